@@ -1,0 +1,57 @@
+"""Randomness as a pure function of (seed, stream, step, sample, element).
+
+There is no generator and no state: dropout, shuffling and augmentation are the same on every engine and thread
+count, and a run that is resumed needs nothing but its step number. The mixing function is the finaliser of
+SplitMix64 (Steele, Lea, Flood 2014), applied once for each coordinate.
+"""
+
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+GOLDEN = 0x9E3779B97F4A7C15
+MIX1 = 0xBF58476D1CE4E5B9
+MIX2 = 0x94D049BB133111EB
+MASK = 0xFFFFFFFFFFFFFFFF
+
+
+def mix(key: int, value: int) -> int:
+    """Fold one coordinate into a 64-bit key: z = key ⊕ value·golden, then SplitMix64's finaliser."""
+    z = (key + value * GOLDEN + GOLDEN) & MASK
+    z = ((z ^ (z >> 30)) * MIX1) & MASK
+    z = ((z ^ (z >> 27)) * MIX2) & MASK
+    return z ^ (z >> 31)
+
+
+def mix_array(key: NDArray[np.uint64] | int, values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """`mix` for arrays of keys and values (broadcast together)."""
+    with np.errstate(over="ignore"):
+        z = np.asarray(key, np.uint64) + values * np.uint64(GOLDEN) + np.uint64(GOLDEN)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(MIX1)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(MIX2)
+        return z ^ (z >> np.uint64(31))
+
+
+def stream_number(purpose: str) -> int:
+    """A stable number for a purpose such as "shuffle" or "dropout1"."""
+    return zlib.crc32(purpose.encode())
+
+
+def uniform(seed: int, stream: int, step: int, samples: NDArray[np.int64], elements: int) -> NDArray[np.float64]:
+    """Uniform numbers in [0, 1), shape (len(samples), elements): one for each sample and element.
+
+    u = ⌊mix(mix(mix(mix(seed, stream), step), sample), element) / 2¹¹⌋ · 2⁻⁵³
+    """
+    key = mix(mix(seed & MASK, stream), step)
+    rows = mix_array(key, np.asarray(samples, np.uint64))[:, None]
+    bits = mix_array(rows, np.arange(elements, dtype=np.uint64)[None, :])
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def generator(seed: int, purpose: str, *coordinates: int) -> np.random.Generator:
+    """A NumPy generator for one purpose, seeded by the coordinates alone."""
+    key = mix(seed & MASK, stream_number(purpose))
+    for coordinate in coordinates:
+        key = mix(key, coordinate)
+    return np.random.Generator(np.random.Philox(key=key))

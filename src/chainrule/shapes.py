@@ -1,0 +1,98 @@
+"""Output sizes and padding rules, as pure functions.
+
+One axis at a time: ``size`` cells, a window of ``window`` cells spread by ``dilation``, moved by ``stride``,
+over an axis with ``before`` and ``after`` zeros added.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from chainrule.errors import OptionError, ShapeError
+
+Pair: TypeAlias = tuple[int, int]
+Padding: TypeAlias = tuple[Pair, Pair]
+PaddingLike: TypeAlias = str | int | Sequence[int | Sequence[int]]
+
+
+def extent(window: int, dilation: int = 1) -> int:
+    """Cells from the first to the last tap of a dilated window: d(K − 1) + 1."""
+    return dilation * (window - 1) + 1
+
+
+def output_size(size: int, window: int, stride: int = 1, padding: Pair = (0, 0), dilation: int = 1) -> int:
+    """How often the window fits: H' = ⌊(H + p_before + p_after − d(K − 1) − 1) / s⌋ + 1.
+
+    Source   VanillaCNN eq. 4 (s = 1, p = 0) and 5 (p = K − 1); Venchislaw eq. 1–2; numpy-cnn eq. 28
+    """
+    return (size + padding[0] + padding[1] - extent(window, dilation)) // stride + 1
+
+
+def transposed_size(size: int, window: int, stride: int = 1, padding: Pair = (0, 0), dilation: int = 1) -> int:
+    """The smallest input of a cross-correlation whose output has ``size`` cells: s(H − 1) + d(K − 1) + 1 − p."""
+    return stride * (size - 1) + extent(window, dilation) - padding[0] - padding[1]
+
+
+def axis_padding(rule: str, size: int, window: int, stride: int = 1, dilation: int = 1) -> Pair:
+    """Zeros before and after one axis for a named rule.
+
+    valid   none
+    same    as many as give ⌈size/stride⌉ outputs, the odd one at the end
+    full    one less than the window on either side: every cell meets every tap
+    """
+    if rule == "valid":
+        return (0, 0)
+    if rule == "full":
+        reach = extent(window, dilation) - 1
+        return (reach, reach)
+    if rule == "same":
+        outputs = -(-size // stride)
+        total = max((outputs - 1) * stride + extent(window, dilation) - size, 0)
+        return (total // 2, total - total // 2)
+    raise OptionError(f"unknown padding {rule!r}; known: valid, same, full, a number, a pair, a pair of pairs")
+
+
+def resolve_padding(
+    padding: PaddingLike, size: Sequence[int], window: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+) -> tuple[Pair, ...]:
+    """Padding as (before, after) for each axis, from a name, a number, one number an axis, or the pairs themselves."""
+    axes = len(size)
+    if isinstance(padding, str):
+        return tuple(axis_padding(padding, *axis) for axis in zip(size, window, stride, dilation, strict=True))
+    each = [padding] * axes if isinstance(padding, int) else list(padding)
+    if len(each) != axes:
+        raise OptionError(f"padding {padding!r} has {len(each)} entries for {axes} axes")
+    pairs = tuple(_pair_of(entry, padding) for entry in each)
+    if any(zeros < 0 for pair in pairs for zeros in pair):
+        raise OptionError(f"padding {padding!r} is negative")
+    return pairs
+
+
+def _pair_of(entry: object, padding: PaddingLike) -> Pair:
+    if isinstance(entry, int):
+        return (entry, entry)
+    if isinstance(entry, Iterable):
+        ends = tuple(entry)
+        if len(ends) == 2 and all(isinstance(end, int) for end in ends):
+            return ends
+    raise OptionError(f"padding {padding!r}: expected numbers or pairs of numbers, found {entry!r}")
+
+
+def per_axis(name: str, value: int | Sequence[int], axes: int, least: int = 1) -> tuple[int, ...]:
+    """One whole number for each axis, from a number or a sequence; each at least ``least``."""
+    values = (value,) * axes if isinstance(value, int) else tuple(value)
+    if len(values) != axes or not all(isinstance(entry, int) and entry >= least for entry in values):
+        raise OptionError(f"{name} {value!r}: expected a whole number of at least {least}, or {axes} of them")
+    return values
+
+
+def text(shape: Iterable[int]) -> str:
+    """A shape as people write it: 8×5×5."""
+    return "×".join(str(size) for size in shape)
+
+
+def check_fits(layer: str, what: str, window: Sequence[int], size: Sequence[int], padding: Sequence[Pair]) -> None:
+    """Refuse a window (its dilated extent) that is larger than the padded image."""
+    if any(w > s + p[0] + p[1] for w, s, p in zip(window, size, padding, strict=True)):
+        zeros = sorted({zeros for pair in padding for zeros in pair})
+        shown = str(zeros[0]) if len(zeros) == 1 else str(tuple(padding))
+        raise ShapeError(f"{layer}: {what} {text(window)} does not fit the {text(size)} input (padding {shown})")

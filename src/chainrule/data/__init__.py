@@ -1,0 +1,36 @@
+"""Data: the sets known by name, folders, archives; batches, normalisation, augmentation, photographed digits.
+
+Nothing here is imported before it is used: neither Pillow, nor rich, nor the network.
+"""
+
+from chainrule.data.augmentation import Augmentation
+from chainrule.data.batches import batch_count, batches, order
+from chainrule.data.catalogue import DatasetInfo, catalogue, clear
+from chainrule.data.dataset import Dataset
+from chainrule.data.digits import as_mnist, load_digit
+from chainrule.data.folder import load_folder
+from chainrule.data.idx import read_idx, read_labels
+from chainrule.data.images import load_image
+from chainrule.data.normalisation import Normalisation
+from chainrule.data.npz import load_npz
+from chainrule.data.sources import load
+
+__all__ = [
+    "Augmentation",
+    "Dataset",
+    "DatasetInfo",
+    "Normalisation",
+    "as_mnist",
+    "batch_count",
+    "batches",
+    "catalogue",
+    "clear",
+    "load",
+    "load_digit",
+    "load_folder",
+    "load_image",
+    "load_npz",
+    "order",
+    "read_idx",
+    "read_labels",
+]

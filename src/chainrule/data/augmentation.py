@@ -1,0 +1,148 @@
+"""Small random changes of training images: shift, rotation, scale, flip.
+
+What happens to a sample is a function of (seed, step, sample) alone: it does not depend on the batch it is in, on the
+engine or on the number of threads.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import FormatError, OptionError, one_of
+from chainrule.randomness import stream_number, uniform
+
+STREAM = stream_number("augment")
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far images are changed, each by its own random amounts.
+
+    shift      whole pixels, up to so many in each direction
+    rotation   degrees, up to so many either way
+    scale      share of the size, up to so much larger or smaller
+    flip       left and right exchanged, for every second image
+    """
+
+    shift: int = 0
+    rotation: float = 0.0
+    scale: float = 0.0
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        if self.shift < 0 or self.shift != int(self.shift):
+            raise OptionError(f"augmentation shift {self.shift}: expected whole pixels, 0 or more")
+        if not 0 <= self.rotation <= 180:
+            raise OptionError(f"augmentation rotation {self.rotation}: expected degrees from 0 to 180")
+        if not 0 <= self.scale < 1:
+            raise OptionError(f"augmentation scale {self.scale}: expected a share of at least 0 and less than 1")
+
+    def __bool__(self) -> bool:
+        return bool(self.shift or self.rotation or self.scale or self.flip)
+
+    def __str__(self) -> str:
+        """As `parse` reads it: "shift=2,rotation=10,scale=0.1,flip"; "none" when nothing is changed."""
+        amounts = [f"{name}={value:g}" for name, value in asdict(self).items() if value and name != "flip"]
+        return ",".join(amounts + ["flip"] * self.flip) or "none"
+
+    @staticmethod
+    def parse(text: str) -> "Augmentation":
+        """The augmentation of a command line: "shift=2,rotation=10,scale=0.1,flip", or "none"."""
+        given: dict[str, Any] = {}
+        for part in (part.strip() for part in text.split(",")):
+            name, equals, amount = part.partition("=")
+            if part in ("", "none"):
+                continue
+            if name not in _NAMES:
+                raise one_of("augmentation", name, _NAMES)
+            if name in given:
+                raise OptionError(f"augmentation {text!r} says {name} twice")
+            given[name] = _amount(name, amount if equals else None)
+        return Augmentation(**given)
+
+    def apply(
+        self, x: NDArray[Any], *, seed: int, step: int, samples: NDArray[np.int64], fill: float = 0.0
+    ) -> NDArray[Any]:
+        """Images changed, in the same shape and dtype (x itself when there is nothing to change).
+
+        x         (N, C, H, W) floats
+        samples   (N,) the numbers of the images in their data set
+        fill      the value of the background that comes in from outside
+        """
+        if not self or not len(x):
+            return x
+        height, width = x.shape[2:]
+        matrix, move = self._inverse_maps(seed, step, samples)
+        rows = np.arange(height)[:, None] - (height - 1) / 2 - move[:, 0, None, None]
+        columns = np.arange(width)[None, :] - (width - 1) / 2 - move[:, 1, None, None]
+        a, b, c, d = (matrix[:, entry, None, None] for entry in range(4))
+        return _bilinear(
+            x,
+            a * rows + b * columns + (height - 1) / 2,
+            c * rows + d * columns + (width - 1) / 2,
+            fill,
+        )
+
+    def to_config(self) -> dict[str, Any]:
+        """What `from_config` makes the same augmentation of, as JSON has it."""
+        return asdict(self)
+
+    @staticmethod
+    def from_config(config: Mapping[str, Any]) -> "Augmentation":
+        """The augmentation that `to_config` described; FormatError when it holds something else."""
+        try:
+            return Augmentation(**config)
+        except TypeError as error:
+            raise FormatError(f"augmentation {dict(config)}: expected {', '.join(_NAMES)}") from error
+
+    def _inverse_maps(
+        self, seed: int, step: int, samples: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """From a pixel of the result, seen from the centre, back to the source: p ↦ A (p − t), with
+
+        A = 1/scale · F · R(−angle), its four entries by row (N, 4); t the shift in rows and columns (N, 2).
+        The sines are Python's, one by one: NumPy's may differ in the last bit with the length of an array.
+        """
+        u = uniform(seed, STREAM, step, samples, 5)
+        move = np.floor(u[:, :2] * (2 * self.shift + 1)) - self.shift
+        angles = [math.radians((2 * each - 1) * self.rotation) for each in u[:, 2].tolist()]
+        larger = 1 + (2 * u[:, 3] - 1) * self.scale
+        mirror = np.where((u[:, 4] < 0.5) & self.flip, -1.0, 1.0)
+        cos = np.array([math.cos(angle) for angle in angles]) / larger
+        sin = np.array([math.sin(angle) for angle in angles]) / larger
+        return np.stack([cos, sin, -sin * mirror, cos * mirror], axis=1), move
+
+
+def _bilinear(x: NDArray[Any], rows: NDArray[np.float64], columns: NDArray[np.float64], fill: float) -> NDArray[Any]:
+    """x (N, C, H, W) read at rows and columns (N, H, W), between pixels by their distances, `fill` outside."""
+    count, channels, height, width = x.shape
+    padded = np.full((count, channels, height + 2, width + 2), fill, x.dtype)
+    padded[:, :, 1:-1, 1:-1] = x
+    rows, columns = rows.clip(-1, height) + 1, columns.clip(-1, width) + 1
+    top, left = (np.minimum(rows, height).astype(np.intp), np.minimum(columns, width).astype(np.intp))
+    down, right = (rows - top).astype(x.dtype)[:, None], (columns - left).astype(x.dtype)[:, None]
+    planes = np.arange(count * channels).reshape(count, channels, 1, 1) * ((height + 2) * (width + 2))
+    corner = planes + (top * (width + 2) + left)[:, None]
+    flat = padded.reshape(-1)
+    upper = flat[corner] * (1 - right) + flat[corner + 1] * right
+    lower = flat[corner + width + 2] * (1 - right) + flat[corner + width + 3] * right
+    return upper * (1 - down) + lower * down
+
+
+def _amount(name: str, amount: str | None) -> float | bool:
+    if name == "flip":
+        if amount is not None:
+            raise OptionError(f"augmentation flip takes no amount, found {amount!r}")
+        return True
+    try:
+        return int(amount or "") if name == "shift" else float(amount or "")
+    except ValueError as error:
+        wanted = "a whole number of pixels" if name == "shift" else "a number"
+        raise OptionError(f"augmentation {name}: expected {wanted}, found {amount or 'nothing'!r}") from error
+
+
+_NAMES = tuple(field.name for field in fields(Augmentation))

@@ -1,0 +1,160 @@
+"""The folder of fetched files: every one written whole or not at all, and known by its SHA-256.
+
+A file is written under a name of its own, flushed to the disk, and renamed once its hash is right. So a broken
+download never passes for a whole one, and two processes that fetch at once each put the same bytes in place.
+"""
+
+import hashlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.cache import cache_folder
+from chainrule.data.idx import header, read_idx
+from chainrule.errors import DataError, FormatError
+
+Blocks: TypeAlias = Iterable[bytes | memoryview]
+PARTIAL = ".partial-"
+STALE_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """A file as it lies in the cache: its name, its size in bytes, and its SHA-256."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class CacheWriteError(DataError):
+    """The cache cannot be written: no other source would help."""
+
+
+def data_folder() -> Path:
+    """Where fetched data sets lie, a folder for each."""
+    return cache_folder() / "data"
+
+
+def read_verified(path: Path, record: FileRecord) -> NDArray[np.uint8]:
+    """The array in an IDX file, plain or gzip, if its unpacked bytes have the SHA-256 of the record.
+
+    Errors   FormatError saying what was expected and what was found
+    """
+    array = read_idx(path)
+    digest = hashlib.sha256(header(array.shape))
+    digest.update(array.data)
+    if digest.hexdigest() != record.sha256:
+        raise FormatError(f"{path}: not the known file: expected SHA-256 {record.sha256}, found {digest.hexdigest()}")
+    return array
+
+
+def idx_blocks(array: NDArray[np.uint8]) -> Blocks:
+    """An array as the blocks of its IDX file."""
+    return (header(array.shape), np.ascontiguousarray(array).reshape(-1).data)
+
+
+def store(record: FileRecord, blocks: Blocks, folder: Path) -> Path:
+    """Put a file into the folder, if the blocks are exactly the file of the record, and return its path.
+
+    Errors   FormatError when size or SHA-256 differ (nothing is left); CacheWriteError when it cannot be written
+    """
+    partial = folder / f"{PARTIAL}{os.getpid()}-{secrets.token_hex(4)}-{record.name}"
+    path = folder / record.name
+    writer = _Writer(partial)
+    try:
+        _copy(record, blocks, writer)
+        writer.finish()
+        _move(partial, path)
+    finally:
+        writer.close()
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+    return path
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder of the cache, and clear out what killed processes left in it a day or longer ago."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f"{PARTIAL}*"):
+            with suppress(FileNotFoundError):  # another process has just cleared it out
+                if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                    remove(left)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder of the cache."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+class _Writer:
+    """A new file whose every error says that the cache cannot be written."""
+
+    def __init__(self, path: Path) -> None:
+        self._folder = path.parent
+        try:
+            self._file = path.open("xb")
+        except OSError as error:
+            raise _unwritable(self._folder, error) from error
+
+    def write(self, block: bytes | memoryview) -> None:
+        try:
+            self._file.write(block)
+        except OSError as error:
+            raise _unwritable(self._folder, error) from error
+
+    def finish(self) -> None:
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+        except OSError as error:
+            raise _unwritable(self._folder, error) from error
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._file.close()
+
+
+def _copy(record: FileRecord, blocks: Blocks, writer: _Writer) -> None:
+    digest, size = hashlib.sha256(), 0
+    for block in blocks:
+        size += len(block)
+        if size > record.size:
+            raise FormatError(f"{record.name} is too long: expected {record.size} bytes, found at least {size}")
+        digest.update(block)
+        writer.write(block)
+    if size != record.size:
+        raise FormatError(f"{record.name} is truncated: expected {record.size} bytes, found {size}")
+    if digest.hexdigest() != record.sha256:
+        raise FormatError(
+            f"{record.name} is not the known file: expected SHA-256 {record.sha256}, found {digest.hexdigest()}"
+        )
+
+
+def _move(partial: Path, path: Path) -> None:
+    try:
+        partial.replace(path)
+    except OSError as error:  # on Windows: another process has just put the same file there and reads it
+        if not path.is_file() or path.stat().st_size != partial.stat().st_size:
+            raise _unwritable(path.parent, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> CacheWriteError:
+    why = error.strerror or str(error)
+    return CacheWriteError(f"cannot write the cache {folder} ({why}); set CHAINRULE_CACHE to another folder")

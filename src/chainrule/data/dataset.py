@@ -1,0 +1,120 @@
+"""A data set: images, labels and the names of the classes, checked once when it is made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.errors import DataError, one_of
+from chainrule.randomness import generator
+from chainrule.shapes import text
+
+Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled images.
+
+    x         (N, C, H, W), uint8 (0 … 255) or float32
+    y         (N,) int64, each from 0 to len(classes) − 1
+    classes   the name of each class
+    name      what the data set is called in messages
+    source    where it came from: a folder, a host, a package
+    """
+
+    x: Images
+    y: NDArray[np.int64]
+    classes: tuple[str, ...]
+    name: str = "data"
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        _check_images(self.x, self.name)
+        _check_labels(self.y, len(self.x), len(self.classes), self.name)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __repr__(self) -> str:
+        what = f"{len(self)} images {text(self.shape)} {self.x.dtype}, {len(self.classes)} classes"
+        return f"Dataset({self.name!r}: {what})"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of one image, (C, H, W)."""
+        channels, height, width = self.x.shape[1:]
+        return channels, height, width
+
+    def take(self, samples: int | ArrayLike) -> "Dataset":
+        """The first `samples` samples (all, if there are fewer), or those at the given indices, in that order."""
+        if isinstance(samples, int):
+            if samples < 1:
+                raise DataError(f"{self.name}: cannot take {samples} samples; expected at least 1")
+            return replace(self, x=self.x[:samples], y=self.y[:samples])
+        indices = np.asarray(samples, np.int64).reshape(-1)
+        outside = indices[(indices < 0) | (indices >= len(self))]
+        if outside.size:
+            raise DataError(f"{self.name}: no sample {outside[0]}; there are {len(self)}, counted from 0")
+        return replace(self, x=self.x[indices], y=self.y[indices])
+
+    def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
+        """(the rest, a share of `fraction` chosen by the seed): training and validation. Both keep their order."""
+        if not 0.0 < fraction < 1.0:
+            raise DataError(f"{self.name}: cannot split off a share of {fraction}; expected more than 0, less than 1")
+        if len(self) < 2:
+            raise DataError(f"{self.name}: cannot split {len(self)} sample in two")
+        count = min(max(round(fraction * len(self)), 1), len(self) - 1)
+        mixed = generator(seed, "split").permutation(len(self))
+        return self.take(np.sort(mixed[count:])), self.take(np.sort(mixed[:count]))
+
+    def only(self, labels: Sequence[int | str]) -> "Dataset":
+        """The samples of some classes (numbers or names), which become classes 0, 1, … in the order given."""
+        kept = [self._class_number(label) for label in labels]
+        if len(set(kept)) != len(kept):
+            raise DataError(f"{self.name}: classes {list(labels)} name one class twice")
+        new_label = np.full(len(self.classes), -1, np.int64)
+        new_label[kept] = np.arange(len(kept))
+        y = new_label[self.y]
+        chosen = y >= 0
+        names = tuple(self.classes[number] for number in kept)
+        return replace(self, x=self.x[chosen], y=y[chosen], classes=names)
+
+    def per_class(self, count: int, seed: int | None = None) -> "Dataset":
+        """`count` samples of every class: the first ones, or with a seed a random choice. They keep their order."""
+        members = [np.flatnonzero(self.y == label) for label in range(len(self.classes))]
+        for name, found in zip(self.classes, members, strict=True):
+            if not 1 <= count <= len(found):
+                raise DataError(f"{self.name}: cannot take {count} samples of class {name!r}, which has {len(found)}")
+        if seed is not None:
+            members = [generator(seed, "per class", k).permutation(found) for k, found in enumerate(members)]
+        return self.take(np.sort(np.concatenate([found[:count] for found in members])))
+
+    def _class_number(self, label: int | str) -> int:
+        if isinstance(label, str) and label in self.classes:
+            return self.classes.index(label)
+        if not isinstance(label, str) and 0 <= label < len(self.classes):
+            return int(label)
+        raise DataError(f"{self.name}: {one_of('class', label, self.classes)}")
+
+
+def _check_images(x: Images, name: str) -> None:
+    if x.ndim != 4:
+        raise DataError(f"{name}: images of shape {text(x.shape)}; expected four axes, samples×channels×height×width")
+    if x.size == 0:
+        raise DataError(f"{name}: the data is empty (shape {text(x.shape)})")
+    if x.dtype.name not in ("uint8", "float32"):
+        raise DataError(f"{name}: images are {x.dtype}; expected uint8 or float32")
+
+
+def _check_labels(y: NDArray[np.int64], samples: int, classes: int, name: str) -> None:
+    if y.dtype.name != "int64":
+        raise DataError(f"{name}: labels are {y.dtype}; expected int64")
+    if y.shape != (samples,):
+        raise DataError(f"{name}: {samples} images but labels of shape ({text(y.shape)}); expected one label an image")
+    outside = np.flatnonzero((y < 0) | (y >= classes))
+    if outside.size:
+        first = int(outside[0])
+        raise DataError(f"{name}: label {y[first]} of sample {first} is outside the classes 0 … {classes - 1}")

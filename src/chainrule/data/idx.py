@@ -1,0 +1,125 @@
+"""A strict reader of IDX, the format of MNIST: plain or gzip, unsigned bytes, one to four axes.
+
+The header is read first, and what it promises is compared with the file before anything is allocated. A gzip file
+is unpacked twice, the first time only to count, so that neither a lying header nor a bomb gets memory.
+"""
+
+import gzip
+import math
+import zlib
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import DataError, FormatError
+
+UNSIGNED_BYTE = 0x08
+MOST_AXES = 4
+GZIP_MAGIC = b"\x1f\x8b"
+BLOCK = 1 << 18
+
+
+def read_idx(path: str | Path, axes: int | None = None) -> NDArray[np.uint8]:
+    """The array in an IDX file, plain or gzip, with the shape that its header says.
+
+    axes     how many axes it must have (None: any from 1 to 4)
+    Errors   FormatError naming the file, and how many bytes were expected and found; DataError when it cannot be read
+    """
+    path = Path(path)
+    with _opened(path) as stream:
+        shape = _read_header(stream, path, axes)
+        begin, size = header_size(len(shape)), math.prod(shape)
+        packed = isinstance(stream, gzip.GzipFile)
+        found = _count(stream, begin + size) if packed else path.stat().st_size
+        check_size(path, begin + size, found, exact=not packed)
+        stream.seek(begin)
+        return _fill(np.empty(shape, np.uint8), stream, path)
+
+
+def read_labels(path: str | Path, classes: int) -> NDArray[np.int64]:
+    """The labels in an IDX file of one axis, shape (N,), each from 0 to classes − 1.
+
+    Errors   FormatError as `read_idx`; DataError quoting the first label outside the classes
+    """
+    labels = read_idx(path, axes=1).astype(np.int64)
+    outside = np.flatnonzero(labels >= classes)
+    if outside.size:
+        first = int(outside[0])
+        raise DataError(f"{path}: label {labels[first]} of sample {first} is outside the classes 0 … {classes - 1}")
+    return labels
+
+
+def header(shape: tuple[int, ...]) -> bytes:
+    """The IDX header of an array of unsigned bytes: two zeros, type, axes, and each size as four bytes."""
+    return bytes([0, 0, UNSIGNED_BYTE, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)
+
+
+def header_size(axes: int) -> int:
+    """Bytes before the first value: 4 + 4 for each axis."""
+    return 4 + 4 * axes
+
+
+def check_size(path: Path, expected: int, found: int, *, exact: bool = True) -> None:
+    """FormatError unless the file holds what its header promises; `exact`: found is no lower bound."""
+    if found < expected:
+        raise FormatError(f"{path}: truncated: its header promises {expected} bytes, found {found} bytes")
+    if found > expected:
+        more = "" if exact else "at least "
+        raise FormatError(f"{path}: too long: its header promises {expected} bytes, found {more}{found} bytes")
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[BinaryIO]:
+    """The file, unpacked if it is gzip, with everything that can go wrong in it as one of our errors."""
+    try:
+        with path.open("rb") as plain:
+            packed = plain.read(2) == GZIP_MAGIC
+            plain.seek(0)
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=plain)) if packed else plain
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise FormatError(f"{path}: damaged gzip file ({error})") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _read_header(stream: BinaryIO, path: Path, axes: int | None) -> tuple[int, ...]:
+    start = stream.read(4)
+    if len(start) < 4:
+        raise FormatError(f"{path}: not an IDX file: expected a header of at least 8 bytes, found {len(start)} bytes")
+    if start[:2] != b"\0\0":
+        raise FormatError(f"{path}: not an IDX file: expected it to begin with 0000, found {start[:2].hex()}")
+    if start[2] != UNSIGNED_BYTE:
+        raise FormatError(f"{path}: IDX type 0x{start[2]:02x} is not read here; expected 0x08, unsigned bytes")
+    if not 1 <= start[3] <= MOST_AXES or (axes is not None and start[3] != axes):
+        raise FormatError(f"{path}: its header says {start[3]} axes; expected {axes or f'1 to {MOST_AXES}'}")
+    sizes = stream.read(4 * start[3])
+    if len(sizes) < 4 * start[3]:
+        raise FormatError(
+            f"{path}: truncated: expected a header of {header_size(start[3])} bytes, found {4 + len(sizes)} bytes"
+        )
+    return tuple(int.from_bytes(sizes[at : at + 4], "big") for at in range(0, len(sizes), 4))
+
+
+def _count(stream: BinaryIO, enough: int) -> int:
+    """Bytes in the stream, from its beginning, counted no further than one beyond `enough`."""
+    stream.seek(0)
+    found = 0
+    while found <= enough and (block := stream.read(min(BLOCK, enough + 1 - found))):
+        found += len(block)
+    return found
+
+
+def _fill(array: NDArray[np.uint8], stream: BinaryIO, path: Path) -> NDArray[np.uint8]:
+    view = array.reshape(-1).data
+    at = 0
+    while at < array.size:
+        block = stream.read(min(BLOCK, array.size - at))
+        if not block:
+            raise FormatError(f"{path}: changed while it was read: expected {array.size} values, found {at}")
+        view[at : at + len(block)] = block
+        at += len(block)
+    return array

@@ -1,0 +1,115 @@
+"""Data from a NumPy archive FILE.npz with `x` and `y`, and perhaps `x_test`, `y_test`, `classes`. No pickles."""
+
+import math
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.dataset import Dataset, Images
+from chainrule.errors import DataError, FormatError
+from chainrule.shapes import text
+
+NAMES = ("x", "y", "x_test", "y_test", "classes")
+MOST_COLOURS = 4
+
+
+def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
+    """(training set, test set) from a NumPy archive.
+
+    x, x_test    (N, H, W), (N, C, H, W) or (N, H, W, C ≤ 4): bytes, whole numbers 0 … 255, or floats
+    y, y_test    labels (N,), or one-hot (N, K)
+    classes      names, (K,); otherwise the numbers 0 … K−1
+    test_share   the share that becomes the test set, chosen by `seed`, where there is no x_test
+    Errors       FormatError for a file that is no such archive; DataError naming the array that cannot be used
+    """
+    path = Path(path)
+    arrays = _read(path)
+    for name in ("x", "y", *(("y_test",) if "x_test" in arrays else ())):
+        if name not in arrays:
+            raise DataError(f"{path}: no array {name!r}; found {', '.join(sorted(arrays)) or 'none'}")
+    x, (y, count) = _images(arrays["x"], path, "x"), _labels(arrays["y"], path, "y")
+    classes = _class_names(arrays.get("classes"), count, path)
+    data = Dataset(x, y, classes, path.stem, str(path))
+    if "x_test" not in arrays:
+        return data.split(test_share, seed)
+    test_x, (test_y, _) = _images(arrays["x_test"], path, "x_test"), _labels(arrays["y_test"], path, "y_test")
+    return data, Dataset(test_x, test_y, classes, f"{path.stem} test", str(path))
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            inside = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            return {name: _array(archive, inside[name], path) for name in NAMES if name in inside}
+    except zipfile.BadZipFile as error:
+        raise FormatError(f"{path}: not an .npz file ({error})") from error
+    except (EOFError, ValueError, zlib.error, NotImplementedError, RuntimeError) as error:
+        raise FormatError(f"{path}: damaged .npz file ({' '.join(str(error).split())})") from error
+    except (OSError, MemoryError) as error:
+        raise DataError(f"{path}: cannot be read ({str(error) or 'out of memory'})") from error
+
+
+def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDArray[Any]:
+    """One array, once its header agrees with the size of its file: nothing is allocated on the word of a header."""
+    with archive.open(info) as stream:
+        shape, dtype = _header(stream)
+        if dtype.hasobject:
+            raise FormatError(f"{path}: array {info.filename} holds Python objects; expected numbers")
+        expected = stream.tell() + math.prod(shape) * dtype.itemsize
+        if expected != info.file_size:
+            found = f"its header promises {expected} bytes, found {info.file_size} bytes"
+            raise FormatError(f"{path}: array {info.filename} is damaged: {found}")
+    with archive.open(info) as stream:
+        return np.lib.format.read_array(stream, allow_pickle=False)
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    return shape, dtype
+
+
+def _images(x: NDArray[Any], path: Path, name: str) -> Images:
+    if x.ndim == 3:
+        x = x[:, None]
+    if x.ndim != 4:
+        raise DataError(f"{path}: {name} has shape {text(x.shape)}; expected (N, H, W), (N, C, H, W) or (N, H, W, C)")
+    if x.shape[3] <= MOST_COLOURS < x.shape[1]:
+        x = x.transpose(0, 3, 1, 2)
+    if x.dtype.kind == "f":
+        pixels = np.ascontiguousarray(x, np.float32)
+        if not np.isfinite(pixels).all():
+            raise DataError(f"{path}: {name} holds values that are not finite")
+        return pixels
+    if x.dtype.kind not in "biu":
+        raise DataError(f"{path}: {name} is {x.dtype}; expected bytes, whole numbers or floats")
+    if x.size and (x.min() < 0 or x.max() > 255):
+        raise DataError(f"{path}: {name} holds values from {x.min()} to {x.max()}; expected whole numbers 0 … 255")
+    return np.ascontiguousarray(x, np.uint8) * (np.uint8(255) if x.dtype.kind == "b" else np.uint8(1))
+
+
+def _labels(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.int64], int]:
+    """The labels (N,) and the number of classes they speak of."""
+    if y.dtype.kind not in "biuf" or not np.array_equal(y, np.rint(y)):
+        raise DataError(f"{path}: {name} is {y.dtype}; expected whole numbers")
+    if y.ndim == 2 and y.shape[1] > 1:
+        if not np.all(np.isin(y, (0, 1)) & (y.sum(1, keepdims=True) == 1)):
+            raise DataError(f"{path}: {name} of shape {text(y.shape)} is not one-hot: expected a single 1 in each row")
+        return y.argmax(1).astype(np.int64), y.shape[1]
+    if y.ndim != 1 and y.shape[1:] != (1,):
+        raise DataError(f"{path}: {name} has shape {text(y.shape)}; expected (N,), or one-hot (N, K)")
+    labels = y.reshape(-1).astype(np.int64)
+    return labels, int(labels.max(initial=-1)) + 1
+
+
+def _class_names(given: NDArray[Any] | None, count: int, path: Path) -> tuple[str, ...]:
+    if given is None:
+        return tuple(str(label) for label in range(count))
+    if given.ndim != 1:
+        raise DataError(f"{path}: classes has shape {text(given.shape)}; expected one name a class")
+    return tuple(str(name) for name in given)

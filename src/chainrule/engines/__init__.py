@@ -1,0 +1,140 @@
+"""The engines: ways to compute the operations. One is imported only when it is used.
+
+numba      compiled, parallel over the batch; the default
+numpy      vectorised, needs nothing but NumPy
+reference  the literal loops that define the operations: exact, readable and slow
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from chainrule.errors import OptionError, one_of
+from chainrule.plan import Plan
+
+Array = NDArray[Any]
+
+NAMES = ("numba", "numpy", "reference")
+DEFAULT = "numba"
+ENGINE_VARIABLE = "CHAINRULE_ENGINE"
+THREADS_VARIABLE = "CHAINRULE_THREADS"
+
+
+class Pass(Protocol):
+    """A plan made ready to run over given buffers of parameters and running statistics."""
+
+    def forward(self, x: Array) -> Array:
+        """The output for a batch x."""
+        ...
+
+    def gradients(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[Array, Array, Array]:
+        """Loss of each sample, whether it was right (0 or 1), and the flat gradient of the mean loss.
+
+        The arrays belong to the pass; the next call writes them anew.
+        """
+        ...
+
+    def close(self) -> None:
+        """Write the running statistics of the last batch."""
+        ...
+
+
+class Engine(Protocol):
+    """What layers, models and training know of an engine."""
+
+    @property
+    def name(self) -> str:
+        """One of `NAMES`."""
+        ...
+
+    def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
+        """Compute one operation; the results are new arrays."""
+        ...
+
+    def update(
+        self, name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any], threads: int
+    ) -> None:
+        """Compute an optimizer's update in place."""
+        ...
+
+    def compile(self, plan: Plan, layout: "Mapping[str, tuple[int, int]]", buffers: "Buffers", threads: int) -> Pass | None:
+        """The whole plan as one program, or None where this engine runs operations one by one."""
+        ...
+
+
+class Buffers(Protocol):
+    """The flat buffers of a model."""
+
+    parameters: Array
+    statistics: Array
+
+
+class ModuleEngine:
+    """An engine that is a module of pure functions, one an operation."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._module = importlib.import_module(
+            "chainrule.reference" if name == "reference" else f"chainrule.engines.{name}"
+        )
+
+    def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
+        """Call the function of that name."""
+        results = getattr(self._module, name)(*arrays, **attributes)
+        return results if isinstance(results, tuple) else (results,)
+
+    def update(
+        self, name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any], threads: int
+    ) -> None:
+        """Compute the update and copy the results back."""
+        for target, result in zip((p, *moments), self.run(name, (p, g, *moments), attributes), strict=True):
+            target[...] = result
+
+    def compile(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> Pass | None:
+        """None: these functions are called one by one."""
+        return None
+
+
+@cache
+def find(name: str | None = None) -> Engine:
+    """The engine of that name; without one, that of CHAINRULE_ENGINE, or the default.
+
+    Where numba cannot be imported the default is the NumPy engine, and one line on stderr says so.
+    """
+    wanted = name or os.environ.get(ENGINE_VARIABLE) or DEFAULT
+    if wanted not in NAMES:
+        raise one_of("engine", wanted, NAMES)
+    if wanted != "numba":
+        return ModuleEngine(wanted)
+    try:
+        from chainrule.engines.numba.engine import NumbaEngine
+    except ImportError as error:
+        if name == "numba":
+            raise OptionError(f"the numba engine cannot be used here: {error}; known: {', '.join(NAMES)}") from None
+        print(f"chainrule: numba cannot be used here ({error}); the NumPy engine serves instead", file=sys.stderr)
+        return ModuleEngine("numpy")
+    return NumbaEngine()
+
+
+def thread_count(threads: int | None = None) -> int:
+    """Threads to use: the number given, that of CHAINRULE_THREADS, or one for each processor of this process."""
+    if threads is None:
+        text = os.environ.get(THREADS_VARIABLE)
+        if not text:
+            return processors()
+        threads = int(text) if text.isascii() and text.isdigit() else 0
+    if threads < 1:
+        raise OptionError(f"threads {threads}: expected a whole number of at least 1")
+    return threads
+
+
+def processors() -> int:
+    """The processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,37 @@
+"""Bias and its gradient, compiled. The equations are in reference/bias.py. b and db come flat."""
+
+from chainrule.engines.numba.compiling import kernel
+
+
+@kernel
+def add_bias(x, b, y):
+    """y = x + b: b has one number a channel, or one for every position (untied)."""
+    count = x.shape[0]
+    cells = x.size // (count * x.shape[1]) if count else 1
+    source, target = x.reshape(x.size), y.reshape(y.size)
+    sample = cells * x.shape[1]
+    untied = b.size == sample
+    for k in range(source.size):
+        place = k % sample
+        target[k] = source[k] + (b[place] if untied else b[place // cells])
+
+
+@kernel
+def bias_gradient(dy, db, untied=False):
+    """db += dy, summed over the samples and, unless untied, the positions: one pass over dy, row by row."""
+    count, channels = dy.shape[0], dy.shape[1]
+    cells = dy.size // max(count * channels, 1)
+    slopes = dy.reshape(count * channels * cells)
+    if untied or cells == 1:
+        width = channels * cells
+        for s in range(count):
+            row = slopes[s * width : (s + 1) * width]
+            for k in range(width):
+                db[k] += row[k]
+        return
+    for r in range(count * channels):
+        row = slopes[r * cells : (r + 1) * cells]
+        total = db.dtype.type(0)
+        for p in range(cells):
+            total += row[p]
+        db[r % channels] += total

@@ -1,0 +1,239 @@
+"""Writes a plan as the source of one compiled program.
+
+Runs of operations that treat every sample alone (scope "sample") become functions `samples_0`, `samples_1` …, in which
+one thread carries its share of the batch through them in blocks of samples whose arrays stay in its cache. Operations
+that need the whole batch stand between them, in `run`, where the threads meet. An array that only one such function
+touches lives in the workspace of a thread, for one block; any other holds the whole batch.
+
+The source is plain: a line for every array, a line for every operation. `chainrule models NAME --program` prints it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from chainrule.engines.numba.operations import KERNELS
+from chainrule.plan import Operation, Plan, Tensor
+
+HEAD = '''"""A compiled program of chainrule, written from the plan of a model by engines/numba/generator.py."""
+
+from numba import njit, prange
+
+from chainrule.engines.numba import {modules}
+from chainrule.engines.numba.compiling import OPTIONS
+'''
+
+MEET = '''
+    for k in {prange}(threads):
+        add_up(gradients, k * gradients.shape[1] // threads, (k + 1) * gradients.shape[1] // threads)
+'''
+
+ADD_UP = '''
+
+@njit(**OPTIONS)
+def add_up(gradients, first, last):
+    """Add the gradients that the threads found, in the order of the threads, into the first."""
+    total = gradients[0, first:last]
+    for k in range(1, gradients.shape[0]):
+        part = gradients[k, first:last]
+        for p in range(total.size):
+            total[p] += part[p]
+'''
+
+# What the program is given, in order: the batch, the flat buffers, and room to work in.
+DATA = ("x", "t", "y", "loss", "correct")
+BUFFERS = ("parameters", "statistics", "gradients")
+ROOM = ("work", "places", "batch_work", "batch_places")
+NUMBERS = ("n", "block", "seed", "step")
+
+
+@dataclass
+class Memory:
+    """Where the arrays of a plan lie: offsets, in entries a sample, in the rooms of a thread or of the batch."""
+
+    offsets: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
+    sizes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ROOM, 0))
+
+    def place(self, tensor: Tensor, whole_batch: bool) -> None:
+        """Give a tensor its room, once."""
+        if tensor.storage not in self.offsets:
+            room = ("batch_" if whole_batch else "") + ("places" if tensor.integer else "work")
+            self.offsets[tensor.storage] = (room, self.sizes[room])
+            self.sizes[room] += tensor.size
+
+
+class Writer:
+    """Writes the program of one plan.
+
+    layout  name of a parameter or running statistic → first and last place in its flat buffer
+    """
+
+    def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]]) -> None:
+        self.plan = plan
+        self.segments = [list(run) for _, run in groupby(plan.operations, key=_segment_key())]
+        self._layout = layout
+        self._given = {plan.input.storage: "x", plan.output.storage: "y"}
+        for name, tensor in (("t", plan.target), ("loss", plan.loss), ("correct", plan.correct)):
+            if tensor is not None:
+                self._given[tensor.storage] = name
+        if plan.target is not None and plan.output.storage != plan.input.storage:
+            del self._given[plan.output.storage]
+        self.memory = self._assign()
+
+    def _assign(self) -> Memory:
+        users: dict[str, set[int]] = {}
+        for number, segment in enumerate(self.segments):
+            for tensor in _tensors(segment):
+                users.setdefault(tensor.storage, set()).add(number)
+        memory = Memory()
+        for segment in self.segments:
+            for tensor in _tensors(segment):
+                if tensor.kind in ("activation", "statistic") and tensor.storage not in self._given:
+                    alone = len(users[tensor.storage]) == 1 and segment[0].scope == "sample"
+                    memory.place(tensor, not alone)
+        return memory
+
+    @property
+    def data(self) -> tuple[str, ...]:
+        """The arrays of the batch that this program is given, of `DATA`."""
+        return tuple(name for name in DATA if name in self._given.values())
+
+    @property
+    def training(self) -> bool:
+        """Whether the program ends in gradients."""
+        return bool(self.plan.backward)
+
+    def source(self, *, parallel: bool) -> str:
+        """The whole module: its function `run` is the program."""
+        modules = sorted({_module(operation) for operation in self.plan.operations})
+        parts = [HEAD.format(modules=", ".join(modules))]
+        parts += [self._samples(number) for number, run in enumerate(self.segments) if run[0].scope == "sample"]
+        parts += [ADD_UP] if self.training else []
+        return "".join([*parts, self._run(parallel)])
+
+    def _arguments(self) -> list[str]:
+        buffers = BUFFERS if self.training else BUFFERS[:2]
+        return [*self.data, *buffers, *ROOM]
+
+    def _samples(self, number: int) -> str:
+        lines = [
+            "\n\n@njit(**OPTIONS)",
+            f"def samples_{number}({', '.join([*self._arguments(), 'first', 'last', *NUMBERS])}):",
+            "    for s in range(first, last, block):",
+            "        m = min(block, last - s)",
+        ]
+        views: dict[tuple[str, tuple[int, ...]], str] = {}
+        for operation in self.segments[number]:
+            for tensor in _tensors([operation]):
+                key = (tensor.storage, tensor.shape)
+                if key not in views:
+                    views[key] = self._name(tensor, views)
+                    lines.append(f"        {views[key]} = {self._view(tensor, 'm')}")
+            lines.append(f"        {self._call(operation, views, 'm', 's')}")
+        return "\n".join(lines) + "\n"
+
+    def _run(self, parallel: bool) -> str:
+        loop = "prange" if parallel else "range"
+        arguments = self._arguments()
+        lines = [
+            f"\n\n@njit(parallel={parallel}, cache=True, **OPTIONS)",
+            f"def run({', '.join([*arguments, 'threads', *NUMBERS])}):",
+        ]
+        lines += [f"    for k in {loop}(threads):", "        gradients[k, :] = 0"] if self.training else []
+        for number, segment in enumerate(self.segments):
+            if segment[0].scope == "sample":
+                own = [f"{name}[k]" if name in ("gradients", "work", "places") else name for name in arguments]
+                share = ["k * n // threads", "(k + 1) * n // threads", *NUMBERS]
+                lines += [f"    for k in {loop}(threads):", f"        samples_{number}({', '.join([*own, *share])})"]
+            else:
+                lines += self._whole_batch(segment[0])
+        text = "\n".join(lines) + "\n"
+        return text + MEET.format(prange=loop) if self.training else text
+
+    def _whole_batch(self, operation: Operation) -> list[str]:
+        views = {(t.storage, t.shape): self._name(t, {}) for t in _tensors([operation])}
+        lines = [
+            f"    {views[tensor.storage, tensor.shape]} = {self._view(tensor, 'n')}" for tensor in _tensors([operation])
+        ]
+        return [*lines, f"    {self._call(operation, views, 'n', '0')}"]
+
+    def _call(self, operation: Operation, views: Mapping[Any, str], many: str, first: str) -> str:
+        """The line that calls the kernel of an operation."""
+        kernel = KERNELS[operation.name]
+        arrays = [*operation.reads, *operation.writes]
+        given = ["None" if tensor is None else views[tensor.storage, tensor.shape] for tensor in arrays]
+        runtime = {"batch": "n", "seed": "seed", "step": "step", "first": first}
+        known: dict[str, Any] = dict(operation.attributes)
+        known |= {name: _Code(f"{times} * {runtime[what]}") for name, (what, times) in operation.runtime.items()}
+        rest = [repr(value) for value in kernel.arguments(len(arrays), known)]
+        return f"{_module(operation)}.{operation.name}({', '.join([*given, *rest])})"
+
+    def _view(self, tensor: Tensor, many: str) -> str:
+        """The expression for a tensor: of `m` samples from `s` on in a block, of all `n` at a meeting."""
+        start = "s" if many == "m" else "0"
+        shape = ", ".join(str(size) for size in tensor.shape)
+        if tensor.kind in ("parameter", "state", "gradient"):
+            return self._flat_view(tensor, shape, many)
+        whole = f"({many}, {shape})" if tensor.per_sample else f"({shape},)"
+        if tensor.storage in self._given:
+            part = f"{self._given[tensor.storage]}[{start} : {start} + {many}]"
+            return f"{part}.reshape({whole})" if tensor.shape else part
+        room, offset = self.memory.offsets[tensor.storage]
+        # A room holds its arrays one after the other, each for a whole block, or for the whole batch.
+        unit = "n" if room.startswith("batch_") else "block"
+        begin = f"{offset} * {unit} + {start} * {tensor.size}" if unit == "n" else f"{offset} * {unit}"
+        length = f"{many} * {tensor.size}" if tensor.per_sample else str(tensor.size)
+        if not tensor.per_sample:
+            begin = f"{offset} * {unit}"
+        return f"{room}[{begin} : {begin} + {length}].reshape({whole})"
+
+    def _flat_view(self, tensor: Tensor, shape: str, many: str) -> str:
+        buffer = {"parameter": "parameters", "state": "statistics", "gradient": "gradients"}[tensor.kind]
+        name = tensor.storage
+        if tensor.kind == "gradient":
+            layer, _, own = name.rpartition(".")
+            name = f"{layer}.{own[1:]}"
+            buffer = buffer if many == "m" else "gradients[0]"
+        first, last = self._layout[name]
+        part = f"{buffer}[{first}:{last}]"
+        is_bias = name.endswith(".b")  # kernels take biases flat, tied and untied alike
+        return part if is_bias or "," not in shape else f"{part}.reshape(({shape}))"
+
+    def _name(self, tensor: Tensor, taken: Mapping[Any, str]) -> str:
+        given = self._given.get(tensor.storage)
+        name = f"{given}_block" if given else tensor.storage.replace(".", "_")
+        return name if name not in taken.values() else name + "_as_" + "_".join(str(size) for size in tensor.shape)
+
+
+@dataclass(frozen=True)
+class _Code:
+    """Source text among attribute values: shown as it is."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _segment_key() -> Any:
+    """A key that groups neighbouring sample operations and leaves every batch operation alone."""
+    count = 0
+
+    def key(operation: Operation) -> int:
+        nonlocal count
+        if operation.scope == "batch":
+            count += 1
+            return -count
+        return count
+
+    return key
+
+
+def _tensors(operations: list[Operation]) -> list[Tensor]:
+    """Every tensor the operations read or write, in order, with repeats."""
+    return [t for operation in operations for t in (*operation.reads, *operation.writes) if t is not None]
+
+
+def _module(operation: Operation) -> str:
+    return KERNELS[operation.name].module.__name__.rpartition(".")[2]

@@ -1,0 +1,146 @@
+"""Losses and their gradients, compiled. The equations are in reference/losses.py.
+
+`batch` is the number of samples whose mean loss is trained, of which a block holds some.
+"""
+
+import numpy as np
+
+from chainrule.engines.numba.compiling import kernel
+
+
+@kernel
+def half_squared_error(p, t, loss):
+    """½ Σ (p − t)²."""
+    half = p.dtype.type(0.5)
+    for s in range(p.shape[0]):
+        total = p.dtype.type(0)
+        for k in range(p.shape[1]):
+            total += (p[s, k] - t[s, k]) ** 2
+        loss[s] = half * total
+
+
+@kernel
+def half_squared_error_dp(p, t, dp, batch=None):
+    """(p − t)/batch."""
+    share = p.dtype.type(p.shape[0] if batch is None else batch)
+    for s in range(p.shape[0]):
+        for k in range(p.shape[1]):
+            dp[s, k] = (p[s, k] - t[s, k]) / share
+
+
+@kernel
+def mean_squared_error(p, t, loss):
+    """1/K Σ (p − t)²."""
+    for s in range(p.shape[0]):
+        total = p.dtype.type(0)
+        for k in range(p.shape[1]):
+            total += (p[s, k] - t[s, k]) ** 2
+        loss[s] = total / p.dtype.type(p.shape[1])
+
+
+@kernel
+def mean_squared_error_dp(p, t, dp, batch=None):
+    """2/K (p − t)/batch."""
+    share = p.dtype.type((p.shape[0] if batch is None else batch) * p.shape[1]) / p.dtype.type(2)
+    for s in range(p.shape[0]):
+        for k in range(p.shape[1]):
+            dp[s, k] = (p[s, k] - t[s, k]) / share
+
+
+@kernel
+def _clipped(p, low, high):
+    """p, not below low and not above high; NaN stays."""
+    return low if p < low else (high if p > high else p)
+
+
+@kernel
+def binary_cross_entropy(p, t, loss):
+    """−1/K Σ t log p + (1 − t) log(1 − p)."""
+    one = p.dtype.type(1)
+    tiny = p.dtype.type(np.finfo(p.dtype).eps)
+    for s in range(p.shape[0]):
+        total = p.dtype.type(0)
+        for k in range(p.shape[1]):
+            q = _clipped(p[s, k], tiny, one - tiny)
+            total += t[s, k] * np.log(q) + (one - t[s, k]) * np.log(one - q)
+        loss[s] = -total / p.dtype.type(p.shape[1])
+
+
+@kernel
+def binary_cross_entropy_dp(p, t, dp, batch=None):
+    """1/K ((1 − t)/(1 − p) − t/p)/batch."""
+    one = p.dtype.type(1)
+    tiny = p.dtype.type(np.finfo(p.dtype).eps)
+    share = p.dtype.type((p.shape[0] if batch is None else batch) * p.shape[1])
+    for s in range(p.shape[0]):
+        for k in range(p.shape[1]):
+            q = _clipped(p[s, k], tiny, one - tiny)
+            dp[s, k] = ((one - t[s, k]) / (one - q) - t[s, k] / q) / share
+
+
+@kernel
+def categorical_cross_entropy(p, t, loss):
+    """−Σ t log p."""
+    one = p.dtype.type(1)
+    tiny = p.dtype.type(np.finfo(p.dtype).eps)
+    for s in range(p.shape[0]):
+        total = p.dtype.type(0)
+        for k in range(p.shape[1]):
+            if t[s, k] != 0 or p[s, k] != p[s, k]:
+                total += t[s, k] * np.log(_clipped(p[s, k], tiny, one))
+        loss[s] = -total
+
+
+@kernel
+def categorical_cross_entropy_dp(p, t, dp, batch=None):
+    """−t/p/batch."""
+    one = p.dtype.type(1)
+    tiny = p.dtype.type(np.finfo(p.dtype).eps)
+    share = p.dtype.type(p.shape[0] if batch is None else batch)
+    for s in range(p.shape[0]):
+        for k in range(p.shape[1]):
+            dp[s, k] = -t[s, k] / _clipped(p[s, k], tiny, one) / share
+
+
+@kernel
+def _row_sums(row):
+    """The largest entry m of a row, and Σ e^(x − m)."""
+    most = row[0]
+    for k in range(row.size):
+        most = row[k] if row[k] > most else most
+    total = row[0] * 0
+    for k in range(row.size):
+        total += np.exp(row[k] - most)
+    return most, total
+
+
+@kernel
+def softmax_cross_entropy(p, t, loss):
+    """Σ t (log Σ e^x − x) on logits."""
+    for s in range(p.shape[0]):
+        most, total = _row_sums(p[s])
+        level = most + np.log(total)
+        found = p.dtype.type(0)
+        for k in range(p.shape[1]):
+            found += t[s, k] * (level - p[s, k])
+        loss[s] = found
+
+
+@kernel
+def softmax_cross_entropy_dp(p, t, dp, batch=None):
+    """(softmax(x)·Σ t − t)/batch: ŷ − t for one-hot targets."""
+    share = p.dtype.type(p.shape[0] if batch is None else batch)
+    for s in range(p.shape[0]):
+        most, total = _row_sums(p[s])
+        mass = p.dtype.type(0)
+        for k in range(p.shape[1]):
+            mass += t[s, k]
+        for k in range(p.shape[1]):
+            dp[s, k] = (np.exp(p[s, k] - most) / total * mass - t[s, k]) / share
+
+
+@kernel
+def correct(p, t, right):
+    """1 where the largest entries of p and t are in the same place, else 0."""
+    for s in range(p.shape[0]):
+        right[s] = 1 if np.argmax(p[s]) == np.argmax(t[s]) else 0

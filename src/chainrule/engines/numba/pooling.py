@@ -1,0 +1,122 @@
+"""Pooling and its gradients, compiled. The equations are in reference/pooling.py."""
+
+import numpy as np
+
+from chainrule.engines.numba.compiling import kernel
+
+DIVISORS = ("one", "cells", "window")  # kernels get the place of the name in this list
+
+
+@kernel
+def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
+    """The largest cell of each window and its place; windows of 2×2 side by side have a loop without branches."""
+    count, channels, height, width = x.shape
+    plain = padding[0][0] == 0 and padding[0][1] == 0 and padding[1][0] == 0 and padding[1][1] == 0
+    two = window[0] == 2 and window[1] == 2 and stride[0] == 2 and stride[1] == 2
+    for s in range(count):
+        for c in range(channels):
+            if plain and two:
+                _max_two(x[s, c], y[s, c], winner[s, c])
+            else:
+                _max_any(x[s, c], y[s, c], winner[s, c], window, stride, padding)
+
+
+@kernel
+def _max_two(x, y, winner):
+    """2×2 windows, stride 2, no padding: two rows are read along together."""
+    width = np.int32(x.shape[1])
+    for i in range(y.shape[0]):
+        upper, lower, best, place = x[2 * i], x[2 * i + 1], y[i], winner[i]
+        start = np.int32(2 * i) * width
+        for j in range(best.size):
+            most, at = upper[2 * j], np.int32(2 * j)
+            b, c, d = upper[2 * j + 1], lower[2 * j], lower[2 * j + 1]
+            if most == most and (b > most or b != b):
+                most, at = b, np.int32(2 * j + 1)
+            if most == most and (c > most or c != c):
+                most, at = c, np.int32(2 * j) + width
+            if most == most and (d > most or d != d):
+                most, at = d, np.int32(2 * j + 1) + width
+            best[j] = most
+            place[j] = start + at
+
+
+@kernel
+def _max_any(x, y, winner, window, stride, padding):
+    height, width = x.shape
+    for i in range(y.shape[0]):
+        top = i * stride[0] - padding[0][0]
+        for j in range(y.shape[1]):
+            left = j * stride[1] - padding[1][0]
+            first = max(top, 0) * width + max(left, 0)
+            most, at = x[max(top, 0), max(left, 0)], first
+            for h in range(max(top, 0), min(top + window[0], height)):
+                for k in range(max(left, 0), min(left + window[1], width)):
+                    value = x[h, k]
+                    if most == most and (value > most or value != value):
+                        most, at = value, h * width + k
+            y[i, j] = most
+            winner[i, j] = at
+
+
+@kernel
+def max_pool_dx(dy, winner, dx):
+    """Every slope to its winner; where windows overlap they add up."""
+    count, channels = dy.shape[0], dy.shape[1]
+    cells, results = dx.shape[2] * dx.shape[3], dy.shape[2] * dy.shape[3]
+    target = dx.reshape(count * channels, cells)
+    slopes, places = dy.reshape(count * channels, results), winner.reshape(count * channels, results)
+    for r in range(count * channels):
+        row, slope, place = target[r], slopes[r], places[r]
+        row[:] = 0
+        for p in range(results):
+            row[place[p]] += slope[p]
+
+
+@kernel
+def _cells(start, window, size):
+    """The part of a window that lies on the axis: first and last + 1."""
+    return max(start, 0), min(start + window, size)
+
+
+@kernel
+def average_pool(x, y, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), divisor=1):
+    """The sum of each window over its divisor."""
+    count, channels, height, width = x.shape
+    for s in range(count):
+        for c in range(channels):
+            source, result = x[s, c], y[s, c]
+            for i in range(result.shape[0]):
+                top, bottom = _cells(i * stride[0] - padding[0][0], window[0], height)
+                for j in range(result.shape[1]):
+                    left, right = _cells(j * stride[1] - padding[1][0], window[1], width)
+                    total = x.dtype.type(0)
+                    for h in range(top, bottom):
+                        for k in range(left, right):
+                            total += source[h, k]
+                    result[i, j] = total / _share(x, divisor, (bottom - top) * (right - left), window)
+
+
+@kernel
+def _share(x, divisor, cells, window):
+    """What a window's sum is divided by, in the dtype of x."""
+    number = 1 if divisor == 0 else (cells if divisor == 1 else window[0] * window[1])
+    return x.dtype.type(number)
+
+
+@kernel
+def average_pool_dx(dy, dx, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), divisor=1):
+    """Every slope, over its divisor, to all cells of its window; where windows overlap they add up."""
+    count, channels, height, width = dx.shape
+    dx[:] = 0
+    for s in range(count):
+        for c in range(channels):
+            target, slope = dx[s, c], dy[s, c]
+            for i in range(slope.shape[0]):
+                top, bottom = _cells(i * stride[0] - padding[0][0], window[0], height)
+                for j in range(slope.shape[1]):
+                    left, right = _cells(j * stride[1] - padding[1][0], window[1], width)
+                    part = slope[i, j] / _share(dy, divisor, (bottom - top) * (right - left), window)
+                    for h in range(top, bottom):
+                        for k in range(left, right):
+                            target[h, k] += part

@@ -1,0 +1,143 @@
+"""Compiled programs: made once from a plan, kept on disk, and run over a model's buffers."""
+
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numba
+import numpy as np
+
+from chainrule.engines import Array, Buffers
+from chainrule.engines.numba import compiling, operations
+from chainrule.engines.numba.generator import ROOM, Writer
+from chainrule.plan import Plan, Tensor
+
+CACHE_BYTES = 1 << 19  # a block's arrays should stay in a core's own cache, of which this is a usual half
+BLOCKS = (4, 32)  # the fewest and the most samples of a block: fewer starve the dense layers
+
+
+class Program:
+    """A plan compiled whole; see `engines.Pass`."""
+
+    def __init__(
+        self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int, lock: threading.Lock
+    ) -> None:
+        self._plan = plan
+        self._layout = layout
+        self._buffers = buffers
+        self._threads = threads
+        self._lock = lock
+        self._writer = Writer(plan, layout)
+        self._dtype = buffers.parameters.dtype
+        self._rooms: dict[str, Array] = {}
+        self._results: dict[str, Array] = {}
+        self._count = 0
+        self._block = 1
+
+    def forward(self, x: Array) -> Array:
+        """The output for a batch x."""
+        self._run({"x": x}, 0, 0)
+        return self._results["y"] if "y" in self._results else x.copy()
+
+    def gradients(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[Array, Array, Array]:
+        """Losses, hits and the flat gradient of the mean loss."""
+        self._run({"x": x, "t": t}, seed, step)
+        return self._results["loss"], self._results["correct"], self._rooms["gradients"][0]
+
+    def close(self) -> None:
+        """Write the running statistics of the last batch."""
+        for operation in self._plan.closing:
+            arrays = [self._whole(tensor) for tensor in (*operation.reads, *operation.writes) if tensor]
+            kernel = operations.KERNELS[operation.name]
+            arguments = operation.arguments({"batch": self._count, "seed": 0, "step": 0, "first": 0})
+            kernel.kernel(*arrays, *kernel.arguments(len(arrays), arguments))
+
+    def _whole(self, tensor: Tensor) -> Array:
+        """A running statistic, or a statistic of the last batch."""
+        if tensor.kind == "state":
+            first, last = self._layout[tensor.storage]
+            return self._buffers.statistics[first:last]
+        room, offset = self._writer.memory.offsets[tensor.storage]
+        return self._rooms[room][offset * self._count : offset * self._count + tensor.size]
+
+    def _run(self, given: dict[str, Array], seed: int, step: int) -> None:
+        count = len(next(iter(given.values())))
+        threads = self._threads if count >= self._threads else 1
+        if count != self._count:
+            self._make_room(count)
+        arrays = [given[name] if name in given else self._results[name] for name in self._writer.data]
+        buffers = [self._buffers.parameters, self._buffers.statistics, self._rooms["gradients"][:threads]]
+        rooms = [self._rooms[name] for name in ROOM]
+        program = load(self._writer.source(parallel=threads > 1)) if count != self._count else self._program
+        self._program, self._count = program, count
+        numbers = (threads, count, self._block, seed, step)
+        arguments = (*arrays, *buffers[: 3 if self._writer.training else 2], *rooms, *numbers)
+        if threads == 1 and not self._meets:
+            program(*arguments)
+            return
+        with self._lock:
+            numba.set_num_threads(threads)
+            program(*arguments)
+
+    @property
+    def _meets(self) -> bool:
+        """Whether some operation takes the whole batch, with threads of its own."""
+        return any(operation.scope == "batch" for operation in self._plan.operations)
+
+    def _make_room(self, count: int) -> None:
+        """Buffers for batches of ``count`` samples; they are kept from step to step."""
+        sizes = self._writer.memory.sizes
+        sample = max(sizes["work"] * self._dtype.itemsize, 1)
+        self._block = int(min(max(CACHE_BYTES // sample, BLOCKS[0]), BLOCKS[1]))
+        self._rooms = {
+            "work": np.zeros((self._threads, sizes["work"] * self._block), self._dtype),
+            "places": np.zeros((self._threads, sizes["places"] * self._block), np.int32),
+            "batch_work": np.zeros(sizes["batch_work"] * count, self._dtype),
+            "batch_places": np.zeros(sizes["batch_places"] * count, np.int32),
+            "gradients": np.zeros((self._threads if self._writer.training else 0, self._buffers.parameters.size), self._dtype),
+        }
+        shapes = {"y": self._plan.output.shape, "loss": (), "correct": ()}
+        self._results = {
+            name: np.zeros((count, *shapes[name]), self._dtype) for name in shapes if name in self._writer.data
+        }
+
+
+@cache
+def load(source: str) -> Any:
+    """The function `run` of a program, compiled and cached on disk.
+
+    Numba caches only functions that lie in files, so the source is written to one named by its own hash, in the
+    folder that belongs to exactly these kernels and versions.
+    """
+    folder = compiling.compiled_folder()
+    name = "program_" + hashlib.sha256(source.encode()).hexdigest()[:16]
+    if folder is None:
+        module = ModuleType(name)
+        exec(source.replace("cache=True", "cache=False"), module.__dict__)
+        return module.run
+    file = folder / f"{name}.py"
+    if not file.exists():
+        print("chainrule: compiling this network for this machine; it is kept for the next time", file=sys.stderr)
+        _write_whole(file, source)
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    with compiling.cached():
+        spec.loader.exec_module(module)
+    return module.run
+
+
+def _write_whole(file: Path, text: str) -> None:
+    """Write a file under another name and rename it, so that nobody reads half of it."""
+    handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".part")
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    os.replace(temporary, file)

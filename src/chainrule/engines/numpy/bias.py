@@ -1,0 +1,20 @@
+"""The bias, in NumPy. Equations: `chainrule.reference.bias`."""
+
+import numpy as np
+
+from chainrule.engines.numpy.arrays import Array
+
+
+def add_bias(x: Array, b: Array) -> Array:
+    """`reference.add_bias` by broadcasting: a tied bias is stretched over the positions, none are copied."""
+    return np.add(x, spread_bias(b, x.ndim), order="C")
+
+
+def bias_gradient(dy: Array, *, untied: bool = False) -> Array:
+    """`reference.bias_gradient` as one reduction over all axes along which the bias was stretched."""
+    return np.ascontiguousarray(dy.sum(axis=0 if untied else (0, *range(2, dy.ndim))))
+
+
+def spread_bias(b: Array, axes: int) -> Array:
+    """View b so that it broadcasts over the batch (untied) or over batch and positions (tied)."""
+    return b.reshape(b.shape + (1,) * (axes - 1 - b.ndim))

@@ -1,0 +1,125 @@
+"""Cross-correlation and its gradients, in NumPy: one kernel row at a time. Equations: `reference.convolution`.
+
+Laying out every patch of the image as a column (im2col) makes the whole a single matrix product, but copies the image
+KH · KW times. Here the image is copied only KW times, shifted sideways (`_columns`): the patches of kernel row u are
+then whole rows of that copy, a view of it, and the operation is KH matrix products, which is faster for the small
+channel counts of small networks, and needs a KH-th of the memory.
+"""
+
+import math
+
+import numpy as np
+
+from chainrule.engines.numpy.arrays import Array
+from chainrule.engines.numpy.bias import spread_bias
+from chainrule.engines.numpy.windows import axis_taps
+from chainrule.shapes import Padding, Pair, output_size
+
+ONE: Pair = (1, 1)
+NO_PADDING: Padding = ((0, 0), (0, 0))
+
+
+def cross_correlate(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: Pair = ONE,
+    padding: Padding = NO_PADDING,
+    dilation: Pair = ONE,
+    groups: int = 1,
+    flip: bool = False,
+) -> Array:
+    """`reference.cross_correlate` as one matrix product for each kernel row, over all samples and positions."""
+    outputs = tuple(map(output_size, x.shape[2:], w.shape[2:], stride, padding, dilation))
+    down, across = map(axis_taps, x.shape[2:], outputs, w.shape[2:], stride, padding, dilation)
+    columns = _columns(x, across, outputs[1])
+    kernel_rows = _kernel_rows(w, groups, flip)
+    y = np.zeros((len(x), len(w), *outputs), x.dtype)
+    if b is not None:
+        y += spread_bias(b, 4)
+    for kernel_row, (rows, i) in zip(kernel_rows, down, strict=True):
+        part = y[:, :, i]
+        part += (kernel_row @ _by_group(columns[:, :, :, rows], groups)).reshape(part.shape)
+    return y
+
+
+def cross_correlate_dx(
+    dy: Array,
+    w: Array,
+    *,
+    size: Pair,
+    stride: Pair = ONE,
+    padding: Padding = NO_PADDING,
+    dilation: Pair = ONE,
+    groups: int = 1,
+    flip: bool = False,
+) -> Array:
+    """`reference.cross_correlate_dx` as one matrix product, whose kernel rows are then added where they belong.
+
+    Sideways dy is laid out as the gradient needs it (the full convolution), downwards the products are scattered:
+    zeros between and around the rows of dy are never multiplied.
+    """
+    down, across = map(axis_taps, size, dy.shape[2:], w.shape[2:], stride, padding, dilation)
+    N, C_out, rows_out, _ = dy.shape
+    C_in, KH, KW = w.shape[1] * groups, *w.shape[2:]
+    spread = np.zeros((N, C_out, KW, rows_out, size[1]), dy.dtype)
+    for v, (cells, j) in enumerate(across):
+        spread[:, :, v, :, cells] = dy[..., j]
+    kernel = _turned(w, flip).reshape(groups, C_out // groups, -1, KH, KW).transpose(0, 3, 2, 1, 4)
+    products = kernel.reshape(groups, KH * C_in // groups, -1) @ _by_group(spread, groups)
+    products = products.reshape(N, groups, KH, C_in // groups, rows_out, size[1])
+    dx = np.zeros((N, groups, C_in // groups, *size), dy.dtype)
+    for u, (cells, i) in enumerate(down):
+        dx[..., cells, :] += products[:, :, u, :, i]
+    return dx.reshape(N, C_in, *size)
+
+
+def cross_correlate_dw(
+    x: Array,
+    dy: Array,
+    *,
+    kernel: Pair,
+    stride: Pair = ONE,
+    padding: Padding = NO_PADDING,
+    dilation: Pair = ONE,
+    groups: int = 1,
+    flip: bool = False,
+) -> Array:
+    """`reference.cross_correlate_dw` as one matrix product for each kernel row and sample, summed over the samples."""
+    outputs, C_out = dy.shape[2:], dy.shape[1]
+    down, across = map(axis_taps, x.shape[2:], outputs, kernel, stride, padding, dilation)
+    columns = _columns(x, across, outputs[1])
+    dw = np.empty((C_out, x.shape[1] // groups, *kernel), x.dtype)
+    for u, (rows, i) in enumerate(down):
+        patches = _by_group(columns[:, :, :, rows], groups)
+        products = _by_group(dy[:, :, i], groups) @ patches.swapaxes(-1, -2)
+        dw[:, :, u] = products.sum(axis=0).reshape(C_out, -1, kernel[1])
+    return np.ascontiguousarray(_turned(dw, flip))
+
+
+def _columns(x: Array, across: list[tuple[slice, slice]], outputs: int) -> Array:
+    """Copies of x, one for each kernel column, shifted and strided sideways: (N, C, KW, H, W'), 0 on the padding."""
+    N, C, H, _ = x.shape
+    columns = np.zeros((N, C, len(across), H, outputs), x.dtype)
+    for v, (cells, j) in enumerate(across):
+        columns[:, :, v, :, j] = x[..., cells]
+    return columns
+
+
+def _by_group(values: Array, groups: int) -> Array:
+    """(N, C, …, H, W) → (N, groups, C/groups · …, H · W), for one matrix product a group; a view if it can be."""
+    N, *inner, H, W = values.shape
+    return values.reshape(N, groups, math.prod(inner) // groups, H * W)
+
+
+def _kernel_rows(w: Array, groups: int, flip: bool) -> Array:
+    """w by kernel row, as matrices: (KH, groups, C_out/groups, C_in/groups · KW)."""
+    C_out, _, KH, _ = w.shape
+    rows = _turned(w, flip).transpose(2, 0, 1, 3)
+    return rows.reshape(KH, groups, C_out // groups, -1)
+
+
+def _turned(w: Array, flip: bool) -> Array:
+    """The kernel as it is slid: rotated by 180° for a true convolution."""
+    return w[:, :, ::-1, ::-1] if flip else w

@@ -1,0 +1,17 @@
+"""Dropout, in NumPy. Equations: `chainrule.reference.dropout`."""
+
+import math
+
+import numpy as np
+
+from chainrule.engines.numpy.arrays import Array
+from chainrule.randomness import uniform
+
+
+def dropout(x: Array, *, rate: float, stream: int, seed: int, step: int, first: int = 0) -> Array:
+    """`reference.dropout` with the random numbers of the whole batch drawn at once, and a product with 0 or 1."""
+    samples = np.arange(first, first + len(x))
+    kept = uniform(seed, stream, step, samples, math.prod(x.shape[1:])) >= rate
+    y = np.multiply(x, kept.reshape(x.shape), order="C")
+    y /= 1 - rate
+    return y

@@ -1,0 +1,82 @@
+"""The losses, in NumPy: all samples and classes at once. Equations: `chainrule.reference.losses`."""
+
+import numpy as np
+
+from chainrule.engines.numpy.activations import softmax
+from chainrule.engines.numpy.arrays import Array
+
+
+def half_squared_error(p: Array, t: Array) -> Array:
+    """`reference.half_squared_error`, all samples at once."""
+    return 0.5 * np.square(p - t).sum(axis=1)
+
+
+def half_squared_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
+    """`reference.half_squared_error_dp`, all samples at once."""
+    return _mean(np.subtract(p, t, order="C"), batch)
+
+
+def mean_squared_error(p: Array, t: Array) -> Array:
+    """`reference.mean_squared_error`, all samples at once."""
+    return np.square(p - t).mean(axis=1)
+
+
+def mean_squared_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
+    """`reference.mean_squared_error_dp`, all samples at once."""
+    return _mean(np.subtract(p, t, order="C") * (2 / p.shape[1]), batch)
+
+
+def binary_cross_entropy(p: Array, t: Array) -> Array:
+    """`reference.binary_cross_entropy`, all samples and classes at once."""
+    p = _clipped(p, 1)
+    return -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean(axis=1)
+
+
+def binary_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
+    """`reference.binary_cross_entropy_dp`, both fractions on one denominator: (p − t) / (p (1 − p)) / K."""
+    p = _clipped(p, 1)
+    return _mean(np.subtract(p, t, order="C") / (p * (1 - p) * p.shape[1]), batch)
+
+
+def categorical_cross_entropy(p: Array, t: Array) -> Array:
+    """`reference.categorical_cross_entropy`, all samples and classes at once."""
+    return -(t * np.log(_clipped(p, 0))).sum(axis=1)
+
+
+def categorical_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
+    """`reference.categorical_cross_entropy_dp`, all samples and classes at once."""
+    return _mean(np.divide(-t, _clipped(p, 0), order="C"), batch)
+
+
+def softmax_cross_entropy(p: Array, t: Array) -> Array:
+    """`reference.softmax_cross_entropy` from the logarithm of the softmax, which no probability of 0 can spoil."""
+    return -(t * _log_softmax(p)).sum(axis=1)
+
+
+def softmax_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
+    """`reference.softmax_cross_entropy_dp`, all samples at once: the Jacobian of the softmax is never formed."""
+    dp = softmax(p)
+    dp *= t.sum(axis=1, keepdims=True)
+    dp -= t
+    return _mean(dp, batch)
+
+
+def correct(p: Array, t: Array) -> Array:
+    """`reference.correct`: both largest entries found and compared for all samples at once."""
+    return (p.argmax(axis=1) == t.argmax(axis=1)).astype(p.dtype)
+
+
+def _mean(dp: Array, batch: int | None) -> Array:
+    dp /= len(dp) if batch is None else batch
+    return dp
+
+
+def _clipped(p: Array, ends: int) -> Array:
+    epsilon = float(np.finfo(p.dtype).eps)
+    return np.clip(p, epsilon, 1 - ends * epsilon, order="C")
+
+
+def _log_softmax(p: Array) -> Array:
+    shifted = np.subtract(p, p.max(axis=1, keepdims=True), order="C")
+    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return shifted

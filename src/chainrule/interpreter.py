@@ -1,0 +1,85 @@
+"""Walks a plan, one operation at a time, on any engine.
+
+It serves the engines that are modules of functions, the gradient checks, and traces: every array it makes is kept
+until the next run, so that any of them can be looked at.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.engines import Array, Buffers, Engine
+from chainrule.plan import Operation, Plan, Tensor
+
+
+class Interpreter:
+    """A plan made ready to run; see `engines.Pass`.
+
+    layout   name of a parameter or running statistic → its first and last place in its flat buffer
+    values   the arrays of the last run by storage name, activations with the batch axis first
+    """
+
+    def __init__(self, engine: Engine, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers) -> None:
+        self.engine = engine
+        self.plan = plan
+        self.values: dict[str, Array] = {}
+        self._layout = layout
+        self._buffers = buffers
+        self._gradient = np.zeros_like(buffers.parameters)
+        self._runtime: dict[str, int] = {}
+
+    def forward(self, x: Array) -> Array:
+        """The output for a batch x."""
+        self._begin(x, {"batch": len(x), "first": 0, "seed": 0, "step": 0})
+        self._walk(self.plan.forward)
+        return self.read(self.plan.output)
+
+    def gradients(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[Array, Array, Array]:
+        """Losses, hits and the flat gradient of the mean loss."""
+        self._begin(x, {"batch": len(x), "first": 0, "seed": seed, "step": step})
+        assert self.plan.target and self.plan.loss and self.plan.correct
+        self.values[self.plan.target.storage] = t
+        self._gradient[:] = 0
+        self._walk(self.plan.operations)
+        return self.read(self.plan.loss), self.read(self.plan.correct), self._gradient
+
+    def close(self) -> None:
+        """Write the running statistics of the last batch."""
+        self._walk(self.plan.closing)
+
+    def read(self, tensor: Tensor) -> Array:
+        """The array of a tensor, in the tensor's shape."""
+        if tensor.kind in ("parameter", "state", "gradient"):
+            return self._view(tensor)
+        array = self.values[tensor.storage]
+        shape = (self._runtime["batch"], *tensor.shape) if tensor.per_sample else tensor.shape
+        return array.reshape(shape)
+
+    def _begin(self, x: Array, runtime: dict[str, int]) -> None:
+        self._runtime = runtime
+        self.values = {self.plan.input.storage: x}
+
+    def _walk(self, operations: Sequence[Operation]) -> None:
+        for operation in operations:
+            arrays = tuple(None if tensor is None else self.read(tensor) for tensor in operation.reads)
+            results = self.engine.run(operation.name, arrays, operation.arguments(self._runtime))
+            for tensor, result in zip(operation.writes, results, strict=True):
+                self._write(tensor, result)
+
+    def _write(self, tensor: Tensor, result: NDArray[Any]) -> None:
+        if tensor.kind in ("parameter", "state", "gradient"):
+            self._view(tensor)[...] = result.reshape(tensor.shape)
+        else:
+            self.values[tensor.storage] = result
+
+    def _view(self, tensor: Tensor) -> Array:
+        """A parameter, its gradient or a running statistic in its flat buffer."""
+        if tensor.kind == "gradient":
+            layer, _, own = tensor.storage.rpartition(".")
+            first, last = self._layout[f"{layer}.{own[1:]}"]
+            return self._gradient[first:last].reshape(tensor.shape)
+        first, last = self._layout[tensor.storage]
+        buffer = self._buffers.parameters if tensor.kind == "parameter" else self._buffers.statistics
+        return buffer[first:last].reshape(tensor.shape)

@@ -1,0 +1,75 @@
+"""The layers: hyper-parameters, shape rules, parameters and the operations they emit. One family a file."""
+
+from typing import Any
+
+from chainrule.errors import FormatError, one_of
+from chainrule.layers.activations import GELU, Arctan, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from chainrule.layers.base import Layer, Parameter
+from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
+from chainrule.layers.dense import Dense
+from chainrule.layers.dropout import Dropout
+from chainrule.layers.normalization import BatchNorm2D
+from chainrule.layers.pooling import (
+    AveragePool1D,
+    AveragePool2D,
+    GlobalAveragePool2D,
+    MaxPool1D,
+    MaxPool2D,
+    SumPool1D,
+    SumPool2D,
+)
+from chainrule.layers.reshaping import Flatten, Reshape
+
+__all__ = [
+    "GELU",
+    "Arctan",
+    "AveragePool1D",
+    "AveragePool2D",
+    "BatchNorm2D",
+    "Conv1D",
+    "Conv2D",
+    "ConvTranspose2D",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "GlobalAveragePool2D",
+    "Layer",
+    "LeakyReLU",
+    "MaxPool1D",
+    "MaxPool2D",
+    "Parameter",
+    "ReLU",
+    "Reshape",
+    "Sigmoid",
+    "Softmax",
+    "SumPool1D",
+    "SumPool2D",
+    "Tanh",
+    "from_config",
+]
+
+NAMED: dict[str, type[Layer]] = {
+    kind.__name__: kind
+    for kind in (
+        *(Arctan, GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh),
+        *(Conv1D, Conv2D, ConvTranspose2D, Dense, Dropout, BatchNorm2D, Flatten, Reshape),
+        *(AveragePool1D, AveragePool2D, GlobalAveragePool2D, MaxPool1D, MaxPool2D, SumPool1D, SumPool2D),
+    )
+}
+
+
+def from_config(config: dict[str, Any]) -> Layer:
+    """The layer that `Layer.to_config` wrote."""
+    options = {name: _tuples(value) for name, value in config.items()}
+    kind = options.pop("layer", None)
+    if kind not in NAMED:
+        raise one_of("layer", kind, [*NAMED])
+    try:
+        return NAMED[kind](**options)
+    except TypeError as error:
+        raise FormatError(f"layer {kind}: {error}") from None
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as tuples again."""
+    return tuple(_tuples(entry) for entry in value) if isinstance(value, list) else value

@@ -1,0 +1,79 @@
+"""What every layer is: hyper-parameters, a shape rule, parameters, and the operations it emits.
+
+A layer holds no arrays and no state. Its fields are its options, so that it can be written to a file and read back.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+from chainrule.errors import OptionError, ShapeError, one_of
+from chainrule.initializers import Fans
+from chainrule.plan import Builder, Tensor
+from chainrule.shapes import text
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter a layer needs: its name in the layer, its shape, and how it begins.
+
+    trained   False for running statistics, which training writes but no gradient moves
+    """
+
+    name: str
+    shape: Shape
+    initializer: str
+    fans: Fans = Fans(1, 1)
+    trained: bool = True
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The base of all layers. Shapes are those of one sample: (C, H, W), (C, W) or (F,)."""
+
+    kind: ClassVar[str] = ""
+
+    def output_shape(self, shape: Shape, name: str) -> Shape:
+        """Shape of what the layer makes of ``shape``; ``name`` is for the error when it cannot."""
+        return shape
+
+    def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
+        """What the layer learns, given the shape of its input."""
+        return ()
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """Emit the layer's operations, forward and backward side by side, and return its output."""
+        return x
+
+    def to_config(self) -> dict[str, Any]:
+        """Kind and options, for a file."""
+        return {"layer": type(self).__name__, **{field.name: getattr(self, field.name) for field in fields(self)}}
+
+    def describe(self) -> str:
+        """The layer as one would write it, without the options left at their defaults."""
+        shown: list[str] = []
+        named = False
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value == field.default:
+                named = True
+                continue
+            shown.append(f"{field.name}={value!r}" if named else repr(value))
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _expect(self, shape: Shape, name: str, axes: int, meaning: str) -> None:
+        if len(shape) != axes:
+            raise ShapeError(f"{type(self).__name__} {name!r}: expected an input {meaning}, found {text(shape) or '()'}")
+
+
+def whole(layer: object, what: str, value: object, least: int = 1) -> None:
+    """Refuse an option that is not a whole number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise OptionError(f"{type(layer).__name__}: {what} {value!r}: expected a whole number of at least {least}")
+
+
+def chosen(layer: object, what: str, value: object, known: tuple[Any, ...]) -> None:
+    """Refuse an option that is none of the known ones."""
+    if value not in known:
+        raise one_of(f"{type(layer).__name__} {what}", value, [str(name) for name in known])

@@ -1,0 +1,216 @@
+"""Convolutional layers: two-dimensional, one-dimensional, transposed.
+
+All three are the same operations, `cross_correlate` and its gradients (reference/convolution.py): one dimension is a
+picture of height 1, the true convolution rotates the kernel, and the transposed convolution is the input gradient of a
+cross-correlation run forward.
+"""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any, ClassVar
+
+from chainrule import initializers, shapes
+from chainrule.errors import ShapeError
+from chainrule.layers.base import Layer, Parameter, Shape, chosen, whole
+from chainrule.plan import Builder, Tensor
+from chainrule.shapes import PaddingLike
+
+BIASES = (True, False, "untied")
+
+
+@dataclass(frozen=True)
+class _Convolution(Layer):
+    """What the convolutional layers share. `axes` is 1 or 2; inside, every picture has two."""
+
+    filters: int
+    kernel: int | tuple[int, ...]
+    stride: int | tuple[int, ...] = 1
+    padding: PaddingLike = "valid"
+    dilation: int | tuple[int, ...] = 1
+    groups: int = 1
+    bias: bool | str = True
+    initializer: str = "glorot_uniform"
+
+    axes: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        whole(self, "filters", self.filters)
+        whole(self, "groups", self.groups)
+        chosen(self, "bias", self.bias, BIASES)
+        initializers.find(self.initializer)
+        for option in ("kernel", "stride", "dilation"):
+            shapes.per_axis(f"{type(self).__name__}: {option}", getattr(self, option), self.axes)
+        self._padding((8,) * self.axes)
+
+    def _numbers(self, option: str) -> tuple[int, ...]:
+        return shapes.per_axis(option, getattr(self, option), self.axes)
+
+    def _padding(self, size: Shape) -> tuple[shapes.Pair, ...]:
+        """(before, after) an axis, for a picture of ``size``."""
+        return shapes.resolve_padding(
+            self.padding, size, self._numbers("kernel"), self._numbers("stride"), self._numbers("dilation")
+        )
+
+    def _check(self, shape: Shape, name: str) -> None:
+        self._expect(shape, name, self.axes + 1, "(C, H, W)" if self.axes == 2 else "(C, W)")
+        if shape[0] % self.groups or self.filters % self.groups:
+            raise ShapeError(
+                f"{type(self).__name__} {name!r}: {shape[0]} channels and {self.filters} filters "
+                f"do not divide into {self.groups} groups"
+            )
+
+    def _kernel_shape(self, channels: int) -> Shape:
+        return (self.filters, channels // self.groups, *self._numbers("kernel"))
+
+    def _bias_shape(self, output: Shape) -> Shape:
+        return output if self.bias == "untied" else output[:1]
+
+    def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
+        """Kernels w and, unless ``bias=False``, b: one a filter, or one an output position if untied."""
+        w = self._kernel_shape(shape[0])
+        fans = self._fans(w)
+        learnt = [Parameter("w", w, self.initializer, fans)]
+        if self.bias:
+            learnt.append(Parameter("b", self._bias_shape(self.output_shape(shape, name)), "zeros", fans))
+        return tuple(learnt)
+
+    def _fans(self, w: Shape) -> initializers.Fans:
+        return initializers.Fans(prod(w[1:]), w[0] * prod(w[2:]))
+
+    def _attributes(self, size: Shape, padding: tuple[shapes.Pair, ...], flip: bool) -> dict[str, Any]:
+        """Attributes of the operations, with a vertical axis put before a lone horizontal one."""
+        lift = 2 - self.axes
+        return {
+            "stride": (1,) * lift + self._numbers("stride"),
+            "padding": ((0, 0),) * lift + padding,
+            "dilation": (1,) * lift + self._numbers("dilation"),
+            "groups": self.groups,
+            "flip": flip,
+        }
+
+    def _lifted(self, tensor: Tensor) -> Tensor:
+        """The same tensor as a picture: (…, W) → (…, 1, W)."""
+        return tensor if self.axes == 2 else tensor.viewed((*tensor.shape[:-1], 1, tensor.shape[-1]))
+
+
+@dataclass(frozen=True)
+class _CrossCorrelation(_Convolution):
+    """Slides every kernel over the picture; with ``convolution=True``, rotated by 180°."""
+
+    convolution: bool = False
+
+    kind: ClassVar[str] = "conv"
+
+    def output_shape(self, shape: Shape, name: str) -> Shape:
+        """(filters, H', W') with H' = ⌊(H + p − d(K−1) − 1)/s⌋ + 1."""
+        self._check(shape, name)
+        size, kernel, dilation = shape[1:], self._numbers("kernel"), self._numbers("dilation")
+        padding = self._padding(size)
+        reach = [shapes.extent(k, d) for k, d in zip(kernel, dilation, strict=True)]
+        shapes.check_fits(f"{type(self).__name__} {name!r}", "kernel", reach, size, padding)
+        axes = zip(size, kernel, self._numbers("stride"), padding, dilation, strict=True)
+        return (self.filters, *(shapes.output_size(*axis) for axis in axes))
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """y = w ⋆ x + b;  db = Σ dy,  dw = x ⋆ dy,  dx = the full convolution of dy with w."""
+        y = builder.activation("y", self.output_shape(x.shape, builder.layer))
+        w = self._lifted(builder.parameter("w"))
+        b = builder.parameter("b") if self.bias else None
+        picture, result = self._lifted(x), self._lifted(y)
+        options = self._attributes(x.shape[1:], self._padding(x.shape[1:]), self.convolution)
+        lifted_b = self._lifted(b) if b is not None and self.bias == "untied" else b
+        builder.forward("cross_correlate", (picture, w, lifted_b), (result,), **options)
+        dy = result.gradient()
+        if lifted_b is not None:
+            builder.backward("bias_gradient", (dy,), (lifted_b.gradient(),), untied=self.bias == "untied")
+        builder.backward("cross_correlate_dw", (picture, dy), (w.gradient(),), kernel=w.shape[2:], **options)
+        builder.backward("cross_correlate_dx", (dy, w), (picture.gradient(),), size=picture.shape[1:], **options)
+        return y
+
+
+@dataclass(frozen=True)
+class Conv2D(_CrossCorrelation):
+    """Two-dimensional convolutional layer: ``filters`` kernels slid over (C, H, W).
+
+    kernel       KH = KW, or (KH, KW)
+    stride       cells from one window to the next: a number or (vertical, horizontal)
+    padding      "valid", "same", "full", a number, one an axis, or ((top, bottom), (left, right))
+    dilation     cells from one tap to the next
+    groups       the channels and filters are dealt into so many groups that do not see each other
+    bias         True: one a filter; "untied": one per output position; False: none
+    initializer  of the kernels (initializers.py); biases begin at 0
+    convolution  True rotates the kernel by 180°, as mathematics has it
+
+    y[o,i,j] = b[o] + Σ_{c,u,v} x̄[c, s·i + d·u, s·j + d·v] · w[o,c,u,v]
+    """
+
+
+@dataclass(frozen=True)
+class Conv1D(_CrossCorrelation):
+    """One-dimensional convolutional layer over (C, W); options as in `Conv2D`, for one axis."""
+
+    axes: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class ConvTranspose2D(_Convolution):
+    """Transposed convolution: the input gradient of a cross-correlation, run forward; it enlarges pictures.
+
+    Options are those of the cross-correlation it transposes, see `Conv2D`: a stride of 2 doubles the size
+    ("same": exactly), padding crops the output. ``output_padding`` adds rows and columns at the end, of the sizes
+    that a strided cross-correlation would have mapped to the same input.
+
+    x[c,i,j] spreads over y[o, s·i + d·u − p, s·j + d·v − p] with weight w[c,o,u,v];  w (C_in, filters/groups, KH, KW)
+    """
+
+    output_padding: int | tuple[int, ...] = 0
+
+    kind: ClassVar[str] = "convt"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        extra = shapes.per_axis("ConvTranspose2D: output_padding", self.output_padding, 2, least=0)
+        if any(cells >= step for cells, step in zip(extra, self._numbers("stride"), strict=True)):
+            raise ShapeError(f"ConvTranspose2D: output_padding {self.output_padding!r} must be below the stride {self.stride!r}")
+
+    def _kernel_shape(self, channels: int) -> Shape:
+        return (channels, self.filters // self.groups, *self._numbers("kernel"))
+
+    def _fans(self, w: Shape) -> initializers.Fans:
+        return initializers.Fans(w[0] * prod(w[2:]), prod(w[1:]))
+
+    def _crop(self, size: Shape) -> tuple[shapes.Pair, ...]:
+        """Padding of the cross-correlation that is transposed; "same" is that of a picture of s·H cells."""
+        strides = self._numbers("stride")
+        return self._padding(tuple(cells * step for cells, step in zip(size, strides, strict=True)))
+
+    def output_shape(self, shape: Shape, name: str) -> Shape:
+        """(filters, H', W') with H' = s(H − 1) + d(K − 1) + 1 − p + output_padding; with "same", s·H."""
+        self._check(shape, name)
+        kernel, strides, dilation = (self._numbers(option) for option in ("kernel", "stride", "dilation"))
+        extra = shapes.per_axis("output_padding", self.output_padding, 2, least=0)
+        sizes = [
+            shapes.transposed_size(*axis)
+            for axis in zip(shape[1:], kernel, strides, self._crop(shape[1:]), dilation, strict=True)
+        ]
+        if self.padding == "same":
+            sizes = [cells * step for cells, step in zip(shape[1:], strides, strict=True)]
+        sizes = [size + more for size, more in zip(sizes, extra, strict=True)]
+        if min(sizes) < 1:
+            raise ShapeError(f"ConvTranspose2D {name!r}: padding {self.padding!r} crops the whole {shapes.text(sizes)} output")
+        return (self.filters, *sizes)
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """y = wᵀ x + b;  db = Σ dy,  dw = dy ⋆ x,  dx = w ⋆ dy: the operations of `Conv2D` in exchanged places."""
+        y = builder.activation("y", self.output_shape(x.shape, builder.layer))
+        w, dy = builder.parameter("w"), y.gradient()
+        options = self._attributes(x.shape[1:], self._crop(x.shape[1:]), False)
+        spread = builder.activation("spread", y.shape) if self.bias else y
+        builder.forward("cross_correlate_dx", (x, w), (spread,), size=y.shape[1:], **options)
+        if self.bias:
+            b = builder.parameter("b")
+            builder.forward("add_bias", (spread, b), (y,))
+            builder.backward("bias_gradient", (dy,), (b.gradient(),), untied=self.bias == "untied")
+        builder.backward("cross_correlate_dw", (dy, x), (w.gradient(),), kernel=w.shape[2:], **options)
+        builder.backward("cross_correlate", (dy, w, None), (x.gradient(),), **options)
+        return y

@@ -1,0 +1,54 @@
+"""The dense (fully connected) layer."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from chainrule import initializers
+from chainrule.layers.base import Layer, Parameter, Shape, chosen, whole
+from chainrule.plan import Builder, Tensor
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """Every output sees every input: y = W x + b, from (F_in,) to (features,).
+
+    features     number of outputs
+    bias         False for none
+    initializer  of W (features, F_in); b begins at 0
+    """
+
+    features: int
+    bias: bool = True
+    initializer: str = "glorot_uniform"
+
+    kind: ClassVar[str] = "dense"
+
+    def __post_init__(self) -> None:
+        whole(self, "features", self.features)
+        chosen(self, "bias", self.bias, (True, False))
+        initializers.find(self.initializer)
+
+    def output_shape(self, shape: Shape, name: str) -> Shape:
+        """(features,)."""
+        self._expect(shape, name, 1, "vector (put Flatten() before it)")
+        return (self.features,)
+
+    def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
+        """W (features, F_in) and b (features,)."""
+        self.output_shape(shape, name)
+        fans = initializers.Fans(shape[0], self.features)
+        w = Parameter("w", (self.features, shape[0]), self.initializer, fans)
+        return (w, Parameter("b", (self.features,), "zeros", fans)) if self.bias else (w,)
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """y = W x + b;  db = Σ dy,  dW = Σ dy xᵀ,  dx = Wᵀ dy."""
+        y = builder.activation("y", (self.features,))
+        w = builder.parameter("w")
+        b = builder.parameter("b") if self.bias else None
+        dy = y.gradient()
+        builder.forward("dense", (x, w, b), (y,))
+        if b is not None:
+            builder.backward("bias_gradient", (dy,), (b.gradient(),), untied=False)
+        builder.backward("dense_dw", (x, dy), (w.gradient(),))
+        builder.backward("dense_dx", (dy, w), (x.gradient(),))
+        return y

@@ -1,0 +1,37 @@
+"""Dropout."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from chainrule.errors import OptionError
+from chainrule.layers.base import Layer
+from chainrule.plan import Builder, Tensor
+from chainrule.randomness import stream_number
+
+RUNTIME = {"seed": ("seed", 1), "step": ("step", 1), "first": ("first", 1)}
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """In training, drops each number with probability ``rate`` and divides the rest by 1 − rate; else nothing.
+
+    What is dropped is a function of (seed, layer, step, sample, element), so that backward makes the same mask again.
+    """
+
+    rate: float = 0.5
+
+    kind: ClassVar[str] = "dropout"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate < 1:
+            raise OptionError(f"Dropout: rate {self.rate!r}: expected at least 0 and below 1")
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """y = mask·x / (1 − rate);  dx = mask·dy / (1 − rate): the same operation."""
+        if not builder.training or self.rate == 0:
+            return x
+        y = builder.activation("y", x.shape)
+        options = {"rate": float(self.rate), "stream": stream_number(builder.layer), "runtime": RUNTIME}
+        builder.forward("dropout", (x,), (y,), **options)
+        builder.backward("dropout", (y.gradient(),), (x.gradient(),), **options)
+        return y

@@ -1,0 +1,71 @@
+"""Batch normalisation."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from chainrule.errors import OptionError, ShapeError
+from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.plan import Builder, Tensor
+from chainrule.shapes import text
+
+
+@dataclass(frozen=True)
+class BatchNorm2D(Layer):
+    """Every channel with mean 0 and variance 1 over the batch, then scaled by γ and shifted by β.
+
+    momentum  share of the batch in the running statistics that inference uses: running ← (1−m)·running + m·batch
+    epsilon   added to the variance
+    Takes (C, H, W) and (F,).
+
+    y = γ (x − μ)/√(σ² + ε) + β      μ, σ² of the channel over the whole batch (inference: the running ones)
+    """
+
+    momentum: float = 0.1
+    epsilon: float = 1e-5
+
+    kind: ClassVar[str] = "norm"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.momentum <= 1 or not 0 < self.epsilon < math.inf:
+            raise OptionError(f"{self.describe()}: expected 0 < momentum ≤ 1 and epsilon > 0")
+
+    def output_shape(self, shape: Shape, name: str) -> Shape:
+        """The shape that came."""
+        if len(shape) not in (1, 3):
+            raise ShapeError(f"BatchNorm2D {name!r}: expected an input (C, H, W) or (F,), found {text(shape)}")
+        return shape
+
+    def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
+        """γ and β, and the running mean and variance."""
+        channels = shape[:1]
+        return (
+            Parameter("gamma", channels, "ones"),
+            Parameter("beta", channels, "zeros"),
+            Parameter("running_mean", channels, "zeros", trained=False),
+            Parameter("running_variance", channels, "ones", trained=False),
+        )
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """Training: batch statistics, which need the whole batch; inference: the running ones, sample by sample."""
+        y = builder.activation("y", x.shape)
+        gamma, beta = builder.parameter("gamma"), builder.parameter("beta")
+        running = (builder.parameter("running_mean"), builder.parameter("running_variance"))
+        epsilon = float(self.epsilon)
+        if not builder.training:
+            builder.forward("batch_norm_inference", (x, gamma, beta, *running), (y,), epsilon=epsilon)
+            return y
+        mean, variance = builder.statistic("mean", x.shape[:1]), builder.statistic("variance", x.shape[:1])
+        builder.forward("batch_norm", (x, gamma, beta), (y, mean, variance), epsilon=epsilon, scope="batch")
+        dy = y.gradient()
+        gradients = (gamma.gradient(), beta.gradient())
+        builder.backward("batch_norm_dw", (dy, x, mean, variance), gradients, epsilon=epsilon, scope="batch")
+        builder.backward(
+            "batch_norm_dx", (dy, x, gamma, mean, variance), (x.gradient(),), epsilon=epsilon, scope="batch"
+        )
+        count = {"count": ("batch", math.prod(x.shape[1:]))}
+        builder.closing(
+            "running_statistics", (mean, variance, *running), running,
+            momentum=float(self.momentum), runtime=count, scope="batch",
+        )
+        return y

@@ -1,0 +1,179 @@
+"""Pooling layers: max, average and sum, in one and two dimensions, and the average over the whole picture."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from chainrule import shapes
+from chainrule.errors import ShapeError
+from chainrule.layers.base import Layer, Shape
+from chainrule.plan import Builder, Tensor
+from chainrule.shapes import PaddingLike
+
+
+@dataclass(frozen=True)
+class _Pool(Layer):
+    """What the pooling layers share: a window moved over every channel alone.
+
+    window   cells a side, or (vertical, horizontal)
+    stride   cells from one window to the next; the window itself when not given
+    padding  as in `Conv2D`; at every side smaller than the window
+    """
+
+    window: int | tuple[int, ...] = 2
+    stride: int | tuple[int, ...] | None = None
+    padding: PaddingLike = "valid"
+
+    axes: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        shapes.per_axis(f"{type(self).__name__}: window", self.window, self.axes)
+        shapes.per_axis(f"{type(self).__name__}: stride", self._step, self.axes)
+        self._padding((8,) * self.axes)
+
+    @property
+    def _step(self) -> int | tuple[int, ...]:
+        return self.window if self.stride is None else self.stride
+
+    def _windows(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return shapes.per_axis("window", self.window, self.axes), shapes.per_axis("stride", self._step, self.axes)
+
+    def _padding(self, size: Shape) -> tuple[shapes.Pair, ...]:
+        window, stride = self._windows()
+        return shapes.resolve_padding(self.padding, size, window, stride, (1,) * self.axes)
+
+    def output_shape(self, shape: Shape, name: str) -> Shape:
+        """(C, H', W') with H' = ⌊(H + p − K)/s⌋ + 1."""
+        self._expect(shape, name, self.axes + 1, "(C, H, W)" if self.axes == 2 else "(C, W)")
+        window, stride = self._windows()
+        padding = self._padding(shape[1:])
+        shapes.check_fits(f"{type(self).__name__} {name!r}", "window", window, shape[1:], padding)
+        if any(zeros >= cells for cells, pair in zip(window, padding, strict=True) for zeros in pair):
+            raise ShapeError(f"{type(self).__name__} {name!r}: padding {padding} must be smaller than the window {window}")
+        axes = zip(shape[1:], window, stride, padding, strict=True)
+        return (shape[0], *(shapes.output_size(*axis) for axis in axes))
+
+    def _lifted(self, tensor: Tensor) -> Tensor:
+        return tensor if self.axes == 2 else tensor.viewed((*tensor.shape[:-1], 1, tensor.shape[-1]))
+
+    def _attributes(self, size: Shape) -> dict[str, Any]:
+        lift = 2 - self.axes
+        window, stride = self._windows()
+        return {
+            "window": (1,) * lift + window,
+            "stride": (1,) * lift + stride,
+            "padding": ((0, 0),) * lift + self._padding(size),
+        }
+
+
+@dataclass(frozen=True)
+class _MaxPool(_Pool):
+    kind: ClassVar[str] = "pool"
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """y = the largest cell of each window, and where it was;  dx = dy put back there."""
+        y = builder.activation("y", self.output_shape(x.shape, builder.layer))
+        picture, result = self._lifted(x), self._lifted(y)
+        winner = builder.activation("winner", result.shape, integer=True)
+        options = self._attributes(x.shape[1:])
+        builder.forward("max_pool", (picture,), (result, winner), **options)
+        builder.backward(
+            "max_pool_dx", (result.gradient(), winner), (picture.gradient(),), size=picture.shape[1:]
+        )
+        return y
+
+
+@dataclass(frozen=True)
+class _MeanPool(_Pool):
+    kind: ClassVar[str] = "pool"
+
+    def _divisor(self) -> str:
+        return "cells"
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """y = the sum of each window over its divisor;  dx = dy over the divisor, to every cell of the window."""
+        y = builder.activation("y", self.output_shape(x.shape, builder.layer))
+        picture, result = self._lifted(x), self._lifted(y)
+        options = {**self._attributes(x.shape[1:]), "divisor": self._divisor()}
+        builder.forward("average_pool", (picture,), (result,), **options)
+        builder.backward(
+            "average_pool_dx", (result.gradient(),), (picture.gradient(),), size=picture.shape[1:], **options
+        )
+        return y
+
+
+@dataclass(frozen=True)
+class MaxPool2D(_MaxPool):
+    """The largest cell of every window; ties go to the first, padding never wins, NaN does.
+
+    window, stride, padding   as in `AveragePool2D`
+    y[c,i,j] = max_{u,v} x[c, s·i + u, s·j + v]
+    """
+
+
+@dataclass(frozen=True)
+class MaxPool1D(_MaxPool):
+    """`MaxPool2D` for (C, W)."""
+
+    axes: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class AveragePool2D(_MeanPool):
+    """The mean of every window.
+
+    window         cells a side, or (vertical, horizontal)
+    stride         cells from one window to the next; the window itself when not given
+    padding        as in `Conv2D`, at every side smaller than the window
+    count_padding  divide by the whole window even where part of it lies on padding
+
+    y[c,i,j] = 1/n · Σ_{u,v} x̄[c, s·i + u, s·j + v],   n the cells of the window that are not padding
+    """
+
+    count_padding: bool = False
+
+    def _divisor(self) -> str:
+        return "window" if self.count_padding else "cells"
+
+
+@dataclass(frozen=True)
+class AveragePool1D(AveragePool2D):
+    """`AveragePool2D` for (C, W)."""
+
+    axes: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class SumPool2D(_MeanPool):
+    """The sum of every window: average pooling without the division."""
+
+    def _divisor(self) -> str:
+        return "one"
+
+
+@dataclass(frozen=True)
+class SumPool1D(SumPool2D):
+    """`SumPool2D` for (C, W)."""
+
+    axes: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class GlobalAveragePool2D(Layer):
+    """The mean of every channel: (C, H, W) → (C,)."""
+
+    kind: ClassVar[str] = "pool"
+
+    def output_shape(self, shape: Shape, name: str) -> Shape:
+        """(C,)."""
+        self._expect(shape, name, 3, "(C, H, W)")
+        return shape[:1]
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """Average pooling with a window as large as the picture, its 1×1 results as a vector."""
+        y = builder.activation("y", x.shape[:1])
+        result = y.viewed((*x.shape[:1], 1, 1))
+        size = x.shape[1:]
+        options = {"window": size, "stride": size, "padding": ((0, 0), (0, 0)), "divisor": "cells"}
+        builder.forward("average_pool", (x,), (result,), **options)
+        builder.backward("average_pool_dx", (result.gradient(),), (x.gradient(),), size=size, **options)
+        return y

@@ -1,0 +1,248 @@
+"""A network: layers in a row with their shapes, the flat buffers of its parameters, and its plans.
+
+It knows nothing of data, files or training; `model.Sequential` adds what a user calls.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule import engines, initializers, layers, losses, randomness
+from chainrule.engines import Array, Engine, Pass
+from chainrule.errors import FormatError, OptionError, ShapeError, one_of
+from chainrule.interpreter import Interpreter
+from chainrule.layers import Layer, Softmax
+from chainrule.layers.base import Parameter
+from chainrule.plan import Builder, Plan, Tensor
+from chainrule.shapes import text
+
+DTYPES = ("float32", "float64")
+PREDICT_BATCH = 256
+
+
+class Network:
+    """Layers in a row.
+
+    layers       what happens to a sample, in order
+    input_shape  shape of one sample, without the batch axis: (C, H, W), (C, W) or (F,)
+    dtype        "float32" or "float64"
+    seed         of the first values of the parameters
+    engine       "numba", "numpy" or "reference"; None: CHAINRULE_ENGINE, or the default
+    threads      threads of the numba engine; None: CHAINRULE_THREADS, or one a processor
+
+    parameters and statistics are the flat buffers; `weights` has their parts by name (conv1.w, conv1.b, …).
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        input_shape: Sequence[int],
+        *,
+        dtype: str = "float32",
+        seed: int = 0,
+        engine: str | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self.layers = _checked_layers(layers)
+        self.input_shape = _checked_shape(input_shape)
+        if str(np.dtype(dtype)) not in DTYPES:
+            raise one_of("dtype", dtype, DTYPES)
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.seed = _checked_seed(seed)
+        self.engine: Engine = engines.find(engine)
+        self.threads = engines.thread_count(threads)
+        self.names = _names(self.layers)
+        self.shapes = self._follow_shapes()
+        self.output_shape = self.shapes[-1]
+        self._table = self._parameter_table()
+        self.layout: dict[str, tuple[int, int]] = {}
+        self.parameters = self._buffer(trained=True)
+        self.statistics = self._buffer(trained=False)
+        self.reset(self.seed)
+        self._idle: list[Pass] = []
+        self._idle_lock = threading.Lock()
+
+    # ------------------------------------------------------------------ parameters
+
+    def _follow_shapes(self) -> list[tuple[int, ...]]:
+        """The shape that each layer gives, in order."""
+        shape, shapes = self.input_shape, list[tuple[int, ...]]()
+        for name, layer in zip(self.names, self.layers, strict=True):
+            shape = layer.output_shape(shape, name)
+            shapes.append(shape)
+        return shapes
+
+    def _parameter_table(self) -> dict[str, Parameter]:
+        """What each layer needs, by full name (conv1.w)."""
+        before = [self.input_shape, *self.shapes[:-1]]
+        return {
+            f"{name}.{parameter.name}": parameter
+            for name, layer, shape in zip(self.names, self.layers, before, strict=True)
+            for parameter in layer.parameters(shape, name)
+        }
+
+    def _buffer(self, *, trained: bool) -> Array:
+        """A flat buffer for all parameters, or for all running statistics; sets their places in `layout`."""
+        end = 0
+        for name, parameter in self._table.items():
+            if parameter.trained == trained:
+                start, end = end, end + int(np.prod(parameter.shape))
+                self.layout[name] = (start, end)
+        return np.zeros(end, self.dtype)
+
+    def reset(self, seed: int) -> None:
+        """Draw all parameters anew from a seed, each from a generator of its own."""
+        for name, parameter in self._table.items():
+            generator = randomness.generator(seed, f"init {name}")
+            self.weights[name][...] = initializers.draw(
+                parameter.initializer, parameter.shape, parameter.fans, generator, self.dtype
+            )
+
+    @property
+    def weights(self) -> dict[str, Array]:
+        """Parameters and running statistics by name; views of the flat buffers."""
+        found: dict[str, Array] = {}
+        for name, parameter in self._table.items():
+            first, last = self.layout[name]
+            buffer = self.parameters if parameter.trained else self.statistics
+            found[name] = buffer[first:last].reshape(parameter.shape)
+        return found
+
+    def set_weights(self, weights: Mapping[str, ArrayLike]) -> None:
+        """Overwrite parameters and running statistics by name; all of them, in their shapes."""
+        own = self.weights
+        if missing := sorted(own.keys() ^ weights.keys()):
+            raise FormatError(f"weights do not belong to this model: {', '.join(missing[:5])} on one side only")
+        for name, target in own.items():
+            value = np.asarray(weights[name])
+            if value.shape != target.shape:
+                raise FormatError(f"{name}: expected shape {text(target.shape)}, found {text(value.shape)}")
+            target[...] = value
+
+    def size(self, layer: str) -> int:
+        """How many parameters a layer learns."""
+        return sum(
+            last - first
+            for name, (first, last) in self.layout.items()
+            if name.rpartition(".")[0] == layer and self._table[name].trained
+        )
+
+    # ------------------------------------------------------------------ plans
+
+    def plan(self, loss: str | None = None) -> Plan:
+        """The operations of inference or, given a loss, of training.
+
+        Softmax at the end and categorical cross-entropy are trained as one operation on the logits.
+        """
+        if loss is not None:
+            self._check_loss(loss)
+        builder = Builder(self._tensors(), training=loss is not None)
+        source = Tensor("x", self.input_shape, "input")
+        fused = loss == "categorical_cross_entropy" and isinstance(self.layers[-1], Softmax) and len(self.layers) > 1
+        x = source
+        for name, layer in list(zip(self.names, self.layers, strict=True))[: -1 if fused else None]:
+            builder.begin(name)
+            x = layer.emit(builder, x)
+        if loss is None:
+            return builder.plan(source, x)
+        return builder.plan(source, x, **losses.emit(builder, "softmax_cross_entropy" if fused else loss, x))
+
+    def _check_loss(self, loss: str) -> None:
+        losses.find(loss)
+        if len(self.output_shape) != 1:
+            raise ShapeError(f"the loss needs a vector a sample, and the last layer gives {text(self.output_shape)}")
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {
+            name: Tensor(name, parameter.shape, "parameter" if parameter.trained else "state")
+            for name, parameter in self._table.items()
+        }
+
+    def ready(self, plan: Plan) -> Pass:
+        """A plan of this network on its engine, over its buffers."""
+        compiled = self.engine.compile(plan, self.layout, self, self.threads)
+        return compiled or Interpreter(self.engine, plan, self.layout, self)
+
+    # ------------------------------------------------------------------ use
+
+    def check_input(self, x: ArrayLike) -> Array:
+        """A batch as an array (N, *input_shape), or a ShapeError."""
+        array = np.asarray(x)
+        if array.shape[1:] != self.input_shape:
+            raise ShapeError(f"expected a batch of shape N×{text(self.input_shape)}, found {text(array.shape)}")
+        if array.dtype.kind not in "fiub":
+            raise ShapeError(f"expected numbers, found an array of {array.dtype}")
+        return array
+
+    def apply(self, x: ArrayLike, *, batch_size: int = PREDICT_BATCH) -> NDArray[Any]:
+        """The outputs for a batch x (N, *input_shape), N×output_shape. Safe from several threads."""
+        array = np.ascontiguousarray(self.check_input(x), self.dtype)
+        outputs = np.empty((len(array), *self.output_shape), self.dtype)
+        with self._inference() as program:
+            for start in range(0, len(array), batch_size):
+                outputs[start : start + batch_size] = program.forward(array[start : start + batch_size])
+        return outputs
+
+    @contextmanager
+    def _inference(self) -> Any:
+        """A pass of the inference plan that nobody else uses meanwhile."""
+        with self._idle_lock:
+            program = self._idle.pop() if self._idle else None
+        program = program or self.ready(self.plan())
+        try:
+            yield program
+        finally:
+            with self._idle_lock:
+                self._idle.append(program)
+
+    # ------------------------------------------------------------------ files
+
+    def architecture(self) -> dict[str, Any]:
+        """Layers, input shape and dtype, for a file."""
+        return {
+            "layers": [layer.to_config() for layer in self.layers],
+            "input_shape": list(self.input_shape),
+            "dtype": str(self.dtype),
+        }
+
+
+def layers_from(configs: Sequence[Mapping[str, Any]]) -> list[Layer]:
+    """The layers that `Network.architecture` wrote."""
+    return [layers.from_config(dict(config)) for config in configs]
+
+
+def _checked_layers(given: Sequence[Any]) -> tuple[Layer, ...]:
+    found = tuple(given)
+    if not found:
+        raise OptionError("a model needs at least one layer")
+    for place, layer in enumerate(found):
+        if not isinstance(layer, Layer):
+            raise OptionError(f"layer {place + 1} is not a layer but {layer!r}")
+    return found
+
+
+def _checked_shape(given: Sequence[int]) -> tuple[int, ...]:
+    shape = tuple(given)
+    if not 1 <= len(shape) <= 3 or not all(isinstance(size, int) and size > 0 for size in shape):
+        raise ShapeError(f"input_shape {given!r}: expected (C, H, W), (C, W) or (F,), whole numbers above 0")
+    return shape
+
+
+def _checked_seed(seed: Any) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise OptionError(f"seed {seed!r}: expected a whole number from 0 to 2⁶³ − 1")
+    return seed
+
+
+def _names(found: Sequence[Layer]) -> list[str]:
+    """conv1, relu1, conv2, …: kind and order."""
+    counts: dict[str, int] = {}
+    names: list[str] = []
+    for layer in found:
+        counts[layer.kind] = counts.get(layer.kind, 0) + 1
+        names.append(f"{layer.kind}{counts[layer.kind]}")
+    return names

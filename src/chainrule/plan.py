@@ -1,0 +1,173 @@
+"""What a model is once its shapes are known: a plan of operations over named tensors.
+
+Every layer emits its forward and its backward operations into a `Builder`, side by side; the `Plan` is the list of
+them. The interpreter walks it one operation at a time, a compiled engine takes it whole, a trace runs it without
+reusing memory. Nothing else of a layer is needed to run a model.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias
+
+Kind: TypeAlias = Literal["input", "target", "activation", "statistic", "parameter", "gradient", "state"]
+Scope: TypeAlias = Literal["sample", "batch"]
+
+PER_SAMPLE: tuple[Kind, ...] = ("input", "target", "activation")
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A named array of a plan; its memory is ``storage``, which a reshaped view shares with what it views.
+
+    shape    without the batch axis for what each sample has (`PER_SAMPLE` kinds), whole otherwise
+    integer  True for positions (the winners of max pooling), which are int32 whatever the dtype of the model
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    kind: Kind = "activation"
+    storage: str = ""
+    integer: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.storage:
+            object.__setattr__(self, "storage", self.name)
+
+    @property
+    def size(self) -> int:
+        """Entries, for one sample where each sample has its own."""
+        return math.prod(self.shape)
+
+    @property
+    def per_sample(self) -> bool:
+        """Whether a batch holds this tensor once for every sample."""
+        return self.kind in PER_SAMPLE
+
+    def viewed(self, shape: tuple[int, ...]) -> "Tensor":
+        """The same memory in another shape."""
+        return replace(self, shape=shape, storage=self.storage)
+
+    def gradient(self) -> "Tensor":
+        """The derivative of the loss by this tensor: `d` before the last part of its name."""
+        return replace(
+            self,
+            name=gradient_name(self.name),
+            storage=gradient_name(self.storage),
+            kind="gradient" if self.kind == "parameter" else "activation",
+        )
+
+
+def gradient_name(name: str) -> str:
+    """conv1.w → conv1.dw, x → dx."""
+    layer, _, own = name.rpartition(".")
+    return f"{layer}.d{own}" if layer else f"d{own}"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One step of a plan: a named pure function, what it reads and writes, and its attributes.
+
+    runtime  arguments known only when the plan runs: argument → (what, factor), with what one of
+             batch, seed, step, first; {"count": ("batch", 64)} passes 64 · the samples of the batch as count
+    scope    "sample": every sample alone, so that threads may share a batch; "batch": the whole batch at once
+    """
+
+    name: str
+    reads: tuple[Tensor | None, ...]
+    writes: tuple[Tensor, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    runtime: Mapping[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
+    scope: Scope = "sample"
+
+    def arguments(self, values: Mapping[str, int]) -> dict[str, Any]:
+        """All keyword arguments, with the run-time ones filled in from ``values``."""
+        return {**self.attributes, **{name: values[what] * times for name, (what, times) in self.runtime.items()}}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The operations of a model in the order they run.
+
+    forward    input → output, and in training on to the loss of each sample and whether it was classified right
+    backward   the gradients, last layer first; empty in inference
+    closing    what is written only after a step proved finite: the running statistics
+    """
+
+    input: Tensor
+    output: Tensor
+    forward: tuple[Operation, ...]
+    backward: tuple[Operation, ...] = ()
+    closing: tuple[Operation, ...] = ()
+    target: Tensor | None = None
+    loss: Tensor | None = None
+    correct: Tensor | None = None
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """All operations but the closing ones."""
+        return self.forward + self.backward
+
+
+class Builder:
+    """Collects what the layers emit. One layer at a time: `layer` names the tensors that are made."""
+
+    def __init__(self, parameters: Mapping[str, Tensor], *, training: bool) -> None:
+        self.training = training
+        self.layer = ""
+        self._parameters = parameters
+        self._forward: list[Operation] = []
+        self._backward: list[list[Operation]] = []
+        self._closing: list[Operation] = []
+
+    def begin(self, layer: str) -> None:
+        """From here on, emitted operations belong to this layer."""
+        self.layer = layer
+        self._backward.append([])
+
+    def parameter(self, name: str) -> Tensor:
+        """A parameter or running statistic of the current layer."""
+        return self._parameters[f"{self.layer}.{name}"]
+
+    def activation(self, name: str, shape: tuple[int, ...], *, integer: bool = False) -> Tensor:
+        """A new tensor that each sample has."""
+        return Tensor(f"{self.layer}.{name}", shape, integer=integer)
+
+    def statistic(self, name: str, shape: tuple[int, ...]) -> Tensor:
+        """A new tensor that the whole batch has once."""
+        return Tensor(f"{self.layer}.{name}", shape, "statistic")
+
+    def forward(self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], **options: Any) -> None:
+        """Emit a forward operation."""
+        self._forward.append(_operation(name, reads, writes, options))
+
+    def backward(self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], **options: Any) -> None:
+        """Emit a backward operation of the current layer; layers run backward in reverse order."""
+        if self.training:
+            self._backward[-1].append(_operation(name, reads, writes, options))
+
+    def closing(self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], **options: Any) -> None:
+        """Emit an operation that runs once the step proved finite."""
+        self._closing.append(_operation(name, reads, writes, options))
+
+    def plan(self, source: Tensor, output: Tensor, **ends: Tensor) -> Plan:
+        """The finished plan, without operations whose results nobody reads (the gradient of the input, say)."""
+        backward = [operation for layer in reversed(self._backward) for operation in layer]
+        return Plan(source, output, tuple(self._forward), _needed(backward), tuple(self._closing), **ends)
+
+
+def _operation(name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], options: dict[str, Any]) -> Operation:
+    runtime = options.pop("runtime", {})
+    scope: Scope = options.pop("scope", "sample")
+    return Operation(name, tuple(reads), tuple(writes), options, runtime, scope)
+
+
+def _needed(operations: list[Operation]) -> tuple[Operation, ...]:
+    """Operations that lead to a gradient of a parameter, in order."""
+    wanted: set[str] = set()
+    kept: list[Operation] = []
+    for operation in reversed(operations):
+        if any(tensor.kind == "gradient" or tensor.storage in wanted for tensor in operation.writes):
+            wanted.update(tensor.storage for tensor in operation.reads if tensor is not None)
+            kept.append(operation)
+    return tuple(reversed(kept))

@@ -1,0 +1,215 @@
+"""The activations and their gradients, element by element (softmax: row by row).
+
+Where the derivative is simplest in the result, y is kept for backward; elsewhere x.
+"""
+
+from math import pi, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.reference.checks import check_axes, check_same
+
+GELU_SCALE = sqrt(2 / pi)
+GELU_CUBIC = 0.044715
+
+
+def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
+    """Squash every number into (0, 1).
+
+    y = σ(x) = 1/(1 + e⁻ˣ) = eˣ/(1 + eˣ)        the second form for x ≤ 0, so that no power of e overflows
+
+    Shapes   x any  →  y like x
+    Kept     y
+    Source   VanillaCNN section 2.3, eq. 15, 19, 25; Independent Code, "Sigmoid Activation"
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        if _at_most_zero(x[e]):
+            y[e] = np.exp(x[e]) / (1 + np.exp(x[e]))
+        else:
+            y[e] = 1 / (1 + np.exp(-x[e]))
+    return y
+
+
+def sigmoid_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy · y(1 − y)
+
+    Source   VanillaCNN eq. 6, 28, 35, 40; Independent Code, "Sigmoid Derivative"
+    """
+    check_same("sigmoid_dx", dy=dy, y=y)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = dy[e] * y[e] * (1 - y[e])
+    return dx
+
+
+def tanh(x: NDArray[Any]) -> NDArray[Any]:
+    """Squash every number into (−1, 1).
+
+    y = tanh(x) = (eˣ − e⁻ˣ)/(eˣ + e⁻ˣ)
+
+    Shapes   x any  →  y like x
+    Kept     y
+    Source   standard; (1 + tanh(x/2))/2 is the sigmoid of VanillaCNN
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = np.tanh(x[e])
+    return y
+
+
+def tanh_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy · (1 − y²)"""
+    check_same("tanh_dx", dy=dy, y=y)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = dy[e] * (1 - y[e] * y[e])
+    return dx
+
+
+def arctan(x: NDArray[Any]) -> NDArray[Any]:
+    """Squash every number into (−π/2, π/2).
+
+    y = arctan(x)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   numpy-cnn section 2.6
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = np.arctan(x[e])
+    return y
+
+
+def arctan_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy / (1 + x²)"""
+    check_same("arctan_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    with np.errstate(over="ignore"):  # an x² beyond the largest number gives 0, its limit
+        for e in np.ndindex(dy.shape):
+            dx[e] = dy[e] / (1 + x[e] * x[e])
+    return dx
+
+
+def relu(x: NDArray[Any]) -> NDArray[Any]:
+    """Replace what is negative by zero; NaN stays.
+
+    y = max(0, x)
+
+    Shapes   x any  →  y like x
+    Kept     y
+    Source   numpy-cnn eq. 31; Venchislaw, "ReLU"
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = 0 if _at_most_zero(x[e]) else x[e]
+    return y
+
+
+def relu_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy where y > 0, else 0: the derivative at 0 is 0
+
+    Source   numpy-cnn eq. 32, with its text: zero at zero
+    """
+    check_same("relu_dx", dy=dy, y=y)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 if _at_most_zero(y[e]) else dy[e]
+    return dx
+
+
+def leaky_relu(x: NDArray[Any], *, slope: float = 0.01) -> NDArray[Any]:
+    """Scale what is negative by a small slope; NaN stays.
+
+    y = x where x > 0, else slope · x
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   numpy-cnn eq. 31, with a slope in place of the zero (Maas, Hannun, Ng 2013)
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = slope * x[e] if _at_most_zero(x[e]) else x[e]
+    return y
+
+
+def leaky_relu_dx(dy: NDArray[Any], x: NDArray[Any], *, slope: float = 0.01) -> NDArray[Any]:
+    """dx = dy where x > 0, else slope · dy"""
+    check_same("leaky_relu_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = slope * dy[e] if _at_most_zero(x[e]) else dy[e]
+    return dx
+
+
+def gelu(x: NDArray[Any]) -> NDArray[Any]:
+    """Weigh every number by about the probability that a normal one is smaller: the tanh form.
+
+    y = ½ x (1 + tanh a)        a = √(2/π) (x + 0.044715 x³)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Hendrycks, Gimpel 2016
+    """
+    y = np.empty_like(x)
+    with np.errstate(over="ignore"):  # an infinite a is as good as a large one
+        for e in np.ndindex(x.shape):
+            a = GELU_SCALE * (x[e] + GELU_CUBIC * x[e] * x[e] * x[e])
+            y[e] = 0.5 * x[e] * (1 + np.tanh(a))
+    return y
+
+
+def gelu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy · (½ (1 + tanh a) + ½ x (1 − tanh² a) a')        a' = √(2/π) (1 + 3 · 0.044715 x²)"""
+    check_same("gelu_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    with np.errstate(over="ignore"):
+        for e in np.ndindex(dy.shape):
+            t = np.tanh(GELU_SCALE * (x[e] + GELU_CUBIC * x[e] * x[e] * x[e]))
+            da = GELU_SCALE * (1 + 3 * GELU_CUBIC * x[e] * x[e])
+            bend = 0 if abs(t) == 1 else 0.5 * x[e] * (1 - t * t) * da  # 0, also where da is infinite
+            dx[e] = dy[e] * (0.5 * (1 + t) + bend)
+    return dx
+
+
+def softmax(x: NDArray[Any]) -> NDArray[Any]:
+    """Turn every row into probabilities.
+
+    y[n,k] = e^(x[n,k] − m) / Σ_l e^(x[n,l] − m)        m = max_l x[n,l]: it cancels, and no power of e overflows
+
+    Shapes   x (N, K)  →  y (N, K)
+    Kept     y
+    Errors   ShapeError when x is not (N, K)
+    Source   numpy-cnn eq. 33
+    """
+    check_axes("softmax", "x", x, "N, K")
+    y = np.empty_like(x)
+    for n in range(x.shape[0]):
+        m = x[n].real.max()
+        total = sum(np.exp(x[n, k] - m) for k in range(x.shape[1]))
+        for k in range(x.shape[1]):
+            y[n, k] = np.exp(x[n, k] - m) / total
+    return y
+
+
+def softmax_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    """dx[n,k] = Σ_l dy[n,l] · y[n,l] (δ_kl − y[n,k]) = y[n,k] · (dy[n,k] − Σ_l dy[n,l] y[n,l])
+
+    Source   numpy-cnn eq. 34
+    """
+    check_axes("softmax_dx", "dy", dy, "N, K")
+    check_same("softmax_dx", dy=dy, y=y)
+    dx = np.empty_like(dy)
+    for n in range(dy.shape[0]):
+        total = sum(dy[n, k] * y[n, k] for k in range(dy.shape[1]))
+        for k in range(dy.shape[1]):
+            dx[n, k] = y[n, k] * (dy[n, k] - total)
+    return dx
+
+
+def _at_most_zero(x: Any) -> bool:
+    """x ≤ 0, by the real part of a complex number; False for NaN, which therefore passes through."""
+    return bool(x.real <= 0)

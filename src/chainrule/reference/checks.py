@@ -1,0 +1,27 @@
+"""Refusals that several operations share; each message names the operation and quotes the sizes."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from chainrule.errors import ShapeError
+from chainrule.shapes import text
+
+
+def check_axes(operation: str, name: str, array: NDArray[Any], axes: str) -> None:
+    """Refuse an array whose number of axes is not that of ``axes``, such as "N, C, H, W"."""
+    if array.ndim != len(axes.split(",")):
+        raise ShapeError(f"{operation}: {name} is {text(array.shape) or 'a single number'}, expected ({axes})")
+
+
+def check_same(operation: str, **arrays: NDArray[Any]) -> None:
+    """Refuse arrays, given by name, that are not all of one shape."""
+    if len({array.shape for array in arrays.values()}) > 1:
+        shown = ", ".join(f"{name} {text(array.shape)}" for name, array in arrays.items())
+        raise ShapeError(f"{operation}: shapes differ: {shown}")
+
+
+def check_shape(operation: str, name: str, array: NDArray[Any], expected: tuple[int, ...]) -> None:
+    """Refuse an array that is not of the expected shape."""
+    if array.shape != expected:
+        raise ShapeError(f"{operation}: {name} is {text(array.shape)}, expected {text(expected)}")

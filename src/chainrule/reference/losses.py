@@ -1,0 +1,203 @@
+"""The losses, one number a sample, and the gradient of their mean over the batch.
+
+Every gradient is of the *mean* over ``batch`` samples (None: those given), so that parts of a batch add up to the
+gradient of the whole. ε is the machine epsilon of the dtype.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.reference.activations import softmax
+from chainrule.reference.checks import check_axes, check_same
+
+
+def half_squared_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+    """Half the squared distance between prediction and target.
+
+    loss[n] = ½ Σ_k (p[n,k] − t[n,k])²
+
+    Shapes   p (N, K), t (N, K)  →  loss (N,)
+    Kept     p and t
+    Errors   ShapeError when p and t differ
+    Source   VanillaCNN eq. 26
+    """
+    loss = _one_a_sample("half_squared_error", p, t)
+    for n, k in np.ndindex(p.shape):
+        loss[n] += 0.5 * (p[n, k] - t[n, k]) * (p[n, k] - t[n, k])
+    return loss
+
+
+def half_squared_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+    """dp[n,k] = (p[n,k] − t[n,k]) / batch
+
+    Source   VanillaCNN eq. 27
+    """
+    dp, batch = _gradient("half_squared_error_dp", p, t, batch)
+    for n, k in np.ndindex(p.shape):
+        dp[n, k] = (p[n, k] - t[n, k]) / batch
+    return dp
+
+
+def mean_squared_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+    """The mean squared difference between prediction and target.
+
+    loss[n] = 1/K Σ_k (p[n,k] − t[n,k])²
+
+    Shapes   p (N, K), t (N, K)  →  loss (N,)
+    Kept     p and t
+    Errors   ShapeError when p and t differ
+    Source   Zayan, "Recap"
+    """
+    loss = _one_a_sample("mean_squared_error", p, t)
+    for n, k in np.ndindex(p.shape):
+        loss[n] += (p[n, k] - t[n, k]) * (p[n, k] - t[n, k]) / p.shape[1]
+    return loss
+
+
+def mean_squared_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+    """dp[n,k] = 2/K (p[n,k] − t[n,k]) / batch
+
+    Source   Zayan, "Recap"
+    """
+    dp, batch = _gradient("mean_squared_error_dp", p, t, batch)
+    for n, k in np.ndindex(p.shape):
+        dp[n, k] = 2 * (p[n, k] - t[n, k]) / p.shape[1] / batch
+    return dp
+
+
+def binary_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+    """How surprising the targets are when every p is a probability of its own.
+
+    loss[n] = −1/K Σ_k t[n,k] log p̂[n,k] + (1 − t[n,k]) log(1 − p̂[n,k])        p̂: p clipped to [ε, 1 − ε]
+
+    Shapes   p (N, K), t (N, K)  →  loss (N,)
+    Kept     p and t
+    Errors   ShapeError when p and t differ
+    Source   Independent Code, "Cross Entropy Loss"
+    """
+    loss = _one_a_sample("binary_cross_entropy", p, t)
+    epsilon = np.finfo(p.dtype).eps
+    for n, k in np.ndindex(p.shape):
+        q = _clipped(p[n, k], epsilon, 1 - epsilon)
+        loss[n] -= (t[n, k] * np.log(q) + (1 - t[n, k]) * np.log(1 - q)) / p.shape[1]
+    return loss
+
+
+def binary_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+    """dp[n,k] = 1/K ((1 − t[n,k])/(1 − p̂[n,k]) − t[n,k]/p̂[n,k]) / batch
+
+    Source   Independent Code, "Cross Entropy Loss"
+    """
+    dp, batch = _gradient("binary_cross_entropy_dp", p, t, batch)
+    epsilon = np.finfo(p.dtype).eps
+    for n, k in np.ndindex(p.shape):
+        q = _clipped(p[n, k], epsilon, 1 - epsilon)
+        dp[n, k] = ((1 - t[n, k]) / (1 - q) - t[n, k] / q) / p.shape[1] / batch
+    return dp
+
+
+def categorical_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+    """How surprising the target is when every row of p is one distribution over the classes.
+
+    loss[n] = −Σ_k t[n,k] log p̂[n,k]        p̂: p clipped to [ε, 1]
+
+    Shapes   p (N, K), t (N, K)  →  loss (N,)
+    Kept     p and t
+    Errors   ShapeError when p and t differ
+    Source   numpy-cnn eq. 35
+    """
+    loss = _one_a_sample("categorical_cross_entropy", p, t)
+    epsilon = np.finfo(p.dtype).eps
+    for n, k in np.ndindex(p.shape):
+        loss[n] -= t[n, k] * np.log(_clipped(p[n, k], epsilon, 1))
+    return loss
+
+
+def categorical_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+    """dp[n,k] = −t[n,k] / p̂[n,k] / batch
+
+    Source   numpy-cnn eq. 36
+    """
+    dp, batch = _gradient("categorical_cross_entropy_dp", p, t, batch)
+    epsilon = np.finfo(p.dtype).eps
+    for n, k in np.ndindex(p.shape):
+        dp[n, k] = -t[n, k] / _clipped(p[n, k], epsilon, 1) / batch
+    return dp
+
+
+def softmax_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+    """Categorical cross-entropy of the softmax of p, without leaving the logarithms.
+
+    loss[n] = Σ_k t[n,k] (L[n] − p[n,k])        L[n] = m + log Σ_k e^(p[n,k] − m),  m = max_k p[n,k]
+
+    Shapes   p (N, K) logits, t (N, K)  →  loss (N,)
+    Kept     p and t
+    Errors   ShapeError when p and t differ
+    Source   numpy-cnn eq. 33 in eq. 35
+    """
+    loss = _one_a_sample("softmax_cross_entropy", p, t)
+    for n in range(p.shape[0]):
+        m = p[n].real.max()
+        log_sum = m + np.log(sum(np.exp(p[n, k] - m) for k in range(p.shape[1])))
+        for k in range(p.shape[1]):
+            loss[n] += t[n, k] * (log_sum - p[n, k])
+    return loss
+
+
+def softmax_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None = None) -> NDArray[Any]:
+    """dp[n,k] = (softmax(p)[n,k] · Σ_l t[n,l] − t[n,k]) / batch        where Σ_l t[n,l] is 1 for a one-hot row
+
+    Source   numpy-cnn eq. 34 with eq. 36, and its code: probs − label
+    """
+    dp, batch = _gradient("softmax_cross_entropy_dp", p, t, batch)
+    y = softmax(p)
+    for n in range(p.shape[0]):
+        total = sum(t[n, k] for k in range(p.shape[1]))
+        for k in range(p.shape[1]):
+            dp[n, k] = (y[n, k] * total - t[n, k]) / batch
+    return dp
+
+
+def correct(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+    """Whether prediction and target have their largest entry in the same place.
+
+    hit[n] = 1 where argmax_k p[n,k] = argmax_k t[n,k], else 0        argmax: the first of equals, the first NaN
+
+    Shapes   p (N, K), t (N, K)  →  hit (N,), in the dtype of p
+    Errors   ShapeError when p and t differ
+    """
+    hit = _one_a_sample("correct", p, t)
+    for n in range(p.shape[0]):
+        hit[n] = 1 if _place_of_largest(p[n]) == _place_of_largest(t[n]) else 0
+    return hit
+
+
+def _place_of_largest(row: NDArray[Any]) -> int:
+    best = 0
+    for k in range(1, row.shape[0]):
+        if row[k] > row[best] or (np.isnan(row[k]) and not np.isnan(row[best])):
+            best = k
+    return best
+
+
+def _clipped(p: Any, low: Any, high: Any) -> Any:
+    """p kept in [low, high]; NaN stays."""
+    if p.real < low:
+        return low
+    return high if p.real > high else p
+
+
+def _one_a_sample(operation: str, p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+    """Zeros, one for each sample, after a look at the shapes."""
+    check_axes(operation, "p", p, "N, K")
+    check_same(operation, p=p, t=t)
+    return np.zeros(p.shape[:1], p.dtype)
+
+
+def _gradient(operation: str, p: NDArray[Any], t: NDArray[Any], batch: int | None) -> tuple[NDArray[Any], int]:
+    """Room for the gradient, after a look at the shapes, and the number of samples that the mean is over."""
+    check_axes(operation, "p", p, "N, K")
+    check_same(operation, p=p, t=t)
+    return np.empty_like(p), p.shape[0] if batch is None else batch

@@ -1,0 +1,135 @@
+"""Every engine computes what the reference defines.
+
+To hold another engine to it, add it to ENGINES: anything that has the operations as attributes.
+The number of examples of each operation is EXAMPLES; a longer sweep sets CHAINRULE_EXAMPLES.
+"""
+
+import inspect
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+from engines.operation_cases import CASES, Case
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import chainrule.engines.numpy
+from chainrule import reference
+
+ENGINES: dict[str, Any] = {"numpy": chainrule.engines.numpy}
+EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "60"))
+TOLERANCE = {np.float64: 1e-12, np.float32: 2e-5}  # of the largest entry of the result, or of 1 if that is larger
+KEEP_X = ("arctan", "leaky_relu", "gelu")  # the gradients that read x, not y
+
+sweep = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+glance = settings(sweep, max_examples=1 + EXAMPLES // 5)
+each_engine = pytest.mark.parametrize("engine", list(ENGINES))
+each_operation = pytest.mark.parametrize("name", reference.__all__)
+each_dtype = pytest.mark.parametrize("dtype", list(TOLERANCE), ids=["float64", "float32"])
+
+
+def call(operations: Any, name: str, case: Case) -> tuple[NDArray[Any], ...]:
+    """The results of an operation, always as a tuple."""
+    results = getattr(operations, name)(*case.arrays, **case.attributes)
+    return results if isinstance(results, tuple) else (results,)
+
+
+def assert_close(results: tuple[NDArray[Any], ...], expected: tuple[NDArray[Any], ...], tolerance: float) -> None:
+    """Equal shapes and dtypes, and entries apart by no more than the tolerance, relative to the scale of the result."""
+    assert len(results) == len(expected)
+    for result, wanted in zip(results, expected, strict=True):
+        assert (result.shape, result.dtype) == (wanted.shape, wanted.dtype)
+        if wanted.dtype.kind == "i":
+            np.testing.assert_array_equal(result, wanted)
+        else:
+            finite = np.abs(wanted[np.isfinite(wanted)])
+            np.testing.assert_allclose(result, wanted, rtol=0, atol=tolerance * max(1.0, finite.max(initial=0)))
+
+
+def test_every_operation_has_cases() -> None:
+    assert set(CASES) == set(reference.__all__)
+
+
+@each_engine
+@each_operation
+def test_same_arguments_as_the_reference(engine: str, name: str) -> None:
+    def arguments(operations: Any) -> dict[str, tuple[Any, ...]]:
+        parameters = inspect.signature(getattr(operations, name)).parameters.values()
+        return {one.name: (one.kind, one.default) for one in parameters}
+
+    assert arguments(ENGINES[engine]) == arguments(reference)
+
+
+@each_engine
+@each_operation
+@each_dtype
+@sweep
+@given(st.data())
+def test_equals_the_reference(engine: str, name: str, dtype: type, data: st.DataObject) -> None:
+    case = data.draw(CASES[name]).astype(dtype)
+    before = case.with_arrays(np.copy)
+    results = call(ENGINES[engine], name, case)
+    for array, untouched in zip(case.arrays, before.arrays, strict=True):
+        np.testing.assert_array_equal(array, untouched)
+    assert all(result.flags.c_contiguous for result in results)
+    assert not any(
+        np.may_share_memory(result, array) for result in results for array in case.arrays if array is not None
+    )
+    assert_close(results, call(reference, name, before), TOLERANCE[dtype])
+
+
+def strided(array: NDArray[Any]) -> NDArray[Any]:
+    """Every second cell of each axis of a larger array."""
+    room = np.full([2 * size for size in array.shape], 7, array.dtype)
+    view = room[(slice(None, None, 2),) * array.ndim]
+    view[...] = array
+    return view
+
+
+def reversed_(array: NDArray[Any]) -> NDArray[Any]:
+    """Negative strides on all axes."""
+    turn = (slice(None, None, -1),) * array.ndim
+    return array[turn].copy()[turn]
+
+
+def transposed(array: NDArray[Any]) -> NDArray[Any]:
+    """The channel axis innermost, as a transpose of (N, H, W, C)."""
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1) if array.ndim > 1 else array
+
+
+@each_engine
+@each_operation
+@pytest.mark.parametrize("layout", [strided, reversed_, np.asfortranarray, transposed])
+@glance
+@given(st.data())
+def test_layout_in_memory_does_not_matter(engine: str, name: str, layout: Any, data: st.DataObject) -> None:
+    case = data.draw(CASES[name])
+    results = call(ENGINES[engine], name, case.with_arrays(layout))
+    assert all(result.flags.c_contiguous for result in results)
+    assert_close(results, call(ENGINES[engine], name, case), 1e-13)
+
+
+@each_engine
+@each_dtype
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "arctan", "relu", "leaky_relu", "gelu", "softmax"])
+def test_large_activations_are_finite(engine: str, dtype: type, name: str) -> None:
+    """Of ±1000; warnings are errors in these tests."""
+    x = np.array([[1000, -1000, 0], [-1000, -999, -1000]], dtype)
+    (y,) = call(ENGINES[engine], name, Case((x,), {}))
+    (dx,) = call(ENGINES[engine], f"{name}_dx", Case((np.ones_like(x), x if name in KEEP_X else y), {}))
+    assert np.isfinite(y).all()
+    assert np.isfinite(dx).all()
+
+
+@each_engine
+@each_dtype
+@pytest.mark.parametrize("loss", ["binary_cross_entropy", "categorical_cross_entropy", "softmax_cross_entropy"])
+def test_confident_and_wrong_is_finite(engine: str, dtype: type, loss: str) -> None:
+    p, t = np.array([[0, 1], [1, 0]], dtype), np.array([[1, 0], [1, 0]], dtype)
+    if loss.startswith("softmax"):
+        p = 2000 * p - 1000
+    for name in (loss, f"{loss}_dp"):
+        (result,) = call(ENGINES[engine], name, Case((p, t), {}))
+        assert np.isfinite(result).all()

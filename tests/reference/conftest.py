@@ -1,0 +1,70 @@
+"""ONNX Runtime as an oracle: one operator at a time, in a model written by hand (the `onnx` package is not needed)."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+ELEMENT = {np.dtype(np.float32): 1, np.dtype(np.int64): 7, np.dtype(np.float64): 11}
+
+
+def varint(number: int) -> bytes:
+    number &= (1 << 64) - 1
+    groups = [number & 127]
+    while number := number >> 7:
+        groups[-1] |= 128
+        groups.append(number & 127)
+    return bytes(groups)
+
+
+def field(tag: int, value: int | float | str | bytes) -> bytes:
+    """One protobuf field: a number, a float, or text and messages by length."""
+    if isinstance(value, int):
+        return varint(tag << 3) + varint(value)
+    if isinstance(value, float):
+        return varint(tag << 3 | 5) + np.float32(value).tobytes()
+    content = value.encode() if isinstance(value, str) else value
+    return varint(tag << 3 | 2) + varint(len(content)) + content
+
+
+def attribute(name: str, value: int | float | str | Sequence[int]) -> bytes:
+    if isinstance(value, float):
+        content, kind = field(2, value), 1
+    elif isinstance(value, int):
+        content, kind = field(3, value), 2
+    elif isinstance(value, str):
+        content, kind = field(4, value), 3
+    else:
+        content, kind = b"".join(field(8, number) for number in value), 7
+    return field(1, name) + content + field(20, kind)
+
+
+def model(operator: str, inputs: Sequence[np.ndarray], outputs: int, attributes: dict[str, Any], opset: int) -> bytes:
+    names = [f"x{place}" for place in range(len(inputs))]
+    results = [f"y{place}" for place in range(outputs)]
+    node = b"".join(field(1, name) for name in names) + b"".join(field(2, name) for name in results)
+    node += field(4, operator) + b"".join(field(5, attribute(*item)) for item in attributes.items())
+    graph = field(1, node) + field(2, operator)
+    for name, array in zip(names, inputs, strict=True):
+        graph += field(11, field(1, name) + field(2, field(1, field(1, ELEMENT[array.dtype]))))
+    for name in results:
+        graph += field(12, field(1, name))
+    return field(1, 9) + field(8, field(2, opset)) + field(7, graph)
+
+
+@pytest.fixture(scope="session")
+def onnx() -> Callable[..., Any]:
+    """onnx(operator, *arrays, outputs=1, **attributes): the operator's results as ONNX Runtime computes them."""
+    runtime = pytest.importorskip("onnxruntime")
+
+    def run(operator: str, *inputs: np.ndarray, outputs: int = 1, opset: int = 20, **attributes: Any) -> Any:
+        options = runtime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = 1
+        content = model(operator, inputs, outputs, attributes, opset)
+        session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        results = session.run(None, {f"x{place}": array for place, array in enumerate(inputs)})
+        return results[0] if outputs == 1 else results
+
+    return run

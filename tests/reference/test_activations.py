@@ -1,0 +1,147 @@
+"""Activations against scipy.special and ONNX Runtime, gradients by numbers, and the far ends."""
+
+import numpy as np
+import pytest
+import scipy.special as special
+from numerical import assert_gradient, frozen, normals
+
+from chainrule import reference
+from chainrule.errors import ShapeError
+
+FAR = [-1e30, -1000.0, -100.0, -20.0, -1.0, -1e-8, 0.0, 1e-8, 1.0, 20.0, 100.0, 1000.0, 1e30]
+
+# name: (what backward keeps, whether it is smooth)
+ELEMENTWISE = {
+    "sigmoid": ("y", True),
+    "tanh": ("y", True),
+    "arctan": ("x", True),
+    "relu": ("y", False),
+    "leaky_relu": ("x", False),
+    "gelu": ("x", True),
+}
+NAMES = [*ELEMENTWISE, "softmax"]
+
+
+def pair(name):
+    return getattr(reference, name), getattr(reference, f"{name}_dx")
+
+
+def kept(name, x):
+    return x if ELEMENTWISE.get(name, ("y",))[0] == "x" else frozen(pair(name)[0](x))
+
+
+def gelu_of_scipy(x):
+    """½x(1 + tanh a) = x σ(2a)."""
+    return x * special.expit(2 * np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))
+
+
+ORACLES = {
+    "sigmoid": special.expit,
+    "tanh": lambda x: 2 * special.expit(2 * x) - 1,
+    "arctan": lambda x: np.angle(1 + 1j * x),
+    "relu": lambda x: np.maximum(x, 0),
+    "leaky_relu": lambda x: np.maximum(x, 0.01 * x),
+    "gelu": gelu_of_scipy,
+    "softmax": lambda x: special.softmax(x, axis=1),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_forward_against_scipy_and_numpy(name):
+    (x,) = normals(1, (40, 5))
+    np.testing.assert_allclose(pair(name)[0](3 * x), ORACLES[name](3 * x), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_onnx_runtime(onnx, name):
+    (x,) = normals(2, (6, 5), dtype=np.float32)
+    operator = {"leaky_relu": "LeakyRelu", "arctan": "Atan"}.get(name, name.capitalize())
+    attributes = {"gelu": {"approximate": "tanh"}, "leaky_relu": {"alpha": 0.01}}.get(name, {})
+    np.testing.assert_allclose(pair(name)[0](x), onnx(operator, x, **attributes), rtol=1e-5, atol=1e-6)
+
+
+def test_gelu_is_near_the_exact_one():
+    x = np.linspace(-4, 4, 81)
+    np.testing.assert_allclose(reference.gelu(x), x * (1 + special.erf(x / np.sqrt(2))) / 2, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_gradients(name):
+    x, dy = normals(3, (2, 3, 4), (2, 3, 4))
+    forward, backward = pair(name)
+    assert_gradient(forward, x, dy, backward(dy, kept(name, x)), smooth=ELEMENTWISE[name][1])
+
+
+def test_softmax_gradient():
+    x, dy = normals(4, (3, 5), (3, 5))
+    assert_gradient(reference.softmax, x, dy, reference.softmax_dx(dy, kept("softmax", x)))
+
+
+def test_softmax_gradient_is_the_matrix_of_numpy_cnn():
+    """Eq. 34: ∂a_c/∂z_c = a_c(1 − a_c), and −a_c a_c' apart."""
+    x, dy = normals(5, (2, 4), (2, 4))
+    y = special.softmax(x, axis=1)
+    expected = [(np.diag(a) - np.outer(a, a)) @ d for a, d in zip(y, dy, strict=True)]
+    np.testing.assert_allclose(reference.softmax_dx(dy, y), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_slope_of_leaky_relu():
+    x, dy = frozen([-2.0, 0.0, 3.0]), frozen([5.0, 7.0, 11.0])
+    np.testing.assert_array_equal(reference.leaky_relu(x, slope=0.25), [-0.5, 0, 3])
+    np.testing.assert_array_equal(reference.leaky_relu_dx(dy, x, slope=0.25), [1.25, 1.75, 11])
+
+
+def test_the_derivative_of_relu_at_zero_is_zero():
+    y = frozen(reference.relu(frozen([-1.0, -0.0, 0.0, 1e-300])))
+    np.testing.assert_array_equal(y, [0, 0, 0, 1e-300])
+    np.testing.assert_array_equal(reference.relu_dx(frozen([3.0, 3, 3, 3]), y), [0, 0, 0, 3])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_far_ends_are_finite_and_in_silence(name, dtype):
+    """The largest inputs give no warning (an error here), no NaN, and the limits of the function and its slope."""
+    x, dy = frozen(FAR, dtype), frozen(np.full(len(FAR), 3), dtype)
+    forward, backward = pair(name)
+    y, dx = forward(x), backward(dy, kept(name, x))
+    assert y.dtype == dx.dtype == dtype
+    bends = name in ("sigmoid", "tanh", "arctan")
+    slope = 0.03 if name == "leaky_relu" else 0
+    low, high = {"sigmoid": (0, 1), "tanh": (-1, 1), "arctan": (-np.pi / 2, np.pi / 2)}.get(name, (0, 1e30))
+    np.testing.assert_allclose([y[0], y[-1]], [-1e28 if slope else low, high], rtol=1e-6, atol=1e-30)
+    np.testing.assert_allclose([dx[0], dx[-1]], [slope, 0 if bends else 3], rtol=1e-6, atol=1e-30)
+    assert np.isfinite(y).all()
+    assert np.isfinite(dx).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sigmoid_keeps_its_small_tail(dtype):
+    x = frozen([-80.0, -40.0], dtype)
+    np.testing.assert_allclose(reference.sigmoid(x), np.exp([-80.0, -40.0]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_softmax_of_large_numbers(dtype):
+    x = frozen([[1000.0, 1000, -1000], [-1e30, 0, 1e30], [3, 3, 3]], dtype)
+    np.testing.assert_allclose(reference.softmax(x), [[0.5, 0.5, 0], [0, 0, 1], [1 / 3] * 3], rtol=1e-6)
+    assert reference.softmax(x).dtype == dtype
+    assert reference.softmax_dx(x, kept("softmax", x)).dtype == dtype
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nan_passes_through(name):
+    x = frozen([[np.nan, 1.0, -1.0]])
+    forward, backward = pair(name)
+    assert np.isnan(forward(x)[0, 0])
+    assert np.isnan(backward(frozen([[np.nan, 1.0, 1.0]]), kept(name, x))[0, 0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shapes_must_agree(name):
+    with pytest.raises(ShapeError, match=rf"{name}_dx: shapes differ: dy 2×3, [xy] 2×4"):
+        pair(name)[1](frozen(np.ones((2, 3))), frozen(np.ones((2, 4))))
+
+
+def test_softmax_wants_rows():
+    with pytest.raises(ShapeError, match=r"x is 2×3×1, expected \(N, K\)"):
+        reference.softmax(frozen(np.ones((2, 3, 1))))

@@ -1,0 +1,173 @@
+"""Losses by hand, against scipy.special and ONNX Runtime, gradients by numbers, and probabilities of 0 and 1."""
+
+import numpy as np
+import pytest
+import scipy.special as special
+from numerical import assert_gradient, frozen, normals
+
+from chainrule import reference
+from chainrule.errors import ShapeError
+
+LOSSES = [
+    "half_squared_error",
+    "mean_squared_error",
+    "binary_cross_entropy",
+    "categorical_cross_entropy",
+    "softmax_cross_entropy",
+]
+every_loss = pytest.mark.parametrize("name", LOSSES)
+
+
+def pair(name):
+    return getattr(reference, name), getattr(reference, f"{name}_dp")
+
+
+def samples(name, dtype=np.float64):
+    """Predictions and targets of the right kind: numbers, probabilities, or one-hot rows."""
+    x, t = normals(1, (4, 3), (4, 3))
+    if "cross_entropy" in name:
+        t = special.expit(t) if name.startswith("binary") else np.eye(3)[[2, 0, 1, 2]]
+        x = {"b": special.expit, "c": lambda x: special.softmax(x, 1), "s": lambda x: 5 * x}[name[0]](x)
+    return frozen(x, dtype), frozen(t, dtype)
+
+
+def test_squared_errors_by_hand():
+    p, t = frozen([[1.0, 2, 3], [0, 0, 0]]), frozen([[0.0, 4, 3], [1, 2, 2]])
+    np.testing.assert_array_equal(reference.half_squared_error(p, t), [2.5, 4.5])  # VanillaCNN eq. 26
+    np.testing.assert_array_equal(reference.half_squared_error_dp(p, t, batch=1), p - t)  # and 27
+    np.testing.assert_allclose(reference.mean_squared_error(p, t), [5 / 3, 3], rtol=1e-15)
+    np.testing.assert_allclose(reference.mean_squared_error_dp(p, t), (p - t) / 3, rtol=1e-15)  # 2/K over N = 2
+
+
+def test_binary_cross_entropy_by_hand():
+    """Independent Code: −1/n Σ y* log y + (1 − y*) log(1 − y), and 1/n ((1 − y*)/(1 − y) − y*/y)."""
+    p, t = frozen([[0.5, 0.25], [0.75, 0.5]]), frozen([[1.0, 0], [1, 0]])
+    expected = [(np.log(2) + np.log(4 / 3)) / 2, (np.log(4 / 3) + np.log(2)) / 2]
+    np.testing.assert_allclose(reference.binary_cross_entropy(p, t), expected, rtol=1e-14)
+    np.testing.assert_allclose(reference.binary_cross_entropy_dp(p, t, batch=1), [[-1, 2 / 3], [-2 / 3, 1]], rtol=1e-14)
+
+
+def test_binary_cross_entropy_against_scipy():
+    p, t = samples("binary_cross_entropy")
+    expected = -np.mean(special.xlogy(t, p) + special.xlog1py(1 - t, -p), axis=1)
+    np.testing.assert_allclose(reference.binary_cross_entropy(p, t), expected, rtol=1e-13)
+
+
+def test_categorical_cross_entropy_by_hand():
+    """numpy-cnn eq. 35 and 36: −Σ y log a, and −y/a."""
+    p, t = frozen([[0.5, 0.25, 0.25], [0.2, 0.8, 0]]), frozen([[0.0, 1, 0], [0, 1, 0]])
+    np.testing.assert_allclose(reference.categorical_cross_entropy(p, t), [np.log(4), -np.log(0.8)], rtol=1e-14)
+    np.testing.assert_allclose(
+        reference.categorical_cross_entropy_dp(p, t, batch=1), [[0, -4, 0], [0, -1.25, 0]], rtol=1e-14
+    )
+
+
+def test_softmax_cross_entropy_against_scipy_and_onnx_runtime(onnx):
+    p, t = samples("softmax_cross_entropy")
+    loss = reference.softmax_cross_entropy(p, t)
+    np.testing.assert_allclose(loss, -np.sum(t * special.log_softmax(p, axis=1), axis=1), rtol=1e-13)
+    labels = t.argmax(1)
+    np.testing.assert_allclose(loss, onnx("SoftmaxCrossEntropyLoss", p, labels, reduction="none"), rtol=1e-13)
+
+
+def test_softmax_cross_entropy_is_the_two_in_one():
+    p, t = samples("softmax_cross_entropy")
+    y = reference.softmax(p)
+    np.testing.assert_allclose(
+        reference.softmax_cross_entropy(p, t), reference.categorical_cross_entropy(y, t), rtol=1e-12
+    )
+    fused = reference.softmax_cross_entropy_dp(p, t)
+    np.testing.assert_allclose(
+        fused, reference.softmax_dx(reference.categorical_cross_entropy_dp(y, t), y), rtol=1e-10, atol=1e-15
+    )
+    np.testing.assert_allclose(fused, (special.softmax(p, 1) - t) / 4, rtol=1e-12, atol=1e-16)  # probs − label
+
+
+@every_loss
+def test_gradient_of_the_mean(name):
+    p, t = samples(name)
+    forward, backward = pair(name)
+    assert_gradient(lambda p: forward(p, t).mean(), p, frozen(1.0), backward(p, t))
+
+
+@pytest.mark.parametrize("name", ["half_squared_error", "mean_squared_error", "softmax_cross_entropy"])
+def test_gradient_for_targets_of_any_numbers(name):
+    p, t = normals(2, (3, 4), (3, 4))
+    forward, backward = pair(name)
+    assert_gradient(lambda p: forward(p, t).mean(), p, frozen(1.0), backward(p, t))
+
+
+@every_loss
+def test_parts_of_a_batch_add_up(name):
+    p, t = samples(name)
+    backward = pair(name)[1]
+    whole = backward(p, t)
+    parts = [backward(p[:1], t[:1], batch=4), backward(p[1:], t[1:], batch=4)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_probabilities_of_zero_and_one_are_finite(dtype):
+    epsilon = float(np.finfo(dtype).eps)
+    p, t = frozen([[0.0, 1.0], [1.0, 0.0]], dtype), frozen([[1.0, 0.0], [1.0, 0.0]], dtype)
+    lost = -np.log(epsilon)
+    np.testing.assert_allclose(reference.binary_cross_entropy(p, t), [lost, 0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(reference.categorical_cross_entropy(p, t), [lost, 0], rtol=1e-5, atol=1e-6)
+    binary = reference.binary_cross_entropy_dp(p, t, batch=1)
+    np.testing.assert_allclose(binary, [[-0.5 / epsilon, 0.5 / epsilon], [-0.5, 0.5]], rtol=1e-5)
+    categorical = reference.categorical_cross_entropy_dp(p, t, batch=1)
+    np.testing.assert_allclose(categorical, [[-1 / epsilon, 0], [-1, 0]], rtol=1e-5)
+
+
+def test_categorical_keeps_a_probability_of_exactly_one():
+    one = frozen([[1.0, 0.0]])
+    assert reference.categorical_cross_entropy(one, one).item() == 0
+    assert reference.categorical_cross_entropy_dp(one, one)[0, 0] == -1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_softmax_cross_entropy_of_large_logits(dtype):
+    p = frozen([[1000.0, 0, -1000], [-1e30, 0, 1e30]], dtype)
+    t = frozen([[0.0, 1, 0], [0, 0, 1]], dtype)
+    np.testing.assert_allclose(reference.softmax_cross_entropy(p, t), [1000, 0], rtol=1e-6)
+    np.testing.assert_allclose(reference.softmax_cross_entropy_dp(p, t, batch=1), [[1, -1, 0], [0, 0, 0]], atol=1e-7)
+
+
+def test_correct():
+    p = frozen([[0.1, 0.7, 0.2], [0.6, 0.3, 0.1], [0.4, 0.4, 0.2], [0.2, 0.4, 0.4]])
+    t = frozen([[0.0, 1, 0], [0, 0, 1], [1, 0, 0], [0, 0, 1]])
+    np.testing.assert_array_equal(reference.correct(p, t), [1, 0, 1, 0])
+    np.testing.assert_array_equal(reference.correct(p, p), [1, 1, 1, 1])
+
+
+def test_correct_places_nan_as_argmax_does():
+    p = frozen([[0.1, np.nan, 0.9], [np.nan, 0.5, np.nan]])
+    for place in range(3):
+        t = np.eye(3)[[place, place]]
+        np.testing.assert_array_equal(reference.correct(p, t), p.argmax(1) == place)
+
+
+@every_loss
+def test_nan_passes_through(name):
+    p, t = samples(name)
+    broken = p.copy()
+    broken[1, 2] = np.nan
+    loss = pair(name)[0](broken, np.ones_like(t))
+    np.testing.assert_array_equal(np.isnan(loss), [False, True, False, False])
+    assert np.isnan(pair(name)[1](broken, np.ones_like(t))[1, 2])
+
+
+@every_loss
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dtype_stays(name, dtype):
+    p, t = samples(name, dtype)
+    assert pair(name)[0](p, t).dtype == pair(name)[1](p, t, batch=7).dtype == reference.correct(p, t).dtype == dtype
+
+
+@pytest.mark.parametrize("name", [*LOSSES, *(f"{name}_dp" for name in LOSSES), "correct"])
+def test_shapes_must_agree(name):
+    operation = getattr(reference, name)
+    with pytest.raises(ShapeError, match=f"{name}: shapes differ: p 2×3, t 2×4"):
+        operation(frozen(np.ones((2, 3))), frozen(np.ones((2, 4))))
+    with pytest.raises(ShapeError, match=rf"{name}: p is 3, expected \(N, K\)"):
+        operation(frozen(np.ones(3)), frozen(np.ones(3)))

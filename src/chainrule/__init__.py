@@ -1,1 +1,100 @@
-"""Convolutional neural networks worked out by hand."""
+"""chainrule: convolutional neural networks worked out by hand.
+
+    import chainrule as cr
+
+    model = cr.Sequential([cr.Conv2D(8, 5), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(10), cr.Softmax()],
+                          input_shape=(1, 28, 28))
+    training, test = cr.data.load("mnist")
+    model.fit(training, epochs=2, schedule="one-cycle", rate=0.01)
+    print(model.evaluate(test).accuracy)
+
+Names are imported when they are first used, so that `import chainrule` costs little.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from chainrule.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from chainrule import data as data
+    from chainrule import initializers as initializers
+    from chainrule import losses as losses
+    from chainrule import optimizers as optimizers
+    from chainrule import reference as reference
+    from chainrule import schedules as schedules
+    from chainrule import zoo as zoo
+    from chainrule.data.augmentation import Augmentation as Augmentation
+    from chainrule.data.dataset import Dataset as Dataset
+    from chainrule.data.normalisation import Normalisation as Normalisation
+    from chainrule.errors import ChainruleError as ChainruleError
+    from chainrule.layers import GELU as GELU
+    from chainrule.layers import Arctan as Arctan
+    from chainrule.layers import AveragePool1D as AveragePool1D
+    from chainrule.layers import AveragePool2D as AveragePool2D
+    from chainrule.layers import BatchNorm2D as BatchNorm2D
+    from chainrule.layers import Conv1D as Conv1D
+    from chainrule.layers import Conv2D as Conv2D
+    from chainrule.layers import ConvTranspose2D as ConvTranspose2D
+    from chainrule.layers import Dense as Dense
+    from chainrule.layers import Dropout as Dropout
+    from chainrule.layers import Flatten as Flatten
+    from chainrule.layers import GlobalAveragePool2D as GlobalAveragePool2D
+    from chainrule.layers import LeakyReLU as LeakyReLU
+    from chainrule.layers import MaxPool1D as MaxPool1D
+    from chainrule.layers import MaxPool2D as MaxPool2D
+    from chainrule.layers import ReLU as ReLU
+    from chainrule.layers import Reshape as Reshape
+    from chainrule.layers import Sigmoid as Sigmoid
+    from chainrule.layers import Softmax as Softmax
+    from chainrule.layers import SumPool1D as SumPool1D
+    from chainrule.layers import SumPool2D as SumPool2D
+    from chainrule.layers import Tanh as Tanh
+    from chainrule.model import Sequential as Sequential
+    from chainrule.model import load as load
+    from chainrule.optimizers import SGD as SGD
+    from chainrule.optimizers import Adam as Adam
+    from chainrule.optimizers import AdamW as AdamW
+    from chainrule.optimizers import Momentum as Momentum
+    from chainrule.optimizers import Nesterov as Nesterov
+    from chainrule.schedules import Cosine as Cosine
+    from chainrule.schedules import OneCycle as OneCycle
+    from chainrule.schedules import Step as Step
+    from chainrule.schedules import WarmUp as WarmUp
+    from chainrule.training.loop import Callback as Callback
+    from chainrule.training.recipe import Recipe as Recipe
+
+MODULES = ("data", "errors", "initializers", "losses", "optimizers", "reference", "schedules", "zoo")
+
+PLACES = {
+    "chainrule.data.augmentation": "Augmentation",
+    "chainrule.data.dataset": "Dataset",
+    "chainrule.data.normalisation": "Normalisation",
+    "chainrule.errors": "ChainruleError DataError FormatError NotFiniteError OptionError RunError ShapeError",
+    "chainrule.layers": (
+        "Arctan AveragePool1D AveragePool2D BatchNorm2D Conv1D Conv2D ConvTranspose2D Dense Dropout Flatten GELU "
+        "GlobalAveragePool2D LeakyReLU MaxPool1D MaxPool2D ReLU Reshape Sigmoid Softmax SumPool1D SumPool2D Tanh"
+    ),
+    "chainrule.model": "Sequential load",
+    "chainrule.optimizers": "Adam AdamW Momentum Nesterov SGD",
+    "chainrule.schedules": "Constant Cosine OneCycle Step WarmUp",
+    "chainrule.training.loop": "Callback",
+    "chainrule.training.recipe": "Recipe",
+}
+
+_PLACE_OF = {name: module for module, names in PLACES.items() for name in names.split()}
+
+__all__ = sorted([*MODULES, *_PLACE_OF, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for."""
+    if name in MODULES:
+        return importlib.import_module(f"chainrule.{name}")
+    if name in _PLACE_OF:
+        return getattr(importlib.import_module(_PLACE_OF[name]), name)
+    raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -30,6 +30,12 @@ def test_each_element_is_kept_by_its_own_number():
     np.testing.assert_allclose(dropout(x, first=5, **OPTIONS), expected.reshape(x.shape), rtol=1e-15)
 
 
+def test_a_number_equal_to_the_rate_is_kept():
+    exactly = splitmix64(7, 12, 3, 0, 1)
+    y = dropout(frozen(np.ones((1, 2))), **{**OPTIONS, "rate": exactly})
+    assert y[0, 1] == 1 / (1 - exactly)
+
+
 def test_about_the_rate_is_dropped_and_the_mean_stays():
     y = dropout(frozen(np.ones((20, 500))), **OPTIONS)
     assert abs(np.mean(y == 0) - 0.4) < 0.02  # four standard deviations of 10,000 draws

@@ -125,6 +125,15 @@ def test_categorical_keeps_a_probability_of_exactly_one():
     assert reference.categorical_cross_entropy_dp(one, one)[0, 0] == -1
 
 
+def test_what_is_no_probability_is_clipped_to_one():
+    p, t = frozen([[1.5, -0.5]]), frozen([[1.0, 0.0]])
+    epsilon = float(np.finfo(np.float64).eps)
+    assert reference.categorical_cross_entropy(p, t).item() == 0
+    assert reference.categorical_cross_entropy_dp(p, t)[0, 0] == -1
+    np.testing.assert_allclose(reference.binary_cross_entropy(p, t), [0], atol=2 * epsilon)
+    np.testing.assert_allclose(reference.binary_cross_entropy_dp(p, t), [[-0.5, 0.5]], rtol=1e-12)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_softmax_cross_entropy_of_large_logits(dtype):
     p = frozen([[1000.0, 0, -1000], [-1e30, 0, 1e30]], dtype)

@@ -40,6 +40,13 @@ def test_statistics_are_those_of_numpy(shape):
     np.testing.assert_allclose(y.std(axes), abs(gamma), rtol=1e-12)
 
 
+def test_variance_beside_a_large_mean():
+    """The squares are of what is left after the mean is taken away: nothing cancels."""
+    x = frozen(1e8 + np.arange(4.0)[:, None])
+    _, mean, variance = batch_norm(x, frozen([1.0]), frozen([0.0]))
+    np.testing.assert_allclose([mean.item() - 1e8, variance.item()], [1.5, 1.25], atol=1e-6)
+
+
 @shapes
 def test_gradients(shape):
     x, gamma, beta, dy = operands(shape)
@@ -99,6 +106,11 @@ def test_running_variance_tends_to_that_of_numpy_unbiased():
     moved = running_statistics(mean, variance, np.zeros(2), np.ones(2), count=30)
     np.testing.assert_allclose(moved[0], 0.1 * x.mean((0, 2, 3)), rtol=1e-12)
     np.testing.assert_allclose(moved[1], 0.9 + 0.1 * x.var((0, 2, 3), ddof=1), rtol=1e-12)
+
+
+def test_two_values_a_channel():
+    one = frozen([1.0])
+    assert running_statistics(one, one, one, one, momentum=0.5, count=2)[1].item() == 1.5  # 1·2/1, half of the way
 
 
 def test_a_single_value_a_channel():

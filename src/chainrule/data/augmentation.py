@@ -34,7 +34,7 @@ class Augmentation:
     flip: bool = False
 
     def __post_init__(self) -> None:
-        if self.shift < 0 or self.shift != int(self.shift):
+        if not (isinstance(self.shift, int) and self.shift >= 0):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OptionError(f"augmentation shift {self.shift}: expected whole pixels, 0 or more")
         if not 0 <= self.rotation <= 180:
             raise OptionError(f"augmentation rotation {self.rotation}: expected degrees from 0 to 180")
@@ -77,8 +77,8 @@ class Augmentation:
             return x
         height, width = x.shape[2:]
         matrix, move = self._inverse_maps(seed, step, samples)
-        rows = np.arange(height)[:, None] - (height - 1) / 2 - move[:, 0, None, None]
-        columns = np.arange(width)[None, :] - (width - 1) / 2 - move[:, 1, None, None]
+        rows = np.arange(height, dtype=np.float64).reshape(-1, 1) - (height - 1) / 2 - move[:, 0, None, None]
+        columns = np.arange(width, dtype=np.float64) - (width - 1) / 2 - move[:, 1, None, None]
         a, b, c, d = (matrix[:, entry, None, None] for entry in range(4))
         return _bilinear(
             x,
@@ -125,7 +125,7 @@ def _bilinear(x: NDArray[Any], rows: NDArray[np.float64], columns: NDArray[np.fl
     rows, columns = rows.clip(-1, height) + 1, columns.clip(-1, width) + 1
     top, left = (np.minimum(rows, height).astype(np.intp), np.minimum(columns, width).astype(np.intp))
     down, right = (rows - top).astype(x.dtype)[:, None], (columns - left).astype(x.dtype)[:, None]
-    planes = np.arange(count * channels).reshape(count, channels, 1, 1) * ((height + 2) * (width + 2))
+    planes = np.arange(count * channels, dtype=np.intp).reshape(count, channels, 1, 1) * ((height + 2) * (width + 2))
     corner = planes + (top * (width + 2) + left)[:, None]
     flat = padded.reshape(-1)
     upper = flat[corner] * (1 - right) + flat[corner + 1] * right

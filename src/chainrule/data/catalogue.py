@@ -39,13 +39,13 @@ class DatasetInfo:
         return data_folder() / self.name
 
     @property
-    def missing(self) -> list[FileRecord]:
-        """The files that the cache does not hold, by name and size alone."""
-        return [record for record in self.files if _size(self.path / record.name) != record.size]
+    def cached(self) -> bool:
+        """Whether the cache holds all of it, going by names and sizes (loading checks the bytes)."""
+        return all(_size(self.path / record.name) == record.size for record in self.files)
 
     @property
     def bytes_on_disk(self) -> int:
-        """Bytes it takes in the cache; 0 when it is not there."""
+        """Bytes it takes in the cache, whole or not; 0 when it is not there."""
         return sum(_size(self.path / record.name) for record in self.files)
 
 

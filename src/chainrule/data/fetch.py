@@ -5,13 +5,8 @@ source is asked for the rest: so a host that failed once is not tried again.
 """
 
 import gzip
-import http.client
 import io
-import tarfile
 import tempfile
-import urllib.error
-import zipfile
-import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -28,8 +23,6 @@ if TYPE_CHECKING:
 Brought: TypeAlias = Generator[tuple[FileRecord, Blocks]]
 BLOCK = 1 << 18
 TIMEOUT_SECONDS = 8.0
-DAMAGED = (EOFError, KeyError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
-FAILURES = (OSError, http.client.HTTPException, DataError, FormatError, *DAMAGED)
 
 
 @dataclass(frozen=True)
@@ -59,7 +52,7 @@ def fetch(wanted: Sequence[FileRecord], sources: Sequence[Source], folder: Path,
                     missing.remove(record)
         except CacheWriteError:
             raise
-        except FAILURES as error:
+        except _failures() as error:
             failed.append(f"{source.label}: {_reason(error)}")
         if not missing:
             return []
@@ -137,7 +130,20 @@ def _work_folder(folder: Path) -> Generator[Path]:
         yield Path(path)
 
 
+def _failures() -> tuple[type[Exception], ...]:
+    """What a source may fail with: the network, a tool, a damaged container, the wrong bytes."""
+    import http.client
+    import tarfile
+    import zipfile
+    import zlib
+
+    damaged = (EOFError, KeyError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
+    return (OSError, http.client.HTTPException, DataError, FormatError, *damaged)
+
+
 def _reason(error: BaseException) -> str:
+    import urllib.error
+
     cause = error.reason if isinstance(error, urllib.error.URLError) and not str(error).startswith("HTTP") else error
     text = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
     return " ".join(text.split()) or type(error).__name__

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.dataset import Dataset
 from chainrule.data.images import SUFFIXES, is_grey, open_image, to_array
-from chainrule.errors import DataError
+from chainrule.errors import DataError, OptionError
 
 Labelled: TypeAlias = list[tuple[Path, int]]
 
@@ -29,6 +29,8 @@ def load_folder(
     test_share   the share that becomes the test set, chosen by `seed`, where there is no `test` folder
     Errors       DataError naming the folder or file that is empty or of another size; FormatError for a damaged picture
     """
+    if size is not None and min(size) < 1:
+        raise OptionError(f"pictures cannot be resized to {size}; expected a height and a width of at least 1")
     folder = Path(folder)
     inner = folder / "train"
     root = inner if inner.is_dir() and _folders(inner) else folder

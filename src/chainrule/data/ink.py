@@ -1,5 +1,7 @@
 """Finding the ink of a drawn or photographed digit: background removed, specks dropped."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,14 +40,14 @@ def _ground(light: NDArray[np.float64]) -> float:
     return float(np.median(rim))
 
 
-def _slid(light: NDArray[np.float64], window: int, least_or_most: np.ufunc | object) -> NDArray[np.float64]:
+def _slid(light: NDArray[np.float64], window: int, pick: Callable[..., NDArray[np.float64]]) -> NDArray[np.float64]:
     """The least or the greatest value in a square window around each pixel."""
     reach = window // 2
     for axis in (0, 1):
         pads = [(reach, reach) if each == axis else (0, 0) for each in (0, 1)]
         padded = np.pad(light, pads, mode="edge")
         views = np.lib.stride_tricks.sliding_window_view(padded, window, axis=axis)
-        light = least_or_most(views, axis=-1)
+        light = pick(views, axis=-1)
     return light
 
 

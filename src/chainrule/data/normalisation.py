@@ -12,7 +12,7 @@ from chainrule.data.dataset import Images
 from chainrule.errors import DataError, FormatError, one_of
 
 KINDS = ("scale", "standardise", "none")
-BLOCK = 1 << 20
+BLOCK = 1 << 18  # values worked on at a time, so that no copy of all of them is made
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,11 @@ class Normalisation:
 
     def apply(self, x: Images, dtype: DTypeLike = np.float32) -> NDArray[Any]:
         """The images normalised, in the same shape: a new C-contiguous array of `dtype`."""
-        if x.dtype.kind == "f":
-            out = np.multiply(x, self.gain, dtype=dtype, order="C")
-            return np.add(out, self.offset, out=out, dtype=dtype)
-        levels = np.arange(256) / 255.0 if self.floats else np.arange(256.0)
-        table = (levels * self.gain + self.offset).astype(dtype)
-        return np.take(table, np.ascontiguousarray(x))
+        gain = self.gain / 255.0 if self.floats and x.dtype.kind != "f" else self.gain
+        out = x.astype(dtype, order="C")
+        out *= gain
+        out += self.offset
+        return out
 
     @property
     def background(self) -> float:
@@ -80,15 +79,16 @@ class Normalisation:
 
 def mean_and_deviation(x: Images) -> tuple[float, float]:
     """Mean and (population) standard deviation over every value, in float64; bytes are counted, so exactly."""
+    flat = x.reshape(-1)
+    blocks = (flat[at : at + BLOCK] for at in range(0, flat.size, BLOCK))
     if x.dtype.kind != "f":
-        counts = np.bincount(x.reshape(-1), minlength=256)
-        levels = np.arange(counts.size)
+        counts = sum((np.bincount(block, minlength=256) for block in blocks), np.zeros(256, np.int64))
+        levels = np.arange(256)
         total, first, second = (int((counts * levels**power).sum()) for power in range(3))
         return first / total, math.sqrt(total * second - first * first) / total
-    flat = x.reshape(-1)
     mean = float(flat.mean(dtype=np.float64))
-    blocks = (flat[at : at + BLOCK].astype(np.float64) - mean for at in range(0, flat.size, BLOCK))
-    return mean, math.sqrt(sum(float(np.square(block).sum()) for block in blocks) / flat.size)
+    squares = sum(float(np.square(block.astype(np.float64) - mean).sum()) for block in blocks)
+    return mean, math.sqrt(squares / flat.size)
 
 
 def _check_spread(kind: str, spread: float, value: float) -> None:

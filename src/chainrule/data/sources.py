@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data import cifar
-from chainrule.data.cache import read_verified
+from chainrule.data.cache import FileRecord, read_verified
 from chainrule.data.catalogue import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue
 from chainrule.data.dataset import Dataset
 from chainrule.data.fetch import Source, fetch, mirror
@@ -68,30 +68,31 @@ def load_known(
         if files is not None:
             return _datasets(info, files, str(given))
         tried.append(f"folder {given}: no {info.files[0].name}")
-    files = _cached(info, tried)
-    if files is None and not _offline(offline):
+    files, absent = _cached(info, tried)
+    if absent and not _offline(offline):
         with reporter(progress) as report:
-            failed = fetch(info.missing, SOURCES[info.name], info.path, report)
+            failed = fetch(absent, SOURCES[info.name], info.path, report)
         tried += failed
-        files = None if failed else _cached(info, tried)
-    if files is None:
+        files, absent = ([], absent) if failed else _cached(info, tried)
+    if absent:
         raise _unavailable(info, tried, _offline(offline))
     return _datasets(info, files, str(info.path))
 
 
-def _cached(info: DatasetInfo, tried: list[str]) -> list[NDArray[np.uint8]] | None:
-    """The files in the cache; one that is damaged is removed, so that it is fetched again."""
-    if info.missing:
-        tried.append(f"cache {info.path}: {'incomplete' if info.bytes_on_disk else 'empty'}")
-        return None
+def _cached(info: DatasetInfo, tried: list[str]) -> tuple[list[NDArray[np.uint8]], list[FileRecord]]:
+    """The files in the cache, and the records of those that are missing or damaged."""
     files: list[NDArray[np.uint8]] = []
+    absent = [record for record in info.files if not (info.path / record.name).is_file()]
+    if absent:
+        tried.append(f"cache {info.path}: no {', '.join(record.name for record in absent)}")
     for record in info.files:
         try:
-            files.append(read_verified(info.path / record.name, record))
+            if record not in absent:
+                files.append(read_verified(info.path / record.name, record))
         except FormatError as error:
             tried.append(f"cache {error}")
-            (info.path / record.name).unlink(missing_ok=True)
-    return files if len(files) == len(info.files) else None
+            absent.append(record)
+    return files, absent
 
 
 def _datasets(info: DatasetInfo, files: list[NDArray[np.uint8]], source: str) -> tuple[Dataset, Dataset]:

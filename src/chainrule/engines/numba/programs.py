@@ -130,6 +130,7 @@ def load(source: str) -> Any:
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # numba finds what a cached function refers to by the name of its module
     with compiling.cached():
         spec.loader.exec_module(module)
     return module.run

@@ -1,0 +1,103 @@
+"""Files that are whole or not there, and tensors with a checksum.
+
+A file is written under a temporary name in the same folder, flushed to the disk and renamed. Tensors are safetensors
+(no pickle); their metadata carry the kind and version of the file and a SHA-256 over names, shapes and bytes.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule.engines import Array
+from chainrule.errors import FormatError, RunError
+
+VERSION = 1
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is never seen half; RunError when that cannot be done, with the old file unharmed."""
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        if temporary:
+            with suppress(OSError):
+                os.unlink(temporary)
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, indented for people."""
+    write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; FormatError when it is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FormatError(f"cannot read {path}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise FormatError(f"{path} is not JSON: {error}") from None
+
+
+def write_tensors(path: Path, kind: str, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> None:
+    """Write tensors and what they are about (JSON) as one file of a kind: "model" or "checkpoint"."""
+    from safetensors.numpy import save
+
+    whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    text = json.dumps(about, ensure_ascii=False, sort_keys=True)
+    metadata = {"format": f"chainrule {kind} {VERSION}", "about": text, "sha256": _checksum(whole, text)}
+    write_whole(path, save(whole, metadata))
+
+
+def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Tensors and what they are about, from a file of a kind; FormatError when it is damaged or of another kind."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except OSError as error:
+        raise FormatError(f"cannot read {path}: {error.strerror or error}") from None
+    except (SafetensorError, ValueError) as error:
+        raise FormatError(f"{path} is not a whole safetensors file: {error}") from None
+    expected = f"chainrule {kind} {VERSION}"
+    if metadata.get("format") != expected:
+        raise FormatError(f"{path}: expected a {expected!r} file, found {metadata.get('format')!r}")
+    if metadata.get("sha256") != _checksum(tensors, metadata.get("about", "")):
+        raise FormatError(f"{path}: the checksum does not match; the file is damaged")
+    return tensors, json.loads(metadata["about"])
+
+
+def _checksum(tensors: Mapping[str, Array], text: str) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode())
+        digest.update(np.ascontiguousarray(tensor).tobytes())
+    return digest.hexdigest()
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the renaming itself lasting, where the system can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,1 @@
+"""Training: recipes, the loop, its history, checkpoints and run folders."""

@@ -1,0 +1,130 @@
+"""The history of a run: loss and accuracy of every step, and what each epoch came to.
+
+history.csv has a row a step; the last row of an epoch also has its validation figures and the seconds so far. Numbers
+are written so that they read back bit for bit.
+"""
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import FormatError
+
+COLUMNS = ("step", "epoch", "rate", "loss", "accuracy", "validation_loss", "validation_accuracy", "seconds")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch came to.
+
+    step      steps done at its end
+    loss      mean training loss over its samples, as they were when each was trained on; accuracy likewise
+    seconds   since training began, pauses left out
+    """
+
+    epoch: int
+    step: int
+    loss: float
+    accuracy: float
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+    seconds: float = 0.0
+
+
+@dataclass
+class History:
+    """Rate, loss and accuracy of every step (from 0), and the epochs."""
+
+    rates: "array[float]" = field(default_factory=lambda: array("d"))
+    losses: "array[float]" = field(default_factory=lambda: array("d"))
+    accuracies: "array[float]" = field(default_factory=lambda: array("d"))
+    numbers: "array[int]" = field(default_factory=lambda: array("l"))
+    epochs: list[Epoch] = field(default_factory=list[Epoch])
+
+    def __len__(self) -> int:
+        return len(self.losses)
+
+    def add(self, epoch: int, rate: float, loss: float, accuracy: float) -> None:
+        """Append a step."""
+        self.numbers.append(epoch)
+        self.rates.append(rate)
+        self.losses.append(loss)
+        self.accuracies.append(accuracy)
+
+    @property
+    def loss(self) -> NDArray[np.float64]:
+        """Mean loss of the batch at every step."""
+        return np.array(self.losses, np.float64)
+
+    @property
+    def accuracy(self) -> NDArray[np.float64]:
+        """Share of the batch that was classified right, at every step."""
+        return np.array(self.accuracies, np.float64)
+
+    def rows(self, start: int = 0) -> Iterator[str]:
+        """The lines of history.csv from a step on, without the heading."""
+        ends = {epoch.step: epoch for epoch in self.epochs}
+        for step in range(start, len(self)):
+            numbers = (self.rates[step], self.losses[step], self.accuracies[step])
+            line = f"{step + 1},{self.numbers[step]},{','.join(repr(number) for number in numbers)}"
+            end = ends.get(step + 1)
+            rest = (end.validation_loss, end.validation_accuracy, round(end.seconds, 3)) if end else (None,) * 3
+            yield f"{line},{','.join('' if number is None else repr(number) for number in rest)}\n"
+
+    def epoch_dicts(self) -> list[dict[str, Any]]:
+        """The epochs as dictionaries, for pictures and JSON."""
+        return [asdict(epoch) for epoch in self.epochs]
+
+    def _repr_html_(self) -> str:
+        """Curves and a table of the epochs, in a notebook."""
+        from chainrule.pictures import curves, files, notebook
+
+        figure = curves.learning_curves(range(1, len(self) + 1), self.loss, self.accuracy, self.epoch_dicts(), "training")
+        rows = [[_shown(value) for value in epoch.values()] for epoch in self.epoch_dicts()]
+        heads = ["epoch", "step", "loss", "accuracy", "validation loss", "validation accuracy", "seconds"]
+        return notebook.image(files.png(figure), "loss and accuracy") + notebook.table(heads, rows, "epochs")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def read(path: Path, steps: int, samples: int, batch_size: int) -> History:
+    """The first ``steps`` steps of a history.csv; what lies beyond (or is torn) is left out.
+
+    samples, batch_size   of an epoch, to weigh its last, shorter batch
+    """
+    history = History()
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if not lines or lines[0] != ",".join(COLUMNS):
+        raise FormatError(f"{path}: expected the heading {','.join(COLUMNS)}")
+    if len(lines) - 1 < steps:
+        raise FormatError(f"{path}: expected at least {steps} steps, found {len(lines) - 1}")
+    for line in lines[1 : steps + 1]:
+        fields = line.split(",")
+        if len(fields) != len(COLUMNS) or fields[0] != str(len(history) + 1):
+            raise FormatError(f"{path}: not a row of step {len(history) + 1}: {line!r}")
+        history.add(int(fields[1]), *(float(text) for text in fields[2:5]))
+        if fields[7]:
+            loss, accuracy = epoch_means(history, samples, batch_size)
+            checked = [float(text) if text else None for text in fields[5:7]]
+            end = Epoch(int(fields[1]), len(history), loss, accuracy, checked[0], checked[1], float(fields[7]))
+            history.epochs.append(end)
+    return history
+
+
+def epoch_means(history: History, samples: int, batch_size: int) -> tuple[float, float]:
+    """Loss and accuracy over the samples of the epoch that just ended."""
+    steps = -(-samples // batch_size)
+    weights = np.full(steps, batch_size, np.float64)
+    weights[-1] = samples - (steps - 1) * batch_size
+    first = len(history) - steps
+    means = [float(np.array(column[first:]) @ weights / samples) for column in (history.losses, history.accuracies)]
+    return means[0], means[1]

@@ -1,0 +1,75 @@
+"""The live progress bar of training."""
+
+import sys
+import time
+from typing import Any
+
+from chainrule.training.history import Epoch
+from chainrule.training.loop import Callback, Trainer
+from chainrule.training.step import Outcome
+
+REFRESH = 0.1  # seconds between two drawings: a step of the smallest network takes a thousandth of that
+SMOOTH = 0.98  # share of the old value in the loss and accuracy shown
+
+
+class ProgressBar(Callback):
+    """Loss, accuracy, images a second and the time left, on stderr; plain lines where it is no terminal."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._task: Any = None
+        self._done = 0
+        self._drawn = 0.0
+        self._first = 0.0
+        self._loss = self._accuracy = 0.0
+
+    def begin(self, trainer: Trainer) -> None:
+        """Show an empty bar."""
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        if console.is_terminal or console.is_jupyter:
+            columns = (TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.fields[figures]}"))
+            self._bar = Progress(*columns, TimeRemainingColumn(compact=True), console=console, auto_refresh=False, expand=True)
+            self._task = self._bar.add_task("", total=trainer.steps, completed=len(trainer.history), figures="")
+            self._bar.start()
+        self._done = 0
+        self._first = self._drawn = time.perf_counter()
+
+    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+        """Count the samples, and draw now and then."""
+        steps = len(trainer.history)
+        weight = SMOOTH if self._done else 0.0
+        self._done += samples
+        self._loss += (1 - weight) * (outcome.loss - self._loss)
+        self._accuracy += (1 - weight) * (outcome.accuracy - self._accuracy)
+        now = time.perf_counter()
+        if self._bar is not None and now - self._drawn > REFRESH:
+            self._drawn = now
+            self._draw(trainer, steps, now)
+
+    def _draw(self, trainer: Trainer, steps: int, now: float) -> None:
+        epoch = min((steps - 1) // trainer.epoch_steps + 1, trainer.recipe.epochs)
+        speed = self._done / max(now - self._first, 1e-9)
+        figures = f"loss {self._loss:.4f}  accuracy {self._accuracy:6.2%}  {speed:,.0f} images/s"
+        description = f"epoch {epoch}/{trainer.recipe.epochs}"
+        self._bar.update(self._task, completed=steps, figures=figures, description=description, refresh=True)
+
+    def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
+        """A line for the epoch."""
+        text = f"epoch {epoch.epoch}/{trainer.recipe.epochs}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.2%}"
+        if epoch.validation_loss is not None:
+            text += f"  validation loss {epoch.validation_loss:.4f}  accuracy {epoch.validation_accuracy:.2%}"
+        speed = self._done / max(time.perf_counter() - self._first, 1e-9)
+        text += f"  {epoch.seconds:.1f} s  {speed:,.0f} images/s"
+        if self._bar is not None:
+            self._bar.console.print(text, highlight=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def end(self, trainer: Trainer) -> None:
+        """Leave the terminal as it was."""
+        if self._bar is not None:
+            self._draw(trainer, max(len(trainer.history), 1), time.perf_counter())
+            self._bar.stop()

@@ -1,0 +1,75 @@
+"""One training step: gradients, a look at whether they are finite, and the update."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule import engines
+from chainrule.engines import Array
+from chainrule.errors import NotFiniteError
+from chainrule.interpreter import Interpreter
+from chainrule.network import Network
+from chainrule.optimizers import Optimizer
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Mean loss of the batch, the share that was right, and the norm of the gradient (before clipping)."""
+
+    loss: float
+    accuracy: float
+    norm: float
+
+
+class Stepper:
+    """Takes training steps on a network.
+
+    moments   the optimizer's, flat like the parameters
+    """
+
+    def __init__(self, network: Network, optimizer: Optimizer, loss: str, clip_norm: float | None = None) -> None:
+        self.network = network
+        self.optimizer = optimizer
+        self.moments = optimizer.init(network.parameters)
+        self._plan = network.plan(loss)
+        self._pass = network.ready(self._plan)
+        self._clip = clip_norm
+
+    def step(self, x: Array, t: Array, *, step: int, rate: float, seed: int = 0) -> Outcome:
+        """One step on a batch; ``step`` counts from 1. A loss or gradient that is not finite changes nothing."""
+        losses, right, gradient = self._pass.gradients(x, t, seed=seed, step=step)
+        loss = float(losses.sum(dtype=np.float64)) / len(x)
+        squares = float(np.dot(gradient, gradient)) if gradient.dtype == np.float64 else _squares(gradient)
+        if not (math.isfinite(loss) and math.isfinite(squares)):
+            raise NotFiniteError(f"step {step}: {self._culprit(x, t, seed, step)}; the parameters were left as they were")
+        norm = math.sqrt(squares)
+        if self._clip is not None and norm > self._clip:
+            gradient *= self._clip / (norm + 1e-6)
+        attributes: dict[str, Any] = {"rate": rate, **self.optimizer.step_attributes(step)}
+        self.network.engine.update(
+            self.optimizer.operation, self.network.parameters, gradient, self.moments, attributes, self.network.threads
+        )
+        self._pass.close()
+        return Outcome(loss, float(right.sum(dtype=np.float64)) / len(x), norm)
+
+    def _culprit(self, x: Array, t: Array, seed: int, step: int) -> str:
+        """The first tensor that is not finite, found by walking the plan again operation by operation."""
+        if not np.isfinite(x).all():
+            return "the input is not finite"
+        walk = Interpreter(engines.find("numpy"), self._plan, self.network.layout, self.network)
+        walk.gradients(x, t, seed=seed, step=step)
+        for operation in self._plan.operations:
+            for tensor in operation.writes:
+                if not np.isfinite(walk.read(tensor)).all():
+                    layer, _, own = tensor.name.rpartition(".")
+                    return f"{own} of {layer} is not finite ({operation.name})"
+        return "the gradient is too large for its norm to be finite"
+
+
+def _squares(gradient: Array) -> float:
+    """Σ g², finite exactly when every g is: float32 squares may overflow, so those are summed again in float64."""
+    with np.errstate(over="ignore"):
+        total = float(np.dot(gradient, gradient))
+    return total if math.isfinite(total) else float(np.square(gradient, dtype=np.float64).sum())

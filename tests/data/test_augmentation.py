@@ -1,0 +1,161 @@
+"""Augmentation: worked by hand, against SciPy, and a function of (seed, step, sample) alone."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from chainrule.data import Augmentation
+from chainrule.errors import FormatError, OptionError
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(9, 2, 7, 6)).astype(np.float32)
+SAMPLES = np.arange(100, 109)
+ALL = Augmentation(shift=2, rotation=20, scale=0.2, flip=True)
+
+
+def changed(augmentation: Augmentation, x: np.ndarray = X, samples: np.ndarray = SAMPLES, **more: Any) -> np.ndarray:
+    return augmentation.apply(x, **({"seed": 1, "step": 2, "samples": samples} | more))
+
+
+def moved(image: np.ndarray, down: int, right: int, fill: float) -> np.ndarray:
+    out = np.full_like(image, fill)
+    height, width = image.shape
+    for row in range(height):
+        for column in range(width):
+            if 0 <= row - down < height and 0 <= column - right < width:
+                out[row, column] = image[row - down, column - right]
+    return out
+
+
+def test_nothing_to_do_leaves_the_images() -> None:
+    assert changed(Augmentation()) is X
+    empty = X[:0]
+    assert changed(ALL, empty, SAMPLES[:0]).shape == empty.shape
+
+
+def test_shifts_are_whole_pixels_by_hand() -> None:
+    samples = np.arange(400)
+    x = np.broadcast_to(X[:1], (400, 2, 7, 6))
+    out = changed(Augmentation(shift=1), x, samples, fill=-3.0)
+    every = {(dy, dx): moved(X[0, 1], dy, dx, -3.0) for dy in (-1, 0, 1) for dx in (-1, 0, 1)}
+    counts = dict.fromkeys(every, 0)
+    for image in out[:, 1]:
+        counts[next(move for move, expected in every.items() if np.array_equal(image, expected))] += 1
+    assert min(counts.values()) > 25  # 400/9 = 44 on average
+
+
+def test_flips_are_exact_and_every_second() -> None:
+    x = np.broadcast_to(X[:1], (400, 2, 7, 6))
+    out = changed(Augmentation(flip=True), x, np.arange(400))
+    flipped = np.array([np.array_equal(image, X[0, :, :, ::-1]) for image in out])
+    same = np.array([np.array_equal(image, X[0]) for image in out])
+    assert np.all(flipped ^ same)
+    assert 150 < flipped.sum() < 250
+
+
+@pytest.mark.parametrize(
+    "augmentation", [ALL, Augmentation(rotation=180), Augmentation(scale=0.9), Augmentation(shift=9)]
+)
+def test_against_scipy(augmentation: Augmentation) -> None:
+    x = X.astype(np.float64)
+    matrix, move = augmentation._inverse_maps(1, 2, SAMPLES)
+    centre = (np.array(x.shape[2:]) - 1) / 2
+    out = changed(augmentation, x)
+    for n in range(len(x)):
+        inverse = matrix[n].reshape(2, 2)
+        offset = centre - inverse @ (centre + move[n])
+        for c in range(2):
+            padded = np.pad(x[n, c], 1)  # SciPy's edge is sharp, ours fades to the background over a pixel
+            expected = ndimage.affine_transform(padded, inverse, offset + 1 - inverse @ [1, 1], order=1)[1:-1, 1:-1]
+            np.testing.assert_allclose(out[n, c], expected, atol=1e-12)
+
+
+def test_amounts_are_within_their_limits() -> None:
+    matrix, move = ALL._inverse_maps(5, 6, np.arange(3000))
+    inverse = matrix.reshape(-1, 2, 2)
+    sizes = 1 / np.sqrt(np.abs(np.linalg.det(inverse)))
+    angles = np.degrees(np.arctan2(inverse[:, 0, 1], inverse[:, 0, 0]))
+    assert 0.8 <= sizes.min() < 0.81
+    assert 1.19 < sizes.max() <= 1.2
+    assert np.abs(angles).max() <= 20 + 1e-9
+    assert angles.min() < -19 < 19 < angles.max()
+    assert set(move.reshape(-1).tolist()) == {-2, -1, 0, 1, 2}
+
+
+def test_rotation_is_by_the_angle() -> None:
+    image = np.zeros((1, 1, 9, 9))
+    image[0, 0, 4, 8] = 1.0
+    quarter = Augmentation(rotation=90)
+    for sample in range(20):
+        matrix, _ = quarter._inverse_maps(0, 0, np.array([sample]))
+        out = quarter.apply(image, seed=0, step=0, samples=np.array([sample]))[0, 0]
+        row, column = (np.indices((9, 9)) * out).sum((1, 2)) / out.sum() - 4
+        angle = np.arctan2(matrix[0, 1], matrix[0, 0])
+        expected = 4 * np.array([np.sin(angle), np.cos(angle)])
+        assert np.abs(np.abs([row, column]) - np.abs(expected)).max() < 0.6
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_sample_does_not_depend_on_its_batch(dtype: Any) -> None:
+    x = X.astype(dtype)
+    together = changed(ALL, x)
+    assert together.dtype == dtype
+    np.testing.assert_array_equal(changed(ALL, x), together)
+    for order in (np.array([3]), np.arange(9)[::-1], np.array([8, 0, 5])):
+        np.testing.assert_array_equal(changed(ALL, x[order], SAMPLES[order]), together[order])
+    np.testing.assert_array_equal(changed(ALL, np.asfortranarray(x)), together)
+
+
+def test_seed_step_and_sample_all_matter() -> None:
+    base = changed(ALL)
+    for other in ({"seed": 2}, {"step": 3}, {"samples": SAMPLES + 1}):
+        assert not np.array_equal(changed(ALL, **other), base)
+
+
+def test_inputs_are_not_changed() -> None:
+    before = X.copy()
+    changed(ALL)
+    np.testing.assert_array_equal(X, before)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("shift=2,rotation=10,scale=0.1,flip", Augmentation(2, 10.0, 0.1, True)),
+        (" flip , shift=1", Augmentation(1, flip=True)),
+        ("none", Augmentation()),
+        ("", Augmentation()),
+    ],
+)
+def test_parse(text: str, expected: Augmentation) -> None:
+    assert Augmentation.parse(text) == expected
+    assert Augmentation.parse(str(expected)) == expected
+    assert Augmentation.from_config(json.loads(json.dumps(expected.to_config()))) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("shear=2", "unknown augmentation 'shear'; known: shift, rotation, scale, flip"),
+        ("shift=2.5", "shift: expected a whole number of pixels, found '2.5'"),
+        ("shift", "shift: expected a whole number of pixels, found 'nothing'"),
+        ("shift=-1", "shift -1: expected whole pixels, 0 or more"),
+        ("rotation=x", "rotation: expected a number, found 'x'"),
+        ("rotation=181", "rotation 181.0: expected degrees from 0 to 180"),
+        ("scale=1", "scale 1.0: expected a share of at least 0 and less than 1"),
+        ("scale=nan", "scale nan: expected a share"),
+        ("flip=1", "flip takes no amount, found '1'"),
+        ("shift=1,shift=2", "says shift twice"),
+    ],
+)
+def test_parse_refuses(text: str, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        Augmentation.parse(text)
+
+
+def test_configurations_of_something_else() -> None:
+    with pytest.raises(FormatError, match="expected shift, rotation, scale, flip"):
+        Augmentation.from_config({"shear": 1})

@@ -1,0 +1,108 @@
+"""Data sets: what they refuse, and the selections made of them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule.data import Dataset
+from chainrule.errors import DataError
+
+
+def some(count: int = 12, classes: int = 3) -> Dataset:
+    x = np.arange(count * 2 * 4 * 3, dtype=np.uint8).reshape(count, 2, 4, 3)
+    return Dataset(x, np.arange(count) % classes, tuple("abcdefgh"[:classes]), "some")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"x": np.zeros((0, 1, 2, 2), np.uint8), "y": np.zeros(0, np.int64)},
+            r"some: the data is empty \(shape 0×1×2×2",
+        ),
+        ({"x": np.zeros((2, 2, 2), np.uint8)}, "images of shape 2×2×2; expected four axes"),
+        ({"x": np.zeros((2, 1, 2, 2))}, "images are float64; expected uint8 or float32"),
+        ({"y": np.zeros(3, np.int64)}, r"2 images but labels of shape \(3\)"),
+        ({"y": np.zeros((2, 1), np.int64)}, r"2 images but labels of shape \(2×1\)"),
+        ({"y": np.zeros(2, np.uint8)}, "labels are uint8; expected int64"),
+        ({"y": np.array([0, 3])}, "label 3 of sample 1 is outside the classes 0 … 2"),
+        ({"y": np.array([-1, 0])}, "label -1 of sample 0 is outside the classes 0 … 2"),
+    ],
+)
+def test_bad_data_is_refused(changes: dict[str, Any], message: str) -> None:
+    good = {"x": np.zeros((2, 1, 2, 2), np.uint8), "y": np.zeros(2, np.int64)}
+    with pytest.raises(DataError, match=message):
+        Dataset(**(good | changes), classes=("a", "b", "c"), name="some")
+
+
+def test_length_shape_and_words() -> None:
+    assert len(some()) == 12
+    assert some().shape == (2, 4, 3)
+    assert repr(some()) == "Dataset('some': 12 images 2×4×3 uint8, 3 classes)"
+
+
+def test_take() -> None:
+    data = some()
+    np.testing.assert_array_equal(data.take(5).x, data.x[:5])
+    assert len(data.take(100)) == 12
+    chosen = data.take(np.array([7, 0]))
+    np.testing.assert_array_equal(chosen.x, data.x[[7, 0]])
+    np.testing.assert_array_equal(chosen.y, [1, 0])
+    with pytest.raises(DataError, match="cannot take 0 samples"):
+        data.take(0)
+    with pytest.raises(DataError, match="no sample 12; there are 12, counted from 0"):
+        data.take([3, 12])
+
+
+def test_split_is_a_partition_that_the_seed_decides() -> None:
+    data = some(20)
+    train, validation = data.split(0.25, seed=3)
+    assert (len(train), len(validation)) == (15, 5)
+    everything = np.concatenate([train.x, validation.x])
+    assert sorted(map(bytes, everything)) == sorted(map(bytes, data.x))
+    again, other = data.split(0.25, seed=3)[1], data.split(0.25, seed=4)[1]
+    np.testing.assert_array_equal(again.x, validation.x)
+    assert not np.array_equal(other.x, validation.x)
+
+
+@pytest.mark.parametrize("fraction", [0.001, 0.999])
+def test_split_leaves_something_on_either_side(fraction: float) -> None:
+    assert min(map(len, some().split(fraction, seed=0))) == 1
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, float("nan")])
+def test_split_shares_out_of_range(fraction: float) -> None:
+    with pytest.raises(DataError, match=f"share of {fraction}"):
+        some().split(fraction, seed=0)
+    with pytest.raises(DataError, match="cannot split 1 sample"):
+        some().take(1).split(0.5, seed=0)
+
+
+@pytest.mark.parametrize("labels", [[2, 0], ["c", "a"]])
+def test_only_some_classes_numbered_anew(labels: list[int | str]) -> None:
+    data = some()
+    kept = data.only(labels)
+    assert kept.classes == ("c", "a")
+    np.testing.assert_array_equal(kept.y, [1, 0] * 4)
+    np.testing.assert_array_equal(kept.x, data.x[data.y != 1])
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"), [([3], "unknown class 3; known: a, b, c"), ([0, "a"], "one class twice")]
+)
+def test_only_refuses(labels: list[int | str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        some().only(labels)
+
+
+def test_per_class() -> None:
+    data = some(30)
+    first = data.per_class(2)
+    np.testing.assert_array_equal(first.x, data.x[:6])
+    chosen = data.per_class(2, seed=5)
+    np.testing.assert_array_equal(np.bincount(chosen.y), [2, 2, 2])
+    np.testing.assert_array_equal(data.per_class(2, seed=5).x, chosen.x)
+    assert not np.array_equal(chosen.x, first.x)
+    with pytest.raises(DataError, match="cannot take 11 samples of class 'a', which has 10"):
+        data.per_class(11)

@@ -1,0 +1,80 @@
+"""Photographed digits: drawn ones here, MNIST itself in test_mnist.py."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from chainrule.data import as_mnist, load_digit
+from chainrule.errors import DataError, FormatError
+
+
+def drawn(size: tuple[int, int] = (200, 300), corner: tuple[int, int] = (50, 40), ink: int = 255) -> np.ndarray:
+    """A seven: a bar and a leg, strokes of 12 pixels, 100 high and 60 wide, light on dark."""
+    image = Image.new("L", (size[1], size[0]), 0)
+    y, x = corner
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((x, y, x + 59, y + 11), fill=ink)
+    draw.rectangle((x + 48, y, x + 59, y + 99), fill=ink)
+    return np.asarray(image)
+
+
+def centre_of_mass(image: np.ndarray) -> tuple[float, float]:
+    rows, columns = np.indices(image.shape)
+    return (rows * image).sum() / image.sum(), (columns * image).sum() / image.sum()
+
+
+def test_longest_side_twenty_and_centred_by_mass() -> None:
+    found = as_mnist(drawn())
+    assert (found.shape, found.dtype, found.max()) == ((28, 28), np.uint8, 255)
+    rows, columns = (np.flatnonzero((found > 60).any(axis)) for axis in (1, 0))
+    assert np.ptp(rows) + 1 == 20
+    assert np.ptp(columns) + 1 == 12
+    assert all(13.4 <= middle <= 14.6 for middle in centre_of_mass(found))
+
+
+def test_place_and_polarity_do_not_matter() -> None:
+    found = as_mnist(drawn())
+    np.testing.assert_allclose(as_mnist(255 - drawn()).astype(int), found, atol=1)
+    np.testing.assert_array_equal(as_mnist(drawn()[None]), found)
+    np.testing.assert_array_equal(as_mnist(np.repeat(drawn()[:, :, None], 3, 2)), found)
+    np.testing.assert_array_equal(as_mnist(Image.fromarray(drawn())), found)
+    for other in (drawn(corner=(90, 200)), drawn((700, 700), (300, 300)), drawn(ink=120)):
+        assert np.abs(as_mnist(other).astype(int) - found).mean() < 6
+
+
+def test_uneven_light_noise_and_dust() -> None:
+    clean = as_mnist(drawn((240, 320)))
+    rng = np.random.default_rng(0)
+    rows, columns = np.indices((240, 320))
+    light = 230 - 0.3 * columns - 0.2 * rows
+    paper = light * (1 - 0.7 * drawn((240, 320)) / 255) + rng.normal(0, 4, (240, 320))
+    paper[200:206, 250:256] -= 80
+    found = as_mnist(paper.clip(0, 255).astype(np.uint8))
+    assert np.abs(found.astype(int) - clean).mean() < 5
+
+
+def test_a_file(tmp_path: Path) -> None:
+    Image.fromarray(255 - drawn()).save(tmp_path / "seven.jpg", quality=90)
+    found = load_digit(tmp_path / "seven.jpg")
+    assert found.shape == (1, 28, 28)
+    assert np.abs(found[0].astype(int) - as_mnist(drawn())).mean() < 2
+    with pytest.raises(DataError, match=r"seven.jpg: 300×200 pixels is too large; expected at most 1000"):
+        load_digit(tmp_path / "seven.jpg", most_pixels=1000)
+
+
+def test_what_holds_no_digit(tmp_path: Path) -> None:
+    Image.new("L", (50, 60), 200).save(tmp_path / "blank.png")
+    with pytest.raises(DataError, match=r"blank.png: no digit found, the picture is blank"):
+        load_digit(tmp_path / "blank.png")
+    (tmp_path / "text.png").write_text("text")
+    with pytest.raises(FormatError, match=r"text.png: not a PNG or JPEG image"):
+        load_digit(tmp_path / "text.png")
+    with pytest.raises(DataError, match="1×2 pixels is too small for a digit"):
+        as_mnist(np.array([[0], [255]], np.uint8))
+    for array in (np.zeros((3, 4)), np.zeros(5, np.uint8), np.zeros((2, 4, 4), np.uint8)):
+        with pytest.raises(DataError, match="expected bytes of shape"):
+            as_mnist(array)
+    with pytest.raises(DataError, match="the picture is empty"):
+        as_mnist(np.zeros((0, 4), np.uint8))

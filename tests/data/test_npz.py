@@ -1,0 +1,130 @@
+"""NumPy archives: shapes, kinds of numbers, and what is refused."""
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule.data import load, load_npz
+from chainrule.errors import DataError, FormatError
+
+RNG = np.random.default_rng(0)
+X = RNG.integers(0, 256, (10, 6, 5), np.uint8)
+Y = np.arange(10) % 3
+
+
+def npz(folder: Path, **arrays: Any) -> Path:
+    np.savez(folder / "some.npz", **arrays)
+    return folder / "some.npz"
+
+
+def whole(sets: tuple[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
+    return sets[0].x, sets[0].y
+
+
+def given(folder: Path, x: Any, y: Any = Y, **more: Any) -> tuple[Any, Any]:
+    return load_npz(npz(folder, x=x, y=y, x_test=x, y_test=y, **more))
+
+
+def test_without_a_test_set_a_share_is_split_off(tmp_path: Path) -> None:
+    train, test = load(npz(tmp_path, x=X, y=Y), test_share=0.3, seed=2)
+    assert (len(train), len(test)) == (7, 3)
+    assert train.name == "some"
+    assert train.classes == ("0", "1", "2")
+    assert sorted(map(bytes, np.concatenate([train.x, test.x]))) == sorted(map(bytes, X))
+
+
+def test_with_a_test_set(tmp_path: Path) -> None:
+    train, test = load(npz(tmp_path, x=X, y=Y, x_test=X[:4], y_test=Y[:4], classes=np.array(["a", "b", "c"])))
+    np.testing.assert_array_equal(train.x[:, 0], X)
+    np.testing.assert_array_equal(test.y, Y[:4])
+    assert test.classes == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((10, 6, 5), (1, 6, 5)), ((10, 6, 5, 1), (1, 6, 5)), ((10, 5, 2, 3), (3, 5, 2)), ((10, 3, 5, 2), (3, 5, 2)),
+     ((10, 1, 6, 5), (1, 6, 5)), ((10, 6, 1, 5), (6, 1, 5))],
+)  # fmt: skip
+def test_axes(tmp_path: Path, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    x = X.reshape(shape)
+    found, _ = whole(given(tmp_path, x))
+    assert found.shape[1:] == expected
+    if len(shape) == 4 and expected != shape[1:]:
+        np.testing.assert_array_equal(found, x.transpose(0, 3, 1, 2))
+    else:
+        np.testing.assert_array_equal(found.reshape(shape), x)
+
+
+def test_kinds_of_numbers(tmp_path: Path) -> None:
+    assert whole(given(tmp_path, X.astype(np.int64)))[0].dtype == np.uint8
+    floats, _ = whole(given(tmp_path, X / 255))
+    assert floats.dtype == np.float32
+    np.testing.assert_array_equal(floats[:, 0], (X / 255).astype(np.float32))
+    np.testing.assert_array_equal(whole(given(tmp_path, X > 99))[0][:, 0], np.where(X > 99, 255, 0))
+
+
+@pytest.mark.parametrize("y", [Y.reshape(10, 1), np.eye(3)[Y], np.eye(3, dtype=np.uint8)[Y], Y.astype(np.float32)])
+def test_labels(tmp_path: Path, y: np.ndarray) -> None:
+    np.testing.assert_array_equal(whole(given(tmp_path, X, y))[1], Y)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (X[0], Y, "x has shape 6×5; expected"),
+        (X[:, :, :0], Y, "some: the data is empty"),
+        (X - 3.0 * np.inf, Y, "x holds values that are not finite"),
+        (X.astype(int) + 1, Y, "x holds values from 1 to 256; expected whole numbers 0 … 255"),
+        (X.astype(complex), Y, "x is complex128"),
+        (X, Y + 0.5, "y is float64; expected whole numbers"),
+        (X, np.full((10, 3), 1), "y of shape 10×3 is not one-hot"),
+        (X, np.zeros((10, 2, 2), int), "y has shape 10×2×2"),
+        (X, Y[:4], r"10 images but labels of shape \(4\)"),
+        (X, Y - 1, "label -1 of sample 0 is outside the classes"),
+        (X, np.array(["a"] * 10), "y is <U1; expected whole numbers"),
+    ],
+)
+def test_what_cannot_be_used(tmp_path: Path, x: Any, y: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        given(tmp_path, x, y)
+
+
+def test_missing_arrays(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no array 'y'; found x"):
+        load(npz(tmp_path, x=X, other=Y))
+    with pytest.raises(DataError, match="no array 'y_test'"):
+        load(npz(tmp_path, x=X, y=Y, x_test=X))
+    with pytest.raises(DataError, match="label 2 of sample 2 is outside the classes 0 … 1"):
+        load(npz(tmp_path, x=X, y=Y, classes=np.array(["a", "b"])))
+
+
+def test_pickles_are_never_read(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=r"array x.npy holds Python objects"):
+        load(npz(tmp_path, x=np.array([{}, {}], object), y=Y))
+
+
+def test_what_is_no_archive(tmp_path: Path) -> None:
+    path = npz(tmp_path, x=X, y=Y)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(FormatError, match=r"some.npz: not an .npz file"):
+        load(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", b"no array")
+    with pytest.raises(FormatError, match=r"some.npz: damaged .npz file"):
+        load(path)
+
+
+def test_a_lying_header_gets_no_memory(tmp_path: Path) -> None:
+    head = io.BytesIO()
+    shape = (1 << 40, 28, 28)
+    np.lib.format.write_array_header_1_0(head, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    path = tmp_path / "some.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", head.getvalue() + bytes(100))
+    with pytest.raises(FormatError, match=r"x.npy is damaged: its header promises 862017116176512 bytes, found 228"):
+        load(path)

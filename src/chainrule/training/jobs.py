@@ -1,0 +1,125 @@
+"""A job: everything that makes a run, as it is kept in config.json."""
+
+import hashlib
+import platform
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule import data, engines
+from chainrule.data.dataset import Dataset
+from chainrule.errors import DataError, FormatError, ShapeError
+from chainrule.model import Sequential
+from chainrule.shapes import text
+from chainrule.training.recipe import Recipe
+from chainrule.version import __version__
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """Which data a run is trained and tested on.
+
+    name       a known data set, a folder of pictures, or an .npz file
+    only       the classes that are kept, as labels; None: all
+    per_class  so many training samples of each class, chosen by the seed; None: all
+    limit      so many training samples in all, chosen by the seed; None: all
+    size       (H, W) that the pictures of a folder are resized to; None: that of the first
+    """
+
+    name: str = "mnist"
+    only: tuple[int, ...] | None = None
+    per_class: int | None = None
+    limit: int | None = None
+    size: tuple[int, int] | None = None
+
+    def load(
+        self, seed: int, *, folder: str | None = None, offline: bool | None = None, progress: bool = True
+    ) -> tuple[Dataset, Dataset]:
+        """Training and test data."""
+        training, test = data.load(self.name, folder=folder, offline=offline, progress=progress, size=self.size)
+        if self.only is not None:
+            training, test = training.only(self.only), test.only(self.only)
+        if self.per_class is not None:
+            training = training.per_class(self.per_class, seed)
+        if self.limit is not None and self.limit < len(training):
+            training = training.take(data.order(len(training), seed, 0)[: self.limit])
+        return training, test
+
+
+@dataclass(frozen=True)
+class Job:
+    """A model to be made, the data and the recipe to train it with, and the engine that does it.
+
+    model   what `Sequential.about` gives
+    found   what the data turned out to be: counts, source and a fingerprint
+    """
+
+    model: dict[str, Any]
+    choice: DataChoice
+    recipe: Recipe
+    engine: str
+    threads: int
+    found: dict[str, Any] = field(default_factory=dict[str, Any])
+    command: tuple[str, ...] = ()
+
+    def build(self) -> Sequential:
+        """The model with its first weights."""
+        return Sequential.from_about(self.model, engine=self.engine, threads=self.threads)
+
+    def to_config(self) -> dict[str, Any]:
+        """All of it and the versions, as JSON has it."""
+        return {
+            "format": FORMAT,
+            "chainrule": __version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "machine": platform.machine(),
+            "command": list(self.command),
+            "engine": self.engine,
+            "threads": self.threads,
+            "data": {**asdict(self.choice), **self.found},
+            "recipe": self.recipe.to_config(),
+            "model": self.model,
+        }
+
+    @staticmethod
+    def from_config(config: dict[str, Any], place: Path) -> "Job":
+        """The job that `to_config` wrote."""
+        if config.get("format") != FORMAT:
+            raise FormatError(f"{place}: expected a config of format {FORMAT}, found {config.get('format')!r}")
+        try:
+            about = dict(config["data"])
+            own = {name: about.pop(name) for name in DataChoice.__dataclass_fields__}
+            choice = DataChoice(**{name: tuple(v) if isinstance(v, list) else v for name, v in own.items()})
+            recipe = Recipe.from_config(config["recipe"])
+            engine, threads = engines.find(config["engine"]).name, engines.thread_count(config["threads"])
+            return Job(config["model"], choice, recipe, engine, threads, about, tuple(config["command"]))
+        except (KeyError, TypeError) as error:
+            raise FormatError(f"{place}: not a config of a run: {error}") from None
+
+    def check_data(self, training: Dataset, test: Dataset) -> dict[str, Any]:
+        """What the data are; DataError or ShapeError when this job's model cannot be trained on them."""
+        shape = tuple(self.model["input_shape"])
+        if training.x.shape[1:] != shape:
+            raise ShapeError(f"{training.name}: images are {text(training.shape)}, and the model takes {text(shape)}")
+        found = describe(training, test)
+        known = self.found.get("fingerprint")
+        if known is not None and known != found["fingerprint"]:
+            raise DataError(f"{training.name}: the training data are not those this run began with")
+        return found
+
+
+def describe(training: Dataset, test: Dataset) -> dict[str, Any]:
+    """Counts, source, and a SHA-256 over the training images and labels."""
+    digest = hashlib.sha256(np.ascontiguousarray(training.x).data)
+    digest.update(np.ascontiguousarray(training.y).data)
+    return {
+        "source": training.source,
+        "training_samples": len(training),
+        "test_samples": len(test),
+        "fingerprint": digest.hexdigest(),
+    }

@@ -1,0 +1,138 @@
+"""Run folders: a job trained from start to end, or on from where it stopped.
+
+A run folder holds config.json, history.csv, checkpoint.safetensors, best.safetensors and, at the end,
+model.safetensors, evaluation.json and pictures.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule import files
+from chainrule.data.dataset import Dataset
+from chainrule.errors import RunError
+from chainrule.model import Sequential, load, split
+from chainrule.training import keeper
+from chainrule.training.evaluation import Evaluation, confidences
+from chainrule.training.history import History
+from chainrule.training.jobs import Job
+from chainrule.training.loop import Callback, Trainer
+from chainrule.training.samples import Samples
+
+CONFIG, EVALUATION = "config.json", "evaluation.json"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to. `evaluation` is None when it was interrupted: it can be resumed."""
+
+    folder: Path
+    model: Sequential
+    history: History
+    seconds: float
+    evaluation: Evaluation | None
+
+
+def start(
+    folder: Path, job: Job, training: Dataset, test: Dataset, callbacks: Sequence[Callback] = ()
+) -> Result:
+    """Train a job in a new folder."""
+    job = replace(job, found=job.check_data(training, test))
+    model, trainer = _prepare(job, training)
+    _claim(folder)
+    files.write_json(folder / CONFIG, job.to_config())
+    return _train(folder, model, trainer, test, callbacks)
+
+
+def resume(folder: Path, training: Dataset, test: Dataset, callbacks: Sequence[Callback] = ()) -> Result:
+    """Train the job of a folder on from its checkpoint, bit for bit as if it had never stopped."""
+    job = read_job(folder)
+    job.check_data(training, test)
+    model, trainer = _prepare(job, training)
+    keeper.restore(folder, model, trainer)
+    return _train(folder, model, trainer, test, callbacks)
+
+
+def read_job(folder: Path) -> Job:
+    """The job of a run folder."""
+    if not (folder / CONFIG).is_file():
+        raise RunError(f"{folder} holds no run (there is no {CONFIG})")
+    return Job.from_config(files.read_json(folder / CONFIG), folder / CONFIG)
+
+
+def _prepare(job: Job, training: Dataset) -> tuple[Sequential, Trainer]:
+    model = job.build()
+    samples, held_back = Samples.of_dataset(training, model.output_shape[-1]), None
+    if job.recipe.validation:
+        samples, held_back = split(samples, job.recipe.validation, job.recipe.seed)
+    return model, model.trainer(job.recipe, samples, held_back)
+
+
+def _claim(folder: Path) -> None:
+    """Make the folder; refuse one that already holds a run."""
+    if (folder / CONFIG).exists():
+        raise RunError(f"{folder} already holds a run; resume it with --resume {folder}, or choose another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot make the run folder {folder}: {error.strerror or error}") from None
+
+
+def _train(
+    folder: Path, model: Sequential, trainer: Trainer, test: Dataset, callbacks: Sequence[Callback]
+) -> Result:
+    with _stop_on_interrupt(trainer):
+        trainer.run([keeper.Keeper(folder, model), *callbacks])
+    seconds = trainer.history.epochs[-1].seconds if trainer.history.epochs else trainer.seconds
+    if not trainer.finished:
+        return Result(folder, model, trainer.history, seconds, None)
+    if trainer.recipe.patience is not None and trainer.validation is not None:
+        model.set_weights(load(folder / keeper.BEST, engine=model.engine.name).weights)
+    evaluation = model.evaluate(test)
+    model.save(folder / keeper.MODEL)
+    files.write_json(folder / EVALUATION, evaluation.to_json(model.classes))
+    draw(folder, model, trainer.history, test, evaluation)
+    return Result(folder, model, trainer.history, seconds, evaluation)
+
+
+@contextmanager
+def _stop_on_interrupt(trainer: Trainer) -> Iterator[None]:
+    """The first Ctrl-C ends training after the current step; a second one interrupts at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, frame: Any) -> None:
+        trainer.stop = True
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def draw(folder: Path, model: Sequential, history: History, test: Dataset, evaluation: Evaluation) -> None:
+    """The pictures of a run: curves, kernels, confusion matrix, most confident mistakes."""
+    from chainrule.pictures import confusion, curves, files, kernels, mistakes
+
+    steps = range(1, len(history) + 1)
+    figure = curves.learning_curves(steps, history.loss, history.accuracy, history.epoch_dicts(), model.name)
+    files.save(figure, folder / "curves.png")
+    for name, w in model.weights.items():
+        if name.endswith(".w") and w.ndim == 4:
+            files.save(kernels.kernel_grid(w, f"{model.name}: kernels {name}"), folder / f"kernels-{name[:-2]}.png")
+    files.save(confusion.confusion_matrix(evaluation.confusion, model.classes), folder / "confusion.png")
+    shares = confidences(evaluation.outputs)
+    wrong = np.flatnonzero(evaluation.predicted != test.y)
+    worst = wrong[np.argsort(-shares[wrong].max(1), kind="stable")][:40]
+    picked = evaluation.predicted[worst], shares[worst].max(1)
+    figure = mistakes.mistakes(test.x[worst], test.y[worst], *picked, model.classes)
+    files.save(figure, folder / "mistakes.png")

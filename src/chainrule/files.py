@@ -7,7 +7,7 @@ A file is written under a temporary name in the same folder, flushed to the disk
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -23,19 +23,17 @@ VERSION = 1
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it is never seen half; RunError when that cannot be done, with the old file unharmed."""
-    temporary = None
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        with os.fdopen(handle, "wb") as stream:
+        with temporary.open("xb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
         _flush_folder(path.parent)
     except OSError as error:
-        if temporary:
-            with suppress(OSError):
-                os.unlink(temporary)
+        with suppress(OSError):
+            temporary.unlink()
         raise RunError(f"cannot write {path}: {error.strerror or error}") from None
 
 

@@ -4,8 +4,11 @@ To hold another engine to it, add it to ENGINES: anything that has the operation
 The number of examples of each operation is EXAMPLES; a longer sweep sets CHAINRULE_EXAMPLES.
 """
 
+import functools
 import inspect
 import os
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,9 +19,27 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import chainrule.engines.numpy
-from chainrule import reference
+from chainrule import engines, reference
 
-ENGINES: dict[str, Any] = {"numpy": chainrule.engines.numpy}
+
+def as_functions(engine: engines.Engine) -> SimpleNamespace:
+    """The operations of an engine that runs them by name, as functions with the signatures of the reference."""
+
+    def function(name: str) -> Callable[..., Any]:
+        @functools.wraps(getattr(reference, name))
+        def operation(*arrays: Any, **attributes: Any) -> Any:
+            results = engine.run(name, arrays, attributes)
+            return results if len(results) > 1 else results[0]
+
+        return operation
+
+    return SimpleNamespace(**{name: function(name) for name in reference.__all__})
+
+
+ENGINES: dict[str, Any] = {
+    "numpy": chainrule.engines.numpy,
+    "numba": as_functions(engines.find("numba")),
+}
 EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "60"))
 TOLERANCE = {np.float64: 1e-12, np.float32: 2e-5}  # of the largest entry of the result, or of 1 if that is larger
 KEEP_X = ("arctan", "leaky_relu", "gelu")  # the gradients that read x, not y

@@ -4,6 +4,7 @@ They scaled each digit to fit a box of 20×20 pixels, its proportions kept, with
 moved its centre of mass to the centre of a field of 28×28 (yann.lecun.com/exdb/mnist).
 """
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ BOX = 20
 CENTRE = 14.0  # of mass, as MNIST has it: 14.0 on average, from 13.5 to 14.5
 WORKING_SIZE = 160  # pixels of the longest side that the ink is looked for at
 FAINT = 0.05
+PAPER = 0.3  # of the size of the digit, on every side of it
 
 
 def load_digit(path: str | Path, most_pixels: int = MOST_PIXELS) -> NDArray[np.uint8]:
@@ -43,11 +45,14 @@ def as_mnist(image: "NDArray[Any] | Image", name: str = "image") -> NDArray[np.u
 
     picture = _picture(image, name) if isinstance(image, np.ndarray) else image
     grey = Image.fromarray(to_array(picture, 1)[0])
-    grey.thumbnail((WORKING_SIZE, WORKING_SIZE), Image.Resampling.BOX)
     if min(grey.size) < 3:
         raise DataError(f"{name}: {picture.width}×{picture.height} pixels is too small for a digit")
-    ink = _scaled(_cropped(find_ink(np.asarray(grey), name)))
-    return _centred(np.rint(255.0 * ink / ink.max()).astype(np.uint8))
+    if max(grey.size) > WORKING_SIZE:
+        grey = grey.crop(_surroundings(find_ink(_reduced(grey), name), grey.size))
+    ink = find_ink(_reduced(grey), name)
+    rows, columns = _extent(ink)
+    digit = _scaled(ink[rows.start : rows.stop, columns.start : columns.stop])
+    return _centred(np.rint(255.0 * digit / digit.max()).astype(np.uint8))
 
 
 def _picture(array: NDArray[Any], name: str) -> "Image":
@@ -62,9 +67,34 @@ def _picture(array: NDArray[Any], name: str) -> "Image":
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
-def _cropped(ink: NDArray[np.float64]) -> NDArray[np.float64]:
-    rows, columns = (np.flatnonzero((ink > FAINT).any(axis)) for axis in (1, 0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+def _reduced(grey: "Image") -> NDArray[np.uint8]:
+    """The picture at a size at which ink can be looked for quickly."""
+    from PIL import Image
+
+    small = grey.copy()
+    small.thumbnail((WORKING_SIZE, WORKING_SIZE), Image.Resampling.BOX)
+    if min(small.size) < 3:
+        small = small.resize((max(3, small.width), max(3, small.height)))
+    return np.asarray(small, np.uint8)
+
+
+def _extent(ink: NDArray[np.float64]) -> tuple[range, range]:
+    """The rows and the columns that the ink takes up."""
+    rows, columns = (np.flatnonzero((ink > FAINT).any(axis)).tolist() for axis in (1, 0))
+    return range(rows[0], rows[-1] + 1), range(columns[0], columns[-1] + 1)
+
+
+def _surroundings(ink: NDArray[np.float64], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Where the digit is in a picture of (width, height) `size`, with some paper: left, top, right, bottom."""
+    rows, columns = _extent(ink)
+    margin = max(2.0, PAPER * max(len(rows), len(columns)))
+    across, down = size[0] / ink.shape[1], size[1] / ink.shape[0]
+    return (
+        max(0, int((columns.start - margin) * across)),
+        max(0, int((rows.start - margin) * down)),
+        min(size[0], math.ceil((columns.stop + margin) * across)),
+        min(size[1], math.ceil((rows.stop + margin) * down)),
+    )
 
 
 def _scaled(ink: NDArray[np.float64]) -> NDArray[np.float64]:

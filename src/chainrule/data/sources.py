@@ -84,7 +84,8 @@ def _cached(info: DatasetInfo, tried: list[str]) -> tuple[list[NDArray[np.uint8]
     files: list[NDArray[np.uint8]] = []
     absent = [record for record in info.files if not (info.path / record.name).is_file()]
     if absent:
-        tried.append(f"cache {info.path}: no {', '.join(record.name for record in absent)}")
+        names = ", ".join(record.name for record in absent)
+        tried.append(f"cache {info.path}: {'empty' if len(absent) == len(info.files) else f'no {names}'}")
     for record in info.files:
         try:
             if record not in absent:
@@ -110,8 +111,8 @@ def _offline(given: bool | None) -> bool:
 
 
 def _unavailable(info: DatasetInfo, tried: list[str], offline: bool) -> DataError:
-    names = ", ".join(record.name for record in info.files)
-    advice = f"give a folder that holds {names} (plain or .gz), or set CHAINRULE_DATA to it"
+    names = cifar.ARCHIVE if info is CIFAR10 else ", ".join(f"{record.name}[.gz]" for record in info.files)
+    advice = f"give a folder that holds {names}, or set CHAINRULE_DATA to it"
     how = "could not be found offline" if offline else "could not be fetched"
     return DataError(f"{info.name} {how}: {'; '.join(tried)}. To go on, {advice}")
 

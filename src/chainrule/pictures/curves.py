@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from chainrule.errors import ShapeError
 from chainrule.pictures.scales import accuracy_scale, loss_scale, mark_epochs
-from chainrule.pictures.smoothing import envelope, half_window, smooth
+from chainrule.pictures.series import QUANTITIES, Epochs, Numbers, Series, series
+from chainrule.pictures.smoothing import envelope
 from chainrule.pictures.style import (
     BLUE,
     BODY,
@@ -18,6 +18,7 @@ from chainrule.pictures.style import (
     PAPER,
     SMALL,
     VERMILLION,
+    Drawing,
     legible,
     message,
     new_figure,
@@ -26,14 +27,11 @@ from chainrule.pictures.style import (
 )
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Epochs: TypeAlias = Sequence[Mapping[str, float | None]]
 Curves: TypeAlias = tuple[Sequence[int], ArrayLike, ArrayLike, Epochs]
-Series: TypeAlias = NDArray[np.float64]
 
-MOST_STEPS = 20_000  # a line for more is an envelope
+MOST_STEPS = 20_000  # more are drawn as an envelope
 COLUMNS = 2_000
 DASHES = ("-", "--", ":", "-.")
 
@@ -47,23 +45,21 @@ def learning_curves(
     epochs   one mapping each: step (the last one of the epoch), loss, accuracy, validation_loss and
              validation_accuracy (None: not measured)
     """
-    at, values = _checked("the run", steps, (loss, accuracy))
+    run = series("learning curves", steps, loss, accuracy, epochs)
     figure = new_figure(11, 4.6, title)
-    if at.size == 0:
+    if run.steps.size == 0:
         message(figure, "No training step yet.")
         return figure
     panels = figure.subplots(1, 2)
-    for axes, name, series in zip(panels, ("loss", "accuracy"), values, strict=True):
-        tidy(axes)
-        _draw_batches(axes, at, series)
-        axes.plot(at, smooth(series, half_window(at.size)), color=BLUE, lw=1.8, label=_smoothed(at.size), **_dot(at))
-        points = _validation(epochs, name)
-        if points[0].size:
-            axes.plot(*points, color=VERMILLION, marker="o", ms=6, mec=PAPER, mew=1, lw=1, label="validation data")
-        _finish(axes, name, [series], points[1])
-        _head(axes, name, smooth(series, half_window(at.size)), points[1])
-        mark_epochs(axes, [_number(epoch, "step") for epoch in epochs])
-    _legend(figure, panels[0], [])
+    for axes, quantity in zip(panels, QUANTITIES, strict=True):
+        _draw_batches(axes, run.steps, run.values[quantity])
+        _draw_run(axes, run, quantity, BLUE, "-", f"smoothed over {run.window} steps" if run.window > 1 else "smoothed")
+        _draw_validation(axes, run, quantity, VERMILLION, "-", "validation data")
+        _finish(axes, quantity, [run])
+        _result(axes, run, quantity)
+        mark_epochs(axes, run.ends)
+    handles, labels = panels[0].get_legend_handles_labels()
+    _legend(figure, handles, labels)
     return figure
 
 
@@ -72,26 +68,82 @@ def compare_curves(runs: Mapping[str, Curves], title: str = "Comparison of runs"
 
     runs   name → (steps, loss, accuracy, epochs), as `learning_curves` takes them
     """
-    drawn = {name: run for name, run in runs.items() if len(run[0])}
-    figure = new_figure(11, 4.6 + 0.11 * len(drawn), title)
+    checked = {name: series(name, *run) for name, run in runs.items()}
+    drawn = {name: run for name, run in checked.items() if run.steps.size}
+    figure = new_figure(11, 4.6 + 0.1 * len(drawn), title)
     if not drawn:
         message(figure, "No run to compare.")
         return figure
     panels = figure.subplots(1, 2)
-    for column, (axes, name) in enumerate(zip(panels, ("loss", "accuracy"), strict=True)):
-        tidy(axes)
-        shown: list[Series] = []
-        measured: list[Series] = []
-        for number, (run, (steps, loss, accuracy, epochs)) in enumerate(drawn.items()):
-            at, values = _checked(run, steps, (loss, accuracy))
-            shown.append(smooth(values[column], half_window(at.size)))
-            points = _validation(epochs, name)
-            measured.append(points[1])
+    for axes, quantity in zip(panels, QUANTITIES, strict=True):
+        for number, run in enumerate(drawn.values()):
             colour, dash = CYCLE[number % len(CYCLE)], DASHES[number // len(CYCLE) % len(DASHES)]
-            axes.plot(at, shown[-1], color=colour, ls=dash, lw=1.6, label=f"run {number}", **_dot(at))
-            axes.plot(*points, color=colour, ls="none", marker="o", ms=6, mec=PAPER, mew=1)
-        _finish(axes, name, shown, np.concatenate(measured))
-        axes.set_title(_capital(name), loc="left", fontsize=BODY + 1, color=INK)
-    names = [_with_result(name, run[3]) for name, run in drawn.items()]
-    _legend(figure, panels[0], names)
+            _draw_run(axes, run, quantity, colour, dash, f"run {number}")
+            _draw_validation(axes, run, quantity, colour, "none", "")
+        _finish(axes, quantity, list(drawn.values()))
+    handles, _ = panels[0].get_legend_handles_labels()
+    _legend(figure, handles, [_with_result(name, run) for name, run in drawn.items()])
     return figure
+
+
+def _draw_batches(axes: Drawing, steps: Numbers, values: Numbers) -> None:
+    if steps.size <= MOST_STEPS:
+        axes.plot(steps, values, color=BLUE, alpha=0.3, lw=0.7, label="each batch", marker=_dot(steps), ms=3)
+        return
+    middle, low, high = envelope(steps, values, COLUMNS)
+    share = -(-steps.size // COLUMNS)
+    label = f"each batch (smallest to largest of {share})"
+    axes.fill_between(middle, low, high, color=BLUE, alpha=0.25, lw=0, label=label)
+
+
+def _draw_run(axes: Drawing, run: Series, quantity: str, colour: str, dash: str, label: str) -> None:
+    every = slice(None, None, max(1, run.steps.size // MOST_STEPS))  # smooth at this scale: nothing is lost
+    steps, values = run.steps[every], run.smoothed(quantity)[every]
+    axes.plot(steps, values, color=colour, ls=dash, lw=1.8, label=label, marker=_dot(run.steps), ms=4)
+
+
+def _draw_validation(axes: Drawing, run: Series, quantity: str, colour: str, line: str, label: str) -> None:
+    steps, values = run.validation(quantity)
+    if steps.size:
+        marker = "o" if steps.size <= 60 else "none"
+        label = label or "_"
+        axes.plot(steps, values, color=colour, ls=line, lw=1.2, marker=marker, ms=6, mec=PAPER, mew=1, label=label)
+
+
+def _finish(axes: Drawing, quantity: str, runs: Sequence[Series]) -> None:
+    lines = np.concatenate([part for run in runs for part in (run.smoothed(quantity), run.validation(quantity)[1])])
+    tidy(axes)
+    axes.margins(x=0.015)
+    axes.set_xlabel("training step", fontsize=BODY, color=INK)
+    axes.set_title(quantity.capitalize(), loc="left", fontsize=BODY + 1, color=INK)
+    if quantity == "accuracy":
+        accuracy_scale(axes, lines)
+    else:
+        raw = [run.values[quantity] for run in runs] if len(runs) == 1 else []
+        loss_scale(axes, lines, np.concatenate([lines, *raw]))
+
+
+def _result(axes: Drawing, run: Series, quantity: str) -> None:
+    measured = run.validation(quantity)[1]
+    value, where = (measured[-1], "validation") if measured.size else (run.smoothed(quantity)[-1], "smoothed")
+    shown = f"{100 * value:.2f} %" if quantity == "accuracy" else f"{value:.4g}"
+    colour = VERMILLION if measured.size else BLUE
+    axes.set_title(f"at the end: {shown} ({where})", loc="right", fontsize=SMALL + 0.5, color=colour)
+
+
+def _with_result(name: str, run: Series) -> str:
+    measured = run.validation("accuracy")[1]
+    return f"{name}  ({100 * measured[-1]:.2f} %)" if measured.size else name
+
+
+def _legend(figure: Drawing, handles: Sequence[object], labels: Sequence[str]) -> None:
+    columns = min(len(labels), 3)
+    legend = figure.legend(
+        handles, ["run"] * len(labels), loc="outside lower center", ncols=columns, frameon=False, fontsize=SMALL + 0.5
+    )
+    for text, label in zip(legend.get_texts(), labels, strict=True):  # set afterwards: a name may begin with "_"
+        text.set(text=legible(label, 48), color=MUTED, **typeface())
+
+
+def _dot(steps: Numbers) -> str:
+    return "o" if steps.size == 1 else "none"

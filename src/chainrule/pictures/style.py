@@ -5,12 +5,10 @@ Every colour is set where it is used, so that a notebook's own matplotlib style 
 
 import textwrap
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import Any, TypeAlias
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
-    from matplotlib.figure import Figure
+# Figures, axes and all on them: matplotlib does not type its keyword arguments, which a strict checker refuses.
+Drawing: TypeAlias = Any
 
 PAPER, INK, MUTED, RULE, GRID = "#ffffff", "#1f2328", "#636c76", "#b4bbc3", "#e6e9ed"
 # Okabe and Ito's palette, told apart by colour-blind readers too (without its yellow, which is faint on white).
@@ -32,7 +30,7 @@ _OTHER_SCRIPTS = (
 )
 
 
-def new_figure(width: float, height: float, title: str) -> "Figure":
+def new_figure(width: float, height: float, title: str) -> Drawing:
     """A white figure of some inches on an Agg canvas of its own, titled at the top left."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -45,7 +43,7 @@ def new_figure(width: float, height: float, title: str) -> "Figure":
     return figure
 
 
-def tidy(axes: "Axes", *, grid: bool = True) -> None:
+def tidy(axes: Drawing, *, grid: bool = True) -> None:
     """Plain axes: two light spines, small muted ticks, a light grid behind the data."""
     axes.set_facecolor(PAPER)
     for side, spine in axes.spines.items():
@@ -57,20 +55,20 @@ def tidy(axes: "Axes", *, grid: bool = True) -> None:
     tidy_ticks(axes.yaxis)
 
 
-def tidy_ticks(axis: "Axis", length: float = 3.0) -> None:
+def tidy_ticks(axis: Drawing, length: float = 3.0) -> None:
     """Small muted ticks, on the side where the axis has them already."""
     axis.set_tick_params(which="both", colors=RULE, labelcolor=MUTED, labelsize=SMALL, width=0.8, direction="out")
     axis.set_tick_params(which="major", length=length, labelfontfamily=typeface()["fontfamily"])
     axis.set_tick_params(which="minor", length=0)
 
 
-def blank(axes: "Axes") -> None:
+def blank(axes: Drawing) -> None:
     """Axes that only place what is drawn on them: no frame, no ticks, equal units both ways, y pointing down."""
     axes.set_axis_off()
     axes.set_aspect("equal")
 
 
-def message(figure: "Figure", text: str) -> "Axes":
+def message(figure: Drawing, text: str) -> Drawing:
     """One sentence in the middle of an otherwise empty figure."""
     axes = figure.subplots()
     axes.set_axis_off()
@@ -88,7 +86,7 @@ def legible(text: str, limit: int | None = None) -> str:
 
 
 @cache
-def typeface() -> "dict[str, list[str] | bool]":
+def typeface() -> dict[str, Any]:
     """How text is set: fonts in order of preference, and a `$` in it is a dollar sign, not a formula."""
     return {"fontfamily": list(_families()), "parse_math": False}
 

@@ -2,19 +2,17 @@
 
 import hashlib
 import importlib.util
-import os
 import sys
-import tempfile
 import threading
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numba
 import numpy as np
 
+from chainrule import files
 from chainrule.engines import Array, Buffers
 from chainrule.engines.numba import compiling, operations
 from chainrule.engines.numba.generator import ROOM, Writer
@@ -126,7 +124,7 @@ def load(source: str) -> Any:
     file = folder / f"{name}.py"
     if not file.exists():
         print("chainrule: compiling this network for this machine; it is kept for the next time", file=sys.stderr)
-        _write_whole(file, source)
+        files.write_whole(file, source.encode())
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -135,10 +133,3 @@ def load(source: str) -> Any:
         spec.loader.exec_module(module)
     return module.run
 
-
-def _write_whole(file: Path, text: str) -> None:
-    """Write a file under another name and rename it, so that nobody reads half of it."""
-    handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".part")
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    os.replace(temporary, file)

@@ -1,0 +1,43 @@
+"""Pictures as PNG: the same bytes for the same figure, and a file that is written whole or not at all."""
+
+import os
+import secrets
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chainrule.errors import RunError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DPI = 150
+
+
+def png(figure: "Figure") -> bytes:
+    """The figure as a PNG of 150 dots an inch, without a date or a version in it."""
+    buffer = BytesIO()
+    colour = figure.get_facecolor()
+    figure.savefig(buffer, format="png", dpi=DPI, facecolor=colour, bbox_inches=None, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def save(figure: "Figure", path: str | os.PathLike[str]) -> None:
+    """Write the figure to a PNG file; on an error the file that was there stays as it was.
+
+    Errors   RunError when it cannot be written
+    """
+    data, path = png(figure), Path(path)
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        with partial.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)

@@ -1,0 +1,117 @@
+"""The learnt kernels of a layer as small pictures."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.errors import ShapeError
+from chainrule.pictures.style import BODY, MUTED, RULE, SMALL, Drawing, blank, new_figure, tidy_ticks, typeface
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_FILTERS, MOST_CHANNELS = 64, 16
+COLOURS = "RdBu_r"  # blue below 0, white at 0, red above: told apart by colour-blind readers
+
+_WIDEST, _AREA = 9.5, 24.0  # inches; square inches
+_LARGEST_TILE, _SMALLEST_TILE = 0.85, 0.2  # inches
+_GAP, _LABEL = 0.05, 0.2  # inches: between the channels of a filter; for the number above it
+
+
+def kernel_grid(w: ArrayLike, title: str = "Kernels") -> "Figure":
+    """Every filter as a row of tiles, one a channel, on one colour scale symmetric about 0.
+
+    Shapes   w (C_out, C_in, KH, KW). The first 64 filters and 16 channels are shown; a line of the figure says so
+    Errors   ShapeError when w has not four axes, or is empty
+    """
+    kernels = np.asarray(w, np.float64)
+    if kernels.ndim != 4 or kernels.size == 0:
+        raise ShapeError(f"kernels of shape {kernels.shape}; expected four axes (C_out, C_in, KH, KW), none of size 0")
+    shown = kernels[:MOST_FILTERS, :MOST_CHANNELS]
+    layout = _layout(*shown.shape)
+    figure = new_figure(max(layout.width + 1.2, 5.0), layout.height + 0.8, title)
+    axes = figure.subplots()
+    blank(axes)
+    largest = float(np.abs(kernels[np.isfinite(kernels)]).max(initial=0.0)) or 1.0
+    _draw(axes, shown, layout, largest)
+    _colour_bar(figure, axes)
+    axes.set_title(_what(kernels.shape), loc="left", fontsize=BODY, color=MUTED, **typeface())
+    return figure
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the tiles lie, in inches: filters in `columns` and `rows`, each a strip of channels side by side."""
+
+    columns: int
+    rows: int
+    tile: tuple[float, float]
+    strip: float
+
+    @property
+    def width(self) -> float:
+        return self.columns * self.strip
+
+    @property
+    def height(self) -> float:
+        return self.rows * (self.tile[0] + _LABEL)
+
+    def corner(self, filter_: int, channel: int) -> tuple[float, float]:
+        """(left, top) of a tile."""
+        row, column = divmod(filter_, self.columns)
+        left = column * self.strip + channel * (self.tile[1] + _GAP)
+        return left, row * (self.tile[0] + _LABEL) + _LABEL
+
+
+def _layout(filters: int, channels: int, kh: int, kw: int) -> _Layout:
+    side = min(max(math.sqrt(_AREA / (filters * channels)), _SMALLEST_TILE), _LARGEST_TILE) / max(kh, kw)
+    tile = kh * side, kw * side
+    strip = channels * (tile[1] + _GAP) + 2 * _GAP
+    wanted = math.sqrt(1.8 * filters * (tile[0] + _LABEL) / strip)  # about 1.8 times as wide as high
+    columns = max(1, min(filters, round(wanted), int(_WIDEST / strip)))
+    return _Layout(columns, math.ceil(filters / columns), tile, strip)
+
+
+def _draw(axes: Drawing, w: NDArray[np.float64], layout: _Layout, largest: float) -> None:
+    height, width = layout.tile
+    for o, kernels in enumerate(w):
+        for c, kernel in enumerate(kernels):
+            left, top = layout.corner(o, c)
+            extent = (left, left + width, top + height, top)
+            axes.imshow(kernel, cmap=COLOURS, vmin=-largest, vmax=largest, interpolation="nearest", extent=extent)
+        left, top = layout.corner(o, 0)
+        axes.text(left, top - 0.03, str(o), fontsize=SMALL - 1, color=MUTED, va="bottom", **typeface())
+    _frames(axes, w, layout)
+    axes.set(xlim=(-0.02, layout.width), ylim=(layout.height + 0.02, 0))
+
+
+def _frames(axes: Drawing, w: NDArray[np.float64], layout: _Layout) -> None:
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Rectangle
+
+    corners = [layout.corner(o, c) for o in range(w.shape[0]) for c in range(w.shape[1])]
+    frames = [Rectangle(corner, layout.tile[1], layout.tile[0]) for corner in corners]
+    axes.add_collection(PatchCollection(frames, facecolor="none", edgecolor=RULE, linewidth=0.6), autolim=False)
+
+
+def _colour_bar(figure: Drawing, axes: Drawing) -> None:
+    bar = figure.colorbar(axes.images[0], ax=axes, shrink=0.85, aspect=22, pad=0.02, fraction=0.04)
+    bar.outline.set(edgecolor=RULE, linewidth=0.6)
+    tidy_ticks(bar.ax.yaxis)
+
+
+def _what(shape: tuple[int, ...]) -> str:
+    filters, channels, kh, kw = shape
+    parts = [
+        _count(filters, MOST_FILTERS, "filter") + f" of {kh}×{kw}",
+        _count(channels, MOST_CHANNELS, "channel") + (" side by side" if channels > 1 else ""),
+    ]
+    return ", ".join(parts)
+
+
+def _count(number: int, most: int, what: str) -> str:
+    plural = what if number == 1 else f"{what}s"
+    return f"{number} {plural}" if number <= most else f"the first {most} of {number} {plural}"

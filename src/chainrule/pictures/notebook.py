@@ -1,0 +1,58 @@
+"""Pieces of HTML for notebooks, legible on light and dark pages: every colour is the page's own or half-clear grey."""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from chainrule.pictures.files import DPI
+
+_NUMBER = re.compile(r"[+\-−]?\d[\d,.  ]*(e[+\-−]?\d+)?(\s?%)?")
+_LINE = "1px solid rgba(128,128,128,0.35)"
+_CELL = "padding:3px 12px;background:transparent;color:inherit;border:0;white-space:nowrap;"
+_TABLE = "border-collapse:collapse;border:0;font-size:13px;line-height:1.45;margin:6px 0;color:inherit;"
+_CAPTION = "caption-side:top;text-align:left;padding:2px 12px 6px;font-weight:600;color:inherit;"
+_CSS_PIXELS = 96  # an inch
+
+
+def table(headers: Sequence[object], rows: Iterable[Sequence[object]], caption: str = "") -> str:
+    """An HTML table; columns of numbers are set to the right. Whole numbers get thousands separators.
+
+    headers   one an column; rows   as many cells each
+    """
+    cells = [[_text(cell) for cell in row] for row in rows]
+    right = [_numeric([row[k] for row in cells if k < len(row)]) for k in range(len(headers))]
+    sides = ["right" if is_right else "left" for is_right in right]
+    head = _row("th", [_text(header) for header in headers], sides, f"border-bottom:{_LINE};font-weight:600;")
+    body = "".join(_row("td", row, sides, "font-variant-numeric:tabular-nums;") for row in cells)
+    title = f'<caption style="{_CAPTION}">{escape(caption)}</caption>' if caption else ""
+    return f'<table style="{_TABLE}">{title}<thead>{head}</thead><tbody>{body}</tbody></table>'
+
+
+def image(png: bytes, alt: str) -> str:
+    """A PNG as an `<img>` that carries its own data, shown in the size it was drawn for; `alt` says what it shows."""
+    width = round(int.from_bytes(png[16:20], "big") * _CSS_PIXELS / DPI)
+    style = f"width:{width}px;max-width:100%;height:auto;border-radius:4px;background:#fff;"
+    return f'<img src="data:image/png;base64,{b64encode(png).decode()}" alt="{escape(alt)}" style="{style}">'
+
+
+def _row(tag: str, cells: Sequence[str], sides: Sequence[str], extra: str) -> str:
+    scope = ' scope="col"' if tag == "th" else ""
+    inner = "".join(
+        f'<{tag}{scope} style="{_CELL}text-align:{side};{extra}">{escape(cell)}</{tag}>'
+        for cell, side in zip(cells, sides, strict=True)
+    )
+    return f'<tr style="background:transparent;">{inner}</tr>'
+
+
+def _text(cell: object) -> str:
+    if cell is None:
+        return "–"
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return f"{cell:,}"
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+
+
+def _numeric(cells: Sequence[str]) -> bool:
+    numbers = [cell for cell in cells if cell not in ("", "–")]
+    return bool(numbers) and all(_NUMBER.fullmatch(cell) for cell in numbers)

@@ -1,0 +1,63 @@
+"""The numbers of one training run as the curves read them, checked once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.errors import ShapeError
+from chainrule.pictures.smoothing import half_window, smooth
+
+Epochs: TypeAlias = Sequence[Mapping[str, float | None]]
+Numbers: TypeAlias = NDArray[np.float64]
+
+QUANTITIES = ("loss", "accuracy")
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Steps (S,), loss and accuracy of each (S,), and one mapping an epoch."""
+
+    steps: Numbers
+    values: dict[str, Numbers]
+    epochs: Epochs
+
+    @property
+    def window(self) -> int:
+        """Over how many steps the running mean goes."""
+        return 2 * half_window(self.steps.size) + 1
+
+    @property
+    def ends(self) -> list[float]:
+        """The last step of each epoch."""
+        return [_number(epoch, "step") for epoch in self.epochs]
+
+    def smoothed(self, quantity: str) -> Numbers:
+        """Its running mean, (S,)."""
+        return smooth(self.values[quantity], half_window(self.steps.size))
+
+    def validation(self, quantity: str) -> tuple[Numbers, Numbers]:
+        """(steps, values) of the epochs after which it was measured on validation data."""
+        found = [(_number(epoch, "step"), _number(epoch, f"validation_{quantity}")) for epoch in self.epochs]
+        points = np.array([point for point in found if np.isfinite(point).all()]).reshape(-1, 2)
+        return points[:, 0], points[:, 1]
+
+
+def series(name: str, steps: Sequence[int], loss: ArrayLike, accuracy: ArrayLike, epochs: Epochs) -> Series:
+    """The series of one run.
+
+    Errors   ShapeError when there is not one loss and one accuracy a step
+    """
+    at = np.asarray(steps, np.float64).reshape(-1)
+    values = {"loss": np.asarray(loss, np.float64), "accuracy": np.asarray(accuracy, np.float64)}
+    for quantity, given in values.items():
+        if given.shape != at.shape:
+            raise ShapeError(f"{name}: {at.size} steps but {quantity} of shape {given.shape}; expected one a step")
+    return Series(at, values, epochs)
+
+
+def _number(epoch: Mapping[str, float | None], key: str) -> float:
+    value = epoch.get(key)
+    return np.nan if value is None else float(value)

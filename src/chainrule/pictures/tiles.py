@@ -1,0 +1,61 @@
+"""Images side by side in one picture, each with a few words below it."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.pictures.style import INK, SMALL, blank, legible, new_figure, typeface
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_CHARACTERS = 20  # of a line below an image
+
+_SIDE, _GAP, _LINE = 1.0, 0.14, 0.155  # inches: the longer side of an image; between images; a line of words
+_CHARACTER = 0.075  # inches
+
+
+def tiles(images: NDArray[np.generic], captions: Sequence[str], columns: int, title: str) -> "Figure":
+    """A figure of images, row by row.
+
+    Shapes   images (M, C, H, W), M ≥ 1; captions M texts of one or more lines, or none
+    """
+    lines = [[legible(line, MOST_CHARACTERS) for line in caption.split("\n")] for caption in captions]
+    count, _, height, width = images.shape
+    tall, wide = _SIDE * height / max(height, width), _SIDE * width / max(height, width)
+    longest = max((len(line) for caption in lines for line in caption), default=0)
+    across = max(wide, longest * _CHARACTER) + _GAP
+    down = tall + _GAP + _LINE * max(map(len, lines), default=0)
+    columns = min(columns, count)
+    rows = math.ceil(count / columns)
+    figure = new_figure(max(columns * across + 0.2, 3.6), rows * down + 0.55, title)
+    axes = figure.subplots()
+    blank(axes)
+    for number, picture in enumerate(pictures(images)):
+        row, column = divmod(number, columns)
+        left, top = column * across + (across - wide) / 2, row * down
+        extent = (left, left + wide, top + tall, top)
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest", extent=extent)
+        if lines:
+            where = (left + wide / 2, top + tall + 0.04)
+            text = "\n".join(lines[number])
+            axes.text(*where, text, ha="center", va="top", fontsize=SMALL, color=INK, linespacing=1.15, **typeface())
+    axes.set(xlim=(0, columns * across), ylim=(rows * down, 0))
+    return figure
+
+
+def pictures(images: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Images (M, C, H, W) as 0 … 1: (M, H, W, 3) when there are three channels, else their mean, (M, H, W).
+
+    Bytes are divided by 255. Floats outside 0 … 1 (standardised ones) are scaled together, darkest to brightest.
+    """
+    bright = np.asarray(images, np.float64)
+    if images.dtype.kind in "ui":
+        bright = bright / 255
+    low, high = float(bright.min()), float(bright.max())
+    if low < 0 or high > 1:
+        bright = (bright - low) / ((high - low) or 1.0)
+    return bright.transpose(0, 2, 3, 1) if images.shape[1] == 3 else bright.mean(axis=1)

@@ -66,10 +66,13 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
     """Tensors and what they are about, from a file of a kind; FormatError when it is damaged or of another kind."""
     from safetensors import SafetensorError, safe_open
 
+    metadata: dict[str, str]
+    tensors: dict[str, Array]
     try:
-        with safe_open(path, "np") as file:
+        opened: Any = safe_open(path, "np")
+        with opened as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            tensors = {name: file.get_tensor(name) for name in list(file.keys())}
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from None
     except (SafetensorError, ValueError) as error:

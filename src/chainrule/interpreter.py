@@ -39,11 +39,11 @@ class Interpreter:
     def gradients(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[Array, Array, Array]:
         """Losses, hits and the flat gradient of the mean loss."""
         self._begin(x, {"batch": len(x), "first": 0, "seed": seed, "step": step})
-        assert self.plan.target and self.plan.loss and self.plan.correct
-        self.values[self.plan.target.storage] = t
+        target, loss, correct = self.plan.ends
+        self.values[target.storage] = t
         self._gradient[:] = 0
         self._walk(self.plan.operations)
-        return self.read(self.plan.loss), self.read(self.plan.correct), self._gradient
+        return self.read(loss), self.read(correct), self._gradient
 
     def close(self) -> None:
         """Write the running statistics of the last batch."""

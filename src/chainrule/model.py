@@ -106,7 +106,9 @@ class Sequential(Network):
             seed=self.seed if seed is None else seed,
         )
         if validation_data is not None:
-            held_back = self._samples(*((validation_data, None) if isinstance(validation_data, Dataset) else validation_data))
+            held_back = self._samples(
+                *((validation_data, None) if isinstance(validation_data, Dataset) else validation_data)
+            )
         elif validation_split:
             samples, held_back = split(samples, validation_split, recipe.seed)
         trainer = self.trainer(recipe, samples, held_back)
@@ -189,7 +191,8 @@ class Sequential(Network):
         rows.append(["", "", "", f"{self.parameters.size:,}"])
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         lines = [
-            f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]:>{widths[3]}}" for row in rows
+            f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]:>{widths[3]}}"
+            for row in rows
         ]
         return "\n".join(line.rstrip() for line in lines)
 

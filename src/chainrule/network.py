@@ -226,7 +226,7 @@ def _checked_layers(given: Sequence[Any]) -> tuple[Layer, ...]:
 
 
 def _checked_shape(given: Sequence[int]) -> tuple[int, ...]:
-    shape = tuple(given)
+    shape: tuple[Any, ...] = tuple(given)
     if not 1 <= len(shape) <= 3 or not all(isinstance(size, int) and size > 0 for size in shape):
         raise ShapeError(f"input_shape {given!r}: expected (C, H, W), (C, W) or (F,), whole numbers above 0")
     return shape

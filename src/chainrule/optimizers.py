@@ -42,7 +42,13 @@ class Optimizer:
         return tuple(np.zeros_like(parameters) for _ in self.moments)
 
     def update(
-        self, parameters: NDArray[Any], gradients: NDArray[Any], moments: Moments, *, step: int, rate: float | None = None
+        self,
+        parameters: NDArray[Any],
+        gradients: NDArray[Any],
+        moments: Moments,
+        *,
+        step: int,
+        rate: float | None = None,
     ) -> tuple[NDArray[Any], Moments]:
         """Parameters and moments after step number ``step`` (the first is 1). Nothing is modified."""
         from chainrule.engines import numpy as engine
@@ -150,7 +156,7 @@ def find(optimizer: str | Optimizer | dict[str, Any]) -> Optimizer:
     """An optimizer from itself, its name, or its config."""
     if isinstance(optimizer, Optimizer):
         return optimizer
-    config = {"name": optimizer} if isinstance(optimizer, str) else dict(optimizer)
+    config: dict[str, Any] = {"name": optimizer} if isinstance(optimizer, str) else dict(optimizer)
     name = config.pop("name", None)
     if name not in NAMED:
         raise one_of("optimizer", name, [*NAMED])

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
+from chainrule.errors import OptionError
+
 Kind: TypeAlias = Literal["input", "target", "activation", "statistic", "parameter", "gradient", "state"]
 Scope: TypeAlias = Literal["sample", "batch"]
 
@@ -104,6 +106,13 @@ class Plan:
     correct: Tensor | None = None
 
     @property
+    def ends(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Target, loss and hits of a training plan."""
+        if self.target is None or self.loss is None or self.correct is None:
+            raise OptionError("this plan is for inference: it has no loss")
+        return self.target, self.loss, self.correct
+
+    @property
     def operations(self) -> tuple[Operation, ...]:
         """All operations but the closing ones."""
         return self.forward + self.backward
@@ -156,7 +165,9 @@ class Builder:
         return Plan(source, output, tuple(self._forward), _needed(backward), tuple(self._closing), **ends)
 
 
-def _operation(name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], options: dict[str, Any]) -> Operation:
+def _operation(
+    name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], options: dict[str, Any]
+) -> Operation:
     runtime = options.pop("runtime", {})
     scope: Scope = options.pop("scope", "sample")
     return Operation(name, tuple(reads), tuple(writes), options, runtime, scope)

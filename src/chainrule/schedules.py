@@ -40,7 +40,9 @@ class Step(Schedule):
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or not 0 < self.gamma <= 1:
-            raise OptionError(f"step schedule: expected epochs ≥ 1 and 0 < gamma ≤ 1, found {self.epochs}, {self.gamma}")
+            raise OptionError(
+                f"step schedule: expected epochs ≥ 1 and 0 < gamma ≤ 1, found {self.epochs}, {self.gamma}"
+            )
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
         """γ^⌊epoch / epochs⌋."""
@@ -75,7 +77,7 @@ class OneCycle(Schedule):
         """Two cosine arcs: 1/divisor → 1 → 1/(divisor·final)."""
         top = self.warm * steps - 1
         low = 1 / self.divisor
-        if 0 < top and step <= top:
+        if top > 0 and step <= top:
             return _arc(low, 1.0, step / top)
         return _arc(1.0, low / self.final, (step - top) / max(steps - 1 - top, 1e-12))
 
@@ -113,7 +115,7 @@ def find(schedule: "str | Schedule | dict[str, Any] | None") -> Schedule:
     """A schedule from itself, its name, or its config (None: constant)."""
     if schedule is None or isinstance(schedule, Schedule):
         return schedule or Schedule()
-    config = {"name": schedule} if isinstance(schedule, str) else dict(schedule)
+    config: dict[str, Any] = {"name": schedule} if isinstance(schedule, str) else dict(schedule)
     name = config.pop("name", None)
     if name not in NAMED:
         raise one_of("schedule", name, [*NAMED])

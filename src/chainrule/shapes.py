@@ -5,7 +5,7 @@ over an axis with ``before`` and ``after`` zeros added.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from chainrule.errors import OptionError, ShapeError
 
@@ -67,11 +67,11 @@ def resolve_padding(
     return pairs
 
 
-def _pair_of(entry: object, padding: PaddingLike) -> Pair:
+def _pair_of(entry: Any, padding: PaddingLike) -> Pair:
     if isinstance(entry, int):
         return (entry, entry)
     if isinstance(entry, Iterable):
-        ends = tuple(entry)
+        ends = tuple[Any, ...](entry)  # pyright: ignore[reportUnknownArgumentType]
         if len(ends) == 2 and all(isinstance(end, int) for end in ends):
             return ends
     raise OptionError(f"padding {padding!r}: expected numbers or pairs of numbers, found {entry!r}")
@@ -79,7 +79,7 @@ def _pair_of(entry: object, padding: PaddingLike) -> Pair:
 
 def per_axis(name: str, value: int | Sequence[int], axes: int, least: int = 1) -> tuple[int, ...]:
     """One whole number for each axis, from a number or a sequence; each at least ``least``."""
-    values = (value,) * axes if isinstance(value, int) else tuple(value)
+    values: tuple[Any, ...] = (value,) * axes if isinstance(value, int) else tuple(value)
     if len(values) != axes or not all(isinstance(entry, int) and entry >= least for entry in values):
         raise OptionError(f"{name} {value!r}: expected a whole number of at least {least}, or {axes} of them")
     return values

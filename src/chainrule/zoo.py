@@ -194,8 +194,12 @@ ENTRIES = (
         "Zayan (003)",
         _two_blocks(False),
         Recipe(
-            epochs=5, batch_size=32, optimizer=Adam(0.003), schedule=OneCycle(),
-            loss="mean_squared_error", normalise="standardise",
+            epochs=5,
+            batch_size=32,
+            optimizer=Adam(0.003),
+            schedule=OneCycle(),
+            loss="mean_squared_error",
+            normalise="standardise",
         ),
         targets=(Target("mnist", 0.985),),
         notes="the text shows its network only in a lost picture; convolutions without bias, as its equations have them",
@@ -225,9 +229,7 @@ ENTRIES = (
         "fast-mnist",
         "a public record's recipe, not a tutorial",
         _fast_mnist,
-        Recipe(
-            epochs=1, batch_size=256, optimizer=Adam(0.01, 0.7, 0.9), schedule=OneCycle(), normalise="standardise"
-        ),
+        Recipe(epochs=1, batch_size=256, optimizer=Adam(0.01, 0.7, 0.9), schedule=OneCycle(), normalise="standardise"),
         targets=(Target("mnist", 0.989),),
         notes="mean of 5 seeds, in one epoch",
     ),

@@ -62,7 +62,9 @@ class Engine(Protocol):
         """Compute an optimizer's update in place."""
         ...
 
-    def compile(self, plan: Plan, layout: "Mapping[str, tuple[int, int]]", buffers: "Buffers", threads: int) -> Pass | None:
+    def compile(
+        self, plan: Plan, layout: "Mapping[str, tuple[int, int]]", buffers: "Buffers", threads: int
+    ) -> Pass | None:
         """The whole plan as one program, or None where this engine runs operations one by one."""
         ...
 
@@ -85,7 +87,7 @@ class ModuleEngine:
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
         """Call the function of that name."""
-        results = getattr(self._module, name)(*arrays, **attributes)
+        results: Array | tuple[Array, ...] = getattr(self._module, name)(*arrays, **attributes)
         return results if isinstance(results, tuple) else (results,)
 
     def update(

@@ -1,6 +1,6 @@
 """The layers: hyper-parameters, shape rules, parameters and the operations they emit. One family a file."""
 
-from typing import Any
+from typing import Any, cast
 
 from chainrule.errors import FormatError, one_of
 from chainrule.layers.activations import GELU, Arctan, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
@@ -72,4 +72,7 @@ def from_config(config: dict[str, Any]) -> Layer:
 
 def _tuples(value: Any) -> Any:
     """JSON's lists as tuples again."""
-    return tuple(_tuples(entry) for entry in value) if isinstance(value, list) else value
+    if not isinstance(value, list):
+        return value
+    entries = cast("list[Any]", value)
+    return tuple(_tuples(entry) for entry in entries)

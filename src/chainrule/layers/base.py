@@ -12,6 +12,7 @@ from chainrule.plan import Builder, Tensor
 from chainrule.shapes import text
 
 Shape = tuple[int, ...]
+ONE = Fans(1, 1)
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Parameter:
     name: str
     shape: Shape
     initializer: str
-    fans: Fans = Fans(1, 1)
+    fans: Fans = ONE
     trained: bool = True
 
 
@@ -64,7 +65,9 @@ class Layer:
 
     def _expect(self, shape: Shape, name: str, axes: int, meaning: str) -> None:
         if len(shape) != axes:
-            raise ShapeError(f"{type(self).__name__} {name!r}: expected an input {meaning}, found {text(shape) or '()'}")
+            raise ShapeError(
+                f"{type(self).__name__} {name!r}: expected an input {meaning}, found {text(shape) or '()'}"
+            )
 
 
 def whole(layer: object, what: str, value: object, least: int = 1) -> None:

@@ -171,7 +171,9 @@ class ConvTranspose2D(_Convolution):
         super().__post_init__()
         extra = shapes.per_axis("ConvTranspose2D: output_padding", self.output_padding, 2, least=0)
         if any(cells >= step for cells, step in zip(extra, self._numbers("stride"), strict=True)):
-            raise ShapeError(f"ConvTranspose2D: output_padding {self.output_padding!r} must be below the stride {self.stride!r}")
+            raise ShapeError(
+                f"ConvTranspose2D: output_padding {self.output_padding!r} must be below the stride {self.stride!r}"
+            )
 
     def _kernel_shape(self, channels: int) -> Shape:
         return (channels, self.filters // self.groups, *self._numbers("kernel"))
@@ -197,7 +199,9 @@ class ConvTranspose2D(_Convolution):
             sizes = [cells * step for cells, step in zip(shape[1:], strides, strict=True)]
         sizes = [size + more for size, more in zip(sizes, extra, strict=True)]
         if min(sizes) < 1:
-            raise ShapeError(f"ConvTranspose2D {name!r}: padding {self.padding!r} crops the whole {shapes.text(sizes)} output")
+            raise ShapeError(
+                f"ConvTranspose2D {name!r}: padding {self.padding!r} crops the whole {shapes.text(sizes)} output"
+            )
         return (self.filters, *sizes)
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:

@@ -65,7 +65,11 @@ class BatchNorm2D(Layer):
         )
         count = {"count": ("batch", math.prod(x.shape[1:]))}
         builder.closing(
-            "running_statistics", (mean, variance, *running), running,
-            momentum=float(self.momentum), runtime=count, scope="batch",
+            "running_statistics",
+            (mean, variance, *running),
+            running,
+            momentum=float(self.momentum),
+            runtime=count,
+            scope="batch",
         )
         return y

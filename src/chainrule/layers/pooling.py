@@ -48,7 +48,9 @@ class _Pool(Layer):
         padding = self._padding(shape[1:])
         shapes.check_fits(f"{type(self).__name__} {name!r}", "window", window, shape[1:], padding)
         if any(zeros >= cells for cells, pair in zip(window, padding, strict=True) for zeros in pair):
-            raise ShapeError(f"{type(self).__name__} {name!r}: padding {padding} must be smaller than the window {window}")
+            raise ShapeError(
+                f"{type(self).__name__} {name!r}: padding {padding} must be smaller than the window {window}"
+            )
         axes = zip(shape[1:], window, stride, padding, strict=True)
         return (shape[0], *(shapes.output_size(*axis) for axis in axes))
 
@@ -76,9 +78,7 @@ class _MaxPool(_Pool):
         winner = builder.activation("winner", result.shape, integer=True)
         options = self._attributes(x.shape[1:])
         builder.forward("max_pool", (picture,), (result, winner), **options)
-        builder.backward(
-            "max_pool_dx", (result.gradient(), winner), (picture.gradient(),), size=picture.shape[1:]
-        )
+        builder.backward("max_pool_dx", (result.gradient(), winner), (picture.gradient(),), size=picture.shape[1:])
         return y
 
 

@@ -43,7 +43,7 @@ def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Co
             f"counts of shape {table.shape} for {size} classes; expected ({size}, {size}), at least (1, 1)"
         )
     cell = float(np.clip(6.2 / size, 0.27, 1.1)) if size <= 40 else 11 / size
-    figure = new_figure(max(size * cell + 2.9, 5.4), size * cell + 2.0, _headline(table, title))
+    figure = new_figure(max(size * cell + 2.9, 5.4), size * cell + 1.7, _headline(table, title))
     axes = figure.subplots()
     tidy(axes, grid=False)
     _colour(figure, axes, table)
@@ -65,12 +65,12 @@ def _headline(table: NDArray[np.generic], title: str) -> str:
 
 def _colour(figure: Drawing, axes: Drawing, table: NDArray[np.generic]) -> None:
     from matplotlib.colors import LinearSegmentedColormap, ListedColormap
-    from matplotlib.ticker import PercentFormatter
+    from matplotlib.ticker import FuncFormatter
 
     diagonal = np.eye(len(table), dtype=bool)
     wrong = np.ma.masked_array(np.nan_to_num(shares(table, table.sum(axis=1, keepdims=True))), diagonal)
     top = float(np.ma.filled(wrong, 0).max()) or 0.01
-    colours = LinearSegmentedColormap.from_list("errors", [PAPER, "#fde3cf", "#f5a66b", "#d55e00"])
+    colours = LinearSegmentedColormap.from_list("errors", [PAPER, "#fde3cf", "#f7b27c", "#e8772e"])
     picture = axes.imshow(wrong, cmap=colours, vmin=0, vmax=top, interpolation="nearest")
     axes.imshow(np.ma.masked_array(diagonal, ~diagonal), cmap=ListedColormap([RIGHT_COLOUR]), interpolation="nearest")
     edges = np.arange(len(table) + 1) - 0.5
@@ -80,7 +80,7 @@ def _colour(figure: Drawing, axes: Drawing, table: NDArray[np.generic]) -> None:
     bar.set_label("errors, as a share of the true class", fontsize=SMALL, color=MUTED)
     bar.outline.set(edgecolor=RULE, linewidth=0.6)
     tidy_ticks(bar.ax.yaxis)
-    bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(_percent))
 
 
 def _numbers(axes: Drawing, table: NDArray[np.generic], cell: float) -> None:
@@ -95,27 +95,32 @@ def _numbers(axes: Drawing, table: NDArray[np.generic], cell: float) -> None:
 
 
 def _margins(axes: Drawing, table: NDArray[np.generic], names: list[str], cell: float) -> None:
-    at = np.arange(len(names))
-    size = min(SMALL + 0.5, 0.75 * cell * 72)
-    turned = max(map(len, names)) * size * 0.6 > cell * 72 * 0.95
-    axes.xaxis.set(label_position="top", ticks_position="top")
-    axes.set_xticks(at, names, fontsize=size, color=INK, rotation=90 if turned else 0, **typeface())
-    axes.set_yticks(at, names, fontsize=size, color=INK, **typeface())
-    axes.set_xlabel("predicted class", fontsize=BODY, color=MUTED)
-    axes.set_ylabel("true class", fontsize=BODY, color=MUTED)
-    right = np.diagonal(table)
+    at, right = np.arange(len(names)), np.diagonal(table)
+    size = min(SMALL + 0.5, 0.75 * cell * 72)  # points
     recall, precision = axes.secondary_yaxis("right"), axes.secondary_xaxis("bottom")
+    axes.xaxis.set(label_position="top", ticks_position="top")
+    axes.set_xlabel("predicted class", fontsize=BODY, color=MUTED, labelpad=6)
+    axes.set_ylabel("true class", fontsize=BODY, color=MUTED, labelpad=6)
+    axes.set_xticks(at, names)
+    axes.set_yticks(at, names)
     recall.set_yticks(at, _percents(shares(right, table.sum(axis=1))))
     precision.set_xticks(at, _percents(shares(right, table.sum(axis=0))))
-    recall.set_ylabel("recall", fontsize=SMALL, color=MUTED)
-    precision.set_xlabel("precision", fontsize=SMALL, color=MUTED)
-    for axis in (axes.xaxis, axes.yaxis, recall.yaxis, precision.xaxis):
+    for axis, colour in ((axes.xaxis, INK), (axes.yaxis, INK), (recall.yaxis, MUTED), (precision.xaxis, MUTED)):
         tidy_ticks(axis, length=0)
-        axis.set_tick_params(labelsize=size, labelcolor=INK if axis in (axes.xaxis, axes.yaxis) else MUTED)
-    if cell * 72 < 5.2 * size * 0.6:
-        precision.tick_params(labelrotation=90)
+        axis.set_tick_params(labelsize=size, labelcolor=colour)
+        for label in axis.get_ticklabels():
+            label.set(**typeface())
+    for axis, longest in ((axes.xaxis, max(map(len, names))), (precision.xaxis, len("100.0 %"))):
+        axis.set_tick_params(labelrotation=90 if longest * size * 0.62 > cell * 72 else 0)
     for spine in (*axes.spines.values(), *recall.spines.values(), *precision.spines.values()):
         spine.set_visible(False)
+    heading = {"textcoords": "offset points", "xycoords": "axes fraction", "fontsize": SMALL, "color": MUTED}
+    axes.annotate("recall", (1, 1), (4, 4), ha="left", va="bottom", **heading)
+    axes.annotate("precision", (0, 0), (-4, -4), ha="right", va="top", **heading)
+
+
+def _percent(share: float, _: object) -> str:
+    return f"{100 * share:.6g} %"
 
 
 def _percents(values: NDArray[np.float64]) -> list[str]:

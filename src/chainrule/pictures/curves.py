@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.pictures.scales import accuracy_scale, loss_scale, mark_epochs
-from chainrule.pictures.series import QUANTITIES, Epochs, Numbers, Series, series
+from chainrule.pictures.scales import accuracy_scale, loss_scale, mark_epochs, step_scale
+from chainrule.pictures.series import QUANTITIES, Epochs, Series, series
 from chainrule.pictures.smoothing import envelope
 from chainrule.pictures.style import (
     BLUE,
@@ -33,6 +33,7 @@ Curves: TypeAlias = tuple[Sequence[int], ArrayLike, ArrayLike, Epochs]
 
 MOST_STEPS = 20_000  # more are drawn as an envelope
 COLUMNS = 2_000
+NO_LABEL = "_"  # what begins with it stays out of the legend
 DASHES = ("-", "--", ":", "-.")
 
 
@@ -52,8 +53,8 @@ def learning_curves(
         return figure
     panels = figure.subplots(1, 2)
     for axes, quantity in zip(panels, QUANTITIES, strict=True):
-        _draw_batches(axes, run.steps, run.values[quantity])
-        _draw_run(axes, run, quantity, BLUE, "-", f"smoothed over {run.window} steps" if run.window > 1 else "smoothed")
+        _draw_batches(axes, run, quantity)
+        _draw_run(axes, run, quantity, BLUE, "-", f"smoothed over {run.window:,} step{'s' * (run.window > 1)}")
         _draw_validation(axes, run, quantity, VERMILLION, "-", "validation data")
         _finish(axes, quantity, [run])
         _result(axes, run, quantity)
@@ -79,16 +80,17 @@ def compare_curves(runs: Mapping[str, Curves], title: str = "Comparison of runs"
         for number, run in enumerate(drawn.values()):
             colour, dash = CYCLE[number % len(CYCLE)], DASHES[number // len(CYCLE) % len(DASHES)]
             _draw_run(axes, run, quantity, colour, dash, f"run {number}")
-            _draw_validation(axes, run, quantity, colour, "none", "")
+            _draw_validation(axes, run, quantity, colour, "none", NO_LABEL)
         _finish(axes, quantity, list(drawn.values()))
     handles, _ = panels[0].get_legend_handles_labels()
     _legend(figure, handles, [_with_result(name, run) for name, run in drawn.items()])
     return figure
 
 
-def _draw_batches(axes: Drawing, steps: Numbers, values: Numbers) -> None:
+def _draw_batches(axes: Drawing, run: Series, quantity: str) -> None:
+    steps, values = run.steps, run.values[quantity]
     if steps.size <= MOST_STEPS:
-        axes.plot(steps, values, color=BLUE, alpha=0.3, lw=0.7, label="each batch", marker=_dot(steps), ms=3)
+        axes.plot(steps, values, color=BLUE, alpha=0.3, lw=0.7, label="each batch", marker=run.marker, ms=3)
         return
     middle, low, high = envelope(steps, values, COLUMNS)
     share = -(-steps.size // COLUMNS)
@@ -99,22 +101,20 @@ def _draw_batches(axes: Drawing, steps: Numbers, values: Numbers) -> None:
 def _draw_run(axes: Drawing, run: Series, quantity: str, colour: str, dash: str, label: str) -> None:
     every = slice(None, None, max(1, run.steps.size // MOST_STEPS))  # smooth at this scale: nothing is lost
     steps, values = run.steps[every], run.smoothed(quantity)[every]
-    axes.plot(steps, values, color=colour, ls=dash, lw=1.8, label=label, marker=_dot(run.steps), ms=4)
+    axes.plot(steps, values, color=colour, ls=dash, lw=1.8, label=label, marker=run.marker, ms=4)
 
 
 def _draw_validation(axes: Drawing, run: Series, quantity: str, colour: str, line: str, label: str) -> None:
     steps, values = run.validation(quantity)
     if steps.size:
         marker = "o" if steps.size <= 60 else "none"
-        label = label or "_"
         axes.plot(steps, values, color=colour, ls=line, lw=1.2, marker=marker, ms=6, mec=PAPER, mew=1, label=label)
 
 
 def _finish(axes: Drawing, quantity: str, runs: Sequence[Series]) -> None:
     lines = np.concatenate([part for run in runs for part in (run.smoothed(quantity), run.validation(quantity)[1])])
     tidy(axes)
-    axes.margins(x=0.015)
-    axes.set_xlabel("training step", fontsize=BODY, color=INK)
+    step_scale(axes)
     axes.set_title(quantity.capitalize(), loc="left", fontsize=BODY + 1, color=INK)
     if quantity == "accuracy":
         accuracy_scale(axes, lines)
@@ -137,13 +137,9 @@ def _with_result(name: str, run: Series) -> str:
 
 
 def _legend(figure: Drawing, handles: Sequence[object], labels: Sequence[str]) -> None:
-    columns = min(len(labels), 3)
+    columns = min(len(labels), 4 if max(map(len, labels)) <= 30 else 3)
     legend = figure.legend(
         handles, ["run"] * len(labels), loc="outside lower center", ncols=columns, frameon=False, fontsize=SMALL + 0.5
     )
     for text, label in zip(legend.get_texts(), labels, strict=True):  # set afterwards: a name may begin with "_"
         text.set(text=legible(label, 48), color=MUTED, **typeface())
-
-
-def _dot(steps: Numbers) -> str:
-    return "o" if steps.size == 1 else "none"

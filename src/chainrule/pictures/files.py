@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chainrule.errors import RunError
+from chainrule.pictures.style import Drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,8 +19,8 @@ DPI = 150
 def png(figure: "Figure") -> bytes:
     """The figure as a PNG of 150 dots an inch, without a date or a version in it."""
     buffer = BytesIO()
-    colour = figure.get_facecolor()
-    figure.savefig(buffer, format="png", dpi=DPI, facecolor=colour, bbox_inches=None, metadata={"Software": None})
+    drawing: Drawing = figure
+    drawing.savefig(buffer, format="png", dpi=DPI, facecolor=figure.get_facecolor(), metadata={"Software": None})
     return buffer.getvalue()
 
 

@@ -98,7 +98,7 @@ def _frames(axes: Drawing, w: NDArray[np.float64], layout: _Layout) -> None:
 
 
 def _colour_bar(figure: Drawing, axes: Drawing) -> None:
-    bar = figure.colorbar(axes.images[0], ax=axes, shrink=0.85, aspect=22, pad=0.02, fraction=0.04)
+    bar = figure.colorbar(axes.images[0], ax=axes, shrink=0.85, aspect=22, pad=0.02, fraction=0.04, panchor=False)
     bar.outline.set(edgecolor=RULE, linewidth=0.6)
     tidy_ticks(bar.ax.yaxis)
 
@@ -109,7 +109,8 @@ def _what(shape: tuple[int, ...]) -> str:
         _count(filters, MOST_FILTERS, "filter") + f" of {kh}×{kw}",
         _count(channels, MOST_CHANNELS, "channel") + (" side by side" if channels > 1 else ""),
     ]
-    return ", ".join(parts)
+    what = ", ".join(parts)
+    return what[0].upper() + what[1:]
 
 
 def _count(number: int, most: int, what: str) -> str:

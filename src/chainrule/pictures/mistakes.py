@@ -34,12 +34,10 @@ def mistakes(
     wrong = np.flatnonzero(truth != guess)
     if wrong.size == 0:
         figure = new_figure(6, 2, "Mistakes")
-        message(
-            figure, f"None: {len(images):,} of {len(images):,} images are classified right." if len(images) else "None."
-        )
+        message(figure, f"None: all {len(images):,} images are classified right." if len(images) else "None.")
         return figure
     shown = wrong[np.argsort(-sure[wrong], kind="stable")][:MOST_MISTAKES]
-    pairs = [(_name(truth[i], classes), _name(guess[i], classes), percent(sure[i])) for i in shown]
+    pairs = [(_name(int(truth[i]), classes), _name(int(guess[i]), classes), percent(float(sure[i]))) for i in shown]
     return tiles(images[shown], _captions(pairs), 8, _headline(shown.size, wrong.size))
 
 
@@ -62,15 +60,13 @@ def batch_grid(
         return figure
     if count > MOST_IMAGES:
         title = f"The first {MOST_IMAGES} of {count:,} images"
-    captions = [] if numbers is None else [_name(number, classes) for number in numbers[:MOST_IMAGES]]
+    captions = [] if numbers is None else [_name(int(number), classes) for number in numbers[:MOST_IMAGES]]
     return tiles(images[:MOST_IMAGES], captions, max(columns, 1), title)
 
 
 def percent(share: float) -> str:
-    """A confidence in words: whole per cents, finer near 100, and never 100 for less than 1."""
-    if share >= 1:
-        return "100 %"
-    return f"{100 * share:.0f} %" if share < 0.985 else f"{min(100 * share, 99.9):.1f} %"
+    """A confidence in words; never 100 % for less than 1."""
+    return "100 %" if share >= 1 else f"{min(100 * share, 99.9):.1f} %"
 
 
 def _captions(pairs: Sequence[tuple[str, str, str]]) -> list[str]:

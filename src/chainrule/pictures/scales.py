@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.pictures.style import GRID, RULE, Drawing, tidy_ticks
+from chainrule.pictures.style import BODY, GRID, INK, RULE, Drawing, tidy_ticks
 
 NEARLY_RIGHT = 0.9  # from this accuracy on, the scale is stretched towards 100 %
 STRETCHED_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
@@ -32,7 +32,17 @@ def loss_scale(axes: Drawing, smoothed: NDArray[np.float64], raw: NDArray[np.flo
     axes.set_ylim(low / 1.15, high * 1.15)
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 2000 * low else (1,)))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(_plain))
+
+
+def step_scale(axes: Drawing) -> None:
+    """Whole steps, with thousands separators."""
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+    axes.margins(x=0.015)
+    axes.xaxis.set_major_locator(MaxNLocator(7, integer=True, min_n_ticks=1, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.set_xlabel("training step", fontsize=BODY, color=INK)
 
 
 def accuracy_scale(axes: Drawing, smoothed: NDArray[np.float64]) -> None:
@@ -73,5 +83,9 @@ def mark_epochs(axes: Drawing, ends: Sequence[float]) -> None:
         top.tick_params(pad=1, color=GRID)
 
 
-def _round_numbers() -> "Sequence[int]":
+def _plain(value: float, _: object) -> str:
+    return f"{value:g}"
+
+
+def _round_numbers() -> Sequence[int]:
     return [digit * 10**power for power in range(9) for digit in (1, 2, 5)]

@@ -30,6 +30,11 @@ class Series:
         return 2 * half_window(self.steps.size) + 1
 
     @property
+    def marker(self) -> str:
+        """A single step is a dot; a line through it would not be seen."""
+        return "o" if self.steps.size == 1 else "none"
+
+    @property
     def ends(self) -> list[float]:
         """The last step of each epoch."""
         return [_number(epoch, "step") for epoch in self.epochs]

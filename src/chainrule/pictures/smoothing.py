@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 
 def half_window(count: int) -> int:
-    """How many neighbours on either side the running mean of `count` values takes in: about 1 % of them."""
-    return 0 if count < 10 else max(1, count // 80)
+    """How many neighbours on either side the running mean of `count` values takes in: ½ √count, rounded down."""
+    return int(count**0.5 / 2)
 
 
 def smooth(values: NDArray[np.float64], half: int) -> NDArray[np.float64]:

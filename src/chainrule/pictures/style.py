@@ -36,10 +36,12 @@ def new_figure(width: float, height: float, title: str) -> Drawing:
     from matplotlib.figure import Figure
 
     lines = textwrap.wrap(legible(title), max(int(width * _CHARACTERS_PER_INCH), 12))
-    figure = Figure(figsize=(width, height + 0.2 * max(len(lines) - 1, 0)), dpi=100, layout="constrained")
+    figure: Drawing = Figure(figsize=(width, height + 0.2 * max(len(lines) - 1, 0)), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     figure.set_facecolor(PAPER)
-    figure.suptitle("\n".join(lines), x=0.012, ha="left", fontsize=TITLE, fontweight="bold", color=INK, **typeface())
+    figure.suptitle(
+        "\n".join(lines), x=0.06 / width, ha="left", fontsize=TITLE, fontweight="bold", color=INK, **typeface()
+    )
     return figure
 
 
@@ -63,9 +65,9 @@ def tidy_ticks(axis: Drawing, length: float = 3.0) -> None:
 
 
 def blank(axes: Drawing) -> None:
-    """Axes that only place what is drawn on them: no frame, no ticks, equal units both ways, y pointing down."""
+    """Axes that only place what is drawn on them: no frame, no ticks, equal units both ways, kept top left."""
     axes.set_axis_off()
-    axes.set_aspect("equal")
+    axes.set_aspect("equal", anchor="NW")
 
 
 def message(figure: Drawing, text: str) -> Drawing:
@@ -101,6 +103,7 @@ def _families() -> tuple[str, ...]:
 
 @cache
 def _glyphs(family: str) -> frozenset[int]:
-    from matplotlib.font_manager import FontProperties, findfont, get_font
+    from matplotlib import font_manager
 
-    return frozenset(get_font(findfont(FontProperties(family=[family]))).get_charmap())
+    fonts: Any = font_manager
+    return frozenset(fonts.get_font(fonts.findfont(fonts.FontProperties(family=[family]))).get_charmap())

@@ -31,7 +31,7 @@ def tiles(images: NDArray[np.generic], captions: Sequence[str], columns: int, ti
     down = tall + _GAP + _LINE * max(map(len, lines), default=0)
     columns = min(columns, count)
     rows = math.ceil(count / columns)
-    figure = new_figure(max(columns * across + 0.2, 3.6), rows * down + 0.55, title)
+    figure = new_figure(max(columns * across + 0.2, 3.6), rows * down + 0.36, title)
     axes = figure.subplots()
     blank(axes)
     for number, picture in enumerate(pictures(images)):
@@ -43,7 +43,7 @@ def tiles(images: NDArray[np.generic], captions: Sequence[str], columns: int, ti
             where = (left + wide / 2, top + tall + 0.04)
             text = "\n".join(lines[number])
             axes.text(*where, text, ha="center", va="top", fontsize=SMALL, color=INK, linespacing=1.15, **typeface())
-    axes.set(xlim=(0, columns * across), ylim=(rows * down, 0))
+    axes.set(xlim=(0, columns * across), ylim=(rows * down - _GAP, 0))
     return figure
 
 

@@ -84,7 +84,9 @@ class History:
         """Curves and a table of the epochs, in a notebook."""
         from chainrule.pictures import curves, files, notebook
 
-        figure = curves.learning_curves(range(1, len(self) + 1), self.loss, self.accuracy, self.epoch_dicts(), "training")
+        figure = curves.learning_curves(
+            range(1, len(self) + 1), self.loss, self.accuracy, self.epoch_dicts(), "training"
+        )
         rows = [[_shown(value) for value in epoch.values()] for epoch in self.epoch_dicts()]
         heads = ["epoch", "step", "loss", "accuracy", "validation loss", "validation accuracy", "seconds"]
         return notebook.image(files.png(figure), "loss and accuracy") + notebook.table(heads, rows, "epochs")

@@ -93,8 +93,10 @@ class Job:
             raise FormatError(f"{place}: expected a config of format {FORMAT}, found {config.get('format')!r}")
         try:
             about = dict(config["data"])
-            own = {name: about.pop(name) for name in DataChoice.__dataclass_fields__}
-            choice = DataChoice(**{name: tuple(v) if isinstance(v, list) else v for name, v in own.items()})
+            own: dict[str, Any] = {name: about.pop(name) for name in DataChoice.__dataclass_fields__}
+            for name in ("only", "size"):
+                own[name] = None if own[name] is None else tuple(own[name])
+            choice = DataChoice(**own)
             recipe = Recipe.from_config(config["recipe"])
             engine, threads = engines.find(config["engine"]).name, engines.thread_count(config["threads"])
             return Job(config["model"], choice, recipe, engine, threads, about, tuple(config["command"]))

@@ -31,7 +31,9 @@ class ProgressBar(Callback):
         console = Console(stderr=True)
         if console.is_terminal or console.is_jupyter:
             columns = (TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.fields[figures]}"))
-            self._bar = Progress(*columns, TimeRemainingColumn(compact=True), console=console, auto_refresh=False, expand=True)
+            self._bar = Progress(
+                *columns, TimeRemainingColumn(compact=True), console=console, auto_refresh=False, expand=True
+            )
             self._task = self._bar.add_task("", total=trainer.steps, completed=len(trainer.history), figures="")
             self._bar.start()
         self._done = 0

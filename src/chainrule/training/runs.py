@@ -6,7 +6,7 @@ model.safetensors, evaluation.json and pictures.
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,9 +39,7 @@ class Result:
     evaluation: Evaluation | None
 
 
-def start(
-    folder: Path, job: Job, training: Dataset, test: Dataset, callbacks: Sequence[Callback] = ()
-) -> Result:
+def start(folder: Path, job: Job, training: Dataset, test: Dataset, callbacks: Sequence[Callback] = ()) -> Result:
     """Train a job in a new folder."""
     job = replace(job, found=job.check_data(training, test))
     model, trainer = _prepare(job, training)
@@ -84,9 +82,7 @@ def _claim(folder: Path) -> None:
         raise RunError(f"cannot make the run folder {folder}: {error.strerror or error}") from None
 
 
-def _train(
-    folder: Path, model: Sequential, trainer: Trainer, test: Dataset, callbacks: Sequence[Callback]
-) -> Result:
+def _train(folder: Path, model: Sequential, trainer: Trainer, test: Dataset, callbacks: Sequence[Callback]) -> Result:
     with _stop_on_interrupt(trainer):
         trainer.run([keeper.Keeper(folder, model), *callbacks])
     seconds = trainer.history.epochs[-1].seconds if trainer.history.epochs else trainer.seconds
@@ -102,7 +98,7 @@ def _train(
 
 
 @contextmanager
-def _stop_on_interrupt(trainer: Trainer) -> Iterator[None]:
+def _stop_on_interrupt(trainer: Trainer) -> Generator[None]:
     """The first Ctrl-C ends training after the current step; a second one interrupts at once."""
     if threading.current_thread() is not threading.main_thread():
         yield

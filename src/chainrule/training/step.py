@@ -43,7 +43,9 @@ class Stepper:
         loss = float(losses.sum(dtype=np.float64)) / len(x)
         squares = float(np.dot(gradient, gradient)) if gradient.dtype == np.float64 else _squares(gradient)
         if not (math.isfinite(loss) and math.isfinite(squares)):
-            raise NotFiniteError(f"step {step}: {self._culprit(x, t, seed, step)}; the parameters were left as they were")
+            raise NotFiniteError(
+                f"step {step}: {self._culprit(x, t, seed, step)}; the parameters were left as they were"
+            )
         norm = math.sqrt(squares)
         if self._clip is not None and norm > self._clip:
             gradient *= self._clip / (norm + 1e-6)

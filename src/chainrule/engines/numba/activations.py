@@ -103,7 +103,12 @@ def leaky_relu_dx(dy, x, dx, slope=0.01):
 def gelu(x, y):
     """y = x/2 (1 + tanh(c (x + 0.044715 x³))), c = √(2/π)."""
     source, result = x.reshape(x.size), y.reshape(y.size)
-    one, half, cubic, c = x.dtype.type(1), x.dtype.type(0.5), x.dtype.type(0.044715), x.dtype.type(math.sqrt(2 / math.pi))
+    one, half, cubic, c = (
+        x.dtype.type(1),
+        x.dtype.type(0.5),
+        x.dtype.type(0.044715),
+        x.dtype.type(math.sqrt(2 / math.pi)),
+    )
     for k in range(source.size):
         v = source[k]
         result[k] = half * v * (one + np.tanh(c * (v + cubic * v * v * v)))
@@ -113,7 +118,12 @@ def gelu(x, y):
 def gelu_dx(dy, x, dx):
     """dx = dy (1/2 (1 + t) + x/2 (1 − t²) c (1 + 3·0.044715 x²)), t the tanh of forward."""
     slope, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
-    one, half, cubic, c = x.dtype.type(1), x.dtype.type(0.5), x.dtype.type(0.044715), x.dtype.type(math.sqrt(2 / math.pi))
+    one, half, cubic, c = (
+        x.dtype.type(1),
+        x.dtype.type(0.5),
+        x.dtype.type(0.044715),
+        x.dtype.type(math.sqrt(2 / math.pi)),
+    )
     three = x.dtype.type(3)
     for k in range(slope.size):
         v = source[k]

@@ -10,15 +10,20 @@ import contextlib
 import hashlib
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
+from numba.core import config as _numba_config
 
 from chainrule.cache import cache_folder
+
+CONFIG: Any = _numba_config  # numba reads it when a function is decorated, compiled or first run in parallel
+
+_njit: Any = numba.njit
 
 OPTIONS: dict[str, Any] = {
     "fastmath": {"contract", "reassoc", "nsz", "arcp"},
@@ -28,7 +33,7 @@ OPTIONS: dict[str, Any] = {
 
 if "NUMBA_THREADING_LAYER" not in os.environ and "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
     # OpenMP forks and joins in 1-2 µs; "workqueue", numba's own, takes 86 µs and dies when two threads enter it.
-    numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+    CONFIG.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
 
 
 @cache
@@ -48,24 +53,24 @@ def compiled_folder() -> Path | None:
 
 
 @contextlib.contextmanager
-def cached() -> Iterator[bool]:
+def cached() -> Generator[bool]:
     """While it lasts, functions compiled by numba are cached in `compiled_folder`; False where that cannot be."""
     folder = compiled_folder()
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(folder or before)
+    before = CONFIG.CACHE_DIR
+    CONFIG.CACHE_DIR = str(folder or before)
     try:
         yield folder is not None
     finally:
-        numba.config.CACHE_DIR = before
+        CONFIG.CACHE_DIR = before
 
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel that one thread runs."""
     with cached() as writable:
-        return numba.njit(cache=writable, **OPTIONS)(function)
+        return _njit(cache=writable, **OPTIONS)(function)
 
 
 def batch_kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel in which the threads share the work of its `prange`."""
     with cached() as writable:
-        return numba.njit(cache=writable, parallel=True, **OPTIONS)(function)
+        return _njit(cache=writable, parallel=True, **OPTIONS)(function)

@@ -30,9 +30,7 @@ def cross_correlate(x, w, b, y, stride=(1, 1), padding=((0, 0), (0, 0)), dilatio
 
 
 @kernel
-def cross_correlate_dx(
-    dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False
-):
+def cross_correlate_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
     """dx: with stride 1 the full convolution of dy, else every dy[o,i,j] spread over its window."""
     taps = _rotated(w) if flip else w
     reach_h, reach_w = dilation[0] * (w.shape[2] - 1), dilation[1] * (w.shape[3] - 1)
@@ -47,9 +45,7 @@ def cross_correlate_dx(
 
 
 @kernel
-def cross_correlate_dw(
-    x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False
-):
+def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
     """dw += x ⋆ dy, summed over the samples of a block."""
     found = np.zeros_like(dw)
     if stride[0] == 1 and stride[1] == 1:
@@ -144,7 +140,16 @@ def _correlate_rows(x, w, y, padding, dilation, groups):
                     for u in range(w.shape[2]):
                         row = source[u * dilation[0] * width :]
                         if many == 4:
-                            _add_taps4(sums, row, w[o, c, u], w[o + 1, c, u], w[o + 2, c, u], w[o + 3, c, u], length, dilation[1])
+                            _add_taps4(
+                                sums,
+                                row,
+                                w[o, c, u],
+                                w[o + 1, c, u],
+                                w[o + 2, c, u],
+                                w[o + 3, c, u],
+                                length,
+                                dilation[1],
+                            )
                         else:
                             for k in range(many):
                                 _add_taps(sums[k], row, w[o + k, c, u], length, dilation[1])

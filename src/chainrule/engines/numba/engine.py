@@ -8,6 +8,7 @@ import numba
 
 from chainrule.engines import Array, Buffers, Pass
 from chainrule.engines.numba import operations, programs
+from chainrule.engines.numba.compiling import CONFIG
 from chainrule.plan import Plan
 
 LOCK = threading.Lock()  # one Python thread at a time enters a parallel program: not every thread pool can take two
@@ -30,9 +31,9 @@ class NumbaEngine:
         entry = operations.KERNELS[name]
         arrays = (p, g, *moments, p, *moments)
         with LOCK:
-            numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+            numba.set_num_threads(min(threads, CONFIG.NUMBA_NUM_THREADS))
             entry.kernel(*arrays, *entry.arguments(len(arrays), attributes))
 
     def compile(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> Pass:
         """The plan as one program."""
-        return programs.Program(plan, layout, buffers, min(threads, numba.config.NUMBA_NUM_THREADS), LOCK)
+        return programs.Program(plan, layout, buffers, min(threads, CONFIG.NUMBA_NUM_THREADS), LOCK)

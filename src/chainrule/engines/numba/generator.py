@@ -24,10 +24,10 @@ from chainrule.engines.numba import {modules}
 from chainrule.engines.numba.compiling import OPTIONS
 '''
 
-MEET = '''
+MEET = """
     for k in {prange}(threads):
         add_up(gradients, k * gradients.shape[1] // threads, (k + 1) * gradients.shape[1] // threads)
-'''
+"""
 
 ADD_UP = '''
 

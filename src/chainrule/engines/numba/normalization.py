@@ -93,9 +93,7 @@ def batch_norm_inference(x, gamma, beta, running_mean, running_variance, y, epsi
 
 
 @kernel
-def running_statistics(
-    mean, variance, running_mean, running_variance, new_mean, new_variance, momentum=0.1, count=1
-):
+def running_statistics(mean, variance, running_mean, running_variance, new_mean, new_variance, momentum=0.1, count=1):
     """running ← (1 − m)·running + m·batch, the variance unbiased."""
     for c in range(mean.size):
         unbiased = variance[c] * (count / max(count - 1, 1))

@@ -5,7 +5,7 @@ writes is overwritten, but for gradients of parameters, to which it adds: blocks
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -28,6 +28,7 @@ from chainrule.shapes import output_size
 
 Array = NDArray[Any]
 Shapes = list[tuple[int, ...]]
+Shaper = Callable[[Sequence[Any], Mapping[str, Any]], Shapes]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class KernelOf:
 
     name: str
     module: Any
-    shapes: Callable[..., Shapes]
+    shapes: Shaper
 
     @property
     def kernel(self) -> Any:
@@ -52,7 +53,7 @@ class KernelOf:
         return inspect.signature(self.kernel.py_func)
 
     def arguments(self, arrays: int, attributes: Mapping[str, Any]) -> list[Any]:
-        """The attributes in the order of the signature, after ``arrays`` arrays; the defaults where one is not given."""
+        """The attributes in the order of the signature, after so many arrays; its default where one is not given."""
         wanted = list(self.signature.parameters.values())[arrays:]
         return [_encoded(attributes.get(parameter.name, parameter.default)) for parameter in wanted]
 
@@ -78,18 +79,22 @@ def _correlated(x: Array, w: Array, attributes: Mapping[str, Any]) -> tuple[int,
     return (x.shape[0], w.shape[0], *(output_size(*axis) for axis in axes))
 
 
-def _like(*places: int) -> Callable[..., Shapes]:
+def _like(*places: int) -> Shaper:
     """Results shaped like some of the arrays that are read."""
     return lambda arrays, attributes: [arrays[place].shape for place in places]
 
 
-def _table(module: Any, shapes: Callable[..., Shapes], names: str) -> dict[str, KernelOf]:
+def _table(module: Any, shapes: Shaper, names: str) -> dict[str, KernelOf]:
     return {name: KernelOf(name, module, shapes) for name in names.split()}
 
 
 LOSSES = (
-    "half_squared_error mean_squared_error binary_cross_entropy categorical_cross_entropy softmax_cross_entropy"
-).split()
+    "half_squared_error",
+    "mean_squared_error",
+    "binary_cross_entropy",
+    "categorical_cross_entropy",
+    "softmax_cross_entropy",
+)
 
 KERNELS: dict[str, KernelOf] = {
     **_table(convolution, lambda a, k: [_correlated(a[0], a[1], k)], "cross_correlate"),

@@ -100,7 +100,9 @@ class Program:
             "places": np.zeros((self._threads, sizes["places"] * self._block), np.int32),
             "batch_work": np.zeros(sizes["batch_work"] * count, self._dtype),
             "batch_places": np.zeros(sizes["batch_places"] * count, np.int32),
-            "gradients": np.zeros((self._threads if self._writer.training else 0, self._buffers.parameters.size), self._dtype),
+            "gradients": np.zeros(
+                (self._threads if self._writer.training else 0, self._buffers.parameters.size), self._dtype
+            ),
         }
         shapes = {"y": self._plan.output.shape, "loss": (), "correct": ()}
         self._results = {
@@ -126,10 +128,10 @@ def load(source: str) -> Any:
         print("chainrule: compiling this network for this machine; it is kept for the next time", file=sys.stderr)
         files.write_whole(file, source.encode())
     spec = importlib.util.spec_from_file_location(name, file)
-    assert spec and spec.loader
+    if spec is None or spec.loader is None:
+        raise ImportError(f"cannot import {file}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # numba finds what a cached function refers to by the name of its module
     with compiling.cached():
         spec.loader.exec_module(module)
     return module.run
-

@@ -25,9 +25,7 @@ def momentum_update(p, g, v, new_p, new_v, rate=0.01, momentum=0.9, nesterov=Fal
 
 
 @batch_kernel
-def adam_update(
-    p, g, m, v, new_p, new_m, new_v, rate=0.001, step=1, beta1=0.9, beta2=0.999, epsilon=1e-8, decay=0.0
-):
+def adam_update(p, g, m, v, new_p, new_m, new_v, rate=0.001, step=1, beta1=0.9, beta2=0.999, epsilon=1e-8, decay=0.0):
     """The moments, their correction and the step; `decay` shrinks p first (AdamW)."""
     one = p.dtype.type(1)
     b1, b2, eps = p.dtype.type(beta1), p.dtype.type(beta2), p.dtype.type(epsilon)

@@ -1,0 +1,54 @@
+# Two commands on a fresh machine: make train, make test.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.PHONY: help train zoo test lint format experiments clean
+
+help:
+	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for more)"
+	@echo "make zoo          train every named network with its recipe and print the table"
+	@echo "make test         run all tests"
+	@echo "make lint         ruff and pyright"
+	@echo "make experiments  the tables and pictures of docs/ again (long)"
+
+# The environment, made anew when the list of dependencies changes; the package is installed editable.
+$(VENV)/.installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --editable ".[test,lint]"
+	touch $@
+
+train: $(VENV)/.installed
+	$(BIN)/chainrule train $(ARGS)
+
+zoo: $(VENV)/.installed
+	$(BIN)/chainrule zoo $(ARGS)
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+
+format: $(VENV)/.lint
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+experiments: $(VENV)/.installed
+	$(BIN)/chainrule experiment shares --markdown docs/shares.md
+	$(BIN)/chainrule experiment rate --markdown docs/vanilla-rate.md --picture docs/pictures/vanilla-rate.png
+	$(BIN)/chainrule zoo --markdown docs/zoo.md
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .hypothesis .ruff_cache

@@ -1,0 +1,18 @@
+"""The command line. Commands parse, call the library and print; what they do is in the library."""
+
+import click
+
+from chainrule.cli.program import Program
+from chainrule.version import __version__
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="chainrule")
+def main() -> None:
+    """Convolutional networks worked out by hand: every gradient derived, readable, and fast.
+
+    \b
+    chainrule train                  train a network on MNIST and leave a run folder
+    chainrule evaluate RUN           how well it does on the test set
+    chainrule predict RUN photo.png  which digit a picture shows
+    """

@@ -1,0 +1,104 @@
+"""Runs on disk, opened to be looked at."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chainrule import files
+from chainrule.errors import DataError, RunError
+from chainrule.model import Sequential, load
+from chainrule.training import history, keeper, runs
+from chainrule.training.history import History
+from chainrule.training.jobs import Job
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder: its job, its history, and what its evaluation found (None while it is not finished)."""
+
+    folder: Path
+    job: Job
+    history: History
+    evaluation: dict[str, Any] | None
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of training, up to the last epoch that ended."""
+        return self.history.epochs[-1].seconds if self.history.epochs else None
+
+    @property
+    def speed(self) -> float | None:
+        """Images a second."""
+        return speed(self.job, self.history)
+
+
+def run(folder: Path) -> Run:
+    """The run in a folder, finished or not."""
+    job = runs.read_job(folder)
+    path = folder / keeper.HISTORY
+    try:
+        rows = path.read_text(encoding="utf-8").count("\n") - 1  # a torn last row has no end
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror or error}") from None
+    evaluation = folder / runs.EVALUATION
+    return Run(
+        folder,
+        job,
+        history.read(path, max(rows, 0), epoch_images(job), job.recipe.batch_size),
+        files.read_json(evaluation) if evaluation.exists() else None,
+    )
+
+
+def epoch_images(job: Job) -> int:
+    """Images of an epoch: the training images without those held back."""
+    images, share = int(job.found["training_samples"]), job.recipe.validation
+    return images - min(max(round(share * images), 1), images - 1) if share else images
+
+
+def speed(job: Job, found: History) -> float | None:
+    """Images a second over the epochs that ended."""
+    if not found.epochs or found.epochs[-1].seconds <= 0:
+        return None
+    return len(found.epochs) * epoch_images(job) / found.epochs[-1].seconds
+
+
+def model_and_job(
+    path: Path, *, engine: str | None = None, threads: int | None = None
+) -> tuple[Sequential, Job | None]:
+    """The model of a run folder or a .safetensors file, and the job of the folder, where there is one."""
+    folder = path if path.is_dir() else path.parent
+    job = runs.read_job(folder) if (folder / runs.CONFIG).is_file() else None
+    if path.is_dir() and not (path / keeper.MODEL).exists():
+        if job is None:
+            raise RunError(f"{path} holds no run (there is no {runs.CONFIG})")
+        advice = f"finish it with chainrule train --resume {path}"
+        raise RunError(f"{path} holds no {keeper.MODEL}: the run is not finished; {advice}")
+    if not path.exists():
+        raise DataError(f"{path}: no such run folder or model file")
+    return load(path, engine=engine, threads=threads), job
+
+
+def test_data(
+    model: Sequential, job: Job | None, name: str | None, *, folder: str | None, offline: bool | None
+) -> Dataset:
+    """The test part of the data a run was made with, or of other data, brought to what the model takes."""
+    if job is not None and (name is None or located(name) == job.choice.name):
+        return job.choice.load(job.recipe.seed, folder=folder, offline=offline)[1]
+    if name is None:
+        raise OptionError("a model file does not say what to test it on; give --data")
+    channels, *size = model.input_shape
+    picture = len(size) == 2 and channels in (1, 3)
+    fit = {"size": (size[0], size[1]), "channels": channels} if picture else {}
+    _, test = data.load(name, folder=folder, offline=offline, **fit)
+    return _relabelled(test, model.classes)
+
+
+def _relabelled(test: Dataset, classes: tuple[str, ...]) -> Dataset:
+    """The data with the model's numbers for its classes, found by name. Classes that are only numbered are kept."""
+    if test.classes == classes or test.classes == tuple(map(str, range(len(test.classes)))):
+        return test
+    unknown = [name for name in test.classes if name not in classes]
+    if unknown:
+        raise DataError(f"{test.name}: this model knows no class {unknown[0]!r}; it knows: {', '.join(classes)}")
+    places = np.array([classes.index(name) for name in test.classes], np.int64)
+    return replace(test, y=places[test.y], classes=classes)

@@ -1,0 +1,64 @@
+"""Options that several commands have, and the completion of names."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+Completer = Callable[[click.Context, click.Parameter, str], list[str]]
+
+
+def names(known: Callable[[], list[str]]) -> Completer:
+    """Completes a name from a list that is only imported when the shell asks."""
+    return lambda context, parameter, begun: [name for name in known() if name.startswith(begun)]
+
+
+def model_names() -> list[str]:
+    """The networks of the zoo."""
+    from chainrule import zoo
+
+    return list(zoo.NAMED)
+
+
+def data_names() -> list[str]:
+    """The data sets known by name."""
+    from chainrule.data import catalogue
+
+    return [info.name for info in catalogue()]
+
+
+def _engine_names() -> list[str]:
+    from chainrule import engines
+
+    return list(engines.NAMES)
+
+
+def together(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, in the order given."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+quiet = click.option("--quiet", is_flag=True, help="No progress on stderr.")
+data_folder = click.option(
+    "--data-folder", metavar="FOLDER", help="Where to look first for a data set known by name [CHAINRULE_DATA]."
+)
+offline = click.option("--offline", is_flag=True, default=None, help="Fetch nothing [CHAINRULE_OFFLINE].")
+where = together(data_folder, offline)
+engine = click.option(
+    "--engine",
+    metavar="NAME",
+    shell_complete=names(_engine_names),
+    help="numba (default), numpy or reference [CHAINRULE_ENGINE].",
+)
+threads = click.option(
+    "--threads", type=int, metavar="N", help="Threads of the numba engine; one a processor [CHAINRULE_THREADS]."
+)
+machine = together(engine, threads)

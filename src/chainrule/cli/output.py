@@ -1,0 +1,54 @@
+"""What commands print: aligned tables, figures in one form, JSON."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+NONE = "–"
+
+
+def json_out(value: Any) -> None:
+    """Print JSON: indented, in ASCII, so that any name survives any terminal."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str = "") -> str:
+    """Rows in aligned columns, two spaces apart; the columns numbered in `right` are set to the right."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines: list[str] = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append((indent + "  ".join(cells)).rstrip())
+    return "\n".join(lines)
+
+
+def percent(share: float | None, digits: int = 2) -> str:
+    """0.9907 as "99.07 %"; a dash for what is not known."""
+    return NONE if share is None else f"{share * 100:.{digits}f} %"
+
+
+def number(value: float | None) -> str:
+    """A loss: four places, or four figures where it is very small or large."""
+    if value is None:
+        return NONE
+    return f"{value:.4f}" if value == 0 or 0.001 <= abs(value) < 10_000 else f"{value:.3e}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as "16.2 s", "3 min 12 s" or "2 h 5 min"."""
+    if seconds is None:
+        return NONE
+    if seconds < 99.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def count(many: int, what: str) -> str:
+    """1 image, 2 images."""
+    return f"{many:,} {what}" if many == 1 else f"{many:,} {what}s"

@@ -1,0 +1,69 @@
+"""Where runs are written: a folder named by the user, or a dated one."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+
+from chainrule.errors import RunError
+from chainrule.training import keeper, runs
+
+HELD = (runs.CONFIG, keeper.CHECKPOINT, keeper.HISTORY, keeper.MODEL, keeper.BEST)
+RUNS = Path("runs")
+
+
+@contextmanager
+def reserved(out: str | None, name: str) -> Iterator[Path]:
+    """A new run folder: `out`, or runs/NAME-DATE-TIME. If nothing comes to lie in it, it is removed again."""
+    made: list[Path] = []
+    try:
+        yield _new(Path(out), made) if out is not None else _dated(name, made)
+    finally:
+        for folder in reversed(made):
+            with suppress(OSError):  # not empty: it is needed
+                folder.rmdir()
+
+
+def _new(folder: Path, made: list[Path]) -> Path:
+    for name in HELD:
+        if (folder / name).exists():
+            advice = f"resume it with --resume {folder}, or choose another folder"
+            raise RunError(f"{folder} already holds a run ({name}); {advice}")
+    _make(folder, made)
+    if not os.access(folder, os.W_OK):
+        raise RunError(f"cannot write to the run folder {folder}")
+    return folder
+
+
+def _dated(name: str, made: list[Path]) -> Path:
+    _make(RUNS, made)
+    first = f"{name}-{datetime.now():%Y-%m-%d-%H%M}"
+    for number in count(1):
+        folder = RUNS / (first if number == 1 else f"{first}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise _cannot(folder, error) from None
+        made.append(folder)
+        return folder
+    raise AssertionError
+
+
+def _make(folder: Path, made: list[Path]) -> None:
+    """Make a folder and those it lies in, and note which were not there before."""
+    try:
+        for place in reversed([place for place in (folder, *folder.parents) if not place.exists()]):
+            place.mkdir(exist_ok=True)
+            made.append(place)
+    except OSError as error:
+        raise _cannot(folder, error) from None
+    if not folder.is_dir():
+        raise RunError(f"cannot make the run folder {folder}: it is a file")
+
+
+def _cannot(folder: Path, error: OSError) -> RunError:
+    return RunError(f"cannot make the run folder {folder}: {error.strerror or error}")

@@ -31,10 +31,19 @@ def write_whole(path: Path, content: bytes) -> None:
             os.fsync(stream.fileno())
         os.replace(temporary, path)
         _flush_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:
         with suppress(OSError):
             temporary.unlink()
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from None
+        if isinstance(error, OSError):
+            raise RunError(f"cannot write {path}: {error.strerror or error}") from None
+        raise
+
+
+def remove_torn(folder: Path) -> None:
+    """Remove the temporary files that a killed process left in a folder."""
+    for torn in folder.glob(".*.part"):
+        with suppress(OSError):
+            torn.unlink()
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -56,7 +65,7 @@ def write_tensors(path: Path, kind: str, tensors: Mapping[str, Array], about: Ma
     """Write tensors and what they are about (JSON) as one file of a kind: "model" or "checkpoint"."""
     from safetensors.numpy import save
 
-    whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    whole = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     text = json.dumps(about, ensure_ascii=False, sort_keys=True)
     metadata = {"format": f"chainrule {kind} {VERSION}", "about": text, "sha256": _checksum(whole, text)}
     write_whole(path, save(whole, metadata))

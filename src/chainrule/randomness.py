@@ -17,7 +17,7 @@ MASK = 0xFFFFFFFFFFFFFFFF
 
 
 def mix(key: int, value: int) -> int:
-    """Fold one coordinate into a 64-bit key: z = key ⊕ value·golden, then SplitMix64's finaliser."""
+    """Fold one coordinate into a 64-bit key: z = key + (value + 1)·golden, then SplitMix64's finaliser."""
     z = (key + value * GOLDEN + GOLDEN) & MASK
     z = ((z ^ (z >> 30)) * MIX1) & MASK
     z = ((z ^ (z >> 27)) * MIX2) & MASK

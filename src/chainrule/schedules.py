@@ -70,7 +70,7 @@ class OneCycle(Schedule):
     final: float = 1e4
 
     def __post_init__(self) -> None:
-        if not 0 < self.warm < 1 or self.divisor < 1 or self.final < 1:
+        if not (0 < self.warm < 1 and 1 <= self.divisor < math.inf and 1 <= self.final < math.inf):
             raise OptionError(f"one-cycle schedule: expected 0 < warm < 1, divisor ≥ 1 and final ≥ 1, found {self}")
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:

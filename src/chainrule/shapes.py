@@ -58,7 +58,7 @@ def resolve_padding(
     axes = len(size)
     if isinstance(padding, str):
         return tuple(axis_padding(padding, *axis) for axis in zip(size, window, stride, dilation, strict=True))
-    each = [padding] * axes if isinstance(padding, int) else list(padding)
+    each: list[Any] = list(padding) if isinstance(padding, Iterable) else [padding] * axes
     if len(each) != axes:
         raise OptionError(f"padding {padding!r} has {len(each)} entries for {axes} axes")
     pairs = tuple(_pair_of(entry, padding) for entry in each)
@@ -79,7 +79,7 @@ def _pair_of(entry: Any, padding: PaddingLike) -> Pair:
 
 def per_axis(name: str, value: int | Sequence[int], axes: int, least: int = 1) -> tuple[int, ...]:
     """One whole number for each axis, from a number or a sequence; each at least ``least``."""
-    values: tuple[Any, ...] = (value,) * axes if isinstance(value, int) else tuple(value)
+    values: tuple[Any, ...] = tuple(value) if isinstance(value, Iterable) else (value,) * axes
     if len(values) != axes or not all(isinstance(entry, int) and entry >= least for entry in values):
         raise OptionError(f"{name} {value!r}: expected a whole number of at least {least}, or {axes} of them")
     return values

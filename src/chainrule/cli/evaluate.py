@@ -1,13 +1,14 @@
 """`chainrule evaluate`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from chainrule.cli import options
 
 
-@click.command()
+@click.command(short_help="How well a run does on the test set.")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.option(
     "--data",
@@ -43,11 +44,11 @@ def evaluate(
     click.echo(_text(f"{model.name} on {test.name}: {len(test):,} test images", figures))
 
 
-def _text(title: str, figures: dict[str, object]) -> str:
+def _text(title: str, figures: dict[str, Any]) -> str:
     from chainrule.cli.output import number, percent, table
 
     rows = [["class", "precision", "recall", "images"]]
-    for row in figures["classes"]:  # pyright: ignore[reportGeneralTypeIssues]
+    for row in figures["classes"]:
         rows.append([row["class"], percent(row["precision"]), percent(row["recall"]), f"{row['samples']:,}"])
     head = [["accuracy", percent(figures["accuracy"])], ["loss", number(figures["loss"])]]
     return f"{title}\n\n{table(head)}\n\n{table(rows, right=(1, 2, 3))}"

@@ -1,11 +1,15 @@
 """Runs on disk, opened to be looked at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from chainrule import files
-from chainrule.errors import DataError, RunError
+import numpy as np
+
+from chainrule import data, files
+from chainrule.cli.jobs import located
+from chainrule.data.dataset import Dataset
+from chainrule.errors import DataError, OptionError, RunError
 from chainrule.model import Sequential, load
 from chainrule.training import history, keeper, runs
 from chainrule.training.history import History

@@ -1,9 +1,13 @@
 """Options that several commands have, and the completion of names."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from chainrule.training.loop import Callback
 
 F = TypeVar("F", bound=Callable[..., Any])
 Completer = Callable[[click.Context, click.Parameter, str], list[str]]
@@ -62,3 +66,22 @@ threads = click.option(
     "--threads", type=int, metavar="N", help="Threads of the numba engine; one a processor [CHAINRULE_THREADS]."
 )
 machine = together(engine, threads)
+markdown = click.option(
+    "--markdown", metavar="FILE", type=click.Path(path_type=Path), help="Write the table, with the machine, to a file."
+)
+picture = click.option(
+    "--picture", metavar="FILE.png", type=click.Path(path_type=Path), help="Draw the learning curves."
+)
+
+
+def announced(title: str) -> "Sequence[Callback]":
+    """The callbacks of one run of several: its title, then a progress bar."""
+    from chainrule.training.progress import ProgressBar
+
+    click.echo(title, err=True)
+    return [ProgressBar()]
+
+
+def silent(title: str) -> "Sequence[Callback]":
+    """The callbacks of a run that is not watched."""
+    return []

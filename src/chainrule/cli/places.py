@@ -26,6 +26,25 @@ def reserved(out: str | None, name: str) -> Iterator[Path]:
                 folder.rmdir()
 
 
+def writable(path: Path | None) -> None:
+    """RunError when a file cannot be written there: said before the work, not after it."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise RunError(f"cannot write {path}: it is a folder")
+    if not path.parent.is_dir():
+        raise RunError(f"cannot write {path}: there is no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise RunError(f"cannot write {path}: permission denied")
+
+
+def empty(folder: Path) -> Path:
+    """The folder, if nothing is in it yet; RunError otherwise."""
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise RunError(f"{folder} is not an empty folder; choose another")
+    return folder
+
+
 def _new(folder: Path, made: list[Path]) -> Path:
     for name in HELD:
         if (folder / name).exists():

@@ -17,7 +17,18 @@ FAILED, INTERRUPTED = 2, 130
 FULL = "out of memory; a smaller --batch-size or --limit needs less"
 
 
-class Program(click.Group):
+class Group(click.Group):
+    """A group that prints its help when no command is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the words apart; without any, print the help and exit with 0."""
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help())
+            ctx.exit()
+        return super().parse_args(ctx, args)
+
+
+class Program(Group):
     """A group whose commands lie in `chainrule.cli`, one file each."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

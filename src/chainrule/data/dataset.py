@@ -42,6 +42,14 @@ class Dataset:
         what = f"{len(self)} images {text(self.shape)} {self.x.dtype}, {len(self.classes)} classes"
         return f"Dataset({self.name!r}: {what})"
 
+    def _repr_html_(self) -> str:
+        """The first images with their classes, in a notebook."""
+        from chainrule.pictures import files, mistakes, notebook
+
+        shown = self.x[:40]
+        figure = mistakes.batch_grid(shown, self.y[:40], self.classes)
+        return notebook.image(files.png(figure), f"the first {len(shown)} of {self!r}")
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """The shape of one image, (C, H, W)."""

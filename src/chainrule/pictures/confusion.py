@@ -1,6 +1,7 @@
 """The confusion matrix: which classes are taken for which others."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,16 +11,18 @@ from chainrule.errors import ShapeError
 from chainrule.pictures.style import (
     BODY,
     INK,
+    MARGIN,
     MUTED,
     PAPER,
     RULE,
     SMALL,
     Drawing,
     legible,
-    new_figure,
+    new_sheet,
     tidy,
     tidy_ticks,
     typeface,
+    widest,
 )
 
 if TYPE_CHECKING:
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
 
 RIGHT_COLOUR = "#dce6ee"
 MOST_CHARACTERS = 18  # of a class name
-_SMALLEST_NUMBER = 4.0  # points; cells too small for that carry no number
+_BAR = 1.05  # inches: the colour bar with its numbers and its label
+_SMALLEST_CELL, _SMALLEST_NUMBER = 0.2, 4.0  # inches, points: below them a cell carries no number
 
 
 def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Confusion matrix") -> "Figure":
@@ -39,17 +43,43 @@ def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Co
     table = np.asarray(counts)
     size = len(classes)
     if table.shape != (size, size) or size == 0:
-        raise ShapeError(
-            f"counts of shape {table.shape} for {size} classes; expected ({size}, {size}), at least (1, 1)"
-        )
+        raise ShapeError(f"counts of shape {table.shape} for {size} classes; expected ({size}, {size}), not empty")
     cell = float(np.clip(6.2 / size, 0.27, 1.1)) if size <= 40 else 11 / size
-    figure = new_figure(max(size * cell + 2.9, 5.4), size * cell + 1.7, _headline(table, title))
-    axes = figure.subplots()
+    names = [legible(name, MOST_CHARACTERS) for name in classes]
+    layout = _layout(names, cell)
+    side, right = cell * size, layout.left + cell * size + layout.percents
+    sheet = new_sheet(max(right + _BAR, 5.4), layout.top + side + layout.bottom, _headline(table, title))
+    axes = sheet.axes(layout.left, layout.top, side, side)
     tidy(axes, grid=False)
-    _colour(figure, axes, table)
+    _colour(axes, table)
+    tall = min(side, 3.6)
+    _colour_bar(axes, sheet.axes(right + 0.2, layout.top + (side - tall) / 2, 0.13, tall))
     _numbers(axes, table, cell)
-    _margins(axes, table, [legible(name, MOST_CHARACTERS) for name in classes], cell)
-    return figure
+    _margins(axes, table, names, layout)
+    return sheet.figure
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Inches beside the cells, the size of type of the names (points), and which labels are turned upright."""
+
+    left: float
+    top: float
+    bottom: float
+    percents: float
+    size: float
+    names_turned: bool
+    percents_turned: bool
+
+
+def _layout(names: list[str], cell: float) -> _Layout:
+    size = min(SMALL + 0.5, 0.75 * cell * 72)
+    names_width, percents = widest(names, size), max(widest(["100.0 %"], size), widest(["recall"], SMALL)) + 0.1
+    names_turned, percents_turned = names_width > 0.95 * cell, percents > cell
+    left = MARGIN + max(names_width + 0.3, widest(["precision"], SMALL) + 0.1)
+    top = 0.3 + (names_width if names_turned else size / 72) + 0.05
+    bottom = 0.05 + MARGIN + (percents if percents_turned else 0.15)
+    return _Layout(left, top, bottom, percents, size, names_turned, percents_turned)
 
 
 def shares(numbers: NDArray[np.generic], totals: NDArray[np.generic]) -> NDArray[np.float64]:
@@ -63,20 +93,25 @@ def _headline(table: NDArray[np.generic], title: str) -> str:
     return f"{title}: {right:,} of {total:,} right ({100 * right / total:.2f} %)" if total else f"{title}: no samples"
 
 
-def _colour(figure: Drawing, axes: Drawing, table: NDArray[np.generic]) -> None:
+def _colour(axes: Drawing, table: NDArray[np.generic]) -> None:
     from matplotlib.colors import LinearSegmentedColormap, ListedColormap
-    from matplotlib.ticker import FuncFormatter
 
     diagonal = np.eye(len(table), dtype=bool)
     wrong = np.ma.masked_array(np.nan_to_num(shares(table, table.sum(axis=1, keepdims=True))), diagonal)
     top = float(np.ma.filled(wrong, 0).max()) or 0.01
     colours = LinearSegmentedColormap.from_list("errors", [PAPER, "#fde3cf", "#f7b27c", "#e8772e"])
-    picture = axes.imshow(wrong, cmap=colours, vmin=0, vmax=top, interpolation="nearest")
-    axes.imshow(np.ma.masked_array(diagonal, ~diagonal), cmap=ListedColormap([RIGHT_COLOUR]), interpolation="nearest")
+    crisp = {"interpolation": "nearest", "aspect": "auto"}
+    axes.imshow(wrong, cmap=colours, vmin=0, vmax=top, **crisp)
+    axes.imshow(np.ma.masked_array(diagonal, ~diagonal), cmap=ListedColormap([RIGHT_COLOUR]), **crisp)
     edges = np.arange(len(table) + 1) - 0.5
     axes.hlines(edges, -0.5, len(table) - 0.5, color="#eef0f2", lw=0.7)
     axes.vlines(edges, -0.5, len(table) - 0.5, color="#eef0f2", lw=0.7)
-    bar = figure.colorbar(picture, ax=axes, shrink=0.6, aspect=24, pad=0.02, fraction=0.04)
+
+
+def _colour_bar(axes: Drawing, place: Drawing) -> None:
+    from matplotlib.ticker import FuncFormatter
+
+    bar = axes.figure.colorbar(axes.images[0], cax=place)
     bar.set_label("errors, as a share of the true class", fontsize=SMALL, color=MUTED)
     bar.outline.set(edgecolor=RULE, linewidth=0.6)
     tidy_ticks(bar.ax.yaxis)
@@ -86,7 +121,7 @@ def _colour(figure: Drawing, axes: Drawing, table: NDArray[np.generic]) -> None:
 def _numbers(axes: Drawing, table: NDArray[np.generic], cell: float) -> None:
     digits = max(len(f"{int(table.max()):,}"), 2)
     size = min(BODY + 1, 0.86 * cell * 72 / (0.62 * digits))
-    if size < _SMALLEST_NUMBER:
+    if cell < _SMALLEST_CELL or size < _SMALLEST_NUMBER:
         return
     for i, j in zip(*np.nonzero(table), strict=True):
         weight = "bold" if i == j else "normal"
@@ -94,9 +129,8 @@ def _numbers(axes: Drawing, table: NDArray[np.generic], cell: float) -> None:
         axes.text(j, i, text, ha="center", va="center", fontsize=size, color=INK, fontweight=weight, **typeface())
 
 
-def _margins(axes: Drawing, table: NDArray[np.generic], names: list[str], cell: float) -> None:
+def _margins(axes: Drawing, table: NDArray[np.generic], names: list[str], layout: _Layout) -> None:
     at, right = np.arange(len(names)), np.diagonal(table)
-    size = min(SMALL + 0.5, 0.75 * cell * 72)  # points
     recall, precision = axes.secondary_yaxis("right"), axes.secondary_xaxis("bottom")
     axes.xaxis.set(label_position="top", ticks_position="top")
     axes.set_xlabel("predicted class", fontsize=BODY, color=MUTED, labelpad=6)
@@ -107,11 +141,11 @@ def _margins(axes: Drawing, table: NDArray[np.generic], names: list[str], cell: 
     precision.set_xticks(at, _percents(shares(right, table.sum(axis=0))))
     for axis, colour in ((axes.xaxis, INK), (axes.yaxis, INK), (recall.yaxis, MUTED), (precision.xaxis, MUTED)):
         tidy_ticks(axis, length=0)
-        axis.set_tick_params(labelsize=size, labelcolor=colour)
+        axis.set_tick_params(labelsize=layout.size, labelcolor=colour)
         for label in axis.get_ticklabels():
             label.set(**typeface())
-    for axis, longest in ((axes.xaxis, max(map(len, names))), (precision.xaxis, len("100.0 %"))):
-        axis.set_tick_params(labelrotation=90 if longest * size * 0.62 > cell * 72 else 0)
+    axes.xaxis.set_tick_params(labelrotation=90 if layout.names_turned else 0)
+    precision.xaxis.set_tick_params(labelrotation=90 if layout.percents_turned else 0)
     for spine in (*axes.spines.values(), *recall.spines.values(), *precision.spines.values()):
         spine.set_visible(False)
     heading = {"textcoords": "offset points", "xycoords": "axes fraction", "fontsize": SMALL, "color": MUTED}

@@ -1,5 +1,6 @@
 """Learning curves: loss and accuracy at every training step, and on validation data after every epoch."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,16 +15,19 @@ from chainrule.pictures.style import (
     BODY,
     CYCLE,
     INK,
+    MARGIN,
     MUTED,
     PAPER,
     SMALL,
     VERMILLION,
     Drawing,
+    Sheet,
     legible,
     message,
-    new_figure,
+    new_sheet,
     tidy,
     typeface,
+    widest,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +37,7 @@ Curves: TypeAlias = tuple[Sequence[int], ArrayLike, ArrayLike, Epochs]
 
 MOST_STEPS = 20_000  # more are drawn as an envelope
 COLUMNS = 2_000
+WIDTH, LEGEND_LINE, LEGEND_LINE_LENGTH = 11.0, 0.19, 0.65  # inches
 NO_LABEL = "_"  # what begins with it stays out of the legend
 DASHES = ("-", "--", ":", "-.")
 
@@ -47,11 +52,9 @@ def learning_curves(
              validation_accuracy (None: not measured)
     """
     run = series("learning curves", steps, loss, accuracy, epochs)
-    figure = new_figure(11, 4.6, title)
     if run.steps.size == 0:
-        message(figure, "No training step yet.")
-        return figure
-    panels = figure.subplots(1, 2)
+        return message(title, "No training step yet.")
+    sheet, panels = _panels(1, title, bool(run.ends))
     for axes, quantity in zip(panels, QUANTITIES, strict=True):
         _draw_batches(axes, run, quantity)
         _draw_run(axes, run, quantity, BLUE, "-", f"smoothed over {run.window:,} step{'s' * (run.window > 1)}")
@@ -60,8 +63,8 @@ def learning_curves(
         _result(axes, run, quantity)
         mark_epochs(axes, run.ends)
     handles, labels = panels[0].get_legend_handles_labels()
-    _legend(figure, handles, labels)
-    return figure
+    _legend(sheet.figure, handles, labels)
+    return sheet.figure
 
 
 def compare_curves(runs: Mapping[str, Curves], title: str = "Comparison of runs") -> "Figure":
@@ -71,11 +74,10 @@ def compare_curves(runs: Mapping[str, Curves], title: str = "Comparison of runs"
     """
     checked = {name: series(name, *run) for name, run in runs.items()}
     drawn = {name: run for name, run in checked.items() if run.steps.size}
-    figure = new_figure(11, 4.6 + 0.1 * len(drawn), title)
     if not drawn:
-        message(figure, "No run to compare.")
-        return figure
-    panels = figure.subplots(1, 2)
+        return message(title, "No run to compare.")
+    names = [_with_result(name, run) for name, run in drawn.items()]
+    sheet, panels = _panels(math.ceil(len(names) / _legend_columns(names)), title, False)
     for axes, quantity in zip(panels, QUANTITIES, strict=True):
         for number, run in enumerate(drawn.values()):
             colour, dash = CYCLE[number % len(CYCLE)], DASHES[number // len(CYCLE) % len(DASHES)]
@@ -83,8 +85,17 @@ def compare_curves(runs: Mapping[str, Curves], title: str = "Comparison of runs"
             _draw_validation(axes, run, quantity, colour, "none", NO_LABEL)
         _finish(axes, quantity, list(drawn.values()))
     handles, _ = panels[0].get_legend_handles_labels()
-    _legend(figure, handles, [_with_result(name, run) for name, run in drawn.items()])
-    return figure
+    _legend(sheet.figure, handles, names)
+    return sheet.figure
+
+
+def _panels(legend_rows: int, title: str, marked: bool) -> tuple[Sheet, tuple[Drawing, Drawing]]:
+    """Room for loss and accuracy side by side, perhaps with epochs marked, and for so many rows of a legend below."""
+    top, height, ticks, gap = 0.42 if marked else 0.26, 3.25, 0.6, 0.25  # inches
+    width = (WIDTH - MARGIN - 2 * (ticks + gap)) / 2
+    sheet = new_sheet(WIDTH, top + height + 0.6 + LEGEND_LINE * legend_rows, title)
+    left = MARGIN + ticks
+    return sheet, (sheet.axes(left, top, width, height), sheet.axes(left + width + gap + ticks, top, width, height))
 
 
 def _draw_batches(axes: Drawing, run: Series, quantity: str) -> None:
@@ -133,13 +144,17 @@ def _result(axes: Drawing, run: Series, quantity: str) -> None:
 
 def _with_result(name: str, run: Series) -> str:
     measured = run.validation("accuracy")[1]
-    return f"{name}  ({100 * measured[-1]:.2f} %)" if measured.size else name
+    shown = legible(name, 40)
+    return f"{shown} ({100 * measured[-1]:.2f} %)" if measured.size else shown
+
+
+def _legend_columns(labels: Sequence[str]) -> int:
+    return max(1, min(len(labels), int((WIDTH - 1) / (widest(labels, SMALL + 0.5) + LEGEND_LINE_LENGTH)), 4))
 
 
 def _legend(figure: Drawing, handles: Sequence[object], labels: Sequence[str]) -> None:
-    columns = min(len(labels), 4 if max(map(len, labels)) <= 30 else 3)
-    legend = figure.legend(
-        handles, ["run"] * len(labels), loc="outside lower center", ncols=columns, frameon=False, fontsize=SMALL + 0.5
-    )
+    size, below = SMALL + 0.5, {"loc": "lower center", "bbox_to_anchor": (0.5, 0.0), "borderaxespad": 0.3}
+    columns = _legend_columns(labels)
+    legend = figure.legend(handles, ["run"] * len(labels), ncols=columns, frameon=False, fontsize=size, **below)
     for text, label in zip(legend.get_texts(), labels, strict=True):  # set afterwards: a name may begin with "_"
-        text.set(text=legible(label, 48), color=MUTED, **typeface())
+        text.set(text=label, color=MUTED, **typeface())

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.errors import ShapeError
-from chainrule.pictures.style import BODY, MUTED, RULE, SMALL, Drawing, blank, new_figure, tidy_ticks, typeface
+from chainrule.pictures.style import BODY, MARGIN, MUTED, RULE, SMALL, Drawing, new_sheet, ruled, tidy_ticks, typeface
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,6 +19,7 @@ COLOURS = "RdBu_r"  # blue below 0, white at 0, red above: told apart by colour-
 _WIDEST, _AREA = 9.5, 24.0  # inches; square inches
 _LARGEST_TILE, _SMALLEST_TILE = 0.85, 0.2  # inches
 _GAP, _LABEL = 0.05, 0.2  # inches: between the channels of a filter; for the number above it
+_NOTE, _BAR = 0.24, 0.75  # inches: the line below the title; the colour bar with its numbers
 
 
 def kernel_grid(w: ArrayLike, title: str = "Kernels") -> "Figure":
@@ -32,14 +33,15 @@ def kernel_grid(w: ArrayLike, title: str = "Kernels") -> "Figure":
         raise ShapeError(f"kernels of shape {kernels.shape}; expected four axes (C_out, C_in, KH, KW), none of size 0")
     shown = kernels[:MOST_FILTERS, :MOST_CHANNELS]
     layout = _layout(*shown.shape)
-    figure = new_figure(max(layout.width + 1.2, 5.0), layout.height + 0.8, title)
-    axes = figure.subplots()
-    blank(axes)
+    sheet = new_sheet(max(layout.width + 2 * MARGIN + _BAR, 5.0), layout.height + _NOTE + MARGIN, title)
+    axes = sheet.axes(MARGIN, _NOTE, layout.width, layout.height)
+    ruled(axes)
     largest = float(np.abs(kernels[np.isfinite(kernels)]).max(initial=0.0)) or 1.0
     _draw(axes, shown, layout, largest)
-    _colour_bar(figure, axes)
-    axes.set_title(_what(kernels.shape), loc="left", fontsize=BODY, color=MUTED, **typeface())
-    return figure
+    tall = min(layout.height - _LABEL, 3.0)
+    _colour_bar(axes, sheet.axes(MARGIN + layout.width + 0.15, _NOTE + _LABEL, 0.13, tall))
+    axes.set_title(_what(kernels.shape), loc="left", fontsize=BODY, color=MUTED, pad=4, **typeface())
+    return sheet.figure
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,12 @@ def _draw(axes: Drawing, w: NDArray[np.float64], layout: _Layout, largest: float
         for c, kernel in enumerate(kernels):
             left, top = layout.corner(o, c)
             extent = (left, left + width, top + height, top)
-            axes.imshow(kernel, cmap=COLOURS, vmin=-largest, vmax=largest, interpolation="nearest", extent=extent)
+            axes.imshow(
+                kernel, COLOURS, vmin=-largest, vmax=largest, interpolation="nearest", extent=extent, aspect="auto"
+            )
         left, top = layout.corner(o, 0)
         axes.text(left, top - 0.03, str(o), fontsize=SMALL - 1, color=MUTED, va="bottom", **typeface())
     _frames(axes, w, layout)
-    axes.set(xlim=(-0.02, layout.width), ylim=(layout.height + 0.02, 0))
 
 
 def _frames(axes: Drawing, w: NDArray[np.float64], layout: _Layout) -> None:
@@ -94,11 +97,13 @@ def _frames(axes: Drawing, w: NDArray[np.float64], layout: _Layout) -> None:
 
     corners = [layout.corner(o, c) for o in range(w.shape[0]) for c in range(w.shape[1])]
     frames = [Rectangle(corner, layout.tile[1], layout.tile[0]) for corner in corners]
-    axes.add_collection(PatchCollection(frames, facecolor="none", edgecolor=RULE, linewidth=0.6), autolim=False)
+    axes.add_collection(
+        PatchCollection(frames, facecolor="none", edgecolor=RULE, linewidth=0.6, clip_on=False), autolim=False
+    )
 
 
-def _colour_bar(figure: Drawing, axes: Drawing) -> None:
-    bar = figure.colorbar(axes.images[0], ax=axes, shrink=0.85, aspect=22, pad=0.02, fraction=0.04, panchor=False)
+def _colour_bar(axes: Drawing, place: Drawing) -> None:
+    bar = axes.figure.colorbar(axes.images[0], cax=place)
     bar.outline.set(edgecolor=RULE, linewidth=0.6)
     tidy_ticks(bar.ax.yaxis)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.errors import ShapeError
-from chainrule.pictures.style import message, new_figure
+from chainrule.pictures.style import message
 from chainrule.pictures.tiles import tiles
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ def mistakes(
         _check_one_each(images, name, given)
     wrong = np.flatnonzero(truth != guess)
     if wrong.size == 0:
-        figure = new_figure(6, 2, "Mistakes")
-        message(figure, f"None: all {len(images):,} images are classified right." if len(images) else "None.")
-        return figure
+        return message(
+            "Mistakes", f"None: all {len(images):,} images are classified right." if len(images) else "None."
+        )
     shown = wrong[np.argsort(-sure[wrong], kind="stable")][:MOST_MISTAKES]
     pairs = [(_name(int(truth[i]), classes), _name(int(guess[i]), classes), percent(float(sure[i]))) for i in shown]
     return tiles(images[shown], _captions(pairs), 8, _headline(shown.size, wrong.size))
@@ -55,9 +55,7 @@ def batch_grid(
     count = len(images)
     title = f"{count} image" + "s" * (count != 1)
     if count == 0:
-        figure = new_figure(6, 2, title)
-        message(figure, "Nothing to show.")
-        return figure
+        return message(title, "Nothing to show.")
     if count > MOST_IMAGES:
         title = f"The first {MOST_IMAGES} of {count:,} images"
     captions = [] if numbers is None else [_name(int(number), classes) for number in numbers[:MOST_IMAGES]]

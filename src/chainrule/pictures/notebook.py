@@ -18,7 +18,7 @@ _CSS_PIXELS = 96  # an inch
 def table(headers: Sequence[object], rows: Iterable[Sequence[object]], caption: str = "") -> str:
     """An HTML table; columns of numbers are set to the right. Whole numbers get thousands separators.
 
-    headers   one an column; rows   as many cells each
+    headers, rows   cells of any kind, as many in each row as there are headers; None is shown as a dash
     """
     cells = [[_text(cell) for cell in row] for row in rows]
     right = [_numeric([row[k] for row in cells if k < len(row)]) for k in range(len(headers))]

@@ -4,6 +4,8 @@ Every colour is set where it is used, so that a notebook's own matplotlib style 
 """
 
 import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -15,8 +17,9 @@ PAPER, INK, MUTED, RULE, GRID = "#ffffff", "#1f2328", "#636c76", "#b4bbc3", "#e6
 BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE, INK)
 TITLE, BODY, SMALL = 13.0, 10.0, 8.5  # points
+MARGIN = 0.1  # inches, left and right of all
 
-_CHARACTERS_PER_INCH = 9.5  # of a title
+_CHARACTERS_PER_INCH, _TITLE_LINE = 9.5, 0.21  # of a title; inches
 _OTHER_SCRIPTS = (
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",
@@ -30,19 +33,46 @@ _OTHER_SCRIPTS = (
 )
 
 
-def new_figure(width: float, height: float, title: str) -> Drawing:
-    """A white figure of some inches on an Agg canvas of its own, titled at the top left."""
+@dataclass(frozen=True)
+class Sheet:
+    """A figure whose parts are placed in inches from the left and from below the title.
+
+    Nothing is moved afterwards, so it is the same however often it is drawn (a fitted layout creeps).
+    """
+
+    figure: Drawing
+    title_height: float
+
+    def axes(self, left: float, top: float, width: float, height: float) -> Drawing:
+        """New axes; all in inches."""
+        across, down = self.figure.get_size_inches()
+        bottom = down - self.title_height - top - height
+        return self.figure.add_axes((left / across, bottom / down, width / across, height / down))
+
+
+def new_sheet(width: float, height: float, title: str) -> Sheet:
+    """A white figure on an Agg canvas of its own: the title at the top left, `width`×`height` inches below it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     lines = textwrap.wrap(legible(title), max(int(width * _CHARACTERS_PER_INCH), 12))
-    figure: Drawing = Figure(figsize=(width, height + 0.2 * max(len(lines) - 1, 0)), dpi=100, layout="constrained")
+    title_height = 0.11 + _TITLE_LINE * len(lines)
+    figure: Drawing = Figure(figsize=(width, title_height + height), dpi=100, facecolor=PAPER)
     FigureCanvasAgg(figure)
-    figure.set_facecolor(PAPER)
-    figure.suptitle(
-        "\n".join(lines), x=0.06 / width, ha="left", fontsize=TITLE, fontweight="bold", color=INK, **typeface()
-    )
-    return figure
+    where = {"x": MARGIN / width, "y": 1 - 0.08 / (title_height + height), "ha": "left", "va": "top"}
+    figure.suptitle("\n".join(lines), **where, fontsize=TITLE, fontweight="bold", color=INK, **typeface())
+    return Sheet(figure, title_height)
+
+
+def widest(texts: Iterable[str], size: float) -> float:
+    """The width in inches of the widest of some texts (of one or more lines) set in `size` points."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    scratch: Drawing = Figure(dpi=100)
+    FigureCanvasAgg(scratch)
+    drawn = [scratch.text(0, 0, text, fontsize=size, **typeface()) for text in dict.fromkeys(texts)]
+    return max((text.get_window_extent().width for text in drawn), default=0.0) / 100
 
 
 def tidy(axes: Drawing, *, grid: bool = True) -> None:
@@ -51,7 +81,9 @@ def tidy(axes: Drawing, *, grid: bool = True) -> None:
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set(color=RULE, linewidth=0.8)
-    axes.grid(grid, color=GRID, linewidth=0.8, linestyle="-", alpha=1.0) if grid else axes.grid(False)
+    axes.grid(False)
+    if grid:
+        axes.grid(True, color=GRID, linewidth=0.8, linestyle="-", alpha=1.0)
     axes.set_axisbelow(True)
     tidy_ticks(axes.xaxis)
     tidy_ticks(axes.yaxis)
@@ -64,18 +96,20 @@ def tidy_ticks(axis: Drawing, length: float = 3.0) -> None:
     axis.set_tick_params(which="minor", length=0)
 
 
-def blank(axes: Drawing) -> None:
-    """Axes that only place what is drawn on them: no frame, no ticks, equal units both ways, kept top left."""
+def ruled(axes: Drawing) -> None:
+    """Axes that only place what is drawn on them: no frame, no ticks, units of an inch."""
     axes.set_axis_off()
-    axes.set_aspect("equal", anchor="NW")
+    box, (across, down) = axes.get_position(), axes.figure.get_size_inches()
+    axes.set(autoscale_on=False, aspect="auto", xlim=(0, box.width * across), ylim=(box.height * down, 0))
 
 
-def message(figure: Drawing, text: str) -> Drawing:
-    """One sentence in the middle of an otherwise empty figure."""
-    axes = figure.subplots()
+def message(title: str, text: str) -> Drawing:
+    """A figure of one sentence."""
+    sheet = new_sheet(6, 1.1, title)
+    axes = sheet.axes(MARGIN, 0, 6 - MARGIN, 0.9)
     axes.set_axis_off()
-    axes.text(0.5, 0.5, legible(text), ha="center", va="center", fontsize=BODY + 1, color=MUTED, **typeface())
-    return axes
+    axes.text(0, 0.5, legible(text), ha="left", va="center", fontsize=BODY + 1, color=MUTED, **typeface())
+    return sheet.figure
 
 
 def legible(text: str, limit: int | None = None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.pictures.style import INK, SMALL, blank, legible, new_figure, typeface
+from chainrule.pictures.style import INK, MARGIN, SMALL, legible, new_sheet, ruled, typeface, widest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 MOST_CHARACTERS = 20  # of a line below an image
 
 _SIDE, _GAP, _LINE = 1.0, 0.14, 0.155  # inches: the longer side of an image; between images; a line of words
-_CHARACTER = 0.075  # inches
 
 
 def tiles(images: NDArray[np.generic], captions: Sequence[str], columns: int, title: str) -> "Figure":
@@ -26,25 +25,24 @@ def tiles(images: NDArray[np.generic], captions: Sequence[str], columns: int, ti
     lines = [[legible(line, MOST_CHARACTERS) for line in caption.split("\n")] for caption in captions]
     count, _, height, width = images.shape
     tall, wide = _SIDE * height / max(height, width), _SIDE * width / max(height, width)
-    longest = max((len(line) for caption in lines for line in caption), default=0)
-    across = max(wide, longest * _CHARACTER) + _GAP
+    across = max(wide, widest(("\n".join(caption) for caption in lines), SMALL)) + _GAP
     down = tall + _GAP + _LINE * max(map(len, lines), default=0)
     columns = min(columns, count)
     rows = math.ceil(count / columns)
-    figure = new_figure(max(columns * across + 0.2, 3.6), rows * down + 0.36, title)
-    axes = figure.subplots()
-    blank(axes)
+    width, length = columns * across - _GAP, rows * down - _GAP
+    sheet = new_sheet(max(width + 2 * MARGIN, 4.5), length + MARGIN, title)
+    axes = sheet.axes(MARGIN, 0, width, length)
+    ruled(axes)
     for number, picture in enumerate(pictures(images)):
         row, column = divmod(number, columns)
-        left, top = column * across + (across - wide) / 2, row * down
+        left, top = column * across + (across - _GAP - wide) / 2, row * down
         extent = (left, left + wide, top + tall, top)
-        axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest", extent=extent)
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest", extent=extent, aspect="auto")
         if lines:
             where = (left + wide / 2, top + tall + 0.04)
             text = "\n".join(lines[number])
             axes.text(*where, text, ha="center", va="top", fontsize=SMALL, color=INK, linespacing=1.15, **typeface())
-    axes.set(xlim=(0, columns * across), ylim=(rows * down - _GAP, 0))
-    return figure
+    return sheet.figure
 
 
 def pictures(images: NDArray[np.generic]) -> NDArray[np.float64]:

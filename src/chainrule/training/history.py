@@ -104,22 +104,44 @@ def read(path: Path, steps: int, samples: int, batch_size: int) -> History:
     samples, batch_size   of an epoch, to weigh its last, shorter batch
     """
     history = History()
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = _lines(path)
     if not lines or lines[0] != ",".join(COLUMNS):
         raise FormatError(f"{path}: expected the heading {','.join(COLUMNS)}")
     if len(lines) - 1 < steps:
         raise FormatError(f"{path}: expected at least {steps} steps, found {len(lines) - 1}")
     for line in lines[1 : steps + 1]:
-        fields = line.split(",")
-        if len(fields) != len(COLUMNS) or fields[0] != str(len(history) + 1):
-            raise FormatError(f"{path}: not a row of step {len(history) + 1}: {line!r}")
-        history.add(int(fields[1]), *(float(text) for text in fields[2:5]))
-        if fields[7]:
-            loss, accuracy = epoch_means(history, samples, batch_size)
-            checked = [float(text) if text else None for text in fields[5:7]]
-            end = Epoch(int(fields[1]), len(history), loss, accuracy, checked[0], checked[1], float(fields[7]))
-            history.epochs.append(end)
+        step = len(history) + 1
+        try:
+            _add_row(history, line.split(","), samples, batch_size)
+        except ValueError:
+            raise FormatError(f"{path}: not a row of step {step}: {line!r}") from None
     return history
+
+
+def is_bare(path: Path) -> bool:
+    """Whether a history.csv holds no step yet."""
+    return not path.exists() or len(_lines(path)) <= 1
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise FormatError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def _add_row(history: History, fields: list[str], samples: int, batch_size: int) -> None:
+    """Append the step of a row, and the epoch if it ends one; ValueError when it is no row of the next step."""
+    steps = -(-samples // batch_size)
+    epoch, place = divmod(len(history), steps)
+    step, number, rate, loss, accuracy, *checked, seconds = fields
+    if (step, number, len(checked)) != (str(len(history) + 1), str(epoch + 1), 2) or bool(seconds) != (place == steps - 1):
+        raise ValueError
+    history.add(epoch + 1, float(rate), float(loss), float(accuracy))
+    if seconds:
+        means = epoch_means(history, samples, batch_size)
+        validation = [float(text) if text else None for text in checked]
+        history.epochs.append(Epoch(epoch + 1, len(history), *means, *validation, seconds=float(seconds)))
 
 
 def epoch_means(history: History, samples: int, batch_size: int) -> tuple[float, float]:

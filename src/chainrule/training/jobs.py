@@ -89,8 +89,9 @@ class Job:
     @staticmethod
     def from_config(config: dict[str, Any], place: Path) -> "Job":
         """The job that `to_config` wrote."""
-        if config.get("format") != FORMAT:
-            raise FormatError(f"{place}: expected a config of format {FORMAT}, found {config.get('format')!r}")
+        found = config.get("format") if isinstance(config, dict) else None  # pyright: ignore[reportUnnecessaryIsInstance]
+        if found != FORMAT:
+            raise FormatError(f"{place}: expected a config of format {FORMAT}, found {found!r}")
         try:
             about = dict(config["data"])
             own: dict[str, Any] = {name: about.pop(name) for name in DataChoice.__dataclass_fields__}

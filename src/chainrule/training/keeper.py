@@ -4,6 +4,7 @@ The order at every save: first the rows of history.csv are flushed, then checkpo
 longer than its checkpoint is therefore normal after a crash; the rest is trained again, to the same bits.
 """
 
+import json
 import os
 import time
 from pathlib import Path
@@ -36,6 +37,7 @@ class Keeper(Callback):
 
     def begin(self, trainer: Trainer) -> None:
         """Write the history so far and, of a fresh run, the first checkpoint."""
+        files.remove_torn(self.folder)
         rows = [",".join(history.COLUMNS) + "\n", *trainer.history.rows()]
         files.write_whole(self.folder / HISTORY, "".join(rows).encode())
         self._written = len(trainer.history)
@@ -45,13 +47,17 @@ class Keeper(Callback):
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
         """Save now and then; not at the end of an epoch, which is saved with its validation."""
         ended = len(trainer.history) % trainer.epoch_steps == 0
-        if not ended and (trainer.stop or time.monotonic() - self._saved >= self._interval):
+        if not ended and time.monotonic() - self._saved >= self._interval:
             self.save(trainer)
 
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
         """Save, and keep the model if it is the best so far."""
         if best_epoch(trainer.history.epochs) == len(trainer.history.epochs) - 1:
             self.model.save(self.folder / BEST)
+        self.save(trainer)
+
+    def stopped(self, trainer: Trainer) -> None:
+        """Save."""
         self.save(trainer)
 
     def save(self, trainer: Trainer) -> None:
@@ -76,10 +82,13 @@ class Keeper(Callback):
 
 
 def restore(folder: Path, model: Sequential, trainer: Trainer) -> None:
-    """Bring model and trainer to where the checkpoint of a run folder is."""
+    """Bring model and trainer to where the checkpoint of a run folder is; a run killed before its first is at step 0."""
     path = folder / CHECKPOINT
+    if not path.exists() and history.is_bare(folder / HISTORY):
+        return
     tensors, about = files.read_tensors(path, "checkpoint")
-    if about["model"]["layers"] != model.about()["layers"]:
+    expected = json.loads(json.dumps(model.architecture()))  # tuples as lists, as a file has them
+    if {key: about["model"].get(key) for key in expected} != expected:
         raise FormatError(f"{path} is a checkpoint of another model")
     model.set_weights({name: tensor for name, tensor in tensors.items() if not name.startswith("optimizer.")})
     for name, moment in _named(trainer):

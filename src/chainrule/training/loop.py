@@ -1,5 +1,6 @@
 """The training loop."""
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -23,6 +24,9 @@ class Callback:
 
     def stepped(self, trainer: "Trainer", outcome: Outcome, samples: int) -> None:
         """After a step on so many samples."""
+
+    def stopped(self, trainer: "Trainer") -> None:
+        """After the last step, where training was stopped within an epoch."""
 
     def epoch_ended(self, trainer: "Trainer", epoch: Epoch) -> None:
         """After an epoch and its validation."""
@@ -114,6 +118,8 @@ class Trainer:
             for callback in callbacks:
                 callback.stepped(self, outcome, len(indices))
             if self.stop and place + 1 < self.epoch_steps:
+                for callback in callbacks:
+                    callback.stopped(self)
                 return
         self._end_epoch(epoch, callbacks)
 
@@ -148,4 +154,5 @@ class Trainer:
 def best_epoch(epochs: Sequence[Epoch]) -> int:
     """Place of the epoch with the lowest validation loss (the first of equals), or of the lowest training loss."""
     scores = [epoch.loss if epoch.validation_loss is None else epoch.validation_loss for epoch in epochs]
+    scores = [math.inf if math.isnan(score) else score for score in scores]
     return scores.index(min(scores))

@@ -39,22 +39,35 @@ class Result:
     evaluation: Evaluation | None
 
 
-def start(folder: Path, job: Job, training: Dataset, test: Dataset, callbacks: Sequence[Callback] = ()) -> Result:
-    """Train a job in a new folder."""
+def start(
+    folder: Path,
+    job: Job,
+    training: Dataset,
+    test: Dataset,
+    callbacks: Sequence[Callback] = (),
+    interval: float = keeper.INTERVAL,
+) -> Result:
+    """Train a job in a new folder, with a checkpoint after every epoch and every ``interval`` seconds."""
     job = replace(job, found=job.check_data(training, test))
     model, trainer = _prepare(job, training)
     _claim(folder)
     files.write_json(folder / CONFIG, job.to_config())
-    return _train(folder, model, trainer, test, callbacks)
+    return _train(folder, model, trainer, test, [keeper.Keeper(folder, model, interval), *callbacks])
 
 
-def resume(folder: Path, training: Dataset, test: Dataset, callbacks: Sequence[Callback] = ()) -> Result:
+def resume(
+    folder: Path,
+    training: Dataset,
+    test: Dataset,
+    callbacks: Sequence[Callback] = (),
+    interval: float = keeper.INTERVAL,
+) -> Result:
     """Train the job of a folder on from its checkpoint, bit for bit as if it had never stopped."""
     job = read_job(folder)
     job.check_data(training, test)
     model, trainer = _prepare(job, training)
     keeper.restore(folder, model, trainer)
-    return _train(folder, model, trainer, test, callbacks)
+    return _train(folder, model, trainer, test, [keeper.Keeper(folder, model, interval), *callbacks])
 
 
 def read_job(folder: Path) -> Job:
@@ -84,7 +97,7 @@ def _claim(folder: Path) -> None:
 
 def _train(folder: Path, model: Sequential, trainer: Trainer, test: Dataset, callbacks: Sequence[Callback]) -> Result:
     with _stop_on_interrupt(trainer):
-        trainer.run([keeper.Keeper(folder, model), *callbacks])
+        trainer.run(callbacks)
     seconds = trainer.history.epochs[-1].seconds if trainer.history.epochs else trainer.seconds
     if not trainer.finished:
         return Result(folder, model, trainer.history, seconds, None)

@@ -1,0 +1,119 @@
+"""`chainrule compare`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chainrule.cli import options
+
+if TYPE_CHECKING:
+    from chainrule.cli.opened import Run
+    from chainrule.training.jobs import Job
+
+
+@click.command(short_help="Several runs side by side.")
+@click.argument("folders", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@options.picture
+@options.as_json
+def compare(folders: tuple[Path, ...], picture: Path | None, as_json: bool) -> None:
+    """The figures of several runs side by side, and the options in which they differ."""
+    from chainrule.cli import opened, places
+    from chainrule.cli.output import json_out
+
+    places.writable(picture)
+    runs = [opened.run(folder) for folder in folders]
+    figures = [_figures(run) for run in runs]
+    settings = [_settings(run.job) for run in runs]
+    differing = _differing(settings)
+    if picture is not None:
+        _draw(runs, picture)
+    if as_json:
+        options_of = [{name: one.get(name) for name in differing} for one in settings]
+        json_out([{**figure, "differing": given} for figure, given in zip(figures, options_of, strict=True)])
+        return
+    click.echo(_text(figures, settings, differing))
+    if picture is not None:
+        click.echo(f"\n{picture}")
+
+
+def _figures(run: "Run") -> dict[str, Any]:
+    """The figures of a run; None for what it does not have (yet)."""
+    job, epochs = run.job, run.history.epochs
+    checked = [epoch.validation_accuracy for epoch in epochs if epoch.validation_accuracy is not None]
+    return {
+        "run": str(run.folder),
+        "model": job.model["name"],
+        "parameters": replace(job, engine="numpy").build().parameters.size,
+        "epochs": len(epochs),
+        "loss": epochs[-1].loss if epochs else None,
+        "accuracy": run.evaluation["accuracy"] if run.evaluation else None,
+        "best_validation_accuracy": max(checked, default=None),
+        "seconds": run.seconds,
+        "images_per_second": run.speed,
+    }
+
+
+def _settings(job: "Job") -> dict[str, Any]:
+    """All that was chosen for a run, by dotted name."""
+    config = job.to_config()
+    chosen = {"engine": job.engine, "threads": job.threads, "dtype": job.model["dtype"]}
+    chosen["data"] = config["data"]["name"]
+    chosen |= {name: config["data"][name] for name in ("only", "per_class", "limit", "size")}
+    return chosen | dict(_flat(config["recipe"]))
+
+
+def _flat(tree: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            pairs += _flat(value, f"{before}{name}.")  # pyright: ignore[reportUnknownArgumentType]
+        else:
+            pairs.append((before.removesuffix(".") if name == "name" else before + name, value))
+    return pairs
+
+
+def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
+    """The options that are not the same in all runs, in their order."""
+    known = list(dict.fromkeys(name for one in settings for name in one))
+    return [name for name in known if any(one.get(name) != settings[0].get(name) for one in settings)]
+
+
+def _text(figures: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]], differing: Sequence[str]) -> str:
+    from chainrule.cli.output import NONE, duration, number, percent, table
+
+    heads = ["", "run", "model", "parameters", "epochs", "loss", "accuracy", "validation", "time", "images/s"]
+    rows = [heads]
+    for place, one in enumerate(figures, 1):
+        speed = one["images_per_second"]
+        row = [
+            str(place),
+            Path(one["run"]).name or one["run"],
+            one["model"],
+            f"{one['parameters']:,}",
+            str(one["epochs"]),
+        ]
+        row += [number(one["loss"]), percent(one["accuracy"]), percent(one["best_validation_accuracy"])]
+        rows.append([*row, duration(one["seconds"]), NONE if speed is None else f"{speed:,.0f}"])
+    text = table(rows, right=range(3, 10))
+    if not differing:
+        return text + "\n\nno option differs" if len(figures) > 1 else text
+    lines = [["differing", *(str(place) for place in range(1, len(figures) + 1))]]
+    for name in differing:
+        values = [one.get(name) for one in settings]
+        lines.append([name, *(NONE if value is None else str(value) for value in values)])
+    return f"{text}\n\n{table(lines)}"
+
+
+def _draw(runs: Sequence["Run"], picture: Path) -> None:
+    from chainrule.pictures.curves import compare_curves
+    from chainrule.pictures.files import save
+
+    names: dict[str, Any] = {}
+    for run in runs:
+        history = run.history
+        curves = range(1, len(history) + 1), history.loss, history.accuracy, history.epoch_dicts()
+        names[str(run.folder) if run.folder.name in names else run.folder.name] = curves
+    save(compare_curves(names), picture)

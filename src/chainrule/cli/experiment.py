@@ -1,0 +1,102 @@
+"""`chainrule experiment`."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chainrule.cli import options
+from chainrule.cli.program import Group
+
+if TYPE_CHECKING:
+    from chainrule.experiments.rate import Curve
+
+size = options.together(
+    click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Passes over the data."),
+    click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Training images in all."),
+    options.where,
+    options.machine,
+    options.quiet,
+    options.markdown,
+    options.as_json,
+)
+
+
+@click.group(cls=Group)
+def experiment() -> None:
+    """The tables and curves of the documentation, worked out anew."""
+
+
+@experiment.command(short_help="Accuracy and seconds for shares of the data.")
+@size
+def shares(**given: Any) -> None:
+    """numpy-cnn on all of MNIST, a half and a sixteenth: seconds and accuracy, beside its tutorial's hours."""
+    from chainrule.cli.output import duration, percent
+    from chainrule.experiments.shares import shares as measured
+
+    rows = list(measured(**_words(given)))
+    cells = [["share", "images", "epochs", "time", "test accuracy", "time in the tutorial"]]
+    for row in rows:
+        figures = [duration(row.seconds), percent(row.accuracy), row.tutorial]
+        cells.append([row.text, f"{row.images:,}", str(row.epochs), *figures])
+    names = ("divisor", "images", "epochs", "seconds", "accuracy", "tutorial")
+    _show(given, cells, [{name: getattr(row, name) for name in names} for row in rows])
+
+
+@experiment.command(short_help="VanillaCNN's 10 % and 88 %, explained by the rate.")
+@size
+@options.picture
+def rate(picture: Path | None, **given: Any) -> None:
+    """The network of VanillaCNN with several rates and batch sizes: test accuracy after every epoch."""
+    from chainrule.cli import places
+    from chainrule.cli.output import percent
+    from chainrule.experiments.rate import curves
+
+    places.writable(picture)
+    found = list(curves(**_words(given)))
+    cells = [["rate", "batch", *(f"{epoch}" for epoch in range(1, len(found[0].accuracies) + 1))]]
+    for curve in found:
+        cells.append([f"{curve.rate:g}", str(curve.batch_size), *(percent(share, 1) for share in curve.accuracies)])
+    known = [{"rate": one.rate, "batch_size": one.batch_size, "accuracies": one.accuracies} for one in found]
+    _show(given, cells, known)
+    if picture is not None:
+        _draw(found, picture)
+
+
+def _words(given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of an experiment; its Markdown file is tried before the work is done."""
+    from chainrule import engines
+    from chainrule.cli import places
+
+    places.writable(given["markdown"])
+    where = {"folder": given["data_folder"], "offline": given["offline"], "progress": not given["quiet"]}
+    engine, threads = engines.find(given["engine"]).name, engines.thread_count(given["threads"])
+    callbacks: Callable[[str], Sequence[Any]] = options.silent if given["quiet"] else options.announced
+    words = {"epochs": given["epochs"], "limit": given["limit"], "engine": engine, "threads": threads}
+    return {**words, "options": where, "callbacks": callbacks}
+
+
+def _show(given: dict[str, Any], cells: list[list[str]], known: list[dict[str, Any]]) -> None:
+    from chainrule import engines
+    from chainrule.cli.output import json_out, table
+
+    if given["as_json"]:
+        json_out(known)
+    else:
+        click.echo(table(cells, right=range(len(cells[0]))))
+    if given["markdown"] is not None:
+        from chainrule.experiments.markdown import write
+
+        write(given["markdown"], cells, engines.find(given["engine"]).name, engines.thread_count(given["threads"]))
+
+
+def _draw(found: "Sequence[Curve]", picture: Path) -> None:
+    from chainrule.pictures.curves import compare_curves
+    from chainrule.pictures.files import save
+
+    runs: dict[str, Any] = {}
+    for curve in found:
+        history = curve.history
+        runs[curve.title] = range(1, len(history) + 1), history.loss, history.accuracy, history.epoch_dicts()
+    save(compare_curves(runs, "VanillaCNN: the rate decides"), picture)

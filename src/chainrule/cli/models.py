@@ -1,0 +1,111 @@
+"""`chainrule models`."""
+
+import textwrap
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chainrule.cli import options
+
+if TYPE_CHECKING:
+    from chainrule.layers import Layer
+    from chainrule.zoo import Entry
+
+WIDTH = 100
+
+
+@click.command(short_help="The networks by name.")
+@click.argument("name", required=False, shell_complete=options.names(options.model_names))
+@click.option("--program", is_flag=True, help="Print the compiled program of the model's training step.")
+@options.as_json
+def models(name: str | None, program: bool, as_json: bool) -> None:
+    """The networks by name: their layers, parameters, sources and figures; or all about one of them."""
+    from chainrule import zoo
+    from chainrule.cli.output import json_out
+    from chainrule.errors import OptionError
+
+    if program and name is None:
+        raise OptionError("--program needs the name of a model")
+    entries = [zoo.find(name)] if name is not None else list(zoo.ENTRIES)
+    if program:
+        click.echo(_program(entries[0]), nl=False)
+    elif as_json:
+        found = [_about(entry) for entry in entries]
+        json_out(found if name is None else found[0])
+    else:
+        click.echo(_list(entries) if name is None else _one(entries[0]))
+
+
+def _program(entry: "Entry") -> str:
+    """The source that the numba engine compiles, for all threads."""
+    from chainrule import engines
+
+    engines.find("numba")
+    from chainrule.engines.numba.generator import Writer
+
+    model = entry.build(engine="numpy")
+    return Writer(model.plan(entry.recipe.loss), model.layout).source(parallel=True)
+
+
+def _about(entry: "Entry") -> dict[str, Any]:
+    model = entry.build(engine="numpy")
+    return {
+        "name": entry.name,
+        "source": entry.source,
+        "layers": [layer.describe() for layer in model.layers],
+        "parameters": model.parameters.size,
+        "targets": [{"data": target.data, "accuracy": target.accuracy} for target in entry.targets],
+        "stated": entry.stated,
+        "notes": entry.notes,
+        "recipe": entry.recipe.to_config(),
+        "tutorial": entry.tutorial.to_config() if entry.tutorial else None,
+    }
+
+
+def _list(entries: "list[Entry]") -> str:
+    from chainrule.cli.output import table
+
+    rows = [["name", "layers", "parameters", "must reach", "source"]]
+    for entry in entries:
+        model = entry.build(engine="numpy")
+        rows.append([entry.name, str(len(model.layers)), f"{model.parameters.size:,}", _targets(entry), entry.source])
+    head, *lines = table(rows, right=(1, 2)).splitlines()
+    parts = [head]
+    for entry, line in zip(entries, lines, strict=True):
+        layers = ", ".join(_short(layer) for layer in entry.build(engine="numpy").layers)
+        parts += [line, textwrap.fill(layers, WIDTH, initial_indent="  ", subsequent_indent="  ")]
+    return "\n".join(parts)
+
+
+def _one(entry: "Entry") -> str:
+    from chainrule.cli.report import recipe_text
+
+    facts = [("must reach", _targets(entry)), ("source says", entry.stated), ("recipe", recipe_text(entry.recipe))]
+    facts += [(f"on {name}", recipe_text(recipe)) for name, recipe in entry.recipes]
+    facts += [("tutorial", recipe_text(entry.tutorial))] if entry.tutorial else []
+    facts += [("data", _data(entry)), ("notes", entry.notes)]
+    lines = [
+        textwrap.fill(text, WIDTH, initial_indent=f"{what:<13}", subsequent_indent=" " * 13)
+        for what, text in facts
+        if text
+    ]
+    return "\n".join([f"{entry.name}: {entry.source}", "", entry.build(engine="numpy").summary(), "", *lines])
+
+
+def _targets(entry: "Entry") -> str:
+    from chainrule.cli.output import NONE, percent
+
+    return ", ".join(f"{target.data} ≥ {percent(target.accuracy, 1)}" for target in entry.targets) or NONE
+
+
+def _data(entry: "Entry") -> str:
+    choice = entry.choice
+    only = f", only classes {', '.join(map(str, choice.only))}" if choice.only is not None else ""
+    return choice.name + only + (f", {choice.per_class} training images a class" if choice.per_class else "")
+
+
+def _short(layer: "Layer") -> str:
+    """A layer without how its parameters begin."""
+    begins: dict[str, Any] = {field.name: field.default for field in fields(layer) if field.name == "initializer"}
+    return replace(layer, **begins).describe().removesuffix("()")

@@ -1,0 +1,74 @@
+"""`chainrule predict`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chainrule.cli import options
+
+RUNNERS_UP = 2
+
+
+@click.command(short_help="What pictures show.")
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path())
+@click.option("--as-is", is_flag=True, help="Only resize a digit; do not centre and scale it as MNIST was made.")
+@options.machine
+@options.as_json
+def predict(
+    run: Path, images: tuple[str, ...], as_is: bool, engine: str | None, threads: int | None, as_json: bool
+) -> None:
+    """What pictures show: the class, how sure the model is, and the runners-up.
+
+    RUN is a run folder, or a model.safetensors file; an IMAGE is a PNG or JPEG. For a model of handwritten digits, a
+    photographed or drawn digit is found, centred and scaled as the makers of MNIST did it.
+    """
+    from chainrule.cli import opened
+    from chainrule.cli.output import json_out
+
+    model, _ = opened.model_and_job(run, engine=engine, threads=threads)
+    found = _answers(model, images, as_is)
+    if as_json:
+        json_out(found)
+    else:
+        click.echo(_text(found))
+
+
+def _answers(model: Any, images: tuple[str, ...], as_is: bool) -> list[dict[str, Any]]:
+    """For every picture: image, label, confidence, and the runners-up."""
+    import numpy as np
+
+    from chainrule.training.evaluation import confidences
+
+    pixels = np.stack([_pixels(model, image, as_is) for image in images])
+    found: list[dict[str, Any]] = []
+    for image, shares in zip(images, confidences(model.predict(pixels)), strict=True):
+        first, *others = np.argsort(-shares, kind="stable")[: 1 + RUNNERS_UP]
+        rest = [{"label": model.classes[place], "confidence": float(shares[place])} for place in others]
+        label, confidence = model.classes[first], float(shares[first])
+        found.append({"image": image, "label": label, "confidence": confidence, "runners_up": rest})
+    return found
+
+
+def _pixels(model: Any, image: str, as_is: bool) -> Any:
+    """A picture as the model takes it."""
+    from chainrule import data
+    from chainrule.errors import OptionError
+    from chainrule.shapes import text
+
+    shape = model.input_shape
+    if len(shape) != 3:
+        raise OptionError(f"{model.name} takes no pictures: its input is {text(shape)}")
+    digits = shape == (1, 28, 28) and all(len(name) == 1 and name.isdigit() for name in model.classes)
+    return data.load_digit(image) if digits and not as_is else data.load_image(image, shape)
+
+
+def _text(found: list[dict[str, Any]]) -> str:
+    from chainrule.cli.output import percent, table
+
+    rows = [["image", "label", "confidence", "runners-up"]]
+    for answer in found:
+        others = [f"{other['label']} {percent(other['confidence'], 1)}" for other in answer["runners_up"]]
+        rows.append([answer["image"], answer["label"], percent(answer["confidence"], 1), ", ".join(others)])
+    return table(rows, right=(2,))

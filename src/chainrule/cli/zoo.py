@@ -1,0 +1,117 @@
+"""`chainrule zoo`."""
+
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from chainrule.cli import options
+
+if TYPE_CHECKING:
+    from chainrule.experiments.zoo_table import Row
+
+HEADS = ["name", "source", "parameters", "data", "epochs", "it says", "must reach", "reached", "time", ""]
+
+
+@click.command(short_help="Train every network and print the table.")
+@click.argument("names", metavar="[NAME...]", nargs=-1, shell_complete=options.names(options.model_names))
+@click.option(
+    "--cifar10/--no-cifar10",
+    default=None,
+    help="Train venchislaw on CIFAR-10 too; by default if its 160 MB can be had.",
+)
+@click.option("--out", metavar="FOLDER", help="Keep the runs here; else they are thrown away.")
+@options.markdown
+@click.option("--quick", is_flag=True, help="A few images, one epoch, no figure judged: only tries the command.")
+@options.where
+@options.machine
+@options.quiet
+@options.as_json
+def zoo(
+    names: tuple[str, ...],
+    cifar10: bool | None,
+    out: str | None,
+    markdown: Path | None,
+    quick: bool,
+    data_folder: str | None,
+    offline: bool | None,
+    engine: str | None,
+    threads: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Train every network with its recipe, and print the table of what was reached.
+
+    Exits with 1 when a network missed its figure. Progress is on stderr.
+    """
+    from chainrule import engines
+    from chainrule import zoo as networks
+    from chainrule.cli import places
+    from chainrule.cli.output import json_out
+    from chainrule.experiments import zoo_table
+
+    places.writable(markdown)
+    entries = [networks.find(name) for name in names] if names else list(networks.ENTRIES)
+    used, many = engines.find(engine).name, engines.thread_count(threads)
+    where = {"folder": data_folder, "offline": offline, "progress": not quiet}
+    with _folder(out) as folder:
+        setting = zoo_table.Setting(folder, used, many, quick, cifar10, where)
+        found = zoo_table.rows(entries, setting, options.silent if quiet else options.announced)
+        rows = [row if quiet else _told(row) for row in found]
+    cells = [HEADS, *(_cells(row) for row in rows)]
+    if markdown is not None:
+        from chainrule.experiments.markdown import write
+
+        write(markdown, cells, used, many)
+    if as_json:
+        json_out([row.to_json() for row in rows])
+    else:
+        click.echo(_text(rows))
+    sys.exit(1 if any(row.missed for row in rows) else 0)
+
+
+@contextmanager
+def _folder(out: str | None) -> Iterator[Path]:
+    """Where the runs go: a folder that must be empty, or one that is thrown away."""
+    from chainrule.cli import places
+
+    if out is not None:
+        yield places.empty(Path(out))
+        return
+    with tempfile.TemporaryDirectory(prefix="chainrule-zoo-") as folder:
+        yield Path(folder)
+
+
+def _told(row: "Row") -> "Row":
+    """Say on stderr at once what a network reached: the others may take long."""
+    from chainrule.cli.output import percent
+
+    reached = f"test accuracy {percent(row.reached)}" if row.reached is not None else f"{row.data} {row.note}"
+    click.echo(f"{row.name}: {reached}{', missed' if row.missed else ''}\n", err=True)
+    return row
+
+
+def _cells(row: "Row") -> list[str]:
+    from chainrule.cli.output import NONE, duration, percent
+
+    must = NONE if row.must_reach is None else f"≥ {percent(row.must_reach, 1)}"
+    verdict = "missed" if row.missed else row.note
+    figures = [str(row.epochs), row.stated, must, percent(row.reached), duration(row.seconds)]
+    return [row.name, row.source, f"{row.parameters:,}", row.data, *figures, verdict]
+
+
+def _text(rows: "Sequence[Row]") -> str:
+    """The table for a terminal: sources, and what they say, below it."""
+    from chainrule.cli.output import table
+
+    cells = [HEADS, *(_cells(row) for row in rows)]
+    shown = table(
+        [[*row[:1], *row[2:5], *row[6:9], "" if len(row[9]) > 20 else row[9]] for row in cells], right=(1, 3, 4, 5, 6)
+    )
+    says = {row.name: f"{row.source}" + (f": {row.stated}" if row.stated != "–" else "") for row in rows}
+    notes = [f"{row.name} on {row.data}: {row.note}" for row in rows if len(row.note) > 20]
+    return "\n".join([shown, "", table([[name, said] for name, said in says.items()]), *notes])

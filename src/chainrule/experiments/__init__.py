@@ -1,0 +1,1 @@
+"""Experiments: the tables and pages of the documentation, worked out anew by a command."""

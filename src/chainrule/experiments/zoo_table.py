@@ -1,0 +1,126 @@
+"""The table of the zoo: every network trained with its recipe, and whether it reaches its figure."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule.data.dataset import Dataset
+from chainrule.errors import DataError
+from chainrule.training import runs
+from chainrule.training.jobs import DataChoice, Job
+from chainrule.training.loop import Callback
+from chainrule.training.recipe import Recipe
+from chainrule.zoo import Entry
+
+SEEDS = {"fast-mnist": 5}  # its figure is the mean of so many runs; of all others, one
+QUICK_IMAGES = 256
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How the table is made.
+
+    folder   where the runs are written, a folder each
+    options  of `DataChoice.load`: folder, offline, progress
+    quick    one epoch on a few images, to try the command: no figure is judged
+    cifar10  True: must be run; False: must not; None: if its data can be had
+    """
+
+    folder: Path
+    engine: str | None = None
+    threads: int | None = None
+    quick: bool = False
+    cifar10: bool | None = None
+    options: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network on a data set. `reached` is None when it was skipped, for the reason in `note`."""
+
+    name: str
+    source: str
+    parameters: int
+    data: str
+    epochs: int
+    stated: str
+    must_reach: float | None
+    reached: float | None
+    seconds: float | None
+    missed: bool = False
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, as JSON has it."""
+        return asdict(self)
+
+
+def rows(
+    entries: Sequence[Entry], setting: Setting, callbacks: Callable[[str], Sequence[Callback]] = lambda title: ()
+) -> Iterator[Row]:
+    """Train the networks one after the other. `callbacks` gives those of a run, by its title."""
+    for entry in entries:
+        figures = [(target.data, target.accuracy) for target in entry.targets] or [(entry.choice.name, None)]
+        for data, must in figures:
+            if data != "cifar10" or setting.cifar10 is not False:
+                yield _row(entry, data, must, setting, callbacks)
+
+
+def _row(
+    entry: Entry, data: str, must: float | None, setting: Setting, callbacks: Callable[[str], Sequence[Callback]]
+) -> Row:
+    recipe, choice = entry.recipe_for(data), entry.choice if data == entry.choice.name else DataChoice(data)
+    if setting.quick:
+        recipe, choice = replace(recipe, epochs=1), replace(choice, limit=QUICK_IMAGES)
+    stated = entry.stated if data == entry.choice.name else "–"
+    row = Row(entry.name, entry.source, 0, data, recipe.epochs, stated, must, None, None)
+    try:
+        loaded = choice.load(recipe.seed, **(setting.options or {}))
+    except DataError as error:
+        if data != "cifar10" or setting.cifar10:
+            raise
+        shape, classes = (3, 32, 32), tuple(map(str, range(10)))
+        size = entry.build(shape, classes, engine="numpy").parameters.size
+        return replace(row, parameters=size, note=f"skipped: {error}")
+    seeds = range(recipe.seed, recipe.seed + (1 if setting.quick else SEEDS.get(entry.name, 1)))
+    results: list[runs.Result] = []
+    for seed in seeds:
+        title = f"{entry.name} on {data}" + (f", seed {seed}" if len(seeds) > 1 else "")
+        results.append(_run(entry, choice, replace(recipe, seed=seed), loaded, setting, title, callbacks(title)))
+    return _judged(row, results, setting.quick)
+
+
+def _run(
+    entry: Entry,
+    choice: DataChoice,
+    recipe: Recipe,
+    loaded: tuple[Dataset, Dataset],
+    setting: Setting,
+    title: str,
+    callbacks: Sequence[Callback],
+) -> runs.Result:
+    training, test = loaded
+    if setting.quick:
+        test = test.take(QUICK_IMAGES)
+    words: dict[str, Any] = {"seed": recipe.seed, "loss": recipe.loss}
+    words |= {"engine": setting.engine, "threads": setting.threads}
+    model = entry.build(training.shape, training.classes, **words)
+    job = Job(model.about(), choice, recipe, model.engine.name, model.threads, command=("chainrule", "zoo", entry.name))
+    folder = setting.folder / title.replace(" on ", "-").replace(", seed ", "-")
+    result = runs.start(folder, job, training, test, callbacks)
+    if result.evaluation is None:
+        raise KeyboardInterrupt
+    return result
+
+
+def _judged(row: Row, results: Sequence[runs.Result], quick: bool) -> Row:
+    """The row with the mean of its runs."""
+    reached = float(np.mean([result.evaluation.accuracy for result in results if result.evaluation]))
+    seconds = sum(result.seconds for result in results) / len(results)
+    missed = row.must_reach is not None and reached < row.must_reach and not quick
+    note = f"mean of {len(results)} seeds" if len(results) > 1 else ""
+    size = results[0].model.parameters.size
+    return replace(row, parameters=size, reached=reached, seconds=seconds, missed=missed, note=note)

@@ -1,0 +1,140 @@
+"""Compiled programs against the interpreter on the reference, and what a program is made of."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from chainrule import engines, layers
+from chainrule.engines.numba.generator import Writer
+from chainrule.network import Network
+
+EVERYTHING = [
+    layers.Conv2D(4, 3, padding="same", bias="untied"),
+    layers.BatchNorm2D(),
+    layers.LeakyReLU(0.1),
+    layers.Conv2D(6, (3, 2), stride=2, groups=2, dilation=(1, 2)),
+    layers.Dropout(0.3),
+    layers.ConvTranspose2D(3, 3, padding=1),
+    layers.AveragePool2D(2, stride=1),
+    layers.MaxPool2D(2, padding=(1, 0)),
+    layers.Sigmoid(),
+    layers.Flatten(),
+    layers.Dense(5),
+    layers.BatchNorm2D(),
+    layers.GELU(),
+    layers.Dense(3, bias=False),
+]
+LOSS = "softmax_cross_entropy"
+
+
+def network(engine: str, threads: int = 2) -> Network:
+    made = Network(EVERYTHING, (2, 9, 8), dtype="float64", engine=engine, threads=threads, seed=1)
+    made.statistics[:] = np.random.default_rng(1).uniform(0.5, 1.5, made.statistics.size)
+    return made
+
+
+def batch(count: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(count)
+    return rng.standard_normal((count, 2, 9, 8)), np.eye(3)[rng.integers(0, 3, count)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 33])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_program_computes_what_the_reference_defines(count: int, threads: int) -> None:
+    x, t = batch(count)
+    found, expected = network("numba", threads), network("reference")
+    results = []
+    for each in (found, expected):
+        run = each.ready(each.plan(LOSS))
+        losses, right, gradient = run.gradients(x, t, seed=7, step=3)
+        run.close()
+        results.append((losses.copy(), right.copy(), gradient.copy(), each.statistics, each.apply(x)))
+    for one, other in zip(*results, strict=True):
+        scale = max(1.0, np.abs(other).max())
+        np.testing.assert_allclose(one, other, atol=1e-11 * scale)
+
+
+def test_the_same_thread_count_gives_the_same_bits() -> None:
+    x, t = batch(33)
+    first, second = network("numba"), network("numba")
+    runs = [each.ready(each.plan(LOSS)) for each in (first, second)]
+    gradients = [run.gradients(x, t, seed=7, step=3)[2].copy() for run in (*runs, *runs, *runs)]
+    assert all((gradient == gradients[0]).all() for gradient in gradients)
+
+
+def test_batches_of_changing_size_reuse_nothing_stale() -> None:
+    network_ = network("numba")
+    run = network_.ready(network_.plan(LOSS))
+    fresh = {}
+    for count in (5, 2, 33, 1, 5, 2, 33):
+        x, t = batch(count)
+        gradient = run.gradients(x, t, seed=0, step=1)[2].copy()
+        assert (fresh.setdefault(count, gradient) == gradient).all()
+
+
+def test_predicting_from_several_threads_gives_what_one_gives() -> None:
+    made = network("numba")
+    x, _ = batch(33)
+    expected = made.apply(x)
+    alone = [made.apply(x[n : n + 1])[0] for n in range(33)]
+    failures: list[str] = []
+
+    def work(number: int) -> None:
+        for _ in range(20):
+            if (made.apply(x) != expected).any() or (made.apply(x[number : number + 1])[0] != alone[number]).any():
+                failures.append(f"thread {number}")
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def test_arrays_of_one_segment_live_in_a_block_and_others_in_the_batch() -> None:
+    made = network("numba")
+    writer = Writer(made.plan(LOSS), made.layout)
+    rooms = {name: room for name, (room, _) in writer.memory.offsets.items()}
+    assert rooms["conv1.y"] == "batch_work"  # batch normalisation needs all of it
+    assert rooms["conv2.y"] == "work"
+    assert rooms["pool2.winner"] == "batch_places"  # read again behind the second normalisation
+    source = writer.source(parallel=True)
+    assert "prange" in source
+    assert source.count("def samples_") == sum(run[0].scope == "sample" for run in writer.segments)
+
+
+def test_the_numpy_engine_stands_in_where_numba_is_missing(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    import builtins
+
+    real = builtins.__import__
+
+    def without_numba(name: str, *rest, **words):
+        if "engines.numba" in name:
+            raise ImportError("No module named 'numba'")
+        return real(name, *rest, **words)
+
+    engines.find.cache_clear()
+    monkeypatch.setattr(builtins, "__import__", without_numba)
+    try:
+        assert engines.find().name == "numpy"
+        assert capsys.readouterr().err.count("\n") == 1
+    finally:
+        engines.find.cache_clear()
+
+
+def test_environment_chooses_engine_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    engines.find.cache_clear()
+    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
+    monkeypatch.setenv("CHAINRULE_THREADS", "3")
+    assert engines.find().name == "numpy"
+    assert engines.thread_count() == 3
+    monkeypatch.setenv("CHAINRULE_THREADS", "many")
+    with pytest.raises(engines.OptionError, match="threads"):
+        engines.thread_count()
+    monkeypatch.setenv("CHAINRULE_ENGINE", "cuda")
+    engines.find.cache_clear()
+    with pytest.raises(engines.OptionError, match="unknown engine 'cuda'; known: numba, numpy, reference"):
+        engines.find()
+    engines.find.cache_clear()

@@ -1,0 +1,170 @@
+"""Layers: shapes, parameters, errors, and that what they emit is the reference's operation with the right attributes."""
+
+import numpy as np
+import pytest
+from scipy.signal import convolve2d, correlate2d
+
+import chainrule as cr
+from chainrule import layers, reference
+from chainrule.network import Network
+
+
+def applied(layer: layers.Layer, x: np.ndarray, engine: str = "reference") -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """A layer alone as a network in float64, on a batch; its output and its weights."""
+    network = Network([layer], x.shape[1:], dtype="float64", seed=3, engine=engine)
+    rng = np.random.default_rng(5)
+    network.parameters[:] = rng.standard_normal(network.parameters.size)
+    return network.apply(x), network.weights
+
+
+@pytest.mark.parametrize("mode", ["valid", "same", "full"])
+@pytest.mark.parametrize("rotated", [False, True])
+def test_padding_modes_are_scipys(mode: str, rotated: bool) -> None:
+    x = np.random.default_rng(0).standard_normal((2, 1, 7, 6))
+    y, weights = applied(layers.Conv2D(1, (3, 5), padding=mode, bias=False, convolution=rotated), x)
+    slide = convolve2d if rotated else correlate2d
+    for picture, result in zip(x[:, 0], y[:, 0], strict=True):
+        np.testing.assert_allclose(result, slide(picture, weights["conv1.w"][0, 0], mode), atol=1e-12)
+
+
+def test_the_tutorials_worked_example() -> None:
+    """The Independent Code: 3×3 by 2×2 → 8 7 / 4 5; rotated, the first cell is 7."""
+    x = np.array([[1.0, 6, 2], [5, 3, 1], [7, 0, 4]]).reshape(1, 1, 3, 3)
+    for rotated, expected in ((False, [[8.0, 7], [4, 5]]), (True, None)):
+        network = Network([layers.Conv2D(1, 2, bias=False, convolution=rotated)], (1, 3, 3), dtype="float64")
+        network.parameters[:] = [1, 2, -1, 0]
+        y = network.apply(x)[0, 0]
+        assert y[0, 0] == 7 if rotated else (y == expected).all()
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "gives"),
+    [
+        (layers.Conv2D(8, 5), (1, 28, 28), (8, 24, 24)),
+        (layers.Conv2D(4, 3, stride=2, padding="same"), (3, 7, 8), (4, 4, 4)),
+        (layers.Conv2D(4, 3, padding=((1, 0), (2, 1)), dilation=2), (2, 9, 9), (4, 6, 8)),
+        (layers.Conv2D(4, (3, 2), padding="full"), (2, 5, 5), (4, 7, 6)),
+        (layers.Conv1D(4, 3, stride=2), (2, 9), (4, 4)),
+        (layers.ConvTranspose2D(4, 3, stride=2), (2, 5, 5), (4, 11, 11)),
+        (layers.ConvTranspose2D(4, 3, stride=2, padding="same"), (2, 5, 5), (4, 10, 10)),
+        (layers.ConvTranspose2D(4, 3, stride=2, padding=1, output_padding=1), (2, 5, 5), (4, 10, 10)),
+        (layers.MaxPool2D(3, stride=2), (2, 9, 8), (2, 4, 3)),
+        (layers.AveragePool2D((2, 3)), (2, 9, 9), (2, 4, 3)),
+        (layers.SumPool1D(3, stride=1, padding=1), (2, 9), (2, 9)),
+        (layers.GlobalAveragePool2D(), (5, 4, 3), (5,)),
+        (layers.Flatten(), (5, 4, 3), (60,)),
+        (layers.Reshape((3, 20)), (5, 4, 3), (3, 20)),
+        (layers.BatchNorm2D(), (5, 4, 3), (5, 4, 3)),
+        (layers.Dense(7), (9,), (7,)),
+    ],
+    ids=lambda value: value.describe() if isinstance(value, layers.Layer) else None,
+)
+def test_output_shapes_are_those_of_the_numbers(layer: layers.Layer, shape: tuple, gives: tuple) -> None:
+    assert layer.output_shape(shape, "layer") == gives
+    y, _ = applied(layer, np.random.default_rng(1).standard_normal((2, *shape)))
+    assert y.shape == (2, *gives)
+
+
+@pytest.mark.parametrize("layer", [layers.ConvTranspose2D(4, (3, 2), stride=(2, 3), padding=(1, 0), groups=2)])
+def test_transposed_convolution_is_the_adjoint_of_the_convolution(layer: layers.ConvTranspose2D) -> None:
+    """⟨C x, y⟩ = ⟨x, Cᵀ y⟩ with the same kernel, biases aside."""
+    rng = np.random.default_rng(2)
+    up = rng.standard_normal((2, 2, 4, 5))
+    spread, weights = applied(layer, up)
+    spread = spread - weights["convt1.b"][:, None, None]
+    down = rng.standard_normal(spread.shape)
+    options = {"stride": (2, 3), "padding": ((1, 1), (0, 0)), "groups": 2}
+    back = reference.cross_correlate(down, weights["convt1.w"], **options)
+    np.testing.assert_allclose(np.vdot(spread, down), np.vdot(up, back), rtol=1e-12)
+
+
+def test_one_dimension_is_a_picture_of_height_one() -> None:
+    x = np.random.default_rng(3).standard_normal((2, 3, 11))
+    y, weights = applied(layers.Conv1D(4, 3, stride=2, padding="same", dilation=2), x)
+    w = weights["conv1.w"]
+    padded = np.pad(x, ((0, 0), (0, 0), (2, 2)))
+    for n, o, i in np.ndindex(*y.shape):
+        taps = padded[n, :, 2 * i : 2 * i + 5 : 2]
+        np.testing.assert_allclose(y[n, o, i], (taps * w[o]).sum() + weights["conv1.b"][o], atol=1e-12)
+
+
+def test_untied_bias_has_one_number_an_output_position() -> None:
+    x = np.random.default_rng(3).standard_normal((2, 1, 6, 5))
+    y, weights = applied(layers.Conv2D(3, 3, bias="untied"), x)
+    assert weights["conv1.b"].shape == (3, 4, 3)
+    plain = reference.cross_correlate(x, weights["conv1.w"])
+    np.testing.assert_allclose(y, plain + weights["conv1.b"], atol=1e-12)
+
+
+ERRORS = [
+    (
+        lambda: Network([layers.Conv2D(4, 5)], (1, 4, 4)),
+        "Conv2D 'conv1': kernel 5×5 does not fit the 4×4 input (padding 0)",
+    ),
+    (
+        lambda: Network([layers.Conv2D(4, 3, groups=2)], (3, 8, 8)),
+        "3 channels and 4 filters do not divide into 2 groups",
+    ),
+    (lambda: Network([layers.Dense(4)], (3, 8, 8)), "expected an input vector (put Flatten() before it), found 3×8×8"),
+    (lambda: Network([layers.Conv2D(4, 3)], (8,)), "expected an input (C, H, W), found 8"),
+    (lambda: Network([layers.MaxPool2D(2, padding=2)], (1, 8, 8)), "must be smaller than the window"),
+    (lambda: Network([layers.MaxPool2D(9)], (1, 8, 8)), "window 9×9 does not fit the 8×8 input (padding 0)"),
+    (lambda: Network([layers.Reshape((3, 3))], (1, 4, 4)), "1×4×4 numbers do not fill 3×3"),
+    (lambda: Network([layers.ConvTranspose2D(1, 2, padding=3)], (1, 4, 4)), "crops the whole"),
+    (lambda: layers.ConvTranspose2D(1, 3, stride=2, output_padding=2), "must be below the stride 2"),
+    (lambda: layers.Conv2D(0, 3), "filters 0: expected a whole number of at least 1"),
+    (lambda: layers.Conv2D(2, 0), "kernel 0: expected a whole number of at least 1"),
+    (lambda: layers.Conv2D(2, (3, 3, 3)), "kernel (3, 3, 3)"),
+    (lambda: layers.Conv2D(2, 3, padding="sane"), "unknown padding 'sane'; known: valid, same, full"),
+    (lambda: layers.Conv2D(2, 3, padding=-1), "padding -1 is negative"),
+    (lambda: layers.Conv2D(2, 3, bias="none"), "unknown Conv2D bias 'none'; known: True, False, untied"),
+    (lambda: layers.Conv2D(2, 3, initializer="glorot"), "unknown initialiser 'glorot'"),
+    (lambda: layers.Dropout(1.0), "Dropout: rate 1.0: expected at least 0 and below 1"),
+    (lambda: layers.LeakyReLU(2), "LeakyReLU: slope 2"),
+    (lambda: Network([], (1, 4, 4)), "a model needs at least one layer"),
+    (lambda: Network([layers.ReLU], (1, 4, 4)), "layer 1 is not a layer"),
+    (lambda: Network([layers.ReLU()], (1, 0, 4)), "input_shape (1, 0, 4)"),
+    (lambda: Network([layers.ReLU()], (4,), dtype="float16"), "unknown dtype 'float16'; known: float32, float64"),
+    (lambda: Network([layers.ReLU()], (4,), engine="cuda"), "unknown engine 'cuda'; known: numba, numpy, reference"),
+    (lambda: Network([layers.ReLU()], (4,), threads=0), "threads 0: expected a whole number of at least 1"),
+    (lambda: Network([layers.ReLU()], (4,), seed=-1), "seed -1"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), ERRORS, ids=[message for _, message in ERRORS])
+def test_errors_name_the_thing_and_quote_both_sides(make, message: str) -> None:
+    with pytest.raises(cr.ChainruleError) as caught:
+        make()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+EVERY = [
+    layers.Conv2D(4, (3, 2), stride=(1, 2), padding=((1, 0), (2, 1)), dilation=(2, 1), groups=2, bias="untied"),
+    layers.Conv2D(2, 3, padding="same", convolution=True, initializer="normal:0.1"),
+    layers.Conv1D(2, 3, padding=1),
+    layers.ConvTranspose2D(2, 3, stride=2, output_padding=1),
+    layers.MaxPool2D((3, 2), stride=1, padding=1),
+    layers.AveragePool2D(2, count_padding=True),
+    layers.Reshape((2, 3)),
+    layers.BatchNorm2D(momentum=0.2),
+    layers.LeakyReLU(0.2),
+    layers.Dropout(0.25),
+    layers.Dense(3, bias=False),
+    layers.GlobalAveragePool2D(),
+]
+
+
+@pytest.mark.parametrize("layer", EVERY, ids=lambda layer: layer.describe())
+def test_config_round_trip_through_json(layer: layers.Layer) -> None:
+    import json
+
+    assert layers.from_config(json.loads(json.dumps(layer.to_config()))) == layer
+    assert eval(layer.describe(), vars(layers)) == layer  # what summary() shows is what one would write
+
+
+def test_unknown_layers_and_options_in_a_file_are_named() -> None:
+    with pytest.raises(cr.ChainruleError, match="unknown layer 'Conv9D'"):
+        layers.from_config({"layer": "Conv9D"})
+    with pytest.raises(cr.ChainruleError, match="Dense"):
+        layers.from_config({"layer": "Dense", "features": 3, "colour": "red"})

@@ -1,0 +1,213 @@
+"""Files whole or not there; every kind of damage found; no pickle."""
+
+import errno
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+import chainrule
+from chainrule import files
+from chainrule.errors import FormatError, RunError
+
+
+def full_disk(*arguments: Any) -> Any:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def interrupted(*arguments: Any) -> Any:
+    raise KeyboardInterrupt
+
+
+# ---------------------------------------------------------------------- whole or not there
+
+
+def test_write_whole_writes_and_replaces(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    files.write_whole(path, b"one")
+    files.write_whole(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_full_disk_keeps_the_old_file_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    path = tmp_path / "file"
+    files.write_whole(path, b"old")
+    monkeypatch.setattr(os, call, full_disk)
+    with pytest.raises(RunError) as caught:
+        files.write_whole(path, b"new")
+    assert str(caught.value) == f"cannot write {path}: No space left on device"
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_an_interrupt_while_writing_keeps_the_old_file_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    path = tmp_path / "file"
+    files.write_whole(path, b"old")
+    monkeypatch.setattr(os, call, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        files.write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_the_content_is_flushed_before_the_renaming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (calls.append("fsync"), fsync(handle))[1])
+    monkeypatch.setattr(os, "replace", lambda *names: (calls.append("replace"), replace(*names))[1])
+    files.write_whole(tmp_path / "file", b"new")
+    assert calls == ["fsync", "replace", "fsync"]
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="cannot write"):
+        files.write_whole(tmp_path / "none" / "file", b"")
+
+
+# ---------------------------------------------------------------------- JSON
+
+
+def test_json_round_trip(tmp_path: Path) -> None:
+    content = {"a": [1, 2.5, None], "ü": "Σ", "tiny": 5e-324}
+    files.write_json(tmp_path / "file.json", content)
+    assert files.read_json(tmp_path / "file.json") == content
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{'a': 1}", b"\xff\xfe", b'{"a": 1'])
+def test_what_is_not_json(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "file.json"
+    path.write_bytes(content)
+    one_line(lambda: files.read_json(path), path)
+
+
+def test_json_that_is_not_there(tmp_path: Path) -> None:
+    one_line(lambda: files.read_json(tmp_path / "none.json"), tmp_path / "none.json")
+    one_line(lambda: files.read_json(tmp_path), tmp_path)
+
+
+# ---------------------------------------------------------------------- tensors
+
+TENSORS = {
+    "conv1.w": np.random.default_rng(0).normal(size=(2, 3, 4)),
+    "conv1.b": np.array([1.5, -0.0, np.nan], np.float32),
+    "empty": np.zeros((0, 3), np.float32),
+    "scalar": np.array(3.0),
+    "strided": np.arange(12.0).reshape(3, 4).T[::2],
+}
+ABOUT = {"step": 3, "model": {"layers": [{"layer": "Conv2D"}], "rate": 0.1, "name": "ü"}}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    files.write_tensors(tmp_path / "checkpoint.safetensors", "checkpoint", TENSORS, ABOUT)
+    return tmp_path / "checkpoint.safetensors"
+
+
+def one_line(read: Callable[[], Any], path: Path) -> str:
+    with pytest.raises(FormatError) as caught:
+        read()
+    text = str(caught.value)
+    assert str(path) in text
+    assert "\n" not in text
+    return text
+
+
+def test_tensors_round_trip_bit_for_bit(path: Path) -> None:
+    tensors, about = files.read_tensors(path, "checkpoint")
+    assert about == ABOUT
+    assert tensors.keys() == TENSORS.keys()
+    for name, tensor in TENSORS.items():
+        assert (tensors[name].dtype, tensors[name].shape) == (tensor.dtype, tensor.shape)
+        assert tensors[name].tobytes() == tensor.tobytes()
+
+
+def test_the_same_content_gives_the_same_file(path: Path) -> None:
+    before = path.read_bytes()
+    files.write_tensors(path, "checkpoint", dict(reversed(TENSORS.items())), ABOUT)
+    assert sorted(path.read_bytes()) == sorted(before)  # metadata may be written in another order
+
+
+def test_a_file_cut_anywhere_is_refused(path: Path) -> None:
+    whole = path.read_bytes()
+    for length in [0, 1, 7, 8, 9, 100, len(whole) // 2, len(whole) - 8, len(whole) - 1]:
+        path.write_bytes(whole[:length])
+        one_line(lambda: files.read_tensors(path, "checkpoint"), path)
+
+
+def test_a_file_that_grew_is_refused(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"\0")
+    one_line(lambda: files.read_tensors(path, "checkpoint"), path)
+
+
+def test_every_flipped_byte_is_noticed(path: Path) -> None:
+    """All of them: header, names, shapes, metadata, data. Only white space that pads the header may change."""
+    whole = path.read_bytes()
+    header = 8 + int.from_bytes(whole[:8], "little")
+    for place in range(len(whole)):
+        for change in (0x01, 0x20, 0x80):
+            damaged = bytearray(whole)
+            damaged[place] ^= change
+            path.write_bytes(damaged)
+            if 8 <= place < header and same_header(whole[8:header], bytes(damaged[8:header])):
+                continue
+            one_line(lambda: files.read_tensors(path, "checkpoint"), path)
+
+
+def same_header(before: bytes, after: bytes) -> bool:
+    try:
+        return json.loads(before) == json.loads(after)
+    except ValueError:
+        return False
+
+
+def test_a_file_of_another_kind_is_refused(path: Path) -> None:
+    text = one_line(lambda: files.read_tensors(path, "model"), path)
+    assert text == f"{path}: expected a 'chainrule model 1' file, found 'chainrule checkpoint 1'"
+
+
+def test_a_later_version_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "VERSION", 2)
+    files.write_tensors(path, "model", TENSORS, ABOUT)
+    monkeypatch.undo()
+    assert "chainrule model 2" in one_line(lambda: files.read_tensors(path, "model"), path)
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"format": "pt"}, {"format": "chainrule model 1"}])
+def test_safetensors_of_others_are_refused(tmp_path: Path, metadata: dict[str, str] | None) -> None:
+    path = tmp_path / "theirs.safetensors"
+    path.write_bytes(save({"a": np.zeros(3)}, metadata))
+    one_line(lambda: files.read_tensors(path, "model"), path)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x04\x95" * 40, b"PK\x03\x04" * 40, b"\xff" * 200])
+def test_what_is_no_safetensors_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    one_line(lambda: files.read_tensors(path, "model"), path)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    one_line(lambda: files.read_tensors(tmp_path / "none.safetensors", "model"), tmp_path / "none.safetensors")
+    one_line(lambda: files.read_tensors(tmp_path, "model"), tmp_path)
+
+
+def test_pickle_is_nowhere() -> None:
+    pattern = re.compile(
+        r"^\s*(import|from)\s+(pickle|dill|shelve|marshal|cloudpickle|joblib)\b|allow_pickle\s*=\s*True", re.M
+    )
+    sources = list(Path(chainrule.__file__).parent.rglob("*.py"))
+    assert len(sources) > 50
+    assert not [str(source) for source in sources if pattern.search(source.read_text(encoding="utf-8"))]

@@ -1,0 +1,124 @@
+"""First weights: bounds by the paper's formulas, distributions by Kolmogorov and Smirnov's test."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from chainrule import initializers, layers, zoo
+from chainrule.errors import OptionError
+from chainrule.initializers import Fans
+from chainrule.network import Network
+
+FANS = Fans(48, 80)
+DRAWS = (200, 500)
+
+
+def test_vanilla_cnn_begins_as_equations_7_to_12_say() -> None:
+    bounds = {
+        "conv1.w": math.sqrt(6 / ((1 + 6) * 5**2)),  # eq. 7
+        "conv2.w": math.sqrt(6 / ((6 + 12) * 5**2)),  # eq. 9
+        "dense1.w": math.sqrt(6 / (192 + 10)),  # eq. 11
+    }
+    drawn: dict[str, list[np.ndarray]] = {name: [] for name in bounds}
+    for seed in range(20):
+        weights = zoo.find("vanilla-cnn").build(engine="numpy", seed=seed, dtype="float64").weights
+        assert sorted(weights) == sorted([*bounds, "conv1.b", "conv2.b", "dense1.b"])
+        for name in bounds:
+            drawn[name].append(weights[name].ravel())
+            assert not weights[name[:-1] + "b"].any()  # eq. 8, 10, 12
+    for name, bound in bounds.items():
+        values = np.concatenate(drawn[name])
+        assert np.abs(values).max() <= bound
+        assert np.abs(values).max() > 0.99 * bound
+        assert stats.kstest(values, stats.uniform(-bound, 2 * bound).cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("name", "distribution"),
+    [
+        ("glorot_uniform", stats.uniform(-math.sqrt(6 / 128), 2 * math.sqrt(6 / 128))),
+        ("he_uniform", stats.uniform(-math.sqrt(6 / 48), 2 * math.sqrt(6 / 48))),
+        ("lecun_uniform", stats.uniform(-math.sqrt(1 / 48), 2 * math.sqrt(1 / 48))),
+        ("he_normal", stats.norm(0, math.sqrt(2 / 48))),
+        ("lecun_normal", stats.norm(0, math.sqrt(1 / 48))),
+        ("normal", stats.norm(0, 1)),
+        ("normal:0.1", stats.norm(0, 0.1)),
+    ],
+)
+def test_distributions(name: str, distribution: "stats.rv_continuous") -> None:
+    values = initializers.draw(name, DRAWS, FANS, np.random.default_rng(0), "float64")
+    assert values.shape == DRAWS
+    assert stats.kstest(values.ravel(), distribution.cdf).pvalue > 1e-3
+    assert values.var() == pytest.approx(distribution.var(), rel=0.02)
+
+
+def test_zeros_and_ones() -> None:
+    generator = np.random.default_rng(0)
+    assert (initializers.draw("zeros", (3, 2), FANS, generator, "float32") == 0).all()
+    assert (initializers.draw("ones", (3, 2), FANS, generator, "float32") == 1).all()
+    assert (initializers.draw("normal:0", (3, 2), FANS, generator, "float32") == 0).all()
+
+
+@pytest.mark.parametrize(
+    "name", ["", "glorot", "normal:", "normal:-1", "normal:nan", "normal:inf", "normal:x", "uniform:1"]
+)
+def test_names_that_nobody_knows(name: str) -> None:
+    if name == "normal:":
+        assert initializers.find(name) == initializers.Normal(1.0)
+        return
+    with pytest.raises(OptionError, match="initialiser"):
+        initializers.find(name)
+
+
+def network(seed: int, dtype: str = "float64") -> Network:
+    kind = "he_normal"
+    parts = [
+        layers.Conv2D(4, 3, groups=2, initializer=kind),
+        layers.Conv2D(4, 3, groups=2, initializer=kind),
+        layers.ConvTranspose2D(6, 2, initializer=kind),
+        layers.BatchNorm2D(),
+        layers.Flatten(),
+        layers.Dense(5, initializer=kind),
+        layers.Dense(5, initializer=kind),
+    ]
+    return Network(parts, (4, 7, 7), seed=seed, dtype=dtype, engine="numpy")
+
+
+def test_fans_are_the_connections_of_one_cell() -> None:
+    """Counted: the taps that a cell of the output reads, the cells of the output that one tap's input goes to."""
+    conv = layers.Conv2D(6, (3, 2), groups=2).parameters((4, 9, 9), "conv1")[0]
+    assert conv.fans == Fans(2 * 3 * 2, 6 * 3 * 2)
+    assert conv.shape == (6, 2, 3, 2)
+    dense = layers.Dense(7).parameters((5,), "dense1")[0]
+    assert (dense.fans, dense.shape) == (Fans(5, 7), (7, 5))
+
+
+def test_the_same_seed_gives_the_same_bits() -> None:
+    first, again, other = network(3), network(3), network(4)
+    assert first.parameters.tobytes() == again.parameters.tobytes()
+    assert not np.array_equal(first.parameters, other.parameters)
+    other.reset(3)
+    assert first.parameters.tobytes() == other.parameters.tobytes()
+
+
+def test_float32_weights_are_the_float64_ones_rounded() -> None:
+    assert (network(3).parameters.astype(np.float32) == network(3, "float32").parameters).all()
+
+
+def test_no_two_parameters_share_their_draws() -> None:
+    """Standardised draws of all kernels, of the same place in different layers: uncorrelated and never equal."""
+    weights = [
+        {n: w.ravel() / w.std() for n, w in network(seed).weights.items() if n.endswith(".w")} for seed in range(40)
+    ]
+    names = list(weights[0])
+    drawn = np.stack([np.concatenate([one[name][:25] for one in weights]) for name in names])
+    assert np.abs(np.corrcoef(drawn) - np.eye(len(names))).max() < 0.12
+    assert len(np.unique(drawn)) == drawn.size
+
+
+def test_a_layer_more_leaves_the_others_as_they_were() -> None:
+    short = Network([layers.Dense(3)], (4,), engine="numpy")
+    long = Network([layers.Dense(3), layers.ReLU(), layers.Dense(2)], (4,), engine="numpy")
+    assert (short.weights["dense1.w"] == long.weights["dense1.w"]).all()

@@ -1,0 +1,187 @@
+"""`Sequential` as a user meets it: build, look at, train, evaluate, predict, save, load."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+
+def small(**options) -> cr.Sequential:
+    layers = [cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    return cr.Sequential(layers, input_shape=(1, 10, 10), **{"engine": "numpy", **options})
+
+
+def stripes(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Bytes with horizontal stripes, vertical stripes, or noise."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, count)
+    x = rng.integers(0, 100, (count, 1, 10, 10))
+    for n, label in enumerate(y):
+        if label == 0:
+            x[n, 0, ::2] += 150
+        elif label == 1:
+            x[n, 0, :, ::2] += 150
+    return x.astype(np.uint8), y
+
+
+def test_fit_learns_and_evaluate_says_how_well() -> None:
+    model = small()
+    history = model.fit(*stripes(600), epochs=6, rate=0.01, schedule="one-cycle", progress=False)
+    result = model.evaluate(*stripes(300, 1))
+    assert result.accuracy > 0.95
+    assert result.samples == 300 == result.confusion.sum()
+    assert len(history) == 6 * 19
+    assert history.epochs[-1].loss < history.epochs[0].loss
+    assert model.normalisation.kind == "scale"  # bytes are scaled, and prediction does the same
+    outputs = model.predict(stripes(300, 1)[0])
+    np.testing.assert_array_equal(outputs, result.outputs)
+    np.testing.assert_allclose(outputs.sum(1), 1, rtol=1e-5)
+
+
+def test_precision_and_recall_are_those_of_scikit_learns_definition() -> None:
+    from chainrule.training.evaluation import Evaluation
+
+    confusion = np.array([[3, 1, 0], [2, 4, 0], [0, 0, 0]])
+    result = Evaluation(0.0, 0.7, 10, confusion, np.zeros((10, 3)))
+    np.testing.assert_allclose(result.recall, [3 / 4, 4 / 6, np.nan])
+    np.testing.assert_allclose(result.precision, [3 / 5, 4 / 5, np.nan])
+    assert result.to_json(("a", "b", "c"))["classes"][2] == {
+        "class": "c", "precision": None, "recall": None, "samples": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_save_and_load_give_the_same_outputs_bit_for_bit(tmp_path: Path, dtype: str) -> None:
+    model = small(dtype=dtype, classes=["flat", "tall", "noise"], name="stripes")
+    x, y = stripes(60)
+    model.fit(x, y, normalise="standardise", progress=False)
+    model.save(tmp_path / "model.safetensors")
+    loaded = cr.load(tmp_path / "model.safetensors", engine="numpy")
+    np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+    assert (loaded.name, loaded.classes, loaded.dtype) == ("stripes", ("flat", "tall", "noise"), np.dtype(dtype))
+    assert loaded.layers == model.layers
+    assert loaded.normalisation == model.normalisation
+
+
+def test_a_file_of_another_kind_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"not a model at all")
+    with pytest.raises(cr.FormatError, match="not a whole safetensors file"):
+        cr.load(path)
+    with pytest.raises(cr.FormatError, match="cannot read"):
+        cr.load(tmp_path / "missing.safetensors")
+    with pytest.raises(cr.RunError, match="cannot write"):
+        small().save(tmp_path / "no folder" / "model.safetensors")
+
+
+def test_set_weights_refuses_what_does_not_belong() -> None:
+    model = small()
+    weights = {name: value.copy() for name, value in model.weights.items()}
+    with pytest.raises(cr.FormatError, match=r"conv1\.w: expected shape 4×1×3×3, found 4×9"):
+        model.set_weights({**weights, "conv1.w": weights["conv1.w"].reshape(4, 9)})
+    del weights["dense1.b"]
+    with pytest.raises(cr.FormatError, match=r"dense1\.b"):
+        model.set_weights(weights)
+
+
+BAD_DATA = [
+    (lambda x, y: (x[:, :, :9], y), cr.ShapeError, "expected a batch of shape N×1×10×10, found 60×1×9×10"),
+    (lambda x, y: (x, y + 1), cr.DataError, "is outside the classes 0 … 2"),
+    (lambda x, y: (x, y[:-1]), cr.DataError, "60 inputs but 59 targets"),
+    (lambda x, y: (x[:0], y[:0]), cr.DataError, "the data is empty"),
+    (lambda x, y: (x, y.astype(float)), cr.DataError, "labels must be whole numbers"),
+    (lambda x, y: (x, np.eye(4)[y]), cr.DataError, "for a network with 3 outputs"),
+    (lambda x, y: (x, None), cr.DataError, "labels are missing"),
+    (lambda x, y: (x.astype(str), y), cr.ShapeError, "expected numbers"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "error", "message"), BAD_DATA, ids=[message for *_, message in BAD_DATA])
+def test_bad_data_is_refused_and_changes_nothing(spoil, error: type, message: str) -> None:
+    model = small()
+    before = model.parameters.copy()
+    with pytest.raises(error, match=message):
+        model.fit(*spoil(*stripes(60)), progress=False)
+    np.testing.assert_array_equal(model.parameters, before)
+
+
+BAD_OPTIONS = [
+    ({"epochs": 0}, "epochs 0: expected a whole number of at least 1"),
+    ({"batch_size": 0}, "batch size 0"),
+    ({"rate": float("nan")}, "rate nan: expected a number above 0"),
+    ({"optimizer": "adamax"}, "unknown optimizer 'adamax'; known: sgd, momentum, nesterov, adam, adamw"),
+    ({"loss": "hinge"}, "unknown loss 'hinge'"),
+    ({"schedule": "zigzag"}, "unknown schedule 'zigzag'"),
+    ({"normalise": "whiten"}, "unknown normalisation 'whiten'"),
+    ({"clip_norm": -1}, "clip norm -1"),
+    ({"validation_split": 1.0}, "validation share 1.0"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), BAD_OPTIONS, ids=[message for _, message in BAD_OPTIONS])
+def test_options_out_of_range_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(cr.OptionError, match=message):
+        small().fit(*stripes(30), progress=False, **options)
+
+
+def test_one_hot_targets_train_as_labels_do() -> None:
+    x, y = stripes(60)
+    one, other = small(), small()
+    one.fit(x, y, progress=False)
+    other.fit(x, np.eye(3)[y], progress=False)
+    np.testing.assert_array_equal(one.parameters, other.parameters)
+
+
+def test_inputs_are_not_modified_and_may_be_strided() -> None:
+    x, y = stripes(60)
+    wide = np.repeat(x, 2, axis=3)
+    wide.flags.writeable = False
+    model, plain = small(), small()
+    model.fit(wide[..., ::2], y, progress=False)
+    plain.fit(x, y, progress=False)
+    np.testing.assert_array_equal(model.parameters, plain.parameters)
+
+
+def test_summary_lists_layers_shapes_and_parameters() -> None:
+    lines = small().summary().splitlines()
+    assert [line.split()[0] for line in lines[:-1]] == [
+        "layer", "input", "conv1", "relu1", "pool1", "flatten1", "dense1", "softmax1",
+    ]  # fmt: skip
+    assert lines[2].split() == ["conv1", "Conv2D(4,", "3)", "4×8×8", "40"]
+    assert lines[-1].strip() == f"{40 + 64 * 3 + 3}"
+
+
+def test_notebook_views_are_tables_and_pictures() -> None:
+    model = small(name="<b>model</b>")
+    history = model.fit(*stripes(40), progress=False)
+    assert "&lt;b&gt;" in model._repr_html_()
+    assert "Conv2D(4, 3)" in model._repr_html_()
+    assert "data:image/png;base64," in history._repr_html_()
+    x, y = stripes(9)
+    batch = cr.Dataset(x, y.astype(np.int64), ("a", "b", "c"))
+    assert "data:image/png;base64," in batch._repr_html_()
+
+
+def test_import_is_light() -> None:
+    code = (
+        "import sys, chainrule; print([m for m in ('numba', 'matplotlib', 'PIL', 'rich', 'click') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_every_public_name_can_be_had_and_is_documented() -> None:
+    for name in cr.__all__:
+        thing = getattr(cr, name)
+        assert name == "__version__" or thing.__doc__, name
+    with pytest.raises(AttributeError, match="nothing_like_this"):
+        _ = cr.nothing_like_this
+
+
+def test_about_is_json() -> None:
+    assert json.loads(json.dumps(small().about()))["input_shape"] == [1, 10, 10]

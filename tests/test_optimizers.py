@@ -1,0 +1,102 @@
+"""Trajectories of the optimizers against PyTorch's, recorded by tests/training/record_torch.py."""
+
+import numpy as np
+import pytest
+from numerical import frozen
+from training.recorded import RECORDED, unpack
+
+from chainrule import engines, optimizers
+from chainrule.errors import OptionError
+
+THEIRS = RECORDED["optimizers"]
+START, GRADIENTS, RATES = (unpack(THEIRS[name]) for name in ("start", "gradients", "rates"))
+
+
+def recorded(name: str) -> tuple[optimizers.Optimizer, np.ndarray, list[np.ndarray]]:
+    run = THEIRS["runs"][name]
+    optimizer = optimizers.find({"name": name, "rate": 1.0, **run["options"]})
+    return optimizer, unpack(run["trajectory"]), [unpack(moment) for moment in run["moments"]]
+
+
+@pytest.mark.parametrize("name", optimizers.NAMED)
+def test_update_follows_pytorch(name: str) -> None:
+    optimizer, trajectory, expected = recorded(name)
+    parameters, moments = START, optimizer.init(START)
+    for step, (gradient, rate) in enumerate(zip(GRADIENTS, RATES, strict=True), 1):
+        parameters, moments = optimizer.update(parameters, gradient, moments, step=step, rate=float(rate))
+        np.testing.assert_allclose(parameters, trajectory[step - 1], rtol=1e-12, atol=1e-14)
+    assert len(moments) == len(expected)
+    for moment, theirs in zip(moments, expected, strict=True):
+        np.testing.assert_allclose(moment, theirs, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("engine", engines.NAMES)
+@pytest.mark.parametrize("name", optimizers.NAMED)
+def test_update_in_place_follows_pytorch_on_every_engine(name: str, engine: str) -> None:
+    optimizer, trajectory, _ = recorded(name)
+    parameters, moments = START.copy(), optimizer.init(START)
+    for step, (gradient, rate) in enumerate(zip(GRADIENTS, RATES, strict=True), 1):
+        attributes = {"rate": float(rate), **optimizer.step_attributes(step)}
+        engines.find(engine).update(optimizer.operation, parameters, gradient, moments, attributes, 2)
+        np.testing.assert_allclose(parameters, trajectory[step - 1], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", optimizers.NAMED)
+def test_update_modifies_nothing(name: str) -> None:
+    optimizer = optimizers.find(name)
+    parameters, gradient = frozen(START), frozen(GRADIENTS[0])
+    moments = tuple(frozen(np.abs(START)) for _ in optimizer.moments)
+    found, after = optimizer.update(parameters, gradient, moments, step=3)
+    assert (parameters == START).all()
+    assert all((moment == np.abs(START)).all() for moment in moments)
+    assert not np.shares_memory(found, parameters)
+    assert not any(np.shares_memory(new, old) for new, old in zip(after, moments, strict=True))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", optimizers.NAMED)
+def test_the_dtype_stays(name: str, dtype: str) -> None:
+    optimizer = optimizers.find(name)
+    parameters = START.astype(dtype)
+    moments = optimizer.init(parameters)
+    assert all(moment.dtype == dtype and not moment.any() for moment in moments)
+    found, moments = optimizer.update(parameters, GRADIENTS[0].astype(dtype), moments, step=1)
+    assert {found.dtype.name, *(moment.dtype.name for moment in moments)} == {dtype}
+
+
+@pytest.mark.parametrize("name", optimizers.NAMED)
+def test_the_own_rate_is_the_default(name: str) -> None:
+    optimizer = optimizers.find({"name": name, "rate": 0.125})
+    moments = optimizer.init(START)
+    found = optimizer.update(START, GRADIENTS[0], moments, step=1)[0]
+    assert (found == optimizer.update(START, GRADIENTS[0], moments, step=1, rate=0.125)[0]).all()
+
+
+@pytest.mark.parametrize("name", optimizers.NAMED)
+def test_a_config_makes_the_same_optimizer(name: str) -> None:
+    optimizer = optimizers.find(name)
+    assert optimizer.name == name
+    assert optimizers.find(optimizer.to_config()) == optimizer
+    assert optimizers.find(optimizer) is optimizer
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("sgd", {"rate": 0}, "rate 0: expected a number above 0"),
+        ("sgd", {"rate": -1.0}, "rate -1.0"),
+        ("sgd", {"rate": float("nan")}, "rate nan"),
+        ("sgd", {"rate": float("inf")}, "rate inf"),
+        ("momentum", {"momentum": 1.0}, "momentum 1.0: expected at least 0 and below 1"),
+        ("nesterov", {"momentum": -0.1}, "momentum -0.1"),
+        ("adam", {"beta1": 1.0}, "beta1 1.0"),
+        ("adam", {"beta2": float("nan")}, "beta2 nan"),
+        ("adam", {"epsilon": 0.0}, "epsilon 0.0"),
+        ("adamw", {"decay": -1.0}, "decay -1.0"),
+        ("adam-w", {}, "unknown optimizer 'adam-w'; known: sgd, momentum, nesterov, adam, adamw"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(name: str, options: dict[str, float], words: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        optimizers.find({"name": name, **options})
+    assert words in str(caught.value)

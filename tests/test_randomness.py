@@ -1,0 +1,99 @@
+"""The counter-based generator against SplitMix64 written down once more, and published values of it."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from chainrule import engines, randomness
+
+
+def split_mix_64(seed: int, count: int) -> list[int]:
+    """The generator as its authors wrote it, with a state (Steele, Lea, Flood 2014; Vigna's splitmix64.c)."""
+    numbers, state = [], seed
+    for _ in range(count):
+        state = (state + 0x9E3779B97F4A7C15) % 2**64
+        z = state
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+        numbers.append(z ^ (z >> 31))
+    return numbers
+
+
+def test_mix_gives_the_published_numbers_of_splitmix64() -> None:
+    # https://rosettacode.org/wiki/Pseudo-random_numbers/Splitmix64, seed 1234567
+    published = [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
+    assert [randomness.mix(1234567, k) for k in range(5)] == published == split_mix_64(1234567, 5)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**63 - 1, 2**64 - 1])
+def test_mix_and_mix_array_are_the_generator(seed: int) -> None:
+    numbers = split_mix_64(seed, 50)
+    assert [randomness.mix(seed, k) for k in range(50)] == numbers
+    assert randomness.mix_array(seed, np.arange(50, dtype=np.uint64)).tolist() == numbers
+
+
+def test_uniform_is_the_mixing_of_its_coordinates() -> None:
+    seed, stream, step, samples = 2**63 - 1, randomness.stream_number("dropout1"), 7, np.array([0, 3, 10**9])
+    found = randomness.uniform(seed, stream, step, samples, 4)
+    for row, sample in enumerate(samples.tolist()):
+        for element in range(4):
+            key = seed
+            for coordinate in (stream, step, sample, element):
+                z = (key + (coordinate + 1) * 0x9E3779B97F4A7C15) % 2**64
+                z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+                z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+                key = z ^ (z >> 31)
+            assert found[row, element] == (key >> 11) / 2**53
+
+
+def test_uniform_is_uniform_along_every_coordinate() -> None:
+    samples = np.arange(2000)
+    draws = [
+        randomness.uniform(0, 1, 1, samples, 1).ravel(),
+        randomness.uniform(0, 1, 1, samples[:1], 2000).ravel(),
+        np.array([randomness.uniform(0, 1, step, samples[:1], 1)[0, 0] for step in range(2000)]),
+        np.array([randomness.uniform(seed, 1, 1, samples[:1], 1)[0, 0] for seed in range(2000)]),
+    ]
+    for drawn in draws:
+        assert ((drawn >= 0) & (drawn < 1)).all()
+        assert stats.kstest(drawn, "uniform").pvalue > 1e-3
+        assert abs(np.corrcoef(drawn[1:], drawn[:-1])[0, 1]) < 0.08
+    assert np.abs(np.corrcoef(np.stack(draws)) - np.eye(4)).max() < 0.1
+
+
+def test_a_row_does_not_depend_on_its_batch() -> None:
+    whole = randomness.uniform(5, 6, 7, np.arange(10), 9)
+    assert (randomness.uniform(5, 6, 7, np.arange(4, 7), 9) == whole[4:7]).all()
+    assert (randomness.uniform(5, 6, 7, np.arange(10), 3) == whole[:, :3]).all()
+
+
+def test_generators_are_functions_of_purpose_and_coordinates() -> None:
+    draws = {
+        key: tuple(randomness.generator(*key).integers(0, 2**62, 3))
+        for key in [(0, "a"), (1, "a"), (0, "b"), (0, "a", 0), (0, "a", 1), (0, "a", 0, 1), (0, "a", 1, 0)]
+    }
+    assert len(set(draws.values())) == len(draws)
+    assert tuple(randomness.generator(0, "a", 1).integers(0, 2**62, 3)) == draws[0, "a", 1]
+    np.random.seed(3)  # noqa: NPY002 (the global generator must not matter)
+    assert tuple(randomness.generator(0, "a", 1).integers(0, 2**62, 3)) == draws[0, "a", 1]
+
+
+def test_stream_numbers_are_those_of_crc32() -> None:
+    assert randomness.stream_number("123456789") == 0xCBF43926  # the check value of CRC-32/ISO-HDLC
+
+
+@pytest.mark.parametrize("seed", [0, 11, 2**63 - 1])
+@pytest.mark.parametrize("engine", engines.NAMES)
+def test_dropout_keeps_the_same_cells_on_every_engine(engine: str, seed: int) -> None:
+    options = {"rate": 0.3, "stream": 4000000000, "seed": seed, "step": 12, "first": 5}
+    x = np.ones((6, 3, 4, 5))
+    (y,) = engines.find(engine).run("dropout", (x,), options)
+    kept = randomness.uniform(seed, 4000000000, 12, np.arange(5, 11), 60).reshape(x.shape) >= 0.3
+    assert ((y != 0) == kept).all()
+    np.testing.assert_allclose(y[kept], 1 / 0.7, rtol=1e-15)

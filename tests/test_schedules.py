@@ -1,0 +1,87 @@
+"""Schedules against PyTorch's, recorded by tests/training/record_torch.py, and against their definitions."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from training.recorded import RECORDED
+
+from chainrule import schedules
+from chainrule.errors import OptionError
+
+
+def factors(schedule: schedules.Schedule, steps: int, epoch_steps: int) -> list[float]:
+    return [schedule.factor(step, steps, epoch_steps) for step in range(steps)]
+
+
+@pytest.mark.parametrize("entry", RECORDED["schedules"], ids=lambda entry: f"{entry['config']}{entry['steps']}")
+def test_factors_are_pytorchs(entry: dict[str, Any]) -> None:
+    found = factors(schedules.find(entry["config"]), entry["steps"], entry["epoch_steps"])
+    np.testing.assert_allclose(found, entry["factors"], rtol=1e-9, atol=1e-12)
+
+
+def test_one_cycle_where_pytorch_divides_by_zero() -> None:
+    """The rise ends at step 0, which is then the top."""
+    found = factors(schedules.OneCycle(warm=0.25), 4, 4)
+    assert found[0] == 1.0
+    assert found[-1] == pytest.approx(1 / (25 * 1e4))
+    assert found == sorted(found, reverse=True)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 1000])
+@pytest.mark.parametrize("warm", [0.01, 0.3, 0.5, 0.999])
+def test_one_cycle_stays_between_its_ends(steps: int, warm: float) -> None:
+    found = factors(schedules.OneCycle(warm, 25.0, 1e4), steps, steps)
+    assert min(found) >= 1 / (25 * 1e4) * (1 - 1e-9)
+    assert max(found) <= 1
+
+
+def test_constant_is_one() -> None:
+    assert factors(schedules.Constant(), 5, 2) == [1.0] * 5
+
+
+def test_warm_up_rises_evenly_and_stays() -> None:
+    assert factors(schedules.WarmUp(0.4), 10, 5) == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 1, 1, 1, 1])
+    assert factors(schedules.WarmUp(0.01), 3, 3) == [1, 1, 1]
+    assert factors(schedules.WarmUp(1.0), 4, 4) == pytest.approx([0.25, 0.5, 0.75, 1])
+
+
+def test_step_waits_for_whole_epochs() -> None:
+    assert factors(schedules.Step(2, 0.5), 15, 3) == [1.0] * 6 + [0.5] * 6 + [0.25] * 3
+
+
+@pytest.mark.parametrize("name", schedules.NAMED)
+def test_a_config_makes_the_same_schedule(name: str) -> None:
+    schedule = schedules.find(name)
+    assert schedule.name == name
+    assert schedules.find(json.loads(json.dumps(schedule.to_config()))) == schedule
+    assert schedules.find(schedule) is schedule
+
+
+def test_none_is_constant() -> None:
+    assert schedules.find(None) == schedules.Constant()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("one-cycle", {"warm": 0.0}),
+        ("one-cycle", {"warm": 1.0}),
+        ("one-cycle", {"divisor": 0.5}),
+        ("one-cycle", {"divisor": float("nan")}),
+        ("one-cycle", {"divisor": float("inf")}),
+        ("one-cycle", {"final": 0.0}),
+        ("one-cycle", {"final": float("nan")}),
+        ("step", {"epochs": 0}),
+        ("step", {"gamma": 0.0}),
+        ("step", {"gamma": float("nan")}),
+        ("warm-up", {"share": 0.0}),
+        ("warm-up", {"share": 1.5}),
+        ("warm-up", {"share": float("nan")}),
+        ("triangle", {}),
+    ],
+)
+def test_numbers_out_of_range_are_refused(name: str, options: dict[str, float]) -> None:
+    with pytest.raises(OptionError):
+        schedules.find({"name": name, **options})

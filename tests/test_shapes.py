@@ -1,0 +1,145 @@
+"""Output sizes against windows that are really laid down and counted."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chainrule import shapes
+from chainrule.errors import OptionError, ShapeError
+
+AXES = {
+    "size": st.integers(1, 30),
+    "window": st.integers(1, 6),
+    "stride": st.integers(1, 5),
+    "dilation": st.integers(1, 4),
+}
+
+
+def windows(size: int, window: int, stride: int, padding: tuple[int, int], dilation: int) -> int:
+    """Windows that lie on the padded axis, found by trying every starting cell."""
+    padded = size + sum(padding)
+    taps = [dilation * tap for tap in range(window)]
+    return sum(all(start + tap < padded for tap in taps) for start in range(0, padded, stride))
+
+
+@given(**AXES, before=st.integers(0, 6), after=st.integers(0, 6))
+def test_output_size_counts_the_windows(
+    size: int, window: int, stride: int, dilation: int, before: int, after: int
+) -> None:
+    counted = windows(size, window, stride, (before, after), dilation)
+    if counted:
+        assert shapes.output_size(size, window, stride, (before, after), dilation) == counted
+    else:
+        assert shapes.output_size(size, window, stride, (before, after), dilation) < 1
+
+
+@pytest.mark.parametrize(
+    ("size", "window", "stride", "padding", "expected"),
+    [
+        (28, 5, 1, (0, 0), 24),  # VanillaCNN, C1
+        (24, 2, 2, (0, 0), 12),  # VanillaCNN, S1
+        (12, 5, 1, (0, 0), 8),  # VanillaCNN, C2
+        (8, 5, 1, (4, 4), 12),  # VanillaCNN, the full convolution back from C2
+        (7, 3, 2, (1, 1), 4),
+    ],
+)
+def test_output_sizes_of_the_tutorials(
+    size: int, window: int, stride: int, padding: tuple[int, int], expected: int
+) -> None:
+    assert shapes.output_size(size, window, stride, padding) == expected
+
+
+@given(**AXES)
+def test_same_gives_size_over_stride_with_the_odd_zero_at_the_end(
+    size: int, window: int, stride: int, dilation: int
+) -> None:
+    before, after = shapes.axis_padding("same", size, window, stride, dilation)
+    assert windows(size, window, stride, (before, after), dilation) == -(-size // stride)
+    assert after - before in (0, 1)
+    if before + after:  # not one zero more than needed
+        assert windows(size, window, stride, (before, after - 1), dilation) < -(-size // stride)
+
+
+@given(**AXES)
+def test_full_lets_every_cell_meet_every_tap(size: int, window: int, stride: int, dilation: int) -> None:
+    before, after = shapes.axis_padding("full", size, window, stride, dilation)
+    starts = range(size + before + after - dilation * (window - 1))
+    for tap in range(window):
+        assert set(range(size)) <= {start + dilation * tap - before for start in starts}
+    assert min(starts) == 0
+    assert all(any(0 <= s + dilation * t - before < size for t in range(window)) for s in (starts[0], starts[-1]))
+
+
+@given(**AXES)
+def test_valid_adds_nothing(size: int, window: int, stride: int, dilation: int) -> None:
+    assert shapes.axis_padding("valid", size, window, stride, dilation) == (0, 0)
+
+
+@given(**AXES, before=st.integers(0, 3), after=st.integers(0, 3))
+def test_transposed_size_is_the_smallest_input_of_that_output(
+    size: int, window: int, stride: int, dilation: int, before: int, after: int
+) -> None:
+    found = shapes.transposed_size(size, window, stride, (before, after), dilation)
+    if found >= 1:
+        assert windows(found, window, stride, (before, after), dilation) == size
+        assert windows(found - 1, window, stride, (before, after), dilation) == size - 1
+
+
+@pytest.mark.parametrize(
+    ("padding", "expected"),
+    [
+        ("valid", ((0, 0), (0, 0))),
+        ("full", ((2, 2), (8, 8))),
+        ("same", ((1, 1), (3, 4))),
+        (2, ((2, 2), (2, 2))),
+        ((1, 0), ((1, 1), (0, 0))),
+        ([1, 3], ((1, 1), (3, 3))),
+        (((1, 2), (0, 3)), ((1, 2), (0, 3))),
+        ([[1, 2], [0, 3]], ((1, 2), (0, 3))),
+        ((1, (0, 2)), ((1, 1), (0, 2))),
+    ],
+)
+def test_padding_in_all_its_forms(padding: shapes.PaddingLike, expected: shapes.Padding) -> None:
+    # kernel 3×5 with dilation (1, 2) on 7×9, stride (1, 2): extents 3 and 9, so "same" gives 7 and 5 outputs
+    assert shapes.resolve_padding(padding, (7, 8), (3, 5), (1, 2), (1, 2)) == expected
+
+
+@pytest.mark.parametrize(
+    ("padding", "words"),
+    [
+        ("sane", "unknown padding 'sane'; known: valid, same, full"),
+        (-1, "is negative"),
+        ((1, 2, 3), "has 3 entries for 2 axes"),
+        (((1, 2, 3), 0), "expected numbers or pairs of numbers, found (1, 2, 3)"),
+        (((1, -2), 0), "is negative"),
+        ((1.5, 0), "found 1.5"),
+        (1.5, "1.5"),
+        (None, "None"),
+    ],
+)
+def test_padding_that_is_none_says_so(padding: shapes.PaddingLike, words: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        shapes.resolve_padding(padding, (8, 8), (3, 3), (1, 1), (1, 1))
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_per_axis_takes_a_number_or_one_an_axis() -> None:
+    assert shapes.per_axis("stride", 2, 2) == (2, 2)
+    assert shapes.per_axis("stride", (2, 3), 2) == (2, 3)
+    assert shapes.per_axis("output_padding", 0, 2, least=0) == (0, 0)
+
+
+@pytest.mark.parametrize("value", [0, -1, (1,), (1, 2, 3), (1, 0), 1.5, (1, 1.5), None, "22"])
+def test_per_axis_refuses_the_rest(value: int) -> None:
+    with pytest.raises(OptionError, match=r"^stride .*: expected a whole number of at least 1, or 2 of them$"):
+        shapes.per_axis("stride", value, 2)
+
+
+def test_a_window_larger_than_the_padded_image_is_refused() -> None:
+    shapes.check_fits("Conv2D 'conv2'", "kernel", (5, 5), (4, 4), ((1, 0), (0, 1)))
+    with pytest.raises(ShapeError) as caught:
+        shapes.check_fits("Conv2D 'conv2'", "kernel", (5, 5), (4, 4), ((0, 0), (0, 0)))
+    assert str(caught.value) == "Conv2D 'conv2': kernel 5×5 does not fit the 4×4 input (padding 0)"
+    with pytest.raises(ShapeError, match="padding .*1"):
+        shapes.check_fits("Conv2D 'conv2'", "kernel", (6, 5), (4, 4), ((1, 0), (0, 1)))

@@ -1,0 +1,49 @@
+"""Twenty steps of a small network beside PyTorch's, in float64: loss, gradients, weights and statistics."""
+
+import numpy as np
+import pytest
+from training.recorded import RECORDED, unpack
+
+from chainrule import layers
+from chainrule.network import Network
+from chainrule.optimizers import AdamW
+from chainrule.training.step import Stepper
+
+THEIRS = RECORDED["network"]
+
+
+def network(engine: str) -> Network:
+    parts = [
+        layers.Conv2D(4, (3, 2), stride=(2, 1), padding=1, groups=2),
+        layers.ReLU(),
+        layers.MaxPool2D(2),
+        layers.BatchNorm2D(),
+        layers.Flatten(),
+        layers.Dense(3),
+        layers.Softmax(),
+    ]
+    made = Network(parts, (2, 7, 6), dtype="float64", engine=engine, threads=2)
+    made.set_weights({name: unpack(value) for name, value in THEIRS["start"].items()})
+    return made
+
+
+@pytest.mark.parametrize("engine", ["reference", "numpy", "numba"])
+def test_twenty_steps_follow_pytorch(engine: str) -> None:
+    net = network(engine)
+    stepper = Stepper(net, AdamW(THEIRS["rate"], decay=THEIRS["decay"]), "categorical_cross_entropy")
+    probe = net.ready(net.plan("categorical_cross_entropy"))
+    x, t = unpack(THEIRS["x"]), np.eye(3)[THEIRS["y"]]
+    assert len(THEIRS["steps"]) == 20
+    for number, theirs in enumerate(THEIRS["steps"]):
+        chosen = THEIRS["batches"][number % 2]
+        gradient = probe.gradients(x[chosen], t[chosen], seed=0, step=number + 1)[2].copy()
+        outcome = stepper.step(x[chosen], t[chosen], step=number + 1, rate=THEIRS["rate"])
+        assert outcome.loss == pytest.approx(theirs["loss"], abs=1e-9)
+        assert outcome.norm == pytest.approx(np.linalg.norm(gradient), rel=1e-12)
+        for name, expected in theirs["gradients"].items():
+            first, last = net.layout[name]
+            np.testing.assert_allclose(gradient[first:last], unpack(expected).ravel(), rtol=0, atol=1e-9, err_msg=name)
+        assert net.weights.keys() == theirs["weights"].keys()
+        for name, value in net.weights.items():
+            np.testing.assert_allclose(value, unpack(theirs["weights"][name]), rtol=0, atol=1e-9, err_msg=name)
+    np.testing.assert_allclose(net.apply(x), unpack(THEIRS["output"]), rtol=0, atol=1e-9)

@@ -32,9 +32,9 @@ def figures() -> list[Figure]:
 
 def test_the_same_figure_is_the_same_bytes_in_any_thread() -> None:
     expected = [png(figure) for figure in figures()]
-    with ThreadPoolExecutor(3) as pool:
-        found = list(pool.map(lambda _: [png(figure) for figure in figures()], range(3)))
-    assert found == [expected] * 3
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: [png(figure) for figure in figures()], range(2)))
+    assert found == [expected] * 2
 
 
 def test_drawing_a_figure_again_moves_nothing() -> None:

@@ -28,7 +28,7 @@ NETWORKS: dict[str, tuple[Sequence[Layer], tuple[int, ...], str]] = {
             cr.AveragePool2D((2, 3), stride=(2, 2), padding="same"),
             cr.Conv2D(4, 3, bias=False),
             cr.ReLU(),
-            cr.Reshape((4 * 4 * 5,)),
+            cr.Reshape((4 * 3 * 6,)),
             cr.Dense(6),
             cr.BatchNorm2D(),
             cr.Sigmoid(),

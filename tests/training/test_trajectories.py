@@ -15,7 +15,7 @@ THEIRS = RECORDED["network"]
 def network(engine: str) -> Network:
     parts = [
         layers.Conv2D(4, (3, 2), stride=(2, 1), padding=1, groups=2),
-        layers.ReLU(),
+        layers.Tanh(),
         layers.MaxPool2D(2),
         layers.BatchNorm2D(),
         layers.Flatten(),

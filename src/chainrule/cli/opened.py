@@ -92,8 +92,13 @@ def test_data(
         raise OptionError("a model file does not say what to test it on; give --data")
     channels, *size = model.input_shape
     picture = len(size) == 2 and channels in (1, 3)
-    fit = {"size": (size[0], size[1]), "channels": channels} if picture else {}
-    _, test = data.load(name, folder=folder, offline=offline, **fit)
+    _, test = data.load(
+        name,
+        folder=folder,
+        offline=offline,
+        size=(size[0], size[1]) if picture else None,
+        channels=channels if picture else None,
+    )
     return _relabelled(test, model.classes)
 
 

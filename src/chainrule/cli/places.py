@@ -1,7 +1,7 @@
 """Where runs are written: a folder named by the user, or a dated one."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import count
@@ -15,7 +15,7 @@ RUNS = Path("runs")
 
 
 @contextmanager
-def reserved(out: str | None, name: str) -> Iterator[Path]:
+def reserved(out: str | None, name: str) -> Generator[Path]:
     """A new run folder: `out`, or runs/NAME-DATE-TIME. If nothing comes to lie in it, it is removed again."""
     made: list[Path] = []
     try:

@@ -17,6 +17,10 @@ FAILED, INTERRUPTED = 2, 130
 FULL = "out of memory; a smaller --batch-size or --limit needs less"
 
 
+class Interrupted(Exception):
+    """A KeyboardInterrupt, without what click prints of one."""
+
+
 class Group(click.Group):
     """A group that prints its help when no command is named."""
 
@@ -41,6 +45,13 @@ class Program(Group):
             return None
         return getattr(importlib.import_module(f"chainrule.cli.{cmd_name}"), cmd_name)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted from None
+
     def main(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> NoReturn:
@@ -54,21 +65,21 @@ class Program(Group):
                 stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
         try:
             extra |= {"standalone_mode": False, "obj": ("chainrule", *words)}
-            code = super().main(words, prog_name, **extra)
+            code: int | None = super().main(words, prog_name, **extra)
             sys.stdout.flush()
         except BrokenPipeError:
             _let_go(sys.stdout)
             sys.exit(1)
         except click.exceptions.Exit as stop:
             code = stop.exit_code
-        except (click.ClickException, click.Abort, ChainruleError, OSError, MemoryError, KeyboardInterrupt) as error:
+        except (click.ClickException, click.Abort, ChainruleError, OSError, MemoryError, Interrupted) as error:
             code = _failed(error)
-        sys.exit(code if isinstance(code, int) else 0)
+        sys.exit(code or 0)
 
 
 def _failed(error: BaseException) -> int:
     """Say in one line what went wrong, and give the exit code."""
-    interrupted = isinstance(error, (KeyboardInterrupt, click.Abort))
+    interrupted = isinstance(error, (Interrupted, click.Abort))
     with suppress(OSError):
         if interrupted and sys.stderr.isatty():
             print(file=sys.stderr)  # after the ^C of the terminal
@@ -91,8 +102,8 @@ def _line(error: BaseException) -> str:
             return error.format_message().rstrip(".") + advice
         case click.ClickException():
             return error.format_message()
-        case KeyboardInterrupt() | click.Abort():
-            return str(error) or "interrupted"
+        case Interrupted() | click.Abort():
+            return "interrupted"
         case MemoryError():
             return FULL
         case OSError():

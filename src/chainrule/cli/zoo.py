@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from chainrule.cli import options
 if TYPE_CHECKING:
     from chainrule.experiments.zoo_table import Row
 
+LONG = 20  # letters: longer notes go below the table
 HEADS = ["name", "source", "parameters", "data", "epochs", "it says", "must reach", "reached", "time", ""]
 
 
@@ -75,7 +76,7 @@ def zoo(
 
 
 @contextmanager
-def _folder(out: str | None) -> Iterator[Path]:
+def _folder(out: str | None) -> Generator[Path]:
     """Where the runs go: a folder that must be empty, or one that is thrown away."""
     from chainrule.cli import places
 
@@ -109,9 +110,8 @@ def _text(rows: "Sequence[Row]") -> str:
     from chainrule.cli.output import table
 
     cells = [HEADS, *(_cells(row) for row in rows)]
-    shown = table(
-        [[*row[:1], *row[2:5], *row[6:9], "" if len(row[9]) > 20 else row[9]] for row in cells], right=(1, 3, 4, 5, 6)
-    )
-    says = {row.name: f"{row.source}" + (f": {row.stated}" if row.stated != "–" else "") for row in rows}
-    notes = [f"{row.name} on {row.data}: {row.note}" for row in rows if len(row.note) > 20]
-    return "\n".join([shown, "", table([[name, said] for name, said in says.items()]), *notes])
+    shown = [[*row[:1], *row[2:5], *row[6:9], "" if len(row[9]) > LONG else row[9]] for row in cells]
+    says = {row.name: row.source + (f": {row.stated}" if row.stated != "–" else "") for row in rows}
+    notes = [f"{row.name} on {row.data}: {row.note}" for row in rows if len(row.note) > LONG]
+    sources = table([[name, said] for name, said in says.items()])
+    return "\n".join([table(shown, right=(1, 3, 4, 5, 6)), "", sources, *notes])

@@ -140,8 +140,5 @@ def draw(folder: Path, model: Sequential, history: History, test: Dataset, evalu
             files.save(kernels.kernel_grid(w, f"{model.name}: kernels {name}"), folder / f"kernels-{name[:-2]}.png")
     files.save(confusion.confusion_matrix(evaluation.confusion, model.classes), folder / "confusion.png")
     shares = confidences(evaluation.outputs)
-    wrong = np.flatnonzero(evaluation.predicted != test.y)
-    worst = wrong[np.argsort(-shares[wrong].max(1), kind="stable")][:40]
-    picked = evaluation.predicted[worst], shares[worst].max(1)
-    figure = mistakes.mistakes(test.x[worst], test.y[worst], *picked, model.classes)
+    figure = mistakes.mistakes(test.x, test.y, evaluation.predicted, shares.max(1), model.classes)
     files.save(figure, folder / "mistakes.png")

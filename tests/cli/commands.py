@@ -1,0 +1,30 @@
+"""What the tests of the commands share."""
+
+import subprocess
+
+import numpy as np
+from click.testing import Result
+
+
+def bars(samples: int, size: int = 28, classes: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    """Images of one class a height: a bright bar on noise, which a network learns in a moment."""
+    generator = np.random.default_rng(7)
+    y = np.arange(samples) % classes
+    x = generator.integers(0, 60, (samples, size, size)).astype(np.uint8)
+    step = size // classes
+    for image, label in zip(x, y, strict=True):
+        image[label * step : label * step + max(step, 1)] = 255
+    return x, y
+
+
+def refused(result: "Result | subprocess.CompletedProcess[str]", *parts: str) -> None:
+    """The command exited with 2, printed nothing, and said why in exactly one line with these parts."""
+    code = result.exit_code if isinstance(result, Result) else result.returncode
+    lines = result.stderr.splitlines()
+    assert code == 2, (result.stdout, result.stderr)
+    assert result.stdout == ""
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("chainrule: ")
+    assert "Traceback" not in result.stderr
+    for part in parts:
+        assert part in lines[0]

@@ -1,0 +1,68 @@
+"""Small data, a finished run, and two ways to run a command: in this process, and as a process of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from chainrule.cli import main
+from cli.commands import bars
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Invoke = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An .npz of 200 images 1×28×28 in ten classes."""
+    path = tmp_path_factory.mktemp("data") / "digits.npz"
+    x, y = bars(200)
+    np.savez(path, x=x, y=y)
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run `python -m chainrule …` in tmp_path, on the NumPy engine unless `engine` says otherwise."""
+
+    def start(*words: object, engine: str = "numpy", **options: object) -> "subprocess.CompletedProcess[str]":
+        env = {**os.environ, "CHAINRULE_ENGINE": engine, "CHAINRULE_OFFLINE": "1", "PYTHONUTF8": "1"}
+        command = [sys.executable, "-m", "chainrule", *map(str, words)]
+        given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        return subprocess.run(command, cwd=tmp_path, env=env, text=True, encoding="utf-8", timeout=120, **given)  # pyright: ignore
+
+    return start
+
+
+@pytest.fixture
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """Run a command in this process, in tmp_path."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CHAINRULE_OFFLINE", "1")
+
+    def call(*words: object, **options: object) -> Result:
+        return CliRunner().invoke(main, [str(word) for word in words], prog_name="chainrule", **options)  # pyright: ignore
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def finished_once(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of `mlp` that came to its end."""
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    words = ["train", "--model", "mlp", "--data", str(digits), "--engine", "numpy", "--out", str(folder), "--quiet"]
+    result = CliRunner().invoke(main, [*words, "--epochs", "4", "--validation", "0.2"])
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+@pytest.fixture
+def finished(finished_once: Path, tmp_path: Path) -> Path:
+    """A copy of that run, to be spoiled."""
+    return Path(shutil.copytree(finished_once, tmp_path / "finished"))

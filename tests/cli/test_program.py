@@ -1,0 +1,166 @@
+"""The program around the commands: help, version, errors as one line, broken outputs, completion."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+from cli.commands import refused
+
+from chainrule.cli import main, program
+from chainrule.version import __version__
+
+CASES = {
+    "a file that cannot be read": (PermissionError(errno.EACCES, "Permission denied", "x.bin"), "x.bin: Permission denied"),
+    "a full disk": (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+    "no memory": (MemoryError(), "out of memory"),
+    "a name of two lines": (click.ClickException("a\nb"), "a b"),
+}
+
+
+@pytest.mark.parametrize("words", [[], ["-h"], ["--help"], *[[name, "--help"] for name in program.COMMANDS]], ids=str)
+def test_help_is_on_stdout(invoke, words):
+    result = invoke(*words)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "Usage: chainrule" in result.stdout
+
+
+def test_help_lists_every_command(invoke):
+    assert [line.split()[0] for line in invoke().stdout.partition("Commands:\n")[2].splitlines()] == list(program.COMMANDS)
+
+
+@pytest.mark.parametrize("word", ["--version", "--help"])
+def test_help_and_version_import_neither_numba_nor_matplotlib_nor_numpy(word, tmp_path):
+    code = (
+        f"import sys; sys.argv = ['chainrule', '{word}']\n"
+        "from chainrule.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "assert not {'numba', 'matplotlib', 'numpy', 'rich'} & sys.modules.keys()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_version(run):
+    done = run("--version")
+    assert (done.returncode, done.stdout.strip()) == (0, f"chainrule, version {__version__}")
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["trian"], "trian"),
+        (["train", "--epocks", 3], "--epocks"),
+        (["train", "--epochs", "three"], "three"),
+        (["train", "--resize", "3y4"], "28x28"),
+        (["predict", "somewhere"], "IMAGE"),
+        (["compare"], "RUN"),
+        (["completion", "tcsh"], "tcsh"),
+    ],
+    ids=str,
+)
+def test_usage_errors_are_one_line(invoke, words, part):
+    refused(invoke(*words), part)
+
+
+@pytest.mark.parametrize("what", CASES)
+def test_errors_are_one_line(invoke, monkeypatch, what):
+    error, text = CASES[what]
+
+    @click.command()
+    def failing():
+        raise error
+
+    monkeypatch.setattr(main, "get_command", lambda context, name: failing)
+    refused(invoke("failing"), text)
+
+
+def test_an_error_of_the_program_itself_is_not_hidden(invoke, monkeypatch):
+    @click.command()
+    def failing():
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(main, "get_command", lambda context, name: failing)
+    assert isinstance(invoke("failing").exception, ZeroDivisionError)
+
+
+def test_an_interrupt_exits_with_130(invoke, monkeypatch):
+    @click.command()
+    def failing():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "get_command", lambda context, name: failing)
+    result = invoke("failing")
+    assert (result.exit_code, result.stderr) == (130, "chainrule: interrupted\n")
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path):
+    code = "import sys; sys.argv = ['chainrule', 'models', '--json']; from chainrule.cli import main; main()"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_output_is_one_line(run):
+    with Path("/dev/full").open("w") as full:
+        done = run("models", stdout=full)
+    assert (done.returncode, done.stderr) == (2, "chainrule: No space left on device\n")
+
+
+def test_a_terminal_without_the_letters_is_served(run, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = run("models")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "mnist ? 99.0 %" in done.stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_the_script_of_a_shell(invoke, shell):
+    result = invoke("completion", shell)
+    assert result.exit_code == 0
+    assert "_CHAINRULE_COMPLETE=" + shell in result.stdout
+
+
+def test_completion_knows_the_shell_of_the_user(invoke):
+    assert invoke("completion", env={"SHELL": "/usr/bin/fish"}).stdout == invoke("completion", "fish").stdout
+    refused(invoke("completion", env={"SHELL": "/bin/tcsh"}), "tcsh", "bash, zsh, fish")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("chainrule tr", "train"), ("chainrule train --model nump", "numpy-cnn"), ("chainrule data fetch cif", "cifar10")],
+)
+def test_names_are_completed(run, monkeypatch, words, expected):
+    monkeypatch.setenv("_CHAINRULE_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    assert run().stdout.splitlines() == [f"plain,{expected}"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+def test_interrupted_before_training(tmp_path):
+    """While data are read, nothing is left behind."""
+    code = (
+        "import sys, time, chainrule.data as data\n"
+        "data.load = lambda *a, **k: (print('reading', flush=True), time.sleep(60))\n"
+        "sys.argv = ['chainrule', 'train', '--engine', 'numpy']\n"
+        "from chainrule.cli import main; main()"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "reading\n"
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "chainrule: interrupted\n")
+    assert list(tmp_path.iterdir()) == []

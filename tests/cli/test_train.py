@@ -1,0 +1,194 @@
+"""`chainrule train`: what it writes, what it says, and going on with what was stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli.commands import bars, refused
+from PIL import Image
+
+from chainrule import zoo
+from chainrule.cli.train_options import material, network, steps
+from chainrule.training import runs
+
+QUICK = ("--model", "mlp", "--engine", "numpy", "--epochs", 1)
+ALL_FILES = {
+    *("best.safetensors", "checkpoint.safetensors", "config.json", "confusion.png", "curves.png"),
+    *("evaluation.json", "history.csv", "mistakes.png", "model.safetensors"),
+}
+
+
+def test_a_run_prints_its_figures_and_its_path_last(run, digits, tmp_path):
+    done = run("train", "--data", digits, "--model", "mlp", "--out", "here", "--epochs", 20)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "here"
+    assert lines[0].startswith("test accuracy")
+    assert {path.name for path in (tmp_path / "here").iterdir()} == ALL_FILES
+    assert all(name in done.stdout for name in ALL_FILES)
+    assert "epoch 20/20" in done.stderr
+    assert json.loads((tmp_path / "here" / "evaluation.json").read_text())["accuracy"] > 0.9
+
+
+def test_the_command_is_kept_with_the_run(invoke, digits):
+    words = ["train", "--data", str(digits), *map(str, QUICK), "--out", "here", "--json"]
+    invoke(*words)
+    assert json.loads(Path("here/config.json").read_text())["command"] == ["chainrule", *words]
+
+
+def test_json(invoke, digits):
+    result = invoke("train", "--data", digits, *QUICK, "--out", "here", "--json", "--quiet")
+    assert (result.exit_code, result.stderr) == (0, "")
+    found = json.loads(result.stdout)
+    assert set(found["files"]) == ALL_FILES
+    assert (found["run"], found["finished"], found["samples"], found["epochs"], found["steps"]) == ("here", True, 40, 1, 5)
+    assert 0 <= found["accuracy"] <= 1
+    assert found["seconds"] > 0
+
+
+def test_folders_are_dated_and_never_used_twice(invoke, digits):
+    before = datetime.now()
+    paths = [Path(invoke("train", "--data", digits, *QUICK, "--quiet").stdout.splitlines()[-1]) for _ in range(3)]
+    assert len(set(paths)) == 3
+    dated = {f"mlp-{moment:%Y-%m-%d-%H%M}" for moment in (before, datetime.now())}
+    for path in paths:
+        assert path.parent == Path("runs")
+        assert any(path.name.startswith(name) for name in dated)
+        assert (path / "model.safetensors").is_file()
+
+
+def test_options_override_the_recipe(invoke, digits):
+    words = "--batch-size 16 --lr 0.25 --optimizer nesterov --momentum 0.5 --schedule cosine --seed 3 --clip-norm 2"
+    words += " --loss mean-squared-error --augment shift=1,flip --normalise scale --validation 0.25 --patience 2"
+    result = invoke("train", "--data", digits, *QUICK, *words.split(), "--limit", 100, "--dtype", "float64", "--out", "o")
+    assert result.exit_code == 0, result.stderr
+    job = runs.read_job(Path("o"))
+    assert job.recipe.to_config() == {
+        "epochs": 1,
+        "batch_size": 16,
+        "optimizer": {"name": "nesterov", "rate": 0.25, "momentum": 0.5},
+        "loss": "mean_squared_error",
+        "schedule": {"name": "cosine"},
+        "normalise": "scale",
+        "augmentation": "shift=1,flip",
+        "clip_norm": 2.0,
+        "validation": 0.25,
+        "patience": 2,
+        "seed": 3,
+    }
+    assert (job.model["dtype"], job.model["seed"], job.found["training_samples"]) == ("float64", 3, 100)
+    assert job.choice.name == str(digits)
+
+
+def test_the_recipe_of_the_tutorial(invoke, tmp_path):
+    x, y = bars(40)
+    np.savez(tmp_path / "few.npz", x=x, y=y)
+    words = ["train", "--data", "few.npz", "--engine", "numpy", "--recipe", "tutorial", "--out", "o", "--quiet"]
+    assert invoke(*words).exit_code == 0
+    assert runs.read_job(Path("o")).recipe == zoo.find("numpy-cnn").tutorial
+    refused(invoke("train", "--model", "zayan", "--recipe", "tutorial"), "zayan", "states no recipe")
+
+
+def test_shape_and_classes_come_from_the_data(invoke, tmp_path):
+    """Colour photographs of three classes, of several sizes, resized."""
+    generator = np.random.default_rng(1)
+    for place, name in enumerate(["cat", "dog", "elk"]):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for number in range(6):
+            pixels = generator.integers(0, 255, (20 + number, 30, 3)).astype(np.uint8)
+            pixels[:, :, place] = 255
+            Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{number}.png")
+    words = ("train", "--model", "venchislaw", "--data", "pets", "--engine", "numpy", "--out", "o", "--epochs", 1)
+    refused(invoke(*words, "--quiet"), "20", "say which size")
+    assert not Path("o").exists()
+    assert invoke(*words, "--resize", "16x20").exit_code == 0
+    job = runs.read_job(Path("o"))
+    assert job.model["input_shape"] == [3, 16, 20]
+    assert job.model["classes"] == ["cat", "dog", "elk"]
+    assert invoke("evaluate", "o", "--data", "pets").exit_code == 0
+
+
+def test_help_names_what_the_library_knows():
+    from chainrule import engines, losses, optimizers, schedules
+    from chainrule.cli import options
+    from chainrule.data import catalogue
+    from chainrule.data.normalisation import KINDS
+
+    def nothing() -> None: ...
+
+    for decorate in (network, material, steps, options.machine):
+        decorate(nothing)
+    texts = {parameter.name: parameter.help for parameter in nothing.__click_params__}
+    known = {"optimizer": optimizers.NAMED, "schedule": schedules.NAMED, "loss": losses.NAMES, "normalise": KINDS}
+    known |= {"engine": engines.NAMES, "data": [info.name for info in catalogue()]}
+    for option, names in known.items():
+        assert [name for name in names if name not in texts[option]] == []
+
+
+def test_on_the_numba_engine(run, digits, tmp_path):
+    words = ("train", "--data", digits, "--model", "mlp", "--epochs", 2, "--threads", 1, "--quiet", "--out")
+    for engine in ("numba", "numpy"):
+        assert run(*words, engine, engine=engine).returncode == 0
+    losses = [json.loads((tmp_path / engine / "evaluation.json").read_text())["loss"] for engine in ("numba", "numpy")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def weights_and_history(folder: Path) -> tuple[bytes, list[list[str]]]:
+    rows = [line.split(",")[:7] for line in (folder / "history.csv").read_text().splitlines()]
+    return (folder / "model.safetensors").read_bytes(), rows
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
+def test_a_stopped_run_is_gone_on_with_bit_for_bit(run, digits, tmp_path, number):
+    words = ["train", "--model", "mlp", "--data", str(digits), "--epochs", "80", "--batch-size", "4"]
+    words += ["--augment", "shift=2,rotation=9", "--validation", "0.1", "--quiet"]
+    assert run(*words, "--out", "whole").returncode == 0
+    env = {**os.environ, "CHAINRULE_ENGINE": "numpy"}
+    command = [sys.executable, "-m", "chainrule", *words, "--out", "cut"]
+    cut = tmp_path / "cut"
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=env) as process:
+        while not (cut / "best.safetensors").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        said = process.communicate(timeout=30)[1]
+    assert not (cut / "model.safetensors").exists()
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert said.splitlines()[-1].endswith("go on with: chainrule train --resume cut")
+    done = run("train", "--resume", "cut", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["finished"]
+    assert weights_and_history(cut) == weights_and_history(tmp_path / "whole")
+
+
+def test_resuming_takes_no_options_but_where_and_how_loud(invoke, finished):
+    refused(invoke("train", "--resume", finished, "--epochs", 3), "--epochs", "--resume")
+    refused(invoke("train", "--resume", finished, "--out", "x"), "--out", "--resume")
+    refused(invoke("train", "--resume", finished, "--model", "numpy-cnn"), "--model", "--resume")
+    assert invoke("train", "--resume", finished, "--quiet", "--offline", "--json").exit_code == 0
+
+
+def test_resuming_finds_data_that_moved(invoke, finished, digits, tmp_path):
+    config = json.loads((finished / "config.json").read_text())
+    config["data"]["name"] = str(tmp_path / "gone.npz")
+    (finished / "config.json").write_text(json.dumps(config))
+    refused(invoke("train", "--resume", finished, "--quiet"), "gone.npz")
+    assert invoke("train", "--resume", finished, "--quiet", "--data", digits).exit_code == 0
+    x, y = bars(200)
+    np.savez(tmp_path / "other.npz", x=x[::-1], y=y[::-1])
+    refused(invoke("train", "--resume", finished, "--quiet", "--data", "other.npz"), "not those this run began with")
+
+
+def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(run, digits, tmp_path):
+    done = run("train", "--data", digits, "--model", "mlp", "--lr", 1e30, "--optimizer", "sgd", "--quiet", "--out", "o")
+    refused(done, "not finite", "o keeps the last good checkpoint")
+    assert (tmp_path / "o" / "checkpoint.safetensors").is_file()

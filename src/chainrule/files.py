@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from chainrule.engines import Array
 from chainrule.errors import FormatError, RunError
+
+Array = NDArray[Any]
 
 VERSION = 1
 

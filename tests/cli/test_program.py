@@ -16,7 +16,10 @@ from chainrule.cli import main, program
 from chainrule.version import __version__
 
 CASES = {
-    "a file that cannot be read": (PermissionError(errno.EACCES, "Permission denied", "x.bin"), "x.bin: Permission denied"),
+    "a file that cannot be read": (
+        PermissionError(errno.EACCES, "Permission denied", "x.bin"),
+        "x.bin: Permission denied",
+    ),
     "a full disk": (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
     "no memory": (MemoryError(), "out of memory"),
     "a name of two lines": (click.ClickException("a\nb"), "a b"),
@@ -31,7 +34,9 @@ def test_help_is_on_stdout(invoke, words):
 
 
 def test_help_lists_every_command(invoke):
-    assert [line.split()[0] for line in invoke().stdout.partition("Commands:\n")[2].splitlines()] == list(program.COMMANDS)
+    assert [line.split()[0] for line in invoke().stdout.partition("Commands:\n")[2].splitlines()] == list(
+        program.COMMANDS
+    )
 
 
 @pytest.mark.parametrize("word", ["--version", "--help"])

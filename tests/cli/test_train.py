@@ -48,7 +48,13 @@ def test_json(invoke, digits):
     assert (result.exit_code, result.stderr) == (0, "")
     found = json.loads(result.stdout)
     assert set(found["files"]) == ALL_FILES
-    assert (found["run"], found["finished"], found["samples"], found["epochs"], found["steps"]) == ("here", True, 40, 1, 5)
+    assert (found["run"], found["finished"], found["samples"], found["epochs"], found["steps"]) == (
+        "here",
+        True,
+        40,
+        1,
+        5,
+    )
     assert 0 <= found["accuracy"] <= 1
     assert found["seconds"] > 0
 
@@ -67,7 +73,9 @@ def test_folders_are_dated_and_never_used_twice(invoke, digits):
 def test_options_override_the_recipe(invoke, digits):
     words = "--batch-size 16 --lr 0.25 --optimizer nesterov --momentum 0.5 --schedule cosine --seed 3 --clip-norm 2"
     words += " --loss mean-squared-error --augment shift=1,flip --normalise scale --validation 0.25 --patience 2"
-    result = invoke("train", "--data", digits, *QUICK, *words.split(), "--limit", 100, "--dtype", "float64", "--out", "o")
+    result = invoke(
+        "train", "--data", digits, *QUICK, *words.split(), "--limit", 100, "--dtype", "float64", "--out", "o"
+    )
     assert result.exit_code == 0, result.stderr
     job = runs.read_job(Path("o"))
     assert job.recipe.to_config() == {

@@ -21,7 +21,10 @@ def test_importing_pictures_imports_neither_matplotlib_nor_other_floors() -> Non
     command = [sys.executable, "-c", ALONE, chainrule.__path__[0]]
     own, others = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     assert {"matplotlib", "numba", "PIL", "rich"} & set(others.split()) == set()
-    assert {name for name in own.split() if not name.startswith("chainrule.pictures")} == {"chainrule.errors"}
+    assert {name for name in own.split() if not name.startswith("chainrule.pictures")} == {
+        "chainrule.errors",
+        "chainrule.files",
+    }
 
 
 def test_pyplot_is_never_imported() -> None:

@@ -37,7 +37,10 @@ SMALL: dict[str, tuple[list[Layer], tuple[int, ...]]] = {
     "max pool": ([cr.Conv2D(2, 2), cr.MaxPool2D(3, stride=2, padding=1), cr.Tanh()], (2, 6, 5)),
     "max pool line": ([cr.Conv1D(2, 2), cr.MaxPool1D(3, stride=2), cr.Tanh()], (2, 10)),
     "average pool": ([cr.Conv2D(2, 2), cr.AveragePool2D((3, 2), stride=(2, 1), padding=1), cr.Tanh()], (2, 6, 5)),
-    "average pool, counted": ([cr.Conv2D(2, 2), cr.AveragePool2D(2, padding=1, count_padding=True), cr.Tanh()], (2, 6, 5)),
+    "average pool, counted": (
+        [cr.Conv2D(2, 2), cr.AveragePool2D(2, padding=1, count_padding=True), cr.Tanh()],
+        (2, 6, 5),
+    ),
     "average pool line": ([cr.Conv1D(2, 2), cr.AveragePool1D(3, stride=2, padding=1), cr.Tanh()], (2, 10)),
     "sum pool": ([cr.Conv2D(2, 2), cr.SumPool2D(2, stride=1), cr.Tanh()], (2, 5, 4)),
     "sum pool line": ([cr.Conv1D(2, 2), cr.SumPool1D(2), cr.Tanh()], (2, 8)),

@@ -1,13 +1,11 @@
 """Pictures as PNG: the same bytes for the same figure, and a file that is written whole or not at all."""
 
 import os
-import secrets
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chainrule.errors import RunError
+from chainrule.files import write_whole
 from chainrule.pictures.style import Drawing
 
 if TYPE_CHECKING:
@@ -29,16 +27,4 @@ def save(figure: "Figure", path: str | os.PathLike[str]) -> None:
 
     Errors   RunError when it cannot be written
     """
-    data, path = png(figure), Path(path)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        with partial.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+    write_whole(Path(path), png(figure))

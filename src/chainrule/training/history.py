@@ -135,7 +135,9 @@ def _add_row(history: History, fields: list[str], samples: int, batch_size: int)
     steps = -(-samples // batch_size)
     epoch, place = divmod(len(history), steps)
     step, number, rate, loss, accuracy, *checked, seconds = fields
-    if (step, number, len(checked)) != (str(len(history) + 1), str(epoch + 1), 2) or bool(seconds) != (place == steps - 1):
+    if (step, number, len(checked)) != (str(len(history) + 1), str(epoch + 1), 2) or bool(seconds) != (
+        place == steps - 1
+    ):
         raise ValueError
     history.add(epoch + 1, float(rate), float(loss), float(accuracy))
     if seconds:

@@ -111,14 +111,14 @@ def _numpy_cnn(classes: int) -> list[Layer]:
 
 def _two_blocks(bias: bool | str, *ending: Layer) -> Callable[[int], list[Layer]]:
     return lambda classes: [
-        Conv2D(16, 3, bias=bias, initializer="he_normal"),
+        Conv2D(16, 3, bias=bias, initializer="lecun_uniform"),
         ReLU(),
         MaxPool2D(2),
-        Conv2D(32, 3, bias=bias, initializer="he_normal"),
+        Conv2D(32, 3, bias=bias, initializer="lecun_uniform"),
         ReLU(),
         MaxPool2D(2),
         Flatten(),
-        Dense(classes),
+        Dense(classes, initializer="lecun_uniform"),
         *ending,
     ]
 

@@ -148,9 +148,9 @@ def test_on_the_numba_engine(run, digits, tmp_path):
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
-def weights_and_history(folder: Path) -> tuple[bytes, list[list[str]]]:
-    rows = [line.split(",")[:7] for line in (folder / "history.csv").read_text().splitlines()]
-    return (folder / "model.safetensors").read_bytes(), rows
+def history(folder: Path) -> list[list[str]]:
+    """The rows of history.csv, without the seconds."""
+    return [line.split(",")[:7] for line in (folder / "history.csv").read_text().splitlines()]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
@@ -175,7 +175,8 @@ def test_a_stopped_run_is_gone_on_with_bit_for_bit(run, digits, tmp_path, number
     done = run("train", "--resume", "cut", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["finished"]
-    assert weights_and_history(cut) == weights_and_history(tmp_path / "whole")
+    assert history(cut) == history(tmp_path / "whole")
+    assert (cut / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
 
 
 def test_resuming_takes_no_options_but_where_and_how_loud(invoke, finished):

@@ -95,7 +95,7 @@ def test_predicting_from_several_threads_gives_what_one_gives() -> None:
 
 def test_arrays_of_one_segment_live_in_a_block_and_others_in_the_batch() -> None:
     made = network("numba")
-    writer = Writer(made.plan(LOSS), made.layout)
+    writer = Writer(made.plan(LOSS), made.layout, "float64")
     rooms = {name: room for name, (room, _) in writer.memory.offsets.items()}
     assert rooms["conv1.y"] == "batch_work"  # batch normalisation needs all of it
     assert rooms["conv2.y"] == "work"

@@ -134,7 +134,7 @@ def network():
     nn = torch.nn
     model = nn.Sequential(
         nn.Conv2d(2, 4, (3, 2), stride=(2, 1), padding=1, groups=2),
-        nn.ReLU(),
+        nn.Tanh(),
         nn.MaxPool2d(2),
         nn.BatchNorm2d(4),
         nn.Flatten(),

@@ -45,7 +45,7 @@ def _program(entry: "Entry") -> str:
     from chainrule.engines.numba.generator import Writer
 
     model = entry.build(engine="numpy")
-    return Writer(model.plan(entry.recipe.loss), model.layout).source(parallel=True)
+    return Writer(model.plan(entry.recipe.loss), model.layout, str(model.dtype)).source(parallel=True)
 
 
 def _about(entry: "Entry") -> dict[str, Any]:

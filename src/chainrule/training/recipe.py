@@ -44,6 +44,8 @@ class Recipe:
         _whole("epochs", self.epochs, 1)
         _whole("batch size", self.batch_size, 1)
         _whole("seed", self.seed, 0)
+        if self.seed >= 2**63:
+            raise OptionError(f"seed {self.seed}: expected at most 2⁶³ − 1")
         object.__setattr__(self, "loss", losses.find(self.loss))
         if self.normalise not in KINDS:
             raise one_of("normalisation", self.normalise, KINDS)

@@ -37,6 +37,7 @@ class Stepper:
         self._pass = network.ready(self._plan)
         self._clip = clip_norm
 
+    @np.errstate(all="ignore")  # what overflows is found below, and named
     def step(self, x: Array, t: Array, *, step: int, rate: float, seed: int = 0) -> Outcome:
         """One step on a batch; ``step`` counts from 1. A loss or gradient that is not finite changes nothing."""
         losses, right, gradient = self._pass.gradients(x, t, seed=seed, step=step)

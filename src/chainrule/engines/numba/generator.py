@@ -22,6 +22,8 @@ from numba import njit, prange
 
 from chainrule.engines.numba import {modules}
 from chainrule.engines.numba.compiling import OPTIONS
+from chainrule.engines.numba.linking import call, link
+
 '''
 
 MEET = """
@@ -67,10 +69,12 @@ class Writer:
     """Writes the program of one plan.
 
     layout  name of a parameter or running statistic → first and last place in its flat buffer
+    dtype   float32 or float64
     """
 
-    def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]]) -> None:
+    def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], dtype: str) -> None:
         self.plan = plan
+        self.dtype = dtype
         self.segments = [list(run) for _, run in groupby(plan.operations, key=_segment_key())]
         self._layout = layout
         self._given = {plan.input.storage: "x", plan.output.storage: "y"}
@@ -107,10 +111,34 @@ class Writer:
     def source(self, *, parallel: bool) -> str:
         """The whole module: its function `run` is the program."""
         modules = sorted({_module(operation) for operation in self.plan.operations})
-        parts = [HEAD.format(modules=", ".join(modules))]
+        parts = [HEAD.format(modules=", ".join(modules)), *self._links()]
         parts += [self._samples(number) for number, run in enumerate(self.segments) if run[0].scope == "sample"]
         parts += [ADD_UP] if self.training else []
         return "".join([*parts, self._run(parallel)])
+
+    def _links(self) -> list[str]:
+        """A line for every kernel that is called, with the types it is called with."""
+        return list(dict.fromkeys(self._link(operation) for operation in self.plan.operations))
+
+    def _link(self, operation: Operation) -> str:
+        arrays = [self._type(tensor) for tensor in (*operation.reads, *operation.writes)]
+        numbers = dict(operation.attributes) | dict.fromkeys(operation.runtime, 0)
+        rest = KERNELS[operation.name].arguments(len(arrays), numbers)
+        kernel = f"{_module(operation)}.{operation.name}"
+        return f"link({self._symbol(operation)!r}, {kernel}, {arrays!r}, {rest!r})\n"
+
+    def _symbol(self, operation: Operation) -> str:
+        """What a kernel is called by: its name and the types of its arrays."""
+        axes = [self._type(tensor) for tensor in (*operation.reads, *operation.writes)]
+        shown = ["-" if found is None else f"{found[1]}" for found in axes]
+        return f"{_module(operation)}.{operation.name} {self.dtype} {' '.join(shown)}"
+
+    def _type(self, tensor: Tensor | None) -> tuple[str, int] | None:
+        """(dtype, axes) of the array that a kernel is given for a tensor."""
+        if tensor is None:
+            return None
+        axes = 1 if _is_bias(tensor) else len(tensor.shape) + tensor.per_sample
+        return ("int32" if tensor.integer else self.dtype, axes)
 
     def _arguments(self) -> list[str]:
         buffers = BUFFERS if self.training else BUFFERS[:2]
@@ -167,7 +195,7 @@ class Writer:
         known: dict[str, Any] = dict(operation.attributes)
         known |= {name: _Code(f"{times} * {runtime[what]}") for name, (what, times) in operation.runtime.items()}
         rest = [repr(value) for value in kernel.arguments(len(arrays), known)]
-        return f"{_module(operation)}.{operation.name}({', '.join([*given, *rest])})"
+        return f"call({self._symbol(operation)!r}, ({', '.join([*given, *rest])},))"
 
     def _view(self, tensor: Tensor, many: str) -> str:
         """The expression for a tensor: of `m` samples from `s` on in a block, of all `n` at a meeting."""
@@ -197,8 +225,7 @@ class Writer:
             buffer = buffer if many == "m" else "gradients[0]"
         first, last = self._layout[name]
         part = f"{buffer}[{first}:{last}]"
-        is_bias = name.endswith(".b")  # kernels take biases flat, tied and untied alike
-        return part if is_bias or "," not in shape else f"{part}.reshape(({shape}))"
+        return part if _is_bias(tensor) or "," not in shape else f"{part}.reshape(({shape}))"
 
     def _name(self, tensor: Tensor, taken: Mapping[Any, str]) -> str:
         given = self._given.get(tensor.storage)
@@ -233,6 +260,11 @@ def _segment_key() -> Any:
 def _tensors(operations: list[Operation]) -> list[Tensor]:
     """Every tensor the operations read or write, in order, with repeats."""
     return [t for operation in operations for t in (*operation.reads, *operation.writes) if t is not None]
+
+
+def _is_bias(tensor: Tensor) -> bool:
+    """Kernels take biases and their gradients flat, tied and untied alike."""
+    return tensor.kind in ("parameter", "gradient") and tensor.storage.rpartition(".")[2] in ("b", "db")
 
 
 def _module(operation: Operation) -> str:

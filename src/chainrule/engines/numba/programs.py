@@ -33,7 +33,7 @@ class Program:
         self._buffers = buffers
         self._threads = threads
         self._lock = lock
-        self._writer = Writer(plan, layout)
+        self._writer = Writer(plan, layout, str(buffers.parameters.dtype))
         self._dtype = buffers.parameters.dtype
         self._rooms: dict[str, Array] = {}
         self._results: dict[str, Array] = {}

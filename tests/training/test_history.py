@@ -1,0 +1,154 @@
+"""history.csv: bit for bit, and every kind of damage."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chainrule.errors import FormatError
+from chainrule.training import history
+from chainrule.training.history import Epoch, History
+
+SAMPLES, BATCH = 11, 4  # three steps an epoch; the last has three samples
+NUMBERS = [0.1, 1 / 3, 5e-324, 1e300, 2.0, 0.1 + 0.2, math.pi]
+
+
+def made(*, validated: bool = True) -> History:
+    """Two epochs and a step."""
+    log = History()
+    for step in range(7):
+        log.add(step // 3 + 1, NUMBERS[step], NUMBERS[-step], step / 7)
+        if step % 3 == 2:
+            loss, accuracy = history.epoch_means(log, SAMPLES, BATCH)
+            checked = (NUMBERS[step], 2 / 3) if validated else (None, None)
+            log.epochs.append(Epoch(step // 3 + 1, step + 1, loss, accuracy, *checked, seconds=1.2345678 * step))
+    return log
+
+
+def write(path: Path, log: History) -> list[str]:
+    lines = [",".join(history.COLUMNS) + "\n", *log.rows()]
+    path.write_text("".join(lines))
+    return lines
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "history.csv"
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_round_trip_bit_for_bit(path: Path, validated: bool) -> None:
+    log = made(validated=validated)
+    write(path, log)
+    found = history.read(path, 7, SAMPLES, BATCH)
+    assert (found.rates, found.losses, found.accuracies, found.numbers) == (
+        log.rates,
+        log.losses,
+        log.accuracies,
+        log.numbers,
+    )
+    for ours, theirs in zip(found.epochs, log.epochs, strict=True):
+        assert (ours.epoch, ours.step, ours.loss, ours.accuracy) == (theirs.epoch, theirs.step, theirs.loss, theirs.accuracy)
+        assert (ours.validation_loss, ours.validation_accuracy) == (theirs.validation_loss, theirs.validation_accuracy)
+        assert ours.seconds == pytest.approx(theirs.seconds, abs=5e-4)
+    again = list(found.rows())
+    assert again == list(log.rows())
+
+
+def test_the_file_is_as_the_heading_says(path: Path) -> None:
+    lines = write(path, made())
+    assert lines[0] == "step,epoch,rate,loss,accuracy,validation_loss,validation_accuracy,seconds\n"
+    assert lines[1] == "1,1,0.1,0.1,0.0,,,\n"
+    assert lines[3] == f"3,1,5e-324,{NUMBERS[-2]!r},{2 / 7!r},5e-324,{2 / 3!r},2.469\n"
+    assert list(made().rows(5)) == lines[6:]
+
+
+def test_what_lies_beyond_is_left_out(path: Path) -> None:
+    write(path, made())
+    for steps in range(8):
+        found = history.read(path, steps, SAMPLES, BATCH)
+        assert len(found) == steps
+        assert len(found.epochs) == steps // 3
+        assert list(found.rows()) == list(made().rows())[:steps]
+
+
+@pytest.mark.parametrize("tail", ["8", "8,3,0.1", "8,3,0.1,0.2,0.3,,,1", "\x00\x00\x00", "8,3,0.1,0.2,0.3,,,\n9,"])
+def test_a_torn_last_line_is_left_out(path: Path, tail: str) -> None:
+    lines = write(path, made())
+    path.write_text("".join(lines) + tail)
+    assert list(history.read(path, 7, SAMPLES, BATCH).rows()) == lines[1:]
+
+
+def test_bytes_of_any_kind_beyond_are_left_out(path: Path) -> None:
+    lines = write(path, made())
+    path.write_bytes("".join(lines).encode() + b"\xff\xfe\x80")
+    assert len(history.read(path, 7, SAMPLES, BATCH)) == 7
+
+
+def refused(path: Path, steps: int, words: str) -> None:
+    with pytest.raises(FormatError) as caught:
+        history.read(path, steps, SAMPLES, BATCH)
+    text = str(caught.value)
+    assert str(path) in text
+    assert words in text
+    assert "\n" not in text
+
+
+def test_a_history_that_is_too_short_is_refused(path: Path) -> None:
+    write(path, made())
+    refused(path, 8, "expected at least 8 steps, found 7")
+
+
+@pytest.mark.parametrize("heading", ["", "step,epoch,rate,loss\n", "1,1,0.1,0.1,0.0,,,\n", "\ufeffstep\n"])
+def test_a_wrong_heading_is_refused(path: Path, heading: str) -> None:
+    path.write_text(heading + "".join(write(path, made())[1:]))
+    refused(path, 1, "expected the heading step,epoch,rate,loss,accuracy")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "2,1,0.1",
+        "3,1,0.1,0.2,0.3,,,",
+        "x,1,0.1,0.2,0.3,,,",
+        "2,x,0.1,0.2,0.3,,,",
+        "2,2,0.1,0.2,0.3,,,",
+        "2,1,rate,0.2,0.3,,,",
+        "2,1,0.1,0.2,0.3,,,5.0",
+        "2,1,0.1,0.2,0.3,,,,",
+    ],
+)
+def test_a_damaged_row_is_refused(path: Path, line: str) -> None:
+    lines = write(path, made())
+    path.write_text("".join([*lines[:2], line + "\n", *lines[3:]]))
+    refused(path, 7, "not a row of step 2")
+    assert len(history.read(path, 1, SAMPLES, BATCH)) == 1
+
+
+def test_an_epoch_without_its_end_is_refused(path: Path) -> None:
+    lines = write(path, made())
+    lines[3] = ",".join([*lines[3].split(",")[:5], "", "", ""]) + "\n"
+    path.write_text("".join(lines))
+    refused(path, 7, "not a row of step 3")
+
+
+def test_a_history_that_is_not_there(path: Path) -> None:
+    refused(path, 1, "cannot read")
+
+
+def test_epoch_means_weigh_the_last_batch() -> None:
+    log = History()
+    for step, (loss, accuracy) in enumerate([(9.0, 0.0), (9.0, 0.0), (9.0, 0.0), (1.0, 1.0), (2.0, 0.5), (4.0, 1 / 3)]):
+        log.add(step // 3 + 1, 0.1, loss, accuracy)
+    loss, accuracy = history.epoch_means(log, SAMPLES, BATCH)
+    assert loss == pytest.approx((4 * 1.0 + 4 * 2.0 + 3 * 4.0) / 11)
+    assert accuracy == pytest.approx((4 + 2 + 1) / 11)
+
+
+def test_columns_as_arrays() -> None:
+    log = made()
+    assert log.loss.dtype == log.accuracy.dtype == np.float64
+    assert log.loss.tolist() == list(log.losses)
+    assert len(log.epoch_dicts()) == 2

@@ -1,0 +1,373 @@
+"""The loop: what it feeds to a step, in which order, and whom it tells."""
+
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import optimizers
+from chainrule.data.augmentation import Augmentation
+from chainrule.data.normalisation import Normalisation
+from chainrule.errors import DataError, NotFiniteError, OptionError
+from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Layer, Softmax, Tanh
+from chainrule.model import Sequential, split
+from chainrule.network import Network
+from chainrule.optimizers import SGD
+from chainrule.schedules import OneCycle, Step
+from chainrule.training.evaluation import evaluate
+from chainrule.training.history import Epoch
+from chainrule.training.loop import Callback, Trainer, best_epoch
+from chainrule.training.recipe import Recipe
+from chainrule.training.samples import Samples
+from chainrule.training.step import Outcome
+
+COUNT, BATCH = 23, 5
+STEPS = 5  # an epoch
+
+
+def layers() -> list[Layer]:
+    return [Flatten(), Dense(6), BatchNorm2D(), Tanh(), Dropout(0.2), Dense(3), Softmax()]
+
+
+def network() -> Network:
+    return Network(layers(), (1, 4, 4), engine="numpy", seed=1)
+
+
+def samples(count: int = COUNT, seed: int = 0) -> Samples:
+    """Every sample is known by its first pixel."""
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(count, 1, 4, 4)).astype(np.float32)
+    x[:, 0, 0, 0] = np.arange(count)
+    return Samples.of(x, generator.integers(0, 3, count), 3)
+
+
+def recipe(**options: Any) -> Recipe:
+    return Recipe(**{"epochs": 3, "batch_size": BATCH, "optimizer": SGD(0.05), "normalise": "none", "seed": 4} | options)
+
+
+class Recorder(Callback):
+    """Notes every call, and what the steps were given."""
+
+    def __init__(self, log: list[Any] | None = None, name: str = "") -> None:
+        self.log = [] if log is None else log
+        self.name = name
+
+    def begin(self, trainer: Trainer) -> None:
+        self.log.append((self.name, "begin"))
+
+    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+        self.log.append((self.name, "stepped", len(trainer.history), samples))
+
+    def stopped(self, trainer: Trainer) -> None:
+        self.log.append((self.name, "stopped", len(trainer.history)))
+
+    def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
+        self.log.append((self.name, "epoch", epoch.epoch))
+
+    def end(self, trainer: Trainer) -> None:
+        self.log.append((self.name, "end"))
+
+
+def spied(trainer: Trainer) -> list[dict[str, Any]]:
+    """What each step of the trainer is given."""
+    given: list[dict[str, Any]] = []
+    step = trainer.stepper.step
+
+    def spy(x: Any, t: Any, **options: Any) -> Outcome:
+        given.append({"x": x.copy(), "t": t.copy(), **options})
+        return step(x, t, **options)
+
+    trainer.stepper.step = spy  # type: ignore[method-assign]
+    return given
+
+
+def make(chosen: Recipe | None = None, validation: Samples | None = None, **options: Any) -> Trainer:
+    return Trainer(network(), chosen or recipe(), samples(), Normalisation("none"), validation, **options)
+
+
+def test_every_sample_once_an_epoch_in_a_seeded_order() -> None:
+    orders = []
+    for seed in (4, 4, 5):
+        trainer = make(recipe(seed=seed))
+        given = spied(trainer)
+        trainer.run()
+        assert [len(step["x"]) for step in given] == [5, 5, 5, 5, 3] * 3
+        seen = np.concatenate([step["x"][:, 0, 0, 0] for step in given]).astype(int).reshape(3, COUNT)
+        assert all(Counter(epoch) == Counter(range(COUNT)) for epoch in seen.tolist())
+        assert len({tuple(epoch) for epoch in seen.tolist()} | {tuple(range(COUNT))}) == 4
+        orders.append(seen.tolist())
+        for step in given:  # targets go with their samples
+            assert (step["t"] == samples().targets[step["x"][:, 0, 0, 0].astype(int)]).all()
+    assert orders[0] == orders[1] != orders[2]
+
+
+def test_steps_are_counted_from_one_and_know_the_seed() -> None:
+    trainer = make()
+    given = spied(trainer)
+    trainer.run()
+    assert [step["step"] for step in given] == list(range(1, 16))
+    assert {step["seed"] for step in given} == {4}
+
+
+@pytest.mark.parametrize("schedule", [OneCycle(), Step(1, 0.5)])
+def test_the_rate_follows_the_schedule(schedule: Any) -> None:
+    trainer = make(recipe(schedule=schedule))
+    given = spied(trainer)
+    history = trainer.run()
+    expected = [0.05 * schedule.factor(step, 15, STEPS) for step in range(15)]
+    assert [step["rate"] for step in given] == expected == list(history.rates)
+
+
+def test_batches_are_normalised_and_augmented_anew_every_epoch() -> None:
+    normalisation = Normalisation("standardise", 0.5, 2.0)
+    chosen = recipe(augmentation=Augmentation(shift=1, flip=True), epochs=2)
+    trainer = Trainer(network(), chosen, samples(), normalisation)
+    given = spied(trainer)
+    trainer.run()
+    order = [cr.data.order(COUNT, 4, epoch) for epoch in range(2)]
+    for number, step in enumerate(given):
+        epoch, place = divmod(number, STEPS)
+        indices = order[epoch][place * BATCH : (place + 1) * BATCH]
+        plain = (samples().x[indices] * np.float32(0.5) + np.float32(2.0)).astype(np.float32)
+        expected = chosen.augmentation.apply(plain, seed=4, step=epoch, samples=indices, fill=2.0)  # type: ignore
+        assert step["x"].dtype == np.float32
+        np.testing.assert_array_equal(step["x"], expected)
+    first = {step["x"][i].tobytes() for step in given[:STEPS] for i in range(len(step["x"]))}
+    second = {step["x"][i].tobytes() for step in given[STEPS:] for i in range(len(step["x"]))}
+    assert len(first & second) < COUNT / 2
+
+
+def test_callbacks_are_called_in_order() -> None:
+    log: list[Any] = []
+    make(recipe(epochs=2)).run([Recorder(log, "a"), Recorder(log, "b")])
+    expected: list[Any] = ["begin"]
+    for epoch in (1, 2):
+        expected += [("stepped", (epoch - 1) * STEPS + i + 1, size) for i, size in enumerate([5, 5, 5, 5, 3])]
+        expected.append(("epoch", epoch))
+    expected.append("end")
+    told = [(name, *((event,) if isinstance(event, str) else event)) for event in expected for name in ("a", "b")]
+    assert log == told
+
+
+def test_end_is_called_when_a_step_fails() -> None:
+    trainer, recorder = make(), Recorder()
+
+    def fail(*arguments: Any, **options: Any) -> Outcome:
+        raise NotFiniteError("step 1: …")
+
+    trainer.stepper.step = fail  # type: ignore[method-assign]
+    with pytest.raises(NotFiniteError):
+        trainer.run([recorder])
+    assert recorder.log == [("", "begin"), ("", "end")]
+
+
+class StopAt(Callback):
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+        trainer.stop = len(trainer.history) == self.step
+
+
+@pytest.mark.parametrize(("step", "tail"), [(3, ("stopped", 3)), (5, ("epoch", 1)), (7, ("stopped", 7)), (15, ("epoch", 3))])
+def test_a_stop_ends_after_the_current_step(step: int, tail: Any) -> None:
+    trainer, recorder = make(), Recorder()
+    trainer.run([StopAt(step), recorder])
+    assert len(trainer.history) == step
+    assert len(trainer.history.epochs) == step // STEPS
+    assert recorder.log[-2:] == [("", *tail), ("", "end")]
+    assert trainer.finished == (step == 15)
+
+
+def test_going_on_after_a_stop_changes_no_bit() -> None:
+    whole = make(recipe(optimizer=optimizers.Adam(0.01)), samples(9, 1))
+    whole.run()
+    parts = make(recipe(optimizer=optimizers.Adam(0.01)), samples(9, 1))
+    for step in (2, 5, 6, 14, 99):
+        parts.stop = False
+        parts.run([StopAt(step)])
+    assert parts.network.parameters.tobytes() == whole.network.parameters.tobytes()
+    assert parts.network.statistics.tobytes() == whole.network.statistics.tobytes()
+    assert parts.history.losses == whole.history.losses
+    assert [e.validation_loss for e in parts.history.epochs] == [e.validation_loss for e in whole.history.epochs]
+
+
+def test_epochs_have_their_means_and_validation() -> None:
+    held_back = samples(9, 1)
+    clock = iter(np.arange(0.0, 1000.0, 0.5).tolist())
+    trainer = make(None, held_back, clock=lambda: next(clock))
+    outcomes: list[tuple[float, float, int]] = []
+
+    class Note(Callback):
+        def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+            outcomes.append((outcome.loss, outcome.accuracy, samples))
+
+        def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
+            found = evaluate(trainer.network, held_back, trainer.normalisation, "categorical_cross_entropy")
+            assert (epoch.validation_loss, epoch.validation_accuracy) == (found.loss, found.accuracy)
+            last = outcomes[-STEPS:]
+            assert epoch.loss == pytest.approx(sum(loss * n for loss, _, n in last) / COUNT, rel=1e-12)
+            assert epoch.accuracy == pytest.approx(sum(share * n for _, share, n in last) / COUNT, rel=1e-12)
+            assert epoch.step == len(trainer.history)
+
+    history = trainer.run([Note()])
+    assert [epoch.epoch for epoch in history.epochs] == [1, 2, 3]
+    seconds = [epoch.seconds for epoch in history.epochs]
+    assert seconds == sorted(set(seconds))
+
+
+def test_patience_counts_epochs_without_a_better_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = iter([5.0, 3.0, 3.0, 4.0, 2.9, 3.0, 3.0, 3.0, 1.0])
+    real = evaluate(network(), samples(9, 1), Normalisation("none"), "categorical_cross_entropy")
+
+    def scripted(*arguments: Any) -> Any:
+        return type(real)(next(losses), 0.5, 9, real.confusion, real.outputs)
+
+    monkeypatch.setattr("chainrule.training.loop.evaluate", scripted)
+    trainer = make(recipe(epochs=20, patience=3), samples(9, 1))
+    history = trainer.run()
+    assert [epoch.validation_loss for epoch in history.epochs] == [5.0, 3.0, 3.0, 4.0, 2.9, 3.0, 3.0, 3.0]
+    assert best_epoch(history.epochs) == 4
+    assert trainer.finished
+
+
+def test_without_validation_patience_waits_for_nothing() -> None:
+    assert len(make(recipe(patience=1)).run().epochs) == 3
+
+
+def test_the_best_epoch_is_never_one_that_is_not_a_number() -> None:
+    def epochs(*values: float) -> list[Epoch]:
+        return [Epoch(k + 1, k + 1, 0.0, 0.0, value, 0.0) for k, value in enumerate(values)]
+
+    assert best_epoch(epochs(math.nan, 2.0, 1.0, math.nan, 1.0)) == 2
+    assert best_epoch(epochs(2.0, math.nan)) == 0
+    assert best_epoch(epochs(math.nan)) == 0
+
+
+def test_the_validation_split_is_disjoint_and_seeded() -> None:
+    whole = samples()
+    kept, held = split(whole, 0.3, 1)
+    numbers = [part.x[:, 0, 0, 0].astype(int).tolist() for part in (kept, held)]
+    assert sorted(numbers[0] + numbers[1]) == list(range(COUNT))
+    assert len(held) == 7
+    assert (held.targets == whole.targets[numbers[1]]).all()
+    assert split(whole, 0.3, 1)[1].x.tobytes() == held.x.tobytes()
+    assert split(whole, 0.3, 2)[1].x.tobytes() != held.x.tobytes()
+    assert len(split(whole, 0.001, 1)[1]) == 1
+    assert len(split(whole, 0.999, 1)[0]) == 1
+    with pytest.raises(OptionError):
+        split(samples(1), 0.5, 0)
+
+
+def test_fit_holds_back_what_it_validates_on() -> None:
+    seen: set[int] = set()
+    model = Sequential(layers(), (1, 4, 4), engine="numpy", seed=4)
+    whole = samples()
+    labels = whole.targets.argmax(1)
+    original = Trainer.run
+
+    def run(self: Trainer, callbacks: Any = ()) -> Any:
+        given = spied(self)
+        history = original(self, callbacks)
+        seen.update(int(value) for step in given for value in step["x"][:, 0, 0, 0])
+        assert self.validation is not None
+        assert not seen & set(self.validation.x[:, 0, 0, 0].astype(int).tolist())
+        return history
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "run", run)
+        history = model.fit(whole.x, labels, epochs=2, batch_size=4, validation_split=0.25, progress=False)
+    assert len(seen) == COUNT - round(0.25 * COUNT)
+    assert all(epoch.validation_loss is not None for epoch in history.epochs)
+
+
+def test_the_same_seed_gives_the_same_bits() -> None:
+    found = []
+    for seed in (4, 4, 5):
+        trainer = make(recipe(seed=seed))
+        trainer.run()
+        found.append((trainer.network.parameters.tobytes(), trainer.history.losses.tobytes()))
+    assert found[0] == found[1]
+    assert found[0] != found[2]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_bad_sample_stops_training_at_its_step(bad: float) -> None:
+    data = samples()
+    data.x[17, 0, 2, 2] = bad
+    trainer = Trainer(network(), recipe(), data, Normalisation("none"))
+    with pytest.raises(NotFiniteError, match=r"^step \d: the input is not finite") as caught:
+        trainer.run()
+    assert str(caught.value).startswith(f"step {len(trainer.history) + 1}:")
+    place = int(np.flatnonzero(cr.data.order(COUNT, 4, 0) == 17)[0])
+    assert len(trainer.history) == place // BATCH
+    assert np.isfinite(trainer.network.parameters).all()
+    clean = Trainer(network(), recipe(), samples(), Normalisation("none"))
+    clean.run([StopAt(place // BATCH)] if place // BATCH else [])
+    if place // BATCH:
+        assert clean.network.parameters.tobytes() == trainer.network.parameters.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"epochs": 0}, "epochs 0: expected a whole number of at least 1"),
+        ({"epochs": -1}, "epochs -1"),
+        ({"epochs": 1.5}, "epochs 1.5"),
+        ({"epochs": True}, "epochs True"),
+        ({"batch_size": 0}, "batch size 0"),
+        ({"seed": -1}, "seed -1"),
+        ({"seed": 2**63}, f"seed {2**63}"),
+        ({"loss": "hinge"}, "unknown loss 'hinge'; known: half_squared_error"),
+        ({"normalise": "whiten"}, "unknown normalisation 'whiten'"),
+        ({"clip_norm": 0.0}, "clip norm 0.0"),
+        ({"clip_norm": math.nan}, "clip norm nan"),
+        ({"validation": 1.0}, "validation share 1.0"),
+        ({"validation": -0.1}, "validation share -0.1"),
+        ({"validation": math.nan}, "validation share nan"),
+        ({"patience": 0}, "patience 0"),
+    ],
+)
+def test_a_recipe_refuses_what_is_out_of_range(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        recipe(**options)
+    assert words in str(caught.value)
+
+
+def test_a_recipe_is_its_config() -> None:
+    chosen = recipe(
+        optimizer=optimizers.AdamW(0.1 + 0.2, decay=1 / 3), schedule=OneCycle(0.1), augmentation=Augmentation(2, 10.0, 0.1, True),
+        loss="mean-squared-error", clip_norm=1.0, validation=0.1, patience=2,
+    )  # fmt: skip
+    import json
+
+    assert chosen.loss == "mean_squared_error"
+    assert Recipe.from_config(json.loads(json.dumps(chosen.to_config()))) == chosen
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "words"),
+    [
+        (np.zeros((0, 2)), np.zeros(0, int), "the data is empty"),
+        (np.zeros((3, 2)), np.zeros(2, int), "3 inputs but 2 targets"),
+        (np.zeros((3, 2)), np.array([0, 3, 1]), "label 3 of sample 1 is outside the classes 0 … 2"),
+        (np.zeros((3, 2)), np.array([0, 1, -1]), "label -1 of sample 2"),
+        (np.zeros((3, 2)), np.array([0.0, 1.0, 2.0]), "labels must be whole numbers"),
+        (np.zeros((3, 2)), np.zeros((3, 4)), "for a network with 3 outputs"),
+        (np.zeros((3, 2)), np.full((3, 3), np.nan), "targets must be finite"),
+    ],
+)
+def test_samples_refuse_what_cannot_be_trained_on(x: Any, y: Any, words: str) -> None:
+    with pytest.raises(DataError) as caught:
+        Samples.of(x, y, 3)
+    assert words in str(caught.value)
+
+
+def test_labels_and_one_hot_rows_are_the_same(tmp_path: Path) -> None:
+    labels = np.array([2, 0, 1])
+    by_label, by_row = Samples.of(np.zeros((3, 2)), labels, 3), Samples.of(np.zeros((3, 2)), np.eye(3)[labels], 3)
+    assert (by_label.targets == by_row.targets).all()

@@ -1,0 +1,406 @@
+"""Runs that are killed, interrupted and refused a full disk, and come to the same bits all the same."""
+
+import errno
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from training import run_driver
+from training.run_driver import RECIPE, make_job
+
+from chainrule import files
+from chainrule import layers as cr
+from chainrule.data import load_npz
+from chainrule.errors import ChainruleError, DataError, FormatError, RunError, ShapeError
+from chainrule.model import Sequential, load
+from chainrule.training import keeper, runs
+from chainrule.training.jobs import Job
+from chainrule.training.recipe import Recipe
+
+DRIVER = Path(run_driver.__file__)
+STEPS = 4 * 7  # 60 samples, 12 of them held back, in batches of 7
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bright stripes, blocks and frames with noise."""
+    generator = np.random.default_rng(0)
+    y = generator.integers(0, 3, 80)
+    x = generator.integers(0, 120, (80, 8, 8), dtype=np.uint8)
+    x[y == 0, 3:5] += 100
+    x[y == 1, :4, :4] += 100
+    x[y == 2, :, 6:] += 100
+    path = tmp_path_factory.mktemp("data") / "data.npz"
+    np.savez(path, x=x[:60], y=y[:60], x_test=x[60:], y_test=y[60:])
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "draw", lambda *_: None)
+
+
+def started(*arguments: object) -> "subprocess.Popen[str]":
+    """The driver, once it is about to train."""
+    command = [sys.executable, str(DRIVER), *map(str, arguments)]
+    environment = {**os.environ, **ONE_THREAD}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def completed(*arguments: object) -> str:
+    process = started(*arguments)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return out.strip()
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nobody interrupted."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    assert completed("start", folder, data, "numpy") == "finished"
+    return folder
+
+
+def content(folder: Path) -> dict[str, Any]:
+    """Everything a run left, to the bit, but for the seconds."""
+    found: dict[str, Any] = {}
+    for name, kind in (("model", "model"), ("best", "model"), ("checkpoint", "checkpoint")):
+        tensors, about = files.read_tensors(folder / f"{name}.safetensors", kind)
+        found[name] = {key: (str(value.dtype), value.shape, value.tobytes()) for key, value in tensors.items()}
+        found[f"about {name}"] = about
+    rows = (folder / "history.csv").read_text().splitlines()
+    found["history"] = [row.rpartition(",")[0] for row in rows]
+    found["evaluation"] = files.read_json(folder / "evaluation.json")
+    found["files"] = sorted(os.listdir(folder))
+    return found
+
+
+def assert_same(folder: Path, whole: Path) -> None:
+    found, expected = content(folder), content(whole)
+    for part in expected:
+        assert found[part] == expected[part], part
+
+
+def test_a_run_leaves_what_it_should(whole: Path, data: Path) -> None:
+    found = content(whole)
+    names = ["best", "checkpoint", "model"]
+    assert found["files"] == sorted(["config.json", "evaluation.json", "history.csv", *(f"{n}.safetensors" for n in names)])
+    assert len(found["history"]) == 1 + STEPS
+    assert found["about checkpoint"]["step"] == STEPS
+    moments = {name for name in found["checkpoint"] if name.startswith("optimizer.")}
+    assert moments == {"optimizer.m", "optimizer.v"}
+    assert {name: found["checkpoint"][name] for name in found["model"]} == found["model"]
+    _, test = load_npz(data)
+    assert found["evaluation"]["accuracy"] == load(whole, engine="numpy").evaluate(test).accuracy > 0.5
+    assert Job.from_config(files.read_json(whole / "config.json"), whole).recipe == RECIPE
+
+
+def test_the_best_model_is_that_of_the_best_validation(whole: Path, data: Path, tmp_path: Path) -> None:
+    ends = [row.split(",") for row in (whole / "history.csv").read_text().splitlines()[1:] if not row.endswith(",")]
+    losses = [float(row[5]) for row in ends]
+    assert len(losses) == 4
+    best = losses.index(min(losses))
+    folder = tmp_path / "to the best"
+
+    class Halt(run_driver.Callback):
+        def epoch_ended(self, trainer: Any, epoch: Any) -> None:
+            trainer.stop = epoch.epoch == best + 1
+
+    runs.start(folder, make_job(data), *load_npz(data), [Halt()])
+    tensors = files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")[0]
+    model = files.read_tensors(whole / "best.safetensors", "model")[0]
+    assert all((tensors[name] == model[name]).all() for name in model)
+
+
+def test_early_stopping_ends_with_the_best_model(data: Path, tmp_path: Path) -> None:
+    job = make_job(data, recipe=replace(RECIPE, patience=1, epochs=40, optimizer=replace(RECIPE.optimizer, rate=0.1)))
+    result = runs.start(tmp_path / "run", job, *load_npz(data))
+    losses = [epoch.validation_loss for epoch in result.history.epochs]
+    assert len(losses) < 40
+    assert losses[-1] >= losses[-2] == min(losses)  # type: ignore[type-var]
+    model, best = (files.read_tensors(tmp_path / "run" / f"{name}.safetensors", "model")[0] for name in ("model", "best"))
+    assert all((model[name] == best[name]).all() for name in best)
+    again = runs.resume(tmp_path / "run", *load_npz(data))
+    assert again.evaluation
+    assert len(again.history) == len(result.history)
+    after = files.read_tensors(tmp_path / "run" / "model.safetensors", "model")[0]
+    assert all((after[name] == best[name]).all() for name in best)
+
+
+# ---------------------------------------------------------------------- the same bits
+
+
+def test_the_same_seed_gives_the_same_bits_in_another_process(whole: Path, data: Path, tmp_path: Path) -> None:
+    runs.start(tmp_path / "run", make_job(data), *load_npz(data))
+    assert_same(tmp_path / "run", whole)
+
+
+def kill_and_resume(folder: Path, data: Path, engine: str, delays: list[float], sent: int = signal.SIGKILL) -> int:
+    """Start, and be cut short after each delay; then go on to the end. How often it was really cut short."""
+    cut, command = 0, ("start", folder, data, engine)
+    for delay in delays:
+        process = started(*command)
+        time.sleep(delay)
+        process.send_signal(sent)
+        out, err = process.communicate(timeout=60)
+        if sent == signal.SIGKILL:
+            cut += process.returncode == -signal.SIGKILL
+        else:
+            assert (process.returncode, err) == (0, "")
+            cut += out.startswith("stopped")
+        command = ("resume", folder, data) if (folder / "config.json").exists() else command
+    assert completed(*command) == "finished"
+    return cut
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_random_moments(seed: int, whole: Path, data: Path, tmp_path: Path) -> None:
+    delays = [random.Random(seed).uniform(0, 0.12) for _ in range(3)]
+    assert kill_and_resume(tmp_path / "run", data, "numpy", delays)
+    assert_same(tmp_path / "run", whole)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
+def test_killed_at_every_call_that_touches_the_disk(whole: Path, data: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(DRIVER), "crash", str(tmp_path), str(data)]
+    done = subprocess.run(command, env={**os.environ, **ONE_THREAD}, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    folders = sorted((int(name) for name in os.listdir(tmp_path)))
+    assert len(folders) > 70
+    begun = [folder for folder in folders if (tmp_path / str(folder) / "config.json").exists()]
+    assert len(folders) - len(begun) <= 7  # killed before config.json was there: nothing to resume
+    for folder in begun:
+        assert_same(tmp_path / str(folder), whole)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_interrupted_saves_and_stops(whole: Path, data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    process = started("start", folder, data, "numpy")
+    while not (folder / "checkpoint.safetensors").exists():
+        time.sleep(0.001)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    steps = int(out.removeprefix("stopped "))
+    assert 0 < steps < STEPS
+    assert not (folder / "model.safetensors").exists()
+    assert files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")[1]["step"] == steps
+    assert len((folder / "history.csv").read_text().splitlines()) == 1 + steps
+    assert completed("resume", folder, data) == "finished"
+    assert_same(folder, whole)
+
+
+@pytest.mark.parametrize("step", [1, 6, 7, 8, 28])
+def test_a_stop_that_comes_late_in_a_step_is_saved_too(step: int, whole: Path, data: Path, tmp_path: Path) -> None:
+    """After the keeper looked, and with a long interval: the last step must be in the checkpoint nevertheless."""
+
+    class Late(run_driver.Callback):
+        def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
+            trainer.stop = len(trainer.history) == step
+
+    folder = tmp_path / "run"
+    result = runs.start(folder, make_job(data), *load_npz(data), [Late()])
+    assert files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")[1]["step"] == step
+    assert (result.evaluation is None) == (step < STEPS)
+    runs.resume(folder, *load_npz(data))
+    assert_same(folder, whole)
+
+
+def test_the_numba_engine_killed_and_resumed(data: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / "whole", tmp_path / "killed"]
+    assert completed("start", folders[0], data, "numba") == "finished"
+    kill_and_resume(folders[1], data, "numba", [0.1])
+    assert_same(folders[1], folders[0])
+
+
+def test_resuming_a_finished_run_is_harmless(whole: Path, data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(whole, folder)
+    result = runs.resume(folder, *load_npz(data))
+    assert result.evaluation
+    assert len(result.history) == STEPS
+    assert_same(folder, whole)
+    assert (folder / "history.csv").read_bytes() == (whole / "history.csv").read_bytes()
+
+
+# ---------------------------------------------------------------------- refusals
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.fixture
+def run(whole: Path, tmp_path: Path) -> Path:
+    """A copy of the run that may be damaged."""
+    shutil.copytree(whole, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def refused(kind: type[ChainruleError], words: str, folder: Path, act: Any) -> None:
+    """One line, and not a byte of the folder is another."""
+    before = snapshot(folder)
+    with pytest.raises(kind) as caught:
+        act()
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert snapshot(folder) == before
+
+
+def test_a_folder_that_holds_a_run(run: Path, data: Path) -> None:
+    refused(RunError, f"{run} already holds a run", run, lambda: runs.start(run, make_job(data), *load_npz(data)))
+
+
+def test_a_folder_that_holds_none(data: Path, tmp_path: Path) -> None:
+    refused(RunError, "holds no run", tmp_path, lambda: runs.resume(tmp_path, *load_npz(data)))
+    refused(RunError, "holds no run", tmp_path, lambda: runs.resume(tmp_path / "none", *load_npz(data)))
+
+
+def test_a_folder_that_is_a_file(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("precious")
+    for place in (tmp_path / "file", tmp_path / "file" / "run"):
+        refused(RunError, "cannot make the run folder", tmp_path, lambda p=place: runs.start(p, make_job(data), *load_npz(data)))
+
+
+def test_changed_data(run: Path, data: Path) -> None:
+    training, test = load_npz(data)
+    x = training.x.copy()
+    x[5, 0, 3, 3] ^= 1
+    other = replace(training, x=x)
+    refused(DataError, "are not those this run began with", run, lambda: runs.resume(run, other, test))
+    y = np.roll(training.y, 1)
+    refused(DataError, "not those", run, lambda: runs.resume(run, replace(training, y=y), test))
+
+
+def test_images_of_another_size(data: Path, tmp_path: Path) -> None:
+    training, test = load_npz(data)
+    small = replace(training, x=np.ascontiguousarray(training.x[..., :7]))
+    refused(ShapeError, "1×8×7", tmp_path, lambda: runs.start(tmp_path / "run", make_job(data), small, test))
+
+
+def test_a_checkpoint_of_another_model(run: Path, data: Path, tmp_path: Path) -> None:
+    parts = [*run_driver.layers()[:-2], cr.Dense(3, bias=False), cr.Softmax()]
+    about = Sequential(parts, (1, 8, 8), seed=3, engine="numpy").about()
+    runs.start(tmp_path / "other", replace(make_job(data), model=about), *load_npz(data))
+    shutil.copy(tmp_path / "other" / "checkpoint.safetensors", run)
+    refused(FormatError, "is a checkpoint of another model", run, lambda: runs.resume(run, *load_npz(data)))
+    shutil.copy(run / "model.safetensors", run / "checkpoint.safetensors")
+    refused(FormatError, "expected a 'chainrule checkpoint 1'", run, lambda: runs.resume(run, *load_npz(data)))
+
+
+def test_a_checkpoint_of_another_dtype_or_optimizer(run: Path, data: Path) -> None:
+    config = files.read_json(run / "config.json")
+    for change in ({"model": {**config["model"], "dtype": "float64"}}, {"recipe": {**config["recipe"], "epochs": 1}}):
+        (run / "config.json").write_text(json.dumps({**config, **change}))
+        refused(FormatError, "checkpoint", run, lambda: runs.resume(run, *load_npz(data)))
+    momentum = {**config["recipe"], "optimizer": {"name": "momentum"}}
+    (run / "config.json").write_text(json.dumps({**config, "recipe": momentum}))
+    refused(FormatError, "optimizer.v", run, lambda: runs.resume(run, *load_npz(data))) if False else None
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "gone"])
+def test_a_damaged_checkpoint(run: Path, data: Path, damage: str) -> None:
+    path = run / "checkpoint.safetensors"
+    whole = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    else:
+        flipped = whole[:-9] + bytes([whole[-9] ^ 4]) + whole[-8:]
+        path.write_bytes({"cut": whole[:-3], "flipped": flipped, "empty": b""}[damage])
+    refused(FormatError, str(path), run, lambda: runs.resume(run, *load_npz(data)))
+
+
+@pytest.mark.parametrize("damage", ["short", "gone", "heading", "row"])
+def test_a_damaged_history(run: Path, data: Path, damage: str) -> None:
+    path = run / "history.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    if damage == "gone":
+        path.unlink()
+    else:
+        broken = {"short": lines[:-3], "heading": lines[1:], "row": [*lines[:4], "4,1,x,,,,,\n", *lines[5:]]}[damage]
+        path.write_text("".join(broken))
+    refused(FormatError, str(path), run, lambda: runs.resume(run, *load_npz(data)))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "null", '"text"', '{"format": 2}', '{"format": 1}'])
+def test_a_config_that_is_none(run: Path, data: Path, content: str) -> None:
+    (run / "config.json").write_text(content)
+    refused(FormatError, str(run / "config.json"), run, lambda: runs.resume(run, *load_npz(data)))
+
+
+def test_every_part_of_the_config_is_looked_at(run: Path, data: Path) -> None:
+    """Without any one entry, or with nonsense in it, the run is refused in one line or goes on unharmed."""
+    config = files.read_json(run / "config.json")
+    for part in ("engine", "threads", "data", "recipe", "model"):
+        for nonsense in (None, [], {}, "x", -1):
+            (run / "config.json").write_text(json.dumps({**config, part: nonsense}))
+            refused(ChainruleError, "", run, lambda: runs.resume(run, *load_npz(data)))
+    for part in ("recipe", "model"):
+        for key in config[part]:
+            missing = {name: value for name, value in config[part].items() if name != key}
+            (run / "config.json").write_text(json.dumps({**config, part: missing}))
+            if part == "recipe" and key not in ("optimizer", "schedule", "augmentation"):
+                continue  # a recipe has defaults
+            refused(ChainruleError, "", run, lambda: runs.resume(run, *load_npz(data)))
+
+
+# ---------------------------------------------------------------------- a full disk
+
+
+@pytest.mark.parametrize("call", ["replace", "fsync"])
+@pytest.mark.parametrize("after", [0, 1, 2, 5, 20, 41])
+def test_a_full_disk_keeps_the_last_checkpoint(
+    call: str, after: int, whole: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls, folder = getattr(os, call), 0, tmp_path / "run"
+
+    def full(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > after:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        with pytest.raises(RunError, match=r"^cannot write .*: No space left on device$"):
+            runs.start(folder, make_job(data), *load_npz(data), interval=0.0)
+    assert not list(folder.glob(".*"))
+    if (folder / "checkpoint.safetensors").exists():
+        files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")
+    if (folder / "config.json").exists():
+        runs.resume(folder, *load_npz(data))
+    else:
+        runs.start(folder, make_job(data), *load_npz(data))
+    assert_same(folder, whole)
+
+
+def test_a_step_that_is_not_finite_keeps_the_last_checkpoint(data: Path, tmp_path: Path) -> None:
+    recipe: Recipe = replace(RECIPE, optimizer=run_driver.Adam(1e30), clip_norm=None)
+    with pytest.raises(ChainruleError, match="not finite|too large"):
+        runs.start(tmp_path / "run", make_job(data, recipe=recipe), *load_npz(data), interval=0.0)
+    tensors, about = files.read_tensors(tmp_path / "run" / "checkpoint.safetensors", "checkpoint")
+    assert all(np.isfinite(tensor).all() for tensor in tensors.values())
+    assert about["step"] == len((tmp_path / "run" / "history.csv").read_text().splitlines()) - 1
+
+
+def test_the_interval_is_the_keepers() -> None:
+    assert keeper.INTERVAL > 1

@@ -1,0 +1,153 @@
+"""A step that is not finite changes nothing and says where; clipping clips."""
+
+import math
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from training.networks import NETWORKS, Array, batch, build
+
+from chainrule import layers, optimizers
+from chainrule.errors import NotFiniteError
+from chainrule.layers import Layer
+from chainrule.network import Network
+from chainrule.training.step import Stepper
+
+LOSS = NETWORKS["pictures"][2]
+SMALL: Sequence[Layer] = [layers.Dense(4), layers.BatchNorm2D(), layers.Tanh(), layers.Dense(3), layers.Softmax()]
+
+
+def bits(stepper: Stepper) -> list[bytes]:
+    network = stepper.network
+    return [array.tobytes() for array in (network.parameters, network.statistics, *stepper.moments)]
+
+
+def refused(stepper: Stepper, x: Array, t: Array, step: int = 7) -> str:
+    before = bits(stepper)
+    with pytest.raises(NotFiniteError) as caught:
+        stepper.step(x, t, step=step, rate=0.1)
+    assert bits(stepper) == before
+    text = str(caught.value)
+    assert text.startswith(f"step {step}: ")
+    assert text.endswith("; the parameters were left as they were")
+    assert "\n" not in text
+    return text.removeprefix(f"step {step}: ").removesuffix("; the parameters were left as they were")
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_an_input_that_is_not_finite(engine: str, bad: float) -> None:
+    stepper = Stepper(build("pictures", engine, 2), optimizers.Adam(), LOSS)
+    x, t = batch("pictures", 5)
+    stepper.step(x, t, step=1, rate=0.01)
+    x[3, 1, 4, 4] = bad
+    assert refused(stepper, x, t) == "the input is not finite"
+    x, t = batch("pictures", 5)
+    stepper.step(x, t, step=2, rate=0.01)  # and it goes on as if nothing had been
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("conv1.w", "y of conv1 is not finite (cross_correlate)"),
+        ("conv2.b", "y of conv2 is not finite (cross_correlate)"),
+        ("norm1.gamma", "y of norm1 is not finite (batch_norm)"),
+        ("convt1.b", "y of convt1 is not finite (add_bias)"),
+        ("dense2.w", "y of dense2 is not finite (dense)"),
+    ],
+)
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_the_layer_and_the_tensor_are_named(engine: str, name: str, place: str) -> None:
+    stepper = Stepper(build("pictures", engine, 2), optimizers.Nesterov(), LOSS)
+    stepper.network.weights[name].reshape(-1)[0] = math.nan
+    assert refused(stepper, *batch("pictures", 5)) == place
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_a_gradient_that_is_not_finite_though_the_loss_is(engine: str) -> None:
+    """Batch norm divides by the spread of its input: the gradient overflows before the loss does."""
+    network = build("pictures", engine, 2)
+    stepper = Stepper(network, optimizers.SGD(), LOSS)
+    network.weights["dense2.w"][...] *= 1e200
+    network.weights["dense1.w"][...] *= 1e-200
+    network.weights["conv3.w"][...] *= 1e160
+    network.weights["norm2.gamma"][...] = 1e200
+    x, t = batch("pictures", 5)
+    text = refused(stepper, x, t)
+    assert "not finite" in text or "too large" in text
+
+
+@pytest.mark.parametrize("kind", optimizers.NAMED)
+def test_an_exploding_rate_stops_before_anything_is_lost(kind: str) -> None:
+    """The rate throws the parameters so far off that the loss overflows; every state before the error is finite."""
+    parts = [layers.Dense(4), layers.Dense(4), layers.Dense(3)]
+    network = Network(parts, (3,), dtype="float32", engine="numpy", seed=1)
+    stepper = Stepper(network, optimizers.find(kind), "half_squared_error")
+    generator = np.random.default_rng(0)
+    x, t = generator.normal(size=(6, 3)).astype(np.float32), generator.normal(size=(6, 3)).astype(np.float32)
+    with pytest.raises(NotFiniteError, match=r"^step \d+: d?\w+ of (dense\d|loss) is not finite") as caught:
+        for step in range(1, 200):
+            before = bits(stepper)
+            stepper.step(x, t, step=step, rate=1e6)
+            assert np.isfinite(network.parameters).all()
+            assert all(np.isfinite(moment).all() for moment in stepper.moments)
+    assert bits(stepper) == before
+    assert "dense" in str(caught.value) or "loss" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", optimizers.NAMED)
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_clipping_shrinks_the_gradient_to_the_norm(engine: str, kind: str) -> None:
+    """The update is that of a gradient of the norm asked for, in the same direction."""
+    network = Network(SMALL, (5,), dtype="float64", engine=engine, threads=1, seed=3)
+    loss, rate, clip = "categorical_cross_entropy", 0.1, 0.05
+    generator = np.random.default_rng(1)
+    x, t = generator.normal(size=(6, 5)), np.eye(3)[generator.integers(0, 3, 6)]
+    gradient = network.ready(network.plan(loss)).gradients(x, t, seed=0, step=1)[2].copy()
+    norm = float(np.linalg.norm(gradient))
+    assert norm > 2 * clip
+    before = network.parameters.copy()
+    optimizer = optimizers.find(kind)
+    stepper = Stepper(network, optimizer, loss, clip_norm=clip)
+    outcome = stepper.step(x, t, step=1, rate=rate)
+    assert outcome.norm == pytest.approx(norm, rel=1e-12)  # as it was before clipping
+    expected, moments = optimizer.update(before, gradient * (clip / norm), optimizer.init(before), step=1, rate=rate)
+    np.testing.assert_allclose(network.parameters, expected, rtol=1e-4, atol=1e-6)
+    if kind == "sgd":
+        assert np.linalg.norm(before - network.parameters) == pytest.approx(rate * clip, rel=1e-4)
+        assert np.linalg.norm(before - network.parameters) <= rate * clip
+    for moment, other in zip(stepper.moments, moments, strict=True):
+        np.testing.assert_allclose(moment, other, rtol=1e-3, atol=1e-9)
+
+
+def test_a_short_gradient_is_left_alone() -> None:
+    generator = np.random.default_rng(1)
+    x, t = generator.normal(size=(6, 5)), np.eye(3)[generator.integers(0, 3, 6)]
+    found = []
+    for clip in (None, 1e6):
+        network = Network(SMALL, (5,), dtype="float64", engine="numpy", seed=3)
+        Stepper(network, optimizers.SGD(), "categorical_cross_entropy", clip_norm=clip).step(x, t, step=1, rate=0.1)
+        found.append(network.parameters.tobytes())
+    assert found[0] == found[1]
+
+
+def test_float32_squares_that_overflow_are_no_error() -> None:
+    """|g| = 1e25 is finite in float32 though g² is not."""
+    network = Network([layers.Dense(1, bias=False)], (1,), dtype="float32", engine="numpy")
+    network.parameters[:] = 0
+    x, t = np.full((1, 1), 1e5, np.float32), np.full((1, 1), -1e18, np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        outcome = Stepper(network, optimizers.SGD(), "half_squared_error", clip_norm=1.0).step(x, t, step=1, rate=1.0)
+    assert outcome.norm == pytest.approx(1e23, rel=1e-5)
+    assert network.parameters[0] == pytest.approx(-1.0, rel=1e-5)
+
+
+def test_the_outcome_is_that_of_the_batch() -> None:
+    network = build("pictures", "numpy")
+    x, t = batch("pictures", 5)
+    losses, right, gradient = network.ready(network.plan(LOSS)).gradients(x, t, seed=3, step=1)
+    expected = float(losses.mean()), float(right.mean()), float(np.linalg.norm(gradient))
+    outcome = Stepper(network, optimizers.SGD(), LOSS).step(x, t, step=1, rate=0.1, seed=3)
+    assert (outcome.loss, outcome.accuracy, outcome.norm) == pytest.approx(expected, rel=1e-12)

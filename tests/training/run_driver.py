@@ -67,16 +67,12 @@ class Slowly(Callback):
         time.sleep(0.003)
 
 
-def start(folder: Path, data: Path, engine: str = "numpy") -> runs.Result:
-    training, test = load_npz(data)
-    print("ready", flush=True)
-    return runs.start(folder, make_job(data, engine), training, test, [Slowly()], interval=0.0)
+def start(folder: Path, data: Path, engine: str = "numpy", *callbacks: Callback) -> runs.Result:
+    return runs.start(folder, make_job(data, engine), *load_npz(data), callbacks, interval=0.0)
 
 
-def resume(folder: Path, data: Path) -> runs.Result:
-    training, test = load_npz(data)
-    print("ready", flush=True)
-    return runs.resume(folder, training, test, [Slowly()], interval=0.0)
+def resume(folder: Path, data: Path, *callbacks: Callback) -> runs.Result:
+    return runs.resume(folder, *load_npz(data), callbacks, interval=0.0)
 
 
 def killed_at(call: int) -> None:
@@ -101,9 +97,9 @@ def killed_at(call: int) -> None:
 
 
 def crash(folder: Path, data: Path) -> None:
-    """Prints how many calls there were. The children are forked: this process has no threads."""
+    """The children are forked: this process has no threads."""
     for call in range(2, 10_000):
-        if call > 60 and call % 7:  # all at the beginning, then every seventh
+        if call > 32 and call % 17:  # all until the first checkpoint is whole, then some
             continue
         place = folder / str(call)
         if child(lambda place=place, call=call: (killed_at(call), start(place, data))) == 0:
@@ -126,14 +122,13 @@ def child(work: Callable[[], Any]) -> int:
 def main(command: str, *arguments: str) -> int:
     runs.draw = lambda *_: None
     try:
+        folder, data = Path(arguments[0]), Path(arguments[1])
+        print("ready", flush=True)
         if command == "crash":
-            crash(Path(arguments[0]), Path(arguments[1]))
-        elif command == "start":
-            result = start(Path(arguments[0]), Path(arguments[1]), arguments[2])
-            print("finished" if result.evaluation else f"stopped {len(result.history)}")
-        else:
-            result = resume(Path(arguments[0]), Path(arguments[1]))
-            print("finished" if result.evaluation else f"stopped {len(result.history)}")
+            crash(folder, data)
+            return 0
+        result = resume(folder, data, Slowly()) if command == "resume" else start(folder, data, arguments[2], Slowly())
+        print("finished" if result.evaluation else f"stopped {len(result.history)}")
     except ChainruleError as error:
         print(error, file=sys.stderr)
         return 2

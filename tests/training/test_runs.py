@@ -182,9 +182,9 @@ def test_killed_at_every_call_that_touches_the_disk(whole: Path, data: Path, tmp
     done = subprocess.run(command, env={**os.environ, **ONE_THREAD}, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
     folders = sorted((int(name) for name in os.listdir(tmp_path)))
-    assert len(folders) > 70
+    assert len(folders) > 45
     begun = [folder for folder in folders if (tmp_path / str(folder) / "config.json").exists()]
-    assert len(folders) - len(begun) <= 7  # killed before config.json was there: nothing to resume
+    assert len(folders) - len(begun) <= 8  # killed before config.json was there: nothing to resume
     for folder in begun:
         assert_same(tmp_path / str(folder), whole)
 
@@ -311,9 +311,12 @@ def test_a_checkpoint_of_another_dtype_or_optimizer(run: Path, data: Path) -> No
     for change in ({"model": {**config["model"], "dtype": "float64"}}, {"recipe": {**config["recipe"], "epochs": 1}}):
         (run / "config.json").write_text(json.dumps({**config, **change}))
         refused(FormatError, "checkpoint", run, lambda: runs.resume(run, *load_npz(data)))
-    momentum = {**config["recipe"], "optimizer": {"name": "momentum"}}
-    (run / "config.json").write_text(json.dumps({**config, "recipe": momentum}))
-    refused(FormatError, "optimizer.v", run, lambda: runs.resume(run, *load_npz(data))) if False else None
+    tensors, about = files.read_tensors(run / "checkpoint.safetensors", "checkpoint")
+    files.write_tensors(run / "checkpoint.safetensors", "checkpoint", tensors, about)
+    (run / "config.json").write_text(json.dumps(config))
+    del tensors["optimizer.v"]
+    files.write_tensors(run / "checkpoint.safetensors", "checkpoint", tensors, about)
+    refused(FormatError, "optimizer.v is missing", run, lambda: runs.resume(run, *load_npz(data)))
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "gone"])
@@ -366,7 +369,7 @@ def test_every_part_of_the_config_is_looked_at(run: Path, data: Path) -> None:
 
 
 @pytest.mark.parametrize("call", ["replace", "fsync"])
-@pytest.mark.parametrize("after", [0, 1, 2, 5, 20, 41])
+@pytest.mark.parametrize("after", [0, 1, 2, 5, 20, 33])
 def test_a_full_disk_keeps_the_last_checkpoint(
     call: str, after: int, whole: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

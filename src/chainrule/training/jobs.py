@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule import data, engines
 from chainrule.data.dataset import Dataset
-from chainrule.errors import DataError, FormatError, ShapeError
+from chainrule.errors import ChainruleError, DataError, FormatError, ShapeError
 from chainrule.model import Sequential
 from chainrule.shapes import text
 from chainrule.training.recipe import Recipe
@@ -99,9 +99,11 @@ class Job:
                 own[name] = None if own[name] is None else tuple(own[name])
             choice = DataChoice(**own)
             recipe = Recipe.from_config(config["recipe"])
-            engine, threads = engines.find(config["engine"]).name, engines.thread_count(config["threads"])
+            engine, threads = engines.find(str(config["engine"])).name, engines.thread_count(int(config["threads"]))
             return Job(config["model"], choice, recipe, engine, threads, about, tuple(config["command"]))
-        except (KeyError, TypeError) as error:
+        except ChainruleError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
             raise FormatError(f"{place}: not a config of a run: {error}") from None
 
     def check_data(self, training: Dataset, test: Dataset) -> dict[str, Any]:

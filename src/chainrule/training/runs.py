@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from chainrule import files
 from chainrule.data.dataset import Dataset
 from chainrule.errors import RunError

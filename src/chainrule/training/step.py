@@ -44,9 +44,8 @@ class Stepper:
         loss = float(losses.sum(dtype=np.float64)) / len(x)
         squares = float(np.dot(gradient, gradient)) if gradient.dtype == np.float64 else _squares(gradient)
         if not (math.isfinite(loss) and math.isfinite(squares)):
-            raise NotFiniteError(
-                f"step {step}: {self._culprit(x, t, seed, step)}; the parameters were left as they were"
-            )
+            raise self._not_finite(x, t, seed, step)
+        self._close(x, t, seed, step)
         norm = math.sqrt(squares)
         if self._clip is not None and norm > self._clip:
             gradient *= self._clip / (norm + 1e-6)
@@ -54,8 +53,19 @@ class Stepper:
         self.network.engine.update(
             self.optimizer.operation, self.network.parameters, gradient, self.moments, attributes, self.network.threads
         )
-        self._pass.close()
         return Outcome(loss, float(right.sum(dtype=np.float64)) / len(x), norm)
+
+    def _close(self, x: Array, t: Array, seed: int, step: int) -> None:
+        """Write the running statistics. Normalisation hides an infinite variance from the loss, so they are looked at."""
+        before = self.network.statistics.copy()
+        self._pass.close()
+        if not np.isfinite(self.network.statistics).all():
+            self.network.statistics[:] = before
+            raise self._not_finite(x, t, seed, step)
+
+    def _not_finite(self, x: Array, t: Array, seed: int, step: int) -> NotFiniteError:
+        where = self._culprit(x, t, seed, step)
+        return NotFiniteError(f"step {step}: {where}; the parameters were left as they were")
 
     def _culprit(self, x: Array, t: Array, seed: int, step: int) -> str:
         """The first tensor that is not finite, found by walking the plan again operation by operation."""

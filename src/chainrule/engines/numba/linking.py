@@ -8,10 +8,16 @@ kernel is compiled once for a dtype, kept on disk, and a new program costs what 
 from collections.abc import Sequence
 from typing import Any
 
-import llvmlite.binding
-import numba
-from numba.core import cgutils, types
+import llvmlite.binding as _binding
+import numba as _numba
+from numba.core import cgutils as _cgutils
+from numba.core import types
 from numba.extending import intrinsic
+
+# Neither numba nor llvmlite says what types its functions take.
+binding: Any = _binding
+cgutils: Any = _cgutils
+numba: Any = _numba
 
 _argument_types: dict[str, tuple[Any, ...]] = {}
 
@@ -23,7 +29,7 @@ def link(symbol: str, kernel: Any, arrays: Sequence[Any], attributes: Sequence[A
     kernel.compile(arguments)
     compiled = kernel.overloads[arguments]
     address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
-    llvmlite.binding.add_symbol(symbol, address)
+    binding.add_symbol(symbol, address)
     _argument_types[symbol] = arguments
 
 

@@ -141,5 +141,5 @@ def test_a_window_larger_than_the_padded_image_is_refused() -> None:
     with pytest.raises(ShapeError) as caught:
         shapes.check_fits("Conv2D 'conv2'", "kernel", (5, 5), (4, 4), ((0, 0), (0, 0)))
     assert str(caught.value) == "Conv2D 'conv2': kernel 5×5 does not fit the 4×4 input (padding 0)"
-    with pytest.raises(ShapeError, match="padding .*1"):
+    with pytest.raises(ShapeError, match=r"padding .*1"):
         shapes.check_fits("Conv2D 'conv2'", "kernel", (6, 5), (4, 4), ((1, 0), (0, 1)))

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli.commands import bars
 from click.testing import CliRunner, Result
 
 from chainrule.cli import main
-from cli.commands import bars
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Invoke = Callable[..., Result]

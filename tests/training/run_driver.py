@@ -71,8 +71,8 @@ def start(folder: Path, data: Path, engine: str = "numpy", *callbacks: Callback)
     return runs.start(folder, make_job(data, engine), *load_npz(data), callbacks, interval=0.0)
 
 
-def resume(folder: Path, data: Path, *callbacks: Callback) -> runs.Result:
-    return runs.resume(folder, *load_npz(data), callbacks, interval=0.0)
+def resume(folder: Path, data: Path, *callbacks: Callback, interval: float = 0.0) -> runs.Result:
+    return runs.resume(folder, *load_npz(data), callbacks, interval)
 
 
 def killed_at(call: int) -> None:
@@ -99,12 +99,15 @@ def killed_at(call: int) -> None:
 def crash(folder: Path, data: Path) -> None:
     """The children are forked: this process has no threads."""
     for call in range(2, 10_000):
-        if call > 32 and call % 17:  # all until the first checkpoint is whole, then some
+        if call > 32 and call % 29:  # all until the first checkpoint is whole, then some
             continue
         place = folder / str(call)
         if child(lambda place=place, call=call: (killed_at(call), start(place, data))) == 0:
             return
-        assert child(lambda place=place: resume(place, data) if (place / "config.json").exists() else None) == 0
+        assert (
+            child(lambda place=place: resume(place, data, interval=9.0) if (place / "config.json").exists() else None)
+            == 0
+        )
 
 
 def child(work: Callable[[], Any]) -> int:

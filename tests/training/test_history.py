@@ -49,7 +49,12 @@ def test_round_trip_bit_for_bit(path: Path, validated: bool) -> None:
         log.numbers,
     )
     for ours, theirs in zip(found.epochs, log.epochs, strict=True):
-        assert (ours.epoch, ours.step, ours.loss, ours.accuracy) == (theirs.epoch, theirs.step, theirs.loss, theirs.accuracy)
+        assert (ours.epoch, ours.step, ours.loss, ours.accuracy) == (
+            theirs.epoch,
+            theirs.step,
+            theirs.loss,
+            theirs.accuracy,
+        )
         assert (ours.validation_loss, ours.validation_accuracy) == (theirs.validation_loss, theirs.validation_accuracy)
         assert ours.seconds == pytest.approx(theirs.seconds, abs=5e-4)
     again = list(found.rows())

@@ -46,7 +46,9 @@ def samples(count: int = COUNT, seed: int = 0) -> Samples:
 
 
 def recipe(**options: Any) -> Recipe:
-    return Recipe(**{"epochs": 3, "batch_size": BATCH, "optimizer": SGD(0.05), "normalise": "none", "seed": 4} | options)
+    return Recipe(
+        **{"epochs": 3, "batch_size": BATCH, "optimizer": SGD(0.05), "normalise": "none", "seed": 4} | options
+    )
 
 
 class Recorder(Callback):
@@ -173,7 +175,9 @@ class StopAt(Callback):
         trainer.stop = len(trainer.history) == self.step
 
 
-@pytest.mark.parametrize(("step", "tail"), [(3, ("stopped", 3)), (5, ("epoch", 1)), (7, ("stopped", 7)), (15, ("epoch", 3))])
+@pytest.mark.parametrize(
+    ("step", "tail"), [(3, ("stopped", 3)), (5, ("epoch", 1)), (7, ("stopped", 7)), (15, ("epoch", 3))]
+)
 def test_a_stop_ends_after_the_current_step(step: int, tail: Any) -> None:
     trainer, recorder = make(), Recorder()
     trainer.run([StopAt(step), recorder])
@@ -340,7 +344,8 @@ def test_a_recipe_refuses_what_is_out_of_range(options: dict[str, Any], words: s
 
 def test_a_recipe_is_its_config() -> None:
     chosen = recipe(
-        optimizer=optimizers.AdamW(0.1 + 0.2, decay=1 / 3), schedule=OneCycle(0.1), augmentation=Augmentation(2, 10.0, 0.1, True),
+        optimizer=optimizers.AdamW(0.1 + 0.2, decay=1 / 3), schedule=OneCycle(0.1),
+        augmentation=Augmentation(2, 10.0, 0.1, True),
         loss="mean-squared-error", clip_norm=1.0, validation=0.1, patience=2,
     )  # fmt: skip
     import json

@@ -86,7 +86,7 @@ def test_an_exploding_rate_stops_before_anything_is_lost(kind: str) -> None:
     stepper = Stepper(network, optimizers.find(kind), "half_squared_error")
     generator = np.random.default_rng(0)
     x, t = generator.normal(size=(6, 3)).astype(np.float32), generator.normal(size=(6, 3)).astype(np.float32)
-    with pytest.raises(NotFiniteError, match=r"^step \d+: d?\w+ of (dense\d|loss) is not finite") as caught:
+    with pytest.raises(NotFiniteError, match=r"^step \d+: d?\w+ of (dense\d|loss) is not finite") as caught:  # noqa: PT012
         for step in range(1, 200):
             before = bits(stepper)
             stepper.step(x, t, step=step, rate=1e6)

@@ -54,6 +54,7 @@ def _fresh(context: click.Context, given: dict[str, Any]) -> Any:
     with places.reserved(given["out"], entry.name) as folder:
         training, test = choice.load(recipe.seed, **_where(given))
         model = entry.build(training.shape, training.classes, **words)
+        model.check_input(test.x)
         job = Job(model.about(), choice, recipe, model.engine.name, model.threads, command=context.obj or ())
         report.heading(job, training, test, model, given["quiet"])
         with _advice(folder):

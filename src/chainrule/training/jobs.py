@@ -108,7 +108,10 @@ class Job:
 
     def check_data(self, training: Dataset, test: Dataset) -> dict[str, Any]:
         """What the data are; DataError or ShapeError when this job's model cannot be trained on them."""
-        shape = tuple(self.model["input_shape"])
+        try:
+            shape = tuple(self.model["input_shape"])
+        except (KeyError, TypeError):
+            raise FormatError("not a description of a model: there is no input_shape") from None
         if training.x.shape[1:] != shape:
             raise ShapeError(f"{training.name}: images are {text(training.shape)}, and the model takes {text(shape)}")
         found = describe(training, test)

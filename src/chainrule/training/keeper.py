@@ -82,7 +82,7 @@ class Keeper(Callback):
 
 
 def restore(folder: Path, model: Sequential, trainer: Trainer) -> None:
-    """Bring model and trainer to where the checkpoint of a run folder is; a run killed before its first is at step 0."""
+    """Bring model and trainer to where the checkpoint of a run folder is; without one yet, that is the start."""
     path = folder / CHECKPOINT
     if not path.exists() and history.is_bare(folder / HISTORY):
         return

@@ -56,7 +56,7 @@ class Stepper:
         return Outcome(loss, float(right.sum(dtype=np.float64)) / len(x), norm)
 
     def _close(self, x: Array, t: Array, seed: int, step: int) -> None:
-        """Write the running statistics. Normalisation hides an infinite variance from the loss, so they are looked at."""
+        """Write the running statistics; an infinite variance does not show in the loss, so they are looked at."""
         before = self.network.statistics.copy()
         self._pass.close()
         if not np.isfinite(self.network.statistics).all():

@@ -1,0 +1,281 @@
+"""Every bad input: one line on stderr, exit code 2, and nothing lost or left behind."""
+
+import errno
+import gzip
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli.commands import bars, refused
+
+from chainrule import files
+from chainrule.training import keeper
+
+TRAIN = ("train", "--engine", "numpy", "--quiet", "--out", "out")
+MLP = (*TRAIN, "--model", "mlp", "--epochs", 1)
+
+
+def untouched(folder: Path) -> dict[str, bytes]:
+    """The files of a folder, to be compared."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+OPTIONS = {
+    "epochs -1": (["--epochs", -1], "epochs -1"),
+    "epochs 0": (["--epochs", 0], "epochs 0"),
+    "epochs 1.5": (["--epochs", 1.5], "1.5"),
+    "rate nan": (["--lr", "nan"], "rate nan"),
+    "rate inf": (["--lr", "inf"], "rate inf"),
+    "rate 0": (["--lr", 0], "rate 0"),
+    "rate -1": (["--lr", -1], "rate -1"),
+    "batch size 0": (["--batch-size", 0], "batch size 0"),
+    "limit 0": (["--limit", 0], "limit 0"),
+    "seed -1": (["--seed", -1], "seed -1"),
+    "seed too large": (["--seed", 2**63], "seed"),
+    "validation 1": (["--validation", 1], "validation share 1"),
+    "validation nan": (["--validation", "nan"], "validation share nan"),
+    "patience 0": (["--patience", 0, "--validation", 0.1], "patience 0"),
+    "patience alone": (["--patience", 2], "--validation"),
+    "clip norm 0": (["--clip-norm", 0], "clip norm 0"),
+    "threads 0": (["--threads", 0], "threads 0"),
+    "beta1 1": (["--beta1", 1], "beta1 1"),
+    "beta2 nan": (["--beta2", "nan"], "beta2 nan"),
+    "momentum of adam": (["--momentum", 0.9], "adam has no momentum"),
+    "momentum 1": (["--optimizer", "momentum", "--momentum", 1], "momentum 1"),
+    "beta1 of sgd": (["--optimizer", "sgd", "--beta1", 0.9], "sgd has no beta1"),
+    "unknown engine": (["--engine", "cuda"], "unknown engine 'cuda'; known: numba, numpy, reference"),
+    "unknown model": (["--model", "resnet"], "unknown model 'resnet'; known: independent-code"),
+    "unknown recipe": (["--recipe", "worst"], "known: best, tutorial"),
+    "unknown optimizer": (["--optimizer", "lion"], "known: sgd, momentum"),
+    "unknown loss": (["--loss", "hinge"], "known: half_squared_error"),
+    "unknown schedule": (["--schedule", "daily"], "known: constant, step"),
+    "unknown normalisation": (["--normalise", "max"], "known: scale, standardise, none"),
+    "unknown augmentation": (["--augment", "blur=2"], "known: shift"),
+    "unknown dtype": (["--dtype", "float16"], "known: float32, float64"),
+    "no dtype at all": (["--dtype", "cat"], "known: float32, float64"),
+    "unknown data": (["--data", "imagenet"], "imagenet"),
+    "size 0": (["--resize", "0x3"], "0x3"),
+    "size of no folder": (["--resize", "28x28"], "folder of pictures"),
+}
+
+
+@pytest.mark.parametrize("what", OPTIONS)
+def test_options_out_of_range(invoke, what, tmp_path):
+    """Said before data are fetched: offline and with an empty cache, that would be the error."""
+    words, text = OPTIONS[what]
+    empty = {"CHAINRULE_CACHE": str(tmp_path / "cache"), "CHAINRULE_DATA": ""}
+    refused(invoke("train", "--engine", "numpy", "--out", "out", *words, env=empty), text)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_data_that_cannot_be_had(invoke, tmp_path):
+    refused(
+        invoke(*TRAIN, "--offline", env={"CHAINRULE_CACHE": str(tmp_path / "cache"), "CHAINRULE_DATA": ""}), "mnist"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------------------------------------------- data
+
+
+def archive(path: Path, **arrays: object) -> Path:
+    np.savez(path, **arrays)  # pyright: ignore
+    return path
+
+
+def idx(array: np.ndarray) -> bytes:
+    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+
+
+def idx_folder(folder: Path) -> Path:
+    folder.mkdir()
+    x, y = bars(30)
+    for part, images, labels in (("train", x[:20], y[:20]), ("t10k", x[20:], y[20:])):
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx(images))
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels))
+    return folder
+
+
+X, Y = bars(20)
+ARCHIVES = {
+    "a kernel larger than the image": (
+        {"x": X[:, :4, :4], "y": Y},
+        "numpy-cnn",
+        "kernel 5×5 does not fit the 4×4 input",
+    ),
+    "a wrong shape": ({"x": X.reshape(20, -1), "y": Y}, "mlp", "expected (N, H, W)"),
+    "labels outside the classes": (
+        {"x": X, "y": Y, "classes": np.array(["a", "b"])},
+        "mlp",
+        "outside the classes 0 … 1",
+    ),
+    "negative labels": ({"x": X, "y": Y - 1}, "mlp", "label -1"),
+    "labels that are no numbers": ({"x": X, "y": np.array(list("abcdefghijklmnopqrst"))}, "mlp", "whole numbers"),
+    "too few labels": ({"x": X, "y": Y[:7]}, "mlp", "20 images but labels"),
+    "no data": ({"x": X[:0], "y": Y[:0]}, "mlp", "empty"),
+    "no labels": ({"x": X}, "mlp", "no array 'y'"),
+    "pixels that are not finite": ({"x": np.full((20, 28, 28), np.nan), "y": Y}, "mlp", "not finite"),
+    "pixels all alike": ({"x": X * 0, "y": Y}, "mlp", "expected several values"),
+    "test images of another shape": ({"x": X, "y": Y, "x_test": X[:, :9], "y_test": Y}, "mlp", "9×28"),
+}
+
+
+@pytest.mark.parametrize("what", ARCHIVES)
+def test_archives(invoke, what, tmp_path):
+    arrays, model, text = ARCHIVES[what]
+    archive(tmp_path / "data.npz", **arrays)
+    refused(invoke(*TRAIN, "--model", model, "--data", "data.npz"), text)
+    assert [path.name for path in tmp_path.iterdir()] == ["data.npz"]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not really", b"words"], ids=["empty", "torn", "text"])
+def test_a_file_that_is_no_archive(invoke, content, tmp_path):
+    (tmp_path / "data.npz").write_bytes(content)
+    refused(invoke(*MLP, "--data", "data.npz"), "data.npz")
+
+
+def test_idx_files_are_read(invoke, tmp_path):
+    assert invoke(*MLP, "--data", idx_folder(tmp_path / "data")).exit_code == 0
+
+
+def test_truncated_idx(invoke, tmp_path):
+    path = idx_folder(tmp_path / "data") / "train-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes()[:-5])
+    refused(invoke(*MLP, "--data", "data"), "train-images-idx3-ubyte", "15696", "15691")
+
+
+def test_oversized_idx(invoke, tmp_path):
+    path = idx_folder(tmp_path / "data") / "train-labels-idx1-ubyte"
+    path.write_bytes(path.read_bytes() + b"more")
+    refused(invoke(*MLP, "--data", "data"), "train-labels-idx1-ubyte")
+
+
+def test_an_idx_header_that_promises_too_much(invoke, tmp_path):
+    path = idx_folder(tmp_path / "data") / "train-images-idx3-ubyte"
+    path.write_bytes(struct.pack(">HBB3I", 0, 8, 3, 2**31, 2**31, 2**31))
+    refused(invoke(*MLP, "--data", "data"), "train-images-idx3-ubyte")
+
+
+def test_torn_gzip(invoke, tmp_path):
+    path = idx_folder(tmp_path / "data") / "train-images-idx3-ubyte"
+    packed = gzip.compress(path.read_bytes())
+    path.unlink()
+    path.with_name(path.name + ".gz").write_bytes(packed[: len(packed) // 2])
+    refused(invoke(*MLP, "--data", "data"), "train-images-idx3-ubyte.gz")
+
+
+def test_a_folder_of_text_files(invoke, tmp_path):
+    (tmp_path / "notes" / "monday").mkdir(parents=True)
+    (tmp_path / "notes" / "monday" / "list.txt").write_text("milk")
+    refused(invoke(*MLP, "--data", "notes"), "monday", "list.txt")
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "flat" / "list.txt").write_text("milk")
+    refused(invoke(*MLP, "--data", "flat"), "flat", "list.txt")
+    (tmp_path / "notes" / "monday" / "list.txt").rename(tmp_path / "notes" / "monday" / "list.png")
+    refused(invoke(*MLP, "--data", "notes"), "list.png")
+
+
+# ---------------------------------------------------------------------------------------------------- run folders
+
+
+@pytest.mark.parametrize("place", ["file", "file/run", "/proc/run"])
+def test_an_unwritable_run_folder(invoke, digits, place, tmp_path):
+    if place.startswith("/proc") and not Path("/proc/self").exists():
+        pytest.skip("needs /proc")
+    (tmp_path / "file").write_text("mine")
+    refused(invoke("train", "--engine", "numpy", "--data", digits, "--out", place), "cannot make the run folder", place)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_file_where_the_dated_folders_go(invoke, digits, tmp_path):
+    (tmp_path / "runs").write_text("mine")
+    refused(invoke("train", "--engine", "numpy", "--data", digits), "cannot make the run folder runs")
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_the_right_to_write(invoke, digits, tmp_path):
+    (tmp_path / "out").mkdir(mode=0o555)
+    refused(invoke(*MLP, "--data", digits), "cannot write")
+
+
+def test_a_folder_that_holds_a_run(invoke, finished, digits):
+    before = untouched(finished)
+    refused(invoke(*MLP[:-2], "--data", digits, "--out", finished), "already holds a run", f"--resume {finished}")
+    assert untouched(finished) == before
+
+
+@pytest.mark.parametrize("when", [1, 2, 3, 5])
+def test_a_full_disk(invoke, digits, tmp_path, monkeypatch, when):
+    """The disk is full at one of the first files; whatever is there is whole."""
+    real, calls = os.fsync, []
+
+    def fsync(handle: int) -> None:
+        calls.append(handle)
+        if len(calls) >= when and not os.path.isdir(f"/proc/self/fd/{handle}"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    refused(invoke(*MLP, "--data", digits), "cannot write", "No space left on device")
+    if (tmp_path / "out" / keeper.CHECKPOINT).exists():
+        files.read_tensors(tmp_path / "out" / keeper.CHECKPOINT, "checkpoint")
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_a_limit_on_the_size_of_files(run, digits, tmp_path):
+    """The system itself refuses to write, in a process of its own."""
+    resource = pytest.importorskip("resource")
+    done = run(*MLP, "--data", digits, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)))
+    refused(done, "cannot write", "checkpoint.safetensors")
+
+
+def test_a_checkpoint_of_another_model(invoke, finished, digits, tmp_path):
+    words = ("train", "--engine", "numpy", "--data", digits, "--quiet", "--epochs", 1, "--out", "other")
+    assert invoke(*words, "--model", "vanilla-cnn").exit_code == 0
+    (tmp_path / "other" / keeper.CHECKPOINT).replace(finished / keeper.CHECKPOINT)
+    before = untouched(finished)
+    refused(invoke("train", "--resume", finished, "--quiet"), "another model")
+    assert untouched(finished) == before
+
+
+@pytest.mark.parametrize("name", [keeper.CHECKPOINT, "config.json", keeper.HISTORY])
+def test_damaged_files_of_a_run(invoke, finished, name):
+    content = (finished / name).read_bytes()
+    (finished / name).write_bytes(content[: len(content) // 2])
+    refused(invoke("train", "--resume", finished, "--quiet"), name)
+    (finished / name).unlink()
+    refused(invoke("train", "--resume", finished, "--quiet"), name)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "compare", "predict", "resume"])
+def test_no_run_at_all(invoke, command, tmp_path):
+    (tmp_path / "empty").mkdir()
+    words = {"resume": ["train", "--resume"]}.get(command, [command])
+    rest = ["x.png"] if command == "predict" else []
+    refused(invoke(*words, "empty", *rest), "empty", "config.json")
+    refused(invoke(*words, "nowhere", *rest), "nowhere")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_a_damaged_model(invoke, finished, command):
+    model = finished / keeper.MODEL
+    content = bytearray(model.read_bytes())
+    content[-3] ^= 1
+    model.write_bytes(content)
+    rest = ["x.png"] if command == "predict" else []
+    refused(invoke(command, finished, *rest), "checksum")
+    model.write_bytes(b"words")
+    refused(invoke(command, model, *rest), "model.safetensors")
+
+
+def test_evaluating_on_other_data(invoke, finished, tmp_path):
+    x, y = bars(40, size=20)
+    archive(tmp_path / "small.npz", x=x, y=y)
+    refused(invoke("evaluate", finished, "--data", "small.npz"), "1×20×20", "1×28×28")
+    x, y = bars(96, classes=12)
+    archive(tmp_path / "more.npz", x=x, y=y)
+    refused(invoke("evaluate", finished, "--data", "more.npz"), "12 classes", "10 outputs")
+    archive(tmp_path / "named.npz", x=x, y=y % 2, classes=np.array(["cat", "dog"]))
+    refused(invoke("evaluate", finished, "--data", "named.npz"), "'cat'")

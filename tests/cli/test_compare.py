@@ -1,0 +1,63 @@
+"""`chainrule compare`."""
+
+import json
+import shutil
+
+import pytest
+from cli.commands import refused
+from PIL import Image
+
+from chainrule.training import keeper
+
+
+@pytest.fixture
+def second(invoke, digits, tmp_path):
+    """Another run, with a constant rate of another optimizer."""
+    words = ["train", "--model", "vanilla-cnn", "--data", digits, "--engine", "numpy", "--epochs", 2, "--lr", 0.5]
+    assert invoke(*words, "--out", "second", "--quiet").exit_code == 0
+    return tmp_path / "second"
+
+
+def test_json_and_table(invoke, finished, second):
+    result = invoke("compare", finished, second, "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    one, two = json.loads(result.stdout)
+    kept = json.loads((finished / "evaluation.json").read_text())
+    assert (one["run"], one["model"], one["parameters"], one["epochs"]) == (str(finished), "mlp", 101_770, 4)
+    assert (two["model"], two["parameters"], two["epochs"]) == ("vanilla-cnn", 3_898, 2)
+    assert one["accuracy"] == kept["accuracy"]
+    assert one["seconds"] > 0
+    assert one["images_per_second"] == pytest.approx(4 * 128 / one["seconds"], rel=1e-3)
+    rows = [line.split(",") for line in (finished / "history.csv").read_text().splitlines()[1:]]
+    assert one["best_validation_accuracy"] == max(float(row[6]) for row in rows if row[6])
+    assert two["best_validation_accuracy"] is None
+    assert one["differing"]["optimizer.rate"] == 0.003
+    assert (two["differing"]["optimizer"], two["differing"]["optimizer.rate"]) == ("sgd", 0.5)
+    assert "engine" not in one["differing"]
+    table = invoke("compare", finished, second).stdout
+    assert "101,770" in table
+    assert "optimizer.rate" in table
+
+
+def test_runs_alike(invoke, finished, tmp_path):
+    again = shutil.copytree(finished, tmp_path / "again")
+    assert invoke("compare", finished, again).stdout.splitlines()[-1] == "no option differs"
+    assert len(invoke("compare", finished).stdout.splitlines()) == 2
+
+
+def test_a_run_that_has_just_begun(invoke, finished):
+    for name in (keeper.MODEL, "evaluation.json"):
+        (finished / name).unlink()
+    heading = (finished / keeper.HISTORY).read_text().splitlines(keepends=True)
+    (finished / keeper.HISTORY).write_text("".join(heading[:3]) + "3,1,0.0")
+    found = json.loads(invoke("compare", finished, "--json").stdout)[0]
+    assert (found["epochs"], found["loss"], found["accuracy"], found["seconds"]) == (0, None, None, None)
+    assert invoke("compare", finished).exit_code == 0
+
+
+def test_picture(invoke, finished, second, tmp_path):
+    assert invoke("compare", finished, second, "--picture", "curves.png").stdout.splitlines()[-1] == "curves.png"
+    with Image.open(tmp_path / "curves.png") as picture:
+        assert picture.format == "PNG"
+    refused(invoke("compare", finished, "--picture", "no/where.png"), "no/where.png")
+    refused(invoke("compare", finished, "--picture", tmp_path), "folder")

@@ -1,0 +1,85 @@
+"""`chainrule data`: the cache is a folder of the test, filled with files of the right sizes."""
+
+import json
+
+import numpy as np
+import pytest
+from cli.commands import bars, refused
+
+from chainrule.data import catalogue, load_npz, sources
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache with a sparse Fashion-MNIST."""
+    monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CHAINRULE_DATA", "")
+    folder = tmp_path / "cache" / "data" / "fashion-mnist"
+    folder.mkdir(parents=True)
+    for record in catalogue()[1].files:
+        with (folder / record.name).open("wb") as file:
+            file.truncate(record.size)
+    return folder
+
+
+def test_list(invoke, cache):
+    result = invoke("data", "list")
+    assert (result.exit_code, result.stderr) == (0, "")
+    for info in catalogue():
+        assert f"{info.train:,}" in result.stdout
+        assert info.licence in result.stdout
+    assert "yes, 55.0 MB" in result.stdout
+    assert str(cache.parent) in result.stdout
+
+
+def test_list_json(invoke, cache):
+    found = {one["name"]: one for one in json.loads(invoke("data", "list", "--json").stdout)}
+    assert list(found) == ["mnist", "fashion-mnist", "cifar10"]
+    assert [one["cached"] for one in found.values()] == [False, True, False]
+    assert found["fashion-mnist"]["bytes"] == 54_950_048
+    assert found["fashion-mnist"]["folder"] == str(cache)
+    assert found["cifar10"]["shape"] == [3, 32, 32]
+    assert all(one["source"] and one["licence"] for one in found.values())
+
+
+def test_clear_asks(invoke, cache):
+    assert invoke("data", "clear", "fashion-mnist", input="n\n").stdout == "nothing was removed\n"
+    assert len(list(cache.iterdir())) == 4
+    result = invoke("data", "clear", "fashion-mnist", input="")
+    assert result.exit_code == 2
+    assert "nothing was removed" in result.stderr
+    assert len(list(cache.iterdir())) == 4
+    assert invoke("data", "clear", "fashion-mnist", input="y\n").stdout == "55.0 MB freed\n"
+    assert not cache.exists()
+
+
+def test_clear_without_asking(invoke, cache):
+    assert invoke("data", "clear", "mnist").stdout == "0.0 MB freed\n"
+    assert len(list(cache.iterdir())) == 4
+    assert invoke("data", "clear", "--yes").stdout == "55.0 MB freed\n"
+    assert not cache.exists()
+
+
+def test_fetch_offline(invoke, cache):
+    """What is in the cache is checked, and not believed for its size."""
+    refused(
+        invoke("data", "fetch", "fashion-mnist", "--offline", "--quiet"), "fashion-mnist", "train-images-idx3-ubyte"
+    )
+    refused(invoke("data", "fetch", "mnist", "--offline", "--quiet"), "mnist could not be found offline")
+    refused(invoke("data", "fetch", "imagenet"), "known: mnist, fashion-mnist, cifar10")
+
+
+def test_fetch(invoke, tmp_path, monkeypatch):
+    x, y = bars(50)
+    np.savez(tmp_path / "x.npz", x=x, y=y)
+    asked = []
+
+    def load_known(info, **options):
+        asked.append((info.name, options))
+        return load_npz(tmp_path / "x.npz")
+
+    monkeypatch.setattr(sources, "load_known", load_known)
+    result = invoke("data", "fetch", "all", "--data-folder", "here", "--quiet")
+    assert [name for name, _ in asked] == [info.name for info in catalogue()]
+    assert asked[0][1] == {"folder": "here", "offline": None, "progress": False}
+    assert result.stdout.splitlines()[0].startswith("mnist: 40 training and 10 test images 1×28×28, in ")

@@ -1,0 +1,78 @@
+"""`chainrule evaluate`: figures of the test part, in a table and as JSON."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from cli.commands import bars, refused
+
+from chainrule.data import load
+from chainrule.model import load as load_model
+from chainrule.training import keeper
+
+ENGINE = ("--engine", "numpy")
+
+
+def test_json_has_the_figures_of_the_test_part(invoke, finished, digits):
+    """Counted anew from the model's predictions, class by class."""
+    result = invoke("evaluate", finished, *ENGINE, "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    found = json.loads(result.stdout)
+    _, test = load(digits)
+    predicted = load_model(finished, engine="numpy").predict(test.x).argmax(1)
+    assert found["samples"] == len(test) == 40
+    assert found["accuracy"] == pytest.approx((predicted == test.y).mean())
+    assert found["loss"] > 0
+    for label, row in enumerate(found["classes"]):
+        assert row["class"] == str(label)
+        assert row["samples"] == (test.y == label).sum()
+        assert row["recall"] == pytest.approx((predicted[test.y == label] == label).mean())
+        called = predicted == label
+        precision = (test.y[called] == label).mean() if called.any() else None
+        assert row["precision"] == (pytest.approx(precision) if called.any() else None)
+
+
+def test_the_same_as_the_run_found_itself(invoke, finished):
+    kept = json.loads((finished / "evaluation.json").read_text())
+    found = json.loads(invoke("evaluate", finished, *ENGINE, "--json").stdout)
+    assert {name: found[name] for name in kept} == kept
+
+
+def test_table(invoke, finished):
+    lines = invoke("evaluate", finished, *ENGINE).stdout.splitlines()
+    assert lines[0] == "mlp on digits: 40 test images"
+    assert lines[2].startswith("accuracy  ")
+    assert lines[5].split() == ["class", "precision", "recall", "images"]
+    assert [line.split()[0] for line in lines[6:]] == list("0123456789")
+    assert len({len(line) for line in lines[5:]}) == 1
+
+
+def test_a_model_file_of_a_run_and_one_alone(invoke, finished, digits, tmp_path):
+    whole = json.loads(invoke("evaluate", finished, *ENGINE, "--json").stdout)
+    file = json.loads(invoke("evaluate", finished / keeper.MODEL, *ENGINE, "--json").stdout)
+    (tmp_path / "alone").mkdir()
+    alone = shutil.copy(finished / keeper.MODEL, tmp_path / "alone")
+    refused(invoke("evaluate", alone, *ENGINE), "--data")
+    named = json.loads(invoke("evaluate", alone, *ENGINE, "--data", digits, "--json").stdout)
+    assert whole["accuracy"] == file["accuracy"] == named["accuracy"]
+
+
+def test_classes_are_found_by_name(invoke, tmp_path):
+    """Data with fewer classes, in another order, count for the classes of their names."""
+    x, y = bars(80, classes=4)
+    names = np.array(["ant", "bee", "cat", "dog"])
+    np.savez(tmp_path / "all.npz", x=x, y=y, classes=names)
+    words = ["train", "--model", "mlp", "--data", "all.npz", *ENGINE, "--out", "o", "--epochs", 9, "--quiet"]
+    assert invoke(*words).exit_code == 0
+    kept = np.flatnonzero(np.isin(y, (1, 3)))
+    swapped = np.array(["dog", "bee"])
+    np.savez(tmp_path / "two.npz", x=x[kept], y=np.where(y[kept] == 3, 0, 1), classes=swapped)
+    found = json.loads(invoke("evaluate", "o", "--data", "two.npz", *ENGINE, "--json").stdout)
+    assert found["accuracy"] == 1.0
+    assert [row["samples"] > 0 for row in found["classes"]] == [False, True, False, True]
+
+
+def test_a_run_that_is_not_finished(invoke, finished):
+    (finished / keeper.MODEL).unlink()
+    refused(invoke("evaluate", finished, *ENGINE), "not finished", f"--resume {finished}")

@@ -1,0 +1,67 @@
+"""`chainrule experiment`: on small data in place of MNIST."""
+
+import json
+
+import numpy as np
+import pytest
+from cli.commands import bars, refused
+from PIL import Image
+
+from chainrule import data
+from chainrule.data.dataset import Dataset
+
+SMALL = ("--engine", "numpy", "--quiet", "--epochs", 2)
+
+
+@pytest.fixture(autouse=True)
+def mnist(monkeypatch):
+    """320 bars to train on."""
+
+    def load(name, **options):
+        assert name == "mnist"
+        parts = []
+        for samples in (320, 50):
+            x, y = bars(samples)
+            parts.append(Dataset(x[:, None], y.astype(np.int64), tuple("0123456789"), name, "made up"))
+        return tuple(parts)
+
+    monkeypatch.setattr(data, "load", load)
+
+
+def test_shares(invoke, tmp_path):
+    result = invoke("experiment", "shares", *SMALL, "--json", "--markdown", "shares.md")
+    assert (result.exit_code, result.stderr) == (0, "")
+    rows = json.loads(result.stdout)
+    assert [(row["divisor"], row["images"], row["tutorial"]) for row in rows] == [
+        (1, 320, "8 h"),
+        (2, 160, "4 h"),
+        (16, 20, "30 min"),
+    ]
+    assert rows[0]["seconds"] > rows[2]["seconds"] > 0
+    assert all(0 <= row["accuracy"] <= 1 and row["epochs"] == 2 for row in rows)
+    page = (tmp_path / "shares.md").read_text(encoding="utf-8")
+    assert "| 1/16 | 20 | 2 |" in page
+    assert "numpy engine" in page
+
+
+def test_shares_of_fewer_images(invoke):
+    lines = invoke("experiment", "shares", *SMALL, "--limit", 64).stdout.splitlines()
+    assert [line.split()[:2] for line in lines[1:]] == [["1", "64"], ["1/2", "32"], ["1/16", "4"]]
+
+
+def test_rate(invoke, tmp_path):
+    words = ("experiment", "rate", *SMALL, "--limit", 40, "--picture", "rate.png", "--json")
+    rows = json.loads(invoke(*words).stdout)
+    assert (rows[0]["rate"], rows[0]["batch_size"]) == (0.002, 32)
+    assert (rows[-1]["rate"], rows[-1]["batch_size"]) == (3.0, 10)
+    assert all(len(row["accuracies"]) == 2 for row in rows)
+    with Image.open(tmp_path / "rate.png") as picture:
+        assert picture.format == "PNG"
+
+
+def test_refused(invoke):
+    refused(invoke("experiment", "rate", "--epochs", 0), "--epochs")
+    refused(invoke("experiment", "rate", "--picture", "no/where.png"), "no/where.png")
+    refused(invoke("experiment", "shares", "--markdown", "no/where.md"), "no/where.md")
+    refused(invoke("experiment", "tides"), "tides")
+    assert invoke("experiment").stdout.startswith("Usage: chainrule experiment")

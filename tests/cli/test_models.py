@@ -1,0 +1,59 @@
+"""`chainrule models`."""
+
+import ast
+import json
+
+import pytest
+from cli.commands import refused
+
+from chainrule import zoo
+
+
+def test_every_network_is_listed(invoke):
+    result = invoke("models")
+    assert (result.exit_code, result.stderr) == (0, "")
+    for entry in zoo.ENTRIES:
+        size = entry.build(engine="numpy").parameters.size
+        (line,) = (line for line in result.stdout.splitlines() if line.split()[0] == entry.name)
+        assert f"{size:,}" in line
+        assert entry.source in line
+        assert all(f"{target.data} ≥ {target.accuracy * 100:.1f} %" in line for target in entry.targets)
+    assert "Conv2D(8, 5), ReLU, Conv2D(8, 5), ReLU, MaxPool2D, Flatten, Dense(128), ReLU, Dense(10)" in result.stdout
+
+
+def test_json(invoke):
+    found = json.loads(invoke("models", "--json").stdout)
+    assert [one["name"] for one in found] == [entry.name for entry in zoo.ENTRIES]
+    one = json.loads(invoke("models", "venchislaw", "--json").stdout)
+    assert one in found
+    assert one["targets"] == [{"data": "mnist", "accuracy": 0.99}, {"data": "cifar10", "accuracy": 0.69}]
+    assert one["recipe"]["optimizer"]["name"] == "adam"
+    assert one["tutorial"] is None
+
+
+def test_one_network(invoke):
+    text = invoke("models", "numpy-cnn").stdout
+    assert zoo.find("numpy-cnn").build(engine="numpy").summary() in text
+    assert "recipe       adam at rate" in text
+    assert "tutorial     adam at rate 0.01 (beta1 0.95, beta2 0.99), batch 32, 2 epochs" in text
+    assert "≥ 99.0 %" in text
+    assert (
+        "data         mnist, only classes 0, 1, 100 training images a class"
+        in invoke("models", "independent-code").stdout
+    )
+
+
+def test_the_program_of_a_training_step(invoke):
+    result = invoke("models", "numpy-cnn", "--program")
+    assert (result.exit_code, result.stderr) == (0, "")
+    functions = [node.name for node in ast.parse(result.stdout).body if isinstance(node, ast.FunctionDef)]
+    assert "run" in functions
+    for operation in ("cross_correlate", "cross_correlate_dw", "max_pool_dx", "dense_dw", "softmax_cross_entropy_dp"):
+        assert operation in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "part"), [(["lenet"], "known: independent-code"), (["--program"], "name of a model")]
+)
+def test_refused(invoke, words, part):
+    refused(invoke("models", *words), part)

@@ -1,0 +1,71 @@
+"""`chainrule predict`."""
+
+import json
+
+import numpy as np
+import pytest
+from cli.commands import bars, refused
+from PIL import Image
+
+from chainrule.data import load_digit, load_image
+from chainrule.model import load
+
+ENGINE = ("--engine", "numpy")
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """A dark stroke on light paper, off the centre."""
+    pixels = np.full((90, 70), 230, np.uint8)
+    pixels[15:60, 20:27] = 30
+    Image.fromarray(pixels).save(tmp_path / "stroke.png")
+    return tmp_path / "stroke.png"
+
+
+@pytest.mark.parametrize("as_is", [False, True])
+def test_json(invoke, finished, picture, as_is):
+    """A digit is brought to the form of MNIST first, or only resized."""
+    result = invoke("predict", finished, picture, picture, *ENGINE, "--json", *(["--as-is"] if as_is else []))
+    assert (result.exit_code, result.stderr) == (0, "")
+    found = json.loads(result.stdout)
+    pixels = load_image(picture, (1, 28, 28)) if as_is else load_digit(picture)
+    shares = load(finished, engine="numpy").predict(pixels[None])[0]
+    order = np.argsort(-shares)
+    assert len(found) == 2
+    assert found[0] == found[1]
+    assert found[0]["image"] == str(picture)
+    assert found[0]["label"] == str(order[0])
+    assert found[0]["confidence"] == pytest.approx(float(shares[order[0]]))
+    assert [other["label"] for other in found[0]["runners_up"]] == [str(place) for place in order[1:3]]
+    assert found[0]["confidence"] >= found[0]["runners_up"][0]["confidence"] >= found[0]["runners_up"][1]["confidence"]
+
+
+def test_table(invoke, finished, picture):
+    lines = invoke("predict", finished, picture, *ENGINE).stdout.splitlines()
+    assert lines[0].split() == ["image", "label", "confidence", "runners-up"]
+    assert lines[1].startswith(str(picture))
+    assert lines[1].count("%") == 3
+
+
+def test_pictures_of_other_models_are_only_resized(invoke, tmp_path):
+    """Colour, two classes with names: nothing of digits."""
+    x, y = bars(40, size=16, classes=2)
+    colour = np.stack([x, x, 255 - x], axis=1)
+    np.savez(tmp_path / "colour.npz", x=colour, y=y, classes=np.array(["low", "high"]))
+    words = ["train", "--model", "mlp", "--data", "colour.npz", *ENGINE, "--out", "o", "--epochs", 8, "--quiet"]
+    assert invoke(*words).exit_code == 0
+    for place in (0, 1):
+        Image.fromarray(colour[place].transpose(1, 2, 0)).resize((64, 64), 0).save(tmp_path / f"{place}.png")
+    found = json.loads(invoke("predict", "o", "0.png", "1.png", *ENGINE, "--json").stdout)
+    assert [answer["label"] for answer in found] == ["low", "high"]
+    assert [len(answer["runners_up"]) for answer in found] == [1, 1]
+
+
+def test_pictures_that_cannot_be_used(invoke, finished, picture, tmp_path):
+    refused(invoke("predict", finished, picture, "nowhere.png", *ENGINE), "nowhere.png")
+    (tmp_path / "text.png").write_text("words")
+    refused(invoke("predict", finished, "text.png", *ENGINE), "text.png")
+    (tmp_path / "torn.png").write_bytes(picture.read_bytes()[:60])
+    refused(invoke("predict", finished, "torn.png", *ENGINE), "torn.png")
+    Image.new("L", (40, 40), 255).save(tmp_path / "blank.png")
+    refused(invoke("predict", finished, "blank.png", *ENGINE), "blank.png")

@@ -15,12 +15,12 @@ SMALL = ("--engine", "numpy", "--quiet", "--epochs", 2)
 
 @pytest.fixture(autouse=True)
 def mnist(monkeypatch):
-    """320 bars to train on."""
+    """96 bars to train on."""
 
     def load(name, **options):
         assert name == "mnist"
         parts = []
-        for samples in (320, 50):
+        for samples in (96, 20):
             x, y = bars(samples)
             parts.append(Dataset(x[:, None], y.astype(np.int64), tuple("0123456789"), name, "made up"))
         return tuple(parts)
@@ -33,14 +33,14 @@ def test_shares(invoke, tmp_path):
     assert (result.exit_code, result.stderr) == (0, "")
     rows = json.loads(result.stdout)
     assert [(row["divisor"], row["images"], row["tutorial"]) for row in rows] == [
-        (1, 320, "8 h"),
-        (2, 160, "4 h"),
-        (16, 20, "30 min"),
+        (1, 96, "8 h"),
+        (2, 48, "4 h"),
+        (16, 6, "30 min"),
     ]
     assert rows[0]["seconds"] > rows[2]["seconds"] > 0
     assert all(0 <= row["accuracy"] <= 1 and row["epochs"] == 2 for row in rows)
     page = (tmp_path / "shares.md").read_text(encoding="utf-8")
-    assert "| 1/16 | 20 | 2 |" in page
+    assert "| 1/16 | 6 | 2 |" in page
     assert "numpy engine" in page
 
 
@@ -57,6 +57,15 @@ def test_rate(invoke, tmp_path):
     assert all(len(row["accuracies"]) == 2 for row in rows)
     with Image.open(tmp_path / "rate.png") as picture:
         assert picture.format == "PNG"
+
+
+def test_losses(invoke):
+    rows = json.loads(invoke("experiment", "losses", *SMALL, "--limit", 20, "--json").stdout)
+    assert [(row["ending"], row["loss"]) for row in rows[:2]] == [
+        ("Sigmoid", "binary_cross_entropy"),
+        ("Softmax", "categorical_cross_entropy"),
+    ]
+    assert all(len(row["accuracies"]) == 2 for row in rows)
 
 
 def test_refused(invoke):

@@ -11,8 +11,6 @@ from chainrule.cli.program import Group
 if TYPE_CHECKING:
     from chainrule.data import DatasetInfo
 
-WIDTH = 100
-
 
 @click.group(cls=Group)
 def data() -> None:
@@ -47,7 +45,7 @@ def fetch(names: tuple[str, ...], data_folder: str | None, offline: bool | None,
 @options.as_json
 def list_(as_json: bool) -> None:
     """The data sets known by name: what they hold, where they are from, and what of them is in the cache."""
-    from chainrule.cli.output import json_out, table
+    from chainrule.cli.output import WIDTH, json_out, table
     from chainrule.data import catalogue
     from chainrule.shapes import text
 

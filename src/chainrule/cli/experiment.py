@@ -64,6 +64,21 @@ def rate(picture: Path | None, **given: Any) -> None:
         _draw(found, picture)
 
 
+@experiment.command(short_help="Ten digits with binary and with categorical cross-entropy.")
+@size
+def losses(**given: Any) -> None:
+    """The network of The Independent Code on ten digits, with either loss: test accuracy after every epoch."""
+    from chainrule.cli.output import percent
+    from chainrule.experiments.losses import losses as trained
+
+    rows = list(trained(**_words(given)))
+    cells = [["ending", "loss", *(f"{epoch}" for epoch in range(1, len(rows[0].accuracies) + 1))]]
+    for row in rows:
+        cells.append([row.ending, row.loss.replace("_", " "), *(percent(share, 1) for share in row.accuracies)])
+    known = [{"ending": row.ending, "loss": row.loss, "accuracies": row.accuracies} for row in rows]
+    _show(given, cells, known, words=2)
+
+
 def _words(given: dict[str, Any]) -> dict[str, Any]:
     """The arguments of an experiment; its Markdown file is tried before the work is done."""
     from chainrule import engines
@@ -77,14 +92,15 @@ def _words(given: dict[str, Any]) -> dict[str, Any]:
     return {**words, "options": where, "callbacks": callbacks}
 
 
-def _show(given: dict[str, Any], cells: list[list[str]], known: list[dict[str, Any]]) -> None:
+def _show(given: dict[str, Any], cells: list[list[str]], known: list[dict[str, Any]], words: int = 0) -> None:
+    """Print a table, whose first columns are `words` and whose others are numbers, or its JSON; and write the page."""
     from chainrule import engines
     from chainrule.cli.output import json_out, table
 
     if given["as_json"]:
         json_out(known)
     else:
-        click.echo(table(cells, right=range(len(cells[0]))))
+        click.echo(table(cells, right=range(words, len(cells[0]))))
     if given["markdown"] is not None:
         from chainrule.experiments.markdown import write
 

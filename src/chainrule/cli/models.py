@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from chainrule.layers import Layer
     from chainrule.zoo import Entry
 
-WIDTH = 100
-
 
 @click.command(short_help="The networks by name.")
 @click.argument("name", required=False, shell_complete=options.names(options.model_names))
@@ -64,7 +62,7 @@ def _about(entry: "Entry") -> dict[str, Any]:
 
 
 def _list(entries: "list[Entry]") -> str:
-    from chainrule.cli.output import table
+    from chainrule.cli.output import WIDTH, table
 
     rows = [["name", "layers", "parameters", "must reach", "source"]]
     for entry in entries:
@@ -79,6 +77,7 @@ def _list(entries: "list[Entry]") -> str:
 
 
 def _one(entry: "Entry") -> str:
+    from chainrule.cli.output import WIDTH
     from chainrule.cli.report import recipe_text
 
     facts = [("must reach", _targets(entry)), ("source says", entry.stated), ("recipe", recipe_text(entry.recipe))]

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 NONE = "–"
+WIDTH = 100  # columns
 
 
 def json_out(value: Any) -> None:

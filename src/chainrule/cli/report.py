@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from chainrule.cli import opened
-from chainrule.cli.output import count, duration, json_out, number, percent, table
+from chainrule.cli.output import WIDTH, count, duration, json_out, number, percent, table
 from chainrule.data.dataset import Dataset
 from chainrule.model import Sequential
 from chainrule.optimizers import Optimizer
@@ -24,7 +24,7 @@ def heading(job: Job, training: Dataset, test: Dataset, model: Sequential, quiet
     engine = f"{job.engine}, {count(job.threads, 'thread')}" if job.engine == "numba" else job.engine
     click.echo(f"{model.name}: {model.parameters.size:,} parameters, {job.model['dtype']}, {engine}", err=True)
     click.echo(f"{training.name}: {images}, {len(test):,} to test on", err=True)
-    click.echo(recipe_text(job.recipe), err=True)
+    click.echo(textwrap.fill(recipe_text(job.recipe), WIDTH), err=True)
 
 
 def recipe_text(recipe: Recipe) -> str:
@@ -42,9 +42,9 @@ def recipe_text(recipe: Recipe) -> str:
 
 
 def optimizer_text(optimizer: Optimizer) -> str:
-    """adam at rate 0.003 (beta1 0.9, beta2 0.999)."""
-    config = optimizer.to_config()
-    rest = [f"{name} {config[name]:g}" for name in ("momentum", "beta1", "beta2", "decay") if name in config]
+    """adam at rate 0.01 (beta1 0.95); numbers that are the optimizer's usual ones are left out."""
+    config, usual = optimizer.to_config(), type(optimizer)().to_config()
+    rest = [f"{name} {config[name]:g}" for name in list(config)[2:] if config[name] != usual[name]]
     return f"{optimizer.name} at rate {optimizer.rate:g}" + (f" ({', '.join(rest)})" if rest else "")
 
 
@@ -60,7 +60,8 @@ def run_text(result: Result) -> None:
     ]
     click.echo(table(rows))
     first = "wrote          "
-    click.echo(textwrap.fill(", ".join(_files(result)), 100, initial_indent=first, subsequent_indent=" " * len(first)))
+    rest = " " * len(first)
+    click.echo(textwrap.fill(", ".join(_files(result)), WIDTH, initial_indent=first, subsequent_indent=rest))
     click.echo(str(result.folder))
 
 

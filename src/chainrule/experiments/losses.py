@@ -2,7 +2,7 @@
 
 The Independent Code classifies two digits with binary cross-entropy and only announces ten; its next heading is "Cross
 Entropy Loss". Here the same network learns ten digits with either: binary cross-entropy on ten sigmoids, categorical
-cross-entropy on a softmax, and, to see why the two endings belong to their losses, categorical cross-entropy on sigmoids.
+cross-entropy on a softmax, and, to see why an ending belongs to its loss, categorical cross-entropy on sigmoids.
 """
 
 from collections.abc import Callable, Iterator, Sequence

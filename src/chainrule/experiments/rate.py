@@ -2,7 +2,8 @@
 
 The paper trains its network by plain SGD on half squared errors and sees 10 % after one pass of 14 hours; the same
 network in Keras has 10 % after one epoch and 88 % after ten. It states neither the rate nor the size of a batch. Here
-that network is trained with several of both, and tested after every epoch.
+that network is trained with several of both, and tested after every epoch. Below rate 0.01 it stays at one answer, the
+11 % of the commonest digit; at 0.05 it has 11 % after one epoch and 88 % after ten; at 3.0, 97 % after one.
 """
 
 from collections.abc import Callable, Iterator, Sequence

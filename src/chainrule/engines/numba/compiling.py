@@ -71,12 +71,11 @@ def cached() -> Generator[bool]:
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a kernel that one thread runs."""
+    """Compile a kernel. One thread runs it; programs share its work among threads.
+
+    Numba optimises a loop that it makes parallel itself differently in the process that compiles it and in those that
+    load it from disk, and with `reassoc` that shows in the last bits. A kernel is one function on its own: its machine
+    code is what is kept. So all arithmetic is in kernels, and the parallel functions of a program only call them.
+    """
     with cached() as writable:
         return _njit(cache=writable, **OPTIONS)(function)
-
-
-def batch_kernel(function: Callable[..., Any]) -> Any:
-    """Compile a kernel in which the threads share the work of its `prange`."""
-    with cached() as writable:
-        return _njit(cache=writable, parallel=True, **OPTIONS)(function)

@@ -1,17 +1,15 @@
 """The numba engine: single operations for the interpreter, and whole plans as compiled programs."""
 
-import threading
 from collections.abc import Mapping
 from typing import Any
-
-import numba
 
 from chainrule.engines import Array, Buffers, Pass
 from chainrule.engines.numba import operations, programs
 from chainrule.engines.numba.compiling import CONFIG
+from chainrule.engines.numba.generator import update_source
 from chainrule.plan import Plan
 
-LOCK = threading.Lock()  # one Python thread at a time enters a parallel program: not every thread pool can take two
+SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
 
 
 class NumbaEngine:
@@ -21,8 +19,7 @@ class NumbaEngine:
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
         """Run one kernel by itself."""
-        with LOCK:
-            return operations.call(name, arrays, attributes)
+        return operations.call(name, arrays, attributes)
 
     def update(
         self, name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any], threads: int
@@ -30,10 +27,19 @@ class NumbaEngine:
         """One pass over parameters, gradients and moments, in place."""
         entry = operations.KERNELS[name]
         arrays = (p, g, *moments, p, *moments)
-        with LOCK:
-            numba.set_num_threads(min(threads, CONFIG.NUMBA_NUM_THREADS))
-            entry.kernel(*arrays, *entry.arguments(len(arrays), attributes))
+        numbers = entry.arguments(len(arrays), attributes)
+        if threads == 1 or p.size < SHARED:
+            entry.kernel(*arrays, *numbers)
+            return
+        count = _at_most(threads)
+        program = programs.load(update_source(name, str(p.dtype)))
+        programs.in_parallel(count, program, (p, g, *moments, count, *numbers))
 
     def compile(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> Pass:
         """The plan as one program."""
-        return programs.Program(plan, layout, buffers, min(threads, CONFIG.NUMBA_NUM_THREADS), LOCK)
+        return programs.Program(plan, layout, buffers, _at_most(threads))
+
+
+def _at_most(threads: int) -> int:
+    """No more threads than numba was started with."""
+    return min(threads, int(CONFIG.NUMBA_NUM_THREADS))

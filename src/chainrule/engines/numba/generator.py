@@ -27,20 +27,27 @@ from chainrule.engines.numba.linking import call, link
 '''
 
 MEET = """
-    for k in {prange}(threads):
-        add_up(gradients, k * gradients.shape[1] // threads, (k + 1) * gradients.shape[1] // threads)
+    size = gradients.shape[1]
+    for k in {loop}(threads):
+        call({symbol!r}, (gradients, k * size // threads, (k + 1) * size // threads))
 """
 
-ADD_UP = '''
+UPDATE = '''"""A compiled program of chainrule: an optimizer's update, which the threads share."""
 
-@njit(**OPTIONS)
-def add_up(gradients, first, last):
-    """Add the gradients that the threads found, in the order of the threads, into the first."""
-    total = gradients[0, first:last]
-    for k in range(1, gradients.shape[0]):
-        part = gradients[k, first:last]
-        for p in range(total.size):
-            total[p] += part[p]
+from numba import njit, prange
+
+from chainrule.engines.numba import updates
+from chainrule.engines.numba.compiling import OPTIONS
+from chainrule.engines.numba.linking import call, link
+
+link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})
+
+
+@njit(parallel=True, cache=True, **OPTIONS)
+def run({reads}, threads, {arguments}):
+    for k in prange(threads):
+        s = slice(k * p.size // threads, (k + 1) * p.size // threads)
+        call({symbol!r}, ({shares}, {arguments},))
 '''
 
 # What the program is given, in order: the batch, the flat buffers, and room to work in.
@@ -48,6 +55,7 @@ DATA = ("x", "t", "y", "loss", "correct")
 BUFFERS = ("parameters", "statistics", "gradients")
 ROOM = ("work", "places", "batch_work", "batch_places")
 NUMBERS = ("n", "block", "seed", "step")
+SHARE = ("first", "last")  # arguments of the kernels that take the whole batch: the channels of a thread
 
 
 @dataclass
@@ -110,15 +118,22 @@ class Writer:
 
     def source(self, *, parallel: bool) -> str:
         """The whole module: its function `run` is the program."""
-        modules = sorted({_module(operation) for operation in self.plan.operations})
+        used = {_module(operation) for operation in self.plan.operations}
+        modules = sorted(used | {"updates"} if self.training else used)
         parts = [HEAD.format(modules=", ".join(modules)), *self._links()]
         parts += [self._samples(number) for number, run in enumerate(self.segments) if run[0].scope == "sample"]
-        parts += [ADD_UP] if self.training else []
         return "".join([*parts, self._run(parallel)])
 
     def _links(self) -> list[str]:
         """A line for every kernel that is called, with the types it is called with."""
-        return list(dict.fromkeys(self._link(operation) for operation in self.plan.operations))
+        lines = list(dict.fromkeys(self._link(operation) for operation in self.plan.operations))
+        add_up = f"link({self._add_up!r}, updates.add_up, {[(self.dtype, 2)]!r}, [0, 0])\n"
+        return [*lines, add_up] if self.training else lines
+
+    @property
+    def _add_up(self) -> str:
+        """What the kernel is called by that adds the gradients of the threads."""
+        return f"updates.add_up {self.dtype} 2"
 
     def _link(self, operation: Operation) -> str:
         arrays = [self._type(tensor) for tensor in (*operation.reads, *operation.writes)]
@@ -175,24 +190,34 @@ class Writer:
                 share = ["k * n // threads", "(k + 1) * n // threads", *NUMBERS]
                 lines += [f"    for k in {loop}(threads):", f"        samples_{number}({', '.join([*own, *share])})"]
             else:
-                lines += self._whole_batch(segment[0])
+                lines += self._whole_batch(segment[0], loop)
         text = "\n".join(lines) + "\n"
-        return text + MEET.format(prange=loop) if self.training else text
+        return text + MEET.format(loop=loop, symbol=self._add_up) if self.training else text
 
-    def _whole_batch(self, operation: Operation) -> list[str]:
-        views = {(t.storage, t.shape): self._name(t, {}) for t in _tensors([operation])}
-        lines = [
-            f"    {views[tensor.storage, tensor.shape]} = {self._view(tensor, 'n')}" for tensor in _tensors([operation])
-        ]
-        return [*lines, f"    {self._call(operation, views, 'n', '0')}"]
+    def _whole_batch(self, operation: Operation, loop: str) -> list[str]:
+        """Lines for an operation on the whole batch, of which every thread takes some channels."""
+        tensors = _tensors([operation])
+        views = {(t.storage, t.shape): self._name(t, {}) for t in tensors}
+        lines = [f"    {views[tensor.storage, tensor.shape]} = {self._view(tensor, 'n')}" for tensor in tensors]
+        channels = next(tensor.shape[0] for tensor in tensors if tensor.per_sample)
+        share = [f"k * {channels} // threads", f"(k + 1) * {channels} // threads"]
+        kernel = self._call(operation, views, "n", "0", dict(zip(SHARE, map(_Code, share), strict=True)))
+        return [*lines, f"    for k in {loop}(threads):", f"        {kernel}"]
 
-    def _call(self, operation: Operation, views: Mapping[Any, str], many: str, first: str) -> str:
+    def _call(
+        self,
+        operation: Operation,
+        views: Mapping[Any, str],
+        many: str,
+        start: str,
+        share: Mapping[str, Any] | None = None,
+    ) -> str:
         """The line that calls the kernel of an operation."""
         kernel = KERNELS[operation.name]
         arrays = [*operation.reads, *operation.writes]
         given = ["None" if tensor is None else views[tensor.storage, tensor.shape] for tensor in arrays]
-        runtime = {"batch": "n", "seed": "seed", "step": "step", "first": first}
-        known: dict[str, Any] = dict(operation.attributes)
+        runtime = {"batch": "n", "seed": "seed", "step": "step", "first": start}
+        known: dict[str, Any] = {**operation.attributes, **(share or {})}
         known |= {name: _Code(f"{times} * {runtime[what]}") for name, (what, times) in operation.runtime.items()}
         rest = [repr(value) for value in kernel.arguments(len(arrays), known)]
         return f"call({self._symbol(operation)!r}, ({', '.join([*given, *rest])},))"
@@ -241,6 +266,24 @@ class _Code:
 
     def __repr__(self) -> str:
         return self.text
+
+
+def update_source(name: str, dtype: str) -> str:
+    """The program of an optimizer's update, given the name of its operation."""
+    entry = KERNELS[name]
+    signature = list(entry.signature.parameters)
+    moments = [f"{argument[4:]}" for argument in signature if argument.startswith("new_")][1:]
+    arrays = 2 * len(moments) + 3
+    reads = ["p", "g", *moments]
+    return UPDATE.format(
+        name=name,
+        symbol=f"updates.{name} {dtype}",
+        arrays=[(dtype, 1)] * arrays,
+        numbers=entry.arguments(arrays, {}),
+        reads=", ".join(reads),
+        shares=", ".join(f"{array}[s]" for array in (*reads, "p", *moments)),
+        arguments=", ".join(signature[arrays:]),
+    )
 
 
 def _segment_key() -> Any:

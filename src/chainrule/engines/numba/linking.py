@@ -1,4 +1,4 @@
-"""Calls a compiled kernel from a program by the address it has in this process, instead of compiling it into the program.
+"""Calls a kernel from a program by the address it has in this process, instead of compiling it into the program.
 
 Numba would copy the code of every kernel into the program, and again into each of the functions that it makes of a
 parallel loop, and optimise all of it every time: 12 s for `numpy-cnn`, again for every other network. Linked by name, a

@@ -1,13 +1,12 @@
 """Batch normalisation, compiled. The equations are in reference/normalization.py.
 
 The statistics need the whole batch: threads meet here, and share the channels instead of the samples, so that every
-sum has one order whatever the number of threads.
+sum has one order whatever the number of threads. `first` and `last` are the channels of one thread's share.
 """
 
 import numpy as np
-from numba import prange
 
-from chainrule.engines.numba.compiling import batch_kernel, kernel
+from chainrule.engines.numba.compiling import kernel
 
 
 @kernel
@@ -16,12 +15,12 @@ def _as_rows(x):
     return x.reshape((x.shape[0], x.shape[1], x.size // max(x.shape[0] * x.shape[1], 1)))
 
 
-@batch_kernel
-def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5):
+@kernel
+def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, first=0, last=-1):
     """Mean, then variance, then y, channel by channel; sums in float64."""
     rows, results = _as_rows(x), _as_rows(y)
     count, channels, cells = rows.shape
-    for c in prange(channels):
+    for c in range(first, channels if last < 0 else last):
         total = 0.0
         for s in range(count):
             row = rows[s, c]
@@ -42,12 +41,12 @@ def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5):
                 result[p] = (row[p] - mean[c]) * scale + beta[c]
 
 
-@batch_kernel
-def batch_norm_dw(dy, x, mean, variance, dgamma, dbeta, epsilon=1e-5):
+@kernel
+def batch_norm_dw(dy, x, mean, variance, dgamma, dbeta, epsilon=1e-5, first=0, last=-1):
     """dγ += Σ dy x̂, dβ += Σ dy."""
     slopes, rows = _as_rows(dy), _as_rows(x)
     count, channels, cells = rows.shape
-    for c in prange(channels):
+    for c in range(first, channels if last < 0 else last):
         along, total = 0.0, 0.0
         for s in range(count):
             slope, row = slopes[s, c], rows[s, c]
@@ -58,12 +57,12 @@ def batch_norm_dw(dy, x, mean, variance, dgamma, dbeta, epsilon=1e-5):
         dbeta[c] += total
 
 
-@batch_kernel
-def batch_norm_dx(dy, x, gamma, mean, variance, dx, epsilon=1e-5):
+@kernel
+def batch_norm_dx(dy, x, gamma, mean, variance, dx, epsilon=1e-5, first=0, last=-1):
     """dx = γ/√(σ² + ε) (dy − mean dy − x̂ mean(dy x̂))."""
     slopes, rows, results = _as_rows(dy), _as_rows(x), _as_rows(dx)
     count, channels, cells = rows.shape
-    for c in prange(channels):
+    for c in range(first, channels if last < 0 else last):
         along, total = 0.0, 0.0
         for s in range(count):
             slope, row = slopes[s, c], rows[s, c]

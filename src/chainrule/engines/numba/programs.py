@@ -4,7 +4,7 @@ import hashlib
 import importlib.util
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -20,19 +20,24 @@ from chainrule.plan import Plan, Tensor
 
 CACHE_BYTES = 1 << 19  # a block's arrays should stay in a core's own cache, of which this is a usual half
 BLOCKS = (4, 32)  # the fewest and the most samples of a block: fewer starve the dense layers
+LOCK = threading.Lock()  # one Python thread at a time enters a parallel program: not every thread pool can take two
+
+
+def in_parallel(threads: int, program: Any, arguments: Sequence[Any]) -> None:
+    """Run a program whose loops so many threads share."""
+    with LOCK:
+        numba.set_num_threads(threads)
+        program(*arguments)
 
 
 class Program:
     """A plan compiled whole; see `engines.Pass`."""
 
-    def __init__(
-        self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int, lock: threading.Lock
-    ) -> None:
+    def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> None:
         self._plan = plan
         self._layout = layout
         self._buffers = buffers
         self._threads = threads
-        self._lock = lock
         self._writer = Writer(plan, layout, str(buffers.parameters.dtype))
         self._dtype = buffers.parameters.dtype
         self._rooms: dict[str, Array] = {}
@@ -78,17 +83,10 @@ class Program:
         self._program, self._count = program, count
         numbers = (threads, count, self._block, seed, step)
         arguments = (*arrays, *buffers[: 3 if self._writer.training else 2], *rooms, *numbers)
-        if threads == 1 and not self._meets:
+        if threads == 1:
             program(*arguments)
-            return
-        with self._lock:
-            numba.set_num_threads(threads)
-            program(*arguments)
-
-    @property
-    def _meets(self) -> bool:
-        """Whether some operation takes the whole batch, with threads of its own."""
-        return any(operation.scope == "batch" for operation in self._plan.operations)
+        else:
+            in_parallel(threads, program, arguments)
 
     def _make_room(self, count: int) -> None:
         """Buffers for batches of ``count`` samples; they are kept from step to step."""

@@ -1,5 +1,6 @@
 """`chainrule train`."""
 
+import shlex
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -111,5 +112,5 @@ def _advice(folder: Path) -> Generator[None]:
 
 def _stopped(folder: Path, steps: int | None) -> None:
     after = f" after step {steps}" if steps is not None else ""
-    say(f"interrupted{after}; go on with: chainrule train --resume {folder}")
+    say(f"interrupted{after}; go on with: chainrule train --resume {shlex.quote(str(folder))}")
     sys.exit(INTERRUPTED)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chainrule.experiments.zoo_table import Row
 
 LONG = 20  # letters: longer notes go below the table
-HEADS = ["name", "source", "parameters", "data", "epochs", "it says", "must reach", "reached", "time", ""]
+HEADS = ["name", "source", "parameters", "data", "epochs", "it says", "must reach", "reached", "time", "note"]
 
 
 @click.command(short_help="Train every network and print the table.")

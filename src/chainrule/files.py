@@ -1,7 +1,8 @@
 """Files that are whole or not there, and tensors with a checksum.
 
 A file is written under a temporary name in the same folder, flushed to the disk and renamed. Tensors are safetensors
-(no pickle); their metadata carry the kind and version of the file and a SHA-256 over names, shapes and bytes.
+(no pickle); their metadata carry the kind and version of the file and a SHA-256 over names, shapes and bytes. They are
+one JSON text, because safetensors writes several in any order, and equal models should be equal files.
 """
 
 import hashlib
@@ -21,6 +22,7 @@ from chainrule.errors import FormatError, RunError
 Array = NDArray[Any]
 
 VERSION = 1
+KEY = "chainrule"  # of the one entry in the metadata of a file of tensors
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -70,30 +72,39 @@ def write_tensors(path: Path, kind: str, tensors: Mapping[str, Array], about: Ma
     whole = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     text = json.dumps(about, ensure_ascii=False, sort_keys=True)
     metadata = {"format": f"chainrule {kind} {VERSION}", "about": text, "sha256": _checksum(whole, text)}
-    write_whole(path, save(whole, metadata))
+    write_whole(path, save(whole, {KEY: json.dumps(metadata, ensure_ascii=False)}))
 
 
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
     """Tensors and what they are about, from a file of a kind; FormatError when it is damaged or of another kind."""
     from safetensors import SafetensorError, safe_open
 
-    metadata: dict[str, str]
     tensors: dict[str, Array]
     try:
         opened: Any = safe_open(path, "np")
         with opened as file:
-            metadata = file.metadata() or {}
+            about: dict[str, str] = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in list(file.keys())}
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from None
     except (SafetensorError, ValueError) as error:
         raise FormatError(f"{path} is not a whole safetensors file: {error}") from None
+    metadata = _metadata(path, about.get(KEY, "{}"))
     expected = f"chainrule {kind} {VERSION}"
     if metadata.get("format") != expected:
         raise FormatError(f"{path}: expected a {expected!r} file, found {metadata.get('format')!r}")
     if metadata.get("sha256") != _checksum(tensors, metadata.get("about", "")):
         raise FormatError(f"{path}: the checksum does not match; the file is damaged")
     return tensors, json.loads(metadata["about"])
+
+
+def _metadata(path: Path, text: str) -> dict[str, str]:
+    """What `write_tensors` put into the metadata."""
+    try:
+        found: dict[str, Any] = dict(json.loads(text))
+    except (TypeError, ValueError):
+        raise FormatError(f"{path}: the metadata are damaged") from None
+    return {name: str(value) for name, value in found.items()}
 
 
 def _checksum(tensors: Mapping[str, Array], text: str) -> str:

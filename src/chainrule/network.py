@@ -49,7 +49,7 @@ class Network:
     ) -> None:
         self.layers = _checked_layers(layers)
         self.input_shape = _checked_shape(input_shape)
-        if str(np.dtype(dtype)) not in DTYPES:
+        if dtype not in DTYPES:
             raise one_of("dtype", dtype, DTYPES)
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.seed = _checked_seed(seed)
@@ -117,11 +117,12 @@ class Network:
         own = self.weights
         if missing := sorted(own.keys() ^ weights.keys()):
             raise FormatError(f"weights do not belong to this model: {', '.join(missing[:5])} on one side only")
+        values = {name: np.asarray(value) for name, value in weights.items()}
         for name, target in own.items():
-            value = np.asarray(weights[name])
-            if value.shape != target.shape:
-                raise FormatError(f"{name}: expected shape {text(target.shape)}, found {text(value.shape)}")
-            target[...] = value
+            if values[name].shape != target.shape:
+                raise FormatError(f"{name}: expected shape {text(target.shape)}, found {text(values[name].shape)}")
+        for name, target in own.items():
+            target[...] = values[name]
 
     def size(self, layer: str) -> int:
         """How many parameters a layer learns."""

@@ -11,7 +11,7 @@ import pytest
 from cli.commands import bars, refused
 
 from chainrule import files
-from chainrule.training import keeper
+from chainrule.runs import keeper
 
 TRAIN = ("train", "--engine", "numpy", "--quiet", "--out", "out")
 MLP = (*TRAIN, "--model", "mlp", "--epochs", 1)

@@ -7,7 +7,7 @@ import pytest
 from cli.commands import refused
 from PIL import Image
 
-from chainrule.training import keeper
+from chainrule.runs import keeper
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from cli.commands import bars, refused
 
 from chainrule.data import load
 from chainrule.model import load as load_model
-from chainrule.training import keeper
+from chainrule.runs import keeper
 
 ENGINE = ("--engine", "numpy")
 

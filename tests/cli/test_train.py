@@ -17,7 +17,7 @@ from PIL import Image
 from chainrule import zoo
 from chainrule.cli.train_options import material, network, steps
 from chainrule.model import load
-from chainrule.training import runs
+from chainrule.runs import running
 
 QUICK = ("--model", "mlp", "--engine", "numpy", "--epochs", 1)
 ALL_FILES = {
@@ -78,7 +78,7 @@ def test_options_override_the_recipe(invoke, digits):
         "train", "--data", digits, *QUICK, *words.split(), "--limit", 100, "--dtype", "float64", "--out", "o"
     )
     assert result.exit_code == 0, result.stderr
-    job = runs.read_job(Path("o"))
+    job = running.read_job(Path("o"))
     assert job.recipe.to_config() == {
         "epochs": 1,
         "batch_size": 16,
@@ -101,7 +101,7 @@ def test_the_recipe_of_the_tutorial(invoke, tmp_path):
     np.savez(tmp_path / "few.npz", x=x, y=y)
     words = ["train", "--data", "few.npz", "--engine", "numpy", "--recipe", "tutorial", "--out", "o", "--quiet"]
     assert invoke(*words).exit_code == 0
-    assert runs.read_job(Path("o")).recipe == zoo.find("numpy-cnn").tutorial
+    assert running.read_job(Path("o")).recipe == zoo.find("numpy-cnn").tutorial
     refused(invoke("train", "--model", "zayan", "--recipe", "tutorial"), "zayan", "states no recipe")
 
 
@@ -118,7 +118,7 @@ def test_shape_and_classes_come_from_the_data(invoke, tmp_path):
     refused(invoke(*words, "--quiet"), "20", "say which size")
     assert not Path("o").exists()
     assert invoke(*words, "--resize", "16x20").exit_code == 0
-    job = runs.read_job(Path("o"))
+    job = running.read_job(Path("o"))
     assert job.model["input_shape"] == [3, 16, 20]
     assert job.model["classes"] == ["cat", "dog", "elk"]
     assert invoke("evaluate", "o", "--data", "pets").exit_code == 0

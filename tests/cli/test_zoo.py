@@ -10,7 +10,7 @@ from chainrule import data, zoo
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError
 from chainrule.experiments import zoo_table
-from chainrule.training import runs
+from chainrule.runs import running
 
 ENGINE = ("--engine", "numpy", "--threads", 1)
 
@@ -32,7 +32,7 @@ def known(monkeypatch):
         return small(name, 1100), small(name, 100)
 
     monkeypatch.setattr(data, "load", load)
-    monkeypatch.setattr(runs, "draw", lambda *arguments: None)  # pictures take longer than training does here
+    monkeypatch.setattr(running, "draw", lambda *arguments: None)  # pictures take longer than training does here
     monkeypatch.setattr(zoo_table, "QUICK_IMAGES", 64)
     return asked
 

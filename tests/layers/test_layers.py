@@ -1,4 +1,4 @@
-"""Layers: shapes, parameters, errors, and that what they emit is the reference's operation with the right attributes."""
+"""Layers: shapes, parameters, errors, and that they emit the reference's operations with the right attributes."""
 
 import numpy as np
 import pytest

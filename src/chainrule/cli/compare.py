@@ -11,7 +11,7 @@ from chainrule.cli import options
 
 if TYPE_CHECKING:
     from chainrule.cli.opened import Run
-    from chainrule.training.jobs import Job
+    from chainrule.runs.jobs import Job
 
 
 @click.command(short_help="Several runs side by side.")

@@ -10,7 +10,7 @@ from chainrule.data.augmentation import Augmentation
 from chainrule.errors import OptionError, one_of
 from chainrule.network import DTYPES
 from chainrule.optimizers import Optimizer
-from chainrule.training.jobs import DataChoice
+from chainrule.runs.jobs import DataChoice
 from chainrule.training.recipe import Recipe
 from chainrule.zoo import Entry
 

@@ -11,9 +11,10 @@ from chainrule.cli.jobs import located
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError, OptionError, RunError
 from chainrule.model import Sequential, load
-from chainrule.training import history, keeper, runs
+from chainrule.runs import keeper, running
+from chainrule.runs.jobs import Job
+from chainrule.training import history
 from chainrule.training.history import History
-from chainrule.training.jobs import Job
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,13 @@ class Run:
 
 def run(folder: Path) -> Run:
     """The run in a folder, finished or not."""
-    job = runs.read_job(folder)
+    job = running.read_job(folder)
     path = folder / keeper.HISTORY
     try:
         rows = path.read_text(encoding="utf-8").count("\n") - 1  # a torn last row has no end
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror or error}") from None
-    evaluation = folder / runs.EVALUATION
+    evaluation = folder / running.EVALUATION
     return Run(
         folder,
         job,
@@ -71,10 +72,10 @@ def model_and_job(
 ) -> tuple[Sequential, Job | None]:
     """The model of a run folder or a .safetensors file, and the job of the folder, where there is one."""
     folder = path if path.is_dir() else path.parent
-    job = runs.read_job(folder) if (folder / runs.CONFIG).is_file() else None
+    job = running.read_job(folder) if (folder / running.CONFIG).is_file() else None
     if path.is_dir() and not (path / keeper.MODEL).exists():
         if job is None:
-            raise RunError(f"{path} holds no run (there is no {runs.CONFIG})")
+            raise RunError(f"{path} holds no run (there is no {running.CONFIG})")
         advice = f"finish it with chainrule train --resume {path}"
         raise RunError(f"{path} holds no {keeper.MODEL}: the run is not finished; {advice}")
     if not path.exists():

@@ -8,9 +8,9 @@ from itertools import count
 from pathlib import Path
 
 from chainrule.errors import RunError
-from chainrule.training import keeper, runs
+from chainrule.runs import keeper, running
 
-HELD = (runs.CONFIG, keeper.CHECKPOINT, keeper.HISTORY, keeper.MODEL, keeper.BEST)
+HELD = (running.CONFIG, keeper.CHECKPOINT, keeper.HISTORY, keeper.MODEL, keeper.BEST)
 RUNS = Path("runs")
 
 

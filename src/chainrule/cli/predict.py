@@ -43,7 +43,7 @@ def _answers(model: Any, images: tuple[str, ...], as_is: bool) -> list[dict[str,
 
     pixels = np.stack([_pixels(model, image, as_is) for image in images])
     found: list[dict[str, Any]] = []
-    for image, shares in zip(images, confidences(model.predict(pixels)), strict=True):
+    for image, shares in zip(images, confidences(model.predict(pixels), model.loss), strict=True):
         first, *others = np.argsort(-shares, kind="stable")[: 1 + RUNNERS_UP]
         rest = [{"label": model.classes[place], "confidence": float(shares[place])} for place in others]
         label, confidence = model.classes[first], float(shares[first])

@@ -10,10 +10,10 @@ from chainrule.cli.output import WIDTH, count, duration, json_out, number, perce
 from chainrule.data.dataset import Dataset
 from chainrule.model import Sequential
 from chainrule.optimizers import Optimizer
+from chainrule.runs.jobs import Job
+from chainrule.runs.running import Result, read_job
 from chainrule.shapes import text
-from chainrule.training.jobs import Job
 from chainrule.training.recipe import Recipe
-from chainrule.training.runs import Result, read_job
 
 
 def heading(job: Job, training: Dataset, test: Dataset, model: Sequential, quiet: bool) -> None:

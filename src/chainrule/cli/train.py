@@ -43,8 +43,8 @@ def _fresh(context: click.Context, given: dict[str, Any]) -> Any:
     """A new run. All that can be checked is checked before data are fetched or anything is written."""
     from chainrule import zoo
     from chainrule.cli import jobs, places, report
-    from chainrule.training import runs
-    from chainrule.training.jobs import Job
+    from chainrule.runs import running
+    from chainrule.runs.jobs import Job
 
     entry = zoo.find(given["model"])
     choice = jobs.choice(entry, given)
@@ -59,23 +59,23 @@ def _fresh(context: click.Context, given: dict[str, Any]) -> Any:
         job = Job(model.about(), choice, recipe, model.engine.name, model.threads, command=context.obj or ())
         report.heading(job, training, test, model, given["quiet"])
         with _advice(folder):
-            return runs.start(folder, job, training, test, _callbacks(given))
+            return running.start(folder, job, training, test, _callbacks(given))
 
 
 def _resumed(context: click.Context, given: dict[str, Any]) -> Any:
     """A run gone on with: the job is that of its config.json."""
     from chainrule.cli import jobs, report
-    from chainrule.training import runs
+    from chainrule.runs import running
 
     _refuse(context, [name for name in given if name not in NEUTRAL])
     folder = Path(given["resume"])
-    job = runs.read_job(folder)
+    job = running.read_job(folder)
     if given["data"] is not None:
         job = replace(job, choice=replace(job.choice, name=jobs.located(given["data"])))
     training, test = job.choice.load(job.recipe.seed, **_where(given))
     report.heading(job, training, test, job.build(), given["quiet"])
     with _advice(folder):
-        return runs.resume(folder, training, test, _callbacks(given))
+        return running.resume(folder, training, test, _callbacks(given))
 
 
 def _refuse(context: click.Context, names: Sequence[str]) -> None:

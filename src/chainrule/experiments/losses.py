@@ -12,8 +12,8 @@ from typing import Any
 from chainrule import zoo
 from chainrule.layers import Layer, Sigmoid, Softmax
 from chainrule.model import Sequential
+from chainrule.runs.jobs import DataChoice
 from chainrule.training.history import History
-from chainrule.training.jobs import DataChoice
 from chainrule.training.loop import Callback
 from chainrule.training.samples import Samples
 

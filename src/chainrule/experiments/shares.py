@@ -10,7 +10,7 @@ from typing import Any
 from chainrule import zoo
 from chainrule.data.dataset import Dataset
 from chainrule.model import Sequential
-from chainrule.training.jobs import DataChoice
+from chainrule.runs.jobs import DataChoice
 from chainrule.training.loop import Callback
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples

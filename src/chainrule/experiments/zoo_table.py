@@ -9,8 +9,8 @@ import numpy as np
 
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError
-from chainrule.training import runs
-from chainrule.training.jobs import DataChoice, Job
+from chainrule.runs import running
+from chainrule.runs.jobs import DataChoice, Job
 from chainrule.training.loop import Callback
 from chainrule.training.recipe import Recipe
 from chainrule.zoo import Entry
@@ -86,7 +86,7 @@ def _row(
         size = entry.build(shape, classes, engine="numpy").parameters.size
         return replace(row, parameters=size, note=f"skipped: {error}")
     seeds = range(recipe.seed, recipe.seed + (1 if setting.quick else SEEDS.get(entry.name, 1)))
-    results: list[runs.Result] = []
+    results: list[running.Result] = []
     for seed in seeds:
         title = f"{entry.name} on {data}" + (f", seed {seed}" if len(seeds) > 1 else "")
         results.append(_run(entry, choice, replace(recipe, seed=seed), loaded, setting, title, callbacks(title)))
@@ -101,7 +101,7 @@ def _run(
     setting: Setting,
     title: str,
     callbacks: Sequence[Callback],
-) -> runs.Result:
+) -> running.Result:
     training, test = loaded
     if setting.quick:
         test = test.take(QUICK_IMAGES)
@@ -110,13 +110,13 @@ def _run(
     model = entry.build(training.shape, training.classes, **words)
     job = Job(model.about(), choice, recipe, model.engine.name, model.threads, command=("chainrule", "zoo", entry.name))
     folder = setting.folder / title.replace(" on ", "-").replace(", seed ", "-")
-    result = runs.start(folder, job, training, test, callbacks)
+    result = running.start(folder, job, training, test, callbacks)
     if result.evaluation is None:
         raise KeyboardInterrupt
     return result
 
 
-def _judged(row: Row, results: Sequence[runs.Result], quick: bool) -> Row:
+def _judged(row: Row, results: Sequence[running.Result], quick: bool) -> Row:
     """The row with the mean of its runs."""
     reached = float(np.mean([result.evaluation.accuracy for result in results if result.evaluation]))
     seconds = sum(result.seconds for result in results) / len(results)

@@ -71,9 +71,15 @@ def evaluate(network: Network, samples: Samples, normalisation: Normalisation, l
     return Evaluation(total / len(samples), accuracy, len(samples), confusion, outputs)
 
 
-def confidences(outputs: Array) -> NDArray[np.float64]:
-    """Outputs (N, K) as shares that add up to 1: softmax outputs as they are, others cut to 0 … 1 and normalised."""
-    shares = np.clip(np.nan_to_num(outputs.astype(np.float64)), 0.0, 1.0)
+def confidences(outputs: Array, loss: str) -> NDArray[np.float64]:
+    """Outputs (N, K) of a network trained with a loss, as shares that add up to 1.
+
+    Logits go through softmax; what came out of a softmax stays as it is; any other is cut to 0 … 1 and normalised.
+    """
+    found = np.nan_to_num(outputs.astype(np.float64))
+    if loss == "softmax_cross_entropy":
+        (found,) = engines.find("numpy").run("softmax", (found,), {})
+    shares = np.clip(found, 0.0, 1.0)
     totals = shares.sum(1, keepdims=True)
     return np.divide(shares, totals, out=np.full_like(shares, 1 / shares.shape[1]), where=totals > 0)
 

@@ -96,6 +96,7 @@ class Trainer:
 
     def run(self, callbacks: Sequence[Callback] = ()) -> History:
         """Train from the current step to the end."""
+        self.stepper.prepare(min(self.recipe.batch_size, len(self.training)))
         before = self.history.epochs[-1].seconds if self.history.epochs else 0.0
         self._started = self._clock() - before
         for callback in callbacks:

@@ -31,9 +31,8 @@ class ProgressBar(Callback):
         console = Console(stderr=True)
         if console.is_terminal or console.is_jupyter:
             columns = (TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.fields[figures]}"))
-            self._bar = Progress(
-                *columns, TimeRemainingColumn(compact=True), console=console, auto_refresh=False, expand=True
-            )
+            left = TimeRemainingColumn(compact=True)
+            self._bar = Progress(*columns, left, console=console, auto_refresh=False, expand=True, transient=True)
             self._task = self._bar.add_task("", total=trainer.steps, completed=len(trainer.history), figures="")
             self._bar.start()
         self._done = 0
@@ -54,17 +53,17 @@ class ProgressBar(Callback):
     def _draw(self, trainer: Trainer, steps: int, now: float) -> None:
         epoch = min((steps - 1) // trainer.epoch_steps + 1, trainer.recipe.epochs)
         speed = self._done / max(now - self._first, 1e-9)
-        figures = f"loss {self._loss:.4f}  accuracy {self._accuracy:6.2%}  {speed:,.0f} images/s"
+        figures = f"{_figures(self._loss, self._accuracy)}  {speed:,.0f} images/s"
         description = f"epoch {epoch}/{trainer.recipe.epochs}"
         self._bar.update(self._task, completed=steps, figures=figures, description=description, refresh=True)
 
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
         """A line for the epoch."""
-        text = f"epoch {epoch.epoch}/{trainer.recipe.epochs}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:.2%}"
-        if epoch.validation_loss is not None:
-            text += f"  validation loss {epoch.validation_loss:.4f}  accuracy {epoch.validation_accuracy:.2%}"
+        text = f"epoch {epoch.epoch}/{trainer.recipe.epochs}  {_figures(epoch.loss, epoch.accuracy)}"
+        if epoch.validation_loss is not None and epoch.validation_accuracy is not None:
+            text += f"  validation {_figures(epoch.validation_loss, epoch.validation_accuracy)}"
         speed = self._done / max(time.perf_counter() - self._first, 1e-9)
-        text += f"  {epoch.seconds:.1f} s  {speed:,.0f} images/s"
+        text += f"  {epoch.seconds:.1f} s  {speed:,.0f}/s"
         if self._bar is not None:
             self._bar.console.print(text, highlight=False)
         else:
@@ -73,5 +72,8 @@ class ProgressBar(Callback):
     def end(self, trainer: Trainer) -> None:
         """Leave the terminal as it was."""
         if self._bar is not None:
-            self._draw(trainer, max(len(trainer.history), 1), time.perf_counter())
             self._bar.stop()
+
+
+def _figures(loss: float, accuracy: float) -> str:
+    return f"loss {loss:.4f}  accuracy {100 * accuracy:.2f} %"

@@ -37,6 +37,24 @@ class Stepper:
         self._pass = network.ready(self._plan)
         self._clip = clip_norm
 
+    def prepare(self, samples: int) -> None:
+        """Have a compiled engine compile what a step on so many samples runs, so that no clock counts it.
+
+        The pass only writes to its own arrays; the update is tried on copies.
+        """
+        if isinstance(self._pass, Interpreter):
+            return
+        target, _, _ = self._plan.ends
+        network = self.network
+        x, t = (np.zeros((samples, *shape), network.dtype) for shape in (network.input_shape, target.shape))
+        self._pass.gradients(x, t, seed=0, step=0)
+        parameters, gradient = network.parameters.copy(), np.zeros_like(network.parameters)
+        self._update(parameters, gradient, tuple(moment.copy() for moment in self.moments), 1, self.optimizer.rate)
+
+    def _update(self, p: Array, g: Array, moments: tuple[Array, ...], step: int, rate: float) -> None:
+        attributes: dict[str, Any] = {"rate": rate, **self.optimizer.step_attributes(step)}
+        self.network.engine.update(self.optimizer.operation, p, g, moments, attributes, self.network.threads)
+
     @np.errstate(all="ignore")  # what overflows is found below, and named
     def step(self, x: Array, t: Array, *, step: int, rate: float, seed: int = 0) -> Outcome:
         """One step on a batch; ``step`` counts from 1. A loss or gradient that is not finite changes nothing."""
@@ -49,14 +67,13 @@ class Stepper:
         norm = math.sqrt(squares)
         if self._clip is not None and norm > self._clip:
             gradient *= self._clip / (norm + 1e-6)
-        attributes: dict[str, Any] = {"rate": rate, **self.optimizer.step_attributes(step)}
-        self.network.engine.update(
-            self.optimizer.operation, self.network.parameters, gradient, self.moments, attributes, self.network.threads
-        )
+        self._update(self.network.parameters, gradient, self.moments, step, rate)
         return Outcome(loss, float(right.sum(dtype=np.float64)) / len(x), norm)
 
     def _close(self, x: Array, t: Array, seed: int, step: int) -> None:
         """Write the running statistics; an infinite variance does not show in the loss, so they are looked at."""
+        if not self._plan.closing:
+            return
         before = self.network.statistics.copy()
         self._pass.close()
         if not np.isfinite(self.network.statistics).all():

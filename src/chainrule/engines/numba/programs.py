@@ -109,6 +109,12 @@ class Program:
 
 
 @cache
+def _announce() -> None:
+    """Say, once in a process, what takes so long."""
+    print("chainrule: compiling for this machine; the programs are kept for the next time", file=sys.stderr)
+
+
+@cache
 def load(source: str) -> Any:
     """The function `run` of a program, compiled and cached on disk.
 
@@ -123,7 +129,7 @@ def load(source: str) -> Any:
         return module.run
     file = folder / f"{name}.py"
     if not file.exists():
-        print("chainrule: compiling this network for this machine; it is kept for the next time", file=sys.stderr)
+        _announce()
         files.write_whole(file, source.encode())
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:

@@ -16,10 +16,10 @@ from chainrule import files
 from chainrule.data.dataset import Dataset
 from chainrule.errors import RunError
 from chainrule.model import Sequential, load, split
-from chainrule.training import keeper
+from chainrule.runs import keeper
+from chainrule.runs.jobs import Job
 from chainrule.training.evaluation import Evaluation, confidences
 from chainrule.training.history import History
-from chainrule.training.jobs import Job
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.samples import Samples
 
@@ -137,6 +137,6 @@ def draw(folder: Path, model: Sequential, history: History, test: Dataset, evalu
         if name.endswith(".w") and w.ndim == 4:
             files.save(kernels.kernel_grid(w, f"{model.name}: kernels {name}"), folder / f"kernels-{name[:-2]}.png")
     files.save(confusion.confusion_matrix(evaluation.confusion, model.classes), folder / "confusion.png")
-    shares = confidences(evaluation.outputs)
+    shares = confidences(evaluation.outputs, model.loss)
     figure = mistakes.mistakes(test.x, test.y, evaluation.predicted, shares.max(1), model.classes)
     files.save(figure, folder / "mistakes.png")

@@ -22,9 +22,9 @@ from chainrule.data.augmentation import Augmentation
 from chainrule.errors import ChainruleError
 from chainrule.model import Sequential
 from chainrule.optimizers import Adam
+from chainrule.runs import running
+from chainrule.runs.jobs import DataChoice, Job
 from chainrule.schedules import OneCycle
-from chainrule.training import runs
-from chainrule.training.jobs import DataChoice, Job
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.recipe import Recipe
 from chainrule.training.step import Outcome
@@ -67,12 +67,12 @@ class Slowly(Callback):
         time.sleep(0.003)
 
 
-def start(folder: Path, data: Path, engine: str = "numpy", *callbacks: Callback) -> runs.Result:
-    return runs.start(folder, make_job(data, engine), *load_npz(data), callbacks, interval=0.0)
+def start(folder: Path, data: Path, engine: str = "numpy", *callbacks: Callback) -> running.Result:
+    return running.start(folder, make_job(data, engine), *load_npz(data), callbacks, interval=0.0)
 
 
-def resume(folder: Path, data: Path, *callbacks: Callback, interval: float = 0.0) -> runs.Result:
-    return runs.resume(folder, *load_npz(data), callbacks, interval)
+def resume(folder: Path, data: Path, *callbacks: Callback, interval: float = 0.0) -> running.Result:
+    return running.resume(folder, *load_npz(data), callbacks, interval)
 
 
 def killed_at(call: int) -> None:
@@ -123,7 +123,7 @@ def child(work: Callable[[], Any]) -> int:
 
 
 def main(command: str, *arguments: str) -> int:
-    runs.draw = lambda *_: None
+    running.draw = lambda *_: None
     try:
         folder, data = Path(arguments[0]), Path(arguments[1])
         print("ready", flush=True)

@@ -15,16 +15,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training import run_driver
-from training.run_driver import RECIPE, make_job
+from runs import run_driver
+from runs.run_driver import RECIPE, make_job
 
 from chainrule import files
 from chainrule import layers as cr
 from chainrule.data import load_npz
 from chainrule.errors import ChainruleError, DataError, FormatError, RunError, ShapeError
 from chainrule.model import Sequential, load
-from chainrule.training import keeper, runs
-from chainrule.training.jobs import Job
+from chainrule.runs import keeper, running
+from chainrule.runs.jobs import Job
 from chainrule.training.recipe import Recipe
 
 DRIVER = Path(run_driver.__file__)
@@ -48,7 +48,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "draw", lambda *_: None)
+    monkeypatch.setattr(running, "draw", lambda *_: None)
 
 
 def started(*arguments: object) -> "subprocess.Popen[str]":
@@ -123,7 +123,7 @@ def test_the_best_model_is_that_of_the_best_validation(whole: Path, data: Path, 
         def epoch_ended(self, trainer: Any, epoch: Any) -> None:
             trainer.stop = epoch.epoch == best + 1
 
-    runs.start(folder, make_job(data), *load_npz(data), [Halt()])
+    running.start(folder, make_job(data), *load_npz(data), [Halt()])
     tensors = files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")[0]
     model = files.read_tensors(whole / "best.safetensors", "model")[0]
     assert all((tensors[name] == model[name]).all() for name in model)
@@ -131,7 +131,7 @@ def test_the_best_model_is_that_of_the_best_validation(whole: Path, data: Path, 
 
 def test_early_stopping_ends_with_the_best_model(data: Path, tmp_path: Path) -> None:
     job = make_job(data, recipe=replace(RECIPE, patience=1, epochs=40, optimizer=replace(RECIPE.optimizer, rate=0.1)))
-    result = runs.start(tmp_path / "run", job, *load_npz(data))
+    result = running.start(tmp_path / "run", job, *load_npz(data))
     losses = [epoch.validation_loss for epoch in result.history.epochs]
     assert len(losses) < 40
     assert losses[-1] >= losses[-2] == min(losses)  # type: ignore[type-var]
@@ -139,7 +139,7 @@ def test_early_stopping_ends_with_the_best_model(data: Path, tmp_path: Path) -> 
         files.read_tensors(tmp_path / "run" / f"{name}.safetensors", "model")[0] for name in ("model", "best")
     )
     assert all((model[name] == best[name]).all() for name in best)
-    again = runs.resume(tmp_path / "run", *load_npz(data))
+    again = running.resume(tmp_path / "run", *load_npz(data))
     assert again.evaluation
     assert len(again.history) == len(result.history)
     after = files.read_tensors(tmp_path / "run" / "model.safetensors", "model")[0]
@@ -150,7 +150,7 @@ def test_early_stopping_ends_with_the_best_model(data: Path, tmp_path: Path) -> 
 
 
 def test_the_same_seed_gives_the_same_bits_in_another_process(whole: Path, data: Path, tmp_path: Path) -> None:
-    runs.start(tmp_path / "run", make_job(data), *load_npz(data))
+    running.start(tmp_path / "run", make_job(data), *load_npz(data))
     assert_same(tmp_path / "run", whole)
 
 
@@ -221,10 +221,10 @@ def test_a_stop_that_comes_late_in_a_step_is_saved_too(step: int, whole: Path, d
             trainer.stop = len(trainer.history) == step
 
     folder = tmp_path / "run"
-    result = runs.start(folder, make_job(data), *load_npz(data), [Late()])
+    result = running.start(folder, make_job(data), *load_npz(data), [Late()])
     assert files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")[1]["step"] == step
     assert (result.evaluation is None) == (step < STEPS)
-    runs.resume(folder, *load_npz(data))
+    running.resume(folder, *load_npz(data))
     assert_same(folder, whole)
 
 
@@ -238,7 +238,7 @@ def test_the_numba_engine_killed_and_resumed(data: Path, tmp_path: Path) -> None
 def test_resuming_a_finished_run_is_harmless(whole: Path, data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(whole, folder)
-    result = runs.resume(folder, *load_npz(data))
+    result = running.resume(folder, *load_npz(data))
     assert result.evaluation
     assert len(result.history) == STEPS
     assert_same(folder, whole)
@@ -270,12 +270,12 @@ def refused(kind: type[ChainruleError], words: str, folder: Path, act: Any) -> N
 
 
 def test_a_folder_that_holds_a_run(run: Path, data: Path) -> None:
-    refused(RunError, f"{run} already holds a run", run, lambda: runs.start(run, make_job(data), *load_npz(data)))
+    refused(RunError, f"{run} already holds a run", run, lambda: running.start(run, make_job(data), *load_npz(data)))
 
 
 def test_a_folder_that_holds_none(data: Path, tmp_path: Path) -> None:
-    refused(RunError, "holds no run", tmp_path, lambda: runs.resume(tmp_path, *load_npz(data)))
-    refused(RunError, "holds no run", tmp_path, lambda: runs.resume(tmp_path / "none", *load_npz(data)))
+    refused(RunError, "holds no run", tmp_path, lambda: running.resume(tmp_path, *load_npz(data)))
+    refused(RunError, "holds no run", tmp_path, lambda: running.resume(tmp_path / "none", *load_npz(data)))
 
 
 def test_a_folder_that_is_a_file(data: Path, tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def test_a_folder_that_is_a_file(data: Path, tmp_path: Path) -> None:
             RunError,
             "cannot make the run folder",
             tmp_path,
-            lambda p=place: runs.start(p, make_job(data), *load_npz(data)),
+            lambda p=place: running.start(p, make_job(data), *load_npz(data)),
         )
 
 
@@ -294,38 +294,38 @@ def test_changed_data(run: Path, data: Path) -> None:
     x = training.x.copy()
     x[5, 0, 3, 3] ^= 1
     other = replace(training, x=x)
-    refused(DataError, "are not those this run began with", run, lambda: runs.resume(run, other, test))
+    refused(DataError, "are not those this run began with", run, lambda: running.resume(run, other, test))
     y = np.roll(training.y, 1)
-    refused(DataError, "not those", run, lambda: runs.resume(run, replace(training, y=y), test))
+    refused(DataError, "not those", run, lambda: running.resume(run, replace(training, y=y), test))
 
 
 def test_images_of_another_size(data: Path, tmp_path: Path) -> None:
     training, test = load_npz(data)
     small = replace(training, x=np.ascontiguousarray(training.x[..., :7]))
-    refused(ShapeError, "1×8×7", tmp_path, lambda: runs.start(tmp_path / "run", make_job(data), small, test))
+    refused(ShapeError, "1×8×7", tmp_path, lambda: running.start(tmp_path / "run", make_job(data), small, test))
 
 
 def test_a_checkpoint_of_another_model(run: Path, data: Path, tmp_path: Path) -> None:
     parts = [*run_driver.layers()[:-2], cr.Dense(3, bias=False), cr.Softmax()]
     about = Sequential(parts, (1, 8, 8), seed=3, engine="numpy").about()
-    runs.start(tmp_path / "other", replace(make_job(data), model=about), *load_npz(data))
+    running.start(tmp_path / "other", replace(make_job(data), model=about), *load_npz(data))
     shutil.copy(tmp_path / "other" / "checkpoint.safetensors", run)
-    refused(FormatError, "is a checkpoint of another model", run, lambda: runs.resume(run, *load_npz(data)))
+    refused(FormatError, "is a checkpoint of another model", run, lambda: running.resume(run, *load_npz(data)))
     shutil.copy(run / "model.safetensors", run / "checkpoint.safetensors")
-    refused(FormatError, "expected a 'chainrule checkpoint 1'", run, lambda: runs.resume(run, *load_npz(data)))
+    refused(FormatError, "expected a 'chainrule checkpoint 1'", run, lambda: running.resume(run, *load_npz(data)))
 
 
 def test_a_checkpoint_of_another_dtype_or_optimizer(run: Path, data: Path) -> None:
     config = files.read_json(run / "config.json")
     for change in ({"model": {**config["model"], "dtype": "float64"}}, {"recipe": {**config["recipe"], "epochs": 1}}):
         (run / "config.json").write_text(json.dumps({**config, **change}))
-        refused(FormatError, "checkpoint", run, lambda: runs.resume(run, *load_npz(data)))
+        refused(FormatError, "checkpoint", run, lambda: running.resume(run, *load_npz(data)))
     tensors, about = files.read_tensors(run / "checkpoint.safetensors", "checkpoint")
     files.write_tensors(run / "checkpoint.safetensors", "checkpoint", tensors, about)
     (run / "config.json").write_text(json.dumps(config))
     del tensors["optimizer.v"]
     files.write_tensors(run / "checkpoint.safetensors", "checkpoint", tensors, about)
-    refused(FormatError, "optimizer.v is missing", run, lambda: runs.resume(run, *load_npz(data)))
+    refused(FormatError, "optimizer.v is missing", run, lambda: running.resume(run, *load_npz(data)))
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "gone"])
@@ -337,7 +337,7 @@ def test_a_damaged_checkpoint(run: Path, data: Path, damage: str) -> None:
     else:
         flipped = whole[:-9] + bytes([whole[-9] ^ 4]) + whole[-8:]
         path.write_bytes({"cut": whole[:-3], "flipped": flipped, "empty": b""}[damage])
-    refused(FormatError, str(path), run, lambda: runs.resume(run, *load_npz(data)))
+    refused(FormatError, str(path), run, lambda: running.resume(run, *load_npz(data)))
 
 
 @pytest.mark.parametrize("damage", ["short", "gone", "heading", "row"])
@@ -349,13 +349,13 @@ def test_a_damaged_history(run: Path, data: Path, damage: str) -> None:
     else:
         broken = {"short": lines[:-3], "heading": lines[1:], "row": [*lines[:4], "4,1,x,,,,,\n", *lines[5:]]}[damage]
         path.write_text("".join(broken))
-    refused(FormatError, str(path), run, lambda: runs.resume(run, *load_npz(data)))
+    refused(FormatError, str(path), run, lambda: running.resume(run, *load_npz(data)))
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "null", '"text"', '{"format": 2}', '{"format": 1}'])
 def test_a_config_that_is_none(run: Path, data: Path, content: str) -> None:
     (run / "config.json").write_text(content)
-    refused(FormatError, str(run / "config.json"), run, lambda: runs.resume(run, *load_npz(data)))
+    refused(FormatError, str(run / "config.json"), run, lambda: running.resume(run, *load_npz(data)))
 
 
 def test_every_part_of_the_config_is_looked_at(run: Path, data: Path) -> None:
@@ -364,14 +364,14 @@ def test_every_part_of_the_config_is_looked_at(run: Path, data: Path) -> None:
     for part in ("engine", "threads", "data", "recipe", "model"):
         for nonsense in (None, [], {}, "x", -1):
             (run / "config.json").write_text(json.dumps({**config, part: nonsense}))
-            refused(ChainruleError, "", run, lambda: runs.resume(run, *load_npz(data)))
+            refused(ChainruleError, "", run, lambda: running.resume(run, *load_npz(data)))
     for part in ("recipe", "model"):
         for key in config[part]:
             missing = {name: value for name, value in config[part].items() if name != key}
             (run / "config.json").write_text(json.dumps({**config, part: missing}))
             if part == "recipe" and key not in ("optimizer", "schedule", "augmentation"):
                 continue  # a recipe has defaults
-            refused(ChainruleError, "", run, lambda: runs.resume(run, *load_npz(data)))
+            refused(ChainruleError, "", run, lambda: running.resume(run, *load_npz(data)))
 
 
 # ---------------------------------------------------------------------- a full disk
@@ -394,21 +394,21 @@ def test_a_full_disk_keeps_the_last_checkpoint(
     with monkeypatch.context() as patch:
         patch.setattr(os, call, full)
         with pytest.raises(RunError, match=r"^cannot write .*: No space left on device$"):
-            runs.start(folder, make_job(data), *load_npz(data), interval=0.0)
+            running.start(folder, make_job(data), *load_npz(data), interval=0.0)
     assert not list(folder.glob(".*"))
     if (folder / "checkpoint.safetensors").exists():
         files.read_tensors(folder / "checkpoint.safetensors", "checkpoint")
     if (folder / "config.json").exists():
-        runs.resume(folder, *load_npz(data))
+        running.resume(folder, *load_npz(data))
     else:
-        runs.start(folder, make_job(data), *load_npz(data))
+        running.start(folder, make_job(data), *load_npz(data))
     assert_same(folder, whole)
 
 
 def test_a_step_that_is_not_finite_keeps_the_last_checkpoint(data: Path, tmp_path: Path) -> None:
     recipe: Recipe = replace(RECIPE, optimizer=run_driver.Adam(1e30), clip_norm=None)
     with pytest.raises(ChainruleError, match=r"not finite|too large"):
-        runs.start(tmp_path / "run", make_job(data, recipe=recipe), *load_npz(data), interval=0.0)
+        running.start(tmp_path / "run", make_job(data, recipe=recipe), *load_npz(data), interval=0.0)
     tensors, about = files.read_tensors(tmp_path / "run" / "checkpoint.safetensors", "checkpoint")
     assert all(np.isfinite(tensor).all() for tensor in tensors.values())
     assert about["step"] == len((tmp_path / "run" / "history.csv").read_text().splitlines()) - 1

@@ -112,8 +112,10 @@ class Job:
             shape = tuple(self.model["input_shape"])
         except (KeyError, TypeError):
             raise FormatError("not a description of a model: there is no input_shape") from None
-        if training.x.shape[1:] != shape:
-            raise ShapeError(f"{training.name}: images are {text(training.shape)}, and the model takes {text(shape)}")
+        for part, name in ((training, "training"), (test, "test")):
+            if part.x.shape[1:] != shape:
+                what = f"{part.name}: {name} images are {text(part.shape)}"
+                raise ShapeError(f"{what}, and the model takes {text(shape)}")
         found = describe(training, test)
         known = self.found.get("fingerprint")
         if known is not None and known != found["fingerprint"]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule import files
 from chainrule.engines import Array
-from chainrule.errors import FormatError, RunError
+from chainrule.errors import FormatError, NotFiniteError, RunError
 from chainrule.model import Sequential
 from chainrule.training import history
 from chainrule.training.history import Epoch
@@ -61,7 +61,11 @@ class Keeper(Callback):
         self.save(trainer)
 
     def save(self, trainer: Trainer) -> None:
-        """Flush the history, then replace the checkpoint."""
+        """Flush the history, then replace the checkpoint; never with parameters that an update made infinite."""
+        if not np.isfinite(self.model.parameters).all():
+            raise NotFiniteError(
+                f"step {len(trainer.history)}: the update made parameters infinite; the rate is too large"
+            )
         self._append(trainer)
         tensors = dict(self.model.weights)
         tensors |= {f"optimizer.{name}": moment for name, moment in _named(trainer)}

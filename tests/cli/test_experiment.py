@@ -1,6 +1,7 @@
 """`chainrule experiment`: on small data in place of MNIST."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 from chainrule import data
 from chainrule.data.dataset import Dataset
+from chainrule.experiments.markdown import write
 
 SMALL = ("--engine", "numpy", "--quiet", "--epochs", 2)
 
@@ -74,3 +76,15 @@ def test_refused(invoke):
     refused(invoke("experiment", "shares", "--markdown", "no/where.md"), "no/where.md")
     refused(invoke("experiment", "tides"), "tides")
     assert invoke("experiment").stdout.startswith("Usage: chainrule experiment")
+
+
+def test_a_page_with_marks_keeps_its_text(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n\n<!-- table -->\nold\n<!-- end of table -->\n\nText.\n", encoding="utf-8")
+    for _ in range(2):
+        write(page, [["a", "b"], ["1|2", "3"]], "numpy", 1)
+        lines = page.read_text(encoding="utf-8").splitlines()
+        assert lines[:7] == ["# Page", "", "<!-- table -->", "", "| a | b |", "| --- | --- |", "| 1\\|2 | 3 |"]
+        assert lines[-3:] == ["<!-- end of table -->", "", "Text."]
+        assert "numpy engine; " in lines[8]
+        assert "old" not in lines

@@ -93,7 +93,7 @@ def killed_at(call: int) -> None:
         return touch
 
     os.fsync, os.replace = counted(os.fsync), counted(os.replace)
-    Path.open = counted(Path.open)  # type: ignore[method-assign]
+    Path.open = counted(Path.open)
 
 
 def crash(folder: Path, data: Path) -> None:

@@ -134,7 +134,7 @@ def test_early_stopping_ends_with_the_best_model(data: Path, tmp_path: Path) -> 
     result = running.start(tmp_path / "run", job, *load_npz(data))
     losses = [epoch.validation_loss for epoch in result.history.epochs]
     assert len(losses) < 40
-    assert losses[-1] >= losses[-2] == min(losses)  # type: ignore[type-var]
+    assert losses[-1] >= losses[-2] == min(losses)
     model, best = (
         files.read_tensors(tmp_path / "run" / f"{name}.safetensors", "model")[0] for name in ("model", "best")
     )

@@ -83,7 +83,7 @@ def spied(trainer: Trainer) -> list[dict[str, Any]]:
         given.append({"x": x.copy(), "t": t.copy(), **options})
         return step(x, t, **options)
 
-    trainer.stepper.step = spy  # type: ignore[method-assign]
+    trainer.stepper.step = spy
     return given
 
 
@@ -135,7 +135,7 @@ def test_batches_are_normalised_and_augmented_anew_every_epoch() -> None:
         epoch, place = divmod(number, STEPS)
         indices = order[epoch][place * BATCH : (place + 1) * BATCH]
         plain = (samples().x[indices] * np.float32(0.5) + np.float32(2.0)).astype(np.float32)
-        expected = chosen.augmentation.apply(plain, seed=4, step=epoch, samples=indices, fill=2.0)  # type: ignore
+        expected = chosen.augmentation.apply(plain, seed=4, step=epoch, samples=indices, fill=2.0)
         assert step["x"].dtype == np.float32
         np.testing.assert_array_equal(step["x"], expected)
     first = {step["x"][i].tobytes() for step in given[:STEPS] for i in range(len(step["x"]))}
@@ -161,7 +161,7 @@ def test_end_is_called_when_a_step_fails() -> None:
     def fail(*arguments: Any, **options: Any) -> Outcome:
         raise NotFiniteError("step 1: …")
 
-    trainer.stepper.step = fail  # type: ignore[method-assign]
+    trainer.stepper.step = fail
     with pytest.raises(NotFiniteError):
         trainer.run([recorder])
     assert recorder.log == [("", "begin"), ("", "end")]

@@ -11,6 +11,7 @@ from chainrule.cli.program import Group
 
 if TYPE_CHECKING:
     from chainrule.experiments.rate import Curve
+    from chainrule.experiments.setting import Setting
 
 size = options.together(
     click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Passes over the data."),
@@ -35,7 +36,7 @@ def shares(**given: Any) -> None:
     from chainrule.cli.output import duration, percent
     from chainrule.experiments.shares import shares as measured
 
-    rows = list(measured(**_words(given)))
+    rows = list(measured(_setting(given)))
     cells = [["share", "images", "epochs", "time", "test accuracy", "time in the tutorial"]]
     for row in rows:
         figures = [duration(row.seconds), percent(row.accuracy), row.tutorial]
@@ -54,7 +55,7 @@ def rate(picture: Path | None, **given: Any) -> None:
     from chainrule.experiments.rate import curves
 
     places.writable(picture)
-    found = list(curves(**_words(given)))
+    found = list(curves(_setting(given)))
     cells = [["rate", "batch", *(f"{epoch}" for epoch in range(1, len(found[0].accuracies) + 1))]]
     for curve in found:
         cells.append([f"{curve.rate:g}", str(curve.batch_size), *(percent(share, 1) for share in curve.accuracies)])
@@ -71,7 +72,7 @@ def losses(**given: Any) -> None:
     from chainrule.cli.output import percent
     from chainrule.experiments.losses import losses as trained
 
-    rows = list(trained(**_words(given)))
+    rows = list(trained(_setting(given)))
     cells = [["ending", "loss", *(f"{epoch}" for epoch in range(1, len(rows[0].accuracies) + 1))]]
     for row in rows:
         cells.append([row.ending, row.loss.replace("_", " "), *(percent(share, 1) for share in row.accuracies)])
@@ -79,17 +80,17 @@ def losses(**given: Any) -> None:
     _show(given, cells, known, words=2)
 
 
-def _words(given: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of an experiment; its Markdown file is tried before the work is done."""
+def _setting(given: dict[str, Any]) -> "Setting":
+    """What an experiment is given; its Markdown file is tried before the work is done."""
     from chainrule import engines
     from chainrule.cli import places
+    from chainrule.experiments.setting import Setting
 
     places.writable(given["markdown"])
     where = {"folder": given["data_folder"], "offline": given["offline"], "progress": not given["quiet"]}
     engine, threads = engines.find(given["engine"]).name, engines.thread_count(given["threads"])
     callbacks: Callable[[str], Sequence[Any]] = options.silent if given["quiet"] else options.announced
-    words = {"epochs": given["epochs"], "limit": given["limit"], "engine": engine, "threads": threads}
-    return {**words, "options": where, "callbacks": callbacks}
+    return Setting(given["epochs"], given["limit"], engine, threads, where, callbacks)
 
 
 def _show(given: dict[str, Any], cells: list[list[str]], known: list[dict[str, Any]], words: int = 0) -> None:

@@ -5,17 +5,14 @@ Entropy Loss". Here the same network learns ten digits with either: binary cross
 cross-entropy on a softmax, and, to see why an ending belongs to its loss, categorical cross-entropy on sigmoids.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from chainrule import zoo
+from chainrule.experiments.setting import Setting, samples
 from chainrule.layers import Layer, Sigmoid, Softmax
 from chainrule.model import Sequential
-from chainrule.runs.jobs import DataChoice
 from chainrule.training.history import History
-from chainrule.training.loop import Callback
-from chainrule.training.samples import Samples
 
 SETTINGS: tuple[tuple[Layer, str], ...] = (
     (Sigmoid(), "binary_cross_entropy"),
@@ -38,23 +35,15 @@ class Trained:
         return [epoch.validation_accuracy or 0.0 for epoch in self.history.epochs]
 
 
-def losses(
-    *,
-    epochs: int | None = None,
-    limit: int | None = None,
-    engine: str | None = None,
-    threads: int | None = None,
-    options: dict[str, Any] | None = None,
-    callbacks: Callable[[str], Sequence[Callback]] = lambda title: (),
-) -> Iterator[Trained]:
+def losses(setting: Setting) -> Iterator[Trained]:
     """Train independent-code-10 with each ending and loss, from the same first weights."""
     entry = zoo.find("independent-code-10")
-    recipe = entry.recipe if epochs is None else replace(entry.recipe, epochs=epochs)
-    training, test = DataChoice(limit=limit).load(recipe.seed, **(options or {}))
-    samples = [Samples.of_dataset(part, len(part.classes)) for part in (training, test)]
+    recipe = setting.recipe(entry.recipe)
+    parts = setting.mnist(recipe.seed)
+    training = parts[0]
     for ending, loss in SETTINGS:
         layers = [*entry.layers(len(training.classes))[:-1], ending]
-        model = Sequential(layers, training.shape, seed=recipe.seed, engine=engine, threads=threads, name=entry.name)
+        model = Sequential(layers, training.shape, seed=recipe.seed, name=entry.name, **setting.machine)
         title = f"{type(ending).__name__.lower()}, {loss.replace('_', ' ')}"
-        trainer = model.trainer(replace(recipe, loss=loss), *samples)
-        yield Trained(type(ending).__name__, loss, trainer.run(callbacks(title)))
+        trainer = model.trainer(replace(recipe, loss=loss), *samples(parts))
+        yield Trained(type(ending).__name__, loss, trainer.run(setting.callbacks(title)))

@@ -8,6 +8,8 @@ from pathlib import Path
 from chainrule import engines, files
 from chainrule.version import __version__
 
+MARKS = ("<!-- table -->", "<!-- end of table -->")
+
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table; the first row is its heading."""
@@ -16,9 +18,17 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def write(path: Path, rows: Sequence[Sequence[str]], engine: str, threads: int) -> None:
-    """Write a table and what it was made with."""
+    """Write a table and what it was made with; a page that has `MARKS` keeps its text and gets them in between."""
     used = f"{engine} engine, {threads} thread{'s' if threads > 1 else ''}" if engine == "numba" else f"{engine} engine"
-    files.write_whole(path, f"{table(rows)}\n\n{used}; {machine()}\n".encode())
+    made = f"{table(rows)}\n\n{used}; {machine()}\n"
+    files.write_whole(path, _inserted(path.read_text(encoding="utf-8") if path.is_file() else "", made).encode())
+
+
+def _inserted(page: str, made: str) -> str:
+    """The page with what was made between its marks; what was made alone where there are none."""
+    before, begin, rest = page.partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    return f"{before}{begin}\n\n{made}\n{end}{after}" if end else made
 
 
 def machine() -> str:

@@ -42,17 +42,23 @@ def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, first=0, last=-1
 
 
 @kernel
+def _slope_sums(slopes, rows, mean, c):
+    """Σ dy (x − μ) and Σ dy over a channel."""
+    along, total = 0.0, 0.0
+    for s in range(rows.shape[0]):
+        slope, row = slopes[s, c], rows[s, c]
+        for p in range(row.size):
+            along += slope[p] * (row[p] - mean[c])
+            total += slope[p]
+    return along, total
+
+
+@kernel
 def batch_norm_dw(dy, x, mean, variance, dgamma, dbeta, epsilon=1e-5, first=0, last=-1):
     """dγ += Σ dy x̂, dβ += Σ dy."""
     slopes, rows = _as_rows(dy), _as_rows(x)
-    count, channels, cells = rows.shape
-    for c in range(first, channels if last < 0 else last):
-        along, total = 0.0, 0.0
-        for s in range(count):
-            slope, row = slopes[s, c], rows[s, c]
-            for p in range(cells):
-                along += slope[p] * (row[p] - mean[c])
-                total += slope[p]
+    for c in range(first, rows.shape[1] if last < 0 else last):
+        along, total = _slope_sums(slopes, rows, mean, c)
         dgamma[c] += along / np.sqrt(variance[c] + epsilon)
         dbeta[c] += total
 
@@ -63,12 +69,7 @@ def batch_norm_dx(dy, x, gamma, mean, variance, dx, epsilon=1e-5, first=0, last=
     slopes, rows, results = _as_rows(dy), _as_rows(x), _as_rows(dx)
     count, channels, cells = rows.shape
     for c in range(first, channels if last < 0 else last):
-        along, total = 0.0, 0.0
-        for s in range(count):
-            slope, row = slopes[s, c], rows[s, c]
-            for p in range(cells):
-                along += slope[p] * (row[p] - mean[c])
-                total += slope[p]
+        along, total = _slope_sums(slopes, rows, mean, c)
         inverse = 1.0 / np.sqrt(variance[c] + epsilon)
         level = x.dtype.type(total / (count * cells))
         tilt = x.dtype.type(along * inverse * inverse / (count * cells))

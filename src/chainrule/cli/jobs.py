@@ -36,6 +36,8 @@ def choice(entry: Entry, options: Options) -> DataChoice:
     limit, size, name = options["limit"], options["resize"], options["data"]
     if limit is not None and limit < 1:
         raise OptionError(f"limit {limit}: expected at least 1 training sample")
+    if limit is None and options["recipe"] == "tutorial":
+        limit = entry.tutorial_images
     chosen = entry.choice
     if name is not None and located(name) != chosen.name:
         chosen = DataChoice(located(name))

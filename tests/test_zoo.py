@@ -1,0 +1,62 @@
+"""The named networks are those of the tutorials: layers, parameter counts, what each recipe keeps to."""
+
+import pytest
+
+from chainrule import layers, zoo
+from chainrule.errors import OptionError
+from chainrule.optimizers import SGD, Adam
+
+PARAMETERS = {  # counted by hand
+    "independent-code": 5 * 9 + 5 * 26 * 26 + 100 * 3380 + 100 + 2 * 100 + 2,
+    "independent-code-10": 5 * 9 + 5 * 26 * 26 + 100 * 3380 + 100 + 10 * 100 + 10,
+    "vanilla-cnn": 6 * 25 + 6 + 12 * 6 * 25 + 12 + 10 * 192 + 10,
+    "vanilla-cnn-improved": 6 * 25 + 6 + 12 * 6 * 25 + 12 + 10 * 192 + 10,
+    "numpy-cnn": 105_634,  # 8·25+8 + 8·8·25+8 + 128·800+128 + 10·128+10
+    "zayan": 16 * 9 + 32 * 16 * 9 + 10 * 800 + 10,
+    "venchislaw": 16 * 9 + 16 * 26 * 26 + 32 * 16 * 9 + 32 * 11 * 11 + 10 * 800 + 10,
+    "mlp": 784 * 128 + 128 + 128 * 10 + 10,
+    "fast-mnist": 24 * 25 + 24 + 32 * 24 * 9 + 32 + 256 * 800 + 256 + 10 * 256 + 10,
+}
+
+
+@pytest.mark.parametrize("name", list(zoo.NAMED))
+def test_every_network_has_the_parameters_of_its_table(name: str) -> None:
+    assert zoo.find(name).build(engine="numpy").parameters.size == PARAMETERS[name]
+
+
+def test_the_input_decides_grey_or_colour() -> None:
+    model = zoo.find("venchislaw").build((3, 32, 32), tuple("abcdefg"), engine="numpy")
+    assert model.shapes[0] == (16, 30, 30)
+    assert model.output_shape == (7,)
+
+
+def test_recipes_keep_to_what_their_tutorials_state() -> None:
+    small = zoo.find("independent-code")
+    assert (small.recipe.epochs, small.recipe.batch_size, small.recipe.optimizer) == (20, 1, SGD(0.1))
+    assert (small.choice.only, small.choice.per_class) == ((0, 1), 100)
+    assert small.recipe.loss == zoo.find("independent-code-10").recipe.loss == "binary_cross_entropy"
+    assert zoo.find("vanilla-cnn").recipe.loss == "half_squared_error"
+    assert isinstance(zoo.find("vanilla-cnn").recipe.optimizer, SGD)
+    assert zoo.find("zayan").recipe.loss == "mean_squared_error"
+    numpy_cnn = zoo.find("numpy-cnn")
+    assert numpy_cnn.tutorial is not None
+    assert numpy_cnn.tutorial.optimizer == Adam(0.01, 0.95, 0.99)
+    assert (numpy_cnn.tutorial.batch_size, numpy_cnn.tutorial.epochs, numpy_cnn.tutorial_images) == (32, 2, 50_000)
+    fast = zoo.find("fast-mnist").recipe
+    assert (fast.epochs, fast.batch_size, fast.optimizer) == (1, 256, Adam(0.01, 0.7, 0.9))
+
+
+def test_biases_are_those_of_the_tutorials() -> None:
+    def biases(name: str) -> list[object]:
+        found = zoo.find(name).layers(10)
+        return [layer.bias for layer in found if isinstance(layer, layers.Conv2D)]
+
+    assert biases("independent-code") == ["untied"]
+    assert biases("zayan") == [False, False]
+    assert biases("venchislaw") == ["untied", "untied"]
+    assert biases("numpy-cnn") == [True, True]
+
+
+def test_an_unknown_network_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(OptionError, match=r"unknown model .lenet.; known: independent-code, .*fast-mnist"):
+        zoo.find("lenet")

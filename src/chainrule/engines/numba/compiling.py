@@ -79,3 +79,8 @@ def kernel(function: Callable[..., Any]) -> Any:
     """
     with cached() as writable:
         return _njit(cache=writable, **OPTIONS)(function)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """A piece of a kernel that is copied into it: a call costs 50 ns, as much as a short row of arithmetic."""
+    return _njit(inline="always", **OPTIONS)(function)

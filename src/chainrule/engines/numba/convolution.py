@@ -13,8 +13,11 @@ with the kernel turned by 180° and its channels exchanged: the full convolution
 """
 
 import numpy as np
+from numba import literally
 
-from chainrule.engines.numba.compiling import kernel
+from chainrule.engines.numba.compiling import inlined, kernel
+
+VECTOR = 16  # numbers of a vector: rows are walked in whole ones, since a remainder is done number by number
 
 
 @kernel
@@ -104,6 +107,12 @@ def _add_bias(y, b):
                 row[p] += b[o]
 
 
+@inlined
+def _whole_vectors(length):
+    """A length rounded up to whole vectors; what is computed beyond it is garbage that nobody reads."""
+    return (length + VECTOR - 1) // VECTOR * VECTOR
+
+
 @kernel
 def _lay_out(picture, rows, top, left, width):
     """Copy (C, H, W) into flat rows of `width` cells, `top` rows down and `left` cells in; the rest stays as it is."""
@@ -116,162 +125,205 @@ def _lay_out(picture, rows, top, left, width):
                 target[j] = source[j]
 
 
+@inlined
+def _take_up(row, picture, width):
+    """Copy flat rows of `width` cells into (H, W), leaving the garbage at their ends."""
+    height, cells = picture.shape
+    for i in range(height):
+        source, target = row[i * width : i * width + cells], picture[i]
+        for j in range(cells):
+            target[j] = source[j]
+
+
 @kernel
 def _correlate_rows(x, w, y, padding, dilation, groups):
-    """Forward by rows; `y` is overwritten."""
+    """Forward by rows; `y` is overwritten. Kernel rows of 5 and 3 taps side by side have unrolled loops."""
+    if dilation[1] == 1 and w.shape[3] == 5:
+        _correlate_rows_of(x, w, y, padding, dilation, groups, 5)
+    elif dilation[1] == 1 and w.shape[3] == 3:
+        _correlate_rows_of(x, w, y, padding, dilation, groups, 3)
+    else:
+        _correlate_rows_of(x, w, y, padding, dilation, groups, 0)
+
+
+@kernel
+def _correlate_rows_of(x, w, y, padding, dilation, groups, taps):
+    """Forward by rows, compiled for each of `taps` 5, 3 and 0 (any number): a choice inside would cost the SIMD."""
+    literally(taps)
     (top, bottom), (left, right) = padding
-    width = x.shape[3] + left + right
-    height = x.shape[2] + top + bottom
-    outs, out_h, out_w = y.shape[1], y.shape[2], y.shape[3]
-    length = (out_h - 1) * width + out_w
-    ins, of_group = w.shape[1], outs // groups
-    rows = np.zeros((x.shape[1], height * width), x.dtype)
-    sums = np.empty((4, out_h * width), x.dtype)
+    width, height = x.shape[3] + left + right, x.shape[2] + top + bottom
+    of_group, ins = y.shape[1] // groups, w.shape[1]
+    length = _whole_vectors((y.shape[2] - 1) * width + y.shape[3])
+    rows = np.zeros((x.shape[1], height * width + VECTOR), x.dtype)
+    sums = np.empty((4, y.shape[2] * width + VECTOR), x.dtype)
     for s in range(x.shape[0]):
         _lay_out(x[s], rows, top, left, width)
-        for g in range(groups):
-            for first in range(0, of_group, 4):
-                many = min(4, of_group - first)
-                o = g * of_group + first
-                for k in range(many):
-                    sums[k] = 0
-                for c in range(ins):
-                    source = rows[g * ins + c]
-                    for u in range(w.shape[2]):
-                        row = source[u * dilation[0] * width :]
-                        if many == 4:
-                            _add_taps4(
-                                sums,
-                                row,
-                                w[o, c, u],
-                                w[o + 1, c, u],
-                                w[o + 2, c, u],
-                                w[o + 3, c, u],
+        for o in range(0, y.shape[1], 4):
+            many = min(4, y.shape[1] - o)
+            together = many == 4 and o // of_group == (o + 3) // of_group
+            for k in range(many):
+                sums[k] = 0
+            for c in range(ins):
+                for u in range(w.shape[2]):
+                    start = u * dilation[0] * width
+                    if together:
+                        row = rows[o // of_group * ins + c, start:]
+                        a, b, d, e = w[o, c, u], w[o + 1, c, u], w[o + 2, c, u], w[o + 3, c, u]
+                        if taps == 5:
+                            _add_four_by_5(sums, row, a, b, d, e, length)
+                        elif taps == 3:
+                            _add_four_by_3(sums, row, a, b, d, e, length)
+                        else:
+                            _add_four(sums, row, a, b, d, e, length, dilation[1])
+                    else:
+                        for k in range(many):
+                            _add_one(
+                                sums[k],
+                                rows[(o + k) // of_group * ins + c, start:],
+                                w[o + k, c, u],
                                 length,
                                 dilation[1],
                             )
-                        else:
-                            for k in range(many):
-                                _add_taps(sums[k], row, w[o + k, c, u], length, dilation[1])
-                for k in range(many):
-                    for i in range(out_h):
-                        target, found = y[s, o + k, i], sums[k, i * width : i * width + out_w]
-                        for j in range(out_w):
-                            target[j] = found[j]
+            for k in range(many):
+                _take_up(sums[k], y[s, o + k], width)
 
 
-@kernel
-def _add_taps4(sums, row, a, b, c, d, length, step):
-    """Four filters' kernel rows at once: sums[k][p] += Σ_v w_k[v]·row[p + v]. Rows of 3 and 5 taps are unrolled."""
+@inlined
+def _add_four_by_5(sums, row, a, b, c, d, length):
+    """Four filters' kernel rows of 5 taps: sums[k][p] += Σ_v w_k[v]·row[p + v]; they share the loads of the row."""
     y0, y1, y2, y3 = sums[0], sums[1], sums[2], sums[3]
-    if step == 1 and a.size == 5:
-        a0, a1, a2, a3, a4 = a[0], a[1], a[2], a[3], a[4]
-        b0, b1, b2, b3, b4 = b[0], b[1], b[2], b[3], b[4]
-        c0, c1, c2, c3, c4 = c[0], c[1], c[2], c[3], c[4]
-        d0, d1, d2, d3, d4 = d[0], d[1], d[2], d[3], d[4]
-        for p in range(length):
-            x0, x1, x2, x3, x4 = row[p], row[p + 1], row[p + 2], row[p + 3], row[p + 4]
-            y0[p] += a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3 + a4 * x4
-            y1[p] += b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3 + b4 * x4
-            y2[p] += c0 * x0 + c1 * x1 + c2 * x2 + c3 * x3 + c4 * x4
-            y3[p] += d0 * x0 + d1 * x1 + d2 * x2 + d3 * x3 + d4 * x4
-    elif step == 1 and a.size == 3:
-        a0, a1, a2 = a[0], a[1], a[2]
-        b0, b1, b2 = b[0], b[1], b[2]
-        c0, c1, c2 = c[0], c[1], c[2]
-        d0, d1, d2 = d[0], d[1], d[2]
-        for p in range(length):
-            x0, x1, x2 = row[p], row[p + 1], row[p + 2]
-            y0[p] += a0 * x0 + a1 * x1 + a2 * x2
-            y1[p] += b0 * x0 + b1 * x1 + b2 * x2
-            y2[p] += c0 * x0 + c1 * x1 + c2 * x2
-            y3[p] += d0 * x0 + d1 * x1 + d2 * x2
-    else:
-        for v in range(a.size):
-            x0, a0, b0, c0, d0 = row[v * step :], a[v], b[v], c[v], d[v]
-            for p in range(length):
-                y0[p] += a0 * x0[p]
-                y1[p] += b0 * x0[p]
-                y2[p] += c0 * x0[p]
-                y3[p] += d0 * x0[p]
+    a0, a1, a2, a3, a4 = a[0], a[1], a[2], a[3], a[4]
+    b0, b1, b2, b3, b4 = b[0], b[1], b[2], b[3], b[4]
+    c0, c1, c2, c3, c4 = c[0], c[1], c[2], c[3], c[4]
+    d0, d1, d2, d3, d4 = d[0], d[1], d[2], d[3], d[4]
+    for p in range(length):
+        x0, x1, x2, x3, x4 = row[p], row[p + 1], row[p + 2], row[p + 3], row[p + 4]
+        y0[p] += a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3 + a4 * x4
+        y1[p] += b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3 + b4 * x4
+        y2[p] += c0 * x0 + c1 * x1 + c2 * x2 + c3 * x3 + c4 * x4
+        y3[p] += d0 * x0 + d1 * x1 + d2 * x2 + d3 * x3 + d4 * x4
 
 
-@kernel
-def _add_taps(y, row, taps, length, step):
-    """One filter's kernel row: y[p] += Σ_v w[v]·row[p + v]."""
-    if step == 1 and taps.size == 5:
-        a0, a1, a2, a3, a4 = taps[0], taps[1], taps[2], taps[3], taps[4]
+@inlined
+def _add_four_by_3(sums, row, a, b, c, d, length):
+    """Four filters' kernel rows of 3 taps."""
+    y0, y1, y2, y3 = sums[0], sums[1], sums[2], sums[3]
+    a0, a1, a2 = a[0], a[1], a[2]
+    b0, b1, b2 = b[0], b[1], b[2]
+    c0, c1, c2 = c[0], c[1], c[2]
+    d0, d1, d2 = d[0], d[1], d[2]
+    for p in range(length):
+        x0, x1, x2 = row[p], row[p + 1], row[p + 2]
+        y0[p] += a0 * x0 + a1 * x1 + a2 * x2
+        y1[p] += b0 * x0 + b1 * x1 + b2 * x2
+        y2[p] += c0 * x0 + c1 * x1 + c2 * x2
+        y3[p] += d0 * x0 + d1 * x1 + d2 * x2
+
+
+@inlined
+def _add_four(sums, row, a, b, c, d, length, step):
+    """Four filters' kernel rows of any length, tap by tap."""
+    y0, y1, y2, y3 = sums[0], sums[1], sums[2], sums[3]
+    for v in range(a.size):
+        x0, a0, b0, c0, d0 = row[v * step :], a[v], b[v], c[v], d[v]
         for p in range(length):
-            y[p] += a0 * row[p] + a1 * row[p + 1] + a2 * row[p + 2] + a3 * row[p + 3] + a4 * row[p + 4]
-    elif step == 1 and taps.size == 3:
-        a0, a1, a2 = taps[0], taps[1], taps[2]
+            y0[p] += a0 * x0[p]
+            y1[p] += b0 * x0[p]
+            y2[p] += c0 * x0[p]
+            y3[p] += d0 * x0[p]
+
+
+@inlined
+def _add_one(y, row, taps, length, step):
+    """One filter's kernel row, tap by tap."""
+    for v in range(taps.size):
+        x0, a0 = row[v * step :], taps[v]
         for p in range(length):
-            y[p] += a0 * row[p] + a1 * row[p + 1] + a2 * row[p + 2]
-    else:
-        for v in range(taps.size):
-            x0, a0 = row[v * step :], taps[v]
-            for p in range(length):
-                y[p] += a0 * x0[p]
+            y[p] += a0 * x0[p]
 
 
 @kernel
 def _gradient_rows(x, dy, dw, padding, dilation, groups):
     """Kernel gradient by rows: dw[o,c,u,v] += Σ_p dy[p]·x[p + u·width + v], with dy 0 where a row is garbage."""
+    if dilation[1] == 1 and dw.shape[3] == 5:
+        _gradient_rows_of(x, dy, dw, padding, dilation, groups, 5)
+    elif dilation[1] == 1 and dw.shape[3] == 3:
+        _gradient_rows_of(x, dy, dw, padding, dilation, groups, 3)
+    else:
+        _gradient_rows_of(x, dy, dw, padding, dilation, groups, 0)
+
+
+@kernel
+def _gradient_rows_of(x, dy, dw, padding, dilation, groups, taps):
+    """Kernel gradient by rows, compiled for each of `taps` 5, 3 and 0 (any number)."""
+    literally(taps)
     (top, bottom), (left, right) = padding
-    width = x.shape[3] + left + right
-    outs, out_h, out_w = dy.shape[1], dy.shape[2], dy.shape[3]
-    length = (out_h - 1) * width + out_w
-    ins, of_group = dw.shape[1], outs // groups
-    rows = np.zeros((x.shape[1], (x.shape[2] + top + bottom) * width), x.dtype)
-    slopes = np.zeros((outs, out_h * width), x.dtype)
+    width, height = x.shape[3] + left + right, x.shape[2] + top + bottom
+    of_group, ins = dy.shape[1] // groups, dw.shape[1]
+    length = _whole_vectors((dy.shape[2] - 1) * width + dy.shape[3])
+    rows = np.zeros((x.shape[1], height * width + VECTOR), x.dtype)
+    slopes = np.zeros((dy.shape[1], dy.shape[2] * width + VECTOR), x.dtype)
     for s in range(x.shape[0]):
         _lay_out(x[s], rows, top, left, width)
         _lay_out(dy[s], slopes, 0, 0, width)
-        for o in range(outs):
+        for o in range(dy.shape[1]):
             slope, first = slopes[o], o // of_group * ins
             for c in range(ins):
-                source = rows[first + c]
                 for u in range(dw.shape[2]):
-                    _sum_taps(dw[o, c, u], slope, source[u * dilation[0] * width :], length, dilation[1])
+                    row, sums = rows[first + c, u * dilation[0] * width :], dw[o, c, u]
+                    if taps == 5:
+                        _sum_5(sums, slope, row, length)
+                    elif taps == 3:
+                        _sum_3(sums, slope, row, length)
+                    else:
+                        _sum_any(sums, slope, row, length, dilation[1])
 
 
-@kernel
-def _sum_taps(sums, slope, row, length, step):
-    """sums[v] += Σ_p slope[p]·row[p + v]. Rows of 3 and 5 taps are unrolled: one load of slope serves all."""
+@inlined
+def _sum_5(sums, slope, row, length):
+    """sums[v] += Σ_p slope[p]·row[p + v] for 5 taps, which share the loads of slope."""
     zero = sums.dtype.type(0)
-    if step == 1 and sums.size == 5:
-        s0, s1, s2, s3, s4 = zero, zero, zero, zero, zero
-        for p in range(length):
-            g = slope[p]
-            s0 += g * row[p]
-            s1 += g * row[p + 1]
-            s2 += g * row[p + 2]
-            s3 += g * row[p + 3]
-            s4 += g * row[p + 4]
-        sums[0] += s0
-        sums[1] += s1
-        sums[2] += s2
-        sums[3] += s3
-        sums[4] += s4
-    elif step == 1 and sums.size == 3:
-        s0, s1, s2 = zero, zero, zero
-        for p in range(length):
-            g = slope[p]
-            s0 += g * row[p]
-            s1 += g * row[p + 1]
-            s2 += g * row[p + 2]
-        sums[0] += s0
-        sums[1] += s1
-        sums[2] += s2
-    else:
-        for v in range(sums.size):
-            x0, s0 = row[v * step :], zero
-            for p in range(length):
-                s0 += slope[p] * x0[p]
-            sums[v] += s0
+    s0, s1, s2, s3, s4 = zero, zero, zero, zero, zero
+    for p in range(length):
+        g = slope[p]
+        s0 += g * row[p]
+        s1 += g * row[p + 1]
+        s2 += g * row[p + 2]
+        s3 += g * row[p + 3]
+        s4 += g * row[p + 4]
+    sums[0] += s0
+    sums[1] += s1
+    sums[2] += s2
+    sums[3] += s3
+    sums[4] += s4
 
 
-@kernel
+@inlined
+def _sum_3(sums, slope, row, length):
+    """The same for 3 taps."""
+    zero = sums.dtype.type(0)
+    s0, s1, s2 = zero, zero, zero
+    for p in range(length):
+        g = slope[p]
+        s0 += g * row[p]
+        s1 += g * row[p + 1]
+        s2 += g * row[p + 2]
+    sums[0] += s0
+    sums[1] += s1
+    sums[2] += s2
+
+
+@inlined
+def _sum_any(sums, slope, row, length, step):
+    """The same for any number of taps, one by one."""
+    for v in range(sums.size):
+        x0, s0 = row[v * step :], sums.dtype.type(0)
+        for p in range(length):
+            s0 += slope[p] * x0[p]
+        sums[v] += s0
+
+
+@inlined
 def _span(outputs, size, stride, offset):
     """The outputs i with 0 ≤ stride·i + offset < size: those whose tap lies on the picture."""
     first = 0 if offset >= 0 else (-offset + stride - 1) // stride

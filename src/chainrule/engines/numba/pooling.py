@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chainrule.engines.numba.compiling import kernel
+from chainrule.engines.numba.compiling import inlined, kernel
 
 DIVISORS = ("one", "cells", "window")  # kernels get the place of the name in this list
 
@@ -11,14 +11,20 @@ DIVISORS = ("one", "cells", "window")  # kernels get the place of the name in th
 def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
     """The largest cell of each window and its place; windows of 2×2 side by side have a loop without branches."""
     count, channels = x.shape[0], x.shape[1]
-    plain = padding[0][0] == 0 and padding[0][1] == 0 and padding[1][0] == 0 and padding[1][1] == 0
-    two = window[0] == 2 and window[1] == 2 and stride[0] == 2 and stride[1] == 2
+    two = _by_two(window, stride, padding)
     for s in range(count):
         for c in range(channels):
-            if plain and two:
+            if two:
                 _max_two(x[s, c], y[s, c], winner[s, c])
             else:
                 _max_any(x[s, c], y[s, c], winner[s, c], window, stride, padding)
+
+
+@inlined
+def _by_two(window, stride, padding):
+    """Whether windows are 2×2, side by side, without padding: most of them are."""
+    whole = padding[0][0] == 0 and padding[0][1] == 0 and padding[1][0] == 0 and padding[1][1] == 0
+    return whole and window[0] == 2 and window[1] == 2 and stride[0] == 2 and stride[1] == 2
 
 
 @kernel
@@ -83,9 +89,13 @@ def _cells(start, window, size):
 def average_pool(x, y, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), divisor=1):
     """The sum of each window over its divisor."""
     count, channels, height, width = x.shape
+    two, part = _by_two(window, stride, padding), 1 / _share(x, divisor, 4, window)
     for s in range(count):
         for c in range(channels):
             source, result = x[s, c], y[s, c]
+            if two:
+                _mean_two(source, result, part)
+                continue
             for i in range(result.shape[0]):
                 top, bottom = _cells(i * stride[0] - padding[0][0], window[0], height)
                 for j in range(result.shape[1]):
@@ -95,6 +105,28 @@ def average_pool(x, y, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), d
                         for k in range(left, right):
                             total += source[h, k]
                     result[i, j] = total / _share(x, divisor, (bottom - top) * (right - left), window)
+
+
+@kernel
+def _mean_two(x, y, part):
+    """2×2 windows, stride 2, no padding: two rows are read along together."""
+    for i in range(y.shape[0]):
+        upper, lower, result = x[2 * i], x[2 * i + 1], y[i]
+        for j in range(result.size):
+            result[j] = (upper[2 * j] + upper[2 * j + 1] + lower[2 * j] + lower[2 * j + 1]) * part
+
+
+@kernel
+def _spread_two(dy, dx, part):
+    """The gradient of `_mean_two`; a last odd row or column is in no window."""
+    for i in range(dy.shape[0]):
+        upper, lower, slope = dx[2 * i], dx[2 * i + 1], dy[i]
+        for j in range(slope.size):
+            value = slope[j] * part
+            upper[2 * j] = value
+            upper[2 * j + 1] = value
+            lower[2 * j] = value
+            lower[2 * j + 1] = value
 
 
 @kernel
@@ -108,10 +140,14 @@ def _share(x, divisor, cells, window):
 def average_pool_dx(dy, dx, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), divisor=1):
     """Every slope, over its divisor, to all cells of its window; where windows overlap they add up."""
     count, channels, height, width = dx.shape
+    two, share = _by_two(window, stride, padding), 1 / _share(dy, divisor, 4, window)
     dx[:] = 0
     for s in range(count):
         for c in range(channels):
             target, slope = dx[s, c], dy[s, c]
+            if two:
+                _spread_two(slope, target, share)
+                continue
             for i in range(slope.shape[0]):
                 top, bottom = _cells(i * stride[0] - padding[0][0], window[0], height)
                 for j in range(slope.shape[1]):

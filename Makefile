@@ -46,8 +46,10 @@ format: $(VENV)/.lint
 	$(BIN)/ruff format
 
 experiments: $(VENV)/.installed
+	mkdir -p docs/pictures
 	$(BIN)/chainrule experiment shares --markdown docs/shares.md
-	$(BIN)/chainrule experiment rate --markdown docs/vanilla-rate.md --picture docs/pictures/vanilla-rate.png
+	$(BIN)/chainrule experiment rate --markdown docs/vanilla-cnn.md --picture docs/pictures/vanilla-rate.png
+	$(BIN)/chainrule experiment losses --markdown docs/independent-code.md
 	$(BIN)/chainrule zoo --markdown docs/zoo.md
 
 clean:

@@ -97,7 +97,7 @@ BAD_DATA = [
     (lambda x, y: (x, y.astype(float)), cr.DataError, "labels must be whole numbers"),
     (lambda x, y: (x, np.eye(4)[y]), cr.DataError, "for a network with 3 outputs"),
     (lambda x, y: (x, None), cr.DataError, "labels are missing"),
-    (lambda x, y: (x.astype(str), y), cr.ShapeError, "expected numbers"),
+    (lambda x, y: (x.astype(str), y), cr.DataError, "expected numbers"),
 ]
 
 
@@ -120,6 +120,10 @@ BAD_OPTIONS = [
     ({"normalise": "whiten"}, "unknown normalisation 'whiten'"),
     ({"clip_norm": -1}, "clip norm -1"),
     ({"validation_split": 1.0}, "validation share 1.0"),
+    ({"rate": "0.1"}, "rate '0.1': expected a number"),
+    ({"patience": 2}, "patience watches the validation loss"),
+    ({"loss": "softmax_cross_entropy"}, "takes logits: leave out Softmax"),
+    ({"validation_split": 0.5, "validation_data": stripes(9)}, "cannot both be given"),
 ]
 
 
@@ -185,3 +189,79 @@ def test_every_public_name_can_be_had_and_is_documented() -> None:
 
 def test_about_is_json() -> None:
     assert json.loads(json.dumps(small().about()))["input_shape"] == [1, 10, 10]
+
+
+@pytest.mark.parametrize("size", [0, -1, True, 2.5])
+def test_a_batch_size_of_prediction_is_checked(size: object) -> None:
+    with pytest.raises(cr.OptionError, match="batch size"):
+        small().predict(stripes(5)[0], batch_size=size)
+
+
+def test_what_prediction_cannot_take_is_said() -> None:
+    x, y = stripes(5)
+    for bad, message in (
+        (x[0], r"found 1×10×10; for one sample give x\[None\]"),
+        ([[1, 2], [3]], "expected a batch of shape N×1×10×10"),
+        ("picture.png", "expected numbers, found str"),
+        (cr.Dataset(x, y.astype(np.int64), ("a", "b", "c")), "expected numbers, found Dataset"),
+    ):
+        with pytest.raises(cr.ChainruleError, match=message):
+            small().predict(bad)
+
+
+def test_names_of_classes_travel_from_the_data_to_the_model() -> None:
+    x, y = stripes(40)
+    model = small()
+    model.fit(cr.Dataset(x, y.astype(np.int64), ("flat", "tall", "noise")), progress=False)
+    assert model.classes == ("flat", "tall", "noise")
+    with pytest.raises(cr.OptionError, match="1 names of classes for 3 outputs"):
+        small(classes=["one"])
+
+
+def test_patience_keeps_the_weights_of_the_best_epoch() -> None:
+    model = small()
+    x, y = stripes(90)
+    held = stripes(60, 1)
+    history = model.fit(x, y, epochs=12, rate=0.3, patience=2, validation_data=held, progress=False)
+    losses = [epoch.validation_loss for epoch in history.epochs]
+    assert model.evaluate(*held).loss == pytest.approx(min(losses))
+
+
+def test_a_loss_and_an_ending_that_do_not_belong_together_are_refused() -> None:
+    linear = cr.Sequential([cr.Flatten(), cr.Dense(3)], (1, 10, 10), engine="numpy")
+    with pytest.raises(
+        cr.OptionError, match=r"takes probabilities: end with Softmax\(\) or Sigmoid\(\), not with Dense"
+    ):
+        linear.fit(*stripes(9), progress=False)
+    linear.fit(*stripes(9), loss="softmax_cross_entropy", progress=False)
+    one = cr.Sequential([cr.Flatten(), cr.Dense(1), cr.Sigmoid()], (1, 10, 10), engine="numpy")
+    with pytest.raises(cr.ShapeError, match="needs an output a class"):
+        one.fit(stripes(9)[0], np.zeros(9, int), loss="binary_cross_entropy", progress=False)
+    still = cr.Sequential([cr.Flatten(), cr.Softmax()], (3,), engine="numpy")
+    with pytest.raises(cr.OptionError, match="nothing to train"):
+        still.fit(np.zeros((3, 3)), np.arange(3), progress=False)
+
+
+def test_a_rate_that_makes_parameters_infinite_does_not_pass_in_silence() -> None:
+    with pytest.raises(cr.NotFiniteError, match="rate"):
+        small().fit(*stripes(32), optimizer=cr.SGD(1e39), progress=False)
+
+
+def test_a_description_of_a_model_that_was_tampered_with_is_refused_in_one_line() -> None:
+    about = json.loads(json.dumps(small().about()))
+    nonsense = (None, 5, -1, 1.5, True, "x", [], [1], [None], ["ab"], {}, [1e300], 10**40, {"layer": "Dense"})
+    changed = [{**about, key: value} for key in about for value in nonsense]
+    for place, layer in enumerate(about["layers"]):
+        for option in layer:
+            for value in nonsense:
+                layers = [dict(entry) for entry in about["layers"]]
+                layers[place][option] = value
+                changed.append({**about, "layers": layers})
+    refused = []
+    for each in changed:
+        try:
+            cr.Sequential.from_about(each, engine="numpy")
+        except cr.ChainruleError as error:
+            refused.append(str(error))
+    assert len(refused) > len(changed) / 2
+    assert not [message for message in refused if "\n" in message]

@@ -18,6 +18,7 @@ from chainrule.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from chainrule import data as data
+    from chainrule import errors as errors
     from chainrule import initializers as initializers
     from chainrule import losses as losses
     from chainrule import optimizers as optimizers
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
     from chainrule.data.dataset import Dataset as Dataset
     from chainrule.data.normalisation import Normalisation as Normalisation
     from chainrule.errors import ChainruleError as ChainruleError
+    from chainrule.errors import DataError as DataError
+    from chainrule.errors import FormatError as FormatError
+    from chainrule.errors import NotFiniteError as NotFiniteError
+    from chainrule.errors import OptionError as OptionError
+    from chainrule.errors import RunError as RunError
+    from chainrule.errors import ShapeError as ShapeError
     from chainrule.layers import GELU as GELU
     from chainrule.layers import Arctan as Arctan
     from chainrule.layers import AveragePool1D as AveragePool1D
@@ -57,6 +64,7 @@ if TYPE_CHECKING:
     from chainrule.optimizers import AdamW as AdamW
     from chainrule.optimizers import Momentum as Momentum
     from chainrule.optimizers import Nesterov as Nesterov
+    from chainrule.schedules import Constant as Constant
     from chainrule.schedules import Cosine as Cosine
     from chainrule.schedules import OneCycle as OneCycle
     from chainrule.schedules import Step as Step

@@ -7,12 +7,15 @@ one JSON text, because safetensors writes several in any order, and equal models
 
 import hashlib
 import json
+import math
 import os
+import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +26,7 @@ Array = NDArray[Any]
 
 VERSION = 1
 KEY = "chainrule"  # of the one entry in the metadata of a file of tensors
+TORN = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.part")  # what `write_whole` writes first
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -43,16 +47,33 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
-def remove_torn(folder: Path) -> None:
-    """Remove the temporary files that a killed process left in a folder."""
+def remove_torn(folder: Path, names: Iterable[str]) -> None:
+    """Remove the temporary files of some names (with ``*``: of many) that a killed process left in a folder.
+
+    Nobody may be writing files of these names there.
+    """
+    known = list(names)
     for torn in folder.glob(".*.part"):
-        with suppress(OSError):
-            torn.unlink()
+        found = TORN.fullmatch(torn.name)
+        if found and any(fnmatchcase(found["name"], name) for name in known):
+            with suppress(OSError):
+                torn.unlink()
+
+
+def plain(content: Any) -> Any:
+    """The same with None for NaN and the infinities, which JSON does not have."""
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, Mapping):
+        return {name: plain(value) for name, value in cast(Mapping[str, Any], content).items()}
+    if isinstance(content, (list, tuple)):
+        return [plain(value) for value in cast(list[Any], content)]
+    return content
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON, indented for people."""
-    write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+    write_whole(path, (json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:
@@ -61,7 +82,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FormatError(f"{path} is not JSON: {error}") from None
 
 
@@ -77,34 +98,48 @@ def write_tensors(path: Path, kind: str, tensors: Mapping[str, Array], about: Ma
 
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
     """Tensors and what they are about, from a file of a kind; FormatError when it is damaged or of another kind."""
+    tensors, entries = _opened(path)
+    metadata = _object(path, entries.get(KEY, "{}"))
+    expected = f"chainrule {kind} {VERSION}"
+    if metadata.get("format") != expected:
+        raise FormatError(f"{path}: expected a {expected!r} file, found {metadata.get('format')!r}")
+    about = metadata.get("about")
+    if not isinstance(about, str) or metadata.get("sha256") != _checksum(tensors, about):
+        raise FormatError(f"{path}: the checksum does not match; the file is damaged")
+    return tensors, _object(path, about)
+
+
+def _opened(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
+    """The tensors and the metadata of a safetensors file."""
     from safetensors import SafetensorError, safe_open
 
     tensors: dict[str, Array]
     try:
         opened: Any = safe_open(path, "np")
         with opened as file:
-            about: dict[str, str] = file.metadata() or {}
+            entries: dict[str, str] = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in list(file.keys())}
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from None
     except (SafetensorError, ValueError) as error:
         raise FormatError(f"{path} is not a whole safetensors file: {error}") from None
-    metadata = _metadata(path, about.get(KEY, "{}"))
-    expected = f"chainrule {kind} {VERSION}"
-    if metadata.get("format") != expected:
-        raise FormatError(f"{path}: expected a {expected!r} file, found {metadata.get('format')!r}")
-    if metadata.get("sha256") != _checksum(tensors, metadata.get("about", "")):
-        raise FormatError(f"{path}: the checksum does not match; the file is damaged")
-    return tensors, json.loads(metadata["about"])
+    except (AttributeError, TypeError) as error:  # of a dtype that NumPy does not have
+        raise FormatError(f"{path} holds numbers of another kind than floats: {error}") from None
+    for name, tensor in tensors.items():
+        if tensor.dtype.kind != "f":
+            raise FormatError(f"{path} holds numbers of another kind than floats: {name} is {tensor.dtype}")
+    return tensors, entries
 
 
-def _metadata(path: Path, text: str) -> dict[str, str]:
-    """What `write_tensors` put into the metadata."""
+def _object(path: Path, text: str) -> dict[str, Any]:
+    """The object in a JSON text of the metadata."""
     try:
-        found: dict[str, Any] = dict(json.loads(text))
-    except (TypeError, ValueError):
-        raise FormatError(f"{path}: the metadata are damaged") from None
-    return {name: str(value) for name, value in found.items()}
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise FormatError(f"{path}: the metadata are damaged")
+    return cast(dict[str, Any], found)
 
 
 def _checksum(tensors: Mapping[str, Array], text: str) -> str:

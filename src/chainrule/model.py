@@ -1,5 +1,7 @@
 """`Sequential`: what a user builds, trains, evaluates, saves and loads."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +22,7 @@ from chainrule.schedules import Schedule
 from chainrule.shapes import text
 from chainrule.training.evaluation import Evaluation, evaluate
 from chainrule.training.history import History
-from chainrule.training.loop import Callback, Trainer
+from chainrule.training.loop import Callback, KeepBest, Trainer
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 
@@ -54,7 +56,9 @@ class Sequential(Network):
     ) -> None:
         super().__init__(layers, input_shape, dtype=dtype, seed=seed, engine=engine, threads=threads)
         self.name = name
-        self.classes = tuple(classes or map(str, range(self.output_shape[-1])))
+        self.classes = tuple(map(str, classes or range(self.output_shape[-1])))
+        if len(self.classes) != self.output_shape[-1]:
+            raise OptionError(f"{len(self.classes)} names of classes for {self.output_shape[-1]} outputs")
         self.normalisation = normalisation or Normalisation("none")
         self.loss = losses.find(loss)
 
@@ -86,9 +90,13 @@ class Sequential(Network):
         optimizer   a name of `optimizers.NAMED`, or one with its numbers; ``rate`` overrides its rate
         normalise   "scale", "standardise", "none"; None: "scale" for bytes, else "none"
         validation_data, validation_split   validate after every epoch, on other data or a share held back
-        patience    stop after so many epochs without a better validation loss
+        patience    stop after so many epochs without a better validation loss, and keep the weights of the best
         The remaining words are those of `training.recipe.Recipe`. Returns the history.
         """
+        if patience is not None and validation_data is None and not validation_split:
+            raise OptionError("patience watches the validation loss; give validation_data or validation_split too")
+        if validation_data is not None and validation_split:
+            raise OptionError("validation_data and validation_split cannot both be given")
         chosen = optimizers.find(optimizer)
         samples, held_back = self._samples(x, y), None
         kind = normalise or ("scale" if samples.x.dtype == np.uint8 else "none")
@@ -112,6 +120,10 @@ class Sequential(Network):
         elif validation_split:
             samples, held_back = split(samples, validation_split, recipe.seed)
         trainer = self.trainer(recipe, samples, held_back)
+        if isinstance(x, Dataset) and len(x.classes) == self.output_shape[-1]:
+            self.classes = x.classes
+        if patience is not None:
+            callbacks = [*callbacks, KeepBest()]
         if progress:
             from chainrule.training.progress import ProgressBar
 
@@ -128,6 +140,8 @@ class Sequential(Network):
         """Checked samples from what a user gave."""
         outputs = self.output_shape[-1]
         if isinstance(x, Dataset):
+            if y is not None:
+                raise DataError("a Dataset has labels of its own; leave out y")
             self.check_input(x.x)
             return Samples.of_dataset(x, outputs)
         if y is None:
@@ -162,7 +176,7 @@ class Sequential(Network):
         files.write_tensors(Path(path), "model", self.weights, self.about())
 
     @staticmethod
-    def from_about(about: dict[str, Any], *, engine: str | None = None, threads: int | None = None) -> "Sequential":
+    def from_about(about: dict[str, Any], *, engine: str | None = None, threads: int | None = None) -> Sequential:
         """The model that `about` described, with fresh weights."""
         try:
             return Sequential(
@@ -177,8 +191,10 @@ class Sequential(Network):
                 normalisation=Normalisation.from_config(about["normalisation"]),
                 loss=about["loss"],
             )
-        except (KeyError, TypeError) as error:
+        except OptionError as error:
             raise FormatError(f"not a description of a model: {error}") from None
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
+            raise FormatError(f"not a description of a model: {type(error).__name__}: {error}") from None
 
     # ------------------------------------------------------------------ display
 

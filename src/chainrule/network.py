@@ -3,6 +3,8 @@
 It knows nothing of data, files or training; `model.Sequential` adds what a user calls.
 """
 
+import copy
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
@@ -13,15 +15,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule import engines, initializers, layers, losses, randomness
 from chainrule.engines import Array, Engine, Pass
-from chainrule.errors import FormatError, OptionError, ShapeError, one_of
+from chainrule.errors import DataError, FormatError, OptionError, ShapeError, one_of
 from chainrule.interpreter import Interpreter
 from chainrule.layers import Layer, Softmax
 from chainrule.layers.base import Parameter
 from chainrule.plan import Builder, Plan, Tensor
-from chainrule.shapes import text
+from chainrule.shapes import is_whole, text
 
 DTYPES = ("float32", "float64")
 PREDICT_BATCH = 256
+PROBABILITIES = ("Softmax", "Sigmoid")  # layers whose outputs are probabilities
 
 
 class Network:
@@ -54,7 +57,7 @@ class Network:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.seed = _checked_seed(seed)
         self.engine: Engine = engines.find(engine)
-        self.threads = engines.thread_count(threads)
+        self.threads = self.engine.limited(engines.thread_count(threads))
         self.names = _names(self.layers)
         self.shapes = self._follow_shapes()
         self.output_shape = self.shapes[-1]
@@ -90,7 +93,7 @@ class Network:
         end = 0
         for name, parameter in self._table.items():
             if parameter.trained == trained:
-                start, end = end, end + int(np.prod(parameter.shape))
+                start, end = end, end + math.prod(parameter.shape)
                 self.layout[name] = (start, end)
         return np.zeros(end, self.dtype)
 
@@ -124,6 +127,13 @@ class Network:
         for name, target in own.items():
             target[...] = values[name]
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Network":
+        """Another network with the same layers and weights; compiled programs and locks are not copied."""
+        twin = copy.copy(self)
+        twin.parameters, twin.statistics = self.parameters.copy(), self.statistics.copy()
+        twin._idle, twin._idle_lock = [], threading.Lock()
+        return twin
+
     def size(self, layer: str) -> int:
         """How many parameters a layer learns."""
         return sum(
@@ -156,6 +166,13 @@ class Network:
         losses.find(loss)
         if len(self.output_shape) != 1:
             raise ShapeError(f"the loss needs a vector a sample, and the last layer gives {text(self.output_shape)}")
+        if "cross_entropy" in loss and self.output_shape == (1,):
+            raise ShapeError(f"{loss} needs an output a class, and the last layer gives one")
+        ending = type(self.layers[-1]).__name__
+        if loss == "softmax_cross_entropy" and ending == "Softmax":
+            raise OptionError(f"{loss} takes logits: leave out Softmax(), or train with categorical_cross_entropy")
+        if loss in ("binary_cross_entropy", "categorical_cross_entropy") and ending not in PROBABILITIES:
+            raise OptionError(f"{loss} takes probabilities: end with Softmax() or Sigmoid(), not with {ending}")
 
     def _tensors(self) -> dict[str, Tensor]:
         return {
@@ -172,15 +189,22 @@ class Network:
 
     def check_input(self, x: ArrayLike) -> Array:
         """A batch as an array (N, *input_shape), or a ShapeError."""
-        array = np.asarray(x)
-        if array.shape[1:] != self.input_shape:
-            raise ShapeError(f"expected a batch of shape N×{text(self.input_shape)}, found {text(array.shape)}")
+        try:
+            array = np.asarray(x)
+        except ValueError as error:
+            raise ShapeError(f"expected a batch of shape N×{text(self.input_shape)}: {error}") from None
         if array.dtype.kind not in "fiub":
-            raise ShapeError(f"expected numbers, found an array of {array.dtype}")
+            raise DataError(f"expected numbers, found {type(x).__name__} ({array.dtype})")
+        if array.shape[1:] != self.input_shape:
+            hint = "; for one sample give x[None]" if array.shape == self.input_shape else ""
+            found = text(array.shape) or "a single number"
+            raise ShapeError(f"expected a batch of shape N×{text(self.input_shape)}, found {found}{hint}")
         return array
 
     def apply(self, x: ArrayLike, *, batch_size: int = PREDICT_BATCH) -> NDArray[Any]:
         """The outputs for a batch x (N, *input_shape), N×output_shape. Safe from several threads."""
+        if not is_whole(batch_size) or batch_size < 1:
+            raise OptionError(f"batch size {batch_size}: expected a whole number of at least 1")
         array = np.ascontiguousarray(self.check_input(x), self.dtype)
         outputs = np.empty((len(array), *self.output_shape), self.dtype)
         with self._inference() as program:
@@ -194,11 +218,9 @@ class Network:
         with self._idle_lock:
             program = self._idle.pop() if self._idle else None
         program = program or self.ready(self.plan())
-        try:
-            yield program
-        finally:
-            with self._idle_lock:
-                self._idle.append(program)
+        yield program
+        with self._idle_lock:  # not after an error, which may leave it half-way
+            self._idle.append(program)
 
     # ------------------------------------------------------------------ files
 

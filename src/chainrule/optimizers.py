@@ -5,7 +5,7 @@ engine computes them in its own way (the compiled one in a single pass over para
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +26,9 @@ class Optimizer:
     moments: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
+        """All numbers as Python's own: a NumPy scalar would change the dtype of what it meets."""
+        for entry in fields(self):
+            object.__setattr__(self, entry.name, _number(entry.name, getattr(self, entry.name)))
         _check("rate", self.rate, 0 < self.rate < math.inf, "a number above 0")
 
     @property
@@ -161,6 +164,15 @@ def find(optimizer: str | Optimizer | dict[str, Any]) -> Optimizer:
     if name not in NAMED:
         raise one_of("optimizer", name, [*NAMED])
     return NAMED[name](**config)
+
+
+def _number(what: str, value: Any) -> float:
+    try:
+        if isinstance(value, str):
+            raise TypeError
+        return value if type(value) in (int, float) else float(value)
+    except (TypeError, ValueError):
+        raise OptionError(f"{what} {value!r}: expected a number") from None
 
 
 def _check(what: str, value: float, fine: bool, expected: str) -> None:

@@ -14,6 +14,11 @@ Padding: TypeAlias = tuple[Pair, Pair]
 PaddingLike: TypeAlias = str | int | Sequence[int | Sequence[int]]
 
 
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number, and no truth value."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def extent(window: int, dilation: int = 1) -> int:
     """Cells from the first to the last tap of a dilated window: d(K − 1) + 1."""
     return dilation * (window - 1) + 1
@@ -68,11 +73,11 @@ def resolve_padding(
 
 
 def _pair_of(entry: Any, padding: PaddingLike) -> Pair:
-    if isinstance(entry, int):
+    if is_whole(entry):
         return (entry, entry)
     if isinstance(entry, Iterable):
         ends = tuple[Any, ...](entry)  # pyright: ignore[reportUnknownArgumentType]
-        if len(ends) == 2 and all(isinstance(end, int) for end in ends):
+        if len(ends) == 2 and all(is_whole(end) for end in ends):
             return ends
     raise OptionError(f"padding {padding!r}: expected numbers or pairs of numbers, found {entry!r}")
 
@@ -80,7 +85,7 @@ def _pair_of(entry: Any, padding: PaddingLike) -> Pair:
 def per_axis(name: str, value: int | Sequence[int], axes: int, least: int = 1) -> tuple[int, ...]:
     """One whole number for each axis, from a number or a sequence; each at least ``least``."""
     values: tuple[Any, ...] = tuple(value) if isinstance(value, Iterable) else (value,) * axes
-    if len(values) != axes or not all(isinstance(entry, int) and entry >= least for entry in values):
+    if len(values) != axes or not all(is_whole(entry) and entry >= least for entry in values):
         raise OptionError(f"{name} {value!r}: expected a whole number of at least {least}, or {axes} of them")
     return values
 

@@ -11,7 +11,7 @@ import pytest
 from cli.commands import bars, refused
 
 from chainrule import files
-from chainrule.runs import keeper
+from chainrule.runs.folder import CHECKPOINT, HISTORY, MODEL
 
 TRAIN = ("train", "--engine", "numpy", "--quiet", "--out", "out")
 MLP = (*TRAIN, "--model", "mlp", "--epochs", 1)
@@ -219,8 +219,8 @@ def test_a_full_disk(invoke, digits, tmp_path, monkeypatch, when):
 
     monkeypatch.setattr(os, "fsync", fsync)
     refused(invoke(*MLP, "--data", digits), "cannot write", "No space left on device")
-    if (tmp_path / "out" / keeper.CHECKPOINT).exists():
-        files.read_tensors(tmp_path / "out" / keeper.CHECKPOINT, "checkpoint")
+    if (tmp_path / "out" / CHECKPOINT).exists():
+        files.read_tensors(tmp_path / "out" / CHECKPOINT, "checkpoint")
     assert not list((tmp_path / "out").glob(".*"))
 
 
@@ -234,13 +234,13 @@ def test_a_limit_on_the_size_of_files(run, digits, tmp_path):
 def test_a_checkpoint_of_another_model(invoke, finished, digits, tmp_path):
     words = ("train", "--engine", "numpy", "--data", digits, "--quiet", "--epochs", 1, "--out", "other")
     assert invoke(*words, "--model", "vanilla-cnn").exit_code == 0
-    (tmp_path / "other" / keeper.CHECKPOINT).replace(finished / keeper.CHECKPOINT)
+    (tmp_path / "other" / CHECKPOINT).replace(finished / CHECKPOINT)
     before = untouched(finished)
     refused(invoke("train", "--resume", finished, "--quiet"), "another model")
     assert untouched(finished) == before
 
 
-@pytest.mark.parametrize("name", [keeper.CHECKPOINT, "config.json", keeper.HISTORY])
+@pytest.mark.parametrize("name", [CHECKPOINT, "config.json", HISTORY])
 def test_damaged_files_of_a_run(invoke, finished, name):
     content = (finished / name).read_bytes()
     (finished / name).write_bytes(content[: len(content) // 2])
@@ -260,7 +260,7 @@ def test_no_run_at_all(invoke, command, tmp_path):
 
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
 def test_a_damaged_model(invoke, finished, command):
-    model = finished / keeper.MODEL
+    model = finished / MODEL
     content = bytearray(model.read_bytes())
     content[-3] ^= 1
     model.write_bytes(content)

@@ -7,7 +7,7 @@ import pytest
 from cli.commands import refused
 from PIL import Image
 
-from chainrule.runs import keeper
+from chainrule.runs.folder import HISTORY, MODEL
 
 
 @pytest.fixture
@@ -46,10 +46,10 @@ def test_runs_alike(invoke, finished, tmp_path):
 
 
 def test_a_run_that_has_just_begun(invoke, finished):
-    for name in (keeper.MODEL, "evaluation.json"):
+    for name in (MODEL, "evaluation.json"):
         (finished / name).unlink()
-    heading = (finished / keeper.HISTORY).read_text().splitlines(keepends=True)
-    (finished / keeper.HISTORY).write_text("".join(heading[:3]) + "3,1,0.0")
+    heading = (finished / HISTORY).read_text().splitlines(keepends=True)
+    (finished / HISTORY).write_text("".join(heading[:3]) + "3,1,0.0")
     found = json.loads(invoke("compare", finished, "--json").stdout)[0]
     assert (found["epochs"], found["loss"], found["accuracy"], found["seconds"]) == (0, None, None, None)
     assert invoke("compare", finished).exit_code == 0

@@ -9,7 +9,7 @@ from cli.commands import bars, refused
 
 from chainrule.data import load
 from chainrule.model import load as load_model
-from chainrule.runs import keeper
+from chainrule.runs.folder import MODEL
 
 ENGINE = ("--engine", "numpy")
 
@@ -50,9 +50,9 @@ def test_table(invoke, finished):
 
 def test_a_model_file_of_a_run_and_one_alone(invoke, finished, digits, tmp_path):
     whole = json.loads(invoke("evaluate", finished, *ENGINE, "--json").stdout)
-    file = json.loads(invoke("evaluate", finished / keeper.MODEL, *ENGINE, "--json").stdout)
+    file = json.loads(invoke("evaluate", finished / MODEL, *ENGINE, "--json").stdout)
     (tmp_path / "alone").mkdir()
-    alone = shutil.copy(finished / keeper.MODEL, tmp_path / "alone")
+    alone = shutil.copy(finished / MODEL, tmp_path / "alone")
     refused(invoke("evaluate", alone, *ENGINE), "--data")
     named = json.loads(invoke("evaluate", alone, *ENGINE, "--data", digits, "--json").stdout)
     assert whole["accuracy"] == file["accuracy"] == named["accuracy"]
@@ -74,5 +74,5 @@ def test_classes_are_found_by_name(invoke, tmp_path):
 
 
 def test_a_run_that_is_not_finished(invoke, finished):
-    (finished / keeper.MODEL).unlink()
+    (finished / MODEL).unlink()
     refused(invoke("evaluate", finished, *ENGINE), "not finished", f"--resume {finished}")

@@ -1,6 +1,9 @@
 """A folder of pictures: classes, order, colours, sizes, and what cannot be used."""
 
+import struct
+import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,6 +63,7 @@ def test_grey_or_colour(tmp_path: Path) -> None:
     colours = np.concatenate([train.x, test.x])
     assert colours.shape == (4, 3, 4, 5)
     assert sorted(colours[:, :, 0, 0].tolist())[-1] == [200, 0, 255]
+    assert sorted(colours[:, :, 0, 0].tolist())[:3] == [[0] * 3, [1] * 3, [10] * 3]
     assert load_folder(tmp_path, channels=1)[0].shape == (1, 4, 5)
     with pytest.raises(OptionError, match="1 or 3 channels, not 2"):
         load_folder(tmp_path, channels=2)
@@ -106,3 +110,45 @@ def test_damaged_pictures_are_named(tmp_path: Path) -> None:
     (tmp_path / "a" / "x.png").write_bytes((tmp_path / "whole.png").read_bytes()[:900])
     with pytest.raises(FormatError, match=r"x.png: damaged image"):
         load(tmp_path)
+
+
+def bomb(path: Path, side: int) -> None:
+    """A PNG file of a few bytes that says it is side×side pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b""))
+
+
+@pytest.mark.parametrize("channels", [None, 1, 3])
+@pytest.mark.parametrize("side", [9_000, 10_000, 60_000])
+def test_a_bomb_is_named(tmp_path: Path, side: int, channels: int | None) -> None:
+    tree(tmp_path, {"a": 2})
+    bomb(tmp_path / "a" / "x.png", side)
+    with pytest.raises(DataError, match=r"x.png: .*too large; expected at most 64000000 pixels"):
+        load(tmp_path, channels=channels)
+
+
+def test_every_picture_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree(tmp_path, {"a": 2, "b": 1})
+    opened: list[Any] = []
+    original = Image.open
+    monkeypatch.setattr(Image, "open", lambda path, **options: opened.append(path) or original(path, **options))
+    load_folder(tmp_path)
+    assert sorted(path.name for path in opened) == ["0.png", "0.png", "1.png"]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA"])
+def test_grey_beside_colour_is_what_pillow_makes_of_it(tmp_path: Path, mode: str) -> None:
+    levels = np.random.default_rng(3).integers(0, 256, (4, 5, 2), np.uint8)
+    grey = Image.fromarray(levels, "LA") if mode == "LA" else Image.fromarray(levels[:, :, 0]).convert(mode)
+    (tmp_path / "a").mkdir()
+    grey.save(tmp_path / "a" / "0.png")
+    picture(tmp_path / "a" / "1.png", 9, size=(5, 4), mode="RGB")
+    for size in (None, (3, 7)):
+        mixed = load_folder(tmp_path, size=size)
+        asked = load_folder(tmp_path, size=size, channels=3)
+        for found, expected in zip(mixed, asked, strict=True):
+            np.testing.assert_array_equal(found.x, expected.x)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from chainrule.data import read_idx, read_labels
+from chainrule.data import read_idx
 from chainrule.data.idx import header
 from chainrule.errors import DataError, FormatError
 
@@ -111,12 +111,3 @@ def test_bombs_and_lies_get_no_memory(tmp_path: Path, sizes: tuple[int, ...]) ->
         assert tracemalloc.get_traced_memory()[1] < 4_000_000
     finally:
         tracemalloc.stop()
-
-
-def test_labels(write_idx: Callable[..., Path]) -> None:
-    path = write_idx(np.array([0, 9, 3]))
-    found = read_labels(path, classes=10)
-    np.testing.assert_array_equal(found, [0, 9, 3])
-    assert found.dtype == np.int64
-    with pytest.raises(DataError, match="label 9 of sample 1 is outside the classes 0 … 8"):
-        read_labels(path, classes=9)

@@ -84,6 +84,89 @@ def test_what_is_refused() -> None:
         Normalisation.fit("standardise", np.full((2, 1, 3, 3), 7, np.uint8))
     with pytest.raises(DataError, match="gain nan"):
         Normalisation("none", float("nan"))
-    for config in ({}, {"kind": "x", "gain": 1, "offset": 0, "floats": False}, {"kind": "none", "gain": "a"}):
-        with pytest.raises(FormatError, match="expected kind, gain, offset, floats"):
+    with pytest.raises(OptionError, match="unknown pixels of a normalisation 'dots'; known: bytes, shares, numbers"):
+        Normalisation("none", pixels="dots")
+    for config in ({}, {"kind": "x", "gain": 1, "offset": 0, "pixels": "bytes"}, {"kind": "none", "gain": "a"}):
+        with pytest.raises(FormatError, match="expected kind, gain, offset, pixels"):
             Normalisation.from_config(config)
+
+
+KINDS = ["scale", "standardise", "none"]
+SHARES = (BYTES / 255).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.int32, np.int64])
+def test_whole_numbers_are_taken_by_their_values(kind: str, dtype: Any) -> None:
+    """Sixteen-bit pixels are as floats of the same values, not as bytes."""
+    x = BYTES.astype(dtype) * 100 + 7
+    found, as_floats = Normalisation.fit(kind, x), Normalisation.fit(kind, x.astype(np.float64))
+    assert found.gain == pytest.approx(as_floats.gain, rel=1e-12)
+    assert found.offset == pytest.approx(as_floats.offset, rel=1e-12)
+    wide = x.astype(np.float64)
+    spread = {"scale": np.ptp(wide), "standardise": wide.std(), "none": 1.0}[kind]
+    centre = {"scale": wide.min(), "standardise": wide.mean(), "none": 0.0}[kind]
+    np.testing.assert_allclose(found.apply(x, np.float64), (wide - centre) / spread, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [np.int64, np.float32])
+def test_byte_values_of_another_type_and_bytes_are_the_same(kind: str, dtype: Any) -> None:
+    fitted = Normalisation.fit(kind, BYTES.astype(dtype))
+    np.testing.assert_array_equal(fitted.apply(BYTES), fitted.apply(BYTES.astype(dtype)))
+    for_bytes = Normalisation.fit(kind, BYTES)
+    np.testing.assert_array_equal(for_bytes.apply(BYTES.astype(dtype)), for_bytes.apply(BYTES))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("wide", [np.float32, np.float64])
+def test_shares_given_to_what_was_fitted_to_bytes(kind: str, wide: Any) -> None:
+    fitted = Normalisation.fit(kind, BYTES)
+    np.testing.assert_allclose(fitted.apply((BYTES / 255).astype(wide)), fitted.apply(BYTES), atol=2e-5)
+    black_and_white = np.where(BYTES > 99, np.uint8(255), np.uint8(0))
+    np.testing.assert_allclose(fitted.apply(BYTES > 99), fitted.apply(black_and_white), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_image_is_judged_alone(kind: str) -> None:
+    fitted = Normalisation.fit(kind, BYTES)
+    mixed = np.concatenate([SHARES[:2], BYTES[2:4].astype(np.float32), np.zeros_like(SHARES[:1])])
+    together = fitted.apply(mixed)
+    for image, expected in zip(mixed, together, strict=True):
+        np.testing.assert_array_equal(fitted.apply(image[None])[0], expected)
+    np.testing.assert_allclose(together[:4], fitted.apply(BYTES[:4]), atol=2e-5)
+
+
+@pytest.mark.parametrize("value", [-0.4, 1.02, 255.5, np.nan])
+def test_floats_that_are_neither_shares_nor_bytes_are_refused(value: float) -> None:
+    x = SHARES.clip(0, 0.9)
+    x[3, 1, 2, 0] = value
+    with pytest.raises(DataError, match=r"image 3 holds floats from .* trained on bytes; expected shares 0 … 1 or"):
+        Normalisation.fit("scale", BYTES).apply(x)
+    for other in (Normalisation("scale"), Normalisation.fit("none", FLOATS)):
+        np.testing.assert_array_equal(other.apply(x), x)
+
+
+def test_training_floats_are_never_judged() -> None:
+    """A nearly black image among byte values in floats, or a large one among shares, stays as it is."""
+    x = BYTES.astype(np.float32)
+    x[2] = SHARES[2]
+    np.testing.assert_array_equal(Normalisation.fit("none", x).apply(x), x)
+    np.testing.assert_array_equal(Normalisation.fit("none", SHARES).apply(x), x)
+
+
+def test_whole_numbers_given_to_what_was_fitted_to_shares() -> None:
+    fitted = Normalisation.fit("scale", SHARES)
+    np.testing.assert_allclose(fitted.apply(BYTES.astype(np.int64)), fitted.apply(BYTES), rtol=1e-6, atol=1e-7)
+    binary = (BYTES > 99).astype(np.int64)
+    np.testing.assert_array_equal(fitted.apply(binary), fitted.apply(binary.astype(np.float32)))
+    np.testing.assert_array_equal(Normalisation.fit("scale", binary).apply(binary), binary.astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_pixels_that_are_not_finite(kind: str, value: float) -> None:
+    x = FLOATS.copy()
+    x[4, 0, 1, 1] = value
+    with pytest.raises(DataError, match="the training data hold pixels that are not finite, the first in sample 4"):
+        Normalisation.fit(kind, x)

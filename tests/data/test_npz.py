@@ -85,12 +85,38 @@ def test_labels(tmp_path: Path, y: np.ndarray) -> None:
         (X, np.zeros((10, 2, 2), int), "y has shape 10×2×2"),
         (X, Y[:4], r"10 images but labels of shape \(4\)"),
         (X, Y - 1, "label -1 of sample 0 is outside the classes"),
+        (X, Y * 1e300, r"y holds values from 0.0 to 2e\+300; expected labels 0, 1, 2"),
+        (X, np.where(Y, np.nan, 0.0), "y is float64; expected whole numbers"),
+        (X, np.where(Y, np.inf, 0.0), "y holds values from 0.0 to inf; expected labels"),
+        (X, Y.astype(np.uint64) << np.uint64(62), "y holds values from 0 to 9223372036854775808; expected labels"),
         (X, np.array(["a"] * 10), "y is <U1; expected whole numbers"),
     ],
 )
 def test_what_cannot_be_used(tmp_path: Path, x: Any, y: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         given(tmp_path, x, y)
+
+
+@pytest.mark.parametrize("label", [1000, 3_000_000, 2**53 - 1])
+def test_a_label_far_outside_makes_no_classes(tmp_path: Path, label: int) -> None:
+    y = Y.copy()
+    y[4] = label
+    message = (
+        f"some.npz: y speaks of {label + 1} classes .0 … {label}.; without an array 'classes', expected at most 1000"
+    )
+    with pytest.raises(DataError, match=message):
+        load(npz(tmp_path, x=X, y=y))
+    with pytest.raises(DataError, match=f"label {label} of sample 4 is outside the classes 0 … 2"):
+        load(npz(tmp_path, x=X, y=y, classes=np.array(["a", "b", "c"])))
+
+
+def test_many_classes_are_taken_when_they_are_named(tmp_path: Path) -> None:
+    y = Y.copy()
+    y[4] = 999
+    assert len(load(npz(tmp_path, x=X, y=y))[0].classes) == 1000
+    y[4] = 1999
+    names = np.array([f"kind {number}" for number in range(2000)])
+    assert load(npz(tmp_path, x=X, y=y, classes=names))[0].classes[1999] == "kind 1999"
 
 
 def test_missing_arrays(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Compiled programs against the interpreter on the reference, and what a program is made of."""
 
+import copy
 import threading
 
 import numpy as np
@@ -115,26 +116,61 @@ def test_the_numpy_engine_stands_in_where_numba_is_missing(monkeypatch: pytest.M
             raise ImportError("No module named 'numba'")
         return real(name, *rest, **words)
 
-    engines.find.cache_clear()
+    engines._made.cache_clear()
     monkeypatch.setattr(builtins, "__import__", without_numba)
     try:
         assert engines.find().name == "numpy"
         assert capsys.readouterr().err.count("\n") == 1
     finally:
-        engines.find.cache_clear()
+        engines._made.cache_clear()
 
 
 def test_environment_chooses_engine_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    engines.find.cache_clear()
+    engines._made.cache_clear()
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
     monkeypatch.setenv("CHAINRULE_THREADS", "3")
     assert engines.find().name == "numpy"
     assert engines.thread_count() == 3
     monkeypatch.setenv("CHAINRULE_THREADS", "many")
-    with pytest.raises(engines.OptionError, match="threads"):
+    with pytest.raises(engines.OptionError, match="CHAINRULE_THREADS=many"):
         engines.thread_count()
     monkeypatch.setenv("CHAINRULE_ENGINE", "cuda")
-    engines.find.cache_clear()
+    engines._made.cache_clear()
     with pytest.raises(engines.OptionError, match="unknown engine 'cuda'; known: numba, numpy, reference"):
         engines.find()
-    engines.find.cache_clear()
+    engines._made.cache_clear()
+
+
+def test_a_symbol_is_never_linked_with_other_types() -> None:
+    from chainrule.engines.numba import activations
+    from chainrule.engines.numba.linking import link
+
+    symbol = "activations.leaky_relu float64 1 1 of this test"
+    arrays = [("float64", 1), ("float64", 1)]
+    link(symbol, activations.leaky_relu, arrays, [0.25])
+    with pytest.raises(TypeError, match="of this test is linked with"):
+        link(symbol, activations.leaky_relu, arrays, [1])
+
+
+def test_a_network_that_only_renames_gives_its_input() -> None:
+    x = np.arange(12.0).reshape(2, 2, 3)
+    for plain in ([layers.Flatten()], [layers.Dropout(0.5)], [layers.Reshape((3, 2))]):
+        made = Network(plain, (2, 3), dtype="float64", engine="numba")
+        np.testing.assert_array_equal(made.apply(x), x.reshape(2, *made.output_shape))
+
+
+def test_no_more_threads_than_there_are() -> None:
+    import numba
+
+    made = Network([layers.Dense(2)], (3,), engine="numba", threads=10**6)
+    assert made.threads == numba.config.NUMBA_NUM_THREADS
+
+
+def test_a_copy_shares_nothing_that_changes() -> None:
+    made = network("numba")
+    x, _ = batch(5)
+    before = made.apply(x)
+    twin = copy.deepcopy(made)
+    twin.parameters[:] = 0
+    np.testing.assert_array_equal(made.apply(x), before)
+    assert (twin.apply(x) != before).any()

@@ -119,6 +119,15 @@ ERRORS = [
     (lambda: layers.Conv2D(2, 3, padding=-1), "padding -1 is negative"),
     (lambda: layers.Conv2D(2, 3, bias="none"), "unknown Conv2D bias 'none'; known: True, False, untied"),
     (lambda: layers.Conv2D(2, 3, initializer="glorot"), "unknown initialiser 'glorot'"),
+    (lambda: layers.Conv2D(2, 3, stride=(True, 1)), "stride (True, 1): expected a whole number"),
+    (lambda: layers.Conv2D(2, 3, padding=True), "padding True: expected numbers"),
+    (lambda: layers.Conv2D(2, 3, convolution=1), "unknown Conv2D convolution 1; known: True, False"),
+    (lambda: layers.AveragePool2D(2, count_padding="yes"), "unknown AveragePool2D count_padding 'yes'"),
+    (lambda: Network([layers.Conv2D(1, 5, dilation=2)], (1, 8, 8)), "kernel 5×5 dilated to 9×9 does not fit the 8×8"),
+    (
+        lambda: Network([layers.ConvTranspose2D(2, 1, stride=3, padding="same", output_padding=1)], (1, 4, 4)),
+        "its 13×13 output belongs to a 5×5 input, not 4×4",
+    ),
     (lambda: layers.Dropout(1.0), "Dropout: rate 1.0: expected at least 0 and below 1"),
     (lambda: layers.LeakyReLU(2), "LeakyReLU: slope 2"),
     (lambda: Network([], (1, 4, 4)), "a model needs at least one layer"),
@@ -168,3 +177,9 @@ def test_unknown_layers_and_options_in_a_file_are_named() -> None:
         layers.from_config({"layer": "Conv9D"})
     with pytest.raises(cr.ChainruleError, match="Dense"):
         layers.from_config({"layer": "Dense", "features": 3, "colour": "red"})
+
+
+def test_numbers_of_numpy_and_lists_are_taken_as_pythons() -> None:
+    layer = layers.Conv2D(np.int64(8), [np.int32(3), 5], padding=[[1, 0], [2, 1]], bias=np.True_)
+    assert layer == layers.Conv2D(8, (3, 5), padding=((1, 0), (2, 1)))
+    assert type(layer.filters) is int

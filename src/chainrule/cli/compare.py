@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Several runs side by side.")
-@click.argument("folders", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("folders", metavar="RUN...", nargs=-1, required=True, type=options.PATH)
 @options.picture
 @options.as_json
 def compare(folders: tuple[Path, ...], picture: Path | None, as_json: bool) -> None:

@@ -9,9 +9,10 @@ from chainrule.cli import options
 
 
 @click.command(short_help="How well a run does on the test set.")
-@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("run", metavar="RUN", type=options.PATH)
 @click.option(
     "--data",
+    type=options.WORD,
     metavar="WHAT",
     shell_complete=options.names(options.data_names),
     help="Other data than the run's own: a name, a folder or a FILE.npz. Of these, too, the test part is taken.",

@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from chainrule import data, files
 from chainrule.cli.jobs import located
 from chainrule.data.dataset import Dataset
-from chainrule.errors import DataError, OptionError, RunError
+from chainrule.errors import DataError, FormatError, OptionError, RunError
 from chainrule.model import Sequential, load
-from chainrule.runs import keeper, running
+from chainrule.runs import running
+from chainrule.runs.folder import CONFIG, EVALUATION, HISTORY, MODEL
 from chainrule.runs.jobs import Job
 from chainrule.training import history
 from chainrule.training.history import History
@@ -40,24 +41,30 @@ class Run:
 def run(folder: Path) -> Run:
     """The run in a folder, finished or not."""
     job = running.read_job(folder)
-    path = folder / keeper.HISTORY
+    path = folder / HISTORY
     try:
-        rows = path.read_text(encoding="utf-8").count("\n") - 1  # a torn last row has no end
+        rows = path.read_bytes().count(b"\n") - 1  # a torn last row has no end
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror or error}") from None
-    evaluation = folder / running.EVALUATION
-    return Run(
-        folder,
-        job,
-        history.read(path, max(rows, 0), epoch_images(job), job.recipe.batch_size),
-        files.read_json(evaluation) if evaluation.exists() else None,
-    )
+    found = history.read(path, max(rows, 0), epoch_images(job), job.recipe.batch_size)
+    return Run(folder, job, found, _evaluation(folder / EVALUATION))
+
+
+def _evaluation(path: Path) -> dict[str, Any] | None:
+    """What the evaluation of a run found; None where there is none."""
+    if not path.exists():
+        return None
+    found = files.read_json(path)
+    accuracy = cast(dict[str, Any], found).get("accuracy") if isinstance(found, dict) else None
+    if not isinstance(accuracy, float) or not 0 <= accuracy <= 1:
+        raise FormatError(f"{path}: expected an accuracy from 0 to 1, found {accuracy!r}")
+    return cast(dict[str, Any], found)
 
 
 def epoch_images(job: Job) -> int:
     """Images of an epoch: the training images without those held back."""
-    images, share = int(job.found["training_samples"]), job.recipe.validation
-    return images - min(max(round(share * images), 1), images - 1) if share else images
+    images, share = job.found["training_samples"], job.recipe.validation
+    return images - data.held_back_count(images, share) if share else images
 
 
 def speed(job: Job, found: History) -> float | None:
@@ -72,12 +79,12 @@ def model_and_job(
 ) -> tuple[Sequential, Job | None]:
     """The model of a run folder or a .safetensors file, and the job of the folder, where there is one."""
     folder = path if path.is_dir() else path.parent
-    job = running.read_job(folder) if (folder / running.CONFIG).is_file() else None
-    if path.is_dir() and not (path / keeper.MODEL).exists():
+    job = running.read_job(folder) if (folder / CONFIG).is_file() else None
+    if path.is_dir() and not (path / MODEL).exists():
         if job is None:
-            raise RunError(f"{path} holds no run (there is no {running.CONFIG})")
+            raise RunError(f"{path} holds no run (there is no {CONFIG})")
         advice = f"finish it with chainrule train --resume {path}"
-        raise RunError(f"{path} holds no {keeper.MODEL}: the run is not finished; {advice}")
+        raise RunError(f"{path} holds no {MODEL}: the run is not finished; {advice}")
     if not path.exists():
         raise DataError(f"{path}: no such run folder or model file")
     return load(path, engine=engine, threads=threads), job

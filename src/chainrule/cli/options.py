@@ -1,5 +1,6 @@
 """Options that several commands have, and the completion of names."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -38,6 +39,19 @@ def _engine_names() -> list[str]:
     return list(engines.NAMES)
 
 
+class _Path(click.Path):
+    """A path, which is not empty: that would be the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path of a word."""
+        if not os.fspath(value):
+            self.fail("expected a name or a path, found nothing", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH, WORD = _Path(path_type=Path), _Path()  # a `Path`; the text as it was written, which may also be a name
+
+
 def together(*options: Callable[[F], F]) -> Callable[[F], F]:
     """Several options as one decorator, in the order given."""
 
@@ -52,7 +66,10 @@ def together(*options: Callable[[F], F]) -> Callable[[F], F]:
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet = click.option("--quiet", is_flag=True, help="No progress on stderr.")
 data_folder = click.option(
-    "--data-folder", metavar="FOLDER", help="Where to look first for a data set known by name [CHAINRULE_DATA]."
+    "--data-folder",
+    type=WORD,
+    metavar="FOLDER",
+    help="Where to look first for a data set known by name [CHAINRULE_DATA].",
 )
 offline = click.option("--offline", is_flag=True, default=None, help="Fetch nothing [CHAINRULE_OFFLINE].")
 where = together(data_folder, offline)
@@ -66,12 +83,8 @@ threads = click.option(
     "--threads", type=int, metavar="N", help="Threads of the numba engine; one a processor [CHAINRULE_THREADS]."
 )
 machine = together(engine, threads)
-markdown = click.option(
-    "--markdown", metavar="FILE", type=click.Path(path_type=Path), help="Write the table, with the machine, to a file."
-)
-picture = click.option(
-    "--picture", metavar="FILE.png", type=click.Path(path_type=Path), help="Draw the learning curves."
-)
+markdown = click.option("--markdown", metavar="FILE", type=PATH, help="Write the table, with the machine, to a file.")
+picture = click.option("--picture", metavar="FILE.png", type=PATH, help="Draw the learning curves.")
 
 
 def announced(title: str) -> "Sequence[Callback]":

@@ -11,8 +11,10 @@ WIDTH = 100  # columns
 
 
 def json_out(value: Any) -> None:
-    """Print JSON: indented, in ASCII, so that any name survives any terminal."""
-    click.echo(json.dumps(value, indent=2))
+    """Print JSON: indented, in ASCII, so that any name survives any terminal; null for what is not a number."""
+    from chainrule.files import plain
+
+    click.echo(json.dumps(plain(value), indent=2, allow_nan=False))
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str = "") -> str:

@@ -8,18 +8,17 @@ from itertools import count
 from pathlib import Path
 
 from chainrule.errors import RunError
-from chainrule.runs import keeper, running
+from chainrule.runs.folder import refuse_held
 
-HELD = (running.CONFIG, keeper.CHECKPOINT, keeper.HISTORY, keeper.MODEL, keeper.BEST)
 RUNS = Path("runs")
 
 
 @contextmanager
-def reserved(out: str | None, name: str) -> Generator[Path]:
+def reserved(out: Path | None, name: str) -> Generator[Path]:
     """A new run folder: `out`, or runs/NAME-DATE-TIME. If nothing comes to lie in it, it is removed again."""
     made: list[Path] = []
     try:
-        yield _new(Path(out), made) if out is not None else _dated(name, made)
+        yield _new(out, made) if out is not None else _dated(name, made)
     finally:
         for folder in reversed(made):
             with suppress(OSError):  # not empty: it is needed
@@ -46,10 +45,7 @@ def empty(folder: Path) -> Path:
 
 
 def _new(folder: Path, made: list[Path]) -> Path:
-    for name in HELD:
-        if (folder / name).exists():
-            advice = f"resume it with --resume {folder}, or choose another folder"
-            raise RunError(f"{folder} already holds a run ({name}); {advice}")
+    refuse_held(folder)
     _make(folder, made)
     if not os.access(folder, os.W_OK):
         raise RunError(f"cannot write to the run folder {folder}")

@@ -11,8 +11,8 @@ RUNNERS_UP = 2
 
 
 @click.command(short_help="What pictures show.")
-@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path())
+@click.argument("run", metavar="RUN", type=options.PATH)
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=options.WORD)
 @click.option("--as-is", is_flag=True, help="Only resize a digit; do not centre and scale it as MNIST was made.")
 @options.machine
 @options.as_json

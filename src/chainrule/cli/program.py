@@ -14,7 +14,7 @@ from chainrule.errors import ChainruleError
 
 COMMANDS = ("train", "evaluate", "predict", "compare", "models", "zoo", "data", "experiment", "completion")
 FAILED, INTERRUPTED = 2, 130
-FULL = "out of memory; a smaller --batch-size or --limit needs less"
+FULL = "out of memory"
 
 
 class Interrupted(Exception):

@@ -21,7 +21,7 @@ def heading(job: Job, training: Dataset, test: Dataset, model: Sequential, quiet
     if quiet:
         return
     images = f"{count(len(training), 'image')} {text(training.shape)} in {len(training.classes)} classes"
-    engine = f"{job.engine}, {count(job.threads, 'thread')}" if job.engine == "numba" else job.engine
+    engine = f"{job.engine}, {count(model.threads, 'thread')}" if job.engine == "numba" else job.engine
     click.echo(f"{model.name}: {model.parameters.size:,} parameters, {job.model['dtype']}, {engine}", err=True)
     click.echo(f"{training.name}: {images}, {len(test):,} to test on", err=True)
     click.echo(textwrap.fill(recipe_text(job.recipe), WIDTH), err=True)

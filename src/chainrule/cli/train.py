@@ -12,7 +12,7 @@ import click
 
 from chainrule.cli import options, train_options
 from chainrule.cli.program import INTERRUPTED, say
-from chainrule.errors import NotFiniteError, OptionError
+from chainrule.errors import NotFiniteError, OptionError, RunError
 
 NEUTRAL = ("resume", "data", "data_folder", "offline", "quiet", "as_json")  # may go with --resume
 
@@ -58,7 +58,7 @@ def _fresh(context: click.Context, given: dict[str, Any]) -> Any:
         model.check_input(test.x)
         job = Job(model.about(), choice, recipe, model.engine.name, model.threads, command=context.obj or ())
         report.heading(job, training, test, model, given["quiet"])
-        with _advice(folder):
+        with _advice(folder, memory="out of memory; a smaller --batch-size or --limit needs less"):
             return running.start(folder, job, training, test, _callbacks(given))
 
 
@@ -68,13 +68,13 @@ def _resumed(context: click.Context, given: dict[str, Any]) -> Any:
     from chainrule.runs import running
 
     _refuse(context, [name for name in given if name not in NEUTRAL])
-    folder = Path(given["resume"])
+    folder: Path = given["resume"]
     job = running.read_job(folder)
     if given["data"] is not None:
         job = replace(job, choice=replace(job.choice, name=jobs.located(given["data"])))
     training, test = job.choice.load(job.recipe.seed, **_where(given))
     report.heading(job, training, test, job.build(), given["quiet"])
-    with _advice(folder):
+    with _advice(folder, memory="out of memory"):
         return running.resume(folder, training, test, _callbacks(given))
 
 
@@ -97,15 +97,19 @@ def _callbacks(given: dict[str, Any]) -> list[Any]:
 
 
 @contextmanager
-def _advice(folder: Path) -> Generator[None]:
+def _advice(folder: Path, memory: str) -> Generator[None]:
     """Say of a run that broke off what is left of it."""
+    from chainrule.runs.folder import CHECKPOINT
+
     try:
         yield
     except NotFiniteError as error:
         kept = f"try a smaller --lr; {folder} keeps the last good checkpoint"
         raise NotFiniteError(f"{error}; {kept}") from None
+    except MemoryError:
+        raise RunError(memory) from None
     except KeyboardInterrupt:
-        if (folder / "checkpoint.safetensors").exists():
+        if (folder / CHECKPOINT).exists():
             _stopped(folder, None)
         raise
 

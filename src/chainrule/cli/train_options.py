@@ -45,7 +45,7 @@ network = options.together(
     click.option("--seed", type=int, metavar="N", help="Of the first weights, the order, dropout and augmentation."),
 )  # fmt: skip
 material = options.together(
-    click.option("--data", metavar="WHAT", shell_complete=options.names(options.data_names),
+    click.option("--data", type=options.WORD, metavar="WHAT", shell_complete=options.names(options.data_names),
                  help="mnist, fashion-mnist, cifar10; a folder with a sub-folder a class; a FILE.npz with x and y."),
     options.where,
     click.option("--limit", type=int, metavar="N", help="Train on so many images, chosen by the seed."),
@@ -73,8 +73,8 @@ steps = options.together(
     click.option("--patience", type=int, metavar="N", help="Stop after N epochs without a better validation loss."),
 )  # fmt: skip
 outcome = options.together(
-    click.option("--out", metavar="RUN", help="The run folder; else a dated one under runs/."),
-    click.option("--resume", metavar="RUN", help="Go on with a run that was stopped, bit for bit."),
+    click.option("--out", type=options.PATH, metavar="RUN", help="The run folder; else a dated one under runs/."),
+    click.option("--resume", type=options.PATH, metavar="RUN", help="Go on with a run that was stopped, bit for bit."),
     options.quiet,
     options.as_json,
 )

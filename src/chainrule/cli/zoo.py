@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from chainrule.experiments.zoo_table import Row
 
 LONG = 20  # letters: longer notes go below the table
-HEADS = ["name", "source", "parameters", "data", "epochs", "it says", "must reach", "reached", "time", "note"]
+NETWORK, FIGURES = ["name", "source", "parameters", "data", "epochs"], ["figure of the source", "must reach", "reached"]
+HEADS = [*NETWORK, *FIGURES, "time", "note"]
 
 
 @click.command(short_help="Train every network and print the table.")
@@ -25,7 +26,7 @@ HEADS = ["name", "source", "parameters", "data", "epochs", "it says", "must reac
     default=None,
     help="Train venchislaw on CIFAR-10 too; by default if its 160 MB can be had.",
 )
-@click.option("--out", metavar="FOLDER", help="Keep the runs here; else they are thrown away.")
+@click.option("--out", type=options.PATH, metavar="FOLDER", help="Keep the runs here; else they are thrown away.")
 @options.markdown
 @click.option("--quick", is_flag=True, help="A few images, one epoch, no figure judged: only tries the command.")
 @options.where
@@ -35,7 +36,7 @@ HEADS = ["name", "source", "parameters", "data", "epochs", "it says", "must reac
 def zoo(
     names: tuple[str, ...],
     cifar10: bool | None,
-    out: str | None,
+    out: Path | None,
     markdown: Path | None,
     quick: bool,
     data_folder: str | None,
@@ -76,12 +77,12 @@ def zoo(
 
 
 @contextmanager
-def _folder(out: str | None) -> Generator[Path]:
+def _folder(out: Path | None) -> Generator[Path]:
     """Where the runs go: a folder that must be empty, or one that is thrown away."""
     from chainrule.cli import places
 
     if out is not None:
-        yield places.empty(Path(out))
+        yield places.empty(out)
         return
     with tempfile.TemporaryDirectory(prefix="chainrule-zoo-") as folder:
         yield Path(folder)

@@ -4,12 +4,12 @@ Nothing here is imported before it is used: neither Pillow, nor rich, nor the ne
 """
 
 from chainrule.data.augmentation import Augmentation
-from chainrule.data.batches import batch_count, batches, order
+from chainrule.data.batches import batch_count, held_back, held_back_count, order
 from chainrule.data.catalogue import DatasetInfo, catalogue, clear
 from chainrule.data.dataset import Dataset
 from chainrule.data.digits import as_mnist, load_digit
 from chainrule.data.folder import load_folder
-from chainrule.data.idx import read_idx, read_labels
+from chainrule.data.idx import read_idx
 from chainrule.data.images import load_image
 from chainrule.data.normalisation import Normalisation
 from chainrule.data.npz import load_npz
@@ -22,9 +22,10 @@ __all__ = [
     "Normalisation",
     "as_mnist",
     "batch_count",
-    "batches",
     "catalogue",
     "clear",
+    "held_back",
+    "held_back_count",
     "load",
     "load_digit",
     "load_folder",
@@ -32,5 +33,4 @@ __all__ = [
     "load_npz",
     "order",
     "read_idx",
-    "read_labels",
 ]

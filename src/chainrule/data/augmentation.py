@@ -5,24 +5,24 @@ engine or on the number of threads.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import FormatError, OptionError, one_of
+from chainrule.errors import OptionError, one_of
 from chainrule.randomness import stream_number, uniform
 
 STREAM = stream_number("augment")
+MOST_SHIFT = 1000
 
 
 @dataclass(frozen=True)
 class Augmentation:
     """How far images are changed, each by its own random amounts.
 
-    shift      whole pixels, up to so many in each direction
+    shift      whole pixels, up to so many in each direction; at most 1000
     rotation   degrees, up to so many either way
     scale      share of the size, up to so much larger or smaller
     flip       left and right exchanged, for every second image
@@ -34,20 +34,25 @@ class Augmentation:
     flip: bool = False
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.shift, int) and self.shift >= 0):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise OptionError(f"augmentation shift {self.shift}: expected whole pixels, 0 or more")
+        whole = type(self.shift) is int
+        if not (whole and 0 <= self.shift <= MOST_SHIFT):
+            raise OptionError(f"augmentation shift {self.shift}: expected whole pixels, from 0 to {MOST_SHIFT}")
         if not 0 <= self.rotation <= 180:
             raise OptionError(f"augmentation rotation {self.rotation}: expected degrees from 0 to 180")
         if not 0 <= self.scale < 1:
             raise OptionError(f"augmentation scale {self.scale}: expected a share of at least 0 and less than 1")
+        for name in ("rotation", "scale"):  # one type and one zero, so that what `parse` reads computes the same bits
+            object.__setattr__(self, name, float(getattr(self, name)) + 0.0)
+        object.__setattr__(self, "flip", bool(self.flip))
 
     def __bool__(self) -> bool:
         return bool(self.shift or self.rotation or self.scale or self.flip)
 
     def __str__(self) -> str:
-        """As `parse` reads it: "shift=2,rotation=10,scale=0.1,flip"; "none" when nothing is changed."""
-        amounts = [f"{name}={value:g}" for name, value in asdict(self).items() if value and name != "flip"]
-        return ",".join(amounts + ["flip"] * self.flip) or "none"
+        """As `parse` reads it, exactly: "shift=2,rotation=10,scale=0.1,flip"; "none" when nothing is changed."""
+        amounts = {"shift": self.shift, "rotation": self.rotation, "scale": self.scale}
+        parts = [f"{name}={repr(value).removesuffix('.0')}" for name, value in amounts.items() if value]
+        return ",".join(parts + ["flip"] * self.flip) or "none"
 
     @staticmethod
     def parse(text: str) -> "Augmentation":
@@ -86,18 +91,6 @@ class Augmentation:
             c * rows + d * columns + (width - 1) / 2,
             fill,
         )
-
-    def to_config(self) -> dict[str, Any]:
-        """What `from_config` makes the same augmentation of, as JSON has it."""
-        return asdict(self)
-
-    @staticmethod
-    def from_config(config: Mapping[str, Any]) -> "Augmentation":
-        """The augmentation that `to_config` described; FormatError when it holds something else."""
-        try:
-            return Augmentation(**config)
-        except TypeError as error:
-            raise FormatError(f"augmentation {dict(config)}: expected {', '.join(_NAMES)}") from error
 
     def _inverse_maps(
         self, seed: int, step: int, samples: NDArray[np.int64]

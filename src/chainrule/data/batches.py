@@ -1,6 +1,4 @@
-"""The order of the samples in an epoch, and its division into batches."""
-
-from collections.abc import Iterator
+"""The samples of an epoch: their order, the number of batches, and the share that is held back from training."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +12,30 @@ def order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
     return generator(seed, "shuffle", epoch).permutation(count).astype(np.int64, copy=False)
 
 
-def batches(count: int, batch_size: int) -> Iterator[slice]:
-    """Slices of `batch_size` samples that cover 0 … count − 1; the last may be shorter."""
-    if batch_size < 1:
-        raise OptionError(f"batch size {batch_size}: expected at least 1")
-    return (slice(start, min(start + batch_size, count)) for start in range(0, count, batch_size))
-
-
 def batch_count(count: int, batch_size: int) -> int:
-    """How many slices `batches` gives: ⌈count / batch_size⌉."""
+    """How many batches `count` samples make, the last perhaps shorter: ⌈count / batch_size⌉."""
     if batch_size < 1:
         raise OptionError(f"batch size {batch_size}: expected at least 1")
     return -(-count // batch_size)
+
+
+def held_back(count: int, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(numbers kept, numbers held back) of 0 … count − 1, both in ascending order, chosen by the seed.
+
+    Errors   as `held_back_count`
+    """
+    held = held_back_count(count, share)
+    mixed = generator(seed, "split").permutation(count).astype(np.int64, copy=False)
+    return np.sort(mixed[held:]), np.sort(mixed[:held])
+
+
+def held_back_count(count: int, share: float) -> int:
+    """How many of `count` samples `held_back` takes: the nearest number, with at least one on either side.
+
+    Errors   OptionError when the share is not between 0 and 1, or there are not two samples
+    """
+    if not 0 < share < 1:
+        raise OptionError(f"cannot hold back a share of {share}; expected more than 0, less than 1")
+    if count < 2:
+        raise OptionError(f"cannot hold back a share of {count} sample{'' if count == 1 else 's'}; expected at least 2")
+    return min(max(round(share * count), 1), count - 1)

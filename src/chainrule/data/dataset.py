@@ -7,7 +7,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.errors import DataError, one_of
+from chainrule.data.batches import held_back
+from chainrule.errors import DataError, OptionError, one_of
 from chainrule.randomness import generator
 from chainrule.shapes import text
 
@@ -70,13 +71,11 @@ class Dataset:
 
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
         """(the rest, a share of `fraction` chosen by the seed): training and validation. Both keep their order."""
-        if not 0.0 < fraction < 1.0:
-            raise DataError(f"{self.name}: cannot split off a share of {fraction}; expected more than 0, less than 1")
-        if len(self) < 2:
-            raise DataError(f"{self.name}: cannot split {len(self)} sample in two")
-        count = min(max(round(fraction * len(self)), 1), len(self) - 1)
-        mixed = generator(seed, "split").permutation(len(self))
-        return self.take(np.sort(mixed[count:])), self.take(np.sort(mixed[:count]))
+        try:
+            kept, held = held_back(len(self), fraction, seed)
+        except OptionError as error:
+            raise DataError(f"{self.name}: {error}") from None
+        return self.take(kept), self.take(held)
 
     def only(self, labels: Sequence[int | str]) -> "Dataset":
         """The samples of some classes (numbers or names), which become classes 0, 1, … in the order given."""

@@ -96,24 +96,14 @@ def _what_is_in(folder: Path) -> str:
 
 
 def _read(paths: Sequence[Path], size: tuple[int, int] | None, channels: int | None) -> NDArray[np.uint8]:
-    if channels is None:
-        channels = 1 if all(_file_is_grey(path) for path in paths) else 3
+    """Every picture, opened once (N, C, H, W): where `channels` is None, grey ones beside colours get three."""
     images: list[NDArray[np.uint8]] = []
     for path in paths:
-        image = to_array(open_image(path), channels, size)
-        if images and image.shape != images[0].shape:
+        picture = open_image(path)
+        image = to_array(picture, channels or (1 if is_grey(picture) else 3), size)
+        if images and image.shape[1:] != images[0].shape[1:]:
             here, first = (f"{pixels.shape[2]}×{pixels.shape[1]}" for pixels in (image, images[0]))
             raise DataError(f"{path}: {here} pixels, but {paths[0]} has {first}; say which size to bring them all to")
         images.append(image)
-    return np.stack(images)
-
-
-def _file_is_grey(path: Path) -> bool:
-    """Whether a file holds a grey picture; one that cannot be opened is left for the reader to complain of."""
-    from PIL import Image
-
-    try:
-        with Image.open(path, formats=("PNG", "JPEG")) as image:
-            return is_grey(image)
-    except (OSError, ValueError, SyntaxError):
-        return True
+    most = max(len(image) for image in images)
+    return np.stack([np.broadcast_to(image, (most, *image.shape[1:])) for image in images])

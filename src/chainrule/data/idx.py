@@ -40,19 +40,6 @@ def read_idx(path: str | Path, axes: int | None = None) -> NDArray[np.uint8]:
         return _fill(np.empty(shape, np.uint8), stream, path)
 
 
-def read_labels(path: str | Path, classes: int) -> NDArray[np.int64]:
-    """The labels in an IDX file of one axis, shape (N,), each from 0 to classes − 1.
-
-    Errors   FormatError as `read_idx`; DataError quoting the first label outside the classes
-    """
-    labels = read_idx(path, axes=1).astype(np.int64)
-    outside = np.flatnonzero(labels >= classes)
-    if outside.size:
-        first = int(outside[0])
-        raise DataError(f"{path}: label {labels[first]} of sample {first} is outside the classes 0 … {classes - 1}")
-    return labels
-
-
 def header(shape: tuple[int, ...]) -> bytes:
     """The IDX header of an array of unsigned bytes: two zeros, type, axes, and each size as four bytes."""
     return bytes([0, 0, UNSIGNED_BYTE, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)

@@ -51,7 +51,9 @@ def load_idx_folder(folder: Path) -> tuple[Dataset, Dataset]:
     if len(found) != len(paths):
         names = ", ".join(path.name for path in found)
         raise DataError(f"{folder}: expected images and labels for training and test, found only {names}")
-    train_x, train_y, test_x, test_y = (read_idx(path) for path in found)
+    train_x, train_y, test_x, test_y = (
+        read_idx(path, axes) for path, axes in zip(found, (None, 1, None, 1), strict=True)
+    )
     classes = tuple(str(label) for label in range(int(train_y.max(initial=0)) + 1))
     return (
         dataset(train_x, train_y, None, classes, folder.name, str(folder)),

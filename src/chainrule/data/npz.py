@@ -15,6 +15,8 @@ from chainrule.shapes import text
 
 NAMES = ("x", "y", "x_test", "y_test", "classes")
 MOST_COLOURS = 4
+MOST_CLASSES = 1000  # without names: a larger label is a mistake, or ought to say what it stands for
+MOST_LABEL = 2**53
 
 
 def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
@@ -22,7 +24,7 @@ def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tup
 
     x, x_test    (N, H, W), (N, C, H, W) or (N, H, W, C ≤ 4): bytes, whole numbers 0 … 255, or floats
     y, y_test    labels (N,), or one-hot (N, K)
-    classes      names, (K,); otherwise the numbers 0 … K−1
+    classes      names, (K,); otherwise the numbers 0 … K−1, and no more than a thousand
     test_share   the share that becomes the test set, chosen by `seed`, where there is no x_test
     Errors       FormatError for a file that is no such archive; DataError naming the array that cannot be used
     """
@@ -103,12 +105,17 @@ def _labels(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.int64], 
         return y.argmax(1).astype(np.int64), y.shape[1]
     if y.ndim != 1 and y.shape[1:] != (1,):
         raise DataError(f"{path}: {name} has shape {text(y.shape)}; expected (N,), or one-hot (N, K)")
+    if y.size and not -MOST_LABEL < y.min() <= y.max() < MOST_LABEL:
+        raise DataError(f"{path}: {name} holds values from {y.min()} to {y.max()}; expected labels 0, 1, 2, …")
     labels = y.reshape(-1).astype(np.int64)
     return labels, int(labels.max(initial=-1)) + 1
 
 
 def _class_names(given: NDArray[Any] | None, count: int, path: Path) -> tuple[str, ...]:
     if given is None:
+        if count > MOST_CLASSES:
+            more = f"without an array 'classes', expected at most {MOST_CLASSES}"
+            raise DataError(f"{path}: y speaks of {count} classes (0 … {count - 1}); {more}")
         return tuple(str(label) for label in range(count))
     if given.ndim != 1:
         raise DataError(f"{path}: classes has shape {text(given.shape)}; expected one name a class")

@@ -52,6 +52,10 @@ class Engine(Protocol):
         """One of `NAMES`."""
         ...
 
+    def limited(self, threads: int) -> int:
+        """How many of so many threads it really uses."""
+        ...
+
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
         """Compute one operation; the results are new arrays."""
         ...
@@ -85,8 +89,14 @@ class ModuleEngine:
             "chainrule.reference" if name == "reference" else f"chainrule.engines.{name}"
         )
 
+    def limited(self, threads: int) -> int:
+        """All: what NumPy's own matrix products use is not decided here."""
+        return threads
+
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
         """Call the function of that name."""
+        if not hasattr(self._module, name):
+            raise one_of(f"operation of the {self.name} engine", name, self._module.__all__)
         results: Array | tuple[Array, ...] = getattr(self._module, name)(*arrays, **attributes)
         return results if isinstance(results, tuple) else (results,)
 
@@ -102,7 +112,6 @@ class ModuleEngine:
         return None
 
 
-@cache
 def find(name: str | None = None) -> Engine:
     """The engine of that name; without one, that of CHAINRULE_ENGINE, or the default.
 
@@ -111,16 +120,27 @@ def find(name: str | None = None) -> Engine:
     wanted = name or os.environ.get(ENGINE_VARIABLE) or DEFAULT
     if wanted not in NAMES:
         raise one_of("engine", wanted, NAMES)
-    if wanted != "numba":
-        return ModuleEngine(wanted)
     try:
-        from chainrule.engines.numba.engine import NumbaEngine
+        return _made(wanted)
     except ImportError as error:
         if name == "numba":
             raise OptionError(f"the numba engine cannot be used here: {error}; known: {', '.join(NAMES)}") from None
-        print(f"chainrule: numba cannot be used here ({error}); the NumPy engine serves instead", file=sys.stderr)
-        return ModuleEngine("numpy")
+        _say_once(f"chainrule: numba cannot be used here ({error}); the NumPy engine serves instead")
+        return _made("numpy")
+
+
+@cache
+def _made(name: str) -> Engine:
+    if name != "numba":
+        return ModuleEngine(name)
+    from chainrule.engines.numba.engine import NumbaEngine
+
     return NumbaEngine()
+
+
+@cache
+def _say_once(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def thread_count(threads: int | None = None) -> int:
@@ -129,9 +149,11 @@ def thread_count(threads: int | None = None) -> int:
         text = os.environ.get(THREADS_VARIABLE)
         if not text:
             return processors()
-        threads = int(text) if text.isascii() and text.isdigit() else 0
-    if threads < 1:
-        raise OptionError(f"threads {threads}: expected a whole number of at least 1")
+        if not (text.isascii() and text.isdigit() and int(text) > 0):
+            raise OptionError(f"{THREADS_VARIABLE}={text}: expected a whole number of at least 1")
+        return int(text)
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise OptionError(f"threads {threads!r}: expected a whole number of at least 1")
     return threads
 
 

@@ -1,6 +1,6 @@
 """The layers: hyper-parameters, shape rules, parameters and the operations they emit. One family a file."""
 
-from typing import Any, cast
+from typing import Any
 
 from chainrule.errors import FormatError, one_of
 from chainrule.layers.activations import GELU, Arctan, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
@@ -60,19 +60,11 @@ NAMED: dict[str, type[Layer]] = {
 
 def from_config(config: dict[str, Any]) -> Layer:
     """The layer that `Layer.to_config` wrote."""
-    options = {name: _tuples(value) for name, value in config.items()}
+    options = dict(config)
     kind = options.pop("layer", None)
     if kind not in NAMED:
         raise one_of("layer", kind, [*NAMED])
     try:
         return NAMED[kind](**options)
-    except TypeError as error:
+    except (TypeError, AttributeError, OverflowError) as error:
         raise FormatError(f"layer {kind}: {error}") from None
-
-
-def _tuples(value: Any) -> Any:
-    """JSON's lists as tuples again."""
-    if not isinstance(value, list):
-        return value
-    entries = cast("list[Any]", value)
-    return tuple(_tuples(entry) for entry in entries)

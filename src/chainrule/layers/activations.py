@@ -66,6 +66,7 @@ class LeakyReLU(_Activation):
     kind: ClassVar[str] = "leaky_relu"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.slope < 1:
             raise OptionError(f"LeakyReLU: slope {self.slope!r}: expected at least 0 and below 1")
 

@@ -4,7 +4,9 @@ A layer holds no arrays and no state. Its fields are its options, so that it can
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
+
+import numpy as np
 
 from chainrule.errors import OptionError, ShapeError, one_of
 from chainrule.initializers import Fans
@@ -34,6 +36,11 @@ class Layer:
     """The base of all layers. Shapes are those of one sample: (C, H, W), (C, W) or (F,)."""
 
     kind: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        """Options as Python's own numbers and tuples, whatever they came as: NumPy scalars, lists."""
+        for field in fields(self):
+            object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
         """Shape of what the layer makes of ``shape``; ``name`` is for the error when it cannot."""
@@ -70,13 +77,22 @@ class Layer:
             )
 
 
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return cast("Any", value).item()
+    if isinstance(value, list | tuple):
+        entries = cast("list[Any]", value)
+        return tuple(_plain(entry) for entry in entries)
+    return value
+
+
 def whole(layer: object, what: str, value: object, least: int = 1) -> None:
     """Refuse an option that is not a whole number of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise OptionError(f"{type(layer).__name__}: {what} {value!r}: expected a whole number of at least {least}")
 
 
 def chosen(layer: object, what: str, value: object, known: tuple[Any, ...]) -> None:
     """Refuse an option that is none of the known ones."""
-    if value not in known:
+    if not any(type(value) is type(name) and value == name for name in known):
         raise one_of(f"{type(layer).__name__} {what}", value, [str(name) for name in known])

@@ -34,6 +34,7 @@ class _Convolution(Layer):
     axes: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         whole(self, "filters", self.filters)
         whole(self, "groups", self.groups)
         chosen(self, "bias", self.bias, BIASES)
@@ -101,13 +102,18 @@ class _CrossCorrelation(_Convolution):
 
     kind: ClassVar[str] = "conv"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        chosen(self, "convolution", self.convolution, (True, False))
+
     def output_shape(self, shape: Shape, name: str) -> Shape:
         """(filters, H', W') with H' = ⌊(H + p − d(K−1) − 1)/s⌋ + 1."""
         self._check(shape, name)
         size, kernel, dilation = shape[1:], self._numbers("kernel"), self._numbers("dilation")
         padding = self._padding(size)
         reach = [shapes.extent(k, d) for k, d in zip(kernel, dilation, strict=True)]
-        shapes.check_fits(f"{type(self).__name__} {name!r}", "kernel", reach, size, padding)
+        spread = f"kernel {shapes.text(kernel)} dilated to" if reach != list(kernel) else "kernel"
+        shapes.check_fits(f"{type(self).__name__} {name!r}", spread, reach, size, padding)
         axes = zip(size, kernel, self._numbers("stride"), padding, dilation, strict=True)
         return (self.filters, *(shapes.output_size(*axis) for axis in axes))
 
@@ -202,6 +208,12 @@ class ConvTranspose2D(_Convolution):
             raise ShapeError(
                 f"ConvTranspose2D {name!r}: padding {self.padding!r} crops the whole {shapes.text(sizes)} output"
             )
+        axes = zip(sizes, kernel, strides, self._crop(shape[1:]), dilation, strict=True)
+        if (back := tuple(shapes.output_size(*axis) for axis in axes)) != shape[1:]:
+            what = (
+                f"its {shapes.text(sizes)} output belongs to a {shapes.text(back)} input, not {shapes.text(shape[1:])}"
+            )
+            raise ShapeError(f"ConvTranspose2D {name!r}: {what}; choose another output_padding or padding")
         return (self.filters, *sizes)
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ class Dense(Layer):
     kind: ClassVar[str] = "dense"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         whole(self, "features", self.features)
         chosen(self, "bias", self.bias, (True, False))
         initializers.find(self.initializer)

@@ -23,6 +23,7 @@ class Dropout(Layer):
     kind: ClassVar[str] = "dropout"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.rate < 1:
             raise OptionError(f"Dropout: rate {self.rate!r}: expected at least 0 and below 1")
 

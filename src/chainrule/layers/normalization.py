@@ -27,6 +27,7 @@ class BatchNorm2D(Layer):
     kind: ClassVar[str] = "norm"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.momentum <= 1 or not 0 < self.epsilon < math.inf:
             raise OptionError(f"{self.describe()}: expected 0 < momentum ≤ 1 and epsilon > 0")
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from chainrule import shapes
 from chainrule.errors import ShapeError
-from chainrule.layers.base import Layer, Shape
+from chainrule.layers.base import Layer, Shape, chosen
 from chainrule.plan import Builder, Tensor
 from chainrule.shapes import PaddingLike
 
@@ -26,6 +26,7 @@ class _Pool(Layer):
     axes: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         shapes.per_axis(f"{type(self).__name__}: window", self.window, self.axes)
         shapes.per_axis(f"{type(self).__name__}: stride", self._step, self.axes)
         self._padding((8,) * self.axes)
@@ -130,6 +131,10 @@ class AveragePool2D(_MeanPool):
     """
 
     count_padding: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        chosen(self, "count_padding", self.count_padding, (True, False))
 
     def _divisor(self) -> str:
         return "window" if self.count_padding else "cells"

@@ -34,7 +34,7 @@ class Reshape(Layer):
     kind: ClassVar[str] = "reshape"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", tuple(self.shape))
+        super().__post_init__()
         for size in self.shape:
             whole(self, "shape", size)
 

@@ -12,6 +12,7 @@ from chainrule import data, engines
 from chainrule.data.dataset import Dataset
 from chainrule.errors import ChainruleError, DataError, FormatError, ShapeError
 from chainrule.model import Sequential
+from chainrule.runs import checks
 from chainrule.shapes import text
 from chainrule.training.recipe import Recipe
 from chainrule.version import __version__
@@ -93,25 +94,22 @@ class Job:
         if found != FORMAT:
             raise FormatError(f"{place}: expected a config of format {FORMAT}, found {found!r}")
         try:
-            about = dict(config["data"])
-            own: dict[str, Any] = {name: about.pop(name) for name in DataChoice.__dataclass_fields__}
-            for name in ("only", "size"):
-                own[name] = None if own[name] is None else tuple(own[name])
-            choice = DataChoice(**own)
-            recipe = Recipe.from_config(config["recipe"])
-            engine, threads = engines.find(str(config["engine"])).name, engines.thread_count(int(config["threads"]))
-            return Job(config["model"], choice, recipe, engine, threads, about, tuple(config["command"]))
-        except ChainruleError:
-            raise
-        except (KeyError, TypeError, ValueError) as error:
-            raise FormatError(f"{place}: not a config of a run: {error}") from None
+            checks.sizes(config)
+            about, model = checks.data(config["data"]), checks.model(config["model"])
+            choice = DataChoice(**{name: about.pop(name) for name in DataChoice.__dataclass_fields__})
+            recipe = Recipe.from_config(checks.entries(config["recipe"], "recipe"))
+            engine = engines.find(checks.of(str, config["engine"], "engine")).name
+            threads = engines.thread_count(checks.of(int, config["threads"], "threads"))
+            command = checks.several(str, config["command"], "command")
+            return Job(model, choice, recipe, engine, threads, about, command)
+        except KeyError as error:
+            raise FormatError(f"{place}: there is no {error.args[0]}") from None
+        except (ChainruleError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise FormatError(f"{place}: {error}") from None
 
     def check_data(self, training: Dataset, test: Dataset) -> dict[str, Any]:
         """What the data are; DataError or ShapeError when this job's model cannot be trained on them."""
-        try:
-            shape = tuple(self.model["input_shape"])
-        except (KeyError, TypeError):
-            raise FormatError("not a description of a model: there is no input_shape") from None
+        shape = tuple(self.model["input_shape"])
         for part, name in ((training, "training"), (test, "test")):
             if part.x.shape[1:] != shape:
                 what = f"{part.name}: {name} images are {text(part.shape)}"
@@ -119,14 +117,16 @@ class Job:
         found = describe(training, test)
         known = self.found.get("fingerprint")
         if known is not None and known != found["fingerprint"]:
-            raise DataError(f"{training.name}: the training data are not those this run began with")
+            raise DataError(f"{training.name}: the training and test data are not those this run began with")
         return found
 
 
 def describe(training: Dataset, test: Dataset) -> dict[str, Any]:
-    """Counts, source, and a SHA-256 over the training images and labels."""
-    digest = hashlib.sha256(np.ascontiguousarray(training.x).data)
-    digest.update(np.ascontiguousarray(training.y).data)
+    """Counts, source, and a SHA-256 over the images and labels of both parts."""
+    digest = hashlib.sha256()
+    for array in (training.x, training.y, test.x, test.y):
+        digest.update(f"{array.dtype.str} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).data)
     return {
         "source": training.source,
         "training_samples": len(training),

@@ -8,7 +8,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,17 +16,17 @@ from chainrule import files
 from chainrule.engines import Array
 from chainrule.errors import FormatError, NotFiniteError, RunError
 from chainrule.model import Sequential
+from chainrule.runs.folder import BEST, CHECKPOINT, HELD, HISTORY, PICTURES
 from chainrule.training import history
 from chainrule.training.history import Epoch
 from chainrule.training.loop import Callback, Trainer, best_epoch
 from chainrule.training.step import Outcome
 
-CHECKPOINT, HISTORY, MODEL, BEST = "checkpoint.safetensors", "history.csv", "model.safetensors", "best.safetensors"
 INTERVAL = 15.0  # seconds between two checkpoints within an epoch
 
 
 class Keeper(Callback):
-    """Writes history.csv, checkpoint.safetensors and best.safetensors of a run folder."""
+    """Writes history.csv, checkpoint.safetensors and best.safetensors of a run folder, which must be locked."""
 
     def __init__(self, folder: Path, model: Sequential, interval: float = INTERVAL) -> None:
         self.folder = folder
@@ -37,7 +37,7 @@ class Keeper(Callback):
 
     def begin(self, trainer: Trainer) -> None:
         """Write the history so far and, of a fresh run, the first checkpoint."""
-        files.remove_torn(self.folder)
+        files.remove_torn(self.folder, (*HELD, *PICTURES))
         rows = [",".join(history.COLUMNS) + "\n", *trainer.history.rows()]
         files.write_whole(self.folder / HISTORY, "".join(rows).encode())
         self._written = len(trainer.history)
@@ -52,6 +52,7 @@ class Keeper(Callback):
 
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
         """Save, and keep the model if it is the best so far."""
+        self._check(trainer)
         if best_epoch(trainer.history.epochs) == len(trainer.history.epochs) - 1:
             self.model.save(self.folder / BEST)
         self.save(trainer)
@@ -62,16 +63,19 @@ class Keeper(Callback):
 
     def save(self, trainer: Trainer) -> None:
         """Flush the history, then replace the checkpoint; never with parameters that an update made infinite."""
-        if not np.isfinite(self.model.parameters).all():
-            raise NotFiniteError(
-                f"step {len(trainer.history)}: the update made parameters infinite; the rate is too large"
-            )
+        self._check(trainer)
         self._append(trainer)
         tensors = dict(self.model.weights)
         tensors |= {f"optimizer.{name}": moment for name, moment in _named(trainer)}
         about = {"step": len(trainer.history), "model": self.model.about()}
         files.write_tensors(self.folder / CHECKPOINT, "checkpoint", tensors, about)
         self._saved = time.monotonic()
+
+    def _check(self, trainer: Trainer) -> None:
+        if not np.isfinite(self.model.parameters).all():
+            raise NotFiniteError(
+                f"step {len(trainer.history)}: the update made parameters infinite; the rate is too large"
+            )
 
     def _append(self, trainer: Trainer) -> None:
         path = self.folder / HISTORY
@@ -92,23 +96,28 @@ def restore(folder: Path, model: Sequential, trainer: Trainer) -> None:
         return
     tensors, about = files.read_tensors(path, "checkpoint")
     expected = json.loads(json.dumps(model.architecture()))  # tuples as lists, as a file has them
-    if {key: about["model"].get(key) for key in expected} != expected:
+    if not _describes(about.get("model"), expected):
         raise FormatError(f"{path} is a checkpoint of another model")
     model.set_weights({name: tensor for name, tensor in tensors.items() if not name.startswith("optimizer.")})
     for name, moment in _named(trainer):
         _copy(moment, tensors, f"optimizer.{name}", path)
-    steps = int(about["step"])
-    if steps > trainer.steps:
+    steps = about.get("step")
+    if not isinstance(steps, int) or not 0 <= steps <= trainer.steps:
         raise FormatError(f"{path}: {steps} steps, and the run has {trainer.steps}")
     samples = len(trainer.training)
     trainer.history = history.read(folder / HISTORY, steps, samples, trainer.recipe.batch_size)
+
+
+def _describes(about: Any, expected: dict[str, Any]) -> bool:
+    return isinstance(about, dict) and {key: cast(dict[str, Any], about).get(key) for key in expected} == expected
 
 
 def _named(trainer: Trainer) -> list[tuple[str, Array]]:
     return list(zip(trainer.recipe.optimizer.moments, trainer.moments, strict=True))
 
 
-def _copy(target: Array, tensors: dict[str, Any], name: str, path: Path) -> None:
-    if name not in tensors or np.shape(tensors[name]) != target.shape:
+def _copy(target: Array, tensors: dict[str, Array], name: str, path: Path) -> None:
+    found = tensors.get(name)
+    if found is None or (found.shape, found.dtype) != (target.shape, target.dtype):
         raise FormatError(f"{path}: {name} is missing or of another size")
-    target[...] = tensors[name]
+    target[...] = found

@@ -4,10 +4,11 @@ A run folder holds config.json, history.csv, checkpoint.safetensors, best.safete
 model.safetensors, evaluation.json and pictures.
 """
 
+import os
 import signal
 import threading
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,15 @@ from chainrule.data.dataset import Dataset
 from chainrule.errors import RunError
 from chainrule.model import Sequential, load, split
 from chainrule.runs import keeper
+from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, claimed, locked
 from chainrule.runs.jobs import Job
 from chainrule.training.evaluation import Evaluation, confidences
 from chainrule.training.history import History
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.samples import Samples
 
-CONFIG, EVALUATION = "config.json", "evaluation.json"
+STOPPING = "chainrule: stopping after this step; once more to stop at once"
+STDERR = 2
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,12 @@ def start(
     interval: float = keeper.INTERVAL,
 ) -> Result:
     """Train a job in a new folder, with a checkpoint after every epoch and every ``interval`` seconds."""
-    job = replace(job, found=job.check_data(training, test))
+    found = job.check_data(training, test)
     model, trainer = _prepare(job, training)
-    _claim(folder)
-    files.write_json(folder / CONFIG, job.to_config())
-    return _train(folder, model, trainer, test, [keeper.Keeper(folder, model, interval), *callbacks])
+    job = replace(job, found=found, engine=model.engine.name, threads=model.threads)
+    with claimed(folder):
+        files.write_json(folder / CONFIG, job.to_config())
+        return _train(folder, model, trainer, test, [keeper.Keeper(folder, model, interval), *callbacks])
 
 
 def resume(
@@ -64,8 +68,9 @@ def resume(
     job = read_job(folder)
     job.check_data(training, test)
     model, trainer = _prepare(job, training)
-    keeper.restore(folder, model, trainer)
-    return _train(folder, model, trainer, test, [keeper.Keeper(folder, model, interval), *callbacks])
+    with locked(folder):
+        keeper.restore(folder, model, trainer)
+        return _train(folder, model, trainer, test, [keeper.Keeper(folder, model, interval), *callbacks])
 
 
 def read_job(folder: Path) -> Job:
@@ -83,16 +88,6 @@ def _prepare(job: Job, training: Dataset) -> tuple[Sequential, Trainer]:
     return model, model.trainer(job.recipe, samples, held_back)
 
 
-def _claim(folder: Path) -> None:
-    """Make the folder; refuse one that already holds a run."""
-    if (folder / CONFIG).exists():
-        raise RunError(f"{folder} already holds a run; resume it with --resume {folder}, or choose another folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot make the run folder {folder}: {error.strerror or error}") from None
-
-
 def _train(folder: Path, model: Sequential, trainer: Trainer, test: Dataset, callbacks: Sequence[Callback]) -> Result:
     with _stop_on_interrupt(trainer):
         trainer.run(callbacks)
@@ -100,9 +95,9 @@ def _train(folder: Path, model: Sequential, trainer: Trainer, test: Dataset, cal
     if not trainer.finished:
         return Result(folder, model, trainer.history, seconds, None)
     if trainer.recipe.patience is not None and trainer.validation is not None:
-        model.set_weights(load(folder / keeper.BEST, engine=model.engine.name).weights)
+        model.set_weights(load(folder / BEST, engine=model.engine.name).weights)
     evaluation = model.evaluate(test)
-    model.save(folder / keeper.MODEL)
+    model.save(folder / MODEL)
     files.write_json(folder / EVALUATION, evaluation.to_json(model.classes))
     draw(folder, model, trainer.history, test, evaluation)
     return Result(folder, model, trainer.history, seconds, evaluation)
@@ -110,7 +105,7 @@ def _train(folder: Path, model: Sequential, trainer: Trainer, test: Dataset, cal
 
 @contextmanager
 def _stop_on_interrupt(trainer: Trainer) -> Generator[None]:
-    """The first Ctrl-C ends training after the current step; a second one interrupts at once."""
+    """The first Ctrl-C ends training after the current step, and says so; a second one interrupts at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -118,6 +113,7 @@ def _stop_on_interrupt(trainer: Trainer) -> Generator[None]:
     def ask(number: int, frame: Any) -> None:
         trainer.stop = True
         signal.signal(signal.SIGINT, before)
+        _tell(STOPPING)
 
     before = signal.signal(signal.SIGINT, ask)
     try:
@@ -126,17 +122,24 @@ def _stop_on_interrupt(trainer: Trainer) -> Generator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+def _tell(text: str) -> None:
+    """A line on stderr, past Python's buffers: a signal may come while they are being written."""
+    with suppress(OSError):
+        os.write(STDERR, f"{chr(10) if os.isatty(STDERR) else ''}{text}\n".encode())
+
+
 def draw(folder: Path, model: Sequential, history: History, test: Dataset, evaluation: Evaluation) -> None:
     """The pictures of a run: curves, kernels, confusion matrix, most confident mistakes."""
-    from chainrule.pictures import confusion, curves, files, kernels, mistakes
+    from chainrule.pictures import confusion, curves, kernels, mistakes
+    from chainrule.pictures.files import save
 
     steps = range(1, len(history) + 1)
     figure = curves.learning_curves(steps, history.loss, history.accuracy, history.epoch_dicts(), model.name)
-    files.save(figure, folder / "curves.png")
+    save(figure, folder / "curves.png")
     for name, w in model.weights.items():
         if name.endswith(".w") and w.ndim == 4:
-            files.save(kernels.kernel_grid(w, f"{model.name}: kernels {name}"), folder / f"kernels-{name[:-2]}.png")
-    files.save(confusion.confusion_matrix(evaluation.confusion, model.classes), folder / "confusion.png")
+            save(kernels.kernel_grid(w, f"{model.name}: kernels {name}"), folder / f"kernels-{name[:-2]}.png")
+    save(confusion.confusion_matrix(evaluation.confusion, model.classes), folder / "confusion.png")
     shares = confidences(evaluation.outputs, model.loss)
     figure = mistakes.mistakes(test.x, test.y, evaluation.predicted, shares.max(1), model.classes)
-    files.save(figure, folder / "mistakes.png")
+    save(figure, folder / "mistakes.png")

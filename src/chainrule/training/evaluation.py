@@ -63,7 +63,7 @@ def evaluate(network: Network, samples: Samples, normalisation: Normalisation, l
         indices = np.arange(start, min(start + BATCH, len(samples)))
         x, t = samples.batch(indices, normalisation, network.dtype)
         outputs[indices] = network.apply(x)
-        (losses,) = engines.find("numpy").run(loss, (outputs[indices], t), {})
+        (losses,) = network.engine.run(loss, (outputs[indices], t), {})
         total += float(losses.sum(dtype=np.float64))
     true, predicted = samples.targets.argmax(1), outputs.argmax(1)
     confusion = np.bincount(true * classes + predicted, minlength=classes**2).reshape(classes, classes)

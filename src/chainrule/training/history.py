@@ -36,7 +36,7 @@ class Epoch:
     seconds: float = 0.0
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """Rate, loss and accuracy of every step (from 0), and the epochs."""
 
@@ -80,6 +80,11 @@ class History:
         """The epochs as dictionaries, for pictures and JSON."""
         return [asdict(epoch) for epoch in self.epochs]
 
+    def __repr__(self) -> str:
+        end = self.epochs[-1] if self.epochs else None
+        figures = f", loss {end.loss:.4f}, accuracy {100 * end.accuracy:.2f} %" if end else ""
+        return f"History({len(self.epochs)} epochs, {len(self)} steps{figures})"
+
     def _repr_html_(self) -> str:
         """Curves and a table of the epochs, in a notebook."""
         from chainrule.pictures import curves, files, notebook
@@ -87,15 +92,20 @@ class History:
         figure = curves.learning_curves(
             range(1, len(self) + 1), self.loss, self.accuracy, self.epoch_dicts(), "training"
         )
-        rows = [[_shown(value) for value in epoch.values()] for epoch in self.epoch_dicts()]
+        rows = [[_shown(name, value) for name, value in epoch.items()] for epoch in self.epoch_dicts()]
         heads = ["epoch", "step", "loss", "accuracy", "validation loss", "validation accuracy", "seconds"]
         return notebook.image(files.png(figure), "loss and accuracy") + notebook.table(heads, rows, "epochs")
 
 
-def _shown(value: Any) -> str:
+def _shown(name: str, value: Any) -> str:
+    """A figure as it is shown elsewhere: 98.81 %, 12.3 (seconds), 0.0412."""
     if value is None:
         return "–"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    if "accuracy" in name:
+        return f"{100 * value:.2f} %"
+    if name == "seconds":
+        return f"{value:.1f}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def read(path: Path, steps: int, samples: int, batch_size: int) -> History:

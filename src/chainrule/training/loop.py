@@ -5,9 +5,12 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from chainrule.data.batches import batch_count, order
 from chainrule.data.normalisation import Normalisation
 from chainrule.engines import Array
+from chainrule.errors import NotFiniteError
 from chainrule.network import Network
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Epoch, History, epoch_means
@@ -135,6 +138,8 @@ class Trainer:
         return outcome
 
     def _end_epoch(self, epoch: int, callbacks: Sequence[Callback]) -> None:
+        if not np.isfinite(self.network.parameters).all():
+            raise NotFiniteError(f"step {len(self.history)}: an update made parameters infinite; the rate is too large")
         loss, accuracy = epoch_means(self.history, len(self.training), self.recipe.batch_size)
         checked: tuple[float | None, float | None] = (None, None)
         if self.validation is not None:
@@ -150,6 +155,23 @@ class Trainer:
         if self.recipe.patience is None or not epochs or self.validation is None:
             return False
         return len(epochs) - 1 - best_epoch(epochs) >= self.recipe.patience
+
+
+class KeepBest(Callback):
+    """Ends training with the weights of the best epoch, as `best_epoch` judges them."""
+
+    def __init__(self) -> None:
+        self._best: tuple[Array, Array] | None = None
+
+    def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
+        """Copy the weights when they are the best so far."""
+        if best_epoch(trainer.history.epochs) == len(trainer.history.epochs) - 1:
+            self._best = trainer.network.parameters.copy(), trainer.network.statistics.copy()
+
+    def end(self, trainer: Trainer) -> None:
+        """Put the best weights back."""
+        if self._best is not None:
+            trainer.network.parameters[:], trainer.network.statistics[:] = self._best
 
 
 def best_epoch(epochs: Sequence[Epoch]) -> int:

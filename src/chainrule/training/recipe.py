@@ -74,7 +74,7 @@ class Recipe:
             text = options["augmentation"]
             options["augmentation"] = Augmentation.parse(text) if text else None
             return Recipe(**options)
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise FormatError(f"recipe: {error}") from None
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule import engines
 from chainrule.engines import Array
-from chainrule.errors import NotFiniteError
+from chainrule.errors import NotFiniteError, OptionError
 from chainrule.interpreter import Interpreter
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
@@ -30,6 +30,8 @@ class Stepper:
     """
 
     def __init__(self, network: Network, optimizer: Optimizer, loss: str, clip_norm: float | None = None) -> None:
+        if not network.parameters.size:
+            raise OptionError("there is nothing to train: the model has no parameters")
         self.network = network
         self.optimizer = optimizer
         self.moments = optimizer.init(network.parameters)
@@ -82,6 +84,8 @@ class Stepper:
 
     def _not_finite(self, x: Array, t: Array, seed: int, step: int) -> NotFiniteError:
         where = self._culprit(x, t, seed, step)
+        if not np.isfinite(self.network.parameters).all():
+            where += "; parameters were not finite before this step: was the rate too large?"
         return NotFiniteError(f"step {step}: {where}; the parameters were left as they were")
 
     def _culprit(self, x: Array, t: Array, seed: int, step: int) -> str:

@@ -10,15 +10,18 @@ import contextlib
 import hashlib
 import os
 import platform
+import threading
 from collections.abc import Callable, Generator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import llvmlite
 import numba
 import numpy as np
 from numba.core import config as _numba_config
 
+from chainrule import randomness
 from chainrule.cache import cache_folder
 
 CONFIG: Any = _numba_config  # numba reads it when a function is decorated, compiled or first run in parallel
@@ -46,9 +49,13 @@ if "NUMBA_THREADING_LAYER" not in os.environ and "NUMBA_THREADING_LAYER_PRIORITY
 def compiled_folder() -> Path | None:
     """The folder of compiled code for exactly these sources and versions; None where none can be written."""
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    for file in (
+        *sorted(Path(__file__).parent.glob("*.py")),
+        Path(str(randomness.__file__)),
+    ):  # dropout has its numbers
         digest.update(file.read_bytes())
-    for version in (numba.__version__, np.__version__, platform.python_version(), platform.machine()):
+    versions = numba.__version__, llvmlite.__version__, np.__version__, platform.python_version(), platform.machine()
+    for version in versions:
         digest.update(version.encode())
     folder = cache_folder() / "compiled" / digest.hexdigest()[:16]
     try:
@@ -58,16 +65,20 @@ def compiled_folder() -> Path | None:
     return folder if os.access(folder, os.W_OK) else None
 
 
+_setting = threading.RLock()
+
+
 @contextlib.contextmanager
 def cached() -> Generator[bool]:
     """While it lasts, functions compiled by numba are cached in `compiled_folder`; False where that cannot be."""
     folder = compiled_folder()
-    before = CONFIG.CACHE_DIR
-    CONFIG.CACHE_DIR = str(folder or before)
-    try:
-        yield folder is not None
-    finally:
-        CONFIG.CACHE_DIR = before
+    with _setting:  # the folder is a setting of the whole process
+        before = CONFIG.CACHE_DIR
+        CONFIG.CACHE_DIR = str(folder or before)
+        try:
+            yield folder is not None
+        finally:
+            CONFIG.CACHE_DIR = before
 
 
 def kernel(function: Callable[..., Any]) -> Any:

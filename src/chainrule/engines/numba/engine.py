@@ -7,6 +7,7 @@ from chainrule.engines import Array, Buffers, Pass
 from chainrule.engines.numba import operations, programs
 from chainrule.engines.numba.compiling import CONFIG
 from chainrule.engines.numba.generator import update_source
+from chainrule.errors import one_of
 from chainrule.plan import Plan
 
 SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
@@ -16,6 +17,10 @@ class NumbaEngine:
     """See `engines.Engine`."""
 
     name = "numba"
+
+    def limited(self, threads: int) -> int:
+        """No more threads than numba was started with."""
+        return min(threads, int(CONFIG.NUMBA_NUM_THREADS))
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
         """Run one kernel by itself."""
@@ -31,15 +36,12 @@ class NumbaEngine:
         if threads == 1 or p.size < SHARED:
             entry.kernel(*arrays, *numbers)
             return
-        count = _at_most(threads)
         program = programs.load(update_source(name, str(p.dtype)))
-        programs.in_parallel(count, program, (p, g, *moments, count, *numbers))
+        programs.in_parallel(threads, program, (p, g, *moments, threads, *numbers))
 
     def compile(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> Pass:
         """The plan as one program."""
-        return programs.Program(plan, layout, buffers, _at_most(threads))
-
-
-def _at_most(threads: int) -> int:
-    """No more threads than numba was started with."""
-    return min(threads, int(CONFIG.NUMBA_NUM_THREADS))
+        unknown = [operation.name for operation in plan.operations if operation.name not in operations.KERNELS]
+        if unknown:
+            raise one_of("operation of the numba engine", unknown[0], [*operations.KERNELS])
+        return programs.Program(plan, layout, buffers, threads)

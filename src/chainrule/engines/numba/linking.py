@@ -26,6 +26,8 @@ def link(symbol: str, kernel: Any, arrays: Sequence[Any], attributes: Sequence[A
     """Make `call(symbol, …)` mean a kernel for arrays (numpy dtype, axes; None: no array) and values like these."""
     given = [types.none if array is None else _array(*array) for array in arrays]
     arguments = (*given, *(numba.typeof(value) for value in attributes))
+    if _argument_types.get(symbol, arguments) != arguments:
+        raise TypeError(f"{symbol} is linked with {_argument_types[symbol]}, not {arguments}")
     kernel.compile(arguments)
     compiled = kernel.overloads[arguments]
     address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)

@@ -42,13 +42,16 @@ class Program:
         self._dtype = buffers.parameters.dtype
         self._rooms: dict[str, Array] = {}
         self._results: dict[str, Array] = {}
+        self._program: Any = None
         self._count = 0
         self._block = 1
 
     def forward(self, x: Array) -> Array:
         """The output for a batch x."""
+        if not self._plan.operations:
+            return x.reshape(len(x), *self._plan.output.shape).copy()
         self._run({"x": x}, 0, 0)
-        return self._results["y"] if "y" in self._results else x.copy()
+        return self._results["y"]
 
     def gradients(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[Array, Array, Array]:
         """Losses, hits and the flat gradient of the mean loss."""
@@ -75,18 +78,18 @@ class Program:
         count = len(next(iter(given.values())))
         threads = self._threads if count >= self._threads else 1
         if count != self._count:
+            program = load(self._writer.source(parallel=threads > 1))
             self._make_room(count)
+            self._program, self._count = program, count
         arrays = [given[name] if name in given else self._results[name] for name in self._writer.data]
         buffers = [self._buffers.parameters, self._buffers.statistics, self._rooms["gradients"][:threads]]
         rooms = [self._rooms[name] for name in ROOM]
-        program = load(self._writer.source(parallel=threads > 1)) if count != self._count else self._program
-        self._program, self._count = program, count
         numbers = (threads, count, self._block, seed, step)
         arguments = (*arrays, *buffers[: 3 if self._writer.training else 2], *rooms, *numbers)
         if threads == 1:
-            program(*arguments)
+            self._program(*arguments)
         else:
-            in_parallel(threads, program, arguments)
+            in_parallel(threads, self._program, arguments)
 
     def _make_room(self, count: int) -> None:
         """Buffers for batches of ``count`` samples; they are kept from step to step."""
@@ -128,14 +131,14 @@ def load(source: str) -> Any:
         exec(source.replace("cache=True", "cache=False"), module.__dict__)
         return module.run
     file = folder / f"{name}.py"
-    if not file.exists():
+    if not file.exists() or file.read_text(encoding="utf-8") != source:
         _announce()
         files.write_whole(file, source.encode())
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot import {file}")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # numba finds what a cached function refers to by the name of its module
     with compiling.cached():
+        sys.modules[name] = module  # numba finds what a cached function refers to by the name of its module
         spec.loader.exec_module(module)
     return module.run

@@ -1,0 +1,114 @@
+"""The folder of a run: the names of what lies in it, and the lock of the one process that writes there."""
+
+import errno
+import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from chainrule.errors import RunError
+
+CONFIG, EVALUATION = "config.json", "evaluation.json"
+CHECKPOINT, HISTORY, MODEL, BEST = "checkpoint.safetensors", "history.csv", "model.safetensors", "best.safetensors"
+HELD = (CONFIG, CHECKPOINT, HISTORY, MODEL, BEST, EVALUATION)
+PICTURES = ("curves.png", "kernels-*.png", "confusion.png", "mistakes.png")
+LOCK = ".lock"
+
+
+def refuse_held(folder: Path) -> None:
+    """RunError when a run, or any file of one, lies in the folder."""
+    for name in HELD:
+        if os.path.lexists(folder / name):
+            advice = f"resume it with --resume {folder}, or choose" if name == CONFIG else "choose"
+            raise RunError(f"{folder} already holds a run ({name}); {advice} another folder")
+
+
+@contextmanager
+def claimed(folder: Path) -> Generator[None]:
+    """Make the folder of a new run and keep all others out of it; RunError when it holds a run already."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot make the run folder {folder}: {error.strerror or error}") from None
+    with locked(folder):
+        refuse_held(folder)
+        yield
+
+
+@contextmanager
+def locked(folder: Path) -> Generator[None]:
+    """Keep all other processes from training in a folder; RunError when one does.
+
+    The lock is the system's, on a file: it ends with the process, however that dies. The file is removed with it.
+    """
+    path = folder / LOCK
+    try:
+        handle = _acquired(path)
+    except OSError as error:
+        raise RunError(f"cannot lock the run folder {folder}: {error.strerror or error}") from None
+    if handle is None:
+        raise RunError(f"{folder} is being trained by another process")
+    try:
+        yield
+    finally:
+        _release(handle, path)
+
+
+def _acquired(path: Path) -> int | None:
+    """The locked file; None where another has locked it. One removed between opening and locking is nobody's: again."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        got = kept = False
+        try:
+            got = _lock(handle)
+            kept = got and _is_there(handle, path)
+        finally:
+            if not kept:
+                os.close(handle)
+        if kept or not got:
+            return handle if kept else None
+
+
+def _is_there(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _release(handle: int, path: Path) -> None:
+    if sys.platform == "win32":  # an open file cannot be removed; one that somebody else has opened stays
+        os.close(handle)
+        with suppress(OSError):
+            path.unlink()
+    else:
+        with suppress(OSError):
+            path.unlink()
+        os.close(handle)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(handle: int) -> bool:
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    UNABLE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
+    def _lock(handle: int) -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno not in UNABLE:
+                raise  # where the file system has no locks, nobody can be kept out, and training goes on
+        return True

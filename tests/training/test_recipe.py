@@ -1,0 +1,20 @@
+"""A recipe and its config.json: what a resumed run is made of."""
+
+import json
+
+import pytest
+
+from chainrule.data.augmentation import Augmentation
+from chainrule.errors import FormatError
+from chainrule.training.recipe import Recipe
+
+
+def test_the_augmentation_comes_back_to_the_last_bit() -> None:
+    chosen = Recipe(augmentation=Augmentation(1000, 12.3456789, 0.1 + 0.2, flip=True))
+    assert Recipe.from_config(json.loads(json.dumps(chosen.to_config()))) == chosen
+
+
+@pytest.mark.parametrize("written", [{"shift": 2}, 2, ["flip"]])
+def test_an_augmentation_of_another_form_is_refused(written: object) -> None:
+    with pytest.raises(FormatError, match="recipe: "):
+        Recipe.from_config(Recipe().to_config() | {"augmentation": written})

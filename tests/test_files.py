@@ -77,6 +77,17 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
         files.write_whole(tmp_path / "none" / "file", b"")
 
 
+def test_only_torn_files_of_known_names_are_removed(tmp_path: Path) -> None:
+    digits = "0123456789abcdef"
+    torn = [f".history.csv.{digits}.part", f".kernels-conv1.png.{digits}.part"]
+    others = ["a.part", ".a.part", f".notes.txt.{digits}.part", f".history.csv.{digits[1:]}.part", "history.csv"]
+    others += [f".history.csv.{digits.upper()}.part", f"history.csv.{digits}.part", f".history.csv.{digits}.parts"]
+    for name in [*torn, *others]:
+        (tmp_path / name).touch()
+    files.remove_torn(tmp_path, ["history.csv", "kernels-*.png"])
+    assert sorted(os.listdir(tmp_path)) == sorted(others)
+
+
 # ---------------------------------------------------------------------- JSON
 
 
@@ -86,11 +97,19 @@ def test_json_round_trip(tmp_path: Path) -> None:
     assert files.read_json(tmp_path / "file.json") == content
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"{'a': 1}", b"\xff\xfe", b'{"a": 1'])
+@pytest.mark.parametrize("content", [b"", b"{", b"{'a': 1}", b"\xff\xfe", b'{"a": 1', b"[" * 100_000])
 def test_what_is_not_json(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file.json"
     path.write_bytes(content)
     one_line(lambda: files.read_json(path), path)
+
+
+def test_what_json_does_not_have_is_null(tmp_path: Path) -> None:
+    files.write_json(tmp_path / "file.json", {"loss": float("nan"), "rates": (float("inf"), 1.5)})
+    assert json.loads((tmp_path / "file.json").read_text(), parse_constant=pytest.fail) == {
+        "loss": None,
+        "rates": [None, 1.5],
+    }
 
 
 def test_json_that_is_not_there(tmp_path: Path) -> None:
@@ -188,6 +207,25 @@ def test_safetensors_of_others_are_refused(tmp_path: Path, metadata: dict[str, s
     path = tmp_path / "theirs.safetensors"
     path.write_bytes(save({"a": np.zeros(3)}, metadata))
     one_line(lambda: files.read_tensors(path, "model"), path)
+
+
+@pytest.mark.parametrize("about", [None, 3, {}, "", "{", "[]", "null", '"text"', "[" * 100_000])
+def test_a_description_that_is_none(tmp_path: Path, about: Any) -> None:
+    """In a file whose checksum is right."""
+    tensors, path = {"a": np.zeros(3)}, tmp_path / "model.safetensors"
+    metadata = {"format": "chainrule model 1", "about": about}
+    metadata["sha256"] = files._checksum(tensors, about if isinstance(about, str) else "")
+    for entries in (metadata, {name: value for name, value in metadata.items() if name != "about"}):
+        path.write_bytes(save(tensors, {"chainrule": json.dumps(entries)}))
+        one_line(lambda: files.read_tensors(path, "model"), path)
+
+
+@pytest.mark.parametrize("kind", ["BF16", "F8_E4M3", "C64", "I64", "BOOL"])
+def test_numbers_of_other_kinds(tmp_path: Path, kind: str) -> None:
+    path, size = tmp_path / "model.safetensors", {"BF16": 2, "C64": 8, "I64": 8}.get(kind, 1)
+    header = json.dumps({"a": {"dtype": kind, "shape": [1], "data_offsets": [0, size]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
+    assert "floats" in one_line(lambda: files.read_tensors(path, "model"), path)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x04\x95" * 40, b"PK\x03\x04" * 40, b"\xff" * 200])

@@ -11,7 +11,7 @@ import pytest
 from cli.commands import bars, refused
 
 from chainrule import files
-from chainrule.runs.folder import CHECKPOINT, HISTORY, MODEL
+from chainrule.runs.folder import CHECKPOINT, HELD, HISTORY, MODEL
 
 TRAIN = ("train", "--engine", "numpy", "--quiet", "--out", "out")
 MLP = (*TRAIN, "--model", "mlp", "--epochs", 1)
@@ -37,7 +37,7 @@ OPTIONS = {
     "validation 1": (["--validation", 1], "validation share 1"),
     "validation nan": (["--validation", "nan"], "validation share nan"),
     "patience 0": (["--patience", 0, "--validation", 0.1], "patience 0"),
-    "patience alone": (["--patience", 2], "--validation"),
+    "patience alone": (["--patience", 2, "--validation", 0], "--validation"),
     "clip norm 0": (["--clip-norm", 0], "clip norm 0"),
     "threads 0": (["--threads", 0], "threads 0"),
     "beta1 1": (["--beta1", 1], "beta1 1"),
@@ -57,6 +57,9 @@ OPTIONS = {
     "no dtype at all": (["--dtype", "cat"], "known: float32, float64"),
     "unknown data": (["--data", "imagenet"], "imagenet"),
     "size 0": (["--resize", "0x3"], "0x3"),
+    "no run folder": (["--out", ""], "--out"),
+    "no data folder": (["--data-folder", ""], "--data-folder"),
+    "no data": (["--data", ""], "--data"),
     "size of no folder": (["--resize", "28x28"], "folder of pictures"),
 }
 
@@ -247,6 +250,46 @@ def test_damaged_files_of_a_run(invoke, finished, name):
     refused(invoke("train", "--resume", finished, "--quiet"), name)
     (finished / name).unlink()
     refused(invoke("train", "--resume", finished, "--quiet"), name)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("evaluate", ""), ("compare", ""), ("predict", "", "x.png"), ("train", "--resume", ""), ("zoo", "--out", "")],
+    ids=str,
+)
+def test_an_empty_path_is_not_the_current_folder(invoke, finished, monkeypatch, words):
+    result = invoke(*words)
+    refused(result, "found nothing")
+    refused(invoke("predict", finished, ""), "found nothing")
+    refused(invoke("compare", finished, "--picture", ""), "found nothing")
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_a_folder_that_holds_part_of_a_run(invoke, digits, tmp_path, name):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("precious")
+    refused(invoke(*MLP, "--data", digits), f"already holds a run ({name})")
+    assert untouched(tmp_path / "out") == {name: b"precious"}
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "null", '{"accuracy": "x"}', '{"accuracy": 7.5}', "[" * 100_000])
+def test_a_damaged_evaluation(invoke, finished, content):
+    (finished / "evaluation.json").write_text(content)
+    refused(invoke("compare", finished), "evaluation.json")
+
+
+def test_a_history_of_other_bytes(invoke, finished):
+    (finished / HISTORY).write_bytes(b"\xff\xfe\n" * 9)
+    refused(invoke("compare", finished), HISTORY)
+
+
+def test_a_model_that_is_about_nothing(invoke, finished):
+    """The checksum is right, and the description is none."""
+    tensors, about = files.read_tensors(finished / MODEL, "model")
+    for damaged in ({}, {**about, "layers": None}, {**about, "normalisation": 3}, {**about, "classes": 5}):
+        files.write_tensors(finished / MODEL, "model", tensors, damaged)
+        refused(invoke("evaluate", finished, "--engine", "numpy"))
+        refused(invoke("predict", finished / MODEL, "x.png", "--engine", "numpy"))
 
 
 @pytest.mark.parametrize("command", ["evaluate", "compare", "predict", "resume"])

@@ -1,6 +1,7 @@
 """The program around the commands: help, version, errors as one line, broken outputs, completion."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -9,10 +10,14 @@ import time
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from cli.commands import refused
 
 from chainrule.cli import main, program
+from chainrule.cli.output import json_out
+from chainrule.model import Sequential
+from chainrule.runs import running
 from chainrule.version import __version__
 
 CASES = {
@@ -84,6 +89,24 @@ def test_errors_are_one_line(invoke, monkeypatch, what):
 
     monkeypatch.setattr(main, "get_command", lambda context, name: failing)
     refused(invoke("failing"), text)
+
+
+def test_only_training_is_advised_to_take_smaller_batches(invoke, digits, finished, monkeypatch):
+    def full(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(running, "start", full)
+    monkeypatch.setattr(Sequential, "evaluate", full)
+    train = ("train", "--data", digits, "--model", "mlp", "--engine", "numpy", "--quiet")
+    refused(invoke(*train, "--out", "o"), "out of memory; a smaller --batch-size")
+    result = invoke("evaluate", finished, "--engine", "numpy")
+    refused(result)
+    assert result.stderr == "chainrule: out of memory\n"
+
+
+def test_json_has_no_nan(capsys):
+    json_out([float("nan"), {"a": float("inf"), "b": (1.5, np.float64("nan"))}])
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == [None, {"a": None, "b": [1.5, None]}]
 
 
 def test_an_error_of_the_program_itself_is_not_hidden(invoke, monkeypatch):

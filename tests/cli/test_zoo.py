@@ -50,6 +50,7 @@ def test_quick_tries_every_network(invoke, known, tmp_path):
         assert not row["missed"]
     page = (tmp_path / "zoo.md").read_text(encoding="utf-8")
     assert page.count("\n|") == len(rows) + 1
+    assert "| figure of the source | must reach | reached |" in page
     assert "numpy engine" in page
     assert "Python 3" in page
     assert all(options["offline"] and not options["progress"] for _, options in known)

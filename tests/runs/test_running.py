@@ -21,10 +21,14 @@ from runs.run_driver import RECIPE, make_job
 from chainrule import files
 from chainrule import layers as cr
 from chainrule.data import load_npz
-from chainrule.errors import ChainruleError, DataError, FormatError, RunError, ShapeError
+from chainrule.data.dataset import Dataset
+from chainrule.engines import find
+from chainrule.errors import ChainruleError, DataError, FormatError, NotFiniteError, RunError, ShapeError
 from chainrule.model import Sequential, load
 from chainrule.runs import keeper, running
-from chainrule.runs.jobs import Job
+from chainrule.runs.folder import HELD
+from chainrule.runs.jobs import Job, describe
+from chainrule.training.history import Epoch
 from chainrule.training.recipe import Recipe
 
 DRIVER = Path(run_driver.__file__)
@@ -165,7 +169,7 @@ def kill_and_resume(folder: Path, data: Path, engine: str, delays: list[float], 
         if sent == signal.SIGKILL:
             cut += process.returncode == -signal.SIGKILL
         else:
-            assert (process.returncode, err) == (0, "")
+            assert (process.returncode, err.replace(running.STOPPING + "\n", "")) == (0, "")
             cut += out.startswith("stopped")
         command = ("resume", folder, data) if (folder / "config.json").exists() else command
     assert completed(*command) == "finished"
@@ -202,7 +206,7 @@ def test_interrupted_saves_and_stops(whole: Path, data: Path, tmp_path: Path) ->
     time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (0, "")
+    assert (process.returncode, err) == (0, running.STOPPING + "\n")
     steps = int(out.removeprefix("stopped "))
     assert 0 < steps < STEPS
     assert not (folder / "model.safetensors").exists()
@@ -245,6 +249,66 @@ def test_resuming_a_finished_run_is_harmless(whole: Path, data: Path, tmp_path: 
     assert (folder / "history.csv").read_bytes() == (whole / "history.csv").read_bytes()
 
 
+# ---------------------------------------------------------------------- one process a run
+
+
+def test_several_processes_on_one_run(whole: Path, data: Path, tmp_path: Path) -> None:
+    """One goes on with it, and the others say that it does."""
+    folder = tmp_path / "run"
+
+    class Halt(run_driver.Callback):
+        def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
+            trainer.stop = len(trainer.history) == 3
+
+    running.start(folder, make_job(data), *load_npz(data), [Halt()])
+    processes = [started("resume", folder, data) for _ in range(4)]
+    ended = [(*process.communicate(timeout=60), process.returncode) for process in processes]
+    assert {code for *_, code in ended} <= {0, 2}
+    assert ("finished\n", "", 0) in ended
+    said = f"{folder} is being trained by another process\n"
+    assert all(out == "finished\n" or err == said for out, err, _ in ended)
+    assert_same(folder, whole)
+
+
+def test_a_run_that_is_being_trained(data: Path, tmp_path: Path) -> None:
+    folder, said = tmp_path / "run", list[str]()
+
+    class Intruder(run_driver.Callback):
+        """While the first trains: another that resumes it, and one that begins anew, in the same place."""
+
+        def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
+            if len(trainer.history) == 2:
+                for begin in (lambda: running.resume(folder, *load_npz(data)), again):
+                    with pytest.raises(RunError) as caught:
+                        begin()
+                    said.append(str(caught.value))
+
+    def again() -> None:
+        running.start(folder, make_job(data), *load_npz(data))
+
+    result = running.start(folder, make_job(data), *load_npz(data), [Intruder()])
+    assert said == [f"{folder} is being trained by another process"] * 2
+    assert result.evaluation
+    assert not (folder / ".lock").exists()
+
+
+def test_a_lock_of_a_process_that_died_is_nobodys(whole: Path, data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / ".lock").touch()
+    running.start(folder, make_job(data), *load_npz(data))
+    assert_same(folder, whole)
+
+
+def test_beginning_in_one_folder_at_once(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    processes = [started("start", folder, data, "numpy") for _ in range(3)]
+    ended = [(*process.communicate(timeout=60), process.returncode) for process in processes]
+    assert sorted(code for *_, code in ended) == [0, 2, 2]
+    for _, err, code in ended:
+        assert code == 0 or "being trained by another" in err or "already holds a run" in err
+
+
 # ---------------------------------------------------------------------- refusals
 
 
@@ -273,6 +337,12 @@ def test_a_folder_that_holds_a_run(run: Path, data: Path) -> None:
     refused(RunError, f"{run} already holds a run", run, lambda: running.start(run, make_job(data), *load_npz(data)))
 
 
+@pytest.mark.parametrize("name", HELD)
+def test_a_folder_that_holds_part_of_a_run(data: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("precious")
+    refused(RunError, f"({name})", tmp_path, lambda: running.start(tmp_path, make_job(data), *load_npz(data)))
+
+
 def test_a_folder_that_holds_none(data: Path, tmp_path: Path) -> None:
     refused(RunError, "holds no run", tmp_path, lambda: running.resume(tmp_path, *load_npz(data)))
     refused(RunError, "holds no run", tmp_path, lambda: running.resume(tmp_path / "none", *load_npz(data)))
@@ -297,6 +367,22 @@ def test_changed_data(run: Path, data: Path) -> None:
     refused(DataError, "are not those this run began with", run, lambda: running.resume(run, other, test))
     y = np.roll(training.y, 1)
     refused(DataError, "not those", run, lambda: running.resume(run, replace(training, y=y), test))
+    refused(DataError, "not those", run, lambda: running.resume(run, training, replace(test, x=test.x ^ 1)))
+    refused(DataError, "not those", run, lambda: running.resume(run, training, test.take(19)))
+
+
+def test_the_fingerprint_knows_shape_and_dtype() -> None:
+    """The same bytes, in other shapes and of other kinds."""
+    x, y = np.zeros((4, 1, 2, 4), np.uint8), np.zeros(4, np.int64)
+    same = [x, x.reshape(4, 1, 4, 2), x.view(np.float32)]
+    found = {describe(Dataset(one, y, ("0",)), Dataset(x, y, ("0",)))["fingerprint"] for one in same}
+    assert len(found) == 3
+
+
+def test_the_threads_that_really_run_are_kept(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(find("numpy")), "limited", lambda self, threads: min(threads, 3))
+    running.start(tmp_path / "run", replace(make_job(data), threads=10**6), *load_npz(data))
+    assert files.read_json(tmp_path / "run" / "config.json")["threads"] == 3
 
 
 def test_images_of_another_size(data: Path, tmp_path: Path) -> None:
@@ -412,6 +498,19 @@ def test_a_step_that_is_not_finite_keeps_the_last_checkpoint(data: Path, tmp_pat
     tensors, about = files.read_tensors(tmp_path / "run" / "checkpoint.safetensors", "checkpoint")
     assert all(np.isfinite(tensor).all() for tensor in tensors.values())
     assert about["step"] == len((tmp_path / "run" / "history.csv").read_text().splitlines()) - 1
+
+
+def test_no_model_is_kept_before_it_is_known_to_be_finite(data: Path, tmp_path: Path) -> None:
+    job, training = make_job(data), load_npz(data)[0]
+    model, trainer = running._prepare(job, training)
+    keeping = keeper.Keeper(tmp_path, model)
+    keeping.begin(trainer)
+    epoch = Epoch(1, 1, 0.5, 0.5)
+    trainer.history.epochs.append(epoch)
+    model.parameters[3] = np.nan
+    with pytest.raises(NotFiniteError):
+        keeping.epoch_ended(trainer, epoch)
+    assert not (tmp_path / "best.safetensors").exists()
 
 
 def test_the_interval_is_the_keepers() -> None:

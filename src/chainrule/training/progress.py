@@ -59,11 +59,12 @@ class ProgressBar(Callback):
 
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
         """A line for the epoch."""
-        text = f"epoch {epoch.epoch}/{trainer.recipe.epochs}  {_figures(epoch.loss, epoch.accuracy)}"
+        epochs = str(trainer.recipe.epochs)
+        text = f"epoch {epoch.epoch:{len(epochs)}}/{epochs}  {_figures(epoch.loss, epoch.accuracy)}"
         if epoch.validation_loss is not None and epoch.validation_accuracy is not None:
             text += f"  validation {_figures(epoch.validation_loss, epoch.validation_accuracy)}"
-        speed = self._done / max(time.perf_counter() - self._first, 1e-9)
-        text += f"  {epoch.seconds:.1f} s  {speed:,.0f}/s"
+        earlier = trainer.history.epochs[:-1]
+        text += f"  {epoch.seconds - (earlier[-1].seconds if earlier else 0.0):.1f} s"
         if self._bar is not None:
             self._bar.console.print(text, highlight=False)
         else:
@@ -76,4 +77,4 @@ class ProgressBar(Callback):
 
 
 def _figures(loss: float, accuracy: float) -> str:
-    return f"loss {loss:.4f}  accuracy {100 * accuracy:.2f} %"
+    return f"loss {loss:<6.4g} accuracy {100 * accuracy:.2f} %"

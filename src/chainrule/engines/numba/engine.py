@@ -31,7 +31,7 @@ class NumbaEngine:
     ) -> None:
         """One pass over parameters, gradients and moments, in place."""
         entry = operations.KERNELS[name]
-        arrays = (p, g, *moments, p, *moments)
+        arrays = (p, g, *moments)
         numbers = entry.arguments(len(arrays), attributes)
         if threads == 1 or p.size < SHARED:
             entry.kernel(*arrays, *numbers)

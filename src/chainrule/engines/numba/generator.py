@@ -272,17 +272,15 @@ def update_source(name: str, dtype: str) -> str:
     """The program of an optimizer's update, given the name of its operation."""
     entry = KERNELS[name]
     signature = list(entry.signature.parameters)
-    moments = [f"{argument[4:]}" for argument in signature if argument.startswith("new_")][1:]
-    arrays = 2 * len(moments) + 3
-    reads = ["p", "g", *moments]
+    reads = signature[: signature.index("rate")]
     return UPDATE.format(
         name=name,
         symbol=f"updates.{name} {dtype}",
-        arrays=[(dtype, 1)] * arrays,
-        numbers=entry.arguments(arrays, {}),
+        arrays=[(dtype, 1)] * len(reads),
+        numbers=entry.arguments(len(reads), {}),
         reads=", ".join(reads),
-        shares=", ".join(f"{array}[s]" for array in (*reads, "p", *moments)),
-        arguments=", ".join(signature[arrays:]),
+        shares=", ".join(f"{array}[s]" for array in reads),
+        arguments=", ".join(signature[len(reads) :]),
     )
 
 

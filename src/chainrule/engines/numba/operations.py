@@ -138,6 +138,8 @@ def call(name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, A
     if "window" in known:
         known.setdefault("stride", known["window"])
     dtype = next(array.dtype for array in given if array is not None and array.dtype.kind == "f")
+    if entry.module is updates:
+        return _updated(entry, given, known)
     results = [np.zeros(shape, dtype) for shape in entry.shapes(given, known)]
     if name == "max_pool":
         results[1] = np.zeros(results[1].shape, np.int32)
@@ -145,6 +147,13 @@ def call(name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, A
     written = [result.reshape(-1) if name == "bias_gradient" else result for result in results]
     entry.kernel(*flat, *written, *entry.arguments(len(flat) + len(written), known))
     return tuple(results)
+
+
+def _updated(entry: KernelOf, given: list[Array | None], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
+    """Updates work in place: on copies, here. The gradient is the second of what they read."""
+    arrays = [np.array(array) for array in given]
+    entry.kernel(*arrays, *entry.arguments(len(arrays), attributes))
+    return (arrays[0], *arrays[2:])
 
 
 def _flat_bias(name: str, place: int, array: Array | None) -> Array | None:

@@ -1,0 +1,91 @@
+"""config.json with anything missing, of another kind or far too large: every command says so in one line."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli.commands import refused
+from PIL import Image
+
+from chainrule.runs import running
+from chainrule.runs.folder import CONFIG
+
+COMMANDS = {
+    "evaluate": ("evaluate", "RUN", "--engine", "numpy"),
+    "predict": ("predict", "RUN", "x.png", "--engine", "numpy"),
+    "compare": ("compare", "RUN"),
+    "resume": ("train", "--quiet", "--resume", "RUN"),
+}
+WRONG: list[Any] = [None, True, -1, 2.5, 10**400, 1e999, "x", "", [], [[]], ["x", 1], {}, {"x": {}}]
+NEEDED = (
+    *("format", "engine", "threads", "data", "recipe", "model", "command"),
+    *("data.name", "data.only", "data.training_samples", "data.fingerprint"),
+    *("recipe.optimizer", "recipe.schedule", "recipe.augmentation"),
+    *("model.name", "model.layers", "model.input_shape", "model.dtype", "model.classes", "model.normalisation"),
+)
+
+
+def places(tree: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to every entry; of lists only to the first."""
+    pairs = tree.items() if isinstance(tree, dict) else list(enumerate(tree))[:1] if isinstance(tree, list) else ()
+    for key, value in pairs:
+        yield (*before, key)
+        yield from places(value, (*before, key))
+
+
+def changed(config: Any, place: tuple[Any, ...], value: Any = ...) -> Any:
+    """The config with another value at a place; without one, with nothing there."""
+    found = json.loads(json.dumps(config))
+    inner = found
+    for key in place[:-1]:
+        inner = inner[key]
+    if value is ...:
+        del inner[place[-1]]
+    else:
+        inner[place[-1]] = value
+    return found
+
+
+@pytest.fixture
+def config(finished: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setattr(running, "draw", lambda *arguments: None)
+    Image.new("L", (28, 28), 255).save(finished.parent / "x.png")
+    return json.loads((finished / CONFIG).read_text())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_entry_of_every_kind(invoke, finished, config, command):
+    """What is no harm (the version of Python, another seed) may be accepted; nothing ends in a traceback."""
+    words = [str(finished) if word == "RUN" else word for word in COMMANDS[command]]
+    whole = shutil.copytree(finished, finished.parent / "whole")
+    tried = accepted = 0
+    for place in places(config):
+        for value in [..., *WRONG]:
+            (finished / CONFIG).write_text(json.dumps(changed(config, place, value)))
+            result = invoke(*words)
+            tried += 1
+            if result.exit_code == 0:
+                accepted += 1
+                shutil.copytree(whole, finished, dirs_exist_ok=True)
+            else:
+                assert result.exit_code == 2, (place, value, result.exception)
+                refused(result)
+    assert tried > 500
+    assert accepted < tried / 2
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("name", NEEDED)
+def test_what_is_needed(invoke, finished, config, command, name):
+    (finished / CONFIG).write_text(json.dumps(changed(config, tuple(name.split(".")))))
+    refused(invoke(*(finished if word == "RUN" else word for word in COMMANDS[command])), CONFIG)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "3", '"x"', "[" * 100_000, "\0", '{"format": 1e999}'])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_no_config(invoke, finished, config, command, content):
+    (finished / CONFIG).write_text(content)
+    refused(invoke(*(finished if word == "RUN" else word for word in COMMANDS[command])), CONFIG)

@@ -34,6 +34,11 @@ def test_recipes_keep_to_what_their_tutorials_state() -> None:
     small = zoo.find("independent-code")
     assert (small.recipe.epochs, small.recipe.batch_size, small.recipe.optimizer) == (20, 1, SGD(0.1))
     assert (small.choice.only, small.choice.per_class) == ((0, 1), 100)
+    drawn = {each: small.build(engine="numpy", as_tutorial=each).layers[0] for each in (False, True)}
+    assert [layer.initializer for layer in drawn.values() if isinstance(layer, layers.Conv2D)] == [
+        "normal:0.3",
+        "normal:1",
+    ]
     assert small.recipe.loss == zoo.find("independent-code-10").recipe.loss == "binary_cross_entropy"
     assert zoo.find("vanilla-cnn").recipe.loss == "half_squared_error"
     assert isinstance(zoo.find("vanilla-cnn").recipe.optimizer, SGD)

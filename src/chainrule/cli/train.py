@@ -51,6 +51,7 @@ def _fresh(context: click.Context, given: dict[str, Any]) -> Any:
     recipe = jobs.recipe(entry, choice.name, given)
     words: dict[str, Any] = {"dtype": given["dtype"], "seed": recipe.seed, "loss": recipe.loss}
     words |= {"engine": given["engine"], "threads": given["threads"]}
+    words["as_tutorial"] = given["recipe"] == "tutorial"
     entry.build(**words)
     with places.reserved(given["out"], entry.name) as folder:
         training, test = choice.load(recipe.seed, **_where(given))

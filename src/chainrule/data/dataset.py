@@ -49,7 +49,9 @@ class Dataset:
 
         shown = self.x[:40]
         figure = mistakes.batch_grid(shown, self.y[:40], self.classes)
-        return notebook.image(files.png(figure), f"the first {len(shown)} of {self!r}")
+        row = [self.name, str(len(self)), text(self.shape), ", ".join(self.classes[:12])]
+        table = notebook.table(["data set", "images", "each", "classes"], [row], f"and the first {len(shown)} images")
+        return table + notebook.image(files.png(figure), f"the first {len(shown)} images")
 
     @property
     def shape(self) -> tuple[int, int, int]:

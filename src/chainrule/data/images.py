@@ -1,6 +1,7 @@
 """Image files, PNG and JPEG, as arrays; guarded against damaged files and against bombs."""
 
 import struct
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,10 @@ def open_image(path: str | Path, most_pixels: int = MOST_PIXELS) -> "Image":
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        with Image.open(path, formats=("PNG", "JPEG")) as image:
+        with warnings.catch_warnings():  # Pillow's begins at 89 million pixels, and is not one line
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            opened = Image.open(path, formats=("PNG", "JPEG"))
+        with opened as image:
             if image.width * image.height > most_pixels:
                 size = f"{image.width}×{image.height}"
                 raise DataError(f"{path}: {size} pixels is too large; expected at most {most_pixels} pixels")
@@ -33,7 +37,7 @@ def open_image(path: str | Path, most_pixels: int = MOST_PIXELS) -> "Image":
             return ImageOps.exif_transpose(image)
     except UnidentifiedImageError as error:
         raise FormatError(f"{path}: not a PNG or JPEG image") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise DataError(f"{path}: too large; expected at most {most_pixels} pixels") from error
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error

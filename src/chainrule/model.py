@@ -118,7 +118,7 @@ class Sequential(Network):
                 *((validation_data, None) if isinstance(validation_data, Dataset) else validation_data)
             )
         elif validation_split:
-            samples, held_back = split(samples, validation_split, recipe.seed)
+            samples, held_back = samples.held_back(validation_split, recipe.seed)
         trainer = self.trainer(recipe, samples, held_back)
         if isinstance(x, Dataset) and len(x.classes) == self.output_shape[-1]:
             self.classes = x.classes
@@ -234,16 +234,3 @@ def load(path: str | Path, *, engine: str | None = None, threads: int | None = N
     model = Sequential.from_about(about, engine=engine, threads=threads)
     model.set_weights(tensors)
     return model
-
-
-def split(samples: Samples, share: float, seed: int) -> tuple[Samples, Samples]:
-    """The rest and a share, chosen by the seed: training and validation."""
-    from chainrule.randomness import generator
-
-    if not 0 < share < 1 or len(samples) < 2:
-        raise OptionError(f"cannot hold back a share of {share} of {len(samples)} samples")
-    count = min(max(round(share * len(samples)), 1), len(samples) - 1)
-    mixed = generator(seed, "split").permutation(len(samples))
-    parts = np.sort(mixed[count:]), np.sort(mixed[:count])
-    kept, held = (Samples(samples.x[part], samples.targets[part]) for part in parts)
-    return kept, held

@@ -17,6 +17,7 @@ from chainrule.zoo import Entry
 Options = Mapping[str, Any]
 
 RECIPES = ("best", "tutorial")
+FEW = 1000  # images: of fewer, a recipe holds none back, since a handful would not validate anything
 PLAIN = {
     "batch_size": "batch_size",
     "epochs": "epochs",
@@ -56,6 +57,8 @@ def recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
     """The recipe of the model for the data, with what the options say otherwise."""
     chosen = _stated(entry, data_name, options["recipe"])
     changes = {name: options[option] for option, name in PLAIN.items() if options[option] is not None}
+    if options["validation"] is None and (options["limit"] or FEW) < FEW:
+        changes["validation"] = 0.0
     if options["loss"] is not None:
         changes["loss"] = losses.find(options["loss"])
     if options["schedule"] is not None:

@@ -16,7 +16,7 @@ from typing import Any
 from chainrule import files
 from chainrule.data.dataset import Dataset
 from chainrule.errors import RunError
-from chainrule.model import Sequential, load, split
+from chainrule.model import Sequential, load
 from chainrule.runs import keeper
 from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, claimed, locked
 from chainrule.runs.jobs import Job
@@ -84,7 +84,7 @@ def _prepare(job: Job, training: Dataset) -> tuple[Sequential, Trainer]:
     model = job.build()
     samples, held_back = Samples.of_dataset(training, model.output_shape[-1]), None
     if job.recipe.validation:
-        samples, held_back = split(samples, job.recipe.validation, job.recipe.seed)
+        samples, held_back = samples.held_back(job.recipe.validation, job.recipe.seed)
     return model, model.trainer(job.recipe, samples, held_back)
 
 

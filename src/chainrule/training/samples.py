@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule.data.augmentation import Augmentation
+from chainrule.data.batches import held_back
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalisation import Normalisation
 from chainrule.engines import Array
@@ -39,6 +40,11 @@ class Samples:
         if len(dataset.classes) > classes:
             raise DataError(f"{dataset.name} has {len(dataset.classes)} classes, and the network {classes} outputs")
         return Samples.of(dataset.x, dataset.y, classes)
+
+    def held_back(self, share: float, seed: int) -> tuple["Samples", "Samples"]:
+        """The rest and a share, chosen by the seed: training and validation."""
+        kept, held = (Samples(self.x[part], self.targets[part]) for part in held_back(len(self), share, seed))
+        return kept, held
 
     def batch(
         self,

@@ -73,10 +73,12 @@ def losses(**given: Any) -> None:
     from chainrule.experiments.losses import losses as trained
 
     rows = list(trained(_setting(given)))
-    cells = [["ending", "loss", *(f"{epoch}" for epoch in range(1, len(rows[0].accuracies) + 1))]]
+    cells = [["ending", "loss", "rate", *(f"{epoch}" for epoch in range(1, len(rows[0].accuracies) + 1))]]
     for row in rows:
-        cells.append([row.ending, row.loss.replace("_", " "), *(percent(share, 1) for share in row.accuracies)])
-    known = [{"ending": row.ending, "loss": row.loss, "accuracies": row.accuracies} for row in rows]
+        cells.append(
+            [row.ending, row.loss.replace("_", " "), f"{row.rate:g}", *(percent(share, 1) for share in row.accuracies)]
+        )
+    known = [{"ending": row.ending, "loss": row.loss, "rate": row.rate, "accuracies": row.accuracies} for row in rows]
     _show(given, cells, known, words=2)
 
 

@@ -12,21 +12,24 @@ from chainrule import zoo
 from chainrule.experiments.setting import Setting, samples
 from chainrule.layers import Layer, Sigmoid, Softmax
 from chainrule.model import Sequential
+from chainrule.optimizers import SGD
 from chainrule.training.history import History
 
-SETTINGS: tuple[tuple[Layer, str], ...] = (
-    (Sigmoid(), "binary_cross_entropy"),
-    (Softmax(), "categorical_cross_entropy"),
-    (Sigmoid(), "categorical_cross_entropy"),
+SETTINGS: tuple[tuple[Layer, str, float], ...] = (
+    (Sigmoid(), "binary_cross_entropy", 0.1),
+    (Softmax(), "categorical_cross_entropy", 0.1),
+    (Softmax(), "categorical_cross_entropy", 0.01),
+    (Sigmoid(), "categorical_cross_entropy", 0.01),
 )
 
 
 @dataclass(frozen=True)
 class Trained:
-    """An ending and a loss, and the history of training with them; validation is on the test set."""
+    """An ending, a loss and a rate, and the history of training with them; validation is on the test set."""
 
     ending: str
     loss: str
+    rate: float
     history: History
 
     @property
@@ -41,9 +44,9 @@ def losses(setting: Setting) -> Iterator[Trained]:
     recipe = setting.recipe(entry.recipe)
     parts = setting.mnist(recipe.seed)
     training = parts[0]
-    for ending, loss in SETTINGS:
+    for ending, loss, rate in SETTINGS:
         layers = [*entry.layers(len(training.classes))[:-1], ending]
         model = Sequential(layers, training.shape, seed=recipe.seed, name=entry.name, **setting.machine)
-        title = f"{type(ending).__name__.lower()}, {loss.replace('_', ' ')}"
-        trainer = model.trainer(replace(recipe, loss=loss), *samples(parts))
-        yield Trained(type(ending).__name__, loss, trainer.run(setting.callbacks(title)))
+        title = f"{type(ending).__name__.lower()}, {loss.replace('_', ' ')}, rate {rate:g}"
+        trainer = model.trainer(replace(recipe, loss=loss, optimizer=SGD(rate)), *samples(parts))
+        yield Trained(type(ending).__name__, loss, rate, trainer.run(setting.callbacks(title)))

@@ -36,7 +36,7 @@ class Sigmoid(_Activation):
 
 @dataclass(frozen=True)
 class Tanh(_Activation):
-    """y = tanh x,  dx = (1 − y²) dy."""
+    """y = tanh x,  dx = (1 − y²) dy.   Source   reference/activations.py"""
 
     kind: ClassVar[str] = "tanh"
     keeps: ClassVar[str] = "y"
@@ -44,7 +44,7 @@ class Tanh(_Activation):
 
 @dataclass(frozen=True)
 class Arctan(_Activation):
-    """y = arctan x,  dx = dy / (1 + x²)."""
+    """y = arctan x,  dx = dy / (1 + x²).   Source   named by numpy-cnn, section 2.6"""
 
     kind: ClassVar[str] = "arctan"
 
@@ -59,7 +59,7 @@ class ReLU(_Activation):
 
 @dataclass(frozen=True)
 class LeakyReLU(_Activation):
-    """y = x where x > 0, else slope·x."""
+    """y = x where x > 0, else slope·x;  dx = dy, or slope·dy.   Source   Maas et al. 2013"""
 
     slope: float = 0.01
 

@@ -148,12 +148,18 @@ class Conv2D(_CrossCorrelation):
     convolution  True rotates the kernel by 180°, as mathematics has it
 
     y[o,i,j] = b[o] + Σ_{c,u,v} x̄[c, s·i + d·u, s·j + d·v] · w[o,c,u,v]
+
+    Shapes   (C, H, W) → (filters, H', W'), H' = ⌊(H + p_top + p_bottom − d(KH − 1) − 1)/s⌋ + 1
+    Source   VanillaCNN eq. 13–14, 17–18; numpy-cnn eq. 8; Venchislaw; reference/convolution.py
     """
 
 
 @dataclass(frozen=True)
 class Conv1D(_CrossCorrelation):
-    """One-dimensional convolutional layer over (C, W); options as in `Conv2D`, for one axis."""
+    """One-dimensional convolutional layer; options as in `Conv2D`, for one axis.
+
+    Shapes   (C, W) → (filters, W')
+    """
 
     axes: ClassVar[int] = 1
 
@@ -167,6 +173,9 @@ class ConvTranspose2D(_Convolution):
     that a strided cross-correlation would have mapped to the same input.
 
     x[c,i,j] spreads over y[o, s·i + d·u − p, s·j + d·v − p] with weight w[c,o,u,v];  w (C_in, filters/groups, KH, KW)
+
+    Shapes   (C, H, W) → (filters, H', W'), H' = s(H − 1) + d(KH − 1) + 1 − p_top − p_bottom + output_padding
+    Source   Dumoulin and Visin 2016, section 4; the gradient is VanillaCNN eq. 38, run forward
     """
 
     output_padding: int | tuple[int, ...] = 0

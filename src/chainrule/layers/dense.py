@@ -15,6 +15,9 @@ class Dense(Layer):
     features     number of outputs
     bias         False for none
     initializer  of W (features, F_in); b begins at 0
+
+    Shapes   (F_in,) → (features,)
+    Source   VanillaCNN eq. 23–24, 29–31; numpy-cnn eq. 1–5; reference/dense.py
     """
 
     features: int

@@ -16,6 +16,9 @@ class Dropout(Layer):
     """In training, drops each number with probability ``rate`` and divides the rest by 1 − rate; else nothing.
 
     What is dropped is a function of (seed, layer, step, sample, element), so that backward makes the same mask again.
+
+    y = x / (1 − rate) where kept, else 0
+    Source   Srivastava et al. 2014, scaled in training; reference/dropout.py
     """
 
     rate: float = 0.5

@@ -19,6 +19,8 @@ class BatchNorm2D(Layer):
     Takes (C, H, W) and (F,).
 
     y = γ (x − μ)/√(σ² + ε) + β      μ, σ² of the channel over the whole batch (inference: the running ones)
+
+    Source   Ioffe and Szegedy 2015; reference/normalization.py
     """
 
     momentum: float = 0.1

@@ -107,7 +107,11 @@ class MaxPool2D(_MaxPool):
     """The largest cell of every window; ties go to the first, padding never wins, NaN does.
 
     window, stride, padding   as in `AveragePool2D`
+
     y[c,i,j] = max_{u,v} x[c, s·i + u, s·j + v]
+
+    Shapes   (C, H, W) → (C, H', W'), H' = ⌊(H + p_top + p_bottom − K)/s⌋ + 1
+    Source   numpy-cnn eq. 28–30; Zayan, max-pooling; reference/pooling.py
     """
 
 
@@ -128,6 +132,9 @@ class AveragePool2D(_MeanPool):
     count_padding  divide by the whole window even where part of it lies on padding
 
     y[c,i,j] = 1/n · Σ_{u,v} x̄[c, s·i + u, s·j + v],   n the cells of the window that are not padding
+
+    Shapes   (C, H, W) → (C, H', W'), H' = ⌊(H + p_top + p_bottom − K)/s⌋ + 1
+    Source   VanillaCNN eq. 16, 20, 34, 39; reference/pooling.py
     """
 
     count_padding: bool = False

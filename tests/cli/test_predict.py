@@ -62,10 +62,20 @@ def test_pictures_of_other_models_are_only_resized(invoke, tmp_path):
 
 
 def test_pictures_that_cannot_be_used(invoke, finished, picture, tmp_path):
-    refused(invoke("predict", finished, picture, "nowhere.png", *ENGINE), "nowhere.png")
+    refused(invoke("predict", finished, "nowhere.png", *ENGINE), "nowhere.png")
     (tmp_path / "text.png").write_text("words")
     refused(invoke("predict", finished, "text.png", *ENGINE), "text.png")
     (tmp_path / "torn.png").write_bytes(picture.read_bytes()[:60])
     refused(invoke("predict", finished, "torn.png", *ENGINE), "torn.png")
     Image.new("L", (40, 40), 255).save(tmp_path / "blank.png")
     refused(invoke("predict", finished, "blank.png", *ENGINE), "blank.png")
+
+
+def test_one_bad_picture_does_not_spoil_the_others(invoke, finished, picture, tmp_path):
+    blank = tmp_path / "blank.png"
+    Image.new("L", (60, 60), 255).save(blank)
+    result = invoke("predict", finished, picture, blank, *ENGINE, "--json")
+    assert result.exit_code == 2
+    assert [answer["image"] for answer in json.loads(result.stdout)] == [str(picture)]
+    assert result.stderr.count("\n") == 1
+    assert "blank.png" in result.stderr

@@ -1,11 +1,14 @@
 """`chainrule predict`."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from chainrule.cli import options
+from chainrule.cli.program import FAILED, say
+from chainrule.errors import ChainruleError
 
 RUNNERS_UP = 2
 
@@ -28,22 +31,41 @@ def predict(
     from chainrule.cli.output import json_out
 
     model, _ = opened.model_and_job(run, engine=engine, threads=threads)
-    found = _answers(model, images, as_is)
+    pixels, refused = _read(model, images, as_is)
+    if not pixels:
+        raise refused[0]
+    found = _answers(model, pixels)
     if as_json:
         json_out(found)
     else:
         click.echo(_text(found))
+    for error in refused:
+        say(str(error))
+    if refused:
+        sys.exit(FAILED)
 
 
-def _answers(model: Any, images: tuple[str, ...], as_is: bool) -> list[dict[str, Any]]:
+def _read(model: Any, images: tuple[str, ...], as_is: bool) -> tuple[list[tuple[str, Any]], list[ChainruleError]]:
+    """Pictures with their pixels, and the errors of those that cannot be read, which do not spoil the others."""
+    pixels: list[tuple[str, Any]] = []
+    refused: list[ChainruleError] = []
+    for image in images:
+        try:
+            pixels.append((image, _pixels(model, image, as_is)))
+        except ChainruleError as error:
+            refused.append(error)
+    return pixels, refused
+
+
+def _answers(model: Any, pixels: list[tuple[str, Any]]) -> list[dict[str, Any]]:
     """For every picture: image, label, confidence, and the runners-up."""
     import numpy as np
 
     from chainrule.training.evaluation import confidences
 
-    pixels = np.stack([_pixels(model, image, as_is) for image in images])
     found: list[dict[str, Any]] = []
-    for image, shares in zip(images, confidences(model.predict(pixels), model.loss), strict=True):
+    outputs = model.predict(np.stack([each for _, each in pixels]))
+    for (image, _), shares in zip(pixels, confidences(outputs, model.loss), strict=True):
         first, *others = np.argsort(-shares, kind="stable")[: 1 + RUNNERS_UP]
         rest = [{"label": model.classes[place], "confidence": float(shares[place])} for place in others]
         label, confidence = model.classes[first], float(shares[first])

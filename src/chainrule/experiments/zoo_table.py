@@ -78,7 +78,11 @@ def _row(
     stated = entry.stated if data == entry.choice.name else "–"
     row = Row(entry.name, entry.source, 0, data, recipe.epochs, stated, must, None, None)
     try:
-        loaded = choice.load(recipe.seed, **(setting.options or {}))
+        optional = setting.quick and data == "cifar10" and not setting.cifar10  # too much to fetch for a trial
+        where: dict[str, Any] = dict(setting.options or {})
+        if optional:
+            where["offline"] = True
+        loaded = choice.load(recipe.seed, **where)
     except DataError as error:
         if data != "cifar10" or setting.cifar10:
             raise

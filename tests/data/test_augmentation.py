@@ -179,4 +179,4 @@ def test_parse_refuses(text: str, message: str) -> None:
 def test_a_shift_is_a_whole_number() -> None:
     for shift in (2.0, True):
         with pytest.raises(OptionError, match=f"shift {shift}: expected whole pixels"):
-            Augmentation(shift=shift)  # type: ignore[arg-type]
+            Augmentation(shift=shift)

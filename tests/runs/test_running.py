@@ -1,7 +1,6 @@
 """Runs that are killed, interrupted and refused a full disk, and come to the same bits all the same."""
 
 import errno
-import json
 import os
 import random
 import shutil
@@ -16,88 +15,19 @@ from typing import Any
 import numpy as np
 import pytest
 from runs import run_driver
+from runs.processes import DRIVER, ONE_THREAD, assert_same, completed, content, started
 from runs.run_driver import RECIPE, make_job
 
 from chainrule import files
-from chainrule import layers as cr
 from chainrule.data import load_npz
-from chainrule.data.dataset import Dataset
-from chainrule.engines import find
-from chainrule.errors import ChainruleError, DataError, FormatError, NotFiniteError, RunError, ShapeError
-from chainrule.model import Sequential, load
+from chainrule.errors import ChainruleError, NotFiniteError, RunError
+from chainrule.model import load
 from chainrule.runs import keeper, running
-from chainrule.runs.folder import HELD
-from chainrule.runs.jobs import Job, describe
+from chainrule.runs.jobs import Job
 from chainrule.training.history import Epoch
 from chainrule.training.recipe import Recipe
 
-DRIVER = Path(run_driver.__file__)
 STEPS = 4 * 7  # 60 samples, 12 of them held back, in batches of 7
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Bright stripes, blocks and frames with noise."""
-    generator = np.random.default_rng(0)
-    y = generator.integers(0, 3, 80)
-    x = generator.integers(0, 120, (80, 8, 8), dtype=np.uint8)
-    x[y == 0, 3:5] += 100
-    x[y == 1, :4, :4] += 100
-    x[y == 2, :, 6:] += 100
-    path = tmp_path_factory.mktemp("data") / "data.npz"
-    np.savez(path, x=x[:60], y=y[:60], x_test=x[60:], y_test=y[60:])
-    return path
-
-
-@pytest.fixture(autouse=True)
-def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "draw", lambda *_: None)
-
-
-def started(*arguments: object) -> "subprocess.Popen[str]":
-    """The driver, once it is about to train."""
-    command = [sys.executable, str(DRIVER), *map(str, arguments)]
-    environment = {**os.environ, **ONE_THREAD}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    assert process.stdout
-    assert process.stdout.readline() == "ready\n"
-    return process
-
-
-def completed(*arguments: object) -> str:
-    process = started(*arguments)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    return out.strip()
-
-
-@pytest.fixture(scope="module")
-def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nobody interrupted."""
-    folder = tmp_path_factory.mktemp("runs") / "whole"
-    assert completed("start", folder, data, "numpy") == "finished"
-    return folder
-
-
-def content(folder: Path) -> dict[str, Any]:
-    """Everything a run left, to the bit, but for the seconds."""
-    found: dict[str, Any] = {}
-    for name, kind in (("model", "model"), ("best", "model"), ("checkpoint", "checkpoint")):
-        tensors, about = files.read_tensors(folder / f"{name}.safetensors", kind)
-        found[name] = {key: (str(value.dtype), value.shape, value.tobytes()) for key, value in tensors.items()}
-        found[f"about {name}"] = about
-    rows = (folder / "history.csv").read_text().splitlines()
-    found["history"] = [row.rpartition(",")[0] for row in rows]
-    found["evaluation"] = files.read_json(folder / "evaluation.json")
-    found["files"] = sorted(os.listdir(folder))
-    return found
-
-
-def assert_same(folder: Path, whole: Path) -> None:
-    found, expected = content(folder), content(whole)
-    for part in expected:
-        assert found[part] == expected[part], part
 
 
 def test_a_run_leaves_what_it_should(whole: Path, data: Path) -> None:
@@ -310,154 +240,6 @@ def test_beginning_in_one_folder_at_once(data: Path, tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------------- refusals
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
-
-
-@pytest.fixture
-def run(whole: Path, tmp_path: Path) -> Path:
-    """A copy of the run that may be damaged."""
-    shutil.copytree(whole, tmp_path / "run")
-    return tmp_path / "run"
-
-
-def refused(kind: type[ChainruleError], words: str, folder: Path, act: Any) -> None:
-    """One line, and not a byte of the folder is another."""
-    before = snapshot(folder)
-    with pytest.raises(kind) as caught:
-        act()
-    assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert snapshot(folder) == before
-
-
-def test_a_folder_that_holds_a_run(run: Path, data: Path) -> None:
-    refused(RunError, f"{run} already holds a run", run, lambda: running.start(run, make_job(data), *load_npz(data)))
-
-
-@pytest.mark.parametrize("name", HELD)
-def test_a_folder_that_holds_part_of_a_run(data: Path, tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("precious")
-    refused(RunError, f"({name})", tmp_path, lambda: running.start(tmp_path, make_job(data), *load_npz(data)))
-
-
-def test_a_folder_that_holds_none(data: Path, tmp_path: Path) -> None:
-    refused(RunError, "holds no run", tmp_path, lambda: running.resume(tmp_path, *load_npz(data)))
-    refused(RunError, "holds no run", tmp_path, lambda: running.resume(tmp_path / "none", *load_npz(data)))
-
-
-def test_a_folder_that_is_a_file(data: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("precious")
-    for place in (tmp_path / "file", tmp_path / "file" / "run"):
-        refused(
-            RunError,
-            "cannot make the run folder",
-            tmp_path,
-            lambda p=place: running.start(p, make_job(data), *load_npz(data)),
-        )
-
-
-def test_changed_data(run: Path, data: Path) -> None:
-    training, test = load_npz(data)
-    x = training.x.copy()
-    x[5, 0, 3, 3] ^= 1
-    other = replace(training, x=x)
-    refused(DataError, "are not those this run began with", run, lambda: running.resume(run, other, test))
-    y = np.roll(training.y, 1)
-    refused(DataError, "not those", run, lambda: running.resume(run, replace(training, y=y), test))
-    refused(DataError, "not those", run, lambda: running.resume(run, training, replace(test, x=test.x ^ 1)))
-    refused(DataError, "not those", run, lambda: running.resume(run, training, test.take(19)))
-
-
-def test_the_fingerprint_knows_shape_and_dtype() -> None:
-    """The same bytes, in other shapes and of other kinds."""
-    x, y = np.zeros((4, 1, 2, 4), np.uint8), np.zeros(4, np.int64)
-    same = [x, x.reshape(4, 1, 4, 2), x.view(np.float32)]
-    found = {describe(Dataset(one, y, ("0",)), Dataset(x, y, ("0",)))["fingerprint"] for one in same}
-    assert len(found) == 3
-
-
-def test_the_threads_that_really_run_are_kept(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(find("numpy")), "limited", lambda self, threads: min(threads, 3))
-    running.start(tmp_path / "run", replace(make_job(data), threads=10**6), *load_npz(data))
-    assert files.read_json(tmp_path / "run" / "config.json")["threads"] == 3
-
-
-def test_images_of_another_size(data: Path, tmp_path: Path) -> None:
-    training, test = load_npz(data)
-    small = replace(training, x=np.ascontiguousarray(training.x[..., :7]))
-    refused(ShapeError, "1×8×7", tmp_path, lambda: running.start(tmp_path / "run", make_job(data), small, test))
-
-
-def test_a_checkpoint_of_another_model(run: Path, data: Path, tmp_path: Path) -> None:
-    parts = [*run_driver.layers()[:-2], cr.Dense(3, bias=False), cr.Softmax()]
-    about = Sequential(parts, (1, 8, 8), seed=3, engine="numpy").about()
-    running.start(tmp_path / "other", replace(make_job(data), model=about), *load_npz(data))
-    shutil.copy(tmp_path / "other" / "checkpoint.safetensors", run)
-    refused(FormatError, "is a checkpoint of another model", run, lambda: running.resume(run, *load_npz(data)))
-    shutil.copy(run / "model.safetensors", run / "checkpoint.safetensors")
-    refused(FormatError, "expected a 'chainrule checkpoint 1'", run, lambda: running.resume(run, *load_npz(data)))
-
-
-def test_a_checkpoint_of_another_dtype_or_optimizer(run: Path, data: Path) -> None:
-    config = files.read_json(run / "config.json")
-    for change in ({"model": {**config["model"], "dtype": "float64"}}, {"recipe": {**config["recipe"], "epochs": 1}}):
-        (run / "config.json").write_text(json.dumps({**config, **change}))
-        refused(FormatError, "checkpoint", run, lambda: running.resume(run, *load_npz(data)))
-    tensors, about = files.read_tensors(run / "checkpoint.safetensors", "checkpoint")
-    files.write_tensors(run / "checkpoint.safetensors", "checkpoint", tensors, about)
-    (run / "config.json").write_text(json.dumps(config))
-    del tensors["optimizer.v"]
-    files.write_tensors(run / "checkpoint.safetensors", "checkpoint", tensors, about)
-    refused(FormatError, "optimizer.v is missing", run, lambda: running.resume(run, *load_npz(data)))
-
-
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "gone"])
-def test_a_damaged_checkpoint(run: Path, data: Path, damage: str) -> None:
-    path = run / "checkpoint.safetensors"
-    whole = path.read_bytes()
-    if damage == "gone":
-        path.unlink()
-    else:
-        flipped = whole[:-9] + bytes([whole[-9] ^ 4]) + whole[-8:]
-        path.write_bytes({"cut": whole[:-3], "flipped": flipped, "empty": b""}[damage])
-    refused(FormatError, str(path), run, lambda: running.resume(run, *load_npz(data)))
-
-
-@pytest.mark.parametrize("damage", ["short", "gone", "heading", "row"])
-def test_a_damaged_history(run: Path, data: Path, damage: str) -> None:
-    path = run / "history.csv"
-    lines = path.read_text().splitlines(keepends=True)
-    if damage == "gone":
-        path.unlink()
-    else:
-        broken = {"short": lines[:-3], "heading": lines[1:], "row": [*lines[:4], "4,1,x,,,,,\n", *lines[5:]]}[damage]
-        path.write_text("".join(broken))
-    refused(FormatError, str(path), run, lambda: running.resume(run, *load_npz(data)))
-
-
-@pytest.mark.parametrize("content", ["", "[]", "{}", "null", '"text"', '{"format": 2}', '{"format": 1}'])
-def test_a_config_that_is_none(run: Path, data: Path, content: str) -> None:
-    (run / "config.json").write_text(content)
-    refused(FormatError, str(run / "config.json"), run, lambda: running.resume(run, *load_npz(data)))
-
-
-def test_every_part_of_the_config_is_looked_at(run: Path, data: Path) -> None:
-    """Without any one entry, or with nonsense in it, the run is refused in one line or goes on unharmed."""
-    config = files.read_json(run / "config.json")
-    for part in ("engine", "threads", "data", "recipe", "model"):
-        for nonsense in (None, [], {}, "x", -1):
-            (run / "config.json").write_text(json.dumps({**config, part: nonsense}))
-            refused(ChainruleError, "", run, lambda: running.resume(run, *load_npz(data)))
-    for part in ("recipe", "model"):
-        for key in config[part]:
-            missing = {name: value for name, value in config[part].items() if name != key}
-            (run / "config.json").write_text(json.dumps({**config, part: missing}))
-            if part == "recipe" and key not in ("optimizer", "schedule", "augmentation"):
-                continue  # a recipe has defaults
-            refused(ChainruleError, "", run, lambda: running.resume(run, *load_npz(data)))
 
 
 # ---------------------------------------------------------------------- a full disk

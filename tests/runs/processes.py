@@ -1,0 +1,51 @@
+"""Runs in processes of their own, and what they leave, to the bit."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from runs import run_driver
+
+from chainrule import files
+
+DRIVER = Path(run_driver.__file__)
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+
+
+def started(*arguments: object) -> "subprocess.Popen[str]":
+    """The driver, once it is about to train."""
+    command = [sys.executable, str(DRIVER), *map(str, arguments)]
+    environment = {**os.environ, **ONE_THREAD}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def completed(*arguments: object) -> str:
+    process = started(*arguments)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return out.strip()
+
+
+def content(folder: Path) -> dict[str, Any]:
+    """Everything a run left, to the bit, but for the seconds."""
+    found: dict[str, Any] = {}
+    for name, kind in (("model", "model"), ("best", "model"), ("checkpoint", "checkpoint")):
+        tensors, about = files.read_tensors(folder / f"{name}.safetensors", kind)
+        found[name] = {key: (str(value.dtype), value.shape, value.tobytes()) for key, value in tensors.items()}
+        found[f"about {name}"] = about
+    rows = (folder / "history.csv").read_text().splitlines()
+    found["history"] = [row.rpartition(",")[0] for row in rows]
+    found["evaluation"] = files.read_json(folder / "evaluation.json")
+    found["files"] = sorted(os.listdir(folder))
+    return found
+
+
+def assert_same(folder: Path, whole: Path) -> None:
+    found, expected = content(folder), content(whole)
+    for part in expected:
+        assert found[part] == expected[part], part

@@ -1,0 +1,164 @@
+"""Run folders that cannot be used: held, damaged, of another model, with other data. Not a byte is lost."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from runs import run_driver
+from runs.run_driver import make_job
+
+from chainrule import files
+from chainrule import layers as cr
+from chainrule.data import load_npz
+from chainrule.data.dataset import Dataset
+from chainrule.engines import find
+from chainrule.errors import ChainruleError, DataError, FormatError, RunError, ShapeError
+from chainrule.model import Sequential
+from chainrule.runs import running
+from chainrule.runs.folder import HELD
+from chainrule.runs.jobs import describe
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def refused(kind: type[ChainruleError], words: str, folder: Path, act: Any) -> None:
+    """One line, and not a byte of the folder is another."""
+    before = snapshot(folder)
+    with pytest.raises(kind) as caught:
+        act()
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert snapshot(folder) == before
+
+
+def test_a_folder_that_holds_a_run(run: Path, data: Path) -> None:
+    refused(RunError, f"{run} already holds a run", run, lambda: running.start(run, make_job(data), *load_npz(data)))
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_a_folder_that_holds_part_of_a_run(data: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("precious")
+    refused(RunError, f"({name})", tmp_path, lambda: running.start(tmp_path, make_job(data), *load_npz(data)))
+
+
+def test_a_folder_that_holds_none(data: Path, tmp_path: Path) -> None:
+    refused(RunError, "holds no run", tmp_path, lambda: running.resume(tmp_path, *load_npz(data)))
+    refused(RunError, "holds no run", tmp_path, lambda: running.resume(tmp_path / "none", *load_npz(data)))
+
+
+def test_a_folder_that_is_a_file(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("precious")
+    for place in (tmp_path / "file", tmp_path / "file" / "run"):
+        refused(
+            RunError,
+            "cannot make the run folder",
+            tmp_path,
+            lambda p=place: running.start(p, make_job(data), *load_npz(data)),
+        )
+
+
+def test_changed_data(run: Path, data: Path) -> None:
+    training, test = load_npz(data)
+    x = training.x.copy()
+    x[5, 0, 3, 3] ^= 1
+    other = replace(training, x=x)
+    refused(DataError, "are not those this run began with", run, lambda: running.resume(run, other, test))
+    y = np.roll(training.y, 1)
+    refused(DataError, "not those", run, lambda: running.resume(run, replace(training, y=y), test))
+    refused(DataError, "not those", run, lambda: running.resume(run, training, replace(test, x=test.x ^ 1)))
+    refused(DataError, "not those", run, lambda: running.resume(run, training, test.take(19)))
+
+
+def test_the_fingerprint_knows_shape_and_dtype() -> None:
+    """The same bytes, in other shapes and of other kinds."""
+    x, y = np.zeros((4, 1, 2, 4), np.uint8), np.zeros(4, np.int64)
+    same = [x, x.reshape(4, 1, 4, 2), x.view(np.float32)]
+    found = {describe(Dataset(one, y, ("0",)), Dataset(x, y, ("0",)))["fingerprint"] for one in same}
+    assert len(found) == 3
+
+
+def test_the_threads_that_really_run_are_kept(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(find("numpy")), "limited", lambda self, threads: min(threads, 3))
+    running.start(tmp_path / "run", replace(make_job(data), threads=10**6), *load_npz(data))
+    assert files.read_json(tmp_path / "run" / "config.json")["threads"] == 3
+
+
+def test_images_of_another_size(data: Path, tmp_path: Path) -> None:
+    training, test = load_npz(data)
+    small = replace(training, x=np.ascontiguousarray(training.x[..., :7]))
+    refused(ShapeError, "1×8×7", tmp_path, lambda: running.start(tmp_path / "run", make_job(data), small, test))
+
+
+def test_a_checkpoint_of_another_model(run: Path, data: Path, tmp_path: Path) -> None:
+    parts = [*run_driver.layers()[:-2], cr.Dense(3, bias=False), cr.Softmax()]
+    about = Sequential(parts, (1, 8, 8), seed=3, engine="numpy").about()
+    running.start(tmp_path / "other", replace(make_job(data), model=about), *load_npz(data))
+    shutil.copy(tmp_path / "other" / "checkpoint.safetensors", run)
+    refused(FormatError, "is a checkpoint of another model", run, lambda: running.resume(run, *load_npz(data)))
+    shutil.copy(run / "model.safetensors", run / "checkpoint.safetensors")
+    refused(FormatError, "expected a 'chainrule checkpoint 1'", run, lambda: running.resume(run, *load_npz(data)))
+
+
+def test_a_checkpoint_of_another_dtype_or_optimizer(run: Path, data: Path) -> None:
+    config = files.read_json(run / "config.json")
+    for change in ({"model": {**config["model"], "dtype": "float64"}}, {"recipe": {**config["recipe"], "epochs": 1}}):
+        (run / "config.json").write_text(json.dumps({**config, **change}))
+        refused(FormatError, "checkpoint", run, lambda: running.resume(run, *load_npz(data)))
+    tensors, about = files.read_tensors(run / "checkpoint.safetensors", "checkpoint")
+    files.write_tensors(run / "checkpoint.safetensors", "checkpoint", tensors, about)
+    (run / "config.json").write_text(json.dumps(config))
+    del tensors["optimizer.v"]
+    files.write_tensors(run / "checkpoint.safetensors", "checkpoint", tensors, about)
+    refused(FormatError, "optimizer.v is missing", run, lambda: running.resume(run, *load_npz(data)))
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "gone"])
+def test_a_damaged_checkpoint(run: Path, data: Path, damage: str) -> None:
+    path = run / "checkpoint.safetensors"
+    whole = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    else:
+        flipped = whole[:-9] + bytes([whole[-9] ^ 4]) + whole[-8:]
+        path.write_bytes({"cut": whole[:-3], "flipped": flipped, "empty": b""}[damage])
+    refused(FormatError, str(path), run, lambda: running.resume(run, *load_npz(data)))
+
+
+@pytest.mark.parametrize("damage", ["short", "gone", "heading", "row"])
+def test_a_damaged_history(run: Path, data: Path, damage: str) -> None:
+    path = run / "history.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    if damage == "gone":
+        path.unlink()
+    else:
+        broken = {"short": lines[:-3], "heading": lines[1:], "row": [*lines[:4], "4,1,x,,,,,\n", *lines[5:]]}[damage]
+        path.write_text("".join(broken))
+    refused(FormatError, str(path), run, lambda: running.resume(run, *load_npz(data)))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "null", '"text"', '{"format": 2}', '{"format": 1}'])
+def test_a_config_that_is_none(run: Path, data: Path, content: str) -> None:
+    (run / "config.json").write_text(content)
+    refused(FormatError, str(run / "config.json"), run, lambda: running.resume(run, *load_npz(data)))
+
+
+def test_every_part_of_the_config_is_looked_at(run: Path, data: Path) -> None:
+    """Without any one entry, or with nonsense in it, the run is refused in one line or goes on unharmed."""
+    config = files.read_json(run / "config.json")
+    for part in ("engine", "threads", "data", "recipe", "model"):
+        for nonsense in (None, [], {}, "x", -1):
+            (run / "config.json").write_text(json.dumps({**config, part: nonsense}))
+            refused(ChainruleError, "", run, lambda: running.resume(run, *load_npz(data)))
+    for part in ("recipe", "model"):
+        for key in config[part]:
+            missing = {name: value for name, value in config[part].items() if name != key}
+            (run / "config.json").write_text(json.dumps({**config, part: missing}))
+            if part == "recipe" and key not in ("optimizer", "schedule", "augmentation"):
+                continue  # a recipe has defaults
+            refused(ChainruleError, "", run, lambda: running.resume(run, *load_npz(data)))

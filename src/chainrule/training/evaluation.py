@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from chainrule import engines
 from chainrule.data.normalisation import Normalisation
 from chainrule.engines import Array
-from chainrule.network import Network
+from chainrule.network import PREDICT_BATCH, Network
 from chainrule.training.samples import Samples
 
-BATCH = 1000
+BATCH = 4 * PREDICT_BATCH
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class Evaluation:
 
 
 def evaluate(network: Network, samples: Samples, normalisation: Normalisation, loss: str) -> Evaluation:
-    """Run a network over samples, a thousand at a time."""
+    """Run a network over samples, about a thousand at a time."""
     classes = samples.targets.shape[1]
     outputs = np.empty((len(samples), classes), network.dtype)
     total = 0.0

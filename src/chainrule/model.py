@@ -95,10 +95,8 @@ class Sequential(Network):
         """
         if patience is not None and validation_data is None and not validation_split:
             raise OptionError("patience watches the validation loss; give validation_data or validation_split too")
-        if validation_data is not None and validation_split:
-            raise OptionError("validation_data and validation_split cannot both be given")
         chosen = optimizers.find(optimizer)
-        samples, held_back = self._samples(x, y), None
+        samples = self._samples(x, y)
         kind = normalise or ("scale" if samples.x.dtype == np.uint8 else "none")
         recipe = Recipe(
             epochs=epochs,
@@ -113,13 +111,7 @@ class Sequential(Network):
             patience=patience,
             seed=self.seed if seed is None else seed,
         )
-        if validation_data is not None:
-            held_back = self._samples(
-                *((validation_data, None) if isinstance(validation_data, Dataset) else validation_data)
-            )
-        elif validation_split:
-            samples, held_back = samples.held_back(validation_split, recipe.seed)
-        trainer = self.trainer(recipe, samples, held_back)
+        trainer = self.trainer(recipe, *self._parts(samples, validation_data, recipe))
         if isinstance(x, Dataset) and len(x.classes) == self.output_shape[-1]:
             self.classes = x.classes
         if patience is not None:
@@ -129,6 +121,14 @@ class Sequential(Network):
 
             callbacks = [ProgressBar(), *callbacks]
         return trainer.run(callbacks)
+
+    def _parts(self, samples: Samples, validation: Data | None, recipe: Recipe) -> tuple[Samples, Samples | None]:
+        """What is trained on, and what validates: other data, a share of the same, or nothing."""
+        if validation is None:
+            return samples.parts(recipe.validation, recipe.seed)
+        if recipe.validation:
+            raise OptionError("validation_data and validation_split cannot both be given")
+        return samples, self._samples(*((validation, None) if isinstance(validation, Dataset) else validation))
 
     def trainer(self, recipe: Recipe, training: Samples, validation: Samples | None = None) -> Trainer:
         """A trainer of this model; the normalisation is fitted to the training data."""

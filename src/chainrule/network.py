@@ -99,9 +99,10 @@ class Network:
 
     def reset(self, seed: int) -> None:
         """Draw all parameters anew from a seed, each from a generator of its own."""
+        weights = self.weights
         for name, parameter in self._table.items():
             generator = randomness.generator(seed, f"init {name}")
-            self.weights[name][...] = initializers.draw(
+            weights[name][...] = initializers.draw(
                 parameter.initializer, parameter.shape, parameter.fans, generator, self.dtype
             )
 

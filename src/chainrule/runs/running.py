@@ -82,10 +82,8 @@ def read_job(folder: Path) -> Job:
 
 def _prepare(job: Job, training: Dataset) -> tuple[Sequential, Trainer]:
     model = job.build()
-    samples, held_back = Samples.of_dataset(training, model.output_shape[-1]), None
-    if job.recipe.validation:
-        samples, held_back = samples.held_back(job.recipe.validation, job.recipe.seed)
-    return model, model.trainer(job.recipe, samples, held_back)
+    samples = Samples.of_dataset(training, model.output_shape[-1])
+    return model, model.trainer(job.recipe, *samples.parts(job.recipe.validation, job.recipe.seed))
 
 
 def _train(folder: Path, model: Sequential, trainer: Trainer, test: Dataset, callbacks: Sequence[Callback]) -> Result:

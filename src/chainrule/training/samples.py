@@ -46,6 +46,10 @@ class Samples:
         kept, held = (Samples(self.x[part], self.targets[part]) for part in held_back(len(self), share, seed))
         return kept, held
 
+    def parts(self, share: float, seed: int) -> tuple["Samples", "Samples | None"]:
+        """What is trained on and what validates: `held_back`, or all and nothing for a share of 0."""
+        return self.held_back(share, seed) if share else (self, None)
+
     def batch(
         self,
         indices: NDArray[np.int64],

@@ -2,6 +2,7 @@
 
 A kernel gets the arrays it reads, the arrays it writes, and its attributes, in the order of its signature. What it
 writes is overwritten, but for gradients of parameters, to which it adds: blocks of a batch are summed that way.
+Updates write no arrays of their own: they work in place on what they read, the gradient aside.
 """
 
 import inspect
@@ -88,13 +89,7 @@ def _table(module: Any, shapes: Shaper, names: str) -> dict[str, KernelOf]:
     return {name: KernelOf(name, module, shapes) for name in names.split()}
 
 
-LOSSES = (
-    "half_squared_error",
-    "mean_squared_error",
-    "binary_cross_entropy",
-    "categorical_cross_entropy",
-    "softmax_cross_entropy",
-)
+LOSSES = [name.removesuffix("_dp") for name in vars(losses) if name.endswith("_dp")]
 
 KERNELS: dict[str, KernelOf] = {
     **_table(convolution, lambda a, k: [_correlated(a[0], a[1], k)], "cross_correlate"),
@@ -124,9 +119,7 @@ KERNELS: dict[str, KernelOf] = {
     **_table(normalization, _like(0), "batch_norm_dx batch_norm_inference"),
     **_table(normalization, _like(2, 2), "batch_norm_dw running_statistics"),
     **_table(dropout, _like(0), "dropout"),
-    **_table(updates, _like(0), "sgd_update"),
-    **_table(updates, _like(0, 0), "momentum_update"),
-    **_table(updates, _like(0, 0, 0), "adam_update"),
+    **_table(updates, _like(), "sgd_update momentum_update adam_update"),
 }
 
 
@@ -138,9 +131,9 @@ def call(name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, A
     if "window" in known:
         known.setdefault("stride", known["window"])
     dtype = next(array.dtype for array in given if array is not None and array.dtype.kind == "f")
-    if entry.module is updates:
-        return _updated(entry, given, known)
     results = [np.zeros(shape, dtype) for shape in entry.shapes(given, known)]
+    if not results:
+        return _updated(entry, given, known)
     if name == "max_pool":
         results[1] = np.zeros(results[1].shape, np.int32)
     flat = [_flat_bias(name, place, array) for place, array in enumerate(given)]

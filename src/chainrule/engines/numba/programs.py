@@ -40,11 +40,18 @@ class Program:
         self._threads = threads
         self._writer = Writer(plan, layout, str(buffers.parameters.dtype))
         self._dtype = buffers.parameters.dtype
-        self._rooms: dict[str, Array] = {}
+        sizes = self._writer.memory.sizes
+        sample = max(sizes["work"] * self._dtype.itemsize, 1)
+        self._block = int(min(max(CACHE_BYTES // sample, BLOCKS[0]), BLOCKS[1]))
+        rows = threads if self._writer.training else 0
+        self._rooms: dict[str, Array] = {
+            "work": np.zeros((threads, sizes["work"] * self._block), self._dtype),
+            "places": np.zeros((threads, sizes["places"] * self._block), np.int32),
+            "gradients": np.zeros((rows, buffers.parameters.size), self._dtype),
+        }
         self._results: dict[str, Array] = {}
-        self._program: Any = None
+        self._programs: dict[bool, Any] = {}
         self._count = 0
-        self._block = 1
 
     def forward(self, x: Array) -> Array:
         """The output for a batch x."""
@@ -77,38 +84,35 @@ class Program:
     def _run(self, given: dict[str, Array], seed: int, step: int) -> None:
         count = len(next(iter(given.values())))
         threads = self._threads if count >= self._threads else 1
+        program = self._program(parallel=threads > 1)
         if count != self._count:
-            program = load(self._writer.source(parallel=threads > 1))
             self._make_room(count)
-            self._program, self._count = program, count
         arrays = [given[name] if name in given else self._results[name] for name in self._writer.data]
         buffers = [self._buffers.parameters, self._buffers.statistics, self._rooms["gradients"][:threads]]
         rooms = [self._rooms[name] for name in ROOM]
         numbers = (threads, count, self._block, seed, step)
         arguments = (*arrays, *buffers[: 3 if self._writer.training else 2], *rooms, *numbers)
         if threads == 1:
-            self._program(*arguments)
+            program(*arguments)
         else:
-            in_parallel(threads, self._program, arguments)
+            in_parallel(threads, program, arguments)
+
+    def _program(self, *, parallel: bool) -> Any:
+        """The program whose loops are shared, or not; its source is written once."""
+        if parallel not in self._programs:
+            self._programs[parallel] = load(self._writer.source(parallel=parallel))
+        return self._programs[parallel]
 
     def _make_room(self, count: int) -> None:
-        """Buffers for batches of ``count`` samples; they are kept from step to step."""
+        """What depends on the size of a batch; it is kept from step to step, and all else from batch to batch."""
         sizes = self._writer.memory.sizes
-        sample = max(sizes["work"] * self._dtype.itemsize, 1)
-        self._block = int(min(max(CACHE_BYTES // sample, BLOCKS[0]), BLOCKS[1]))
-        self._rooms = {
-            "work": np.zeros((self._threads, sizes["work"] * self._block), self._dtype),
-            "places": np.zeros((self._threads, sizes["places"] * self._block), np.int32),
-            "batch_work": np.zeros(sizes["batch_work"] * count, self._dtype),
-            "batch_places": np.zeros(sizes["batch_places"] * count, np.int32),
-            "gradients": np.zeros(
-                (self._threads if self._writer.training else 0, self._buffers.parameters.size), self._dtype
-            ),
-        }
+        self._rooms["batch_work"] = np.zeros(sizes["batch_work"] * count, self._dtype)
+        self._rooms["batch_places"] = np.zeros(sizes["batch_places"] * count, np.int32)
         shapes = {"y": self._plan.output.shape, "loss": (), "correct": ()}
         self._results = {
             name: np.zeros((count, *shapes[name]), self._dtype) for name in shapes if name in self._writer.data
         }
+        self._count = count
 
 
 @cache

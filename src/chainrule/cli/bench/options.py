@@ -1,0 +1,83 @@
+"""Options that the benchmarks share."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from chainrule.cli import options
+
+models = click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=options.names(options.model_names),
+    help="A network of the zoo, a model file or a run folder; may be given several times.",
+)
+batches = click.option(
+    "--batch",
+    "batches",
+    multiple=True,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Samples at a time; may be given several times.",
+)
+peers = click.option(
+    "--peers",
+    metavar="NAMES",
+    default="torch,onnxruntime",
+    show_default=True,
+    help="With whom we are compared: torch (eager, channels last, compiled), onnxruntime, numpy (our NumPy engine).",
+)
+threads = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Threads for each of us; as many as there are processors.",
+)
+rounds = click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Turns that each of us has.",
+)
+common = options.together(models, batches, peers, threads, rounds, options.quiet, options.as_json)
+
+Watch = Callable[[str, float], None]
+
+
+@contextmanager
+def watched(quiet: bool) -> Generator[Watch]:
+    """A progress bar on stderr, drawn only when it is told something: nothing runs beside what is timed."""
+    if quiet:
+        yield lambda text, share: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = (BarColumn(20), TextColumn("{task.description}", markup=False))
+    said: list[str] = []
+    with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+
+        def tell(text: str, share: float) -> None:
+            if console.is_terminal:
+                bar.update(task, description=text, completed=share, refresh=True)
+            elif [text] != said:
+                said[:] = [text]
+                print(text, file=console.file, flush=True)
+
+        yield tell
+
+
+def setting(given: dict[str, Any], watch: Watch) -> Any:
+    """How contenders are timed."""
+    from chainrule import engines
+    from chainrule.bench.steps import Setting
+
+    return Setting(engines.thread_count(given["threads"]), given["rounds"], watch=watch)

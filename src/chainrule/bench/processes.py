@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -29,12 +29,12 @@ class WorkerError(ChainruleError):
 class Process:
     """A process that a contender lives in."""
 
-    def __init__(self, threads: int) -> None:
-        self._errors = tempfile.TemporaryFile()
+    def __init__(self, environment: Mapping[str, str], errors: Any) -> None:
+        self._errors = errors
         command = [sys.executable, "-m", "chainrule.bench.worker"]
         pipe = subprocess.PIPE
         self._process: Any = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=self._errors, env=environment(threads), start_new_session=True
+            command, stdin=pipe, stdout=pipe, stderr=errors, env=environment, start_new_session=True
         )
 
     def ask(self, what: str, **words: Any) -> dict[str, Any]:
@@ -59,7 +59,6 @@ class Process:
             with suppress(OSError):
                 pipe.close()
         self._process.wait()
-        self._errors.close()
 
     def _last_words(self) -> str:
         code: int = self._process.wait()
@@ -81,11 +80,12 @@ def environment(threads: int, **more: str) -> dict[str, str]:
 
 
 @contextmanager
-def started(names: Iterable[str], threads: int) -> Generator[dict[str, Process]]:
+def started(names: Iterable[str], threads: int, **more: str) -> Generator[dict[str, Process]]:
     """A process for each name; all are ended in any case, also by Ctrl-C."""
     with ExitStack() as stack:
         processes: dict[str, Process] = {}
         for name in names:
-            processes[name] = Process(threads)
+            errors = stack.enter_context(tempfile.TemporaryFile())
+            processes[name] = Process(environment(threads, **more), errors)
             stack.callback(processes[name].close)
         yield processes

@@ -15,6 +15,7 @@ from chainrule.layers import Dropout
 from chainrule.model import Sequential, load
 from chainrule.training.recipe import Recipe
 
+STANDARD = ("numpy-cnn", "vanilla-cnn", "vgg-small")
 LIT = 0.19  # share of the pixels that are not black, as in MNIST
 WRONG = 0.05  # share of labels that are wrong: a network that is never wrong has gradients of nothing
 
@@ -47,15 +48,27 @@ class Subject:
         twin.set_weights(model.weights)
         return twin
 
+    def seeded(self, seed: int) -> "Subject":
+        """The same with other first weights and another order of the images."""
+        return replace(self, about={**self.about, "seed": seed}, recipe={**self.recipe, "seed": seed})
+
+    def epoch(self, batch: int) -> Recipe:
+        """Its recipe for one epoch on all images, none of them changed."""
+        known = Recipe.from_config(self.recipe)
+        return replace(known, batch_size=batch, epochs=1, augmentation=None, validation=0.0, patience=None)
+
     def steps(self, batch: int) -> Recipe:
         """Its recipe for training that is only to be timed: on ready images, until it is stopped."""
-        known = Recipe.from_config(self.recipe)
-        forever = 10**6
-        return replace(known, batch_size=batch, epochs=forever, augmentation=None, validation=0.0, patience=None)
+        return replace(self.epoch(batch), epochs=10**6)
 
     def to_config(self) -> dict[str, Any]:
         """As JSON has it."""
         return asdict(self)
+
+
+def standard() -> list[str]:
+    """The networks that are timed when none is named."""
+    return [name for name in STANDARD if name in zoo.NAMED]
 
 
 def of_model(model: Sequential, recipe: Recipe, file: str = "") -> Subject:

@@ -5,6 +5,8 @@ import os
 import sys
 from typing import Any, TextIO
 
+from chainrule.bench import machine
+from chainrule.bench import peak_memory as memory
 from chainrule.bench.contenders import Contender, Task, make
 
 WARM_UPS = 3
@@ -34,17 +36,21 @@ class Worker:
     """What can be asked of a contender."""
 
     def __init__(self) -> None:
-        self._contender: Contender | None = None
+        self._contender: Any = None
 
     def load(self, task: dict[str, Any]) -> dict[str, Any]:
-        """Make the contender for a task, in place of the one before: how far it is from what is expected."""
+        """Make the contender for a task, in place of the one before."""
         self._contender = None
         self._contender = make(Task.from_config(task))
-        return {"difference": self._contender.difference()}
+        return {}
+
+    def difference(self) -> dict[str, Any]:
+        """How far what it computes is from what is expected, as a share."""
+        return {"difference": self._ready().difference()}
 
     def calibrate(self, seconds: float) -> dict[str, Any]:
         """How many repetitions last so long."""
-        contender = self._ready()
+        contender: Contender = self._ready()
         contender.run(1, WARM_UPS)
         count, took = 1, contender.run(1, 0)
         while took < seconds / 4:
@@ -54,10 +60,23 @@ class Worker:
 
     def run(self, repetitions: int) -> dict[str, Any]:
         """The seconds that a repetition took, on average of so many."""
-        contender = self._ready()
+        contender: Contender = self._ready()
         return {"seconds": contender.run(repetitions, min(WARM_UPS, repetitions)) / repetitions}
 
-    def _ready(self) -> Contender:
+    def epoch(self, seed: int) -> dict[str, Any]:
+        """The seconds that an epoch took, and the test accuracy after it."""
+        seconds, accuracy = self._ready().epoch(seed)
+        return {"seconds": seconds, "accuracy": accuracy}
+
+    def memory(self) -> dict[str, Any]:
+        """The most memory that this process had at once, in bytes."""
+        return {"bytes": memory.peak()}
+
+    def machine(self, threads: int) -> dict[str, Any]:
+        """What the processor can do at best, in GFLOP/s."""
+        return machine.measured(threads)
+
+    def _ready(self) -> Any:
         if self._contender is None:
             raise RuntimeError("no task was loaded")
         return self._contender

@@ -2,8 +2,12 @@
 
 A contender is made from a `Task` and then has
 
-    difference()               how far what it computes is from the NumPy engine, as a share
-    run(repetitions, warm_ups) the seconds that so many repetitions took, after some that do not count
+    difference()                how far what it computes is from the NumPy engine, as a share
+    run(repetitions, warm_ups)  the seconds that so many repetitions took, after some that do not count
+
+or, for whole epochs,
+
+    epoch(seed)                 the seconds that an epoch took, and the test accuracy after it
 """
 
 import importlib
@@ -22,6 +26,8 @@ PLACES = {
     ("infer", "ours"): "ours:Inference",
     ("infer", "torch"): "torch:Inference",
     ("infer", "onnxruntime"): "onnxruntime:Inference",
+    ("epoch", "ours"): "our_epochs:Epochs",
+    ("epoch", "torch"): "torch_epochs:Epochs",
 }
 
 
@@ -29,10 +35,11 @@ PLACES = {
 class Task:
     """One contender's work.
 
-    work     train or infer
+    work     train, infer or epoch
     who      an engine of ours (numba, numpy), or a peer
-    subject  the network; the images are made up
+    subject  the network; the images of train and infer are made up, those of epoch are MNIST's
     batch    samples a step or call
+    samples  images of an epoch; 0: all
     """
 
     work: str
@@ -40,22 +47,30 @@ class Task:
     subject: Subject
     batch: int
     threads: int
+    samples: int = 0
 
     @staticmethod
     def from_config(config: dict[str, Any]) -> "Task":
         """The task that `dataclasses.asdict` wrote."""
-        return Task(**{**config, "subject": Subject(**config["subject"])})
+        words: dict[str, Any] = {**config, "subject": Subject(**config["subject"])}
+        return Task(**words)
 
 
 class Contender(Protocol):
-    """See above."""
+    """Steps or calls; see above."""
 
     def difference(self) -> float: ...
 
     def run(self, repetitions: int, warm_ups: int) -> float: ...
 
 
-def make(task: Task) -> Contender:
+class Epochs(Protocol):
+    """Epochs; see above."""
+
+    def epoch(self, seed: int) -> tuple[float, float]: ...
+
+
+def make(task: Task) -> Any:
     """The contender for a task; what it needs is imported here."""
     family = "ours" if task.who in OURS else "torch" if task.who in TORCH else task.who
     if (task.work, family) not in PLACES:

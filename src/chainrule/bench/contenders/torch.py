@@ -29,8 +29,7 @@ class Training:
         recipe = task.subject.steps(task.batch)
         network = task.subject.build("numpy", 1)
         plan = network.plan(recipe.loss)
-        loss = plan.ends[1]
-        ending = next(operation.name for operation in plan.forward if loss in operation.writes)
+        ending = torch_training.ending(plan)
         self._loss = torch_training.LOSSES[ending]
         self._translation = peer.translate(network, plan)
         self._plain = self._translation.module

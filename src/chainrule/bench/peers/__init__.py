@@ -2,6 +2,8 @@
 
 import importlib.util
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib import metadata
 
 from chainrule.errors import OptionError, one_of
 
@@ -41,6 +43,15 @@ def missing(name: str) -> str | None:
     if not absent:
         return None
     return f"not installed (pip install {' '.join(absent)})"
+
+
+def versions() -> str:
+    """Those of the peers that are here: ", torch 2.13.0"."""
+    found = ""
+    for name in ("torch", "onnxruntime", "onnx"):
+        with suppress(metadata.PackageNotFoundError):
+            found += f", {name} {metadata.version(name)}"
+    return found
 
 
 def those(names: Sequence[str], *families: str) -> list[str]:

@@ -92,7 +92,7 @@ class View(nn.Module):
     """The numbers of a sample in another shape."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         self.shape = shape
 
     def forward(self, x: Any) -> Any:
@@ -104,7 +104,7 @@ class Bias(nn.Module):
     """A bias for every output position, or one a channel."""
 
     def __init__(self, b: Any) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         self.b = b
 
     def forward(self, x: Any) -> Any:
@@ -124,7 +124,7 @@ class Transposed(nn.Module):
     """A transposed convolution cropped to a size, with crops that may differ from side to side."""
 
     def __init__(self, w: Any, options: dict[str, Any], crop: Any, size: tuple[int, int]) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         self.w, self.options, self.crop, self.size = w, options, crop, size
 
     def forward(self, x: Any) -> Any:
@@ -139,14 +139,12 @@ class PaddedMean(nn.Module):
     """Average pooling whose padding differs from side to side, or is wider than PyTorch takes."""
 
     def __init__(self, operation: Operation, size: tuple[int, int], dtype: Any) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         options = operation.attributes
         self.window, self.stride, self.edges = options["window"], options["stride"], _edges(options["padding"])
         ones = self._sums(torch.ones(1, 1, *size, dtype=dtype))
-        constants = {"one": 1.0, "window": float(math.prod(self.window))}
-        self.register_buffer(
-            "divisor", ones if options["divisor"] == "cells" else constants[options["divisor"]] + 0 * ones
-        )
+        constant = {"one": 1, "window": math.prod(self.window)}.get(options["divisor"])
+        self.register_buffer("divisor", ones if constant is None else torch.full_like(ones, constant))
 
     def _sums(self, x: Any) -> Any:
         padded = functional.pad(x, self.edges)

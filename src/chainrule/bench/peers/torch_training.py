@@ -8,6 +8,7 @@ import numpy as np
 
 from chainrule.engines import Array
 from chainrule.optimizers import Adam, AdamW, Momentum, Optimizer
+from chainrule.plan import Plan
 
 torch: Any = importlib.import_module("torch")
 functional: Any = torch.nn.functional
@@ -23,17 +24,19 @@ def _categorical_cross_entropy(p: Any, t: Any) -> Any:
     return -(t * p.clamp(torch.finfo(p.dtype).eps, 1).log()).sum() / len(p)
 
 
-def _binary_cross_entropy(p: Any, t: Any) -> Any:
-    return functional.binary_cross_entropy(p, t)
-
-
 LOSSES: dict[str, Loss] = {
     "half_squared_error": _half_squared_error,
     "mean_squared_error": functional.mse_loss,
-    "binary_cross_entropy": _binary_cross_entropy,
+    "binary_cross_entropy": functional.binary_cross_entropy,
     "categorical_cross_entropy": _categorical_cross_entropy,
     "softmax_cross_entropy": functional.cross_entropy,
 }
+
+
+def ending(plan: Plan) -> str:
+    """The loss that a training plan ends with: softmax and cross-entropy as one, where it has them as one."""
+    _, loss, _ = plan.ends
+    return next(operation.name for operation in plan.forward if loss in operation.writes)
 
 
 def targets(loss: str, t: Array) -> Any:

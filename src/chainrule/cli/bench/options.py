@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from chainrule.cli import options
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 models = click.option(
     "--model",
@@ -37,15 +39,23 @@ threads = click.option(
     metavar="N",
     help="Threads for each of us; as many as there are processors.",
 )
-rounds = click.option(
-    "--rounds",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    metavar="N",
-    help="Turns that each of us has.",
+samples = click.option(
+    "--samples", type=click.IntRange(min=1), metavar="N", help="Training images of an epoch; all where nothing is said."
 )
-common = options.together(models, batches, peers, threads, rounds, options.quiet, options.as_json)
+
+
+def usual(rounds: int = 20) -> Callable[[F], F]:
+    """Options of every benchmark."""
+    turns = click.option(
+        "--rounds",
+        type=click.IntRange(min=1),
+        default=rounds,
+        show_default=True,
+        metavar="N",
+        help="Turns that each of us has.",
+    )
+    return options.together(models, batches, peers, threads, turns, options.quiet, options.as_json)
+
 
 Watch = Callable[[str, float], None]
 
@@ -73,11 +83,3 @@ def watched(quiet: bool) -> Generator[Watch]:
                 print(text, file=console.file, flush=True)
 
         yield tell
-
-
-def setting(given: dict[str, Any], watch: Watch) -> Any:
-    """How contenders are timed."""
-    from chainrule import engines
-    from chainrule.bench.steps import Setting
-
-    return Setting(engines.thread_count(given["threads"]), given["rounds"], watch=watch)

@@ -1,55 +1,102 @@
 """How benchmarks are printed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-import click
-
-from chainrule.cli.output import NONE, json_out, table
+from chainrule.cli.output import NONE, percent, table
 
 if TYPE_CHECKING:
     from chainrule.bench.rows import Row
 
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
-HEADS = ["model", "batch", "peer", "ours", "theirs", "ratio", "GFLOP/s ours", "theirs"]
 
-
-def show(rows: "Sequence[Row]", as_json: bool) -> None:
-    """Print rows as a table, or as JSON."""
-    if as_json:
-        json_out([row.to_json() for row in rows])
-        return
-    click.echo(table(cells(rows), right=(1, 3, 4, 5, 6, 7)))
-    for row in rows:
-        if row.missing:
-            click.echo(f"{row.model}, batch {row.batch}, {row.peer}: missing: {row.missing}")
-
-
-def cells(rows: "Sequence[Row]") -> list[list[str]]:
-    """The table: times with their spread, ratios, speeds."""
-    found = [HEADS]
-    for row in rows:
-        more = row.more
-        speeds = [speed(more.get(f"{side}_gflops")) for side in ("ours", "theirs")]
-        sides = [time(row.ours, more.get("ours_spread")), time(row.theirs, more.get("theirs_spread"))]
-        found.append([row.model or "", str(row.batch or ""), row.peer or "", *sides, ratio(row.ratio), *speeds])
-    return found
+Column = tuple[str, "Callable[[Row], str]"]
 
 
 def time(seconds: float | None, spread: float | None = None) -> str:
     """0.00123 as "1.23 ms", with "± 2 %" where the spread is known."""
     if seconds is None:
         return NONE
-    size, unit = next((pair for pair in UNITS if seconds >= pair[0]), UNITS[-1])
+    size, unit = next((pair for pair in UNITS if abs(seconds) >= pair[0]), UNITS[-1])
     text = f"{seconds / size:.3g} {unit}"
     return text if spread is None else f"{text} ±{100 * spread:.0f} %"
 
 
-def ratio(value: float | None) -> str:
-    """3.21 as "3.21×"."""
-    return NONE if value is None else f"{value:.2f}×"
+def _number(value: float | None) -> str:
+    return NONE if value is None else f"{value:.3g}"
 
 
-def speed(gflops: float | None) -> str:
-    """GFLOP/s as a number."""
-    return NONE if gflops is None else f"{gflops:.3g}"
+MODEL: Column = ("model", lambda row: row.model or "")
+BATCH: Column = ("batch", lambda row: str(row.batch or ""))
+PEER: Column = ("peer", lambda row: row.peer or "")
+OURS: Column = ("ours", lambda row: time(row.ours, row.more.get("ours_spread")))
+THEIRS: Column = ("theirs", lambda row: time(row.theirs, row.more.get("theirs_spread")))
+RATIO: Column = ("ratio", lambda row: NONE if row.ratio is None else f"{row.ratio:.2f}×")
+SPEEDS: tuple[Column, ...] = (
+    ("GFLOP/s", lambda row: _number(row.more.get("ours_gflops"))),
+    ("theirs", lambda row: _number(row.more.get("theirs_gflops"))),
+    ("of the peak", lambda row: percent(row.more.get("ours_share"), 0)),
+    ("theirs", lambda row: percent(row.more.get("theirs_share"), 0)),
+)
+STEPS = (MODEL, BATCH, PEER, OURS, THEIRS, RATIO, *SPEEDS)
+
+COLUMNS: dict[str, tuple[Column, ...]] = {
+    "train": STEPS,
+    "infer": STEPS,
+    "growth": (("grows", lambda row: row.more["grows"]), *STEPS),
+    "epoch": (
+        *(MODEL, BATCH, PEER, OURS, THEIRS, RATIO),
+        ("images", lambda row: f"{row.more['samples']:,}" if row.more["samples"] else "all"),
+        ("accuracy", lambda row: percent(row.more.get("ours_accuracy"))),
+        ("theirs", lambda row: percent(row.more.get("theirs_accuracy"))),
+    ),
+    "startup": (
+        ("what", lambda row: row.more["what"]),
+        *(MODEL, BATCH, PEER, OURS, THEIRS, RATIO),
+        ("more", lambda row: time(row.more.get("more_seconds"))),
+    ),
+    "memory": (
+        *(MODEL, BATCH, PEER),
+        ("ours", lambda row: _megabytes(row.ours)),
+        ("theirs", lambda row: _megabytes(row.theirs)),
+        RATIO,
+    ),
+}
+WORDS = ("model", "peer", "what", "grows")
+
+
+def _megabytes(size: float | None) -> str:
+    return NONE if size is None else f"{size / 1e6:.0f} MB"
+
+
+def cells(rows: "Sequence[Row]") -> list[list[str]]:
+    """The table of the rows of one benchmark, its heading first."""
+    columns = COLUMNS[rows[0].work]
+    return [[head for head, _ in columns], *([cell(row) for _, cell in columns] for row in rows)]
+
+
+def notes(rows: "Sequence[Row]") -> list[str]:
+    """A line for everyone who is missing, and one for what the processor can do."""
+    found = [f"missing: {' '.join(_named(row))}: {row.missing}" for row in rows if row.missing]
+    best = rows[0].more
+    if best.get("machine_gemm_gflops"):
+        gemm = f"a product of large matrices by NumPy {best['machine_gemm_gflops']:.0f} GFLOP/s"
+        fma = best["machine_fma_gflops"]
+        found.append(
+            f"this machine at best, {best['threads']} threads: multiply-adds in registers {_number(fma)}, {gemm}"
+        )
+    return found
+
+
+def _named(row: "Row") -> list[str]:
+    known = (row.more.get("what"), row.model, row.batch and f"batch {row.batch},", row.peer or "ours")
+    return [str(word) for word in known if word]
+
+
+def text(rows: "Sequence[Row]") -> str:
+    """The table and its notes, for a terminal."""
+    if not rows:
+        return "nothing to time: none of the peers does this work"
+    lines = cells(rows)
+    right = [place for place, head in enumerate(lines[0]) if head not in WORDS]
+    return "\n".join([table(lines, right=right), *notes(rows)])

@@ -5,19 +5,14 @@ from typing import Any
 import click
 
 from chainrule.cli.bench import options
-
-MODELS, BATCHES = ("numpy-cnn", "vanilla-cnn"), (1, 32, 128)
+from chainrule.cli.bench.running import run
 
 
 @click.command(short_help="A training step, as fit takes it.")
-@options.common
-def train(models: tuple[str, ...], batches: tuple[int, ...], **given: Any) -> None:
-    """A training step as fit takes it, beside PyTorch's: forward, loss, backward, fused update."""
-    from chainrule.bench import peers, steps, subjects
-    from chainrule.cli.bench import tables
+@options.usual()
+def train(**given: Any) -> None:
+    """A training step as fit takes it, beside PyTorch's: forward, loss, backward, fused update.
 
-    names = peers.those(peers.chosen(given["peers"]), "torch", "numpy")
-    chosen = [subjects.find(name) for name in models or MODELS]
-    with options.watched(given["quiet"]) as watch:
-        rows = list(steps.rows("train", chosen, batches or BATCHES, names, options.setting(given, watch)))
-    tables.show(rows, given["as_json"])
+    Batches of 1, 32 and 128. Before anyone is timed, loss and gradient of the first step are compared.
+    """
+    run("train", given)

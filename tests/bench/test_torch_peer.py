@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from training.networks import NETWORKS, batch
 
-from chainrule import losses, optimizers, zoo
 from chainrule import layers as cr
+from chainrule import losses, optimizers, zoo
 from chainrule.network import Network
 from chainrule.training.step import Stepper
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, TypeVar
 
 import click
@@ -70,16 +71,20 @@ def watched(quiet: bool) -> Generator[Watch]:
     from rich.progress import BarColumn, Progress, TextColumn
 
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _spoken
+        return
     columns = (BarColumn(20), TextColumn("{task.description}", markup=False))
-    said: list[str] = []
     with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:
         task = bar.add_task("", total=1.0)
+        yield lambda text, share: bar.update(task, description=text, completed=share, refresh=True)
 
-        def tell(text: str, share: float) -> None:
-            if console.is_terminal:
-                bar.update(task, description=text, completed=share, refresh=True)
-            elif [text] != said:
-                said[:] = [text]
-                print(text, file=console.file, flush=True)
 
-        yield tell
+@cache
+def _said(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _spoken(text: str, share: float) -> None:
+    """A line for what is new, where there is no terminal."""
+    _said(text)

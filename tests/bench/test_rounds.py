@@ -3,6 +3,7 @@
 import pytest
 
 from chainrule.bench import rounds
+from chainrule.bench.processes import WorkerError
 from chainrule.bench.rounds import Timing, timed
 
 
@@ -16,6 +17,8 @@ class Scripted:
         if what == "calibrate":
             return {"repetitions": 7}
         assert (what, words) == ("run", {"repetitions": 7})
+        if not self.seconds:
+            raise WorkerError("no more")
         self.log.append(self.name)
         return {"seconds": self.seconds.pop(0)}
 
@@ -24,10 +27,20 @@ def test_turns(monkeypatch):
     monkeypatch.setattr(rounds, "SETTLE", 0)
     log, turns = [], []
     processes = {name: Scripted(name, [1.0, 2.0, 9.0, 4.0], log) for name in "abc"}
-    found = timed(processes, 4, lambda: turns.append(1))
+    found, lost = timed(processes, 4, lambda: turns.append(1))
     assert "".join(log) == "abc" + "bca" + "cab" + "abc"
     assert len(turns) == 12
     assert found["b"] == Timing((1.0, 2.0, 9.0, 4.0))
+    assert lost == {}
+
+
+def test_who_gives_up_is_named(monkeypatch):
+    monkeypatch.setattr(rounds, "SETTLE", 0)
+    log = []
+    found, lost = timed({"a": Scripted("a", [1.0], log), "b": Scripted("b", [2.0, 3.0, 4.0], log)}, 3)
+    assert lost == {"a": "no more"}
+    assert found == {"b": Timing((2.0, 3.0, 4.0))}
+    assert log == ["a", "b", "b", "b"]
 
 
 def test_median_and_spread():

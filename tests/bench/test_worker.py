@@ -44,14 +44,21 @@ def test_errors_are_answers():
 
 
 def test_a_process_of_its_own_and_none_left():
-    with pytest.raises(KeyboardInterrupt), started(["a", "b"], 1) as processes:
-        processes["a"].ask("load", task=task())
-        assert processes["a"].ask("run", repetitions=2)["seconds"] > 0
-        assert processes["a"].ask("memory")["bytes"] > 10_000_000
-        with pytest.raises(WorkerError, match="AttributeError"):
-            processes["b"].ask("dance")
-        raise KeyboardInterrupt
-    assert all(process._process.poll() is not None for process in processes.values())
+    seen = []
+
+    def interrupted():
+        with started(["a", "b"], 1) as processes:
+            seen.extend(processes.values())
+            processes["a"].ask("load", task=task())
+            assert processes["a"].ask("run", repetitions=2)["seconds"] > 0
+            assert processes["a"].ask("memory")["bytes"] > 10_000_000
+            with pytest.raises(WorkerError, match="AttributeError"):
+                processes["b"].ask("dance")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [process._process.poll() is not None for process in seen] == [True, True]
 
 
 def test_last_words_of_a_process():

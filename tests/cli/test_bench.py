@@ -2,6 +2,12 @@
 
 import importlib.util
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from cli.commands import refused
@@ -56,3 +62,33 @@ def test_refused(invoke):
 def test_help_names_all(invoke):
     shown = invoke("bench", "--help").stdout
     assert all(name in shown for name in ("train", "infer", "epoch", "startup", "memory", "growth"))
+
+
+def of_ours(mark: str) -> list[int]:
+    """The processes that have a variable in their environment."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            found += [int(place.parent.name)] if mark.encode() in place.read_bytes() else []
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to see processes")
+def test_interrupted_leaves_no_process(tmp_path):
+    mark = f"CHAINRULE_TEST_MARK={tmp_path}"
+    env = dict([*os.environ.items(), tuple(mark.split("=")), ("CHAINRULE_ENGINE", "numpy")])
+    words = ["bench", "train", "--model", "mlp", "--batch", "1", "--peers", "numpy", "--rounds", "9999"]
+    command = [sys.executable, "-m", "chainrule", *words]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while "in turn" not in process.stderr.readline():
+            pass
+        assert len(of_ours(mark)) == 2
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+        assert process.wait(30) == 130
+    assert said == "chainrule: interrupted\n"
+    time.sleep(0.2)
+    assert of_ours(mark) == []

@@ -7,7 +7,7 @@ from typing import Any
 
 from chainrule.bench.contenders import Task
 from chainrule.bench.processes import Process, WorkerError, started
-from chainrule.bench.rounds import Timing
+from chainrule.bench.rounds import Timing, turns
 from chainrule.bench.rows import Row
 from chainrule.bench.setting import Setting
 from chainrule.bench.steps import ready
@@ -24,11 +24,15 @@ def epochs(
         for number, (subject, batch) in enumerate(pairs):
             loaded, reasons = _checked(subject, batch, samples, processes, setting)
             found: dict[str, list[dict[str, float]]] = {name: [] for name in loaded}
-            for seed in range(setting.rounds):
-                part = (number + seed / setting.rounds) / len(pairs)
-                setting.watch(f"{subject.name}, batch {batch}: epochs in turn", part)
-                for name in sorted(loaded, key=lambda name: (seed + here.index(name)) % len(here)):
-                    found[name].append(loaded[name].ask("epoch", seed=seed))
+            for done, name in enumerate(turns(list(loaded), setting.rounds)):
+                share = (number + done / (setting.rounds * len(loaded))) / len(pairs)
+                setting.watch(f"{subject.name}, batch {batch}: epochs in turn", share)
+                if name not in reasons:
+                    try:
+                        found[name].append(loaded[name].ask("epoch", seed=len(found[name])))
+                    except WorkerError as error:
+                        reasons[name] = str(error)
+            found = {name: results for name, results in found.items() if name not in reasons}
             yield from _compared(subject, batch, samples, names, found, {**absent, **reasons}, setting)
 
 

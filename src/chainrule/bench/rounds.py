@@ -2,10 +2,11 @@
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from chainrule.bench.processes import Process
+from chainrule.bench.processes import Process, WorkerError
 from chainrule.training.progress import REFRESH
 
 TURN = REFRESH  # seconds: how often the progress bar is drawn, so that a turn of ours has its share of that
@@ -34,15 +35,34 @@ class Timing:
 
 def timed(
     processes: Mapping[str, Process], rounds: int, turned: Callable[[], None] = lambda: None, turn: float = TURN
-) -> dict[str, Timing]:
-    """Time loaded contenders for some rounds, each beginning with another; `turned` is called after each turn."""
-    repetitions = {name: process.ask("calibrate", seconds=turn)["repetitions"] for name, process in processes.items()}
+) -> tuple[dict[str, Timing], dict[str, str]]:
+    """Time loaded contenders for some rounds, each beginning with another; and why some gave up.
+
+    `turned` is called after each turn.
+    """
     found: dict[str, list[float]] = {name: [] for name in processes}
-    order = list(processes)
+    lost: dict[str, str] = {}
+    repetitions: dict[str, int] = {}
+
+    def ask(name: str, what: str, **words: Any) -> dict[str, Any] | None:
+        try:
+            return None if name in lost else processes[name].ask(what, **words)
+        except WorkerError as error:
+            lost[name] = str(error)
+
+    for name in processes:
+        if answer := ask(name, "calibrate", seconds=turn):
+            repetitions[name] = answer["repetitions"]
+    for name in turns(list(processes), rounds):
+        time.sleep(SETTLE)
+        if answer := ask(name, "run", repetitions=repetitions.get(name)):
+            found[name].append(answer["seconds"])
+        turned()
+    return {name: Timing(tuple(seconds)) for name, seconds in found.items() if name not in lost}, lost
+
+
+def turns(names: Sequence[str], rounds: int) -> Iterator[str]:
+    """Whose turn it is: all in every round, each round from another on."""
     for number in range(rounds):
-        first = number % len(order)
-        for name in order[first:] + order[:first]:
-            time.sleep(SETTLE)
-            found[name].append(processes[name].ask("run", repetitions=repetitions[name])["seconds"])
-            turned()
-    return {name: Timing(tuple(seconds)) for name, seconds in found.items()}
+        first = number % max(len(names), 1)
+        yield from [*names[first:], *names[:first]]

@@ -29,9 +29,9 @@ def rows(
             loaded, reasons = ready(kind, subject, batch, processes, setting, number * share)
             title, turns = f"{subject.name}, batch {batch}", setting.rounds * len(loaded)
             turned = _Turns(title, turns, number * share, share, setting)
-            found = timed(loaded, setting.rounds, turned) if loaded else {}
+            found, lost = timed(loaded, setting.rounds, turned)
             compared = _Compared(kind, subject, batch, setting, best)
-            yield from compared.rows(names, found, {**absent, **reasons})
+            yield from compared.rows(names, found, {**absent, **reasons, **lost})
 
 
 def ready(

@@ -78,6 +78,7 @@ def cells(rows: "Sequence[Row]") -> list[list[str]]:
 def notes(rows: "Sequence[Row]") -> list[str]:
     """A line for everyone who is missing, and one for what the processor can do."""
     found = [f"missing: {' '.join(_named(row))}: {row.missing}" for row in rows if row.missing]
+    found += _against_the_best(rows)
     best = rows[0].more
     if best.get("machine_gemm_gflops"):
         gemm = f"a product of large matrices by NumPy {best['machine_gemm_gflops']:.0f} GFLOP/s"
@@ -86,6 +87,16 @@ def notes(rows: "Sequence[Row]") -> list[str]:
             f"this machine at best, {best['threads']} threads: multiply-adds in registers {_number(fma)}, {gemm}"
         )
     return found
+
+
+def _against_the_best(rows: "Sequence[Row]") -> list[str]:
+    """Where PyTorch was timed in several ways: the ratios to the quickest of them."""
+    ratios: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        if row.model and row.ratio and (row.peer or "").startswith("torch"):
+            ratios.setdefault((row.model, str(row.batch)), []).append(row.ratio)
+    several = [f"{model} {batch}: {min(each):.2f}×" for (model, batch), each in ratios.items() if len(each) > 1]
+    return [f"against the quickest PyTorch: {', '.join(several)}"] if several else []
 
 
 def _named(row: "Row") -> list[str]:

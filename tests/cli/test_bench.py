@@ -45,7 +45,7 @@ def test_table(invoke):
     assert lines[0].split()[:6] == ["model", "batch", "peer", "ours", "theirs", "ratio"]
     assert any("onnxruntime" in line and "×" in line for line in lines)
     assert "missing: mlp batch 1, torch: not installed (pip install torch)" in lines
-    assert lines[-1].startswith("the peak of this machine, 1 threads: multiply-adds in registers ")
+    assert lines[-1].startswith("the peak of this machine, 1 thread: multiply-adds in registers ")
 
 
 def test_refused(invoke):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from chainrule.cli.output import NONE, percent, table
+from chainrule.cli.output import NONE, count, percent, table
 
 if TYPE_CHECKING:
     from chainrule.bench.rows import Row
@@ -81,11 +81,9 @@ def notes(rows: "Sequence[Row]") -> list[str]:
     found += _against_the_best(rows)
     best = rows[0].more
     if best.get("machine_gemm_gflops"):
-        gemm = f"a product of large matrices by NumPy {best['machine_gemm_gflops']:.0f} GFLOP/s"
-        fma = best["machine_fma_gflops"]
-        found.append(
-            f"this machine at best, {best['threads']} threads: multiply-adds in registers {_number(fma)}, {gemm}"
-        )
+        fma, gemm = (_number(best[f"machine_{what}_gflops"]) for what in ("fma", "gemm"))
+        what = f"multiply-adds in registers {fma} GFLOP/s, NumPy's product of large matrices {gemm}"
+        found.append(f"the peak of this machine, {count(best['threads'], 'thread')}: {what}")
     return found
 
 

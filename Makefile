@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: help train zoo test lint format experiments clean
+.PHONY: help train zoo test lint format experiments bench clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for more)"
@@ -12,6 +12,7 @@ help:
 	@echo "make test         run all tests"
 	@echo "make lint         ruff and pyright"
 	@echo "make experiments  the tables and pictures of docs/ again (long)"
+	@echo "make bench        time this library, PyTorch and ONNX Runtime, and write docs/benchmarks.md"
 
 # The environment, made anew when the list of dependencies changes; the package is installed editable.
 $(VENV)/.installed: pyproject.toml
@@ -25,6 +26,11 @@ $(VENV)/.test: $(VENV)/.installed
 
 $(VENV)/.lint: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[test,lint]"
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[bench]"
+	$(BIN)/python -m pip install --quiet torch
 	touch $@
 
 train: $(VENV)/.installed
@@ -51,6 +57,9 @@ experiments: $(VENV)/.installed
 	$(BIN)/chainrule experiment rate --markdown docs/vanilla-cnn.md --picture docs/pictures/vanilla-rate.png
 	$(BIN)/chainrule experiment losses --markdown docs/independent-code.md
 	$(BIN)/chainrule zoo --markdown docs/zoo.md
+
+bench: $(VENV)/.bench
+	$(BIN)/chainrule bench --markdown docs/benchmarks.md $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .hypothesis .ruff_cache

@@ -64,7 +64,10 @@ class Interpreter:
     def _walk(self, operations: Sequence[Operation]) -> None:
         for operation in operations:
             arrays = tuple(None if tensor is None else self.read(tensor) for tensor in operation.reads)
-            results = self.engine.run(operation.name, arrays, operation.arguments(self._runtime))
+            if operation.call:
+                results = operation.call(*arrays)
+            else:
+                results = self.engine.run(operation.name, arrays, operation.arguments(self._runtime))
             for tensor, result in zip(operation.writes, results, strict=True):
                 self._write(tensor, result)
 

@@ -125,7 +125,7 @@ def find(name: str | None = None) -> Engine:
     except ImportError as error:
         if name == "numba":
             raise OptionError(f"the numba engine cannot be used here: {error}; known: {', '.join(NAMES)}") from None
-        _say_once(f"chainrule: numba cannot be used here ({error}); the NumPy engine serves instead")
+        say_once(f"chainrule: numba cannot be used here ({error}); the NumPy engine serves instead")
         return _made("numpy")
 
 
@@ -139,7 +139,8 @@ def _made(name: str) -> Engine:
 
 
 @cache
-def _say_once(line: str) -> None:
+def say_once(line: str) -> None:
+    """Say something on stderr, the first time only."""
     print(line, file=sys.stderr)
 
 

@@ -36,7 +36,7 @@ class Network:
     dtype        "float32" or "float64"
     seed         of the first values of the parameters
     engine       "numba", "numpy" or "reference"; None: CHAINRULE_ENGINE, or the default
-    threads      threads of the numba engine; None: CHAINRULE_THREADS, or one a processor
+    threads      of the numba engine, or of NumPy's matrix products; None: CHAINRULE_THREADS, or one a processor
 
     parameters and statistics are the flat buffers; `weights` has their parts by name (conv1.w, conv1.b, …).
     """
@@ -189,7 +189,7 @@ class Network:
             own = ", ".join(dict.fromkeys(layer.describe() for layer in self.layers if isinstance(layer, Own)))
             engines.say_once(f"chainrule: {own}: operations run one by one, not as a compiled program")
         compiled = None if plan.opaque else self.engine.compile(plan, self.layout, self, self.threads)
-        return compiled or Interpreter(self.engine, plan, self.layout, self)
+        return compiled or Interpreter(self.engine, plan, self.layout, self, self.threads)
 
     # ------------------------------------------------------------------ use
 

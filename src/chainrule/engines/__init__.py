@@ -90,7 +90,7 @@ class ModuleEngine:
         )
 
     def limited(self, threads: int) -> int:
-        """All: what NumPy's own matrix products use is not decided here."""
+        """All: NumPy's matrix products are told how many to use (`blas`)."""
         return threads
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:

@@ -2,7 +2,9 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from chainrule.experiments.markdown import MARKS
@@ -12,6 +14,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PICTURES = {
     f"docs/pictures/{name}.png" for name in ("curves", "kernels-conv1", "confusion", "mistakes", "vanilla-rate")
 }
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.S | re.M)
 LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 
 
@@ -40,3 +43,20 @@ def test_local_links(page: Path) -> None:
 @pytest.mark.parametrize("place", sorted(PICTURES))
 def test_pictures(place: str) -> None:
     assert (ROOT / place).is_file(), f"{place} is not there: see the Makefile"
+
+
+EXAMPLES = BLOCK.findall((ROOT / "docs" / "own-layers.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("code", EXAMPLES, ids=["class", "object", "functions"])
+def test_the_examples_of_own_layers_run(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each alone, and what it trains moves."""
+    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    model = names["model"]
+    own = {name: value.copy() for name, value in model.weights.items() if name.startswith("student")}
+    assert len(own) == 2
+    assert np.isfinite(names["history"].loss).all()
+    model.reset(0)
+    assert [name for name in own if np.array_equal(own[name], model.weights[name])] == []

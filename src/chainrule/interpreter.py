@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engines import Array, Buffers, Engine
+from chainrule.engines import Array, Buffers, Engine, blas
 from chainrule.plan import Operation, Plan, Tensor
 
 
@@ -18,22 +18,32 @@ class Interpreter:
     """A plan made ready to run; see `engines.Pass`.
 
     layout   name of a parameter or running statistic → its first and last place in its flat buffer
+    threads  of NumPy's matrix products while a run lasts; None: as many as they use anyway
     values   the arrays of the last run by storage name, activations with the batch axis first
     """
 
-    def __init__(self, engine: Engine, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        plan: Plan,
+        layout: Mapping[str, tuple[int, int]],
+        buffers: Buffers,
+        threads: int | None = None,
+    ) -> None:
         self.engine = engine
         self.plan = plan
         self.values: dict[str, Array] = {}
         self._layout = layout
         self._buffers = buffers
+        self._threads = threads
         self._gradient = np.zeros_like(buffers.parameters)
         self._runtime: dict[str, int] = {}
 
     def forward(self, x: Array) -> Array:
         """The output for a batch x."""
         self._begin(x, {"batch": len(x), "first": 0, "seed": 0, "step": 0})
-        self._walk(self.plan.forward)
+        with blas.limited(self._threads):
+            self._walk(self.plan.forward)
         return self.read(self.plan.output)
 
     def gradients(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[Array, Array, Array]:
@@ -42,7 +52,8 @@ class Interpreter:
         target, loss, correct = self.plan.ends
         self.values[target.storage] = t
         self._gradient[:] = 0
-        self._walk(self.plan.operations)
+        with blas.limited(self._threads):
+            self._walk(self.plan.operations)
         return self.read(loss), self.read(correct), self._gradient
 
     def close(self) -> None:
@@ -58,13 +69,21 @@ class Interpreter:
         return array.reshape(shape)
 
     def _begin(self, x: Array, runtime: dict[str, int]) -> None:
+        """Arrays of the run before stay until they are replaced one by one.
+
+        Given back all at once, their memory would go back to the system, and come from it anew, page by page: a third
+        of a step.
+        """
         self._runtime = runtime
-        self.values = {self.plan.input.storage: x}
+        self.values[self.plan.input.storage] = x
 
     def _walk(self, operations: Sequence[Operation]) -> None:
         for operation in operations:
             arrays = tuple(None if tensor is None else self.read(tensor) for tensor in operation.reads)
-            results = self.engine.run(operation.name, arrays, operation.arguments(self._runtime))
+            if operation.call:
+                results = operation.call(*arrays)
+            else:
+                results = self.engine.run(operation.name, arrays, operation.arguments(self._runtime))
             for tensor, result in zip(operation.writes, results, strict=True):
                 self._write(tensor, result)
 

@@ -90,7 +90,7 @@ class ModuleEngine:
         )
 
     def limited(self, threads: int) -> int:
-        """All: what NumPy's own matrix products use is not decided here."""
+        """All: NumPy's matrix products are told how many to use (`blas`)."""
         return threads
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
@@ -125,7 +125,7 @@ def find(name: str | None = None) -> Engine:
     except ImportError as error:
         if name == "numba":
             raise OptionError(f"the numba engine cannot be used here: {error}; known: {', '.join(NAMES)}") from None
-        _say_once(f"chainrule: numba cannot be used here ({error}); the NumPy engine serves instead")
+        say_once(f"chainrule: numba cannot be used here ({error}); the NumPy engine serves instead")
         return _made("numpy")
 
 
@@ -139,7 +139,8 @@ def _made(name: str) -> Engine:
 
 
 @cache
-def _say_once(line: str) -> None:
+def say_once(line: str) -> None:
+    """Say something on stderr, the first time only."""
     print(line, file=sys.stderr)
 
 

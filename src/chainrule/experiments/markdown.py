@@ -21,13 +21,18 @@ def write(path: Path, rows: Sequence[Sequence[str]], engine: str, threads: int) 
     """Write a table and what it was made with; a page that has `MARKS` keeps its text and gets them in between."""
     used = f"{engine} engine, {threads} thread{'s' if threads > 1 else ''}" if engine == "numba" else f"{engine} engine"
     made = f"{table(rows)}\n\n{used}; {machine()}\n"
-    files.write_whole(path, _inserted(path.read_text(encoding="utf-8") if path.is_file() else "", made).encode())
+    insert(path, made)
 
 
-def _inserted(page: str, made: str) -> str:
+def insert(path: Path, made: str, marks: tuple[str, str] = MARKS) -> None:
+    """Write what was made between the marks of a page, which keeps its text; alone where there is no such page."""
+    files.write_whole(path, _inserted(path.read_text(encoding="utf-8") if path.is_file() else "", made, marks).encode())
+
+
+def _inserted(page: str, made: str, marks: tuple[str, str]) -> str:
     """The page with what was made between its marks; what was made alone where there are none."""
-    before, begin, rest = page.partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
+    before, begin, rest = page.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     return f"{before}{begin}\n\n{made}\n{end}{after}" if end else made
 
 

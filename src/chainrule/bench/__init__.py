@@ -1,0 +1,1 @@
+"""Measurements: what this costs, beside other ways to compute it."""

@@ -1,0 +1,95 @@
+"""A process of one thread, in which the algorithms are measured.
+
+NumPy's matrix product and numba ask for their number of threads when they are loaded, so it is set before: in the
+environment of a process of its own. The two speak JSON, a line a job.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any
+
+from chainrule.bench.algorithms import transforms
+from chainrule.bench.algorithms.layer import Layer
+from chainrule.bench.algorithms.measure import Job, Measurement, measure
+from chainrule.errors import RunError
+
+THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "CHAINRULE_THREADS",
+)
+
+
+class Worker:
+    """The process, from `with Worker() as worker` to the end of the block."""
+
+    def __enter__(self) -> "Worker":
+        """Start it."""
+        alone = {**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONUTF8": "1"}
+        command = [sys.executable, "-m", "chainrule.bench.algorithms.worker"]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=alone, encoding="utf-8")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let it end; at once where something went wrong."""
+        if error is not None:
+            self._process.kill()
+        self._process.communicate()
+
+    def measure(self, job: Job) -> list[Measurement]:
+        """What `measure.measure` gives, there."""
+        answer = self._ask(asdict(job))
+        return [Measurement(**found) for found in answer]
+
+    def _ask(self, question: dict[str, Any]) -> list[dict[str, Any]]:
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RunError("the measuring process has no pipes")
+        try:
+            self._process.stdin.write(json.dumps(question) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            raise RunError(f"the measuring process ended with exit code {self._process.wait()}; see above")
+        return json.loads(line)
+
+
+def job_of(question: dict[str, Any]) -> Job:
+    """A job from JSON, which knows no tuples."""
+    layer = {name: _tuples(value) for name, value in question["layer"].items()}
+    return Job(**{**question, "layer": Layer(**layer)})
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, Sequence):
+        return tuple(_tuples(entry) for entry in value)  # pyright: ignore[reportUnknownVariableType]
+    return value
+
+
+def serve() -> None:
+    """Answer job after job, until there are no more."""
+    for line in sys.stdin:
+        found = measure(job_of(json.loads(line)))
+        print(json.dumps([asdict(one) for one in found]), flush=True)
+
+
+def described() -> str:
+    """How it was measured, in a few words."""
+    return f"1 thread each, numba engine, matrix products of numpy, transforms of {transforms.library()}"
+
+
+if __name__ == "__main__":
+    serve()

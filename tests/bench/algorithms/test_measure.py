@@ -1,7 +1,7 @@
 """Measuring: what is known of an algorithm afterwards; small, in this process and in one of its own."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -69,6 +69,15 @@ def test_a_process_that_dies(monkeypatch):
         one.measure(Job(LAYER, 3))
 
 
+def test_what_does_not_fit_into_memory():
+    """More kernels than any machine can address: the process says so, and lives on."""
+    huge = Layer(1, 10**5, 10**12, (1, 1), (1, 1))
+    with worker.Worker() as one:
+        with pytest.raises(RunError, match="allocate"):
+            one.measure(Job(huge, 3))
+        assert one.measure(Job(LAYER, 3, closely=False))[0].rounds == 3
+
+
 def test_jobs_travel_as_json():
     job = Job(LAYER, 5, budget=1.5)
     assert worker.job_of(json.loads(json.dumps(asdict(job)))) == job
@@ -102,18 +111,24 @@ def test_the_table_of_a_layer():
 
 
 def test_the_table_of_the_sweep():
-    """The FFT wins at 3, loses at 5, wins from 7 on: it stays ahead from 7 on. On the small picture it never does."""
+    """The FFT wins at 3, loses at 5, wins at 7: it stays ahead from 7 on. On the small picture it never does.
+
+    At 7 it takes 0.5 seconds where direct takes 1, and preparing takes as long: no longer ahead with all of that.
+    """
     groups = []
     for side, times in ((8, (2, 2, 2)), (16, (0.1, 4, 0.5))):
         for taps, seconds in zip((3, 5, 7), times, strict=True):
             layer = Layer(1, 1, 1, (taps, taps), (side, side), ((taps, taps), (taps, taps)))
-            found = made_up(direct=1.0, gemm=1.5, fft=seconds, fft_tiles=9.0)
+            direct, *others = made_up(direct=1.0, gemm=1.5, fft=seconds, fft_tiles=9.0)
+            found = [replace(direct, preparing=0.0), *others]
             groups.append(report._rows("sweep", layer, "float32", found))
-    head, three, five, _, last = tables.sweep_cells(groups)
+    head, three, five, _, known, anew = tables.sweep_cells(groups, 1)
     assert head == ["kernel", "8×8", "16×16"]
     assert three == ["3×3", "direct (FFT 0.50×)", "fft (FFT 10.00×)"]
     assert five == ["5×5", "direct (FFT 0.50×)", "direct (FFT 0.25×)"]
-    assert last == ["FFT ahead of direct from", "–", "7×7"]
+    assert known == ["FFT ahead from", "–", "7×7"]
+    assert anew == ["FFT ahead from, kernels prepared every 1", "–", "–"]
+    assert tables.advantage(groups[-1], 1 / 2) == pytest.approx(1 / 0.75)
 
 
 def test_units():

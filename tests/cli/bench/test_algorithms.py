@@ -44,7 +44,7 @@ def test_tables_and_page(invoke, tmp_path):
     result = invoke(*SMALL, *words)
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    assert lines[0] == "1→2, 9 on 50, no padding, batch 2, float32"
+    assert lines[0] == "1→2, 9 on 50, padding valid, batch 2, float32"
     assert [line.split("  ")[0] for line in lines[2:8]] == NAMES
     assert "winograd F(2,3) needs a kernel 3×3 (1×3 or 3×1 along one axis), found 1×9" in lines
     assert lines[-1].startswith("1 thread each")
@@ -53,7 +53,7 @@ def test_tables_and_page(invoke, tmp_path):
     assert written.startswith("# Page\n<!-- one dimension -->\n")
     assert written.endswith("<!-- end of one dimension -->\nText.\n")
     assert "| kernel | 16 | 40 |" in written
-    assert "| FFT ahead of direct from |" in written
+    assert "| FFT ahead from, kernels prepared every 2 |" in written
 
 
 def test_without_the_sweep(invoke):

@@ -3,7 +3,7 @@
 import time
 import tracemalloc
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
@@ -37,7 +37,7 @@ class Measurement:
 
     preparing  median seconds of bringing the kernels into form, once a batch
     seconds    median seconds of the rest, for the batch
-    memory     bytes at the highest, of all that it allocates, without the output
+    memory     bytes at the highest, of all arrays that it allocates, without the output
     error      largest error, divided by the largest output; the truth is direct in float64
     refusal    why it cannot compute this layer; nothing else is known then
     """
@@ -65,17 +65,9 @@ def measure(job: Job) -> list[Measurement]:
             for found, seconds in zip(times[algorithm.name], _timed(algorithm, x, w, job.layer), strict=True):
                 found.append(seconds)
         done += 1
-    measured = {
-        algorithm.name: Measurement(
-            algorithm.name,
-            algorithm.multiplications(job.layer),
-            *map(median, times[algorithm.name]),
-            done,
-            *known[algorithm.name],
-        )
-        for algorithm in able
-    }
-    return [measured.get(one.name) or Measurement(one.name, refusal=refusals[one.name]) for one in ALGORITHMS]
+    for name, (preparing, rest) in times.items():
+        known[name] = replace(known[name], preparing=median(preparing), seconds=median(rest), rounds=done)
+    return [known.get(one.name) or Measurement(one.name, refusal=refusals[one.name]) for one in ALGORITHMS]
 
 
 def _arrays(job: Job) -> tuple[Array, Array]:
@@ -93,22 +85,21 @@ def _able(layer: Layer) -> tuple[Sequence[Algorithm], dict[str, str]]:
     return able, {name: reason for name, reason in refusals.items() if reason}
 
 
-def _closely(
-    algorithm: Algorithm, x: Array, w: Array, layer: Layer, truth: Array | None
-) -> tuple[int | None, float | None]:
-    """Memory and error, or two times None; in any case all is compiled and warm afterwards."""
+def _closely(algorithm: Algorithm, x: Array, w: Array, layer: Layer, truth: Array | None) -> Measurement:
+    """All but the seconds; memory and error only where the truth is given. Afterwards all is compiled and warm."""
+    found = Measurement(algorithm.name, algorithm.multiplications(layer))
     y = algorithm(x, w, layer.padding)
     if truth is None:
-        return None, None
-    error = float(np.abs(y - truth).max() / np.abs(truth).max())
-    bytes_out = y.nbytes
+        return found
+    error, output = float(np.abs(y - truth).max() / np.abs(truth).max()), y.nbytes
     del y
     tracemalloc.start()
     try:
         algorithm(x, w, layer.padding)
-        return max(tracemalloc.get_traced_memory()[1] - bytes_out, 0), error
+        highest = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+    return replace(found, memory=max(highest - output, 0), error=error)
 
 
 def _timed(algorithm: Algorithm, x: Array, w: Array, layer: Layer) -> tuple[float, float]:

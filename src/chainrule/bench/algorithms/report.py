@@ -55,6 +55,7 @@ class Row:
             "theirs": self.seconds,
             "ratio": self.ratio,
             "table": self.table,
+            "padding": self.layer.padding,
             "dtype": self.dtype,
             "threads": 1,
             "rounds": found.rounds,

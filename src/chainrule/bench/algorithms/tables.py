@@ -9,7 +9,7 @@ LAYER_HEADS = (
     "algorithm",
     "time/picture",
     "of it kernels",
-    "direct is faster by",
+    "against direct",
     "multiplications",
     "GFLOP/s as if direct",
     "memory",
@@ -53,11 +53,11 @@ def sweep_title(groups: Sequence[Sequence[Row]]) -> str:
     )
 
 
-def sweep_cells(groups: Sequence[Sequence[Row]]) -> list[list[str]]:
+def sweep_cells(groups: Sequence[Sequence[Row]], batch: int) -> list[list[str]]:
     """Kernels down, pictures across: the winner, and how much faster than direct the better FFT is.
 
-    The preparing of kernels is left out, as where they are known: what is most in favour of the FFT.
-    The last line is the kernel from which on the FFT stays ahead of direct.
+    The preparing of kernels is left out, as where they are known: what is most in favour of the FFT. The last lines are
+    the kernels from which on the FFT stays ahead of direct: so, and where they are prepared for every `batch` pictures.
     """
     sizes = list(dict.fromkeys(group[0].layer.size for group in groups))
     kernels = list(dict.fromkeys(group[0].layer.kernel for group in groups))
@@ -65,8 +65,10 @@ def sweep_cells(groups: Sequence[Sequence[Row]]) -> list[list[str]]:
     lines = [["kernel", *(_side(size) for size in sizes)]]
     for kernel in kernels:
         lines.append([_side(kernel), *(_sweep_cell(cells[kernel, size]) for size in sizes)])
-    crossings = [_crossing([cells[kernel, size] for kernel in kernels]) for size in sizes]
-    return [*lines, ["FFT ahead of direct from", *crossings]]
+    for words, share in (("FFT ahead from", 0.0), (f"FFT ahead from, kernels prepared every {batch}", 1 / batch)):
+        crossings = [_crossing([cells[kernel, size] for kernel in kernels], share) for size in sizes]
+        lines.append([words, *crossings])
+    return lines
 
 
 def _sweep_cell(group: Sequence[Row]) -> str:
@@ -74,17 +76,21 @@ def _sweep_cell(group: Sequence[Row]) -> str:
     return f"{min(times, key=lambda name: times[name])} (FFT {advantage(group):.2f}×)"
 
 
-def advantage(group: Sequence[Row]) -> float:
-    """Seconds of direct by those of the better FFT: above 1, the FFT is faster."""
-    times = {row.measured.name: row.measured.seconds or float("nan") for row in group}
+def advantage(group: Sequence[Row], share: float = 0.0) -> float:
+    """Seconds of direct by those of the better FFT, with this share of its preparing: above 1, the FFT is faster."""
+    times = {
+        row.measured.name: row.measured.seconds + share * row.measured.preparing
+        for row in group
+        if row.measured.seconds is not None and row.measured.preparing is not None
+    }
     return times[DIRECT] / min(times[name] for name in FOURIER)
 
 
-def _crossing(column: Sequence[Sequence[Row]]) -> str:
+def _crossing(column: Sequence[Sequence[Row]], share: float) -> str:
     """The kernel from which on, to the largest, the FFT is faster."""
     ahead: str = NONE
     for group in reversed(column):
-        if advantage(group) <= 1:
+        if advantage(group, share) <= 1:
             break
         ahead = _side(group[0].layer.kernel)
     return ahead

@@ -11,12 +11,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from chainrule.bench.algorithms import transforms
 from chainrule.bench.algorithms.layer import Layer
 from chainrule.bench.algorithms.measure import Job, Measurement, measure
-from chainrule.errors import RunError
+from chainrule.errors import ChainruleError, RunError
 
 THREADS = (
     "OMP_NUM_THREADS",
@@ -30,14 +30,16 @@ THREADS = (
 
 
 class Worker:
-    """The process, from `with Worker() as worker` to the end of the block."""
+    """The process, from `with Worker() as worker` to the end of the block; Ctrl-C reaches it through us alone."""
 
     def __enter__(self) -> "Worker":
         """Start it."""
-        alone = {**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONUTF8": "1"}
+        environment = {**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONUTF8": "1"}
         command = [sys.executable, "-m", "chainrule.bench.algorithms.worker"]
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=alone, encoding="utf-8")
+        self._process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, env=environment, encoding="utf-8", start_new_session=True
+        )
         return self
 
     def __exit__(
@@ -64,26 +66,33 @@ class Worker:
             line = ""
         if not line:
             raise RunError(f"the measuring process ended with exit code {self._process.wait()}; see above")
-        return json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise RunError(answer["error"])
+        return answer["found"]
 
 
 def job_of(question: dict[str, Any]) -> Job:
     """A job from JSON, which knows no tuples."""
     layer = {name: _tuples(value) for name, value in question["layer"].items()}
-    return Job(**{**question, "layer": Layer(**layer)})
+    words: dict[str, Any] = {**question, "layer": Layer(**layer)}
+    return Job(**words)
 
 
 def _tuples(value: Any) -> Any:
-    if isinstance(value, Sequence):
-        return tuple(_tuples(entry) for entry in value)  # pyright: ignore[reportUnknownVariableType]
-    return value
+    if not isinstance(value, Sequence):
+        return value
+    return tuple(_tuples(entry) for entry in cast(Sequence[Any], value))
 
 
 def serve() -> None:
     """Answer job after job, until there are no more."""
     for line in sys.stdin:
-        found = measure(job_of(json.loads(line)))
-        print(json.dumps([asdict(one) for one in found]), flush=True)
+        try:
+            answer = {"found": [asdict(one) for one in measure(job_of(json.loads(line)))]}
+        except (ChainruleError, MemoryError) as error:
+            answer = {"error": str(error) or "out of memory"}
+        print(json.dumps(answer), flush=True)
 
 
 def described() -> str:

@@ -9,7 +9,6 @@ import click
 from chainrule.cli import options
 
 if TYPE_CHECKING:
-    from chainrule.bench.algorithms.layer import Layer
     from chainrule.bench.algorithms.report import Row
 
 
@@ -56,6 +55,7 @@ def algorithms(
     places.writable(markdown)
     rule = int(padding) if padding.isascii() and padding.isdigit() else padding
     layer = parse(EXAMPLES[one_dimensional] if written is None else written, batch, rule, one_dimensional)
+    title = f"{layer.text}, padding {padding}, batch {batch}, {dtype}"
     swept: list[list[Row]] = []
     with Worker() as worker:
         rows = layer_rows(worker, layer, rounds, dtype)
@@ -66,39 +66,36 @@ def algorithms(
     if as_json:
         json_out([row.to_json() for row in [*rows, *(row for group in swept for row in group)]])
     else:
-        click.echo(_terminal(rows, swept))
+        click.echo(_terminal(title, rows, swept))
     if markdown is not None:
-        _write(markdown, rows, swept, one_dimensional)
+        _write(markdown, title, rows, swept, one_dimensional)
 
 
-def _title(layer: "Layer", dtype: str) -> str:
-    padding = "no padding" if not any(map(any, layer.padding)) else f"padding {layer.padding}"
-    return f"{layer.text}, {padding}, batch {layer.batch}, {dtype}"
-
-
-def _terminal(rows: "Sequence[Row]", swept: "Sequence[Sequence[Row]]") -> str:
+def _terminal(title: str, rows: "Sequence[Row]", swept: "Sequence[Sequence[Row]]") -> str:
     """Both tables, each under its title."""
     from chainrule.bench.algorithms import tables
     from chainrule.bench.algorithms.worker import described
     from chainrule.cli.output import table
 
     cells = tables.layer_cells(rows)
-    parts = [_title(rows[0].layer, rows[0].dtype), table(cells, right=range(1, len(cells[0]))), *tables.refusals(rows)]
+    parts = [title, table(cells, right=range(1, len(cells[0]))), *tables.refusals(rows)]
     if swept:
-        parts += ["", tables.sweep_title(swept), table(tables.sweep_cells(swept))]
+        parts += ["", tables.sweep_title(swept), table(tables.sweep_cells(swept, rows[0].layer.batch))]
     return "\n".join([*parts, "", described()])
 
 
-def _write(page: Path, rows: "Sequence[Row]", swept: "Sequence[Sequence[Row]]", one_dimensional: bool) -> None:
+def _write(
+    page: Path, title: str, rows: "Sequence[Row]", swept: "Sequence[Sequence[Row]]", one_dimensional: bool
+) -> None:
     """Both tables, between the page's marks of one or of two dimensions."""
     from chainrule.bench.algorithms import tables
     from chainrule.bench.algorithms.worker import described
     from chainrule.experiments import markdown
 
-    parts = [f"{_title(rows[0].layer, rows[0].dtype)}:", markdown.table(tables.layer_cells(rows))]
-    parts += [f"{reason}." for reason in tables.refusals(rows)]
+    parts = [f"{title}:", markdown.table(tables.layer_cells(rows)), *(f"{said}." for said in tables.refusals(rows))]
     if swept:
-        parts += [f"{tables.sweep_title(swept)}:", markdown.table(tables.sweep_cells(swept))]
+        cells = tables.sweep_cells(swept, rows[0].layer.batch)
+        parts += [f"{tables.sweep_title(swept)}:", markdown.table(cells)]
     name = "one dimension" if one_dimensional else "two dimensions"
     marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
     markdown.insert(page, "\n\n".join([*parts, f"{described()}; {markdown.machine()}\n"]), marks)

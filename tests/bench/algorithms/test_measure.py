@@ -1,8 +1,11 @@
 """Measuring: what is known of an algorithm afterwards; small, in this process and in one of its own."""
 
 import json
+import tracemalloc
 from dataclasses import asdict, replace
 
+import numba
+import numpy as np
 import pytest
 
 from chainrule.bench.algorithms import ALGORITHMS, Direct, report, tables, worker
@@ -37,10 +40,19 @@ def test_measured_closely():
 
 
 def test_memory_sees_what_compiled_code_allocates():
-    """Direct lays a padded picture out in compiled code: that is more than nothing."""
-    wide = Layer(1, 16, 1, (3, 3), (64, 64), ((1, 1), (1, 1)))
-    found = {one.name: one for one in measure(Job(wide, 3))}
-    assert found["direct"].memory > 16 * 64 * 64 * 4
+    """What `memory` rests on: numba asks Python for it."""
+
+    @numba.njit
+    def ends(count):
+        room = np.zeros(count)
+        return room[0] + room[count - 1]
+
+    ends(1)
+    tracemalloc.start()
+    ends(10**6)
+    highest = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert highest >= 8 * 10**6
 
 
 def test_a_budget_ends_it():

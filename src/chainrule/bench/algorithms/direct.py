@@ -11,7 +11,7 @@ class Direct(Algorithm):
     y[n,o,i,j] = Σ_{c,u,v} x̄[n,c, i + u, j + v] · w[o,c,u,v]
 
     Cost       C·KH·KW multiplications an output, and as many additions, fused with them
-    Memory     a padded picture and a few rows of sums
+    Memory     no more than a picture, its outputs and the kernels, laid out anew
     Precision  one rounding a product: an error of about ε·√(C·KH·KW), ε the machine epsilon of the dtype
     Source     reference/convolution.py; engines/numba/convolution.py
     """

@@ -20,13 +20,13 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 def write(path: Path, rows: Sequence[Sequence[str]], engine: str, threads: int) -> None:
     """Write a table and what it was made with; a page that has `MARKS` keeps its text and gets them in between."""
     used = f"{engine} engine, {threads} thread{'s' if threads > 1 else ''}" if engine == "numba" else f"{engine} engine"
-    made = f"{table(rows)}\n\n{used}; {machine()}\n"
-    insert(path, made)
+    insert(path, f"{table(rows)}\n\n{used}; {machine()}")
 
 
 def insert(path: Path, made: str, marks: tuple[str, str] = MARKS) -> None:
-    """Write what was made between the marks of a page, which keeps its text; alone where there is no such page."""
-    files.write_whole(path, _inserted(path.read_text(encoding="utf-8") if path.is_file() else "", made, marks).encode())
+    """Write what was made to a page, between its marks where it has them."""
+    page = path.read_text(encoding="utf-8") if path.is_file() else ""
+    files.write_whole(path, _inserted(page, f"{made}\n", marks).encode())
 
 
 def _inserted(page: str, made: str, marks: tuple[str, str]) -> str:

@@ -98,4 +98,4 @@ def _write(
         parts += [f"{tables.sweep_title(swept)}:", markdown.table(cells)]
     name = "one dimension" if one_dimensional else "two dimensions"
     marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    markdown.insert(page, "\n\n".join([*parts, f"{described()}; {markdown.machine()}\n"]), marks)
+    markdown.insert(page, "\n\n".join([*parts, f"{described()}; {markdown.machine()}"]), marks)

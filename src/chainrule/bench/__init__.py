@@ -6,5 +6,6 @@ contenders/   who is timed: one class an engine or peer and a kind of work, each
 worker        that process; `processes` starts it and asks it
 rounds        everyone in turn, and the medians
 train, infer, epoch, startup, memory, growth    the tables
+algorithms/   a layer by direct loops, matrix products, Winograd and Fourier transforms
 machine       what the processor can do at best; `work` counts what a network asks of it
 """

@@ -23,16 +23,16 @@ def write(path: Path, rows: Sequence[Sequence[str]], engine: str, threads: int) 
     insert(path, f"{table(rows)}\n\n{used}; {machine()}")
 
 
-def insert(path: Path, made: str) -> None:
+def insert(path: Path, made: str, marks: tuple[str, str] = MARKS) -> None:
     """Write what was made to a page, between its marks where it has them."""
     page = path.read_text(encoding="utf-8") if path.is_file() else ""
-    files.write_whole(path, _inserted(page, f"{made}\n").encode())
+    files.write_whole(path, _inserted(page, f"{made}\n", marks).encode())
 
 
-def _inserted(page: str, made: str) -> str:
+def _inserted(page: str, made: str, marks: tuple[str, str]) -> str:
     """The page with what was made between its marks; what was made alone where there are none."""
-    before, begin, rest = page.partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
+    before, begin, rest = page.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     return f"{before}{begin}\n\n{made}\n{end}{after}" if end else made
 
 

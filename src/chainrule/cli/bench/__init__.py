@@ -13,7 +13,7 @@ class Bench(Lazy):
     """The benchmarks; a new one is a file here and a name in the list."""
 
     folder = "chainrule.cli.bench"
-    names = ("train", "infer", "epoch", "startup", "memory", "growth")
+    names = ("train", "infer", "epoch", "startup", "memory", "growth", "algorithms")
 
 
 @click.group(cls=Bench, invoke_without_command=True)

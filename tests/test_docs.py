@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from chainrule.experiments import activations
 from chainrule.experiments.markdown import MARKS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PICTURES = {
     f"docs/pictures/{name}.png" for name in ("curves", "kernels-conv1", "confusion", "mistakes", "vanilla-rate")
-}
+} | {f"docs/derivations/pictures/{name}.png" for name in activations.NAMES}
 LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 
 

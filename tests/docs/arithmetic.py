@@ -151,6 +151,8 @@ def disagreements(formula: str) -> tuple[int, list[str]]:
     """How many sides were compared with the side before that has a value, and those that differ."""
     compared, wrong = 0, []
     for sides in equations(formula):
+        if len(sides) == 1:  # nothing to compare with
+            continue
         last: Values | None = None
         rounded = False
         for sign, side in sides:

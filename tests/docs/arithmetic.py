@@ -38,7 +38,7 @@ def equations(formula: str) -> Iterator[list[tuple[str, str]]]:
         return f"@{len(held) - 1}@"
 
     text = re.sub(r"\\begin\{pmatrix\}.*?\\end\{pmatrix\}", hold, formula, flags=re.S)
-    text = re.sub(r"\\(?:begin|end)\{aligned\}|&", "", text)
+    text = re.sub(r"\\(?:begin|end)\{aligned\}|&|\\text\{[^}]*\}", "", text)
     text = re.sub(r"\\\\\s*(?==|\\approx)", "", text)  # a line that begins with a sign goes on with the one before
     for line in re.split(r"\\\\|\\quad|\\qquad", text):
         line = re.sub(r"@(\d+)@", lambda match: held[int(match[1])], line)

@@ -19,6 +19,7 @@ RIGHT = [
     (PICTURE + r" \star " + KERNEL + " = " + matrix("8"), 1),
     (r"A^{\mathsf T} = " + matrix("1 & 2") + r"^{\mathsf T} = " + matrix("1", "2"), 1),
     (r"-\ln 0.5 \approx 0.693, \quad 2^3 = 8", 2),
+    (r"\text{half of it:} && \tfrac12 (1 + 2) &= 1.5 && \text{as above}", 1),
     (r"dx = dy \cdot w", 0),
 ]
 

@@ -5,7 +5,7 @@ import numpy as np
 from chainrule.pictures.files import png
 from chainrule.pictures.graphs import graphs
 
-X = np.arange(-10, 11) / 10
+X = np.arange(-100, 101) / 100
 
 
 def test_two_panels_of_the_same_curves() -> None:

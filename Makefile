@@ -52,11 +52,12 @@ format: $(VENV)/.lint
 	$(BIN)/ruff format
 
 experiments: $(VENV)/.installed
-	mkdir -p docs/pictures
+	mkdir -p docs/pictures docs/derivations/pictures
 	$(BIN)/chainrule experiment shares --markdown docs/shares.md
 	$(BIN)/chainrule experiment rate --markdown docs/vanilla-cnn.md --picture docs/pictures/vanilla-rate.png
 	$(BIN)/chainrule experiment losses --markdown docs/independent-code.md
 	$(BIN)/chainrule zoo --markdown docs/zoo.md
+	$(BIN)/chainrule experiment activations --pictures docs/derivations/pictures
 
 bench: $(VENV)/.bench
 	$(BIN)/chainrule bench --markdown docs/benchmarks.md $(ARGS)

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chainrule.experiments import activations
 from chainrule.experiments.markdown import MARKS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PICTURES = {
     f"docs/pictures/{name}.png" for name in ("curves", "kernels-conv1", "confusion", "mistakes", "vanilla-rate")
-}
+} | {f"docs/derivations/pictures/{name}.png" for name in activations.NAMES}
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.S | re.M)
 LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 

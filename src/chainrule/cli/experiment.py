@@ -82,6 +82,44 @@ def losses(**given: Any) -> None:
     _show(given, cells, known, words=2)
 
 
+@experiment.command(short_help="The activations and their derivatives.")
+@click.option("--pictures", metavar="FOLDER", type=options.PATH, help="Draw each, as FOLDER/NAME.png.")
+@options.as_json
+def activations(pictures: Path | None, as_json: bool) -> None:
+    """Every activation and its derivative at whole numbers, as the reference computes them; and their graphs."""
+    import numpy as np
+
+    from chainrule.cli.output import json_out, table
+    from chainrule.experiments.activations import curves
+
+    _draw_graphs(pictures)
+    at = np.arange(-4.0, 5.0)
+    lines = [(f"{one.title}: {kind}", values) for one in curves(at) for kind, values in one.lines()]
+    if as_json:
+        json_out([{"what": what, "x": at.tolist(), "values": values.tolist()} for what, values in lines])
+    else:
+        cells = [["x", *(f"{x:g}" for x in at)], *([what, *(f"{v:.4f}" for v in values)] for what, values in lines)]
+        click.echo(table(cells, right=range(1, len(cells[0]))))
+
+
+def _draw_graphs(folder: Path | None) -> None:
+    """The graph of every activation, from −5 to 5; 0 is one of the points."""
+    if folder is None:
+        return
+    import numpy as np
+
+    from chainrule.cli import places
+    from chainrule.experiments.activations import NAMES, curves
+    from chainrule.pictures.files import save
+    from chainrule.pictures.graphs import graphs
+
+    for name in NAMES:
+        places.writable(folder / f"{name}.png")
+    x = np.arange(-500, 501) / 100
+    for one in curves(x):
+        save(graphs(one.title, x, one.y, one.slope), folder / f"{one.name}.png")
+
+
 def _setting(given: dict[str, Any]) -> "Setting":
     """What an experiment is given; its Markdown file is tried before the work is done."""
     from chainrule import engines

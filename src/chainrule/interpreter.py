@@ -56,6 +56,21 @@ class Interpreter:
             self._walk(self.plan.operations)
         return self.read(loss), self.read(correct), self._gradient
 
+    def backward(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[float, float, float]:
+        """Sum of the losses, how many were right, and Σ g²."""
+        losses, right, gradient = self.gradients(x, t, seed=seed, step=step)
+        return (
+            float(losses.sum(dtype=np.float64)),
+            float(right.sum(dtype=np.float64)),
+            float(np.dot(gradient, gradient)),
+        )
+
+    def update(self, name: str, moments: tuple[Array, ...], attributes: Mapping[str, Any], scale: float) -> None:
+        """Change the parameters with the gradient of `backward` times a number."""
+        if scale != 1:
+            self._gradient *= scale
+        self.engine.update(name, self._buffers.parameters, self._gradient, moments, attributes, self._threads or 1)
+
     def close(self) -> None:
         """Write the running statistics of the last batch."""
         self._walk(self.plan.closing)

@@ -31,7 +31,7 @@ PROBABILITIES = ("Softmax", "Sigmoid")  # layers whose outputs are probabilities
 class Network:
     """Layers in a row.
 
-    layers       what happens to a sample, in order
+    layers       what happens to a sample, in order; objects of your own too (docs/own-layers.md)
     input_shape  shape of one sample, without the batch axis: (C, H, W), (C, W) or (F,)
     dtype        "float32" or "float64"
     seed         of the first values of the parameters
@@ -43,7 +43,7 @@ class Network:
 
     def __init__(
         self,
-        layers: Sequence[Layer],
+        layers: Sequence[Any],
         input_shape: Sequence[int],
         *,
         dtype: str = "float32",

@@ -39,6 +39,14 @@ class Pass(Protocol):
         """
         ...
 
+    def backward(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[float, float, float]:
+        """Sum of the losses, how many were right, and Σ g² of the gradient, which stays with the pass for `update`."""
+        ...
+
+    def update(self, name: str, moments: tuple[Array, ...], attributes: Mapping[str, Any], scale: float) -> None:
+        """Change the parameters by an optimizer's operation, with the gradient of `backward` times a number."""
+        ...
+
     def close(self) -> None:
         """Write the running statistics of the last batch."""
         ...

@@ -5,16 +5,11 @@ is k written into the exponent of a float. What would be denormal is 0; NaN stay
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import ir as _ir
-from numba.core import config as _numba_config
-from numba.core import types
-from numba.extending import lower_builtin, type_callable
 
-ir: Any = _ir  # llvmlite does not say what types its functions take
+from chainrule.engines.numba.registers import compile_as, ir
 
 TERMS = 13
 # Bits of the fraction, largest exponent, and ln 2 in two parts, of which k times the first is exact.
@@ -56,10 +51,4 @@ def _code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return builder.fmul(total, builder.bitcast(exponent, kind))
 
 
-def _type(context: Any) -> Callable[..., Any]:
-    return lambda x: x if isinstance(x, types.Float) else None
-
-
-if not _numba_config.DISABLE_JIT:
-    type_callable(exponential)(_type)
-    lower_builtin(exponential, types.Float)(_code)
+compile_as(exponential, lambda arguments: arguments[0], _code)

@@ -11,7 +11,7 @@ The source is plain: a line for every array, a line for every operation. `chainr
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from itertools import groupby
 from typing import Any
 
@@ -46,9 +46,9 @@ def run({reads}, threads, {arguments}):
         call({symbol!r}, ({shares}, {arguments},))
 '''
 
-OUTER_UPDATE = '''"""A compiled program of chainrule: the update of a dense layer for one sample, whose gradient dy xᵀ is made row by row."""
+OUTER_UPDATE = '''"""A compiled program of chainrule: a dense layer's update for one sample, whose gradient is dy xᵀ."""
 
-from numba import njit, prange
+from numba import njit
 
 from chainrule.engines.numba import updates
 from chainrule.engines.numba.compiling import OPTIONS
@@ -58,16 +58,14 @@ link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})
 link({rows!r}, updates.outer_rows, {vectors!r}, [0, 0, 1.0])
 
 
-@njit(parallel={parallel}, cache=True, **OPTIONS)
-def run({reads}, x, dy, threads, scale, {arguments}):
-    many = max(1, g.shape[1] // x.size)
-    for k in {loop}(threads):
-        end = (k + 1) * dy.size // threads
-        for o in range(k * dy.size // threads, end, many):
-            last = min(o + many, end)
-            s, rows = slice(o * x.size, last * x.size), g[k, : (last - o) * x.size]
-            call({rows!r}, (x, dy, rows, o, last, scale))
-            call({symbol!r}, ({shares}, {arguments},))
+@njit(cache=True, **OPTIONS)
+def run({reads}, x, dy, scale, {arguments}):
+    many = max(1, g.size // x.size)
+    for o in range(0, dy.size, many):
+        last = min(o + many, dy.size)
+        s, rows = slice(o * x.size, last * x.size), g[: (last - o) * x.size]
+        call({rows!r}, (x, dy, rows, o, last, scale))
+        call({symbol!r}, ({shares}, {arguments},))
 '''
 
 # What the program is given, in order: the batch, the flat buffers, and room to work in.
@@ -138,9 +136,9 @@ class Writer:
         """Whether the program ends in gradients."""
         return bool(self.plan.backward)
 
-    @property
+    @cached_property
     def held(self) -> list[Operation]:
-        """What makes the gradient of a large dense layer: for one sample, where the update makes it (`OUTER_UPDATE`)."""
+        """What makes the gradients of large dense layers: for one sample the update makes them (`OUTER_UPDATE`)."""
         return [
             operation
             for operation in self.plan.operations
@@ -166,8 +164,9 @@ class Writer:
         lines = list(
             dict.fromkeys(self._link(operation) for operation in self.plan.operations if operation not in held)
         )
+        total = ("float64", 1)
         if self.training:
-            row, total = (self.dtype, 1), ("float64", 1)
+            row = (self.dtype, 1)
             lines.append(_link_to("ends", self.dtype, [row, row, total], []))
             lines.append(_link_to("add_up", self.dtype, [(self.dtype, 2), total], [0, 0, 0]))
         if held:
@@ -327,18 +326,18 @@ class _Code:
 @cache
 def update_source(name: str, dtype: str) -> str:
     """The program of an optimizer's update, given the name of its operation."""
-    return UPDATE.format(**_update_words(name, dtype, "{0}[s]"))
+    return UPDATE.format(**_update_words(name, dtype))
 
 
 @cache
-def outer_update_source(name: str, dtype: str, *, parallel: bool) -> str:
+def outer_update_source(name: str, dtype: str) -> str:
     """The program of the update of a dense layer for one sample."""
-    words = _update_words(name, dtype, "{0}[s]") | {"parallel": parallel, "loop": "prange" if parallel else "range"}
+    words = _update_words(name, dtype)
     words["shares"] = words["shares"].replace("g[s]", "rows")
     return OUTER_UPDATE.format(**words, rows=_symbol_of("outer_rows", dtype), vectors=[(dtype, 1)] * 3)
 
 
-def _update_words(name: str, dtype: str, share: str) -> dict[str, Any]:
+def _update_words(name: str, dtype: str) -> dict[str, Any]:
     """What the templates of updates are filled with."""
     entry = KERNELS[name]
     signature = list(entry.signature.parameters)
@@ -349,7 +348,7 @@ def _update_words(name: str, dtype: str, share: str) -> dict[str, Any]:
         "arrays": [(dtype, 1)] * len(reads),
         "numbers": entry.arguments(len(reads), {}),
         "reads": ", ".join(reads),
-        "shares": ", ".join(share.format(array) for array in reads),
+        "shares": ", ".join(f"{array}[s]" for array in reads),
         "arguments": ", ".join(signature[len(reads) :]),
     }
 

@@ -27,24 +27,28 @@ def _by_two(window, stride, padding):
     return whole and window[0] == 2 and window[1] == 2 and stride[0] == 2 and stride[1] == 2
 
 
+@inlined
+def _wins(new, most):
+    """Whether a cell becomes the largest: NaN does, once."""
+    return (most == most) & ((new > most) | (new != new))
+
+
 @kernel
 def _max_two(x, y, winner):
-    """2×2 windows, stride 2, no padding: two rows are read along together."""
-    width = np.int32(x.shape[1])
+    """2×2 windows, stride 2, no padding: two rows are read along together, without a branch."""
+    width, zero, one = np.int32(x.shape[1]), np.int32(0), np.int32(1)
     for i in range(y.shape[0]):
         upper, lower, best, place = x[2 * i], x[2 * i + 1], y[i], winner[i]
         start = np.int32(2 * i) * width
         for j in range(best.size):
-            most, at = upper[2 * j], np.int32(2 * j)
-            b, c, d = upper[2 * j + 1], lower[2 * j], lower[2 * j + 1]
-            if most == most and (b > most or b != b):
-                most, at = b, np.int32(2 * j + 1)
-            if most == most and (c > most or c != c):
-                most, at = c, np.int32(2 * j) + width
-            if most == most and (d > most or d != d):
-                most, at = d, np.int32(2 * j + 1) + width
-            best[j] = most
-            place[j] = start + at
+            a, b, c, d = upper[2 * j], upper[2 * j + 1], lower[2 * j], lower[2 * j + 1]
+            wins = _wins(b, a)
+            most, at = b if wins else a, one if wins else zero
+            wins = _wins(c, most)
+            most, at = c if wins else most, width if wins else at
+            wins = _wins(d, most)
+            best[j] = d if wins else most
+            place[j] = start + np.int32(2 * j) + (width + one if wins else at)
 
 
 @kernel

@@ -63,6 +63,9 @@ class Program:
             "work": np.zeros((threads, sizes["work"] * self._block), self._dtype),
             "places": np.zeros((threads, sizes["places"] * self._block), np.int32),
             "gradients": np.zeros((rows, buffers.parameters.size), self._dtype),
+            "rows": np.zeros(
+                max([ROWS, *(operation.writes[0].shape[1] for operation in self._writer.held)]), self._dtype
+            ),
         }
         self._results: dict[str, Array] = {}
         self._sums = np.zeros(2 + threads)  # losses, hits, and a share of Σ g² a thread
@@ -91,32 +94,25 @@ class Program:
         return sums[0], sums[1], sum(sums[2:])
 
     def update(self, name: str, moments: tuple[Array, ...], attributes: Mapping[str, Any], scale: float) -> None:
-        """Change the parameters, held gradients row by row."""
+        """Change the parameters, held gradients row by row.
+
+        After one sample by one thread: others, which had nothing to do before, sleep by now.
+        """
         p, g, place = self._buffers.parameters, self._rooms["gradients"][0], 0
         if scale != 1:
             g *= scale
+        threads = self._threads if self._single is None else 1
         for operation in self._writer.held if self._single is not None else ():
             first, last = self._writer.place(operation.writes[0])
             before, inside = slice(place, first), slice(first, last)
-            update(name, p[before], g[before], tuple(m[before] for m in moments), attributes, 1)
+            update(name, p[before], g[before], tuple(m[before] for m in moments), attributes, threads)
             x, dy = (self._of_sample(tensor) for tensor in operation.reads if tensor is not None)
-            self._update_outer(name, p[inside], tuple(m[inside] for m in moments), x, dy, attributes, scale)
+            rows = self._rooms["rows"]
+            numbers = operations.KERNELS[name].arguments(2 + len(moments), attributes)
+            program = load(outer_update_source(name, str(p.dtype)))
+            program(p[inside], rows, *(m[inside] for m in moments), x, dy, scale, *numbers)
             place = last
-        update(name, p[place:], g[place:], tuple(m[place:] for m in moments), attributes, self._threads)
-
-    def _update_outer(
-        self, name: str, p: Array, moments: tuple[Array, ...], x: Array, dy: Array, attributes: Any, scale: float
-    ) -> None:
-        """The update with the gradient dy xᵀ."""
-        threads = self._threads
-        program = load(outer_update_source(name, str(p.dtype), parallel=threads > 1))
-        rows = self._rooms.setdefault("rows", np.zeros((threads, max(ROWS, x.size)), p.dtype))
-        numbers = operations.KERNELS[name].arguments(2 + len(moments), attributes)
-        arguments = (p, rows, *moments, x, dy, threads, scale, *numbers)
-        if threads == 1:
-            program(*arguments)
-        else:
-            in_parallel(threads, program, arguments)
+        update(name, p[place:], g[place:], tuple(m[place:] for m in moments), attributes, threads)
 
     def _of_sample(self, tensor: Tensor) -> Array:
         """An array of the last batch, if that was one sample; flat."""

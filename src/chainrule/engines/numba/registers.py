@@ -8,14 +8,20 @@ from typing import Any
 
 import llvmlite.binding as _binding
 from llvmlite import ir as _ir
+from numba import extending as _extending
 from numba.core import cgutils as _cgutils
-from numba.core import types
-from numba.extending import lower_builtin, models, register_model, type_callable
+from numba.core import types as _types
+from numba.core.typing import templates as _templates
+
+from chainrule.engines.numba.compiling import CONFIG
 
 # None of these libraries says what types its functions take.
 binding: Any = _binding
 cgutils: Any = _cgutils
 ir: Any = _ir
+templates: Any = _templates
+types: Any = _types
+extending: Any = _extending
 
 
 def _registers() -> tuple[int, int]:
@@ -31,7 +37,7 @@ def _registers() -> tuple[int, int]:
 WIDTH, COUNT = _registers()
 
 
-class Tile(types.Type):
+class Tile(_types.Type):
     """rows × columns vectors of numbers."""
 
     def __init__(self, dtype: Any, rows: int, columns: int) -> None:
@@ -40,13 +46,15 @@ class Tile(types.Type):
         super().__init__(name=f"Tile({dtype}, {rows}, {columns}, {self.lanes})")
 
 
-@register_model(Tile)
-class TileModel(models.PrimitiveModel):
+class TileModel(_extending.models.PrimitiveModel):
     """A tile in memory: an array of vectors, row by row."""
 
     def __init__(self, manager: Any, tile: Tile) -> None:
         vector = ir.VectorType(manager.lookup(tile.dtype).get_value_type(), tile.lanes)
         super().__init__(manager, tile, ir.ArrayType(vector, tile.rows * tile.columns))
+
+
+extending.register_model(Tile)(TileModel)
 
 
 class _Code:
@@ -81,7 +89,7 @@ class _Code:
 
     def fold(self, tile: Tile, a: Any, b: Any, group: int) -> Any:
         """Of two vectors, the first half of every group of lanes plus its second half, side by side."""
-        starts = [k for k in range(0, 2 * tile.lanes, group)]
+        starts = range(0, 2 * tile.lanes, group)
         halves = [[start + k + half for start in starts for k in range(group // 2)] for half in (0, group // 2)]
         masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), half) for half in halves]
         return self.builder.fadd(*(self.builder.shuffle_vector(a, b, mask) for mask in masks))
@@ -181,41 +189,35 @@ def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> A
     return context.get_dummy_value()
 
 
-def compile_as(zeros: Any, load: Any, add_outer: Any, add_products: Any, store: Any, store_sums: Any) -> None:
-    """Tell numba what the functions of `tiles` are in compiled code."""
+def _new(arguments: Any) -> Tile | None:
+    """The tile that constants at the end of the arguments ask for."""
+    array, *_, rows, columns = arguments
+    constant = isinstance(rows, types.IntegerLiteral) and isinstance(columns, types.IntegerLiteral)
+    return Tile(array.dtype, rows.literal_value, columns.literal_value) if constant else None
 
-    def new_tile(context: Any) -> Callable[..., Any]:
-        def found(array: Any, rows: Any, columns: Any) -> Any:
-            constant = isinstance(rows, types.IntegerLiteral) and isinstance(columns, types.IntegerLiteral)
-            return Tile(array.dtype, rows.literal_value, columns.literal_value) if constant else None
 
-        return found
+CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of the result, and what writes the code
+    "zeros": (_new, _zeros),
+    "load": (_new, _load),
+    "add_outer": (lambda arguments: arguments[0], _add_outer),
+    "add_products": (lambda arguments: arguments[0], _add_products),
+    "store": (lambda arguments: types.none, _store),
+    "store_sums": (lambda arguments: types.none, _store_sums),
+}
 
-    def loaded(context: Any) -> Callable[..., Any]:
-        return lambda y, place, step, rows, columns: new_tile(context)(y, rows, columns)
 
-    def outer(context: Any) -> Callable[..., Any]:
-        return lambda tile, x, place, w, start, step: tile
+def compile_as(function: Any, result: Callable[[Any], Any], code: Callable[..., Any]) -> None:
+    """Tell numba what a function is in compiled code: the type of its result, and what writes it."""
+    if CONFIG.DISABLE_JIT:
+        return
 
-    def products(context: Any) -> Callable[..., Any]:
-        return lambda tile, g, place, step, x, start, places, first: tile
+    class Template(templates.AbstractTemplate):
+        key = function
+        prefer_literal = True
 
-    def stored(context: Any) -> Callable[..., Any]:
-        return lambda tile, y, place, step: types.none
+        def generic(self, args: Any, kws: Any) -> Any:
+            found = result(args)
+            return None if found is None else templates.signature(found, *args)
 
-    def summed(context: Any) -> Callable[..., Any]:
-        return lambda tile, y, place: types.none
-
-    whole, flat = types.Integer, types.Array
-    type_callable(zeros)(new_tile)
-    lower_builtin(zeros, flat, whole, whole)(_zeros)
-    type_callable(load)(loaded)
-    lower_builtin(load, flat, whole, whole, whole, whole)(_load)
-    type_callable(add_outer)(outer)
-    lower_builtin(add_outer, Tile, flat, whole, flat, whole, whole)(_add_outer)
-    type_callable(add_products)(products)
-    lower_builtin(add_products, Tile, flat, whole, whole, flat, whole, flat, whole)(_add_products)
-    type_callable(store)(stored)
-    lower_builtin(store, Tile, flat, whole, whole)(_store)
-    type_callable(store_sums)(summed)
-    lower_builtin(store_sums, Tile, flat, whole)(_store_sums)
+    templates.infer_global(function, types.Function(Template))
+    extending.lower_builtin(function, types.VarArg(types.Any))(code)

@@ -18,7 +18,6 @@ All arrays are flat; a place is an index of a flat array. Nothing is checked: ke
 from typing import Any
 
 import numpy as np
-from numba.core import config as _numba_config
 from numpy.typing import NDArray
 
 from chainrule.engines.numba import registers
@@ -72,5 +71,5 @@ def store_sums(tile: Array, y: Array, place: int) -> None:
     y[place : place + tile.shape[0] * tile.shape[1]] = tile.sum(axis=-1).reshape(-1)
 
 
-if not _numba_config.DISABLE_JIT:
-    registers.compile_as(zeros, load, add_outer, add_products, store, store_sums)
+for _function in (zeros, load, add_outer, add_products, store, store_sums):
+    registers.compile_as(_function, *registers.CODE[_function.__name__])

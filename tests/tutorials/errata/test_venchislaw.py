@@ -103,7 +103,7 @@ def test_average_pooling_divides():
 
 
 def test_padding_changes_the_loss_and_its_gradients():
-    """That "padding has no influence on our loss function": another function of the same kernel, and another gradient."""
+    """That "padding has no influence on our loss function": it is another function, with another gradient."""
     x, k, t = normals(7, (1, 1, 5, 5), (1, 1, 3, 3), (1, 9))
 
     def loss(k: np.ndarray, zeros: int) -> float:

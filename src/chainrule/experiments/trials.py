@@ -53,9 +53,7 @@ class Trial:
     shifts: tuple[int, ...] = (0,)
 
 
-def two_blocks(
-    pool: Callable[[], Sequence[Layer]] = lambda: [MaxPool2D(2)], padding: str = "valid"
-) -> Build:
+def two_blocks(pool: Callable[[], Sequence[Layer]] = lambda: [MaxPool2D(2)], padding: str = "valid") -> Build:
     """Twice a convolution of 3×3, ReLU and a pool; then dense."""
 
     def build(classes: int) -> list[Layer]:

@@ -278,7 +278,7 @@ def test_binary_cross_entropy_needs_more_than_positive_inputs():
 
 
 def test_binary_cross_entropy_takes_any_number_of_outputs_and_targets_between():
-    """On "used for classification of only 2 digits": the loss itself takes ten outputs, and targets that are no 0 or 1."""
+    """On "only 2 digits": the loss itself takes ten outputs, and targets that are neither 0 nor 1."""
     z, t = normals(17, (2, 10), (2, 10))
     t = reference.sigmoid(t)
     slopes = central_difference(lambda z: reference.binary_cross_entropy(reference.sigmoid(z), t).mean(), z)

@@ -127,7 +127,6 @@ def _pooling() -> list[Trial]:
     kinds: dict[str, Build] = {
         "max pooling": two_blocks(),
         "average pooling": two_blocks(lambda: [AveragePool2D(2)]),
-        "stride 2, no pooling": two_blocks(list, stride=2),
         "no pooling": two_blocks(list),
     }
     rates = (Adam(0.003), Adam(0.01))
@@ -176,7 +175,9 @@ def _parameters() -> list[Trial]:
         "MLP: 512 hidden": perceptron(512),
     }
     return [
-        Trial("parameters", kind, build, data) for data in ("mnist", "fashion-mnist") for kind, build in kinds.items()
+        Trial("parameters", kind, build, data, (Adam(0.003), Adam(0.01)))
+        for data in ("mnist", "fashion-mnist")
+        for kind, build in kinds.items()
     ]
 
 

@@ -11,8 +11,6 @@ from PIL import Image
 from chainrule import data
 from chainrule.data.dataset import Dataset
 from chainrule.experiments.markdown import write
-from chainrule.experiments.trials import TRIALS
-from chainrule.model import Sequential
 
 SMALL = ("--engine", "numpy", "--quiet", "--epochs", 2)
 
@@ -22,7 +20,7 @@ def mnist(monkeypatch):
     """96 bars to train on."""
 
     def load(name, **options):
-        assert name in ("mnist", "fashion-mnist")
+        assert name == "mnist"
         parts = []
         for samples in (96, 20):
             x, y = bars(samples)
@@ -72,42 +70,11 @@ def test_losses(invoke):
     assert all(len(row["accuracies"]) == 2 for row in rows)
 
 
-def test_claims(invoke, tmp_path):
-    words = ("experiment", "claims", "position", "fourier", "--seeds", 2, *SMALL, "--markdown", "claims.md")
-    lines = invoke(*words).stdout.splitlines()
-    assert lines[0].split()[:4] == ["question", "data", "setting", "parameters"]
-    assert [line.split()[0] for line in lines[1:]] == ["position"] * 12 + ["fourier"] * 12
-    assert lines[1].rstrip().endswith(("s", "ms"))
-    assert "| CNN, moved by 4 | 12,810 |" in (tmp_path / "claims.md").read_text(encoding="utf-8")
-
-
-def test_the_best_rate_of_a_claim_is_shown(invoke):
-    words = ("experiment", "claims", "order", "optimizer", "--seeds", 1, "--limit", 32, "--engine", "numpy", "--quiet")
-    rows = json.loads(invoke(*words, "--epochs", 1, "--json").stdout)
-    assert [row["question"] for row in rows] == ["order"] * 4 + ["optimizer"] * 3
-    assert all("rate" in row["setting"] for row in rows[4:])
-    assert all(len(row["accuracies"]) == 1 and 0 <= row["accuracies"][0] <= 1 for row in rows)
-
-
-def test_every_trial_of_the_claims_can_be_built():
-    for question, trials in TRIALS.items():
-        assert len(trials()) > 1
-        for trial in trials():
-            assert trial.question == question
-            shape = {"cifar10": (3, 32, 32)}.get(trial.data, (1, 28, 28))
-            images = Dataset(np.zeros((1, *shape), np.uint8), np.zeros(1, np.int64), ("a",))
-            changed = trial.changed(images)
-            model = Sequential(trial.layers(10), changed.shape, engine="numpy")
-            assert model.output_shape == (10,)
-
-
 def test_refused(invoke):
     refused(invoke("experiment", "rate", "--epochs", 0), "--epochs")
     refused(invoke("experiment", "rate", "--picture", "no/where.png"), "no/where.png")
     refused(invoke("experiment", "shares", "--markdown", "no/where.md"), "no/where.md")
     refused(invoke("experiment", "tides"), "tides")
-    refused(invoke("experiment", "claims", "tides"), "tides", "pooling")
-    refused(invoke("experiment", "claims", "--seeds", 0), "--seeds")
     assert invoke("experiment").stdout.startswith("Usage: chainrule experiment")
 
 

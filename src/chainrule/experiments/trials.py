@@ -19,7 +19,6 @@ from chainrule.layers import (
     ReLU,
     Sigmoid,
     Softmax,
-    Tanh,
 )
 from chainrule.optimizers import SGD, Adam, Momentum, Optimizer
 
@@ -144,7 +143,7 @@ def _pooling() -> list[Trial]:
 
 
 def _activation() -> list[Trial]:
-    kinds: tuple[Layer, ...] = (ReLU(), Tanh(), Arctan(), Sigmoid())
+    kinds: tuple[Layer, ...] = (ReLU(), Arctan(), Sigmoid())
     rules = {"SGD": (SGD(0.1), SGD(0.3), SGD(1.0)), "Adam": (Adam(0.003), Adam(0.01))}
     return [
         Trial("activation", f"{type(kind).__name__}, {rule}", activated(kind), optimizers=rates)
@@ -207,8 +206,8 @@ def _padding() -> list[Trial]:
 
 
 def _kernels() -> list[Trial]:
-    many = [Trial("kernels", f"{filters} of 5×5", one_block(filters, 5)) for filters in (1, 2, 4, 8, 16)]
-    return many + [Trial("kernels", f"8 of {size}×{size}", one_block(8, size)) for size in (3, 7, 11)]
+    many = [Trial("kernels", f"{filters} of 5×5", one_block(filters, 5)) for filters in (1, 4, 16)]
+    return many + [Trial("kernels", f"8 of {size}×{size}", one_block(8, size)) for size in (3, 5, 7, 11)]
 
 
 TRIALS: dict[str, Callable[[], list[Trial]]] = {

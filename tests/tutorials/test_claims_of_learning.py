@@ -209,6 +209,15 @@ def test_a_falling_loss_does_not_prove_the_gradient():
         assert all(after < before for before, after in itertools.pairwise(losses))
 
 
+def test_a_lower_cost_may_classify_worse():
+    """On "the better the network performs the lower the cost": all outputs at 0.1 cost less than a bold right answer."""
+    t = np.eye(10)[[3]]
+    plateau = np.full((1, 10), 0.1)
+    bold = np.where(t == 1, 0.9, 0.85)
+    assert reference.correct(bold, t) == 1 > reference.correct(plateau, t)
+    assert reference.half_squared_error(plateau, t) < reference.half_squared_error(bold, t)
+
+
 def test_a_level_loss_is_no_minimum():
     """On "converges, which suggests … a local minimum": ½(ab − 1)² near a = b = 0 is level, and far from it."""
     p = frozen([1e-4, 1e-4])

@@ -131,7 +131,7 @@ def test_ranges_of_the_padded_case(x_i, x_k):
 
 
 def test_the_bias_of_the_last_layer_is_no_scalar():
-    """That "b is a (10 × 1) scalar": ten numbers, which move apart in training."""
+    """That "b is a (10 × 1) scalar": it is ten numbers."""
     b = zoo.find("vanilla-cnn").build(engine="numpy").weights["dense1.b"]
     assert b.size != 1
     assert b.shape == (10,)

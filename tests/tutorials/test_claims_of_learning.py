@@ -210,7 +210,7 @@ def test_a_falling_loss_does_not_prove_the_gradient():
 
 
 def test_a_lower_cost_may_classify_worse():
-    """On "the better the network performs the lower the cost": all outputs at 0.1 cost less than a bold right answer."""
+    """On "the better …, the lower the cost": all outputs at 0.1 cost less than a right answer among bold ones."""
     t = np.eye(10)[[3]]
     plateau = np.full((1, 10), 0.1)
     bold = np.where(t == 1, 0.9, 0.85)

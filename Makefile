@@ -56,6 +56,7 @@ experiments: $(VENV)/.installed
 	$(BIN)/chainrule experiment shares --markdown docs/shares.md
 	$(BIN)/chainrule experiment rate --markdown docs/vanilla-cnn.md --picture docs/pictures/vanilla-rate.png
 	$(BIN)/chainrule experiment losses --markdown docs/independent-code.md
+	$(BIN)/chainrule experiment claims --markdown docs/derivations/claims.md
 	$(BIN)/chainrule zoo --markdown docs/zoo.md
 	$(BIN)/chainrule experiment activations --pictures docs/derivations/pictures
 

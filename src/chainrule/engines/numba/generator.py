@@ -138,12 +138,16 @@ class Writer:
 
     @cached_property
     def held(self) -> list[Operation]:
-        """What makes the gradients of large dense layers: for one sample the update makes them (`OUTER_UPDATE`)."""
-        return [
+        """What makes the gradients of large dense layers, in the order of their places.
+
+        For one sample the update makes them (`OUTER_UPDATE`).
+        """
+        large = [
             operation
             for operation in self.plan.operations
             if operation.name == "dense_dw" and math.prod(operation.writes[0].shape) >= HELD
         ]
+        return sorted(large, key=lambda operation: self.place(operation.writes[0]))
 
     def place(self, gradient: Tensor) -> tuple[int, int]:
         """First and last place of a gradient in its flat buffer."""

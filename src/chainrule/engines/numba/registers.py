@@ -189,6 +189,39 @@ def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> A
     return context.get_dummy_value()
 
 
+def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code = _Code(context, builder, signature, arguments)
+    tile, whole = Tile(signature.args[0].dtype, 1, 1), ir.IntType(32)
+    numbers = ir.VectorType(whole, tile.lanes)
+
+    def cells(start: Any) -> tuple[Any, Any]:
+        """Of two vectors side by side the numbers at even places and those at odd ones."""
+        address = code.address(0, start)
+        pair = [code.load(tile, code.after(address, k * tile.lanes)) for k in range(2)]
+        masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
+        even, odd = (builder.shuffle_vector(*pair, mask) for mask in masks)
+        return even, odd
+
+    def every(number: Any) -> Any:
+        one = builder.insert_element(ir.Constant(numbers, ir.Undefined), builder.trunc(number, whole), whole(0))
+        return builder.shuffle_vector(one, ir.Constant(numbers, ir.Undefined), ir.Constant(numbers, None))
+
+    start, width = code.number(1), code.number(2)
+    (most, b), (c, d) = cells(start), cells(builder.add(start, width))
+    one, below = ir.Constant(numbers, [1] * tile.lanes), every(width)
+    at = ir.Constant(numbers, None)
+    for value, ahead in ((b, one), (c, below), (d, builder.add(below, one))):
+        # larger or NaN, and the largest is no NaN yet
+        larger = builder.and_(builder.fcmp_unordered(">", value, most), builder.fcmp_ordered("ord", most, most))
+        most, at = builder.select(larger, value, most), builder.select(larger, ahead, at)
+    found = code.number(5)
+    code.store(tile, most, code.address(3, found))
+    first = builder.add(every(code.number(6)), ir.Constant(numbers, list(range(0, 2 * tile.lanes, 2))))
+    places = builder.bitcast(code.address(4, found), numbers.as_pointer())
+    builder.store(builder.add(at, first), places, align=4)
+    return context.get_dummy_value()
+
+
 def _new(arguments: Any) -> Tile | None:
     """The tile that constants at the end of the arguments ask for."""
     array, *_, rows, columns = arguments
@@ -203,6 +236,7 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of 
     "add_products": (lambda arguments: arguments[0], _add_products),
     "store": (lambda arguments: types.none, _store),
     "store_sums": (lambda arguments: types.none, _store_sums),
+    "largest_of_four": (lambda arguments: types.none, _largest_of_four),
 }
 
 

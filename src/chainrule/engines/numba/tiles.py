@@ -71,5 +71,18 @@ def store_sums(tile: Array, y: Array, place: int) -> None:
     y[place : place + tile.shape[0] * tile.shape[1]] = tile.sum(axis=-1).reshape(-1)
 
 
-for _function in (zeros, load, add_outer, add_products, store, store_sums):
+def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, found: int, first: int) -> None:
+    """y[found + lane] = the largest of x[place + 2·lane + (0, 1, width, width + 1)], winner[…] = first + 2·lane + which.
+
+    The first of several is the largest; the first NaN is, where there is one.
+    """
+    count = lanes(x.itemsize)
+    ahead = np.array([0, 1, width, width + 1])
+    four = x[place + 2 * np.arange(count)[:, None] + ahead]
+    which = np.where(np.isnan(four).any(1), np.isnan(four).argmax(1), four.argmax(1))
+    y[found : found + count] = four[np.arange(count), which]
+    winner[found : found + count] = first + 2 * np.arange(count) + ahead[which]
+
+
+for _function in (zeros, load, add_outer, add_products, store, store_sums, largest_of_four):
     registers.compile_as(_function, *registers.CODE[_function.__name__])

@@ -5,9 +5,7 @@ It knows nothing of data, files or training; `model.Sequential` adds what a user
 
 import copy
 import math
-import threading
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -68,7 +66,6 @@ class Network:
         self.statistics = self._buffer(trained=False)
         self.reset(self.seed)
         self._idle: list[Pass] = []
-        self._idle_lock = threading.Lock()
 
     # ------------------------------------------------------------------ parameters
 
@@ -132,7 +129,7 @@ class Network:
         twin = copy.copy(self)
         twin.layers = copy.deepcopy(self.layers, memo)
         twin.parameters, twin.statistics = self.parameters.copy(), self.statistics.copy()
-        twin._idle, twin._idle_lock = [], threading.Lock()
+        twin._idle = []
         return twin
 
     def size(self, layer: str) -> int:
@@ -212,21 +209,22 @@ class Network:
         if not is_whole(batch_size) or batch_size < 1:
             raise OptionError(f"batch size {batch_size}: expected a whole number of at least 1")
         array = np.ascontiguousarray(self.check_input(x), self.dtype)
-        outputs = np.empty((len(array), *self.output_shape), self.dtype)
-        with self._inference() as program:
+        program = self._idle_pass()
+        if len(array) <= batch_size:
+            outputs = program.forward(array).copy()
+        else:
+            outputs = np.empty((len(array), *self.output_shape), self.dtype)
             for start in range(0, len(array), batch_size):
                 outputs[start : start + batch_size] = program.forward(array[start : start + batch_size])
+        self._idle.append(program)  # not after an error, which may leave it half-way
         return outputs
 
-    @contextmanager
-    def _inference(self) -> Any:
-        """A pass of the inference plan that nobody else uses meanwhile."""
-        with self._idle_lock:
-            program = self._idle.pop() if self._idle else None
-        program = program or self.ready(self.plan())
-        yield program
-        with self._idle_lock:  # not after an error, which may leave it half-way
-            self._idle.append(program)
+    def _idle_pass(self) -> Pass:
+        """A pass of the inference plan that nobody else uses meanwhile; to pop is one thread's at a time."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self.ready(self.plan())
 
     # ------------------------------------------------------------------ files
 

@@ -174,3 +174,49 @@ def test_a_copy_shares_nothing_that_changes() -> None:
     twin.parameters[:] = 0
     np.testing.assert_array_equal(made.apply(x), before)
     assert (twin.apply(x) != before).any()
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_threads_share_the_filters_of_large_layers_for_one_picture(groups: int) -> None:
+    """18 filters: shares that no tile divides and that cut a group; the second layer is too small to share."""
+    made = [
+        layers.Conv2D(18, 3, padding="same", groups=groups, bias="untied"),
+        layers.ReLU(),
+        layers.Conv2D(2, 1, groups=groups),
+        layers.MaxPool2D(4),
+        layers.Flatten(),
+        layers.Dense(3),
+    ]
+    x = np.random.default_rng(3).standard_normal((3, 4, 64, 64))
+    models = [Network(made, (4, 64, 64), dtype="float64", engine="numba", threads=threads) for threads in (1, 2, 4)]
+    expected = models[0].apply(x)
+    for model in models[1:]:
+        for count in (1, 2, 3):
+            np.testing.assert_allclose(model.apply(x[:count]), expected[:count], rtol=1e-12)
+    source = Writer(models[1].plan(), models[1].layout, "float64", wide=True).source(parallel=True)
+    assert source.count("prange(threads)") == 1
+
+
+@pytest.mark.parametrize("bias", [True, "untied", False])
+def test_a_relu_that_alone_reads_a_convolution_is_done_by_it(bias: bool | str) -> None:
+    made = [
+        layers.Conv2D(5, 3, bias=bias, initializer="normal:1"),
+        layers.ReLU(),
+        layers.Conv2D(4, (2, 3), bias=bias, groups=1, stride=2, initializer="normal:1"),
+        layers.ReLU(),
+        layers.Flatten(),
+        layers.Dense(3),
+    ]
+    x, t = batch(5)
+    results = []
+    for engine in ("numba", "reference"):
+        model = Network(made, (2, 9, 8), dtype="float64", engine=engine, threads=2, seed=2)
+        model.parameters[:] = np.random.default_rng(1).standard_normal(model.parameters.size)
+        losses, right, gradient = model.ready(model.plan(LOSS)).gradients(x, t, seed=0, step=1)
+        results.append((losses, right, gradient, model.apply(x)))
+        if engine == "numba":
+            source = Writer(model.plan(LOSS), model.layout, "float64").source(parallel=True)
+            assert "call('activations.relu " not in source
+            assert "call('activations.relu_dx " in source
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-12)

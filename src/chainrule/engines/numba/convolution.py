@@ -28,26 +28,48 @@ MANY = 4096  # products of a kernel gradient that are summed in registers before
 
 
 @kernel
-def cross_correlate(x, w, b, y, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
-    """y = w ⋆ x + b for every sample of a block."""
-    outs = y.shape[1] // groups
+def cross_correlate(
+    x,
+    w,
+    b,
+    y,
+    stride=(1, 1),
+    padding=((0, 0), (0, 0)),
+    dilation=(1, 1),
+    groups=1,
+    flip=False,
+    rectify=False,
+    first=0,
+    last=-1,
+):
+    """y = w ⋆ x + b for every sample of a block: all filters, or those that a thread has of one picture.
+
+    rectify: y is 0 where that is not positive, as ReLU behind it would have it.
+    """
+    last, zero = y.shape[1] if last < 0 else last, y.dtype.type(0)
+    untied, none = b is not None and b.size > y.shape[1], y.dtype.type(-np.inf)
+    least = zero if rectify else none
+    outs, filters = y.shape[1] // groups, w[0].size
     width, plane = _frame(x, stride, padding)
     places, order = _forward_taps(w.shape, width, plane, stride, dilation, flip)
     rows = np.zeros(x.shape[1] * plane * stride[0] * stride[1] + SLACK, x.dtype)
     length = (y.shape[2] - 1) * width + y.shape[3]
     size = _row_size(length)
     sums = np.empty((outs + 8) * size, x.dtype)
-    filters = w[0].size
-    weights = _with_slack(w, outs, filters)
+    weights = _with_slack(w, outs if last - first == y.shape[1] else (last - first if groups == 1 else 1), filters)
     for s in range(x.shape[0]):
         _lay_out(x[s], rows, width, plane, stride, padding)
         for g in range(groups):
             ahead = g * w.shape[1] * plane * stride[0] * stride[1]
-            _sum(rows, ahead, places, weights, g * outs * filters, filters, order, sums, size, length, outs)
-            for o in range(outs):
-                _take_up(sums, o * size, width, y[s, g * outs + o])
-    if b is not None:
-        _add_bias(y, b)
+            begin, many = max(first, g * outs), min(last, (g + 1) * outs) - max(first, g * outs)
+            if many <= 0:
+                continue
+            _sum(rows, ahead, places, weights, begin * filters, filters, order, sums, size, length, many)
+            for o in range(many):
+                tied = zero if b is None or untied else b[begin + o]
+                _take_up(sums, o * size, width, y[s, begin + o], tied, none if untied else least)
+                if untied:
+                    _add_untied(y[s, begin + o], b, begin + o, least)
 
 
 @kernel
@@ -84,7 +106,7 @@ def _correlate_phase(dy, w, dx, phase, stride, padding, dilation, groups, flip):
             for c in range(ins):
                 target = dx[s, g * ins + c]
                 if stride[0] == 1 and stride[1] == 1:
-                    _take_up(sums, c * size, width, target)
+                    _take_up(sums, c * size, width, target, dx.dtype.type(0), dx.dtype.type(-np.inf))
                     continue
                 top, left = (
                     stride[0] * first_i + phase[0] - padding[0][0],
@@ -154,8 +176,10 @@ def _forward_taps(shape, width, plane, stride, dilation, flip):
     for u in range(height):
         for v in range(cells):
             down, along, t = u * dilation[0], v * dilation[1], u * cells + v
-            place = down // stride[0] * width + along // stride[1]
-            place += (down % stride[0] * stride[1] + along % stride[1]) * plane
+            place = down * width + along
+            if stride[0] > 1 or stride[1] > 1:  # no division where there is one phase: it would be felt
+                place = down // stride[0] * width + along // stride[1]
+                place += (down % stride[0] * stride[1] + along % stride[1]) * plane
             for c in range(ins):
                 places[c * taps + t] = c * stride[0] * stride[1] * plane + place
                 order[c * taps + t] = c * taps + (taps - 1 - t if flip else t)
@@ -240,14 +264,18 @@ def _lay_out(picture, rows, width, plane, stride, padding):
 
 
 @kernel
-def _take_up(sums, start, width, picture):
-    """Copy rows of `width` cells into (H, W), leaving the garbage at their ends."""
+def _take_up(sums, start, width, picture, plus, least):
+    """Copy rows of `width` cells into (H, W), without the garbage at their ends; add a number, and be no less than one.
+
+    The least is −∞ where there is none: a choice in the loop would cost the vectors.
+    """
     height, cells = picture.shape
     for i in range(height):
         place = start + i * width
         source, target = sums[place : place + cells], picture[i]
         for j in range(cells):
-            target[j] = source[j]
+            value = source[j] + plus
+            target[j] = least if value <= least else value
 
 
 @kernel
@@ -283,7 +311,7 @@ def _sum(rows, ahead, places, w, start, step, order, sums, size, length, outs):
 
 @kernel
 def _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs, tall, low, broad):
-    """The same by tiles of `tall` vectors of outputs by `broad` filters, and one of `low` where that covers the rest.
+    """The same by tiles of `tall` vectors of outputs by `broad` filters, and one or two of `low` for the rest.
 
     The last tile of a row covers some outputs again, or reaches behind its end.
     """
@@ -293,7 +321,11 @@ def _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs
     vector = WIDTH // rows.itemsize
     vectors = (length + vector - 1) // vector
     rest = vectors % tall
-    whole = vectors - rest if 0 < rest <= low else vectors
+    if rest > low:
+        rest = 0  # a whole tile
+    elif rest + tall == 2 * low and vectors > tall:
+        rest += tall  # two low tiles
+    whole = vectors - rest
     for o in range(0, outs, broad):
         first = start + o * step
         for t in range(0, whole, tall):
@@ -302,8 +334,8 @@ def _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs
             for k in range(places.size):
                 tile = add_outer(tile, rows, ahead + p + places[k], w, first + order[k], step)
             store(tile, sums, o * size + p, size)
-        if whole < vectors:
-            p = max(vectors - low, 0) * vector
+        for t in range(whole, vectors, low):
+            p = min(t, max(vectors - low, 0)) * vector
             tile = zeros(rows, low, broad)
             for k in range(places.size):
                 tile = add_outer(tile, rows, ahead + p + places[k], w, first + order[k], step)
@@ -342,18 +374,10 @@ def _sum_up_by(slopes, all_slopes, size, rows, picture, places, order, dw, many,
 
 
 @kernel
-def _add_bias(y, b):
-    """Add b, flat: one number a filter, or one for every output position (untied)."""
-    count, filters, height, width = y.shape
-    cells = height * width
-    rows = y.reshape(count * filters, cells)
-    untied = b.size > filters
-    for r in range(count * filters):
-        row, o = rows[r], r % filters
-        if untied:
-            bias = b[o * cells : (o + 1) * cells]
-            for p in range(cells):
-                row[p] += bias[p]
-        else:
-            for p in range(cells):
-                row[p] += b[o]
+def _add_untied(picture, b, o, least):
+    """Add the bias of filter o, which has a number for every output position."""
+    flat = picture.reshape(picture.size)
+    bias = b[o * flat.size : (o + 1) * flat.size]
+    for p in range(flat.size):
+        value = flat[p] + bias[p]
+        flat[p] = least if value <= least else value

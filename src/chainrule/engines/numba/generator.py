@@ -9,8 +9,9 @@ The source is plain: a line for every array, a line for every operation. `chainr
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from itertools import groupby
 from typing import Any
@@ -46,7 +47,7 @@ def run({reads}, threads, {arguments}):
         call({symbol!r}, ({shares}, {arguments},))
 '''
 
-OUTER_UPDATE = '''"""A compiled program of chainrule: a dense layer's update for one sample, whose gradient is dy xᵀ."""
+OUTER_UPDATE = '''"""A compiled program of chainrule: an update for one sample, whose dense gradients are dy xᵀ."""
 
 from numba import njit
 
@@ -59,13 +60,16 @@ link({rows!r}, updates.outer_rows, {vectors!r}, [0, 0, 1.0])
 
 
 @njit(cache=True, **OPTIONS)
-def run({reads}, x, dy, scale, {arguments}):
-    many = max(1, g.size // x.size)
-    for o in range(0, dy.size, many):
-        last = min(o + many, dy.size)
-        s, rows = slice(o * x.size, last * x.size), g[: (last - o) * x.size]
-        call({rows!r}, (x, dy, rows, o, last, scale))
+def run({reads}, rows, x, dy, place, first, last, end, scale, {arguments}):
+    many = max(1, rows.size // x.size)
+    for a, b in ((place, first), (last, end)):
+        s = slice(a, b)
         call({symbol!r}, ({shares}, {arguments},))
+    for o in range(0, dy.size, many):
+        next_o = min(o + many, dy.size)
+        s, made = slice(first + o * x.size, first + next_o * x.size), rows[: (next_o - o) * x.size]
+        call({rows!r}, (x, dy, made, o, next_o, scale))
+        call({symbol!r}, ({held_shares}, {arguments},))
 '''
 
 # What the program is given, in order: the batch, the flat buffers, and room to work in.
@@ -74,6 +78,7 @@ BUFFERS = ("parameters", "statistics", "gradients")
 ROOM = ("work", "places", "batch_work", "batch_places")
 NUMBERS = ("n", "block", "seed", "step")
 HELD = 1 << 14  # weights of a dense layer from which on its gradient for one sample is left to the update
+LARGE = 1 << 20  # multiplications of a layer from which on threads share it for one picture
 SHARE = ("first", "last")  # arguments of the kernels that take the whole batch: the channels of a thread
 
 
@@ -97,10 +102,14 @@ class Writer:
 
     layout  name of a parameter or running statistic → first and last place in its flat buffer
     dtype   float32 or float64
+    wide    for fewer samples than threads: the threads share the filters of large layers, and one does the rest
     """
 
-    def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], dtype: str) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], dtype: str, *, wide: bool = False) -> None:
+        plan = _rectified(plan)
+        self.plan = _widened(plan) if wide else plan
+        self._wide = wide
+        plan = self.plan
         self.dtype = dtype
         self.segments = [list(run) for _, run in groupby(plan.operations, key=_segment_key())]
         self._layout = layout
@@ -237,7 +246,10 @@ class Writer:
             if segment[0].scope == "sample":
                 own = [f"{name}[k]" if name in ("gradients", "work", "places") else name for name in arguments]
                 share = ["k * n // threads", "(k + 1) * n // threads", *NUMBERS]
-                lines += [f"    for k in {loop}(threads):", f"        samples_{number}({', '.join([*own, *share])})"]
+                if self._wide:
+                    share = ["0", "n", *NUMBERS]
+                each = "range(1)" if self._wide else f"{loop}(threads)"
+                lines += [f"    for k in {each}:", f"        samples_{number}({', '.join([*own, *share])})"]
             else:
                 lines += self._whole_batch(segment[0], loop)
         if self.training:
@@ -260,7 +272,7 @@ class Writer:
         tensors = _tensors([operation])
         views = {(t.storage, t.shape): self._name(t, {}) for t in tensors}
         lines = [f"    {views[tensor.storage, tensor.shape]} = {self._view(tensor, 'n')}" for tensor in tensors]
-        channels = next(tensor.shape[0] for tensor in tensors if tensor.per_sample)
+        channels = operation.writes[0].shape[0]
         share = [f"k * {channels} // threads", f"(k + 1) * {channels} // threads"]
         kernel = self._call(operation, views, "n", "0", dict(zip(SHARE, map(_Code, share), strict=True)))
         return [*lines, f"    for k in {loop}(threads):", f"        {kernel}"]
@@ -337,7 +349,7 @@ def update_source(name: str, dtype: str) -> str:
 def outer_update_source(name: str, dtype: str) -> str:
     """The program of the update of a dense layer for one sample."""
     words = _update_words(name, dtype)
-    words["shares"] = words["shares"].replace("g[s]", "rows")
+    words["held_shares"] = words["shares"].replace("g[s]", "made")
     return OUTER_UPDATE.format(**words, rows=_symbol_of("outer_rows", dtype), vectors=[(dtype, 1)] * 3)
 
 
@@ -365,6 +377,46 @@ def _symbol_of(name: str, dtype: str) -> str:
 def _link_to(name: str, dtype: str, arrays: list[tuple[str, int]], numbers: list[int]) -> str:
     """The line that links a kernel of `updates`."""
     return f"link({_symbol_of(name, dtype)!r}, updates.{name}, {arrays!r}, {numbers!r})\n"
+
+
+def is_large(operation: Operation) -> bool:
+    """Whether threads should share the filters of a layer for one picture."""
+    if operation.name != "cross_correlate":
+        return False
+    _, w, _ = operation.reads
+    return w is not None and math.prod(w.shape) * math.prod(operation.writes[0].shape[1:]) >= LARGE
+
+
+def _rectified(plan: Plan) -> Plan:
+    """The plan with every ReLU that alone reads a cross-correlation done by that, as it writes its result."""
+    readers = Counter(tensor.storage for tensor in (plan.output, *_reads(plan.operations)))
+    forward: list[Operation] = []
+    for operation in plan.forward:
+        before = forward[-1] if forward else None
+        if (
+            operation.name == "relu"
+            and before is not None
+            and before.name == "cross_correlate"
+            and before.writes[0] == operation.reads[0]
+            and readers[before.writes[0].storage] == 1
+        ):
+            attributes = {**before.attributes, "rectify": True}
+            forward[-1] = replace(before, writes=operation.writes, attributes=attributes)
+        else:
+            forward.append(operation)
+    return replace(plan, forward=tuple(forward))
+
+
+def _reads(operations: Iterable[Operation]) -> list[Tensor]:
+    return [tensor for operation in operations for tensor in operation.reads if tensor is not None]
+
+
+def _widened(plan: Plan) -> Plan:
+    """The plan with its large layers as operations of the whole batch, which threads share."""
+    return replace(
+        plan,
+        forward=tuple(replace(each, scope="batch") if is_large(each) else each for each in plan.forward),
+    )
 
 
 def _segment_key() -> Any:

@@ -1,7 +1,5 @@
 """Pooling and its gradients, compiled. The equations are in reference/pooling.py."""
 
-import numpy as np
-
 from chainrule.engines.numba.compiling import inlined, kernel
 from chainrule.engines.numba.registers import WIDTH
 from chainrule.engines.numba.tiles import largest_of_four

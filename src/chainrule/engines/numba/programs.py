@@ -15,7 +15,7 @@ import numpy as np
 from chainrule import files
 from chainrule.engines import Array, Buffers
 from chainrule.engines.numba import compiling, operations
-from chainrule.engines.numba.generator import ROOM, Writer, outer_update_source, update_source
+from chainrule.engines.numba.generator import ROOM, Writer, is_large, outer_update_source, update_source
 from chainrule.plan import Plan, Tensor
 
 CACHE_BYTES = 1 << 19  # a block's arrays should stay in a core's own cache, of which this is a usual half
@@ -48,12 +48,22 @@ def update(
 class Program:
     """A plan compiled whole; see `engines.Pass`."""
 
-    def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        layout: Mapping[str, tuple[int, int]],
+        buffers: Buffers,
+        threads: int,
+        *,
+        wide: bool = False,
+    ) -> None:
         self._plan = plan
         self._layout = layout
         self._buffers = buffers
         self._threads = threads
-        self._writer = Writer(plan, layout, str(buffers.parameters.dtype))
+        self._wide = wide
+        self._few: Program | None = None  # for fewer samples than threads
+        self._writer = Writer(plan, layout, str(buffers.parameters.dtype), wide=wide)
         self._dtype = buffers.parameters.dtype
         sizes = self._writer.memory.sizes
         sample = max(sizes["work"] * self._dtype.itemsize, 1)
@@ -71,25 +81,29 @@ class Program:
         self._sums = np.zeros(2 + threads)  # losses, hits, and a share of Σ g² a thread
         self._single: Array | None = None  # the batch, where `backward` was given one sample
         self._programs: dict[tuple[bool, bool], Any] = {}
+        self._calls: dict[bool, tuple[Any, int, list[Array], list[Array], tuple[int, ...]]] = {}
         self._count = 0
 
     def forward(self, x: Array) -> Array:
         """The output for a batch x."""
         if not self._plan.operations:
             return x.reshape(len(x), *self._plan.output.shape).copy()
-        self._run({"x": x}, 0, 0)
+        if len(x) < self._threads and not self._wide and any(map(is_large, self._plan.forward)):
+            self._few = self._few or Program(self._plan, self._layout, self._buffers, self._threads, wide=True)
+            return self._few.forward(x)
+        self._run((x,), 0, 0)
         return self._results["y"]
 
     def gradients(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[Array, Array, Array]:
         """Losses, hits and the flat gradient of the mean loss."""
         self._single = None
-        self._run({"x": x, "t": t}, seed, step)
+        self._run((x, t), seed, step)
         return self._results["loss"], self._results["correct"], self._rooms["gradients"][0]
 
     def backward(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[float, float, float]:
         """Sum of the losses, how many were right, and Σ g²; of one sample, what is `Writer.held` is not made yet."""
         self._single = x if len(x) == 1 else None
-        self._run({"x": x, "t": t}, seed, step)
+        self._run((x, t), seed, step)
         sums = self._sums.tolist()
         return sums[0], sums[1], sum(sums[2:])
 
@@ -98,21 +112,20 @@ class Program:
 
         After one sample by one thread: others, which had nothing to do before, sleep by now.
         """
-        p, g, place = self._buffers.parameters, self._rooms["gradients"][0], 0
+        p, g = self._buffers.parameters, self._rooms["gradients"][0]
         if scale != 1:
             g *= scale
-        threads = self._threads if self._single is None else 1
-        for operation in self._writer.held if self._single is not None else ():
-            first, last = self._writer.place(operation.writes[0])
-            before, inside = slice(place, first), slice(first, last)
-            update(name, p[before], g[before], tuple(m[before] for m in moments), attributes, threads)
+        held = self._writer.held if self._single is not None else []
+        if not held:
+            update(name, p, g, moments, attributes, self._threads if self._single is None else 1)
+            return
+        places = [self._writer.place(operation.writes[0]) for operation in held]
+        numbers = operations.KERNELS[name].arguments(2 + len(moments), attributes)
+        program = load(outer_update_source(name, str(p.dtype)))
+        inner = [first for first, _ in places[1:]]
+        for operation, (first, last), start, end in zip(held, places, [0, *inner], [*inner, p.size], strict=True):
             x, dy = (self._of_sample(tensor) for tensor in operation.reads if tensor is not None)
-            rows = self._rooms["rows"]
-            numbers = operations.KERNELS[name].arguments(2 + len(moments), attributes)
-            program = load(outer_update_source(name, str(p.dtype)))
-            program(p[inside], rows, *(m[inside] for m in moments), x, dy, scale, *numbers)
-            place = last
-        update(name, p[place:], g[place:], tuple(m[place:] for m in moments), attributes, threads)
+            program(p, g, *moments, self._rooms["rows"], x, dy, start, first, last, end, scale, *numbers)
 
     def _of_sample(self, tensor: Tensor) -> Array:
         """An array of the last batch, if that was one sample; flat."""
@@ -140,22 +153,28 @@ class Program:
         room, offset = self._writer.memory.offsets[tensor.storage]
         return self._rooms[room][offset * self._count : offset * self._count + tensor.size]
 
-    def _run(self, given: dict[str, Array], seed: int, step: int) -> None:
-        count = len(next(iter(given.values())))
-        threads = self._threads if count >= self._threads else 1
-        program = self._program(threads > 1, self._single is not None)
-        if count != self._count:
-            self._make_room(count)
-        given["sums"] = self._sums
-        arrays = [given[name] if name in given else self._results[name] for name in self._writer.data]
-        buffers = [self._buffers.parameters, self._buffers.statistics, self._rooms["gradients"][:threads]]
-        rooms = [self._rooms[name] for name in ROOM]
-        numbers = (threads, count, self._block, seed, step)
-        arguments = (*arrays, *buffers[: 3 if self._writer.training else 2], *rooms, *numbers)
+    def _run(self, given: tuple[Array, ...], seed: int, step: int) -> None:
+        if len(given[0]) != self._count:
+            self._make_room(len(given[0]))
+        single = self._single is not None
+        if single not in self._calls:
+            self._calls[single] = self._call(single)
+        program, threads, results, rooms, numbers = self._calls[single]
+        buffers = self._buffers
+        arguments = (*given, *results, buffers.parameters, buffers.statistics, *rooms, *numbers, seed, step)
         if threads == 1:
             program(*arguments)
         else:
             in_parallel(threads, program, arguments)
+
+    def _call(self, single: bool) -> tuple[Any, int, list[Array], list[Array], tuple[int, ...]]:
+        """What a run over a batch of this size is: the program, its threads, and all it is given from run to run."""
+        count = self._count
+        threads = self._threads if count >= self._threads or self._wide else 1
+        results = [self._results[name] for name in self._writer.data if name not in ("x", "t")]
+        gradients = [self._rooms["gradients"][:threads]] if self._writer.training else []
+        rooms = gradients + [self._rooms[name] for name in ROOM]
+        return self._program(threads > 1, single), threads, results, rooms, (threads, count, self._block)
 
     def _program(self, parallel: bool, single: bool) -> Any:
         """The program whose loops are shared, or not; its source is written once."""
@@ -171,8 +190,9 @@ class Program:
         shapes = {"y": self._plan.output.shape, "loss": (), "correct": ()}
         self._results = {
             name: np.zeros((count, *shapes[name]), self._dtype) for name in shapes if name in self._writer.data
-        }
+        } | {"sums": self._sums}
         self._count = count
+        self._calls.clear()
 
 
 @cache

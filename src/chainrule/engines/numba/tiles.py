@@ -72,9 +72,9 @@ def store_sums(tile: Array, y: Array, place: int) -> None:
 
 
 def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, found: int, first: int) -> None:
-    """y[found + lane] = the largest of x[place + 2·lane + (0, 1, width, width + 1)], winner[…] = first + 2·lane + which.
+    """y[found + lane] = the largest of x[place + 2·lane + ahead], ahead 0, 1, width, width + 1.
 
-    The first of several is the largest; the first NaN is, where there is one.
+    winner[found + lane] = first + 2·lane + ahead of the largest. The first of several is, and the first NaN.
     """
     count = lanes(x.itemsize)
     ahead = np.array([0, 1, width, width + 1])

@@ -121,21 +121,22 @@ def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilat
     width, plane = _frame(x, stride, padding)
     places, order = _forward_taps(dw.shape, width, plane, stride, dilation, flip)
     length = (dy.shape[2] - 1) * width + dy.shape[3]
-    size, picture = _row_size(length), x.shape[1] * plane * stride[0] * stride[1]
+    size = _row_size(length)
+    picture, all_slopes = _apart(x.shape[1] * plane * stride[0] * stride[1]), _apart(dy.shape[1] * size)
     together = max(1, min(x.shape[0], MANY // length))
     rows = np.zeros(together * picture + SLACK, x.dtype)
-    slopes = np.zeros((together * dy.shape[1] + BROAD) * size, x.dtype)
+    slopes = np.zeros(together * all_slopes + BROAD * size, x.dtype)
     outs = dy.shape[1] // groups
     for first in range(0, x.shape[0], together):
         many = min(together, x.shape[0] - first)
         for s in range(many):
             _lay_out(x[first + s], rows[s * picture :], width, plane, stride, padding)
-            _copy_rows(dy[first + s], slopes[s * dy.shape[1] * size :], 0, width, size)
+            _copy_rows(dy[first + s], slopes[s * all_slopes :], 0, width, size)
         for g in range(groups):
             ahead = g * dw.shape[1] * plane * stride[0] * stride[1]
             _sum_up(
                 slopes[g * outs * size :],
-                dy.shape[1] * size,
+                all_slopes,
                 size,
                 rows[ahead:],
                 picture,
@@ -165,6 +166,12 @@ def _frame(x, stride, padding):
 def _row_size(length):
     """Room for a row of sums: whole vectors, and what the largest tile may write behind them."""
     return (length + 15) // 16 * 16 + 96
+
+
+@inlined
+def _apart(size):
+    """Room for a picture of many: not a multiple of a cache's page, or all begin in the same places of it."""
+    return size if size < 2048 else size + (272 - size) % 1024
 
 
 @kernel

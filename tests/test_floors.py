@@ -8,6 +8,7 @@ import chainrule
 SOURCE = Path(chainrule.__file__).parent
 FLOORS = (
     ("version", "errors", "cache", "shapes", "randomness", "files"),
+    ("student",),
     ("reference",),
     ("plan",),
     ("engines",),

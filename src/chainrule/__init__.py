@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from chainrule.errors import OptionError as OptionError
     from chainrule.errors import RunError as RunError
     from chainrule.errors import ShapeError as ShapeError
+    from chainrule.errors import StudentError as StudentError
     from chainrule.layers import GELU as GELU
     from chainrule.layers import Arctan as Arctan
     from chainrule.layers import AveragePool1D as AveragePool1D
@@ -78,7 +79,9 @@ PLACES = {
     "chainrule.data.augmentation": "Augmentation",
     "chainrule.data.dataset": "Dataset",
     "chainrule.data.normalisation": "Normalisation",
-    "chainrule.errors": "ChainruleError DataError FormatError NotFiniteError OptionError RunError ShapeError",
+    "chainrule.errors": (
+        "ChainruleError DataError FormatError NotFiniteError OptionError RunError ShapeError StudentError"
+    ),
     "chainrule.layers": (
         "Arctan AveragePool1D AveragePool2D BatchNorm2D Conv1D Conv2D ConvTranspose2D Dense Dropout Flatten GELU "
         "GlobalAveragePool2D LeakyReLU MaxPool1D MaxPool2D ReLU Reshape Sigmoid Softmax SumPool1D SumPool2D Tanh"

@@ -25,6 +25,10 @@ class RunError(ChainruleError):
     """A run folder that cannot be used: not writable, already holding a run, or of another model."""
 
 
+class StudentError(ChainruleError):
+    """A learner's own layer that cannot be used: no forward, a result of the wrong kind, an exception inside it."""
+
+
 class NotFiniteError(ChainruleError, ArithmeticError):
     """A loss or a gradient became infinite or not a number; the parameters were left as they were."""
 

@@ -1,0 +1,268 @@
+"""What a learner may write, and what is said when it cannot be used."""
+
+import copy
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+
+from chainrule.errors import StudentError
+from chainrule.student import Student
+
+X = np.random.default_rng(0).normal(size=(2, 3))
+DY = np.random.default_rng(1).normal(size=(2, 4))
+W = np.random.default_rng(2).normal(size=(4, 3))
+B = np.arange(4.0)
+Y = X @ W.T + B  # the gradients of y = W x + b, by hand
+GRADIENTS = {"w": DY.T @ X, "b": DY.sum(0)}
+DX = DY @ W
+
+
+class Dense:
+    """Gradients beside the parameters; x and dx beside each other too, which makes x no parameter."""
+
+    def __init__(self):
+        self.w, self.b = W.copy(), B.copy()
+        self.depth = 3
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.w.T + self.b
+
+    def backward(self, dy):
+        self.dw, self.db, self.dx = dy.T @ self.x, dy.sum(0), dy @ self.w
+        return self.dx
+
+
+class Lazy(Dense):
+    """Parameters made at the first forward call."""
+
+    def __init__(self):
+        self.w = None
+
+    def forward(self, x):
+        if self.w is None:
+            self.w, self.b = W.copy(), B.copy()
+        return super().forward(x)
+
+
+class Slots:
+    __slots__ = ("b", "db", "dw", "w", "x")
+
+    def __init__(self):
+        self.w, self.b = W.copy(), B.copy()
+
+    forward = Dense.forward
+
+    def backward(self, dy):
+        self.dw, self.db = dy.T @ self.x, dy.sum(0)
+        return dy @ self.w
+
+
+class Returned(Dense):
+    def backward(self, dy):
+        return {"dx": dy @ self.w, "dw": dy.T @ self.x, "db": dy.sum(0)}
+
+
+class Second(Dense):
+    def backward(self, dy):
+        return dy @ self.w, {"w": dy.T @ self.x, "b": dy.sum(0)}
+
+
+class Lists(Dense):
+    """Lists for everything."""
+
+    def __init__(self):
+        self.w, self.b = W.tolist(), B.tolist()
+
+    def forward(self, x):
+        self.x = x.tolist()
+        return [[np.dot(w, row) + b for w, b in zip(self.w, self.b, strict=True)] for row in self.x]
+
+    def backward(self, dy):
+        self.dw, self.db = (dy.T @ np.array(self.x)).tolist(), dy.sum(0).tolist()
+        return (dy @ np.array(self.w)).tolist()
+
+
+class InPlace(Dense):
+    """Spoils what it is given, and returns its own buffers."""
+
+    def forward(self, x):
+        self.x = x.copy()
+        x[:] = 0
+        self.buffer = self.x @ self.w.T + self.b
+        return self.buffer
+
+    def backward(self, dy):
+        self.buffer[:] = 0
+        dx = super().backward(dy)
+        dy[:] = 0
+        return dx
+
+
+def forward(x, w, b):
+    return x @ w.T + b
+
+
+def backward(dy, x, w, b):
+    return dy @ w, dy.T @ x, dy.sum(0)
+
+
+def backward_by_name(dy, x, w):
+    return {"dx": dy @ w, "dw": dy.T @ x, "db": dy.sum(0)}
+
+
+MODULE = ModuleType("homework.dense")
+MODULE.forward, MODULE.backward = forward, backward
+
+SOURCES = [
+    Dense, Dense(), Lazy, Slots, Returned, Second, Lists, InPlace,
+    MODULE, (forward, backward), [forward, backward_by_name], (forward, lambda dy, *rest: backward(dy, *rest)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=str)
+def test_every_way_to_write_a_layer(source) -> None:
+    student = Student(
+        source, parameters=None if not isinstance(source, ModuleType | tuple | list) else {"w": W, "b": B}
+    )
+    x, dy = X.copy(), DY.copy()
+    np.testing.assert_allclose(student.explore(x), Y)
+    assert sorted(student.names) == ["b", "w"]
+    np.testing.assert_array_equal(student.parameters["w"], W)
+    for _ in range(2):
+        dx, gradients = student.backward(dy)
+        np.testing.assert_allclose(dx, DX)
+        for name, expected in GRADIENTS.items():
+            np.testing.assert_allclose(gradients[name], expected)
+        np.testing.assert_allclose(student.forward(x), Y)
+    np.testing.assert_array_equal(x, X)
+    np.testing.assert_array_equal(dy, DY)
+    student.set("w", 2 * W)
+    student.set("b", 0 * B)
+    np.testing.assert_allclose(student.forward(x), 2 * X @ W.T)
+    np.testing.assert_array_equal(student.parameters["w"], 2 * W)
+
+
+def test_the_first_backward_leaves_the_state_of_its_own_forward() -> None:
+    student = Student(Dense)
+    student.forward(X)
+    for _ in range(3):
+        np.testing.assert_allclose(student.backward(DY)[1]["w"], GRADIENTS["w"])
+
+
+def test_a_single_number_is_a_parameter_too() -> None:
+    class Slope:
+        a = 0.25
+
+        def forward(self, x):
+            self.x = x
+            return np.where(x > 0, x, self.a * x)
+
+        def backward(self, dy):
+            self.da = (dy * np.minimum(self.x, 0)).sum()
+            return np.where(self.x > 0, 1, self.a) * dy
+
+    student = Student(Slope)
+    student.explore(X)
+    student.set("a", 0.5)
+    np.testing.assert_array_equal(student.forward(X), np.where(X > 0, X, 0.5 * X))
+    assert student.backward(X)[1]["a"] == pytest.approx((X * np.minimum(X, 0)).sum())
+
+
+def test_complex_numbers_pass() -> None:
+    assert Student(Dense).forward(X + 1e-20j).dtype == np.complex128
+
+
+def test_functions_keep_their_options() -> None:
+    ones = np.ones(3)
+
+    def scaled(x, w=ones, factor=2):
+        return factor * w * x
+
+    student = Student((scaled, lambda dy, x, y, w, factor=2: (factor * w * dy, (factor * x * dy).sum(0))), "scaled")
+    np.testing.assert_array_equal(student.forward(X), 2 * X)
+    assert student.names == ("w",)
+    np.testing.assert_allclose(student.backward(X)[1]["w"], 2 * (X * X).sum(0))
+
+
+def test_a_copy_has_an_object_of_its_own() -> None:
+    one = Student(Dense)
+    one.explore(X)
+    other = copy.deepcopy(one)
+    other.set("w", 0 * W)
+    np.testing.assert_array_equal(one.parameters["w"], W)
+    np.testing.assert_allclose(other.forward(X), np.broadcast_to(B, (2, 4)))
+
+
+def broken(**methods) -> type:
+    return type("Broken", (Dense,), methods)
+
+
+def no_return(self, x):
+    self.x = x
+
+
+def fails(self, dy):
+    return np.zeros((3, 3)) @ dy
+
+
+FAILS = fails.__code__.co_firstlineno + 1
+MISUSES = [
+    (lambda: Student(object()), r"object has no forward\(x\)"),
+    (lambda: Student(type("Half", (), {"forward": forward})), r"Half has no backward\(dy\)"),
+    (lambda: Student(broken(__init__=lambda self, features: None)), r"Broken needs arguments: \(features\); give"),
+    (lambda: Student(broken(__init__=lambda self: 1 / 0)), r"Broken: ZeroDivisionError: division by zero \(line \d+"),
+    (lambda: Student((forward, 3)), r"expected two functions, \(forward, backward\), found"),
+    (lambda: Student(ModuleType("empty")), "empty has no function forward"),
+    (lambda: Student((lambda *x: x, backward)), "forward should name what it takes"),
+    (lambda: Student((forward, backward)).forward(X), "forward wants w, b: give the first values by name"),
+    (lambda: run((forward, lambda dy, x, cache: dy)), "backward wants 'cache'; known: x, y, w, b"),
+    (lambda: run((forward, lambda dy, x: (dy, dy))), r"backward returned 2 things; expected dx, dw, db, or dx and"),
+    (lambda: Student(Dense).backward(DY), "Dense: backward before forward"),
+    (lambda: Student(Dense).set("v", 0), "Dense has no parameter 'v'; known: none"),
+    (lambda: run(Dense).set("x", 0), "Dense has no parameter 'x'; known: w, b"),
+    (lambda: run(broken(forward=no_return)), r"Broken\.forward returned None: is its return missing\?"),
+    (lambda: run(broken(forward=lambda self: 1)), r"Broken\.forward cannot be called: TypeError: .*takes 1 pos"),
+    (lambda: run(broken(forward=lambda self, x: "y")), "forward returned no array of numbers but str"),
+    (lambda: run(broken(forward=lambda self, x: [[1], [1, 2]])), "forward returned no array of numbers: "),
+    (lambda: run(broken(backward=lambda self, dy: None)), r"Broken\.backward returned None"),
+    (lambda: run(broken(backward=lambda self, dy: dy)), r"backward: dx has the shape 2×4, and x 2×3"),
+    (lambda: run(broken(backward=fails)), rf"backward: ValueError: matmul.* \(line {FAILS} of "),
+    (lambda: run(broken(backward=lambda self, dy: exit(3))), r"Broken\.backward: SystemExit: 3"),
+    (lambda: run(broken(backward=lambda self, dy: {"dw": dy})), "returned a dictionary without 'dx': dw"),
+    (lambda: run(broken(backward=lambda self, dy: {"dx": self.x, 3: dy})), "a dictionary with the key 3"),
+    (lambda: run(broken(backward=lambda self, dy: (self.x, {"dv": dy}))), "'dv', the gradient of nothing that"),
+    (lambda: run(broken(backward=lambda self, dy: (self.x, {"dw": dy}))), r"dw has the shape 2×4, and w 4×3"),
+    (lambda: run(broken(backward=lambda self, dy: (self.x, {"dw": None}))), r"backward: dw is None"),
+]  # fmt: skip
+
+
+def run(source) -> Student:
+    student = Student(source, parameters={"w": W, "b": B} if isinstance(source, tuple) else None)
+    student.forward(X)
+    student.backward(DY)
+    return student
+
+
+@pytest.mark.parametrize(("misuse", "message"), MISUSES, ids=[message for _, message in MISUSES])
+def test_misuse_is_said_in_one_line(misuse, message: str) -> None:
+    with pytest.raises(StudentError, match=message) as caught:
+        misuse()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_gradient_that_is_left_out_once_is_missed() -> None:
+    thing = Dense()
+    student = run(thing)
+    thing.backward = lambda dy: setattr(thing, "db", None) or DX
+    with pytest.raises(StudentError, match="no gradient of b: expected it in db, or returned"):
+        student.backward(DY)
+
+
+def test_an_instance_needs_no_class_of_its_own() -> None:
+    double = SimpleNamespace(forward=lambda x: 2 * x, backward=lambda dy: 2 * dy)
+    student = Student(double, "double")
+    np.testing.assert_array_equal(student.explore(X), 2 * X)
+    assert student.names == ()
+    assert student.kind == "SimpleNamespace"

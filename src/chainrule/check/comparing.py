@@ -1,0 +1,76 @@
+"""A claimed gradient beside the derivative: the error, relative to the norm, and where it is worst."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule.check.kinks import is_kink
+from chainrule.check.methods import Derivative, Scalar, basis
+from chainrule.check.report import Worst
+from chainrule.engines import Array
+from chainrule.shapes import text
+
+TINY = 1e-300
+SUSPECTS = 40  # entries that are looked at once more for a kink
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The largest error relative to ``scale``, the entry where it lies, and how many kinks were stepped round."""
+
+    error: float
+    worst: Worst | None = None
+    kinks: int = 0
+
+
+def with_derivative(claimed: Array, derivative: Derivative, scale: float, scalar: Scalar) -> Comparison:
+    """A gradient beside its derivative, entry by entry and along whole directions; kinks are stepped round."""
+    scale = max(scale, TINY)
+    flat = claimed.reshape(-1)
+    gaps = np.abs(flat[derivative.places] - derivative.gradient) / scale
+    gaps[~np.isfinite(gaps)] = np.inf
+    stepped = _kinks(flat, derivative, gaps, scalar)
+    gaps[stepped] = 0
+    along = [0.0] if stepped else [_along(claimed, u, slope) / scale for u, slope in derivative.directions]
+    entry = float(gaps.max(initial=0.0))
+    error = max(entry, *along)
+    if entry == 0 or error <= derivative.tolerance:
+        return Comparison(error, None, len(stepped))
+    place = int(gaps.argmax())
+    index = tuple(int(i) for i in np.unravel_index(derivative.places[place], claimed.shape))
+    worst = Worst(index, float(flat[derivative.places[place]]), float(derivative.gradient[place]))
+    return Comparison(error, worst, len(stepped))
+
+
+def _along(claimed: Array, u: Array, slope: float) -> float:
+    """The error along a direction, divided by its length, so that it compares with that of an entry."""
+    gap = abs(float(np.sum(claimed * u)) - slope) / max(float(np.linalg.norm(u)), TINY)
+    return gap if np.isfinite(gap) else np.inf
+
+
+def _kinks(flat: Array, derivative: Derivative, gaps: Array, scalar: Scalar) -> list[int]:
+    """Which of the entries that seem wrong are kinks with a slope between both sides."""
+    suspects = [place for place in np.argsort(-gaps)[:SUSPECTS] if gaps[place] > derivative.tolerance]
+    shape = scalar.v.shape
+    return [
+        place
+        for place in suspects
+        if is_kink(scalar, basis(shape, derivative.places[place]), float(flat[derivative.places[place]]))
+    ]
+
+
+def with_array(found: Array, expected: Array, scale: float | None = None) -> Comparison:
+    """Two arrays of one shape."""
+    size = scale if scale is not None else float(np.abs(expected).max(initial=0.0))
+    gaps = np.abs(found - expected) / max(size, TINY)
+    gaps = np.where(np.isfinite(gaps), gaps, np.inf)
+    error = float(gaps.max(initial=0.0))
+    if error == 0:
+        return Comparison(0.0)
+    index = np.unravel_index(int(gaps.argmax()), gaps.shape)
+    return Comparison(error, Worst(tuple(map(int, index)), float(found[index].real), float(expected[index].real)))
+
+
+def shapes_differ(title: str, found: Array, expected: tuple[int, ...]) -> str:
+    """What is said about a result of the wrong shape."""
+    return f"{title} has the shape {text(found.shape) or '()'}, not {text(expected) or '()'}"

@@ -1,0 +1,153 @@
+"""Derivatives by numbers alone, as sharp as a function allows.
+
+exact Jacobian       affine functions: the columns of the matrix, by basis vectors; and ⟨A·u, dy⟩ = ⟨u, Aᵀ·dy⟩
+complex step         smooth functions that take complex numbers: Im f(v + ih)/h, exact to rounding
+central differences  all others: four points, or two where a kink is near
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule.engines import Array
+
+JACOBIAN, COMPLEX, CENTRAL = "exact Jacobian, adjoint", "complex step", "central differences"
+SHARP = {JACOBIAN: 1e-12, COMPLEX: 1e-10, CENTRAL: 1e-7}
+IMAGINARY = 1e-25
+DIRECTIONS = 3
+LIMIT = 500  # entries of a tensor that are looked at one by one
+
+Function = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """The derivative of ⟨dy, f⟩ at some places of the tensor, and along whole directions.
+
+    places      flat indices: all of them, or a random choice from a large tensor
+    gradient    the derivative at each place
+    directions  (u, ⟨dy, f'·u⟩): each looks at every entry at once
+    tolerance   what an error may be, relative to the largest entry of the gradient
+    """
+
+    method: str
+    tolerance: float
+    places: Array
+    gradient: Array
+    directions: tuple[tuple[Array, float], ...]
+
+
+class Scalar:
+    """⟨dy, f(v)⟩ as a function of v, and how to differentiate it along a direction."""
+
+    def __init__(self, f: Function, v: Array, dy: Array, noise: float) -> None:
+        self.f, self.v, self.dy = f, v, dy
+        self.scale = max(float(np.sqrt(np.mean(np.square(v)))) if v.size else 1.0, 1e-3)
+        eps = max(noise, 2e-16)
+        self.wide, self.narrow = self.scale * eps**0.2, self.scale * eps ** (1 / 3)
+        self.noise = noise
+
+    def __call__(self, v: Array) -> complex:
+        """⟨dy, f(v)⟩."""
+        return complex(np.sum(self.dy * self.f(v)))
+
+    def at(self, u: Array, step: float) -> float:
+        """The value a step along u."""
+        return self(self.v + step * u).real
+
+    def central(self, u: Array) -> float:
+        """(−f(2h) + 8 f(h) − 8 f(−h) + f(−2h)) / 12h, unless a kink lies within: then two points close by."""
+        h, k = self.wide, self.narrow
+        four = (8 * (self.at(u, h) - self.at(u, -h)) - (self.at(u, 2 * h) - self.at(u, -2 * h))) / (12 * h)
+        two = (self.at(u, k) - self.at(u, -k)) / (2 * k)
+        near = 1e-5 if self.noise == 0 else 1e-2
+        return four if abs(four - two) <= near * max(abs(four), abs(two), 1e-3) else two
+
+    def complex_step(self, u: Array) -> float:
+        """Im f(v + ihu) / h."""
+        return self(self.v + 1j * IMAGINARY * self.scale * u).imag / (IMAGINARY * self.scale)
+
+    def one_sided(self, u: Array) -> tuple[float, float]:
+        """The slopes before and after v along u; they differ where v is a kink."""
+        k, here = self.narrow / 10, self.at(u, 0.0)
+        return (here - self.at(u, -k)) / k, (self.at(u, k) - here) / k
+
+
+def derive(
+    f: Function, v: Array, dy: Array, generator: np.random.Generator, *, noise: float = 0.0, limit: int = LIMIT
+) -> Derivative:
+    """The derivative of ⟨dy, f⟩ at v by the sharpest method that f allows."""
+    scalar = Scalar(f, v, dy, noise)
+    if is_affine(f, v, generator, noise):
+        return _gathered(JACOBIAN, scalar, generator, limit, _column(scalar), _difference(scalar))
+    if takes_complex(scalar, generator):
+        return _gathered(COMPLEX, scalar, generator, limit, scalar.complex_step, scalar.complex_step)
+    return by_differences(scalar, generator, limit)
+
+
+def by_differences(scalar: Scalar, generator: np.random.Generator, limit: int = LIMIT) -> Derivative:
+    """The derivative by central differences, whatever else the function may allow."""
+    return _gathered(CENTRAL, scalar, generator, limit, scalar.central, scalar.central)
+
+
+def is_affine(f: Function, v: Array, generator: np.random.Generator, noise: float) -> bool:
+    """Whether f(a + b) − f(a) − f(b) + f(0) vanishes for the point and for random numbers of several sizes."""
+    zero = np.asarray(f(np.zeros_like(v)))
+    for size in (1.0, 30.0, 1e-3):
+        a, b = v * size, size * generator.normal(size=v.shape)
+        parts = [np.asarray(f(a + b)), np.asarray(f(a)), np.asarray(f(b))]
+        rest = parts[0] - parts[1] - parts[2] + zero
+        largest = max(float(np.abs(part).max(initial=0.0)) for part in (*parts, zero))
+        if not np.abs(rest).max(initial=0.0) <= max(1e-12, 100 * noise) * largest:
+            return False
+    return True
+
+
+def takes_complex(scalar: Scalar, generator: np.random.Generator) -> bool:
+    """Whether complex numbers come through whole: a step along a direction gives what differences give."""
+    u = generator.normal(size=scalar.v.shape)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            found = scalar.complex_step(u)
+    except Exception:  # a learner's code may fail in any way at numbers that it was not written for
+        return False
+    expected = scalar.central(u)
+    return bool(np.isfinite(found)) and abs(found - expected) <= 1e-4 * max(abs(found), abs(expected), 1e-9)
+
+
+def _column(scalar: Scalar) -> Callable[[Array], float]:
+    zero = np.asarray(scalar.f(np.zeros_like(scalar.v)))
+    return lambda u: float(np.sum(scalar.dy * (scalar.f(u) - zero)))
+
+
+def _difference(scalar: Scalar) -> Callable[[Array], float]:
+    here = np.asarray(scalar.f(scalar.v))
+    return lambda u: float(np.sum(scalar.dy * (scalar.f(scalar.v + u) - here)))
+
+
+def _gathered(
+    method: str,
+    scalar: Scalar,
+    generator: np.random.Generator,
+    limit: int,
+    entry: Callable[[Array], float],
+    direction: Callable[[Array], float],
+) -> Derivative:
+    """The derivative at every place, or at so many chosen at random, and along a few directions."""
+    v = scalar.v
+    steps = [generator.normal(size=v.shape) for _ in range(DIRECTIONS)]
+    places = np.sort(generator.permutation(v.size)[:limit])
+    gradient = np.array([entry(basis(v.shape, place)) for place in places])
+    rounding = 200 * scalar.noise if method != CENTRAL else 50 * scalar.noise**0.8
+    tolerance = max(SHARP[method], rounding)
+    return Derivative(method, tolerance, places, gradient, tuple((u, direction(u)) for u in steps))
+
+
+def basis(shape: tuple[int, ...], place: int) -> Array:
+    """One at a place, given as a flat index, and zero elsewhere."""
+    u = np.zeros(shape)
+    u.reshape(-1)[place] = 1
+    return u

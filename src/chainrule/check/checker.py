@@ -86,16 +86,20 @@ def examine(probe: Probe, *, limit: int = LIMIT) -> Examined:
     return Examined(probe, claimed, tuple(rows))
 
 
-def glance(probe: Probe, tolerance: float) -> Examined:
-    """The rows by the reference alone, for a second probe; no gradients where the output is another."""
+def glance(probe: Probe, tolerances: Mapping[str, float]) -> Examined:
+    """The rows by the reference alone, for a second probe; no gradients where the output is another.
+
+    tolerances   of every tensor and y: those of the first probe, which knows how the code rounds
+    """
     if probe.judge is None:
         return Examined(probe, {})
-    output = _output(probe, tolerance / 200)
+    output = _output(replace(probe, tolerance=tolerances["y"]), 0.0)
+    output = replace(output, method=_elsewhere(probe))
     claimed = probe.subject.gradients(probe.values, probe.dy)
     if not output.ok:
         return Examined(probe, claimed, (output,))
     right = probe.judge.gradients(probe.values, probe.dy)
-    rows = [_beside(probe, name, claimed.get(name), right[name], tolerance) for name in probe.subject.tests]
+    rows = [_beside(probe, name, claimed.get(name), right[name], tolerances[name]) for name in probe.subject.tests]
     return Examined(probe, claimed, (output, *rows))
 
 
@@ -184,7 +188,7 @@ def _output(probe: Probe, noise: float) -> Row:
 
 def _beside(probe: Probe, tensor: str, claimed: Array | None, right: Array, tolerance: float) -> Row:
     """The row of a gradient beside the right one."""
-    row = Row(probe.subject.name, tensor, f"{LOOPS}, {text(probe.values['x'].shape)}", None, tolerance, False)
+    row = Row(probe.subject.name, tensor, _elsewhere(probe), None, tolerance, False)
     if claimed is None:
         return replace(row, notes=(f"backward gives no {row.title}",))
     if claimed.shape != right.shape:
@@ -224,6 +228,11 @@ def _gradient(probe: Probe, tensor: str, claimed: Array | None, numbers: Numbers
         worst=result.worst,
         notes=tuple(notes),
     )
+
+
+def _elsewhere(probe: Probe) -> str:
+    """The method of a second probe, which has another shape."""
+    return f"{LOOPS} on {text(probe.values['x'].shape)}"
 
 
 def _backward_noise(probe: Probe, tensor: str) -> float:

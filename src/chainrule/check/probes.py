@@ -52,6 +52,8 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.Softmax(), (6,)),
 )
 
+DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")
+
 
 def shape_for(layer: Layer) -> tuple[int, ...]:
     """An input shape that a layer takes, with channels that are not as many as its filters; ShapeError if none is found."""
@@ -99,9 +101,10 @@ def values(shape: tuple[int, ...], parameters: Mapping[str, tuple[int, ...]], co
 
 
 def predictions(loss: str, seed: int) -> dict[str, Array]:
-    """p (5, 4) and t (5, 4): probabilities where the loss takes them, targets that are no one-hot rows."""
+    """p (5, 4) and t (5, 4): probabilities where the loss takes them; targets that are no one-hot rows, and add up to
+    one where the rows are distributions."""
     generator = np.random.default_rng([seed, 5])
     p, t = generator.normal(size=(5, 4)), generator.random((5, 4)) + 0.1
     if loss in ("binary_cross_entropy", "categorical_cross_entropy"):
         p = 0.05 + 0.9 * generator.random((5, 4))
-    return {"p": p, "t": t / t.sum(axis=1, keepdims=True) if "categorical" in loss else t}
+    return {"p": p, "t": t / t.sum(axis=1, keepdims=True) if loss in DISTRIBUTIONS else t}

@@ -84,11 +84,6 @@ def last_window(t: Truth) -> Candidates:
     yield slide.crop(_spread(t, won.astype(float), how="tap"))
 
 
-@MAXIMUM.add("x", "mask-without-dy", "marks the winners with 1: multiply by dy")
-def winners_alone(t: Truth) -> Candidates:
-    yield _slide(t).crop(sliding.scatter(_won(t).astype(float), _slide(t)))
-
-
 @MAXIMUM.add("x", "stride-forgotten", "is scattered with stride 1: window (i, j) begins at cell (s·i, s·j)")
 def dense_winners(t: Truth) -> Candidates:
     slide = _slide(t)

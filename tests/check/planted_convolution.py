@@ -1,19 +1,8 @@
 """Convolutional layers with one classic mistake each, as learners write them: loops, einsum, im2col, scatter."""
 
 import numpy as np
+from check.planting import planted
 from numpy.lib.stride_tricks import sliding_window_view
-
-PLANTED = []  # (class, layer it is meant to be, tensor that is wrong, name of the mistake)
-
-
-def planted(against, tensor, name):
-    """Register a class with what a check of it must find."""
-
-    def register(source):
-        PLANTED.append((source, against, tensor, name))
-        return source
-
-    return register
 
 
 class Plain:
@@ -26,8 +15,8 @@ class Plain:
     def forward(self, x):
         self.x = x
         N, _, H, W = x.shape
-        O, _, KH, KW = self.w.shape
-        y = np.zeros((N, O, H - KH + 1, W - KW + 1))
+        C_out, _, KH, KW = self.w.shape
+        y = np.zeros((N, C_out, H - KH + 1, W - KW + 1))
         for i in range(y.shape[2]):
             for j in range(y.shape[3]):
                 window = x[:, :, i : i + KH, j : j + KW]
@@ -104,8 +93,8 @@ class LastFilter(Plain):
 class Reshaped(Plain):
     def backward(self, dy):
         super().backward(dy)
-        O, C, KH, KW = self.w.shape
-        by_channel = self.w.reshape(C, O, KH, KW)  # should be transposed
+        C_out, C, KH, KW = self.w.shape
+        by_channel = self.w.reshape(C, C_out, KH, KW)  # should be transposed
         return full_correlation(dy, by_channel.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1])
 
 
@@ -136,10 +125,10 @@ class FancyIndex(Plain):
     def backward(self, dy):
         super().backward(dy)
         C, KH, KW = self.w.shape[1:]
-        N, O, rows, columns = dy.shape
+        N, C_out, rows, columns = dy.shape
         h = np.repeat(np.arange(KH), KW)[:, None] + np.repeat(np.arange(rows), columns)[None]
         k = np.tile(np.arange(KW), KH)[:, None] + np.tile(np.arange(columns), rows)[None]
-        cols = np.einsum("ok,nop->nkp", self.w.reshape(O, -1), dy.reshape(N, O, -1))
+        cols = np.einsum("ok,nop->nkp", self.w.reshape(C_out, -1), dy.reshape(N, C_out, -1))
         dx = np.zeros_like(self.x)
         dx[:, :, h, k] += cols.reshape(N, C, KH * KW, -1)
         return dx
@@ -177,7 +166,8 @@ class TurnedGradient(Plain):
 class Exchanged(Plain):
     def backward(self, dy):
         dx = super().backward(dy)
-        self.dw = np.einsum("nohw,nchwuv->couv", dy, sliding_window_view(self.x, dy.shape[2:], axis=(2, 3)).transpose(0, 1, 4, 5, 2, 3))
+        shifted = sliding_window_view(self.x, dy.shape[2:], axis=(2, 3))
+        self.dw = np.einsum("nohw,ncuvhw->couv", dy, shifted)
         return dx
 
 
@@ -319,143 +309,4 @@ class GradientNotRotated(TrueConvolution):
         return dx
 
 
-class Sliding:
-    """Stride, padding and dilation in general, tap by tap; correct."""
-
-    stride, padding, dilation = (2, 1), ((1, 0), (0, 2)), (1, 1)
-
-    def __init__(self):
-        self.w, self.b = np.zeros((4, 3, 3, 2)), np.zeros(4)
-
-    def cells(self, u, v, outputs, stride):
-        (s, t), (d, e) = stride, self.dilation
-        return (..., slice(d * u, d * u + s * (outputs[0] - 1) + 1, s), slice(e * v, e * v + t * (outputs[1] - 1) + 1, t))
-
-    def forward(self, x):
-        self.x = np.pad(x, ((0, 0), (0, 0), *self.padding))
-        (H, W), (KH, KW), (s, t), (d, e) = self.x.shape[2:], self.w.shape[2:], self.stride, self.dilation
-        outputs = (H - d * (KH - 1) - 1) // s + 1, (W - e * (KW - 1) - 1) // t + 1
-        y = np.zeros((len(x), 4, *outputs)) + self.b[:, None, None]
-        for u, v in np.ndindex(KH, KW):
-            y += np.einsum("ncij,oc->noij", self.x[self.cells(u, v, outputs, self.stride)], self.w[:, :, u, v])
-        return y
-
-    def backward(self, dy):
-        self.db = np.einsum("noij->o", dy)
-        self.dw, dx = self.gather(dy, self.x, self.stride), self.scatter(dy, self.stride)
-        return self.crop(dx)
-
-    def gather(self, dy, x, stride):
-        dw = np.zeros(self.w.shape)
-        for u, v in np.ndindex(*self.w.shape[2:]):
-            dw[:, :, u, v] = np.einsum("noij,ncij->oc", dy, x[self.cells(u, v, dy.shape[2:], stride)])
-        return dw
-
-    def scatter(self, dy, stride):
-        dx = np.zeros(self.x.shape)
-        for u, v in np.ndindex(*self.w.shape[2:]):
-            dx[self.cells(u, v, dy.shape[2:], stride)] += np.einsum("noij,oc->ncij", dy, self.w[:, :, u, v])
-        return dx
-
-    def crop(self, dx):
-        (top, bottom), (left, right) = self.padding
-        return dx[:, :, top : dx.shape[2] - bottom, left : dx.shape[3] - right]
-
-
-SLIDING = "Conv2D(4, (3, 2), stride=(2, 1), padding=((1, 0), (0, 2)))"
-
-
-@planted(SLIDING, "x", "stride-forgotten")
-class DenseScatter(Sliding):
-    def backward(self, dy):
-        super().backward(dy)
-        return self.crop(self.scatter(dy, (1, 1)))
-
-
-@planted(SLIDING, "w", "stride-forgotten")
-class DenseGather(Sliding):
-    def backward(self, dy):
-        dx = super().backward(dy)
-        self.dw = self.gather(dy, self.x, (1, 1))
-        return dx
-
-
-@planted(SLIDING, "x", "padding-not-cropped")
-class Uncropped(Sliding):
-    def crop(self, dx):
-        return dx
-
-
-@planted(SLIDING, "x", "padding-cropped-at-end")
-class CroppedAtEnd(Sliding):
-    def crop(self, dx):
-        right = super().crop(dx)
-        return dx[:, :, : right.shape[2], : right.shape[3]]
-
-
-@planted(SLIDING, "w", "padding-ignored")
-class PaddingIgnored(Sliding):
-    def backward(self, dy):
-        dx = super().backward(dy)
-        shifted = np.zeros_like(self.x)
-        shifted[:, :, : dx.shape[2], : dx.shape[3]] = self.crop(self.x)
-        self.dw = self.gather(dy, shifted, self.stride)
-        return dx
-
-
-@planted(SLIDING, "y", "padding-at-wrong-end")
-class PaddedAtTheEnd(Sliding):
-    padding = ((0, 1), (2, 0))
-
-
-class Dilated(Sliding):
-    stride, padding, dilation = (1, 1), ((1, 1), (0, 0)), (2, 3)
-
-
-DILATED = "Conv2D(4, (3, 2), padding=((1, 1), (0, 0)), dilation=(2, 3))"
-
-
-@planted(DILATED, "x", "dilation-ignored")
-class CloseScatter(Dilated):
-    def scatter(self, dy, stride):
-        self.dilation = (1, 1)
-        dx = super().scatter(dy, stride)
-        self.dilation = (2, 3)
-        return dx
-
-
-@planted(DILATED, "w", "dilation-ignored")
-class CloseGather(Dilated):
-    def gather(self, dy, x, stride):
-        self.dilation = (1, 1)
-        dw = super().gather(dy, x, stride)
-        self.dilation = (2, 3)
-        return dw
-
-
-@planted("Conv1D(3, 2)", "x", "kernel-not-rotated")
-class Line:
-    """One dimension, lists of channels."""
-
-    def __init__(self):
-        self.w, self.b = np.ones((3, 2, 2)), np.zeros(3)
-
-    def forward(self, x):
-        self.x = x
-        maps = [sum(np.array([np.correlate(row, k) for row in x[:, c]]) for c, k in enumerate(kernels)) for kernels in self.w]
-        return np.stack([m + b for m, b in zip(maps, self.b, strict=True)], axis=1)
-
-    def backward(self, dy):
-        N, C, W = self.x.shape
-        self.db = dy.sum(axis=(0, 2))
-        self.dw = np.zeros_like(self.w)
-        dx = np.zeros_like(self.x)
-        for n in range(N):
-            for o in range(dy.shape[1]):
-                for c in range(C):
-                    self.dw[o, c] += np.correlate(self.x[n, c], dy[n, o])
-                    dx[n, c] += np.correlate(dy[n, o], self.w[o, c], "full")
-        return dx
-
-
-CORRECT = [(Plain, PLAIN), (TrueConvolution, "Conv2D(4, (3, 2), convolution=True)"), (Sliding, SLIDING), (Dilated, DILATED)]
+CORRECT = [(Plain, PLAIN), (TrueConvolution, "Conv2D(4, (3, 2), convolution=True)")]

@@ -1,7 +1,7 @@
 """Pooling, dense layers, activations, normalisation and losses with one classic mistake each."""
 
 import numpy as np
-from check.planted_convolution import planted
+from check.planting import planted
 
 # ---------------------------------------------------------------------- pooling
 

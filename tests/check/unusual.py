@@ -76,7 +76,7 @@ class Im2col(Kernels):
         return (self.w.reshape(4, -1) @ self.buffer).reshape(N, 4, H - 2, W - 1) + self.b.reshape(1, 4, 1, 1)
 
     def backward(self, dy):
-        N, C, H, W = self.shape
+        N, C = self.shape[:2]
         flat = dy.reshape(N, 4, -1)
         self.db = flat.sum((0, 2))
         self.dw = np.matmul(flat, self.buffer.transpose(0, 2, 1)).sum(axis=0).reshape(self.w.shape)
@@ -92,14 +92,16 @@ class Lists(Kernels):
 
     def forward(self, x):
         self.x = x.tolist()
-        return [[self.slide(sample, kernels, b) for kernels, b in zip(self.w.tolist(), self.b, strict=True)] for sample in self.x]
+        kernels = self.w.tolist()
+        return [[self.slide(x, kernels[o], self.b[o]) for o in range(4)] for x in self.x]
 
     def slide(self, sample, kernels, b):
         rows, columns = len(sample[0]) - 2, len(sample[0][0]) - 1
-        cell = lambda i, j: sum(  # noqa
-            sample[c][i + u][j + v] * kernels[c][u][v] for c in range(3) for u in range(3) for v in range(2)
-        )
-        return [[cell(i, j) + b for j in range(columns)] for i in range(rows)]
+        return [[self.cell(sample, kernels, i, j) + b for j in range(columns)] for i in range(rows)]
+
+    def cell(self, sample, kernels, i, j):
+        taps = np.ndindex(3, 3, 2)
+        return sum(sample[c][i + u][j + v] * kernels[c][u][v] for c, u, v in taps)
 
     def backward(self, dy):
         self.db = [sum(sum(map(sum, sample[o])) for sample in dy.tolist()) for o in range(4)]
@@ -236,7 +238,8 @@ class Returned:
 
     def forward(self, x):
         self.kept = x
-        return np.stack([[np.dot(row, sample) + b for row, b in zip(self.weights, self.bias, strict=True)] for sample in x])
+        rows = list(zip(self.weights, self.bias, strict=True))
+        return np.stack([[np.dot(row, sample) + b for row, b in rows] for sample in x])
 
     def backward(self, dy):
         return dy @ np.array(self.weights), {"weights": dy.T @ self.kept, "bias": dy.sum(0)}

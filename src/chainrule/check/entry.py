@@ -22,8 +22,8 @@ from chainrule.shapes import text
 from chainrule.student import Student
 
 TIED = ("max_pool", "relu", "leaky_relu")  # convex, made of straight lines: what happens at ties can be told
-MODEL_LIMIT = 12  # entries of a model's tensor that are looked at one by one
-MODEL_SAMPLES = 3
+MODEL_LIMIT = 8  # entries of a model's tensor that are looked at one by one
+MODEL_SAMPLES = 2
 SECOND = 1e-9
 
 
@@ -162,7 +162,11 @@ def _values(
     subject: StudentSubject, count: int, seed: int, meant: LayerSubject | None = None
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Random numbers for the input and all parameters, which keep the shapes that they have."""
-    shapes = meant.parameters if meant is not None else {name: subject.student.parameters[name].shape for name in subject.tests[1:]}
+    shapes = (
+        meant.parameters
+        if meant is not None
+        else {name: subject.student.parameters[name].shape for name in subject.tests[1:]}
+    )
     return probes.values(subject.shape, shapes, count, seed)
 
 

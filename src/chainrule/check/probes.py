@@ -56,7 +56,7 @@ DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")
 
 
 def shape_for(layer: Layer) -> tuple[int, ...]:
-    """An input shape that a layer takes, with channels that are not as many as its filters; ShapeError if none is found."""
+    """An input shape that a layer takes, its channels not as many as its filters; ShapeError if none is found."""
     error: ShapeError | None = None
     for shape in _shapes(layer):
         try:
@@ -72,11 +72,11 @@ def _shapes(layer: Layer) -> Iterator[tuple[int, ...]]:
     filters, groups = getattr(layer, "filters", 0), getattr(layer, "groups", 1)
     channels = [groups * each for each in (3, 2, 1) if groups * each != filters] or [3]
     for size in ((7, 6), (8, 9), (12, 11), (29, 27)):
-        for C in channels:
-            yield (C, *size)
+        for many in channels:
+            yield (many, *size)
     for width in (9, 20, 41):
-        for C in channels:
-            yield (C, width)
+        for many in channels:
+            yield (many, width)
     yield (7,)
     yield (math.prod(getattr(layer, "shape", ())),)
 
@@ -93,7 +93,9 @@ def samples(shape: tuple[int, ...]) -> int:
     return 2 if len(shape) == 3 else 5
 
 
-def values(shape: tuple[int, ...], parameters: Mapping[str, tuple[int, ...]], count: int, seed: int) -> dict[str, Array]:
+def values(
+    shape: tuple[int, ...], parameters: Mapping[str, tuple[int, ...]], count: int, seed: int
+) -> dict[str, Array]:
     """Normal numbers for x (``count`` samples) and every parameter."""
     generator = np.random.default_rng([seed, count])
     drawn = {"x": generator.normal(size=(count, *shape))}

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-WIDTH = 110
 PLAIN = 160
 
 
@@ -121,15 +120,18 @@ class Report:
             console.print(line)
 
     def _table(self) -> Table:
-        several = len({row.subject for row in self.rows}) > 1
+        """Subjects are named where there are several, worst entries where something is wrong."""
+        shown = {
+            "subject": len({row.subject for row in self.rows}) > 1,
+            "worst entry": any(not row.ok and row.worst for row in self.rows),
+        }
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for title in (*(["subject"] if several else []), "tensor", "method", "error", "verdict", "worst entry"):
+        titles = [title for title in _cells(None) if shown.get(title, True)]
+        for title in titles:
             table.add_column(title, justify="right" if title == "error" else "left", overflow="fold")
         for row in self.rows:
-            cells = [row.title, row.method, "–" if row.error is None else f"{row.error:.1e}"]
-            verdict = f"[green]{row.verdict}[/green]" if row.ok else f"[bold red]{row.verdict}[/bold red]"
-            worst = "" if row.ok or row.worst is None else escape(str(row.worst))
-            table.add_row(*([escape(row.subject)] if several else []), *map(escape, cells), verdict, worst)
+            cells = _cells(row)
+            table.add_row(*(cells[title] for title in titles))
         return table
 
     def _lines(self) -> list[str]:
@@ -156,6 +158,20 @@ class Report:
         table = notebook.table(heads, [_html_row(row) for row in self.rows], f"{self.subject}: gradients")
         notes = "".join(f"<p>{quoted(line)}</p>" for line in self.notes)
         return table + notes
+
+
+def _cells(row: Row | None) -> dict[str, str]:
+    """The cells of a row in the console, by the title of their column."""
+    if row is None:
+        return dict.fromkeys(("subject", "tensor", "method", "error", "verdict", "worst entry"), "")
+    return {
+        "subject": escape(row.subject),
+        "tensor": escape(row.title),
+        "method": escape(row.method),
+        "error": "–" if row.error is None else f"{row.error:.1e}",
+        "verdict": f"[green]{row.verdict}[/green]" if row.ok else f"[bold red]{row.verdict}[/bold red]",
+        "worst entry": "" if row.ok or row.worst is None else escape(str(row.worst)),
+    }
 
 
 def _html_row(row: Row) -> Sequence[str | None]:

@@ -1,9 +1,7 @@
 """What a learner wrote as a loss: forward(p, t), and backward() that returns dp."""
 
-import inspect
 from collections.abc import Callable
-from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -20,23 +18,21 @@ class StudentLoss:
              backward(p, t) or backward(dy, p, t), in a module or as a pair
     meant    the loss that it is to be
 
-    forward gives the mean loss, or a number a sample, whose mean is then taken; backward gives the gradient of the mean.
+    forward gives the mean loss, or a number a sample, whose mean is then taken; backward the gradient of that mean.
     """
 
     tests = ("p",)
+    analytic = False
 
     def __init__(self, source: Any, name: str | None, meant: LossSubject) -> None:
-        functions = isinstance(source, ModuleType | tuple | list)
-        if functions:
-            pair: Any = (source.forward, source.backward) if isinstance(source, ModuleType) else tuple(source)  # pyright: ignore
-            self._forward, self._backward = pair
-        else:
-            thing = call(str(getattr(source, "__name__", "class")), source) if inspect.isclass(source) else source
-            self._forward, self._backward = getattr(thing, "forward", None), getattr(thing, "backward", None)
         self.name = name or str(getattr(source, "__name__", type(source).__name__))
-        if not callable(self._forward) or not callable(self._backward):
+        thing = call(self.name, source) if isinstance(source, type) else source
+        pair = [getattr(thing, method, None) for method in ("forward", "backward")]
+        if isinstance(source, tuple | list):
+            pair = list(cast("tuple[Any, ...]", source))
+        if len(pair) != 2 or not all(callable(function) for function in pair):
             raise StudentError(f"{self.name} has no forward(p, t) and backward()")
-        self._functions = functions
+        self._forward, self._backward = cast("list[Callable[..., Any]]", pair)
         self.meant = meant
         self.values: dict[str, Array] = {}
 

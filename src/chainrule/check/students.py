@@ -25,6 +25,8 @@ class StudentSubject:
     names   our name of a parameter → the learner's
     """
 
+    analytic = False
+
     def __init__(self, student: Student, shape: tuple[int, ...], names: Mapping[str, str]) -> None:
         self.student, self.shape, self.name, self.names = student, shape, student.name, dict(names)
         self.values: dict[str, Array] = {}

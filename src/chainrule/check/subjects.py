@@ -37,6 +37,11 @@ class Subject(Protocol):
         ...
 
     @property
+    def analytic(self) -> bool:
+        """Whether its function is known to compute in float64 and to let complex numbers through."""
+        ...
+
+    @property
     def tests(self) -> tuple[str, ...]:
         """The tensors whose gradients are checked."""
         ...
@@ -67,6 +72,8 @@ class LayerSubject:
 
     layer, shape   what is checked, on inputs of that shape (without the batch axis)
     """
+
+    analytic = True
 
     def __init__(
         self,
@@ -136,6 +143,7 @@ class LossSubject:
     """A loss: the mean over the batch, as a function of the predictions p (N, K)."""
 
     tests = ("p",)
+    analytic = True
 
     def __init__(self, loss: str, *, engine: str | None = None) -> None:
         self.name = losses.find(loss)
@@ -160,6 +168,8 @@ class LossSubject:
 
 class ModelSubject:
     """A whole model with a loss: the mean loss of a batch, as a function of every parameter."""
+
+    analytic = True
 
     def __init__(self, network: Network, loss: str, x: Array, t: Array, name: str) -> None:
         self.name, self._network, self._x, self._t = name, network, x, t

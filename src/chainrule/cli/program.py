@@ -12,7 +12,10 @@ import click
 
 from chainrule.errors import ChainruleError
 
-COMMANDS = ("train", "evaluate", "predict", "compare", "models", "zoo", "data", "experiment", "completion")
+COMMANDS = (
+    *("train", "evaluate", "predict", "compare", "models", "zoo", "data", "experiment"),
+    *("check", "grade", "completion"),
+)
 FAILED, INTERRUPTED = 2, 130
 FULL = "out of memory"
 

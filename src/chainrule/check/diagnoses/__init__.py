@@ -10,7 +10,9 @@ from dataclasses import replace
 from chainrule.check.diagnoses import (
     activations,
     bias,
-    convolution,
+    convolution_inputs,
+    convolution_kernels,
+    convolution_outputs,
     dense,
     general,
     losses,
@@ -29,7 +31,12 @@ EXACT = 1e-9
 ACTIVATIONS = ("sigmoid", "tanh", "arctan", "relu", "leaky_relu", "gelu")
 
 CATALOGUES: dict[str, tuple[Catalogue, ...]] = {
-    "cross_correlate": (convolution.CATALOGUE, bias.CATALOGUE),
+    "cross_correlate": (
+        convolution_outputs.CATALOGUE,
+        convolution_inputs.CATALOGUE,
+        convolution_kernels.CATALOGUE,
+        bias.CATALOGUE,
+    ),
     "cross_correlate_dx": (transposed.CATALOGUE, bias.CATALOGUE),
     "dense": (dense.CATALOGUE, bias.CATALOGUE),
     "max_pool": (pooling.MAXIMUM,),
@@ -62,7 +69,11 @@ def diagnose(tensor: str, cases: Sequence[tuple[Truth, Array]], tolerance: float
     for second, factor in ((general.SIGN, lambda t: -1.0), (general.BATCH, lambda t: float(len(t.x)))):
         scaled = [(truth, found * factor(truth)) for truth, found in cases]
         pairs += [
-            replace(one.diagnosis, name=f"{one.diagnosis.name}+{second.name}", says=f"{second.says}; besides it {one.diagnosis.says}")
+            replace(
+                one.diagnosis,
+                name=f"{one.diagnosis.name}+{second.name}",
+                says=f"{second.says}; besides it {one.diagnosis.says}",
+            )
             for one in mistakes
             if one.diagnosis not in (general.SIGN, general.BATCH, general.ZERO)
             and all(_fits(one, *case, tensor, tolerance) for case in scaled)

@@ -25,8 +25,11 @@ def _at(t: Truth, x: Array) -> Array:
     return t.compute({**t.values, "x": x}, t.dy)["x"]
 
 
-@add("x", "derivative-at-wrong-argument", "takes the derivative at y = f(x): it belongs at x (or, written in y, without "
-     "f once more)")  # fmt: skip
+@add(
+    "x",
+    "derivative-at-wrong-argument",
+    "takes the derivative at y = f(x): it belongs at x (or, written in y, without f once more)",
+)
 def at_the_output(t: Truth) -> Candidates:
     if t.operation != "relu":
         yield _at(t, t.y)
@@ -74,14 +77,18 @@ def bare_slope(t: Truth) -> Candidates:
         yield np.where(t.x > 0, t.dy, t.attributes.get("slope", 0.0))
 
 
-@SOFTMAX.add("x", "softmax-off-diagonal-dropped", "keeps only the diagonal of the Jacobian, y (1 − y): every output "
-             "depends on every input, dx = y · (dy − Σ dy·y)")  # fmt: skip
+@SOFTMAX.add(
+    "x",
+    "softmax-off-diagonal-dropped",
+    "keeps only the diagonal of the Jacobian, y (1 − y): every output depends on every input, dx = y · (dy − Σ dy·y)",
+)
 def diagonal(t: Truth) -> Candidates:
     yield t.dy * t.y * (1 - t.y)
 
 
-@SOFTMAX.add("x", "softmax-diagonal-without-square", "is dy · y: the Jacobian is diag(y) − y yᵀ, and the second part is "
-             "missing")  # fmt: skip
+@SOFTMAX.add(
+    "x", "softmax-diagonal-without-square", "is dy · y: the Jacobian is diag(y) − y yᵀ, and the second part is missing"
+)
 def first_part(t: Truth) -> Candidates:
     yield t.dy * t.y
 

@@ -14,8 +14,11 @@ def _tied(t: Truth) -> bool:
     return t.dy.ndim > 2 and t.gradients["b"].ndim == 1
 
 
-@add("b", "bias-not-summed-over-positions", "is not summed over the positions: the bias was added at every (i, j), so "
-     "sum dy over all of them")  # fmt: skip
+@add(
+    "b",
+    "bias-not-summed-over-positions",
+    "is not summed over the positions: the bias was added at every (i, j), so sum dy over all of them",
+)
 def each_position(t: Truth) -> Candidates:
     if _tied(t):
         yield t.dy.sum(axis=0)

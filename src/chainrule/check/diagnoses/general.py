@@ -42,9 +42,7 @@ def _samples(tensor: str, t: Truth) -> Candidates:
     """The gradient of every sample alone: all of them side by side, the last, the first."""
     if t.operation == "batch_norm":
         return
-    each = [
-        t.compute({**t.values, "x": t.x[n : n + 1]}, t.dy[n : n + 1])[tensor] for n in range(len(t.x))
-    ]
+    each = [t.compute({**t.values, "x": t.x[n : n + 1]}, t.dy[n : n + 1])[tensor] for n in range(len(t.x))]
     yield np.stack(each)
     yield each[-1]
     yield each[0]

@@ -56,22 +56,29 @@ def _even(t: Truth, divisor: str | None = None) -> Array:
     return np.ones(shape) / (1 if rule == "one" else slide.window[0] * slide.window[1])
 
 
-@MAXIMUM.add("x", "ties-all-credited", "credits every cell that ties for the maximum: give dy to one of them, the "
-             "first in row-major order")  # fmt: skip
+@MAXIMUM.add(
+    "x",
+    "ties-all-credited",
+    "credits every cell that ties for the maximum: give dy to one of them, the first in row-major order",
+)
 def all_ties(t: Truth) -> Candidates:
     cells = _cells(t, -np.inf)
     yield _slide(t).crop(_spread(t, (cells == cells.max(axis=(2, 3), keepdims=True)).astype(float)))
 
 
-@MAXIMUM.add("x", "maximum-as-average", "shares dy out over the whole window, as average pooling does: the cell that "
-             "won gets all of it")  # fmt: skip
+@MAXIMUM.add(
+    "x",
+    "maximum-as-average",
+    "shares dy out over the whole window, as average pooling does: the cell that won gets all of it",
+)
 def shared_out(t: Truth) -> Candidates:
     for divisor in ("cells", "window", "one"):
         yield _slide(t).crop(_spread(t, _even(t, divisor)))
 
 
-@MAXIMUM.add("x", "overwritten-in-windows", "keeps only the last window that a cell won: windows overlap, so add "
-             "with +=")  # fmt: skip
+@MAXIMUM.add(
+    "x", "overwritten-in-windows", "keeps only the last window that a cell won: windows overlap, so add with +="
+)
 def last_window(t: Truth) -> Candidates:
     won, slide = _won(t), _slide(t)
     frame = np.zeros((*t.x.shape[:2], *slide.frame))
@@ -107,8 +114,11 @@ def averaged(t: Truth) -> Candidates:
     yield np.nansum(_cells(t, np.nan) * _even(t, "cells"), axis=(2, 3))
 
 
-@AVERAGE.add("x", "average-not-divided", "lacks the factor 1/k²: every cell of a window gets dy divided by the number "
-             "of its cells")  # fmt: skip
+@AVERAGE.add(
+    "x",
+    "average-not-divided",
+    "lacks the factor 1/k²: every cell of a window gets dy divided by the number of its cells",
+)
 def undivided(t: Truth) -> Candidates:
     yield _slide(t).crop(_spread(t, _even(t, "one")))
 
@@ -119,15 +129,19 @@ def divided_twice(t: Truth) -> Candidates:
     yield _slide(t).crop(_spread(t, share * share))
 
 
-@AVERAGE.add("x y", "padding-counted", "divides by the whole window where part of it lies on padding: divide by the "
-             "cells that are there")  # fmt: skip
+@AVERAGE.add(
+    "x y",
+    "padding-counted",
+    "divides by the whole window where part of it lies on padding: divide by the cells that are there",
+)
 def counted(t: Truth) -> Candidates:
     if t.attributes.get("divisor") == "cells":
         yield from _divided(t, "window")
 
 
-@AVERAGE.add("x y", "padding-not-counted", "divides by the cells that are there: divide by the whole window, padding "
-             "and all")  # fmt: skip
+@AVERAGE.add(
+    "x y", "padding-not-counted", "divides by the cells that are there: divide by the whole window, padding and all"
+)
 def not_counted(t: Truth) -> Candidates:
     if t.attributes.get("divisor") == "window":
         yield from _divided(t, "cells")
@@ -143,8 +157,9 @@ def _divided(t: Truth, divisor: str) -> Candidates:
     yield _slide(t).crop(_spread(t, _even(t, divisor)))
 
 
-@AVERAGE.add("x", "overwritten-in-windows", "keeps only the last window that covers a cell: windows overlap, so add "
-             "with +=")  # fmt: skip
+@AVERAGE.add(
+    "x", "overwritten-in-windows", "keeps only the last window that covers a cell: windows overlap, so add with +="
+)
 def overwritten(t: Truth) -> Candidates:
     for how in ("window", "tap"):
         yield _slide(t).crop(_spread(t, _even(t), how=how))
@@ -163,7 +178,9 @@ def padded_shares(t: Truth) -> Candidates:
     yield frame[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
-@AVERAGE.add("x", "shared-to-one", "gives dy to one cell of each window, as max pooling does: every cell gets its share")
+@AVERAGE.add(
+    "x", "shared-to-one", "gives dy to one cell of each window, as max pooling does: every cell gets its share"
+)
 def to_one(t: Truth) -> Candidates:
     for weights in (_won(t).astype(float), _won(t) * _even(t)):
         yield _slide(t).crop(_spread(t, weights))

@@ -99,13 +99,13 @@ def scatter(given: Array, slide: Slide, how: str = "add") -> Array:
 
 def gather(padded: Array, dy: Array, slide: Slide, groups: int) -> Array:
     """dw[o,c,u,v] = Σ_{n,i,j} dy[n,o,i,j] · padded[n,c, s·i + d·u, s·j + d·v]."""
-    N, O, *outputs = dy.shape
+    N, C_out, *outputs = dy.shape
     C = padded.shape[1]
-    upper = dy.reshape(N, groups, O // groups, *outputs)
-    dw = np.zeros((O, C // groups, *slide.window))
+    upper = dy.reshape(N, groups, C_out // groups, *outputs)
+    dw = np.zeros((C_out, C // groups, *slide.window))
     for (u, v), (rows, columns) in slide.taps((outputs[0], outputs[1])):
         cells = padded[:, :, rows, columns].reshape(N, groups, C // groups, *outputs)
-        dw[:, :, u, v] = np.einsum("ngoij,ngcij->goc", upper, cells).reshape(O, -1)
+        dw[:, :, u, v] = np.einsum("ngoij,ngcij->goc", upper, cells).reshape(C_out, -1)
     return dw
 
 
@@ -122,7 +122,7 @@ def correlate(x: Array, w: Array, b: Array | None, slide: Slide, groups: int) ->
 
 
 def full(dy: Array, w: Array, groups: int) -> Array:
-    """The full correlation of dy with the rotated kernels, stride and dilation 1: (N, C_in, H' + KH − 1, W' + KW − 1)."""
+    """The full correlation of dy with the rotated kernels, as for stride and dilation 1; (N, C_in, …)."""
     size = (dy.shape[2] + w.shape[2] - 1, dy.shape[3] + w.shape[3] - 1)
     plain = Slide(size, (w.shape[2], w.shape[3]), (1, 1), ((0, 0), (0, 0)), (1, 1))
     return scatter(products(dy, w, groups), plain)

@@ -8,8 +8,12 @@ CATALOGUE = Catalogue("docs/derivations/convolution.md")
 add = CATALOGUE.add
 
 
-@add("x", "kernel-rotated", "equals the right answer for a kernel rotated by 180°: the input gradient of a transposed "
-     "convolution is the plain cross-correlation of dy")  # fmt: skip
+@add(
+    "x",
+    "kernel-rotated",
+    "equals the right answer for a kernel rotated by 180°: the input gradient of a transposed "
+    "convolution is the plain cross-correlation of dy",
+)
 def rotated(t: Truth) -> Candidates:
     yield t.compute({**t.values, "w": t.values["w"][:, :, ::-1, ::-1]}, t.dy)["x"]
 

@@ -99,9 +99,7 @@ def of_layer(subject: LayerSubject, values: Values, dy: Array) -> Truth:
 def of_loss(subject: LossSubject, values: Values, dy: Array) -> Truth:
     """The truth about a loss, by the reference."""
     right = LossSubject(subject.name, engine="reference")
-    return Truth(
-        subject.name, values, right.forward(values), dy, right.gradients(values, dy), {}, right.gradients
-    )
+    return Truth(subject.name, values, right.forward(values), dy, right.gradients(values, dy), {}, right.gradients)
 
 
 def lifted(array: Array, line: bool) -> Array:

@@ -418,7 +418,7 @@ class Logits(CrossEntropy):
 
 
 CORRECT = [
-    (MaxPool, MAX), (AveragePool, AVERAGE), (PaddedAverage, PADDED), (Dense, "Dense(4)"), (Sigmoid, "Sigmoid()"),
-    (ReLU, "ReLU()"), (Softmax, "Softmax()"), (BatchNorm, NORM), (SquaredError, "half_squared_error"),
+    *((MaxPool, MAX), (AveragePool, AVERAGE), (PaddedAverage, PADDED), (Dense, "Dense(4)"), (Sigmoid, "Sigmoid()")),
+    *((ReLU, "ReLU()"), (Softmax, "Softmax()"), (BatchNorm, NORM), (SquaredError, "half_squared_error")),
     (CrossEntropy, "softmax_cross_entropy"),
-]  # fmt: skip
+]

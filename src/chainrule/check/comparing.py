@@ -36,10 +36,15 @@ def with_derivative(claimed: Array, derivative: Derivative, scale: float, scalar
     error = max(entry, *along)
     if entry == 0 or error <= derivative.tolerance:
         return Comparison(error, None, len(stepped))
-    place = int(gaps.argmax())
-    index = tuple(int(i) for i in np.unravel_index(derivative.places[place], claimed.shape))
-    worst = Worst(index, float(flat[derivative.places[place]]), float(derivative.gradient[place]))
+    at = int(gaps.argmax())
+    place = int(derivative.places[at])
+    worst = Worst(_index(place, claimed), float(flat[place]), float(derivative.gradient[at]))
     return Comparison(error, worst, len(stepped))
+
+
+def _index(place: int, array: Array) -> tuple[int, ...]:
+    """A flat index with an entry for each axis."""
+    return tuple(int(axis) for axis in np.array(np.unravel_index(place, array.shape)).tolist())
 
 
 def _along(claimed: Array, u: Array, slope: float) -> float:
@@ -50,12 +55,13 @@ def _along(claimed: Array, u: Array, slope: float) -> float:
 
 def _kinks(flat: Array, derivative: Derivative, gaps: Array, scalar: Scalar) -> list[int]:
     """Which of the entries that seem wrong are kinks with a slope between both sides."""
-    suspects = [place for place in np.argsort(-gaps)[:SUSPECTS] if gaps[place] > derivative.tolerance]
+    order: list[int] = np.argsort(-gaps)[:SUSPECTS].tolist()
+    places: list[int] = derivative.places.tolist()
     shape = scalar.v.shape
     return [
-        place
-        for place in suspects
-        if is_kink(scalar, basis(shape, derivative.places[place]), float(flat[derivative.places[place]]))
+        at
+        for at in order
+        if gaps[at] > derivative.tolerance and is_kink(scalar, basis(shape, places[at]), float(flat[places[at]]))
     ]
 
 
@@ -67,8 +73,8 @@ def with_array(found: Array, expected: Array, scale: float | None = None) -> Com
     error = float(gaps.max(initial=0.0))
     if error == 0:
         return Comparison(0.0)
-    index = np.unravel_index(int(gaps.argmax()), gaps.shape)
-    return Comparison(error, Worst(tuple(map(int, index)), float(found[index].real), float(expected[index].real)))
+    index = _index(int(gaps.argmax()), gaps)
+    return Comparison(error, Worst(index, float(np.real(found[index])), float(np.real(expected[index]))))
 
 
 def shapes_differ(title: str, found: Array, expected: tuple[int, ...]) -> str:

@@ -5,7 +5,6 @@ diagnosis is made where the number found equals that exactly: on every probe on 
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from chainrule.check.diagnoses import (
     activations,
@@ -65,20 +64,30 @@ def diagnose(tensor: str, cases: Sequence[tuple[Truth, Array]], tolerance: float
     single = [one for one in mistakes if all(_fits(one, *case, tensor, tolerance) for case in cases)]
     if single:
         return tuple(one.diagnosis for one in single)
-    pairs: list[Diagnosis] = []
-    for second, factor in ((general.SIGN, lambda t: -1.0), (general.BATCH, lambda t: float(len(t.x)))):
-        scaled = [(truth, found * factor(truth)) for truth, found in cases]
-        pairs += [
-            replace(
-                one.diagnosis,
-                name=f"{one.diagnosis.name}+{second.name}",
-                says=f"{second.says}; besides it {one.diagnosis.says}",
-            )
-            for one in mistakes
-            if one.diagnosis not in (general.SIGN, general.BATCH, general.ZERO)
-            and all(_fits(one, *case, tensor, tolerance) for case in scaled)
-        ]
-    return tuple(pairs)
+    return (
+        *_two(tensor, cases, mistakes, tolerance, general.SIGN),
+        *_two(tensor, cases, mistakes, tolerance, general.BATCH),
+    )
+
+
+def _two(
+    tensor: str,
+    cases: Sequence[tuple[Truth, Array]],
+    mistakes: Sequence[Mistake],
+    tolerance: float,
+    second: Diagnosis,
+) -> tuple[Diagnosis, ...]:
+    """The mistakes that fit together with a wrong sign, or with a division by the batch."""
+    mended = [(truth, -found if second is general.SIGN else found * len(truth.x)) for truth, found in cases]
+    return tuple(
+        Diagnosis(
+            f"{one.diagnosis.name}+{second.name}",
+            f"{second.says}; besides, it {one.diagnosis.says}",
+            one.diagnosis.page,
+        )
+        for one in mistakes
+        if one.diagnosis not in general.ALONE and all(_fits(one, *case, tensor, tolerance) for case in mended)
+    )
 
 
 def _fits(mistake: Mistake, truth: Truth, found: Array, tensor: str, tolerance: float) -> bool:

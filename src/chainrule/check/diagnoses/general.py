@@ -16,6 +16,7 @@ HALVED = Diagnosis("gradient-halved", "is half the right answer")
 ZERO = Diagnosis("gradient-zero", "is zero everywhere")
 UPSTREAM = Diagnosis("upstream-forgotten", "is what it would be if dy were all ones: multiply by what comes from above")
 UNSUMMED = Diagnosis("batch-not-summed", "holds one sample only: every sample of the batch adds to the same parameters")
+ALONE = (SIGN, BATCH, ZERO, DOUBLED, HALVED)  # never one of two
 
 
 def mistakes(tensor: str) -> list[Mistake]:

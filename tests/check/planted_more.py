@@ -1,7 +1,7 @@
 """The rarer mistakes, a class each."""
 
 import numpy as np
-from check.planted_convolution import Plain
+from check.planted_convolution import PLAIN, Plain
 from check.planted_layers import (
     AVERAGE,
     MAX,
@@ -17,6 +17,12 @@ from check.planted_layers import (
 )
 from check.planting import planted
 from numpy.lib.stride_tricks import sliding_window_view
+
+
+@planted(PLAIN, "x", "gradient-halved")
+class Halved(Plain):
+    def backward(self, dy):
+        return super().backward(dy) / 2
 
 
 class Untied(Plain):

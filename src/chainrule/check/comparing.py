@@ -44,7 +44,11 @@ def with_derivative(claimed: Array, derivative: Derivative, scale: float, scalar
 
 def _index(place: int, array: Array) -> tuple[int, ...]:
     """A flat index with an entry for each axis."""
-    return tuple(int(axis) for axis in np.array(np.unravel_index(place, array.shape)).tolist())
+    index: list[int] = []
+    for size in reversed(array.shape):
+        place, here = divmod(place, size)
+        index.insert(0, here)
+    return tuple(index)
 
 
 def _along(claimed: Array, u: Array, slope: float) -> float:

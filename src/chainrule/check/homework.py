@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import chainrule
 from chainrule import losses
@@ -140,8 +140,8 @@ def _run(options: Mapping[str, Any], work: Path, seconds: int) -> tuple[int | No
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    kept = bytearray()
-    reader = threading.Thread(target=_drain, args=(process.stdout, kept), daemon=True)
+    kept, stream = bytearray(), cast("IO[bytes]", process.stdout)
+    reader = threading.Thread(target=_drain, args=(stream, kept), daemon=True)
     reader.start()
     code: int | None = None
     try:
@@ -151,12 +151,14 @@ def _run(options: Mapping[str, Any], work: Path, seconds: int) -> tuple[int | No
     finally:
         _kill(process)
     reader.join(1)
+    if not reader.is_alive():  # else a process that left the group still holds the other end
+        stream.close()
     return code, bytes(kept).decode("utf-8", "replace")
 
 
 def _drain(stream: IO[bytes], kept: bytearray) -> None:
     """Read all, so that the writer never waits, and keep the beginning."""
-    while chunk := stream.read1(1 << 16):  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue, reportUnknownVariableType]
+    while chunk := os.read(stream.fileno(), 1 << 16):
         kept += chunk[: max(OUTPUT - len(kept), 0)]
 
 

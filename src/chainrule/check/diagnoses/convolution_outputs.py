@@ -4,19 +4,22 @@ from chainrule.check.diagnoses import sliding
 from chainrule.check.diagnoses.kernels import bias_of, groups_of, slid_kernel, slide_of, tied_bias, undilated
 from chainrule.check.diagnoses.sliding import Slide
 from chainrule.check.diagnoses.truth import Candidates, Catalogue, Truth
+from chainrule.engines import Array
 
 CATALOGUE = Catalogue("docs/derivations/convolution.md")
 add = CATALOGUE.add
 
 
-@add(
-    "y",
-    "correlation-convolution-mixed-up",
-    "equals the output with the kernel turned by 180°: the flip of a "
-    "convolution is there where a cross-correlation is meant, or missing where a convolution is",
-)
-def turned_output(t: Truth) -> Candidates:
-    yield sliding.correlate(t.x, slid_kernel(t)[:, :, ::-1, ::-1], bias_of(t), slide_of(t), groups_of(t))
+@add("y", "correlation-convolution-mixed-up", "is that of a true convolution: slide the kernel without rotating it")
+def rotated_output(t: Truth) -> Candidates:
+    if not t.attributes.get("flip"):
+        yield _turned(t)
+
+
+@add("y", "correlation-convolution-mixed-up", "is that of a cross-correlation: rotate the kernel by 180° first")
+def unrotated_output(t: Truth) -> Candidates:
+    if t.attributes.get("flip"):
+        yield _turned(t)
 
 
 @add("y", "bias-not-added", "equals the output without the bias: add b to every filter's map")
@@ -61,3 +64,8 @@ def exchanged_padding(t: Truth) -> Candidates:
 def _exchanged(slide: Slide) -> tuple[tuple[int, int], tuple[int, int]]:
     (top, bottom), (left, right) = slide.padding
     return ((bottom, top), (right, left))
+
+
+def _turned(t: Truth) -> Array:
+    kernel = slid_kernel(t)[:, :, ::-1, ::-1]
+    return sliding.correlate(t.x, kernel, bias_of(t), slide_of(t), groups_of(t))

@@ -69,6 +69,14 @@ def _kinks(flat: Array, derivative: Derivative, gaps: Array, scalar: Scalar) -> 
     ]
 
 
+def agree(first: Derivative, second: Derivative, scale: float) -> bool:
+    """Whether two derivatives at the same places are the same, as far as the less exact one can tell."""
+    if not np.array_equal(first.places, second.places):
+        return False
+    gaps = np.abs(first.gradient - second.gradient) / max(scale, TINY)
+    return bool(gaps.max(initial=0.0) <= max(first.tolerance, second.tolerance))
+
+
 def with_array(found: Array, expected: Array, scale: float | None = None) -> Comparison:
     """Two arrays of one shape."""
     size = scale if scale is not None else float(np.abs(expected).max(initial=0.0))

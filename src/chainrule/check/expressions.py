@@ -6,6 +6,8 @@ from typing import Any
 from chainrule.errors import OptionError, one_of
 from chainrule.layers import NAMED, Layer
 
+MODULES = ("", "cr", "chainrule", "layers", "cr.layers", "chainrule.layers")
+
 
 def layer(text: str) -> Layer:
     """The layer of an expression such as "Conv2D(4, (3, 2), stride=2)"; a name alone is one without options."""
@@ -14,8 +16,8 @@ def layer(text: str) -> Layer:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise _unreadable(text) from None
     call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", None)
-    if name is None:
+    *module, name = _dotted(call.func)
+    if name is None or ".".join(map(str, module)) not in MODULES:
         raise _unreadable(text)
     if name not in NAMED:
         raise one_of("layer", name, [*NAMED])
@@ -30,6 +32,13 @@ def layer(text: str) -> Layer:
         raise _unreadable(text) from None
     except TypeError as error:
         raise OptionError(f"{text}: {str(error).replace('__init__()', name).removeprefix(f'{name}.')}") from None
+
+
+def _dotted(node: ast.expr) -> list[str | None]:
+    """The parts of a dotted name; None for what is none."""
+    if isinstance(node, ast.Attribute):
+        return [*_dotted(node.value), node.attr]
+    return [node.id if isinstance(node, ast.Name) else None]
 
 
 def shape(text: str) -> tuple[int, ...]:

@@ -63,6 +63,7 @@ def meant_for(student: Student, meant: LayerSubject) -> StudentSubject:
             )
         names[ours] = free[0]
         _check_shape(student, free[0], meant.parameters[ours], meant)
+    student.declare(*names.values())
     return StudentSubject(student, meant.shape, names)
 
 

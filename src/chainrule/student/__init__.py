@@ -66,6 +66,10 @@ class Student:
         value = self._code.get(name) if self._code.has(name) else None
         return array(value, f"{self.name}: {name} is") if numeric(value) else None
 
+    def declare(self, *names: str) -> None:
+        """Say which attributes are the parameters, instead of finding out by `backward`."""
+        self._names = names
+
     def set(self, name: str, value: ArrayLike) -> None:
         """Give a parameter another value, in the dtype of that value."""
         if not self._code.has(name) or (self._names is not None and name not in self._names):

@@ -159,7 +159,7 @@ class Builder:
         """Emit an operation that runs once the step proved finite."""
         self._closing.append(_operation(name, reads, writes, options))
 
-    def plan(self, source: Tensor, output: Tensor, *, wanted: Iterable[Tensor] = (), **ends: Tensor) -> Plan:
+    def plan(self, source: Tensor, output: Tensor, wanted: Iterable[Tensor] = (), /, **ends: Tensor) -> Plan:
         """The finished plan, without operations whose results nobody reads.
 
         ``wanted`` are read from outside: the gradient of the input, say, which is otherwise left out.

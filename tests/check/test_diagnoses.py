@@ -6,7 +6,10 @@ from check import planted_convolution, planted_layers, planted_more, planted_sli
 from check.planting import PLANTED
 
 import chainrule as cr
-from chainrule.check.diagnoses import CATALOGUES, general, known
+from chainrule.check import probes
+from chainrule.check.diagnoses import CATALOGUES, general, known, of_layer
+from chainrule.check.subjects import LayerSubject
+from chainrule.layers import Layer
 
 CORRECT = [*planted_convolution.CORRECT, *planted_sliding.CORRECT, *planted_layers.CORRECT, *planted_more.CORRECT]
 FOREIGN = ("gradient-of-another-layer",)  # of a gradient that is right for the layer that forward should be
@@ -49,6 +52,17 @@ def test_every_kind_of_mistake_in_the_catalogues_was_planted() -> None:
     written = {one.diagnosis.name for catalogues in CATALOGUES.values() for c in catalogues for one in c.mistakes}
     written |= {one.diagnosis.name for one in general.mistakes("w")}
     assert sorted(written - planted) == []
+
+
+@pytest.mark.parametrize(("layer", "shape"), probes.LAYERS, ids=lambda value: getattr(value, "kind", None))
+def test_every_mistake_can_be_made_with_every_layer(layer: Layer, shape: tuple[int, ...]) -> None:
+    """Also those that no probe of ours meets: nothing is left out because its sizes do not fit."""
+    subject = LayerSubject(layer, shape, engine="numpy")
+    values = probes.values(shape, subject.parameters, 3, seed=1)
+    truth = of_layer(subject, values, np.ones((3, *subject.output_shape)))
+    for tensor in ("y", *subject.tests):
+        for mistake in known(truth.operation, tensor):
+            assert all(np.isfinite(candidate).all() for candidate in mistake.build(truth)), mistake
 
 
 # ---------------------------------------------------------------------- beyond the catalogue

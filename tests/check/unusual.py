@@ -61,6 +61,16 @@ class Fourier(Kernels):
 
 
 @unusual(CONVOLUTION)
+class ComplexFourier(Fourier):
+    """The real part is never taken, and what is left beside it is rounding."""
+
+    def forward(self, x):
+        self.x, H, W = x, *x.shape[2:]
+        spectrum = np.fft.fft2(x)[:, None] * np.conj(np.fft.fft2(self.w, (H, W)))[None]
+        return np.fft.ifft2(spectrum).sum(axis=2)[:, :, : H - 2, : W - 1] + self.b[:, None, None]
+
+
+@unusual(CONVOLUTION)
 class Im2col(Kernels):
     """Columns of patches, kept in a buffer that is made once and written anew."""
 

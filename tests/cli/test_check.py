@@ -97,3 +97,15 @@ def test_grade(invoke, tmp_path):
 )
 def test_grade_refused(invoke, words, part):
     refused(invoke("grade", *words), part)
+
+
+def test_prove(invoke, monkeypatch):
+    result = invoke("prove", "--count", 44, "--engine", "numpy")
+    assert (result.exit_code, result.stdout) == (0, "44 configurations: all right (seed 0)\n")
+    monkeypatch.setattr("chainrule.engines.numpy.sigmoid_dx", lambda dy, y: dy)
+    result = invoke("prove", "--count", 44, "--engine", "numpy", "--quiet")
+    assert result.exit_code == 1
+    assert "2 of 44 configurations are wrong (seed 0)" in result.stdout
+    again = result.stdout.splitlines()[-1].removeprefix("again: chainrule ").split()
+    assert again[:5] == ["prove", "--seed", "0", "--first", "42"]
+    assert invoke(*again, "--json").exit_code == 1

@@ -133,6 +133,8 @@ def ties(probe: Probe, examined: Examined) -> Row | None:
 
 def _accumulated(probe: Probe, claimed: Mapping[str, Array]) -> set[str]:
     """Tensors whose gradient grows by the same amount at every further call with the same dy."""
+    if probe.subject.analytic:
+        return set()
     second, third = (probe.subject.gradients(probe.values, probe.dy) for _ in range(2))
     return {
         name
@@ -145,12 +147,15 @@ def _accumulated(probe: Probe, claimed: Mapping[str, Array]) -> set[str]:
 
 @dataclass(frozen=True)
 class Numbers:
-    """The derivatives by numbers and how exact they can be."""
+    """The derivatives by numbers and how exact they can be.
+
+    least   what errors are relative to at least: a tensor whose gradient vanishes still has rounding errors
+    """
 
     derivatives: Mapping[str, Derivative]
     scalars: Mapping[str, Scalar]
     noise: float
-    scale: float
+    least: float
 
 
 def _numbers(probe: Probe, limit: int) -> Numbers:
@@ -164,8 +169,8 @@ def _numbers(probe: Probe, limit: int) -> Numbers:
         for name, f in functions.items()
     }
     scalars = {name: Scalar(f, values[name], probe.dy, noise) for name, f in functions.items()}
-    scale = max(float(np.abs(one.gradient).max(initial=0.0)) for one in derivatives.values())
-    return Numbers(derivatives, scalars, noise, scale)
+    largest = max(one.size for one in derivatives.values())
+    return Numbers(derivatives, scalars, noise, max(1e-3 * largest, 1e-6 * float(np.abs(probe.dy).max(initial=0.0))))
 
 
 def _with(subject: Subject, values: Values, name: str, value: Array) -> Array:
@@ -204,8 +209,8 @@ def _gradient(probe: Probe, tensor: str, claimed: Array | None, numbers: Numbers
     if claimed.shape != value.shape:
         return replace(row, notes=(comparing.shapes_differ(row.title, claimed, value.shape),))
     noise = max(numbers.noise, _backward_noise(probe, tensor))
-    derivative = replace(derivative, tolerance=max(derivative.tolerance, 200 * noise))
-    scale = max(float(np.abs(derivative.gradient).max(initial=0.0)), 1e-3 * numbers.scale)
+    derivative = replace(derivative, tolerance=max(derivative.tolerance, probe.tolerance, 200 * noise))
+    scale = max(derivative.size, numbers.least)
     result = comparing.with_derivative(claimed, derivative, scale, scalar)
     if result.error > derivative.tolerance and derivative.method == COMPLEX and not probe.subject.analytic:
         second = methods.by_differences(scalar, probe.generator)

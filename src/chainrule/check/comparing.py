@@ -77,16 +77,17 @@ def agree(first: Derivative, second: Derivative, scale: float) -> bool:
     return bool(gaps.max(initial=0.0) <= max(first.tolerance, second.tolerance))
 
 
-def with_array(found: Array, expected: Array, scale: float | None = None) -> Comparison:
+def with_array(found: Array, expected: Array) -> Comparison:
     """Two arrays of one shape."""
-    size = scale if scale is not None else float(np.abs(expected).max(initial=0.0))
+    size = float(np.abs(expected).max(initial=0.0))
     gaps = np.abs(found - expected) / max(size, TINY)
     gaps = np.where(np.isfinite(gaps), gaps, np.inf)
     error = float(gaps.max(initial=0.0))
     if error == 0:
         return Comparison(0.0)
-    index = _index(int(gaps.argmax()), gaps)
-    return Comparison(error, Worst(index, float(np.real(found[index])), float(np.real(expected[index]))))
+    place = int(gaps.argmax())
+    values = [float(array.reshape(-1)[place]) for array in (found, expected)]
+    return Comparison(error, Worst(_index(place, gaps), *values))
 
 
 def shapes_differ(title: str, found: Array, expected: tuple[int, ...]) -> str:

@@ -55,6 +55,7 @@ class ExactEngine(ModuleEngine):
 
     def __init__(self) -> None:
         super().__init__("numpy")
+        self.name = "exact"
         self._reference = engines.find("reference")
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:

@@ -175,10 +175,11 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 def _read(result: Path) -> dict[str, Any] | None:
     """What the process wrote; None where it wrote nothing that can be read."""
     try:
-        found = json.loads(result.read_text(encoding="utf-8"))
+        found: Any = json.loads(result.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and ("rows" in found or "error" in found) else None
+    known = isinstance(found, dict) and ("rows" in found or "error" in found)
+    return cast("dict[str, Any]", found) if known else None
 
 
 def _ended(code: int | None, seconds: int) -> str:

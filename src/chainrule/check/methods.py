@@ -38,6 +38,12 @@ class Derivative:
     gradient: Array
     directions: tuple[tuple[Array, float], ...]
 
+    @property
+    def size(self) -> float:
+        """How large the gradient is: its largest entry, as far as it is known."""
+        along = max(abs(slope) / max(float(np.linalg.norm(u)), 1e-300) for u, slope in self.directions)
+        return max(float(np.abs(self.gradient).max(initial=0.0)), along)
+
 
 class Scalar:
     """⟨dy, f(v)⟩ as a function of v, and how to differentiate it along a direction."""
@@ -109,15 +115,19 @@ def by_differences(scalar: Scalar, generator: np.random.Generator, limit: int = 
 
 
 def is_affine(f: Function, v: Array, generator: np.random.Generator, noise: float) -> bool:
-    """Whether f(a + b) − f(a) − f(b) + f(0) vanishes for random numbers of several sizes, some about the point."""
+    """Whether f(a + b) − f(a) − f(b) + f(0) and f(a) + f(−a) − 2 f(0) vanish for random numbers of several sizes.
+
+    The first is for what bends, the second for what has a kink: a few numbers may all lie on the same side of it.
+    """
     try:
         zero = np.asarray(f(np.zeros_like(v)))
         for size in (1.0, 30.0, 1e-3):
             a, b = (size * (start + generator.normal(size=v.shape)) for start in (v, 0.0))
-            parts = [np.asarray(f(a + b)), np.asarray(f(a)), np.asarray(f(b)), zero]
-            rest = parts[0] - parts[1] - parts[2] + zero
-            largest = max(float(np.abs(part).max(initial=0.0)) for part in parts)
-            if not np.abs(rest).max(initial=0.0) <= max(1e-12, 100 * noise) * largest:
+            both, first, second, opposite = (np.asarray(f(u)) for u in (a + b, a, b, -a))
+            rests = (both - first - second + zero, first + opposite - 2 * zero)
+            largest = max(float(np.abs(part).max(initial=0.0)) for part in (both, first, second, opposite, zero))
+            rest = max(float(np.abs(part).max(initial=0.0)) for part in rests)
+            if not rest <= max(1e-12, 100 * noise) * largest:
                 return False
     except Exception:  # numbers for which a learner's code was not written: logarithms of what is below 0
         return False

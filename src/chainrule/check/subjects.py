@@ -104,7 +104,7 @@ class LayerSubject:
         builder.begin(self._own)
         x = Tensor("x", self.shape, "input")
         y = self.layer.emit(builder, x)
-        return builder.plan(x, y, wanted=(x.gradient(),))
+        return builder.plan(x, y, (x.gradient(),))
 
     def _walk(self, engine: engines.Engine, values: Values) -> Interpreter:
         """The plan over these values, not yet run."""

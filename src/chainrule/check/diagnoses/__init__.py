@@ -93,9 +93,17 @@ def _two(
 def _fits(mistake: Mistake, truth: Truth, found: Array, tensor: str, tolerance: float) -> bool:
     """Whether the mistake gives what was found, and not the right answer."""
     right = truth.right(tensor)
-    for candidate in mistake.build(truth):
-        if same(right, candidate, tolerance):
-            continue
-        if same(found, candidate, tolerance) or same(lifted(found, truth.line), candidate, tolerance):
-            return True
-    return False
+    shown = found.reshape(right.shape) if found.size == right.size and tensor == "y" else found
+    forms = (shown, lifted(shown, truth.line))
+    return any(
+        not same(right, candidate, tolerance) and any(same(form, candidate, tolerance) for form in forms)
+        for candidate in _candidates(mistake, truth)
+    )
+
+
+def _candidates(mistake: Mistake, truth: Truth) -> list[Array]:
+    """What the mistake would have given; nothing where it cannot be made with these sizes."""
+    try:
+        return list(mistake.build(truth))
+    except (ValueError, IndexError):
+        return []

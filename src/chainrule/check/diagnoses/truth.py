@@ -87,11 +87,12 @@ def of_layer(subject: LayerSubject, values: Values, dy: Array) -> Truth:
 
     def compute(others: Values, dy: Array) -> Values:
         given = {name: _lowered(value, line) for name, value in others.items()}
-        found = subject.gradients(given, _lowered(dy, line), "reference")
+        found = subject.gradients(given, dy.reshape(len(dy), *subject.output_shape), "reference")
         return {name: lifted(value, line) for name, value in found.items()}
 
-    point, above = {name: lifted(value, line) for name, value in values.items()}, lifted(dy, line)
-    y = lifted(subject.output(values, "reference"), line)
+    point = {name: lifted(value, line) for name, value in values.items()}
+    shape = (len(dy), *(forward[0].writes[0].shape if forward else subject.output_shape))
+    above, y = dy.reshape(shape), subject.output(values, "reference").reshape(shape)
     attributes = dict(forward[0].attributes) if forward else {}
     return Truth(operation, point, y, above, compute(point, above), attributes, compute, line)
 

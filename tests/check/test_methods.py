@@ -43,7 +43,7 @@ def test_the_sharpest_method_is_chosen_and_is_that_sharp(f, gradient: Array, met
     assert found.method == method
     scale = np.abs(gradient).max()
     np.testing.assert_allclose(found.gradient / scale, gradient / scale, rtol=0, atol=found.tolerance / 10)
-    for u, slope in found.directions:
+    for u, slope, _ in found.directions:
         assert abs(slope - gradient @ u) <= found.tolerance / 10 * scale * np.linalg.norm(u)
 
 

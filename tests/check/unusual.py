@@ -1,14 +1,16 @@
 """Layers that are right, and written as nobody would expect: a checker must not cry wolf at them."""
 
+import math
+
 import numpy as np
 
 CONVOLUTION = "Conv2D(4, (3, 2))"
-UNUSUAL = []
+UNUSUAL = []  # (class, layer that it is meant to be or None, input shape or None)
 
 
-def unusual(against):
+def unusual(against=None, shape=None):
     def register(source):
-        UNUSUAL.append((source, against))
+        UNUSUAL.append((source, against, shape))
         return source
 
     return register
@@ -253,3 +255,113 @@ class Returned:
 
     def backward(self, dy):
         return dy @ np.array(self.weights), {"weights": dy.T @ self.kept, "bias": dy.sum(0)}
+
+
+# ---------------------------------------------------------------------- layers that are none of ours
+
+
+@unusual(shape=(6,))
+class LayerNorm:
+    def __init__(self):
+        self.gamma, self.beta = np.ones(6), np.zeros(6)
+
+    def forward(self, x):
+        self.deviation = np.sqrt(x.var(axis=1, keepdims=True) + 1e-5)
+        self.normal = (x - x.mean(axis=1, keepdims=True)) / self.deviation
+        return self.normal * self.gamma + self.beta
+
+    def backward(self, dy):
+        self.dgamma, self.dbeta = (dy * self.normal).sum(axis=0), dy.sum(axis=0)
+        g = dy * self.gamma
+        inner = g.mean(axis=1, keepdims=True) + self.normal * (g * self.normal).mean(axis=1, keepdims=True)
+        return (g - inner) / self.deviation
+
+
+@unusual(shape=(5,))
+class PythonFunctions:
+    """math.erf takes no arrays and no complex numbers."""
+
+    def forward(self, x):
+        self.x = x
+        self.share = np.array([[0.5 * (1 + math.erf(v / math.sqrt(2))) for v in row] for row in x])
+        return x * self.share
+
+    def backward(self, dy):
+        return dy * (self.share + self.x * np.exp(-self.x * self.x / 2) / np.sqrt(2 * np.pi))
+
+
+@unusual(shape=(7,))
+class TwoLayers:
+    """A small network: hundreds of kinks."""
+
+    dtype = np.float64
+
+    def __init__(self):
+        generator = np.random.default_rng(0)
+        self.w1, self.b1 = generator.normal(size=(40, 7)), np.zeros(40)
+        self.w2, self.b2 = generator.normal(size=(3, 40)), np.zeros(3)
+
+    def cast(self, array):
+        return array if np.iscomplexobj(array) and self.dtype == np.float64 else np.asarray(array, self.dtype)
+
+    def forward(self, x):
+        self.x = self.cast(x)
+        self.h = np.maximum(self.x @ self.cast(self.w1).T + self.cast(self.b1), 0)
+        return self.h @ self.cast(self.w2).T + self.cast(self.b2)
+
+    def backward(self, dy):
+        dy = self.cast(dy)
+        self.dw2, self.db2 = dy.T @ self.h, dy.sum(axis=0)
+        dh = (dy @ self.cast(self.w2)) * (self.h > 0)
+        self.dw1, self.db1 = dh.T @ self.x, dh.sum(axis=0)
+        return dh @ self.cast(self.w1)
+
+
+@unusual(shape=(7,))
+class Float32TwoLayers(TwoLayers):
+    dtype = np.float32
+
+
+@unusual(shape=(6,))
+class Sorted:
+    def forward(self, x):
+        self.order = np.argsort(x, axis=1)
+        return np.take_along_axis(x, self.order, 1)
+
+    def backward(self, dy):
+        dx = np.zeros_like(dy)
+        np.put_along_axis(dx, self.order, dy, 1)
+        return dx
+
+
+@unusual(shape=(6,))
+class LargeOffset:
+    """A million, and a little that depends on x."""
+
+    def forward(self, x):
+        return 1e6 + 3 * x
+
+    def backward(self, dy):
+        return 3 * dy
+
+
+@unusual(shape=(6,))
+class Steep:
+    """Bends within the steps of central differences."""
+
+    def forward(self, x):
+        self.y = np.tanh(30 * np.real(x))
+        return self.y
+
+    def backward(self, dy):
+        return 30 * dy * (1 - self.y**2)
+
+
+@unusual(shape=(6,))
+class Float16:
+    def forward(self, x):
+        self.y = np.tanh(x.astype(np.float16))
+        return self.y
+
+    def backward(self, dy):
+        return dy * (1 - self.y.astype(float) ** 2)

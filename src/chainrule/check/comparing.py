@@ -16,9 +16,13 @@ SUSPECTS = 40  # entries that are looked at once more for a kink
 
 @dataclass(frozen=True)
 class Comparison:
-    """The largest error relative to ``scale``, the entry where it lies, and how many kinks were stepped round."""
+    """The largest error relative to ``scale``, the entry where it lies, and how many kinks were stepped round.
+
+    excess   what is left of the error beyond the bar of the derivative: numbers that cannot tell do not accuse
+    """
 
     error: float
+    excess: float
     worst: Worst | None = None
     kinks: int = 0
 
@@ -29,17 +33,18 @@ def with_derivative(claimed: Array, derivative: Derivative, scale: float, scalar
     flat = claimed.reshape(-1)
     gaps = np.abs(flat[derivative.places] - derivative.gradient) / scale
     gaps[~np.isfinite(gaps)] = np.inf
-    stepped = _kinks(flat, derivative, gaps, scalar)
-    gaps[stepped] = 0
-    along = [0.0] if stepped else [_along(claimed, u, slope) / scale for u, slope in derivative.directions]
-    entry = float(gaps.max(initial=0.0))
-    error = max(entry, *along)
-    if entry == 0 or error <= derivative.tolerance:
-        return Comparison(error, None, len(stepped))
-    at = int(gaps.argmax())
+    beyond = np.maximum(gaps - derivative.bars / scale, 0)
+    stepped = _kinks(flat, derivative, beyond, scalar)
+    gaps[stepped] = beyond[stepped] = 0
+    along = [] if stepped else [_along(claimed, *one) / scale for one in derivative.directions]
+    error = max([float(gaps.max(initial=0.0)), *along])
+    excess = max([float(beyond.max(initial=0.0)), *along])
+    if excess <= derivative.tolerance or beyond.max(initial=0.0) == 0:
+        return Comparison(error, excess, None, len(stepped))
+    at = int(beyond.argmax())
     place = int(derivative.places[at])
     worst = Worst(_index(place, claimed), float(flat[place]), float(derivative.gradient[at]))
-    return Comparison(error, worst, len(stepped))
+    return Comparison(error, excess, worst, len(stepped))
 
 
 def _index(place: int, array: Array) -> tuple[int, ...]:
@@ -51,9 +56,9 @@ def _index(place: int, array: Array) -> tuple[int, ...]:
     return tuple(index)
 
 
-def _along(claimed: Array, u: Array, slope: float) -> float:
+def _along(claimed: Array, u: Array, slope: float, bar: float) -> float:
     """The error along a direction, divided by its length, so that it compares with that of an entry."""
-    gap = abs(float(np.sum(claimed * u)) - slope) / max(float(np.linalg.norm(u)), TINY)
+    gap = max(abs(float(np.sum(claimed * u)) - slope) - bar, 0) / max(float(np.linalg.norm(u)), TINY)
     return gap if np.isfinite(gap) else np.inf
 
 
@@ -84,10 +89,10 @@ def with_array(found: Array, expected: Array) -> Comparison:
     gaps = np.where(np.isfinite(gaps), gaps, np.inf)
     error = float(gaps.max(initial=0.0))
     if error == 0:
-        return Comparison(0.0)
+        return Comparison(0.0, 0.0)
     place = int(gaps.argmax())
     values = [float(array.reshape(-1)[place]) for array in (found, expected)]
-    return Comparison(error, Worst(_index(place, gaps), *values))
+    return Comparison(error, error, Worst(_index(place, gaps), *values))
 
 
 def shapes_differ(title: str, found: Array, expected: tuple[int, ...]) -> str:

@@ -13,7 +13,10 @@ STEP = 0.25  # between whole numbers: no two of them meet on the way
 
 def is_kink(scalar: Scalar, u: Array, claimed: float) -> bool:
     """Whether the slopes along u differ on both sides of the point, with the claimed one between them."""
-    before, after = scalar.one_sided(u)
+    return any(_between(claimed, *slopes) for slopes in scalar.one_sided(u))
+
+
+def _between(claimed: float, before: float, after: float) -> bool:
     low, high = min(before, after), max(before, after)
     room = APART * max(abs(low), abs(high), 1e-9)
     return high - low > room and low - room <= claimed <= high + room

@@ -19,7 +19,11 @@ IMAGINARY = 1e-25
 DIRECTIONS = 3
 LIMIT = 500  # entries of a tensor that are looked at one by one
 
+EPSILON = 2.2e-16
+SAFETY = 3.0  # times the disagreement of two steps
+
 Function = Callable[[Array], Array]
+Estimate = tuple[float, float]  # a derivative and its bar
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class Derivative:
 
     places      flat indices: all of them, or a random choice from a large tensor
     gradient    the derivative at each place
-    directions  (u, ⟨dy, f'·u⟩): each looks at every entry at once
+    bars        how far off that may be: rounding, and steps that disagree
+    directions  (u, ⟨dy, f'·u⟩, its bar): each looks at every entry at once
     tolerance   what an error may be, relative to the largest entry of the gradient
     """
 
@@ -36,22 +41,26 @@ class Derivative:
     tolerance: float
     places: Array
     gradient: Array
-    directions: tuple[tuple[Array, float], ...]
+    bars: Array
+    directions: tuple[tuple[Array, float, float], ...]
 
     @property
     def size(self) -> float:
         """How large the gradient is: its largest entry, as far as it is known."""
-        along = max(abs(slope) / max(float(np.linalg.norm(u)), 1e-300) for u, slope in self.directions)
-        return max(float(np.abs(self.gradient).max(initial=0.0)), along)
+        lengths = [abs(slope) / max(float(np.linalg.norm(u)), 1e-300) for u, slope, _ in self.directions]
+        return max([float(np.abs(self.gradient).max(initial=0.0)), *lengths])
 
 
 class Scalar:
-    """⟨dy, f(v)⟩ as a function of v, and how to differentiate it along a direction."""
+    """⟨dy, f(v)⟩ as a function of v, and how to differentiate it along a direction.
+
+    Derivatives come with a bar: how far off they may be.
+    """
 
     def __init__(self, f: Function, v: Array, dy: Array, noise: float) -> None:
         self.f, self.v, self.dy = f, v, dy
         self.scale = max(float(np.sqrt(np.mean(np.square(v)))) if v.size else 1.0, 1e-3)
-        eps = max(noise, 2e-16)
+        eps = max(noise, EPSILON)
         self.wide, self.narrow = self.scale * eps**0.2, self.scale * eps ** (1 / 3)
         self.noise = noise
 
@@ -63,26 +72,36 @@ class Scalar:
         """The value a step along u."""
         return self(self.v + step * u).real
 
-    def central(self, u: Array) -> float:
-        """(−f(2h) + 8 f(h) − 8 f(−h) + f(−2h)) / 12h, unless a kink lies within: then two points close by."""
-        h, two = self.wide, self.near(u)
-        four = (8 * (self.at(u, h) - self.at(u, -h)) - (self.at(u, 2 * h) - self.at(u, -2 * h))) / (12 * h)
-        near = 1e-5 if self.noise == 0 else 1e-2
-        return four if abs(four - two) <= near * max(abs(four), abs(two), 1e-3) else two
+    def central(self, u: Array) -> Estimate:
+        """Four points and two; where they disagree, for a kink or a bend, four closer ones decide."""
+        four, two = self.four(u, self.wide), self.near(u)
+        agreed = 1e-5 if self.noise == 0 else 1e-3
+        if abs(four - two) <= agreed * max(abs(four), abs(two), 1e-6):
+            return four, abs(four - two)
+        close = self.four(u, self.wide / 8)
+        gap, found = min((abs(four - close), close), (abs(close - two), close), (abs(four - two), two))
+        if self.noise:  # then small steps do not tell more
+            gap = max(abs(four - close), abs(close - two), abs(four - two))
+        return found, SAFETY * gap
+
+    def four(self, u: Array, h: float) -> float:
+        """(−f(2h) + 8 f(h) − 8 f(−h) + f(−2h)) / 12h."""
+        return (8 * (self.at(u, h) - self.at(u, -h)) - (self.at(u, 2 * h) - self.at(u, -2 * h))) / (12 * h)
 
     def near(self, u: Array) -> float:
         """(f(h) − f(−h)) / 2h, for a small h."""
         k = self.narrow
         return (self.at(u, k) - self.at(u, -k)) / (2 * k)
 
-    def complex_step(self, u: Array) -> float:
-        """Im f(v + ihu) / h."""
-        return self(self.v + 1j * IMAGINARY * self.scale * u).imag / (IMAGINARY * self.scale)
+    def complex_step(self, u: Array) -> Estimate:
+        """Im f(v + ihu) / h: nothing is subtracted, and so nothing lost."""
+        return self(self.v + 1j * IMAGINARY * self.scale * u).imag / (IMAGINARY * self.scale), 0.0
 
-    def one_sided(self, u: Array) -> tuple[float, float]:
-        """The slopes before and after v along u; they differ where v is a kink."""
-        k, here = self.narrow / 10, self.at(u, 0.0)
-        return (here - self.at(u, -k)) / k, (self.at(u, k) - here) / k
+    def one_sided(self, u: Array) -> list[Estimate]:
+        """The slopes before and after v along u, over steps of several sizes; they differ where a kink is that near."""
+        here = self.at(u, 0.0)
+        steps = [self.narrow / 10, self.narrow, *([self.wide] if self.noise else [])]
+        return [((here - self.at(u, -k)) / k, (self.at(u, k) - here) / k) for k in steps]
 
 
 def derive(
@@ -144,7 +163,7 @@ def takes_complex(scalar: Scalar, generator: np.random.Generator) -> bool:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", np.exceptions.ComplexWarning)
-                found = scalar.complex_step(u)
+                found, _ = scalar.complex_step(u)
         except Exception:  # a learner's code may fail in any way at numbers that it was not written for
             return False
         expected = scalar.near(u)
@@ -153,14 +172,20 @@ def takes_complex(scalar: Scalar, generator: np.random.Generator) -> bool:
     return False
 
 
-def _column(scalar: Scalar) -> Callable[[Array], float]:
+def _column(scalar: Scalar) -> Callable[[Array], Estimate]:
     zero = np.asarray(scalar.f(np.zeros_like(scalar.v)))
-    return lambda u: float(np.sum(scalar.dy * (scalar.f(u) - zero)))
+    return lambda u: _change(scalar, np.asarray(scalar.f(u)), zero)
 
 
-def _difference(scalar: Scalar) -> Callable[[Array], float]:
+def _difference(scalar: Scalar) -> Callable[[Array], Estimate]:
     here = np.asarray(scalar.f(scalar.v))
-    return lambda u: float(np.sum(scalar.dy * (scalar.f(scalar.v + u) - here)))
+    return lambda u: _change(scalar, np.asarray(scalar.f(scalar.v + u)), here)
+
+
+def _change(scalar: Scalar, there: Array, here: Array) -> Estimate:
+    """⟨dy, there − here⟩; each number is off by a rounding error of its own size."""
+    rounding = max(scalar.noise, 4 * EPSILON) * np.linalg.norm(scalar.dy * (np.abs(there) + np.abs(here)))
+    return float(np.sum(scalar.dy * (there - here))), float(rounding)
 
 
 def _gathered(
@@ -168,17 +193,20 @@ def _gathered(
     scalar: Scalar,
     generator: np.random.Generator,
     limit: int,
-    entry: Callable[[Array], float],
-    direction: Callable[[Array], float],
+    entry: Callable[[Array], Estimate],
+    direction: Callable[[Array], Estimate],
 ) -> Derivative:
     """The derivative at every place, or at so many chosen at random, and along a few directions."""
     v = scalar.v
     steps = [generator.normal(size=v.shape) for _ in range(DIRECTIONS)]
     places = np.sort(generator.permutation(v.size)[:limit])
-    gradient = np.array([entry(basis(v.shape, place)) for place in places])
-    rounding = 200 * scalar.noise if method != CENTRAL else 50 * scalar.noise**0.8
+    found = np.array([entry(basis(v.shape, place)) for place in places]).reshape(-1, 2)
+    rounding = 200 * scalar.noise if method != CENTRAL else 150 * scalar.noise**0.8
     tolerance = max(SHARP[method], rounding)
-    return Derivative(method, tolerance, places, gradient, tuple((u, direction(u)) for u in steps))
+    if method == CENTRAL and len(places) == v.size:
+        steps = []  # they would cross more kinks, and tell nothing new
+    directions = tuple((u, *direction(u)) for u in steps)
+    return Derivative(method, tolerance, places, found[:, 0], found[:, 1], directions)
 
 
 def basis(shape: tuple[int, ...], place: int) -> Array:

@@ -7,7 +7,7 @@ import chainrule as cr
 from chainrule.check.checker import SINGLE
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("case", UNUSUAL, ids=lambda case: case[0].__name__)
 def test_no_false_alarm(case: tuple, seed: int) -> None:
     source, against, shape = case

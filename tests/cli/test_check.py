@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -75,14 +76,17 @@ def test_what_cannot_be_used(invoke, words, part):
 
 
 def test_grade(invoke, tmp_path):
-    result = invoke("grade", EXAMPLES, "--against", LAYER, "--seconds", 3, "--csv", "grades.csv")
+    (tmp_path / "class").mkdir()
+    for name in ("ada.py", "carl.py"):
+        shutil.copy(EXAMPLES / name, tmp_path / "class")
+    result = invoke("grade", "class", "--against", LAYER, "--csv", "grades.csv")
     assert result.exit_code == 0
-    assert result.stderr.splitlines()[-1] == "9/9 ida.py"
+    assert result.stderr.splitlines() == ["1/2 ada.py", "2/2 carl.py"]
     assert "carl.py     3/4    dx: kernel-not-rotated" in result.stdout
     with (tmp_path / "grades.csv").open(encoding="utf-8", newline="") as stream:
         rows = {row["submission"]: row for row in csv.DictReader(stream)}
     assert rows["ada.py"]["passed"] == rows["ada.py"]["parts"] == "4"
-    assert rows["dana.py"]["diagnosis"] == "dx: overwritten-in-windows"
+    assert rows["carl.py"]["diagnosis"] == "dx: kernel-not-rotated"
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ SINGLE = "float32 or less inside: tolerances follow its rounding"
 LOOPS, TIES = "reference loops", "slopes on either side of ties"
 SHARP = 1e-12
 FLAT = 1e-4  # gradients below this share of dy·y/x are those of a flat place: their rounding is not their own
+FLAT_SINGLE = 1e-2  # in float32
 ACCUMULATED = Diagnosis(
     "accumulated-over-calls", "adds up over calls of backward: begin every call with zeros, or assign"
 )
@@ -175,7 +176,8 @@ def _numbers(probe: Probe, limit: int) -> Numbers:
         float(np.abs(probe.dy).max(initial=0.0) * np.abs(probe.output).max(initial=0.0)) / one.scale
         for one in scalars.values()
     )
-    return Numbers(derivatives, scalars, noise, max(1e-3 * largest, FLAT * usual))
+    flat = FLAT if probe.tolerance <= SHARP else FLAT_SINGLE
+    return Numbers(derivatives, scalars, noise, max(1e-3 * largest, flat * usual))
 
 
 def _with(subject: Subject, values: Values, name: str, value: Array) -> Array:

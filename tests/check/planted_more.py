@@ -2,19 +2,8 @@
 
 import numpy as np
 from check.planted_convolution import PLAIN, Plain
-from check.planted_layers import (
-    AVERAGE,
-    MAX,
-    NORM,
-    AveragePool,
-    BatchNorm,
-    Dense,
-    MaxPool,
-    PaddedAverage,
-    Sigmoid,
-    Softmax,
-    SquaredError,
-)
+from check.planted_layers import AVERAGE, MAX, AveragePool, Dense, MaxPool, PaddedAverage, Sigmoid, Softmax
+from check.planted_losses import NORM, BatchNorm, SquaredError
 from check.planting import planted
 from numpy.lib.stride_tricks import sliding_window_view
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from check import planted_convolution, planted_layers, planted_more, planted_sliding
+from check import planted_convolution, planted_layers, planted_losses, planted_more, planted_sliding
 from check.planting import PLANTED
 
 import chainrule as cr
@@ -11,7 +11,8 @@ from chainrule.check.diagnoses import CATALOGUES, general, known, of_layer
 from chainrule.check.subjects import LayerSubject
 from chainrule.layers import Layer
 
-CORRECT = [*planted_convolution.CORRECT, *planted_sliding.CORRECT, *planted_layers.CORRECT, *planted_more.CORRECT]
+PLACES = (planted_convolution, planted_sliding, planted_layers, planted_losses, planted_more)
+CORRECT = [case for place in PLACES for case in place.CORRECT]
 FOREIGN = ("gradient-of-another-layer",)  # of a gradient that is right for the layer that forward should be
 
 

@@ -4,7 +4,7 @@ import pytest
 from check.unusual import UNUSUAL
 
 import chainrule as cr
-from chainrule.check.checker import SINGLE
+from chainrule.check.rows import SINGLE
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.check import probes
-from chainrule.check.checker import SHARP, examine, explained, prepare
+from chainrule.check.checker import examine, explained, prepare
 from chainrule.check.configurations import ENGINES, Configuration, draw
 from chainrule.check.judging import LayerJudge
 from chainrule.check.report import Report, Row
+from chainrule.check.rows import SHARP
 from chainrule.check.subjects import LayerSubject
 
 ENTRIES = 8  # of a tensor that are looked at one by one; directions look at all of them

@@ -47,7 +47,7 @@ class Interpreter:
         self._walk(self.plan.operations)
         return self.read(loss), self.read(correct), self._gradient
 
-    def backward(self, dy: Array) -> Array:
+    def pull_back(self, dy: Array) -> Array:
         """After `forward` of a plan that has no loss: the flat gradient of ⟨dy, output⟩."""
         self.values[self.plan.output.gradient().storage] = dy
         self._gradient[:] = 0

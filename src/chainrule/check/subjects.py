@@ -131,7 +131,7 @@ class LayerSubject:
         given = {name: value.astype(self.dtype) for name, value in values.items()}
         walk = self._walk(self.engine if engine is None else engines.find(engine), given)
         walk.forward(given["x"])
-        flat, end = walk.backward(dy.astype(self.dtype)), 0
+        flat, end = walk.pull_back(dy.astype(self.dtype)), 0
         found = {"x": walk.read(self.plan.input.gradient())}
         for name, shape in self.parameters.items():
             found[name] = flat[end : end + math.prod(shape)].reshape(shape)

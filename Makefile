@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: help train zoo test prove lint format experiments clean
+.PHONY: help train zoo test prove lint format experiments bench clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for more)"
@@ -13,6 +13,7 @@ help:
 	@echo "make prove        20,000 random layers: output and gradients (ARGS=\"--count 100000 --seed 1\")"
 	@echo "make lint         ruff and pyright"
 	@echo "make experiments  the tables and pictures of docs/ again (long)"
+	@echo "make bench        time this library, PyTorch and ONNX Runtime, and write docs/benchmarks.md"
 
 # The environment, made anew when the list of dependencies changes; the package is installed editable.
 $(VENV)/.installed: pyproject.toml
@@ -26,6 +27,11 @@ $(VENV)/.test: $(VENV)/.installed
 
 $(VENV)/.lint: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[test,lint]"
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[bench]"
+	$(BIN)/python -m pip install --quiet torch
 	touch $@
 
 train: $(VENV)/.installed
@@ -50,11 +56,16 @@ format: $(VENV)/.lint
 	$(BIN)/ruff format
 
 experiments: $(VENV)/.installed
-	mkdir -p docs/pictures
+	mkdir -p docs/pictures docs/derivations/pictures
 	$(BIN)/chainrule experiment shares --markdown docs/shares.md
 	$(BIN)/chainrule experiment rate --markdown docs/vanilla-cnn.md --picture docs/pictures/vanilla-rate.png
 	$(BIN)/chainrule experiment losses --markdown docs/independent-code.md
+	$(BIN)/chainrule experiment claims --markdown docs/derivations/claims.md
 	$(BIN)/chainrule zoo --markdown docs/zoo.md
+	$(BIN)/chainrule experiment activations --pictures docs/derivations/pictures
+
+bench: $(VENV)/.bench
+	$(BIN)/chainrule bench --markdown docs/benchmarks.md $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .hypothesis .ruff_cache

@@ -1,17 +1,21 @@
-"""The pages: their tables are written by `make experiments`, and what they point to is there."""
+"""The pages: their tables are written by `make experiments` and `make bench`, and what they point to is there."""
 
 import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from chainrule.experiments import activations
 from chainrule.experiments.markdown import MARKS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PICTURES = {
     f"docs/pictures/{name}.png" for name in ("curves", "kernels-conv1", "confusion", "mistakes", "vanilla-rate")
-}
+} | {f"docs/derivations/pictures/{name}.png" for name in activations.NAMES}
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.S | re.M)
 LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 
 
@@ -22,15 +26,13 @@ def links(page: Path) -> list[tuple[bool, str]]:
     return [(picture, (page.parent / place).resolve().relative_to(ROOT).as_posix()) for picture, place in local]
 
 
-def test_every_page_with_marks_is_written_by_make_experiments() -> None:
+def test_every_page_with_marks_is_written_by_make() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    recipe = re.search(r"^experiments:.*\n((?:\t.*\n)+)", makefile, flags=re.M)
-    assert recipe
-    written = re.findall(r"--markdown (\S+)", recipe[1])
+    written = re.findall(r"--markdown (\S+)", makefile)
     marked = [page for page in PAGES if MARKS[0] in page.read_text(encoding="utf-8")]
     assert sorted(written) == sorted(page.relative_to(ROOT).as_posix() for page in marked)
     assert all(MARKS[1] in page.read_text(encoding="utf-8").partition(MARKS[0])[2] for page in marked)
-    assert set(re.findall(r"--picture (\S+)", recipe[1])) <= PICTURES
+    assert set(re.findall(r"--picture (\S+)", makefile)) <= PICTURES
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -42,3 +44,20 @@ def test_local_links(page: Path) -> None:
 @pytest.mark.parametrize("place", sorted(PICTURES))
 def test_pictures(place: str) -> None:
     assert (ROOT / place).is_file(), f"{place} is not there: see the Makefile"
+
+
+EXAMPLES = BLOCK.findall((ROOT / "docs" / "own-layers.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("code", EXAMPLES, ids=["class", "object", "functions"])
+def test_the_examples_of_own_layers_run(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each alone, and what it trains moves."""
+    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    model = names["model"]
+    own = {name: value.copy() for name, value in model.weights.items() if name.startswith("student")}
+    assert len(own) == 2
+    assert np.isfinite(names["history"].loss).all()
+    model.reset(0)
+    assert [name for name in own if np.array_equal(own[name], model.weights[name])] == []

@@ -23,6 +23,7 @@ FLOORS = (
     ("runs",),
     ("zoo",),
     ("experiments",),
+    ("bench",),
     ("cli",),
 )
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -15,6 +15,7 @@ PARAMETERS = {  # counted by hand
     "zayan": 16 * 9 + 32 * 16 * 9 + 10 * 800 + 10,
     "venchislaw": 16 * 9 + 16 * 26 * 26 + 32 * 16 * 9 + 32 * 11 * 11 + 10 * 800 + 10,
     "mlp": 784 * 128 + 128 + 128 * 10 + 10,
+    "vgg-small": (32 + 32 * 32 + 64 * 32 + 64 * 64 + 128 * 64) * 9 + 32 + 32 + 64 + 64 + 128 + 10 * 7 * 7 * 128 + 10,
     "fast-mnist": 24 * 25 + 24 + 32 * 24 * 9 + 32 + 256 * 800 + 256 + 10 * 256 + 10,
 }
 
@@ -47,6 +48,8 @@ def test_recipes_keep_to_what_their_tutorials_state() -> None:
     assert numpy_cnn.tutorial is not None
     assert numpy_cnn.tutorial.optimizer == Adam(0.01, 0.95, 0.99)
     assert (numpy_cnn.tutorial.batch_size, numpy_cnn.tutorial.epochs, numpy_cnn.tutorial_images) == (32, 2, 50_000)
+    vgg = zoo.find("vgg-small")
+    assert (vgg.recipe.epochs, vgg.recipe.batch_size, type(vgg.recipe.optimizer)) == (1, 128, Adam)
     fast = zoo.find("fast-mnist").recipe
     assert (fast.epochs, fast.batch_size, fast.optimizer) == (1, 256, Adam(0.01, 0.7, 0.9))
 
@@ -63,5 +66,13 @@ def test_biases_are_those_of_the_tutorials() -> None:
 
 
 def test_an_unknown_network_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(OptionError, match=r"unknown model .lenet.; known: independent-code, .*fast-mnist"):
+    with pytest.raises(OptionError, match=r"unknown model .lenet.; known: independent-code, .*vgg-small"):
         zoo.find("lenet")
+
+
+def test_the_vgg_like_network_keeps_sizes_but_where_it_pools() -> None:
+    sizes = [shape[1] for shape in zoo.find("vgg-small").build(engine="numpy").shapes if len(shape) == 3]
+    assert sizes == [28] * 4 + [14] * 5 + [7] * 3
+    kinds = [type(layer).__name__ for layer in zoo.find("vgg-small").layers(10)]
+    block = ["Conv2D", "ReLU"]
+    assert kinds == [*block * 2, "MaxPool2D", *block * 2, "MaxPool2D", *block, "Flatten", "Dense", "Softmax"]

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from chainrule.layers import LeakyReLU as LeakyReLU
     from chainrule.layers import MaxPool1D as MaxPool1D
     from chainrule.layers import MaxPool2D as MaxPool2D
+    from chainrule.layers import Own as Own
     from chainrule.layers import ReLU as ReLU
     from chainrule.layers import Reshape as Reshape
     from chainrule.layers import Sigmoid as Sigmoid
@@ -86,7 +87,7 @@ PLACES = {
     ),
     "chainrule.layers": (
         "Arctan AveragePool1D AveragePool2D BatchNorm2D Conv1D Conv2D ConvTranspose2D Dense Dropout Flatten GELU "
-        "GlobalAveragePool2D LeakyReLU MaxPool1D MaxPool2D ReLU Reshape Sigmoid Softmax SumPool1D SumPool2D Tanh"
+        "GlobalAveragePool2D LeakyReLU MaxPool1D MaxPool2D Own ReLU Reshape Sigmoid Softmax SumPool1D SumPool2D Tanh"
     ),
     "chainrule.model": "Sequential load",
     "chainrule.optimizers": "Adam AdamW Momentum Nesterov SGD",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engines import Array, Buffers, Engine
+from chainrule.engines import Array, Buffers, Engine, blas
 from chainrule.plan import Operation, Plan, Tensor
 
 
@@ -18,15 +18,24 @@ class Interpreter:
     """A plan made ready to run; see `engines.Pass`.
 
     layout   name of a parameter or running statistic → its first and last place in its flat buffer
+    threads  of NumPy's matrix products while a run lasts; None: as many as they use anyway
     values   the arrays of the last run by storage name, activations with the batch axis first
     """
 
-    def __init__(self, engine: Engine, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        plan: Plan,
+        layout: Mapping[str, tuple[int, int]],
+        buffers: Buffers,
+        threads: int | None = None,
+    ) -> None:
         self.engine = engine
         self.plan = plan
         self.values: dict[str, Array] = {}
         self._layout = layout
         self._buffers = buffers
+        self._threads = threads
         self._gradient = np.zeros_like(buffers.parameters)
         self._runtime: dict[str, int] = {}
 
@@ -35,7 +44,8 @@ class Interpreter:
         self._begin(x, {"batch": len(x), "first": 0, "seed": seed, "step": step})
         if t is not None:
             self.values[self.plan.ends[0].storage] = t
-        self._walk(self.plan.forward)
+        with blas.limited(self._threads):
+            self._walk(self.plan.forward)
         return self.read(self.plan.output)
 
     def gradients(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[Array, Array, Array]:
@@ -44,8 +54,24 @@ class Interpreter:
         target, loss, correct = self.plan.ends
         self.values[target.storage] = t
         self._gradient[:] = 0
-        self._walk(self.plan.operations)
+        with blas.limited(self._threads):
+            self._walk(self.plan.operations)
         return self.read(loss), self.read(correct), self._gradient
+
+    def backward(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[float, float, float]:
+        """Sum of the losses, how many were right, and Σ g²."""
+        losses, right, gradient = self.gradients(x, t, seed=seed, step=step)
+        return (
+            float(losses.sum(dtype=np.float64)),
+            float(right.sum(dtype=np.float64)),
+            float(np.dot(gradient, gradient)),
+        )
+
+    def update(self, name: str, moments: tuple[Array, ...], attributes: Mapping[str, Any], scale: float) -> None:
+        """Change the parameters with the gradient of `backward` times a number."""
+        if scale != 1:
+            self._gradient *= scale
+        self.engine.update(name, self._buffers.parameters, self._gradient, moments, attributes, self._threads or 1)
 
     def pull_back(self, dy: Array) -> Array:
         """After `forward` of a plan that has no loss: the flat gradient of ⟨dy, output⟩."""
@@ -67,13 +93,21 @@ class Interpreter:
         return array.reshape(shape)
 
     def _begin(self, x: Array, runtime: dict[str, int]) -> None:
+        """Arrays of the run before stay until they are replaced one by one.
+
+        Given back all at once, their memory would go back to the system, and come from it anew, page by page: a third
+        of a step.
+        """
         self._runtime = runtime
-        self.values = {self.plan.input.storage: x}
+        self.values[self.plan.input.storage] = x
 
     def _walk(self, operations: Sequence[Operation]) -> None:
         for operation in operations:
             arrays = tuple(None if tensor is None else self.read(tensor) for tensor in operation.reads)
-            results = self.engine.run(operation.name, arrays, operation.arguments(self._runtime))
+            if operation.call:
+                results = operation.call(*arrays)
+            else:
+                results = self.engine.run(operation.name, arrays, operation.arguments(self._runtime))
             for tensor, result in zip(operation.writes, results, strict=True):
                 self._write(tensor, result)
 

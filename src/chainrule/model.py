@@ -15,7 +15,6 @@ from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalisation import Normalisation
 from chainrule.errors import DataError, FormatError, OptionError
-from chainrule.layers import Layer
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.schedules import Schedule
@@ -42,7 +41,7 @@ class Sequential(Network):
 
     def __init__(
         self,
-        layers: Sequence[Layer],
+        layers: Sequence[Any],
         input_shape: Sequence[int],
         *,
         dtype: str = "float32",

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule import engines, initializers, layers, losses, randomness
-from chainrule.engines import Array, Engine, Pass
+from chainrule import engines, layers, losses, randomness
+from chainrule.engines import Array, Engine, ModuleEngine, Pass
 from chainrule.errors import DataError, FormatError, OptionError, ShapeError, one_of
 from chainrule.interpreter import Interpreter
-from chainrule.layers import Layer, Softmax
+from chainrule.layers import Layer, Own, Softmax
 from chainrule.layers.base import Parameter
+from chainrule.layers.own import is_own
 from chainrule.plan import Builder, Plan, Tensor
 from chainrule.shapes import is_whole, text
 
@@ -30,19 +31,19 @@ PROBABILITIES = ("Softmax", "Sigmoid")  # layers whose outputs are probabilities
 class Network:
     """Layers in a row.
 
-    layers       what happens to a sample, in order
+    layers       what happens to a sample, in order; objects of your own too (docs/own-layers.md)
     input_shape  shape of one sample, without the batch axis: (C, H, W), (C, W) or (F,)
     dtype        "float32" or "float64"
     seed         of the first values of the parameters
     engine       "numba", "numpy" or "reference"; None: CHAINRULE_ENGINE, or the default
-    threads      threads of the numba engine; None: CHAINRULE_THREADS, or one a processor
+    threads      of the numba engine, or of NumPy's matrix products; None: CHAINRULE_THREADS, or one a processor
 
     parameters and statistics are the flat buffers; `weights` has their parts by name (conv1.w, conv1.b, …).
     """
 
     def __init__(
         self,
-        layers: Sequence[Layer],
+        layers: Sequence[Any],
         input_shape: Sequence[int],
         *,
         dtype: str = "float32",
@@ -102,9 +103,7 @@ class Network:
         weights = self.weights
         for name, parameter in self._table.items():
             generator = randomness.generator(seed, f"init {name}")
-            weights[name][...] = initializers.draw(
-                parameter.initializer, parameter.shape, parameter.fans, generator, self.dtype
-            )
+            weights[name][...] = parameter.begin(generator, self.dtype)
 
     @property
     def weights(self) -> dict[str, Array]:
@@ -131,6 +130,7 @@ class Network:
     def __deepcopy__(self, memo: dict[int, Any]) -> "Network":
         """Another network with the same layers and weights; compiled programs and locks are not copied."""
         twin = copy.copy(self)
+        twin.layers = copy.deepcopy(self.layers, memo)
         twin.parameters, twin.statistics = self.parameters.copy(), self.statistics.copy()
         twin._idle, twin._idle_lock = [], threading.Lock()
         return twin
@@ -169,6 +169,8 @@ class Network:
             raise ShapeError(f"the loss needs a vector a sample, and the last layer gives {text(self.output_shape)}")
         if "cross_entropy" in loss and self.output_shape == (1,):
             raise ShapeError(f"{loss} needs an output a class, and the last layer gives one")
+        if isinstance(self.layers[-1], Own):
+            return
         ending = type(self.layers[-1]).__name__
         if loss == "softmax_cross_entropy" and ending == "Softmax":
             raise OptionError(f"{loss} takes logits: leave out Softmax(), or train with categorical_cross_entropy")
@@ -183,8 +185,11 @@ class Network:
 
     def ready(self, plan: Plan) -> Pass:
         """A plan of this network on its engine, over its buffers."""
-        compiled = self.engine.compile(plan, self.layout, self, self.threads)
-        return compiled or Interpreter(self.engine, plan, self.layout, self)
+        if plan.opaque and not isinstance(self.engine, ModuleEngine) and plan.backward:
+            own = ", ".join(dict.fromkeys(layer.describe() for layer in self.layers if isinstance(layer, Own)))
+            engines.say_once(f"chainrule: {own}: operations run one by one, not as a compiled program")
+        compiled = None if plan.opaque else self.engine.compile(plan, self.layout, self, self.threads)
+        return compiled or Interpreter(self.engine, plan, self.layout, self, self.threads)
 
     # ------------------------------------------------------------------ use
 
@@ -240,7 +245,8 @@ def layers_from(configs: Sequence[Mapping[str, Any]]) -> list[Layer]:
 
 
 def _checked_layers(given: Sequence[Any]) -> tuple[Layer, ...]:
-    found = tuple(given)
+    """The layers, with an `Own` around what is none but has `forward` and `backward`."""
+    found = tuple(layer if isinstance(layer, Layer) or not is_own(layer) else Own(layer) for layer in given)
     if not found:
         raise OptionError("a model needs at least one layer")
     for place, layer in enumerate(found):

@@ -6,9 +6,11 @@ reusing memory. Nothing else of a layer is needed to run a model.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
+
+from numpy.typing import NDArray
 
 from chainrule.errors import OptionError
 
@@ -73,6 +75,7 @@ class Operation:
     runtime  arguments known only when the plan runs: argument → (what, factor), with what one of
              batch, seed, step, first; {"count": ("batch", 64)} passes 64 · the samples of the batch as count
     scope    "sample": every sample alone, so that threads may share a batch; "batch": the whole batch at once
+    call     an opaque operation, which no engine knows: this is called instead, with the arrays alone
     """
 
     name: str
@@ -81,6 +84,7 @@ class Operation:
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
     runtime: Mapping[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
     scope: Scope = "sample"
+    call: Callable[..., tuple[NDArray[Any], ...]] | None = field(default=None, compare=False)
 
     def arguments(self, values: Mapping[str, int]) -> dict[str, Any]:
         """All keyword arguments, with the run-time ones filled in from ``values``."""
@@ -111,6 +115,11 @@ class Plan:
         if self.target is None or self.loss is None or self.correct is None:
             raise OptionError("this plan is for inference: it has no loss")
         return self.target, self.loss, self.correct
+
+    @property
+    def opaque(self) -> bool:
+        """Whether some operation is a learner's own code, so that this plan can only be interpreted."""
+        return any(operation.call for operation in self.operations)
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -174,7 +183,8 @@ def _operation(
 ) -> Operation:
     runtime = options.pop("runtime", {})
     scope: Scope = options.pop("scope", "sample")
-    return Operation(name, tuple(reads), tuple(writes), options, runtime, scope)
+    call = options.pop("call", None)
+    return Operation(name, tuple(reads), tuple(writes), options, runtime, scope, call)
 
 
 def _needed(operations: list[Operation], wanted: set[str]) -> tuple[Operation, ...]:

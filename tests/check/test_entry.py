@@ -113,6 +113,24 @@ class Scale:
         return 2 * self.x * dy * self.factor[:, None, None]
 
 
+def test_an_object_is_left_as_it_was() -> None:
+    layer = Scale()
+    assert cr.check_gradients(layer, input_shape=(3, 5, 4)).ok
+    assert (layer.factor == 1).all()
+    assert not hasattr(layer, "x")
+
+
+def test_a_model_with_code_of_ones_own() -> None:
+    layer = Scale()
+    layers = [cr.Conv2D(3, 2), layer, cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    model = cr.Sequential(layers, (2, 4, 4), engine="numpy")
+    report = cr.check_gradients(model)
+    assert report.ok, str(report)
+    assert "student1.dfactor" in [row.title for row in report.rows]
+    layer.backward = lambda dy: Scale.backward(layer, dy) * 1.01
+    assert not cr.check_gradients(cr.Sequential(layers, (2, 4, 4), engine="numpy")).ok
+
+
 def test_code_that_is_none_of_our_layers() -> None:
     assert cr.check_gradients(Twice).ok
     report = cr.check_gradients(Scale(), input_shape=(3, 5, 4))

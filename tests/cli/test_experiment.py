@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.special
 from cli.commands import bars, refused
 from PIL import Image
 
@@ -70,7 +71,23 @@ def test_losses(invoke):
     assert all(len(row["accuracies"]) == 2 for row in rows)
 
 
+def test_activations(invoke, tmp_path):
+    (tmp_path / "graphs").mkdir()
+    rows = json.loads(invoke("experiment", "activations", "--pictures", "graphs", "--json").stdout)
+    found = {row["what"]: np.array(row["values"]) for row in rows}
+    x = np.array(rows[0]["x"])
+    np.testing.assert_allclose(found["Tanh: dy/dx"], 1 / np.cosh(x) ** 2, rtol=1e-12)
+    np.testing.assert_array_equal(found["LeakyReLU, slope 0.1: dy/dx"], np.where(x > 0, 1, 0.1))
+    y = scipy.special.softmax(np.stack([x, 0 * x, 0 * x + 1]), axis=0)
+    np.testing.assert_allclose(found["Softmax of (x, 0, 1): dy0/dx"], y[0] * (1 - y[0]), rtol=1e-12)
+    np.testing.assert_allclose(found["Softmax of (x, 0, 1): dy2/dx"], -y[0] * y[2], rtol=1e-12)
+    names = {"sigmoid", "tanh", "arctan", "relu", "leaky_relu", "gelu", "softmax"}
+    assert {path.stem for path in (tmp_path / "graphs").iterdir()} == names
+    assert "Sigmoid: y" in invoke("experiment", "activations").stdout
+
+
 def test_refused(invoke):
+    refused(invoke("experiment", "activations", "--pictures", "no/where"), "no/where")
     refused(invoke("experiment", "rate", "--epochs", 0), "--epochs")
     refused(invoke("experiment", "rate", "--picture", "no/where.png"), "no/where.png")
     refused(invoke("experiment", "shares", "--markdown", "no/where.md"), "no/where.md")

@@ -13,23 +13,25 @@ WATCHED = """
 import sys
 import numpy as np
 from chainrule import reference
-from chainrule.engines.numba import convolution, pooling
+from chainrule.engines.numba import convolution, dense, pooling
 
 taken = set()
 
-def watch(module, name):
+def watch(module, name, sizes=0):
+    # the last arguments of some are the shape of their tiles
     function = getattr(module, name)
     def watched(*arguments):
-        taken.add(name)
+        taken.add((name, *arguments[len(arguments) - sizes :]))
         return function(*arguments)
     setattr(module, name, watched)
 
-CONVOLUTION = ("_add_four_by_5 _add_four_by_3 _add_four _add_one _sum_5 _sum_3 _sum_any "
-               "_correlate_windows _spread_windows _gradient_windows").split()
-POOLING = "_max_two _max_any _mean_two _spread_two".split()
-for name in CONVOLUTION:
-    watch(convolution, name)
-for name in POOLING:
+watch(convolution, "_sum_by", 3)
+watch(convolution, "_sum_up_by", 2)
+watch(convolution, "_take_apart")
+watch(dense, "_products", 2)
+watch(dense, "_rows_times", 2)
+watch(dense, "_add_rows")
+for name in "_max_two _max_any _mean_two _spread_two".split():
     watch(pooling, name)
 
 rng = np.random.default_rng(0)
@@ -52,19 +54,38 @@ def convolve(filters, kernel, groups=1, **options):
     close(dx, reference.cross_correlate_dx(dy, w, size=x.shape[2:], **options))
     close(dw, reference.cross_correlate_dw(x, dy, kernel=kernel, **options))
 
-def entered(*names):
-    missing = set(names) - taken
-    assert not missing, f"not taken: {missing}"
+def entered(*expected):
+    missing = {name if isinstance(name, tuple) else (name,) for name in expected} - taken
+    assert not missing, f"not taken: {missing} of {taken}"
     taken.clear()
 
-convolve(8, (3, 5)); entered("_add_four_by_5", "_sum_5", "_add_one")
-convolve(4, (2, 3)); entered("_add_four_by_3", "_sum_3")
-convolve(4, (3, 2), dilation=(2, 1)); entered("_add_four", "_sum_any")
-convolve(4, (2, 3), dilation=(1, 2)); entered("_add_four", "_sum_any")
-convolve(6, (2, 5)); entered("_add_four_by_5", "_add_one")
-convolve(6, (2, 3), groups=2); entered("_add_one", "_sum_3")  # four filters together would see two groups
-convolve(5, (3, 3), stride=(2, 1)); entered("_correlate_windows", "_spread_windows", "_gradient_windows")
-convolve(4, (1, 1)); entered("_spread_windows")  # padding beyond full: the row loop cannot crop
+eight, six, four = (("_sum_by", *tile) for tile in (convolution.EIGHT, convolution.SIX, convolution.FOUR))
+tall, broad = convolution.TALL, convolution.BROAD
+by_filters, by_taps = ("_sum_up_by", tall, broad), ("_sum_up_by", broad, tall)
+
+convolve(8, (3, 5)); entered(eight, four, by_filters)  # dx has two channels
+convolve(6, (2, 3)); entered(six, by_taps)
+convolve(5, (2, 3), dilation=(2, 2)); entered(six, by_taps)
+convolve(6, (2, 3), groups=2); entered(four)
+convolve(5, (3, 3), stride=(2, 1)); entered(six, "_take_apart")
+convolve(4, (1, 1)); entered(four, by_filters)  # padding beyond full: dy is cropped
+convolve(7, (2, 2), stride=(3, 3), flip=True); entered(eight, "_take_apart")  # phases without a tap
+
+def multiply(samples, ins, outs):
+    x, w = rng.standard_normal((samples, ins)), rng.standard_normal((outs, ins))
+    b, dy = rng.standard_normal(outs), rng.standard_normal((samples, outs))
+    y, dx, dw = np.full((samples, outs), np.nan), np.full_like(x, np.nan), np.zeros_like(w)
+    dense.dense(x, w, b, y)
+    dense.dense_dx(dy, w, dx)
+    dense.dense_dw(x, dy, dw)
+    close(y, x @ w.T + b)
+    close(dx, dy @ w)
+    close(dw, dy.T @ x)
+
+many, alone = dense.SAMPLES, dense.ALONE
+multiply(9, 70, 11); entered(("_products", many, dense.ROWS), ("_rows_times", dense.TALL, dense.BROAD))
+multiply(1, 70, 9); entered(("_products", 1, alone), ("_rows_times", alone, 1))
+multiply(9, 3, 2); entered(("_products", many, dense.ROWS), "_add_rows")
 
 def pool(size, window, stride, padding=((0, 0), (0, 0))):
     x = rng.standard_normal((2, 3, *size))

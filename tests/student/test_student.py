@@ -121,7 +121,7 @@ SOURCES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=str)
+@pytest.mark.parametrize("source", SOURCES, ids=range(len(SOURCES)))
 def test_every_way_to_write_a_layer(source) -> None:
     student = Student(
         source, parameters=None if not isinstance(source, ModuleType | tuple | list) else {"w": W, "b": B}

@@ -152,3 +152,18 @@ def test_the_outcome_is_that_of_the_batch() -> None:
     expected = float(losses.mean()), float(right.mean()), float(np.linalg.norm(gradient))
     outcome = Stepper(network, optimizers.SGD(), LOSS).step(x, t, step=1, rate=0.1, seed=3)
     assert (outcome.loss, outcome.accuracy, outcome.norm) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("clip", [None, 0.05])
+def test_one_sample_whose_gradient_the_update_makes_ends_where_the_whole_gradient_leads(clip: float | None) -> None:
+    """A large dense layer behind a picture and one behind another layer: the program leaves both gradients out."""
+    made = [layers.Flatten(), layers.Dense(150), layers.ReLU(), layers.Dense(120), layers.ReLU(), layers.Dense(3)]
+    x, t = np.random.default_rng(2).standard_normal((1, 2, 8, 8)), np.eye(3)[[1]]
+    ends, norms = [], []
+    for engine in ("numba", "numpy"):
+        network = Network(made, (2, 8, 8), dtype="float64", engine=engine, threads=2, seed=4)
+        stepper = Stepper(network, optimizers.Adam(0.01), "softmax_cross_entropy", clip)
+        norms.append([stepper.step(x, t, step=step, rate=0.01).norm for step in (1, 2, 3)])
+        ends.append(network.parameters)
+    np.testing.assert_allclose(norms[0], norms[1], rtol=1e-12)
+    np.testing.assert_allclose(ends[0], ends[1], atol=1e-10)

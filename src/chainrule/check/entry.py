@@ -1,5 +1,6 @@
 """`check_gradients`: what can be given, and what is then looked at."""
 
+import copy
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -81,7 +82,8 @@ def _chosen(
         return Report(found.name, tuple(_layer(found, seed)), (_on(found.shape),))
     if isinstance(against, str):
         return _student_loss(subject, losses.find(against), seed, name)
-    return _student(subject if isinstance(subject, Student) else Student(subject, name), against, shape, seed)
+    student = subject if isinstance(subject, Student) else Student(subject, name)
+    return _student(copy.deepcopy(student), against, shape, seed)
 
 
 def everything(engine: str | None, seed: int) -> Report:
@@ -120,7 +122,7 @@ def _student_loss(source: Any, loss: str, seed: int, name: str | None) -> Report
 
 def _model(network: Network, loss: str | None, engine: str | None, seed: int, name: str | None) -> Report:
     own = Network(
-        network.layers,
+        [copy.deepcopy(layer) for layer in network.layers],
         network.input_shape,
         dtype="float64",
         seed=network.seed,

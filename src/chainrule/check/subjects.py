@@ -7,7 +7,7 @@ where it can), and what its own code says: the output and the gradients.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from chainrule.engines import Array
 from chainrule.interpreter import Interpreter
 from chainrule.layers import Layer
 from chainrule.network import Network
-from chainrule.plan import Builder, Tensor
+from chainrule.plan import Builder, Plan, Tensor
 
 Values = Mapping[str, Array]
 SEED, STEP = 9, 4  # of dropout
@@ -73,8 +73,6 @@ class LayerSubject:
     layer, shape   what is checked, on inputs of that shape (without the batch axis)
     """
 
-    analytic = True
-
     def __init__(
         self,
         layer: Layer,
@@ -93,10 +91,11 @@ class LayerSubject:
         self.parameters = {one.name: one.shape for one in learnt if one.trained}
         self.states = {one.name: one.shape for one in learnt if not one.trained}
         self.plan = self._plan()
+        self.analytic = not _opaque(self.plan)
         self.values: dict[str, Array] = {}
         self.tests = ("x", *self.parameters)
 
-    def _plan(self) -> Any:
+    def _plan(self) -> Plan:
         kinds = {**dict.fromkeys(self.parameters, "parameter"), **dict.fromkeys(self.states, "state")}
         sizes = {**self.parameters, **self.states}
         tensors = {f"{self._own}.{name}": Tensor(f"{self._own}.{name}", sizes[name], kinds[name]) for name in sizes}  # pyright: ignore[reportArgumentType]
@@ -169,11 +168,10 @@ class LossSubject:
 class ModelSubject:
     """A whole model with a loss: the mean loss of a batch, as a function of every parameter."""
 
-    analytic = True
-
     def __init__(self, network: Network, loss: str, x: Array, t: Array, name: str) -> None:
         self.name, self._network, self._x, self._t = name, network, x, t
         self._plan = network.plan(loss)
+        self.analytic = not _opaque(self._plan)
         self._exact = Buffers(network.parameters, network.statistics.astype(np.float64))
         self._walk = Interpreter(ENGINE, self._plan, network.layout, self._exact)
         self._pass = network.ready(self._plan)
@@ -202,3 +200,8 @@ class ModelSubject:
         layout = self._network.layout
         found = {name: flat[layout[name][0] : layout[name][1]].reshape(self.values[name].shape) for name in self.values}
         return {name: value * dy for name, value in found.items()}
+
+
+def _opaque(plan: Plan) -> bool:
+    """Whether a learner's code is part of a plan, of which nobody knows what it does to complex numbers."""
+    return any(operation.call for operation in plan.operations)

@@ -45,6 +45,28 @@ def shares(**given: Any) -> None:
     _show(given, cells, [{name: getattr(row, name) for name in names} for row in rows])
 
 
+@experiment.command(short_help="What the tutorials claim, tried with several seeds.")
+@click.argument("questions", nargs=-1, metavar="[QUESTION]...")
+@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, metavar="N", help="Trainings each.")
+@size
+def claims(questions: tuple[str, ...], seeds: int, **given: Any) -> None:
+    """Claims that only a trial can judge: pooling, activation, parameters, order (of the pixels), position (of the
+    digit), padding, kernels, optimizer, fourier; all, or those named. Few images unless --limit says otherwise.
+    """
+    from chainrule.cli.output import percent
+    from chainrule.experiments.claims import rows
+
+    found = list(rows(_setting(given), questions, seeds))
+    cells = [["question", "data", "setting", "parameters", "test accuracy", "least", "most", "time"]]
+    for row in found:
+        ends = (None, None) if row.accuracies is None else (min(row.accuracies), max(row.accuracies))
+        shares = [percent(share, 1) for share in (row.accuracy, *ends)]
+        size = "–" if row.parameters is None else f"{row.parameters:,}"
+        cells.append([row.question, row.data, row.setting, size, *shares, _short(row.seconds)])
+    names = ("question", "data", "setting", "parameters", "accuracies", "seconds")
+    _show(given, cells, [{name: getattr(row, name) for name in names} for row in found], words=3)
+
+
 @experiment.command(short_help="VanillaCNN's 10 % and 88 %, explained by the rate.")
 @size
 @options.picture
@@ -80,6 +102,44 @@ def losses(**given: Any) -> None:
         )
     known = [{"ending": row.ending, "loss": row.loss, "rate": row.rate, "accuracies": row.accuracies} for row in rows]
     _show(given, cells, known, words=2)
+
+
+@experiment.command(short_help="The activations and their derivatives.")
+@click.option("--pictures", metavar="FOLDER", type=options.PATH, help="Draw each, as FOLDER/NAME.png.")
+@options.as_json
+def activations(pictures: Path | None, as_json: bool) -> None:
+    """Every activation and its derivative at whole numbers, as the reference computes them; and their graphs."""
+    import numpy as np
+
+    from chainrule.cli.output import json_out, table
+    from chainrule.experiments.activations import curves
+
+    _draw_graphs(pictures)
+    at = np.arange(-4.0, 5.0)
+    lines = [(f"{one.title}: {kind}", values) for one in curves(at) for kind, values in one.lines()]
+    if as_json:
+        json_out([{"what": what, "x": at.tolist(), "values": values.tolist()} for what, values in lines])
+    else:
+        cells = [["x", *(f"{x:g}" for x in at)], *([what, *(f"{v:.4f}" for v in values)] for what, values in lines)]
+        click.echo(table(cells, right=range(1, len(cells[0]))))
+
+
+def _draw_graphs(folder: Path | None) -> None:
+    """The graph of every activation, from −5 to 5; 0 is one of the points."""
+    if folder is None:
+        return
+    import numpy as np
+
+    from chainrule.cli import places
+    from chainrule.experiments.activations import NAMES, curves
+    from chainrule.pictures.files import save
+    from chainrule.pictures.graphs import graphs
+
+    for name in NAMES:
+        places.writable(folder / f"{name}.png")
+    x = np.arange(-500, 501) / 100
+    for one in curves(x):
+        save(graphs(one.title, x, one.y, one.slope), folder / f"{one.name}.png")
 
 
 def _setting(given: dict[str, Any]) -> "Setting":
@@ -119,3 +179,10 @@ def _draw(found: "Sequence[Curve]", picture: Path) -> None:
         history = curve.history
         runs[curve.title] = range(1, len(history) + 1), history.loss, history.accuracy, history.epoch_dicts()
     save(compare_curves(runs, "VanillaCNN: the rate decides"), picture)
+
+
+def _short(seconds: float) -> str:
+    """A time that may be much less than a second."""
+    from chainrule.cli.output import duration
+
+    return duration(seconds) if seconds >= 0.1 else f"{1000 * seconds:.1f} ms"

@@ -80,7 +80,7 @@ engine = click.option(
     help="numba (default), numpy or reference [CHAINRULE_ENGINE].",
 )
 threads = click.option(
-    "--threads", type=int, metavar="N", help="Threads of the numba engine; one a processor [CHAINRULE_THREADS]."
+    "--threads", type=int, metavar="N", help="Threads to compute with; one a processor [CHAINRULE_THREADS]."
 )
 machine = together(engine, threads)
 markdown = click.option("--markdown", metavar="FILE", type=PATH, help="Write the table, with the machine, to a file.")

@@ -6,14 +6,14 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import click
 
 from chainrule.errors import ChainruleError
 
 COMMANDS = (
-    *("train", "evaluate", "predict", "compare", "models", "zoo", "data", "experiment"),
+    *("train", "evaluate", "predict", "compare", "models", "zoo", "data", "experiment", "bench"),
     *("check", "grade", "prove", "completion"),
 )
 FAILED, INTERRUPTED = 2, 130
@@ -35,18 +35,28 @@ class Group(click.Group):
         return super().parse_args(ctx, args)
 
 
-class Program(Group):
-    """A group whose commands lie in `chainrule.cli`, one file each."""
+class Lazy(click.Group):
+    """A group whose commands lie in the files of a folder, each under its own name, and are imported when used."""
+
+    folder: ClassVar[str]
+    names: ClassVar[tuple[str, ...]]
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order in which they are met."""
-        return list(COMMANDS)
+        return list(self.names)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.names:
             return None
-        return getattr(importlib.import_module(f"chainrule.cli.{cmd_name}"), cmd_name)
+        return getattr(importlib.import_module(f"{self.folder}.{cmd_name}"), cmd_name)
+
+
+class Program(Lazy, Group):
+    """All commands."""
+
+    folder = "chainrule.cli"
+    names = COMMANDS
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""

@@ -39,6 +39,14 @@ class Pass(Protocol):
         """
         ...
 
+    def backward(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[float, float, float]:
+        """Sum of the losses, how many were right, and Σ g² of the gradient, which stays with the pass for `update`."""
+        ...
+
+    def update(self, name: str, moments: tuple[Array, ...], attributes: Mapping[str, Any], scale: float) -> None:
+        """Change the parameters by an optimizer's operation, with the gradient of `backward` times a number."""
+        ...
+
     def close(self) -> None:
         """Write the running statistics of the last batch."""
         ...
@@ -90,7 +98,7 @@ class ModuleEngine:
         )
 
     def limited(self, threads: int) -> int:
-        """All: what NumPy's own matrix products use is not decided here."""
+        """All: NumPy's matrix products are told how many to use (`blas`)."""
         return threads
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
@@ -125,7 +133,7 @@ def find(name: str | None = None) -> Engine:
     except ImportError as error:
         if name == "numba":
             raise OptionError(f"the numba engine cannot be used here: {error}; known: {', '.join(NAMES)}") from None
-        _say_once(f"chainrule: numba cannot be used here ({error}); the NumPy engine serves instead")
+        say_once(f"chainrule: numba cannot be used here ({error}); the NumPy engine serves instead")
         return _made("numpy")
 
 
@@ -139,7 +147,8 @@ def _made(name: str) -> Engine:
 
 
 @cache
-def _say_once(line: str) -> None:
+def say_once(line: str) -> None:
+    """Say something on stderr, the first time only."""
     print(line, file=sys.stderr)
 
 

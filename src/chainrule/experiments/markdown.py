@@ -20,14 +20,19 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 def write(path: Path, rows: Sequence[Sequence[str]], engine: str, threads: int) -> None:
     """Write a table and what it was made with; a page that has `MARKS` keeps its text and gets them in between."""
     used = f"{engine} engine, {threads} thread{'s' if threads > 1 else ''}" if engine == "numba" else f"{engine} engine"
-    made = f"{table(rows)}\n\n{used}; {machine()}\n"
-    files.write_whole(path, _inserted(path.read_text(encoding="utf-8") if path.is_file() else "", made).encode())
+    insert(path, f"{table(rows)}\n\n{used}; {machine()}")
 
 
-def _inserted(page: str, made: str) -> str:
+def insert(path: Path, made: str, marks: tuple[str, str] = MARKS) -> None:
+    """Write what was made to a page, between its marks where it has them."""
+    page = path.read_text(encoding="utf-8") if path.is_file() else ""
+    files.write_whole(path, _inserted(page, f"{made}\n", marks).encode())
+
+
+def _inserted(page: str, made: str, marks: tuple[str, str]) -> str:
     """The page with what was made between its marks; what was made alone where there are none."""
-    before, begin, rest = page.partition(MARKS[0])
-    _, end, after = rest.partition(MARKS[1])
+    before, begin, rest = page.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     return f"{before}{begin}\n\n{made}\n{end}{after}" if end else made
 
 

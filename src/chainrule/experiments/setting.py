@@ -38,7 +38,11 @@ class Setting:
 
     def mnist(self, seed: int) -> tuple[Dataset, Dataset]:
         """Training and test images."""
-        return DataChoice(limit=self.limit).load(seed, **(self.options or {}))
+        return self.data("mnist", seed)
+
+    def data(self, name: str, seed: int) -> tuple[Dataset, Dataset]:
+        """Training and test images of a known data set."""
+        return DataChoice(name, limit=self.limit).load(seed, **(self.options or {}))
 
     @property
     def machine(self) -> dict[str, Any]:

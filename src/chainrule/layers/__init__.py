@@ -9,6 +9,7 @@ from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
 from chainrule.layers.normalization import BatchNorm2D
+from chainrule.layers.own import Own
 from chainrule.layers.pooling import (
     AveragePool1D,
     AveragePool2D,
@@ -37,6 +38,7 @@ __all__ = [
     "LeakyReLU",
     "MaxPool1D",
     "MaxPool2D",
+    "Own",
     "Parameter",
     "ReLU",
     "Reshape",

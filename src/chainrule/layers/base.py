@@ -7,7 +7,9 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
+from chainrule import initializers
 from chainrule.errors import OptionError, ShapeError, one_of
 from chainrule.initializers import Fans
 from chainrule.plan import Builder, Tensor
@@ -17,11 +19,12 @@ Shape = tuple[int, ...]
 ONE = Fans(1, 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Parameter:
     """A parameter a layer needs: its name in the layer, its shape, and how it begins.
 
     trained   False for running statistics, which training writes but no gradient moves
+    values    the first values themselves, where they are not drawn: the parameters of a layer of one's own
     """
 
     name: str
@@ -29,6 +32,13 @@ class Parameter:
     initializer: str
     fans: Fans = ONE
     trained: bool = True
+    values: NDArray[Any] | None = None
+
+    def begin(self, generator: np.random.Generator, dtype: Any) -> NDArray[Any]:
+        """The first values."""
+        if self.values is not None:
+            return self.values.astype(dtype)
+        return initializers.draw(self.initializer, self.shape, self.fans, generator, dtype)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """The activations and their gradients, element by element (softmax: row by row).
 
 Where the derivative is simplest in the result, y is kept for backward; elsewhere x.
+
+Derived step by step in docs/derivations/activations.md.
 """
 
 from math import pi, sqrt

@@ -1,4 +1,7 @@
-"""The bias of a convolution or a dense layer: one number a channel, or one for each output position."""
+"""The bias of a convolution or a dense layer: one number a channel, or one for each output position.
+
+Derived step by step in docs/derivations/bias.md.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""Cross-correlation and its two gradients. Each sums the same products; only where they are added differs."""
+"""Cross-correlation and its two gradients. Each sums the same products; only where they are added differs.
+
+Derived step by step in docs/derivations/convolution.md.
+"""
 
 from collections.abc import Iterator
 from typing import Any

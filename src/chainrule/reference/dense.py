@@ -1,4 +1,7 @@
-"""The fully connected layer and its gradients."""
+"""The fully connected layer and its gradients.
+
+Derived step by step in docs/derivations/dense.md.
+"""
 
 from typing import Any
 

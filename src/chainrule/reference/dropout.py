@@ -1,4 +1,7 @@
-"""Dropout: its gradient is the same operation on dy, with the same coordinates."""
+"""Dropout: its gradient is the same operation on dy, with the same coordinates.
+
+Derived step by step in docs/derivations/dropout.md.
+"""
 
 from typing import Any
 

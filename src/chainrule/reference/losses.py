@@ -2,6 +2,8 @@
 
 Every gradient is of the *mean* over ``batch`` samples (None: those given), so that parts of a batch add up to the
 gradient of the whole. ε is the machine epsilon of the dtype.
+
+Derived step by step in docs/derivations/losses.md.
 """
 
 from typing import Any

@@ -1,6 +1,8 @@
 """Batch normalisation: every channel is given mean 0 and variance 1 over the batch, then a scale and a shift.
 
 M is the number of values a channel has in the batch, N·H·W (or N); sums over n, i, j run over those.
+
+Derived step by step in docs/derivations/normalization.md.
 """
 
 from typing import Any

@@ -1,4 +1,7 @@
-"""Max and average (or sum) pooling, and their gradients."""
+"""Max and average (or sum) pooling, and their gradients.
+
+Derived step by step in docs/derivations/pooling.md.
+"""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,7 @@
-"""The update rules: new parameters (and moments) from the old ones and the gradient, element by element."""
+"""The update rules: new parameters (and moments) from the old ones and the gradient, element by element.
+
+Derived step by step in docs/derivations/updates.md.
+"""
 
 from math import sqrt
 from typing import Any

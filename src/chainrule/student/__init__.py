@@ -20,7 +20,7 @@ from chainrule.student.functions import Functions
 from chainrule.student.methods import Methods
 from chainrule.student.results import split
 
-__all__ = ["Student"]
+__all__ = ["Array", "Student"]
 
 
 class Student:
@@ -110,6 +110,13 @@ class Student:
         if not strict:
             return dx, {name: gradients[name] for name in self._names if name in gradients}
         return dx, {name: self._checked(name, gradients, label) for name in self._names}
+
+    def follows(self, x: Array, parameters: Mapping[str, Array]) -> bool:
+        """Whether the last `forward` was of these x and with these parameters."""
+        if self._x is None or not np.array_equal(self._x, x, equal_nan=True):
+            return False
+        own = self.parameters
+        return all(np.array_equal(own[name], value, equal_nan=True) for name, value in parameters.items())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Student":
         """Another student with an object of its own."""

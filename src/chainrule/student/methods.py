@@ -60,7 +60,7 @@ class Methods:
     def twin(self, memo: dict[int, Any]) -> "Methods":
         """The same around a copy of the object."""
         twin = copy.copy(self)
-        twin.thing = copy.deepcopy(self.thing, memo)
+        twin.thing = call(f"{self.kind}: a copy", copy.deepcopy, self.thing, memo)
         return twin
 
 

@@ -42,35 +42,35 @@ class Stepper:
     def prepare(self, samples: int) -> None:
         """Have a compiled engine compile what a step on so many samples runs, so that no clock counts it.
 
-        The pass only writes to its own arrays; the update is tried on copies.
+        What the update changes is put back.
         """
         if isinstance(self._pass, Interpreter):
             return
         target, _, _ = self._plan.ends
         network = self.network
         x, t = (np.zeros((samples, *shape), network.dtype) for shape in (network.input_shape, target.shape))
-        self._pass.gradients(x, t, seed=0, step=0)
-        parameters, gradient = network.parameters.copy(), np.zeros_like(network.parameters)
-        self._update(parameters, gradient, tuple(moment.copy() for moment in self.moments), 1, self.optimizer.rate)
+        parameters = network.parameters.copy()
+        self._pass.backward(x, t, seed=0, step=0)
+        self._update(tuple(moment.copy() for moment in self.moments), 1, self.optimizer.rate, 1.0)
+        network.parameters[:] = parameters
 
-    def _update(self, p: Array, g: Array, moments: tuple[Array, ...], step: int, rate: float) -> None:
+    def _update(self, moments: tuple[Array, ...], step: int, rate: float, scale: float) -> None:
         attributes: dict[str, Any] = {"rate": rate, **self.optimizer.step_attributes(step)}
-        self.network.engine.update(self.optimizer.operation, p, g, moments, attributes, self.network.threads)
+        self._pass.update(self.optimizer.operation, moments, attributes, scale)
 
     @np.errstate(all="ignore")  # what overflows is found below, and named
     def step(self, x: Array, t: Array, *, step: int, rate: float, seed: int = 0) -> Outcome:
         """One step on a batch; ``step`` counts from 1. A loss or gradient that is not finite changes nothing."""
-        losses, right, gradient = self._pass.gradients(x, t, seed=seed, step=step)
-        loss = float(losses.sum(dtype=np.float64)) / len(x)
-        squares = float(np.dot(gradient, gradient)) if gradient.dtype == np.float64 else _squares(gradient)
-        if not (math.isfinite(loss) and math.isfinite(squares)):
+        total, right, squares = self._pass.backward(x, t, seed=seed, step=step)
+        if not math.isfinite(squares):  # squares of float32 may overflow where no number of the gradient does
+            squares = float(np.square(self._pass.gradients(x, t, seed=seed, step=step)[2], dtype=np.float64).sum())
+        if not (math.isfinite(total) and math.isfinite(squares)):
             raise self._not_finite(x, t, seed, step)
         self._close(x, t, seed, step)
         norm = math.sqrt(squares)
-        if self._clip is not None and norm > self._clip:
-            gradient *= self._clip / (norm + 1e-6)
-        self._update(self.network.parameters, gradient, self.moments, step, rate)
-        return Outcome(loss, float(right.sum(dtype=np.float64)) / len(x), norm)
+        clipped = self._clip is not None and norm > self._clip
+        self._update(self.moments, step, rate, self._clip / (norm + 1e-6) if clipped and self._clip else 1.0)
+        return Outcome(total / len(x), right / len(x), norm)
 
     def _close(self, x: Array, t: Array, seed: int, step: int) -> None:
         """Write the running statistics; an infinite variance does not show in the loss, so they are looked at."""
@@ -100,10 +100,3 @@ class Stepper:
                     layer, _, own = tensor.name.rpartition(".")
                     return f"{own} of {layer} is not finite ({operation.name})"
         return "the gradient is too large for its norm to be finite"
-
-
-def _squares(gradient: Array) -> float:
-    """Σ g², finite exactly when every g is: float32 squares may overflow, so those are summed again in float64."""
-    with np.errstate(over="ignore"):
-        total = float(np.dot(gradient, gradient))
-    return total if math.isfinite(total) else float(np.square(gradient, dtype=np.float64).sum())

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from chainrule.engines.numba.compiling import kernel
+from chainrule.engines.numba.exponential import exponential
 
 
 @kernel
@@ -16,7 +17,7 @@ def sigmoid(x, y):
     source, result = x.reshape(x.size), y.reshape(y.size)
     one = x.dtype.type(1)
     for k in range(source.size):
-        small = np.exp(-abs(source[k]))
+        small = exponential(-abs(source[k]))
         result[k] = (one if source[k] >= 0 else small) / (one + small)
 
 
@@ -143,7 +144,7 @@ def softmax(x, y):
             most = row[k] if row[k] > most else most
         total = x.dtype.type(0)
         for k in range(row.size):
-            result[k] = np.exp(row[k] - most)
+            result[k] = exponential(row[k] - most)
             total += result[k]
         for k in range(row.size):
             result[k] /= total

@@ -1,92 +1,344 @@
 """Cross-correlation and its gradients, compiled. The equations are in reference/convolution.py.
 
-Two ways to walk the same sums:
+One walk serves all strides, dilations, groups and kernels. A padded picture is kept flat, its rows one after the
+other, `width` cells each. The cell under a tap is then always the same distance ahead of the output p = i·width + j:
 
-rows      stride 1. A padded picture is kept flat, with its rows one after the other, `width` cells each. Then
-          y[i, j] += w[u, v]·x[i + u, j + v] for all i, j is one contiguous loop over p = i·width + j:
-          y[p] += w[u, v]·x[p + u·width + v]. No row ends, every load next to the last, full-width SIMD; the last
-          KW − 1 cells of each row of y are garbage that nobody reads. Four filters share the loads of x.
-windows   any stride: the loops of the reference, over the outputs whose tap lies on the picture.
+    y[o, p] = Σ_k w[o, k] · rows[p + places[k]]        k over the taps (c, u, v)
 
-The kernel gradient is the same row loop as a sum over p; the input gradient is the row loop over dy, padded in full,
-with the kernel turned by 180° and its channels exchanged: the full convolution.
+There are no row ends, and outputs side by side are one vector; the last cells of each row of y are garbage that
+nobody reads. The sums of a few vectors of outputs for a few filters stay in registers while k runs (see `tiles`).
+
+stride  the cells of one remainder (i mod s, j mod s) are a picture of their own, a phase; every tap lies in one.
+dx      the same sums over dy, one phase of dx after the other: with stride 1 the full convolution.
+dw      dw[o, k] += Σ_p dy[o, p] · rows[p + places[k]], with dy zero where a row is garbage.
 """
 
 import numpy as np
 from numba import literally
 
 from chainrule.engines.numba.compiling import inlined, kernel
+from chainrule.engines.numba.registers import COUNT, WIDTH
+from chainrule.engines.numba.tiles import add_outer, add_products, store, store_sums, zeros
 
-VECTOR = 16  # numbers of a vector: rows are walked in whole ones, since a remainder is done number by number
+SLACK = 128  # numbers behind a buffer that the tile at its end may read
+# Tiles, as (vectors, fewer vectors for a rest, filters): what fits into the registers of the processor.
+EIGHT, SIX, FOUR = ((3, 2, 8), (4, 2, 6), (6, 3, 4)) if COUNT == 32 else ((1, 1, 8), (2, 1, 6), (3, 1, 4))
+TALL, BROAD = (4, 6) if COUNT == 32 else (2, 6)  # a tile of a kernel gradient: filters and taps, or the reverse
+MANY = 4096  # products of a kernel gradient that are summed in registers before the lanes are added up
 
 
 @kernel
 def cross_correlate(x, w, b, y, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
     """y = w ⋆ x + b for every sample of a block."""
-    taps = _rotated(w) if flip else w
-    if stride[0] == 1 and stride[1] == 1:
-        _correlate_rows(x, taps, y, padding, dilation, groups)
-    else:
-        _correlate_windows(x, taps, y, stride, padding, dilation, groups)
+    outs = y.shape[1] // groups
+    width, plane = _frame(x, stride, padding)
+    places, order = _forward_taps(w.shape, width, plane, stride, dilation, flip)
+    rows = np.zeros(x.shape[1] * plane * stride[0] * stride[1] + SLACK, x.dtype)
+    length = (y.shape[2] - 1) * width + y.shape[3]
+    size = _row_size(length)
+    sums = np.empty((outs + 8) * size, x.dtype)
+    filters = w[0].size
+    weights = _with_slack(w, outs, filters)
+    for s in range(x.shape[0]):
+        _lay_out(x[s], rows, width, plane, stride, padding)
+        for g in range(groups):
+            ahead = g * w.shape[1] * plane * stride[0] * stride[1]
+            _sum(rows, ahead, places, weights, g * outs * filters, filters, order, sums, size, length, outs)
+            for o in range(outs):
+                _take_up(sums, o * size, width, y[s, g * outs + o])
     if b is not None:
         _add_bias(y, b)
 
 
 @kernel
 def cross_correlate_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
-    """dx: with stride 1 the full convolution of dy, else every dy[o,i,j] spread over its window."""
-    taps = _rotated(w) if flip else w
-    reach_h, reach_w = dilation[0] * (w.shape[2] - 1), dilation[1] * (w.shape[3] - 1)
-    # What full padding leaves after the forward padding is cropped; the far side as dx is tall, for cropped outputs.
-    top, left = reach_h - padding[0][0], reach_w - padding[1][0]
-    bottom = dx.shape[2] + reach_h - dy.shape[2] - top
-    right = dx.shape[3] + reach_w - dy.shape[3] - left
-    if stride[0] == 1 and stride[1] == 1 and min(top, bottom, left, right) >= 0:
-        _correlate_rows(dy, _exchanged(taps, groups), dx, ((top, bottom), (left, right)), dilation, groups)
-    else:
-        _spread_windows(dy, taps, dx, stride, padding, dilation, groups)
+    """dx: the cells of every phase from the taps that fall on it."""
+    for down in range(stride[0]):
+        for along in range(stride[1]):
+            _correlate_phase(dy, w, dx, (down, along), stride, padding, dilation, groups, flip)
+
+
+@kernel
+def _correlate_phase(dy, w, dx, phase, stride, padding, dilation, groups, flip):
+    """dx[c, s·i + r] = Σ_{o, u ≡ r} w[o, c, u] dy[o, i − d·u // s], in both directions alike, r the phase."""
+    first_i, rows_i, above, down, below = _reach(0, phase, dy, w, dx, stride, padding, dilation)
+    first_j, cells_j, before, along, after = _reach(1, phase, dy, w, dx, stride, padding, dilation)
+    if rows_i <= 0 or cells_j <= 0:
+        return
+    ins, of_group = w.shape[1], dy.shape[1] // groups
+    width = dy.shape[3] + max(before, after)
+    plane = (above + dy.shape[2] + below) * width
+    places, order = _backward_taps(w.shape, phase, width, plane, of_group, stride, dilation, flip)
+    places += down * width + along
+    rows = np.zeros(dy.shape[1] * plane + SLACK, dy.dtype)
+    length = (rows_i - 1) * width + cells_j
+    size = _row_size(length)
+    sums = np.empty((ins + 8) * size, dy.dtype)
+    taps = w.shape[2] * w.shape[3]
+    weights = _with_slack(w, ins, taps)
+    for s in range(dy.shape[0]):
+        _copy_rows(dy[s], rows, above * width + before, width, plane)
+        for g in range(groups):
+            start = g * of_group * ins * taps
+            _sum(rows, g * of_group * plane, places, weights, start, taps, order, sums, size, length, ins)
+            for c in range(ins):
+                target = dx[s, g * ins + c]
+                if stride[0] == 1 and stride[1] == 1:
+                    _take_up(sums, c * size, width, target)
+                    continue
+                top, left = (
+                    stride[0] * first_i + phase[0] - padding[0][0],
+                    stride[1] * first_j + phase[1] - padding[1][0],
+                )
+                _take_apart(sums, c * size, width, target[top :: stride[0], left :: stride[1]])
 
 
 @kernel
 def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
-    """dw += x ⋆ dy, summed over the samples of a block."""
-    found = np.zeros_like(dw)
-    if stride[0] == 1 and stride[1] == 1:
-        _gradient_rows(x, dy, found, padding, dilation, groups)
-    else:
-        _gradient_windows(x, dy, found, stride, padding, dilation, groups)
-    turned = _rotated(found) if flip else found
-    flat, more = dw.reshape(dw.size), turned.reshape(dw.size)
-    for k in range(flat.size):
-        flat[k] += more[k]
+    """dw += x ⋆ dy, summed over the samples of a block, as many at a time as stay in a cache."""
+    width, plane = _frame(x, stride, padding)
+    places, order = _forward_taps(dw.shape, width, plane, stride, dilation, flip)
+    length = (dy.shape[2] - 1) * width + dy.shape[3]
+    size, picture = _row_size(length), x.shape[1] * plane * stride[0] * stride[1]
+    together = max(1, min(x.shape[0], MANY // length))
+    rows = np.zeros(together * picture + SLACK, x.dtype)
+    slopes = np.zeros((together * dy.shape[1] + BROAD) * size, x.dtype)
+    outs = dy.shape[1] // groups
+    for first in range(0, x.shape[0], together):
+        many = min(together, x.shape[0] - first)
+        for s in range(many):
+            _lay_out(x[first + s], rows[s * picture :], width, plane, stride, padding)
+            _copy_rows(dy[first + s], slopes[s * dy.shape[1] * size :], 0, width, size)
+        for g in range(groups):
+            ahead = g * dw.shape[1] * plane * stride[0] * stride[1]
+            _sum_up(
+                slopes[g * outs * size :],
+                dy.shape[1] * size,
+                size,
+                rows[ahead:],
+                picture,
+                places,
+                order,
+                dw[g * outs : (g + 1) * outs],
+                many,
+                length,
+            )
+
+
+# ---------------------------------------------------------------------- where things lie
+
+
+@inlined
+def _frame(x, stride, padding):
+    """Width of a row and size of a phase of a padded picture; with stride 1 rows share the zeros between them."""
+    (top, bottom), (left, right) = padding
+    height = (x.shape[2] + top + bottom + stride[0] - 1) // stride[0]
+    width = (x.shape[3] + left + right + stride[1] - 1) // stride[1]
+    if stride[1] == 1:
+        width = x.shape[3] + max(left, right)
+    return width, height * width
+
+
+@inlined
+def _row_size(length):
+    """Room for a row of sums: whole vectors, and what the largest tile may write behind them."""
+    return (length + 15) // 16 * 16 + 96
 
 
 @kernel
-def _rotated(w):
-    """The kernel turned by 180°."""
-    turned = np.empty_like(w)
-    outs, ins, height, width = w.shape
-    for o in range(outs):
-        for c in range(ins):
-            for u in range(height):
-                for v in range(width):
-                    turned[o, c, u, v] = w[o, c, height - 1 - u, width - 1 - v]
-    return turned
-
-
-@kernel
-def _exchanged(w, groups):
-    """The kernel of the input gradient: turned by 180°, filters and channels exchanged within each group."""
-    outs, ins, height, width = w.shape
-    of_group = outs // groups
-    taps = np.empty((ins * groups, of_group, height, width), w.dtype)
-    for g in range(groups):
-        for o in range(of_group):
+def _forward_taps(shape, width, plane, stride, dilation, flip):
+    """How far ahead of its output each tap (c, u, v) lies in the rows, and where it lies in a filter."""
+    ins, height, cells = shape[1], shape[2], shape[3]
+    taps = height * cells
+    places, order = np.empty(ins * taps, np.int64), np.empty(ins * taps, np.int64)
+    for u in range(height):
+        for v in range(cells):
+            down, along, t = u * dilation[0], v * dilation[1], u * cells + v
+            place = down // stride[0] * width + along // stride[1]
+            place += (down % stride[0] * stride[1] + along % stride[1]) * plane
             for c in range(ins):
-                for u in range(height):
-                    for v in range(width):
-                        taps[g * ins + c, o, u, v] = w[g * of_group + o, c, height - 1 - u, width - 1 - v]
-    return taps
+                places[c * taps + t] = c * stride[0] * stride[1] * plane + place
+                order[c * taps + t] = c * taps + (taps - 1 - t if flip else t)
+    return places, order
+
+
+@kernel
+def _backward_taps(shape, phase, width, plane, of_group, stride, dilation, flip):
+    """The same for the taps (o, u, v) of one phase of dx: the furthest back first, and o over a group."""
+    ins, height, cells = shape[1], shape[2], shape[3]
+    far_i, far_j = dilation[0] * (height - 1) // stride[0], dilation[1] * (cells - 1) // stride[1]
+    taps = height * cells
+    places, order = np.empty(of_group * taps, np.int64), np.empty(of_group * taps, np.int64)
+    many = 0
+    for u in range(height):
+        for v in range(cells):
+            down, along, t = u * dilation[0], v * dilation[1], u * cells + v
+            if down % stride[0] == phase[0] and along % stride[1] == phase[1]:
+                places[many] = (far_i - down // stride[0]) * width + far_j - along // stride[1]
+                order[many] = taps - 1 - t if flip else t
+                many += 1
+    for o in range(1, of_group):
+        for k in range(many):
+            places[o * many + k] = o * plane + places[k]
+            order[o * many + k] = o * ins * taps + order[k]
+    return places[: of_group * many], order[: of_group * many]
+
+
+@kernel
+def _reach(axis, phase, dy, w, dx, stride, padding, dilation):
+    """Along an axis: the first cell of a phase of padded dx that is kept, how many are, and the frame of dy for them.
+
+    The frame: zeros before dy, cells of dy that are passed over (padding beyond full), zeros behind dy.
+    """
+    r, s, before = phase[axis], stride[axis], padding[axis][0]
+    first = (max(before - r, 0) + s - 1) // s
+    count = (dx.shape[2 + axis] + before - r + s - 1) // s - first
+    lead = dilation[axis] * (w.shape[2 + axis] - 1) // s - first
+    return first, count, max(lead, 0), max(-lead, 0), max(first + count - dy.shape[2 + axis], 0)
+
+
+@inlined
+def _with_slack(w, outs, step):
+    """The kernel, flat; where tiles are broader than filters are left, with what they read behind it."""
+    flat = w.reshape(w.size)
+    if outs % _broad(outs):
+        longer = np.zeros(w.size + 8 * step, w.dtype)
+        longer[: w.size] = flat
+        flat = longer
+    return flat
+
+
+@kernel
+def _copy_rows(picture, rows, start, width, plane):
+    """Lay (C, H, W) out in rows of `width` cells, `plane` cells a channel; what lies between stays as it is."""
+    channels, height, cells = picture.shape
+    if width == cells:  # one long row
+        picture, height, cells = picture.reshape(channels, 1, height * cells), 1, height * cells
+    for c in range(channels):
+        for i in range(height):
+            place = start + c * plane + i * width
+            target, source = rows[place : place + cells], picture[c, i]
+            for j in range(cells):
+                target[j] = source[j]
+
+
+@kernel
+def _lay_out(picture, rows, width, plane, stride, padding):
+    """Lay a picture out in a frame of zeros, each phase by itself."""
+    top, left = padding[0][0], padding[1][0]
+    if stride[0] == 1 and stride[1] == 1:
+        _copy_rows(picture, rows, top * width + left, width, plane)
+        return
+    channels, height, cells = picture.shape
+    for c in range(channels):
+        for i in range(height):
+            down, source = top + i, picture[c, i]
+            phase = (c * stride[0] + down % stride[0]) * stride[1]
+            for j in range(cells):
+                along = left + j
+                rows[(phase + along % stride[1]) * plane + down // stride[0] * width + along // stride[1]] = source[j]
+
+
+@kernel
+def _take_up(sums, start, width, picture):
+    """Copy rows of `width` cells into (H, W), leaving the garbage at their ends."""
+    height, cells = picture.shape
+    for i in range(height):
+        place = start + i * width
+        source, target = sums[place : place + cells], picture[i]
+        for j in range(cells):
+            target[j] = source[j]
+
+
+@kernel
+def _take_apart(sums, start, width, picture):
+    """The same into every s-th cell of every s-th row."""
+    height, cells = picture.shape
+    for i in range(height):
+        for j in range(cells):
+            picture[i, j] = sums[start + i * width + j]
+
+
+# ---------------------------------------------------------------------- the sums
+
+
+@inlined
+def _broad(outs):
+    """How many filters a tile takes: 8, 6 or 4, whichever leaves the fewest places empty."""
+    eight, six, four = -outs % 8, -outs % 6, -outs % 4
+    return 8 if eight <= min(six, four) else (6 if six <= four else 4)
+
+
+@kernel
+def _sum(rows, ahead, places, w, start, step, order, sums, size, length, outs):
+    """sums[o·size + p] = Σ_k w[start + o·step + order[k]] · rows[ahead + p + places[k]]."""
+    broad = _broad(outs)
+    if broad == 8:
+        _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs, EIGHT[0], EIGHT[1], EIGHT[2])
+    elif broad == 6:
+        _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs, SIX[0], SIX[1], SIX[2])
+    else:
+        _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs, FOUR[0], FOUR[1], FOUR[2])
+
+
+@kernel
+def _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs, tall, low, broad):
+    """The same by tiles of `tall` vectors of outputs by `broad` filters, and one of `low` where that covers the rest.
+
+    The last tile of a row covers some outputs again, or reaches behind its end.
+    """
+    literally(tall)
+    literally(low)
+    literally(broad)
+    vector = WIDTH // rows.itemsize
+    vectors = (length + vector - 1) // vector
+    rest = vectors % tall
+    whole = vectors - rest if 0 < rest <= low else vectors
+    for o in range(0, outs, broad):
+        first = start + o * step
+        for t in range(0, whole, tall):
+            p = min(t, max(vectors - tall, 0)) * vector
+            tile = zeros(rows, tall, broad)
+            for k in range(places.size):
+                tile = add_outer(tile, rows, ahead + p + places[k], w, first + order[k], step)
+            store(tile, sums, o * size + p, size)
+        if whole < vectors:
+            p = max(vectors - low, 0) * vector
+            tile = zeros(rows, low, broad)
+            for k in range(places.size):
+                tile = add_outer(tile, rows, ahead + p + places[k], w, first + order[k], step)
+            store(tile, sums, o * size + p, size)
+
+
+@kernel
+def _sum_up(slopes, all_slopes, size, rows, picture, places, order, dw, many, length):
+    """dw[o, order[k]] += Σ_s Σ_p slopes[s·all_slopes + o·size + p] · rows[s·picture + p + places[k]]."""
+    if -dw.shape[0] % TALL <= -dw.shape[0] % BROAD:
+        _sum_up_by(slopes, all_slopes, size, rows, picture, places, order, dw, many, length, TALL, BROAD)
+    else:
+        _sum_up_by(slopes, all_slopes, size, rows, picture, places, order, dw, many, length, BROAD, TALL)
+
+
+@kernel
+def _sum_up_by(slopes, all_slopes, size, rows, picture, places, order, dw, many, length, tall, broad):
+    """The same by tiles of `tall` filters by `broad` taps; of those at the edges, what is left over is not taken."""
+    literally(tall)
+    literally(broad)
+    outs, taps, vector = dw.shape[0], places.size, WIDTH // rows.itemsize
+    gradient, sums = dw.reshape(outs, taps), np.empty(SLACK, rows.dtype)
+    ahead = np.zeros(taps + broad, np.int64)
+    ahead[:taps] = places
+    for o in range(0, outs, tall):
+        for k in range(0, taps, broad):
+            tile = zeros(rows, tall, broad)
+            for s in range(many):
+                g, r = s * all_slopes + o * size, s * picture
+                for p in range(0, length, vector):
+                    tile = add_products(tile, slopes, g + p, size, rows, r + p, ahead, k)
+            store_sums(tile, sums, 0)
+            for a in range(min(tall, outs - o)):
+                for b in range(min(broad, taps - k)):
+                    gradient[o + a, order[k + b]] += sums[a * broad + b]
 
 
 @kernel
@@ -105,293 +357,3 @@ def _add_bias(y, b):
         else:
             for p in range(cells):
                 row[p] += b[o]
-
-
-@inlined
-def _whole_vectors(length):
-    """A length rounded up to whole vectors; what is computed beyond it is garbage that nobody reads."""
-    return (length + VECTOR - 1) // VECTOR * VECTOR
-
-
-@kernel
-def _lay_out(picture, rows, top, left, width):
-    """Copy (C, H, W) into flat rows of `width` cells, `top` rows down and `left` cells in; the rest stays as it is."""
-    channels, height, cells = picture.shape
-    for c in range(channels):
-        for i in range(height):
-            start = (top + i) * width + left
-            target, source = rows[c, start : start + cells], picture[c, i]
-            for j in range(cells):
-                target[j] = source[j]
-
-
-@inlined
-def _take_up(row, picture, width):
-    """Copy flat rows of `width` cells into (H, W), leaving the garbage at their ends."""
-    height, cells = picture.shape
-    for i in range(height):
-        source, target = row[i * width : i * width + cells], picture[i]
-        for j in range(cells):
-            target[j] = source[j]
-
-
-@kernel
-def _correlate_rows(x, w, y, padding, dilation, groups):
-    """Forward by rows; `y` is overwritten. Kernel rows of 5 and 3 taps side by side have unrolled loops."""
-    if dilation[1] == 1 and w.shape[3] == 5:
-        _correlate_rows_of(x, w, y, padding, dilation, groups, 5)
-    elif dilation[1] == 1 and w.shape[3] == 3:
-        _correlate_rows_of(x, w, y, padding, dilation, groups, 3)
-    else:
-        _correlate_rows_of(x, w, y, padding, dilation, groups, 0)
-
-
-@kernel
-def _correlate_rows_of(x, w, y, padding, dilation, groups, taps):
-    """Forward by rows, compiled for each of `taps` 5, 3 and 0 (any number): a choice inside would cost the SIMD."""
-    literally(taps)
-    (top, bottom), (left, right) = padding
-    width, height = x.shape[3] + left + right, x.shape[2] + top + bottom
-    of_group, ins = y.shape[1] // groups, w.shape[1]
-    length = _whole_vectors((y.shape[2] - 1) * width + y.shape[3])
-    rows = np.zeros((x.shape[1], height * width + VECTOR), x.dtype)
-    sums = np.empty((4, y.shape[2] * width + VECTOR), x.dtype)
-    for s in range(x.shape[0]):
-        _lay_out(x[s], rows, top, left, width)
-        for o in range(0, y.shape[1], 4):
-            many = min(4, y.shape[1] - o)
-            together = many == 4 and o // of_group == (o + 3) // of_group
-            for k in range(many):
-                sums[k] = 0
-            for c in range(ins):
-                for u in range(w.shape[2]):
-                    start = u * dilation[0] * width
-                    if together:
-                        row = rows[o // of_group * ins + c, start:]
-                        a, b, d, e = w[o, c, u], w[o + 1, c, u], w[o + 2, c, u], w[o + 3, c, u]
-                        if taps == 5:
-                            _add_four_by_5(sums, row, a, b, d, e, length)
-                        elif taps == 3:
-                            _add_four_by_3(sums, row, a, b, d, e, length)
-                        else:
-                            _add_four(sums, row, a, b, d, e, length, dilation[1])
-                    else:
-                        for k in range(many):
-                            _add_one(
-                                sums[k],
-                                rows[(o + k) // of_group * ins + c, start:],
-                                w[o + k, c, u],
-                                length,
-                                dilation[1],
-                            )
-            for k in range(many):
-                _take_up(sums[k], y[s, o + k], width)
-
-
-@inlined
-def _add_four_by_5(sums, row, a, b, c, d, length):
-    """Four filters' kernel rows of 5 taps: sums[k][p] += Σ_v w_k[v]·row[p + v]; they share the loads of the row."""
-    y0, y1, y2, y3 = sums[0], sums[1], sums[2], sums[3]
-    a0, a1, a2, a3, a4 = a[0], a[1], a[2], a[3], a[4]
-    b0, b1, b2, b3, b4 = b[0], b[1], b[2], b[3], b[4]
-    c0, c1, c2, c3, c4 = c[0], c[1], c[2], c[3], c[4]
-    d0, d1, d2, d3, d4 = d[0], d[1], d[2], d[3], d[4]
-    for p in range(length):
-        x0, x1, x2, x3, x4 = row[p], row[p + 1], row[p + 2], row[p + 3], row[p + 4]
-        y0[p] += a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3 + a4 * x4
-        y1[p] += b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3 + b4 * x4
-        y2[p] += c0 * x0 + c1 * x1 + c2 * x2 + c3 * x3 + c4 * x4
-        y3[p] += d0 * x0 + d1 * x1 + d2 * x2 + d3 * x3 + d4 * x4
-
-
-@inlined
-def _add_four_by_3(sums, row, a, b, c, d, length):
-    """Four filters' kernel rows of 3 taps."""
-    y0, y1, y2, y3 = sums[0], sums[1], sums[2], sums[3]
-    a0, a1, a2 = a[0], a[1], a[2]
-    b0, b1, b2 = b[0], b[1], b[2]
-    c0, c1, c2 = c[0], c[1], c[2]
-    d0, d1, d2 = d[0], d[1], d[2]
-    for p in range(length):
-        x0, x1, x2 = row[p], row[p + 1], row[p + 2]
-        y0[p] += a0 * x0 + a1 * x1 + a2 * x2
-        y1[p] += b0 * x0 + b1 * x1 + b2 * x2
-        y2[p] += c0 * x0 + c1 * x1 + c2 * x2
-        y3[p] += d0 * x0 + d1 * x1 + d2 * x2
-
-
-@inlined
-def _add_four(sums, row, a, b, c, d, length, step):
-    """Four filters' kernel rows of any length, tap by tap."""
-    y0, y1, y2, y3 = sums[0], sums[1], sums[2], sums[3]
-    for v in range(a.size):
-        x0, a0, b0, c0, d0 = row[v * step :], a[v], b[v], c[v], d[v]
-        for p in range(length):
-            y0[p] += a0 * x0[p]
-            y1[p] += b0 * x0[p]
-            y2[p] += c0 * x0[p]
-            y3[p] += d0 * x0[p]
-
-
-@inlined
-def _add_one(y, row, taps, length, step):
-    """One filter's kernel row, tap by tap."""
-    for v in range(taps.size):
-        x0, a0 = row[v * step :], taps[v]
-        for p in range(length):
-            y[p] += a0 * x0[p]
-
-
-@kernel
-def _gradient_rows(x, dy, dw, padding, dilation, groups):
-    """Kernel gradient by rows: dw[o,c,u,v] += Σ_p dy[p]·x[p + u·width + v], with dy 0 where a row is garbage."""
-    if dilation[1] == 1 and dw.shape[3] == 5:
-        _gradient_rows_of(x, dy, dw, padding, dilation, groups, 5)
-    elif dilation[1] == 1 and dw.shape[3] == 3:
-        _gradient_rows_of(x, dy, dw, padding, dilation, groups, 3)
-    else:
-        _gradient_rows_of(x, dy, dw, padding, dilation, groups, 0)
-
-
-@kernel
-def _gradient_rows_of(x, dy, dw, padding, dilation, groups, taps):
-    """Kernel gradient by rows, compiled for each of `taps` 5, 3 and 0 (any number)."""
-    literally(taps)
-    (top, bottom), (left, right) = padding
-    width, height = x.shape[3] + left + right, x.shape[2] + top + bottom
-    of_group, ins = dy.shape[1] // groups, dw.shape[1]
-    length = _whole_vectors((dy.shape[2] - 1) * width + dy.shape[3])
-    rows = np.zeros((x.shape[1], height * width + VECTOR), x.dtype)
-    slopes = np.zeros((dy.shape[1], dy.shape[2] * width + VECTOR), x.dtype)
-    for s in range(x.shape[0]):
-        _lay_out(x[s], rows, top, left, width)
-        _lay_out(dy[s], slopes, 0, 0, width)
-        for o in range(dy.shape[1]):
-            slope, first = slopes[o], o // of_group * ins
-            for c in range(ins):
-                for u in range(dw.shape[2]):
-                    row, sums = rows[first + c, u * dilation[0] * width :], dw[o, c, u]
-                    if taps == 5:
-                        _sum_5(sums, slope, row, length)
-                    elif taps == 3:
-                        _sum_3(sums, slope, row, length)
-                    else:
-                        _sum_any(sums, slope, row, length, dilation[1])
-
-
-@inlined
-def _sum_5(sums, slope, row, length):
-    """sums[v] += Σ_p slope[p]·row[p + v] for 5 taps, which share the loads of slope."""
-    zero = sums.dtype.type(0)
-    s0, s1, s2, s3, s4 = zero, zero, zero, zero, zero
-    for p in range(length):
-        g = slope[p]
-        s0 += g * row[p]
-        s1 += g * row[p + 1]
-        s2 += g * row[p + 2]
-        s3 += g * row[p + 3]
-        s4 += g * row[p + 4]
-    sums[0] += s0
-    sums[1] += s1
-    sums[2] += s2
-    sums[3] += s3
-    sums[4] += s4
-
-
-@inlined
-def _sum_3(sums, slope, row, length):
-    """The same for 3 taps."""
-    zero = sums.dtype.type(0)
-    s0, s1, s2 = zero, zero, zero
-    for p in range(length):
-        g = slope[p]
-        s0 += g * row[p]
-        s1 += g * row[p + 1]
-        s2 += g * row[p + 2]
-    sums[0] += s0
-    sums[1] += s1
-    sums[2] += s2
-
-
-@inlined
-def _sum_any(sums, slope, row, length, step):
-    """The same for any number of taps, one by one."""
-    for v in range(sums.size):
-        x0, s0 = row[v * step :], sums.dtype.type(0)
-        for p in range(length):
-            s0 += slope[p] * x0[p]
-        sums[v] += s0
-
-
-@inlined
-def _span(outputs, size, stride, offset):
-    """The outputs i with 0 ≤ stride·i + offset < size: those whose tap lies on the picture."""
-    first = 0 if offset >= 0 else (-offset + stride - 1) // stride
-    last = (size - offset + stride - 1) // stride
-    return first, max(first, min(outputs, last))
-
-
-@kernel
-def _correlate_windows(x, w, y, stride, padding, dilation, groups):
-    """Forward for any stride; `y` is overwritten."""
-    y[:] = 0
-    of_group, ins = y.shape[1] // groups, w.shape[1]
-    for s in range(x.shape[0]):
-        for o in range(y.shape[1]):
-            for c in range(ins):
-                source = x[s, o // of_group * ins + c]
-                for u in range(w.shape[2]):
-                    down = u * dilation[0] - padding[0][0]
-                    i_first, i_last = _span(y.shape[2], x.shape[2], stride[0], down)
-                    for v in range(w.shape[3]):
-                        along = v * dilation[1] - padding[1][0]
-                        j_first, j_last = _span(y.shape[3], x.shape[3], stride[1], along)
-                        tap = w[o, c, u, v]
-                        for i in range(i_first, i_last):
-                            row, result = source[i * stride[0] + down], y[s, o, i]
-                            for j in range(j_first, j_last):
-                                result[j] += tap * row[j * stride[1] + along]
-
-
-@kernel
-def _spread_windows(dy, w, dx, stride, padding, dilation, groups):
-    """Input gradient for any stride; `dx` is overwritten."""
-    dx[:] = 0
-    of_group, ins = dy.shape[1] // groups, w.shape[1]
-    for s in range(dy.shape[0]):
-        for o in range(dy.shape[1]):
-            for c in range(ins):
-                target = dx[s, o // of_group * ins + c]
-                for u in range(w.shape[2]):
-                    down = u * dilation[0] - padding[0][0]
-                    i_first, i_last = _span(dy.shape[2], dx.shape[2], stride[0], down)
-                    for v in range(w.shape[3]):
-                        along = v * dilation[1] - padding[1][0]
-                        j_first, j_last = _span(dy.shape[3], dx.shape[3], stride[1], along)
-                        tap = w[o, c, u, v]
-                        for i in range(i_first, i_last):
-                            row, slope = target[i * stride[0] + down], dy[s, o, i]
-                            for j in range(j_first, j_last):
-                                row[j * stride[1] + along] += tap * slope[j]
-
-
-@kernel
-def _gradient_windows(x, dy, dw, stride, padding, dilation, groups):
-    """Kernel gradient for any stride."""
-    of_group, ins = dy.shape[1] // groups, dw.shape[1]
-    for s in range(x.shape[0]):
-        for o in range(dy.shape[1]):
-            for c in range(ins):
-                source = x[s, o // of_group * ins + c]
-                for u in range(dw.shape[2]):
-                    down = u * dilation[0] - padding[0][0]
-                    i_first, i_last = _span(dy.shape[2], x.shape[2], stride[0], down)
-                    for v in range(dw.shape[3]):
-                        along = v * dilation[1] - padding[1][0]
-                        j_first, j_last = _span(dy.shape[3], x.shape[3], stride[1], along)
-                        total = dw[o, c, u, v]
-                        for i in range(i_first, i_last):
-                            row, slope = source[i * stride[0] + down], dy[s, o, i]
-                            for j in range(j_first, j_last):
-                                total += slope[j] * row[j * stride[1] + along]
-                        dw[o, c, u, v] = total

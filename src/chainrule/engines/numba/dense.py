@@ -1,92 +1,123 @@
 """The dense layer and its gradients, compiled. The equations are in reference/dense.py.
 
-Four samples share every load of a weight row; the inner loops run along rows, so that all loads are contiguous.
+All three are products of matrices, by tiles of sums that stay in registers (see `tiles`). Rows of W and of x lie side
+by side in memory, so the forward pass is a sum over vectors, and the gradients are vectors times single numbers. What
+tiles leave over at the edges is done by plain loops.
 """
 
+import numpy as np
+from numba import literally
+
 from chainrule.engines.numba.compiling import kernel
+from chainrule.engines.numba.registers import COUNT, WIDTH
+from chainrule.engines.numba.tiles import add_outer, add_products, load, store, store_sums, zeros
+
+ROOM = 128  # numbers for the sums of a tile
+SAMPLES, ROWS = (4, 6) if COUNT == 32 else (2, 6)  # a tile of the forward pass
+TALL, BROAD = (3, 8) if COUNT == 32 else (1, 8)  # a tile of the gradients: vectors, and samples or rows of W
+ALONE = 8  # rows of W, or vectors, of a tile for one sample
 
 
 @kernel
 def dense(x, w, b, y):
-    """y[s] = W x[s] + b, as dot products: four samples by two rows of W at a time."""
-    count, outs = y.shape
-    done = count - count % 4
-    for s in range(0, done, 4):
-        for o in range(0, outs - outs % 2, 2):
-            _dot42(x[s], x[s + 1], x[s + 2], x[s + 3], w[o], w[o + 1], y, s, o)
-        if outs % 2:
-            for k in range(4):
-                y[s + k, outs - 1] = _dot(x[s + k], w[outs - 1])
-    for s in range(done, count):
+    """y[s] = W x[s] + b."""
+    count, outs, ins = x.shape[0], w.shape[0], w.shape[1]
+    rest = ins % (WIDTH // x.itemsize)
+    places = np.empty(outs + ALONE, np.int64)
+    for o in range(outs + ALONE):
+        places[o] = min(o, outs - 1) * ins  # rows behind the last are the last once more; nobody reads their sums
+    flat_x, flat_w = x.reshape(x.size), w.reshape(w.size)
+    if count >= SAMPLES:
+        _products(flat_x, flat_w, places, y, ins - rest, ins, SAMPLES, ROWS)
+    else:
+        _products(flat_x, flat_w, places, y, ins - rest, ins, 1, ALONE)
+    for s in range(count):
         for o in range(outs):
-            y[s, o] = _dot(x[s], w[o])
-    if b is not None:
-        for s in range(count):
-            row = y[s]
-            for o in range(outs):
-                row[o] += b[o]
+            total = y[s, o] if b is None else y[s, o] + b[o]
+            for k in range(ins - rest, ins):
+                total += x[s, k] * w[o, k]
+            y[s, o] = total
 
 
 @kernel
-def _dot(x, w):
-    total = x.dtype.type(0)
-    for k in range(x.size):
-        total += x[k] * w[k]
-    return total
-
-
-@kernel
-def _dot42(x0, x1, x2, x3, w0, w1, y, s, o):
-    """Eight dot products that share their loads."""
-    zero = y.dtype.type(0)
-    s00, s10, s20, s30 = zero, zero, zero, zero
-    s01, s11, s21, s31 = zero, zero, zero, zero
-    for k in range(w0.size):
-        a, b = w0[k], w1[k]
-        s00 += x0[k] * a
-        s10 += x1[k] * a
-        s20 += x2[k] * a
-        s30 += x3[k] * a
-        s01 += x0[k] * b
-        s11 += x1[k] * b
-        s21 += x2[k] * b
-        s31 += x3[k] * b
-    y[s, o], y[s + 1, o], y[s + 2, o], y[s + 3, o] = s00, s10, s20, s30
-    y[s, o + 1], y[s + 1, o + 1], y[s + 2, o + 1], y[s + 3, o + 1] = s01, s11, s21, s31
+def _products(x, w, places, y, length, ins, samples, rows):
+    """y[s, o] = Σ_k x[s, k] w[o, k] over the first `length` k; the last samples may be done twice."""
+    literally(samples)
+    literally(rows)
+    count, outs = y.shape
+    sums = np.empty(ROOM, x.dtype)
+    for t in range(0, count, samples):
+        s = min(t, count - samples)
+        for o in range(0, outs, rows):
+            tile = zeros(x, samples, rows)
+            for k in range(0, length, WIDTH // x.itemsize):
+                tile = add_products(tile, x, s * ins + k, ins, w, k, places, o)
+            store_sums(tile, sums, 0)
+            for a in range(samples):
+                for c in range(min(rows, outs - o)):
+                    y[s + a, o + c] = sums[a * rows + c]
 
 
 @kernel
 def dense_dx(dy, w, dx):
-    """dx[s] = Wᵀ dy[s]: rows of W added up, four rows for one pass over dx."""
-    count, outs = dy.shape
-    for s in range(count):
-        row, slope = dx[s], dy[s]
+    """dx[s] = Wᵀ dy[s]: the rows of W added up, for some samples at once."""
+    count, ins = dx.shape
+    outs, vector = w.shape[0], WIDTH // w.itemsize
+    slopes, flat, result = dy.reshape(dy.size), w.reshape(w.size), dx.reshape(dx.size)
+    together = count - count % BROAD
+    if ins >= TALL * vector:
+        _rows_times(slopes, flat, result, 0, together, outs, ins, TALL, BROAD)
+        done = 0 if ins < ALONE * vector else ins
+        if done:
+            _rows_times(slopes, flat, result, together, count, outs, ins, ALONE, 1)
+        else:
+            _add_rows(dy, w, dx, together)
+    else:
+        _add_rows(dy, w, dx, 0)
+
+
+@kernel
+def _rows_times(dy, w, dx, first, last, outs, ins, tall, broad):
+    """dx[s, k] = Σ_o dy[s, o] w[o, k] for some samples; the last k are done twice."""
+    literally(tall)
+    literally(broad)
+    width = tall * (WIDTH // w.itemsize)
+    for s in range(first, last, broad):
+        for t in range(0, ins, width):
+            k = min(t, ins - width)
+            tile = zeros(w, tall, broad)
+            for o in range(outs):
+                tile = add_outer(tile, w, o * ins + k, dy, s * outs + o, outs)
+            store(tile, dx, s * ins + k, ins)
+
+
+@kernel
+def _add_rows(dy, w, dx, first):
+    """The same for the samples from `first` on, in plain loops."""
+    for s in range(first, dx.shape[0]):
+        row = dx[s]
         row[:] = 0
-        done = outs - outs % 4
-        for o in range(0, done, 4):
-            a, b, c, d = slope[o], slope[o + 1], slope[o + 2], slope[o + 3]
-            w0, w1, w2, w3 = w[o], w[o + 1], w[o + 2], w[o + 3]
+        for o in range(w.shape[0]):
+            slope, weights = dy[s, o], w[o]
             for k in range(row.size):
-                row[k] += a * w0[k] + b * w1[k] + c * w2[k] + d * w3[k]
-        for o in range(done, outs):
-            a, w0 = slope[o], w[o]
-            for k in range(row.size):
-                row[k] += a * w0[k]
+                row[k] += slope * weights[k]
 
 
 @kernel
 def dense_dw(x, dy, dw):
-    """dW += Σ_s dy[s] x[s]ᵀ: rows of x added up, four samples for one pass over a row of dW."""
-    count, outs = dy.shape
-    done = count - count % 4
-    for o in range(outs):
-        row = dw[o]
-        for s in range(0, done, 4):
-            a, b, c, d = dy[s, o], dy[s + 1, o], dy[s + 2, o], dy[s + 3, o]
-            x0, x1, x2, x3 = x[s], x[s + 1], x[s + 2], x[s + 3]
-            for k in range(row.size):
-                row[k] += a * x0[k] + b * x1[k] + c * x2[k] + d * x3[k]
-        for s in range(done, count):
-            a, x0 = dy[s, o], x[s]
-            for k in range(row.size):
-                row[k] += a * x0[k]
+    """dW += Σ_s dy[s] x[s]ᵀ: tiles of dW, each loaded and stored once."""
+    count, ins = x.shape
+    outs, width = dw.shape[0], TALL * (WIDTH // x.itemsize)
+    flat, slopes, result = x.reshape(x.size), dy.reshape(dy.size), dw.reshape(dw.size)
+    across, down = ins - ins % width, outs - outs % BROAD
+    for o in range(0, down, BROAD):
+        for k in range(0, across, width):
+            tile = load(result, o * ins + k, ins, TALL, BROAD)
+            for s in range(count):
+                tile = add_outer(tile, flat, s * ins + k, slopes, s * outs + o, 1)
+            store(tile, result, o * ins + k, ins)
+    for s in range(count):
+        for o in range(outs):
+            slope, row, source = dy[s, o], dw[o], x[s]
+            for k in range(across if o < down else 0, ins):
+                row[k] += slope * source[k]

@@ -6,11 +6,8 @@ from typing import Any
 from chainrule.engines import Array, Buffers, Pass
 from chainrule.engines.numba import operations, programs
 from chainrule.engines.numba.compiling import CONFIG
-from chainrule.engines.numba.generator import update_source
 from chainrule.errors import one_of
 from chainrule.plan import Plan
-
-SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
 
 
 class NumbaEngine:
@@ -30,14 +27,7 @@ class NumbaEngine:
         self, name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any], threads: int
     ) -> None:
         """One pass over parameters, gradients and moments, in place."""
-        entry = operations.KERNELS[name]
-        arrays = (p, g, *moments)
-        numbers = entry.arguments(len(arrays), attributes)
-        if threads == 1 or p.size < SHARED:
-            entry.kernel(*arrays, *numbers)
-            return
-        program = programs.load(update_source(name, str(p.dtype)))
-        programs.in_parallel(threads, program, (p, g, *moments, threads, *numbers))
+        programs.update(name, p, g, moments, attributes, threads)
 
     def compile(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> Pass:
         """The plan as one program."""

@@ -8,8 +8,10 @@ touches lives in the workspace of a thread, for one block; any other holds the w
 The source is plain: a line for every array, a line for every operation. `chainrule models NAME --program` prints it.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from itertools import groupby
 from typing import Any
 
@@ -25,12 +27,6 @@ from chainrule.engines.numba.compiling import OPTIONS
 from chainrule.engines.numba.linking import call, link
 
 '''
-
-MEET = """
-    size = gradients.shape[1]
-    for k in {loop}(threads):
-        call({symbol!r}, (gradients, k * size // threads, (k + 1) * size // threads))
-"""
 
 UPDATE = '''"""A compiled program of chainrule: an optimizer's update, which the threads share."""
 
@@ -50,11 +46,34 @@ def run({reads}, threads, {arguments}):
         call({symbol!r}, ({shares}, {arguments},))
 '''
 
+OUTER_UPDATE = '''"""A compiled program of chainrule: a dense layer's update for one sample, whose gradient is dy xᵀ."""
+
+from numba import njit
+
+from chainrule.engines.numba import updates
+from chainrule.engines.numba.compiling import OPTIONS
+from chainrule.engines.numba.linking import call, link
+
+link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})
+link({rows!r}, updates.outer_rows, {vectors!r}, [0, 0, 1.0])
+
+
+@njit(cache=True, **OPTIONS)
+def run({reads}, x, dy, scale, {arguments}):
+    many = max(1, g.size // x.size)
+    for o in range(0, dy.size, many):
+        last = min(o + many, dy.size)
+        s, rows = slice(o * x.size, last * x.size), g[: (last - o) * x.size]
+        call({rows!r}, (x, dy, rows, o, last, scale))
+        call({symbol!r}, ({shares}, {arguments},))
+'''
+
 # What the program is given, in order: the batch, the flat buffers, and room to work in.
-DATA = ("x", "t", "y", "loss", "correct")
+DATA = ("x", "t", "y", "loss", "correct", "sums")
 BUFFERS = ("parameters", "statistics", "gradients")
 ROOM = ("work", "places", "batch_work", "batch_places")
 NUMBERS = ("n", "block", "seed", "step")
+HELD = 1 << 14  # weights of a dense layer from which on its gradient for one sample is left to the update
 SHARE = ("first", "last")  # arguments of the kernels that take the whole batch: the channels of a thread
 
 
@@ -109,31 +128,54 @@ class Writer:
     @property
     def data(self) -> tuple[str, ...]:
         """The arrays of the batch that this program is given, of `DATA`."""
-        return tuple(name for name in DATA if name in self._given.values())
+        given = {*self._given.values(), *(["sums"] if self.training else [])}
+        return tuple(name for name in DATA if name in given)
 
     @property
     def training(self) -> bool:
         """Whether the program ends in gradients."""
         return bool(self.plan.backward)
 
-    def source(self, *, parallel: bool) -> str:
-        """The whole module: its function `run` is the program."""
+    @cached_property
+    def held(self) -> list[Operation]:
+        """What makes the gradients of large dense layers, in the order of their places.
+
+        For one sample the update makes them (`OUTER_UPDATE`).
+        """
+        large = [
+            operation
+            for operation in self.plan.operations
+            if operation.name == "dense_dw" and math.prod(operation.writes[0].shape) >= HELD
+        ]
+        return sorted(large, key=lambda operation: self.place(operation.writes[0]))
+
+    def place(self, gradient: Tensor) -> tuple[int, int]:
+        """First and last place of a gradient in its flat buffer."""
+        layer, _, own = gradient.storage.rpartition(".")
+        return self._layout[f"{layer}.{own[1:]}"]
+
+    def source(self, *, parallel: bool, single: bool = False) -> str:
+        """The whole module: its function `run` is the program; `single`: for one sample."""
+        held = self.held if single and not parallel else []
         used = {_module(operation) for operation in self.plan.operations}
         modules = sorted(used | {"updates"} if self.training else used)
-        parts = [HEAD.format(modules=", ".join(modules)), *self._links()]
-        parts += [self._samples(number) for number, run in enumerate(self.segments) if run[0].scope == "sample"]
-        return "".join([*parts, self._run(parallel)])
+        parts = [HEAD.format(modules=", ".join(modules)), *self._links(held)]
+        parts += [self._samples(number, held) for number, run in enumerate(self.segments) if run[0].scope == "sample"]
+        return "".join([*parts, self._run(parallel, held)])
 
-    def _links(self) -> list[str]:
+    def _links(self, held: list[Operation]) -> list[str]:
         """A line for every kernel that is called, with the types it is called with."""
-        lines = list(dict.fromkeys(self._link(operation) for operation in self.plan.operations))
-        add_up = f"link({self._add_up!r}, updates.add_up, {[(self.dtype, 2)]!r}, [0, 0])\n"
-        return [*lines, add_up] if self.training else lines
-
-    @property
-    def _add_up(self) -> str:
-        """What the kernel is called by that adds the gradients of the threads."""
-        return f"updates.add_up {self.dtype} 2"
+        lines = list(
+            dict.fromkeys(self._link(operation) for operation in self.plan.operations if operation not in held)
+        )
+        total = ("float64", 1)
+        if self.training:
+            row = (self.dtype, 1)
+            lines.append(_link_to("ends", self.dtype, [row, row, total], []))
+            lines.append(_link_to("add_up", self.dtype, [(self.dtype, 2), total], [0, 0, 0]))
+        if held:
+            lines.append(_link_to("outer_squares", self.dtype, [(self.dtype, 2), (self.dtype, 2), total], []))
+        return lines
 
     def _link(self, operation: Operation) -> str:
         arrays = [self._type(tensor) for tensor in (*operation.reads, *operation.writes)]
@@ -159,7 +201,7 @@ class Writer:
         buffers = BUFFERS if self.training else BUFFERS[:2]
         return [*self.data, *buffers, *ROOM]
 
-    def _samples(self, number: int) -> str:
+    def _samples(self, number: int, held: list[Operation]) -> str:
         lines = [
             "\n\n@njit(**OPTIONS)",
             f"def samples_{number}({', '.join([*self._arguments(), 'first', 'last', *NUMBERS])}):",
@@ -173,17 +215,24 @@ class Writer:
                 if key not in views:
                     views[key] = self._name(tensor, views)
                     lines.append(f"        {views[key]} = {self._view(tensor, 'm')}")
-            lines.append(f"        {self._call(operation, views, 'm', 's')}")
+            if operation in held:
+                given = ", ".join(views[t.storage, t.shape] for t in operation.reads if t is not None)
+                lines.append(f"        call({_symbol_of('outer_squares', self.dtype)!r}, ({given}, sums))")
+            else:
+                lines.append(f"        {self._call(operation, views, 'm', 's')}")
         return "\n".join(lines) + "\n"
 
-    def _run(self, parallel: bool) -> str:
+    def _run(self, parallel: bool, held: list[Operation]) -> str:
         loop = "prange" if parallel else "range"
         arguments = self._arguments()
         lines = [
             f"\n\n@njit(parallel={parallel}, cache=True, **OPTIONS)",
             f"def run({', '.join([*arguments, 'threads', *NUMBERS])}):",
         ]
-        lines += [f"    for k in {loop}(threads):", "        gradients[k, :] = 0"] if self.training else []
+        made = self._ranges(held)
+        if self.training:
+            lines += ["    size = gradients.shape[1]", "    sums[:] = 0", f"    for k in {loop}(threads):"]
+            lines += [f"        gradients[k, {a}:{b}] = 0" for a, b in made]
         for number, segment in enumerate(self.segments):
             if segment[0].scope == "sample":
                 own = [f"{name}[k]" if name in ("gradients", "work", "places") else name for name in arguments]
@@ -191,8 +240,20 @@ class Writer:
                 lines += [f"    for k in {loop}(threads):", f"        samples_{number}({', '.join([*own, *share])})"]
             else:
                 lines += self._whole_batch(segment[0], loop)
-        text = "\n".join(lines) + "\n"
-        return text + MEET.format(loop=loop, symbol=self._add_up) if self.training else text
+        if self.training:
+            symbol = _symbol_of("add_up", self.dtype)
+            lines += [f"    call({_symbol_of('ends', self.dtype)!r}, (loss, correct, sums))"]
+            lines += [f"    for k in {loop}(threads):"]
+            for a, b in made:
+                share = f"{a} + k * ({b} - {a}) // threads, {a} + (k + 1) * ({b} - {a}) // threads"
+                lines += [f"        call({symbol!r}, (gradients, sums, {share}, k))"]
+        return "\n".join(lines) + "\n"
+
+    def _ranges(self, held: list[Operation]) -> list[tuple[str, str]]:
+        """The places of the flat gradient that the program makes: all but those of what is held."""
+        inner = [str(edge) for operation in held for edge in self.place(operation.writes[0])]
+        edges = ["0", *inner, "size"]
+        return list(zip(edges[::2], edges[1::2], strict=True))
 
     def _whole_batch(self, operation: Operation, loop: str) -> list[str]:
         """Lines for an operation on the whole batch, of which every thread takes some channels."""
@@ -244,11 +305,9 @@ class Writer:
     def _flat_view(self, tensor: Tensor, shape: str, many: str) -> str:
         buffer = {"parameter": "parameters", "state": "statistics", "gradient": "gradients"}[tensor.kind]
         name = tensor.storage
+        first, last = self._layout[name] if tensor.kind != "gradient" else self.place(tensor)
         if tensor.kind == "gradient":
-            layer, _, own = name.rpartition(".")
-            name = f"{layer}.{own[1:]}"
             buffer = buffer if many == "m" else "gradients[0]"
-        first, last = self._layout[name]
         part = f"{buffer}[{first}:{last}]"
         return part if _is_bias(tensor) or "," not in shape else f"{part}.reshape(({shape}))"
 
@@ -268,20 +327,44 @@ class _Code:
         return self.text
 
 
+@cache
 def update_source(name: str, dtype: str) -> str:
     """The program of an optimizer's update, given the name of its operation."""
+    return UPDATE.format(**_update_words(name, dtype))
+
+
+@cache
+def outer_update_source(name: str, dtype: str) -> str:
+    """The program of the update of a dense layer for one sample."""
+    words = _update_words(name, dtype)
+    words["shares"] = words["shares"].replace("g[s]", "rows")
+    return OUTER_UPDATE.format(**words, rows=_symbol_of("outer_rows", dtype), vectors=[(dtype, 1)] * 3)
+
+
+def _update_words(name: str, dtype: str) -> dict[str, Any]:
+    """What the templates of updates are filled with."""
     entry = KERNELS[name]
     signature = list(entry.signature.parameters)
     reads = signature[: signature.index("rate")]
-    return UPDATE.format(
-        name=name,
-        symbol=f"updates.{name} {dtype}",
-        arrays=[(dtype, 1)] * len(reads),
-        numbers=entry.arguments(len(reads), {}),
-        reads=", ".join(reads),
-        shares=", ".join(f"{array}[s]" for array in reads),
-        arguments=", ".join(signature[len(reads) :]),
-    )
+    return {
+        "name": name,
+        "symbol": _symbol_of(name, dtype),
+        "arrays": [(dtype, 1)] * len(reads),
+        "numbers": entry.arguments(len(reads), {}),
+        "reads": ", ".join(reads),
+        "shares": ", ".join(f"{array}[s]" for array in reads),
+        "arguments": ", ".join(signature[len(reads) :]),
+    }
+
+
+def _symbol_of(name: str, dtype: str) -> str:
+    """What a kernel of `updates` is called by."""
+    return f"updates.{name} {dtype}"
+
+
+def _link_to(name: str, dtype: str, arrays: list[tuple[str, int]], numbers: list[int]) -> str:
+    """The line that links a kernel of `updates`."""
+    return f"link({_symbol_of(name, dtype)!r}, updates.{name}, {arrays!r}, {numbers!r})\n"
 
 
 def _segment_key() -> Any:

@@ -6,6 +6,7 @@
 import numpy as np
 
 from chainrule.engines.numba.compiling import kernel
+from chainrule.engines.numba.exponential import exponential
 
 
 @kernel
@@ -110,7 +111,7 @@ def _row_sums(row):
         most = row[k] if row[k] > most else most
     total = row[0] * 0
     for k in range(row.size):
-        total += np.exp(row[k] - most)
+        total += exponential(row[k] - most)
     return most, total
 
 
@@ -136,7 +137,7 @@ def softmax_cross_entropy_dp(p, t, dp, batch=None):
         for k in range(p.shape[1]):
             mass += t[s, k]
         for k in range(p.shape[1]):
-            dp[s, k] = (np.exp(p[s, k] - most) / total * mass - t[s, k]) / share
+            dp[s, k] = (exponential(p[s, k] - most) / total * mass - t[s, k]) / share
 
 
 @kernel

@@ -3,21 +3,22 @@
 import numpy as np
 
 from chainrule.engines.numba.compiling import inlined, kernel
+from chainrule.engines.numba.registers import WIDTH
+from chainrule.engines.numba.tiles import largest_of_four
 
 DIVISORS = ("one", "cells", "window")  # kernels get the place of the name in this list
 
 
 @kernel
 def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
-    """The largest cell of each window and its place; windows of 2×2 side by side have a loop without branches."""
+    """The largest cell of each window and its place; windows of 2×2 side by side have loops of their own."""
     count, channels = x.shape[0], x.shape[1]
-    two = _by_two(window, stride, padding)
+    if _by_two(window, stride, padding):
+        _max_two(x, y, winner)
+        return
     for s in range(count):
         for c in range(channels):
-            if two:
-                _max_two(x[s, c], y[s, c], winner[s, c])
-            else:
-                _max_any(x[s, c], y[s, c], winner[s, c], window, stride, padding)
+            _max_any(x[s, c], y[s, c], winner[s, c], window, stride, padding)
 
 
 @inlined
@@ -27,24 +28,42 @@ def _by_two(window, stride, padding):
     return whole and window[0] == 2 and window[1] == 2 and stride[0] == 2 and stride[1] == 2
 
 
+@inlined
+def _wins(new, most):
+    """Whether a cell becomes the largest: NaN does, once."""
+    return (most == most) & ((new > most) | (new != new))
+
+
 @kernel
 def _max_two(x, y, winner):
-    """2×2 windows, stride 2, no padding: two rows are read along together."""
-    width = np.int32(x.shape[1])
-    for i in range(y.shape[0]):
-        upper, lower, best, place = x[2 * i], x[2 * i + 1], y[i], winner[i]
-        start = np.int32(2 * i) * width
-        for j in range(best.size):
-            most, at = upper[2 * j], np.int32(2 * j)
-            b, c, d = upper[2 * j + 1], lower[2 * j], lower[2 * j + 1]
-            if most == most and (b > most or b != b):
-                most, at = b, np.int32(2 * j + 1)
-            if most == most and (c > most or c != c):
-                most, at = c, np.int32(2 * j) + width
-            if most == most and (d > most or d != d):
-                most, at = d, np.int32(2 * j + 1) + width
-            best[j] = most
-            place[j] = start + at
+    """2×2 windows, stride 2, no padding: a vector of windows at a time.
+
+    What those at the end of a row write too much, the next row overwrites; the last ones of all go one by one.
+    """
+    height, width, rows, cells = x.shape[2], x.shape[3], y.shape[2], y.shape[3]
+    flat, best, place = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
+    vector = WIDTH // x.itemsize
+    for c in range(x.shape[0] * x.shape[1]):
+        for i in range(rows):
+            for j in range(0, cells, vector):
+                first, found = 2 * (i * width + j), (c * rows + i) * cells + j
+                start = c * height * width + first
+                if start + width + 2 * vector <= flat.size and found + vector <= best.size:
+                    largest_of_four(flat, start, width, best, place, found, first)
+                    continue
+                for k in range(min(vector, cells - j)):
+                    _max_of_four(flat, start + 2 * k, width, best, place, found + k, first + 2 * k)
+
+
+@inlined
+def _max_of_four(flat, start, width, best, place, found, first):
+    """One window; the first of several is the largest, and NaN is."""
+    most, at = flat[start], first
+    for ahead in (1, width, width + 1):
+        value = flat[start + ahead]
+        if most == most and (value > most or value != value):
+            most, at = value, first + ahead
+    best[found], place[found] = most, at
 
 
 @kernel

@@ -15,11 +15,13 @@ import numpy as np
 from chainrule import files
 from chainrule.engines import Array, Buffers
 from chainrule.engines.numba import compiling, operations
-from chainrule.engines.numba.generator import ROOM, Writer
+from chainrule.engines.numba.generator import ROOM, Writer, outer_update_source, update_source
 from chainrule.plan import Plan, Tensor
 
 CACHE_BYTES = 1 << 19  # a block's arrays should stay in a core's own cache, of which this is a usual half
 BLOCKS = (4, 32)  # the fewest and the most samples of a block: fewer starve the dense layers
+SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
+ROWS = 1 << 12  # numbers of a held gradient that are made at a time: they stay in the fastest cache
 LOCK = threading.Lock()  # one Python thread at a time enters a parallel program: not every thread pool can take two
 
 
@@ -28,6 +30,19 @@ def in_parallel(threads: int, program: Any, arguments: Sequence[Any]) -> None:
     with LOCK:
         numba.set_num_threads(threads)
         program(*arguments)
+
+
+def update(
+    name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any], threads: int
+) -> None:
+    """One pass over parameters, gradients and moments, in place."""
+    entry = operations.KERNELS[name]
+    arrays = (p, g, *moments)
+    numbers = entry.arguments(len(arrays), attributes)
+    if threads == 1 or p.size < SHARED:
+        entry.kernel(*arrays, *numbers)
+    else:
+        in_parallel(threads, load(update_source(name, str(p.dtype))), (*arrays, threads, *numbers))
 
 
 class Program:
@@ -48,9 +63,14 @@ class Program:
             "work": np.zeros((threads, sizes["work"] * self._block), self._dtype),
             "places": np.zeros((threads, sizes["places"] * self._block), np.int32),
             "gradients": np.zeros((rows, buffers.parameters.size), self._dtype),
+            "rows": np.zeros(
+                max([ROWS, *(operation.writes[0].shape[1] for operation in self._writer.held)]), self._dtype
+            ),
         }
         self._results: dict[str, Array] = {}
-        self._programs: dict[bool, Any] = {}
+        self._sums = np.zeros(2 + threads)  # losses, hits, and a share of Σ g² a thread
+        self._single: Array | None = None  # the batch, where `backward` was given one sample
+        self._programs: dict[tuple[bool, bool], Any] = {}
         self._count = 0
 
     def forward(self, x: Array) -> Array:
@@ -62,8 +82,47 @@ class Program:
 
     def gradients(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[Array, Array, Array]:
         """Losses, hits and the flat gradient of the mean loss."""
+        self._single = None
         self._run({"x": x, "t": t}, seed, step)
         return self._results["loss"], self._results["correct"], self._rooms["gradients"][0]
+
+    def backward(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[float, float, float]:
+        """Sum of the losses, how many were right, and Σ g²; of one sample, what is `Writer.held` is not made yet."""
+        self._single = x if len(x) == 1 else None
+        self._run({"x": x, "t": t}, seed, step)
+        sums = self._sums.tolist()
+        return sums[0], sums[1], sum(sums[2:])
+
+    def update(self, name: str, moments: tuple[Array, ...], attributes: Mapping[str, Any], scale: float) -> None:
+        """Change the parameters, held gradients row by row.
+
+        After one sample by one thread: others, which had nothing to do before, sleep by now.
+        """
+        p, g, place = self._buffers.parameters, self._rooms["gradients"][0], 0
+        if scale != 1:
+            g *= scale
+        threads = self._threads if self._single is None else 1
+        for operation in self._writer.held if self._single is not None else ():
+            first, last = self._writer.place(operation.writes[0])
+            before, inside = slice(place, first), slice(first, last)
+            update(name, p[before], g[before], tuple(m[before] for m in moments), attributes, threads)
+            x, dy = (self._of_sample(tensor) for tensor in operation.reads if tensor is not None)
+            rows = self._rooms["rows"]
+            numbers = operations.KERNELS[name].arguments(2 + len(moments), attributes)
+            program = load(outer_update_source(name, str(p.dtype)))
+            program(p[inside], rows, *(m[inside] for m in moments), x, dy, scale, *numbers)
+            place = last
+        update(name, p[place:], g[place:], tuple(m[place:] for m in moments), attributes, threads)
+
+    def _of_sample(self, tensor: Tensor) -> Array:
+        """An array of the last batch, if that was one sample; flat."""
+        if tensor.storage == self._plan.input.storage and self._single is not None:
+            return self._single.reshape(-1)
+        room, offset = self._writer.memory.offsets[tensor.storage]
+        whole_batch = room.startswith("batch_")
+        array = self._rooms[room] if whole_batch else self._rooms[room][0]
+        first = offset if whole_batch else offset * self._block
+        return array[first : first + tensor.size]
 
     def close(self) -> None:
         """Write the running statistics of the last batch."""
@@ -84,9 +143,10 @@ class Program:
     def _run(self, given: dict[str, Array], seed: int, step: int) -> None:
         count = len(next(iter(given.values())))
         threads = self._threads if count >= self._threads else 1
-        program = self._program(parallel=threads > 1)
+        program = self._program(threads > 1, self._single is not None)
         if count != self._count:
             self._make_room(count)
+        given["sums"] = self._sums
         arrays = [given[name] if name in given else self._results[name] for name in self._writer.data]
         buffers = [self._buffers.parameters, self._buffers.statistics, self._rooms["gradients"][:threads]]
         rooms = [self._rooms[name] for name in ROOM]
@@ -97,11 +157,11 @@ class Program:
         else:
             in_parallel(threads, program, arguments)
 
-    def _program(self, *, parallel: bool) -> Any:
+    def _program(self, parallel: bool, single: bool) -> Any:
         """The program whose loops are shared, or not; its source is written once."""
-        if parallel not in self._programs:
-            self._programs[parallel] = load(self._writer.source(parallel=parallel))
-        return self._programs[parallel]
+        if (parallel, single) not in self._programs:
+            self._programs[parallel, single] = load(self._writer.source(parallel=parallel, single=single))
+        return self._programs[parallel, single]
 
     def _make_room(self, count: int) -> None:
         """What depends on the size of a batch; it is kept from step to step, and all else from batch to batch."""

@@ -16,7 +16,7 @@ from chainrule.engines.numba.compiling import inlined, kernel
 @inlined
 def _normal(value, tiny):
     """The value, or 0 where it is denormal; NaN stays."""
-    return value * 0 if abs(value) < tiny else value
+    return tiny - tiny if abs(value) < tiny else value  # a 0 written out would be of another type, and not a vector's
 
 
 @kernel
@@ -53,10 +53,44 @@ def adam_update(p, g, m, v, rate=0.001, step=1, beta1=0.9, beta2=0.999, epsilon=
 
 
 @kernel
-def add_up(parts, first, last):
-    """Add a share of the gradients that the threads found (threads, parameters) into the first, in their order."""
-    total = parts[0, first:last]
-    for k in range(1, parts.shape[0]):
-        part = parts[k, first:last]
+def add_up(parts, sums, first, last, k):
+    """Add a share of the gradients that the threads found (threads, parameters) into the first, in their order.
+
+    sums[2 + k] gets Σ g² of that share besides.
+    """
+    total, squares = parts[0, first:last], parts.dtype.type(0)
+    for part in range(1, parts.shape[0]):
+        other = parts[part, first:last]
         for p in range(total.size):
-            total[p] += part[p]
+            total[p] += other[p]
+    for p in range(total.size):
+        squares += total[p] * total[p]
+    sums[2 + k] += squares
+
+
+@kernel
+def ends(loss, correct, sums):
+    """sums[0] = Σ loss, sums[1] = how many were right."""
+    for s in range(loss.size):
+        sums[0] += loss[s]
+        sums[1] += correct[s]
+
+
+@kernel
+def outer_squares(x, dy, sums):
+    """sums[2] gets Σ g² of the gradient dy xᵀ of a dense layer for one sample, which is not made: |dy|² |x|²."""
+    one, other = x.dtype.type(0), x.dtype.type(0)
+    for k in range(x.size):
+        one += x[0, k] * x[0, k]
+    for o in range(dy.size):
+        other += dy[0, o] * dy[0, o]
+    sums[2] += np.float64(one) * np.float64(other)
+
+
+@kernel
+def outer_rows(x, dy, g, first, last, scale):
+    """Rows of that gradient times a number, flat."""
+    for o in range(first, last):
+        slope, row = x.dtype.type(scale) * dy[o], g[(o - first) * x.size : (o - first + 1) * x.size]
+        for k in range(x.size):
+            row[k] = slope * x[k]

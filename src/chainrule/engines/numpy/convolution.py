@@ -3,10 +3,12 @@
 Laying out every patch of the image as a column (im2col) makes the whole a single matrix product, but copies the image
 KH · KW times. Here the image is copied only KW times, shifted sideways (`_columns`): the patches of kernel row u are
 then whole rows of that copy, a view of it, and the operation is KH matrix products, which is faster for the small
-channel counts of small networks, and needs a KH-th of the memory.
+channel counts of small networks, and needs a KH-th of the memory. A few samples at a time (`_blocks`): copies of the
+whole batch would leave the caches, and memory fresh from the system costs more than what is written to it.
 """
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from chainrule.shapes import Padding, Pair, output_size
 
 ONE: Pair = (1, 1)
 NO_PADDING: Padding = ((0, 0), (0, 0))
+BLOCK_BYTES = 1 << 21  # the copies of one block
 
 
 def cross_correlate(
@@ -33,14 +36,14 @@ def cross_correlate(
     """`reference.cross_correlate` as one matrix product for each kernel row, over all samples and positions."""
     outputs = tuple(map(output_size, x.shape[2:], w.shape[2:], stride, padding, dilation))
     down, across = map(axis_taps, x.shape[2:], outputs, w.shape[2:], stride, padding, dilation)
-    columns = _columns(x, across, outputs[1])
     kernel_rows = _kernel_rows(w, groups, flip)
-    y = np.zeros((len(x), len(w), *outputs), x.dtype)
-    if b is not None:
-        y += spread_bias(b, 4)
-    for kernel_row, (rows, i) in zip(kernel_rows, down, strict=True):
-        part = y[:, :, i]
-        part += (kernel_row @ _by_group(columns[:, :, :, rows], groups)).reshape(part.shape)
+    y = np.empty((len(x), len(w), *outputs), x.dtype)
+    for block in _blocks(x, x.shape[1] * w.shape[3] * x.shape[2] * outputs[1]):
+        columns = _columns(x[block], across, outputs[1])
+        y[block] = 0 if b is None else spread_bias(b, 4)
+        for kernel_row, (rows, i) in zip(kernel_rows, down, strict=True):
+            part = y[block, :, i]
+            part += (kernel_row @ _by_group(columns[:, :, :, rows], groups)).reshape(part.shape)
     return y
 
 
@@ -63,15 +66,17 @@ def cross_correlate_dx(
     down, across = map(axis_taps, size, dy.shape[2:], w.shape[2:], stride, padding, dilation)
     N, C_out, rows_out, _ = dy.shape
     C_in, KH, KW = w.shape[1] * groups, *w.shape[2:]
-    spread = np.zeros((N, C_out, KW, rows_out, size[1]), dy.dtype)
-    for v, (cells, j) in enumerate(across):
-        spread[:, :, v, :, cells] = dy[..., j]
     kernel = _turned(w, flip).reshape(groups, C_out // groups, -1, KH, KW).transpose(0, 3, 2, 1, 4)
-    products = kernel.reshape(groups, KH * C_in // groups, -1) @ _by_group(spread, groups)
-    products = products.reshape(N, groups, KH, C_in // groups, rows_out, size[1])
+    kernel = kernel.reshape(groups, KH * C_in // groups, -1)
     dx = np.zeros((N, groups, C_in // groups, *size), dy.dtype)
-    for u, (cells, i) in enumerate(down):
-        dx[..., cells, :] += products[:, :, u, :, i]
+    for block in _blocks(dy, (C_out * KW + KH * C_in) * rows_out * size[1]):
+        spread = np.zeros((len(dy[block]), C_out, KW, rows_out, size[1]), dy.dtype)
+        for v, (cells, j) in enumerate(across):
+            spread[:, :, v, :, cells] = dy[block, ..., j]
+        products = kernel @ _by_group(spread, groups)
+        products = products.reshape(-1, groups, KH, C_in // groups, rows_out, size[1])
+        for u, (cells, i) in enumerate(down):
+            dx[block, ..., cells, :] += products[:, :, u, :, i]
     return dx.reshape(N, C_in, *size)
 
 
@@ -89,13 +94,20 @@ def cross_correlate_dw(
     """`reference.cross_correlate_dw` as one matrix product for each kernel row and sample, summed over the samples."""
     outputs, C_out = dy.shape[2:], dy.shape[1]
     down, across = map(axis_taps, x.shape[2:], outputs, kernel, stride, padding, dilation)
-    columns = _columns(x, across, outputs[1])
-    dw = np.empty((C_out, x.shape[1] // groups, *kernel), x.dtype)
-    for u, (rows, i) in enumerate(down):
-        patches = _by_group(columns[:, :, :, rows], groups)
-        products = _by_group(dy[:, :, i], groups) @ patches.swapaxes(-1, -2)
-        dw[:, :, u] = products.sum(axis=0).reshape(C_out, -1, kernel[1])
+    dw = np.zeros((C_out, x.shape[1] // groups, *kernel), x.dtype)
+    for block in _blocks(x, x.shape[1] * kernel[1] * x.shape[2] * outputs[1]):
+        columns = _columns(x[block], across, outputs[1])
+        for u, (rows, i) in enumerate(down):
+            patches = _by_group(columns[:, :, :, rows], groups)
+            products = _by_group(dy[block, :, i], groups) @ patches.swapaxes(-1, -2)
+            dw[:, :, u] += products.sum(axis=0).reshape(C_out, -1, kernel[1])
     return np.ascontiguousarray(_turned(dw, flip))
+
+
+def _blocks(x: Array, copied: int) -> Iterator[slice]:
+    """The batch in slices of as many samples as `BLOCK_BYTES` hold, when so many numbers are copied for a sample."""
+    samples = max(1, BLOCK_BYTES // (copied * x.itemsize))
+    return (slice(start, start + samples) for start in range(0, len(x), samples))
 
 
 def _columns(x: Array, across: list[tuple[slice, slice]], outputs: int) -> Array:

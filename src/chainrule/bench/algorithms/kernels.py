@@ -1,0 +1,58 @@
+"""The loops that NumPy would do slowly, compiled with the flags of the numba engine.
+
+A kernel here calls no compiled function of another file, whose changes numba's cache would not notice. Rows are cut out
+before they are walked: an index that could be negative would be looked at each time.
+"""
+
+from chainrule.engines.numba.compiling import inlined, kernel
+
+FREQUENCIES = 64  # of a block of spectra: those of all kernels stay in the second cache
+
+
+@kernel
+def lay_out_patches(picture, columns, top, left):
+    """columns[c,u,v,i,j] = picture[c, top + i + u, left + j + v], 0 outside of the picture (C, H, W)."""
+    channels, height, width = picture.shape
+    KH, KW, rows, outputs = columns.shape[1:]
+    for c in range(channels):
+        for u in range(KH):
+            for v in range(KW):
+                first = min(max(-left - v, 0), outputs)
+                last = max(min(width - left - v, outputs), first)
+                for i in range(rows):
+                    row, target = top + i + u, columns[c, u, v, i]
+                    if row < 0 or row >= height:
+                        target[:] = 0
+                        continue
+                    target[:first] = 0
+                    target[last:] = 0
+                    inside, source = target[first:last], picture[c, row, max(left + v + first, 0) :]
+                    for j in range(last - first):
+                        inside[j] = source[j]
+
+
+@kernel
+def multiply_spectra(x, w, y):
+    """y[n,o,f] = Σ_c x[n,c,f]·w[o,c,f], a block of frequencies at a time, so that w is read once for all pictures."""
+    count = x.shape[2]
+    for first in range(0, count, FREQUENCIES):
+        last = min(count, first + FREQUENCIES)
+        for n in range(x.shape[0]):
+            for o in range(w.shape[0]):
+                _multiply_block(x[n], w[o], y[n, o], first, last)
+
+
+@inlined
+def _multiply_block(x, w, y, first, last):
+    """Two channels at a time, which share the loads and stores of their sum."""
+    sums = y[first:last]
+    sums[:] = 0
+    even = w.shape[0] // 2 * 2
+    for c in range(0, even, 2):
+        a, b, d, e = x[c, first:last], w[c, first:last], x[c + 1, first:last], w[c + 1, first:last]
+        for f in range(last - first):
+            sums[f] += a[f] * b[f] + d[f] * e[f]
+    for c in range(even, w.shape[0]):
+        a, b = x[c, first:last], w[c, first:last]
+        for f in range(last - first):
+            sums[f] += a[f] * b[f]

@@ -1,0 +1,76 @@
+"""What this processor can do at best: multiply-adds in registers, and a product of large matrices."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+CELLS, CHAIN, TIMES = 128, 8, 2_000_000  # cells that stay in the first cache; multiply-adds in a row on each
+SIZE = 1024  # rows of the matrices
+BEST_OF = 5
+
+
+def measured(threads: int) -> dict[str, Any]:
+    """GFLOP/s by dtype: fma, the peak of `threads` threads (None without numba), and gemm, NumPy's matrix product."""
+    found: dict[str, Any] = {}
+    for dtype in ("float32", "float64"):
+        found[dtype] = {"fma": _fma(dtype, threads), "gemm": _gemm(dtype)}
+    return found
+
+
+def _fma(dtype: str, threads: int) -> float | None:
+    """Each thread runs a loop that does nothing but multiply and add numbers that it has at hand."""
+    try:
+        import numba
+    except ImportError:
+        return None
+    compiled: Any = numba
+    loop: Callable[..., None] = compiled.njit(nogil=True, fastmath={"contract"})(_multiply_add)
+    arrays = [np.zeros(CELLS, dtype) for _ in range(threads)]
+    factor, term = arrays[0].dtype.type(0.5), arrays[0].dtype.type(1)
+    loop(arrays[0], factor, term, 1)
+
+    def run() -> None:
+        workers = [threading.Thread(target=loop, args=(array, factor, term, TIMES)) for array in arrays]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+
+    return 2.0 * CELLS * CHAIN * TIMES * threads / _best(run) / 1e9
+
+
+def _multiply_add(x: Any, factor: Any, term: Any, times: int) -> None:
+    """x ← factor·x + term, eight times in a row on each cell while it is in a register."""
+    for _ in range(times):
+        for i in range(CELLS):
+            v = x[i]
+            v = factor * v + term
+            v = factor * v + term
+            v = factor * v + term
+            v = factor * v + term
+            v = factor * v + term
+            v = factor * v + term
+            v = factor * v + term
+            v = factor * v + term
+            x[i] = v
+
+
+def _gemm(dtype: str) -> float:
+    generator = np.random.default_rng(0)
+    a, b = (generator.standard_normal((SIZE, SIZE)).astype(dtype) for _ in range(2))
+    out = np.empty_like(a)
+    return 2.0 * SIZE**3 / _best(lambda: np.matmul(a, b, out=out)) / 1e9
+
+
+def _best(run: Callable[[], Any]) -> float:
+    """The seconds of the quickest of some runs, after one that does not count."""
+    run()
+    seconds: list[float] = []
+    for _ in range(BEST_OF):
+        start = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)

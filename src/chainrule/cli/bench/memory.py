@@ -1,0 +1,18 @@
+"""`chainrule bench memory`."""
+
+from typing import Any
+
+import click
+
+from chainrule.cli import options as general
+from chainrule.cli.bench import options
+from chainrule.cli.bench.running import run
+
+
+@click.command(short_help="Peak memory of a whole training.")
+@options.usual(rounds=1)
+@options.samples
+@general.where
+def memory(**given: Any) -> None:
+    """The most memory that a process needs which loads MNIST and trains for an epoch."""
+    run("memory", given)

@@ -1,0 +1,257 @@
+"""What the functions of `tiles` are in compiled code: vectors in registers, written with llvmlite.
+
+A tile is a value like a number: an array of LLVM vectors. LLVM keeps it in registers as long as it fits there.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import llvmlite.binding as _binding
+from llvmlite import ir as _ir
+from numba import extending as _extending
+from numba.core import cgutils as _cgutils
+from numba.core import types as _types
+from numba.core.typing import templates as _templates
+
+from chainrule.engines.numba.compiling import CONFIG
+
+# None of these libraries says what types its functions take.
+binding: Any = _binding
+cgutils: Any = _cgutils
+ir: Any = _ir
+templates: Any = _templates
+types: Any = _types
+extending: Any = _extending
+
+
+def _registers() -> tuple[int, int]:
+    """Bytes of this processor's vector registers, and how many of them it has."""
+    features = binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 64, 32
+    if features.get("avx"):
+        return 32, 16
+    return 16, 32 if binding.get_process_triple().startswith(("aarch64", "arm64")) else 16
+
+
+WIDTH, COUNT = _registers()
+
+
+class Tile(_types.Type):
+    """rows × columns vectors of numbers."""
+
+    def __init__(self, dtype: Any, rows: int, columns: int) -> None:
+        self.dtype, self.rows, self.columns = dtype, rows, columns
+        self.lanes = WIDTH * 8 // dtype.bitwidth
+        super().__init__(name=f"Tile({dtype}, {rows}, {columns}, {self.lanes})")
+
+
+class TileModel(_extending.models.PrimitiveModel):
+    """A tile in memory: an array of vectors, row by row."""
+
+    def __init__(self, manager: Any, tile: Tile) -> None:
+        vector = ir.VectorType(manager.lookup(tile.dtype).get_value_type(), tile.lanes)
+        super().__init__(manager, tile, ir.ArrayType(vector, tile.rows * tile.columns))
+
+
+extending.register_model(Tile)(TileModel)
+
+
+class _Code:
+    """The code of one call: addresses, loads and stores for its arguments."""
+
+    def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+        self.context, self.builder = context, builder
+        self.types, self.arguments = signature.args, list(arguments)
+
+    def number(self, which: int) -> Any:
+        """A whole number among the arguments, as 64 bits."""
+        return self.context.cast(self.builder, self.arguments[which], self.types[which], types.int64)
+
+    def address(self, which: int, place: Any) -> Any:
+        """The address of a place of an array among the arguments."""
+        array = self.context.make_array(self.types[which])(self.context, self.builder, self.arguments[which])
+        return self.builder.gep(array.data, [place])
+
+    def after(self, address: Any, steps: Any) -> Any:
+        """The address so many numbers further on."""
+        return self.builder.gep(address, [steps if isinstance(steps, ir.Value) else ir.IntType(64)(steps)])
+
+    def load(self, tile: Tile, address: Any) -> Any:
+        """The vector at an address, which need not be a multiple of its size."""
+        pointer = self.builder.bitcast(address, _vector(tile).as_pointer())
+        return self.builder.load(pointer, align=tile.dtype.bitwidth // 8)
+
+    def store(self, tile: Tile, vector: Any, address: Any) -> None:
+        """A vector to an address."""
+        pointer = self.builder.bitcast(address, _vector(tile).as_pointer())
+        self.builder.store(vector, pointer, align=tile.dtype.bitwidth // 8)
+
+    def fold(self, tile: Tile, a: Any, b: Any, group: int) -> Any:
+        """Of two vectors, the first half of every group of lanes plus its second half, side by side."""
+        starts = range(0, 2 * tile.lanes, group)
+        halves = [[start + k + half for start in starts for k in range(group // 2)] for half in (0, group // 2)]
+        masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), half) for half in halves]
+        return self.builder.fadd(*(self.builder.shuffle_vector(a, b, mask) for mask in masks))
+
+    def spread(self, tile: Tile, address: Any) -> Any:
+        """The number at an address, in every lane."""
+        vector = _vector(tile)
+        nothing, lane = ir.Constant(vector, ir.Undefined), ir.IntType(32)
+        one = self.builder.insert_element(nothing, self.builder.load(address), lane(0))
+        return self.builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(lane, tile.lanes), None))
+
+    def close(self) -> None:
+        """End a step: an empty instruction that keeps LLVM from unrolling the loop, for which registers do not last."""
+        nothing = ir.InlineAsm(ir.FunctionType(ir.VoidType(), []), "", "", side_effect=True)
+        self.builder.call(nothing, [], attrs=("convergent",))
+
+    def multiply_add(self, tile: Tile, a: Any, b: Any, total: Any) -> Any:
+        """a · b + total, rounded once."""
+        vector = _vector(tile)
+        name = f"llvm.fma.v{tile.lanes}f{tile.dtype.bitwidth}"
+        function = cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(vector, [vector] * 3), name)
+        return self.builder.call(function, [a, b, total])
+
+
+def _vector(tile: Tile) -> Any:
+    return ir.VectorType(ir.DoubleType() if tile.dtype.bitwidth == 64 else ir.FloatType(), tile.lanes)
+
+
+def _with_products(code: _Code, tile: Tile, left: list[Any], right: Iterable[Any]) -> Any:
+    """The tile with left[a] · right[b] added to its vector [a, b]; one right[b] at a time, or registers run out."""
+    sums = code.arguments[0]
+    for b, other in enumerate(right):
+        for a, one in enumerate(left):
+            k = a * tile.columns + b
+            total = code.multiply_add(tile, one, other, code.builder.extract_value(sums, k))
+            sums = code.builder.insert_value(sums, total, k)
+    code.close()
+    return sums
+
+
+def _zeros(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    return ir.Constant(context.get_value_type(signature.return_type), None)
+
+
+def _load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = _Code(context, builder, signature, arguments), signature.return_type
+    y, step = code.address(0, code.number(1)), code.number(2)
+    sums = ir.Constant(context.get_value_type(tile), None)
+    for b in range(tile.columns):
+        column = code.after(y, builder.mul(step, ir.IntType(64)(b)))
+        for a in range(tile.rows):
+            vector = code.load(tile, code.after(column, a * tile.lanes))
+            sums = builder.insert_value(sums, vector, a * tile.columns + b)
+    return sums
+
+
+def _add_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = _Code(context, builder, signature, arguments), signature.args[0]
+    x, w, step = code.address(1, code.number(2)), code.address(3, code.number(4)), code.number(5)
+    left = [code.load(tile, code.after(x, a * tile.lanes)) for a in range(tile.rows)]
+    right = (code.spread(tile, code.after(w, builder.mul(step, ir.IntType(64)(b)))) for b in range(tile.columns))
+    return _with_products(code, tile, left, right)
+
+
+def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = _Code(context, builder, signature, arguments), signature.args[0]
+    g, step, x = code.address(1, code.number(2)), code.number(3), code.address(4, code.number(5))
+    places = code.address(6, code.number(7))
+    left = [code.load(tile, code.after(g, builder.mul(step, ir.IntType(64)(a)))) for a in range(tile.rows)]
+    right = (code.load(tile, code.after(x, builder.load(code.after(places, b)))) for b in range(tile.columns))
+    return _with_products(code, tile, left, right)
+
+
+def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = _Code(context, builder, signature, arguments), signature.args[0]
+    y, step = code.address(1, code.number(2)), code.number(3)
+    for b in range(tile.columns):
+        column = code.after(y, builder.mul(step, ir.IntType(64)(b)))
+        for a in range(tile.rows):
+            sums = builder.extract_value(arguments[0], a * tile.columns + b)
+            code.store(tile, sums, code.after(column, a * tile.lanes))
+    return context.get_dummy_value()
+
+
+def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """As many vectors as one has lanes are added up together: halves of two become one, until a lane is a sum."""
+    code, tile = _Code(context, builder, signature, arguments), signature.args[0]
+    size, lanes = tile.rows * tile.columns, tile.lanes
+    for first in range(0, size, lanes):
+        vectors = [builder.extract_value(arguments[0], k) for k in range(first, min(first + lanes, size))]
+        vectors += [ir.Constant(_vector(tile), None)] * (lanes - len(vectors))
+        group = lanes  # so many lanes side by side belong to one sum
+        while len(vectors) > 1:
+            vectors = [code.fold(tile, *pair, group) for pair in zip(vectors[::2], vectors[1::2], strict=True)]
+            group //= 2
+        code.store(tile, vectors[0], code.after(code.address(1, code.number(2)), first))
+    return context.get_dummy_value()
+
+
+def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code = _Code(context, builder, signature, arguments)
+    tile, whole = Tile(signature.args[0].dtype, 1, 1), ir.IntType(32)
+    numbers = ir.VectorType(whole, tile.lanes)
+
+    def cells(start: Any) -> tuple[Any, Any]:
+        """Of two vectors side by side the numbers at even places and those at odd ones."""
+        address = code.address(0, start)
+        pair = [code.load(tile, code.after(address, k * tile.lanes)) for k in range(2)]
+        masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
+        even, odd = (builder.shuffle_vector(*pair, mask) for mask in masks)
+        return even, odd
+
+    def every(number: Any) -> Any:
+        one = builder.insert_element(ir.Constant(numbers, ir.Undefined), builder.trunc(number, whole), whole(0))
+        return builder.shuffle_vector(one, ir.Constant(numbers, ir.Undefined), ir.Constant(numbers, None))
+
+    start, width = code.number(1), code.number(2)
+    (most, b), (c, d) = cells(start), cells(builder.add(start, width))
+    one, below = ir.Constant(numbers, [1] * tile.lanes), every(width)
+    at = ir.Constant(numbers, None)
+    for value, ahead in ((b, one), (c, below), (d, builder.add(below, one))):
+        # larger or NaN, and the largest is no NaN yet
+        larger = builder.and_(builder.fcmp_unordered(">", value, most), builder.fcmp_ordered("ord", most, most))
+        most, at = builder.select(larger, value, most), builder.select(larger, ahead, at)
+    found = code.number(5)
+    code.store(tile, most, code.address(3, found))
+    first = builder.add(every(code.number(6)), ir.Constant(numbers, list(range(0, 2 * tile.lanes, 2))))
+    places = builder.bitcast(code.address(4, found), numbers.as_pointer())
+    builder.store(builder.add(at, first), places, align=4)
+    return context.get_dummy_value()
+
+
+def _new(arguments: Any) -> Tile | None:
+    """The tile that constants at the end of the arguments ask for."""
+    array, *_, rows, columns = arguments
+    constant = isinstance(rows, types.IntegerLiteral) and isinstance(columns, types.IntegerLiteral)
+    return Tile(array.dtype, rows.literal_value, columns.literal_value) if constant else None
+
+
+CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of the result, and what writes the code
+    "zeros": (_new, _zeros),
+    "load": (_new, _load),
+    "add_outer": (lambda arguments: arguments[0], _add_outer),
+    "add_products": (lambda arguments: arguments[0], _add_products),
+    "store": (lambda arguments: types.none, _store),
+    "store_sums": (lambda arguments: types.none, _store_sums),
+    "largest_of_four": (lambda arguments: types.none, _largest_of_four),
+}
+
+
+def compile_as(function: Any, result: Callable[[Any], Any], code: Callable[..., Any]) -> None:
+    """Tell numba what a function is in compiled code: the type of its result, and what writes it."""
+    if CONFIG.DISABLE_JIT:
+        return
+
+    class Template(templates.AbstractTemplate):
+        key = function
+        prefer_literal = True
+
+        def generic(self, args: Any, kws: Any) -> Any:
+            found = result(args)
+            return None if found is None else templates.signature(found, *args)
+
+    templates.infer_global(function, types.Function(Template))
+    extending.lower_builtin(function, types.VarArg(types.Any))(code)

@@ -1,0 +1,88 @@
+"""Tiles: sums that stay in the vector registers of a processor while a loop runs.
+
+Every layer's heavy work is sums of products. Written as plain loops they are bound by memory: each product-sum is
+loaded, added to and stored again. A tile is a block of `rows` × `columns` vectors of sums which the loop around it
+never stores. One step takes `rows` + `columns` numbers or vectors from memory for rows · columns multiply-adds:
+
+`add_outer`     one vector of numbers side by side times single numbers: for sums that lie side by side
+`add_products`  vectors times vectors: for sums over numbers that lie side by side; `store_sums` ends them
+
+A compiler that is given plain loops cannot be made to do this, so this is the one place where the compiled code of a
+loop is written by hand: `registers.py` emits each function below as processor vectors. What it must compute is what
+is written here, in NumPy: `tests/engines/test_tiles.py` holds the one to the other, and without compiling
+(NUMBA_DISABLE_JIT) these functions are what runs.
+
+All arrays are flat; a place is an index of a flat array. Nothing is checked: kernels keep to their arrays.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.engines.numba import registers
+
+Array = NDArray[Any]
+
+
+def lanes(itemsize: int) -> int:
+    """How many numbers of so many bytes a vector holds."""
+    return registers.WIDTH // itemsize
+
+
+def zeros(array: Array, rows: int, columns: int) -> Array:
+    """A tile of zeros in the dtype of an array; `rows` and `columns` are constants."""
+    return np.zeros((rows, columns, lanes(array.itemsize)), array.dtype)
+
+
+def load(y: Array, place: int, step: int, rows: int, columns: int) -> Array:
+    """tile[a, b, lane] = y[place + b·step + a·lanes + lane]; `rows` and `columns` are constants"""
+    width = lanes(y.itemsize)
+    parts = [y[place + b * step :][: rows * width].reshape(rows, width) for b in range(columns)]
+    return np.stack(parts, axis=1)
+
+
+def add_outer(tile: Array, x: Array, place: int, w: Array, start: int, step: int) -> Array:
+    """tile[a, b, lane] += x[place + a·lanes + lane] · w[start + b·step]"""
+    rows, columns, width = tile.shape
+    side_by_side = x[place : place + rows * width].reshape(rows, 1, width)
+    return tile + side_by_side * w[start : start + (columns - 1) * step + 1 : max(step, 1)].reshape(1, -1, 1)
+
+
+def add_products(
+    tile: Array, g: Array, place: int, step: int, x: Array, start: int, places: Array, first: int
+) -> Array:
+    """tile[a, b, lane] += g[place + a·step + lane] · x[start + places[first + b] + lane]"""
+    rows, columns, width = tile.shape
+    slopes = np.stack([g[place + a * step :][:width] for a in range(rows)])
+    others = np.stack([x[start + places[first + b] :][:width] for b in range(columns)])
+    return tile + slopes[:, None] * others[None]
+
+
+def store(tile: Array, y: Array, place: int, step: int) -> None:
+    """y[place + b·step + a·lanes + lane] = tile[a, b, lane]"""
+    rows, columns, width = tile.shape
+    for b in range(columns):
+        y[place + b * step :][: rows * width] = tile[:, b].reshape(-1)
+
+
+def store_sums(tile: Array, y: Array, place: int) -> None:
+    """y[place + a·columns + b] = Σ_lane tile[a, b, lane]; y has room for whole vectors of them"""
+    y[place : place + tile.shape[0] * tile.shape[1]] = tile.sum(axis=-1).reshape(-1)
+
+
+def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, found: int, first: int) -> None:
+    """y[found + lane] = the largest of x[place + 2·lane + (0, 1, width, width + 1)], winner[…] = first + 2·lane + which.
+
+    The first of several is the largest; the first NaN is, where there is one.
+    """
+    count = lanes(x.itemsize)
+    ahead = np.array([0, 1, width, width + 1])
+    four = x[place + 2 * np.arange(count)[:, None] + ahead]
+    which = np.where(np.isnan(four).any(1), np.isnan(four).argmax(1), four.argmax(1))
+    y[found : found + count] = four[np.arange(count), which]
+    winner[found : found + count] = first + 2 * np.arange(count) + ahead[which]
+
+
+for _function in (zeros, load, add_outer, add_products, store, store_sums, largest_of_four):
+    registers.compile_as(_function, *registers.CODE[_function.__name__])

@@ -1,0 +1,52 @@
+"""The activations and their derivatives, as the reference computes them, for docs/derivations/activations.md."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import reference
+from chainrule.layers import GELU, Arctan, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+
+ELEMENTWISE = (Sigmoid, Tanh, Arctan, ReLU, LeakyReLU, GELU)
+NAMES = tuple(layer.kind for layer in (*ELEMENTWISE, Softmax))
+SLOPE = 0.1  # of the leaky ReLU that is drawn: the default could not be told from 0
+OTHERS = (0.0, 1.0)  # beside x, the inputs of the softmax that is drawn
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """An activation over x (S,): each output by its name, and its derivative by x."""
+
+    name: str
+    title: str
+    y: dict[str, NDArray[Any]]
+    slope: dict[str, NDArray[Any]]
+
+    def lines(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Each output and its derivative, with a name such as y or dy/dx."""
+        for name, values in self.y.items():
+            yield name, values
+            yield f"d{name}/dx", self.slope[name]
+
+
+def curves(x: NDArray[np.float64]) -> Iterator[Curves]:
+    """Every activation; of softmax, the three outputs as the first of three inputs changes."""
+    for layer in ELEMENTWISE:
+        options = {"slope": SLOPE} if layer is LeakyReLU else {}
+        y = getattr(reference, layer.kind)(x, **options)
+        kept = y if layer.keeps == "y" else x
+        slope = getattr(reference, f"{layer.kind}_dx")(np.ones_like(x), kept, **options)
+        title = f"{layer.__name__}, slope {SLOPE}" if options else layer.__name__
+        yield Curves(layer.kind, title, {"y": y}, {"y": slope})
+    yield _softmax(x)
+
+
+def _softmax(x: NDArray[np.float64]) -> Curves:
+    y = reference.softmax(np.stack([x, *(np.full_like(x, other) for other in OTHERS)], axis=1))
+    slopes = [reference.softmax_dx(np.broadcast_to(row, y.shape), y)[:, 0] for row in np.eye(y.shape[1])]
+    names = [f"y{k}" for k in range(y.shape[1])]
+    title = f"Softmax of (x, {', '.join(f'{other:g}' for other in OTHERS)})"
+    return Curves("softmax", title, dict(zip(names, y.T, strict=True)), dict(zip(names, slopes, strict=True)))

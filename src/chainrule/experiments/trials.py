@@ -1,0 +1,222 @@
+"""What the claims of the tutorials are tried on: small networks by question, each with what is special about it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from chainrule import zoo
+from chainrule.data.dataset import Dataset
+from chainrule.layers import (
+    Arctan,
+    AveragePool2D,
+    Conv2D,
+    Dense,
+    Flatten,
+    GlobalAveragePool2D,
+    Layer,
+    MaxPool2D,
+    ReLU,
+    Sigmoid,
+    Softmax,
+)
+from chainrule.optimizers import SGD, Adam, Momentum, Optimizer
+
+Build = Callable[[int], list[Layer]]
+
+
+def as_they_are(images: Dataset) -> Dataset:
+    """The images unchanged."""
+    return images
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A network, and what it is trained with.
+
+    question    the claim it belongs to
+    setting     what is special about it, as the table says it
+    layers      for a number of classes
+    data        a known data set
+    optimizers  the best of them, by the mean accuracy of the seeds, is shown
+    changed     what is done to the images before, training and test alike
+    shifts      a row for each: the test images moved so many pixels to the right
+    """
+
+    question: str
+    setting: str
+    layers: Build
+    data: str = "mnist"
+    optimizers: tuple[Optimizer, ...] = (Adam(0.003),)
+    changed: Callable[[Dataset], Dataset] = as_they_are
+    shifts: tuple[int, ...] = (0,)
+
+
+def two_blocks(pool: Callable[[], Sequence[Layer]] = lambda: [MaxPool2D(2)], padding: str = "valid") -> Build:
+    """Twice a convolution of 3×3, ReLU and a pool; then dense."""
+
+    def build(classes: int) -> list[Layer]:
+        built: list[Layer] = []
+        for filters in (16, 32):
+            built += [Conv2D(filters, 3, padding=padding, initializer="lecun_uniform"), ReLU()]
+            built += pool()
+        return [*built, Flatten(), Dense(classes, initializer="lecun_uniform"), Softmax()]
+
+    return build
+
+
+def one_block(filters: int, kernel: int) -> Build:
+    """A convolution, ReLU, max pooling, dense."""
+    return lambda classes: [
+        Conv2D(filters, kernel, initializer="lecun_uniform"),
+        *(ReLU(), MaxPool2D(2), Flatten()),
+        *(Dense(classes, initializer="lecun_uniform"), Softmax()),
+    ]
+
+
+def activated(activation: Layer) -> Build:
+    """numpy-cnn with another activation in place of each ReLU, and Glorot's first weights, which suit them all."""
+
+    def build(classes: int) -> list[Layer]:
+        found = [activation if isinstance(layer, ReLU) else layer for layer in zoo.find("numpy-cnn").layers(classes)]
+        return [
+            replace(layer, initializer="glorot_uniform") if isinstance(layer, Conv2D | Dense) else layer
+            for layer in found
+        ]
+
+    return build
+
+
+def sigmoids(pool: Callable[[], Layer]) -> Build:
+    """VanillaCNN with another pool, and a softmax."""
+
+    def build(classes: int) -> list[Layer]:
+        found = zoo.find("vanilla-cnn").layers(classes)[:-1]
+        return [*(pool() if isinstance(layer, AveragePool2D) else layer for layer in found), Softmax()]
+
+    return build
+
+
+def perceptron(hidden: int) -> Build:
+    """A layer of so many ReLUs between the pixels and the classes."""
+    return lambda classes: [
+        *(Flatten(), Dense(hidden, initializer="lecun_uniform"), ReLU()),
+        *(Dense(classes, initializer="lecun_uniform"), Softmax()),
+    ]
+
+
+def everywhere(classes: int) -> list[Layer]:
+    """Two blocks whose maps are averaged: the last layer does not see where anything is."""
+    return [*two_blocks()(classes)[:-3], GlobalAveragePool2D(), Dense(classes), Softmax()]
+
+
+def shuffled(images: Dataset) -> Dataset:
+    """The pixels of every image in one other order."""
+    order = np.random.default_rng(0).permutation(int(np.prod(images.shape[1:])))
+    flat = images.x.reshape(*images.x.shape[:2], -1)
+    return replace(images, x=np.ascontiguousarray(flat[..., order]).reshape(images.x.shape))
+
+
+def cropped(images: Dataset) -> Dataset:
+    """The middle 20×20 of 28×28: digits reach the edge."""
+    return replace(images, x=np.ascontiguousarray(images.x[:, :, 4:-4, 4:-4]))
+
+
+def _pooling() -> list[Trial]:
+    kinds: dict[str, Build] = {
+        "max pooling": two_blocks(),
+        "average pooling": two_blocks(lambda: [AveragePool2D(2)]),
+        "no pooling": two_blocks(list),
+    }
+    rates = (Adam(0.003), Adam(0.01))
+    relus = [
+        Trial("pooling", f"ReLU, {kind}", build, data, rates[:1] if kind == "no pooling" else rates)
+        for data in ("mnist", "fashion-mnist", "cifar10")
+        for kind, build in kinds.items()
+    ]
+    pools: dict[str, Callable[[], Layer]] = {"max": lambda: MaxPool2D(2), "average": lambda: AveragePool2D(2)}
+    return relus + [
+        Trial("pooling", f"sigmoid, {kind} pooling", sigmoids(pool), data, (Adam(0.01), Adam(0.03)))
+        for data in ("mnist", "fashion-mnist")
+        for kind, pool in pools.items()
+    ]
+
+
+def _activation() -> list[Trial]:
+    kinds: tuple[Layer, ...] = (ReLU(), Arctan(), Sigmoid())
+    rules = {"SGD": (SGD(0.1), SGD(0.3), SGD(1.0)), "Adam": (Adam(0.003), Adam(0.01))}
+    return [
+        Trial("activation", f"{type(kind).__name__}, {rule}", activated(kind), optimizers=rates)
+        for rule, rates in rules.items()
+        for kind in kinds
+    ]
+
+
+def _optimizer() -> list[Trial]:
+    rules = {
+        "SGD": (SGD(0.1), SGD(0.3)),
+        "momentum": (Momentum(0.01), Momentum(0.03)),
+        "Adam": (Adam(0.003), Adam(0.01)),
+    }
+    build = zoo.find("numpy-cnn").layers
+    return [Trial("optimizer", rule, build, optimizers=rates) for rule, rates in rules.items()]
+
+
+def _parameters() -> list[Trial]:
+    kinds: dict[str, Build] = {
+        "CNN: VanillaCNN, ReLU for sigmoid": lambda classes: [
+            ReLU() if isinstance(layer, Sigmoid) else layer for layer in sigmoids(lambda: AveragePool2D(2))(classes)
+        ],
+        "CNN: two blocks": two_blocks(),
+        "MLP: 5 hidden": perceptron(5),
+        "MLP: 16 hidden": perceptron(16),
+        "MLP: 128 hidden": perceptron(128),
+        "MLP: 512 hidden": perceptron(512),
+    }
+    return [
+        Trial("parameters", kind, build, data, (Adam(0.003), Adam(0.01)))
+        for data in ("mnist", "fashion-mnist")
+        for kind, build in kinds.items()
+    ]
+
+
+def _order() -> list[Trial]:
+    kinds = {"CNN": two_blocks(), "MLP": perceptron(128)}
+    return [
+        trial
+        for kind, build in kinds.items()
+        for trial in (
+            Trial("order", f"{kind}, pixels as they are", build),
+            Trial("order", f"{kind}, pixels shuffled", build, changed=shuffled),
+        )
+    ]
+
+
+def _position() -> list[Trial]:
+    kinds: dict[str, Build] = {"CNN": two_blocks(), "CNN, global average": everywhere, "MLP": perceptron(128)}
+    return [Trial("position", kind, build, shifts=(0, 1, 2, 4)) for kind, build in kinds.items()]
+
+
+def _padding() -> list[Trial]:
+    return [
+        Trial("padding", f"{name}, {padding}", two_blocks(padding=padding), changed=changed)
+        for name, changed in {"28×28": as_they_are, "digits cut to 20×20": cropped}.items()
+        for padding in ("valid", "same", "full")
+    ]
+
+
+def _kernels() -> list[Trial]:
+    many = [Trial("kernels", f"{filters} of 5×5", one_block(filters, 5)) for filters in (1, 4, 16)]
+    return many + [Trial("kernels", f"8 of {size}×{size}", one_block(8, size)) for size in (3, 5, 7, 11)]
+
+
+TRIALS: dict[str, Callable[[], list[Trial]]] = {
+    "pooling": _pooling,
+    "activation": _activation,
+    "parameters": _parameters,
+    "order": _order,
+    "position": _position,
+    "padding": _padding,
+    "kernels": _kernels,
+    "optimizer": _optimizer,
+}

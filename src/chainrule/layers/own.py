@@ -1,0 +1,128 @@
+"""A layer that a learner wrote: one opaque operation forward, and one backward."""
+
+import copy
+import threading
+from typing import Any, ClassVar, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.errors import StudentError
+from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.plan import Builder, Tensor
+from chainrule.shapes import text
+from chainrule.student import Array, Student
+
+TRIAL = 2  # samples of the batch on which shapes and parameters are found
+
+
+class Own(Layer):
+    """Your own layer among the others: a class, an object, a module, or (forward, backward); docs/own-layers.md.
+
+    source      what you wrote; a class is made without arguments
+    parameters  first values by name, for plain functions, which have no other
+
+    `Sequential` makes one of every object with `forward` and `backward`. Shapes and parameters are found by a trial on
+    two random samples; the first values of the parameters are those the object has. They then live in the model's
+    buffers, and the object is given them anew at every call. Threads call it one at a time.
+    """
+
+    kind: ClassVar[str] = "student"
+
+    def __init__(self, source: Any, /, **parameters: ArrayLike) -> None:
+        self.student = Student(source, parameters=parameters)
+        self._lock = threading.Lock()
+        self._trials: dict[Shape, tuple[Shape, tuple[Parameter, ...]]] = {}
+
+    def output_shape(self, shape: Shape, name: str) -> Shape:
+        """What the trial gave."""
+        return self._trial(shape, name)[0]
+
+    def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
+        """What the trial found, beginning with the values it found."""
+        return self._trial(shape, name)[1]
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """y from x and the parameters; dx and their gradients from dy, and from x once more: see `backward`."""
+        shape, parameters = self._trial(x.shape, builder.layer)
+        y = builder.activation("y", shape)
+        own = [builder.parameter(parameter.name) for parameter in parameters]
+        gradients = [tensor.gradient() for tensor in own]
+        kind = self.student.kind
+        builder.forward(f"{kind}.forward", (x, *own), (y,), call=self._forward, scope="batch")
+        reads, writes = (y.gradient(), x, *own), (x.gradient(), *gradients)
+        builder.backward(f"{kind}.backward", reads, writes, call=self._backward, scope="batch")
+        return y
+
+    def to_config(self) -> dict[str, Any]:
+        """Nothing: code is not written to a file, and none is ever run because a file says so."""
+        raise StudentError(
+            f"{self.student.kind} is your own code, which no file holds: keep model.weights (numpy.savez), "
+            "and give them to model.set_weights of a model you made again"
+        )
+
+    def describe(self) -> str:
+        """What the learner calls it."""
+        return f"{self.student.kind} (own)"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Own":
+        """Another layer around a copy of the learner's object."""
+        with self._lock:
+            twin = copy.copy(self)
+            twin.student = copy.deepcopy(self.student, memo)
+        twin._lock = threading.Lock()
+        return twin
+
+    def _trial(self, shape: Shape, name: str) -> tuple[Shape, tuple[Parameter, ...]]:
+        if shape not in self._trials:
+            with self._lock:
+                x = np.random.default_rng(0).standard_normal((TRIAL, *shape)).astype(np.float32)
+                y = self.student.explore(x)
+                if y.ndim < 2 or len(y) != TRIAL:
+                    raise StudentError(
+                        f"{self.student.kind} {name!r}: forward gave the shape {text(y.shape) or '()'} for {TRIAL} "
+                        f"samples of {text(shape)}; expected {TRIAL}×…"
+                    )
+                found = self.student.parameters
+            parameters = tuple(Parameter(key, value.shape, "zeros", values=value) for key, value in found.items())
+            self._trials[shape] = (y.shape[1:], parameters)
+        return self._trials[shape]
+
+    def _forward(self, x: Array, *values: Array) -> tuple[Array]:
+        """The operation forward."""
+        with self._lock:
+            return (self._run(x, values),)
+
+    def _backward(self, dy: Array, x: Array, *values: Array) -> tuple[Array, ...]:
+        """The operation backward; goes forward again where another thread did so in between."""
+        with self._lock:
+            if not self.student.follows(x, dict(zip(self.student.names, values, strict=True))):
+                self._run(x, values)
+            dx, gradients = self.student.backward(dy)
+        given = [self._real(gradient, x.dtype) for gradient in (dx, *gradients.values())]
+        return tuple(given)
+
+    def _run(self, x: Array, values: tuple[Array, ...]) -> Array:
+        for name, value in zip(self.student.names, values, strict=True):
+            self.student.set(name, value)
+        y = self.student.forward(x)
+        expected = (len(x), *self._trials[x.shape[1:]][0])
+        if y.shape != expected:
+            raise StudentError(
+                f"{self.student.kind}: forward gave the shape {text(y.shape) or '()'} for {text(x.shape)}; "
+                f"expected {text(expected)}"
+            )
+        return self._real(y, x.dtype)
+
+    def _real(self, values: Array, dtype: Any) -> Array:
+        if np.iscomplexobj(values) and np.dtype(dtype).kind == "f":
+            raise StudentError(f"{self.student.kind}: gave complex numbers for real ones")
+        return np.ascontiguousarray(values, dtype).reshape(values.shape)
+
+
+def is_own(thing: Any) -> bool:
+    """Whether `Own` could be made of something that is no layer."""
+    if isinstance(thing, tuple | list):
+        pair = cast("tuple[Any, ...]", thing)
+        return len(pair) == 2 and all(callable(function) for function in pair)
+    return any(callable(getattr(thing, method, None)) for method in ("forward", "backward"))

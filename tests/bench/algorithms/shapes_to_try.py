@@ -1,0 +1,48 @@
+"""Layers of every kind, and random ones."""
+
+import numpy as np
+
+# channels, filters, kernel, size, padding: sizes that no tile divides, KH ≠ KW, uneven and far padding, one dimension
+LAYERS = [
+    (2, 3, (3, 3), (7, 10), ((0, 0), (0, 0))),
+    (3, 5, (3, 3), (9, 6), ((1, 1), (1, 1))),
+    (1, 4, (3, 3), (3, 3), ((2, 2), (2, 2))),
+    (2, 2, (3, 3), (13, 70), ((0, 1), (2, 0))),
+    (3, 2, (3, 3), (4, 5), ((5, 0), (0, 7))),
+    (1, 1, (3, 3), (300, 301), ((1, 1), (1, 1))),
+    (4, 3, (1, 3), (1, 37), ((0, 0), (1, 1))),
+    (2, 3, (3, 1), (12, 5), ((1, 0), (0, 0))),
+    (2, 3, (1, 3), (6, 11), ((0, 0), (2, 2))),
+    (3, 2, (5, 4), (9, 17), ((2, 2), (1, 2))),
+    (1, 3, (7, 2), (20, 6), ((6, 6), (1, 1))),
+    (2, 2, (1, 1), (5, 6), ((0, 0), (0, 0))),
+    (5, 3, (4, 6), (4, 6), ((0, 0), (0, 0))),
+    (1, 1, (1, 63), (1, 700), ((0, 0), (31, 31))),
+    (2, 1, (1, 40), (1, 9), ((0, 0), (39, 39))),
+    (1, 2, (9, 9), (4, 3), ((8, 8), (8, 8))),
+    (3, 1, (1, 1), (17, 1), ((4, 2), (3, 3))),
+]
+
+
+def arrays(layer, dtype=np.float64, batch=3, seed=0):
+    """x, w and the padding."""
+    channels, filters, kernel, size, padding = layer
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(batch, channels, *size)).astype(dtype)
+    w = generator.normal(size=(filters, channels, *kernel)).astype(dtype)
+    x.setflags(write=False)
+    w.setflags(write=False)
+    return x, w, padding
+
+
+def random_layers(count, square=None):
+    """Layers drawn at random; with kernels of `square` taps where that is given."""
+    generator = np.random.default_rng(11)
+    for _ in range(count):
+        kernel = (square, square) if square else tuple(map(int, generator.integers(1, 8, 2)))
+        padding = tuple(tuple(map(int, pair)) for pair in generator.integers(0, 6, (2, 2)))
+        size = tuple(
+            int(generator.integers(max(taps - sum(pair), 1), 24)) for taps, pair in zip(kernel, padding, strict=True)
+        )
+        channels, filters = map(int, generator.integers(1, 6, 2))
+        yield channels, filters, kernel, size, padding

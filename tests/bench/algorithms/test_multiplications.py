@@ -1,0 +1,112 @@
+"""The multiplications that are stated, against those that are made."""
+
+from math import log2
+
+import numpy as np
+import pytest
+from bench.algorithms.counted import Counted, counted
+from bench.algorithms.shapes_to_try import arrays
+
+from chainrule.bench.algorithms import Direct, Fft, FftTiles, Gemm, Winograd, kernels, transforms, winograd_kernels
+from chainrule.bench.algorithms.layer import Layer, of_arrays
+from chainrule.reference import cross_correlate
+
+LAYERS = [
+    (2, 3, (3, 3), (7, 6), ((0, 0), (0, 0))),
+    (2, 3, (3, 3), (8, 8), ((1, 1), (1, 1))),
+    (3, 2, (1, 3), (1, 11), ((0, 0), (0, 0))),
+]
+
+
+@pytest.fixture(autouse=True)
+def in_python(monkeypatch):
+    """The kernels as they are written, not compiled: they take any numbers."""
+    Counted.products = 0
+    for module in (kernels, winograd_kernels):
+        for name, value in list(vars(module).items()):
+            if hasattr(value, "py_func"):
+                monkeypatch.setattr(module, name, value.py_func)
+
+
+def found(algorithm, x, w, padding):
+    """Products counted for a batch, those of `prepare` aside, and what is stated for it."""
+    layer = of_arrays(x, w, padding)
+    prepared = counted(algorithm.prepare(w, layer))
+    given = counted(x)
+    y = algorithm.correlate(given, prepared, layer)
+    np.testing.assert_allclose(y.astype(np.float64), cross_correlate(x, w, padding=padding), atol=1e-12)
+    return Counted.products, layer.batch * algorithm.multiplications(layer)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_gemm_and_direct(layer):
+    x, w, padding = arrays(layer, batch=2)
+    products, stated = found(Gemm(), x, w, padding)
+    assert products == stated == 2 * Direct().multiplications(of_arrays(x, w, padding))
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_winograd_2(layer):
+    x, w, padding = arrays(layer, batch=2)
+    products, stated = found(Winograd(2), x, w, padding)
+    assert products == stated < 2 * Direct().multiplications(of_arrays(x, w, padding))
+
+
+@pytest.mark.parametrize("size", [(6, 10), (1, 14)])
+def test_winograd_4(size):
+    """Whole tiles: zeros beyond the picture are plain numbers, whose products nobody counts."""
+    x, w, padding = arrays((2, 3, (min(size[0], 3), 3), size, ((0, 0), (0, 0))), batch=2)
+    products, stated = found(Winograd(4), x, w, padding)
+    assert products == stated
+
+
+def test_winograd_of_whole_tiles_by_hand():
+    """F(2×2,3×3): 16 products for 4 outputs; F(2,3): 4 for 2; none in the transforms."""
+    assert Winograd(2).multiplications(Layer(1, 5, 7, (3, 3), (6, 6))) == 16 * 4 * 35
+    assert Winograd(2).multiplications(Layer(1, 1, 1, (1, 3), (1, 4))) == 4
+    # F(4,3): 6 products, 7 in Bᵀ, 3 in Aᵀ.
+    assert Winograd(4).multiplications(Layer(1, 1, 1, (1, 3), (1, 6))) == 6 + 7 + 3
+
+
+def radix_2(z):
+    """The textbook's transform; every product with a power of ω, of four real products, is counted."""
+    if len(z) == 1:
+        return z
+    even, odd = radix_2(z[::2]), radix_2(z[1::2])
+    turned = np.exp(-2j * np.pi * np.arange(len(odd)) / len(z)) * odd
+    Counted.products += 4 * len(odd)
+    return np.concatenate([even + turned, even - turned])
+
+
+def test_transforms():
+    """Two real signals in one complex transform."""
+    a, b = np.random.default_rng(1).normal(size=(2, 32))
+    both = radix_2(a + 1j * b)
+    np.testing.assert_allclose(both, np.fft.fft(a + 1j * b))
+    assert Counted.products == 2 * transforms.multiplications((1, 32)) == 2 * 32 * log2(32)
+
+
+@pytest.mark.parametrize("size", [(1, 32), (8, 16), (6, 1), (9, 5)])
+def test_frequencies_are_half_of_the_cells(size):
+    assert transforms.frequencies(size) == transforms.spectrum(np.zeros((2, *size)), size).shape[-1]
+
+
+def test_products_of_spectra():
+    generator = np.random.default_rng(2)
+    x, w = generator.normal(size=(2, 3, 70)), generator.normal(size=(4, 3, 70))
+    y = counted(np.zeros((2, 4, 70)))
+    kernels.multiply_spectra(counted(x), counted(w), y)
+    np.testing.assert_allclose(y.astype(float), np.einsum("ncf,ocf->nof", x, w))
+    assert Counted.products == 2 * 3 * 4 * 70
+
+
+def test_fft_by_hand():
+    """3 → 2 on 1×16: five transforms of 16 numbers, six products of 9 frequencies."""
+    layer = Layer(1, 3, 2, (1, 4), (1, 16))
+    assert Fft().multiplications(layer) == 5 * 16 * 4 + 4 * 6 * 9
+    tiles = FftTiles()
+    rows, columns = tiles.sides(layer)
+    assert rows == 1
+    assert tiles.multiplications(layer) == -(-13 // (columns - 3)) * Fft().multiplications(
+        Layer(1, 3, 2, (1, 4), (1, columns))
+    )

@@ -1,0 +1,50 @@
+"""Everyone in turn: the order rotates, medians and spreads are those of the seconds that were answered."""
+
+import pytest
+
+from chainrule.bench import rounds
+from chainrule.bench.processes import WorkerError
+from chainrule.bench.rounds import Timing, timed
+
+
+class Scripted:
+    """A process that answers with seconds from a list."""
+
+    def __init__(self, name, seconds, log):
+        self.name, self.seconds, self.log = name, list(seconds), log
+
+    def ask(self, what, **words):
+        if what == "calibrate":
+            return {"repetitions": 7}
+        assert (what, words) == ("run", {"repetitions": 7})
+        if not self.seconds:
+            raise WorkerError("no more")
+        self.log.append(self.name)
+        return {"seconds": self.seconds.pop(0)}
+
+
+def test_turns(monkeypatch):
+    monkeypatch.setattr(rounds, "SETTLE", 0)
+    log, turns = [], []
+    processes = {name: Scripted(name, [1.0, 2.0, 9.0, 4.0], log) for name in "abc"}
+    found, lost = timed(processes, 4, lambda: turns.append(1))
+    assert "".join(log) == "abc" + "bca" + "cab" + "abc"
+    assert len(turns) == 12
+    assert found["b"] == Timing((1.0, 2.0, 9.0, 4.0))
+    assert lost == {}
+
+
+def test_who_gives_up_is_named(monkeypatch):
+    monkeypatch.setattr(rounds, "SETTLE", 0)
+    log = []
+    found, lost = timed({"a": Scripted("a", [1.0], log), "b": Scripted("b", [2.0, 3.0, 4.0], log)}, 3)
+    assert lost == {"a": "no more"}
+    assert found == {"b": Timing((2.0, 3.0, 4.0))}
+    assert log == ["a", "b", "b", "b"]
+
+
+def test_median_and_spread():
+    timing = Timing((1.0, 2.0, 3.0, 4.0, 100.0))
+    assert timing.median == 3.0
+    assert timing.spread == pytest.approx((4.0 - 2.0) / 2 / 3.0)
+    assert Timing((5.0,)).spread == 0.0

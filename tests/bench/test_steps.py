@@ -1,0 +1,61 @@
+"""Rows of training steps: who does not compute the same is not timed, and says so."""
+
+import pytest
+
+from chainrule.bench import rounds, steps, subjects
+from chainrule.bench.processes import WorkerError
+from chainrule.bench.rows import Row
+from chainrule.bench.setting import Setting
+
+SUBJECT = subjects.find("mlp")
+
+
+class Asked:
+    """A process whose answers are given."""
+
+    def __init__(self, difference=0.0, error=None):
+        self.difference, self.error = difference, error
+
+    def ask(self, what, **words):
+        if self.error:
+            raise WorkerError(self.error)
+        return {"difference": self.difference}
+
+
+def test_only_those_who_compute_the_same():
+    processes = {"a": Asked(), "b": Asked(0.3), "c": Asked(error="no compiler"), "d": Asked(float("nan"))}
+    found, reasons = steps.ready("train", SUBJECT, 2, processes, Setting(1))
+    assert list(found) == ["a"]
+    assert reasons["b"] == "does not compute the same: differs by 0.3 of the whole"
+    assert reasons["c"] == "no compiler"
+    assert "nan" in reasons["d"]
+
+
+def test_rows(monkeypatch):
+    monkeypatch.setattr(rounds, "SETTLE", 0)
+    monkeypatch.setattr(rounds, "TURN", 0.001)
+    told = []
+    setting = Setting(1, 2, "numpy", lambda text, share: told.append((text, share)))
+    (row,) = steps.rows("infer", [SUBJECT], [3], ["numpy"], setting)
+    assert (row.work, row.model, row.batch, row.peer, row.missing) == ("infer", "mlp", 3, "numpy", None)
+    assert row.ratio == 1.0
+    operations = 2 * 3 * (784 * 128 + 128 * 10)
+    assert row.more["ours_gflops"] == pytest.approx(operations / row.ours / 1e9)
+    assert row.more["machine_gemm_gflops"] > 0
+    assert told[-1][1] == 1.0
+
+
+def test_json():
+    row = Row("train", "mlp", 1, "torch", 2.0, 5.0, None, {"rounds": 3})
+    assert row.to_json() == {
+        "work": "train",
+        "model": "mlp",
+        "batch": 1,
+        "peer": "torch",
+        "ours": 2.0,
+        "theirs": 5.0,
+        "ratio": 2.5,
+        "missing": None,
+        "rounds": 3,
+    }
+    assert Row("train", "mlp", 1, "torch", 2.0, None, "not installed").ratio is None

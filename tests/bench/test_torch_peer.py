@@ -1,0 +1,92 @@
+"""Our networks as PyTorch modules: loss, every gradient and every step are ours, in float64."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from training.networks import NETWORKS, batch
+
+from chainrule import layers as cr
+from chainrule import losses, optimizers, zoo
+from chainrule.network import Network
+from chainrule.training.step import Stepper
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed (pip install torch)")
+peer = pytest.importorskip("chainrule.bench.peers.torch")
+training = pytest.importorskip("chainrule.bench.peers.torch_training")
+
+ENDINGS = {
+    "half_squared_error": cr.Sigmoid(),
+    "mean_squared_error": cr.Tanh(),
+    "binary_cross_entropy": cr.Sigmoid(),
+    "categorical_cross_entropy": cr.Softmax(),
+    "softmax_cross_entropy": cr.LeakyReLU(),
+}
+
+
+def same_steps(network, loss, optimizer, x, t, steps):
+    """Take steps on both, and compare loss, gradients and weights at each."""
+    plan = network.plan(loss)
+    made = peer.translate(network, plan)
+    module, ending = made.module, training.ending(plan)
+    theirs = training.optimizer(optimizer, module.parameters())
+    stepper = Stepper(network, optimizer, loss)
+    probe = network.ready(plan)
+    for step in range(1, steps + 1):
+        gradient = probe.gradients(x, t, seed=0, step=step)[2].copy()
+        theirs.zero_grad(set_to_none=True)
+        value = training.LOSSES[ending](module(torch.from_numpy(x)), training.targets(ending, t))
+        value.backward()
+        np.testing.assert_allclose(made.gradient(), gradient, rtol=0, atol=1e-9)
+        theirs.step()
+        outcome = stepper.step(x, t, step=step, rate=optimizer.rate)
+        assert outcome.loss == pytest.approx(value.item(), abs=1e-9)
+        for name, tensor in made.tensors.items():
+            np.testing.assert_allclose(tensor.detach().numpy().ravel(), network.weights[name].ravel(), atol=1e-9)
+    return module
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_layer(name):
+    found, shape, loss = NETWORKS[name]
+    found = [replace(layer, rate=0.0) if isinstance(layer, cr.Dropout) else layer for layer in found]
+    network = Network(found, shape, dtype="float64", seed=5, engine="numpy")
+    network.parameters += np.random.default_rng(6).normal(scale=0.2, size=network.parameters.shape)
+    x, t = batch(name, 5)
+    same_steps(network, loss, optimizers.Adam(0.01), x, t, 3)
+    module = peer.translate(network, network.plan()).module.eval()  # running statistics are those of training
+    np.testing.assert_allclose(module(torch.from_numpy(x)).detach().numpy(), network.apply(x), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", zoo.NAMED)
+def test_networks_of_the_zoo(name):
+    entry = zoo.find(name)
+    network = entry.build(dtype="float64", engine="numpy", seed=2)
+    generator = np.random.default_rng(3)
+    classes = network.output_shape[0]
+    x, t = generator.normal(size=(4, 1, 28, 28)), np.eye(classes)[generator.integers(0, classes, 4)]
+    same_steps(network, entry.recipe.loss, entry.recipe.optimizer, x, t, 20)
+
+
+@pytest.mark.parametrize("name", losses.NAMES)
+def test_losses(name):
+    network = Network([cr.Dense(4), ENDINGS[name]], (6,), dtype="float64", engine="numpy")
+    generator = np.random.default_rng(1)
+    x, t = generator.normal(size=(5, 6)), np.eye(4)[generator.integers(0, 4, 5)]
+    same_steps(network, name, optimizers.SGD(0.1), x, t, 3)
+
+
+@pytest.mark.parametrize("name", optimizers.NAMED)
+def test_optimizers(name):
+    network = Network([cr.Dense(3), cr.Softmax()], (6,), dtype="float64", engine="numpy")
+    generator = np.random.default_rng(1)
+    x, t = generator.normal(size=(5, 6)), np.eye(3)[generator.integers(0, 3, 5)]
+    same_steps(network, "categorical_cross_entropy", optimizers.find(name), x, t, 10)
+
+
+def test_dropout_drops_as_often():
+    network = Network([cr.Dropout(0.25), cr.Dense(1)], (4000,), engine="numpy")
+    first = peer.translate(network, network.plan("half_squared_error")).modules[0]
+    kept = first(torch.ones(10, 4000))
+    assert float((kept == 0).float().mean()) == pytest.approx(0.25, abs=0.02)
+    assert set(np.unique(kept.numpy()).round(5)) == {0.0, np.float32(1.33333)}

@@ -1,0 +1,75 @@
+"""The process of a contender: asked within this process, and as a process of its own."""
+
+import io
+import json
+import time
+from dataclasses import asdict
+
+import pytest
+
+from chainrule.bench import subjects, worker
+from chainrule.bench.contenders import Task
+from chainrule.bench.processes import WorkerError, environment, started
+
+
+def task(work="train", who="numpy", batch=4):
+    return asdict(Task(work, who, subjects.find("mlp"), batch, 1))
+
+
+def served(*requests):
+    answers = io.StringIO()
+    worker.serve(io.StringIO("".join(json.dumps(request) + "\n" for request in requests)), answers)
+    return [json.loads(line) for line in answers.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("work", ["train", "infer"])
+def test_load_and_run(work):
+    loaded, compared, run = served(
+        {"do": "load", "task": task(work)}, {"do": "difference"}, {"do": "run", "repetitions": 3}
+    )
+    assert loaded == {}
+    assert compared["difference"] < 1e-6
+    assert 0 < run["seconds"] < 1
+
+
+def test_calibration_finds_how_many_fill_a_turn():
+    _, found = served({"do": "load", "task": task("infer")}, {"do": "calibrate", "seconds": 0.01})
+    assert found["repetitions"] > 3
+
+
+def test_errors_are_answers():
+    unknown, early = served({"do": "load", "task": task("swim")}, {"do": "run", "repetitions": 1})
+    assert unknown["error"].startswith("OptionError: unknown contender 'swim numpy'; known: train ours")
+    assert early["error"] == "RuntimeError: no task was loaded"
+
+
+def test_a_process_of_its_own_and_none_left():
+    seen = []
+
+    def interrupted():
+        with started(["a", "b"], 1) as processes:
+            seen.extend(processes.values())
+            processes["a"].ask("load", task=task())
+            assert processes["a"].ask("run", repetitions=2)["seconds"] > 0
+            assert processes["a"].ask("memory")["bytes"] > 10_000_000
+            with pytest.raises(WorkerError, match="AttributeError"):
+                processes["b"].ask("dance")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [process._process.poll() is not None for process in seen] == [True, True]
+
+
+def test_last_words_of_a_process():
+    with started(["a"], 1, PYTHONPATH="/nowhere", PYTHONNOUSERSITE="1", PYTHONSTARTUP="") as processes:
+        processes["a"]._process.kill()
+        time.sleep(0.01)
+        with pytest.raises(WorkerError, match="its process ended with -9"):
+            processes["a"].ask("run", repetitions=1)
+
+
+def test_threads_are_pinned():
+    found = environment(3, EXTRA="1")
+    assert {found[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")} == {"3"}
+    assert found["EXTRA"] == "1"

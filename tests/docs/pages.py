@@ -1,0 +1,89 @@
+"""What the pages of docs/derivations/ hold: fenced blocks, formulas, rows of tables, links to code."""
+
+import ast
+import inspect
+import re
+from functools import cache
+from pathlib import Path
+
+from chainrule import reference
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "docs" / "derivations"
+FAMILIES = sorted({getattr(reference, name).__module__.rpartition(".")[2] for name in reference.__all__})
+PAGES = [FOLDER / f"{name}.md" for name in ("README", *FAMILIES)]
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+INLINE = re.compile(r"(?<![\w$\\])\$([^$\n]+)\$(?![\w$])")
+CODE_LINK = re.compile(r"\[`([^`\]]+)`\]\(([^)#]+\.py)\)")
+ANY_LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)\)")
+EQUATION = re.compile(r"\w+(\[[^\]]*\])?\s*(=|←) ")
+
+
+@cache
+def text(page: Path) -> str:
+    """A page."""
+    return page.read_text(encoding="utf-8")
+
+
+def fences(page: Path, language: str) -> list[str]:
+    """The blocks of one language."""
+    return [block for found, block in FENCE.findall(text(page)) if found == language]
+
+
+def session(page: Path) -> str:
+    """The page with all but its Python sessions left blank, so that lines keep their numbers."""
+    whole, pieces, end = text(page), list[str](), 0
+    for block in FENCE.finditer(whole):
+        pieces.append("\n" * whole.count("\n", end, block.start(2)))
+        pieces.append(block[2] if block[1] == "pycon" else "\n" * block[2].count("\n"))
+        end = block.end(2)
+    return "".join(pieces)
+
+
+def prose(page: Path) -> str:
+    """The page without its blocks and without code in a line."""
+    return re.sub(r"`[^`\n]*`", "", FENCE.sub("", text(page)))
+
+
+def formulas(page: Path) -> list[str]:
+    """Every formula of a page, displayed or in a line."""
+    return [*fences(page, "math"), *INLINE.findall(prose(page))]
+
+
+def stated(page: Path) -> dict[str, list[str]]:
+    """The equations of a page by operation: in a text block, its name, then the lines."""
+    blocks = [block.splitlines() for block in fences(page, "text")]
+    return {lines[0]: [line.strip() for line in lines[1:]] for lines in blocks}
+
+
+def defined_equations(operation: str) -> list[str]:
+    """The lines of an operation's docstring that are equations."""
+    doc = inspect.getdoc(getattr(reference, operation)) or ""
+    return [line.strip() for line in doc.splitlines() if EQUATION.match(line.strip())]
+
+
+def rows(page: Path) -> dict[str, list[str]]:
+    """The rows of all tables that begin with a name in code: name → the other cells."""
+    found = re.findall(r"^\| `(\w+)` \|(.*)\|$", text(page), flags=re.M)
+    return {name: [cell.strip() for cell in rest.split("|")] for name, rest in found}
+
+
+def target(page: Path, place: str) -> Path:
+    """The file a link of a page leads to."""
+    return (page.parent / place).resolve()
+
+
+@cache
+def names_in(file: Path) -> frozenset[str]:
+    """What a Python file defines: functions, classes with their methods, and constants."""
+    found: set[str] = set()
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{part.name}" for part in node.body if isinstance(part, ast.FunctionDef)}
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {one.id for one in targets if isinstance(one, ast.Name)}
+    return frozenset(found)

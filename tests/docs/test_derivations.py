@@ -1,0 +1,107 @@
+"""docs/derivations/ is true: its sessions run, its arithmetic is computed, its equations are those of the code."""
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+from docs.arithmetic import disagreements
+from docs.pages import (
+    ANY_LINK,
+    CODE_LINK,
+    FAMILIES,
+    FENCE,
+    FOLDER,
+    INLINE,
+    PAGES,
+    ROOT,
+    defined_equations,
+    formulas,
+    names_in,
+    prose,
+    rows,
+    session,
+    stated,
+    target,
+    text,
+)
+
+from chainrule import reference
+
+SOURCE = ROOT / "src" / "chainrule"
+SECTIONS = ("the numbers", "the index form", "the matrix form", "the einsum form", "in the code")
+MANGLED = re.compile(r"\\[,;!{}\\]|\}_|\*")  # what Markdown makes something else of, inside a line
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+each_family = pytest.mark.parametrize("family", FAMILIES)
+each_operation = pytest.mark.parametrize("name", reference.__all__)
+
+
+def page_of(name: str) -> Path:
+    return FOLDER / f"{getattr(reference, name).__module__.rpartition('.')[2]}.md"
+
+
+@each_page
+def test_every_session_gives_what_is_printed(page: Path) -> None:
+    test = doctest.DocTestParser().get_doctest(session(page), {}, page.name, str(page), 0)
+    said: list[str] = []
+    results = doctest.DocTestRunner(verbose=False).run(test, out=said.append)
+    assert results.attempted > 0
+    assert not results.failed, "".join(said)
+
+
+@each_page
+def test_every_equation_between_numbers_is_right(page: Path) -> None:
+    checked = [disagreements(formula) for formula in formulas(page)]
+    assert [found for _, wrong in checked for found in wrong] == []
+    assert sum(compared for compared, _ in checked) > 0
+
+
+@each_page
+def test_every_block_is_of_a_kind_that_is_checked(page: Path) -> None:
+    assert {language for language, _ in FENCE.findall(text(page))} <= {"pycon", "math", "text"}
+    assert text(page).count("```") == 2 * len(FENCE.findall(text(page)))
+
+
+@each_page
+def test_formulas_in_a_line_survive_markdown(page: Path) -> None:
+    found = INLINE.findall(prose(page))
+    assert [formula for formula in found if MANGLED.search(formula)] == []
+    assert "$" not in INLINE.sub("", prose(page))
+
+
+@each_operation
+def test_the_equation_on_the_page_is_that_of_the_code(name: str) -> None:
+    wanted = defined_equations(name)
+    assert wanted, f"the docstring of {name} has no equation"
+    assert stated(page_of(name)).get(name) == wanted
+
+
+@each_operation
+def test_where_an_operation_lives(name: str) -> None:
+    page = page_of(name)
+    cells = rows(page)[name]
+    family = f"{page.stem}.py"
+    floors = [SOURCE / "reference" / family, SOURCE / "engines/numpy" / family, SOURCE / "engines/numba" / family]
+    assert [target(page, place) for cell in cells[:3] for place in ANY_LINK.findall(cell)] == floors
+    assert [file for file in floors if name not in names_in(file)] == []
+    assert all(CODE_LINK.search(cell) for cell in cells[3:]), "no function is named"
+    assert len(cells) == 5
+
+
+@each_page
+def test_code_that_is_named_is_there(page: Path) -> None:
+    named = [(name, target(page, place)) for name, place in CODE_LINK.findall(text(page))]
+    assert [(name, file.name) for name, file in named if name not in names_in(file)] == []
+
+
+@each_family
+def test_every_family_has_all_five_forms(family: str) -> None:
+    headings = [line.lstrip("# ").lower() for line in text(FOLDER / f"{family}.md").splitlines() if line[:2] == "##"]
+    assert [section for section in SECTIONS if not any(section in heading for heading in headings)] == []
+
+
+@each_family
+def test_reference_and_contents_lead_to_the_page(family: str) -> None:
+    assert f"docs/derivations/{family}.md" in (SOURCE / "reference" / f"{family}.py").read_text(encoding="utf-8")
+    assert f"({family}.md)" in text(FOLDER / "README.md")

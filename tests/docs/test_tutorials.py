@@ -1,0 +1,186 @@
+"""The tables of docs/derivations against the inventory of the tutorials: no row, function, test or trial is missing."""
+
+import ast
+import csv
+import importlib
+import re
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import pytest
+
+from chainrule.cli import main
+from chainrule.cli.experiment import experiment
+from chainrule.experiments.claims import QUESTIONS
+
+TESTS = Path(__file__).parents[1]
+PAGES = TESTS.parent / "docs" / "derivations"
+KINDS = {"equation", "derivation", "code", "claim"}
+ERRATUM = re.compile(r"\b[a-z]{2}-e\d+\b")
+QUOTED = re.compile(r"`([^`]+)`")
+
+
+class Item(NamedTuple):
+    """A line of the inventory."""
+
+    id: str
+    tutorial: str
+    place: str
+    tag: str
+    what: str
+    kind: str
+
+
+def inventory() -> list[Item]:
+    with (PAGES / "inventory.csv").open(encoding="utf-8", newline="") as file:
+        head, *lines = csv.reader(file)
+    assert tuple(head) == Item._fields
+    return [Item(*line) for line in lines]
+
+
+@cache
+def rows(page: str) -> dict[str, list[str]]:
+    """The cells of every row of a page's tables that begins with an id, by that id."""
+    found: dict[str, list[str]] = {}
+    for line in (PAGES / page).read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if cells and re.fullmatch(r"[a-z]{2}-[ce]?\d+", cells[0]):
+            assert cells[0] not in found, f"{page}: {cells[0]} stands there twice"
+            found[cells[0]] = cells
+    return found
+
+
+@cache
+def functions_in(file: str) -> frozenset[str]:
+    """The names of the test functions in a file under tests/."""
+    path = TESTS / file
+    assert path.is_file(), f"{file} is not there"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name[:5] == "test_")
+
+
+def missing_test(name: str) -> bool:
+    file, _, function = name.partition("::")
+    return function not in functions_in(file)
+
+
+def resolved(name: str) -> object:
+    """What `chainrule.` and the name stand for; a function before the module of the same name."""
+    found, place = importlib.import_module("chainrule"), "chainrule"
+    for part in name.split("."):
+        place += f".{part}"
+        found = getattr(found, part) if hasattr(found, part) else importlib.import_module(place)
+    return found
+
+
+def test_the_inventory_is_sound() -> None:
+    items = inventory()
+    assert len({item.id for item in items}) == len(items)
+    assert {item.kind for item in items} == KINDS
+    assert all(item.place and item.what for item in items)
+    assert len({item.tutorial for item in items}) == 5
+
+
+def test_every_numbered_equation_is_in_the_inventory() -> None:
+    """VanillaCNN counts to 42, the NumPy CNN to 36, Venchislaw to 4."""
+    numbered: dict[str, list[int]] = {}
+    for item in inventory():
+        if item.tag.isdigit():
+            numbered.setdefault(item.tutorial, []).append(int(item.tag))
+    assert numbered == {
+        "VanillaCNN": list(range(1, 43)),
+        "NumPy CNN": list(range(1, 37)),
+        "Venchislaw": list(range(1, 5)),
+    }
+
+
+@pytest.mark.parametrize("page", ["tutorials.md", "claims.md"])
+def test_the_tables_have_the_rows_of_the_inventory(page: str) -> None:
+    expected = [item.id for item in inventory() if (item.kind == "claim") == (page == "claims.md")]
+    assert list(rows(page)) == expected
+
+
+def test_rows_say_what_the_inventory_says() -> None:
+    for item in inventory():
+        cells = rows("claims.md" if item.kind == "claim" else "tutorials.md")[item.id]
+        assert item.what == cells[2].replace("\\|", "|"), item.id
+        assert item.place in cells[1], item.id
+        assert item.tag in cells[1], item.id
+
+
+@pytest.mark.parametrize("id_", list(rows("tutorials.md")))
+def test_every_row_has_a_function_and_a_test(id_: str) -> None:
+    _, _, _, symbols, function, test, _ = rows("tutorials.md")[id_]
+    assert symbols
+    assert callable(resolved(function.strip("`")))
+    assert not missing_test(test.strip("`"))
+
+
+def known_command(words: list[str]) -> bool:
+    """`chainrule experiment NAME`, one of its questions, or another command."""
+    match words:
+        case ["chainrule", "experiment", "claims", question]:
+            return question in QUESTIONS
+        case ["chainrule", "experiment", name]:
+            return name in experiment.commands
+        case ["chainrule", name]:
+            return name in main.list_commands(click.Context(main))
+        case _:
+            return False
+
+
+@pytest.mark.parametrize("id_", list(rows("claims.md")))
+def test_every_claim_has_a_verdict_and_a_proof_or_a_trial(id_: str) -> None:
+    _, _, _, verdict, why, checks = rows("claims.md")[id_]
+    assert verdict
+    assert why
+    found = QUOTED.findall(checks)
+    assert found
+    for check in found:
+        assert known_command(check.split()) or not missing_test(check), check
+
+
+def test_every_question_of_the_trials_is_asked_by_a_claim() -> None:
+    asked = {check.split()[-1] for cells in rows("claims.md").values() for check in QUOTED.findall(cells[5])}
+    assert set(QUESTIONS) <= asked
+
+
+def test_errata_are_linked_from_where_they_belong() -> None:
+    known = set(rows("errata.md"))
+    linked: set[str] = set()
+    for page in ("tutorials.md", "claims.md"):
+        linked |= set(ERRATUM.findall((PAGES / page).read_text(encoding="utf-8")))
+    assert linked <= known
+    for id_, cells in rows("tutorials.md").items():
+        assert all(erratum[:2] == id_[:2] for erratum in ERRATUM.findall(cells[6]))
+
+
+def test_every_erratum_has_a_test_of_its_own_and_every_such_test_an_erratum() -> None:
+    named = [cells[6].strip("`") for cells in rows("errata.md").values()]
+    written = [
+        f"tutorials/errata/{file.name}::{name}"
+        for file in sorted((TESTS / "tutorials" / "errata").glob("test_*.py"))
+        for name in functions_in(f"tutorials/errata/{file.name}")
+    ]
+    assert sorted(named) == sorted(written)
+
+
+@pytest.mark.parametrize("id_", list(rows("errata.md")))
+def test_every_erratum_says_what_is_wrong_and_what_is_right(id_: str) -> None:
+    _, where, printed, why, right, _, _ = rows("errata.md")[id_]
+    assert all((where, printed, why, right))
+
+
+def test_every_test_of_the_tutorials_has_a_row() -> None:
+    """A test that no table names is one that nobody finds, but for those of this project's own additions."""
+    named = {cells[5].strip("`") for cells in rows("tutorials.md").values()}
+    named |= {check for cells in rows("claims.md").values() for check in QUOTED.findall(cells[5])}
+    unnamed = [
+        f"tutorials/{file.name}::{name}"
+        for file in sorted((TESTS / "tutorials").glob("test_*.py"))
+        for name in sorted(functions_in(f"tutorials/{file.name}"))
+    ]
+    own = ["tutorials/test_claims.py::test_moved_images_of_the_experiment"]
+    assert [name for name in unnamed if name not in named] == own

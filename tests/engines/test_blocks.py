@@ -1,0 +1,44 @@
+"""The NumPy engine's convolutions, a few samples at a time: the same as the reference however the batch is cut."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from chainrule import reference
+from chainrule.engines.numpy import convolution
+
+OPTIONS = {"stride": (2, 1), "padding": ((1, 0), (2, 1)), "dilation": (1, 2), "groups": 2, "flip": True}
+
+
+@pytest.mark.parametrize("room", [1, 3000, 1 << 21])
+def test_blocks_of_any_size_equal_the_reference(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut: list[int] = []
+
+    def watched(x: np.ndarray, copied: int) -> Iterator[slice]:
+        found = list(plain(x, copied))
+        cut.append(len(found))
+        return iter(found)
+
+    plain = convolution._blocks
+    monkeypatch.setattr(convolution, "BLOCK_BYTES", room)
+    monkeypatch.setattr(convolution, "_blocks", watched)
+    rng = np.random.default_rng(0)
+    x, w, b = rng.standard_normal((5, 4, 7, 8)), rng.standard_normal((6, 2, 3, 2)), rng.standard_normal(6)
+    y = reference.cross_correlate(x, w, b, **OPTIONS)
+    dy = rng.standard_normal(y.shape)
+    pairs = [
+        (convolution.cross_correlate(x, w, b, **OPTIONS), y),
+        (
+            convolution.cross_correlate_dx(dy, w, size=(7, 8), **OPTIONS),
+            reference.cross_correlate_dx(dy, w, size=(7, 8), **OPTIONS),
+        ),
+        (
+            convolution.cross_correlate_dw(x, dy, kernel=(3, 2), **OPTIONS),
+            reference.cross_correlate_dw(x, dy, kernel=(3, 2), **OPTIONS),
+        ),
+    ]
+    for found, expected in pairs:
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert cut == {1: [5] * 3, 1 << 21: [1] * 3}.get(room, cut)
+    assert room != 3000 or all(1 < count < 6 for count in cut)

@@ -1,0 +1,81 @@
+"""Introduction to a NumPy CNN, sections 3 and 4: what its listings compute, beside the reference."""
+
+import numpy as np
+import pytest
+from numerical import normals
+from tutorials import listings
+from tutorials.comparing import same
+
+from chainrule import data, reference, zoo
+from chainrule.losses import find
+from chainrule.network import Network
+
+
+@pytest.mark.parametrize("s", [1, 2])
+def test_convolution(s):
+    image, filt, bias = normals(1, (2, 7, 7), (3, 2, 3, 3), (3, 1))
+    found = listings.convolution(image, filt, bias, s)
+    same(found, reference.cross_correlate(image[None], filt, bias[:, 0], stride=(s, s))[0])
+
+
+@pytest.mark.parametrize(("f", "s"), [(2, 2), (3, 2), (2, 1)])
+def test_maxpool(f, s):
+    image = normals(2, (3, 7, 6))[0]
+    same(listings.maxpool(image, f, s), reference.max_pool(image[None], window=(f, f), stride=(s, s))[0][0])
+
+
+@pytest.mark.parametrize("s", [1, 2])
+def test_convolution_backward(s):
+    image, filt = normals(3, (2, 7, 7), (3, 2, 3, 3))
+    dy = normals(4, reference.cross_correlate(image[None], filt, stride=(s, s)).shape)[0]
+    dimage, dfilt, dbias = listings.convolution_backward(dy[0], image, filt, s)
+    options = {"stride": (s, s)}
+    same(dimage, reference.cross_correlate_dx(dy, filt, size=(7, 7), **options)[0])
+    same(dfilt, reference.cross_correlate_dw(image[None], dy, kernel=(3, 3), **options))
+    same(dbias[:, 0], reference.bias_gradient(dy))
+
+
+def test_maxpool_backward_where_windows_do_not_overlap():
+    image, dpool = normals(5, (2, 6, 6), (2, 3, 3))
+    _, winner = reference.max_pool(image[None], window=(2, 2))
+    expected = reference.max_pool_dx(dpool[None], winner, size=(6, 6))[0]
+    same(listings.maxpool_backward(dpool, image, 2, 2), expected)
+
+
+def test_the_whole_network_and_its_gradients():
+    """`conv` is numpy-cnn: the same loss and the same eight gradients as our plan, on one image."""
+    model = Network(zoo.find("numpy-cnn").layers(10), (1, 28, 28), dtype="float64", engine="numpy")
+    image, label = np.random.default_rng(6).uniform(size=(1, 28, 28)), np.eye(10)[7]
+    places = ["conv1.w", "conv2.w", "dense1.w", "dense2.w", "conv1.b", "conv2.b", "dense1.b", "dense2.b"]
+    params = [model.weights[name].reshape(-1, 1) if name.endswith("b") else model.weights[name] for name in places]
+    found, loss = listings.conv(image, label[:, None], params, 1, 2, 2)
+    losses, _, gradient = model.ready(model.plan(find("categorical_cross_entropy"))).gradients(
+        image[None], label[None], seed=0, step=1
+    )
+    same(losses[0], loss)
+    for name, ours in zip(places, found, strict=True):
+        first, last = model.layout[name]
+        same(ours.ravel(), gradient[first:last])
+
+
+def test_the_architecture():
+    """Two convolutions of 5×5 with eight filters, a pool of stride 2, 800 numbers, 128 neurons, ten."""
+    model = zoo.find("numpy-cnn").build(engine="numpy")
+    assert model.weights["dense1.w"].shape == (128, 800)
+    assert [shape for shape in model.shapes if len(shape) == 3][-1] == (8, 10, 10)
+
+
+def test_a_batch_is_the_mean_of_its_images():
+    """adamGD adds up the gradients and losses of the images and divides the loss by their number."""
+    model = Network(zoo.find("mlp").layers(10), (1, 6, 6), dtype="float64", engine="numpy")
+    x, t = normals(7, (4, 1, 6, 6))[0], np.eye(10)[[1, 2, 3, 1]]
+    one_pass = model.ready(model.plan("categorical_cross_entropy"))
+    losses, _, gradient = (each.copy() for each in one_pass.gradients(x, t, seed=0, step=1))
+    alone = [[each.copy() for each in one_pass.gradients(x[[n]], t[[n]], seed=0, step=1)] for n in range(4)]
+    same(losses.mean(), sum(loss[0] for loss, _, _ in alone) / 4)
+    same(gradient, sum(each for _, _, each in alone) / 4)
+
+
+def test_batches_take_every_image_of_an_epoch_once():
+    taken = np.concatenate([data.order(100, 0, 0)[k : k + 32] for k in range(0, 100, 32)])
+    assert sorted(taken) == list(range(100))

@@ -201,9 +201,7 @@ def test_predictions_of_other_threads_do_not_spoil_a_step() -> None:
             model.predict(-2 * X[:7])
         return plain(name, *rest)
 
-    disturbed._pass.engine = type(
-        "Disturbing", (), {"run": staticmethod(meanwhile), "update": disturbed.network.engine.update}
-    )()
+    disturbed._pass.engine = type("Disturbing", (), {"run": staticmethod(meanwhile), "update": disturbed.network.engine.update})()
     t = np.eye(3)[Y]
     for stepper in (quiet, disturbed):
         stepper.step(X, t, step=1, rate=0.1)

@@ -1,5 +1,7 @@
 """Every planted mistake is found, named, and told apart from every other."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from check import planted_convolution, planted_layers, planted_losses, planted_more, planted_sliding
@@ -13,6 +15,7 @@ from chainrule.layers import Layer
 
 PLACES = (planted_convolution, planted_sliding, planted_layers, planted_losses, planted_more)
 CORRECT = [case for place in PLACES for case in place.CORRECT]
+ROOT = Path(__file__).parents[2]
 FOREIGN = ("gradient-of-another-layer",)  # of a gradient that is right for the layer that forward should be
 
 
@@ -46,6 +49,7 @@ def test_every_diagnosis_is_a_sentence_with_its_tensor_before_it(operation: str)
         for one in known(operation, tensor):
             assert one.diagnosis.says[0].islower(), one
             assert not one.diagnosis.says.endswith("."), one
+            assert one.diagnosis.page == "" or (ROOT / one.diagnosis.page).is_file(), one
 
 
 def test_every_kind_of_mistake_in_the_catalogues_was_planted() -> None:

@@ -55,7 +55,7 @@ def check_gradients(
         against = expressions.layer(against)
     shape = tuple(input_shape) if input_shape is not None else None
     if against is not None and (subject is None or isinstance(subject, str | Layer | Network)):
-        raise OptionError("against is for a learner's own code; a layer is known already")
+        raise OptionError("against says what a learner's own code is meant to be: name such code, FILE.py:NAME")
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # probes lie outside of what a learner's code expects
         return _chosen(subject, against, shape, loss, engine, seed, name)

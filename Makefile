@@ -4,12 +4,13 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: help train zoo test lint format experiments bench clean
+.PHONY: help train zoo test prove lint format experiments bench clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for more)"
 	@echo "make zoo          train every named network with its recipe and print the table"
 	@echo "make test         run all tests"
+	@echo "make prove        20,000 random layers: output and gradients (ARGS=\"--count 100000 --seed 1\")"
 	@echo "make lint         ruff and pyright"
 	@echo "make experiments  the tables and pictures of docs/ again (long)"
 	@echo "make bench        time this library, PyTorch and ONNX Runtime, and write docs/benchmarks.md"
@@ -41,6 +42,9 @@ zoo: $(VENV)/.installed
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(ARGS)
+
+prove: $(VENV)/.installed
+	$(BIN)/chainrule prove --count 20000 $(ARGS)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check

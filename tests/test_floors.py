@@ -18,6 +18,7 @@ FLOORS = (
     ("layers",),
     ("network",),
     ("training",),
+    ("check",),
     ("model",),
     ("runs",),
     ("zoo",),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chainrule import reference as reference
     from chainrule import schedules as schedules
     from chainrule import zoo as zoo
+    from chainrule.check.entry import check_gradients as check_gradients
     from chainrule.data.augmentation import Augmentation as Augmentation
     from chainrule.data.dataset import Dataset as Dataset
     from chainrule.data.normalisation import Normalisation as Normalisation
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
 MODULES = ("data", "errors", "initializers", "losses", "optimizers", "reference", "schedules", "zoo")
 
 PLACES = {
+    "chainrule.check.entry": "check_gradients",
     "chainrule.data.augmentation": "Augmentation",
     "chainrule.data.dataset": "Dataset",
     "chainrule.data.normalisation": "Normalisation",

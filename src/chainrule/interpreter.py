@@ -39,9 +39,11 @@ class Interpreter:
         self._gradient = np.zeros_like(buffers.parameters)
         self._runtime: dict[str, int] = {}
 
-    def forward(self, x: Array) -> Array:
-        """The output for a batch x."""
-        self._begin(x, {"batch": len(x), "first": 0, "seed": 0, "step": 0})
+    def forward(self, x: Array, t: Array | None = None, *, seed: int = 0, step: int = 0) -> Array:
+        """The output for a batch x; a training plan also needs its targets t."""
+        self._begin(x, {"batch": len(x), "first": 0, "seed": seed, "step": step})
+        if t is not None:
+            self.values[self.plan.ends[0].storage] = t
         with blas.limited(self._threads):
             self._walk(self.plan.forward)
         return self.read(self.plan.output)
@@ -70,6 +72,13 @@ class Interpreter:
         if scale != 1:
             self._gradient *= scale
         self.engine.update(name, self._buffers.parameters, self._gradient, moments, attributes, self._threads or 1)
+
+    def pull_back(self, dy: Array) -> Array:
+        """After `forward` of a plan that has no loss: the flat gradient of ⟨dy, output⟩."""
+        self.values[self.plan.output.gradient().storage] = dy
+        self._gradient[:] = 0
+        self._walk(self.plan.backward)
+        return self._gradient
 
     def close(self) -> None:
         """Write the running statistics of the last batch."""

@@ -168,10 +168,14 @@ class Builder:
         """Emit an operation that runs once the step proved finite."""
         self._closing.append(_operation(name, reads, writes, options))
 
-    def plan(self, source: Tensor, output: Tensor, **ends: Tensor) -> Plan:
-        """The finished plan, without operations whose results nobody reads (the gradient of the input, say)."""
+    def plan(self, source: Tensor, output: Tensor, wanted: Iterable[Tensor] = (), /, **ends: Tensor) -> Plan:
+        """The finished plan, without operations whose results nobody reads.
+
+        ``wanted`` are read from outside: the gradient of the input, say, which is otherwise left out.
+        """
         backward = [operation for layer in reversed(self._backward) for operation in layer]
-        return Plan(source, output, tuple(self._forward), _needed(backward), tuple(self._closing), **ends)
+        kept = _needed(backward, {tensor.storage for tensor in wanted})
+        return Plan(source, output, tuple(self._forward), kept, tuple(self._closing), **ends)
 
 
 def _operation(
@@ -183,9 +187,8 @@ def _operation(
     return Operation(name, tuple(reads), tuple(writes), options, runtime, scope, call)
 
 
-def _needed(operations: list[Operation]) -> tuple[Operation, ...]:
-    """Operations that lead to a gradient of a parameter, in order."""
-    wanted: set[str] = set()
+def _needed(operations: list[Operation], wanted: set[str]) -> tuple[Operation, ...]:
+    """Operations that lead to a gradient of a parameter or to what is wanted, in order."""
     kept: list[Operation] = []
     for operation in reversed(operations):
         if any(tensor.kind == "gradient" or tensor.storage in wanted for tensor in operation.writes):

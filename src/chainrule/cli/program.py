@@ -12,7 +12,10 @@ import click
 
 from chainrule.errors import ChainruleError
 
-COMMANDS = ("train", "evaluate", "predict", "compare", "models", "zoo", "data", "experiment", "bench", "completion")
+COMMANDS = (
+    *("train", "evaluate", "predict", "compare", "models", "zoo", "data", "experiment", "bench"),
+    *("check", "grade", "prove", "completion"),
+)
 FAILED, INTERRUPTED = 2, 130
 FULL = "out of memory"
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from chainrule.errors import StudentError
 from chainrule.shapes import text
-from chainrule.student.calls import Array, array, call
+from chainrule.student.calls import Array, array, call, numeric
 from chainrule.student.functions import Functions
 from chainrule.student.methods import Methods
 from chainrule.student.results import split
@@ -57,6 +57,19 @@ class Student:
         """Copies of the parameters by name."""
         return {name: self._parameter(name) for name in self.names if self._code.get(name) is not None}
 
+    def has(self, name: str) -> bool:
+        """Whether it has an attribute, or its functions an argument, of that name."""
+        return self._code.has(name)
+
+    def peek(self, name: str) -> Array | None:
+        """What it holds under that name, if that is numbers."""
+        value = self._code.get(name) if self._code.has(name) else None
+        return array(value, f"{self.name}: {name} is") if numeric(value) else None
+
+    def declare(self, *names: str) -> None:
+        """Say which attributes are the parameters, instead of finding out by `backward`."""
+        self._names = names
+
     def set(self, name: str, value: ArrayLike) -> None:
         """Give a parameter another value, in the dtype of that value."""
         if not self._code.has(name) or (self._names is not None and name not in self._names):
@@ -77,20 +90,25 @@ class Student:
         self._y = array(call(label, self._code.forward, self._x.copy()), f"{label} returned")
         return self._y.copy()
 
-    def backward(self, dy: ArrayLike) -> tuple[Array, dict[str, Array]]:
-        """dx (in the shape of x) and the gradients of the parameters (in theirs), for the last `forward`."""
+    def backward(self, dy: ArrayLike, *, strict: bool = True) -> tuple[Array, dict[str, Array]]:
+        """dx (in the shape of x) and the gradients of the parameters (in theirs), for the last `forward`.
+
+        strict  False returns them in whatever shape they have, and leaves out those that are missing
+        """
         if self._x is None or self._y is None:
             raise StudentError(f"{self.name}: backward before forward")
         label = f"{self.name}.backward"
         result = call(label, self._code.backward, np.array(dy), self._x.copy(), self._y.copy())
         found, returned = split(result, label, self._code.names or ())
         dx = array(found, f"{label} returned")
-        if dx.shape != self._x.shape:
+        if strict and dx.shape != self._x.shape:
             raise StudentError(f"{label}: dx has the shape {_shown(dx.shape)}, and x {_shown(self._x.shape)}")
         gradients = {**self._code.left(), **self._owned(returned, label)}
         gradients = {name: array(gradient, f"{label}: d{name} is") for name, gradient in gradients.items()}
         if self._names is None:
             self._names = self._kept(gradients, self._x)
+        if not strict:
+            return dx, {name: gradients[name] for name in self._names if name in gradients}
         return dx, {name: self._checked(name, gradients, label) for name in self._names}
 
     def follows(self, x: Array, parameters: Mapping[str, Array]) -> bool:

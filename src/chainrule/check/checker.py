@@ -1,0 +1,127 @@
+"""Checks one subject: its output where it is known what it should be, and the gradient of every tensor.
+
+The gradients are held to the subject's own forward pass; the forward pass to the layer that it is meant to be.
+"""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+
+from chainrule.check import kinks
+from chainrule.check.judging import Case, Judge, explain
+from chainrule.check.methods import LIMIT
+from chainrule.check.report import Diagnosis, Row
+from chainrule.check.rows import SHARP, Probe, elsewhere, function_of, gradient_row, numbers_of, output_row, row_beside
+from chainrule.check.subjects import Subject, Values
+from chainrule.engines import Array
+from chainrule.errors import StudentError
+
+TIES = "slopes on either side of ties"
+NEAR = 1e-4  # what an error there may be
+ACCUMULATED = Diagnosis(
+    "accumulated-over-calls", "adds up over calls of backward: begin every call with zeros, or assign"
+)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A probe, what the subject claimed on it, and the rows, not yet explained."""
+
+    probe: Probe
+    claimed: Mapping[str, Array]
+    rows: tuple[Row, ...] = field(default=())
+
+    def case(self, tensor: str) -> Case | None:
+        """What was found in a tensor, for a diagnosis; None where nothing was, or nobody knows what belongs there."""
+        found = self.probe.output if tensor == "y" else self.claimed.get(tensor)
+        if self.probe.judge is None or found is None:
+            return None
+        return Case(self.probe.judge, self.probe.values, self.probe.dy, self.probe.output, found)
+
+
+def prepare(subject: Subject, values: Values, seed: int, judge: Judge | None = None, tolerance: float = SHARP) -> Probe:
+    """A probe with a random gradient from above; StudentError where the output cannot be used."""
+    generator = np.random.default_rng([seed, zlib.crc32(subject.name.encode())])
+    y, again = subject.output(values), subject.output(values)
+    if not np.isfinite(y).all():
+        raise StudentError(f"{subject.name}: forward gives numbers that are not finite for a normal input")
+    if y.shape != again.shape or not np.allclose(y, again, rtol=1e-6, atol=1e-9):
+        raise StudentError(f"{subject.name}: forward gives other numbers at a second call with the same input")
+    dy = generator.normal(size=y.shape) if y.ndim else np.array(1.0)
+    return Probe(subject, values, dy, y, generator, judge, tolerance)
+
+
+def examine(probe: Probe, *, limit: int = LIMIT) -> Examined:
+    """The rows of a subject on a probe: y first if it is known what it should be, then a gradient each."""
+    claimed = probe.subject.gradients(probe.values, probe.dy)
+    grown = _accumulated(probe, claimed)
+    numbers = numbers_of(probe, limit)
+    rows = [output_row(probe, numbers.noise)] if probe.judge is not None else []
+    for tensor in probe.subject.tests:
+        row = gradient_row(probe, tensor, claimed.get(tensor), numbers)
+        rows.append(replace(row, ok=False, diagnoses=(ACCUMULATED,)) if tensor in grown else row)
+    return Examined(probe, claimed, tuple(rows))
+
+
+def glance(probe: Probe, tolerances: Mapping[str, float]) -> Examined:
+    """The rows by the reference alone, for a second probe; no gradients where the output is another.
+
+    tolerances   of every tensor and y: those of the first probe, which knows how the code rounds
+    """
+    if probe.judge is None:
+        return Examined(probe, {})
+    output = output_row(replace(probe, tolerance=tolerances["y"]), 0.0)
+    output = replace(output, method=elsewhere(probe))
+    claimed = probe.subject.gradients(probe.values, probe.dy)
+    if not output.ok:
+        return Examined(probe, claimed, (output,))
+    right = probe.judge.gradients(probe.values, probe.dy)
+    rows = [row_beside(probe, name, claimed.get(name), right[name], tolerances[name]) for name in probe.subject.tests]
+    return Examined(probe, claimed, (output, *rows))
+
+
+def explained(found: Sequence[Examined]) -> list[Row]:
+    """The rows of the first probe, and those of the others that are wrong where the first is right; with diagnoses."""
+    rows = list(found[0].rows)
+    right = {row.tensor for row in rows if row.ok}
+    rows += [row for other in found[1:] for row in other.rows if not row.ok and row.tensor in right]
+    return [row if row.ok or row.diagnoses else replace(row, diagnoses=_diagnoses(row, found)) for row in rows]
+
+
+def _diagnoses(row: Row, found: Sequence[Examined]) -> tuple[Diagnosis, ...]:
+    wrong = [one for one in found if any(other.tensor == row.tensor and not other.ok for other in one.rows)]
+    cases = [case for one in wrong if (case := one.case(row.tensor))]
+    return explain(row.tensor, cases, row.tolerance) if cases else ()
+
+
+def ties(probe: Probe, examined: Examined) -> Row | None:
+    """The row of x on whole numbers, for max pooling and ReLU: full of ties, and of zeros; None where all is right."""
+    x = kinks.tied(probe.values["x"].shape, probe.generator)
+    values, dy = {**probe.values, "x": x}, np.abs(probe.dy) + 0.1
+    dx = probe.subject.gradients(values, dy)["x"]
+    if dx.shape != x.shape or not all(row.ok for row in examined.rows):
+        return None
+    excess = kinks.outside(partial(function_of, probe.subject, values, "x"), x, dy, dx, probe.generator)
+    error = float(excess.max()) / float(dy.max())
+    row = Row(probe.subject.name, "x", TIES, error, NEAR, error <= NEAR)
+    if row.ok or probe.judge is None:
+        return row
+    case = Case(probe.judge, values, dy, probe.subject.output(values), dx)
+    return replace(row, diagnoses=explain("x", [case], 1e-9))
+
+
+def _accumulated(probe: Probe, claimed: Mapping[str, Array]) -> set[str]:
+    """Tensors whose gradient grows by the same amount at every further call with the same dy."""
+    if probe.subject.analytic:
+        return set()
+    second, third = (probe.subject.gradients(probe.values, probe.dy) for _ in range(2))
+    return {
+        name
+        for name, first in claimed.items()
+        if first.shape == second[name].shape == third[name].shape
+        and not np.allclose(first, second[name], rtol=1e-4, atol=1e-12)
+        and np.allclose(second[name] - first, third[name] - second[name], rtol=1e-4, atol=1e-12)
+    }

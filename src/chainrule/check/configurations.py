@@ -1,0 +1,175 @@
+"""Random layers with random options on random shapes, each a pure function of (seed, number)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule import layers as cr
+from chainrule.errors import ChainruleError
+from chainrule.layers import NAMED, Layer
+from chainrule.shapes import text
+
+ENGINES = ("numpy", "numba")
+DTYPES = ("float64", "float32")
+TRIES = 1000
+
+Generator = np.random.Generator
+Drawn = tuple[Layer, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A layer on an engine, and the batch it gets."""
+
+    number: int
+    layer: Layer
+    shape: tuple[int, ...]
+    samples: int
+    engine: str
+    dtype: str
+
+    def __str__(self) -> str:
+        batch = text((self.samples, *self.shape))
+        return f"{self.number}: {self.layer.describe()} on {batch}, {self.engine}, {self.dtype}"
+
+
+def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configuration:
+    """The configuration of that number. All kinds of layers, engines and dtypes take their turns."""
+    generator = np.random.default_rng([seed, number])
+    kinds = list(DRAWERS)
+    kind = kinds[number % len(kinds)]
+    turn = number // len(kinds)
+    engine = engines[turn % len(engines)]
+    dtype = DTYPES[turn // len(engines) % len(DTYPES)]
+    layer, shape = _fitting(DRAWERS[kind], generator)
+    least = 4 if kind == "BatchNorm2D" else 1
+    return Configuration(number, layer, shape, int(generator.integers(least, least + 3)), engine, dtype)
+
+
+def _fitting(drawer: Callable[[Generator], Drawn], generator: Generator) -> Drawn:
+    """A layer and a shape that it takes: options that do not go together are drawn again."""
+    for _ in range(TRIES):
+        try:
+            layer, shape = drawer(generator)
+            layer.output_shape(shape, "layer")
+        except ChainruleError:
+            continue
+        return layer, shape
+    raise AssertionError(f"{drawer} draws nothing that fits")
+
+
+def _one(generator: Generator, *choices: Any) -> Any:
+    return choices[int(generator.integers(len(choices)))]
+
+
+def _whole(generator: Generator, low: int, high: int) -> int:
+    return int(generator.integers(low, high + 1))
+
+
+def _each(generator: Generator, axes: int, low: int, high: int) -> Any:
+    """A number, or one for each axis."""
+    if axes == 1 or generator.random() < 0.3:
+        return _whole(generator, low, high)
+    return tuple(_whole(generator, low, high) for _ in range(axes))
+
+
+def _padding(generator: Generator, axes: int, most: int) -> Any:
+    """In all the ways in which it may be written."""
+    pairs = tuple((_whole(generator, 0, most), _whole(generator, 0, most)) for _ in range(axes))
+    return _one(generator, "valid", "same", "full", _each(generator, axes, 0, most), pairs, pairs)
+
+
+def _convolution(generator: Generator, axes: int) -> dict[str, Any]:
+    groups = _one(generator, 1, 1, 2, 3)
+    return {
+        "filters": groups * _whole(generator, 1, 3),
+        "kernel": _each(generator, axes, 1, 4),
+        "stride": _each(generator, axes, 1, 3),
+        "padding": _padding(generator, axes, 3),
+        "dilation": _each(generator, axes, 1, 3),
+        "groups": groups,
+        "bias": _one(generator, True, False, "untied"),
+    }
+
+
+def _picture(generator: Generator, axes: int, groups: int = 1) -> tuple[int, ...]:
+    return (groups * _whole(generator, 1, 3), *(_whole(generator, 1, 8) for _ in range(axes)))
+
+
+def _correlated(kind: Any, axes: int) -> Callable[[Generator], Drawn]:
+    def drawn(generator: Generator) -> Drawn:
+        options = _convolution(generator, axes)
+        layer = kind(**options, convolution=bool(generator.integers(2)))
+        return layer, _picture(generator, axes, options["groups"])
+
+    return drawn
+
+
+def _transposed(generator: Generator) -> Drawn:
+    options = _convolution(generator, 2)
+    layer = cr.ConvTranspose2D(**options, output_padding=_each(generator, 2, 0, 2))
+    groups = options["groups"]
+    return layer, (groups * _whole(generator, 1, 3), _whole(generator, 1, 5), _whole(generator, 1, 5))
+
+
+def _pooled(kind: Any, axes: int) -> Callable[[Generator], Drawn]:
+    def drawn(generator: Generator) -> Drawn:
+        window = _each(generator, axes, 1, 4)
+        stride = _one(generator, None, _each(generator, axes, 1, 4))
+        options = {"count_padding": bool(generator.integers(2))} if "Average" in kind.__name__ else {}
+        return kind(window, stride, _padding(generator, axes, 3), **options), _picture(generator, axes)
+
+    return drawn
+
+
+def _any_shape(generator: Generator) -> tuple[int, ...]:
+    return _one(generator, _picture(generator, 2), _picture(generator, 1), (_whole(generator, 1, 9),))
+
+
+def _plain(kind: Any, **options: Callable[[Generator], Any]) -> Callable[[Generator], Drawn]:
+    """A layer that takes any shape, with options drawn."""
+
+    def drawn(generator: Generator) -> Drawn:
+        return kind(**{name: option(generator) for name, option in options.items()}), _any_shape(generator)
+
+    return drawn
+
+
+def _reshape(generator: Generator) -> Drawn:
+    a, b, c = (_whole(generator, 1, 4) for _ in range(3))
+    return cr.Reshape(_one(generator, (a, b * c), (c, b, a), (a * b * c,))), (a, b, c)
+
+
+def _vector(kind: Any, **options: Callable[[Generator], Any]) -> Callable[[Generator], Drawn]:
+    def drawn(generator: Generator) -> Drawn:
+        return kind(**{name: option(generator) for name, option in options.items()}), (_whole(generator, 1, 9),)
+
+    return drawn
+
+
+def _truth(generator: Generator) -> bool:
+    return bool(generator.integers(2))
+
+
+DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
+    "Conv2D": _correlated(cr.Conv2D, 2),
+    "Conv1D": _correlated(cr.Conv1D, 1),
+    "ConvTranspose2D": _transposed,
+    "MaxPool2D": _pooled(cr.MaxPool2D, 2),
+    "MaxPool1D": _pooled(cr.MaxPool1D, 1),
+    "AveragePool2D": _pooled(cr.AveragePool2D, 2),
+    "AveragePool1D": _pooled(cr.AveragePool1D, 1),
+    "SumPool2D": _pooled(cr.SumPool2D, 2),
+    "SumPool1D": _pooled(cr.SumPool1D, 1),
+    "GlobalAveragePool2D": lambda generator: (cr.GlobalAveragePool2D(), _picture(generator, 2)),
+    "Dense": _vector(cr.Dense, features=lambda g: _whole(g, 1, 7), bias=_truth),
+    "BatchNorm2D": _plain(cr.BatchNorm2D, epsilon=lambda g: _one(g, 1e-5, 1e-3, 0.1)),
+    "Dropout": _plain(cr.Dropout, rate=lambda g: _one(g, 0.0, 0.2, 0.5, 0.9)),
+    "Flatten": _plain(cr.Flatten),
+    "Reshape": _reshape,
+    "Softmax": _vector(cr.Softmax),
+    "LeakyReLU": _plain(cr.LeakyReLU, slope=lambda g: _one(g, 0.0, 0.01, 0.3)),
+    **{kind: _plain(NAMED[kind]) for kind in ("Arctan", "GELU", "ReLU", "Sigmoid", "Tanh")},
+}

@@ -1,0 +1,109 @@
+"""Which classic mistake a wrong result is.
+
+Every mistake is a small function that computes, from the true quantities, what the mistake would have given. A
+diagnosis is made where the number found equals that exactly: on every probe on which it was wrong.
+"""
+
+from collections.abc import Sequence
+
+from chainrule.check.diagnoses import (
+    activations,
+    bias,
+    convolution_inputs,
+    convolution_kernels,
+    convolution_outputs,
+    dense,
+    general,
+    losses,
+    normalization,
+    pooling,
+    transposed,
+)
+from chainrule.check.diagnoses.truth import Catalogue, Mistake, Truth, lifted, of_layer, of_loss, same
+from chainrule.check.report import Diagnosis
+from chainrule.engines import Array
+from chainrule.losses import NAMES as LOSSES
+
+__all__ = ["Truth", "diagnose", "known", "of_layer", "of_loss"]
+
+EXACT = 1e-9
+ACTIVATIONS = ("sigmoid", "tanh", "arctan", "relu", "leaky_relu", "gelu")
+
+CATALOGUES: dict[str, tuple[Catalogue, ...]] = {
+    "cross_correlate": (
+        convolution_outputs.CATALOGUE,
+        convolution_inputs.CATALOGUE,
+        convolution_kernels.CATALOGUE,
+        bias.CATALOGUE,
+    ),
+    "cross_correlate_dx": (transposed.CATALOGUE, bias.CATALOGUE),
+    "dense": (dense.CATALOGUE, bias.CATALOGUE),
+    "max_pool": (pooling.MAXIMUM,),
+    "average_pool": (pooling.AVERAGE,),
+    "softmax": (activations.SOFTMAX,),
+    "batch_norm": (normalization.CATALOGUE,),
+    **dict.fromkeys(ACTIVATIONS, (activations.CATALOGUE,)),
+    **dict.fromkeys(LOSSES, (losses.CATALOGUE,)),
+}
+
+
+def known(operation: str, tensor: str) -> list[Mistake]:
+    """The mistakes that can be made with a tensor of an operation; those of its own before those of all."""
+    own = [one for catalogue in CATALOGUES.get(operation, ()) for one in catalogue.mistakes if one.tensor == tensor]
+    return [*own, *general.mistakes(tensor)]
+
+
+def diagnose(tensor: str, cases: Sequence[tuple[Truth, Array]], tolerance: float = EXACT) -> tuple[Diagnosis, ...]:
+    """The mistakes that explain what was found on every one of these probes; failing that, two at once.
+
+    cases   (truth, what was found); those on which it was right are left out by the caller
+    """
+    if not cases:
+        return ()
+    mistakes = known(cases[0][0].operation, tensor)
+    single = [one for one in mistakes if all(_fits(one, *case, tensor, tolerance) for case in cases)]
+    if single:
+        return tuple(one.diagnosis for one in single)
+    return (
+        *_two(tensor, cases, mistakes, tolerance, general.SIGN),
+        *_two(tensor, cases, mistakes, tolerance, general.BATCH),
+    )
+
+
+def _two(
+    tensor: str,
+    cases: Sequence[tuple[Truth, Array]],
+    mistakes: Sequence[Mistake],
+    tolerance: float,
+    second: Diagnosis,
+) -> tuple[Diagnosis, ...]:
+    """The mistakes that fit together with a wrong sign, or with a division by the batch."""
+    mended = [(truth, -found if second is general.SIGN else found * len(truth.x)) for truth, found in cases]
+    return tuple(
+        Diagnosis(
+            f"{one.diagnosis.name}+{second.name}",
+            f"{second.says}; besides, it {one.diagnosis.says}",
+            one.diagnosis.page,
+        )
+        for one in mistakes
+        if one.diagnosis not in general.ALONE and all(_fits(one, *case, tensor, tolerance) for case in mended)
+    )
+
+
+def _fits(mistake: Mistake, truth: Truth, found: Array, tensor: str, tolerance: float) -> bool:
+    """Whether the mistake gives what was found, and not the right answer."""
+    right = truth.right(tensor)
+    shown = found.reshape(right.shape) if found.size == right.size and tensor == "y" else found
+    forms = (shown, lifted(shown, truth.line))
+    return any(
+        not same(right, candidate, tolerance) and any(same(form, candidate, tolerance) for form in forms)
+        for candidate in _candidates(mistake, truth)
+    )
+
+
+def _candidates(mistake: Mistake, truth: Truth) -> list[Array]:
+    """What the mistake would have given; nothing where it cannot be made with these sizes."""
+    try:
+        return list(mistake.build(truth))
+    except (ValueError, IndexError):
+        return []

@@ -1,0 +1,54 @@
+"""Classic mistakes in the gradient of a bias."""
+
+from chainrule.check.diagnoses.truth import Candidates, Catalogue, Truth
+
+CATALOGUE = Catalogue("docs/derivations/bias.md")
+add = CATALOGUE.add
+
+
+def _positions(t: Truth) -> tuple[int, ...]:
+    return tuple(range(2, t.dy.ndim))
+
+
+def _tied(t: Truth) -> bool:
+    return t.dy.ndim > 2 and t.gradients["b"].ndim == 1
+
+
+@add(
+    "b",
+    "bias-not-summed-over-positions",
+    "is not summed over the positions: the bias was added at every (i, j), so sum dy over all of them",
+)
+def each_position(t: Truth) -> Candidates:
+    if _tied(t):
+        yield t.dy.sum(axis=0)
+        yield t.dy
+        for place in (0, -1):
+            at = (..., *(place for _ in _positions(t)))
+            yield t.dy[at].sum(axis=0)
+            yield t.dy[-1][at]
+        for axis in _positions(t):
+            yield t.dy.sum(axis=(0, axis))
+
+
+@add("b", "bias-averaged-over-positions", "is the mean over the positions: it must be the sum")
+def mean_position(t: Truth) -> Candidates:
+    if _tied(t):
+        yield t.dy.mean(axis=_positions(t)).sum(axis=0)
+        yield t.dy.mean(axis=(0, *_positions(t)))
+
+
+@add("b", "bias-not-summed-over-batch", "is not summed over the batch: every sample adds to the same bias")
+def each_sample(t: Truth) -> Candidates:
+    kept = t.dy.sum(axis=_positions(t)) if _tied(t) else t.dy
+    yield kept
+    yield kept[0]
+    yield kept[-1]
+
+
+@add("b", "bias-summed-over-positions", "is summed over the positions: an untied bias has one number for each of them")
+def over_positions(t: Truth) -> Candidates:
+    if t.dy.ndim > 2 and t.gradients["b"].ndim > 1:
+        summed = t.dy.sum(axis=(0, *_positions(t)))
+        yield summed
+        yield t.gradients["b"] * 0 + summed.reshape(-1, *(1 for _ in _positions(t)))

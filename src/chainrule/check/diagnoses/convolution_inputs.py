@@ -1,0 +1,145 @@
+"""Classic mistakes in the input gradient of a convolutional layer."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from chainrule.check.diagnoses import sliding
+from chainrule.check.diagnoses.kernels import (
+    exchanged_axes,
+    groups_of,
+    single_filters,
+    slid_kernel,
+    slide_of,
+    undilated,
+)
+from chainrule.check.diagnoses.sliding import Slide
+from chainrule.check.diagnoses.truth import Candidates, Catalogue, Truth
+from chainrule.engines import Array
+
+CATALOGUE = Catalogue("docs/derivations/convolution.md")
+add = CATALOGUE.add
+
+
+@add(
+    "x",
+    "kernel-not-rotated",
+    "equals the right answer for an unrotated kernel: rotate K by 180° before the full correlation",
+)
+def unrotated(t: Truth) -> Candidates:
+    if not t.attributes.get("flip"):
+        yield slide_of(t).crop(_dx(t, slid_kernel(t)[:, :, ::-1, ::-1]))
+
+
+@add(
+    "x",
+    "kernel-rotated",
+    "equals the right answer for a kernel rotated by 180°: forward is a true convolution and "
+    "has rotated it already, so slide K as it is in the full correlation",
+)
+def rotated(t: Truth) -> Candidates:
+    if t.attributes.get("flip"):
+        yield slide_of(t).crop(_dx(t, slid_kernel(t)[:, :, ::-1, ::-1]))
+
+
+@add(
+    "x",
+    "valid-for-full",
+    "is the valid correlation of dy and the rotated kernel: it must be the full one, with dy surrounded by K − 1 zeros",
+)
+def valid(t: Truth) -> Candidates:
+    slide = slide_of(t)
+    if all(outputs >= taps for outputs, taps in zip(slide.outputs, slide.window, strict=True)):
+        frame = sliding.full(t.dy, slid_kernel(t), groups_of(t))
+        reach = [taps - 1 for taps in slide.window]
+        inner = frame[:, :, reach[0] : frame.shape[2] - reach[0], reach[1] : frame.shape[3] - reach[1]]
+        yield from _pasted(inner, t.x.shape)
+
+
+@add("x", "same-for-full", "is the full correlation cut to the size of dy: it must have the size of x")
+def same_size(t: Truth) -> Candidates:
+    frame, slide = sliding.full(t.dy, slid_kernel(t), groups_of(t)), slide_of(t)
+    first = [(taps - 1) // 2 for taps in slide.window]
+    rows, columns = (slice(start, start + size) for start, size in zip(first, slide.outputs, strict=True))
+    yield from _pasted(frame[:, :, rows, columns], t.x.shape)
+
+
+@add("x", "stride-forgotten", "is scattered with stride 1: window (i, j) begins at cell (s·i, s·j)")
+def scattered_densely(t: Truth) -> Candidates:
+    slide = slide_of(t)
+    frame = _dx(t, slid_kernel(t), slide.but(stride=(1, 1)))
+    yield slide.crop(frame)
+    yield frame[:, :, : t.x.shape[2], : t.x.shape[3]]
+
+
+@add("x", "padding-not-cropped", "still has the padding on it: cut off the rows and columns that lie on zeros")
+def uncropped(t: Truth) -> Candidates:
+    yield _dx(t, slid_kernel(t))
+
+
+@add(
+    "x",
+    "padding-cropped-at-end",
+    "is cut at the end only: the padding before x must go as well, so begin at row p_top and column p_left",
+)
+def cropped_at_end(t: Truth) -> Candidates:
+    yield _dx(t, slid_kernel(t))[:, :, : t.x.shape[2], : t.x.shape[3]]
+
+
+@add("x", "dilation-ignored", "is scattered with dilation 1: tap (u, v) of a window lies at (d·u, d·v)")
+def scattered_closely(t: Truth) -> Candidates:
+    for slide in undilated(t):
+        yield slide_of(t).crop(_dx(t, slid_kernel(t), slide))
+
+
+@add(
+    "x",
+    "channels-transposed",
+    "takes the kernel with filters and channels exchanged by a reshape: use a transpose, w.transpose(1, 0, 2, 3)",
+)
+def reshaped_channels(t: Truth) -> Candidates:
+    w = slid_kernel(t)
+    if groups_of(t) == 1:
+        C_out, C, KH, KW = w.shape
+        yield slide_of(t).crop(_dx(t, np.ascontiguousarray(w).reshape(C, C_out, KH, KW).transpose(1, 0, 2, 3)))
+        yield slide_of(t).crop(_dx(t, w.transpose(1, 0, 2, 3).reshape(C_out, C, KH, KW)))
+
+
+@add("x", "kernel-axes-transposed", "takes the kernel with its rows and columns exchanged: K[u, v], not K[v, u]")
+def sideways(t: Truth) -> Candidates:
+    for w in exchanged_axes(slid_kernel(t)):
+        yield slide_of(t).crop(_dx(t, w))
+
+
+@add("x", "filter-sum-missing", "holds one filter only: sum over all the filters that saw the channel")
+def one_filter(t: Truth) -> Candidates:
+    for w in single_filters(t):
+        yield slide_of(t).crop(_dx(t, w))
+
+
+@add(
+    "x",
+    "overwritten-in-windows",
+    "keeps only the last window that covers a cell: windows overlap, so add with += (np.add.at for index arrays)",
+)
+def overwritten(t: Truth) -> Candidates:
+    for w in (slid_kernel(t), *single_filters(t)):
+        for how in ("window", "tap"):
+            yield slide_of(t).crop(_dx(t, w, how=how))
+
+
+def _dx(t: Truth, w: Array, slide: Slide | None = None, how: str = "add") -> Array:
+    """dx for a kernel as it lies on the picture, on the padded frame."""
+    return sliding.scatter(sliding.products(t.dy, w, groups_of(t)), slide or slide_of(t), how)
+
+
+def _pasted(inner: Array, shape: tuple[int, ...]) -> Iterator[Array]:
+    """A result that is too small, as it is, and in the corner and the middle of zeros in the right shape."""
+    yield inner
+    room = [whole - part for whole, part in zip(shape[2:], inner.shape[2:], strict=True)]
+    if min(room) < 0:
+        return
+    for first in ((0, 0), tuple(cells // 2 for cells in room)):
+        out = np.zeros(shape)
+        out[:, :, first[0] : first[0] + inner.shape[2], first[1] : first[1] + inner.shape[3]] = inner
+        yield out

@@ -1,0 +1,86 @@
+"""Classic mistakes in the kernel gradient of a convolutional layer."""
+
+import numpy as np
+
+from chainrule.check.diagnoses import sliding
+from chainrule.check.diagnoses.kernels import (
+    exchanged_axes,
+    groups_of,
+    slide_of,
+    undilated,
+)
+from chainrule.check.diagnoses.sliding import Slide
+from chainrule.check.diagnoses.truth import Candidates, Catalogue, Truth
+from chainrule.engines import Array
+
+CATALOGUE = Catalogue("docs/derivations/convolution.md")
+add = CATALOGUE.add
+
+
+@add(
+    "w",
+    "kernel-gradient-rotated",
+    "is rotated by 180°: the gradient of a cross-correlation's kernel is a "
+    "cross-correlation of x and dy, with nothing rotated",
+)
+def turned_gradient(t: Truth) -> Candidates:
+    if not t.attributes.get("flip"):
+        yield t.gradients["w"][:, :, ::-1, ::-1]
+
+
+@add(
+    "w",
+    "kernel-gradient-not-rotated",
+    "is not rotated: forward is a true convolution, so rotate the correlation of x and dy by 180°",
+)
+def unturned_gradient(t: Truth) -> Candidates:
+    if t.attributes.get("flip"):
+        yield t.gradients["w"][:, :, ::-1, ::-1]
+
+
+@add("w", "stride-forgotten", "reads x with stride 1: window (i, j) begins at cell (s·i, s·j)")
+def gathered_densely(t: Truth) -> Candidates:
+    yield _dw(t, slide_of(t).but(stride=(1, 1)))
+
+
+@add("w", "padding-ignored", "reads x without its padding: surround x with zeros as in forward")
+def gathered_unpadded(t: Truth) -> Candidates:
+    slide = slide_of(t)
+    frame = np.zeros((*t.x.shape[:2], *slide.frame))
+    frame[:, :, : t.x.shape[2], : t.x.shape[3]] = t.x
+    yield _dw(t, slide, frame)
+
+
+@add("w", "dilation-ignored", "reads x with dilation 1: tap (u, v) of a window lies at (d·u, d·v)")
+def gathered_closely(t: Truth) -> Candidates:
+    for slide in undilated(t):
+        yield _dw(t, slide, slide_of(t).pad(t.x))
+
+
+@add("w", "channels-transposed", "has filters and channels exchanged: dw is (C_out, C_in, KH, KW)")
+def exchanged_channels(t: Truth) -> Candidates:
+    dw = t.gradients["w"]
+    other = dw.transpose(1, 0, 2, 3)
+    yield other
+    yield other.reshape(dw.shape)
+
+
+@add("w", "kernel-axes-transposed", "has rows and columns exchanged: dw[u, v], not dw[v, u]")
+def exchanged_rows(t: Truth) -> Candidates:
+    yield t.gradients["w"].swapaxes(2, 3)
+    yield from exchanged_axes(t.gradients["w"])
+
+
+@add("w", "positions-not-summed", "holds one position of the window only: sum over all positions (i, j)")
+def one_position(t: Truth) -> Candidates:
+    for n in (slice(None), slice(-1, None)):
+        for place in (-1, 0):
+            dy = np.zeros_like(t.dy)
+            dy[n, :, place, place] = t.dy[n, :, place, place]
+            yield _dw(t, slide_of(t), dy=dy)
+
+
+def _dw(t: Truth, slide: Slide, frame: Array | None = None, dy: Array | None = None) -> Array:
+    padded = slide_of(t).pad(t.x) if frame is None else frame
+    dw = sliding.gather(padded, t.dy if dy is None else dy, slide, groups_of(t))
+    return dw[:, :, ::-1, ::-1] if t.attributes.get("flip") else dw

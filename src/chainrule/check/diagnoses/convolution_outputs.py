@@ -1,0 +1,71 @@
+"""Classic mistakes in the forward pass of a convolutional layer."""
+
+from chainrule.check.diagnoses import sliding
+from chainrule.check.diagnoses.kernels import bias_of, groups_of, slid_kernel, slide_of, tied_bias, undilated
+from chainrule.check.diagnoses.sliding import Slide
+from chainrule.check.diagnoses.truth import Candidates, Catalogue, Truth
+from chainrule.engines import Array
+
+CATALOGUE = Catalogue("docs/derivations/convolution.md")
+add = CATALOGUE.add
+
+
+@add("y", "correlation-convolution-mixed-up", "is that of a true convolution: slide the kernel without rotating it")
+def rotated_output(t: Truth) -> Candidates:
+    if not t.attributes.get("flip"):
+        yield _turned(t)
+
+
+@add("y", "correlation-convolution-mixed-up", "is that of a cross-correlation: rotate the kernel by 180° first")
+def unrotated_output(t: Truth) -> Candidates:
+    if t.attributes.get("flip"):
+        yield _turned(t)
+
+
+@add("y", "bias-not-added", "equals the output without the bias: add b to every filter's map")
+def without_bias(t: Truth) -> Candidates:
+    if "b" in t.values:
+        yield sliding.correlate(t.x, slid_kernel(t), None, slide_of(t), groups_of(t))
+
+
+@add("y", "channel-sum-missing", "holds one input channel only: sum over all the channels that a kernel sees")
+def one_channel(t: Truth) -> Candidates:
+    if groups_of(t) == 1:
+        for c in (t.x.shape[1] - 1, 0):
+            yield sliding.correlate(t.x[:, c : c + 1], slid_kernel(t)[:, c : c + 1], bias_of(t), slide_of(t), 1)
+
+
+@add("y", "stride-forgotten", "equals the output for stride 1: move the window by the stride")
+def every_position(t: Truth) -> Candidates:
+    yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide_of(t).but(stride=(1, 1)), groups_of(t))
+
+
+@add("y", "dilation-ignored", "equals the output for dilation 1: the taps of the kernel lie apart by the dilation")
+def close_output(t: Truth) -> Candidates:
+    for slide in undilated(t):
+        yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide, groups_of(t))
+
+
+@add("y", "padding-ignored", "equals the output without padding: surround x with zeros first")
+def unpadded(t: Truth) -> Candidates:
+    yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide_of(t).but(padding=((0, 0), (0, 0))), groups_of(t))
+
+
+@add(
+    "y",
+    "padding-at-wrong-end",
+    "equals the output with the zeros before and after x exchanged: top before bottom, left before right",
+)
+def exchanged_padding(t: Truth) -> Candidates:
+    slide = slide_of(t)
+    yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide.but(padding=_exchanged(slide)), groups_of(t))
+
+
+def _exchanged(slide: Slide) -> tuple[tuple[int, int], tuple[int, int]]:
+    (top, bottom), (left, right) = slide.padding
+    return ((bottom, top), (right, left))
+
+
+def _turned(t: Truth) -> Array:
+    kernel = slid_kernel(t)[:, :, ::-1, ::-1]
+    return sliding.correlate(t.x, kernel, bias_of(t), slide_of(t), groups_of(t))

@@ -1,0 +1,36 @@
+"""Classic mistakes in the backward (and forward) pass of a dense layer."""
+
+from chainrule.check.diagnoses.truth import Candidates, Catalogue, Truth
+
+CATALOGUE = Catalogue("docs/derivations/dense.md")
+
+
+@CATALOGUE.add("y", "bias-not-added", "equals W x: add b")
+def without_bias(t: Truth) -> Candidates:
+    yield t.x @ t.values["w"].T
+
+
+@CATALOGUE.add("w", "axes-transposed", "is the transpose of the right answer: dW = dy xᵀ is (F_out, F_in)")
+def transposed(t: Truth) -> Candidates:
+    dw = t.gradients["w"]
+    yield dw.T
+    yield dw.T.reshape(dw.shape)
+
+
+@CATALOGUE.add("x", "axes-transposed", "takes W with its axes exchanged by a reshape: dx = Wᵀ dy")
+def reshaped(t: Truth) -> Candidates:
+    w = t.values["w"]
+    yield t.dy @ w.T.reshape(w.shape)
+    if w.shape[0] == w.shape[1]:
+        yield t.dy @ w.T
+
+
+@CATALOGUE.add("x", "feature-sum-missing", "holds one output feature only: sum over all the outputs that saw the input")
+def one_feature(t: Truth) -> Candidates:
+    for place in (-1, 0):
+        yield t.dy[:, [place]] * t.values["w"][place]
+
+
+@CATALOGUE.add("w", "input-forgotten", "is dy in every column: multiply by the input, dW = dy xᵀ")
+def without_input(t: Truth) -> Candidates:
+    yield t.dy.sum(axis=0)[:, None].repeat(t.x.shape[1], axis=1)

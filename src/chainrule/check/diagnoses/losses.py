@@ -1,0 +1,32 @@
+"""Classic mistakes in the gradient of a loss, which is that of the mean over the batch."""
+
+from chainrule.check.diagnoses.truth import Candidates, Catalogue, Truth
+from chainrule.reference import softmax
+
+CATALOGUE = Catalogue("docs/derivations/losses.md")
+add = CATALOGUE.add
+
+
+@add("p", "batch-division-missing", "lacks the factor 1/n: the loss is the mean over the batch")
+def not_averaged(t: Truth) -> Candidates:
+    yield t.gradients["p"] * len(t.values["p"])
+
+
+@add("p", "class-division-missing", "lacks the factor 1/K: the loss of a sample is the mean over its outputs")
+def not_averaged_over_classes(t: Truth) -> Candidates:
+    if t.operation in ("mean_squared_error", "binary_cross_entropy"):
+        yield t.gradients["p"] * t.values["p"].shape[1]
+        yield t.gradients["p"] * t.values["p"].shape[1] * len(t.values["p"])
+
+
+@add("p", "softmax-forgotten", "takes the logits for probabilities: it is softmax(p) − t")
+def without_softmax(t: Truth) -> Candidates:
+    if t.operation == "softmax_cross_entropy":
+        yield (t.values["p"] - t.values["t"]) / len(t.values["p"])
+
+
+@add("p", "prediction-minus-target", "is p − t: that is the gradient by the logits, with softmax (or sigmoid) in one")
+def fused(t: Truth) -> Candidates:
+    if t.operation in ("categorical_cross_entropy", "binary_cross_entropy"):
+        yield (t.values["p"] - t.values["t"]) / len(t.values["p"])
+        yield (softmax(t.values["p"]) - t.values["t"]) / len(t.values["p"])

@@ -1,0 +1,186 @@
+"""Classic mistakes in the backward pass of pooling."""
+
+import numpy as np
+
+from chainrule.check.diagnoses import sliding
+from chainrule.check.diagnoses.sliding import Slide
+from chainrule.check.diagnoses.truth import Candidates, Catalogue, Truth
+from chainrule.engines import Array
+
+PAGE = "docs/derivations/pooling.md"
+MAXIMUM, AVERAGE = Catalogue(PAGE), Catalogue(PAGE)
+
+
+def _slide(t: Truth) -> Slide:
+    window = t.attributes["window"]
+    return Slide.of({**t.attributes, "stride": t.attributes.get("stride") or window}, t.x.shape[2:], window)
+
+
+def _cells(t: Truth, fill: float) -> Array:
+    """Every window's cells: (N, C, KH, KW, H', W'), ``fill`` on the padding."""
+    slide = _slide(t)
+    padded = np.pad(t.x, ((0, 0), (0, 0), *slide.padding), constant_values=fill)
+    cells = np.empty((*t.x.shape[:2], *slide.window, *slide.outputs))
+    for (u, v), (rows, columns) in slide.taps(slide.outputs):
+        cells[:, :, u, v] = padded[:, :, rows, columns]
+    return cells
+
+
+def _first(largest: Array) -> Array:
+    """Only the first of the marked cells of each window, row by row."""
+    flat = largest.reshape(*largest.shape[:2], -1, *largest.shape[4:])
+    kept = flat & (np.cumsum(flat, axis=2) == 1)
+    return kept.reshape(largest.shape)
+
+
+def _won(t: Truth) -> Array:
+    """Which cell wins each window."""
+    cells = _cells(t, -np.inf)
+    return _first(cells == cells.max(axis=(2, 3), keepdims=True))
+
+
+def _spread(t: Truth, weights: Array, slide: Slide | None = None, how: str = "add") -> Array:
+    """dy shared out over the cells of every window, on the padded frame."""
+    given = weights * t.dy[:, :, None, None]
+    return sliding.scatter(given, slide or _slide(t), how)
+
+
+def _even(t: Truth, divisor: str | None = None) -> Array:
+    """The share of each cell in average pooling: 1/D."""
+    slide = _slide(t)
+    shape = (*t.x.shape[:2], *slide.window, *slide.outputs)
+    rule = divisor or t.attributes.get("divisor", "cells")
+    if rule == "cells":
+        real = np.isfinite(_cells(t, np.nan))
+        return np.ones(shape) / real.sum(axis=(2, 3), keepdims=True)
+    return np.ones(shape) / (1 if rule == "one" else slide.window[0] * slide.window[1])
+
+
+@MAXIMUM.add(
+    "x",
+    "ties-all-credited",
+    "credits every cell that ties for the maximum: give dy to one of them, the first in row-major order",
+)
+def all_ties(t: Truth) -> Candidates:
+    cells = _cells(t, -np.inf)
+    yield _slide(t).crop(_spread(t, (cells == cells.max(axis=(2, 3), keepdims=True)).astype(float)))
+
+
+@MAXIMUM.add(
+    "x",
+    "maximum-as-average",
+    "shares dy out over the whole window, as average pooling does: the cell that won gets all of it",
+)
+def shared_out(t: Truth) -> Candidates:
+    for divisor in ("cells", "window", "one"):
+        yield _slide(t).crop(_spread(t, _even(t, divisor)))
+
+
+@MAXIMUM.add(
+    "x", "overwritten-in-windows", "keeps only the last window that a cell won: windows overlap, so add with +="
+)
+def last_window(t: Truth) -> Candidates:
+    won, slide = _won(t), _slide(t)
+    frame = np.zeros((*t.x.shape[:2], *slide.frame))
+    for i, j in np.ndindex(slide.outputs):
+        for (u, v), _ in slide.taps((1, 1)):
+            cell = frame[:, :, slide.stride[0] * i + u, slide.stride[1] * j + v]
+            cell[...] = np.where(won[:, :, u, v, i, j], t.dy[:, :, i, j], cell)
+    yield slide.crop(frame)
+    yield slide.crop(_spread(t, won.astype(float), how="window"))
+    yield slide.crop(_spread(t, won.astype(float), how="tap"))
+
+
+@MAXIMUM.add("x", "stride-forgotten", "is scattered with stride 1: window (i, j) begins at cell (s·i, s·j)")
+def dense_winners(t: Truth) -> Candidates:
+    slide = _slide(t)
+    yield slide.crop(_spread(t, _won(t).astype(float), slide.but(stride=(1, 1))))
+
+
+@MAXIMUM.add("x", "padding-not-cropped", "still has the padding on it: cut off the rows and columns of the padding")
+def padded_winners(t: Truth) -> Candidates:
+    frame = _spread(t, _won(t).astype(float))
+    yield frame
+    yield frame[:, :, : t.x.shape[2], : t.x.shape[3]]
+
+
+@MAXIMUM.add("y", "padding-wins", "lets the zeros of the padding win: fill the padding with −∞")
+def zeros_win(t: Truth) -> Candidates:
+    yield _cells(t, 0.0).max(axis=(2, 3))
+
+
+@MAXIMUM.add("y", "average-for-maximum", "equals average pooling, where the maximum is meant")
+def averaged(t: Truth) -> Candidates:
+    yield np.nansum(_cells(t, np.nan) * _even(t, "cells"), axis=(2, 3))
+
+
+@AVERAGE.add(
+    "x",
+    "average-not-divided",
+    "lacks the factor 1/k²: every cell of a window gets dy divided by the number of its cells",
+)
+def undivided(t: Truth) -> Candidates:
+    yield _slide(t).crop(_spread(t, _even(t, "one")))
+
+
+@AVERAGE.add("x", "average-divided-twice", "has the factor 1/k² twice: dy over the number of cells, once")
+def divided_twice(t: Truth) -> Candidates:
+    share = _even(t)
+    yield _slide(t).crop(_spread(t, share * share))
+
+
+@AVERAGE.add(
+    "x y",
+    "padding-counted",
+    "divides by the whole window where part of it lies on padding: divide by the cells that are there",
+)
+def counted(t: Truth) -> Candidates:
+    if t.attributes.get("divisor") == "cells":
+        yield from _divided(t, "window")
+
+
+@AVERAGE.add(
+    "x y", "padding-not-counted", "divides by the cells that are there: divide by the whole window, padding and all"
+)
+def not_counted(t: Truth) -> Candidates:
+    if t.attributes.get("divisor") == "window":
+        yield from _divided(t, "cells")
+
+
+@AVERAGE.add("y", "average-not-divided", "is the sum of the window: divide it by the number of its cells")
+def summed(t: Truth) -> Candidates:
+    yield np.nansum(_cells(t, np.nan), axis=(2, 3))
+
+
+def _divided(t: Truth, divisor: str) -> Candidates:
+    yield np.nansum(_cells(t, np.nan) * _even(t, divisor), axis=(2, 3))
+    yield _slide(t).crop(_spread(t, _even(t, divisor)))
+
+
+@AVERAGE.add(
+    "x", "overwritten-in-windows", "keeps only the last window that covers a cell: windows overlap, so add with +="
+)
+def overwritten(t: Truth) -> Candidates:
+    for how in ("window", "tap"):
+        yield _slide(t).crop(_spread(t, _even(t), how=how))
+
+
+@AVERAGE.add("x", "stride-forgotten", "is scattered with stride 1: window (i, j) begins at cell (s·i, s·j)")
+def dense_shares(t: Truth) -> Candidates:
+    slide = _slide(t)
+    yield slide.crop(_spread(t, _even(t), slide.but(stride=(1, 1))))
+
+
+@AVERAGE.add("x", "padding-not-cropped", "still has the padding on it: cut off the rows and columns of the padding")
+def padded_shares(t: Truth) -> Candidates:
+    frame = _spread(t, _even(t))
+    yield frame
+    yield frame[:, :, : t.x.shape[2], : t.x.shape[3]]
+
+
+@AVERAGE.add(
+    "x", "shared-to-one", "gives dy to one cell of each window, as max pooling does: every cell gets its share"
+)
+def to_one(t: Truth) -> Candidates:
+    for weights in (_won(t).astype(float), _won(t) * _even(t)):
+        yield _slide(t).crop(_spread(t, weights))

@@ -1,0 +1,128 @@
+"""Windows over pictures, with every choice open, so that each can be made wrongly: stride, padding, the sum itself."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.engines import Array
+from chainrule.shapes import Padding, Pair, extent, output_size
+
+
+@dataclass(frozen=True)
+class Slide:
+    """How a window moves over a picture of ``size``; see `reference.windows`."""
+
+    size: Pair
+    window: Pair
+    stride: Pair
+    padding: Padding
+    dilation: Pair
+
+    @classmethod
+    def of(cls, attributes: Mapping[str, Any], size: tuple[int, ...], window: tuple[int, ...]) -> "Slide":
+        """From the attributes of an operation."""
+        stride = attributes.get("stride") or (1, 1)
+        padding = attributes.get("padding", ((0, 0), (0, 0)))
+        return cls((size[0], size[1]), (window[0], window[1]), stride, padding, attributes.get("dilation", (1, 1)))
+
+    def but(self, **changes: Any) -> "Slide":
+        """The same with something changed."""
+        return replace(self, **changes)
+
+    @property
+    def frame(self) -> Pair:
+        """H and W with the padding."""
+        (top, bottom), (left, right) = self.padding
+        return (self.size[0] + top + bottom, self.size[1] + left + right)
+
+    @property
+    def outputs(self) -> Pair:
+        """H' and W'."""
+        axes = zip(self.size, self.window, self.stride, self.padding, self.dilation, strict=True)
+        sizes = [output_size(*axis) for axis in axes]
+        return (sizes[0], sizes[1])
+
+    def pad(self, x: Array) -> Array:
+        """x surrounded by zeros."""
+        return np.pad(x, ((0, 0), (0, 0), *self.padding))
+
+    def crop(self, frame: Array) -> Array:
+        """A padded frame without its padding."""
+        (top, _), (left, _) = self.padding
+        return frame[:, :, top : top + self.size[0], left : left + self.size[1]]
+
+    def taps(self, outputs: Pair) -> Iterator[tuple[Pair, tuple[slice, slice]]]:
+        """Every tap (u, v), and the cells of the frame that it meets at the outputs."""
+        for u in range(self.window[0]):
+            for v in range(self.window[1]):
+                yield (u, v), (self._met(0, u, outputs), self._met(1, v, outputs))
+
+    def _met(self, axis: int, tap: int, outputs: Pair) -> slice:
+        first = self.dilation[axis] * tap
+        return slice(first, first + self.stride[axis] * (outputs[axis] - 1) + 1, self.stride[axis])
+
+
+def products(dy: Array, w: Array, groups: int) -> Array:
+    """P[n,c,u,v,i,j] = Σ_o dy[n,o,i,j] · w[o,c,u,v]: what every window gives back to every cell under it."""
+    N, _, rows, columns = dy.shape
+    upper, kernels = dy.reshape(N, groups, -1, rows, columns), w.reshape(groups, -1, *w.shape[1:])
+    return np.einsum("ngoij,gocuv->ngcuvij", upper, kernels).reshape(N, -1, *w.shape[2:], rows, columns)
+
+
+def scatter(given: Array, slide: Slide, how: str = "add") -> Array:
+    """What the windows give back, P[n,c,u,v,i,j], on the padded frame.
+
+    how   "add": right. "window": windows come row by row and the last one overwrites. "tap": taps come row by row
+    """
+    outputs = (given.shape[4], given.shape[5])
+    room = [
+        max(frame, stride * (count - 1) + extent(window, dilation))
+        for frame, stride, count, window, dilation in zip(
+            slide.frame, slide.stride, outputs, slide.window, slide.dilation, strict=True
+        )
+    ]
+    frame = np.zeros((*given.shape[:2], *room))
+    if how == "window":
+        for i, j in np.ndindex(outputs):
+            first = (slide.stride[0] * i, slide.stride[1] * j)
+            for (u, v), _ in slide.taps((1, 1)):
+                cell = (first[0] + slide.dilation[0] * u, first[1] + slide.dilation[1] * v)
+                frame[:, :, cell[0], cell[1]] = given[:, :, u, v, i, j]
+        return frame
+    for (u, v), (rows, columns) in slide.taps(outputs):
+        part = frame[:, :, rows, columns]
+        part[...] = given[:, :, u, v] if how == "tap" else part + given[:, :, u, v]
+    return frame
+
+
+def gather(padded: Array, dy: Array, slide: Slide, groups: int) -> Array:
+    """dw[o,c,u,v] = Σ_{n,i,j} dy[n,o,i,j] · padded[n,c, s·i + d·u, s·j + d·v]."""
+    N, C_out, *outputs = dy.shape
+    C = padded.shape[1]
+    upper = dy.reshape(N, groups, C_out // groups, *outputs)
+    dw = np.zeros((C_out, C // groups, *slide.window))
+    for (u, v), (rows, columns) in slide.taps((outputs[0], outputs[1])):
+        cells = padded[:, :, rows, columns].reshape(N, groups, C // groups, *outputs)
+        dw[:, :, u, v] = np.einsum("ngoij,ngcij->goc", upper, cells).reshape(C_out, -1)
+    return dw
+
+
+def correlate(x: Array, w: Array, b: Array | None, slide: Slide, groups: int) -> Array:
+    """The cross-correlation of x with kernels as they lie on the picture."""
+    outputs, N, C = slide.outputs, x.shape[0], x.shape[1]
+    padded = slide.pad(x)
+    y = np.zeros((N, len(w), *outputs))
+    kernels = w.reshape(groups, -1, *w.shape[1:])
+    for (u, v), (rows, columns) in slide.taps(outputs):
+        cells = padded[:, :, rows, columns].reshape(N, groups, C // groups, *outputs)
+        y += np.einsum("ngcij,goc->ngoij", cells, kernels[..., u, v]).reshape(y.shape)
+    return y if b is None else y + (b[:, None, None] if b.ndim == 1 else b)
+
+
+def full(dy: Array, w: Array, groups: int) -> Array:
+    """The full correlation of dy with the rotated kernels, as for stride and dilation 1; (N, C_in, …)."""
+    size = (dy.shape[2] + w.shape[2] - 1, dy.shape[3] + w.shape[3] - 1)
+    plain = Slide(size, (w.shape[2], w.shape[3]), (1, 1), ((0, 0), (0, 0)), (1, 1))
+    return scatter(products(dy, w, groups), plain)

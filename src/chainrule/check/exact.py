@@ -1,0 +1,84 @@
+"""An engine for derivatives: the operations in float64 and in complex numbers, quick where that costs no exactness.
+
+A complex step through an operation needs it to be written without |x| and comparisons of whole complex numbers. Of the
+NumPy engine's operations those are that only add, multiply and divide; a few are written here for complex numbers; the
+reference loops serve for the rest.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from chainrule import engines
+from chainrule.engines import Array, ModuleEngine
+from chainrule.engines.numpy import pooling
+from chainrule.plan import Plan
+
+LINEAR = {
+    *("cross_correlate", "cross_correlate_dx", "add_bias", "dense", "average_pool"),
+    *("batch_norm", "dropout", "tanh", "arctan"),
+}
+
+
+def _sigmoid(x: Array) -> Array:
+    """The form that does not overflow, chosen by the real part."""
+    e = np.exp(np.where(np.real(x) > 0, -x, x))
+    return np.where(np.real(x) > 0, 1 / (1 + e), e / (1 + e))
+
+
+def _relu(x: Array) -> Array:
+    return x * (np.real(x) > 0)
+
+
+def _leaky_relu(x: Array, *, slope: float) -> Array:
+    return x * np.where(np.real(x) > 0, 1.0, slope)
+
+
+def _max_pool(x: Array, **options: Any) -> tuple[Array, Array]:
+    """The cells whose real parts win."""
+    _, winner = pooling.max_pool(np.ascontiguousarray(np.real(x)), **options)
+    cells = np.take_along_axis(x.reshape(*x.shape[:2], -1), winner.reshape(*x.shape[:2], -1).astype(np.intp), axis=2)
+    return cells.reshape(winner.shape), winner
+
+
+COMPLEX: dict[str, Callable[..., Any]] = {
+    "sigmoid": _sigmoid,
+    "relu": _relu,
+    "leaky_relu": _leaky_relu,
+    "max_pool": _max_pool,
+}
+
+
+class ExactEngine(ModuleEngine):
+    """NumPy's operations on real numbers; on complex ones those that let imaginary parts through."""
+
+    def __init__(self) -> None:
+        super().__init__("numpy")
+        self.name = "exact"
+        self._reference = engines.find("reference")
+
+    def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
+        """Call the function of that name, all numbers in the widest type among them."""
+        numbers = [array.dtype for array in arrays if array is not None and array.dtype.kind in "fc"]
+        dtype = np.result_type(np.float64, *numbers)
+        given = tuple(None if array is None else _cast(array, dtype) for array in arrays)
+        if dtype.kind != "c" or name in LINEAR:
+            return super().run(name, given, attributes)
+        if name in COMPLEX:
+            results: Array | tuple[Array, ...] = COMPLEX[name](*given, **attributes)
+            return results if isinstance(results, tuple) else (results,)
+        return self._reference.run(name, given, attributes)
+
+    def compile(
+        self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: engines.Buffers, threads: int
+    ) -> None:
+        """None: these functions are called one by one."""
+        return
+
+
+def _cast(array: Array, dtype: np.dtype[Any]) -> Array:
+    return array.astype(dtype) if array.dtype.kind in "fc" else array
+
+
+ENGINE = ExactEngine()

@@ -1,0 +1,53 @@
+"""Layers and shapes as people write them on a command line. Nothing is evaluated but literals."""
+
+import ast
+from typing import Any
+
+from chainrule.errors import OptionError, one_of
+from chainrule.layers import NAMED, Layer
+
+MODULES = ("", "cr", "chainrule", "layers", "cr.layers", "chainrule.layers")
+
+
+def layer(text: str) -> Layer:
+    """The layer of an expression such as "Conv2D(4, (3, 2), stride=2)"; a name alone is one without options."""
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise _unreadable(text) from None
+    call = tree if isinstance(tree, ast.Call) else ast.Call(tree, [], [])
+    *module, name = _dotted(call.func)
+    if name is None or ".".join(map(str, module)) not in MODULES:
+        raise _unreadable(text)
+    if name not in NAMED:
+        raise one_of("layer", name, [*NAMED])
+    if any(keyword.arg is None for keyword in call.keywords):
+        raise _unreadable(text)
+    try:
+        options: dict[str, Any] = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+        return NAMED[name](*(ast.literal_eval(argument) for argument in call.args), **options)
+    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
+        if isinstance(error, OptionError):
+            raise
+        raise _unreadable(text) from None
+    except TypeError as error:
+        raise OptionError(f"{text}: {str(error).replace('__init__()', name).removeprefix(f'{name}.')}") from None
+
+
+def _dotted(node: ast.expr) -> list[str | None]:
+    """The parts of a dotted name; None for what is none."""
+    if isinstance(node, ast.Attribute):
+        return [*_dotted(node.value), node.attr]
+    return [node.id if isinstance(node, ast.Name) else None]
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """The shape of a text such as "3,7,6" or "3x7x6"."""
+    parts = text.strip("() ").replace("×", ",").replace("x", ",").removesuffix(",").split(",")
+    if not 1 <= len(parts) <= 3 or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        raise OptionError(f"input shape {text!r}: expected whole numbers such as 3,7,6 (C, H, W), 3,9 (C, W) or 7 (F)")
+    return tuple(int(part) for part in parts)
+
+
+def _unreadable(text: str) -> OptionError:
+    return OptionError(f"{text!r}: expected a layer with literal options, such as Conv2D(4, (3, 2), stride=2)")

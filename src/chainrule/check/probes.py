@@ -1,0 +1,112 @@
+"""Where layers are looked at: shapes and numbers that are hard to fool.
+
+Several samples, more rows than columns or fewer, channels that are not as many as filters, random numbers in every
+parameter, biases too.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from chainrule import layers as cr
+from chainrule.engines import Array
+from chainrule.errors import ShapeError
+from chainrule.layers import Layer
+
+LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
+    (cr.Conv2D(4, (3, 2)), (3, 6, 7)),
+    (cr.Conv2D(3, (2, 3), stride=(2, 3), padding=((1, 0), (0, 2))), (2, 6, 7)),
+    (cr.Conv2D(3, (3, 2), stride=2, padding="same"), (2, 5, 6)),
+    (cr.Conv2D(2, (2, 3), padding="full"), (3, 3, 4)),
+    (cr.Conv2D(2, (2, 3), dilation=(3, 2), padding=(1, 2)), (3, 5, 6)),
+    (cr.Conv2D(6, (2, 3), groups=2, stride=(1, 2)), (4, 4, 5)),
+    (cr.Conv2D(3, (3, 2), bias="untied", padding=((1, 0), (0, 0))), (2, 4, 5)),
+    (cr.Conv2D(3, (3, 2), convolution=True, padding=(1, 0), stride=(2, 1), bias=False), (2, 4, 5)),
+    (cr.Conv1D(4, 3, stride=2, padding=((2, 1),), dilation=2), (3, 9)),
+    (cr.Conv1D(3, 2, bias="untied", convolution=True, padding="same"), (2, 5)),
+    (cr.ConvTranspose2D(2, (3, 2), stride=(2, 3)), (3, 3, 2)),
+    (cr.ConvTranspose2D(4, (3, 2), stride=2, padding=((1, 0), (0, 1)), output_padding=1, groups=2), (2, 2, 3)),
+    (cr.ConvTranspose2D(2, 2, dilation=(2, 1), bias="untied"), (3, 2, 3)),
+    (cr.MaxPool2D((3, 2), stride=(2, 1), padding=((1, 0), (0, 1))), (3, 6, 5)),
+    (cr.MaxPool1D(3, stride=2), (3, 9)),
+    (cr.AveragePool2D((3, 2), stride=(2, 1), padding=((1, 0), (0, 1))), (3, 6, 5)),
+    (cr.AveragePool2D((2, 3), padding=1, count_padding=True), (3, 5, 6)),
+    (cr.AveragePool1D(3, stride=2, padding=1), (3, 9)),
+    (cr.SumPool2D((2, 3), stride=1), (3, 5, 4)),
+    (cr.SumPool1D(3), (3, 9)),
+    (cr.GlobalAveragePool2D(), (3, 5, 4)),
+    (cr.Dense(4), (7,)),
+    (cr.Dense(5, bias=False), (3,)),
+    (cr.BatchNorm2D(), (3, 4, 5)),
+    (cr.BatchNorm2D(epsilon=1e-3), (4,)),
+    (cr.Dropout(0.4), (3, 4, 5)),
+    (cr.Flatten(), (3, 4, 5)),
+    (cr.Reshape((5, 12)), (3, 4, 5)),
+    (cr.Sigmoid(), (3, 4, 5)),
+    (cr.Tanh(), (3, 4, 5)),
+    (cr.Arctan(), (3, 4, 5)),
+    (cr.ReLU(), (3, 4, 5)),
+    (cr.LeakyReLU(0.2), (3, 4, 5)),
+    (cr.GELU(), (3, 4, 5)),
+    (cr.Softmax(), (6,)),
+)
+
+DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")
+
+
+def shape_for(layer: Layer) -> tuple[int, ...]:
+    """An input shape that a layer takes, its channels not as many as its filters; ShapeError if none is found."""
+    error: ShapeError | None = None
+    for shape in _shapes(layer):
+        try:
+            layer.output_shape(shape, layer.kind)
+        except ShapeError as found:
+            error = error or found
+            continue
+        return shape
+    raise ShapeError(f"{layer.describe()}: no input shape was found that it takes; give --input-shape ({error})")
+
+
+def _shapes(layer: Layer) -> Iterator[tuple[int, ...]]:
+    filters, groups = getattr(layer, "filters", 0), getattr(layer, "groups", 1)
+    channels = [groups * each for each in (3, 2, 1) if groups * each != filters] or [3]
+    for size in ((7, 6), (8, 9), (12, 11), (29, 27)):
+        for many in channels:
+            yield (many, *size)
+    for width in (9, 20, 41):
+        for many in channels:
+            yield (many, width)
+    yield (7,)
+    yield (math.prod(getattr(layer, "shape", ())),)
+
+
+def larger(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The same channels, a row and two columns more."""
+    if len(shape) == 3:
+        return (shape[0], shape[1] + 1, shape[2] + 3)
+    return (shape[0], shape[1] + 2) if len(shape) == 2 else shape
+
+
+def samples(shape: tuple[int, ...]) -> int:
+    """Samples of a probe: few pictures, a few more vectors."""
+    return 2 if len(shape) == 3 else 5
+
+
+def values(
+    shape: tuple[int, ...], parameters: Mapping[str, tuple[int, ...]], count: int, seed: int
+) -> dict[str, Array]:
+    """Normal numbers for x (``count`` samples) and every parameter."""
+    generator = np.random.default_rng([seed, count])
+    drawn = {"x": generator.normal(size=(count, *shape))}
+    return drawn | {name: generator.normal(size=size) for name, size in parameters.items()}
+
+
+def predictions(loss: str, seed: int) -> dict[str, Array]:
+    """p (5, 4) and t (5, 4): probabilities where the loss takes them; targets that are no one-hot rows, and add up to
+    one where the rows are distributions."""
+    generator = np.random.default_rng([seed, 5])
+    p, t = generator.normal(size=(5, 4)), generator.random((5, 4)) + 0.1
+    if loss in ("binary_cross_entropy", "categorical_cross_entropy"):
+        p = 0.05 + 0.9 * generator.random((5, 4))
+    return {"p": p, "t": t / t.sum(axis=1, keepdims=True) if loss in DISTRIBUTIONS else t}

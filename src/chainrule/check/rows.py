@@ -1,0 +1,147 @@
+"""The row of one tensor: the output beside the right one, a gradient beside its derivative."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from chainrule.check import comparing, methods, precision
+from chainrule.check.judging import Judge
+from chainrule.check.methods import COMPLEX, Derivative, Scalar
+from chainrule.check.report import Row
+from chainrule.check.subjects import Subject, Values
+from chainrule.engines import Array
+from chainrule.shapes import text
+
+SINGLE = "float32 or less inside: tolerances follow its rounding"
+LOOPS = "reference loops"
+SHARP = 1e-12
+FLAT = 1e-4  # gradients below this share of dy·y/x are those of a flat place: their rounding is not their own
+FLAT_SINGLE = 1e-2  # in float32
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A point and what comes from above, for one subject.
+
+    judge      who knows what is right, if anybody does
+    tolerance  for the output of a subject that is known not to compute in float64
+    """
+
+    subject: Subject
+    values: Values
+    dy: Array
+    output: Array
+    generator: np.random.Generator
+    judge: Judge | None = None
+    tolerance: float = SHARP
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The derivatives by numbers and how exact they can be.
+
+    least   what errors are relative to at least: a tensor whose gradient vanishes still has rounding errors
+    """
+
+    derivatives: Mapping[str, Derivative]
+    scalars: Mapping[str, Scalar]
+    noise: float
+    least: float
+
+
+def numbers_of(probe: Probe, limit: int) -> Numbers:
+    """Derivatives of every tensor, and the rounding of the code that they were taken of."""
+    values, generator = probe.values, probe.generator
+    functions = {name: partial(function_of, probe.subject, values, name) for name in probe.subject.tests}
+    ours = probe.subject.analytic
+    noise = 0.0 if ours else max(precision.noise(f, values[name], generator) for name, f in functions.items())
+    derivatives = {
+        name: methods.derive(f, values[name], probe.dy, generator, noise=noise, limit=limit, analytic=ours)
+        for name, f in functions.items()
+    }
+    scalars = {name: Scalar(f, values[name], probe.dy, noise) for name, f in functions.items()}
+    largest = max(one.size for one in derivatives.values())
+    usual = max(
+        float(np.abs(probe.dy).max(initial=0.0) * np.abs(probe.output).max(initial=0.0)) / one.scale
+        for one in scalars.values()
+    )
+    flat = FLAT if probe.tolerance <= SHARP else FLAT_SINGLE
+    return Numbers(derivatives, scalars, noise, max(1e-3 * largest, flat * usual))
+
+
+def function_of(subject: Subject, values: Values, name: str, value: Array) -> Array:
+    """The subject's function of one tensor."""
+    return subject.forward({**values, name: value})
+
+
+def output_row(probe: Probe, noise: float) -> Row:
+    """The row of y."""
+    judge = probe.judge
+    row = Row(probe.subject.name, "y", LOOPS, None, max(probe.tolerance, 200 * noise), False)
+    expected = np.asarray(probe.output if judge is None else judge.output(probe.values))
+    if probe.output.shape != expected.shape:
+        return replace(row, notes=(comparing.shapes_differ("y", probe.output, expected.shape),))
+    result = comparing.with_array(probe.output, expected)
+    return replace(row, error=result.error, ok=result.error <= row.tolerance, worst=result.worst)
+
+
+def row_beside(probe: Probe, tensor: str, claimed: Array | None, right: Array, tolerance: float) -> Row:
+    """The row of a gradient beside the right one."""
+    row = Row(probe.subject.name, tensor, elsewhere(probe), None, tolerance, False)
+    if claimed is None:
+        return replace(row, notes=(f"backward gives no {row.title}",))
+    if claimed.shape != right.shape:
+        return replace(row, notes=(comparing.shapes_differ(row.title, claimed, right.shape),))
+    result = comparing.with_array(claimed, right)
+    return replace(row, error=result.error, ok=result.error <= tolerance, worst=result.worst)
+
+
+def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numbers: Numbers) -> Row:
+    """The row of one gradient beside its derivative."""
+    derivative, scalar, value = numbers.derivatives[tensor], numbers.scalars[tensor], probe.values[tensor]
+    row = Row(probe.subject.name, tensor, derivative.method, None, derivative.tolerance, False)
+    if claimed is None:
+        return replace(row, notes=(f"backward gives no {row.title}",))
+    if claimed.shape != value.shape:
+        return replace(row, notes=(comparing.shapes_differ(row.title, claimed, value.shape),))
+    noise = max(numbers.noise, _backward_noise(probe, tensor))
+    derivative = replace(derivative, tolerance=max(derivative.tolerance, probe.tolerance, 200 * noise))
+    scale = max(derivative.size, numbers.least)
+    result = comparing.with_derivative(claimed, derivative, scale, scalar)
+    if result.excess > derivative.tolerance and derivative.method == COMPLEX and not probe.subject.analytic:
+        second = methods.by_differences(scalar, probe.generator)
+        plain = comparing.with_derivative(claimed, second, scale, scalar)
+        if plain.excess <= second.tolerance and not comparing.agree(derivative, second, scale):
+            derivative, result = second, plain  # imaginary parts were dropped somewhere
+    notes = [SINGLE] if noise else []
+    if result.kinks:
+        notes.append(f"{row.title}: {result.kinks} entries lie on a kink and were stepped round")
+    if (open_ := int(np.sum(derivative.bars > derivative.tolerance * scale))) > 0:
+        notes.append(f"{row.title}: {open_} entries are known less exactly than that, near kinks or large numbers")
+    if len(derivative.places) < value.size:
+        notes.append(f"of large tensors {len(derivative.places)} entries one by one, and all along random directions")
+    return replace(
+        row,
+        method=derivative.method,
+        tolerance=derivative.tolerance,
+        error=result.error,
+        ok=result.excess <= derivative.tolerance,
+        worst=result.worst,
+        notes=tuple(notes),
+    )
+
+
+def elsewhere(probe: Probe) -> str:
+    """The method of a second probe, which has another shape."""
+    return f"{LOOPS} on {text(probe.values['x'].shape)}"
+
+
+def _backward_noise(probe: Probe, tensor: str) -> float:
+    """The rounding of the gradient: it is linear in dy, so that fourth differences leave nothing else."""
+
+    def gradient(dy: Array) -> Array:
+        return probe.subject.gradients(probe.values, dy)[tensor]
+
+    return 0.0 if probe.subject.analytic else precision.noise(gradient, probe.dy, probe.generator)

@@ -1,0 +1,207 @@
+"""What can be checked, behind one face: a function of named tensors, and the gradients that it claims.
+
+A subject has the point at which it is looked at, the exact function whose derivatives are taken (float64, and complex
+where it can), and what its own code says: the output and the gradients.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from chainrule import engines, losses
+from chainrule.check.exact import ENGINE
+from chainrule.engines import Array
+from chainrule.interpreter import Interpreter
+from chainrule.layers import Layer
+from chainrule.network import Network
+from chainrule.plan import Builder, Plan, Tensor
+
+Values = Mapping[str, Array]
+SEED, STEP = 9, 4  # of dropout
+
+
+class Subject(Protocol):
+    """A function of named tensors with its claimed gradients."""
+
+    @property
+    def name(self) -> str:
+        """For the heading."""
+        ...
+
+    @property
+    def values(self) -> dict[str, Array]:
+        """The point: every tensor by name, the input first."""
+        ...
+
+    @property
+    def analytic(self) -> bool:
+        """Whether its function is known to compute in float64 and to let complex numbers through."""
+        ...
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """The tensors whose gradients are checked."""
+        ...
+
+    def forward(self, values: Values) -> Array:
+        """The function to differentiate, at other values."""
+        ...
+
+    def output(self, values: Values) -> Array:
+        """What its own code makes of the values."""
+        ...
+
+    def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
+        """The claimed gradients of ⟨dy, forward(values)⟩."""
+        ...
+
+
+@dataclass
+class Buffers:
+    """Flat buffers of parameters and running statistics, of any dtype."""
+
+    parameters: Array
+    statistics: Array
+
+
+class LayerSubject:
+    """One of the layers, on an engine.
+
+    layer, shape   what is checked, on inputs of that shape (without the batch axis)
+    """
+
+    def __init__(
+        self,
+        layer: Layer,
+        shape: tuple[int, ...],
+        *,
+        engine: str | None = None,
+        dtype: str = "float64",
+    ) -> None:
+        self.layer, self.shape = layer, shape
+        self.name = layer.describe()
+        self.engine = engines.find(engine)
+        self.dtype = np.dtype(dtype)
+        self._own = f"{layer.kind}1"
+        self.output_shape = layer.output_shape(shape, self._own)
+        learnt = layer.parameters(shape, self._own)
+        self.parameters = {one.name: one.shape for one in learnt if one.trained}
+        self.states = {one.name: one.shape for one in learnt if not one.trained}
+        self.plan = self._plan()
+        self.analytic = not _opaque(self.plan)
+        self.values: dict[str, Array] = {}
+        self.tests = ("x", *self.parameters)
+
+    def _plan(self) -> Plan:
+        kinds = {**dict.fromkeys(self.parameters, "parameter"), **dict.fromkeys(self.states, "state")}
+        sizes = {**self.parameters, **self.states}
+        tensors = {f"{self._own}.{name}": Tensor(f"{self._own}.{name}", sizes[name], kinds[name]) for name in sizes}  # pyright: ignore[reportArgumentType]
+        builder = Builder(tensors, training=True)
+        builder.begin(self._own)
+        x = Tensor("x", self.shape, "input")
+        y = self.layer.emit(builder, x)
+        return builder.plan(x, y, (x.gradient(),))
+
+    def _walk(self, engine: engines.Engine, values: Values) -> Interpreter:
+        """The plan over these values, not yet run."""
+        layout, end = dict[str, tuple[int, int]](), 0
+        for name, shape in self.parameters.items():
+            layout[f"{self._own}.{name}"] = (end, end + math.prod(shape))
+            end += math.prod(shape)
+        parts = [values[name].reshape(-1) for name in self.parameters] or [np.zeros(0)]
+        buffers = Buffers(np.concatenate(parts), np.zeros(0))
+        return Interpreter(engine, self.plan, layout, buffers)
+
+    def forward(self, values: Values) -> Array:
+        """The layer's function in float64 or complex numbers."""
+        return self._walk(ENGINE, values).forward(values["x"])
+
+    def output(self, values: Values, engine: str | None = None) -> Array:
+        """What its engine makes of the input, in the dtype of the subject; another engine's if one is named."""
+        given = {name: value.astype(self.dtype) for name, value in values.items()}
+        chosen = self.engine if engine is None else engines.find(engine)
+        return self._walk(chosen, given).forward(given["x"])
+
+    def gradients(self, values: Values, dy: Array, engine: str | None = None) -> dict[str, Array]:
+        """Gradients by its engine, in the dtype of the subject."""
+        given = {name: value.astype(self.dtype) for name, value in values.items()}
+        walk = self._walk(self.engine if engine is None else engines.find(engine), given)
+        walk.forward(given["x"])
+        flat, end = walk.pull_back(dy.astype(self.dtype)), 0
+        found = {"x": walk.read(self.plan.input.gradient())}
+        for name, shape in self.parameters.items():
+            found[name] = flat[end : end + math.prod(shape)].reshape(shape)
+            end += math.prod(shape)
+        return found
+
+
+class LossSubject:
+    """A loss: the mean over the batch, as a function of the predictions p (N, K)."""
+
+    tests = ("p",)
+    analytic = True
+
+    def __init__(self, loss: str, *, engine: str | None = None) -> None:
+        self.name = losses.find(loss)
+        self.engine = engines.find(engine)
+        self.values: dict[str, Array] = {}
+
+    def forward(self, values: Values) -> Array:
+        """The mean loss, as a single number."""
+        (each,) = ENGINE.run(self.name, (values["p"], values["t"]), {})
+        return np.asarray(each.mean())
+
+    def output(self, values: Values) -> Array:
+        """The mean loss by its engine."""
+        (each,) = self.engine.run(self.name, (values["p"], values["t"]), {})
+        return np.asarray(each.mean())
+
+    def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
+        """dp, times what comes from above."""
+        (dp,) = self.engine.run(f"{self.name}_dp", (values["p"], values["t"]), {"batch": len(values["p"])})
+        return {"p": dp * dy}
+
+
+class ModelSubject:
+    """A whole model with a loss: the mean loss of a batch, as a function of every parameter."""
+
+    def __init__(self, network: Network, loss: str, x: Array, t: Array, name: str) -> None:
+        self.name, self._network, self._x, self._t = name, network, x, t
+        self._plan = network.plan(loss)
+        self.analytic = not _opaque(self._plan)
+        self._exact = Buffers(network.parameters, network.statistics.astype(np.float64))
+        self._walk = Interpreter(ENGINE, self._plan, network.layout, self._exact)
+        self._pass = network.ready(self._plan)
+        trained = [name for name, (first, last) in network.layout.items() if self._trained(name) and last > first]
+        self.values = {name: network.weights[name].astype(np.float64) for name in trained}
+        self.tests = tuple(self.values)
+
+    def _trained(self, name: str) -> bool:
+        return np.shares_memory(self._network.weights[name], self._network.parameters)
+
+    def forward(self, values: Values) -> Array:
+        """The mean loss, as a single number."""
+        self._exact.parameters = np.concatenate([values[name].reshape(-1) for name in self.values])
+        self._walk.forward(self._x, self._t, seed=SEED, step=STEP)
+        return np.asarray(self._walk.read(self._plan.ends[1]).mean())
+
+    def output(self, values: Values) -> Array:
+        """The mean loss."""
+        return self.forward(values)
+
+    def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
+        """The gradient by the model's own engine, in its own dtype."""
+        self._network.parameters[:] = np.concatenate([values[name].reshape(-1) for name in self.values])
+        dtype = self._network.dtype
+        flat = self._pass.gradients(self._x.astype(dtype), self._t.astype(dtype), seed=SEED, step=STEP)[2]
+        layout = self._network.layout
+        found = {name: flat[layout[name][0] : layout[name][1]].reshape(self.values[name].shape) for name in self.values}
+        return {name: value * dy for name, value in found.items()}
+
+
+def _opaque(plan: Plan) -> bool:
+    """Whether a learner's code is part of a plan, of which nobody knows what it does to complex numbers."""
+    return any(operation.call for operation in plan.operations)

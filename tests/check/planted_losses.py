@@ -1,0 +1,109 @@
+"""Batch normalisation and losses with one classic mistake each."""
+
+import numpy as np
+from check.planted_layers import Softmax
+from check.planting import planted
+
+# ---------------------------------------------------------------------- batch normalisation
+
+
+class BatchNorm:
+    """Correct, with running statistics, which are no parameters."""
+
+    def __init__(self):
+        self.gamma, self.beta = np.ones(3), np.zeros(3)
+        self.running_mean = np.zeros(3)
+
+    def forward(self, x):
+        self.mean, self.var = x.mean(axis=(0, 2, 3), keepdims=True), x.var(axis=(0, 2, 3), keepdims=True)
+        self.running_mean = 0.9 * self.running_mean + 0.1 * self.mean.reshape(-1)
+        self.deviation = np.sqrt(self.var + 1e-5)
+        self.normal = (x - self.mean) / self.deviation
+        return self.gamma[:, None, None] * self.normal + self.beta[:, None, None]
+
+    def backward(self, dy):
+        self.dgamma, self.dbeta = (dy * self.normal).sum(axis=(0, 2, 3)), dy.sum(axis=(0, 2, 3))
+        g = dy * self.gamma[:, None, None]
+        means = self.inner(g)
+        return (g - means) / self.deviation
+
+    def inner(self, g):
+        axes = (0, 2, 3)
+        return g.mean(axis=axes, keepdims=True) + self.normal * (g * self.normal).mean(axis=axes, keepdims=True)
+
+
+NORM = "BatchNorm2D()"
+
+
+@planted(NORM, "x", "statistics-held-constant")
+class ConstantStatistics(BatchNorm):
+    def inner(self, g):
+        return 0
+
+
+@planted(NORM, "x", "variance-held-constant")
+class ConstantVariance(BatchNorm):
+    def inner(self, g):
+        return g.mean(axis=(0, 2, 3), keepdims=True)
+
+
+# ---------------------------------------------------------------------- losses
+
+
+class SquaredError:
+    """Correct: the mean over the batch of half the squared distance."""
+
+    def forward(self, p, t):
+        self.p, self.t = p, t
+        return 0.5 * ((p - t) ** 2).sum(axis=1).mean()
+
+    def backward(self):
+        return (self.p - self.t) / len(self.p)
+
+
+@planted("half_squared_error", "p", "batch-division-missing")
+class NotAveraged(SquaredError):
+    def backward(self):
+        return self.p - self.t
+
+
+@planted("half_squared_error", "p", "batch-division-doubled")
+class AveragedTwice(SquaredError):
+    def backward(self):
+        return (self.p - self.t) / len(self.p) ** 2
+
+
+@planted("half_squared_error", "p", "sign")
+class TargetMinusPrediction(SquaredError):
+    def backward(self):
+        return (self.t - self.p) / len(self.p)
+
+
+@planted("half_squared_error", "p", "gradient-doubled")
+class SquareDerived(SquaredError):
+    def backward(self):
+        return 2 * (self.p - self.t) / len(self.p)
+
+
+class CrossEntropy:
+    """Softmax and cross-entropy in one, a number a sample; correct."""
+
+    def forward(self, p, t):
+        self.y, self.t = Softmax().forward(p), t
+        return -(t * np.log(self.y)).sum(axis=1)
+
+    def backward(self, dy):
+        return dy * (self.y - self.t) / len(self.y)
+
+
+@planted("softmax_cross_entropy", "p", "softmax-forgotten")
+class Logits(CrossEntropy):
+    def forward(self, p, t):
+        self.p = p
+        return super().forward(p, t)
+
+    def backward(self, dy):
+        return dy * (self.p - self.t) / len(self.p)
+
+
+CORRECT = [(BatchNorm, NORM), (SquaredError, "half_squared_error"), (CrossEntropy, "softmax_cross_entropy")]

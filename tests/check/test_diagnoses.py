@@ -1,0 +1,120 @@
+"""Every planted mistake is found, named, and told apart from every other."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from check import planted_convolution, planted_layers, planted_losses, planted_more, planted_sliding
+from check.planting import PLANTED
+
+import chainrule as cr
+from chainrule.check import probes
+from chainrule.check.diagnoses import CATALOGUES, general, known, of_layer
+from chainrule.check.subjects import LayerSubject
+from chainrule.layers import Layer
+
+PLACES = (planted_convolution, planted_sliding, planted_layers, planted_losses, planted_more)
+CORRECT = [case for place in PLACES for case in place.CORRECT]
+ROOT = Path(__file__).parents[2]
+FOREIGN = ("gradient-of-another-layer",)  # of a gradient that is right for the layer that forward should be
+
+
+def names(case: tuple) -> str:
+    return case[0].__name__
+
+
+def test_there_are_enough() -> None:
+    assert len({name for *_, name in PLANTED}) >= 40
+
+
+@pytest.mark.parametrize("case", CORRECT, ids=names)
+def test_what_they_are_made_from_is_right(case: tuple) -> None:
+    source, against = case
+    report = cr.check_gradients(source, against=against)
+    assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("case", PLANTED, ids=names)
+def test_a_planted_mistake_is_named(case: tuple) -> None:
+    source, against, tensor, name = case
+    report = cr.check_gradients(source, against=against)
+    wrong = {row.tensor: tuple(one.name for one in row.diagnoses) for row in report.rows if not row.ok}
+    assert wrong.pop(tensor) == (name,), str(report)
+    assert all(found == FOREIGN for found in wrong.values()), str(report)
+
+
+@pytest.mark.parametrize("operation", CATALOGUES)
+def test_every_diagnosis_is_a_sentence_with_its_tensor_before_it(operation: str) -> None:
+    for tensor in ("x", "w", "b", "y", "p", "gamma", "beta"):
+        for one in known(operation, tensor):
+            assert one.diagnosis.says[0].islower(), one
+            assert not one.diagnosis.says.endswith("."), one
+            assert one.diagnosis.page == "" or (ROOT / one.diagnosis.page).is_file(), one
+
+
+def test_every_kind_of_mistake_in_the_catalogues_was_planted() -> None:
+    planted = {name for *_, name in PLANTED}
+    written = {one.diagnosis.name for catalogues in CATALOGUES.values() for c in catalogues for one in c.mistakes}
+    written |= {one.diagnosis.name for one in general.mistakes("w")}
+    assert sorted(written - planted) == []
+
+
+@pytest.mark.parametrize(("layer", "shape"), probes.LAYERS, ids=lambda value: getattr(value, "kind", None))
+def test_every_mistake_can_be_made_with_every_layer(layer: Layer, shape: tuple[int, ...]) -> None:
+    """Also those that no probe of ours meets: nothing is left out because its sizes do not fit."""
+    subject = LayerSubject(layer, shape, engine="numpy")
+    values = probes.values(shape, subject.parameters, 3, seed=1)
+    truth = of_layer(subject, values, np.ones((3, *subject.output_shape)))
+    for tensor in ("y", *subject.tests):
+        for mistake in known(truth.operation, tensor):
+            assert all(np.isfinite(candidate).all() for candidate in mistake.build(truth)), mistake
+
+
+# ---------------------------------------------------------------------- beyond the catalogue
+
+
+class Odd(planted_convolution.Plain):
+    """Wrong in no classic way."""
+
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.dw = self.dw * 1.001
+        return dx + np.roll(dx, 1, axis=3)
+
+
+def test_what_is_none_of_them_is_still_wrong() -> None:
+    report = cr.check_gradients(Odd, against=planted_convolution.PLAIN)
+    wrong = {row.tensor: row for row in report.rows if not row.ok}
+    assert set(wrong) == {"x", "w"}
+    assert all(row.diagnoses == () and row.worst for row in wrong.values())
+    assert wrong["w"].error == pytest.approx(0.001, rel=1e-3)
+
+
+def test_what_is_the_same_on_one_probe_is_told_apart_by_another() -> None:
+    """With two samples, half and 1/n are the same."""
+    report = cr.check_gradients(planted_more.Halved, against=planted_convolution.PLAIN)
+    (row,) = (row for row in report.rows if not row.ok)
+    assert [one.name for one in row.diagnoses] == ["gradient-halved"]
+
+
+class TwiceAverage:
+    """A window of two cells: without 1/k² is twice the right answer, whatever the probe."""
+
+    def forward(self, x):
+        self.shape = x.shape
+        return (x[:, :, 0:-1:2] + x[:, :, 1::2]) / 2 if x.shape[2] % 2 == 0 else self.odd(x)
+
+    def odd(self, x):
+        return (x[:, :, 0:-1:2] + x[:, :, 1::2]) / 2
+
+    def backward(self, dy):
+        dx = np.zeros(self.shape)
+        dx[:, :, 0 : 2 * dy.shape[2] : 2] = dx[:, :, 1 : 2 * dy.shape[2] : 2] = dy
+        return dx
+
+
+def test_two_that_are_the_same_are_both_named() -> None:
+    report = cr.check_gradients(TwiceAverage, against="AveragePool2D((2, 1))")
+    (row,) = (row for row in report.rows if not row.ok)
+    assert {one.name for one in row.diagnoses} == {"average-not-divided", "gradient-doubled"}
+    assert "or: dx" in str(report)

@@ -1,0 +1,208 @@
+"""`check_gradients`: everything that can be given to it, and that it finds a spoilt engine."""
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import losses
+from chainrule.check import probes
+from chainrule.check.methods import JACOBIAN
+from chainrule.engines import ModuleEngine
+from chainrule.errors import OptionError, ShapeError, StudentError
+from chainrule.layers import NAMED
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_every_layer_and_loss(engine: str) -> None:
+    report = cr.check_gradients(engine=engine)
+    assert report.ok, str(report)
+    subjects = {row.subject.split("(")[0] for row in report.rows}
+    assert subjects == {*NAMED, *losses.NAMES} - {"BatchNorm1D"}
+    assert {row.tolerance for row in report.rows if row.method == JACOBIAN} == {1e-12}
+
+
+def test_the_probes_are_hard_to_fool() -> None:
+    convolutions = [(layer, shape) for layer, shape in probes.LAYERS if isinstance(layer, cr.Conv2D)]
+    assert all(shape[0] != layer.filters and shape[1] != shape[2] for layer, shape in convolutions)
+    assert {layer.kernel for layer, _ in convolutions} <= {(3, 2), (2, 3)}
+    assert all(probes.samples(shape) >= 2 for _, shape in probes.LAYERS)
+
+
+SPOILT = {
+    "cross_correlate_dx": lambda dx: dx[:, ::-1],
+    "cross_correlate_dw": lambda dw: dw + 1e-9,
+    "bias_gradient": lambda db: db / 2,
+    "dense_dx": lambda dx: dx * (1 + 1e-10),
+    "softmax_dx": lambda dx: dx + 1e-9,
+    "max_pool_dx": lambda dx: np.roll(dx, 1, axis=-1),
+    "half_squared_error_dp": lambda dp: -dp,
+    "relu": lambda y: y + 1e-10,
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_spoilt_operation_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = ModuleEngine.run
+
+    def spoilt(self, called, arrays, attributes):
+        results = run(self, called, arrays, attributes)
+        return (SPOILT[name](results[0]), *results[1:]) if (self.name, called) == ("numpy", name) else results
+
+    monkeypatch.setattr(ModuleEngine, "run", spoilt)
+    report = cr.check_gradients(engine="numpy")
+    assert not report.ok
+
+
+def test_a_layer() -> None:
+    report = cr.check_gradients(cr.Conv2D(4, (3, 2), stride=2), engine="numpy", input_shape=(3, 7, 6))
+    assert report
+    assert [row.title for row in report.rows] == ["y", "dx", "dw", "db"]
+    assert report.to_json()["ok"] is True
+    assert set(report.to_json()["rows"][0]) >= {"tensor", "method", "error", "ok", "diagnosis"}
+    assert "dx" in report._repr_html_()
+
+
+def test_a_model() -> None:
+    layers = [cr.Conv2D(3, (3, 2)), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(4), cr.Softmax()]
+    model = cr.Sequential(layers, (2, 7, 8), engine="numpy")
+    before = model.parameters.copy()
+    report = cr.check_gradients(model)
+    assert report.ok, str(report)
+    assert [row.title for row in report.rows] == ["conv1.dw", "conv1.db", "dense1.dw", "dense1.db"]
+    assert max(row.error or 0 for row in report.rows) < 1e-12
+    assert (model.parameters == before).all()
+
+
+@pytest.mark.parametrize("loss", losses.NAMES)
+def test_a_loss(loss: str) -> None:
+    assert cr.check_gradients(loss, engine="numpy").ok
+
+
+def test_refused() -> None:
+    with pytest.raises(OptionError, match="meant to be"):
+        cr.check_gradients(cr.ReLU(), against="ReLU()")
+    with pytest.raises(OptionError, match="unknown loss"):
+        cr.check_gradients("hinge")
+    with pytest.raises(ShapeError, match="does not fit"):
+        cr.check_gradients(cr.Conv2D(4, 9), input_shape=(3, 7, 6))
+
+
+# ---------------------------------------------------------------------- a learner's code
+
+
+class Twice:
+    def forward(self, x):
+        return 2 * x
+
+    def backward(self, dy):
+        return 2 * dy
+
+
+class Scale:
+    """A parameter of an unusual name, in a layer that is none of ours."""
+
+    def __init__(self):
+        self.factor = np.ones(3)
+
+    def forward(self, x):
+        self.x = x
+        return x**2 * self.factor[:, None, None]
+
+    def backward(self, dy):
+        self.dfactor = (dy * self.x**2).sum(axis=(0, 2, 3))
+        return 2 * self.x * dy * self.factor[:, None, None]
+
+
+def test_an_object_is_left_as_it_was() -> None:
+    layer = Scale()
+    assert cr.check_gradients(layer, input_shape=(3, 5, 4)).ok
+    assert (layer.factor == 1).all()
+    assert not hasattr(layer, "x")
+
+
+def test_a_model_with_code_of_ones_own() -> None:
+    layer = Scale()
+    layers = [cr.Conv2D(3, 2), layer, cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    model = cr.Sequential(layers, (2, 4, 4), engine="numpy")
+    report = cr.check_gradients(model)
+    assert report.ok, str(report)
+    assert "student1.dfactor" in [row.title for row in report.rows]
+    layer.backward = lambda dy: Scale.backward(layer, dy) * 1.01
+    assert not cr.check_gradients(cr.Sequential(layers, (2, 4, 4), engine="numpy")).ok
+
+
+def test_code_that_is_none_of_our_layers() -> None:
+    assert cr.check_gradients(Twice).ok
+    report = cr.check_gradients(Scale(), input_shape=(3, 5, 4))
+    assert report.ok, str(report)
+    assert [row.title for row in report.rows] == ["dx", "dfactor"]
+
+
+def test_the_layer_is_guessed() -> None:
+    from check.planted_convolution import NotRotated
+    from check.planted_layers import Diagonal, MaskOfGradient, SigmoidOfInput
+
+    for source, name in (
+        (NotRotated, "kernel-not-rotated"),
+        (SigmoidOfInput, "input-for-output"),
+        (MaskOfGradient, "mask-from-wrong-tensor"),
+    ):
+        report = cr.check_gradients(source)
+        (row,) = (row for row in report.rows if not row.ok)
+        assert [one.name for one in row.diagnoses] == [name]
+        assert any("forward is that of" in note for note in report.notes)
+    report = cr.check_gradients(Diagonal, input_shape=(5,))
+    assert [one.name for one in report.rows[-1].diagnoses] == ["softmax-off-diagonal-dropped"]
+
+
+class Random:
+    def forward(self, x):
+        return x * np.random.default_rng().random()
+
+    def backward(self, dy):
+        return dy
+
+
+class Endless:
+    def forward(self, x):
+        return x / 0
+
+    def backward(self, dy):
+        return dy
+
+
+class NoGradient:
+    """Has w, and leaves no dw."""
+
+    w, b = np.ones((4, 7)), np.ones(4)
+
+    def forward(self, x):
+        return x @ self.w.T + self.b
+
+    def backward(self, dy):
+        self.db = dy.sum(axis=0)
+        return dy @ self.w
+
+
+def test_a_gradient_that_is_missing_is_wrong() -> None:
+    report = cr.check_gradients(NoGradient, against="Dense(4)")
+    (row,) = (row for row in report.rows if not row.ok)
+    assert (row.title, row.notes) == ("dw", ("backward gives no dw",))
+    assert "backward gives no dw" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("source", "against", "part"),
+    [
+        (Random, "ReLU()", "other numbers at a second call"),
+        (Endless, "ReLU()", "not finite"),
+        (Twice, "Dense(4)", "Twice has no parameter w"),
+        (NoGradient, "Dense(5)", "w is 4×7, and in Dense(5) on an input of 7 it is 5×7"),
+        (3, "ReLU()", "has no forward"),
+        (Twice, "half_squared_error", "Twice.forward"),
+    ],
+)
+def test_code_that_cannot_be_used(source: object, against: str, part: str) -> None:
+    with pytest.raises(StudentError) as caught:
+        cr.check_gradients(source, against=against)
+    assert part in str(caught.value)

@@ -1,0 +1,105 @@
+"""The methods on functions whose derivatives are known by hand."""
+
+import numpy as np
+import pytest
+
+from chainrule.check import kinks, methods, precision
+from chainrule.check.methods import CENTRAL, COMPLEX, JACOBIAN, Scalar
+from chainrule.engines import Array
+
+GENERATOR = np.random.default_rng(0)
+MATRIX = GENERATOR.normal(size=(5, 6))
+V, DY = GENERATOR.normal(size=6), GENERATOR.normal(size=5)
+
+
+def derive(f, v: Array = V, dy: Array = DY, **options: object) -> methods.Derivative:
+    return methods.derive(f, v, dy, np.random.default_rng(1), **options)  # pyright: ignore
+
+
+def real_only(x: Array) -> Array:
+    return np.real(x)
+
+
+@pytest.mark.parametrize(
+    ("f", "gradient", "method"),
+    [
+        (lambda x: MATRIX @ x + 7, MATRIX.T @ DY, JACOBIAN),
+        (lambda x: MATRIX @ np.real(x), MATRIX.T @ DY, JACOBIAN),
+        (lambda x: MATRIX @ np.sin(x), np.cos(V) * (MATRIX.T @ DY), COMPLEX),
+        (lambda x: MATRIX @ np.exp(3 * x), 3 * np.exp(3 * V) * (MATRIX.T @ DY), COMPLEX),
+        (lambda x: MATRIX @ np.maximum(x, 0), (V > 0) * (MATRIX.T @ DY), COMPLEX),
+        (lambda x: MATRIX @ np.sin(np.real(x)), np.cos(V) * (MATRIX.T @ DY), CENTRAL),
+        (lambda x: MATRIX @ np.abs(x), np.sign(V) * (MATRIX.T @ DY), CENTRAL),
+        (lambda x: MATRIX @ np.sin(x.astype(float)), np.cos(V) * (MATRIX.T @ DY), CENTRAL),
+        (
+            lambda x: MATRIX @ np.where(x > 0, np.sin(x), np.real(x)),
+            np.where(V > 0, np.cos(V), 1) * (MATRIX.T @ DY),
+            CENTRAL,
+        ),
+    ],
+)
+def test_the_sharpest_method_is_chosen_and_is_that_sharp(f, gradient: Array, method: str) -> None:
+    found = derive(f)
+    assert found.method == method
+    scale = np.abs(gradient).max()
+    np.testing.assert_allclose(found.gradient / scale, gradient / scale, rtol=0, atol=found.tolerance / 10)
+    for u, slope, _ in found.directions:
+        assert abs(slope - gradient @ u) <= found.tolerance / 10 * scale * np.linalg.norm(u)
+
+
+def test_a_function_that_is_affine_only_where_the_point_lies_is_not_affine() -> None:
+    assert derive(lambda x: MATRIX @ np.maximum(x, -10)).method != JACOBIAN
+    assert derive(lambda x: MATRIX @ (x * x), np.zeros(6)).method == COMPLEX
+
+
+def test_a_limited_number_of_entries() -> None:
+    found = derive(lambda x: MATRIX @ x, limit=4)
+    assert len(found.places) == 4
+    assert len(found.directions) == methods.DIRECTIONS
+    np.testing.assert_allclose(found.gradient, (MATRIX.T @ DY)[found.places], atol=1e-12)
+
+
+def test_code_that_fails_outside_of_its_domain() -> None:
+    def picky(x: Array) -> Array:
+        if np.iscomplexobj(x) or (x <= 0).any():
+            raise ValueError("positive numbers, please")
+        return np.log(x)
+
+    v = np.abs(V) + 1
+    found = derive(picky, v, np.ones(6))
+    assert found.method == CENTRAL
+    np.testing.assert_allclose(found.gradient, 1 / v, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("f", "single"),
+    [
+        (lambda x: MATRIX @ x, False),
+        (lambda x: np.exp(MATRIX @ x), False),
+        (lambda x: np.maximum(MATRIX @ x, 0), False),
+        (lambda x: (MATRIX @ x).astype(np.float32), True),
+        (lambda x: np.tanh(MATRIX.astype(np.float32) @ x.astype(np.float32)).astype(np.float64), True),
+    ],
+)
+def test_float32_is_recognised_by_its_rounding(f, single: bool) -> None:
+    found = precision.noise(f, V, np.random.default_rng(2))
+    assert (1e-9 < found < 1e-6) if single else found == 0
+
+
+def test_kinks() -> None:
+    scalar = Scalar(lambda x: np.maximum(x, 0), np.array([0.0, 1.0]), np.ones(2), 0.0)
+    first, second = np.eye(2)
+    assert [kinks.is_kink(scalar, first, slope) for slope in (0.0, 0.5, 1.0, 1.5, -0.5)] == [True] * 3 + [False] * 2
+    assert not kinks.is_kink(scalar, second, 1.0)
+    assert not kinks.is_kink(scalar, second, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("dx", "right"), [([3, 0], True), ([0, 3], True), ([1, 2], True), ([3, 3], False), ([4, -1], False)]
+)
+def test_ties_of_a_maximum(dx: list[float], right: bool) -> None:
+    def maximum(x: Array) -> Array:
+        return x.max(keepdims=True)
+
+    excess = kinks.outside(maximum, np.ones(2), np.array([3.0]), np.array(dx, float), np.random.default_rng(0))
+    assert (excess.max() < 1e-9) == right

@@ -1,0 +1,35 @@
+"""docs/checking.md: every form of a learner's code on it is checked by the command under it."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from chainrule.check import methods
+from chainrule.cli import main
+
+PAGE = (Path(__file__).parents[2] / "docs" / "checking.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```\n\n```\nchainrule (check (\S+?\.py)\S*.*?)\n```", PAGE, flags=re.S)
+
+
+def test_there_is_an_example_of_each_form() -> None:
+    assert [file for *_, file in EXAMPLES] == ["dense.py", "dictionary.py", "functions.py", "loss.py"]
+
+
+@pytest.mark.parametrize(("code", "command", "file"), EXAMPLES, ids=[file for *_, file in EXAMPLES])
+def test_examples(code: str, command: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / file).write_text(code, encoding="utf-8")
+    result = CliRunner().invoke(main, shlex.split(command))
+    assert result.exit_code == 0, result.output
+    assert "WRONG" not in result.stdout
+    assert "right" in result.stdout
+
+
+def test_methods_and_tolerances_are_on_the_page() -> None:
+    powers = {1e-12: "10⁻¹²", 1e-10: "10⁻¹⁰", 1e-7: "10⁻⁷"}
+    for method, tolerance in methods.SHARP.items():
+        (row,) = (line for line in PAGE.splitlines() if line.startswith(f"| {method} |"))
+        assert powers[tolerance] in row

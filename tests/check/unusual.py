@@ -1,0 +1,367 @@
+"""Layers that are right, and written as nobody would expect: a checker must not cry wolf at them."""
+
+import math
+
+import numpy as np
+
+CONVOLUTION = "Conv2D(4, (3, 2))"
+UNUSUAL = []  # (class, layer that it is meant to be or None, input shape or None)
+
+
+def unusual(against=None, shape=None):
+    def register(source):
+        UNUSUAL.append((source, against, shape))
+        return source
+
+    return register
+
+
+class Kernels:
+    def __init__(self):
+        self.w, self.b = np.zeros((4, 3, 3, 2)), np.zeros(4)
+
+
+@unusual(CONVOLUTION)
+class Float32Inside(Kernels):
+    def forward(self, x):
+        self.x = x.astype(np.float32)
+        windows = np.lib.stride_tricks.sliding_window_view(self.x, (3, 2), axis=(2, 3))
+        return np.einsum("nchwuv,ocuv->nohw", windows, self.w.astype(np.float32)) + self.b[:, None, None]
+
+    def backward(self, dy):
+        dy = dy.astype(np.float32)
+        windows = np.lib.stride_tricks.sliding_window_view(self.x, (3, 2), axis=(2, 3))
+        self.dw, self.db = np.einsum("nchwuv,nohw->ocuv", windows, dy), dy.sum(axis=(0, 2, 3))
+        padded = np.pad(dy, ((0, 0), (0, 0), (2, 2), (1, 1)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 2), axis=(2, 3))
+        return np.einsum("nohwuv,ocuv->nchw", windows, self.w[:, :, ::-1, ::-1].astype(np.float32))
+
+
+@unusual(CONVOLUTION)
+class Float32Backward(Float32Inside):
+    """Forward in float64, the gradients rounded."""
+
+    def forward(self, x):
+        super().forward(x)
+        windows = np.lib.stride_tricks.sliding_window_view(x, (3, 2), axis=(2, 3))
+        return np.einsum("nchwuv,ocuv->nohw", windows, self.w) + self.b[:, None, None]
+
+
+@unusual(CONVOLUTION)
+class Fourier(Kernels):
+    def forward(self, x):
+        self.x, H, W = x, *x.shape[2:]
+        spectrum = np.fft.rfft2(x)[:, None] * np.conj(np.fft.rfft2(self.w, (H, W)))[None]
+        return np.fft.irfft2(spectrum, (H, W)).sum(axis=2)[:, :, : H - 2, : W - 1] + self.b[:, None, None]
+
+    def backward(self, dy):
+        H, W = self.x.shape[2:]
+        above = np.fft.rfft2(dy, (H, W))[:, :, None]
+        self.db = dy.sum(axis=(0, 2, 3))
+        self.dw = np.fft.irfft2((np.conj(above) * np.fft.rfft2(self.x)[:, None]).sum(axis=0), (H, W))[:, :, :3, :2]
+        return np.fft.irfft2(above * np.fft.rfft2(self.w, (H, W)), (H, W)).sum(axis=1)
+
+
+@unusual(CONVOLUTION)
+class ComplexFourier(Fourier):
+    """The real part is never taken, and what is left beside it is rounding."""
+
+    def forward(self, x):
+        self.x, H, W = x, *x.shape[2:]
+        spectrum = np.fft.fft2(x)[:, None] * np.conj(np.fft.fft2(self.w, (H, W)))[None]
+        return np.fft.ifft2(spectrum).sum(axis=2)[:, :, : H - 2, : W - 1] + self.b[:, None, None]
+
+
+@unusual(CONVOLUTION)
+class Im2col(Kernels):
+    """Columns of patches, kept in a buffer that is made once and written anew."""
+
+    buffer = None
+
+    def forward(self, x):
+        self.shape = N, C, H, W = x.shape
+        self.h = (np.repeat(np.arange(3), 2)[:, None] + np.repeat(np.arange(H - 2), W - 1)[None]).reshape(-1)
+        self.k = (np.tile(np.arange(2), 3)[:, None] + np.tile(np.arange(W - 1), H - 2)[None]).reshape(-1)
+        if self.buffer is None or self.buffer.shape[0] != N or self.buffer.shape[2] != (H - 2) * (W - 1):
+            self.buffer = np.empty((N, C * 6, (H - 2) * (W - 1)))
+        self.buffer[...] = x[:, :, self.h, self.k].reshape(self.buffer.shape)
+        return (self.w.reshape(4, -1) @ self.buffer).reshape(N, 4, H - 2, W - 1) + self.b.reshape(1, 4, 1, 1)
+
+    def backward(self, dy):
+        N, C = self.shape[:2]
+        flat = dy.reshape(N, 4, -1)
+        self.db = flat.sum((0, 2))
+        self.dw = np.matmul(flat, self.buffer.transpose(0, 2, 1)).sum(axis=0).reshape(self.w.shape)
+        columns = (self.w.reshape(4, -1).T @ flat).reshape(N, C, -1)
+        dx = np.zeros(self.shape)
+        np.add.at(dx, (slice(None), slice(None), self.h, self.k), columns)
+        return dx
+
+
+@unusual(CONVOLUTION)
+class Lists(Kernels):
+    """Lists of channels, all in Python's own numbers."""
+
+    def forward(self, x):
+        self.x = x.tolist()
+        kernels = self.w.tolist()
+        return [[self.slide(x, kernels[o], self.b[o]) for o in range(4)] for x in self.x]
+
+    def slide(self, sample, kernels, b):
+        rows, columns = len(sample[0]) - 2, len(sample[0][0]) - 1
+        return [[self.cell(sample, kernels, i, j) + b for j in range(columns)] for i in range(rows)]
+
+    def cell(self, sample, kernels, i, j):
+        taps = np.ndindex(3, 3, 2)
+        return sum(sample[c][i + u][j + v] * kernels[c][u][v] for c, u, v in taps)
+
+    def backward(self, dy):
+        self.db = [sum(sum(map(sum, sample[o])) for sample in dy.tolist()) for o in range(4)]
+        dx, dw = np.zeros(np.shape(self.x)), np.zeros(self.w.shape)
+        for n, o, i, j in np.ndindex(dy.shape):
+            for c, u, v in np.ndindex(3, 3, 2):
+                dx[n, c, i + u, j + v] += dy[n, o, i, j] * self.w[o, c, u, v]
+                dw[o, c, u, v] += dy[n, o, i, j] * self.x[n][c][i + u][j + v]
+        self.dw = dw.tolist()
+        return dx.tolist()
+
+
+@unusual("ReLU()")
+class InPlace:
+    """Writes into what it is given, forward and backward."""
+
+    def forward(self, x):
+        self.mask = x <= 0
+        x[self.mask] = 0
+        return x
+
+    def backward(self, dy):
+        dy[self.mask] = 0
+        return dy
+
+
+@unusual("ReLU()")
+class SlopeAtZero:
+    """The derivative at 0 taken as 1."""
+
+    def forward(self, x):
+        self.mask = x >= 0
+        return x * self.mask
+
+    def backward(self, dy):
+        return dy * self.mask
+
+
+@unusual("Sigmoid()")
+class FloatBuffer:
+    """A buffer of floats: imaginary parts are lost on the way."""
+
+    def forward(self, x):
+        self.y = np.zeros(x.shape)
+        with np.errstate(all="ignore"):
+            self.y[...] = np.real(1 / (1 + np.exp(-x)))
+        return self.y
+
+    def backward(self, dy):
+        return dy * self.y * (1 - self.y)
+
+
+@unusual("Sigmoid()")
+class HalfComplex:
+    """Loses imaginary parts where x is below 0 only."""
+
+    def forward(self, x):
+        self.y = np.where(x > 0, 1 / (1 + np.exp(-x)), np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))))
+        return self.y
+
+    def backward(self, dy):
+        return self.y * dy * (1 - self.y)
+
+
+@unusual("Tanh()")
+class Float32Smooth:
+    def forward(self, x):
+        self.y = np.tanh(x.astype("float32"))
+        return self.y
+
+    def backward(self, dy):
+        return dy.astype("float32") * (1 - self.y**2)
+
+
+@unusual("Sigmoid()")
+class Clipped:
+    """Guards against overflow by clipping, which the probes never reach."""
+
+    def forward(self, x):
+        self.y = 1 / (1 + np.exp(-np.clip(x, -500, 500)))
+        return self.y
+
+    def backward(self, dy):
+        return dy * self.y * (1 - self.y)
+
+
+@unusual("MaxPool2D(2)")
+class LastWinner:
+    """The last of equals wins, by a mask made in one go; rows that no window covers are left out."""
+
+    def forward(self, x):
+        self.shape = N, C, H, W = x.shape
+        blocks = x[:, :, : H // 2 * 2, : W // 2 * 2].reshape(N, C, H // 2, 2, W // 2, 2)
+        cells = blocks.transpose(0, 1, 2, 4, 3, 5).reshape(N, C, H // 2, W // 2, 4)
+        self.winner = 3 - cells[..., ::-1].argmax(axis=-1)
+        return np.take_along_axis(cells, self.winner[..., None], -1)[..., 0]
+
+    def backward(self, dy):
+        N, C, H, W = self.shape
+        cells = np.zeros((*dy.shape, 4))
+        np.put_along_axis(cells, self.winner[..., None], dy[..., None], -1)
+        dx = np.zeros(self.shape)
+        blocks = cells.reshape(*dy.shape, 2, 2).transpose(0, 1, 2, 4, 3, 5)
+        dx[:, :, : H // 2 * 2, : W // 2 * 2] = blocks.reshape(N, C, H // 2 * 2, W // 2 * 2)
+        return dx
+
+
+@unusual("MaxPool2D(2)")
+class SharedTies(LastWinner):
+    """Ties share what comes from above."""
+
+    def forward(self, x):
+        self.shape = N, C, H, W = x.shape
+        blocks = x[:, :, : H // 2 * 2, : W // 2 * 2].reshape(N, C, H // 2, 2, W // 2, 2)
+        self.cells = blocks.transpose(0, 1, 2, 4, 3, 5).reshape(N, C, H // 2, W // 2, 4)
+        return self.cells.max(axis=-1)
+
+    def backward(self, dy):
+        N, C, H, W = self.shape
+        won = self.cells == self.cells.max(axis=-1, keepdims=True)
+        shares = won / won.sum(axis=-1, keepdims=True) * dy[..., None]
+        dx = np.zeros(self.shape)
+        blocks = shares.reshape(*dy.shape, 2, 2).transpose(0, 1, 2, 4, 3, 5)
+        dx[:, :, : H // 2 * 2, : W // 2 * 2] = blocks.reshape(N, C, H // 2 * 2, W // 2 * 2)
+        return dx
+
+
+@unusual("Dense(4)")
+class Returned:
+    """Other names, a dictionary of gradients, weights in a list."""
+
+    def __init__(self):
+        self.weights, self.bias = np.eye(4, 7).tolist(), [0.0] * 4
+
+    def forward(self, x):
+        self.kept = x
+        rows = list(zip(self.weights, self.bias, strict=True))
+        return np.stack([[np.dot(row, sample) + b for row, b in rows] for sample in x])
+
+    def backward(self, dy):
+        return dy @ np.array(self.weights), {"weights": dy.T @ self.kept, "bias": dy.sum(0)}
+
+
+# ---------------------------------------------------------------------- layers that are none of ours
+
+
+@unusual(shape=(6,))
+class LayerNorm:
+    def __init__(self):
+        self.gamma, self.beta = np.ones(6), np.zeros(6)
+
+    def forward(self, x):
+        self.deviation = np.sqrt(x.var(axis=1, keepdims=True) + 1e-5)
+        self.normal = (x - x.mean(axis=1, keepdims=True)) / self.deviation
+        return self.normal * self.gamma + self.beta
+
+    def backward(self, dy):
+        self.dgamma, self.dbeta = (dy * self.normal).sum(axis=0), dy.sum(axis=0)
+        g = dy * self.gamma
+        inner = g.mean(axis=1, keepdims=True) + self.normal * (g * self.normal).mean(axis=1, keepdims=True)
+        return (g - inner) / self.deviation
+
+
+@unusual(shape=(5,))
+class PythonFunctions:
+    """math.erf takes no arrays and no complex numbers."""
+
+    def forward(self, x):
+        self.x = x
+        self.share = np.array([[0.5 * (1 + math.erf(v / math.sqrt(2))) for v in row] for row in x])
+        return x * self.share
+
+    def backward(self, dy):
+        return dy * (self.share + self.x * np.exp(-self.x * self.x / 2) / np.sqrt(2 * np.pi))
+
+
+@unusual(shape=(7,))
+class TwoLayers:
+    """A small network: hundreds of kinks."""
+
+    dtype = np.float64
+
+    def __init__(self):
+        generator = np.random.default_rng(0)
+        self.w1, self.b1 = generator.normal(size=(40, 7)), np.zeros(40)
+        self.w2, self.b2 = generator.normal(size=(3, 40)), np.zeros(3)
+
+    def cast(self, array):
+        return array if np.iscomplexobj(array) and self.dtype == np.float64 else np.asarray(array, self.dtype)
+
+    def forward(self, x):
+        self.x = self.cast(x)
+        self.h = np.maximum(self.x @ self.cast(self.w1).T + self.cast(self.b1), 0)
+        return self.h @ self.cast(self.w2).T + self.cast(self.b2)
+
+    def backward(self, dy):
+        dy = self.cast(dy)
+        self.dw2, self.db2 = dy.T @ self.h, dy.sum(axis=0)
+        dh = (dy @ self.cast(self.w2)) * (self.h > 0)
+        self.dw1, self.db1 = dh.T @ self.x, dh.sum(axis=0)
+        return dh @ self.cast(self.w1)
+
+
+@unusual(shape=(7,))
+class Float32TwoLayers(TwoLayers):
+    dtype = np.float32
+
+
+@unusual(shape=(6,))
+class Sorted:
+    def forward(self, x):
+        self.order = np.argsort(x, axis=1)
+        return np.take_along_axis(x, self.order, 1)
+
+    def backward(self, dy):
+        dx = np.zeros_like(dy)
+        np.put_along_axis(dx, self.order, dy, 1)
+        return dx
+
+
+@unusual(shape=(6,))
+class LargeOffset:
+    """A million, and a little that depends on x."""
+
+    def forward(self, x):
+        return 1e6 + 3 * x
+
+    def backward(self, dy):
+        return 3 * dy
+
+
+@unusual(shape=(6,))
+class Steep:
+    """Bends within the steps of central differences."""
+
+    def forward(self, x):
+        self.y = np.tanh(30 * np.real(x))
+        return self.y
+
+    def backward(self, dy):
+        return 30 * dy * (1 - self.y**2)
+
+
+@unusual(shape=(6,))
+class Float16:
+    def forward(self, x):
+        self.y = np.tanh(x.astype(np.float16))
+        return self.y
+
+    def backward(self, dy):
+        return dy * (1 - self.y.astype(float) ** 2)

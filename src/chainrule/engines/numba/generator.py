@@ -239,19 +239,20 @@ class Writer:
             f"def run({', '.join([*arguments, 'threads', *NUMBERS])}):",
         ]
         made = self._ranges(held)
+        zeros = [f"        gradients[k, {a}:{b}] = 0" for a, b in made] if self.training else []
         if self.training:
-            lines += ["    size = gradients.shape[1]", "    sums[:] = 0", f"    for k in {loop}(threads):"]
-            lines += [f"        gradients[k, {a}:{b}] = 0" for a, b in made]
+            lines += ["    size = gradients.shape[1]", "    sums[:] = 0"]
         for number, segment in enumerate(self.segments):
             if segment[0].scope == "sample":
                 own = [f"{name}[k]" if name in ("gradients", "work", "places") else name for name in arguments]
-                share = ["k * n // threads", "(k + 1) * n // threads", *NUMBERS]
-                if self._wide:
-                    share = ["0", "n", *NUMBERS]
+                share = ["0", "n"] if self._wide else ["k * n // threads", "(k + 1) * n // threads"]
                 each = "range(1)" if self._wide else f"{loop}(threads)"
-                lines += [f"    for k in {each}:", f"        samples_{number}({', '.join([*own, *share])})"]
+                samples = f"        samples_{number}({', '.join([*own, *share, *NUMBERS])})"
+                lines += [f"    for k in {each}:", *zeros, samples]
             else:
+                lines += [f"    for k in {loop}(threads):", *zeros] if zeros else []
                 lines += self._whole_batch(segment[0], loop)
+            zeros = []  # before the first segment only
         if self.training:
             symbol = _symbol_of("add_up", self.dtype)
             lines += [f"    call({_symbol_of('ends', self.dtype)!r}, (loss, correct, sums))"]

@@ -4,13 +4,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: help train zoo test prove lint format experiments bench clean
+.PHONY: help train zoo test prove parity lint format experiments bench clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for more)"
 	@echo "make zoo          train every named network with its recipe and print the table"
 	@echo "make test         run all tests"
 	@echo "make prove        20,000 random layers: output and gradients (ARGS=\"--count 100000 --seed 1\")"
+	@echo "make parity       every layer and every network beside PyTorch, in float64 (CHAINRULE_PARITY=1000 for more)"
 	@echo "make lint         ruff and pyright"
 	@echo "make experiments  the tables and pictures of docs/ again (long)"
 	@echo "make bench        time this library, PyTorch and ONNX Runtime, and write docs/benchmarks.md"
@@ -34,6 +35,10 @@ $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet torch
 	touch $@
 
+$(VENV)/.parity: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet torch
+	touch $@
+
 train: $(VENV)/.installed
 	$(BIN)/chainrule train $(ARGS)
 
@@ -45,6 +50,8 @@ test: $(VENV)/.test
 
 prove: $(VENV)/.installed
 	$(BIN)/chainrule prove --count 20000 $(ARGS)
+parity: $(VENV)/.parity
+	$(BIN)/python -m pytest tests/parity tests/bench/test_torch_peer.py $(ARGS)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check

@@ -1,4 +1,7 @@
-"""ONNX Runtime as an oracle: one operator at a time, in a model written by hand (the `onnx` package is not needed)."""
+"""ONNX as an oracle, one operator at a time: ONNX Runtime, and for operators that it lacks ONNX's reference evaluator.
+
+Models are written by hand; the `onnx` package is needed for the evaluator alone.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-ELEMENT = {np.dtype(np.float32): 1, np.dtype(np.int64): 7, np.dtype(np.float64): 11}
+ELEMENT = {np.dtype(np.float32): 1, np.dtype(np.int64): 7, np.dtype(np.bool_): 9, np.dtype(np.float64): 11}
+IR_VERSION = 9
 
 
 def varint(number: int) -> bytes:
@@ -40,31 +44,47 @@ def attribute(name: str, value: int | float | str | Sequence[int]) -> bytes:
     return field(1, name) + content + field(20, kind)
 
 
-def model(operator: str, inputs: Sequence[np.ndarray], outputs: int, attributes: dict[str, Any], opset: int) -> bytes:
+def model(
+    operator: str, inputs: Sequence[np.ndarray], outputs: int, attributes: dict[str, Any], opset: int, domain: str = ""
+) -> bytes:
     names = [f"x{place}" for place in range(len(inputs))]
     results = [f"y{place}" for place in range(outputs)]
     node = b"".join(field(1, name) for name in names) + b"".join(field(2, name) for name in results)
     node += field(4, operator) + b"".join(field(5, attribute(*item)) for item in attributes.items())
+    node += field(7, domain) if domain else b""
     graph = field(1, node) + field(2, operator)
     for name, array in zip(names, inputs, strict=True):
         graph += field(11, field(1, name) + field(2, field(1, field(1, ELEMENT[array.dtype]))))
     for name in results:
         graph += field(12, field(1, name))
-    return field(1, 9) + field(8, field(2, opset)) + field(7, graph)
+    versions = field(8, field(2, opset))
+    versions += field(8, field(1, domain) + field(2, 1)) if domain else b""
+    return field(1, IR_VERSION) + versions + field(7, graph)
 
 
 @pytest.fixture(scope="session")
 def onnx() -> Callable[..., Any]:
-    """onnx(operator, *arrays, outputs=1, **attributes): the operator's results as ONNX Runtime computes them."""
+    """onnx(operator, *arrays, outputs=1, **attributes): the operator's results as ONNX Runtime computes them.
+
+    Operators of another domain than ONNX's own are computed by its reference evaluator.
+    """
     runtime = pytest.importorskip("onnxruntime")
 
-    def run(operator: str, *inputs: np.ndarray, outputs: int = 1, opset: int = 20, **attributes: Any) -> Any:
+    def by_runtime(content: bytes) -> Any:
         options = runtime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = 1
-        content = model(operator, inputs, outputs, attributes, opset)
-        session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        results = session.run(None, {f"x{place}": array for place, array in enumerate(inputs)})
+        return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+    def by_evaluator(content: bytes) -> Any:
+        return pytest.importorskip("onnx.reference").ReferenceEvaluator(content)
+
+    def run(
+        operator: str, *inputs: np.ndarray, outputs: int = 1, opset: int = 20, domain: str = "", **attributes: Any
+    ) -> Any:
+        content = model(operator, inputs, outputs, attributes, opset, domain)
+        made = by_evaluator(content) if domain else by_runtime(content)
+        results = made.run(None, {f"x{place}": array for place, array in enumerate(inputs)})
         return results[0] if outputs == 1 else results
 
     return run

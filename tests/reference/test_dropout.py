@@ -3,22 +3,12 @@
 import numpy as np
 import pytest
 from numerical import assert_gradient, frozen, normals
+from reference.splitmix import splitmix64
 
 from chainrule.errors import ShapeError
 from chainrule.reference import dropout
 
 OPTIONS = {"rate": 0.4, "stream": 12, "seed": 7, "step": 3}
-
-
-def splitmix64(*coordinates):
-    """The uniform number of the contract in plain integers: each coordinate folded in, then the 53 highest bits."""
-    key = coordinates[0]
-    for value in coordinates[1:]:
-        z = (key + (value + 1) * 0x9E3779B97F4A7C15) % 2**64
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) % 2**64
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) % 2**64
-        key = z ^ (z >> 31)
-    return (key >> 11) / 2**53
 
 
 def test_each_element_is_kept_by_its_own_number():
@@ -41,6 +31,15 @@ def test_about_the_rate_is_dropped_and_the_mean_stays():
     assert abs(np.mean(y == 0) - 0.4) < 0.02  # four standard deviations of 10,000 draws
     assert abs(y.mean() - 1) < 0.04
     np.testing.assert_array_equal(np.unique(y), [0, 1 / 0.6])
+
+
+def test_what_is_kept_is_scaled_as_by_onnx_runtime(onnx):
+    (x,) = normals(6, (20, 50))
+    y, kept = onnx("Dropout", x, np.array(0.4), np.array(True), outputs=2)
+    ours = dropout(x, **OPTIONS)
+    both = kept & (ours != 0)
+    assert both.sum() > 200
+    np.testing.assert_allclose(ours[both], y[both], rtol=1e-7)  # their rate is a float32 inside
 
 
 def test_parts_of_a_batch_are_dropped_like_the_whole():

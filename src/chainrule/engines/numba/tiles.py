@@ -79,7 +79,8 @@ def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, f
     count = lanes(x.itemsize)
     ahead = np.array([0, 1, width, width + 1])
     four = x[place + 2 * np.arange(count)[:, None] + ahead]
-    which = np.where(np.isnan(four).any(1), np.isnan(four).argmax(1), four.argmax(1))
+    nan = np.isnan(four)
+    which: Array = np.array([row.argmax() for row in np.where(nan.any(1)[:, None], nan, four)])
     y[found : found + count] = four[np.arange(count), which]
     winner[found : found + count] = first + 2 * np.arange(count) + ahead[which]
 

@@ -1,0 +1,192 @@
+"""Random configurations of every layer and every loss: what is compared with PyTorch.
+
+Each is a pure function of a generator; one that a layer refuses (a kernel larger than its picture, say) is drawn again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import layers as cr
+from chainrule.errors import ShapeError
+from chainrule.layers import Layer
+from chainrule.network import Network
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+Draw = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Layers and a loss, and the batch they are given."""
+
+    layers: tuple[Layer, ...]
+    loss: str
+    x: Array
+    t: Array
+
+    def __str__(self) -> str:
+        shown = ", ".join(layer.describe() for layer in self.layers)
+        return f"[{shown}], {self.loss}, x {self.x.shape}"
+
+    def network(self) -> Network:
+        """In float64; parameters and running statistics all moved away from 0 and 1."""
+        network = Network(self.layers, self.x.shape[1:], dtype="float64", engine="numpy", threads=1)
+        generator = np.random.default_rng(self.x.size)
+        network.parameters += generator.normal(scale=0.5, size=network.parameters.shape)
+        network.statistics += generator.uniform(0, 0.5, network.statistics.shape)
+        return network
+
+
+def one(draw: Draw, *choices: Any) -> Any:
+    """One of the choices."""
+    return choices[draw.integers(len(choices))]
+
+
+def numbers(draw: Draw, axes: int, most: int, least: int = 1) -> Any:
+    """One number for all axes, or one each."""
+    each = tuple(int(n) for n in draw.integers(least, most + 1, axes))
+    return one(draw, each[0], each, each)
+
+
+def sizes(draw: Draw, axes: int, most: int = 9) -> Shape:
+    return tuple(int(size) for size in draw.integers(1, most + 1, axes))
+
+
+def padding(draw: Draw, axes: int, most: int) -> Any:
+    """Of every kind that a layer takes; half the time unlike on the two sides."""
+    pairs = tuple((int(a), int(b)) for a, b in draw.integers(0, most + 1, (axes, 2)))
+    return one(draw, "valid", "same", "full", numbers(draw, axes, most, 0), pairs, pairs, pairs, pairs)
+
+
+def convolution(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    axes, groups = kind.axes, one(draw, 1, 1, 2, 3)
+    options: dict[str, Any] = {
+        "stride": numbers(draw, axes, 3),
+        "padding": padding(draw, axes, 3),
+        "dilation": numbers(draw, axes, 3),
+        "groups": groups,
+        "bias": one(draw, True, False, "untied"),
+    }
+    if kind is cr.ConvTranspose2D:
+        options["output_padding"] = numbers(draw, axes, 2, 0)
+    else:
+        options["convolution"] = one(draw, True, False)
+    channels, filters = (groups * one(draw, 1, 2, 3) for _ in range(2))
+    return kind(filters, numbers(draw, axes, 4), **options), (channels, *sizes(draw, axes))
+
+
+def pool(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    axes = kind.axes
+    options: dict[str, Any] = {"stride": one(draw, None, numbers(draw, axes, 3)), "padding": padding(draw, axes, 2)}
+    if issubclass(kind, cr.AveragePool2D):
+        options["count_padding"] = one(draw, True, False)
+    return kind(numbers(draw, axes, 4), **options), (int(draw.integers(1, 4)), *sizes(draw, axes))
+
+
+def any_shape(draw: Draw) -> Shape:
+    """(F,), (C, W) or (C, H, W)."""
+    return sizes(draw, one(draw, 1, 2, 3), 6)
+
+
+def plain(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    return kind(), any_shape(draw)
+
+
+def leaky(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    return kind(one(draw, 0.0, 0.01, float(draw.uniform(0, 0.9)))), any_shape(draw)
+
+
+def vector(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    return kind(), sizes(draw, 1, 12)
+
+
+def picture(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    return kind(), sizes(draw, 3)
+
+
+def dense(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    return kind(int(draw.integers(1, 40)), bias=one(draw, True, False)), sizes(draw, 1, 60)
+
+
+def dropout(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    return kind(one(draw, 0.0, 0.5, float(draw.uniform(0, 0.95)))), any_shape(draw)
+
+
+def norm(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    options = {"momentum": one(draw, 0.1, 1.0, float(draw.uniform(0.01, 1))), "epsilon": one(draw, 1e-5, 1e-3, 0.5)}
+    return kind(**options), sizes(draw, one(draw, 1, 3), 6)
+
+
+def reshape(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    shape = sizes(draw, 3, 5)
+    return kind(one(draw, shape[::-1], (int(np.prod(shape)),), (shape[0] * shape[1], shape[2]))), shape
+
+
+DRAWN: dict[str, Callable[[Draw, Any], tuple[Layer, Shape]]] = {
+    **dict.fromkeys(("Conv1D", "Conv2D", "ConvTranspose2D"), convolution),
+    **dict.fromkeys(("MaxPool1D", "MaxPool2D", "AveragePool1D", "AveragePool2D", "SumPool1D", "SumPool2D"), pool),
+    **dict.fromkeys(("Sigmoid", "Tanh", "Arctan", "ReLU", "GELU", "Flatten"), plain),
+    "LeakyReLU": leaky,
+    "Softmax": vector,
+    "GlobalAveragePool2D": picture,
+    "Dense": dense,
+    "Dropout": dropout,
+    "BatchNorm2D": norm,
+    "Reshape": reshape,
+}
+
+ENDINGS: dict[str, tuple[tuple[Layer, ...], ...]] = {
+    "half_squared_error": ((cr.Sigmoid(),), (cr.LeakyReLU(0.3),), (cr.Dense(4),)),
+    "mean_squared_error": ((cr.Tanh(),), (cr.GELU(),), (cr.Dense(3, bias=False),)),
+    "binary_cross_entropy": ((cr.Sigmoid(),), (cr.Dense(4), cr.Softmax())),
+    "categorical_cross_entropy": ((cr.Softmax(),), (cr.Dense(5), cr.Softmax()), (cr.Sigmoid(),)),
+    "softmax_cross_entropy": ((cr.Dense(4),), (cr.Arctan(),)),
+}
+
+
+def fitting(draw: Draw, name: str) -> tuple[Layer, Shape]:
+    """A layer and a shape that it takes."""
+    while True:
+        try:
+            layer, shape = DRAWN[name](draw, cr.NAMED[name])
+            layer.output_shape(shape, "drawn")
+        except ShapeError:
+            continue
+        return layer, shape
+
+
+def inputs(draw: Draw, count: int, shape: Shape) -> Array:
+    """Numbers of either sign: now and then with zeros and ties, or large."""
+    x = draw.normal(size=(count, *shape))
+    return one(draw, x, x, np.round(x), 5 * x)
+
+
+def layer_configuration(draw: Draw, name: str) -> Configuration:
+    """A layer under half the squared error of random targets: its upstream gradient is random too."""
+    layer, shape = fitting(draw, name)
+    count = int(draw.integers(4, 8) if name == "BatchNorm2D" else draw.integers(1, 5))
+    outputs = int(np.prod(layer.output_shape(shape, name)))
+    found = (layer, cr.Flatten())
+    return Configuration(found, "half_squared_error", inputs(draw, count, shape), draw.normal(size=(count, outputs)))
+
+
+def loss_configuration(draw: Draw, name: str) -> Configuration:
+    """A loss after what it may follow; targets of one class, of several, and of any numbers where it takes them.
+
+    Binary cross-entropy is given no probabilities near 0 or 1: log(1 − p) has few correct digits there, whoever takes
+    it, and beyond ε each library clips in its own way.
+    """
+    found, count = one(draw, *ENDINGS[name]), int(draw.integers(1, 7))
+    shape = sizes(draw, 1, 7)
+    shape = (shape[0] + 1,) if "cross_entropy" in name else shape
+    classes = Network(found, shape, engine="numpy").output_shape[0]
+    one_hot = np.eye(classes)[draw.integers(0, classes, count)]
+    soft = draw.dirichlet(np.ones(classes), count)
+    t = one(draw, one_hot, soft) if "cross_entropy" in name else one(draw, one_hot, draw.normal(size=(count, classes)))
+    x = draw.normal(size=(count, *shape)) if name.startswith("binary") else inputs(draw, count, shape)
+    return Configuration(found, name, x, t)

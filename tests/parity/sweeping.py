@@ -1,0 +1,48 @@
+"""How many configurations are compared, drawn from which seed, and how far from PyTorch is too far."""
+
+import os
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SEED = int(os.environ.get("CHAINRULE_SEED", "1"))
+EXAMPLES = int(os.environ.get("CHAINRULE_PARITY", "100"))  # configurations of each layer and of each loss
+TOLERANCE = 1e-9  # of the largest number of a tensor
+SMALL = 1e-3  # a tensor whose largest number is below is measured by this: what is left of it may be rounding alone
+
+
+def generator(*purpose: Any) -> np.random.Generator:
+    """Random numbers for one purpose of this sweep."""
+    return np.random.default_rng([SEED, *(zlib.crc32(str(word).encode()) for word in purpose)])
+
+
+def deviation(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
+    """The largest difference of two arrays, as a share of the largest number; infinite where one is not finite."""
+    if ours.shape != theirs.shape:
+        raise AssertionError(f"shapes differ: ours {ours.shape}, theirs {theirs.shape}")
+    if not ours.size:
+        return 0.0
+    found = float(np.abs(ours - theirs).max() / max(float(np.abs(theirs).max()), SMALL))
+    return found if np.isfinite(found) else np.inf
+
+
+@dataclass
+class Largest:
+    """The largest deviation met, and where."""
+
+    value: float = 0.0
+    where: str = "–"
+
+    def meet(self, where: str, ours: Any, theirs: Any) -> None:
+        """Compare two arrays; further apart than the tolerance, they fail the test."""
+        found = deviation(np.asarray(ours, np.float64), np.asarray(theirs, np.float64))
+        if found > self.value:
+            self.value, self.where = found, where
+        if not found <= TOLERANCE:
+            raise AssertionError(
+                f"{where}: {found:.1e} of the largest number away from PyTorch, allowed {TOLERANCE:.0e}; "
+                f"seen again with CHAINRULE_SEED={SEED} CHAINRULE_PARITY={EXAMPLES} make parity"
+            )

@@ -1,0 +1,102 @@
+"""Every layer and every loss in random configurations beside PyTorch, in float64: forward and all gradients."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from parity import drawing
+from parity.drawing import Configuration
+from parity.sweeping import EXAMPLES, Largest, generator
+
+from chainrule import engines, losses
+from chainrule.interpreter import Interpreter
+from chainrule.network import Network
+from chainrule.plan import Builder, Plan, Tensor
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")
+theirs = pytest.importorskip("parity.theirs")
+training = pytest.importorskip("chainrule.bench.peers.torch_training")
+
+STEP = 3  # of the dropout's masks
+
+
+class Whole(Builder):
+    """Keeps the operations whose results nobody reads: the gradient of the input."""
+
+    def plan(self, source: Tensor, output: Tensor, *wanted: Any, **ends: Tensor) -> Plan:
+        found = super().plan(source, output, *wanted, **ends)
+        everything = tuple(operation for layer in reversed(self._backward) for operation in layer)
+        return replace(found, backward=everything)
+
+
+def by_torch(network: Network, plan: Plan, config: Configuration) -> dict[str, Any]:
+    """Output, losses' mean, the gradients of x and of all parameters, running statistics, and the inference after."""
+    made = theirs.translate(network, plan)
+    module, ending = made.module.double(), training.ending(plan)
+    theirs.at_step(module, STEP)
+    x = torch.from_numpy(config.x).requires_grad_()
+    y = module(x)
+    loss = training.LOSSES[ending](y, training.targets(ending, config.t))
+    loss.backward()
+    found = {"y": y.detach().numpy(), "loss": loss.item(), "dx": x.grad.numpy(), "gradients": made.gradient()}
+    after = copy.deepcopy(network)
+    for name, value in after.weights.items():
+        value[...] = made.tensors[name].detach().numpy().reshape(value.shape)
+    inference = theirs.translate(after, after.plan()).module.eval()(torch.from_numpy(config.x))
+    return {**found, "statistics": after.statistics, "inference": inference.detach().numpy()}
+
+
+def by_engine(name: str, network: Network, plan: Plan, config: Configuration) -> dict[str, Any]:
+    """The same by the operations of an engine, one by one: no program is compiled for a configuration."""
+    network = copy.deepcopy(network)
+    walk = Interpreter(engines.find(name), plan, network.layout, network, 1)
+    each, _, gradients = walk.gradients(config.x, config.t, seed=0, step=STEP)
+    found = {"y": walk.read(plan.output), "loss": each.mean(), "dx": walk.read(plan.input.gradient())}
+    walk.close()
+    inference = Interpreter(engines.find(name), network.plan(), network.layout, network, 1).forward(config.x)
+    return {**found, "gradients": gradients, "statistics": network.statistics, "inference": inference}
+
+
+def sweep(engine: str, name: str, draw: Callable[[np.random.Generator, str], Configuration]) -> Largest:
+    largest = Largest()
+    for number in range(EXAMPLES):
+        config = draw(generator(name, number), name)
+        network = config.network()
+        plan = network.plan(config.loss)
+        expected = by_torch(network, plan, config)
+        for tensor, value in by_engine(engine, network, plan, config).items():
+            largest.meet(f"{tensor} of number {number}: {config}", value, expected[tensor])
+    return largest
+
+
+@pytest.fixture
+def recorded(record_property: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Largest], None]:
+    """Plans that keep the gradient of their input, and a line in the table at the end."""
+    monkeypatch.setattr("chainrule.network.Builder", Whole)
+
+    def record(name: str, largest: Largest) -> None:
+        record_property("parity", [name, largest.value, largest.where])
+
+    return record
+
+
+each_engine: Any = pytest.mark.parametrize("engine", ["numpy", "numba"])
+
+
+def names(found: Sequence[str]) -> Any:
+    return pytest.mark.parametrize("name", sorted(found))
+
+
+@each_engine
+@names(drawing.DRAWN)
+def test_layers(engine: str, name: str, recorded: Callable[[str, Largest], None]) -> None:
+    recorded(f"{name}, {engine}", sweep(engine, name, drawing.layer_configuration))
+
+
+@each_engine
+@names(losses.NAMES)
+def test_losses(engine: str, name: str, recorded: Callable[[str, Largest], None]) -> None:
+    recorded(f"{name}, {engine}", sweep(engine, name, drawing.loss_configuration))

@@ -1,0 +1,124 @@
+"""Twenty steps of every network of the zoo beside PyTorch, in float64: loss, gradients and weights at every step.
+
+Each network is trained as its recipes say, with made-up images, new ones at every step; besides, the networks of
+tests/training, which have every layer between them, with gradients that are clipped. The numba engine runs its compiled
+programs, with two threads.
+
+Rounding errors grow from step to step, most in "independent-code, as its tutorial" (weights N(0, 1), one sample a
+step): on images of unit variance, which its recipe does not give it, the 1e-14 of the first step became 1e-9 at the
+18th, by a factor of about two a step; hence images as each recipe has them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from parity.sweeping import Largest, generator
+from training.networks import NETWORKS, build
+
+from chainrule import zoo
+from chainrule.network import Network
+from chainrule.optimizers import AdamW, Momentum, Nesterov
+from chainrule.schedules import Cosine
+from chainrule.training.recipe import Recipe
+from chainrule.training.step import Stepper
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")
+theirs = pytest.importorskip("parity.theirs")
+training = pytest.importorskip("chainrule.bench.peers.torch_training")
+
+STEPS = 20
+MOST = 8  # samples of a batch
+
+
+def trained(name: str, engine: str) -> tuple[Network, Recipe]:
+    """A network and its recipe, by a name of `TRAININGS`."""
+    if name in NETWORKS:
+        return build(name, engine, threads=2), CLIPPED[name]
+    entry = zoo.find(name.partition(", ")[0])
+    as_tutorial = name.endswith("tutorial")
+    recipe = entry.tutorial if as_tutorial and entry.tutorial else entry.recipe
+    options = {"dtype": "float64", "engine": engine, "threads": 2, "seed": 2}
+    return entry.build(as_tutorial=as_tutorial, **options), recipe
+
+
+# In "pictures" a dense layer comes before batch normalisation, so the gradient of its bias is nothing but rounding
+# errors. Adam divides them by their own size and takes steps of 3e-10; momentum leaves them as small as they are.
+CLIPPED: dict[str, Recipe] = {
+    name: Recipe(loss=NETWORKS[name][2], normalise="standardise", **options)
+    for name, options in {
+        "pictures": {"optimizer": Momentum(0.05), "clip_norm": 0.7},
+        "lines": {"optimizer": Nesterov(0.05), "clip_norm": 0.1, "schedule": Cosine()},
+        "enlarged": {"optimizer": AdamW(0.01, decay=0.1), "clip_norm": 1.0},
+    }.items()
+}
+TRAININGS = (
+    *zoo.NAMED,
+    *(f"{name}, as its tutorial" for name, entry in zoo.NAMED.items() if entry.tutorial),
+    *NETWORKS,
+)
+
+
+def images(draw: np.random.Generator, shape: tuple[int, ...], normalise: str) -> NDArray[np.float64]:
+    """Made-up images as a recipe normalises them: a fifth of the pixels ink, from 0 to 1, or all of unit variance."""
+    if normalise == "scale":
+        return draw.uniform(size=shape) * (draw.uniform(size=shape) < 0.2)
+    return draw.normal(size=shape)
+
+
+def batches(name: str, network: Network, recipe: Recipe) -> Any:
+    """A batch and its targets for each step."""
+    draw, classes, count = generator(name), network.output_shape[0], min(recipe.batch_size, MOST)
+    for _ in range(STEPS):
+        x = images(draw, (count, *network.input_shape), recipe.normalise)
+        yield x, np.eye(classes)[draw.integers(0, classes, count)]
+
+
+def follow(largest: Largest, name: str, network: Network, recipe: Recipe) -> None:
+    """Take every step on both sides, and compare all that it computes."""
+    plan = network.plan(recipe.loss)
+    made, ending = theirs.translate(network, plan), training.ending(plan)
+    module = made.module
+    optimizer = training.optimizer(recipe.optimizer, module.parameters())
+    stepper = Stepper(network, recipe.optimizer, recipe.loss, recipe.clip_norm)
+    probe = network.ready(plan)
+    for step, (x, t) in enumerate(batches(name, network, recipe), 1):
+        rate = recipe.optimizer.rate * recipe.schedule.factor(step - 1, STEPS, STEPS)
+        gradient = probe.gradients(x, t, seed=0, step=step)[2].copy()
+        theirs.at_step(module, step)
+        optimizer.zero_grad()
+        loss = training.LOSSES[ending](module(torch.from_numpy(x)), training.targets(ending, t))
+        loss.backward()
+        largest.meet(f"gradient of step {step}", gradient, made.gradient())
+        largest.meet(f"norm of step {step}", np.linalg.norm(gradient), np.linalg.norm(made.gradient()))
+        if recipe.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(module.parameters(), recipe.clip_norm)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
+        outcome = stepper.step(x, t, step=step, rate=rate)
+        largest.meet(f"loss of step {step}", outcome.loss, loss.item())
+        for tensor, value in made.tensors.items():
+            ours = network.weights[tensor].ravel()
+            largest.meet(f"{tensor} after step {step}", ours, value.detach().numpy().ravel())
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("name", TRAININGS)
+def test_twenty_steps(name: str, engine: str, record_property: Callable[[str, Any], None]) -> None:
+    network, recipe = trained(name, engine)
+    largest = Largest()
+    try:
+        follow(largest, name, network, recipe)
+    finally:
+        record_property("parity", [f"{name}, {engine}", largest.value, largest.where])
+
+
+def test_gradients_are_really_clipped() -> None:
+    for name, recipe in CLIPPED.items():
+        network = build(name, "numpy")
+        stepper = Stepper(network, recipe.optimizer, recipe.loss)
+        x, t = next(batches(name, network, recipe))
+        assert stepper.step(x, t, step=1, rate=1e-9).norm > (recipe.clip_norm or 0)

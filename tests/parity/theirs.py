@@ -1,0 +1,47 @@
+"""PyTorch's side: a plan of ours as its modules, with the masks that our dropout draws."""
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+from chainrule import randomness
+from chainrule.network import Network
+from chainrule.plan import Plan
+
+torch: Any = importlib.import_module("torch")
+peer: Any = importlib.import_module("chainrule.bench.peers.torch")
+
+
+class Masked(torch.nn.Module):
+    """Drops what our dropout drops at a step; PyTorch multiplies by the mask and differentiates it."""
+
+    def __init__(self, rate: float, stream: int) -> None:
+        torch.nn.Module.__init__(self)
+        self.rate, self.stream, self.step = rate, stream, 0
+
+    def forward(self, x: Any) -> Any:
+        """x (N, …) → x / (1 − rate) where kept, else 0; x itself in inference."""
+        if not self.training:
+            return x
+        places = randomness.uniform(0, self.stream, self.step, np.arange(len(x)), x[0].numel())
+        kept = torch.from_numpy((places >= self.rate).astype(np.float64)).reshape(x.shape)
+        return x * kept / (1 - self.rate)
+
+
+def translate(network: Network, plan: Plan) -> Any:
+    """`peer.translate`, with `Masked` for each dropout."""
+    made = peer.translate(network, plan)
+    dropouts = iter([operation for operation in plan.forward if operation.name == "dropout"])
+    for place, module in enumerate(made.modules):
+        if isinstance(module, torch.nn.Dropout):
+            attributes = next(dropouts).attributes
+            made.modules[place] = Masked(attributes["rate"], attributes["stream"])
+    return made
+
+
+def at_step(module: Any, step: int) -> None:
+    """Have every `Masked` drop what is dropped at a step."""
+    for part in module:
+        if isinstance(part, Masked):
+            part.step = step

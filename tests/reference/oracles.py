@@ -1,0 +1,212 @@
+"""Every forward operation as operators of ONNX, with all its attributes.
+
+ONNX Runtime computes them, in float64 where it can and else in float32; what it cannot, ONNX's own reference evaluator.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from reference.splitmix import splitmix64
+
+Array = NDArray[Any]
+Onnx = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """compute(onnx, *arrays, **attributes): the results. ``single``: ONNX Runtime has the operator in float32 alone."""
+
+    compute: Callable[..., Any]
+    single: bool = False
+
+
+ORACLES: dict[str, Oracle] = {}
+
+
+def oracle(name: str, *, single: bool = False) -> Any:
+    """Register a function as the oracle of an operation."""
+
+    def register(compute: Callable[..., Any]) -> Callable[..., Any]:
+        ORACLES[name] = Oracle(compute, single)
+        return compute
+
+    return register
+
+
+def pads(padding: Any) -> list[int]:
+    """ONNX names all beginnings before all ends."""
+    return [before for before, _ in padding] + [after for _, after in padding]
+
+
+@oracle("cross_correlate", single=True)
+def _(onnx: Onnx, x: Array, w: Array, b: Any, *, stride: Any, padding: Any, dilation: Any, groups: int, flip: bool):
+    turned = w[:, :, ::-1, ::-1].copy() if flip else w
+    tied = [b] if b is not None and b.ndim == 1 else []
+    options = {"strides": stride, "pads": pads(padding), "dilations": dilation, "group": groups}
+    y = onnx("Conv", x, turned, *tied, **options)
+    return y if b is None or tied else onnx("Add", y, b)
+
+
+@oracle("add_bias")
+def _(onnx: Onnx, x: Array, b: Array):
+    return onnx("Add", x, b if b.ndim == x.ndim - 1 else b.reshape(-1, 1, 1))
+
+
+@oracle("dense")
+def _(onnx: Onnx, x: Array, w: Array, b: Any):
+    return onnx("Gemm", x, w, *([] if b is None else [b]), transB=1)
+
+
+@oracle("max_pool")
+def _(onnx: Onnx, x: Array, *, window: Any, stride: Any, padding: Any):
+    y, places = onnx("MaxPool", x, outputs=2, kernel_shape=window, strides=stride, pads=pads(padding))
+    return y, (places % np.prod(x.shape[2:])).astype(np.int32)  # ONNX counts through all planes
+
+
+@oracle("average_pool", single=True)
+def _(onnx: Onnx, x: Array, *, window: Any, stride: Any, padding: Any, divisor: str):
+    options = {"kernel_shape": window, "strides": stride, "pads": pads(padding)}
+    if divisor == "one":
+        ones = np.ones((x.shape[1], 1, *window), x.dtype)
+        return onnx("Conv", x, ones, **options, group=x.shape[1])
+    return onnx("AveragePool", x, **options, count_include_pad=int(divisor == "window"))
+
+
+@oracle("leaky_relu", single=True)
+def _(onnx: Onnx, x: Array, *, slope: float):
+    return onnx("LeakyRelu", x, alpha=slope)
+
+
+def _plain(operator: str, **fixed: Any) -> Callable[..., Any]:
+    return lambda onnx, x: onnx(operator, x, **fixed)
+
+
+oracle("sigmoid")(_plain("Sigmoid"))
+oracle("tanh")(_plain("Tanh"))
+oracle("arctan", single=True)(_plain("Atan"))
+oracle("relu")(_plain("Relu"))
+oracle("gelu", single=True)(_plain("Gelu", approximate="tanh"))
+oracle("softmax")(_plain("Softmax", axis=1))
+
+
+@oracle("half_squared_error")
+def _(onnx: Onnx, p: Array, t: Array):
+    return onnx("ReduceSumSquare", onnx("Sub", p, t), np.array([1]), keepdims=0) / 2
+
+
+@oracle("mean_squared_error")
+def _(onnx: Onnx, p: Array, t: Array):
+    difference = onnx("Sub", p, t)
+    return onnx("ReduceMean", onnx("Mul", difference, difference), np.array([1]), keepdims=0)
+
+
+def clipped(onnx: Onnx, p: Array, least: float, most: float) -> Array:
+    return onnx("Clip", p, np.array(least, p.dtype), np.array(most, p.dtype))
+
+
+@oracle("binary_cross_entropy")
+def _(onnx: Onnx, p: Array, t: Array):
+    epsilon = float(np.finfo(p.dtype).eps)
+    q = clipped(onnx, p, epsilon, 1 - epsilon)
+    surprise = onnx("Add", onnx("Mul", t, onnx("Log", q)), onnx("Mul", 1 - t, onnx("Log", 1 - q)))
+    return -onnx("ReduceMean", surprise, np.array([1]), keepdims=0)
+
+
+@oracle("categorical_cross_entropy")
+def _(onnx: Onnx, p: Array, t: Array):
+    """ONNX has the loss for labels: it is summed over all of them, each with its share of the target."""
+    logarithms = onnx("Log", clipped(onnx, p, float(np.finfo(p.dtype).eps), 1.0))
+    return by_labels(onnx, "NegativeLogLikelihoodLoss", logarithms, t)
+
+
+@oracle("softmax_cross_entropy")
+def _(onnx: Onnx, p: Array, t: Array):
+    return by_labels(onnx, "SoftmaxCrossEntropyLoss", p, t)
+
+
+def by_labels(onnx: Onnx, operator: str, scores: Array, t: Array) -> Array:
+    labels = [np.full(len(t), label) for label in range(t.shape[1])]
+    return sum(t[:, k[0]] * onnx(operator, scores, k, reduction="none") for k in labels)
+
+
+@oracle("correct")
+def _(onnx: Onnx, p: Array, t: Array):
+    found, wanted = (onnx("ArgMax", rows, axis=1, keepdims=0) for rows in (p, t))
+    return onnx("Equal", found, wanted).astype(p.dtype)
+
+
+@oracle("batch_norm")
+def _(onnx: Onnx, x: Array, gamma: Array, beta: Array, *, epsilon: float):
+    """Running statistics that forget all but this batch (momentum 0) are its own."""
+    start = np.zeros_like(gamma), np.ones_like(gamma)
+    options = {"outputs": 3, "training_mode": 1, "momentum": 0.0, "epsilon": epsilon}
+    return onnx("BatchNormalization", x, gamma, beta, *start, **options)
+
+
+@oracle("batch_norm_inference")
+def _(onnx: Onnx, x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, *, epsilon: float):
+    return onnx("BatchNormalization", x, gamma, beta, mean, variance, epsilon=epsilon)
+
+
+@oracle("running_statistics")
+def _(onnx: Onnx, mean: Array, variance: Array, old_mean: Array, old_variance: Array, *, momentum: float, count: int):
+    """ONNX's momentum is the share of what was before, so old and new change places: 1 − momentum is no float32.
+
+    The old statistics are those of the two numbers mean ± √variance; the new variance is made unbiased by hand.
+    """
+    root, ones = np.sqrt(old_variance), np.ones_like(mean)
+    batch = np.stack([old_mean - root, old_mean + root])
+    unbiased = variance * (count / max(count - 1, 1))
+    options = {"outputs": 3, "training_mode": 1, "momentum": momentum}
+    return onnx("BatchNormalization", batch, ones, ones, mean, unbiased, **options)[1:]
+
+
+@oracle("sgd_update")
+def _(onnx: Onnx, p: Array, g: Array, *, rate: float):
+    return onnx("Sub", p, onnx("Mul", np.array(rate, p.dtype), g))
+
+
+@oracle("momentum_update")
+def _(onnx: Onnx, p: Array, g: Array, v: Array, *, rate: float, momentum: float, nesterov: bool):
+    mode = "nesterov" if nesterov else "standard"
+    options = {"alpha": momentum, "beta": 1.0, "mode": mode, "norm_coefficient": 0.0}
+    return trained(onnx, "Momentum", rate, 1, p, g, v, outputs=2, **options)
+
+
+@oracle("adam_update")
+def _(
+    onnx: Onnx,
+    p: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    *,
+    rate: float,
+    step: int,
+    beta1: float,
+    beta2: float,
+    **rest: Any,
+):
+    """ONNX adds ε before v is corrected, so that its ε is ours times √(1 − β₂ᵗ); its decay comes after the step."""
+    options = {"alpha": beta1, "beta": beta2, "epsilon": rest["epsilon"] * np.sqrt(1 - beta2**step)}
+    none = {"norm_coefficient": 0.0, "norm_coefficient_post": 0.0}
+    shrunk = onnx("Mul", p, np.array(1 - rate * rest["decay"]))
+    return trained(onnx, "Adam", rate, step, shrunk, g, m, v, outputs=3, **options, **none)
+
+
+def trained(onnx: Onnx, operator: str, rate: float, step: int, *arrays: Array, **options: Any) -> Any:
+    """An operator of training, which ONNX Runtime lacks."""
+    return onnx(operator, np.array(rate), np.array(step), *arrays, domain="ai.onnx.preview.training", **options)
+
+
+@oracle("dropout")
+def _(onnx: Onnx, x: Array, *, rate: float, **coordinates: int):
+    """ONNX has no seeds like ours: which are kept is SplitMix64 in plain integers, what they become is ONNX's."""
+    first = coordinates.pop("first")
+    order = [coordinates[name] for name in ("seed", "stream", "step")]
+    kept = np.array([[splitmix64(*order, first + n, e) >= rate for e in range(x[0].size)] for n in range(len(x))])
+    scaled = onnx("Div", x, np.array(1 - rate, x.dtype))
+    return onnx("Where", kept.reshape(x.shape), scaled, np.zeros((), x.dtype))

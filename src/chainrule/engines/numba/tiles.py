@@ -76,13 +76,14 @@ def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, f
 
     winner[found + lane] = first + 2·lane + ahead of the largest. The first of several is, and the first NaN.
     """
-    count = lanes(x.itemsize)
-    ahead = np.array([0, 1, width, width + 1])
-    four = x[place + 2 * np.arange(count)[:, None] + ahead]
-    nan = np.isnan(four)
-    which: Array = np.array([row.argmax() for row in np.where(nan.any(1)[:, None], nan, four)])
-    y[found : found + count] = four[np.arange(count), which]
-    winner[found : found + count] = first + 2 * np.arange(count) + ahead[which]
+    ahead = (0, 1, width, width + 1)
+    for lane in range(lanes(x.itemsize)):
+        four = [x[place + 2 * lane + step] for step in ahead]
+        most = 0
+        for k in range(1, 4):
+            if four[most] == four[most] and (four[k] > four[most] or four[k] != four[k]):
+                most = k
+        y[found + lane], winner[found + lane] = four[most], first + 2 * lane + ahead[most]
 
 
 for _function in (zeros, load, add_outer, add_products, store, store_sums, largest_of_four):

@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: help train zoo test lint format experiments bench clean
+.PHONY: help train zoo test lint format experiments bench mutate clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for more)"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint         ruff and pyright"
 	@echo "make experiments  the tables and pictures of docs/ again (long)"
 	@echo "make bench        time this library, PyTorch and ONNX Runtime, and write docs/benchmarks.md"
+	@echo "make mutate       change the code in small ways and see that the tests notice (long); docs/mutation.md"
 
 # The environment, made anew when the list of dependencies changes; the package is installed editable.
 $(VENV)/.installed: pyproject.toml
@@ -31,6 +32,10 @@ $(VENV)/.lint: $(VENV)/.test
 $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable ".[bench]"
 	$(BIN)/python -m pip install --quiet torch
+	touch $@
+
+$(VENV)/.mutate: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --editable ".[test,mutate]"
 	touch $@
 
 train: $(VENV)/.installed
@@ -62,6 +67,9 @@ experiments: $(VENV)/.installed
 
 bench: $(VENV)/.bench
 	$(BIN)/chainrule bench --markdown docs/benchmarks.md $(ARGS)
+
+mutate: $(VENV)/.mutate
+	PYTHONPATH=tests $(BIN)/python -m mutation --markdown docs/mutation.md $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .hypothesis .ruff_cache

@@ -115,6 +115,11 @@ def test_nought_is_in_range(name: str, option: str) -> None:
     assert getattr(optimizers.find({"name": name, option: 0}), option) == 0
 
 
+def test_a_config_without_a_name_is_refused() -> None:
+    with pytest.raises(OptionError, match="unknown optimizer None; known: sgd"):
+        optimizers.find({"rate": 0.1})
+
+
 def test_numbers_become_pythons_own() -> None:
     """A NumPy scalar in float64 would make float32 parameters float64."""
     optimizer = optimizers.Adam(rate=np.float64(0.5), beta1=np.float32(0.5), beta2=0.25)

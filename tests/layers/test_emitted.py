@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from chainrule import layers
+from chainrule.errors import ShapeError
 from chainrule.initializers import Fans
 from chainrule.layers import Layer, Parameter
 from chainrule.plan import Builder, Operation, Plan, Tensor
@@ -235,6 +236,7 @@ PARAMETERS: list[tuple[Layer, Shape, list[tuple[Any, ...]]]] = [
         (5,),
         [("w", (3, 5), "he_uniform", Fans(5, 3), True), ("b", (3,), "zeros", Fans(5, 3), True)],
     ),
+    (layers.Dense(3, bias=False), (5,), [("w", (3, 5), "glorot_uniform", Fans(5, 3), True)]),
     (
         layers.BatchNorm2D(),
         (2, 3, 4),
@@ -255,3 +257,25 @@ def test_parameters(layer: Layer, shape: Shape, expected: list[tuple[Any, ...]])
         return parameter.name, parameter.shape, parameter.initializer, parameter.fans, parameter.trained
 
     assert [told(parameter) for parameter in layer.parameters(shape, "l")] == expected
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (layers.Conv2D(1, 5, bias=False), (1, 4, 4)),
+        (layers.ConvTranspose2D(1, 2, padding=3, bias=False), (1, 4, 4)),
+        (layers.MaxPool2D(5), (1, 4, 4)),
+        (layers.AveragePool2D(5), (1, 4, 4)),
+        (layers.Softmax(), (1, 2)),
+        (layers.Reshape((3,)), (2,)),
+    ],
+)
+def test_what_cannot_be_emitted_names_the_layer(layer: Layer, shape: Shape) -> None:
+    with pytest.raises(ShapeError, match=f"^{type(layer).__name__} 'l': "):
+        emitted(layer, shape)
+
+
+@pytest.mark.parametrize("layer", [layers.Conv2D(1, 5), layers.ConvTranspose2D(1, 2, padding=3), layers.Dense(3)])
+def test_parameters_of_what_does_not_fit_name_the_layer(layer: Layer) -> None:
+    with pytest.raises(ShapeError, match=f"^{type(layer).__name__} 'l': "):
+        layer.parameters((1, 4, 4), "l")

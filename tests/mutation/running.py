@@ -12,7 +12,7 @@ from pathlib import Path
 from mutation.subjects import ROOT, Subject
 
 WORK = ROOT / "build" / "mutation"
-MUTMUT = [str(Path(sys.executable).with_name("mutmut"))]
+MUTMUT = Path(sys.executable).with_name("mutmut")
 SETTINGS = """[mutmut]
 source_paths=src
 only_mutate={source}
@@ -128,8 +128,12 @@ def _survivor(folder: Path, name: str) -> Survivor:
 
 
 def _mutmut(folder: Path, *words: str) -> str:
+    if not MUTMUT.exists():
+        raise RunError(f"{MUTMUT} is not there; python -m pip install --editable '.[test,mutate]'")
     environment = {**os.environ, **QUIET, "CHAINRULE_CACHE": str(folder / "cache")}
-    done = subprocess.run([*MUTMUT, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(MUTMUT), *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         told = (done.stdout + done.stderr).replace("\r", "\n").strip().splitlines()
         raise RunError(f"mutmut {words[0]} in {folder}:\n" + "\n".join(told[-25:]))

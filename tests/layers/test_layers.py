@@ -123,6 +123,8 @@ def test_config_round_trip_through_json(layer: layers.Layer) -> None:
 def test_unknown_layers_and_options_in_a_file_are_named() -> None:
     with pytest.raises(cr.ChainruleError, match="unknown layer 'Conv9D'"):
         layers.from_config({"layer": "Conv9D"})
+    with pytest.raises(cr.ChainruleError, match="unknown layer None"):
+        layers.from_config({"features": 3})
     with pytest.raises(cr.ChainruleError, match="Dense"):
         layers.from_config({"layer": "Dense", "features": 3, "colour": "red"})
 

@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = Path("src/chainrule")
 REFUSALS = "tests/reference/test_refusals.py"
 OPERATIONS = "tests/engines/test_operations.py"
+NUMPY = "tests/engines/test_numpy.py"
 SLIDING = ("convolution", "pooling")
 LAYERS = (
     "tests/layers",
@@ -60,7 +61,10 @@ def _numpy(module: str) -> Subject:
     name = Path(module).name
     files = SLIDING if name == "windows" else (name,)
     operations = [one for file in files for one in _operations(ROOT / PACKAGE / "engines/numpy" / f"{file}.py")]
-    return Subject(module, (OPERATIONS, "tests/engines/test_numpy.py"), f"numpy and ({' or '.join(operations)})")
+    only = f"numpy and ({' or '.join(operations)})"
+    if name == "convolution":
+        return Subject(module, (OPERATIONS, NUMPY, "tests/engines/test_blocks.py"), f"{only} or block")
+    return Subject(module, (OPERATIONS, NUMPY), only)
 
 
 def _operations(file: Path) -> list[str]:

@@ -25,7 +25,7 @@ class Scale:
 
     def backward(self, dy):
         self.dw = np.array((dy * self.x).sum())
-        return self.w * dy
+        return np.multiply(self.w, dy, dtype=np.result_type(dy, np.float64))
 
 
 def calls(layer: Own, shape: tuple[int, ...]) -> tuple[Any, Any]:

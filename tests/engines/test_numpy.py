@@ -73,8 +73,8 @@ def test_what_is_left_out_is_what_the_reference_takes(name: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_probability_of_exactly_one_is_kept(dtype: type) -> None:
+@pytest.mark.parametrize(("name", "exact"), [("categorical_cross_entropy", 0), ("categorical_cross_entropy_dp", -1)])
+def test_a_probability_of_exactly_one_is_kept(name: str, exact: int, dtype: type) -> None:
     """Clipped like a binary one it would lose a last bit, less than any tolerance sees."""
     sure = np.array([[1, 0]], dtype)
-    assert engine.categorical_cross_entropy(sure, sure).item() == 0
-    assert engine.categorical_cross_entropy_dp(sure, sure)[0, 0] == -1
+    assert getattr(engine, name)(sure, sure).flat[0] == exact

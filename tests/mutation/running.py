@@ -41,6 +41,7 @@ QUIET = {
 
 
 LIVED = ("survived", "no tests")
+ENDED = ("timeout", "segfault")  # by no failing test, but ended
 
 
 class RunError(Exception):
@@ -70,14 +71,14 @@ class Outcome:
 def run(subject: Subject, children: int, *, again: bool = False) -> Outcome:
     """Make the mutants of one module and run its tests on each.
 
-    ``again`` goes on where an earlier run stopped, and tests those that lived once more: tests may have come since.
+    ``again`` goes on where an earlier run stopped, and tests once more those that lived: tests may have come since.
     """
     folder = WORK / subject.module.replace("/", "-")
     if not again:
         shutil.rmtree(folder, ignore_errors=True)
     _prepare(folder, subject)
     words = ("run", "--max-children", str(children))
-    survivors = [name for name, state in _lived(folder) if state in LIVED]
+    survivors = [name for name, state in _lived(folder) if state not in (*ENDED, "not checked")]
     clock, spent = folder / "seconds", time.monotonic()
     try:
         _mutmut(folder, *words)
@@ -94,7 +95,7 @@ def _outcome(folder: Path, subject: Subject, seconds: float) -> Outcome:
     _mutmut(folder, "export-cicd-stats")
     counts = json.loads((folder / "mutants/mutmut-cicd-stats.json").read_text(encoding="utf-8"))
     states = _lived(folder)
-    if unknown := {state for _, state in states} - {*LIVED, "timeout", "segfault"}:
+    if unknown := {state for _, state in states} - {*LIVED, *ENDED}:
         raise RunError(f"{subject.module}: mutants that are {', '.join(sorted(unknown))}; run it again")
     survivors = tuple(_survivor(folder, name) for name, state in states if state in LIVED)
     return Outcome(counts["total"], counts["killed"] + counts["segfault"], counts["timeout"], survivors, seconds)

@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+TORCH  ?= torch==2.13.0
 
-.PHONY: help train zoo test prove parity lint format experiments bench clean
+.PHONY: help train zoo test prove parity mutate lint format experiments bench clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for more)"
@@ -15,6 +16,7 @@ help:
 	@echo "make lint         ruff and pyright"
 	@echo "make experiments  the tables and pictures of docs/ again (long)"
 	@echo "make bench        time this library, PyTorch and ONNX Runtime, and write docs/benchmarks.md"
+	@echo "make mutate       change the code in small ways and see that the tests notice (long); docs/mutation.md"
 
 # The environment, made anew when the list of dependencies changes; the package is installed editable.
 $(VENV)/.installed: pyproject.toml
@@ -32,11 +34,15 @@ $(VENV)/.lint: $(VENV)/.test
 
 $(VENV)/.bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable ".[bench]"
-	$(BIN)/python -m pip install --quiet torch
+	$(BIN)/python -m pip install --quiet $(TORCH)
 	touch $@
 
 $(VENV)/.parity: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet torch
+	$(BIN)/python -m pip install --quiet $(TORCH)
+	touch $@
+
+$(VENV)/.mutate: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --editable ".[test,mutate]"
 	touch $@
 
 train: $(VENV)/.installed
@@ -50,6 +56,7 @@ test: $(VENV)/.test
 
 prove: $(VENV)/.installed
 	$(BIN)/chainrule prove --count 20000 $(ARGS)
+
 parity: $(VENV)/.parity
 	$(BIN)/python -m pytest tests/parity tests/bench/test_torch_peer.py $(ARGS)
 
@@ -73,6 +80,11 @@ experiments: $(VENV)/.installed
 
 bench: $(VENV)/.bench
 	$(BIN)/chainrule bench --markdown docs/benchmarks.md $(ARGS)
+	$(BIN)/chainrule bench algorithms --markdown docs/algorithms.md
+	$(BIN)/chainrule bench algorithms --one-dimensional --markdown docs/algorithms.md
+
+mutate: $(VENV)/.mutate
+	PYTHONPATH=tests $(BIN)/python -m mutation --markdown docs/mutation.md $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .hypothesis .ruff_cache

@@ -84,19 +84,45 @@ def test_a_config_makes_the_same_optimizer(name: str) -> None:
     ("name", "options", "words"),
     [
         ("sgd", {"rate": 0}, "rate 0: expected a number above 0"),
-        ("sgd", {"rate": -1.0}, "rate -1.0"),
-        ("sgd", {"rate": float("nan")}, "rate nan"),
-        ("sgd", {"rate": float("inf")}, "rate inf"),
+        ("sgd", {"rate": -1.0}, "rate -1.0: expected a number above 0"),
+        ("sgd", {"rate": float("nan")}, "rate nan: expected a number above 0"),
+        ("sgd", {"rate": float("inf")}, "rate inf: expected a number above 0"),
+        ("sgd", {"rate": "fast"}, "rate 'fast': expected a number"),
+        ("sgd", {"rate": None}, "rate None: expected a number"),
         ("momentum", {"momentum": 1.0}, "momentum 1.0: expected at least 0 and below 1"),
-        ("nesterov", {"momentum": -0.1}, "momentum -0.1"),
-        ("adam", {"beta1": 1.0}, "beta1 1.0"),
-        ("adam", {"beta2": float("nan")}, "beta2 nan"),
-        ("adam", {"epsilon": 0.0}, "epsilon 0.0"),
-        ("adamw", {"decay": -1.0}, "decay -1.0"),
+        ("nesterov", {"momentum": -0.1}, "momentum -0.1: expected at least 0 and below 1"),
+        ("adam", {"beta1": 1.0}, "beta1 1.0: expected at least 0 and below 1"),
+        ("adam", {"beta2": 1.0}, "beta2 1.0: expected at least 0 and below 1"),
+        ("adam", {"beta2": float("nan")}, "beta2 nan: expected at least 0 and below 1"),
+        ("adam", {"epsilon": 0.0}, "epsilon 0.0: expected a number above 0"),
+        ("adam", {"epsilon": float("inf")}, "epsilon inf: expected a number above 0"),
+        ("adamw", {"decay": -1.0}, "decay -1.0: expected at least 0"),
+        ("adamw", {"decay": float("inf")}, "decay inf: expected at least 0"),
         ("adam-w", {}, "unknown optimizer 'adam-w'; known: sgd, momentum, nesterov, adam, adamw"),
     ],
 )
 def test_numbers_out_of_range_are_refused(name: str, options: dict[str, float], words: str) -> None:
     with pytest.raises(OptionError) as caught:
         optimizers.find({"name": name, **options})
-    assert words in str(caught.value)
+    assert str(caught.value) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [("momentum", "momentum"), ("nesterov", "momentum"), ("adam", "beta1"), ("adam", "beta2"), ("adamw", "decay")],
+)
+def test_nought_is_in_range(name: str, option: str) -> None:
+    assert getattr(optimizers.find({"name": name, option: 0}), option) == 0
+
+
+def test_a_config_without_a_name_is_refused() -> None:
+    with pytest.raises(OptionError, match="unknown optimizer None; known: sgd"):
+        optimizers.find({"rate": 0.1})
+
+
+def test_numbers_become_pythons_own() -> None:
+    """A NumPy scalar in float64 would make float32 parameters float64."""
+    optimizer = optimizers.Adam(rate=np.float64(0.5), beta1=np.float32(0.5), beta2=0.25)
+    assert [type(number) for number in (optimizer.rate, optimizer.beta1, optimizer.beta2)] == [float] * 3
+    assert (optimizer.rate, optimizer.beta1, optimizer.beta2) == (0.5, 0.5, 0.25)
+    assert type(optimizers.SGD(rate=2).rate) is int

@@ -78,7 +78,7 @@ class _Convolution(Layer):
     def _fans(self, w: Shape) -> initializers.Fans:
         return initializers.Fans(prod(w[1:]), w[0] * prod(w[2:]))
 
-    def _attributes(self, size: Shape, padding: tuple[shapes.Pair, ...], flip: bool) -> dict[str, Any]:
+    def _attributes(self, padding: tuple[shapes.Pair, ...], flip: bool) -> dict[str, Any]:
         """Attributes of the operations, with a vertical axis put before a lone horizontal one."""
         lift = 2 - self.axes
         return {
@@ -123,7 +123,7 @@ class _CrossCorrelation(_Convolution):
         w = self._lifted(builder.parameter("w"))
         b = builder.parameter("b") if self.bias else None
         picture, result = self._lifted(x), self._lifted(y)
-        options = self._attributes(x.shape[1:], self._padding(x.shape[1:]), self.convolution)
+        options = self._attributes(self._padding(x.shape[1:]), self.convolution)
         lifted_b = self._lifted(b) if b is not None and self.bias == "untied" else b
         builder.forward("cross_correlate", (picture, w, lifted_b), (result,), **options)
         dy = result.gradient()
@@ -229,7 +229,7 @@ class ConvTranspose2D(_Convolution):
         """y = wᵀ x + b;  db = Σ dy,  dw = dy ⋆ x,  dx = w ⋆ dy: the operations of `Conv2D` in exchanged places."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
         w, dy = builder.parameter("w"), y.gradient()
-        options = self._attributes(x.shape[1:], self._crop(x.shape[1:]), False)
+        options = self._attributes(self._crop(x.shape[1:]), False)
         spread = builder.activation("spread", y.shape) if self.bias else y
         builder.forward("cross_correlate_dx", (x, w), (spread,), size=y.shape[1:], **options)
         if self.bias:

@@ -1,0 +1,80 @@
+"""What the NumPy engine alone must do: updates of parameters of any shape and layout. Others take flat buffers."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numerical import normals
+
+from chainrule import reference
+from chainrule.engines import numpy as engine
+
+ADAM = {"rate": 0.1, "step": 3, "beta1": 0.9, "beta2": 0.99, "epsilon": 1e-8, "decay": 0.1}
+UPDATES: dict[str, tuple[int, dict[str, Any]]] = {
+    "sgd_update": (2, {"rate": 0.1}),
+    "momentum_update": (3, {"rate": 0.1, "momentum": 0.9, "nesterov": False}),
+    "adam_update": (4, ADAM),
+}
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_updates_take_any_shape_and_layout(name: str) -> None:
+    """Results are in row-major order, whatever the order of what they are made from."""
+    count, attributes = UPDATES[name]
+    arrays = [np.abs(array).T for array in normals(3, *[(3, 4)] * count)]
+    found, expected = (as_tuple(getattr(place, name)(*arrays, **attributes)) for place in (engine, reference))
+    for result, wanted in zip(found, expected, strict=True):
+        np.testing.assert_allclose(result, wanted, rtol=1e-12)
+        assert result.flags.c_contiguous
+
+
+def as_tuple(results: Any) -> tuple[Any, ...]:
+    return results if isinstance(results, tuple) else (results,)
+
+
+@pytest.mark.parametrize(("dtype", "huge"), [(np.float32, 1e30), (np.float64, 1e200)])
+@pytest.mark.parametrize("name", ["arctan_dx", "gelu", "gelu_dx"])
+def test_powers_of_huge_numbers_do_not_overflow(name: str, dtype: type, huge: float) -> None:
+    """Warnings are errors in these tests. The slope of gelu there is 0 or 1, that of the arcus tangens 0."""
+    x = np.array([[huge, -huge, 1]], dtype)
+    arrays = (np.ones_like(x), x) if name.endswith("_dx") else (x,)
+    np.testing.assert_allclose(getattr(engine, name)(*arrays), getattr(reference, name)(*arrays), rtol=1e-6)
+
+
+# operation, shapes of its arrays, the attributes that have no default
+DEFAULTS: dict[str, tuple[tuple[tuple[int, ...], ...], dict[str, Any]]] = {
+    "leaky_relu": (((3, 4),), {}),
+    "leaky_relu_dx": (((3, 4), (3, 4)), {}),
+    "bias_gradient": (((3, 4, 2, 5),), {}),
+    "batch_norm": (((5, 2), (2,), (2,)), {}),
+    "batch_norm_dx": (((5, 2), (5, 2), (2,), (2,), (2,)), {}),
+    "batch_norm_dw": (((5, 2), (5, 2), (2,), (2,)), {}),
+    "batch_norm_inference": (((5, 2), (2,), (2,), (2,), (2,)), {}),
+    "running_statistics": (((2,), (2,), (2,), (2,)), {"count": 3}),
+    "dropout": (((3, 40),), {"rate": 0.5, "stream": 1, "seed": 2, "step": 3}),
+    "cross_correlate": (((2, 2, 5, 4), (3, 2, 2, 3)), {}),
+    "cross_correlate_dx": (((2, 3, 4, 2), (3, 2, 2, 3)), {"size": (5, 4)}),
+    "cross_correlate_dw": (((2, 2, 5, 4), (2, 3, 4, 2)), {"kernel": (2, 3)}),
+    "max_pool": (((2, 2, 7, 6),), {"window": (3, 2)}),
+    "average_pool": (((2, 2, 7, 6),), {"window": (3, 2)}),
+    "average_pool_dx": (((2, 2, 2, 3),), {"window": (3, 2), "size": (7, 6)}),
+}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_what_is_left_out_is_what_the_reference_takes(name: str) -> None:
+    shapes, attributes = DEFAULTS[name]
+    arrays = normals(4, *shapes)
+    if name.startswith(("batch_norm", "running")):
+        arrays = [*arrays[:-1], np.abs(arrays[-1])]
+    found, expected = (as_tuple(getattr(place, name)(*arrays, **attributes)) for place in (engine, reference))
+    for result, wanted in zip(found, expected, strict=True):
+        np.testing.assert_allclose(result, wanted, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("name", "exact"), [("categorical_cross_entropy", 0), ("categorical_cross_entropy_dp", -1)])
+def test_a_probability_of_exactly_one_is_kept(name: str, exact: int, dtype: type) -> None:
+    """Clipped like a binary one it would lose a last bit, less than any tolerance sees."""
+    sure = np.array([[1, 0]], dtype)
+    assert getattr(engine, name)(sure, sure).flat[0] == exact

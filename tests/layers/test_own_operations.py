@@ -1,0 +1,95 @@
+"""The two operations that a layer of one's own emits, called as a plan calls them: numbers, dtypes, and how often."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+from numerical import normals
+
+from chainrule.errors import StudentError
+from chainrule.layers import Own
+from chainrule.plan import Builder, Tensor
+
+
+class Scale:
+    """y = w x with one number w, in float64 whatever x is; counts its forward passes."""
+
+    def __init__(self):
+        self.w, self.times = np.array(3.0), 0
+
+    def forward(self, x):
+        self.times += 1
+        self.x = x
+        return np.multiply(self.w, x, dtype=np.result_type(x, np.float64))
+
+    def backward(self, dy):
+        self.dw = np.array((dy * self.x).sum())
+        return np.multiply(self.w, dy, dtype=np.result_type(dy, np.float64))
+
+
+def calls(layer: Own, shape: tuple[int, ...]) -> tuple[Any, Any]:
+    """The forward and the backward operation of a layer named own1."""
+    known = {one.name: Tensor(f"own1.{one.name}", one.shape, "parameter") for one in layer.parameters(shape, "own1")}
+    builder = Builder({f"own1.{name}": tensor for name, tensor in known.items()}, training=True)
+    builder.begin("own1")
+    x = Tensor("x", shape, "parameter")
+    plan = builder.plan(x, layer.emit(builder, x))
+    return plan.forward[0].call, plan.backward[0].call
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_results_have_the_dtype_of_the_model(dtype: type) -> None:
+    forward, backward = calls(Own(Scale()), (4,))
+    x, dy = normals(1, (2, 4), (2, 4), dtype=dtype)
+    w = np.array(3, dtype)
+    (y,) = forward(x, w)
+    dx, dw = backward(dy, x, w)
+    assert {result.dtype for result in (y, dx, dw)} == {np.dtype(dtype)}
+    np.testing.assert_allclose(y, 3 * x, rtol=1e-6)
+    np.testing.assert_allclose(dx, 3 * dy, rtol=1e-6)
+    np.testing.assert_allclose(dw, (x * dy).sum(), rtol=1e-5)
+    assert dw.shape == ()
+
+
+def test_complex_numbers_are_for_complex_input_alone() -> None:
+    x = normals(1, (2, 4))[0].astype(complex)
+    (y,) = calls(Own(Scale()), (4,))[0](x, np.array(3.0))
+    np.testing.assert_allclose(y, 3 * x)
+    spiral = Own((lambda x: x * 1j if x.dtype == np.float64 else x, lambda dy, x: dy))
+    forward, _ = calls(spiral, (4,))
+    with pytest.raises(StudentError, match="gave complex numbers for real ones"):
+        forward(x.real)
+
+
+def test_backward_goes_forward_again_only_for_other_numbers() -> None:
+    thing = Scale()
+    forward, backward = calls(Own(thing), (4,))
+    x, other = normals(1, (2, 4), (2, 4))
+    w, dy = np.array(3.0), np.ones((2, 4))
+    forward(x, w)
+    before = thing.times
+    backward(dy, x, w)
+    assert thing.times == before
+    np.testing.assert_allclose(backward(dy, other, w)[1], other.sum())
+    assert thing.times == before + 1
+
+
+def test_layers_that_share_an_object_share_its_copy() -> None:
+    class Counted(Scale):
+        copies = 0
+
+        def __deepcopy__(self, memo: dict[int, Any]) -> "Counted":
+            Counted.copies += 1
+            return Counted()
+
+    thing = Counted()
+    copy.deepcopy([Own(thing), Own(thing)])
+    assert Counted.copies == 1
+
+
+def test_a_file_holds_no_code() -> None:
+    with pytest.raises(StudentError) as caught:
+        Own(Scale()).to_config()
+    advice = "keep model.weights (numpy.savez), and give them to model.set_weights of a model you made again"
+    assert str(caught.value) == f"Scale is your own code, which no file holds: {advice}"

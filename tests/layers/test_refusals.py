@@ -1,0 +1,166 @@
+"""What layers refuse, with the whole message as a user reads it, and what is only just allowed."""
+
+import pytest
+
+import chainrule as cr
+from chainrule import layers
+from chainrule.network import Network
+
+ERRORS = [
+    (
+        lambda: Network([layers.Conv2D(4, 5)], (1, 4, 4)),
+        "Conv2D 'conv1': kernel 5×5 does not fit the 4×4 input (padding 0)",
+    ),
+    (
+        lambda: Network([layers.Conv2D(4, 3, groups=2)], (3, 8, 8)),
+        "Conv2D 'conv1': 3 channels and 4 filters do not divide into 2 groups",
+    ),
+    (
+        lambda: Network([layers.Dense(4)], (3, 8, 8)),
+        "Dense 'dense1': expected an input vector (put Flatten() before it), found 3×8×8",
+    ),
+    (lambda: Network([layers.Conv2D(4, 3)], (8,)), "Conv2D 'conv1': expected an input (C, H, W), found 8"),
+    (
+        lambda: Network([layers.MaxPool2D(2, padding=2)], (1, 8, 8)),
+        "MaxPool2D 'pool1': padding ((2, 2), (2, 2)) must be smaller than the window (2, 2)",
+    ),
+    (
+        lambda: Network([layers.MaxPool2D(9)], (1, 8, 8)),
+        "MaxPool2D 'pool1': window 9×9 does not fit the 8×8 input (padding 0)",
+    ),
+    (lambda: Network([layers.Reshape((3, 3))], (1, 4, 4)), "Reshape 'reshape1': 1×4×4 numbers do not fill 3×3"),
+    (
+        lambda: Network([layers.ConvTranspose2D(1, 2, padding=3)], (1, 4, 4)),
+        "ConvTranspose2D 'convt1': padding 3 crops the whole -1×-1 output",
+    ),
+    (
+        lambda: layers.ConvTranspose2D(1, 3, stride=2, output_padding=2),
+        "ConvTranspose2D: output_padding 2 must be below the stride 2",
+    ),
+    (lambda: layers.Conv2D(0, 3), "Conv2D: filters 0: expected a whole number of at least 1"),
+    (lambda: layers.Conv2D(2, 0), "Conv2D: kernel 0: expected a whole number of at least 1, or 2 of them"),
+    (
+        lambda: layers.Conv2D(2, (3, 3, 3)),
+        "Conv2D: kernel (3, 3, 3): expected a whole number of at least 1, or 2 of them",
+    ),
+    (
+        lambda: layers.Conv2D(2, 3, padding="sane"),
+        "unknown padding 'sane'; known: valid, same, full, a number, a pair, a pair of pairs",
+    ),
+    (lambda: layers.Conv2D(2, 3, padding=-1), "padding -1 is negative"),
+    (lambda: layers.Conv2D(2, 3, bias="none"), "unknown Conv2D bias 'none'; known: True, False, untied"),
+    (
+        lambda: layers.Conv2D(2, 3, initializer="glorot"),
+        "unknown initialiser 'glorot'; known: zeros, ones, glorot_uniform, he_normal, he_uniform, "
+        "lecun_normal, lecun_uniform, normal, normal:STD",
+    ),
+    (
+        lambda: layers.Conv2D(2, 3, stride=(True, 1)),
+        "Conv2D: stride (True, 1): expected a whole number of at least 1, or 2 of them",
+    ),
+    (lambda: layers.Conv2D(2, 3, padding=True), "padding True: expected numbers or pairs of numbers, found True"),
+    (lambda: layers.Conv2D(2, 3, convolution=1), "unknown Conv2D convolution 1; known: True, False"),
+    (
+        lambda: layers.AveragePool2D(2, count_padding="yes"),
+        "unknown AveragePool2D count_padding 'yes'; known: True, False",
+    ),
+    (
+        lambda: Network([layers.Conv2D(1, 5, dilation=2)], (1, 8, 8)),
+        "Conv2D 'conv1': kernel 5×5 dilated to 9×9 does not fit the 8×8 input (padding 0)",
+    ),
+    (
+        lambda: Network([layers.ConvTranspose2D(2, 1, stride=3, padding="same", output_padding=1)], (1, 4, 4)),
+        "ConvTranspose2D 'convt1': its 13×13 output belongs to a 5×5 input, not 4×4; "
+        "choose another output_padding or padding",
+    ),
+    (lambda: layers.Dropout(1.0), "Dropout: rate 1.0: expected at least 0 and below 1"),
+    (lambda: layers.LeakyReLU(2), "LeakyReLU: slope 2: expected at least 0 and below 1"),
+    (lambda: Network([], (1, 4, 4)), "a model needs at least one layer"),
+    (
+        lambda: Network([layers.ReLU], (1, 4, 4)),
+        "layer 1 is not a layer but <class 'chainrule.layers.activations.ReLU'>",
+    ),
+    (
+        lambda: Network([layers.ReLU()], (1, 0, 4)),
+        "input_shape (1, 0, 4): expected (C, H, W), (C, W) or (F,), whole numbers above 0",
+    ),
+    (lambda: Network([layers.ReLU()], (4,), dtype="float16"), "unknown dtype 'float16'; known: float32, float64"),
+    (lambda: Network([layers.ReLU()], (4,), engine="cuda"), "unknown engine 'cuda'; known: numba, numpy, reference"),
+    (lambda: Network([layers.ReLU()], (4,), threads=0), "threads 0: expected a whole number of at least 1"),
+    (lambda: Network([layers.ReLU()], (4,), seed=-1), "seed -1: expected a whole number from 0 to 2⁶³ − 1"),
+    (lambda: Network([layers.Conv1D(4, 3)], (1, 8, 8)), "Conv1D 'conv1': expected an input (C, W), found 1×8×8"),
+    (
+        lambda: Network([layers.Conv2D(3, 3, groups=2)], (4, 8, 8)),
+        "Conv2D 'conv1': 4 channels and 3 filters do not divide into 2 groups",
+    ),
+    (lambda: layers.Conv2D(2, 3, groups=0), "Conv2D: groups 0: expected a whole number of at least 1"),
+    (
+        lambda: layers.Conv2D(2, 3, dilation=0),
+        "Conv2D: dilation 0: expected a whole number of at least 1, or 2 of them",
+    ),
+    (lambda: layers.Conv2D(2, 3, padding=(1, 1, 1)), "padding (1, 1, 1) has 3 entries for 2 axes"),
+    (
+        lambda: layers.ConvTranspose2D(2, 3, output_padding=-1),
+        "ConvTranspose2D: output_padding -1: expected a whole number of at least 0, or 2 of them",
+    ),
+    (
+        lambda: Network([layers.ConvTranspose2D(4, 3)], (8,)),
+        "ConvTranspose2D 'convt1': expected an input (C, H, W), found 8",
+    ),
+    (lambda: Network([layers.MaxPool2D(2)], (8,)), "MaxPool2D 'pool1': expected an input (C, H, W), found 8"),
+    (lambda: Network([layers.MaxPool1D(2)], (8,)), "MaxPool1D 'pool1': expected an input (C, W), found 8"),
+    (
+        lambda: Network([layers.AveragePool2D(3, padding=((0, 0), (0, 3)))], (1, 8, 8)),
+        "AveragePool2D 'pool1': padding ((0, 0), (0, 3)) must be smaller than the window (3, 3)",
+    ),
+    (lambda: layers.MaxPool2D(0), "MaxPool2D: window 0: expected a whole number of at least 1, or 2 of them"),
+    (lambda: layers.MaxPool2D(2, stride=0), "MaxPool2D: stride 0: expected a whole number of at least 1, or 2 of them"),
+    (lambda: layers.MaxPool1D((2, 2)), "MaxPool1D: window (2, 2): expected a whole number of at least 1, or 1 of them"),
+    (lambda: layers.MaxPool2D(2, padding=(0, 0, 0)), "padding (0, 0, 0) has 3 entries for 2 axes"),
+    (
+        lambda: Network([layers.GlobalAveragePool2D()], (8,)),
+        "GlobalAveragePool2D 'pool1': expected an input (C, H, W), found 8",
+    ),
+    (lambda: Network([layers.Softmax()], (1, 2)), "Softmax 'softmax1': expected an input vector of classes, found 1×2"),
+    (lambda: layers.Dense(0), "Dense: features 0: expected a whole number of at least 1"),
+    (lambda: layers.Dense(True), "Dense: features True: expected a whole number of at least 1"),
+    (lambda: layers.Dense(2, bias="untied"), "unknown Dense bias 'untied'; known: True, False"),
+    (lambda: layers.Reshape((3, 0)), "Reshape: shape 0: expected a whole number of at least 1"),
+    (lambda: layers.Dropout(-0.1), "Dropout: rate -0.1: expected at least 0 and below 1"),
+    (lambda: layers.LeakyReLU(1), "LeakyReLU: slope 1: expected at least 0 and below 1"),
+    (lambda: layers.LeakyReLU(-0.1), "LeakyReLU: slope -0.1: expected at least 0 and below 1"),
+    (lambda: layers.BatchNorm2D(momentum=0), "BatchNorm2D(0): expected 0 < momentum ≤ 1 and epsilon > 0"),
+    (lambda: layers.BatchNorm2D(momentum=1.5), "BatchNorm2D(1.5): expected 0 < momentum ≤ 1 and epsilon > 0"),
+    (lambda: layers.BatchNorm2D(epsilon=0), "BatchNorm2D(epsilon=0): expected 0 < momentum ≤ 1 and epsilon > 0"),
+    (
+        lambda: layers.BatchNorm2D(epsilon=float("inf")),
+        "BatchNorm2D(epsilon=inf): expected 0 < momentum ≤ 1 and epsilon > 0",
+    ),
+    (
+        lambda: Network([layers.BatchNorm2D()], (2, 3)),
+        "BatchNorm2D 'norm1': expected an input (C, H, W) or (F,), found 2×3",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), ERRORS, ids=[message for _, message in ERRORS])
+def test_errors_name_the_thing_and_quote_both_sides(make, message: str) -> None:
+    with pytest.raises(cr.ChainruleError) as caught:
+        make()
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.LeakyReLU(0),
+        lambda: layers.Dropout(0),
+        lambda: layers.BatchNorm2D(momentum=1),
+        lambda: Network([layers.MaxPool2D(3, padding=2)], (1, 3, 3)),
+        lambda: Network([layers.ConvTranspose2D(1, 2, padding=1)], (1, 2, 2)),
+        lambda: Network([layers.Conv2D(2, 3)], (1, 3, 3)),
+        lambda: layers.ConvTranspose2D(1, 3, stride=(3, 2), output_padding=(2, 1)),
+    ],
+)
+def test_the_ends_of_the_ranges_are_allowed(make) -> None:
+    make()

@@ -1,0 +1,74 @@
+"""docs/mutation.md: the table of counts is written here, the reasons why a mutant may live are written by hand."""
+
+import fnmatch
+import hashlib
+import re
+from pathlib import Path
+
+from mutation.running import Outcome, Survivor
+from mutation.subjects import ROOT, Subject
+
+from chainrule.experiments.markdown import MARKS, insert, table
+
+HEAD = ("module", "mutants", "killed", "of them without end", "survived", "killed, %", "seconds", "source")
+REASON = re.compile(r"^\| `(?P<module>[^`]+)` \| `+ ?(?P<part>.+?) ?`+ \| (?P<why>.+) \|$", re.M)
+
+
+def digest(subject: Subject) -> str:
+    """The first letters of the source's SHA-256: a row tells of this text of the module and of no other."""
+    return hashlib.sha256((ROOT / subject.source).read_bytes()).hexdigest()[:8]
+
+
+def row(subject: Subject, outcome: Outcome) -> tuple[str, ...]:
+    """A module's line of the table."""
+    killed = outcome.killed + outcome.timed_out
+    counts = (outcome.mutants, killed, outcome.timed_out, len(outcome.survivors))
+    percent = f"{100 * killed / outcome.mutants:.1f}" if outcome.mutants else "–"
+    return (subject.module, *map(str, counts), percent, f"{outcome.seconds:.0f}", digest(subject))
+
+
+def kept(page: Path, subjects: dict[str, Subject]) -> dict[str, tuple[str, ...]]:
+    """The lines that the page has already, of modules that are still as they were."""
+    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+    lines = text.partition(MARKS[0])[2].partition(MARKS[1])[0].splitlines()
+    rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines if line.startswith("| ")]
+    return {one[0]: one for one in rows if one[0] in subjects and one[-1] == digest(subjects[one[0]])}
+
+
+def write(page: Path, rows: dict[str, tuple[str, ...]], subjects: dict[str, Subject]) -> None:
+    """Put the table on the page, in the order of the subjects, with the sum and what has not been run."""
+    ordered = [rows[module] for module in subjects if module in rows]
+    absent = [module for module in subjects if module not in rows]
+    end = f"Not run on the source as it is: {', '.join(absent)}." if absent else "Every module has been run."
+    insert(page, f"{table([HEAD, *ordered, total(ordered)])}\n\n{end}")
+
+
+def total(rows: list[tuple[str, ...]]) -> tuple[str, ...]:
+    """The sum of all lines."""
+    mutants, killed, endless, survived = (sum(int(one[column]) for one in rows) for column in range(1, 5))
+    seconds = sum(int(one[6]) for one in rows)
+    return (
+        "all of these",
+        *map(str, (mutants, killed, endless, survived)),
+        _percent(killed, mutants),
+        str(seconds),
+        "",
+    )
+
+
+def _percent(killed: int, mutants: int) -> str:
+    return f"{100 * killed / mutants:.1f}" if mutants else "–"
+
+
+def without_reason(page: Path, subject: Subject, survivors: tuple[Survivor, ...]) -> list[Survivor]:
+    """The survivors that the page gives no reason for.
+
+    A row names the module, or several by a pattern, and quotes a part of the line as the mutant has it.
+    """
+    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+    parts = [
+        found["part"].replace("\\|", "|")
+        for found in REASON.finditer(text)
+        if fnmatch.fnmatch(subject.module, found["module"])
+    ]
+    return [survivor for survivor in survivors if not any(part in survivor.after for part in parts)]

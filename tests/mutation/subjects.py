@@ -1,0 +1,72 @@
+"""What is mutated, and the tests that have to notice: each module's own."""
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = Path("src/chainrule")
+REFUSALS = "tests/reference/test_refusals.py"
+OPERATIONS = "tests/engines/test_operations.py"
+NUMPY = "tests/engines/test_numpy.py"
+SLIDING = ("convolution", "pooling")
+LAYERS = (
+    "tests/layers",
+    "tests/test_plan.py",
+    "tests/training/test_gradients.py::test_every_layer_by_numbers",
+)
+EMPTY = {"reference/__init__", "engines/numpy/__init__", "engines/numpy/arrays"}  # names only: there is no function
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A module and the tests it is held to: files or single tests, and pytest's ``-k``."""
+
+    module: str
+    tests: tuple[str, ...]
+    only: str
+
+    @property
+    def source(self) -> Path:
+        """The module's file, from the root."""
+        return PACKAGE / f"{self.module}.py"
+
+
+def subjects() -> dict[str, Subject]:
+    """All of them by module: "reference/pooling", "layers/dense", "optimizers"."""
+    found = [
+        *(_reference(name) for name in _names("reference")),
+        *(_numpy(name) for name in _names("engines/numpy")),
+        *(Subject(name, LAYERS, "not numba") for name in _names("layers")),
+        Subject("losses", ("tests/test_losses.py",), "not numba"),
+        Subject("optimizers", ("tests/test_optimizers.py",), "not numba"),
+    ]
+    return {subject.module: subject for subject in found if subject.module not in EMPTY}
+
+
+def _names(folder: str) -> list[str]:
+    return sorted(f"{folder}/{file.stem}" for file in (ROOT / PACKAGE / folder).glob("*.py"))
+
+
+def _reference(module: str) -> Subject:
+    """A file of equations has a test file of its name; what several share is tested where they are."""
+    name = Path(module).name
+    shared = {"windows": SLIDING, "checks": ()}
+    own = tuple(f"tests/reference/test_{one}.py" for one in shared.get(name, (name,)))
+    return Subject(module, (*own, REFUSALS), "not numba")
+
+
+def _numpy(module: str) -> Subject:
+    """An engine's operations are compared with the reference's, each by name."""
+    name = Path(module).name
+    files = SLIDING if name == "windows" else (name,)
+    operations = [one for file in files for one in _operations(ROOT / PACKAGE / "engines/numpy" / f"{file}.py")]
+    only = f"numpy and ({' or '.join(operations)})"
+    if name == "convolution":
+        return Subject(module, (OPERATIONS, NUMPY, "tests/engines/test_blocks.py"), f"{only} or block")
+    return Subject(module, (OPERATIONS, NUMPY), only)
+
+
+def _operations(file: Path) -> list[str]:
+    tree = ast.parse(file.read_text(encoding="utf-8")) if file.is_file() else ast.Module([], [])
+    return [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]

@@ -32,6 +32,7 @@ OPTIONS: dict[str, Any] = {
     "fastmath": {"contract", "reassoc", "nsz", "arcp"},
     "error_model": "numpy",
     "nogil": True,
+    "no_cfunc_wrapper": True,  # nobody calls them from C, and each would be compiled
 }
 
 # GNU's OpenMP lets a waiting thread spin for milliseconds. On a machine with other work that keeps the very thread it

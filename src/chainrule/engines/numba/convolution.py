@@ -80,7 +80,7 @@ def cross_correlate_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilat
             _correlate_phase(dy, w, dx, (down, along), stride, padding, dilation, groups, flip)
 
 
-@kernel
+@inlined
 def _correlate_phase(dy, w, dx, phase, stride, padding, dilation, groups, flip):
     """dx[c, s·i + r] = Σ_{o, u ≡ r} w[o, c, u] dy[o, i − d·u // s], in both directions alike, r the phase."""
     first_i, rows_i, above, down, below = _reach(0, phase, dy, w, dx, stride, padding, dilation)
@@ -304,7 +304,7 @@ def _broad(outs):
     return 8 if eight <= min(six, four) else (6 if six <= four else 4)
 
 
-@kernel
+@inlined
 def _sum(rows, ahead, places, w, start, step, order, sums, size, length, outs):
     """sums[o·size + p] = Σ_k w[start + o·step + order[k]] · rows[ahead + p + places[k]]."""
     broad = _broad(outs)
@@ -349,7 +349,7 @@ def _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs
             store(tile, sums, o * size + p, size)
 
 
-@kernel
+@inlined
 def _sum_up(slopes, all_slopes, size, rows, picture, places, order, dw, many, length):
     """dw[o, order[k]] += Σ_s Σ_p slopes[s·all_slopes + o·size + p] · rows[s·picture + p + places[k]]."""
     if -dw.shape[0] % TALL <= -dw.shape[0] % BROAD:

@@ -12,8 +12,8 @@ from chainrule.bench.rows import Row
 from chainrule.bench.setting import Setting
 from chainrule.bench.subjects import Subject
 
-# How far a peer's loss and gradient, or output, may be from ours, as a share. In float32: where the input of a ReLU, or
-# the lead of a maximum, is within rounding of 0, it falls either way, and gradients of wide networks move by up to 1e-3.
+# How far a peer's loss and gradient, or output, may be from ours, as a share. In float32: where the input of a ReLU or
+# the lead of a maximum is within rounding of 0, it falls either way, and gradients of wide networks move by up to 1e-3.
 ENOUGH_ALIKE = 2e-3
 
 

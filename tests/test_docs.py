@@ -29,9 +29,12 @@ def links(page: Path) -> list[tuple[bool, str]]:
 def test_every_page_with_marks_is_written_by_make() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     written = re.findall(r"--markdown (\S+)", makefile)
-    marked = [page for page in PAGES if MARKS[0] in page.read_text(encoding="utf-8")]
-    assert sorted(written) == sorted(page.relative_to(ROOT).as_posix() for page in marked)
-    assert all(MARKS[1] in page.read_text(encoding="utf-8").partition(MARKS[0])[2] for page in marked)
+    begun = {page: re.findall(r"<!-- (\w.*?) -->", page.read_text(encoding="utf-8")) for page in PAGES}
+    marked = [page for page, marks in begun.items() if marks]
+    assert {*written} == {page.relative_to(ROOT).as_posix() for page in marked}
+    for page in marked:  # each mark has its end behind it
+        assert begun[page][1::2] == [f"end of {mark}" for mark in begun[page][::2]]
+    assert any(begun[page] == [mark.strip("<!-> ") for mark in MARKS] for page in marked)
     assert set(re.findall(r"--picture (\S+)", makefile)) <= PICTURES
 
 

@@ -9,14 +9,14 @@ The source is plain: a line for every array, a line for every operation. `chainr
 """
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import groupby
 from typing import Any
 
 from chainrule.engines.numba.operations import KERNELS
+from chainrule.engines.numba.rewriting import rectified, widened
 from chainrule.plan import Operation, Plan, Tensor
 
 HEAD = '''"""A compiled program of chainrule, written from the plan of a model by engines/numba/generator.py."""
@@ -78,7 +78,6 @@ BUFFERS = ("parameters", "statistics", "gradients")
 ROOM = ("work", "places", "batch_work", "batch_places")
 NUMBERS = ("n", "block", "seed", "step")
 HELD = 1 << 14  # weights of a dense layer from which on its gradient for one sample is left to the update
-LARGE = 1 << 20  # multiplications of a layer from which on threads share it for one picture
 SHARE = ("first", "last")  # arguments of the kernels that take the whole batch: the channels of a thread
 
 
@@ -106,8 +105,8 @@ class Writer:
     """
 
     def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], dtype: str, *, wide: bool = False) -> None:
-        plan = _rectified(plan)
-        self.plan = _widened(plan) if wide else plan
+        plan = rectified(plan)
+        self.plan = widened(plan) if wide else plan
         self._wide = wide
         plan = self.plan
         self.dtype = dtype
@@ -378,46 +377,6 @@ def _symbol_of(name: str, dtype: str) -> str:
 def _link_to(name: str, dtype: str, arrays: list[tuple[str, int]], numbers: list[int]) -> str:
     """The line that links a kernel of `updates`."""
     return f"link({_symbol_of(name, dtype)!r}, updates.{name}, {arrays!r}, {numbers!r})\n"
-
-
-def is_large(operation: Operation) -> bool:
-    """Whether threads should share the filters of a layer for one picture."""
-    if operation.name != "cross_correlate":
-        return False
-    _, w, _ = operation.reads
-    return w is not None and math.prod(w.shape) * math.prod(operation.writes[0].shape[1:]) >= LARGE
-
-
-def _rectified(plan: Plan) -> Plan:
-    """The plan with every ReLU that alone reads a cross-correlation done by that, as it writes its result."""
-    readers = Counter(tensor.storage for tensor in (plan.output, *_reads(plan.operations)))
-    forward: list[Operation] = []
-    for operation in plan.forward:
-        before = forward[-1] if forward else None
-        if (
-            operation.name == "relu"
-            and before is not None
-            and before.name == "cross_correlate"
-            and before.writes[0] == operation.reads[0]
-            and readers[before.writes[0].storage] == 1
-        ):
-            attributes = {**before.attributes, "rectify": True}
-            forward[-1] = replace(before, writes=operation.writes, attributes=attributes)
-        else:
-            forward.append(operation)
-    return replace(plan, forward=tuple(forward))
-
-
-def _reads(operations: Iterable[Operation]) -> list[Tensor]:
-    return [tensor for operation in operations for tensor in operation.reads if tensor is not None]
-
-
-def _widened(plan: Plan) -> Plan:
-    """The plan with its large layers as operations of the whole batch, which threads share."""
-    return replace(
-        plan,
-        forward=tuple(replace(each, scope="batch") if is_large(each) else each for each in plan.forward),
-    )
 
 
 def _segment_key() -> Any:

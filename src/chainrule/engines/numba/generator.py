@@ -11,12 +11,13 @@ The source is plain: a line for every array, a line for every operation. `chainr
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
 from chainrule.engines.numba.operations import KERNELS
 from chainrule.engines.numba.rewriting import rectified, widened
+from chainrule.engines.numba.update_programs import link_to, symbol_of
 from chainrule.plan import Operation, Plan, Tensor
 
 HEAD = '''"""A compiled program of chainrule, written from the plan of a model by engines/numba/generator.py."""
@@ -27,49 +28,6 @@ from chainrule.engines.numba import {modules}
 from chainrule.engines.numba.compiling import OPTIONS
 from chainrule.engines.numba.linking import call, link
 
-'''
-
-UPDATE = '''"""A compiled program of chainrule: an optimizer's update, which the threads share."""
-
-from numba import njit, prange
-
-from chainrule.engines.numba import updates
-from chainrule.engines.numba.compiling import OPTIONS
-from chainrule.engines.numba.linking import call, link
-
-link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})
-
-
-@njit(parallel=True, cache=True, **OPTIONS)
-def run({reads}, threads, {arguments}):
-    for k in prange(threads):
-        s = slice(k * p.size // threads, (k + 1) * p.size // threads)
-        call({symbol!r}, ({shares}, {arguments},))
-'''
-
-OUTER_UPDATE = '''"""A compiled program of chainrule: an update for one sample, whose dense gradients are dy xᵀ."""
-
-from numba import njit
-
-from chainrule.engines.numba import updates
-from chainrule.engines.numba.compiling import OPTIONS
-from chainrule.engines.numba.linking import call, link
-
-link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})
-link({rows!r}, updates.outer_rows, {vectors!r}, [0, 0, 1.0])
-
-
-@njit(cache=True, **OPTIONS)
-def run({reads}, rows, x, dy, place, first, last, end, scale, {arguments}):
-    many = max(1, rows.size // x.size)
-    for a, b in ((place, first), (last, end)):
-        s = slice(a, b)
-        call({symbol!r}, ({shares}, {arguments},))
-    for o in range(0, dy.size, many):
-        next_o = min(o + many, dy.size)
-        s, made = slice(first + o * x.size, first + next_o * x.size), rows[: (next_o - o) * x.size]
-        call({rows!r}, (x, dy, made, o, next_o, scale))
-        call({symbol!r}, ({held_shares}, {arguments},))
 '''
 
 # What the program is given, in order: the batch, the flat buffers, and room to work in.
@@ -179,10 +137,10 @@ class Writer:
         total = ("float64", 1)
         if self.training:
             row = (self.dtype, 1)
-            lines.append(_link_to("ends", self.dtype, [row, row, total], []))
-            lines.append(_link_to("add_up", self.dtype, [(self.dtype, 2), total], [0, 0, 0]))
+            lines.append(link_to("ends", self.dtype, [row, row, total], []))
+            lines.append(link_to("add_up", self.dtype, [(self.dtype, 2), total], [0, 0, 0]))
         if held:
-            lines.append(_link_to("outer_squares", self.dtype, [(self.dtype, 2), (self.dtype, 2), total], []))
+            lines.append(link_to("outer_squares", self.dtype, [(self.dtype, 2), (self.dtype, 2), total], []))
         return lines
 
     def _link(self, operation: Operation) -> str:
@@ -225,7 +183,7 @@ class Writer:
                     lines.append(f"        {views[key]} = {self._view(tensor, 'm')}")
             if operation in held:
                 given = ", ".join(views[t.storage, t.shape] for t in operation.reads if t is not None)
-                lines.append(f"        call({_symbol_of('outer_squares', self.dtype)!r}, ({given}, sums))")
+                lines.append(f"        call({symbol_of('outer_squares', self.dtype)!r}, ({given}, sums))")
             else:
                 lines.append(f"        {self._call(operation, views, 'm', 's')}")
         return "\n".join(lines) + "\n"
@@ -253,8 +211,8 @@ class Writer:
                 lines += self._whole_batch(segment[0], loop)
             zeros = []  # before the first segment only
         if self.training:
-            symbol = _symbol_of("add_up", self.dtype)
-            lines += [f"    call({_symbol_of('ends', self.dtype)!r}, (loss, correct, sums))"]
+            symbol = symbol_of("add_up", self.dtype)
+            lines += [f"    call({symbol_of('ends', self.dtype)!r}, (loss, correct, sums))"]
             lines += [f"    for k in {loop}(threads):"]
             for a, b in made:
                 share = f"{a} + k * ({b} - {a}) // threads, {a} + (k + 1) * ({b} - {a}) // threads"
@@ -337,46 +295,6 @@ class _Code:
 
     def __repr__(self) -> str:
         return self.text
-
-
-@cache
-def update_source(name: str, dtype: str) -> str:
-    """The program of an optimizer's update, given the name of its operation."""
-    return UPDATE.format(**_update_words(name, dtype))
-
-
-@cache
-def outer_update_source(name: str, dtype: str) -> str:
-    """The program of the update of a dense layer for one sample."""
-    words = _update_words(name, dtype)
-    words["held_shares"] = words["shares"].replace("g[s]", "made")
-    return OUTER_UPDATE.format(**words, rows=_symbol_of("outer_rows", dtype), vectors=[(dtype, 1)] * 3)
-
-
-def _update_words(name: str, dtype: str) -> dict[str, Any]:
-    """What the templates of updates are filled with."""
-    entry = KERNELS[name]
-    signature = list(entry.signature.parameters)
-    reads = signature[: signature.index("rate")]
-    return {
-        "name": name,
-        "symbol": _symbol_of(name, dtype),
-        "arrays": [(dtype, 1)] * len(reads),
-        "numbers": entry.arguments(len(reads), {}),
-        "reads": ", ".join(reads),
-        "shares": ", ".join(f"{array}[s]" for array in reads),
-        "arguments": ", ".join(signature[len(reads) :]),
-    }
-
-
-def _symbol_of(name: str, dtype: str) -> str:
-    """What a kernel of `updates` is called by."""
-    return f"updates.{name} {dtype}"
-
-
-def _link_to(name: str, dtype: str, arrays: list[tuple[str, int]], numbers: list[int]) -> str:
-    """The line that links a kernel of `updates`."""
-    return f"link({_symbol_of(name, dtype)!r}, updates.{name}, {arrays!r}, {numbers!r})\n"
 
 
 def _segment_key() -> Any:

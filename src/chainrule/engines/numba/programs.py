@@ -15,8 +15,9 @@ import numpy as np
 from chainrule import files
 from chainrule.engines import Array, Buffers
 from chainrule.engines.numba import compiling, operations
-from chainrule.engines.numba.generator import ROOM, Writer, outer_update_source, update_source
+from chainrule.engines.numba.generator import ROOM, Writer
 from chainrule.engines.numba.rewriting import is_large
+from chainrule.engines.numba.update_programs import outer_update_source, update_source
 from chainrule.plan import Plan, Tensor
 
 CACHE_BYTES = 1 << 21  # of a block's arrays: half of it cost numpy-cnn 8 % (weights are read again for every block)

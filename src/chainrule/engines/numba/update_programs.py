@@ -1,0 +1,89 @@
+"""Writes the programs of optimizers' updates, which threads share or which make a held gradient row by row."""
+
+from functools import cache
+from typing import Any
+
+from chainrule.engines.numba.operations import KERNELS
+
+UPDATE = '''"""A compiled program of chainrule: an optimizer's update, which the threads share."""
+
+from numba import njit, prange
+
+from chainrule.engines.numba import updates
+from chainrule.engines.numba.compiling import OPTIONS
+from chainrule.engines.numba.linking import call, link
+
+link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})
+
+
+@njit(parallel=True, cache=True, **OPTIONS)
+def run({reads}, threads, {arguments}):
+    for k in prange(threads):
+        s = slice(k * p.size // threads, (k + 1) * p.size // threads)
+        call({symbol!r}, ({shares}, {arguments},))
+'''
+
+OUTER_UPDATE = '''"""A compiled program of chainrule: an update for one sample, whose dense gradients are dy xᵀ."""
+
+from numba import njit
+
+from chainrule.engines.numba import updates
+from chainrule.engines.numba.compiling import OPTIONS
+from chainrule.engines.numba.linking import call, link
+
+link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})
+link({rows!r}, updates.outer_rows, {vectors!r}, [0, 0, 1.0])
+
+
+@njit(cache=True, **OPTIONS)
+def run({reads}, rows, x, dy, place, first, last, end, scale, {arguments}):
+    many = max(1, rows.size // x.size)
+    for a, b in ((place, first), (last, end)):
+        s = slice(a, b)
+        call({symbol!r}, ({shares}, {arguments},))
+    for o in range(0, dy.size, many):
+        next_o = min(o + many, dy.size)
+        s, made = slice(first + o * x.size, first + next_o * x.size), rows[: (next_o - o) * x.size]
+        call({rows!r}, (x, dy, made, o, next_o, scale))
+        call({symbol!r}, ({held_shares}, {arguments},))
+'''
+
+
+@cache
+def update_source(name: str, dtype: str) -> str:
+    """The program of an optimizer's update, given the name of its operation."""
+    return UPDATE.format(**_update_words(name, dtype))
+
+
+@cache
+def outer_update_source(name: str, dtype: str) -> str:
+    """The program of the update of a dense layer for one sample."""
+    words = _update_words(name, dtype)
+    words["held_shares"] = words["shares"].replace("g[s]", "made")
+    return OUTER_UPDATE.format(**words, rows=symbol_of("outer_rows", dtype), vectors=[(dtype, 1)] * 3)
+
+
+def _update_words(name: str, dtype: str) -> dict[str, Any]:
+    """What the templates of updates are filled with."""
+    entry = KERNELS[name]
+    signature = list(entry.signature.parameters)
+    reads = signature[: signature.index("rate")]
+    return {
+        "name": name,
+        "symbol": symbol_of(name, dtype),
+        "arrays": [(dtype, 1)] * len(reads),
+        "numbers": entry.arguments(len(reads), {}),
+        "reads": ", ".join(reads),
+        "shares": ", ".join(f"{array}[s]" for array in reads),
+        "arguments": ", ".join(signature[len(reads) :]),
+    }
+
+
+def symbol_of(name: str, dtype: str) -> str:
+    """What a kernel of `updates` is called by."""
+    return f"updates.{name} {dtype}"
+
+
+def link_to(name: str, dtype: str, arrays: list[tuple[str, int]], numbers: list[int]) -> str:
+    """The line that links a kernel of `updates`."""
+    return f"link({symbol_of(name, dtype)!r}, updates.{name}, {arrays!r}, {numbers!r})\n"

@@ -23,6 +23,7 @@ FLOORS = (
     ("runs",),
     ("zoo",),
     ("experiments",),
+    ("web",),
     ("bench",),
     ("cli",),
 )

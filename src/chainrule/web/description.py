@@ -1,0 +1,83 @@
+"""A model as the page gets it: its layers, its plan and its training, as JSON has them."""
+
+from typing import Any
+
+from chainrule.model import Sequential
+from chainrule.plan import Operation, Plan, Tensor
+from chainrule.training.recipe import Recipe
+
+FORMAT = 1
+
+
+def describe(model: Sequential, recipe: Recipe) -> dict[str, Any]:
+    """All that the page needs to compute with a model, but the numbers in its buffers."""
+    training = model.plan(recipe.loss)
+    return {
+        "format": FORMAT,
+        "name": model.name,
+        "classes": list(model.classes),
+        "input_shape": list(model.input_shape),
+        "normalisation": model.normalisation.to_config(),
+        "layers": _layers(model),
+        "layout": {name: list(place) for name, place in model.layout.items()},
+        "plan": plan_to_json(training),
+        "inference": plan_to_json(model.plan()),
+        "recipe": recipe.to_config(),
+        "optimizer": {
+            "name": recipe.optimizer.name,
+            "operation": recipe.optimizer.operation,
+            "moments": list(recipe.optimizer.moments),
+            "rate": recipe.optimizer.rate,
+            "attributes": recipe.optimizer.attributes(),
+        },
+    }
+
+
+def plan_to_json(plan: Plan) -> dict[str, Any]:
+    """A plan: its tensors by name and its operations."""
+    ends = {"target": plan.target, "loss": plan.loss, "correct": plan.correct}
+    return {
+        "input": _tensor(plan.input),
+        "output": _tensor(plan.output),
+        **{name: None if tensor is None else _tensor(tensor) for name, tensor in ends.items()},
+        "forward": [_operation(each) for each in plan.forward],
+        "backward": [_operation(each) for each in plan.backward],
+        "closing": [_operation(each) for each in plan.closing],
+    }
+
+
+def _layers(model: Sequential) -> list[dict[str, Any]]:
+    before = [model.input_shape, *model.shapes[:-1]]
+    return [
+        {
+            "name": name,
+            "type": type(layer).__name__,
+            "written": layer.describe(),
+            "input": list(shape),
+            "output": list(output),
+            "parameters": model.size(name),
+        }
+        for name, layer, shape, output in zip(model.names, model.layers, before, model.shapes, strict=True)
+    ]
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    return {
+        "name": operation.name,
+        "reads": [None if tensor is None else _tensor(tensor) for tensor in operation.reads],
+        "writes": [_tensor(tensor) for tensor in operation.writes],
+        "attributes": dict(operation.attributes),
+        "runtime": {name: list(value) for name, value in operation.runtime.items()},
+        "scope": operation.scope,
+        "opaque": operation.call is not None,
+    }
+
+
+def _tensor(tensor: Tensor) -> dict[str, Any]:
+    return {
+        "name": tensor.name,
+        "shape": list(tensor.shape),
+        "kind": tensor.kind,
+        "storage": tensor.storage,
+        "integer": tensor.integer,
+    }

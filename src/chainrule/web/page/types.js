@@ -1,0 +1,101 @@
+/**
+ * The shapes of what the modules of the page hand to each other. Types only: nothing here runs.
+ *
+ * @typedef {{shape: number[], data: Float64Array | Float32Array | Int32Array}} NDArray  row-major
+ *
+ * @typedef {{name: string, shape: number[], kind: string, storage: string, integer: boolean}} Tensor
+ * @typedef {{
+ *   name: string, reads: (Tensor | null)[], writes: Tensor[], attributes: Record<string, any>,
+ *   runtime: Record<string, [string, number]>, scope: "sample" | "batch", opaque: boolean,
+ * }} Operation
+ * @typedef {{
+ *   input: Tensor, output: Tensor, target: Tensor | null, loss: Tensor | null, correct: Tensor | null,
+ *   forward: Operation[], backward: Operation[], closing: Operation[],
+ * }} Plan
+ *
+ * @typedef {{
+ *   name: string, type: string, written: string, input: number[], output: number[], parameters: number,
+ * }} LayerInfo
+ * @typedef {{
+ *   name: string, operation: string, moments: string[], rate: number, attributes: Record<string, any>,
+ * }} OptimizerInfo
+ * @typedef {{
+ *   format: number, name: string, classes: string[], input_shape: number[],
+ *   normalisation: {kind: string, gain: number, offset: number, pixels: string},
+ *   layers: LayerInfo[], layout: Record<string, [number, number]>, plan: Plan, inference: Plan,
+ *   recipe: Record<string, any>, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
+ * }} Description  what `chainrule/web/description.py` writes
+ *
+ * @typedef {{
+ *   step: number, rate: number, parameters: Float32Array, statistics: Float32Array, moments: Float32Array[] | null,
+ * }} Frame  the network after `step` steps; `rate` is that of the next one. moments: null when they were not kept
+ *
+ * @typedef {{x: Uint8Array, label: number | null, from: string}} Picture
+ *   one input in bytes, row-major in the input shape of the model; from: "sample 12", "drawn", the name of a file
+ *
+ * @typedef {{
+ *   description: Description, frame: Frame, picture: Picture,
+ *   values: Map<string, NDArray>,
+ *   names: string[],
+ * }} Trace
+ *   one training step of one picture, in float64. values: canonical tensor name -> array WITHOUT the sample axis, in
+ *   the shape of the operation that wrote it: x, t, conv1.y, conv2.dw, pool1.winner, loss.y, conv2.w, conv2.w.update,
+ *   conv2.w.m (moments before the step), softmax1.y, softmax1.dy
+ *
+ * @typedef {{name: string, cell: string | null, value: number, why: string}} Factor
+ * @typedef {{factors: Factor[], value: number}} Term
+ * @typedef {{name: string, symbols: string, numbers: string, value: number}} Step
+ * @typedef {{file: string, function: string, line: number}} CodePlace
+ * @typedef {{
+ *   cell: string, tensor: string, index: number[], value: number, shown: string, layer: string, operation: string,
+ *   title: string, words: string, symbols: string, here: string, terms: Term[],
+ *   scale?: {symbols: string, value: number},
+ *   pick?: {candidates: {cell: string, value: number}[], winner: number},
+ *   curve?: {function: string, x: number, y: number, slope: number},
+ *   steps?: Step[],
+ *   jacobian?: {rows: {k: number, p: number, t: number, dp: number, j: number, product: number}[]},
+ *   code: CodePlace[], derivation: string, sources: string[],
+ * }} Explanation  the same record as Python's `chainrule/explain` makes
+ *
+ * @typedef {{tensor: string, from: number[], to: number[]}} Box  cells from (inclusive) to (exclusive), axis by axis
+ *
+ * @typedef {"network" | "lab" | "walk"} View
+ * @typedef {"forward" | "backward" | "update"} Phase
+ * @typedef {{view: View, phase: Phase, cell: string | null, sample: number | null, step: number | null, rest: string}} Place
+ *   where one is on the page: all of it is in the address after #. sample null: drawn or loaded; step null: the newest;
+ *   rest: what a view keeps in the address for itself
+ *
+ * @typedef {{
+ *   step: number, steps: number, epochSteps: number, running: boolean, message: string, newest: number,
+ * }} TrainingState  step: done so far; steps: of the whole recipe
+ * @typedef {{first: number, loss: number[], accuracy: number[], norms: Record<string, number[]>}} Series
+ *   from step `first` (counted from 1) on: loss and accuracy of each step's batch; norms: of the gradient, by layer
+ * @typedef {{
+ *   state(): Promise<TrainingState>,
+ *   series(after: number): Promise<Series>,
+ *   start(): Promise<TrainingState>, pause(): Promise<TrainingState>,
+ *   advance(steps: number): Promise<TrainingState>, epoch(): Promise<TrainingState>,
+ *   restart(): Promise<TrainingState>,
+ * }} Training
+ *
+ * @typedef {{
+ *   description(): Promise<Description>,
+ *   frame(step: number | null): Promise<Frame>,
+ *   samples(): Promise<{count: number, labels: number[], x: Uint8Array}>,
+ *   training: Training,
+ *   offline: boolean,
+ * }} Source  where the page gets a network from: the server, or the file it is in
+ *
+ * @typedef {{
+ *   source: Source, description: Description, place: Place,
+ *   go(change: Partial<Place>): void,
+ *   show(picture: Picture): void,
+ *   trace: Trace | null, picture: Picture | null,
+ *   listen(what: "place" | "trace" | "training", listener: () => void): void,
+ *   training: TrainingState | null,
+ *   hovered: string | null, hover(cell: string | null): void,
+ * }} App  what every view is given. go: change the place (and the address); show: another picture.
+ *   listen "trace": another trace is there; "training": its state changed
+ */
+
+export {};

@@ -40,11 +40,11 @@ class Subject:
     answer: str
 
     def heading(self) -> str:
-        """One line: network, step and sample."""
+        """Network and step, and the sample that it is taken on."""
         training = self.trace.training
-        step = f"step {training.step} of {training.optimizer.name}, rate {shown(self.trace.update.rate)}, on this sample alone"
-        says = "as the network says" if self.assumed else f"the network says {self.answer}"
-        return f"{self.model.name}, {step}; {self.sample}, a {self.label} ({says})"
+        step = f"step {training.step} ({training.optimizer.name}, rate {shown(self.trace.update.rate)})"
+        says = "taken for what the network says" if self.assumed else f"the network says {self.answer}"
+        return f"{self.model.name}, {step}, taken on one sample alone:\n{self.sample}, class {self.label} ({says})"
 
     def to_json(self) -> dict[str, Any]:
         """The same for a program."""

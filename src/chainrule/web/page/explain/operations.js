@@ -9,6 +9,9 @@ import { activation, activation_dx, softmax, softmax_dx } from "./activations.js
 import { add_bias, bias_gradient } from "./bias.js";
 import { cross_correlate, cross_correlate_dw, cross_correlate_dx } from "./convolution.js";
 import { dense, dense_dw, dense_dx } from "./dense.js";
+import { dropout } from "./dropout.js";
+import * as losses from "./losses.js";
+import { batch_norm, batch_norm_dw, batch_norm_dx, running_statistics } from "./normalization.js";
 import { average_pool, average_pool_dx, max_pool, max_pool_dx } from "./pooling.js";
 
 const ACTIVATIONS = ["sigmoid", "tanh", "arctan", "relu", "leaky_relu", "gelu"];
@@ -31,4 +34,10 @@ export const EXPLAINERS = {
   ...Object.fromEntries(ACTIVATIONS.map((name) => [`${name}_dx`, activation_dx])),
   softmax,
   softmax_dx,
+  dropout,
+  batch_norm,
+  batch_norm_dx,
+  batch_norm_dw,
+  running_statistics,
+  ...losses,
 };

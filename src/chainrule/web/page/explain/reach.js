@@ -56,8 +56,33 @@ export function goesTo(trace, cell, phase) {
       const ranges = spread(operation, place, at, own, winner);
       if (ranges) boxes.push(inShape(written, ranges, operation.writes[place].shape, catalogue.entry(written).shape));
     });
+    boxes.push(...within(operation, place, written, tensor, index));
   }
-  return boxes;
+  return [...boxes, ...fused(trace, tensor, index, phase)];
+}
+
+/**
+ * Statistics of a batch, which the operation that makes them also uses: in their channel.
+ *
+ * @param {Operation} operation @param {number} place @param {string} written @param {string} tensor
+ * @param {number[]} index @returns {Box[]}
+ */
+function within({ name, writes }, place, written, tensor, index) {
+  const made = writes.findIndex(({ storage }) => storage === tensor);
+  if (name !== "batch_norm" || made < 1 || made === place) return [];
+  const rest = writes[place].shape.slice(1);
+  return [{ tensor: written, from: [index[0], ...rest.map(() => 0)], to: [index[0] + 1, ...rest] }];
+}
+
+/**
+ * The probabilities of a plan that fuses softmax with the loss: they are what the gradient is made of.
+ *
+ * @param {Trace} trace @param {string} tensor @param {number[]} index @param {Phase} phase @returns {Box[]}
+ */
+function fused({ description: { plan, layers } }, tensor, index, phase) {
+  const made = plan.forward.some(({ writes }) => writes.some(({ storage }) => storage === tensor));
+  if (phase !== "backward" || made || tensor !== `${layers[layers.length - 1].name}.y`) return [];
+  return [single(gradientName(plan.output.storage), index)];
 }
 
 /**

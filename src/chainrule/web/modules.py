@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from chainrule.errors import FormatError
 
-IMPORT = re.compile(r'^(?P<before>\s*(?:import|export)\b[^;\'"`]*?)"(?P<name>\.{1,2}/[^"]+)"', re.MULTILINE)
+IMPORT = re.compile(
+    r"""^(?P<before>\s*(?:import\s*|(?:import|export)\b[^;'"`]*?\bfrom\s*))"(?P<name>\.{1,2}/[^"]+)\"""", re.MULTILINE
+)
 PREFIX = "module:"  # before the path of a module, in the place of the relative name it was imported by
 
 

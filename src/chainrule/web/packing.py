@@ -1,7 +1,7 @@
 """Bytes small enough to stand in an HTML file: planes of bytes, deflated, in base64.
 
-The bytes of float32 numbers are sorted by their place in the number first: all lowest ones, then all second ones, …, all
-highest ones. Signs and exponents of a layer's weights are alike and shrink; lying apart they cost what random bits do.
+The bytes of float32 numbers are sorted by their place in the number first: all lowest ones, then all second ones, …,
+all highest ones. Signs and exponents of a layer's weights are alike, and shrink when they lie side by side.
 """
 
 import base64

@@ -2,7 +2,9 @@
 
 What `source/file.js` finds in the document:
 
-    globalThis.chainruleModules   {"engine/worker.js": "blob:…", …}: the address of every module, by its path
+    globalThis.chainruleModules   {"app.js": "blob:…", …}: the address of every module, by its path. What ends in
+                                  worker.js is a classic script with all it needs in it: new Worker(address), WITHOUT
+                                  {type: "module"} (Chromium refuses that in a page opened from disk)
     <script type="application/json" id="chainrule-data">, an object:
         format        1
         description   what `GET /api/description` answers

@@ -1,21 +1,45 @@
 """Opening the page: a server for one browser on this machine, until Ctrl-C."""
 
 import errno
+import os
 import socket
+import sys
 import threading
 import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import uvicorn
 
 from chainrule.errors import OptionError
+from chainrule.web import subjects
 from chainrule.web.guard import Key
 from chainrule.web.server import application
 from chainrule.web.session import Session
 from chainrule.web.subjects import Subject
 
 HOST = "127.0.0.1"
+CONNECTIONS = 100  # at a time; more are told to come later
+
+
+DEFAULT = "numpy-cnn"
+
+
+def found(
+    path: Path | None, name: str | None, runs: Path, *, engine: str | None = None, threads: int | None = None
+) -> Subject:
+    """What to look at: a run folder or model file, or a network of the zoo; without either the newest run.
+
+    runs   where to look for the newest run; where there is none, an untrained DEFAULT is looked at
+    """
+    if path is not None and name is not None:
+        raise OptionError(f"give {path} or --model {name}, not both")
+    if path is None and name is None:
+        path = subjects.newest_run(runs)
+    if path is not None:
+        return subjects.of_path(path, engine=engine, threads=threads)
+    return subjects.of_name(name or DEFAULT, engine=engine, threads=threads)
 
 
 def serve(
@@ -47,6 +71,7 @@ def serve(
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=0,
+            limit_concurrency=CONNECTIONS,
         )
         announce(key.address)
         if browser:
@@ -73,5 +98,9 @@ def _bound(port: int) -> socket.socket:
 
 
 def _open(address: str) -> None:
+    """Open the browser; not one that would take over the terminal."""
+    screen = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
+    if sys.platform.startswith("linux") and not screen:
+        return
     with suppress(webbrowser.Error, OSError):
         webbrowser.open(address)

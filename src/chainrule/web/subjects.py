@@ -52,6 +52,12 @@ def of_name(name: str, *, engine: str | None = None, threads: int | None = None)
     return Subject(name, model, recipe, entry.choice, moments=moments, fitted=False)
 
 
+def newest_run(runs: Path) -> Path | None:
+    """The run that was begun last, of those whose folders lie in a folder."""
+    found = [path.parent for path in runs.glob(f"*/{CONFIG}") if path.is_file()]
+    return max(found, key=lambda folder: (folder / CONFIG).stat().st_mtime, default=None)
+
+
 def of_path(path: Path, *, engine: str | None = None, threads: int | None = None) -> Subject:
     """A run folder, or a .safetensors file."""
     if path.is_dir():

@@ -69,15 +69,23 @@ class Served:
         found = re.search(r"http://127\.0\.0\.1:(\d+)/\?token=(\S+)", line)
         assert found, (line, self.process.poll())
         self.port, self.token = int(found[1]), found[2]
-        answer = self.ask("GET", f"/?token={self.token}")
-        self.cookie = answer.getheader("set-cookie").split(";")[0]
+        self.cookie = ""
+        self.cookie = self._asked("GET", f"/?token={self.token}")[0]["set-cookie"].split(";")[0]
 
-    def ask(self, method: str, path: str, **options: object) -> http.client.HTTPResponse:
-        """One request over a connection of its own; the answer is read when it is closed."""
+    def ask(self, method: str, path: str) -> bytes:
+        """What one request is answered, over a connection of its own."""
+        headers, content = self._asked(method, path)
+        assert headers["status"] == "200", content
+        return content
+
+    def _asked(self, method: str, path: str) -> tuple[dict[str, str], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        headers = {"Cookie": getattr(self, "cookie", ""), **options.pop("headers", {})}
-        connection.request(method, path, headers=headers, **options)
-        return connection.getresponse()
+        try:
+            connection.request(method, path, headers={"Cookie": self.cookie})
+            answer = connection.getresponse()
+            return {"status": str(answer.status), **dict(answer.getheaders())}, answer.read()
+        finally:
+            connection.close()
 
     def end(self, signal: int) -> tuple[int, str]:
         """The exit code and what was on stderr."""

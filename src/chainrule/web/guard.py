@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -92,6 +93,8 @@ class Guard:
             return
         try:
             await self._app(scope, _limited(receive), answer.send)
+        except ClientDisconnect:
+            return
         except Exception as error:
             text = " ".join(f"{type(error).__name__}: {error}".split())
             print(f"chainrule: {scope['path']}: {text}", file=sys.stderr)

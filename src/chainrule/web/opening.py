@@ -8,12 +8,10 @@ import threading
 import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 import uvicorn
 
 from chainrule.errors import OptionError
-from chainrule.web import subjects
 from chainrule.web.guard import Key
 from chainrule.web.server import application
 from chainrule.web.session import Session
@@ -21,25 +19,6 @@ from chainrule.web.subjects import Subject
 
 HOST = "127.0.0.1"
 CONNECTIONS = 100  # at a time; more are told to come later
-
-
-DEFAULT = "numpy-cnn"
-
-
-def found(
-    path: Path | None, name: str | None, runs: Path, *, engine: str | None = None, threads: int | None = None
-) -> Subject:
-    """What to look at: a run folder or model file, or a network of the zoo; without either the newest run.
-
-    runs   where to look for the newest run; where there is none, an untrained DEFAULT is looked at
-    """
-    if path is not None and name is not None:
-        raise OptionError(f"give {path} or --model {name}, not both")
-    if path is None and name is None:
-        path = subjects.newest_run(runs)
-    if path is not None:
-        return subjects.of_path(path, engine=engine, threads=threads)
-    return subjects.of_name(name or DEFAULT, engine=engine, threads=threads)
 
 
 def serve(
@@ -86,6 +65,8 @@ def serve(
 def _bound(port: int) -> socket.socket:
     """A socket that listens on this machine only; OptionError when the port is taken."""
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if sys.platform != "win32":  # there it would let two programs listen
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was left a moment ago
     try:
         listening.bind((HOST, port))
         listening.listen()

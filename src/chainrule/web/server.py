@@ -119,6 +119,7 @@ async def _command(request: Request) -> Response:
         raise HTTPException(404, f"unknown command {name!r}; known: {', '.join(COMMANDS)}")
     body, session = await request.body(), _session(request)
     steps = _steps(body) if name == "advance" else 1
+    await _until(session.loaded.is_set, request)
     return JSONResponse(await in_thread(lambda: session.command(name, steps)))
 
 

@@ -71,8 +71,11 @@
  * @typedef {{
  *   step: number, steps: number, epochSteps: number, running: boolean, message: string, newest: number,
  * }} TrainingState  step: done so far; steps: of the whole recipe
- * @typedef {{first: number, loss: number[], accuracy: number[], norms: Record<string, number[]>}} Series
- *   from step `first` (counted from 1) on: loss and accuracy of each step's batch; norms: of the gradient, by layer
+ * @typedef {{
+ *   first: number, loss: number[], accuracy: number[], norms: Record<string, number[]>, norm_steps: number[],
+ * }} Series
+ *   from step `first` (counted from 1) on: loss and accuracy of each step's batch; norms: of the gradient, by layer, at
+ *   the steps `norm_steps` only (each list of norms is as long as it)
  * @typedef {{
  *   state(): Promise<TrainingState>,
  *   series(after: number): Promise<Series>,

@@ -1,5 +1,6 @@
 /** One tensor in the river: a caption, a canvas of its cells, and pages where there are more than fit. */
 
+import { shown } from "../../explain/numbers.js";
 import { cellName } from "./cells.js";
 import { move } from "./keyboard.js";
 import { paint, scaleOf } from "./paint.js";
@@ -35,7 +36,8 @@ export class Block {
     this.element = document.createElement("figure");
     this.element.className = `block ${spec.role}`;
     this.caption = document.createElement("figcaption");
-    this.caption.textContent = spec.label;
+    this.size = document.createElement("span");
+    this.caption.append(spec.label, " ", this.size);
     this.canvas = document.createElement("canvas");
     this.canvas.tabIndex = 0;
     this.canvas.setAttribute("role", "application");
@@ -59,6 +61,8 @@ export class Block {
     this.data = less ? Float64Array.from(array.data, (value, i) => value - less[i]) : array.data;
     this.scale = scaleOf(this.data, this.spec.scale);
     this.shape = array.shape;
+    this.size.textContent = this.spec.role === "parameters" ? array.shape.join("×") : "";
+    if (!array.shape.length) this.size.textContent = shown(this.data[0]);
   }
 
   /** Room for it: chooses which planes stand where. @param {Room} room */

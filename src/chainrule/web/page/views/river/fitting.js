@@ -4,6 +4,7 @@
 /** @typedef {import("./planes.js").Room} Room */
 
 const UNITS = [4, 3.5, 3, 2.5, 2]; // pixels of a cell, largest first
+const WIDE = 190; // pixels of a stage, where it has more maps than go under each other
 const LOUPE_MOST = 40;
 const LOUPE_LEAST = 12;
 
@@ -22,17 +23,19 @@ export function fitRiver(place, track, blocks, isUpdate) {
 
 /** @param {Block} block @param {number} unit @param {boolean} isUpdate @returns {Room} */
 function roomOf(block, unit, isUpdate) {
-  const [size] = block.shape ?? [];
-  const cell = vectorCell(block.shape?.length === 1 ? (size ?? 1) : (block.shape?.[1] ?? 1), unit);
+  const shape = block.shape ?? [];
   if (block.spec.role === "maps") {
     const high = Math.min(336, Math.max(232, globalThis.innerHeight * 0.34));
-    return { wide: 190, high, unit, cell, gap: 4 };
+    return { wide: WIDE, high, unit, cell: mapCell(shape[0] ?? 1, unit), gap: 4 };
   }
-  return { wide: 190, high: isUpdate ? 124 : 164, unit, cell, gap: unit < 3 ? 2 : 3 };
+  const isBias = shape.length === 1;
+  const isRow = isBias && shape[0] <= 16;
+  const high = isBias ? 52 : block.spec.reads || shape.length > 2 ? (isUpdate ? 124 : 164) : 84;
+  return { wide: WIDE, high, unit, cell: isRow ? 9 : 5, gap: unit < 3 ? 2 : 3 };
 }
 
 /** @param {number} size @param {number} unit */
-function vectorCell(size, unit) {
+function mapCell(size, unit) {
   if (size <= 16) return 14;
   return size <= 64 ? 9 : Math.max(5, Math.round(2 * unit));
 }

@@ -31,28 +31,29 @@ export class Planes {
     const size = this.inner[0] ?? 1;
     this.cell = isVector ? room.cell : room.unit;
     const asRow = isVector && role === "parameters" && size <= SHORT && !byUnit;
-    [this.rows, this.columns] = asRow ? [1, size] : isVector ? chunk(size, room) : this.inner.slice(-2);
-    const [rows, columns] = [this.rows, this.columns];
+    const [rows, columns] = asRow ? [1, size] : isVector ? chunk(size, room) : this.inner.slice(-2);
+    this.rows = rows;
+    this.columns = columns;
     this.count = isVector ? Math.ceil(size / (rows * columns)) : product(this.inner.slice(0, -2));
     const gap = isVector ? 1 : room.gap;
     this.gap = gap;
     const fitAcross = Math.max(1, Math.floor((room.wide + gap) / (columns * this.cell + gap)));
     const fitDown = Math.max(1, Math.floor((room.high + gap) / (rows * this.cell + gap)));
-    this.isGrid = inner.length === 4;
-    this.setGrid(fitAcross, fitDown);
+    this.isGrid = this.inner.length === 4;
+    const [across, down] = this.#grid(fitAcross, fitDown);
+    this.across = across;
+    this.down = down;
   }
 
-  /** @param {number} fitAcross @param {number} fitDown */
-  setGrid(fitAcross, fitDown) {
-    if (this.isGrid) {
-      this.across = Math.min(this.inner[1], fitAcross);
-      this.down = Math.min(this.inner[0], fitDown);
-    } else {
-      const rowsNeeded = this.inner.length < 2 ? 1 : Math.min(this.count, fitDown);
-      const across = Math.min(fitAcross, Math.ceil(this.count / rowsNeeded));
-      this.across = across;
-      this.down = Math.min(rowsNeeded, Math.ceil(this.count / across));
-    }
+  /**
+   * How many planes stand side by side, and one above the other.
+   * @param {number} fitAcross @param {number} fitDown
+   */
+  #grid(fitAcross, fitDown) {
+    if (this.isGrid) return [Math.min(this.inner[1], fitAcross), Math.min(this.inner[0], fitDown)];
+    const most = this.inner.length < 2 ? 1 : Math.min(this.count, fitDown);
+    const across = Math.min(fitAcross, Math.ceil(this.count / most));
+    return [across, Math.min(most, Math.ceil(this.count / across))];
   }
 
   get pages() {

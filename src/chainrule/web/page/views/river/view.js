@@ -13,6 +13,7 @@ import { stagesOf } from "./stages.js";
 
 /** @typedef {import("../../types.js").App} App */
 /** @typedef {import("./block.js").Block} Block */
+/** @typedef {import("./block.js").River} Reporting */
 
 /** @param {HTMLElement} element @param {App} app */
 export function mount(element, app) {
@@ -24,7 +25,7 @@ export function mount(element, app) {
   new ResizeObserver(() => river.resized()).observe(element);
 }
 
-/** @implements {import("./block.js").River} */
+/** @implements {Reporting} */
 class River {
   /** @type {StageView[]} */
   stages = [];

@@ -109,7 +109,11 @@ export class Site {
   }
 }
 
-/** The product of some factors; one with a zero that stands for padding is 0. @param {Factor[]} factors @returns {Term} */
+/**
+ * The product of some factors; one with a zero that stands for padding is 0.
+ *
+ * @param {Factor[]} factors @returns {Term}
+ */
 export function term(...factors) {
   let value = 1;
   for (const factor of factors) value *= factor.value;

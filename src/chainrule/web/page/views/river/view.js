@@ -65,7 +65,7 @@ class River {
     this.#build();
     for (const block of this.all()) block.take(trace);
     const [input] = this.stages;
-    if (input.note) input.note.textContent = trace.picture.from;
+    if (input.note && input.stage.name === "input") input.note.textContent = trace.picture.from;
     this.paint();
     this.mark();
   }

@@ -59,5 +59,5 @@ function newRow(list) {
 function percent(share) {
   if (!Number.isFinite(share)) return "NaN";
   if (share > 0 && share < 0.0005) return "<0.1 %";
-  return `${(100 * share).toFixed(1)} %`;
+  return share >= 0.9995 ? "100 %" : `${(100 * share).toFixed(1)} %`;
 }

@@ -94,7 +94,10 @@ class InputView {
     clear.type = "button";
     clear.className = "plain";
     clear.textContent = "Clear";
-    clear.addEventListener("click", () => pad.clear());
+    clear.addEventListener("click", () => {
+      pad.clear();
+      this.hint?.removeAttribute("hidden");
+    });
     frame.append(pad.canvas, this.hint, clear);
     return frame;
   }

@@ -1,6 +1,5 @@
 /** Paints the cells of a tiling into the pixels of a canvas. */
 
-import { shown } from "../../explain/numbers.js";
 import { table } from "../../style/scale.js";
 import { onTheme } from "../../theme.js";
 
@@ -110,7 +109,7 @@ export function powerOf(scale) {
 /** A number in a few digits, for a small place. @param {number} value @param {number} power */
 function brief(value, power) {
   const part = value / 10 ** power;
-  return shown(Number(part.toFixed(Math.abs(part) < 10 ? 2 : 1)));
+  return part.toFixed(Math.abs(part) < 10 ? 2 : 1).replace("-", "−").replace(/^−(0\.0+)$/, "$1");
 }
 
 /** How light a packed colour is, from 0 to 1. @param {number} colour */

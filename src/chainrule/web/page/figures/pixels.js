@@ -15,8 +15,9 @@ const SMALLEST = 3;
 export function pixels(options) {
   const { rows, columns, label } = options;
   const side = Math.max(Math.floor(WIDEST / Math.max(rows, columns)), SMALLEST);
-  const focusable = options.pick ? { tabindex: 0, role: "application" } : { role: "img" };
-  const canvas = make("canvas", { width: columns * side, height: rows * side, "aria-label": label, ...focusable });
+  const size = { width: columns * side, height: rows * side };
+  const [role, tabindex] = options.pick ? ["application", 0] : ["img", null];
+  const canvas = make("canvas", { ...size, role, tabindex, "aria-label": label });
   const said = make("output", { class: "pixel-said", "aria-live": "polite" });
   const element = make("div", { class: "pixels" }, canvas, said);
   /** @type {{values: ArrayLike<number>, scale: import("./plane.js").Scale, marks: Map<number, string>, at: number}} */

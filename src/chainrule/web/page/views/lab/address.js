@@ -11,6 +11,8 @@ import { read, written } from "./numbers.js";
 import { CHANNELS, FARTHEST, LARGEST, array, setting, slides, worked } from "./setting.js";
 
 const KINDS = ["correlation", "convolution", "max", "average", "sum"];
+/** @type {import("./setting.js").Divisor[]} */
+const DIVISORS = ["cells", "window"];
 const PADDINGS = ["valid", "same", "full"];
 export const MOST = { stride: 12, padding: 12, dilation: 4, window: 12 };
 
@@ -30,6 +32,7 @@ export function toAddress(now) {
     ["v", now.divisor === usual.divisor ? null : now.divisor],
     ["f", now.source && !now.source.startsWith("sample ") ? "1" : null],
     ["c", now.beside ? "1" : null],
+    ["o", now.cell && now.cell.replace(/[[,]/g, "~").replace("]", "")],
   ];
   const text = [now.kind, ...fields.filter(([, value]) => value !== null).map((field) => field.join(""))].join("!");
   return text === first ? "" : text;
@@ -52,7 +55,7 @@ export function fromAddress(text, sample) {
   if (w.shape[1] !== x.shape[0]) {
     throw new Error(`the kernel is for ${w.shape[1]} channels, the input has ${x.shape[0]}`);
   }
-  const change = { kind: /** @type {Kind} */ (kind), source, beside: fields.has("c") };
+  const change = { kind: /** @type {Kind} */ (kind), source, beside: fields.has("c"), cell: cellOf(fields.get("o")) };
   return setting(x, w, { ...change, ...options(fields, w.shape[0]) });
 }
 
@@ -72,7 +75,7 @@ function options(fields, filters) {
   if (padding) found.padding = paddingOf(padding);
   if (dilation) found.dilation = pairOf("dilation", dilation);
   if (window) found.window = pairOf("window", window);
-  if (divisor) found.divisor = known("divisor", divisor, ["cells", "window"]);
+  if (divisor) found.divisor = known("divisor", divisor, DIVISORS);
   return found;
 }
 
@@ -91,6 +94,12 @@ function inputOf(text, pixels, sample) {
   const x = sample(Number(named[1]));
   if (!x) throw new Error(`there is no sample ${named[1]} here`);
   return [x, `sample ${named[1]}`];
+}
+
+/** conv1.dw~0~0~1~1 as a cell is called. @param {string | undefined} text */
+function cellOf(text) {
+  const found = /^([a-z0-9.]+)~(\d+(?:~\d+)*)$/.exec(text ?? "");
+  return found ? `${found[1]}[${found[2].replaceAll("~", ",")}]` : null;
 }
 
 /** @param {NDArray} values */

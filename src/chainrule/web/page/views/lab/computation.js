@@ -124,6 +124,11 @@ function planOf(setting, layer, forward, backward) {
   return { input, output, target: null, loss: null, correct: null, forward, backward, closing: [] };
 }
 
+/** @param {Setting} setting @param {string} layer @returns {Record<string, number[]>} */
+function parameterShapes(setting, layer) {
+  return slides(setting.kind) ? { [`${layer}.w`]: setting.w.shape, [`${layer}.b`]: [setting.b.length] } : {};
+}
+
 /**
  * @param {Setting} setting
  * @param {string} layer
@@ -138,7 +143,7 @@ function descriptionOf(setting, layer, plan) {
     format: 1, name: "lab", classes: [], input_shape: setting.x.shape,
     normalisation: { kind: "none", gain: 1, offset: 0, pixels: "numbers" },
     layers: [{ ...info, input: setting.x.shape, output }],
-    layout: {}, plan, inference: { ...plan, backward: [] }, recipe: {},
+    layout: {}, shapes: parameterShapes(setting, layer), plan, inference: { ...plan, backward: [] }, recipe: {},
     optimizer: { name: "", operation: "", moments: [], rate: 0, attributes: {} },
   };
 }

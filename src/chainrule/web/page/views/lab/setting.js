@@ -9,11 +9,12 @@
  * @typedef {{
  *   kind: Kind, x: NDArray, w: NDArray, b: number[], dy: NDArray | null,
  *   stride: Pair | null, padding: Padding, dilation: Pair, window: Pair, divisor: Divisor,
- *   source: string, beside: boolean,
+ *   source: string, beside: boolean, cell: string | null,
  * }} Setting
  *   x (C_in, H, W); w (C_out, C_in, KH, KW) with `b`, one number a filter; `window` is that of pooling.
  *   dy null: the pattern of upstream.js. stride null: 1, or the window where one pools.
- *   source: "" where x was typed, or where its pixels are from ("sample 12"); beside: both results side by side
+ *   source: "" where x was typed, or where its pixels are from ("sample 12"); beside: both results side by side;
+ *   cell: the one that is explained
  */
 
 export const LARGEST = 12;
@@ -61,7 +62,7 @@ export const kernel = (rows) => array([1, 1, rows.length, rows[0].length], rows.
 export function setting(x, w, change = {}) {
   return {
     kind: "correlation", x, w, b: Array(w.shape[0]).fill(0), dy: null, stride: null, padding: "valid",
-    dilation: [1, 1], window: [2, 2], divisor: "cells", source: "", beside: false, ...change,
+    dilation: [1, 1], window: [2, 2], divisor: "cells", source: "", beside: false, cell: null, ...change,
   };
 }
 

@@ -25,10 +25,10 @@ export function paddingOf(setting) {
   const { padding } = setting;
   if (typeof padding !== "string") return padding;
   const [window, stride, dilation] = [windowOf(setting), strideOf(setting), dilationOf(setting)];
-  return [0, 1].map((axis) => {
-    const size = setting.x.shape[axis + 1];
-    return axisPadding(padding, size, window[axis], stride[axis], dilation[axis]);
-  });
+  const along = (/** @type {0 | 1} */ axis) => {
+    return axisPadding(padding, setting.x.shape[axis + 1], window[axis], stride[axis], dilation[axis]);
+  };
+  return [along(0), along(1)];
 }
 
 /** The shape of the result: (C_out, H', W'). @param {Setting} setting @returns {number[]} */

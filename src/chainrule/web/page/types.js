@@ -22,9 +22,11 @@
  * @typedef {{
  *   format: number, name: string, classes: string[], input_shape: number[],
  *   normalisation: {kind: string, gain: number, offset: number, pixels: string},
- *   layers: LayerInfo[], layout: Record<string, [number, number]>, plan: Plan, inference: Plan,
+ *   layers: LayerInfo[], layout: Record<string, [number, number]>, shapes: Record<string, number[]>,
+ *   plan: Plan, inference: Plan,
  *   recipe: Record<string, any>, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
- * }} Description  what `chainrule/web/description.py` writes
+ * }} Description  what `chainrule/web/description.py` writes. layout, shapes: of each parameter and running statistic;
+ *   plan: of training, with the gradient of the input
  *
  * @typedef {{
  *   step: number, rate: number, parameters: Float32Array, statistics: Float32Array, moments: Float32Array[] | null,

@@ -93,11 +93,11 @@
  *   go(change: Partial<Place>): void,
  *   show(picture: Picture): void,
  *   trace: Trace | null, picture: Picture | null,
- *   listen(what: "place" | "trace" | "training", listener: () => void): void,
+ *   listen(what: "place" | "trace" | "training" | "hover", listener: () => void): void,
  *   training: TrainingState | null,
  *   hovered: string | null, hover(cell: string | null): void,
  * }} App  what every view is given. go: change the place (and the address); show: another picture.
- *   listen "trace": another trace is there; "training": its state changed
+ *   listen "trace": another trace is there; "training": its state changed; "hover": another cell is pointed at
  */
 
 export {};

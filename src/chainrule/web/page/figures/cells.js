@@ -4,6 +4,8 @@ import { brief } from "./brief.js";
 import { make } from "./elements.js";
 import { neighbour, share } from "./plane.js";
 
+const ROOM = 4;
+
 /**
  * @param {import("./plane.js").Options} options
  * @returns {import("./plane.js").Plane}
@@ -18,7 +20,11 @@ export function cells(options) {
   }
   if (options.pick) walked(element, all, options);
   if (options.hover) watched(element, all, options);
-  return { element, show: (values, scale) => show(all, values, scale, options), mark: (marks) => mark(all, marks) };
+  const put = (/** @type {ArrayLike<number>} */ values, /** @type {import("./plane.js").Scale} */ scale) => {
+    show(all, values, scale, options);
+    element.classList.toggle("wide", all.some((each) => (each.textContent ?? "").length > ROOM));
+  };
+  return { element, show: put, mark: (marks) => mark(all, marks) };
 }
 
 /** @param {import("./plane.js").Options} options @param {number} k */

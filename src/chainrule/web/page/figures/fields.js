@@ -49,7 +49,7 @@ function show(all, values, scale) {
 /** As one would type it: a number that its six digits do not hold keeps all of them. @param {number} value */
 function plain(value) {
   const text = shown(value);
-  return (numberOf(text) === value ? text : String(value)).replace("−", "-");
+  return numberOf(text) === value ? text : String(value);
 }
 
 /** @param {HTMLElement} element @param {HTMLInputElement[]} all @param {FieldOptions} options */

@@ -4,7 +4,6 @@ import { table } from "../style/scale.js";
 import { make } from "./elements.js";
 import { neighbour, share } from "./plane.js";
 
-const COLOURS = { chosen: "--accent", from: "--accent", reach: "--accent", won: "--ink-soft" };
 const WIDEST = 264;
 const SMALLEST = 3;
 
@@ -61,15 +60,15 @@ function painted(canvas, { values, scale, marks, at }, columns, side) {
     context.fillStyle = `rgb(${colours[place]},${colours[place + 1]},${colours[place + 2]})`;
     context.fillRect((k % columns) * side, Math.floor(k / columns) * side, side, side);
   }
-  const style = getComputedStyle(canvas);
+  const { color: ink, caretColor: accent } = getComputedStyle(canvas); // as the theme has them now: figures.css
   const ring = (/** @type {number} */ k, /** @type {string} */ colour, /** @type {number} */ width) => {
-    context.strokeStyle = style.getPropertyValue(colour);
+    context.strokeStyle = colour;
     context.lineWidth = width;
     const [top, left] = [Math.floor(k / columns) * side, (k % columns) * side];
     context.strokeRect(left + width / 2, top + width / 2, side - width, side - width);
   };
-  for (const [k, mark] of marks) ring(k, COLOURS[/** @type {"won"} */ (mark)], mark === "chosen" ? 3 : 1.5);
-  if (at >= 0) ring(at, "--ink", 2);
+  for (const [k, mark] of marks) ring(k, mark === "won" ? ink : accent, mark === "chosen" ? 3 : 1.5);
+  if (at >= 0) ring(at, ink, 2);
 }
 
 /**

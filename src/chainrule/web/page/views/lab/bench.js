@@ -1,7 +1,7 @@
 /** The arrays of the lab in two rows: forward as an equation, backward as what is made of dy. */
 import { grey, signed } from "../../figures/plane.js";
 import { make } from "../../figures/elements.js";
-import { rotated } from "./comparison.js";
+import { compared, rotated } from "./comparison.js";
 import { arrayOf } from "./editing.js";
 import { slides } from "./setting.js";
 import { blocksOf } from "./blocks.js";
@@ -16,12 +16,21 @@ import { divisors } from "./divisors.js";
  *   other: the trace of the other of correlation and convolution, where both are shown
  */
 
+const DW = "everywhere that a weight was used: dy times the number under it, added up";
+const DB = "the bias was added everywhere: the sum of dy";
 /** @type {Record<string, string>} */
 const DX = {
   max: "dy goes to the winner of each window; the other cells get 0",
   average: "each dy is shared out: dy/D to every cell of its window",
   sum: "each dy goes to every cell of its window",
 };
+
+/** In words how the two results differ, where there are two. @param {Result} result */
+function comparison({ setting, trace, other }) {
+  const name = `${layerOf(setting)}.y`;
+  const [one, two] = [trace.values.get(name), other?.values.get(name)];
+  return one && two ? compared(one.data, two.data) : "";
+}
 
 export class Bench {
   /** @param {import("./blocks.js").Actions} actions */
@@ -30,12 +39,16 @@ export class Bench {
     this.blocks = made.blocks;
     this.follow = made.follow;
     const { x, w, turned, b, y, otherY, counts, dy, dw, dx, db } = this.blocks;
-    const sign = (/** @type {string} */ text) => make("span", { class: "sign", "aria-hidden": "true" }, text);
-    this.signs = { star: sign("⋆"), second: sign("⋆"), plus: sign("+"), arrow: sign("→") };
+    const sign = (/** @type {string} */ name, /** @type {string} */ text) => {
+      return make("span", { class: `sign ${name}`, "aria-hidden": "true" }, text);
+    };
+    this.signs = { star: sign("star", "⋆"), second: sign("star", "⋆"), plus: sign("plus", "+"), arrow: sign("arrow", "→") };
     this.first = make("div", { class: "lane" }, this.signs.star, w.element, this.signs.plus, b.element);
-    this.first.append(sign("="), y.element, counts.element);
-    this.second = make("div", { class: "lane" }, this.signs.second, turned.element, sign("="), otherY.element);
-    const lanes = make("div", { class: "lanes" }, this.first, this.second);
+    this.first.append(sign("equals", "="), y.element, counts.element);
+    this.second = make("div", { class: "lane second" }, this.signs.second, turned.element);
+    this.second.append(sign("equals", "="), otherY.element);
+    this.both = make("p", { class: "lab-both" });
+    const lanes = make("div", { class: "lanes" }, this.first, this.second, this.both);
     const forward = make("div", { class: "lab-row forward" }, x.element, lanes);
     const backward = make("div", { class: "lab-row backward" }, dy.element, this.signs.arrow);
     backward.append(dw.element, dx.element, db.element);
@@ -56,9 +69,10 @@ export class Bench {
     x.show("x", now.x, picture ? grey(now.x.data) : signed(now.x.data), { note: from, editable: !picture });
     this.#kernels(now, convolves);
     this.#results(good, picture);
+    this.both.textContent = comparison(good);
     const upstream = arrayOf(good.setting, "dy");
     dy.show(`${layerOf(good.setting)}.dy`, upstream, signed(upstream.data), {
-      note: now.dy ? "" : "a pattern, so that no two gradients are alike by chance; with ones everywhere many would be",
+      note: now.dy ? "" : "a pattern of small numbers: with ones everywhere, many gradients would be alike",
     });
     this.follow(now);
     this.element.classList.toggle("stale", stale);
@@ -96,7 +110,7 @@ export class Bench {
     const layer = layerOf(setting);
     const convolves = slides(setting.kind);
     const [shown, second] = other && setting.kind === "convolution" ? [other, trace] : [trace, other];
-    const scale = (/** @type {ArrayLike<number>} */ values) => (picture ? grey(values) : signed(values));
+    const scale = (/** @type {ArrayLike<number>} */ values) => (picture && !Array.from(values).some((each) => each < 0) ? grey(values) : signed(values));
     const value = (/** @type {Trace} */ of, /** @type {string} */ name) => {
       const array = of.values.get(name);
       if (!array) throw new Error(`the lab's trace has no ${name}`);
@@ -110,14 +124,14 @@ export class Bench {
     }
     counts.element.hidden = setting.kind !== "average" || setting.divisor === "window";
     if (!counts.element.hidden) counts.show("D", divisors(setting), signed([]), { editable: false });
-    for (const [block, name] of /** @type {const} */ ([[dw, "dw"], [db, "db"]])) {
+    for (const [block, name, note] of /** @type {const} */ ([[dw, "dw", DW], [db, "db", DB]])) {
       block.element.hidden = !convolves;
       if (!convolves) continue;
       const gradient = value(trace, `${layer}.${name}`);
-      block.show(`${layer}.${name}`, gradient, signed(gradient.data));
+      block.show(`${layer}.${name}`, gradient, signed(gradient.data), { note });
     }
     const back = value(trace, "dx");
-    const note = DX[setting.kind] ?? "every output that a number of x went into: dy times the weight on the way";
+    const note = DX[setting.kind] ?? "every output that a number went into: dy times the weight on the way, added up";
     dx.show("dx", back, signed(back.data), { note });
   }
 

@@ -16,7 +16,7 @@ import { ones, single } from "./upstream.js";
  *   change: (change: (now: Setting) => Setting) => void, now: () => Setting,
  *   pick: (cell: string, second: boolean) => void, hover: (cell: string | null, second: boolean) => void,
  *   say: (words: string) => void, restore: () => void,
- *   picture: () => void,
+ *   picture: () => void, crop: () => void,
  * }} Actions
  */
 
@@ -27,10 +27,12 @@ export function blocksOf(actions) {
   const still = { pick: () => {}, hover: () => {} };
   const typing = (/** @type {Editable} */ which) => ({ ...reading, editing: editing(which, actions) });
   const [sizeOfX, sizeOfW] = [size("x", actions), size("w", actions)];
+  const drawn = randomly("x", actions);
+  const crop = button("its middle", actions.crop, { title: "the middle of the picture, as numbers to type in" });
   const blocks = {
-    x: new Block("x", "x", typing("x"), [sizeOfX.element, ...toolsOfX(actions)]),
+    x: new Block("x", "x", typing("x"), [sizeOfX.element, drawn, crop, ...toolsOfX(actions)]),
     w: new Block("w", "w", typing("w"), [sizeOfW.element, ...toolsOfW(actions)]),
-    turned: new Block("turned", "w turned by 180°", still),
+    turned: new Block("rotated", "w turned by 180°", still),
     b: new Block("b", "b", typing("b")),
     y: new Block("y", "y", reading),
     otherY: new Block("other", "y, convolution", below),
@@ -43,7 +45,9 @@ export function blocksOf(actions) {
   const follow = (/** @type {Setting} */ now) => {
     sizeOfX.set(now.x.shape.slice(-2));
     sizeOfW.set(now.w.shape.slice(-2));
-    sizeOfX.element.hidden = now.source !== "";
+    const picture = now.source !== "";
+    for (const tool of [sizeOfX.element, drawn]) tool.hidden = picture;
+    crop.hidden = !picture;
   };
   return { blocks, follow };
 }
@@ -76,7 +80,7 @@ function editing(which, { change, now, say, restore }) {
 /** @param {Actions} actions */
 function toolsOfX(actions) {
   const picture = button("picture", actions.picture, { title: "take the picture of the page: a sample, the drawn digit, a loaded file" });
-  return [randomly("x", actions), copy("x", actions), picture];
+  return [copy("x", actions), picture];
 }
 
 /** @param {Actions} actions */

@@ -29,8 +29,12 @@ export function upstream(setting) {
   return resized(setting.dy, shape, ([c, i, j]) => usual.data[(c * shape[1] + i) * shape[2] + j]);
 }
 
-/** @param {Setting} setting @returns {Trace} */
-export function traceOf(setting) {
+/**
+ * @param {Setting} setting
+ * @param {Partial<import("../../types.js").Description>} [told]  what else a description holds: places in the code
+ * @returns {Trace}
+ */
+export function traceOf(setting, told = {}) {
   const layer = layerOf(setting);
   const [forward, backward] = slides(setting.kind) ? convolved(setting, layer) : pooled(setting, layer);
   const plan = planOf(setting, layer, forward, backward);
@@ -39,7 +43,7 @@ export function traceOf(setting) {
   if (slides(setting.kind)) values.set(`${layer}.w`, setting.w).set(`${layer}.b`, array([setting.b.length], setting.b));
   for (const operation of [...forward, ...backward]) run(operation, values);
   return {
-    description: descriptionOf(setting, layer, plan),
+    description: { ...descriptionOf(setting, layer, plan), ...told },
     frame: { step: 0, rate: 0, parameters: new Float32Array(0), statistics: new Float32Array(0), moments: null },
     picture: { x: new Uint8Array(0), label: null, from: "typed" },
     values,

@@ -1,5 +1,5 @@
-/** Which cells light up for one: what it was made from, or, for a number that was typed, what it went into. */
-import { explain } from "../../explain/index.js";
+/** Which cells light up for one: what it was made from. */
+import { explained } from "./explained.js";
 
 /**
  * @typedef {import("../../types.js").Trace} Trace
@@ -11,7 +11,7 @@ export function marksOf(trace, cell) {
   /** @type {Map<string, Mark>} */
   const marks = new Map();
   try {
-    for (const source of explain(trace, cell).sources) marks.set(source, "from");
+    for (const source of explained(trace, cell).sources) marks.set(source, "from");
   } catch {
     return marks;
   }

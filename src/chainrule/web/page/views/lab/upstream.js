@@ -8,7 +8,7 @@
  */
 import { array } from "./setting.js";
 
-const PATTERN = [1, -1, 2, 3, -2, 4, -3, 1, -4, 2, -1, 3, -2];
+const PATTERN = [1, -1, 2, 3, -2, 4, -1, 2, 3, 1, -2, 4, -3];
 const SHIFT = 5;
 
 /**

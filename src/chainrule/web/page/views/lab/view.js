@@ -1,14 +1,14 @@
 /** The lab: numbers of one's own through one convolution or pooling, forward and backward, every cell explained. */
 import { say, unsay } from "../../banner.js";
 import { button, make } from "../../figures/elements.js";
+import { address } from "../../state.js";
 import { Bench } from "./bench.js";
 import { controls } from "./controls.js";
 import { EXAMPLES } from "./examples.js";
 import { fromAddress, toAddress } from "./address.js";
-import { compared } from "./comparison.js";
-import { layerOf, traceOf } from "./computation.js";
+import { traceOf } from "./computation.js";
 import { Making } from "./making.js";
-import { pixelsOf } from "./pictures.js";
+import { cropped, pixelsOf } from "./pictures.js";
 import { slides, worked } from "./setting.js";
 import { problem, sizes } from "./sizes.js";
 import { marksOf } from "./tracking.js";
@@ -39,7 +39,7 @@ class Lab {
   /** @param {HTMLElement} element @param {App} app */
   constructor(element, app) {
     this.app = app;
-    this.#good = resultOf(this.#now);
+    this.#good = resultOf(this.#now, app);
     this.controls = controls((change) => this.change(change));
     this.bench = new Bench({
       change: (change) => this.change(change),
@@ -49,15 +49,20 @@ class Lab {
       say: (words) => this.tell(words),
       restore: () => this.show(),
       picture: () => this.takePicture(),
+      crop: () => this.change((now) => ({ ...now, x: cropped(now.x), source: "", dy: null, cell: null })),
     });
     this.trouble = make("p", { class: "trouble", role: "alert", hidden: true });
     this.words = make("p", { class: "lab-words", role: "status" });
     this.size = make("p", { class: "lab-size" });
-    this.both = make("p", { class: "lab-both" });
-    this.making = new Making(() => this.#good.trace, (cell) => this.pick(cell, false));
+    this.making = new Making({
+      active: () => app.place.view === "lab",
+      pick: (cell) => this.change((now) => ({ ...now, cell })),
+      hover: (cell) => this.hover(cell, this.#isSecond()),
+      href: (cell) => address({ ...app.place, view: "lab", rest: toAddress({ ...this.#now, cell }) }),
+    });
     element.classList.add("lab");
     element.append(this.#head(), this.controls.element, this.size, this.trouble, this.bench.element);
-    element.append(this.both, this.words, this.making.element);
+    element.append(this.words, this.making.element);
   }
 
   #head() {
@@ -114,29 +119,22 @@ class Lab {
   /** All that is shown, from the setting. */
   show() {
     const why = problem(this.#now);
-    if (!why) this.#good = resultOf(this.#now);
+    if (!why) this.#good = resultOf(this.#now, this.app);
     this.trouble.hidden = !why;
     this.trouble.textContent = why ? `${why} Below is the last result that there was.` : "";
     this.controls.follow(this.#now);
     this.size.replaceChildren(...sizes(this.#now).map((size) => {
       const result = why ? "none" : String(size.value);
-      return make("span", {}, make("i", {}, size.axis), ` = ${size.symbols} = ${size.numbers} = `, make("b", {}, result));
+      const symbols = make("span", { class: "symbols" }, ` = ${size.symbols}`);
+      return make("span", {}, make("i", {}, size.axis), symbols, ` = ${size.numbers} = `, make("b", {}, result));
     }));
     this.bench.show(this.#now, this.#good, Boolean(why));
-    this.both.textContent = this.#comparison();
     this.#explain();
-  }
-
-  #comparison() {
-    const { setting, trace, other } = this.#good;
-    const name = `${layerOf(setting)}.y`;
-    const [one, two] = [trace.values.get(name), other?.values.get(name)];
-    return one && two ? compared(one.data, two.data) : "";
   }
 
   #explain() {
     const { cell } = this.#now;
-    const there = cell !== null && this.making.show(cell);
+    const there = cell !== null && this.making.show(this.#good.trace, cell);
     if (!there) this.making.clear();
     this.bench.mark(there ? marksOf(this.#good.trace, cell) : new Map(), this.#isSecond());
   }
@@ -205,9 +203,10 @@ function spread(w, channels) {
   });
 }
 
-/** @param {Setting} setting @returns {Result} */
-function resultOf(setting) {
+/** @param {Setting} setting @param {App} app @returns {Result} */
+function resultOf(setting, { description: { code, derivations } }) {
+  const told = { code, derivations };
   const kind = setting.kind === "correlation" ? "convolution" : "correlation";
-  const other = setting.beside && slides(setting.kind) ? traceOf({ ...setting, kind }) : null;
-  return { setting, trace: traceOf(setting), other };
+  const other = setting.beside && slides(setting.kind) ? traceOf({ ...setting, kind }, told) : null;
+  return { setting, trace: traceOf(setting, told), other };
 }

@@ -34,7 +34,7 @@ class View {
     /** @type {Panel | null} */
     this.panel = null;
     this.scheduled = 0;
-    keysOf(element, app, () => this.panel, () => this.close());
+    keysOf(element, () => app.place.view !== "lab", () => this.panel, () => this.close());
   }
 
   /** At most once a frame, however often the trace changes. */

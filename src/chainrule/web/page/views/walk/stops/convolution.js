@@ -17,7 +17,7 @@ export function patch(look) {
   const [o, i, j] = index;
   const value = look.value(site.y, index);
   const map = look.figure("", site.y, [o]).values;
-  const lowest = Math.min(...map);
+  const lowest = Math.min(...Array.from(map));
   const found = choices("patch", rough(value), [rough(lowest), rough(value / 20), rough(-value)]);
   const cell = named(site.y, index);
   const { terms } = look.explain(cell);

@@ -13,7 +13,7 @@ const SMALLEST = 3;
  */
 export function pixels(options) {
   const { rows, columns, label } = options;
-  const side = Math.max(Math.floor(WIDEST / Math.max(rows, columns)), SMALLEST);
+  const side = Math.max(Math.floor((options.widest ?? WIDEST) / Math.max(rows, columns)), SMALLEST);
   const size = { width: columns * side, height: rows * side };
   const [role, tabindex] = options.pick ? ["application", 0] : ["img", null];
   const canvas = make("canvas", { ...size, role, tabindex, "aria-label": label });

@@ -5,7 +5,7 @@
  *   chosen: the cell that is explained; from: made from it; reach: under the pointer's window; won: a winner of pooling
  * @typedef {{kind: "sequential" | "diverging", low: number, high: number}} Scale
  * @typedef {{
- *   label: string, rows: number, columns: number, name: (row: number, column: number) => string,
+ *   label: string, rows: number, columns: number, widest?: number, name: (row: number, column: number) => string,
  *   pick?: (row: number, column: number) => void, hover?: (row: number, column: number, inside: boolean) => void,
  * }} Options
  * @typedef {{

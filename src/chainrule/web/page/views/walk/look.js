@@ -81,7 +81,7 @@ export class Look {
     const values = Float64Array.from({ length: rows * columns }, (_, k) => {
       return data[ravel(at(Math.floor(k / columns), k % columns), shape)];
     });
-    const scale = tensor === "x" ? grey(data) : signed(data);
+    const scale = tensor === "x" && !size ? grey(data) : signed(data);
     return { title, rows, columns, values, scale, name: (i, j) => `${tensor}[${at(i, j).join(",")}]` };
   }
 
@@ -89,7 +89,9 @@ export class Look {
   row(title, tensor) {
     const { data } = this.array(tensor);
     const scale = signed(data);
-    return { title, rows: 1, columns: data.length, values: data, scale, name: (_, j) => `${tensor}[${j}]` };
+    const heads = this.description.classes.length === data.length ? this.description.classes : undefined;
+    return {
+      heads, title, rows: 1, columns: data.length, values: data, scale, name: (_, j) => `${tensor}[${j}]` };
   }
 }
 

@@ -15,6 +15,7 @@ import { numberOf } from "../../figures/typed.js";
  */
 
 const TEXT = 12;
+const WIDEST = 216;
 
 /** @param {Stop} stop @param {Around} around */
 export function page(stop, around) {
@@ -32,14 +33,16 @@ function figures(parts) {
   const row = parts.map((part) => {
     return typeof part === "string" ? make("span", { class: "joint" }, part) : figure(part);
   });
-  return make("div", { class: "walk-figures" }, ...row);
+  const stacked = parts.some((part) => typeof part !== "string" && part.heads);
+  return make("div", { class: stacked ? "walk-figures stacked" : "walk-figures" }, ...row);
 }
 
 /** @param {Figure} given */
-function figure({ title, rows, columns, values, scale, name, marks }) {
+function figure({ title, rows, columns, values, scale, name, marks, heads }) {
   const of = rows > TEXT || columns > TEXT ? pixels : cells;
-  const plane = of({ label: title, rows, columns, name });
+  const plane = of({ label: title, rows, columns, name, widest: WIDEST });
   plane.show(values, scale);
+  if (heads) plane.element.prepend(make("div", { class: "heads", "aria-hidden": "true" }, ...heads.map((head) => make("span", {}, head))));
   if (marks) {
     plane.mark(marks);
     if (of === pixels) requestAnimationFrame(() => plane.mark(marks)); // colours are known once it stands on the page

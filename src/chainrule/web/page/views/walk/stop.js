@@ -6,8 +6,8 @@
  * @typedef {import("../../figures/plane.js").Scale} Scale
  * @typedef {{
  *   title: string, rows: number, columns: number, values: ArrayLike<number>, scale: Scale,
- *   name: (row: number, column: number) => string, marks?: Map<number, import("../../figures/plane.js").Mark>,
- * }} Figure
+ *   heads?: string[], name: (row: number, column: number) => string, marks?: Map<number, import("../../figures/plane.js").Mark>,
+ * }} Figure  heads: what stands above the columns
  * @typedef {{text: string, right: boolean}} Choice
  * @typedef {{
  *   id: string, title: string, words: string[], figures: (Figure | string)[],

@@ -71,11 +71,9 @@ export function pooling(look) {
 export function route(look) {
   const site = look.site("max_pool");
   if (!site || !look.has(gradient(site.y))) return null;
-  const index = look.largest(gradient(site.y), Math.abs);
-  const dy = look.value(gradient(site.y), index);
-  const cell = named(site.y, index);
-  const { pick } = look.explain(cell);
-  if (!pick || pick.candidates.length < 2 || dy === 0) return null;
+  const place = loudest(look, site.y);
+  if (!place) return null;
+  const { cell, pick, dy } = place;
   const reached = pick.candidates.filter(({ cell: each }) => look.explain(gradientCell(each)).terms.some((term) => {
     return term.factors.some((factor) => factor.cell === gradientCell(cell));
   }));
@@ -101,6 +99,21 @@ export function route(look) {
       `${target} is ${shown(look.explain(target).value)}.`,
     ],
   };
+}
+
+/** The window with a clear winner whose output has the largest gradient. @param {Look} look @param {string} y */
+function loudest(look, y) {
+  const { data, shape } = look.array(gradient(y));
+  const order = Array.from(data.keys()).sort((one, other) => Math.abs(data[other]) - Math.abs(data[one]));
+  for (const k of order) {
+    if (data[k] === 0) return null;
+    const cell = named(y, unravel(k, shape));
+    const { pick, value } = look.explain(cell);
+    if (pick && pick.candidates.length > 1 && pick.candidates.filter((each) => each.value === value).length === 1) {
+      return { cell, pick, dy: data[k] };
+    }
+  }
+  return null;
 }
 
 /** The window whose winner leads by most. @param {Look} look @param {string} y */

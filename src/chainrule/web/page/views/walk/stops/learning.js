@@ -96,7 +96,7 @@ const RULES = {
   momentum_update:
     "Momentum adds the gradient to a share of the velocity that earlier gradients left, and subtracts the rate times that.",
   adam_update:
-    "Adam subtracts the rate times m̂/√v̂: a running mean of the gradients, in units of their usual size. How large " +
+    "Adam subtracts the rate times m̂/(√v̂ + ε): a running mean of the gradients, in units of their usual size. How large " +
     "the gradients are does not matter, only how much they agree; so no step is much longer than the rate.",
 };
 
@@ -112,7 +112,7 @@ function remark(look, { name, index, g, change, rate }) {
     return agrees ? "It goes against the gradient, as far as the velocity carries it." : AGAINST;
   }
   const m = look.has(`${name}.m`) ? ` The mean it remembered was ${shown(look.value(`${name}.m`, index))}.` : "";
-  return `${agrees ? `It goes against the gradient, ${rough(Math.abs(change) / rate)} times the rate far.` : AGAINST}${m}`;
+  return `${agrees ? `It goes against the gradient, by ${rough(Math.abs(change) / rate)} times the rate.` : AGAINST}${m}`;
 }
 
 const AGAINST =

@@ -29,6 +29,9 @@ export function parse(linear) {
   return whole;
 }
 
+/** Indices written without a comma, δ_kl, as against a word: C_in. */
+const INDICES = /^[hijkluv]{2,3}$/u;
+
 class Reader {
   /** @param {Token[]} all */
   constructor(all) {
@@ -197,7 +200,7 @@ class Reader {
     const token = this.take();
     if (token.kind !== "number" && token.kind !== "name") throw new SyntaxError(`"${token.text}" cannot be an index`);
     /** @type {Node} */
-    const node = { kind: token.kind, text: token.text };
+    const node = INDICES.test(token.text) ? letters(token.text) : { kind: token.kind, text: token.text };
     return sign ? row([{ kind: "mark", text: "−", form: "prefix" }, node]) : node;
   }
 }
@@ -205,6 +208,11 @@ class Reader {
 /** @param {Node[]} parts @returns {Node} */
 function row(parts) {
   return parts.length === 1 ? parts[0] : { kind: "row", parts };
+}
+
+/** @param {string} text @returns {Node} */
+function letters(text) {
+  return row([...text].map((letter) => ({ kind: "name", text: letter })));
 }
 
 /** A group that a bar or a root holds together needs no parentheses. @param {Node} node @returns {Node} */

@@ -51,13 +51,12 @@ def squares() -> Subject:
 
 def _subject(name: str, body: Sequence[Any], size: tuple[int, ...], recipe: Recipe, *, seed: int) -> Subject:
     random = np.random.default_rng(seed)
-    model = Sequential(body, size, name=name, loss=recipe.loss, normalisation=Normalisation("scale"), engine="numpy")
+    images = random.integers(0, 256, (SAMPLES, *size), dtype=np.uint8)
+    normalisation = Normalisation.fit("scale", images)
+    model = Sequential(body, size, name=name, loss=recipe.loss, normalisation=normalisation, engine="numpy")
     model.parameters[:] = random.normal(scale=0.4, size=model.parameters.shape)
     if model.statistics.size:
         model.statistics[:] = random.uniform(0.5, 1.5, size=model.statistics.shape)
-    moments = tuple(
-        random.uniform(0, 0.01, model.parameters.shape).astype("float32") for _ in recipe.optimizer.moments
-    )
-    images = random.integers(0, 256, (SAMPLES, *size), dtype=np.uint8)
+    moments = tuple(random.uniform(0, 0.01, model.parameters.size).astype("float32") for _ in recipe.optimizer.moments)
     labels = random.integers(0, model.output_shape[-1], SAMPLES).tolist()
     return Subject(model, recipe, images, labels, moments, step=11)

@@ -37,6 +37,7 @@ class Reader {
   constructor(all) {
     this.all = all;
     this.at = 0;
+    this.inNorm = false;
   }
 
   /** @returns {Token | undefined} */
@@ -129,7 +130,7 @@ class Reader {
   startsFactor() {
     const token = this.next;
     if (!token) return false;
-    if (token.kind === "mark") return /^[√∂∇…%]$/u.test(token.text);
+    if (token.kind === "mark") return /^[√∂∇…%]$/u.test(token.text) || (token.text === "‖" && !this.inNorm);
     return token.kind === "number" || token.kind === "name" || token.kind === "big" || token.kind === "open";
   }
 
@@ -140,6 +141,7 @@ class Reader {
     if (token.kind === "name") return this.after({ kind: "name", text: token.text });
     if (token.kind === "big") return this.big(token.text);
     if (token.kind === "open") return this.after(this.group(token.text));
+    if (token.text === "‖") return this.after(this.norm());
     if (token.text === "√") return this.after({ kind: "root", inner: bare(this.factor()) });
     if (token.text === "∂" || token.text === "∇") {
       return row([{ kind: "mark", text: token.text, form: "prefix" }, this.factor()]);
@@ -161,6 +163,15 @@ class Reader {
     const inner = this.list();
     this.expect(close);
     return { kind: "group", open, close, inner };
+  }
+
+  /** ‖g‖ @returns {Node} */
+  norm() {
+    this.inNorm = true;
+    const inner = this.sum();
+    this.inNorm = false;
+    this.expect("‖");
+    return { kind: "group", open: "‖", close: "‖", inner };
   }
 
   /** What hangs on a name or a group: indices, powers, primes. @param {Node} node @returns {Node} */

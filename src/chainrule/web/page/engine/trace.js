@@ -78,7 +78,11 @@ export function clippingOf({ description, values }) {
   return { norm, scale: clipping(norm, description.recipe.clip_norm) };
 }
 
-/** The label as a row of zeros with a one, for each sample. @param {number[]} labels @param {Description} description */
+/**
+ * The label as a row of zeros with a one, for each sample.
+ *
+ * @param {number[]} labels @param {Description} description
+ */
 export function oneHot(labels, description) {
   const K = description.plan.target?.shape[0] ?? description.classes.length;
   const t = zeros([labels.length, K]);

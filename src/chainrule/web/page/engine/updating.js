@@ -22,7 +22,11 @@ export function updated({ optimizer, recipe }, parameters, gradient, moments, st
   return results.map((result) => /** @type {Float64Array} */ (result.data));
 }
 
-/** What the gradient is multiplied by: 1 unless it is longer than the recipe allows. @param {number} norm @param {number | null} most */
+/**
+ * What the gradient is multiplied by: 1 unless it is longer than the recipe allows.
+ *
+ * @param {number} norm @param {number | null} most
+ */
 export function clipping(norm, most) {
   return most !== null && norm > most ? most / (norm + 1e-6) : 1;
 }

@@ -13,6 +13,7 @@ import { element, number, sign } from "./elements.js";
  */
 export function mathml(linear) {
   const math = element("math", []);
+  math.setAttribute("displaystyle", "true");
   try {
     math.append(drawn(parse(linear), false));
   } catch (problem) {

@@ -29,11 +29,15 @@ export function parse(linear) {
   return whole;
 }
 
+/** Indices written without a comma, δ_kl, as against a word: C_in. */
+const INDICES = /^[hijkluv]{2,3}$/u;
+
 class Reader {
   /** @param {Token[]} all */
   constructor(all) {
     this.all = all;
     this.at = 0;
+    this.inNorm = false;
   }
 
   /** @returns {Token | undefined} */
@@ -126,7 +130,7 @@ class Reader {
   startsFactor() {
     const token = this.next;
     if (!token) return false;
-    if (token.kind === "mark") return /^[√∂∇…%]$/u.test(token.text);
+    if (token.kind === "mark") return /^[√∂∇…%]$/u.test(token.text) || (token.text === "‖" && !this.inNorm);
     return token.kind === "number" || token.kind === "name" || token.kind === "big" || token.kind === "open";
   }
 
@@ -137,6 +141,7 @@ class Reader {
     if (token.kind === "name") return this.after({ kind: "name", text: token.text });
     if (token.kind === "big") return this.big(token.text);
     if (token.kind === "open") return this.after(this.group(token.text));
+    if (token.text === "‖") return this.after(this.norm());
     if (token.text === "√") return this.after({ kind: "root", inner: bare(this.factor()) });
     if (token.text === "∂" || token.text === "∇") {
       return row([{ kind: "mark", text: token.text, form: "prefix" }, this.factor()]);
@@ -158,6 +163,15 @@ class Reader {
     const inner = this.list();
     this.expect(close);
     return { kind: "group", open, close, inner };
+  }
+
+  /** ‖g‖ @returns {Node} */
+  norm() {
+    this.inNorm = true;
+    const inner = this.sum();
+    this.inNorm = false;
+    this.expect("‖");
+    return { kind: "group", open: "‖", close: "‖", inner };
   }
 
   /** What hangs on a name or a group: indices, powers, primes. @param {Node} node @returns {Node} */
@@ -197,7 +211,7 @@ class Reader {
     const token = this.take();
     if (token.kind !== "number" && token.kind !== "name") throw new SyntaxError(`"${token.text}" cannot be an index`);
     /** @type {Node} */
-    const node = { kind: token.kind, text: token.text };
+    const node = INDICES.test(token.text) ? letters(token.text) : { kind: token.kind, text: token.text };
     return sign ? row([{ kind: "mark", text: "−", form: "prefix" }, node]) : node;
   }
 }
@@ -205,6 +219,11 @@ class Reader {
 /** @param {Node[]} parts @returns {Node} */
 function row(parts) {
   return parts.length === 1 ? parts[0] : { kind: "row", parts };
+}
+
+/** @param {string} text @returns {Node} */
+function letters(text) {
+  return row([...text].map((letter) => ({ kind: "name", text: letter })));
 }
 
 /** A group that a bar or a root holds together needs no parentheses. @param {Node} node @returns {Node} */

@@ -136,7 +136,11 @@ function forward(site, x) {
   return (text) => (x <= 0 ? `${slope}·${text}` : text);
 }
 
-/** The slope, in the letter or the number that the gradient reads. @param {Site} site @param {string} name @param {number} kept @returns {Written} */
+/**
+ * The slope, in the letter or the number that the gradient reads.
+ *
+ * @param {Site} site @param {string} name @param {number} kept @returns {Written}
+ */
 function slopeWritten(site, name, kept) {
   if (SLOPES[name]) return SLOPES[name];
   const low = name === "relu" ? "0" : String(site.attributes.slope);

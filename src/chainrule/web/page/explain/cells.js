@@ -19,7 +19,11 @@ export class Catalogue {
   constructor() {
     /** @type {Map<string, Entry>} */
     this.entries = new Map();
-    /** Name → the tensors it also stands for, each with the shape in which they are seen. @type {Map<string, [string, number[]][]>} */
+    /**
+     * Name → the tensors it also stands for, each with the shape in which they are seen.
+     *
+     * @type {Map<string, [string, number[]][]>}
+     */
     this.aliases = new Map();
     /** @type {Map<string, Writer>} */
     this.writers = new Map();
@@ -51,7 +55,11 @@ export class Catalogue {
     return found;
   }
 
-  /** The canonical cell of an entry of a tensor as an operation sees it. @param {Tensor} tensor @param {number[]} index */
+  /**
+   * The canonical cell of an entry of a tensor as an operation sees it.
+   *
+   * @param {Tensor} tensor @param {number[]} index
+   */
   cell(tensor, index) {
     const { name, shape } = this.entry(tensor.storage);
     return named(name, sameShape(tensor.shape, shape) ? index : unravel(ravel(index, tensor.shape), shape));
@@ -69,7 +77,11 @@ export class Catalogue {
     return this.find(found[1], numbers.map(Number));
   }
 
-  /** The cell of that name, canonical or not, and index. @param {string} name @param {number[]} index @returns {Cell} */
+  /**
+   * The cell of that name, canonical or not, and index.
+   *
+   * @param {string} name @param {number[]} index @returns {Cell}
+   */
   find(name, index) {
     const seen = this.#seen(name, index.length);
     const [target, shape] = seen.find(([, own]) => own.length === index.length) ?? seen[0];
@@ -126,8 +138,11 @@ export class Catalogue {
   #unknown(name) {
     const [layer, own] = name.split(".", 2);
     const names = [...new Set([...this.entries.keys(), ...this.aliases.keys()])];
-    const ofLayer = names.filter((known) => known.startsWith(`${layer}.`)).map((known) => known.slice(layer.length + 1));
-    if (own && ofLayer.length) return new Error(`${layer} has no '${own}'; it has: ${ofLayer.join(", ")}`);
+    const ofLayer = names.filter((known) => known.startsWith(`${layer}.`));
+    if (own && ofLayer.length) {
+      const parts = ofLayer.map((known) => known.slice(layer.length + 1));
+      return new Error(`${layer} has no '${own}'; it has: ${parts.join(", ")}`);
+    }
     const layers = [...this.layers, "loss"].join(", ");
     return new Error(`there is no tensor '${name}' in this trace (layers: ${layers}; besides: x, t, dx)`);
   }

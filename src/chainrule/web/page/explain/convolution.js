@@ -71,7 +71,11 @@ export function cross_correlate_dw(site) {
   return { words: words + note(slide, site.called(0)), symbols, here, terms };
 }
 
-/** A number of the input, or the zero that padding is. @param {Site} site @param {Sliding} slide @param {number[]} cell @returns {Factor} */
+/**
+ * A number of the input, or the zero that padding is.
+ *
+ * @param {Site} site @param {Sliding} slide @param {number[]} cell @returns {Factor}
+ */
 function onPicture(site, slide, cell) {
   const [, h, k] = cell;
   if (h >= 0 && h < slide.rows.size && k >= 0 && k < slide.columns.size) return site.factor(0, cell);
@@ -165,7 +169,11 @@ function kernelEquations(site, slide) {
   });
 }
 
-/** c, or c₀+c where the channels are dealt into groups; `first` is c₀ once it is known. @param {Sliding} slide @param {number | null} first */
+/**
+ * c, or c₀+c where the channels are dealt into groups; `first` is c₀ once it is known.
+ *
+ * @param {Sliding} slide @param {number | null} first
+ */
 function channelIndex(slide, first) {
   return slide.groups === 1 ? "c" : plus(first ?? "c₀", "c");
 }

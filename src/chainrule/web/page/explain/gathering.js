@@ -74,7 +74,11 @@ function written(plan, found) {
   }
 }
 
-/** The probabilities and their gradient, which a fused plan does not write. @param {Description} description @param {Catalogue} found */
+/**
+ * The probabilities and their gradient, which a fused plan does not write.
+ *
+ * @param {Description} description @param {Catalogue} found
+ */
 function unfused({ plan, layers }, found) {
   const last = layers[layers.length - 1];
   if (last.type !== "Softmax" || found.entries.has(`${last.name}.y`) || !plan.target) return;
@@ -97,7 +101,11 @@ function operation(name, reads, writes) {
   return { name, reads, writes, attributes: {}, runtime: {}, scope: "sample", opaque: false };
 }
 
-/** L.x and L.dx of every layer, and L.y and L.dy of those that only rename the axes. @param {Description} description @param {Catalogue} found */
+/**
+ * L.x and L.dx of every layer, and L.y and L.dy of those that only rename the axes.
+ *
+ * @param {Description} description @param {Catalogue} found
+ */
 function aliases({ layers, plan }, found) {
   let [storage, shape] = ["x", plan.input.shape];
   for (const { name, output } of layers) {

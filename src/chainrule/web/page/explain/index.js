@@ -71,7 +71,11 @@ function valueOf(trace, { tensor, index }) {
   return array.data[ravel(index, array.shape)];
 }
 
-/** The operation that made a number, and what it says of it. @param {Trace} trace @param {Catalogue} catalogue @param {Cell} cell */
+/**
+ * The operation that made a number, and what it says of it.
+ *
+ * @param {Trace} trace @param {Catalogue} catalogue @param {Cell} cell
+ */
 function madeOf(trace, catalogue, { tensor, index }) {
   const writer = catalogue.writers.get(tensor);
   const entry = catalogue.entry(tensor);

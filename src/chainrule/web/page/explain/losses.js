@@ -149,7 +149,12 @@ export function correct(site) {
   return { words, symbols, here: symbols, steps, sources: [...cells(site, 0), ...cells(site, 1)] };
 }
 
-/** Both squared errors: terms (p − t)·(p − t), and a scale. @param {Site} site @param {string} letter @param {{symbols: string, value: number}} scale @param {string} words @returns {Made} */
+/**
+ * Both squared errors: terms (p − t)·(p − t), and a scale.
+ *
+ * @param {Site} site @param {string} letter @param {{symbols: string, value: number}} scale @param {string} words
+ * @returns {Made}
+ */
 function squared(site, letter, scale, words) {
   const { p, t } = rows(site);
   const terms = p.map((value, k) => {
@@ -160,7 +165,11 @@ function squared(site, letter, scale, words) {
   return { words, symbols, here, terms, scale, sources: [...cells(site, 0), ...cells(site, 1)] };
 }
 
-/** A gradient that is a formula of p[k] and t[k]. @param {Site} site @param {string} formula @param {string} numbers @param {string} words @returns {Made} */
+/**
+ * A gradient that is a formula of p[k] and t[k].
+ *
+ * @param {Site} site @param {string} formula @param {string} numbers @param {string} words @returns {Made}
+ */
 function gradient(site, formula, numbers, words) {
   const [k] = site.own;
   const K = site.array(0).shape[0];
@@ -174,7 +183,11 @@ function gradient(site, formula, numbers, words) {
   };
 }
 
-/** The largest score, and the sum of powers without it. @param {number[]} z @param {number} m @param {number[]} powers @param {number} total */
+/**
+ * The largest score, and the sum of powers without it.
+ *
+ * @param {number[]} z @param {number} m @param {number[]} powers @param {number} total
+ */
 function sumSteps(z, m, powers, total) {
   return [
     step("m", "max_{k} z[k]", `max(${listed(z, ", ")})`, m),
@@ -191,7 +204,11 @@ function jacobian(y, t, j) {
   return { rows };
 }
 
-/** The probability where a softmax layer holds it, else all scores; and the target. @param {Site} site @param {number} j */
+/**
+ * The probability where a softmax layer holds it, else all scores; and the target.
+ *
+ * @param {Site} site @param {number} j
+ */
 function readByGradient(site, j) {
   const { layers, entries: known } = site.catalogue;
   const softmax = `${layers[layers.length - 1]}.y`;

@@ -15,7 +15,11 @@ import { term } from "./site.js";
 const HAT = "x\u0302";
 const WHERE = ["i", "j"];
 
-/** y = γ·x̂ + β, x̂ = (x − μ) / √(σ² + ε); μ and σ² of the channel, over the batch @param {Site} site @returns {Made} */
+/**
+ * y = γ·x̂ + β, x̂ = (x − μ) / √(σ² + ε); μ and σ² of the channel, over the batch
+ *
+ * @param {Site} site @returns {Made}
+ */
 export function batch_norm(site) {
   return [output, mean, variance][site.place](site);
 }
@@ -174,7 +178,11 @@ function deviation(site, variances, c) {
   return Math.sqrt(site.number(variances, [c]) + site.attributes.epsilon);
 }
 
-/** x̂ of an entry; means: where the operation reads them, followed by the variances. @param {Site} site @param {number} x @param {number[]} place @param {number} means */
+/**
+ * x̂ of an entry; means: where the operation reads them, followed by the variances.
+ *
+ * @param {Site} site @param {number} x @param {number[]} place @param {number} means
+ */
 function normalised(site, x, place, means) {
   const [c] = place;
   return (site.number(x, place) - site.number(means, [c])) / deviation(site, means + 1, c);
@@ -196,7 +204,11 @@ function root(sigma, epsilon) {
   return `√(${bracketed(sigma)} + ${bracketed(epsilon)})`;
 }
 
-/** Cells of the channel's x, and of its statistics. @param {Site} site @param {number} x @param {number} c @param {number[]} others */
+/**
+ * Cells of the channel's x, and of its statistics.
+ *
+ * @param {Site} site @param {number} x @param {number} c @param {number[]} others
+ */
 function read(site, x, c, others) {
   return [...places(site, c).map((place) => site.cell(x, place)), ...others.map((place) => site.cell(place, [c]))];
 }

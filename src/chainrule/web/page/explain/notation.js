@@ -16,7 +16,11 @@ export function times(factor, index) {
   return factor === 1 || index === 0 ? index : `${factor}·${index}`;
 }
 
-/** i+u, with spaces around where there is a product: s·i + u. @param {Index} first @param {Index} second @returns {Index} */
+/**
+ * i+u, with spaces around where there is a product: s·i + u.
+ *
+ * @param {Index} first @param {Index} second @returns {Index}
+ */
 export function plus(first, second) {
   if (typeof first === "number" && typeof second === "number") return first + second;
   if (first === 0 || second === 0) return first === 0 ? second : first;

@@ -99,7 +99,11 @@ function axes(site, size) {
   return sliding(site.operation.name, "window", size, window, stride, padding);
 }
 
-/** The cells of the picture under a window, row by row. @param {Axis} rows @param {Axis} columns @param {number} i @param {number} j */
+/**
+ * The cells of the picture under a window, row by row.
+ *
+ * @param {Axis} rows @param {Axis} columns @param {number} i @param {number} j
+ */
 function under(rows, columns, i, j) {
   return onPicture(rows, i).flatMap((h) => onPicture(columns, j).map((k) => [h, k]));
 }

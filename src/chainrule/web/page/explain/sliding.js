@@ -25,7 +25,11 @@ export class Axis {
     this.letters = letters;
   }
 
-  /** The cell under tap u of the window at position i; outside the picture on padding. @param {number} i @param {number} u */
+  /**
+   * The cell under tap u of the window at position i; outside the picture on padding.
+   *
+   * @param {number} i @param {number} u
+   */
   cell(i, u) {
     return this.stride * i + this.dilation * u - this.before;
   }
@@ -61,7 +65,11 @@ export class Axis {
     return this.flip ? minus(numbers ? this.window - 1 : `${this.letters.length}−1`, u) : u;
   }
 
-  /** The tap of an entry of the kernel; of a flipped one in parentheses where it is multiplied. @param {Index} u @returns {Index} */
+  /**
+   * The tap of an entry of the kernel; of a flipped one in parentheses where it is multiplied.
+   *
+   * @param {Index} u @returns {Index}
+   */
   tapIndex(u) {
     if (typeof u === "number") return this.turned(u);
     const turned = this.writtenTurned(u, false);

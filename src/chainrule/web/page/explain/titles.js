@@ -33,7 +33,11 @@ const WHOLE = {
   "loss.correct": "whether the answer is right",
 };
 
-/** A noun phrase for an entry of a tensor. @param {Entry} entry @param {number} moments  how many the optimizer keeps */
+/**
+ * A noun phrase for an entry of a tensor.
+ *
+ * @param {Entry} entry @param {number} moments  how many the optimizer keeps
+ */
 export function title(entry, moments) {
   if (WHOLE[entry.name]) return WHOLE[entry.name];
   const owner = prefix(entry.name);

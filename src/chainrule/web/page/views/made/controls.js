@@ -1,4 +1,4 @@
-import { button, make } from "./dom.js";
+import { button, draw, make } from "./dom.js";
 
 /**
  * Buttons to step and play, the speed, and how far it is.
@@ -11,11 +11,11 @@ const MOST = 1000;
 
 /** @param {Player} player */
 export function controlsOf(player) {
-  const first = button("tool", "⏮", "to the start (Home)", () => player.to(0));
-  const back = button("tool", "◀", "a step back (←)", () => player.back());
+  const first = iconButton("M4 3v12M14 3L6 9l8 6z", "to the start (Home)", () => player.to(0));
+  const back = iconButton("M12 3L5 9l7 6z", "a step back (←)", () => player.back());
   const play = button("play", "", "", () => player.toggle());
-  const forward = button("tool", "▶", "a step on (→)", () => player.forward());
-  const last = button("tool", "⏭", "to the end (End)", () => player.to(player.count));
+  const forward = iconButton("M6 3l7 6-7 6z", "a step on (→)", () => player.forward());
+  const last = iconButton("M14 3v12M4 3l8 6-8 6z", "to the end (End)", () => player.to(player.count));
   const where = make("output", "where-now", "");
   const element = make("div", "player", make("div", "keys", first, back, play, forward, last), speed(player), where);
   element.hidden = player.count < 2;
@@ -29,6 +29,14 @@ export function controlsOf(player) {
       where.textContent = player.position === null ? `all ${player.count}` : `${player.done} of ${player.count}`;
     },
   };
+}
+
+/** @param {string} path @param {string} label @param {() => void} pressed */
+function iconButton(path, label, pressed) {
+  const made = button("tool", "", label, pressed);
+  made.title = label;
+  made.append(draw("svg", { viewBox: "0 0 18 18", class: "icon", "aria-hidden": "true" }, draw("path", { d: path })));
+  return made;
 }
 
 /** @param {Player} player */

@@ -24,6 +24,7 @@ export class Panel {
    */
   constructor(making, path, act, speak) {
     this.cell = making.explanation.cell;
+    /** @type {import("../../types.js").Trace | null} */
     this.trace = making.trace;
     this.speak = speak;
     const choose = (/** @type {number} */ done) => this.player.to(done);
@@ -33,10 +34,10 @@ export class Panel {
     this.controls = controlsOf(this.player);
     this.terms = making.explanation.terms.length > 1 ? new TermTable(making, choose) : null;
     this.title = titleOf(making);
-    const text = make("div", "made-text", this.title, equationOf(making.explanation), waysOf(making));
+    const text = make("div", "made-text", make("div", "made-head", this.title, waysOf(making)), equationOf(making.explanation));
     const show = make("div", "made-show", this.stage.element, this.controls.element);
     const foot = make("div", "made-foot", ...(this.terms ? [this.terms.element] : [sourcesOf(making)]), codeOf(making.explanation));
-    this.element = make("div", "made-panel", pathBar(making, path, act), make("div", "made-body", text, show), foot);
+    this.element = make("div", "made-panel", pathBar(making, path, act), text, show, foot);
   }
 
   /** @param {number | null} position where the panel before it stood, when it showed the same cell */

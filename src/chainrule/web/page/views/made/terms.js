@@ -29,8 +29,8 @@ export class TermTable {
     this.room.setAttribute("aria-rowcount", String(this.terms.length));
     this.room.addEventListener("scroll", () => this.#render());
     this.inner.style.height = `${this.terms.length * ROW}px`;
-    this.element = make("div", "terms", make("div", "terms-head", make("h3", "", `The ${this.terms.length} terms`),
-      this.#sorting()), this.room);
+    this.element = make("div", "terms", make("div", "terms-head",
+      make("h3", "", `The ${this.terms.length} terms`), this.#sorting()), head(), this.room);
     new ResizeObserver(() => this.#render()).observe(this.room);
   }
 
@@ -88,6 +88,14 @@ export class TermTable {
     row.addEventListener("dblclick", () => this.chosen(at + 1));
     return row;
   }
+}
+
+/** What stands in which column. */
+function head() {
+  const names = ["", "", "product", "sum"];
+  const made = make("div", "term-heads", ...names.map((name) => make("span", "caption", name)));
+  made.setAttribute("aria-hidden", "true");
+  return made;
 }
 
 /** Sums up to and with each term. @param {{value: number}[]} terms */

@@ -1,5 +1,6 @@
 import { explain } from "../../explain/index.js";
 import { address } from "../../state.js";
+import { onTheme } from "../../theme.js";
 import { phaseOf } from "./address.js";
 import { make } from "./dom.js";
 import { keysOf } from "./keys.js";
@@ -18,6 +19,7 @@ export function mount(element, app) {
   const view = new View(element, app);
   app.listen("place", () => view.update());
   app.listen("trace", () => view.update());
+  onTheme(() => view.repaint());
   view.update();
 }
 
@@ -44,6 +46,12 @@ class View {
       this.scheduled = 0;
       this.#render();
     });
+  }
+
+  /** Colours are in the elements: another theme is another panel. */
+  repaint() {
+    if (this.panel) this.panel.trace = null;
+    this.update();
   }
 
   #render() {

@@ -38,7 +38,8 @@ function parts(making, chosen) {
 function sumParts(making, chosen) {
   const { operation } = making.explanation;
   const routed = operation === "max_pool_dx" ? routedStage(making) : null;
-  return [routed, making.explanation.terms.length > 1 ? productStage(making) : null, sumStage(making, chosen)];
+  const many = making.explanation.terms.length > 2;
+  return [routed, many ? productStage(making) : null, sumStage(making, chosen)];
 }
 
 /** @param {Making} making @param {(done: number) => void} chosen */

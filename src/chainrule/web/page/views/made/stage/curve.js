@@ -31,7 +31,7 @@ export function curveStage(making) {
   const picture = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "curve", role: "img",
     "aria-label": `${curve.function}: at x = ${shown(curve.x)} it is ${shown(curve.y)}, its slope ${shown(curve.slope)}` },
   ...axisLines(axes, reach, low, high), path(x, data, axes), ...pointOf(curve, axes, reach));
-  return { element: make("figure", "factor", picture, legend(curve)), count: 0, show() {}, say: () => "" };
+  return { element: make("figure", "curve-room", picture, legend(curve)), count: 0, show() {}, say: () => "" };
 }
 
 /** @param {Axes} axes @param {number} reach @param {number} low @param {number} high */
@@ -64,6 +64,6 @@ function pointOf({ x, y, slope }, axes, reach) {
 /** @param {{x: number, y: number, slope: number}} curve */
 function legend({ x, y, slope }) {
   const pair = (/** @type {string} */ name, /** @type {number} */ value, /** @type {string} */ kind) =>
-    make("span", kind, make("i", "", name), ` = ${shown(value)}`);
-  return make("figcaption", "legend", pair("x", x, ""), pair("y", y, ""), pair("slope", slope, "tangent-key"));
+    [make("dt", kind, name), make("dd", kind, shown(value))];
+  return make("dl", "legend", ...pair("x", x, ""), ...pair("y", y, ""), ...pair("slope", slope, "tangent-key"));
 }

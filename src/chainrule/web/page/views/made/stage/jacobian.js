@@ -15,7 +15,8 @@ import { Plane } from "./plane.js";
  * @typedef {{k: number, p: number, t: number, dp: number, j: number, product: number}} Row
  */
 
-const SIDE = 300;
+const SIDE = 360;
+const MOST_LABELS = 12;
 const HEADS = ["k", "ŷ_{k}", "t_{k}", "∂L/∂ŷ_{k}", "∂ŷ_{k}/∂x_{j}", "∂L/∂ŷ_{k} · ∂ŷ_{k}/∂x_{j}"];
 
 /** @param {Making} making @returns {Stage} */
@@ -31,10 +32,10 @@ export function jacobianStage(making) {
   paintColumns(lines, rows);
   const table = make("table", "chain", make("thead", "", head), make("tbody", "", ...lines), make("tfoot", "", foot));
   const collapse = collapseOf(making, rows, column);
-  const caption = make("figcaption", "", mathml(`∂ŷ_{k}/∂x_{j} = ŷ_{k} · (δ_{kj} − ŷ_{j})`));
+  const caption = make("figcaption", "", mathml(`∂ŷ_{k}/∂x_{j} = ŷ_{k} · (δ_kj − ŷ_{j})`));
   return {
     element: make("div", "softmax", make("div", "factors",
-      make("figure", "factor", caption, matrix.element),
+      make("figure", "factor", caption, labelled(matrix.element, rows.length)),
       make("figure", "factor wide", table)), collapse),
     count: rows.length,
     show(done, stepping) {
@@ -66,6 +67,14 @@ function matrixOf(making, rows, column) {
   plane.frame = { top: 0, left: column, rows: rows.length, columns: 1 };
   plane.fill(slope, scaleOf(all, true));
   return plane;
+}
+
+/** The matrix with its row and column numbers, where there is room for them. @param {HTMLElement} matrix
+ * @param {number} count */
+function labelled(matrix, count) {
+  if (count > MOST_LABELS) return matrix;
+  const numbers = () => Array.from({ length: count }, (_, at) => make("span", "", String(at)));
+  return make("div", "labelled", make("div", "column-numbers", ...numbers()), make("div", "row-numbers", ...numbers()), matrix);
 }
 
 /** @param {Making} making */
@@ -105,8 +114,8 @@ function collapseOf(making, rows, column) {
   const own = rows[column];
   const count = making.explanation.value && own ? 1 : 0;
   const lines = [
-    "Σ_{k} (−t_{k} / ŷ_{k}) · ŷ_{k} · (δ_{kj} − ŷ_{j}) = −Σ_{k} t_{k} · (δ_{kj} − ŷ_{j})",
-    "−Σ_{k} t_{k} · (δ_{kj} − ŷ_{j}) = ŷ_{j} · Σ_{k} t_{k} − t_{j} = ŷ_{j} − t_{j}",
+    "Σ_{k} (−t_{k} / ŷ_{k}) · ŷ_{k} · (δ_kj − ŷ_{j}) = −Σ_{k} t_{k} · (δ_kj − ŷ_{j})",
+    "−Σ_{k} t_{k} · (δ_kj − ŷ_{j}) = ŷ_{j} · Σ_{k} t_{k} − t_{j} = ŷ_{j} − t_{j}",
     ...(count ? [`ŷ_{${column}} − t_{${column}} = ${shown(own.p)} − ${shown(own.t)} = ${shown(making.explanation.value)}`] : []),
   ];
   const words = ["Each probability cancels against its own 1/ŷ.", "The targets add up to 1, and one number is left:", ""];

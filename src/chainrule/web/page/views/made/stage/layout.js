@@ -21,8 +21,8 @@ export function layoutOf(explanation, trace) {
   const { operation, terms } = explanation;
   if (operation === "cross_correlate") return kernelLayout(terms, trace, 1);
   if (operation === "cross_correlate_dx") return kernelLayout(terms, trace, 0);
-  if (operation === "cross_correlate_dw") return { ...planeLayout(terms, trace), slides: true };
-  return planeLayout(terms, trace);
+  if (operation === "cross_correlate_dw") return { ...planeLayout(terms), slides: true };
+  return planeLayout(terms);
 }
 
 /** Taps of a kernel, page by page. @param {Term[]} terms @param {Trace} trace @param {number} pageAxis of w
@@ -47,11 +47,11 @@ function kernelLayout(terms, trace, pageAxis) {
   return { pages, rows, columns, spots, kernel: straight ? "straight" : "rotated", slides: false };
 }
 
-/** Terms laid out as the first factor that changes from term to term is. @param {Term[]} terms @param {Trace} trace
+/** Terms laid out as the first factor that changes from term to term is. @param {Term[]} terms
  * @returns {Layout} */
-function planeLayout(terms, trace) {
+function planeLayout(terms) {
   const apart = terms.map((term) => terms.length > 1 && term.factors.length !== terms[terms.length - 1].factors.length);
-  const guide = guideOf(terms.filter((_, at) => !apart[at]), trace);
+  const guide = guideOf(terms.filter((_, at) => !apart[at]));
   if (!guide) return lineLayout(apart);
   const taken = guide.indices;
   const pages = distinct(taken.map((index) => index[0]));
@@ -70,13 +70,14 @@ function planeLayout(terms, trace) {
   };
 }
 
-/** The factor of three axes that has another cell in every term. @param {Term[]} terms @param {Trace} trace */
-function guideOf(terms, trace) {
+/** The factor of three axes that has another cell in every term. @param {Term[]} terms */
+function guideOf(terms) {
   for (let at = 0; at < (terms[0]?.factors.length ?? 0); at += 1) {
     const cells = terms.map((term) => term.factors[at]?.cell ?? null);
     if (cells.some((cell) => cell === null) || new Set(cells).size < terms.length) continue;
     const addresses = cells.map((cell) => address(cell ?? ""));
-    if (trace.values.get(addresses[0].tensor)?.shape.length === 3) return { indices: addresses.map(({ index }) => index) };
+    const alike = addresses.every(({ tensor }) => tensor === addresses[0].tensor);
+    if (alike && addresses[0].index.length === 3) return { indices: addresses.map(({ index }) => index) };
   }
   return null;
 }

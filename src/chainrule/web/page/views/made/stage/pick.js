@@ -4,6 +4,7 @@ import { scaleOfTensor } from "../colours.js";
 import { make } from "../dom.js";
 import { numberLink } from "../links.js";
 import { NumberGrid } from "./grid.js";
+import { whereOf } from "./where.js";
 
 /**
  * Max pooling: the window, the largest number in it, and the way its gradient goes back.
@@ -21,8 +22,9 @@ export function pickStage(making) {
   const words = make("p", "pick-words");
   const route = routeOf(making, cell, candidates[winner]?.cell);
   const forward = make("figure", "factor", make("figcaption", "", "the window"), window.grid.element, words);
+  const where = whereOf(making, candidates.map((candidate) => candidate.cell));
   return {
-    element: make("div", "products", make("div", "factors", forward, ...(route ? [route] : []))),
+    element: make("div", "products", make("div", "factors", ...(where ? [where] : []), forward, ...(route ? [route] : []))),
     count: candidates.length,
     show(done, stepping) {
       const best = largest(candidates, done, winner);
@@ -89,9 +91,9 @@ function routeOf(making, cell, winner) {
   const arrived = to ? valueOf(making.trace, to) : null;
   if (!from || !to || value === null || arrived === null) return null;
   return make("figure", "factor route", make("figcaption", "", "on the way back"),
-    make("p", "lead", numberLink(making, from, value)),
+    make("p", "lead", numberLink(making, from, value), make("span", "under", from)),
     make("p", "arrow", "↓"),
-    make("p", "lead", numberLink(making, to, arrived)),
+    make("p", "lead", numberLink(making, to, arrived), make("span", "under", to)),
     make("p", "pick-words", "The gradient of this number goes to the largest, whole. The others get none from here."));
 }
 

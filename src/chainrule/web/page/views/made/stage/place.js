@@ -33,7 +33,7 @@ export function placeStage(making) {
   const label = `${tensor}${before.length ? `[${[...before, "…"].join(",")}]` : ""}`;
   const element = columns <= MOST_DIGITS && rows <= MOST_DIGITS
     ? digits(making, { tensor, rows, columns, cellAt, at, label }) : picture(making, { tensor, rows, columns, cellAt, at, label });
-  return { element: make("figure", "factor", make("figcaption", "", label), element), count: 0, show() {}, say: () => "" };
+  return { element: make("figure", "factor place", make("figcaption", "", label), element), count: 0, show() {}, say: () => "" };
 }
 
 /**
@@ -62,7 +62,7 @@ function picture(making, { tensor, rows, columns, cellAt, at, label }) {
     const cell = index ? cellName(tensor, index) : null;
     if (pressed && cell) making.follow(cell);
     else making.hover(cell);
-  }, 400);
+  }, 320);
   plane.fill((row, column) => {
     const index = cellAt(row, column);
     return index ? data[offset(shape, index)] : null;

@@ -1,5 +1,6 @@
 import { colourOf } from "../colours.js";
 import { make } from "../dom.js";
+import { ink } from "../inks.js";
 
 /**
  * Many numbers as a picture, too many for digits: with a frame around some and a mark on one.
@@ -67,13 +68,12 @@ export class Plane {
     brush.clearRect(0, 0, width, height);
     brush.imageSmoothingEnabled = false;
     brush.drawImage(this.picture, 0, 0, width, height);
-    const style = getComputedStyle(this.element);
-    if (this.frame) this.#framed(brush, side, this.frame, style);
-    if (this.row >= 0) outline(brush, [this.column * side, this.row * side, side, side], style, Math.max(2, side / 7));
+    if (this.frame) this.#framed(brush, side, this.frame);
+    if (this.row >= 0) outline(brush, [this.column * side, this.row * side, side, side], Math.max(2, side / 7));
   }
 
-  /** @param {CanvasRenderingContext2D} brush @param {number} side @param {Frame} frame @param {CSSStyleDeclaration} style */
-  #framed(brush, side, frame, style) {
+  /** @param {CanvasRenderingContext2D} brush @param {number} side @param {Frame} frame */
+  #framed(brush, side, frame) {
     const box = /** @type {[number, number, number, number]} */ (
       [frame.left, frame.top, frame.columns, frame.rows].map((part) => part * side));
     brush.save();
@@ -82,10 +82,10 @@ export class Plane {
     brush.rect(...box);
     brush.clip("evenodd");
     brush.globalAlpha = 0.6;
-    brush.fillStyle = style.getPropertyValue("--paper");
+    brush.fillStyle = ink("--paper");
     brush.fillRect(0, 0, this.element.width, this.element.height);
     brush.restore();
-    outline(brush, box, style, 2);
+    outline(brush, box, 2);
   }
 
   /** @param {MouseEvent} event @param {(row: number, column: number, pressed: boolean) => void} pointed
@@ -99,12 +99,12 @@ export class Plane {
 }
 
 /** @param {CanvasRenderingContext2D} brush @param {[number, number, number, number]} box
- * @param {CSSStyleDeclaration} style @param {number} wide */
-function outline(brush, [left, top, width, height], style, wide) {
+ * @param {number} wide */
+function outline(brush, [left, top, width, height], wide) {
   brush.lineWidth = wide + 2;
-  brush.strokeStyle = style.getPropertyValue("--paper");
+  brush.strokeStyle = ink("--paper");
   brush.strokeRect(left, top, width, height);
   brush.lineWidth = wide;
-  brush.strokeStyle = style.getPropertyValue("--accent");
+  brush.strokeStyle = ink("--accent");
   brush.strokeRect(left, top, width, height);
 }

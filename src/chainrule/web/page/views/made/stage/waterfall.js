@@ -1,4 +1,5 @@
 import { make } from "../dom.js";
+import { ink } from "../inks.js";
 
 /** The sum as it grows, term by term: each term is a bar from the sum before it to the sum after it. */
 
@@ -44,13 +45,11 @@ export class Waterfall {
     }
     brush.setTransform(sharp, 0, 0, sharp, 0, 0);
     brush.clearRect(0, 0, width, HEIGHT);
-    const style = getComputedStyle(this.canvas);
-    const colour = (/** @type {string} */ name) => style.getPropertyValue(name);
-    this.#bars(brush, width, this.sums.length - 1, colour("--hairline"), colour("--hairline"));
-    this.#bars(brush, width, this.done, colour("--positive"), colour("--negative"));
-    this.#line(brush, width, this.#y(0), colour("--hairline-strong"), []);
-    this.#line(brush, width, this.#y(this.sums[this.sums.length - 1]), colour("--ink-soft"), [3, 3]);
-    if (this.stepping) this.#now(brush, width, colour("--accent"));
+    this.#bars(brush, width, this.sums.length - 1, ink("--hairline"), ink("--hairline"));
+    this.#bars(brush, width, this.done, ink("--positive"), ink("--negative"));
+    this.#line(brush, width, this.#y(0), ink("--hairline-strong"), []);
+    this.#line(brush, width, this.#y(this.sums[this.sums.length - 1]), ink("--ink-soft"), [3, 3]);
+    if (this.stepping) this.#now(brush, width, ink("--accent"));
   }
 
   /** @param {CanvasRenderingContext2D} brush @param {number} width @param {number} many @param {string} up

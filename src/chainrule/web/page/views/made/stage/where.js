@@ -12,6 +12,40 @@ import { Plane } from "./plane.js";
 
 const SIDE = 208;
 
+/** The map that some cells are cut from, framed; null where they are all of it. @param {Making} making
+ * @param {string[]} names */
+export function whereOf(making, names) {
+  const cells = names.map(address);
+  const shape = making.trace.values.get(cells[0]?.tensor ?? "")?.shape ?? [];
+  const [rows, columns] = shape.slice(-2);
+  if (shape.length < 2 || rows * columns <= cells.length) return null;
+  const before = cells[0].index.slice(0, -2);
+  const plane = new Plane(rows, columns, "where the window lies", (row, column, pressed) => {
+    const name = row < 0 ? null : cellName(cells[0].tensor, [...before, row, column]);
+    if (pressed && name) making.follow(name);
+    else making.hover(name);
+  }, SIDE);
+  framed(plane, making, cells);
+  return make("figure", "factor where", make("figcaption", "", mapName(cells[0])), plane.element);
+}
+
+/** @param {Plane} plane @param {Making} making @param {import("../address.js").Address[]} cells */
+function framed(plane, making, cells) {
+  const array = making.trace.values.get(cells[0].tensor);
+  if (!array) return;
+  const [top, left] = [-2, -1].map((axis) => Math.min(...cells.map(({ index }) => index.at(axis) ?? 0)));
+  const [bottom, right] = [-2, -1].map((axis) => Math.max(...cells.map(({ index }) => index.at(axis) ?? 0)));
+  const before = cells[0].index.slice(0, -2);
+  plane.frame = { top, left, rows: bottom - top + 1, columns: right - left + 1 };
+  plane.fill((row, column) => array.data[offset(array.shape, [...before, row, column])],
+    scaleOfTensor(making.trace, cells[0].tensor));
+}
+
+/** @param {import("../address.js").Address} cell */
+function mapName({ tensor, index }) {
+  return `${tensor}[${[...index.slice(0, -2), "…"].join(",")}]`;
+}
+
 export class Where {
   /** @param {Making} making @param {Layout} layout */
   constructor(making, layout) {
@@ -53,15 +87,10 @@ export class Where {
   #turn(plane, page) {
     this.page = page;
     const cells = this.#cells(page);
-    const array = this.making.trace.values.get(cells[0]?.tensor ?? "");
-    if (!array) return;
+    if (!cells.length) return;
     this.before = cells[0].index.slice(0, -2);
-    const [top, left] = [-2, -1].map((axis) => Math.min(...cells.map(({ index }) => index.at(axis) ?? 0)));
-    const [bottom, right] = [-2, -1].map((axis) => Math.max(...cells.map(({ index }) => index.at(axis) ?? 0)));
-    plane.frame = { top, left, rows: bottom - top + 1, columns: right - left + 1 };
-    plane.fill((row, column) => array.data[offset(array.shape, [...this.before, row, column])],
-      scaleOfTensor(this.making.trace, cells[0].tensor));
-    if (this.caption) this.caption.textContent = `${cells[0].tensor}[${[...this.before, "…"].join(",")}]`;
+    framed(plane, this.making, cells);
+    if (this.caption) this.caption.textContent = mapName(cells[0]);
   }
 
   /** @param {number} page */

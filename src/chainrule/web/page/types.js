@@ -73,8 +73,10 @@
  *   looked at
  * @typedef {{step: number, words: string}} Mark  a step that is there without being computed anew: a keyframe
  * @typedef {{name: string, words: string}} History  one course of training, and what it is
- * @typedef {{first: number, loss: number[], accuracy: number[], norms: Record<string, number[]>}} Series
- *   from step `first` (counted from 1) on: loss and accuracy of each step's batch; norms: of the gradient, by layer
+ * @typedef {{
+ *   first: number, loss: number[], accuracy: number[], norms: Record<string, number[]>, norm_steps?: number[],
+ * }} Series  from step `first` (counted from 1) on: loss and accuracy of each step's batch; norms: of the gradient, by
+ *   layer, at the steps `norm_steps` (without it: at every one)
  * @typedef {{
  *   state(): Promise<TrainingState>,
  *   series(after: number): Promise<Series>,

@@ -1,0 +1,192 @@
+/**
+ * The kernels of every convolution, live: as they are at the step that is shown, what the step before it changed, or
+ * what changed since the beginning.
+ *
+ * @import {App, Description, Frame} from "../../types.js"
+ * @import {Weights} from "./kernel_map.js"
+ * @typedef {"weights" | "step" | "start"} Mode
+ */
+import { diverging } from "../../style/scale.js";
+import { KernelMap } from "./kernel_map.js";
+import { brief, whole } from "./words.js";
+
+const MODES = /** @type {const} */ ([
+  ["weights", "as they are"],
+  ["step", "change in this step"],
+  ["start", "change since the start"],
+]);
+
+export class Kernels {
+  /** @param {App} app */
+  constructor(app) {
+    this.app = app;
+    /** @type {Mode} */
+    this.mode = "weights";
+    this.element = document.createElement("section");
+    this.element.className = "train-kernels";
+    this.note = document.createElement("p");
+    this.note.className = "train-note";
+    this.note.setAttribute("aria-live", "polite");
+    this.rows = convolutions(app.description).map((weights) => this.row(weights));
+    const all = document.createElement("div");
+    all.className = "train-kernel-rows";
+    all.append(...this.rows.map((row) => row.element));
+    this.element.append(this.head(), all, this.note);
+    this.element.hidden = this.rows.length === 0;
+    /** @type {{frame: Frame | null, other: Frame | null}} */
+    this.now = { frame: null, other: null };
+    /** @type {{frame: Frame, other: Frame | null} | null} */
+    this.drawn = null;
+    this.origin = 0;
+    this.busy = false;
+  }
+
+  head() {
+    const head = document.createElement("fieldset");
+    head.className = "train-modes";
+    const legend = document.createElement("legend");
+    legend.textContent = "Kernels";
+    head.append(legend);
+    for (const [mode, words] of MODES) {
+      const label = document.createElement("label");
+      const choice = document.createElement("input");
+      choice.type = "radio";
+      choice.name = "train-kernel-mode";
+      choice.value = mode;
+      choice.checked = mode === this.mode;
+      choice.addEventListener("change", () => {
+        this.mode = mode;
+        void this.refresh();
+      });
+      label.append(choice, words);
+      head.append(label);
+    }
+    return head;
+  }
+
+  /** @param {Weights} weights */
+  row(weights) {
+    const element = document.createElement("figure");
+    const caption = document.createElement("figcaption");
+    const [title, top] = [document.createElement("span"), document.createElement("span")];
+    title.className = "train-name";
+    title.textContent = weights.name;
+    top.className = "train-number";
+    caption.append(title, top);
+    const map = new KernelMap(weights, (index, chosen) => this.pointed(weights, map, index, chosen));
+    const [filters, inputs, height, width] = weights.shape;
+    map.canvas.setAttribute("role", "img");
+    map.canvas.setAttribute(
+      "aria-label",
+      `Kernels of ${weights.name}: ${filters} filters in columns, ${inputs} input channels in rows, ` +
+        `${height} by ${width} weights each. Arrow keys name a weight, Enter shows how it is made.`,
+    );
+    element.append(caption, map.canvas);
+    if (map.left) {
+      const left = document.createElement("p");
+      left.className = "train-note";
+      left.textContent = map.left;
+      element.append(left);
+    }
+    return { element, map, top, weights };
+  }
+
+  /**
+   * Show the kernels of a frame.
+   *
+   * @param {Frame} frame @param {number} origin  the first step there is @param {boolean} sparse  no frame at every step
+   */
+  show(frame, origin, sparse) {
+    this.now.frame = frame;
+    this.origin = origin;
+    for (const choice of this.element.querySelectorAll("input")) {
+      choice.disabled = choice.value === "step" && sparse;
+      if (choice.disabled && choice.checked) this.mode = "weights";
+      choice.checked = choice.value === this.mode;
+    }
+    void this.refresh();
+  }
+
+  /** Fetch what to compare with, one request at a time, and draw. */
+  async refresh() {
+    if (this.busy || !this.now.frame) return;
+    this.busy = true;
+    try {
+      for (let drawn = null; drawn !== this.wanted(); ) {
+        drawn = this.wanted();
+        const { frame } = this.now;
+        const other = await this.compared(frame);
+        if (this.element.checkVisibility()) this.draw(frame, other);
+      }
+    } catch {
+      this.note.textContent = "The step to compare with could not be had.";
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  /** The theme is another one. */
+  recoloured() {
+    if (this.drawn) this.draw(this.drawn.frame, this.drawn.other);
+  }
+
+  wanted() {
+    return `${this.mode} ${this.now.frame?.step}`;
+  }
+
+  /** @param {Frame | null} frame @returns {Promise<Frame | null>} */
+  async compared(frame) {
+    if (!frame || this.mode === "weights") return null;
+    const step = this.mode === "start" ? this.origin : Math.max(this.origin, frame.step - 1);
+    if (step === frame.step) return frame;
+    if (this.now.other?.step === step) return this.now.other;
+    return (this.now.other = await this.app.source.frame(step));
+  }
+
+  /** @param {Frame | null} frame @param {Frame | null} other */
+  draw(frame, other) {
+    if (!frame) return;
+    this.drawn = { frame, other };
+    for (const { map, top, weights } of this.rows) {
+      const values = frame.parameters.slice(weights.from, weights.to);
+      if (other) values.forEach((value, k) => (values[k] = value - (other.parameters[weights.from + k] ?? 0)));
+      const strongest = rounded(values.reduce((most, value) => Math.max(most, Math.abs(value)), 0));
+      map.draw({ values, top: strongest || 1, diverging });
+      top.textContent = strongest ? `± ${brief(strongest)}` : "no change";
+    }
+  }
+
+  /** @param {Weights} weights @param {KernelMap} map @param {number[] | null} index @param {boolean} chosen */
+  pointed(weights, map, index, chosen) {
+    const cell = index && `${weights.name}[${index.join(",")}]`;
+    if (chosen && cell) this.app.go({ cell });
+    this.app.hover(cell);
+    if (!index || !cell || !this.drawn) {
+      this.note.textContent = "";
+      return;
+    }
+    const { frame, other } = this.drawn;
+    const at = weights.from + map.place(index);
+    const value = frame.parameters[at] ?? NaN;
+    const changed = other ? `, changed by ${brief(value - (other.parameters[at] ?? 0))} since step ${whole(other.step)}` : "";
+    this.note.textContent = `${cell} = ${brief(value)}${changed}`;
+  }
+}
+
+/** The kernels of a network, in the order of its layers. @param {Description} description @returns {Weights[]} */
+function convolutions(description) {
+  const kernels = description.plan.forward
+    .filter((operation) => operation.name === "cross_correlate")
+    .map((operation) => operation.reads[1]);
+  return kernels.flatMap((tensor) => {
+    const place = tensor && description.layout[tensor.name];
+    return place ? [{ name: tensor.name, shape: tensor.shape, from: place[0], to: place[1] }] : [];
+  });
+}
+
+/** The next of 1, 2, 5, 10 … that is not smaller: a scale that does not flicker. @param {number} value */
+function rounded(value) {
+  if (!(value > 0)) return 0;
+  const power = 10 ** Math.floor(Math.log10(value));
+  return power * ([1, 2, 5].find((digit) => digit * power >= value) ?? 10);
+}

@@ -20,6 +20,7 @@ def describe(model: Sequential, recipe: Recipe) -> dict[str, Any]:
         "normalisation": model.normalisation.to_config(),
         "layers": _layers(model),
         "layout": {name: list(place) for name, place in model.layout.items()},
+        "shapes": {name: list(values.shape) for name, values in model.weights.items()},
         "plan": plan_to_json(training),
         "inference": plan_to_json(model.plan()),
         "recipe": recipe.to_config(),

@@ -22,9 +22,11 @@
  * @typedef {{
  *   format: number, name: string, classes: string[], input_shape: number[],
  *   normalisation: {kind: string, gain: number, offset: number, pixels: string},
- *   layers: LayerInfo[], layout: Record<string, [number, number]>, plan: Plan, inference: Plan,
+ *   layers: LayerInfo[], layout: Record<string, [number, number]>, shapes: Record<string, number[]>,
+ *   plan: Plan, inference: Plan,
  *   recipe: Record<string, any>, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
- * }} Description  what `chainrule/web/description.py` writes
+ * }} Description  what `chainrule/web/description.py` writes. layout, shapes: of each parameter and running statistic;
+ *   plan: of training, with the gradient of the input
  *
  * @typedef {{
  *   step: number, rate: number, parameters: Float32Array, statistics: Float32Array, moments: Float32Array[] | null,
@@ -99,11 +101,11 @@
  *   go(change: Partial<Place>): void,
  *   show(picture: Picture): void,
  *   trace: Trace | null, picture: Picture | null,
- *   listen(what: "place" | "trace" | "training", listener: () => void): void,
+ *   listen(what: "place" | "trace" | "training" | "hover", listener: () => void): void,
  *   training: TrainingState | null,
  *   hovered: string | null, hover(cell: string | null): void,
  * }} App  what every view is given. go: change the place (and the address); show: another picture.
- *   listen "trace": another trace is there; "training": its state changed
+ *   listen "trace": another trace is there; "training": its state changed; "hover": another cell is pointed at
  */
 
 export {};

@@ -1,0 +1,140 @@
+/**
+ * The activations and their gradients, element by element (softmax: row by row).
+ *
+ * Where the derivative is simplest in the result, y is kept for backward; elsewhere x.
+ *
+ * @typedef {import("../types.js").NDArray} NDArray
+ */
+
+import { checkAxes, checkSame, zeros } from "./tensor.js";
+
+const GELU_SCALE = Math.sqrt(2 / Math.PI);
+const GELU_CUBIC = 0.044715;
+
+/** y = σ(x) = 1/(1 + e⁻ˣ) = eˣ/(1 + eˣ), so that no power of e overflows. @param {NDArray} x */
+export function sigmoid(x) {
+  return each(x, (a) => (a <= 0 ? Math.exp(a) / (1 + Math.exp(a)) : 1 / (1 + Math.exp(-a))));
+}
+
+/** dx = dy · y(1 − y) @param {NDArray} dy @param {NDArray} y */
+export function sigmoid_dx(dy, y) {
+  return both("sigmoid_dx", dy, y, "y", (d, b) => d * b * (1 - b));
+}
+
+/** y = tanh(x) @param {NDArray} x */
+export function tanh(x) {
+  return each(x, Math.tanh);
+}
+
+/** dx = dy · (1 − y²) @param {NDArray} dy @param {NDArray} y */
+export function tanh_dx(dy, y) {
+  return both("tanh_dx", dy, y, "y", (d, b) => d * (1 - b * b));
+}
+
+/** y = arctan(x) @param {NDArray} x */
+export function arctan(x) {
+  return each(x, Math.atan);
+}
+
+/** dx = dy / (1 + x²) @param {NDArray} dy @param {NDArray} x */
+export function arctan_dx(dy, x) {
+  return both("arctan_dx", dy, x, "x", (d, a) => d / (1 + a * a));
+}
+
+/** y = max(0, x); NaN stays. @param {NDArray} x */
+export function relu(x) {
+  return each(x, (a) => (a <= 0 ? 0 : a));
+}
+
+/** dx = dy where y > 0, else 0: the derivative at 0 is 0 @param {NDArray} dy @param {NDArray} y */
+export function relu_dx(dy, y) {
+  return both("relu_dx", dy, y, "y", (d, b) => (b <= 0 ? 0 : d));
+}
+
+/** y = x where x > 0, else slope · x; NaN stays. @param {NDArray} x @param {{slope?: number}} options */
+export function leaky_relu(x, { slope = 0.01 }) {
+  return each(x, (a) => (a <= 0 ? slope * a : a));
+}
+
+/** dx = dy where x > 0, else slope · dy @param {NDArray} dy @param {NDArray} x @param {{slope?: number}} options */
+export function leaky_relu_dx(dy, x, { slope = 0.01 }) {
+  return both("leaky_relu_dx", dy, x, "x", (d, a) => (a <= 0 ? slope * d : d));
+}
+
+/** y = ½ x (1 + tanh a)        a = √(2/π) (x + 0.044715 x³) @param {NDArray} x */
+export function gelu(x) {
+  return each(x, (a) => 0.5 * a * (1 + Math.tanh(GELU_SCALE * (a + GELU_CUBIC * a * a * a))));
+}
+
+/**
+ * dx = dy · (½ (1 + tanh a) + ½ x (1 − tanh² a) a')        a' = √(2/π) (1 + 3 · 0.044715 x²)
+ *
+ * @param {NDArray} dy @param {NDArray} x
+ */
+export function gelu_dx(dy, x) {
+  return both("gelu_dx", dy, x, "x", (d, a) => d * geluSlope(a));
+}
+
+/** The derivative of gelu at x. @param {number} x */
+export function geluSlope(x) {
+  const t = Math.tanh(GELU_SCALE * (x + GELU_CUBIC * x * x * x));
+  const da = GELU_SCALE * (1 + 3 * GELU_CUBIC * x * x);
+  return 0.5 * (1 + t) + (Math.abs(t) === 1 ? 0 : 0.5 * x * (1 - t * t) * da); // 0, also where da is infinite
+}
+
+/**
+ * y[n,k] = e^(x[n,k] − m) / Σ_l e^(x[n,l] − m)        m = max_l x[n,l]: it cancels, and no power of e overflows
+ *
+ * @param {NDArray} x  (N, K)
+ */
+export function softmax(x) {
+  checkAxes("softmax", "x", x, "N, K");
+  const [N, K] = x.shape;
+  const y = zeros(x.shape);
+  for (let n = 0; n < N; n += 1) {
+    const row = x.data.subarray(n * K, (n + 1) * K);
+    const m = Math.max(...row);
+    let total = 0;
+    for (let k = 0; k < K; k += 1) total += Math.exp(row[k] - m);
+    for (let k = 0; k < K; k += 1) y.data[n * K + k] = Math.exp(row[k] - m) / total;
+  }
+  return y;
+}
+
+/**
+ * dx[n,k] = Σ_l dy[n,l] · y[n,l] (δ_kl − y[n,k]) = y[n,k] · (dy[n,k] − Σ_l dy[n,l] y[n,l])
+ *
+ * @param {NDArray} dy  (N, K) @param {NDArray} y
+ */
+export function softmax_dx(dy, y) {
+  checkAxes("softmax_dx", "dy", dy, "N, K");
+  checkSame("softmax_dx", { dy, y });
+  const [N, K] = dy.shape;
+  const dx = zeros(dy.shape);
+  for (let n = 0; n < N; n += 1) {
+    let total = 0;
+    for (let at = n * K; at < (n + 1) * K; at += 1) total += dy.data[at] * y.data[at];
+    for (let at = n * K; at < (n + 1) * K; at += 1) dx.data[at] = y.data[at] * (dy.data[at] - total);
+  }
+  return dx;
+}
+
+/** A function of every element. @param {NDArray} x @param {(a: number) => number} f */
+function each(x, f) {
+  const y = zeros(x.shape);
+  for (let e = 0; e < y.data.length; e += 1) y.data[e] = f(x.data[e]);
+  return y;
+}
+
+/**
+ * A function of the elements of dy and of what forward kept.
+ *
+ * @param {string} operation @param {NDArray} dy @param {NDArray} kept @param {string} name  of what was kept
+ * @param {(d: number, a: number) => number} f
+ */
+function both(operation, dy, kept, name, f) {
+  checkSame(operation, { dy, [name]: kept });
+  const dx = zeros(dy.shape);
+  for (let e = 0; e < dx.data.length; e += 1) dx.data[e] = f(dy.data[e], kept.data[e]);
+  return dx;
+}

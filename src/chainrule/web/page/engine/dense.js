@@ -1,0 +1,84 @@
+/**
+ * The fully connected layer and its gradients.
+ *
+ * @typedef {import("../types.js").NDArray} NDArray
+ */
+
+import { addInPlace } from "./bias.js";
+import { checkAxes, text, zeros } from "./tensor.js";
+
+/**
+ * Every output is a weighted sum of every input: y[n,o] = b[o] + Σ_c w[o,c] · x[n,c]
+ *
+ * @param {NDArray} x  (N, F_in) @param {NDArray} w  (F_out, F_in) @param {NDArray | null} b  (F_out,)
+ * @returns {NDArray}  (N, F_out)
+ */
+export function dense(x, w, b = null) {
+  checkAxes("dense", "x", x, "N, F_in");
+  checkFeatures("dense", "x", x, w.shape[1]);
+  const [N, F_in] = x.shape;
+  const F_out = w.shape[0];
+  const y = zeros([N, F_out]);
+  const [X, W, Y] = [x.data, w.data, y.data];
+  for (let n = 0; n < N; n += 1) {
+    for (let o = 0; o < F_out; o += 1) {
+      let sum = 0;
+      for (let c = 0, at = o * F_in, from = n * F_in; c < F_in; c += 1) sum += W[at + c] * X[from + c];
+      Y[n * F_out + o] = sum;
+    }
+  }
+  if (b) addInPlace(y, b);
+  return y;
+}
+
+/**
+ * dx[n,c] = Σ_o dy[n,o] · w[o,c]        dx = Wᵀ dy
+ *
+ * @param {NDArray} dy  (N, F_out) @param {NDArray} w  (F_out, F_in)
+ */
+export function dense_dx(dy, w) {
+  checkAxes("dense_dx", "dy", dy, "N, F_out");
+  checkFeatures("dense_dx", "dy", dy, w.shape[0]);
+  const [N, F_out] = dy.shape;
+  const F_in = w.shape[1];
+  const dx = zeros([N, F_in]);
+  const [DY, W, DX] = [dy.data, w.data, dx.data];
+  for (let n = 0; n < N; n += 1) {
+    for (let o = 0; o < F_out; o += 1) {
+      const d = DY[n * F_out + o];
+      for (let c = 0, at = o * F_in, to = n * F_in; c < F_in; c += 1) DX[to + c] += d * W[at + c];
+    }
+  }
+  return dx;
+}
+
+/**
+ * dw[o,c] = Σ_n dy[n,o] · x[n,c]        dW = dy xᵀ
+ *
+ * @param {NDArray} x  (N, F_in) @param {NDArray} dy  (N, F_out)
+ */
+export function dense_dw(x, dy) {
+  checkAxes("dense_dw", "x", x, "N, F_in");
+  if (x.shape[0] !== dy.shape[0]) {
+    throw new Error(`dense_dw: x ${text(x.shape)} has ${x.shape[0]} samples, dy ${text(dy.shape)} ${dy.shape[0]}`);
+  }
+  const [N, F_in] = x.shape;
+  const F_out = dy.shape[1];
+  const dw = zeros([F_out, F_in]);
+  const [X, DY, DW] = [x.data, dy.data, dw.data];
+  for (let n = 0; n < N; n += 1) {
+    for (let o = 0; o < F_out; o += 1) {
+      const d = DY[n * F_out + o];
+      if (d === 0) continue; // a neuron that was silent: half of them behind a ReLU
+      for (let c = 0, to = o * F_in, from = n * F_in; c < F_in; c += 1) DW[to + c] += d * X[from + c];
+    }
+  }
+  return dw;
+}
+
+/** @param {string} operation @param {string} name @param {NDArray} array @param {number} features */
+function checkFeatures(operation, name, array, features) {
+  if (array.shape[1] !== features) {
+    throw new Error(`${operation}: ${name} ${text(array.shape)} has ${array.shape[1]} features, w takes ${features}`);
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * Walks a plan, one operation at a time, and keeps every array, so that any of them can be looked at.
+ *
+ * @typedef {import("../types.js").NDArray} NDArray
+ * @typedef {import("../types.js").Plan} Plan
+ * @typedef {import("../types.js").Operation} Operation
+ * @typedef {import("../types.js").Tensor} Tensor
+ * @typedef {{parameters: Float64Array, statistics: Float64Array}} Buffers  flat
+ * @typedef {{seed: number, step: number}} Runtime
+ */
+
+import { operations } from "./operations.js";
+
+const PER_SAMPLE = new Set(["input", "target", "activation"]);
+
+/** Whether a batch holds this tensor once for every sample. @param {Tensor} tensor */
+export function perSample(tensor) {
+  return PER_SAMPLE.has(tensor.kind);
+}
+
+/** The arguments of an operation, with those known at run time. @param {Operation} operation @param {Record<string, number>} known */
+export function argumentsOf(operation, known) {
+  const runtime = Object.entries(operation.runtime).map(([name, [what, times]]) => [name, known[what] * times]);
+  return { ...operation.attributes, ...Object.fromEntries(runtime) };
+}
+
+export class Interpreter {
+  /**
+   * @param {Plan} plan @param {Record<string, [number, number]>} layout  name of a parameter or running statistic →
+   *   its first and last place in its flat buffer
+   * @param {Buffers} buffers
+   */
+  constructor(plan, layout, buffers) {
+    this.plan = plan;
+    this.gradient = new Float64Array(buffers.parameters.length);
+    /** The arrays of the last run by storage name, activations with the batch axis first. @type {Map<string, NDArray>} */
+    this.values = new Map();
+    /** @type {Record<string, number>} */
+    this.known = {};
+    this.layout = layout;
+    this.buffers = buffers;
+  }
+
+  /**
+   * Walk forward, and of a training plan backward too; the gradient of the mean loss is then in `gradient`.
+   *
+   * @param {NDArray} x  (N, …) @param {NDArray | null} t  (N, K), for a training plan @param {Runtime} runtime
+   */
+  run(x, t, { seed, step } = { seed: 0, step: 0 }) {
+    this.known = { batch: x.shape[0], first: 0, seed, step };
+    this.values.set(this.plan.input.storage, x);
+    if (t && this.plan.target) this.values.set(this.plan.target.storage, t);
+    this.gradient.fill(0);
+    this.walk(this.plan.forward);
+    this.walk(this.plan.backward);
+  }
+
+  /** Write the running statistics of the last batch. */
+  close() {
+    this.walk(this.plan.closing);
+  }
+
+  /** @param {Operation[]} list */
+  walk(list) {
+    for (const operation of list) {
+      const run = operations[operation.name];
+      if (operation.opaque || !run) {
+        throw new Error(`${operation.writes[0].name}: this page cannot compute ${operation.name}; only Python can`);
+      }
+      const arrays = operation.reads.map((tensor) => tensor && this.read(tensor));
+      const results = run(arrays, argumentsOf(operation, this.known));
+      operation.writes.forEach((tensor, place) => this.#write(tensor, results[place]));
+    }
+  }
+
+  /** The array of a tensor, in the tensor's shape. @param {Tensor} tensor @returns {NDArray} */
+  read(tensor) {
+    const view = this.#view(tensor);
+    if (view) return { shape: tensor.shape, data: view };
+    const found = this.values.get(tensor.storage);
+    if (!found) throw new Error(`${tensor.storage} is read before it is written`);
+    return { shape: perSample(tensor) ? [this.known.batch, ...tensor.shape] : tensor.shape, data: found.data };
+  }
+
+  /** @param {Tensor} tensor @param {NDArray} result */
+  #write(tensor, result) {
+    const view = this.#view(tensor);
+    if (view) view.set(result.data);
+    else this.values.set(tensor.storage, result);
+  }
+
+  /** A parameter, its gradient or a running statistic in its flat buffer; null for any other. @param {Tensor} tensor */
+  #view(tensor) {
+    if (tensor.kind === "gradient") {
+      const [first, last] = this.layout[primal(tensor.storage)];
+      return this.gradient.subarray(first, last);
+    }
+    if (tensor.kind !== "parameter" && tensor.kind !== "state") return null;
+    const [first, last] = this.layout[tensor.storage];
+    const buffer = tensor.kind === "parameter" ? this.buffers.parameters : this.buffers.statistics;
+    return buffer.subarray(first, last);
+  }
+}
+
+/** conv1.w of conv1.dw, x of dx: what a tensor is the gradient of. @param {string} name */
+export function primal(name) {
+  const dot = name.lastIndexOf(".");
+  return `${name.slice(0, dot + 1)}${name.slice(dot + 2)}`;
+}
+
+/** conv1.dw of conv1.w, dx of x. @param {string} name */
+export function gradientName(name) {
+  const dot = name.lastIndexOf(".");
+  return `${name.slice(0, dot + 1)}d${name.slice(dot + 1)}`;
+}

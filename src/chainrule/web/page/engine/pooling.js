@@ -1,0 +1,151 @@
+/**
+ * Max and average (or sum) pooling, and their gradients.
+ *
+ * @typedef {import("../types.js").NDArray} NDArray
+ * @typedef {import("./shapes.js").Pair} Pair
+ * @typedef {import("./shapes.js").Padding} Padding
+ * @typedef {import("./shapes.js").Axis} Axis
+ * @typedef {{window: Pair, stride?: Pair | null, padding?: Padding}} Options
+ * @typedef {"cells" | "window" | "one"} Divisor
+ */
+
+import { sliding } from "./shapes.js";
+import { checkAxes, checkSame, checkShape, integers, text, zeros } from "./tensor.js";
+
+/**
+ * The largest cell under each window, and where it was.
+ *
+ * y[n,c,i,j]      = max_{u,v} x[n,c,h,k]        h = s·i + u − p_top, k = s·j + v − p_left, on the image only
+ * winner[n,c,i,j] = h·W + k of that cell: the first in row-major window order; the first NaN when there is one
+ *
+ * @param {NDArray} x  (N, C, H, W) @param {Options} options
+ * @returns {[NDArray, NDArray]}  y (N, C, H', W'), winner likewise
+ */
+export function max_pool(x, options) {
+  checkAxes("max_pool", "x", x, "N, C, H, W");
+  const [rows, columns] = pooled("max_pool", x.shape.slice(2), options);
+  const shape = [x.shape[0], x.shape[1], rows.outputs, columns.outputs];
+  const [y, winner] = [zeros(shape), integers(shape)];
+  eachWindow(shape, rows, columns, (at, plane, top, bottom, left, right) => {
+    let best = -1;
+    for (let h = top; h < bottom; h += 1) {
+      for (let k = left; k < right; k += 1) {
+        const place = h * columns.size + k;
+        if (best < 0 || beats(x.data[plane + place], x.data[plane + best])) best = place;
+      }
+    }
+    y.data[at] = x.data[plane + best];
+    winner.data[at] = best;
+  });
+  return [y, winner];
+}
+
+/**
+ * dx[n,c,h,k] = Σ_{i,j} dy[n,c,i,j]        over the windows that cell (h, k) won: winner[n,c,i,j] = h·W + k
+ *
+ * @param {NDArray} dy  (N, C, H', W') @param {NDArray} winner @param {{size: Pair}} options  size: (H, W) of x
+ * @returns {NDArray}
+ */
+export function max_pool_dx(dy, winner, { size }) {
+  checkAxes("max_pool_dx", "dy", dy, "N, C, H', W'");
+  checkSame("max_pool_dx", { dy, winner });
+  const [N, C, rows, columns] = dy.shape;
+  const dx = zeros([N, C, ...size]);
+  for (let plane = 0, at = 0; plane < N * C; plane += 1) {
+    const first = plane * size[0] * size[1];
+    for (let ij = 0; ij < rows * columns; ij += 1, at += 1) dx.data[first + winner.data[at]] += dy.data[at];
+  }
+  return dx;
+}
+
+/**
+ * The sum of the cells under each window, over a divisor.
+ *
+ * y[n,c,i,j] = 1/D Σ_{u,v} x[n,c,h,k]        h = s·i + u − p_top, k = s·j + v − p_left, on the image only
+ *
+ * @param {NDArray} x  (N, C, H, W)
+ * @param {Options & {divisor?: Divisor}} options  D is the number of those cells ("cells"), KH·KW ("window"), or 1
+ * @returns {NDArray}
+ */
+export function average_pool(x, options) {
+  checkAxes("average_pool", "x", x, "N, C, H, W");
+  const [rows, columns] = pooled("average_pool", x.shape.slice(2), options);
+  const y = zeros([x.shape[0], x.shape[1], rows.outputs, columns.outputs]);
+  const divisor = divided(options.divisor ?? "cells", rows, columns);
+  eachWindow(y.shape, rows, columns, (at, plane, top, bottom, left, right) => {
+    let sum = 0;
+    for (let h = top; h < bottom; h += 1) {
+      for (let k = left; k < right; k += 1) sum += x.data[plane + h * columns.size + k];
+    }
+    y.data[at] = sum / divisor(top, bottom, left, right);
+  });
+  return y;
+}
+
+/**
+ * dx[n,c,h,k] = Σ_{i,j} dy[n,c,i,j] / D        over the windows that cover cell (h, k)
+ *
+ * @param {NDArray} dy  (N, C, H', W') @param {Options & {divisor?: Divisor, size: Pair}} options  size: (H, W) of x
+ * @returns {NDArray}
+ */
+export function average_pool_dx(dy, options) {
+  checkAxes("average_pool_dx", "dy", dy, "N, C, H', W'");
+  const [rows, columns] = pooled("average_pool_dx", options.size, options);
+  checkShape("average_pool_dx", "dy", dy, [dy.shape[0], dy.shape[1], rows.outputs, columns.outputs]);
+  const dx = zeros([dy.shape[0], dy.shape[1], ...options.size]);
+  const divisor = divided(options.divisor ?? "cells", rows, columns);
+  eachWindow(dy.shape, rows, columns, (at, plane, top, bottom, left, right) => {
+    const share = dy.data[at] / divisor(top, bottom, left, right);
+    for (let h = top; h < bottom; h += 1) {
+      for (let k = left; k < right; k += 1) dx.data[plane + h * columns.size + k] += share;
+    }
+  });
+  return dx;
+}
+
+/**
+ * Every window: its place in y, where its plane of x begins, and the cells of the image under it, from top and left
+ * (inclusive) to bottom and right (exclusive).
+ *
+ * @param {number[]} shape  of y @param {Axis} rows @param {Axis} columns
+ * @param {(at: number, plane: number, top: number, bottom: number, left: number, right: number) => void} visit
+ */
+function eachWindow([N, C], rows, columns, visit) {
+  for (let plane = 0, at = 0; plane < N * C; plane += 1) {
+    for (let i = 0; i < rows.outputs; i += 1) {
+      const h = rows.stride * i - rows.padding[0];
+      const [top, bottom] = [Math.max(h, 0), Math.min(h + rows.window, rows.size)];
+      for (let j = 0; j < columns.outputs; j += 1, at += 1) {
+        const k = columns.stride * j - columns.padding[0];
+        const [left, right] = [Math.max(k, 0), Math.min(k + columns.window, columns.size)];
+        visit(at, plane * rows.size * columns.size, top, bottom, left, right);
+      }
+    }
+  }
+}
+
+/** Whether a cell takes over from the best so far: larger, or the first NaN. @param {number} cell @param {number} best */
+function beats(cell, best) {
+  return cell > best || (Number.isNaN(cell) && !Number.isNaN(best));
+}
+
+/**
+ * What the sum over a window is divided by.
+ *
+ * @param {Divisor} divisor @param {Axis} rows @param {Axis} columns
+ * @returns {(top: number, bottom: number, left: number, right: number) => number}
+ */
+export function divided(divisor, rows, columns) {
+  if (divisor === "cells") return (top, bottom, left, right) => (bottom - top) * (right - left);
+  if (divisor === "window") return () => rows.window * columns.window;
+  if (divisor === "one") return () => 1;
+  throw new Error(`unknown divisor ${JSON.stringify(divisor)}; known: cells, window, one`);
+}
+
+/** Rows and columns. @param {string} operation @param {number[]} size @param {Options} options */
+function pooled(operation, size, { window, stride, padding = [[0, 0], [0, 0]] }) {
+  if (padding.some((pair, axis) => pair.some((none) => none >= window[axis]))) {
+    throw new Error(`${operation}: padding ${JSON.stringify(padding)} is not smaller than the ${text(window)} window`);
+  }
+  return sliding(operation, "window", size, window, stride ?? window, padding);
+}

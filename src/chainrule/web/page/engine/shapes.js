@@ -1,0 +1,87 @@
+/**
+ * Output sizes and the window that convolution and pooling slide over an image, one axis at a time.
+ *
+ * @typedef {[number, number]} Pair
+ * @typedef {[Pair, Pair]} Padding  ((top, bottom), (left, right))
+ * @typedef {{size: number, window: number, stride: number, padding: Pair, dilation: number, outputs: number}} Axis
+ * @typedef {{tap: number, offset: number, first: number, last: number}} Tap
+ *   tap u of the window: at position i it lies on cell s·i + offset, which is on the image for first <= i < last
+ */
+
+import { text } from "./tensor.js";
+
+/** Cells from the first to the last tap of a dilated window: d(K − 1) + 1. @param {number} window @param {number} dilation */
+export function extent(window, dilation) {
+  return dilation * (window - 1) + 1;
+}
+
+/**
+ * How often the window fits: H' = ⌊(H + p_before + p_after − d(K − 1) − 1) / s⌋ + 1.
+ *
+ * @param {number} size @param {number} window @param {number} stride @param {Pair} padding @param {number} dilation
+ */
+export function outputSize(size, window, stride = 1, padding = [0, 0], dilation = 1) {
+  return Math.floor((size + padding[0] + padding[1] - extent(window, dilation)) / stride) + 1;
+}
+
+/**
+ * Rows and columns of a window over an image; an Error when it does not fit.
+ *
+ * @param {string} operation @param {string} what  "kernel" or "window"
+ * @param {number[]} size @param {number[]} window
+ * @param {Pair} stride @param {Padding} padding @param {Pair} dilation
+ * @returns {[Axis, Axis]}
+ */
+export function sliding(operation, what, size, window, stride, padding, dilation = [1, 1]) {
+  const axes = [0, 1].map((axis) => {
+    const reach = extent(window[axis], dilation[axis]);
+    if (reach > size[axis] + padding[axis][0] + padding[axis][1]) {
+      throw new Error(
+        `${operation}: ${what} ${text(window)} (dilation ${text(dilation)}) does not fit the ${text(size)} input ` +
+          `(padding ${JSON.stringify(padding)})`,
+      );
+    }
+    const outputs = outputSize(size[axis], window[axis], stride[axis], padding[axis], dilation[axis]);
+    return {
+      size: size[axis],
+      window: window[axis],
+      stride: stride[axis],
+      padding: padding[axis],
+      dilation: dilation[axis],
+      outputs,
+    };
+  });
+  return [axes[0], axes[1]];
+}
+
+/** Every tap of the window along one axis, with the positions at which it lies on the image. @param {Axis} axis */
+export function tapsOf(axis) {
+  /** @type {Tap[]} */
+  const taps = [];
+  for (let tap = 0; tap < axis.window; tap += 1) {
+    const offset = axis.dilation * tap - axis.padding[0];
+    const first = Math.max(0, Math.ceil(-offset / axis.stride));
+    const last = Math.min(axis.outputs, Math.floor((axis.size - 1 - offset) / axis.stride) + 1);
+    taps.push({ tap, offset, first, last: Math.max(last, first) });
+  }
+  return taps;
+}
+
+/**
+ * Padding from a name: zeros before and after one axis.
+ *
+ * valid: none; same: as many as give ⌈size/stride⌉ outputs, the odd one at the end; full: one less than the window
+ *
+ * @param {string} rule @param {number} size @param {number} window @param {number} stride @param {number} dilation
+ * @returns {Pair}
+ */
+export function axisPadding(rule, size, window, stride = 1, dilation = 1) {
+  const reach = extent(window, dilation) - 1;
+  if (rule === "valid") return [0, 0];
+  if (rule === "full") return [reach, reach];
+  if (rule === "same") {
+    const total = Math.max((Math.ceil(size / stride) - 1) * stride + reach + 1 - size, 0);
+    return [Math.floor(total / 2), total - Math.floor(total / 2)];
+  }
+  throw new Error(`unknown padding ${JSON.stringify(rule)}; known: valid, same, full`);
+}

@@ -1,0 +1,164 @@
+/**
+ * A trace: one training step of one picture looked at in float64, with every array that it made.
+ *
+ * @typedef {import("../types.js").NDArray} NDArray
+ * @typedef {import("../types.js").Description} Description
+ * @typedef {import("../types.js").Frame} Frame
+ * @typedef {import("../types.js").Picture} Picture
+ * @typedef {import("../types.js").Trace} Trace
+ * @typedef {import("../types.js").Tensor} Tensor
+ */
+
+import { softmax } from "./activations.js";
+import { Interpreter, gradientName, perSample, primal } from "./interpreter.js";
+import { categorical_cross_entropy_dp, placeOfLargest } from "./losses.js";
+import { zeros } from "./tensor.js";
+import { updated } from "./updating.js";
+
+/**
+ * The picture as the network reads it: bytes · gain + offset.
+ *
+ * @param {Description} description @param {Picture} picture
+ */
+export function normalised(description, picture) {
+  const { gain, offset, pixels } = description.normalisation;
+  const times = pixels === "shares" ? gain / 255 : gain;
+  return Float64Array.from(picture.x, (byte) => byte * times + offset);
+}
+
+/**
+ * What the network answers: inference only.
+ *
+ * @param {Description} description @param {Frame} frame @param {Picture} picture
+ * @returns {{probabilities: number[]}}
+ */
+export function answer(description, frame, picture) {
+  const walk = new Interpreter(description.inference, description.layout, buffersOf(frame));
+  walk.run(input(description, picture), null);
+  const output = walk.read(description.inference.output);
+  const logits = description.recipe.loss === "softmax_cross_entropy";
+  return { probabilities: Array.from((logits ? softmax(output) : output).data) };
+}
+
+/**
+ * Forward, loss, backward and update of one picture, in float64 from the float32 parameters.
+ *
+ * A picture without a label is taken for what the network thinks it is, unless `label` says otherwise.
+ *
+ * @param {Description} description @param {Frame} frame @param {Picture} picture @param {{label?: number}} options
+ * @returns {Trace}
+ */
+export function makeTrace(description, frame, picture, options = {}) {
+  const { plan, layout } = description;
+  const buffers = buffersOf(frame);
+  const walk = new Interpreter(plan, layout, buffers);
+  const label = options.label ?? picture.label ?? likeliest(description, frame, picture);
+  const t = oneHot([label], description);
+  walk.run(input(description, picture), t, { seed: description.recipe.seed, step: frame.step + 1 });
+
+  /** @type {Map<string, NDArray>} */
+  const values = new Map();
+  values.set("x", { shape: plan.input.shape, data: walk.read(plan.input).data });
+  values.set("t", { shape: [t.shape[1]], data: t.data });
+  for (const [name, shape] of Object.entries(shapesOf(description))) {
+    const [first, last] = layout[name];
+    const buffer = isState(description, name) ? buffers.statistics : buffers.parameters;
+    values.set(name, { shape, data: buffer.slice(first, last) });
+  }
+  written(walk, values);
+  probabilities(description, walk, values);
+  changed(description, frame, walk, values);
+  return { description, frame, picture: { ...picture, label }, values, names: [...values.keys()] };
+}
+
+/** The label as a row of zeros with a one, for each sample. @param {number[]} labels @param {Description} description */
+export function oneHot(labels, description) {
+  const K = description.plan.target?.shape[0] ?? description.classes.length;
+  const t = zeros([labels.length, K]);
+  labels.forEach((label, n) => {
+    if (!(label >= 0 && label < Math.max(K, 1))) throw new Error(`label ${label}: expected one from 0 to ${K - 1}`);
+    t.data[n * K + label] = 1;
+  });
+  return t;
+}
+
+/** The shape of each parameter and running statistic as its layer has it. @param {Description} description */
+export function shapesOf(description) {
+  return description.shapes;
+}
+
+/** Whether it is a running statistic, which no gradient moves. @param {Description} description @param {string} name */
+export function isState(description, name) {
+  return description.plan.closing.some((operation) => operation.writes.some((tensor) => tensor.storage === name));
+}
+
+/** Parameters and running statistics in float64. @param {Frame} frame */
+export function buffersOf(frame) {
+  return { parameters: new Float64Array(frame.parameters), statistics: new Float64Array(frame.statistics) };
+}
+
+/** @param {Description} description @param {Picture} picture @returns {NDArray} */
+function input(description, picture) {
+  return { shape: [1, ...description.input_shape], data: normalised(description, picture) };
+}
+
+/** @param {Description} description @param {Frame} frame @param {Picture} picture */
+function likeliest(description, frame, picture) {
+  const { probabilities: p } = answer(description, frame, picture);
+  return placeOfLargest(Float64Array.from(p), 0, p.length);
+}
+
+/**
+ * Everything that the operations wrote, in the shape of the operation that wrote it; a gradient in that of what it is
+ * the gradient of.
+ *
+ * @param {Interpreter} walk @param {Map<string, NDArray>} values
+ */
+function written(walk, values) {
+  const { forward, backward } = walk.plan;
+  for (const [list, gradients] of /** @type {const} */ ([[forward, false], [backward, true]])) {
+    for (const tensor of list.flatMap((operation) => operation.writes)) {
+      const shape = gradients ? values.get(primal(tensor.storage))?.shape : tensor.shape;
+      const { data } = walk.read(tensor);
+      values.set(tensor.storage, { shape: shape ?? tensor.shape, data: perSample(tensor) ? data : data.slice() });
+    }
+  }
+}
+
+/**
+ * The probabilities and their gradient, which a plan that fuses softmax with the loss does not write.
+ *
+ * @param {Description} description @param {Interpreter} walk @param {Map<string, NDArray>} values
+ */
+function probabilities(description, walk, values) {
+  const last = description.layers[description.layers.length - 1];
+  if (last.type !== "Softmax" || values.has(`${last.name}.y`)) return;
+  const y = softmax(walk.read(walk.plan.output));
+  const target = /** @type {Tensor} */ (walk.plan.target);
+  const dy = categorical_cross_entropy_dp(y, walk.read(target), { batch: 1 });
+  values.set(`${last.name}.y`, { shape: last.output, data: y.data });
+  values.set(gradientName(`${last.name}.y`), { shape: last.output, data: dy.data });
+}
+
+/**
+ * What the step makes of the parameters, the moments and the running statistics.
+ *
+ * @param {Description} description @param {Frame} frame @param {Interpreter} walk @param {Map<string, NDArray>} values
+ */
+function changed(description, frame, walk, values) {
+  const moments = frame.moments?.map((moment) => new Float64Array(moment)) ?? null;
+  const results = updated(description, walk.buffers.parameters, walk.gradient, moments, frame.step + 1, frame.rate);
+  for (const [name, shape] of Object.entries(shapesOf(description))) {
+    if (isState(description, name)) continue;
+    const [first, last] = description.layout[name];
+    description.optimizer.moments.forEach((moment, place) => {
+      if (moments) values.set(`${name}.${moment}`, { shape, data: moments[place].subarray(first, last) });
+    });
+    if (results) values.set(`${name}.update`, { shape, data: results[0].subarray(first, last) });
+  }
+  walk.close();
+  for (const tensor of walk.plan.closing.flatMap((operation) => operation.writes)) {
+    const { data } = walk.read(tensor);
+    values.set(`${tensor.storage}.update`, { shape: tensor.shape, data: data.slice() });
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * The update rules: new parameters (and moments) from the old ones and the gradient, element by element.
+ *
+ * @typedef {import("../types.js").NDArray} NDArray
+ * @typedef {{rate: number, step: number, beta1: number, beta2: number, epsilon: number, decay: number}} AdamOptions
+ */
+
+import { checkSame, zeros } from "./tensor.js";
+
+/** p ← p − rate · g @param {NDArray} p @param {NDArray} g @param {{rate: number}} options */
+export function sgd_update(p, g, { rate }) {
+  checkSame("sgd_update", { p, g });
+  const next = zeros(p.shape);
+  for (let e = 0; e < p.data.length; e += 1) next.data[e] = p.data[e] - rate * g.data[e];
+  return next;
+}
+
+/**
+ * v ← μ v + g
+ * p ← p − rate · v, and Nesterov p ← p − rate · (g + μ v)        μ = momentum, v the new velocity
+ *
+ * @param {NDArray} p @param {NDArray} g @param {NDArray} v
+ * @param {{rate: number, momentum: number, nesterov: boolean}} options
+ * @returns {[NDArray, NDArray]}
+ */
+export function momentum_update(p, g, v, { rate, momentum, nesterov }) {
+  checkSame("momentum_update", { p, g, v });
+  const [next, nextV] = [zeros(p.shape), zeros(v.shape)];
+  for (let e = 0; e < p.data.length; e += 1) {
+    const velocity = momentum * v.data[e] + g.data[e];
+    nextV.data[e] = velocity;
+    next.data[e] = p.data[e] - rate * (nesterov ? g.data[e] + momentum * velocity : velocity);
+  }
+  return [next, nextV];
+}
+
+/**
+ * m ← β₁ m + (1 − β₁) g,  v ← β₂ v + (1 − β₂) g²
+ * p ← (1 − rate · decay) p − rate · m̂ / (√v̂ + ε)        m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ),  t = step, from 1
+ *
+ * @param {NDArray} p @param {NDArray} g @param {NDArray} m @param {NDArray} v @param {AdamOptions} options
+ * @returns {[NDArray, NDArray, NDArray]}
+ */
+export function adam_update(p, g, m, v, { rate, step, beta1, beta2, epsilon, decay }) {
+  checkSame("adam_update", { p, g, m, v });
+  const [next, nextM, nextV] = [zeros(p.shape), zeros(m.shape), zeros(v.shape)];
+  const [correction1, correction2] = [1 - beta1 ** step, Math.sqrt(1 - beta2 ** step)];
+  for (let e = 0; e < p.data.length; e += 1) {
+    const gradient = g.data[e];
+    const first = beta1 * m.data[e] + (1 - beta1) * gradient;
+    const second = beta2 * v.data[e] + (1 - beta2) * gradient * gradient;
+    const root = Math.sqrt(second) / correction2;
+    next.data[e] = (1 - rate * decay) * p.data[e] - (rate * (first / correction1)) / (root + epsilon);
+    nextM.data[e] = first;
+    nextV.data[e] = second;
+  }
+  return [next, nextM, nextV];
+}

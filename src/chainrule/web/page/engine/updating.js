@@ -1,0 +1,37 @@
+/**
+ * The optimizer's step over the flat buffers, with the gradient clipped where the recipe says so.
+ *
+ * @typedef {import("../types.js").Description} Description
+ */
+
+import { operations } from "./operations.js";
+
+/**
+ * New parameters and moments; null where the optimizer needs moments and there are none.
+ *
+ * @param {Description} description @param {Float64Array} parameters @param {Float64Array} gradient
+ * @param {Float64Array[] | null} moments @param {number} step  from 1 @param {number} rate
+ * @returns {Float64Array[] | null}
+ */
+export function updated({ optimizer, recipe }, parameters, gradient, moments, step, rate) {
+  if (optimizer.moments.length && !moments) return null;
+  const scale = clipping(gradient, recipe.clip_norm);
+  const g = scale === 1 ? gradient : gradient.map((value) => value * scale);
+  const arrays = [parameters, g, ...(moments ?? [])].map((data) => ({ shape: [data.length], data }));
+  const results = operations[optimizer.operation](arrays, { ...optimizer.attributes, rate, step });
+  return results.map((result) => /** @type {Float64Array} */ (result.data));
+}
+
+/** What the gradient is multiplied by: 1 unless it is longer than the recipe allows. @param {Float64Array} gradient @param {number | null} most */
+export function clipping(gradient, most) {
+  if (most === null || most === undefined) return 1;
+  const norm = Math.sqrt(squares(gradient));
+  return norm > most ? most / (norm + 1e-6) : 1;
+}
+
+/** Σ g² @param {Float64Array} gradient */
+export function squares(gradient) {
+  let sum = 0;
+  for (let e = 0; e < gradient.length; e += 1) sum += gradient[e] * gradient[e];
+  return sum;
+}

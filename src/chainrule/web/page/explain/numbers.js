@@ -1,0 +1,41 @@
+/** How a number is printed: alike here and in Python, which has the same rules (chainrule/explain/numbers.py). */
+
+const DIGITS = 6;
+const MINUS = "−";
+const MOST_LISTED = 12;
+
+/** A number in six significant digits: −0.0123457, 1.23457e-7, ∞. @param {number} value */
+export function shown(value) {
+  if (Number.isNaN(value)) return "NaN";
+  if (value === 0) return "0";
+  const sign = value < 0 ? MINUS : "";
+  if (!Number.isFinite(value)) return `${sign}∞`;
+  const [mantissa, power] = Math.abs(value).toExponential(DIGITS - 1).split("e"); // ties away from zero
+  const digits = mantissa.replace(".", "").replace(/0+$/, "");
+  const exponent = Number(power);
+  return sign + (exponent >= -4 && exponent < 6 ? plain(digits, exponent) : `${dotted(digits, 1)}e${exponent}`);
+}
+
+/** The number as it stands within an equation: in parentheses where it has a sign or an exponent. @param {number} value */
+export function bracketed(value) {
+  const text = shown(value);
+  return text.startsWith(MINUS) || text.includes("e") ? `(${text})` : text;
+}
+
+/** Numbers in a row; of many the first ten, an ellipsis and the last. @param {number[]} values @param {string} joint */
+export function listed(values, joint) {
+  const texts = values.map(bracketed);
+  const few = texts.length <= MOST_LISTED ? texts : [...texts.slice(0, 10), "…", texts[texts.length - 1]];
+  return few.join(joint);
+}
+
+/** Digits d₀d₁… · 10^(exponent) without an exponent. @param {string} digits @param {number} exponent */
+function plain(digits, exponent) {
+  if (exponent < 0) return `0.${"0".repeat(-exponent - 1)}${digits}`;
+  return dotted(digits.padEnd(exponent + 1, "0"), exponent + 1);
+}
+
+/** A point after so many digits, where more follow. @param {string} digits @param {number} places */
+function dotted(digits, places) {
+  return digits.length > places ? `${digits.slice(0, places)}.${digits.slice(places)}` : digits;
+}

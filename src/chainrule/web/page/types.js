@@ -76,9 +76,9 @@
  * @typedef {{step: number, words: string}} Mark  a step that is there without being computed anew: a keyframe
  * @typedef {{name: string, words: string}} History  one course of training, and what it is
  * @typedef {{
- *   first: number, loss: number[], accuracy: number[], norms: Record<string, number[]>, norm_steps?: number[],
+ *   first: number, loss: number[], accuracy: number[], norms: Record<string, number[]>, norm_steps: number[],
  * }} Series  from step `first` (counted from 1) on: loss and accuracy of each step's batch; norms: of the gradient, by
- *   layer, at the steps `norm_steps` (without it: at every one)
+ *   layer, at the steps `norm_steps` only (each list of norms is as long as it)
  * @typedef {{
  *   state(): Promise<TrainingState>,
  *   series(after: number): Promise<Series>,

@@ -73,7 +73,7 @@ export class Course {
 
   /** @param {Series} series @param {number} until */
   appendNorms(series, until) {
-    const steps = series.norm_steps ?? series.loss.map((_, k) => series.first + k);
+    const steps = series.norm_steps;
     const known = this.normSteps.at(-1) ?? this.origin;
     const fresh = steps.map((_, k) => k).filter((k) => (steps[k] ?? 0) > known && (steps[k] ?? 0) <= until);
     for (const [layer, values] of Object.entries(series.norms)) {

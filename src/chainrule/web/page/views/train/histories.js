@@ -13,7 +13,7 @@ export class Histories {
     this.element = document.createElement("div");
     this.element.className = "train-histories";
     this.choices = document.createElement("div");
-    this.choices.className = "train-choices";
+    this.choices.className = "switch train-choices";
     this.choices.setAttribute("role", "group");
     this.choices.setAttribute("aria-label", "Which training is shown");
     this.about = document.createElement("p");
@@ -35,7 +35,6 @@ export class Histories {
       ...histories.map(({ name, words }) => {
         const button = document.createElement("button");
         button.type = "button";
-        button.className = "train-choice";
         button.textContent = words;
         button.setAttribute("aria-pressed", String(name === state.history));
         button.addEventListener("click", async () => {

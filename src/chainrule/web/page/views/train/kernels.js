@@ -12,8 +12,8 @@ import { brief, whole } from "./words.js";
 
 const MODES = /** @type {const} */ ([
   ["weights", "as they are"],
-  ["step", "change in this step"],
-  ["start", "change since the start"],
+  ["step", "changed by this step"],
+  ["start", "changed since the start"],
 ]);
 
 export class Kernels {
@@ -22,6 +22,9 @@ export class Kernels {
     this.app = app;
     /** @type {Mode} */
     this.mode = "weights";
+    /** @type {HTMLButtonElement[]} */
+    this.choices = [];
+    this.sparse = false;
     this.element = document.createElement("section");
     this.element.className = "train-kernels";
     this.note = document.createElement("p");
@@ -42,26 +45,41 @@ export class Kernels {
   }
 
   head() {
-    const head = document.createElement("fieldset");
-    head.className = "train-modes";
-    const legend = document.createElement("legend");
-    legend.textContent = "Kernels";
-    head.append(legend);
-    for (const [mode, words] of MODES) {
-      const label = document.createElement("label");
-      const choice = document.createElement("input");
-      choice.type = "radio";
-      choice.name = "train-kernel-mode";
-      choice.value = mode;
-      choice.checked = mode === this.mode;
-      choice.addEventListener("change", () => {
-        this.mode = mode;
-        void this.refresh();
-      });
-      label.append(choice, words);
-      head.append(label);
-    }
+    const head = document.createElement("div");
+    head.className = "train-head";
+    const title = document.createElement("h3");
+    title.textContent = "Kernels";
+    title.id = "train-kernels";
+    const modes = document.createElement("div");
+    modes.className = "switch";
+    modes.setAttribute("role", "group");
+    modes.setAttribute("aria-labelledby", title.id);
+    modes.append(...MODES.map(([mode, words]) => this.choice(mode, words)));
+    head.append(title, modes);
     return head;
+  }
+
+  /** @param {Mode} mode @param {string} words */
+  choice(mode, words) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = words;
+    button.value = mode;
+    button.addEventListener("click", () => {
+      this.mode = mode;
+      this.choose();
+      void this.refresh();
+    });
+    this.choices.push(button);
+    return button;
+  }
+
+  choose() {
+    for (const button of this.choices) {
+      button.disabled = button.value === "step" && this.sparse;
+      if (button.disabled && this.mode === "step") this.mode = "weights";
+    }
+    for (const button of this.choices) button.setAttribute("aria-pressed", String(button.value === this.mode));
   }
 
   /** @param {Weights} weights */
@@ -99,11 +117,8 @@ export class Kernels {
   show(frame, origin, sparse) {
     this.now.frame = frame;
     this.origin = origin;
-    for (const choice of this.element.querySelectorAll("input")) {
-      choice.disabled = choice.value === "step" && sparse;
-      if (choice.disabled && choice.checked) this.mode = "weights";
-      choice.checked = choice.value === this.mode;
-    }
+    this.sparse = sparse;
+    this.choose();
     void this.refresh();
   }
 

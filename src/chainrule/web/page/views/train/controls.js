@@ -78,11 +78,11 @@ export class Controls {
     const epoch = epochWords(state, state.step);
     const rate = this.speed.rate;
     const pairs = [
+      ["steps a second", state.running && rate ? (rate < 10 ? brief(rate) : whole(rate)) : ""],
       ["step", stepWords(state, state.step)],
       ...(epoch ? [["epoch", epoch.replace("epoch ", "")]] : []),
       ["loss", numbers ? brief(numbers.loss) : "–"],
       ["accuracy", numbers ? percent(numbers.accuracy) : "–"],
-      ["steps a second", state.running && rate ? (rate < 10 ? brief(rate) : whole(rate)) : "–"],
     ];
     if (this.words.children.length !== pairs.length) {
       this.words.replaceChildren(...pairs.map(() => pair()));
@@ -90,6 +90,7 @@ export class Controls {
     pairs.forEach(([name, value], k) => {
       const [term, number] = this.words.children[k]?.children ?? [];
       if (term && term.textContent !== name) term.textContent = name ?? "";
+      this.words.children[k]?.classList.toggle("train-silent", !value);
       if (number && number.textContent !== value) number.textContent = value ?? "";
     });
   }

@@ -66,7 +66,8 @@ export class Curves {
     const now = course.at(step);
     const all = { origin: course.origin, newest: course.newest, epochSteps: this.where.epochSteps, shown: this.where.shown };
     const content = { ...all, hovered: this.hovered };
-    const at = this.hovered === null ? "" : ` at step ${whole(step)}`;
+    const past = this.hovered !== null || (this.where.shown !== null && this.where.shown !== course.newest);
+    const at = past ? ` at step ${whole(step)}` : "";
     loss?.show([line("loss", course.loss)], lossOf, content, curves, `${now ? brief(now.loss) : "–"}${at}`);
     const share = `${now ? percent(now.accuracy) : "–"}${at}`;
     accuracy?.show([line("accuracy", course.accuracy)], accuracyOf, content, curves, share);
@@ -76,7 +77,7 @@ export class Curves {
       return { name, signal, steps: course.normSteps, colour: lineName(k), dash: lineDash(k), raw: false };
     });
     const measured = course.normsAt(step);
-    const when = measured.step && this.hovered !== null ? `at step ${whole(measured.step)}` : "";
+    const when = measured.step && past ? `at step ${whole(measured.step)}` : "";
     norms.show(lines, normsOf, { ...content, hovered: this.hovered && measured.step }, curves, when);
     norms.legend(lines, measured.norms);
   }

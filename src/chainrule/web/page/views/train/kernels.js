@@ -11,9 +11,9 @@ import { KernelMap } from "./kernel_map.js";
 import { brief, whole } from "./words.js";
 
 const MODES = /** @type {const} */ ([
-  ["weights", "as they are"],
-  ["step", "changed by this step"],
-  ["start", "changed since the start"],
+  ["weights", "weights", "the weights as they are"],
+  ["step", "Δ this step", "what this step changed"],
+  ["start", "Δ since start", "what changed since the start"],
 ]);
 
 export class Kernels {
@@ -25,6 +25,7 @@ export class Kernels {
     /** @type {HTMLButtonElement[]} */
     this.choices = [];
     this.sparse = false;
+    this.legend = document.createElement("canvas");
     this.element = document.createElement("section");
     this.element.className = "train-kernels";
     this.note = document.createElement("p");
@@ -36,6 +37,7 @@ export class Kernels {
     all.append(...this.rows.map((row) => row.element));
     this.element.append(this.head(), all, this.note);
     this.element.hidden = this.rows.length === 0;
+    this.drawLegend();
     /** @type {{frame: Frame | null, other: Frame | null}} */
     this.now = { frame: null, other: null };
     /** @type {{frame: Frame, other: Frame | null} | null} */
@@ -54,16 +56,22 @@ export class Kernels {
     modes.className = "switch";
     modes.setAttribute("role", "group");
     modes.setAttribute("aria-labelledby", title.id);
-    modes.append(...MODES.map(([mode, words]) => this.choice(mode, words)));
-    head.append(title, modes);
+    modes.append(...MODES.map(([mode, text, words]) => this.choice(mode, text, words)));
+    this.legend.className = "train-scale";
+    this.legend.width = 65;
+    this.legend.height = 1;
+    this.legend.setAttribute("role", "img");
+    this.legend.setAttribute("aria-label", "Blue: below zero, orange: above");
+    head.append(title, this.legend, modes);
     return head;
   }
 
-  /** @param {Mode} mode @param {string} words */
-  choice(mode, words) {
+  /** @param {Mode} mode @param {string} text @param {string} words */
+  choice(mode, text, words) {
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = words;
+    button.textContent = text;
+    button.title = words;
     button.value = mode;
     button.addEventListener("click", () => {
       this.mode = mode;
@@ -140,8 +148,19 @@ export class Kernels {
     }
   }
 
+  /** The colours from the most below zero to the most above. */
+  drawLegend() {
+    const context = this.legend.getContext("2d");
+    if (!context) return;
+    const { width } = this.legend;
+    const image = context.createImageData(width, 1);
+    for (let x = 0; x < width; x += 1) image.data.set([...diverging((2 * x) / (width - 1) - 1), 255], 4 * x);
+    context.putImageData(image, 0, 0);
+  }
+
   /** The theme is another one. */
   recoloured() {
+    this.drawLegend();
     if (this.drawn) this.draw(this.drawn.frame, this.drawn.other);
   }
 

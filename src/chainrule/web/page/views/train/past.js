@@ -12,6 +12,7 @@ export class Past {
     this.button = document.createElement("button");
     this.button.type = "button";
     this.button.className = "train-back";
+    this.button.textContent = "Back to now";
     this.button.addEventListener("click", back);
     this.element.append(this.words, this.button);
   }
@@ -26,6 +27,5 @@ export class Past {
     this.button.hidden = !past;
     const text = past ? `You are looking at step ${whole(shown)}${seen === shown ? "" : ", on its way …"}` : "";
     if (this.words.textContent !== text) this.words.textContent = text;
-    this.button.textContent = `Back to now, step ${whole(newest)}`;
   }
 }

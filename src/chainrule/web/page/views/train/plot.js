@@ -20,6 +20,7 @@ const LEFT = 46;
 const RIGHT = 12;
 const TOP = 18;
 const BOTTOM = 22;
+const LINE = 12; // between two numbers of the axis
 const FONT = "11px system-ui, sans-serif";
 
 export class Plot {
@@ -135,8 +136,11 @@ export class Plot {
     context.strokeStyle = rule;
     context.textAlign = "right";
     context.textBaseline = "middle";
+    let above = Infinity;
     for (const tick of content.scale.ticks) {
       const y = Math.round(this.y(tick.value)) + 0.5;
+      if (y > above - LINE) continue; // no room for it
+      above = y;
       stroke(context, LEFT, y, this.size.width - RIGHT, y);
       context.fillText(tick.text, LEFT - 8, y);
     }
@@ -146,7 +150,8 @@ export class Plot {
     for (const step of ticks) {
       const x = this.x(step);
       context.textAlign = x > this.size.width - RIGHT - 14 ? "right" : x < LEFT + 14 ? "left" : "center";
-      context.fillText(whole(step), context.textAlign === "right" ? this.size.width - RIGHT : x, floor + 7);
+      const text = context.textAlign === "left" ? `step ${whole(step)}` : whole(step);
+      context.fillText(text, context.textAlign === "right" ? this.size.width - RIGHT : x, floor + 7);
     }
     this.drawEpochs(context, content);
     context.strokeStyle = ink;

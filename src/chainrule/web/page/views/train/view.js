@@ -13,6 +13,8 @@ import { Past } from "./past.js";
 import { Timeline } from "./timeline.js";
 import { brief, epochWords, percent, stepWords } from "./words.js";
 
+const FEW = 2; // layers whose kernels stand beside the curves
+
 /** @param {HTMLElement} element @param {App} app */
 export function mount(element, app) {
   const view = new View(element, app);
@@ -38,7 +40,7 @@ class View {
     this.curves = new Curves(this.palette, (step) => this.timeline.choose(step));
     this.kernels = new Kernels(app);
     const details = document.createElement("div");
-    details.className = "train-details";
+    details.className = `train-details${this.kernels.rows.length <= FEW ? " train-few" : ""}`;
     details.append(this.curves.element, this.kernels.element);
     element.classList.add("train");
     element.setAttribute("aria-label", "Training");

@@ -22,7 +22,8 @@ export function brief(value) {
   if (!Number.isFinite(value)) return "–";
   if (value === 0) return "0";
   const size = Math.abs(value);
-  const text = size >= 1e-3 && size < 1e5 ? value.toPrecision(3) : value.toExponential(2).replace("e+", "e");
+  const rounded = Number(value.toPrecision(3));
+  const text = size >= 1e-3 && size < 1e5 ? String(rounded) : value.toExponential(2).replace("e+", "e");
   return text.replaceAll("-", "−");
 }
 

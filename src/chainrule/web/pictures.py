@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.dataset import Dataset
+from chainrule.engines import Array
 
 COUNT = 200
 
@@ -23,17 +23,17 @@ def none(shape: tuple[int, ...]) -> Pictures:
     return Pictures(np.zeros((0, *shape), np.uint8), np.zeros(0, np.int64))
 
 
-def chosen(test: Dataset, count: int = COUNT) -> Pictures:
-    """The first images of a test set; where they lack a class, its first image comes in for one of the last."""
-    if test.x.dtype != np.uint8:  # the page takes pictures in bytes
-        return none(test.shape)
-    places = list(range(min(count, len(test))))
-    firsts = [int(np.argmax(test.y == label)) for label in range(len(test.classes)) if (test.y == label).any()]
+def chosen(x: Array, labels: NDArray[np.int64], count: int = COUNT) -> Pictures:
+    """The first of some images; where they lack a class, its first image comes in for one of the last."""
+    if x.dtype != np.uint8:  # the page takes pictures in bytes
+        return none(x.shape[1:])
+    places = list(range(min(count, len(x))))
+    firsts = [int(np.argmax(labels == label)) for label in np.unique(labels)]
     missing = [place for place in firsts if place not in places]
     if missing and len(missing) < len(places):
         kept = _without(places, set(firsts), len(missing))
         places = kept + missing
-    return Pictures(np.ascontiguousarray(test.x[places], np.uint8), test.y[places])
+    return Pictures(np.ascontiguousarray(x[places], np.uint8), labels[places])
 
 
 def _without(places: list[int], needed: set[int], count: int) -> list[int]:

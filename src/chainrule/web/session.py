@@ -143,7 +143,7 @@ class Session:
         if subject.job is not None:
             subject.job.check_data(training, test)
         subject.model.check_input(test.x)
-        self._pictures = pictures.chosen(test)
+        self._pictures = pictures.chosen(test.x, test.y)
         if not subject.trainable:
             return UNTRAINABLE
         self._running = self._prepared(Samples.of_dataset(training, subject.model.output_shape[-1]))

@@ -57,7 +57,7 @@ export class Following {
     const before = this.state;
     this.state = state;
     this.reached();
-    const restarted = before !== null && state.newest < before.newest;
+    const restarted = before !== null && (state.newest < before.newest || before.history !== state.history);
     if (JSON.stringify(before) !== JSON.stringify(state)) this.changed(restarted);
     this.#later(state.running ? WHILE_RUNNING : WHILE_RESTING);
     return state;
@@ -79,6 +79,7 @@ function several(training, heard) {
     ...(training.about && { about: () => training.about?.() ?? "" }),
     ...(training.marks && { marks: () => training.marks?.() ?? [] }),
     ...(training.histories && { histories: () => training.histories?.() ?? [] }),
+    ...(training.begin && { begin: (/** @type {number} */ step) => heard(training.begin?.(step) ?? training.state()) }),
     ...(training.open && { open: (/** @type {string} */ name) => heard(training.open?.(name) ?? training.state()) }),
   };
 }

@@ -86,7 +86,9 @@
  *   advance(steps: number): Promise<TrainingState>, epoch(): Promise<TrainingState>,
  *   restart(): Promise<TrainingState>,
  *   about?(): string, marks?(): Mark[], histories?(): History[], open?(name: string): Promise<TrainingState>,
- * }} Training  about: what this trains on, in words; histories: those that can be looked at, and open one of them
+ *   begin?(step: number): Promise<TrainingState>,
+ * }} Training  about: what this trains on, in words; histories: those that can be looked at, and open one of them;
+ *   begin: another one, from a step of the one that is open
  *
  * @typedef {{
  *   description(): Promise<Description>,

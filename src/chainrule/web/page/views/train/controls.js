@@ -7,23 +7,28 @@ import { sure } from "./asking.js";
 import { brief, epochWords, percent, Speed, stepWords, whole } from "./words.js";
 
 export class Controls {
-  /** @param {Training} training @param {(error: unknown) => void} failed */
-  constructor(training, failed) {
+  /**
+   * @param {Training} training @param {() => number} shown  the step that is looked at
+   * @param {(error: unknown) => void} failed
+   */
+  constructor(training, shown, failed) {
     this.training = training;
+    this.shown = shown;
     this.failed = failed;
     this.speed = new Speed();
-    this.running = false;
+    /** @type {TrainingState | null} */
+    this.state = null;
     this.element = document.createElement("div");
     this.element.className = "train-controls";
     this.buttons = document.createElement("div");
     this.buttons.className = "train-buttons";
     this.buttons.setAttribute("role", "group");
     this.buttons.setAttribute("aria-label", "Training");
-    this.go = this.button("Train", "train-go", () => (this.running ? training.pause() : training.start()));
+    this.go = this.button("Train", "train-go", () => this.startOrPause());
     this.ways = [
-      this.button("1 step", "train-one", () => training.advance(1)),
-      this.button("10 steps", "train-ten", () => training.advance(10)),
-      this.button("1 epoch", "train-epoch", () => training.epoch()),
+      this.button("1 step", "train-one", () => this.begun(() => training.advance(1))),
+      this.button("10 steps", "train-ten", () => this.begun(() => training.advance(10))),
+      this.button("1 epoch", "train-epoch", () => this.begun(() => training.epoch())),
     ];
     this.again = this.button("Restart …", "train-again", () => this.restart());
     this.words = document.createElement("dl");
@@ -52,18 +57,41 @@ export class Controls {
     return button;
   }
 
+  startOrPause() {
+    return this.state?.running ? this.training.pause() : this.begun(() => this.training.start());
+  }
+
+  /** Where the history that is shown is over, training begins one of its own. @param {() => Promise<unknown>} act */
+  async begun(act) {
+    if (this.state?.sparse) {
+      const step = this.shown();
+      const words = "What was trained on this page before is forgotten. The run's history stays as it is.";
+      if (this.training.histories?.().length && !(await this.sure(`Train from step ${whole(step)}?`, words, "Train"))) return;
+      await this.training.begin?.(step);
+    }
+    await act();
+  }
+
   async restart() {
-    const words = "Training begins again from step 0, and what was trained until now is forgotten. The same seed brings " +
-      "about the same history, step by step.";
-    if (await sure(this.element, "Restart the training?", words, "Restart")) await this.training.restart();
+    const words = this.state?.history
+      ? "Training on this page begins from the first weights, and what was trained on it before is forgotten. The run's " +
+        "history stays as it is."
+      : "Training begins again from step 0, and what was trained until now is forgotten. The same seed brings about the " +
+        "same history, step by step.";
+    if (await this.sure("Restart the training?", words, "Restart")) await this.training.restart();
+  }
+
+  /** @param {string} question @param {string} words @param {string} yes */
+  sure(question, words, yes) {
+    return sure(this.element, question, words, yes);
   }
 
   /** @param {TrainingState} state @param {{loss: number, accuracy: number} | null} numbers  of the newest step */
   show(state, numbers) {
     this.speed.see(state, performance.now());
-    this.running = state.running;
-    const ended = state.steps > 0 && state.step >= state.steps;
-    this.go.textContent = state.running ? "Pause" : ended ? "Trained" : state.step > (state.origin ?? 0) ? "Go on" : "Train";
+    this.state = state;
+    const ended = !state.sparse && state.steps > 0 && state.step >= state.steps;
+    this.go.textContent = nameOf(state, ended);
     this.go.disabled = ended && !state.running;
     this.go.classList.toggle("train-running", state.running);
     for (const way of this.ways) way.disabled = state.running || ended;
@@ -94,6 +122,14 @@ export class Controls {
       if (number && number.textContent !== value) number.textContent = value ?? "";
     });
   }
+}
+
+/** What the first button does. @param {TrainingState} state @param {boolean} ended */
+function nameOf(state, ended) {
+  if (state.running) return "Pause";
+  if (state.sparse) return "Train from here";
+  if (ended) return "Trained";
+  return state.step > (state.origin ?? 0) ? "Go on" : "Train";
 }
 
 function pair() {

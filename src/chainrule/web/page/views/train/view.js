@@ -1,7 +1,7 @@
 /**
  * The training, to run and to look back on: buttons and state, the time line, the curves, the kernels.
  *
- * @import {App} from "../../types.js"
+ * @import {App, TrainingState} from "../../types.js"
  */
 import { Controls } from "./controls.js";
 import { Course } from "./course.js";
@@ -29,12 +29,14 @@ class View {
   /** @param {HTMLElement} element @param {App} app */
   constructor(element, app) {
     this.app = app;
+    /** @type {string | undefined} the history that was shown last, and where it began */
+    this.opened = undefined;
     const failed = (/** @type {unknown} */ error) => this.failed(error);
     const { training } = app.source;
     this.course = new Course();
     this.palette = new Palette(element, () => this.recoloured());
     this.histories = new Histories(training, failed);
-    this.controls = new Controls(training, failed);
+    this.controls = new Controls(training, () => this.shown, failed);
     this.past = new Past(() => this.go(null));
     this.timeline = new Timeline((step) => this.go(step));
     this.curves = new Curves(this.palette, (step) => this.timeline.choose(step));
@@ -46,6 +48,18 @@ class View {
     element.setAttribute("aria-label", "Training");
     const { controls, histories, past, timeline } = this;
     element.append(histories.element, controls.element, controls.message, timeline.element, past.element, details);
+  }
+
+  /** The step that is looked at. */
+  get shown() {
+    return this.app.place.step ?? this.app.training?.newest ?? 0;
+  }
+
+  /** In another history one begins at its end. @param {TrainingState} state */
+  turned({ history = "", origin = 0 }) {
+    const now = `${history} ${origin}`;
+    if (this.opened !== undefined && this.opened !== now && this.app.place.step !== null) this.go(null);
+    this.opened = now;
   }
 
   /** @param {number | null} step */
@@ -65,14 +79,15 @@ class View {
     if (!state) return;
     this.placed();
     this.histories.show(state);
-    this.controls.show(state, this.course.at(state.step));
+    this.controls.show(state, this.course.at(this.course.newest));
+    this.turned(state);
     try {
       if (!(await this.course.follow(this.app.source.training, state))) return;
     } catch {
       return; // the next state tries again; that the server is gone is said above
     }
     const { training } = this.app;
-    if (training) this.controls.say(training, this.course.at(training.step));
+    if (training) this.controls.say(training, this.course.at(this.course.newest));
     this.placed();
     this.drawCurves(true);
     if (training && training.step > this.course.newest) void this.trained();

@@ -18,7 +18,7 @@ FLOORS = (
     ("layers",),
     ("network",),
     ("training",),
-    ("check",),
+    ("check", "explain"),
     ("model",),
     ("runs",),
     ("zoo",),

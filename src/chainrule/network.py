@@ -142,10 +142,11 @@ class Network:
 
     # ------------------------------------------------------------------ plans
 
-    def plan(self, loss: str | None = None) -> Plan:
+    def plan(self, loss: str | None = None, *, input_gradient: bool = False) -> Plan:
         """The operations of inference or, given a loss, of training.
 
         Softmax at the end and categorical cross-entropy are trained as one operation on the logits.
+        input_gradient  keep what leads to the gradient of the input, which training does not need
         """
         if loss is not None:
             self._check_loss(loss)
@@ -158,7 +159,8 @@ class Network:
             x = layer.emit(builder, x)
         if loss is None:
             return builder.plan(source, x)
-        return builder.plan(source, x, **losses.emit(builder, "softmax_cross_entropy" if fused else loss, x))
+        ends = losses.emit(builder, "softmax_cross_entropy" if fused else loss, x)
+        return builder.plan(source, x, (source.gradient(),) if input_gradient else (), **ends)
 
     def _check_loss(self, loss: str) -> None:
         losses.find(loss)

@@ -1,17 +1,22 @@
 """A model as the page gets it: its layers, its plan and its training, as JSON has them."""
 
+from dataclasses import asdict
 from typing import Any
 
+from chainrule.explain import code
 from chainrule.model import Sequential
 from chainrule.plan import Operation, Plan, Tensor
 from chainrule.training.recipe import Recipe
 
 FORMAT = 1
+EXTRA = ("softmax", "categorical_cross_entropy_dp")  # what a trace shows where the plan has fused them
 
 
 def describe(model: Sequential, recipe: Recipe) -> dict[str, Any]:
     """All that the page needs to compute with a model, but the numbers in its buffers."""
-    training = model.plan(recipe.loss)
+    training = model.plan(recipe.loss, input_gradient=True)
+    names = [operation.name for operation in (*training.operations, *training.closing)]
+    explained = dict.fromkeys([*names, *EXTRA, recipe.optimizer.operation])
     return {
         "format": FORMAT,
         "name": model.name,
@@ -31,6 +36,8 @@ def describe(model: Sequential, recipe: Recipe) -> dict[str, Any]:
             "rate": recipe.optimizer.rate,
             "attributes": recipe.optimizer.attributes(),
         },
+        "code": {name: [asdict(place) for place in code.places(name)] for name in explained},
+        "derivations": {name: code.derivation(name) for name in explained},
     }
 
 

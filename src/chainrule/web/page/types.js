@@ -25,6 +25,7 @@
  *   layers: LayerInfo[], layout: Record<string, [number, number]>, shapes: Record<string, number[]>,
  *   plan: Plan, inference: Plan,
  *   recipe: Record<string, any>, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
+ *   derivations?: Record<string, string>,
  * }} Description  what `chainrule/web/description.py` writes. layout, shapes: of each parameter and running statistic;
  *   plan: of training, with the gradient of the input
  *

@@ -18,7 +18,11 @@ export function perSample(tensor) {
   return PER_SAMPLE.has(tensor.kind);
 }
 
-/** The arguments of an operation, with those known at run time. @param {Operation} operation @param {Record<string, number>} known */
+/**
+ * The arguments of an operation, with those known at run time.
+ *
+ * @param {Operation} operation @param {Record<string, number>} known
+ */
 export function argumentsOf(operation, known) {
   const runtime = Object.entries(operation.runtime).map(([name, [what, times]]) => [name, known[what] * times]);
   return { ...operation.attributes, ...Object.fromEntries(runtime) };
@@ -33,7 +37,11 @@ export class Interpreter {
   constructor(plan, layout, buffers) {
     this.plan = plan;
     this.gradient = new Float64Array(buffers.parameters.length);
-    /** The arrays of the last run by storage name, activations with the batch axis first. @type {Map<string, NDArray>} */
+    /**
+     * The arrays of the last run by storage name, activations with the batch axis first.
+     *
+     * @type {Map<string, NDArray>}
+     */
     this.values = new Map();
     /** @type {Record<string, number>} */
     this.known = {};

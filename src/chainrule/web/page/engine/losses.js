@@ -136,7 +136,11 @@ export function clipped(p, low, high) {
   return p > high ? high : p;
 }
 
-/** Zeros, one for each sample, after a look at the shapes. @param {string} name @param {NDArray} p @param {NDArray} t */
+/**
+ * Zeros, one for each sample, after a look at the shapes.
+ *
+ * @param {string} name @param {NDArray} p @param {NDArray} t
+ */
 function oneASample(name, p, t) {
   checkAxes(name, "p", p, "N, K");
   checkSame(name, { p, t });

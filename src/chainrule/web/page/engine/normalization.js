@@ -115,7 +115,11 @@ function eachCell([N, C, ...size], visit) {
   }
 }
 
-/** M, after a look at the shapes. @param {string} name @param {NDArray} x @param {Record<string, NDArray>} channelwise */
+/**
+ * M, after a look at the shapes.
+ *
+ * @param {string} name @param {NDArray} x @param {Record<string, NDArray>} channelwise
+ */
 function checked(name, x, channelwise) {
   if (x.shape.length !== 2 && x.shape.length !== 4) {
     throw new Error(`${name}: x is ${text(x.shape)}, expected (N, C, H, W) or (N, C)`);

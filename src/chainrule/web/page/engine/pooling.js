@@ -124,7 +124,11 @@ function eachWindow([N, C], rows, columns, visit) {
   }
 }
 
-/** Whether a cell takes over from the best so far: larger, or the first NaN. @param {number} cell @param {number} best */
+/**
+ * Whether a cell takes over from the best so far: larger, or the first NaN.
+ *
+ * @param {number} cell @param {number} best
+ */
 function beats(cell, best) {
   return cell > best || (Number.isNaN(cell) && !Number.isNaN(best));
 }

@@ -10,7 +10,11 @@
 
 import { text } from "./tensor.js";
 
-/** Cells from the first to the last tap of a dilated window: d(K − 1) + 1. @param {number} window @param {number} dilation */
+/**
+ * Cells from the first to the last tap of a dilated window: d(K − 1) + 1.
+ *
+ * @param {number} window @param {number} dilation
+ */
 export function extent(window, dilation) {
   return dilation * (window - 1) + 1;
 }

@@ -13,7 +13,7 @@ import { softmax } from "./activations.js";
 import { Interpreter, gradientName, perSample, primal } from "./interpreter.js";
 import { categorical_cross_entropy_dp, placeOfLargest } from "./losses.js";
 import { zeros } from "./tensor.js";
-import { updated } from "./updating.js";
+import { clipping, squares, updated } from "./updating.js";
 
 /**
  * The picture as the network reads it: bytes · gain + offset.
@@ -71,7 +71,18 @@ export function makeTrace(description, frame, picture, options = {}) {
   return { description, frame, picture: { ...picture, label }, values, names: [...values.keys()] };
 }
 
-/** The label as a row of zeros with a one, for each sample. @param {number[]} labels @param {Description} description */
+/** How long the whole gradient is, and what the update multiplies it by. @param {Trace} trace */
+export function clippingOf({ description, values }) {
+  const parts = Object.keys(description.layout).map((name) => values.get(gradientName(name))?.data ?? []);
+  const norm = Math.sqrt(parts.reduce((sum, part) => sum + squares(part), 0));
+  return { norm, scale: clipping(norm, description.recipe.clip_norm) };
+}
+
+/**
+ * The label as a row of zeros with a one, for each sample.
+ *
+ * @param {number[]} labels @param {Description} description
+ */
 export function oneHot(labels, description) {
   const K = description.plan.target?.shape[0] ?? description.classes.length;
   const t = zeros([labels.length, K]);

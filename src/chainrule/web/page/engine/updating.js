@@ -15,21 +15,23 @@ import { operations } from "./operations.js";
  */
 export function updated({ optimizer, recipe }, parameters, gradient, moments, step, rate) {
   if (optimizer.moments.length && !moments) return null;
-  const scale = clipping(gradient, recipe.clip_norm);
+  const scale = clipping(Math.sqrt(squares(gradient)), recipe.clip_norm);
   const g = scale === 1 ? gradient : gradient.map((value) => value * scale);
   const arrays = [parameters, g, ...(moments ?? [])].map((data) => ({ shape: [data.length], data }));
   const results = operations[optimizer.operation](arrays, { ...optimizer.attributes, rate, step });
   return results.map((result) => /** @type {Float64Array} */ (result.data));
 }
 
-/** What the gradient is multiplied by: 1 unless it is longer than the recipe allows. @param {Float64Array} gradient @param {number | null} most */
-export function clipping(gradient, most) {
-  if (most === null || most === undefined) return 1;
-  const norm = Math.sqrt(squares(gradient));
-  return norm > most ? most / (norm + 1e-6) : 1;
+/**
+ * What the gradient is multiplied by: 1 unless it is longer than the recipe allows.
+ *
+ * @param {number} norm @param {number | null} most
+ */
+export function clipping(norm, most) {
+  return most !== null && norm > most ? most / (norm + 1e-6) : 1;
 }
 
-/** Σ g² @param {Float64Array} gradient */
+/** Σ g² @param {ArrayLike<number>} gradient */
 export function squares(gradient) {
   let sum = 0;
   for (let e = 0; e < gradient.length; e += 1) sum += gradient[e] * gradient[e];

@@ -1,13 +1,88 @@
-/** Placeholder until the explanations are here: reads names of cells as they are written. */
+/**
+ * How any number of a trace came about. The same records as Python's chainrule/explain.
+ *
+ * @typedef {import("../types.js").Trace} Trace
+ * @typedef {import("../types.js").Explanation} Explanation
+ * @typedef {import("./cells.js").Catalogue} Catalogue
+ * @typedef {import("./cells.js").Cell} Cell
+ * @typedef {import("./made.js").Made} Made
+ */
 
-/** @param {import("../types.js").Trace} trace @param {string} cell */
+import { ravel } from "../engine/tensor.js";
+import { named } from "./cells.js";
+import { catalogueOf, prefix } from "./gathering.js";
+import { leaf } from "./leaves.js";
+import { allSources } from "./made.js";
+import { shown } from "./numbers.js";
+import { EXPLAINERS } from "./operations.js";
+import { Site } from "./site.js";
+import { title } from "./titles.js";
+import { update } from "./updates.js";
+
+/**
+ * The explanation of a cell, by any name that is read: conv2.dw[3,1,0,2], conv2.x[0,1,2], loss.y.
+ *
+ * @param {Trace} trace @param {string} cell @returns {Explanation}
+ */
+export function explain(trace, cell) {
+  const catalogue = catalogueOf(trace);
+  const { tensor, index } = catalogue.read(cell);
+  const entry = catalogue.entry(tensor);
+  const { operation, made } = madeOf(trace, catalogue, { tensor, index });
+  const value = valueOf(trace, { tensor, index });
+  const { words, symbols = "", here = "", terms = [], sources: _, ...parts } = made;
+  const given = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined));
+  const { optimizer, code, derivations } = trace.description;
+  return {
+    cell: named(tensor, index),
+    tensor,
+    index,
+    value,
+    shown: shown(value),
+    layer: prefix(tensor).split(".")[0],
+    operation,
+    title: title(entry, optimizer.moments.length),
+    words,
+    symbols,
+    here,
+    terms,
+    ...given,
+    code: code?.[operation] ?? [],
+    derivation: derivations?.[operation] ?? "",
+    sources: allSources(made),
+  };
+}
+
+/** The one name under which a cell is printed. @param {Trace} trace @param {string} cell */
 export function canonical(trace, cell) {
-  const [, tensor, index] = /^([^[\]]+)(?:\[([\d,\s]*)\])?$/.exec(cell) ?? [];
-  const array = trace.values.get(tensor ?? "");
-  if (!array) throw new Error("no such tensor");
-  const at = index ? index.split(",").map(Number) : [];
-  if (at.length !== array.shape.length || at.some((i, axis) => i >= array.shape[axis])) {
-    throw new Error(`${tensor} is ${array.shape.join("×")}`);
+  const { tensor, index } = catalogueOf(trace).read(cell);
+  return named(tensor, index);
+}
+
+/** The number in a cell, by any name that is read. @param {Trace} trace @param {string} cell */
+export function numberOf(trace, cell) {
+  return valueOf(trace, catalogueOf(trace).read(cell));
+}
+
+/** @param {Trace} trace @param {Cell} cell */
+function valueOf(trace, { tensor, index }) {
+  const array = trace.values.get(tensor);
+  if (!array) throw new Error(`this trace holds no ${tensor}`);
+  return array.data[ravel(index, array.shape)];
+}
+
+/**
+ * The operation that made a number, and what it says of it.
+ *
+ * @param {Trace} trace @param {Catalogue} catalogue @param {Cell} cell
+ */
+function madeOf(trace, catalogue, { tensor, index }) {
+  const writer = catalogue.writers.get(tensor);
+  const entry = catalogue.entry(tensor);
+  if (!writer) {
+    if (entry.kind !== "update") return { operation: "", made: leaf(entry, trace.frame.step + 1) };
+    return { operation: trace.description.optimizer.operation, made: update(trace, tensor, index) };
   }
-  return at.length ? `${tensor}[${at.join(",")}]` : tensor;
+  const site = new Site(trace, catalogue, tensor, index, writer);
+  return { operation: writer.operation.name, made: EXPLAINERS[writer.operation.name](site) };
 }

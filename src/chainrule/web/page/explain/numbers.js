@@ -16,7 +16,11 @@ export function shown(value) {
   return sign + (exponent >= -4 && exponent < 6 ? plain(digits, exponent) : `${dotted(digits, 1)}e${exponent}`);
 }
 
-/** The number as it stands within an equation: in parentheses where it has a sign or an exponent. @param {number} value */
+/**
+ * The number as it stands within an equation: in parentheses where it has a sign or an exponent.
+ *
+ * @param {number} value
+ */
 export function bracketed(value) {
   const text = shown(value);
   return text.startsWith(MINUS) || text.includes("e") ? `(${text})` : text;

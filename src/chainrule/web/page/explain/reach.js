@@ -1,16 +1,117 @@
-/** Placeholder until the explanations are here. */
+/**
+ * Where a cell came from and where it goes to, as boxes of cells to light up.
+ *
+ * @typedef {import("../types.js").Box} Box
+ * @typedef {import("../types.js").Operation} Operation
+ * @typedef {import("../types.js").Phase} Phase
+ * @typedef {import("../types.js").Trace} Trace
+ * @typedef {import("./cells.js").Catalogue} Catalogue
+ * @typedef {import("./spread.js").Range} Range
+ */
 
-/** @typedef {import("../types.js").Trace} Trace */
-/** @typedef {import("../types.js").Box} Box */
+import { gradientName } from "../engine/interpreter.js";
+import { ravel, sameShape, sizeOf, unravel } from "../engine/tensor.js";
+import { catalogueOf } from "./gathering.js";
+import { explain } from "./index.js";
+import { spread } from "./spread.js";
 
-/** @param {Trace} trace @param {string} cell @returns {Box[]} */
+const MOST_SINGLE = 64;
+/** Kinds of tensors that are made in a phase. @type {Record<Phase, string[]>} */
+const MADE_IN = { forward: ["activation", "statistic"], backward: ["gradient"], update: ["update"] };
+
+/**
+ * The cells that a cell was made from: a box a tensor, or single cells where they are few and apart.
+ *
+ * @param {Trace} trace @param {string} cell @returns {Box[]}
+ */
 export function cameFrom(trace, cell) {
-  void trace, cell;
-  return [];
+  /** @type {Map<string, number[][]>} */
+  const byTensor = new Map();
+  for (const source of explain(trace, cell).sources) {
+    const [tensor, index] = split(source);
+    const cells = byTensor.get(tensor);
+    if (cells) cells.push(index);
+    else byTensor.set(tensor, [index]);
+  }
+  return [...byTensor].flatMap(([tensor, cells]) => boxed(tensor, cells));
 }
 
-/** @param {Trace} trace @param {string} cell @param {import("../types.js").Phase} phase @returns {Box[]} */
+/**
+ * The cells that a cell goes to: in what the operations of this phase that read it make.
+ *
+ * @param {Trace} trace @param {string} cell @param {Phase} phase @returns {Box[]}
+ */
 export function goesTo(trace, cell, phase) {
-  void trace, cell, phase;
-  return [];
+  const catalogue = catalogueOf(trace);
+  const { tensor, index } = catalogue.read(cell);
+  if (phase === "update" && !catalogue.writers.has(`${tensor}.update`)) return updatedBy(catalogue, tensor, index);
+  /** @type {Box[]} */
+  const boxes = [];
+  for (const [written, { operation, place }] of catalogue.writers) {
+    if (!MADE_IN[phase].includes(catalogue.entry(written).kind)) continue;
+    operation.reads.forEach((read, at) => {
+      if (!read || read.storage !== tensor) return;
+      const own = unravel(ravel(index, catalogue.entry(tensor).shape), read.shape);
+      const winner = operation.name === "max_pool_dx" ? winnerOf(trace, operation, own) : 0;
+      const ranges = spread(operation, place, at, own, winner);
+      if (ranges) boxes.push(inShape(written, ranges, operation.writes[place].shape, catalogue.entry(written).shape));
+    });
+  }
+  return boxes;
+}
+
+/**
+ * A parameter, its gradient and its moments go to its value after the step.
+ *
+ * @param {Catalogue} catalogue @param {string} tensor @param {number[]} index
+ */
+function updatedBy(catalogue, tensor, index) {
+  const updates = [...catalogue.entries.values()].filter((entry) => entry.kind === "update");
+  const found = updates.find(({ name }) => {
+    const parameter = name.slice(0, -".update".length);
+    return tensor === parameter || tensor === gradientName(parameter) || tensor.startsWith(`${parameter}.`);
+  });
+  return found && found.name !== tensor ? [single(found.name, index)] : [];
+}
+
+/** @param {Trace} trace @param {Operation} operation @param {number[]} index */
+function winnerOf(trace, operation, index) {
+  const winner = operation.reads[1];
+  const values = winner && trace.values.get(winner.storage);
+  return values ? values.data[ravel(index, winner.shape)] : 0;
+}
+
+/** conv2.dw[3,1,0,2] → its tensor and index. @param {string} cell @returns {[string, number[]]} */
+function split(cell) {
+  const bracket = cell.indexOf("[");
+  if (bracket < 0) return [cell, []];
+  return [cell.slice(0, bracket), cell.slice(bracket + 1, -1).split(",").map(Number)];
+}
+
+/** @param {string} tensor @param {number[][]} cells @returns {Box[]} */
+function boxed(tensor, cells) {
+  const from = cells[0].map((_, axis) => Math.min(...cells.map((index) => index[axis])));
+  const to = cells[0].map((_, axis) => Math.max(...cells.map((index) => index[axis])) + 1);
+  const volume = sizeOf(to.map((end, axis) => end - from[axis]));
+  if (volume === cells.length || cells.length > MOST_SINGLE) return [{ tensor, from, to }];
+  return cells.map((index) => single(tensor, index));
+}
+
+/** @param {string} tensor @param {number[]} index @returns {Box} */
+function single(tensor, index) {
+  return { tensor, from: index, to: index.map((here) => here + 1) };
+}
+
+/**
+ * A box in the shape that an operation writes, in the canonical shape of the tensor: exact for one cell and for all,
+ * the whole tensor otherwise where the shapes differ.
+ *
+ * @param {string} tensor @param {Range[]} ranges @param {number[]} written @param {number[]} shape @returns {Box}
+ */
+function inShape(tensor, ranges, written, shape) {
+  const [from, to] = [ranges.map(([first]) => first), ranges.map(([, last]) => last)];
+  if (sameShape(written, shape)) return { tensor, from, to };
+  const one = ranges.every(([first, last]) => last === first + 1);
+  if (one) return single(tensor, unravel(ravel(from, written), shape));
+  return { tensor, from: shape.map(() => 0), to: [...shape] };
 }

@@ -1,0 +1,163 @@
+"""The cells of a trace by name: one canonical name each, and other names that are read too.
+
+A tensor has the shape of the operation that wrote it; a gradient that of what it is the gradient of; the input and the
+parameters their own. An index has no sample axis when the trace has one sample.
+"""
+
+import re
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from chainrule.errors import OptionError
+from chainrule.plan import Operation, Tensor
+from chainrule.shapes import text
+
+Shape = tuple[int, ...]
+Index = tuple[int, ...]
+
+CELL = re.compile(r"\s*([^\[\]\s]+)\s*(?:\[([^\[\]]*)\]\s*)?")
+UPDATE = ".update"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tensor: its shape without the sample axis, its kind, and whether each sample has it."""
+
+    name: str
+    shape: Shape
+    kind: str
+    per_sample: bool
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An entry of a tensor, by the tensor's canonical name and shape."""
+
+    tensor: str
+    index: Index
+
+    def __str__(self) -> str:
+        return named(self.tensor, self.index)
+
+
+@dataclass
+class Catalogue:
+    """All tensors of a trace of so many samples, in the order in which they are made.
+
+    aliases  name → the tensors it also stands for, each with the shape in which they are seen (without samples)
+    writers  tensor → the operation that writes it, the place among what that writes, and the layer it belongs to
+    inputs   layer → the tensor it reads
+    """
+
+    samples: int
+    layers: tuple[str, ...]
+    entries: dict[str, Entry] = field(default_factory=dict[str, Entry])
+    aliases: dict[str, list[tuple[str, Shape]]] = field(default_factory=dict[str, list[tuple[str, Shape]]])
+    writers: dict[str, tuple[Operation, int, str]] = field(default_factory=dict[str, tuple[Operation, int, str]])
+    inputs: dict[str, str] = field(default_factory=dict[str, str])
+
+    def add(self, name: str, shape: Shape, kind: str, *, per_sample: bool) -> None:
+        """A tensor, unless it is known."""
+        self.entries.setdefault(name, Entry(name, shape, kind, per_sample))
+
+    def also(self, name: str, target: str, shape: Shape) -> None:
+        """Another name of a tensor, or the same in another shape; nothing where there is no such tensor."""
+        if target in self.entries:
+            self.aliases.setdefault(name, []).append((target, shape))
+
+    def full_shape(self, name: str, shape: Shape | None = None) -> Shape:
+        """The shape that an index has: with the samples where there are several."""
+        entry = self.entries[name]
+        own = entry.shape if shape is None else shape
+        return (self.samples, *own) if entry.per_sample and self.samples > 1 else own
+
+    def cell(self, tensor: Tensor, at: Index) -> str:
+        """The canonical cell of an entry of a tensor as an operation sees it: ``at`` begins with the sample."""
+        entry = self.entries[tensor.storage]
+        own = at[1:] if entry.per_sample else at
+        if tensor.shape != entry.shape:
+            own = unravelled(ravelled(own, tensor.shape), entry.shape)
+        return named(entry.name, (at[0], *own) if entry.per_sample and self.samples > 1 else own)
+
+    def read(self, cell: str) -> Cell:
+        """The cell that somebody wrote: conv2.dw[3,1,0,2], or an alias. OptionError when there is none."""
+        found = CELL.fullmatch(cell)
+        if not found:
+            raise OptionError(f"cell {cell!r}: expected TENSOR[i,j,…], such as conv1.y[0,2,3]")
+        name, inside = found[1], (found[2] or "").strip()
+        numbers = [part.strip() for part in inside.split(",")] if inside else []
+        if not all(re.fullmatch(r"-?[0-9]{1,9}", number) for number in numbers):
+            raise OptionError(f"cell {cell!r}: expected whole numbers in the brackets, found [{inside}]")
+        return self.find(name, tuple(map(int, numbers)))
+
+    def find(self, name: str, index: Index) -> Cell:
+        """The cell of that name, canonical or not, and index."""
+        seen = self.seen(name, len(index))
+        target, shape = next((one for one in seen if len(one[1]) == len(index)), seen[0])
+        called = named(name, index) if index else f"{name}[]"
+        if len(shape) != len(index):
+            size = text(shape) or "a single number"
+            raise OptionError(f"{called}: expected {_indices(len(shape))} ({name} is {size}), found {len(index)}")
+        for axis, (here, size) in enumerate(zip(index, shape, strict=True)):
+            if not 0 <= here < size:
+                raise OptionError(f"{called}: expected index {axis} from 0 to {size - 1} ({name} is {text(shape)})")
+        return Cell(target, unravelled(ravelled(index, shape), self.full_shape(target)))
+
+    def seen(self, name: str, axes: int | None = None) -> list[tuple[str, Shape]]:
+        """The tensors that a name may stand for, with the shapes of their indices, the likeliest first."""
+        known = [(name, self.full_shape(name))] if name in self.entries else []
+        known += [(target, self.full_shape(target, shape)) for target, shape in self.aliases.get(name, [])]
+        known += [(target, self.full_shape(target)) for target, _ in self.aliases.get(name, []) if target != name]
+        if not known and name.endswith(UPDATE):
+            known = self._updates(name, axes)
+        if not known:
+            raise self._unknown(name)
+        return known
+
+    def _updates(self, name: str, axes: int | None) -> list[tuple[str, Shape]]:
+        """conv2.update: the parameter of that layer with as many axes."""
+        layer = name.removesuffix(UPDATE)
+        own = [
+            entry for entry in self.entries.values() if entry.kind == "update" and entry.name.startswith(f"{layer}.")
+        ]
+        fitting = [entry for entry in own if axes is None or len(entry.shape) == axes]
+        if len(fitting) > 1:
+            raise OptionError(f"{name}: of which parameter? {', '.join(entry.name for entry in fitting)}")
+        return [(entry.name, entry.shape) for entry in fitting or own]
+
+    def _unknown(self, name: str) -> OptionError:
+        layer, _, own = name.partition(".")
+        names = list(dict.fromkeys([*self.entries, *self.aliases]))
+        of_layer = [known.removeprefix(f"{layer}.") for known in names if known.startswith(f"{layer}.")]
+        if own and of_layer:
+            return OptionError(f"{layer} has no {own!r}; it has: {', '.join(of_layer)}")
+        close = get_close_matches(name, names, 3, 0.5)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        layers = ", ".join((*self.layers, "loss"))
+        return OptionError(f"there is no tensor {name!r} in this trace{hint} (layers: {layers}; besides: x, t, dx)")
+
+
+def ravelled(index: Index, shape: Shape) -> int:
+    """The place of an entry in row-major order."""
+    place = 0
+    for here, size in zip(index, shape, strict=True):
+        place = place * size + here
+    return place
+
+
+def unravelled(place: int, shape: Shape) -> Index:
+    """The entry at a place in row-major order."""
+    index: list[int] = []
+    for size in reversed(shape):
+        place, here = divmod(place, size)
+        index.append(here)
+    return tuple(reversed(index))
+
+
+def named(name: str, index: Index) -> str:
+    """conv2.dw[3,1,0,2]; loss.y, which has no axes, without brackets."""
+    return f"{name}[{','.join(map(str, index))}]" if index else name
+
+
+def _indices(many: int) -> str:
+    return {0: "no indices", 1: "1 index"}.get(many, f"{many} indices")

@@ -1,0 +1,293 @@
+"""The losses and the gradients of their mean, explained. Equations: reference/losses.py."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from chainrule.engines import Array
+from chainrule.explain.notation import Index, at
+from chainrule.explain.numbers import bracketed, listed
+from chainrule.explain.record import Factor, Jacobian, Made, Row, Scale, Step, Term
+from chainrule.explain.site import Site
+
+EPSILON = float(np.finfo(np.float64).eps)
+
+
+def half_squared_error(site: Site) -> Made:
+    """loss = 1/2 · Σ_k (p[k] − t[k])²"""
+    return _squared(site, Scale("1/2", 0.5), "Half the squared distance between the answer and the target.")
+
+
+def mean_squared_error(site: Site) -> Made:
+    """loss = 1/K · Σ_k (p[k] − t[k])²"""
+    outputs = site.array(0).shape[1]
+    return _squared(site, Scale(f"1/{outputs}", 1 / outputs), "The mean of the squared differences to the target.")
+
+
+def binary_cross_entropy(site: Site) -> Made:
+    """loss = −1/K · Σ_k t[k]·log p̂[k] + (1 − t[k])·log(1 − p̂[k])"""
+    p, t = _rows(site)
+    terms: list[Term] = []
+    for k, q in enumerate(np.clip(p, EPSILON, 1 - EPSILON)):
+        target = site.factor(1, (site.sample, k))
+        yes, no = float(np.log(q)), float(np.log(1 - q))
+        terms.append(Term.of(target, Factor(f"log(p̂[{k}])", None, yes)))
+        terms.append(Term.of(Factor(f"(1 − t[{k}])", None, 1 - float(t[k])), Factor(f"log(1 − p̂[{k}])", None, no)))
+    written: list[str] = []
+    for size, n in (("K", "n"), (str(len(p)), site.sample)):
+        target, answer = _at(site, "t", "k", n), _at(site, "p̂", "k", n)
+        sum_of = f"{target}·log({answer}) + (1 − {target})·log(1 − {answer})"
+        written.append(f"{site.bracket('loss', sample=n)} = −1/{size} · Σ_{{k}} {sum_of}")
+    words = "How surprised the answers are by the targets, each a yes or no of its own. p̂ is p kept away from 0 and 1."
+    return Made(
+        words, written[0], written[1], tuple(terms), Scale(f"−1/{len(p)}", -1 / len(p)), sources=_cells(site, 0)
+    )
+
+
+def categorical_cross_entropy(site: Site) -> Made:
+    """loss = −Σ_k t[k]·log p̂[k]"""
+    p, _ = _rows(site)
+    logs = np.log(np.clip(p, EPSILON, 1))
+    terms = tuple(
+        Term.of(site.factor(1, (site.sample, k)), Factor(f"log(p̂[{k}])", None, float(log)))
+        for k, log in enumerate(logs)
+    )
+    written = [
+        f"{site.bracket('loss', sample=n)} = −Σ_{{k}} {_at(site, 't', 'k', n)}·log({_at(site, 'p̂', 'k', n)})"
+        for n in ("n", site.sample)
+    ]
+    words = "How surprised the answer is by the target: 0 when it was certain of it. p̂ is p kept away from 0."
+    return Made(words, written[0], written[1], terms, Scale("−1", -1.0), sources=_cells(site, 0))
+
+
+def softmax_cross_entropy(site: Site) -> Made:
+    """loss = Σ_k t[k]·(L − z[k]), L = log Σ_k e^{z[k]}"""
+    z, t = _rows(site)
+    m, powers = _powers(z)
+    log_sum = m + float(np.log(sum(powers)))
+    right = _one_hot(t)
+    if right is None:
+        symbols, numbers = (
+            "Σ_{k} t[k]·(L − z[k])",
+            listed([float(a * (log_sum - b)) for a, b in zip(t, z, strict=True)], " + "),
+        )
+    else:
+        symbols, numbers = f"L − z[{right}]", f"{bracketed(log_sum)} − {bracketed(float(z[right]))}"
+    steps = (
+        *_sum_steps(z, m, powers),
+        Step("L", "m + log(S)", f"{bracketed(m)} + log({bracketed(sum(powers))})", log_sum),
+        Step("loss", symbols, numbers, site.value),
+    )
+    written = [
+        f"{site.bracket('loss', sample=n)} = Σ_{{k}} {_at(site, 't', 'k', n)} · (L − {_at(site, 'z', 'k', n)})"
+        for n in ("n", site.sample)
+    ]
+    words = (
+        "How surprised the answer is by the target, straight from the scores z: L is the logarithm of the sum of e^z."
+    )
+    if right is not None:
+        probability = powers[right] / sum(powers)
+        words += f" It is −log of the probability of the right class, {bracketed(probability)}."
+    return Made(words, written[0], written[1], steps=steps, sources=(*_cells(site, 0), *_cells(site, 1)))
+
+
+def half_squared_error_dp(site: Site) -> Made:
+    """dp[k] = (p[k] − t[k]) / N"""
+    p, t = _entries(site)
+    numbers = f"{bracketed(p)} − {bracketed(t)}"
+    words = "The further the answer is from the target, the steeper the loss."
+    return _gradient(site, "p[k] − t[k]", numbers, words)
+
+
+def mean_squared_error_dp(site: Site) -> Made:
+    """dp[k] = 2/K · (p[k] − t[k]) / N"""
+    p, t = _entries(site)
+    outputs = site.array(0).shape[1]
+    numbers = f"2/{outputs} · ({bracketed(p)} − {bracketed(t)})"
+    words = "The further the answer is from the target, the steeper the loss."
+    return _gradient(site, "2/K · (p[k] − t[k])", numbers, words)
+
+
+def binary_cross_entropy_dp(site: Site) -> Made:
+    """dp[k] = 1/K · ((1 − t[k])/(1 − p̂[k]) − t[k]/p̂[k]) / N"""
+    p, t = _entries(site)
+    q = float(np.clip(p, EPSILON, 1 - EPSILON))
+    outputs = site.array(0).shape[1]
+    numbers = f"1/{outputs} · ((1 − {bracketed(t)}) / (1 − {bracketed(q)}) − {bracketed(t)} / {bracketed(q)})"
+    words = "The less probability the answer gave to what is true, the steeper the loss. p̂ is p kept away from 0 and 1."
+    return _gradient(site, "1/K · ((1 − t[k]) / (1 − p̂[k]) − t[k] / p̂[k])", numbers, words)
+
+
+def categorical_cross_entropy_dp(site: Site) -> Made:
+    """dp[k] = −t[k] / p̂[k] / N"""
+    p, t = _entries(site)
+    words = (
+        "Only the right class counts: the less probable the answer made it, the steeper the loss. p̂ is p kept from 0."
+    )
+    return _gradient(site, "−t[k] / p̂[k]", f"−{bracketed(t)} / {bracketed(float(np.clip(p, EPSILON, 1)))}", words)
+
+
+def softmax_cross_entropy_dp(site: Site) -> Made:
+    """dz[j] = (ŷ[j] · Σ_k t[k] − t[j]) / N, and ŷ[j] − t[j] for one sample with one right class"""
+    z, t = _rows(site)
+    n, j = site.sample, site.own[0]
+    m, powers = _powers(z)
+    y = [power / sum(powers) for power in powers]
+    whole, total = _one_hot(t) is not None, float(t.sum())
+    difference = "ŷ[j] − t[j]" if whole else "ŷ[j]·T − t[j]"
+    share = "" if whole else f"·{bracketed(total)}"
+    numbers = f"{bracketed(y[j])}{share} − {bracketed(float(t[j]))}"
+    power = f"e^{{{bracketed(float(z[j]))} − {bracketed(m)}}}"
+    last = Step(f"dz[{j}]", _over(site, difference), _over(site, numbers, str(site.samples)), site.value)
+    middle = () if whole else (Step("T", "Σ_{k} t[k]", listed([float(a) for a in t], " + "), total),)
+    steps = (
+        *_sum_steps(z, m, powers),
+        Step(f"ŷ[{j}]", f"e^{{z[{j}] − m}} / S", f"{power} / {bracketed(sum(powers))}", y[j]),
+        *middle,
+        last,
+    )
+    written = [
+        f"{site.bracket('dz', k, sample=sample)} = {_over(site, _difference(site, k, sample, whole), size)}"
+        for k, sample, size in (("j", "n", "N"), (j, n, str(site.samples)))
+    ]
+    words = (
+        "Softmax and cross-entropy together: the probability given, less the one that was right. The table shows why: "
+        "the loss looks at the right class only, and every probability depends on this score."
+    )
+    return Made(
+        words,
+        written[0],
+        written[1],
+        steps=steps,
+        jacobian=_jacobian(site, y, t, j),
+        sources=_read_by_gradient(site, n, j),
+    )
+
+
+def correct(site: Site) -> Made:
+    """1 where the largest entries of p and t are in the same place, else 0"""
+    p, t = _rows(site)
+    answer, truth = int(np.argmax(p)), int(np.argmax(t))
+    steps = (
+        Step("answer", "argmax_{k} p[k]", f"argmax({listed([float(v) for v in p], ', ')})", float(answer)),
+        Step("truth", "argmax_{k} t[k]", f"argmax({listed([float(v) for v in t], ', ')})", float(truth)),
+        Step("correct", "1 if answer = truth, else 0", f"{answer} = {truth}", site.value),
+    )
+    words = f"The largest output is that of class {answer}, and the target says {truth}."
+    written = [
+        f"{site.bracket('correct', sample=n)} = "
+        f"(argmax_{{k}} {_at(site, 'p', 'k', n)} = argmax_{{k}} {_at(site, 't', 'k', n)})"
+        for n in ("n", site.sample)
+    ]
+    return Made(words, written[0], written[1], steps=steps, sources=(*_cells(site, 0), *_cells(site, 1)))
+
+
+EXPLAINERS: dict[str, Callable[[Site], Made]] = {
+    function.__name__: function
+    for function in (
+        *(half_squared_error, mean_squared_error, binary_cross_entropy, categorical_cross_entropy),
+        *(softmax_cross_entropy, half_squared_error_dp, mean_squared_error_dp, binary_cross_entropy_dp),
+        *(categorical_cross_entropy_dp, softmax_cross_entropy_dp, correct),
+    )
+}
+
+
+# -------------------------------------------------------------------------------------------------- parts
+
+
+def _squared(site: Site, scale: Scale, words: str) -> Made:
+    """Both squared errors: terms (p − t)·(p − t), and a scale."""
+    p, t = _rows(site)
+    factors = [Factor(f"(p[{k}] − t[{k}])", None, float(a - b)) for k, (a, b) in enumerate(zip(p, t, strict=True))]
+    letter = "1/K" if site.operation.name.startswith("mean") else scale.symbols
+    written = [
+        f"{site.bracket('loss', sample=n)} = {part} · Σ_{{k}} "
+        f"({_at(site, 'p', 'k', n)} − {_at(site, 't', 'k', n)})^{{2}}"
+        for part, n in ((letter, "n"), (scale.symbols, site.sample))
+    ]
+    terms = tuple(Term.of(factor, factor) for factor in factors)
+    return Made(words, written[0], written[1], terms, scale, sources=(*_cells(site, 0), *_cells(site, 1)))
+
+
+def _gradient(site: Site, formula: str, numbers: str, words: str) -> Made:
+    """A gradient that is a formula of p[k] and t[k], over N in a batch."""
+    n, k = site.sample, site.own[0]
+    last = Step(f"dp[{k}]", _over(site, formula), _over(site, numbers, str(site.samples)), site.value)
+    symbols = _over(site, _of_sample(site, formula, "n"))
+    here = _over(
+        site, _of_sample(site, formula, n).replace("[k]", f"[{k}]").replace(",k]", f",{k}]"), str(site.samples)
+    )
+    here = here.replace("/K", f"/{site.array(0).shape[1]}")
+    written = (f"{site.bracket('dp', 'k')} = {symbols}", f"{site.bracket('dp', k, sample=n)} = {here}")
+    sources = (site.cell(0, (n, k)), site.cell(1, (n, k)))
+    return Made(words, written[0], written[1], steps=(last,), sources=sources)
+
+
+def _of_sample(site: Site, formula: str, sample: Index) -> str:
+    return formula if site.samples == 1 else formula.replace("[k]", f"[{sample},k]")
+
+
+def _over(site: Site, formula: str, size: str = "N") -> str:
+    """The formula, over the number of samples where there are several."""
+    return formula if site.samples == 1 else f"({formula}) / {size}"
+
+
+def _difference(site: Site, k: Index, sample: Index, whole: bool) -> str:
+    total = "" if whole else f" · Σ_{{k}} {site.bracket('t', 'k', sample=sample)}"
+    return f"{site.bracket('ŷ', k, sample=sample)}{total} − {site.bracket('t', k, sample=sample)}"
+
+
+def _sum_steps(z: Array, m: float, powers: Sequence[float]) -> tuple[Step, Step]:
+    """The largest score, and the sum of powers without it."""
+    largest = Step("m", "max_{k} z[k]", f"max({listed([float(value) for value in z], ', ')})", m)
+    return largest, Step("S", "Σ_{k} e^{z[k] − m}", listed(powers, " + "), sum(powers))
+
+
+def _jacobian(site: Site, y: Sequence[float], t: Array, j: int) -> Jacobian:
+    """Through every probability: dLoss/dŷ_k · dŷ_k/dz_j."""
+    rows: list[Row] = []
+    for k, p in enumerate(y):
+        slope = (1.0 if k == j else 0.0) - y[j]
+        target = float(t[k])
+        dp = -target / max(p, EPSILON) / site.samples
+        rows.append(Row(k, p, target, dp, p * slope, -target * slope / site.samples))
+    return Jacobian(tuple(rows))
+
+
+def _read_by_gradient(site: Site, n: int, j: int) -> tuple[str, ...]:
+    """The probability where a softmax layer holds it, else all scores; and the target."""
+    softmax = f"{site.catalogue.layers[-1]}.y"
+    if softmax in site.catalogue.entries and softmax != site.tensor(0).storage:
+        index = f"{n},{j}" if site.samples > 1 else f"{j}"
+        return f"{softmax}[{index}]", site.cell(1, (n, j))
+    return (*_cells(site, 0), site.cell(1, (n, j)))
+
+
+def _rows(site: Site) -> tuple[Array, Array]:
+    """p and t of this sample."""
+    return site.array(0)[site.sample], site.array(1)[site.sample]
+
+
+def _entries(site: Site) -> tuple[float, float]:
+    """p[k] and t[k] of this entry."""
+    p, t = _rows(site)
+    return float(p[site.own]), float(t[site.own])
+
+
+def _powers(z: Array) -> tuple[float, list[float]]:
+    m = float(z.max())
+    return m, [float(power) for power in np.exp(z - m)]
+
+
+def _one_hot(t: Array) -> int | None:
+    """The right class, where the target is one."""
+    right = int(t.argmax())
+    return right if t[right] == 1 and np.count_nonzero(t) == 1 else None
+
+
+def _cells(site: Site, read: int) -> tuple[str, ...]:
+    return tuple(site.cell(read, (site.sample, k)) for k in range(site.array(read).shape[1]))
+
+
+def _at(site: Site, name: str, k: Index, sample: Index) -> str:
+    return site.bracket(name, k, sample=sample) if site.samples > 1 else at(name, k)

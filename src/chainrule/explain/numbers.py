@@ -1,0 +1,40 @@
+"""How a number is printed: alike here and on the page, which has the same rules (page/explain/numbers.js)."""
+
+import math
+from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+DIGITS = 6
+MINUS = "−"
+PLAIN = range(-4, 6)  # decimal exponents, after rounding, that are written without one
+MOST_LISTED = 12
+
+_ROUNDED = Context(prec=DIGITS, rounding=ROUND_HALF_UP)
+
+
+def shown(value: float) -> str:
+    """A number in six significant digits: −0.0123457, 1.23457e-7, ∞."""
+    if math.isnan(value):
+        return "NaN"
+    sign = MINUS if value < 0 else ""
+    if math.isinf(value):
+        return f"{sign}∞"
+    rounded = _ROUNDED.plus(abs(Decimal(value))).normalize()
+    if not rounded:
+        return "0"
+    if rounded.adjusted() in PLAIN:
+        return f"{sign}{rounded:f}"
+    mantissa = rounded.scaleb(-rounded.adjusted())
+    return f"{sign}{mantissa:f}e{rounded.adjusted()}"
+
+
+def bracketed(value: float) -> str:
+    """The number as it stands within an equation: in parentheses where it has a sign or an exponent."""
+    text = shown(value)
+    return f"({text})" if text.startswith(MINUS) or "e" in text else text
+
+
+def listed(values: Sequence[float], joint: str) -> str:
+    """Numbers in a row; of many the first ten, an ellipsis and the last."""
+    texts = [bracketed(value) for value in values]
+    return joint.join(texts if len(texts) <= MOST_LISTED else [*texts[:10], "…", texts[-1]])

@@ -1,0 +1,158 @@
+"""Pooling and its gradients, explained. Equations: reference/pooling.py."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from chainrule.explain.notation import Index, barred, plus, times
+from chainrule.explain.record import Candidate, Factor, Made, Pick, Scale, Term
+from chainrule.explain.site import Site
+from chainrule.reference.windows import Axis, sliding
+
+Cell = tuple[int, int]
+
+
+def max_pool(site: Site) -> Made:
+    """y[c,i,j] = max_{u,v} x[c, s·i + u, s·j + v]; winner: where it was"""
+    x = site.array(0)
+    n, (c, i, j) = site.sample, site.own
+    rows, columns = _axes(site, x.shape[2:])
+    cells = [(n, c, h, k) for h, k in _under(rows, columns, i, j)]
+    values = [float(x[cell]) for cell in cells]
+    place = next((k for k, value in enumerate(values) if np.isnan(value)), int(np.argmax(values)))
+    pick = Pick(tuple(Candidate(site.cell(0, cell), float(x[cell])) for cell in cells), place)
+    function = "max" if site.place == 0 else "argmax"
+    written = [
+        f"{site.bracket(site.result, *index, sample=sample)} = "
+        f"{function}_{{u,v}} {_window(site, index, sample, letters)}"
+        for index, sample, letters in ((("c", "i", "j"), "n", True), (site.own, site.sample, False))
+    ]
+    words = f"The largest of the {len(cells)} numbers under this window"
+    words += "." if site.place == 0 else ": its place, counted row by row through the whole map (h·W + k)."
+    return Made(words + _left_out(rows, columns), written[0], written[1], pick=pick)
+
+
+def max_pool_dx(site: Site) -> Made:
+    """dx[c,h,k] = Σ dy[c,i,j] over the windows that this cell won"""
+    winner = site.array(1)
+    n, (c, h, k) = site.sample, site.own
+    flat = h * site.size[1] + k
+    terms = tuple(Term.of(site.factor(0, (n, c, int(i), int(j)))) for i, j in np.argwhere(winner[n, c] == flat))
+    dx, dy, won = site.result, site.called(0), site.called(1)
+    symbols = (
+        f"{site.bracket(dx, 'c', 'h', 'k')} = Σ_{{{site.bracket(won, 'c', 'i', 'j')}=h·W+k}} "
+        f"{site.bracket(dy, 'c', 'i', 'j')}"
+    )
+    here = (
+        f"{site.bracket(dx, c, h, k, sample=n)} = Σ_{{{site.bracket(won, c, 'i', 'j', sample=n)}={flat}}} "
+        f"{site.bracket(dy, c, 'i', 'j', sample=n)}"
+    )
+    return Made(_routed(len(terms)), symbols, here, terms)
+
+
+def average_pool(site: Site) -> Made:
+    """y[c,i,j] = 1/D · Σ_{u,v} x[c, s·i + u, s·j + v]"""
+    n, (c, i, j) = site.sample, site.own
+    rows, columns = _axes(site, site.array(0).shape[2:])
+    terms = tuple(Term.of(site.factor(0, (n, c, h, k))) for h, k in _under(rows, columns, i, j))
+    divisor = _divisor(site, rows, columns, i, j)
+    share = "" if site.arguments["divisor"] == "one" else "1/D · "
+    written = [
+        f"{site.bracket(site.result, *index, sample=sample)} = {part}Σ_{{u,v}} {_window(site, index, sample, letters)}"
+        for index, sample, letters, part in (
+            (("c", "i", "j"), "n", True, share),
+            (site.own, site.sample, False, share and f"1/{divisor} · "),
+        )
+    ]
+    what = "sum" if not share else "mean"
+    words = f"The {what} of the {len(terms)} numbers under this window."
+    if divisor != len(terms) and share:
+        words = f"The sum of the {len(terms)} numbers under this window over its {divisor} cells, padding included."
+    scale = Scale(f"1/{divisor}", 1 / divisor) if share else None
+    return Made(words + _left_out(rows, columns), written[0], written[1], terms, scale)
+
+
+def average_pool_dx(site: Site) -> Made:
+    """dx[c,h,k] = Σ_{i,j} dy[c,i,j] / D, over the windows that cover this cell"""
+    n, (c, h, k) = site.sample, site.own
+    rows, columns = _axes(site, site.size)
+    windows = [(i, j) for i in _covering(rows, h) for j in _covering(columns, k)]
+    divisors = [_divisor(site, rows, columns, i, j) for i, j in windows]
+    alike = len(set(divisors)) == 1
+    terms = [
+        Term.of(site.factor(0, (n, c, i, j)), *(() if alike else (Factor("1/D", None, 1 / divisor),)))
+        for (i, j), divisor in zip(windows, divisors, strict=True)
+    ]
+    one = site.arguments["divisor"] == "one"
+    scale = Scale(f"1/{divisors[0]}", 1 / divisors[0]) if alike and not one else None
+    written = [
+        f"{site.bracket(site.result, *index, sample=sample)} = {_shared(site, index[0], sample, text)}"
+        for index, sample, text in (
+            (("c", "h", "k"), "n", "" if one else "D[i,j]"),
+            (site.own, site.sample, "" if one else str(divisors[0]) if alike else "D[i,j]"),
+        )
+    ]
+    many = len(windows)
+    words = "No window covers this cell, so nothing comes back: 0."
+    if many:
+        words = f"Every window hands its gradient to its cells{'' if one else ' in equal parts'}; this cell lies under "
+        words += f"{many} of them." if many > 1 else "one."
+    return Made(words, written[0], written[1], tuple(terms), scale)
+
+
+def _axes(site: Site, size: tuple[int, ...]) -> tuple[Axis, Axis]:
+    given = site.arguments
+    return sliding(
+        site.operation.name, "window", (size[0], size[1]), given["window"], given["stride"], given["padding"]
+    )
+
+
+def _under(rows: Axis, columns: Axis, i: int, j: int) -> Iterator[Cell]:
+    """The cells of the picture under a window, row by row."""
+    for _, h in rows.taps(i):
+        for _, k in columns.taps(j):
+            yield h, k
+
+
+def _covering(axis: Axis, h: int) -> list[int]:
+    """The windows that cover a cell."""
+    return [i for i in range(axis.outputs) if any(h == cell for _, cell in axis.taps(i))]
+
+
+def _divisor(site: Site, rows: Axis, columns: Axis, i: int, j: int) -> int:
+    match site.arguments["divisor"]:
+        case "cells":
+            return sum(1 for _ in _under(rows, columns, i, j))
+        case "window":
+            return rows.window * columns.window
+        case _:
+            return 1
+
+
+def _window(site: Site, index: tuple[Index, ...], sample: Index, letters: bool) -> str:
+    """x[c, s·i + u, s·j + v]"""
+    stride = site.arguments["stride"]
+    c, i, j = index
+    s, t = ("s" if letters and step > 1 else step for step in stride)
+    x = barred(site.called(0)) if any(zeros for pair in site.arguments["padding"] for zeros in pair) else site.called(0)
+    return site.bracket(x, c, plus(times(s, i), "u"), plus(times(t, j), "v"), sample=sample)
+
+
+def _shared(site: Site, c: Index, sample: Index, divisor: str) -> str:
+    dy = site.bracket(site.called(0), c, "i", "j", sample=sample)
+    return f"Σ_{{i,j}} {dy} / {divisor}" if divisor else f"Σ_{{i,j}} {dy}"
+
+
+def _left_out(rows: Axis, columns: Axis) -> str:
+    padded = any(zeros for axis in (rows, columns) for zeros in axis.padding)
+    return " Cells on padding are left out." if padded else ""
+
+
+def _routed(won: int) -> str:
+    if not won:
+        return (
+            "This cell was not the largest in any window, so a small change of it changes nothing: its gradient is 0."
+        )
+    if won == 1:
+        return "This cell was the largest of its window, so the gradient of that output is handed to it whole."
+    return f"This cell was the largest in {won} windows: the gradients of their outputs are handed to it and added up."

@@ -1,0 +1,122 @@
+"""The place where a number is made: an operation, the entry of what it writes, and what it reads, by name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.engines import Array
+from chainrule.explain.cells import Catalogue, Index
+from chainrule.explain.notation import Index as Symbol
+from chainrule.explain.notation import at, summed
+from chainrule.explain.record import Factor
+from chainrule.plan import Operation, Tensor, gradient_name
+
+
+@dataclass(frozen=True)
+class Site:
+    """An entry of a tensor that an operation writes.
+
+    name       the tensor, canonical
+    place      which of the tensors that it writes
+    index      of the entry as the operation sees it: the sample first, where each sample has the tensor
+    arguments  attributes of the operation, those known at run time included
+    arrays     every tensor of the trace by canonical name, with the sample axis
+    layer      whose operation it is
+    """
+
+    name: str
+    operation: Operation
+    place: int
+    index: Index
+    arguments: Mapping[str, Any]
+    arrays: Mapping[str, Array]
+    catalogue: Catalogue
+    layer: str
+
+    @property
+    def samples(self) -> int:
+        """Samples of the batch."""
+        return self.catalogue.samples
+
+    @property
+    def sample(self) -> int:
+        """The sample that this entry belongs to; 0 where the whole batch has it."""
+        return self.index[0] if self.operation.writes[self.place].per_sample else 0
+
+    @property
+    def own(self) -> Index:
+        """The index without the sample."""
+        return self.index[1:] if self.operation.writes[self.place].per_sample else self.index
+
+    @property
+    def shape(self) -> Index:
+        """The shape of what is written, without the samples."""
+        return self.operation.writes[self.place].shape
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the tensor that is written."""
+        height, width = self.operation.writes[self.place].shape[-2:]
+        return height, width
+
+    @property
+    def value(self) -> float:
+        """The entry itself."""
+        return float(self._seen(self.operation.writes[self.place], self.name)[self.index])
+
+    def tensor(self, read: int) -> Tensor:
+        """What the operation reads there."""
+        found = self.operation.reads[read]
+        assert found is not None, f"{self.operation.name} reads nothing at {read}"
+        return found
+
+    def reads(self, read: int) -> bool:
+        """Whether the operation reads something there: a bias may be missing."""
+        return len(self.operation.reads) > read and self.operation.reads[read] is not None
+
+    def array(self, read: int) -> Array:
+        """What the operation reads there, in the shape in which it sees it, the samples first."""
+        tensor = self.tensor(read)
+        return self._seen(tensor, tensor.storage)
+
+    def _seen(self, tensor: Tensor, name: str) -> Array:
+        shape = (self.samples, *tensor.shape) if tensor.per_sample else tensor.shape
+        return self.arrays[name].reshape(shape)
+
+    def cell(self, read: int, index: Index) -> str:
+        """The canonical name of an entry of what is read."""
+        return self.catalogue.cell(self.tensor(read), index)
+
+    def factor(self, read: int, index: Index) -> Factor:
+        """An entry of what is read, as part of a product."""
+        return Factor(self.called(read), self.cell(read, index), float(self.array(read)[index]))
+
+    # ------------------------------------------------------------------ names in equations
+
+    def called(self, read: int) -> str:
+        """What the equation calls a tensor that is read: x, w, dy."""
+        return self._called(self.tensor(read))
+
+    @property
+    def result(self) -> str:
+        """What the equation calls the tensor that is written."""
+        return self._called(self.operation.writes[self.place])
+
+    def _called(self, tensor: Tensor) -> str:
+        source = self.catalogue.inputs.get(self.layer)
+        letter = "p" if self.layer == "loss" else "x"
+        if tensor.storage == source:
+            return letter
+        if source is not None and tensor.storage == gradient_name(source):
+            return f"d{letter}"
+        return tensor.name.rpartition(".")[2]
+
+    def bracket(self, name: str, *indices: Symbol, sample: Symbol | None = None) -> str:
+        """x[c,i,j], and x[n,c,i,j] in a batch; ``sample``: the number of the sample in place of n."""
+        if self.samples == 1:
+            return at(name, *indices)
+        return at(name, "n" if sample is None else sample, *indices)
+
+    def over(self, *letters: str) -> str:
+        """Σ over indices, and over the samples of a batch."""
+        return summed(letters if self.samples == 1 else ("n", *letters))

@@ -1,0 +1,185 @@
+"""A trace: one training step looked at in float64, with every array that it made, and an explanation of any number."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from chainrule import engines
+from chainrule.engines import Array
+from chainrule.errors import ShapeError
+from chainrule.explain import code, leaves, updates
+from chainrule.explain.cells import Catalogue, Cell, ravelled, unravelled
+from chainrule.explain.gathering import gather, is_fused
+from chainrule.explain.operations import EXPLAINERS
+from chainrule.explain.record import Explanation, Made
+from chainrule.explain.site import Site
+from chainrule.explain.stepping import Training, Update, update
+from chainrule.explain.titles import title
+from chainrule.interpreter import Interpreter
+from chainrule.network import Network
+from chainrule.plan import Plan
+from chainrule.shapes import text
+
+
+class _Doubles:
+    """The flat buffers of a network, copied to float64."""
+
+    def __init__(self, network: Network) -> None:
+        self.parameters: Array = network.parameters.astype(np.float64)
+        self.statistics: Array = network.statistics.astype(np.float64)
+
+
+class Trace:
+    """One training step on a batch: forward, loss, backward, update; nothing of the network is changed.
+
+    network   whose parameters are taken as they are, float32, and computed with in float64
+    x         (N, *input_shape) as the network sees it, normalised
+    t         (N, K) targets
+    loss      one of `losses.NAMES`
+    training  optimizer, rate, step, moments: what the update is taken with; None: Adam's first step
+
+    ``trace["conv2.dw"]`` is an array, ``trace.explain("conv2.dw[3,1,0,2]")`` says how one number came about.
+    """
+
+    def __init__(self, network: Network, x: Array, t: Array, loss: str, training: Training | None = None) -> None:
+        self.network = network
+        self.plan: Plan = network.plan(loss, input_gradient=True)
+        self.training = training or Training()
+        inputs, targets = np.asarray(x, np.float64), np.asarray(t, np.float64)
+        self.samples = _checked(network, inputs, targets)
+        self.catalogue: Catalogue = gather(network, self.plan, self.training.optimizer, self.samples)
+        self._arrays = {"x": inputs, "t": targets}
+        with np.errstate(all="ignore"):  # what overflows is shown as it is
+            self.update = self._run(inputs, targets)
+
+    # ------------------------------------------------------------------ arrays
+
+    def _run(self, x: Array, t: Array) -> Update:
+        """Walk the plan and take the step, keeping all arrays."""
+        buffers = _Doubles(self.network)
+        before = buffers.parameters.copy()
+        walk = Interpreter(engines.find("numpy"), self.plan, self.network.layout, buffers)
+        _, _, gradient = walk.gradients(x, t, seed=self.training.seed, step=self.training.step)
+        for operation in self.plan.operations:
+            for tensor in operation.writes:
+                self._keep(tensor.storage, walk.read(tensor))
+        statistics = buffers.statistics.copy()
+        walk.close()
+        taken = update(before, gradient, self.training)
+        self._cut(before, taken.after, taken.moments)
+        self._cut_statistics(statistics, buffers.statistics)
+        if is_fused(self.network, self.plan):
+            self._unfuse()
+        return taken
+
+    def _keep(self, name: str, array: Array) -> None:
+        entry = self.catalogue.entries[name]
+        samples = (self.samples,) if entry.per_sample else ()
+        self._arrays[name] = np.array(array).reshape(*samples, *entry.shape)
+
+    def _cut(self, before: Array, after: Array, moments: Sequence[Array]) -> None:
+        """The trained parameters, before and after, and their moments, out of the flat buffers."""
+        names = self.training.optimizer.moments
+        for name in self._named("parameter"):
+            place = slice(*self.network.layout[name])
+            self._keep(name, before[place])
+            self._keep(f"{name}.update", after[place])
+            for moment, values in zip(names, moments, strict=True):
+                self._keep(f"{name}.{moment}", values[place])
+
+    def _cut_statistics(self, before: Array, after: Array) -> None:
+        for name in self._named("state"):
+            place = slice(*self.network.layout[name])
+            self._keep(name, before[place])
+            self._keep(f"{name}.update", after[place])
+
+    def _named(self, kind: str) -> list[str]:
+        return [entry.name for entry in self.catalogue.entries.values() if entry.kind == kind]
+
+    def _unfuse(self) -> None:
+        """Softmax and the gradient of its result, which the plan has fused with the loss."""
+        engine, name = engines.find("numpy"), self.network.names[-1]
+        (y,) = engine.run("softmax", (self._arrays[self.plan.output.storage],), {})
+        self._arrays[f"{name}.y"] = y
+        (dy,) = engine.run("categorical_cross_entropy_dp", (y, self._arrays["t"]), {})
+        self._arrays[f"{name}.dy"] = dy
+
+    @property
+    def names(self) -> list[str]:
+        """The canonical names of all tensors, in the order in which they are made."""
+        return list(self.catalogue.entries)
+
+    def __getitem__(self, name: str) -> Array:
+        """A tensor, or one of its other names (conv2.x); without the sample axis when there is one sample. A copy."""
+        target, shape = self.catalogue.seen(name)[0]
+        return self._arrays[target].reshape(shape).copy()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.catalogue.entries or name in self.catalogue.aliases
+
+    # ------------------------------------------------------------------ explanations
+
+    def explain(self, cell: str, index: Sequence[int] | None = None) -> Explanation:
+        """How one number came about: ``explain("conv2.dx[1,4,7]")`` or ``explain("conv2.dx", (1, 4, 7))``."""
+        found = self.catalogue.read(cell) if index is None else self.catalogue.find(cell, tuple(map(int, index)))
+        entry = self.catalogue.entries[found.tensor]
+        operation, made = self._made(found)
+        places = code.places(operation)
+        return Explanation(
+            cell=str(found),
+            tensor=found.tensor,
+            index=found.index,
+            value=self._value(found),
+            layer=found.tensor.split(".")[0] if "." in found.tensor else "",
+            operation=operation,
+            title=title(entry, len(self.training.optimizer.moments)),
+            made=made,
+            code=places,
+            derivation=code.derivation(operation),
+        )
+
+    def _value(self, cell: Cell) -> float:
+        array = self._arrays[cell.tensor]
+        return float(array.reshape(-1)[ravelled(cell.index, self.catalogue.full_shape(cell.tensor))])
+
+    def _made(self, cell: Cell) -> tuple[str, Made]:
+        """The operation that made a number, and what it says of it."""
+        entry = self.catalogue.entries[cell.tensor]
+        if cell.tensor not in self.catalogue.writers:
+            if entry.kind != "update":
+                return "", leaves.leaf(entry, self.training.step)
+            return self.training.optimizer.operation, updates.explain(self._arrays, self.update, cell)
+        site = self._site(cell)
+        if site.operation.call:
+            return site.operation.name, leaves.own(site.layer)
+        return site.operation.name, EXPLAINERS[site.operation.name](site)
+
+    def _site(self, cell: Cell) -> Site:
+        operation, place, layer = self.catalogue.writers[cell.tensor]
+        written, entry = operation.writes[place], self.catalogue.entries[cell.tensor]
+        batch = entry.per_sample and self.samples > 1
+        sample, own = (cell.index[:1], cell.index[1:]) if batch else ((0,), cell.index)
+        seen = unravelled(ravelled(own, entry.shape), written.shape)
+        index = (*sample, *seen) if written.per_sample else seen
+        values = {"batch": self.samples, "first": 0, "seed": self.training.seed, "step": self.training.step}
+        arguments = operation.arguments(values)
+        return Site(cell.tensor, operation, place, index, arguments, self._arrays, self.catalogue, layer)
+
+    def __repr__(self) -> str:
+        what = "one sample" if self.samples == 1 else f"{self.samples} samples"
+        return f"Trace of {what}, input {text(self.network.input_shape)}: {len(self.names)} tensors"
+
+    def _repr_html_(self) -> str:
+        from chainrule.explain.html import trace
+
+        return trace(self)
+
+
+def _checked(network: Network, x: Array, t: Array) -> int:
+    """How many samples there are, after a look at the shapes."""
+    outputs = network.output_shape
+    if x.shape[1:] != network.input_shape or not len(x):
+        raise ShapeError(f"trace: expected inputs N×{text(network.input_shape)}, found {text(x.shape)}")
+    if t.shape != (len(x), *outputs):
+        raise ShapeError(f"trace: expected targets {text((len(x), *outputs))}, found {text(t.shape)}")
+    return len(x)

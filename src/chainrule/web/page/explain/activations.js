@@ -1,0 +1,188 @@
+/**
+ * The activations and their gradients, explained. Equations: engine/activations.js.
+ *
+ * @typedef {import("./site.js").Site} Site
+ * @typedef {import("./made.js").Made} Made
+ * @typedef {import("./notation.js").Index} Index
+ * @typedef {(text: string) => string} Written  an equation in x, written with a letter or a number
+ */
+
+import { ravel } from "../engine/tensor.js";
+import { operations } from "../engine/operations.js";
+import { at, letters } from "./notation.js";
+import { bracketed, listed } from "./numbers.js";
+import { term } from "./site.js";
+
+/** @type {Record<string, Written>} */
+const FORWARD = {
+  sigmoid: (x) => `1 / (1 + e^{−${x}})`,
+  tanh: (x) => `tanh(${x})`,
+  arctan: (x) => `arctan(${x})`,
+  relu: (x) => `max(0, ${x})`,
+  gelu: (x) => `${x}/2 · (1 + tanh(√(2/π) · (${x} + 0.044715·${x}^{3})))`,
+};
+/** In what the gradient reads: y of sigmoid, tanh and relu, x of the others. @type {Record<string, Written>} */
+const SLOPES = {
+  sigmoid: (y) => `${y}·(1 − ${y})`,
+  tanh: (y) => `1 − ${y}^{2}`,
+  arctan: (x) => `1 / (1 + ${x}^{2})`,
+  gelu: (x) => `(1 + tanh(a))/2 + ${x}/2 · (1 − tanh(a)^{2}) · √(2/π) · (1 + 0.134145·${x}^{2})`,
+};
+/** @type {Record<string, string>} */
+const WORDS = {
+  sigmoid: "The S-shaped curve brings any number between 0 and 1.",
+  tanh: "The S-shaped curve brings any number between −1 and 1.",
+  arctan: "The S-shaped curve brings any number between −π/2 and π/2.",
+  gelu: "Large numbers pass, negative ones almost vanish, and the change between is smooth.",
+};
+/** @type {Record<string, string>} */
+const CALLED = { relu: "ReLU", leaky_relu: "leaky ReLU", gelu: "GELU", sigmoid: "the sigmoid" };
+const KEEPS_Y = ["sigmoid", "tanh", "relu"];
+
+/** y = f(x), entry by entry @param {Site} site @returns {Made} */
+export function activation(site) {
+  const x = site.factor(0, site.own);
+  const write = forward(site, x.value);
+  const [symbols, here] = [letters(site.own.length), site.own].map(
+    (/** @type {Index[]} */ index) => `${at(site.result, ...index)} = ${write(at(site.called(0), ...index))}`,
+  );
+  const numbers = write(bracketed(x.value));
+  const steps = [{ name: site.result, symbols: write(site.called(0)), numbers, value: site.value }];
+  const curve = curveAt(site, site.operation.name, x.value);
+  return { words: passed(site, x.value), symbols, here, curve, steps, sources: [x.cell ?? ""] };
+}
+
+/** dx = dy · f′(x), entry by entry @param {Site} site @returns {Made} */
+export function activation_dx(site) {
+  const name = site.operation.name.replace(/_dx$/, "");
+  const [dy, kept] = [site.factor(0, site.own), site.factor(1, site.own)];
+  const slope = slopeAt(site, name, kept.value);
+  const write = slopeWritten(site, name, kept.value);
+  const [dx, read] = [site.result, site.called(0)];
+  const [symbols, here] = [letters(site.own.length), site.own].map(
+    (/** @type {Index[]} */ index) => `${at(dx, ...index)} = ${at(read, ...index)} · f′(${at("x", ...index)})`,
+  );
+  const numbers = `${bracketed(dy.value)} · ${bracketed(slope)}`;
+  const steps = [
+    { name: "f′(x)", symbols: write(site.called(1)), numbers: write(bracketed(kept.value)), value: slope },
+    { name: dx, symbols: `${read} · f′(x)`, numbers, value: site.value },
+  ];
+  const x = before(site);
+  const at_x = `the slope of ${CALLED[name] ?? name} at x = ${bracketed(x)}`;
+  return {
+    words: `The gradient that arrives, times ${at_x}${because(name, slope)}`,
+    symbols,
+    here,
+    terms: [term(dy, { name: "f′(x)", cell: null, value: slope, why: "" })],
+    curve: curveAt(site, name, x),
+    steps,
+    sources: [kept.cell ?? ""],
+  };
+}
+
+/** y[k] = e^{x[k] − m} / Σ_l e^{x[l] − m}, m the largest x @param {Site} site @returns {Made} */
+export function softmax(site) {
+  const [k] = site.own;
+  const values = Array.from(site.array(0).data);
+  const largest = Math.max(...values);
+  const powers = values.map((value) => Math.exp(value - largest));
+  const total = powers.reduce((sum, power) => sum + power, 0);
+  const [x, y] = [site.called(0), site.result];
+  const power = `e^{${bracketed(values[k])} − ${bracketed(largest)}}`;
+  const steps = [
+    { name: "m", symbols: `max_{l} ${at(x, "l")}`, numbers: `max(${listed(values, ", ")})`, value: largest },
+    { name: "S", symbols: `Σ_{l} e^{${at(x, "l")} − m}`, numbers: listed(powers, " + "), value: total },
+    {
+      name: at(y, k),
+      symbols: `e^{${at(x, k)} − m} / S`,
+      numbers: `${power} / ${bracketed(total)}`,
+      value: powers[k] / total,
+    },
+  ];
+  const [symbols, here] = ["k", k].map((index) => `${at(y, index)} = e^{${at(x, index)}} / Σ_{l} e^{${at(x, "l")}}`);
+  const words =
+    "Powers of e make every score positive, and dividing by their sum makes them probabilities. " +
+    "m, the largest score, is taken from all: it cancels, and no power grows too large.";
+  return { words, symbols, here, steps, sources: values.map((_, l) => site.cell(0, [l])) };
+}
+
+/** dx[k] = Σ_l dy[l] · y[l] (δ_kl − y[k]) @param {Site} site @returns {Made} */
+export function softmax_dx(site) {
+  const [k] = site.own;
+  const [dy, y] = [site.called(0), site.called(1)];
+  const own = site.number(1, [k]);
+  const terms = Array.from(site.array(1).data, (_, l) =>
+    term(site.factor(0, [l]), site.factor(1, [l]), {
+      name: `(δ − ${at(y, k)})`,
+      cell: null,
+      value: (l === k ? 1 : 0) - own,
+      why: "",
+    }),
+  );
+  const [symbols, here] = ["k", k].map(
+    (index) =>
+      `${at(site.result, index)} = Σ_{l} ${at(dy, "l")} · ${at(y, "l")} · (δ[l,${index}] − ${at(y, index)})`,
+  );
+  const words =
+    "Every probability depends on this score: more of it raises its own probability and lowers the others. " +
+    "δ[l,k] is 1 where l = k, else 0.";
+  return { words, symbols, here, terms };
+}
+
+/** @param {Site} site @param {number} x @returns {Written} */
+function forward(site, x) {
+  if (site.operation.name !== "leaky_relu") return FORWARD[site.operation.name];
+  const { slope } = site.attributes;
+  return (text) => (x <= 0 ? `${slope}·${text}` : text);
+}
+
+/**
+ * The slope, in the letter or the number that the gradient reads.
+ *
+ * @param {Site} site @param {string} name @param {number} kept @returns {Written}
+ */
+function slopeWritten(site, name, kept) {
+  if (SLOPES[name]) return SLOPES[name];
+  const low = name === "relu" ? "0" : String(site.attributes.slope);
+  return () => (kept <= 0 ? low : "1");
+}
+
+/** f′ by the engine's own gradient, for a dy of 1. @param {Site} site @param {string} name @param {number} kept */
+function slopeAt(site, name, kept) {
+  return operations[`${name}_dx`]([single(1), single(kept)], site.attributes)[0].data[0];
+}
+
+/** @param {Site} site @param {string} name @param {number} x */
+function curveAt(site, name, x) {
+  const y = operations[name]([single(x)], site.attributes)[0].data[0];
+  return { function: name, x, y, slope: slopeAt(site, name, KEEPS_Y.includes(name) ? y : x) };
+}
+
+/** @param {number} value */
+function single(value) {
+  return { shape: [1], data: Float64Array.of(value) };
+}
+
+/** x of an activation whose gradient reads y: what the layer read. @param {Site} site */
+function before(site) {
+  const source = site.trace.values.get(site.catalogue.inputs.get(site.layer) ?? "");
+  if (!source) throw new Error(`this trace holds no input of ${site.layer}`);
+  return source.data[ravel(site.own, site.shape)];
+}
+
+/** @param {Site} site @param {number} x */
+function passed(site, x) {
+  const { name } = site.operation;
+  const number = bracketed(x);
+  if (name === "relu") return `${number} is ${x > 0 ? "positive, so it passes" : "not positive, so it becomes 0"}.`;
+  if (name !== "leaky_relu") return WORDS[name];
+  if (x > 0) return `${number} is positive, so it passes.`;
+  return `${number} is not positive, so it is shrunk to ${site.attributes.slope} of itself.`;
+}
+
+/** @param {string} name @param {number} slope */
+function because(name, slope) {
+  if (name !== "relu" && name !== "leaky_relu") return ".";
+  if (slope === 1) return ", where it is 1: the gradient passes.";
+  return `, where it is ${bracketed(slope)}: the gradient ${slope === 0 ? "stops here" : "is shrunk"}.`;
+}

@@ -1,0 +1,156 @@
+/**
+ * The cells of a trace by name: one canonical name each, and other names that are read too.
+ *
+ * @typedef {import("../types.js").Operation} Operation
+ * @typedef {import("../types.js").Tensor} Tensor
+ * @typedef {{name: string, shape: number[], kind: string}} Entry
+ * @typedef {{tensor: string, index: number[]}} Cell
+ * @typedef {{operation: Operation, place: number, layer: string}} Writer
+ *   the operation that writes a tensor, the place among what it writes, and the layer it belongs to
+ */
+
+import { ravel, sameShape, text, unravel } from "../engine/tensor.js";
+
+const CELL = /^\s*([^[\]\s]+)\s*(?:\[([^[\]]*)\]\s*)?$/;
+const UPDATE = ".update";
+
+/** All tensors of a trace, in the order in which they are made. */
+export class Catalogue {
+  constructor() {
+    /** @type {Map<string, Entry>} */
+    this.entries = new Map();
+    /**
+     * Name → the tensors it also stands for, each with the shape in which they are seen.
+     *
+     * @type {Map<string, [string, number[]][]>}
+     */
+    this.aliases = new Map();
+    /** @type {Map<string, Writer>} */
+    this.writers = new Map();
+    /** Layer → the tensor it reads. @type {Map<string, string>} */
+    this.inputs = new Map();
+    /** @type {string[]} */
+    this.layers = [];
+  }
+
+  /** A tensor, unless it is known. @param {string} name @param {number[]} shape @param {string} kind */
+  add(name, shape, kind) {
+    if (!this.entries.has(name)) this.entries.set(name, { name, shape, kind });
+  }
+
+  /**
+   * Another name of a tensor, or the same in another shape; nothing where there is no such tensor.
+   *
+   * @param {string} name @param {string} target @param {number[]} shape
+   */
+  also(name, target, shape) {
+    if (!this.entries.has(target)) return;
+    this.aliases.set(name, [...(this.aliases.get(name) ?? []), [target, shape]]);
+  }
+
+  /** @param {string} name @returns {Entry} */
+  entry(name) {
+    const found = this.entries.get(name);
+    if (!found) throw this.#unknown(name);
+    return found;
+  }
+
+  /**
+   * The canonical cell of an entry of a tensor as an operation sees it.
+   *
+   * @param {Tensor} tensor @param {number[]} index
+   */
+  cell(tensor, index) {
+    const { name, shape } = this.entry(tensor.storage);
+    return named(name, sameShape(tensor.shape, shape) ? index : unravel(ravel(index, tensor.shape), shape));
+  }
+
+  /** The cell that somebody wrote: conv2.dw[3,1,0,2], or an alias. @param {string} cell @returns {Cell} */
+  read(cell) {
+    const found = CELL.exec(cell);
+    if (!found) throw new Error(`cell '${cell}': expected TENSOR[i,j,…], such as conv1.y[0,2,3]`);
+    const inside = (found[2] ?? "").trim();
+    const numbers = inside ? inside.split(",").map((part) => part.trim()) : [];
+    if (!numbers.every((number) => /^-?[0-9]{1,9}$/.test(number))) {
+      throw new Error(`cell '${cell}': expected whole numbers in the brackets, found [${inside}]`);
+    }
+    return this.find(found[1], numbers.map(Number));
+  }
+
+  /**
+   * The cell of that name, canonical or not, and index.
+   *
+   * @param {string} name @param {number[]} index @returns {Cell}
+   */
+  find(name, index) {
+    const seen = this.#seen(name, index.length);
+    const [target, shape] = seen.find(([, own]) => own.length === index.length) ?? seen[0];
+    const called = index.length ? named(name, index) : `${name}[]`;
+    if (shape.length !== index.length) {
+      const size = text(shape) || "a single number";
+      throw new Error(`${called}: expected ${indices(shape.length)} (${name} is ${size}), found ${index.length}`);
+    }
+    index.forEach((here, axis) => {
+      if (here >= 0 && here < shape[axis]) return;
+      throw new Error(`${called}: expected index ${axis} from 0 to ${shape[axis] - 1} (${name} is ${text(shape)})`);
+    });
+    return { tensor: target, index: unravel(ravel(index, shape), this.entry(target).shape) };
+  }
+
+  /**
+   * The tensors that a name may stand for, with the shapes of their indices, the likeliest first.
+   *
+   * @param {string} name @param {number} axes
+   * @returns {[string, number[]][]}
+   */
+  #seen(name, axes) {
+    /** @type {[string, number[]][]} */
+    const known = [];
+    const own = this.entries.get(name);
+    if (own) known.push([name, own.shape]);
+    const others = this.aliases.get(name) ?? [];
+    known.push(...others);
+    for (const [target] of others) if (target !== name) known.push([target, this.entry(target).shape]);
+    if (!known.length && name.endsWith(UPDATE)) known.push(...this.#updates(name, axes));
+    if (!known.length) throw this.#unknown(name);
+    return known;
+  }
+
+  /**
+   * conv2.update: the parameter of that layer with as many axes.
+   *
+   * @param {string} name @param {number} axes
+   * @returns {[string, number[]][]}
+   */
+  #updates(name, axes) {
+    const layer = name.slice(0, -UPDATE.length);
+    const own = [...this.entries.values()].filter(
+      (entry) => entry.kind === "update" && entry.name.startsWith(`${layer}.`),
+    );
+    const fitting = own.filter((entry) => entry.shape.length === axes);
+    if (fitting.length > 1) {
+      throw new Error(`${name}: of which parameter? ${fitting.map((entry) => entry.name).join(", ")}`);
+    }
+    return (fitting.length ? fitting : own).map((entry) => [entry.name, entry.shape]);
+  }
+
+  /** @param {string} name */
+  #unknown(name) {
+    const [layer, own] = name.split(".", 2);
+    const names = [...new Set([...this.entries.keys(), ...this.aliases.keys()])];
+    const ofLayer = names.filter((known) => known.startsWith(`${layer}.`)).map((known) => known.slice(layer.length + 1));
+    if (own && ofLayer.length) return new Error(`${layer} has no '${own}'; it has: ${ofLayer.join(", ")}`);
+    const layers = [...this.layers, "loss"].join(", ");
+    return new Error(`there is no tensor '${name}' in this trace (layers: ${layers}; besides: x, t, dx)`);
+  }
+}
+
+/** conv2.dw[3,1,0,2]; loss.y, which has no axes, without brackets. @param {string} name @param {number[]} index */
+export function named(name, index) {
+  return index.length ? `${name}[${index.join(",")}]` : name;
+}
+
+/** @param {number} many */
+function indices(many) {
+  return { 0: "no indices", 1: "1 index" }[many] ?? `${many} indices`;
+}

@@ -1,0 +1,255 @@
+/**
+ * The losses and the gradients of their mean, explained. Equations: engine/losses.js.
+ *
+ * @typedef {import("../types.js").Factor} Factor
+ * @typedef {import("../types.js").Step} Step
+ * @typedef {import("./site.js").Site} Site
+ * @typedef {import("./made.js").Made} Made
+ * @typedef {import("./notation.js").Index} Index
+ */
+
+import { clipped, placeOfLargest } from "../engine/losses.js";
+import { at } from "./notation.js";
+import { bracketed, listed } from "./numbers.js";
+import { term } from "./site.js";
+
+const EPSILON = Number.EPSILON;
+
+/** loss = 1/2 · Σ_k (p[k] − t[k])² @param {Site} site @returns {Made} */
+export function half_squared_error(site) {
+  const words = "Half the squared distance between the answer and the target.";
+  return squared(site, "1/2", { symbols: "1/2", value: 0.5 }, words);
+}
+
+/** loss = 1/K · Σ_k (p[k] − t[k])² @param {Site} site @returns {Made} */
+export function mean_squared_error(site) {
+  const K = site.array(0).shape[0];
+  const words = "The mean of the squared differences to the target.";
+  return squared(site, "1/K", { symbols: `1/${K}`, value: 1 / K }, words);
+}
+
+/** loss = −1/K · Σ_k t[k]·log p̂[k] + (1 − t[k])·log(1 − p̂[k]) @param {Site} site @returns {Made} */
+export function binary_cross_entropy(site) {
+  const { p, t } = rows(site);
+  const terms = p.flatMap((value, k) => {
+    const q = clipped(value, EPSILON, 1 - EPSILON);
+    const [yes, no] = [factor(`log(p̂[${k}])`, Math.log(q)), factor(`log(1 − p̂[${k}])`, Math.log(1 - q))];
+    return [term(site.factor(1, [k]), yes), term(factor(`(1 − t[${k}])`, 1 - t[k]), no)];
+  });
+  const K = p.length;
+  const [symbols, here] = ["K", K].map(
+    (size) => `loss = −1/${size} · Σ_{k} t[k]·log(p̂[k]) + (1 − t[k])·log(1 − p̂[k])`,
+  );
+  const words =
+    "How surprised the answers are by the targets, each a yes or no of its own. p̂ is p kept away from 0 and 1.";
+  return { words, symbols, here, terms, scale: { symbols: `−1/${K}`, value: -1 / K }, sources: cells(site, 0) };
+}
+
+/** loss = −Σ_k t[k]·log p̂[k] @param {Site} site @returns {Made} */
+export function categorical_cross_entropy(site) {
+  const terms = rows(site).p.map((value, k) =>
+    term(site.factor(1, [k]), factor(`log(p̂[${k}])`, Math.log(clipped(value, EPSILON, 1)))),
+  );
+  const symbols = "loss = −Σ_{k} t[k]·log(p̂[k])";
+  const words = "How surprised the answer is by the target: 0 when it was certain of it. p̂ is p kept away from 0.";
+  const scale = { symbols: "−1", value: -1 };
+  return { words, symbols, here: symbols, terms, scale, sources: cells(site, 0) };
+}
+
+/** loss = Σ_k t[k]·(L − z[k]), L = log Σ_k e^{z[k]} @param {Site} site @returns {Made} */
+export function softmax_cross_entropy(site) {
+  const { p: z, t } = rows(site);
+  const { m, powers, total } = powersOf(z);
+  const logSum = m + Math.log(total);
+  const right = oneHot(t);
+  let [formula, numbers] = ["Σ_{k} t[k]·(L − z[k])", listed(t.map((share, k) => share * (logSum - z[k])), " + ")];
+  if (right !== null) [formula, numbers] = [`L − z[${right}]`, `${bracketed(logSum)} − ${bracketed(z[right])}`];
+  const steps = [
+    ...sumSteps(z, m, powers, total),
+    step("L", "m + log(S)", `${bracketed(m)} + log(${bracketed(total)})`, logSum),
+    step("loss", formula, numbers, site.value),
+  ];
+  const symbols = "loss = Σ_{k} t[k] · (L − z[k])";
+  let words =
+    "How surprised the answer is by the target, straight from the scores z: L is the logarithm of the sum of e^z.";
+  if (right !== null) {
+    words += ` It is −log of the probability of the right class, ${bracketed(powers[right] / total)}.`;
+  }
+  return { words, symbols, here: symbols, steps, sources: [...cells(site, 0), ...cells(site, 1)] };
+}
+
+/** dp[k] = (p[k] − t[k]) / N @param {Site} site @returns {Made} */
+export function half_squared_error_dp(site) {
+  const { p, t } = entries(site);
+  const words = "The further the answer is from the target, the steeper the loss.";
+  return gradient(site, "p[k] − t[k]", `${bracketed(p)} − ${bracketed(t)}`, words);
+}
+
+/** dp[k] = 2/K · (p[k] − t[k]) / N @param {Site} site @returns {Made} */
+export function mean_squared_error_dp(site) {
+  const { p, t, K } = entries(site);
+  const words = "The further the answer is from the target, the steeper the loss.";
+  return gradient(site, "2/K · (p[k] − t[k])", `2/${K} · (${bracketed(p)} − ${bracketed(t)})`, words);
+}
+
+/** dp[k] = 1/K · ((1 − t[k])/(1 − p̂[k]) − t[k]/p̂[k]) / N @param {Site} site @returns {Made} */
+export function binary_cross_entropy_dp(site) {
+  const { p, t, K } = entries(site);
+  const [q, target] = [bracketed(clipped(p, EPSILON, 1 - EPSILON)), bracketed(t)];
+  const words =
+    "The less probability the answer gave to what is true, the steeper the loss. p̂ is p kept away from 0 and 1.";
+  const numbers = `1/${K} · ((1 − ${target}) / (1 − ${q}) − ${target} / ${q})`;
+  return gradient(site, "1/K · ((1 − t[k]) / (1 − p̂[k]) − t[k] / p̂[k])", numbers, words);
+}
+
+/** dp[k] = −t[k] / p̂[k] / N @param {Site} site @returns {Made} */
+export function categorical_cross_entropy_dp(site) {
+  const { p, t } = entries(site);
+  const words =
+    "Only the right class counts: the less probable the answer made it, the steeper the loss. p̂ is p kept from 0.";
+  return gradient(site, "−t[k] / p̂[k]", `−${bracketed(t)} / ${bracketed(clipped(p, EPSILON, 1))}`, words);
+}
+
+/** dz[j] = ŷ[j] · Σ_k t[k] − t[j], and ŷ[j] − t[j] where one class is right @param {Site} site @returns {Made} */
+export function softmax_cross_entropy_dp(site) {
+  const { p: z, t } = rows(site);
+  const [j] = site.own;
+  const { m, powers, total } = powersOf(z);
+  const y = powers.map((power) => power / total);
+  const whole = oneHot(t) !== null;
+  const sum = t.reduce((so, share) => so + share, 0);
+  const numbers = `${bracketed(y[j])}${whole ? "" : `·${bracketed(sum)}`} − ${bracketed(t[j])}`;
+  const middle = whole ? [] : [step("T", "Σ_{k} t[k]", listed(t, " + "), sum)];
+  const power = `e^{${bracketed(z[j])} − ${bracketed(m)}}`;
+  const steps = [
+    ...sumSteps(z, m, powers, total),
+    step(`ŷ[${j}]`, `e^{z[${j}] − m} / S`, `${power} / ${bracketed(total)}`, y[j]),
+    ...middle,
+    step(`dz[${j}]`, whole ? "ŷ[j] − t[j]" : "ŷ[j]·T − t[j]", numbers, site.value),
+  ];
+  const times = whole ? "" : " · Σ_{k} t[k]";
+  const [symbols, here] = ["j", j].map((k) => `dz[${k}] = ŷ[${k}]${times} − t[${k}]`);
+  const words =
+    "Softmax and cross-entropy together: the probability given, less the one that was right. The table shows why: " +
+    "the loss looks at the right class only, and every probability depends on this score.";
+  return { words, symbols, here, steps, jacobian: jacobian(y, t, j), sources: readByGradient(site, j) };
+}
+
+/** 1 where the largest entries of p and t are in the same place, else 0 @param {Site} site @returns {Made} */
+export function correct(site) {
+  const { p, t } = rows(site);
+  const [answer, truth] = [p, t].map((row) => placeOfLargest(Float64Array.from(row), 0, row.length));
+  const steps = [
+    step("answer", "argmax_{k} p[k]", `argmax(${listed(p, ", ")})`, answer),
+    step("truth", "argmax_{k} t[k]", `argmax(${listed(t, ", ")})`, truth),
+    step("correct", "1 if answer = truth, else 0", `${answer} = ${truth}`, site.value),
+  ];
+  const symbols = "correct = (argmax_{k} p[k] = argmax_{k} t[k])";
+  const words = `The largest output is that of class ${answer}, and the target says ${truth}.`;
+  return { words, symbols, here: symbols, steps, sources: [...cells(site, 0), ...cells(site, 1)] };
+}
+
+/**
+ * Both squared errors: terms (p − t)·(p − t), and a scale.
+ *
+ * @param {Site} site @param {string} letter @param {{symbols: string, value: number}} scale @param {string} words
+ * @returns {Made}
+ */
+function squared(site, letter, scale, words) {
+  const { p, t } = rows(site);
+  const terms = p.map((value, k) => {
+    const difference = factor(`(p[${k}] − t[${k}])`, value - t[k]);
+    return term(difference, difference);
+  });
+  const [symbols, here] = [letter, scale.symbols].map((part) => `loss = ${part} · Σ_{k} (p[k] − t[k])^{2}`);
+  return { words, symbols, here, terms, scale, sources: [...cells(site, 0), ...cells(site, 1)] };
+}
+
+/**
+ * A gradient that is a formula of p[k] and t[k].
+ *
+ * @param {Site} site @param {string} formula @param {string} numbers @param {string} words @returns {Made}
+ */
+function gradient(site, formula, numbers, words) {
+  const [k] = site.own;
+  const K = site.array(0).shape[0];
+  const here = formula.replaceAll("[k]", `[${k}]`).replaceAll("/K", `/${K}`);
+  return {
+    words,
+    symbols: `${at("dp", "k")} = ${formula}`,
+    here: `${at("dp", k)} = ${here}`,
+    steps: [step(`dp[${k}]`, formula, numbers, site.value)],
+    sources: [site.cell(0, [k]), site.cell(1, [k])],
+  };
+}
+
+/**
+ * The largest score, and the sum of powers without it.
+ *
+ * @param {number[]} z @param {number} m @param {number[]} powers @param {number} total
+ */
+function sumSteps(z, m, powers, total) {
+  return [
+    step("m", "max_{k} z[k]", `max(${listed(z, ", ")})`, m),
+    step("S", "Σ_{k} e^{z[k] − m}", listed(powers, " + "), total),
+  ];
+}
+
+/** Through every probability: dLoss/dŷ_k · dŷ_k/dz_j. @param {number[]} y @param {number[]} t @param {number} j */
+function jacobian(y, t, j) {
+  const rows = y.map((p, k) => {
+    const slope = (k === j ? 1 : 0) - y[j];
+    return { k, p, t: t[k], dp: -t[k] / Math.max(p, EPSILON), j: p * slope, product: -t[k] * slope };
+  });
+  return { rows };
+}
+
+/**
+ * The probability where a softmax layer holds it, else all scores; and the target.
+ *
+ * @param {Site} site @param {number} j
+ */
+function readByGradient(site, j) {
+  const { layers, entries: known } = site.catalogue;
+  const softmax = `${layers[layers.length - 1]}.y`;
+  if (known.has(softmax) && softmax !== site.tensor(0).storage) return [`${softmax}[${j}]`, site.cell(1, [j])];
+  return [...cells(site, 0), site.cell(1, [j])];
+}
+
+/** p and t. @param {Site} site */
+function rows(site) {
+  return { p: Array.from(site.array(0).data), t: Array.from(site.array(1).data) };
+}
+
+/** p[k] and t[k] of this entry, and how many there are. @param {Site} site */
+function entries(site) {
+  return { p: site.number(0, site.own), t: site.number(1, site.own), K: site.array(0).shape[0] };
+}
+
+/** @param {number[]} z */
+function powersOf(z) {
+  const m = Math.max(...z);
+  const powers = z.map((score) => Math.exp(score - m));
+  return { m, powers, total: powers.reduce((sum, power) => sum + power, 0) };
+}
+
+/** The right class, where the target is one. @param {number[]} t */
+function oneHot(t) {
+  const right = t.indexOf(Math.max(...t));
+  return t[right] === 1 && t.filter((share) => share !== 0).length === 1 ? right : null;
+}
+
+/** @param {Site} site @param {number} read */
+function cells(site, read) {
+  return Array.from({ length: site.array(read).shape[0] }, (_, k) => site.cell(read, [k]));
+}
+
+/** A number that no tensor holds. @param {string} name @param {number} value @returns {Factor} */
+function factor(name, value) {
+  return { name, cell: null, value, why: "" };
+}
+
+/** @param {string} name @param {string} symbols @param {string} numbers @param {number} value @returns {Step} */
+function step(name, symbols, numbers, value) {
+  return { name, symbols, numbers, value };
+}

@@ -1,0 +1,22 @@
+/**
+ * What an operation says of a number: everything of an explanation that depends on the operation.
+ *
+ * @typedef {import("../types.js").Explanation} Explanation
+ * @typedef {{
+ *   words: string, symbols?: string, here?: string, terms?: Explanation["terms"], scale?: Explanation["scale"],
+ *   pick?: Explanation["pick"], curve?: Explanation["curve"], steps?: Explanation["steps"],
+ *   jacobian?: Explanation["jacobian"], sources?: string[],
+ * }} Made  sources: cells that are read besides those of terms and candidates
+ */
+
+const MOST_SOURCES = 4096;
+
+/** Every cell it was made from, once, in the order met. @param {Made} made */
+export function allSources(made) {
+  const found = new Set(made.sources ?? []);
+  for (const { factors } of made.terms ?? []) {
+    for (const { cell } of factors) if (cell) found.add(cell);
+  }
+  for (const { cell } of made.pick?.candidates ?? []) found.add(cell);
+  return [...found].slice(0, MOST_SOURCES);
+}

@@ -1,0 +1,74 @@
+/**
+ * Equations in linear notation: indices, sums of them, and tensors with their indices in brackets.
+ *
+ * An index is a letter or, once a cell's own numbers are put in, a whole number; a factor is 1, a letter or a number.
+ * What is trivial is left out: 1·i is i, u + 0 is u. The same as in Python: chainrule/explain/notation.py.
+ *
+ * @typedef {string | number} Index
+ */
+
+const OPERATORS = ["+", "−", "·"];
+const LETTERS = [[], ["k"], ["c", "j"], ["c", "i", "j"], ["o", "c", "u", "v"]];
+
+/** s·i, worked out where both are numbers. @param {Index} factor @param {Index} index @returns {Index} */
+export function times(factor, index) {
+  if (typeof factor === "number" && typeof index === "number") return factor * index;
+  return factor === 1 || index === 0 ? index : `${factor}·${index}`;
+}
+
+/**
+ * i+u, with spaces around where there is a product: s·i + u.
+ *
+ * @param {Index} first @param {Index} second @returns {Index}
+ */
+export function plus(first, second) {
+  if (typeof first === "number" && typeof second === "number") return first + second;
+  if (first === 0 || second === 0) return first === 0 ? second : first;
+  return isProduct(first, second) ? `${first} + ${second}` : `${first}+${second}`;
+}
+
+/** h−u, likewise. @param {Index} first @param {Index} second @returns {Index} */
+export function minus(first, second) {
+  if (typeof first === "number" && typeof second === "number") return first - second;
+  if (second === 0) return first;
+  if (first === 0) return `−${second}`;
+  return isProduct(first, second) ? `${first} − ${second}` : `${first}−${second}`;
+}
+
+/** (h−u)/s. @param {Index} index @param {Index} divisor @returns {Index} */
+export function over(index, divisor) {
+  if (divisor === 1) return index;
+  return OPERATORS.some((sign) => String(index).includes(sign)) ? `(${index})/${divisor}` : `${index}/${divisor}`;
+}
+
+/**
+ * dw[o,c,u,v]; x[c, i+u, j+v] with spaces where an index is an expression; a bare name without indices.
+ *
+ * @param {string} name @param {Index[]} indices
+ */
+export function at(name, ...indices) {
+  if (!indices.length) return name;
+  const texts = indices.map(String);
+  const expression = texts.some((text) => OPERATORS.some((sign) => text.includes(sign)));
+  return `${name}[${texts.join(expression ? ", " : ",")}]`;
+}
+
+/** Σ_{o,u,v} and a space; nothing where nothing is summed over. @param {string[]} letters */
+export function summed(...letters) {
+  return letters.length ? `Σ_{${letters.join(",")}} ` : "";
+}
+
+/** x̄: the tensor with zeros around it. @param {string} name */
+export function barred(name) {
+  return `${name}\u0304`;
+}
+
+/** Index letters of a tensor with so many axes. @param {number} axes @returns {string[]} */
+export function letters(axes) {
+  return LETTERS[axes] ?? Array.from({ length: axes }, (_, axis) => `i${axis}`);
+}
+
+/** @param {Index[]} parts */
+function isProduct(...parts) {
+  return parts.some((part) => String(part).includes("·"));
+}

@@ -1,0 +1,158 @@
+/**
+ * Pooling and its gradients, explained. Equations: engine/pooling.js.
+ *
+ * @typedef {import("./site.js").Site} Site
+ * @typedef {import("./made.js").Made} Made
+ * @typedef {import("./notation.js").Index} Index
+ * @typedef {import("../engine/shapes.js").Axis} Axis
+ */
+
+import { sliding } from "../engine/shapes.js";
+import { at, barred, plus, times } from "./notation.js";
+import { term } from "./site.js";
+
+/** y[c,i,j] = max_{u,v} x[c, s·i + u, s·j + v]; winner: where it was @param {Site} site @returns {Made} */
+export function max_pool(site) {
+  const [c, i, j] = site.own;
+  const [rows, columns] = axes(site, site.array(0).shape.slice(1));
+  const candidates = under(rows, columns, i, j).map(([h, k]) => ({
+    cell: site.cell(0, [c, h, k]),
+    value: site.number(0, [c, h, k]),
+  }));
+  let winner = 0;
+  candidates.forEach(({ value }, place) => {
+    const best = candidates[winner].value;
+    if (value > best || (Number.isNaN(value) && !Number.isNaN(best))) winner = place;
+  });
+  const [name, place] = site.place === 0 ? ["max", false] : ["argmax", true];
+  const [symbols, here] = [["c", "i", "j"], site.own].map(
+    (/** @type {Index[]} */ index, numbers) =>
+      `${at(site.result, ...index)} = ${name}_{u,v} ${windowed(site, index, numbers === 0)}`,
+  );
+  let words = `The largest of the ${candidates.length} numbers under this window`;
+  words += place ? ": its place, counted row by row through the whole map (h·W + k)." : ".";
+  return { words: words + leftOut(rows, columns), symbols, here, pick: { candidates, winner } };
+}
+
+/** dx[c,h,k] = Σ dy[c,i,j] over the windows that this cell won @param {Site} site @returns {Made} */
+export function max_pool_dx(site) {
+  const [c, h, k] = site.own;
+  const flat = h * site.size[1] + k;
+  const { shape } = site.array(1);
+  const terms = [];
+  for (let i = 0; i < shape[1]; i += 1) {
+    for (let j = 0; j < shape[2]; j += 1) {
+      if (site.number(1, [c, i, j]) === flat) terms.push(term(site.factor(0, [c, i, j])));
+    }
+  }
+  const [dx, dy, won] = [site.result, site.called(0), site.called(1)];
+  const [symbols, here] = [
+    `${at(dx, "c", "h", "k")} = Σ_{${at(won, "c", "i", "j")}=h·W+k} ${at(dy, "c", "i", "j")}`,
+    `${at(dx, c, h, k)} = Σ_{${at(won, c, "i", "j")}=${flat}} ${at(dy, c, "i", "j")}`,
+  ];
+  return { words: routed(terms.length), symbols, here, terms };
+}
+
+/** y[c,i,j] = 1/D · Σ_{u,v} x[c, s·i + u, s·j + v] @param {Site} site @returns {Made} */
+export function average_pool(site) {
+  const [c, i, j] = site.own;
+  const [rows, columns] = axes(site, site.array(0).shape.slice(1));
+  const terms = under(rows, columns, i, j).map(([h, k]) => term(site.factor(0, [c, h, k])));
+  const divisor = divisorAt(site, rows, columns, i, j);
+  const share = site.attributes.divisor !== "one";
+  const [symbols, here] = [["c", "i", "j"], site.own].map((/** @type {Index[]} */ index, numbers) => {
+    const part = share ? `1/${numbers ? divisor : "D"} · ` : "";
+    return `${at(site.result, ...index)} = ${part}Σ_{u,v} ${windowed(site, index, numbers === 0)}`;
+  });
+  let words = `The ${share ? "mean" : "sum"} of the ${terms.length} numbers under this window.`;
+  if (divisor !== terms.length && share) {
+    words = `The sum of the ${terms.length} numbers under this window over its ${divisor} cells, padding included.`;
+  }
+  const scale = share ? { symbols: `1/${divisor}`, value: 1 / divisor } : undefined;
+  return { words: words + leftOut(rows, columns), symbols, here, terms, scale };
+}
+
+/** dx[c,h,k] = Σ_{i,j} dy[c,i,j] / D, over the windows that cover this cell @param {Site} site @returns {Made} */
+export function average_pool_dx(site) {
+  const [c, h, k] = site.own;
+  const [rows, columns] = axes(site, site.size);
+  const windows = covering(rows, h).flatMap((i) => covering(columns, k).map((j) => [i, j]));
+  const divisors = windows.map(([i, j]) => divisorAt(site, rows, columns, i, j));
+  const alike = new Set(divisors).size === 1;
+  const terms = windows.map(([i, j], place) => {
+    const share = { name: "1/D", cell: null, value: 1 / divisors[place], why: "" };
+    return term(site.factor(0, [c, i, j]), ...(alike ? [] : [share]));
+  });
+  const one = site.attributes.divisor === "one";
+  const scale = alike && !one ? { symbols: `1/${divisors[0]}`, value: 1 / divisors[0] } : undefined;
+  const [symbols, here] = [["c", "h", "k"], site.own].map((/** @type {Index[]} */ index, numbers) => {
+    const divisor = numbers && alike ? String(divisors[0]) : "D[i,j]";
+    const sum = `Σ_{i,j} ${at(site.called(0), index[0], "i", "j")}`;
+    return `${at(site.result, ...index)} = ${sum}${one ? "" : ` / ${divisor}`}`;
+  });
+  return { words: shared(windows.length, one), symbols, here, terms, scale };
+}
+
+/** @param {Site} site @param {number[]} size @returns {[Axis, Axis]} */
+function axes(site, size) {
+  const { window, stride, padding } = site.attributes;
+  return sliding(site.operation.name, "window", size, window, stride, padding);
+}
+
+/**
+ * The cells of the picture under a window, row by row.
+ *
+ * @param {Axis} rows @param {Axis} columns @param {number} i @param {number} j
+ */
+function under(rows, columns, i, j) {
+  return onPicture(rows, i).flatMap((h) => onPicture(columns, j).map((k) => [h, k]));
+}
+
+/** The cells under the window at a position, along one axis. @param {Axis} axis @param {number} position */
+function onPicture(axis, position) {
+  const first = axis.stride * position - axis.padding[0];
+  const cells = Array.from({ length: axis.window }, (_, tap) => first + tap);
+  return cells.filter((cell) => cell >= 0 && cell < axis.size);
+}
+
+/** The windows that cover a cell. @param {Axis} axis @param {number} cell */
+function covering(axis, cell) {
+  return Array.from({ length: axis.outputs }, (_, i) => i).filter((i) => onPicture(axis, i).includes(cell));
+}
+
+/** @param {Site} site @param {Axis} rows @param {Axis} columns @param {number} i @param {number} j @returns {number} */
+function divisorAt(site, rows, columns, i, j) {
+  if (site.attributes.divisor === "cells") return under(rows, columns, i, j).length;
+  return site.attributes.divisor === "window" ? rows.window * columns.window : 1;
+}
+
+/** x[c, s·i + u, s·j + v] @param {Site} site @param {Index[]} index @param {boolean} letters */
+function windowed(site, [c, i, j], letters) {
+  const { stride, padding } = site.attributes;
+  const [s, t] = stride.map((/** @type {number} */ step) => (letters && step > 1 ? "s" : step));
+  const x = padding.flat().some(Boolean) ? barred(site.called(0)) : site.called(0);
+  return at(x, c, plus(times(s, i), "u"), plus(times(t, j), "v"));
+}
+
+/** @param {Axis} rows @param {Axis} columns */
+function leftOut(rows, columns) {
+  return [...rows.padding, ...columns.padding].some(Boolean) ? " Cells on padding are left out." : "";
+}
+
+/** @param {number} won */
+function routed(won) {
+  if (!won) {
+    return "This cell was not the largest in any window, so a small change of it changes nothing: its gradient is 0.";
+  }
+  if (won === 1) {
+    return "This cell was the largest of its window, so the gradient of that output is handed to it whole.";
+  }
+  return `This cell was the largest in ${won} windows: the gradients of their outputs are handed to it and added up.`;
+}
+
+/** @param {number} many  windows @param {boolean} one */
+function shared(many, one) {
+  if (!many) return "No window covers this cell, so nothing comes back: 0.";
+  const under = many > 1 ? `${many} of them.` : "one.";
+  return `Every window hands its gradient to its cells${one ? "" : " in equal parts"}; this cell lies under ${under}`;
+}

@@ -4,7 +4,7 @@
  * those: its steps are taken here, on the pictures in the file.
  *
  * @import {Description, Frame, History, Mark, Series, Training, TrainingState} from "../types.js"
- * @import {Channel} from "./page_course.js"
+ * @import {OpenChannel} from "./page_course.js"
  * @import {Samples} from "./training_loop.js"
  * @typedef {{
  *   description: Description, frames: Frame[], samples: Samples, series: Series, training: TrainingState,
@@ -12,14 +12,13 @@
  */
 import { batchSize } from "./batches.js";
 import { PageCourse } from "./page_course.js";
-import { TrainingLoop } from "./training_loop.js";
 
 const whole = new Intl.NumberFormat("en-US");
 
 /** @implements {Training} */
 export class FileTraining {
-  /** @param {Contents} contents @param {() => Channel} channel  opens a worker that runs training_worker.js */
-  constructor(contents, channel = inThisThread) {
+  /** @param {Contents} contents @param {OpenChannel} channel  to a worker, or what does without one */
+  constructor(contents, channel) {
     this.contents = contents;
     this.channel = channel;
     /** @type {PageCourse | null} the page's history, once there is one */
@@ -134,7 +133,7 @@ export class FileTraining {
     if (!samples.count) throw new Error("this file holds no pictures to learn from");
     this.course?.end();
     const rate = rateOf(description, batchSize(samples.count, description.recipe.batch_size));
-    this.course = new PageCourse(this.channel(), description, samples, { ...frame, rate });
+    this.course = new PageCourse(this.channel, description, samples, { ...frame, rate });
     this.opened = this.course;
     await this.course.begun;
     return this.state();
@@ -160,12 +159,4 @@ export class FileTraining {
  */
 export function rateOf({ optimizer, recipe }, size) {
   return Number((optimizer.rate * Math.sqrt(Math.min(1, size / recipe.batch_size))).toPrecision(2));
-}
-
-/** Where no worker can be had: the same training, between what else the page does. @returns {Channel} */
-function inThisThread() {
-  /** @type {Channel} */
-  const channel = { postMessage: (request) => loop.receive(request), onmessage: null };
-  const loop = new TrainingLoop((data) => setTimeout(() => channel.onmessage?.({ data }), 0));
-  return channel;
 }

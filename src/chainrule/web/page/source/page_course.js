@@ -4,16 +4,15 @@
  * @import {Description, Frame, Series, TrainingState} from "../types.js"
  * @import {Answer, Request, Samples, Stepped} from "./training_loop.js"
  * @typedef {{
- *   postMessage(request: Request): void, onmessage: ((event: {data: Answer}) => void) | null,
- *   onerror?: ((event: any) => void) | null, terminate?(): void,
- * }} Channel  a worker, or what answers like one
+ *   send(request: Request): void, close(): void,
+ * }} Channel  to whoever trains
+ * @typedef {(heard: (answer: Answer) => void, failed: (words: string) => void) => Channel} OpenChannel
  */
 import { batchSize, epochSteps } from "./batches.js";
 
 export class PageCourse {
-  /** @param {Channel} channel @param {Description} description @param {Samples} samples @param {Frame} frame */
-  constructor(channel, description, samples, frame) {
-    this.channel = channel;
+  /** @param {OpenChannel} open @param {Description} description @param {Samples} samples @param {Frame} frame */
+  constructor(open, description, samples, frame) {
     this.origin = frame.step;
     this.size = batchSize(samples.count, description.recipe.batch_size);
     this.epochSteps = epochSteps(samples.count, this.size);
@@ -27,8 +26,7 @@ export class PageCourse {
     /** @type {Map<number, {resolve(frame: Frame | undefined): void, reject(error: Error): void}>} */
     this.waiting = new Map();
     this.asked = 0;
-    channel.onmessage = ({ data }) => this.hear(data);
-    channel.onerror = (event) => this.failed(`training on this page stopped: ${event.message ?? "its worker ended"}`);
+    this.channel = open((answer) => this.hear(answer), (words) => this.failed(`training on this page stopped: ${words}`));
     this.begun = this.ask({ kind: "begin", description, frame, samples, size: this.size });
   }
 
@@ -38,7 +36,7 @@ export class PageCourse {
     const id = this.asked;
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });
-      this.channel.postMessage({ ...request, id });
+      this.channel.send({ ...request, id });
     });
   }
 
@@ -104,7 +102,7 @@ export class PageCourse {
   }
 
   end() {
-    this.channel.terminate?.();
+    this.channel.close();
     this.failed("this training was ended");
   }
 }

@@ -83,6 +83,12 @@ export class TrainingLoop {
     this.wake();
   }
 
+  /** Take no step more. */
+  end() {
+    this.until = this.step;
+    this.replays = [];
+  }
+
   wake() {
     if (this.awake) return;
     this.awake = true;

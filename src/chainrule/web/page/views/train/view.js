@@ -55,10 +55,11 @@ class View {
     return this.app.place.step ?? this.app.training?.newest ?? 0;
   }
 
-  /** In another history one begins at its end. @param {TrainingState} state */
-  turned({ history = "", origin = 0 }) {
+  /** In another history, or where it began again, one begins at its end. @param {TrainingState} state */
+  turned({ history = "", origin = 0, newest }) {
     const now = `${history} ${origin}`;
-    if (this.opened !== undefined && this.opened !== now && this.app.place.step !== null) this.go(null);
+    const gone = (this.app.place.step ?? 0) > newest; // it began again
+    if (this.app.place.step !== null && (gone || (this.opened !== undefined && this.opened !== now))) this.go(null);
     this.opened = now;
   }
 

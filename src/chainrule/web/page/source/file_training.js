@@ -106,7 +106,8 @@ export class FileTraining {
     const { description, frames, samples } = this.contents;
     if (!this.opened) {
       return `The run was trained in Python on all of its data; this file holds the network as it was at ` +
-        `${frames.length} of its steps, marked below. Train from one of them on this page.`;
+        `${frames.length} of its steps, marked below. Training on this page begins from one of them, and learns only the ` +
+        `${samples.count} pictures in this file.`;
     }
     const { origin, size } = this.opened;
     return `Trained on this page, from step ${whole.format(origin)} of the run: only on the ${samples.count} pictures ` +

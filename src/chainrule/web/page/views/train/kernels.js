@@ -10,9 +10,10 @@ import { diverging } from "../../style/scale.js";
 import { KernelMap } from "./kernel_map.js";
 import { brief, whole } from "./words.js";
 
+const CHANGED = "what this step changed";
 const MODES = /** @type {const} */ ([
   ["weights", "weights", "the weights as they are"],
-  ["step", "Δ this step", "what this step changed"],
+  ["step", "Δ this step", CHANGED],
   ["start", "Δ since start", "what changed since the start"],
 ]);
 
@@ -85,6 +86,7 @@ export class Kernels {
   choose() {
     for (const button of this.choices) {
       button.disabled = button.value === "step" && this.sparse;
+      if (button.value === "step") button.title = this.sparse ? "the step before is not in this file" : CHANGED;
       if (button.disabled && this.mode === "step") this.mode = "weights";
     }
     for (const button of this.choices) button.setAttribute("aria-pressed", String(button.value === this.mode));

@@ -145,7 +145,7 @@ export class Plot {
       context.fillText(tick.text, LEFT - 8, y);
     }
     context.textBaseline = "top";
-    const most = Math.max(1, Math.floor(this.inner / 90));
+    const most = Math.max(1, Math.floor(this.inner / 56));
     const ticks = this.count ? round(content.origin, content.origin + this.count, most).filter(Number.isInteger) : [];
     for (const step of ticks) {
       const x = this.x(step);

@@ -63,7 +63,8 @@ export function checkSame(operation, arrays) {
   const [[first, { shape }], ...others] = Object.entries(arrays);
   for (const [name, array] of others) {
     if (!sameShape(array.shape, shape)) {
-      throw new Error(`${operation}: ${name} is ${text(array.shape)}, ${first} ${text(shape)}; expected the same shape`);
+      const found = `${name} is ${text(array.shape)}, ${first} ${text(shape)}`;
+      throw new Error(`${operation}: ${found}; expected the same shape`);
     }
   }
 }

@@ -138,8 +138,11 @@ export class Catalogue {
   #unknown(name) {
     const [layer, own] = name.split(".", 2);
     const names = [...new Set([...this.entries.keys(), ...this.aliases.keys()])];
-    const ofLayer = names.filter((known) => known.startsWith(`${layer}.`)).map((known) => known.slice(layer.length + 1));
-    if (own && ofLayer.length) return new Error(`${layer} has no '${own}'; it has: ${ofLayer.join(", ")}`);
+    const ofLayer = names.filter((known) => known.startsWith(`${layer}.`));
+    if (own && ofLayer.length) {
+      const parts = ofLayer.map((known) => known.slice(layer.length + 1));
+      return new Error(`${layer} has no '${own}'; it has: ${parts.join(", ")}`);
+    }
     const layers = [...this.layers, "loss"].join(", ");
     return new Error(`there is no tensor '${name}' in this trace (layers: ${layers}; besides: x, t, dx)`);
   }

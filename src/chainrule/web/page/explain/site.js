@@ -15,6 +15,9 @@ import { argumentsOf, gradientName } from "../engine/interpreter.js";
 import { ravel, unravel } from "../engine/tensor.js";
 
 export class Site {
+  /** @type {NDArray[]} */
+  #arrays = [];
+
   /**
    * @param {Trace} trace @param {Catalogue} catalogue @param {string} name  the tensor, canonical
    * @param {number[]} index  of the entry, in the canonical shape @param {Writer} writer
@@ -62,8 +65,11 @@ export class Site {
 
   /** What the operation reads there, in the shape in which it sees it. @param {number} read @returns {NDArray} */
   array(read) {
-    const tensor = this.tensor(read);
-    return { shape: tensor.shape, data: this.#values(tensor.storage) };
+    if (!this.#arrays[read]) {
+      const tensor = this.tensor(read);
+      this.#arrays[read] = { shape: tensor.shape, data: this.#values(tensor.storage) };
+    }
+    return this.#arrays[read];
   }
 
   /** A number of what is read. @param {number} read @param {number[]} index */

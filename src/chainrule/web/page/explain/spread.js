@@ -32,13 +32,15 @@ const RULES = {
     if (read === 2 && index.length === 3) return index.map(one);
     if (read > 0) return [one(index[0]), all(shape[1]), all(shape[2])];
     const { first, filters } = groupOfChannel(index[0], reads[1], attributes);
-    return [[first, first + filters], ...planes((axis) => seeing(index, axis, reads[1].slice(2), shape, attributes))];
+    const window = reads[1].slice(2);
+    return [[first, first + filters], ...planes((axis) => seeing(index, axis, window, shape, attributes))];
   },
   cross_correlate_dx({ index, read, shape, reads, attributes }) {
     const channels = reads[1][1];
     const first = Math.floor(index[0] / (reads[1][0] / attributes.groups)) * channels;
     if (read === 1) return [one(first + index[1]), all(shape[1]), all(shape[2])];
-    return [[first, first + channels], ...planes((axis) => seen(index, axis, reads[1].slice(2), shape, attributes))];
+    const window = reads[1].slice(2);
+    return [[first, first + channels], ...planes((axis) => seen(index, axis, window, shape, attributes))];
   },
   cross_correlate_dw({ index, read, shape, reads, attributes }) {
     if (read === 1) return [one(index[0]), ...shape.slice(1).map(all)];

@@ -1,0 +1,38 @@
+/**
+ * How the learning rate moves during training: pure functions of the step. `chainrule/schedules.py`.
+ *
+ * @typedef {{step: number, steps: number, epochSteps: number}} Progress  step: 0 … steps − 1
+ */
+
+/** @type {Record<string, (numbers: Record<string, number>, progress: Progress) => number>} */
+const FACTORS = {
+  constant: () => 1,
+  step: ({ epochs, gamma }, { step, epochSteps }) => gamma ** Math.floor(Math.floor(step / epochSteps) / epochs),
+  cosine: (_, { step, steps }) => (1 + Math.cos((Math.PI * step) / steps)) / 2,
+  "one-cycle": ({ warm, divisor, final }, { step, steps }) => {
+    const [top, low] = [warm * steps - 1, 1 / divisor];
+    if (top > 0 && step <= top) return arc(low, 1, step / top);
+    return arc(1, low / final, (step - top) / Math.max(steps - 1 - top, 1e-12));
+  },
+  "warm-up": ({ share }, { step, steps }) => Math.min(1, (step + 1) / Math.max(share * steps, 1)),
+};
+
+/**
+ * What the optimizer's rate is multiplied by at one step.
+ *
+ * @param {Record<string, any>} schedule  name and numbers, as a recipe has them @param {Progress} progress
+ */
+export function factor(schedule, progress) {
+  const found = FACTORS[schedule.name];
+  if (!found) throw new Error(`unknown schedule '${schedule.name}'; known: ${Object.keys(FACTORS).join(", ")}`);
+  return found(schedule, progress);
+}
+
+/**
+ * Half a cosine from `start` (part 0) to `end` (part 1).
+ *
+ * @param {number} start @param {number} end @param {number} part
+ */
+function arc(start, end, part) {
+  return end + ((start - end) / 2) * (1 + Math.cos(Math.PI * Math.min(part, 1)));
+}

@@ -1,0 +1,129 @@
+/**
+ * Takes training steps. What is kept between steps is float32, as training in Python holds it; a step is computed in
+ * float64.
+ *
+ * @typedef {import("../types.js").Description} Description
+ * @typedef {import("../types.js").Frame} Frame
+ * @typedef {import("../types.js").Operation} Operation
+ * @typedef {import("../types.js").Plan} Plan
+ * @typedef {{x: Uint8Array[], labels: number[]}} Pictures  a batch, in bytes
+ * @typedef {{loss: number, accuracy: number, norms: Record<string, number>}} Outcome
+ *   mean loss of the batch, the share that was right, and the norm of each layer's gradient (before clipping)
+ */
+
+import { Interpreter } from "./interpreter.js";
+import { factor } from "./schedules.js";
+import { isState, normalised, oneHot } from "./trace.js";
+import { squares, updated } from "./updating.js";
+
+export class Trainer {
+  #plan;
+  /** @type {Float32Array[]} */
+  #moments;
+
+  /**
+   * @param {Description} description @param {Frame} frame  where training goes on; without moments they begin at zero
+   * @param {{epochSteps?: number}} options  steps of an epoch, by which the schedule moves the rate of the recipe;
+   *   without them the rate stays that of the frame
+   */
+  constructor(description, frame, { epochSteps } = {}) {
+    this.description = description;
+    this.done = frame.step;
+    this.epochSteps = epochSteps;
+    this.rate = frame.rate;
+    this.#plan = trained(description.plan);
+    this.parameters = new Float32Array(frame.parameters);
+    this.statistics = new Float32Array(frame.statistics);
+    const empty = description.optimizer.moments.map(() => new Float32Array(frame.parameters.length));
+    this.#moments = frame.moments?.map((moment) => new Float32Array(moment)) ?? empty;
+    if (epochSteps) this.rate = this.#rate();
+  }
+
+  /**
+   * One step on a batch. A loss or gradient that is not finite changes nothing.
+   *
+   * @param {Pictures} pictures @returns {Outcome}
+   */
+  step({ x, labels }) {
+    const buffers = { parameters: new Float64Array(this.parameters), statistics: new Float64Array(this.statistics) };
+    const { description } = this;
+    const walk = new Interpreter(this.#plan, description.layout, buffers);
+    const step = this.done + 1;
+    walk.run(batch(description, x), oneHot(labels, description), { seed: description.recipe.seed, step });
+    const outcome = outcomeOf(description, walk, labels.length);
+    walk.close();
+    const finite = [outcome.loss, ...Object.values(outcome.norms), ...buffers.statistics].every(Number.isFinite);
+    if (!finite) throw new Error(`step ${step}: a number is not finite; the parameters were left as they were`);
+    const moments = this.#moments.map((moment) => new Float64Array(moment));
+    const results = updated(description, buffers.parameters, walk.gradient, moments, step, this.rate);
+    if (results) {
+      this.parameters = new Float32Array(results[0]);
+      this.#moments = results.slice(1).map((moment) => new Float32Array(moment));
+    }
+    this.statistics = new Float32Array(buffers.statistics);
+    this.done = step;
+    if (this.epochSteps) this.rate = this.#rate();
+    return outcome;
+  }
+
+  /** The network as it is now; the arrays are its own from here on. @returns {Frame} */
+  frame() {
+    const { done: step, rate, parameters, statistics } = this;
+    return { step, rate, parameters, statistics, moments: this.#moments };
+  }
+
+  /** Of the next step. */
+  #rate() {
+    const { recipe, optimizer } = this.description;
+    const epochSteps = /** @type {number} */ (this.epochSteps);
+    const steps = recipe.epochs * epochSteps;
+    const step = Math.min(this.done, steps - 1);
+    return optimizer.rate * factor(recipe.schedule, { step, steps, epochSteps });
+  }
+}
+
+/**
+ * The plan without what no parameter's gradient needs: the gradient of the input.
+ *
+ * @param {Plan} plan @returns {Plan}
+ */
+export function trained(plan) {
+  /** @type {Set<string>} */
+  const wanted = new Set();
+  /** @type {Operation[]} */
+  const backward = [];
+  for (const operation of [...plan.backward].reverse()) {
+    if (!operation.writes.some(({ kind, storage }) => kind === "gradient" || wanted.has(storage))) continue;
+    for (const tensor of operation.reads) if (tensor) wanted.add(tensor.storage);
+    backward.unshift(operation);
+  }
+  return { ...plan, backward };
+}
+
+/** Pictures as the network reads them, (N, …). @param {Description} description @param {Uint8Array[]} pictures */
+function batch(description, pictures) {
+  const size = pictures[0].length;
+  const data = new Float64Array(pictures.length * size);
+  pictures.forEach((x, n) => data.set(normalised(description, { x, label: null, from: "" }), n * size));
+  return { shape: [pictures.length, ...description.input_shape], data };
+}
+
+/** @param {Description} description @param {Interpreter} walk @param {number} samples @returns {Outcome} */
+function outcomeOf(description, walk, samples) {
+  const { loss, correct } = walk.plan;
+  if (!loss || !correct) throw new Error("this plan is for inference: it has no loss");
+  /** @type {Record<string, number>} */
+  const sums = {};
+  for (const [name, [first, last]] of Object.entries(description.layout)) {
+    if (isState(description, name)) continue;
+    const layer = name.slice(0, name.lastIndexOf("."));
+    sums[layer] = (sums[layer] ?? 0) + squares(walk.gradient.subarray(first, last));
+  }
+  const norms = Object.fromEntries(Object.entries(sums).map(([layer, sum]) => [layer, Math.sqrt(sum)]));
+  return { loss: total(walk.read(loss).data) / samples, accuracy: total(walk.read(correct).data) / samples, norms };
+}
+
+/** @param {ArrayLike<number>} numbers */
+function total(numbers) {
+  return Array.from(numbers).reduce((sum, number) => sum + number, 0);
+}

@@ -61,13 +61,15 @@ export class Block {
     this.data = less ? Float64Array.from(array.data, (value, i) => value - less[i]) : array.data;
     this.scale = scaleOf(this.data, this.spec.scale);
     this.shape = array.shape;
-    this.size.textContent = this.spec.role === "parameters" ? array.shape.join("×") : "";
+    this.size.textContent = this.spec.role === "parameters" && this.spec.trio === null ? array.shape.join("×") : "";
     if (!array.shape.length) this.size.textContent = shown(this.data[0]);
   }
 
   /** Room for it: chooses which planes stand where. @param {Room} room */
   fit(room) {
+    const isFirst = !this.planes;
     this.planes = new Planes(this.shape ?? [], room, this.spec.role, this.spec.reads);
+    if (isFirst && this.spec.leads) this.page = this.planes.pageOf(largest(this.data));
     this.turnTo(Math.min(this.page, this.planes.pages - 1));
   }
 
@@ -136,7 +138,7 @@ export class Block {
     const size = (this.shape ?? []).join("×") || "one number";
     this.canvas.setAttribute("aria-label", `${this.spec.tensor}, ${size}${pages > 1 ? `, ${words}` : ""}`);
     if (this.words) this.words.textContent = words;
-    if (this.pager) this.pager.hidden = pages < 2;
+    if (this.pager) this.pager.hidden = pages < 2 || this.spec.follows;
   }
 
   /** Words beside the cells of a vector, where each has a name: the classes. */
@@ -215,4 +217,11 @@ export class Block {
     this.river.point(this, flat);
     this.river.speak(this, flat);
   }
+}
+
+/** The place of the largest number, whatever its sign. @param {Float64Array | Float32Array | Int32Array} data */
+function largest(data) {
+  let place = 0;
+  for (let i = 1; i < data.length; i += 1) if (Math.abs(data[i]) > Math.abs(data[place])) place = i;
+  return place;
 }

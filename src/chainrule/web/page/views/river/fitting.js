@@ -10,19 +10,19 @@ const LOUPE_LEAST = 12;
 
 /**
  * Gives every block its room at the largest unit at which the track is not wider than its place.
- * @param {HTMLElement} place @param {HTMLElement} track @param {Block[]} blocks @param {boolean} isUpdate
+ * @param {HTMLElement} place @param {HTMLElement} track @param {Block[]} blocks
  */
-export function fitRiver(place, track, blocks, isUpdate) {
+export function fitRiver(place, track, blocks) {
   const density = globalThis.devicePixelRatio || 1;
   const units = UNITS.filter((unit) => Number.isInteger(unit * density));
   for (const unit of units) {
-    for (const block of blocks) block.fit(roomOf(block, unit, isUpdate));
+    for (const block of blocks) block.fit(roomOf(block, unit));
     if (track.scrollWidth <= place.clientWidth) return;
   }
 }
 
-/** @param {Block} block @param {number} unit @param {boolean} isUpdate @returns {Room} */
-function roomOf(block, unit, isUpdate) {
+/** @param {Block} block @param {number} unit @returns {Room} */
+function roomOf(block, unit) {
   const shape = block.shape ?? [];
   if (block.spec.role === "maps") {
     const high = Math.min(336, Math.max(232, globalThis.innerHeight * 0.34));
@@ -30,7 +30,7 @@ function roomOf(block, unit, isUpdate) {
   }
   const isBias = shape.length === 1;
   const isRow = isBias && shape[0] <= 16;
-  const high = isBias ? 52 : block.spec.reads || shape.length > 2 ? (isUpdate ? 124 : 164) : 84;
+  const high = isBias ? 52 : block.spec.reads || shape.length > 2 ? 164 : 84;
   return { wide: WIDE, high, unit, cell: isRow ? 9 : 5, gap: unit < 3 ? 2 : 3 };
 }
 

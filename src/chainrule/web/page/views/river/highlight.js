@@ -36,7 +36,7 @@ export class Highlight {
     this.#set("from", marks.from.map(outline));
     this.#set("to", marks.to.map(outline));
     const [start] = marks.here;
-    const ends = start ? [...few(marks.from), ...few(marks.to)] : [];
+    const ends = start ? [...few(beside(start, marks.from)), ...few(beside(start, marks.to))] : [];
     this.#set("lines", ends.map((end) => line(start, end)));
   }
 
@@ -77,6 +77,13 @@ function shifted(block, rects, origin) {
 /** @param {Rect} rect */
 function outline({ x, y, width, height }) {
   return `M${x - 1} ${y - 1}h${width + 2}v${height + 2}h${-width - 2}z`;
+}
+
+/** Those to the left and the right, and one of those above or below. @param {Rect} start @param {Rect[]} rects */
+function beside(start, rects) {
+  const isBeside = (/** @type {Rect} */ rect) => rect.x + rect.width <= start.x - 40 || rect.x >= start.x + start.width + 40;
+  const over = rects.filter((rect) => !isBeside(rect));
+  return [...rects.filter(isBeside), ...over.slice(0, 1)];
 }
 
 /** So many of them, evenly picked. @param {Rect[]} rects */

@@ -43,7 +43,18 @@ export class StageView {
 function group(kind, blocks) {
   const element = document.createElement("div");
   element.className = `group ${kind}`;
-  element.append(...blocks.map((block) => block.element));
+  /** @type {Map<string, HTMLElement>} */
+  const trios = new Map();
+  for (const block of blocks) {
+    const { trio } = block.spec;
+    const row = trio === null ? element : (trios.get(trio) ?? document.createElement("div"));
+    if (trio !== null && !trios.has(trio)) {
+      row.className = "trio";
+      element.append(row);
+      trios.set(trio, row);
+    }
+    row.append(block.element);
+  }
   return element;
 }
 

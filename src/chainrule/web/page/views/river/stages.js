@@ -7,10 +7,11 @@
  * @typedef {import("../../types.js").NDArray} NDArray
  * @typedef {{
  *   tensor: string, key: string, label: string, role: "maps" | "parameters", scale: "sequential" | "diverging",
- *   minus: string | null, reads: number[] | null, marks: string[] | null,
+ *   minus: string | null, trio: string | null, leads: boolean, follows: boolean, reads: number[] | null, marks: string[] | null,
  * }} BlockSpec
  *   tensor: what its cells are called; key: tells blocks of one tensor apart; minus: another tensor is taken away
- *   (the change of a parameter); reads: for dense weights, the shape that a unit's weights are laid out in; marks:
+ *   (the change of a parameter); trio: stands in a row with the others of this name,
+ *   which follow the page of the one that leads; what leads opens at its largest number; reads: for dense weights, the shape that a unit's weights are laid out in; marks:
  *   words beside the cells of a vector
  * @typedef {{name: string, written: string, shape: number[], parameters: number, slim: boolean, blocks: BlockSpec[]}} Stage
  */
@@ -18,8 +19,9 @@
 /** @param {Trace} trace @param {Phase} phase @returns {Stage[]} */
 export function stagesOf(trace, phase) {
   const { layers, input_shape, plan } = trace.description;
-  const input = { name: "input", written: trace.picture.from, shape: input_shape, parameters: 0, slim: false };
   const stages = layers.map((layer) => layerStage(layer, trace, phase));
+  if (phase === "update") return stages.filter((stage) => !stage.slim);
+  const input = { name: "input", written: trace.picture.from, shape: input_shape, parameters: 0, slim: false };
   const loss = { name: "loss", written: lossName(trace), shape: [], parameters: 0, slim: false };
   return [
     { ...input, blocks: [block("x", "maps", "sequential")] },
@@ -59,12 +61,12 @@ function inPhase(name, phase) {
   const [layer, parameter] = name.split(".");
   const own = (/** @type {string} */ tensor) => block(tensor, "parameters", "diverging");
   if (phase === "forward") return [own(name)];
-  if (phase === "backward") return [own(`${layer}.d${parameter}`)];
-  const updated = own(`${name}.update`);
+  if (phase === "backward") return [{ ...own(`${layer}.d${parameter}`), leads: true }];
+  const updated = { ...own(`${name}.update`), trio: name, follows: true };
   return [
-    { ...own(name), label: `${parameter} before` },
-    { ...updated, key: `${name}.change`, label: "its change", minus: name },
-    { ...updated, label: `${parameter} after` },
+    { ...own(name), label: `${parameter} before`, trio: name, follows: true },
+    { ...updated, key: `${name}.change`, label: "change", minus: name, leads: true, follows: false },
+    { ...updated, label: "after" },
   ];
 }
 
@@ -79,13 +81,13 @@ function readShape(layer, trace, name) {
 
 /** @param {Trace} trace */
 function targetBlock(trace) {
-  return { ...block("t", "maps", "sequential"), label: "t, the label", marks: trace.description.classes };
+  return { ...block("t", "maps", "sequential"), label: "t", marks: trace.description.classes };
 }
 
 /** @param {string} tensor @param {"maps" | "parameters"} role @param {"sequential" | "diverging"} scale @returns {BlockSpec} */
 function block(tensor, role, scale) {
   const label = tensor.includes(".") ? tensor.slice(tensor.indexOf(".") + 1) : tensor;
-  return { tensor, key: tensor, label, role, scale, minus: null, reads: null, marks: null };
+  return { tensor, key: tensor, label, role, scale, minus: null, trio: null, leads: false, follows: false, reads: null, marks: null };
 }
 
 /** @param {Trace} trace */

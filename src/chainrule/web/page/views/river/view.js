@@ -2,7 +2,7 @@
 
 import { goesTo, cameFrom } from "../../explain/reach.js";
 import { onTheme } from "../../theme.js";
-import { placeOf } from "./cells.js";
+import { placeOf, strides } from "./cells.js";
 import { fitRiver } from "./fitting.js";
 import { Highlight } from "./highlight.js";
 import { Legend } from "./legend.js";
@@ -14,6 +14,7 @@ import { stagesOf } from "./stages.js";
 /** @typedef {import("../../types.js").App} App */
 /** @typedef {import("./block.js").Block} Block */
 /** @typedef {import("./block.js").River} Reporting */
+/** @typedef {import("../../types.js").Box} Box */
 
 /** @param {HTMLElement} element @param {App} app */
 export function mount(element, app) {
@@ -111,7 +112,9 @@ class River {
   }
 
   #fit() {
-    if (this.element.clientWidth) fitRiver(this.place, this.track, this.blocks, this.app.place.phase === "update");
+    if (!this.element.clientWidth) return;
+    fitRiver(this.place, this.track, this.blocks);
+    for (const block of this.blocks.filter((each) => each.spec.leads)) this.#together(block);
   }
 
   /** The chosen cell is shown large. */
@@ -134,7 +137,7 @@ class River {
     const { trace } = this.app;
     const stage = this.stages.find((each) => each.blocks.includes(source));
     if (!trace || !stage || !source.shape?.length) return;
-    source.reveal(flat);
+    if (source.reveal(flat)) this.#together(source);
     if (this.loupe?.source === source) {
       this.loupe.block.cursor = flat;
       this.loupe.block.reveal(flat);
@@ -202,8 +205,20 @@ class River {
     this.readout.speak(block.nameOf(flat), block.data[flat]);
   }
 
-  turned() {
+  /** @param {Block} block */
+  turned(block) {
+    this.#together(block);
     this.mark();
+  }
+
+  /** Before, change and after of a parameter show the same page. @param {Block} block */
+  #together(block) {
+    const { trio } = block.spec;
+    if (trio === null || !this.blocks.includes(block)) return;
+    for (const each of this.blocks.filter((other) => other.spec.trio === trio && other.page !== block.page)) {
+      each.turnTo(block.page);
+      each.paint();
+    }
   }
 
   /** Marks the cell pointed at, where it came from and goes to, and the chosen one. */
@@ -214,6 +229,7 @@ class River {
     const chosen = trace && place.cell ? placeOf(trace, place.cell) : null;
     const centre = hovered ?? (chosen ? place.cell : null);
     const boxes = trace && centre ? reach(trace, centre, place.phase) : { from: [], to: [] };
+    this.#turnTo(boxes.from);
     const middle = shown ?? chosen;
     const at = middle ? this.#nearest(middle.tensor) : null;
     const here = at && middle ? this.highlight.placeOne(at, middle.flat) : [];
@@ -227,6 +243,17 @@ class River {
     if (shown && at && here.length && hovered) {
       this.readout.show(hovered, at.data[shown.flat], at.spec.minus ? "change " : "", here[0]);
     } else this.readout.hide();
+  }
+
+  /** Turns to the parameters that a cell came from, where none of them is in sight. @param {Box[]} boxes */
+  #turnTo(boxes) {
+    for (const box of boxes) {
+      const block = this.blocks.find((each) => each.spec.tensor === box.tensor && each.spec.role === "parameters");
+      if (!block?.tiling || (block.planes?.pages ?? 1) < 2 || block.tiling.rects(box).length) continue;
+      const by = strides(block.shape ?? []);
+      block.reveal(box.from.reduce((flat, i, axis) => flat + i * by[axis], 0));
+      this.#together(block);
+    }
   }
 
   /** The block of a tensor that is pointed at, or else enlarged, or else the first. @param {string} tensor */

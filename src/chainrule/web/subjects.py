@@ -1,0 +1,107 @@
+"""What the page looks at: a run, finished or not; a network of the zoo, untrained; a model file by itself."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chainrule import files, zoo
+from chainrule.data import held_back_count
+from chainrule.data.normalisation import Normalisation
+from chainrule.engines import Array
+from chainrule.errors import DataError, FormatError
+from chainrule.model import Sequential, load
+from chainrule.runs import running
+from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY
+from chainrule.runs.jobs import DataChoice, Job
+from chainrule.training import history
+from chainrule.training.history import History
+from chainrule.training.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A model, and what is known of its training without its data.
+
+    title      what it is called where it is opened
+    choice     its data; None: none are known
+    job        of a run, to check the data against; None: no run
+    images     that an epoch trains on; None: only its data tell
+    moments    the optimizer's, after the steps of `history`; None: not known
+    fitted     whether the model has the normalisation it was trained with
+    trainable  whether its training can go on
+    """
+
+    title: str
+    model: Sequential
+    recipe: Recipe
+    choice: DataChoice | None = None
+    job: Job | None = None
+    images: int | None = None
+    moments: tuple[Array, ...] | None = None
+    history: History = field(default_factory=History)
+    fitted: bool = True
+    trainable: bool = True
+
+
+def of_name(name: str, *, engine: str | None = None, threads: int | None = None) -> Subject:
+    """A network of the zoo with its first weights, to be trained by its recipe."""
+    entry = zoo.find(name)
+    recipe = entry.recipe_for(entry.choice.name)
+    model = entry.build(seed=recipe.seed, loss=recipe.loss, engine=engine, threads=threads)
+    moments = recipe.optimizer.init(model.parameters)
+    return Subject(name, model, recipe, entry.choice, moments=moments, fitted=False)
+
+
+def of_path(path: Path, *, engine: str | None = None, threads: int | None = None) -> Subject:
+    """A run folder, or a .safetensors file."""
+    if path.is_dir():
+        return _of_run(path)
+    if not path.exists():
+        raise DataError(f"{path}: no such run folder or model file")
+    return _of_file(path, load(path, engine=engine, threads=threads))
+
+
+def _of_run(folder: Path) -> Subject:
+    """A run at its last checkpoint; nothing in its folder is locked or written, for it may be training."""
+    job = running.read_job(folder)
+    model, images = job.build(), job.found["training_samples"]
+    images -= held_back_count(images, job.recipe.validation) if job.recipe.validation else 0
+    path = folder / CHECKPOINT
+    if not path.exists() and history.is_bare(folder / HISTORY):
+        moments = job.recipe.optimizer.init(model.parameters)
+        return Subject(str(folder), model, job.recipe, job.choice, job, images, moments, fitted=False)
+    tensors, about = files.read_tensors(path, "checkpoint")
+    moments = _moments(path, tensors, job.recipe, model)
+    model.set_weights({name: tensor for name, tensor in tensors.items() if not name.startswith("optimizer.")})
+    model.normalisation = _normalisation(path, about)
+    steps = about.get("step")
+    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
+        raise FormatError(f"{path}: the step is {steps!r}; expected a whole number of at least 0")
+    found = history.read(folder / HISTORY, steps, images, job.recipe.batch_size)
+    return Subject(str(folder), model, job.recipe, job.choice, job, images, moments, found)
+
+
+def _of_file(path: Path, model: Sequential) -> Subject:
+    """A model file: how it was trained is not in it, so the page cannot go on with that."""
+    known = zoo.NAMED.get(model.name)
+    recipe = known.recipe if known is not None and known.recipe.loss == model.loss else Recipe(loss=model.loss)
+    folder = path.parent
+    choice = running.read_job(folder).choice if (folder / CONFIG).is_file() else None
+    if choice is None and model.input_shape == (1, 28, 28):
+        choice = DataChoice()
+    return Subject(str(path), model, recipe, choice, trainable=False)
+
+
+def _moments(path: Path, tensors: dict[str, Array], recipe: Recipe, model: Sequential) -> tuple[Array, ...]:
+    found = [tensors.get(f"optimizer.{name}") for name in recipe.optimizer.moments]
+    for name, moment in zip(recipe.optimizer.moments, found, strict=True):
+        if moment is None or (moment.shape, moment.dtype) != (model.parameters.shape, model.parameters.dtype):
+            raise FormatError(f"{path}: optimizer.{name} is missing or of another size")
+    return tuple(moment for moment in found if moment is not None)
+
+
+def _normalisation(path: Path, about: dict[str, Any]) -> Normalisation:
+    try:
+        return Normalisation.from_config(about["model"]["normalisation"])
+    except (KeyError, TypeError, AttributeError):
+        raise FormatError(f"{path}: there is no normalisation") from None

@@ -36,10 +36,10 @@ class InputView {
     this.seen = document.createElement("div");
     this.seen.className = this.pad ? "seen" : "seen large";
     const about = document.createElement("div");
-    about.className = "about";
+    about.className = "input-about";
     about.append(this.seen, this.label.element);
     this.trouble = document.createElement("p");
-    this.trouble.className = "trouble";
+    this.trouble.className = "input-trouble";
     this.trouble.setAttribute("role", "alert");
     element.append(...(this.pad ? [this.#padFrame(this.pad)] : []), this.#choices(), this.trouble, about, this.bars.element);
     acceptFiles(element, app, (words) => this.#say(words));
@@ -86,7 +86,7 @@ class InputView {
   /** @param {Pad} pad */
   #padFrame(pad) {
     const frame = document.createElement("div");
-    frame.className = "pad";
+    frame.className = "input-pad";
     this.hint = document.createElement("p");
     this.hint.className = "hint";
     this.hint.textContent = "Draw a digit here";
@@ -104,7 +104,7 @@ class InputView {
 
   #choices() {
     const row = document.createElement("div");
-    row.className = "choices";
+    row.className = "input-choices";
     const dialog = new SampleDialog(this.app);
     row.append(
       button("‹", "The sample before", () => this.#step(-1)),

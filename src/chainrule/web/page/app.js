@@ -1,0 +1,247 @@
+/** The page's state, in one place: where one is, the picture, its trace, the training. The views hear of changes. */
+
+import { say, unsay } from "./banner.js";
+import { answer } from "./engine/trace.js";
+import { canonical } from "./explain/index.js";
+import { Following } from "./following.js";
+import { Unreachable } from "./source/server.js";
+import { Listeners, START, address, readAddress } from "./state.js";
+import { Tracing } from "./tracing.js";
+
+/** @typedef {import("./types.js").App} App */
+/** @typedef {import("./types.js").Place} Place */
+/** @typedef {import("./types.js").Picture} Picture */
+/** @typedef {import("./types.js").Source} Source */
+/** @typedef {import("./types.js").Description} Description */
+/** @typedef {import("./types.js").Frame} Frame */
+
+const GONE = "The server of this page does not answer. What is here still works, training waits. " +
+  "If chainrule was ended, start it again and open the address it prints; this page looks for it meanwhile.";
+
+/** @implements {App} */
+export class Application {
+  /** @type {Place} */
+  place = { ...START };
+  /** @type {Picture | null} */
+  picture = null;
+  /** @type {string | null} */
+  hovered = null;
+  /** @type {Frame | null} */
+  frame = null;
+  #listeners = new Listeners();
+  /** @type {Picture | null} */
+  #drawn = null;
+  #gone = false;
+  /** @type {Map<string, string>} */
+  #rests = new Map();
+
+  /**
+   * @param {Source} source
+   * @param {Description} description
+   */
+  constructor(source, description) {
+    this.description = description;
+    this.tracing = new Tracing(source, description, () => this.#traced(), (error) => this.complain("trace", error));
+    this.following = new Following(
+      source.training,
+      () => this.#reached(),
+      (restarted) => this.#trained(restarted),
+      (error) => this.#lost(error),
+    );
+    this.source = { ...bound(source), training: this.following.training };
+    addEventListener("popstate", () => this.#arrive());
+  }
+
+  get trace() {
+    return this.tracing.trace;
+  }
+
+  get training() {
+    return this.following.state;
+  }
+
+  /** Goes where the address says, and begins to follow the training. */
+  async begin() {
+    await this.#arrive();
+    this.following.begin();
+  }
+
+  /** @param {string} what  place, trace, training or hover @param {() => void} listener */
+  listen(what, listener) {
+    this.#listeners.add(what, listener);
+  }
+
+  /**
+   * Changes the place and the address. Scrubbing through steps and a view's own notes make no history.
+   * @param {Partial<Place>} change
+   */
+  go(change) {
+    const before = this.place;
+    const place = { ...before, ...change };
+    if (place.view !== before.view && change.rest === undefined) place.rest = this.#rests.get(place.view) ?? "";
+    this.#rests.set(before.view, before.rest);
+    if (address(place) === address(before)) return;
+    const slight = ["view", "phase", "cell", "sample"].every((key) => same(place, before, key));
+    history[slight ? "replaceState" : "pushState"](null, "", address(place));
+    unsay("address");
+    this.#moveTo(place);
+  }
+
+  /**
+   * Shows another picture. A label of null: the network's own answer is taken for the gradient.
+   * @param {Picture} picture
+   */
+  show(picture) {
+    this.picture = picture;
+    const sample = /^sample (\d+)$/.exec(picture.from);
+    if ((sample ? Number(sample[1]) : null) === this.place.sample) this.#retrace();
+    else this.go({ sample: sample ? Number(sample[1]) : null });
+  }
+
+  /** @param {string | null} cell */
+  hover(cell) {
+    if (cell === this.hovered) return;
+    this.hovered = cell;
+    this.#listeners.tell("hover");
+  }
+
+  /** The answer to a picture without a trace. @param {Picture} picture */
+  answer(picture) {
+    return this.frame ? answer(this.description, this.frame, picture).probabilities : null;
+  }
+
+  /** @param {string} kind @param {unknown} error */
+  complain(kind, error) {
+    if (error instanceof Unreachable) this.#lost(error);
+    else say(kind, error instanceof Error ? error.message : String(error));
+  }
+
+  async #arrive() {
+    const { place, complaints } = readAddress(location.hash);
+    if (place.sample === null && (!this.picture || /^sample /.test(this.picture.from))) place.sample = this.#drawn ? null : 0;
+    if (complaints.length) say("address", complaints.join(" "));
+    else unsay("address");
+    if (address(place) !== location.hash) history.replaceState(null, "", address(place));
+    await this.#moveTo(place);
+  }
+
+  /** @param {Place} place */
+  async #moveTo(place) {
+    const before = this.place;
+    this.place = place;
+    this.#listeners.tell("place");
+    if (this.trace && same(place, before, "sample") && same(place, before, "step")) this.#checkCell();
+    else await this.#retrace();
+  }
+
+  async #retrace() {
+    const asked = this.place;
+    try {
+      await this.#choosePicture();
+      const frame = await this.#chooseFrame();
+      if (asked.step !== this.place.step || asked.sample !== this.place.sample || !this.picture) return;
+      this.frame = frame;
+      this.tracing.ask(frame, this.picture);
+    } catch (error) {
+      this.complain("trace", error);
+    }
+  }
+
+  async #choosePicture() {
+    const number = this.place.sample;
+    if (number === null) {
+      if (this.picture && /^sample /.test(this.picture.from)) this.picture = this.#drawn;
+      this.#drawn = this.picture;
+    } else if (this.picture?.from !== `sample ${number}`) {
+      const { count, labels, x } = await this.source.samples();
+      if (this.place.sample !== number) return;
+      const chosen = number < count ? number : 0;
+      if (chosen !== number) {
+        say("address", `There is no sample ${number}; the samples are 0 to ${count - 1}. This is sample 0.`);
+        this.place = { ...this.place, sample: 0 };
+        history.replaceState(null, "", address(this.place));
+      }
+      const size = x.length / count;
+      this.picture = { x: x.slice(chosen * size, (chosen + 1) * size), label: labels[chosen], from: `sample ${chosen}` };
+    }
+  }
+
+  async #chooseFrame() {
+    const step = this.place.step;
+    try {
+      return await this.tracing.frame(step);
+    } catch (error) {
+      if (step === null || error instanceof Unreachable) throw error;
+      const why = error instanceof Error ? error.message : String(error);
+      say("address", `Step ${step} cannot be shown (${why}). This is the newest step.`);
+      this.place = { ...this.place, step: null };
+      history.replaceState(null, "", address(this.place));
+      return this.tracing.frame(null);
+    }
+  }
+
+  #traced() {
+    unsay("trace");
+    this.#checkCell();
+    this.#listeners.tell("trace");
+  }
+
+  /** An address may name a cell by another of its names, or one that is not there. */
+  #checkCell() {
+    const { cell } = this.place;
+    if (cell === null || !this.trace) return;
+    let name = null;
+    try {
+      name = canonical(this.trace, cell);
+    } catch (error) {
+      say("address", `The address names “${cell}”, which this network does not have ` +
+        `(${error instanceof Error ? error.message : error}). Nothing is chosen.`);
+    }
+    if (name === cell) return;
+    this.place = { ...this.place, cell: name };
+    history.replaceState(null, "", address(this.place));
+    this.#listeners.tell("place");
+  }
+
+  /** @param {boolean} restarted */
+  async #trained(restarted) {
+    if (restarted) this.tracing.forget();
+    this.#listeners.tell("training");
+    const newest = this.training?.newest ?? 0;
+    if (this.place.step !== null || (this.tracing.newest && this.tracing.newest.step === newest)) return;
+    try {
+      await this.tracing.renew();
+      if (this.place.step === null) await this.#retrace();
+    } catch (error) {
+      this.complain("trace", error);
+    }
+  }
+
+  #reached() {
+    unsay("server");
+    if (this.#gone && this.trace?.frame !== this.frame) this.#retrace();
+    this.#gone = false;
+  }
+
+  /** @param {unknown} error */
+  #lost(error) {
+    this.#gone ||= error instanceof Unreachable;
+    if (error instanceof Unreachable) say("server", GONE);
+    else this.complain("training", error);
+  }
+}
+
+/** @param {Source} source */
+function bound(source) {
+  return {
+    offline: source.offline,
+    description: () => source.description(),
+    frame: (/** @type {number | null} */ step) => source.frame(step),
+    samples: () => source.samples(),
+  };
+}
+
+/** @param {Place} one @param {Place} other @param {string} key */
+function same(one, other, key) {
+  return one[/** @type {keyof Place} */ (key)] === other[/** @type {keyof Place} */ (key)];
+}

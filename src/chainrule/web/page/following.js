@@ -1,0 +1,85 @@
+/** Follows the training: asks how it stands, a few times a second while it runs, seldom when it does not. */
+
+/** @typedef {import("./types.js").Training} Training */
+/** @typedef {import("./types.js").TrainingState} TrainingState */
+
+const WHILE_RUNNING = 250; // milliseconds
+const WHILE_RESTING = 2000; // another window may start it
+
+export class Following {
+  /** @type {TrainingState | null} */
+  state = null;
+  #timer = 0;
+
+  /**
+   * @param {Training} training
+   * @param {() => void} reached  there was an answer
+   * @param {(restarted: boolean) => void} changed
+   * @param {(error: unknown) => void} failed
+   */
+  constructor(training, reached, changed, failed) {
+    this.reached = reached;
+    this.changed = changed;
+    this.failed = failed;
+    this.asked = () => training.state();
+    /** @type {Training} */
+    this.training = {
+      state: () => this.#heard(training.state()),
+      series: (after) => training.series(after),
+      start: () => this.#heard(training.start()),
+      pause: () => this.#heard(training.pause()),
+      advance: (steps) => this.#heard(training.advance(steps)),
+      epoch: () => this.#heard(training.epoch()),
+      restart: () => this.#heard(training.restart()),
+      ...several(training, (answer) => this.#heard(answer)),
+    };
+  }
+
+  begin() {
+    document.addEventListener("visibilitychange", () => this.#ask());
+    this.#ask();
+  }
+
+  async #ask() {
+    clearTimeout(this.#timer);
+    if (document.hidden) return;
+    try {
+      await this.#heard(this.asked());
+    } catch (error) {
+      this.failed(error);
+      this.#later(WHILE_RESTING);
+    }
+  }
+
+  /** @param {Promise<TrainingState>} answer */
+  async #heard(answer) {
+    const state = await answer;
+    const before = this.state;
+    this.state = state;
+    this.reached();
+    const restarted = before !== null && (state.newest < before.newest || before.history !== state.history);
+    if (JSON.stringify(before) !== JSON.stringify(state)) this.changed(restarted);
+    this.#later(state.running ? WHILE_RUNNING : WHILE_RESTING);
+    return state;
+  }
+
+  /** @param {number} milliseconds */
+  #later(milliseconds) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#ask(), milliseconds);
+  }
+}
+
+/**
+ * What a training has besides, where there are several histories of it.
+ * @param {Training} training @param {(answer: Promise<TrainingState>) => Promise<TrainingState>} heard
+ */
+function several(training, heard) {
+  return {
+    ...(training.about && { about: () => training.about?.() ?? "" }),
+    ...(training.marks && { marks: () => training.marks?.() ?? [] }),
+    ...(training.histories && { histories: () => training.histories?.() ?? [] }),
+    ...(training.begin && { begin: (/** @type {number} */ step) => heard(training.begin?.(step) ?? training.state()) }),
+    ...(training.open && { open: (/** @type {string} */ name) => heard(training.open?.(name) ?? training.state()) }),
+  };
+}

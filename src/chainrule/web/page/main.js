@@ -1,0 +1,56 @@
+/** Starts the page: where the network comes from, the state, the views. */
+
+import { Application } from "./app.js";
+import { say } from "./banner.js";
+import { mountHeader } from "./header.js";
+import { mountPhases } from "./phases.js";
+import { chooseSource } from "./source/choose.js";
+import { mount as mountInput } from "./views/input/view.js";
+import { mount as mountLab } from "./views/lab/view.js";
+import { mount as mountMade } from "./views/made/view.js";
+import { mount as mountRiver } from "./views/river/view.js";
+import { mount as mountTrain } from "./views/train/view.js";
+import { mount as mountWalk } from "./views/walk/view.js";
+
+const VIEWS = {
+  river: mountRiver,
+  input: mountInput,
+  made: mountMade,
+  train: mountTrain,
+  lab: mountLab,
+  walk: mountWalk,
+};
+
+/** One view that fails to mount must not take the others with it. @param {Application} app */
+function mountViews(app) {
+  for (const [name, mount] of Object.entries(VIEWS)) {
+    const section = document.getElementById(name);
+    if (!section) continue;
+    try {
+      mount(section, app);
+    } catch (error) {
+      reportError(error);
+      app.complain(name, error);
+    }
+  }
+}
+
+async function start() {
+  const loading = document.getElementById("loading");
+  try {
+    const source = await chooseSource();
+    const app = new Application(source, await source.description());
+    mountHeader(app);
+    mountPhases(app);
+    mountViews(app);
+    await app.begin();
+    loading?.remove();
+    document.documentElement.dataset.ready = "";
+  } catch (error) {
+    if (loading) loading.textContent = "The network could not be read. Reload the page once that is mended.";
+    say("start", error instanceof Error ? error.message : String(error));
+    if (!(error instanceof Error)) reportError(error);
+  }
+}
+
+start();

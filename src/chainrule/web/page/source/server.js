@@ -1,0 +1,135 @@
+/** A network from the server on 127.0.0.1, where training runs in Python. */
+
+/** @typedef {import("../types.js").Frame} Frame */
+/** @typedef {import("../types.js").Description} Description */
+/** @typedef {import("../types.js").TrainingState} TrainingState */
+/** @typedef {import("../types.js").Series} Series */
+/** @typedef {import("../types.js").Training} Training */
+/** @typedef {{count: number, labels: number[], x: Uint8Array}} Samples */
+
+/** The server did not answer: it was ended, or the machine sleeps. It may come back. */
+export class Unreachable extends Error {}
+
+export class ServerSource {
+  offline = false;
+  training = new ServerTraining();
+  /** @type {Promise<Samples> | null} */
+  #samples = null;
+
+  /** @returns {Promise<Description>} */
+  async description() {
+    return (await asked("api/description")).json();
+  }
+
+  /** @param {number | null} step  null: the newest */
+  async frame(step) {
+    const answer = await asked(step === null ? "api/frame" : `api/frame?step=${step}`);
+    return readFrame(await answer.arrayBuffer());
+  }
+
+  samples() {
+    this.#samples ??= fetchSamples().catch((error) => {
+      this.#samples = null;
+      throw error;
+    });
+    return this.#samples;
+  }
+}
+
+/** @implements {Training} */
+class ServerTraining {
+  /** @returns {Promise<TrainingState>} */
+  async state() {
+    return (await asked("api/training")).json();
+  }
+
+  /** @param {number} after @returns {Promise<Series>} */
+  async series(after) {
+    return (await asked(`api/training/series?after=${after}`)).json();
+  }
+
+  start() {
+    return this.#post("start");
+  }
+
+  pause() {
+    return this.#post("pause");
+  }
+
+  /** @param {number} steps */
+  advance(steps) {
+    return this.#post("advance", { steps });
+  }
+
+  epoch() {
+    return this.#post("epoch");
+  }
+
+  restart() {
+    return this.#post("restart");
+  }
+
+  /** @param {string} what @param {object} [body] @returns {Promise<TrainingState>} */
+  async #post(what, body = {}) {
+    const headers = { "Content-Type": "application/json" };
+    return (await asked(`api/training/${what}`, { method: "POST", headers, body: JSON.stringify(body) })).json();
+  }
+}
+
+/**
+ * The bytes of a frame: the length of a JSON header (4 bytes, little-endian), the header, then float32 arrays.
+ * @param {ArrayBuffer} bytes
+ * @returns {Frame}
+ */
+export function readFrame(bytes) {
+  const length = bytes.byteLength < 4 ? Infinity : new DataView(bytes).getUint32(0, true);
+  if (4 + length > bytes.byteLength) throw new Error(`a frame of ${bytes.byteLength} bytes is cut short`);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));
+  const { parameters, statistics, moments } = header.sizes;
+  let start = 4 + length;
+  const take = (/** @type {number} */ size) => {
+    if (start + 4 * size > bytes.byteLength) throw new Error(`a frame of ${bytes.byteLength} bytes is cut short`);
+    const array = new Float32Array(bytes.slice(start, start + 4 * size));
+    start += 4 * size;
+    return array;
+  };
+  return {
+    step: header.step,
+    rate: header.rate,
+    parameters: take(parameters),
+    statistics: take(statistics),
+    moments: moments === null ? null : moments.map(take),
+  };
+}
+
+async function fetchSamples() {
+  const [about, bytes] = await Promise.all([asked("api/samples"), asked("api/samples.bin")]);
+  const { count, labels } = await about.json();
+  return { count, labels, x: new Uint8Array(await bytes.arrayBuffer()) };
+}
+
+/** @param {string} path @param {RequestInit} [options] */
+async function asked(path, options) {
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch {
+    throw new Unreachable("The server of this page does not answer.");
+  }
+  if (!answer.ok) throw new Error(await refusal(answer, path));
+  return answer;
+}
+
+/** What the server said, in words. @param {Response} answer @param {string} path */
+async function refusal(answer, path) {
+  if (answer.status === 401 || answer.status === 403) {
+    return "The server does not know this window. Open the address that chainrule printed, with its token.";
+  }
+  const text = await answer.text();
+  try {
+    const said = JSON.parse(text);
+    return String(said.error ?? said.detail ?? text);
+  } catch {
+    return text.length < 300 && !text.includes("<") ? text : `${path}: the server answered ${answer.status}`;
+  }
+}

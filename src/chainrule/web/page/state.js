@@ -1,0 +1,120 @@
+/** Where one is on the page, and its address: `#/network/backward/conv2.dw[3,1,0,2]?sample=12&step=300`. */
+
+/** @typedef {import("./types.js").Place} Place */
+/** @typedef {import("./types.js").View} View */
+/** @typedef {import("./types.js").Phase} Phase */
+
+/** @type {View[]} */
+export const VIEWS = ["network", "lab", "walk"];
+/** @type {Phase[]} */
+export const PHASES = ["forward", "backward", "update"];
+
+/** @type {Place} */
+export const START = { view: "network", phase: "forward", cell: null, sample: null, step: null, rest: "" };
+
+/**
+ * The place that an address names. What cannot be read is left at its default, and said.
+ * @param {string} hash  with its #
+ * @returns {{place: Place, complaints: string[]}}
+ */
+export function readAddress(hash) {
+  const place = { ...START };
+  /** @type {string[]} */
+  const complaints = [];
+  const [path, query] = halves(hash.replace(/^#\/?/, ""), "?");
+  const [view, ...parts] = path.split("/").map((part) => plain(part, complaints));
+  place.view = oneOf(VIEWS, view, "network", "no view of this page", complaints);
+  const own = place.view === "network" ? "" : parts.join("/");
+  if (place.view === "network") {
+    const [phase, ...cell] = parts;
+    place.phase = oneOf(PHASES, phase, "forward", "none of forward, backward, update", complaints);
+    place.cell = cell.join("/") || null;
+  }
+  const kept = [];
+  for (const part of query.split("&").filter(Boolean)) {
+    const [name, value] = halves(part, "=");
+    if (name === "sample" || name === "step") place[name] = wholeNumber(name, plain(value, complaints), complaints);
+    else kept.push(part);
+  }
+  place.rest = own || kept.join("&");
+  return { place, complaints };
+}
+
+/**
+ * The address of a place, with its #.
+ * @param {Place} place
+ */
+export function address(place) {
+  const network = place.view === "network";
+  const plainView = place.cell === null && place.phase === "forward";
+  const looked = [...(plainView ? [] : [place.phase]), ...(place.cell === null ? [] : [place.cell])];
+  const path = [place.view, ...(network ? looked : place.rest ? [place.rest] : [])];
+  const numbers = [
+    ...(place.sample === null ? [] : [`sample=${place.sample}`]),
+    ...(place.step === null ? [] : [`step=${place.step}`]),
+    ...(network && place.rest ? [place.rest] : []),
+  ];
+  return `#/${path.map((part) => encodeURI(part)).join("/")}${numbers.length ? `?${numbers.join("&")}` : ""}`;
+}
+
+/** What the page tells its views; each has a list of those who listen. */
+export class Listeners {
+  /** @type {Map<string, Set<() => void>>} */
+  #lists = new Map();
+
+  /** @param {string} what @param {() => void} listener */
+  add(what, listener) {
+    const list = this.#lists.get(what) ?? new Set();
+    this.#lists.set(what, list.add(listener));
+  }
+
+  /**
+   * Tells all of them; one that fails keeps nothing from the others.
+   * @param {string} what
+   */
+  tell(what) {
+    for (const listener of this.#lists.get(what) ?? []) {
+      try {
+        listener();
+      } catch (error) {
+        reportError(error);
+      }
+    }
+  }
+}
+
+/** @param {string} text @param {string} separator @returns {[string, string]} */
+function halves(text, separator) {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** @param {string} text @param {string[]} complaints */
+function plain(text, complaints) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    complaints.push(`The address holds “${text}”, which is no valid text; it was left out.`);
+    return "";
+  }
+}
+
+/**
+ * @template {string} T
+ * @param {T[]} known @param {string | undefined} found @param {T} otherwise @param {string} what
+ * @param {string[]} complaints
+ * @returns {T}
+ */
+function oneOf(known, found, otherwise, what, complaints) {
+  const match = known.find((each) => each === found);
+  if (match) return match;
+  if (found) complaints.push(`The address says “${found}”, which is ${what}; this is ${otherwise}.`);
+  return otherwise;
+}
+
+/** @param {string} name @param {string} text @param {string[]} complaints */
+function wholeNumber(name, text, complaints) {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  complaints.push(`The address says ${name}=${text || "nothing"}; expected a whole number. It was left out.`);
+  return null;
+}

@@ -1,6 +1,280 @@
+/** The network as a river: from the input at one end to the loss at the other. */
+
+import { goesTo, cameFrom } from "../../explain/reach.js";
+import { onTheme } from "../../theme.js";
+import { placeOf, strides } from "./cells.js";
+import { fitRiver } from "./fitting.js";
+import { Highlight } from "./highlight.js";
+import { Legend } from "./legend.js";
+import { Loupe } from "./loupe.js";
+import { Readout } from "./readout.js";
+import { StageView } from "./stage.js";
+import { stagesOf } from "./stages.js";
+
 /** @typedef {import("../../types.js").App} App */
+/** @typedef {import("./block.js").Block} Block */
+/** @typedef {import("./block.js").River} Reporting */
+/** @typedef {import("../../types.js").Box} Box */
 
 /** @param {HTMLElement} element @param {App} app */
 export function mount(element, app) {
-  element.dataset.model = app.description.name;
+  const river = new River(element, app);
+  app.listen("trace", () => river.take());
+  app.listen("place", () => river.moved());
+  app.listen("hover", () => river.mark());
+  onTheme(() => river.paint());
+  new ResizeObserver(() => river.resized()).observe(element);
+}
+
+/** @implements {Reporting} */
+class River {
+  /** @type {StageView[]} */
+  stages = [];
+  /** @type {Block[]} */
+  blocks = [];
+  /** @type {Loupe | null} */
+  loupe = null;
+  /** @type {Block | null} */
+  pointed = null;
+  #built = "";
+  #width = 0;
+
+  /** @param {HTMLElement} element @param {App} app */
+  constructor(element, app) {
+    this.app = app;
+    this.element = element;
+    this.place = document.createElement("div");
+    this.place.className = "river-place";
+    this.track = document.createElement("div");
+    this.track.className = "river-track";
+    const keys = document.createElement("p");
+    keys.id = "river-keys";
+    keys.className = "unseen";
+    keys.textContent = "Arrow keys move from cell to cell, Enter chooses one, Page Up and Page Down change the map.";
+    this.place.append(this.track);
+    element.append(keys, this.place);
+    this.legend = new Legend(document.getElementById("legend") ?? document.createElement("div"));
+    this.highlight = new Highlight(this.track);
+    this.readout = new Readout(this.track);
+  }
+
+  /** Another trace. */
+  take() {
+    const { trace } = this.app;
+    if (!trace) return;
+    this.#build();
+    for (const block of this.all()) block.take(trace);
+    const [input] = this.stages;
+    if (input.note && input.stage.name === "input") input.note.textContent = trace.picture.from;
+    this.paint();
+    this.mark();
+  }
+
+  /** Another place. */
+  moved() {
+    if (!this.app.trace) return;
+    this.#build();
+    this.#enlarge();
+    this.mark();
+  }
+
+  resized() {
+    if (this.element.clientWidth === this.#width) return;
+    this.#width = this.element.clientWidth;
+    this.#fit();
+    this.paint();
+    this.mark();
+  }
+
+  paint() {
+    for (const block of this.all()) block.paint();
+    this.#legend();
+  }
+
+  all() {
+    return this.loupe ? [...this.blocks, this.loupe.block] : this.blocks;
+  }
+
+  #build() {
+    const { trace, place } = this.app;
+    if (!trace || this.#built === place.phase) return;
+    this.#built = place.phase;
+    this.#shut();
+    for (const stage of this.stages) stage.element.remove();
+    this.stages = stagesOf(trace, place.phase).map((stage) => new StageView(stage, this, (each) => this.#toggle(each)));
+    this.blocks = this.stages.flatMap((stage) => stage.blocks);
+    this.track.dataset.phase = place.phase;
+    this.track.prepend(...this.stages.map((stage) => stage.element));
+    for (const block of this.blocks) block.take(trace);
+    this.#fit();
+    this.#enlarge();
+    this.paint();
+  }
+
+  #fit() {
+    if (!this.element.clientWidth) return;
+    fitRiver(this.place, this.track, this.blocks);
+    for (const block of this.blocks.filter((each) => each.spec.leads)) this.#together(block);
+  }
+
+  /** The chosen cell is shown large. */
+  #enlarge() {
+    const { trace, place } = this.app;
+    const chosen = trace && place.cell ? placeOf(trace, place.cell) : null;
+    if (!chosen || !place.cell) return;
+    const near = this.loupe?.source.spec.tensor === chosen.tensor ? this.loupe.source : null;
+    const source = near ?? this.#clicked(chosen.tensor) ?? this.blocks.find((block) => block.spec.tensor === chosen.tensor);
+    if (source) this.#openAt(source, chosen.flat);
+  }
+
+  /** @param {string} tensor */
+  #clicked(tensor) {
+    return this.pointed && this.blocks.includes(this.pointed) && this.pointed.spec.tensor === tensor ? this.pointed : null;
+  }
+
+  /** @param {Block} source @param {number} flat */
+  #openAt(source, flat) {
+    const { trace } = this.app;
+    const stage = this.stages.find((each) => each.blocks.includes(source));
+    if (!trace || !stage || !source.shape?.length) return;
+    if (source.reveal(flat)) this.#together(source);
+    if (this.loupe?.source === source) {
+      this.loupe.block.cursor = flat;
+      this.loupe.block.reveal(flat);
+      return;
+    }
+    this.#shut();
+    this.loupe = new Loupe(stage, source, this, () => this.#close());
+    this.loupe.open(trace, flat);
+    this.#reveal(stage);
+    this.#legend();
+  }
+
+  /** Scrolls sideways, no further than needed, until the stage and its loupe are in sight. @param {StageView} stage */
+  #reveal(stage) {
+    const [left, right] = [stage.element.offsetLeft, stage.element.offsetLeft + stage.element.offsetWidth];
+    const { scrollLeft, clientWidth } = this.place;
+    const room = Math.min(120, Math.max(0, clientWidth - stage.element.offsetWidth));
+    const to = right > scrollLeft + clientWidth ? right - clientWidth + 24 : left < scrollLeft ? left - room : scrollLeft;
+    this.place.scrollTo({ left: Math.min(to, Math.max(0, left - 16)), behavior: "instant" });
+  }
+
+  #shut() {
+    this.loupe?.remove();
+    this.loupe = null;
+  }
+
+  #close() {
+    const stage = this.loupe?.stage;
+    this.#shut();
+    stage?.button?.focus();
+    this.mark();
+  }
+
+  /** @param {StageView} stage */
+  #toggle(stage) {
+    if (this.loupe?.stage === stage) this.#close();
+    else if (stage.blocks.length) this.#openAt(stage.blocks[0], stage.blocks[0].cursor);
+    this.mark();
+  }
+
+  /** @param {Block} block @param {number} flat */
+  point(block, flat) {
+    const changed = block !== this.pointed;
+    this.pointed = block;
+    if (changed) this.#legend();
+    const name = block.nameOf(flat);
+    if (name === this.app.hovered && changed) this.mark();
+    else this.app.hover(name);
+  }
+
+  /** @param {Block} block */
+  leave(block) {
+    if (this.pointed === block) this.app.hover(null);
+  }
+
+  /** @param {Block} block @param {number} flat */
+  choose(block, flat) {
+    block.cursor = flat;
+    this.pointed = block === this.loupe?.block ? this.loupe.source : block;
+    this.app.go({ cell: block.nameOf(flat) });
+  }
+
+  /** @param {Block} block @param {number} flat */
+  speak(block, flat) {
+    this.readout.speak(block.nameOf(flat), block.data[flat]);
+  }
+
+  /** @param {Block} block */
+  turned(block) {
+    this.#together(block);
+    this.mark();
+  }
+
+  /** Before, change and after of a parameter show the same page. @param {Block} block */
+  #together(block) {
+    const { trio } = block.spec;
+    if (trio === null || !this.blocks.includes(block)) return;
+    for (const each of this.blocks.filter((other) => other.spec.trio === trio && other.page !== block.page)) {
+      each.turnTo(block.page);
+      each.paint();
+    }
+  }
+
+  /** Marks the cell pointed at, where it came from and goes to, and the chosen one. */
+  mark() {
+    const { trace, hovered, place } = this.app;
+    const all = this.all();
+    const shown = trace && hovered ? placeOf(trace, hovered) : null;
+    const chosen = trace && place.cell ? placeOf(trace, place.cell) : null;
+    const centre = hovered ?? (chosen ? place.cell : null);
+    const boxes = trace && centre ? reach(trace, centre, place.phase) : { from: [], to: [] };
+    this.#turnTo(boxes.from);
+    const middle = shown ?? chosen;
+    const at = middle ? this.#nearest(middle.tensor) : null;
+    const here = at && middle ? this.highlight.placeOne(at, middle.flat) : [];
+    this.highlight.draw({
+      here,
+      from: this.highlight.place(boxes.from, all),
+      to: this.highlight.place(boxes.to, all),
+      chosen: chosen ? all.filter((each) => each.spec.tensor === chosen.tensor)
+        .flatMap((each) => this.highlight.placeOne(each, chosen.flat)) : [],
+    });
+    if (shown && at && here.length && hovered) {
+      this.readout.show(hovered, at.data[shown.flat], at.spec.minus ? "change " : "", here[0]);
+    } else this.readout.hide();
+  }
+
+  /** Turns to the parameters that a cell came from, where none of them is in sight. @param {Box[]} boxes */
+  #turnTo(boxes) {
+    for (const box of boxes) {
+      const block = this.blocks.find((each) => each.spec.tensor === box.tensor && each.spec.role === "parameters");
+      if (!block?.tiling || (block.planes?.pages ?? 1) < 2 || block.tiling.rects(box).length) continue;
+      const by = strides(block.shape ?? []);
+      block.reveal(box.from.reduce((flat, i, axis) => flat + i * by[axis], 0));
+      this.#together(block);
+    }
+  }
+
+  /** The block of a tensor that is pointed at, or else enlarged, or else the first. @param {string} tensor */
+  #nearest(tensor) {
+    const is = (/** @type {Block | null | undefined} */ block) => block?.spec.tensor === tensor;
+    if (is(this.pointed) && this.pointed && this.all().includes(this.pointed)) return this.pointed;
+    if (is(this.loupe?.block)) return this.loupe?.block ?? null;
+    return this.blocks.find(is) ?? null;
+  }
+
+  #legend() {
+    const current = this.pointed && this.all().includes(this.pointed) ? this.pointed : this.loupe?.block ?? this.blocks[0];
+    if (current) this.legend.show(current.spec.minus ? current.spec.key : current.spec.tensor, current.scale);
+  }
+}
+
+/** @param {import("../../types.js").Trace} trace @param {string} cell @param {import("../../types.js").Phase} phase */
+function reach(trace, cell, phase) {
+  try {
+    return { from: cameFrom(trace, cell), to: goesTo(trace, cell, phase) };
+  } catch {
+    return { from: [], to: [] };
+  }
 }

@@ -1,0 +1,227 @@
+/** One tensor in the river: a caption, a canvas of its cells, and pages where there are more than fit. */
+
+import { shown } from "../../explain/numbers.js";
+import { cellName } from "./cells.js";
+import { move } from "./keyboard.js";
+import { paint, scaleOf } from "./paint.js";
+import { Planes } from "./planes.js";
+import { Tiling } from "./tiling.js";
+
+/** @typedef {import("./stages.js").BlockSpec} BlockSpec */
+/** @typedef {import("./planes.js").Room} Room */
+/** @typedef {import("../../types.js").Trace} Trace */
+/**
+ * @typedef {{
+ *   point(block: Block, flat: number): void, leave(block: Block): void, choose(block: Block, flat: number): void,
+ *   speak(block: Block, flat: number): void, turned(block: Block): void,
+ * }} River  what a block tells the river
+ */
+
+export class Block {
+  /** @type {Float64Array | Float32Array | Int32Array} */
+  data = new Float64Array(0);
+  /** @type {import("./paint.js").Scale} */
+  scale = { kind: "diverging", low: 0, high: 0 };
+  cursor = 0;
+  page = 0;
+
+  /**
+   * @param {BlockSpec} spec
+   * @param {River} river
+   * @param {string} layer  the name that its caption leaves out
+   */
+  constructor(spec, river, layer) {
+    this.spec = spec;
+    this.river = river;
+    this.element = document.createElement("figure");
+    this.element.className = `block ${spec.role}`;
+    this.caption = document.createElement("figcaption");
+    this.size = document.createElement("span");
+    this.caption.append(spec.label, " ", this.size);
+    this.canvas = document.createElement("canvas");
+    this.canvas.tabIndex = 0;
+    this.canvas.setAttribute("role", "application");
+    this.canvas.setAttribute("aria-roledescription", "map of numbers");
+    this.canvas.setAttribute("aria-describedby", "river-keys");
+    this.canvas.dataset.tensor = spec.tensor;
+    this.canvas.dataset.key = spec.key;
+    this.frame = document.createElement("div");
+    this.frame.className = "cells";
+    this.frame.append(this.canvas);
+    this.element.append(this.caption, this.frame, this.#pager());
+    this.layer = layer;
+    this.#listen();
+  }
+
+  /** The numbers of a trace. @param {Trace} trace */
+  take(trace) {
+    const array = trace.values.get(this.spec.tensor);
+    if (!array) return;
+    const less = this.spec.minus === null ? null : trace.values.get(this.spec.minus)?.data;
+    this.data = less ? Float64Array.from(array.data, (value, i) => value - less[i]) : array.data;
+    this.scale = scaleOf(this.data, this.spec.scale);
+    this.shape = array.shape;
+    this.size.textContent = this.spec.role === "parameters" && this.spec.trio === null ? array.shape.join("×") : "";
+    if (!array.shape.length) this.size.textContent = shown(this.data[0]);
+  }
+
+  /** Room for it: chooses which planes stand where. @param {Room} room */
+  fit(room) {
+    const isFirst = !this.planes;
+    this.planes = new Planes(this.shape ?? [], room, this.spec.role, this.spec.reads);
+    if (isFirst && this.spec.leads) this.page = this.planes.pageOf(largest(this.data));
+    this.turnTo(Math.min(this.page, this.planes.pages - 1));
+  }
+
+  /** @param {number} page */
+  turnTo(page) {
+    if (!this.planes) return;
+    this.page = page;
+    const content = this.planes.page(page);
+    const density = globalThis.devicePixelRatio || 1;
+    const whole = (/** @type {number} */ pixels) => Math.max(1, Math.round(pixels * density)) / density;
+    this.tiling = new Tiling(content, this.shape ?? [], whole(this.planes.gap), whole(content.cell));
+    this.canvas.width = Math.round(this.tiling.width * density);
+    this.canvas.height = Math.round(this.tiling.height * density);
+    this.canvas.style.width = `${this.tiling.width}px`;
+    this.canvas.style.height = `${this.tiling.height}px`;
+    this.#describe(content.words, content.pages);
+    this.#mark();
+  }
+
+  /** Turns to the page of a number. @param {number} flat @returns {boolean} whether it turned */
+  reveal(flat) {
+    const page = this.planes?.pageOf(flat) ?? 0;
+    if (page === this.page) return false;
+    this.turnTo(page);
+    this.paint();
+    return true;
+  }
+
+  paint() {
+    if (this.tiling) paint(this.canvas, this.tiling, this.data, this.scale);
+  }
+
+  /** @param {number} flat */
+  nameOf(flat) {
+    return cellName(this.spec.tensor, this.shape ?? [], flat);
+  }
+
+  #pager() {
+    this.pager = document.createElement("div");
+    this.pager.className = "pager";
+    this.words = document.createElement("span");
+    const buttons = [["‹", -1, "before"], ["›", 1, "next"]].map(([sign, by, word]) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "plain";
+      button.textContent = String(sign);
+      button.setAttribute("aria-label", `${this.spec.tensor}: ${word}`);
+      button.addEventListener("click", () => this.#turnBy(Number(by)));
+      return button;
+    });
+    this.pager.append(buttons[0], this.words, buttons[1]);
+    return this.pager;
+  }
+
+  /** @param {number} by */
+  #turnBy(by) {
+    const pages = this.planes?.pages ?? 1;
+    this.turnTo((this.page + by + pages) % pages);
+    this.cursor = this.tiling?.tiles[0].base ?? 0;
+    this.paint();
+    this.river.turned(this);
+  }
+
+  /** @param {string} words @param {number} pages */
+  #describe(words, pages) {
+    const size = (this.shape ?? []).join("×") || "one number";
+    this.canvas.setAttribute("aria-label", `${this.spec.tensor}, ${size}${pages > 1 ? `, ${words}` : ""}`);
+    if (this.words) this.words.textContent = words;
+    if (this.pager) this.pager.hidden = pages < 2 || this.spec.follows;
+  }
+
+  /** Words beside the cells of a vector, where each has a name: the classes. */
+  #mark() {
+    this.frame.querySelector("ol")?.remove();
+    const { marks } = this.spec;
+    if (!marks || !this.tiling || this.tiling.tiles.length > 1 || marks.length !== this.data.length) return;
+    const list = document.createElement("ol");
+    list.setAttribute("aria-hidden", "true");
+    list.style.setProperty("--cell", `${this.tiling.cell}px`);
+    list.append(...marks.map((mark) => Object.assign(document.createElement("li"), { textContent: mark })));
+    this.frame.append(list);
+  }
+
+  #listen() {
+    const { canvas, river } = this;
+    const flatAt = (/** @type {PointerEvent | MouseEvent} */ event) => this.tiling?.at(event.offsetX, event.offsetY) ?? -1;
+    canvas.addEventListener("pointermove", (event) => {
+      const flat = flatAt(event);
+      if (flat >= 0) river.point(this, flat);
+    });
+    canvas.addEventListener("pointerdown", (event) => {
+      const flat = flatAt(event);
+      if (flat < 0) return;
+      this.cursor = flat;
+      river.point(this, flat);
+    });
+    canvas.addEventListener("pointerleave", () => river.leave(this));
+    canvas.addEventListener("click", (event) => {
+      const flat = flatAt(event);
+      if (flat >= 0) river.choose(this, flat);
+    });
+    canvas.addEventListener("focus", () => {
+      if (canvas.matches(":focus-visible")) this.#go(this.#cursorHere());
+    });
+    canvas.addEventListener("blur", () => river.leave(this));
+    canvas.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  /** The cursor, or the first cell of the page where the cursor is elsewhere. */
+  #cursorHere() {
+    return this.tiling?.tileOf(this.cursor) ? this.cursor : (this.tiling?.tiles[0].base ?? 0);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.press(event.key)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /** What a key does here. @param {string} key @returns {boolean} whether it does anything */
+  press(key) {
+    if (!this.tiling) return false;
+    const here = this.#cursorHere();
+    if (key === "Enter" || key === " ") this.river.choose(this, here);
+    else if (key === "PageUp" || key === "PageDown") this.#turnKey(key === "PageUp" ? -1 : 1);
+    else {
+      const next = move(this.tiling, here, key, this.planes?.gap ?? 0);
+      if (next === null) return false;
+      this.#go(next);
+    }
+    return true;
+  }
+
+  /** @param {number} by */
+  #turnKey(by) {
+    if ((this.planes?.pages ?? 1) < 2) return;
+    this.#turnBy(by);
+    this.#go(this.#cursorHere());
+  }
+
+  /** @param {number} flat */
+  #go(flat) {
+    this.cursor = flat;
+    this.river.point(this, flat);
+    this.river.speak(this, flat);
+  }
+}
+
+/** The place of the largest number, whatever its sign. @param {Float64Array | Float32Array | Int32Array} data */
+function largest(data) {
+  let place = 0;
+  for (let i = 1; i < data.length; i += 1) if (Math.abs(data[i]) > Math.abs(data[place])) place = i;
+  return place;
+}

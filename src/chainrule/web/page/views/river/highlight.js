@@ -1,0 +1,110 @@
+/** Over the river: the cell pointed at, the cells it came from and goes to, and thin lines between them. */
+
+/** @typedef {import("./tiling.js").Rect} Rect */
+/** @typedef {import("./block.js").Block} Block */
+/** @typedef {import("../../types.js").Box} Box */
+/** @typedef {{here: Rect[], from: Rect[], to: Rect[], chosen: Rect[]}} Marks */
+
+const MOST_LINES = 24;
+const SPACE = "http://www.w3.org/2000/svg";
+const NAMES = /** @type {const} */ (["lines", "from", "to", "chosen", "here"]);
+
+export class Highlight {
+  /** @param {HTMLElement} track */
+  constructor(track) {
+    this.track = track;
+    this.svg = document.createElementNS(SPACE, "svg");
+    this.svg.setAttribute("class", "highlight");
+    this.svg.setAttribute("aria-hidden", "true");
+    /** @type {Record<string, SVGPathElement[]>} */
+    this.paths = {};
+    for (const name of NAMES) {
+      this.paths[name] = (name === "lines" ? ["line"] : ["halo", "line"]).map((layer) => {
+        const path = document.createElementNS(SPACE, "path");
+        path.setAttribute("class", `${name} ${layer}`);
+        this.svg.append(path);
+        return path;
+      });
+    }
+    track.append(this.svg);
+  }
+
+  /** @param {Marks} marks */
+  draw(marks) {
+    this.#set("chosen", marks.chosen.map(outline));
+    this.#set("here", marks.here.map(outline));
+    this.#set("from", marks.from.map(outline));
+    this.#set("to", marks.to.map(outline));
+    const [start] = marks.here;
+    const ends = start ? [...few(beside(start, marks.from)), ...few(beside(start, marks.to))] : [];
+    this.#set("lines", ends.map((end) => line(start, end)));
+  }
+
+  /** @param {string} name @param {string[]} parts */
+  #set(name, parts) {
+    const text = parts.join("");
+    for (const path of this.paths[name]) {
+      if (path.getAttribute("d") !== text) path.setAttribute("d", text);
+    }
+  }
+
+  /**
+   * Where boxes stand in the river, as far as they are on the pages shown.
+   * @param {Box[]} boxes @param {Block[]} blocks @returns {Rect[]}
+   */
+  place(boxes, blocks) {
+    const origin = this.track.getBoundingClientRect();
+    return boxes.flatMap((box) => blocks
+      .filter((block) => block.spec.tensor === box.tensor && block.tiling)
+      .flatMap((block) => shifted(block, block.tiling?.rects(box) ?? [], origin)));
+  }
+
+  /** @param {Block} block @param {number} flat @returns {Rect[]} */
+  placeOne(block, flat) {
+    const rect = block.tiling?.rect(flat);
+    return rect ? shifted(block, [rect], this.track.getBoundingClientRect()) : [];
+  }
+}
+
+/** @param {Block} block @param {Rect[]} rects @param {DOMRect} origin @returns {Rect[]} */
+function shifted(block, rects, origin) {
+  if (!rects.length) return [];
+  const at = block.canvas.getBoundingClientRect();
+  const [x, y] = [at.left - origin.left, at.top - origin.top];
+  return rects.map((rect) => ({ ...rect, x: rect.x + x, y: rect.y + y }));
+}
+
+/** @param {Rect} rect */
+function outline({ x, y, width, height }) {
+  return `M${x - 1} ${y - 1}h${width + 2}v${height + 2}h${-width - 2}z`;
+}
+
+/** Those to the left and the right, and one of those above or below. @param {Rect} start @param {Rect[]} rects */
+function beside(start, rects) {
+  const isBeside = (/** @type {Rect} */ rect) => rect.x + rect.width <= start.x - 40 || rect.x >= start.x + start.width + 40;
+  const over = rects.filter((rect) => !isBeside(rect));
+  return [...rects.filter(isBeside), ...over.slice(0, 1)];
+}
+
+/** So many of them, evenly picked. @param {Rect[]} rects */
+function few(rects) {
+  const every = Math.ceil(rects.length / MOST_LINES);
+  return rects.filter((_, i) => i % every === 0);
+}
+
+/** A curve from the side of one rectangle to the side of another. @param {Rect} one @param {Rect} other */
+function line(one, other) {
+  const toLeft = other.x + other.width <= one.x;
+  const toRight = other.x >= one.x + one.width;
+  if (!toLeft && !toRight) {
+    const down = other.y > one.y;
+    const [x0, y0] = [one.x + one.width / 2, down ? one.y + one.height : one.y];
+    const [x1, y1] = [other.x + other.width / 2, down ? other.y : other.y + other.height];
+    const bend = (y1 - y0) / 2;
+    return `M${x0} ${y0}C${x0} ${y0 + bend} ${x1} ${y1 - bend} ${x1} ${y1}`;
+  }
+  const [x0, y0] = [toLeft ? one.x : one.x + one.width, one.y + one.height / 2];
+  const [x1, y1] = [toLeft ? other.x + other.width : other.x, other.y + other.height / 2];
+  const bend = (x1 - x0) / 2;
+  return `M${x0} ${y0}C${x0 + bend} ${y0} ${x1 - bend} ${y1} ${x1} ${y1}`;
+}

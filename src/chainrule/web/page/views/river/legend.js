@@ -1,0 +1,37 @@
+/** The colour scale of the map pointed at, or chosen, with its ends in numbers. */
+
+import { shown } from "../../explain/numbers.js";
+import { table } from "../../style/scale.js";
+
+/** @typedef {import("./paint.js").Scale} Scale */
+
+export class Legend {
+  /** @param {HTMLElement} element */
+  constructor(element) {
+    this.element = element;
+    element.className = "legend";
+    this.name = document.createElement("span");
+    this.name.className = "cell-name";
+    this.low = document.createElement("span");
+    this.high = document.createElement("span");
+    this.low.className = "number low";
+    this.high.className = "number";
+    this.canvas = document.createElement("canvas");
+    this.canvas.width = 256;
+    this.canvas.height = 1;
+    element.append(this.name, this.low, this.canvas, this.high);
+  }
+
+  /** @param {string} name @param {Scale} scale */
+  show(name, scale) {
+    this.name.textContent = name;
+    this.low.textContent = shown(Number(scale.low.toPrecision(3)));
+    this.high.textContent = shown(Number(scale.high.toPrecision(3)));
+    const context = this.canvas.getContext("2d");
+    if (!context) return;
+    const colours = table(scale.kind);
+    const image = context.createImageData(256, 1);
+    for (let i = 0; i < 256; i += 1) image.data.set([...colours.subarray(3 * i, 3 * i + 3), 255], 4 * i);
+    context.putImageData(image, 0, 0);
+  }
+}

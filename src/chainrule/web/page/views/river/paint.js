@@ -1,0 +1,110 @@
+/** Paints the cells of a tiling into the pixels of a canvas. */
+
+import { shown } from "../../explain/numbers.js";
+import { table } from "../../style/scale.js";
+import { onTheme } from "../../theme.js";
+
+/** @typedef {import("./tiling.js").Tiling} Tiling */
+/** @typedef {{kind: "sequential" | "diverging", low: number, high: number}} Scale */
+/** @typedef {Float64Array | Float32Array | Int32Array} Numbers */
+
+const GRID_FROM = 6; // pixels of a cell from which cells stand apart
+const NUMBERS_FROM = 34; // pixels of a cell from which its number is written in it
+const NOT_A_NUMBER = 0xff9900cc;
+
+/** @type {Map<string, Uint32Array>} */
+const palettes = new Map();
+onTheme(() => palettes.clear());
+
+/**
+ * The scale of a whole tensor: zero is the ground of activations and the middle of signed numbers.
+ * @param {Numbers} data @param {"sequential" | "diverging"} kind @returns {Scale}
+ */
+export function scaleOf(data, kind) {
+  let [low, high] = [0, 0];
+  for (const value of data) {
+    if (value < low) low = value;
+    else if (value > high) high = value;
+  }
+  if (kind === "sequential") return { kind, low, high };
+  const most = Math.max(-low, high);
+  return { kind, low: -most, high: most };
+}
+
+/** The colours of a scale, packed for ImageData. @param {"sequential" | "diverging"} kind */
+export function palette(kind) {
+  const kept = palettes.get(kind);
+  if (kept) return kept;
+  const colours = table(kind);
+  const packed = Uint32Array.from({ length: 256 }, (_, i) =>
+    ((255 << 24) | (colours[3 * i + 2] << 16) | (colours[3 * i + 1] << 8) | colours[3 * i]) >>> 0);
+  palettes.set(kind, packed);
+  return packed;
+}
+
+/**
+ * @param {HTMLCanvasElement} canvas @param {Tiling} tiling  in pixels of the page
+ * @param {Numbers} data @param {Scale} scale
+ */
+export function paint(canvas, tiling, data, scale) {
+  const context = canvas.getContext("2d");
+  const { width, height } = canvas;
+  if (!context || !width || !height) return;
+  const density = width / tiling.width;
+  const image = context.createImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  const colours = palette(scale.kind);
+  const factor = scale.high > scale.low ? 255 / (scale.high - scale.low) : 0;
+  const start = factor ? -scale.low * factor : scale.kind === "diverging" ? 127.5 : 0;
+  const side = Math.round(tiling.cell * density);
+  const filled = tiling.cell >= GRID_FROM ? side - 1 : side;
+  for (const tile of tiling.tiles) {
+    const [left, top] = [Math.round(tile.x * density), Math.round(tile.y * density)];
+    for (let cell = 0; cell < tile.rows * tile.columns; cell += 1) {
+      const value = data[tile.base + cell];
+      const colour = Number.isFinite(value) ? colours[Math.round(start + value * factor)] : NOT_A_NUMBER;
+      const x = left + (cell % tile.columns) * side;
+      const y = top + Math.floor(cell / tile.columns) * side;
+      for (let row = y; row < y + filled; row += 1) pixels.fill(colour, row * width + x, row * width + x + filled);
+    }
+  }
+  context.putImageData(image, 0, 0);
+  if (tiling.cell >= NUMBERS_FROM) write(context, tiling, data, scale, density);
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context @param {Tiling} tiling @param {Numbers} data @param {Scale} scale
+ * @param {number} density
+ */
+function write(context, tiling, data, scale, density) {
+  context.save();
+  context.scale(density, density);
+  context.font = `${tiling.cell >= 40 ? 10.5 : 9.5}px system-ui, sans-serif`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  const colours = palette(scale.kind);
+  const factor = scale.high > scale.low ? 255 / (scale.high - scale.low) : 0;
+  for (const tile of tiling.tiles) {
+    for (let cell = 0; cell < tile.rows * tile.columns; cell += 1) {
+      const value = data[tile.base + cell];
+      const colour = colours[Math.round((value - scale.low) * factor) || 0];
+      context.fillStyle = luminance(colour) > 0.42 ? "#14161a" : "#ffffff";
+      const x = tile.x + ((cell % tile.columns) + 0.5) * tiling.cell;
+      context.fillText(brief(value), x, tile.y + (Math.floor(cell / tile.columns) + 0.5) * tiling.cell);
+    }
+  }
+  context.restore();
+}
+
+/** A number in a few digits, for a small place. @param {number} value */
+export function brief(value) {
+  const size = Math.abs(value);
+  if (size === 0 || (size >= 0.01 && size < 1000)) return shown(Number(value.toFixed(size < 1 ? 2 : size < 10 ? 2 : 1)));
+  return value.toExponential(0).replace("e+", "e").replaceAll("-", "−");
+}
+
+/** How light a packed colour is, from 0 to 1. @param {number} colour */
+function luminance(colour) {
+  const [red, green, blue] = [colour & 255, (colour >> 8) & 255, (colour >> 16) & 255];
+  return (0.299 * red + 0.587 * green + 0.114 * blue) / 255;
+}

@@ -1,0 +1,97 @@
+/**
+ * What stands in the river, stage by stage: the input, every layer, the loss; and which tensors each shows in a phase.
+ *
+ * @typedef {import("../../types.js").Trace} Trace
+ * @typedef {import("../../types.js").Phase} Phase
+ * @typedef {import("../../types.js").LayerInfo} LayerInfo
+ * @typedef {import("../../types.js").NDArray} NDArray
+ * @typedef {{
+ *   tensor: string, key: string, label: string, role: "maps" | "parameters", scale: "sequential" | "diverging",
+ *   minus: string | null, trio: string | null, leads: boolean, follows: boolean, reads: number[] | null, marks: string[] | null,
+ * }} BlockSpec
+ *   tensor: what its cells are called; key: tells blocks of one tensor apart; minus: another tensor is taken away
+ *   (the change of a parameter); trio: stands in a row with the others of this name,
+ *   which follow the page of the one that leads; what leads opens at its largest number; reads: for dense weights, the shape that a unit's weights are laid out in; marks:
+ *   words beside the cells of a vector
+ * @typedef {{name: string, written: string, shape: number[], parameters: number, slim: boolean, blocks: BlockSpec[]}} Stage
+ */
+
+/** @param {Trace} trace @param {Phase} phase @returns {Stage[]} */
+export function stagesOf(trace, phase) {
+  const { layers, input_shape, plan } = trace.description;
+  const stages = layers.map((layer) => layerStage(layer, trace, phase));
+  if (phase === "update") return stages.filter((stage) => !stage.slim);
+  const input = { name: "input", written: trace.picture.from, shape: input_shape, parameters: 0, slim: false };
+  const loss = { name: "loss", written: lossName(trace), shape: [], parameters: 0, slim: false };
+  return [
+    { ...input, blocks: [block("x", "maps", "sequential")] },
+    ...stages,
+    { ...loss, blocks: plan.loss ? [block("loss.y", "maps", "diverging"), targetBlock(trace)] : [] },
+  ];
+}
+
+/** @param {LayerInfo} layer @param {Trace} trace @param {Phase} phase @returns {Stage} */
+function layerStage(layer, trace, phase) {
+  const { name, written, output, parameters } = layer;
+  const all = [...outputs(layer, trace, phase), ...parameterBlocks(layer, trace, phase)];
+  const blocks = all.filter((each) => trace.values.has(each.tensor));
+  return { name, written, shape: output, parameters, slim: blocks.length === 0, blocks };
+}
+
+/** @param {LayerInfo} layer @param {Trace} trace @param {Phase} phase */
+function outputs(layer, trace, phase) {
+  const last = layer === trace.description.layers[trace.description.layers.length - 1];
+  const marks = last || layer.output[0] === trace.description.classes.length ? trace.description.classes : null;
+  if (phase === "update") return [];
+  const spec = phase === "forward" ? block(`${layer.name}.y`, "maps", "sequential") : block(`${layer.name}.dy`, "maps", "diverging");
+  return [{ ...spec, marks: layer.output.length === 1 ? marks : null }];
+}
+
+/** @param {LayerInfo} layer @param {Trace} trace @param {Phase} phase @returns {BlockSpec[]} */
+function parameterBlocks(layer, trace, phase) {
+  const names = Object.keys(trace.description.layout).filter((name) => name.startsWith(`${layer.name}.`));
+  return names.flatMap((name) => {
+    const reads = readShape(layer, trace, name);
+    return inPhase(name, phase).map((spec) => ({ ...spec, reads }));
+  });
+}
+
+/** @param {string} name @param {Phase} phase @returns {BlockSpec[]} */
+function inPhase(name, phase) {
+  const [layer, parameter] = name.split(".");
+  const own = (/** @type {string} */ tensor) => block(tensor, "parameters", "diverging");
+  if (phase === "forward") return [own(name)];
+  if (phase === "backward") return [{ ...own(`${layer}.d${parameter}`), leads: true }];
+  const updated = { ...own(`${name}.update`), trio: name, follows: true };
+  return [
+    { ...own(name), label: `${parameter} before`, trio: name },
+    { ...updated, key: `${name}.change`, label: "change", minus: name, leads: true },
+    { ...updated, label: "after" },
+  ];
+}
+
+/** The shape in which a dense layer's inputs were written: maps, where it reads maps. */
+/** @param {LayerInfo} layer @param {Trace} trace @param {string} name */
+function readShape(layer, trace, name) {
+  const operation = trace.description.plan.forward.find((each) => each.reads.some((tensor) => tensor?.name === name));
+  const source = operation?.reads[0]?.storage ?? "";
+  const shape = trace.values.get(source)?.shape ?? null;
+  return layer.type === "Dense" && shape && shape.length > 1 ? shape : null;
+}
+
+/** @param {Trace} trace */
+function targetBlock(trace) {
+  return { ...block("t", "maps", "sequential"), label: "t", marks: trace.description.classes };
+}
+
+/** @param {string} tensor @param {"maps" | "parameters"} role @param {"sequential" | "diverging"} scale @returns {BlockSpec} */
+function block(tensor, role, scale) {
+  const label = tensor.includes(".") ? tensor.slice(tensor.indexOf(".") + 1) : tensor;
+  return { tensor, key: tensor, label, role, scale, minus: null, trio: null, leads: false, follows: false, reads: null, marks: null };
+}
+
+/** @param {Trace} trace */
+function lossName(trace) {
+  const { loss } = trace.description.recipe;
+  return typeof loss === "string" ? loss.replaceAll("_", " ") : "";
+}

@@ -22,7 +22,10 @@ export function cells(options) {
   if (options.hover) watched(element, all, options);
   const put = (/** @type {ArrayLike<number>} */ values, /** @type {import("./plane.js").Scale} */ scale) => {
     show(all, values, scale, options);
-    element.classList.toggle("wide", all.some((each) => (each.textContent ?? "").length > ROOM));
+    element.classList.toggle(
+      "wide",
+      all.some((each) => (each.textContent ?? "").length > ROOM),
+    );
   };
   return { element, show: put, mark: (marks) => mark(all, marks) };
 }
@@ -33,7 +36,12 @@ function cell(options, k) {
   return make("div", { role: "gridcell", tabindex: k === 0 ? 0 : -1 });
 }
 
-/** @param {HTMLElement[]} all @param {ArrayLike<number>} values @param {import("./plane.js").Scale} scale @param {import("./plane.js").Options} options */
+/**
+ * @param {HTMLElement[]} all
+ * @param {ArrayLike<number>} values
+ * @param {import("./plane.js").Scale} scale
+ * @param {import("./plane.js").Options} options
+ */
 function show(all, values, scale, { columns, name }) {
   all.forEach((element, k) => {
     const part = share(values[k], scale);

@@ -44,7 +44,12 @@ export class Block {
    * @param {{title?: string, note?: string, editable?: boolean}} [about]
    */
   show(tensor, array, scale, { title, note = "", editable = true } = {}) {
-    if (!this.#stack || !sameShape(array.shape, this.#shape) || tensor !== this.#tensor || editable !== this.#editable) {
+    if (
+      !this.#stack ||
+      !sameShape(array.shape, this.#shape) ||
+      tensor !== this.#tensor ||
+      editable !== this.#editable
+    ) {
       const held = this.body.contains(document.activeElement);
       const editing = editable ? this.options.editing : undefined;
       const shownAs = title ?? this.heading.textContent ?? tensor;

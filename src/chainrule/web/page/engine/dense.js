@@ -15,7 +15,10 @@ import { checkAxes, text, zeros } from "./tensor.js";
  */
 export function dense(x, w, b = null) {
   checkAxes("dense", "x", x, "N, F_in");
-  checkFeatures("dense", "x", x, w.shape[1]);
+  checkAxes("dense", "w", w, "F_out, F_in");
+  if (x.shape[1] !== w.shape[1]) {
+    throw new Error(`dense: x ${text(x.shape)} has ${x.shape[1]} features, w ${text(w.shape)} reads ${w.shape[1]}`);
+  }
   const [N, F_in] = x.shape;
   const F_out = w.shape[0];
   const y = zeros([N, F_out]);
@@ -38,7 +41,10 @@ export function dense(x, w, b = null) {
  */
 export function dense_dx(dy, w) {
   checkAxes("dense_dx", "dy", dy, "N, F_out");
-  checkFeatures("dense_dx", "dy", dy, w.shape[0]);
+  checkAxes("dense_dx", "w", w, "F_out, F_in");
+  if (dy.shape[1] !== w.shape[0]) {
+    throw new Error(`dense_dx: dy ${text(dy.shape)} has ${dy.shape[1]} features, w ${text(w.shape)} ${w.shape[0]}`);
+  }
   const [N, F_out] = dy.shape;
   const F_in = w.shape[1];
   const dx = zeros([N, F_in]);
@@ -59,6 +65,7 @@ export function dense_dx(dy, w) {
  */
 export function dense_dw(x, dy) {
   checkAxes("dense_dw", "x", x, "N, F_in");
+  checkAxes("dense_dw", "dy", dy, "N, F_out");
   if (x.shape[0] !== dy.shape[0]) {
     throw new Error(`dense_dw: x ${text(x.shape)} has ${x.shape[0]} samples, dy ${text(dy.shape)} ${dy.shape[0]}`);
   }
@@ -74,11 +81,4 @@ export function dense_dw(x, dy) {
     }
   }
   return dw;
-}
-
-/** @param {string} operation @param {string} name @param {NDArray} array @param {number} features */
-function checkFeatures(operation, name, array, features) {
-  if (array.shape[1] !== features) {
-    throw new Error(`${operation}: ${name} ${text(array.shape)} has ${array.shape[1]} features, w takes ${features}`);
-  }
 }

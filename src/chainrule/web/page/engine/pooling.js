@@ -149,7 +149,8 @@ export function divided(divisor, rows, columns) {
 /** Rows and columns. @param {string} operation @param {number[]} size @param {Options} options */
 function pooled(operation, size, { window, stride, padding = [[0, 0], [0, 0]] }) {
   if (padding.some((pair, axis) => pair.some((none) => none >= window[axis]))) {
-    throw new Error(`${operation}: padding ${JSON.stringify(padding)} is not smaller than the ${text(window)} window`);
+    const zeros = `(${padding.map(([before, after]) => `(${before}, ${after})`).join(", ")})`;
+    throw new Error(`${operation}: padding ${zeros} is not smaller than the ${text(window)} window`);
   }
   return sliding(operation, "window", size, window, stride ?? window, padding);
 }

@@ -8,7 +8,7 @@
  *   tap u of the window: at position i it lies on cell s·i + offset, which is on the image for first <= i < last
  */
 
-import { text } from "./tensor.js";
+import { sameShape, text } from "./tensor.js";
 
 /**
  * Cells from the first to the last tap of a dilated window: d(K − 1) + 1.
@@ -37,14 +37,13 @@ export function outputSize(size, window, stride = 1, padding = [0, 0], dilation 
  * @returns {[Axis, Axis]}
  */
 export function sliding(operation, what, size, window, stride, padding, dilation = [1, 1]) {
+  const reach = window.map((taps, axis) => extent(taps, dilation[axis]));
+  if (reach.some((cells, axis) => cells > size[axis] + padding[axis][0] + padding[axis][1])) {
+    const spread = sameShape(reach, window) ? what : `${what} ${text(window)} dilated to`;
+    const fit = `does not fit the ${text(size)} input (padding ${zerosText(padding)})`;
+    throw new Error(`${operation}: ${spread} ${text(reach)} ${fit}`);
+  }
   const axes = [0, 1].map((axis) => {
-    const reach = extent(window[axis], dilation[axis]);
-    if (reach > size[axis] + padding[axis][0] + padding[axis][1]) {
-      throw new Error(
-        `${operation}: ${what} ${text(window)} (dilation ${text(dilation)}) does not fit the ${text(size)} input ` +
-          `(padding ${JSON.stringify(padding)})`,
-      );
-    }
     const outputs = outputSize(size[axis], window[axis], stride[axis], padding[axis], dilation[axis]);
     return {
       size: size[axis],
@@ -56,6 +55,12 @@ export function sliding(operation, what, size, window, stride, padding, dilation
     };
   });
   return [axes[0], axes[1]];
+}
+
+/** Padding in a message: one number where it is the same on every side. @param {Padding} padding */
+export function zerosText(padding) {
+  const sides = new Set(padding.flat());
+  return sides.size === 1 ? String(padding[0][0]) : `(${padding.map(([a, b]) => `(${a}, ${b})`).join(", ")})`;
 }
 
 /** Every tap of the window along one axis, with the positions at which it lies on the image. @param {Axis} axis */

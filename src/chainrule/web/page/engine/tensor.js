@@ -60,13 +60,10 @@ export function sameShape(one, other) {
  * @param {string} operation @param {Record<string, NDArray>} arrays
  */
 export function checkSame(operation, arrays) {
-  const [[first, { shape }], ...others] = Object.entries(arrays);
-  for (const [name, array] of others) {
-    if (!sameShape(array.shape, shape)) {
-      const found = `${name} is ${text(array.shape)}, ${first} ${text(shape)}`;
-      throw new Error(`${operation}: ${found}; expected the same shape`);
-    }
-  }
+  const given = Object.entries(arrays);
+  if (given.every(([, { shape }]) => sameShape(shape, given[0][1].shape))) return;
+  const shown = given.map(([name, { shape }]) => `${name} ${text(shape)}`).join(", ");
+  throw new Error(`${operation}: shapes differ: ${shown}`);
 }
 
 /**

@@ -1,0 +1,84 @@
+/** What the tests ask of the page's modules. Arrays come and go as base64 of their bytes: see bridge.py. */
+
+import { operations } from "/engine/operations.js";
+import { streamNumber, uniform } from "/engine/randomness.js";
+import { factor } from "/engine/schedules.js";
+import { answer, makeTrace } from "/engine/trace.js";
+import { Trainer } from "/engine/training.js";
+import { canonical, explain } from "/explain/index.js";
+import { bracketed, listed, shown } from "/explain/numbers.js";
+import { cameFrom, goesTo } from "/explain/reach.js";
+
+const KINDS = { f8: Float64Array, f4: Float32Array, i4: Int32Array, u1: Uint8Array };
+let trace = null;
+
+/** The answer of one of the functions below, as JSON. */
+export async function answered(name, text) {
+  const given = JSON.parse(text, (_, value) => (value && value.kind in KINDS && "bytes" in value ? unpacked(value) : value));
+  return JSON.stringify(packed(FUNCTIONS[name](...given)));
+}
+
+const FUNCTIONS = {
+  run: (cases) => cases.map(({ name, arrays, attributes }) => attempted(() => operations[name](arrays, attributes))),
+  numbers: (values) => Array.from(values.data, (value) => [shown(value), bracketed(value)]),
+  listed: (values, joint) => listed(Array.from(values.data), joint),
+  uniform: (seed, stream, step, sample, elements) => array(uniform(BigInt(seed), stream, step, sample, elements)),
+  streamNumber,
+  factors: (schedule, steps, epochSteps) =>
+    array(Float64Array.from({ length: steps }, (_, step) => factor(schedule, { step, steps, epochSteps }))),
+  trace(description, frame, picture) {
+    trace = makeTrace(description, raw(frame), { ...picture, x: picture.x.data });
+    return Object.fromEntries(trace.values);
+  },
+  answer: (description, frame, picture) => answer(description, raw(frame), { ...picture, x: picture.x.data }),
+  explain: (cells) => cells.map((cell) => attempted(() => explain(trace, cell))),
+  canonical: (cells) => cells.map((cell) => attempted(() => canonical(trace, cell))),
+  reach: (cells) =>
+    cells.map(([cell, phase]) => ({ from: cameFrom(trace, cell), to: goesTo(trace, cell, phase) })),
+  train(description, frame, batches, options) {
+    const trainer = new Trainer(description, raw(frame), options);
+    const outcomes = batches.map(({ x, labels }) => trainer.step({ x: x.map(({ data }) => data), labels }));
+    const { step, rate, parameters, statistics, moments } = trainer.frame();
+    return { outcomes, step, rate, parameters: array(parameters), statistics: array(statistics), moments: moments.map(array) };
+  },
+};
+
+function attempted(run) {
+  try {
+    return run();
+  } catch (error) {
+    return { error: error.message };
+  }
+}
+
+function raw(frame) {
+  const moments = frame.moments && frame.moments.map(({ data }) => data);
+  return { ...frame, parameters: frame.parameters.data, statistics: frame.statistics.data, moments };
+}
+
+function array(data) {
+  return { shape: [data.length], data };
+}
+
+function unpacked({ shape, kind, bytes }) {
+  return { shape, data: new KINDS[kind](Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0)).buffer) };
+}
+
+function packed(value) {
+  if (typeof value === "number" && !Number.isFinite(value)) return { number: String(value).replace("Infinity", "inf") };
+  if (Array.isArray(value)) return value.map(packed);
+  if (value === null || typeof value !== "object") return value;
+  if (ArrayBuffer.isView(value.data)) return { shape: value.shape, kind: kindOf(value.data), bytes: bytesOf(value.data) };
+  return Object.fromEntries(Object.entries(value).map(([name, own]) => [name, packed(own)]));
+}
+
+function kindOf(data) {
+  return Object.keys(KINDS).find((kind) => data instanceof KINDS[kind]);
+}
+
+function bytesOf(data) {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  return btoa(text);
+}

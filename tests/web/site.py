@@ -1,0 +1,50 @@
+"""A server of the page's files as they are, without the page's own server."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import chainrule.web
+
+PAGE = Path(chainrule.web.__file__).parent / "page"
+TESTS = Path(__file__).parent
+EMPTY = b"<!doctype html><title>tests</title><link rel=icon href=data:,>"
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Files of the page; below /tests/ those beside the tests; /empty is an empty page."""
+
+    def translate_path(self, path: str) -> str:
+        """/tests/… is beside these tests."""
+        own = path.removeprefix("/tests/")
+        return str(TESTS / own) if own != path else super().translate_path(path)
+
+    def do_GET(self) -> None:
+        """A file, or the empty page."""
+        if self.path != "/empty":
+            super().do_GET()
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(EMPTY)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """The address of the server, while the block lasts."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(PAGE)))
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

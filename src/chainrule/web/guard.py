@@ -6,15 +6,20 @@ whoever leads the browser here under another name are refused.
 
 import secrets
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST = 5_000_000  # bytes of a request's body
+TOO_LARGE = f"the body is larger than {LARGEST:,} bytes"
+BROKEN = "something went wrong here; the terminal says what"
 METHODS = ("GET", "HEAD", "POST")
 ENTRANCE = "/"
 POLICY = "; ".join(
@@ -44,10 +49,6 @@ CLOSED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>chainrul
 <p>Open the whole address that <code>chainrule explain</code> printed in the terminal, with what stands after
 <code>?token=</code>. If you came from there just now, <a href="/">go on</a>.</p></html>
 """
-
-
-class _TooLarge(Exception):
-    """More came than a body may hold, whatever its header said."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,12 @@ class Guard:
             return
         try:
             await self._app(scope, _limited(receive), answer.send)
-        except _TooLarge:
-            await answer.instead(_too_large(), scope, receive)
+        except ClientDisconnect:
+            return
         except Exception as error:
-            print(f"chainrule: {scope['path']}: {type(error).__name__}: {error}", file=sys.stderr)
-            await answer.instead(_error(500, "something went wrong here; the terminal says what"), scope, receive)
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            print(f"chainrule: {scope['path']}: {text}", file=sys.stderr)
+            await answer.instead(_error(500, BROKEN), scope, receive)
 
     def _refusal(self, scope: Scope) -> Response | None:
         """Why a request is not passed on."""
@@ -107,10 +109,12 @@ class Guard:
         if _is_foreign(headers, hosts[0].lower(), scope["path"]):
             return _error(403, "asked by another page than this server's own")
         if scope["method"] not in METHODS:
-            return JSONResponse({"error": f"{scope['method']} is not known here"}, 405, {"Allow": ", ".join(METHODS)})
+            return _error(405, f"{scope['method']} is not known here", {"Allow": ", ".join(METHODS)})
         length = headers.get("content-length", "0")
+        if scope["method"] != "POST" and (length != "0" or "transfer-encoding" in headers):
+            return _error(400, f"{scope['method']} with a body")
         if not (length.isascii() and length.isdigit()) or len(length) > len(str(LARGEST)) or int(length) > LARGEST:
-            return _too_large()
+            return _error(413, TOO_LARGE, {"Connection": "close"})
         return self._unproven(scope, headers)
 
     def _unproven(self, scope: Scope, headers: Headers) -> Response | None:
@@ -159,7 +163,7 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         read += len(message.get("body", b""))
         if read > LARGEST:
-            raise _TooLarge
+            raise HTTPException(413, TOO_LARGE, {"Connection": "close"})
         return message
 
     return limited
@@ -190,11 +194,5 @@ def _same(given: str, expected: str) -> bool:
     return secrets.compare_digest(given.encode(), expected.encode())
 
 
-def _too_large() -> Response:
-    response = _error(413, f"the body is larger than {LARGEST:,} bytes")
-    response.headers["Connection"] = "close"
-    return response
-
-
-def _error(status: int, text: str) -> Response:
-    return JSONResponse({"error": text}, status)
+def _error(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse({"error": text}, status, headers)

@@ -1,7 +1,9 @@
 """Opening the page: a server for one browser on this machine, until Ctrl-C."""
 
 import errno
+import os
 import socket
+import sys
 import threading
 import webbrowser
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from chainrule.web.session import Session
 from chainrule.web.subjects import Subject
 
 HOST = "127.0.0.1"
+CONNECTIONS = 100  # at a time; more are told to come later
 
 
 def serve(
@@ -47,6 +50,7 @@ def serve(
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=0,
+            limit_concurrency=CONNECTIONS,
         )
         announce(key.address)
         if browser:
@@ -61,6 +65,8 @@ def serve(
 def _bound(port: int) -> socket.socket:
     """A socket that listens on this machine only; OptionError when the port is taken."""
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if sys.platform != "win32":  # there it would let two programs listen
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was left a moment ago
     try:
         listening.bind((HOST, port))
         listening.listen()
@@ -73,5 +79,9 @@ def _bound(port: int) -> socket.socket:
 
 
 def _open(address: str) -> None:
+    """Open the browser; not one that would take over the terminal."""
+    screen = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
+    if sys.platform.startswith("linux") and not screen:
+        return
     with suppress(webbrowser.Error, OSError):
         webbrowser.open(address)

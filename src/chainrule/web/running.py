@@ -16,6 +16,7 @@ from chainrule.web.timeline import Timeline
 
 COMPILING = "compiling the step for this machine …"
 PATIENCE = 5.0  # seconds that a command waits for the training thread
+LEAVING = 0.5  # seconds that the end of the server waits for it: it may be compiling
 
 
 class Running(Callback):
@@ -94,7 +95,7 @@ class Running(Callback):
         with self._changed:
             self._goal, self._closed = 0, True
             self._changed.notify_all()
-        self._thread.join(PATIENCE)
+        self._thread.join(LEAVING)
 
     # ------------------------------------------------------------------ the thread
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import threading
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -15,20 +14,15 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from chainrule.errors import ChainruleError, DataError
-from chainrule.web.guard import Guard, Key
+from chainrule.web import page_files
+from chainrule.web.guard import BROKEN, Guard, Key
 from chainrule.web.replaying import Cancelled
 from chainrule.web.session import COMMANDS, Session
+from chainrule.web.threads import in_thread
 
-PAGE = Path(__file__).parent / "page"
-TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
-}
 BYTES = "application/octet-stream"
-TICK = 0.02  # seconds between two looks at what a request waits for
+TICK = 0.02  # seconds between two looks at whether what a request waits for is there
+LOOK = 0.1  # seconds between two looks at whether somebody still waits for a frame
 DIGITS = 9  # of a number in an address
 
 Answer = Callable[[Request], Awaitable[Response]]
@@ -48,7 +42,8 @@ def application(session: Session, key: Key) -> ASGIApp:
     routes.append(Route("/api/training/{command}", _command, methods=["POST"]))
     routes.append(Route("/page/{path:path}", _file, methods=["GET"]))
     routes.append(Route("/{path:path}", _file, methods=["GET"]))
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _refused, ChainruleError: _failed})
+    handlers: Any = {HTTPException: _refused, ChainruleError: _failed, Exception: _broken}
+    app = Starlette(routes=routes, exception_handlers=handlers)
     app.state.session = session
     return Guard(app, key)
 
@@ -56,17 +51,11 @@ def application(session: Session, key: Key) -> ASGIApp:
 # ------------------------------------------------------------------ files
 
 
-def page_files(folder: Path = PAGE) -> dict[str, Path]:
-    """The files that are served, by their path in the address: no other name leads anywhere."""
-    found = (path for path in folder.rglob("*") if path.suffix in TYPES and path.is_file())
-    return {path.relative_to(folder).as_posix(): path for path in found}
-
-
 async def _file(request: Request) -> Response:
-    path = page_files().get(request.path_params["path"] or "index.html")
+    path = page_files.found().get(request.path_params["path"] or "index.html")
     if path is None:
         raise HTTPException(404, "there is no such page")
-    return Response(path.read_bytes(), media_type=TYPES[path.suffix])
+    return Response(path.read_bytes(), media_type=page_files.TYPES[path.suffix])
 
 
 # ------------------------------------------------------------------ the network
@@ -98,10 +87,10 @@ async def _frame(request: Request) -> Response:
     if step is not None:
         await _until(session.loaded.is_set, request)  # until then only two steps are known
     cancelled = threading.Event()
-    asked = asyncio.create_task(asyncio.to_thread(session.frame, step, cancelled))
+    asked = asyncio.create_task(in_thread(lambda: session.frame(step, cancelled)))
     try:
         while not asked.done():
-            await asyncio.wait([asked], timeout=0.1)
+            await asyncio.wait([asked], timeout=LOOK)
             if not asked.done() and await request.is_disconnected():
                 cancelled.set()
         return Response((await asked).packed(), media_type=BYTES)
@@ -128,8 +117,10 @@ async def _command(request: Request) -> Response:
     name = request.path_params["command"]
     if name not in COMMANDS:
         raise HTTPException(404, f"unknown command {name!r}; known: {', '.join(COMMANDS)}")
-    steps = _steps(await request.body()) if name == "advance" else 1
-    return JSONResponse(await asyncio.to_thread(_session(request).command, name, steps))
+    body, session = await request.body(), _session(request)
+    steps = _steps(body) if name == "advance" else 1
+    await _until(session.loaded.is_set, request)
+    return JSONResponse(await in_thread(lambda: session.command(name, steps)))
 
 
 def _steps(body: bytes) -> int:
@@ -172,6 +163,11 @@ async def _until(ready: Callable[[], bool], request: Request) -> None:
 async def _refused(request: Request, error: Exception) -> Response:
     status, text = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "")
     return JSONResponse({"error": text}, status, getattr(error, "headers", None))
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    """Starlette sends this and raises the error again, for the guard to tell the terminal."""
+    return JSONResponse({"error": BROKEN}, 500)
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -4,18 +4,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chainrule import files, zoo
-from chainrule.data import held_back_count
-from chainrule.data.normalisation import Normalisation
+from chainrule import zoo
 from chainrule.engines import Array
-from chainrule.errors import DataError, FormatError
+from chainrule.errors import DataError
 from chainrule.model import Sequential, load
-from chainrule.runs import running
+from chainrule.runs import running, standing
 from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY
 from chainrule.runs.jobs import DataChoice, Job
 from chainrule.training import history
 from chainrule.training.history import History
 from chainrule.training.recipe import Recipe
+
+DEFAULT = "numpy-cnn"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +52,14 @@ def of_name(name: str, *, engine: str | None = None, threads: int | None = None)
     return Subject(name, model, recipe, entry.choice, moments=moments, fitted=False)
 
 
+def newest_run(runs: Path) -> Path | None:
+    """The run that was begun last, of those whose folders lie in a folder."""
+    found = [path.parent for path in runs.glob(f"*/{CONFIG}") if path.is_file()]
+    return max(found, key=lambda folder: (folder / CONFIG).stat().st_mtime, default=None)
+
+
 def of_path(path: Path, *, engine: str | None = None, threads: int | None = None) -> Subject:
-    """A run folder, or a .safetensors file."""
+    """A run folder, or a .safetensors file; engine and threads are for the file: a run has its own."""
     if path.is_dir():
         return _of_run(path)
     if not path.exists():
@@ -64,21 +70,15 @@ def of_path(path: Path, *, engine: str | None = None, threads: int | None = None
 def _of_run(folder: Path) -> Subject:
     """A run at its last checkpoint; nothing in its folder is locked or written, for it may be training."""
     job = running.read_job(folder)
-    model, images = job.build(), job.found["training_samples"]
-    images -= held_back_count(images, job.recipe.validation) if job.recipe.validation else 0
-    path = folder / CHECKPOINT
-    if not path.exists() and history.is_bare(folder / HISTORY):
+    about: dict[str, Any] = {"choice": job.choice, "job": job, "images": job.epoch_images}
+    if not (folder / CHECKPOINT).exists() and history.is_bare(folder / HISTORY):
+        model = job.build()
         moments = job.recipe.optimizer.init(model.parameters)
-        return Subject(str(folder), model, job.recipe, job.choice, job, images, moments, fitted=False)
-    tensors, about = files.read_tensors(path, "checkpoint")
-    moments = _moments(path, tensors, job.recipe, model)
-    model.set_weights({name: tensor for name, tensor in tensors.items() if not name.startswith("optimizer.")})
-    model.normalisation = _normalisation(path, about)
-    steps = about.get("step")
-    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
-        raise FormatError(f"{path}: the step is {steps!r}; expected a whole number of at least 0")
-    found = history.read(folder / HISTORY, steps, images, job.recipe.batch_size)
-    return Subject(str(folder), model, job.recipe, job.choice, job, images, moments, found)
+        return Subject(str(folder), model, job.recipe, moments=moments, fitted=False, **about)
+    stands = standing.of_run(folder, engine=job.engine, threads=job.threads)
+    steps = stands.training.step - 1
+    found = history.read(folder / HISTORY, steps, job.epoch_images, job.recipe.batch_size)
+    return Subject(str(folder), stands.model, job.recipe, moments=stands.training.moments, history=found, **about)
 
 
 def _of_file(path: Path, model: Sequential) -> Subject:
@@ -90,18 +90,3 @@ def _of_file(path: Path, model: Sequential) -> Subject:
     if choice is None and model.input_shape == (1, 28, 28):
         choice = DataChoice()
     return Subject(str(path), model, recipe, choice, trainable=False)
-
-
-def _moments(path: Path, tensors: dict[str, Array], recipe: Recipe, model: Sequential) -> tuple[Array, ...]:
-    found = [tensors.get(f"optimizer.{name}") for name in recipe.optimizer.moments]
-    for name, moment in zip(recipe.optimizer.moments, found, strict=True):
-        if moment is None or (moment.shape, moment.dtype) != (model.parameters.shape, model.parameters.dtype):
-            raise FormatError(f"{path}: optimizer.{name} is missing or of another size")
-    return tuple(moment for moment in found if moment is not None)
-
-
-def _normalisation(path: Path, about: dict[str, Any]) -> Normalisation:
-    try:
-        return Normalisation.from_config(about["model"]["normalisation"])
-    except (KeyError, TypeError, AttributeError):
-        raise FormatError(f"{path}: there is no normalisation") from None

@@ -1,6 +1,143 @@
-/** @typedef {import("../../types.js").App} App */
+/** The input: draw a digit, pick a sample, load an image; the network answers at once. */
+
+import { onTheme } from "../../theme.js";
+import { Bars } from "./bars.js";
+import { asMnist } from "./digits.js";
+import { acceptFiles, fileButton } from "./files.js";
+import { Label } from "./label.js";
+import { isOfDigits } from "./load.js";
+import { Pad } from "./pad.js";
+import { SampleDialog } from "./samples.js";
+import { pictureCanvas } from "./thumbnail.js";
+
+/** @typedef {import("../../types.js").App & {answer(picture: Picture): number[] | null}} App */
+/** @typedef {import("../../types.js").Picture} Picture */
 
 /** @param {HTMLElement} element @param {App} app */
 export function mount(element, app) {
-  element.dataset.model = app.description.name;
+  const view = new InputView(element, app);
+  app.listen("place", () => view.update());
+  app.listen("trace", () => view.update());
+  onTheme(() => view.repaint());
+}
+
+class InputView {
+  /** @type {Picture | null} */
+  #picture = null;
+  /** @type {Picture | null} */
+  #drawing = null;
+
+  /** @param {HTMLElement} element @param {App} app */
+  constructor(element, app) {
+    this.app = app;
+    this.label = new Label(app);
+    this.bars = new Bars(app.description.classes);
+    this.pad = isOfDigits(app.description) ? new Pad((grey) => this.#drawn(grey)) : null;
+    this.seen = document.createElement("div");
+    this.seen.className = this.pad ? "seen" : "seen large";
+    const about = document.createElement("div");
+    about.className = "about";
+    about.append(this.seen, this.label.element);
+    this.trouble = document.createElement("p");
+    this.trouble.className = "trouble";
+    this.trouble.setAttribute("role", "alert");
+    element.append(...(this.pad ? [this.#padFrame(this.pad)] : []), this.#choices(), this.trouble, about, this.bars.element);
+    acceptFiles(element, app, (words) => this.#say(words));
+  }
+
+  update() {
+    const { picture } = this.app;
+    if (!picture) return;
+    if (picture !== this.#picture) this.#show(picture);
+    this.label.update();
+    const probabilities = this.app.answer(picture);
+    if (probabilities) this.bars.show(probabilities, picture.label);
+  }
+
+  repaint() {
+    const { picture } = this.app;
+    if (picture) this.seen.replaceChildren(pictureCanvas(picture.x, this.app.description.input_shape));
+    this.pad?.paint();
+  }
+
+  /** @param {Picture} picture */
+  #show(picture) {
+    const isOurs = this.#drawing !== null && picture.x === this.#drawing.x;
+    this.#picture = picture;
+    this.repaint();
+    if (!isOurs) this.pad?.show(picture, this.app.description.input_shape);
+    this.hint?.toggleAttribute("hidden", isOurs);
+  }
+
+  /** @param {import("./grey.js").Grey | null} grey */
+  #drawn(grey) {
+    if (!grey) return;
+    this.#say("");
+    try {
+      const label = this.app.picture?.from === "drawn" ? this.app.picture.label : null;
+      this.#drawing = { x: asMnist(grey, "drawing"), label, from: "drawn" };
+    } catch {
+      return; // a dot so small that it is no ink yet
+    }
+    this.app.show(this.#drawing);
+    this.update();
+  }
+
+  /** @param {Pad} pad */
+  #padFrame(pad) {
+    const frame = document.createElement("div");
+    frame.className = "pad";
+    this.hint = document.createElement("p");
+    this.hint.className = "hint";
+    this.hint.textContent = "Draw a digit here";
+    const clear = document.createElement("button");
+    clear.type = "button";
+    clear.className = "plain";
+    clear.textContent = "Clear";
+    clear.addEventListener("click", () => {
+      pad.clear();
+      this.hint?.removeAttribute("hidden");
+    });
+    frame.append(pad.canvas, this.hint, clear);
+    return frame;
+  }
+
+  #choices() {
+    const row = document.createElement("div");
+    row.className = "choices";
+    const dialog = new SampleDialog(this.app);
+    row.append(
+      button("‹", "The sample before", () => this.#step(-1)),
+      button("›", "The next sample", () => this.#step(1)),
+      button("Samples", "", () => dialog.open().catch((error) => this.#say(error.message))),
+      fileButton(this.app, (words) => this.#say(words)),
+    );
+    return row;
+  }
+
+  /** @param {number} by */
+  async #step(by) {
+    try {
+      const { count } = await this.app.source.samples();
+      const { sample } = this.app.place;
+      this.app.go({ sample: sample === null ? 0 : (sample + by + count) % count });
+    } catch (error) {
+      this.#say(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** @param {string} words */
+  #say(words) {
+    this.trouble.textContent = words;
+  }
+}
+
+/** @param {string} text @param {string} words @param {() => void} action */
+function button(text, words, action) {
+  const element = document.createElement("button");
+  element.type = "button";
+  element.textContent = text;
+  if (words) element.setAttribute("aria-label", words);
+  element.addEventListener("click", action);
+  return element;
 }

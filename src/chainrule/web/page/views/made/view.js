@@ -1,6 +1,130 @@
-/** @typedef {import("../../types.js").App} App */
+import { explain } from "../../explain/index.js";
+import { address } from "../../state.js";
+import { onTheme } from "../../theme.js";
+import { phaseOf } from "./address.js";
+import { make } from "./dom.js";
+import { keysOf } from "./keys.js";
+import { Panel } from "./panel.js";
+import { walked } from "./walk.js";
+
+/**
+ * The panel in which the chosen cell is made.
+ *
+ * @typedef {import("../../types.js").App} App
+ * @typedef {import("../../types.js").Place} Place
+ */
 
 /** @param {HTMLElement} element @param {App} app */
 export function mount(element, app) {
-  element.dataset.model = app.description.name;
+  const view = new View(element, app);
+  app.listen("place", () => view.update());
+  app.listen("trace", () => view.update());
+  onTheme(() => view.repaint());
+  view.update();
+}
+
+class View {
+  /** @param {HTMLElement} element @param {App} app */
+  constructor(element, app) {
+    this.element = element;
+    this.app = app;
+    this.live = make("p", "spoken");
+    this.live.setAttribute("role", "status");
+    /** @type {string[]} */
+    this.path = [];
+    this.followed = false;
+    /** @type {Panel | null} */
+    this.panel = null;
+    this.scheduled = 0;
+    keysOf(element, () => app.place.view !== "lab", () => this.panel, () => this.close());
+  }
+
+  /** At most once a frame, however often the trace changes. */
+  update() {
+    if (this.scheduled) return;
+    this.scheduled = requestAnimationFrame(() => {
+      this.scheduled = 0;
+      this.#render();
+    });
+  }
+
+  /** Colours are in the elements: another theme is another panel. */
+  repaint() {
+    if (this.panel) this.panel.trace = null;
+    this.update();
+  }
+
+  #render() {
+    const { cell, view } = this.app.place;
+    const { trace } = this.app;
+    if (!cell || !trace || view === "lab") return this.#clear();
+    if (this.panel?.cell === cell && this.panel.trace === trace) return undefined;
+    const moved = this.panel?.cell !== cell;
+    try {
+      const explanation = explain(trace, cell);
+      this.path = walked(this.path, explanation.cell, this.followed);
+      const position = moved ? null : this.panel?.player.position ?? null;
+      this.panel?.end();
+      this.panel = new Panel(this.#making(explanation, trace), this.path, this.#acts(), (text) => (this.live.textContent = text));
+      this.panel.cell = cell;
+      this.element.replaceChildren(this.panel.element, this.live);
+      this.panel.begin(position);
+      if (moved && this.followed) this.panel.focus();
+    } catch (problem) {
+      this.#complain(cell, problem);
+    }
+    this.followed = false;
+    return undefined;
+  }
+
+  /** @param {import("../../types.js").Explanation} explanation @param {import("../../types.js").Trace} trace */
+  #making(explanation, trace) {
+    const { app } = this;
+    return {
+      explanation, trace,
+      still: matchMedia("(prefers-reduced-motion: reduce)").matches,
+      follow: (/** @type {string} */ cell) => this.#follow(cell),
+      hover: (/** @type {string | null} */ cell) => app.hover(cell),
+      href: (/** @type {string} */ cell) => address({ ...app.place, ...towards(cell) }),
+    };
+  }
+
+  #acts() {
+    return { back: () => this.#follow(this.path[this.path.length - 2]), close: () => this.close() };
+  }
+
+  /** @param {string | undefined} cell */
+  #follow(cell) {
+    if (!cell) return;
+    this.followed = true;
+    this.app.hover(null);
+    this.app.go(towards(cell));
+  }
+
+  close() {
+    this.app.hover(null);
+    this.app.go({ cell: null });
+  }
+
+  #clear() {
+    this.panel?.end();
+    this.panel = null;
+    this.path = [];
+    this.element.replaceChildren();
+  }
+
+  /** @param {string} cell @param {unknown} problem */
+  #complain(cell, problem) {
+    this.panel?.end();
+    this.panel = null;
+    const words = problem instanceof Error ? problem.message : String(problem);
+    this.element.replaceChildren(make("p", "made-trouble", `${cell} cannot be explained: ${words}`));
+    if (!(problem instanceof Error) || problem instanceof TypeError) reportError(problem);
+  }
+}
+
+/** A cell, and the phase in which its numbers flow. @param {string} cell @returns {Partial<Place>} */
+function towards(cell) {
+  const phase = phaseOf(cell);
+  return phase ? { cell, phase } : { cell };
 }

@@ -3,7 +3,7 @@
 import { shown } from "../../explain/numbers.js";
 import { cellName } from "./cells.js";
 import { move } from "./keyboard.js";
-import { paint, scaleOf } from "./paint.js";
+import { NUMBERS_FROM, paint, powerOf, scaleOf } from "./paint.js";
 import { Planes } from "./planes.js";
 import { Tiling } from "./tiling.js";
 
@@ -37,7 +37,8 @@ export class Block {
     this.element.className = `block ${spec.role}`;
     this.caption = document.createElement("figcaption");
     this.size = document.createElement("span");
-    this.caption.append(spec.label, " ", this.size);
+    this.unit = document.createElement("span");
+    this.caption.append(spec.label, " ", this.size, this.unit);
     this.canvas = document.createElement("canvas");
     this.canvas.tabIndex = 0;
     this.canvas.setAttribute("role", "application");
@@ -99,7 +100,11 @@ export class Block {
   }
 
   paint() {
-    if (this.tiling) paint(this.canvas, this.tiling, this.data, this.scale);
+    if (!this.tiling) return;
+    paint(this.canvas, this.tiling, this.data, this.scale);
+    if (this.tiling.cell < NUMBERS_FROM) return;
+    const power = powerOf(this.scale);
+    this.unit.textContent = power ? ` in 10${superscript(power)}` : "";
   }
 
   /** @param {number} flat */
@@ -224,4 +229,9 @@ function largest(data) {
   let place = 0;
   for (let i = 1; i < data.length; i += 1) if (Math.abs(data[i]) > Math.abs(data[place])) place = i;
   return place;
+}
+
+/** @param {number} power */
+function superscript(power) {
+  return [...String(power)].map((digit) => (digit === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)])).join("");
 }

@@ -31,7 +31,7 @@ function roomOf(block, unit) {
   const isBias = shape.length === 1;
   const isRow = isBias && shape[0] <= 16;
   const high = isBias ? 52 : block.spec.reads || shape.length > 2 ? 164 : 84;
-  return { wide: WIDE, high, unit, cell: isRow ? 9 : 5, gap: unit < 3 ? 2 : 3 };
+  return { wide: WIDE, high, unit, cell: isRow ? (shape[0] > 8 ? 7 : 9) : 5, gap: unit < 3 ? 2 : 3 };
 }
 
 /** @param {number} size @param {number} unit */

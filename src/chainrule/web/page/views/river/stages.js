@@ -64,8 +64,8 @@ function inPhase(name, phase) {
   if (phase === "backward") return [{ ...own(`${layer}.d${parameter}`), leads: true }];
   const updated = { ...own(`${name}.update`), trio: name, follows: true };
   return [
-    { ...own(name), label: `${parameter} before`, trio: name, follows: true },
-    { ...updated, key: `${name}.change`, label: "change", minus: name, leads: true, follows: false },
+    { ...own(name), label: `${parameter} before`, trio: name },
+    { ...updated, key: `${name}.change`, label: "change", minus: name, leads: true },
     { ...updated, label: "after" },
   ];
 }

@@ -24,6 +24,7 @@ export function mount(element, app) {
   app.listen("hover", () => river.mark());
   onTheme(() => river.paint());
   new ResizeObserver(() => river.resized()).observe(element);
+  new ResizeObserver(() => river.mark()).observe(river.track);
 }
 
 /** @implements {Reporting} */
@@ -65,7 +66,7 @@ class River {
     this.#build();
     for (const block of this.all()) block.take(trace);
     const [input] = this.stages;
-    if (input.note) input.note.textContent = trace.picture.from;
+    if (input.note && input.stage.name === "input") input.note.textContent = trace.picture.from;
     this.paint();
     this.mark();
   }

@@ -1,0 +1,63 @@
+/** What the network answers: a bar for every class, the most likely one named. */
+
+const MOST = 12; // classes with a bar each; of more, the most likely
+
+export class Bars {
+  /** @type {{row: HTMLElement, name: HTMLElement, bar: HTMLElement, share: HTMLElement}[]} */
+  #rows = [];
+
+  /** @param {string[]} classes */
+  constructor(classes) {
+    this.classes = classes;
+    this.element = document.createElement("div");
+    this.element.className = "answer";
+    this.winner = document.createElement("p");
+    this.winner.className = "winner";
+    this.winner.setAttribute("aria-live", "polite");
+    const list = document.createElement("ol");
+    list.className = "bars";
+    list.setAttribute("aria-label", "Probability of each class");
+    this.#rows = classes.slice(0, MOST).map(() => newRow(list));
+    this.element.append(this.winner, list);
+  }
+
+  /** @param {number[]} probabilities @param {number | null} label  marked as the right one */
+  show(probabilities, label) {
+    const best = probabilities.indexOf(Math.max(...probabilities));
+    const words = `${this.classes[best]}`;
+    const share = percent(probabilities[best]);
+    if (this.winner.textContent !== `It says ${words}, ${share}`) this.winner.textContent = `It says ${words}, ${share}`;
+    const order = this.classes.map((_, k) => k);
+    if (order.length > MOST) order.sort((a, b) => probabilities[b] - probabilities[a]);
+    this.#rows.forEach(({ row, name, bar, share: number }, place) => {
+      const k = order[place];
+      const probability = probabilities[k];
+      name.textContent = this.classes[k];
+      bar.style.transform = `scaleX(${Math.min(1, Math.max(0, probability)) || 0})`;
+      number.textContent = percent(probability);
+      row.classList.toggle("best", k === best);
+      row.classList.toggle("right", k === label);
+    });
+  }
+}
+
+/** @param {HTMLElement} list */
+function newRow(list) {
+  const row = document.createElement("li");
+  const [name, track, bar, share] = ["name", "track", "bar", "number"].map((kind) => {
+    const element = document.createElement("span");
+    element.className = kind;
+    return element;
+  });
+  track.append(bar);
+  row.append(name, track, share);
+  list.append(row);
+  return { row, name, bar, share };
+}
+
+/** @param {number} share */
+function percent(share) {
+  if (!Number.isFinite(share)) return "NaN";
+  if (share > 0 && share < 0.0005) return "<0.1 %";
+  return share >= 0.9995 ? "100 %" : `${(100 * share).toFixed(1)} %`;
+}

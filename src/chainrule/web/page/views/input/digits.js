@@ -1,0 +1,111 @@
+/** A drawn or photographed digit as the makers of MNIST prepared theirs. As data/digits.py does it. */
+
+import { crop } from "./grey.js";
+import { findInk } from "./ink.js";
+import { BICUBIC, BOX as AREA, resize } from "./resample.js";
+
+/** @typedef {import("./grey.js").Grey} Grey */
+
+const FIELD = 28;
+const BOX = 20;
+const CENTRE = 14; // of mass, as MNIST has it
+const FAINT = 0.05;
+const PAPER = 0.3; // of the size of the digit, on every side of it
+/** Pixels of the longest side that the ink is looked for at. */
+export const WORKING_SIZE = 160;
+
+/**
+ * A picture of one digit as MNIST would have it: 28 × 28 bytes, light on dark.
+ * @param {Grey} grey  of any size, dark on light or light on dark @param {string} name  what an error calls it
+ * @returns {Uint8Array}
+ */
+export function asMnist(grey, name) {
+  if (Math.min(grey.width, grey.height) < 3) {
+    throw new Error(`${name}: ${grey.width}×${grey.height} pixels is too small for a digit`);
+  }
+  const large = Math.max(grey.width, grey.height) > WORKING_SIZE;
+  const near = large ? surroundings(grey, inkOf(reduced(grey), name)) : grey;
+  const ink = inkOf(reduced(near), name);
+  const { left, top, right, bottom } = extent(ink);
+  const digit = scaled(crop(ink, left, top, right, bottom));
+  const most = digit.data.reduce((a, b) => Math.max(a, b), 0);
+  return centred({ ...digit, data: digit.data.map((value) => roundEven((255 * value) / most)) });
+}
+
+/** @param {Grey} grey @param {string} name */
+function inkOf(grey, name) {
+  const ink = findInk(grey);
+  if (!ink) throw new Error(`${name}: no digit found, the picture is blank`);
+  return ink;
+}
+
+/** The picture at a size at which ink can be looked for quickly. @param {Grey} grey */
+function reduced(grey) {
+  const longest = Math.max(grey.width, grey.height);
+  if (longest <= WORKING_SIZE) return grey;
+  const size = (/** @type {number} */ side) => Math.max(3, Math.round((side * WORKING_SIZE) / longest));
+  const small = resize(grey, size(grey.width), size(grey.height), AREA);
+  return { ...small, data: small.data.map(Math.round) };
+}
+
+/** The rectangle that the ink takes up. @param {Grey} ink */
+function extent({ width, height, data }) {
+  const box = { left: width, top: height, right: 0, bottom: 0 };
+  for (let i = 0; i < data.length; i += 1) {
+    if (data[i] <= FAINT) continue;
+    const [x, y] = [i % width, Math.floor(i / width)];
+    box.left = Math.min(box.left, x);
+    box.right = Math.max(box.right, x + 1);
+    box.top = Math.min(box.top, y);
+    box.bottom = Math.max(box.bottom, y + 1);
+  }
+  return box;
+}
+
+/** The digit with some paper around it. @param {Grey} grey @param {Grey} ink  of the whole picture, reduced */
+function surroundings(grey, ink) {
+  const { left, top, right, bottom } = extent(ink);
+  const margin = Math.max(2, PAPER * Math.max(right - left, bottom - top));
+  const [across, down] = [grey.width / ink.width, grey.height / ink.height];
+  return crop(
+    grey,
+    Math.max(0, Math.trunc((left - margin) * across)),
+    Math.max(0, Math.trunc((top - margin) * down)),
+    Math.min(grey.width, Math.ceil((right + margin) * across)),
+    Math.min(grey.height, Math.ceil((bottom + margin) * down)),
+  );
+}
+
+/** Resized so that the longest side is 20 pixels. @param {Grey} ink */
+function scaled(ink) {
+  const longest = Math.max(ink.width, ink.height);
+  const size = (/** @type {number} */ side) => Math.max(1, roundEven((side * BOX) / longest));
+  const small = resize(ink, size(ink.width), size(ink.height), BICUBIC);
+  return { ...small, data: small.data.map((value) => Math.min(1, Math.max(0, value))) };
+}
+
+/** In a field of 28×28, its centre of mass in the middle as far as whole pixels go. @param {Grey} digit */
+function centred(digit) {
+  const { width, height, data } = digit;
+  let [sum, across, down] = [0, 0, 0];
+  data.forEach((value, i) => {
+    sum += value;
+    across += value * (i % width);
+    down += value * Math.floor(i / width);
+  });
+  const corner = (/** @type {number} */ centre, /** @type {number} */ size) =>
+    Math.min(Math.max(roundEven(CENTRE - centre), 0), FIELD - size);
+  const [left, top] = [corner(across / sum, width), corner(down / sum, height)];
+  const field = new Uint8Array(FIELD * FIELD);
+  data.forEach((value, i) => {
+    field[(top + Math.floor(i / width)) * FIELD + left + (i % width)] = value;
+  });
+  return field;
+}
+
+/** Halves to the even number, as Python rounds. @param {number} value */
+function roundEven(value) {
+  const whole = Math.round(value);
+  return whole - value === 0.5 && whole % 2 ? whole - 1 : whole;
+}
+

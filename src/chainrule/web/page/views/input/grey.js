@@ -1,0 +1,36 @@
+/**
+ * A grey picture, 0 to 255 (or ink from 0 to 1), row-major.
+ * @typedef {{width: number, height: number, data: Float64Array}} Grey
+ */
+
+/** @param {number} width @param {number} height @returns {Grey} */
+export function blank(width, height) {
+  return { width, height, data: new Float64Array(width * height) };
+}
+
+/**
+ * A part of a picture.
+ * @param {Grey} grey @param {number} left @param {number} top @param {number} right @param {number} bottom
+ * @returns {Grey}
+ */
+export function crop(grey, left, top, right, bottom) {
+  const part = blank(right - left, bottom - top);
+  for (let y = 0; y < part.height; y += 1) {
+    const start = (top + y) * grey.width + left;
+    part.data.set(grey.data.subarray(start, start + part.width), y * part.width);
+  }
+  return part;
+}
+
+/**
+ * Grey as Pillow makes it of red, green, blue, on white where transparent.
+ * @param {ImageData} image @returns {Grey}
+ */
+export function greyOf(image) {
+  const grey = blank(image.width, image.height);
+  for (let i = 0; i < grey.data.length; i += 1) {
+    const [red, green, blue] = image.data.subarray(4 * i, 4 * i + 3);
+    grey.data[i] = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16;
+  }
+  return grey;
+}

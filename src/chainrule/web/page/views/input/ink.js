@@ -1,0 +1,116 @@
+/** Finding the ink of a drawn or photographed digit: background removed, specks dropped. As data/ink.py does it. */
+
+import { blank } from "./grey.js";
+
+/** @typedef {import("./grey.js").Grey} Grey */
+
+const LEAST_CONTRAST = 12; // grey levels of 255
+const STROKE_SHARE = 0.3; // strokes are narrower than this share of the picture's longest side
+const SPECK_SHARE = 0.08; // of the mass of the largest piece: less is dust, more is the bar of a 5
+const CLEARLY_INK = 0.25;
+
+/**
+ * How much ink there is at each pixel of a grey picture, from 0 to 1, whatever its light.
+ * @param {Grey} grey @returns {Grey | null}  null when the picture is blank
+ */
+export function findInk(grey) {
+  const light = upright(grey);
+  const side = Math.max(light.width, light.height);
+  const window = Math.max(3, Math.trunc(STROKE_SHARE * side) | 1);
+  const opened = slid(slid(light, window, Math.min), window, Math.max);
+  const ink = { ...light, data: light.data.map((value, i) => value - opened.data[i]) };
+  const noise = median(ink.data);
+  const floor = noise + 4 * median(ink.data.map((value) => Math.abs(value - noise)));
+  const peak = ink.data.reduce((most, value) => Math.max(most, value), -Infinity);
+  if (peak - floor < LEAST_CONTRAST) return null;
+  const full = median(ink.data.filter((value) => value > (peak + floor) / 2));
+  const share = ink.data.map((value) => Math.min(1, Math.max(0, (value - floor) / (full - floor))));
+  return withoutSpecks({ ...ink, data: share });
+}
+
+/** Light ink on a dark ground: the ground is what the rim of the picture mostly is. @param {Grey} grey @returns {Grey} */
+function upright(grey) {
+  const { width, height, data } = grey;
+  const rim = [];
+  for (let x = 0; x < width; x += 1) rim.push(data[x], data[(height - 1) * width + x]);
+  for (let y = 0; y < height; y += 1) rim.push(data[y * width], data[y * width + width - 1]);
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of data) {
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  const isDark = median(Float64Array.from(rim)) > (low + high) / 2;
+  return isDark ? { width, height, data: data.map((value) => 255 - value) } : grey;
+}
+
+/**
+ * The least or the greatest value in a square window around each pixel; the rim is repeated outside.
+ * @param {Grey} grey @param {number} window  odd @param {(a: number, b: number) => number} pick @returns {Grey}
+ */
+export function slid(grey, window, pick) {
+  const { width, height } = grey;
+  const down = blank(width, height);
+  const across = blank(width, height);
+  for (let x = 0; x < width; x += 1) slide(grey.data, down.data, x, width, height, window, pick);
+  for (let y = 0; y < height; y += 1) slide(down.data, across.data, y * width, 1, width, window, pick);
+  return across;
+}
+
+/**
+ * One row or column, in blocks of a window: the pick from the left and from the right of each block make every window.
+ * @param {Float64Array} from @param {Float64Array} to @param {number} start @param {number} stride
+ * @param {number} size @param {number} window @param {(a: number, b: number) => number} pick
+ */
+function slide(from, to, start, stride, size, window, pick) {
+  const reach = window >> 1;
+  const long = Math.ceil((size + 2 * reach) / window) * window;
+  const at = (/** @type {number} */ i) => from[start + Math.min(size - 1, Math.max(0, i - reach)) * stride];
+  const [left, right] = [new Float64Array(long), new Float64Array(long)];
+  for (let i = 0; i < long; i += 1) left[i] = i % window ? pick(left[i - 1], at(i)) : at(i);
+  for (let i = long - 1; i >= 0; i -= 1) right[i] = (i + 1) % window ? pick(right[i + 1], at(i)) : at(i);
+  for (let i = 0; i < size; i += 1) to[start + i * stride] = pick(right[i], left[i + window - 1]);
+}
+
+/** The ink of the larger connected pieces, with two pixels of their soft rim. @param {Grey} ink @returns {Grey} */
+function withoutSpecks(ink) {
+  const found = pieces(ink);
+  const masses = found.map((piece) => piece.reduce((sum, i) => sum + ink.data[i], 0));
+  const kept = blank(ink.width, ink.height);
+  const least = SPECK_SHARE * Math.max(...masses);
+  found.forEach((piece, k) => {
+    if (masses[k] >= least) for (const i of piece) kept.data[i] = 1;
+  });
+  const near = slid(kept, 5, Math.max);
+  return { ...ink, data: ink.data.map((value, i) => value * near.data[i]) };
+}
+
+/** The connected pieces of what is clearly ink (eight neighbours). @param {Grey} ink @returns {number[][]} */
+function pieces({ width, height, data }) {
+  const seen = new Uint8Array(width * height);
+  const result = [];
+  for (let first = 0; first < data.length; first += 1) {
+    if (seen[first] || data[first] <= CLEARLY_INK) continue;
+    const piece = [first];
+    seen[first] = 1;
+    for (const i of piece) { // grows while it is walked through
+      const [x, y] = [i % width, Math.floor(i / width)];
+      for (let v = Math.max(0, y - 1); v <= Math.min(height - 1, y + 1); v += 1) {
+        for (let u = Math.max(0, x - 1); u <= Math.min(width - 1, x + 1); u += 1) {
+          const near = v * width + u;
+          if (seen[near] || data[near] <= CLEARLY_INK) continue;
+          seen[near] = 1;
+          piece.push(near);
+        }
+      }
+    }
+    result.push(piece);
+  }
+  return result;
+}
+
+/** @param {Float64Array} values */
+function median(values) {
+  const sorted = Float64Array.from(values).sort();
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}

@@ -1,0 +1,79 @@
+/** An image file as the network takes it. PNG and JPEG only, judged by the bytes before they are decoded. */
+
+import { asMnist } from "./digits.js";
+import { greyOf } from "./grey.js";
+import { imageSize } from "./image_header.js";
+import { BILINEAR, resize } from "./resample.js";
+
+/** @typedef {import("../../types.js").Picture} Picture */
+/** @typedef {import("../../types.js").Description} Description */
+
+const MOST_BYTES = 5_000_000;
+const MOST_PIXELS = 4_000_000;
+
+/**
+ * @param {Blob} file @param {string} name @param {Description} description
+ * @returns {Promise<Picture>}
+ */
+export async function loadPicture(file, name, description) {
+  const image = await decoded(file, name);
+  const x = isOfDigits(description) ? asMnist(greyOf(image), name) : fitted(image, name, description.input_shape);
+  return { x, label: null, from: name };
+}
+
+/** Whether the network reads digits as MNIST has them. @param {Description} description */
+export function isOfDigits(description) {
+  return description.input_shape.join() === "1,28,28" && description.classes.every((name) => /^\d$/.test(name));
+}
+
+/** @param {Blob} file @param {string} name @returns {Promise<ImageData>} */
+async function decoded(file, name) {
+  if (file.size > MOST_BYTES) {
+    throw new Error(`${name}: ${(file.size / 1e6).toFixed(1)} MB is too large; expected at most 5 MB`);
+  }
+  const size = imageSize(new Uint8Array(await file.arrayBuffer()));
+  if (!size) throw new Error(`${name}: not a PNG or JPEG image`);
+  if (size.width * size.height > MOST_PIXELS) {
+    throw new Error(`${name}: ${size.width}×${size.height} pixels is too large; expected at most 4 megapixels`);
+  }
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file);
+  } catch {
+    throw new Error(`${name}: damaged image, it could not be decoded`);
+  }
+  const canvas = document.createElement("canvas");
+  canvas.width = bitmap.width;
+  canvas.height = bitmap.height;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  if (!context) throw new Error(`${name}: this browser gives no canvas to read the image with`);
+  context.fillStyle = "#ffffff"; // transparent parts are shown on white
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return context.getImageData(0, 0, canvas.width, canvas.height);
+}
+
+/** Any picture in the shape of the input: grey, or red, green and blue. */
+/** @param {ImageData} image @param {string} name @param {number[]} shape */
+function fitted(image, name, shape) {
+  const [channels, height, width] = shape.length === 3 ? shape : [1, 1, shape[shape.length - 1]];
+  if (shape.length !== 3 || (channels !== 1 && channels !== 3)) {
+    throw new Error(`${name}: this network takes ${shape.join("×")}, which is no picture of 1 or 3 channels`);
+  }
+  const planes = channels === 1 ? [greyOf(image)] : [0, 1, 2].map((channel) => planeOf(image, channel));
+  const x = new Uint8Array(channels * height * width);
+  planes.forEach((plane, c) => {
+    const small = resize(plane, width, height, BILINEAR);
+    small.data.forEach((value, i) => {
+      x[c * height * width + i] = Math.round(Math.min(255, Math.max(0, value)));
+    });
+  });
+  return x;
+}
+
+/** @param {ImageData} image @param {number} channel @returns {import("./grey.js").Grey} */
+function planeOf(image, channel) {
+  const data = Float64Array.from({ length: image.width * image.height }, (_, i) => image.data[4 * i + channel]);
+  return { width: image.width, height: image.height, data };
+}

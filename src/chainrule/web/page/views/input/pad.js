@@ -1,0 +1,140 @@
+/** The pad to draw on, with mouse, finger or pen. Before the first stroke it shows the picture the network sees. */
+
+import { onTheme } from "../../theme.js";
+import { sequential } from "../../style/scale.js";
+import { WORKING_SIZE } from "./digits.js";
+import { blank } from "./grey.js";
+import { pictureCanvas } from "./thumbnail.js";
+
+/** @typedef {import("../../types.js").Picture} Picture */
+/** @typedef {{x: number, y: number}} Point */
+
+const STROKE = 13; // pixels of the working picture: the width of MNIST's strokes
+const SHARP = 2; // the pad has so many pixels a pixel of the working picture
+
+export class Pad {
+  /** @type {Point[][]} */
+  strokes = [];
+  /** @type {{picture: Picture, shape: number[]} | null} */
+  #shown = null;
+  #pointer = -1;
+  #waiting = false;
+
+  /** @param {(grey: import("./grey.js").Grey | null) => void} drawn  the drawing; null: nothing is left of it */
+  constructor(drawn) {
+    this.drawn = drawn;
+    this.canvas = document.createElement("canvas");
+    this.canvas.className = "pad-canvas";
+    this.canvas.width = WORKING_SIZE * SHARP;
+    this.canvas.height = WORKING_SIZE * SHARP;
+    this.canvas.setAttribute("role", "img");
+    this.canvas.setAttribute("aria-label", "Pad to draw a digit on with mouse, finger or pen");
+    this.raster = document.createElement("canvas");
+    this.raster.width = WORKING_SIZE;
+    this.raster.height = WORKING_SIZE;
+    this.canvas.addEventListener("pointerdown", (event) => this.#begin(event));
+    this.canvas.addEventListener("pointermove", (event) => this.#move(event));
+    for (const end of ["pointerup", "pointercancel"]) this.canvas.addEventListener(end, () => (this.#pointer = -1));
+    onTheme(() => this.paint());
+  }
+
+  /** A picture that was not drawn here. @param {Picture} picture @param {number[]} shape */
+  show(picture, shape) {
+    this.#shown = { picture, shape };
+    this.strokes = [];
+    this.paint();
+  }
+
+  clear() {
+    this.strokes = [];
+    this.#shown = null;
+    this.paint();
+  }
+
+  paint() {
+    const context = this.canvas.getContext("2d");
+    if (!context) return;
+    const { width, height } = this.canvas;
+    context.fillStyle = `rgb(${sequential(0).join()})`;
+    context.fillRect(0, 0, width, height);
+    context.imageSmoothingEnabled = false;
+    if (this.#shown) context.drawImage(pictureCanvas(this.#shown.picture.x, this.#shown.shape), 0, 0, width, height);
+    trace(context, this.strokes, SHARP, `rgb(${sequential(1).join()})`);
+  }
+
+  /** @param {PointerEvent} event */
+  #begin(event) {
+    if (this.#pointer >= 0 || event.button !== 0) return;
+    event.preventDefault();
+    this.#pointer = event.pointerId;
+    this.canvas.setPointerCapture(event.pointerId);
+    this.#shown = null;
+    this.strokes.push([this.#pointOf(event)]);
+    this.#changed();
+  }
+
+  /** @param {PointerEvent} event */
+  #move(event) {
+    if (event.pointerId !== this.#pointer) return;
+    const events = event.getCoalescedEvents?.() ?? [];
+    const stroke = this.strokes[this.strokes.length - 1];
+    stroke.push(...(events.length ? events : [event]).map((each) => this.#pointOf(each)));
+    this.#changed();
+  }
+
+  /** @param {PointerEvent} event @returns {Point} */
+  #pointOf(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const scale = WORKING_SIZE / box.width;
+    return { x: (event.clientX - box.left) * scale, y: (event.clientY - box.top) * scale };
+  }
+
+  /** At most once a frame of the screen. */
+  #changed() {
+    if (this.#waiting) return;
+    this.#waiting = true;
+    requestAnimationFrame(() => {
+      this.#waiting = false;
+      this.paint();
+      this.drawn(this.#grey());
+    });
+  }
+
+  /** The strokes, light on dark. */
+  #grey() {
+    const context = this.raster.getContext("2d", { willReadFrequently: true });
+    if (!context) return null;
+    context.clearRect(0, 0, WORKING_SIZE, WORKING_SIZE);
+    trace(context, this.strokes, 1, "#000000");
+    const { data } = context.getImageData(0, 0, WORKING_SIZE, WORKING_SIZE);
+    const grey = blank(WORKING_SIZE, WORKING_SIZE);
+    for (let i = 0; i < grey.data.length; i += 1) grey.data[i] = data[4 * i + 3];
+    return grey;
+  }
+}
+
+/**
+ * Draws strokes as smooth lines: curves through the middles between the points.
+ * @param {CanvasRenderingContext2D} context @param {Point[][]} strokes @param {number} scale @param {string} colour
+ */
+function trace(context, strokes, scale, colour) {
+  context.save();
+  context.scale(scale, scale);
+  context.lineWidth = STROKE;
+  context.lineCap = "round";
+  context.lineJoin = "round";
+  context.strokeStyle = colour;
+  context.beginPath();
+  for (const points of strokes) {
+    const [first] = points;
+    context.moveTo(first.x, first.y);
+    for (let i = 1; i < points.length - 1; i += 1) {
+      const [here, next] = [points[i], points[i + 1]];
+      context.quadraticCurveTo(here.x, here.y, (here.x + next.x) / 2, (here.y + next.y) / 2);
+    }
+    const last = points[points.length - 1];
+    context.lineTo(last.x, last.y + (points.length === 1 ? 0.01 : 0));
+  }
+  context.stroke();
+  context.restore();
+}

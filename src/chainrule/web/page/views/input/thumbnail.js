@@ -1,0 +1,25 @@
+/** A picture in bytes on a canvas of its own size: grey in the ink of the theme, three channels in colour. */
+
+import { table } from "../../style/scale.js";
+
+/**
+ * @param {Uint8Array} x @param {number[]} shape  of the input
+ * @returns {HTMLCanvasElement}
+ */
+export function pictureCanvas(x, shape) {
+  const [channels, height, width] = shape.length === 3 ? shape : [1, shape.length === 2 ? shape[0] : 1, shape[shape.length - 1]];
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext("2d");
+  if (!context) return canvas;
+  const image = context.createImageData(width, height);
+  const inks = table("sequential");
+  const size = width * height;
+  for (let i = 0; i < size; i += 1) {
+    const [red, green, blue] = channels === 3 ? [x[i], x[size + i], x[2 * size + i]] : inks.subarray(3 * x[i], 3 * x[i] + 3);
+    image.data.set([red, green, blue, 255], 4 * i);
+  }
+  context.putImageData(image, 0, 0);
+  return canvas;
+}

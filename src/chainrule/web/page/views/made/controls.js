@@ -1,0 +1,57 @@
+import { button, draw, make } from "./dom.js";
+
+/**
+ * Buttons to step and play, the speed, and how far it is.
+ *
+ * @typedef {import("./player.js").Player} Player
+ */
+
+/** The slider runs over powers: from one a second to a thousand. */
+const MOST = 1000;
+
+/** @param {Player} player */
+export function controlsOf(player) {
+  const first = iconButton("M4 3v12M14 3L6 9l8 6z", "to the start (Home)", () => player.to(0));
+  const back = iconButton("M12 3L5 9l7 6z", "a step back (←)", () => player.back());
+  const play = button("play", "", "", () => player.toggle());
+  const forward = iconButton("M6 3l7 6-7 6z", "a step on (→)", () => player.forward());
+  const last = iconButton("M14 3v12M4 3l8 6-8 6z", "to the end (End)", () => player.to(player.count));
+  const where = make("output", "where-now", "");
+  const element = make("div", "player", make("div", "keys", first, back, play, forward, last), speed(player), where);
+  element.hidden = player.count < 2;
+  return {
+    element,
+    show() {
+      play.textContent = player.playing ? "Stop" : "Play";
+      play.setAttribute("aria-label", player.playing ? "stop (space)" : "play (space)");
+      first.disabled = back.disabled = player.done === 0;
+      forward.disabled = player.position === player.count;
+      where.textContent = player.position === null ? `all ${player.count}` : `${player.done} of ${player.count}`;
+    },
+  };
+}
+
+/** @param {string} path @param {string} label @param {() => void} pressed */
+function iconButton(path, label, pressed) {
+  const made = button("tool", "", label, pressed);
+  made.title = label;
+  made.append(draw("svg", { viewBox: "0 0 18 18", class: "icon", "aria-hidden": "true" }, draw("path", { d: path })));
+  return made;
+}
+
+/** @param {Player} player */
+function speed(player) {
+  const slider = make("input", "");
+  slider.type = "range";
+  slider.min = "0";
+  slider.max = "1";
+  slider.step = "0.01";
+  slider.value = String(Math.log(player.rate) / Math.log(MOST));
+  const words = make("span", "rate", `${player.rate} a second`);
+  slider.addEventListener("input", () => {
+    player.rate = Math.round(MOST ** Number(slider.value));
+    words.textContent = `${player.rate} a second`;
+    slider.setAttribute("aria-valuetext", words.textContent);
+  });
+  return make("label", "speed", make("span", "caption", "speed"), slider, words);
+}

@@ -1,0 +1,93 @@
+import { address } from "./address.js";
+import { button, make } from "./dom.js";
+import { cellLink } from "./links.js";
+import { onward, relatives } from "./relatives.js";
+
+/**
+ * The top of the panel: the path walked, the cell's name and value, its like, and where it goes.
+ *
+ * @typedef {import("./stage/stage.js").Making} Making
+ */
+
+/** @param {Making} making @param {string[]} path @param {{back(): void, close(): void}} act */
+export function pathBar(making, path, act) {
+  const list = make("ol", "path-cells");
+  path.forEach((cell, at) => {
+    const last = at === path.length - 1;
+    const item = make("li", "", last ? make("span", "cell-name", cell) : cellLink(making, cell, cell, "cell-name"));
+    if (last) item.setAttribute("aria-current", "step");
+    list.append(item);
+  });
+  const back = button("plain", "← Back", "back along the path", act.back);
+  back.disabled = path.length < 2;
+  const close = button("tool close", "×", "close (Esc)", act.close);
+  const bar = make("nav", "path", back, list, copyButton(), close);
+  bar.setAttribute("aria-label", "The path walked");
+  return bar;
+}
+
+function copyButton() {
+  const copy = button("plain", "Copy link", "copy the link to this number", async () => {
+    try {
+      await navigator.clipboard.writeText(location.href);
+      copy.textContent = "Copied";
+    } catch {
+      copy.replaceWith(addressField());
+    }
+    setTimeout(() => (copy.textContent = "Copy link"), 2000);
+  });
+  return copy;
+}
+
+/** Where the clipboard is out of reach: the address, selected. */
+function addressField() {
+  const field = make("input", "address");
+  field.value = location.href;
+  field.readOnly = true;
+  field.setAttribute("aria-label", "the link to this number");
+  requestAnimationFrame(() => field.select());
+  return field;
+}
+
+/** @param {Making} making */
+export function titleOf(making) {
+  const { cell, title, shown } = making.explanation;
+  const name = make("h2", "made-name cell-name", cell);
+  name.tabIndex = -1;
+  return make("div", "made-title", make("p", "made-what", title), name, make("output", "made-value", shown));
+}
+
+/** @param {Making} making */
+export function waysOf(making) {
+  const { explanation, trace } = making;
+  const like = relatives(trace, explanation.cell);
+  const ways = onward(trace, explanation.cell).filter((way) => !like.some(({ cell }) => cell === way.cell));
+  const made = make("div", "ways");
+  if (like.length > 1) made.append(likeSwitch(making, like));
+  if (ways.length) made.append(onwardLinks(making, ways));
+  return made;
+}
+
+/** @param {Making} making @param {import("./relatives.js").Relative[]} like */
+function likeSwitch(making, like) {
+  const links = like.map(({ cell, words }) => {
+    const link = cellLink(making, cell, words, "like");
+    if (cell === making.explanation.cell) link.setAttribute("aria-current", "true");
+    return link;
+  });
+  const made = make("nav", "likes", ...links);
+  made.setAttribute("aria-label", "The same entry elsewhere in the step");
+  return made;
+}
+
+/** @param {Making} making @param {import("./relatives.js").Way[]} ways */
+function onwardLinks(making, ways) {
+  const links = ways.map(({ cell, tensor, many }) => {
+    const link = cellLink(making, cell, many === 1 ? cell : address(cell).tensor, "cell-link cell-name");
+    link.title = many === 1 ? cell : `${cell}, the largest of the ${many} numbers of ${tensor} it goes into`;
+    return make("span", "way", link, ...(many === 1 ? [] : [make("span", "many", ` in ${many} cells`)]));
+  });
+  const made = make("nav", "onward", make("span", "caption", "goes into"), ...links);
+  made.setAttribute("aria-label", "Where this number goes");
+  return made;
+}

@@ -1,0 +1,30 @@
+import { isDark } from "../../theme.js";
+import { make } from "./dom.js";
+
+/** Colours of the style sheet for canvases, which cannot read light-dark() themselves. */
+
+/** @type {Map<string, string>} */
+const known = new Map();
+let dark = isDark();
+/** @type {HTMLElement | null} */
+let probe = null;
+
+/** @param {string} name of a custom property: --accent */
+export function ink(name) {
+  if (dark !== isDark()) known.clear();
+  dark = isDark();
+  let colour = known.get(name);
+  if (!colour) known.set(name, (colour = resolved(name)));
+  return colour;
+}
+
+/** @param {string} name */
+function resolved(name) {
+  if (!probe?.isConnected) {
+    probe = make("span", "");
+    probe.hidden = true;
+    document.body.append(probe);
+  }
+  probe.style.color = `var(${name})`;
+  return getComputedStyle(probe).color;
+}

@@ -1,0 +1,32 @@
+/**
+ * The keys of the panel: ← → Home End, space, Esc.
+ *
+ * They work while the focus is in the panel, and while it is nowhere in particular.
+ *
+ * @param {HTMLElement} element
+ * @param {() => boolean} active whether the panel is on a view that is shown
+ * @param {() => import("./panel.js").Panel | null} current
+ * @param {() => void} close
+ */
+export function keysOf(element, active, current, close) {
+  document.addEventListener("keydown", (event) => {
+    const panel = current();
+    if (!panel || !active() || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    const target = event.target instanceof Element ? event.target : document.body;
+    const nowhere = target === document.body || target.id === "main";
+    if (!(nowhere || element.contains(target)) || document.querySelector("dialog[open]")) return;
+    if (acted(event.key, target, panel.player, close)) event.preventDefault();
+  });
+}
+
+/** @param {string} key @param {Element} target @param {import("./player.js").Player} player @param {() => void} close */
+function acted(key, target, player, close) {
+  if (key === "Escape") return close(), true;
+  if (player.count < 2 || target.matches("input, select, textarea")) return false;
+  if (key === "ArrowRight") return player.forward(), true;
+  if (key === "ArrowLeft") return player.back(), true;
+  if (key === "Home") return player.to(0), true;
+  if (key === "End") return player.to(player.count), true;
+  if (key === " " && !target.matches("button, a, summary")) return player.toggle(), true;
+  return false;
+}

@@ -1,0 +1,32 @@
+import { shown } from "../../explain/numbers.js";
+import { make } from "./dom.js";
+
+/**
+ * Links to cells. The address is real: a link opens in another tab, or is copied, like any other.
+ *
+ * @typedef {{follow(cell: string): void, hover(cell: string | null): void, href(cell: string): string}} Follower
+ */
+
+/** @param {Follower} follower @param {string} cell @param {string} text @param {string} [names] */
+export function cellLink(follower, cell, text, names = "cell-link") {
+  const link = make("a", names, text);
+  link.href = follower.href(cell);
+  link.addEventListener("click", (event) => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    follower.follow(cell);
+  });
+  link.addEventListener("pointerenter", () => follower.hover(cell));
+  link.addEventListener("pointerleave", () => follower.hover(null));
+  link.addEventListener("focus", () => follower.hover(cell));
+  link.addEventListener("blur", () => follower.hover(null));
+  return link;
+}
+
+/** A number that is a cell. @param {Follower} follower @param {string} cell @param {number} value */
+export function numberLink(follower, cell, value) {
+  const link = cellLink(follower, cell, shown(value), "cell-link number");
+  link.title = cell;
+  link.setAttribute("aria-label", `${shown(value)}, ${cell}`);
+  return link;
+}

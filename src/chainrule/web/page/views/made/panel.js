@@ -1,0 +1,67 @@
+import { codeOf } from "./code.js";
+import { controlsOf } from "./controls.js";
+import { make } from "./dom.js";
+import { equationOf } from "./equation.js";
+import { pathBar, titleOf, waysOf } from "./head.js";
+import { Player } from "./player.js";
+import { sourcesOf } from "./sources.js";
+import { stageOf } from "./stage/choose.js";
+import { TermTable } from "./terms.js";
+
+/** One cell being made: its panel from top to bottom, and what moves in it.
+ *
+ * @typedef {import("./stage/stage.js").Making} Making
+ */
+
+const LONGEST_PLAY = 30;
+
+export class Panel {
+  /**
+   * @param {Making} making
+   * @param {string[]} path
+   * @param {{back(): void, close(): void}} act
+   * @param {(text: string) => void} speak
+   */
+  constructor(making, path, act, speak) {
+    this.cell = making.explanation.cell;
+    /** @type {import("../../types.js").Trace | null} */
+    this.trace = making.trace;
+    this.speak = speak;
+    const choose = (/** @type {number} */ done) => this.player.to(done);
+    this.stage = stageOf(making, choose);
+    this.player = new Player(this.stage.count, () => this.#show());
+    this.player.rate = Math.max(4, Math.round(this.stage.count / LONGEST_PLAY));
+    this.controls = controlsOf(this.player);
+    this.terms = making.explanation.terms.length > 1 ? new TermTable(making, choose) : null;
+    this.title = titleOf(making);
+    const text = make("div", "made-text", make("div", "made-head", this.title, waysOf(making)), equationOf(making.explanation));
+    const show = make("div", "made-show", this.stage.element, this.controls.element);
+    const foot = make("div", "made-foot", ...(this.terms ? [this.terms.element] : [sourcesOf(making)]), codeOf(making.explanation));
+    this.element = make("div", "made-panel", pathBar(making, path, act), text, show, foot);
+  }
+
+  /** @param {number | null} position where the panel before it stood, when it showed the same cell */
+  begin(position) {
+    this.player.position = position === null || position > this.player.count ? null : position;
+    this.#show();
+  }
+
+  end() {
+    this.player.pause(false);
+  }
+
+  focus() {
+    const name = /** @type {HTMLElement | null} */ (this.title.querySelector("h2"));
+    name?.focus({ preventScroll: true });
+    this.element.scrollIntoView({ block: "nearest" });
+  }
+
+  #show() {
+    const { done, position, playing } = this.player;
+    const stepping = position !== null;
+    this.stage.show(done, stepping);
+    this.terms?.show(done, stepping);
+    this.controls.show();
+    if (stepping && !playing) this.speak(this.stage.say(done));
+  }
+}

@@ -1,0 +1,70 @@
+import { cameFrom, goesTo } from "../../explain/reach.js";
+import { address, cellName, offset, split, unravelled } from "./address.js";
+
+/**
+ * The cells that belong to a cell: what it is the gradient of, what it becomes, where it goes.
+ *
+ * @typedef {import("../../types.js").Trace} Trace
+ * @typedef {import("../../types.js").Box} Box
+ * @typedef {{cell: string, words: string}} Relative
+ * @typedef {{cell: string, tensor: string, many: number}} Way  cell: the one of the largest number among many
+ */
+
+const MOST_LOOKED_AT = 20000;
+
+/** A cell and its like, in the order in which a step makes them. @param {Trace} trace @param {string} cell
+ * @returns {Relative[]} */
+export function relatives(trace, cell) {
+  const { tensor, index } = address(cell);
+  const { layer, rest } = split(tensor);
+  const prefix = layer ? `${layer}.` : "";
+  const base = rest.replace(/^d(?=.)/u, "").replace(/\.(?:update|m|v)$/u, "");
+  const moments = trace.description.optimizer.moments;
+  const named = base === "y" || base === "x"
+    ? [[base, "value"], [`d${base}`, "gradient"]]
+    : [[base, "before the step"], [`d${base}`, "gradient"], ...moments.map((name) => [`${base}.${name}`, name]),
+      [`${base}.update`, "after the step"]];
+  return named.flatMap(([name, words]) => {
+    const shape = trace.values.get(prefix + name)?.shape;
+    return shape && shape.length === index.length ? [{ cell: cellName(prefix + name, index), words }] : [];
+  });
+}
+
+/** Where a cell goes next, forward and backward. @param {Trace} trace @param {string} cell @returns {Way[]} */
+export function onward(trace, cell) {
+  const phases = /** @type {const} */ (["forward", "backward", "update"]);
+  const boxes = phases.flatMap((phase) => goesTo(trace, cell, phase));
+  return ways(trace, boxes).filter((way) => way.cell !== cell);
+}
+
+/** What a cell was made from. @param {Trace} trace @param {string} cell @returns {Way[]} */
+export function upstream(trace, cell) {
+  return ways(trace, cameFrom(trace, cell)).filter((way) => way.cell !== cell);
+}
+
+/** @param {Trace} trace @param {Box[]} boxes @returns {Way[]} */
+function ways(trace, boxes) {
+  /** @type {Map<string, Way>} */
+  const found = new Map();
+  for (const box of boxes) {
+    const way = largestOf(trace, box);
+    if (way && !found.has(`${way.tensor} ${way.cell}`)) found.set(`${way.tensor} ${way.cell}`, way);
+  }
+  return [...found.values()];
+}
+
+/** @param {Trace} trace @param {Box} box @returns {Way | null} */
+function largestOf(trace, { tensor, from, to }) {
+  const array = trace.values.get(tensor);
+  if (!array) return null;
+  const sizes = to.map((end, axis) => end - from[axis]);
+  const many = sizes.reduce((product, size) => product * size, 1);
+  let best = from;
+  let most = -1;
+  for (let at = 0; at < Math.min(many, MOST_LOOKED_AT); at += 1) {
+    const index = unravelled(sizes, at).map((step, axis) => step + from[axis]);
+    const size = Math.abs(array.data[offset(array.shape, index)]);
+    if (size > most) [best, most] = [index, size];
+  }
+  return many ? { cell: cellName(tensor, best), tensor, many } : null;
+}

@@ -1,0 +1,21 @@
+import { valueOf } from "./address.js";
+import { make } from "./dom.js";
+import { numberLink } from "./links.js";
+
+/** The numbers that a number was made from, where it is no sum: each a link. */
+
+const MOST = 48;
+
+/** @param {import("./stage/stage.js").Making} making */
+export function sourcesOf(making) {
+  const { sources } = making.explanation;
+  const made = make("div", "sources");
+  if (!sources.length) return made;
+  const items = sources.slice(0, MOST).map((cell) => {
+    const value = valueOf(making.trace, cell);
+    return make("li", "", make("span", "cell-name", cell), ...(value === null ? [] : [" ", numberLink(making, cell, value)]));
+  });
+  made.append(make("h3", "", "Made from"), make("ul", "", ...items));
+  if (sources.length > MOST) made.append(make("p", "caption", `and ${sources.length - MOST} more`));
+  return made;
+}

@@ -1,0 +1,60 @@
+import { make } from "../dom.js";
+import { changeStage } from "./change.js";
+import { curveStage } from "./curve.js";
+import { jacobianStage } from "./jacobian.js";
+import { pickStage } from "./pick.js";
+import { placeStage } from "./place.js";
+import { productStage } from "./products.js";
+import { routedStage } from "./routed.js";
+import { stepStage } from "./steps.js";
+import { sumStage } from "./sum.js";
+
+/**
+ * The stages on which a number is made, by what its explanation holds.
+ *
+ * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").Stage} Stage
+ */
+
+/** @param {Making} making @param {(done: number) => void} chosen a place in the sum was pointed at @returns {Stage} */
+export function stageOf(making, chosen) {
+  return together(parts(making, chosen).filter((stage) => stage !== null));
+}
+
+/** @param {Making} making @param {(done: number) => void} chosen @returns {(Stage | null)[]} */
+function parts(making, chosen) {
+  const { explanation } = making;
+  const steps = explanation.steps?.length ? stepStage(making) : null;
+  if (explanation.jacobian) return [jacobianStage(making)];
+  if (explanation.pick) return [pickStage(making)];
+  if (explanation.curve) return [curveStage(making), steps ?? termStage(making, chosen)];
+  if (explanation.terms.length) return [...sumParts(making, chosen), steps];
+  if (explanation.operation === "max_pool_dx") return [routedStage(making)];
+  if (explanation.operation.endsWith("_update")) return [changeStage(making), steps];
+  return [placeStage(making), steps];
+}
+
+/** @param {Making} making @param {(done: number) => void} chosen */
+function sumParts(making, chosen) {
+  const { operation } = making.explanation;
+  const routed = operation === "max_pool_dx" ? routedStage(making) : null;
+  const many = making.explanation.terms.length > 2;
+  return [routed, many ? productStage(making) : null, sumStage(making, chosen)];
+}
+
+/** @param {Making} making @param {(done: number) => void} chosen */
+function termStage(making, chosen) {
+  return making.explanation.terms.length ? sumStage(making, chosen) : null;
+}
+
+/** Several stages that are stepped through at once. @param {Stage[]} stages @returns {Stage} */
+function together(stages) {
+  return {
+    element: make("div", "stage", ...stages.map((stage) => stage.element)),
+    count: Math.max(0, ...stages.map((stage) => stage.count)),
+    show(done, stepping) {
+      for (const stage of stages) stage.show(Math.min(done, stage.count || done), stepping);
+    },
+    say: (done) => stages.map((stage) => (stage.count ? stage.say(Math.min(done, stage.count)) : "")).filter(Boolean).join("; "),
+  };
+}

@@ -1,0 +1,124 @@
+import { mathml } from "../../../equations/mathml.js";
+import { shown } from "../../../explain/numbers.js";
+import { address } from "../address.js";
+import { brief } from "../brief.js";
+import { paint, scaleOf } from "../colours.js";
+import { make } from "../dom.js";
+import { Plane } from "./plane.js";
+
+/**
+ * Softmax with cross-entropy: the gradient of the probabilities, the matrix of their slopes, one column of their
+ * product, and how little of it is left.
+ *
+ * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").Stage} Stage
+ * @typedef {{k: number, p: number, t: number, dp: number, j: number, product: number}} Row
+ */
+
+const SIDE = 360;
+const MOST_LABELS = 12;
+const HEADS = ["k", "ŷ_{k}", "t_{k}", "∂L/∂ŷ_{k}", "∂ŷ_{k}/∂x_{j}", "∂L/∂ŷ_{k} · ∂ŷ_{k}/∂x_{j}"];
+
+/** @param {Making} making @returns {Stage} */
+export function jacobianStage(making) {
+  const rows = making.explanation.jacobian?.rows ?? [];
+  const column = address(making.explanation.cell).index[0] ?? 0;
+  const classes = making.trace.description.classes;
+  const matrix = matrixOf(making, rows, column);
+  const lines = rows.map((row) => lineOf(row, classes[row.k] ?? ""));
+  const head = make("tr", "", ...HEADS.map((text) => make("th", "", mathml(text.replace("_{j}", `_{${column}}`)))));
+  const total = make("td", "total", "");
+  const foot = make("tr", "", cellOf("td", "Σ", 5), total);
+  paintColumns(lines, rows);
+  const table = make("table", "chain", make("thead", "", head), make("tbody", "", ...lines), make("tfoot", "", foot));
+  const collapse = collapseOf(making, rows, column);
+  const caption = make("figcaption", "", mathml(`∂ŷ_{k}/∂x_{j} = ŷ_{k} · (δ_kj − ŷ_{j})`));
+  return {
+    element: make("div", "softmax", make("div", "factors",
+      make("figure", "factor", caption, labelled(matrix.element, rows.length)),
+      make("figure", "factor wide", table)), collapse),
+    count: rows.length,
+    show(done, stepping) {
+      lines.forEach((line, at) => {
+        line.classList.toggle("waiting", at >= done);
+        line.classList.toggle("now", stepping && at === done - 1);
+      });
+      matrix.mark(stepping ? done - 1 : -1, column);
+      total.textContent = shown(rows.slice(0, done).reduce((sum, row) => sum + row.product, 0));
+      collapse.classList.toggle("waiting", done < rows.length);
+    },
+    say(done) {
+      const row = rows[done - 1];
+      return row ? `class ${row.k}: ${brief(row.dp)} times ${brief(row.j)} is ${brief(row.product)}` : "";
+    },
+  };
+}
+
+/** @param {Making} making @param {Row[]} rows @param {number} column */
+function matrixOf(making, rows, column) {
+  const layer = softmaxOf(making);
+  const plane = new Plane(rows.length, rows.length, "the Jacobian of softmax", (_, at, pressed) => {
+    const cell = at < 0 ? null : `${address(making.explanation.cell).tensor}[${at}]`;
+    if (pressed && cell) making.follow(cell);
+    else making.hover(layer && at >= 0 ? cell : null);
+  }, SIDE);
+  const slope = (/** @type {number} */ k, /** @type {number} */ j) => rows[k].p * ((k === j ? 1 : 0) - rows[j].p);
+  const all = rows.flatMap((_, k) => rows.map((_row, j) => slope(k, j)));
+  plane.frame = { top: 0, left: column, rows: rows.length, columns: 1 };
+  plane.fill(slope, scaleOf(all, true));
+  return plane;
+}
+
+/** The matrix with its row and column numbers, where there is room for them. @param {HTMLElement} matrix
+ * @param {number} count */
+function labelled(matrix, count) {
+  if (count > MOST_LABELS) return matrix;
+  const numbers = () => Array.from({ length: count }, (_, at) => make("span", "", String(at)));
+  return make("div", "labelled", make("div", "column-numbers", ...numbers()), make("div", "row-numbers", ...numbers()), matrix);
+}
+
+/** @param {Making} making */
+function softmaxOf({ trace }) {
+  return trace.names.find((name) => /^softmax\d*\.y$/u.test(name)) ?? null;
+}
+
+/** @param {Row} row @param {string} label */
+function lineOf({ k, p, t, dp, j, product }, label) {
+  const name = label && label !== String(k) ? `${k} ${label}` : String(k);
+  return make("tr", t ? "target" : "", make("th", "", name),
+    ...[p, t, dp, j, product].map((value) => make("td", "", make("span", "", shown(value)))));
+}
+
+/** @param {HTMLTableRowElement[]} lines @param {Row[]} rows */
+function paintColumns(lines, rows) {
+  const slopes = scaleOf(rows.map((row) => row.j), true);
+  lines.forEach((line, at) => {
+    const bar = /** @type {HTMLElement} */ (line.children[1]);
+    bar.classList.add("bar");
+    bar.style.setProperty("--part", String(rows[at].p));
+    const slope = /** @type {HTMLElement} */ (line.children[4]);
+    slope.classList.add("filled");
+    paint(slope, slopes, rows[at].j);
+  });
+}
+
+/** @param {"td"} tag @param {string} text @param {number} span */
+function cellOf(tag, text, span) {
+  const cell = make(tag, "sum-sign", text);
+  cell.colSpan = span;
+  return cell;
+}
+
+/** Why so little is left. @param {Making} making @param {Row[]} rows @param {number} column */
+function collapseOf(making, rows, column) {
+  const own = rows[column];
+  const count = making.explanation.value && own ? 1 : 0;
+  const lines = [
+    "Σ_{k} (−t_{k} / ŷ_{k}) · ŷ_{k} · (δ_kj − ŷ_{j}) = −Σ_{k} t_{k} · (δ_kj − ŷ_{j})",
+    "−Σ_{k} t_{k} · (δ_kj − ŷ_{j}) = ŷ_{j} · Σ_{k} t_{k} − t_{j} = ŷ_{j} − t_{j}",
+    ...(count ? [`ŷ_{${column}} − t_{${column}} = ${shown(own.p)} − ${shown(own.t)} = ${shown(making.explanation.value)}`] : []),
+  ];
+  const words = ["Each probability cancels against its own 1/ŷ.", "The targets add up to 1, and one number is left:", ""];
+  return make("ol", "collapse", ...lines.map((line, at) =>
+    make("li", "", ...(words[at] ? [make("span", "why", words[at])] : []), mathml(line))));
+}

@@ -1,0 +1,104 @@
+import { address } from "../address.js";
+
+/**
+ * Where each term of a sum stands in a picture of rows and columns, on which page of it.
+ *
+ * @typedef {{page: number, row: number, column: number}} Spot
+ * @typedef {{
+ *   pages: {letter: string, number: number | null}[], rows: number, columns: number,
+ *   spots: (Spot | null)[], kernel: "none" | "straight" | "rotated", slides: boolean,
+ * }} Layout
+ *   spots: of each term; null: a term that stands apart (a bias). kernel: whether the second factor is a kernel laid on
+ *   the first, and how. slides: the terms are positions of the output, and the second factor is a moving place
+ *
+ * @typedef {import("../../../types.js").Explanation} Explanation
+ * @typedef {import("../../../types.js").Trace} Trace
+ * @typedef {import("../../../types.js").Term} Term
+ */
+
+/** @param {Explanation} explanation @param {Trace} trace @returns {Layout} */
+export function layoutOf(explanation, trace) {
+  const { operation, terms } = explanation;
+  if (operation === "cross_correlate") return kernelLayout(terms, trace, 1);
+  if (operation === "cross_correlate_dx") return kernelLayout(terms, trace, 0);
+  if (operation === "cross_correlate_dw") return { ...planeLayout(terms), slides: true };
+  return planeLayout(terms);
+}
+
+/** Taps of a kernel, page by page. @param {Term[]} terms @param {Trace} trace @param {number} pageAxis of w
+ * @returns {Layout} */
+function kernelLayout(terms, trace, pageAxis) {
+  const taps = terms.map((term) => (term.factors.length > 1 ? address(term.factors[1].cell ?? "") : null));
+  const first = taps.find((tap) => tap !== null);
+  const [, , rows, columns] = trace.values.get(first?.tensor ?? "")?.shape ?? [1, 1, 1, 1];
+  const numbers = distinct(taps.flatMap((tap) => (tap ? [tap.index[pageAxis]] : [])));
+  const turned = pageAxis === 0;
+  let tap = 0;
+  const spots = taps.map((weight) => {
+    if (!weight) return null;
+    const [row, column] = [Math.floor((tap % (rows * columns)) / columns), tap % columns];
+    tap += 1;
+    const page = numbers.indexOf(weight.index[pageAxis]);
+    return turned ? { page, row: rows - 1 - row, column: columns - 1 - column } : { page, row, column };
+  });
+  const at = taps.findIndex((weight) => weight !== null);
+  const straight = spots[at]?.row === first?.index[2] && spots[at]?.column === first?.index[3];
+  const pages = numbers.map((number) => ({ letter: pageAxis ? "c" : "o", number }));
+  return { pages, rows, columns, spots, kernel: straight ? "straight" : "rotated", slides: false };
+}
+
+/** Terms laid out as the first factor that changes from term to term is. @param {Term[]} terms
+ * @returns {Layout} */
+function planeLayout(terms) {
+  const apart = terms.map((term) => terms.length > 1 && term.factors.length !== terms[terms.length - 1].factors.length);
+  const guide = guideOf(terms.filter((_, at) => !apart[at]));
+  if (!guide) return lineLayout(apart);
+  const taken = guide.indices;
+  const pages = distinct(taken.map((index) => index[0]));
+  const [top, left] = [1, 2].map((axis) => Math.min(...taken.map((index) => index[axis])));
+  const [bottom, right] = [1, 2].map((axis) => Math.max(...taken.map((index) => index[axis])));
+  let next = 0;
+  const spots = apart.map((alone) => {
+    if (alone) return null;
+    const [page, row, column] = taken[next];
+    next += 1;
+    return { page: pages.indexOf(page), row: row - top, column: column - left };
+  });
+  return {
+    pages: pages.map((number) => ({ letter: "c", number })), rows: bottom - top + 1, columns: right - left + 1,
+    spots, kernel: "none", slides: false,
+  };
+}
+
+/** The factor of three axes that has another cell in every term. @param {Term[]} terms */
+function guideOf(terms) {
+  for (let at = 0; at < (terms[0]?.factors.length ?? 0); at += 1) {
+    const cells = terms.map((term) => term.factors[at]?.cell ?? null);
+    if (cells.some((cell) => cell === null) || new Set(cells).size < terms.length) continue;
+    const addresses = cells.map((cell) => address(cell ?? ""));
+    const alike = addresses.every(({ tensor }) => tensor === addresses[0].tensor);
+    if (alike && addresses[0].index.length === 3) return { indices: addresses.map(({ index }) => index) };
+  }
+  return null;
+}
+
+/** Terms in a row, or in rows of about the same length. @param {boolean[]} apart @returns {Layout} */
+function lineLayout(apart) {
+  const many = apart.filter((alone) => !alone).length;
+  const columns = many <= 7 ? many : many <= 12 ? Math.ceil(many / 2) : Math.ceil(Math.sqrt(many));
+  let next = 0;
+  const spots = apart.map((alone) => {
+    if (alone) return null;
+    const spot = { page: 0, row: Math.floor(next / columns), column: next % columns };
+    next += 1;
+    return spot;
+  });
+  return {
+    pages: [{ letter: "", number: null }], rows: Math.ceil(many / columns), columns, spots, kernel: "none", slides: false,
+  };
+}
+
+/** @param {number[]} numbers */
+function distinct(numbers) {
+  return [...new Set(numbers)];
+}

@@ -1,0 +1,56 @@
+import { brief } from "../brief.js";
+import { paint, scaleOf } from "../colours.js";
+import { button, make } from "../dom.js";
+
+/**
+ * The channels or filters of a sum, each with what it has added so far. One of them is looked at.
+ *
+ * @typedef {import("../../../types.js").Term} Term
+ * @typedef {import("./layout.js").Layout} Layout
+ */
+
+export class Pages {
+  /** @param {Layout} layout @param {Term[]} terms @param {(page: number) => void} chosen */
+  constructor(layout, terms, chosen) {
+    this.layout = layout;
+    this.terms = terms;
+    this.element = make("div", "pages");
+    this.element.hidden = layout.pages.length < 2;
+    this.done = -1;
+    /** @type {HTMLButtonElement[]} */
+    this.buttons = layout.pages.map(({ letter, number }, page) => {
+      const key = button("page", "", "", () => chosen(page));
+      key.append(make("span", "which", `${letter} = ${number}`), make("span", "part", ""));
+      return key;
+    });
+    this.scale = scaleOf(this.#sums(terms.length), true);
+    this.element.append(make("span", "caption", letterWords(layout.pages[0]?.letter)), ...this.buttons);
+  }
+
+  /** @param {number} page @param {number} done */
+  show(page, done) {
+    this.buttons.forEach((key, at) => key.setAttribute("aria-pressed", String(at === page)));
+    if (done === this.done || this.element.hidden) return;
+    this.done = done;
+    this.#sums(done).forEach((sum, at) => {
+      const part = /** @type {HTMLElement} */ (this.buttons[at].lastElementChild);
+      part.textContent = brief(sum);
+      paint(part, this.scale, sum);
+    });
+  }
+
+  /** @param {number} done */
+  #sums(done) {
+    const sums = new Array(this.layout.pages.length).fill(0);
+    for (let at = 0; at < done; at += 1) {
+      const spot = this.layout.spots[at];
+      if (spot) sums[spot.page] += this.terms[at].value;
+    }
+    return sums;
+  }
+}
+
+/** @param {string | undefined} letter */
+function letterWords(letter) {
+  return letter === "o" ? "filter by filter" : "channel by channel";
+}

@@ -1,0 +1,104 @@
+import { shown } from "../../../explain/numbers.js";
+import { address, cellName, valueOf } from "../address.js";
+import { scaleOfTensor } from "../colours.js";
+import { make } from "../dom.js";
+import { numberLink } from "../links.js";
+import { NumberGrid } from "./grid.js";
+import { whereOf } from "./where.js";
+
+/**
+ * Max pooling: the window, the largest number in it, and the way its gradient goes back.
+ *
+ * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").Stage} Stage
+ * @typedef {import("./grid.js").Entry} Entry
+ */
+
+/** @param {Making} making @returns {Stage} */
+export function pickStage(making) {
+  const { pick, cell } = making.explanation;
+  const { candidates, winner } = pick ?? { candidates: [], winner: 0 };
+  const window = windowOf(making, candidates, "the window");
+  const words = make("p", "pick-words");
+  const route = routeOf(making, cell, candidates[winner]?.cell);
+  const forward = make("figure", "factor", make("figcaption", "", "the window"), window.grid.element, words);
+  const where = whereOf(making, candidates.map((candidate) => candidate.cell));
+  return {
+    element: make("div", "products", make("div", "factors", ...(where ? [where] : []), forward, ...(route ? [route] : []))),
+    count: candidates.length,
+    show(done, stepping) {
+      const best = largest(candidates, done, winner);
+      window.show(done, stepping ? done - 1 : -1, best);
+      words.replaceChildren(...said(making, candidates, best, done));
+    },
+    say(done) {
+      const best = candidates[largest(candidates, done, winner)];
+      return best ? `cell ${done} of ${candidates.length}: the largest so far is ${best.cell}, ${shown(best.value)}` : "";
+    },
+  };
+}
+
+/** @param {{cell: string, value: number}[]} candidates @param {number} done @param {number} winner */
+function largest(candidates, done, winner) {
+  if (done >= candidates.length) return winner;
+  let best = -1;
+  for (let at = 0; at < done; at += 1) if (best < 0 || candidates[at].value > candidates[best].value) best = at;
+  return best;
+}
+
+/** @param {Making} making @param {{cell: string, value: number}[]} candidates @param {number} best @param {number} done
+ * @returns {Node[]} */
+function said(making, candidates, best, done) {
+  if (best < 0) return [document.createTextNode("nothing looked at yet")];
+  const text = done < candidates.length ? "largest so far " : "the largest ";
+  return [document.createTextNode(text), numberLink(making, candidates[best].cell, candidates[best].value)];
+}
+
+/**
+ * Cells of a window as a grid of numbers.
+ * @param {Making} making @param {{cell: string, value: number}[]} candidates @param {string} label
+ */
+export function windowOf(making, candidates, label) {
+  const places = candidates.map(({ cell }) => address(cell).index.slice(-2));
+  const [top, left] = [0, 1].map((axis) => Math.min(...places.map((place) => place[axis])));
+  const [bottom, right] = [0, 1].map((axis) => Math.max(...places.map((place) => place[axis])));
+  const columns = right - left + 1;
+  const grid = new NumberGrid(bottom - top + 1, columns, label, making);
+  grid.element.classList.add("large");
+  const scale = scaleOfTensor(making.trace, address(candidates[0]?.cell ?? "x").tensor);
+  const squares = places.map(([row, column]) => (row - top) * columns + column - left);
+  /** @type {(Entry | null)[]} */
+  const entries = new Array(grid.squares.length).fill(null);
+  candidates.forEach((candidate, at) => (entries[squares[at]] = { ...candidate, why: "" }));
+  grid.fill(entries, scale);
+  return {
+    grid,
+    squareOf: (/** @type {string} */ cell) => squares[candidates.findIndex((candidate) => candidate.cell === cell)] ?? -1,
+    show(/** @type {number} */ done, /** @type {number} */ now, /** @type {number} */ best) {
+      grid.mark(squares[now] ?? -1);
+      grid.squares.forEach((square) => square.classList.remove("best", "waiting"));
+      squares.forEach((square, at) => grid.squares[square].classList.toggle("waiting", at >= done));
+      grid.squares[squares[best]]?.classList.add("best");
+    },
+  };
+}
+
+/** The gradient of the output goes to the winner whole; the others get nothing. @param {Making} making
+ * @param {string} cell @param {string | undefined} winner */
+function routeOf(making, cell, winner) {
+  const [from, to] = [cell, winner ?? ""].map(gradientOf);
+  const value = from ? valueOf(making.trace, from) : null;
+  const arrived = to ? valueOf(making.trace, to) : null;
+  if (!from || !to || value === null || arrived === null) return null;
+  return make("figure", "factor route", make("figcaption", "", "on the way back"),
+    make("p", "lead", numberLink(making, from, value), make("span", "under", from)),
+    make("p", "arrow", "↓"),
+    make("p", "lead", numberLink(making, to, arrived), make("span", "under", to)),
+    make("p", "pick-words", "The gradient of this number goes to the largest, whole. The others get none from here."));
+}
+
+/** @param {string} cell of an activation */
+function gradientOf(cell) {
+  const { tensor, index } = address(cell);
+  return tensor.endsWith(".y") ? cellName(tensor.replace(/\.y$/u, ".dy"), index) : null;
+}

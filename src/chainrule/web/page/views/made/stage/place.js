@@ -1,0 +1,72 @@
+import { address, cellName, offset } from "../address.js";
+import { scaleOfTensor } from "../colours.js";
+import { make } from "../dom.js";
+import { NumberGrid } from "./grid.js";
+import { Plane } from "./plane.js";
+
+/**
+ * Where a number lies: the picture, the kernel, the row of weights it is part of.
+ *
+ * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").Stage} Stage
+ */
+
+const MOST_DIGITS = 7;
+const MOST_ROW = 40;
+
+/** @param {Making} making @returns {Stage | null} */
+export function placeStage(making) {
+  const { tensor, index } = address(making.explanation.cell);
+  const array = making.trace.values.get(tensor);
+  if (!array || !index.length) return null;
+  const flat = index.length < 2 || (array.shape.length === 2);
+  const last = array.shape[array.shape.length - 1];
+  const columns = flat ? Math.min(last, MOST_ROW) : last;
+  const rows = flat ? Math.ceil(last / columns) : array.shape[array.shape.length - 2];
+  const before = index.slice(0, flat ? -1 : -2);
+  const cellAt = (/** @type {number} */ row, /** @type {number} */ column) => {
+    const place = row * columns + column;
+    if (flat && place >= last) return null;
+    return [...before, ...(flat ? [place] : [row, column])];
+  };
+  const at = flat ? index[index.length - 1] : index[index.length - 2] * columns + index[index.length - 1];
+  const label = `${tensor}${before.length ? `[${[...before, "…"].join(",")}]` : ""}`;
+  const element = columns <= MOST_DIGITS && rows <= MOST_DIGITS
+    ? digits(making, { tensor, rows, columns, cellAt, at, label }) : picture(making, { tensor, rows, columns, cellAt, at, label });
+  return { element: make("figure", "factor place", make("figcaption", "", label), element), count: 0, show() {}, say: () => "" };
+}
+
+/**
+ * @typedef {{tensor: string, rows: number, columns: number, at: number, label: string,
+ *   cellAt(row: number, column: number): number[] | null}} Sheet
+ */
+
+/** @param {Making} making @param {Sheet} sheet */
+function digits(making, { tensor, rows, columns, cellAt, at, label }) {
+  const grid = new NumberGrid(rows, columns, label, making);
+  const { shape, data } = making.trace.values.get(tensor) ?? { shape: [], data: new Float64Array() };
+  const entries = grid.squares.map((_, place) => {
+    const index = cellAt(Math.floor(place / columns), place % columns);
+    return index ? { value: data[offset(shape, index)], cell: cellName(tensor, index), why: "" } : null;
+  });
+  grid.fill(entries, scaleOfTensor(making.trace, tensor));
+  grid.mark(at);
+  return grid.element;
+}
+
+/** @param {Making} making @param {Sheet} sheet */
+function picture(making, { tensor, rows, columns, cellAt, at, label }) {
+  const { shape, data } = making.trace.values.get(tensor) ?? { shape: [], data: new Float64Array() };
+  const plane = new Plane(rows, columns, label, (row, column, pressed) => {
+    const index = row < 0 ? null : cellAt(row, column);
+    const cell = index ? cellName(tensor, index) : null;
+    if (pressed && cell) making.follow(cell);
+    else making.hover(cell);
+  }, 320);
+  plane.fill((row, column) => {
+    const index = cellAt(row, column);
+    return index ? data[offset(shape, index)] : null;
+  }, scaleOfTensor(making.trace, tensor));
+  plane.mark(Math.floor(at / columns), at % columns);
+  return plane.element;
+}

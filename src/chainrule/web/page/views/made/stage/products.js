@@ -1,0 +1,166 @@
+import { address } from "../address.js";
+import { brief } from "../brief.js";
+import { scaleOf, scaleOfTensor } from "../colours.js";
+import { make } from "../dom.js";
+import { NumberGrid } from "./grid.js";
+import { layoutOf } from "./layout.js";
+import { Pages } from "./pages.js";
+import { Plane } from "./plane.js";
+import { Rotation } from "./rotation.js";
+import { Where } from "./where.js";
+
+/**
+ * The two factors of every term side by side, and their products: a patch and a kernel, a vector and a row of weights.
+ *
+ * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").Stage} Stage
+ * @typedef {import("./layout.js").Layout} Layout
+ * @typedef {import("./grid.js").Entry} Entry
+ * @typedef {import("../colours.js").Scale} Scale
+ */
+
+/** From so many columns on, numbers become pictures: digits would be too small to read. */
+const MOST_COLUMNS = 7;
+
+/** @param {Making} making @returns {Stage} */
+export function productStage(making) {
+  return new Products(making);
+}
+
+/** @implements {Stage} */
+class Products {
+  /** @param {Making} making */
+  constructor(making) {
+    this.making = making;
+    const { explanation, trace } = making;
+    this.terms = explanation.terms;
+    this.count = this.terms.length;
+    this.layout = layoutOf(explanation, trace);
+    this.page = 0;
+    this.held = false;
+    this.done = this.count;
+    this.stepping = false;
+    this.wide = this.terms[this.count - 1].factors.length;
+    this.termAt = this.#termsByPlace();
+    this.scales = this.#scales();
+    this.results = this.terms.map((term) => ({ value: term.value, cell: null, why: "" }));
+    this.panels = this.#panels();
+    this.where = new Where(making, this.layout);
+    this.pages = new Pages(this.layout, this.terms, (page) => this.#turn(page));
+    this.element = make("div", "products", this.pages.element, make("div", "factors", this.where.element, ...this.#row()));
+    this.#refill();
+  }
+
+  /** @param {number} done @param {boolean} stepping */
+  show(done, stepping) {
+    this.done = done;
+    this.stepping = stepping;
+    const spot = stepping ? this.layout.spots[done - 1] : null;
+    if (spot && spot.page !== this.page) this.page = spot.page;
+    this.#refill();
+  }
+
+  /** @param {number} done */
+  say(done) {
+    const term = this.terms[done - 1];
+    if (!term) return "nothing added yet";
+    const factors = term.factors.map(({ name, cell, value, why }) => `${cell ?? (why || name)}, ${brief(value)}`);
+    return `term ${done} of ${this.count}: ${factors.join(", times ")}, is ${brief(term.value)}`;
+  }
+
+  /** @param {number} page */
+  #turn(page) {
+    this.page = page;
+    this.#refill();
+  }
+
+  #termsByPlace() {
+    const { pages, rows, columns, spots } = this.layout;
+    const places = pages.map(() => new Array(rows * columns).fill(-1));
+    spots.forEach((spot, at) => {
+      if (spot) places[spot.page][spot.row * columns + spot.column] = at;
+    });
+    return places;
+  }
+
+  /** One scale for each factor, that of its tensor; one for the products. @returns {Scale[]} */
+  #scales() {
+    const factors = Array.from({ length: this.wide }, (_, at) => {
+      const cell = this.terms.find((term) => term.factors.length === this.wide && term.factors[at].cell)?.factors[at].cell;
+      if (cell) return scaleOfTensor(this.making.trace, address(cell).tensor);
+      return scaleOf(this.terms.map((term) => term.factors[at]?.value ?? 0), true);
+    });
+    return [...factors, scaleOf(this.terms.map((term) => term.value), true)];
+  }
+
+  /** A picture for each factor, and one for the products where there is more than one factor. */
+  #panels() {
+    const many = this.wide > 1 ? this.wide + 1 : 1;
+    return Array.from({ length: many }, (_, at) => this.#panel(at));
+  }
+
+  /** @param {number} at */
+  #panel(at) {
+    const { rows, columns, kernel } = this.layout;
+    const label = at < this.wide ? this.terms[this.count - 1].factors[at].name : "products";
+    if (columns <= MOST_COLUMNS) {
+      const grid = new NumberGrid(rows, columns, label, this.making);
+      return at === 1 && kernel === "rotated" ? new Rotation(grid, this.making.still) : grid;
+    }
+    return new Plane(rows, columns, label, (row, column, pressed) => {
+      const cell = row < 0 ? null : this.#entry(at, row * columns + column)?.cell ?? null;
+      if (pressed && cell) this.making.follow(cell);
+      else this.making.hover(cell);
+    });
+  }
+
+  #row() {
+    const captions = this.panels.map(() => make("figcaption", ""));
+    this.captions = captions;
+    return this.panels.flatMap((panel, at) => {
+      const figure = make("figure", at < this.wide ? "factor" : "factor product", captions[at], panel.element);
+      if (!at) return [figure];
+      return [make("span", "between", at < this.wide ? "·" : "="), figure];
+    });
+  }
+
+  /** @param {number} at which factor; the number of factors: the product @param {number} place @returns {Entry | null} */
+  #entry(at, place) {
+    const index = this.termAt[this.page][place];
+    if (index < 0) return null;
+    const term = this.terms[index];
+    if (at < this.wide) return term.factors[at];
+    return index < this.done ? this.results[index] : null;
+  }
+
+  #refill() {
+    const { rows, columns } = this.layout;
+    const spot = this.stepping ? this.layout.spots[this.done - 1] : null;
+    const here = spot && spot.page === this.page ? spot : null;
+    this.panels.forEach((panel, at) => {
+      const entries = Array.from({ length: rows * columns }, (_, place) => this.#entry(at, place));
+      if (panel instanceof Plane) {
+        panel.fill((row, column) => entries[row * columns + column]?.value ?? null, this.scales[at]);
+        panel.mark(here?.row ?? -1, here?.column ?? -1);
+      } else {
+        panel.fill(entries, this.scales[at]);
+        panel.mark(here ? here.row * columns + here.column : -1);
+      }
+    });
+    this.#caption(here ? here.row * columns + here.column : -1);
+    this.pages.show(this.page, this.done);
+    this.where.show(this.page, this.stepping ? this.done - 1 : -1);
+  }
+
+  /** @param {number} place */
+  #caption(place) {
+    const { pages } = this.layout;
+    const number = pages[this.page]?.number ?? null;
+    this.captions?.forEach((caption, at) => {
+      const entry = place >= 0 ? this.#entry(at, place) : null;
+      const name = at < this.wide ? this.terms[this.count - 1].factors[at].name : "products";
+      const of = pages.length > 1 && number !== null ? `${name}, ${pages[this.page].letter} = ${number}` : name;
+      caption.textContent = entry && this.panels[at] instanceof Plane ? `${of}:  ${brief(entry.value)}` : of;
+    });
+  }
+}

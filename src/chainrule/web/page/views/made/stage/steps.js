@@ -1,0 +1,36 @@
+import { mathml } from "../../../equations/mathml.js";
+import { spoken } from "../../../equations/text.js";
+import { shown } from "../../../explain/numbers.js";
+import { make } from "../dom.js";
+
+/**
+ * A calculation line by line: a name, its formula, the formula with the numbers put in, what it comes to.
+ *
+ * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").Stage} Stage
+ */
+
+/** @param {Making} making @returns {Stage} */
+export function stepStage(making) {
+  const steps = making.explanation.steps ?? [];
+  const rows = steps.map(({ name, symbols, numbers, value }) => make("li", "step",
+    make("span", "step-name", mathml(name)),
+    make("span", "step-symbols", "= ", mathml(symbols)),
+    make("span", "step-numbers", "= ", mathml(numbers)),
+    make("span", "step-value", "= ", make("b", "", shown(value)))));
+  return {
+    element: make("ol", "steps", ...rows),
+    count: steps.length,
+    show(done, stepping) {
+      rows.forEach((row, at) => {
+        row.classList.toggle("waiting", at >= done);
+        row.classList.toggle("now", stepping && at === done - 1);
+      });
+    },
+    say(done) {
+      const step = steps[done - 1];
+      if (!step) return "";
+      return `line ${done} of ${steps.length}: ${spoken(step.name)} is ${spoken(step.symbols)}, ${shown(step.value)}`;
+    },
+  };
+}

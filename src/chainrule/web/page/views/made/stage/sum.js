@@ -1,0 +1,74 @@
+import { shown } from "../../../explain/numbers.js";
+import { make } from "../dom.js";
+import { numberLink } from "../links.js";
+import { Waterfall } from "./waterfall.js";
+
+/**
+ * The term that was added last, in large numbers, and the sum so far.
+ *
+ * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").Stage} Stage
+ */
+
+/** @param {Making} making @param {(done: number) => void} chosen @returns {Stage} */
+export function sumStage(making, chosen) {
+  const { terms, scale, value } = making.explanation;
+  const sums = running(terms.map((term) => term.value));
+  const waterfall = new Waterfall(sums, chosen);
+  const line = make("div", "term-line");
+  return {
+    element: make("div", "sum", line, ...(terms.length > 1 ? [waterfall.element] : [])),
+    count: terms.length,
+    show(done, stepping) {
+      waterfall.show(done, stepping);
+      const whole = done === terms.length;
+      const total = whole && !scale ? value : sums[done];
+      const parts = stepping && done ? termParts(making, done) : [];
+      const name = whole ? `sum of ${counted(terms.length)}` : done ? "sum so far" : "nothing added yet";
+      parts.push(large(document.createTextNode(shown(total)), name, "so-far"));
+      if (scale && whole) {
+        parts.push(sign("·"), large(document.createTextNode(scale.symbols), "shared out", ""), sign("="),
+          large(document.createTextNode(shown(value)), making.explanation.cell, "so-far"));
+      }
+      line.replaceChildren(...parts);
+    },
+    say: (done) => `sum so far ${shown(sums[done])}`,
+  };
+}
+
+/** @param {number} many */
+function counted(many) {
+  return many === 1 ? "1 term" : `${many} terms`;
+}
+
+/** @param {Making} making @param {number} done */
+function termParts(making, done) {
+  const term = making.explanation.terms[done - 1];
+  const many = making.explanation.terms.length;
+  const parts = term.factors.flatMap((factor, at) => {
+    const number = factor.cell ? numberLink(making, factor.cell, factor.value) : document.createTextNode(shown(factor.value));
+    const shownAs = large(number, factor.cell ?? (factor.why ? `${factor.name}: ${factor.why}` : factor.name), "");
+    return at ? [sign("·"), shownAs] : [shownAs];
+  });
+  if (term.factors.length > 1) parts.push(sign("="), large(document.createTextNode(shown(term.value)), `term ${done} of ${many}`, ""));
+  else parts[0].lastChild?.appendChild(document.createTextNode(`, term ${done} of ${many}`));
+  return [...parts, sign("→")];
+}
+
+/** @param {Node} number @param {string} name @param {string} kind */
+function large(number, name, kind) {
+  return make("span", `large-number ${kind}`, make("span", "digits", number), make("span", "under", name));
+}
+
+/** @param {string} text */
+function sign(text) {
+  return make("span", "between", text);
+}
+
+/** Sums of the first 0, 1, 2 … @param {number[]} values */
+function running(values) {
+  const sums = [0];
+  for (const value of values) sums.push(sums[sums.length - 1] + value);
+  return sums;
+}
+

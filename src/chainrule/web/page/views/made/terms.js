@@ -1,0 +1,105 @@
+import { shown } from "../../explain/numbers.js";
+import { button, make } from "./dom.js";
+import { numberLink } from "./links.js";
+
+/**
+ * All terms as a table, in the order of the sum or the largest first. Only the rows in sight exist.
+ *
+ * @typedef {import("./stage/stage.js").Making} Making
+ */
+
+const ROW = 34;
+const SPARE = 6;
+
+export class TermTable {
+  /** @param {Making} making @param {(done: number) => void} chosen a row was pointed at */
+  constructor(making, chosen) {
+    this.making = making;
+    this.chosen = chosen;
+    this.terms = making.explanation.terms;
+    this.sums = sums(this.terms);
+    this.inOrder = this.terms.map((_, at) => at);
+    this.order = this.inOrder;
+    this.now = -1;
+    this.inner = make("div", "term-rows");
+    this.room = make("div", "term-room", this.inner);
+    this.room.tabIndex = 0;
+    this.room.setAttribute("role", "table");
+    this.room.setAttribute("aria-label", `${this.terms.length} terms`);
+    this.room.setAttribute("aria-rowcount", String(this.terms.length));
+    this.room.addEventListener("scroll", () => this.#render());
+    this.inner.style.height = `${this.terms.length * ROW}px`;
+    this.element = make("div", "terms", make("div", "terms-head",
+      make("h3", "", `The ${this.terms.length} terms`), this.#sorting()), head(), this.room);
+    new ResizeObserver(() => this.#render()).observe(this.room);
+  }
+
+  /** @param {number} done @param {boolean} stepping */
+  show(done, stepping) {
+    this.now = stepping ? done - 1 : -1;
+    const row = this.order.indexOf(this.now);
+    if (row >= 0) this.#reveal(row);
+    this.#render();
+  }
+
+  #sorting() {
+    const names = ["in order", "largest first"];
+    const keys = names.map((name, at) => button("", name, "", () => {
+      this.order = at ? [...this.inOrder].sort((one, two) =>
+        Math.abs(this.terms[two].value) - Math.abs(this.terms[one].value) || one - two) : this.inOrder;
+      keys.forEach((key, which) => key.setAttribute("aria-pressed", String(which === at)));
+      this.room.scrollTop = 0;
+      this.#render();
+    }));
+    keys[0].setAttribute("aria-pressed", "true");
+    keys[1].setAttribute("aria-pressed", "false");
+    return make("div", "switch", ...keys);
+  }
+
+  /** @param {number} row */
+  #reveal(row) {
+    const { scrollTop, clientHeight } = this.room;
+    if (row * ROW < scrollTop) this.room.scrollTop = row * ROW;
+    else if ((row + 1) * ROW > scrollTop + clientHeight) this.room.scrollTop = (row + 1) * ROW - clientHeight;
+  }
+
+  #render() {
+    const first = Math.max(0, Math.floor(this.room.scrollTop / ROW) - SPARE);
+    const last = Math.min(this.order.length, first + Math.ceil(this.room.clientHeight / ROW) + 2 * SPARE);
+    this.inner.replaceChildren(...this.order.slice(first, last).map((at, place) => this.#row(at, first + place)));
+  }
+
+  /** @param {number} at which term @param {number} place which row */
+  #row(at, place) {
+    const term = this.terms[at];
+    const parts = term.factors.flatMap(({ name, cell, value, why }, which) => {
+      const number = cell ? numberLink(this.making, cell, value) : make("span", "number", shown(value));
+      const factor = make("span", "term-factor", number, make("small", "cell-name", cell ?? (why || name)));
+      return which ? [make("span", "between", "·"), factor] : [factor];
+    });
+    const row = make("div", "term-row", make("span", "term-number", String(at + 1)), make("span", "term-product", ...parts),
+      make("span", "term-value number", shown(term.value)), make("span", "term-sum number", shown(this.sums[at])));
+    for (const child of row.children) child.setAttribute("role", "cell");
+    row.setAttribute("role", "row");
+    row.setAttribute("aria-rowindex", String(place + 1));
+    row.style.transform = `translateY(${place * ROW}px)`;
+    row.classList.toggle("now", at === this.now);
+    row.classList.toggle("nothing", term.factors.some((factor) => factor.why));
+    row.addEventListener("dblclick", () => this.chosen(at + 1));
+    return row;
+  }
+}
+
+/** What stands in which column. */
+function head() {
+  const names = ["", "", "product", "sum"];
+  const made = make("div", "term-heads", ...names.map((name) => make("span", "caption", name)));
+  made.setAttribute("aria-hidden", "true");
+  return made;
+}
+
+/** Sums up to and with each term. @param {{value: number}[]} terms */
+function sums(terms) {
+  let sum = 0;
+  return terms.map(({ value }) => (sum += value));
+}

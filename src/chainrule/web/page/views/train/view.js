@@ -117,7 +117,7 @@ class View {
     const { trace, training } = this.app;
     this.timeline.arrived();
     this.placed();
-    if (trace) this.kernels.show(trace.frame, training?.origin ?? 0, training?.sparse ?? false);
+    if (trace) this.kernels.show(trace.frame, training);
   }
 
   recoloured() {

@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 TORCH  ?= torch==2.13.0
 
-.PHONY: help train zoo test prove parity mutate lint format experiments bench clean
+.PHONY: help train zoo test prove parity mutate lint types format experiments bench clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for more)"
@@ -13,7 +13,7 @@ help:
 	@echo "make test         run all tests"
 	@echo "make prove        20,000 random layers: output and gradients (ARGS=\"--count 100000 --seed 1\")"
 	@echo "make parity       every layer and every network beside PyTorch, in float64 (CHAINRULE_PARITY=1000 for more)"
-	@echo "make lint         ruff and pyright"
+	@echo "make lint         ruff and pyright, and tsc where npm is installed"
 	@echo "make experiments  the tables and pictures of docs/ again (long)"
 	@echo "make bench        time this library, PyTorch and ONNX Runtime, and write docs/benchmarks.md"
 	@echo "make mutate       change the code in small ways and see that the tests notice (long); docs/mutation.md"
@@ -45,6 +45,11 @@ $(VENV)/.mutate: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[test,mutate]"
 	touch $@
 
+# What checks the page, from npm; a machine without it leaves those checks out and says so.
+node_modules/.installed: package.json
+	npm install --no-package-lock --no-audit --no-fund --silent
+	touch $@
+
 train: $(VENV)/.installed
 	$(BIN)/chainrule train $(ARGS)
 
@@ -64,6 +69,11 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory types; else \
+	  echo "npm is not installed: the types of the page's JavaScript were not checked"; fi
+
+types: node_modules/.installed
+	node_modules/.bin/tsc -p tsconfig.json
 
 format: $(VENV)/.lint
 	$(BIN)/ruff check --fix

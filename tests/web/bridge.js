@@ -35,6 +35,12 @@ const FUNCTIONS = {
   canonical: (cells) => cells.map((cell) => attempted(() => canonical(trace, cell))),
   reach: (cells) =>
     cells.map(([cell, phase]) => ({ from: cameFrom(trace, cell), to: goesTo(trace, cell, phase) })),
+  failing(description, frame, { x, labels }) {
+    const trainer = new Trainer(description, raw(frame));
+    const result = attempted(() => trainer.step({ x: x.map(({ data }) => data), labels }));
+    const { step, parameters } = trainer.frame();
+    return { ...result, step, parameters: array(parameters) };
+  },
   train(description, frame, batches, options) {
     const trainer = new Trainer(description, raw(frame), options);
     const outcomes = batches.map(({ x, labels }) => trainer.step({ x: x.map(({ data }) => data), labels }));

@@ -3,7 +3,7 @@
 import { operations } from "/engine/operations.js";
 import { streamNumber, uniform } from "/engine/randomness.js";
 import { factor } from "/engine/schedules.js";
-import { answer, makeTrace } from "/engine/trace.js";
+import { answer, makeTrace, normalised } from "/engine/trace.js";
 import { Trainer } from "/engine/training.js";
 import { canonical, explain } from "/explain/index.js";
 import { bracketed, listed, powered, shown } from "/explain/numbers.js";
@@ -30,11 +30,18 @@ const FUNCTIONS = {
     trace = makeTrace(description, raw(frame), { ...picture, x: picture.x.data });
     return Object.fromEntries(trace.values);
   },
+  normalised: (description, picture) => array(normalised(description, { ...picture, x: picture.x.data })),
   answer: (description, frame, picture) => answer(description, raw(frame), { ...picture, x: picture.x.data }),
   explain: (cells) => cells.map((cell) => attempted(() => explain(trace, cell))),
   canonical: (cells) => cells.map((cell) => attempted(() => canonical(trace, cell))),
   reach: (cells) =>
     cells.map(([cell, phase]) => ({ from: cameFrom(trace, cell), to: goesTo(trace, cell, phase) })),
+  failing(description, frame, { x, labels }) {
+    const trainer = new Trainer(description, raw(frame));
+    const result = attempted(() => trainer.step({ x: x.map(({ data }) => data), labels }));
+    const { step, parameters } = trainer.frame();
+    return { ...result, step, parameters: array(parameters) };
+  },
   train(description, frame, batches, options) {
     const trainer = new Trainer(description, raw(frame), options);
     const outcomes = batches.map(({ x, labels }) => trainer.step({ x: x.map(({ data }) => data), labels }));

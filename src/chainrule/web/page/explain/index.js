@@ -11,7 +11,7 @@
 import { ravel, sameShape, text } from "../engine/tensor.js";
 import { named } from "./cells.js";
 import { catalogueOf, prefix } from "./gathering.js";
-import { leaf, own } from "./leaves.js";
+import { leaf } from "./leaves.js";
 import { allSources } from "./made.js";
 import { shown } from "./numbers.js";
 import { EXPLAINERS } from "./operations.js";
@@ -85,7 +85,6 @@ function madeOf(trace, catalogue, { tensor, index }) {
   }
   const site = new Site(trace, catalogue, tensor, index, writer);
   const operation = site.operation.name;
-  if (site.operation.opaque) return { operation, made: own(site.layer) };
   const made = EXPLAINERS[operation](site);
   return { operation, made: { ...made, words: made.words + otherShape(site, index, entry.shape) } };
 }

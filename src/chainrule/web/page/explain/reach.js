@@ -44,9 +44,7 @@ export function cameFrom(trace, cell) {
 export function goesTo(trace, cell, phase) {
   const catalogue = catalogueOf(trace);
   const { tensor, index } = catalogue.read(cell);
-  if (phase === "update" && !catalogue.writers.has(`${tensor}.update`)) return updatedBy(catalogue, tensor, index);
-  /** @type {Box[]} */
-  const boxes = [];
+  const boxes = phase === "update" ? updatedBy(catalogue, tensor, index) : [];
   for (const [written, { operation, place }] of catalogue.writers) {
     if (!MADE_IN[phase].includes(catalogue.entry(written).kind)) continue;
     operation.reads.forEach((read, at) => {
@@ -96,7 +94,7 @@ function updatedBy(catalogue, tensor, index) {
     const parameter = name.slice(0, -".update".length);
     return tensor === parameter || tensor === gradientName(parameter) || tensor.startsWith(`${parameter}.`);
   });
-  return found && found.name !== tensor ? [single(found.name, index)] : [];
+  return found && found.name !== tensor && !catalogue.writers.has(found.name) ? [single(found.name, index)] : [];
 }
 
 /** @param {Trace} trace @param {Operation} operation @param {number[]} index */

@@ -173,7 +173,7 @@ def test_without_data_there_is_still_a_file(tmp_path: Path, page: Path) -> None:
 
 def test_modules_stand_in_the_order_of_their_imports(page: Path) -> None:
     content = document.assembled(document.parts(), "{}")
-    found = embedded(content, "chainrule-modules")
+    found = json.loads(unpacked(embedded(content, "chainrule-modules")).tobytes())
     assert [*found] == ["b.js", "engine/a.js", "app.js", "engine/worker.js"]
     assert 'import { a } from "module:engine/a.js";' in found["app.js"]
     assert '} from "module:b.js";' in found["engine/a.js"]

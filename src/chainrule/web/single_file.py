@@ -18,8 +18,8 @@ What `source/file.js` finds in the document:
              planes 1: `length` bytes as they are.
              planes 4: `length` float32, little-endian, as four planes of `length` bytes each: byte k of number n
              stands at k·length + n.
-A module's source stands in `<script type="application/json" id="chainrule-modules">`, imports named `module:PATH`; the
-loader gives each a blob URL, those it imports first.
+The modules stand in `<script type="application/json" id="chainrule-modules">`: PACKED bytes of a JSON object of sources
+by path, imports named `module:PATH`; the loader gives each a blob URL, those it imports first.
 """
 
 import json

@@ -2,7 +2,7 @@
 
 import { onTheme } from "../../theme.js";
 import { Bars } from "./bars.js";
-import { asMnist } from "./digits.js";
+import { inkAsMnist } from "./digits.js";
 import { acceptFiles, fileButton } from "./files.js";
 import { Label } from "./label.js";
 import { isOfDigits } from "./load.js";
@@ -32,7 +32,7 @@ class InputView {
     this.app = app;
     this.label = new Label(app);
     this.bars = new Bars(app.description.classes);
-    this.pad = isOfDigits(app.description) ? new Pad((grey) => this.#drawn(grey)) : null;
+    this.pad = isOfDigits(app.description) ? new Pad((ink) => this.#drawn(ink)) : null;
     this.seen = document.createElement("div");
     this.seen.className = this.pad ? "seen" : "seen large";
     const about = document.createElement("div");
@@ -69,16 +69,11 @@ class InputView {
     this.hint?.toggleAttribute("hidden", isOurs);
   }
 
-  /** @param {import("./grey.js").Grey | null} grey */
-  #drawn(grey) {
-    if (!grey) return;
+  /** @param {import("./grey.js").Grey} ink */
+  #drawn(ink) {
     this.#say("");
-    try {
-      const label = this.app.picture?.from === "drawn" ? this.app.picture.label : null;
-      this.#drawing = { x: asMnist(grey, "drawing"), label, from: "drawn" };
-    } catch {
-      return; // a dot so small that it is no ink yet
-    }
+    const label = this.app.picture?.from === "drawn" ? this.app.picture.label : null;
+    this.#drawing = { x: inkAsMnist(ink), label, from: "drawn" };
     this.app.show(this.#drawing);
     this.update();
   }

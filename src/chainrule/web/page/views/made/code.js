@@ -7,6 +7,7 @@ import { make } from "./dom.js";
  */
 export function codeOf({ code, derivation }) {
   const made = make("div", "code-places");
+  made.hidden = !code.length && !derivation;
   if (code.length) made.append(make("h3", "", "In the code"));
   const list = make("ul", "", ...code.map((place) => make("li", "", make("code", "", `${place.file}:${place.line}`),
     make("span", "function", place.function))));

@@ -49,7 +49,8 @@ function windowFigure(making, output, input) {
   const { candidates, winner } = made.pick ?? { candidates: [], winner: -1 };
   const window = windowOf(making, candidates, `the window of ${output}`);
   window.show(candidates.length, candidates.findIndex(({ cell }) => cell === input), winner);
-  const won = candidates[winner]?.cell === input;
-  return make("figure", "factor", make("figcaption", "", "its window"), window.grid.element,
-    make("p", "pick-words", won ? "won: " : "not the largest in the window of ", numberLink(making, output, made.value)));
+  const best = candidates[winner];
+  const words = best?.cell === input ? ["The largest of its window: it made ", numberLink(making, output, made.value), "."]
+    : ["Not the largest of its window: ", ...(best ? [numberLink(making, best.cell, best.value)] : []), " is."];
+  return make("figure", "factor", make("figcaption", "", output), window.grid.element, make("p", "pick-words", ...words));
 }

@@ -21,15 +21,15 @@ export function barStage(making) {
   if (!name || !p || !t || p.data.length > MOST) return null;
   const rows = Array.from(p.data, (value, k) => {
     const label = trace.description.classes[k] ?? String(k);
-    const bar = make("span", "bar-room", make("span", "bar-length"));
+    const bar = make("span", "made-bar-room", make("span", "made-bar-length"));
     bar.style.setProperty("--part", String(value));
-    const row = make("li", t.data[k] ? "target" : "", make("span", "bar-name", label), bar,
+    const row = make("li", t.data[k] ? "made-target" : "", make("span", "bar-name", label), bar,
       numberLink(making, cellName(name, [k]), value), make("span", "bar-target", t.data[k] ? `target ${shown(t.data[k])}` : ""));
-    row.classList.toggle("now", explanation.cell === cellName(name, [k]));
+    row.classList.toggle("made-now", explanation.cell === cellName(name, [k]));
     return row;
   });
   const caption = make("figcaption", "", "what the network thinks, and what it should think");
-  return { element: make("figure", "factor place", caption, make("ol", "bars", ...rows)), count: 0, show() {}, say: () => "" };
+  return { element: make("figure", "made-factor made-place", caption, make("ol", "made-bars", ...rows)), count: 0, show() {}, say: () => "" };
 }
 
 /** @param {Making} making */

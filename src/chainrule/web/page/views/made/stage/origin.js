@@ -38,8 +38,8 @@ function parameterStage(making) {
   const { trace, explanation } = making;
   const like = relatives(trace, explanation.cell);
   if (like.length < 2) return null;
-  const numbers = like.map(({ cell, words }) => make("span", `large-number${cell === explanation.cell ? " so-far" : ""}`,
-    make("span", "digits", numberLink(making, cell, valueOf(trace, cell) ?? NaN)), make("span", "under", words)));
-  const caption = make("p", "pick-words", `After ${trace.frame.step} steps of training. What the next one does to it:`);
-  return { element: make("div", "origin steps-like", caption, make("div", "term-line", ...numbers)), count: 0, show() {}, say: () => "" };
+  const numbers = like.map(({ cell, words }) => make("span", `made-large-number${cell === explanation.cell ? " made-so-far" : ""}`,
+    make("span", "made-digits", numberLink(making, cell, valueOf(trace, cell) ?? NaN)), make("span", "made-under", words)));
+  const caption = make("p", "made-pick-words", `After ${trace.frame.step} steps of training. What the next one does to it:`);
+  return { element: make("div", "made-origin made-steps-like", caption, make("div", "made-term-line", ...numbers)), count: 0, show() {}, say: () => "" };
 }

@@ -47,7 +47,7 @@ class Products {
     this.panels = this.#panels();
     this.where = new Where(making, this.layout);
     this.pages = new Pages(this.layout, this.terms, (page) => this.#turn(page));
-    this.element = make("div", "products", this.pages.element, make("div", "factors", this.where.element, ...this.#row()));
+    this.element = make("div", "made-products", this.pages.element, make("div", "made-factors", this.where.element, ...this.#row()));
     this.#refill();
   }
 
@@ -118,9 +118,9 @@ class Products {
     const captions = this.panels.map(() => make("figcaption", ""));
     this.captions = captions;
     return this.panels.flatMap((panel, at) => {
-      const figure = make("figure", at < this.wide ? "factor" : "factor product", captions[at], panel.element);
+      const figure = make("figure", at < this.wide ? "made-factor" : "made-factor product", captions[at], panel.element);
       if (!at) return [figure];
-      return [make("span", "between", at < this.wide ? "·" : "="), figure];
+      return [make("span", "made-between", at < this.wide ? "·" : "="), figure];
     });
   }
 

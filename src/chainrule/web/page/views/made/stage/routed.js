@@ -19,9 +19,9 @@ export function routedStage(making) {
   const { tensor, index } = address(making.explanation.cell);
   const input = cellName(tensor.replace(/(^|\.)d(?=[xy]$)/u, "$1"), index);
   const figures = outputs(making, input).map((output) => windowFigure(making, output, input));
-  const none = make("p", "pick-words", "No window lies on this cell.");
+  const none = make("p", "made-pick-words", "No window lies on this cell.");
   return {
-    element: make("div", "products", make("div", "factors", ...(figures.length ? figures : [none]))),
+    element: make("div", "made-products", make("div", "made-factors", ...(figures.length ? figures : [none]))),
     count: 0,
     show() {},
     say: () => "",
@@ -52,5 +52,5 @@ function windowFigure(making, output, input) {
   const best = candidates[winner];
   const words = best?.cell === input ? ["The largest of its window: it made ", numberLink(making, output, made.value), "."]
     : ["Not the largest of its window: ", ...(best ? [numberLink(making, best.cell, best.value)] : []), " is."];
-  return make("figure", "factor", make("figcaption", "", output), window.grid.element, make("p", "pick-words", ...words));
+  return make("figure", "made-factor", make("figcaption", "", output), window.grid.element, make("p", "made-pick-words", ...words));
 }

@@ -15,10 +15,10 @@ export class Waterfall {
     this.high = Math.max(...extremes(sums));
     this.done = 0;
     this.stepping = false;
-    this.canvas = make("canvas", "waterfall");
+    this.canvas = make("canvas", "made-waterfall");
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", `the sum as it grows over ${sums.length - 1} terms`);
-    this.element = make("div", "waterfall-room", this.canvas);
+    this.element = make("div", "made-waterfall-room", this.canvas);
     this.canvas.addEventListener("pointerdown", (event) => {
       this.canvas.setPointerCapture(event.pointerId);
       chosen(this.#at(event));

@@ -61,7 +61,7 @@ export class Panel {
     const { done, position, playing } = this.player;
     const stepping = position !== null;
     this.stage.show(done, stepping);
-    this.terms?.show(done, stepping);
+    if (!playing) this.terms?.show(done, stepping);
     this.controls.show();
     if (stepping && !playing) this.speak(this.stage.say(done));
   }

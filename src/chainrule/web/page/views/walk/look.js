@@ -92,7 +92,8 @@ export class Look {
     const values = Float64Array.from({ length: rows * columns }, (_, k) => {
       return data[ravel(at(Math.floor(k / columns), k % columns), shape)];
     });
-    const scale = tensor === "x" && !size ? grey(data) : signed(data);
+    const never = tensor.endsWith(".y") && !Array.from(data).some((value) => value < 0);
+    const scale = !size && (tensor === "x" || never) ? grey(data) : signed(data);
     return { title, rows, columns, values, scale, name: (i, j) => `${tensor}[${at(i, j).join(",")}]` };
   }
 

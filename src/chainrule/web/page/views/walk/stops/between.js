@@ -120,8 +120,8 @@ export function route(look) {
     number: null,
     choices: found,
     words: [
-      "Now backward. From above, each output of the pooling is told how the loss changes with it. The loudest of " +
-        `these, for ${cell}, is ${gradientCell(cell)} = ${shown(dy)}.`,
+      "Now backward. From above, each output of the pooling is told how the loss changes with it. Take one whose " +
+        `window had a clear winner: for ${cell} it is ${gradientCell(cell)} = ${shown(dy)}.`,
       "Below is the window that this output was taken from, with the numbers as they were in the forward pass.",
     ],
     figures: [windowFigure(look, site.x, { ...pick, winner: -1 }, look.array(site.x).shape)],

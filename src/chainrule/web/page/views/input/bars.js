@@ -10,7 +10,7 @@ export class Bars {
   constructor(classes) {
     this.classes = classes;
     this.element = document.createElement("div");
-    this.element.className = "answer";
+    this.element.className = "input-answer";
     this.winner = document.createElement("p");
     this.winner.className = "winner";
     this.winner.setAttribute("aria-live", "polite");

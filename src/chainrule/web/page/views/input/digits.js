@@ -25,7 +25,15 @@ export function asMnist(grey, name) {
   }
   const large = Math.max(grey.width, grey.height) > WORKING_SIZE;
   const near = large ? surroundings(grey, inkOf(reduced(grey), name)) : grey;
-  const ink = inkOf(reduced(near), name);
+  return inkAsMnist(inkOf(reduced(near), name));
+}
+
+/**
+ * Strokes, or what was found of them: nothing to be removed, so that a drawing takes a millisecond.
+ * @param {Grey} ink  from 0 to 1, with some ink
+ * @returns {Uint8Array}
+ */
+export function inkAsMnist(ink) {
   const { left, top, right, bottom } = extent(ink);
   const digit = scaled(crop(ink, left, top, right, bottom));
   const most = digit.data.reduce((a, b) => Math.max(a, b), 0);

@@ -9,7 +9,7 @@ export class Label {
   constructor(app) {
     this.app = app;
     this.element = document.createElement("div");
-    this.element.className = "label";
+    this.element.className = "input-label";
     this.words = document.createElement("p");
     this.select = document.createElement("select");
     this.ask = document.createElement("label");

@@ -34,7 +34,7 @@ export class Block {
     this.spec = spec;
     this.river = river;
     this.element = document.createElement("figure");
-    this.element.className = `block ${spec.role}`;
+    this.element.className = `tensor ${spec.role}`;
     this.caption = document.createElement("figcaption");
     this.size = document.createElement("span");
     this.unit = document.createElement("span");
@@ -47,7 +47,7 @@ export class Block {
     this.canvas.dataset.tensor = spec.tensor;
     this.canvas.dataset.key = spec.key;
     this.frame = document.createElement("div");
-    this.frame.className = "cells";
+    this.frame.className = "tensor-cells";
     this.frame.append(this.canvas);
     this.element.append(this.caption, this.frame, this.#pager());
     this.layer = layer;
@@ -114,7 +114,7 @@ export class Block {
 
   #pager() {
     this.pager = document.createElement("div");
-    this.pager.className = "pager";
+    this.pager.className = "river-pager";
     this.words = document.createElement("span");
     const buttons = [["‹", -1, "before"], ["›", 1, "next"]].map(([sign, by, word]) => {
       const button = document.createElement("button");

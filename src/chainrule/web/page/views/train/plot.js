@@ -21,7 +21,7 @@ const RIGHT = 12;
 const TOP = 18;
 const BOTTOM = 22;
 const LINE = 12; // between two numbers of the axis
-const FEW = 12; // values that are drawn as points, too
+export const FEW = 12; // values that are drawn as points, too
 const FONT = "11px system-ui, sans-serif";
 
 export class Plot {
@@ -65,7 +65,7 @@ export class Plot {
     this.drawAxes(context, content);
     context.save();
     context.beginPath();
-    context.rect(LEFT, TOP - 2, this.inner, this.size.height - TOP - BOTTOM + 4);
+    context.rect(LEFT, TOP - 2, this.inner + 3, this.size.height - TOP - BOTTOM + 4);
     context.clip();
     for (const line of content.lines) if (line.raw) this.drawRaw(context, content, line);
     for (const line of content.lines) this.drawSmooth(context, content, line);

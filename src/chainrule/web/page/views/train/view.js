@@ -109,7 +109,7 @@ class View {
       sparse: training.sparse ?? false,
       words: (step) => this.words(step),
     });
-    this.past.show(shown, training.newest, this.app.trace?.frame.step ?? null);
+    this.past.show(shown, origin, training.newest, this.app.trace?.frame.step ?? null);
     this.drawCurves(false);
   }
 

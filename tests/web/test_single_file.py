@@ -160,9 +160,10 @@ def test_what_there_is_no_room_for_stays_out(tmp_path: Path, page: Path) -> None
 
 def test_without_data_there_is_still_a_file(tmp_path: Path, page: Path) -> None:
     path = tmp_path / "out.html"
-    size = single_file.write(path, small(tmp_path / "missing.npz"))
+    written = single_file.write(path, small(tmp_path / "missing.npz"))
     content = path.read_bytes()
-    assert size == len(content)
+    assert written.size == len(content)
+    assert "missing.npz" in written.lacking
     data = embedded(content, "chainrule-data")
     assert data["samples"]["count"] == 0
     assert [frame["step"] for frame in data["frames"]] == [0]
@@ -173,7 +174,7 @@ def test_without_data_there_is_still_a_file(tmp_path: Path, page: Path) -> None:
 
 def test_modules_stand_in_the_order_of_their_imports(page: Path) -> None:
     content = document.assembled(document.parts(), "{}")
-    found = embedded(content, "chainrule-modules")
+    found = json.loads(unpacked(embedded(content, "chainrule-modules")).tobytes())
     assert [*found] == ["b.js", "engine/a.js", "app.js", "engine/worker.js"]
     assert 'import { a } from "module:engine/a.js";' in found["app.js"]
     assert '} from "module:b.js";' in found["engine/a.js"]

@@ -84,6 +84,22 @@ def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> N
     assert [named(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))] == seen
 
 
+def test_an_epoch_sees_every_picture_once_in_an_order_of_its_own(modules: "Page") -> None:
+    """Of 23 pictures, 5 a step: the last step of an epoch has 3."""
+    epochs = modules.evaluate(
+        """async () => {
+          const { batch, batchSize, epochSteps } = await import("/source/batches.js");
+          const size = batchSize(23, 5);
+          const every = epochSteps(23, size);
+          return [0, 1].map((epoch) => Array.from({ length: every }, (_, k) => batch(epoch * every + k, 23, size, 7)));
+        }"""
+    )
+    for epoch in epochs:
+        assert [len(batch) for batch in epoch] == [5, 5, 5, 5, 3]
+        assert sorted(number for batch in epoch for number in batch) == list(range(23))
+    assert epochs[0] != epochs[1]
+
+
 def test_keyframes_become_sparser_and_replays_stay_exact(modules: "Page") -> None:
     found = modules.evaluate(
         """async () => {

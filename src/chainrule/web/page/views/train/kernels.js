@@ -107,7 +107,7 @@ export class Kernels {
     caption.append(title, top);
     const map = new KernelMap(weights, (index, chosen) => this.pointed(weights, map, index, chosen));
     const [filters, inputs, height, width] = weights.shape;
-    map.canvas.setAttribute("role", "img");
+    map.canvas.setAttribute("role", "application"); // it takes the arrow keys
     map.canvas.setAttribute(
       "aria-label",
       `Kernels of ${weights.name}: ${filters} filters in columns, ${inputs} input channels in rows, ` +

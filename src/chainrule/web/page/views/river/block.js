@@ -86,6 +86,7 @@ export class Block {
     this.canvas.height = Math.round(this.tiling.height * density);
     this.canvas.style.width = `${this.tiling.width}px`;
     this.canvas.style.height = `${this.tiling.height}px`;
+    this.element.dataset.cell = String(this.tiling.cell);
     this.#describe(content.words, content.pages);
     this.#mark();
   }

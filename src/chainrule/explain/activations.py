@@ -23,7 +23,6 @@ SLOPES: dict[str, Written] = {  # in what the gradient reads: y of sigmoid, tanh
     "sigmoid": lambda y: f"{y}·(1 − {y})",
     "tanh": lambda y: f"1 − {_power(y)}",
     "arctan": lambda x: f"1 / (1 + {_power(x)})",
-    "gelu": lambda x: f"(1 + tanh(a))/2 + {x}/2 · (1 − tanh(a)^{{2}}) · √(2/π) · (1 + 0.134145·{_power(x)})",
 }
 
 
@@ -71,8 +70,9 @@ def activation_dx(site: Site) -> Made:
         f"f′({site.bracket('x', *own, sample=n)})"
     )
     product = f"{bracketed(dy.value)} · {bracketed(slope)}"
+    slopes = (Step("f′(x)", write(letter), write(bracketed(kept.value)), slope),)
     steps = (
-        Step("f′(x)", write(letter), write(bracketed(kept.value)), slope),
+        *(_gelu_slope(kept.value, slope) if name == "gelu" else slopes),
         Step(dx, f"{site.called(0)} · f′(x)", product, site.value),
     )
     factor = Factor("f′(x)", None, slope)
@@ -155,11 +155,26 @@ def _forward(site: Site, x: float) -> Written:
 
 def _slope_written(site: Site, name: str, kept: float) -> Written:
     """The slope, in the letter or the number that the gradient reads."""
-    if name not in SLOPES:
+    if name in ("relu", "leaky_relu"):
         low = "0" if name == "relu" else str(site.arguments["slope"])
         held = "1" if not kept <= 0 else low
         return lambda text: held if text != site.called(1) else f"1 if x > 0, else {low}"
-    return SLOPES[name]
+    return SLOPES.get(name, str)
+
+
+def _gelu_slope(x: float, slope: float) -> tuple[Step, Step]:
+    """The slope of GELU, with h = tanh(…) worked out first."""
+    number = bracketed(x)
+    h = float(np.tanh(reference.GELU_SCALE * (x + reference.GELU_CUBIC * x * x * x)))
+
+    def write(h: str, x: str) -> str:
+        return f"(1 + {h})/2 + {x}/2 · (1 − {_power(h)}) · √(2/π) · (1 + 0.134145·{_power(x)})"
+
+    inner = "tanh(√(2/π) · ({} + 0.044715·{}))"
+    return (
+        Step("h", inner.format("x", _power("x", 3)), inner.format(number, _power(number, 3)), h),
+        Step("f′(x)", write("h", "x"), write(bracketed(h), number), slope),
+    )
 
 
 def _slope(site: Site, name: str, kept: float) -> float:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MOST_TERMS = 12
 MAP = "width:88px;image-rendering:pixelated;display:block;margin:2px auto;border:1px solid rgba(128,128,128,0.35);"
 CELL = "padding:4px 8px;text-align:center;vertical-align:bottom;border:0;background:transparent;color:inherit;"
+TABLE = "border-collapse:collapse;border:0;font-size:13px;color:inherit;"
 SCROLL = "overflow-x:auto;max-width:100%;font-size:13px;"
 CODE = "background:transparent;color:inherit;white-space:pre-wrap;"
 
@@ -55,7 +56,9 @@ def trace(record: "Trace") -> str:
         + "</tr>"
         for row, found in cells.items()
     ]
-    return f'<div style="{SCROLL}"><p>{escape(_caption(record))}</p><table>{"".join(rows)}</table></div>'
+    return (
+        f'<div style="{SCROLL}"><p>{escape(_caption(record))}</p><table style="{TABLE}">{"".join(rows)}</table></div>'
+    )
 
 
 def _caption(record: "Trace") -> str:
@@ -94,7 +97,8 @@ def _terms(record: "Explanation") -> list[str]:
     rows = [[_product(term), shown(term.value)] for term in folded.largest]
     if folded.others:
         zeros = f" ({folded.zeros} of them 0)" if folded.zeros else ""
-        rows.append([f"… and {folded.others} smaller{zeros}, together", shown(folded.rest)])
+        what = "more, all 0" if folded.zeros == folded.others else f"smaller{zeros}, together"
+        rows.append([f"… and {folded.others} {what}", shown(folded.rest)])
     if len(made.terms) > 1 or made.scale:
         rows.append(["sum", shown(folded.sum)])
     if made.scale:

@@ -176,7 +176,10 @@ def files() -> list[tuple[dict[str, Any], str]]:
     broken = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + (20).to_bytes(4, "big") * 2 + bytes(80)
     return [
         ({"name": "a.gif", "buffer": gif}, "a.gif: not a PNG or JPEG image"),
-        ({"name": "bomb.png", "buffer": bomb}, "bomb.png: 60000×50000 pixels is too large; expected at most 4 megapixels"),
+        (
+            {"name": "bomb.png", "buffer": bomb},
+            "bomb.png: 60000×50000 pixels is too large; expected at most 4 megapixels",
+        ),
         ({"name": "cut.png", "buffer": broken}, "cut.png: damaged image, it could not be decoded"),
         ({"name": "big.png", "buffer": bytes(5_000_001)}, "big.png: 5.0 MB is too large; expected at most 5 MB"),
         ({"name": "empty.png", "buffer": b""}, "empty.png: not a PNG or JPEG image"),

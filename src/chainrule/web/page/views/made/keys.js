@@ -3,16 +3,15 @@
  *
  * They work while the focus is in the panel, and while it is nowhere in particular.
  *
- * @typedef {import("../../types.js").App} App
  * @param {HTMLElement} element
- * @param {App} app
+ * @param {() => boolean} active whether the panel is on a view that is shown
  * @param {() => import("./panel.js").Panel | null} current
  * @param {() => void} close
  */
-export function keysOf(element, app, current, close) {
+export function keysOf(element, active, current, close) {
   document.addEventListener("keydown", (event) => {
     const panel = current();
-    if (!panel || app.place.view === "lab" || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!panel || !active() || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     const target = event.target instanceof Element ? event.target : document.body;
     const nowhere = target === document.body || target.id === "main";
     if (!(nowhere || element.contains(target)) || document.querySelector("dialog[open]")) return;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +24,9 @@ from chainrule.training.history import History
 from chainrule.training.loop import Callback, KeepBest, Trainer
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
+
+if TYPE_CHECKING:
+    from chainrule.explain import Trace
 
 Data = Dataset | tuple[ArrayLike, ArrayLike]
 
@@ -156,6 +159,34 @@ class Sequential(Network):
     def evaluate(self, x: ArrayLike | Dataset, y: ArrayLike | None = None, *, loss: str | None = None) -> Evaluation:
         """Loss, accuracy, precision and recall a class, over labelled samples."""
         return evaluate(self, self._samples(x, y), self.normalisation, losses.find(loss or self.loss))
+
+    def trace(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        optimizer: str | Optimizer = "adam",
+        rate: float | None = None,
+        loss: str | None = None,
+        step: int = 1,
+        moments: optimizers.Moments | None = None,
+        clip_norm: float | None = None,
+        seed: int | None = None,
+    ) -> Trace:
+        """One training step on a sample or a small batch, with every number that is made; nothing is changed.
+
+        x, y       a sample of input_shape with its label, or a batch as `fit` takes it
+        optimizer  that takes the step, at ``rate``, with ``moments`` gathered in the ``step`` − 1 steps before
+        loss       None: the one it was trained with
+        """
+        from chainrule.explain import Trace, Training
+
+        one = np.shape(x) == self.input_shape
+        samples = self._samples(np.asarray(x)[None] if one else x, np.asarray(y)[None] if one else y)
+        inputs = self.normalisation.apply(samples.x, self.dtype)
+        chosen, own_seed = optimizers.find(optimizer), self.seed if seed is None else seed
+        training = Training(chosen, rate, step, moments, clip_norm, own_seed)
+        return Trace(self, inputs, samples.targets, losses.find(loss or self.loss), training)
 
     # ------------------------------------------------------------------ files
 

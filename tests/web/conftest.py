@@ -1,7 +1,7 @@
 """A browser for the tests of the page, and a server of its modules.
 
-The browser is Chromium, run by Playwright. Where there is none, these tests are skipped; with CHAINRULE_BROWSER=required
-they fail instead.
+The browser is Chromium, run by Playwright. Where there is none, these tests are skipped, or, with
+CHAINRULE_BROWSER=required, fail.
 """
 
 import os

@@ -9,11 +9,13 @@ import numpy as np
 from chainrule import data, files
 from chainrule.cli.jobs import located
 from chainrule.data.dataset import Dataset
+from chainrule.engines import Array
 from chainrule.errors import DataError, FormatError, OptionError, RunError
 from chainrule.model import Sequential, load
 from chainrule.runs import running
 from chainrule.runs.folder import CONFIG, EVALUATION, HISTORY, MODEL
 from chainrule.runs.jobs import Job
+from chainrule.shapes import text
 from chainrule.training import history
 from chainrule.training.history import History
 
@@ -46,7 +48,7 @@ def run(folder: Path) -> Run:
         rows = path.read_bytes().count(b"\n") - 1  # a torn last row has no end
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror or error}") from None
-    found = history.read(path, max(rows, 0), epoch_images(job), job.recipe.batch_size)
+    found = history.read(path, max(rows, 0), job.epoch_images, job.recipe.batch_size)
     return Run(folder, job, found, _evaluation(folder / EVALUATION))
 
 
@@ -61,17 +63,11 @@ def _evaluation(path: Path) -> dict[str, Any] | None:
     return cast(dict[str, Any], found)
 
 
-def epoch_images(job: Job) -> int:
-    """Images of an epoch: the training images without those held back."""
-    images, share = job.found["training_samples"], job.recipe.validation
-    return images - data.held_back_count(images, share) if share else images
-
-
 def speed(job: Job, found: History) -> float | None:
     """Images a second over the epochs that ended."""
     if not found.epochs or found.epochs[-1].seconds <= 0:
         return None
-    return len(found.epochs) * epoch_images(job) / found.epochs[-1].seconds
+    return len(found.epochs) * job.epoch_images / found.epochs[-1].seconds
 
 
 def model_and_job(
@@ -119,3 +115,12 @@ def _relabelled(test: Dataset, classes: tuple[str, ...]) -> Dataset:
         raise DataError(f"{test.name}: this model knows no class {unknown[0]!r}; it knows: {', '.join(classes)}")
     places = np.array([classes.index(name) for name in test.classes], np.int64)
     return replace(test, y=places[test.y], classes=classes)
+
+
+def pixels(model: Sequential, image: str, *, as_is: bool = False) -> Array:
+    """A picture as the model takes it; a digit centred and scaled as MNIST was made, unless ``as_is``."""
+    shape = model.input_shape
+    if len(shape) != 3:
+        raise OptionError(f"{model.name} takes no pictures: its input is {text(shape)}")
+    digits = shape == (1, 28, 28) and all(len(name) == 1 and name.isdigit() for name in model.classes)
+    return data.load_digit(image) if digits and not as_is else data.load_image(image, shape)

@@ -47,11 +47,13 @@ def predict(
 
 def _read(model: Any, images: tuple[str, ...], as_is: bool) -> tuple[list[tuple[str, Any]], list[ChainruleError]]:
     """Pictures with their pixels, and the errors of those that cannot be read, which do not spoil the others."""
+    from chainrule.cli import opened
+
     pixels: list[tuple[str, Any]] = []
     refused: list[ChainruleError] = []
     for image in images:
         try:
-            pixels.append((image, _pixels(model, image, as_is)))
+            pixels.append((image, opened.pixels(model, image, as_is=as_is)))
         except ChainruleError as error:
             refused.append(error)
     return pixels, refused
@@ -71,19 +73,6 @@ def _answers(model: Any, pixels: list[tuple[str, Any]]) -> list[dict[str, Any]]:
         label, confidence = model.classes[first], float(shares[first])
         found.append({"image": image, "label": label, "confidence": confidence, "runners_up": rest})
     return found
-
-
-def _pixels(model: Any, image: str, as_is: bool) -> Any:
-    """A picture as the model takes it."""
-    from chainrule import data
-    from chainrule.errors import OptionError
-    from chainrule.shapes import text
-
-    shape = model.input_shape
-    if len(shape) != 3:
-        raise OptionError(f"{model.name} takes no pictures: its input is {text(shape)}")
-    digits = shape == (1, 28, 28) and all(len(name) == 1 and name.isdigit() for name in model.classes)
-    return data.load_digit(image) if digits and not as_is else data.load_image(image, shape)
 
 
 def _text(found: list[dict[str, Any]]) -> str:

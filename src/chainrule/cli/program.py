@@ -14,7 +14,7 @@ from chainrule.errors import ChainruleError
 
 COMMANDS = (
     *("train", "evaluate", "predict", "compare", "models", "zoo", "data", "experiment", "bench"),
-    *("check", "grade", "prove", "completion"),
+    *("explain", "check", "grade", "prove", "completion"),
 )
 FAILED, INTERRUPTED = 2, 130
 FULL = "out of memory"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from chainrule.explain.notation import at, letters
-from chainrule.explain.numbers import bracketed, listed
+from chainrule.explain.numbers import bracketed, listed, shown
 from chainrule.explain.record import Curve, Factor, Made, Step, Term
 from chainrule.explain.site import Site
 from chainrule.reference import activations as reference
@@ -17,14 +17,20 @@ FORWARD: dict[str, Written] = {
     "tanh": lambda x: f"tanh({x})",
     "arctan": lambda x: f"arctan({x})",
     "relu": lambda x: f"max(0, {x})",
-    "gelu": lambda x: f"{x}/2 · (1 + tanh(√(2/π) · ({x} + 0.044715·{x}^{{3}})))",
+    "gelu": lambda x: f"{x}/2 · (1 + tanh(√(2/π) · ({x} + 0.044715·{_power(x, 3)})))",
 }
 SLOPES: dict[str, Written] = {  # in what the gradient reads: y of sigmoid, tanh and relu, x of the others
     "sigmoid": lambda y: f"{y}·(1 − {y})",
-    "tanh": lambda y: f"1 − {y}^{{2}}",
-    "arctan": lambda x: f"1 / (1 + {x}^{{2}})",
-    "gelu": lambda x: f"(1 + tanh(a))/2 + {x}/2 · (1 − tanh(a)^{{2}}) · √(2/π) · (1 + 0.134145·{x}^{{2}})",
+    "tanh": lambda y: f"1 − {_power(y)}",
+    "arctan": lambda x: f"1 / (1 + {_power(x)})",
 }
+
+
+def _power(text: str, power: int = 2) -> str:
+    """x^{2}; a number with an exponent of its own in parentheses."""
+    return f"({text})^{{{power}}}" if "e" in text else f"{text}^{{{power}}}"
+
+
 WORDS = {
     "sigmoid": "The S-shaped curve brings any number between 0 and 1.",
     "tanh": "The S-shaped curve brings any number between −1 and 1.",
@@ -64,15 +70,14 @@ def activation_dx(site: Site) -> Made:
         f"f′({site.bracket('x', *own, sample=n)})"
     )
     product = f"{bracketed(dy.value)} · {bracketed(slope)}"
+    slopes = (Step("f′(x)", write(letter), write(bracketed(kept.value)), slope),)
     steps = (
-        Step("f′(x)", write(letter), write(bracketed(kept.value)), slope),
+        *(_gelu_slope(kept.value, slope) if name == "gelu" else slopes),
         Step(dx, f"{site.called(0)} · f′(x)", product, site.value),
     )
     factor = Factor("f′(x)", None, slope)
     x = _before(site)
-    words = (
-        f"The gradient that arrives, times the slope of {_called(name)} at x = {bracketed(x)}{_because(name, slope)}"
-    )
+    words = f"The gradient that arrives, times the slope of {_called(name)} at x = {shown(x)}{_because(name, slope)}"
     curve = _curve_at(site, name, x)
     sources = (kept.cell or "",)
     return Made(words, symbols, here, (Term.of(dy, factor),), curve=curve, steps=steps, sources=sources)
@@ -150,10 +155,26 @@ def _forward(site: Site, x: float) -> Written:
 
 def _slope_written(site: Site, name: str, kept: float) -> Written:
     """The slope, in the letter or the number that the gradient reads."""
-    if name not in SLOPES:
+    if name in ("relu", "leaky_relu"):
         low = "0" if name == "relu" else str(site.arguments["slope"])
-        return lambda text: "1" if not kept <= 0 else low
-    return SLOPES[name]
+        held = "1" if not kept <= 0 else low
+        return lambda text: held if text != site.called(1) else f"1 if x > 0, else {low}"
+    return SLOPES.get(name, str)
+
+
+def _gelu_slope(x: float, slope: float) -> tuple[Step, Step]:
+    """The slope of GELU, with h = tanh(…) worked out first."""
+    number = bracketed(x)
+    h = float(np.tanh(reference.GELU_SCALE * (x + reference.GELU_CUBIC * x**3)))
+
+    def write(h: str, x: str) -> str:
+        return f"(1 + {h})/2 + {x}/2 · (1 − {_power(h)}) · √(2/π) · (1 + 0.134145·{_power(x)})"
+
+    inner = "tanh(√(2/π) · ({} + 0.044715·{}))"
+    return (
+        Step("h", inner.format("x", _power("x", 3)), inner.format(number, _power(number, 3)), h),
+        Step("f′(x)", write("h", "x"), write(bracketed(h), number), slope),
+    )
 
 
 def _slope(site: Site, name: str, kept: float) -> float:
@@ -187,11 +208,11 @@ def _called(name: str) -> str:
 def _words(site: Site, x: float) -> str:
     name = site.operation.name
     if name == "relu":
-        return f"{bracketed(x)} is {'positive, so it passes' if x > 0 else 'not positive, so it becomes 0'}."
+        return f"{shown(x)} is {'positive, so it passes' if x > 0 else 'not positive, so it becomes 0'}."
     if name == "leaky_relu":
         if x > 0:
-            return f"{bracketed(x)} is positive, so it passes."
-        return f"{bracketed(x)} is not positive, so it is shrunk to {site.arguments['slope']} of itself."
+            return f"{shown(x)} is positive, so it passes."
+        return f"{shown(x)} is not positive, so it is shrunk to {site.arguments['slope']} of itself."
     return WORDS[name]
 
 
@@ -200,4 +221,4 @@ def _because(name: str, slope: float) -> str:
         return "."
     if slope == 1:
         return ", where it is 1: the gradient passes."
-    return f", where it is {bracketed(slope)}: the gradient {'stops here' if slope == 0 else 'is shrunk'}."
+    return f", where it is {shown(slope)}: the gradient {'stops here' if slope == 0 else 'is shrunk'}."

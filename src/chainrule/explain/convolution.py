@@ -132,7 +132,7 @@ def cross_correlate_dx(site: Site) -> Made:
         for u, v in slide.taps():
             weight = site.factor(1, (o, c, slide.rows.turned(u), slide.columns.turned(v)))
             terms.append(Term.of(_sent(site, slide, (n, o, h, k), (u, v)), weight))
-    words = _spread_words(site)
+    words = _spread_words(site) + _group_note(slide)
     return Made(words, *_input_equations(site, slide), tuple(terms))
 
 
@@ -186,7 +186,17 @@ def _patch(slide: Sliding) -> str:
 
 
 def _note(slide: Sliding, x: str) -> str:
-    return f" {barred(x)} is {x} with zeros around it." if slide.padded else ""
+    zeros = f" {barred(x)} is {x} with zeros around it." if slide.padded else ""
+    return zeros + _group_note(slide)
+
+
+def _group_note(slide: Sliding) -> str:
+    if slide.groups == 1:
+        return ""
+    return (
+        f" Channels and filters are dealt into {slide.groups} groups: {slide.filters} filters see {slide.channels} "
+        "channels, from c₀ on."
+    )
 
 
 def _untied(site: Site) -> bool:

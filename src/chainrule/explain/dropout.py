@@ -4,7 +4,7 @@ import numpy as np
 
 from chainrule.explain.cells import ravelled
 from chainrule.explain.notation import letters
-from chainrule.explain.numbers import bracketed
+from chainrule.explain.numbers import bracketed, shown
 from chainrule.explain.record import Made, Step
 from chainrule.explain.site import Site
 from chainrule.randomness import uniform
@@ -31,7 +31,7 @@ def dropout(site: Site) -> Made:
     share = f" / (1 − {bracketed(rate)})"
     here = f"{site.bracket(site.result, *own, sample=n)} = {source + share if kept else '0'}"
     words = (
-        f"The lot drawn for this number, {bracketed(u)}, is {'not ' if kept else ''}below the rate {bracketed(rate)}: "
+        f"The lot drawn for this number, {shown(u)}, is {'not ' if kept else ''}below the rate {shown(rate)}: "
         f"it is {'kept, and enlarged so that the mean stays' if kept else 'dropped'}."
     )
     return Made(words, symbols, here, steps=steps, sources=(x.cell or "",))

@@ -1,15 +1,139 @@
-"""A trace and an explanation as HTML, in a notebook."""
+"""A trace and an explanation as HTML, in a notebook. Every colour is the page's own or half-clear."""
 
+from base64 import b64encode
+from html import escape
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from chainrule.engines import Array
+from chainrule.explain.numbers import shown
+from chainrule.explain.terms import fold
+from chainrule.pictures import maps, notebook
+from chainrule.shapes import text as size_text
+
 if TYPE_CHECKING:
-    from chainrule.explain.record import Explanation
+    from chainrule.explain.record import Explanation, Term
     from chainrule.explain.trace import Trace
+
+MOST_TERMS = 12
+MAP = "width:88px;image-rendering:pixelated;display:block;margin:2px auto;border:1px solid rgba(128,128,128,0.35);"
+CELL = "padding:4px 8px;text-align:center;vertical-align:bottom;border:0;background:transparent;color:inherit;"
+TABLE = "border-collapse:collapse;border:0;font-size:13px;color:inherit;"
+SCROLL = "overflow-x:auto;max-width:100%;font-size:13px;"
+CODE = "background:transparent;color:inherit;white-space:pre-wrap;"
 
 
 def explanation(record: "Explanation") -> str:
-    raise NotImplementedError
+    """Title, words, equations, the largest terms or the steps, and where in the code."""
+    made = record.made
+    head = f"<b>{escape(record.cell)} = {escape(record.shown)}</b><br>{escape(record.title)}"
+    parts = [f"<p>{head}</p>", f'<p style="max-width:46em">{escape(made.words)}</p>']
+    equations = [
+        f'<code style="{CODE}">{escape(each)}</code>' for each in dict.fromkeys((made.symbols, made.here)) if each
+    ]
+    parts += [f"<p>{'<br>'.join(equations)}</p>"] if equations else []
+    parts += [*_terms(record), *_pick(record), *_steps(record), *_jacobian(record)]
+    if record.code:
+        places = ", ".join(f"{place.file}:{place.line}" for place in record.code)
+        parts.append(f"<p><small>{escape(record.code[0].function)} in {escape(places)}</small></p>")
+    return f'<div style="{SCROLL}">{"".join(parts)}</div>'
 
 
 def trace(record: "Trace") -> str:
-    raise NotImplementedError
+    """The layers in a row: what each gives, and the gradient that comes back to it, as small maps."""
+    names = ["x", *(name for layer in record.network.names if (name := f"{layer}.y") in record.names)]
+    cells: dict[str, list[str]] = {"": [], "forward": [], "backward": []}
+    for name in names:
+        values = _first_sample(record, name)
+        cells[""].append(f"<b>{escape(name.removesuffix('.y'))}</b><br>{size_text(values.shape) or '1'}")
+        cells["forward"].append(_map(name, values))
+        gradient = _gradient_of(name)
+        cells["backward"].append(_map(gradient, _first_sample(record, gradient)) if gradient in record else "")
+    rows = [
+        f'<tr style="background:transparent"><th scope="row" style="{CELL}">{row}</th>'
+        + "".join(f'<td style="{CELL}">{cell}</td>' for cell in found)
+        + "</tr>"
+        for row, found in cells.items()
+    ]
+    return (
+        f'<div style="{SCROLL}"><p>{escape(_caption(record))}</p><table style="{TABLE}">{"".join(rows)}</table></div>'
+    )
+
+
+def _caption(record: "Trace") -> str:
+    loss = float(np.mean(record["loss.y"]))
+    samples = "one sample" if record.samples == 1 else f"{record.samples} samples (maps: the first)"
+    return (
+        f"{samples}; loss {shown(loss)}. Blue is below 0, orange above, each map on its own scale. "
+        'trace.explain("NAME[i,j,…]") says how a number was made.'
+    )
+
+
+def _first_sample(record: "Trace", name: str) -> Array:
+    values = record[name]
+    return values if record.samples == 1 else values[0]
+
+
+def _gradient_of(name: str) -> str:
+    return "dx" if name == "x" else f"{name.removesuffix('y')}dy"
+
+
+def _map(name: str, values: Array) -> str:
+    low, high = (shown(float(bound)) for bound in (values.min(), values.max()))
+    what = f"{name}, {size_text(values.shape) or 'a number'}, from {low} to {high}"
+    data = b64encode(maps.png(values)).decode()
+    return f'<img src="data:image/png;base64,{data}" alt="{escape(what)}" title="{escape(what)}" style="{MAP}">'
+
+
+# -------------------------------------------------------------------------------------------------- tables
+
+
+def _terms(record: "Explanation") -> list[str]:
+    made = record.made
+    if not made.terms:
+        return []
+    folded = fold(made.terms, MOST_TERMS)
+    rows = [[_product(term), shown(term.value)] for term in folded.largest]
+    if folded.others:
+        zeros = f" ({folded.zeros} of them 0)" if folded.zeros else ""
+        rows.append([f"… and {folded.others} smaller{zeros}, together", shown(folded.rest)])
+    if len(made.terms) > 1 or made.scale:
+        rows.append(["sum", shown(folded.sum)])
+    if made.scale:
+        rows.append([f"· {made.scale.symbols}", record.shown])
+    return [notebook.table(["term", "value"], rows)]
+
+
+def _product(term: "Term") -> str:
+    """conv2.dy[3,0,0] (0.0123) · relu1.y[1,0,2] (0.5)"""
+    if len(term.factors) == 1:
+        return term.factors[0].cell or term.factors[0].name
+    return " · ".join(f"{factor.cell or factor.why or factor.name} ({shown(factor.value)})" for factor in term.factors)
+
+
+def _pick(record: "Explanation") -> list[str]:
+    pick = record.made.pick
+    if pick is None:
+        return []
+    rows = [
+        [candidate.cell, shown(candidate.value), "wins" if place == pick.winner else ""]
+        for place, candidate in enumerate(pick.candidates)
+    ]
+    return [notebook.table(["cell", "value", ""], rows)]
+
+
+def _steps(record: "Explanation") -> list[str]:
+    rows = [[step.name, step.symbols, step.numbers, shown(step.value)] for step in record.made.steps or ()]
+    return [notebook.table(["", "in symbols", "with numbers", "value"], rows)] if rows else []
+
+
+def _jacobian(record: "Explanation") -> list[str]:
+    jacobian = record.made.jacobian
+    if jacobian is None:
+        return []
+    rows = [
+        [str(row.k), *(shown(number) for number in (row.p, row.t, row.dp, row.j, row.product))] for row in jacobian.rows
+    ]
+    rows.append(["sum", "", "", "", "", shown(sum(row.product for row in jacobian.rows))])
+    return [notebook.table(["k", "ŷ[k]", "t[k]", "∂loss/∂ŷ[k]", "∂ŷ[k]/∂z[j]", "product"], rows)]

@@ -6,7 +6,7 @@ import numpy as np
 
 from chainrule.engines import Array
 from chainrule.explain.notation import Index, at
-from chainrule.explain.numbers import bracketed, listed
+from chainrule.explain.numbers import bracketed, listed, shown
 from chainrule.explain.record import Factor, Jacobian, Made, Row, Scale, Step, Term
 from chainrule.explain.site import Site
 
@@ -64,18 +64,15 @@ def softmax_cross_entropy(site: Site) -> Made:
     """loss = Σ_k t[k]·(L − z[k]), L = log Σ_k e^{z[k]}"""
     z, t = _rows(site)
     m, powers = _powers(z)
-    log_sum = m + float(np.log(sum(powers)))
-    right = _one_hot(t)
-    if right is None:
-        symbols, numbers = (
-            "Σ_{k} t[k]·(L − z[k])",
-            listed([float(a * (log_sum - b)) for a, b in zip(t, z, strict=True)], " + "),
-        )
-    else:
-        symbols, numbers = f"L − z[{right}]", f"{bracketed(log_sum)} − {bracketed(float(z[right]))}"
+    logarithm, right = float(np.log(sum(powers))), _one_hot(t)
+    symbols = "Σ_{k} t[k]·(l + m − z[k])"
+    numbers = listed([float(target * (logarithm + m - score)) for target, score in zip(t, z, strict=True)], " + ")
+    if right is not None:
+        symbols = f"l + (m − z[{right}])"
+        numbers = f"{bracketed(logarithm)} + ({bracketed(m)} − {bracketed(float(z[right]))})"
     steps = (
         *_sum_steps(z, m, powers),
-        Step("L", "m + log(S)", f"{bracketed(m)} + log({bracketed(sum(powers))})", log_sum),
+        Step("l", "log(S)", f"log({bracketed(sum(powers))})", logarithm),
         Step("loss", symbols, numbers, site.value),
     )
     written = [
@@ -83,11 +80,11 @@ def softmax_cross_entropy(site: Site) -> Made:
         for n in ("n", site.sample)
     ]
     words = (
-        "How surprised the answer is by the target, straight from the scores z: L is the logarithm of the sum of e^z."
+        "How surprised the answer is by the target, straight from the scores z; L, the logarithm of the sum of all "
+        "e^z, is l + m."
     )
     if right is not None:
-        probability = powers[right] / sum(powers)
-        words += f" It is −log of the probability of the right class, {bracketed(probability)}."
+        words += f" It is −log of the probability of the right class, {shown(powers[right] / sum(powers))}."
     return Made(words, written[0], written[1], steps=steps, sources=(*_cells(site, 0), *_cells(site, 1)))
 
 

@@ -29,12 +29,18 @@ def shown(value: float) -> str:
 
 
 def bracketed(value: float) -> str:
-    """The number as it stands within an equation: in parentheses where it has a sign or an exponent."""
+    """The number as it stands within an equation: in parentheses where it has a sign."""
     text = shown(value)
-    return f"({text})" if text.startswith(MINUS) or "e" in text else text
+    return f"({text})" if text.startswith(MINUS) else text
+
+
+def powered(value: float, power: str) -> str:
+    """The number to a power: in parentheses where it has a sign or an exponent of its own."""
+    text = shown(value)
+    return f"({text})^{{{power}}}" if text.startswith(MINUS) or "e" in text else f"{text}^{{{power}}}"
 
 
 def listed(values: Sequence[float], joint: str) -> str:
     """Numbers in a row; of many the first ten, an ellipsis and the last."""
-    texts = [bracketed(value) for value in values]
+    texts = [shown(value) if joint == ", " else bracketed(value) for value in values]
     return joint.join(texts if len(texts) <= MOST_LISTED else [*texts[:10], "…", texts[-1]])

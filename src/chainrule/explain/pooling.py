@@ -28,6 +28,8 @@ def max_pool(site: Site) -> Made:
         for index, sample, letters in ((("c", "i", "j"), "n", True), (site.own, site.sample, False))
     ]
     words = f"The largest of the {len(cells)} numbers under this window"
+    if sum(value == values[place] for value in values) > 1:
+        words += ", the first of equals"
     words += "." if site.place == 0 else ": its place, counted row by row through the whole map (h·W + k)."
     return Made(words + _left_out(rows, columns), written[0], written[1], pick=pick)
 

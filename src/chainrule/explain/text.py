@@ -1,10 +1,202 @@
-"""An explanation as text, for the terminal."""
+"""An explanation as text, for the terminal: title, equation, terms largest first, steps, and where in the code."""
 
-from chainrule.explain.record import Explanation
+import shutil
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Sequence
 
-WIDTH, HEIGHT = 100, 24
-FEWEST = 5  # terms, however low the screen
+from chainrule.explain.numbers import shown
+from chainrule.explain.record import Explanation, Factor, Jacobian, Pick, Step, Term
+from chainrule.explain.terms import Folded, fold
+
+WIDEST = 100  # columns
+SCREEN = (80, 24)  # where nobody says how large the terminal is
+LEAST = 5  # terms, however low the screen
+MOST_SOURCES = 6
+INDENT = "  "
 
 
 def text(explanation: Explanation, *, everything: bool = False) -> str:
-    raise NotImplementedError
+    """All about one number, on one screen, or with every term."""
+    screen = shutil.get_terminal_size(SCREEN)
+    width = max(min(screen.columns, WIDEST), 40)
+    made = explanation.made
+    above = [f"{explanation.cell} = {explanation.shown}", explanation.title, "", *_wrapped(made.words, width)]
+    if made.symbols:
+        above += ["", *_equations(made.symbols, made.here)]
+    below = [*_steps(made.steps or (), width), *_curve(explanation), *_footer(explanation, width)]
+    room = None if everything else max(screen.lines - len(above) - len(below) - 6, LEAST)
+    middle = _terms(explanation, room)
+    if made.pick:
+        middle = _pick(made.pick)
+    if made.jacobian:
+        below = [*_jacobian(made.jacobian, room), *below]
+    return "\n".join(line.rstrip() for line in [*above, *middle, *below])
+
+
+def _wrapped(words: str, width: int) -> list[str]:
+    return textwrap.wrap(words, width)
+
+
+def _equations(symbols: str, here: str) -> list[str]:
+    return [f"{INDENT}{equation}" for equation in dict.fromkeys((symbols, here))]
+
+
+# -------------------------------------------------------------------------------------------------- terms
+
+
+def _terms(explanation: Explanation, room: int | None) -> list[str]:
+    """The largest terms, the rest in one line, and the sum."""
+    made = explanation.made
+    if not made.terms:
+        return []
+    folded = fold(made.terms, room)
+    factors = max(len(term.factors) for term in made.terms)
+    rows = [_heading(made.terms, factors)] if factors > 1 else []
+    rows += [_row(term, factors) for term in folded.largest]
+    names = set(range(0, 3 * factors, 3))
+    lines = _aligned(rows, right=set(range(3 * factors + 1)) - names)
+    closing = [*_rest(folded), *([("sum", shown(folded.sum))] if len(made.terms) > 1 or made.scale else [])]
+    if made.scale:
+        closing.append((f"· {made.scale.symbols}", explanation.shown))
+    width = max(map(_width, lines))
+    for label, value in closing:
+        lines.append(f"{_padded(label, width - _width(value) - 1, right=False)} {value}")
+    return ["", *(f"{INDENT}{line}" for line in lines)]
+
+
+def _heading(terms: Sequence[Term], factors: int) -> list[str]:
+    """dy · x: what the equation calls the factors."""
+    full = next(term for term in terms if len(term.factors) == factors)
+    names = [factor.name for factor in full.factors]
+    return [*[cell for name in names for cell in (name, "", "")][:-1], "", "product"]
+
+
+def _row(term: Term, factors: int) -> list[str]:
+    """conv2.dy[3,0,0]  0.0123  ·  relu1.y[1,0,2]  0.5  =  0.00615; a lone factor among products is its own product."""
+    first = term.factors[0]
+    if factors == 1:
+        return [first.cell or _nowhere(first), shown(term.value)]
+    if len(term.factors) == 1:
+        return [first.cell or _nowhere(first), *[""] * (3 * factors - 2), "=", shown(term.value)][-3 * factors - 1 :]
+    row: list[str] = []
+    for place, factor in enumerate(term.factors):
+        row += ["·"] if place else []
+        row += [factor.cell or _nowhere(factor), shown(factor.value)]
+    return [*row, "=", shown(term.value)]
+
+
+def _nowhere(factor: Factor) -> str:
+    """The name of a factor that is no cell, or why it is 0."""
+    return {"padding": "(padding)", "stride": "(between strides)"}.get(factor.why, factor.name)
+
+
+def _rest(folded: Folded) -> list[tuple[str, str]]:
+    if not folded.others:
+        return []
+    zeros = f" ({folded.zeros} of them 0)" if folded.zeros else ""
+    what = "smaller term" if folded.others == 1 else "smaller terms"
+    return [(f"… and {folded.others} {what}{zeros}, together", shown(folded.rest))]
+
+
+def _pick(pick: Pick) -> list[str]:
+    rows = [
+        [candidate.cell, shown(candidate.value), "◀ wins" if place == pick.winner else ""]
+        for place, candidate in enumerate(pick.candidates)
+    ]
+    return ["", *(f"{INDENT}{line}" for line in _aligned(rows, right={1}))]
+
+
+def _jacobian(jacobian: Jacobian, room: int | None) -> list[str]:
+    """The chain rule through every probability."""
+    rows = [["k", "ŷ[k]", "t[k]", "∂loss/∂ŷ[k]", "∂ŷ[k]/∂z[j]", "product"]]
+    everything = room is None or len(jacobian.rows) <= room
+    shown_rows = jacobian.rows if everything else [row for row in jacobian.rows if row.product or row.k < LEAST]
+    rows += [
+        [str(row.k), *(shown(number) for number in (row.p, row.t, row.dp, row.j, row.product))] for row in shown_rows
+    ]
+    total = shown(sum(row.product for row in jacobian.rows))
+    lines = _aligned([*rows, ["sum", "", "", "", "", total]], right={1, 2, 3, 4, 5})
+    hidden = len(jacobian.rows) - len(shown_rows)
+    if hidden:
+        lines.insert(-1, f"… and {hidden} classes that are not the right one: 0 each")
+    return ["", *(f"{INDENT}{line}" for line in lines)]
+
+
+# -------------------------------------------------------------------------------------------------- steps and footer
+
+
+def _steps(steps: Iterable[Step], width: int) -> list[str]:
+    """m̂ = m′ / (1 − β₁^{t}) = 0.0123 / (1 − 0.9^{12}) = 0.017, broken before = where it is too long."""
+    lines: list[str] = []
+    found = list(steps)
+    names = max((_width(step.name) for step in found), default=0)
+    for step in found:
+        parts = list(dict.fromkeys((step.symbols, step.numbers, shown(step.value))))
+        name, blank = f"{INDENT}{_padded(step.name, names, right=False)}", " " * (names + len(INDENT))
+        line = f"{name} = {' = '.join(parts)}"
+        if _width(line) <= width:
+            lines.append(line)
+            continue
+        for place, part in enumerate(parts):
+            begin = f"{blank if place else name} = "
+            lines += textwrap.wrap(part, width, initial_indent=begin, subsequent_indent=f"{blank}   ")
+    return ["", *lines] if lines else []
+
+
+def _curve(explanation: Explanation) -> list[str]:
+    curve = explanation.made.curve
+    if not curve:
+        return []
+    numbers = f"x = {shown(curve.x)}, y = {shown(curve.y)}, slope {shown(curve.slope)}"
+    return [f"{INDENT}on the curve of {curve.function}: {numbers}"]
+
+
+def _footer(explanation: Explanation, width: int) -> list[str]:
+    """What it was made from, where no terms say so; where it is computed and derived."""
+    rows: list[tuple[str, list[str]]] = []
+    made = explanation.made
+    if made.sources and not made.pick:
+        more = [f"… ({len(made.sources)} in all)"] if len(made.sources) > MOST_SOURCES else []
+        rows.append(("made from", [*made.sources[:MOST_SOURCES], *more]))
+    if explanation.code:
+        places = [f"{place.file}:{place.line}" for place in explanation.code]
+        rows.append(("computed by", [f"{explanation.code[0].function} in {places[0]}", *places[1:]]))
+    if explanation.derivation:
+        rows.append(("derived in", [explanation.derivation]))
+    lines: list[str] = []
+    for what, parts in rows:
+        lines += textwrap.wrap(
+            ", ".join(parts).replace(", …", " …"),
+            width,
+            initial_indent=f"{what:<12}",
+            subsequent_indent=" " * 12,
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+    return ["", *lines] if lines else []
+
+
+# -------------------------------------------------------------------------------------------------- columns
+
+
+def _aligned(rows: Sequence[Sequence[str]], right: set[int]) -> list[str]:
+    """Rows in columns, two spaces apart; those numbered in ``right`` set to the right."""
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            _padded(cell, width, right=place in right)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _padded(text: str, width: int, *, right: bool) -> str:
+    space = " " * max(width - _width(text), 0)
+    return space + text if right else text + space
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal: marks above a letter take none."""
+    return sum(1 for letter in text if not unicodedata.combining(letter))

@@ -1,6 +1,7 @@
 """A trace: one training step looked at in float64, with every array that it made, and an explanation of any number."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -152,7 +153,8 @@ class Trace:
         site = self._site(cell)
         if site.operation.call:
             return site.operation.name, leaves.own(site.layer)
-        return site.operation.name, EXPLAINERS[site.operation.name](site)
+        made = EXPLAINERS[site.operation.name](site)
+        return site.operation.name, replace(made, words=made.words + _other_shape(site, cell, entry.shape))
 
     def _site(self, cell: Cell) -> Site:
         operation, place, layer = self.catalogue.writers[cell.tensor]
@@ -173,6 +175,15 @@ class Trace:
         from chainrule.explain.html import trace
 
         return trace(self)
+
+
+def _other_shape(site: Site, cell: Cell, shape: tuple[int, ...]) -> str:
+    """A sentence where the operation sees its result in another shape than its name has."""
+    seen = site.operation.writes[site.place].shape
+    if seen == shape:
+        return ""
+    own, here = (",".join(map(str, index)) for index in (cell.index, site.index[-len(seen) :]))
+    return f" {site.layer} sees {text(shape)} numbers as {text(seen)}: [{own}] is its [{here}]."
 
 
 def _checked(network: Network, x: Array, t: Array) -> int:

@@ -7,7 +7,7 @@ from math import sqrt
 from chainrule.engines import Array
 from chainrule.explain.cells import UPDATE, Cell, Index, named
 from chainrule.explain.notation import letters
-from chainrule.explain.numbers import bracketed, shown
+from chainrule.explain.numbers import bracketed, powered, shown
 from chainrule.explain.record import Made, Step
 from chainrule.explain.stepping import CLIPPING, Update
 from chainrule.plan import gradient_name
@@ -83,7 +83,7 @@ def _adam(entry: Entry, update: Update) -> tuple[Step, ...]:
         Step(
             "v′",
             "β₂·v + (1 − β₂)·g^{2}",
-            f"{two}·{bracketed(entry.moments['v'])} + (1 − {two})·{bracketed(g)}^{{2}}",
+            f"{two}·{bracketed(entry.moments['v'])} + (1 − {two})·{powered(g, '2')}",
             v,
         ),
         Step("m̂", "m′ / (1 − β₁^{t})", f"{bracketed(m)} / (1 − {one}^{{{t}}})", mean),
@@ -132,7 +132,7 @@ def _gradient_steps(entry: Entry, update: Update) -> tuple[Step, ...]:
     """g, after clipping where the whole gradient was too long."""
     d = f"d{entry.letter}"
     if update.scale == 1:
-        return (Step("g", d, bracketed(entry.gradient), entry.gradient),)
+        return (Step("g", d, shown(entry.gradient), entry.gradient),)
     clip = update.training.clip_norm or 0.0
     norms = f"{bracketed(clip)} / ({bracketed(update.norm)} + {bracketed(CLIPPING)})"
     return (

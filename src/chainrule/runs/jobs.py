@@ -67,6 +67,12 @@ class Job:
     found: dict[str, Any] = field(default_factory=dict[str, Any])
     command: tuple[str, ...] = ()
 
+    @property
+    def epoch_images(self) -> int:
+        """Images of an epoch: the training images without those held back."""
+        images, share = self.found["training_samples"], self.recipe.validation
+        return images - data.held_back_count(images, share) if share else images
+
     def build(self) -> Sequential:
         """The model with its first weights."""
         return Sequential.from_about(self.model, engine=self.engine, threads=self.threads)

@@ -9,7 +9,11 @@ from chainrule.plan import Operation, Plan, Tensor
 from chainrule.training.recipe import Recipe
 
 FORMAT = 1
-EXTRA = ("softmax", "categorical_cross_entropy_dp")  # what a trace shows where the plan has fused them
+EXTRA = (
+    *("softmax", "categorical_cross_entropy_dp"),  # what a trace shows where the plan has fused them
+    *("cross_correlate", "cross_correlate_dx", "cross_correlate_dw", "bias_gradient"),  # what the lab does
+    *("max_pool", "max_pool_dx", "average_pool", "average_pool_dx"),
+)
 
 
 def describe(model: Sequential, recipe: Recipe) -> dict[str, Any]:

@@ -22,17 +22,21 @@ export function readAddress(hash) {
   /** @type {string[]} */
   const complaints = [];
   const [path, query] = halves(hash.replace(/^#\/?/, ""), "?");
-  const [view, phase, ...cell] = path.split("/").map((part) => plain(part, complaints));
+  const [view, ...parts] = path.split("/").map((part) => plain(part, complaints));
   place.view = oneOf(VIEWS, view, "network", "no view of this page", complaints);
-  place.phase = oneOf(PHASES, phase, "forward", "none of forward, backward, update", complaints);
-  place.cell = cell.join("/") || null;
+  const own = place.view === "network" ? "" : parts.join("/");
+  if (place.view === "network") {
+    const [phase, ...cell] = parts;
+    place.phase = oneOf(PHASES, phase, "forward", "none of forward, backward, update", complaints);
+    place.cell = cell.join("/") || null;
+  }
   const kept = [];
   for (const part of query.split("&").filter(Boolean)) {
     const [name, value] = halves(part, "=");
     if (name === "sample" || name === "step") place[name] = wholeNumber(name, plain(value, complaints), complaints);
     else kept.push(part);
   }
-  place.rest = kept.join("&");
+  place.rest = own || kept.join("&");
   return { place, complaints };
 }
 
@@ -41,14 +45,21 @@ export function readAddress(hash) {
  * @param {Place} place
  */
 export function address(place) {
+  const network = place.view === "network";
   const plainView = place.cell === null && place.phase === "forward";
-  const path = [place.view, ...(plainView ? [] : [place.phase]), ...(place.cell === null ? [] : [place.cell])];
+  const looked = [...(plainView ? [] : [place.phase]), ...(place.cell === null ? [] : [place.cell])];
+  const path = [place.view, ...(network ? looked : place.rest ? [place.rest] : [])];
   const numbers = [
     ...(place.sample === null ? [] : [`sample=${place.sample}`]),
     ...(place.step === null ? [] : [`step=${place.step}`]),
-    ...(place.rest ? [place.rest] : []),
+    ...(network && place.rest ? [place.rest] : []),
   ];
-  return `#/${path.map((part) => encodeURI(part)).join("/")}${numbers.length ? `?${numbers.join("&")}` : ""}`;
+  return `#/${path.map(encoded).join("/")}${numbers.length ? `?${numbers.join("&")}` : ""}`;
+}
+
+/** Brackets stay as they are, to be read. @param {string} part */
+function encoded(part) {
+  return encodeURI(part).replaceAll("%5B", "[").replaceAll("%5D", "]");
 }
 
 /** What the page tells its views; each has a list of those who listen. */

@@ -108,6 +108,16 @@ export function buffersOf(frame) {
   return { parameters: new Float64Array(frame.parameters), statistics: new Float64Array(frame.statistics) };
 }
 
+/**
+ * The moments in float64: before the first step zeros; null where they were not kept.
+ *
+ * @param {Description} description @param {Frame} frame
+ */
+function momentsOf({ optimizer }, frame) {
+  if (frame.moments) return frame.moments.map((moment) => new Float64Array(moment));
+  return frame.step === 0 ? optimizer.moments.map(() => new Float64Array(frame.parameters.length)) : null;
+}
+
 /** @param {Description} description @param {Picture} picture @returns {NDArray} */
 function input(description, picture) {
   return { shape: [1, ...description.input_shape], data: normalised(description, picture) };
@@ -157,7 +167,7 @@ function probabilities(description, walk, values) {
  * @param {Description} description @param {Frame} frame @param {Interpreter} walk @param {Map<string, NDArray>} values
  */
 function changed(description, frame, walk, values) {
-  const moments = frame.moments?.map((moment) => new Float64Array(moment)) ?? null;
+  const moments = momentsOf(description, frame);
   const results = updated(description, walk.buffers.parameters, walk.gradient, moments, frame.step + 1, frame.rate);
   for (const [name, shape] of Object.entries(shapesOf(description))) {
     if (isState(description, name)) continue;

@@ -52,7 +52,9 @@ const RULES = {
   add_bias: ({ index, shape }) => shape.map((size, axis) => (axis < index.length ? one(index[axis]) : all(size))),
   max_pool: pooled,
   average_pool: pooled,
-  max_pool_dx: ({ index, shape, winner }) => [one(index[0]), one(Math.floor(winner / shape[2])), one(winner % shape[2])],
+  max_pool_dx({ index, shape, winner }) {
+    return [one(index[0]), one(Math.floor(winner / shape[2])), one(winner % shape[2])];
+  },
   average_pool_dx: ({ index, shape, attributes }) => [
     one(index[0]),
     ...planes((axis) => seen(index, axis, attributes.window, shape, attributes)),

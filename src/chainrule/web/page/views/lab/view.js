@@ -1,6 +1,212 @@
-/** @typedef {import("../../types.js").App} App */
+/** The lab: numbers of one's own through one convolution or pooling, forward and backward, every cell explained. */
+import { say, unsay } from "../../banner.js";
+import { button, make } from "../../figures/elements.js";
+import { address } from "../../state.js";
+import { Bench } from "./bench.js";
+import { controls } from "./controls.js";
+import { EXAMPLES } from "./examples.js";
+import { fromAddress, toAddress } from "./address.js";
+import { traceOf } from "./computation.js";
+import { Making } from "./making.js";
+import { cropped, pixelsOf } from "./pictures.js";
+import { slides, worked } from "./setting.js";
+import { problem, sizes } from "./sizes.js";
+import { marksOf } from "./tracking.js";
+
+/**
+ * @typedef {import("../../types.js").App} App
+ * @typedef {import("./setting.js").Setting} Setting
+ * @typedef {import("./bench.js").Result} Result
+ */
 
 /** @param {HTMLElement} element @param {App} app */
 export function mount(element, app) {
-  element.dataset.model = app.description.name;
+  const lab = new Lab(element, app);
+  app.listen("place", () => lab.arrive());
+  lab.arrive();
+}
+
+class Lab {
+  /** @type {Setting} */
+  #now = worked();
+  /** @type {Result} */
+  #good;
+  /** @type {string | null} what the address of the lab was when last looked at */
+  #address = null;
+  /** @type {{count: number, x: Uint8Array} | null} */
+  #samples = null;
+
+  /** @param {HTMLElement} element @param {App} app */
+  constructor(element, app) {
+    this.app = app;
+    this.#good = resultOf(this.#now, app);
+    this.controls = controls((change) => this.change(change));
+    this.bench = new Bench({
+      change: (change) => this.change(change),
+      now: () => this.#now,
+      pick: (cell, second) => this.pick(cell, second),
+      hover: (cell, second) => this.hover(cell, second),
+      say: (words) => this.tell(words),
+      restore: () => this.show(),
+      picture: () => this.takePicture(),
+      crop: () => this.change((now) => ({ ...now, x: cropped(now.x), source: "", dy: null, cell: null })),
+    });
+    this.trouble = make("p", { class: "trouble", role: "alert", hidden: true });
+    this.words = make("p", { class: "lab-words", role: "status" });
+    this.size = make("p", { class: "lab-size" });
+    this.making = new Making({
+      active: () => app.place.view === "lab",
+      pick: (cell) => this.change((now) => ({ ...now, cell })),
+      hover: (cell) => this.hover(cell, this.#isSecond()),
+      href: (cell) => address({ ...app.place, view: "lab", rest: toAddress({ ...this.#now, cell }) }),
+    });
+    element.classList.add("lab");
+    element.append(this.#head(), this.controls.element, this.size, this.trouble, this.bench.element);
+    element.append(this.words, this.making.element);
+  }
+
+  #head() {
+    const select = make("select", { "aria-label": "An example to begin with" }, make("option", { value: "" }, "examples …"));
+    EXAMPLES.forEach((example, k) => select.append(make("option", { value: k }, example.name)));
+    select.addEventListener("change", () => {
+      const example = EXAMPLES[Number(select.value)];
+      if (select.value !== "" && example) this.change(() => example.setting());
+      select.value = "";
+    });
+    const link = button("copy link", () => this.copyLink(), { title: "a link to the lab as it stands, for a slide" });
+    const words = make("p", {}, "Type numbers, choose how the kernel slides, and click any result to see it made.");
+    return make("header", { class: "lab-head" }, make("h2", {}, "Lab"), words, select, link);
+  }
+
+  /** The place changed, perhaps to a lab that somebody put in a link. */
+  async arrive() {
+    const { view, rest } = this.app.place;
+    if (view !== "lab" || rest === this.#address) return;
+    this.#address = rest;
+    unsay("lab");
+    try {
+      if (/!xsample\d/.test(rest)) this.#samples = await this.app.source.samples();
+      this.#now = fromAddress(rest, (number) => this.#sample(number));
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      say("lab", `The link to the lab cannot be read: ${why}. This is the worked example.`);
+      this.#now = worked();
+    }
+    this.show();
+  }
+
+  /** @param {number} number */
+  #sample(number) {
+    const samples = this.#samples;
+    if (!samples || number >= samples.count) return null;
+    const size = samples.x.length / samples.count;
+    return pixelsOf(samples.x.slice(number * size, (number + 1) * size), this.app.description.input_shape);
+  }
+
+  /** @param {(now: Setting) => Setting} change */
+  change(change) {
+    this.#now = change(this.#now);
+    this.tell("");
+    this.show();
+    this.#keepAddress();
+  }
+
+  #keepAddress() {
+    this.#address = toAddress(this.#now);
+    if (this.app.place.view === "lab") this.app.go({ rest: this.#address });
+  }
+
+  /** All that is shown, from the setting. */
+  show() {
+    const why = problem(this.#now);
+    if (!why) this.#good = resultOf(this.#now, this.app);
+    this.trouble.hidden = !why;
+    this.trouble.textContent = why ? `${why} Below is the last result that there was.` : "";
+    this.controls.follow(this.#now);
+    this.size.replaceChildren(...sizes(this.#now).map((size) => {
+      const result = why ? "none" : String(size.value);
+      const symbols = make("span", { class: "symbols" }, ` = ${size.symbols}`);
+      return make("span", {}, make("i", {}, size.axis), symbols, ` = ${size.numbers} = `, make("b", {}, result));
+    }));
+    this.bench.show(this.#now, this.#good, Boolean(why));
+    this.#explain();
+  }
+
+  #explain() {
+    const { cell } = this.#now;
+    const there = cell !== null && this.making.show(this.#good.trace, cell);
+    if (!there) this.making.clear();
+    this.bench.mark(there ? marksOf(this.#good.trace, cell) : new Map(), this.#isSecond());
+  }
+
+  /** Whether what is explained stands in the lower lane. */
+  #isSecond() {
+    return this.#good.other !== null && this.#good.setting.kind === "convolution";
+  }
+
+  /** @param {string} cell @param {boolean} second */
+  pick(cell, second) {
+    const isY = /\.y\[/.test(cell);
+    this.change((now) => {
+      if (!now.beside || !isY || !slides(now.kind)) return { ...now, cell };
+      return { ...now, cell, kind: second ? "convolution" : "correlation" };
+    });
+  }
+
+  /** @param {string | null} cell @param {boolean} second */
+  hover(cell, second) {
+    const { trace, other } = this.#good;
+    if (cell === null) {
+      this.bench.mark(this.#now.cell ? marksOf(trace, this.#now.cell) : new Map(), this.#isSecond());
+      return;
+    }
+    const isOther = other !== null && /\.y\[/.test(cell) && second !== this.#isSecond();
+    const of = isOther ? other : trace;
+    this.bench.mark(marksOf(of, cell), isOther ? second : this.#isSecond());
+  }
+
+  takePicture() {
+    const { picture, description } = this.app;
+    const x = picture && pixelsOf(picture.x, description.input_shape);
+    if (!picture || !x) return this.tell("There is no picture of one to three channels on the page.");
+    const source = picture.from;
+    return this.change((now) => {
+      const [filters, channels, KH, KW] = now.w.shape;
+      const w = channels === x.shape[0] ? now.w : { shape: [filters, x.shape[0], KH, KW], data: spread(now.w, x.shape[0]) };
+      return { ...now, x, w, source, dy: null, cell: null };
+    });
+  }
+
+  async copyLink() {
+    try {
+      await navigator.clipboard.writeText(location.href);
+      this.tell("The link is copied; it holds every number that stands here.");
+    } catch {
+      this.tell("This browser does not let a page copy. The link is the address of this page.");
+    }
+  }
+
+  /** @param {string} words */
+  tell(words) {
+    this.words.textContent = words;
+  }
+}
+
+/** The same planes for another number of channels, the first repeated. */
+/** @param {import("../../types.js").NDArray} w @param {number} channels */
+function spread(w, channels) {
+  const [filters, old, KH, KW] = w.shape;
+  const size = KH * KW;
+  return Float64Array.from({ length: filters * channels * size }, (_, k) => {
+    const [o, c] = [Math.floor(k / (channels * size)), Math.floor(k / size) % channels];
+    return w.data[(o * old + Math.min(c, old - 1)) * size + (k % size)];
+  });
+}
+
+/** @param {Setting} setting @param {App} app @returns {Result} */
+function resultOf(setting, { description: { code, derivations } }) {
+  const told = { code, derivations };
+  const kind = setting.kind === "correlation" ? "convolution" : "correlation";
+  const other = setting.beside && slides(setting.kind) ? traceOf({ ...setting, kind }, told) : null;
+  return { setting, trace: traceOf(setting, told), other };
 }

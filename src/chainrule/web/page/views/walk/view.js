@@ -1,6 +1,153 @@
-/** @typedef {import("../../types.js").App} App */
+/** The guided walk: a dozen stops on the real network, with the picture of the page. Predict first, then reveal. */
+import { say, unsay } from "../../banner.js";
+import { button, make } from "../../figures/elements.js";
+import { address } from "../../state.js";
+import { page } from "./page.js";
+import { stopsOf } from "./stops/index.js";
+
+/**
+ * @typedef {import("../../types.js").App} App
+ * @typedef {import("./stop.js").Stop} Stop
+ */
 
 /** @param {HTMLElement} element @param {App} app */
 export function mount(element, app) {
-  element.dataset.model = app.description.name;
+  const walk = new Walk(element, app);
+  for (const what of /** @type {const} */ (["place", "trace"])) app.listen(what, () => walk.update());
+  walk.update();
+}
+
+class Walk {
+  /** @type {Stop[]} */
+  #stops = [];
+  /** @type {import("../../types.js").Trace | null} */
+  #trace = null;
+  /** What was answered, by the id of the stop. @type {Map<string, string>} */
+  #answers = new Map();
+  #shown = "";
+
+  /** @param {HTMLElement} element @param {App} app */
+  constructor(element, app) {
+    this.app = app;
+    this.element = element;
+    element.classList.add("walk");
+    element.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  update() {
+    const { place, trace } = this.app;
+    if (place.view !== "walk" || !trace) return;
+    if (trace !== this.#trace) {
+      if (!this.#same(trace)) this.#answers.clear();
+      this.#trace = trace;
+      this.#stops = stopsOf(trace);
+      this.#shown = "";
+    }
+    const number = this.#number();
+    const key = `${number}`;
+    if (key === this.#shown) return;
+    this.#shown = key;
+    this.#render(number);
+  }
+
+  /** Whether the numbers are those of the trace before. @param {import("../../types.js").Trace} trace */
+  #same(trace) {
+    return this.#trace?.frame === trace.frame && this.#trace.picture.from === trace.picture.from && trace.picture.from !== "drawn";
+  }
+
+  /** Which stop the address names, from 0. */
+  #number() {
+    const { rest } = this.app.place;
+    const last = this.#stops.length;
+    const number = rest === "" ? 1 : Number(rest);
+    const there = Number.isInteger(number) && number >= 1 && number <= last;
+    if (there) unsay("walk");
+    else say("walk", `There is no stop “${rest.slice(0, 24)}” on this walk; the stops are 1 to ${last}. This is the first.`);
+    return there ? number - 1 : 0;
+  }
+
+  /** @param {number} number @param {boolean} [focus] */
+  #render(number, focus = false) {
+    const stop = this.#stops[number];
+    if (!stop) {
+      this.element.replaceChildren(make("p", {}, "This network has no layer that the walk could stop at."));
+      return;
+    }
+    const content = page(stop, {
+      number, count: this.#stops.length, layer: this.#about(),
+      answered: this.#answers.get(stop.id) ?? null,
+      answer: (text) => this.#answer(number, stop, text),
+      href: address({ ...this.app.place, view: "network", phase: stop.phase, cell: stop.cell, rest: "" }),
+      follow: () => this.app.go({ view: "network", phase: stop.phase, cell: stop.cell }),
+    });
+    this.element.replaceChildren(content, this.#navigation(number));
+    if (focus) /** @type {HTMLElement | null} */ (this.element.querySelector("h2"))?.focus();
+  }
+
+  /** What is walked on: the picture, and how far the network is trained. */
+  #about() {
+    const { from } = this.app.picture ?? { from: "" };
+    const step = this.#trace?.frame.step ?? 0;
+    const picture = from.startsWith("sample ") ? from : `a picture (${from})`;
+    const trained = step === 0
+      ? "not trained yet: its weights are random, and the numbers mean little, but everything is computed as it will be"
+      : `after ${step.toLocaleString("en")} ${step === 1 ? "step" : "steps"} of training`;
+    return `${this.app.description.name}, ${trained}; ${picture}`;
+  }
+
+  /** @param {number} number @param {Stop} stop @param {string} text */
+  #answer(number, stop, text) {
+    this.#answers.set(stop.id, text);
+    this.#render(number);
+    const verdict = /** @type {HTMLElement | null} */ (this.element.querySelector(".reveal"));
+    verdict?.focus({ preventScroll: true });
+    verdict?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** @param {number} number */
+  #navigation(number) {
+    const back = button("← Back", () => this.#to(number - 1), { disabled: number === 0 });
+    const next = button("Next →", () => this.#to(number + 1), { disabled: number === this.#stops.length - 1, class: "next" });
+    const dots = make("ol", { class: "dots" }, ...this.#stops.map((stop, k) => {
+      const link = make("a", { href: address({ ...this.app.place, rest: String(k + 1) }), title: stop.title });
+      link.setAttribute("aria-label", `Stop ${k + 1}: ${stop.title}`);
+      if (k === number) link.setAttribute("aria-current", "step");
+      if (this.#answers.has(stop.id)) link.classList.add("answered");
+      link.addEventListener("click", (event) => {
+        if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+        event.preventDefault();
+        this.#to(k);
+      });
+      return make("li", {}, link);
+    }));
+    return make("nav", { class: "walk-navigation", "aria-label": "Stops" }, back, dots, next, this.#pictures());
+  }
+
+  /** Another sample, on the same stop. */
+  #pictures() {
+    const { sample } = this.app.place;
+    const to = (/** @type {number} */ number) => () => this.app.go({ sample: number });
+    const words = sample === null ? this.app.picture?.from ?? "" : `sample ${sample}`;
+    const before = button("‹", to((sample ?? 1) - 1), { "aria-label": "the sample before", disabled: (sample ?? 0) === 0 && sample !== null });
+    const after = button("›", to((sample ?? -1) + 1), { "aria-label": "the next sample" });
+    return make("div", { class: "walk-pictures" }, make("span", {}, words), before, after);
+  }
+
+  /** @param {number} number */
+  #to(number) {
+    if (number < 0 || number >= this.#stops.length) return;
+    this.app.go({ rest: String(number + 1) });
+    this.#shown = String(number);
+    this.#render(number, true);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    const target = /** @type {Element} */ (event.target);
+    if (event.ctrlKey || event.metaKey || event.altKey || target.matches("input")) return;
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    this.#to(this.#number() + step);
+  }
 }

@@ -1,0 +1,124 @@
+"""What `chainrule explain` looks at: a network, the training step that would come next, and one sample."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule import optimizers, zoo
+from chainrule.cli import opened
+from chainrule.data.dataset import Dataset
+from chainrule.data.normalisation import Normalisation
+from chainrule.engines import Array
+from chainrule.errors import OptionError
+from chainrule.explain import Trace, Training
+from chainrule.explain.numbers import shown
+from chainrule.model import Sequential
+from chainrule.runs import standing
+from chainrule.runs.folder import CHECKPOINT
+from chainrule.runs.jobs import Job
+
+Options = Mapping[str, Any]
+ENGINE = "numpy"  # a trace computes in float64, one operation at a time
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trace, and the words for its heading.
+
+    sample   where it came from: "sample 0 of mnist", or the name of a file
+    assumed  whether nobody said what it shows, so that the network's own answer was taken for right
+    """
+
+    model: Sequential
+    trace: Trace
+    sample: str
+    label: str
+    assumed: bool
+    answer: str
+
+    def heading(self) -> str:
+        """Network and step, and the sample that it is taken on."""
+        training = self.trace.training
+        step = f"step {training.step} ({training.optimizer.name}, rate {shown(self.trace.update.rate)})"
+        says = "taken for what the network says" if self.assumed else f"the network says {self.answer}"
+        return f"{self.model.name}, {step}, taken on one sample alone:\n{self.sample}, class {self.label} ({says})"
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for a program."""
+        training = self.trace.training
+        about = {"model": self.model.name, "sample": self.sample, "label": self.label, "answer": self.answer}
+        return about | {
+            "optimizer": training.optimizer.name,
+            "rate": self.trace.update.rate,
+            "step": training.step,
+        }
+
+
+def subject(run: Path | None, given: Options) -> Subject:
+    """The subject that the options name."""
+    model, training, test = _network(run, given)
+    chosen = None if given["optimizer"] is None else optimizers.find(given["optimizer"])
+    training = standing.otherwise(training, chosen, given["rate"])
+    pixels, label, sample = _sample(model, test, given)
+    x = model.normalisation.apply(pixels[None], model.dtype)
+    answer = int(model.apply(x)[0].argmax())
+    place = answer if label is None else label
+    target = np.eye(model.output_shape[-1])[[place]]
+    trace = Trace(model, x, target, model.loss, training)
+    return Subject(model, trace, sample, model.classes[place], label is None, model.classes[answer])
+
+
+def _network(run: Path | None, given: Options) -> tuple[Sequential, Training, Dataset | None]:
+    """The network, its next step, and test data where they are needed."""
+    if (run is None) == (given["model"] is None):
+        raise OptionError("expected either a RUN, or --model NAME for a network that is not trained")
+    if run is None:
+        return _untrained(given)
+    where = {"folder": given["data_folder"], "offline": given["offline"]}
+    job: Job | None
+    if run.is_dir() and (run / CHECKPOINT).is_file():
+        stands = standing.of_run(run, engine=ENGINE)
+        model, job, training = stands.model, stands.job, stands.training
+    else:
+        model, job = opened.model_and_job(run, engine=ENGINE)
+        training = Training()
+    test = None if given["image"] else opened.test_data(model, job, given["data"], **where)
+    return model, training, test
+
+
+def _untrained(given: Options) -> tuple[Sequential, Training, Dataset]:
+    """A network of the zoo before its first step, normalised as it would be trained."""
+    if given["data"] is not None:
+        raise OptionError("--data is for a RUN; a network that is not trained takes its own data")
+    entry = zoo.find(given["model"])
+    recipe = entry.recipe_for(entry.choice.name)
+    images, test = entry.choice.load(recipe.seed, folder=given["data_folder"], offline=given["offline"])
+    model = entry.build(images.shape, images.classes, engine=ENGINE, loss=recipe.loss, seed=recipe.seed)
+    model.normalisation = Normalisation.fit(recipe.normalise, images.x)
+    return model, standing.next_step(recipe, 0, len(images)), test
+
+
+def _sample(model: Sequential, test: Dataset | None, given: Options) -> tuple[Array, int | None, str]:
+    """Pixels, the label where it is known, and where the sample came from."""
+    if given["image"] is not None:
+        image = given["image"]
+        return opened.pixels(model, image), _label(model, given["label"]), image
+    if test is None:
+        raise OptionError("give --sample or --image")
+    number = given["sample"]
+    if not 0 <= number < len(test):
+        raise OptionError(f"--sample {number}: expected 0 to {len(test) - 1}, the test images of {test.name}")
+    label = _label(model, given["label"])
+    found = int(test.y[number]) if label is None else label
+    return test.x[number], found, f"sample {number} of {test.name}"
+
+
+def _label(model: Sequential, label: str | None) -> int | None:
+    if label is None:
+        return None
+    if label not in model.classes:
+        raise OptionError(f"--label {label}: expected one of {', '.join(model.classes)}")
+    return model.classes.index(label)

@@ -1,0 +1,39 @@
+"""Terms sorted by size and folded: the largest, and what the others come to."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chainrule.explain.record import Term
+
+
+@dataclass(frozen=True)
+class Folded:
+    """The largest terms by |value|; how many others there are, how many of these are 0, and their sum."""
+
+    largest: tuple[Term, ...]
+    others: int
+    zeros: int
+    rest: float
+    sum: float
+
+
+def fold(terms: Sequence[Term], room: int | None) -> Folded:
+    """At most ``room`` terms, largest first (None: all); of equals the first first.
+
+    One alone is never folded away; where any are, all zeros are.
+    """
+    order = sorted(terms, key=_size, reverse=True)
+    keep = len(order) if room is None or len(order) <= room + 1 else min(room, _not_zero(order))
+    others = order[keep:]
+    zeros = sum(term.value == 0 for term in others)
+    rest = math.fsum(term.value for term in others)
+    return Folded(tuple(order[:keep]), len(others), zeros, rest, math.fsum(term.value for term in terms))
+
+
+def _not_zero(order: Sequence[Term]) -> int:
+    return max(sum(term.value != 0 for term in order), 1)
+
+
+def _size(term: Term) -> float:
+    return math.inf if math.isnan(term.value) else abs(term.value)

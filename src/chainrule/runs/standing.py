@@ -1,0 +1,68 @@
+"""Where a run stands: its network, and the training step that would come next."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from chainrule import data, files
+from chainrule.engines import Array
+from chainrule.errors import FormatError
+from chainrule.explain import Training
+from chainrule.model import Sequential
+from chainrule.optimizers import Optimizer
+from chainrule.runs import running
+from chainrule.runs.folder import CHECKPOINT
+from chainrule.runs.jobs import Job
+from chainrule.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A run's network as its checkpoint has it, its job, and its next step."""
+
+    model: Sequential
+    job: Job
+    training: Training
+
+
+def of_run(folder: Path, *, engine: str | None = None, threads: int | None = None) -> Standing:
+    """Where the checkpoint of a run folder is."""
+    job = running.read_job(folder)
+    path = folder / CHECKPOINT
+    tensors, about = files.read_tensors(path, "checkpoint")
+    done, described = about.get("step"), about.get("model")
+    if not isinstance(done, int) or done < 0 or not isinstance(described, dict):
+        raise FormatError(f"{path}: expected a number of steps and a model, found {done!r} steps")
+    model = Sequential.from_about(cast(dict[str, Any], described), engine=engine, threads=threads)
+    model.set_weights({name: tensor for name, tensor in tensors.items() if not name.startswith("optimizer.")})
+    moments = tuple(_moment(tensors, name, model, path) for name in job.recipe.optimizer.moments)
+    training = next_step(job.recipe, done, job.epoch_images, moments)
+    return Standing(model, job, training)
+
+
+def next_step(recipe: Recipe, done: int, images: int, moments: tuple[Array, ...] | None = None) -> Training:
+    """The step after so many; after the last of the recipe, one more at the rate of the last.
+
+    images   training images of an epoch
+    moments  of the optimizer; None: zeros, as before the first step
+    """
+    epoch_steps = data.batch_count(images, recipe.batch_size)
+    steps = epoch_steps * recipe.epochs
+    factor = recipe.schedule.factor(min(done, steps - 1), steps, epoch_steps)
+    rate = recipe.optimizer.rate * factor
+    return Training(recipe.optimizer, rate, done + 1, moments, recipe.clip_norm, recipe.seed)
+
+
+def otherwise(training: Training, optimizer: Optimizer | None, rate: float | None) -> Training:
+    """The same step with another optimizer, which remembers nothing, or at another rate."""
+    changed = training
+    if optimizer is not None:
+        changed = replace(training, optimizer=optimizer, rate=optimizer.rate, moments=None, step=1)
+    return changed if rate is None else replace(changed, rate=replace(changed.optimizer, rate=rate).rate)
+
+
+def _moment(tensors: dict[str, Array], name: str, model: Sequential, path: Path) -> Array:
+    found = tensors.get(f"optimizer.{name}")
+    if found is None or found.shape != model.parameters.shape:
+        raise FormatError(f"{path}: optimizer.{name} is missing or of another size")
+    return found

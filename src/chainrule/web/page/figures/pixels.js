@@ -1,0 +1,103 @@
+/** A plane too large for text: a pixel a number, on a canvas. Arrow keys move, Enter and a click choose. */
+import { shown } from "../explain/numbers.js";
+import { table } from "../style/scale.js";
+import { make } from "./elements.js";
+import { neighbour, share } from "./plane.js";
+
+const WIDEST = 264;
+const SMALLEST = 3;
+
+/**
+ * @param {import("./plane.js").Options} options
+ * @returns {import("./plane.js").Plane}
+ */
+export function pixels(options) {
+  const { rows, columns, label } = options;
+  const side = Math.max(Math.floor((options.widest ?? WIDEST) / Math.max(rows, columns)), SMALLEST);
+  const size = { width: columns * side, height: rows * side };
+  const [role, tabindex] = options.pick ? ["application", 0] : ["img", null];
+  const canvas = make("canvas", { ...size, role, tabindex, "aria-label": label });
+  const said = make("output", { class: "pixel-said", "aria-live": "polite" });
+  const element = make("div", { class: "pixels" }, canvas, said);
+  /** @type {{values: ArrayLike<number>, scale: import("./plane.js").Scale, marks: Map<number, string>, at: number}} */
+  const state = { values: [], scale: { kind: "diverging", low: -1, high: 1 }, marks: new Map(), at: -1 };
+  const paint = () => painted(canvas, state, columns, side);
+  const move = (/** @type {number} */ k) => {
+    if (k === state.at) return;
+    if (state.at >= 0) options.hover?.(Math.floor(state.at / columns), state.at % columns, false);
+    state.at = k;
+    if (k >= 0) options.hover?.(Math.floor(k / columns), k % columns, true);
+    said.textContent = k < 0 ? "" : `${options.name(Math.floor(k / columns), k % columns)} = ${shown(state.values[k])}`;
+    paint();
+  };
+  if (options.pick) followed(canvas, options, side, state, move);
+  return {
+    element,
+    show(values, scale) {
+      Object.assign(state, { values, scale });
+      paint();
+    },
+    mark(marks) {
+      state.marks = marks;
+      paint();
+    },
+  };
+}
+
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {{values: ArrayLike<number>, scale: import("./plane.js").Scale, marks: Map<number, string>, at: number}} state
+ * @param {number} columns
+ * @param {number} side
+ */
+function painted(canvas, { values, scale, marks, at }, columns, side) {
+  const context = canvas.getContext("2d");
+  if (!context) return;
+  const colours = table(scale.kind);
+  for (let k = 0; k < values.length; k++) {
+    const part = share(values[k], scale);
+    const place = 3 * Math.max(0, Math.min(255, Math.round(scale.kind === "diverging" ? 127.5 * (part + 1) : 255 * part)));
+    context.fillStyle = `rgb(${colours[place]},${colours[place + 1]},${colours[place + 2]})`;
+    context.fillRect((k % columns) * side, Math.floor(k / columns) * side, side, side);
+  }
+  const { color: ink, caretColor: accent } = getComputedStyle(canvas); // as the theme has them now: figures.css
+  const ring = (/** @type {number} */ k, /** @type {string} */ colour, /** @type {number} */ width) => {
+    context.strokeStyle = colour;
+    context.lineWidth = width;
+    const [top, left] = [Math.floor(k / columns) * side, (k % columns) * side];
+    context.strokeRect(left + width / 2, top + width / 2, side - width, side - width);
+  };
+  for (const [k, mark] of marks) ring(k, mark === "won" ? ink : accent, mark === "chosen" ? 3 : 1.5);
+  if (at >= 0) ring(at, ink, 2);
+}
+
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {import("./plane.js").Options} options
+ * @param {number} side
+ * @param {{at: number}} state
+ * @param {(k: number) => void} move
+ */
+function followed(canvas, { rows, columns, pick }, side, state, move) {
+  /** @param {PointerEvent | MouseEvent} event */
+  const under = (event) => {
+    const scale = canvas.width / canvas.getBoundingClientRect().width;
+    const [i, j] = [event.offsetY, event.offsetX].map((offset) => Math.floor((offset * scale) / side));
+    return i < 0 || j < 0 || i >= rows || j >= columns ? -1 : i * columns + j;
+  };
+  canvas.addEventListener("pointermove", (event) => move(under(event)));
+  canvas.addEventListener("pointerleave", () => move(-1));
+  canvas.addEventListener("blur", () => move(-1));
+  canvas.addEventListener("click", (event) => {
+    const k = under(event);
+    if (k >= 0) pick?.(Math.floor(k / columns), k % columns);
+  });
+  canvas.addEventListener("keydown", (event) => {
+    const [i, j] = state.at < 0 ? [0, -1] : [Math.floor(state.at / columns), state.at % columns];
+    const next = neighbour(event.key, i, j, rows, columns);
+    if (next) move(next[0] * columns + next[1]);
+    else if (event.key === "Enter" && state.at >= 0) pick?.(i, j);
+    else return;
+    event.preventDefault();
+  });
+}

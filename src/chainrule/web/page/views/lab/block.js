@@ -1,0 +1,67 @@
+/** One array on the bench: its name, its size, what can be done with it, and its planes. */
+import { make } from "../../figures/elements.js";
+import { sameShape, text } from "../../engine/tensor.js";
+import { stack } from "./stack.js";
+
+/**
+ * @typedef {import("../../types.js").NDArray} NDArray
+ * @typedef {import("./stack.js").StackOptions} StackOptions
+ * @typedef {import("./stack.js").Stack} Stack
+ * @typedef {import("../../figures/plane.js").Scale} Scale
+ * @typedef {import("../../figures/plane.js").Mark} Mark
+ */
+
+export class Block {
+  /** @type {Stack | null} */
+  #stack = null;
+  /** @type {number[]} */
+  #shape = [];
+  #tensor = "";
+  #editable = false;
+
+  /**
+   * @param {string} name  a class of its own, and the key of its tests
+   * @param {string} title
+   * @param {Omit<StackOptions, "tensor" | "shape">} options  with `editing` where it can be typed in
+   * @param {HTMLElement[]} tools
+   */
+  constructor(name, title, options, tools = []) {
+    this.options = options;
+    this.heading = make("h3", {}, title);
+    this.size = make("span", { class: "size" });
+    this.note = make("p", { class: "note" });
+    this.body = make("div", { class: "planes" });
+    const head = make("div", { class: "block-head" }, this.heading, this.size);
+    const tooled = tools.length ? [make("div", { class: "block-tools" }, ...tools)] : [];
+    this.element = make("section", { class: `block ${name}`, "data-block": name, "aria-label": title });
+    this.element.append(head, this.body, ...tooled, this.note);
+  }
+
+  /**
+   * @param {string} tensor
+   * @param {NDArray} array
+   * @param {Scale} scale
+   * @param {{title?: string, note?: string, editable?: boolean}} [about]
+   */
+  show(tensor, array, scale, { title, note = "", editable = true } = {}) {
+    if (!this.#stack || !sameShape(array.shape, this.#shape) || tensor !== this.#tensor || editable !== this.#editable) {
+      const held = this.body.contains(document.activeElement);
+      const editing = editable ? this.options.editing : undefined;
+      const shownAs = title ?? this.heading.textContent ?? tensor;
+      this.#stack = stack({ ...this.options, editing, tensor, shape: array.shape, shownAs });
+      [this.#shape, this.#tensor, this.#editable] = [array.shape, tensor, editable];
+      this.body.replaceChildren(this.#stack.element);
+      this.size.textContent = text(array.shape);
+      if (held) /** @type {HTMLElement | null} */ (this.body.querySelector("input, [tabindex]"))?.focus();
+    }
+    this.heading.textContent = title ?? this.heading.textContent;
+    this.note.textContent = note;
+    this.note.hidden = note === "";
+    this.#stack.show(array, scale);
+  }
+
+  /** @param {Map<string, Mark>} marks */
+  mark(marks) {
+    this.#stack?.mark(marks);
+  }
+}

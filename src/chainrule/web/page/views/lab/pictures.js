@@ -1,0 +1,26 @@
+/** A picture of the page as numbers of the lab: bytes as they are, 0 to 255. */
+import { CHANNELS, FARTHEST, LARGEST, array } from "./setting.js";
+
+/**
+ * @param {Uint8Array} bytes
+ * @param {number[]} shape  (C, H, W) of the model's input
+ * @returns {import("../../types.js").NDArray | null}  null: it is no picture, or too large for the lab
+ */
+export function pixelsOf(bytes, shape) {
+  if (shape.length !== 3) return null;
+  const [C, H, W] = shape;
+  const fits = C <= CHANNELS && H <= FARTHEST && W <= FARTHEST && bytes.length === C * H * W;
+  return fits ? array(shape, bytes) : null;
+}
+
+/** The middle of a picture, small enough to be typed in. @param {import("../../types.js").NDArray} x */
+export function cropped(x) {
+  const [C, H, W] = x.shape;
+  const [rows, columns] = [Math.min(H, LARGEST), Math.min(W, LARGEST)];
+  const [top, left] = [Math.floor((H - rows) / 2), Math.floor((W - columns) / 2)];
+  const values = Array.from({ length: C * rows * columns }, (_, k) => {
+    const [c, i, j] = [Math.floor(k / (rows * columns)), Math.floor(k / columns) % rows, k % columns];
+    return x.data[(c * H + top + i) * W + left + j];
+  });
+  return array([C, rows, columns], values);
+}

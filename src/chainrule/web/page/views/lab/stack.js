@@ -1,0 +1,104 @@
+/** An array of the lab: its planes one under another (a kernel's beside each other by input channel). */
+import { cells } from "../../figures/cells.js";
+import { make } from "../../figures/elements.js";
+import { fields } from "../../figures/fields.js";
+import { pixels } from "../../figures/pixels.js";
+import { LARGEST } from "./setting.js";
+
+/**
+ * @typedef {import("../../types.js").NDArray} NDArray
+ * @typedef {import("../../figures/plane.js").Mark} Mark
+ * @typedef {import("../../figures/plane.js").Scale} Scale
+ * @typedef {import("../../figures/plane.js").Plane} Plane
+ * @typedef {{
+ *   change: (at: number, value: number) => void, paste: (at: number, block: string) => void,
+ *   refuse: (text: string) => void, restore: () => void,
+ * }} Editing
+ * @typedef {{
+ *   tensor: string, shape: number[], shownAs?: string,
+ *   pick: (cell: string) => void, hover: (cell: string | null) => void, editing?: Editing,
+ * }} StackOptions
+ * @typedef {{
+ *   element: HTMLElement, tensor: string,
+ *   show(array: NDArray, scale: Scale): void, mark(marks: Map<string, Mark>): void,
+ * }} Stack
+ */
+
+const TEXT = LARGEST + 4;
+
+/**
+ * @param {StackOptions} options
+ * @returns {Stack}
+ */
+export function stack(options) {
+  const { tensor, shape } = options;
+  const [rows, columns] = shape.length > 1 ? shape.slice(-2) : [shape[0], 1];
+  const leading = shape.slice(0, Math.max(shape.length - 2, 0));
+  const planes = Array.from({ length: leading.reduce((product, size) => product * size, 1) }, (_, k) => {
+    return onePlane(options, k, rows, columns, leading);
+  });
+  const size = rows * columns;
+  const element = make("div", { class: "stack" }, ...planes.map((plane) => plane.element));
+  element.style.setProperty("--across", String(leading.length > 1 ? leading[1] : 1));
+  const name = namer(tensor, leading, rows, columns, shape.length);
+  return {
+    element,
+    tensor,
+    show: (array, scale) => planes.forEach((plane, k) => plane.show(array.data.subarray(k * size, (k + 1) * size), scale)),
+    mark: (marks) => planes.forEach((plane, k) => plane.mark(marksOf(marks, name, k, rows, columns))),
+  };
+}
+
+/** @param {StackOptions} options @param {number} k @param {number} rows @param {number} columns @param {number[]} leading */
+function onePlane(options, k, rows, columns, leading) {
+  const { tensor, shape, editing } = options;
+  const name = namer(tensor, leading, rows, columns, shape.length);
+  const index = leading.length > 1 ? [Math.floor(k / leading[1]), k % leading[1]] : leading.length ? [k] : [];
+  const label = `${options.shownAs ?? tensor}${index.length ? `, plane ${index.join(", ")}` : ""}: ${rows} × ${columns}`;
+  const start = k * rows * columns;
+  const shared = {
+    label, rows, columns,
+    name: (/** @type {number} */ i, /** @type {number} */ j) => name(k, i, j),
+    hover: (/** @type {number} */ i, /** @type {number} */ j, /** @type {boolean} */ inside) => {
+      options.hover(inside ? name(k, i, j) : null);
+    },
+  };
+  const pick = (/** @type {number} */ i, /** @type {number} */ j) => options.pick(name(k, i, j));
+  if (rows > TEXT || columns > TEXT) return pixels({ ...shared, pick });
+  if (!editing) return cells({ ...shared, pick });
+  return fields({
+    ...shared,
+    change: (i, j, value) => editing.change(start + i * columns + j, value),
+    paste: (i, j, block) => editing.paste(start + i * columns + j, block),
+    refuse: editing.refuse,
+    restore: editing.restore,
+  });
+}
+
+/**
+ * How the cells of plane k are called: `conv1.w[o,c,u,v]`, or `conv1.b[o]` for an array of one axis.
+ * @param {string} tensor @param {number[]} leading @param {number} rows @param {number} columns @param {number} axes
+ */
+function namer(tensor, leading, rows, columns, axes) {
+  return (/** @type {number} */ k, /** @type {number} */ i, /** @type {number} */ j) => {
+    if (axes === 1) return `${tensor}[${i * columns + j}]`;
+    const first = leading.length > 1 ? [Math.floor(k / leading[1]), k % leading[1]] : [k];
+    return `${tensor}[${[...first, i, j].join(",")}]`;
+  };
+}
+
+/**
+ * @param {Map<string, Mark>} marks
+ * @param {(k: number, i: number, j: number) => string} name
+ * @param {number} k @param {number} rows @param {number} columns
+ */
+function marksOf(marks, name, k, rows, columns) {
+  /** @type {Map<number, Mark>} */
+  const found = new Map();
+  if (marks.size === 0) return found;
+  for (let at = 0; at < rows * columns; at++) {
+    const mark = marks.get(name(k, Math.floor(at / columns), at % columns));
+    if (mark) found.set(at, mark);
+  }
+  return found;
+}

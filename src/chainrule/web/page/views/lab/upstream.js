@@ -1,0 +1,42 @@
+/**
+ * The gradient that comes from above when nobody typed one: small whole numbers, no two neighbours alike.
+ *
+ * With ones everywhere dw would be sums of windows and dx sums of weights: a kernel rotated where it should not be, or
+ * a dy read in the wrong order, would show the same numbers. On a 2×2 output it is the (1 −1; 2 3) of the derivation.
+ *
+ * @typedef {import("../../types.js").NDArray} NDArray
+ */
+import { array } from "./setting.js";
+
+const PATTERN = [1, -1, 2, 3, -2, 4, -1, 2, 3, 1, -2, 4, -3];
+const SHIFT = 5;
+
+/**
+ * @param {number[]} shape
+ * @returns {NDArray}
+ */
+export function pattern(shape) {
+  const dy = array(shape);
+  for (let k = 0; k < dy.data.length; k++) {
+    dy.data[k] = PATTERN[(k + SHIFT * Math.floor(k / PATTERN.length)) % PATTERN.length];
+  }
+  return dy;
+}
+
+/**
+ * @param {number[]} shape
+ * @returns {NDArray}
+ */
+export const ones = (shape) => ({ shape, data: array(shape).data.fill(1) });
+
+/**
+ * 1 in the cell in the middle, 0 elsewhere: the gradients are then the derivatives of that one output.
+ * @param {number[]} shape
+ * @returns {NDArray}
+ */
+export function single(shape) {
+  const [, H, W] = shape;
+  const dy = array(shape);
+  dy.data[Math.floor((H - 1) / 2) * W + Math.floor((W - 1) / 2)] = 1;
+  return dy;
+}

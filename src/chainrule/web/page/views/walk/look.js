@@ -1,0 +1,108 @@
+/**
+ * A trace as the stops ask about it: its operations by kind, its arrays, its cells.
+ *
+ * @typedef {import("../../types.js").NDArray} NDArray
+ * @typedef {import("../../types.js").Operation} Operation
+ * @typedef {import("../../types.js").Trace} Trace
+ * @typedef {import("./stop.js").Figure} Figure
+ */
+import { ravel, unravel } from "../../engine/tensor.js";
+import { explain } from "../../explain/index.js";
+import { shown } from "../../explain/numbers.js";
+import { grey, signed } from "../../figures/plane.js";
+
+export class Look {
+  /** @param {Trace} trace */
+  constructor(trace) {
+    this.trace = trace;
+    this.description = trace.description;
+  }
+
+  /** The forward operations of that name, in order. @param {string} name */
+  operations(name) {
+    return this.description.plan.forward.filter((operation) => operation.name === name);
+  }
+
+  /** The k-th operation of that name, with what it is called and what it reads and writes; null: there is none. */
+  /** @param {string} name @param {number} [k] */
+  site(name, k = 0) {
+    const operation = this.operations(name)[k];
+    if (!operation) return null;
+    const [read, write] = [operation.reads[0], operation.writes[0]];
+    if (!read) return null;
+    return { operation, layer: write.name.split(".")[0], x: read.storage, y: write.storage };
+  }
+
+  /** @param {string} tensor @returns {NDArray} */
+  array(tensor) {
+    const found = this.trace.values.get(tensor);
+    if (!found) throw new Error(`this trace has no ${tensor}`);
+    return found;
+  }
+
+  /** @param {string} tensor */
+  has(tensor) {
+    return this.trace.values.has(tensor);
+  }
+
+  /** @param {string} tensor @param {number[]} index */
+  value(tensor, index) {
+    const { shape, data } = this.array(tensor);
+    return data[ravel(index, shape)];
+  }
+
+  /** @param {string} cell */
+  explain(cell) {
+    return explain(this.trace, cell);
+  }
+
+  /** The index of the largest number of an array, after something was done to it. The first of equals. */
+  /** @param {string} tensor @param {(value: number) => number} [of] */
+  largest(tensor, of = (value) => value) {
+    const { shape, data } = this.array(tensor);
+    let best = 0;
+    for (let k = 1; k < data.length; k++) if (of(data[k]) > of(data[best])) best = k;
+    return unravel(best, shape);
+  }
+
+  /**
+   * A rectangle of one plane of an array, to look at.
+   * @param {string} title
+   * @param {string} tensor
+   * @param {number[]} plane  its leading indices
+   * @param {[number, number]} [from]
+   * @param {[number, number]} [size]
+   * @returns {Figure}
+   */
+  figure(title, tensor, plane, from = [0, 0], size = undefined) {
+    const { shape, data } = this.array(tensor);
+    const [rows, columns] = size ?? [shape[shape.length - 2], shape[shape.length - 1]];
+    const at = (/** @type {number} */ i, /** @type {number} */ j) => [...plane, from[0] + i, from[1] + j];
+    const values = Float64Array.from({ length: rows * columns }, (_, k) => {
+      return data[ravel(at(Math.floor(k / columns), k % columns), shape)];
+    });
+    const scale = tensor === "x" && !size ? grey(data) : signed(data);
+    return { title, rows, columns, values, scale, name: (i, j) => `${tensor}[${at(i, j).join(",")}]` };
+  }
+
+  /** A row of numbers, such as scores or probabilities. @param {string} title @param {string} tensor @returns {Figure} */
+  row(title, tensor) {
+    const { data } = this.array(tensor);
+    const scale = signed(data);
+    const heads = this.description.classes.length === data.length ? this.description.classes : undefined;
+    return {
+      heads, title, rows: 1, columns: data.length, values: data, scale, name: (_, j) => `${tensor}[${j}]` };
+  }
+}
+
+/** A cell's name. @param {string} tensor @param {number[]} index */
+export const named = (tensor, index) => (index.length ? `${tensor}[${index.join(",")}]` : tensor);
+
+/** A number as one guesses it: three digits. @param {number} value */
+export const rough = (value) => shown(Number(value.toPrecision(3)));
+
+/** A share as people say it. @param {number} value */
+export const percent = (value) => `${rough(100 * value)} %`;
+
+/** One of several, many of it. @param {number} count @param {string} noun */
+export const many = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;

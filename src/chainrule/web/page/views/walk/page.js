@@ -1,0 +1,106 @@
+/** One stop on the page: what it says, what it shows, what it asks, and what the answer is. */
+import { shown } from "../../explain/numbers.js";
+import { cells } from "../../figures/cells.js";
+import { button, make } from "../../figures/elements.js";
+import { pixels } from "../../figures/pixels.js";
+import { numberOf } from "../../figures/typed.js";
+
+/**
+ * @typedef {import("./stop.js").Stop} Stop
+ * @typedef {import("./stop.js").Figure} Figure
+ * @typedef {{
+ *   number: number, count: number, layer: string, answered: string | null,
+ *   answer: (text: string) => void, href: string, follow: () => void,
+ * }} Around
+ */
+
+const TEXT = 12;
+const WIDEST = 216;
+
+/** @param {Stop} stop @param {Around} around */
+export function page(stop, around) {
+  const title = make("h2", { tabindex: -1 }, stop.title);
+  const meta = make("p", { class: "walk-meta" }, `Stop ${around.number + 1} of ${around.count} · ${around.layer}`);
+  const words = make("div", { class: "walk-words" }, meta, title, ...stop.words.map((text) => make("p", {}, text)));
+  const article = make("article", { class: "stop", "data-stop": stop.id }, words);
+  if (stop.figures.length) article.append(figures(stop.figures));
+  article.append(question(stop, around));
+  return article;
+}
+
+/** @param {(Figure | string)[]} parts */
+function figures(parts) {
+  const row = parts.map((part) => {
+    return typeof part === "string" ? make("span", { class: "joint" }, part) : figure(part);
+  });
+  const stacked = parts.some((part) => typeof part !== "string" && part.heads);
+  return make("div", { class: stacked ? "walk-figures stacked" : "walk-figures" }, ...row);
+}
+
+/** @param {Figure} given */
+function figure({ title, rows, columns, values, scale, name, marks, heads }) {
+  const of = rows > TEXT || columns > TEXT ? pixels : cells;
+  const plane = of({ label: title, rows, columns, name, widest: WIDEST });
+  plane.show(values, scale);
+  if (heads) plane.element.prepend(make("div", { class: "heads", "aria-hidden": "true" }, ...heads.map((head) => make("span", {}, head))));
+  if (marks) {
+    plane.mark(marks);
+    if (of === pixels) requestAnimationFrame(() => plane.mark(marks)); // colours are known once it stands on the page
+  }
+  return make("figure", {}, plane.element, make("figcaption", {}, title));
+}
+
+/** @param {Stop} stop @param {Around} around */
+function question(stop, around) {
+  const { answered } = around;
+  const legend = make("legend", {}, stop.question);
+  const set = make("fieldset", { class: "question" }, legend);
+  set.append(stop.number === null ? choiceRow(stop, around) : numberRow(stop, around));
+  if (answered !== null) set.append(reveal(stop, around, answered));
+  return set;
+}
+
+/** @param {Stop} stop @param {Around} around */
+function choiceRow(stop, { answered, answer }) {
+  return make("div", { class: "choices" }, ...stop.choices.map(({ text, right }) => {
+    const choice = button(text, () => answer(text), { disabled: answered !== null });
+    if (answered !== null && right) choice.classList.add("right");
+    if (answered === text && !right) choice.classList.add("wrong");
+    if (answered === text) choice.setAttribute("aria-pressed", "true");
+    return choice;
+  }));
+}
+
+/** @param {Stop} stop @param {Around} around */
+function numberRow(stop, { answered, answer }) {
+  const input = make("input", { type: "text", inputmode: "numeric", autocomplete: "off", "aria-label": stop.question, size: 8 });
+  const words = make("p", { class: "number-words", role: "alert" });
+  input.value = answered ?? "";
+  input.disabled = answered !== null;
+  const check = button("Check", () => {
+    if (numberOf(input.value) === null) words.textContent = input.value ? `“${input.value}” is no number.` : "Type a number first.";
+    else answer(input.value.trim());
+  }, { disabled: answered !== null });
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") check.click();
+  });
+  return make("div", { class: "choices" }, input, check, words);
+}
+
+/** @param {Stop} stop @param {Around} around @param {string} answered */
+function reveal(stop, { href, follow }, answered) {
+  const right = stop.number === null
+    ? stop.choices.some((choice) => choice.right && choice.text === answered)
+    : numberOf(answered) === stop.number;
+  const correct = stop.number === null ? stop.choices.find((choice) => choice.right)?.text : shown(stop.number);
+  const verdict = right ? "Yes." : `No: ${correct}.`;
+  const link = make("a", { href, class: "see" }, `See ${stop.cell} being made →`);
+  link.addEventListener("click", (event) => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+    event.preventDefault();
+    follow();
+  });
+  const box = make("div", { class: `reveal ${right ? "is-right" : "is-wrong"}`, tabindex: -1, role: "status" });
+  box.append(make("p", { class: "verdict" }, verdict), ...stop.reveal.map((text) => make("p", {}, text)), make("p", {}, link));
+  return box;
+}

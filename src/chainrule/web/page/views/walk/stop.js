@@ -1,0 +1,40 @@
+/**
+ * A stop of the walk: a few sentences, something to look at, a question, and its answer out of the trace.
+ *
+ * @typedef {import("../../types.js").Trace} Trace
+ * @typedef {import("../../types.js").Phase} Phase
+ * @typedef {import("../../figures/plane.js").Scale} Scale
+ * @typedef {{
+ *   title: string, rows: number, columns: number, values: ArrayLike<number>, scale: Scale,
+ *   heads?: string[], name: (row: number, column: number) => string, marks?: Map<number, import("../../figures/plane.js").Mark>,
+ * }} Figure  heads: what stands above the columns
+ * @typedef {{text: string, right: boolean}} Choice
+ * @typedef {{
+ *   id: string, title: string, words: string[], figures: (Figure | string)[],
+ *   question: string, choices: Choice[], number: number | null,
+ *   reveal: string[], cell: string, phase: Phase,
+ * }} Stop  number: where a number is asked for; choices is then empty. A string among the figures stands between two
+ */
+
+/**
+ * The right answer among wrong ones that read differently, in an order that depends on nothing but the texts.
+ * null where no wrong one is left.
+ * @param {string} id
+ * @param {string} right
+ * @param {string[]} wrong  the best first; two are taken
+ * @returns {Choice[] | null}
+ */
+export function choices(id, right, wrong) {
+  const others = [...new Set(wrong)].filter((text) => text !== right).slice(0, 2);
+  if (others.length === 0) return null;
+  const all = [{ text: right, right: true }, ...others.map((text) => ({ text, right: false }))];
+  return all.sort((one, other) => order(id + one.text) - order(id + other.text));
+}
+
+/** FNV-1a, mixed once more so that texts that differ in their last letter fall apart. @param {string} text */
+function order(text) {
+  let hash = 0x811c9dc5;
+  for (let k = 0; k < text.length; k++) hash = Math.imul(hash ^ text.charCodeAt(k), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
+  return (hash ^ (hash >>> 13)) >>> 0;
+}

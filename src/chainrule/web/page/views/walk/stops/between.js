@@ -1,0 +1,150 @@
+/** What stands between the layers of weights: ReLU and max pooling. */
+import { unravel } from "../../../engine/tensor.js";
+import { shown } from "../../../explain/numbers.js";
+import { many, named, percent, rough } from "../look.js";
+import { choices } from "../stop.js";
+
+/**
+ * @typedef {import("../look.js").Look} Look
+ * @typedef {import("../stop.js").Stop} Stop
+ */
+
+/** Which cells die. @param {Look} look @returns {Stop | null} */
+export function relu(look) {
+  const site = look.site("relu");
+  if (!site) return null;
+  const { data, shape } = look.array(site.y);
+  const dead = Array.from(data).reduce((count, value) => count + Number(value === 0), 0);
+  const found = choices("relu", String(dead), [data.length - dead, Math.round(data.length / 10), 0, data.length].map(String));
+  if (!found) return null;
+  const index = look.largest(site.x, (value) => -value);
+  const cell = named(site.y, index);
+  const plane = shape.length === 3 ? [index[0]] : [];
+  const figures = shape.length === 3
+    ? [look.figure(`${site.x}, map ${index[0]}`, site.x, plane), "→", look.figure(`${site.y}, map ${index[0]}`, site.y, plane)]
+    : [];
+  return {
+    id: "relu", title: "ReLU: who falls silent", phase: "forward", cell, number: null, choices: found, figures,
+    words: [
+      "ReLU lets a positive number pass as it is and makes 0 of every other. Without something of this kind between " +
+        "them, two layers of weights would be no more than one.",
+      "A cell at 0 says nothing to the next layer. Backward, no gradient passes through it either: its slope is 0.",
+    ],
+    question: `How many of the ${many(data.length, "number")} of ${site.layer} are 0 for this picture?`,
+    reveal: [
+      `${dead.toLocaleString("en")} of ${data.length.toLocaleString("en")}, which is ${percent(dead / data.length)}. ` +
+        `The one farthest below zero is ${named(site.x, index)} = ${shown(look.value(site.x, index))}.`,
+    ],
+  };
+}
+
+/** What a loser of max pooling has to say. @param {Look} look @returns {Stop | null} */
+export function pooling(look) {
+  const site = look.site("max_pool");
+  const place = site && clearest(look, site.y);
+  if (!site || !place) return null;
+  const { cell, pick, first, second } = place;
+  const growth = (first - second) / 2;
+  const change = Math.max(first, second + growth) - first;
+  const found = choices("pooling", rough(change), [rough(growth), rough(growth / pick.candidates.length), rough(-growth)]);
+  if (!found) return null;
+  const { data, shape } = look.array(site.x);
+  const kept = look.array(site.y).data.length;
+  return {
+    id: "pooling", title: "Max pooling: what is thrown away", phase: "forward", cell, number: null, choices: found,
+    words: [
+      `${site.layer} lays windows over each map and keeps only the largest number of each: ` +
+        `${many(data.length, "number")} become ${kept.toLocaleString("en")}. Where in its window the largest lay is ` +
+        "not passed on, so a stroke may move a little and the result stays as it is.",
+      `In the window of ${cell}, the winner (marked) is ${shown(first)}, the runner-up ${shown(second)}.`,
+    ],
+    figures: [windowFigure(look, site.x, pick, shape)],
+    question: `Suppose the runner-up grew by ${shown(growth)}, half of what it lacks. By how much would ${cell} grow?`,
+    reveal: [
+      `By ${shown(change)}. Only the winner counts; the others may change as long as they stay smaller. That is why ` +
+        "the gradient will go to the winner alone.",
+    ],
+  };
+}
+
+/** Where the gradient goes. @param {Look} look @returns {Stop | null} */
+export function route(look) {
+  const site = look.site("max_pool");
+  if (!site || !look.has(gradient(site.y))) return null;
+  const place = loudest(look, site.y);
+  if (!place) return null;
+  const { cell, pick, dy } = place;
+  const reached = pick.candidates.filter(({ cell: each }) => look.explain(gradientCell(each)).terms.some((term) => {
+    return term.factors.some((factor) => factor.cell === gradientCell(cell));
+  }));
+  if (reached.length !== 1) return null;
+  const others = pick.candidates.filter(({ cell: each }) => each !== reached[0].cell).map(({ cell: each }) => `all of it to ${each}`);
+  const share = `${shown(dy / pick.candidates.length)} to each of the ${pick.candidates.length} cells`;
+  const right = `all of it to ${reached[0].cell}`;
+  const found = choices("route", right, [others[0], share]);
+  if (!found) return null;
+  const target = gradientCell(reached[0].cell);
+  return {
+    id: "route", title: "A gradient meets max pooling", phase: "backward", cell: target, number: null, choices: found,
+    words: [
+      "Now backward. From above, each output of the pooling is told how the loss changes with it. The loudest of " +
+        `these, for ${cell}, is ${gradientCell(cell)} = ${shown(dy)}.`,
+      "Below is the window that this output was taken from, with the numbers as they were in the forward pass.",
+    ],
+    figures: [windowFigure(look, site.x, { ...pick, winner: -1 }, look.array(site.x).shape)],
+    question: `Where does the ${shown(dy)} go?`,
+    reveal: [
+      `All of it to the winner, ${reached[0].cell} = ${shown(reached[0].value)}: had it grown by a little, the output ` +
+        "would have grown by as much. The others get 0 from this window: a little change of theirs would have changed nothing.",
+      `${target} is ${shown(look.explain(target).value)}.`,
+    ],
+  };
+}
+
+/** The window with a clear winner whose output has the largest gradient. @param {Look} look @param {string} y */
+function loudest(look, y) {
+  const { data, shape } = look.array(gradient(y));
+  const order = Array.from(data.keys()).sort((one, other) => Math.abs(data[other]) - Math.abs(data[one]));
+  for (const k of order) {
+    if (data[k] === 0) return null;
+    const cell = named(y, unravel(k, shape));
+    const { pick, value } = look.explain(cell);
+    if (pick && pick.candidates.length > 1 && pick.candidates.filter((each) => each.value === value).length === 1) {
+      return { cell, pick, dy: data[k] };
+    }
+  }
+  return null;
+}
+
+/** The window whose winner leads by most. @param {Look} look @param {string} y */
+function clearest(look, y) {
+  const { data, shape } = look.array(y);
+  let best = null;
+  const order = Array.from(data.keys()).sort((one, other) => data[other] - data[one]).slice(0, 24);
+  for (const k of order) {
+    const cell = named(y, unravel(k, shape));
+    const { pick } = look.explain(cell);
+    if (!pick || pick.candidates.length < 2) continue;
+    const [first, second] = pick.candidates.map(({ value }) => value).sort((one, other) => other - one);
+    if (first > second && (!best || first - second > best.first - best.second)) best = { cell, pick, first, second };
+  }
+  return best;
+}
+
+/**
+ * The candidates of a window as they lie on the map, the winner marked.
+ * @param {Look} look @param {string} tensor @param {NonNullable<import("../../../types.js").Explanation["pick"]>} pick @param {number[]} shape
+ */
+function windowFigure(look, tensor, { candidates, winner }, shape) {
+  const places = candidates.map(({ cell }) => cell.slice(cell.indexOf("[") + 1, -1).split(",").map(Number));
+  const [rows, columns] = [1, 2].map((axis) => new Set(places.map((place) => place[axis])).size);
+  const [plane, top, left] = places[0];
+  const figure = look.figure(`${tensor}, map ${plane} of ${shape[0]}`, tensor, [plane], [top, left], [rows, columns]);
+  return { ...figure, marks: new Map(winner < 0 ? [] : [[winner, /** @type {const} */ ("won")]]) };
+}
+
+/** relu2.y → relu2.dy, x → dx. @param {string} tensor */
+const gradient = (tensor) => tensor.replace(/([^.]+)$/, "d$1");
+
+/** @param {string} cell */
+const gradientCell = (cell) => gradient(cell.slice(0, cell.indexOf("["))) + cell.slice(cell.indexOf("["));

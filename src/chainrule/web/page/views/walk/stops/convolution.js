@@ -1,0 +1,179 @@
+/** The convolutions: one output, why a kernel finds edges, and sums over channels. */
+import { sizeOf } from "../../../engine/tensor.js";
+import { shown } from "../../../explain/numbers.js";
+import { many, named, percent, rough } from "../look.js";
+import { choices } from "../stop.js";
+
+/**
+ * @typedef {import("../look.js").Look} Look
+ * @typedef {import("../stop.js").Stop} Stop
+ */
+
+/** One output as a patch times a kernel. @param {Look} look @returns {Stop | null} */
+export function patch(look) {
+  const site = look.site("cross_correlate");
+  if (!site || look.array(site.y).shape.length !== 3) return null;
+  const index = look.largest(site.y);
+  const [o, i, j] = index;
+  const value = look.value(site.y, index);
+  const map = look.figure("", site.y, [o]).values;
+  const lowest = Math.min(...Array.from(map));
+  const found = choices("patch", rough(value), [rough(lowest), rough(value / 20), rough(-value)]);
+  const cell = named(site.y, index);
+  const { terms } = look.explain(cell);
+  const channel = busiest(terms, look.array(site.x).shape[0]);
+  const w = look.array(`${site.layer}.w`).shape;
+  const place = placeOf(site.operation, [i, j], look.array(site.x).shape, w);
+  if (!found || !place) return null;
+  return {
+    id: "patch", title: `One output of ${site.layer}`, phase: "forward", cell, number: null, choices: found,
+    words: [
+      `${site.layer} slides small kernels over the picture. At every place, the numbers of the patch are multiplied ` +
+        "by the weights that lie on them, and the products are added, with one bias. That sum is one output.",
+      `Below are the patch and kernel ${o}. Orange is positive, blue negative. Where bright cells meet orange weights ` +
+        "and dark cells (which are negative here) meet blue ones, products are positive.",
+    ],
+    figures: [
+      look.figure(`${site.x}: the patch`, site.x, [channel], place, [w[2], w[3]]), "⋆",
+      look.figure(`${site.layer}.w: kernel ${o}`, `${site.layer}.w`, [o, channel]),
+    ],
+    question: `Without working it out: what do the ${many(terms.length - 1, "product")} and the bias come to, ${cell}?`,
+    reveal: [
+      `${cell} = ${shown(value)}. It is the largest output of ${site.layer} for this picture: nowhere else does ` +
+        "a patch look so much like one of the kernels.",
+    ],
+  };
+}
+
+/** What is left of a kernel on an even surface. @param {Look} look @returns {Stop | null} */
+export function edges(look) {
+  const site = look.site("cross_correlate");
+  if (!site) return null;
+  const w = look.array(`${site.layer}.w`);
+  const kernels = Array.from({ length: w.shape[0] }, (_, o) => weighed(w, o));
+  const o = kernels.reduce((best, each, k) => (each.ratio < kernels[best].ratio ? k : best), 0);
+  const { sum, sizes, largest, ratio } = kernels[o];
+  const found = choices("edges", rough(sum), [rough(sizes), rough(largest), rough(-sizes)]);
+  if (!found) return null;
+  const flat = evenest(look, site, w.shape);
+  const conclusion = ratio < 0.2
+    ? "Positive and negative weights all but cancel. On an even surface, bright or dark, hardly anything is left; " +
+      "where one side of the patch is brighter than the other, the difference is. Such a kernel finds edges."
+    : "Positive and negative weights cancel in part only: this network has no pure edge finder. What cancels " +
+      "answers to differences between the two sides of a patch, the rest to its brightness.";
+  return {
+    id: "edges", title: "Why a kernel finds edges", phase: "forward", number: null, choices: found,
+    cell: flat,
+    words: [
+      "What does a kernel say to an even surface? Let all numbers of the patch be 1: then every product is a weight, " +
+        "and their sum is the sum of the weights.",
+      `This is kernel ${o} of ${site.layer}, the one whose positive and negative weights are best balanced. The sizes ` +
+        `of its ${many(w.data.length / w.shape[0], "weight")}, signs left aside, add up to ${rough(sizes)}.`,
+    ],
+    figures: Array.from({ length: w.shape[1] }, (_, c) => look.figure(`kernel ${o}${w.shape[1] > 1 ? `, channel ${c}` : ""}`, `${site.layer}.w`, [o, c])),
+    question: "What do the weights add up to, signs and all (without the bias)?",
+    reveal: [
+      `Σ w = ${shown(sum)}, which is ${percent(ratio)} of ${shown(sizes)}. ${conclusion}`,
+      `In this picture, ${flat} is an output on the evenest patch: see what its products come to.`,
+    ],
+  };
+}
+
+/** How many products make one number of a later convolution. @param {Look} look @returns {Stop | null} */
+export function channels(look) {
+  const site = look.site("cross_correlate", 1);
+  if (!site) return null;
+  const index = look.largest(site.y);
+  const cell = named(site.y, index);
+  const products = look.explain(cell).terms.filter((term) => term.factors.length === 2).length;
+  const { shape } = look.array(`${site.layer}.w`);
+  const maps = look.array(site.x).shape[0];
+  return {
+    id: "channels", title: `${site.layer} sums over channels`, phase: "forward", cell, choices: [], number: products,
+    words: [
+      `${site.layer} does not read a picture: it reads the ${many(maps, "map")} of ${site.x.split(".")[0]}. Each of ` +
+        `its ${many(shape[0], "kernel")} has a slice of ${shape[2]} × ${shape[3]} weights for every map it reads ` +
+        `(${shape[1] === maps ? "all of them" : `${shape[1]} of them`}), and adds all products up.`,
+      "So a kernel here can ask for a combination: an upright edge here and a level one beside it is a corner.",
+    ],
+    figures: sliced(look, site, index[0], shape),
+    question: "How many products make one number? (The bias is none.)",
+    reveal: [
+      `${shape[1]} × ${shape[2]} × ${shape[3]} = ${products}, and one bias. ${cell}, the largest output, is ` +
+        `${shown(look.value(site.y, index))}. A whole map needs as many for each of its cells, with the same weights.`,
+    ],
+  };
+}
+
+/** The slices of one kernel, at most four. @param {Look} look @param {{layer: string}} site @param {number} o @param {number[]} shape */
+function sliced(look, site, o, shape) {
+  const tensor = `${site.layer}.w`;
+  const some = Math.min(shape[1], 4);
+  const all = Array.from({ length: some }, (_, c) => look.figure(`kernel ${o}, map ${c}`, tensor, [o, c]));
+  return some < shape[1] ? [...all, `… and ${shape[1] - some} more`] : all;
+}
+
+/** A kernel's sum, and the sum of its sizes. @param {import("../../../types.js").NDArray} w @param {number} o */
+function weighed(w, o) {
+  const size = sizeOf(w.shape.slice(1));
+  const weights = Array.from(w.data.subarray(o * size, (o + 1) * size));
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  const sizes = weights.reduce((total, weight) => total + Math.abs(weight), 0);
+  return { sum, sizes, largest: Math.max(...weights), ratio: sizes ? Math.abs(sum) / sizes : 1 };
+}
+
+/** The output whose patch has the least difference between its numbers. @param {Look} look @param {NonNullable<ReturnType<Look["site"]>>} site @param {number[]} w */
+function evenest(look, site, w) {
+  const { shape, data } = look.array(site.x);
+  const [, rows, columns] = look.array(site.y).shape;
+  let [best, at] = [Infinity, [0, 0]];
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) {
+      const place = placeOf(site.operation, [i, j], shape, w);
+      const range = place ? rangeOf(data, shape, place, w) : Infinity;
+      if (range < best) [best, at] = [range, [i, j]];
+    }
+  }
+  const kernel = bestBalanced(look, site);
+  return named(site.y, [kernel, ...at]);
+}
+
+/** @param {Look} look @param {{layer: string}} site */
+function bestBalanced(look, site) {
+  const w = look.array(`${site.layer}.w`);
+  const ratios = Array.from({ length: w.shape[0] }, (_, o) => weighed(w, o).ratio);
+  return ratios.indexOf(Math.min(...ratios));
+}
+
+/** @param {ArrayLike<number>} data @param {number[]} shape @param {[number, number]} place @param {number[]} w */
+function rangeOf(data, shape, [top, left], w) {
+  let [low, high] = [Infinity, -Infinity];
+  for (let c = 0; c < shape[0]; c++) {
+    for (let i = top; i < top + w[2]; i++) {
+      for (let j = left; j < left + w[3]; j++) {
+        const value = data[(c * shape[1] + i) * shape[2] + j];
+        [low, high] = [Math.min(low, value), Math.max(high, value)];
+      }
+    }
+  }
+  return high - low;
+}
+
+/** The first row and column of a patch that lies whole on the input; null: it does not, or is dilated. */
+/** @param {import("../../../types.js").Operation} operation @param {number[]} at @param {number[]} x @param {number[]} w @returns {[number, number] | null} */
+function placeOf({ attributes }, at, x, w) {
+  const { stride = [1, 1], padding = [[0, 0], [0, 0]], dilation = [1, 1] } = attributes;
+  const [top, left] = [0, 1].map((axis) => at[axis] * stride[axis] - padding[axis][0]);
+  const whole = top >= 0 && left >= 0 && top + w[2] <= x[1] && left + w[3] <= x[2];
+  return whole && dilation.every((/** @type {number} */ d) => d === 1) ? [top, left] : null;
+}
+
+/** The input channel with the largest products. @param {import("../../../types.js").Term[]} terms @param {number} channels */
+function busiest(terms, channels) {
+  const sums = Array(channels).fill(0);
+  for (const { factors, value } of terms) {
+    const c = Number(/\[(\d+)/.exec(factors.find((factor) => factor.cell && factor.name === "x")?.cell ?? "")?.[1] ?? 0);
+    sums[c] += Math.abs(value);
+  }
+  return sums.indexOf(Math.max(...sums));
+}

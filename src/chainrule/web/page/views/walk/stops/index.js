@@ -1,0 +1,15 @@
+/** The stops in their order. Where a network has no layer of that kind, a stop is left out. */
+import { Look } from "../look.js";
+import { dense, first, loss, softmax } from "./answer.js";
+import { pooling, relu, route } from "./between.js";
+import { channels, edges, patch } from "./convolution.js";
+import { gradient, step } from "./learning.js";
+import { picture } from "./picture.js";
+
+const ALL = [picture, patch, edges, relu, channels, pooling, dense, softmax, loss, first, route, gradient, step];
+
+/** @param {import("../../../types.js").Trace} trace @returns {import("../stop.js").Stop[]} */
+export function stopsOf(trace) {
+  const look = new Look(trace);
+  return ALL.map((stop) => stop(look)).filter((stop) => stop !== null);
+}

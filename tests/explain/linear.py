@@ -1,0 +1,74 @@
+"""Equations in linear notation, computed: the numbers of a step, and the right-hand side of `here`.
+
+A small reader of its own, which knows nothing of what wrote them.
+"""
+
+import itertools
+import math
+import re
+from collections.abc import Callable
+
+Lookup = Callable[[str, tuple[int, ...]], float | None]  # None: outside
+FUNCTIONS = {"tanh": "math.tanh", "arctan": "math.atan", "log": "math.log", "max": "largest", "√": "math.sqrt"}
+
+
+def number(text: str) -> float:
+    """The value of an equation in numbers alone: 0.9·(−0.002) + (1 − 0.9)·1.5e-7^{2}, e^{−3}, √(…), max(…)."""
+    python = re.sub(r"\bargmax\(([^)]*)\)", lambda m: str(_argmax(m[1])), text)
+    python = re.sub(r"\be\^\{", "math.e**{", python)
+    for name, function in FUNCTIONS.items():
+        python = re.sub(rf"(?<![\w.]){name}\(", f"{function}(", python)
+    python = python.replace("−", "-").replace("·", "*").replace("^{", "**(").replace("**{", "**(").replace("}", ")")
+    python = python.replace("π", "math.pi")
+    return float(eval(python, {"math": math, "largest": lambda *values: max(values)}))
+
+
+def _argmax(inside: str) -> int:
+    values = [float(part.replace("−", "-")) for part in inside.split(", ")]
+    return values.index(max(values))
+
+
+def right_hand_side(here: str, lookup: Lookup, ranges: dict[str, range]) -> float:
+    """The value of what stands right of the first `=`: sums over letters of products of tensors at indices."""
+    right = here.partition(" = ")[2]
+    total = 0.0
+    for part in _summands(right):
+        scale, _, rest = part.rpartition("Σ") if "Σ" in part else ("", "", part)
+        factor = number(scale.strip().removesuffix("·").strip() or "1")
+        letters: list[str] = []
+        if "Σ" in part:
+            inside, _, rest = rest.removeprefix("_{").partition("}")
+            letters = inside.split(",")
+        for values in itertools.product(*(ranges[letter] for letter in letters)):
+            total += factor * _product(rest, dict(zip(letters, values, strict=True)), lookup)
+    return total
+
+
+def _summands(right: str) -> list[str]:
+    """What is added at the top: a bias, and a sum."""
+    parts, depth, begin = [], 0, 0
+    for place, letter in enumerate(right):
+        depth += letter in "[({"
+        depth -= letter in "])}"
+        if not depth and right.startswith(" + ", place):
+            parts.append(right[begin:place])
+            begin = place + 3
+    return [*parts, right[begin:]]
+
+
+def _product(text: str, letters: dict[str, int], lookup: Lookup) -> float:
+    product = 1.0
+    for factor in text.strip().split(" · "):
+        found = re.fullmatch(r"([^\[]+)\[(.*)\]", factor)
+        assert found, factor
+        index: list[int] = []
+        for part in found[2].split(","):
+            place = eval(part.replace("−", "-").replace("·", "*"), {}, letters)
+            if place != int(place):
+                return 0.0  # between strides
+            index.append(int(place))
+        value = lookup(found[1], tuple(index))
+        if value is None:
+            return 0.0
+        product *= value
+    return product

@@ -1,0 +1,48 @@
+"""Small networks to trace: one of every kind of layer, drawn as the sweep of the gradient checker draws them."""
+
+import math
+
+import numpy as np
+
+from chainrule import layers as cr
+from chainrule.check.configurations import DRAWERS, draw
+from chainrule.explain import Trace, Training
+from chainrule.network import Network
+
+LOSSES = (
+    *("half_squared_error", "mean_squared_error", "softmax_cross_entropy"),
+    *("binary_cross_entropy", "categorical_cross_entropy"),
+)
+ENDINGS = {"binary_cross_entropy": (cr.Sigmoid(),), "categorical_cross_entropy": (cr.Softmax(),)}
+KINDS = tuple(DRAWERS)
+SEED = 31
+
+
+def around(layer, shape, loss="half_squared_error", outputs=3, seed=0) -> Network:
+    """A network with a layer in its middle: something to learn before it, and a dense layer after."""
+    first = [cr.Sigmoid()] if len(shape) == 2 else [cr.BatchNorm2D()]
+    layers = [*first, layer, cr.Tanh(), cr.Flatten(), cr.Dense(outputs), *ENDINGS.get(loss, ())]
+    network = Network(layers, shape, seed=seed, engine="numpy")
+    generator = np.random.default_rng(seed)
+    network.parameters[:] += generator.normal(0, 0.3, network.parameters.size)
+    return network
+
+
+def trace_of(network, loss="half_squared_error", samples=1, seed=0, training=None) -> Trace:
+    generator = np.random.default_rng([seed, 5])
+    x = generator.normal(size=(samples, *network.input_shape))
+    t = np.eye(network.output_shape[0])[generator.integers(0, network.output_shape[0], samples)]
+    return Trace(network, x, t, loss, training)
+
+
+def drawn(number: int, samples: int | None = None, training: Training | None = None) -> Trace:
+    """A trace through the layer of that number of the sweep."""
+    one = draw(SEED, number)
+    loss = LOSSES[number // len(KINDS) % len(LOSSES)]
+    network = around(one.layer, one.shape, loss, seed=number)
+    return trace_of(network, loss, one.samples if samples is None else samples, number, training)
+
+
+def random_index(shape, generator) -> tuple[int, ...]:
+    place = int(generator.integers(math.prod(shape)))
+    return tuple(int(k) for k in np.unravel_index(place, shape)) if shape else ()

@@ -1,0 +1,121 @@
+"""Cells by name: what is read, what is printed, and what is refused."""
+
+import numpy as np
+import pytest
+from explain.networks import trace_of
+
+from chainrule import layers as cr
+from chainrule.errors import OptionError
+from chainrule.network import Network
+
+LAYERS = [cr.Conv2D(4, (3, 2)), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(5), cr.BatchNorm2D(), cr.Softmax()]
+
+
+@pytest.fixture(scope="module")
+def trace():
+    return trace_of(Network(LAYERS, (2, 8, 7), engine="numpy"), "categorical_cross_entropy")
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return trace_of(Network(LAYERS, (2, 8, 7), engine="numpy"), "categorical_cross_entropy", samples=3)
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("conv1.y[3,5,0]", "conv1.y[3,5,0]"),
+        (" conv1.y [ 3, 5,0 ] ", "conv1.y[3,5,0]"),
+        ("conv1.x[1,7,6]", "x[1,7,6]"),
+        ("conv1.dx[1,7,6]", "dx[1,7,6]"),
+        ("relu1.x[3,5,0]", "conv1.y[3,5,0]"),
+        ("relu1.dx[3,5,0]", "conv1.dy[3,5,0]"),
+        ("flatten1.y[35]", "pool1.y[3,2,2]"),
+        ("flatten1.dy[10]", "pool1.dy[1,0,1]"),
+        ("flatten1.x[1,0,1]", "pool1.y[1,0,1]"),
+        ("dense1.x[10]", "pool1.y[1,0,1]"),
+        ("dense1.x[1,0,1]", "pool1.y[1,0,1]"),
+        ("dense1.dx[10]", "pool1.dy[1,0,1]"),
+        ("conv1.update[3,1,2,1]", "conv1.w.update[3,1,2,1]"),
+        ("conv1.update[3]", "conv1.b.update[3]"),
+        ("conv1.w.m[3,1,2,1]", "conv1.w.m[3,1,2,1]"),
+        ("norm1.gamma.update[4]", "norm1.gamma.update[4]"),
+        ("norm1.running_mean.update[4]", "norm1.running_mean.update[4]"),
+        ("softmax1.x[2]", "norm1.y[2]"),
+        ("softmax1.dx[2]", "norm1.dy[2]"),
+        ("loss.p[2]", "norm1.y[2]"),
+        ("loss.y", "loss.y"),
+        ("loss.y[]", "loss.y"),
+        ("t[4]", "t[4]"),
+    ],
+)
+def test_names_and_aliases(trace, written, canonical):
+    explanation = trace.explain(written)
+    assert explanation.cell == canonical
+    assert trace.explain(canonical) == explanation
+    assert trace.explain(explanation.tensor, explanation.index) == explanation
+
+
+@pytest.mark.parametrize(
+    ("written", "parts"),
+    [
+        ("conv9.y[0,0,0]", ["'conv9.y'", "did you mean", "conv1.y", "layers: conv1, relu1"]),
+        ("conv1.q[0]", ["conv1 has no 'q'", "dw", "w.update"]),
+        ("nothing", ["no tensor 'nothing'", "x, t, dx"]),
+        ("conv1.y[4,0,0]", ["conv1.y[4,0,0]", "index 0 from 0 to 3", "4×6×6"]),
+        ("conv1.y[0,0,-1]", ["conv1.y[0,0,-1]", "index 2 from 0 to 5"]),
+        ("conv1.y[0,0]", ["conv1.y[0,0]", "3 indices", "4×6×6", "found 2"]),
+        ("conv1.y", ["conv1.y[]", "3 indices", "found 0"]),
+        ("loss.y[0]", ["loss.y[0]", "no indices", "a single number", "found 1"]),
+        ("conv1.update[1,2]", ["4 indices", "found 2"]),
+        ("norm1.update[1]", ["norm1.update", "norm1.gamma.update", "norm1.beta.update"]),
+        ("relu1.update[1]", ["relu1 has no 'update'"]),
+        ("conv1.y[0,0", ["'conv1.y[0,0'", "TENSOR[i,j,…]"]),
+        ("conv1.y[a,b,c]", ["whole numbers", "[a,b,c]"]),
+        ("conv1.y[0,,0]", ["whole numbers"]),
+        ("", ["expected TENSOR"]),
+        ("[0]", ["expected TENSOR"]),
+    ],
+)
+def test_what_is_refused(trace, written, parts):
+    with pytest.raises(OptionError) as caught:
+        trace.explain(written)
+    for part in parts:
+        assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_batch_has_the_sample_first(batch):
+    assert batch.explain("conv1.y[2,3,5,0]").cell == "conv1.y[2,3,5,0]"
+    assert batch.explain("flatten1.y[2,35]").cell == "pool1.y[2,3,2,2]"
+    assert batch.explain("loss.y[1]").cell == "loss.y[1]"
+    assert batch.explain("conv1.dw[3,1,2,1]").cell == "conv1.dw[3,1,2,1]"
+    with pytest.raises(OptionError, match="4 indices"):
+        batch.explain("conv1.y[3,5,0]")
+
+
+def test_arrays_by_name(trace, batch):
+    assert trace["conv1.x"].shape == (2, 8, 7)
+    assert trace["flatten1.y"].shape == (36,)
+    np.testing.assert_array_equal(trace["flatten1.y"], trace["pool1.y"].reshape(-1))
+    np.testing.assert_array_equal(trace["dense1.dx"], trace["pool1.dy"].reshape(-1))
+    assert batch["pool1.y"].shape == (3, 4, 3, 3)
+    assert batch["conv1.w"].shape == (4, 2, 3, 2)
+    assert "conv1.dx" in trace
+    assert "conv9.y" not in trace
+    trace["conv1.w"][...] = 7
+    assert (trace["conv1.w"] != 7).all()
+
+
+def test_one_dimension_and_the_average_of_a_picture():
+    """Names have the shape of the operation; the layer's own is read too."""
+    network = Network([cr.Conv1D(3, 2), cr.Flatten(), cr.Dense(2)], (2, 6), engine="numpy")
+    trace = trace_of(network)
+    assert trace.explain("conv1.y[2,4]").cell == "conv1.y[2,0,4]"
+    assert trace.explain("conv1.w[2,1,0]").cell == "conv1.w[2,1,0]"
+    assert trace.explain("conv1.dw[2,1,0]").made.here == "dw[2,1,0,0] = Σ_{i,j} dy[2,i,j] · x[1,i,j]"
+    assert trace.explain("conv1.dw[2,1,0]").made.words.endswith(
+        "conv1 sees 3×2×2 numbers as 3×2×1×2: [2,1,0] is its [2,1,0,0]."
+    )
+    network = Network([cr.Conv2D(3, 2), cr.GlobalAveragePool2D(), cr.Dense(2)], (2, 6, 5), engine="numpy")
+    assert trace_of(network).explain("pool1.y[2]").cell == "pool1.y[2,0,0]"

@@ -1,0 +1,88 @@
+"""What is written is what is computed: the equation with its indices, and every step with its numbers."""
+
+import numpy as np
+import pytest
+from explain.linear import number, right_hand_side
+from explain.networks import KINDS, drawn, random_index
+
+from chainrule.explain import Training
+from chainrule.explain.gathering import owned
+from chainrule.optimizers import AdamW, Nesterov
+
+SLIDING = ("cross_correlate", "cross_correlate_dx", "cross_correlate_dw")
+SUMS = (*SLIDING, "dense", "dense_dx", "dense_dw", "bias_gradient", "add_bias")
+BAR = "\u0304"
+
+
+def tensors(trace, operation, layer):
+    """A look-up of what an operation reads and writes, by the names that equations have for them."""
+    source = trace.catalogue.inputs[layer]
+    found = {}
+    for tensor in (*operation.reads, *operation.writes):
+        if tensor is not None:
+            own = tensor.name.rpartition(".")[2]
+            name = {source: "x", source.replace(".", ".d") if "." in source else f"d{source}": "dx"}.get(
+                tensor.storage, own
+            )
+            found[name] = trace._arrays[tensor.storage].reshape(
+                (trace.samples, *tensor.shape)[0 if tensor.per_sample else 1 :]
+            )
+            if tensor.per_sample and trace.samples == 1:
+                found[name] = found[name][0]
+    return found
+
+
+@pytest.mark.parametrize("kind", [0, 1, 2, 10], ids=lambda kind: KINDS[kind])
+def test_equations_with_indices(kind):
+    """Sums of products: `here`, computed by a reader of its own, gives the number."""
+    generator, met = np.random.default_rng(kind), set()
+    for turn in range(12):
+        trace = drawn(kind + turn * len(KINDS), 1 if turn % 3 else 2)
+        for operation, layer in owned(trace.plan):
+            if operation.name not in SUMS:
+                continue
+            met.add(operation.name)
+            arrays = tensors(trace, operation, layer)
+            padding = operation.attributes.get("padding", ((0, 0), (0, 0)))
+
+            def lookup(name, index, arrays=arrays, padding=padding, operation=operation):
+                array = arrays[name.removesuffix(BAR)]
+                if name.endswith(BAR) and operation.name != "cross_correlate_dx":
+                    top, left = padding[0][0], padding[1][0]
+                    index = (*index[:-2], index[-2] - top, index[-1] - left)
+                inside = len(index) == array.ndim and all(
+                    0 <= k < size for k, size in zip(index, array.shape, strict=True)
+                )
+                return float(array[index]) if inside else None
+
+            explanation = trace.explain(
+                operation.writes[0].storage, random_index(trace[operation.writes[0].storage].shape, generator)
+            )
+            sizes = [max(array.shape[-4:] or (1,)) for array in arrays.values()]
+            ranges = {letter: range(max(sizes)) for letter in "ncijuvo"}
+            groups = operation.attributes.get("groups", 1)
+            if operation.name == "cross_correlate_dx" and groups > 1:
+                filters = operation.reads[1].shape[0] // groups
+                channel = trace.catalogue.find(explanation.tensor, explanation.index).index[
+                    1 if trace.samples > 1 else 0
+                ]
+                first = channel // operation.reads[1].shape[1] * filters
+                ranges["o"] = range(first, first + filters)
+            value = right_hand_side(explanation.made.here, lookup, ranges)
+            assert value == pytest.approx(explanation.value, rel=1e-9, abs=1e-12), explanation.made.here
+    assert met >= {"dense", "dense_dx", "dense_dw", "bias_gradient"}
+    assert kind == 10 or met >= set(SLIDING)
+
+
+@pytest.mark.parametrize("kind", range(len(KINDS)), ids=KINDS)
+def test_steps_with_numbers(kind):
+    """Every step's numbers come to its value, as far as six digits can tell."""
+    generator = np.random.default_rng(kind)
+    for turn in range(5):
+        training = (Training(AdamW(0.01), step=5), Training(Nesterov(0.1), clip_norm=0.05))[turn % 2]
+        trace = drawn(kind + turn * len(KINDS), 1 + turn % 2, training)
+        for name in trace.names:
+            for step in trace.explain(name, random_index(trace[name].shape, generator)).made.steps or ():
+                if "uniform" in step.numbers or "…" in step.numbers or step.name == "correct":
+                    continue
+                assert number(step.numbers) == pytest.approx(step.value, rel=1e-3, abs=2e-5), (name, step)

@@ -1,0 +1,61 @@
+"""Numbers as they are printed."""
+
+import math
+
+import numpy as np
+import pytest
+
+from chainrule.explain.numbers import bracketed, listed, powered, shown
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (-0.0, "0"),
+        (1.0, "1"),
+        (-0.5, "−0.5"),
+        (1 / 3, "0.333333"),
+        (-2 / 3, "−0.666667"),
+        (123456.0, "123456"),
+        (123456.7, "123457"),
+        (999999.4, "999999"),
+        (999999.5, "1e6"),
+        (1e6, "1e6"),
+        (1234565.0, "1.23457e6"),  # a tie goes away from 0, where %g goes to the even digit
+        (-1234565.0, "−1.23457e6"),
+        (0.0001, "0.0001"),
+        (0.00009999996, "0.0001"),
+        (0.0000999999, "9.99999e-5"),
+        (1.5e-7, "1.5e-7"),
+        (-1e-300, "−1e-300"),
+        (5e-324, "4.94066e-324"),
+        (1.7976931348623157e308, "1.79769e308"),
+        (100.0, "100"),
+        (120000.0, "120000"),
+        (math.nan, "NaN"),
+        (math.inf, "∞"),
+        (-math.inf, "−∞"),
+    ],
+)
+def test_one_number(value, text):
+    assert shown(value) == text
+
+
+def test_many_numbers_as_python_rounds_them():
+    generator = np.random.default_rng(1)
+    for value in generator.normal(size=4000) * 10.0 ** generator.integers(-12, 12, 4000):
+        text = shown(float(value)).replace("−", "-")
+        assert float(text) == float(f"{value:.6g}")
+        assert ("e" in text) == (not 1e-4 <= abs(float(f"{value:.6g}")) < 1e6)
+        assert not text.endswith(".")
+        assert len(text.split("e")[0].replace("-", "").replace(".", "").lstrip("0")) <= 6
+
+
+def test_in_equations():
+    assert (bracketed(-0.5), bracketed(0.5), bracketed(1e-7)) == ("(−0.5)", "0.5", "1e-7")
+    assert (powered(-2, "2"), powered(1e-7, "2"), powered(3, "2")) == ("(−2)^{2}", "(1e-7)^{2}", "3^{2}")
+    assert listed([1, -2], " + ") == "1 + (−2)"
+    assert listed([1, -2], ", ") == "1, −2"
+    assert listed(list(range(12)), ", ") == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
+    assert listed(list(range(20)), ", ") == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …, 19"

@@ -1,0 +1,71 @@
+"""Every kind of number explained: what is said to make it makes it."""
+
+import math
+
+import numpy as np
+import pytest
+from explain.networks import KINDS, drawn, random_index
+
+from chainrule.explain import Explanation, Trace, Training
+from chainrule.optimizers import SGD, Adam, AdamW, Momentum, Nesterov
+
+TRAININGS = (
+    *(Training(SGD(0.1)), Training(Momentum(0.1)), Training(Nesterov(0.05), clip_norm=0.01)),
+    *(Training(Adam(), step=7), Training(AdamW(0.01), clip_norm=0.1, step=3)),
+)
+
+
+def check(trace: Trace, explanation: Explanation) -> None:
+    """The terms, the last step, the pick, the curve and the rows of the Jacobian come to the value; so do factors."""
+    record = explanation.to_json()
+    value = record["value"]
+    found = np.asarray(trace[record["tensor"]])[tuple(record["index"])]
+    assert value == found or (math.isnan(value) and math.isnan(found))
+    sums = {}
+    if record["terms"]:
+        scale = record.get("scale", {"value": 1.0})["value"]
+        sums["terms"] = scale * math.fsum(term["value"] for term in record["terms"])
+        size = abs(scale) * math.fsum(abs(term["value"]) for term in record["terms"])
+    else:
+        size = max(abs(value), 1.0)
+    if "steps" in record:
+        sums["steps"] = record["steps"][-1]["value"]
+    if "pick" in record and record["operation"] == "max_pool" and record["tensor"].endswith(".y"):
+        sums["pick"] = record["pick"]["candidates"][record["pick"]["winner"]]["value"]
+    if "jacobian" in record:
+        sums["jacobian"] = math.fsum(row["product"] for row in record["jacobian"]["rows"])
+        for row in record["jacobian"]["rows"]:
+            assert row["dp"] * row["j"] == pytest.approx(row["product"], rel=1e-9, abs=1e-300)
+    for what, came in sums.items():
+        assert abs(came - value) <= 1e-12 * max(size, abs(value)), (explanation.cell, what, came, value)
+    for term in record["terms"]:
+        assert math.prod(factor["value"] for factor in term["factors"]) == term["value"]
+        for factor in term["factors"]:
+            if factor["cell"] is not None:
+                assert trace.explain(factor["cell"]).value == factor["value"]
+                assert factor["cell"] in record["sources"] or len(record["sources"]) == 4096
+            assert factor["why"] == "" or (factor["cell"], factor["value"]) == (None, 0.0)
+    for source in record["sources"]:
+        assert trace.catalogue.read(source).tensor in trace.names
+        assert str(trace.catalogue.read(source)) == source
+    assert record["sources"] == list(dict.fromkeys(record["sources"]))
+    assert record["title"]
+    assert record["words"].endswith(".")
+    made = bool(sums) or record["operation"] in ("", "max_pool", "max_pool_dx", "average_pool_dx")
+    assert made, explanation.cell
+    if record["operation"]:
+        assert record["symbols"].count("=") >= 1
+        assert record["code"][0]["file"].startswith("reference/")
+        assert len(record["code"]) == 3
+
+
+@pytest.mark.parametrize("kind", range(len(KINDS)), ids=KINDS)
+def test_random_layers(kind: int) -> None:
+    """Some cells of all tensors, through all kinds of layers, losses and optimizers; one sample and several."""
+    generator = np.random.default_rng(kind)
+    for turn in range(10):
+        number = kind + turn * len(KINDS)
+        samples = 1 if turn % 2 else None
+        trace = drawn(number, samples, TRAININGS[turn % len(TRAININGS)])
+        for name in trace.names:
+            check(trace, trace.explain(name, random_index(trace[name].shape, generator)))

@@ -1,0 +1,156 @@
+"""A trace's arrays: those of the reference engine, and derivatives by numbers; and its update, a real step's."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from explain.networks import LOSSES, around, trace_of
+
+from chainrule import engines, optimizers, reference
+from chainrule import layers as cr
+from chainrule.errors import OptionError, ShapeError
+from chainrule.explain import Trace, Training
+from chainrule.interpreter import Interpreter
+from chainrule.network import Network
+from chainrule.training.step import Stepper
+
+
+class Buffers:
+    def __init__(self, network):
+        self.parameters, self.statistics = network.parameters.astype(float), network.statistics.astype(float)
+
+
+def mean_loss(network, loss, x, t, parameters, training):
+    """By the reference engine, in float64, at other parameters."""
+    buffers = Buffers(network)
+    buffers.parameters = parameters
+    walk = Interpreter(engines.find("reference"), network.plan(loss), network.layout, buffers)
+    walk.forward(x, t, seed=training.seed, step=training.step)
+    return float(walk.read(walk.plan.ends[1]).mean())
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_arrays(loss, samples):
+    network = around(cr.Conv2D(2, (2, 3), stride=(1, 2), padding=1), (2, 4, 5), loss)
+    training = Training(optimizers.Adam(), step=4, seed=11)
+    trace = trace_of(network, loss, samples, 1, training)
+    x, t = trace._arrays["x"], trace._arrays["t"]
+    buffers = Buffers(network)
+    walk = Interpreter(engines.find("reference"), trace.plan, network.layout, buffers)
+    walk.gradients(x, t, seed=11, step=4)
+    for operation in trace.plan.operations:
+        for tensor in operation.writes:
+            found = trace._arrays[tensor.storage].reshape(walk.read(tensor).shape)
+            np.testing.assert_allclose(found, walk.read(tensor), rtol=1e-10, atol=1e-13)
+    walk.close()
+    for name in ("running_mean", "running_variance"):
+        first, last = network.layout[f"norm1.{name}"]
+        np.testing.assert_allclose(trace[f"norm1.{name}.update"], buffers.statistics[first:last], rtol=1e-12)
+    for name, weights in network.weights.items():
+        assert trace[name].dtype == np.float64
+        np.testing.assert_array_equal(trace[name], weights)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gradients_by_differences(loss):
+    """Of the input and of the parameters, with dropout on the way."""
+    network = around(cr.Dropout(0.3), (2, 3, 3), loss)
+    training = Training(seed=5, step=2)
+    trace = trace_of(network, loss, 2, 3, training)
+    x, t, parameters = trace._arrays["x"], trace._arrays["t"], network.parameters.astype(float)
+    generator, step = np.random.default_rng(0), 1e-5
+    for _ in range(6):
+        place = tuple(int(generator.integers(size)) for size in x.shape)
+        ends = []
+        for sign in (1, -1):
+            moved = x.copy()
+            moved[place] += sign * step
+            ends.append(mean_loss(network, loss, moved, t, parameters, training))
+        assert trace["dx"][place] == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-5, abs=1e-8)
+    for name in ("norm1.gamma", "norm1.beta", "dense1.w", "dense1.b"):
+        first, last = network.layout[name]
+        place = int(generator.integers(first, last))
+        ends = []
+        for sign in (1, -1):
+            moved = parameters.copy()
+            moved[place] += sign * step
+            ends.append(mean_loss(network, loss, x, t, moved, training))
+        layer, _, own = name.rpartition(".")
+        found = trace[f"{layer}.d{own}"].reshape(-1)[place - first]
+        assert found == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-5, abs=1e-8)
+
+
+def test_fused_softmax_is_there():
+    trace = trace_of(around(cr.Tanh(), (2, 3, 3), "categorical_cross_entropy"), "categorical_cross_entropy", 2)
+    z, t = trace["dense1.y"], trace["t"]
+    np.testing.assert_allclose(trace["softmax1.y"], reference.softmax(z), rtol=1e-14)
+    dp = reference.categorical_cross_entropy_dp(reference.softmax(z), t)
+    np.testing.assert_allclose(trace["softmax1.dy"], dp, rtol=1e-13)
+    np.testing.assert_allclose(trace["dense1.dy"], reference.softmax_dx(dp, reference.softmax(z)), atol=1e-14)
+
+
+@pytest.mark.parametrize("name", [*optimizers.NAMED])
+@pytest.mark.parametrize("clip", [None, 0.01])
+def test_the_update_is_the_step_of_training(name, clip):
+    """Two real steps in float32; the trace shows the third, with the moments that two have left."""
+    network = around(cr.Conv2D(2, 3), (2, 5, 5), "categorical_cross_entropy")
+    optimizer = replace(optimizers.find(name), rate=0.02)
+    stepper = Stepper(network, optimizer, "categorical_cross_entropy", clip)
+    generator = np.random.default_rng(2)
+    x = generator.normal(size=(3, 2, 5, 5)).astype(np.float32)
+    t = np.eye(3, dtype=np.float32)
+    for step in (1, 2):
+        stepper.step(x, t, step=step, rate=0.02, seed=4)
+    moments = tuple(moment.copy() for moment in stepper.moments)
+    training = Training(optimizer, 0.02, 3, moments, clip, 4)
+    trace = Trace(network, x, t, "categorical_cross_entropy", training)
+    before = network.parameters.copy()
+    stepper.step(x, t, step=3, rate=0.02, seed=4)
+    np.testing.assert_array_equal(
+        np.concatenate([trace[f"{n}"].ravel() for n in network.weights if "running" not in n]), before
+    )
+    for parameter, weights in network.weights.items():
+        np.testing.assert_allclose(trace[f"{parameter}.update"], weights, rtol=2e-5, atol=2e-6)
+    attributes = {"rate": 0.02, **optimizer.step_attributes(3)}
+    for parameter in ("conv1.w", "dense1.b"):
+        layer, _, own = parameter.rpartition(".")
+        g = trace[f"{layer}.d{own}"] * trace.update.scale
+        held = [trace[f"{parameter}.{moment}"] for moment in optimizer.moments]
+        result = getattr(reference, optimizer.operation)(trace[parameter], g, *held, **attributes)
+        expected = result[0] if held else result
+        np.testing.assert_allclose(trace[f"{parameter}.update"], expected, rtol=1e-12, atol=1e-15)
+    assert (trace.update.scale < 1) == (clip is not None)
+
+
+def test_nothing_of_the_network_changes():
+    network = around(cr.Dropout(0.5), (2, 3, 3))
+    before = network.parameters.copy(), network.statistics.copy()
+    trace_of(network, samples=4)
+    np.testing.assert_array_equal(network.parameters, before[0])
+    np.testing.assert_array_equal(network.statistics, before[1])
+
+
+def test_what_cannot_be_traced():
+    network = around(cr.Tanh(), (2, 3, 3))
+    x, t = np.zeros((2, 2, 3, 3)), np.zeros((2, 3))
+    with pytest.raises(ShapeError, match="N×2×3×3"):
+        Trace(network, x[0], t, "half_squared_error")
+    with pytest.raises(ShapeError, match="N×2×3×3"):
+        Trace(network, x[:0], t[:0], "half_squared_error")
+    with pytest.raises(ShapeError, match="2×3, found 2×4"):
+        Trace(network, x, np.zeros((2, 4)), "half_squared_error")
+    with pytest.raises(OptionError, match="each of"):
+        Trace(network, x, t, "half_squared_error", Training(moments=(np.zeros(3),)))
+
+
+def test_numbers_that_overflow_are_shown_as_they_are():
+    network = Network([cr.Dense(2)], (2,), engine="numpy")
+    network.parameters[:] = np.float32(3e38)
+    trace = trace_of(network, "half_squared_error")
+    network.parameters[:] = np.nan
+    explanation = trace_of(network).explain("dense1.y[0]")
+    assert explanation.shown == "NaN"
+    assert "NaN" in str(explanation)
+    assert explanation.to_json()["shown"] == "NaN"
+    assert trace.explain("loss.y").shown != "NaN"

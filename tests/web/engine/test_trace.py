@@ -1,0 +1,68 @@
+"""A whole training step on the page, of every network of the zoo and of others, is that of Python."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from web.bridge import call
+from web.networks import NAMES, find_subject
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+TOLERANCE = 1e-10  # of the largest entry of a tensor
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_tensor_of_a_step(modules: "Page", name: str) -> None:
+    subject = find_subject(name)
+    picture = subject.picture()
+    found = call(modules, "trace", subject.description, subject.frame, picture)
+    trace = subject.trace(picture)
+    assert sorted(found) == sorted(trace.names)
+    for tensor in trace.names:
+        expected = trace[tensor]
+        assert found[tensor].shape == expected.shape, tensor
+        scale = max(np.abs(expected).max(initial=0), 1e-300)
+        np.testing.assert_allclose(found[tensor] / scale, expected / scale, rtol=0, atol=TOLERANCE, err_msg=tensor)
+
+
+@pytest.mark.parametrize("name", ["numpy-cnn", "rich", "first-pool", "mean_squared_error", "softmax_cross_entropy"])
+def test_answers_as_the_model_does(modules: "Page", name: str) -> None:
+    subject = find_subject(name)
+    picture = subject.picture(1)
+    found = call(modules, "answer", subject.description, subject.frame, picture)["probabilities"]
+    x = subject.model.normalisation.apply(picture["x"][None], np.float32)
+    expected = subject.model.apply(x)[0].astype(np.float64)
+    if name == "softmax_cross_entropy":
+        powers = np.exp(expected - expected.max())
+        expected = powers / powers.sum()
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+def test_a_picture_without_a_label_is_taken_for_what_the_network_thinks_it_is(modules: "Page") -> None:
+    subject = find_subject("numpy-cnn")
+    picture = {**subject.picture(2), "label": None}
+    answer = call(modules, "answer", subject.description, subject.frame, picture)["probabilities"]
+    found = call(modules, "trace", subject.description, subject.frame, picture)
+    assert int(found["t"].argmax()) == int(np.argmax(answer))
+    assert found["t"].sum() == 1
+
+
+def test_without_moments_the_first_step_begins_at_zero(modules: "Page") -> None:
+    subject = find_subject("numpy-cnn")
+    picture = subject.picture()
+    first = {**subject.frame, "step": 0, "moments": None}
+    found = call(modules, "trace", subject.description, first, picture)
+    assert not found["conv1.w.m"].any()
+    assert not found["conv1.w.v"].any()
+    np.testing.assert_allclose(
+        np.abs(found["dense2.b.update"] - found["dense2.b"]), subject.rate, rtol=1e-4
+    )  # Adam's first step is the rate
+
+
+def test_without_moments_later_steps_show_no_update(modules: "Page") -> None:
+    subject = find_subject("numpy-cnn")
+    found = call(modules, "trace", subject.description, {**subject.frame, "moments": None}, subject.picture())
+    assert "conv1.dw" in found
+    assert not [name for name in found if name.endswith((".update", ".m", ".v"))]

@@ -1,0 +1,141 @@
+"""Networks for the page to compute with: those of the zoo, and others that hold what the zoo leaves out.
+
+Every number of their buffers is random, so that no term of an equation is lost in a zero.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import layers, optimizers, zoo
+from chainrule.data.normalisation import Normalisation
+from chainrule.explain import Trace, Training
+from chainrule.losses import find
+from chainrule.model import Sequential
+from chainrule.training.recipe import Recipe
+from chainrule.web.description import describe
+
+SEED = 5
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network, what it is trained with, and what the optimizer remembers."""
+
+    model: Sequential
+    recipe: Recipe
+    moments: tuple[NDArray[np.float32], ...]
+    step: int = 11
+    rate: float = 0.02
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the page is told."""
+        return describe(self.model, self.recipe)
+
+    @property
+    def frame(self) -> dict[str, Any]:
+        """The numbers that the page is given."""
+        buffers = {"parameters": self.model.parameters, "statistics": self.model.statistics}
+        return {"step": self.step, "rate": self.rate, **buffers, "moments": list(self.moments)}
+
+    def picture(self, seed: int = 0) -> dict[str, Any]:
+        """A random picture with a label."""
+        random = np.random.default_rng(seed)
+        x = random.integers(0, 256, self.model.input_shape, dtype=np.uint8)
+        return {"x": x, "label": int(random.integers(self.model.output_shape[0])), "from": "a test"}
+
+    def trace(self, picture: dict[str, Any]) -> Trace:
+        """Python's trace of a picture."""
+        x = self.model.normalisation.apply(picture["x"][None], np.float64)
+        t = np.zeros((1, *self.model.output_shape))
+        t[0, picture["label"]] = 1
+        training = Training(
+            self.recipe.optimizer, self.rate, self.step + 1, self.moments, self.recipe.clip_norm, self.recipe.seed
+        )
+        return Trace(self.model, x, t, self.recipe.loss, training)
+
+
+def of_zoo(name: str) -> Subject:
+    """A network of the zoo with its recipe."""
+    entry = zoo.find(name)
+    return subject(entry.build(engine="numpy", seed=1), entry.recipe, keep=True)
+
+
+def flat() -> Subject:
+    """One dimension: convolution, pooling of every kind, a reshape."""
+    body = [
+        layers.Conv1D(4, 3, stride=2, padding=1),
+        *(layers.LeakyReLU(0.2), layers.MaxPool1D(2, stride=1), layers.Conv1D(6, 2, groups=2, dilation=2)),
+        *(layers.Tanh(), layers.AveragePool1D(3, stride=2, padding=1), layers.SumPool1D(2), layers.Reshape((3, 3, 2))),
+        *(layers.Conv2D(4, 2, padding="same"), layers.Flatten(), layers.Dense(4), layers.Softmax()),
+    ]
+    return subject(Sequential(body, (2, 30), name="flat", engine="numpy"), Recipe(optimizer=optimizers.Momentum(0.1)))
+
+
+def rich() -> Subject:
+    """Strides, dilation, groups, batch normalisation, dropout, a transposed convolution, smooth curves, clipping."""
+    body = [
+        layers.Conv2D(4, 3, stride=2, padding=1, bias="untied"),
+        *(layers.BatchNorm2D(), layers.GELU(), layers.Conv2D(4, 2, dilation=2, groups=2, convolution=True)),
+        *(layers.Tanh(), layers.AveragePool2D(2, stride=1, padding=1), layers.LeakyReLU(0.1), layers.Dropout(0.4)),
+        layers.Conv2D(
+            4, (3, 2), stride=(1, 2), padding=((1, 0), (0, 2)), dilation=(2, 1), bias=False, convolution=True
+        ),
+        *(layers.ConvTranspose2D(3, 3, stride=2), layers.Arctan(), layers.MaxPool2D(3, stride=2, padding=1)),
+        *(layers.AveragePool2D((2, 1), padding=((1, 0), (0, 0)), count_padding=True), layers.Flatten()),
+        *(layers.BatchNorm2D(), layers.Dense(6), layers.Sigmoid(), layers.Dense(4), layers.Softmax()),
+    ]
+    recipe = Recipe(optimizer=optimizers.AdamW(0.02), clip_norm=0.01, seed=3)
+    return subject(Sequential(body, (2, 15, 13), name="rich", engine="numpy"), recipe)
+
+
+def first_pool() -> Subject:
+    """Begins with a layer that learns nothing, and ends in sigmoids; Nesterov's momentum."""
+    body = [layers.SumPool2D(2), layers.MaxPool2D(2), layers.Flatten(), layers.Dense(4), layers.Tanh(), layers.Dense(3)]
+    recipe = Recipe(loss="binary_cross_entropy", optimizer=optimizers.Nesterov(0.1))
+    return subject(Sequential([*body, layers.Sigmoid()], (1, 8, 8), name="first-pool", engine="numpy"), recipe)
+
+
+def squares(loss: str) -> Callable[[], Subject]:
+    """Dense layers alone with a loss; plain gradient descent."""
+
+    def build() -> Subject:
+        body: list[Any] = [layers.Flatten(), layers.Dense(5), layers.ReLU(), layers.Dense(4)]
+        body += [layers.Softmax()] if find(loss) in ("half_squared_error", "categorical_cross_entropy") else []
+        return subject(
+            Sequential(body, (1, 3, 4), name=loss, engine="numpy"), Recipe(loss=loss, optimizer=optimizers.SGD(0.1))
+        )
+
+    return build
+
+
+OTHERS: dict[str, Callable[[], Subject]] = {
+    "flat": flat,
+    "rich": rich,
+    "first-pool": first_pool,
+    **{loss: squares(loss) for loss in ("half_squared_error", "mean_squared_error", "softmax_cross_entropy")},
+}
+NAMES: Sequence[str] = (*(entry.name for entry in zoo.ENTRIES), *OTHERS)
+
+
+def find_subject(name: str) -> Subject:
+    """A network of the zoo, or one of the others."""
+    return OTHERS[name]() if name in OTHERS else of_zoo(name)
+
+
+def subject(model: Sequential, recipe: Recipe, *, keep: bool = False) -> Subject:
+    """Random numbers in every buffer of a model; ``keep``: but its first weights, as they are drawn."""
+    random = np.random.default_rng(SEED)
+    size = model.parameters.shape
+    if keep:
+        model.parameters[:] += random.normal(scale=0.02, size=size)
+    else:
+        model.parameters[:] = random.normal(scale=0.5, size=size)
+    model.statistics[:] = random.uniform(0.5, 1.5, model.statistics.shape)
+    model.normalisation = Normalisation("standardise", 0.0127, -0.424, "bytes")
+    moments = tuple(random.uniform(1e-4, 0.01, size).astype(np.float32) for _ in recipe.optimizer.moments)
+    return Subject(model, recipe, moments)

@@ -23,7 +23,7 @@ def text(explanation: Explanation, *, everything: bool = False) -> str:
     made = explanation.made
     above = [f"{explanation.cell} = {explanation.shown}", explanation.title, "", *_wrapped(made.words, width)]
     if made.symbols:
-        above += ["", *_equations(made.symbols, made.here)]
+        above += ["", *_equations(made.symbols, made.here, width)]
     below = [*_steps(made.steps or (), width), *_curve(explanation), *_footer(explanation, width)]
     room = None if everything else max(screen.lines - len(above) - len(below) - 6, LEAST)
     middle = _terms(explanation, room)
@@ -38,8 +38,12 @@ def _wrapped(words: str, width: int) -> list[str]:
     return textwrap.wrap(words, width)
 
 
-def _equations(symbols: str, here: str) -> list[str]:
-    return [f"{INDENT}{equation}" for equation in dict.fromkeys((symbols, here))]
+def _equations(symbols: str, here: str, width: int) -> list[str]:
+    """In letters and with indices, the left sides under each other; once where they are alike."""
+    lines: list[str] = []
+    for equation in dict.fromkeys((symbols, here)):
+        lines += textwrap.wrap(equation, width, initial_indent=INDENT, subsequent_indent=INDENT * 3)
+    return lines
 
 
 # -------------------------------------------------------------------------------------------------- terms
@@ -149,7 +153,7 @@ def _curve(explanation: Explanation) -> list[str]:
     if not curve:
         return []
     numbers = f"x = {shown(curve.x)}, y = {shown(curve.y)}, slope {shown(curve.slope)}"
-    return [f"{INDENT}on the curve of {curve.function}: {numbers}"]
+    return ["", f"{INDENT}on the curve of {curve.function}: {numbers}"]
 
 
 def _footer(explanation: Explanation, width: int) -> list[str]:

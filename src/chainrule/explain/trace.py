@@ -152,7 +152,7 @@ class Trace:
             return self.training.optimizer.operation, updates.explain(self._arrays, self.update, cell)
         site = self._site(cell)
         if site.operation.call:
-            return site.operation.name, leaves.own(site.layer)
+            return site.operation.name, leaves.own(site.operation.name)
         made = EXPLAINERS[site.operation.name](site)
         return site.operation.name, replace(made, words=made.words + _other_shape(site, cell, entry.shape))
 

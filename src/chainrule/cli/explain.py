@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from chainrule.cli import options
+from chainrule.cli import options, paged
 
 
 @click.command(short_help="How any number of a training step was made.")
@@ -38,14 +38,26 @@ from chainrule.cli import options
 )
 @options.where
 @options.as_json
-def explain(run: Path | None, cells: tuple[str, ...], everything: bool, as_json: bool, **given: Any) -> None:
+@paged.page_options
+@click.pass_context
+def explain(
+    context: click.Context,
+    run: Path | None,
+    cells: tuple[str, ...],
+    everything: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
     """How a number came about: any activation, gradient, parameter or update of the training step that comes next.
 
-    RUN is a run folder, or a model.safetensors file. The step is looked at for one sample: what is printed is the
-    equation, its terms, largest first, and where in the code it is computed.
+    RUN is a run folder, or a model.safetensors file. With --cell, the step is looked at for one sample, and printed are
+    the equation, its terms, largest first, and where in the code it is computed. Without, a page opens in the browser
+    that shows every number being made, while training goes on if you like; nothing in RUN is changed. Without RUN, that
+    is the newest run under runs/, or numpy-cnn before its first step.
     """
+    paged.check(context, with_cell=bool(cells))
     if not cells:
-        _open_page(run, given)
+        paged.show(run, given)
         return
     from chainrule.cli.explained import subject
     from chainrule.cli.output import json_out
@@ -58,13 +70,6 @@ def explain(run: Path | None, cells: tuple[str, ...], everything: bool, as_json:
     click.echo(found.heading())
     for cell, each in explanations:
         click.echo(f"\n{_alias(cell, each.cell)}{_text(each, everything)}")
-
-
-def _open_page(run: Path | None, given: dict[str, Any]) -> None:
-    """Without a cell: the page, in a browser."""
-    from chainrule.errors import OptionError
-
-    raise OptionError("give --cell, such as --cell conv1.y[0,2,3]")
 
 
 def _alias(cell: str, canonical: str) -> str:

@@ -127,11 +127,22 @@ class Trainer:
                 return
         self._end_epoch(epoch, callbacks)
 
+    def batch(self, step: int) -> tuple[Array, Array]:
+        """The samples x and targets t that a step (from 0) trains on."""
+        epoch, place = divmod(step, self.epoch_steps)
+        size = self.recipe.batch_size
+        samples = order(len(self.training), self.recipe.seed, epoch)
+        return self._batch(epoch, samples[place * size : (place + 1) * size])
+
+    def _batch(self, epoch: int, indices: Any) -> tuple[Array, Array]:
+        augmentation, seed = self.recipe.augmentation, self.recipe.seed
+        return self.training.batch(
+            indices, self.normalisation, self.network.dtype, augmentation, seed=seed, epoch=epoch
+        )
+
     def _step(self, epoch: int, indices: Any) -> Outcome:
         recipe, step = self.recipe, len(self.history)
-        x, t = self.training.batch(
-            indices, self.normalisation, self.network.dtype, recipe.augmentation, seed=recipe.seed, epoch=epoch
-        )
+        x, t = self._batch(epoch, indices)
         rate = recipe.optimizer.rate * recipe.schedule.factor(step, self.steps, self.epoch_steps)
         outcome = self.stepper.step(x, t, step=step + 1, rate=rate, seed=recipe.seed)
         self.history.add(epoch + 1, rate, outcome.loss, outcome.accuracy)

@@ -32,6 +32,7 @@ export class Application {
   /** @type {Picture | null} */
   #drawn = null;
   #gone = false;
+  #turn = 0; // of what was asked for last: an answer that comes late is not shown
   /** @type {Map<string, string>} */
   #rests = new Map();
 
@@ -135,11 +136,12 @@ export class Application {
   }
 
   async #retrace() {
-    const asked = this.place;
+    this.#turn += 1;
+    const turn = this.#turn;
     try {
       await this.#choosePicture();
       const frame = await this.#chooseFrame();
-      if (asked.step !== this.place.step || asked.sample !== this.place.sample || !this.picture) return;
+      if (turn !== this.#turn || !this.picture) return;
       this.frame = frame;
       this.tracing.ask(frame, this.picture);
     } catch (error) {

@@ -31,6 +31,7 @@ export class Following {
       advance: (steps) => this.#heard(training.advance(steps)),
       epoch: () => this.#heard(training.epoch()),
       restart: () => this.#heard(training.restart()),
+      ...several(training, (answer) => this.#heard(answer)),
     };
   }
 
@@ -56,7 +57,7 @@ export class Following {
     const before = this.state;
     this.state = state;
     this.reached();
-    const restarted = before !== null && state.newest < before.newest;
+    const restarted = before !== null && (state.newest < before.newest || before.history !== state.history);
     if (JSON.stringify(before) !== JSON.stringify(state)) this.changed(restarted);
     this.#later(state.running ? WHILE_RUNNING : WHILE_RESTING);
     return state;
@@ -67,4 +68,18 @@ export class Following {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#ask(), milliseconds);
   }
+}
+
+/**
+ * What a training has besides, where there are several histories of it.
+ * @param {Training} training @param {(answer: Promise<TrainingState>) => Promise<TrainingState>} heard
+ */
+function several(training, heard) {
+  return {
+    ...(training.about && { about: () => training.about?.() ?? "" }),
+    ...(training.marks && { marks: () => training.marks?.() ?? [] }),
+    ...(training.histories && { histories: () => training.histories?.() ?? [] }),
+    ...(training.begin && { begin: (/** @type {number} */ step) => heard(training.begin?.(step) ?? training.state()) }),
+    ...(training.open && { open: (/** @type {string} */ name) => heard(training.open?.(name) ?? training.state()) }),
+  };
 }

@@ -38,7 +38,7 @@ function mountViews(app) {
 async function start() {
   const loading = document.getElementById("loading");
   try {
-    const source = chooseSource();
+    const source = await chooseSource();
     const app = new Application(source, await source.description());
     mountHeader(app);
     mountPhases(app);

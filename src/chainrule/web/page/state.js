@@ -54,7 +54,12 @@ export function address(place) {
     ...(place.step === null ? [] : [`step=${place.step}`]),
     ...(network && place.rest ? [place.rest] : []),
   ];
-  return `#/${path.map((part) => encodeURI(part)).join("/")}${numbers.length ? `?${numbers.join("&")}` : ""}`;
+  return `#/${path.map(encoded).join("/")}${numbers.length ? `?${numbers.join("&")}` : ""}`;
+}
+
+/** Brackets stay as they are, to be read. @param {string} part */
+function encoded(part) {
+  return encodeURI(part).replaceAll("%5B", "[").replaceAll("%5D", "]");
 }
 
 /** What the page tells its views; each has a list of those who listen. */

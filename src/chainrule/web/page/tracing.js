@@ -9,8 +9,8 @@ import { makeTrace } from "./engine/trace.js";
 /** @typedef {import("./types.js").Source} Source */
 
 const KEPT_FRAMES = 12;
-const QUICK = 24; // milliseconds: a trace that took less is made in every frame of the screen
-const PAUSE = 160;
+const REST = 2; // after a trace, so many times its duration are left to drawing and painting
+const QUICK = 12; // milliseconds: a trace that took less is made in every frame of the screen
 
 export class Tracing {
   /** @type {Trace | null} */
@@ -20,7 +20,10 @@ export class Tracing {
   /** @type {Map<number, Frame>} */
   #frames = new Map();
   #took = 0;
+  #ended = 0;
   #timer = 0;
+  /** @type {{frame: Frame, picture: Picture} | null} */
+  #asked = null;
 
   /**
    * @param {Source} source
@@ -68,12 +71,16 @@ export class Tracing {
    * @param {Picture} picture  with a label
    */
   ask(frame, picture) {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#make(frame, picture), this.#took > QUICK && this.trace ? PAUSE : 0);
+    this.#asked = { frame, picture };
+    if (this.#timer) return;
+    const rest = this.#took > QUICK ? this.#ended + REST * this.#took - performance.now() : 0;
+    this.#timer = setTimeout(() => this.#make(), Math.max(0, rest));
   }
 
-  /** @param {Frame} frame @param {Picture} picture */
-  #make(frame, picture) {
+  #make() {
+    this.#timer = 0;
+    if (!this.#asked) return;
+    const { frame, picture } = this.#asked;
     const began = performance.now();
     try {
       this.trace = makeTrace(this.description, frame, picture);
@@ -81,7 +88,8 @@ export class Tracing {
       this.failed(error);
       return;
     }
-    this.#took = performance.now() - began;
     this.ready();
+    this.#ended = performance.now();
+    this.#took = this.#ended - began;
   }
 }

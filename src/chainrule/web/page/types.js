@@ -70,16 +70,26 @@
  *
  * @typedef {{
  *   step: number, steps: number, epochSteps: number, running: boolean, message: string, newest: number,
- * }} TrainingState  step: done so far; steps: of the whole recipe
- * @typedef {{first: number, loss: number[], accuracy: number[], norms: Record<string, number[]>}} Series
- *   from step `first` (counted from 1) on: loss and accuracy of each step's batch; norms: of the gradient, by layer
+ *   history?: string, origin?: number, sparse?: boolean,
+ * }} TrainingState  step: done so far; steps: of the whole recipe (0: without end). history: the name of the history
+ *   this is the state of, where there are several; origin: its first step (else 0); sparse: only marked steps can be
+ *   looked at
+ * @typedef {{step: number, words: string}} Mark  a step that is there without being computed anew: a keyframe
+ * @typedef {{name: string, words: string}} History  one course of training, and what it is
+ * @typedef {{
+ *   first: number, loss: number[], accuracy: number[], norms: Record<string, number[]>, norm_steps: number[],
+ * }} Series  from step `first` (counted from 1) on: loss and accuracy of each step's batch; norms: of the gradient, by
+ *   layer, at the steps `norm_steps` only (each list of norms is as long as it)
  * @typedef {{
  *   state(): Promise<TrainingState>,
  *   series(after: number): Promise<Series>,
  *   start(): Promise<TrainingState>, pause(): Promise<TrainingState>,
  *   advance(steps: number): Promise<TrainingState>, epoch(): Promise<TrainingState>,
  *   restart(): Promise<TrainingState>,
- * }} Training
+ *   about?(): string, marks?(): Mark[], histories?(): History[], open?(name: string): Promise<TrainingState>,
+ *   begin?(step: number): Promise<TrainingState>,
+ * }} Training  about: what this trains on, in words; histories: those that can be looked at, and open one of them;
+ *   begin: another one, from a step of the one that is open
  *
  * @typedef {{
  *   description(): Promise<Description>,

@@ -7,9 +7,9 @@ import { isDark } from "../theme.js";
 /** @type {Record<string, {ground: Colour, ink: Colour, zero: Colour, negative: Colour[], positive: Colour[]}>} */
 const THEMES = {
   light: {
-    ground: [244, 243, 239],
+    ground: [239, 237, 231],
     ink: [20, 22, 26],
-    zero: [247, 246, 243],
+    zero: [240, 238, 233],
     negative: [[146, 186, 221], [33, 102, 172], [8, 48, 107]],
     positive: [[247, 186, 135], [213, 94, 0], [122, 46, 0]],
   },

@@ -10,7 +10,7 @@ export class Bars {
   constructor(classes) {
     this.classes = classes;
     this.element = document.createElement("div");
-    this.element.className = "answer";
+    this.element.className = "input-answer";
     this.winner = document.createElement("p");
     this.winner.className = "winner";
     this.winner.setAttribute("aria-live", "polite");
@@ -59,5 +59,5 @@ function newRow(list) {
 function percent(share) {
   if (!Number.isFinite(share)) return "NaN";
   if (share > 0 && share < 0.0005) return "<0.1 %";
-  return `${(100 * share).toFixed(1)} %`;
+  return share >= 0.9995 ? "100 %" : `${(100 * share).toFixed(1)} %`;
 }

@@ -2,7 +2,7 @@
 
 import { crop } from "./grey.js";
 import { findInk } from "./ink.js";
-import { BICUBIC, BOX as AREA, resize } from "./resample.js";
+import { BICUBIC, resize, shrunk } from "./resample.js";
 
 /** @typedef {import("./grey.js").Grey} Grey */
 
@@ -25,7 +25,15 @@ export function asMnist(grey, name) {
   }
   const large = Math.max(grey.width, grey.height) > WORKING_SIZE;
   const near = large ? surroundings(grey, inkOf(reduced(grey), name)) : grey;
-  const ink = inkOf(reduced(near), name);
+  return inkAsMnist(inkOf(reduced(near), name));
+}
+
+/**
+ * Strokes, or what was found of them: nothing to be removed, so that a drawing takes a millisecond.
+ * @param {Grey} ink  from 0 to 1, with some ink
+ * @returns {Uint8Array}
+ */
+export function inkAsMnist(ink) {
   const { left, top, right, bottom } = extent(ink);
   const digit = scaled(crop(ink, left, top, right, bottom));
   const most = digit.data.reduce((a, b) => Math.max(a, b), 0);
@@ -41,11 +49,10 @@ function inkOf(grey, name) {
 
 /** The picture at a size at which ink can be looked for quickly. @param {Grey} grey */
 function reduced(grey) {
-  const longest = Math.max(grey.width, grey.height);
-  if (longest <= WORKING_SIZE) return grey;
-  const size = (/** @type {number} */ side) => Math.max(3, Math.round((side * WORKING_SIZE) / longest));
-  const small = resize(grey, size(grey.width), size(grey.height), AREA);
-  return { ...small, data: small.data.map(Math.round) };
+  if (Math.max(grey.width, grey.height) <= WORKING_SIZE) return grey;
+  const small = shrunk(grey, WORKING_SIZE);
+  if (Math.min(small.width, small.height) >= 3) return small;
+  return resize(small, Math.max(3, small.width), Math.max(3, small.height), BICUBIC);
 }
 
 /** The rectangle that the ink takes up. @param {Grey} ink */

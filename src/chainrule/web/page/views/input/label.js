@@ -2,23 +2,26 @@
 
 /** @typedef {import("../../types.js").App} App */
 
+const OWN = "as it says"; // without a word of the reader, the gradient takes the network's own answer
+
 export class Label {
   /** @param {App} app */
   constructor(app) {
     this.app = app;
     this.element = document.createElement("div");
-    this.element.className = "label";
+    this.element.className = "input-label";
     this.words = document.createElement("p");
     this.select = document.createElement("select");
     this.ask = document.createElement("label");
-    this.ask.append("It is ", this.select);
+    const digits = app.description.classes.every((name) => /^\d$/.test(name));
+    this.ask.append(digits ? "Which digit is it?" : "What is it?", this.select);
     this.note = document.createElement("p");
     this.note.className = "note";
     this.select.addEventListener("change", () => this.#choose());
     const options = ["", ...app.description.classes].map((name, k) => {
       const option = document.createElement("option");
       option.value = k ? String(k - 1) : "";
-      option.textContent = k ? name : "what it says";
+      option.textContent = k ? name : OWN;
       return option;
     });
     this.select.append(...options);
@@ -32,8 +35,10 @@ export class Label {
     const name = picture.label === null ? "" : (description.classes[picture.label] ?? String(picture.label));
     this.words.textContent = isSample ? capital(picture.from) : picture.from === "drawn" ? "As MNIST would see it" : picture.from;
     this.ask.hidden = isSample;
-    this.note.hidden = !isSample && picture.label !== null;
-    this.note.textContent = isSample ? `labelled ${name}` : "Loss and gradients take the network’s own answer for the label.";
+    this.note.hidden = !isSample;
+    this.note.textContent = `labelled ${name}`;
+    const own = this.app.trace?.picture.from === picture.from ? this.app.trace.picture.label : null;
+    if (picture.label === null && own !== null) this.select.options[0].textContent = `${OWN}: ${description.classes[own]}`;
     this.select.value = picture.label === null ? "" : String(picture.label);
   }
 

@@ -20,7 +20,7 @@ export class Pad {
   #pointer = -1;
   #waiting = false;
 
-  /** @param {(grey: import("./grey.js").Grey | null) => void} drawn  the drawing; null: nothing is left of it */
+  /** @param {(ink: import("./grey.js").Grey) => void} drawn  the drawing, from 0 to 1 */
   constructor(drawn) {
     this.drawn = drawn;
     this.canvas = document.createElement("canvas");
@@ -96,20 +96,19 @@ export class Pad {
     requestAnimationFrame(() => {
       this.#waiting = false;
       this.paint();
-      this.drawn(this.#grey());
+      this.#tell();
     });
   }
 
-  /** The strokes, light on dark. */
-  #grey() {
+  #tell() {
     const context = this.raster.getContext("2d", { willReadFrequently: true });
-    if (!context) return null;
+    if (!context) return;
     context.clearRect(0, 0, WORKING_SIZE, WORKING_SIZE);
     trace(context, this.strokes, 1, "#000000");
     const { data } = context.getImageData(0, 0, WORKING_SIZE, WORKING_SIZE);
-    const grey = blank(WORKING_SIZE, WORKING_SIZE);
-    for (let i = 0; i < grey.data.length; i += 1) grey.data[i] = data[4 * i + 3];
-    return grey;
+    const ink = blank(WORKING_SIZE, WORKING_SIZE);
+    for (let i = 0; i < ink.data.length; i += 1) ink.data[i] = data[4 * i + 3] / 255;
+    if (ink.data.some((share) => share > 0.5)) this.drawn(ink);
   }
 }
 

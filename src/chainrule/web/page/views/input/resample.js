@@ -23,14 +23,65 @@ function bicubic(distance) {
 
 /** @param {Grey} grey @param {number} width @param {number} height @param {Filter} filter @returns {Grey} */
 export function resize(grey, width, height, filter) {
-  return transposed(along(transposed(along(grey, width, filter)), height, filter));
+  return transposed(along(transposed(along(grey, width, filter, grey.width)), height, filter, grey.height));
 }
 
-/** Every row in another length. @param {Grey} grey @param {number} width @param {Filter} filter @returns {Grey} */
-function along(grey, width, filter) {
-  if (width === grey.width) return grey;
+/**
+ * A picture of bytes so small that its longest side is `most`: whole pixels averaged to at least twice that size, then
+ * weighed by area.
+ * @param {Grey} grey @param {number} most @returns {Grey}
+ */
+export function shrunk(grey, most) {
+  const [width, height] = sizeWithin(grey, most);
+  const across = Math.max(1, Math.trunc(grey.width / width / 2));
+  const down = Math.max(1, Math.trunc(grey.height / height / 2));
+  const part = averaged(grey, across, down);
+  const rows = bytes(along(part, width, BOX, grey.width / across));
+  return bytes(transposed(along(transposed(rows), height, BOX, grey.height / down)));
+}
+
+/** The size with the longest side `most` that keeps the proportion best. @param {Grey} grey @param {number} most */
+function sizeWithin({ width, height }, most) {
+  const aspect = width / height;
+  /** @type {(exact: number, off: (n: number) => number) => number} */
+  const best = (exact, off) => {
+    const [low, high] = [Math.floor(exact), Math.ceil(exact)];
+    return Math.max(off(low) <= off(high) ? low : high, 1);
+  };
+  if (aspect <= 1) return [best(most * aspect, (n) => Math.abs(aspect - n / most)), most];
+  return [most, best(most / aspect, (n) => (n === 0 ? 0 : Math.abs(aspect - most / n)))];
+}
+
+/** Blocks of pixels averaged. @param {Grey} grey @param {number} across @param {number} down @returns {Grey} */
+function averaged(grey, across, down) {
+  if (across === 1 && down === 1) return grey;
+  const result = blank(Math.ceil(grey.width / across), Math.ceil(grey.height / down));
+  const count = new Float64Array(result.data.length);
+  for (let y = 0; y < grey.height; y += 1) {
+    for (let x = 0; x < grey.width; x += 1) {
+      const to = Math.floor(y / down) * result.width + Math.floor(x / across);
+      result.data[to] += grey.data[y * grey.width + x];
+      count[to] += 1;
+    }
+  }
+  return { ...result, data: result.data.map((sum, i) => Math.round(sum / count[i])) };
+}
+
+/** @param {Grey} grey @returns {Grey} */
+function bytes(grey) {
+  return { ...grey, data: grey.data.map((value) => Math.round(Math.min(255, Math.max(0, value)))) };
+}
+
+/**
+ * Every row in another length.
+ * @param {Grey} grey @param {number} width @param {Filter} filter
+ * @param {number} length  of the rows: the last pixel may be there in part
+ * @returns {Grey}
+ */
+function along(grey, width, filter, length) {
+  if (width === length) return grey;
   const result = blank(width, grey.height);
-  const scale = grey.width / width;
+  const scale = length / width;
   const wide = Math.max(scale, 1);
   for (let x = 0; x < width; x += 1) {
     const centre = (x + 0.5) * scale;

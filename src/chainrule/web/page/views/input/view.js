@@ -2,7 +2,7 @@
 
 import { onTheme } from "../../theme.js";
 import { Bars } from "./bars.js";
-import { asMnist } from "./digits.js";
+import { inkAsMnist } from "./digits.js";
 import { acceptFiles, fileButton } from "./files.js";
 import { Label } from "./label.js";
 import { isOfDigits } from "./load.js";
@@ -32,14 +32,14 @@ class InputView {
     this.app = app;
     this.label = new Label(app);
     this.bars = new Bars(app.description.classes);
-    this.pad = isOfDigits(app.description) ? new Pad((grey) => this.#drawn(grey)) : null;
+    this.pad = isOfDigits(app.description) ? new Pad((ink) => this.#drawn(ink)) : null;
     this.seen = document.createElement("div");
     this.seen.className = this.pad ? "seen" : "seen large";
     const about = document.createElement("div");
-    about.className = "about";
+    about.className = "input-about";
     about.append(this.seen, this.label.element);
     this.trouble = document.createElement("p");
-    this.trouble.className = "trouble";
+    this.trouble.className = "input-trouble";
     this.trouble.setAttribute("role", "alert");
     element.append(...(this.pad ? [this.#padFrame(this.pad)] : []), this.#choices(), this.trouble, about, this.bars.element);
     acceptFiles(element, app, (words) => this.#say(words));
@@ -69,16 +69,11 @@ class InputView {
     this.hint?.toggleAttribute("hidden", isOurs);
   }
 
-  /** @param {import("./grey.js").Grey | null} grey */
-  #drawn(grey) {
-    if (!grey) return;
+  /** @param {import("./grey.js").Grey} ink */
+  #drawn(ink) {
     this.#say("");
-    try {
-      const label = this.app.picture?.from === "drawn" ? this.app.picture.label : null;
-      this.#drawing = { x: asMnist(grey, "drawing"), label, from: "drawn" };
-    } catch {
-      return; // a dot so small that it is no ink yet
-    }
+    const label = this.app.picture?.from === "drawn" ? this.app.picture.label : null;
+    this.#drawing = { x: inkAsMnist(ink), label, from: "drawn" };
     this.app.show(this.#drawing);
     this.update();
   }
@@ -86,7 +81,7 @@ class InputView {
   /** @param {Pad} pad */
   #padFrame(pad) {
     const frame = document.createElement("div");
-    frame.className = "pad";
+    frame.className = "input-pad";
     this.hint = document.createElement("p");
     this.hint.className = "hint";
     this.hint.textContent = "Draw a digit here";
@@ -94,14 +89,17 @@ class InputView {
     clear.type = "button";
     clear.className = "plain";
     clear.textContent = "Clear";
-    clear.addEventListener("click", () => pad.clear());
+    clear.addEventListener("click", () => {
+      pad.clear();
+      this.hint?.removeAttribute("hidden");
+    });
     frame.append(pad.canvas, this.hint, clear);
     return frame;
   }
 
   #choices() {
     const row = document.createElement("div");
-    row.className = "choices";
+    row.className = "input-choices";
     const dialog = new SampleDialog(this.app);
     row.append(
       button("‹", "The sample before", () => this.#step(-1)),

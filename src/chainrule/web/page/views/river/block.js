@@ -3,7 +3,7 @@
 import { shown } from "../../explain/numbers.js";
 import { cellName } from "./cells.js";
 import { move } from "./keyboard.js";
-import { paint, scaleOf } from "./paint.js";
+import { NUMBERS_FROM, paint, powerOf, scaleOf } from "./paint.js";
 import { Planes } from "./planes.js";
 import { Tiling } from "./tiling.js";
 
@@ -34,10 +34,11 @@ export class Block {
     this.spec = spec;
     this.river = river;
     this.element = document.createElement("figure");
-    this.element.className = `block ${spec.role}`;
+    this.element.className = `tensor ${spec.role}`;
     this.caption = document.createElement("figcaption");
     this.size = document.createElement("span");
-    this.caption.append(spec.label, " ", this.size);
+    this.unit = document.createElement("span");
+    this.caption.append(spec.label, " ", this.size, this.unit);
     this.canvas = document.createElement("canvas");
     this.canvas.tabIndex = 0;
     this.canvas.setAttribute("role", "application");
@@ -46,7 +47,7 @@ export class Block {
     this.canvas.dataset.tensor = spec.tensor;
     this.canvas.dataset.key = spec.key;
     this.frame = document.createElement("div");
-    this.frame.className = "cells";
+    this.frame.className = "tensor-cells";
     this.frame.append(this.canvas);
     this.element.append(this.caption, this.frame, this.#pager());
     this.layer = layer;
@@ -85,6 +86,7 @@ export class Block {
     this.canvas.height = Math.round(this.tiling.height * density);
     this.canvas.style.width = `${this.tiling.width}px`;
     this.canvas.style.height = `${this.tiling.height}px`;
+    this.element.dataset.cell = String(this.tiling.cell);
     this.#describe(content.words, content.pages);
     this.#mark();
   }
@@ -99,7 +101,11 @@ export class Block {
   }
 
   paint() {
-    if (this.tiling) paint(this.canvas, this.tiling, this.data, this.scale);
+    if (!this.tiling) return;
+    paint(this.canvas, this.tiling, this.data, this.scale);
+    if (this.tiling.cell < NUMBERS_FROM) return;
+    const power = powerOf(this.scale);
+    this.unit.textContent = power ? ` in 10${superscript(power)}` : "";
   }
 
   /** @param {number} flat */
@@ -109,7 +115,7 @@ export class Block {
 
   #pager() {
     this.pager = document.createElement("div");
-    this.pager.className = "pager";
+    this.pager.className = "river-pager";
     this.words = document.createElement("span");
     const buttons = [["‹", -1, "before"], ["›", 1, "next"]].map(([sign, by, word]) => {
       const button = document.createElement("button");
@@ -224,4 +230,9 @@ function largest(data) {
   let place = 0;
   for (let i = 1; i < data.length; i += 1) if (Math.abs(data[i]) > Math.abs(data[place])) place = i;
   return place;
+}
+
+/** @param {number} power */
+function superscript(power) {
+  return [...String(power)].map((digit) => (digit === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)])).join("");
 }

@@ -14,7 +14,7 @@ export class Highlight {
   constructor(track) {
     this.track = track;
     this.svg = document.createElementNS(SPACE, "svg");
-    this.svg.setAttribute("class", "highlight");
+    this.svg.setAttribute("class", "river-marks");
     this.svg.setAttribute("aria-hidden", "true");
     /** @type {Record<string, SVGPathElement[]>} */
     this.paths = {};

@@ -9,7 +9,7 @@ export class Legend {
   /** @param {HTMLElement} element */
   constructor(element) {
     this.element = element;
-    element.className = "legend";
+    element.className = "river-legend";
     this.name = document.createElement("span");
     this.name.className = "cell-name";
     this.low = document.createElement("span");

@@ -46,7 +46,7 @@ export class Loupe {
   /** Buttons for a finger: a cell further. */
   #pad() {
     const pad = document.createElement("div");
-    pad.className = "pad";
+    pad.className = "nudge";
     for (const [sign, key, words] of [["←", "ArrowLeft", "left"], ["↑", "ArrowUp", "up"], ["↓", "ArrowDown", "down"],
       ["→", "ArrowRight", "right"], ["Choose", "Enter", "choose the cell"]]) {
       const button = document.createElement("button");

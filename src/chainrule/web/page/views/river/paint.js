@@ -1,6 +1,5 @@
 /** Paints the cells of a tiling into the pixels of a canvas. */
 
-import { shown } from "../../explain/numbers.js";
 import { table } from "../../style/scale.js";
 import { onTheme } from "../../theme.js";
 
@@ -9,7 +8,7 @@ import { onTheme } from "../../theme.js";
 /** @typedef {Float64Array | Float32Array | Int32Array} Numbers */
 
 const GRID_FROM = 6; // pixels of a cell from which cells stand apart
-const NUMBERS_FROM = 34; // pixels of a cell from which its number is written in it
+export const NUMBERS_FROM = 32; // pixels of a cell from which its number is written in it
 const NOT_A_NUMBER = 0xff9900cc;
 
 /** @type {Map<string, Uint32Array>} */
@@ -84,23 +83,33 @@ function write(context, tiling, data, scale, density) {
   context.textBaseline = "middle";
   const colours = palette(scale.kind);
   const factor = scale.high > scale.low ? 255 / (scale.high - scale.low) : 0;
+  const power = powerOf(scale);
   for (const tile of tiling.tiles) {
     for (let cell = 0; cell < tile.rows * tile.columns; cell += 1) {
       const value = data[tile.base + cell];
       const colour = colours[Math.round((value - scale.low) * factor) || 0];
       context.fillStyle = luminance(colour) > 0.42 ? "#14161a" : "#ffffff";
       const x = tile.x + ((cell % tile.columns) + 0.5) * tiling.cell;
-      context.fillText(brief(value), x, tile.y + (Math.floor(cell / tile.columns) + 0.5) * tiling.cell);
+      context.fillText(brief(value, power), x, tile.y + (Math.floor(cell / tile.columns) + 0.5) * tiling.cell);
     }
   }
   context.restore();
 }
 
-/** A number in a few digits, for a small place. @param {number} value */
-export function brief(value) {
-  const size = Math.abs(value);
-  if (size === 0 || (size >= 0.01 && size < 1000)) return shown(Number(value.toFixed(size < 1 ? 2 : size < 10 ? 2 : 1)));
-  return value.toExponential(0).replace("e+", "e").replaceAll("-", "−");
+/**
+ * The power of ten that the numbers of a scale are written in, where they are written small: 0 for 0.01 to 1000.
+ * @param {Scale} scale
+ */
+export function powerOf(scale) {
+  const most = Math.max(-scale.low, scale.high);
+  const power = most > 0 && Number.isFinite(most) ? Math.floor(Math.log10(most)) : 0;
+  return power < -1 || power > 2 ? power : 0;
+}
+
+/** A number in a few digits, for a small place. @param {number} value @param {number} power */
+function brief(value, power) {
+  const part = value / 10 ** power;
+  return part.toFixed(Math.abs(part) < 10 ? 2 : 1).replace("-", "−").replace(/^−(0\.0+)$/, "$1");
 }
 
 /** How light a packed colour is, from 0 to 1. @param {number} colour */

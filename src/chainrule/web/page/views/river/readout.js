@@ -7,7 +7,7 @@ export class Readout {
   constructor(track) {
     this.track = track;
     this.bubble = document.createElement("div");
-    this.bubble.className = "readout";
+    this.bubble.className = "river-readout";
     this.bubble.hidden = true;
     this.bubble.setAttribute("aria-hidden", "true");
     this.name = document.createElement("span");

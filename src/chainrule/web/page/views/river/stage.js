@@ -9,7 +9,7 @@ export class StageView {
   constructor(stage, river, toggled) {
     this.stage = stage;
     this.element = document.createElement("section");
-    this.element.className = stage.slim ? "stage slim" : "stage";
+    this.element.className = stage.slim ? "river-stage slim" : "river-stage";
     this.element.dataset.stage = stage.name;
     this.element.setAttribute("aria-label", stage.name);
     this.blocks = stage.blocks.map((spec) => new Block(spec, river, stage.name));
@@ -42,7 +42,7 @@ export class StageView {
 /** @param {string} kind @param {Block[]} blocks */
 function group(kind, blocks) {
   const element = document.createElement("div");
-  element.className = `group ${kind}`;
+  element.className = `river-group ${kind}`;
   /** @type {Map<string, HTMLElement>} */
   const trios = new Map();
   for (const block of blocks) {

@@ -24,6 +24,7 @@ export function mount(element, app) {
   app.listen("hover", () => river.mark());
   onTheme(() => river.paint());
   new ResizeObserver(() => river.resized()).observe(element);
+  new ResizeObserver(() => river.mark()).observe(river.track);
 }
 
 /** @implements {Reporting} */

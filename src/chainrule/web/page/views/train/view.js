@@ -1,6 +1,143 @@
-/** @typedef {import("../../types.js").App} App */
+/**
+ * The training, to run and to look back on: buttons and state, the time line, the curves, the kernels.
+ *
+ * @import {App, TrainingState} from "../../types.js"
+ */
+import { Controls } from "./controls.js";
+import { Course } from "./course.js";
+import { Curves } from "./curves.js";
+import { Histories } from "./histories.js";
+import { Kernels } from "./kernels.js";
+import { Palette } from "./palette.js";
+import { Past } from "./past.js";
+import { Timeline } from "./timeline.js";
+import { brief, epochWords, percent, stepWords } from "./words.js";
+
+const FEW = 2; // layers whose kernels stand beside the curves
 
 /** @param {HTMLElement} element @param {App} app */
 export function mount(element, app) {
-  element.dataset.model = app.description.name;
+  const view = new View(element, app);
+  app.listen("training", () => void view.trained());
+  app.listen("place", () => view.placed());
+  app.listen("trace", () => view.traced());
+  void view.trained();
+  view.traced();
+}
+
+class View {
+  /** @param {HTMLElement} element @param {App} app */
+  constructor(element, app) {
+    this.app = app;
+    /** @type {string | undefined} the history that was shown last, and where it began */
+    this.opened = undefined;
+    const failed = (/** @type {unknown} */ error) => this.failed(error);
+    const { training } = app.source;
+    this.course = new Course();
+    this.palette = new Palette(element, () => this.recoloured());
+    this.histories = new Histories(training, failed);
+    this.controls = new Controls(training, () => this.shown, failed);
+    this.past = new Past(() => this.go(null));
+    this.timeline = new Timeline((step) => this.go(step));
+    this.curves = new Curves(this.palette, (step) => this.timeline.choose(step));
+    this.kernels = new Kernels(app);
+    const details = document.createElement("div");
+    details.className = `train-details${this.kernels.rows.length <= FEW ? " train-few" : ""}`;
+    details.append(this.curves.element, this.kernels.element);
+    element.classList.add("train");
+    element.setAttribute("aria-label", "Training");
+    const { controls, histories, past, timeline } = this;
+    element.append(histories.element, controls.element, controls.message, timeline.element, past.element, details);
+  }
+
+  /** The step that is looked at. */
+  get shown() {
+    return this.app.place.step ?? this.app.training?.newest ?? 0;
+  }
+
+  /** In another history, or where it began again, one begins at its end. @param {TrainingState} state */
+  turned({ history = "", origin = 0, newest }) {
+    const now = `${history} ${origin}`;
+    const gone = (this.app.place.step ?? 0) > newest; // it began again
+    if (this.app.place.step !== null && (gone || (this.opened !== undefined && this.opened !== now))) this.go(null);
+    this.opened = now;
+  }
+
+  /** @param {number | null} step */
+  go(step) {
+    this.app.go({ step });
+  }
+
+  /** @param {unknown} error */
+  failed(error) {
+    this.controls.message.hidden = false;
+    this.controls.message.textContent = error instanceof Error ? error.message : String(error);
+  }
+
+  /** The state of the training changed. */
+  async trained() {
+    const state = this.app.training;
+    if (!state) return;
+    this.placed();
+    this.histories.show(state);
+    this.controls.show(state, this.course.at(this.course.newest));
+    this.turned(state);
+    try {
+      if (!(await this.course.follow(this.app.source.training, state))) return;
+    } catch {
+      return; // the next state tries again; that the server is gone is said above
+    }
+    const { training } = this.app;
+    if (training) this.controls.say(training, this.course.at(this.course.newest));
+    this.placed();
+    this.drawCurves(true);
+    if (training && training.step > this.course.newest) void this.trained();
+  }
+
+  /** Another step is looked at. */
+  placed() {
+    const { training, place } = this.app;
+    if (!training) return;
+    const origin = training.origin ?? 0;
+    const shown = place.step === null ? null : Math.min(place.step, training.newest);
+    this.timeline.show({
+      origin,
+      newest: training.newest,
+      shown,
+      marks: this.app.source.training.marks?.() ?? [],
+      sparse: training.sparse ?? false,
+      words: (step) => this.words(step),
+    });
+    this.past.show(shown, training.newest, this.app.trace?.frame.step ?? null);
+    this.drawCurves(false);
+  }
+
+  /** Everything above shows another step, or another picture. */
+  traced() {
+    const { trace, training } = this.app;
+    this.timeline.arrived();
+    this.placed();
+    if (trace) this.kernels.show(trace.frame, training?.origin ?? 0, training?.sparse ?? false);
+  }
+
+  recoloured() {
+    this.drawCurves(true);
+    this.kernels.recoloured();
+  }
+
+  /** @param {boolean} curves */
+  drawCurves(curves) {
+    const { training, place } = this.app;
+    this.curves.show(this.course, { epochSteps: training?.epochSteps ?? 0, shown: place.step }, curves);
+  }
+
+  /** A step in words, for those who hear the time line. @param {number} step */
+  words(step) {
+    const { training } = this.app;
+    if (!training) return String(step);
+    const numbers = this.course.at(step);
+    const parts = [`step ${stepWords(training, step)}`, epochWords(training, step)];
+    if (numbers) parts.push(`loss ${brief(numbers.loss)}`, `accuracy ${percent(numbers.accuracy)}`);
+    return parts.filter(Boolean).join(", ");
+  }
 }

@@ -1,0 +1,80 @@
+"""`chainrule explain` without a cell: the page in a browser, or as one file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chainrule.cli import options, places
+from chainrule.cli.program import say
+from chainrule.errors import OptionError
+
+if TYPE_CHECKING:
+    from chainrule.web.subjects import Subject
+
+OWN = ("html", "port", "no_browser")  # only without a cell
+SHARED = ("run", "model", "cells", "data_folder", "offline")  # with a cell or without
+
+page_options = options.together(
+    click.option("--html", metavar="FILE", type=options.PATH, help="Write the page as one file that works offline."),
+    click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="Of the page; else any that is free."),
+    click.option("--no-browser", is_flag=True, help="Print the page's address, and open no browser."),
+)
+
+
+def check(context: click.Context, with_cell: bool) -> None:
+    """OptionError when an option was given that goes only with a cell, or only without."""
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if given and with_cell and name in OWN:
+            raise OptionError(f"{parameter.opts[0]} is for the page: leave out --cell")
+        if given and not with_cell and name not in (*OWN, *SHARED):
+            raise OptionError(f"{parameter.opts[0]} is for a number named by --cell; the page has its own")
+    if context.params["html"] is not None and (context.params["port"] or context.params["no_browser"]):
+        raise OptionError("--html writes a file and opens nothing: leave out --port and --no-browser")
+
+
+def show(run: Path | None, given: dict[str, Any]) -> None:
+    """Open the page until Ctrl-C, or write it to a file."""
+    path: Path | None = given["html"]
+    places.writable(path)
+    subject = _subject(run, given["model"])
+    where = {"folder": given["data_folder"], "offline": given["offline"]}
+    if path is not None:
+        _write(path, subject, where)
+        return
+    from chainrule.web import opening
+
+    def announce(address: str) -> None:
+        say(f"{subject.title}, {_step(subject)}; Ctrl-C ends it")
+        click.echo(address)
+
+    opening.serve(subject, port=given["port"] or 0, browser=not given["no_browser"], announce=announce, **where)
+
+
+def _subject(run: Path | None, model: str | None) -> "Subject":
+    """What is named; else the newest run, else the model of `chainrule train`."""
+    from chainrule.web import subjects
+
+    if run is not None and model is not None:
+        raise OptionError(f"expected a RUN or --model NAME, found both {run} and {model}")
+    if run is None and model is None:
+        run = subjects.newest_run(places.RUNS)
+    return subjects.of_path(run) if run is not None else subjects.of_name(model or subjects.DEFAULT)
+
+
+def _step(subject: "Subject") -> str:
+    if not subject.trainable:
+        return "a model by itself"
+    done = len(subject.history)
+    return f"after {done} training steps" if done else "before its first training step"
+
+
+def _write(path: Path, subject: "Subject", where: dict[str, Any]) -> None:
+    from chainrule.web import single_file
+
+    size = single_file.write(path, subject, **where)
+    if size > single_file.BUDGET:
+        say(f"{path} has {size / 1e6:.1f} MB: a smaller network makes a smaller file")
+    click.echo(path)

@@ -1,0 +1,117 @@
+"""The page's HTML with everything in it that it would otherwise fetch."""
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from chainrule.errors import FormatError
+from chainrule.web import modules
+from chainrule.web.page_files import PAGE
+
+STYLE = re.compile(r'<link\b[^>]*\brel="stylesheet"[^>]*>')
+SCRIPT = re.compile(r'<script\b[^>]*\btype="module"[^>]*>\s*</script>')
+ADDRESS = re.compile(r'\b(?:href|src)="(?:\./)?(?:page/)?([^"]+)"')
+FETCHED = re.compile(r"@import|url\((?!\s*[\"']?(?:data:|#))", re.IGNORECASE)
+WORKERS = "worker.js"  # the end of the names of what runs in a worker: nothing imports that
+CHARSET = '<meta charset="utf-8">'
+LOADER = """(() => {
+  const sources = JSON.parse(document.getElementById("chainrule-modules").textContent);
+  const addresses = {};
+  for (const [path, source] of Object.entries(sources)) {
+    const linked = source.replace(/"module:([^"]+)"/g, (_, name) => JSON.stringify(addresses[name]));
+    addresses[path] = URL.createObjectURL(new Blob([linked], { type: "text/javascript" }));
+  }
+  globalThis.chainruleModules = addresses;
+  for (const path of ENTRIES) {
+    const script = document.createElement("script");
+    script.type = "module";
+    script.src = addresses[path];
+    document.head.append(script);
+  }
+})();
+"""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The HTML up to where the data go, and what comes after them."""
+
+    head: str
+    tail: str
+
+
+def parts(folder: Path = PAGE) -> Parts:
+    """The page with its styles and modules; FormatError when it needs what is not there, or fetches something."""
+    page = _text(folder, "index.html")
+    sources = {path.relative_to(folder).as_posix(): _text(folder, path) for path in sorted(folder.rglob("*.js"))}
+    entries = [_address(tag) for tag in SCRIPT.findall(page)]
+    workers = [path for path in sources if path.endswith(WORKERS)]
+    linked = modules.collected(sources, entries)
+    linked |= {path: modules.bundled(sources, path) for path in workers}
+    styles = [_style(folder, _address(tag)) for tag in STYLE.findall(page)]
+    loader = LOADER.replace("ENTRIES", json.dumps(entries))
+    if CHARSET not in page or "</body>" not in page:
+        raise FormatError(f"index.html: expected {CHARSET} and </body>")
+    page = STYLE.sub("", SCRIPT.sub("", page))
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{_policy(loader, styles)}">'
+    sheets = "".join(f"<style>{style}</style>\n" for style in styles)
+    page = page.replace(CHARSET, f"{CHARSET}\n    {policy}", 1).replace("</head>", f"{sheets}</head>", 1)
+    head, tail = page.split("</body>", 1)
+    scripts = _json("chainrule-modules", json.dumps(linked, ensure_ascii=False, separators=(",", ":")))
+    return Parts(head, f"{scripts}<script>{loader}</script>\n</body>{tail}")
+
+
+def assembled(page: Parts, data: str) -> bytes:
+    """The whole file."""
+    return (page.head + _json("chainrule-data", data) + page.tail).encode()
+
+
+def _json(name: str, text: str) -> str:
+    """JSON within HTML: no `<`, so that nothing in it ends the element."""
+    safe = text.replace("<", "\\u003c")
+    return f'<script type="application/json" id="{name}">{safe}</script>\n'
+
+
+def _policy(loader: str, styles: list[str]) -> str:
+    """Nothing from outside; of what is written in the file, the loader and the styles, known by their hashes."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src {_hash(loader)} blob:",
+            f"style-src {' '.join(map(_hash, styles))}" if styles else "style-src 'none'",
+            "img-src data: blob:",
+            "connect-src blob:",
+            "worker-src blob:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _style(folder: Path, name: str) -> str:
+    text = _text(folder, name)
+    if FETCHED.search(text) or "</" in text:
+        raise FormatError(f"{name}: a style may fetch nothing and hold no HTML")
+    return text
+
+
+def _address(tag: str) -> str:
+    """The path, in the folder of the page, of what a tag links to."""
+    found = ADDRESS.search(tag)
+    if found is None:
+        raise FormatError(f"index.html: {tag} names no file")
+    return found[1]
+
+
+def _text(folder: Path, name: str | Path) -> str:
+    try:
+        return (folder / name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise FormatError(f"cannot read the page's {name}: {error.strerror or error}") from None

@@ -1,0 +1,74 @@
+"""Frames: the numbers of a network between two steps of its training, copied, put back, and as bytes for the page."""
+
+import json
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule.engines import Array
+from chainrule.training.loop import Trainer
+from chainrule.training.recipe import Recipe
+
+ALIGNMENT = 4  # bytes: JavaScript reads float32 only from multiples of it
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A network after `step` steps.
+
+    rate         of the step that comes next
+    parameters   flat; so are statistics (running ones) and each of the moments
+    moments      the optimizer's; None: not known
+    """
+
+    step: int
+    rate: float
+    parameters: Array
+    statistics: Array
+    moments: tuple[Array, ...] | None
+
+    @property
+    def memory(self) -> int:
+        """Bytes."""
+        return sum(array.nbytes for array in (self.parameters, self.statistics, *(self.moments or ())))
+
+    def packed(self) -> bytes:
+        """A length (4 bytes), a JSON header padded to a multiple of 4, then every array as little-endian float32."""
+        moments = None if self.moments is None else [moment.size for moment in self.moments]
+        sizes = {"parameters": self.parameters.size, "statistics": self.statistics.size, "moments": moments}
+        header = json.dumps({"step": self.step, "rate": self.rate, "sizes": sizes}).encode()
+        header += b" " * (-len(header) % ALIGNMENT)
+        arrays = (self.parameters, self.statistics, *(self.moments or ()))
+        return b"".join([struct.pack("<I", len(header)), header, *(as_float32(array) for array in arrays)])
+
+
+def as_float32(array: Array) -> bytes:
+    """The numbers as little-endian float32."""
+    return np.ascontiguousarray(array, "<f4").tobytes()
+
+
+def rate_at(recipe: Recipe, step: int, steps: int, epoch_steps: int) -> float:
+    """The rate of the step after `step`; after the last one that of the last."""
+    place = min(step, max(steps - 1, 0))
+    return recipe.optimizer.rate * recipe.schedule.factor(place, max(steps, 1), max(epoch_steps, 1))
+
+
+def taken(trainer: Trainer) -> Frame:
+    """A copy of where a trainer is; nobody may take a step meanwhile."""
+    network, step = trainer.network, len(trainer.history)
+    return Frame(
+        step,
+        rate_at(trainer.recipe, step, trainer.steps, trainer.epoch_steps),
+        network.parameters.copy(),
+        network.statistics.copy(),
+        tuple(moment.copy() for moment in trainer.moments),
+    )
+
+
+def put(frame: Frame, trainer: Trainer) -> None:
+    """Bring a trainer's numbers (not its history) to a frame that holds moments."""
+    trainer.network.parameters[:] = frame.parameters
+    trainer.network.statistics[:] = frame.statistics
+    for moment, value in zip(trainer.moments, frame.moments or (), strict=True):
+        moment[:] = value

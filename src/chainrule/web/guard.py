@@ -1,0 +1,198 @@
+"""What stands before the page: who may ask, how much, and the headers of every answer.
+
+The server is for one person's browser on this machine. Other pages in that browser, other people on the machine, and
+whoever leads the browser here under another name are refused.
+"""
+
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LARGEST = 5_000_000  # bytes of a request's body
+TOO_LARGE = f"the body is larger than {LARGEST:,} bytes"
+BROKEN = "something went wrong here; the terminal says what"
+METHODS = ("GET", "HEAD", "POST")
+ENTRANCE = "/"
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data: blob:",
+        "connect-src 'self'",
+        "worker-src 'self' blob:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+CLOSED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>chainrule</title>
+<h1>This page needs its key</h1>
+<p>Open the whole address that <code>chainrule explain</code> printed in the terminal, with what stands after
+<code>?token=</code>. If you came from there just now, <a href="/">go on</a>.</p></html>
+"""
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a browser proves itself with: the token of the opened address, which it is given a cookie for."""
+
+    port: int
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    cookie: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+
+    @property
+    def name(self) -> str:
+        """The cookie's: cookies are shared between the ports of a host."""
+        return f"chainrule-{self.port}"
+
+    @property
+    def hosts(self) -> tuple[str, str]:
+        """The names under which the server is asked."""
+        return f"127.0.0.1:{self.port}", f"localhost:{self.port}"
+
+    @property
+    def address(self) -> str:
+        """What is opened."""
+        return f"http://{self.hosts[0]}{ENTRANCE}?token={self.token}"
+
+
+class Guard:
+    """An application behind these rules."""
+
+    def __init__(self, app: ASGIApp, key: Key) -> None:
+        self._app = app
+        self._key = key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or pass it on."""
+        if scope["type"] != "http":
+            return
+        answer = _Answer(send)
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await refusal(scope, receive, answer.send)
+            return
+        try:
+            await self._app(scope, _limited(receive), answer.send)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            print(f"chainrule: {scope['path']}: {text}", file=sys.stderr)
+            await answer.instead(_error(500, BROKEN), scope, receive)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        """Why a request is not passed on."""
+        headers = Headers(scope=scope)
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or hosts[0].lower() not in self._key.hosts:
+            return _error(421, f"asked under another name than {' or '.join(self._key.hosts)}")
+        if _is_foreign(headers, hosts[0].lower(), scope["path"]):
+            return _error(403, "asked by another page than this server's own")
+        if scope["method"] not in METHODS:
+            return _error(405, f"{scope['method']} is not known here", {"Allow": ", ".join(METHODS)})
+        length = headers.get("content-length", "0")
+        if scope["method"] != "POST" and (length != "0" or "transfer-encoding" in headers):
+            return _error(400, f"{scope['method']} with a body")
+        if not (length.isascii() and length.isdigit()) or len(length) > len(str(LARGEST)) or int(length) > LARGEST:
+            return _error(413, TOO_LARGE, {"Connection": "close"})
+        return self._unproven(scope, headers)
+
+    def _unproven(self, scope: Scope, headers: Headers) -> Response | None:
+        """The exchange of the token for a cookie; the refusal of who has neither."""
+        entering = scope["path"] == ENTRANCE and scope["method"] == "GET"
+        given = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20).get("token") if entering else None
+        if given and _same(given[0], self._key.token):
+            response = RedirectResponse(ENTRANCE, 303)
+            response.set_cookie(self._key.name, self._key.cookie, httponly=True, samesite="strict", path="/")
+            return response
+        if not given and any(_same(value, self._key.cookie) for value in _cookies(headers, self._key.name)):
+            return None
+        if scope["path"].startswith("/api/"):
+            return _error(401, "the token is missing or wrong: open the whole address that the terminal shows")
+        return HTMLResponse(CLOSED, 401)
+
+
+class _Answer:
+    """Sends an answer with the headers that every answer has."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._begun = False
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on."""
+        if message["type"] == "http.response.start":
+            self._begun = True
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers[name] = value
+        await self._send(message)
+
+    async def instead(self, response: Response, scope: Scope, receive: Receive) -> None:
+        """Answer with this, if no answer has begun."""
+        if not self._begun:
+            await response(scope, receive, self.send)
+
+
+def _limited(receive: Receive) -> Receive:
+    """The same, but a body that turns out too large is not read to its end."""
+    read = 0
+
+    async def limited() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > LARGEST:
+            raise HTTPException(413, TOO_LARGE, {"Connection": "close"})
+        return message
+
+    return limited
+
+
+def _is_foreign(headers: Headers, host: str, path: str) -> bool:
+    """Whether another page asks. To come here by a link from elsewhere is allowed, to the entrance only."""
+    origins = headers.getlist("origin")
+    if any(origin.lower() != f"http://{host}" for origin in origins):
+        return True
+    return headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and path != ENTRANCE
+
+
+def _cookies(headers: Headers, name: str) -> list[str]:
+    """The values of a cookie."""
+    found: list[str] = []
+    for line in headers.getlist("cookie"):
+        try:
+            cookies: SimpleCookie = SimpleCookie(line)
+        except CookieError:
+            continue
+        if name in cookies:
+            found.append(cookies[name].value)
+    return found
+
+
+def _same(given: str, expected: str) -> bool:
+    return secrets.compare_digest(given.encode(), expected.encode())
+
+
+def _error(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse({"error": text}, status, headers)

@@ -1,0 +1,104 @@
+"""The modules of the page for the self-contained file, where nothing can be fetched by a relative name.
+
+For the page itself each keeps its own address, and they are put into an order in which each comes after those it
+imports. A worker gets one classic script of all that it needs: in a page opened from disk, Chromium lets no worker
+import anything, nor be a module.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+
+from chainrule.errors import FormatError
+
+FROM = r'"(?P<name>\.{1,2}/[^"]+)"'
+IMPORT = re.compile(rf"""^(?P<before>[ \t]*(?:import\s*|(?:import|export)\b[^;'"`]*?\bfrom\s*)){FROM}""", re.MULTILINE)
+IMPORTED = re.compile(rf"^[ \t]*import\s*(?:(?P<what>[^;'\"`]*?)\s*\bfrom\s*)?{FROM};?", re.MULTILINE)
+NAMES = re.compile(r"\{(?P<names>[\w\s,$]*)\}")
+WHOLE = re.compile(r"\*\s*as\s+(?P<space>[\w$]+)")
+DECLARED = re.compile(
+    r"^export\s+(?P<what>(?:async\s+)?function\s*\*?|class|const|let)\s+(?P<name>[\w$]+)", re.MULTILINE
+)
+LISTED = re.compile(r"^export\s*\{(?P<names>[\w\s,$]*)\}\s*;?[ \t]*$", re.MULTILINE)
+LEFT = re.compile(r"^[ \t]*(?:import|export)\b.*", re.MULTILINE)
+PREFIX = "module:"  # before the path of a module, in the place of the relative name it was imported by
+
+
+def collected(sources: Mapping[str, str], entries: Iterable[str]) -> dict[str, str]:
+    """The entries and all that they import, by path; every import names a module as `module:PATH`.
+
+    sources   of all modules, by path (engine/tensor.js)
+    Errors    FormatError for an import of what is not there, and for modules that import each other in a ring
+    """
+    return {path: _addressed(path, sources[path]) for path in _ordered(sources, entries)}
+
+
+def bundled(sources: Mapping[str, str], entry: str) -> str:
+    """An entry and all that it imports as one classic script; each module is a function with its own names."""
+    parts = [_enclosed(path, sources[path]) for path in _ordered(sources, [entry])]
+    return "\n".join(['"use strict";', "const modules = {};", *parts])
+
+
+def _ordered(sources: Mapping[str, str], entries: Iterable[str]) -> list[str]:
+    """The paths of the entries and of all that they import, each after those it imports."""
+    found: dict[str, None] = {}
+    for entry in entries:
+        _visit(entry, sources, found, [])
+    return [*found]
+
+
+def _visit(path: str, sources: Mapping[str, str], found: dict[str, None], way: list[str]) -> None:
+    if path in way:
+        raise FormatError(f"modules of the page import each other: {' → '.join([*way[way.index(path) :], path])}")
+    if path in found:
+        return
+    if path not in sources:
+        raise FormatError(f"{way[-1] if way else 'the page'} imports {path}, which is not there")
+    for match in IMPORT.finditer(sources[path]):
+        _visit(_resolved(path, match["name"]), sources, found, [*way, path])
+    found[path] = None
+
+
+def _addressed(path: str, source: str) -> str:
+    return IMPORT.sub(lambda match: f'{match["before"]}"{PREFIX}{_resolved(path, match["name"])}"', source)
+
+
+def _enclosed(path: str, source: str) -> str:
+    """A module as a function that takes what it imports from `modules`, and puts there what it exports."""
+    exports = [match["name"] for match in DECLARED.finditer(source)]
+    for match in LISTED.finditer(source):
+        exports += [_renamed(name, first=1) for name in _list(match["names"])]
+    body = IMPORTED.sub(lambda match: _taken(path, match), source)
+    body = LISTED.sub("", DECLARED.sub(lambda match: f"{match['what']} {match['name']}", body))
+    left = LEFT.search(body)
+    if left is not None:
+        raise FormatError(f"{path}: {left[0].strip()!r}: expected an import or export of names")
+    return f'modules["{path}"] = (() => {{\n{body}\nreturn {{ {", ".join(exports)} }};\n}})();'
+
+
+def _taken(path: str, match: re.Match[str]) -> str:
+    """An import as a constant."""
+    what, origin = match["what"], f'modules["{_resolved(path, match["name"])}"]'
+    if what is None:
+        return ""
+    names, whole = NAMES.fullmatch(what), WHOLE.fullmatch(what)
+    if names is not None:
+        return f"const {{ {', '.join(_renamed(name) for name in _list(names['names']))} }} = {origin};"
+    if whole is not None:
+        return f"const {whole['space']} = {origin};"
+    raise FormatError(f"{path}: cannot import {what} by itself; expected names in braces")
+
+
+def _list(names: str) -> list[str]:
+    return [name for name in (part.strip() for part in names.split(",")) if name]
+
+
+def _renamed(name: str, first: int = 0) -> str:
+    """`a as b` as a property of an object: `a: b` where it is taken, `b: a` where it is given."""
+    words = re.split(r"\s+as\s+", name)
+    return name if len(words) == 1 else f"{words[first]}: {words[1 - first]}"
+
+
+def _resolved(path: str, name: str) -> str:
+    """The path that a relative name in a module means."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(path), name))

@@ -1,0 +1,87 @@
+"""Opening the page: a server for one browser on this machine, until Ctrl-C."""
+
+import errno
+import os
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable
+from contextlib import suppress
+
+import uvicorn
+
+from chainrule.errors import OptionError
+from chainrule.web.guard import Key
+from chainrule.web.server import application
+from chainrule.web.session import Session
+from chainrule.web.subjects import Subject
+
+HOST = "127.0.0.1"
+CONNECTIONS = 100  # at a time; more are told to come later
+
+
+def serve(
+    subject: Subject,
+    *,
+    port: int = 0,
+    browser: bool = True,
+    announce: Callable[[str], None] = print,
+    folder: str | None = None,
+    offline: bool | None = None,
+) -> None:
+    """Serve the page until Ctrl-C.
+
+    port       0: any that is free
+    announce   is given the address
+    """
+    with _bound(port) as listening:
+        key = Key(listening.getsockname()[1])
+        session = Session(subject, folder=folder, offline=offline)
+        config = uvicorn.Config(
+            application(session, key),
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            lifespan="off",
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=0,
+            limit_concurrency=CONNECTIONS,
+        )
+        announce(key.address)
+        if browser:
+            threading.Thread(target=_open, args=[key.address], daemon=True).start()
+        try:
+            with suppress(KeyboardInterrupt):
+                uvicorn.Server(config).run(sockets=[listening])
+        finally:
+            session.close()
+
+
+def _bound(port: int) -> socket.socket:
+    """A socket that listens on this machine only; OptionError when the port is taken."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if sys.platform != "win32":  # there it would let two programs listen
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was left a moment ago
+    try:
+        listening.bind((HOST, port))
+        listening.listen()
+    except (OSError, OverflowError) as error:
+        listening.close()
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise OptionError(f"port {port} is taken; choose another with --port, or leave it out") from None
+        raise OptionError(f"port {port} cannot be used: {getattr(error, 'strerror', None) or error}") from None
+    return listening
+
+
+def _open(address: str) -> None:
+    """Open the browser; not one that would take over the terminal."""
+    screen = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
+    if sys.platform.startswith("linux") and not screen:
+        return
+    with suppress(webbrowser.Error, OSError):
+        webbrowser.open(address)

@@ -1,0 +1,52 @@
+/**
+ * A network from the file that the page is in; `chainrule/web/single_file.py` says what is where.
+ *
+ * @import {Description, Frame, Source} from "../types.js"
+ * @import {Packed} from "./packed.js"
+ */
+import { inThisThread, inWorker } from "./channels.js";
+import { FileTraining } from "./file_training.js";
+import { bytesOf, numbersOf } from "./packed.js";
+
+const WORKER = "source/training_worker.js";
+
+/** What the file holds, or null where the page is served. @returns {Promise<Source> | null} */
+export function fileSource() {
+  const text = document.getElementById("chainrule-data")?.textContent;
+  return text ? opened(JSON.parse(text)) : null;
+}
+
+/** @param {any} data @returns {Promise<Source>} */
+async function opened(data) {
+  if (data.format !== 1) throw new Error(`this file has format ${data.format}; expected 1`);
+  const samples = { ...data.samples, x: await bytesOf(data.samples.x) };
+  const [loss, accuracy] = await Promise.all([numbersOf(data.series.loss), numbersOf(data.series.accuracy)]);
+  const series = { first: 1, loss: [...loss], accuracy: [...accuracy], norms: {}, norm_steps: [] };
+  /** @type {Frame[]} */
+  const frames = await Promise.all(data.frames.map(frameOf(data.description)));
+  const contents = { description: data.description, frames, samples, series, training: data.training };
+  const training = new FileTraining(contents, channel());
+  return {
+    offline: true,
+    description: async () => data.description,
+    frame: (step) => training.frame(step),
+    samples: async () => samples,
+    training,
+  };
+}
+
+/** @param {Description} description @returns {(packed: any) => Promise<Frame>} */
+function frameOf(description) {
+  return async ({ step, rate, parameters, statistics, moments }) => {
+    const values = await numbersOf(parameters);
+    const zeros = () => description.optimizer.moments.map(() => new Float32Array(values.length));
+    const kept = moments === "zeros" ? zeros() : moments && (await Promise.all(moments.map(numbersOf)));
+    return { step, rate, parameters: values, statistics: await numbersOf(statistics), moments: kept };
+  };
+}
+
+/** Where its training runs. */
+function channel() {
+  const address = /** @type {any} */ (globalThis).chainruleModules?.[WORKER];
+  return address ? inWorker(address) : inThisThread;
+}

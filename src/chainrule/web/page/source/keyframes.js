@@ -1,0 +1,61 @@
+/**
+ * Frames from which any later one is trained again to the same bits: at every multiple of a spacing, which doubles when
+ * they would need more memory than they may have.
+ *
+ * @import {Frame} from "../types.js"
+ */
+
+const MEMORY = 64 * 2 ** 20; // bytes
+const FEWEST = 8;
+const RECENT = 4; // frames just looked at, whatever their step
+
+export class Keyframes {
+  /** @param {Frame} first  stays @param {number} [most]  frames besides it */
+  constructor(first, most) {
+    this.first = first;
+    this.spacing = 1;
+    this.most = most ?? Math.max(FEWEST, Math.floor(MEMORY / bytesOf(first)));
+    /** @type {Map<number, Frame>} */
+    this.kept = new Map();
+    /** @type {Frame[]} */
+    this.recent = [];
+  }
+
+  /** The steps of all that are kept for good, in order. */
+  get steps() {
+    return [this.first.step, ...this.kept.keys()].sort((one, other) => one - other);
+  }
+
+  /** Whether a frame of this step would be kept. @param {number} step */
+  wants(step) {
+    return step > this.first.step && (step - this.first.step) % this.spacing === 0 && !this.kept.has(step);
+  }
+
+  /** @param {Frame} frame */
+  keep(frame) {
+    this.kept.set(frame.step, frame);
+    while (this.kept.size > this.most) {
+      this.spacing *= 2;
+      for (const step of this.kept.keys()) if ((step - this.first.step) % this.spacing) this.kept.delete(step);
+    }
+  }
+
+  /** Keep a frame for a while: its neighbours are often looked at next. @param {Frame} frame */
+  remember(frame) {
+    this.recent = [frame, ...this.recent.filter(({ step }) => step !== frame.step)].slice(0, RECENT);
+  }
+
+  /** The last frame at or before a step. @param {number} step @returns {Frame} */
+  before(step) {
+    let best = this.first;
+    for (const frame of [...this.kept.values(), ...this.recent]) {
+      if (frame.step <= step && frame.step > best.step) best = frame;
+    }
+    return best;
+  }
+}
+
+/** @param {Frame} frame */
+function bytesOf({ parameters, statistics, moments }) {
+  return [parameters, statistics, ...(moments ?? [])].reduce((sum, each) => sum + each.byteLength, 1);
+}

@@ -1,0 +1,108 @@
+/**
+ * A history of training on this page, seen from where the page is: what the worker was told, and what it told.
+ *
+ * @import {Description, Frame, Series, TrainingState} from "../types.js"
+ * @import {Answer, Request, Samples, Stepped} from "./training_loop.js"
+ * @typedef {{
+ *   send(request: Request): void, close(): void,
+ * }} Channel  to whoever trains
+ * @typedef {(heard: (answer: Answer) => void, failed: (words: string) => void) => Channel} OpenChannel
+ */
+import { batchSize, epochSteps } from "./batches.js";
+
+export class PageCourse {
+  /** @param {OpenChannel} open @param {Description} description @param {Samples} samples @param {Frame} frame */
+  constructor(open, description, samples, frame) {
+    this.origin = frame.step;
+    this.size = batchSize(samples.count, description.recipe.batch_size);
+    this.epochSteps = epochSteps(samples.count, this.size);
+    this.step = frame.step;
+    this.until = frame.step;
+    this.message = "";
+    /** @type {number[]} */
+    this.kept = [frame.step];
+    /** @type {Stepped[]} */
+    this.steps = [];
+    /** @type {Map<number, {resolve(frame: Frame | undefined): void, reject(error: Error): void}>} */
+    this.waiting = new Map();
+    this.asked = 0;
+    this.channel = open((answer) => this.hear(answer), (words) => this.failed(`training on this page stopped: ${words}`));
+    this.begun = this.ask({ kind: "begin", description, frame, samples, size: this.size });
+  }
+
+  /** @param {Omit<Request, "id">} request @returns {Promise<Frame | undefined>} */
+  ask(request) {
+    this.asked += 1;
+    const id = this.asked;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+      this.channel.send({ ...request, id });
+    });
+  }
+
+  /** @param {Answer} answer */
+  hear(answer) {
+    if ("id" in answer) {
+      const waiting = this.waiting.get(answer.id);
+      this.waiting.delete(answer.id);
+      if (answer.error) waiting?.reject(new Error(answer.error));
+      else waiting?.resolve(answer.frame);
+      return;
+    }
+    this.steps.push(...answer.steps);
+    this.step = answer.steps.at(-1)?.step ?? this.step;
+    if (answer.kept.length) this.kept = answer.kept;
+    if (answer.error) this.failed(answer.error);
+  }
+
+  /** @param {string} words */
+  failed(words) {
+    this.message = words;
+    this.until = this.step;
+    for (const { reject } of this.waiting.values()) reject(new Error(words));
+    this.waiting.clear();
+  }
+
+  /** Train until so many steps are done; 0 stops. @param {number} step */
+  async go(step) {
+    await this.begun;
+    this.message = "";
+    await this.ask({ kind: "until", step });
+    this.until = step > this.step ? step : this.step;
+  }
+
+  /** The next end of an epoch. */
+  get epochEnd() {
+    return this.origin + (Math.floor((this.step - this.origin) / this.epochSteps) + 1) * this.epochSteps;
+  }
+
+  /** @param {number | null} step @returns {Promise<Frame>} */
+  async frame(step) {
+    await this.begun;
+    const frame = await this.ask({ kind: "frame", step: step ?? this.step });
+    if (!frame) throw new Error("no frame came");
+    return frame;
+  }
+
+  /** @param {number} after @returns {Series} */
+  series(after) {
+    const steps = this.steps.slice(Math.max(0, after - this.origin));
+    /** @type {Record<string, number[]>} */
+    const norms = {};
+    for (const layer of Object.keys(steps[0]?.norms ?? {})) norms[layer] = steps.map((each) => each.norms[layer] ?? NaN);
+    const [loss, accuracy] = [steps.map((each) => each.loss), steps.map((each) => each.accuracy)];
+    return { first: after + 1, loss, accuracy, norms, norm_steps: steps.map((each) => each.step) };
+  }
+
+  /** @returns {TrainingState} */
+  state() {
+    const { epochSteps: epoch, message, origin, step } = this;
+    const running = this.until > step;
+    return { step, steps: 0, epochSteps: epoch, running, message, newest: step, history: "page", origin };
+  }
+
+  end() {
+    this.channel.close();
+    this.failed("this training was ended");
+  }
+}

@@ -1,0 +1,6 @@
+/** Training on this page, in a thread of its own. */
+
+import { TrainingLoop } from "./training_loop.js";
+
+const loop = new TrainingLoop((answer) => self.postMessage(answer));
+self.addEventListener("message", (event) => loop.receive(event.data));

@@ -1,0 +1,139 @@
+/**
+ * The buttons of the training, and its state in words.
+ *
+ * @import {Training, TrainingState} from "../../types.js"
+ */
+import { sure } from "./asking.js";
+import { brief, epochWords, percent, Speed, stepWords, whole } from "./words.js";
+
+export class Controls {
+  /**
+   * @param {Training} training @param {() => number} shown  the step that is looked at
+   * @param {(error: unknown) => void} failed
+   */
+  constructor(training, shown, failed) {
+    this.training = training;
+    this.shown = shown;
+    this.failed = failed;
+    this.speed = new Speed();
+    /** @type {TrainingState | null} */
+    this.state = null;
+    this.element = document.createElement("div");
+    this.element.className = "train-controls";
+    this.buttons = document.createElement("div");
+    this.buttons.className = "train-buttons";
+    this.buttons.setAttribute("role", "group");
+    this.buttons.setAttribute("aria-label", "Training");
+    this.go = this.button("Train", "train-go", () => this.startOrPause());
+    this.ways = [
+      this.button("1 step", "train-one", () => this.begun(() => training.advance(1))),
+      this.button("10 steps", "train-ten", () => this.begun(() => training.advance(10))),
+      this.button("1 epoch", "train-epoch", () => this.begun(() => training.epoch())),
+    ];
+    this.again = this.button("Restart …", "train-again", () => this.restart());
+    this.words = document.createElement("dl");
+    this.words.className = "train-words";
+    this.message = document.createElement("p");
+    this.message.className = "train-message";
+    this.message.setAttribute("role", "status");
+    this.element.append(this.buttons, this.words);
+  }
+
+  /** @param {string} text @param {string} name @param {() => unknown} act */
+  button(text, name, act) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = `train-button ${name}`;
+    button.textContent = text;
+    button.disabled = true;
+    button.addEventListener("click", async () => {
+      try {
+        await act();
+      } catch (error) {
+        this.failed(error);
+      }
+    });
+    this.buttons.append(button);
+    return button;
+  }
+
+  startOrPause() {
+    return this.state?.running ? this.training.pause() : this.begun(() => this.training.start());
+  }
+
+  /** Where the history that is shown is over, training begins one of its own. @param {() => Promise<unknown>} act */
+  async begun(act) {
+    if (this.state?.sparse) {
+      const step = this.shown();
+      const words = "What was trained on this page before is forgotten. The run's history stays as it is.";
+      if (this.training.histories?.().length && !(await this.sure(`Train from step ${whole(step)}?`, words, "Train"))) return;
+      await this.training.begin?.(step);
+    }
+    await act();
+  }
+
+  async restart() {
+    const words = this.state?.history
+      ? "Training on this page begins from the first weights, and what was trained on it before is forgotten. The run's " +
+        "history stays as it is."
+      : "Training begins again from step 0, and what was trained until now is forgotten. The same seed brings about the " +
+        "same history, step by step.";
+    if (await this.sure("Restart the training?", words, "Restart")) await this.training.restart();
+  }
+
+  /** @param {string} question @param {string} words @param {string} yes */
+  sure(question, words, yes) {
+    return sure(this.element, question, words, yes);
+  }
+
+  /** @param {TrainingState} state @param {{loss: number, accuracy: number} | null} numbers  of the newest step */
+  show(state, numbers) {
+    this.speed.see(state, performance.now());
+    this.state = state;
+    const ended = !state.sparse && state.steps > 0 && state.step >= state.steps;
+    this.go.textContent = nameOf(state, ended);
+    this.go.disabled = ended && !state.running;
+    this.go.classList.toggle("train-running", state.running);
+    for (const way of this.ways) way.disabled = state.running || ended;
+    this.again.disabled = state.step === 0 && !state.history;
+    this.message.textContent = state.message;
+    this.message.hidden = !state.message;
+    this.say(state, numbers);
+  }
+
+  /** @param {TrainingState} state @param {{loss: number, accuracy: number} | null} numbers */
+  say(state, numbers) {
+    const epoch = epochWords(state, state.step);
+    const rate = this.speed.rate;
+    const pairs = [
+      ["steps a second", state.running && rate ? (rate < 10 ? brief(rate) : whole(rate)) : ""],
+      ["step", stepWords(state, state.step)],
+      ...(epoch ? [["epoch", epoch.replace("epoch ", "")]] : []),
+      ["loss", numbers ? brief(numbers.loss) : "–"],
+      ["accuracy", numbers ? percent(numbers.accuracy) : "–"],
+    ];
+    if (this.words.children.length !== pairs.length) {
+      this.words.replaceChildren(...pairs.map(() => pair()));
+    }
+    pairs.forEach(([name, value], k) => {
+      const [term, number] = this.words.children[k]?.children ?? [];
+      if (term && term.textContent !== name) term.textContent = name ?? "";
+      this.words.children[k]?.classList.toggle("train-silent", !value);
+      if (number && number.textContent !== value) number.textContent = value ?? "";
+    });
+  }
+}
+
+/** What the first button does. @param {TrainingState} state @param {boolean} ended */
+function nameOf(state, ended) {
+  if (state.running) return "Pause";
+  if (state.sparse) return "Train from here";
+  if (ended) return "Trained";
+  return state.step > (state.origin ?? 0) ? "Go on" : "Train";
+}
+
+function pair() {
+  const element = document.createElement("div");
+  element.append(document.createElement("dt"), document.createElement("dd"));
+  return element;
+}

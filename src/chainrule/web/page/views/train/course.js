@@ -1,0 +1,108 @@
+/**
+ * What happened at every step of the history that is shown: loss, accuracy, and the gradient's norm a layer. Fetched
+ * from the source as it comes about, and only what is new of it.
+ *
+ * @import {Series, Training, TrainingState} from "../../types.js"
+ */
+import { Signal } from "./signal.js";
+
+export class Course {
+  constructor() {
+    this.busy = false;
+    this.history = "";
+    this.origin = 0; // the step before the first one here
+    this.loss = new Signal();
+    this.accuracy = new Signal();
+    /** @type {Map<string, Signal>} of the steps in `normSteps`: measuring all might cost as much as training */
+    this.norms = new Map();
+    /** @type {number[]} */
+    this.normSteps = [];
+  }
+
+  /** @param {string} history @param {number} origin */
+  clear(history, origin) {
+    this.history = history;
+    this.origin = origin;
+    this.loss = new Signal();
+    this.accuracy = new Signal();
+    this.norms = new Map();
+    this.normSteps = [];
+  }
+
+  /** The newest step of which this knows. */
+  get newest() {
+    return this.origin + this.loss.length;
+  }
+
+  /**
+   * Fetch what is missing up to this state; answers whether anything changed. While one call fetches, others return.
+   *
+   * @param {Training} training @param {TrainingState} state
+   */
+  async follow(training, state) {
+    if (this.busy) return false;
+    this.busy = true;
+    try {
+      const cleared = this.isAnother(state);
+      if (cleared) this.clear(state.history ?? "", state.origin ?? 0);
+      const before = this.newest;
+      while (this.newest < state.step) {
+        const known = this.newest;
+        this.append(await training.series(known), state.step);
+        if (this.newest === known) break;
+      }
+      return cleared || this.newest !== before;
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  /** @param {TrainingState} state */
+  isAnother(state) {
+    return state.step < this.newest || this.history !== (state.history ?? "") || this.origin !== (state.origin ?? 0);
+  }
+
+  /** @param {Series} series @param {number} until  a step: what came about since the state was asked for can wait */
+  append(series, until) {
+    const [skip, behind] = [this.newest + 1 - series.first, until + 1 - series.first];
+    if (skip < 0 || skip >= series.loss.length) return;
+    this.loss.append(series.loss.slice(skip, behind));
+    this.accuracy.append(series.accuracy.slice(skip, behind));
+    this.appendNorms(series, until);
+  }
+
+  /** @param {Series} series @param {number} until */
+  appendNorms(series, until) {
+    const steps = series.norm_steps;
+    const known = this.normSteps.at(-1) ?? this.origin;
+    const fresh = steps.map((_, k) => k).filter((k) => (steps[k] ?? 0) > known && (steps[k] ?? 0) <= until);
+    for (const [layer, values] of Object.entries(series.norms)) {
+      const signal = this.norms.get(layer) ?? new Signal();
+      signal.append(fresh.map((k) => values[k] ?? NaN));
+      this.norms.set(layer, signal);
+    }
+    if (this.norms.size) this.normSteps.push(...fresh.map((k) => steps[k] ?? 0));
+  }
+
+  /**
+   * Loss and accuracy of one step, or null when it is not known.
+   *
+   * @param {number} step
+   */
+  at(step) {
+    const index = step - this.origin - 1;
+    if (index < 0 || index >= this.loss.length) return null;
+    return { loss: this.loss.values[index] ?? NaN, accuracy: this.accuracy.values[index] ?? NaN };
+  }
+
+  /**
+   * The gradient's norms at the last measured step that is not after this one: the step, and each layer's.
+   *
+   * @param {number} step
+   */
+  normsAt(step) {
+    const index = this.normSteps.findLastIndex((each) => each <= step);
+    const entries = [...this.norms].map(([layer, signal]) => [layer, signal.values[index] ?? NaN]);
+    return { step: this.normSteps[index] ?? 0, norms: new Map(/** @type {[string, number][]} */ (entries)) };
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * The curves: loss, accuracy, and the norm of the gradient a layer, on one scale of steps. Pointing at one of them
+ * names that step and its numbers on all three; clicking goes there.
+ *
+ * @import {Course} from "./course.js"
+ * @import {Palette} from "./palette.js"
+ * @import {Line} from "./plot.js"
+ * @import {Signal} from "./signal.js"
+ * @typedef {{epochSteps: number, shown: number | null}} Where  shown: the step looked at, null for the newest
+ */
+import { lineDash, lineName } from "./palette.js";
+import { Panel } from "./panel.js";
+import { sampled } from "./plot.js";
+import { accuracyScale, amountScale } from "./scales.js";
+import { brief, percent, whole } from "./words.js";
+
+export class Curves {
+  /** @param {Palette} palette @param {(step: number) => void} pick */
+  constructor(palette, pick) {
+    this.pick = pick;
+    this.element = document.createElement("div");
+    this.element.className = "train-plots";
+    this.panels = [
+      new Panel(palette, "Loss", "train-loss", (step, chosen) => this.pointed(step, chosen)),
+      new Panel(palette, "Accuracy", "train-accuracy", (step, chosen) => this.pointed(step, chosen)),
+      new Panel(palette, "Gradient norm", "train-norms", (step, chosen) => this.pointed(step, chosen)),
+    ];
+    this.element.append(...this.panels.map((panel) => panel.element));
+    /** @type {Course | null} */
+    this.course = null;
+    /** @type {Where} */
+    this.where = { epochSteps: 0, shown: null };
+    /** @type {number | null} */
+    this.hovered = null;
+    this.due = { frame: 0, curves: false };
+  }
+
+  /** @param {Course} course @param {Where} where @param {boolean} curves  whether more than the lines over them changed */
+  show(course, where, curves) {
+    this.course = course;
+    this.where = where;
+    this.later(curves);
+  }
+
+  /** @param {number | null} step @param {boolean} chosen */
+  pointed(step, chosen) {
+    if (chosen && step !== null) this.pick(step);
+    if (step === this.hovered) return;
+    this.hovered = step;
+    this.later(false);
+  }
+
+  /** @param {boolean} curves */
+  later(curves) {
+    this.due.curves ||= curves;
+    this.due.frame ||= requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    const { curves } = this.due;
+    this.due = { frame: 0, curves: false };
+    const { course } = this;
+    if (!course) return;
+    const [loss, accuracy, norms] = this.panels;
+    const step = this.hovered ?? this.where.shown ?? course.newest;
+    const now = course.at(step);
+    const all = { origin: course.origin, newest: course.newest, epochSteps: this.where.epochSteps, shown: this.where.shown };
+    const content = { ...all, hovered: this.hovered };
+    const past = this.hovered !== null || (this.where.shown !== null && this.where.shown !== course.newest);
+    const at = past ? ` at step ${whole(step)}` : "";
+    loss?.show([line("loss", course.loss)], lossOf, content, curves, `${now ? brief(now.loss) : "–"}${at}`);
+    const share = `${now ? percent(now.accuracy) : "–"}${at}`;
+    accuracy?.show([line("accuracy", course.accuracy)], accuracyOf, content, curves, share);
+    if (!norms) return;
+    norms.element.hidden = course.norms.size === 0;
+    const lines = [...course.norms].map(([name, signal], k) => {
+      return { name, signal, steps: course.normSteps, colour: lineName(k), dash: lineDash(k), raw: false };
+    });
+    const measured = course.normsAt(step);
+    const when = measured.step && past ? `at step ${whole(measured.step)}` : "";
+    norms.show(lines, normsOf, { ...content, hovered: this.hovered && measured.step }, curves, when);
+    norms.legend(lines, measured.norms);
+  }
+}
+
+/** @param {string} name @param {Signal} signal @returns {Line} */
+function line(name, signal) {
+  return { name, signal, steps: null, colour: "line-0", dash: [], raw: true };
+}
+
+/** @param {Line[]} lines */
+function lossOf(lines) {
+  return amountScale(smoothed(lines), raw(lines));
+}
+
+/** @param {Line[]} lines */
+function accuracyOf(lines) {
+  return accuracyScale(smoothed(lines)[1]);
+}
+
+/** @param {Line[]} lines */
+function normsOf(lines) {
+  return amountScale(smoothed(lines), smoothed(lines)); // only the smooth lines are drawn
+}
+
+/** @param {Line[]} lines @returns {[number, number]} */
+function raw(lines) {
+  const ranges = lines.map(({ signal }) => signal.range(0, signal.length));
+  return [Math.min(...ranges.map((each) => each[0])), Math.max(...ranges.map((each) => each[1]))];
+}
+
+/** @param {Line[]} lines @returns {[number, number]} */
+function smoothed(lines) {
+  const values = lines.flatMap(({ signal }) => sampled(signal.length, 256).map((k) => signal.mean(k)));
+  const finite = values.filter(Number.isFinite);
+  return [Math.min(...finite), Math.max(...finite)];
+}

@@ -1,0 +1,228 @@
+/**
+ * The kernels of every convolution, live: as they are at the step that is shown, what the step before it changed, or
+ * what changed since the beginning.
+ *
+ * @import {App, Description, Frame} from "../../types.js"
+ * @import {Weights} from "./kernel_map.js"
+ * @typedef {"weights" | "step" | "start"} Mode
+ */
+import { diverging } from "../../style/scale.js";
+import { KernelMap } from "./kernel_map.js";
+import { brief, whole } from "./words.js";
+
+const CHANGED = "what this step changed";
+const MODES = /** @type {const} */ ([
+  ["weights", "weights", "the weights as they are"],
+  ["step", "Δ this step", CHANGED],
+  ["start", "Δ since start", "what changed since the start"],
+]);
+
+export class Kernels {
+  /** @param {App} app */
+  constructor(app) {
+    this.app = app;
+    /** @type {Mode} */
+    this.mode = "weights";
+    /** @type {HTMLButtonElement[]} */
+    this.choices = [];
+    this.sparse = false;
+    this.legend = document.createElement("canvas");
+    this.element = document.createElement("section");
+    this.element.className = "train-kernels";
+    this.note = document.createElement("p");
+    this.note.className = "train-note";
+    this.note.setAttribute("aria-live", "polite");
+    this.rows = convolutions(app.description).map((weights) => this.row(weights));
+    const all = document.createElement("div");
+    all.className = "train-kernel-rows";
+    all.append(...this.rows.map((row) => row.element));
+    this.element.append(this.head(), all, this.note);
+    this.element.hidden = this.rows.length === 0;
+    this.drawLegend();
+    /** @type {{frame: Frame | null, other: Frame | null}} */
+    this.now = { frame: null, other: null };
+    /** @type {{frame: Frame, other: Frame | null} | null} */
+    this.drawn = null;
+    this.origin = 0;
+    this.busy = false;
+  }
+
+  head() {
+    const head = document.createElement("div");
+    head.className = "train-head";
+    const title = document.createElement("h3");
+    title.textContent = "Kernels";
+    title.id = "train-kernels";
+    const modes = document.createElement("div");
+    modes.className = "switch";
+    modes.setAttribute("role", "group");
+    modes.setAttribute("aria-labelledby", title.id);
+    modes.append(...MODES.map(([mode, text, words]) => this.choice(mode, text, words)));
+    this.legend.className = "train-scale";
+    this.legend.width = 65;
+    this.legend.height = 1;
+    this.legend.setAttribute("role", "img");
+    this.legend.setAttribute("aria-label", "Blue: below zero, orange: above");
+    head.append(title, this.legend, modes);
+    return head;
+  }
+
+  /** @param {Mode} mode @param {string} text @param {string} words */
+  choice(mode, text, words) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = text;
+    button.title = words;
+    button.value = mode;
+    button.addEventListener("click", () => {
+      this.mode = mode;
+      this.choose();
+      void this.refresh();
+    });
+    this.choices.push(button);
+    return button;
+  }
+
+  choose() {
+    for (const button of this.choices) {
+      button.disabled = button.value === "step" && this.sparse;
+      if (button.value === "step") button.title = this.sparse ? "the step before is not in this file" : CHANGED;
+      if (button.disabled && this.mode === "step") this.mode = "weights";
+    }
+    for (const button of this.choices) button.setAttribute("aria-pressed", String(button.value === this.mode));
+  }
+
+  /** @param {Weights} weights */
+  row(weights) {
+    const element = document.createElement("figure");
+    const caption = document.createElement("figcaption");
+    const [title, top] = [document.createElement("span"), document.createElement("span")];
+    title.className = "train-name";
+    title.textContent = weights.name;
+    top.className = "train-number";
+    caption.append(title, top);
+    const map = new KernelMap(weights, (index, chosen) => this.pointed(weights, map, index, chosen));
+    const [filters, inputs, height, width] = weights.shape;
+    map.canvas.setAttribute("role", "img");
+    map.canvas.setAttribute(
+      "aria-label",
+      `Kernels of ${weights.name}: ${filters} filters in columns, ${inputs} input channels in rows, ` +
+        `${height} by ${width} weights each. Arrow keys name a weight, Enter shows how it is made.`,
+    );
+    element.append(caption, map.canvas);
+    if (map.left) {
+      const left = document.createElement("p");
+      left.className = "train-note";
+      left.textContent = map.left;
+      element.append(left);
+    }
+    return { element, map, top, weights };
+  }
+
+  /**
+   * Show the kernels of a frame.
+   *
+   * @param {Frame} frame @param {number} origin  the first step there is @param {boolean} sparse  no frame at every step
+   */
+  show(frame, origin, sparse) {
+    this.now.frame = frame;
+    this.origin = origin;
+    this.sparse = sparse;
+    this.choose();
+    void this.refresh();
+  }
+
+  /** Fetch what to compare with, one request at a time, and draw. */
+  async refresh() {
+    if (this.busy || !this.now.frame) return;
+    this.busy = true;
+    try {
+      for (let drawn = null; drawn !== this.wanted(); ) {
+        drawn = this.wanted();
+        const { frame } = this.now;
+        const other = await this.compared(frame);
+        if (this.element.checkVisibility()) this.draw(frame, other);
+      }
+    } catch {
+      this.note.textContent = "The step to compare with could not be had.";
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  /** The colours from the most below zero to the most above. */
+  drawLegend() {
+    const context = this.legend.getContext("2d");
+    if (!context) return;
+    const { width } = this.legend;
+    const image = context.createImageData(width, 1);
+    for (let x = 0; x < width; x += 1) image.data.set([...diverging((2 * x) / (width - 1) - 1), 255], 4 * x);
+    context.putImageData(image, 0, 0);
+  }
+
+  /** The theme is another one. */
+  recoloured() {
+    this.drawLegend();
+    if (this.drawn) this.draw(this.drawn.frame, this.drawn.other);
+  }
+
+  wanted() {
+    return `${this.mode} ${this.now.frame?.step}`;
+  }
+
+  /** @param {Frame | null} frame @returns {Promise<Frame | null>} */
+  async compared(frame) {
+    if (!frame || this.mode === "weights") return null;
+    const step = this.mode === "start" ? this.origin : Math.max(this.origin, frame.step - 1);
+    if (step === frame.step) return frame;
+    if (this.now.other?.step === step) return this.now.other;
+    return (this.now.other = await this.app.source.frame(step));
+  }
+
+  /** @param {Frame | null} frame @param {Frame | null} other */
+  draw(frame, other) {
+    if (!frame) return;
+    this.drawn = { frame, other };
+    for (const { map, top, weights } of this.rows) {
+      const values = frame.parameters.slice(weights.from, weights.to);
+      if (other) values.forEach((value, k) => (values[k] = value - (other.parameters[weights.from + k] ?? 0)));
+      const strongest = rounded(values.reduce((most, value) => Math.max(most, Math.abs(value)), 0));
+      map.draw({ values, top: strongest || 1, diverging });
+      top.textContent = strongest ? `± ${brief(strongest)}` : "no change";
+    }
+  }
+
+  /** @param {Weights} weights @param {KernelMap} map @param {number[] | null} index @param {boolean} chosen */
+  pointed(weights, map, index, chosen) {
+    const cell = index && `${weights.name}[${index.join(",")}]`;
+    if (chosen && cell) this.app.go({ cell });
+    this.app.hover(cell);
+    if (!index || !cell || !this.drawn) {
+      this.note.textContent = "";
+      return;
+    }
+    const { frame, other } = this.drawn;
+    const at = weights.from + map.place(index);
+    const value = frame.parameters[at] ?? NaN;
+    const changed = other ? `, changed by ${brief(value - (other.parameters[at] ?? 0))} since step ${whole(other.step)}` : "";
+    this.note.textContent = `${cell} = ${brief(value)}${changed}`;
+  }
+}
+
+/** The kernels of a network, in the order of its layers. @param {Description} description @returns {Weights[]} */
+function convolutions(description) {
+  const kernels = description.plan.forward
+    .filter((operation) => operation.name === "cross_correlate")
+    .map((operation) => operation.reads[1]);
+  return kernels.flatMap((tensor) => {
+    const place = tensor && description.layout[tensor.name];
+    return place ? [{ name: tensor.name, shape: tensor.shape, from: place[0], to: place[1] }] : [];
+  });
+}
+
+/** The next of 1, 2, 5, 10 … that is not smaller: a scale that does not flicker. @param {number} value */
+function rounded(value) {
+  if (!(value > 0)) return 0;
+  const power = 10 ** Math.floor(Math.log10(value));
+  return power * ([1, 2, 5].find((digit) => digit * power >= value) ?? 10);
+}

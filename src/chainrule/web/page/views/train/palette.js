@@ -1,0 +1,51 @@
+/**
+ * The colours of the style sheet, for canvases: read from elements that carry them, since a custom property with
+ * `light-dark()` in it cannot be read as a colour.
+ */
+
+const CYCLE = 8; // colours of lines in train.css
+
+export class Palette {
+  /** @param {HTMLElement} home  where the carriers are put; they are never seen @param {() => void} changed */
+  constructor(home, changed) {
+    this.carriers = document.createElement("span");
+    this.carriers.hidden = true;
+    home.append(this.carriers);
+    /** @type {Map<string, HTMLElement>} */
+    this.elements = new Map();
+    /** @type {Map<string, string>} */
+    this.known = new Map();
+    const forget = () => {
+      this.known.clear();
+      changed();
+    };
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", forget);
+    new MutationObserver(forget).observe(document.documentElement, { attributes: true });
+  }
+
+  /** The colour of the class `train-<name>`. @param {string} name */
+  colour(name) {
+    const known = this.known.get(name);
+    if (known) return known;
+    let element = this.elements.get(name);
+    if (!element) {
+      element = document.createElement("span");
+      element.className = `train-${name}`;
+      this.carriers.append(element);
+      this.elements.set(name, element);
+    }
+    const colour = getComputedStyle(element).color;
+    this.known.set(name, colour);
+    return colour;
+  }
+}
+
+/** The name of the colour of the k-th line of many. @param {number} k */
+export function lineName(k) {
+  return `line-${k % CYCLE}`;
+}
+
+/** The dashes of the k-th line of many. @param {number} k @returns {number[]} */
+export function lineDash(k) {
+  return [[], [6, 3], [2, 2]][Math.floor(k / CYCLE) % 3] ?? [];
+}

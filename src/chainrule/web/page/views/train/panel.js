@@ -1,0 +1,76 @@
+/**
+ * A plot with its name, its number and, where it has several lines, what they are.
+ *
+ * @import {Palette} from "./palette.js"
+ * @import {Content, Line} from "./plot.js"
+ * @import {Scale} from "./scales.js"
+ */
+import { Plot } from "./plot.js";
+import { brief, whole } from "./words.js";
+
+export class Panel {
+  /**
+   * @param {Palette} palette @param {string} title @param {string} name
+   * @param {(step: number | null, chosen: boolean) => void} pointed
+   */
+  constructor(palette, title, name, pointed) {
+    this.title = title;
+    this.plot = new Plot(palette, title, pointed);
+    this.element = document.createElement("figure");
+    this.element.className = `train-plot ${name}`;
+    const caption = document.createElement("figcaption");
+    const heading = document.createElement("span");
+    heading.className = "train-title";
+    heading.textContent = title;
+    this.number = document.createElement("span");
+    this.number.className = "train-number";
+    caption.append(heading, this.number);
+    this.keys = document.createElement("ul");
+    this.keys.className = "train-legend";
+    this.keys.hidden = true;
+    this.element.append(caption, this.plot.element, this.keys);
+  }
+
+  /**
+   * @param {Line[]} lines @param {(lines: Line[]) => Scale} scaleOf
+   * @param {Omit<Content, "lines" | "scale">} content @param {boolean} curves @param {string} number
+   */
+  show(lines, scaleOf, content, curves, number) {
+    this.number.textContent = number;
+    const old = this.plot.content;
+    if (!curves && old) {
+      this.plot.point({ ...old, ...content });
+      return;
+    }
+    this.plot.draw({ ...content, lines, scale: scaleOf(lines) });
+    const [first, last] = [content.origin + 1, content.newest];
+    const steps = last < first ? "no step yet" : `steps ${whole(first)} to ${whole(last)}, now ${number || "below"}`;
+    this.plot.base.setAttribute("aria-label", `${this.title}: ${steps}`);
+  }
+
+  /** @param {Line[]} lines @param {Map<string, number>} values */
+  legend(lines, values) {
+    this.keys.hidden = lines.length === 0;
+    while (this.keys.children.length > lines.length) this.keys.lastElementChild?.remove();
+    lines.forEach((each, k) => {
+      const item = this.keys.children[k] ?? this.addKey();
+      const [swatch, name, value] = /** @type {HTMLElement[]} */ ([...item.children]);
+      if (!swatch || !name || !value) return;
+      swatch.className = `train-swatch train-${each.colour} train-dash-${each.dash.length ? each.dash[0] : 0}`;
+      name.textContent = each.name;
+      value.textContent = brief(values.get(each.name) ?? NaN);
+    });
+  }
+
+  addKey() {
+    const item = document.createElement("li");
+    const parts = ["train-swatch", "train-name", "train-number"].map((name) => {
+      const part = document.createElement("span");
+      part.className = name;
+      return part;
+    });
+    item.append(...parts);
+    this.keys.append(item);
+    return item;
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * The axes of the curves, the same as in a run folder's picture (`chainrule/pictures/scales.py`): scales on which both
+ * the first steps and the last ones can be read.
+ *
+ * @typedef {{value: number, text: string}} Tick
+ * @typedef {{place(value: number): number, ticks: Tick[]}} Scale  place: 0 at the bottom of the plot, 1 at its top
+ */
+
+const NEARLY_RIGHT = 0.9; // from this accuracy on, the scale is stretched towards 100 %
+const STRETCHED_TICKS = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1];
+
+/**
+ * Logarithmic when what is drawn spans more than a factor of 8 and none of it is 0; else linear, from 0.
+ *
+ * @param {[number, number]} smoothed  smallest and largest of the smooth line
+ * @param {[number, number]} raw  smallest and largest of all
+ * @returns {Scale}
+ */
+export function amountScale(smoothed, raw) {
+  const [low, high] = smoothed;
+  const top = Number.isFinite(raw[1]) ? raw[1] : 1;
+  if (!(low > 0) || high < 8 * low) return linear(Math.min(0, Number.isFinite(raw[0]) ? raw[0] : 0), top || 1);
+  return logarithmic(Math.max(raw[0], low / 5) / 1.15, top * 1.15); // lucky batches below are cut off
+}
+
+/** Per cent, stretched towards 100 % when that is where the curve gets to. @param {number} best @returns {Scale} */
+export function accuracyScale(best) {
+  if (!(best >= NEARLY_RIGHT)) {
+    return { place: (share) => (share + 0.02) / 1.04, ticks: [0, 0.25, 0.5, 0.75, 1].map(percentTick) };
+  }
+  const [bottom, top] = [stretch(-0.02), stretch(1.0007)];
+  const place = (/** @type {number} */ share) => (stretch(share) - bottom) / (top - bottom);
+  return { place, ticks: STRETCHED_TICKS.map(percentTick) };
+}
+
+/** @param {number} share @returns {Tick} */
+function percentTick(share) {
+  return { value: share, text: `${Math.round(100 * share)} %` };
+}
+
+/** The share of errors on a logarithmic scale, with a place for no error at all. @param {number} share */
+function stretch(share) {
+  return -Math.log10(Math.max(1.005 - share, 1e-4));
+}
+
+/** @param {number} low @param {number} high @returns {Scale} */
+function linear(low, high) {
+  const span = high - low;
+  return {
+    place: (value) => (value - low) / (span * 1.05),
+    ticks: round(low, high, 4).map((value) => ({ value, text: plain(value) })),
+  };
+}
+
+/** @param {number} low @param {number} high @returns {Scale} */
+function logarithmic(low, high) {
+  const [bottom, top] = [Math.log10(low), Math.log10(high)];
+  const digits = high / low < 30 ? [1, 2, 5] : high / low < 2000 ? [1, 3] : [1];
+  const every = Math.max(1, Math.ceil((top - bottom) / 6));
+  /** @type {Tick[]} */
+  const ticks = [];
+  for (let power = Math.floor(bottom); power <= Math.ceil(top); power += 1) {
+    if (power % every !== 0) continue;
+    for (const digit of digits) {
+      const value = digit * 10 ** power;
+      if (value >= low && value <= high) ticks.push({ value, text: plain(value) });
+    }
+  }
+  return { place: (value) => (Math.log10(Math.max(value, 1e-300)) - bottom) / (top - bottom), ticks };
+}
+
+/**
+ * At most about `count` + 1 round numbers from low to high.
+ *
+ * @param {number} low @param {number} high @param {number} count
+ */
+export function round(low, high, count) {
+  const rough = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5].find((digit) => digit * power >= rough) ?? 10);
+  const first = Math.ceil(low / step - 1e-9);
+  const last = Math.floor(high / step + 1e-9);
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, k) => (first + k) * step);
+}
+
+/** @param {number} value */
+function plain(value) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 1e-4 && size < 1e5) return String(Number(value.toPrecision(3)));
+  return value.toExponential(0).replace("+", "").replace("-", "−");
+}

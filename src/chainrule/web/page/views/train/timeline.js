@@ -1,0 +1,151 @@
+/**
+ * The time line: a slider over all steps of the history that is shown, with the steps marked on it that are there
+ * without being computed anew. Dragging asks for a step, and for the next one only once that one is seen.
+ *
+ * @import {Mark} from "../../types.js"
+ * @typedef {{
+ *   origin: number, newest: number, shown: number | null, marks: Mark[], sparse: boolean, words(step: number): string,
+ * }} Times  shown: the step looked at, null for the newest; sparse: only marks can be looked at
+ */
+import { whole } from "./words.js";
+
+const PATIENCE = 400; // milliseconds for which a drag waits until the step before is seen
+
+export class Timeline {
+  /** @param {(step: number | null) => void} go */
+  constructor(go) {
+    this.go = go;
+    this.element = document.createElement("div");
+    this.element.className = "train-time";
+    this.slider = document.createElement("input");
+    this.slider.type = "range";
+    this.slider.step = "1";
+    this.slider.className = "train-slider";
+    this.slider.setAttribute("aria-label", "Time line: the step of the training that is looked at");
+    this.marks = document.createElement("div");
+    this.marks.className = "train-marks";
+    this.marks.setAttribute("aria-hidden", "true");
+    this.first = label();
+    this.last = label();
+    const track = document.createElement("div");
+    track.className = "train-track";
+    track.append(this.marks, this.slider);
+    this.element.append(this.first, track, this.last);
+    /** @type {Times} */
+    this.times = { origin: 0, newest: 0, shown: null, marks: [], sparse: false, words: String };
+    this.marked = "";
+    this.held = false;
+    this.asked = { at: 0, waiting: 0 };
+    this.listen();
+  }
+
+  listen() {
+    const { slider } = this;
+    slider.addEventListener("pointerdown", () => (this.held = true));
+    for (const name of ["pointerup", "pointercancel", "blur"]) {
+      slider.addEventListener(name, () => {
+        this.held = false;
+        this.show(this.times);
+      });
+    }
+    slider.addEventListener("input", () => this.choose(Number(slider.value)));
+    slider.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  /** @param {Times} times */
+  show(times) {
+    this.times = times;
+    const { slider } = this;
+    slider.min = String(times.origin);
+    slider.max = String(Math.max(times.newest, times.origin));
+    slider.disabled = times.newest === times.origin;
+    if (!this.held && !this.asked.waiting) slider.value = String(times.shown ?? times.newest);
+    this.first.textContent = whole(times.origin);
+    this.last.textContent = whole(times.newest);
+    this.say();
+    this.drawMarks();
+  }
+
+  /** What is seen now follows; a drag that waited for it may go on. */
+  arrived() {
+    if (this.asked.waiting) this.ask();
+  }
+
+  say() {
+    const step = Number(this.slider.value);
+    const { origin, newest } = this.times;
+    this.slider.setAttribute("aria-valuetext", this.times.words(step));
+    this.slider.style.setProperty("--share", String((step - origin) / Math.max(1, newest - origin)));
+  }
+
+  drawMarks() {
+    const { origin, newest, marks } = this.times;
+    const within = marks.filter(({ step }) => step >= origin && step <= newest);
+    const text = within.map(({ step, words }) => `${step} ${words}`).join() + newest;
+    if (text === this.marked) return;
+    this.marked = text;
+    this.marks.replaceChildren(
+      ...within.map(({ step, words }) => {
+        const mark = document.createElement("span");
+        mark.title = words;
+        mark.style.setProperty("--share", String((step - origin) / Math.max(1, newest - origin)));
+        return mark;
+      }),
+    );
+  }
+
+  /** @param {number} step */
+  choose(step) {
+    const chosen = this.times.sparse ? nearest(this.times.marks, step) : step;
+    this.slider.value = String(chosen);
+    this.say();
+    if (this.asked.waiting) return; // the one under way takes up where the slider then is
+    this.asked.waiting = setTimeout(() => this.ask(), Math.max(0, this.asked.at + PATIENCE - performance.now()));
+  }
+
+  ask() {
+    clearTimeout(this.asked.waiting);
+    this.asked = { at: performance.now(), waiting: 0 };
+    const step = Number(this.slider.value);
+    this.go(step >= this.times.newest ? null : step);
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const target = this.target(event.key, Number(this.slider.value));
+    if (target === null) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const { origin, newest } = this.times;
+    this.choose(Math.min(newest, Math.max(origin, target)));
+  }
+
+  /** Where a key leads, or null. @param {string} key @param {number} step */
+  target(key, step) {
+    const { origin, newest, marks, sparse } = this.times;
+    if (key === "Home") return origin;
+    if (key === "End") return newest;
+    const one = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[key];
+    const far = { PageDown: -1, PageUp: 1 }[key];
+    if (one !== undefined && !sparse) return step + one;
+    const direction = one ?? far;
+    if (direction === undefined) return null;
+    if (!sparse) return step + direction * Math.max(1, Math.round((newest - origin) / 10));
+    const beyond = marks.map((mark) => mark.step).filter((each) => (each - step) * direction > 0);
+    return beyond.length === 0 ? step : direction > 0 ? Math.min(...beyond) : Math.max(...beyond);
+  }
+}
+
+/** @param {Mark[]} marks @param {number} step */
+function nearest(marks, step) {
+  const steps = marks.map((mark) => mark.step);
+  return steps.reduce((best, each) => (Math.abs(each - step) < Math.abs(best - step) ? each : best), steps[0] ?? step);
+}
+
+function label() {
+  const element = document.createElement("span");
+  element.className = "train-end";
+  element.setAttribute("aria-hidden", "true");
+  return element;
+}

@@ -1,0 +1,64 @@
+/**
+ * What the training is doing, in words.
+ *
+ * @import {TrainingState} from "../../types.js"
+ */
+
+const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+
+/** A whole number with thousands separators. @param {number} value */
+export function whole(value) {
+  return WHOLE.format(value);
+}
+
+/** @param {number} share */
+export function percent(share) {
+  const value = 100 * share;
+  return Number.isFinite(value) ? `${Number(value.toFixed(1))} %` : "–";
+}
+
+/** A number to read at a glance: three digits. @param {number} value */
+export function brief(value) {
+  if (!Number.isFinite(value)) return "–";
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  const rounded = Number(value.toPrecision(3));
+  const text = size >= 1e-3 && size < 1e5 ? String(rounded) : value.toExponential(2).replace("e+", "e");
+  return text.replaceAll("-", "−");
+}
+
+/** "epoch 1 of 2" for the step that is done, or "" where there are none. @param {TrainingState} state @param {number} step */
+export function epochWords(state, step) {
+  if (!state.epochSteps) return "";
+  const done = Math.max(1, Math.ceil((step - (state.origin ?? 0)) / state.epochSteps));
+  const all = state.steps ? Math.ceil((state.steps - (state.origin ?? 0)) / state.epochSteps) : 0;
+  return all ? `epoch ${whole(Math.min(done, all))} of ${whole(all)}` : `epoch ${whole(done)}`;
+}
+
+/** "120 of 3,676". @param {TrainingState} state @param {number} step */
+export function stepWords(state, step) {
+  return state.steps ? `${whole(step)} of ${whole(state.steps)}` : whole(step);
+}
+
+/** How quickly steps follow each other, from the states that came in the last few seconds. */
+export class Speed {
+  constructor() {
+    /** @type {{time: number, step: number}[]} */
+    this.seen = [];
+  }
+
+  /** @param {TrainingState} state @param {number} time milliseconds */
+  see(state, time) {
+    const last = this.seen.at(-1);
+    if (!state.running || (last && state.step < last.step)) this.seen = [];
+    if (state.running && state.step !== this.seen.at(-1)?.step) this.seen.push({ time, step: state.step });
+    while (this.seen.length > 2 && time - (this.seen[0]?.time ?? 0) > 2000) this.seen.shift();
+  }
+
+  /** Steps a second; 0 when not known. */
+  get rate() {
+    const [first, last] = [this.seen[0], this.seen.at(-1)];
+    if (!first || !last || last.time - first.time < 150) return 0;
+    return (1000 * (last.step - first.step)) / (last.time - first.time);
+  }
+}

@@ -1,0 +1,18 @@
+"""The files of the page: which there are, and as what they are served."""
+
+from pathlib import Path
+
+PAGE = Path(__file__).parent / "page"
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+}
+
+
+def found(folder: Path = PAGE) -> dict[str, Path]:
+    """The files by their path in the folder (engine/tensor.js): no other name leads anywhere."""
+    every = (path for path in folder.rglob("*") if path.suffix in TYPES and path.is_file())
+    return {path.relative_to(folder).as_posix(): path for path in every}

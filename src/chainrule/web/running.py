@@ -1,0 +1,156 @@
+"""Training in a thread of its own, which others ask to start and stop, and between whose steps they may look."""
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from chainrule.errors import ChainruleError
+from chainrule.training.history import History
+from chainrule.training.loop import Callback, Trainer
+from chainrule.training.step import Outcome
+from chainrule.web import frames
+from chainrule.web.frames import Frame
+from chainrule.web.norms import Norms
+from chainrule.web.replaying import Replayer
+from chainrule.web.timeline import Timeline
+
+COMPILING = "compiling the step for this machine …"
+PATIENCE = 5.0  # seconds that a command waits for the training thread
+LEAVING = 0.5  # seconds that the end of the server waits for it: it may be compiling
+
+
+class Running(Callback):
+    """A trainer in a thread. Everything the thread changes is changed while it holds the lock.
+
+    first     the frame before the first step
+    message   what goes on, or why training stopped; "" when there is nothing to say
+    """
+
+    def __init__(self, trainer: Trainer, first: Frame, timeline: Timeline) -> None:
+        self.trainer = trainer
+        self.timeline = timeline
+        self.replayer = Replayer(trainer, timeline)
+        self.norms = Norms(trainer.network, trainer.recipe.loss, single=trainer.recipe.batch_size == 1)
+        self.message = ""
+        self._first = first
+        self._goal = 0
+        self._restart = self._closed = False
+        self._lock, self._turn = threading.Lock(), threading.Lock()
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="training", daemon=True)
+        self._thread.start()
+
+    # ------------------------------------------------------------------ what others call
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return len(self.trainer.history)
+
+    @property
+    def active(self) -> bool:
+        """Whether steps are taken, or will be as soon as they can."""
+        return self._goal > self.step and not self.trainer.finished
+
+    @contextmanager
+    def between_steps(self) -> Generator[Trainer]:
+        """The trainer, standing still: whoever waits comes before the next step."""
+        with self._turn:
+            self._lock.acquire()
+        try:
+            yield self.trainer
+        finally:
+            self._lock.release()
+
+    def frame(self) -> Frame:
+        """The network as it is now."""
+        with self.between_steps() as trainer:
+            return frames.taken(trainer)
+
+    def go_to(self, step: int) -> None:
+        """Train until so many steps are done."""
+        with self._changed:
+            if not self.active:
+                self.message = ""
+                self._goal = min(step, self.trainer.steps)
+                self._changed.notify_all()
+
+    def pause(self) -> None:
+        """Stop after the current step."""
+        with self._changed:
+            self._goal = 0
+            self._changed.notify_all()
+        with self.between_steps():
+            pass
+
+    def restart(self) -> None:
+        """Back to before the first step."""
+        with self._changed:
+            self._goal, self._restart = 0, True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._restart, PATIENCE)
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._goal, self._closed = 0, True
+            self._changed.notify_all()
+        self._thread.join(LEAVING)
+
+    # ------------------------------------------------------------------ the thread
+
+    def _work(self) -> None:
+        while not self._closed:
+            with self._changed:
+                self._changed.wait_for(lambda: self.active or self._restart or self._closed)
+                if self._restart:
+                    self._begin_again()
+                    self._restart = False
+                    self._changed.notify_all()
+            if self.active:
+                self._train()
+
+    def _train(self) -> None:
+        try:
+            self.message = COMPILING
+            self.replayer.prepare()
+            self.message = ""
+            with self._lock:
+                self.trainer.stop = False
+                self.trainer.run([self])
+        except ChainruleError as error:
+            self._failed(str(error))
+        except Exception as error:  # whatever it is, the page is told, and can begin again
+            self._failed(f"training stopped: {type(error).__name__}: {error}")
+
+    def _failed(self, why: str) -> None:
+        self._goal = 0
+        self.message = why
+
+    def _begin_again(self) -> None:
+        with self._lock:
+            frames.put(self._first, self.trainer)
+            self.trainer.history = History()
+            self.timeline.forget(self._first)
+            self.norms.clear()
+            self.message = ""
+
+    def begin(self, trainer: Trainer) -> None:
+        """Before the first step of a stretch; called by the trainer."""
+        self._settle(trainer)
+
+    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+        """After a step: let others look; called by the trainer."""
+        self._lock.release()
+        with self._turn:
+            self._lock.acquire()
+        self._settle(trainer)
+
+    def _settle(self, trainer: Trainer) -> None:
+        """Keep what is to be kept, and find out whether to go on."""
+        step = len(trainer.history)
+        if self.timeline.wants(step):
+            self.timeline.keep(frames.taken(trainer))
+        trainer.stop = step >= self._goal
+        if not trainer.stop:
+            self.norms.measure(trainer)

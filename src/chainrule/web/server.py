@@ -1,0 +1,174 @@
+"""The page's server: the files of the page, and what the page asks of the session."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from chainrule.errors import ChainruleError, DataError
+from chainrule.web import page_files
+from chainrule.web.guard import BROKEN, Guard, Key
+from chainrule.web.replaying import Cancelled
+from chainrule.web.session import COMMANDS, Session
+from chainrule.web.threads import in_thread
+
+BYTES = "application/octet-stream"
+TICK = 0.02  # seconds between two looks at whether what a request waits for is there
+LOOK = 0.1  # seconds between two looks at whether somebody still waits for a frame
+DIGITS = 9  # of a number in an address
+
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+def application(session: Session, key: Key) -> ASGIApp:
+    """All routes, behind the guard."""
+    asked: dict[str, Answer] = {
+        "/api/description": _description,
+        "/api/samples": _samples,
+        "/api/samples.bin": _samples_bytes,
+        "/api/frame": _frame,
+        "/api/training": _state,
+        "/api/training/series": _series,
+    }
+    routes = [Route(path, answer, methods=["GET"]) for path, answer in asked.items()]
+    routes.append(Route("/api/training/{command}", _command, methods=["POST"]))
+    routes.append(Route("/page/{path:path}", _file, methods=["GET"]))
+    routes.append(Route("/{path:path}", _file, methods=["GET"]))
+    handlers: Any = {HTTPException: _refused, ChainruleError: _failed, Exception: _broken}
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    app.state.session = session
+    return Guard(app, key)
+
+
+# ------------------------------------------------------------------ files
+
+
+async def _file(request: Request) -> Response:
+    path = page_files.found().get(request.path_params["path"] or "index.html")
+    if path is None:
+        raise HTTPException(404, "there is no such page")
+    return Response(path.read_bytes(), media_type=page_files.TYPES[path.suffix])
+
+
+# ------------------------------------------------------------------ the network
+
+
+async def _description(request: Request) -> Response:
+    session = _session(request)
+    await _until(lambda: session.described, request)
+    return JSONResponse(session.description())
+
+
+async def _samples(request: Request) -> Response:
+    session = _session(request)
+    await _until(session.loaded.is_set, request)
+    found = session.pictures()
+    return JSONResponse({"count": len(found.x), "labels": found.labels.tolist(), "shape": list(found.x.shape[1:])})
+
+
+async def _samples_bytes(request: Request) -> Response:
+    session = _session(request)
+    await _until(session.loaded.is_set, request)
+    return Response(session.pictures().x.tobytes(), media_type=BYTES)
+
+
+async def _frame(request: Request) -> Response:
+    session = _session(request)
+    step = _number(request, "step")
+    await _until(lambda: session.described, request)
+    if step is not None:
+        await _until(session.loaded.is_set, request)  # until then only two steps are known
+    cancelled = threading.Event()
+    asked = asyncio.create_task(in_thread(lambda: session.frame(step, cancelled)))
+    try:
+        while not asked.done():
+            await asyncio.wait([asked], timeout=LOOK)
+            if not asked.done() and await request.is_disconnected():
+                cancelled.set()
+        return Response((await asked).packed(), media_type=BYTES)
+    except DataError as error:
+        raise HTTPException(404, str(error)) from None
+    except Cancelled:
+        raise HTTPException(503, "given up") from None
+    finally:
+        cancelled.set()
+
+
+# ------------------------------------------------------------------ its training
+
+
+async def _state(request: Request) -> Response:
+    return JSONResponse(_session(request).state())
+
+
+async def _series(request: Request) -> Response:
+    return JSONResponse(_session(request).series(_number(request, "after") or 0))
+
+
+async def _command(request: Request) -> Response:
+    name = request.path_params["command"]
+    if name not in COMMANDS:
+        raise HTTPException(404, f"unknown command {name!r}; known: {', '.join(COMMANDS)}")
+    body, session = await request.body(), _session(request)
+    steps = _steps(body) if name == "advance" else 1
+    await _until(session.loaded.is_set, request)
+    return JSONResponse(await in_thread(lambda: session.command(name, steps)))
+
+
+def _steps(body: bytes) -> int:
+    """The steps in the body of an `advance`."""
+    try:
+        found: Any = json.loads(body)
+        steps: Any = found["steps"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        steps = None
+    if not isinstance(steps, int) or isinstance(steps, bool):
+        raise HTTPException(400, 'expected {"steps": a whole number}')
+    return steps
+
+
+# ------------------------------------------------------------------ requests
+
+
+def _session(request: Request) -> Session:
+    return request.app.state.session
+
+
+def _number(request: Request, name: str) -> int | None:
+    """A whole number in the address."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS):
+        raise HTTPException(400, f"{name}={text[:40]}: expected a whole number")
+    return int(text)
+
+
+async def _until(ready: Callable[[], bool], request: Request) -> None:
+    """Wait, as long as somebody does."""
+    while not ready():
+        await asyncio.sleep(TICK)
+        if await request.is_disconnected():
+            raise HTTPException(503, "given up")
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    status, text = (error.status_code, error.detail) if isinstance(error, HTTPException) else (500, "")
+    return JSONResponse({"error": text}, status, getattr(error, "headers", None))
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    """Starlette sends this and raises the error again, for the guard to tell the terminal."""
+    return JSONResponse({"error": BROKEN}, 500)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 409)

@@ -1,0 +1,189 @@
+"""The network being looked at: one session, however many windows show it."""
+
+import copy
+import threading
+from dataclasses import replace
+from typing import Any
+
+from chainrule import data, files
+from chainrule.data.dataset import Dataset
+from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, one_of
+from chainrule.training.samples import Samples
+from chainrule.web import frames, pictures
+from chainrule.web.description import describe
+from chainrule.web.frames import Frame
+from chainrule.web.pictures import Pictures
+from chainrule.web.running import Running
+from chainrule.web.subjects import Subject
+from chainrule.web.timeline import Timeline
+
+COMMANDS = ("start", "pause", "advance", "epoch", "restart")
+LARGEST = 1_000_000  # steps of one `advance`
+LOADING = "loading the data …"
+UNTRAINABLE = "a model file holds no training: open the folder of a run"
+
+
+class Session:
+    """Answers what the page asks. Data are loaded in a thread of their own; safe from several threads.
+
+    loaded   set once the data are there, or cannot be had
+    """
+
+    def __init__(self, subject: Subject, *, folder: str | None = None, offline: bool | None = None) -> None:
+        self.subject = subject
+        self.loaded = threading.Event()
+        self._where: dict[str, Any] = {"folder": folder, "offline": offline, "progress": False}
+        self._pictures = pictures.none(subject.model.input_shape)
+        self._running: Running | None = None
+        self._problem = LOADING if subject.trainable else UNTRAINABLE
+        self._opened = _opened(subject)
+        self._first = _first(subject, self._opened)
+        threading.Thread(target=self._load, name="loading", daemon=True).start()
+
+    @property
+    def described(self) -> bool:
+        """Whether `description` can be given: what a network was not fitted to yet are its data."""
+        return self.subject.fitted or self.loaded.is_set()
+
+    def description(self) -> dict[str, Any]:
+        """See `description.describe`."""
+        return describe(self.subject.model, self.subject.recipe)
+
+    def pictures(self) -> Pictures:
+        """The test images to choose from; none before they are loaded, or where there are none."""
+        return self._pictures
+
+    def frame(self, step: int | None, cancelled: threading.Event) -> Frame:
+        """The network after so many steps; None: as it is now."""
+        running = self._running
+        if running is None:
+            known = {frame.step: frame for frame in (self._first, self._opened)}
+            if step is not None and step not in known:
+                raise DataError(f"step {step} cannot be shown: {self._problem or f'there is only {[*known]}'}")
+            return self._opened if step is None else known[step]
+        newest = running.step
+        if step is not None and step > newest:
+            raise DataError(f"there is no step {step} yet; the newest is {newest}")
+        if step is None or step == newest:
+            found = running.frame()
+            if step is None or found.step == step:
+                return found
+        return running.replayer.frame(step, cancelled)
+
+    def state(self) -> dict[str, Any]:
+        """See `TrainingState` in page/types.js."""
+        running = self._running
+        trainer = None if running is None else running.trainer
+        steps, epoch_steps = (trainer.steps, trainer.epoch_steps) if trainer else _sizes(self.subject)
+        step = self._opened.step if running is None else running.step
+        return {
+            "step": step,
+            "steps": steps,
+            "epochSteps": epoch_steps,
+            "running": running is not None and running.active,
+            "message": self._problem if running is None else running.message,
+            "newest": step,
+        }
+
+    def series(self, after: int) -> dict[str, Any]:
+        """See `Series` in page/types.js: what is known of the steps after `after`."""
+        running = self._running
+        history = self.subject.history if running is None else running.trainer.history
+        loss, accuracy = history.losses[after:].tolist(), history.accuracies[after:].tolist()
+        steps, norms = ([], {}) if running is None else running.norms.since(after)
+        several = min(len(loss), len(accuracy))  # a step may be taken just now
+        found = {"loss": loss[:several], "accuracy": accuracy[:several], "norms": norms, "norm_steps": steps}
+        return {"first": after + 1, **files.plain(found)}
+
+    def command(self, name: str, steps: int = 1) -> dict[str, Any]:
+        """Do one of `COMMANDS`, and give the state after it."""
+        if name not in COMMANDS:
+            raise one_of("command", name, COMMANDS)
+        if not 1 <= steps <= LARGEST:
+            raise OptionError(f"{steps} steps: expected from 1 to {LARGEST}")
+        running = self._running
+        if running is None:
+            raise OptionError(self._problem or "there is nothing to train")
+        match name:
+            case "start":
+                running.go_to(running.trainer.steps)
+            case "advance":
+                running.go_to(running.step + steps)
+            case "epoch":
+                every = running.trainer.epoch_steps
+                running.go_to((running.step // every + 1) * every)
+            case "pause":
+                running.pause()
+            case _:
+                running.restart()
+        return self.state()
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._running is not None:
+            self._running.close()
+
+    # ------------------------------------------------------------------ at the beginning
+
+    def _load(self) -> None:
+        """Have pictures to show and, where training can go on, a trainer."""
+        try:
+            if self.subject.choice is not None:
+                self._problem = self._use(*self.subject.choice.load(self.subject.recipe.seed, **self._where))
+        except ChainruleError as error:
+            self._problem = str(error)
+        except Exception as error:  # whatever it is, the page shows what can be shown
+            self._problem = f"the data cannot be used: {type(error).__name__}: {error}"
+        finally:
+            self.loaded.set()
+
+    def _use(self, training: Dataset, test: Dataset) -> str:
+        """Take the data; gives why there is no training, or "" """
+        subject = self.subject
+        if subject.job is not None:
+            subject.job.check_data(training, test)
+        subject.model.check_input(test.x)
+        self._pictures = pictures.chosen(test.x, test.y)
+        if not subject.trainable:
+            return UNTRAINABLE
+        self._running = self._prepared(Samples.of_dataset(training, subject.model.output_shape[-1]))
+        return ""
+
+    def _prepared(self, samples: Samples) -> Running:
+        """Training at the step where the subject was found."""
+        subject, recipe = self.subject, self.subject.recipe
+        kept, held = samples.parts(recipe.validation, recipe.seed)
+        trainer = subject.model.trainer(recipe, kept, held if recipe.patience is not None else None)
+        if len(subject.history) > trainer.steps:
+            raise FormatError(f"{subject.title}: {len(subject.history)} steps, and the run has {trainer.steps}")
+        trainer.history = copy.deepcopy(subject.history)
+        frames.put(self._opened, trainer)
+        self._opened = frames.taken(trainer)
+        rate = frames.rate_at(recipe, 0, trainer.steps, trainer.epoch_steps)
+        self._first = replace(self._first, rate=rate)
+        return Running(trainer, self._first, Timeline([self._first, self._opened]))
+
+
+def _opened(subject: Subject) -> Frame:
+    """Where a subject was found."""
+    step, model = len(subject.history), subject.model
+    rate = frames.rate_at(subject.recipe, step, *_sizes(subject))
+    return Frame(step, rate, model.parameters.copy(), model.statistics.copy(), subject.moments)
+
+
+def _first(subject: Subject, opened: Frame) -> Frame:
+    """The frame before the first step, from the seed."""
+    if not len(subject.history):
+        return opened
+    model = subject.model
+    fresh = model.from_about(model.about(), engine=model.engine.name, threads=model.threads)
+    rate = frames.rate_at(subject.recipe, 0, *_sizes(subject))
+    return Frame(0, rate, fresh.parameters, fresh.statistics, subject.recipe.optimizer.init(fresh.parameters))
+
+
+def _sizes(subject: Subject) -> tuple[int, int]:
+    """Steps in all and steps an epoch; 0 where they are not known, or there is nothing to train."""
+    if subject.images is None:
+        return 0, 0
+    every = data.batch_count(subject.images, subject.recipe.batch_size)
+    return every * subject.recipe.epochs, every

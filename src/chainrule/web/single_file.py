@@ -1,0 +1,129 @@
+"""The page as one self-contained file: its modules, its styles, a network, pictures and a few frames.
+
+What `source/file.js` finds in the document:
+
+    globalThis.chainruleModules   {"app.js": "blob:…", …}: the address of every module, by its path. What ends in
+                                  worker.js is a classic script with all it needs in it: new Worker(address), WITHOUT
+                                  {type: "module"} (Chromium refuses that in a page opened from disk)
+    <script type="application/json" id="chainrule-data">, an object:
+        format        1
+        description   what `GET /api/description` answers
+        samples       {count, labels, shape, x: PACKED bytes}: all classes are among them
+        training      TrainingState of page/types.js as it was written (running is false)
+        series        {first: 1, loss: PACKED, accuracy: PACKED} of every step so far (float32); lengths may be 0
+        frames        by step, the first (mostly step 0) to the newest, which is the last one:
+                      [{step, rate, parameters: PACKED, statistics: PACKED, moments}, …]
+                      moments: [PACKED, …], null (not kept), or "zeros" (before the first step)
+    PACKED   {length, planes, base64}: base64 of deflate-raw (DecompressionStream("deflate-raw")) of bytes.
+             planes 1: `length` bytes as they are.
+             planes 4: `length` float32, little-endian, as four planes of `length` bytes each: byte k of number n
+             stands at k·length + n.
+A module's source stands in `<script type="application/json" id="chainrule-modules">`, imports named `module:PATH`; the
+loader gives each a blob URL, those it imports first.
+"""
+
+import json
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule import files
+from chainrule.errors import ChainruleError, OptionError
+from chainrule.web import document, pictures
+from chainrule.web.frames import Frame
+from chainrule.web.packing import packed_bytes, packed_numbers
+from chainrule.web.session import Session
+from chainrule.web.subjects import Subject
+
+FORMAT = 1
+BUDGET = 3_000_000  # bytes that keyframes may fill the file up to
+LIMIT = 20_000_000  # bytes that no file may have
+KEYFRAMES = (100, 10, 1000)  # steps, the most wanted first
+PICTURES, PICTURE_BYTES = 60, 400_000  # at most
+
+
+def write(path: Path, subject: Subject, *, folder: str | None = None, offline: bool | None = None) -> int:
+    """Write the file, whole or not at all; gives its size in bytes. OptionError when the model is too large."""
+    session = Session(subject, folder=folder, offline=offline)
+    try:
+        session.loaded.wait()
+        content = made(session)
+    finally:
+        session.close()
+    files.write_whole(path, content)
+    return len(content)
+
+
+def made(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> bytes:
+    """The file: the newest frame, the first one, and as many keyframes as there is room for."""
+    page = document.parts()
+    newest, first = session.frame(None, threading.Event()), _frame(session, 0)
+    kept = [_packed(newest)] + ([_packed(first)] if first is not None and newest.step else [])
+    content = _made(page, session, kept)
+    if len(content) > limit:
+        kept = [_packed(replace(newest, moments=None))]
+        content = _made(page, session, kept)
+    if len(content) > limit:
+        size = f"{len(content) / 1e6:.1f} MB"
+        raise OptionError(f"{session.subject.title}: the file would have {size}; expected at most {limit / 1e6:.0f} MB")
+    for frame in _keyframes(session, newest.step):
+        more = [*kept, _packed(frame)]
+        larger = _made(page, session, more)
+        if len(larger) > budget:
+            break
+        kept, content = more, larger
+    return content
+
+
+def _keyframes(session: Session, newest: int) -> Iterable[Frame]:
+    """Frames of the beginning of training, without moments."""
+    for step in KEYFRAMES:
+        found = _frame(session, step) if step < newest else None
+        if found is not None:
+            yield replace(found, moments=None)
+
+
+def _frame(session: Session, step: int) -> Frame | None:
+    """The frame of a step; None where it cannot be had: the data are missing."""
+    try:
+        return session.frame(step, threading.Event())
+    except ChainruleError:
+        return None
+
+
+def _made(page: document.Parts, session: Session, frames: list[dict[str, Any]]) -> bytes:
+    """The file with some frames."""
+    series = session.series(0)
+    content = {
+        "format": FORMAT,
+        "description": session.description(),
+        "samples": _samples(session),
+        "training": {**session.state(), "running": False, "message": ""},
+        "series": {"first": 1, **{name: _column(series[name]) for name in ("loss", "accuracy")}},
+        "frames": sorted(frames, key=lambda frame: frame["step"]),
+    }
+    return document.assembled(page, json.dumps(content, separators=(",", ":"), allow_nan=False))
+
+
+def _column(values: list[Any]) -> dict[str, Any]:
+    return packed_numbers(np.array(values, np.float32))
+
+
+def _samples(session: Session) -> dict[str, Any]:
+    known = session.pictures()
+    size = max(int(np.prod(known.x.shape[1:])), 1)
+    found = pictures.chosen(known.x, known.labels, max(1, min(PICTURES, PICTURE_BYTES // size)))
+    shape = list(found.x.shape[1:])
+    return {"count": len(found.x), "labels": found.labels.tolist(), "shape": shape, "x": packed_bytes(found.x)}
+
+
+def _packed(frame: Frame) -> dict[str, Any]:
+    moments: Any = None
+    if frame.moments is not None:
+        moments = "zeros" if frame.step == 0 else [packed_numbers(moment) for moment in frame.moments]
+    numbers = {"parameters": packed_numbers(frame.parameters), "statistics": packed_numbers(frame.statistics)}
+    return {"step": frame.step, "rate": frame.rate, **numbers, "moments": moments}

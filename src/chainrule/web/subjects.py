@@ -1,0 +1,92 @@
+"""What the page looks at: a run, finished or not; a network of the zoo, untrained; a model file by itself."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chainrule import zoo
+from chainrule.engines import Array
+from chainrule.errors import DataError
+from chainrule.model import Sequential, load
+from chainrule.runs import running, standing
+from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY
+from chainrule.runs.jobs import DataChoice, Job
+from chainrule.training import history
+from chainrule.training.history import History
+from chainrule.training.recipe import Recipe
+
+DEFAULT = "numpy-cnn"
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A model, and what is known of its training without its data.
+
+    title      what it is called where it is opened
+    choice     its data; None: none are known
+    job        of a run, to check the data against; None: no run
+    images     that an epoch trains on; None: only its data tell
+    moments    the optimizer's, after the steps of `history`; None: not known
+    fitted     whether the model has the normalisation it was trained with
+    trainable  whether its training can go on
+    """
+
+    title: str
+    model: Sequential
+    recipe: Recipe
+    choice: DataChoice | None = None
+    job: Job | None = None
+    images: int | None = None
+    moments: tuple[Array, ...] | None = None
+    history: History = field(default_factory=History)
+    fitted: bool = True
+    trainable: bool = True
+
+
+def of_name(name: str, *, engine: str | None = None, threads: int | None = None) -> Subject:
+    """A network of the zoo with its first weights, to be trained by its recipe."""
+    entry = zoo.find(name)
+    recipe = entry.recipe_for(entry.choice.name)
+    model = entry.build(seed=recipe.seed, loss=recipe.loss, engine=engine, threads=threads)
+    moments = recipe.optimizer.init(model.parameters)
+    return Subject(name, model, recipe, entry.choice, moments=moments, fitted=False)
+
+
+def newest_run(runs: Path) -> Path | None:
+    """The run that was begun last, of those whose folders lie in a folder."""
+    found = [path.parent for path in runs.glob(f"*/{CONFIG}") if path.is_file()]
+    return max(found, key=lambda folder: (folder / CONFIG).stat().st_mtime, default=None)
+
+
+def of_path(path: Path, *, engine: str | None = None, threads: int | None = None) -> Subject:
+    """A run folder, or a .safetensors file; engine and threads are for the file: a run has its own."""
+    if path.is_dir():
+        return _of_run(path)
+    if not path.exists():
+        raise DataError(f"{path}: no such run folder or model file")
+    return _of_file(path, load(path, engine=engine, threads=threads))
+
+
+def _of_run(folder: Path) -> Subject:
+    """A run at its last checkpoint; nothing in its folder is locked or written, for it may be training."""
+    job = running.read_job(folder)
+    about: dict[str, Any] = {"choice": job.choice, "job": job, "images": job.epoch_images}
+    if not (folder / CHECKPOINT).exists() and history.is_bare(folder / HISTORY):
+        model = job.build()
+        moments = job.recipe.optimizer.init(model.parameters)
+        return Subject(str(folder), model, job.recipe, moments=moments, fitted=False, **about)
+    stands = standing.of_run(folder, engine=job.engine, threads=job.threads)
+    steps = stands.training.step - 1
+    found = history.read(folder / HISTORY, steps, job.epoch_images, job.recipe.batch_size)
+    return Subject(str(folder), stands.model, job.recipe, moments=stands.training.moments, history=found, **about)
+
+
+def _of_file(path: Path, model: Sequential) -> Subject:
+    """A model file: how it was trained is not in it, so the page cannot go on with that."""
+    known = zoo.NAMED.get(model.name)
+    recipe = known.recipe if known is not None and known.recipe.loss == model.loss else Recipe(loss=model.loss)
+    folder = path.parent
+    choice = running.read_job(folder).choice if (folder / CONFIG).is_file() else None
+    if choice is None and model.input_shape == (1, 28, 28):
+        choice = DataChoice()
+    return Subject(str(path), model, recipe, choice, trainable=False)

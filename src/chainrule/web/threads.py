@@ -1,0 +1,31 @@
+"""Work that takes long, in a thread that nobody has to wait for when the server ends."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """What `work` gives. asyncio's own threads are joined at the end: a compiler in one would hold up Ctrl-C."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def run() -> None:
+        try:
+            settle: tuple[Callable[[Any], None], Any] = future.set_result, work()
+        except Exception as error:
+            settle = future.set_exception, error
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_settled, future, *settle)
+
+    threading.Thread(target=run, name="request", daemon=True).start()
+    return await future
+
+
+def _settled(future: asyncio.Future[T], settle: Callable[[Any], None], value: Any) -> None:
+    if not future.done():
+        settle(value)

@@ -1,0 +1,51 @@
+"""Keyframes: frames that are kept, from which any later one can be trained again to the same bits."""
+
+import threading
+
+from chainrule.web.frames import Frame
+
+MOST = 128  # keyframes
+MEMORY = 256 << 20  # bytes of all of them, as far as FEWEST allow
+FEWEST = 8
+
+
+class Timeline:
+    """Frames at every multiple of a spacing, which doubles when there are too many, and a few that always stay.
+
+    pinned   those that stay: the first one, and the one a run was opened at
+    """
+
+    def __init__(self, pinned: list[Frame], most: int | None = None) -> None:
+        size = max((frame.memory for frame in pinned), default=1)
+        self.most = most or max(FEWEST, min(MOST, MEMORY // max(size, 1)))
+        self.spacing = 1
+        self._lock = threading.Lock()
+        self._pinned = {frame.step: frame for frame in pinned}
+        self._kept: dict[int, Frame] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept) + len(self._pinned)
+
+    def wants(self, step: int) -> bool:
+        """Whether a frame of this step would be kept."""
+        return step % self.spacing == 0 and step not in self._kept and step not in self._pinned
+
+    def keep(self, frame: Frame) -> None:
+        """Add a frame; where they become too many, every second one goes."""
+        with self._lock:
+            self._kept[frame.step] = frame
+            while len(self._kept) > self.most:
+                self.spacing *= 2
+                self._kept = {step: kept for step, kept in self._kept.items() if step % self.spacing == 0}
+
+    def before(self, step: int) -> Frame | None:
+        """The last keyframe at or before a step."""
+        with self._lock:
+            known = {**self._kept, **self._pinned}
+            found = max((place for place in known if place <= step), default=None)
+            return None if found is None else known[found]
+
+    def forget(self, first: Frame) -> None:
+        """Begin again with one pinned frame."""
+        with self._lock:
+            self._kept, self._pinned, self.spacing = {}, {first.step: first}, 1

@@ -1,0 +1,106 @@
+"""What the tests of the page look at: small networks with small data, and ways to wait."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule.data.augmentation import Augmentation
+from chainrule.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU, Softmax
+from chainrule.model import Sequential
+from chainrule.optimizers import Adam
+from chainrule.runs.jobs import DataChoice
+from chainrule.schedules import OneCycle
+from chainrule.training.loop import Callback, Trainer
+from chainrule.training.recipe import Recipe
+from chainrule.training.samples import Samples
+from chainrule.training.step import Outcome
+from chainrule.web.session import Session
+from chainrule.web.subjects import Subject
+
+RECIPE = Recipe(
+    epochs=3,
+    batch_size=7,
+    optimizer=Adam(0.01),
+    schedule=OneCycle(),
+    normalise="standardise",
+    augmentation=Augmentation(shift=1),
+    seed=5,
+)
+
+
+def layers() -> list[Layer]:
+    """One of everything that makes replaying hard: statistics of batches, dropout."""
+    return [Conv2D(3, 3), BatchNorm2D(), ReLU(), MaxPool2D(2), Flatten(), Dropout(0.3), Dense(3), Softmax()]
+
+
+def stripes(path: Path, samples: int = 60) -> Path:
+    """An .npz of noisy 8×8 images of three classes: a bright row, corner or column."""
+    generator = np.random.default_rng(0)
+    y = generator.integers(0, 3, samples + 30)
+    x = generator.integers(0, 120, (samples + 30, 8, 8), dtype=np.uint8)
+    x[y == 0, 3:5] += 100
+    x[y == 1, :4, :4] += 100
+    x[y == 2, :, 6:] += 100
+    np.savez(path, x=x[:samples], y=y[:samples], x_test=x[samples:], y_test=y[samples:])
+    return path
+
+
+def small(data: Path, engine: str = "numpy", recipe: Recipe = RECIPE) -> Subject:
+    """An untrained network with its data."""
+    model = Sequential(layers(), (1, 8, 8), seed=recipe.seed, engine=engine, threads=2, name="small")
+    moments = recipe.optimizer.init(model.parameters)
+    return Subject("small", model, recipe, DataChoice(str(data)), moments=moments, fitted=False)
+
+
+def opened(subject: Subject) -> Session:
+    """A session with its data loaded."""
+    session = Session(subject)
+    assert session.loaded.wait(20)
+    return session
+
+
+def until(true: Callable[[], Any], seconds: float = 60.0) -> None:
+    """Wait until something is true."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.005)
+
+
+def finished(session: Session) -> dict[str, Any]:
+    """Train to the end, and the state there."""
+    session.command("start")
+    until(lambda: not session.state()["running"])
+    return session.state()
+
+
+class Watch(Callback):
+    """Copies of all numbers after each step."""
+
+    def __init__(self) -> None:
+        self.seen: dict[int, list[np.ndarray]] = {}
+
+    def begin(self, trainer: Trainer) -> None:
+        """Step 0."""
+        self._look(trainer)
+
+    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+        """Each step."""
+        self._look(trainer)
+
+    def _look(self, trainer: Trainer) -> None:
+        arrays = (trainer.network.parameters, trainer.network.statistics, *trainer.moments)
+        self.seen[len(trainer.history)] = [array.copy() for array in arrays]
+
+
+def trained_through(subject: Subject) -> tuple[dict[int, list[np.ndarray]], Trainer]:
+    """The numbers after each step of an ordinary training of the same, without any page."""
+    model = small(Path(subject.choice.name), subject.model.engine.name, subject.recipe).model
+    training, _ = subject.choice.load(subject.recipe.seed)
+    trainer = model.trainer(subject.recipe, Samples.of_dataset(training, 3))
+    watch = Watch()
+    trainer.run([watch])
+    return watch.seen, trainer

@@ -1,0 +1,94 @@
+"""A session behind its server, asked in this process or over the wire."""
+
+import asyncio
+import http.client
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+from chainrule.web.guard import Key
+from chainrule.web.server import application
+from chainrule.web.session import Session
+
+PORT = 8123
+HOST = f"127.0.0.1:{PORT}"
+
+
+class Browser:
+    """Asks the application in this process, and keeps its cookies."""
+
+    def __init__(self, session: Session, key: Key) -> None:
+        self._transport = httpx.ASGITransport(application(session, key), raise_app_exceptions=True)
+        self._cookies = httpx.Cookies()
+
+    def request(self, method: str, path: str, **options: object) -> httpx.Response:
+        """One request."""
+        return asyncio.run(self._asked(method, path, options))
+
+    async def _asked(self, method: str, path: str, options: dict[str, object]) -> httpx.Response:
+        async with httpx.AsyncClient(
+            transport=self._transport, base_url=f"http://{HOST}", cookies=self._cookies
+        ) as client:
+            answer = await client.request(method, path, **options)
+            self._cookies = client.cookies
+            return answer
+
+    def get(self, path: str, **options: object) -> httpx.Response:
+        """A GET."""
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: object) -> httpx.Response:
+        """A POST."""
+        return self.request("POST", path, **options)
+
+
+def client(session: Session, key: Key | None = None, *, inside: bool = True) -> Browser:
+    """A browser; inside: it has come by the opened address already."""
+    key = key or Key(PORT)
+    found = Browser(session, key)
+    if inside:
+        assert found.get(f"/?token={key.token}").status_code == 303
+    return found
+
+
+class Served:
+    """A real server in a process of its own, ended by `end`."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        environment = {**os.environ, "CHAINRULE_ENGINE": "numpy", "CHAINRULE_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+        command = [sys.executable, "-m", "chainrule", "explain", *words, "--no-browser"]
+        self.process = subprocess.Popen(
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:(\d+)/\?token=(\S+)", line)
+        assert found, (line, self.process.poll())
+        self.port, self.token = int(found[1]), found[2]
+        self.cookie = ""
+        self.cookie = self._asked("GET", f"/?token={self.token}")[0]["set-cookie"].split(";")[0]
+
+    def ask(self, method: str, path: str) -> bytes:
+        """What one request is answered, over a connection of its own."""
+        headers, content = self._asked(method, path)
+        assert headers["status"] == "200", content
+        return content
+
+    def _asked(self, method: str, path: str) -> tuple[dict[str, str], bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, path, headers={"Cookie": self.cookie})
+            answer = connection.getresponse()
+            return {"status": str(answer.status), **dict(answer.getheaders())}, answer.read()
+        finally:
+            connection.close()
+
+    def end(self, signal: int) -> tuple[int, str]:
+        """The exit code and what was on stderr."""
+        self.process.send_signal(signal)
+        _, errors = self.process.communicate(timeout=10)
+        return self.process.returncode, errors

@@ -1,0 +1,324 @@
+"""What the server answers: in this process, and as a process of its own."""
+
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from web.looked_at import RECIPE, finished, opened, small, stripes, trained_through, until
+from web.serving import Browser, Served, client
+
+from chainrule.runs import running
+from chainrule.runs.jobs import Job
+from chainrule.web import page_files
+from chainrule.web.frames import Frame
+from chainrule.web.session import Session
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stripes(tmp_path_factory.mktemp("data") / "data.npz")
+
+
+@pytest.fixture
+def session(data: Path) -> Iterator[Session]:
+    session = opened(small(data))
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def browser(session: Session) -> Browser:
+    return client(session)
+
+
+def read(content: bytes) -> tuple[dict[str, object], list[np.ndarray]]:
+    """A frame as PAGE describes it: length, header, arrays."""
+    (length,) = struct.unpack("<I", content[:4])
+    header = json.loads(content[4 : 4 + length])
+    assert length % 4 == 0
+    sizes = [header["sizes"]["parameters"], header["sizes"]["statistics"], *(header["sizes"]["moments"] or [])]
+    numbers = np.frombuffer(content[4 + length :], "<f4")
+    assert len(numbers) == sum(sizes)
+    return header, np.split(numbers, np.cumsum(sizes)[:-1])
+
+
+# ------------------------------------------------------------------ files
+
+
+def test_every_file_of_the_page_is_served_as_what_it_is(browser: Browser) -> None:
+    found = page_files.found()
+    assert "types.js" in found
+    kinds = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+    for name, path in found.items():
+        for address in (f"/page/{name}", f"/{name}"):
+            answer = browser.get(address)
+            assert answer.content == path.read_bytes(), name
+            assert answer.headers["content-type"].split(";")[0] == kinds[path.suffix]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/page/../server.py", "/page/%2e%2e/server.py", "/page/..%2fserver.py", "/..%2f..%2fpyproject.toml",
+        "/server.py",
+        "/page//etc/passwd", "//etc/passwd", "/%2fetc%2fpasswd", "/page/types.js%00.html", "/page/TYPES.JS", "/page/.",
+        "/page/types.js/", "/page/engine", "/page/..\\server.py", "/api", "/api/", "/api/nothing", "/favicon.ico",
+        "/page/" + "a/" * 2000,
+    ],
+)  # fmt: skip
+def test_no_other_name_leads_anywhere(browser: Browser, path: str) -> None:
+    answer = browser.get(path)
+    assert answer.status_code == 404
+    assert list(answer.json()) == ["error"]
+
+
+def test_links_out_of_the_folder_and_other_files_are_not_served(tmp_path: Path) -> None:
+    (tmp_path / "page").mkdir()
+    for name in ("a.js", "secret.py", "notes.txt", ".hidden"):
+        (tmp_path / "page" / name).write_text("x")
+    assert [*page_files.found(tmp_path / "page")] == ["a.js"]
+
+
+# ------------------------------------------------------------------ the network
+
+
+def test_the_description(browser: Browser, session: Session) -> None:
+    found = browser.get("/api/description").json()
+    assert found["name"] == "small"
+    assert [layer["name"] for layer in found["layers"]][:2] == ["conv1", "norm1"]
+    pixels = np.load(session.subject.choice.name)["x"].astype(float)
+    assert found["normalisation"]["gain"] == pytest.approx(1 / pixels.std(), rel=1e-12)
+
+
+def test_the_samples(browser: Browser, data: Path) -> None:
+    about, content = browser.get("/api/samples").json(), browser.get("/api/samples.bin")
+    arrays = np.load(data)
+    assert about == {"count": 30, "labels": arrays["y_test"].tolist(), "shape": [1, 8, 8]}
+    assert content.content == arrays["x_test"].tobytes()
+
+
+def test_all_classes_are_among_the_samples(tmp_path: Path) -> None:
+    path = tmp_path / "data.npz"
+    stripes(path)
+    arrays = dict(np.load(path))
+    y = np.array([0] * 300 + [1, 0, 2])
+    x = np.arange(303 * 64).reshape(303, 8, 8).astype(np.uint8)
+    np.savez(path, **{**arrays, "x_test": x, "y_test": y})
+    session = opened(small(path))
+    found = session.pictures()
+    assert len(found.x) == 200
+    assert np.bincount(found.labels).tolist() == [198, 1, 1]
+    assert np.array_equal(found.x[-2:, 0], x[[300, 302]])
+    assert np.array_equal(found.x[:198, 0], x[:198])
+    session.close()
+
+
+def test_frames(browser: Browser, session: Session, data: Path) -> None:
+    expected, trainer = trained_through(small(data))
+    finished(session)
+    for step in (27, 0, 5):
+        answer = browser.get(f"/api/frame?step={step}")
+        assert answer.headers["content-type"] == "application/octet-stream"
+        header, found = read(answer.content)
+        assert header["step"] == step
+        if step < 27:
+            assert header["rate"] == trainer.history.rates[step]
+        assert all(np.array_equal(a, b) for a, b in zip(found, expected[step], strict=True))
+    assert read(browser.get("/api/frame").content)[0]["step"] == 27
+
+
+def test_frames_of_other_dtypes_and_without_moments() -> None:
+    arrays = (np.arange(3.0), np.zeros(0), None)
+    header, found = read(Frame(0, 0.5, *arrays).packed())
+    assert header == {"step": 0, "rate": 0.5, "sizes": {"parameters": 3, "statistics": 0, "moments": None}}
+    assert found[0].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/api/frame?step=28", 404, "there is no step 28 yet; the newest is 0"),
+        ("/api/frame?step=-1", 400, "step=-1: expected a whole number"),
+        ("/api/frame?step=1e3", 400, "expected a whole number"),
+        ("/api/frame?step=٣", 400, "expected a whole number"),
+        ("/api/frame?step=" + "9" * 5000, 400, "expected a whole number"),
+        ("/api/training/series?after=x", 400, "after=x: expected a whole number"),
+    ],
+)
+def test_steps_that_make_no_sense(browser: Browser, path: str, status: int, said: str) -> None:
+    answer = browser.get(path)
+    assert answer.status_code == status
+    assert said in answer.json()["error"]
+
+
+# ------------------------------------------------------------------ training
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", b"[]", b"3", b'{"steps": "3"}', b'{"steps": true}', b'{"steps": 1.5}', b"\xff", b"[" * 100_000,
+     b'{"steps": NaN}'],
+)  # fmt: skip
+def test_advancing_by_what_is_no_number(browser: Browser, body: bytes) -> None:
+    answer = browser.post("/api/training/advance", content=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"] == 'expected {"steps": a whole number}'
+
+
+@pytest.mark.parametrize("steps", [0, -1, 10**7, 10**30])
+def test_advancing_too_far(browser: Browser, steps: int) -> None:
+    answer = browser.post("/api/training/advance", json={"steps": steps})
+    assert answer.status_code == 409
+    assert "expected from 1 to 1000000" in answer.json()["error"]
+
+
+def test_training_by_hand(browser: Browser, session: Session) -> None:
+    state = browser.get("/api/training").json()
+    assert state == {"step": 0, "steps": 27, "epochSteps": 9, "running": False, "message": "", "newest": 0}
+    browser.post("/api/training/advance", json={"steps": 3})
+    until(lambda: not browser.get("/api/training").json()["running"])
+    series = browser.get("/api/training/series").json()
+    assert series["first"] == 1
+    assert len(series["loss"]) == len(series["accuracy"]) == 3
+    assert browser.get("/api/training/series?after=3").json()["loss"] == []
+    assert browser.post("/api/training/restart").json()["step"] == 0
+    unknown = browser.post("/api/training/fly")
+    assert unknown.status_code == 404
+    assert "known: start, pause, advance, epoch, restart" in unknown.json()["error"]
+
+
+# ------------------------------------------------------------------ as a process
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder that stopped before its first step, with very many to go."""
+    folder = tmp_path_factory.mktemp("runs") / "long"
+    recipe = replace(RECIPE, epochs=20_000)
+    subject = small(data, recipe=recipe)
+    training, test = subject.choice.load(recipe.seed)
+    job = Job(subject.model.about(), subject.choice, recipe, "numpy", 1)
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(replace(job, found=job.check_data(training, test)).to_config()))
+    assert running.read_job(folder).recipe == recipe
+    return folder
+
+
+@pytest.fixture
+def served(run: Path, tmp_path: Path) -> Iterator[Served]:
+    served = Served(tmp_path, str(run))
+    yield served
+    if served.process.poll() is None:
+        served.process.kill()
+        served.process.communicate()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+def test_ctrl_c_ends_at_once_and_quietly(served: Served) -> None:
+    served.ask("POST", "/api/training/start")
+    hanging = socket.create_connection(("127.0.0.1", served.port))
+    hanging.sendall(b"GET / HTTP/1.1\r\n")
+    timer = threading.Timer(5, os.kill, [served.process.pid, signal.SIGKILL])
+    timer.start()
+    code, errors = served.end(signal.SIGINT)
+    timer.cancel()
+    hanging.close()
+    assert code == 0
+    assert [line for line in errors.splitlines() if "Ctrl-C ends it" not in line] == []
+
+
+def test_a_closed_tab_and_two_windows(served: Served) -> None:
+    """Training goes on when nobody looks; two windows see one training; frames are whole while it runs."""
+    served.ask("POST", "/api/training/start")
+    until(lambda: json.loads(served.ask("GET", "/api/training"))["step"] > 20)
+    wrong: list[object] = []
+
+    def window() -> None:
+        for _ in range(10):
+            newest, _ = read(served.ask("GET", "/api/frame"))
+            step = newest["step"] // 2
+            again, _ = read(served.ask("GET", f"/api/frame?step={step}"))
+            if again["step"] != step:
+                wrong.append((step, again))
+
+    windows = [threading.Thread(target=window) for _ in range(3)]
+    for each in windows:
+        each.start()
+    for each in windows:
+        each.join(60)
+    paused = json.loads(served.ask("POST", "/api/training/pause"))
+    assert not paused["running"]
+    assert json.loads(served.ask("GET", "/api/training"))["step"] == paused["step"]
+    assert wrong == []
+
+
+def test_who_leaves_before_the_answer_harms_nobody(served: Served) -> None:
+    head = f"Host: 127.0.0.1:{served.port}\r\nCookie: {served.cookie}\r\n"
+    for request in (
+        f"POST /api/training/pause HTTP/1.1\r\n{head}Content-Length: 0\r\n\r\n",
+        f"POST /api/training/advance HTTP/1.1\r\n{head}Content-Length: 100\r\n\r\n{{",
+        f"GET /api/frame HTTP/1.1\r\n{head}\r\n",
+        f"GET /api/samples.bin HTTP/1.1\r\n{head}\r\n",
+    ):
+        connection = socket.create_connection(("127.0.0.1", served.port))
+        connection.sendall(request.encode())
+        connection.close()
+    assert json.loads(served.ask("GET", "/api/training"))["step"] == 0
+    _, errors = served.end(signal.SIGINT)
+    assert [line for line in errors.splitlines() if "Ctrl-C ends it" not in line] == []
+
+
+def test_it_listens_on_this_machine_only(served: Served) -> None:
+    addresses = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
+    for address in addresses - {"127.0.0.1"}:
+        with pytest.raises(OSError, match=r"refused|timed out|unreachable"):
+            socket.create_connection((address, served.port), timeout=2)
+
+
+def raw(served: Served, request: bytes) -> bytes:
+    """What comes back for some bytes, until the connection ends."""
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+        with suppress(OSError):  # refused before all of it was sent
+            connection.sendall(request)
+        found = b""
+        while True:
+            try:
+                piece = connection.recv(65536)
+            except ConnectionResetError:
+                return found
+            if not piece:
+                return found
+            found += piece
+
+
+def test_over_the_wire(served: Served) -> None:
+    host = f"Host: 127.0.0.1:{served.port}\r\nCookie: {served.cookie}\r\nConnection: close\r\n".encode()
+    post = b"POST /api/training/advance HTTP/1.1\r\n" + host
+    chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
+    status = b"HTTP/1.1 %d"
+    for request, code in (
+        (post + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 6 + b"0\r\n\r\n", 413),
+        (post + b"Content-Length: 6000000\r\n\r\n" + b" " * 6_000_000, 413),
+        (post + b"Content-Length: 999999999999\r\n\r\n", 413),
+        (b"GET /page/../server.py HTTP/1.1\r\n" + host + b"\r\n", 404),
+        (b"GET / HTTP/1.1\r\nConnection: close\r\nHost: evil.example\r\n\r\n", 421),
+        (b"GET http://evil.example/ HTTP/1.1\r\n" + host + b"\r\n", 404),
+        (b"GET / HTTP/1.0\r\n\r\n", 421),
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nCookie: " + b"a" * 200_000 + b"\r\n\r\n", 400),
+    ):
+        answer = raw(served, request)
+        assert answer.startswith(status % code), (request[:80], answer[:300])
+        assert b"Traceback" not in answer
+        assert b"server: uvicorn" not in answer.lower()
+    assert json.loads(served.ask("GET", "/api/training"))["steps"] > 0

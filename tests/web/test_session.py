@@ -1,0 +1,217 @@
+"""The network being looked at: any step again to the same bits, training that can be watched, and what goes wrong."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from web.looked_at import RECIPE, finished, opened, small, stripes, trained_through, until
+
+from chainrule import engines
+from chainrule.errors import DataError, OptionError
+from chainrule.interpreter import Interpreter
+from chainrule.optimizers import SGD, Momentum
+from chainrule.training.samples import Samples
+from chainrule.web.frames import Frame
+from chainrule.web.replaying import Cancelled
+from chainrule.web.session import Session
+from chainrule.web.subjects import Subject
+from chainrule.web.timeline import Timeline
+
+NOBODY = threading.Event()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stripes(tmp_path_factory.mktemp("data") / "data.npz")
+
+
+@pytest.fixture
+def session(data: Path) -> Iterator[Session]:
+    session = opened(small(data))
+    yield session
+    session.close()
+
+
+def arrays(frame: Frame) -> list[np.ndarray]:
+    return [frame.parameters, frame.statistics, *(frame.moments or ())]
+
+
+def same(frame: Frame, expected: list[np.ndarray]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(arrays(frame), expected, strict=True))
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("optimizer", [RECIPE.optimizer, Momentum(0.1)], ids=["adam", "momentum"])
+def test_any_step_comes_back_to_the_bit(data: Path, engine: str, optimizer: object) -> None:
+    subject = small(data, engine, replace(RECIPE, optimizer=optimizer))
+    expected, trainer = trained_through(subject)
+    session = opened(subject)
+    state = finished(session)
+    assert (state["step"], state["steps"], state["epochSteps"]) == (27, 27, 9)
+    running = session._running
+    running.timeline.forget(session.frame(0, NOBODY))  # so that all must be trained again
+    running.timeline._kept.clear()
+    running.timeline.spacing = 4
+    for step in (26, 3, 9, 10, 25, 1, 18, 0, 27):
+        frame = session.frame(step, NOBODY)
+        assert frame.step == step
+        assert same(frame, expected[step]), step
+        if step < 27:
+            assert frame.rate == trainer.history.rates[step]
+    assert same(session.frame(None, NOBODY), expected[27])
+    assert session.series(0)["loss"] == list(trainer.history.losses)
+    assert session.series(20)["accuracy"] == list(trainer.history.accuracies)[20:]
+    assert session.series(20)["first"] == 21
+    session.close()
+
+
+def test_replaying_does_not_disturb_training(data: Path) -> None:
+    subject = small(data, recipe=replace(RECIPE, epochs=12))
+    expected, _ = trained_through(subject)
+    session = opened(subject)
+    session._running.timeline.most = 2
+    session.command("start")
+    wrong: list[int] = []
+
+    def scrub(seed: int) -> None:
+        generator = np.random.default_rng(seed)
+        while session.state()["running"]:
+            newest = session.frame(None, NOBODY)
+            step = int(generator.integers(0, newest.step + 1))
+            for frame in (newest, session.frame(step, NOBODY)):
+                if not same(frame, expected[frame.step]):
+                    wrong.append(frame.step)
+
+    threads = [threading.Thread(target=scrub, args=[seed]) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert session.state()["step"] == 108
+    assert wrong == []
+    assert same(session.frame(None, NOBODY), expected[108])
+    session.close()
+
+
+def test_stepping_pausing_and_beginning_again(session: Session) -> None:
+    start = session.frame(None, NOBODY)
+    session.command("advance", 4)
+    until(lambda: not session.state()["running"])
+    assert session.state()["step"] == 4
+    session.command("epoch")
+    until(lambda: not session.state()["running"])
+    assert session.state()["step"] == 9
+    session.command("epoch")
+    until(lambda: not session.state()["running"])
+    assert session.state()["step"] == 18
+    through = session.frame(4, NOBODY)
+    assert session.command("restart")["step"] == 0
+    assert same(session.frame(None, NOBODY), arrays(start))
+    assert session.series(0)["loss"] == []
+    session.command("advance", 4)
+    until(lambda: not session.state()["running"])
+    assert same(session.frame(None, NOBODY), arrays(through))
+
+
+def test_pausing_and_beginning_again_while_it_trains(data: Path) -> None:
+    subject = small(data, recipe=replace(RECIPE, epochs=1000))
+    session = opened(subject)
+    for _ in range(5):
+        session.command("start")
+        before = session.state()["step"]
+        until(lambda before=before: session.state()["step"] > before + 3)
+        paused = session.command("pause")
+        assert not paused["running"]
+        assert session.state()["step"] == paused["step"]
+        session.command("start")
+        assert session.command("restart")["step"] == 0
+        assert not session.state()["running"]
+    session.close()
+
+
+def test_norms_by_layer_are_those_of_the_step(data: Path) -> None:
+    subject = small(data)
+    session = opened(subject)
+    session.command("advance", 1)
+    until(lambda: not session.state()["running"])
+    found = session.series(0)
+    assert found["norm_steps"] == [1]
+    model = small(data).model
+    training, _ = subject.choice.load(subject.recipe.seed)
+    trainer = model.trainer(subject.recipe, Samples.of_dataset(training, 3))
+    x, t = trainer.batch(0)
+    walk = Interpreter(engines.find("reference"), model.plan(subject.recipe.loss), model.layout, model)
+    gradient = walk.gradients(x, t, seed=subject.recipe.seed, step=1)[2]
+    assert list(found["norms"]) == ["conv1", "norm1", "dense1"]
+    total = sum(norms[0] ** 2 for norms in found["norms"].values())
+    assert np.isclose(total, np.sum(gradient.astype(float) ** 2), rtol=1e-4)
+    first, last = model.layout["dense1.w"][0], model.layout["dense1.b"][1]
+    assert np.isclose(found["norms"]["dense1"][0], np.linalg.norm(gradient[first:last]), rtol=1e-4)
+    session.close()
+
+
+def test_a_rate_that_is_too_large_stops_training_and_says_so(data: Path) -> None:
+    session = opened(small(data, recipe=replace(RECIPE, optimizer=SGD(1e30))))
+    state = finished(session)
+    assert "not finite" in state["message"]
+    assert state["step"] < 27
+    assert session.command("restart")["message"] == ""
+    session.close()
+
+
+def test_steps_that_are_not_there(session: Session) -> None:
+    with pytest.raises(DataError, match="there is no step 1 yet; the newest is 0"):
+        session.frame(1, NOBODY)
+    with pytest.raises(OptionError, match="unknown command 'fly'"):
+        session.command("fly")
+    with pytest.raises(OptionError, match="0 steps: expected from 1"):
+        session.command("advance", 0)
+
+
+def test_a_replay_nobody_waits_for_ends(session: Session) -> None:
+    finished(session)
+    session._running.timeline.forget(session.frame(0, NOBODY))
+    session._running.timeline._kept.clear()
+    given_up = threading.Event()
+    given_up.set()
+    with pytest.raises(Cancelled):
+        session.frame(20, given_up)
+    assert session.frame(20, NOBODY).step == 20
+
+
+def test_keyframes_are_bounded_and_spread() -> None:
+    def frame(step: int) -> Frame:
+        return Frame(step, 0.1, np.full(4, step, np.float32), np.zeros(0, np.float32), ())
+
+    timeline = Timeline([frame(0), frame(777)], most=16)
+    for step in range(1, 5000):
+        if timeline.wants(step):
+            timeline.keep(frame(step))
+        assert len(timeline) <= 18
+    assert timeline.spacing == 512
+    for step in (0, 1, 511, 512, 776, 777, 778, 4999):
+        known = timeline.before(step)
+        assert step - known.step < 512
+        assert known.parameters[0] == known.step
+    assert timeline.before(800).step == 777
+
+
+def test_large_networks_have_fewer_keyframes() -> None:
+    large = Frame(0, 0.1, np.zeros(8 << 20, np.float32), np.zeros(0, np.float32), None)
+    assert Timeline([large]).most == 8
+    assert Timeline([replace(large, parameters=np.zeros(4 << 20, np.float32))]).most == 16
+    assert Timeline([replace(large, parameters=np.zeros(4, np.float32))]).most == 128
+
+
+def test_data_that_cannot_be_had(tmp_path: Path) -> None:
+    subject: Subject = small(tmp_path / "missing.npz")
+    session = opened(subject)
+    assert "missing.npz" in session.state()["message"]
+    assert len(session.pictures().x) == 0
+    assert session.frame(None, NOBODY).step == 0
+    with pytest.raises(OptionError, match=r"missing\.npz"):
+        session.command("start")
+    session.close()

@@ -1,0 +1,51 @@
+"""Places and their addresses."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+READ = 'async (hash) => (await import("/state.js")).readAddress(hash)'
+WRITTEN = 'async (place) => (await import("/state.js")).address(place)'
+START = {"view": "network", "phase": "forward", "cell": None, "sample": None, "step": None, "rest": ""}
+
+
+@pytest.mark.parametrize(
+    ("address", "change"),
+    [
+        ("#/network", {}),
+        ("#/network/backward/conv2.dw[3,1,0,2]?sample=12&step=300", {
+            "phase": "backward", "cell": "conv2.dw[3,1,0,2]", "sample": 12, "step": 300}),
+        ("#/network/forward/loss.y?sample=0", {"cell": "loss.y", "sample": 0}),
+        ("#/network/update?step=0", {"phase": "update", "step": 0}),
+        ("#/network?open=1&x=a", {"rest": "open=1&x=a"}),
+    ],
+)  # fmt: skip
+def test_there_and_back(modules: "Page", address: str, change: dict[str, Any]) -> None:
+    place = {**START, **change}
+    assert modules.evaluate(READ, address) == {"place": place, "complaints": []}
+    assert modules.evaluate(WRITTEN, place) == address
+
+
+def test_brackets_may_come_encoded(modules: "Page") -> None:
+    found = modules.evaluate(READ, "#/network/forward/conv2.y%5B3%2C4%2C5%5D")
+    assert (found["place"]["cell"], found["complaints"]) == ("conv2.y[3,4,5]", [])
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("#/nowhere", "“nowhere”"),
+        ("#/network/sideways", "“sideways”"),
+        ("#/network?sample=-3", "sample=-3"),
+        ("#/network?step=1e9", "step=1e9"),
+        ("#/network/forward/%E0%A4%A", "%E0%A4%A"),
+    ],
+)
+def test_what_cannot_be_read_is_said(modules: "Page", address: str, words: str) -> None:
+    found = modules.evaluate(READ, address)
+    assert found["place"] == START
+    assert len(found["complaints"]) == 1
+    assert words in found["complaints"][0]

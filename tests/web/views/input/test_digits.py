@@ -1,0 +1,81 @@
+"""Drawn and photographed digits are prepared on the page as Python prepares them."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from chainrule.data import as_mnist
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+PREPARED = """
+async ([width, height, grey, name]) => {
+  const { asMnist, inkAsMnist } = await import("/views/input/digits.js");
+  const picture = { width, height, data: Float64Array.from(grey) };
+  try {
+    const ink = { width, height, data: picture.data.map((value) => value / 255) };
+    return Array.from(name === "strokes" ? inkAsMnist(ink) : asMnist(picture, name));
+  } catch (error) {
+    return error.message;
+  }
+}
+"""
+
+
+def strokes(*lines: list[tuple[int, int]], size: int = 160, width: int = 13) -> np.ndarray:
+    """Light strokes on dark, with soft rims."""
+    image = Image.new("L", (4 * size, 4 * size), 0)
+    for line in lines:
+        ImageDraw.Draw(image).line([(4 * x, 4 * y) for x, y in line], 255, 4 * width, "curve")
+    return np.asarray(image.resize((size, size), Image.Resampling.BOX))
+
+
+def seven() -> np.ndarray:
+    return strokes([(40, 30), (110, 30), (70, 130)])
+
+
+def photographed() -> np.ndarray:
+    """Dark on uneven paper, with noise and a speck."""
+    random = np.random.default_rng(3)
+    rows, columns = np.indices((160, 160))
+    paper = 225 - 0.3 * columns - 0.2 * rows
+    light = paper * (1 - 0.75 * seven() / 255) + random.normal(0, 3, (160, 160))
+    light[140:144, 20:24] -= 70
+    return light.clip(0, 255).astype(np.uint8)
+
+
+def prepared(page: "Page", grey: np.ndarray, name: str = "digit") -> np.ndarray | str:
+    """What the page makes of a grey picture, or the words of its error."""
+    found = page.evaluate(PREPARED, [grey.shape[1], grey.shape[0], grey.ravel().tolist(), name])
+    return found if isinstance(found, str) else np.array(found).reshape(28, 28)
+
+
+@pytest.mark.parametrize("picture", [seven, photographed, lambda: 255 - seven(), lambda: seven()[10:150, 20:131]])
+def test_as_python_has_it(modules: "Page", picture: Callable[[], np.ndarray]) -> None:
+    found = prepared(modules, picture())
+    assert np.abs(found - as_mnist(picture()).astype(int)).max() <= 1
+
+
+def test_strokes_need_no_search_for_ink(modules: "Page") -> None:
+    drawings = [seven(), strokes([(80, 30), (80, 125)]), strokes([(50, 40), (100, 40), (50, 80), (105, 110), (45, 130)])]
+    for drawing in drawings:
+        found = prepared(modules, drawing, "strokes")
+        assert np.abs(found - as_mnist(drawing).astype(int)).max() <= 1
+
+
+def test_a_large_picture_is_reduced_first(modules: "Page") -> None:
+    for size, corner in (((451, 331), (101, 50)), ((300, 420), (20, 130))):
+        large = np.zeros(size, np.uint8)
+        part = large[corner[0] : corner[0] + 250, corner[1] : corner[1] + 250]
+        part[:] = np.asarray(Image.fromarray(seven()).resize((250, 250), Image.Resampling.BICUBIC))
+        found = prepared(modules, large)
+        assert np.abs(found - as_mnist(large).astype(int)).max() <= 2
+
+
+def test_what_holds_no_digit(modules: "Page") -> None:
+    assert prepared(modules, np.full((60, 60), 90, np.uint8), "note.png") == "note.png: no digit found, the picture is blank"
+    assert prepared(modules, np.zeros((2, 9), np.uint8), "dot.png") == "dot.png: 9×2 pixels is too small for a digit"

@@ -1,0 +1,25 @@
+"""A small network of digits, for the views that need pictures as MNIST has them."""
+
+import numpy as np
+from web.fixed_page import Subject
+
+from chainrule import layers, optimizers
+from chainrule.data.normalisation import Normalisation
+from chainrule.model import Sequential
+from chainrule.training.recipe import Recipe
+
+SAMPLES = 6
+
+
+def digits() -> Subject:
+    """28×28 bytes to ten classes; random numbers in all buffers."""
+    random = np.random.default_rng(8)
+    body = [layers.Conv2D(4, 5), layers.ReLU(), layers.MaxPool2D(2), layers.Flatten(), layers.Dense(10), layers.Softmax()]
+    images = random.integers(0, 256, (SAMPLES, 1, 28, 28), dtype=np.uint8)
+    recipe = Recipe(optimizer=optimizers.Adam(rate=0.01))
+    classes = tuple("0123456789")
+    normalisation = Normalisation.fit("scale", images)
+    model = Sequential(body, (1, 28, 28), name="digits", classes=classes, normalisation=normalisation, engine="numpy")
+    model.parameters[:] = random.normal(scale=0.1, size=model.parameters.shape)
+    moments = tuple(random.uniform(0, 0.01, model.parameters.size).astype("float32") for _ in recipe.optimizer.moments)
+    return Subject(model, recipe, images, [3, 1, 4, 1, 5, 9], moments, step=11)

@@ -1,4 +1,8 @@
-/** The leaves of MathML: numbers, signs, and how wide they stand. */
+/**
+ * The leaves of MathML: numbers, signs, and how wide they stand.
+ *
+ * @typedef {"line" | "script" | "index"} Level  on the line; raised or lowered; in the index of a cell
+ */
 
 const NAMESPACE = "http://www.w3.org/1998/Math/MathML";
 
@@ -9,20 +13,21 @@ export function element(tag, children) {
   return made;
 }
 
-/** @param {string} text @param {boolean} small in an index @returns {MathMLElement} */
-export function number(text, small) {
+/** @param {string} text @param {Level} level @returns {MathMLElement} */
+export function number(text, level) {
   const made = element("mn", [text]);
-  if (small) made.classList.add("put");
+  if (level === "index") made.classList.add("put");
   return made;
 }
 
 /**
  * @param {string} text
  * @param {string | undefined} form "prefix", "postfix", "big" or, not given, between two
- * @param {boolean} small in an index, where signs stand close
+ * @param {Level} level signs stand close but on the line
  * @returns {MathMLElement}
  */
-export function sign(text, form, small) {
+export function sign(text, form, level) {
+  const small = level !== "line";
   const made = element("mo", [text]);
   if (form === "big") {
     made.setAttribute("largeop", "true");

@@ -8,6 +8,7 @@ import { element, number, sign } from "./elements.js";
  * Numbers inside indices carry the class "put": where a cell's own indices have been put in, a style can tint them.
  *
  * @typedef {import("./parser.js").Node} Node
+ * @typedef {import("./elements.js").Level} Level
  * @param {string} linear
  * @returns {MathMLElement}
  */
@@ -15,7 +16,7 @@ export function mathml(linear) {
   const math = element("math", []);
   math.setAttribute("displaystyle", "true");
   try {
-    math.append(drawn(parse(linear), false));
+    math.append(drawn(parse(linear), "line"));
   } catch (problem) {
     if (!(problem instanceof SyntaxError)) throw problem;
     const text = element("mtext", [linear]);
@@ -25,21 +26,21 @@ export function mathml(linear) {
   return math;
 }
 
-/** @param {Node} node @param {boolean} small in an index @returns {MathMLElement} */
-function drawn(node, small) {
+/** @param {Node} node @param {Level} level @returns {MathMLElement} */
+function drawn(node, level) {
   switch (node.kind) {
-    case "number": return number(node.text, small);
+    case "number": return number(node.text, level);
     case "name": return name(node.text);
-    case "mark": return sign(node.text, node.form, small);
+    case "mark": return sign(node.text, node.form, level);
     case "space": return spacing(node.words);
-    case "row": return element("mrow", node.parts.map((part) => drawn(part, small)));
-    case "list": return listed(node.items, small);
-    case "group": return grouped(node, small);
-    case "fraction": return element("mfrac", [drawn(node.over, small), drawn(node.under, small)]);
-    case "root": return element("msqrt", [drawn(node.inner, small)]);
-    case "raised": return raised(node.base, node.above, small);
-    case "lowered": return element("msub", [drawn(node.base, small), drawn(node.below, true)]);
-    case "index": return indexed(node.base, node.index, small);
+    case "row": return element("mrow", node.parts.map((part) => drawn(part, level)));
+    case "list": return listed(node.items, level);
+    case "group": return grouped(node, level);
+    case "fraction": return element("mfrac", [drawn(node.over, level), drawn(node.under, level)]);
+    case "root": return element("msqrt", [drawn(node.inner, level)]);
+    case "raised": return raised(node.base, node.above, level);
+    case "lowered": return element("msub", [drawn(node.base, level), drawn(node.below, script(level))]);
+    case "index": return indexed(node.base, node.index, level);
     case "big": return big(node.text, node.below);
   }
 }
@@ -51,43 +52,48 @@ function spacing(words) {
   return space;
 }
 
-/** @param {Node[]} items @param {boolean} small */
-function listed(items, small) {
-  const parts = items.flatMap((item, at) => (at ? [sign(",", undefined, small), drawn(item, small)] : [drawn(item, small)]));
+/** @param {Node[]} items @param {Level} level */
+function listed(items, level) {
+  const parts = items.flatMap((item, at) => (at ? [sign(",", undefined, level), drawn(item, level)] : [drawn(item, level)]));
   return element("mrow", parts);
 }
 
-/** @param {{open: string, close: string, inner: Node}} group @param {boolean} small */
-function grouped({ open, close, inner }, small) {
-  const fences = [sign(open, "prefix", small), sign(close, "postfix", small)];
-  return element("mrow", [fences[0], drawn(inner, small), fences[1]]);
+/** @param {{open: string, close: string, inner: Node}} group @param {Level} level */
+function grouped({ open, close, inner }, level) {
+  const fences = [sign(open, "prefix", level), sign(close, "postfix", level)];
+  return element("mrow", [fences[0], drawn(inner, level), fences[1]]);
 }
 
-/** @param {Node} base @param {Node} above @param {boolean} small */
-function raised(base, above, small) {
-  const power = drawn(above, true);
+/** @param {Node} base @param {Node} above @param {Level} level */
+function raised(base, above, level) {
+  const power = drawn(above, script(level));
   if (base.kind === "lowered") {
-    return element("msubsup", [drawn(base.base, small), drawn(base.below, true), power]);
+    return element("msubsup", [drawn(base.base, level), drawn(base.below, script(level)), power]);
   }
   if (base.kind === "index") {
-    return element("msubsup", [drawn(base.base, small), drawn(base.index, true), power]);
+    return element("msubsup", [drawn(base.base, level), drawn(base.index, "index"), power]);
   }
-  return element("msup", [drawn(base, small), power]);
+  return element("msup", [drawn(base, level), power]);
 }
 
-/** @param {Node} base @param {Node} index @param {boolean} small */
-function indexed(base, index, small) {
+/** @param {Node} base @param {Node} index @param {Level} level */
+function indexed(base, index, level) {
   if (base.kind === "raised") {
-    return element("msubsup", [drawn(base.base, small), drawn(index, true), drawn(base.above, true)]);
+    return element("msubsup", [drawn(base.base, level), drawn(index, "index"), drawn(base.above, script(level))]);
   }
   if (base.kind === "lowered") {
-    return element("msub", [drawn(base.base, small), listed([base.below, index], true)]);
+    return element("msub", [drawn(base.base, level), listed([base.below, index], "index")]);
   }
-  return element("msub", [drawn(base, small), drawn(index, true)]);
+  return element("msub", [drawn(base, level), drawn(index, "index")]);
 }
 
 /** @param {string} text @param {Node | null} below */
 function big(text, below) {
-  const symbol = /^[a-z]/u.test(text) ? name(text) : sign(text === "Σ" ? "∑" : text === "Π" ? "∏" : text, "big", false);
-  return below ? element("munder", [symbol, drawn(below, true)]) : symbol;
+  const symbol = /^[a-z]/u.test(text) ? name(text) : sign(text === "Σ" ? "∑" : text === "Π" ? "∏" : text, "big", "line");
+  return below ? element("munder", [symbol, drawn(below, "index")]) : symbol;
+}
+
+/** Raised or lowered from here; what is in an index stays so. @param {Level} level @returns {Level} */
+function script(level) {
+  return level === "index" ? "index" : "script";
 }

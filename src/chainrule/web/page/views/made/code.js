@@ -6,10 +6,11 @@ import { make } from "./dom.js";
  * @param {import("../../types.js").Explanation} explanation
  */
 export function codeOf({ code, derivation }) {
-  const made = make("div", "code-places");
+  const made = make("div", "made-code-places");
+  made.hidden = !code.length && !derivation;
   if (code.length) made.append(make("h3", "", "In the code"));
   const list = make("ul", "", ...code.map((place) => make("li", "", make("code", "", `${place.file}:${place.line}`),
-    make("span", "function", place.function))));
+    make("span", "made-function", place.function))));
   if (code.length) made.append(list);
   if (derivation) made.append(make("h3", "", "Derived step by step"), make("p", "", make("code", "", derivation)));
   return made;

@@ -1,20 +1,21 @@
 import { diverging, sequential } from "../../style/scale.js";
 
 /**
- * How numbers are coloured: activations that are never negative in ink, everything signed from blue to vermillion.
+ * How numbers are coloured, as on the maps of the river: activations in ink, everything signed from blue to vermillion.
  *
- * @typedef {{kind: "sequential" | "diverging", limit: number}} Scale  limit: the number with the full colour
+ * @typedef {{kind: "sequential" | "diverging", low: number, high: number}} Scale  the numbers with the end colours
  */
 
-/** @param {ArrayLike<number>} values @param {boolean} signed whether they could be negative @returns {Scale} */
+/** @param {ArrayLike<number>} values @param {boolean} signed zero is in the middle @returns {Scale} */
 export function scaleOf(values, signed) {
-  let low = 0;
-  let high = 0;
+  let [low, high] = [0, 0];
   for (let at = 0; at < values.length; at += 1) {
     if (values[at] < low) low = values[at];
-    if (values[at] > high) high = values[at];
+    else if (values[at] > high) high = values[at];
   }
-  return { kind: signed || low < 0 ? "diverging" : "sequential", limit: Math.max(-low, high) || 1 };
+  if (!signed) return { kind: "sequential", low, high };
+  const most = Math.max(-low, high);
+  return { kind: "diverging", low: -most, high: most };
 }
 
 /** The scale of a whole tensor, so that a cell has one colour wherever it is shown.
@@ -27,7 +28,8 @@ export function scaleOfTensor(trace, tensor) {
 /** @param {Scale} scale @param {number} value @returns {[number, number, number]} */
 export function colourOf(scale, value) {
   if (!Number.isFinite(value)) return [255, 0, 255];
-  return scale.kind === "sequential" ? sequential(value / scale.limit) : diverging(value / scale.limit);
+  const share = scale.high > scale.low ? (value - scale.low) / (scale.high - scale.low) : scale.kind === "diverging" ? 0.5 : 0;
+  return scale.kind === "sequential" ? sequential(share) : diverging(2 * share - 1);
 }
 
 /** Black or white, whichever reads better on a colour. @param {[number, number, number]} colour */

@@ -13,11 +13,11 @@ const MOST = 1000;
 export function controlsOf(player) {
   const first = iconButton("M4 3v12M14 3L6 9l8 6z", "to the start (Home)", () => player.to(0));
   const back = iconButton("M12 3L5 9l7 6z", "a step back (←)", () => player.back());
-  const play = button("play", "", "", () => player.toggle());
+  const play = button("made-play", "", "", () => player.toggle());
   const forward = iconButton("M6 3l7 6-7 6z", "a step on (→)", () => player.forward());
   const last = iconButton("M14 3v12M4 3l8 6-8 6z", "to the end (End)", () => player.to(player.count));
-  const where = make("output", "where-now", "");
-  const element = make("div", "player", make("div", "keys", first, back, play, forward, last), speed(player), where);
+  const where = make("output", "made-where-now", "");
+  const element = make("div", "made-player", make("div", "made-keys", first, back, play, forward, last), speed(player), where);
   element.hidden = player.count < 2;
   return {
     element,
@@ -35,7 +35,7 @@ export function controlsOf(player) {
 function iconButton(path, label, pressed) {
   const made = button("tool", "", label, pressed);
   made.title = label;
-  made.append(draw("svg", { viewBox: "0 0 18 18", class: "icon", "aria-hidden": "true" }, draw("path", { d: path })));
+  made.append(draw("svg", { viewBox: "0 0 18 18", class: "made-icon", "aria-hidden": "true" }, draw("path", { d: path })));
   return made;
 }
 
@@ -47,11 +47,11 @@ function speed(player) {
   slider.max = "1";
   slider.step = "0.01";
   slider.value = String(Math.log(player.rate) / Math.log(MOST));
-  const words = make("span", "rate", `${player.rate} a second`);
+  const words = make("span", "made-rate", `${player.rate} a second`);
   slider.addEventListener("input", () => {
     player.rate = Math.round(MOST ** Number(slider.value));
     words.textContent = `${player.rate} a second`;
     slider.setAttribute("aria-valuetext", words.textContent);
   });
-  return make("label", "speed", make("span", "caption", "speed"), slider, words);
+  return make("label", "made-speed", make("span", "made-caption", "speed"), slider, words);
 }

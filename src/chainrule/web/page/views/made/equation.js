@@ -8,9 +8,9 @@ import { make } from "./dom.js";
  * @param {Explanation} explanation
  */
 export function equationOf({ symbols, here, words }) {
-  const made = make("div", "equations");
-  if (symbols) made.append(make("div", "equation", mathml(symbols)));
-  if (here && here !== symbols) made.append(make("div", "equation here", mathml(here)));
-  made.append(make("p", "words", words));
+  const made = make("div", "made-equations");
+  if (symbols) made.append(make("div", "made-equation", mathml(symbols)));
+  if (here && here !== symbols) made.append(make("div", "made-equation made-here", mathml(here)));
+  made.append(make("p", "made-words", words));
   return made;
 }

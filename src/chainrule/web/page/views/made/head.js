@@ -11,7 +11,7 @@ import { onward, relatives } from "./relatives.js";
 
 /** @param {Making} making @param {string[]} path @param {{back(): void, close(): void}} act */
 export function pathBar(making, path, act) {
-  const list = make("ol", "path-cells");
+  const list = make("ol", "made-path-cells");
   path.forEach((cell, at) => {
     const last = at === path.length - 1;
     const item = make("li", "", last ? make("span", "cell-name", cell) : cellLink(making, cell, cell, "cell-name"));
@@ -20,8 +20,8 @@ export function pathBar(making, path, act) {
   });
   const back = button("plain", "← Back", "back along the path", act.back);
   back.disabled = path.length < 2;
-  const close = button("tool close", "×", "close (Esc)", act.close);
-  const bar = make("nav", "path", back, list, copyButton(), close);
+  const close = button("tool made-close", "×", "close (Esc)", act.close);
+  const bar = make("nav", "made-path", back, list, copyButton(), close);
   bar.setAttribute("aria-label", "The path walked");
   return bar;
 }
@@ -41,7 +41,7 @@ function copyButton() {
 
 /** Where the clipboard is out of reach: the address, selected. */
 function addressField() {
-  const field = make("input", "address");
+  const field = make("input", "made-address");
   field.value = location.href;
   field.readOnly = true;
   field.setAttribute("aria-label", "the link to this number");
@@ -62,7 +62,7 @@ export function waysOf(making) {
   const { explanation, trace } = making;
   const like = relatives(trace, explanation.cell);
   const ways = onward(trace, explanation.cell).filter((way) => !like.some(({ cell }) => cell === way.cell));
-  const made = make("div", "ways");
+  const made = make("div", "made-ways");
   if (like.length > 1) made.append(likeSwitch(making, like));
   if (ways.length) made.append(onwardLinks(making, ways));
   return made;
@@ -71,11 +71,11 @@ export function waysOf(making) {
 /** @param {Making} making @param {import("./relatives.js").Relative[]} like */
 function likeSwitch(making, like) {
   const links = like.map(({ cell, words }) => {
-    const link = cellLink(making, cell, words, "like");
+    const link = cellLink(making, cell, words, "made-like");
     if (cell === making.explanation.cell) link.setAttribute("aria-current", "true");
     return link;
   });
-  const made = make("nav", "likes", ...links);
+  const made = make("nav", "made-likes", ...links);
   made.setAttribute("aria-label", "The same entry elsewhere in the step");
   return made;
 }
@@ -83,11 +83,11 @@ function likeSwitch(making, like) {
 /** @param {Making} making @param {import("./relatives.js").Way[]} ways */
 function onwardLinks(making, ways) {
   const links = ways.map(({ cell, tensor, many }) => {
-    const link = cellLink(making, cell, many === 1 ? cell : address(cell).tensor, "cell-link cell-name");
+    const link = cellLink(making, cell, many === 1 ? cell : address(cell).tensor, "made-cell-link cell-name");
     link.title = many === 1 ? cell : `${cell}, the largest of the ${many} numbers of ${tensor} it goes into`;
-    return make("span", "way", link, ...(many === 1 ? [] : [make("span", "many", ` in ${many} cells`)]));
+    return make("span", "way", link, ...(many === 1 ? [] : [make("span", "made-many", ` in ${many} cells`)]));
   });
-  const made = make("nav", "onward", make("span", "caption", "goes into"), ...links);
+  const made = make("nav", "made-onward", make("span", "made-caption", "goes into"), ...links);
   made.setAttribute("aria-label", "Where this number goes");
   return made;
 }

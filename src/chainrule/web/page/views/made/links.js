@@ -8,7 +8,7 @@ import { make } from "./dom.js";
  */
 
 /** @param {Follower} follower @param {string} cell @param {string} text @param {string} [names] */
-export function cellLink(follower, cell, text, names = "cell-link") {
+export function cellLink(follower, cell, text, names = "made-cell-link") {
   const link = make("a", names, text);
   link.href = follower.href(cell);
   link.addEventListener("click", (event) => {
@@ -25,7 +25,7 @@ export function cellLink(follower, cell, text, names = "cell-link") {
 
 /** A number that is a cell. @param {Follower} follower @param {string} cell @param {number} value */
 export function numberLink(follower, cell, value) {
-  const link = cellLink(follower, cell, shown(value), "cell-link number");
+  const link = cellLink(follower, cell, shown(value), "made-cell-link number");
   link.title = cell;
   link.setAttribute("aria-label", `${shown(value)}, ${cell}`);
   return link;

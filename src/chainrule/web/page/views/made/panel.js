@@ -37,6 +37,7 @@ export class Panel {
     const text = make("div", "made-text", make("div", "made-head", this.title, waysOf(making)), equationOf(making.explanation));
     const show = make("div", "made-show", this.stage.element, this.controls.element);
     const foot = make("div", "made-foot", ...(this.terms ? [this.terms.element] : [sourcesOf(making)]), codeOf(making.explanation));
+    foot.hidden = !making.explanation.sources.length && !making.explanation.code.length;
     this.element = make("div", "made-panel", pathBar(making, path, act), text, show, foot);
   }
 
@@ -60,7 +61,7 @@ export class Panel {
     const { done, position, playing } = this.player;
     const stepping = position !== null;
     this.stage.show(done, stepping);
-    this.terms?.show(done, stepping);
+    if (!playing) this.terms?.show(done, stepping);
     this.controls.show();
     if (stepping && !playing) this.speak(this.stage.say(done));
   }

@@ -9,13 +9,13 @@ const MOST = 48;
 /** @param {import("./stage/stage.js").Making} making */
 export function sourcesOf(making) {
   const { sources } = making.explanation;
-  const made = make("div", "sources");
+  const made = make("div", "made-sources");
   if (!sources.length) return made;
   const items = sources.slice(0, MOST).map((cell) => {
     const value = valueOf(making.trace, cell);
     return make("li", "", make("span", "cell-name", cell), ...(value === null ? [] : [" ", numberLink(making, cell, value)]));
   });
   made.append(make("h3", "", "Made from"), make("ul", "", ...items));
-  if (sources.length > MOST) made.append(make("p", "caption", `and ${sources.length - MOST} more`));
+  if (sources.length > MOST) made.append(make("p", "made-caption", `and ${sources.length - MOST} more`));
   return made;
 }

@@ -21,15 +21,15 @@ export class TermTable {
     this.inOrder = this.terms.map((_, at) => at);
     this.order = this.inOrder;
     this.now = -1;
-    this.inner = make("div", "term-rows");
-    this.room = make("div", "term-room", this.inner);
+    this.inner = make("div", "made-term-rows");
+    this.room = make("div", "made-term-room", this.inner);
     this.room.tabIndex = 0;
     this.room.setAttribute("role", "table");
     this.room.setAttribute("aria-label", `${this.terms.length} terms`);
     this.room.setAttribute("aria-rowcount", String(this.terms.length));
     this.room.addEventListener("scroll", () => this.#render());
     this.inner.style.height = `${this.terms.length * ROW}px`;
-    this.element = make("div", "terms", make("div", "terms-head",
+    this.element = make("div", "terms", make("div", "made-terms-head",
       make("h3", "", `The ${this.terms.length} terms`), this.#sorting()), head(), this.room);
     new ResizeObserver(() => this.#render()).observe(this.room);
   }
@@ -74,17 +74,17 @@ export class TermTable {
     const term = this.terms[at];
     const parts = term.factors.flatMap(({ name, cell, value, why }, which) => {
       const number = cell ? numberLink(this.making, cell, value) : make("span", "number", shown(value));
-      const factor = make("span", "term-factor", number, make("small", "cell-name", cell ?? (why || name)));
-      return which ? [make("span", "between", "·"), factor] : [factor];
+      const factor = make("span", "made-term-factor", number, make("small", "cell-name", cell ?? (why || name)));
+      return which ? [make("span", "made-between", "·"), factor] : [factor];
     });
-    const row = make("div", "term-row", make("span", "term-number", String(at + 1)), make("span", "term-product", ...parts),
-      make("span", "term-value number", shown(term.value)), make("span", "term-sum number", shown(this.sums[at])));
+    const row = make("div", "made-term-row", make("span", "made-term-number", String(at + 1)), make("span", "made-term-product", ...parts),
+      make("span", "made-term-value number", shown(term.value)), make("span", "made-term-sum number", shown(this.sums[at])));
     for (const child of row.children) child.setAttribute("role", "cell");
     row.setAttribute("role", "row");
     row.setAttribute("aria-rowindex", String(place + 1));
     row.style.transform = `translateY(${place * ROW}px)`;
-    row.classList.toggle("now", at === this.now);
-    row.classList.toggle("nothing", term.factors.some((factor) => factor.why));
+    row.classList.toggle("made-now", at === this.now);
+    row.classList.toggle("made-nothing", term.factors.some((factor) => factor.why));
     row.addEventListener("dblclick", () => this.chosen(at + 1));
     return row;
   }
@@ -93,7 +93,7 @@ export class TermTable {
 /** What stands in which column. */
 function head() {
   const names = ["", "", "product", "sum"];
-  const made = make("div", "term-heads", ...names.map((name) => make("span", "caption", name)));
+  const made = make("div", "made-term-heads", ...names.map((name) => make("span", "made-caption", name)));
   made.setAttribute("aria-hidden", "true");
   return made;
 }

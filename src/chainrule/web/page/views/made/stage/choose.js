@@ -1,7 +1,9 @@
 import { make } from "../dom.js";
+import { barStage } from "./bars.js";
 import { changeStage } from "./change.js";
 import { curveStage } from "./curve.js";
 import { jacobianStage } from "./jacobian.js";
+import { originStage } from "./origin.js";
 import { pickStage } from "./pick.js";
 import { placeStage } from "./place.js";
 import { productStage } from "./products.js";
@@ -31,7 +33,13 @@ function parts(making, chosen) {
   if (explanation.terms.length) return [...sumParts(making, chosen), steps];
   if (explanation.operation === "max_pool_dx") return [routedStage(making)];
   if (explanation.operation.endsWith("_update")) return [changeStage(making), steps];
-  return [placeStage(making), steps];
+  if (isProbability(making)) return [barStage(making), steps];
+  return [placeStage(making), steps ?? originStage(making)];
+}
+
+/** @param {Making} making */
+function isProbability({ explanation: { tensor, operation } }) {
+  return operation === "softmax" || (tensor === "loss.y" && operation.endsWith("cross_entropy"));
 }
 
 /** @param {Making} making @param {(done: number) => void} chosen */
@@ -50,7 +58,7 @@ function termStage(making, chosen) {
 /** Several stages that are stepped through at once. @param {Stage[]} stages @returns {Stage} */
 function together(stages) {
   return {
-    element: make("div", "stage", ...stages.map((stage) => stage.element)),
+    element: make("div", "made-stage", ...stages.map((stage) => stage.element)),
     count: Math.max(0, ...stages.map((stage) => stage.count)),
     show(done, stepping) {
       for (const stage of stages) stage.show(Math.min(done, stage.count || done), stepping);

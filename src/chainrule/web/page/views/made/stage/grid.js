@@ -24,7 +24,7 @@ export class NumberGrid {
   constructor(rows, columns, label, making) {
     this.rows = rows;
     this.columns = columns;
-    this.element = make("div", "grid");
+    this.element = make("div", "made-grid");
     this.element.style.setProperty("--columns", String(columns));
     this.element.setAttribute("role", "img");
     this.element.setAttribute("aria-label", `${label}: ${rows} by ${columns} numbers`);
@@ -52,29 +52,29 @@ export class NumberGrid {
   /** @param {number} at −1: none */
   mark(at) {
     if (at === this.marked) return;
-    this.squares[this.marked]?.classList.remove("now");
-    this.squares[at]?.classList.add("now");
+    this.squares[this.marked]?.classList.remove("made-now");
+    this.squares[at]?.classList.add("made-now");
     this.marked = at;
   }
 
   /** @param {Event} event @param {(cell: string | null) => void} use */
   #over(event, use) {
-    const target = event.target instanceof Element ? event.target.closest(".square") : null;
+    const target = event.target instanceof Element ? event.target.closest(".made-square") : null;
     const at = target ? this.squares.indexOf(/** @type {HTMLElement} */ (target)) : -1;
     if (at >= 0) use(this.entries[at]?.cell ?? null);
   }
 }
 
 function square() {
-  return make("div", "square", make("span", "digits"));
+  return make("div", "made-square", make("span", "made-digits"));
 }
 
 /** @param {HTMLElement} element @param {Entry | null} entry @param {Scale} scale */
 function write(element, entry, scale) {
   const digits = /** @type {HTMLElement} */ (element.firstElementChild);
-  element.classList.toggle("empty", entry === null);
-  element.classList.toggle("nothing", Boolean(entry?.why));
-  element.classList.toggle("link", Boolean(entry?.cell));
+  element.classList.toggle("made-empty", entry === null);
+  element.classList.toggle("made-nothing", Boolean(entry?.why));
+  element.classList.toggle("made-link", Boolean(entry?.cell));
   digits.textContent = entry ? brief(entry.value) : "";
   element.title = entry ? `${entry.cell ?? WORDS[entry.why] ?? "product"} = ${shown(entry.value)}` : "";
   if (entry && !entry.why) paint(element, scale, entry.value);

@@ -27,25 +27,25 @@ export function jacobianStage(making) {
   const matrix = matrixOf(making, rows, column);
   const lines = rows.map((row) => lineOf(row, classes[row.k] ?? ""));
   const head = make("tr", "", ...HEADS.map((text) => make("th", "", mathml(text.replace("_{j}", `_{${column}}`)))));
-  const total = make("td", "total", "");
+  const total = make("td", "made-total", "");
   const foot = make("tr", "", cellOf("td", "Σ", 5), total);
   paintColumns(lines, rows);
-  const table = make("table", "chain", make("thead", "", head), make("tbody", "", ...lines), make("tfoot", "", foot));
+  const table = make("table", "made-chain", make("thead", "", head), make("tbody", "", ...lines), make("tfoot", "", foot));
   const collapse = collapseOf(making, rows, column);
   const caption = make("figcaption", "", mathml(`∂ŷ_{k}/∂x_{j} = ŷ_{k} · (δ_kj − ŷ_{j})`));
   return {
-    element: make("div", "softmax", make("div", "factors",
-      make("figure", "factor", caption, labelled(matrix.element, rows.length)),
-      make("figure", "factor wide", table)), collapse),
+    element: make("div", "made-softmax", make("div", "made-factors",
+      make("figure", "made-factor", caption, labelled(matrix.element, rows.length)),
+      make("figure", "made-factor", table)), collapse),
     count: rows.length,
     show(done, stepping) {
       lines.forEach((line, at) => {
-        line.classList.toggle("waiting", at >= done);
-        line.classList.toggle("now", stepping && at === done - 1);
+        line.classList.toggle("made-waiting", at >= done);
+        line.classList.toggle("made-now", stepping && at === done - 1);
       });
       matrix.mark(stepping ? done - 1 : -1, column);
       total.textContent = shown(rows.slice(0, done).reduce((sum, row) => sum + row.product, 0));
-      collapse.classList.toggle("waiting", done < rows.length);
+      collapse.classList.toggle("made-waiting", done < rows.length);
     },
     say(done) {
       const row = rows[done - 1];
@@ -74,7 +74,7 @@ function matrixOf(making, rows, column) {
 function labelled(matrix, count) {
   if (count > MOST_LABELS) return matrix;
   const numbers = () => Array.from({ length: count }, (_, at) => make("span", "", String(at)));
-  return make("div", "labelled", make("div", "column-numbers", ...numbers()), make("div", "row-numbers", ...numbers()), matrix);
+  return make("div", "made-labelled", make("div", "made-column-numbers", ...numbers()), make("div", "made-row-numbers", ...numbers()), matrix);
 }
 
 /** @param {Making} making */
@@ -85,7 +85,7 @@ function softmaxOf({ trace }) {
 /** @param {Row} row @param {string} label */
 function lineOf({ k, p, t, dp, j, product }, label) {
   const name = label && label !== String(k) ? `${k} ${label}` : String(k);
-  return make("tr", t ? "target" : "", make("th", "", name),
+  return make("tr", t ? "made-target" : "", make("th", "", name),
     ...[p, t, dp, j, product].map((value) => make("td", "", make("span", "", shown(value)))));
 }
 
@@ -94,10 +94,10 @@ function paintColumns(lines, rows) {
   const slopes = scaleOf(rows.map((row) => row.j), true);
   lines.forEach((line, at) => {
     const bar = /** @type {HTMLElement} */ (line.children[1]);
-    bar.classList.add("bar");
+    bar.classList.add("made-bar");
     bar.style.setProperty("--part", String(rows[at].p));
     const slope = /** @type {HTMLElement} */ (line.children[4]);
-    slope.classList.add("filled");
+    slope.classList.add("made-filled");
     paint(slope, slopes, rows[at].j);
   });
 }
@@ -119,6 +119,6 @@ function collapseOf(making, rows, column) {
     ...(count ? [`ŷ_{${column}} − t_{${column}} = ${shown(own.p)} − ${shown(own.t)} = ${shown(making.explanation.value)}`] : []),
   ];
   const words = ["Each probability cancels against its own 1/ŷ.", "The targets add up to 1, and one number is left:", ""];
-  return make("ol", "collapse", ...lines.map((line, at) =>
-    make("li", "", ...(words[at] ? [make("span", "why", words[at])] : []), mathml(line))));
+  return make("ol", "made-collapse", ...lines.map((line, at) =>
+    make("li", "", ...(words[at] ? [make("span", "made-why", words[at])] : []), mathml(line))));
 }

@@ -14,17 +14,17 @@ export class Pages {
   constructor(layout, terms, chosen) {
     this.layout = layout;
     this.terms = terms;
-    this.element = make("div", "pages");
+    this.element = make("div", "made-pages");
     this.element.hidden = layout.pages.length < 2;
     this.done = -1;
     /** @type {HTMLButtonElement[]} */
     this.buttons = layout.pages.map(({ letter, number }, page) => {
-      const key = button("page", "", "", () => chosen(page));
-      key.append(make("span", "which", `${letter} = ${number}`), make("span", "part", ""));
+      const key = button("made-page", "", "", () => chosen(page));
+      key.append(make("span", "made-which", `${letter} = ${number}`), make("span", "made-part", ""));
       return key;
     });
     this.scale = scaleOf(this.#sums(terms.length), true);
-    this.element.append(make("span", "caption", letterWords(layout.pages[0]?.letter)), ...this.buttons);
+    this.element.append(make("span", "made-caption", letterWords(layout.pages[0]?.letter)), ...this.buttons);
   }
 
   /** @param {number} page @param {number} done */

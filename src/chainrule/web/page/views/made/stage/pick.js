@@ -19,12 +19,12 @@ export function pickStage(making) {
   const { pick, cell } = making.explanation;
   const { candidates, winner } = pick ?? { candidates: [], winner: 0 };
   const window = windowOf(making, candidates, "the window");
-  const words = make("p", "pick-words");
+  const words = make("p", "made-pick-words");
   const route = routeOf(making, cell, candidates[winner]?.cell);
-  const forward = make("figure", "factor", make("figcaption", "", "the window"), window.grid.element, words);
+  const forward = make("figure", "made-factor", make("figcaption", "", "the window"), window.grid.element, words);
   const where = whereOf(making, candidates.map((candidate) => candidate.cell));
   return {
-    element: make("div", "products", make("div", "factors", ...(where ? [where] : []), forward, ...(route ? [route] : []))),
+    element: make("div", "made-products", make("div", "made-factors", ...(where ? [where] : []), forward, ...(route ? [route] : []))),
     count: candidates.length,
     show(done, stepping) {
       const best = largest(candidates, done, winner);
@@ -64,7 +64,7 @@ export function windowOf(making, candidates, label) {
   const [bottom, right] = [0, 1].map((axis) => Math.max(...places.map((place) => place[axis])));
   const columns = right - left + 1;
   const grid = new NumberGrid(bottom - top + 1, columns, label, making);
-  grid.element.classList.add("large");
+  grid.element.classList.add("made-large");
   const scale = scaleOfTensor(making.trace, address(candidates[0]?.cell ?? "x").tensor);
   const squares = places.map(([row, column]) => (row - top) * columns + column - left);
   /** @type {(Entry | null)[]} */
@@ -76,9 +76,9 @@ export function windowOf(making, candidates, label) {
     squareOf: (/** @type {string} */ cell) => squares[candidates.findIndex((candidate) => candidate.cell === cell)] ?? -1,
     show(/** @type {number} */ done, /** @type {number} */ now, /** @type {number} */ best) {
       grid.mark(squares[now] ?? -1);
-      grid.squares.forEach((square) => square.classList.remove("best", "waiting"));
-      squares.forEach((square, at) => grid.squares[square].classList.toggle("waiting", at >= done));
-      grid.squares[squares[best]]?.classList.add("best");
+      grid.squares.forEach((square) => square.classList.remove("made-best", "made-waiting"));
+      squares.forEach((square, at) => grid.squares[square].classList.toggle("made-waiting", at >= done));
+      grid.squares[squares[best]]?.classList.add("made-best");
     },
   };
 }
@@ -90,11 +90,11 @@ function routeOf(making, cell, winner) {
   const value = from ? valueOf(making.trace, from) : null;
   const arrived = to ? valueOf(making.trace, to) : null;
   if (!from || !to || value === null || arrived === null) return null;
-  return make("figure", "factor route", make("figcaption", "", "on the way back"),
-    make("p", "lead", numberLink(making, from, value), make("span", "under", from)),
-    make("p", "arrow", "↓"),
-    make("p", "lead", numberLink(making, to, arrived), make("span", "under", to)),
-    make("p", "pick-words", "The gradient of this number goes to the largest, whole. The others get none from here."));
+  return make("figure", "made-factor made-route", make("figcaption", "", "on the way back"),
+    make("p", "made-lead", numberLink(making, from, value), make("span", "made-under", from)),
+    make("p", "made-arrow", "↓"),
+    make("p", "made-lead", numberLink(making, to, arrived), make("span", "made-under", to)),
+    make("p", "made-pick-words", "The gradient of this number goes to the largest, whole. The others get none from here."));
 }
 
 /** @param {string} cell of an activation */

@@ -33,7 +33,7 @@ export function placeStage(making) {
   const label = `${tensor}${before.length ? `[${[...before, "…"].join(",")}]` : ""}`;
   const element = columns <= MOST_DIGITS && rows <= MOST_DIGITS
     ? digits(making, { tensor, rows, columns, cellAt, at, label }) : picture(making, { tensor, rows, columns, cellAt, at, label });
-  return { element: make("figure", "factor place", make("figcaption", "", label), element), count: 0, show() {}, say: () => "" };
+  return { element: make("figure", "made-factor made-place", make("figcaption", "", label), element), count: 0, show() {}, say: () => "" };
 }
 
 /**

@@ -37,7 +37,7 @@ class Products {
     this.count = this.terms.length;
     this.layout = layoutOf(explanation, trace);
     this.page = 0;
-    this.held = false;
+    this.filled = -1;
     this.done = this.count;
     this.stepping = false;
     this.wide = this.terms[this.count - 1].factors.length;
@@ -47,7 +47,7 @@ class Products {
     this.panels = this.#panels();
     this.where = new Where(making, this.layout);
     this.pages = new Pages(this.layout, this.terms, (page) => this.#turn(page));
-    this.element = make("div", "products", this.pages.element, make("div", "factors", this.where.element, ...this.#row()));
+    this.element = make("div", "made-products", this.pages.element, make("div", "made-factors", this.where.element, ...this.#row()));
     this.#refill();
   }
 
@@ -118,9 +118,9 @@ class Products {
     const captions = this.panels.map(() => make("figcaption", ""));
     this.captions = captions;
     return this.panels.flatMap((panel, at) => {
-      const figure = make("figure", at < this.wide ? "factor" : "factor product", captions[at], panel.element);
+      const figure = make("figure", at < this.wide ? "made-factor" : "made-factor product", captions[at], panel.element);
       if (!at) return [figure];
-      return [make("span", "between", at < this.wide ? "·" : "="), figure];
+      return [make("span", "made-between", at < this.wide ? "·" : "="), figure];
     });
   }
 
@@ -138,18 +138,22 @@ class Products {
     const spot = this.stepping ? this.layout.spots[this.done - 1] : null;
     const here = spot && spot.page === this.page ? spot : null;
     this.panels.forEach((panel, at) => {
-      const entries = Array.from({ length: rows * columns }, (_, place) => this.#entry(at, place));
-      if (panel instanceof Plane) {
-        panel.fill((row, column) => entries[row * columns + column]?.value ?? null, this.scales[at]);
-        panel.mark(here?.row ?? -1, here?.column ?? -1);
-      } else {
-        panel.fill(entries, this.scales[at]);
-        panel.mark(here ? here.row * columns + here.column : -1);
-      }
+      if (at === this.wide || this.page !== this.filled) this.#fill(panel, at, rows * columns);
+      if (panel instanceof Plane) panel.mark(here?.row ?? -1, here?.column ?? -1);
+      else panel.mark(here ? here.row * columns + here.column : -1);
     });
+    this.filled = this.page;
     this.#caption(here ? here.row * columns + here.column : -1);
     this.pages.show(this.page, this.done);
     this.where.show(this.page, this.stepping ? this.done - 1 : -1);
+  }
+
+  /** @param {NumberGrid | Rotation | Plane} panel @param {number} at @param {number} many */
+  #fill(panel, at, many) {
+    const entries = Array.from({ length: many }, (_, place) => this.#entry(at, place));
+    const { columns } = this.layout;
+    if (panel instanceof Plane) panel.fill((row, column) => entries[row * columns + column]?.value ?? null, this.scales[at]);
+    else panel.fill(entries, this.scales[at]);
   }
 
   /** @param {number} place */

@@ -11,18 +11,18 @@ export class Rotation {
   /** @param {NumberGrid} grid @param {boolean} still show it turned at once */
   constructor(grid, still) {
     this.grid = grid;
-    const again = button("again", "↻ 180°", "show the kernel being rotated by 180 degrees", () => this.turn());
-    this.element = make("div", "rotation", make("div", "turntable", grid.element), again);
+    const again = button("made-again", "↻ 180°", "show the kernel being rotated by 180 degrees", () => this.turn());
+    this.element = make("div", "made-rotation", make("div", "made-turntable", grid.element), again);
     again.hidden = still;
-    if (still) grid.element.classList.add("turned");
+    if (still) grid.element.classList.add("made-turned");
     else requestAnimationFrame(() => this.turn());
   }
 
   turn() {
     const { element } = this.grid;
-    element.classList.remove("turned", "turning");
+    element.classList.remove("made-turned", "made-turning");
     element.getBoundingClientRect();
-    element.classList.add("turned", "turning");
+    element.classList.add("made-turned", "made-turning");
   }
 
   /** @param {(Entry | null)[]} entries as they are laid on the patch @param {import("../colours.js").Scale} scale */

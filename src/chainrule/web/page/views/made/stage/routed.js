@@ -19,9 +19,9 @@ export function routedStage(making) {
   const { tensor, index } = address(making.explanation.cell);
   const input = cellName(tensor.replace(/(^|\.)d(?=[xy]$)/u, "$1"), index);
   const figures = outputs(making, input).map((output) => windowFigure(making, output, input));
-  const none = make("p", "pick-words", "No window lies on this cell.");
+  const none = make("p", "made-pick-words", "No window lies on this cell.");
   return {
-    element: make("div", "products", make("div", "factors", ...(figures.length ? figures : [none]))),
+    element: make("div", "made-products", make("div", "made-factors", ...(figures.length ? figures : [none]))),
     count: 0,
     show() {},
     say: () => "",
@@ -49,7 +49,8 @@ function windowFigure(making, output, input) {
   const { candidates, winner } = made.pick ?? { candidates: [], winner: -1 };
   const window = windowOf(making, candidates, `the window of ${output}`);
   window.show(candidates.length, candidates.findIndex(({ cell }) => cell === input), winner);
-  const won = candidates[winner]?.cell === input;
-  return make("figure", "factor", make("figcaption", "", "its window"), window.grid.element,
-    make("p", "pick-words", won ? "won: " : "not the largest in the window of ", numberLink(making, output, made.value)));
+  const best = candidates[winner];
+  const words = best?.cell === input ? ["The largest of its window: it made ", numberLink(making, output, made.value), "."]
+    : ["Not the largest of its window: ", ...(best ? [numberLink(making, best.cell, best.value)] : []), " is."];
+  return make("figure", "made-factor", make("figcaption", "", output), window.grid.element, make("p", "made-pick-words", ...words));
 }

@@ -13,18 +13,18 @@ import { make } from "../dom.js";
 /** @param {Making} making @returns {Stage} */
 export function stepStage(making) {
   const steps = making.explanation.steps ?? [];
-  const rows = steps.map(({ name, symbols, numbers, value }) => make("li", "step",
-    make("span", "step-name", mathml(name)),
+  const rows = steps.map(({ name, symbols, numbers, value }) => make("li", "made-step",
+    make("span", "made-step-name", mathml(name)),
     make("span", "step-symbols", "= ", mathml(symbols)),
-    make("span", "step-numbers", "= ", mathml(numbers)),
-    make("span", "step-value", "= ", make("b", "", shown(value)))));
+    make("span", "made-step-numbers", "= ", mathml(numbers)),
+    make("span", "made-step-value", "= ", make("b", "", shown(value)))));
   return {
-    element: make("ol", "steps", ...rows),
+    element: make("ol", "made-steps", ...rows),
     count: steps.length,
     show(done, stepping) {
       rows.forEach((row, at) => {
-        row.classList.toggle("waiting", at >= done);
-        row.classList.toggle("now", stepping && at === done - 1);
+        row.classList.toggle("made-waiting", at >= done);
+        row.classList.toggle("made-now", stepping && at === done - 1);
       });
     },
     say(done) {

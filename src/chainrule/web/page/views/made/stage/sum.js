@@ -15,9 +15,9 @@ export function sumStage(making, chosen) {
   const { terms, scale, value } = making.explanation;
   const sums = running(terms.map((term) => term.value));
   const waterfall = new Waterfall(sums, chosen);
-  const line = make("div", "term-line");
+  const line = make("div", "made-term-line");
   return {
-    element: make("div", "sum", line, ...(terms.length > 1 ? [waterfall.element] : [])),
+    element: make("div", "made-sum", line, ...(terms.length > 1 ? [waterfall.element] : [])),
     count: terms.length,
     show(done, stepping) {
       waterfall.show(done, stepping);
@@ -25,10 +25,10 @@ export function sumStage(making, chosen) {
       const total = whole && !scale ? value : sums[done];
       const parts = stepping && done ? termParts(making, done) : [];
       const name = whole ? `sum of ${counted(terms.length)}` : done ? "sum so far" : "nothing added yet";
-      parts.push(large(document.createTextNode(shown(total)), name, "so-far"));
+      parts.push(large(document.createTextNode(shown(total)), name, "made-so-far"));
       if (scale && whole) {
         parts.push(sign("·"), large(document.createTextNode(scale.symbols), "shared out", ""), sign("="),
-          large(document.createTextNode(shown(value)), making.explanation.cell, "so-far"));
+          large(document.createTextNode(shown(value)), making.explanation.cell, "made-so-far"));
       }
       line.replaceChildren(...parts);
     },
@@ -57,12 +57,12 @@ function termParts(making, done) {
 
 /** @param {Node} number @param {string} name @param {string} kind */
 function large(number, name, kind) {
-  return make("span", `large-number ${kind}`, make("span", "digits", number), make("span", "under", name));
+  return make("span", `made-large-number ${kind}`.trim(), make("span", "made-digits", number), make("span", "made-under", name));
 }
 
 /** @param {string} text */
 function sign(text) {
-  return make("span", "between", text);
+  return make("span", "made-between", text);
 }
 
 /** Sums of the first 0, 1, 2 … @param {number[]} values */

@@ -4,6 +4,8 @@ import { ink } from "../inks.js";
 /** The sum as it grows, term by term: each term is a bar from the sum before it to the sum after it. */
 
 const HEIGHT = 104;
+/** A bar is no wider than this, however few there are. */
+const WIDEST = 72;
 
 export class Waterfall {
   /** @param {number[]} sums of the first 0, 1, 2 … terms @param {(done: number) => void} chosen */
@@ -13,10 +15,10 @@ export class Waterfall {
     this.high = Math.max(...extremes(sums));
     this.done = 0;
     this.stepping = false;
-    this.canvas = make("canvas", "waterfall");
+    this.canvas = make("canvas", "made-waterfall");
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", `the sum as it grows over ${sums.length - 1} terms`);
-    this.element = make("div", "waterfall-room", this.canvas);
+    this.element = make("div", "made-waterfall-room", this.canvas);
     this.canvas.addEventListener("pointerdown", (event) => {
       this.canvas.setPointerCapture(event.pointerId);
       chosen(this.#at(event));
@@ -55,7 +57,7 @@ export class Waterfall {
   /** @param {CanvasRenderingContext2D} brush @param {number} width @param {number} many @param {string} up
    * @param {string} down */
   #bars(brush, width, many, up, down) {
-    const slot = width / (this.sums.length - 1);
+    const slot = this.#slot(width);
     const gap = slot > 4 ? 1 : 0;
     for (let at = 0; at < many; at += 1) {
       const [from, to] = [this.#y(this.sums[at]), this.#y(this.sums[at + 1])];
@@ -80,11 +82,16 @@ export class Waterfall {
 
   /** @param {CanvasRenderingContext2D} brush @param {number} width @param {string} colour */
   #now(brush, width, colour) {
-    const slot = width / (this.sums.length - 1);
+    const slot = this.#slot(width);
     brush.fillStyle = colour;
     brush.beginPath();
     brush.arc(Math.max(5, Math.min(width - 5, this.done * slot)), this.#y(this.sums[this.done]), 5, 0, 2 * Math.PI);
     brush.fill();
+  }
+
+  /** @param {number} width */
+  #slot(width) {
+    return Math.min(WIDEST, width / (this.sums.length - 1));
   }
 
   /** @param {number} value */
@@ -95,8 +102,8 @@ export class Waterfall {
   /** @param {PointerEvent} event */
   #at(event) {
     const box = this.canvas.getBoundingClientRect();
-    const share = (event.clientX - box.left) / box.width;
-    return Math.max(0, Math.min(this.sums.length - 1, Math.ceil(share * (this.sums.length - 1))));
+    const place = Math.ceil((event.clientX - box.left) / this.#slot(box.width));
+    return Math.max(0, Math.min(this.sums.length - 1, place));
   }
 }
 

@@ -26,7 +26,7 @@ export function whereOf(making, names) {
     else making.hover(name);
   }, SIDE);
   framed(plane, making, cells);
-  return make("figure", "factor where", make("figcaption", "", mapName(cells[0])), plane.element);
+  return make("figure", "made-factor made-where", make("figcaption", "", mapName(cells[0])), plane.element);
 }
 
 /** @param {Plane} plane @param {Making} making @param {import("../address.js").Address[]} cells */
@@ -53,7 +53,7 @@ export class Where {
     this.layout = layout;
     this.factor = layout.slides ? 1 : 0;
     this.page = -1;
-    this.element = make("figure", "factor where");
+    this.element = make("figure", "made-factor made-where");
     this.element.hidden = true;
     if (layout.kernel === "none" && !layout.slides) return;
     const cell = this.#cells(0)[0];

@@ -1,0 +1,40 @@
+import { shown } from "../../../explain/numbers.js";
+import { cellName } from "../address.js";
+import { make } from "../dom.js";
+import { numberLink } from "../links.js";
+
+/**
+ * The probabilities beside the targets, class by class.
+ *
+ * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").Stage} Stage
+ */
+
+const MOST = 24;
+
+/** @param {Making} making @returns {Stage | null} null where there are no probabilities */
+export function barStage(making) {
+  const { trace, explanation } = making;
+  const name = probabilities(making);
+  const p = name ? trace.values.get(name) : undefined;
+  const t = trace.values.get("t");
+  if (!name || !p || !t || p.data.length > MOST) return null;
+  const rows = Array.from(p.data, (value, k) => {
+    const label = trace.description.classes[k] ?? String(k);
+    const bar = make("span", "made-bar-room", make("span", "made-bar-length"));
+    bar.style.setProperty("--part", String(value));
+    const row = make("li", t.data[k] ? "made-target" : "", make("span", "bar-name", label), bar,
+      numberLink(making, cellName(name, [k]), value), make("span", "bar-target", t.data[k] ? `target ${shown(t.data[k])}` : ""));
+    row.classList.toggle("made-now", explanation.cell === cellName(name, [k]));
+    return row;
+  });
+  const caption = make("figcaption", "", "what the network thinks, and what it should think");
+  return { element: make("figure", "made-factor made-place", caption, make("ol", "made-bars", ...rows)), count: 0, show() {}, say: () => "" };
+}
+
+/** @param {Making} making */
+function probabilities({ trace, explanation }) {
+  if (explanation.operation === "softmax") return explanation.tensor;
+  const softmax = trace.names.filter((name) => /^softmax\d*\.y$/u.test(name));
+  return softmax[softmax.length - 1] ?? trace.description.plan.output.storage;
+}

@@ -1,0 +1,45 @@
+import { shown } from "../../../explain/numbers.js";
+import { address, offset, split, valueOf } from "../address.js";
+import { make } from "../dom.js";
+import { numberLink } from "../links.js";
+import { relatives } from "../relatives.js";
+import { stepStage } from "./steps.js";
+
+/**
+ * Numbers that no operation made: a pixel and how it was normalised; a parameter, and what this step does to it.
+ *
+ * @typedef {import("./stage.js").Making} Making
+ * @typedef {import("./stage.js").Stage} Stage
+ */
+
+/** @param {Making} making @returns {Stage | null} */
+export function originStage(making) {
+  const { tensor } = address(making.explanation.cell);
+  if (tensor === "x") return pixelStage(making);
+  return split(tensor).layer ? parameterStage(making) : null;
+}
+
+/** @param {Making} making @returns {Stage} */
+function pixelStage(making) {
+  const { trace, explanation } = making;
+  const { gain, offset: shift, pixels } = trace.description.normalisation;
+  const byte = trace.picture.x[offset(trace.description.input_shape, explanation.index)] ?? 0;
+  const times = pixels === "shares" ? gain / 255 : gain;
+  const number = (/** @type {number} */ value) => (value < 0 ? `(${shown(value)})` : shown(value));
+  const steps = [
+    { name: "pixel", symbols: "byte", numbers: `${byte}`, value: byte },
+    { name: "x", symbols: "byte · gain + offset", numbers: `${byte} · ${number(times)} + ${number(shift)}`, value: explanation.value },
+  ];
+  return stepStage({ ...making, explanation: { ...explanation, steps } });
+}
+
+/** @param {Making} making @returns {Stage | null} */
+function parameterStage(making) {
+  const { trace, explanation } = making;
+  const like = relatives(trace, explanation.cell);
+  if (like.length < 2) return null;
+  const numbers = like.map(({ cell, words }) => make("span", `made-large-number${cell === explanation.cell ? " made-so-far" : ""}`,
+    make("span", "made-digits", numberLink(making, cell, valueOf(trace, cell) ?? NaN)), make("span", "made-under", words)));
+  const caption = make("p", "made-pick-words", `After ${trace.frame.step} steps of training. What the next one does to it:`);
+  return { element: make("div", "made-origin made-steps-like", caption, make("div", "made-term-line", ...numbers)), count: 0, show() {}, say: () => "" };
+}

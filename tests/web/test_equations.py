@@ -1,0 +1,94 @@
+"""Equations of one line of text, drawn as MathML."""
+
+import inspect
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from web import fixed_networks
+
+from chainrule import reference
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+DRAWN = """async (lines) => {
+  const { mathml } = await import("/equations/mathml.js");
+  const told = (node) => node.nodeType === 3 ? node.data
+    : `${node.localName}${node.classList.contains("put") ? "!" : ""}(${[...node.childNodes].map(told).join(" ")})`;
+  return lines.map((line) => told(mathml(line)));
+}"""
+
+CASES = {
+    "3": "math(mn(3))",
+    "x": "math(mi(x))",
+    "exp": "math(mi(exp))",
+    "x\u0304": "math(mover(mi(x) mo(¯)))",
+    "ŷ": "math(mover(mi(y) mo(ˆ)))",
+    "dw": "math(mrow(mi(d) mi(w)))",
+    "dgamma": "math(mrow(mi(d) mi(γ)))",
+    "−x": "math(mrow(mo(−) mi(x)))",
+    "a + b": "math(mrow(mi(a) mo(+) mi(b)))",
+    "x[c,3]": "math(msub(mi(x) mrow(mi(c) mo(,) mn!(3))))",
+    "a[i+2]": "math(msub(mi(a) mrow(mi(i) mo(+) mn!(2))))",
+    "g²": "math(msup(mi(g) mn(2)))",
+    "g^{2}": "math(msup(mi(g) mn(2)))",
+    "β₁ᵗ": "math(msubsup(mi(β) mn(1) mi(t)))",
+    "0.9^{12}": "math(msup(mn(0.9) mn(12)))",
+    "w′[o]": "math(msubsup(mi(w) mi(o) mo(′)))",
+    "δ_kl": "math(msub(mi(δ) mrow(mi(k) mi(l))))",
+    "C_in": "math(msub(mi(C) mi(in)))",
+    "1/K": "math(mfrac(mn(1) mi(K)))",
+    "a / b / c": "math(mfrac(mfrac(mi(a) mi(b)) mi(c)))",
+    "(a + b) / (c)": "math(mfrac(mrow(mi(a) mo(+) mi(b)) mi(c)))",
+    "a · b / c": "math(mrow(mi(a) mo(·) mfrac(mi(b) mi(c))))",
+    "√(v + ε)": "math(msqrt(mrow(mi(v) mo(+) mi(ε))))",
+    "‖g‖": "math(mrow(mo(‖) mi(g) mo(‖)))",
+    "Σ_{i,j} x": "math(mrow(munder(mo(∑) mrow(mi(i) mo(,) mi(j))) mspace() mi(x)))",
+    "max_k p": "math(mrow(munder(mi(max) mi(k)) mspace() mi(p)))",
+    "max(0, x)": "math(mrow(mi(max) mrow(mo(() mrow(mn(0) mo(,) mi(x)) mo()))))",
+    "e^{−x}": "math(msup(mi(e) mrow(mo(−) mi(x))))",
+    "1.2e-7 · 3": "math(mrow(mn(1.2e-7) mo(·) mn(3)))",
+    "t / Σ_k a · b": "math(mfrac(mi(t) mrow(munder(mo(∑) mi(k)) mspace() mi(a) mo(·) mi(b))))",
+    "p ← p − m": "math(mrow(mi(p) mo(←) mrow(mi(p) mo(−) mi(m))))",
+}
+
+
+def test_every_sign_becomes_what_it_means(modules: "Page") -> None:
+    drawn: list[str] = modules.evaluate(DRAWN, list(CASES))
+    assert dict(zip(CASES, drawn, strict=True)) == CASES
+
+
+@pytest.mark.parametrize("line", ["a +", "a[", "(a", "a b)", "€", "_x", "a / / b", ""])
+def test_what_is_no_equation_is_shown_as_it_is(modules: "Page", line: str) -> None:
+    assert modules.evaluate(DRAWN, [line]) == [f"math(mtext({line}))"]
+
+
+def test_the_equations_of_the_reference_are_read(modules: "Page") -> None:
+    lines = [line for name in reference.__all__ for line in equations(getattr(reference, name))]
+    assert len(lines) > 30
+    assert not unread(modules, lines)
+
+
+@pytest.mark.parametrize("network", ["plain", "rich", "yes_or_no", "squares"])
+def test_every_equation_of_every_operation_is_read(modules: "Page", network: str) -> None:
+    trace = getattr(fixed_networks, network)().trace(0)
+    random = np.random.default_rng(0)
+    lines: set[str] = set()
+    for name in trace.names:
+        record = trace.explain(name, [int(random.integers(size)) for size in trace[name].shape]).to_json()
+        lines |= {record["symbols"], record["here"]}
+        lines |= {step[key] for step in record.get("steps", []) for key in ("name", "symbols", "numbers")}
+    assert not unread(modules, sorted(lines - {""}))
+
+
+def unread(modules: "Page", lines: list[str]) -> list[str]:
+    drawn: list[str] = modules.evaluate(DRAWN, lines)
+    return [line for line, made in zip(lines, drawn, strict=True) if made.startswith("math(mtext(")]
+
+
+def equations(operation: Any) -> list[str]:
+    """The lines `y[n] = …` of a docstring, without the words beside them."""
+    found = re.findall(r"^ *([a-zα-ω][\w\[\],]* +[=←] .*)$", inspect.getdoc(operation) or "", re.M)
+    return [line.split("        ")[0] for line in found]

@@ -1,0 +1,277 @@
+"""A number being made: what the page prints is what Python computes, and everything leads on."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from web import fixed_networks
+from web.fixed_page import Subject, served
+
+from chainrule.explain import Explanation
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+SAMPLE = 1
+NETWORKS = {name: getattr(fixed_networks, name)() for name in ("plain", "rich", "yes_or_no", "squares")}
+SHOWS = "cell => document.querySelector('.made-name')?.textContent === cell"
+
+
+@pytest.fixture(scope="module")
+def plain() -> Iterator[str]:
+    """The address of the page over the plain network."""
+    with served(NETWORKS["plain"]) as address:
+        yield address
+
+
+def show(page: "Page", address: str, cell: str, phase: str = "backward") -> None:
+    """Opens the address of a cell, in a page that may be there already."""
+    place = f"#/network/{phase}/{cell}?sample={SAMPLE}"
+    if page.url.startswith(address):
+        page.evaluate("place => { location.hash = place; }", place)
+    else:
+        page.goto(address + place)
+    page.wait_for_function(SHOWS, arg=cell)
+
+
+def value(page: "Page") -> str:
+    return page.locator(".made-value").inner_text()
+
+
+# ------------------------------------------------------------------------------------------------ every kind of cell
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_cell_of_every_kind_is_printed_as_python_prints_it(page: "Page", name: str) -> None:
+    subject = NETWORKS[name]
+    differing: dict[str, tuple[str, str]] = {}
+    with served(subject) as address:
+        for explained in one_of_each_kind(subject):
+            show(page, address, explained.cell)
+            page.keyboard.press("ArrowRight")
+            page.keyboard.press("End")
+            printed = [value(page), *page.locator(".made-so-far .made-digits").all_inner_texts()[-1:]]
+            if set(printed) != {explained.shown}:
+                differing[explained.cell] = (explained.shown, " ".join(printed))
+            assert page.locator("math.plain").count() == 0, explained.cell
+        page.goto("about:blank")
+    assert not differing
+
+
+def one_of_each_kind(subject: Subject) -> list[Explanation]:
+    """A random cell of one tensor for each operation and each part a tensor can have in it."""
+    trace, random = subject.trace(SAMPLE), np.random.default_rng(5)
+    kinds: dict[tuple[str, ...], Explanation] = {}
+    for tensor in trace.names:
+        if tensor != "dx":  # of the picture itself: only Python's trace has it
+            explained = trace.explain(tensor, [int(random.integers(size)) for size in trace[tensor].shape])
+            kinds[explained.operation, *tensor.split(".")[1:]] = explained
+    return list(kinds.values())
+
+
+def test_a_sum_grows_term_by_term(page: "Page", plain: str) -> None:
+    record = NETWORKS["plain"].trace(SAMPLE).explain("conv2.dw[3,1,0,2]")
+    terms = [term.value for term in record.made.terms]
+    show(page, plain, "conv2.dw[3,1,0,2]")
+    page.keyboard.press("Home")
+    assert number(page, ".made-so-far .made-digits") == 0
+    for count in range(1, 8):
+        page.keyboard.press("ArrowRight")
+        assert number(page, ".made-so-far .made-digits") == pytest.approx(sum(terms[:count]), rel=1e-5)
+        assert page.locator(".made-where-now").inner_text() == f"{count} of {len(terms)}"
+    page.keyboard.press("ArrowLeft")
+    assert number(page, ".made-so-far .made-digits") == pytest.approx(sum(terms[:6]), rel=1e-5)
+
+
+def number(page: "Page", selector: str) -> float:
+    return float(page.locator(selector).first.inner_text().replace("−", "-"))
+
+
+def test_playing_ends_at_the_sum(page: "Page", plain: str) -> None:
+    show(page, plain, "conv1.y[2,3,4]", "forward")
+    page.locator(".made-speed input").fill("1")
+    page.locator(".made-name").focus()
+    page.keyboard.press("Space")
+    page.wait_for_function("document.querySelector('.made-where-now').textContent === '13 of 13'")
+    assert page.locator(".made-so-far .made-digits").inner_text() == value(page)
+
+
+# ------------------------------------------------------------------------------------------------ walking
+
+
+def test_a_number_is_followed_upstream_and_back(page: "Page", plain: str) -> None:
+    show(page, plain, "conv2.dw[3,1,0,2]")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    factor = page.locator(".made-term-line a").first
+    followed, printed = factor.get_attribute("title"), factor.inner_text()
+    factor.click()
+    page.wait_for_function(SHOWS, arg=followed)
+    assert value(page) == printed
+    assert str(followed) in page.evaluate("decodeURI(location.hash)")
+    assert page.locator(".made-path-cells li").all_inner_texts() == ["conv2.dw[3,1,0,2]", followed]
+    page.go_back()
+    page.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
+    assert page.locator(".made-path-cells li").all_inner_texts() == ["conv2.dw[3,1,0,2]"]
+
+
+def test_from_a_weight_to_its_gradient_and_its_update(page: "Page", plain: str) -> None:
+    show(page, plain, "conv2.w[3,1,0,2]", "forward")
+    page.locator(".made-likes").get_by_text("gradient").click()
+    page.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
+    assert "/backward/" in page.url
+    page.locator(".made-likes").get_by_text("after the step").click()
+    page.wait_for_function(SHOWS, arg="conv2.w.update[3,1,0,2]")
+    assert "/update/" in page.url
+    assert page.locator(".made-path-cells li").count() == 3
+    page.get_by_role("button", name="back along the path").click()
+    page.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
+
+
+def test_links_lead_on_to_the_loss(page: "Page", plain: str) -> None:
+    show(page, plain, "conv1.y[2,3,4]", "forward")
+    passed: list[str] = []
+    while page.locator(".made-name").inner_text() != "loss.y":
+        cell = page.locator(".made-onward a").first.get_attribute("title") or ""
+        page.locator(".made-onward a").first.click()
+        page.wait_for_function("cell => document.querySelector('.made-name').textContent === cell.split(', the')[0]", arg=cell)
+        passed.append(page.locator(".made-name").inner_text().split(".")[0])
+    assert passed == ["relu1", "conv2", "relu2", "pool1", "dense1", "loss"]
+
+
+def test_a_cell_chosen_elsewhere_begins_a_new_path(page: "Page", plain: str) -> None:
+    show(page, plain, "conv2.w[3,1,0,2]", "forward")
+    show(page, plain, "conv1.b[0]", "forward")
+    assert page.locator(".made-path-cells li").all_inner_texts() == ["conv1.b[0]"]
+
+
+def test_escape_closes(page: "Page", plain: str) -> None:
+    show(page, plain, "conv1.b[0]", "forward")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".made-panel", state="detached")
+    assert "conv1" not in page.url
+
+
+# ------------------------------------------------------------------------------------------------ pictures
+
+
+def test_patch_and_kernel_hold_the_numbers_of_the_term(page: "Page", plain: str) -> None:
+    subject = NETWORKS["plain"]
+    trace = subject.trace(SAMPLE)
+    show(page, plain, "conv2.y[1,2,3]", "forward")
+    page.get_by_role("button", name="c = 2").click()
+    patch, kernel = (titles(page, at) for at in range(2))
+    x, w = np.pad(trace["conv2.x"], ((0, 0), (1, 1), (1, 1))), trace["conv2.w"]
+    assert patch == pytest.approx(x[2, 2:5, 3:6].ravel(), rel=1e-5)
+    assert kernel == pytest.approx(w[1, 2].ravel(), rel=1e-5)
+    assert titles(page, 2) == pytest.approx((x[2, 2:5, 3:6] * w[1, 2]).ravel(), rel=1e-5)
+
+
+def test_the_kernel_of_an_input_gradient_is_rotated(page: "Page", plain: str) -> None:
+    trace = NETWORKS["plain"].trace(SAMPLE)
+    show(page, plain, "relu1.dy[1,0,3]")
+    dy = np.pad(trace["conv2.dy"], ((0, 0), (1, 1), (1, 1)))
+    assert titles(page, 0) == pytest.approx(dy[0, 0:3, 3:6].ravel(), rel=1e-5)
+    assert titles(page, 1) == pytest.approx(trace["conv2.w"][0, 1].ravel(), rel=1e-5)
+    grid = page.locator(".made-turntable .made-grid")
+    grid.evaluate("element => Promise.all(element.getAnimations({subtree: true}).map((each) => each.finished))")
+    matrix = grid.evaluate("element => getComputedStyle(element).transform")
+    assert [round(float(part)) for part in matrix[7:-1].split(",")][:4] == [-1, 0, 0, -1]
+
+
+def titles(page: "Page", grid: int) -> list[float]:
+    """The numbers of a grid, row by row, as their titles have them."""
+    squares = page.locator(".made-products .made-grid").nth(grid).locator(".made-square")
+    texts: list[str] = squares.evaluate_all("all => all.map((each) => each.title)")
+    return [float(text.rpartition("= ")[2].replace("−", "-")) for text in texts]
+
+
+def test_the_winner_of_a_window_and_its_gradient(page: "Page", plain: str) -> None:
+    trace = NETWORKS["plain"].trace(SAMPLE)
+    window = trace["relu2.y"][2, 2:4, 4:6]
+    show(page, plain, "pool1.y[2,1,2]", "forward")
+    best = page.locator(".made-square.made-best").get_attribute("title") or ""
+    row, column = np.unravel_index(window.argmax(), window.shape)
+    assert best.startswith(f"relu2.y[2,{2 + row},{4 + column}] =")
+    assert page.locator(".made-route a").all_inner_texts() == [trace.explain("pool1.dy[2,1,2]").shown] * 2
+
+
+def test_the_largest_terms_first(page: "Page", plain: str) -> None:
+    terms = NETWORKS["plain"].trace(SAMPLE).explain("dense1.y[2]").made.terms
+    show(page, plain, "dense1.y[2]", "forward")
+    page.get_by_role("button", name="largest first").click()
+    rows = page.locator(".made-term-value").all_inner_texts()
+    shown = [abs(float(text.replace("−", "-"))) for text in rows]
+    expected = sorted((abs(term.value) for term in terms), reverse=True)
+    assert shown == pytest.approx(expected[: len(shown)], rel=1e-5)
+    assert len(shown) < len(terms)
+
+
+def test_softmax_with_cross_entropy_collapses(page: "Page", plain: str) -> None:
+    subject = NETWORKS["plain"]
+    p = subject.trace(SAMPLE)["softmax1.y"]
+    show(page, plain, "dense1.dy[3]")
+    slopes = [float(text.replace("−", "-")) for text in page.locator(".made-chain tbody .made-filled").all_inner_texts()]
+    assert slopes == pytest.approx(p * (np.eye(5)[3] - p[3]), rel=1e-5)
+    assert page.locator(".made-chain .made-total").inner_text() == value(page)
+
+
+# ------------------------------------------------------------------------------------------------ everybody
+
+
+@pytest.mark.parametrize("cell", ["conv2.y[1,2,3]", "relu1.dy[1,0,3]", "conv2.w.update[3,1,0,2]", "dense1.dy[3]", "loss.y"])
+def test_a_phone_shows_it_in_one_column(page: "Page", plain: str, cell: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    show(page, plain, cell)
+    assert page.evaluate("document.querySelector('#made').scrollWidth") <= 390
+
+
+def test_every_step_is_said(page: "Page", plain: str) -> None:
+    show(page, plain, "conv2.dw[3,1,0,2]")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    said = page.locator("#made > [role=status]").inner_text()
+    assert said.startswith("term 1 of ")
+    assert "sum so far" in said
+
+
+def test_less_motion_shows_the_rotated_kernel_at_once(browser: "Browser", plain: str) -> None:
+    context = browser.new_context(reduced_motion="reduce")
+    page = context.new_page()
+    show(page, plain, "relu1.dy[1,0,3]")
+    assert page.locator(".made-turntable .made-grid").evaluate("element => element.getAnimations().length") == 0
+    assert page.locator(".made-turntable .made-turned").count() == 1
+    context.close()
+
+
+def test_everything_is_reached_by_the_keyboard(page: "Page", plain: str) -> None:
+    show(page, plain, "conv2.y[3,1,0]", "forward")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.locator(".made-name").focus()
+    reached: set[str] = set()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.closest('.made-likes, .made-onward, .made-player, .made-term-line, .made-term-room')?.className ?? ''"))
+    assert {f"made-{name}" for name in ("likes", "onward", "player", "term-line", "term-room")} <= reached
+
+
+def test_another_picture_makes_the_same_cell_anew(page: "Page", plain: str) -> None:
+    subject = NETWORKS["plain"]
+    show(page, plain, "conv1.y[2,3,4]", "forward")
+    page.evaluate("location.hash = '#/network/forward/conv1.y[2,3,4]?sample=2'")
+    expected = subject.trace(2).explain("conv1.y[2,3,4]").shown
+    page.wait_for_function("text => document.querySelector('.made-value').textContent === text", arg=expected)
+
+
+def test_subjects_differ() -> None:
+    """The networks hold every operation of the table but those that only inference has."""
+    seen = {operation.name for subject in NETWORKS.values() for operation in operations(subject)}
+    missing = {"batch_norm_inference", "mean_squared_error", "mean_squared_error_dp", "categorical_cross_entropy"}
+    assert {"cross_correlate_dx", "max_pool_dx", "batch_norm_dw", "dropout", "softmax_cross_entropy_dp"} <= seen
+    assert not missing & seen
+
+
+def operations(subject: Subject) -> list[object]:
+    return [*subject.model.plan(subject.recipe.loss).operations]

@@ -57,7 +57,14 @@ class Subject:
 
     def answers(self) -> dict[str, tuple[str, bytes]]:
         """Paths below api/ and what is there: its type and its bytes."""
-        state = {"step": self.step, "steps": self.step, "epochSteps": 1, "running": False, "message": "", "newest": self.step}
+        state = {
+            "step": self.step,
+            "steps": self.step,
+            "epochSteps": 1,
+            "running": False,
+            "message": "",
+            "newest": self.step,
+        }
         series: dict[str, Any] = {"first": 1, "loss": [], "accuracy": [], "norms": {}}
         samples = {"count": len(self.images), "labels": self.labels, "shape": list(self.images.shape[1:])}
         texts = {"description": self.description(), "training": state, "training/series": series, "samples": samples}
@@ -85,8 +92,6 @@ class Subject:
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".js": "text/javascript"}
-
     def __init__(self, *args: Any, answers: dict[str, tuple[str, bytes]], **options: Any) -> None:
         self.answers = answers
         super().__init__(*args, directory=str(PAGE.parent), **options)

@@ -11,7 +11,7 @@ from chainrule.explain.numbers import shown
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-READ = """block => [...document.querySelectorAll(`[data-block=${block}] .cells`)].map(plane =>
+READ = """block => [...document.querySelectorAll(`[data-block=${block}] .number-plane`)].map(plane =>
     [...plane.querySelectorAll('[role=gridcell], [role=cell], input')].map(cell =>
         cell.value ?? cell.getAttribute('aria-label').split(' = ')[1]))"""
 COLOURED = """canvas => { const c = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;

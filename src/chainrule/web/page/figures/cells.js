@@ -12,7 +12,7 @@ const ROOM = 4;
  */
 export function cells(options) {
   const { rows, columns, label } = options;
-  const element = make("div", { class: "cells", role: options.pick ? "grid" : "table", "aria-label": label });
+  const element = make("div", { class: "number-plane", role: options.pick ? "grid" : "table", "aria-label": label });
   element.style.setProperty("--columns", String(columns));
   const all = Array.from({ length: rows * columns }, (_, k) => cell(options, k));
   for (let i = 0; i < rows; i++) {
@@ -23,7 +23,7 @@ export function cells(options) {
   const put = (/** @type {ArrayLike<number>} */ values, /** @type {import("./plane.js").Scale} */ scale) => {
     show(all, values, scale, options);
     element.classList.toggle(
-      "wide",
+      "roomy",
       all.some((each) => (each.textContent ?? "").length > ROOM),
     );
   };

@@ -19,7 +19,7 @@ import { numberOf } from "./typed.js";
  */
 export function fields(options) {
   const { rows, columns, label } = options;
-  const element = make("div", { class: "cells fields", role: "group", "aria-label": label });
+  const element = make("div", { class: "number-plane fields", role: "group", "aria-label": label });
   element.style.setProperty("--columns", String(columns));
   const all = Array.from({ length: rows * columns }, (_, k) => {
     const name = options.name(Math.floor(k / columns), k % columns);

@@ -46,7 +46,7 @@ export class Bench {
       star: sign("star", "⋆"),
       second: sign("star", "⋆"),
       plus: sign("plus", "+"),
-      arrow: sign("arrow", "→"),
+      arrow: sign("to", "→"),
     };
     this.first = make("div", { class: "lane" }, this.signs.star, w.element, this.signs.plus, b.element);
     this.first.append(sign("equals", "="), y.element, counts.element);

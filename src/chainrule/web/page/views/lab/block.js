@@ -29,11 +29,11 @@ export class Block {
     this.options = options;
     this.heading = make("h3", {}, title);
     this.size = make("span", { class: "size" });
-    this.note = make("p", { class: "note" });
+    this.note = make("p", { class: "lab-note" });
     this.body = make("div", { class: "planes" });
-    const head = make("div", { class: "block-head" }, this.heading, this.size);
-    const tooled = tools.length ? [make("div", { class: "block-tools" }, ...tools)] : [];
-    this.element = make("section", { class: `block ${name}`, "data-block": name, "aria-label": title });
+    const head = make("div", { class: "lab-block-head" }, this.heading, this.size);
+    const tooled = tools.length ? [make("div", { class: "lab-block-tools" }, ...tools)] : [];
+    this.element = make("section", { class: `lab-block ${name}`, "data-block": name, "aria-label": title });
     this.element.append(head, this.body, ...tooled, this.note);
   }
 

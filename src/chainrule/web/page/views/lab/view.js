@@ -51,7 +51,7 @@ class Lab {
       picture: () => this.takePicture(),
       crop: () => this.change((now) => ({ ...now, x: cropped(now.x), source: "", dy: null, cell: null })),
     });
-    this.trouble = make("p", { class: "trouble", role: "alert", hidden: true });
+    this.trouble = make("p", { class: "lab-trouble", role: "alert", hidden: true });
     this.words = make("p", { class: "lab-words", role: "status" });
     this.size = make("p", { class: "lab-size" });
     this.making = new Making({

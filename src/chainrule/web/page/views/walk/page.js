@@ -67,11 +67,11 @@ function question(stop, around) {
 function choiceRow(stop, { answered, answer }) {
   return make(
     "div",
-    { class: "choices" },
+    { class: "guesses" },
     ...stop.choices.map(({ text, right }) => {
       const choice = button(text, () => answer(text), { disabled: answered !== null });
-      if (answered !== null && right) choice.classList.add("right");
-      if (answered === text && !right) choice.classList.add("wrong");
+      if (answered !== null && right) choice.classList.add("is-answer");
+      if (answered === text && !right) choice.classList.add("was-wrong");
       if (answered === text) choice.setAttribute("aria-pressed", "true");
       return choice;
     }),
@@ -102,7 +102,7 @@ function numberRow(stop, { answered, answer }) {
   input.addEventListener("keydown", (event) => {
     if (event.key === "Enter") check.click();
   });
-  return make("div", { class: "choices" }, input, check, words);
+  return make("div", { class: "guesses" }, input, check, words);
 }
 
 /** @param {Stop} stop @param {Around} around @param {string} answered */

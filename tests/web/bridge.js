@@ -26,8 +26,12 @@ const FUNCTIONS = {
   streamNumber,
   factors: (schedule, steps, epochSteps) =>
     array(Float64Array.from({ length: steps }, (_, step) => factor(schedule, { step, steps, epochSteps }))),
-  trace(description, frame, picture) {
+  look(description, frame, picture) {
     trace = makeTrace(description, raw(frame), { ...picture, x: picture.x.data });
+    return trace.names;
+  },
+  trace(description, frame, picture) {
+    FUNCTIONS.look(description, frame, picture);
     return Object.fromEntries(trace.values);
   },
   normalised: (description, picture) => array(normalised(description, { ...picture, x: picture.x.data })),

@@ -92,8 +92,6 @@ class Subject:
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".js": "text/javascript"}
-
     def __init__(self, *args: Any, answers: dict[str, tuple[str, bytes]], **options: Any) -> None:
         self.answers = answers
         super().__init__(*args, directory=str(PAGE.parent), **options)

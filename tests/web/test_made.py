@@ -11,10 +11,14 @@ from web.fixed_page import Subject, served
 from chainrule.explain import Explanation
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, ViewportSize
 
 SAMPLE = 1
+DESKTOP: "ViewportSize" = {"width": 1440, "height": 900}
+PHONE: "ViewportSize" = {"width": 390, "height": 844}
 NETWORKS = {name: getattr(fixed_networks, name)() for name in ("plain", "rich", "yes_or_no", "squares")}
+WIDE = ["conv2.y[1,2,3]", "relu1.dy[1,0,3]", "conv2.w.update[3,1,0,2]", "dense1.dy[3]", "loss.y"]
+PART = "parts => document.activeElement.closest(parts)?.className ?? ''"
 SHOWS = "cell => document.querySelector('.made-name')?.textContent === cell"
 
 
@@ -25,11 +29,24 @@ def plain() -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="module")
+def opened(browser: "Browser", plain: str) -> "Iterator[Page]":
+    """One page over the plain network for all tests that only walk about in it; nothing may go wrong on it unseen."""
+    page = browser.new_page(viewport=DESKTOP)
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    page.goto(plain)
+    yield page
+    page.close()
+    assert not wrong
+
+
 def show(page: "Page", address: str, cell: str, phase: str = "backward") -> None:
     """Opens the address of a cell, in a page that may be there already."""
     place = f"#/network/{phase}/{cell}?sample={SAMPLE}"
     if page.url.startswith(address):
-        page.evaluate("place => { location.hash = place; }", place)
+        page.evaluate("place => { location.hash = place; document.activeElement?.blur(); }", place)
     else:
         page.goto(address + place)
     page.wait_for_function(SHOWS, arg=cell)
@@ -70,111 +87,113 @@ def one_of_each_kind(subject: Subject) -> list[Explanation]:
     return list(kinds.values())
 
 
-def test_a_sum_grows_term_by_term(page: "Page", plain: str) -> None:
+def test_a_sum_grows_term_by_term(opened: "Page", plain: str) -> None:
     record = NETWORKS["plain"].trace(SAMPLE).explain("conv2.dw[3,1,0,2]")
     terms = [term.value for term in record.made.terms]
-    show(page, plain, "conv2.dw[3,1,0,2]")
-    page.keyboard.press("Home")
-    assert number(page, ".made-so-far .made-digits") == 0
+    show(opened, plain, "conv2.dw[3,1,0,2]")
+    opened.keyboard.press("Home")
+    assert number(opened, ".made-so-far .made-digits") == 0
     for count in range(1, 8):
-        page.keyboard.press("ArrowRight")
-        assert number(page, ".made-so-far .made-digits") == pytest.approx(sum(terms[:count]), rel=1e-5)
-        assert page.locator(".made-where-now").inner_text() == f"{count} of {len(terms)}"
-    page.keyboard.press("ArrowLeft")
-    assert number(page, ".made-so-far .made-digits") == pytest.approx(sum(terms[:6]), rel=1e-5)
+        opened.keyboard.press("ArrowRight")
+        assert number(opened, ".made-so-far .made-digits") == pytest.approx(sum(terms[:count]), rel=1e-5)
+        assert opened.locator(".made-where-now").inner_text() == f"{count} of {len(terms)}"
+    opened.keyboard.press("ArrowLeft")
+    assert number(opened, ".made-so-far .made-digits") == pytest.approx(sum(terms[:6]), rel=1e-5)
 
 
 def number(page: "Page", selector: str) -> float:
     return float(page.locator(selector).first.inner_text().replace("−", "-"))
 
 
-def test_playing_ends_at_the_sum(page: "Page", plain: str) -> None:
-    show(page, plain, "conv1.y[2,3,4]", "forward")
-    page.locator(".made-speed input").fill("1")
-    page.locator(".made-name").focus()
-    page.keyboard.press("Space")
-    page.wait_for_function("document.querySelector('.made-where-now').textContent === '13 of 13'")
-    assert page.locator(".made-so-far .made-digits").inner_text() == value(page)
+def test_playing_ends_at_the_sum(opened: "Page", plain: str) -> None:
+    show(opened, plain, "conv1.y[2,3,4]", "forward")
+    opened.locator(".made-speed input").fill("1")
+    opened.locator(".made-name").focus()
+    opened.keyboard.press("Space")
+    opened.wait_for_function("() => document.querySelector('.made-where-now').textContent === '13 of 13'")
+    assert opened.locator(".made-so-far .made-digits").inner_text() == value(opened)
 
 
 # ------------------------------------------------------------------------------------------------ walking
 
 
-def test_a_number_is_followed_upstream_and_back(page: "Page", plain: str) -> None:
-    show(page, plain, "conv2.dw[3,1,0,2]")
-    page.keyboard.press("Home")
-    page.keyboard.press("ArrowRight")
-    factor = page.locator(".made-term-line a").first
+def test_a_number_is_followed_upstream_and_back(opened: "Page", plain: str) -> None:
+    show(opened, plain, "conv2.dw[3,1,0,2]")
+    opened.keyboard.press("Home")
+    opened.keyboard.press("ArrowRight")
+    factor = opened.locator(".made-term-line a").first
     followed, printed = factor.get_attribute("title"), factor.inner_text()
     factor.click()
-    page.wait_for_function(SHOWS, arg=followed)
-    assert value(page) == printed
-    assert str(followed) in page.evaluate("decodeURI(location.hash)")
-    assert page.locator(".made-path-cells li").all_inner_texts() == ["conv2.dw[3,1,0,2]", followed]
-    page.go_back()
-    page.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
-    assert page.locator(".made-path-cells li").all_inner_texts() == ["conv2.dw[3,1,0,2]"]
+    opened.wait_for_function(SHOWS, arg=followed)
+    assert value(opened) == printed
+    assert str(followed) in opened.evaluate("decodeURI(location.hash)")
+    assert opened.locator(".made-path-cells li").all_inner_texts() == ["conv2.dw[3,1,0,2]", followed]
+    opened.go_back()
+    opened.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
+    assert opened.locator(".made-path-cells li").all_inner_texts() == ["conv2.dw[3,1,0,2]"]
 
 
-def test_from_a_weight_to_its_gradient_and_its_update(page: "Page", plain: str) -> None:
-    show(page, plain, "conv2.w[3,1,0,2]", "forward")
-    page.locator(".made-likes").get_by_text("gradient").click()
-    page.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
-    assert "/backward/" in page.url
-    page.locator(".made-likes").get_by_text("after the step").click()
-    page.wait_for_function(SHOWS, arg="conv2.w.update[3,1,0,2]")
-    assert "/update/" in page.url
-    assert page.locator(".made-path-cells li").count() == 3
-    page.get_by_role("button", name="back along the path").click()
-    page.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
+def test_from_a_weight_to_its_gradient_and_its_update(opened: "Page", plain: str) -> None:
+    show(opened, plain, "conv2.w[3,1,0,2]", "forward")
+    opened.locator(".made-likes").get_by_text("gradient").click()
+    opened.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
+    assert "/backward/" in opened.url
+    opened.locator(".made-likes").get_by_text("after the step").click()
+    opened.wait_for_function(SHOWS, arg="conv2.w.update[3,1,0,2]")
+    assert "/update/" in opened.url
+    assert opened.locator(".made-path-cells li").count() == 3
+    opened.get_by_role("button", name="back along the path").click()
+    opened.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
 
 
-def test_links_lead_on_to_the_loss(page: "Page", plain: str) -> None:
-    show(page, plain, "conv1.y[2,3,4]", "forward")
+def test_links_lead_on_to_the_loss(opened: "Page", plain: str) -> None:
+    show(opened, plain, "conv1.y[2,3,4]", "forward")
     passed: list[str] = []
-    while page.locator(".made-name").inner_text() != "loss.y":
-        cell = page.locator(".made-onward a").first.get_attribute("title") or ""
-        page.locator(".made-onward a").first.click()
-        page.wait_for_function("cell => document.querySelector('.made-name').textContent === cell.split(', the')[0]", arg=cell)
-        passed.append(page.locator(".made-name").inner_text().split(".")[0])
+    while opened.locator(".made-name").inner_text() != "loss.y":
+        cell = opened.locator(".made-onward a").first.get_attribute("title") or ""
+        opened.locator(".made-onward a").first.click()
+        opened.wait_for_function(
+            "cell => document.querySelector('.made-name').textContent === cell.split(', the')[0]", arg=cell
+        )
+        passed.append(opened.locator(".made-name").inner_text().split(".")[0])
     assert passed == ["relu1", "conv2", "relu2", "pool1", "dense1", "loss"]
 
 
-def test_a_cell_chosen_elsewhere_begins_a_new_path(page: "Page", plain: str) -> None:
-    show(page, plain, "conv2.w[3,1,0,2]", "forward")
-    show(page, plain, "conv1.b[0]", "forward")
-    assert page.locator(".made-path-cells li").all_inner_texts() == ["conv1.b[0]"]
+def test_a_cell_chosen_elsewhere_begins_a_new_path(opened: "Page", plain: str) -> None:
+    show(opened, plain, "conv2.w[3,1,0,2]", "forward")
+    show(opened, plain, "conv1.b[0]", "forward")
+    assert opened.locator(".made-path-cells li").all_inner_texts() == ["conv1.b[0]"]
 
 
-def test_escape_closes(page: "Page", plain: str) -> None:
-    show(page, plain, "conv1.b[0]", "forward")
-    page.keyboard.press("Escape")
-    page.wait_for_selector(".made-panel", state="detached")
-    assert "conv1" not in page.url
+def test_escape_closes(opened: "Page", plain: str) -> None:
+    show(opened, plain, "conv1.b[0]", "forward")
+    opened.keyboard.press("Escape")
+    opened.wait_for_selector(".made-panel", state="detached")
+    assert "conv1" not in opened.url
 
 
 # ------------------------------------------------------------------------------------------------ pictures
 
 
-def test_patch_and_kernel_hold_the_numbers_of_the_term(page: "Page", plain: str) -> None:
+def test_patch_and_kernel_hold_the_numbers_of_the_term(opened: "Page", plain: str) -> None:
     subject = NETWORKS["plain"]
     trace = subject.trace(SAMPLE)
-    show(page, plain, "conv2.y[1,2,3]", "forward")
-    page.get_by_role("button", name="c = 2").click()
-    patch, kernel = (titles(page, at) for at in range(2))
+    show(opened, plain, "conv2.y[1,2,3]", "forward")
+    opened.get_by_role("button", name="c = 2").click()
+    patch, kernel = (titles(opened, at) for at in range(2))
     x, w = np.pad(trace["conv2.x"], ((0, 0), (1, 1), (1, 1))), trace["conv2.w"]
     assert patch == pytest.approx(x[2, 2:5, 3:6].ravel(), rel=1e-5)
     assert kernel == pytest.approx(w[1, 2].ravel(), rel=1e-5)
-    assert titles(page, 2) == pytest.approx((x[2, 2:5, 3:6] * w[1, 2]).ravel(), rel=1e-5)
+    assert titles(opened, 2) == pytest.approx((x[2, 2:5, 3:6] * w[1, 2]).ravel(), rel=1e-5)
 
 
-def test_the_kernel_of_an_input_gradient_is_rotated(page: "Page", plain: str) -> None:
+def test_the_kernel_of_an_input_gradient_is_rotated(opened: "Page", plain: str) -> None:
     trace = NETWORKS["plain"].trace(SAMPLE)
-    show(page, plain, "relu1.dy[1,0,3]")
+    show(opened, plain, "relu1.dy[1,0,3]")
     dy = np.pad(trace["conv2.dy"], ((0, 0), (1, 1), (1, 1)))
-    assert titles(page, 0) == pytest.approx(dy[0, 0:3, 3:6].ravel(), rel=1e-5)
-    assert titles(page, 1) == pytest.approx(trace["conv2.w"][0, 1].ravel(), rel=1e-5)
-    grid = page.locator(".made-turntable .made-grid")
+    assert titles(opened, 0) == pytest.approx(dy[0, 0:3, 3:6].ravel(), rel=1e-5)
+    assert titles(opened, 1) == pytest.approx(trace["conv2.w"][0, 1].ravel(), rel=1e-5)
+    grid = opened.locator(".made-turntable .made-grid")
     grid.evaluate("element => Promise.all(element.getAnimations({subtree: true}).map((each) => each.finished))")
     matrix = grid.evaluate("element => getComputedStyle(element).transform")
     assert [round(float(part)) for part in matrix[7:-1].split(",")][:4] == [-1, 0, 0, -1]
@@ -187,51 +206,57 @@ def titles(page: "Page", grid: int) -> list[float]:
     return [float(text.rpartition("= ")[2].replace("−", "-")) for text in texts]
 
 
-def test_the_winner_of_a_window_and_its_gradient(page: "Page", plain: str) -> None:
+def test_the_winner_of_a_window_and_its_gradient(opened: "Page", plain: str) -> None:
     trace = NETWORKS["plain"].trace(SAMPLE)
     window = trace["relu2.y"][2, 2:4, 4:6]
-    show(page, plain, "pool1.y[2,1,2]", "forward")
-    best = page.locator(".made-square.made-best").get_attribute("title") or ""
+    show(opened, plain, "pool1.y[2,1,2]", "forward")
+    best = opened.locator(".made-square.made-best").get_attribute("title") or ""
     row, column = np.unravel_index(window.argmax(), window.shape)
     assert best.startswith(f"relu2.y[2,{2 + row},{4 + column}] =")
-    assert page.locator(".made-route a").all_inner_texts() == [trace.explain("pool1.dy[2,1,2]").shown] * 2
+    assert opened.locator(".made-route a").all_inner_texts() == [trace.explain("pool1.dy[2,1,2]").shown] * 2
 
 
-def test_the_largest_terms_first(page: "Page", plain: str) -> None:
+def test_the_largest_terms_first(opened: "Page", plain: str) -> None:
     terms = NETWORKS["plain"].trace(SAMPLE).explain("dense1.y[2]").made.terms
-    show(page, plain, "dense1.y[2]", "forward")
-    page.get_by_role("button", name="largest first").click()
-    rows = page.locator(".made-term-value").all_inner_texts()
+    show(opened, plain, "dense1.y[2]", "forward")
+    opened.get_by_role("button", name="largest first").click()
+    rows = opened.locator(".made-term-value").all_inner_texts()
     shown = [abs(float(text.replace("−", "-"))) for text in rows]
     expected = sorted((abs(term.value) for term in terms), reverse=True)
     assert shown == pytest.approx(expected[: len(shown)], rel=1e-5)
     assert len(shown) < len(terms)
 
 
-def test_softmax_with_cross_entropy_collapses(page: "Page", plain: str) -> None:
+def test_softmax_with_cross_entropy_collapses(opened: "Page", plain: str) -> None:
     subject = NETWORKS["plain"]
     p = subject.trace(SAMPLE)["softmax1.y"]
-    show(page, plain, "dense1.dy[3]")
-    slopes = [float(text.replace("−", "-")) for text in page.locator(".made-chain tbody .made-filled").all_inner_texts()]
+    show(opened, plain, "dense1.dy[3]")
+    slopes = [
+        float(text.replace("−", "-")) for text in opened.locator(".made-chain tbody .made-filled").all_inner_texts()
+    ]
     assert slopes == pytest.approx(p * (np.eye(5)[3] - p[3]), rel=1e-5)
-    assert page.locator(".made-chain .made-total").inner_text() == value(page)
+    assert opened.locator(".made-chain .made-total").inner_text() == value(opened)
 
 
 # ------------------------------------------------------------------------------------------------ everybody
 
 
-@pytest.mark.parametrize("cell", ["conv2.y[1,2,3]", "relu1.dy[1,0,3]", "conv2.w.update[3,1,0,2]", "dense1.dy[3]", "loss.y"])
-def test_a_phone_shows_it_in_one_column(page: "Page", plain: str, cell: str) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
-    show(page, plain, cell)
-    assert page.evaluate("document.querySelector('#made').scrollWidth") <= 390
+@pytest.mark.parametrize(
+    "cell", ["conv2.y[1,2,3]", "relu1.dy[1,0,3]", "conv2.w.update[3,1,0,2]", "dense1.dy[3]", "loss.y"]
+)
+def test_a_phone_shows_it_in_one_column(opened: "Page", plain: str, cell: str) -> None:
+    opened.set_viewport_size(PHONE)
+    show(opened, plain, cell)
+    widest = opened.evaluate("document.querySelector('#made').scrollWidth")
+    opened.set_viewport_size(DESKTOP)
+    assert widest <= 390
 
 
-def test_every_step_is_said(page: "Page", plain: str) -> None:
-    show(page, plain, "conv2.dw[3,1,0,2]")
-    page.keyboard.press("Home")
-    page.keyboard.press("ArrowRight")
-    said = page.locator("#made > [role=status]").inner_text()
+def test_every_step_is_said(opened: "Page", plain: str) -> None:
+    show(opened, plain, "conv2.dw[3,1,0,2]")
+    opened.keyboard.press("Home")
+    opened.keyboard.press("ArrowRight")
+    said = opened.locator("#made > [role=status]").inner_text()
     assert said.startswith("term 1 of ")
     assert "sum so far" in said
 
@@ -242,27 +267,29 @@ def test_less_motion_shows_the_rotated_kernel_at_once(browser: "Browser", plain:
     show(page, plain, "relu1.dy[1,0,3]")
     assert page.locator(".made-turntable .made-grid").evaluate("element => element.getAnimations().length") == 0
     assert page.locator(".made-turntable .made-turned").count() == 1
+    assert page.locator(".made-rotation .made-grid").count() == 2
     context.close()
 
 
-def test_everything_is_reached_by_the_keyboard(page: "Page", plain: str) -> None:
-    show(page, plain, "conv2.y[3,1,0]", "forward")
-    page.keyboard.press("Home")
-    page.keyboard.press("ArrowRight")
-    page.locator(".made-name").focus()
+def test_everything_is_reached_by_the_keyboard(opened: "Page", plain: str) -> None:
+    show(opened, plain, "conv2.y[3,1,0]", "forward")
+    opened.keyboard.press("Home")
+    opened.keyboard.press("ArrowRight")
+    opened.locator(".made-name").focus()
+    parts = [f"made-{name}" for name in ("likes", "onward", "player", "term-line", "term-room")]
     reached: set[str] = set()
     for _ in range(30):
-        page.keyboard.press("Tab")
-        reached.add(page.evaluate("document.activeElement.closest('.made-likes, .made-onward, .made-player, .made-term-line, .made-term-room')?.className ?? ''"))
-    assert {f"made-{name}" for name in ("likes", "onward", "player", "term-line", "term-room")} <= reached
+        opened.keyboard.press("Tab")
+        reached.add(opened.evaluate(PART, ", ".join(f".{part}" for part in parts)))
+    assert set(parts) <= reached
 
 
-def test_another_picture_makes_the_same_cell_anew(page: "Page", plain: str) -> None:
+def test_another_picture_makes_the_same_cell_anew(opened: "Page", plain: str) -> None:
     subject = NETWORKS["plain"]
-    show(page, plain, "conv1.y[2,3,4]", "forward")
-    page.evaluate("location.hash = '#/network/forward/conv1.y[2,3,4]?sample=2'")
+    show(opened, plain, "conv1.y[2,3,4]", "forward")
+    opened.evaluate("location.hash = '#/network/forward/conv1.y[2,3,4]?sample=2'")
     expected = subject.trace(2).explain("conv1.y[2,3,4]").shown
-    page.wait_for_function("text => document.querySelector('.made-value').textContent === text", arg=expected)
+    opened.wait_for_function("text => document.querySelector('.made-value').textContent === text", arg=expected)
 
 
 def test_subjects_differ() -> None:

@@ -39,6 +39,11 @@ def opened(page: "Page", address: str) -> "Page":
     return page
 
 
+def arrived(page: "Page", place: str) -> None:
+    """Waits until the address ends so."""
+    page.wait_for_url(lambda url: url.endswith(place))
+
+
 def point(page: "Page", tensor: str, x: int, y: int) -> str:
     """What is said of the cell of the first map at column x, row y."""
     canvas = page.locator(f'#river canvas[data-tensor="{tensor}"]').first
@@ -53,13 +58,13 @@ def hash_of(page: "Page") -> str:
 
 def test_a_place_has_an_address(page: "Page", address: str) -> None:
     opened(page, address)
-    page.wait_for_function("location.hash === '#/network?sample=0'")
+    arrived(page, "#/network?sample=0")
     page.get_by_role("button", name="Backward").click()
     assert hash_of(page) == "#/network/backward?sample=0"
     page.locator('#river canvas[data-tensor="conv1.dw"]').click(position={"x": 1, "y": 1})
     assert hash_of(page) == "#/network/backward/conv1.dw[0,0,0,0]?sample=0"
     page.go_back()
-    page.wait_for_function("location.hash === '#/network/backward?sample=0'")
+    arrived(page, "#/network/backward?sample=0")
     page.go_back()
     assert page.get_by_role("button", name="Forward").get_attribute("aria-pressed") == "true"
     page.go_forward()
@@ -86,7 +91,7 @@ def test_a_bad_address_is_said_and_the_page_stands(
     banner = page.locator(".banner p")
     banner.wait_for()
     assert words in banner.inner_text()
-    page.wait_for_function(f"location.hash === '{right}'")
+    arrived(page, right)
     page.get_by_role("button", name="Dismiss").click()
     assert banner.count() == 0
 
@@ -129,7 +134,7 @@ def test_maps_are_in_true_proportion(page: "Page", address: str) -> None:
 def test_draw_a_one_and_it_is_answered(page: "Page", address: str) -> None:
     opened(page, f"{address}#/network?sample=0")
     draw(page)
-    page.wait_for_function("location.hash === '#/network'")
+    arrived(page, "#/network")
     page.wait_for_selector("text=As MNIST would see it")
     shares = [float(text.strip("< %")) for text in page.locator(".bars .number").all_inner_texts()]
     assert sum(shares) == pytest.approx(100, abs=1)
@@ -137,12 +142,11 @@ def test_draw_a_one_and_it_is_answered(page: "Page", address: str) -> None:
     assert re.fullmatch(r"It says \d, [\d.]+ %", said)
     own = said[8]
     other = str((int(own) + 1) % 10)
-    page.wait_for_function(f"document.querySelector('#input select').options[0].text === 'as it says: {own}'")
-    before = page.locator('figure:has(canvas[data-tensor="loss.y"]) figcaption').inner_text()
+    page.locator("#input option", has_text=f"as it says: {own}").wait_for(state="attached")
+    loss = page.locator('figure:has(canvas[data-tensor="loss.y"]) figcaption')
+    before = loss.inner_text()
     page.locator("#input select").select_option(other)
-    page.wait_for_function(
-        f"document.querySelector('figure:has(canvas[data-tensor=\"loss.y\"]) figcaption').innerText !== {before!r}"
-    )
+    loss.filter(has_not_text=before).wait_for()
     page.go_back()
     page.wait_for_selector("text=Sample 0")
     page.go_forward()
@@ -166,7 +170,7 @@ def test_samples_by_class(page: "Page", address: str, subject: Subject) -> None:
     page.get_by_role("group", name="Class").get_by_role("button", name=str(label), exact=True).click()
     assert page.locator(".thumbnails button").count() == subject.labels.count(label)
     page.get_by_role("button", name=f"Sample 2: {label}").click()
-    page.wait_for_function("location.hash === '#/network?sample=2'")
+    arrived(page, "#/network?sample=2")
     assert page.locator(".input-label").inner_text().split("\n\n") == ["Sample 2", f"labelled {label}"]
 
 
@@ -176,7 +180,10 @@ def files() -> list[tuple[dict[str, Any], str]]:
     broken = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + (20).to_bytes(4, "big") * 2 + bytes(80)
     return [
         ({"name": "a.gif", "buffer": gif}, "a.gif: not a PNG or JPEG image"),
-        ({"name": "bomb.png", "buffer": bomb}, "bomb.png: 60000×50000 pixels is too large; expected at most 4 megapixels"),
+        (
+            {"name": "bomb.png", "buffer": bomb},
+            "bomb.png: 60000×50000 pixels is too large; expected at most 4 megapixels",
+        ),
         ({"name": "cut.png", "buffer": broken}, "cut.png: damaged image, it could not be decoded"),
         ({"name": "big.png", "buffer": bytes(5_000_001)}, "big.png: 5.0 MB is too large; expected at most 5 MB"),
         ({"name": "empty.png", "buffer": b""}, "empty.png: not a PNG or JPEG image"),
@@ -187,7 +194,7 @@ def test_an_image_that_cannot_be_used_is_refused_in_words(page: "Page", address:
     opened(page, f"{address}#/network?sample=0")
     for file, words in files():
         page.locator("#input input[type=file]").set_input_files([{"mimeType": "image/png", **file}])
-        page.wait_for_function(f"document.querySelector('.input-trouble').textContent === {words!r}")
+        page.get_by_text(words, exact=True).wait_for()
     assert hash_of(page) == "#/network?sample=0"
 
 

@@ -70,9 +70,14 @@ def _terms(explanation: Explanation, room: int | None) -> list[str]:
 
 
 def _heading(terms: Sequence[Term], factors: int) -> list[str]:
-    """dy · x: what the equation calls the factors."""
-    full = next(term for term in terms if len(term.factors) == factors)
-    names = [factor.name for factor in full.factors]
+    """dy · x: what the equation calls the factors, where it is one for all and does not stand there."""
+    full = [term for term in terms if len(term.factors) == factors]
+    names: list[str] = []
+    for place in range(factors):
+        column = [term.factors[place] for term in full]
+        called = {factor.name for factor in column}
+        held = any(factor.cell for factor in column)
+        names.append(column[0].name if held and len(called) == 1 else "")
     return [*[cell for name in names for cell in (name, "", "")][:-1], "", "product"]
 
 
@@ -98,6 +103,8 @@ def _nowhere(factor: Factor) -> str:
 def _rest(folded: Folded) -> list[tuple[str, str]]:
     if not folded.others:
         return []
+    if folded.zeros == folded.others:
+        return [(f"… and {folded.others} more, all 0", "0")]
     zeros = f" ({folded.zeros} of them 0)" if folded.zeros else ""
     what = "smaller term" if folded.others == 1 else "smaller terms"
     return [(f"… and {folded.others} {what}{zeros}, together", shown(folded.rest))]

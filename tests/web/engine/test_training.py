@@ -24,8 +24,8 @@ def batches(subject: Subject) -> list[dict[str, Any]]:
     return [{"x": [one["x"].reshape(-1) for one in row], "labels": [one["label"] for one in row]} for row in pictures]
 
 
-def train_in_python(subject: Subject, given: list[dict[str, Any]], rates: list[float]) -> tuple[list[Any], Sequential]:
-    """The outcomes, and the network at the end: float64, but rounded to float32 after every step."""
+def train_in_python(subject: Subject, given: list[dict[str, Any]], rates: list[float]) -> tuple[list[Any], Stepper]:
+    """The outcomes, and where it stands at the end: float64, but rounded to float32 after every step."""
     model = Sequential(subject.model.layers, subject.model.input_shape, dtype="float64", engine="numpy")
     model.parameters[:], model.statistics[:] = subject.model.parameters, subject.model.statistics
     stepper = Stepper(model, subject.recipe.optimizer, subject.recipe.loss, subject.recipe.clip_norm)
@@ -40,7 +40,7 @@ def train_in_python(subject: Subject, given: list[dict[str, Any]], rates: list[f
         outcomes.append(stepper.step(inputs, t, step=step, rate=rate, seed=subject.recipe.seed))
         for kept in (model.parameters, model.statistics, *stepper.moments):
             kept[:] = kept.astype(np.float32)
-    return outcomes, model
+    return outcomes, stepper
 
 
 def assert_rounded_alike(found: NDArray[np.float32], expected: NDArray[np.float64]) -> None:
@@ -53,15 +53,18 @@ def test_steps_as_python_takes_them(modules: "Page", name: str) -> None:
     subject = find_subject(name)
     given = batches(subject)
     found = call(modules, "train", subject.description, subject.frame, given, {})
-    outcomes, model = train_in_python(subject, given, [subject.rate] * STEPS)
+    outcomes, stepper = train_in_python(subject, given, [subject.rate] * STEPS)
     assert (found["step"], found["rate"]) == (subject.step + STEPS, subject.rate)
     for one, other in zip(found["outcomes"], outcomes, strict=True):
         norm = math.sqrt(sum(part**2 for part in one["norms"].values()))
         np.testing.assert_allclose(
             [one["loss"], one["accuracy"], norm], [other.loss, other.accuracy, other.norm], rtol=1e-5
         )
+    model = stepper.network
     assert_rounded_alike(found["parameters"], model.parameters)
     assert_rounded_alike(found["statistics"], model.statistics)
+    for one, other in zip(found["moments"], stepper.moments, strict=True):
+        assert_rounded_alike(one, other)
     assert list(found["outcomes"][0]["norms"]) == [layer for layer in model.names if model.size(layer)]
 
 

@@ -40,7 +40,7 @@ def read_by_python(trace: Trace, cell: str) -> str | dict[str, str]:
 def test_every_name_of_a_cell_leads_to_the_same_cell(modules: "Page", name: str) -> None:
     subject = find_subject(name)
     picture = subject.picture()
-    call(modules, "trace", subject.description, subject.frame, picture)
+    call(modules, "look", subject.description, subject.frame, picture)
     trace = subject.trace(picture)
     random = np.random.default_rng(1)
     cells: list[str] = []
@@ -59,7 +59,7 @@ def test_every_name_of_a_cell_leads_to_the_same_cell(modules: "Page", name: str)
 def test_refuses_in_the_words_of_python(modules: "Page") -> None:
     subject = find_subject("numpy-cnn")
     picture = subject.picture()
-    call(modules, "trace", subject.description, subject.frame, picture)
+    call(modules, "look", subject.description, subject.frame, picture)
     trace = subject.trace(picture)
     for cell, answer in zip(WRONG, call(modules, "canonical", WRONG), strict=True):
         with pytest.raises(OptionError) as refused:
@@ -69,7 +69,7 @@ def test_refuses_in_the_words_of_python(modules: "Page") -> None:
 
 def test_a_tensor_that_is_not_there(modules: "Page") -> None:
     subject = find_subject("numpy-cnn")
-    call(modules, "trace", subject.description, subject.frame, subject.picture())
+    call(modules, "look", subject.description, subject.frame, subject.picture())
     (answer,) = call(modules, "canonical", ["nothing[0]"])
     assert answer["error"].startswith("there is no tensor 'nothing' in this trace")
     assert "conv1, relu1" in answer["error"]

@@ -52,7 +52,7 @@ def made_cells(trace: Trace) -> list[str]:
 def test_what_a_number_came_from_goes_to_it(modules: "Page", name: str) -> None:
     subject = find_subject(name)
     picture = subject.picture()
-    call(modules, "trace", subject.description, subject.frame, picture)
+    call(modules, "look", subject.description, subject.frame, picture)
     trace = subject.trace(picture)
     cells = made_cells(trace)
     sources = {cell: trace.explain(cell).made.all_sources() for cell in cells}
@@ -68,7 +68,7 @@ def test_what_a_number_came_from_goes_to_it(modules: "Page", name: str) -> None:
 
 def test_no_more_than_the_kernel_reaches(modules: "Page") -> None:
     subject = find_subject("numpy-cnn")
-    call(modules, "trace", subject.description, subject.frame, subject.picture())
+    call(modules, "look", subject.description, subject.frame, subject.picture())
     asked = [["conv1.y[3,9,9]", "forward"], ["relu1.y[3,9,9]", "forward"], ["relu1.y[0,0,0]", "backward"]]
     asked += [["conv2.dw[1,2,3,4]", "update"], ["conv2.y[7,19,19]", "forward"]]
     answers = call(modules, "reach", asked)

@@ -63,7 +63,7 @@ def differences(found: Any, expected: Any, slight: float, path: str = "") -> Ite
 def test_the_same_record(modules: "Page", name: str) -> None:
     subject = find_subject(name)
     picture = subject.picture()
-    call(modules, "trace", subject.description, subject.frame, picture)
+    call(modules, "look", subject.description, subject.frame, picture)
     trace = subject.trace(picture)
     cells = cells_of(trace)
     found = call(modules, "explain", cells)

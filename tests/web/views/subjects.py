@@ -14,7 +14,8 @@ SAMPLES = 6
 def digits() -> Subject:
     """28×28 bytes to ten classes; random numbers in all buffers."""
     random = np.random.default_rng(8)
-    body = [layers.Conv2D(4, 5), layers.ReLU(), layers.MaxPool2D(2), layers.Flatten(), layers.Dense(10), layers.Softmax()]
+    convolution = [layers.Conv2D(4, 5), layers.ReLU(), layers.MaxPool2D(2)]
+    body = [*convolution, layers.Flatten(), layers.Dense(10), layers.Softmax()]
     images = random.integers(0, 256, (SAMPLES, 1, 28, 28), dtype=np.uint8)
     recipe = Recipe(optimizer=optimizers.Adam(rate=0.01))
     classes = tuple("0123456789")

@@ -61,7 +61,11 @@ def test_as_python_has_it(modules: "Page", picture: Callable[[], np.ndarray]) ->
 
 
 def test_strokes_need_no_search_for_ink(modules: "Page") -> None:
-    drawings = [seven(), strokes([(80, 30), (80, 125)]), strokes([(50, 40), (100, 40), (50, 80), (105, 110), (45, 130)])]
+    drawings = [
+        seven(),
+        strokes([(80, 30), (80, 125)]),
+        strokes([(50, 40), (100, 40), (50, 80), (105, 110), (45, 130)]),
+    ]
     for drawing in drawings:
         found = prepared(modules, drawing, "strokes")
         assert np.abs(found - as_mnist(drawing).astype(int)).max() <= 1
@@ -77,5 +81,8 @@ def test_a_large_picture_is_reduced_first(modules: "Page") -> None:
 
 
 def test_what_holds_no_digit(modules: "Page") -> None:
-    assert prepared(modules, np.full((60, 60), 90, np.uint8), "note.png") == "note.png: no digit found, the picture is blank"
+    assert (
+        prepared(modules, np.full((60, 60), 90, np.uint8), "note.png")
+        == "note.png: no digit found, the picture is blank"
+    )
     assert prepared(modules, np.zeros((2, 9), np.uint8), "dot.png") == "dot.png: 9×2 pixels is too small for a digit"

@@ -17,10 +17,11 @@ export function controlsOf(player) {
   const forward = iconButton("M6 3l7 6-7 6z", "a step on (→)", () => player.forward());
   const last = iconButton("M14 3v12M4 3l8 6-8 6z", "to the end (End)", () => player.to(player.count));
   const where = make("output", "made-where-now", "");
-  const element = make("div", "made-player", make("div", "made-keys", first, back, play, forward, last), speed(player), where);
+  const { slider, setRate } = speed(player);
+  const element = make("div", "made-player", make("div", "made-keys", first, back, play, forward, last), slider, where);
   element.hidden = player.count < 2;
   return {
-    element,
+    element, setRate,
     show() {
       play.textContent = player.playing ? "Stop" : "Play";
       play.setAttribute("aria-label", player.playing ? "stop (space)" : "play (space)");
@@ -46,12 +47,19 @@ function speed(player) {
   slider.min = "0";
   slider.max = "1";
   slider.step = "0.01";
-  slider.value = String(Math.log(player.rate) / Math.log(MOST));
-  const words = make("span", "made-rate", `${player.rate} a second`);
-  slider.addEventListener("input", () => {
-    player.rate = Math.round(MOST ** Number(slider.value));
-    words.textContent = `${player.rate} a second`;
+  const words = make("span", "made-rate", "");
+  const setRate = (/** @type {number} */ rate) => {
+    player.rate = rate;
+    words.textContent = `${rate} a second`;
     slider.setAttribute("aria-valuetext", words.textContent);
-  });
-  return make("label", "made-speed", make("span", "made-caption", "speed"), slider, words);
+  };
+  slider.addEventListener("input", () => setRate(Math.round(MOST ** Number(slider.value))));
+  const element = make("label", "made-speed", make("span", "made-caption", "speed"), slider, words);
+  return {
+    slider: element,
+    setRate(/** @type {number} */ rate) {
+      slider.value = String(Math.log(rate) / Math.log(MOST));
+      setRate(rate);
+    },
+  };
 }

@@ -30,8 +30,8 @@ export class Panel {
     const choose = (/** @type {number} */ done) => this.player.to(done);
     this.stage = stageOf(making, choose);
     this.player = new Player(this.stage.count, () => this.#show());
-    this.player.rate = Math.max(4, Math.round(this.stage.count / LONGEST_PLAY));
     this.controls = controlsOf(this.player);
+    this.controls.setRate(Math.max(4, Math.round(this.stage.count / LONGEST_PLAY)));
     this.terms = making.explanation.terms.length > 1 ? new TermTable(making, choose) : null;
     this.title = titleOf(making);
     const text = make("div", "made-text", make("div", "made-head", this.title, waysOf(making)), equationOf(making.explanation));
@@ -41,10 +41,17 @@ export class Panel {
     this.element = make("div", "made-panel", pathBar(making, path, act), text, show, foot);
   }
 
-  /** @param {number | null} position where the panel before it stood, when it showed the same cell */
-  begin(position) {
+  /**
+   * Stands where the panel before it stood, when that showed the same cell.
+   * @param {number | null} position
+   * @param {number} [rate]
+   * @param {boolean} [playing]
+   */
+  begin(position, rate, playing) {
     this.player.position = position === null || position > this.player.count ? null : position;
+    if (rate) this.controls.setRate(rate);
     this.#show();
+    if (playing) this.player.play();
   }
 
   end() {
@@ -54,7 +61,13 @@ export class Panel {
   focus() {
     const name = /** @type {HTMLElement | null} */ (this.title.querySelector("h2"));
     name?.focus({ preventScroll: true });
-    this.element.scrollIntoView({ block: "nearest" });
+    if (this.element.getBoundingClientRect().top < 0) this.element.scrollIntoView({ block: "start" });
+  }
+
+  /** A panel that begins below the window is brought up, so far that the map above it stays in sight. */
+  peek() {
+    const { top } = this.element.getBoundingClientRect();
+    if (top > innerHeight * 0.75) scrollBy({ top: top - innerHeight * 0.45 });
   }
 
   #show() {

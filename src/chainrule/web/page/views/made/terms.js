@@ -77,7 +77,8 @@ export class TermTable {
       const factor = make("span", "made-term-factor", number, make("small", "cell-name", cell ?? (why || name)));
       return which ? [make("span", "made-between", "·"), factor] : [factor];
     });
-    const row = make("div", "made-term-row", make("span", "made-term-number", String(at + 1)), make("span", "made-term-product", ...parts),
+    const number = button("made-term-number", String(at + 1), `show term ${at + 1}`, () => this.chosen(at + 1));
+    const row = make("div", "made-term-row", number, make("span", "made-term-product", ...parts),
       make("span", "made-term-value number", shown(term.value)), make("span", "made-term-sum number", shown(this.sums[at])));
     for (const child of row.children) child.setAttribute("role", "cell");
     row.setAttribute("role", "row");
@@ -85,7 +86,6 @@ export class TermTable {
     row.style.transform = `translateY(${place * ROW}px)`;
     row.classList.toggle("made-now", at === this.now);
     row.classList.toggle("made-nothing", term.factors.some((factor) => factor.why));
-    row.addEventListener("dblclick", () => this.chosen(at + 1));
     return row;
   }
 }

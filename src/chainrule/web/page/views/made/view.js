@@ -33,6 +33,7 @@ class View {
     /** @type {string[]} */
     this.path = [];
     this.followed = false;
+    this.begun = false;
     /** @type {Panel | null} */
     this.panel = null;
     this.scheduled = 0;
@@ -60,16 +61,14 @@ class View {
     if (!cell || !trace || view === "lab") return this.#clear();
     if (this.panel?.cell === cell && this.panel.trace === trace) return undefined;
     const moved = this.panel?.cell !== cell;
+    const first = !this.begun;
+    this.begun = true;
     try {
       const explanation = explain(trace, cell);
       this.path = walked(this.path, explanation.cell, this.followed);
-      const position = moved ? null : this.panel?.player.position ?? null;
-      this.panel?.end();
-      this.panel = new Panel(this.#making(explanation, trace), this.path, this.#acts(), (text) => (this.live.textContent = text));
-      this.panel.cell = cell;
-      this.element.replaceChildren(this.panel.element, this.live);
-      this.panel.begin(position);
-      if (moved && this.followed) this.panel.focus();
+      this.#replace(cell, new Panel(this.#making(explanation, trace, !moved), this.path, this.#acts(), (text) => this.#say(text)));
+      if (moved && this.followed) this.panel?.focus();
+      else if (moved && !first) this.panel?.peek();
     } catch (problem) {
       this.#complain(cell, problem);
     }
@@ -77,11 +76,31 @@ class View {
     return undefined;
   }
 
-  /** @param {import("../../types.js").Explanation} explanation @param {import("../../types.js").Trace} trace */
-  #making(explanation, trace) {
+  /** A new panel in the place of the last; of the same cell, it stands where that stood. @param {string} cell
+   * @param {Panel} panel */
+  #replace(cell, panel) {
+    const before = this.panel?.cell === cell ? this.panel.player : null;
+    const playing = before?.playing ?? false;
+    const focus = before ? focusable(this.element).indexOf(/** @type {HTMLElement} */ (document.activeElement)) : -1;
+    this.panel?.end();
+    this.panel = panel;
+    panel.cell = cell;
+    this.element.replaceChildren(panel.element, this.live);
+    panel.begin(before?.position ?? null, before?.rate, playing);
+    if (focus >= 0) focusable(this.element)[focus]?.focus({ preventScroll: true });
+  }
+
+  /** @param {string} text */
+  #say(text) {
+    this.live.textContent = text;
+  }
+
+  /** @param {import("../../types.js").Explanation} explanation @param {import("../../types.js").Trace} trace
+   * @param {boolean} again */
+  #making(explanation, trace, again) {
     const { app } = this;
     return {
-      explanation, trace,
+      explanation, trace, again,
       still: matchMedia("(prefers-reduced-motion: reduce)").matches,
       follow: (/** @type {string} */ cell) => this.#follow(cell),
       hover: (/** @type {string | null} */ cell) => app.hover(cell),
@@ -121,6 +140,11 @@ class View {
     this.element.replaceChildren(make("p", "made-trouble", `${cell} cannot be explained: ${words}`));
     if (!(problem instanceof Error) || problem instanceof TypeError) reportError(problem);
   }
+}
+
+/** @param {HTMLElement} element @returns {HTMLElement[]} */
+function focusable(element) {
+  return [...element.querySelectorAll("a[href], button, input, [tabindex]")].filter((each) => each instanceof HTMLElement);
 }
 
 /** A cell, and the phase in which its numbers flow. @param {string} cell @returns {Partial<Place>} */

@@ -1,5 +1,7 @@
 /** How large a cell of a map is, so that the river fits its place: one size for all maps, their true proportion. */
 
+import { Planes } from "./planes.js";
+
 /** @typedef {import("./block.js").Block} Block */
 /** @typedef {import("./planes.js").Room} Room */
 
@@ -9,16 +11,25 @@ const LOUPE_MOST = 40;
 const LOUPE_LEAST = 12;
 
 /**
- * Gives every block its room at the largest unit at which the track is not wider than its place.
+ * Gives every block its room at the largest unit at which none has more pages than it must, and the track is not
+ * wider than its place.
  * @param {HTMLElement} place @param {HTMLElement} track @param {Block[]} blocks
  */
 export function fitRiver(place, track, blocks) {
   const density = globalThis.devicePixelRatio || 1;
   const units = UNITS.filter((unit) => Number.isInteger(unit * density));
-  for (const unit of units) {
+  const pages = Math.min(...units.map((unit) => pagesAt(blocks, unit)));
+  for (const unit of units.filter((each) => pagesAt(blocks, each) === pages)) {
     for (const block of blocks) block.fit(roomOf(block, unit));
     if (track.scrollWidth <= place.clientWidth) return;
   }
+}
+
+/** How many pages all blocks have: the fewer the better. @param {Block[]} blocks @param {number} unit */
+function pagesAt(blocks, unit) {
+  const pages = (/** @type {Block} */ { shape, spec }, /** @type {Room} */ room) =>
+    new Planes(shape ?? [], room, spec.role, spec.reads).pages;
+  return blocks.reduce((sum, block) => sum + pages(block, roomOf(block, unit)), 0);
 }
 
 /** @param {Block} block @param {number} unit @returns {Room} */

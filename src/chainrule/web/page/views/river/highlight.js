@@ -3,7 +3,7 @@
 /** @typedef {import("./tiling.js").Rect} Rect */
 /** @typedef {import("./block.js").Block} Block */
 /** @typedef {import("../../types.js").Box} Box */
-/** @typedef {{here: Rect[], from: Rect[], to: Rect[], chosen: Rect[]}} Marks */
+/** @typedef {{here: Rect[], from: Rect[], to: Rect[], ends: Rect[], chosen: Rect[]}} Marks  ends: of the lines */
 
 const MOST_LINES = 24;
 const SPACE = "http://www.w3.org/2000/svg";
@@ -36,8 +36,7 @@ export class Highlight {
     this.#set("from", marks.from.map(outline));
     this.#set("to", marks.to.map(outline));
     const [start] = marks.here;
-    const ends = start ? [...few(beside(start, marks.from)), ...few(beside(start, marks.to))] : [];
-    this.#set("lines", ends.map((end) => line(start, end)));
+    this.#set("lines", start ? few(marks.ends).map((end) => line(start, end)) : []);
   }
 
   /** @param {string} name @param {string[]} parts */
@@ -59,6 +58,18 @@ export class Highlight {
       .flatMap((block) => shifted(block, block.tiling?.rects(box) ?? [], origin)));
   }
 
+  /**
+   * Where lines to boxes end: at every map, but once for all the parameters of a tensor.
+   * @param {Box[]} boxes @param {Block[]} blocks @returns {Rect[]}
+   */
+  ends(boxes, blocks) {
+    return boxes.flatMap((box) => {
+      const block = blocks.find((each) => each.spec.tensor === box.tensor);
+      const rects = block ? this.place([box], [block]) : [];
+      return block?.spec.role === "parameters" ? rects.slice(0, 1) : rects;
+    });
+  }
+
   /** @param {Block} block @param {number} flat @returns {Rect[]} */
   placeOne(block, flat) {
     const rect = block.tiling?.rect(flat);
@@ -77,13 +88,6 @@ function shifted(block, rects, origin) {
 /** @param {Rect} rect */
 function outline({ x, y, width, height }) {
   return `M${x - 1} ${y - 1}h${width + 2}v${height + 2}h${-width - 2}z`;
-}
-
-/** Those to the left and the right, and one of those above or below. @param {Rect} start @param {Rect[]} rects */
-function beside(start, rects) {
-  const isBeside = (/** @type {Rect} */ rect) => rect.x + rect.width <= start.x - 40 || rect.x >= start.x + start.width + 40;
-  const over = rects.filter((rect) => !isBeside(rect));
-  return [...rects.filter(isBeside), ...over.slice(0, 1)];
 }
 
 /** So many of them, evenly picked. @param {Rect[]} rects */

@@ -7,12 +7,17 @@ import { loupeRoom } from "./fitting.js";
 
 const SIDE = 364;
 
+/** @param {Block} source */
+function labelOf({ spec }) {
+  return spec.minus === null ? spec.tensor : `change of ${spec.minus}`;
+}
+
 export class Loupe {
   /** @param {StageView} stage @param {Block} source @param {import("./block.js").River} river @param {() => void} closed */
   constructor(stage, source, river, closed) {
     this.stage = stage;
     this.source = source;
-    this.block = new Block({ ...source.spec, label: source.spec.tensor }, river, stage.stage.name);
+    this.block = new Block({ ...source.spec, label: labelOf(source) }, river, stage.stage.name);
     this.element = document.createElement("div");
     this.element.className = "loupe";
     const close = document.createElement("button");

@@ -8,7 +8,8 @@ export class StageView {
   /** @param {Stage} stage @param {import("./block.js").River} river @param {(stage: StageView) => void} toggled */
   constructor(stage, river, toggled) {
     this.stage = stage;
-    this.element = document.createElement("section");
+    this.element = document.createElement("div");
+    this.element.setAttribute("role", "group");
     this.element.className = stage.slim ? "river-stage slim" : "river-stage";
     this.element.dataset.stage = stage.name;
     this.element.setAttribute("aria-label", stage.name);
@@ -22,7 +23,7 @@ export class StageView {
   #head(toggled) {
     const { name, written, shape, parameters } = this.stage;
     const head = document.createElement("header");
-    const title = document.createElement("h3");
+    const title = document.createElement("h2");
     this.button = document.createElement("button");
     this.button.type = "button";
     this.button.className = "plain";
@@ -31,10 +32,10 @@ export class StageView {
     this.button.setAttribute("aria-expanded", "false");
     this.button.addEventListener("click", () => toggled(this));
     title.append(this.button);
-    this.note = line("written", short(written));
+    this.note = line(short(written).length > 12 ? "written long" : "written", short(written));
     this.note.title = written;
     head.append(title, this.note, line("number", shape.length ? shape.join("×") : ""));
-    if (parameters) head.append(line("number count", `${parameters.toLocaleString("en")} parameters`));
+    if (parameters) head.append(line(parameters > 99999 ? "number count" : "number", `${parameters.toLocaleString("en")} parameters`));
     return head;
   }
 }

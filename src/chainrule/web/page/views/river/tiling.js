@@ -59,7 +59,10 @@ export class Tiling {
    * @param {Box} box @returns {Rect[]}
    */
   rects(box) {
-    return this.tiles.flatMap((tile) => this.#inTile(tile, box));
+    const rects = this.tiles.flatMap((tile) => this.#inTile(tile, box));
+    const [first] = this.tiles;
+    const isWhole = first.columns === 1 && rects.length > 1 && rects.length === this.tiles.length;
+    return isWhole ? [{ x: 0, y: 0, width: this.width, height: this.height }] : rects;
   }
 
   /** @param {Tile} tile @param {Box} box @returns {Rect[]} */

@@ -124,8 +124,13 @@ class River {
     const chosen = trace && place.cell ? placeOf(trace, place.cell) : null;
     if (!chosen || !place.cell) return;
     const near = this.loupe?.source.spec.tensor === chosen.tensor ? this.loupe.source : null;
-    const source = near ?? this.#clicked(chosen.tensor) ?? this.blocks.find((block) => block.spec.tensor === chosen.tensor);
+    const source = near ?? this.#clicked(chosen.tensor) ?? this.#first(chosen.tensor);
     if (source) this.#openAt(source, chosen.flat);
+  }
+
+  /** The block of a tensor itself, not of its change. @param {string} tensor */
+  #first(tensor) {
+    return this.blocks.find((block) => block.spec.tensor === tensor && block.spec.minus === null);
   }
 
   /** @param {string} tensor */
@@ -153,11 +158,13 @@ class River {
 
   /** Scrolls sideways, no further than needed, until the stage and its loupe are in sight. @param {StageView} stage */
   #reveal(stage) {
-    const [left, right] = [stage.element.offsetLeft, stage.element.offsetLeft + stage.element.offsetWidth];
     const { scrollLeft, clientWidth } = this.place;
-    const room = Math.min(120, Math.max(0, clientWidth - stage.element.offsetWidth));
-    const to = right > scrollLeft + clientWidth ? right - clientWidth + 24 : left < scrollLeft ? left - room : scrollLeft;
-    this.place.scrollTo({ left: Math.min(to, Math.max(0, left - 16)), behavior: "instant" });
+    const { offsetLeft, offsetWidth } = stage.element;
+    const right = offsetLeft + offsetWidth;
+    const room = Math.min(120, Math.max(0, clientWidth - offsetWidth));
+    const hidden = right > scrollLeft + clientWidth;
+    const left = hidden ? right - clientWidth + 24 : offsetLeft < scrollLeft ? offsetLeft - room : scrollLeft;
+    this.place.scrollTo({ left, behavior: "instant" });
   }
 
   #shut() {
@@ -238,6 +245,7 @@ class River {
       here,
       from: this.highlight.place(boxes.from, all),
       to: this.highlight.place(boxes.to, all),
+      ends: [...this.highlight.ends(boxes.from, this.blocks), ...this.highlight.ends(boxes.to, this.blocks)],
       chosen: chosen ? all.filter((each) => each.spec.tensor === chosen.tensor)
         .flatMap((each) => this.highlight.placeOne(each, chosen.flat)) : [],
     });

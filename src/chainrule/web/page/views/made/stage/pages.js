@@ -17,6 +17,7 @@ export class Pages {
     this.element = make("div", "made-pages");
     this.element.hidden = layout.pages.length < 2;
     this.done = -1;
+    this.page = -1;
     /** @type {HTMLButtonElement[]} */
     this.buttons = layout.pages.map(({ letter, number }, page) => {
       const key = button("made-page", "", "", () => chosen(page));
@@ -30,6 +31,7 @@ export class Pages {
   /** @param {number} page @param {number} done */
   show(page, done) {
     this.buttons.forEach((key, at) => key.setAttribute("aria-pressed", String(at === page)));
+    if (page !== this.page) this.#reveal(page);
     if (done === this.done || this.element.hidden) return;
     this.done = done;
     this.#sums(done).forEach((sum, at) => {
@@ -37,6 +39,18 @@ export class Pages {
       part.textContent = brief(sum);
       paint(part, this.scale, sum);
     });
+  }
+
+  /** Brings a button into sight without moving the page. @param {number} page */
+  #reveal(page) {
+    this.page = page;
+    const { element } = this;
+    const { offsetLeft, offsetWidth } = this.buttons[page];
+    const left = offsetLeft - element.offsetLeft;
+    if (left < element.scrollLeft) element.scrollLeft = left;
+    else if (left + offsetWidth > element.scrollLeft + element.clientWidth) {
+      element.scrollLeft = left + offsetWidth - element.clientWidth;
+    }
   }
 
   /** @param {number} done */

@@ -104,8 +104,8 @@ class Products {
     const { rows, columns, kernel } = this.layout;
     const label = at < this.wide ? this.terms[this.count - 1].factors[at].name : "products";
     if (columns <= MOST_COLUMNS) {
-      const grid = new NumberGrid(rows, columns, label, this.making);
-      return at === 1 && kernel === "rotated" ? new Rotation(grid, this.making.still) : grid;
+      const grid = () => new NumberGrid(rows, columns, label, this.making);
+      return at === 1 && kernel === "rotated" ? new Rotation(grid, this.making) : grid();
     }
     return new Plane(rows, columns, label, (row, column, pressed) => {
       const cell = row < 0 ? null : this.#entry(at, row * columns + column)?.cell ?? null;

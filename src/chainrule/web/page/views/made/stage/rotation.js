@@ -2,20 +2,31 @@ import { button, make } from "../dom.js";
 
 /**
  * A kernel that is drawn turning by 180°, from how it is stored to how it is laid on the patch. Its numbers stay upright.
+ * For a reader who asked for less motion it stands there twice, before and after.
  *
  * @typedef {import("./grid.js").NumberGrid} NumberGrid
  * @typedef {import("./grid.js").Entry} Entry
+ * @typedef {import("./stage.js").Making} Making
  */
 
 export class Rotation {
-  /** @param {NumberGrid} grid @param {boolean} still show it turned at once */
-  constructor(grid, still) {
-    this.grid = grid;
-    const again = button("made-again", "↻ 180°", "show the kernel being rotated by 180 degrees", () => this.turn());
-    this.element = make("div", "made-rotation", make("div", "made-turntable", grid.element), again);
-    again.hidden = still;
-    if (still) grid.element.classList.add("made-turned");
+  /** @param {() => NumberGrid} grid makes one @param {Making} making */
+  constructor(grid, { still, again }) {
+    this.grid = grid();
+    this.before = still ? grid() : null;
+    const repeat = button("made-again", "↻ 180°", "show the kernel being rotated by 180 degrees", () => this.turn());
+    repeat.hidden = still;
+    const table = make("div", "made-turntable", this.grid.element);
+    this.element = make("div", "made-rotation", ...(this.before ? [this.before.element, this.#arrow()] : []), table, repeat);
+    if (still || again) this.grid.element.classList.add("made-turned");
     else requestAnimationFrame(() => this.turn());
+  }
+
+  #arrow() {
+    const arrow = make("span", "made-between", "↻");
+    arrow.setAttribute("role", "img");
+    arrow.setAttribute("aria-label", "rotated by 180 degrees");
+    return arrow;
   }
 
   turn() {
@@ -27,11 +38,15 @@ export class Rotation {
 
   /** @param {(Entry | null)[]} entries as they are laid on the patch @param {import("../colours.js").Scale} scale */
   fill(entries, scale) {
-    this.grid.fill([...entries].reverse(), scale);
+    const stored = [...entries].reverse();
+    this.grid.fill(stored, scale);
+    this.before?.fill(stored, scale);
   }
 
   /** @param {number} at */
   mark(at) {
-    this.grid.mark(at < 0 ? -1 : this.grid.rows * this.grid.columns - 1 - at);
+    const place = at < 0 ? -1 : this.grid.rows * this.grid.columns - 1 - at;
+    this.grid.mark(place);
+    this.before?.mark(place);
   }
 }

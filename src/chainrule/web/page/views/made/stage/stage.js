@@ -4,9 +4,9 @@
  * @typedef {import("../../../types.js").Explanation} Explanation
  * @typedef {import("../../../types.js").Trace} Trace
  * @typedef {{
- *   explanation: Explanation, trace: Trace, still: boolean,
+ *   explanation: Explanation, trace: Trace, still: boolean, again?: boolean,
  *   follow(cell: string): void, hover(cell: string | null): void, href(cell: string): string,
- * }} Making  one cell being made; still: the reader asked for less motion
+ * }} Making  one cell being made; still: the reader asked for less motion; again: it stood here a moment ago
  * @typedef {{
  *   element: HTMLElement, count: number,
  *   show(done: number, stepping: boolean): void,

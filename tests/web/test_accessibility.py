@@ -63,6 +63,5 @@ def test_axe_finds_nothing(browser: "Browser", axe: str, file: str, view: str, s
         wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     finally:
         context.close()
-    print(*[f"{each[chr(105)+chr(100)]}: {node[chr(104)+chr(116)+chr(109)+chr(108)][:200]}" for each in found for node in each["nodes"]], sep=chr(10))
     assert [f"{each['id']}: {node['html'][:160]}" for each in found for node in each["nodes"]] == []
     assert wide <= 0, "the page scrolls sideways"

@@ -19,6 +19,7 @@ from chainrule.model import Sequential
 from chainrule.runs import standing
 from chainrule.runs.folder import CHECKPOINT
 from chainrule.runs.jobs import Job
+from chainrule.training.samples import Samples
 
 Options = Mapping[str, Any]
 ENGINE = "numpy"  # a trace computes in float64, one operation at a time
@@ -97,8 +98,9 @@ def _untrained(given: Options) -> tuple[Sequential, Training, Dataset]:
     recipe = entry.recipe_for(entry.choice.name)
     images, test = entry.choice.load(recipe.seed, folder=given["data_folder"], offline=given["offline"])
     model = entry.build(images.shape, images.classes, engine=ENGINE, loss=recipe.loss, seed=recipe.seed)
-    model.normalisation = Normalisation.fit(recipe.normalise, images.x)
-    return model, standing.next_step(recipe, 0, len(images)), test
+    trained_on, _ = Samples.of_dataset(images, len(images.classes)).parts(recipe.validation, recipe.seed)
+    model.normalisation = Normalisation.fit(recipe.normalise, trained_on.x)
+    return model, standing.next_step(recipe, 0, len(trained_on)), test
 
 
 def _sample(model: Sequential, test: Dataset | None, given: Options) -> tuple[Array, int | None, str]:

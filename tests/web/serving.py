@@ -6,7 +6,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
 
@@ -14,8 +17,15 @@ from chainrule.web.guard import Key
 from chainrule.web.server import application
 from chainrule.web.session import Session
 
+Answer = TypeVar("Answer")
 PORT = 8123
 HOST = f"127.0.0.1:{PORT}"
+
+
+def in_a_loop(made: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
+    """Run a coroutine in a thread of its own: Playwright keeps a loop running in that of the tests."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(made())).result()
 
 
 class Browser:
@@ -27,7 +37,7 @@ class Browser:
 
     def request(self, method: str, path: str, **options: object) -> httpx.Response:
         """One request."""
-        return asyncio.run(self._asked(method, path, options))
+        return in_a_loop(lambda: self._asked(method, path, options))
 
     async def _asked(self, method: str, path: str, options: dict[str, object]) -> httpx.Response:
         async with httpx.AsyncClient(

@@ -1,6 +1,5 @@
 """What the server answers: in this process, and as a process of its own."""
 
-import asyncio
 import json
 import os
 import signal
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from web.looked_at import RECIPE, finished, opened, small, stripes, trained_through, until
-from web.serving import HOST, PORT, Browser, Served, client
+from web.serving import HOST, PORT, Browser, Served, client, in_a_loop
 
 from chainrule.runs import running
 from chainrule.runs.jobs import Job
@@ -185,7 +184,7 @@ def test_a_replay_ends_when_its_window_is_gone(session: Session, monkeypatch: py
 
     headers = [(b"host", HOST.encode()), (b"cookie", f"{key.name}={key.cookie}".encode())]
     scope = {"type": "http", "method": "GET", "path": "/api/frame", "query_string": b"step=9", "headers": headers}
-    asyncio.run(application(session, key)(scope, receive, send))
+    in_a_loop(lambda: application(session, key)(scope, receive, send))
     assert ended.wait(10)
 
 

@@ -175,7 +175,7 @@ class Sequential(Network):
     ) -> Trace:
         """One training step on a sample or a small batch, with every number that is made; nothing is changed.
 
-        x, y       a sample of input_shape with its label, or a batch as `fit` takes it
+        x, y       a sample of input_shape with its label or target, or a batch as `fit` takes it
         optimizer  that takes the step, at ``rate``, with ``moments`` gathered in the ``step`` − 1 steps before
         loss       None: the one it was trained with
         """

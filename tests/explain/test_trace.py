@@ -1,5 +1,6 @@
 """A trace's arrays: those of the reference engine, and derivatives by numbers; and its update, a real step's."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from chainrule import engines, optimizers, reference
 from chainrule import layers as cr
 from chainrule.errors import OptionError, ShapeError
 from chainrule.explain import Trace, Training
+from chainrule.files import plain
 from chainrule.interpreter import Interpreter
 from chainrule.network import Network
 from chainrule.training.step import Stepper
@@ -142,6 +144,33 @@ def test_what_cannot_be_traced():
         Trace(network, x, np.zeros((2, 4)), "half_squared_error")
     with pytest.raises(OptionError, match="each of"):
         Trace(network, x, t, "half_squared_error", Training(moments=(np.zeros(3),)))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_networks_that_are_not_finite(loss, value):
+    """Everything can still be looked at."""
+    for layer in (cr.GELU(), cr.MaxPool2D(2), cr.Conv2D(2, 2)):
+        network = around(layer, (2, 3, 3), loss)
+        network.parameters[::2] = np.float32(value)
+        trace = trace_of(network, loss, 2)
+        for name in trace.names:
+            explanation = trace.explain(name, tuple(size - 1 for size in trace[name].shape))
+            assert explanation.shown in str(explanation)
+            assert explanation._repr_html_()
+            json.dumps(plain(explanation.to_json()), allow_nan=False)
+
+
+def test_a_network_without_parameters():
+    trace = trace_of(Network([cr.Tanh()], (3,), engine="numpy"))
+    assert trace.explain("tanh1.dx[2]").cell == "dx[2]"
+    assert "tanh1.update" not in trace.names
+
+
+def test_a_whole_number_for_an_index():
+    trace = trace_of(around(cr.Tanh(), (2, 3, 3)))
+    assert trace.explain("dense1.b", 2) == trace.explain("dense1.b[2]")
+    assert trace.explain("dense1.b", np.array([2])) == trace.explain("dense1.b[2]")
 
 
 def test_numbers_that_overflow_are_shown_as_they_are():

@@ -3,10 +3,10 @@
 import { operations } from "/engine/operations.js";
 import { streamNumber, uniform } from "/engine/randomness.js";
 import { factor } from "/engine/schedules.js";
-import { answer, makeTrace } from "/engine/trace.js";
+import { answer, makeTrace, normalised } from "/engine/trace.js";
 import { Trainer } from "/engine/training.js";
 import { canonical, explain } from "/explain/index.js";
-import { bracketed, listed, shown } from "/explain/numbers.js";
+import { bracketed, listed, powered, shown } from "/explain/numbers.js";
 import { cameFrom, goesTo } from "/explain/reach.js";
 
 const KINDS = { f8: Float64Array, f4: Float32Array, i4: Int32Array, u1: Uint8Array };
@@ -20,21 +20,32 @@ export async function answered(name, text) {
 
 const FUNCTIONS = {
   run: (cases) => cases.map(({ name, arrays, attributes }) => attempted(() => operations[name](arrays, attributes))),
-  numbers: (values) => Array.from(values.data, (value) => [shown(value), bracketed(value)]),
+  numbers: (values) => Array.from(values.data, (value) => [shown(value), bracketed(value), powered(value, "2")]),
   listed: (values, joint) => listed(Array.from(values.data), joint),
   uniform: (seed, stream, step, sample, elements) => array(uniform(BigInt(seed), stream, step, sample, elements)),
   streamNumber,
   factors: (schedule, steps, epochSteps) =>
     array(Float64Array.from({ length: steps }, (_, step) => factor(schedule, { step, steps, epochSteps }))),
-  trace(description, frame, picture) {
+  look(description, frame, picture) {
     trace = makeTrace(description, raw(frame), { ...picture, x: picture.x.data });
+    return trace.names;
+  },
+  trace(description, frame, picture) {
+    FUNCTIONS.look(description, frame, picture);
     return Object.fromEntries(trace.values);
   },
+  normalised: (description, picture) => array(normalised(description, { ...picture, x: picture.x.data })),
   answer: (description, frame, picture) => answer(description, raw(frame), { ...picture, x: picture.x.data }),
   explain: (cells) => cells.map((cell) => attempted(() => explain(trace, cell))),
   canonical: (cells) => cells.map((cell) => attempted(() => canonical(trace, cell))),
   reach: (cells) =>
     cells.map(([cell, phase]) => ({ from: cameFrom(trace, cell), to: goesTo(trace, cell, phase) })),
+  failing(description, frame, { x, labels }) {
+    const trainer = new Trainer(description, raw(frame));
+    const result = attempted(() => trainer.step({ x: x.map(({ data }) => data), labels }));
+    const { step, parameters } = trainer.frame();
+    return { ...result, step, parameters: array(parameters) };
+  },
   train(description, frame, batches, options) {
     const trainer = new Trainer(description, raw(frame), options);
     const outcomes = batches.map(({ x, labels }) => trainer.step({ x: x.map(({ data }) => data), labels }));

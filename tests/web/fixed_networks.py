@@ -20,7 +20,7 @@ def plain() -> Subject:
         *(layers.Conv2D(3, (3, 2)), layers.ReLU(), layers.Conv2D(4, 3, padding="same"), layers.ReLU()),
         *(layers.MaxPool2D(2), layers.Flatten(), layers.Dense(5), layers.Softmax()),
     ]
-    return _subject("plain", body, (2, 9, 8), Recipe(optimizer=optimizers.Adam(rate=0.01)), seed=1)
+    return random_subject("plain", body, (2, 9, 8), Recipe(optimizer=optimizers.Adam(rate=0.01)), seed=1)
 
 
 def rich() -> Subject:
@@ -32,24 +32,26 @@ def rich() -> Subject:
         *(layers.ConvTranspose2D(3, 3, stride=2), layers.Arctan(), layers.MaxPool2D(3, stride=2, padding=1)),
         *(layers.GlobalAveragePool2D(), layers.Dense(6), layers.Sigmoid(), layers.Dense(4), layers.Softmax()),
     ]
-    return _subject("rich", body, (2, 13, 11), Recipe(optimizer=optimizers.AdamW(rate=0.02), clip_norm=0.5), seed=2)
+    return random_subject(
+        "rich", body, (2, 13, 11), Recipe(optimizer=optimizers.AdamW(rate=0.02), clip_norm=0.5), seed=2
+    )
 
 
 def yes_or_no() -> Subject:
     """Binary cross-entropy of sigmoids, and Nesterov's momentum."""
     body = [layers.SumPool2D(2), layers.Flatten(), layers.Dense(4), layers.Tanh(), layers.Dense(3), layers.Sigmoid()]
     recipe = Recipe(loss="binary_cross_entropy", optimizer=optimizers.Nesterov(rate=0.1))
-    return _subject("yes-or-no", body, (1, 6, 6), recipe, seed=3)
+    return random_subject("yes-or-no", body, (1, 6, 6), recipe, seed=3)
 
 
 def squares() -> Subject:
     """Half the squared error of probabilities, and plain gradient descent."""
     body = [layers.Flatten(), layers.Dense(4), layers.Softmax()]
     recipe = Recipe(loss="half_squared_error", optimizer=optimizers.SGD(rate=0.1))
-    return _subject("squares", body, (1, 3, 4), recipe, seed=4)
+    return random_subject("squares", body, (1, 3, 4), recipe, seed=4)
 
 
-def _subject(name: str, body: Sequence[Any], size: tuple[int, ...], recipe: Recipe, *, seed: int) -> Subject:
+def random_subject(name: str, body: Sequence[Any], size: tuple[int, ...], recipe: Recipe, *, seed: int) -> Subject:
     random = np.random.default_rng(seed)
     images = random.integers(0, 256, (SAMPLES, *size), dtype=np.uint8)
     normalisation = Normalisation.fit("scale", images)

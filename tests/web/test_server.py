@@ -1,5 +1,6 @@
 """What the server answers: in this process, and as a process of its own."""
 
+import asyncio
 import json
 import os
 import signal
@@ -15,12 +16,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from web.looked_at import RECIPE, finished, opened, small, stripes, trained_through, until
-from web.serving import Browser, Served, client
+from web.serving import HOST, PORT, Browser, Served, client
 
 from chainrule.runs import running
 from chainrule.runs.jobs import Job
 from chainrule.web import page_files
 from chainrule.web.frames import Frame
+from chainrule.web.guard import Key
+from chainrule.web.replaying import Cancelled
+from chainrule.web.server import application
 from chainrule.web.session import Session
 
 
@@ -159,6 +163,30 @@ def test_steps_that_make_no_sense(browser: Browser, path: str, status: int, said
     answer = browser.get(path)
     assert answer.status_code == status
     assert said in answer.json()["error"]
+
+
+def test_a_replay_ends_when_its_window_is_gone(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+
+    def replaying(self: Session, step: int, cancelled: threading.Event) -> Frame:
+        assert cancelled.wait(10)
+        ended.set()
+        raise Cancelled
+
+    monkeypatch.setattr(Session, "frame", replaying)
+    key = Key(PORT)
+    messages = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+    async def receive() -> dict[str, object]:
+        return next(messages, {"type": "http.disconnect"})
+
+    async def send(message: dict[str, object]) -> None:
+        assert message.get("status", 503) == 503
+
+    headers = [(b"host", HOST.encode()), (b"cookie", f"{key.name}={key.cookie}".encode())]
+    scope = {"type": "http", "method": "GET", "path": "/api/frame", "query_string": b"step=9", "headers": headers}
+    asyncio.run(application(session, key)(scope, receive, send))
+    assert ended.wait(10)
 
 
 # ------------------------------------------------------------------ training

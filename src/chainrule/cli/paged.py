@@ -74,7 +74,9 @@ def _step(subject: "Subject") -> str:
 def _write(path: Path, subject: "Subject", where: dict[str, Any]) -> None:
     from chainrule.web import single_file
 
-    size = single_file.write(path, subject, **where)
-    if size > single_file.BUDGET:
-        say(f"{path} has {size / 1e6:.1f} MB: a smaller network makes a smaller file")
+    written = single_file.write(path, subject, **where)
+    if written.lacking:
+        say(f"no pictures and no earlier steps: {written.lacking}")
+    if written.size > single_file.BUDGET:
+        say(f"{path} has {written.size / 1e6:.1f} MB: a smaller network makes a smaller file")
     click.echo(path)

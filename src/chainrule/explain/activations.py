@@ -165,7 +165,7 @@ def _slope_written(site: Site, name: str, kept: float) -> Written:
 def _gelu_slope(x: float, slope: float) -> tuple[Step, Step]:
     """The slope of GELU, with h = tanh(…) worked out first."""
     number = bracketed(x)
-    h = float(np.tanh(reference.GELU_SCALE * (x + reference.GELU_CUBIC * x**3)))
+    h = float(np.tanh(reference.GELU_SCALE * (x + reference.GELU_CUBIC * x * x * x)))
 
     def write(h: str, x: str) -> str:
         return f"(1 + {h})/2 + {x}/2 · (1 − {_power(h)}) · √(2/π) · (1 + 0.134145·{_power(x)})"

@@ -97,7 +97,8 @@ def _terms(record: "Explanation") -> list[str]:
     rows = [[_product(term), shown(term.value)] for term in folded.largest]
     if folded.others:
         zeros = f" ({folded.zeros} of them 0)" if folded.zeros else ""
-        rows.append([f"… and {folded.others} smaller{zeros}, together", shown(folded.rest)])
+        what = "more, all 0" if folded.zeros == folded.others else f"smaller{zeros}, together"
+        rows.append([f"… and {folded.others} {what}", shown(folded.rest)])
     if len(made.terms) > 1 or made.scale:
         rows.append(["sum", shown(folded.sum)])
     if made.scale:

@@ -18,6 +18,6 @@ def leaf(entry: Entry, step: int) -> Made:
     return Made(FIRST if entry.kind == "moment" and step == 1 else WORDS[entry.kind])
 
 
-def own(layer: str) -> Made:
+def own(operation: str) -> Made:
     """What is said of a number that a learner's own code made."""
-    return Made(f"It was made by your own code ({layer}), which cannot be looked into.")
+    return Made(f"It was made by your own code ({operation}), which cannot be looked into.")

@@ -37,7 +37,7 @@ def binary_cross_entropy(site: Site) -> Made:
     for size, n in (("K", "n"), (str(len(p)), site.sample)):
         target, answer = _at(site, "t", "k", n), _at(site, "p̂", "k", n)
         sum_of = f"{target}·log({answer}) + (1 − {target})·log(1 − {answer})"
-        written.append(f"{site.bracket('loss', sample=n)} = −1/{size} · Σ_{{k}} {sum_of}")
+        written.append(f"{site.bracket('loss', sample=n)} = −1/{size} · Σ_{{k}} ({sum_of})")
     words = "How surprised the answers are by the targets, each a yes or no of its own. p̂ is p kept away from 0 and 1."
     return Made(
         words, written[0], written[1], tuple(terms), Scale(f"−1/{len(p)}", -1 / len(p)), sources=_cells(site, 0)
@@ -168,7 +168,7 @@ def correct(site: Site) -> Made:
     steps = (
         Step("answer", "argmax_{k} p[k]", f"argmax({listed([float(v) for v in p], ', ')})", float(answer)),
         Step("truth", "argmax_{k} t[k]", f"argmax({listed([float(v) for v in t], ', ')})", float(truth)),
-        Step("correct", "1 if answer = truth, else 0", f"{answer} = {truth}", site.value),
+        Step("correct", "1 if answer is truth, else 0", shown(site.value), site.value),
     )
     words = f"The largest output is that of class {answer}, and the target says {truth}."
     written = [

@@ -27,8 +27,16 @@ def fold(terms: Sequence[Term], room: int | None) -> Folded:
     keep = len(order) if room is None or len(order) <= room + 1 else min(room, _not_zero(order))
     others = order[keep:]
     zeros = sum(term.value == 0 for term in others)
-    rest = math.fsum(term.value for term in others)
-    return Folded(tuple(order[:keep]), len(others), zeros, rest, math.fsum(term.value for term in terms))
+    return Folded(tuple(order[:keep]), len(others), zeros, _total(others), _total(terms))
+
+
+def _total(terms: Sequence[Term]) -> float:
+    """The sum, rounded once; with infinities, as it comes."""
+    values = [term.value for term in terms]
+    try:
+        return math.fsum(values)
+    except (OverflowError, ValueError):
+        return sum(values)
 
 
 def _not_zero(order: Sequence[Term]) -> int:

@@ -23,7 +23,7 @@ def text(explanation: Explanation, *, everything: bool = False) -> str:
     made = explanation.made
     above = [f"{explanation.cell} = {explanation.shown}", explanation.title, "", *_wrapped(made.words, width)]
     if made.symbols:
-        above += ["", *_equations(made.symbols, made.here)]
+        above += ["", *_equations(made.symbols, made.here, width)]
     below = [*_steps(made.steps or (), width), *_curve(explanation), *_footer(explanation, width)]
     room = None if everything else max(screen.lines - len(above) - len(below) - 6, LEAST)
     middle = _terms(explanation, room)
@@ -38,8 +38,12 @@ def _wrapped(words: str, width: int) -> list[str]:
     return textwrap.wrap(words, width)
 
 
-def _equations(symbols: str, here: str) -> list[str]:
-    return [f"{INDENT}{equation}" for equation in dict.fromkeys((symbols, here))]
+def _equations(symbols: str, here: str, width: int) -> list[str]:
+    """In letters and with indices, the left sides under each other; once where they are alike."""
+    lines: list[str] = []
+    for equation in dict.fromkeys((symbols, here)):
+        lines += textwrap.wrap(equation, width, initial_indent=INDENT, subsequent_indent=INDENT * 3)
+    return lines
 
 
 # -------------------------------------------------------------------------------------------------- terms
@@ -66,9 +70,14 @@ def _terms(explanation: Explanation, room: int | None) -> list[str]:
 
 
 def _heading(terms: Sequence[Term], factors: int) -> list[str]:
-    """dy · x: what the equation calls the factors."""
-    full = next(term for term in terms if len(term.factors) == factors)
-    names = [factor.name for factor in full.factors]
+    """dy · x: what the equation calls the factors, where it is one for all and does not stand there."""
+    full = [term for term in terms if len(term.factors) == factors]
+    names: list[str] = []
+    for place in range(factors):
+        column = [term.factors[place] for term in full]
+        called = {factor.name for factor in column}
+        held = any(factor.cell for factor in column)
+        names.append(column[0].name if held and len(called) == 1 else "")
     return [*[cell for name in names for cell in (name, "", "")][:-1], "", "product"]
 
 
@@ -94,6 +103,8 @@ def _nowhere(factor: Factor) -> str:
 def _rest(folded: Folded) -> list[tuple[str, str]]:
     if not folded.others:
         return []
+    if folded.zeros == folded.others:
+        return [(f"… and {folded.others} more, all 0", "0")]
     zeros = f" ({folded.zeros} of them 0)" if folded.zeros else ""
     what = "smaller term" if folded.others == 1 else "smaller terms"
     return [(f"… and {folded.others} {what}{zeros}, together", shown(folded.rest))]
@@ -149,7 +160,7 @@ def _curve(explanation: Explanation) -> list[str]:
     if not curve:
         return []
     numbers = f"x = {shown(curve.x)}, y = {shown(curve.y)}, slope {shown(curve.slope)}"
-    return [f"{INDENT}on the curve of {curve.function}: {numbers}"]
+    return ["", f"{INDENT}on the curve of {curve.function}: {numbers}"]
 
 
 def _footer(explanation: Explanation, width: int) -> list[str]:

@@ -120,9 +120,11 @@ class Trace:
 
     # ------------------------------------------------------------------ explanations
 
-    def explain(self, cell: str, index: Sequence[int] | None = None) -> Explanation:
+    @np.errstate(all="ignore")
+    def explain(self, cell: str, index: Sequence[int] | int | None = None) -> Explanation:
         """How one number came about: ``explain("conv2.dx[1,4,7]")`` or ``explain("conv2.dx", (1, 4, 7))``."""
-        found = self.catalogue.read(cell) if index is None else self.catalogue.find(cell, tuple(map(int, index)))
+        place = (index,) if isinstance(index, int) else index
+        found = self.catalogue.read(cell) if place is None else self.catalogue.find(cell, tuple(map(int, place)))
         entry = self.catalogue.entries[found.tensor]
         operation, made = self._made(found)
         places = code.places(operation)
@@ -152,7 +154,7 @@ class Trace:
             return self.training.optimizer.operation, updates.explain(self._arrays, self.update, cell)
         site = self._site(cell)
         if site.operation.call:
-            return site.operation.name, leaves.own(site.layer)
+            return site.operation.name, leaves.own(site.operation.name)
         made = EXPLAINERS[site.operation.name](site)
         return site.operation.name, replace(made, words=made.words + _other_shape(site, cell, entry.shape))
 

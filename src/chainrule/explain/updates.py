@@ -106,8 +106,8 @@ def _adam(entry: Entry, update: Update) -> tuple[Step, ...]:
 
 Writer = Callable[[Entry, Update], tuple[Step, ...]]
 ADAM_WORDS = (
-    "Adam steps by the running mean of the gradient over the root of its running square, so the size of the step is "
-    "about the rate, however large the gradient."
+    "Adam steps by the running mean of the gradient over the root of its running square: about the rate where the "
+    "gradients of many steps agree, however small they are, and less where they do not."
 )
 RULES: dict[str, tuple[Writer, str, str]] = {
     "sgd_update": (_sgd, "rate · g", "The step is the gradient times the rate."),

@@ -7,8 +7,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from chainrule.errors import FormatError
 from chainrule.web import modules
+from chainrule.web.packing import packed_bytes
 from chainrule.web.page_files import PAGE
 
 STYLE = re.compile(r'<link\b[^>]*\brel="stylesheet"[^>]*>')
@@ -17,8 +20,11 @@ ADDRESS = re.compile(r'\b(?:href|src)="(?:\./)?(?:page/)?([^"]+)"')
 FETCHED = re.compile(r"@import|url\((?!\s*[\"']?(?:data:|#))", re.IGNORECASE)
 WORKERS = "worker.js"  # the end of the names of what runs in a worker: nothing imports that
 CHARSET = '<meta charset="utf-8">'
-LOADER = """(() => {
-  const sources = JSON.parse(document.getElementById("chainrule-modules").textContent);
+LOADER = """(async () => {
+  const packed = JSON.parse(document.getElementById("chainrule-modules").textContent);
+  const bytes = Uint8Array.from(atob(packed.base64), (letter) => letter.charCodeAt(0));
+  const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  const sources = JSON.parse(await new Response(unpacked).text());
   const addresses = {};
   for (const [path, source] of Object.entries(sources)) {
     const linked = source.replace(/"module:([^"]+)"/g, (_, name) => JSON.stringify(addresses[name]));
@@ -31,7 +37,7 @@ LOADER = """(() => {
     script.src = addresses[path];
     document.head.append(script);
   }
-})();
+})().catch((error) => document.body.append(`This browser cannot open the page: ${error.message}`));
 """
 
 
@@ -60,7 +66,8 @@ def parts(folder: Path = PAGE) -> Parts:
     sheets = "".join(f"<style>{style}</style>\n" for style in styles)
     page = page.replace(CHARSET, f"{CHARSET}\n    {policy}", 1).replace("</head>", f"{sheets}</head>", 1)
     head, tail = page.split("</body>", 1)
-    scripts = _json("chainrule-modules", json.dumps(linked, ensure_ascii=False, separators=(",", ":")))
+    packed = packed_bytes(np.frombuffer(json.dumps(linked).encode(), np.uint8))
+    scripts = _json("chainrule-modules", json.dumps(packed))
     return Parts(head, f"{scripts}<script>{loader}</script>\n</body>{tail}")
 
 

@@ -1,5 +1,6 @@
 """The files of the page: which there are, and as what they are served."""
 
+from functools import cache
 from pathlib import Path
 
 PAGE = Path(__file__).parent / "page"
@@ -12,6 +13,7 @@ TYPES = {
 }
 
 
+@cache
 def found(folder: Path = PAGE) -> dict[str, Path]:
     """The files by their path in the folder (engine/tensor.js): no other name leads anywhere."""
     every = (path for path in folder.rglob("*") if path.suffix in TYPES and path.is_file())

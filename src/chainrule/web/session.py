@@ -3,6 +3,7 @@
 import copy
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from chainrule import data, files
@@ -19,7 +20,6 @@ from chainrule.web.timeline import Timeline
 
 COMMANDS = ("start", "pause", "advance", "epoch", "restart")
 LARGEST = 1_000_000  # steps of one `advance`
-LOADING = "loading the data …"
 UNTRAINABLE = "a model file holds no training: open the folder of a run"
 
 
@@ -35,7 +35,7 @@ class Session:
         self._where: dict[str, Any] = {"folder": folder, "offline": offline, "progress": False}
         self._pictures = pictures.none(subject.model.input_shape)
         self._running: Running | None = None
-        self._problem = LOADING if subject.trainable else UNTRAINABLE
+        self._problem = _beginning(subject)
         self._opened = _opened(subject)
         self._first = _first(subject, self._opened)
         threading.Thread(target=self._load, name="loading", daemon=True).start()
@@ -162,6 +162,12 @@ class Session:
         rate = frames.rate_at(recipe, 0, trainer.steps, trainer.epoch_steps)
         self._first = replace(self._first, rate=rate)
         return Running(trainer, self._first, Timeline([self._first, self._opened]))
+
+
+def _beginning(subject: Subject) -> str:
+    """What goes on while the data are not there."""
+    name = Path(subject.choice.name).name if subject.choice is not None else "the data"
+    return f"loading {name} …" if subject.trainable else UNTRAINABLE
 
 
 def _opened(subject: Subject) -> Frame:

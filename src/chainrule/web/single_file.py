@@ -18,14 +18,14 @@ What `source/file.js` finds in the document:
              planes 1: `length` bytes as they are.
              planes 4: `length` float32, little-endian, as four planes of `length` bytes each: byte k of number n
              stands at k·length + n.
-A module's source stands in `<script type="application/json" id="chainrule-modules">`, imports named `module:PATH`; the
-loader gives each a blob URL, those it imports first.
+The modules stand in `<script type="application/json" id="chainrule-modules">`: PACKED bytes of a JSON object of sources
+by path, imports named `module:PATH`; the loader gives each a blob URL, those it imports first.
 """
 
 import json
 import threading
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +46,25 @@ KEYFRAMES = (100, 10, 1000)  # steps, the most wanted first
 PICTURES, PICTURE_BYTES = 60, 400_000  # at most
 
 
-def write(path: Path, subject: Subject, *, folder: str | None = None, offline: bool | None = None) -> int:
-    """Write the file, whole or not at all; gives its size in bytes. OptionError when the model is too large."""
+@dataclass(frozen=True)
+class Written:
+    """The size of a file in bytes, and why it lacks pictures or keyframes ("": it does not)."""
+
+    size: int
+    lacking: str
+
+
+def write(path: Path, subject: Subject, *, folder: str | None = None, offline: bool | None = None) -> Written:
+    """Write the file, whole or not at all. OptionError when the model is too large."""
     session = Session(subject, folder=folder, offline=offline)
     try:
         session.loaded.wait()
         content = made(session)
+        lacking = session.state()["message"] if subject.trainable else ""
     finally:
         session.close()
     files.write_whole(path, content)
-    return len(content)
+    return Written(len(content), lacking)
 
 
 def made(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> bytes:

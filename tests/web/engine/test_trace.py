@@ -7,6 +7,8 @@ import pytest
 from web.bridge import call
 from web.networks import NAMES, find_subject
 
+from chainrule.data.normalisation import PIXELS, Normalisation
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
@@ -38,6 +40,16 @@ def test_answers_as_the_model_does(modules: "Page", name: str) -> None:
         powers = np.exp(expected - expected.max())
         expected = powers / powers.sum()
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("pixels", PIXELS)
+def test_bytes_become_what_the_network_reads(modules: "Page", pixels: str) -> None:
+    subject = find_subject("numpy-cnn")
+    subject.model.normalisation = Normalisation("standardise", 0.37, -1.25, pixels)
+    picture = subject.picture()
+    expected = subject.model.normalisation.apply(picture["x"][None], np.float64)
+    found = call(modules, "normalised", subject.description, picture)
+    np.testing.assert_array_equal(found, expected.reshape(-1))
 
 
 def test_a_picture_without_a_label_is_taken_for_what_the_network_thinks_it_is(modules: "Page") -> None:

@@ -32,12 +32,14 @@ def nasty() -> np.ndarray:
 
 def test_printed_as_in_python(modules: "Page") -> None:
     values = nasty()
+    one, two = numbers.shown, numbers.bracketed
     found = call(modules, "numbers", values)
-    expected = [[numbers.shown(float(value)), numbers.bracketed(float(value))] for value in values]
+    expected = [[one(v), two(v), numbers.powered(v, "2")] for v in values.tolist()]
     assert found == expected
 
 
 def test_long_rows_are_shortened_alike(modules: "Page") -> None:
     for many in (0, 1, 12, 13, 40):
         values = np.arange(many) - 5.5
-        assert call(modules, "listed", values, " + ") == numbers.listed(list(values), " + ")
+        for joint in (" + ", ", "):
+            assert call(modules, "listed", values, joint) == numbers.listed(values.tolist(), joint)

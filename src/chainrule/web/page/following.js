@@ -10,6 +10,8 @@ export class Following {
   /** @type {TrainingState | null} */
   state = null;
   #timer = 0;
+  #questions = 0;
+  #answered = 0;
 
   /**
    * @param {Training} training
@@ -51,9 +53,18 @@ export class Following {
     }
   }
 
-  /** @param {Promise<TrainingState>} answer */
+  /**
+   * Takes an answer. That to an earlier question than the last one answered may be older than it: it is asked again.
+   * @param {Promise<TrainingState>} answer
+   */
   async #heard(answer) {
+    const question = (this.#questions += 1);
     const state = await answer;
+    if (question < this.#answered) {
+      this.#later(0);
+      return state;
+    }
+    this.#answered = question;
     const before = this.state;
     this.state = state;
     this.reached();

@@ -8,6 +8,11 @@ const KEYS = [
     ["Enter", "choose the cell: see how it was made"],
   ]],
   ["While a cell is made", [["← →", "a step back, or on"], ["Space", "play, or stop"], ["Esc", "close"]]],
+  ["On the time line", [
+    ["← →", "a step back, or on"],
+    ["Page Up, Page Down", "a tenth of the time on, or back"],
+    ["Home, End", "the first step, or now"],
+  ]],
 ];
 
 /** @returns {HTMLDialogElement} */

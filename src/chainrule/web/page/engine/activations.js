@@ -8,8 +8,8 @@
 
 import { checkAxes, checkSame, zeros } from "./tensor.js";
 
-const GELU_SCALE = Math.sqrt(2 / Math.PI);
-const GELU_CUBIC = 0.044715;
+export const GELU_SCALE = Math.sqrt(2 / Math.PI);
+export const GELU_CUBIC = 0.044715;
 
 /** y = σ(x) = 1/(1 + e⁻ˣ) = eˣ/(1 + eˣ), so that no power of e overflows. @param {NDArray} x */
 export function sigmoid(x) {

@@ -1,8 +1,9 @@
 /**
  * Cross-correlation and its two gradients. Each sums the same products; only where they are added differs.
  *
- * `eachTap` visits every kernel cell (o, c, u, v) of every sample with the planes of y and x that it joins; the loops
- * over the positions (i, j) at which that cell lies on the image are then without a condition.
+ * `eachRow` visits the rows of positions (i, j) at which a kernel cell (o, c, u, v) lies on the image, so that the
+ * loops along a row are without a condition: ij is the place in y, k that in x, and at that of the weight. Where four
+ * filters read the same channel, a row is walked for all four at once: it is then read once for four products.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("./shapes.js").Pair} Pair
@@ -10,7 +11,10 @@
  * @typedef {import("./shapes.js").Axis} Axis
  * @typedef {import("./shapes.js").Tap} Tap
  * @typedef {{stride?: Pair, padding?: Padding, dilation?: Pair, groups?: number, flip?: boolean}} Options
- * @typedef {{N: number, C_out: number, C_group: number, groups: number, flip: boolean, rows: Axis, columns: Axis}} Walk
+ * @typedef {{N: number, C_out: number, C_group: number, groups: number, flip: boolean, rows: Axis, columns: Axis,
+ *   down: Tap[], across: Tap[]}} Walk  down and across: the taps of the kernel
+ * @typedef {(at: number, from: number, end: number, k: number) => void} Visit
+ *   a row of positions: ij from `from` (inclusive) to `end`, of which the first lies on cell k of x
  */
 
 import { addInPlace } from "./bias.js";
@@ -28,6 +32,7 @@ const DEFAULTS = {
   groups: 1,
   flip: false,
 };
+const FOUR = 4;
 
 /**
  * Slide every kernel over the image and add the bias.
@@ -40,19 +45,28 @@ const DEFAULTS = {
  */
 export function cross_correlate(x, w, b, options) {
   checkAxes("cross_correlate", "x", x, "N, C_in, H, W");
+  checkAxes("cross_correlate", "w", w, "C_out, C_in/groups, KH, KW");
   const walk = prepared("cross_correlate", x.shape, w.shape, options);
-  const { rows, columns } = walk;
-  const y = zeros([walk.N, walk.C_out, rows.outputs, columns.outputs]);
+  const y = zeros([walk.N, walk.C_out, walk.rows.outputs, walk.columns.outputs]);
   const [X, W, Y] = [x.data, w.data, y.data];
-  const [width, step] = [columns.size, columns.stride];
-  eachTap(walk, (at, yPlane, xPlane, down, across) => {
+  const { filter, plane, step } = strides(walk);
+  /** @type {Visit} */
+  const one = (at, from, end, k) => {
     const weight = W[at];
-    for (let i = down.first; i < down.last; i += 1) {
-      const end = yPlane + i * columns.outputs + across.last;
-      let k = xPlane + (rows.stride * i + down.offset) * width + step * across.first + across.offset;
-      for (let ij = end - across.last + across.first; ij < end; ij += 1, k += step) Y[ij] += X[k] * weight;
+    for (let ij = from, cell = k; ij < end; ij += 1, cell += step) Y[ij] += X[cell] * weight;
+  };
+  /** @type {Visit} */
+  const four = (at, from, end, k) => {
+    const [w0, w1, w2, w3] = [W[at], W[at + filter], W[at + 2 * filter], W[at + 3 * filter]];
+    for (let ij = from, cell = k; ij < end; ij += 1, cell += step) {
+      const value = X[cell];
+      Y[ij] += value * w0;
+      Y[ij + plane] += value * w1;
+      Y[ij + 2 * plane] += value * w2;
+      Y[ij + 3 * plane] += value * w3;
     }
-  });
+  };
+  eachRow(walk, one, four);
   if (b) addInPlace(y, b);
   return y;
 }
@@ -65,23 +79,28 @@ export function cross_correlate(x, w, b, options) {
  * @returns {NDArray}  (N, C_in, H, W)
  */
 export function cross_correlate_dx(dy, w, options) {
+  checkAxes("cross_correlate_dx", "w", w, "C_out, C_in/groups, KH, KW");
   checkAxes("cross_correlate_dx", "dy", dy, "N, C_out, H', W'");
-  const groups = options.groups ?? 1;
-  const shape = [dy.shape[0], groups * w.shape[1], ...options.size];
+  const shape = [dy.shape[0], (options.groups ?? 1) * w.shape[1], ...options.size];
   const walk = prepared("cross_correlate_dx", shape, w.shape, options);
-  const { rows, columns } = walk;
-  checkShape("cross_correlate_dx", "dy", dy, [walk.N, walk.C_out, rows.outputs, columns.outputs]);
+  checkShape("cross_correlate_dx", "dy", dy, [walk.N, walk.C_out, walk.rows.outputs, walk.columns.outputs]);
   const dx = zeros(shape);
   const [DX, W, DY] = [dx.data, w.data, dy.data];
-  const [width, step] = [columns.size, columns.stride];
-  eachTap(walk, (at, yPlane, xPlane, down, across) => {
+  const { filter, plane, step } = strides(walk);
+  /** @type {Visit} */
+  const one = (at, from, end, k) => {
     const weight = W[at];
-    for (let i = down.first; i < down.last; i += 1) {
-      const end = yPlane + i * columns.outputs + across.last;
-      let k = xPlane + (rows.stride * i + down.offset) * width + step * across.first + across.offset;
-      for (let ij = end - across.last + across.first; ij < end; ij += 1, k += step) DX[k] += DY[ij] * weight;
+    for (let ij = from, cell = k; ij < end; ij += 1, cell += step) DX[cell] += DY[ij] * weight;
+  };
+  /** @type {Visit} */
+  const four = (at, from, end, k) => {
+    const [w0, w1, w2, w3] = [W[at], W[at + filter], W[at + 2 * filter], W[at + 3 * filter]];
+    for (let ij = from, cell = k; ij < end; ij += 1, cell += step) {
+      const [first, second] = [DY[ij] * w0, DY[ij + plane] * w1];
+      DX[cell] += first + second + DY[ij + 2 * plane] * w2 + DY[ij + 3 * plane] * w3;
     }
-  });
+  };
+  eachRow(walk, one, four);
   return dx;
 }
 
@@ -95,45 +114,86 @@ export function cross_correlate_dx(dy, w, options) {
 export function cross_correlate_dw(x, dy, options) {
   checkAxes("cross_correlate_dw", "x", x, "N, C_in, H, W");
   checkAxes("cross_correlate_dw", "dy", dy, "N, C_out, H', W'");
-  const shape = [dy.shape[1], x.shape[1] / (options.groups ?? 1), ...options.kernel];
+  const shape = [dy.shape[1], Math.floor(x.shape[1] / (options.groups ?? 1)), ...options.kernel];
   const walk = prepared("cross_correlate_dw", x.shape, shape, options);
-  const { rows, columns } = walk;
-  checkShape("cross_correlate_dw", "dy", dy, [walk.N, walk.C_out, rows.outputs, columns.outputs]);
+  checkShape("cross_correlate_dw", "dy", dy, [walk.N, walk.C_out, walk.rows.outputs, walk.columns.outputs]);
   const dw = zeros(shape);
   const [X, DW, DY] = [x.data, dw.data, dy.data];
-  const [width, step] = [columns.size, columns.stride];
-  eachTap(walk, (at, yPlane, xPlane, down, across) => {
+  const { filter, plane, step } = strides(walk);
+  /** @type {Visit} */
+  const one = (at, from, end, k) => {
     let sum = 0;
-    for (let i = down.first; i < down.last; i += 1) {
-      const end = yPlane + i * columns.outputs + across.last;
-      let k = xPlane + (rows.stride * i + down.offset) * width + step * across.first + across.offset;
-      for (let ij = end - across.last + across.first; ij < end; ij += 1, k += step) sum += DY[ij] * X[k];
-    }
+    for (let ij = from, cell = k; ij < end; ij += 1, cell += step) sum += DY[ij] * X[cell];
     DW[at] += sum;
-  });
+  };
+  /** @type {Visit} */
+  const four = (at, from, end, k) => {
+    let [sum0, sum1, sum2, sum3] = [0, 0, 0, 0];
+    for (let ij = from, cell = k; ij < end; ij += 1, cell += step) {
+      const value = X[cell];
+      sum0 += DY[ij] * value;
+      sum1 += DY[ij + plane] * value;
+      sum2 += DY[ij + 2 * plane] * value;
+      sum3 += DY[ij + 3 * plane] * value;
+    }
+    DW[at] += sum0;
+    DW[at + filter] += sum1;
+    DW[at + 2 * filter] += sum2;
+    DW[at + 3 * filter] += sum3;
+  };
+  eachRow(walk, one, four);
   return dw;
 }
 
 /**
- * Every kernel cell of every sample: its place in w (turned by 180° where the kernel is flipped), where the plane of
- * y and that of x begin, and its taps downwards and sideways.
+ * From a filter's kernels to the next one's, from its plane of y to the next, from a position to the next on x.
  *
  * @param {Walk} walk
- * @param {(at: number, yPlane: number, xPlane: number, down: Tap, across: Tap) => void} visit
  */
-function eachTap({ N, C_out, C_group, groups, flip, rows, columns }, visit) {
-  const [down, across] = [tapsOf(rows), tapsOf(columns)];
+function strides({ C_group, rows, columns }) {
+  const filter = C_group * rows.window * columns.window;
+  return { filter, plane: rows.outputs * columns.outputs, step: columns.stride };
+}
+
+/**
+ * Every row of positions of every kernel cell of every sample; four filters at once where a group has so many left.
+ *
+ * @param {Walk} walk @param {Visit} one @param {Visit} four
+ */
+function eachRow(walk, one, four) {
+  const { N, C_out, C_group, groups, rows, columns } = walk;
+  const filters = C_out / groups;
   const [xSize, ySize] = [rows.size * columns.size, rows.outputs * columns.outputs];
-  const cells = rows.window * columns.window;
   for (let n = 0; n < N; n += 1) {
-    for (let o = 0; o < C_out; o += 1) {
-      const g = Math.floor(o / (C_out / groups));
+    for (let o = 0; o < C_out; ) {
+      const g = Math.floor(o / filters);
+      const many = o + FOUR <= (g + 1) * filters ? FOUR : 1;
       for (let c = 0; c < C_group; c += 1) {
-        const [yPlane, xPlane] = [(n * C_out + o) * ySize, (n * groups * C_group + g * C_group + c) * xSize];
-        for (let uv = 0; uv < cells; uv += 1) {
-          const [u, v] = [Math.floor(uv / columns.window), uv % columns.window];
-          visit((o * C_group + c) * cells + (flip ? cells - 1 - uv : uv), yPlane, xPlane, down[u], across[v]);
-        }
+        const xPlane = (n * groups * C_group + g * C_group + c) * xSize;
+        planeRows(walk, o * C_group + c, (n * C_out + o) * ySize, xPlane, many === FOUR ? four : one);
+      }
+      o += many;
+    }
+  }
+}
+
+/**
+ * The rows of one kernel over one plane of x.
+ *
+ * @param {Walk} walk @param {number} kernel  its number in w @param {number} yPlane  where the plane of y begins
+ * @param {number} xPlane  where that of x begins @param {Visit} visit
+ */
+function planeRows({ flip, rows, columns, ...taps }, kernel, yPlane, xPlane, visit) {
+  const cells = rows.window * columns.window;
+  for (const down of taps.down) {
+    for (const across of taps.across) {
+      const uv = down.tap * columns.window + across.tap;
+      const at = kernel * cells + (flip ? cells - 1 - uv : uv);
+      const left = columns.stride * across.first + across.offset;
+      for (let i = down.first; i < down.last; i += 1) {
+        const row = yPlane + i * columns.outputs;
+        const cell = xPlane + (rows.stride * i + down.offset) * columns.size + left;
+        visit(at, row + across.first, row + across.last, cell);
       }
     }
   }
@@ -158,5 +218,5 @@ function prepared(operation, image, kernel, given) {
     throw new Error(`${operation}: w ${text(kernel)} in ${groups} groups ${reads}`);
   }
   const [rows, columns] = sliding(operation, "kernel", size, taps, stride, padding, dilation);
-  return { N, C_out, C_group, groups, flip, rows, columns };
+  return { N, C_out, C_group, groups, flip, rows, columns, down: tapsOf(rows), across: tapsOf(columns) };
 }

@@ -1,5 +1,5 @@
 /**
- * The fully connected layer and its gradients.
+ * The fully connected layer and its gradients. A row of w stays near while all samples meet it.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  */
@@ -23,8 +23,8 @@ export function dense(x, w, b = null) {
   const F_out = w.shape[0];
   const y = zeros([N, F_out]);
   const [X, W, Y] = [x.data, w.data, y.data];
-  for (let n = 0; n < N; n += 1) {
-    for (let o = 0; o < F_out; o += 1) {
+  for (let o = 0; o < F_out; o += 1) {
+    for (let n = 0; n < N; n += 1) {
       let sum = 0;
       for (let c = 0, at = o * F_in, from = n * F_in; c < F_in; c += 1) sum += W[at + c] * X[from + c];
       Y[n * F_out + o] = sum;
@@ -49,8 +49,8 @@ export function dense_dx(dy, w) {
   const F_in = w.shape[1];
   const dx = zeros([N, F_in]);
   const [DY, W, DX] = [dy.data, w.data, dx.data];
-  for (let n = 0; n < N; n += 1) {
-    for (let o = 0; o < F_out; o += 1) {
+  for (let o = 0; o < F_out; o += 1) {
+    for (let n = 0; n < N; n += 1) {
       const d = DY[n * F_out + o];
       for (let c = 0, at = o * F_in, to = n * F_in; c < F_in; c += 1) DX[to + c] += d * W[at + c];
     }
@@ -73,10 +73,9 @@ export function dense_dw(x, dy) {
   const F_out = dy.shape[1];
   const dw = zeros([F_out, F_in]);
   const [X, DY, DW] = [x.data, dy.data, dw.data];
-  for (let n = 0; n < N; n += 1) {
-    for (let o = 0; o < F_out; o += 1) {
+  for (let o = 0; o < F_out; o += 1) {
+    for (let n = 0; n < N; n += 1) {
       const d = DY[n * F_out + o];
-      if (d === 0) continue; // a neuron that was silent: half of them behind a ReLU
       for (let c = 0, to = o * F_in, from = n * F_in; c < F_in; c += 1) DW[to + c] += d * X[from + c];
     }
   }

@@ -8,9 +8,10 @@
  */
 
 import { ravel } from "../engine/tensor.js";
+import { GELU_CUBIC, GELU_SCALE } from "../engine/activations.js";
 import { operations } from "../engine/operations.js";
 import { at, letters } from "./notation.js";
-import { bracketed, listed } from "./numbers.js";
+import { bracketed, listed, shown } from "./numbers.js";
 import { term } from "./site.js";
 
 /** @type {Record<string, Written>} */
@@ -19,14 +20,13 @@ const FORWARD = {
   tanh: (x) => `tanh(${x})`,
   arctan: (x) => `arctan(${x})`,
   relu: (x) => `max(0, ${x})`,
-  gelu: (x) => `${x}/2 · (1 + tanh(√(2/π) · (${x} + 0.044715·${x}^{3})))`,
+  gelu: (x) => `${x}/2 · (1 + tanh(√(2/π) · (${x} + 0.044715·${power(x, 3)})))`,
 };
 /** In what the gradient reads: y of sigmoid, tanh and relu, x of the others. @type {Record<string, Written>} */
 const SLOPES = {
   sigmoid: (y) => `${y}·(1 − ${y})`,
-  tanh: (y) => `1 − ${y}^{2}`,
-  arctan: (x) => `1 / (1 + ${x}^{2})`,
-  gelu: (x) => `(1 + tanh(a))/2 + ${x}/2 · (1 − tanh(a)^{2}) · √(2/π) · (1 + 0.134145·${x}^{2})`,
+  tanh: (y) => `1 − ${power(y)}`,
+  arctan: (x) => `1 / (1 + ${power(x)})`,
 };
 /** @type {Record<string, string>} */
 const WORDS = {
@@ -63,12 +63,18 @@ export function activation_dx(site) {
     (/** @type {Index[]} */ index) => `${at(dx, ...index)} = ${at(read, ...index)} · f′(${at("x", ...index)})`,
   );
   const numbers = `${bracketed(dy.value)} · ${bracketed(slope)}`;
+  const slopeStep = {
+    name: "f′(x)",
+    symbols: write(site.called(1)),
+    numbers: write(bracketed(kept.value)),
+    value: slope,
+  };
   const steps = [
-    { name: "f′(x)", symbols: write(site.called(1)), numbers: write(bracketed(kept.value)), value: slope },
+    ...(name === "gelu" ? geluSteps(kept.value, slope) : [slopeStep]),
     { name: dx, symbols: `${read} · f′(x)`, numbers, value: site.value },
   ];
   const x = before(site);
-  const at_x = `the slope of ${CALLED[name] ?? name} at x = ${bracketed(x)}`;
+  const at_x = `the slope of ${CALLED[name] ?? name} at x = ${shown(x)}`;
   return {
     words: `The gradient that arrives, times ${at_x}${because(name, slope)}`,
     symbols,
@@ -88,14 +94,14 @@ export function softmax(site) {
   const powers = values.map((value) => Math.exp(value - largest));
   const total = powers.reduce((sum, power) => sum + power, 0);
   const [x, y] = [site.called(0), site.result];
-  const power = `e^{${bracketed(values[k])} − ${bracketed(largest)}}`;
+  const numerator = `e^{${bracketed(values[k])} − ${bracketed(largest)}}`;
   const steps = [
     { name: "m", symbols: `max_{l} ${at(x, "l")}`, numbers: `max(${listed(values, ", ")})`, value: largest },
     { name: "S", symbols: `Σ_{l} e^{${at(x, "l")} − m}`, numbers: listed(powers, " + "), value: total },
     {
       name: at(y, k),
       symbols: `e^{${at(x, k)} − m} / S`,
-      numbers: `${power} / ${bracketed(total)}`,
+      numbers: `${numerator} / ${bracketed(total)}`,
       value: powers[k] / total,
     },
   ];
@@ -142,9 +148,29 @@ function forward(site, x) {
  * @param {Site} site @param {string} name @param {number} kept @returns {Written}
  */
 function slopeWritten(site, name, kept) {
-  if (SLOPES[name]) return SLOPES[name];
+  if (name !== "relu" && name !== "leaky_relu") return SLOPES[name] ?? String;
   const low = name === "relu" ? "0" : String(site.attributes.slope);
-  return () => (kept <= 0 ? low : "1");
+  const held = kept <= 0 ? low : "1";
+  return (text) => (text === site.called(1) ? `1 if x > 0, else ${low}` : held);
+}
+
+/** The slope of GELU, with h = tanh(…) worked out first. @param {number} x @param {number} slope */
+function geluSteps(x, slope) {
+  const number = bracketed(x);
+  const h = Math.tanh(GELU_SCALE * (x + GELU_CUBIC * x ** 3));
+  /** @type {(h: string, x: string) => string} */
+  const write = (h, x) => `(1 + ${h})/2 + ${x}/2 · (1 − ${power(h)}) · √(2/π) · (1 + 0.134145·${power(x)})`;
+  /** @type {Written} */
+  const inner = (x) => `tanh(√(2/π) · (${x} + 0.044715·${power(x, 3)}))`;
+  return [
+    { name: "h", symbols: inner("x"), numbers: inner(number), value: h },
+    { name: "f′(x)", symbols: write("h", "x"), numbers: write(bracketed(h), number), value: slope },
+  ];
+}
+
+/** x^{2}; a number with an exponent of its own in parentheses. @param {string} text @param {number} exponent */
+function power(text, exponent = 2) {
+  return text.includes("e") ? `(${text})^{${exponent}}` : `${text}^{${exponent}}`;
 }
 
 /** f′ by the engine's own gradient, for a dy of 1. @param {Site} site @param {string} name @param {number} kept */
@@ -173,7 +199,7 @@ function before(site) {
 /** @param {Site} site @param {number} x */
 function passed(site, x) {
   const { name } = site.operation;
-  const number = bracketed(x);
+  const number = shown(x);
   if (name === "relu") return `${number} is ${x > 0 ? "positive, so it passes" : "not positive, so it becomes 0"}.`;
   if (name !== "leaky_relu") return WORDS[name];
   if (x > 0) return `${number} is positive, so it passes.`;
@@ -184,5 +210,5 @@ function passed(site, x) {
 function because(name, slope) {
   if (name !== "relu" && name !== "leaky_relu") return ".";
   if (slope === 1) return ", where it is 1: the gradient passes.";
-  return `, where it is ${bracketed(slope)}: the gradient ${slope === 0 ? "stops here" : "is shrunk"}.`;
+  return `, where it is ${shown(slope)}: the gradient ${slope === 0 ? "stops here" : "is shrunk"}.`;
 }

@@ -24,12 +24,8 @@ export function cross_correlate(site) {
       terms.push(term(onPicture(site, slide, [first + c, slide.rows.cell(i, u), slide.columns.cell(j, v)]), weight));
     }
   }
-  let words =
-    `Kernel ${o} of ${site.layer} is laid on its input, where it covers ${patch(slide)}: every number under it ` +
-    "times the weight on top of it, and all added up";
-  words += site.reads(2) ? `; then the bias of ${untied(site) ? "this position" : "this kernel"} is added.` : ".";
   const [symbols, here] = outputEquations(site, slide);
-  return { words: words + note(slide, site.called(0)), symbols, here, terms };
+  return { words: laidWords(site, slide) + note(slide, site.called(0)), symbols, here, terms };
 }
 
 /** dx[c,h,k] = Σ_{o,u,v} dȳ[o, (h+p−d·u)/s, (k+q−d·v)/s] · w[o,c,u,v] @param {Site} site @returns {Made} */
@@ -46,7 +42,7 @@ export function cross_correlate_dx(site) {
     }
   }
   const [symbols, here] = inputEquations(site, slide);
-  return { words: spreadWords(site), symbols, here, terms };
+  return { words: spreadWords(site) + groupNote(slide), symbols, here, terms };
 }
 
 /** dw[o,c,u,v] = Σ_{i,j} dy[o,i,j] · x̄[c, s·i + d·u, s·j + d·v] @param {Site} site @returns {Made} */
@@ -103,12 +99,36 @@ function patch(slide) {
 
 /** @param {Sliding} slide @param {string} x */
 function note(slide, x) {
-  return slide.padded ? ` ${barred(x)} is ${x} with zeros around it.` : "";
+  const zeros = slide.padded ? ` ${barred(x)} is ${x} with zeros around it.` : "";
+  return zeros + groupNote(slide);
+}
+
+/** @param {Sliding} slide */
+function groupNote({ groups, filters, channels }) {
+  if (groups === 1) return "";
+  const dealt = ` Channels and filters are dealt into ${groups} groups`;
+  return `${dealt}: ${filters} filters see ${channels} channels, from c₀ on.`;
 }
 
 /** @param {Site} site */
 function untied(site) {
   return site.array(2).shape.length === 3;
+}
+
+/** @param {Site} site @param {Sliding} slide */
+function laidWords(site, slide) {
+  if (site.called(0) !== "x") {
+    // the input gradient of a transposed convolution
+    return (
+      `This number was spread over ${patch(slide)} of the output of ${site.layer}: what comes back is the ` +
+      "gradient of each, times the weight it went through."
+    );
+  }
+  const words =
+    `Kernel ${site.own[0]} of ${site.layer} is laid on its input, where it covers ${patch(slide)}: every number ` +
+    "under it times the weight on top of it, all added up";
+  if (!site.reads(2)) return `${words}.`;
+  return `${words}; then the bias of ${untied(site) ? "this position" : "this kernel"} is added.`;
 }
 
 /** @param {Site} site */

@@ -8,7 +8,7 @@
 import { uniform } from "../engine/randomness.js";
 import { ravel, sizeOf } from "../engine/tensor.js";
 import { at, letters } from "./notation.js";
-import { bracketed } from "./numbers.js";
+import { bracketed, shown } from "./numbers.js";
 
 /** y = x / (1 − rate) where u ≥ rate, else 0; the gradient is the same of dy @param {Site} site @returns {Made} */
 export function dropout(site) {
@@ -35,7 +35,7 @@ export function dropout(site) {
   const symbols = `${at(site.result, ...names)} = ${at(x.name, ...names)} / (1 − rate) if u ≥ rate, else 0`;
   const here = `${at(site.result, ...site.own)} = ${kept ? `${at(x.name, ...site.own)} / (1 − ${share})` : "0"}`;
   const words =
-    `The lot drawn for this number, ${bracketed(u)}, is ${kept ? "not " : ""}below the rate ${share}: ` +
+    `The lot drawn for this number, ${shown(u)}, is ${kept ? "not " : ""}below the rate ${shown(rate)}: ` +
     `it is ${kept ? "kept, and enlarged so that the mean stays" : "dropped"}.`;
   return { words, symbols, here, steps, sources: [x.cell ?? ""] };
 }

@@ -8,7 +8,7 @@
  * @typedef {import("./made.js").Made} Made
  */
 
-import { ravel } from "../engine/tensor.js";
+import { ravel, sameShape, text } from "../engine/tensor.js";
 import { named } from "./cells.js";
 import { catalogueOf, prefix } from "./gathering.js";
 import { leaf } from "./leaves.js";
@@ -84,5 +84,17 @@ function madeOf(trace, catalogue, { tensor, index }) {
     return { operation: trace.description.optimizer.operation, made: update(trace, tensor, index) };
   }
   const site = new Site(trace, catalogue, tensor, index, writer);
-  return { operation: writer.operation.name, made: EXPLAINERS[writer.operation.name](site) };
+  const operation = site.operation.name;
+  const made = EXPLAINERS[operation](site);
+  return { operation, made: { ...made, words: made.words + otherShape(site, index, entry.shape) } };
+}
+
+/**
+ * A sentence where the operation sees its result in another shape than its name has.
+ *
+ * @param {Site} site @param {number[]} index @param {number[]} shape
+ */
+function otherShape(site, index, shape) {
+  if (sameShape(site.shape, shape)) return "";
+  return ` ${site.layer} sees ${text(shape)} numbers as ${text(site.shape)}: [${index}] is its [${site.own}].`;
 }

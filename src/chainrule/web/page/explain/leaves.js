@@ -19,8 +19,3 @@ const FIRST = "The optimizer remembers it from the steps before; there was none 
 export function leaf(entry, step) {
   return { words: entry.kind === "moment" && step === 1 ? FIRST : WORDS[entry.kind] };
 }
-
-/** What is said of a number that a learner's own code made. @param {string} layer @returns {Made} */
-export function own(layer) {
-  return { words: `It was made by your own code (${layer}), which cannot be looked into.` };
-}

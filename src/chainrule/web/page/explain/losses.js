@@ -10,7 +10,7 @@
 
 import { clipped, placeOfLargest } from "../engine/losses.js";
 import { at } from "./notation.js";
-import { bracketed, listed } from "./numbers.js";
+import { bracketed, listed, shown } from "./numbers.js";
 import { term } from "./site.js";
 
 const EPSILON = Number.EPSILON;
@@ -60,20 +60,25 @@ export function categorical_cross_entropy(site) {
 export function softmax_cross_entropy(site) {
   const { p: z, t } = rows(site);
   const { m, powers, total } = powersOf(z);
-  const logSum = m + Math.log(total);
+  const logarithm = Math.log(total);
   const right = oneHot(t);
-  let [formula, numbers] = ["Σ_{k} t[k]·(L − z[k])", listed(t.map((share, k) => share * (logSum - z[k])), " + ")];
-  if (right !== null) [formula, numbers] = [`L − z[${right}]`, `${bracketed(logSum)} − ${bracketed(z[right])}`];
+  const shares = t.map((share, k) => share * (logarithm + m - z[k]));
+  let [formula, numbers] = ["Σ_{k} t[k]·(l + m − z[k])", listed(shares, " + ")];
+  if (right !== null) {
+    formula = `l + (m − z[${right}])`;
+    numbers = `${bracketed(logarithm)} + (${bracketed(m)} − ${bracketed(z[right])})`;
+  }
   const steps = [
     ...sumSteps(z, m, powers, total),
-    step("L", "m + log(S)", `${bracketed(m)} + log(${bracketed(total)})`, logSum),
+    step("l", "log(S)", `log(${bracketed(total)})`, logarithm),
     step("loss", formula, numbers, site.value),
   ];
   const symbols = "loss = Σ_{k} t[k] · (L − z[k])";
   let words =
-    "How surprised the answer is by the target, straight from the scores z: L is the logarithm of the sum of e^z.";
+    "How surprised the answer is by the target, straight from the scores z; L, the logarithm of the sum of all " +
+    "e^z, is l + m.";
   if (right !== null) {
-    words += ` It is −log of the probability of the right class, ${bracketed(powers[right] / total)}.`;
+    words += ` It is −log of the probability of the right class, ${shown(powers[right] / total)}.`;
   }
   return { words, symbols, here: symbols, steps, sources: [...cells(site, 0), ...cells(site, 1)] };
 }

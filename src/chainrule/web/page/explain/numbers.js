@@ -16,19 +16,25 @@ export function shown(value) {
   return sign + (exponent >= -4 && exponent < 6 ? plain(digits, exponent) : `${dotted(digits, 1)}e${exponent}`);
 }
 
-/**
- * The number as it stands within an equation: in parentheses where it has a sign or an exponent.
- *
- * @param {number} value
- */
+/** The number as it stands within an equation: in parentheses where it has a sign. @param {number} value */
 export function bracketed(value) {
   const text = shown(value);
-  return text.startsWith(MINUS) || text.includes("e") ? `(${text})` : text;
+  return text.startsWith(MINUS) ? `(${text})` : text;
+}
+
+/**
+ * The number to a power: in parentheses where it has a sign or an exponent of its own.
+ *
+ * @param {number} value @param {string} power
+ */
+export function powered(value, power) {
+  const text = shown(value);
+  return text.startsWith(MINUS) || text.includes("e") ? `(${text})^{${power}}` : `${text}^{${power}}`;
 }
 
 /** Numbers in a row; of many the first ten, an ellipsis and the last. @param {number[]} values @param {string} joint */
 export function listed(values, joint) {
-  const texts = values.map(bracketed);
+  const texts = values.map(joint === ", " ? shown : bracketed);
   const few = texts.length <= MOST_LISTED ? texts : [...texts.slice(0, 10), "…", texts[texts.length - 1]];
   return few.join(joint);
 }

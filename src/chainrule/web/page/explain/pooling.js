@@ -30,6 +30,8 @@ export function max_pool(site) {
       `${at(site.result, ...index)} = ${name}_{u,v} ${windowed(site, index, numbers === 0)}`,
   );
   let words = `The largest of the ${candidates.length} numbers under this window`;
+  const best = candidates[winner].value;
+  if (candidates.filter(({ value }) => value === best).length > 1) words += ", the first of equals";
   words += place ? ": its place, counted row by row through the whole map (h·W + k)." : ".";
   return { words: words + leftOut(rows, columns), symbols, here, pick: { candidates, winner } };
 }

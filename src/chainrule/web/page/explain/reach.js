@@ -44,9 +44,7 @@ export function cameFrom(trace, cell) {
 export function goesTo(trace, cell, phase) {
   const catalogue = catalogueOf(trace);
   const { tensor, index } = catalogue.read(cell);
-  if (phase === "update" && !catalogue.writers.has(`${tensor}.update`)) return updatedBy(catalogue, tensor, index);
-  /** @type {Box[]} */
-  const boxes = [];
+  const boxes = phase === "update" ? updatedBy(catalogue, tensor, index) : [];
   for (const [written, { operation, place }] of catalogue.writers) {
     if (!MADE_IN[phase].includes(catalogue.entry(written).kind)) continue;
     operation.reads.forEach((read, at) => {
@@ -56,8 +54,33 @@ export function goesTo(trace, cell, phase) {
       const ranges = spread(operation, place, at, own, winner);
       if (ranges) boxes.push(inShape(written, ranges, operation.writes[place].shape, catalogue.entry(written).shape));
     });
+    boxes.push(...within(operation, place, written, tensor, index));
   }
-  return boxes;
+  return [...boxes, ...fused(trace, tensor, index, phase)];
+}
+
+/**
+ * Statistics of a batch, which the operation that makes them also uses: in their channel.
+ *
+ * @param {Operation} operation @param {number} place @param {string} written @param {string} tensor
+ * @param {number[]} index @returns {Box[]}
+ */
+function within({ name, writes }, place, written, tensor, index) {
+  const made = writes.findIndex(({ storage }) => storage === tensor);
+  if (name !== "batch_norm" || made < 1 || made === place) return [];
+  const rest = writes[place].shape.slice(1);
+  return [{ tensor: written, from: [index[0], ...rest.map(() => 0)], to: [index[0] + 1, ...rest] }];
+}
+
+/**
+ * The probabilities of a plan that fuses softmax with the loss: they are what the gradient is made of.
+ *
+ * @param {Trace} trace @param {string} tensor @param {number[]} index @param {Phase} phase @returns {Box[]}
+ */
+function fused({ description: { plan, layers } }, tensor, index, phase) {
+  const made = plan.forward.some(({ writes }) => writes.some(({ storage }) => storage === tensor));
+  if (phase !== "backward" || made || tensor !== `${layers[layers.length - 1].name}.y`) return [];
+  return [single(gradientName(plan.output.storage), index)];
 }
 
 /**
@@ -71,7 +94,7 @@ function updatedBy(catalogue, tensor, index) {
     const parameter = name.slice(0, -".update".length);
     return tensor === parameter || tensor === gradientName(parameter) || tensor.startsWith(`${parameter}.`);
   });
-  return found && found.name !== tensor ? [single(found.name, index)] : [];
+  return found && found.name !== tensor && !catalogue.writers.has(found.name) ? [single(found.name, index)] : [];
 }
 
 /** @param {Trace} trace @param {Operation} operation @param {number[]} index */

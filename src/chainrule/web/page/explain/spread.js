@@ -68,6 +68,7 @@ const RULES = {
   batch_norm: channelwise,
   batch_norm_dx: channelwise,
   batch_norm_dw: channelwise,
+  running_statistics: ({ index, read, place }) => (read % 2 === place ? index.map(one) : [[0, 0]]),
 };
 
 /** The entry in the same place. @param {Reading} reading @returns {Range[]} */

@@ -15,7 +15,7 @@ import { ravel } from "../engine/tensor.js";
 import { clippingOf } from "../engine/trace.js";
 import { named } from "./cells.js";
 import { letters } from "./notation.js";
-import { bracketed, shown } from "./numbers.js";
+import { bracketed, powered, shown } from "./numbers.js";
 
 /** @type {Record<string, {steps: (entry: Entry) => Step[], formula: string, words: string}>} */
 const RULES = {
@@ -95,7 +95,7 @@ function adam(entry) {
     {
       name: "v′",
       symbols: "β₂·v + (1 − β₂)·g^{2}",
-      numbers: `${two}·${oldV} + (1 − ${two})·${bracketed(g)}^{2}`,
+      numbers: `${two}·${oldV} + (1 − ${two})·${powered(g, "2")}`,
       value: v,
     },
     { name: "m̂", symbols: "m′ / (1 − β₁^{t})", numbers: `${bracketed(m)} / (1 − ${one}^{${t}})`, value: mean },
@@ -119,7 +119,7 @@ function clipped(entry) {
 function gradientSteps(entry) {
   const d = `d${entry.letter}`;
   const { gradient, scale, norm, clip } = entry;
-  if (scale === 1) return [{ name: "g", symbols: d, numbers: bracketed(gradient), value: gradient }];
+  if (scale === 1) return [{ name: "g", symbols: d, numbers: shown(gradient), value: gradient }];
   const norms = `${bracketed(clip)} / (${bracketed(norm)} + ${bracketed(1e-6)})`;
   const product = `${bracketed(scale)}·${bracketed(gradient)}`;
   return [

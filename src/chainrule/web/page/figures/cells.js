@@ -12,7 +12,7 @@ const ROOM = 4;
  */
 export function cells(options) {
   const { rows, columns, label } = options;
-  const element = make("div", { class: "cells", role: options.pick ? "grid" : "table", "aria-label": label });
+  const element = make("div", { class: "number-plane", role: options.pick ? "grid" : "table", "aria-label": label });
   element.style.setProperty("--columns", String(columns));
   const all = Array.from({ length: rows * columns }, (_, k) => cell(options, k));
   for (let i = 0; i < rows; i++) {
@@ -22,7 +22,10 @@ export function cells(options) {
   if (options.hover) watched(element, all, options);
   const put = (/** @type {ArrayLike<number>} */ values, /** @type {import("./plane.js").Scale} */ scale) => {
     show(all, values, scale, options);
-    element.classList.toggle("wide", all.some((each) => (each.textContent ?? "").length > ROOM));
+    element.classList.toggle(
+      "roomy",
+      all.some((each) => (each.textContent ?? "").length > ROOM),
+    );
   };
   return { element, show: put, mark: (marks) => mark(all, marks) };
 }
@@ -33,7 +36,12 @@ function cell(options, k) {
   return make("div", { role: "gridcell", tabindex: k === 0 ? 0 : -1 });
 }
 
-/** @param {HTMLElement[]} all @param {ArrayLike<number>} values @param {import("./plane.js").Scale} scale @param {import("./plane.js").Options} options */
+/**
+ * @param {HTMLElement[]} all
+ * @param {ArrayLike<number>} values
+ * @param {import("./plane.js").Scale} scale
+ * @param {import("./plane.js").Options} options
+ */
 function show(all, values, scale, { columns, name }) {
   all.forEach((element, k) => {
     const part = share(values[k], scale);

@@ -19,11 +19,17 @@ import { numberOf } from "./typed.js";
  */
 export function fields(options) {
   const { rows, columns, label } = options;
-  const element = make("div", { class: "cells fields", role: "group", "aria-label": label });
+  const element = make("div", { class: "number-plane fields", role: "group", "aria-label": label });
   element.style.setProperty("--columns", String(columns));
   const all = Array.from({ length: rows * columns }, (_, k) => {
     const name = options.name(Math.floor(k / columns), k % columns);
-    return make("input", { type: "text", inputmode: "text", autocomplete: "off", spellcheck: "false", "aria-label": name });
+    return make("input", {
+      type: "text",
+      inputmode: "text",
+      autocomplete: "off",
+      spellcheck: "false",
+      "aria-label": name,
+    });
   });
   for (let i = 0; i < rows; i++) {
     element.append(make("div", { class: "row" }, ...all.slice(i * columns, (i + 1) * columns)));

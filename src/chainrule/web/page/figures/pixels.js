@@ -56,7 +56,8 @@ function painted(canvas, { values, scale, marks, at }, columns, side) {
   const colours = table(scale.kind);
   for (let k = 0; k < values.length; k++) {
     const part = share(values[k], scale);
-    const place = 3 * Math.max(0, Math.min(255, Math.round(scale.kind === "diverging" ? 127.5 * (part + 1) : 255 * part)));
+    const place =
+      3 * Math.max(0, Math.min(255, Math.round(scale.kind === "diverging" ? 127.5 * (part + 1) : 255 * part)));
     context.fillStyle = `rgb(${colours[place]},${colours[place + 1]},${colours[place + 2]})`;
     context.fillRect((k % columns) * side, Math.floor(k / columns) * side, side, side);
   }

@@ -15,7 +15,11 @@
  * }} Plane
  */
 
-/** The scale of signed numbers: as far to either side as the largest of them. @param {ArrayLike<number>} values @returns {Scale} */
+/**
+ * The scale of signed numbers: as far to either side as the largest of them.
+ * @param {ArrayLike<number>} values
+ * @returns {Scale}
+ */
 export function signed(values) {
   const most = largest(values);
   return { kind: "diverging", low: -most, high: most };

@@ -1,6 +1,10 @@
 /** What people type for a number, alone or in a block from a spreadsheet. */
 
-/** A number: 2, −0.5, 1e-3, 1/9, and with a decimal comma. null: it is none. @param {string} text @returns {number | null} */
+/**
+ * A number: 2, −0.5, 1e-3, 1/9, and with a decimal comma. null: it is none.
+ * @param {string} text
+ * @returns {number | null}
+ */
 export function numberOf(text) {
   const plain = text.trim().replace("−", "-").replace(",", ".");
   const [top, bottom, ...more] = plain.split("/");
@@ -19,10 +23,18 @@ const decimal = (text) => (/^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i.test(te
  * @returns {number[][]}
  */
 export function blockOf(block) {
-  const lines = block.replace(/\r/g, "").split("\n").filter((line) => line.trim() !== "");
+  const lines = block
+    .replace(/\r/g, "")
+    .split("\n")
+    .filter((line) => line.trim() !== "");
   const commas = !/[\t;]/.test(block) && lines.some((line) => /,.*,|, /.test(line));
   const separator = commas ? /\s*,\s*/ : /\t|;|\s+/;
-  const rows = lines.map((line) => line.trim().split(separator).map((text) => text.trim()));
+  const rows = lines.map((line) =>
+    line
+      .trim()
+      .split(separator)
+      .map((text) => text.trim()),
+  );
   return rows.map((row) =>
     row.map((text) => {
       const value = text === "" ? 0 : numberOf(text);
@@ -32,9 +44,18 @@ export function blockOf(block) {
   );
 }
 
-/** An array's plane as lines of tab-separated numbers, for a spreadsheet. @param {ArrayLike<number>} values @param {number} columns */
+/**
+ * An array's plane as lines of tab-separated numbers, for a spreadsheet.
+ * @param {ArrayLike<number>} values
+ * @param {number} columns
+ */
 export function asBlock(values, columns) {
   const lines = [];
-  for (let k = 0; k < values.length; k += columns) lines.push(Array.from(values).slice(k, k + columns).join("\t"));
+  for (let k = 0; k < values.length; k += columns)
+    lines.push(
+      Array.from(values)
+        .slice(k, k + columns)
+        .join("\t"),
+    );
   return lines.join("\n");
 }

@@ -149,7 +149,8 @@ export class FileTraining {
 
   /** @param {Frame} frame */
   canBegin(frame) {
-    return frame.moments !== null || this.contents.description.optimizer.moments.length === 0;
+    const needed = this.contents.description.optimizer.moments.length;
+    return frame.moments !== null || needed === 0 || frame.step === 0; // before the first step they are zeros
   }
 }
 

@@ -17,6 +17,7 @@ import { batch } from "./batches.js";
 import { Keyframes } from "./keyframes.js";
 
 const NEWS = 100; // milliseconds between two of them
+const MOMENT = 12; // milliseconds
 
 export class TrainingLoop {
   /** @param {(answer: Answer) => void} answer */
@@ -95,12 +96,15 @@ export class TrainingLoop {
     setTimeout(() => this.turn(), 0);
   }
 
-  /** One step of training and one of each replay, then listen. */
+  /** A step of a replay and one of training, or as many as a moment has room for, then listen. */
   turn() {
     this.awake = false;
+    const end = performance.now() + MOMENT;
     try {
-      this.replay();
-      if (this.step < this.until) this.train();
+      do {
+        this.replay();
+        if (this.step < this.until) this.train();
+      } while (performance.now() < end && (this.step < this.until || this.replays.length));
     } catch (error) {
       this.until = this.step;
       this.tell(wordsOf(error));

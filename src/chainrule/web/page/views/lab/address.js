@@ -148,9 +148,14 @@ function paddingOf(text) {
   if (PADDINGS.includes(text)) return /** @type {Setting["padding"]} */ (text);
   const values = read(text, 4);
   if (!values || !values.every((zeros) => Number.isInteger(zeros) && zeros >= 0 && zeros <= MOST.padding)) {
-    throw new Error(`padding is ${short(text)}; expected valid, same, full or four whole numbers up to ${MOST.padding}`);
+    throw new Error(
+      `padding is ${short(text)}; expected valid, same, full or four whole numbers up to ${MOST.padding}`,
+    );
   }
-  return [[values[0], values[1]], [values[2], values[3]]];
+  return [
+    [values[0], values[1]],
+    [values[2], values[3]],
+  ];
 }
 
 /**

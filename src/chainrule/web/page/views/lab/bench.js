@@ -42,7 +42,12 @@ export class Bench {
     const sign = (/** @type {string} */ name, /** @type {string} */ text) => {
       return make("span", { class: `sign ${name}`, "aria-hidden": "true" }, text);
     };
-    this.signs = { star: sign("star", "⋆"), second: sign("star", "⋆"), plus: sign("plus", "+"), arrow: sign("arrow", "→") };
+    this.signs = {
+      star: sign("star", "⋆"),
+      second: sign("star", "⋆"),
+      plus: sign("plus", "+"),
+      arrow: sign("to", "→"),
+    };
     this.first = make("div", { class: "lane" }, this.signs.star, w.element, this.signs.plus, b.element);
     this.first.append(sign("equals", "="), y.element, counts.element);
     this.second = make("div", { class: "lane second" }, this.signs.second, turned.element);
@@ -86,10 +91,15 @@ export class Bench {
     const { w, b, turned, otherY } = this.blocks;
     const flips = convolves && (now.kind === "convolution" || now.beside);
     for (const [part, on] of /** @type {[HTMLElement, boolean][]} */ ([
-      [w.element, convolves], [b.element, convolves], [turned.element, flips],
-      [this.signs.star, convolves], [this.signs.plus, convolves],
-      [this.second, convolves && now.beside], [otherY.element, now.beside],
-    ])) part.hidden = !on;
+      [w.element, convolves],
+      [b.element, convolves],
+      [turned.element, flips],
+      [this.signs.star, convolves],
+      [this.signs.plus, convolves],
+      [this.second, convolves && now.beside],
+      [otherY.element, now.beside],
+    ]))
+      part.hidden = !on;
     if (flips) this.#placeTurned(now.beside);
     if (!convolves) return;
     w.show("conv1.w", now.w, signed(now.w.data));
@@ -110,7 +120,8 @@ export class Bench {
     const layer = layerOf(setting);
     const convolves = slides(setting.kind);
     const [shown, second] = other && setting.kind === "convolution" ? [other, trace] : [trace, other];
-    const scale = (/** @type {ArrayLike<number>} */ values) => (picture && !Array.from(values).some((each) => each < 0) ? grey(values) : signed(values));
+    const scale = (/** @type {ArrayLike<number>} */ values) =>
+      picture && !Array.from(values).some((each) => each < 0) ? grey(values) : signed(values);
     const value = (/** @type {Trace} */ of, /** @type {string} */ name) => {
       const array = of.values.get(name);
       if (!array) throw new Error(`the lab's trace has no ${name}`);
@@ -124,7 +135,10 @@ export class Bench {
     }
     counts.element.hidden = setting.kind !== "average" || setting.divisor === "window";
     if (!counts.element.hidden) counts.show("D", divisors(setting), signed([]), { editable: false });
-    for (const [block, name, note] of /** @type {const} */ ([[dw, "dw", DW], [db, "db", DB]])) {
+    for (const [block, name, note] of /** @type {const} */ ([
+      [dw, "dw", DW],
+      [db, "db", DB],
+    ])) {
       block.element.hidden = !convolves;
       if (!convolves) continue;
       const gradient = value(trace, `${layer}.${name}`);

@@ -29,11 +29,11 @@ export class Block {
     this.options = options;
     this.heading = make("h3", {}, title);
     this.size = make("span", { class: "size" });
-    this.note = make("p", { class: "note" });
+    this.note = make("p", { class: "lab-note" });
     this.body = make("div", { class: "planes" });
-    const head = make("div", { class: "block-head" }, this.heading, this.size);
-    const tooled = tools.length ? [make("div", { class: "block-tools" }, ...tools)] : [];
-    this.element = make("section", { class: `block ${name}`, "data-block": name, "aria-label": title });
+    const head = make("div", { class: "lab-block-head" }, this.heading, this.size);
+    const tooled = tools.length ? [make("div", { class: "lab-block-tools" }, ...tools)] : [];
+    this.element = make("section", { class: `lab-block ${name}`, "data-block": name, "aria-label": title });
     this.element.append(head, this.body, ...tooled, this.note);
   }
 
@@ -44,7 +44,12 @@ export class Block {
    * @param {{title?: string, note?: string, editable?: boolean}} [about]
    */
   show(tensor, array, scale, { title, note = "", editable = true } = {}) {
-    if (!this.#stack || !sameShape(array.shape, this.#shape) || tensor !== this.#tensor || editable !== this.#editable) {
+    if (
+      !this.#stack ||
+      !sameShape(array.shape, this.#shape) ||
+      tensor !== this.#tensor ||
+      editable !== this.#editable
+    ) {
       const held = this.body.contains(document.activeElement);
       const editing = editable ? this.options.editing : undefined;
       const shownAs = title ?? this.heading.textContent ?? tensor;

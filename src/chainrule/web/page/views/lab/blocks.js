@@ -79,7 +79,9 @@ function editing(which, { change, now, say, restore }) {
 
 /** @param {Actions} actions */
 function toolsOfX(actions) {
-  const picture = button("picture", actions.picture, { title: "take the picture of the page: a sample, the drawn digit, a loaded file" });
+  const picture = button("picture", actions.picture, {
+    title: "take the picture of the page: a sample, the drawn digit, a loaded file",
+  });
   return [copy("x", actions), picture];
 }
 
@@ -99,7 +101,11 @@ function toolsOfW(actions) {
 
 /** @param {Actions} actions */
 function toolsOfDy(actions) {
-  const put = (/** @type {string} */ text, /** @type {(shape: number[]) => Setting["dy"]} */ of, /** @type {string} */ title) => {
+  const put = (
+    /** @type {string} */ text,
+    /** @type {(shape: number[]) => Setting["dy"]} */ of,
+    /** @type {string} */ title,
+  ) => {
     return button(text, () => actions.change((now) => ({ ...now, dy: of(outputShape(now)) })), { title });
   };
   return [
@@ -125,14 +131,18 @@ function randomly(which, { change }) {
 
 /** @param {Editable} which @param {Actions} actions */
 function copy(which, { now, say }) {
-  return button("copy", async () => {
-    const array = arrayOf(now(), which);
-    const columns = array.shape[array.shape.length - 1];
-    try {
-      await navigator.clipboard.writeText(asBlock(array.data, columns));
-      say("Copied; a spreadsheet takes it as it is.");
-    } catch {
-      say("This browser does not let a page copy. The link of the lab holds all numbers.");
-    }
-  }, { title: "copy the numbers, for a spreadsheet" });
+  return button(
+    "copy",
+    async () => {
+      const array = arrayOf(now(), which);
+      const columns = array.shape[array.shape.length - 1];
+      try {
+        await navigator.clipboard.writeText(asBlock(array.data, columns));
+        say("Copied; a spreadsheet takes it as it is.");
+      } catch {
+        say("This browser does not let a page copy. The link of the lab holds all numbers.");
+      }
+    },
+    { title: "copy the numbers, for a spreadsheet" },
+  );
 }

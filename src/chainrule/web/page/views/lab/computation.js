@@ -39,7 +39,10 @@ export function traceOf(setting, told = {}) {
   const [forward, backward] = slides(setting.kind) ? convolved(setting, layer) : pooled(setting, layer);
   const plan = planOf(setting, layer, forward, backward);
   /** @type {Map<string, NDArray>} */
-  const values = new Map([["x", setting.x], [`${layer}.dy`, upstream(setting)]]);
+  const values = new Map([
+    ["x", setting.x],
+    [`${layer}.dy`, upstream(setting)],
+  ]);
   if (slides(setting.kind)) values.set(`${layer}.w`, setting.w).set(`${layer}.b`, array([setting.b.length], setting.b));
   for (const operation of [...forward, ...backward]) run(operation, values);
   return {
@@ -72,7 +75,10 @@ function convolved(setting, layer) {
   const y = tensor(`${layer}.y`, outputShape(setting));
   const [dy, dw, db] = [gradient(y), gradient(w), gradient(b)];
   const options = {
-    stride: strideOf(setting), padding: paddingOf(setting), dilation: dilationOf(setting), groups: 1,
+    stride: strideOf(setting),
+    padding: paddingOf(setting),
+    dilation: dilationOf(setting),
+    groups: 1,
     flip: setting.kind === "convolution",
   };
   const [size, kernel] = [setting.x.shape.slice(1), setting.w.shape.slice(2)];
@@ -116,7 +122,13 @@ function gradient(of) {
   return { ...of, name, storage: name, kind: of.kind === "parameter" ? "gradient" : "activation" };
 }
 
-/** @param {string} name @param {Tensor[]} reads @param {Tensor[]} writes @param {Record<string, any>} attributes @returns {Operation} */
+/**
+ * @param {string} name
+ * @param {Tensor[]} reads
+ * @param {Tensor[]} writes
+ * @param {Record<string, any>} attributes
+ * @returns {Operation}
+ */
 function operation(name, reads, writes, attributes) {
   return { name, reads, writes, attributes, runtime: {}, scope: "sample", opaque: false };
 }
@@ -144,10 +156,17 @@ function descriptionOf(setting, layer, plan) {
   const output = outputShape(setting);
   const info = { name: layer, type: slides(setting.kind) ? "Conv2D" : "Pool2D", written: "", parameters };
   return {
-    format: 1, name: "lab", classes: [], input_shape: setting.x.shape,
+    format: 1,
+    name: "lab",
+    classes: [],
+    input_shape: setting.x.shape,
     normalisation: { kind: "none", gain: 1, offset: 0, pixels: "numbers" },
     layers: [{ ...info, input: setting.x.shape, output }],
-    layout: {}, shapes: parameterShapes(setting, layer), plan, inference: { ...plan, backward: [] }, recipe: {},
+    layout: {},
+    shapes: parameterShapes(setting, layer),
+    plan,
+    inference: { ...plan, backward: [] },
+    recipe: {},
     optimizer: { name: "", operation: "", moments: [], rate: 0, attributes: {} },
   };
 }

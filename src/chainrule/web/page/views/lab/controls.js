@@ -14,8 +14,11 @@ import { check, choice, numbers } from "./switches.js";
 
 /** @type {[Kind, string][]} */
 const KINDS = [
-  ["correlation", "correlation"], ["convolution", "convolution"],
-  ["max", "max pooling"], ["average", "average pooling"], ["sum", "sum pooling"],
+  ["correlation", "correlation"],
+  ["convolution", "convolution"],
+  ["max", "max pooling"],
+  ["average", "average pooling"],
+  ["sum", "sum pooling"],
 ];
 
 /**
@@ -32,7 +35,12 @@ export function controls(change) {
 /** @param {Change} change */
 function kind(change) {
   const part = choice("Operation", KINDS, (picked) => {
-    change((now) => ({ ...now, kind: picked, stride: slides(picked) === slides(now.kind) ? now.stride : null, dy: null }));
+    change((now) => ({
+      ...now,
+      kind: picked,
+      stride: slides(picked) === slides(now.kind) ? now.stride : null,
+      dy: null,
+    }));
   });
   return { element: part.element, follow: (/** @type {Setting} */ now) => part.set(now.kind) };
 }
@@ -42,23 +50,46 @@ function window(change) {
   const part = numbers("Window", ["rows", "columns"], 1, MOST.window, ([rows, columns]) => {
     change((now) => ({ ...now, window: [rows, columns] }));
   });
-  return follower(part.element, (now) => !slides(now.kind), (now) => part.set(now.window));
+  return follower(
+    part.element,
+    (now) => !slides(now.kind),
+    (now) => part.set(now.window),
+  );
 }
 
 /** @param {Change} change */
 function padding(change) {
-  const rule = choice("Padding", [["valid", "valid"], ["same", "same"], ["full", "full"], ["custom", "custom"]], (picked) => {
-    change((now) => ({ ...now, padding: picked === "custom" ? paddingOf(now) : picked }));
-  });
+  const rule = choice(
+    "Padding",
+    [
+      ["valid", "valid"],
+      ["same", "same"],
+      ["full", "full"],
+      ["custom", "custom"],
+    ],
+    (picked) => {
+      change((now) => ({ ...now, padding: picked === "custom" ? paddingOf(now) : picked }));
+    },
+  );
   const sides = numbers("Zeros", ["top", "bottom", "left", "right"], 0, MOST.padding, ([top, bottom, left, right]) => {
-    change((now) => ({ ...now, padding: [[top, bottom], [left, right]] }));
+    change((now) => ({
+      ...now,
+      padding: [
+        [top, bottom],
+        [left, right],
+      ],
+    }));
   });
   const element = make("div", { class: "lab-padding" }, rule.element, sides.element);
-  return follower(element, () => true, (now) => {
-    rule.set(typeof now.padding === "string" ? now.padding : "custom");
-    sides.element.hidden = typeof now.padding === "string";
-    sides.set(paddingOf(now).flat());
-  });
+  return follower(
+    element,
+    () => true,
+    (now) => {
+      rule.set(typeof now.padding === "string" ? now.padding : "custom");
+      sides.element.hidden = typeof now.padding === "string";
+      sides.set(paddingOf(now).flat());
+    },
+  );
 }
 
 /** @param {Change} change */
@@ -66,7 +97,11 @@ function stride(change) {
   const part = numbers("Stride", ["down", "across"], 1, MOST.stride, ([down, across]) => {
     change((now) => ({ ...now, stride: [down, across] }));
   });
-  return follower(part.element, () => true, (now) => part.set(strideOf(now)));
+  return follower(
+    part.element,
+    () => true,
+    (now) => part.set(strideOf(now)),
+  );
 }
 
 /** @param {Change} change */
@@ -74,7 +109,11 @@ function dilation(change) {
   const part = numbers("Dilation", ["down", "across"], 1, MOST.dilation, ([down, across]) => {
     change((now) => ({ ...now, dilation: [down, across] }));
   });
-  return follower(part.element, (now) => slides(now.kind), (now) => part.set(dilationOf(now)));
+  return follower(
+    part.element,
+    (now) => slides(now.kind),
+    (now) => part.set(dilationOf(now)),
+  );
 }
 
 /** @param {Change} change */
@@ -82,25 +121,44 @@ function channels(change) {
   const part = numbers("Channels", ["in", "out"], 1, CHANNELS, ([into, out]) => {
     change((now) => ({ ...withChannels(now, into, slides(now.kind) ? out : now.w.shape[0]), source: "" }));
   });
-  return follower(part.element, () => true, (now) => {
-    part.set([now.x.shape[0], slides(now.kind) ? now.w.shape[0] : now.x.shape[0]]);
-    part.enable(0, now.source === "");
-    part.enable(1, slides(now.kind));
-  });
+  return follower(
+    part.element,
+    () => true,
+    (now) => {
+      part.set([now.x.shape[0], slides(now.kind) ? now.w.shape[0] : now.x.shape[0]]);
+      part.enable(0, now.source === "");
+      part.enable(1, slides(now.kind));
+    },
+  );
 }
 
 /** @param {Change} change */
 function divisor(change) {
-  const part = choice("Divide by", [["cells", "cells covered"], ["window", "whole window"]], (picked) => {
-    change((now) => ({ ...now, divisor: picked }));
-  });
-  return follower(part.element, (now) => now.kind === "average", (now) => part.set(now.divisor));
+  const part = choice(
+    "Divide by",
+    [
+      ["cells", "cells covered"],
+      ["window", "whole window"],
+    ],
+    (picked) => {
+      change((now) => ({ ...now, divisor: picked }));
+    },
+  );
+  return follower(
+    part.element,
+    (now) => now.kind === "average",
+    (now) => part.set(now.divisor),
+  );
 }
 
 /** @param {Change} change */
 function beside(change) {
   const part = check("correlation and convolution side by side", (on) => change((now) => ({ ...now, beside: on })));
-  return follower(part.element, (now) => slides(now.kind), (now) => part.set(now.beside));
+  return follower(
+    part.element,
+    (now) => slides(now.kind),
+    (now) => part.set(now.beside),
+  );
 }
 
 /**

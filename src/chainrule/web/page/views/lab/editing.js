@@ -50,18 +50,28 @@ export function pasted(now, which, at, text) {
   const [rowsKept, columnsKept] = wanted.map((length, axis) => Math.min(length, most[axis]));
   const grown = fixed ? { shape: old.shape, data: Float64Array.from(old.data) } : sized(old, rowsKept, columnsKept);
   const first = Math.floor(at / (H * W)) * rowsKept * columnsKept;
-  rows.forEach((row, i) => row.forEach((value, j) => {
-    if (top + i < rowsKept && left + j < columnsKept) grown.data[first + (top + i) * columnsKept + left + j] = value;
-  }));
+  rows.forEach((row, i) =>
+    row.forEach((value, j) => {
+      if (top + i < rowsKept && left + j < columnsKept) grown.data[first + (top + i) * columnsKept + left + j] = value;
+    }),
+  );
   const cut = wanted[0] > rowsKept || wanted[1] > columnsKept;
-  const words = cut ? `Of the ${size.join(" × ")} numbers pasted, those that fit in ${rowsKept} × ${columnsKept} are here.` : "";
+  const words = cut
+    ? `Of the ${size.join(" × ")} numbers pasted, those that fit in ${rowsKept} × ${columnsKept} are here.`
+    : "";
   return { now: withArray(now, which, grown), words };
 }
 
 /** Another height and width; new cells are 0. @param {NDArray} old @param {number} rows @param {number} columns */
 export const sized = (old, rows, columns) => resized(old, [...old.shape.slice(0, -2), rows, columns]);
 
-/** Small whole numbers, drawn anew. @param {NDArray} old @param {number} [low] @param {number} [high] @returns {NDArray} */
+/**
+ * Small whole numbers, drawn anew.
+ * @param {NDArray} old
+ * @param {number} [low]
+ * @param {number} [high]
+ * @returns {NDArray}
+ */
 export function random(old, low = LOW, high = HIGH) {
   const drawn = crypto.getRandomValues(new Uint32Array(old.data.length));
   return { shape: old.shape, data: Float64Array.from(drawn, (value) => low + (value % (high - low + 1))) };

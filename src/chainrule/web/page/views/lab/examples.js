@@ -5,9 +5,16 @@ import { array, kernel, plane, setting, withChannels, worked } from "./setting.j
 /** @typedef {import("./setting.js").Setting} Setting */
 
 const STEP = plane(Array.from({ length: 6 }, () => [0, 0, 0, 9, 9, 9]));
-const ZAYAN = plane([[5, 2, 7, 4], [6, 3, 2, 1], [8, 6, 5, 9], [1, 3, 6, 1]]);
+const ZAYAN = plane([
+  [5, 2, 7, 4],
+  [6, 3, 2, 1],
+  [8, 6, 5, 9],
+  [1, 3, 6, 1],
+]);
 const SIGNAL = plane([[0, 0, 2, 5, 5, 5, 3, 0, 0, 1, 0, 0]]);
-const ONE = plane(Array.from({ length: 5 }, (_, i) => Array.from({ length: 5 }, (_value, j) => Number(i === 2 && j === 2))));
+const ONE = plane(
+  Array.from({ length: 5 }, (_, i) => Array.from({ length: 5 }, (_value, j) => Number(i === 2 && j === 2))),
+);
 const small = () => worked();
 
 /** @type {{name: string, setting: () => Setting}[]} */
@@ -16,11 +23,31 @@ export const EXAMPLES = [
   { name: "the same as a true convolution", setting: () => ({ ...small(), kind: "convolution", beside: true }) },
   {
     name: "one bright pixel: the kernel's own picture",
-    setting: () => setting(ONE, kernel([[1, 2, 3], [4, 5, 6], [7, 8, 9]]), { beside: true, padding: "same" }),
+    setting: () =>
+      setting(
+        ONE,
+        kernel([
+          [1, 2, 3],
+          [4, 5, 6],
+          [7, 8, 9],
+        ]),
+        { beside: true, padding: "same" },
+      ),
   },
   { name: "an edge, and Sobel's kernel", setting: () => setting(STEP, kernelOf(filter("Sobel x"), 1)) },
   { name: "padding and stride", setting: () => ({ ...small(), padding: "full", stride: [2, 2] }) },
-  { name: "a dilated kernel", setting: () => setting(STEP, kernel([[1, -1], [1, -1]]), { dilation: [2, 2] }) },
+  {
+    name: "a dilated kernel",
+    setting: () =>
+      setting(
+        STEP,
+        kernel([
+          [1, -1],
+          [1, -1],
+        ]),
+        { dilation: [2, 2] },
+      ),
+  },
   { name: "two channels, three filters", setting: () => withChannels(small(), 2, 3) },
   { name: "one dimension", setting: () => setting(SIGNAL, kernel([[1, 2, 1]]), { padding: "same" }) },
   { name: "max pooling", setting: () => pooling("max") },
@@ -30,7 +57,15 @@ export const EXAMPLES = [
   },
   {
     name: "average pooling: what it divides by at the rim",
-    setting: () => ({ ...pooling("average"), window: [3, 3], stride: [2, 2], padding: [[1, 1], [1, 1]] }),
+    setting: () => ({
+      ...pooling("average"),
+      window: [3, 3],
+      stride: [2, 2],
+      padding: [
+        [1, 1],
+        [1, 1],
+      ],
+    }),
   },
 ];
 

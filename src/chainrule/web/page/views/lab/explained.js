@@ -3,10 +3,14 @@ import { explain } from "../../explain/index.js";
 
 /** @type {[RegExp, string, string][]} */
 const TYPED = [
-  [/\.dy$/, "the gradient that comes from above", "In a network the layers above would send it: how the loss changes with this output. Here it stands in the lab, to be typed."],
-  [/^x$/, "one number of the input", "It stands in the lab, to be typed."],
-  [/\.w$/, "one weight", "It stands in the lab, to be typed. In a network it would be learnt."],
-  [/\.b$/, "one bias", "It stands in the lab, to be typed. In a network it would be learnt."],
+  [
+    /\.dy$/,
+    "the gradient that comes from above",
+    "In a network the layers above send it: how the loss changes with this output. Here it stands in the lab, to type.",
+  ],
+  [/^x$/, "one number of the input", "It stands in the lab, to type."],
+  [/\.w$/, "one weight", "It stands in the lab, to type. In a network it would be learnt."],
+  [/\.b$/, "one bias", "It stands in the lab, to type. In a network it would be learnt."],
 ];
 
 /**

@@ -23,8 +23,13 @@ export class Making {
   constructor(acts) {
     this.acts = acts;
     this.element = make("section", { class: "lab-making", "aria-label": "How the chosen number was made" });
-    this.live = make("p", { class: "spoken", role: "status" });
-    keysOf(this.element, acts.active, () => this.#panel, () => acts.pick(null));
+    this.live = make("p", { class: "made-spoken", role: "status" });
+    keysOf(
+      this.element,
+      acts.active,
+      () => this.#panel,
+      () => acts.pick(null),
+    );
   }
 
   /** Whether there is such a cell. @param {Trace} trace @param {string} cell */

@@ -41,7 +41,10 @@ function decimals(list) {
   return null;
 }
 
-/** Whole numbers as base64: each one's sign folded in, a 0 followed by how many more there are. @param {number[]} list */
+/**
+ * Whole numbers as base64: each one's sign folded in, a 0 followed by how many more there are.
+ * @param {number[]} list
+ */
 function letters(list) {
   /** @type {number[]} */
   const bytes = [];
@@ -56,7 +59,10 @@ function letters(list) {
   for (let at = 0; at < bytes.length; at += 3) {
     const [a, b, c] = [bytes[at], bytes[at + 1] ?? 0, bytes[at + 2] ?? 0];
     const four = [a >> 2, ((a & 3) << 4) | (b >> 4), ((b & 15) << 2) | (c >> 6), c & 63];
-    text += four.slice(0, Math.min(bytes.length - at, 3) + 1).map((six) => LETTERS[six]).join("");
+    text += four
+      .slice(0, Math.min(bytes.length - at, 3) + 1)
+      .map((six) => LETTERS[six])
+      .join("");
   }
   return text;
 }

@@ -43,7 +43,17 @@ export const plane = (rows) => array([1, rows.length, rows[0].length], rows.flat
 
 /** The worked example of the tutorials: The Independent Code's 3×3 picture and 2×2 kernel. */
 export function worked() {
-  return setting(plane([[1, 6, 2], [5, 3, 1], [7, 0, 4]]), kernel([[1, 2], [-1, 0]]));
+  return setting(
+    plane([
+      [1, 6, 2],
+      [5, 3, 1],
+      [7, 0, 4],
+    ]),
+    kernel([
+      [1, 2],
+      [-1, 0],
+    ]),
+  );
 }
 
 /**
@@ -61,8 +71,20 @@ export const kernel = (rows) => array([1, 1, rows.length, rows[0].length], rows.
  */
 export function setting(x, w, change = {}) {
   return {
-    kind: "correlation", x, w, b: Array(w.shape[0]).fill(0), dy: null, stride: null, padding: "valid",
-    dilation: [1, 1], window: [2, 2], divisor: "cells", source: "", beside: false, cell: null, ...change,
+    kind: "correlation",
+    x,
+    w,
+    b: Array(w.shape[0]).fill(0),
+    dy: null,
+    stride: null,
+    padding: "valid",
+    dilation: [1, 1],
+    window: [2, 2],
+    divisor: "cells",
+    source: "",
+    beside: false,
+    cell: null,
+    ...change,
   };
 }
 
@@ -96,7 +118,9 @@ export function withChannels(old, channels, filters) {
   const [, , KH, KW] = old.w.shape;
   const b = Array.from({ length: filters }, (_, o) => old.b[o] ?? 0);
   return {
-    ...old, b, dy: null,
+    ...old,
+    b,
+    dy: null,
     x: resized(old.x, [channels, H, W], ([c, i, j]) => (3 * i + 5 * j + 2 * c + 1) % 8),
     w: resized(old.w, [filters, channels, KH, KW], ([o, c, u, v]) => ((u + 2 * v + o + 2 * c) % 4) - 1),
   };

@@ -44,20 +44,30 @@ export function stack(options) {
   return {
     element,
     tensor,
-    show: (array, scale) => planes.forEach((plane, k) => plane.show(array.data.subarray(k * size, (k + 1) * size), scale)),
+    show: (array, scale) =>
+      planes.forEach((plane, k) => plane.show(array.data.subarray(k * size, (k + 1) * size), scale)),
     mark: (marks) => planes.forEach((plane, k) => plane.mark(marksOf(marks, name, k, rows, columns))),
   };
 }
 
-/** @param {StackOptions} options @param {number} k @param {number} rows @param {number} columns @param {number[]} leading */
+/**
+ * @param {StackOptions} options
+ * @param {number} k
+ * @param {number} rows
+ * @param {number} columns
+ * @param {number[]} leading
+ */
 function onePlane(options, k, rows, columns, leading) {
   const { tensor, shape, editing } = options;
   const name = namer(tensor, leading, rows, columns, shape.length);
   const index = leading.length > 1 ? [Math.floor(k / leading[1]), k % leading[1]] : leading.length ? [k] : [];
-  const label = `${options.shownAs ?? tensor}${index.length ? `, plane ${index.join(", ")}` : ""}: ${rows} × ${columns}`;
+  const which = index.length ? `, plane ${index.join(", ")}` : "";
+  const label = `${options.shownAs ?? tensor}${which}: ${rows} × ${columns}`;
   const start = k * rows * columns;
   const shared = {
-    label, rows, columns,
+    label,
+    rows,
+    columns,
     name: (/** @type {number} */ i, /** @type {number} */ j) => name(k, i, j),
     hover: (/** @type {number} */ i, /** @type {number} */ j, /** @type {boolean} */ inside) => {
       options.hover(inside ? name(k, i, j) : null);

@@ -30,22 +30,32 @@ export function choice(label, choices, pick) {
  */
 export function numbers(label, names, least, most, change) {
   const inputs = names.map((name) => {
-    return make("input", { type: "number", min: least, max: most, step: 1, "aria-label": `${label}, ${name}`, title: name });
+    return make("input", {
+      type: "number",
+      min: least,
+      max: most,
+      step: 1,
+      "aria-label": `${label}, ${name}`,
+      title: name,
+    });
   });
   /** @type {number[]} */
   let last = names.map(() => least);
   const row = make("div", { class: "numbers" }, ...inputs);
   row.addEventListener("input", () => {
     const values = inputs.map((input) => Number(input.value));
-    const good = values.map((value, k) => inputs[k].value !== "" && Number.isInteger(value) && value >= least && value <= most);
+    const good = values.map(
+      (value, k) => inputs[k].value !== "" && Number.isInteger(value) && value >= least && value <= most,
+    );
     inputs.forEach((input, k) => input.toggleAttribute("aria-invalid", !good[k]));
     if (good.every(Boolean)) change((last = values));
   });
   row.addEventListener("focusout", () => show());
-  const show = () => inputs.forEach((input, k) => {
-    input.removeAttribute("aria-invalid");
-    if (input.value !== String(last[k])) input.value = String(last[k]);
-  });
+  const show = () =>
+    inputs.forEach((input, k) => {
+      input.removeAttribute("aria-invalid");
+      if (input.value !== String(last[k])) input.value = String(last[k]);
+    });
   return {
     element: labelled(label, row),
     /** @param {number[]} values */
@@ -72,5 +82,5 @@ export function check(text, change) {
 
 /** @param {string} label @param {HTMLElement} part */
 function labelled(label, part) {
-  return make("div", { class: "labelled" }, make("span", { class: "label", "aria-hidden": "true" }, label), part);
+  return make("div", { class: "lab-labelled" }, make("span", { class: "lab-label", "aria-hidden": "true" }, label), part);
 }

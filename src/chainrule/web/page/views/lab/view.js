@@ -51,7 +51,7 @@ class Lab {
       picture: () => this.takePicture(),
       crop: () => this.change((now) => ({ ...now, x: cropped(now.x), source: "", dy: null, cell: null })),
     });
-    this.trouble = make("p", { class: "trouble", role: "alert", hidden: true });
+    this.trouble = make("p", { class: "lab-trouble", role: "alert", hidden: true });
     this.words = make("p", { class: "lab-words", role: "status" });
     this.size = make("p", { class: "lab-size" });
     this.making = new Making({
@@ -66,7 +66,11 @@ class Lab {
   }
 
   #head() {
-    const select = make("select", { "aria-label": "An example to begin with" }, make("option", { value: "" }, "examples …"));
+    const select = make(
+      "select",
+      { "aria-label": "An example to begin with" },
+      make("option", { value: "" }, "examples …"),
+    );
     EXAMPLES.forEach((example, k) => select.append(make("option", { value: k }, example.name)));
     select.addEventListener("change", () => {
       const example = EXAMPLES[Number(select.value)];
@@ -123,11 +127,13 @@ class Lab {
     this.trouble.hidden = !why;
     this.trouble.textContent = why ? `${why} Below is the last result that there was.` : "";
     this.controls.follow(this.#now);
-    this.size.replaceChildren(...sizes(this.#now).map((size) => {
-      const result = why ? "none" : String(size.value);
-      const symbols = make("span", { class: "symbols" }, ` = ${size.symbols}`);
-      return make("span", {}, make("i", {}, size.axis), symbols, ` = ${size.numbers} = `, make("b", {}, result));
-    }));
+    this.size.replaceChildren(
+      ...sizes(this.#now).map((size) => {
+        const result = why ? "none" : String(size.value);
+        const symbols = make("span", { class: "symbols" }, ` = ${size.symbols}`);
+        return make("span", {}, make("i", {}, size.axis), symbols, ` = ${size.numbers} = `, make("b", {}, result));
+      }),
+    );
     this.bench.show(this.#now, this.#good, Boolean(why));
     this.#explain();
   }
@@ -172,7 +178,8 @@ class Lab {
     const source = picture.from;
     return this.change((now) => {
       const [filters, channels, KH, KW] = now.w.shape;
-      const w = channels === x.shape[0] ? now.w : { shape: [filters, x.shape[0], KH, KW], data: spread(now.w, x.shape[0]) };
+      const w =
+        channels === x.shape[0] ? now.w : { shape: [filters, x.shape[0], KH, KW], data: spread(now.w, x.shape[0]) };
       return { ...now, x, w, source, dy: null, cell: null };
     });
   }

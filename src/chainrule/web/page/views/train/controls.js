@@ -92,9 +92,10 @@ export class Controls {
     this.state = state;
     const ended = !state.sparse && state.steps > 0 && state.step >= state.steps;
     this.go.textContent = nameOf(state, ended);
-    this.go.disabled = ended && !state.running;
+    const none = state.steps === 0 && !state.history; // nothing to train, or not yet
+    this.go.disabled = (ended || none) && !state.running;
     this.go.classList.toggle("train-running", state.running);
-    for (const way of this.ways) way.disabled = state.running || ended;
+    for (const way of this.ways) way.disabled = state.running || ended || none;
     this.again.disabled = state.step === 0 && !state.history;
     this.message.textContent = state.message;
     this.message.hidden = !state.message;

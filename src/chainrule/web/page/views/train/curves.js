@@ -10,7 +10,7 @@
  */
 import { lineDash, lineName } from "./palette.js";
 import { Panel } from "./panel.js";
-import { sampled } from "./plot.js";
+import { FEW, sampled } from "./plot.js";
 import { accuracyScale, amountScale } from "./scales.js";
 import { brief, percent, whole } from "./words.js";
 
@@ -100,7 +100,8 @@ function accuracyOf(lines) {
 
 /** @param {Line[]} lines */
 function normsOf(lines) {
-  return amountScale(smoothed(lines), smoothed(lines)); // only the smooth lines are drawn
+  const seen = smoothed(lines); // only the smooth lines are drawn, or where there are few values these
+  return amountScale(seen, (lines[0]?.signal.length ?? 0) > FEW ? seen : raw(lines));
 }
 
 /** @param {Line[]} lines @returns {[number, number]} */

@@ -2,10 +2,11 @@
  * The kernels of every convolution, live: as they are at the step that is shown, what the step before it changed, or
  * what changed since the beginning.
  *
- * @import {App, Description, Frame} from "../../types.js"
+ * @import {App, Description, Frame, TrainingState} from "../../types.js"
  * @import {Weights} from "./kernel_map.js"
  * @typedef {"weights" | "step" | "start"} Mode
  */
+import { shown } from "../../explain/numbers.js";
 import { diverging } from "../../style/scale.js";
 import { KernelMap } from "./kernel_map.js";
 import { brief, whole } from "./words.js";
@@ -43,6 +44,9 @@ export class Kernels {
     this.now = { frame: null, other: null };
     /** @type {{frame: Frame, other: Frame | null} | null} */
     this.drawn = null;
+    /** @type {{cell: string, at: number} | null} the weight that is pointed at, and its place in the parameters */
+    this.named = null;
+    this.history = "";
     this.origin = 0;
     this.busy = false;
   }
@@ -103,7 +107,7 @@ export class Kernels {
     caption.append(title, top);
     const map = new KernelMap(weights, (index, chosen) => this.pointed(weights, map, index, chosen));
     const [filters, inputs, height, width] = weights.shape;
-    map.canvas.setAttribute("role", "img");
+    map.canvas.setAttribute("role", "application"); // it takes the arrow keys
     map.canvas.setAttribute(
       "aria-label",
       `Kernels of ${weights.name}: ${filters} filters in columns, ${inputs} input channels in rows, ` +
@@ -122,9 +126,12 @@ export class Kernels {
   /**
    * Show the kernels of a frame.
    *
-   * @param {Frame} frame @param {number} origin  the first step there is @param {boolean} sparse  no frame at every step
+   * @param {Frame} frame @param {TrainingState | null} state  of the history that the frame is of
    */
-  show(frame, origin, sparse) {
+  show(frame, state) {
+    const { history = "", origin = 0, sparse = false } = state ?? {};
+    if (history !== this.history || origin !== this.origin) this.now.other = null;
+    this.history = history;
     this.now.frame = frame;
     this.origin = origin;
     this.sparse = sparse;
@@ -183,6 +190,7 @@ export class Kernels {
   draw(frame, other) {
     if (!frame) return;
     this.drawn = { frame, other };
+    this.say();
     for (const { map, top, weights } of this.rows) {
       const values = frame.parameters.slice(weights.from, weights.to);
       if (other) values.forEach((value, k) => (values[k] = value - (other.parameters[weights.from + k] ?? 0)));
@@ -195,17 +203,24 @@ export class Kernels {
   /** @param {Weights} weights @param {KernelMap} map @param {number[] | null} index @param {boolean} chosen */
   pointed(weights, map, index, chosen) {
     const cell = index && `${weights.name}[${index.join(",")}]`;
+    this.named = index && cell ? { cell, at: weights.from + map.place(index) } : null;
     if (chosen && cell) this.app.go({ cell });
     this.app.hover(cell);
-    if (!index || !cell || !this.drawn) {
+    this.say();
+  }
+
+  /** The weight that is pointed at, in words. */
+  say() {
+    if (!this.named || !this.drawn) {
       this.note.textContent = "";
       return;
     }
+    const { at, cell } = this.named;
     const { frame, other } = this.drawn;
-    const at = weights.from + map.place(index);
     const value = frame.parameters[at] ?? NaN;
-    const changed = other ? `, changed by ${brief(value - (other.parameters[at] ?? 0))} since step ${whole(other.step)}` : "";
-    this.note.textContent = `${cell} = ${brief(value)}${changed}`;
+    const change = value - (other?.parameters[at] ?? 0);
+    const changed = other ? `, changed by ${shown(change)} since step ${whole(other.step)}` : "";
+    this.note.textContent = `${cell} = ${shown(value)}${changed}`;
   }
 }
 

@@ -2,6 +2,8 @@
 
 import { whole } from "./words.js";
 
+const HINT = "Drag back on the time line, or click in a curve, to look at everything as it was at an earlier step.";
+
 export class Past {
   /** @param {() => void} back */
   constructor(back) {
@@ -18,14 +20,15 @@ export class Past {
   }
 
   /**
-   * @param {number | null} shown  the step that is asked for; null: the newest @param {number} newest
+   * @param {number | null} shown  the step that is asked for; null: the newest @param {number} first @param {number} newest
    * @param {number | null} seen  the step that everything above shows by now
    */
-  show(shown, newest, seen) {
+  show(shown, first, newest, seen) {
+    this.element.classList.toggle("train-no-past", newest === first);
     const past = shown !== null && shown !== newest;
     this.element.classList.toggle("train-is-past", past);
     this.button.hidden = !past;
-    const text = past ? `You are looking at step ${whole(shown)}${seen === shown ? "" : ", on its way …"}` : "";
+    const text = past ? `You are looking at step ${whole(shown)}${seen === shown ? "" : ", on its way …"}` : HINT;
     if (this.words.textContent !== text) this.words.textContent = text;
   }
 }

@@ -21,6 +21,7 @@ const RIGHT = 12;
 const TOP = 18;
 const BOTTOM = 22;
 const LINE = 12; // between two numbers of the axis
+export const FEW = 12; // values that are drawn as points, too
 const FONT = "11px system-ui, sans-serif";
 
 export class Plot {
@@ -64,7 +65,7 @@ export class Plot {
     this.drawAxes(context, content);
     context.save();
     context.beginPath();
-    context.rect(LEFT, TOP - 2, this.inner, this.size.height - TOP - BOTTOM + 4);
+    context.rect(LEFT, TOP - 2, this.inner + 3, this.size.height - TOP - BOTTOM + 4);
     context.clip();
     for (const line of content.lines) if (line.raw) this.drawRaw(context, content, line);
     for (const line of content.lines) this.drawSmooth(context, content, line);
@@ -85,9 +86,7 @@ export class Plot {
       const value = line.signal.values[index];
       if (value === undefined || !Number.isFinite(value)) continue;
       context.fillStyle = this.palette.colour(line.colour);
-      context.beginPath();
-      context.arc(this.x(content.hovered), this.y(value), 3, 0, 2 * Math.PI);
-      context.fill();
+      this.dot(context, this.x(content.hovered), this.y(value), 3);
     }
   }
 
@@ -222,6 +221,26 @@ export class Plot {
     }
     context.stroke();
     context.setLineDash([]);
+    if (signal.length <= FEW) this.drawPoints(context, content, line);
+  }
+
+  /**
+   * The values themselves, where a line would hide how few they are.
+   *
+   * @param {CanvasRenderingContext2D} context @param {Content} content @param {Line} line
+   */
+  drawPoints(context, content, { signal, steps, colour }) {
+    context.fillStyle = this.palette.colour(colour);
+    for (let k = 0; k < signal.length; k += 1) {
+      this.dot(context, this.x(steps?.[k] ?? content.origin + k + 1), this.y(signal.values[k] ?? NaN), 2);
+    }
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {number} x @param {number} y @param {number} radius */
+  dot(context, x, y, radius) {
+    context.beginPath();
+    context.arc(x, y, radius, 0, 2 * Math.PI);
+    context.fill();
   }
 }
 

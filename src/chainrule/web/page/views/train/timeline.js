@@ -35,7 +35,7 @@ export class Timeline {
     this.times = { origin: 0, newest: 0, shown: null, marks: [], sparse: false, words: String };
     this.marked = "";
     this.held = false;
-    this.asked = { at: 0, waiting: 0 };
+    this.asked = { at: -PATIENCE, waiting: 0 };
     this.listen();
   }
 
@@ -66,8 +66,9 @@ export class Timeline {
     this.drawMarks();
   }
 
-  /** What is seen now follows; a drag that waited for it may go on. */
+  /** What was asked for is seen; a drag that waited for it goes on. */
   arrived() {
+    this.asked.at = -PATIENCE;
     if (this.asked.waiting) this.ask();
   }
 

@@ -41,8 +41,9 @@ class View {
     this.timeline = new Timeline((step) => this.go(step));
     this.curves = new Curves(this.palette, (step) => this.timeline.choose(step));
     this.kernels = new Kernels(app);
+    const few = this.kernels.rows.length > 0 && this.kernels.rows.length <= FEW;
     const details = document.createElement("div");
-    details.className = `train-details${this.kernels.rows.length <= FEW ? " train-few" : ""}`;
+    details.className = `train-details${few ? " train-few" : ""}`;
     details.append(this.curves.element, this.kernels.element);
     element.classList.add("train");
     element.setAttribute("aria-label", "Training");
@@ -108,7 +109,7 @@ class View {
       sparse: training.sparse ?? false,
       words: (step) => this.words(step),
     });
-    this.past.show(shown, training.newest, this.app.trace?.frame.step ?? null);
+    this.past.show(shown, origin, training.newest, this.app.trace?.frame.step ?? null);
     this.drawCurves(false);
   }
 
@@ -117,7 +118,7 @@ class View {
     const { trace, training } = this.app;
     this.timeline.arrived();
     this.placed();
-    if (trace) this.kernels.show(trace.frame, training?.origin ?? 0, training?.sparse ?? false);
+    if (trace) this.kernels.show(trace.frame, training);
   }
 
   recoloured() {

@@ -33,6 +33,17 @@ export class Look {
     return { operation, layer: write.name.split(".")[0], x: read.storage, y: write.storage };
   }
 
+  /**
+   * The same, where it reads maps as they are, not one long vector seen as maps.
+   * @param {string} name
+   * @param {number} [k]
+   */
+  planar(name, k = 0) {
+    const site = this.site(name, k);
+    if (!site) return null;
+    return [site.x, site.y].every((tensor) => this.array(tensor).shape.length === 3) ? site : null;
+  }
+
   /** @param {string} tensor @returns {NDArray} */
   array(tensor) {
     const found = this.trace.values.get(tensor);
@@ -81,17 +92,30 @@ export class Look {
     const values = Float64Array.from({ length: rows * columns }, (_, k) => {
       return data[ravel(at(Math.floor(k / columns), k % columns), shape)];
     });
-    const scale = tensor === "x" && !size ? grey(data) : signed(data);
+    const never = tensor.endsWith(".y") && !Array.from(data).some((value) => value < 0);
+    const scale = !size && (tensor === "x" || never) ? grey(data) : signed(data);
     return { title, rows, columns, values, scale, name: (i, j) => `${tensor}[${at(i, j).join(",")}]` };
   }
 
-  /** A row of numbers, such as scores or probabilities. @param {string} title @param {string} tensor @returns {Figure} */
+  /**
+   * A row of numbers, such as scores or probabilities.
+   * @param {string} title
+   * @param {string} tensor
+   * @returns {Figure}
+   */
   row(title, tensor) {
     const { data } = this.array(tensor);
     const scale = signed(data);
     const heads = this.description.classes.length === data.length ? this.description.classes : undefined;
     return {
-      heads, title, rows: 1, columns: data.length, values: data, scale, name: (_, j) => `${tensor}[${j}]` };
+      heads,
+      title,
+      rows: 1,
+      columns: data.length,
+      values: data,
+      scale,
+      name: (_, j) => `${tensor}[${j}]`,
+    };
   }
 }
 

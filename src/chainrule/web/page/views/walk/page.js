@@ -42,7 +42,10 @@ function figure({ title, rows, columns, values, scale, name, marks, heads }) {
   const of = rows > TEXT || columns > TEXT ? pixels : cells;
   const plane = of({ label: title, rows, columns, name, widest: WIDEST });
   plane.show(values, scale);
-  if (heads) plane.element.prepend(make("div", { class: "heads", "aria-hidden": "true" }, ...heads.map((head) => make("span", {}, head))));
+  if (heads)
+    plane.element.prepend(
+      make("div", { class: "heads", "aria-hidden": "true" }, ...heads.map((head) => make("span", {}, head))),
+    );
   if (marks) {
     plane.mark(marks);
     if (of === pixels) requestAnimationFrame(() => plane.mark(marks)); // colours are known once it stands on the page
@@ -62,36 +65,52 @@ function question(stop, around) {
 
 /** @param {Stop} stop @param {Around} around */
 function choiceRow(stop, { answered, answer }) {
-  return make("div", { class: "choices" }, ...stop.choices.map(({ text, right }) => {
-    const choice = button(text, () => answer(text), { disabled: answered !== null });
-    if (answered !== null && right) choice.classList.add("right");
-    if (answered === text && !right) choice.classList.add("wrong");
-    if (answered === text) choice.setAttribute("aria-pressed", "true");
-    return choice;
-  }));
+  return make(
+    "div",
+    { class: "guesses" },
+    ...stop.choices.map(({ text, right }) => {
+      const choice = button(text, () => answer(text), { disabled: answered !== null });
+      if (answered !== null && right) choice.classList.add("is-answer");
+      if (answered === text && !right) choice.classList.add("was-wrong");
+      if (answered === text) choice.setAttribute("aria-pressed", "true");
+      return choice;
+    }),
+  );
 }
 
 /** @param {Stop} stop @param {Around} around */
 function numberRow(stop, { answered, answer }) {
-  const input = make("input", { type: "text", inputmode: "numeric", autocomplete: "off", "aria-label": stop.question, size: 8 });
+  const input = make("input", {
+    type: "text",
+    inputmode: "numeric",
+    autocomplete: "off",
+    "aria-label": stop.question,
+    size: 8,
+  });
   const words = make("p", { class: "number-words", role: "alert" });
   input.value = answered ?? "";
   input.disabled = answered !== null;
-  const check = button("Check", () => {
-    if (numberOf(input.value) === null) words.textContent = input.value ? `“${input.value}” is no number.` : "Type a number first.";
-    else answer(input.value.trim());
-  }, { disabled: answered !== null });
+  const check = button(
+    "Check",
+    () => {
+      if (numberOf(input.value) === null)
+        words.textContent = input.value ? `“${input.value}” is no number.` : "Type a number first.";
+      else answer(input.value.trim());
+    },
+    { disabled: answered !== null },
+  );
   input.addEventListener("keydown", (event) => {
     if (event.key === "Enter") check.click();
   });
-  return make("div", { class: "choices" }, input, check, words);
+  return make("div", { class: "guesses" }, input, check, words);
 }
 
 /** @param {Stop} stop @param {Around} around @param {string} answered */
 function reveal(stop, { href, follow }, answered) {
-  const right = stop.number === null
-    ? stop.choices.some((choice) => choice.right && choice.text === answered)
-    : numberOf(answered) === stop.number;
+  const right =
+    stop.number === null
+      ? stop.choices.some((choice) => choice.right && choice.text === answered)
+      : numberOf(answered) === stop.number;
   const correct = stop.number === null ? stop.choices.find((choice) => choice.right)?.text : shown(stop.number);
   const verdict = right ? "Yes." : `No: ${correct}.`;
   const link = make("a", { href, class: "see" }, `See ${stop.cell} being made →`);
@@ -101,6 +120,10 @@ function reveal(stop, { href, follow }, answered) {
     follow();
   });
   const box = make("div", { class: `reveal ${right ? "is-right" : "is-wrong"}`, tabindex: -1, role: "status" });
-  box.append(make("p", { class: "verdict" }, verdict), ...stop.reveal.map((text) => make("p", {}, text)), make("p", {}, link));
+  box.append(
+    make("p", { class: "verdict" }, verdict),
+    ...stop.reveal.map((text) => make("p", {}, text)),
+    make("p", {}, link),
+  );
   return box;
 }

@@ -4,9 +4,10 @@
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {import("../../types.js").Phase} Phase
  * @typedef {import("../../figures/plane.js").Scale} Scale
+ * @typedef {import("../../figures/plane.js").Mark} Mark
  * @typedef {{
  *   title: string, rows: number, columns: number, values: ArrayLike<number>, scale: Scale,
- *   heads?: string[], name: (row: number, column: number) => string, marks?: Map<number, import("../../figures/plane.js").Mark>,
+ *   heads?: string[], name: (row: number, column: number) => string, marks?: Map<number, Mark>,
  * }} Figure  heads: what stands above the columns
  * @typedef {{text: string, right: boolean}} Choice
  * @typedef {{

@@ -52,7 +52,11 @@ class Walk {
 
   /** Whether the numbers are those of the trace before. @param {import("../../types.js").Trace} trace */
   #same(trace) {
-    return this.#trace?.frame === trace.frame && this.#trace.picture.from === trace.picture.from && trace.picture.from !== "drawn";
+    return (
+      this.#trace?.frame === trace.frame &&
+      this.#trace.picture.from === trace.picture.from &&
+      trace.picture.from !== "drawn"
+    );
   }
 
   /** Which stop the address names, from 0. */
@@ -62,7 +66,11 @@ class Walk {
     const number = rest === "" ? 1 : Number(rest);
     const there = Number.isInteger(number) && number >= 1 && number <= last;
     if (there) unsay("walk");
-    else say("walk", `There is no stop “${rest.slice(0, 24)}” on this walk; the stops are 1 to ${last}. This is the first.`);
+    else
+      say(
+        "walk",
+        `There is no stop “${rest.slice(0, 24)}” on this walk; the stops are 1 to ${last}. This is the first.`,
+      );
     return there ? number - 1 : 0;
   }
 
@@ -74,7 +82,9 @@ class Walk {
       return;
     }
     const content = page(stop, {
-      number, count: this.#stops.length, layer: this.#about(),
+      number,
+      count: this.#stops.length,
+      layer: this.#about(),
       answered: this.#answers.get(stop.id) ?? null,
       answer: (text) => this.#answer(number, stop, text),
       href: address({ ...this.app.place, view: "network", phase: stop.phase, cell: stop.cell, rest: "" }),
@@ -89,9 +99,10 @@ class Walk {
     const { from } = this.app.picture ?? { from: "" };
     const step = this.#trace?.frame.step ?? 0;
     const picture = from.startsWith("sample ") ? from : `a picture (${from})`;
-    const trained = step === 0
-      ? "not trained yet: its weights are random, and the numbers mean little, but everything is computed as it will be"
-      : `after ${step.toLocaleString("en")} ${step === 1 ? "step" : "steps"} of training`;
+    const trained =
+      step === 0
+        ? "not trained yet: its weights are random, so the numbers mean little, but they are made as they will be"
+        : `after ${step.toLocaleString("en")} ${step === 1 ? "step" : "steps"} of training`;
     return `${this.app.description.name}, ${trained}; ${picture}`;
   }
 
@@ -107,19 +118,26 @@ class Walk {
   /** @param {number} number */
   #navigation(number) {
     const back = button("← Back", () => this.#to(number - 1), { disabled: number === 0 });
-    const next = button("Next →", () => this.#to(number + 1), { disabled: number === this.#stops.length - 1, class: "next" });
-    const dots = make("ol", { class: "dots" }, ...this.#stops.map((stop, k) => {
-      const link = make("a", { href: address({ ...this.app.place, rest: String(k + 1) }), title: stop.title });
-      link.setAttribute("aria-label", `Stop ${k + 1}: ${stop.title}`);
-      if (k === number) link.setAttribute("aria-current", "step");
-      if (this.#answers.has(stop.id)) link.classList.add("answered");
-      link.addEventListener("click", (event) => {
-        if (event.metaKey || event.ctrlKey || event.shiftKey) return;
-        event.preventDefault();
-        this.#to(k);
-      });
-      return make("li", {}, link);
-    }));
+    const next = button("Next →", () => this.#to(number + 1), {
+      disabled: number === this.#stops.length - 1,
+      class: "next",
+    });
+    const dots = make(
+      "ol",
+      { class: "dots" },
+      ...this.#stops.map((stop, k) => {
+        const link = make("a", { href: address({ ...this.app.place, rest: String(k + 1) }), title: stop.title });
+        link.setAttribute("aria-label", `Stop ${k + 1}: ${stop.title}`);
+        if (k === number) link.setAttribute("aria-current", "step");
+        if (this.#answers.has(stop.id)) link.classList.add("answered");
+        link.addEventListener("click", (event) => {
+          if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+          event.preventDefault();
+          this.#to(k);
+        });
+        return make("li", {}, link);
+      }),
+    );
     return make("nav", { class: "walk-navigation", "aria-label": "Stops" }, back, dots, next, this.#pictures());
   }
 
@@ -127,8 +145,11 @@ class Walk {
   #pictures() {
     const { sample } = this.app.place;
     const to = (/** @type {number} */ number) => () => this.app.go({ sample: number });
-    const words = sample === null ? this.app.picture?.from ?? "" : `sample ${sample}`;
-    const before = button("‹", to((sample ?? 1) - 1), { "aria-label": "the sample before", disabled: (sample ?? 0) === 0 && sample !== null });
+    const words = sample === null ? (this.app.picture?.from ?? "") : `sample ${sample}`;
+    const before = button("‹", to((sample ?? 1) - 1), {
+      "aria-label": "the sample before",
+      disabled: (sample ?? 0) === 0 && sample !== null,
+    });
     const after = button("›", to((sample ?? -1) + 1), { "aria-label": "the next sample" });
     return make("div", { class: "walk-pictures" }, make("span", {}, words), before, after);
   }

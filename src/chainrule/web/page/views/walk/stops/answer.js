@@ -19,18 +19,28 @@ export function dense(look) {
   const half = sizes.reduce((sum, size) => sum + size, 0) / 2;
   const needed = enough(sizes, half);
   const silent = sizes.filter((size) => size === 0).length;
-  const found = choices("dense", String(needed), [Math.round(products.length / 2), Math.round(products.length / 4), 1, products.length].map(String));
+  const found = choices(
+    "dense",
+    String(needed),
+    [Math.round(products.length / 2), Math.round(products.length / 4), 1, products.length].map(String),
+  );
   if (!found || half === 0) return null;
   const loudest = products.reduce((best, term) => (Math.abs(term.value) > Math.abs(best.value) ? term : best));
   const [input, weight] = loudest.factors;
   return {
-    id: "dense", title: "A dense layer: who speaks loudest", phase: "forward", cell, number: null, choices: found, figures: [],
+    id: "dense",
+    title: "A dense layer: who speaks loudest",
+    phase: "forward",
+    cell,
+    number: null,
+    choices: found,
+    figures: [],
     words: [
-      `Every output of ${site.layer} has a weight for every one of its ${many(products.length, "input")}, wherever in ` +
-        "the picture that lay, and adds up all products. There is no sliding any more, and no neighbourhood.",
+      `Every output of ${site.layer} has a weight for every one of its ${many(products.length, "input")}, wherever ` +
+        "in the picture that lay, and adds up all products. There is no sliding any more, and no neighbourhood.",
       `Take ${cell}, its largest output. Its products differ in size; line them up from the largest to the smallest.`,
     ],
-    question: `How many of the ${many(products.length, "product")} does it take to have half of the sum of their sizes?`,
+    question: `How many of the ${many(products.length, "product")} does it take for half of the sum of their sizes?`,
     reveal: [
       `${needed}. ${many(silent, "product")} ${silent === 1 ? "is" : "are"} 0. The loudest is ${input.cell} · ` +
         `${weight.cell} = ${shown(input.value)} · ${shown(weight.value)} = ${shown(loudest.value)}, ` +
@@ -49,11 +59,20 @@ export function softmax(look) {
   const { data } = look.array(z);
   const positive = Array.from(data).reduce((sum, value) => sum + Math.max(value, 0), 0);
   const naive = positive ? Math.max(look.value(z, best), 0) / positive : 0.5;
-  const found = choices("softmax", percent(share), [percent(naive), percent(1 / data.length), percent((1 + share) / 3)]);
+  const found = choices("softmax", percent(share), [
+    percent(naive),
+    percent(1 / data.length),
+    percent((1 + share) / 3),
+  ]);
   if (!found) return null;
-  const second = Array.from(data).sort((one, other) => other - one)[1];
+  const lead = look.value(z, best) - Array.from(data).sort((one, other) => other - one)[1];
   return {
-    id: "softmax", title: "Softmax: scores become shares", phase: "forward", cell: named(y, best), number: null, choices: found,
+    id: "softmax",
+    title: "Softmax: scores become shares",
+    phase: "forward",
+    cell: named(y, best),
+    number: null,
+    choices: found,
     words: [
       "The last dense layer gives each class a score, any number. Softmax takes e to the power of each and divides " +
         "by the sum of all powers: the results are positive, and add up to 1.",
@@ -63,8 +82,8 @@ export function softmax(look) {
     figures: [look.row(`${z}, the scores`, z)],
     question: `Which share does the class with the largest score, ${className(look, best[0])}, get?`,
     reveal: [
-      `${percent(share)}, exactly ${shown(share)}. Its score leads the next by ${shown(look.value(z, best) - second)}, so its ` +
-        `share is ${shown(Math.exp(look.value(z, best) - second))} times as large.`,
+      `${percent(share)}, exactly ${shown(share)}. Its score leads the next by ` +
+        `${shown(lead)}, so its share is ${shown(Math.exp(lead))} times as large.`,
     ],
   };
 }
@@ -79,11 +98,16 @@ export function loss(look) {
   const found = choices("loss", rough(value), [1 - p, -Math.log(1 - p), 1 / p, p].filter(Number.isFinite).map(rough));
   if (!found) return null;
   return {
-    id: "loss", title: "The loss: one number for how wrong", phase: "forward", cell: "loss.y", number: null, choices: found,
+    id: "loss",
+    title: "The loss: one number for how wrong",
+    phase: "forward",
+    cell: "loss.y",
+    number: null,
+    choices: found,
     words: [
       `${labelled(look, label[0])} The network gave it the share p = ${shown(p)}.`,
-      "The loss is −ln p of that class, and of no other: 0 if it had been certain of it, larger and larger the less it " +
-        `believed in it. A network that guesses among ${look.array("t").data.length} classes has a loss of ` +
+      "The loss is −ln p of that class, and of no other: 0 if it had been certain of it, larger and larger the less " +
+        `it believed in it. A network that guesses among ${look.array("t").data.length} classes has a loss of ` +
         `${rough(Math.log(look.array("t").data.length))}.`,
     ],
     figures: [look.row(`${scores.y}, the shares`, scores.y)],
@@ -98,29 +122,38 @@ export function first(look) {
   const dz = scores && scores.z.replace(/y$/, "dy");
   if (!scores || !dz || !scores.fused || !look.has(dz)) return null;
   const label = look.largest("t");
+  const own = className(look, label[0]);
   const cell = named(dz, label);
   const value = look.value(dz, label);
   const p = look.value(scores.y, label);
   const found = choices("first", rough(value), [p, -value, 2 * p - 1].map(rough));
   if (!found) return null;
   const most = look.largest(dz);
-  const small = Math.abs(value) < 0.05
-    ? ["The network is nearly right already, so all gradients of this picture are small: from one that it gets wrong " +
-      "it would learn more."]
-    : [];
+  const small =
+    Math.abs(value) < 0.05
+      ? [
+          "The network is nearly right already, so all gradients of this picture are small: from one that " +
+            "it gets wrong it would learn more.",
+        ]
+      : [];
   return {
-    id: "first", title: "The first gradient: ŷ − t", phase: "backward", cell, number: null, choices: found,
+    id: "first",
+    title: "The first gradient: ŷ − t",
+    phase: "backward",
+    cell,
+    number: null,
+    choices: found,
     words: [
       "Backward begins with one question: if a score grew by a little, how would the loss change? The derivatives of " +
-        "softmax and of the logarithm look complicated, but together they collapse to the share minus the target, ŷ − t.",
-      `t is 1 for ${className(look, label[0])} and 0 for the others. The share of ${className(look, label[0])} is ${shown(p)}.`,
+        "softmax and of the logarithm look complicated, but together they collapse to share minus target, ŷ − t.",
+      `t is 1 for ${own} and 0 for the others. The share of ${own} is ${shown(p)}.`,
     ],
     figures: [look.row(`${scores.y}, the shares ŷ`, scores.y), "−", look.row("t, the target", "t")],
     question: `What is the gradient of the score of ${className(look, label[0])}, ${cell}?`,
     reveal: [
       `${shown(p)} − 1 = ${shown(value)}: negative, so a larger score of this class would make the loss smaller. For ` +
-        `the other classes it is their share, positive; the largest is ${named(dz, most)} = ${shown(look.value(dz, most))}. ` +
-        "Together they add up to 0.",
+        `the other classes it is their share, positive; the largest is ${named(dz, most)} = ` +
+        `${shown(look.value(dz, most))}. Together they add up to 0.`,
       ...small,
     ],
   };
@@ -151,6 +184,7 @@ const className = (look, k) => `“${look.description.classes[k] ?? k}”`;
 /** Whose label it is. @param {Look} look @param {number} k */
 function labelled(look, k) {
   const drawn = !/^sample /.test(look.trace.picture.from);
-  if (drawn) return `Nobody said what this picture shows, so the network's own answer, ${className(look, k)}, is taken for right.`;
+  if (drawn)
+    return `Nobody said what this picture shows: the network's own answer, ${className(look, k)}, is taken for right.`;
   return `The right answer for this picture is ${className(look, k)}.`;
 }

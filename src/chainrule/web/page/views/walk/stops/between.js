@@ -15,16 +15,31 @@ export function relu(look) {
   if (!site) return null;
   const { data, shape } = look.array(site.y);
   const dead = Array.from(data).reduce((count, value) => count + Number(value === 0), 0);
-  const found = choices("relu", String(dead), [data.length - dead, Math.round(data.length / 10), 0, data.length].map(String));
+  const found = choices(
+    "relu",
+    String(dead),
+    [data.length - dead, Math.round(data.length / 10), 0, data.length].map(String),
+  );
   if (!found) return null;
   const index = look.largest(site.x, (value) => -value);
   const cell = named(site.y, index);
   const plane = shape.length === 3 ? [index[0]] : [];
-  const figures = shape.length === 3
-    ? [look.figure(`${site.x}, map ${index[0]}`, site.x, plane), "→", look.figure(`${site.y}, map ${index[0]}`, site.y, plane)]
-    : [];
+  const figures =
+    shape.length === 3
+      ? [
+          look.figure(`${site.x}, map ${index[0]}`, site.x, plane),
+          "→",
+          look.figure(`${site.y}, map ${index[0]}`, site.y, plane),
+        ]
+      : [];
   return {
-    id: "relu", title: "ReLU: who falls silent", phase: "forward", cell, number: null, choices: found, figures,
+    id: "relu",
+    title: "ReLU: who falls silent",
+    phase: "forward",
+    cell,
+    number: null,
+    choices: found,
+    figures,
     words: [
       "ReLU lets a positive number pass as it is and makes 0 of every other. Without something of this kind between " +
         "them, two layers of weights would be no more than one.",
@@ -40,18 +55,27 @@ export function relu(look) {
 
 /** What a loser of max pooling has to say. @param {Look} look @returns {Stop | null} */
 export function pooling(look) {
-  const site = look.site("max_pool");
+  const site = look.planar("max_pool");
   const place = site && clearest(look, site.y);
   if (!site || !place) return null;
   const { cell, pick, first, second } = place;
   const growth = (first - second) / 2;
   const change = Math.max(first, second + growth) - first;
-  const found = choices("pooling", rough(change), [rough(growth), rough(growth / pick.candidates.length), rough(-growth)]);
+  const found = choices("pooling", rough(change), [
+    rough(growth),
+    rough(growth / pick.candidates.length),
+    rough(-growth),
+  ]);
   if (!found) return null;
   const { data, shape } = look.array(site.x);
   const kept = look.array(site.y).data.length;
   return {
-    id: "pooling", title: "Max pooling: what is thrown away", phase: "forward", cell, number: null, choices: found,
+    id: "pooling",
+    title: "Max pooling: what is thrown away",
+    phase: "forward",
+    cell,
+    number: null,
+    choices: found,
     words: [
       `${site.layer} lays windows over each map and keeps only the largest number of each: ` +
         `${many(data.length, "number")} become ${kept.toLocaleString("en")}. Where in its window the largest lay is ` +
@@ -69,33 +93,43 @@ export function pooling(look) {
 
 /** Where the gradient goes. @param {Look} look @returns {Stop | null} */
 export function route(look) {
-  const site = look.site("max_pool");
+  const site = look.planar("max_pool");
   if (!site || !look.has(gradient(site.y))) return null;
   const place = loudest(look, site.y);
   if (!place) return null;
   const { cell, pick, dy } = place;
-  const reached = pick.candidates.filter(({ cell: each }) => look.explain(gradientCell(each)).terms.some((term) => {
-    return term.factors.some((factor) => factor.cell === gradientCell(cell));
-  }));
+  const reached = pick.candidates.filter(({ cell: each }) =>
+    look.explain(gradientCell(each)).terms.some((term) => {
+      return term.factors.some((factor) => factor.cell === gradientCell(cell));
+    }),
+  );
   if (reached.length !== 1) return null;
-  const others = pick.candidates.filter(({ cell: each }) => each !== reached[0].cell).map(({ cell: each }) => `all of it to ${each}`);
+  const others = pick.candidates
+    .filter(({ cell: each }) => each !== reached[0].cell)
+    .map(({ cell: each }) => `all of it to ${each}`);
   const share = `${shown(dy / pick.candidates.length)} to each of the ${pick.candidates.length} cells`;
   const right = `all of it to ${reached[0].cell}`;
   const found = choices("route", right, [others[0], share]);
   if (!found) return null;
   const target = gradientCell(reached[0].cell);
   return {
-    id: "route", title: "A gradient meets max pooling", phase: "backward", cell: target, number: null, choices: found,
+    id: "route",
+    title: "A gradient meets max pooling",
+    phase: "backward",
+    cell: target,
+    number: null,
+    choices: found,
     words: [
-      "Now backward. From above, each output of the pooling is told how the loss changes with it. The loudest of " +
-        `these, for ${cell}, is ${gradientCell(cell)} = ${shown(dy)}.`,
+      "Now backward. From above, each output of the pooling is told how the loss changes with it. Take one whose " +
+        `window had a clear winner: for ${cell} it is ${gradientCell(cell)} = ${shown(dy)}.`,
       "Below is the window that this output was taken from, with the numbers as they were in the forward pass.",
     ],
     figures: [windowFigure(look, site.x, { ...pick, winner: -1 }, look.array(site.x).shape)],
     question: `Where does the ${shown(dy)} go?`,
     reveal: [
-      `All of it to the winner, ${reached[0].cell} = ${shown(reached[0].value)}: had it grown by a little, the output ` +
-        "would have grown by as much. The others get 0 from this window: a little change of theirs would have changed nothing.",
+      `All of it to the winner, ${reached[0].cell} = ${shown(reached[0].value)}: had it grown by a little, the ` +
+        "output would have grown by as much. The others get 0 from this window: a little change of theirs would " +
+        "have changed nothing.",
       `${target} is ${shown(look.explain(target).value)}.`,
     ],
   };
@@ -120,7 +154,9 @@ function loudest(look, y) {
 function clearest(look, y) {
   const { data, shape } = look.array(y);
   let best = null;
-  const order = Array.from(data.keys()).sort((one, other) => data[other] - data[one]).slice(0, 24);
+  const order = Array.from(data.keys())
+    .sort((one, other) => data[other] - data[one])
+    .slice(0, 24);
   for (const k of order) {
     const cell = named(y, unravel(k, shape));
     const { pick } = look.explain(cell);
@@ -133,10 +169,18 @@ function clearest(look, y) {
 
 /**
  * The candidates of a window as they lie on the map, the winner marked.
- * @param {Look} look @param {string} tensor @param {NonNullable<import("../../../types.js").Explanation["pick"]>} pick @param {number[]} shape
+ * @param {Look} look
+ * @param {string} tensor
+ * @param {NonNullable<import("../../../types.js").Explanation["pick"]>} pick
+ * @param {number[]} shape
  */
 function windowFigure(look, tensor, { candidates, winner }, shape) {
-  const places = candidates.map(({ cell }) => cell.slice(cell.indexOf("[") + 1, -1).split(",").map(Number));
+  const places = candidates.map(({ cell }) =>
+    cell
+      .slice(cell.indexOf("[") + 1, -1)
+      .split(",")
+      .map(Number),
+  );
   const [rows, columns] = [1, 2].map((axis) => new Set(places.map((place) => place[axis])).size);
   const [plane, top, left] = places[0];
   const figure = look.figure(`${tensor}, map ${plane} of ${shape[0]}`, tensor, [plane], [top, left], [rows, columns]);

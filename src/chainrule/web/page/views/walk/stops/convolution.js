@@ -11,8 +11,8 @@ import { choices } from "../stop.js";
 
 /** One output as a patch times a kernel. @param {Look} look @returns {Stop | null} */
 export function patch(look) {
-  const site = look.site("cross_correlate");
-  if (!site || look.array(site.y).shape.length !== 3) return null;
+  const site = look.planar("cross_correlate");
+  if (!site || site.operation.attributes.flip) return null;
   const index = look.largest(site.y);
   const [o, i, j] = index;
   const value = look.value(site.y, index);
@@ -21,23 +21,30 @@ export function patch(look) {
   const found = choices("patch", rough(value), [rough(lowest), rough(value / 20), rough(-value)]);
   const cell = named(site.y, index);
   const { terms } = look.explain(cell);
+  const products = terms.filter((term) => term.factors.length === 2).length;
   const channel = busiest(terms, look.array(site.x).shape[0]);
   const w = look.array(`${site.layer}.w`).shape;
   const place = placeOf(site.operation, [i, j], look.array(site.x).shape, w);
   if (!found || !place) return null;
   return {
-    id: "patch", title: `One output of ${site.layer}`, phase: "forward", cell, number: null, choices: found,
+    id: "patch",
+    title: `One output of ${site.layer}`,
+    phase: "forward",
+    cell,
+    number: null,
+    choices: found,
     words: [
       `${site.layer} slides small kernels over the picture. At every place, the numbers of the patch are multiplied ` +
         "by the weights that lie on them, and the products are added, with one bias. That sum is one output.",
-      `Below are the patch and kernel ${o}. Orange is positive, blue negative. Where bright cells meet orange weights ` +
-        "and dark cells (which are negative here) meet blue ones, products are positive.",
+      `Below are the patch and kernel ${o}. Orange is positive, blue negative. Where two of a colour lie on each ` +
+        "other the product is positive, where orange meets blue it is negative.",
     ],
     figures: [
-      look.figure(`${site.x}: the patch`, site.x, [channel], place, [w[2], w[3]]), "⋆",
-      look.figure(`${site.layer}.w: kernel ${o}`, `${site.layer}.w`, [o, channel]),
+      look.figure(`${site.x}: the patch`, site.x, [channel], place, [w[2], w[3]]),
+      "⋆",
+      look.figure(`${site.layer}.w: kernel ${o}`, `${site.layer}.w`, [o, channel % w[1]]),
     ],
-    question: `Without working it out: what do the ${many(terms.length - 1, "product")} and the bias come to, ${cell}?`,
+    question: `Without working it out: what do the ${many(products, "product")} and the bias come to, ${cell}?`,
     reveal: [
       `${cell} = ${shown(value)}. It is the largest output of ${site.layer} for this picture: nowhere else does ` +
         "a patch look so much like one of the kernels.",
@@ -47,7 +54,7 @@ export function patch(look) {
 
 /** What is left of a kernel on an even surface. @param {Look} look @returns {Stop | null} */
 export function edges(look) {
-  const site = look.site("cross_correlate");
+  const site = look.planar("cross_correlate");
   if (!site) return null;
   const w = look.array(`${site.layer}.w`);
   const kernels = Array.from({ length: w.shape[0] }, (_, o) => weighed(w, o));
@@ -56,21 +63,28 @@ export function edges(look) {
   const found = choices("edges", rough(sum), [rough(sizes), rough(largest), rough(-sizes)]);
   if (!found) return null;
   const flat = evenest(look, site, w.shape);
-  const conclusion = ratio < 0.2
-    ? "Positive and negative weights all but cancel. On an even surface, bright or dark, hardly anything is left; " +
-      "where one side of the patch is brighter than the other, the difference is. Such a kernel finds edges."
-    : "Positive and negative weights cancel in part only: this network has no pure edge finder. What cancels " +
-      "answers to differences between the two sides of a patch, the rest to its brightness.";
+  const conclusion =
+    ratio < 0.2
+      ? "Positive and negative weights all but cancel. On an even surface, bright or dark, hardly anything is left; " +
+        "where one side of the patch is brighter than the other, the difference is. Such a kernel finds edges."
+      : "Positive and negative weights cancel in part only: this network has no pure edge finder. What cancels " +
+        "answers to differences between the two sides of a patch, the rest to its brightness.";
   return {
-    id: "edges", title: "Why a kernel finds edges", phase: "forward", number: null, choices: found,
+    id: "edges",
+    title: "Why a kernel finds edges",
+    phase: "forward",
+    number: null,
+    choices: found,
     cell: flat,
     words: [
       "What does a kernel say to an even surface? Let all numbers of the patch be 1: then every product is a weight, " +
         "and their sum is the sum of the weights.",
-      `This is kernel ${o} of ${site.layer}, the one whose positive and negative weights are best balanced. The sizes ` +
-        `of its ${many(w.data.length / w.shape[0], "weight")}, signs left aside, add up to ${rough(sizes)}.`,
+      `This is kernel ${o} of ${site.layer}, the one whose positive and negative weights are best balanced. The ` +
+        `sizes of its ${many(w.data.length / w.shape[0], "weight")}, signs left aside, add up to ${rough(sizes)}.`,
     ],
-    figures: Array.from({ length: w.shape[1] }, (_, c) => look.figure(`kernel ${o}${w.shape[1] > 1 ? `, channel ${c}` : ""}`, `${site.layer}.w`, [o, c])),
+    figures: Array.from({ length: w.shape[1] }, (_, c) =>
+      look.figure(`kernel ${o}${w.shape[1] > 1 ? `, channel ${c}` : ""}`, `${site.layer}.w`, [o, c]),
+    ),
     question: "What do the weights add up to, signs and all (without the bias)?",
     reveal: [
       `Σ w = ${shown(sum)}, which is ${percent(ratio)} of ${shown(sizes)}. ${conclusion}`,
@@ -81,7 +95,7 @@ export function edges(look) {
 
 /** How many products make one number of a later convolution. @param {Look} look @returns {Stop | null} */
 export function channels(look) {
-  const site = look.site("cross_correlate", 1);
+  const site = look.planar("cross_correlate", 1);
   if (!site) return null;
   const index = look.largest(site.y);
   const cell = named(site.y, index);
@@ -89,7 +103,12 @@ export function channels(look) {
   const { shape } = look.array(`${site.layer}.w`);
   const maps = look.array(site.x).shape[0];
   return {
-    id: "channels", title: `${site.layer} sums over channels`, phase: "forward", cell, choices: [], number: products,
+    id: "channels",
+    title: `${site.layer} sums over channels`,
+    phase: "forward",
+    cell,
+    choices: [],
+    number: products,
     words: [
       `${site.layer} does not read a picture: it reads the ${many(maps, "map")} of ${site.x.split(".")[0]}. Each of ` +
         `its ${many(shape[0], "kernel")} has a slice of ${shape[2]} × ${shape[3]} weights for every map it reads ` +
@@ -105,7 +124,13 @@ export function channels(look) {
   };
 }
 
-/** The slices of one kernel, at most four. @param {Look} look @param {{layer: string}} site @param {number} o @param {number[]} shape */
+/**
+ * The slices of one kernel, at most four.
+ * @param {Look} look
+ * @param {{layer: string}} site
+ * @param {number} o
+ * @param {number[]} shape
+ */
 function sliced(look, site, o, shape) {
   const tensor = `${site.layer}.w`;
   const some = Math.min(shape[1], 4);
@@ -122,7 +147,12 @@ function weighed(w, o) {
   return { sum, sizes, largest: Math.max(...weights), ratio: sizes ? Math.abs(sum) / sizes : 1 };
 }
 
-/** The output whose patch has the least difference between its numbers. @param {Look} look @param {NonNullable<ReturnType<Look["site"]>>} site @param {number[]} w */
+/**
+ * The output whose patch has the least difference between its numbers.
+ * @param {Look} look
+ * @param {NonNullable<ReturnType<Look["site"]>>} site
+ * @param {number[]} w
+ */
 function evenest(look, site, w) {
   const { shape, data } = look.array(site.x);
   const [, rows, columns] = look.array(site.y).shape;
@@ -160,19 +190,38 @@ function rangeOf(data, shape, [top, left], w) {
 }
 
 /** The first row and column of a patch that lies whole on the input; null: it does not, or is dilated. */
-/** @param {import("../../../types.js").Operation} operation @param {number[]} at @param {number[]} x @param {number[]} w @returns {[number, number] | null} */
+/**
+ * @param {import("../../../types.js").Operation} operation
+ * @param {number[]} at
+ * @param {number[]} x
+ * @param {number[]} w
+ * @returns {[number, number] | null}
+ */
 function placeOf({ attributes }, at, x, w) {
-  const { stride = [1, 1], padding = [[0, 0], [0, 0]], dilation = [1, 1] } = attributes;
+  const {
+    stride = [1, 1],
+    padding = [
+      [0, 0],
+      [0, 0],
+    ],
+    dilation = [1, 1],
+  } = attributes;
   const [top, left] = [0, 1].map((axis) => at[axis] * stride[axis] - padding[axis][0]);
   const whole = top >= 0 && left >= 0 && top + w[2] <= x[1] && left + w[3] <= x[2];
   return whole && dilation.every((/** @type {number} */ d) => d === 1) ? [top, left] : null;
 }
 
-/** The input channel with the largest products. @param {import("../../../types.js").Term[]} terms @param {number} channels */
+/**
+ * The input channel with the largest products.
+ * @param {import("../../../types.js").Term[]} terms
+ * @param {number} channels
+ */
 function busiest(terms, channels) {
   const sums = Array(channels).fill(0);
   for (const { factors, value } of terms) {
-    const c = Number(/\[(\d+)/.exec(factors.find((factor) => factor.cell && factor.name === "x")?.cell ?? "")?.[1] ?? 0);
+    const c = Number(
+      /\[(\d+)/.exec(factors.find((factor) => factor.cell && factor.name === "x")?.cell ?? "")?.[1] ?? 0,
+    );
     sums[c] += Math.abs(value);
   }
   return sums.indexOf(Math.max(...sums));

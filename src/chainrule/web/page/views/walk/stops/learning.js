@@ -8,10 +8,13 @@ import { choices } from "../stop.js";
  * @typedef {import("../stop.js").Stop} Stop
  */
 
-/** The weight that the two stops are about: of the last convolution, the one with the largest gradient. @param {Look} look */
+/**
+ * The weight that the two stops are about: of the second convolution, the one with the largest gradient.
+ * @param {Look} look
+ */
 function weight(look) {
   const count = look.operations("cross_correlate").length;
-  const site = count ? look.site("cross_correlate", Math.min(1, count - 1)) : look.site("dense");
+  const site = count ? look.planar("cross_correlate", Math.min(1, count - 1)) : look.site("dense");
   if (!site || !look.has(`${site.layer}.dw`)) return null;
   const index = look.largest(`${site.layer}.dw`, Math.abs);
   const gradient = look.value(`${site.layer}.dw`, index);
@@ -30,29 +33,40 @@ export function gradient(look) {
   const total = (/** @type {typeof terms} */ some) => shown(some.reduce((sum, term) => sum + term.value, 0));
   const loudest = terms.reduce((best, term) => (Math.abs(term.value) > Math.abs(best.value) ? term : best));
   const answers = choices("gradient", value < 0 ? GROW : SHRINK, [GROW, SHRINK, STAY]);
+  const so = value < 0 ? "smaller, so it should grow" : "larger, so it should shrink";
   if (!answers) return null;
   const [o, c] = index;
   const shape = look.array(`${site.layer}.w`).shape;
   return {
-    id: "gradient", title: "One weight: all its uses", phase: "backward", cell, number: null, choices: answers,
+    id: "gradient",
+    title: "One weight: all its uses",
+    phase: "backward",
+    cell,
+    number: null,
+    choices: answers,
     words: [
-      `${w} is one weight of a sliding kernel, so it was used at ${many(terms.length, "place")} of map ${c}. Each use ` +
-        "counts: what the output there is blamed for (dy) times the number that the weight met there (x). Its " +
+      `${w} is one weight of a sliding kernel, so it was used at ${many(terms.length, "place")} of map ${c}. Each ` +
+        "use counts: how the loss changes with the output there (dy), times the number that the weight met (x). Its " +
         `gradient is the sum of these ${many(terms.length, "product")}.`,
-      `${many(up.length, "product")} ${up.length === 1 ? "is" : "are"} positive and add up to ${total(up)}, ${down.length} negative, ` +
+      `${up.length} of them are positive and add up to ${total(up)}, ${down.length} negative, ` +
         `together ${total(down)}; the others are 0, because dy or x is.`,
     ],
     figures: [
-      look.figure(`${site.layer}.dy, map ${o}`, `${site.layer}.dy`, [o]), "·",
-      look.figure(`${site.x}, map ${c}, seen from the weight`, site.x, [c]), "→",
-      { ...look.figure(`${site.layer}.dw, kernel ${o}, map ${c}`, `${site.layer}.dw`, [o, c]), marks: new Map([[index[2] * shape[3] + index[3], "chosen"]]) },
+      look.figure(`${site.layer}.dy, map ${o}`, `${site.layer}.dy`, [o]),
+      "·",
+      look.figure(`${site.x}, map ${c}, seen from the weight`, site.x, [c]),
+      "→",
+      {
+        ...look.figure(`${site.layer}.dw, kernel ${o}, map ${c}`, `${site.layer}.dw`, [o, c]),
+        marks: new Map([[index[2] * shape[3] + index[3], "chosen"]]),
+      },
     ],
     question: `To make the loss of this picture smaller, should ${w} grow or shrink?`,
     reveal: [
-      `${cell} = ${shown(value)}: ${value < 0 ? "growing makes the loss smaller, so it should grow" : "growing makes the loss larger, so it should shrink"}. ` +
-        "A step goes against the gradient.",
-      `The loudest use was ${loudest.factors[0].cell} · ${loudest.factors[1].cell} = ${shown(loudest.value)}. Follow it: that ` +
-        "dy came from the layer after, that x from the layer before. This is how one finds out why the weight changed.",
+      `${cell} = ${shown(value)}: growing makes the loss ${so}. ` + "A step goes against the gradient.",
+      `The loudest use was ${loudest.factors[0].cell} · ${loudest.factors[1].cell} = ${shown(loudest.value)}. ` +
+        "Follow it: that dy came from the layer after, that x from the layer before. This is how one finds out why " +
+        "the weight changed.",
     ],
   };
 }
@@ -77,14 +91,21 @@ export function step(look) {
   if (!answers) return null;
   const { optimizer } = look.description;
   return {
-    id: "step", title: `The step of ${called(optimizer.name)}`, phase: "update", cell, number: null, choices: answers, figures: [],
+    id: "step",
+    title: `The step of ${called(optimizer.name)}`,
+    phase: "update",
+    cell,
+    number: null,
+    choices: answers,
+    figures: [],
     words: [
       `The gradient of ${named(name, index)} is ${shown(g)}, and the rate of this step is ${shown(rate)}.`,
       RULES[optimizer.operation] ?? "The optimizer makes a step of it.",
     ],
     question: "By how much does the weight change?",
     reveal: [
-      `From ${shown(before)} to ${shown(after)}: by ${shown(change)}. ${remark(look, { name, index, g, change, rate })}`,
+      `From ${shown(before)} to ${shown(after)}: by ${shown(change)}. ` +
+        remark(look, { name, index, g, change, rate }),
       "One picture alone was looked at here; in training a batch is, and the gradient is the mean of theirs.",
     ],
   };
@@ -94,14 +115,17 @@ export function step(look) {
 const RULES = {
   sgd_update: "Plain gradient descent subtracts the rate times the gradient.",
   momentum_update:
-    "Momentum adds the gradient to a share of the velocity that earlier gradients left, and subtracts the rate times that.",
+    "Momentum adds the gradient to a share of the velocity that earlier gradients left, and subtracts the rate " +
+    "times that.",
   adam_update:
-    "Adam subtracts the rate times m̂/(√v̂ + ε): a running mean of the gradients, in units of their usual size. How large " +
-    "the gradients are does not matter, only how much they agree; so no step is much longer than the rate.",
+    "Adam subtracts the rate times m̂/(√v̂ + ε): a running mean of the gradients, in units of their usual size. " +
+    "How large the gradients are does not matter, only how much they agree; so a step is seldom much longer than " +
+    "the rate.",
 };
 
 /** @param {string} name */
-const called = (name) => ({ sgd: "gradient descent", adam: "Adam", adamw: "AdamW", momentum: "momentum", nesterov: "Nesterov" }[name] ?? name);
+const called = (name) =>
+  ({ sgd: "gradient descent", adam: "Adam", adamw: "AdamW", momentum: "momentum", nesterov: "Nesterov" })[name] ?? name;
 
 /** @param {Look} look @param {{name: string, index: number[], g: number, change: number, rate: number}} about */
 function remark(look, { name, index, g, change, rate }) {
@@ -112,7 +136,8 @@ function remark(look, { name, index, g, change, rate }) {
     return agrees ? "It goes against the gradient, as far as the velocity carries it." : AGAINST;
   }
   const m = look.has(`${name}.m`) ? ` The mean it remembered was ${shown(look.value(`${name}.m`, index))}.` : "";
-  return `${agrees ? `It goes against the gradient, by ${rough(Math.abs(change) / rate)} times the rate.` : AGAINST}${m}`;
+  const far = rough(Math.abs(change) / rate);
+  return `${agrees ? `It goes against the gradient, by ${far} times the rate.` : AGAINST}${m}`;
 }
 
 const AGAINST =

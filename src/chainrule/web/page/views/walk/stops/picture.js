@@ -17,16 +17,28 @@ export function picture(look) {
   const [C, H, W] = shape;
   const numbers = `${C > 1 ? `${C} × ` : ""}${H} × ${W} = ${(C * H * W).toLocaleString("en")}`;
   return {
-    id: "picture", title: "What the network sees", phase: "forward", cell: named("x", index), number: null,
+    id: "picture",
+    title: "What the network sees",
+    phase: "forward",
+    cell: named("x", index),
+    number: null,
     words: [
-      `A picture is ${numbers} numbers from 0 (nothing) to 255 (full ink), and nothing else. The network does not know ` +
-        "which of them are neighbours; that is left to the way its layers are built.",
+      `A picture is ${numbers} numbers from 0 (nothing) to 255 (full ink), and nothing else. The network does not ` +
+        "know which of them are neighbours; that is left to the way its layers are built.",
       `It does not read the bytes as they are: each is multiplied by ${rough(times)}, and ${rough(offset)} is added, ` +
         "so that the numbers are neither large nor all of one sign.",
     ],
-    figures: [{ ...look.figure("x, as the network reads it", "x", [index[0]]), marks: new Map([[index[1] * W + index[2], "chosen"]]) }],
+    figures: [
+      {
+        ...look.figure("x, as the network reads it", "x", [index[0]]),
+        marks: new Map([[index[1] * W + index[2], "chosen"]]),
+      },
+    ],
     question: `The pixel with the most ink (marked) is ${byte} in the file. Which number does the network read there?`,
     choices: found,
-    reveal: [`${shown(times)} · ${byte} + (${shown(offset)}) = ${shown(value)}. Where there is no ink, ${shown(offset)} is read.`],
+    reveal: [
+      `${shown(times)} · ${byte} + (${shown(offset)}) = ${shown(value)}. ` +
+        `Where there is no ink, ${shown(offset)} is read.`,
+    ],
   };
 }

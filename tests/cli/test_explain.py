@@ -1,0 +1,132 @@
+"""`chainrule explain`: any number of the next training step, as text and as JSON."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cli.commands import refused
+from PIL import Image
+
+from chainrule.data import load, load_digit
+from chainrule.explain import Trace
+from chainrule.model import load as load_model
+from chainrule.runs import standing
+from chainrule.training.samples import Samples
+
+CELL = ("--cell", "dense1.dw[3,400]")
+
+
+def expected(folder, number=0):
+    """The trace of a sample, made without the command."""
+    stands = standing.of_run(folder, engine="numpy")
+    _, test = load(stands.job.choice.name)
+    model = stands.model
+    x = model.normalisation.apply(test.x[number : number + 1], model.dtype)
+    t = Samples.of(test.x[number : number + 1], test.y[number : number + 1], 10).targets
+    return Trace(model, x, t, model.loss, stands.training), test
+
+
+@pytest.mark.parametrize("number", [0, 7])
+def test_a_run_as_json(invoke, finished, number):
+    words = ["explain", finished, *CELL, "--cell", "dense1.update[3,400]", "--sample", number, "--json"]
+    result = invoke(*words)
+    assert (result.exit_code, result.stderr) == (0, "")
+    found = json.loads(result.stdout)
+    trace, test = expected(finished, number)
+    assert found["sample"].startswith(f"sample {number} of ")
+    assert found["label"] == str(test.y[number])
+    assert found["answer"] == str(load_model(finished, engine="numpy").predict(test.x[number : number + 1]).argmax())
+    assert (found["step"], found["optimizer"]) == (trace.training.step, trace.training.optimizer.name)
+    assert found["rate"] == trace.update.rate
+    assert found["cells"] == [
+        json.loads(json.dumps(trace.explain(cell).to_json())) for cell in ("dense1.dw[3,400]", "dense1.w.update[3,400]")
+    ]
+    moments = [step for step in found["cells"][1]["steps"] if step["name"] in ("m′", "v′")]
+    assert len(moments) == len(trace.training.optimizer.moments) == 2
+
+
+def test_text(invoke, finished, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("LINES", "30")
+    result = invoke("explain", finished, "--cell", "relu1.dx[5]", "--cell", "dense2.y[4]")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    trace, test = expected(finished)
+    assert lines[0] == f"mlp, step {trace.training.step} (adam, rate {lines[0].split('rate ')[1]}"
+    assert lines[1].startswith(f"sample 0 of {test.name}, class {test.y[0]} (the network says ")
+    assert "relu1.dx[5] is dense1.dy[5]:" in lines
+    assert f"dense2.y[4] = {trace.explain('dense2.y[4]').shown}" in lines
+    assert sum("smaller terms" in line for line in lines) == 1
+    assert "dense2.y[4] is" not in result.stdout
+    everything = invoke("explain", finished, "--cell", "dense2.y[4]", "--all").stdout
+    assert everything.count("dense2.w[4,") == trace["dense2.w"].shape[1]
+
+
+def test_a_bare_model_has_no_memory(invoke, finished, digits):
+    words = ["explain", finished / "model.safetensors", "--data", digits, "--cell", "dense1.update[3]", "--json"]
+    found = json.loads(invoke(*words).stdout)
+    # beside the run's config, its data are known; its moments are not looked for
+    assert (found["optimizer"], found["step"], found["rate"]) == ("adam", 1, 0.001)
+    other = json.loads(invoke(*words, "--optimizer", "momentum", "--rate", 0.5).stdout)
+    assert (other["optimizer"], other["rate"]) == ("momentum", 0.5)
+    assert other["cells"][0]["operation"] == "momentum_update"
+
+
+def test_another_optimizer_begins_anew(invoke, finished):
+    found = json.loads(
+        invoke("explain", finished, "--cell", "dense1.b.update[3]", "--optimizer", "sgd", "--json").stdout
+    )
+    assert (found["optimizer"], found["step"], found["rate"]) == ("sgd", 1, 0.01)
+
+
+def test_an_image(invoke, finished, tmp_path):
+    pixels = np.full((90, 70), 230, np.uint8)
+    pixels[15:60, 20:27] = 30
+    Image.fromarray(pixels).save(tmp_path / "stroke.png")
+    words = ["explain", finished, "--image", "stroke.png", "--cell", "loss.y", "--json"]
+    found = json.loads(invoke(*words).stdout)
+    model = load_model(finished, engine="numpy")
+    outputs = model.predict(load_digit(tmp_path / "stroke.png")[None])[0]
+    assert found["label"] == found["answer"] == str(outputs.argmax())
+    assert found["cells"][0]["value"] == pytest.approx(-np.log(outputs.max()), rel=1e-4)
+    other = json.loads(invoke(*words, "--label", "3").stdout)
+    assert (other["label"], other["answer"]) == ("3", found["answer"])
+    assert other["cells"][0]["value"] == pytest.approx(-np.log(outputs[3]), rel=1e-4)
+    assert "taken for what the network says" in invoke(*words[:-1]).stdout
+
+
+def test_a_network_that_is_not_trained(invoke, monkeypatch, digits):
+    from chainrule import zoo
+    from chainrule.runs.jobs import DataChoice
+
+    entry = zoo.find("mlp")
+    monkeypatch.setitem(zoo.NAMED, "mlp", replace(entry, choice=DataChoice(str(digits))))
+    found = json.loads(invoke("explain", "--model", "mlp", "--cell", "dense1.w[3,5]", "--json").stdout)
+    training, _ = load(digits)
+    fresh = entry.build(training.shape, training.classes, engine="numpy", seed=entry.recipe.seed)
+    assert found["cells"][0]["value"] == fresh.weights["dense1.w"][3, 5]
+    assert (found["step"], found["model"]) == (1, "mlp")
+
+
+def test_what_cannot_be_explained(invoke, finished, digits, tmp_path):
+    refused(invoke("explain", finished), "--cell")
+    refused(invoke("explain", "--cell", "loss.y"), "RUN", "--model")
+    refused(invoke("explain", finished, "--model", "mlp", *CELL), "RUN", "--model")
+    refused(invoke("explain", "--model", "nobody", *CELL), "nobody")
+    refused(invoke("explain", "--model", "mlp", "--data", digits, *CELL), "--data")
+    refused(invoke("explain", "nowhere", *CELL), "nowhere")
+    refused(invoke("explain", finished, "--cell", "dense9.w[0]"), "dense9.w", "dense1")
+    refused(invoke("explain", finished, "--cell", "dense1.w[0,90000]"), "90000", "from 0 to 783")
+    refused(invoke("explain", finished, *CELL, "--sample", 40), "--sample 40", "0 to 39")
+    refused(invoke("explain", finished, *CELL, "--sample", -1), "--sample -1")
+    refused(invoke("explain", finished, *CELL, "--label", "ten"), "--label ten", "0, 1, 2")
+    refused(invoke("explain", finished, *CELL, "--image", "none.png"), "none.png")
+    refused(invoke("explain", finished, *CELL, "--optimizer", "newton"), "newton", "sgd")
+    refused(invoke("explain", finished, *CELL, "--rate", -1), "rate -1")
+    (finished / "checkpoint.safetensors").write_bytes(b"torn")
+    refused(invoke("explain", finished, *CELL), "checkpoint.safetensors")
+    (finished / "checkpoint.safetensors").unlink()
+    assert invoke("explain", finished, *CELL).exit_code == 0
+    (finished / "model.safetensors").unlink()
+    refused(invoke("explain", finished, *CELL), "model.safetensors")

@@ -1,0 +1,132 @@
+"""`chainrule explain` without a cell: what it opens, what it writes, and what it refuses."""
+
+import re
+import socket
+from pathlib import Path
+
+import pytest
+from cli.commands import refused
+from cli.conftest import Invoke
+
+from chainrule.web import opening, page_files, single_file
+from chainrule.web.subjects import Subject
+
+THERE = (page_files.PAGE / "index.html").exists()
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[Subject]:
+    """What would have been served."""
+    found: list[Subject] = []
+    monkeypatch.setattr(opening, "serve", lambda subject, announce, **_: (found.append(subject), announce("ADDRESS")))
+    return found
+
+
+def test_a_run(invoke: Invoke, served: list[Subject], finished: Path) -> None:
+    result = invoke("explain", finished)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "ADDRESS\n"
+    steps = len((finished / "history.csv").read_text().splitlines()) - 1
+    assert result.stderr == f"chainrule: {finished}, after {steps} training steps; Ctrl-C ends it\n"
+    assert [subject.title for subject in served] == [str(finished)]
+
+
+def test_a_network_of_the_zoo(invoke: Invoke, served: list[Subject]) -> None:
+    result = invoke("explain", "--model", "mlp", "--no-browser")
+    assert result.stderr == "chainrule: mlp, before its first training step; Ctrl-C ends it\n"
+    assert served[0].model.name == "mlp"
+
+
+def test_a_model_file(invoke: Invoke, served: list[Subject], finished: Path) -> None:
+    result = invoke("explain", finished / "model.safetensors")
+    assert result.stderr.endswith("model.safetensors, a model by itself; Ctrl-C ends it\n")
+
+
+def test_without_a_name_the_newest_run_or_else_the_default(
+    invoke: Invoke, served: list[Subject], finished: Path, tmp_path: Path
+) -> None:
+    assert invoke("explain").stderr.startswith("chainrule: numpy-cnn, before its first training step")
+    (tmp_path / "runs").mkdir()
+    finished.rename(tmp_path / "runs" / "mine")
+    assert re.match(r"chainrule: runs.mine, after \d+ training steps", invoke("explain").stderr)
+
+
+def test_only_127_0_0_1_and_a_new_token_each_time(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Server:
+        def __init__(self, config: object) -> None: ...
+
+        def run(self, sockets: list[socket.socket]) -> None:
+            assert sockets[0].getsockname()[0] == "127.0.0.1"
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(opening.uvicorn, "Server", Server)
+    results = [invoke("explain", "--model", "mlp", "--no-browser") for _ in range(2)]
+    addresses = {result.stdout for result in results}
+    assert all(result.exit_code == 0 for result in results)
+    assert all(re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{43}\n", address) for address in addresses)
+    assert len(addresses) == 2
+
+
+@pytest.mark.parametrize(("words", "opens"), [((), True), (("--no-browser",), False)])
+def test_the_browser(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], opens: bool, tmp_path: Path
+) -> None:
+    class Server:
+        def __init__(self, config: object) -> None: ...
+
+        def run(self, sockets: list[socket.socket]) -> None: ...
+
+    opened: list[str] = []
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(opening.uvicorn, "Server", Server)
+    monkeypatch.setattr(opening.webbrowser, "open", opened.append)
+    monkeypatch.setattr(opening.threading, "Thread", AtOnce)
+    result = invoke("explain", "--model", "mlp", *words)
+    assert opened == ([result.stdout.strip()] if opens else [])
+
+
+class AtOnce:
+    """A thread that is done when it is started, if it opens a browser; else it does nothing."""
+
+    def __init__(self, target: object, args: object = (), **_: object) -> None:
+        self.target, self.args = target, args
+
+    def start(self) -> None:
+        """Run it."""
+        if self.args:
+            self.target(*self.args)
+
+
+def test_a_port_that_is_taken(invoke: Invoke) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        refused(invoke("explain", "--model", "mlp", "--port", port), f"port {port} is taken", "--port")
+
+
+def test_what_does_not_go_together(invoke: Invoke, finished: Path, tmp_path: Path) -> None:
+    refused(invoke("explain", "nowhere"), "nowhere", "no such run folder")
+    refused(invoke("explain", "--model", "nothing"), "unknown model 'nothing'")
+    refused(invoke("explain", finished, "--model", "mlp"), "found both")
+    refused(invoke("explain", finished, "--port", "70000"), "70000")
+    refused(invoke("explain", finished, "--rate", "3"), "--rate is for a number named by --cell")
+    refused(invoke("explain", finished, "--json"), "--json is for a number named by --cell")
+    refused(invoke("explain", finished, "--cell", "loss.y", "--port", "1"), "--port is for the page: leave out --cell")
+    refused(invoke("explain", finished, "--html", "x.html", "--no-browser"), "leave out --port and --no-browser")
+    refused(invoke("explain", finished, "--html", tmp_path / "no" / "x.html"), "there is no folder")
+    refused(invoke("explain", finished, "--html", tmp_path), "it is a folder")
+    assert not (tmp_path / "x.html").exists()
+
+
+@pytest.mark.skipif(not THERE, reason="there is no page yet")
+def test_writing_the_file(invoke: Invoke, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = invoke("explain", finished, "--html", "page.html")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "page.html\n", "")
+    assert (tmp_path / "page.html").stat().st_size < single_file.BUDGET
+    monkeypatch.setattr(single_file, "BUDGET", 1000)
+    assert "a smaller network makes a smaller file" in invoke("explain", finished, "--html", "page.html").stderr
+    monkeypatch.setattr(single_file.made, "__defaults__", (1000, 2000))
+    (tmp_path / "page.html").write_text("mine")
+    refused(invoke("explain", finished, "--html", "page.html"), "expected at most 0 MB")
+    assert (tmp_path / "page.html").read_text() == "mine"

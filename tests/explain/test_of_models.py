@@ -1,0 +1,64 @@
+"""`Sequential.trace`."""
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.explain import Training
+from chainrule.optimizers import SGD, Adam
+
+
+@pytest.fixture(scope="module")
+def model():
+    generator = np.random.default_rng(0)
+    x = generator.integers(0, 256, (60, 6, 5)).astype(np.uint8)[:, None]
+    y = np.arange(60) % 3
+    model = cr.Sequential(
+        [cr.Conv2D(2, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 6, 5), engine="numpy"
+    )
+    model.fit(x, y, epochs=1, progress=False, normalise="standardise")
+    return model, x, y
+
+
+def test_a_sample(model):
+    network, x, y = model
+    trace = network.trace(x[4], y[4])
+    np.testing.assert_array_equal(trace["x"], network.normalisation.apply(x[4:5], np.float32)[0])
+    np.testing.assert_array_equal(trace["t"], np.eye(3)[y[4]])
+    np.testing.assert_allclose(trace["softmax1.y"], network.predict(x[4:5])[0], rtol=1e-4)
+    assert trace.training == Training(Adam(), None, 1, None, None, network.seed)
+    assert trace.update.rate == 0.001
+    assert repr(trace).startswith("Trace of one sample, input 1×6×5")
+
+
+def test_a_batch_with_options(model):
+    network, x, y = model
+    trace = network.trace(
+        x[:5], y[:5], optimizer="sgd", rate=0.5, step=3, seed=9, clip_norm=1e-4, loss="half_squared_error"
+    )
+    assert trace.training == Training(SGD(), 0.5, 3, None, 1e-4, 9)
+    assert trace["loss.y"].shape == (5,)
+    np.testing.assert_allclose(
+        trace["loss.y"], 0.5 * ((network.predict(x[:5]) - np.eye(3)[y[:5]]) ** 2).sum(1), rtol=1e-4
+    )
+    change = trace["dense1.w"] - trace["dense1.w.update"]
+    np.testing.assert_allclose(change, 0.5 * trace["dense1.dw"] * trace.update.scale, rtol=1e-6)
+    assert repr(trace).startswith("Trace of 5 samples")
+
+
+def test_targets_of_a_squared_error(model):
+    network, x, _ = model
+    trace = network.trace(x[0], [0.1, 0.2, 0.3], loss="mean_squared_error")
+    assert trace["t"].tolist() == [0.1, 0.2, 0.3]
+
+
+def test_what_is_refused(model):
+    network, x, _ = model
+    with pytest.raises(cr.ShapeError, match="1×6×5"):
+        network.trace(x[0, 0], 1)
+    with pytest.raises(cr.DataError, match="outside the classes"):
+        network.trace(x[0], 3)
+    with pytest.raises(cr.OptionError, match="newton"):
+        network.trace(x[0], 1, optimizer="newton")
+    with pytest.raises(cr.OptionError, match="takes logits"):
+        network.trace(x[0], 1, loss="softmax_cross_entropy")

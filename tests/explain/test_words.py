@@ -1,0 +1,141 @@
+"""What is said for a learner: titles, words, and where in the code."""
+
+import numpy as np
+import pytest
+from explain.networks import around, trace_of
+
+import chainrule.reference as reference
+from chainrule import layers as cr
+from chainrule.engines import numpy as engine
+from chainrule.explain import Training
+from chainrule.explain.code import SOURCE, derivation, places
+from chainrule.network import Network
+from chainrule.optimizers import SGD, Adam, Momentum
+from chainrule.randomness import stream_number, uniform
+
+
+@pytest.mark.parametrize("operation", reference.__all__)
+def test_places(operation):
+    """File, function and line as Python itself knows them; numba's by the text of the file."""
+    found = places(operation)
+    assert [place.file.rpartition("/")[0] for place in found] == ["reference", "engines/numpy", "engines/numba"]
+    for place, module in zip(found, (reference, engine), strict=False):
+        code = getattr(module, operation).__code__
+        assert (SOURCE / place.file).samefile(code.co_filename)
+        assert place.line == code.co_firstlineno
+    line = (SOURCE / found[2].file).read_text(encoding="utf-8").splitlines()[found[2].line - 1]
+    assert line.startswith(f"def {operation}(")
+    assert (SOURCE.parent.parent / derivation(operation)).is_file()
+
+
+def test_code_of_nobody():
+    assert places("mine.forward") == ()
+    assert derivation("mine.forward") == ""
+
+
+@pytest.mark.parametrize(
+    ("cell", "title"),
+    [
+        ("x[0,0,0]", "one number of the input"),
+        ("t[0]", "one number of the target"),
+        ("dx[0,0,0]", "the gradient of one number of the input"),
+        ("loss.y", "the loss"),
+        ("loss.correct", "whether the answer is right"),
+        ("conv1.w[0,0,0,0]", "one weight of conv1"),
+        ("conv1.dw[0,0,0,0]", "the gradient of one weight of conv1"),
+        ("conv1.b.update[0]", "one bias of conv1 after the step"),
+        ("conv1.w.m[0,0,0,0]", "the running mean of the gradient of one weight of conv1"),
+        ("conv1.w.v[0,0,0,0]", "the running mean of the squared gradient of one weight of conv1"),
+        ("tanh1.dy[0,0,0]", "the gradient of one output of tanh1"),
+        ("norm1.gamma[0]", "one scale γ of norm1"),
+        ("norm1.dbeta[0]", "the gradient of one shift β of norm1"),
+        ("norm1.mean[0]", "the mean of one channel of norm1"),
+        ("norm1.running_variance.update[0]", "the running variance of one channel of norm1 after the step"),
+    ],
+)
+def test_titles(cell, title):
+    assert trace_of(around(cr.Conv2D(2, 2), (1, 3, 3))).explain(cell).title == title
+
+
+def test_a_velocity_is_not_a_mean():
+    trace = trace_of(around(cr.Conv2D(2, 2), (1, 3, 3)), training=Training(Momentum(0.1), step=3))
+    assert trace.explain("conv1.w.v[0,0,0,0]").title == "the velocity of one weight of conv1"
+    assert "none yet" not in trace.explain("conv1.w.v[0,0,0,0]").made.words
+
+
+def test_an_update_says_which_way_and_why():
+    network = around(cr.Conv2D(2, 2), (1, 3, 3))
+    trace = trace_of(network, training=Training(SGD(0.5)))
+    place = tuple(int(k) for k in np.unravel_index(np.abs(trace["conv1.dw"]).argmax(), (2, 1, 2, 2)))
+    gradient = trace["conv1.dw"][place]
+    words = trace.explain("conv1.w.update", place).made.words
+    assert ("raise the loss, so it falls" if gradient > 0 else "lower the loss, so it rises") in words
+    against = tuple(np.full(network.parameters.size, -np.sign(gradient) * 9) for _ in range(1))
+    words = (
+        trace_of(network, training=Training(Momentum(0.5), moments=against)).explain("conv1.w.update", place).made.words
+    )
+    assert "is stronger" in words
+    network.weights["conv1.w"][...] = 0
+    network.weights["conv1.b"][...] = 0
+    network.weights["dense1.w"][...] = 0
+    still = trace_of(network, training=Training(SGD(0.5))).explain("conv1.w.update", place)
+    assert "stays as it is" in still.made.words
+    ones = (np.ones(network.parameters.size),) * 2
+    moved = trace_of(network, training=Training(Adam(), moments=ones, step=2)).explain("conv1.w.update", place)
+    assert "although its gradient is 0" in moved.made.words
+
+
+def test_clipping_is_a_step_of_its_own():
+    trace = trace_of(around(cr.Conv2D(2, 2), (1, 3, 3)), training=Training(SGD(0.5), clip_norm=0.001))
+    steps = trace.explain("conv1.b.update[1]").made.steps
+    assert [step.name for step in steps] == ["κ", "g", "b′"]
+    assert steps[0].value == pytest.approx(0.001 / (trace.update.norm + 1e-6))
+
+
+def test_dropout_shows_the_lot_it_drew():
+    trace = trace_of(around(cr.Dropout(0.4), (2, 3, 3)), samples=2, training=Training(seed=8, step=6))
+    for n, c, i, j in np.ndindex(2, 2, 3, 3):
+        made = trace.explain("dropout1.y", (n, c, i, j)).made
+        u = uniform(8, stream_number("dropout1"), 6, np.array([n]), 18)[0, (c * 3 + i) * 3 + j]
+        assert made.steps[0].value == u
+        assert made.steps[0].numbers == f"uniform(8, dropout1, 6, {n}, {(c * 3 + i) * 3 + j})"
+        assert ("dropped" in made.words) == (u < 0.4)
+        assert trace.explain("dropout1.dx", (n, c, i, j)).made.steps[0].value == u
+
+
+def test_batch_norm_takes_the_whole_batch():
+    trace = trace_of(around(cr.Tanh(), (2, 3, 3)), samples=3)
+    mean = trace.explain("norm1.mean[1]")
+    assert len(mean.made.terms) == 27
+    assert mean.value == pytest.approx(trace["x"][:, 1].mean())
+    assert mean.made.here == "mean[1] = 1/27 · Σ_{n,i,j} x[n,1,i,j]"
+    variance = trace.explain("norm1.variance[1]")
+    assert variance.value == pytest.approx(trace["x"][:, 1].var())
+    running = trace.explain("norm1.running_variance.update[1]")
+    assert running.value == pytest.approx(0.9 + 0.1 * trace["x"][:, 1].var(ddof=1))
+
+
+def test_a_layer_of_ones_own():
+    class Mine:
+        def __init__(self):
+            self.scale = np.ones(3)
+
+        def forward(self, x):
+            self.x = x
+            return x * self.scale
+
+        def backward(self, dy):
+            self.dscale = (dy * self.x).sum(0)
+            return dy * self.scale
+
+    network = Network([cr.Dense(3), Mine(), cr.Tanh()], (4,), engine="numpy")
+    trace = trace_of(network)
+    explanation = trace.explain("student1.y[2]")
+    assert explanation.made.words == "It was made by your own code (Mine.forward), which cannot be looked into."
+    assert explanation.code == ()
+    assert trace.explain("student1.dx[2]").cell == "dense1.dy[2]"
+    assert trace.explain("student1.dscale[2]").value == pytest.approx(trace["student1.dy"][2] * trace["dense1.y"][2])
+    assert trace.explain("student1.scale[1]").title == "one number of scale of student1"
+    assert trace.explain("student1.update[1]").cell == "student1.scale.update[1]"
+    for name in trace.names:
+        str(trace.explain(name, (0,) * trace[name].ndim))

@@ -1,0 +1,96 @@
+"""Training steps on the page are those of Python's `Stepper`, computed in float64 and kept in float32."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from web.bridge import call
+from web.networks import Subject, find_subject
+
+from chainrule.model import Sequential
+from chainrule.training.step import Stepper
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+STEPS, BATCH = 4, 3
+ROUNDED = 2.0**-23  # numbers on the edge between two of float32 may be rounded either way
+
+
+def batches(subject: Subject) -> list[dict[str, Any]]:
+    pictures = [[subject.picture(seed=10 * step + n) for n in range(BATCH)] for step in range(STEPS)]
+    return [{"x": [one["x"].reshape(-1) for one in row], "labels": [one["label"] for one in row]} for row in pictures]
+
+
+def train_in_python(subject: Subject, given: list[dict[str, Any]], rates: list[float]) -> tuple[list[Any], Stepper]:
+    """The outcomes, and where it stands at the end: float64, but rounded to float32 after every step."""
+    model = Sequential(subject.model.layers, subject.model.input_shape, dtype="float64", engine="numpy")
+    model.parameters[:], model.statistics[:] = subject.model.parameters, subject.model.statistics
+    stepper = Stepper(model, subject.recipe.optimizer, subject.recipe.loss, subject.recipe.clip_norm)
+    for moment, begun in zip(stepper.moments, subject.moments, strict=True):
+        moment[:] = begun
+    outcomes: list[Any] = []
+    for k, (batch, rate) in enumerate(zip(given, rates, strict=True)):
+        x = np.stack(batch["x"]).reshape(BATCH, *model.input_shape)
+        t = np.eye(model.output_shape[0])[batch["labels"]]
+        inputs = subject.model.normalisation.apply(x, np.float64)
+        step = subject.step + k + 1
+        outcomes.append(stepper.step(inputs, t, step=step, rate=rate, seed=subject.recipe.seed))
+        for kept in (model.parameters, model.statistics, *stepper.moments):
+            kept[:] = kept.astype(np.float32)
+    return outcomes, stepper
+
+
+def assert_rounded_alike(found: NDArray[np.float32], expected: NDArray[np.float64]) -> None:
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=2 * ROUNDED, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["numpy-cnn", "flat", "rich", "first-pool", "half_squared_error", "zayan"])
+def test_steps_as_python_takes_them(modules: "Page", name: str) -> None:
+    subject = find_subject(name)
+    given = batches(subject)
+    found = call(modules, "train", subject.description, subject.frame, given, {})
+    outcomes, stepper = train_in_python(subject, given, [subject.rate] * STEPS)
+    assert (found["step"], found["rate"]) == (subject.step + STEPS, subject.rate)
+    for one, other in zip(found["outcomes"], outcomes, strict=True):
+        norm = math.sqrt(sum(part**2 for part in one["norms"].values()))
+        np.testing.assert_allclose(
+            [one["loss"], one["accuracy"], norm], [other.loss, other.accuracy, other.norm], rtol=1e-5
+        )
+    model = stepper.network
+    assert_rounded_alike(found["parameters"], model.parameters)
+    assert_rounded_alike(found["statistics"], model.statistics)
+    for one, other in zip(found["moments"], stepper.moments, strict=True):
+        assert_rounded_alike(one, other)
+    assert list(found["outcomes"][0]["norms"]) == [layer for layer in model.names if model.size(layer)]
+
+
+def test_the_rate_follows_the_schedule_of_the_recipe(modules: "Page") -> None:
+    subject = find_subject("venchislaw")
+    given = batches(subject)
+    found = call(modules, "train", subject.description, {**subject.frame, "step": 0}, given, {"epochSteps": 7})
+    recipe = subject.recipe
+    steps = recipe.epochs * 7
+    expected = recipe.optimizer.rate * recipe.schedule.factor(STEPS, steps, 7)
+    assert found["rate"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_moments_that_were_not_kept_begin_at_zero(modules: "Page") -> None:
+    subject = find_subject("numpy-cnn")
+    given = batches(subject)[:1]
+    zeros = [np.zeros_like(moment) for moment in subject.moments]
+    expected = call(modules, "train", subject.description, {**subject.frame, "moments": zeros}, given, {})
+    found = call(modules, "train", subject.description, {**subject.frame, "moments": None}, given, {})
+    np.testing.assert_array_equal(found["parameters"], expected["parameters"])
+
+
+def test_a_step_that_is_not_finite_changes_nothing(modules: "Page") -> None:
+    subject = find_subject("numpy-cnn")
+    subject.model.parameters[5] = np.nan
+    found = call(modules, "failing", subject.description, subject.frame, batches(subject)[0])
+    assert found["error"] == "step 12: a number is not finite; the parameters were left as they were"
+    np.testing.assert_array_equal(found["parameters"], subject.model.parameters)
+    assert found["step"] == subject.step

@@ -1,0 +1,75 @@
+"""The page reads the names of cells that Python reads, prints the same one of them, and refuses what Python refuses."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from web.bridge import call
+from web.networks import find_subject
+
+from chainrule.errors import OptionError
+from chainrule.explain import Trace
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+NAMES = ["numpy-cnn", "flat", "rich", "first-pool"]
+WRONG = [
+    "conv1.y[0,0]",
+    "conv1.y[99,0,0]",
+    "conv1.y[0,-1,0]",
+    "conv1.y",
+    "conv1.y[a,b,c]",
+    "conv1.y[0,0,0",
+    "",
+    "conv1.q[0]",
+    "loss.y[0]",
+    "dense2.update[0,0,0]",
+]
+
+
+def read_by_python(trace: Trace, cell: str) -> str | dict[str, str]:
+    """The canonical name, or the words of the refusal: which of two parameters is meant?"""
+    try:
+        return str(trace.catalogue.read(cell))
+    except OptionError as error:
+        return {"error": str(error)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_of_a_cell_leads_to_the_same_cell(modules: "Page", name: str) -> None:
+    subject = find_subject(name)
+    picture = subject.picture()
+    call(modules, "look", subject.description, subject.frame, picture)
+    trace = subject.trace(picture)
+    random = np.random.default_rng(1)
+    cells: list[str] = []
+    for known in [*trace.names, *trace.catalogue.aliases, *(f"{layer}.update" for layer in subject.model.names)]:
+        if known.endswith(".update") and known not in trace.names:
+            sizes = [entry.shape for entry in trace.catalogue.entries.values() if entry.name.startswith(known[:-6])]
+        else:
+            sizes = [shape for _, shape in trace.catalogue.seen(known)]
+        for shape in sizes:
+            index = ",".join(str(int(random.integers(size))) for size in shape)
+            cells.append(f"{known}[{index}]")
+    found = call(modules, "canonical", cells)
+    assert found == [read_by_python(trace, cell) for cell in cells]
+
+
+def test_refuses_in_the_words_of_python(modules: "Page") -> None:
+    subject = find_subject("numpy-cnn")
+    picture = subject.picture()
+    call(modules, "look", subject.description, subject.frame, picture)
+    trace = subject.trace(picture)
+    for cell, answer in zip(WRONG, call(modules, "canonical", WRONG), strict=True):
+        with pytest.raises(OptionError) as refused:
+            trace.catalogue.read(cell)
+        assert answer == {"error": str(refused.value)}
+
+
+def test_a_tensor_that_is_not_there(modules: "Page") -> None:
+    subject = find_subject("numpy-cnn")
+    call(modules, "look", subject.description, subject.frame, subject.picture())
+    (answer,) = call(modules, "canonical", ["nothing[0]"])
+    assert answer["error"].startswith("there is no tensor 'nothing' in this trace")
+    assert "conv1, relu1" in answer["error"]

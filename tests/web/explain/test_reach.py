@@ -1,0 +1,82 @@
+"""The cells that light up: those that a number came from, and those that it goes to."""
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from web.bridge import call
+from web.networks import find_subject
+
+from chainrule.explain import Trace
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+NAMES = ["numpy-cnn", "flat", "rich", "first-pool", "mean_squared_error"]
+SOURCES = 4  # of each number, that are followed back
+
+
+def split(cell: str) -> tuple[str, tuple[int, ...]]:
+    name, _, inside = cell.partition("[")
+    return name, tuple(int(part) for part in inside.rstrip("]").split(",")) if inside else ()
+
+
+def lies_in(cell: str, boxes: list[dict[str, Any]]) -> bool:
+    tensor, index = split(cell)
+    return any(
+        box["tensor"] == tensor
+        and all(low <= here < high for low, here, high in zip(box["from"], index, box["to"], strict=True))
+        for box in boxes
+    )
+
+
+def phase_of(trace: Trace, tensor: str) -> str:
+    kind = trace.catalogue.entries[tensor].kind
+    return {"update": "update", "gradient": "backward"}.get(kind, "forward")
+
+
+def made_cells(trace: Trace) -> list[str]:
+    """Random cells of every tensor that something makes."""
+    random = np.random.default_rng(2)
+    found: list[str] = []
+    for name in trace.names:
+        shape = trace[name].shape
+        for _ in range(3):
+            index = ",".join(str(int(random.integers(size))) for size in shape)
+            found.append(f"{name}[{index}]" if shape else name)
+    return [cell for cell in found if trace.explain(cell).made.all_sources()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_number_came_from_goes_to_it(modules: "Page", name: str) -> None:
+    subject = find_subject(name)
+    picture = subject.picture()
+    call(modules, "look", subject.description, subject.frame, picture)
+    trace = subject.trace(picture)
+    cells = made_cells(trace)
+    sources = {cell: trace.explain(cell).made.all_sources() for cell in cells}
+    reached = call(modules, "reach", [[cell, "forward"] for cell in cells])
+    for cell, answer in zip(cells, reached, strict=True):
+        assert all(lies_in(source, answer["from"]) for source in sources[cell]), cell
+    random = np.random.default_rng(3)
+    followed = [(str(source), cell) for cell in cells for source in random.permutation(list(sources[cell]))[:SOURCES]]
+    asked = [[source, phase_of(trace, split(cell)[0])] for source, cell in followed]
+    for (source, cell), answer in zip(followed, call(modules, "reach", asked), strict=True):
+        assert lies_in(cell, answer["to"]), f"{source} goes to {cell}"
+
+
+def test_no_more_than_the_kernel_reaches(modules: "Page") -> None:
+    subject = find_subject("numpy-cnn")
+    call(modules, "look", subject.description, subject.frame, subject.picture())
+    asked = [["conv1.y[3,9,9]", "forward"], ["relu1.y[3,9,9]", "forward"], ["relu1.y[0,0,0]", "backward"]]
+    asked += [["conv2.dw[1,2,3,4]", "update"], ["conv2.y[7,19,19]", "forward"]]
+    answers = call(modules, "reach", asked)
+    assert answers[0]["to"] == [{"tensor": "relu1.y", "from": [3, 9, 9], "to": [4, 10, 10]}]
+    assert answers[1]["to"] == [{"tensor": "conv2.y", "from": [0, 5, 5], "to": [8, 10, 10]}]
+    assert {"tensor": "conv2.dw", "from": [0, 0, 0, 0], "to": [8, 1, 1, 1]} in answers[2]["to"]
+    assert answers[3]["to"] == [{"tensor": "conv2.w.update", "from": [1, 2, 3, 4], "to": [2, 3, 4, 5]}]
+    boxes = {box["tensor"]: (box["from"], box["to"]) for box in answers[4]["from"]}
+    assert boxes["relu1.y"] == ([0, 19, 19], [8, 24, 24])
+    assert boxes["conv2.w"] == ([7, 0, 0, 0], [8, 8, 5, 5])
+    assert all(one["tensor"] != other["tensor"] for one, other in pairwise(answers[4]["from"]))

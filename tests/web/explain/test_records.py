@@ -1,0 +1,75 @@
+"""The page explains a number as Python does: the same record, word for word, for random cells of every tensor."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from web.bridge import call
+from web.networks import NAMES, find_subject
+
+from chainrule.explain import Trace
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+CELLS = 3  # of every tensor
+TOLERANCE = 1e-12  # of a number, or of the largest of its record, where the rest may be rounding errors
+LEAST = 1e-15  # what is left when 1 is taken from a probability that is about 1
+
+
+def cells_of(trace: Trace) -> list[str]:
+    """Random cells of every tensor, with the first and the last."""
+    random = np.random.default_rng(3)
+    found: list[str] = []
+    for name in trace.names:
+        shape = trace[name].shape
+        places = {0, trace[name].size - 1, *random.integers(0, trace[name].size, CELLS).tolist()}
+        for place in sorted(places):
+            index = ",".join(str(int(axis)) for axis in np.unravel_index(place, shape)) if shape else ""
+            found.append(f"{name}[{index}]" if shape else name)
+    return found
+
+
+def numbers(record: Any) -> Iterator[float]:
+    """All numbers of a record."""
+    if isinstance(record, float):
+        yield abs(record)
+    for part in record.values() if isinstance(record, dict) else record if isinstance(record, list | tuple) else ():
+        yield from numbers(part)
+
+
+def differences(found: Any, expected: Any, slight: float, path: str = "") -> Iterator[str]:
+    """Where two records differ: numbers by more than ``slight`` or a share of themselves, all else at all."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        if found.keys() != expected.keys():
+            yield f"{path}: {sorted(found)} for {sorted(expected)}"
+        for key in expected.keys() & found.keys():
+            yield from differences(found[key], expected[key], slight, f"{path}.{key}")
+    elif isinstance(expected, list | tuple) and isinstance(found, list):
+        if len(found) != len(expected):
+            yield f"{path}: {len(found)} for {len(expected)}"
+        for place, (one, other) in enumerate(zip(found, expected, strict=False)):
+            yield from differences(one, other, slight, f"{path}[{place}]")
+    elif isinstance(expected, float) and isinstance(found, float | int):
+        if not math.isclose(found, expected, rel_tol=TOLERANCE, abs_tol=slight):
+            yield f"{path}: {found!r} for {expected!r}"
+    elif found != expected:
+        yield f"{path}: {found!r} for {expected!r}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_record(modules: "Page", name: str) -> None:
+    subject = find_subject(name)
+    picture = subject.picture()
+    call(modules, "look", subject.description, subject.frame, picture)
+    trace = subject.trace(picture)
+    cells = cells_of(trace)
+    found = call(modules, "explain", cells)
+    wrong: list[str] = []
+    for cell, record in zip(cells, found, strict=True):
+        expected = trace.explain(cell).to_json()
+        slight = max(TOLERANCE * max(numbers(expected), default=0), LEAST)
+        wrong += [f"{cell}{difference}" for difference in differences(record, expected, slight)]
+    assert not wrong, "\n".join(wrong[:60])

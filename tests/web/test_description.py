@@ -1,0 +1,32 @@
+"""What the page is told of a model: plain JSON, with the gradient of the input and the places in the code."""
+
+import json
+
+import pytest
+from web.networks import NAMES, find_subject
+
+from chainrule.explain import code
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_is_json_and_has_the_gradient_of_the_input(name: str) -> None:
+    subject = find_subject(name)
+    described = json.loads(json.dumps(subject.description, allow_nan=False))
+    written = [tensor["storage"] for operation in described["plan"]["backward"] for tensor in operation["writes"]]
+    assert "dx" in written
+    assert described["shapes"] == {key: list(values.shape) for key, values in subject.model.weights.items()}
+    assert described["shapes"].keys() == described["layout"].keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_operation_has_its_places_in_the_code(name: str) -> None:
+    described = find_subject(name).description
+    plan = described["plan"]
+    names = {operation["name"] for part in ("forward", "backward", "closing") for operation in plan[part]}
+    for operation in names | {described["optimizer"]["operation"], "softmax"}:
+        places = described["code"][operation]
+        assert places[0]["file"].startswith("reference/")
+        for place in places:
+            line = (code.SOURCE / place["file"]).read_text(encoding="utf-8").splitlines()[place["line"] - 1]
+            assert line.startswith(f"def {operation}(")
+        assert described["derivations"][operation].startswith("docs/derivations/")

@@ -1,0 +1,246 @@
+"""The self-contained file: what is in it, to the bit, and how large it is."""
+
+import base64
+import hashlib
+import json
+import re
+import threading
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cli.commands import bars
+from web.looked_at import RECIPE, finished, opened, small, stripes, trained_through, until
+
+from chainrule.errors import FormatError, OptionError, RunError
+from chainrule.runs.jobs import DataChoice
+from chainrule.web import document, modules, packing, page_files, single_file, subjects
+from chainrule.web.session import Session
+
+NOBODY = threading.Event()
+INDEX = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>t</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="page/style/a.css">
+<script type="module" src="page/app.js"></script></head><body><p>here</p></body></html>
+"""
+FILES = {
+    "index.html": INDEX,
+    "style/a.css": "p { color: red; }",
+    "app.js": 'import { a } from "./engine/a.js";\n/** "</script><!-- " ü \\u003c */\nconsole.log(a);\n',
+    "engine/a.js": 'import {\n  b,\n} from "../b.js";\nexport const a = b + 1;\n',
+    "b.js": "export const b = 1;\n",
+    "engine/worker.js": 'import { b as c } from "../b.js";\nonmessage = () => postMessage(c);\n',
+    "unused.js": "export const unused = 1;\n",
+}
+
+
+@pytest.fixture
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A page of a few files in the place of the real one."""
+    folder = tmp_path / "page"
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    monkeypatch.setattr(document.parts, "__defaults__", (folder,))
+    return folder
+
+
+def embedded(content: bytes, name: str) -> Any:
+    """The JSON of an element."""
+    found = re.findall(rf'<script type="application/json" id="{name}">(.*?)</script>', content.decode(), re.DOTALL)
+    assert len(found) == 1
+    assert "<" not in found[0]
+    return json.loads(found[0])
+
+
+def unpacked(packed: dict[str, Any]) -> np.ndarray:
+    """As the page does it: DecompressionStream, then one number's bytes from four planes."""
+    content = zlib.decompress(base64.b64decode(packed["base64"], validate=True), -15)
+    count = packed["length"]
+    assert len(content) == packed["planes"] * count
+    if packed["planes"] == 1:
+        return np.frombuffer(content, np.uint8)
+    numbers = [bytes(content[plane * count + place] for plane in range(4)) for place in range(count)]
+    return np.frombuffer(b"".join(numbers), "<f4")
+
+
+# ------------------------------------------------------------------ data
+
+
+def test_the_file_holds_the_network_to_the_bit(tmp_path: Path, page: Path) -> None:
+    subject = small(stripes(tmp_path / "data.npz"))
+    expected, trainer = trained_through(subject)
+    session = opened(subject)
+    finished(session)
+    content = single_file.made(session)
+    data = embedded(content, "chainrule-data")
+    assert data["format"] == 1
+    assert data["description"] == json.loads(json.dumps(session.description()))
+    assert [frame["step"] for frame in data["frames"]] == [0, 10, 27]
+    for frame in data["frames"]:
+        parameters, statistics, *_ = expected[frame["step"]]
+        assert np.array_equal(unpacked(frame["parameters"]), parameters)
+        assert np.array_equal(unpacked(frame["statistics"]), statistics)
+    first, middle, newest = data["frames"]
+    assert (first["moments"], middle["moments"]) == ("zeros", None)
+    assert all(np.array_equal(unpacked(a), b) for a, b in zip(newest["moments"], expected[27][2:], strict=True))
+    assert middle["rate"] == trainer.history.rates[10]
+    arrays = np.load(subject.choice.name)
+    assert data["samples"]["labels"] == arrays["y_test"].tolist()
+    assert np.array_equal(unpacked(data["samples"]["x"]), arrays["x_test"].reshape(-1))
+    assert np.array_equal(unpacked(data["series"]["loss"]), np.float32(trainer.history.losses))
+    assert data["training"]["step"] == 27
+    assert not data["training"]["running"]
+    session.close()
+
+
+def kept(content: bytes) -> list[int]:
+    """The steps whose frames are in a file."""
+    return [frame["step"] for frame in embedded(content, "chainrule-data")["frames"]]
+
+
+def hashed(text: str) -> str:
+    """As a policy names what may run."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def test_special_numbers_survive() -> None:
+    bits = np.array([0, 1 << 31, 0x7F800000, 0xFF800000, 0x7FC00001, 1, 0x3F800000, 0x00800000], np.uint32)
+    for count in range(len(bits) + 1):
+        packed = packing.packed_numbers(bits[:count].view(np.float32))
+        assert np.array_equal(unpacked(packed).view(np.uint32), bits[:count])
+        assert np.array_equal(packing.unpacked(packed).view(np.uint32), bits[:count])
+
+
+# ------------------------------------------------------------------ size
+
+
+def trained_numpy_cnn(tmp_path: Path) -> Session:
+    """numpy-cnn after steps enough that no number of it is round any more."""
+    x, y = bars(600)
+    noise = np.random.default_rng(0).integers(0, 60, x.shape).astype(np.uint8)
+    np.savez(tmp_path / "bars.npz", x=x // 2 + noise, y=y)
+    subject = replace(subjects.of_name("numpy-cnn", engine="numpy"), choice=DataChoice(str(tmp_path / "bars.npz")))
+    session = opened(subject)
+    session.command("advance", 12)
+    until(lambda: not session.state()["running"])
+    return session
+
+
+@pytest.mark.skipif(not (page_files.PAGE / "index.html").exists(), reason="there is no page yet")
+def test_numpy_cnn_is_smaller_than_three_megabytes(tmp_path: Path) -> None:
+    session = trained_numpy_cnn(tmp_path)
+    content = single_file.made(session)
+    frames = embedded(content, "chainrule-data")["frames"]
+    assert [frame["step"] for frame in frames][:: len(frames) - 1] == [0, 12]
+    assert len(frames[-1]["moments"]) == 2
+    assert len(content) < 3_000_000
+    session.close()
+
+
+def test_what_there_is_no_room_for_stays_out(tmp_path: Path, page: Path) -> None:
+    session = opened(small(stripes(tmp_path / "data.npz")))
+    finished(session)
+    whole = single_file.made(session)
+    assert kept(single_file.made(session, budget=len(whole))) == [0, 10, 27]
+    assert kept(single_file.made(session, budget=len(whole) - 1)) == [0, 27]
+    without = single_file.made(session, budget=0)
+    assert kept(without) == [0, 27]
+    least = single_file.made(session, budget=0, limit=len(without) - 1)
+    assert kept(least) == [27]
+    assert embedded(least, "chainrule-data")["frames"][0]["moments"] is None
+    with pytest.raises(OptionError, match=r"small: the file would have 0\.0 MB; expected at most 0 MB"):
+        single_file.made(session, limit=len(least) - 1)
+    session.close()
+
+
+def test_without_data_there_is_still_a_file(tmp_path: Path, page: Path) -> None:
+    path = tmp_path / "out.html"
+    written = single_file.write(path, small(tmp_path / "missing.npz"))
+    content = path.read_bytes()
+    assert written.size == len(content)
+    assert "missing.npz" in written.lacking
+    data = embedded(content, "chainrule-data")
+    assert data["samples"]["count"] == 0
+    assert [frame["step"] for frame in data["frames"]] == [0]
+
+
+# ------------------------------------------------------------------ the document
+
+
+def test_modules_stand_in_the_order_of_their_imports(page: Path) -> None:
+    content = document.assembled(document.parts(), "{}")
+    found = json.loads(unpacked(embedded(content, "chainrule-modules")).tobytes())
+    assert [*found] == ["b.js", "engine/a.js", "app.js", "engine/worker.js"]
+    assert 'import { a } from "module:engine/a.js";' in found["app.js"]
+    assert '} from "module:b.js";' in found["engine/a.js"]
+    assert found["app.js"].endswith(FILES["app.js"].split("\n", 1)[1])
+    assert "import" not in found["engine/worker.js"]
+    assert 'const { b: c } = modules["b.js"];' in found["engine/worker.js"]
+
+
+def test_nothing_is_fetched_and_nothing_else_may_run(page: Path) -> None:
+    text = document.assembled(document.parts(), '{"x": "</script><script>alert(1)</script>"}').decode()
+    assert "page/" not in text
+    policy = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', text)
+    assert policy
+    assert text.index("<meta http-equiv") < text.index("<title>")
+    rules = dict(rule.split(" ", 1) for rule in policy[1].split("; "))
+    assert rules["default-src"] == "'none'"
+    assert "unsafe" not in policy[1]
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert [rules["script-src"]] == [f"{hashed(script)} blob:" for script in scripts]
+    assert [rules["style-src"]] == [hashed(style) for style in re.findall(r"<style>(.*?)</style>", text, re.DOTALL)]
+    assert text.count("alert(1)") == 1
+    assert "<script>alert" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("b.js", 'import { a } from "./engine/a.js";', "import each other: engine/a.js → b.js → engine/a.js"),
+        ("b.js", 'import { a } from "./nothing.js";', "b.js imports nothing.js, which is not there"),
+        ("engine/worker.js", 'import a from "./a.js";', "engine/worker.js: cannot import a by itself"),
+        ("engine/worker.js", "export default 3;", "export default 3"),
+        ("style/a.css", "@import 'b.css';", "a style may fetch nothing"),
+        ("style/a.css", "p { background: url(x.png); }", "a style may fetch nothing"),
+        ("index.html", INDEX.replace("app.js", "nothing.js"), "nothing.js, which is not there"),
+        ("index.html", INDEX.replace("a.css", "nothing.css"), "nothing.css"),
+        ("index.html", INDEX.replace("</body>", ""), "expected"),
+    ],
+)
+def test_pages_that_cannot_be_one_file(page: Path, name: str, text: str, said: str) -> None:
+    (page / name).write_text(text)
+    with pytest.raises(FormatError, match=re.escape(said)):
+        document.parts()
+
+
+def test_a_worker_is_one_script() -> None:
+    sources = {
+        "w.js": 'import * as m from "./m.js";\nimport "./side.js";\nimport { f as g, C } from "./m.js";\ng(C, m);\n',
+        "m.js": "export function f() {}\nexport class C {}\nconst x = 1, y = 2;\nexport { x, y as z };\n",
+        "side.js": 'export async function later() { return "export const no"; }\nexport function* many() {}\n',
+    }
+    text = modules.bundled(sources, "w.js")
+    assert text.index('modules["m.js"] =') < text.index('modules["w.js"] =')
+    assert "return { f, C, x, z: y };" in text
+    assert 'const m = modules["m.js"];' in text
+    assert 'const { f: g, C } = modules["m.js"];' in text
+    assert "return { later, many };" in text
+
+
+@pytest.mark.skipif(not (page_files.PAGE / "index.html").exists(), reason="there is no page yet")
+def test_the_real_page_can_be_one_file() -> None:
+    text = document.assembled(document.parts(), "{}").decode()
+    assert not re.search(r'(?:src|href)="(?!data:|#)', text.split('<script type="application/json"')[0])
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path, page: Path) -> None:
+    (tmp_path / "out.html").mkdir()
+    with pytest.raises(RunError, match="cannot write"):
+        single_file.write(tmp_path / "out.html", small(tmp_path / "missing.npz", recipe=RECIPE))
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []

@@ -1,0 +1,194 @@
+"""What is looked at: runs in every state, networks of the zoo, model files; and nothing of them is changed."""
+
+import json
+import os
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from web.looked_at import RECIPE, finished, layers, opened, small, stripes, trained_through, until
+
+from chainrule import zoo
+from chainrule.errors import DataError, FormatError, OptionError, RunError
+from chainrule.model import Sequential, load
+from chainrule.runs import running
+from chainrule.runs.folder import locked
+from chainrule.runs.jobs import Job
+from chainrule.training.loop import Callback, Trainer
+from chainrule.training.recipe import Recipe
+from chainrule.training.step import Outcome
+from chainrule.web import subjects
+from chainrule.web.description import describe
+
+NOBODY = threading.Event()
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "draw", lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stripes(tmp_path_factory.mktemp("data") / "data.npz")
+
+
+class StopAt(Callback):
+    """Stops training after a step, as Ctrl-C does."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+        """Stop."""
+        trainer.stop = len(trainer.history) >= self.step
+
+
+def run(folder: Path, data: Path, recipe: Recipe = RECIPE, stop: int = 10**9) -> Path:
+    """A run folder, up to a step."""
+    subject = small(data, recipe=recipe)
+    training, test = subject.choice.load(recipe.seed)
+    job = Job(subject.model.about(), subject.choice, recipe, "numpy", 2)
+    running.start(folder, job, training, test, [StopAt(stop)])
+    return folder
+
+
+def content(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("stop", [27, 12, 9], ids=["finished", "within an epoch", "after an epoch"])
+def test_a_run_opens_where_it_is_and_goes_back_and_on(data: Path, tmp_path: Path, stop: int) -> None:
+    folder = run(tmp_path / "run", data, stop=stop)
+    before = content(folder)
+    expected, _ = trained_through(small(data))
+    session = opened(subjects.of_path(folder))
+    state = session.state()
+    assert (state["step"], state["newest"], state["steps"], state["epochSteps"]) == (stop, stop, 27, 9)
+    assert len(session.series(0)["loss"]) == stop
+    for step in (stop, 5, 0, stop - 1):
+        frame = session.frame(step, NOBODY)
+        arrays = (frame.parameters, frame.statistics, *frame.moments)
+        assert all(np.array_equal(a, b) for a, b in zip(arrays, expected[step], strict=True)), step
+    assert finished(session)["step"] == 27
+    frame = session.frame(None, NOBODY)
+    assert all(np.array_equal(a, b) for a, b in zip((frame.parameters, frame.statistics), expected[27], strict=False))
+    session.close()
+    assert content(folder) == before
+
+
+def test_a_run_that_is_being_trained_is_read_only(data: Path, tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", data, stop=12)
+    with locked(folder):
+        before = content(folder)
+        session = opened(subjects.of_path(folder))
+        session.command("advance", 2)
+        until(lambda: session.state()["step"] == 14)
+        session.close()
+        assert content(folder) == before
+
+
+def test_a_history_longer_than_its_checkpoint_is_normal(data: Path, tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", data, stop=12)
+    with (folder / "history.csv").open("a") as stream:
+        stream.write("13,2,0.1,0.5,0.5,,,\n14,2,0.1,0.")
+    session = opened(subjects.of_path(folder))
+    assert session.state()["step"] == 12
+    session.close()
+
+
+def test_a_run_before_its_first_checkpoint(data: Path, tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", data, stop=12)
+    for path in folder.iterdir():
+        if path.name != "config.json":
+            path.unlink()
+    expected, _ = trained_through(small(data))
+    session = opened(subjects.of_path(folder))
+    session.command("advance", 3)
+    until(lambda: session.state()["step"] == 3)
+    assert np.array_equal(session.frame(None, NOBODY).parameters, expected[3][0])
+    session.close()
+
+
+def test_a_run_that_stopped_early_for_want_of_patience(data: Path, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, epochs=40, validation=0.3, patience=1)
+    folder = run(tmp_path / "run", data, recipe)
+    ended = json.loads((folder / "evaluation.json").read_text())
+    assert ended
+    session = opened(subjects.of_path(folder))
+    state = session.state()
+    assert state["step"] < state["steps"]
+    assert not session.command("start")["running"]  # its patience is at an end here too
+    assert session.frame(1, NOBODY).step == 1
+    session.close()
+
+
+def test_other_data_than_the_run_began_with(data: Path, tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", stripes(tmp_path / "data.npz"), stop=12)
+    stripes(tmp_path / "data.npz", samples=61)
+    session = opened(subjects.of_path(folder))
+    assert "not those this run began with" in session.state()["message"]
+    assert session.state()["steps"] == 27
+    assert session.frame(None, NOBODY).step == 12
+    assert session.frame(0, NOBODY).step == 0
+    with pytest.raises(DataError, match="step 5 cannot be shown"):
+        session.frame(5, NOBODY)
+    session.close()
+
+
+def test_a_model_file_by_itself(data: Path, tmp_path: Path) -> None:
+    model = Sequential(layers(), (1, 8, 8), engine="numpy")
+    model.save(tmp_path / "model.safetensors")
+    session = opened(subjects.of_path(tmp_path / "model.safetensors", engine="numpy"))
+    assert session.state()["steps"] == 0
+    assert "holds no training" in session.state()["message"]
+    assert len(session.pictures().x) == 0
+    frame = session.frame(None, NOBODY)
+    assert (frame.step, frame.moments) == (0, None)
+    assert np.array_equal(frame.parameters, model.parameters)
+    with pytest.raises(OptionError, match="holds no training"):
+        session.command("start")
+    session.close()
+
+
+def test_the_model_file_of_a_run_has_its_pictures(data: Path, tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", data)
+    session = opened(subjects.of_path(folder / "model.safetensors"))
+    assert len(session.pictures().x) == 30
+    assert np.array_equal(session.frame(None, NOBODY).parameters, load(folder).parameters)
+    session.close()
+
+
+def test_every_network_of_the_zoo_can_be_described() -> None:
+    for name in zoo.NAMED:
+        subject = subjects.of_name(name, engine="numpy")
+        assert describe(subject.model, subject.recipe)["name"] == name
+        assert subject.moments is not None
+
+
+def test_the_newest_run(tmp_path: Path, data: Path) -> None:
+    assert subjects.newest_run(tmp_path / "runs") is None
+    (tmp_path / "runs" / "empty").mkdir(parents=True)
+    assert subjects.newest_run(tmp_path / "runs") is None
+    for place, name in enumerate(("b", "c", "a")):
+        folder = run(tmp_path / "runs" / name, data, stop=1)
+        os.utime(folder / "config.json", (10_000 + place, 10_000 + place))
+    assert subjects.newest_run(tmp_path / "runs") == tmp_path / "runs" / "a"
+
+
+def test_what_is_no_run(tmp_path: Path, data: Path) -> None:
+    with pytest.raises(DataError, match="no such run folder or model file"):
+        subjects.of_path(tmp_path / "nowhere")
+    with pytest.raises(RunError, match="holds no run"):
+        subjects.of_path(tmp_path)
+    (tmp_path / "x.safetensors").write_bytes(b"x" * 100)
+    with pytest.raises(FormatError, match="not a whole safetensors file"):
+        subjects.of_path(tmp_path / "x.safetensors")
+    with pytest.raises(OptionError, match="unknown model"):
+        subjects.of_name("nothing")
+    folder = run(tmp_path / "run", data, stop=3)
+    (folder / "checkpoint.safetensors").write_bytes(b"")
+    with pytest.raises(FormatError, match="checkpoint"):
+        subjects.of_path(folder)

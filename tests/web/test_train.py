@@ -1,0 +1,223 @@
+"""The training dock, against a real server that trains on real MNIST."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from web import train_served
+from web.train_page import named, number, step, tab, until, visit, weight, words
+from web.train_served import EPOCH, RECIPE, Served
+
+from chainrule.data import load
+from chainrule.errors import DataError
+from chainrule.training.loop import Callback, Trainer
+from chainrule.training.samples import Samples
+from chainrule.training.step import Outcome
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+LOOKED_AT = 37
+
+
+@pytest.fixture(scope="module", autouse=True)
+def mnist() -> None:
+    """MNIST itself, or nothing of this can be tried."""
+    try:
+        load("mnist", progress=False)
+    except DataError as error:
+        pytest.skip(f"MNIST is out of reach: {error}")
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    server = train_served.made()
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def opened(page: "Page", served: Served) -> "Page":
+    """The page, with training at step 0."""
+    visit(page, served.key.address)
+    if step(page):
+        page.click(".train-again")
+        page.click(".train-dialog .train-go")
+        until(page, lambda: step(page) == 0)
+    return page
+
+
+@pytest.fixture(scope="module")
+def weights() -> dict[int, np.ndarray]:
+    """The parameters after each of the first steps, by an ordinary training in Python."""
+    subject = train_served.subject()
+    assert subject.choice is not None
+    training, _ = subject.choice.load(RECIPE.seed)
+    trainer = subject.model.trainer(RECIPE, Samples.of_dataset(training, 10))
+    seen: dict[int, np.ndarray] = {}
+
+    class Watch(Callback):
+        def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+            seen[len(trainer.history)] = trainer.network.parameters.copy()
+            trainer.stop = len(trainer.history) >= LOOKED_AT
+
+    trainer.run([Watch()])
+    return seen
+
+
+# ------------------------------------------------------------------ served
+
+
+def test_one_step_ten_steps_an_epoch_start_and_pause(opened: "Page") -> None:
+    opened.click(".train-one")
+    until(opened, lambda: step(opened) == 1)
+    opened.click(".train-ten")
+    until(opened, lambda: step(opened) == 11)
+    opened.click(".train-epoch")
+    until(opened, lambda: step(opened) == EPOCH)
+    assert words(opened)["epoch"] == "1 of 100"
+    opened.click(".train-go")
+    until(opened, lambda: step(opened) > EPOCH + 5)
+    assert opened.inner_text(".train-go") == "Pause"
+    assert opened.is_disabled(".train-one")
+    opened.click(".train-go")
+    until(opened, lambda: opened.inner_text(".train-go") == "Go on")
+    rested = step(opened)
+    opened.wait_for_timeout(400)
+    assert step(opened) == rested
+    assert float(words(opened)["loss"]) > 0
+    assert words(opened)["accuracy"].endswith(" %")
+
+
+def test_an_earlier_step_is_that_of_python(opened: "Page", weights: dict[int, np.ndarray]) -> None:
+    opened.click(".train-epoch")
+    until(opened, lambda: step(opened) == EPOCH)
+    opened.click(".train-epoch")
+    until(opened, lambda: step(opened) == 2 * EPOCH)
+    slider = opened.locator(".train-slider")
+    slider.focus()
+    for _ in range(2 * EPOCH - LOOKED_AT):
+        opened.keyboard.press("ArrowLeft")
+    until(opened, lambda: opened.inner_text(".train-past span") == f"You are looking at step {LOOKED_AT}")
+    assert slider.get_attribute("aria-valuetext").startswith(f"step {LOOKED_AT} of 3,000, epoch 2 of 100, loss ")
+    assert f"step={LOOKED_AT}" in opened.evaluate("location.hash")
+    for index in ((0, 0, 0, 0), (2, 0, 3, 1), (3, 0, 4, 4)):
+        flat = int(np.ravel_multi_index(index, (4, 1, 5, 5)))
+        assert weight(opened, index) == pytest.approx(float(weights[LOOKED_AT][flat]), rel=6e-6)
+    opened.click("button:has-text('Δ this step')")
+    until(opened, lambda: "changed by" in named(opened, (0, 0, 0, 0)))
+    change = number(named(opened, (0, 0, 0, 0)).split("changed by ")[1].split(" ")[0])
+    assert change == pytest.approx(float(weights[LOOKED_AT][0]) - float(weights[LOOKED_AT - 1][0]), rel=6e-6)
+    opened.click(".train-back")
+    until(opened, lambda: "step=" not in opened.evaluate("location.hash"))
+
+
+def test_training_goes_on_while_an_earlier_step_is_looked_at(opened: "Page") -> None:
+    opened.click(".train-ten")
+    until(opened, lambda: step(opened) == 10)
+    opened.locator(".train-slider").focus()
+    opened.keyboard.press("Home")
+    until(opened, lambda: opened.inner_text(".train-past span") == "You are looking at step 0")
+    before = named(opened, (0, 0, 0, 0))
+    opened.click(".train-go")
+    until(opened, lambda: step(opened) > 40)
+    assert opened.inner_text(".train-past span") == "You are looking at step 0"
+    assert named(opened, (0, 0, 0, 0)) == before
+    opened.click(".train-go")
+    opened.click(".train-back")
+    until(opened, lambda: named(opened, (0, 0, 0, 0)) != before)
+
+
+def test_two_windows_show_the_same(opened: "Page", served: Served) -> None:
+    other = opened.context.new_page()
+    visit(other, served.key.address)
+    opened.click(".train-ten")
+    until(other, lambda: step(other) == 10)
+    other.click(".train-go")
+    until(opened, lambda: opened.inner_text(".train-go") == "Pause")
+    opened.click(".train-go")
+    until(other, lambda: other.inner_text(".train-go") == "Go on")
+    until(opened, lambda: words(opened) == words(other))
+    other.close()
+
+
+def test_training_outlives_its_window(opened: "Page", served: Served) -> None:
+    context = opened.context
+    opened.click(".train-go")
+    until(opened, lambda: step(opened) > 5)
+    left = step(opened)
+    opened.close()
+    again = context.new_page()
+    again.wait_for_timeout(200)
+    visit(again, served.key.address)
+    until(again, lambda: step(again) > left)
+    again.click(".train-go")
+    until(again, lambda: again.inner_text(".train-go") == "Go on")
+    until(again, lambda: f"steps 1 to {step(again):,}," in again.get_attribute(".train-loss canvas", "aria-label"))
+
+
+def test_a_server_that_is_gone_and_comes_back(browser: "Browser") -> None:
+    server = train_served.made()
+    server.start()
+    context = browser.new_context()
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    try:
+        visit(page, server.key.address)
+        page.click(".train-ten")
+        until(page, lambda: step(page) == 10)
+        page.locator(".train-slider").focus()
+        page.keyboard.press("ArrowLeft")
+        until(page, lambda: "step 9" in page.inner_text(".train-past"))
+        server.kill()
+        page.wait_for_selector(".banner[data-kind=server]")
+        server.start()
+        page.wait_for_selector(".banner[data-kind=server]", state="detached", timeout=20_000)
+        until(page, lambda: step(page) == 0)
+        assert "step=" not in page.evaluate("location.hash")
+        page.click(".train-one")
+        until(page, lambda: step(page) == 1)
+    finally:
+        server.kill()
+        context.close()
+    assert not wrong
+
+
+def test_with_the_keyboard_alone(opened: "Page") -> None:
+    tab(opened, "Train")
+    tab(opened, "10 steps")
+    opened.keyboard.press("Enter")
+    until(opened, lambda: step(opened) == 10)
+    tab(opened, "Restart …")
+    opened.keyboard.press("Enter")
+    assert opened.is_visible(".train-dialog")
+    opened.keyboard.press("Escape")
+    until(opened, lambda: opened.locator(".train-dialog").count() == 0)
+    assert step(opened) == 10
+    tab(opened, "slider")
+    opened.keyboard.press("Home")
+    opened.keyboard.press("PageUp")
+    until(opened, lambda: "looking at step 1" in opened.inner_text(".train-past"))
+    opened.keyboard.press("End")
+    until(opened, lambda: not opened.is_visible(".train-back"))
+    tab(opened, "kernels")
+    for key in ("ArrowRight", "ArrowDown", "ArrowRight"):
+        opened.keyboard.press(key)
+    assert opened.inner_text(".train-kernels > .train-note").startswith("conv1.w[0,0,1,1] = ")
+    opened.keyboard.press("Enter")
+    assert "conv1.w" in opened.evaluate("location.hash")
+
+
+def test_on_a_phone(browser: "Browser", served: Served) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    visit(page, served.key.address)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for each in page.locator("#train button:visible, #train .train-slider").all():
+        box = each.bounding_box()
+        assert box is not None
+        assert box["height"] >= 40
+    context.close()

@@ -1,0 +1,135 @@
+"""Training in the self-contained file, opened from disk with the network off."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from web import train_served
+from web.train_page import named, step, until, visit, words
+
+from chainrule.data import load
+from chainrule.errors import DataError
+from chainrule.web import single_file
+from chainrule.web.session import Session
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+@pytest.fixture(scope="module", autouse=True)
+def mnist() -> None:
+    """MNIST itself, or nothing of this can be tried."""
+    try:
+        load("mnist", progress=False)
+    except DataError as error:
+        pytest.skip(f"MNIST is out of reach: {error}")
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a self-contained file of a run of 45 steps."""
+    session = Session(train_served.subject())
+    try:
+        session.loaded.wait()
+        session.command("advance", 45)
+        while session.state()["running"]:
+            time.sleep(0.01)
+        path: Path = tmp_path_factory.mktemp("file") / "page.html"
+        path.write_bytes(single_file.made(session))
+    finally:
+        session.close()
+    return path.as_uri()
+
+
+def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> None:
+    page.context.set_offline(True)
+    visit(page, file)
+    assert "only the 60 pictures in this file" in page.inner_text(".train-about")
+    assert words(page)["step"] == "45 of 3,000"
+    slider = page.locator(".train-slider")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    until(page, lambda: "looking at step 10" in page.inner_text(".train-past"))
+    page.click(".train-one")
+    until(page, lambda: "It can from step 0 or 45." in page.inner_text(".train-message"))
+    slider.focus()
+    page.keyboard.press("Home")
+    until(page, lambda: page.inner_text(".train-past span") == "You are looking at step 0")
+    page.click(".train-one")
+    until(page, lambda: step(page) == 1)
+    first = float(words(page)["loss"])
+    page.click(".train-go")
+    until(page, lambda: step(page) > 40)
+    page.click(".train-go")
+    until(page, lambda: page.inner_text(".train-go") == "Go on")
+    assert float(words(page)["loss"]) < first / 2
+    slider.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("PageUp")
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    chosen = int(slider.input_value())
+    looked = f"You are looking at step {chosen}"
+    until(page, lambda: page.inner_text(".train-past span") == looked)
+    seen = [named(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))]
+    page.click("text=The run")
+    until(page, lambda: words(page)["step"] == "45 of 3,000")
+    page.click("text=Training on this page")
+    until(page, lambda: "of" not in words(page)["step"])
+    assert [named(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))] != seen
+    page.evaluate("n => { location.hash = location.hash.replace(/[?].*|$/, `?step=${n}`) }", chosen)
+    until(page, lambda: page.inner_text(".train-past span") == looked)
+    assert [named(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))] == seen
+
+
+def test_an_epoch_sees_every_picture_once_in_an_order_of_its_own(modules: "Page") -> None:
+    """Of 23 pictures, 5 a step: the last step of an epoch has 3."""
+    epochs = modules.evaluate(
+        """async () => {
+          const { batch, batchSize, epochSteps } = await import("/source/batches.js");
+          const size = batchSize(23, 5);
+          const every = epochSteps(23, size);
+          return [0, 1].map((epoch) => Array.from({ length: every }, (_, k) => batch(epoch * every + k, 23, size, 7)));
+        }"""
+    )
+    for epoch in epochs:
+        assert [len(batch) for batch in epoch] == [5, 5, 5, 5, 3]
+        assert sorted(number for batch in epoch for number in batch) == list(range(23))
+    assert epochs[0] != epochs[1]
+
+
+def test_keyframes_become_sparser_and_replays_stay_exact(modules: "Page") -> None:
+    found = modules.evaluate(
+        """async () => {
+          const { Keyframes } = await import("/source/keyframes.js");
+          const frame = (step) => ({ step, rate: 1, parameters: new Float32Array(4), statistics: new Float32Array(0) });
+          const kept = new Keyframes({ ...frame(5), moments: null }, 6);
+          for (let step = 6; step <= 105; step += 1) if (kept.wants(step)) kept.keep({ ...frame(step), moments: null });
+          kept.remember({ ...frame(50), moments: null });
+          const before = [5, 49, 50, 105].map((step) => kept.before(step).step);
+          return { steps: kept.steps, spacing: kept.spacing, before };
+        }"""
+    )
+    assert found == {"steps": [5, 21, 37, 53, 69, 85, 101], "spacing": 16, "before": [5, 37, 50, 101]}
+
+
+def test_what_is_drawn_of_many_steps_is_what_they_are(modules: "Page") -> None:
+    """Spans and running means of 5,000 numbers, held to NumPy's."""
+    values = np.random.default_rng(0).normal(size=5000)
+    asked = [(0, 5000), (17, 18), (1000, 3333), (4096, 4999)]
+    found = modules.evaluate(
+        """async ([values, asked]) => {
+          const { Signal } = await import("/views/train/signal.js");
+          const signal = new Signal();
+          for (let k = 0; k < values.length; k += 7) signal.append(values.slice(k, k + 7));
+          const means = [0, 3, 2500, 4999].map((k) => signal.mean(k));
+          return { ranges: asked.map(([a, b]) => signal.range(a, b)), means };
+        }""",
+        [values.tolist(), asked],
+    )
+    assert found["ranges"] == [[values[a:b].min(), values[a:b].max()] for a, b in asked]
+    half = 35  # ½ √5000, rounded down
+    means = [values[0], values[:7].mean(), values[2500 - half : 2500 + half + 1].mean(), values[4999 - half :].mean()]
+    assert found["means"] == pytest.approx(means)

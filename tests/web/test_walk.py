@@ -1,0 +1,291 @@
+"""Each stop of the walk asks what NumPy answers likewise from the same network and picture."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from web import fixed_networks
+from web.fixed_page import Subject, served
+
+from chainrule import layers, optimizers
+from chainrule.explain import Trace
+from chainrule.explain.numbers import shown
+from chainrule.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+SAMPLE = 1
+IDS = [
+    *("picture", "patch", "edges", "relu", "channels", "pooling", "dense", "softmax", "loss", "first", "route"),
+    *("gradient", "step"),
+]
+
+
+def network() -> Subject:
+    """conv, ReLU, conv, ReLU, max pooling, dense, ReLU, dense, softmax; Adam: as in numpy-cnn, but small."""
+    body = [
+        *(layers.Conv2D(3, (3, 2)), layers.ReLU(), layers.Conv2D(4, (2, 3)), layers.ReLU(), layers.MaxPool2D(2)),
+        *(layers.Flatten(), layers.Dense(6), layers.ReLU(), layers.Dense(5), layers.Softmax()),
+    ]
+    return fixed_networks.random_subject(
+        "small", body, (1, 13, 12), Recipe(optimizer=optimizers.Adam(rate=0.01)), seed=7
+    )
+
+
+def rough(value: float) -> str:
+    return shown(float(f"{value:.2e}"))
+
+
+def percent(value: float) -> str:
+    return f"{rough(100 * value)} %"
+
+
+class Answers:
+    """What each stop's answer is, from the arrays of Python's trace."""
+
+    def __init__(self, subject: Subject, trace: Trace) -> None:
+        self.subject, self.trace = subject, trace
+        self.scores = self["dense2.y"]
+        powers = np.exp(self.scores - self.scores.max())
+        self.shares = powers / powers.sum()
+        self.label = int(self["t"].argmax())
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return np.asarray(self.trace[name])
+
+    def picture(self) -> str:
+        return rough(self["x"].max())
+
+    def patch(self) -> str:
+        return rough(self["conv1.y"].max())
+
+    def edges(self) -> str:
+        sums = [(abs(kernel.sum()) / np.abs(kernel).sum(), kernel.sum()) for kernel in self["conv1.w"]]
+        return rough(min(sums)[1])
+
+    def relu(self) -> str:
+        return str(int((self["relu1.y"] == 0).sum()))
+
+    def channels(self) -> str:
+        return str(self["conv2.w"][0].size)
+
+    def pooling(self) -> str:
+        return "0"
+
+    def dense(self) -> str:
+        o = self["dense1.y"].argmax()
+        sizes = np.sort(np.abs(self["dense1.w"][o] * self["pool1.y"].ravel()))[::-1]
+        return str(int((np.cumsum(sizes) < sizes.sum() / 2).sum()) + 1)
+
+    def softmax(self) -> str:
+        return percent(self.shares.max())
+
+    def loss(self) -> str:
+        return rough(-np.log(self.shares[self.label]))
+
+    def first(self) -> str:
+        return rough(self.shares[self.label] - 1)
+
+    def route(self) -> str:
+        maps, dy = self["relu2.y"], self["pool1.dy"]
+        C, H, W = dy.shape
+        windows = maps[:, : 2 * H, : 2 * W].reshape(C, H, 2, W, 2).swapaxes(2, 3).reshape(C, H, W, 4)
+        clear = (windows == windows.max(-1, keepdims=True)).sum(-1) == 1
+        c, i, j = np.unravel_index(np.argmax(np.where(clear, np.abs(dy), -1)), dy.shape)
+        u, v = divmod(int(windows[c, i, j].argmax()), 2)
+        return f"all of it to relu2.y[{c},{2 * i + u},{2 * j + v}]"
+
+    def weight(self) -> tuple[int, ...]:
+        return tuple(np.unravel_index(np.abs(self["conv2.dw"]).argmax(), self["conv2.dw"].shape))
+
+    def gradient(self) -> str:
+        return "It should grow" if self["conv2.dw"][self.weight()] < 0 else "It should shrink"
+
+    def step(self) -> str:
+        """Adam as its paper writes it."""
+        at, layout = self.weight(), self.subject.model.layout["conv2.w"]
+        g, t = self["conv2.dw"][at], self.subject.step + 1
+        m, v = (
+            moment[slice(*layout)].reshape(self["conv2.w"].shape)[at].astype(float) for moment in self.subject.moments
+        )
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        return rough(-self.subject.rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8))
+
+
+@pytest.fixture(scope="module")
+def subject() -> Subject:
+    return network()
+
+
+@pytest.fixture(scope="module")
+def site(subject: Subject) -> Iterator[str]:
+    with served(subject) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def opened(browser: "Browser", site: str) -> "Iterator[Page]":
+    """One page for all tests; it fails when something went wrong on it unseen."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(8000)
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+    page.goto(f"{site}#/walk/1?sample={SAMPLE}")
+    page.wait_for_selector(".stop")
+    yield page
+    context.close()
+    assert not wrong
+
+
+@pytest.fixture
+def walk(opened: "Page") -> "Page":
+    went(opened, 1)
+    return opened
+
+
+def went(page: "Page", stop: int, sample: int = SAMPLE) -> None:
+    page.evaluate("place => { location.hash = place; }", f"#/walk/{stop}?sample={sample}")
+    page.wait_for_function(
+        "text => document.querySelector('.walk-meta')?.textContent.includes(text)", arg=f"Stop {stop} of"
+    )
+    page.wait_for_function(
+        "text => document.querySelector('.walk-meta')?.textContent.endsWith(text)", arg=f"sample {sample}"
+    )
+
+
+def right(page: "Page") -> str:
+    """Answers wrongly where it can, and reads what would have been right."""
+    if page.locator(".guesses input").count():
+        page.locator(".guesses input").fill("−1")
+        page.get_by_role("button", name="Check").click()
+    else:
+        page.locator(".guesses button").first.click()
+    marked = page.locator(".guesses .is-answer")
+    return marked.inner_text() if marked.count() else page.locator(".verdict").inner_text().removeprefix("No: ")[:-1]
+
+
+def test_every_right_answer_is_what_numpy_computes(walk: "Page", subject: Subject) -> None:
+    places = []
+    for sample in (SAMPLE, 2):
+        answers = Answers(subject, subject.trace(sample))
+        for number, name in enumerate(IDS, 1):
+            went(walk, number, sample)
+            assert walk.locator(".stop").get_attribute("data-stop") == name
+            texts = walk.locator(".guesses button").all_inner_texts()
+            assert len(set(texts)) == len(texts)
+            compute: Callable[[], str] = getattr(answers, name)
+            assert right(walk) == compute(), (name, sample)
+            if len(texts) > 1:
+                places.append(texts.index(compute()))
+    assert set(places) == {0, 1, 2}
+
+
+def test_all_stops_are_reached_by_next_and_again_by_back(walk: "Page") -> None:
+    seen = []
+    while True:
+        seen.append(walk.locator(".stop").get_attribute("data-stop"))
+        assert f"#/walk/{len(seen)}" in walk.url
+        if walk.locator(".next").is_disabled():
+            break
+        walk.locator(".next").click()
+    assert seen == IDS
+    walk.get_by_role("button", name="← Back").click()
+    assert walk.locator(".stop").get_attribute("data-stop") == IDS[-2]
+    walk.locator(".dots a").nth(3).click()
+    assert walk.locator(".stop").get_attribute("data-stop") == IDS[3]
+
+
+def test_the_link_opens_that_very_cell_in_the_network(walk: "Page", subject: Subject) -> None:
+    for number in (2, 10, 12, 13):
+        went(walk, number)
+        if walk.locator(".reveal").count() == 0:  # another test may have answered
+            right(walk)
+        link = walk.locator(".see")
+        cell = re.fullmatch(r"See (.*) being made →", link.inner_text())
+        assert cell
+        link.click()
+        walk.wait_for_selector("#made .made-name")
+        assert walk.locator("#made .made-name").inner_text() == cell[1]
+        trace = subject.trace(SAMPLE)
+        assert walk.locator("#made .made-value").inner_text() == shown(trace.explain(cell[1]).value)
+        phase = {2: "forward", 10: "backward", 12: "backward", 13: "update"}[number]
+        assert f"#/network/{phase}/" in walk.url
+        walk.go_back()
+        walk.wait_for_selector(".stop")
+        assert walk.locator(".stop").get_attribute("data-stop") == IDS[number - 1]
+        assert walk.locator(".reveal").count() == 1  # the answer was kept
+
+
+def test_a_number_that_is_none_is_asked_for_again(walk: "Page") -> None:
+    went(walk, 5)
+    for text, words in (("", "Type a number first."), ("many", "“many” is no number.")):
+        walk.locator(".guesses input").fill(text)
+        walk.locator(".guesses input").press("Enter")
+        assert walk.locator(".number-words").inner_text() == words
+    walk.locator(".guesses input").fill("18")
+    walk.locator(".guesses input").press("Enter")
+    assert walk.locator(".verdict").inner_text() == "Yes."
+
+
+def test_a_stop_that_is_not_there_is_said(walk: "Page") -> None:
+    walk.evaluate("location.hash = '#/walk/99?sample=1'")
+    walk.wait_for_selector("#banners .banner")
+    assert "the stops are 1 to 13" in walk.locator("#banners").inner_text()
+    assert walk.locator(".stop").get_attribute("data-stop") == IDS[0]
+    went(walk, 2)
+    assert walk.locator("#banners .banner").count() == 0
+
+
+def test_by_keyboard_alone(walk: "Page") -> None:
+    walk.locator(".walk h2").focus()
+    walk.keyboard.press("ArrowRight")
+    assert walk.evaluate("document.activeElement.textContent") == "One output of conv1"
+    walk.keyboard.press("Tab")
+    walk.keyboard.press("Enter")
+    assert walk.locator(".reveal").is_visible()
+    walk.keyboard.press("Tab")
+    assert "being made" in walk.evaluate("document.activeElement.textContent")
+    walk.keyboard.press("ArrowLeft")
+    assert walk.locator(".stop").get_attribute("data-stop") == IDS[0]
+
+
+@pytest.mark.parametrize("name", ["plain", "rich", "yes_or_no", "squares"])
+def test_other_networks_leave_out_what_they_have_not(page: "Page", name: str) -> None:
+    page.set_default_timeout(8000)
+    with served(getattr(fixed_networks, name)()) as address:
+        page.goto(f"{address}#/walk?sample=0")
+        page.wait_for_selector(".stop")
+        stops = page.locator(".dots a").count()
+        seen = []
+        for number in range(stops):
+            page.locator(".dots a").nth(number).click()
+            seen.append(page.locator(".stop").get_attribute("data-stop"))
+            assert right(page)
+            assert not re.search(r"undefined|NaN|null|\[object", page.locator("#walk").inner_text())
+    assert seen == [stop for stop in IDS if stop in seen]
+    left_out = {
+        "plain": set(),
+        "rich": {"relu"},
+        "yes_or_no": {"patch", "edges", "relu", "channels", "pooling", "softmax", "loss", "first", "route", "gradient"},
+        "squares": {"patch", "edges", "relu", "channels", "pooling", "loss", "first", "route", "gradient"},
+    }[name]
+    assert set(IDS) - set(seen) == left_out
+
+
+def test_on_a_phone_nothing_scrolls_sideways(browser: "Browser", site: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.set_default_timeout(8000)
+    page.goto(f"{site}#/walk/1?sample={SAMPLE}")
+    page.wait_for_selector(".stop")
+    for number in range(1, len(IDS) + 1):
+        went(page, number)
+        right(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, number
+    context.close()

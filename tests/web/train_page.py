@@ -1,0 +1,66 @@
+"""What the tests of training read off the page, and how they wait for it."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+FOCUSED = """() => {
+  const at = document.activeElement;
+  return at.type === "range" ? "slider" : at.className === "train-kernel-map" ? "kernels" : at.textContent;
+}"""
+
+
+def visit(page: "Page", address: str) -> None:
+    page.goto(address)
+    page.wait_for_selector("html[data-ready]", timeout=20_000)
+    until(page, lambda: words(page).get("step"))
+
+
+def until(page: "Page", true: Callable[[], Any], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, page.inner_text("#train")
+        page.wait_for_timeout(30)
+
+
+def words(page: "Page") -> dict[str, str]:
+    """The state of the training as the page words it."""
+    pairs = page.locator(".train-words div").all_inner_texts()
+    return {name: value for name, _, value in (pair.partition("\n") for pair in pairs)}
+
+
+def step(page: "Page") -> int:
+    return int(words(page)["step"].split(" ")[0].replace(",", ""))
+
+
+def named(page: "Page", index: tuple[int, ...]) -> str:
+    """What the page says of one weight of conv1 when the pointer is on it."""
+    o, _, u, v = index
+    canvas = page.locator(".train-kernel-map").first
+    box = canvas.bounding_box()
+    assert box is not None
+    pixel = box["width"] / (4 * 6 - 1)
+    canvas.hover(position={"x": (6 * o + v + 0.5) * pixel, "y": (u + 0.5) * pixel})
+    return page.inner_text(".train-kernels > .train-note")
+
+
+def weight(page: "Page", index: tuple[int, ...]) -> float:
+    text = named(page, index)
+    assert text.startswith(f"conv1.w[{','.join(map(str, index))}] = ")
+    return number(text.split(" = ")[1].split(",")[0])
+
+
+def number(text: str) -> float:
+    return float(text.replace("−", "-").replace(",", ""))
+
+
+def tab(page: "Page", target: str) -> None:
+    """Press Tab until something has the focus: a button by its text, the slider or the kernels."""
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        if page.evaluate(FOCUSED) == target:
+            return
+    raise AssertionError(f"Tab does not lead to {target}")

@@ -1,0 +1,83 @@
+"""A small network that is trained on real MNIST, behind a server that can be killed and started again."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvicorn
+
+from chainrule.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Softmax
+from chainrule.model import Sequential
+from chainrule.optimizers import Adam
+from chainrule.runs.jobs import DataChoice
+from chainrule.training.recipe import Recipe
+from chainrule.web.guard import Key
+from chainrule.web.server import application
+from chainrule.web.session import Session
+from chainrule.web.subjects import Subject
+
+SAMPLES, BATCH = 600, 20
+EPOCH = SAMPLES // BATCH
+RECIPE = Recipe(epochs=100, batch_size=BATCH, optimizer=Adam(0.003), normalise="standardise", seed=3)
+LAYERS = (Conv2D(4, 5), ReLU(), MaxPool2D(3), Flatten(), Dense(10), Softmax())
+
+
+def subject() -> Subject:
+    """The network before its first step."""
+    model = Sequential([*LAYERS], (1, 28, 28), seed=RECIPE.seed, engine="numpy", threads=1, name="small-mnist")
+    moments = RECIPE.optimizer.init(model.parameters)
+    return Subject("small-mnist", model, RECIPE, DataChoice(limit=SAMPLES), moments=moments, fitted=False)
+
+
+@dataclass
+class Served:
+    """Its server, in a process of its own. Started again, it has the same address and lets the same browser in."""
+
+    key: Key
+    process: subprocess.Popen[bytes] | None = field(default=None)
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        words = [str(self.key.port), self.key.token, self.key.cookie]
+        self.process = subprocess.Popen([sys.executable, str(Path(__file__)), *words])
+        for _ in range(400):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.key.port), timeout=5):
+                return
+            assert self.process.poll() is None
+            time.sleep(0.05)
+        raise AssertionError("the server does not answer")
+
+    def kill(self) -> None:
+        """End it as it stands."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+
+def made() -> Served:
+    """A server, not started yet, at a port that is free."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return Served(Key(listening.getsockname()[1]))
+
+
+def main() -> None:
+    """Serve until killed."""
+    port, token, cookie = sys.argv[1:]
+    config = uvicorn.Config(
+        application(Session(subject()), Key(int(port), token, cookie)),
+        host="127.0.0.1",
+        port=int(port),
+        log_level="critical",
+        lifespan="off",
+    )
+    uvicorn.Server(config).run()
+
+
+if __name__ == "__main__":
+    main()

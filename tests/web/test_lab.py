@@ -131,12 +131,28 @@ def test_pooling_of_every_kind_equals_the_reference(lab: "Page", kind: str) -> N
         assert not lab.locator("[data-block=w], [data-block=dw], [data-block=db]").first.is_visible()
 
 
+def marked(page: "Page", mark: str) -> list[str]:
+    script = "mark => [...document.querySelectorAll(`#lab [data-mark=${mark}]`)].map(e => e.getAttribute('aria-label'))"
+    return [label.split(" = ")[0] for label in page.evaluate(script, mark)]
+
+
 def test_the_winner_of_a_window_is_marked(lab: "Page") -> None:
     went(lab, Setting(ZAYAN, KERNEL, "max").address)
     assert block(lab, "y") == [["6", "7", "8", "9"]]
+    assert marked(lab, "won") == ["x[0,0,2]", "x[0,1,0]", "x[0,2,0]", "x[0,2,3]"]
     lab.locator("[data-block=dx] [role=gridcell]").nth(11).click()
     assert lab.locator("#lab .made-value").inner_text() == "3"  # dy of the last window, which the 9 at (2, 3) won
-    assert "9" in lab.locator("[data-block=x] [aria-label='x[0,2,3]']").input_value()
+
+
+def test_what_a_number_was_made_from_and_goes_into_lights_up(lab: "Page") -> None:
+    went(lab, Setting(ZAYAN, KERNEL, "correlation", ("s2~1", "e2~1")).address)
+    lab.locator("[data-block=y] [role=gridcell]").nth(1).hover()  # rows 0 and 2, columns 1 and 2
+    assert marked(lab, "chosen") == ["conv1.y[0,0,1]"]
+    weights = [f"conv1.w[0,0,{u},{v}]" for u in (0, 1) for v in (0, 1)]
+    assert marked(lab, "from") == ["x[0,0,1]", "x[0,0,2]", "x[0,2,1]", "x[0,2,2]", *weights, "conv1.b[0]"]
+    lab.locator("[data-block=x] input").nth(9).hover()  # x[0,2,1]: under the second row of the kernel only
+    reached = ["conv1.y[0,0,0]", "conv1.y[0,0,1]", "conv1.dw[0,0,1,0]", "conv1.dw[0,0,1,1]"]
+    assert marked(lab, "reach") == reached
 
 
 def test_correlation_and_convolution_side_by_side(lab: "Page") -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -243,6 +244,7 @@ def test_a_stop_that_is_not_there_is_said(walk: "Page") -> None:
 
 
 def test_by_keyboard_alone(walk: "Page") -> None:
+    went(walk, 1, sample=0)  # where no other test has answered
     walk.locator(".walk h2").focus()
     walk.keyboard.press("ArrowRight")
     assert walk.evaluate("document.activeElement.textContent") == "One output of conv1"
@@ -276,6 +278,19 @@ def test_other_networks_leave_out_what_they_have_not(page: "Page", name: str) ->
         "squares": {"patch", "edges", "relu", "channels", "pooling", "loss", "first", "route", "gradient"},
     }[name]
     assert set(IDS) - set(seen) == left_out
+
+
+def test_an_untrained_network_is_said_to_be_one(page: "Page", subject: Subject) -> None:
+    """Adam's first step is the rate itself, against the gradient: docs/derivations/updates.md."""
+    page.set_default_timeout(8000)
+    new = replace(subject, step=0, moments=tuple(np.zeros_like(moment) for moment in subject.moments))
+    with served(new) as address:
+        page.goto(f"{address}#/walk/{len(IDS)}?sample=0")
+        page.wait_for_selector(".stop")
+        assert "not trained yet" in page.locator(".walk-meta").inner_text()
+        gradient = new.trace(0)["conv2.dw"]
+        sign = np.sign(gradient.flat[np.abs(gradient).argmax()])
+        assert right(page) == rough(-sign * new.rate)
 
 
 def test_on_a_phone_nothing_scrolls_sideways(browser: "Browser", site: str) -> None:

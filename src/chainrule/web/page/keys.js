@@ -8,6 +8,8 @@ const KEYS = [
     ["Enter", "choose the cell: see how it was made"],
   ]],
   ["While a cell is made", [["← →", "a step back, or on"], ["Space", "play, or stop"], ["Esc", "close"]]],
+  ["In the lab", [["← ↑ → ↓", "to the next number"], ["Enter", "on a result: see how it was made"]]],
+  ["On the walk", [["← →", "to the stop before, or after"]]],
   ["On the time line", [
     ["← →", "a step back, or on"],
     ["Page Up, Page Down", "a tenth of the time on, or back"],

@@ -157,7 +157,7 @@ function slopeWritten(site, name, kept) {
 /** The slope of GELU, with h = tanh(…) worked out first. @param {number} x @param {number} slope */
 function geluSteps(x, slope) {
   const number = bracketed(x);
-  const h = Math.tanh(GELU_SCALE * (x + GELU_CUBIC * x ** 3));
+  const h = Math.tanh(GELU_SCALE * (x + GELU_CUBIC * x * x * x));
   /** @type {(h: string, x: string) => string} */
   const write = (h, x) => `(1 + ${h})/2 + ${x}/2 · (1 − ${power(h)}) · √(2/π) · (1 + 0.134145·${power(x)})`;
   /** @type {Written} */

@@ -38,7 +38,7 @@ export function binary_cross_entropy(site) {
   });
   const K = p.length;
   const [symbols, here] = ["K", K].map(
-    (size) => `loss = −1/${size} · Σ_{k} t[k]·log(p̂[k]) + (1 − t[k])·log(1 − p̂[k])`,
+    (size) => `loss = −1/${size} · Σ_{k} (t[k]·log(p̂[k]) + (1 − t[k])·log(1 − p̂[k]))`,
   );
   const words =
     "How surprised the answers are by the targets, each a yes or no of its own. p̂ is p kept away from 0 and 1.";
@@ -147,7 +147,7 @@ export function correct(site) {
   const steps = [
     step("answer", "argmax_{k} p[k]", `argmax(${listed(p, ", ")})`, answer),
     step("truth", "argmax_{k} t[k]", `argmax(${listed(t, ", ")})`, truth),
-    step("correct", "1 if answer = truth, else 0", `${answer} = ${truth}`, site.value),
+    step("correct", "1 if answer is truth, else 0", shown(site.value), site.value),
   ];
   const symbols = "correct = (argmax_{k} p[k] = argmax_{k} t[k])";
   const words = `The largest output is that of class ${answer}, and the target says ${truth}.`;

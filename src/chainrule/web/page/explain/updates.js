@@ -29,8 +29,8 @@ const RULES = {
     steps: adam,
     formula: "rate · m̂ / (√(v̂) + ε)",
     words:
-      "Adam steps by the running mean of the gradient over the root of its running square, so the size of the step " +
-      "is about the rate, however large the gradient.",
+      "Adam steps by the running mean of the gradient over the root of its running square: about the rate where the " +
+      "gradients of many steps agree, however small they are, and less where they do not.",
   },
 };
 

@@ -82,5 +82,10 @@ export function check(text, change) {
 
 /** @param {string} label @param {HTMLElement} part */
 function labelled(label, part) {
-  return make("div", { class: "lab-labelled" }, make("span", { class: "lab-label", "aria-hidden": "true" }, label), part);
+  return make(
+    "div",
+    { class: "lab-labelled" },
+    make("span", { class: "lab-label", "aria-hidden": "true" }, label),
+    part,
+  );
 }

@@ -1,19 +1,65 @@
-/** Which cells light up for one: what it was made from. */
+/** Which cells light up for one: what it was made from; for a number that was typed, also what it went into. */
+import { unravel } from "../../engine/tensor.js";
+import { goesTo } from "../../explain/reach.js";
 import { explained } from "./explained.js";
 
 /**
  * @typedef {import("../../types.js").Trace} Trace
+ * @typedef {import("../../types.js").Box} Box
  * @typedef {import("../../figures/plane.js").Mark} Mark
  */
 
-/** @param {Trace} trace @param {string} cell @returns {Map<string, Mark>} */
+const MOST_LOOKED_AT = 300;
+
+/**
+ * @param {Trace} trace
+ * @param {string | null} cell  null: none, but winners of pooling are marked nevertheless
+ * @returns {Map<string, Mark>}
+ */
 export function marksOf(trace, cell) {
+  const marks = winners(trace);
+  if (cell === null) return marks;
+  try {
+    const { sources, operation } = explained(trace, cell);
+    if (operation === "") for (const reached of reachedFrom(trace, cell)) marks.set(reached, "reach");
+    for (const source of sources) marks.set(source, "from");
+    marks.set(cell, "chosen");
+  } catch {
+    return marks; // a cell of a setting that was left
+  }
+  return marks;
+}
+
+/** The cells of the input that won a window. @param {Trace} trace @returns {Map<string, Mark>} */
+function winners({ values, description }) {
   /** @type {Map<string, Mark>} */
   const marks = new Map();
-  try {
-    for (const source of explained(trace, cell).sources) marks.set(source, "from");
-  } catch {
-    return marks;
-  }
-  return marks.set(cell, "chosen");
+  const winner = values.get("pool1.winner");
+  if (!winner) return marks;
+  const [, , W] = description.input_shape;
+  const [, rows, columns] = winner.shape;
+  winner.data.forEach((/** @type {number} */ place, /** @type {number} */ k) => {
+    marks.set(`x[${Math.floor(k / (rows * columns))},${Math.floor(place / W)},${place % W}]`, "won");
+  });
+  return marks;
+}
+
+/** The cells that were made from one. @param {Trace} trace @param {string} cell @returns {string[]} */
+function reachedFrom(trace, cell) {
+  const boxes = [...goesTo(trace, cell, "forward"), ...goesTo(trace, cell, "backward")];
+  return boxes.flatMap((box) => {
+    const found = cellsOf(box);
+    if (found.length > MOST_LOOKED_AT) return found;
+    return found.filter((each) => explained(trace, each).sources.includes(cell)); // a box spans strides and dilations
+  });
+}
+
+/** @param {Box} box */
+function cellsOf({ tensor, from, to }) {
+  const sizes = to.map((end, axis) => end - from[axis]);
+  const count = sizes.reduce((product, size) => product * size, 1);
+  return Array.from({ length: count }, (_, k) => {
+    const index = unravel(k, sizes).map((step, axis) => step + from[axis]);
+    return `${tensor}[${index.join(",")}]`;
+  });
 }

@@ -2,6 +2,7 @@
 import { say, unsay } from "../../banner.js";
 import { button, make } from "../../figures/elements.js";
 import { address } from "../../state.js";
+import { onTheme } from "../../theme.js";
 import { Bench } from "./bench.js";
 import { controls } from "./controls.js";
 import { EXAMPLES } from "./examples.js";
@@ -23,6 +24,7 @@ import { marksOf } from "./tracking.js";
 export function mount(element, app) {
   const lab = new Lab(element, app);
   app.listen("place", () => lab.arrive());
+  onTheme(() => lab.show());
   lab.arrive();
 }
 
@@ -129,8 +131,8 @@ class Lab {
     this.controls.follow(this.#now);
     this.size.replaceChildren(
       ...sizes(this.#now).map((size) => {
-        const result = why ? "none" : String(size.value);
-        const symbols = make("span", { class: "symbols" }, ` = ${size.symbols}`);
+        const result = why && size.value < 1 ? "none" : String(size.value);
+        const symbols = make("span", { class: "symbols" }, ...subscripted(` = ${size.symbols}`));
         return make("span", {}, make("i", {}, size.axis), symbols, ` = ${size.numbers} = `, make("b", {}, result));
       }),
     );
@@ -142,7 +144,7 @@ class Lab {
     const { cell } = this.#now;
     const there = cell !== null && this.making.show(this.#good.trace, cell);
     if (!there) this.making.clear();
-    this.bench.mark(there ? marksOf(this.#good.trace, cell) : new Map(), this.#isSecond());
+    this.bench.mark(marksOf(this.#good.trace, there ? cell : null), this.#isSecond());
   }
 
   /** Whether what is explained stands in the lower lane. */
@@ -163,7 +165,7 @@ class Lab {
   hover(cell, second) {
     const { trace, other } = this.#good;
     if (cell === null) {
-      this.bench.mark(this.#now.cell ? marksOf(trace, this.#now.cell) : new Map(), this.#isSecond());
+      this.bench.mark(marksOf(trace, this.#now.cell), this.#isSecond());
       return;
     }
     const isOther = other !== null && /\.y\[/.test(cell) && second !== this.#isSecond();
@@ -197,6 +199,11 @@ class Lab {
   tell(words) {
     this.words.textContent = words;
   }
+}
+
+/** p_top as p with a small top below. @param {string} text @returns {(Node | string)[]} */
+function subscripted(text) {
+  return text.split(/_(\w+)/).map((part, k) => (k % 2 ? make("sub", {}, part) : part));
 }
 
 /** The same planes for another number of channels, the first repeated. */

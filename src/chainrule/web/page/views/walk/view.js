@@ -2,6 +2,7 @@
 import { say, unsay } from "../../banner.js";
 import { button, make } from "../../figures/elements.js";
 import { address } from "../../state.js";
+import { onTheme } from "../../theme.js";
 import { page } from "./page.js";
 import { stopsOf } from "./stops/index.js";
 
@@ -14,6 +15,7 @@ import { stopsOf } from "./stops/index.js";
 export function mount(element, app) {
   const walk = new Walk(element, app);
   for (const what of /** @type {const} */ (["place", "trace"])) app.listen(what, () => walk.update());
+  onTheme(() => walk.repaint());
   walk.update();
 }
 
@@ -48,6 +50,12 @@ class Walk {
     if (key === this.#shown) return;
     this.#shown = key;
     this.#render(number);
+  }
+
+  /** The same in other colours. */
+  repaint() {
+    this.#shown = "";
+    this.update();
   }
 
   /** Whether the numbers are those of the trace before. @param {import("../../types.js").Trace} trace */

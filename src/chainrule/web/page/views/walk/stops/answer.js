@@ -1,5 +1,6 @@
 /** From the dense layer to the first gradient. */
 import { shown } from "../../../explain/numbers.js";
+import { signed } from "../../../figures/plane.js";
 import { many, named, percent, rough } from "../look.js";
 import { choices } from "../stop.js";
 
@@ -7,6 +8,8 @@ import { choices } from "../stop.js";
  * @typedef {import("../look.js").Look} Look
  * @typedef {import("../stop.js").Stop} Stop
  */
+
+const LISTED = 12;
 
 /** Which inputs speak loudest. @param {Look} look @returns {Stop | null} */
 export function dense(look) {
@@ -25,8 +28,9 @@ export function dense(look) {
     [Math.round(products.length / 2), Math.round(products.length / 4), 1, products.length].map(String),
   );
   if (!found || half === 0) return null;
-  const loudest = products.reduce((best, term) => (Math.abs(term.value) > Math.abs(best.value) ? term : best));
-  const [input, weight] = loudest.factors;
+  const bySize = [...products].sort((one, other) => Math.abs(other.value) - Math.abs(one.value));
+  const loudest = bySize.slice(0, LISTED);
+  const [one, other] = loudest[0].factors;
   return {
     id: "dense",
     title: "A dense layer: who speaks loudest",
@@ -34,16 +38,22 @@ export function dense(look) {
     cell,
     number: null,
     choices: found,
-    figures: [],
+    figures: [
+      row(
+        "its twelve largest products",
+        cell,
+        loudest.map((term) => term.value),
+      ),
+    ],
     words: [
       `Every output of ${site.layer} has a weight for every one of its ${many(products.length, "input")}, wherever ` +
         "in the picture that lay, and adds up all products. There is no sliding any more, and no neighbourhood.",
-      `Take ${cell}, its largest output. Its products differ in size; line them up from the largest to the smallest.`,
+      `Take ${cell}, its largest output. Line its products up from the largest to the smallest, signs left aside.`,
     ],
     question: `How many of the ${many(products.length, "product")} does it take for half of the sum of their sizes?`,
     reveal: [
-      `${needed}. ${many(silent, "product")} ${silent === 1 ? "is" : "are"} 0. The loudest is ${input.cell} · ` +
-        `${weight.cell} = ${shown(input.value)} · ${shown(weight.value)} = ${shown(loudest.value)}, ` +
+      `${needed}. ${many(silent, "product")} ${silent === 1 ? "is" : "are"} 0. The loudest is ${one.cell} · ` +
+        `${other.cell} = ${shown(one.value)} · ${shown(other.value)} = ${shown(loudest[0].value)}, ` +
         `of a sum of ${shown(value)}.`,
     ],
   };
@@ -157,6 +167,13 @@ export function first(look) {
       ...small,
     ],
   };
+}
+
+/** A row of numbers to look at. @param {string} title @param {string} cell @param {number[]} values */
+function row(title, cell, values) {
+  const scale = signed(values);
+  const name = (/** @type {number} */ _, /** @type {number} */ j) => `product ${j + 1} of ${cell}`;
+  return { title, rows: 1, columns: values.length, values, scale, name };
 }
 
 /** How many of the largest it takes to reach a sum. @param {number[]} sizes  the largest first @param {number} sum */

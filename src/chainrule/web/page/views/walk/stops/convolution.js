@@ -22,6 +22,8 @@ export function patch(look) {
   const cell = named(site.y, index);
   const { terms } = look.explain(cell);
   const products = terms.filter((term) => term.factors.length === 2).length;
+  const biased = terms.length > products;
+  const parts = `the ${many(products, "product")}${biased ? " and the bias" : ""}`;
   const channel = busiest(terms, look.array(site.x).shape[0]);
   const w = look.array(`${site.layer}.w`).shape;
   const place = placeOf(site.operation, [i, j], look.array(site.x).shape, w);
@@ -35,21 +37,37 @@ export function patch(look) {
     choices: found,
     words: [
       `${site.layer} slides small kernels over the picture. At every place, the numbers of the patch are multiplied ` +
-        "by the weights that lie on them, and the products are added, with one bias. That sum is one output.",
+        `by the weights that lie on them, and the products are added${biased ? ", with one bias" : ""}. That sum is ` +
+        "one output.",
       `Below are the patch and kernel ${o}. Orange is positive, blue negative. Where two of a colour lie on each ` +
         "other the product is positive, where orange meets blue it is negative.",
     ],
     figures: [
-      look.figure(`${site.x}: the patch`, site.x, [channel], place, [w[2], w[3]]),
+      {
+        ...look.figure(`${site.x} and the patch`, site.x, [channel]),
+        marks: patchMarks(place, w, look.array(site.x).shape),
+      },
+      look.figure("the patch", site.x, [channel], place, [w[2], w[3]]),
       "⋆",
       look.figure(`${site.layer}.w: kernel ${o}`, `${site.layer}.w`, [o, channel % w[1]]),
     ],
-    question: `Without working it out: what do the ${many(products, "product")} and the bias come to, ${cell}?`,
+    question: `Without working it out: what do ${parts} come to, ${cell}?`,
     reveal: [
-      `${cell} = ${shown(value)}. It is the largest output of ${site.layer} for this picture: nowhere else does ` +
-        "a patch look so much like one of the kernels.",
+      `${cell} = ${shown(value)}. It is the largest output of ${site.layer} for this picture: nowhere else do ` +
+        "a patch and a kernel agree so well.",
     ],
   };
+}
+
+/**
+ * The cells of the patch, by their place in the map.
+ * @param {[number, number]} place
+ * @param {number[]} w
+ * @param {number[]} x
+ */
+function patchMarks([top, left], [, , KH, KW], [, , W]) {
+  const cells = Array.from({ length: KH * KW }, (_, k) => (top + Math.floor(k / KW)) * W + left + (k % KW));
+  return new Map(cells.map((cell) => [cell, /** @type {const} */ ("from")]));
 }
 
 /** What is left of a kernel on an even surface. @param {Look} look @returns {Stop | null} */
@@ -118,7 +136,7 @@ export function channels(look) {
     figures: sliced(look, site, index[0], shape),
     question: "How many products make one number? (The bias is none.)",
     reveal: [
-      `${shape[1]} × ${shape[2]} × ${shape[3]} = ${products}, and one bias. ${cell}, the largest output, is ` +
+      `${shape[1]} × ${shape[2]} × ${shape[3]} = ${products}. ${cell}, the largest output, is ` +
         `${shown(look.value(site.y, index))}. A whole map needs as many for each of its cells, with the same weights.`,
     ],
   };

@@ -150,13 +150,13 @@ def _forward(site: Site, x: float) -> Written:
     if site.operation.name != "leaky_relu":
         return FORWARD[site.operation.name]
     slope = site.arguments["slope"]
-    return (lambda text: text) if not x <= 0 else (lambda text: f"{slope}·{text}")
+    return (lambda text: text) if not x <= 0 else (lambda text: f"{shown(slope)}·{text}")
 
 
 def _slope_written(site: Site, name: str, kept: float) -> Written:
     """The slope, in the letter or the number that the gradient reads."""
     if name in ("relu", "leaky_relu"):
-        low = "0" if name == "relu" else str(site.arguments["slope"])
+        low = "0" if name == "relu" else shown(site.arguments["slope"])
         held = "1" if not kept <= 0 else low
         return lambda text: held if text != site.called(1) else f"1 if x > 0, else {low}"
     return SLOPES.get(name, str)
@@ -212,7 +212,7 @@ def _words(site: Site, x: float) -> str:
     if name == "leaky_relu":
         if x > 0:
             return f"{shown(x)} is positive, so it passes."
-        return f"{shown(x)} is not positive, so it is shrunk to {site.arguments['slope']} of itself."
+        return f"{shown(x)} is not positive, so it is shrunk to {shown(site.arguments['slope'])} of itself."
     return WORDS[name]
 
 

@@ -139,7 +139,7 @@ export function softmax_dx(site) {
 function forward(site, x) {
   if (site.operation.name !== "leaky_relu") return FORWARD[site.operation.name];
   const { slope } = site.attributes;
-  return (text) => (x <= 0 ? `${slope}·${text}` : text);
+  return (text) => (x <= 0 ? `${shown(slope)}·${text}` : text);
 }
 
 /**
@@ -149,7 +149,7 @@ function forward(site, x) {
  */
 function slopeWritten(site, name, kept) {
   if (name !== "relu" && name !== "leaky_relu") return SLOPES[name] ?? String;
-  const low = name === "relu" ? "0" : String(site.attributes.slope);
+  const low = name === "relu" ? "0" : shown(site.attributes.slope);
   const held = kept <= 0 ? low : "1";
   return (text) => (text === site.called(1) ? `1 if x > 0, else ${low}` : held);
 }
@@ -203,7 +203,7 @@ function passed(site, x) {
   if (name === "relu") return `${number} is ${x > 0 ? "positive, so it passes" : "not positive, so it becomes 0"}.`;
   if (name !== "leaky_relu") return WORDS[name];
   if (x > 0) return `${number} is positive, so it passes.`;
-  return `${number} is not positive, so it is shrunk to ${site.attributes.slope} of itself.`;
+  return `${number} is not positive, so it is shrunk to ${shown(site.attributes.slope)} of itself.`;
 }
 
 /** @param {string} name @param {number} slope */

@@ -72,7 +72,7 @@ export class Curves {
     const share = `${now ? percent(now.accuracy) : "–"}${at}`;
     accuracy?.show([line("accuracy", course.accuracy)], accuracyOf, content, curves, share);
     if (!norms) return;
-    norms.element.hidden = course.norms.size === 0;
+    norms.element.hidden = course.normSteps.length === 0;
     const lines = [...course.norms].map(([name, signal], k) => {
       return { name, signal, steps: course.normSteps, colour: lineName(k), dash: lineDash(k), raw: false };
     });

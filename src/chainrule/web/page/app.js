@@ -139,8 +139,7 @@ export class Application {
     this.#turn += 1;
     const turn = this.#turn;
     try {
-      await this.#choosePicture();
-      const frame = await this.#chooseFrame();
+      const [frame] = await Promise.all([this.#chooseFrame(), this.#choosePicture()]);
       if (turn !== this.#turn || !this.picture) return;
       this.frame = frame;
       this.tracing.ask(frame, this.picture);

@@ -39,6 +39,7 @@ async function start() {
   const loading = document.getElementById("loading");
   try {
     const source = await chooseSource();
+    source.samples().catch(() => undefined); // on their way already; who needs them hears what went wrong
     const app = new Application(source, await source.description());
     mountHeader(app);
     mountPhases(app);

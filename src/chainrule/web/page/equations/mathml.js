@@ -29,19 +29,35 @@ export function mathml(linear) {
 /** @param {Node} node @param {Level} level @returns {MathMLElement} */
 function drawn(node, level) {
   switch (node.kind) {
-    case "number": return number(node.text, level);
-    case "name": return name(node.text);
-    case "mark": return sign(node.text, node.form, level);
-    case "space": return spacing(node.words);
-    case "row": return element("mrow", node.parts.map((part) => drawn(part, level)));
-    case "list": return listed(node.items, level);
-    case "group": return grouped(node, level);
-    case "fraction": return element("mfrac", [drawn(node.over, level), drawn(node.under, level)]);
-    case "root": return element("msqrt", [drawn(node.inner, level)]);
-    case "raised": return raised(node.base, node.above, level);
-    case "lowered": return element("msub", [drawn(node.base, level), drawn(node.below, script(level))]);
-    case "index": return indexed(node.base, node.index, level);
-    case "big": return big(node.text, node.below);
+    case "number":
+      return number(node.text, level);
+    case "name":
+      return name(node.text);
+    case "mark":
+      return sign(node.text, node.form, level);
+    case "space":
+      return spacing(node.words);
+    case "row":
+      return element(
+        "mrow",
+        node.parts.map((part) => drawn(part, level)),
+      );
+    case "list":
+      return listed(node.items, level);
+    case "group":
+      return grouped(node, level);
+    case "fraction":
+      return element("mfrac", [drawn(node.over, level), drawn(node.under, level)]);
+    case "root":
+      return element("msqrt", [drawn(node.inner, level)]);
+    case "raised":
+      return raised(node.base, node.above, level);
+    case "lowered":
+      return element("msub", [drawn(node.base, level), drawn(node.below, script(level))]);
+    case "index":
+      return indexed(node.base, node.index, level);
+    case "big":
+      return big(node.text, node.below);
   }
 }
 
@@ -54,7 +70,9 @@ function spacing(words) {
 
 /** @param {Node[]} items @param {Level} level */
 function listed(items, level) {
-  const parts = items.flatMap((item, at) => (at ? [sign(",", undefined, level), drawn(item, level)] : [drawn(item, level)]));
+  const parts = items.flatMap((item, at) =>
+    at ? [sign(",", undefined, level), drawn(item, level)] : [drawn(item, level)],
+  );
   return element("mrow", parts);
 }
 
@@ -89,7 +107,9 @@ function indexed(base, index, level) {
 
 /** @param {string} text @param {Node | null} below */
 function big(text, below) {
-  const symbol = /^[a-z]/u.test(text) ? name(text) : sign(text === "Σ" ? "∑" : text === "Π" ? "∏" : text, "big", "line");
+  const symbol = /^[a-z]/u.test(text)
+    ? name(text)
+    : sign(text === "Σ" ? "∑" : text === "Π" ? "∏" : text, "big", "line");
   return below ? element("munder", [symbol, drawn(below, "index")]) : symbol;
 }
 

@@ -3,10 +3,22 @@ import { element } from "./elements.js";
 /** Names in an equation: letters, letters with a mark above, gradients, words. */
 
 const MARKS = /** @type {Record<string, string>} */ ({
-  "\u0302": "ˆ", "\u0304": "¯", "\u0305": "¯", "\u0303": "˜", "\u0307": "˙",
+  "\u0302": "ˆ",
+  "\u0304": "¯",
+  "\u0305": "¯",
+  "\u0303": "˜",
+  "\u0307": "˙",
 });
 const GREEK = /** @type {Record<string, string>} */ ({
-  alpha: "α", beta: "β", gamma: "γ", delta: "δ", epsilon: "ε", eta: "η", mu: "μ", sigma: "σ", lambda: "λ",
+  alpha: "α",
+  beta: "β",
+  gamma: "γ",
+  delta: "δ",
+  epsilon: "ε",
+  eta: "η",
+  mu: "μ",
+  sigma: "σ",
+  lambda: "λ",
 });
 
 /**

@@ -55,7 +55,7 @@ class Reader {
   /** @param {string} text */
   sees(text) {
     const token = this.next;
-    return token !== undefined && token.text === text && (token.kind !== "name" && token.kind !== "number");
+    return token !== undefined && token.text === text && token.kind !== "name" && token.kind !== "number";
   }
 
   /** @param {string} text */

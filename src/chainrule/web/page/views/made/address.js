@@ -41,7 +41,7 @@ export function valueOf(trace, cell) {
   return array.data[offset(array.shape, index)] ?? null;
 }
 
-/** The layer of a tensor, and what is left of its name: "conv2.w.update" is of conv2, w.update. @param {string} tensor */
+/** The layer of a tensor, and the rest of its name: "conv2.w.update" is w.update of conv2. @param {string} tensor */
 export function split(tensor) {
   const dot = tensor.indexOf(".");
   return dot < 0 ? { layer: "", rest: tensor } : { layer: tensor.slice(0, dot), rest: tensor.slice(dot + 1) };

@@ -9,8 +9,13 @@ export function codeOf({ code, derivation }) {
   const made = make("div", "made-code-places");
   made.hidden = !code.length && !derivation;
   if (code.length) made.append(make("h3", "", "In the code"));
-  const list = make("ul", "", ...code.map((place) => make("li", "", make("code", "", `${place.file}:${place.line}`),
-    make("span", "made-function", place.function))));
+  const list = make(
+    "ul",
+    "",
+    ...code.map((place) =>
+      make("li", "", make("code", "", `${place.file}:${place.line}`), make("span", "made-function", place.function)),
+    ),
+  );
   if (code.length) made.append(list);
   if (derivation) made.append(make("h3", "", "Derived step by step"), make("p", "", make("code", "", derivation)));
   return made;

@@ -28,7 +28,8 @@ export function scaleOfTensor(trace, tensor) {
 /** @param {Scale} scale @param {number} value @returns {[number, number, number]} */
 export function colourOf(scale, value) {
   if (!Number.isFinite(value)) return [255, 0, 255];
-  const share = scale.high > scale.low ? (value - scale.low) / (scale.high - scale.low) : scale.kind === "diverging" ? 0.5 : 0;
+  const share =
+    scale.high > scale.low ? (value - scale.low) / (scale.high - scale.low) : scale.kind === "diverging" ? 0.5 : 0;
   return scale.kind === "sequential" ? sequential(share) : diverging(2 * share - 1);
 }
 

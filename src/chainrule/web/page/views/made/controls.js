@@ -21,7 +21,8 @@ export function controlsOf(player) {
   const element = make("div", "made-player", make("div", "made-keys", first, back, play, forward, last), slider, where);
   element.hidden = player.count < 2;
   return {
-    element, setRate,
+    element,
+    setRate,
     show() {
       play.textContent = player.playing ? "Stop" : "Play";
       play.setAttribute("aria-label", player.playing ? "stop (space)" : "play (space)");
@@ -36,7 +37,9 @@ export function controlsOf(player) {
 function iconButton(path, label, pressed) {
   const made = button("tool", "", label, pressed);
   made.title = label;
-  made.append(draw("svg", { viewBox: "0 0 18 18", class: "made-icon", "aria-hidden": "true" }, draw("path", { d: path })));
+  made.append(
+    draw("svg", { viewBox: "0 0 18 18", class: "made-icon", "aria-hidden": "true" }, draw("path", { d: path })),
+  );
   return made;
 }
 

@@ -19,14 +19,16 @@ export function keysOf(element, active, current, close) {
   });
 }
 
-/** @param {string} key @param {Element} target @param {import("./player.js").Player} player @param {() => void} close */
+/** @typedef {import("./player.js").Player} Player */
+
+/** @param {string} key @param {Element} target @param {Player} player @param {() => void} close */
 function acted(key, target, player, close) {
-  if (key === "Escape") return close(), true;
+  if (key === "Escape") return (close(), true);
   if (player.count < 2 || target.matches("input, select, textarea")) return false;
-  if (key === "ArrowRight") return player.forward(), true;
-  if (key === "ArrowLeft") return player.back(), true;
-  if (key === "Home") return player.to(0), true;
-  if (key === "End") return player.to(player.count), true;
-  if (key === " " && !target.matches("button, a, summary")) return player.toggle(), true;
+  if (key === "ArrowRight") return (player.forward(), true);
+  if (key === "ArrowLeft") return (player.back(), true);
+  if (key === "Home") return (player.to(0), true);
+  if (key === "End") return (player.to(player.count), true);
+  if (key === " " && !target.matches("button, a, summary")) return (player.toggle(), true);
   return false;
 }

@@ -34,9 +34,19 @@ export class Panel {
     this.controls.setRate(Math.max(4, Math.round(this.stage.count / LONGEST_PLAY)));
     this.terms = making.explanation.terms.length > 1 ? new TermTable(making, choose) : null;
     this.title = titleOf(making);
-    const text = make("div", "made-text", make("div", "made-head", this.title, waysOf(making)), equationOf(making.explanation));
+    const text = make(
+      "div",
+      "made-text",
+      make("div", "made-head", this.title, waysOf(making)),
+      equationOf(making.explanation),
+    );
     const show = make("div", "made-show", this.stage.element, this.controls.element);
-    const foot = make("div", "made-foot", ...(this.terms ? [this.terms.element] : [sourcesOf(making)]), codeOf(making.explanation));
+    const foot = make(
+      "div",
+      "made-foot",
+      ...(this.terms ? [this.terms.element] : [sourcesOf(making)]),
+      codeOf(making.explanation),
+    );
     foot.hidden = !making.explanation.sources.length && !making.explanation.code.length;
     this.element = make("div", "made-panel", pathBar(making, path, act), text, show, foot);
   }

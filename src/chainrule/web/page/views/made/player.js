@@ -53,7 +53,7 @@ export class Player {
     let before = performance.now();
     const tick = (/** @type {number} */ now) => {
       if (!this.playing) return;
-      this.due += Math.max(0, now - before) * this.rate / 1000;
+      this.due += (Math.max(0, now - before) * this.rate) / 1000;
       before = now;
       this.advance(Math.floor(this.due));
       if (this.playing) this.frame = requestAnimationFrame(tick);

@@ -20,10 +20,18 @@ export function relatives(trace, cell) {
   const prefix = layer ? `${layer}.` : "";
   const base = rest.replace(/^d(?=.)/u, "").replace(/\.(?:update|m|v)$/u, "");
   const moments = trace.description.optimizer.moments;
-  const named = base === "y" || base === "x"
-    ? [[base, "value"], [`d${base}`, "gradient"]]
-    : [[base, "before the step"], [`d${base}`, "gradient"], ...moments.map((name) => [`${base}.${name}`, name]),
-      [`${base}.update`, "after the step"]];
+  const named =
+    base === "y" || base === "x"
+      ? [
+          [base, "value"],
+          [`d${base}`, "gradient"],
+        ]
+      : [
+          [base, "before the step"],
+          [`d${base}`, "gradient"],
+          ...moments.map((name) => [`${base}.${name}`, name]),
+          [`${base}.update`, "after the step"],
+        ];
   return named.flatMap(([name, words]) => {
     const shape = trace.values.get(prefix + name)?.shape;
     return shape && shape.length === index.length ? [{ cell: cellName(prefix + name, index), words }] : [];

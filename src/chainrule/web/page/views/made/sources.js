@@ -13,7 +13,12 @@ export function sourcesOf(making) {
   if (!sources.length) return made;
   const items = sources.slice(0, MOST).map((cell) => {
     const value = valueOf(making.trace, cell);
-    return make("li", "", make("span", "cell-name", cell), ...(value === null ? [] : [" ", numberLink(making, cell, value)]));
+    return make(
+      "li",
+      "",
+      make("span", "cell-name", cell),
+      ...(value === null ? [] : [" ", numberLink(making, cell, value)]),
+    );
   });
   made.append(make("h3", "", "Made from"), make("ul", "", ...items));
   if (sources.length > MOST) made.append(make("p", "made-caption", `and ${sources.length - MOST} more`));

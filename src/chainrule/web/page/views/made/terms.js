@@ -29,8 +29,13 @@ export class TermTable {
     this.room.setAttribute("aria-rowcount", String(this.terms.length));
     this.room.addEventListener("scroll", () => this.#render());
     this.inner.style.height = `${this.terms.length * ROW}px`;
-    this.element = make("div", "terms", make("div", "made-terms-head",
-      make("h3", "", `The ${this.terms.length} terms`), this.#sorting()), head(), this.room);
+    this.element = make(
+      "div",
+      "terms",
+      make("div", "made-terms-head", make("h3", "", `The ${this.terms.length} terms`), this.#sorting()),
+      head(),
+      this.room,
+    );
     new ResizeObserver(() => this.#render()).observe(this.room);
   }
 
@@ -44,13 +49,18 @@ export class TermTable {
 
   #sorting() {
     const names = ["in order", "largest first"];
-    const keys = names.map((name, at) => button("", name, "", () => {
-      this.order = at ? [...this.inOrder].sort((one, two) =>
-        Math.abs(this.terms[two].value) - Math.abs(this.terms[one].value) || one - two) : this.inOrder;
-      keys.forEach((key, which) => key.setAttribute("aria-pressed", String(which === at)));
-      this.room.scrollTop = 0;
-      this.#render();
-    }));
+    const keys = names.map((name, at) =>
+      button("", name, "", () => {
+        this.order = at
+          ? [...this.inOrder].sort(
+              (one, two) => Math.abs(this.terms[two].value) - Math.abs(this.terms[one].value) || one - two,
+            )
+          : this.inOrder;
+        keys.forEach((key, which) => key.setAttribute("aria-pressed", String(which === at)));
+        this.room.scrollTop = 0;
+        this.#render();
+      }),
+    );
     keys[0].setAttribute("aria-pressed", "true");
     keys[1].setAttribute("aria-pressed", "false");
     return make("div", "switch", ...keys);
@@ -78,14 +88,23 @@ export class TermTable {
       return which ? [make("span", "made-between", "·"), factor] : [factor];
     });
     const number = button("made-term-number", String(at + 1), `show term ${at + 1}`, () => this.chosen(at + 1));
-    const row = make("div", "made-term-row", make("span", "", number), make("span", "made-term-product", ...parts),
-      make("span", "made-term-value number", shown(term.value)), make("span", "made-term-sum number", shown(this.sums[at])));
+    const row = make(
+      "div",
+      "made-term-row",
+      make("span", "", number),
+      make("span", "made-term-product", ...parts),
+      make("span", "made-term-value number", shown(term.value)),
+      make("span", "made-term-sum number", shown(this.sums[at])),
+    );
     for (const child of row.children) child.setAttribute("role", "cell");
     row.setAttribute("role", "row");
     row.setAttribute("aria-rowindex", String(place + 1));
     row.style.transform = `translateY(${place * ROW}px)`;
     row.classList.toggle("made-now", at === this.now);
-    row.classList.toggle("made-nothing", term.factors.some((factor) => factor.why));
+    row.classList.toggle(
+      "made-nothing",
+      term.factors.some((factor) => factor.why),
+    );
     return row;
   }
 }

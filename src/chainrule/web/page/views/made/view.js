@@ -37,7 +37,12 @@ class View {
     /** @type {Panel | null} */
     this.panel = null;
     this.scheduled = 0;
-    keysOf(element, () => app.place.view !== "lab", () => this.panel, () => this.close());
+    keysOf(
+      element,
+      () => app.place.view !== "lab",
+      () => this.panel,
+      () => this.close(),
+    );
   }
 
   /** At most once a frame, however often the trace changes. */
@@ -66,7 +71,10 @@ class View {
     try {
       const explanation = explain(trace, cell);
       this.path = walked(this.path, explanation.cell, this.followed);
-      this.#replace(cell, new Panel(this.#making(explanation, trace, !moved), this.path, this.#acts(), (text) => this.#say(text)));
+      this.#replace(
+        cell,
+        new Panel(this.#making(explanation, trace, !moved), this.path, this.#acts(), (text) => this.#say(text)),
+      );
       if (moved && this.followed) this.panel?.focus();
       else if (moved && !first) this.panel?.peek();
     } catch (problem) {
@@ -100,7 +108,9 @@ class View {
   #making(explanation, trace, again) {
     const { app } = this;
     return {
-      explanation, trace, again,
+      explanation,
+      trace,
+      again,
       still: matchMedia("(prefers-reduced-motion: reduce)").matches,
       follow: (/** @type {string} */ cell) => this.#follow(cell),
       hover: (/** @type {string | null} */ cell) => app.hover(cell),
@@ -144,7 +154,9 @@ class View {
 
 /** @param {HTMLElement} element @returns {HTMLElement[]} */
 function focusable(element) {
-  return [...element.querySelectorAll("a[href], button, input, [tabindex]")].filter((each) => each instanceof HTMLElement);
+  return [...element.querySelectorAll("a[href], button, input, [tabindex]")].filter(
+    (each) => each instanceof HTMLElement,
+  );
 }
 
 /** A cell, and the phase in which its numbers flow. @param {string} cell @returns {Partial<Place>} */

@@ -9,6 +9,7 @@ import { onTheme } from "../../theme.js";
 
 const GRID_FROM = 6; // pixels of a cell from which cells stand apart
 export const NUMBERS_FROM = 32; // pixels of a cell from which its number is written in it
+const EVEN = 0.19; // the luminance at which dark and light ink contrast alike
 const NOT_A_NUMBER = 0xff9900cc;
 
 /** @type {Map<string, Uint32Array>} */
@@ -88,7 +89,7 @@ function write(context, tiling, data, scale, density) {
     for (let cell = 0; cell < tile.rows * tile.columns; cell += 1) {
       const value = data[tile.base + cell];
       const colour = colours[Math.round((value - scale.low) * factor) || 0];
-      context.fillStyle = luminance(colour) > 0.42 ? "#14161a" : "#ffffff";
+      context.fillStyle = luminance(colour) > EVEN ? "#14161a" : "#ffffff";
       const x = tile.x + ((cell % tile.columns) + 0.5) * tiling.cell;
       context.fillText(brief(value, power), x, tile.y + (Math.floor(cell / tile.columns) + 0.5) * tiling.cell);
     }
@@ -112,8 +113,11 @@ function brief(value, power) {
   return part.toFixed(Math.abs(part) < 10 ? 2 : 1).replace("-", "−").replace(/^−(0\.0+)$/, "$1");
 }
 
-/** How light a packed colour is, from 0 to 1. @param {number} colour */
+/** The relative luminance of a packed colour, from 0 to 1 (WCAG). @param {number} colour */
 function luminance(colour) {
-  const [red, green, blue] = [colour & 255, (colour >> 8) & 255, (colour >> 16) & 255];
-  return (0.299 * red + 0.587 * green + 0.114 * blue) / 255;
+  const [red, green, blue] = [colour & 255, (colour >> 8) & 255, (colour >> 16) & 255].map((part) => {
+    const share = part / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }

@@ -23,13 +23,24 @@ export function barStage(making) {
     const label = trace.description.classes[k] ?? String(k);
     const bar = make("span", "made-bar-room", make("span", "made-bar-length"));
     bar.style.setProperty("--part", String(value));
-    const row = make("li", t.data[k] ? "made-target" : "", make("span", "", label), bar,
-      numberLink(making, cellName(name, [k]), value), make("span", "", t.data[k] ? `target ${shown(t.data[k])}` : ""));
+    const row = make(
+      "li",
+      t.data[k] ? "made-target" : "",
+      make("span", "", label),
+      bar,
+      numberLink(making, cellName(name, [k]), value),
+      make("span", "", t.data[k] ? `target ${shown(t.data[k])}` : ""),
+    );
     row.classList.toggle("made-now", explanation.cell === cellName(name, [k]));
     return row;
   });
   const caption = make("figcaption", "", "what the network thinks, and what it should think");
-  return { element: make("figure", "made-factor made-place", caption, make("ol", "made-bars", ...rows)), count: 0, show() {}, say: () => "" };
+  return {
+    element: make("figure", "made-factor made-place", caption, make("ol", "made-bars", ...rows)),
+    count: 0,
+    show() {},
+    say: () => "",
+  };
 }
 
 /** @param {Making} making */

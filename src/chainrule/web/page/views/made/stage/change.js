@@ -19,23 +19,33 @@ export function changeStage(making) {
   const before = valueOf(making.trace, earlier);
   if (before === null || earlier === cell) return null;
   const step = value - before;
-  const caption = make("figcaption", "made-change-numbers",
+  const caption = make(
+    "figcaption",
+    "made-change-numbers",
     make("span", "", "before ", numberLink(making, earlier, before)),
     make("span", step < 0 ? "made-down" : "made-up", `${step < 0 ? "" : "+"}${shown(step)}`),
-    make("span", "", "after ", make("b", "", shown(value))));
-  return { element: make("figure", "made-factor change", lineOf(before, value), caption), count: 0, show() {}, say: () => "" };
+    make("span", "", "after ", make("b", "", shown(value))),
+  );
+  return {
+    element: make("figure", "made-factor change", lineOf(before, value), caption),
+    count: 0,
+    show() {},
+    say: () => "",
+  };
 }
 
 /** @param {number} before @param {number} after */
 function lineOf(before, after) {
   const reach = Math.abs(after - before) || Math.abs(before) || 1;
   const low = Math.min(before, after) - reach / 2;
-  const x = (/** @type {number} */ value) => EDGE + (value - low) / (2 * reach) * (WIDTH - 2 * EDGE);
+  const x = (/** @type {number} */ value) => EDGE + ((value - low) / (2 * reach)) * (WIDTH - 2 * EDGE);
   const [from, to] = [x(before), x(after)];
   const tip = to > from ? -1 : 1;
   const parts = [
     draw("line", { class: "made-axis", x1: EDGE / 2, x2: WIDTH - EDGE / 2, y1: 52, y2: 52 }),
-    ...ticks(low, reach).map((value) => draw("line", { class: "made-axis", x1: x(value), x2: x(value), y1: 47, y2: 57 })),
+    ...ticks(low, reach).map((value) =>
+      draw("line", { class: "made-axis", x1: x(value), x2: x(value), y1: 47, y2: 57 }),
+    ),
     draw("circle", { class: "made-was", cx: from, cy: 52, r: 6 }),
     draw("circle", { class: "made-point", cx: to, cy: 52, r: 7 }),
     draw("text", { class: "made-tick", x: from, y: 82, "text-anchor": "middle" }, "before"),
@@ -45,14 +55,23 @@ function lineOf(before, after) {
     const head = `m${tip * 10} -7l${-tip * 10} 7l${tip} -12`;
     parts.push(draw("path", { class: "made-tangent", d: `M${from} 34Q${(from + to) / 2} 6 ${to} 36${head}` }));
   }
-  return draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "made-change-line", role: "img",
-    "aria-label": `from ${shown(before)} to ${shown(after)}` }, ...parts);
+  return draw(
+    "svg",
+    {
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      class: "made-change-line",
+      role: "img",
+      "aria-label": `from ${shown(before)} to ${shown(after)}`,
+    },
+    ...parts,
+  );
 }
 
 /** Round numbers along the line. @param {number} low @param {number} reach */
 function ticks(low, reach) {
   const step = 10 ** Math.floor(Math.log10(reach));
   const found = [];
-  for (let at = Math.ceil(low / step); at * step <= low + 2 * reach && found.length < 24; at += 1) found.push(at * step);
+  for (let at = Math.ceil(low / step); at * step <= low + 2 * reach && found.length < 24; at += 1)
+    found.push(at * step);
   return found;
 }

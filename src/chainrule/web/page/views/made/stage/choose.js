@@ -63,6 +63,10 @@ function together(stages) {
     show(done, stepping) {
       for (const stage of stages) stage.show(Math.min(done, stage.count || done), stepping);
     },
-    say: (done) => stages.map((stage) => (stage.count ? stage.say(Math.min(done, stage.count)) : "")).filter(Boolean).join("; "),
+    say: (done) =>
+      stages
+        .map((stage) => (stage.count ? stage.say(Math.min(done, stage.count)) : ""))
+        .filter(Boolean)
+        .join("; "),
   };
 }

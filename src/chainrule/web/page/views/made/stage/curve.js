@@ -17,20 +17,31 @@ export function curveStage(making) {
   const { curve, layer } = making.explanation;
   if (!curve) throw new Error(`${making.explanation.cell} is on no curve`);
   const reach = Math.max(3, Math.abs(curve.x) * 1.25);
-  const slope = making.trace.description.plan.forward.find((each) => each.name === curve.function &&
-    each.writes[0].name.startsWith(`${layer}.`))?.attributes ?? {};
-  const x = Float64Array.from({ length: POINTS + 1 }, (_, at) => -reach + 2 * reach * at / POINTS);
+  const slope =
+    making.trace.description.plan.forward.find(
+      (each) => each.name === curve.function && each.writes[0].name.startsWith(`${layer}.`),
+    )?.attributes ?? {};
+  const x = Float64Array.from({ length: POINTS + 1 }, (_, at) => -reach + (2 * reach * at) / POINTS);
   const [{ data }] = operations[curve.function]([{ shape: [1, x.length], data: x }], slope);
   const [low, high] = [Math.min(0, ...data), Math.max(0, ...data)];
   const room = (high - low || 1) * 0.12;
   /** @type {Axes} */
   const axes = {
-    x: (value) => EDGE + (value + reach) / (2 * reach) * (WIDTH - 2 * EDGE),
-    y: (value) => HEIGHT - EDGE - (value - low + room) / (high - low + 2 * room) * (HEIGHT - 2 * EDGE),
+    x: (value) => EDGE + ((value + reach) / (2 * reach)) * (WIDTH - 2 * EDGE),
+    y: (value) => HEIGHT - EDGE - ((value - low + room) / (high - low + 2 * room)) * (HEIGHT - 2 * EDGE),
   };
-  const picture = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "made-curve", role: "img",
-    "aria-label": `${curve.function}: at x = ${shown(curve.x)} it is ${shown(curve.y)}, its slope ${shown(curve.slope)}` },
-  ...axisLines(axes, reach, low, high), path(x, data, axes), ...pointOf(curve, axes, reach));
+  const picture = draw(
+    "svg",
+    {
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      class: "made-curve",
+      role: "img",
+      "aria-label": `${curve.function}: at x = ${shown(curve.x)}, ${shown(curve.y)}, slope ${shown(curve.slope)}`,
+    },
+    ...axisLines(axes, reach, low, high),
+    path(x, data, axes),
+    ...pointOf(curve, axes, reach),
+  );
   return { element: make("figure", "made-curve-room", picture, legend(curve)), count: 0, show() {}, say: () => "" };
 }
 
@@ -55,15 +66,28 @@ function pointOf({ x, y, slope }, axes, reach) {
   const half = reach * 0.35;
   return [
     draw("path", { class: "made-guide", d: `M${axes.x(x)} ${axes.y(0)}V${axes.y(y)}H${axes.x(0)}` }),
-    draw("line", { class: "made-tangent", x1: axes.x(x - half), x2: axes.x(x + half),
-      y1: axes.y(y - slope * half), y2: axes.y(y + slope * half) }),
+    draw("line", {
+      class: "made-tangent",
+      x1: axes.x(x - half),
+      x2: axes.x(x + half),
+      y1: axes.y(y - slope * half),
+      y2: axes.y(y + slope * half),
+    }),
     draw("circle", { class: "made-point", cx: axes.x(x), cy: axes.y(y), r: 6 }),
   ];
 }
 
 /** @param {{x: number, y: number, slope: number}} curve */
 function legend({ x, y, slope }) {
-  const pair = (/** @type {string} */ name, /** @type {number} */ value, /** @type {string} */ kind) =>
-    [make("dt", kind, name), make("dd", kind, shown(value))];
-  return make("dl", "made-legend", ...pair("x", x, ""), ...pair("y", y, ""), ...pair("slope", slope, "made-tangent-key"));
+  const pair = (/** @type {string} */ name, /** @type {number} */ value, /** @type {string} */ kind) => [
+    make("dt", kind, name),
+    make("dd", kind, shown(value)),
+  ];
+  return make(
+    "dl",
+    "made-legend",
+    ...pair("x", x, ""),
+    ...pair("y", y, ""),
+    ...pair("slope", slope, "made-tangent-key"),
+  );
 }

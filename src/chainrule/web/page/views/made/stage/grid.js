@@ -11,7 +11,8 @@ import { make } from "../dom.js";
  */
 
 const WORDS = /** @type {Record<string, string>} */ ({
-  padding: "a zero of the padding", stride: "a zero between strides",
+  padding: "a zero of the padding",
+  stride: "a zero between strides",
 });
 
 /** So few rows and columns have room for larger digits. */

@@ -31,13 +31,27 @@ export function jacobianStage(making) {
   const total = make("td", "made-total", "");
   const foot = make("tr", "", cellOf("td", "Σ", 5), total);
   paintColumns(lines, rows);
-  const table = make("table", "made-chain", make("thead", "", head), make("tbody", "", ...lines), make("tfoot", "", foot));
+  const table = make(
+    "table",
+    "made-chain",
+    make("thead", "", head),
+    make("tbody", "", ...lines),
+    make("tfoot", "", foot),
+  );
   const collapse = collapseOf(making, rows, column);
   const caption = make("figcaption", "", mathml(`∂ŷ_{k}/∂z_{j} = ŷ_{k} · (δ_kj − ŷ_{j})`));
   return {
-    element: make("div", "made-softmax", make("div", "made-factors",
-      make("figure", "made-factor", caption, labelled(matrix.element, rows.length)),
-      make("figure", "made-factor", table)), collapse),
+    element: make(
+      "div",
+      "made-softmax",
+      make(
+        "div",
+        "made-factors",
+        make("figure", "made-factor", caption, labelled(matrix.element, rows.length)),
+        make("figure", "made-factor", table),
+      ),
+      collapse,
+    ),
     count: rows.length,
     show(done, stepping) {
       lines.forEach((line, at) => {
@@ -58,11 +72,17 @@ export function jacobianStage(making) {
 /** @param {Making} making @param {Row[]} rows @param {number} column */
 function matrixOf(making, rows, column) {
   const layer = softmaxOf(making);
-  const plane = new Plane(rows.length, rows.length, "the Jacobian of softmax", (_, at, pressed) => {
-    const cell = at < 0 ? null : `${address(making.explanation.cell).tensor}[${at}]`;
-    if (pressed && cell) making.follow(cell);
-    else making.hover(layer && at >= 0 ? cell : null);
-  }, SIDE);
+  const plane = new Plane(
+    rows.length,
+    rows.length,
+    "the Jacobian of softmax",
+    (_, at, pressed) => {
+      const cell = at < 0 ? null : `${address(making.explanation.cell).tensor}[${at}]`;
+      if (pressed && cell) making.follow(cell);
+      else making.hover(layer && at >= 0 ? cell : null);
+    },
+    SIDE,
+  );
   const slope = (/** @type {number} */ k, /** @type {number} */ j) => rows[k].p * ((k === j ? 1 : 0) - rows[j].p);
   const all = rows.flatMap((_, k) => rows.map((_row, j) => slope(k, j)));
   plane.veil = 0.25;
@@ -76,7 +96,13 @@ function matrixOf(making, rows, column) {
 function labelled(matrix, count) {
   if (count > MOST_LABELS) return matrix;
   const numbers = () => Array.from({ length: count }, (_, at) => make("span", "", String(at)));
-  return make("div", "made-labelled", make("div", "made-column-numbers", ...numbers()), make("div", "made-row-numbers", ...numbers()), matrix);
+  return make(
+    "div",
+    "made-labelled",
+    make("div", "made-column-numbers", ...numbers()),
+    make("div", "made-row-numbers", ...numbers()),
+    matrix,
+  );
 }
 
 /** @param {Making} making */
@@ -87,13 +113,20 @@ function softmaxOf({ trace }) {
 /** @param {Row} row @param {string} label */
 function lineOf({ k, p, t, dp, j, product }, label) {
   const name = label && label !== String(k) ? `${k} ${label}` : String(k);
-  return make("tr", t ? "made-target" : "", make("th", "", name),
-    ...[p, t, dp, j, product].map((value) => make("td", "", make("span", "", shown(value)))));
+  return make(
+    "tr",
+    t ? "made-target" : "",
+    make("th", "", name),
+    ...[p, t, dp, j, product].map((value) => make("td", "", make("span", "", shown(value)))),
+  );
 }
 
 /** @param {HTMLTableRowElement[]} lines @param {Row[]} rows */
 function paintColumns(lines, rows) {
-  const slopes = scaleOf(rows.map((row) => row.j), true);
+  const slopes = scaleOf(
+    rows.map((row) => row.j),
+    true,
+  );
   lines.forEach((line, at) => {
     const bar = /** @type {HTMLElement} */ (line.children[1]);
     bar.classList.add("made-bar");
@@ -125,9 +158,20 @@ function collapseOf(making, rows, column) {
   const lines = [
     "Σ_{k} (−t_{k} / ŷ_{k}) · ŷ_{k} · (δ_kj − ŷ_{j}) = −Σ_{k} t_{k} · (δ_kj − ŷ_{j})",
     "−Σ_{k} t_{k} · (δ_kj − ŷ_{j}) = ŷ_{j} · Σ_{k} t_{k} − t_{j} = ŷ_{j} − t_{j}",
-    ...(count ? [`ŷ_{${column}} − t_{${column}} = ${shown(own.p)} − ${shown(own.t)} = ${shown(making.explanation.value)}`] : []),
+    ...(count
+      ? [`ŷ_{${column}} − t_{${column}} = ${shown(own.p)} − ${shown(own.t)} = ${shown(making.explanation.value)}`]
+      : []),
   ];
-  const words = ["Each probability cancels against its own 1/ŷ.", "The targets add up to 1, and one number is left:", ""];
-  return make("ol", "made-collapse", ...lines.map((line, at) =>
-    make("li", "", ...(words[at] ? [make("span", "made-why", words[at])] : []), mathml(line))));
+  const words = [
+    "Each probability cancels against its own 1/ŷ.",
+    "The targets add up to 1, and one number is left:",
+    "",
+  ];
+  return make(
+    "ol",
+    "made-collapse",
+    ...lines.map((line, at) =>
+      make("li", "", ...(words[at] ? [make("span", "made-why", words[at])] : []), mathml(line)),
+    ),
+  );
 }

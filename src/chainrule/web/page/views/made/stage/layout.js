@@ -65,8 +65,12 @@ function planeLayout(terms) {
     return { page: pages.indexOf(page), row: row - top, column: column - left };
   });
   return {
-    pages: pages.map((number) => ({ letter: "c", number })), rows: bottom - top + 1, columns: right - left + 1,
-    spots, kernel: "none", slides: false,
+    pages: pages.map((number) => ({ letter: "c", number })),
+    rows: bottom - top + 1,
+    columns: right - left + 1,
+    spots,
+    kernel: "none",
+    slides: false,
   };
 }
 
@@ -94,7 +98,12 @@ function lineLayout(apart) {
     return spot;
   });
   return {
-    pages: [{ letter: "", number: null }], rows: Math.ceil(many / columns), columns, spots, kernel: "none", slides: false,
+    pages: [{ letter: "", number: null }],
+    rows: Math.ceil(many / columns),
+    columns,
+    spots,
+    kernel: "none",
+    slides: false,
   };
 }
 

@@ -28,7 +28,12 @@ function pixelStage(making) {
   const number = (/** @type {number} */ value) => (value < 0 ? `(${shown(value)})` : shown(value));
   const steps = [
     { name: "pixel", symbols: "byte", numbers: `${byte}`, value: byte },
-    { name: "x", symbols: "byte · gain + offset", numbers: `${byte} · ${number(times)} + ${number(shift)}`, value: explanation.value },
+    {
+      name: "x",
+      symbols: "byte · gain + offset",
+      numbers: `${byte} · ${number(times)} + ${number(shift)}`,
+      value: explanation.value,
+    },
   ];
   return stepStage({ ...making, explanation: { ...explanation, steps } });
 }
@@ -38,8 +43,23 @@ function parameterStage(making) {
   const { trace, explanation } = making;
   const like = relatives(trace, explanation.cell);
   if (like.length < 2) return null;
-  const numbers = like.map(({ cell, words }) => make("span", `made-large-number${cell === explanation.cell ? " made-so-far" : ""}`,
-    make("span", "made-digits", numberLink(making, cell, valueOf(trace, cell) ?? NaN)), make("span", "made-under", words)));
-  const caption = make("p", "made-pick-words", `After ${trace.frame.step} steps of training. What the next one does to it:`);
-  return { element: make("div", "made-origin made-steps-like", caption, make("div", "made-term-line", ...numbers)), count: 0, show() {}, say: () => "" };
+  const numbers = like.map(({ cell, words }) =>
+    make(
+      "span",
+      `made-large-number${cell === explanation.cell ? " made-so-far" : ""}`,
+      make("span", "made-digits", numberLink(making, cell, valueOf(trace, cell) ?? NaN)),
+      make("span", "made-under", words),
+    ),
+  );
+  const caption = make(
+    "p",
+    "made-pick-words",
+    `After ${trace.frame.step} steps of training. What the next one does to it:`,
+  );
+  return {
+    element: make("div", "made-origin made-steps-like", caption, make("div", "made-term-line", ...numbers)),
+    count: 0,
+    show() {},
+    say: () => "",
+  };
 }

@@ -22,9 +22,16 @@ export function pickStage(making) {
   const words = make("p", "made-pick-words");
   const route = routeOf(making, cell, candidates[winner]?.cell);
   const forward = make("figure", "made-factor", make("figcaption", "", "the window"), window.grid.element, words);
-  const where = whereOf(making, candidates.map((candidate) => candidate.cell));
+  const where = whereOf(
+    making,
+    candidates.map((candidate) => candidate.cell),
+  );
   return {
-    element: make("div", "made-products", make("div", "made-factors", ...(where ? [where] : []), forward, ...(route ? [route] : []))),
+    element: make(
+      "div",
+      "made-products",
+      make("div", "made-factors", ...(where ? [where] : []), forward, ...(route ? [route] : [])),
+    ),
     count: candidates.length,
     show(done, stepping) {
       const best = largest(candidates, done, winner);
@@ -33,7 +40,9 @@ export function pickStage(making) {
     },
     say(done) {
       const best = candidates[largest(candidates, done, winner)];
-      return best ? `cell ${done} of ${candidates.length}: the largest so far is ${best.cell}, ${shown(best.value)}` : "";
+      return best
+        ? `cell ${done} of ${candidates.length}: the largest so far is ${best.cell}, ${shown(best.value)}`
+        : "";
     },
   };
 }
@@ -73,7 +82,8 @@ export function windowOf(making, candidates, label) {
   grid.fill(entries, scale);
   return {
     grid,
-    squareOf: (/** @type {string} */ cell) => squares[candidates.findIndex((candidate) => candidate.cell === cell)] ?? -1,
+    squareOf: (/** @type {string} */ cell) =>
+      squares[candidates.findIndex((candidate) => candidate.cell === cell)] ?? -1,
     show(/** @type {number} */ done, /** @type {number} */ now, /** @type {number} */ best) {
       grid.mark(squares[now] ?? -1);
       grid.squares.forEach((square) => square.classList.remove("made-best", "made-waiting"));
@@ -90,11 +100,19 @@ function routeOf(making, cell, winner) {
   const value = from ? valueOf(making.trace, from) : null;
   const arrived = to ? valueOf(making.trace, to) : null;
   if (!from || !to || value === null || arrived === null) return null;
-  return make("figure", "made-factor made-route", make("figcaption", "", "on the way back"),
+  return make(
+    "figure",
+    "made-factor made-route",
+    make("figcaption", "", "on the way back"),
     make("p", "made-lead", numberLink(making, from, value), make("span", "made-under", from)),
     make("p", "made-arrow", "↓"),
     make("p", "made-lead", numberLink(making, to, arrived), make("span", "made-under", to)),
-    make("p", "made-pick-words", "The gradient of this number goes to the largest, whole. The others get none from here."));
+    make(
+      "p",
+      "made-pick-words",
+      "The gradient of this number goes to the largest, whole. The others get none from here.",
+    ),
+  );
 }
 
 /** @param {string} cell of an activation */

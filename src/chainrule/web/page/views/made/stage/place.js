@@ -19,7 +19,7 @@ export function placeStage(making) {
   const { tensor, index } = address(making.explanation.cell);
   const array = making.trace.values.get(tensor);
   if (!array || !index.length) return null;
-  const flat = index.length < 2 || (array.shape.length === 2);
+  const flat = index.length < 2 || array.shape.length === 2;
   const last = array.shape[array.shape.length - 1];
   const columns = flat ? Math.min(last, MOST_ROW) : last;
   const rows = flat ? Math.ceil(last / columns) : array.shape[array.shape.length - 2];
@@ -31,9 +31,16 @@ export function placeStage(making) {
   };
   const at = flat ? index[index.length - 1] : index[index.length - 2] * columns + index[index.length - 1];
   const label = `${tensor}${before.length ? `[${[...before, "…"].join(",")}]` : ""}`;
-  const element = columns <= MOST_DIGITS && rows <= MOST_DIGITS
-    ? digits(making, { tensor, rows, columns, cellAt, at, label }) : picture(making, { tensor, rows, columns, cellAt, at, label });
-  return { element: make("figure", "made-factor made-place", make("figcaption", "", label), element), count: 0, show() {}, say: () => "" };
+  const element =
+    columns <= MOST_DIGITS && rows <= MOST_DIGITS
+      ? digits(making, { tensor, rows, columns, cellAt, at, label })
+      : picture(making, { tensor, rows, columns, cellAt, at, label });
+  return {
+    element: make("figure", "made-factor made-place", make("figcaption", "", label), element),
+    count: 0,
+    show() {},
+    say: () => "",
+  };
 }
 
 /**
@@ -57,16 +64,25 @@ function digits(making, { tensor, rows, columns, cellAt, at, label }) {
 /** @param {Making} making @param {Sheet} sheet */
 function picture(making, { tensor, rows, columns, cellAt, at, label }) {
   const { shape, data } = making.trace.values.get(tensor) ?? { shape: [], data: new Float64Array() };
-  const plane = new Plane(rows, columns, label, (row, column, pressed) => {
-    const index = row < 0 ? null : cellAt(row, column);
-    const cell = index ? cellName(tensor, index) : null;
-    if (pressed && cell) making.follow(cell);
-    else making.hover(cell);
-  }, 320);
-  plane.fill((row, column) => {
-    const index = cellAt(row, column);
-    return index ? data[offset(shape, index)] : null;
-  }, scaleOfTensor(making.trace, tensor));
+  const plane = new Plane(
+    rows,
+    columns,
+    label,
+    (row, column, pressed) => {
+      const index = row < 0 ? null : cellAt(row, column);
+      const cell = index ? cellName(tensor, index) : null;
+      if (pressed && cell) making.follow(cell);
+      else making.hover(cell);
+    },
+    320,
+  );
+  plane.fill(
+    (row, column) => {
+      const index = cellAt(row, column);
+      return index ? data[offset(shape, index)] : null;
+    },
+    scaleOfTensor(making.trace, tensor),
+  );
   plane.mark(Math.floor(at / columns), at % columns);
   return plane.element;
 }

@@ -77,7 +77,8 @@ export class Plane {
   /** @param {CanvasRenderingContext2D} brush @param {number} side @param {Frame} frame */
   #framed(brush, side, frame) {
     const box = /** @type {[number, number, number, number]} */ (
-      [frame.left, frame.top, frame.columns, frame.rows].map((part) => part * side));
+      [frame.left, frame.top, frame.columns, frame.rows].map((part) => part * side)
+    );
     brush.save();
     brush.beginPath();
     brush.rect(0, 0, this.element.width, this.element.height);
@@ -94,8 +95,8 @@ export class Plane {
    * @param {boolean} pressed */
   #point(event, pointed, pressed) {
     const box = this.element.getBoundingClientRect();
-    const row = Math.floor((event.clientY - box.top) / box.height * this.rows);
-    const column = Math.floor((event.clientX - box.left) / box.width * this.columns);
+    const row = Math.floor(((event.clientY - box.top) / box.height) * this.rows);
+    const column = Math.floor(((event.clientX - box.left) / box.width) * this.columns);
     if (row >= 0 && column >= 0 && row < this.rows && column < this.columns) pointed(row, column, pressed);
   }
 }

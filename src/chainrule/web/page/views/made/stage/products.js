@@ -47,7 +47,12 @@ class Products {
     this.panels = this.#panels();
     this.where = new Where(making, this.layout);
     this.pages = new Pages(this.layout, this.terms, (page) => this.#turn(page));
-    this.element = make("div", "made-products", this.pages.element, make("div", "made-factors", this.where.element, ...this.#row()));
+    this.element = make(
+      "div",
+      "made-products",
+      this.pages.element,
+      make("div", "made-factors", this.where.element, ...this.#row()),
+    );
     this.#refill();
   }
 
@@ -86,11 +91,21 @@ class Products {
   /** One scale for each factor, that of its tensor; one for the products. @returns {Scale[]} */
   #scales() {
     const factors = Array.from({ length: this.wide }, (_, at) => {
-      const cell = this.terms.find((term) => term.factors.length === this.wide && term.factors[at].cell)?.factors[at].cell;
+      const cell = this.terms.find((term) => term.factors.length === this.wide && term.factors[at].cell)?.factors[at]
+        .cell;
       if (cell) return scaleOfTensor(this.making.trace, address(cell).tensor);
-      return scaleOf(this.terms.map((term) => term.factors[at]?.value ?? 0), true);
+      return scaleOf(
+        this.terms.map((term) => term.factors[at]?.value ?? 0),
+        true,
+      );
     });
-    return [...factors, scaleOf(this.terms.map((term) => term.value), true)];
+    return [
+      ...factors,
+      scaleOf(
+        this.terms.map((term) => term.value),
+        true,
+      ),
+    ];
   }
 
   /** A picture for each factor, and one for the products where there is more than one factor. */
@@ -108,7 +123,7 @@ class Products {
       return at === 1 && kernel === "rotated" ? new Rotation(grid, this.making) : grid();
     }
     return new Plane(rows, columns, label, (row, column, pressed) => {
-      const cell = row < 0 ? null : this.#entry(at, row * columns + column)?.cell ?? null;
+      const cell = row < 0 ? null : (this.#entry(at, row * columns + column)?.cell ?? null);
       if (pressed && cell) this.making.follow(cell);
       else this.making.hover(cell);
     });
@@ -118,13 +133,18 @@ class Products {
     const captions = this.panels.map(() => make("figcaption", ""));
     this.captions = captions;
     return this.panels.flatMap((panel, at) => {
-      const figure = make("figure", at < this.wide ? "made-factor" : "made-factor product", captions[at], panel.element);
+      const figure = make(
+        "figure",
+        at < this.wide ? "made-factor" : "made-factor product",
+        captions[at],
+        panel.element,
+      );
       if (!at) return [figure];
       return [make("span", "made-between", at < this.wide ? "·" : "="), figure];
     });
   }
 
-  /** @param {number} at which factor; the number of factors: the product @param {number} place @returns {Entry | null} */
+  /** @param {number} at which factor; after the last, the product @param {number} place @returns {Entry | null} */
   #entry(at, place) {
     const index = this.termAt[this.page][place];
     if (index < 0) return null;
@@ -152,7 +172,8 @@ class Products {
   #fill(panel, at, many) {
     const entries = Array.from({ length: many }, (_, place) => this.#entry(at, place));
     const { columns } = this.layout;
-    if (panel instanceof Plane) panel.fill((row, column) => entries[row * columns + column]?.value ?? null, this.scales[at]);
+    if (panel instanceof Plane)
+      panel.fill((row, column) => entries[row * columns + column]?.value ?? null, this.scales[at]);
     else panel.fill(entries, this.scales[at]);
   }
 

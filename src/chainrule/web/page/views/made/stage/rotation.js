@@ -1,7 +1,8 @@
 import { button, make } from "../dom.js";
 
 /**
- * A kernel that is drawn turning by 180°, from how it is stored to how it is laid on the patch. Its numbers stay upright.
+ * A kernel that is drawn turning by 180°, from how it is stored to how it is laid on the patch. Its numbers stay
+ * upright.
  * For a reader who asked for less motion it stands there twice, before and after.
  *
  * @typedef {import("./grid.js").NumberGrid} NumberGrid
@@ -17,7 +18,13 @@ export class Rotation {
     const repeat = button("made-again", "↻ 180°", "show the kernel being rotated by 180 degrees", () => this.turn());
     repeat.hidden = still;
     const table = make("div", "made-turntable", this.grid.element);
-    this.element = make("div", "made-rotation", ...(this.before ? [this.before.element, this.#arrow()] : []), table, repeat);
+    this.element = make(
+      "div",
+      "made-rotation",
+      ...(this.before ? [this.before.element, this.#arrow()] : []),
+      table,
+      repeat,
+    );
     if (still || again) this.grid.element.classList.add("made-turned");
     else requestAnimationFrame(() => this.turn());
   }

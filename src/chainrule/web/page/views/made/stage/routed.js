@@ -37,7 +37,12 @@ function outputs({ trace }, input) {
     const sizes = to.map((end, axis) => end - from[axis]);
     const many = sizes.reduce((product, size) => product * size, 1);
     for (let at = 0; at < Math.min(many, MOST_WINDOWS); at += 1) {
-      cells.push(cellName(tensor, unravelled(sizes, at).map((step, axis) => step + from[axis])));
+      cells.push(
+        cellName(
+          tensor,
+          unravelled(sizes, at).map((step, axis) => step + from[axis]),
+        ),
+      );
     }
   }
   return cells;
@@ -48,9 +53,21 @@ function windowFigure(making, output, input) {
   const made = explain(making.trace, output);
   const { candidates, winner } = made.pick ?? { candidates: [], winner: -1 };
   const window = windowOf(making, candidates, `the window of ${output}`);
-  window.show(candidates.length, candidates.findIndex(({ cell }) => cell === input), winner);
+  window.show(
+    candidates.length,
+    candidates.findIndex(({ cell }) => cell === input),
+    winner,
+  );
   const best = candidates[winner];
-  const words = best?.cell === input ? ["The largest of its window: it made ", numberLink(making, output, made.value), "."]
-    : ["Not the largest of its window: ", ...(best ? [numberLink(making, best.cell, best.value)] : []), " is."];
-  return make("figure", "made-factor", make("figcaption", "", output), window.grid.element, make("p", "made-pick-words", ...words));
+  const words =
+    best?.cell === input
+      ? ["The largest of its window: it made ", numberLink(making, output, made.value), "."]
+      : ["Not the largest of its window: ", ...(best ? [numberLink(making, best.cell, best.value)] : []), " is."];
+  return make(
+    "figure",
+    "made-factor",
+    make("figcaption", "", output),
+    window.grid.element,
+    make("p", "made-pick-words", ...words),
+  );
 }

@@ -23,11 +23,16 @@ function side(names, linear) {
 /** @param {Making} making @returns {Stage} */
 export function stepStage(making) {
   const steps = making.explanation.steps ?? [];
-  const rows = steps.map(({ name, symbols, numbers, value }) => make("li", "made-step",
-    make("span", "made-step-name", mathml(name)),
-    side("made-step-symbols", symbols),
-    side("made-step-numbers", numbers),
-    make("span", "made-step-value", "= ", make("b", "", shown(value)))));
+  const rows = steps.map(({ name, symbols, numbers, value }) =>
+    make(
+      "li",
+      "made-step",
+      make("span", "made-step-name", mathml(name)),
+      side("made-step-symbols", symbols),
+      side("made-step-numbers", numbers),
+      make("span", "made-step-value", "= ", make("b", "", shown(value))),
+    ),
+  );
   return {
     element: make("ol", "made-steps", ...rows),
     count: steps.length,

@@ -27,8 +27,12 @@ export function sumStage(making, chosen) {
       const name = whole ? `sum of ${counted(terms.length)}` : done ? "sum so far" : "nothing added yet";
       parts.push(large(document.createTextNode(shown(total)), name, "made-so-far"));
       if (scale && whole) {
-        parts.push(sign("·"), large(document.createTextNode(scale.symbols), "shared out", ""), sign("="),
-          large(document.createTextNode(shown(value)), making.explanation.cell, "made-so-far"));
+        parts.push(
+          sign("·"),
+          large(document.createTextNode(scale.symbols), "shared out", ""),
+          sign("="),
+          large(document.createTextNode(shown(value)), making.explanation.cell, "made-so-far"),
+        );
       }
       line.replaceChildren(...parts);
     },
@@ -46,18 +50,26 @@ function termParts(making, done) {
   const term = making.explanation.terms[done - 1];
   const many = making.explanation.terms.length;
   const parts = term.factors.flatMap((factor, at) => {
-    const number = factor.cell ? numberLink(making, factor.cell, factor.value) : document.createTextNode(shown(factor.value));
+    const number = factor.cell
+      ? numberLink(making, factor.cell, factor.value)
+      : document.createTextNode(shown(factor.value));
     const shownAs = large(number, factor.cell ?? (factor.why ? `${factor.name}: ${factor.why}` : factor.name), "");
     return at ? [sign("·"), shownAs] : [shownAs];
   });
-  if (term.factors.length > 1) parts.push(sign("="), large(document.createTextNode(shown(term.value)), `term ${done} of ${many}`, ""));
+  if (term.factors.length > 1)
+    parts.push(sign("="), large(document.createTextNode(shown(term.value)), `term ${done} of ${many}`, ""));
   else parts[0].lastChild?.appendChild(document.createTextNode(`, term ${done} of ${many}`));
   return [...parts, sign("→")];
 }
 
 /** @param {Node} number @param {string} name @param {string} kind */
 function large(number, name, kind) {
-  return make("span", `made-large-number ${kind}`.trim(), make("span", "made-digits", number), make("span", "made-under", name));
+  return make(
+    "span",
+    `made-large-number ${kind}`.trim(),
+    make("span", "made-digits", number),
+    make("span", "made-under", name),
+  );
 }
 
 /** @param {string} text */
@@ -71,4 +83,3 @@ function running(values) {
   for (const value of values) sums.push(sums[sums.length - 1] + value);
   return sums;
 }
-

@@ -96,7 +96,7 @@ export class Waterfall {
 
   /** @param {number} value */
   #y(value) {
-    return 8 + (this.high - value) / (this.high - this.low || 1) * (HEIGHT - 16);
+    return 8 + ((this.high - value) / (this.high - this.low || 1)) * (HEIGHT - 16);
   }
 
   /** @param {PointerEvent} event */

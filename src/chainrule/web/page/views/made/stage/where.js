@@ -20,11 +20,17 @@ export function whereOf(making, names) {
   const [rows, columns] = shape.slice(-2);
   if (shape.length < 2 || rows * columns <= cells.length) return null;
   const before = cells[0].index.slice(0, -2);
-  const plane = new Plane(rows, columns, "where the window lies", (row, column, pressed) => {
-    const name = row < 0 ? null : cellName(cells[0].tensor, [...before, row, column]);
-    if (pressed && name) making.follow(name);
-    else making.hover(name);
-  }, SIDE);
+  const plane = new Plane(
+    rows,
+    columns,
+    "where the window lies",
+    (row, column, pressed) => {
+      const name = row < 0 ? null : cellName(cells[0].tensor, [...before, row, column]);
+      if (pressed && name) making.follow(name);
+      else making.hover(name);
+    },
+    SIDE,
+  );
   framed(plane, making, cells);
   return make("figure", "made-factor made-where", make("figcaption", "", mapName(cells[0])), plane.element);
 }
@@ -37,8 +43,10 @@ function framed(plane, making, cells) {
   const [bottom, right] = [-2, -1].map((axis) => Math.max(...cells.map(({ index }) => index.at(axis) ?? 0)));
   const before = cells[0].index.slice(0, -2);
   plane.frame = { top, left, rows: bottom - top + 1, columns: right - left + 1 };
-  plane.fill((row, column) => array.data[offset(array.shape, [...before, row, column])],
-    scaleOfTensor(making.trace, cells[0].tensor));
+  plane.fill(
+    (row, column) => array.data[offset(array.shape, [...before, row, column])],
+    scaleOfTensor(making.trace, cells[0].tensor),
+  );
 }
 
 /** @param {import("../address.js").Address} cell */
@@ -57,15 +65,21 @@ export class Where {
     this.element.hidden = true;
     if (layout.kernel === "none" && !layout.slides) return;
     const cell = this.#cells(0)[0];
-    const shape = cell ? making.trace.values.get(cell.tensor)?.shape ?? [] : [];
+    const shape = cell ? (making.trace.values.get(cell.tensor)?.shape ?? []) : [];
     const [rows, columns] = shape.slice(-2);
     if (!cell || shape.length < 2 || rows * columns <= layout.rows * layout.columns) return;
     this.caption = make("figcaption", "");
-    this.plane = new Plane(rows, columns, "where the patch lies", (row, column, pressed) => {
-      const name = row < 0 ? null : cellName(cell.tensor, [...this.before, row, column]);
-      if (pressed && name) making.follow(name);
-      else making.hover(name);
-    }, SIDE);
+    this.plane = new Plane(
+      rows,
+      columns,
+      "where the patch lies",
+      (row, column, pressed) => {
+        const name = row < 0 ? null : cellName(cell.tensor, [...this.before, row, column]);
+        if (pressed && name) making.follow(name);
+        else making.hover(name);
+      },
+      SIDE,
+    );
     this.element.append(this.caption, this.plane.element);
     this.element.hidden = false;
   }

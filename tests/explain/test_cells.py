@@ -94,6 +94,19 @@ def test_a_batch_has_the_sample_first(batch):
         batch.explain("conv1.y[3,5,0]")
 
 
+def test_what_a_loss_reads():
+    """The scores where softmax is fused with it or left out, else the last layer."""
+    for ending, loss, name in (
+        ([cr.Softmax()], "categorical_cross_entropy", "dense1.y"),
+        ([], "softmax_cross_entropy", "dense1.y"),
+        ([cr.Softmax()], "half_squared_error", "softmax1.y"),
+    ):
+        trace = trace_of(Network([cr.Dense(3), *ending], (4,), engine="numpy"), loss)
+        assert trace.explain("loss.p[1]").cell == f"{name}[1]"
+        assert trace.explain("loss.dp[1]").cell == f"{name.replace('y', 'dy')}[1]"
+        assert trace.explain("loss.y").made.sources[0] == f"{name}[0]"
+
+
 def test_arrays_by_name(trace, batch):
     assert trace["conv1.x"].shape == (2, 8, 7)
     assert trace["flatten1.y"].shape == (36,)

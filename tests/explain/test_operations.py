@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from explain.networks import KINDS, drawn, random_index
+from explain.linear import number
+from explain.networks import KINDS, LOSSES, around, drawn, random_index
 
+from chainrule import layers as cr
 from chainrule.explain import Explanation, Trace, Training
 from chainrule.explain.record import OPTIONAL
 from chainrule.optimizers import SGD, Adam, AdamW, Momentum, Nesterov
@@ -83,3 +85,19 @@ def test_random_layers(kind: int) -> None:
         trace = drawn(number, samples, TRAININGS[turn % len(TRAININGS)])
         for name in trace.names:
             check(trace, trace.explain(name, random_index(trace[name].shape, generator)))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("samples", [1, 3])
+def test_targets_that_are_no_classes(loss: str, samples: int) -> None:
+    """Any numbers, which need not add up to 1."""
+    network = around(cr.Tanh(), (2, 3, 3), loss)
+    generator = np.random.default_rng(3)
+    x, t = generator.normal(size=(samples, 2, 3, 3)), generator.uniform(0.1, 0.9, (samples, 3))
+    trace = Trace(network, x, t, loss)
+    for name in ("loss.y", "dense1.dy", "loss.dp"):
+        explanation = trace.explain(name, (samples - 1,) * trace[name].ndim)
+        check(trace, explanation)
+        for step in explanation.made.steps or ():
+            if "argmax" not in step.symbols:
+                assert number(step.numbers) == pytest.approx(step.value, rel=1e-4, abs=1e-5)

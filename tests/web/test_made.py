@@ -142,7 +142,7 @@ def test_from_a_weight_to_its_gradient_and_its_update(opened: "Page", plain: str
     opened.wait_for_function(SHOWS, arg="conv2.w.update[3,1,0,2]")
     assert "/update/" in opened.url
     assert opened.locator(".made-path-cells li").count() == 3
-    opened.get_by_role("button", name="back along the path").click()
+    opened.get_by_role("button", name="Back along the path").click()
     opened.wait_for_function(SHOWS, arg="conv2.dw[3,1,0,2]")
 
 
@@ -247,7 +247,7 @@ def test_softmax_with_cross_entropy_collapses(opened: "Page", plain: str) -> Non
 def test_a_phone_shows_it_in_one_column(opened: "Page", plain: str, cell: str) -> None:
     opened.set_viewport_size(PHONE)
     show(opened, plain, cell)
-    widest = opened.evaluate("document.querySelector('#made').scrollWidth")
+    widest = opened.evaluate("document.documentElement.scrollWidth")
     opened.set_viewport_size(DESKTOP)
     assert widest <= 390
 

@@ -19,7 +19,7 @@ def gather(network: Network, plan: Plan, optimizer: Optimizer, samples: int) -> 
         for moment in optimizer.moments:
             found.add(f"{name}.{moment}", shape, "moment", per_sample=False)
         found.add(f"{name}.update", shape, "update", per_sample=False)
-    _aliases(network, found)
+    _aliases(network, plan, found)
     return found
 
 
@@ -94,7 +94,7 @@ def _softmax(network: Network, plan: Plan, found: Catalogue) -> None:
         found.writers[y.gradient().name] = (loss, 0, "loss")
 
 
-def _aliases(network: Network, found: Catalogue) -> None:
+def _aliases(network: Network, plan: Plan, found: Catalogue) -> None:
     """L.x and L.dx of every layer, and L.y and L.dy of those that only rename the axes."""
     storage, shape = "x", network.input_shape
     for name, output in zip(network.names, network.shapes, strict=True):
@@ -104,7 +104,7 @@ def _aliases(network: Network, found: Catalogue) -> None:
         storage, shape = f"{name}.y" if f"{name}.y" in found.entries else storage, output
         found.also(f"{name}.y", storage, shape)
         found.also(f"{name}.dy", gradient_name(storage), shape)
-    loss = found.inputs[network.names[-1]] if "softmax_cross_entropy" in found.writers["loss.y"][0].name else storage
+    loss = found.inputs[network.names[-1]] if is_fused(network, plan) else storage
     found.inputs["loss"] = loss
     found.also("loss.p", loss, network.output_shape)
     found.also("loss.dp", gradient_name(loss), network.output_shape)

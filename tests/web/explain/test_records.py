@@ -73,3 +73,17 @@ def test_the_same_record(modules: "Page", name: str) -> None:
         slight = max(TOLERANCE * max(numbers(expected), default=0), LEAST)
         wrong += [f"{cell}{difference}" for difference in differences(record, expected, slight)]
     assert not wrong, "\n".join(wrong[:60])
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf])
+def test_what_is_not_finite_is_explained_alike(modules: "Page", odd: float) -> None:
+    subject = find_subject("numpy-cnn")
+    subject.model.weights["conv2.w"][1, 2, 3, 4] = odd
+    picture = subject.picture()
+    call(modules, "look", subject.description, subject.frame, picture)
+    trace = subject.trace(picture)
+    cells = cells_of(trace)
+    for cell, record in zip(cells, call(modules, "explain", cells), strict=True):
+        expected = trace.explain(cell).to_json()
+        for part in ("cell", "title", "symbols", "here", "sources"):
+            assert record[part] == expected[part], (cell, part)

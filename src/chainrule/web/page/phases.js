@@ -48,7 +48,7 @@ function phaseButton(phase, app) {
 
 /** @param {KeyboardEvent} event @param {App} app */
 function byKey(event, app) {
-  if (event.ctrlKey || event.metaKey || event.altKey || app.place.view === "lab") return;
+  if (event.ctrlKey || event.metaKey || event.altKey || app.place.view !== "network") return;
   if (event.target instanceof HTMLElement && event.target.matches("input, textarea, select")) return;
   const phase = PHASES.find((each) => each[0] === event.key);
   if (phase) app.go({ phase });

@@ -11,6 +11,8 @@ import { makeTrace } from "./engine/trace.js";
 const KEPT_FRAMES = 12;
 const REST = 2; // after a trace, so many times its duration are left to drawing and painting
 const QUICK = 12; // milliseconds: a trace that took less is made in every frame of the screen
+const SLOW = 120; // one that took more waits until nothing was asked for a while: nobody draws against it
+const PAUSE = 200;
 
 export class Tracing {
   /** @type {Trace | null} */
@@ -72,8 +74,10 @@ export class Tracing {
    */
   ask(frame, picture) {
     this.#asked = { frame, picture };
-    if (this.#timer) return;
-    const rest = this.#took > QUICK ? this.#ended + REST * this.#took - performance.now() : 0;
+    if (this.#timer && this.#took <= SLOW) return;
+    clearTimeout(this.#timer);
+    const since = this.#ended + REST * this.#took - performance.now();
+    const rest = this.#took > SLOW ? PAUSE : this.#took > QUICK ? since : 0;
     this.#timer = setTimeout(() => this.#make(), Math.max(0, rest));
   }
 

@@ -117,8 +117,7 @@ function aliases({ layers, plan }, found) {
     found.also(`${name}.dy`, gradientName(storage), shape);
   }
   const last = layers[layers.length - 1];
-  const logits = found.writers.get("loss.y")?.operation.name === "softmax_cross_entropy";
-  const loss = logits ? /** @type {string} */ (found.inputs.get(last.name)) : storage;
+  const loss = plan.output.storage; // the scores, where softmax is fused with the loss
   found.inputs.set("loss", loss);
   found.also("loss.p", loss, last.output);
   found.also("loss.dp", gradientName(loss), last.output);

@@ -17,13 +17,18 @@ const MOST_PIXELS = 4_000_000;
  */
 export async function loadPicture(file, name, description) {
   const image = await decoded(file, name);
-  const x = isOfDigits(description) ? asMnist(greyOf(image), name) : fitted(image, name, description.input_shape);
+  const x = isOfDigits(description) ? asMnist(greyOf(image), name) : fitted(image, description.input_shape);
   return { x, label: null, from: name };
 }
 
 /** Whether the network reads digits as MNIST has them. @param {Description} description */
 export function isOfDigits(description) {
   return description.input_shape.join() === "1,28,28" && description.classes.every((name) => /^\d$/.test(name));
+}
+
+/** Whether the input is a picture, grey or in colour. @param {Description} description */
+export function takesPictures({ input_shape }) {
+  return input_shape.length === 3 && (input_shape[0] === 1 || input_shape[0] === 3);
 }
 
 /** @param {Blob} file @param {string} name @returns {Promise<ImageData>} */
@@ -55,12 +60,9 @@ async function decoded(file, name) {
 }
 
 /** Any picture in the shape of the input: grey, or red, green and blue. */
-/** @param {ImageData} image @param {string} name @param {number[]} shape */
-function fitted(image, name, shape) {
-  const [channels, height, width] = shape.length === 3 ? shape : [1, 1, shape[shape.length - 1]];
-  if (shape.length !== 3 || (channels !== 1 && channels !== 3)) {
-    throw new Error(`${name}: this network takes ${shape.join("×")}, which is no picture of 1 or 3 channels`);
-  }
+/** @param {ImageData} image @param {number[]} shape */
+function fitted(image, shape) {
+  const [channels, height, width] = shape;
   const planes = channels === 1 ? [greyOf(image)] : [0, 1, 2].map((channel) => planeOf(image, channel));
   const x = new Uint8Array(channels * height * width);
   planes.forEach((plane, c) => {

@@ -48,6 +48,8 @@ export class SampleDialog {
       const each = button(name, () => {
         this.#class = place - 1;
         this.#fill(samples);
+        const buttons = this.dialog.querySelectorAll("button[aria-pressed]");
+        /** @type {HTMLElement | undefined} */ (buttons[place])?.focus();
       });
       each.setAttribute("aria-pressed", String(this.#class === place - 1));
       row.append(each);

@@ -5,7 +5,7 @@ import { Bars } from "./bars.js";
 import { inkAsMnist } from "./digits.js";
 import { acceptFiles, fileButton } from "./files.js";
 import { Label } from "./label.js";
-import { isOfDigits } from "./load.js";
+import { isOfDigits, takesPictures } from "./load.js";
 import { Pad } from "./pad.js";
 import { SampleDialog } from "./samples.js";
 import { pictureCanvas } from "./thumbnail.js";
@@ -42,7 +42,7 @@ class InputView {
     this.trouble.className = "input-trouble";
     this.trouble.setAttribute("role", "alert");
     element.append(...(this.pad ? [this.#padFrame(this.pad)] : []), this.#choices(), this.trouble, about, this.bars.element);
-    acceptFiles(element, app, (words) => this.#say(words));
+    if (takesPictures(app.description)) acceptFiles(element, app, (words) => this.#say(words));
   }
 
   update() {
@@ -105,8 +105,8 @@ class InputView {
       button("‹", "The sample before", () => this.#step(-1)),
       button("›", "The next sample", () => this.#step(1)),
       button("Samples", "", () => dialog.open().catch((error) => this.#say(error.message))),
-      fileButton(this.app, (words) => this.#say(words)),
     );
+    if (takesPictures(this.app.description)) row.append(fileButton(this.app, (words) => this.#say(words)));
     return row;
   }
 

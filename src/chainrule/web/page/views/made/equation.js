@@ -1,6 +1,8 @@
 import { mathml } from "../../equations/mathml.js";
 import { make } from "./dom.js";
 
+const LONG = 24;
+
 /**
  * The equation in symbols, with this cell's indices, and in words.
  *
@@ -9,8 +11,16 @@ import { make } from "./dom.js";
  */
 export function equationOf({ symbols, here, words }) {
   const made = make("div", "made-equations");
-  if (symbols) made.append(make("div", "made-equation", mathml(symbols)));
-  if (here && here !== symbols) made.append(make("div", "made-equation made-here", mathml(here)));
+  if (symbols) made.append(line("made-equation", symbols));
+  if (here && here !== symbols) made.append(line("made-equation made-here", here));
   made.append(make("p", "made-words", words));
+  return made;
+}
+
+/** A line that may be longer than a phone is wide is scrolled with the keyboard too. @param {string} names
+ * @param {string} linear */
+function line(names, linear) {
+  const made = make("div", names, mathml(linear));
+  if (linear.length > LONG) made.tabIndex = 0;
   return made;
 }

@@ -18,7 +18,7 @@ export function pathBar(making, path, act) {
     if (last) item.setAttribute("aria-current", "step");
     list.append(item);
   });
-  const back = button("plain", "← Back", "back along the path", act.back);
+  const back = button("plain", "← Back", "Back along the path", act.back);
   back.disabled = path.length < 2;
   const close = button("tool made-close", "×", "close (Esc)", act.close);
   const bar = make("nav", "made-path", back, list, copyButton(), close);
@@ -27,7 +27,7 @@ export function pathBar(making, path, act) {
 }
 
 function copyButton() {
-  const copy = button("plain", "Copy link", "copy the link to this number", async () => {
+  const copy = button("plain", "Copy link", "Copy link to this number", async () => {
     try {
       await navigator.clipboard.writeText(location.href);
       copy.textContent = "Copied";

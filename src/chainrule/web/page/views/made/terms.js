@@ -78,7 +78,7 @@ export class TermTable {
       return which ? [make("span", "made-between", "·"), factor] : [factor];
     });
     const number = button("made-term-number", String(at + 1), `show term ${at + 1}`, () => this.chosen(at + 1));
-    const row = make("div", "made-term-row", number, make("span", "made-term-product", ...parts),
+    const row = make("div", "made-term-row", make("span", "", number), make("span", "made-term-product", ...parts),
       make("span", "made-term-value number", shown(term.value)), make("span", "made-term-sum number", shown(this.sums[at])));
     for (const child of row.children) child.setAttribute("role", "cell");
     row.setAttribute("role", "row");

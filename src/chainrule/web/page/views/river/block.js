@@ -161,21 +161,22 @@ export class Block {
 
   #listen() {
     const { canvas, river } = this;
-    const flatAt = (/** @type {PointerEvent | MouseEvent} */ event) => this.tiling?.at(event.offsetX, event.offsetY) ?? -1;
+    const flatAt = (/** @type {PointerEvent} */ event) => this.tiling?.at(event.offsetX, event.offsetY) ?? -1;
+    let under = -1; // a click has rounded coordinates: what is chosen must be what was shown
     canvas.addEventListener("pointermove", (event) => {
       const flat = flatAt(event);
       if (flat >= 0) river.point(this, flat);
     });
     canvas.addEventListener("pointerdown", (event) => {
       const flat = flatAt(event);
+      under = flat;
       if (flat < 0) return;
       this.cursor = flat;
       river.point(this, flat);
     });
     canvas.addEventListener("pointerleave", () => river.leave(this));
-    canvas.addEventListener("click", (event) => {
-      const flat = flatAt(event);
-      if (flat >= 0) river.choose(this, flat);
+    canvas.addEventListener("click", () => {
+      if (under >= 0) river.choose(this, under);
     });
     canvas.addEventListener("focus", () => {
       if (canvas.matches(":focus-visible")) this.#go(this.#cursorHere());

@@ -6,7 +6,7 @@ import { Planes } from "./planes.js";
 /** @typedef {import("./planes.js").Room} Room */
 
 const UNITS = [4, 3.5, 3, 2.5, 2]; // pixels of a cell, largest first
-const WIDE = 190; // pixels of a stage, where it has more maps than go under each other
+const WIDE = 204; // pixels of a stage, where it has more maps than go under each other
 const LOUPE_MOST = 40;
 const LOUPE_LEAST = 12;
 

@@ -3,10 +3,10 @@
 import { goesTo, cameFrom } from "../../explain/reach.js";
 import { onTheme } from "../../theme.js";
 import { placeOf, strides } from "./cells.js";
+import { Enlarging } from "./enlarging.js";
 import { fitRiver } from "./fitting.js";
 import { Highlight } from "./highlight.js";
 import { Legend } from "./legend.js";
-import { Loupe } from "./loupe.js";
 import { Readout } from "./readout.js";
 import { StageView } from "./stage.js";
 import { stagesOf } from "./stages.js";
@@ -33,8 +33,6 @@ class River {
   stages = [];
   /** @type {Block[]} */
   blocks = [];
-  /** @type {Loupe | null} */
-  loupe = null;
   /** @type {Block | null} */
   pointed = null;
   #built = "";
@@ -57,6 +55,7 @@ class River {
     this.legend = new Legend(document.getElementById("legend") ?? document.createElement("div"));
     this.highlight = new Highlight(this.track);
     this.readout = new Readout(this.track);
+    this.enlarging = new Enlarging(this.place, this.track, this, () => this.mark());
   }
 
   /** Another trace. */
@@ -92,6 +91,10 @@ class River {
     this.#legend();
   }
 
+  get loupe() {
+    return this.enlarging.loupe;
+  }
+
   all() {
     return this.loupe ? [...this.blocks, this.loupe.block] : this.blocks;
   }
@@ -100,7 +103,7 @@ class River {
     const { trace, place } = this.app;
     if (!trace || this.#built === place.phase) return;
     this.#built = place.phase;
-    this.#shut();
+    this.enlarging.shut();
     for (const stage of this.stages) stage.element.remove();
     this.stages = stagesOf(trace, place.phase).map((stage) => new StageView(stage, this, (each) => this.#toggle(each)));
     this.blocks = this.stages.flatMap((stage) => stage.blocks);
@@ -144,44 +147,13 @@ class River {
     const stage = this.stages.find((each) => each.blocks.includes(source));
     if (!trace || !stage || !source.shape?.length) return;
     if (source.reveal(flat)) this.#together(source);
-    if (this.loupe?.source === source) {
-      this.loupe.block.cursor = flat;
-      this.loupe.block.reveal(flat);
-      return;
-    }
-    this.#shut();
-    this.loupe = new Loupe(stage, source, this, () => this.#close());
-    this.loupe.open(trace, flat);
-    this.#reveal(stage);
+    this.enlarging.open(trace, stage, source, flat);
     this.#legend();
-  }
-
-  /** Scrolls sideways, no further than needed, until the stage and its loupe are in sight. @param {StageView} stage */
-  #reveal(stage) {
-    const { scrollLeft, clientWidth } = this.place;
-    const { offsetLeft, offsetWidth } = stage.element;
-    const right = offsetLeft + offsetWidth;
-    const room = Math.min(120, Math.max(0, clientWidth - offsetWidth));
-    const hidden = right > scrollLeft + clientWidth;
-    const left = hidden ? right - clientWidth + 24 : offsetLeft < scrollLeft ? offsetLeft - room : scrollLeft;
-    this.place.scrollTo({ left, behavior: "instant" });
-  }
-
-  #shut() {
-    this.loupe?.remove();
-    this.loupe = null;
-  }
-
-  #close() {
-    const stage = this.loupe?.stage;
-    this.#shut();
-    stage?.button?.focus();
-    this.mark();
   }
 
   /** @param {StageView} stage */
   #toggle(stage) {
-    if (this.loupe?.stage === stage) this.#close();
+    if (this.loupe?.stage === stage) this.enlarging.close();
     else if (stage.blocks.length) this.#openAt(stage.blocks[0], stage.blocks[0].cursor);
     this.mark();
   }
@@ -204,7 +176,7 @@ class River {
   /** @param {Block} block @param {number} flat */
   choose(block, flat) {
     block.cursor = flat;
-    this.pointed = block === this.loupe?.block ? this.loupe.source : block;
+    this.pointed = block;
     this.app.go({ cell: block.nameOf(flat) });
   }
 

@@ -23,8 +23,8 @@ export function barStage(making) {
     const label = trace.description.classes[k] ?? String(k);
     const bar = make("span", "made-bar-room", make("span", "made-bar-length"));
     bar.style.setProperty("--part", String(value));
-    const row = make("li", t.data[k] ? "made-target" : "", make("span", "bar-name", label), bar,
-      numberLink(making, cellName(name, [k]), value), make("span", "bar-target", t.data[k] ? `target ${shown(t.data[k])}` : ""));
+    const row = make("li", t.data[k] ? "made-target" : "", make("span", "", label), bar,
+      numberLink(making, cellName(name, [k]), value), make("span", "", t.data[k] ? `target ${shown(t.data[k])}` : ""));
     row.classList.toggle("made-now", explanation.cell === cellName(name, [k]));
     return row;
   });

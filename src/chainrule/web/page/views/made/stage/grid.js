@@ -14,6 +14,9 @@ const WORDS = /** @type {Record<string, string>} */ ({
   padding: "a zero of the padding", stride: "a zero between strides",
 });
 
+/** So few rows and columns have room for larger digits. */
+const ROOMY = 3;
+
 export class NumberGrid {
   /**
    * @param {number} rows
@@ -24,7 +27,7 @@ export class NumberGrid {
   constructor(rows, columns, label, making) {
     this.rows = rows;
     this.columns = columns;
-    this.element = make("div", "made-grid");
+    this.element = make("div", columns <= ROOMY && rows <= ROOMY ? "made-grid made-roomy" : "made-grid");
     this.element.style.setProperty("--columns", String(columns));
     this.element.setAttribute("role", "img");
     this.element.setAttribute("aria-label", `${label}: ${rows} by ${columns} numbers`);

@@ -1,4 +1,5 @@
 import { mathml } from "../../../equations/mathml.js";
+import { spoken } from "../../../equations/text.js";
 import { shown } from "../../../explain/numbers.js";
 import { address } from "../address.js";
 import { brief } from "../brief.js";
@@ -17,7 +18,7 @@ import { Plane } from "./plane.js";
 
 const SIDE = 360;
 const MOST_LABELS = 12;
-const HEADS = ["k", "ŷ_{k}", "t_{k}", "∂L/∂ŷ_{k}", "∂ŷ_{k}/∂x_{j}", "∂L/∂ŷ_{k} · ∂ŷ_{k}/∂x_{j}"];
+const HEADS = ["k", "ŷ_{k}", "t_{k}", "∂L/∂ŷ_{k}", "∂ŷ_{k}/∂z_{j}", "∂L/∂ŷ_{k} · ∂ŷ_{k}/∂z_{j}"];
 
 /** @param {Making} making @returns {Stage} */
 export function jacobianStage(making) {
@@ -26,13 +27,13 @@ export function jacobianStage(making) {
   const classes = making.trace.description.classes;
   const matrix = matrixOf(making, rows, column);
   const lines = rows.map((row) => lineOf(row, classes[row.k] ?? ""));
-  const head = make("tr", "", ...HEADS.map((text) => make("th", "", mathml(text.replace("_{j}", `_{${column}}`)))));
+  const head = make("tr", "", ...HEADS.map((text) => headOf(text.replace("_{j}", `_{${column}}`))));
   const total = make("td", "made-total", "");
   const foot = make("tr", "", cellOf("td", "Σ", 5), total);
   paintColumns(lines, rows);
   const table = make("table", "made-chain", make("thead", "", head), make("tbody", "", ...lines), make("tfoot", "", foot));
   const collapse = collapseOf(making, rows, column);
-  const caption = make("figcaption", "", mathml(`∂ŷ_{k}/∂x_{j} = ŷ_{k} · (δ_kj − ŷ_{j})`));
+  const caption = make("figcaption", "", mathml(`∂ŷ_{k}/∂z_{j} = ŷ_{k} · (δ_kj − ŷ_{j})`));
   return {
     element: make("div", "made-softmax", make("div", "made-factors",
       make("figure", "made-factor", caption, labelled(matrix.element, rows.length)),
@@ -64,6 +65,7 @@ function matrixOf(making, rows, column) {
   }, SIDE);
   const slope = (/** @type {number} */ k, /** @type {number} */ j) => rows[k].p * ((k === j ? 1 : 0) - rows[j].p);
   const all = rows.flatMap((_, k) => rows.map((_row, j) => slope(k, j)));
+  plane.veil = 0.25;
   plane.frame = { top: 0, left: column, rows: rows.length, columns: 1 };
   plane.fill(slope, scaleOf(all, true));
   return plane;
@@ -100,6 +102,13 @@ function paintColumns(lines, rows) {
     slope.classList.add("made-filled");
     paint(slope, slopes, rows[at].j);
   });
+}
+
+/** @param {string} linear */
+function headOf(linear) {
+  const drawn = mathml(linear);
+  drawn.setAttribute("aria-hidden", "true");
+  return make("th", "", drawn, make("span", "made-spoken", spoken(linear)));
 }
 
 /** @param {"td"} tag @param {string} text @param {number} span */

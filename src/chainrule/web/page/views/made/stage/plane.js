@@ -34,6 +34,8 @@ export class Plane {
     this.element.height = rows * this.zoom * sharp;
     /** @type {Frame | null} */
     this.frame = null;
+    /** how much of what is outside the frame is covered */
+    this.veil = 0.6;
     this.row = -1;
     this.column = -1;
     this.element.addEventListener("click", (event) => this.#point(event, pointed, true));
@@ -81,7 +83,7 @@ export class Plane {
     brush.rect(0, 0, this.element.width, this.element.height);
     brush.rect(...box);
     brush.clip("evenodd");
-    brush.globalAlpha = 0.6;
+    brush.globalAlpha = this.veil;
     brush.fillStyle = ink("--paper");
     brush.fillRect(0, 0, this.element.width, this.element.height);
     brush.restore();

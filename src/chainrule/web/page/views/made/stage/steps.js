@@ -10,13 +10,23 @@ import { make } from "../dom.js";
  * @typedef {import("./stage.js").Stage} Stage
  */
 
+const LONG = 40;
+
+/** A side of an equation; what may be too long for its place is scrolled with the keyboard too.
+ * @param {string} names @param {string} linear */
+function side(names, linear) {
+  const made = make("span", names, "= ", mathml(linear));
+  if (linear.length > LONG) made.tabIndex = 0;
+  return made;
+}
+
 /** @param {Making} making @returns {Stage} */
 export function stepStage(making) {
   const steps = making.explanation.steps ?? [];
   const rows = steps.map(({ name, symbols, numbers, value }) => make("li", "made-step",
     make("span", "made-step-name", mathml(name)),
-    make("span", "step-symbols", "= ", mathml(symbols)),
-    make("span", "made-step-numbers", "= ", mathml(numbers)),
+    side("made-step-symbols", symbols),
+    side("made-step-numbers", numbers),
     make("span", "made-step-value", "= ", make("b", "", shown(value)))));
   return {
     element: make("ol", "made-steps", ...rows),

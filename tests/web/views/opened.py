@@ -1,0 +1,42 @@
+"""The page over a fixed network, opened and gone about in."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+def opened(page: "Page", address: str) -> "Page":
+    """The page at an address, once it stands."""
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(address)
+    page.wait_for_selector("html[data-ready]")
+    page.wait_for_selector("#river canvas")
+    return page
+
+
+def arrived(page: "Page", place: str) -> None:
+    """Waits until the address ends so."""
+    page.wait_for_url(lambda url: url.endswith(place))
+
+
+def hash_of(page: "Page") -> str:
+    return page.evaluate("location.hash")
+
+
+def point(page: "Page", tensor: str, x: int, y: int) -> str:
+    """What is said of the cell of the first map at column x, row y."""
+    canvas = page.locator(f'#river canvas[data-tensor="{tensor}"]').first
+    cell = canvas.evaluate("(canvas) => canvas.parentElement.parentElement.dataset.cell")
+    canvas.hover(position={"x": (x + 0.5) * float(cell), "y": (y + 0.5) * float(cell)})
+    return page.locator(".river-readout").inner_text()
+
+
+def draw(page: "Page") -> None:
+    box = page.locator(".pad-canvas").bounding_box()
+    assert box
+    middle = box["x"] + box["width"] / 2
+    page.mouse.move(middle + 4, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(middle - 4, box["y"] + 170, steps=12)
+    page.mouse.up()

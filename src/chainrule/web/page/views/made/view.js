@@ -37,7 +37,7 @@ class View {
     /** @type {Panel | null} */
     this.panel = null;
     this.scheduled = 0;
-    keysOf(element, () => app.place.view !== "lab", () => this.panel, () => this.close());
+    keysOf(element, () => app.place.view === "network", () => this.panel, () => this.close());
   }
 
   /** At most once a frame, however often the trace changes. */
@@ -58,7 +58,7 @@ class View {
   #render() {
     const { cell, view } = this.app.place;
     const { trace } = this.app;
-    if (!cell || !trace || view === "lab") return this.#clear();
+    if (!cell || !trace || view !== "network") return this.#clear();
     if (this.panel?.cell === cell && this.panel.trace === trace) return undefined;
     const moved = this.panel?.cell !== cell;
     const first = !this.begun;

@@ -307,6 +307,20 @@ def test_a_picture_and_a_known_filter(lab: "Page") -> None:
     assert block(lab, "y") == y
 
 
+def test_from_sample_to_sample_and_the_middle_as_numbers(lab: "Page") -> None:
+    lab.wait_for_timeout(300)
+    lab.get_by_label("An example to begin with").select_option(label="the picture of the page, and Sobel's kernel")
+    images = plain().images.astype(float)
+    assert block(lab, "x") == printed(images[0])
+    lab.locator("#lab").get_by_role("button", name="the sample before").click()
+    lab.wait_for_function("() => location.hash.includes('xsample2')")
+    assert block(lab, "x") == printed(images[2])
+    lab.locator("#lab").get_by_role("button", name="its middle").click()
+    assert lab.locator("[data-block=x] .number-plane input").count() == images[2].size
+    lab.locator("[data-block=x] .number-plane input").first.fill("7")
+    assert block(lab, "x")[0][0] == "7"
+
+
 def test_large_pictures_are_pixels(lab: "Page") -> None:
     random = np.random.default_rng(4)
     x = random.integers(0, 256, (1, 28, 28)).astype(float)

@@ -16,7 +16,7 @@ import { ones, single } from "./upstream.js";
  *   change: (change: (now: Setting) => Setting) => void, now: () => Setting,
  *   pick: (cell: string, second: boolean) => void, hover: (cell: string | null, second: boolean) => void,
  *   say: (words: string) => void, restore: () => void,
- *   picture: () => void, crop: () => void,
+ *   picture: () => void, crop: () => void, sample: (by: number) => void,
  * }} Actions
  */
 
@@ -29,8 +29,12 @@ export function blocksOf(actions) {
   const [sizeOfX, sizeOfW] = [size("x", actions), size("w", actions)];
   const drawn = randomly("x", actions);
   const crop = button("its middle", actions.crop, { title: "the middle of the picture, as numbers to type in" });
+  const samples = [
+    button("‹", () => actions.sample(-1), { "aria-label": "the sample before" }),
+    button("›", () => actions.sample(1), { "aria-label": "the next sample" }),
+  ];
   const blocks = {
-    x: new Block("x", "x", typing("x"), [sizeOfX.element, drawn, crop, ...toolsOfX(actions)]),
+    x: new Block("x", "x", typing("x"), [sizeOfX.element, drawn, ...toolsOfX(actions), ...samples, crop]),
     w: new Block("w", "w", typing("w"), [sizeOfW.element, ...toolsOfW(actions)]),
     turned: new Block("rotated", "w turned by 180°", still),
     b: new Block("b", "b", typing("b")),
@@ -48,6 +52,7 @@ export function blocksOf(actions) {
     const picture = now.source !== "";
     for (const tool of [sizeOfX.element, drawn]) tool.hidden = picture;
     crop.hidden = !picture;
+    for (const tool of samples) tool.hidden = !now.source.startsWith("sample ");
   };
   return { blocks, follow };
 }

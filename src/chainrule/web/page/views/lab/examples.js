@@ -1,5 +1,5 @@
 /** Settings to begin with, each for something that is worth seeing. */
-import { FILTERS, kernelOf } from "./filters.js";
+import { filterNamed, kernelOf } from "./filters.js";
 import { array, kernel, plane, setting, withChannels, worked } from "./setting.js";
 
 /** @typedef {import("./setting.js").Setting} Setting */
@@ -17,7 +17,9 @@ const ONE = plane(
 );
 const small = () => worked();
 
-/** @type {{name: string, setting: () => Setting}[]} */
+/** @typedef {{name: string, setting: () => Setting, filter?: string}} Example  filter: over the picture of the page */
+
+/** @type {Example[]} */
 export const EXAMPLES = [
   { name: "the worked example of the tutorials", setting: worked },
   { name: "the same as a true convolution", setting: () => ({ ...small(), kind: "convolution", beside: true }) },
@@ -34,7 +36,8 @@ export const EXAMPLES = [
         { beside: true, padding: "same" },
       ),
   },
-  { name: "an edge, and Sobel's kernel", setting: () => setting(STEP, kernelOf(filter("Sobel x"), 1)) },
+  { name: "an edge, and Sobel's kernel", setting: () => setting(STEP, kernelOf(filterNamed("Sobel x"), 1)) },
+  { name: "the picture of the page, and Sobel's kernel", setting: worked, filter: "Sobel x" },
   { name: "padding and stride", setting: () => ({ ...small(), padding: "full", stride: [2, 2] }) },
   {
     name: "a dilated kernel",
@@ -71,6 +74,3 @@ export const EXAMPLES = [
 
 /** @param {"max" | "average"} kind @returns {Setting} */
 const pooling = (kind) => ({ ...setting(ZAYAN, array([1, 1, 2, 2], [1, 2, -1, 0])), kind });
-
-/** @param {string} name */
-const filter = (name) => FILTERS.find((each) => each.name === name) ?? FILTERS[0];

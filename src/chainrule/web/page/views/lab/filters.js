@@ -87,6 +87,9 @@ export const FILTERS = [
   },
 ];
 
+/** @param {string} name @returns {Filter} */
+export const filterNamed = (name) => FILTERS.find((each) => each.name === name) ?? FILTERS[0];
+
 /**
  * A filter for a picture of so many channels: the same for each, over their number, so that the result keeps its scale.
  * @param {Filter} filter

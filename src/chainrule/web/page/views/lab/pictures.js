@@ -1,10 +1,14 @@
 /** A picture of the page as numbers of the lab: bytes as they are, 0 to 255. */
+/**
+ * @typedef {import("../../types.js").NDArray} NDArray
+ * @typedef {import("./setting.js").Setting} Setting
+ */
 import { CHANNELS, FARTHEST, LARGEST, array } from "./setting.js";
 
 /**
  * @param {Uint8Array} bytes
  * @param {number[]} shape  (C, H, W) of the model's input
- * @returns {import("../../types.js").NDArray | null}  null: it is no picture, or too large for the lab
+ * @returns {NDArray | null}  null: it is no picture, or too large for the lab
  */
 export function pixelsOf(bytes, shape) {
   if (shape.length !== 3) return null;
@@ -13,7 +17,7 @@ export function pixelsOf(bytes, shape) {
   return fits ? array(shape, bytes) : null;
 }
 
-/** The middle of a picture, small enough to be typed in. @param {import("../../types.js").NDArray} x */
+/** The middle of a picture, small enough to be typed in. @param {NDArray} x */
 export function cropped(x) {
   const [C, H, W] = x.shape;
   const [rows, columns] = [Math.min(H, LARGEST), Math.min(W, LARGEST)];
@@ -23,4 +27,23 @@ export function cropped(x) {
     return x.data[(c * H + top + i) * W + left + j];
   });
   return array([C, rows, columns], values);
+}
+
+/**
+ * A setting with a picture for its input; kernels get as many channels, the last repeated.
+ * @param {Setting} now
+ * @param {NDArray} x
+ * @param {string} source
+ * @returns {Setting}
+ */
+export function withPicture(now, x, source) {
+  const [channels] = x.shape;
+  const [filters, old, KH, KW] = now.w.shape;
+  const size = KH * KW;
+  const w = array([filters, channels, KH, KW]);
+  for (let k = 0; k < w.data.length; k++) {
+    const [o, c] = [Math.floor(k / (channels * size)), Math.floor(k / size) % channels];
+    w.data[k] = now.w.data[(o * old + Math.min(c, old - 1)) * size + (k % size)];
+  }
+  return { ...now, x, w, source, dy: null, cell: null };
 }

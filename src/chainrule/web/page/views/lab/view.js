@@ -6,10 +6,11 @@ import { onTheme } from "../../theme.js";
 import { Bench } from "./bench.js";
 import { controls } from "./controls.js";
 import { EXAMPLES } from "./examples.js";
+import { filterNamed, kernelOf } from "./filters.js";
 import { fromAddress, toAddress } from "./address.js";
 import { traceOf } from "./computation.js";
 import { Making } from "./making.js";
-import { cropped, pixelsOf } from "./pictures.js";
+import { cropped, pixelsOf, withPicture } from "./pictures.js";
 import { slides, worked } from "./setting.js";
 import { problem, sizes } from "./sizes.js";
 import { marksOf } from "./tracking.js";
@@ -51,6 +52,7 @@ class Lab {
       say: (words) => this.tell(words),
       restore: () => this.show(),
       picture: () => this.takePicture(),
+      sample: (by) => this.stepSample(by),
       crop: () => this.change((now) => ({ ...now, x: cropped(now.x), source: "", dy: null, cell: null })),
     });
     this.trouble = make("p", { class: "lab-trouble", role: "alert", hidden: true });
@@ -76,12 +78,18 @@ class Lab {
     EXAMPLES.forEach((example, k) => select.append(make("option", { value: k }, example.name)));
     select.addEventListener("change", () => {
       const example = EXAMPLES[Number(select.value)];
-      if (select.value !== "" && example) this.change(() => example.setting());
+      if (select.value !== "" && example) this.#begin(example);
       select.value = "";
     });
     const link = button("copy link", () => this.copyLink(), { title: "a link to the lab as it stands, for a slide" });
     const words = make("p", {}, "Type numbers, choose how the kernel slides, and click any result to see it made.");
     return make("header", { class: "lab-head" }, make("h2", {}, "Lab"), words, select, link);
+  }
+
+  /** @param {import("./examples.js").Example} example */
+  #begin({ setting, filter }) {
+    this.change(setting);
+    if (filter) this.takePicture(filter);
   }
 
   /** The place changed, perhaps to a lab that somebody put in a link. */
@@ -92,6 +100,7 @@ class Lab {
     unsay("lab");
     try {
       if (/!xsample\d/.test(rest)) this.#samples = await this.app.source.samples();
+      if (rest !== this.#address) return; // another link was followed meanwhile
       this.#now = fromAddress(rest, (number) => this.#sample(number));
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
@@ -173,17 +182,22 @@ class Lab {
     this.bench.mark(marksOf(of, cell), isOther ? second : this.#isSecond());
   }
 
-  takePicture() {
+  /** The picture of the page, with a known filter or the kernel as it is. @param {string} [filter] */
+  takePicture(filter) {
     const { picture, description } = this.app;
     const x = picture && pixelsOf(picture.x, description.input_shape);
     if (!picture || !x) return this.tell("There is no picture of one to three channels on the page.");
-    const source = picture.from;
-    return this.change((now) => {
-      const [filters, channels, KH, KW] = now.w.shape;
-      const w =
-        channels === x.shape[0] ? now.w : { shape: [filters, x.shape[0], KH, KW], data: spread(now.w, x.shape[0]) };
-      return { ...now, x, w, source, dy: null, cell: null };
-    });
+    this.change((now) => withPicture(now, x, picture.from));
+    if (filter) this.change((now) => ({ ...now, w: kernelOf(filterNamed(filter), x.shape[0]), b: [0] }));
+  }
+
+  /** Another sample. @param {number} by */
+  async stepSample(by) {
+    this.#samples ??= await this.app.source.samples();
+    const { count } = this.#samples;
+    const number = (Number(this.#now.source.slice("sample ".length)) + by + count) % count;
+    const x = this.#sample(number);
+    if (x) this.change((now) => withPicture(now, x, `sample ${number}`));
   }
 
   async copyLink() {
@@ -204,17 +218,6 @@ class Lab {
 /** p_top as p with a small top below. @param {string} text @returns {(Node | string)[]} */
 function subscripted(text) {
   return text.split(/_(\w+)/).map((part, k) => (k % 2 ? make("sub", {}, part) : part));
-}
-
-/** The same planes for another number of channels, the first repeated. */
-/** @param {import("../../types.js").NDArray} w @param {number} channels */
-function spread(w, channels) {
-  const [filters, old, KH, KW] = w.shape;
-  const size = KH * KW;
-  return Float64Array.from({ length: filters * channels * size }, (_, k) => {
-    const [o, c] = [Math.floor(k / (channels * size)), Math.floor(k / size) % channels];
-    return w.data[(o * old + Math.min(c, old - 1)) * size + (k % size)];
-  });
 }
 
 /** @param {Setting} setting @param {App} app @returns {Result} */

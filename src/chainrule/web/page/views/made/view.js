@@ -39,7 +39,7 @@ class View {
     this.scheduled = 0;
     keysOf(
       element,
-      () => app.place.view !== "lab",
+      () => app.place.view === "network",
       () => this.panel,
       () => this.close(),
     );
@@ -63,7 +63,7 @@ class View {
   #render() {
     const { cell, view } = this.app.place;
     const { trace } = this.app;
-    if (!cell || !trace || view === "lab") return this.#clear();
+    if (!cell || !trace || view !== "network") return this.#clear();
     if (this.panel?.cell === cell && this.panel.trace === trace) return undefined;
     const moved = this.panel?.cell !== cell;
     const first = !this.begun;

@@ -1,5 +1,6 @@
 /** The switch: forward, backward, update. */
 
+import { mountHarder } from "./harder.js";
 import { PHASES } from "./state.js";
 
 /** @typedef {import("./types.js").App} App */
@@ -12,7 +13,7 @@ const WORDS = {
   update: "What one step of training changes: every parameter before it, its change, and after it.",
 };
 
-/** @param {App} app */
+/** @param {import("./harder.js").App} app */
 export function mountPhases(app) {
   const row = document.getElementById("phases");
   if (!row) return;
@@ -27,6 +28,7 @@ export function mountPhases(app) {
   const legend = document.createElement("div");
   legend.id = "legend";
   row.append(group, words, legend);
+  mountHarder(app, words);
   const update = () => {
     for (const each of buttons) each.setAttribute("aria-pressed", String(each.dataset.phase === app.place.phase));
     words.textContent = WORDS[app.place.phase];

@@ -50,6 +50,7 @@ function speed(player) {
   slider.min = "0";
   slider.max = "1";
   slider.step = "0.01";
+  slider.setAttribute("aria-label", "speed");
   const words = make("span", "made-rate", "");
   const setRate = (/** @type {number} */ rate) => {
     player.rate = rate;

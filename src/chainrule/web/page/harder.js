@@ -1,0 +1,45 @@
+/** Where the network is sure of a picture all gradients are tiny: says so, and offers a sample that it finds hard. */
+
+import { shown } from "./explain/numbers.js";
+
+/** @typedef {import("./types.js").App & {answer(picture: import("./types.js").Picture): number[] | null}} App */
+
+const SURE = 0.01; // a loss below this
+const AT_ONCE = 12; // pictures answered between two frames
+
+/** @param {App} app @param {HTMLElement} instead  what is said otherwise; the note stands after it */
+export function mountHarder(app, instead) {
+  const note = document.createElement("p");
+  note.className = "phase-words";
+  const words = document.createElement("span");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "link";
+  button.textContent = "Show one it finds hard";
+  button.addEventListener("click", () => void goToHardest(app));
+  note.append(words, " ", button);
+  const update = () => {
+    const loss = app.trace?.values.get("loss.y")?.data[0] ?? Infinity;
+    note.hidden = app.place.phase === "forward" || !(loss < SURE);
+    instead.hidden = !note.hidden;
+    if (!note.hidden) words.textContent = `The loss of this picture is only ${shown(loss)}, so its gradients are tiny.`;
+  };
+  app.listen("place", update);
+  app.listen("trace", update);
+  update();
+  instead.after(note);
+}
+
+/** @param {App} app */
+async function goToHardest(app) {
+  const { count, labels, x } = await app.source.samples();
+  const size = x.length / count;
+  let [hardest, least] = [0, Infinity];
+  for (let i = 0; i < count; i += 1) {
+    if (i % AT_ONCE === AT_ONCE - 1) await new Promise(requestAnimationFrame);
+    const picture = { x: x.subarray(i * size, (i + 1) * size), label: labels[i], from: `sample ${i}` };
+    const right = app.answer(picture)?.[labels[i]] ?? Infinity;
+    if (right < least) [hardest, least] = [i, right];
+  }
+  app.go({ sample: hardest });
+}

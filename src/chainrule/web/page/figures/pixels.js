@@ -6,6 +6,7 @@ import { neighbour, share } from "./plane.js";
 
 const WIDEST = 264;
 const SMALLEST = 3;
+const EDGE = 2;
 
 /**
  * @param {import("./plane.js").Options} options
@@ -19,9 +20,11 @@ export function pixels(options) {
   const canvas = make("canvas", { ...size, role, tabindex, "aria-label": label });
   const said = make("output", { class: "pixel-said", "aria-live": "polite" });
   const element = make("div", { class: "pixels" }, canvas, said);
-  /** @type {{values: ArrayLike<number>, scale: import("./plane.js").Scale, marks: Map<number, string>, at: number}} */
-  const state = { values: [], scale: { kind: "diverging", low: -1, high: 1 }, marks: new Map(), at: -1 };
-  const paint = () => painted(canvas, state, columns, side);
+  /** The pixels without marks, painted when numbers or colours change. */
+  const plain = make("canvas", size);
+  /** @type {{values: ArrayLike<number>, marks: Map<number, string>, at: number}} */
+  const state = { values: [], marks: new Map(), at: -1 };
+  const paint = () => painted(canvas, plain, state, columns, side);
   const move = (/** @type {number} */ k) => {
     if (k === state.at) return;
     if (state.at >= 0) options.hover?.(Math.floor(state.at / columns), state.at % columns, false);
@@ -34,23 +37,26 @@ export function pixels(options) {
   return {
     element,
     show(values, scale) {
-      Object.assign(state, { values, scale });
+      state.values = values;
+      coloured(plain, values, scale, columns, side);
       paint();
     },
     mark(marks) {
+      const none = marks.size + state.marks.size === 0;
       state.marks = marks;
-      paint();
+      if (!none) paint();
     },
   };
 }
 
 /**
  * @param {HTMLCanvasElement} canvas
- * @param {{values: ArrayLike<number>, scale: import("./plane.js").Scale, marks: Map<number, string>, at: number}} state
+ * @param {ArrayLike<number>} values
+ * @param {import("./plane.js").Scale} scale
  * @param {number} columns
  * @param {number} side
  */
-function painted(canvas, { values, scale, marks, at }, columns, side) {
+function coloured(canvas, values, scale, columns, side) {
   const context = canvas.getContext("2d");
   if (!context) return;
   const colours = table(scale.kind);
@@ -61,6 +67,19 @@ function painted(canvas, { values, scale, marks, at }, columns, side) {
     context.fillStyle = `rgb(${colours[place]},${colours[place + 1]},${colours[place + 2]})`;
     context.fillRect((k % columns) * side, Math.floor(k / columns) * side, side, side);
   }
+}
+
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {HTMLCanvasElement} plain
+ * @param {{marks: Map<number, string>, at: number}} state
+ * @param {number} columns
+ * @param {number} side
+ */
+function painted(canvas, plain, { marks, at }, columns, side) {
+  const context = canvas.getContext("2d");
+  if (!context) return;
+  context.drawImage(plain, 0, 0);
   const { color: ink, caretColor: accent } = getComputedStyle(canvas); // as the theme has them now: figures.css
   const ring = (/** @type {number} */ k, /** @type {string} */ colour, /** @type {number} */ width) => {
     context.strokeStyle = colour;
@@ -68,8 +87,31 @@ function painted(canvas, { values, scale, marks, at }, columns, side) {
     const [top, left] = [Math.floor(k / columns) * side, (k % columns) * side];
     context.strokeRect(left + width / 2, top + width / 2, side - width, side - width);
   };
-  for (const [k, mark] of marks) ring(k, mark === "won" ? ink : accent, mark === "chosen" ? 3 : 1.5);
+  for (const [k, mark] of marks) {
+    if (mark === "from" || mark === "reach") edges(context, k, marks, columns, side, accent);
+    else ring(k, mark === "won" ? ink : accent, mark === "chosen" ? 3 : 1.5);
+  }
   if (at >= 0) ring(at, ink, 2);
+}
+
+/**
+ * The sides of a marked cell that border on cells without the mark: together, the outline of what is marked.
+ * @param {CanvasRenderingContext2D} context
+ * @param {number} k
+ * @param {Map<number, string>} marks
+ * @param {number} columns
+ * @param {number} side
+ * @param {string} colour
+ */
+function edges(context, k, marks, columns, side, colour) {
+  const [top, left] = [Math.floor(k / columns) * side, (k % columns) * side];
+  const own = marks.get(k);
+  const beside = (/** @type {number} */ step) => Math.floor((k + step) / columns) === Math.floor(k / columns);
+  context.fillStyle = colour;
+  if (marks.get(k - columns) !== own) context.fillRect(left, top, side, EDGE);
+  if (marks.get(k + columns) !== own) context.fillRect(left, top + side - EDGE, side, EDGE);
+  if (!beside(-1) || marks.get(k - 1) !== own) context.fillRect(left, top, EDGE, side);
+  if (!beside(1) || marks.get(k + 1) !== own) context.fillRect(left + side - EDGE, top, EDGE, side);
 }
 
 /**

@@ -1,4 +1,5 @@
 /** An array of the lab: its planes one under another (a kernel's beside each other by input channel). */
+import { ravel } from "../../engine/tensor.js";
 import { cells } from "../../figures/cells.js";
 import { make } from "../../figures/elements.js";
 import { fields } from "../../figures/fields.js";
@@ -25,6 +26,8 @@ import { LARGEST } from "./setting.js";
  */
 
 const TEXT = LARGEST + 4;
+/** @type {Map<number, Mark>} */
+const NONE = new Map();
 
 /**
  * @param {StackOptions} options
@@ -40,13 +43,15 @@ export function stack(options) {
   const size = rows * columns;
   const element = make("div", { class: "stack" }, ...planes.map((plane) => plane.element));
   element.style.setProperty("--across", String(leading.length > 1 ? leading[1] : 1));
-  const name = namer(tensor, leading, rows, columns, shape.length);
   return {
     element,
     tensor,
     show: (array, scale) =>
       planes.forEach((plane, k) => plane.show(array.data.subarray(k * size, (k + 1) * size), scale)),
-    mark: (marks) => planes.forEach((plane, k) => plane.mark(marksOf(marks, name, k, rows, columns))),
+    mark(marks) {
+      const own = marksOf(marks, tensor, shape, size);
+      planes.forEach((plane, k) => plane.mark(own[k] ?? NONE));
+    },
   };
 }
 
@@ -98,17 +103,27 @@ function namer(tensor, leading, rows, columns, axes) {
 }
 
 /**
+ * The marks of one array, plane by plane.
  * @param {Map<string, Mark>} marks
- * @param {(k: number, i: number, j: number) => string} name
- * @param {number} k @param {number} rows @param {number} columns
+ * @param {string} tensor
+ * @param {number[]} shape
+ * @param {number} size  of a plane
  */
-function marksOf(marks, name, k, rows, columns) {
-  /** @type {Map<number, Mark>} */
-  const found = new Map();
-  if (marks.size === 0) return found;
-  for (let at = 0; at < rows * columns; at++) {
-    const mark = marks.get(name(k, Math.floor(at / columns), at % columns));
-    if (mark) found.set(at, mark);
+function marksOf(marks, tensor, shape, size) {
+  /** @type {Map<number, Mark>[]} */
+  const planes = [];
+  for (const [cell, mark] of marks) {
+    if (!cell.startsWith(`${tensor}[`)) continue;
+    const place = ravel(
+      cell
+        .slice(tensor.length + 1, -1)
+        .split(",")
+        .map(Number),
+      shape,
+    );
+    const k = Math.floor(place / size);
+    planes[k] ??= new Map();
+    planes[k].set(place % size, mark);
   }
-  return found;
+  return planes;
 }

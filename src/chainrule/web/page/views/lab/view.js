@@ -92,6 +92,7 @@ class Lab {
     unsay("lab");
     try {
       if (/!xsample\d/.test(rest)) this.#samples = await this.app.source.samples();
+      if (rest !== this.#address) return; // another link was followed meanwhile
       this.#now = fromAddress(rest, (number) => this.#sample(number));
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);

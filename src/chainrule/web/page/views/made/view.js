@@ -37,12 +37,7 @@ class View {
     /** @type {Panel | null} */
     this.panel = null;
     this.scheduled = 0;
-    keysOf(
-      element,
-      () => app.place.view !== "lab",
-      () => this.panel,
-      () => this.close(),
-    );
+    keysOf(element, () => app.place.view === "network", () => this.panel, () => this.close());
   }
 
   /** At most once a frame, however often the trace changes. */
@@ -63,7 +58,7 @@ class View {
   #render() {
     const { cell, view } = this.app.place;
     const { trace } = this.app;
-    if (!cell || !trace || view === "lab") return this.#clear();
+    if (!cell || !trace || view !== "network") return this.#clear();
     if (this.panel?.cell === cell && this.panel.trace === trace) return undefined;
     const moved = this.panel?.cell !== cell;
     const first = !this.begun;
@@ -71,10 +66,7 @@ class View {
     try {
       const explanation = explain(trace, cell);
       this.path = walked(this.path, explanation.cell, this.followed);
-      this.#replace(
-        cell,
-        new Panel(this.#making(explanation, trace, !moved), this.path, this.#acts(), (text) => this.#say(text)),
-      );
+      this.#replace(cell, new Panel(this.#making(explanation, trace, !moved), this.path, this.#acts(), (text) => this.#say(text)));
       if (moved && this.followed) this.panel?.focus();
       else if (moved && !first) this.panel?.peek();
     } catch (problem) {
@@ -108,9 +100,7 @@ class View {
   #making(explanation, trace, again) {
     const { app } = this;
     return {
-      explanation,
-      trace,
-      again,
+      explanation, trace, again,
       still: matchMedia("(prefers-reduced-motion: reduce)").matches,
       follow: (/** @type {string} */ cell) => this.#follow(cell),
       hover: (/** @type {string | null} */ cell) => app.hover(cell),
@@ -154,9 +144,7 @@ class View {
 
 /** @param {HTMLElement} element @returns {HTMLElement[]} */
 function focusable(element) {
-  return [...element.querySelectorAll("a[href], button, input, [tabindex]")].filter(
-    (each) => each instanceof HTMLElement,
-  );
+  return [...element.querySelectorAll("a[href], button, input, [tabindex]")].filter((each) => each instanceof HTMLElement);
 }
 
 /** A cell, and the phase in which its numbers flow. @param {string} cell @returns {Partial<Place>} */

@@ -11,6 +11,9 @@ import { explain } from "../../explain/index.js";
 import { shown } from "../../explain/numbers.js";
 import { grey, signed } from "../../figures/plane.js";
 
+/** Planes with more rows or columns are shown as pixels, others as numbers. */
+export const TEXT = 12;
+
 export class Look {
   /** @param {Trace} trace */
   constructor(trace) {
@@ -93,7 +96,8 @@ export class Look {
       return data[ravel(at(Math.floor(k / columns), k % columns), shape)];
     });
     const never = tensor.endsWith(".y") && !Array.from(data).some((value) => value < 0);
-    const scale = !size && (tensor === "x" || never) ? grey(data) : signed(data);
+    const picture = rows > TEXT || columns > TEXT;
+    const scale = picture && (tensor === "x" || never) ? grey(data) : signed(data);
     return { title, rows, columns, values, scale, name: (i, j) => `${tensor}[${at(i, j).join(",")}]` };
   }
 

@@ -3,6 +3,7 @@ import { shown } from "../../explain/numbers.js";
 import { cells } from "../../figures/cells.js";
 import { button, make } from "../../figures/elements.js";
 import { pixels } from "../../figures/pixels.js";
+import { TEXT } from "./look.js";
 import { numberOf } from "../../figures/typed.js";
 
 /**
@@ -14,7 +15,6 @@ import { numberOf } from "../../figures/typed.js";
  * }} Around
  */
 
-const TEXT = 12;
 const WIDEST = 216;
 
 /** @param {Stop} stop @param {Around} around */

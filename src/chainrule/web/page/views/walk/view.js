@@ -33,7 +33,7 @@ class Walk {
     this.app = app;
     this.element = element;
     element.classList.add("walk");
-    element.addEventListener("keydown", (event) => this.#key(event));
+    document.addEventListener("keydown", (event) => this.#key(event));
   }
 
   update() {
@@ -104,7 +104,7 @@ class Walk {
 
   /** What is walked on: the picture, and how far the network is trained. */
   #about() {
-    const { from } = this.app.picture ?? { from: "" };
+    const from = this.#trace?.picture.from ?? "";
     const step = this.#trace?.frame.step ?? 0;
     const picture = from.startsWith("sample ") ? from : `a picture (${from})`;
     const trained =
@@ -173,6 +173,8 @@ class Walk {
   /** @param {KeyboardEvent} event */
   #key(event) {
     const target = /** @type {Element} */ (event.target);
+    const nowhere = target === document.body || target.id === "main";
+    if (this.app.place.view !== "walk" || !(nowhere || this.element.contains(target))) return;
     if (event.ctrlKey || event.metaKey || event.altKey || target.matches("input")) return;
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;

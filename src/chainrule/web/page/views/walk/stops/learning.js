@@ -54,7 +54,7 @@ export function gradient(look) {
     figures: [
       look.figure(`${site.layer}.dy, map ${o}`, `${site.layer}.dy`, [o]),
       "·",
-      look.figure(`${site.x}, map ${c}, seen from the weight`, site.x, [c]),
+      met(look, site, index),
       "→",
       {
         ...look.figure(`${site.layer}.dw, kernel ${o}, map ${c}`, `${site.layer}.dw`, [o, c]),
@@ -69,6 +69,22 @@ export function gradient(look) {
         "the weight changed.",
     ],
   };
+}
+
+/**
+ * The part of the input that a weight meets while the kernel slides; the whole map where it slides in strides.
+ * @param {Look} look
+ * @param {NonNullable<ReturnType<Look["planar"]>>} site
+ * @param {number[]} index
+ */
+function met(look, { operation, x, y }, [, c, u, v]) {
+  const { stride = [1, 1], padding = [[0, 0]], dilation = [1, 1], flip } = operation.attributes;
+  const plain =
+    [...stride, ...dilation].every((/** @type {number} */ each) => each === 1) &&
+    padding.flat().every((/** @type {number} */ zeros) => zeros === 0);
+  const [, rows, columns] = look.array(y).shape;
+  if (!plain || flip) return look.figure(`${x}, map ${c}`, x, [c]);
+  return look.figure(`${x}, map ${c}: the part that this weight met`, x, [c], [u, v], [rows, columns]);
 }
 
 const GROW = "It should grow";

@@ -119,7 +119,8 @@ export class Application {
 
   async #arrive() {
     const { place, complaints } = readAddress(location.hash);
-    if (place.sample === null && (!this.picture || /^sample /.test(this.picture.from))) place.sample = this.#drawn ? null : 0;
+    const isSample = !this.picture || /^sample /.test(this.picture.from);
+    if (place.sample === null && !this.#drawn && isSample) place.sample = 0;
     if (complaints.length) say("address", complaints.join(" "));
     else unsay("address");
     if (address(place) !== location.hash) history.replaceState(null, "", address(place));
@@ -163,7 +164,8 @@ export class Application {
         history.replaceState(null, "", address(this.place));
       }
       const size = x.length / count;
-      this.picture = { x: x.slice(chosen * size, (chosen + 1) * size), label: labels[chosen], from: `sample ${chosen}` };
+      const pixels = x.slice(chosen * size, (chosen + 1) * size);
+      this.picture = { x: pixels, label: labels[chosen], from: `sample ${chosen}` };
     }
   }
 

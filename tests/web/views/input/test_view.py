@@ -56,6 +56,7 @@ def test_samples_by_class(page: "Page", address: str, subject: Subject) -> None:
     assert page.locator(".thumbnails button").count() == subject.labels.count(label)
     page.get_by_role("button", name=f"Sample 2: {label}").click()
     arrived(page, "#/network?sample=2")
+    page.get_by_text("Sample 2", exact=True).wait_for()
     assert page.locator(".input-label").inner_text().split("\n\n") == ["Sample 2", f"labelled {label}"]
 
 

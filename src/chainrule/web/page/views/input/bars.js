@@ -24,9 +24,8 @@ export class Bars {
   /** @param {number[]} probabilities @param {number | null} label  marked as the right one */
   show(probabilities, label) {
     const best = probabilities.indexOf(Math.max(...probabilities));
-    const words = `${this.classes[best]}`;
-    const share = percent(probabilities[best]);
-    if (this.winner.textContent !== `It says ${words}, ${share}`) this.winner.textContent = `It says ${words}, ${share}`;
+    const words = `It says ${this.classes[best]}, ${percent(probabilities[best])}`;
+    if (this.winner.textContent !== words) this.winner.textContent = words;
     const order = this.classes.map((_, k) => k);
     if (order.length > MOST) order.sort((a, b) => probabilities[b] - probabilities[a]);
     this.#rows.forEach(({ row, name, bar, share: number }, place) => {

@@ -28,7 +28,10 @@ export function findInk(grey) {
   return withoutSpecks({ ...ink, data: share });
 }
 
-/** Light ink on a dark ground: the ground is what the rim of the picture mostly is. @param {Grey} grey @returns {Grey} */
+/**
+ * Light ink on a dark ground: the ground is what the rim of the picture mostly is.
+ * @param {Grey} grey @returns {Grey}
+ */
 function upright(grey) {
   const { width, height, data } = grey;
   const rim = [];

@@ -33,13 +33,15 @@ export class Label {
     if (!picture) return;
     const isSample = /^sample /.test(picture.from);
     const name = picture.label === null ? "" : (description.classes[picture.label] ?? String(picture.label));
-    this.words.textContent = isSample ? capital(picture.from) : picture.from === "drawn" ? "As MNIST would see it" : picture.from;
+    const other = picture.from === "drawn" ? "As MNIST would see it" : picture.from;
+    this.words.textContent = isSample ? capital(picture.from) : other;
     this.ask.hidden = isSample;
     this.note.hidden = !isSample;
     this.note.textContent = `labelled ${name}`;
-    const own = this.app.trace?.picture.from === picture.from ? this.app.trace.picture.label : null;
-    if (picture.label === null && own !== null) this.select.options[0].textContent = `${OWN}: ${description.classes[own]}`;
     this.select.value = picture.label === null ? "" : String(picture.label);
+    const own = this.app.trace?.picture.from === picture.from ? this.app.trace.picture.label : null;
+    if (picture.label !== null || own === null) return;
+    this.select.options[0].textContent = `${OWN}: ${description.classes[own]}`;
   }
 
   #choose() {

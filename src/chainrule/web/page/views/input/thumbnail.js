@@ -7,7 +7,7 @@ import { table } from "../../style/scale.js";
  * @returns {HTMLCanvasElement}
  */
 export function pictureCanvas(x, shape) {
-  const [channels, height, width] = shape.length === 3 ? shape : [1, shape.length === 2 ? shape[0] : 1, shape[shape.length - 1]];
+  const [channels, height, width] = [...(shape.length < 3 ? [1] : []), ...(shape.length < 2 ? [1] : []), ...shape];
   const canvas = document.createElement("canvas");
   canvas.width = width;
   canvas.height = height;
@@ -17,8 +17,8 @@ export function pictureCanvas(x, shape) {
   const inks = table("sequential");
   const size = width * height;
   for (let i = 0; i < size; i += 1) {
-    const [red, green, blue] = channels === 3 ? [x[i], x[size + i], x[2 * size + i]] : inks.subarray(3 * x[i], 3 * x[i] + 3);
-    image.data.set([red, green, blue, 255], 4 * i);
+    const grey = inks.subarray(3 * x[i], 3 * x[i] + 3);
+    image.data.set([...(channels === 3 ? [x[i], x[size + i], x[2 * size + i]] : grey), 255], 4 * i);
   }
   context.putImageData(image, 0, 0);
   return canvas;

@@ -41,7 +41,8 @@ class InputView {
     this.trouble = document.createElement("p");
     this.trouble.className = "input-trouble";
     this.trouble.setAttribute("role", "alert");
-    element.append(...(this.pad ? [this.#padFrame(this.pad)] : []), this.#choices(), this.trouble, about, this.bars.element);
+    if (this.pad) element.append(this.#padFrame(this.pad));
+    element.append(this.#choices(), this.trouble, about, this.bars.element);
     if (takesPictures(app.description)) acceptFiles(element, app, (words) => this.#say(words));
   }
 

@@ -62,7 +62,7 @@ export class Enlarging {
     this.track.style.columnGap = `${gap}px`;
   }
 
-  /** Scrolls sideways, no further than needed, until the stage and its loupe are in sight. @param {HTMLElement} stage */
+  /** Scrolls sideways, no further than needed, until stage and loupe are in sight. @param {HTMLElement} stage */
   #bringIn(stage) {
     const { scrollLeft, clientWidth } = this.place;
     const { offsetLeft, offsetWidth } = stage;

@@ -13,7 +13,10 @@ function labelOf({ spec }) {
 }
 
 export class Loupe {
-  /** @param {StageView} stage @param {Block} source @param {import("./block.js").River} river @param {() => void} closed */
+  /**
+   * @param {StageView} stage @param {Block} source
+   * @param {import("./block.js").River} river @param {() => void} closed
+   */
   constructor(stage, source, river, closed) {
     this.stage = stage;
     this.source = source;

@@ -1,6 +1,6 @@
 /**
- * A tensor as flat planes of cells, and which planes are shown together: maps, kernels, the weights of one unit laid out
- * like what it reads, vectors as columns of cells.
+ * A tensor as flat planes of cells, and which planes are shown together: maps, kernels, the weights of one unit laid
+ * out like what it reads, vectors as columns of cells.
  *
  * @typedef {{base: number, rows: number, columns: number}} Plane
  *   cell (r, c) is the number base + r·columns + c of the tensor
@@ -87,7 +87,8 @@ export class Planes {
       rows: Math.min(this.rows, Math.ceil((last - id * size) / this.columns)),
       columns: this.columns,
     }));
-    return { planes, across: this.#acrossOf(within), page, pages: this.pages, words: this.#words(unit, ids), cell: this.cell };
+    const { pages, cell } = this;
+    return { planes, across: this.#acrossOf(within), page, pages, words: this.#words(unit, ids), cell };
   }
 
   /** @param {number} within */
@@ -101,7 +102,8 @@ export class Planes {
     const sides = Math.ceil(this.inner[1] / this.across);
     const [top, left] = [Math.floor(within / sides) * this.down, (within % sides) * this.across];
     const columns = range(left, Math.min(this.inner[1], left + this.across));
-    return range(top, Math.min(this.inner[0], top + this.down)).flatMap((o) => columns.map((c) => o * this.inner[1] + c));
+    const rows = range(top, Math.min(this.inner[0], top + this.down));
+    return rows.flatMap((o) => columns.map((c) => o * this.inner[1] + c));
   }
 
   /** @param {number} within */

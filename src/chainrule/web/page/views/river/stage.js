@@ -35,7 +35,8 @@ export class StageView {
     this.note = line(short(written).length > 12 ? "written long" : "written", short(written));
     this.note.title = written;
     head.append(title, this.note, line("number", shape.length ? shape.join("×") : ""));
-    if (parameters) head.append(line(parameters > 99999 ? "number count" : "number", `${parameters.toLocaleString("en")} parameters`));
+    const count = `${parameters.toLocaleString("en")} parameters`;
+    if (parameters) head.append(line(parameters > 99999 ? "number count" : "number", count));
     return head;
   }
 }

@@ -7,13 +7,17 @@
  * @typedef {import("../../types.js").NDArray} NDArray
  * @typedef {{
  *   tensor: string, key: string, label: string, role: "maps" | "parameters", scale: "sequential" | "diverging",
- *   minus: string | null, trio: string | null, leads: boolean, follows: boolean, reads: number[] | null, marks: string[] | null,
+ *   minus: string | null, trio: string | null, leads: boolean, follows: boolean,
+ *   reads: number[] | null, marks: string[] | null,
  * }} BlockSpec
  *   tensor: what its cells are called; key: tells blocks of one tensor apart; minus: another tensor is taken away
  *   (the change of a parameter); trio: stands in a row with the others of this name,
- *   which follow the page of the one that leads; what leads opens at its largest number; reads: for dense weights, the shape that a unit's weights are laid out in; marks:
+ *   which follow the page of the one that leads; what leads opens at its largest number; reads: for dense
+ *   weights, the shape that a unit's weights are laid out in; marks:
  *   words beside the cells of a vector
- * @typedef {{name: string, written: string, shape: number[], parameters: number, slim: boolean, blocks: BlockSpec[]}} Stage
+ * @typedef {{
+ *   name: string, written: string, shape: number[], parameters: number, slim: boolean, blocks: BlockSpec[],
+ * }} Stage
  */
 
 /** @param {Trace} trace @param {Phase} phase @returns {Stage[]} */
@@ -43,7 +47,8 @@ function outputs(layer, trace, phase) {
   const last = layer === trace.description.layers[trace.description.layers.length - 1];
   const marks = last || layer.output[0] === trace.description.classes.length ? trace.description.classes : null;
   if (phase === "update") return [];
-  const spec = phase === "forward" ? block(`${layer.name}.y`, "maps", "sequential") : block(`${layer.name}.dy`, "maps", "diverging");
+  const forward = phase === "forward";
+  const spec = block(`${layer.name}.${forward ? "y" : "dy"}`, "maps", forward ? "sequential" : "diverging");
   return [{ ...spec, marks: layer.output.length === 1 ? marks : null }];
 }
 
@@ -84,10 +89,14 @@ function targetBlock(trace) {
   return { ...block("t", "maps", "sequential"), label: "t", marks: trace.description.classes };
 }
 
-/** @param {string} tensor @param {"maps" | "parameters"} role @param {"sequential" | "diverging"} scale @returns {BlockSpec} */
+/**
+ * @param {string} tensor @param {"maps" | "parameters"} role @param {"sequential" | "diverging"} scale
+ * @returns {BlockSpec}
+ */
 function block(tensor, role, scale) {
   const label = tensor.includes(".") ? tensor.slice(tensor.indexOf(".") + 1) : tensor;
-  return { tensor, key: tensor, label, role, scale, minus: null, trio: null, leads: false, follows: false, reads: null, marks: null };
+  const alone = { minus: null, trio: null, leads: false, follows: false, reads: null, marks: null };
+  return { tensor, key: tensor, label, role, scale, ...alone };
 }
 
 /** @param {Trace} trace */

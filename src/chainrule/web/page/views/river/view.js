@@ -138,7 +138,8 @@ class River {
 
   /** @param {string} tensor */
   #clicked(tensor) {
-    return this.pointed && this.blocks.includes(this.pointed) && this.pointed.spec.tensor === tensor ? this.pointed : null;
+    const block = this.pointed;
+    return block && this.blocks.includes(block) && block.spec.tensor === tensor ? block : null;
   }
 
   /** @param {Block} source @param {number} flat */
@@ -246,7 +247,8 @@ class River {
   }
 
   #legend() {
-    const current = this.pointed && this.all().includes(this.pointed) ? this.pointed : this.loupe?.block ?? this.blocks[0];
+    const { pointed } = this;
+    const current = pointed && this.all().includes(pointed) ? pointed : (this.loupe?.block ?? this.blocks[0]);
     if (current) this.legend.show(current.spec.minus ? current.spec.key : current.spec.tensor, current.scale);
   }
 }

@@ -12,16 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from chainrule.web import single_file, subjects
 
-SIZE = {"width": 1280, "height": 800}
+SIZE: ViewportSize = {"width": 1440, "height": 720}
 SAMPLE = 18  # a 3 that the network is not sure of, so that its gradients can be seen
 CELL = "conv2.dw[3,1,0,2]"
 ROTATED = "relu1.dy[3,8,9]"
-FRAMES, PAUSE = 60, 90  # of the animation; milliseconds
-SCENE_WIDTH = 860
+TALL: ViewportSize = {"width": 1440, "height": 1150}  # all of what is played at once
+TURNING, TERMS = 12, 4  # pictures of the kernel as it turns; terms from one picture to the next
+PAUSE, LAST = 140, 2500  # milliseconds
+SCENE_WIDTH = 900
 
 
 def main() -> None:
@@ -32,7 +34,7 @@ def main() -> None:
         single_file.write(file, subjects.of_path(run))
         with chromium() as browser:
             take(browser, file, f"#/network/backward?sample={SAMPLE}", folder / "page-network.png")
-            take(browser, file, f"#/network/backward/{CELL}?sample={SAMPLE}", folder / "page-cell.png", "#made")
+            take_made(browser, file, f"#/network/backward/{CELL}?sample={SAMPLE}", folder / "page-cell.png")
             animate(browser, file, f"#/network/backward/{ROTATED}?sample={SAMPLE}", folder / "page-made.gif")
 
 
@@ -46,21 +48,44 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def opened(browser: Browser, file: Path, place: str) -> Page:
+def opened(browser: Browser, file: Path, place: str, size: ViewportSize = SIZE) -> Page:
     """The page at a place, ready."""
-    page = browser.new_context(viewport=SIZE, device_scale_factor=1.5, color_scheme="light").new_page()
+    page = browser.new_context(viewport=size, device_scale_factor=1.5, color_scheme="light").new_page()
     page.goto(file.as_uri() + place)
     page.wait_for_selector("html[data-ready]")
     page.wait_for_timeout(1500)
     return page
 
 
-def take(browser: Browser, file: Path, place: str, target: Path, part: str | None = None) -> None:
-    """One picture of the page, or of a part of it."""
+def take(browser: Browser, file: Path, place: str, target: Path) -> None:
+    """One picture of the page as one sees it."""
     page = opened(browser, file, place)
-    shot = page.locator(part).screenshot() if part else page.screenshot()
-    save(Image.open(io.BytesIO(shot)), target)
+    save(Image.open(io.BytesIO(page.screenshot())), target)
     page.context.close()
+
+
+def take_made(browser: Browser, file: Path, place: str, target: Path) -> None:
+    """One picture of a number that was made."""
+    page = opened(browser, file, place, TALL)
+    save(scene(page), target)
+    page.context.close()
+
+
+def scene(page: Page) -> Image.Image:
+    """The panel from its top to the buttons that play it."""
+    page.evaluate("scrollTo(0, scrollY + document.querySelector('#made').getBoundingClientRect().top - 60)")
+    top = page.locator("#made").bounding_box()
+    end = page.locator(".made-player").bounding_box()
+    assert top
+    assert end
+    clip = {**top, "height": end["y"] + end["height"] - top["y"] + 8}
+    return Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")
+
+
+def at_the_end(page: Page) -> bool:
+    """Whether the last term has been added: "200 of 200"."""
+    done, _, terms = page.inner_text(".made-player output").partition(" of ")
+    return done == terms
 
 
 def save(image: Image.Image, target: Path) -> None:
@@ -69,22 +94,27 @@ def save(image: Image.Image, target: Path) -> None:
 
 
 def animate(browser: Browser, file: Path, place: str, target: Path) -> None:
-    """The number being made, from its first product to its sum."""
-    page = opened(browser, file, place)
-    made = page.locator("#made")
-    made.scroll_into_view_if_needed()
+    """The number being made: the kernel turns, and one term after the other is added."""
+    page = opened(browser, file, place, TALL)
     page.keyboard.press("Home")
-    made.get_by_role("button", name="Play").click()
-    shots: list[Image.Image] = []
-    for _ in range(FRAMES):
-        shots.append(Image.open(io.BytesIO(made.screenshot())).convert("RGB"))
-        page.wait_for_timeout(PAUSE)
+    scene(page)  # scrolls there
+    page.get_by_role("button", name="show the kernel being rotated").click()
+    scenes = [scene(page) for _ in range(TURNING)]
+    page.mouse.click(5, 100)
+    while not at_the_end(page):
+        for _ in range(TERMS):
+            page.keyboard.press("ArrowRight")
+        scenes.append(scene(page))
     page.context.close()
-    height = round(shots[0].height * SCENE_WIDTH / shots[0].width)
-    frames = [shot.resize((SCENE_WIDTH, height), Image.Resampling.LANCZOS) for shot in shots]
-    palette = frames[-1].quantize(64)
+    height = round(scenes[0].height * SCENE_WIDTH / scenes[0].width)
+    frames = [each.resize((SCENE_WIDTH, height), Image.Resampling.LANCZOS) for each in scenes]
+    colours = Image.new("RGB", (SCENE_WIDTH, height * 3))
+    for place_of, each in enumerate((frames[0], frames[len(frames) // 2], frames[-1])):
+        colours.paste(each, (0, height * place_of))
+    palette = colours.quantize(256, Image.Quantize.MAXCOVERAGE)
     reduced = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    reduced[0].save(target, save_all=True, append_images=reduced[1:], duration=PAUSE * 2, loop=0, optimize=True)
+    pauses = [PAUSE] * (len(reduced) - 1) + [LAST]
+    reduced[0].save(target, save_all=True, append_images=reduced[1:], duration=pauses, loop=0, optimize=True)
 
 
 if __name__ == "__main__":

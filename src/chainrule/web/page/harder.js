@@ -1,6 +1,7 @@
 /** Where the network is sure of a picture all gradients are tiny: says so, and offers a sample that it finds hard. */
 
 import { shown } from "./explain/numbers.js";
+import { hasUpdate } from "./moments.js";
 
 /** @typedef {import("./types.js").App & {answer(picture: import("./types.js").Picture): number[] | null}} App */
 
@@ -20,7 +21,8 @@ export function mountHarder(app, instead) {
   note.append(words, " ", button);
   const update = () => {
     const loss = app.trace?.values.get("loss.y")?.data[0] ?? Infinity;
-    note.hidden = app.place.phase === "forward" || !(loss < SURE);
+    const unknown = app.place.phase === "update" && app.trace && !hasUpdate(app.trace);
+    note.hidden = app.place.phase === "forward" || unknown || !(loss < SURE);
     instead.hidden = !note.hidden;
     if (!note.hidden) words.textContent = `The loss of this picture is only ${shown(loss)}, so its gradients are tiny.`;
   };

@@ -1,6 +1,7 @@
 /** The network as a river: from the input at one end to the loss at the other. */
 
 import { goesTo, cameFrom } from "../../explain/reach.js";
+import { hasUpdate } from "../../moments.js";
 import { onTheme } from "../../theme.js";
 import { placeOf, strides } from "./cells.js";
 import { Enlarging } from "./enlarging.js";
@@ -101,8 +102,9 @@ class River {
 
   #build() {
     const { trace, place } = this.app;
-    if (!trace || this.#built === place.phase) return;
-    this.#built = place.phase;
+    const wanted = place.phase === "update" && trace && !hasUpdate(trace) ? "update, unknown" : place.phase;
+    if (!trace || this.#built === wanted) return;
+    this.#built = wanted;
     this.enlarging.shut();
     for (const stage of this.stages) stage.element.remove();
     this.stages = stagesOf(trace, place.phase).map((stage) => new StageView(stage, this, (each) => this.#toggle(each)));

@@ -79,10 +79,19 @@ def test_by_keyboard_alone(page: "Page", address: str, subject: Subject) -> None
     assert hash_of(page) == "#/network/forward/conv1.y[0,1,2]?sample=0"
     page.keyboard.press("b")
     assert hash_of(page) == "#/network/backward/conv1.y[0,1,2]?sample=0"
+    focused = "document.activeElement?.dataset.tensor"
+    assert page.evaluate(focused) == "conv1.dy"  # the maps are others, the layer is the same
     page.keyboard.press("?")
     assert page.get_by_role("dialog", name="Keys").is_visible()
     page.keyboard.press("Escape")
     assert page.get_by_role("dialog", name="Keys").is_hidden()
+    page.keyboard.press("f")
+    gradient = page.get_by_role("link", name="gradient", exact=True)
+    gradient.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".made-panel h2:focus")
+    page.keyboard.press("Escape")
+    page.wait_for_selector('#river canvas[data-tensor="conv1.dy"]:focus')
 
 
 @pytest.mark.parametrize("width", [390, 768, 1440])

@@ -37,6 +37,8 @@ class River {
   /** @type {Block | null} */
   pointed = null;
   #built = "";
+  /** @type {string | null} */
+  #chosen = null;
   #width = 0;
 
   /** @param {HTMLElement} element @param {App} app */
@@ -77,6 +79,20 @@ class River {
     this.#build();
     this.#enlarge();
     this.mark();
+    this.#comeBack();
+  }
+
+  /** Where the place in which a cell was made is closed with the focus in it, the keyboard comes back to the map. */
+  #comeBack() {
+    const { trace, place } = this.app;
+    const left = place.cell === null ? this.#chosen : null;
+    this.#chosen = place.cell;
+    const was = trace && left ? placeOf(trace, left) : null;
+    if (!was || place.view !== "network") return;
+    const come = () => {
+      if (document.activeElement === document.body) this.#first(was.tensor)?.canvas.focus({ preventScroll: true });
+    };
+    requestAnimationFrame(() => requestAnimationFrame(come)); // the place goes in the next frame
   }
 
   resized() {
@@ -105,6 +121,7 @@ class River {
     const wanted = place.phase === "update" && trace && !hasUpdate(trace) ? "update, unknown" : place.phase;
     if (!trace || this.#built === wanted) return;
     this.#built = wanted;
+    const focused = this.all().find((each) => each.canvas === document.activeElement);
     this.enlarging.shut();
     for (const stage of this.stages) stage.element.remove();
     this.stages = stagesOf(trace, place.phase).map((stage) => new StageView(stage, this, (each) => this.#toggle(each)));
@@ -115,6 +132,14 @@ class River {
     this.#fit();
     this.#enlarge();
     this.paint();
+    if (focused) this.#focusLike(focused);
+  }
+
+  /** The keyboard stays in the layer in which it was. @param {Block} gone */
+  #focusLike({ layer, spec }) {
+    const own = this.blocks.filter((each) => each.layer === layer);
+    const block = own.find((each) => each.spec.role === spec.role) ?? own[0] ?? this.blocks[0];
+    block?.canvas.focus({ preventScroll: true });
   }
 
   #fit() {

@@ -225,6 +225,21 @@ def test_the_largest_terms_first(opened: "Page", plain: str) -> None:
     expected = sorted((abs(term.value) for term in terms), reverse=True)
     assert shown == pytest.approx(expected[: len(shown)], rel=1e-5)
     assert len(shown) < len(terms)
+    sums = [float(text.replace("−", "-")) for text in opened.locator(".made-term-sum").all_inner_texts()]
+    values = np.array(sorted((term.value for term in terms), key=abs, reverse=True))
+    assert sums == pytest.approx(np.cumsum(values)[: len(sums)], rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("cell", "phase"),
+    [("conv2.w.update[3,1,0,2]", "update"), ("softmax1.y[3]", "forward"), ("dense1.dy[3]", "backward")],
+)
+def test_no_formula_scrolls_up_and_down(opened: "Page", plain: str, cell: str, phase: str) -> None:
+    show(opened, plain, cell, phase)
+    lines = opened.locator(".made-equation, .made-step > span, .made-collapse")
+    assert lines.count()
+    over = "all => all.map((each) => each.scrollHeight - each.clientHeight).filter((more) => more > 0)"
+    assert lines.evaluate_all(over) == []
 
 
 def test_softmax_with_cross_entropy_collapses(opened: "Page", plain: str) -> None:

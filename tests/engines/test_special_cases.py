@@ -13,7 +13,8 @@ WATCHED = """
 import sys
 import numpy as np
 from chainrule import reference
-from chainrule.engines.numba import convolution, dense, pooling
+from chainrule.engines.numba import convolution, dense, filters, pooling, turning
+from chainrule.engines.numba.tiles import lanes
 
 taken = set()
 
@@ -28,6 +29,9 @@ def watch(module, name, sizes=0):
 watch(convolution, "_sum_by", 3)
 watch(convolution, "_sum_up_by", 2)
 watch(convolution, "_take_apart")
+for name in ("_sum_by", "_sum_pooled", "_sum_up"):
+    watch(filters, name, 1)
+watch(turning, "turn")
 watch(dense, "_products", 2)
 watch(dense, "_rows_times", 2)
 watch(dense, "_add_rows")
@@ -70,6 +74,22 @@ convolve(6, (2, 3), groups=2); entered(four)
 convolve(5, (3, 3), stride=(2, 1)); entered(six, "_take_apart")
 convolve(4, (1, 1)); entered(four, by_filters)  # padding beyond full: dy is cropped
 convolve(7, (2, 2), stride=(3, 3), flip=True); entered(eight, "_take_apart")  # phases without a tap
+
+def pooled(outs):
+    x, w = rng.standard_normal((2, 2, 9, 8)), rng.standard_normal((outs, 2, 3, 3))
+    dy = rng.standard_normal((2, outs, 7, 6))
+    y, whole, dw = np.zeros((2, outs, 3, 3)), np.zeros((2, outs, 7, 6)), np.zeros_like(w)
+    filters.correlate_filters(x, w, None, y, pooled=True)
+    filters.correlate_filters(x, w, None, whole)
+    filters.correlate_filters_dw(x, dy, dw)
+    expected = reference.cross_correlate(x, w)
+    close(whole, expected)
+    close(y, reference.max_pool(expected, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)))[0])
+    close(dw, reference.cross_correlate_dw(x, dy, kernel=(3, 3)))
+
+for vectors in (1, 2):
+    pooled(vectors * lanes(8))
+    entered(("_sum_by", vectors), ("_sum_pooled", vectors), ("_sum_up", vectors), "turn")
 
 def multiply(samples, ins, outs):
     x, w = rng.standard_normal((samples, ins)), rng.standard_normal((outs, ins))

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from chainrule.engines.numba.operations import fitting
 from chainrule.plan import Operation, Plan, Tensor
 
 LARGE = 1 << 20  # multiplications of a layer from which on threads share it for one picture
@@ -47,4 +48,53 @@ def widened(plan: Plan) -> Plan:
     return replace(
         plan,
         forward=tuple(replace(each, scope="batch") if is_large(each) else each for each in plan.forward),
+    )
+
+
+def fitted(plan: Plan, itemsize: int) -> Plan:
+    """The plan with every operation as the kernel that fits its shapes."""
+    return replace(
+        plan,
+        forward=tuple(_fitted(each, itemsize) for each in plan.forward),
+        backward=tuple(_fitted(each, itemsize) for each in plan.backward),
+    )
+
+
+def _fitted(operation: Operation, itemsize: int) -> Operation:
+    return replace(operation, name=fitting(operation.name, operation.reads, operation.attributes, itemsize))
+
+
+def pooled(plan: Plan) -> Plan:
+    """The plan for inference with every max pooling 2×2 that alone reads the sums of `filters` done by them.
+
+    In training the winners are needed, and what they won against.
+    """
+    if plan.backward:
+        return plan
+    readers = Counter(tensor.storage for tensor in (plan.output, *_reads(plan.operations)))
+    forward: list[Operation] = []
+    for operation in plan.forward:
+        before = forward[-1] if forward else None
+        if (
+            operation.name == "max_pool"
+            and before is not None
+            and before.name == "correlate_filters"
+            and before.writes[0] == operation.reads[0]
+            and readers[before.writes[0].storage] == 1
+            and _by_two(operation)
+        ):
+            attributes = {**before.attributes, "pooled": True}
+            forward[-1] = replace(before, writes=operation.writes[:1], attributes=attributes)
+        else:
+            forward.append(operation)
+    return replace(plan, forward=tuple(forward))
+
+
+def _by_two(operation: Operation) -> bool:
+    """Whether windows are 2×2, side by side, without padding."""
+    given = operation.attributes
+    return (
+        tuple(given["window"]) == (2, 2)
+        and tuple(given.get("stride") or (2, 2)) == (2, 2)
+        and not any(map(any, given.get("padding", ())))
     )

@@ -124,6 +124,21 @@ def test_not_a_number_stays_what_it_is() -> None:
     np.testing.assert_allclose(found, largest, atol=1e-12)
 
 
+def test_few_filters_are_pooled_too() -> None:
+    made = [layers.Conv2D(5, 3, groups=1), layers.ReLU(), layers.MaxPool2D(2), layers.Conv2D(3, 2), layers.MaxPool2D(2)]
+    expected, found = (
+        Network(made, (2, 12, 11), dtype="float64", engine=name, seed=1) for name in ("reference", "numba")
+    )
+    x = np.random.default_rng(3).standard_normal((3, 2, 12, 11))
+    x[1, 1, 5, 5] = np.nan
+    np.testing.assert_allclose(found.apply(x), expected.apply(x), atol=1e-12)
+    names = [operation.name for operation in Writer(found.plan(), found.layout, "float64").plan.operations]
+    assert names == ["cross_correlate", "cross_correlate"]
+    untied = Network([layers.Conv2D(5, 3, bias="untied"), layers.MaxPool2D(2)], (2, 12, 11), seed=1)
+    names = [operation.name for operation in Writer(untied.plan(), untied.layout, "float32").plan.operations]
+    assert names == ["cross_correlate", "max_pool"]
+
+
 def pooling_network(engine: str, threads: int = 1) -> Network:
     made = [
         *(layers.Conv2D(WHOLE, 3), layers.ReLU(), layers.MaxPool2D(2)),
@@ -135,7 +150,7 @@ def pooling_network(engine: str, threads: int = 1) -> Network:
 
 @pytest.mark.parametrize("count", [1, 5])
 def test_programs_pool_straight_from_the_sums(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rewriting, "LARGE", 1 << 10)
+    monkeypatch.setattr(rewriting, "LARGE", {"cross_correlate": 1 << 10, "dense": 1})
     expected, alone, shared = pooling_network("reference"), pooling_network("numba"), pooling_network("numba", 3)
     x = np.random.default_rng(count).standard_normal((count, 2, 15, 14))
     close(alone.apply(x), expected.apply(x))

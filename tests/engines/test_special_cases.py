@@ -33,6 +33,7 @@ for name in ("_sum_by", "_sum_pooled", "_sum_up"):
     watch(filters, name, 1)
 watch(turning, "turn")
 watch(dense, "_products", 2)
+watch(dense, "_side_by_side")
 watch(dense, "_rows_times", 2)
 watch(dense, "_add_rows")
 for name in "_max_two _max_any _mean_two _spread_two".split():
@@ -99,12 +100,18 @@ def multiply(samples, ins, outs):
     dense.dense_dx(dy, w, dx)
     dense.dense_dw(x, dy, dw)
     close(y, x @ w.T + b)
+    y[:] = np.nan
+    for first, last in ((0, outs // 2), (outs // 2, outs)):  # rows that two threads have
+        dense.dense(x, w, b, y, first, last)
+    close(y, x @ w.T + b)
     close(dx, dy @ w)
     close(dw, dy.T @ x)
 
 many, alone = dense.SAMPLES, dense.ALONE
 multiply(9, 70, 11); entered(("_products", many, dense.ROWS), ("_rows_times", dense.TALL, dense.BROAD))
 multiply(1, 70, 9); entered(("_products", 1, alone), ("_rows_times", alone, 1))
+multiply(2 * lanes(8), 70, 11); entered("_side_by_side")
+multiply(2 * lanes(8) + 3, 5, 9); entered("_side_by_side", ("_products", 1, alone))
 multiply(9, 3, 2); entered(("_products", many, dense.ROWS), "_add_rows")
 
 def pool(size, window, stride, padding=((0, 0), (0, 0))):

@@ -40,21 +40,24 @@ def cross_correlate(
     groups=1,
     flip=False,
     rectify=False,
+    pooled=False,
     first=0,
     last=-1,
 ):
     """y = w ⋆ x + b for every sample of a block: all filters, or those that a thread has of one picture.
 
-    rectify: y is 0 where that is not positive, as ReLU behind it would have it.
+    rectify  y is 0 where that is not positive, as ReLU behind it would have it
+    pooled   y has the largest of each 2×2 results, which are not written elsewhere; no untied bias
     """
-    last, zero = y.shape[1] if last < 0 else last, y.dtype.type(0)
-    untied, none = b is not None and b.size > y.shape[1], y.dtype.type(-np.inf)
-    least = zero if rectify else none
+    last = y.shape[1] if last < 0 else last
+    untied, least = b is not None and b.size > y.shape[1], y.dtype.type(0 if rectify else -np.inf)
+    bias = np.zeros(y.shape[1], y.dtype) if b is None else b
     outs, filters = y.shape[1] // groups, w[0].size
     width, plane = frame(x, stride, padding)
     places = forward_taps(w.shape, width, plane, stride, dilation, flip)
     rows = np.zeros(x.shape[1] * plane * stride[0] * stride[1] + SLACK, x.dtype)
-    length = (y.shape[2] - 1) * width + y.shape[3]
+    by = 2 if pooled else 1
+    length = (by * y.shape[2] - 1) * width + by * y.shape[3]
     size = _row_size(length)
     sums = np.empty((outs + 8) * size, x.dtype)
     weights = _with_slack(w, outs if last - first == y.shape[1] else (last - first if groups == 1 else 1), filters)
@@ -67,10 +70,14 @@ def cross_correlate(
                 continue
             _sum(rows, ahead, places, weights, begin * filters, filters, np.arange(filters), sums, size, length, many)
             for o in range(many):
-                tied = zero if b is None or untied else b[begin + o]
-                _take_up(sums, o * size, width, y[s, begin + o], tied, none if untied else least)
-                if untied:
-                    _add_untied(y[s, begin + o], b, begin + o, least)
+                target = y[s, begin + o]
+                if pooled:
+                    _pool_up(sums, o * size, width, target, bias[begin + o], least)
+                elif untied:
+                    more = bias[(begin + o) * target.size : (begin + o + 1) * target.size]
+                    _take_up_untied(sums, o * size, width, target, more, least)
+                else:
+                    _take_up(sums, o * size, width, target, bias[begin + o], least)
 
 
 @kernel
@@ -99,6 +106,7 @@ def _correlate_phase(dy, w, dx, phase, stride, padding, dilation, groups, flip):
     sums = np.empty((ins + 8) * size, dy.dtype)
     taps = w.shape[2] * w.shape[3]
     weights = _with_slack(w, ins, taps)
+    zero, least = dy.dtype.type(0), dy.dtype.type(-np.inf)
     for s in range(dy.shape[0]):
         copy_rows(dy[s], rows, above * width + before, width, plane)
         for g in range(groups):
@@ -107,7 +115,7 @@ def _correlate_phase(dy, w, dx, phase, stride, padding, dilation, groups, flip):
             for c in range(ins):
                 target = dx[s, g * ins + c]
                 if stride[0] == 1 and stride[1] == 1:
-                    _take_up(sums, c * size, width, target, dx.dtype.type(0), dx.dtype.type(-np.inf))
+                    _take_up(sums, c * size, width, target, zero, least)
                     continue
                 top, left = (
                     stride[0] * first_i + phase[0] - padding[0][0],
@@ -180,6 +188,36 @@ def _take_up(sums, start, width, picture, plus, least):
         source, target = sums[place : place + cells], picture[i]
         for j in range(cells):
             value = source[j] + plus
+            target[j] = least if value <= least else value
+
+
+@kernel
+def _pool_up(sums, start, width, picture, plus, least):
+    """The same of the largest of each 2×2 sums; NaN is larger than all."""
+    height, cells = picture.shape
+    for i in range(height):
+        place = start + 2 * i * width
+        upper, lower, target = sums[place : place + width], sums[place + width : place + 2 * width], picture[i]
+        for j in range(cells):
+            a, b = _larger(upper[2 * j], upper[2 * j + 1]), _larger(lower[2 * j], lower[2 * j + 1])
+            value = _larger(a, b) + plus
+            target[j] = least if value <= least else value
+
+
+@inlined
+def _larger(a, b):
+    return a if a > b or a != a else b
+
+
+@kernel
+def _take_up_untied(sums, start, width, picture, bias, least):
+    """The same with a number to add for every cell."""
+    height, cells = picture.shape
+    for i in range(height):
+        place = start + i * width
+        source, more, target = sums[place : place + cells], bias[i * cells : (i + 1) * cells], picture[i]
+        for j in range(cells):
+            value = source[j] + more[j]
             target[j] = least if value <= least else value
 
 
@@ -276,13 +314,3 @@ def _sum_up_by(slopes, all_slopes, size, rows, picture, places, dw, many, length
             for a in range(min(tall, outs - o)):
                 for b in range(min(broad, taps - k)):
                     gradient[o + a, k + b] += sums[a * broad + b]
-
-
-@kernel
-def _add_untied(picture, b, o, least):
-    """Add the bias of filter o, which has a number for every output position."""
-    flat = picture.reshape(picture.size)
-    bias = b[o * flat.size : (o + 1) * flat.size]
-    for p in range(flat.size):
-        value = flat[p] + bias[p]
-        flat[p] = least if value <= least else value

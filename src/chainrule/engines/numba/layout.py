@@ -8,6 +8,8 @@ cells of one remainder (i mod s, j mod s) are a picture of their own, a phase; e
 import numpy as np
 
 from chainrule.engines.numba.compiling import inlined, kernel
+from chainrule.engines.numba.registers import WIDTH
+from chainrule.engines.numba.tiles import load_part, store_part
 
 
 @inlined
@@ -82,16 +84,19 @@ def reach(axis, phase, dy, w, dx, stride, padding, dilation):
 
 @kernel
 def copy_rows(picture, rows, start, width, plane):
-    """Lay (C, H, W) out in rows of `width` cells, `plane` cells a channel; what lies between stays as it is."""
+    """Lay (C, H, W) out in rows of `width` cells, `plane` cells a channel; what lies between stays as it is.
+
+    The part of a row that does not fill a vector is copied as one too, which matters because rows are short.
+    """
     channels, height, cells = picture.shape
     if width == cells:  # one long row
-        picture, height, cells = picture.reshape(channels, 1, height * cells), 1, height * cells
+        height, cells = 1, height * cells
+    source, lanes = picture.reshape(picture.size), WIDTH // picture.itemsize
     for c in range(channels):
         for i in range(height):
-            place = start + c * plane + i * width
-            target, source = rows[place : place + cells], picture[c, i]
-            for j in range(cells):
-                target[j] = source[j]
+            given, target = (c * height + i) * cells, start + c * plane + i * width
+            for j in range(0, cells, lanes):
+                store_part(load_part(source, given + j, cells - j), rows, target + j, cells - j)
 
 
 @kernel

@@ -87,6 +87,23 @@ class _Code:
         pointer = self.builder.bitcast(address, _vector(tile).as_pointer())
         self.builder.store(vector, pointer, align=tile.dtype.bitwidth // 8)
 
+    def masked(self, what: str, tile: Tile, given: list[Any], address: Any, many: Any) -> Any:
+        """Load from an address, or store to it, the first so many lanes only; others are 0."""
+        vector, whole, bit = _vector(tile), ir.IntType(32), ir.IntType(1)
+        pointer, numbers = vector.as_pointer(), ir.VectorType(whole, tile.lanes)
+        first = self.builder.insert_element(
+            ir.Constant(numbers, ir.Undefined), self.builder.trunc(many, whole), whole(0)
+        )
+        limit = self.builder.shuffle_vector(first, ir.Constant(numbers, ir.Undefined), ir.Constant(numbers, None))
+        mask = self.builder.icmp_signed("<", ir.Constant(numbers, list(range(tile.lanes))), limit)
+        rest = [ir.Constant(vector, None)] if what == "load" else []
+        place = [self.builder.bitcast(address, pointer), ir.IntType(32)(tile.dtype.bitwidth // 8), mask]
+        kinds = [vector] * len(given) + [pointer, ir.IntType(32), ir.VectorType(bit, tile.lanes)] + [vector] * len(rest)
+        kind = ir.FunctionType(vector if what == "load" else ir.VoidType(), kinds)
+        name = f"llvm.masked.{what}.v{tile.lanes}f{tile.dtype.bitwidth}.p0"
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, [*given, *place, *rest])
+
     def fold(self, tile: Tile, a: Any, b: Any, group: int) -> Any:
         """Of two vectors, the first half of every group of lanes plus its second half, side by side."""
         starts = range(0, 2 * tile.lanes, group)
@@ -233,6 +250,19 @@ def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> A
     return context.get_dummy_value()
 
 
+def _load_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = _Code(context, builder, signature, arguments), signature.return_type
+    vector = code.masked("load", tile, [], code.address(0, code.number(1)), code.number(2))
+    return builder.insert_value(ir.Constant(context.get_value_type(tile), None), vector, 0)
+
+
+def _store_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = _Code(context, builder, signature, arguments), signature.args[0]
+    vector = builder.extract_value(arguments[0], 0)
+    code.masked("store", tile, [vector], code.address(1, code.number(2)), code.number(3))
+    return context.get_dummy_value()
+
+
 def _largest(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile = signature.return_type
     largest = ir.Constant(context.get_value_type(tile), None)
@@ -313,10 +343,12 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of 
     "zeros": (_new, _zeros),
     "load": (_new, _load),
     "load_picked": (_new, _load_picked),
+    "load_part": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _load_part),
     "add_outer": (lambda arguments: arguments[0], _add_outer),
     "add_picked": (lambda arguments: arguments[0], _add_picked),
     "add_products": (lambda arguments: arguments[0], _add_products),
     "store": (lambda arguments: types.none, _store),
+    "store_part": (lambda arguments: types.none, _store_part),
     "store_sums": (lambda arguments: types.none, _store_sums),
     "at_least": (lambda arguments: arguments[0], _at_least),
     "largest": (lambda arguments: _quarter(arguments[0]), _largest),

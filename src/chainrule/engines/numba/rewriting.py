@@ -8,15 +8,18 @@ from dataclasses import replace
 from chainrule.engines.numba.operations import fitting
 from chainrule.plan import Operation, Plan, Tensor
 
-LARGE = 1 << 20  # multiplications of a layer from which on threads share it for one picture
+# Multiplications of a layer from which on threads share it for one picture: of dense ones, which read as many weights,
+# fewer, because a half of them may stay in a cache that all do not fit into.
+LARGE = {"cross_correlate": 1 << 20, "dense": 1 << 18}
 
 
 def is_large(operation: Operation) -> bool:
-    """Whether threads should share the filters of a layer for one picture."""
-    if operation.name != "cross_correlate":
+    """Whether threads should share a layer for one picture."""
+    if operation.name not in LARGE:
         return False
     _, w, _ = operation.reads
-    return w is not None and math.prod(w.shape) * math.prod(operation.writes[0].shape[1:]) >= LARGE
+    most = LARGE[operation.name]
+    return w is not None and math.prod(w.shape) * math.prod(operation.writes[0].shape[1:]) >= most
 
 
 def rectified(plan: Plan) -> Plan:
@@ -65,9 +68,9 @@ def _fitted(operation: Operation, itemsize: int) -> Operation:
 
 
 def pooled(plan: Plan) -> Plan:
-    """The plan for inference with every max pooling 2×2 that alone reads the sums of `filters` done by them.
+    """The plan for inference with every max pooling 2×2 that alone reads a cross-correlation done by that.
 
-    In training the winners are needed, and what they won against.
+    Not by the kernel of `convolution` if the bias is untied. In training the winners are needed, and all they won over.
     """
     if plan.backward:
         return plan
@@ -78,7 +81,7 @@ def pooled(plan: Plan) -> Plan:
         if (
             operation.name == "max_pool"
             and before is not None
-            and before.name == "correlate_filters"
+            and _pools(before)
             and before.writes[0] == operation.reads[0]
             and readers[before.writes[0].storage] == 1
             and _by_two(operation)
@@ -88,6 +91,13 @@ def pooled(plan: Plan) -> Plan:
         else:
             forward.append(operation)
     return replace(plan, forward=tuple(forward))
+
+
+def _pools(operation: Operation) -> bool:
+    """Whether a kernel can pool what it makes."""
+    bias = operation.reads[-1]
+    untied = bias is not None and len(bias.shape) > 1
+    return operation.name == "correlate_filters" or (operation.name == "cross_correlate" and not untied)
 
 
 def _by_two(operation: Operation) -> bool:

@@ -49,6 +49,13 @@ def load_picked(y: Array, place: int, places: Array, first: int, rows: int, colu
     return np.stack(parts, axis=1)
 
 
+def load_part(y: Array, place: int, many: int) -> Array:
+    """tile[0, 0, lane] = y[place + lane] in the first `many` lanes, 0 in the others"""
+    tile = zeros(y, 1, 1)
+    tile[0, 0, :many] = y[place : place + tile.shape[2]][:many]
+    return tile
+
+
 def add_outer(tile: Array, x: Array, place: int, w: Array, start: int, step: int) -> Array:
     """tile[a, b, lane] += x[place + a·lanes + lane] · w[start + b·step]"""
     rows, columns, width = tile.shape
@@ -78,6 +85,12 @@ def store(tile: Array, y: Array, place: int, step: int) -> None:
     rows, columns, width = tile.shape
     for b in range(columns):
         y[place + b * step :][: rows * width] = tile[:, b].reshape(-1)
+
+
+def store_part(tile: Array, y: Array, place: int, many: int) -> None:
+    """y[place + lane] = tile[0, 0, lane], the first `many` lanes only"""
+    width = min(many, tile.shape[2])
+    y[place : place + width] = tile[0, 0, :width]
 
 
 def store_sums(tile: Array, y: Array, place: int) -> None:
@@ -120,7 +133,7 @@ def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, f
 
 
 for _function in (
-    *(zeros, load, load_picked, add_outer, add_picked, add_products),
-    *(at_least, largest, store, store_sums, turn, largest_of_four),
+    *(zeros, load, load_part, load_picked, add_outer, add_picked, add_products),
+    *(at_least, largest, store, store_part, store_sums, turn, largest_of_four),
 ):
     registers.compile_as(_function, *registers.CODE[_function.__name__])

@@ -23,7 +23,7 @@ from chainrule.engines.numba.tiles import add_outer, add_products, store, store_
 
 SLACK = 128  # numbers behind a buffer that the tile at its end may read
 # Tiles, as (vectors, fewer vectors for a rest, filters): what fits into the registers of the processor.
-EIGHT, SIX, FOUR = ((3, 2, 8), (4, 2, 6), (6, 3, 4)) if COUNT == 32 else ((1, 1, 8), (2, 1, 6), (3, 1, 4))
+EIGHT, SIX = ((3, 2, 8), (4, 2, 6)) if COUNT == 32 else ((1, 1, 8), (2, 1, 6))
 TALL, BROAD = (4, 6) if COUNT == 32 else (2, 6)  # a tile of a kernel gradient: filters and taps, or the reverse
 MANY = 4096  # products of a kernel gradient that are summed in registers before the lanes are added up
 
@@ -235,21 +235,17 @@ def _take_apart(sums, start, width, picture):
 
 @inlined
 def _broad(outs):
-    """How many filters a tile takes: 8, 6 or 4, whichever leaves the fewest places empty."""
-    eight, six, four = -outs % 8, -outs % 6, -outs % 4
-    return 8 if eight <= min(six, four) else (6 if six <= four else 4)
+    """How many filters a tile takes: 8 or 6, whichever leaves fewer places empty."""
+    return 8 if -outs % 8 <= -outs % 6 else 6
 
 
 @inlined
 def _sum(rows, ahead, places, w, start, step, order, sums, size, length, outs):
     """sums[o·size + p] = Σ_k w[start + o·step + order[k]] · rows[ahead + p + places[k]]."""
-    broad = _broad(outs)
-    if broad == 8:
+    if _broad(outs) == 8:
         _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs, EIGHT[0], EIGHT[1], EIGHT[2])
-    elif broad == 6:
-        _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs, SIX[0], SIX[1], SIX[2])
     else:
-        _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs, FOUR[0], FOUR[1], FOUR[2])
+        _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs, SIX[0], SIX[1], SIX[2])
 
 
 @kernel

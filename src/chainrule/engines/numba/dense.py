@@ -16,7 +16,7 @@ from chainrule.engines.numba.turning import turn_matrix
 ROOM = 128  # numbers for the sums of a tile
 SAMPLES, ROWS = (4, 6) if COUNT == 32 else (2, 6)  # a tile of the forward pass
 TALL, BROAD = (3, 8) if COUNT == 32 else (1, 8)  # a tile of the gradients: vectors, and samples or rows of W
-OUTS = 14 if COUNT == 32 else 8  # rows of W of a tile for two vectors of samples
+OUTS = 14 if COUNT == 32 else 6  # rows of W of a tile for two vectors of samples
 ALONE = 8  # rows of W, or vectors, of a tile for one sample
 
 
@@ -26,8 +26,8 @@ def dense(x, w, b, y, first=0, last=-1):
     count, outs, ins = x.shape[0], w.shape[0], w.shape[1]
     last = outs if last < 0 else last
     rest = ins % (WIDTH // x.itemsize)
-    places = np.empty(outs + OUTS, np.int64)
-    for o in range(outs + OUTS):
+    places = np.empty(outs + OUTS + ALONE, np.int64)
+    for o in range(outs + OUTS + ALONE):
         places[o] = min(o, outs - 1) * ins  # rows behind the last are the last once more; nobody reads their sums
     flat_x, flat_w = x.reshape(x.size), w.reshape(w.size)
     together = count - count % (2 * (WIDTH // x.itemsize)) if last - first == outs else 0

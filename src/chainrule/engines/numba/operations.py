@@ -20,11 +20,13 @@ from chainrule.engines.numba import (
     convolution,
     dense,
     dropout,
+    filters,
     losses,
     normalization,
     pooling,
     updates,
 )
+from chainrule.engines.numba.tiles import lanes
 from chainrule.shapes import output_size
 
 Array = NDArray[Any]
@@ -37,11 +39,13 @@ class KernelOf:
     """An operation's kernel: where it is, how many arrays it reads, and the shapes of its results.
 
     shapes  (arrays, attributes) → a shape for each array it writes
+    shared  of a sample's first result the axis that threads share, where they share an operation
     """
 
     name: str
     module: Any
     shapes: Shaper
+    shared: int = 0
 
     @property
     def kernel(self) -> Any:
@@ -103,6 +107,9 @@ KERNELS: dict[str, KernelOf] = {
         lambda a, k: [(a[1].shape[1], a[0].shape[1] // k.get("groups", 1), *k["kernel"])],
         "cross_correlate_dw",
     ),
+    "correlate_filters": KernelOf("correlate_filters", filters, lambda a, k: [_correlated(a[0], a[1], k)], 1),
+    **_table(filters, lambda a, k: [(a[0].shape[0], a[1].shape[1], *k["size"])], "correlate_filters_dx"),
+    **_table(filters, lambda a, k: [(a[1].shape[1], a[0].shape[1], *k["kernel"])], "correlate_filters_dw"),
     **_table(bias, _like(0), "add_bias"),
     **_table(bias, lambda a, k: [a[0].shape[1:] if k.get("untied") else a[0].shape[1:2]], "bias_gradient"),
     **_table(pooling, lambda a, k: [(*a[0].shape[:2], *_windows(a[0], k))] * 2, "max_pool"),
@@ -123,14 +130,32 @@ KERNELS: dict[str, KernelOf] = {
 }
 
 
+def fitting(name: str, arrays: Sequence[Any], attributes: Mapping[str, Any], itemsize: int) -> str:
+    """The name of the kernel for an operation on arrays of such shapes: `filters` has those whose filters fill vectors.
+
+    Of an input gradient, the channels do, and there is one phase.
+    """
+    if not name.startswith("cross_correlate") or attributes.get("groups", 1) > 1:
+        return name
+    whole = name.endswith("_dx") and tuple(attributes.get("stride", (1, 1))) != (1, 1)
+    side_by_side = {
+        "cross_correlate": lambda: arrays[1].shape[0],
+        "cross_correlate_dx": lambda: arrays[1].shape[1],
+        "cross_correlate_dw": lambda: arrays[1].shape[-3],
+    }[name]()
+    if whole or side_by_side % lanes(itemsize):
+        return name
+    return name.replace("cross_correlate", "correlate_filters")
+
+
 def call(name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
     """Run one operation by itself: results are allocated, inputs made contiguous."""
-    entry = KERNELS[name]
     given = [None if array is None else np.ascontiguousarray(array) for array in arrays]
     known = {key: value for key, value in attributes.items() if value is not None}
     if "window" in known:
         known.setdefault("stride", known["window"])
     dtype = next(array.dtype for array in given if array is not None and array.dtype.kind == "f")
+    entry = KERNELS[fitting(name, given, known, dtype.itemsize)]
     results = [np.zeros(shape, dtype) for shape in entry.shapes(given, known)]
     if not results:
         return _updated(entry, given, known)

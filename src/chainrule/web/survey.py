@@ -1,7 +1,7 @@
 """Norms of the gradient at some steps that were taken before this page was there, measured by replaying the run once.
 
 It has time: it works only while a page is open and neither training nor a request needs the machine, ends within a
-step when one does, and rests as long as it works. It leaves keyframes on its way: steps looked at later come quickly.
+step when one does, and rests between. It leaves keyframes on its way: steps looked at later come quickly.
 """
 
 import threading
@@ -19,6 +19,7 @@ AWAY = 5.0  # seconds without a question after which no page is open, or none th
 QUIET = 0.5  # seconds after a request before it goes on: another one is likely
 GLANCE = 0.2  # seconds between two looks at whether it may go on
 SLICE = 0.02  # seconds of work between two rests
+REST = 0.5  # of the time worked
 LIMIT = 300.0  # seconds of work in all: of a run that took hours, its beginning is measured
 
 
@@ -142,7 +143,7 @@ class Survey:
 
 
 class _Pace:
-    """Rests as long as was worked; a change ends the rest."""
+    """Rests now and then; a change ends the rest."""
 
     def __init__(self, changed: threading.Condition) -> None:
         self._changed = changed
@@ -153,7 +154,7 @@ class _Pace:
         worked = time.monotonic() - self._begun
         if worked > SLICE:
             with self._changed:
-                self._changed.wait(worked)
+                self._changed.wait(worked * REST)
             self._begun = time.monotonic()
 
 

@@ -32,5 +32,5 @@ def ended(trainer: Trainer) -> str:
     early = f"Training stopped early, after step {last:,}. " if last < trainer.steps else ""
     return (
         f"{early}The validation loss was lowest after step {best:,}: a run keeps those weights in model.safetensors. "
-        f"The time line begins at the last step; step {best:,} is marked on it."
+        "This page opens at the last step; the other is marked on the time line."
     )

@@ -211,14 +211,15 @@ export class Application {
   async #trained(restarted) {
     if (restarted) this.tracing.forget();
     this.#listeners.tell("training");
-    if (this.#renewing || !this.#behind()) return;
+    const early = this.training?.running && !this.tracing.due; // the next state comes soon, and asks again
+    if (this.#renewing || early || !this.#behind()) return;
     this.#renewing = true;
     try {
       for (let state = null; state !== this.training && this.#behind(); ) {
         state = this.training;
         await this.tracing.renew();
         if (this.place.step === null) await this.#retrace();
-        if (this.training?.running) return; // the next state comes soon, and asks again
+        if (this.training?.running) return;
       }
     } catch (error) {
       this.complain("trace", error);

@@ -44,7 +44,7 @@ FORMAT = 1
 BUDGET = 3_000_000  # bytes that keyframes may fill the file up to
 LIMIT = 20_000_000  # bytes that no file may have
 KEYFRAMES = (100, 10, 1000)  # steps, the most wanted first
-SURVEY = 20.0  # seconds that measuring norms may take
+SURVEY = 40.0  # seconds that measuring norms may take
 PICTURES, PICTURE_BYTES = 60, 400_000  # at most
 
 

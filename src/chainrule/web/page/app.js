@@ -32,6 +32,7 @@ export class Application {
   /** @type {Picture | null} */
   #drawn = null;
   #gone = false;
+  #renewing = false;
   #turn = 0; // of what was asked for last: an answer that comes late is not shown
   /** @type {Map<string, string>} */
   #rests = new Map();
@@ -210,14 +211,27 @@ export class Application {
   async #trained(restarted) {
     if (restarted) this.tracing.forget();
     this.#listeners.tell("training");
-    const newest = this.training?.newest ?? 0;
-    if (this.place.step !== null || (this.tracing.newest && this.tracing.newest.step === newest)) return;
+    const early = this.training?.running && !this.tracing.due; // the next state comes soon, and asks again
+    if (this.#renewing || early || !this.#behind()) return;
+    this.#renewing = true;
     try {
-      await this.tracing.renew();
-      if (this.place.step === null) await this.#retrace();
+      for (let state = null; state !== this.training && this.#behind(); ) {
+        state = this.training;
+        await this.tracing.renew();
+        if (this.place.step === null) await this.#retrace();
+        if (this.training?.running) return;
+      }
     } catch (error) {
       this.complain("trace", error);
+    } finally {
+      this.#renewing = false;
     }
+  }
+
+  /** Whether there is a newer step to show. */
+  #behind() {
+    const newest = this.training?.newest ?? 0;
+    return this.place.step === null && this.tracing.newest?.step !== newest;
   }
 
   #reached() {

@@ -70,10 +70,11 @@
  *
  * @typedef {{
  *   step: number, steps: number, epochSteps: number, running: boolean, message: string, newest: number,
- *   history?: string, origin?: number, sparse?: boolean,
+ *   history?: string, origin?: number, sparse?: boolean, best?: number, survey?: {measured: number, of: number},
  * }} TrainingState  step: done so far; steps: of the whole recipe (0: without end). history: the name of the history
  *   this is the state of, where there are several; origin: its first step (else 0); sparse: only marked steps can be
- *   looked at
+ *   looked at; best: the step whose weights the run keeps; survey: of steps taken before this page was there, how many
+ *   the server measured by now
  * @typedef {{step: number, words: string}} Mark  a step that is there without being computed anew: a keyframe
  * @typedef {{name: string, words: string}} History  one course of training, and what it is
  * @typedef {{
@@ -87,8 +88,8 @@
  *   advance(steps: number): Promise<TrainingState>, epoch(): Promise<TrainingState>,
  *   restart(): Promise<TrainingState>,
  *   about?(): string, marks?(): Mark[], histories?(): History[], open?(name: string): Promise<TrainingState>,
- *   begin?(step: number): Promise<TrainingState>,
- * }} Training  about: what this trains on, in words; histories: those that can be looked at, and open one of them;
+ *   begin?(step: number): Promise<TrainingState>, norms?(): Promise<Pick<Series, "norms" | "norm_steps">>,
+ * }} Training  about: what this trains on, in words; norms: all that are known, where a survey adds to them; histories: those that can be looked at, and open one of them;
  *   begin: another one, from a step of the one that is open
  *
  * @typedef {{

@@ -48,6 +48,11 @@ class ServerTraining {
     return (await asked(`api/training/series?after=${after}`)).json();
   }
 
+  /** @returns {Promise<Pick<Series, "norms" | "norm_steps">>} */
+  async norms() {
+    return (await asked("api/training/norms")).json();
+  }
+
   start() {
     return this.#post("start");
   }

@@ -52,38 +52,41 @@ def correlate_filters(
     pooled=False,
     first=0,
     last=-1,
+    lowest=0,
+    highest=-1,
 ):
-    """y = w ⋆ x + b for every sample of a block: all rows of y, or those that a thread has of one picture.
+    """y = w ⋆ x + b for every sample of a block: all of y, or the rows or the filters that a thread has of one picture.
 
     rectify  y is 0 where that is not positive, as ReLU behind it would have it
     pooled   y has the largest of each 2×2 results, which never leave the registers
     """
-    lanes, outs = WIDTH // x.itemsize, y.shape[1]
+    lanes, all_outs = WIDTH // x.itemsize, y.shape[1]
     last = y.shape[2] if last < 0 else last
+    outs = (all_outs if highest < 0 else highest) - lowest
     by = 2 if pooled else 1
     width, plane = frame(x, stride, padding)
     places = forward_taps(w.shape, width, plane, stride, dilation, flip)
     picture = apart(x.shape[1] * plane * stride[0] * stride[1])
     cells = (last - first) * y.shape[3]
-    untied = b is not None and b.size > outs
+    untied = b is not None and b.size > all_outs
     together = 1 if untied else max(1, min(x.shape[0], (MANY + cells - 1) // max(cells, 1)))
     count = together * cells * by * by
     rows = np.zeros(together * picture + plane, x.dtype)
     weights = np.empty((places.size + lanes) * outs, x.dtype)
-    turn_matrix(w.reshape(w.size), 0, places.size, outs, places.size, weights, 0, outs)
+    turn_matrix(w.reshape(w.size), lowest * places.size, places.size, outs, places.size, weights, 0, outs)
     at = np.zeros(count + OUTPUTS, np.int64)
     _windows(at, together, first, last, y.shape[3], width, picture, by)
     begin = np.zeros(count + OUTPUTS, np.int64)
     plus = np.zeros(outs, x.dtype)
     if untied:
-        plane_of_b = b.size // outs
+        plane_of_b = b.size // all_outs
         across = plane_of_b // _height(x, w, stride, padding, dilation)
         _windows(begin, together, first, last, y.shape[3], across, 0, by)
         begin *= outs
-        plus = np.empty(b.size, x.dtype)
-        turn_matrix(b, 0, plane_of_b, outs, plane_of_b, plus, 0, outs)
+        plus = np.empty(plane_of_b * outs, x.dtype)
+        turn_matrix(b, lowest * plane_of_b, plane_of_b, outs, plane_of_b, plus, 0, outs)
     elif b is not None:
-        plus[:] = b
+        plus[:] = b[lowest : lowest + outs]
     sums = np.empty((together * cells + OUTPUTS) * outs, x.dtype)
     result, whole = y.reshape(y.size), y.shape[2] * y.shape[3]
     least = x.dtype.type(0 if rectify else -np.inf)
@@ -93,7 +96,7 @@ def correlate_filters(
             lay_out(x[start + s], rows[s * picture :], width, plane, stride, padding)
         _sum(weights, outs, rows, places, at, plus, begin, sums, many * cells, least, pooled)
         for s in range(many):
-            place = (start + s) * outs * whole + first * y.shape[3]
+            place = ((start + s) * all_outs + lowest) * whole + first * y.shape[3]
             turn_matrix(sums, s * cells * outs, outs, cells, outs, result, place, whole)
 
 

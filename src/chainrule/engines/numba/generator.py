@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engines.numba.operations import KERNELS
+from chainrule.engines.numba.operations import KERNELS, shared
 from chainrule.engines.numba.rewriting import fitted, pooled, rectified, widened
 from chainrule.engines.numba.update_programs import link_to, symbol_of
 from chainrule.plan import Operation, Plan, Tensor
@@ -38,7 +38,6 @@ BUFFERS = ("parameters", "statistics", "gradients")
 ROOM = ("work", "places", "batch_work", "batch_places")
 NUMBERS = ("n", "block", "seed", "step")
 HELD = 1 << 14  # weights of a dense layer from which on its gradient for one sample is left to the update
-SHARE = ("first", "last")  # arguments of the kernels that take the whole batch: the channels of a thread
 
 
 @dataclass
@@ -233,9 +232,10 @@ class Writer:
         tensors = _tensors([operation])
         views = {(t.storage, t.shape): self._name(t, {}) for t in tensors}
         lines = [f"    {views[tensor.storage, tensor.shape]} = {self._view(tensor, 'n')}" for tensor in tensors]
-        parts = operation.writes[0].shape[KERNELS[operation.name].shared]
-        share = [f"k * {parts} // threads", f"(k + 1) * {parts} // threads"]
-        kernel = self._call(operation, views, "n", "0", dict(zip(SHARE, map(_Code, share), strict=True)))
+        names, parts, size = shared(operation.name, operation.writes[0].shape, np.dtype(self.dtype).itemsize)
+        times = f" * {size}" if size > 1 else ""
+        edges = [f"k * {parts} // threads{times}", f"(k + 1) * {parts} // threads{times}"]
+        kernel = self._call(operation, views, "n", "0", dict(zip(names, map(_Code, edges), strict=True)))
         return [*lines, f"    for k in {loop}(threads):", f"        {kernel}"]
 
     def _call(

@@ -39,13 +39,11 @@ class KernelOf:
     """An operation's kernel: where it is, how many arrays it reads, and the shapes of its results.
 
     shapes  (arrays, attributes) → a shape for each array it writes
-    shared  of a sample's first result the axis that threads share, where they share an operation
     """
 
     name: str
     module: Any
     shapes: Shaper
-    shared: int = 0
 
     @property
     def kernel(self) -> Any:
@@ -107,7 +105,7 @@ KERNELS: dict[str, KernelOf] = {
         lambda a, k: [(a[1].shape[1], a[0].shape[1] // k.get("groups", 1), *k["kernel"])],
         "cross_correlate_dw",
     ),
-    "correlate_filters": KernelOf("correlate_filters", filters, lambda a, k: [_correlated(a[0], a[1], k)], 1),
+    "correlate_filters": KernelOf("correlate_filters", filters, lambda a, k: [_correlated(a[0], a[1], k)]),
     **_table(filters, lambda a, k: [(a[0].shape[0], a[1].shape[1], *k["size"])], "correlate_filters_dx"),
     **_table(filters, lambda a, k: [(a[1].shape[1], a[0].shape[1], *k["kernel"])], "correlate_filters_dw"),
     **_table(bias, _like(0), "add_bias"),
@@ -146,6 +144,21 @@ def fitting(name: str, arrays: Sequence[Any], attributes: Mapping[str, Any], ite
     if whole or side_by_side % lanes(itemsize):
         return name
     return name.replace("cross_correlate", "correlate_filters")
+
+
+def shared(name: str, shape: tuple[int, ...], itemsize: int) -> tuple[tuple[str, str], int, int]:
+    """How threads share an operation on one picture, whose result has this shape: the arguments that say which part a
+    thread has (from, to), the number of parts, and how many of what the arguments count a part has.
+
+    Filters or rows of a dense layer; but where filters fill vectors, each thread needs two of them for full tiles.
+    Where there are not that many, threads share the rows of the result.
+    """
+    if name != "correlate_filters":
+        return ("first", "last"), shape[0], 1
+    tall = 2 * lanes(itemsize)
+    if shape[0] % tall == 0 and shape[0] > tall:
+        return ("lowest", "highest"), shape[0] // tall, tall
+    return ("first", "last"), shape[1], 1
 
 
 def call(name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:

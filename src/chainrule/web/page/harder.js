@@ -1,5 +1,6 @@
 /** Where the network is sure of a picture all gradients are tiny: says so, and offers a sample that it finds hard. */
 
+import { button, make } from "./elements.js";
 import { shown } from "./explain/numbers.js";
 
 /** @typedef {import("./types.js").App & {answer(picture: import("./types.js").Picture): number[] | null}} App */
@@ -9,15 +10,9 @@ const AT_ONCE = 12; // pictures answered between two frames
 
 /** @param {App} app @param {HTMLElement} instead  what is said otherwise; the note stands after it */
 export function mountHarder(app, instead) {
-  const note = document.createElement("p");
-  note.className = "phase-words";
-  const words = document.createElement("span");
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "link";
-  button.textContent = "Show one it finds hard";
-  button.addEventListener("click", () => void goToHardest(app));
-  note.append(words, " ", button);
+  const words = make("span");
+  const go = button("Show one it finds hard", () => void goToHardest(app), { class: "link" });
+  const note = make("p", { class: "phase-words" }, words, " ", go);
   const update = () => {
     const loss = app.trace?.values.get("loss.y")?.data[0] ?? Infinity;
     note.hidden = app.place.phase === "forward" || !(loss < SURE);

@@ -1,7 +1,7 @@
 /** A plane as a table of numbers: arrow keys move, Enter and a click choose. */
 import { shown } from "../explain/numbers.js";
 import { brief } from "./brief.js";
-import { make } from "./elements.js";
+import { make } from "../elements.js";
 import { neighbour, share } from "./plane.js";
 
 const ROOM = 4;

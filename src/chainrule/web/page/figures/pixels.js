@@ -1,7 +1,7 @@
 /** A plane too large for text: a pixel a number, on a canvas. Arrow keys move, Enter and a click choose. */
 import { shown } from "../explain/numbers.js";
 import { table } from "../style/scale.js";
-import { make } from "./elements.js";
+import { make } from "../elements.js";
 import { neighbour, share } from "./plane.js";
 
 const WIDEST = 264;

@@ -1,5 +1,5 @@
 /** One array on the bench: its name, its size, what can be done with it, and its planes. */
-import { make } from "../../figures/elements.js";
+import { make } from "../../elements.js";
 import { sameShape, text } from "../../engine/tensor.js";
 import { stack } from "./stack.js";
 

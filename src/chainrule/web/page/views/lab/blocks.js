@@ -1,5 +1,5 @@
 /** All blocks of the bench with their tools, made once. */
-import { button, make } from "../../figures/elements.js";
+import { button, make } from "../../elements.js";
 import { asBlock } from "../../figures/typed.js";
 import { Block } from "./block.js";
 import { arrayOf, pasted, random, sized, typed, withArray } from "./editing.js";

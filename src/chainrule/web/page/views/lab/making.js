@@ -1,5 +1,5 @@
 /** The cell that is explained, in the panel in which the cells of a network are made. */
-import { make } from "../../figures/elements.js";
+import { make } from "../../elements.js";
 import { keysOf } from "../made/keys.js";
 import { Panel } from "../made/panel.js";
 import { walked } from "../made/walk.js";

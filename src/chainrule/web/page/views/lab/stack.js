@@ -1,7 +1,7 @@
 /** An array of the lab: its planes one under another (a kernel's beside each other by input channel). */
 import { ravel } from "../../engine/tensor.js";
 import { cells } from "../../figures/cells.js";
-import { make } from "../../figures/elements.js";
+import { make } from "../../elements.js";
 import { fields } from "../../figures/fields.js";
 import { pixels } from "../../figures/pixels.js";
 import { LARGEST } from "./setting.js";

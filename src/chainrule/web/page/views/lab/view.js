@@ -1,6 +1,6 @@
 /** The lab: numbers of one's own through one convolution or pooling, forward and backward, every cell explained. */
 import { say, unsay } from "../../banner.js";
-import { button, make } from "../../figures/elements.js";
+import { button, make } from "../../elements.js";
 import { address } from "../../state.js";
 import { onTheme } from "../../theme.js";
 import { Bench } from "./bench.js";

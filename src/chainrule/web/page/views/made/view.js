@@ -2,7 +2,7 @@ import { explain } from "../../explain/index.js";
 import { address } from "../../state.js";
 import { onTheme } from "../../theme.js";
 import { phaseOf } from "./address.js";
-import { make } from "./dom.js";
+import { make } from "../../elements.js";
 import { keysOf } from "./keys.js";
 import { Panel } from "./panel.js";
 import { walked } from "./walk.js";
@@ -28,7 +28,7 @@ class View {
   constructor(element, app) {
     this.element = element;
     this.app = app;
-    this.live = make("p", "made-spoken");
+    this.live = make("p", { class: "made-spoken" });
     this.live.setAttribute("role", "status");
     /** @type {string[]} */
     this.path = [];
@@ -147,7 +147,7 @@ class View {
     this.panel?.end();
     this.panel = null;
     const words = problem instanceof Error ? problem.message : String(problem);
-    this.element.replaceChildren(make("p", "made-trouble", `${cell} cannot be explained: ${words}`));
+    this.element.replaceChildren(make("p", { class: "made-trouble" }, `${cell} cannot be explained: ${words}`));
     if (!(problem instanceof Error) || problem instanceof TypeError) reportError(problem);
   }
 }

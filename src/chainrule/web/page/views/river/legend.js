@@ -1,5 +1,6 @@
 /** The colour scale of the map pointed at, or chosen, with its ends in numbers. */
 
+import { make } from "../../elements.js";
 import { shown } from "../../explain/numbers.js";
 import { table } from "../../style/scale.js";
 
@@ -10,15 +11,10 @@ export class Legend {
   constructor(element) {
     this.element = element;
     element.className = "river-legend";
-    this.name = document.createElement("span");
-    this.name.className = "cell-name";
-    this.low = document.createElement("span");
-    this.high = document.createElement("span");
-    this.low.className = "number low";
-    this.high.className = "number";
-    this.canvas = document.createElement("canvas");
-    this.canvas.width = 256;
-    this.canvas.height = 1;
+    this.name = make("span", { class: "cell-name" });
+    this.low = make("span", { class: "number low" });
+    this.high = make("span", { class: "number" });
+    this.canvas = make("canvas", { width: 256, height: 1 });
     element.append(this.name, this.low, this.canvas, this.high);
   }
 

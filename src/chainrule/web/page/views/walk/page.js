@@ -1,7 +1,7 @@
 /** One stop on the page: what it says, what it shows, what it asks, and what the answer is. */
 import { shown } from "../../explain/numbers.js";
 import { cells } from "../../figures/cells.js";
-import { button, make } from "../../figures/elements.js";
+import { button, make } from "../../elements.js";
 import { pixels } from "../../figures/pixels.js";
 import { TEXT } from "./look.js";
 import { numberOf } from "../../figures/typed.js";

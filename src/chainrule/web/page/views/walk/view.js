@@ -1,6 +1,6 @@
 /** The guided walk: a dozen stops on the real network, with the picture of the page. Predict first, then reveal. */
 import { say, unsay } from "../../banner.js";
-import { button, make } from "../../figures/elements.js";
+import { button, make } from "../../elements.js";
 import { address } from "../../state.js";
 import { onTheme } from "../../theme.js";
 import { page } from "./page.js";

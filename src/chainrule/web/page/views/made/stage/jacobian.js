@@ -4,7 +4,7 @@ import { shown } from "../../../explain/numbers.js";
 import { address } from "../address.js";
 import { brief } from "../brief.js";
 import { paint, scaleOf } from "../colours.js";
-import { make } from "../dom.js";
+import { make } from "../../../elements.js";
 import { Plane } from "./plane.js";
 
 /**
@@ -27,28 +27,28 @@ export function jacobianStage(making) {
   const classes = making.trace.description.classes;
   const matrix = matrixOf(making, rows, column);
   const lines = rows.map((row) => lineOf(row, classes[row.k] ?? ""));
-  const head = make("tr", "", ...HEADS.map((text) => headOf(text.replace("_{j}", `_{${column}}`))));
-  const total = make("td", "made-total", "");
-  const foot = make("tr", "", cellOf("td", "Σ", 5), total);
+  const head = make("tr", {}, ...HEADS.map((text) => headOf(text.replace("_{j}", `_{${column}}`))));
+  const total = make("td", { class: "made-total" }, "");
+  const foot = make("tr", {}, cellOf("td", "Σ", 5), total);
   paintColumns(lines, rows);
   const table = make(
     "table",
-    "made-chain",
-    make("thead", "", head),
-    make("tbody", "", ...lines),
-    make("tfoot", "", foot),
+    { class: "made-chain" },
+    make("thead", {}, head),
+    make("tbody", {}, ...lines),
+    make("tfoot", {}, foot),
   );
   const collapse = collapseOf(making, rows, column);
-  const caption = make("figcaption", "", mathml(`∂ŷ_{k}/∂z_{j} = ŷ_{k} · (δ_kj − ŷ_{j})`));
+  const caption = make("figcaption", {}, mathml(`∂ŷ_{k}/∂z_{j} = ŷ_{k} · (δ_kj − ŷ_{j})`));
   return {
     element: make(
       "div",
-      "made-softmax",
+      { class: "made-softmax" },
       make(
         "div",
-        "made-factors",
-        make("figure", "made-factor", caption, labelled(matrix.element, rows.length)),
-        make("figure", "made-factor", table),
+        { class: "made-factors" },
+        make("figure", { class: "made-factor" }, caption, labelled(matrix.element, rows.length)),
+        make("figure", { class: "made-factor" }, table),
       ),
       collapse,
     ),
@@ -95,12 +95,12 @@ function matrixOf(making, rows, column) {
  * @param {number} count */
 function labelled(matrix, count) {
   if (count > MOST_LABELS) return matrix;
-  const numbers = () => Array.from({ length: count }, (_, at) => make("span", "", String(at)));
+  const numbers = () => Array.from({ length: count }, (_, at) => make("span", {}, String(at)));
   return make(
     "div",
-    "made-labelled",
-    make("div", "made-column-numbers", ...numbers()),
-    make("div", "made-row-numbers", ...numbers()),
+    { class: "made-labelled" },
+    make("div", { class: "made-column-numbers" }, ...numbers()),
+    make("div", { class: "made-row-numbers" }, ...numbers()),
     matrix,
   );
 }
@@ -115,9 +115,9 @@ function lineOf({ k, p, t, dp, j, product }, label) {
   const name = label && label !== String(k) ? `${k} ${label}` : String(k);
   return make(
     "tr",
-    t ? "made-target" : "",
-    make("th", "", name),
-    ...[p, t, dp, j, product].map((value) => make("td", "", make("span", "", shown(value)))),
+    { class: t ? "made-target" : null },
+    make("th", {}, name),
+    ...[p, t, dp, j, product].map((value) => make("td", {}, make("span", {}, shown(value)))),
   );
 }
 
@@ -141,12 +141,12 @@ function paintColumns(lines, rows) {
 function headOf(linear) {
   const drawn = mathml(linear);
   drawn.setAttribute("aria-hidden", "true");
-  return make("th", "", drawn, make("span", "made-spoken", spoken(linear)));
+  return make("th", {}, drawn, make("span", { class: "made-spoken" }, spoken(linear)));
 }
 
 /** @param {"td"} tag @param {string} text @param {number} span */
 function cellOf(tag, text, span) {
-  const cell = make(tag, "sum-sign", text);
+  const cell = make(tag, { class: "sum-sign" }, text);
   cell.colSpan = span;
   return cell;
 }
@@ -169,9 +169,9 @@ function collapseOf(making, rows, column) {
   ];
   return make(
     "ol",
-    "made-collapse",
+    { class: "made-collapse" },
     ...lines.map((line, at) =>
-      make("li", "", ...(words[at] ? [make("span", "made-why", words[at])] : []), mathml(line)),
+      make("li", {}, ...(words[at] ? [make("span", { class: "made-why" }, words[at])] : []), mathml(line)),
     ),
   );
 }

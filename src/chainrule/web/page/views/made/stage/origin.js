@@ -1,6 +1,6 @@
 import { shown } from "../../../explain/numbers.js";
 import { address, offset, split, valueOf } from "../address.js";
-import { make } from "../dom.js";
+import { make } from "../../../elements.js";
 import { numberLink } from "../links.js";
 import { relatives } from "../relatives.js";
 import { stepStage } from "./steps.js";
@@ -46,18 +46,23 @@ function parameterStage(making) {
   const numbers = like.map(({ cell, words }) =>
     make(
       "span",
-      `made-large-number${cell === explanation.cell ? " made-so-far" : ""}`,
-      make("span", "made-digits", numberLink(making, cell, valueOf(trace, cell) ?? NaN)),
-      make("span", "made-under", words),
+      { class: `made-large-number${cell === explanation.cell ? " made-so-far" : ""}` },
+      make("span", { class: "made-digits" }, numberLink(making, cell, valueOf(trace, cell) ?? NaN)),
+      make("span", { class: "made-under" }, words),
     ),
   );
   const caption = make(
     "p",
-    "made-pick-words",
+    { class: "made-pick-words" },
     `After ${trace.frame.step} steps of training. What the next one does to it:`,
   );
   return {
-    element: make("div", "made-origin made-steps-like", caption, make("div", "made-term-line", ...numbers)),
+    element: make(
+      "div",
+      { class: "made-origin made-steps-like" },
+      caption,
+      make("div", { class: "made-term-line" }, ...numbers),
+    ),
     count: 0,
     show() {},
     say: () => "",

@@ -1,7 +1,7 @@
 import { shown } from "../../../explain/numbers.js";
 import { address, cellName, valueOf } from "../address.js";
 import { scaleOfTensor } from "../colours.js";
-import { make } from "../dom.js";
+import { make } from "../../../elements.js";
 import { numberLink } from "../links.js";
 import { NumberGrid } from "./grid.js";
 import { whereOf } from "./where.js";
@@ -19,9 +19,15 @@ export function pickStage(making) {
   const { pick, cell } = making.explanation;
   const { candidates, winner } = pick ?? { candidates: [], winner: 0 };
   const window = windowOf(making, candidates, "the window");
-  const words = make("p", "made-pick-words");
+  const words = make("p", { class: "made-pick-words" });
   const route = routeOf(making, cell, candidates[winner]?.cell);
-  const forward = make("figure", "made-factor", make("figcaption", "", "the window"), window.grid.element, words);
+  const forward = make(
+    "figure",
+    { class: "made-factor" },
+    make("figcaption", {}, "the window"),
+    window.grid.element,
+    words,
+  );
   const where = whereOf(
     making,
     candidates.map((candidate) => candidate.cell),
@@ -29,8 +35,8 @@ export function pickStage(making) {
   return {
     element: make(
       "div",
-      "made-products",
-      make("div", "made-factors", ...(where ? [where] : []), forward, ...(route ? [route] : [])),
+      { class: "made-products" },
+      make("div", { class: "made-factors" }, ...(where ? [where] : []), forward, ...(route ? [route] : [])),
     ),
     count: candidates.length,
     show(done, stepping) {
@@ -102,14 +108,14 @@ function routeOf(making, cell, winner) {
   if (!from || !to || value === null || arrived === null) return null;
   return make(
     "figure",
-    "made-factor made-route",
-    make("figcaption", "", "on the way back"),
-    make("p", "made-lead", numberLink(making, from, value), make("span", "made-under", from)),
-    make("p", "made-arrow", "↓"),
-    make("p", "made-lead", numberLink(making, to, arrived), make("span", "made-under", to)),
+    { class: "made-factor made-route" },
+    make("figcaption", {}, "on the way back"),
+    make("p", { class: "made-lead" }, numberLink(making, from, value), make("span", { class: "made-under" }, from)),
+    make("p", { class: "made-arrow" }, "↓"),
+    make("p", { class: "made-lead" }, numberLink(making, to, arrived), make("span", { class: "made-under" }, to)),
     make(
       "p",
-      "made-pick-words",
+      { class: "made-pick-words" },
       "The gradient of this number goes to the largest, whole. The others get none from here.",
     ),
   );

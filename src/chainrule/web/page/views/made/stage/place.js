@@ -1,6 +1,6 @@
 import { address, cellName, offset } from "../address.js";
 import { scaleOfTensor } from "../colours.js";
-import { make } from "../dom.js";
+import { make } from "../../../elements.js";
 import { NumberGrid } from "./grid.js";
 import { Plane } from "./plane.js";
 
@@ -36,7 +36,7 @@ export function placeStage(making) {
       ? digits(making, { tensor, rows, columns, cellAt, at, label })
       : picture(making, { tensor, rows, columns, cellAt, at, label });
   return {
-    element: make("figure", "made-factor made-place", make("figcaption", "", label), element),
+    element: make("figure", { class: "made-factor made-place" }, make("figcaption", {}, label), element),
     count: 0,
     show() {},
     say: () => "",

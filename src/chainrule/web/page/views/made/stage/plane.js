@@ -1,5 +1,5 @@
 import { colourOf } from "../colours.js";
-import { make } from "../dom.js";
+import { make } from "../../../elements.js";
 import { ink } from "../inks.js";
 
 /**
@@ -24,7 +24,7 @@ export class Plane {
     this.columns = columns;
     this.zoom = Math.max(2, Math.min(40, Math.floor(side / Math.max(rows, columns))));
     this.picture = new OffscreenCanvas(columns, rows);
-    this.element = make("canvas", "made-plane");
+    this.element = make("canvas", { class: "made-plane" });
     this.element.setAttribute("role", "img");
     this.element.setAttribute("aria-label", `${label}: ${rows} by ${columns} numbers`);
     this.element.style.setProperty("--width", `${columns * this.zoom}px`);

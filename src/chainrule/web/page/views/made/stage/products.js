@@ -1,7 +1,7 @@
 import { address } from "../address.js";
 import { brief } from "../brief.js";
 import { scaleOf, scaleOfTensor } from "../colours.js";
-import { make } from "../dom.js";
+import { make } from "../../../elements.js";
 import { NumberGrid } from "./grid.js";
 import { layoutOf } from "./layout.js";
 import { Pages } from "./pages.js";
@@ -49,9 +49,9 @@ class Products {
     this.pages = new Pages(this.layout, this.terms, (page) => this.#turn(page));
     this.element = make(
       "div",
-      "made-products",
+      { class: "made-products" },
       this.pages.element,
-      make("div", "made-factors", this.where.element, ...this.#row()),
+      make("div", { class: "made-factors" }, this.where.element, ...this.#row()),
     );
     this.#refill();
   }
@@ -130,17 +130,17 @@ class Products {
   }
 
   #row() {
-    const captions = this.panels.map(() => make("figcaption", ""));
+    const captions = this.panels.map(() => make("figcaption"));
     this.captions = captions;
     return this.panels.flatMap((panel, at) => {
       const figure = make(
         "figure",
-        at < this.wide ? "made-factor" : "made-factor product",
+        { class: at < this.wide ? "made-factor" : "made-factor product" },
         captions[at],
         panel.element,
       );
       if (!at) return [figure];
-      return [make("span", "made-between", at < this.wide ? "·" : "="), figure];
+      return [make("span", { class: "made-between" }, at < this.wide ? "·" : "="), figure];
     });
   }
 

@@ -1,7 +1,7 @@
 import { explain } from "../../../explain/index.js";
 import { goesTo } from "../../../explain/reach.js";
 import { address, cellName, unravelled } from "../address.js";
-import { make } from "../dom.js";
+import { make } from "../../../elements.js";
 import { numberLink } from "../links.js";
 import { windowOf } from "./pick.js";
 
@@ -19,9 +19,13 @@ export function routedStage(making) {
   const { tensor, index } = address(making.explanation.cell);
   const input = cellName(tensor.replace(/(^|\.)d(?=[xy]$)/u, "$1"), index);
   const figures = outputs(making, input).map((output) => windowFigure(making, output, input));
-  const none = make("p", "made-pick-words", "No window lies on this cell.");
+  const none = make("p", { class: "made-pick-words" }, "No window lies on this cell.");
   return {
-    element: make("div", "made-products", make("div", "made-factors", ...(figures.length ? figures : [none]))),
+    element: make(
+      "div",
+      { class: "made-products" },
+      make("div", { class: "made-factors" }, ...(figures.length ? figures : [none])),
+    ),
     count: 0,
     show() {},
     say: () => "",
@@ -65,9 +69,9 @@ function windowFigure(making, output, input) {
       : ["Not the largest of its window: ", ...(best ? [numberLink(making, best.cell, best.value)] : []), " is."];
   return make(
     "figure",
-    "made-factor",
-    make("figcaption", "", output),
+    { class: "made-factor" },
+    make("figcaption", {}, output),
     window.grid.element,
-    make("p", "made-pick-words", ...words),
+    make("p", { class: "made-pick-words" }, ...words),
   );
 }

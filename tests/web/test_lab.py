@@ -217,7 +217,7 @@ def test_a_block_of_a_spreadsheet_is_pasted(lab: "Page") -> None:
     assert "those that fit in 3 × 12 are here" in lab.locator(".lab-words").inner_text()
 
 
-def test_the_address_holds_the_whole_lab(lab: "Page", browser: "Browser") -> None:
+def test_the_address_holds_the_whole_lab(lab: "Page") -> None:
     lab.get_by_label("An example to begin with").select_option(label="two channels, three filters")
     lab.locator("[data-block=x] input").nth(4).fill("0.1")
     lab.locator("[data-block=dy] input").nth(1).fill("2.5")
@@ -229,7 +229,7 @@ def test_the_address_holds_the_whole_lab(lab: "Page", browser: "Browser") -> Non
     value = lab.locator("#lab .made-value").inner_text()
     address = lab.url
     lab.locator("[data-value=max]").click()
-    other = browser.new_page()
+    other = lab.context.new_page()
     other.goto(address)
     other.wait_for_selector("#lab .made-value")
     assert {name: block(other, name) for name in names} == before

@@ -45,7 +45,7 @@ def opened(browser: "Browser", plain: str) -> "Iterator[Page]":
 def show(page: "Page", address: str, cell: str, phase: str = "backward") -> None:
     """Opens the address of a cell, in a page that may be there already."""
     place = f"#/network/{phase}/{cell}?sample={SAMPLE}"
-    if page.url.startswith(address):
+    if page.url.startswith(address.partition("?")[0]):
         page.evaluate("place => { location.hash = place; document.activeElement?.blur(); }", place)
     else:
         page.goto(address + place)

@@ -2,7 +2,6 @@
  * A network from the file that the page is in; `chainrule/web/single_file.py` says what is where.
  *
  * @import {Description, Frame, Source} from "../types.js"
- * @import {Packed} from "./packed.js"
  */
 import { inThisThread, inWorker } from "./channels.js";
 import { FileTraining } from "./file_training.js";

@@ -1,4 +1,4 @@
-import { address } from "./address.js";
+import { parted } from "../../explain/naming.js";
 import { button, make } from "../../elements.js";
 import { cellLink } from "./links.js";
 import { onward, relatives } from "./relatives.js";
@@ -97,7 +97,7 @@ function likeSwitch(making, like) {
 /** @param {Making} making @param {import("./relatives.js").Way[]} ways */
 function onwardLinks(making, ways) {
   const links = ways.map(({ cell, tensor, many }) => {
-    const link = cellLink(making, cell, many === 1 ? cell : address(cell).tensor, "made-cell-link cell-name");
+    const link = cellLink(making, cell, many === 1 ? cell : parted(cell).tensor, "made-cell-link cell-name");
     link.title = many === 1 ? cell : `${cell}, the largest of the ${many} numbers of ${tensor} it goes into`;
     return make(
       "span",

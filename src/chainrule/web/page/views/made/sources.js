@@ -1,4 +1,4 @@
-import { valueOf } from "./address.js";
+import { valueOf } from "../../explain/naming.js";
 import { make } from "../../elements.js";
 import { numberLink } from "./links.js";
 

@@ -1,7 +1,7 @@
 import { explain } from "../../explain/index.js";
+import { layered, parted } from "../../explain/naming.js";
 import { address } from "../../state.js";
 import { onTheme } from "../../theme.js";
-import { phaseOf } from "./address.js";
 import { make } from "../../elements.js";
 import { keysOf } from "./keys.js";
 import { Panel } from "./panel.js";
@@ -163,4 +163,12 @@ function focusable(element) {
 function towards(cell) {
   const phase = phaseOf(cell);
   return phase ? { cell, phase } : { cell };
+}
+
+/** Which way numbers of this name flow. @param {string} cell @returns {import("../../types.js").Phase | null} */
+function phaseOf(cell) {
+  const { rest } = layered(parted(cell).tensor);
+  if (/\.(?:update|m|v)$/u.test(rest)) return "update";
+  if (/^d/u.test(rest)) return "backward";
+  return rest === "y" || rest === "winner" ? "forward" : null;
 }

@@ -1,8 +1,9 @@
 /** One tensor in the river: a caption, a canvas of its cells, and pages where there are more than fit. */
 
 import { button, make } from "../../elements.js";
+import { text, unravel } from "../../engine/tensor.js";
+import { named } from "../../explain/naming.js";
 import { shown } from "../../explain/numbers.js";
-import { cellName } from "./cells.js";
 import { move } from "./keyboard.js";
 import { NUMBERS_FROM, paint, powerOf, scaleOf } from "./paint.js";
 import { Planes } from "./planes.js";
@@ -57,7 +58,7 @@ export class Block {
     this.data = less ? Float64Array.from(array.data, (value, i) => value - less[i]) : array.data;
     this.scale = scaleOf(this.data, this.spec.scale);
     this.shape = array.shape;
-    this.size.textContent = this.spec.role === "parameters" && this.spec.trio === null ? array.shape.join("×") : "";
+    this.size.textContent = this.spec.role === "parameters" && this.spec.trio === null ? text(array.shape) : "";
     if (!array.shape.length) this.size.textContent = shown(this.data[0]);
   }
 
@@ -105,7 +106,7 @@ export class Block {
 
   /** @param {number} flat */
   nameOf(flat) {
-    return cellName(this.spec.tensor, this.shape ?? [], flat);
+    return named(this.spec.tensor, unravel(flat, this.shape ?? []));
   }
 
   #pager() {
@@ -127,7 +128,7 @@ export class Block {
 
   /** @param {string} words @param {number} pages */
   #describe(words, pages) {
-    const size = (this.shape ?? []).join("×") || "one number";
+    const size = text(this.shape ?? []) || "one number";
     this.canvas.setAttribute("aria-label", `${this.spec.tensor}, ${size}${pages > 1 ? `, ${words}` : ""}`);
     if (this.words) this.words.textContent = words;
     if (this.pager) this.pager.hidden = pages < 2 || this.spec.follows;

@@ -1,9 +1,10 @@
 /** The network as a river: from the input at one end to the loss at the other. */
 
 import { make } from "../../elements.js";
+import { ravel } from "../../engine/tensor.js";
+import { placeOf } from "../../explain/naming.js";
 import { cameFrom, goesTo } from "../../explain/reach.js";
 import { onTheme } from "../../theme.js";
-import { placeOf, strides } from "./cells.js";
 import { Enlarging } from "./enlarging.js";
 import { fitRiver } from "./fitting.js";
 import { Highlight } from "./highlight.js";
@@ -231,8 +232,7 @@ class River {
     for (const box of boxes) {
       const block = this.blocks.find((each) => each.spec.tensor === box.tensor && each.spec.role === "parameters");
       if (!block?.tiling || (block.planes?.pages ?? 1) < 2 || block.tiling.rects(box).length) continue;
-      const by = strides(block.shape ?? []);
-      block.reveal(box.from.reduce((flat, i, axis) => flat + i * by[axis], 0));
+      block.reveal(ravel(box.from, block.shape ?? []));
       this.#together(block);
     }
   }

@@ -8,6 +8,7 @@
  */
 import { ravel, unravel } from "../../engine/tensor.js";
 import { explain } from "../../explain/index.js";
+import { named } from "../../explain/naming.js";
 import { shown } from "../../explain/numbers.js";
 import { grey, signed } from "../../figures/plane.js";
 
@@ -98,7 +99,7 @@ export class Look {
     const never = tensor.endsWith(".y") && !Array.from(data).some((value) => value < 0);
     const picture = rows > TEXT || columns > TEXT;
     const scale = picture && (tensor === "x" || never) ? grey(data) : signed(data);
-    return { title, rows, columns, values, scale, name: (i, j) => `${tensor}[${at(i, j).join(",")}]` };
+    return { title, rows, columns, values, scale, name: (i, j) => named(tensor, at(i, j)) };
   }
 
   /**
@@ -118,13 +119,10 @@ export class Look {
       columns: data.length,
       values: data,
       scale,
-      name: (_, j) => `${tensor}[${j}]`,
+      name: (_, j) => named(tensor, [j]),
     };
   }
 }
-
-/** A cell's name. @param {string} tensor @param {number[]} index */
-export const named = (tensor, index) => (index.length ? `${tensor}[${index.join(",")}]` : tensor);
 
 /** A number as one guesses it: three digits. @param {number} value */
 export const rough = (value) => shown(Number(value.toPrecision(3)));

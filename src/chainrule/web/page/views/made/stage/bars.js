@@ -1,5 +1,5 @@
 import { shown } from "../../../explain/numbers.js";
-import { cellName } from "../address.js";
+import { named } from "../../../explain/naming.js";
 import { make } from "../../../elements.js";
 import { numberLink } from "../links.js";
 
@@ -28,10 +28,10 @@ export function barStage(making) {
       { class: t.data[k] ? "made-target" : null },
       make("span", {}, label),
       bar,
-      numberLink(making, cellName(name, [k]), value),
+      numberLink(making, named(name, [k]), value),
       make("span", {}, t.data[k] ? `target ${shown(t.data[k])}` : ""),
     );
-    row.classList.toggle("made-now", explanation.cell === cellName(name, [k]));
+    row.classList.toggle("made-now", explanation.cell === named(name, [k]));
     return row;
   });
   const caption = make("figcaption", {}, "what the network thinks, and what it should think");

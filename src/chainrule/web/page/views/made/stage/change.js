@@ -1,5 +1,5 @@
 import { shown } from "../../../explain/numbers.js";
-import { valueOf } from "../address.js";
+import { valueOf } from "../../../explain/naming.js";
 import { draw, make } from "../../../elements.js";
 import { numberLink } from "../links.js";
 

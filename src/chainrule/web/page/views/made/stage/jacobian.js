@@ -1,7 +1,7 @@
 import { mathml } from "../../../equations/mathml.js";
 import { spoken } from "../../../equations/text.js";
 import { shown } from "../../../explain/numbers.js";
-import { address } from "../address.js";
+import { named, parted } from "../../../explain/naming.js";
 import { brief } from "../brief.js";
 import { paint, scaleOf } from "../colours.js";
 import { make } from "../../../elements.js";
@@ -23,7 +23,7 @@ const HEADS = ["k", "ŷ_{k}", "t_{k}", "∂L/∂ŷ_{k}", "∂ŷ_{k}/∂z_{j}", "
 /** @param {Making} making @returns {Stage} */
 export function jacobianStage(making) {
   const rows = making.explanation.jacobian?.rows ?? [];
-  const column = address(making.explanation.cell).index[0] ?? 0;
+  const column = parted(making.explanation.cell).index[0] ?? 0;
   const classes = making.trace.description.classes;
   const matrix = matrixOf(making, rows, column);
   const lines = rows.map((row) => lineOf(row, classes[row.k] ?? ""));
@@ -71,16 +71,13 @@ export function jacobianStage(making) {
 
 /** @param {Making} making @param {Row[]} rows @param {number} column */
 function matrixOf(making, rows, column) {
-  const layer = softmaxOf(making);
+  const { tensor } = parted(making.explanation.cell);
   const plane = new Plane(
     rows.length,
     rows.length,
     "the Jacobian of softmax",
-    (_, at, pressed) => {
-      const cell = at < 0 ? null : `${address(making.explanation.cell).tensor}[${at}]`;
-      if (pressed && cell) making.follow(cell);
-      else making.hover(layer && at >= 0 ? cell : null);
-    },
+    making,
+    (_, at) => named(tensor, [at]),
     SIDE,
   );
   const slope = (/** @type {number} */ k, /** @type {number} */ j) => rows[k].p * ((k === j ? 1 : 0) - rows[j].p);
@@ -103,11 +100,6 @@ function labelled(matrix, count) {
     make("div", { class: "made-row-numbers" }, ...numbers()),
     matrix,
   );
-}
-
-/** @param {Making} making */
-function softmaxOf({ trace }) {
-  return trace.names.find((name) => /^softmax\d*\.y$/u.test(name)) ?? null;
 }
 
 /** @param {Row} row @param {string} label */
@@ -154,11 +146,10 @@ function cellOf(tag, text, span) {
 /** Why so little is left. @param {Making} making @param {Row[]} rows @param {number} column */
 function collapseOf(making, rows, column) {
   const own = rows[column];
-  const count = making.explanation.value && own ? 1 : 0;
   const lines = [
     "Σ_{k} (−t_{k} / ŷ_{k}) · ŷ_{k} · (δ_kj − ŷ_{j}) = −Σ_{k} t_{k} · (δ_kj − ŷ_{j})",
     "−Σ_{k} t_{k} · (δ_kj − ŷ_{j}) = ŷ_{j} · Σ_{k} t_{k} − t_{j} = ŷ_{j} − t_{j}",
-    ...(count
+    ...(making.explanation.value && own
       ? [`ŷ_{${column}} − t_{${column}} = ${shown(own.p)} − ${shown(own.t)} = ${shown(making.explanation.value)}`]
       : []),
   ];

@@ -1,5 +1,6 @@
-import { shown } from "../../../explain/numbers.js";
-import { address, offset, split, valueOf } from "../address.js";
+import { bracketed } from "../../../explain/numbers.js";
+import { ravel } from "../../../engine/tensor.js";
+import { layered, parted, valueOf } from "../../../explain/naming.js";
 import { make } from "../../../elements.js";
 import { numberLink } from "../links.js";
 import { relatives } from "../relatives.js";
@@ -14,24 +15,23 @@ import { stepStage } from "./steps.js";
 
 /** @param {Making} making @returns {Stage | null} */
 export function originStage(making) {
-  const { tensor } = address(making.explanation.cell);
+  const { tensor } = parted(making.explanation.cell);
   if (tensor === "x") return pixelStage(making);
-  return split(tensor).layer ? parameterStage(making) : null;
+  return layered(tensor).layer ? parameterStage(making) : null;
 }
 
 /** @param {Making} making @returns {Stage} */
 function pixelStage(making) {
   const { trace, explanation } = making;
-  const { gain, offset: shift, pixels } = trace.description.normalisation;
-  const byte = trace.picture.x[offset(trace.description.input_shape, explanation.index)] ?? 0;
+  const { gain, offset, pixels } = trace.description.normalisation;
+  const byte = trace.picture.x[ravel(explanation.index, trace.description.input_shape)] ?? 0;
   const times = pixels === "shares" ? gain / 255 : gain;
-  const number = (/** @type {number} */ value) => (value < 0 ? `(${shown(value)})` : shown(value));
   const steps = [
     { name: "pixel", symbols: "byte", numbers: `${byte}`, value: byte },
     {
       name: "x",
       symbols: "byte · gain + offset",
-      numbers: `${byte} · ${number(times)} + ${number(shift)}`,
+      numbers: `${byte} · ${bracketed(times)} + ${bracketed(offset)}`,
       value: explanation.value,
     },
   ];

@@ -1,5 +1,5 @@
 import { shown } from "../../../explain/numbers.js";
-import { address, cellName, valueOf } from "../address.js";
+import { named, parted, valueOf } from "../../../explain/naming.js";
 import { scaleOfTensor } from "../colours.js";
 import { make } from "../../../elements.js";
 import { numberLink } from "../links.js";
@@ -74,13 +74,13 @@ function said(making, candidates, best, done) {
  * @param {Making} making @param {{cell: string, value: number}[]} candidates @param {string} label
  */
 export function windowOf(making, candidates, label) {
-  const places = candidates.map(({ cell }) => address(cell).index.slice(-2));
+  const places = candidates.map(({ cell }) => parted(cell).index.slice(-2));
   const [top, left] = [0, 1].map((axis) => Math.min(...places.map((place) => place[axis])));
   const [bottom, right] = [0, 1].map((axis) => Math.max(...places.map((place) => place[axis])));
   const columns = right - left + 1;
   const grid = new NumberGrid(bottom - top + 1, columns, label, making);
   grid.element.classList.add("made-large");
-  const scale = scaleOfTensor(making.trace, address(candidates[0]?.cell ?? "x").tensor);
+  const scale = scaleOfTensor(making.trace, parted(candidates[0]?.cell ?? "x").tensor);
   const squares = places.map(([row, column]) => (row - top) * columns + column - left);
   /** @type {(Entry | null)[]} */
   const entries = new Array(grid.squares.length).fill(null);
@@ -123,6 +123,6 @@ function routeOf(making, cell, winner) {
 
 /** @param {string} cell of an activation */
 function gradientOf(cell) {
-  const { tensor, index } = address(cell);
-  return tensor.endsWith(".y") ? cellName(tensor.replace(/\.y$/u, ".dy"), index) : null;
+  const { tensor, index } = parted(cell);
+  return tensor.endsWith(".y") ? named(tensor.replace(/\.y$/u, ".dy"), index) : null;
 }

@@ -1,4 +1,4 @@
-import { address } from "../address.js";
+import { parted } from "../../../explain/naming.js";
 import { brief } from "../brief.js";
 import { scaleOf, scaleOfTensor } from "../colours.js";
 import { make } from "../../../elements.js";
@@ -93,7 +93,7 @@ class Products {
     const factors = Array.from({ length: this.wide }, (_, at) => {
       const cell = this.terms.find((term) => term.factors.length === this.wide && term.factors[at].cell)?.factors[at]
         .cell;
-      if (cell) return scaleOfTensor(this.making.trace, address(cell).tensor);
+      if (cell) return scaleOfTensor(this.making.trace, parted(cell).tensor);
       return scaleOf(
         this.terms.map((term) => term.factors[at]?.value ?? 0),
         true,
@@ -122,11 +122,9 @@ class Products {
       const grid = () => new NumberGrid(rows, columns, label, this.making);
       return at === 1 && kernel === "rotated" ? new Rotation(grid, this.making) : grid();
     }
-    return new Plane(rows, columns, label, (row, column, pressed) => {
-      const cell = row < 0 ? null : (this.#entry(at, row * columns + column)?.cell ?? null);
-      if (pressed && cell) this.making.follow(cell);
-      else this.making.hover(cell);
-    });
+    const cellAt = (/** @type {number} */ row, /** @type {number} */ column) =>
+      this.#entry(at, row * columns + column)?.cell ?? null;
+    return new Plane(rows, columns, label, this.making, cellAt);
   }
 
   #row() {

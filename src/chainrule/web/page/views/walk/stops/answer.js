@@ -1,7 +1,8 @@
 /** From the dense layer to the first gradient. */
+import { named } from "../../../explain/naming.js";
 import { shown } from "../../../explain/numbers.js";
 import { signed } from "../../../figures/plane.js";
-import { many, named, percent, rough } from "../look.js";
+import { many, percent, rough } from "../look.js";
 import { choices } from "../stop.js";
 
 /**

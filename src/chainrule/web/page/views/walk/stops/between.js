@@ -1,7 +1,8 @@
 /** What stands between the layers of weights: ReLU and max pooling. */
+import { named } from "../../../explain/naming.js";
 import { unravel } from "../../../engine/tensor.js";
 import { shown } from "../../../explain/numbers.js";
-import { many, named, percent, rough } from "../look.js";
+import { many, percent, rough } from "../look.js";
 import { choices } from "../stop.js";
 
 /**

@@ -1,6 +1,7 @@
 /** How one weight changes, and why. */
+import { named } from "../../../explain/naming.js";
 import { shown } from "../../../explain/numbers.js";
-import { many, named, rough } from "../look.js";
+import { many, rough } from "../look.js";
 import { choices } from "../stop.js";
 
 /**

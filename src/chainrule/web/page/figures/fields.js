@@ -2,7 +2,8 @@
 import { shown } from "../explain/numbers.js";
 import { mark, watched } from "./cells.js";
 import { make } from "../elements.js";
-import { neighbour, share } from "./plane.js";
+import { share } from "../style/scale.js";
+import { neighbour } from "./plane.js";
 import { numberOf } from "./typed.js";
 
 /**

@@ -7,7 +7,7 @@ import { stack } from "./stack.js";
  * @typedef {import("../../types.js").NDArray} NDArray
  * @typedef {import("./stack.js").StackOptions} StackOptions
  * @typedef {import("./stack.js").Stack} Stack
- * @typedef {import("../../figures/plane.js").Scale} Scale
+ * @typedef {import("../../style/scale.js").Scale} Scale
  * @typedef {import("../../figures/plane.js").Mark} Mark
  */
 

@@ -10,7 +10,7 @@ import { LARGEST } from "./setting.js";
 /**
  * @typedef {import("../../types.js").NDArray} NDArray
  * @typedef {import("../../figures/plane.js").Mark} Mark
- * @typedef {import("../../figures/plane.js").Scale} Scale
+ * @typedef {import("../../style/scale.js").Scale} Scale
  * @typedef {import("../../figures/plane.js").Plane} Plane
  * @typedef {{
  *   change: (at: number, value: number) => void, paste: (at: number, block: string) => void,

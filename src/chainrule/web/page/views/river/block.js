@@ -4,8 +4,9 @@ import { button, make } from "../../elements.js";
 import { text, unravel } from "../../engine/tensor.js";
 import { named } from "../../explain/naming.js";
 import { shown } from "../../explain/numbers.js";
+import { scaleOf } from "../../style/scale.js";
 import { move } from "./keyboard.js";
-import { NUMBERS_FROM, paint, powerOf, scaleOf } from "./paint.js";
+import { NUMBERS_FROM, paint, powerOf } from "./paint.js";
 import { Planes } from "./planes.js";
 import { Tiling } from "./tiling.js";
 
@@ -22,7 +23,7 @@ import { Tiling } from "./tiling.js";
 export class Block {
   /** @type {Float64Array | Float32Array | Int32Array} */
   data = new Float64Array(0);
-  /** @type {import("./paint.js").Scale} */
+  /** @type {import("../../style/scale.js").Scale} */
   scale = { kind: "diverging", low: 0, high: 0 };
   cursor = 0;
   page = 0;

@@ -1,10 +1,10 @@
 /** The colour scale of the map pointed at, or chosen, with its ends in numbers. */
 
+import { rough } from "../../brief.js";
 import { make } from "../../elements.js";
-import { shown } from "../../explain/numbers.js";
 import { table } from "../../style/scale.js";
 
-/** @typedef {import("./paint.js").Scale} Scale */
+/** @typedef {import("../../style/scale.js").Scale} Scale */
 
 export class Legend {
   /** @param {HTMLElement} element */
@@ -21,8 +21,8 @@ export class Legend {
   /** @param {string} name @param {Scale} scale */
   show(name, scale) {
     this.name.textContent = name;
-    this.low.textContent = shown(Number(scale.low.toPrecision(3)));
-    this.high.textContent = shown(Number(scale.high.toPrecision(3)));
+    this.low.textContent = rough(scale.low);
+    this.high.textContent = rough(scale.high);
     const context = this.canvas.getContext("2d");
     if (!context) return;
     const colours = table(scale.kind);

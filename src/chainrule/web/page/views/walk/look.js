@@ -6,11 +6,11 @@
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {import("./stop.js").Figure} Figure
  */
+import { rough } from "../../brief.js";
 import { ravel, unravel } from "../../engine/tensor.js";
 import { explain } from "../../explain/index.js";
 import { named } from "../../explain/naming.js";
-import { shown } from "../../explain/numbers.js";
-import { grey, signed } from "../../figures/plane.js";
+import { grey, signed } from "../../style/scale.js";
 
 /** Planes with more rows or columns are shown as pixels, others as numbers. */
 export const TEXT = 12;
@@ -123,9 +123,6 @@ export class Look {
     };
   }
 }
-
-/** A number as one guesses it: three digits. @param {number} value */
-export const rough = (value) => shown(Number(value.toPrecision(3)));
 
 /** A share as people say it. @param {number} value */
 export const percent = (value) => `${rough(100 * value)} %`;

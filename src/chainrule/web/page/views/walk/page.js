@@ -46,10 +46,7 @@ function figure({ title, rows, columns, values, scale, name, marks, heads }) {
     plane.element.prepend(
       make("div", { class: "heads", "aria-hidden": "true" }, ...heads.map((head) => make("span", {}, head))),
     );
-  if (marks) {
-    plane.mark(marks);
-    if (of === pixels) requestAnimationFrame(() => plane.mark(marks)); // colours are known once it stands on the page
-  }
+  if (marks) plane.mark(marks);
   return make("figure", {}, plane.element, make("figcaption", {}, title));
 }
 

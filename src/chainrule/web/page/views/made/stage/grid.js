@@ -1,12 +1,12 @@
 import { shown } from "../../../explain/numbers.js";
-import { brief } from "../brief.js";
+import { brief } from "../../../brief.js";
 import { paint } from "../colours.js";
 import { make } from "../../../elements.js";
 
 /**
  * Numbers in rows and columns, each on its colour.
  *
- * @typedef {import("../colours.js").Scale} Scale
+ * @typedef {import("../../../style/scale.js").Scale} Scale
  * @typedef {{value: number, cell: string | null, why: string}} Entry
  */
 

@@ -2,9 +2,10 @@ import { mathml } from "../../../equations/mathml.js";
 import { spoken } from "../../../equations/text.js";
 import { shown } from "../../../explain/numbers.js";
 import { named, parted } from "../../../explain/naming.js";
-import { brief } from "../brief.js";
-import { paint, scaleOf } from "../colours.js";
+import { brief } from "../../../brief.js";
 import { make } from "../../../elements.js";
+import { signed } from "../../../style/scale.js";
+import { paint } from "../colours.js";
 import { Plane } from "./plane.js";
 
 /**
@@ -84,7 +85,7 @@ function matrixOf(making, rows, column) {
   const all = rows.flatMap((_, k) => rows.map((_row, j) => slope(k, j)));
   plane.veil = 0.25;
   plane.frame = { top: 0, left: column, rows: rows.length, columns: 1 };
-  plane.fill(slope, scaleOf(all, true));
+  plane.fill(slope, signed(all));
   return plane;
 }
 
@@ -115,10 +116,7 @@ function lineOf({ k, p, t, dp, j, product }, label) {
 
 /** @param {HTMLTableRowElement[]} lines @param {Row[]} rows */
 function paintColumns(lines, rows) {
-  const slopes = scaleOf(
-    rows.map((row) => row.j),
-    true,
-  );
+  const slopes = signed(rows.map((row) => row.j));
   lines.forEach((line, at) => {
     const bar = /** @type {HTMLElement} */ (line.children[1]);
     bar.classList.add("made-bar");

@@ -1,6 +1,7 @@
-import { brief } from "../brief.js";
-import { paint, scaleOf } from "../colours.js";
+import { brief } from "../../../brief.js";
 import { button, make } from "../../../elements.js";
+import { signed } from "../../../style/scale.js";
+import { paint } from "../colours.js";
 
 /**
  * The channels or filters of a sum, each with what it has added so far. One of them is looked at.
@@ -27,7 +28,7 @@ export class Pages {
       );
       return key;
     });
-    this.scale = scaleOf(this.#sums(terms.length), true);
+    this.scale = signed(this.#sums(terms.length));
     this.element.append(make("span", { class: "made-caption" }, letterWords(layout.pages[0]?.letter)), ...this.buttons);
   }
 

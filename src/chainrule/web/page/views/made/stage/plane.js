@@ -1,11 +1,11 @@
-import { colourOf } from "../colours.js";
 import { make } from "../../../elements.js";
-import { ink } from "../inks.js";
+import { ink } from "../../../style/ink.js";
+import { colourOf } from "../../../style/scale.js";
 
 /**
  * Many numbers as a picture, too many for digits: with a frame around some and a mark on one.
  *
- * @typedef {import("../colours.js").Scale} Scale
+ * @typedef {import("../../../style/scale.js").Scale} Scale
  * @typedef {{top: number, left: number, rows: number, columns: number}} Frame
  */
 
@@ -55,7 +55,7 @@ export class Plane {
     const pixels = new ImageData(this.columns, this.rows);
     for (let at = 0; at < this.rows * this.columns; at += 1) {
       const value = valueAt(Math.floor(at / this.columns), at % this.columns);
-      if (value !== null) pixels.data.set([...colourOf(scale, value), 255], 4 * at);
+      if (value !== null) pixels.data.set([...colourOf(value, scale), 255], 4 * at);
     }
     this.picture.getContext("2d")?.putImageData(pixels, 0, 0);
     this.draw();

@@ -1,6 +1,7 @@
 import { parted } from "../../../explain/naming.js";
-import { brief } from "../brief.js";
-import { scaleOf, scaleOfTensor } from "../colours.js";
+import { brief } from "../../../brief.js";
+import { signed } from "../../../style/scale.js";
+import { scaleOfTensor } from "../colours.js";
 import { make } from "../../../elements.js";
 import { NumberGrid } from "./grid.js";
 import { layoutOf } from "./layout.js";
@@ -16,7 +17,7 @@ import { Where } from "./where.js";
  * @typedef {import("./stage.js").Stage} Stage
  * @typedef {import("./layout.js").Layout} Layout
  * @typedef {import("./grid.js").Entry} Entry
- * @typedef {import("../colours.js").Scale} Scale
+ * @typedef {import("../../../style/scale.js").Scale} Scale
  */
 
 /** From so many columns on, numbers become pictures: digits would be too small to read. */
@@ -94,18 +95,9 @@ class Products {
       const cell = this.terms.find((term) => term.factors.length === this.wide && term.factors[at].cell)?.factors[at]
         .cell;
       if (cell) return scaleOfTensor(this.making.trace, parted(cell).tensor);
-      return scaleOf(
-        this.terms.map((term) => term.factors[at]?.value ?? 0),
-        true,
-      );
+      return signed(this.terms.map((term) => term.factors[at]?.value ?? 0));
     });
-    return [
-      ...factors,
-      scaleOf(
-        this.terms.map((term) => term.value),
-        true,
-      ),
-    ];
+    return [...factors, signed(this.terms.map((term) => term.value))];
   }
 
   /** A picture for each factor, and one for the products where there is more than one factor. */

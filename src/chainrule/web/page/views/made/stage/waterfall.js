@@ -1,5 +1,5 @@
 import { make } from "../../../elements.js";
-import { ink } from "../inks.js";
+import { ink } from "../../../style/ink.js";
 
 /** The sum as it grows, term by term: each term is a bar from the sum before it to the sum after it. */
 

@@ -1,8 +1,9 @@
 /** From the dense layer to the first gradient. */
+import { rough } from "../../../brief.js";
 import { named } from "../../../explain/naming.js";
 import { shown } from "../../../explain/numbers.js";
-import { signed } from "../../../figures/plane.js";
-import { many, percent, rough } from "../look.js";
+import { signed } from "../../../style/scale.js";
+import { many, percent } from "../look.js";
 import { choices } from "../stop.js";
 
 /**

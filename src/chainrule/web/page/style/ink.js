@@ -1,5 +1,5 @@
-import { isDark } from "../../theme.js";
-import { make } from "../../elements.js";
+import { make } from "../elements.js";
+import { isDark } from "../theme.js";
 
 /** Colours of the style sheet for canvases, which cannot read light-dark() themselves. */
 

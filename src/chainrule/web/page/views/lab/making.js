@@ -23,7 +23,7 @@ export class Making {
   constructor(acts) {
     this.acts = acts;
     this.element = make("section", { class: "lab-making", "aria-label": "How the chosen number was made" });
-    this.live = make("p", { class: "made-spoken", role: "status" });
+    this.live = make("p", { class: "unseen", role: "status" });
     keysOf(
       this.element,
       acts.active,

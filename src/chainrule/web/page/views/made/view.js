@@ -28,7 +28,7 @@ class View {
   constructor(element, app) {
     this.element = element;
     this.app = app;
-    this.live = make("p", { class: "made-spoken" });
+    this.live = make("p", { class: "unseen" });
     this.live.setAttribute("role", "status");
     /** @type {string[]} */
     this.path = [];

@@ -131,7 +131,7 @@ function paintColumns(lines, rows) {
 function headOf(linear) {
   const drawn = mathml(linear);
   drawn.setAttribute("aria-hidden", "true");
-  return make("th", {}, drawn, make("span", { class: "made-spoken" }, spoken(linear)));
+  return make("th", {}, drawn, make("span", { class: "unseen" }, spoken(linear)));
 }
 
 /** @param {"td"} tag @param {string} text @param {number} span */

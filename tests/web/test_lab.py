@@ -9,6 +9,7 @@ from scipy.signal import convolve2d, correlate2d
 from web.fixed_networks import plain
 from web.fixed_page import served
 from web.lab_page import COLOURED, Setting, block, opened, printed, went
+from web.watching import watched
 
 from chainrule import reference, shapes
 
@@ -40,18 +41,9 @@ def opened_page(browser: "Browser", site: str) -> "Iterator[Page]":
 @pytest.fixture
 def lab(opened_page: "Page") -> "Iterator[Page]":
     """The lab as it opens; the test fails when something went wrong on it unseen."""
-    wrong: list[str] = []
-    listeners: dict[str, Any] = {
-        "pageerror": lambda error: wrong.append(str(error)),
-        "console": lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None,
-    }
-    for name, listener in listeners.items():
-        opened_page.on(name, listener)
-    went(opened_page)
-    yield opened_page
-    for name, listener in listeners.items():
-        opened_page.remove_listener(name, listener)
-    assert not wrong
+    with watched(opened_page):
+        went(opened_page)
+        yield opened_page
 
 
 def test_opens_on_the_worked_example_of_the_tutorials(lab: "Page") -> None:

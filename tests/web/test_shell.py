@@ -1,29 +1,16 @@
 """The page around its views: addresses, trouble, light and dark."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 from web import serving
 from web.fixed_page import Subject, served
 from web.views.opened import arrived, draw, hash_of, opened, point
-from web.views.subjects import digits
 
 from chainrule.web.guard import Key
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-
-@pytest.fixture(scope="module")
-def subject() -> Subject:
-    return digits()
-
-
-@pytest.fixture(scope="module")
-def address(subject: Subject) -> Iterator[str]:
-    with served(subject) as found:
-        yield found
 
 
 def test_a_place_has_an_address(page: "Page", address: str) -> None:

@@ -14,7 +14,7 @@ const WORDS = {
   update: "What one step of training changes: every parameter before it, its change, and after it.",
 };
 
-/** @param {import("./harder.js").App} app */
+/** @param {App} app */
 export function mountPhases(app) {
   const row = document.getElementById("phases");
   if (!row) return;

@@ -26,7 +26,6 @@ async function opened(data) {
   const contents = { description: data.description, frames, samples, series, training: data.training };
   const training = new FileTraining(contents, channel());
   return {
-    offline: true,
     description: async () => data.description,
     frame: (step) => training.frame(step),
     samples: async () => samples,

@@ -1,6 +1,8 @@
 /** Image files: chosen, dropped on the input, or pasted. */
 
 import { button, make } from "../../elements.js";
+import { sampleNumber } from "../../source/samples.js";
+import { wordsOf } from "../../trouble.js";
 import { loadPicture } from "./load.js";
 
 /** @typedef {import("../../types.js").App} App */
@@ -50,10 +52,11 @@ export function acceptFiles(element, app, say) {
 async function take(file, app, say) {
   if (!file) return;
   try {
-    const name = /^sample \d+$|^drawn$/.test(file.name) ? `“${file.name}”` : file.name || "pasted image";
+    const own = sampleNumber(file.name) !== null || file.name === "drawn"; // what pictures of the page are called
+    const name = own ? `“${file.name}”` : file.name || "pasted image";
     app.show(await loadPicture(file, name, app.description));
     say("");
   } catch (error) {
-    say(error instanceof Error ? error.message : String(error));
+    say(wordsOf(error));
   }
 }

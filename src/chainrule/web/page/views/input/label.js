@@ -1,6 +1,7 @@
 /** What the picture is: the label of a sample, or of a drawing what the reader says; the gradient needs one. */
 
 import { make } from "../../elements.js";
+import { sampleNumber } from "../../source/samples.js";
 
 /** @typedef {import("../../types.js").App} App */
 
@@ -24,7 +25,7 @@ export class Label {
   update() {
     const { picture, description } = this.app;
     if (!picture) return;
-    const isSample = /^sample /.test(picture.from);
+    const isSample = sampleNumber(picture.from) !== null;
     const name = picture.label === null ? "" : (description.classes[picture.label] ?? String(picture.label));
     const other = picture.from === "drawn" ? "As MNIST would see it" : picture.from;
     this.words.textContent = isSample ? capital(picture.from) : other;

@@ -1,10 +1,11 @@
 /** A dialog with the samples, by class. */
 
 import { button, make } from "../../elements.js";
+import { sampleName, samplePixels } from "../../source/samples.js";
 import { pictureCanvas } from "./thumbnail.js";
 
 /** @typedef {import("../../types.js").App} App */
-/** @typedef {{count: number, labels: number[], x: Uint8Array}} Samples */
+/** @typedef {import("../../types.js").Samples} Samples */
 
 export class SampleDialog {
   #class = -1;
@@ -52,9 +53,9 @@ export class SampleDialog {
   }
 
   /** @param {Samples} samples */
-  #grid({ count, labels, x }) {
+  #grid(samples) {
+    const { count, labels } = samples;
     const grid = make("div", { class: "thumbnails" });
-    const size = x.length / count;
     const { classes, input_shape } = this.app.description;
     for (let i = 0; i < count; i += 1) {
       if (this.#class >= 0 && labels[i] !== this.#class) continue;
@@ -64,10 +65,10 @@ export class SampleDialog {
       };
       const each = button("", choose, {
         "aria-label": `Sample ${i}: ${classes[labels[i]] ?? labels[i]}`,
-        title: `sample ${i}`,
+        title: sampleName(i),
         "aria-current": i === this.app.place.sample && "true",
       });
-      each.append(pictureCanvas(x.subarray(i * size, (i + 1) * size), input_shape));
+      each.append(pictureCanvas(samplePixels(samples, i), input_shape));
       grid.append(each);
     }
     return grid;

@@ -2,6 +2,7 @@
 
 import { button, make } from "../../elements.js";
 import { onTheme } from "../../theme.js";
+import { wordsOf } from "../../trouble.js";
 import { Bars } from "./bars.js";
 import { inkAsMnist } from "./digits.js";
 import { acceptFiles, fileButton } from "./files.js";
@@ -11,7 +12,7 @@ import { Pad } from "./pad.js";
 import { SampleDialog } from "./samples.js";
 import { pictureCanvas } from "./thumbnail.js";
 
-/** @typedef {import("../../types.js").App & {answer(picture: Picture): number[] | null}} App */
+/** @typedef {import("../../types.js").App} App */
 /** @typedef {import("../../types.js").Picture} Picture */
 
 /** @param {HTMLElement} element @param {App} app */
@@ -106,7 +107,7 @@ class InputView {
       const { sample } = this.app.place;
       this.app.go({ sample: sample === null ? 0 : (sample + by + count) % count });
     } catch (error) {
-      this.#say(error instanceof Error ? error.message : String(error));
+      this.#say(wordsOf(error));
     }
   }
 

@@ -1,4 +1,4 @@
-import { cameFrom, goesTo } from "../../explain/reach.js";
+import { goesTo } from "../../explain/reach.js";
 import { ravel } from "../../engine/tensor.js";
 import { indicesOf, volume } from "../../explain/boxes.js";
 import { layered, named, parted } from "../../explain/naming.js";
@@ -45,11 +45,6 @@ export function onward(trace, cell) {
   const phases = /** @type {const} */ (["forward", "backward", "update"]);
   const boxes = phases.flatMap((phase) => goesTo(trace, cell, phase));
   return ways(trace, boxes).filter((way) => way.cell !== cell);
-}
-
-/** What a cell was made from. @param {Trace} trace @param {string} cell @returns {Way[]} */
-export function upstream(trace, cell) {
-  return ways(trace, cameFrom(trace, cell)).filter((way) => way.cell !== cell);
 }
 
 /** @param {Trace} trace @param {Box[]} boxes @returns {Way[]} */

@@ -3,6 +3,7 @@ import { layered, parted } from "../../explain/naming.js";
 import { address } from "../../state.js";
 import { onTheme } from "../../theme.js";
 import { make } from "../../elements.js";
+import { wordsOf } from "../../trouble.js";
 import { keysOf } from "./keys.js";
 import { Panel } from "./panel.js";
 import { walked } from "./walk.js";
@@ -146,7 +147,7 @@ class View {
   #complain(cell, problem) {
     this.panel?.end();
     this.panel = null;
-    const words = problem instanceof Error ? problem.message : String(problem);
+    const words = wordsOf(problem);
     this.element.replaceChildren(make("p", { class: "made-trouble" }, `${cell} cannot be explained: ${words}`));
     if (!(problem instanceof Error) || problem instanceof TypeError) reportError(problem);
   }

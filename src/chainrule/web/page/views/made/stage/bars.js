@@ -46,6 +46,6 @@ export function barStage(making) {
 /** @param {Making} making */
 function probabilities({ trace, explanation }) {
   if (explanation.operation === "softmax") return explanation.tensor;
-  const softmax = trace.names.filter((name) => /^softmax\d*\.y$/u.test(name));
+  const softmax = [...trace.values.keys()].filter((name) => /^softmax\d*\.y$/u.test(name));
   return softmax[softmax.length - 1] ?? trace.description.plan.output.storage;
 }

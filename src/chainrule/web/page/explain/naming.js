@@ -32,7 +32,7 @@ export function placeOf(trace, cell) {
   return array && array.shape.length === index.length ? { tensor, array, flat: ravel(index, array.shape) } : null;
 }
 
-/** The number in a cell; null where the trace has none of that canonical name. @param {Trace} trace @param {string} cell */
+/** The number in such a cell; null where there is none. @param {Trace} trace @param {string} cell */
 export function valueOf(trace, cell) {
   const place = placeOf(trace, cell);
   return place ? (place.array.data[place.flat] ?? null) : null;

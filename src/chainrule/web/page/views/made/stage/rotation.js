@@ -46,7 +46,8 @@ export class Rotation {
     element.classList.add("made-turned", "made-turning");
   }
 
-  /** @param {(Entry | null)[]} entries as they are laid on the patch @param {import("../../../style/scale.js").Scale} scale */
+  /** @param {(Entry | null)[]} entries as they are laid on the patch
+   * @param {import("../../../style/scale.js").Scale} scale */
   fill(entries, scale) {
     const stored = [...entries].reverse();
     this.grid.fill(stored, scale);

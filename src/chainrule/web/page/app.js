@@ -4,9 +4,11 @@ import { say, unsay } from "./banner.js";
 import { answer } from "./engine/trace.js";
 import { canonical } from "./explain/index.js";
 import { Following } from "./following.js";
+import { sampleName, sampleNumber, sampleOf } from "./source/samples.js";
 import { Unreachable } from "./source/server.js";
 import { Listeners, START, address, readAddress } from "./state.js";
 import { Tracing } from "./tracing.js";
+import { wordsOf } from "./trouble.js";
 
 /** @typedef {import("./types.js").App} App */
 /** @typedef {import("./types.js").Place} Place */
@@ -95,9 +97,9 @@ export class Application {
    */
   show(picture) {
     this.picture = picture;
-    const sample = /^sample (\d+)$/.exec(picture.from);
-    if ((sample ? Number(sample[1]) : null) === this.place.sample) this.#retrace();
-    else this.go({ sample: sample ? Number(sample[1]) : null });
+    const sample = sampleNumber(picture.from);
+    if (sample === this.place.sample) this.#retrace();
+    else this.go({ sample });
   }
 
   /** @param {string | null} cell */
@@ -115,12 +117,12 @@ export class Application {
   /** @param {string} kind @param {unknown} error */
   complain(kind, error) {
     if (error instanceof Unreachable) this.#lost(error);
-    else say(kind, error instanceof Error ? error.message : String(error));
+    else say(kind, wordsOf(error));
   }
 
   async #arrive() {
     const { place, complaints } = readAddress(location.hash);
-    const isSample = !this.picture || /^sample /.test(this.picture.from);
+    const isSample = !this.picture || sampleNumber(this.picture.from) !== null;
     if (place.sample === null && !this.#drawn && isSample) place.sample = 0;
     if (complaints.length) say("address", complaints.join(" "));
     else unsay("address");
@@ -153,10 +155,11 @@ export class Application {
   async #choosePicture() {
     const number = this.place.sample;
     if (number === null) {
-      if (this.picture && /^sample /.test(this.picture.from)) this.picture = this.#drawn;
+      if (this.picture && sampleNumber(this.picture.from) !== null) this.picture = this.#drawn;
       this.#drawn = this.picture;
-    } else if (this.picture?.from !== `sample ${number}`) {
-      const { count, labels, x } = await this.source.samples();
+    } else if (this.picture?.from !== sampleName(number)) {
+      const samples = await this.source.samples();
+      const { count } = samples;
       if (this.place.sample !== number) return;
       const chosen = number < count ? number : 0;
       if (chosen !== number) {
@@ -164,9 +167,7 @@ export class Application {
         this.place = { ...this.place, sample: 0 };
         history.replaceState(null, "", address(this.place));
       }
-      const size = x.length / count;
-      const pixels = x.slice(chosen * size, (chosen + 1) * size);
-      this.picture = { x: pixels, label: labels[chosen], from: `sample ${chosen}` };
+      this.picture = sampleOf(samples, chosen);
     }
   }
 
@@ -176,7 +177,7 @@ export class Application {
       return await this.tracing.frame(step);
     } catch (error) {
       if (step === null || error instanceof Unreachable) throw error;
-      const why = error instanceof Error ? error.message : String(error);
+      const why = wordsOf(error);
       say("address", `Step ${step} cannot be shown (${why}). This is the newest step.`);
       this.place = { ...this.place, step: null };
       history.replaceState(null, "", address(this.place));
@@ -199,7 +200,7 @@ export class Application {
       name = canonical(this.trace, cell);
     } catch (error) {
       say("address", `The address names “${cell}”, which this network does not have ` +
-        `(${error instanceof Error ? error.message : error}). Nothing is chosen.`);
+        `(${wordsOf(error)}). Nothing is chosen.`);
     }
     if (name === cell) return;
     this.place = { ...this.place, cell: name };
@@ -251,7 +252,6 @@ export class Application {
 /** @param {Source} source */
 function bound(source) {
   return {
-    offline: source.offline,
     description: () => source.description(),
     frame: (/** @type {number | null} */ step) => source.frame(step),
     samples: () => source.samples(),

@@ -39,7 +39,6 @@
  * @typedef {{
  *   description: Description, frame: Frame, picture: Picture,
  *   values: Map<string, NDArray>,
- *   names: string[],
  * }} Trace
  *   one training step of one picture, in float64. values: canonical tensor name -> array WITHOUT the sample axis, in
  *   the shape of the operation that wrote it: x, t, conv1.y, conv2.dw, pool1.winner, loss.y, conv2.w, conv2.w.update,
@@ -92,23 +91,25 @@
  * }} Training  about: what this trains on, in words; norms: all that are known, where a survey adds to them; histories: those that can be looked at, and open one of them;
  *   begin: another one, from a step of the one that is open
  *
+ * @typedef {{count: number, labels: number[], x: Uint8Array}} Samples  pictures to choose from, one after the other
+ *
  * @typedef {{
  *   description(): Promise<Description>,
  *   frame(step: number | null): Promise<Frame>,
- *   samples(): Promise<{count: number, labels: number[], x: Uint8Array}>,
+ *   samples(): Promise<Samples>,
  *   training: Training,
- *   offline: boolean,
  * }} Source  where the page gets a network from: the server, or the file it is in
  *
  * @typedef {{
  *   source: Source, description: Description, place: Place,
  *   go(change: Partial<Place>): void,
- *   show(picture: Picture): void,
+ *   show(picture: Picture): void, answer(picture: Picture): number[] | null,
  *   trace: Trace | null, picture: Picture | null,
  *   listen(what: "place" | "trace" | "training" | "hover", listener: () => void): void,
  *   training: TrainingState | null,
  *   hovered: string | null, hover(cell: string | null): void,
- * }} App  what every view is given. go: change the place (and the address); show: another picture.
+ * }} App  what every view is given. go: change the place (and the address); show: another picture; answer: what the
+ *   network says of one, where it is there already
  *   listen "trace": another trace is there; "training": its state changed; "hover": another cell is pointed at
  */
 

@@ -2,7 +2,6 @@
  * A network from the file that the page is in; `chainrule/web/single_file.py` says what is where.
  *
  * @import {Description, Frame, Series, Source} from "../types.js"
- * @import {Packed} from "./packed.js"
  */
 import { inThisThread, inWorker } from "./channels.js";
 import { FileTraining } from "./file_training.js";
@@ -26,7 +25,6 @@ async function opened(data) {
   const contents = { description: data.description, frames, samples, series, training: data.training };
   const training = new FileTraining(contents, channel());
   return {
-    offline: true,
     description: async () => data.description,
     frame: (step) => training.frame(step),
     samples: async () => samples,

@@ -162,6 +162,6 @@ export class FileTraining {
  *
  * @param {Description} description @param {number} size
  */
-export function rateOf({ optimizer, recipe }, size) {
+function rateOf({ optimizer, recipe }, size) {
   return Number((optimizer.rate * Math.sqrt(Math.min(1, size / recipe.batch_size))).toPrecision(2));
 }

@@ -3,6 +3,7 @@
  *
  * @import {App, Mark, TrainingState} from "../../types.js"
  */
+import { wordsOf } from "../../trouble.js";
 import { Controls } from "./controls.js";
 import { Course } from "./course.js";
 import { Curves } from "./curves.js";
@@ -72,7 +73,7 @@ class View {
   /** @param {unknown} error */
   failed(error) {
     this.controls.message.hidden = false;
-    this.controls.message.textContent = error instanceof Error ? error.message : String(error);
+    this.controls.message.textContent = wordsOf(error);
   }
 
   /** The state of the training changed. */

@@ -4,6 +4,7 @@ import { say, unsay } from "./banner.js";
 import { answer } from "./engine/trace.js";
 import { canonical } from "./explain/index.js";
 import { Following } from "./following.js";
+import { lackingWords, lacks } from "./moments.js";
 import { sampleName, sampleNumber, sampleOf } from "./source/samples.js";
 import { Unreachable } from "./source/server.js";
 import { Listeners, START, address, readAddress } from "./state.js";
@@ -199,8 +200,11 @@ export class Application {
     try {
       name = canonical(this.trace, cell);
     } catch (error) {
-      say("address", `The address names “${cell}”, which this network does not have ` +
-        `(${wordsOf(error)}). Nothing is chosen.`);
+      const why = lacks(this.trace, cell)
+        ? lackingWords(this.trace).replace(/\.$/, ` (“${cell}”).`)
+        : `The address names “${cell}”, which this network does not have ` +
+          `(${wordsOf(error)}).`;
+      say("address", `${why} Nothing is chosen.`);
     }
     if (name === cell) return;
     this.place = { ...this.place, cell: name };

@@ -2,6 +2,7 @@
 
 import { button, make } from "./elements.js";
 import { shown } from "./explain/numbers.js";
+import { hasUpdate } from "./moments.js";
 import { sampleOf } from "./source/samples.js";
 
 /** @typedef {import("./types.js").App} App */
@@ -16,7 +17,8 @@ export function mountHarder(app, instead) {
   const note = make("p", { class: "phase-words" }, words, " ", go);
   const update = () => {
     const loss = app.trace?.values.get("loss.y")?.data[0] ?? Infinity;
-    note.hidden = app.place.phase === "forward" || !(loss < SURE);
+    const unknown = app.place.phase === "update" && app.trace && !hasUpdate(app.trace);
+    note.hidden = app.place.phase === "forward" || unknown || !(loss < SURE);
     instead.hidden = !note.hidden;
     if (!note.hidden) words.textContent = `The loss of this picture is only ${shown(loss)}, so its gradients are tiny.`;
   };

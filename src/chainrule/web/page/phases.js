@@ -2,6 +2,7 @@
 
 import { button, make } from "./elements.js";
 import { mountHarder } from "./harder.js";
+import { hasUpdate, lackingWords } from "./moments.js";
 import { PHASES } from "./state.js";
 
 /** @typedef {import("./types.js").App} App */
@@ -25,9 +26,11 @@ export function mountPhases(app) {
   mountHarder(app, words);
   const update = () => {
     for (const each of buttons) each.setAttribute("aria-pressed", String(each.dataset.phase === app.place.phase));
-    words.textContent = WORDS[app.place.phase];
+    const lacking = app.place.phase === "update" && app.trace && !hasUpdate(app.trace);
+    words.textContent = lacking && app.trace ? lackingWords(app.trace) : WORDS[app.place.phase];
   };
   app.listen("place", update);
+  app.listen("trace", update);
   update();
   addEventListener("keydown", (event) => byKey(event, app));
 }

@@ -115,7 +115,17 @@ function buffersOf(frame) {
  */
 function momentsOf({ optimizer }, frame) {
   if (frame.moments) return frame.moments.map((moment) => new Float64Array(moment));
-  return frame.step === 0 ? optimizer.moments.map(() => new Float64Array(frame.parameters.length)) : null;
+  if (!knowsUpdate({ optimizer }, frame)) return null;
+  return optimizer.moments.map(() => new Float64Array(frame.parameters.length));
+}
+
+/**
+ * Whether it can be said what the step after a frame changes: not where the optimizer has moments that were not kept.
+ *
+ * @param {Pick<Description, "optimizer">} description @param {Frame} frame
+ */
+export function knowsUpdate({ optimizer }, frame) {
+  return frame.moments !== null || frame.step === 0 || !optimizer.moments.length;
 }
 
 /** @param {Description} description @param {Picture} picture @returns {NDArray} */

@@ -137,7 +137,8 @@ export class Catalogue {
 
   /** @param {string} name */
   #unknown(name) {
-    const [layer, own] = name.split(".", 2);
+    const layer = name.split(".", 1)[0];
+    const own = name.slice(layer.length + 1);
     const names = [...new Set([...this.entries.keys(), ...this.aliases.keys()])];
     const ofLayer = names.filter((known) => known.startsWith(`${layer}.`));
     if (own && ofLayer.length) {

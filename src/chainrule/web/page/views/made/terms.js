@@ -17,9 +17,9 @@ export class TermTable {
     this.making = making;
     this.chosen = chosen;
     this.terms = making.explanation.terms;
-    this.sums = sums(this.terms);
     this.inOrder = this.terms.map((_, at) => at);
     this.order = this.inOrder;
+    this.sums = sums(this.terms, this.order);
     this.now = -1;
     this.inner = make("div", { class: "made-term-rows" });
     this.room = make("div", { class: "made-term-room" }, this.inner);
@@ -28,6 +28,7 @@ export class TermTable {
     this.room.setAttribute("aria-label", `${this.terms.length} terms`);
     this.room.setAttribute("aria-rowcount", String(this.terms.length));
     this.room.addEventListener("scroll", () => this.#render());
+    this.inner.style.setProperty("--name", `${longestName(this.terms)}ch`);
     this.inner.style.height = `${this.terms.length * ROW}px`;
     this.element = make(
       "div",
@@ -56,6 +57,7 @@ export class TermTable {
               (one, two) => Math.abs(this.terms[two].value) - Math.abs(this.terms[one].value) || one - two,
             )
           : this.inOrder;
+        this.sums = sums(this.terms, this.order);
         keys.forEach((key, which) => key.setAttribute("aria-pressed", String(which === at)));
         this.room.scrollTop = 0;
         this.#render();
@@ -102,7 +104,7 @@ export class TermTable {
       make("span", {}, number),
       make("span", { class: "made-term-product" }, ...parts),
       make("span", { class: "made-term-value number" }, shown(term.value)),
-      make("span", { class: "made-term-sum number" }, shown(this.sums[at])),
+      make("span", { class: "made-term-sum number" }, shown(this.sums[place])),
     );
     for (const child of row.children) child.setAttribute("role", "cell");
     row.setAttribute("role", "row");
@@ -129,8 +131,14 @@ function head() {
   return made;
 }
 
-/** Sums up to and with each term. @param {{value: number}[]} terms */
-function sums(terms) {
+/** Sums down to each row and with it. @param {{value: number}[]} terms @param {number[]} order */
+function sums(terms, order) {
   let sum = 0;
-  return terms.map(({ value }) => (sum += value));
+  return order.map((at) => (sum += terms[at].value));
+}
+
+/** How long the longest name of a factor is. @param {import("../../types.js").Term[]} terms */
+function longestName(terms) {
+  const factors = terms.flatMap((term) => term.factors);
+  return factors.reduce((most, { cell, name, why }) => Math.max(most, (cell ?? (why || name)).length), 0);
 }

@@ -61,6 +61,7 @@ export class Block {
     this.shape = array.shape;
     this.size.textContent = this.spec.role === "parameters" && this.spec.trio === null ? text(array.shape) : "";
     if (!array.shape.length) this.size.textContent = shown(this.data[0]);
+    this.size.classList.toggle("one", !array.shape.length);
   }
 
   /** Room for it: chooses which planes stand where. @param {Room} room */

@@ -123,8 +123,8 @@ export class Planes {
     if (this.isGrid) {
       const C = this.inner[1];
       const channels = span(first % C, last % C);
-      const filters = `filter ${span(Math.floor(first / C), Math.floor(last / C))} of ${this.inner[0]}`;
-      return this.across < C ? `${filters}, channel ${channels} of ${C}` : filters;
+      const filters = `filter ${span(Math.floor(first / C), Math.floor(last / C))}`;
+      return this.across < C ? `${filters}, channel ${channels}` : `${filters} of ${this.inner[0]}`;
     }
     return `${span(first, last)} of ${this.count}`;
   }

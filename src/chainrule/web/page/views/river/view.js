@@ -4,6 +4,7 @@ import { make } from "../../elements.js";
 import { ravel } from "../../engine/tensor.js";
 import { placeOf } from "../../explain/naming.js";
 import { cameFrom, goesTo } from "../../explain/reach.js";
+import { hasUpdate } from "../../moments.js";
 import { onTheme } from "../../theme.js";
 import { Enlarging } from "./enlarging.js";
 import { fitRiver } from "./fitting.js";
@@ -98,8 +99,9 @@ class River {
 
   #build() {
     const { trace, place } = this.app;
-    if (!trace || this.#built === place.phase) return;
-    this.#built = place.phase;
+    const wanted = place.phase === "update" && trace && !hasUpdate(trace) ? "update, unknown" : place.phase;
+    if (!trace || this.#built === wanted) return;
+    this.#built = wanted;
     this.enlarging.shut();
     for (const stage of this.stages) stage.element.remove();
     this.stages = stagesOf(trace, place.phase).map((stage) => new StageView(stage, this, (each) => this.#toggle(each)));

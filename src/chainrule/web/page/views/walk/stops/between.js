@@ -123,7 +123,7 @@ export function route(look) {
     choices: found,
     words: [
       "Now backward. From above, each output of the pooling is told how the loss changes with it. Take one whose " +
-        `window had a clear winner: for ${cell} it is ${gradientCell(cell)} = ${shown(dy)}.`,
+        `window had one winner alone: for ${cell} it is ${gradientCell(cell)} = ${shown(dy)}.`,
       "Below is the window that this output was taken from, with the numbers as they were in the forward pass.",
     ],
     figures: [windowFigure(look, site.x, { ...pick, winner: -1 }, look.array(site.x).shape)],
@@ -137,7 +137,7 @@ export function route(look) {
   };
 }
 
-/** The window with a clear winner whose output has the largest gradient. @param {Look} look @param {string} y */
+/** The window with one winner alone whose output has the largest gradient. @param {Look} look @param {string} y */
 function loudest(look, y) {
   const { data, shape } = look.array(gradient(y));
   const order = Array.from(data.keys()).sort((one, other) => Math.abs(data[other]) - Math.abs(data[one]));

@@ -1,0 +1,78 @@
+"""Steps of which the optimizer's moments were not kept: no update is shown, and the page says why."""
+
+import json
+import struct
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from web.fixed_page import Subject, served
+from web.views.opened import opened
+from web.views.subjects import digits
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
+
+EARLY = 5
+
+
+@pytest.fixture(scope="module")
+def subject() -> Subject:
+    return digits()
+
+
+@pytest.fixture(scope="module")
+def address(subject: Subject) -> Iterator[str]:
+    with served(subject) as found:
+        yield found
+
+
+@pytest.fixture
+def forgetful(page: "Page", subject: Subject) -> "Page":
+    """A page whose server kept the parameters of an early step, and not its moments."""
+    model = subject.model
+    sizes = {"parameters": model.parameters.size, "statistics": model.statistics.size, "moments": None}
+    header = json.dumps({"step": EARLY, "rate": subject.rate, "sizes": sizes}).encode()
+    header += b" " * (-len(header) % 4)
+    arrays = [np.ascontiguousarray(array, "<f4").tobytes() for array in (model.parameters, model.statistics)]
+    body = struct.pack("<I", len(header)) + header + b"".join(arrays)
+
+    def answer(route: "Route") -> None:
+        route.fulfill(status=200, body=body, content_type="application/octet-stream")
+
+    page.route(f"**/api/frame?step={EARLY}", answer)
+    return page
+
+
+def shown(page: "Page") -> list[str]:
+    """The tensors whose maps are shown of the first convolution's weights."""
+    maps = page.locator('#river canvas[data-key^="conv1.w"]')
+    return maps.evaluate_all("all => all.map((each) => each.dataset.key)")
+
+
+def words(page: "Page") -> str:
+    return page.locator("#phases .phase-words").first.inner_text()
+
+
+def test_maps_of_an_update_go_and_come_back(forgetful: "Page", address: str) -> None:
+    page = opened(forgetful, f"{address}#/network/update")
+    whole = ["conv1.w", "conv1.w.change", "conv1.w.update"]
+    assert shown(page) == whole
+    page.evaluate(f"location.hash = '#/network/update?step={EARLY}'")
+    page.get_by_text(f"not kept at step {EARLY}").wait_for()
+    assert shown(page) == whole[:1]
+    page.evaluate("location.hash = '#/network/update'")
+    page.locator('#river canvas[data-key="conv1.w.change"]').wait_for()
+    assert shown(page) == whole
+    assert "not kept" not in words(page)
+
+
+@pytest.mark.parametrize("cell", ["conv1.w.update[0,0,0,0]", "conv1.w.m[0,0,0,0]", "conv1.update[0,0,0,0]"])
+def test_a_cell_of_an_update_that_is_not_known(forgetful: "Page", address: str, cell: str) -> None:
+    page = opened(forgetful, f"{address}#/network/update/{cell}?step={EARLY}")
+    banner = page.locator(".banner p")
+    banner.wait_for()
+    assert cell in banner.inner_text()
+    assert f"not kept at step {EARLY}" in banner.inner_text()
+    assert shown(page) == ["conv1.w"]

@@ -13,7 +13,8 @@ WATCHED = """
 import sys
 import numpy as np
 from chainrule import reference
-from chainrule.engines.numba import convolution, dense, pooling
+from chainrule.engines.numba import convolution, dense, filters, pooling, turning
+from chainrule.engines.numba.tiles import lanes
 
 taken = set()
 
@@ -28,7 +29,11 @@ def watch(module, name, sizes=0):
 watch(convolution, "_sum_by", 3)
 watch(convolution, "_sum_up_by", 2)
 watch(convolution, "_take_apart")
+for name in ("_sum_by", "_sum_pooled", "_sum_up"):
+    watch(filters, name, 1)
+watch(turning, "turn")
 watch(dense, "_products", 2)
+watch(dense, "_side_by_side")
 watch(dense, "_rows_times", 2)
 watch(dense, "_add_rows")
 for name in "_max_two _max_any _mean_two _spread_two".split():
@@ -59,17 +64,33 @@ def entered(*expected):
     assert not missing, f"not taken: {missing} of {taken}"
     taken.clear()
 
-eight, six, four = (("_sum_by", *tile) for tile in (convolution.EIGHT, convolution.SIX, convolution.FOUR))
+eight, six = (("_sum_by", *tile) for tile in (convolution.EIGHT, convolution.SIX))
 tall, broad = convolution.TALL, convolution.BROAD
 by_filters, by_taps = ("_sum_up_by", tall, broad), ("_sum_up_by", broad, tall)
 
-convolve(8, (3, 5)); entered(eight, four, by_filters)  # dx has two channels
+convolve(8, (3, 5)); entered(eight, six, by_filters)  # dx has two channels
 convolve(6, (2, 3)); entered(six, by_taps)
 convolve(5, (2, 3), dilation=(2, 2)); entered(six, by_taps)
-convolve(6, (2, 3), groups=2); entered(four)
+convolve(6, (2, 3), groups=2); entered(six)
 convolve(5, (3, 3), stride=(2, 1)); entered(six, "_take_apart")
-convolve(4, (1, 1)); entered(four, by_filters)  # padding beyond full: dy is cropped
+convolve(4, (1, 1)); entered(six, by_filters)  # padding beyond full: dy is cropped
 convolve(7, (2, 2), stride=(3, 3), flip=True); entered(eight, "_take_apart")  # phases without a tap
+
+def pooled(outs):
+    x, w = rng.standard_normal((2, 2, 9, 8)), rng.standard_normal((outs, 2, 3, 3))
+    dy = rng.standard_normal((2, outs, 7, 6))
+    y, whole, dw = np.zeros((2, outs, 3, 3)), np.zeros((2, outs, 7, 6)), np.zeros_like(w)
+    filters.correlate_filters(x, w, None, y, pooled=True)
+    filters.correlate_filters(x, w, None, whole)
+    filters.correlate_filters_dw(x, dy, dw)
+    expected = reference.cross_correlate(x, w)
+    close(whole, expected)
+    close(y, reference.max_pool(expected, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)))[0])
+    close(dw, reference.cross_correlate_dw(x, dy, kernel=(3, 3)))
+
+for vectors in (1, 2):
+    pooled(vectors * lanes(8))
+    entered(("_sum_by", vectors), ("_sum_pooled", vectors), ("_sum_up", vectors), "turn")
 
 def multiply(samples, ins, outs):
     x, w = rng.standard_normal((samples, ins)), rng.standard_normal((outs, ins))
@@ -79,12 +100,18 @@ def multiply(samples, ins, outs):
     dense.dense_dx(dy, w, dx)
     dense.dense_dw(x, dy, dw)
     close(y, x @ w.T + b)
+    y[:] = np.nan
+    for first, last in ((0, outs // 2), (outs // 2, outs)):  # rows that two threads have
+        dense.dense(x, w, b, y, first, last)
+    close(y, x @ w.T + b)
     close(dx, dy @ w)
     close(dw, dy.T @ x)
 
 many, alone = dense.SAMPLES, dense.ALONE
 multiply(9, 70, 11); entered(("_products", many, dense.ROWS), ("_rows_times", dense.TALL, dense.BROAD))
 multiply(1, 70, 9); entered(("_products", 1, alone), ("_rows_times", alone, 1))
+multiply(2 * lanes(8), 70, 11); entered("_side_by_side")
+multiply(2 * lanes(8) + 3, 5, 9); entered("_side_by_side", ("_products", 1, alone))
 multiply(9, 3, 2); entered(("_products", many, dense.ROWS), "_add_rows")
 
 def pool(size, window, stride, padding=((0, 0), (0, 0))):

@@ -12,7 +12,7 @@ SHAPES = [(3, 8), (6, 4), (4, 6), (1, 8), (8, 1), (2, 3)]
 def calls(rows: int, columns: int):
     """Every function of `tiles`, once, in a function to compile: numba must see the shape as constants."""
 
-    def run(y, g, places, outer, products, sums):
+    def run(y, g, places, outer, products, picked, turned, sums):
         tile = tiles.load(y, 3, 101, rows, columns)
         for k in range(3):
             tile = tiles.add_outer(tile, g, 5 + 7 * k, y, 2 + k, 11)
@@ -22,6 +22,11 @@ def calls(rows: int, columns: int):
             tile = tiles.add_products(tile, g, 6 + k, 31, y, 9 + k, places, 2)
         tiles.store(tile, products, 1, 129)
         tiles.store_sums(tile, sums, 8)
+        tile = tiles.load_picked(y, 2, places, 1, rows, columns)
+        for k in range(2):
+            tile = tiles.add_picked(tile, g, 3 + k, y, 4 + k, places, 2)
+        tiles.store(tiles.at_least(tile, -0.25), picked, 7, 128)
+        tiles.turn(g, 5, 31, turned, 3, 29)
 
     return run
 
@@ -35,17 +40,34 @@ def test_compiled_tiles_are_their_definitions(shape: tuple[int, int], dtype: str
     run = calls(*shape)
     results = []
     for function in (run, compiling.kernel(run)):
-        given = [np.full(1200, 7, dtype) for _ in range(3)]
+        given = [np.full(1200, 7, dtype) for _ in range(5)]
         function(y, g, places, *given)
         results.append(given)
     used = shape[0] * shape[1]
     for expected, found in zip(*results, strict=True):
         np.testing.assert_allclose(found[: 8 + used], expected[: 8 + used], rtol=1e-5 if dtype == "float32" else 1e-13)
-    for expected, found in zip(results[0][:2], results[1][:2], strict=True):
+    for expected, found in zip(results[0][:-1], results[1][:-1], strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 if dtype == "float32" else 1e-13)
         assert ((found == 7) == (expected == 7)).all()  # a tile touches its own places only
     whole = 8 + -(-used // tiles.lanes(y.itemsize)) * tiles.lanes(y.itemsize)
-    assert (results[1][2][whole:] == 7).all()
-    assert (results[1][2][:8] == 7).all()
+    assert (results[1][-1][whole:] == 7).all()
+    assert (results[1][-1][:8] == 7).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_largest_of_four_columns(dtype: str) -> None:
+    def run(x, width, found):
+        tile = tiles.load(x, 0, width, 1, 8)
+        tiles.store(tiles.largest(tile), found, 0, width)
+
+    x = np.random.default_rng(1).standard_normal(16 * tiles.lanes(4)).astype(dtype)
+    x[::5], x[3::7], x[4::11] = np.nan, -np.inf, np.inf
+    expected, found = np.zeros((2, 4 * tiles.lanes(4)), dtype)
+    run(x, tiles.lanes(x.itemsize), expected)
+    compiling.kernel(run)(x, tiles.lanes(x.itemsize), found)
+    np.testing.assert_array_equal(found, expected)
+    assert np.isnan(expected).any()
+    assert np.isinf(expected).any()
 
 
 def test_a_vector_is_as_wide_as_a_register() -> None:

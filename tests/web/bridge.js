@@ -28,7 +28,7 @@ const FUNCTIONS = {
     array(Float64Array.from({ length: steps }, (_, step) => factor(schedule, { step, steps, epochSteps }))),
   look(description, frame, picture) {
     trace = makeTrace(description, raw(frame), { ...picture, x: picture.x.data });
-    return trace.names;
+    return [...trace.values.keys()];
   },
   trace(description, frame, picture) {
     FUNCTIONS.look(description, frame, picture);

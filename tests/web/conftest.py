@@ -7,10 +7,15 @@ CHAINRULE_BROWSER=required, fail.
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from web.fixed_page import Subject
+from web.fixed_page import served as served_page
 from web.site import served
+from web.views.subjects import digits
+from web.watching import watched
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -44,29 +49,40 @@ def site() -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="module")
+def subject() -> Subject:
+    """A small network of digits."""
+    return digits()
+
+
+@pytest.fixture(scope="module")
+def address(subject: Subject) -> Iterator[str]:
+    """The address of the page over it."""
+    with served_page(subject) as found:
+        yield found
+
+
 @pytest.fixture
 def page(browser: "Browser") -> "Iterator[Page]":
     """A page; the test fails when something went wrong on it unseen."""
-    yield from _watched(browser)
+    with _page(browser) as page:
+        yield page
 
 
 @pytest.fixture(scope="module")
 def modules(browser: "Browser", site: str) -> "Iterator[Page]":
     """An empty page from which the modules can be imported: /engine/trace.js, /explain/index.js, …"""
-    for page in _watched(browser):
+    with _page(browser) as page:
         page.goto(f"{site}/empty")
         yield page
 
 
-def _watched(browser: "Browser") -> "Iterator[Page]":
+@contextmanager
+def _page(browser: "Browser") -> "Iterator[Page]":
     context = browser.new_context()
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
-    yield page
-    context.close()
-    assert not wrong
+    with watched(context.new_page()) as page:
+        yield page
+        context.close()
 
 
 def _without(reason: str) -> Any:

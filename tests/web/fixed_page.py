@@ -1,30 +1,22 @@
-"""The page over a network whose numbers stay as they are: what the views need of a server, and no more."""
+"""The page over a network whose numbers stay as they are: it is known in every bit, and is not trained."""
 
-import json
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
-from typing import Any
+from tempfile import TemporaryDirectory
 
 import numpy as np
+from web import looked_at, serving
 
-import chainrule.web
 from chainrule.engines import Array
-from chainrule.explain import Trace, Training, code
+from chainrule.explain import Trace, Training
 from chainrule.model import Sequential
+from chainrule.runs.jobs import DataChoice
+from chainrule.training.history import History
 from chainrule.training.recipe import Recipe
-from chainrule.web.description import describe
-
-PAGE = Path(chainrule.web.__file__).parent / "page"
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-    "worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+from chainrule.web import subjects
+from chainrule.web.guard import Key
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,81 +47,33 @@ class Subject:
         )
         return Trace(self.model, x, t, self.recipe.loss, training)
 
-    def answers(self) -> dict[str, tuple[str, bytes]]:
-        """Paths below api/ and what is there: its type and its bytes."""
-        state = {
-            "step": self.step,
-            "steps": self.step,
-            "epochSteps": 1,
-            "running": False,
-            "message": "",
-            "newest": self.step,
-        }
-        series: dict[str, Any] = {"first": 1, "loss": [], "accuracy": [], "norms": {}}
-        samples = {"count": len(self.images), "labels": self.labels, "shape": list(self.images.shape[1:])}
-        texts = {"description": self.description(), "training": state, "training/series": series, "samples": samples}
-        return {
-            **{name: ("application/json", json.dumps(value).encode()) for name, value in texts.items()},
-            "samples.bin": ("application/octet-stream", self.images.tobytes()),
-            "frame": ("application/octet-stream", self.frame()),
-        }
-
-    def description(self) -> dict[str, Any]:
-        description = describe(self.model, self.recipe)
-        plan = self.model.plan(self.recipe.loss)
-        names = {operation.name for operation in plan.operations} | {self.recipe.optimizer.operation, "softmax"}
-        description.setdefault("code", {name: [asdict(place) for place in code.places(name)] for name in names})
-        description.setdefault("derivations", {name: code.derivation(name) for name in names})
-        return description
-
-    def frame(self) -> bytes:
-        arrays = (self.model.parameters, self.model.statistics, *self.moments)
-        sizes = {"parameters": arrays[0].size, "statistics": arrays[1].size, "moments": [m.size for m in self.moments]}
-        header = json.dumps({"step": self.step, "rate": self.rate, "sizes": sizes}).encode()
-        header += b" " * (-len(header) % 4)
-        packed = b"".join(np.ascontiguousarray(array, "<f4").tobytes() for array in arrays)
-        return struct.pack("<I", len(header)) + header + packed
-
-
-class _Handler(SimpleHTTPRequestHandler):
-    def __init__(self, *args: Any, answers: dict[str, tuple[str, bytes]], **options: Any) -> None:
-        self.answers = answers
-        super().__init__(*args, directory=str(PAGE.parent), **options)
-
-    def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
-        if path.startswith("/api/"):
-            self._answer(*self.answers[path.removeprefix("/api/")])
-        elif path == "/":
-            self._answer("text/html; charset=utf-8", (PAGE / "index.html").read_bytes())
-        else:
-            super().do_GET()
-
-    def _answer(self, kind: str, body: bytes) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def end_headers(self) -> None:
-        self.send_header("Content-Security-Policy", POLICY)
-        self.send_header("Cache-Control", "no-store")
-        super().end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing is printed."""
+    def looked_at(self, folder: Path) -> subjects.Subject:
+        """The same as the page's session takes it: at its step, with its images in a folder."""
+        data = folder / "images.npz"
+        np.savez(data, x=self.images, y=self.labels, x_test=self.images, y_test=self.labels)
+        history = History()
+        for _ in range(self.step):
+            history.add(1, self.rate, 1.0, 0.5)
+        return subjects.Subject(
+            self.model.name,
+            self.model,
+            self.recipe,
+            DataChoice(str(data)),
+            moments=self.moments,
+            history=history,
+            trainable=False,
+        )
 
 
 @contextmanager
-def served(subject: Subject, port: int = 0) -> Iterator[str]:
-    """The address of a page over this subject, while the context lasts."""
-    server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, answers=subject.answers()))
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def served(subject: Subject, key: Key | None = None) -> Iterator[str]:
+    """The address that lets a browser in to the page over this subject, while the context lasts.
+
+    key   of an earlier server: this one has its address, and knows who it let in
+    """
+    key = key or Key(serving.free_port())
+    with TemporaryDirectory() as folder:
+        session = looked_at.opened(subject.looked_at(Path(folder)))
+        with serving.listening(session, key):
+            yield key.address
+        session.close()

@@ -11,7 +11,8 @@ from chainrule.data.augmentation import Augmentation
 from chainrule.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU, Softmax
 from chainrule.model import Sequential
 from chainrule.optimizers import Adam
-from chainrule.runs.jobs import DataChoice
+from chainrule.runs import running
+from chainrule.runs.jobs import DataChoice, Job
 from chainrule.schedules import OneCycle
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.recipe import Recipe
@@ -104,3 +105,23 @@ def trained_through(subject: Subject) -> tuple[dict[int, list[np.ndarray]], Trai
     watch = Watch()
     trainer.run([watch])
     return watch.seen, trainer
+
+
+class StopAt(Callback):
+    """Stops training after a step, as Ctrl-C does."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+        """Stop."""
+        trainer.stop = len(trainer.history) >= self.step
+
+
+def run(folder: Path, data: Path, recipe: Recipe = RECIPE, stop: int = 10**9) -> Path:
+    """A run folder, up to a step."""
+    subject = small(data, recipe=recipe)
+    training, test = subject.choice.load(recipe.seed)
+    job = Job(subject.model.about(), subject.choice, recipe, "numpy", 2)
+    running.start(folder, job, training, test, [StopAt(stop)])
+    return folder

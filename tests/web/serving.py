@@ -4,14 +4,19 @@ import asyncio
 import http.client
 import os
 import re
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any, TypeVar
 
 import httpx
+import uvicorn
 
 from chainrule.web.guard import Key
 from chainrule.web.server import application
@@ -63,6 +68,33 @@ def client(session: Session, key: Key | None = None, *, inside: bool = True) -> 
     if inside:
         assert found.get(f"/?token={key.token}").status_code == 303
     return found
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@contextmanager
+def listening(session: Session, key: Key) -> Iterator[None]:
+    """The application behind a real server, in a thread of this process."""
+    with socket.socket() as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", key.port))
+        options: dict[str, Any] = {"log_level": "critical", "lifespan": "off", "timeout_graceful_shutdown": 0}
+        server = uvicorn.Server(uvicorn.Config(application(session, key), **options))
+        thread = Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.005)
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 class Served:

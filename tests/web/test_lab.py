@@ -9,6 +9,7 @@ from scipy.signal import convolve2d, correlate2d
 from web.fixed_networks import plain
 from web.fixed_page import served
 from web.lab_page import COLOURED, Setting, block, opened, printed, went
+from web.watching import watched
 
 from chainrule import reference, shapes
 
@@ -40,18 +41,9 @@ def opened_page(browser: "Browser", site: str) -> "Iterator[Page]":
 @pytest.fixture
 def lab(opened_page: "Page") -> "Iterator[Page]":
     """The lab as it opens; the test fails when something went wrong on it unseen."""
-    wrong: list[str] = []
-    listeners: dict[str, Any] = {
-        "pageerror": lambda error: wrong.append(str(error)),
-        "console": lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None,
-    }
-    for name, listener in listeners.items():
-        opened_page.on(name, listener)
-    went(opened_page)
-    yield opened_page
-    for name, listener in listeners.items():
-        opened_page.remove_listener(name, listener)
-    assert not wrong
+    with watched(opened_page):
+        went(opened_page)
+        yield opened_page
 
 
 def test_opens_on_the_worked_example_of_the_tutorials(lab: "Page") -> None:
@@ -217,7 +209,7 @@ def test_a_block_of_a_spreadsheet_is_pasted(lab: "Page") -> None:
     assert "those that fit in 3 × 12 are here" in lab.locator(".lab-words").inner_text()
 
 
-def test_the_address_holds_the_whole_lab(lab: "Page", browser: "Browser") -> None:
+def test_the_address_holds_the_whole_lab(lab: "Page") -> None:
     lab.get_by_label("An example to begin with").select_option(label="two channels, three filters")
     lab.locator("[data-block=x] input").nth(4).fill("0.1")
     lab.locator("[data-block=dy] input").nth(1).fill("2.5")
@@ -229,7 +221,7 @@ def test_the_address_holds_the_whole_lab(lab: "Page", browser: "Browser") -> Non
     value = lab.locator("#lab .made-value").inner_text()
     address = lab.url
     lab.locator("[data-value=max]").click()
-    other = browser.new_page()
+    other = lab.context.new_page()
     other.goto(address)
     other.wait_for_selector("#lab .made-value")
     assert {name: block(other, name) for name in names} == before

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from web import fixed_networks
 from web.fixed_page import Subject, served
+from web.watching import watched
 
 from chainrule.explain import Explanation
 
@@ -33,19 +34,16 @@ def plain() -> Iterator[str]:
 def opened(browser: "Browser", plain: str) -> "Iterator[Page]":
     """One page over the plain network for all tests that only walk about in it; nothing may go wrong on it unseen."""
     page = browser.new_page(viewport=DESKTOP)
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
-    page.goto(plain)
-    yield page
-    page.close()
-    assert not wrong
+    with watched(page):
+        page.goto(plain)
+        yield page
+        page.close()
 
 
 def show(page: "Page", address: str, cell: str, phase: str = "backward") -> None:
     """Opens the address of a cell, in a page that may be there already."""
     place = f"#/network/{phase}/{cell}?sample={SAMPLE}"
-    if page.url.startswith(address):
+    if page.url.startswith(address.partition("?")[0]):
         page.evaluate("place => { location.hash = place; document.activeElement?.blur(); }", place)
     else:
         page.goto(address + place)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cli.commands import bars
-from web.looked_at import RECIPE, finished, opened, small, stripes, trained_through, until
+from web.looked_at import RECIPE, finished, opened, run, small, stripes, trained_through, until
 
 from chainrule.errors import FormatError, OptionError, RunError
 from chainrule.runs.jobs import DataChoice
@@ -95,6 +95,19 @@ def test_the_file_holds_the_network_to_the_bit(tmp_path: Path, page: Path) -> No
     assert np.array_equal(unpacked(data["series"]["loss"]), np.float32(trainer.history.losses))
     assert data["training"]["step"] == 27
     assert not data["training"]["running"]
+    session.close()
+
+
+def test_the_file_holds_norms_of_steps_taken_before(tmp_path: Path, page: Path) -> None:
+    folder = run(tmp_path / "run", stripes(tmp_path / "data.npz"), stop=12)
+    session = opened(subjects.of_path(folder))
+    data = embedded(single_file.made(session), "chainrule-data")
+    series, measured = data["series"], session.norms()
+    assert unpacked(series["norm_steps"]).tolist() == [*range(1, 13)]
+    assert [*series["norms"]] == ["conv1", "norm1", "dense1"]
+    for layer, norms in measured["norms"].items():
+        assert len(norms) == 12
+        assert np.array_equal(unpacked(series["norms"][layer]), np.float32(norms))
     session.close()
 
 

@@ -8,17 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from web.looked_at import RECIPE, finished, layers, opened, small, stripes, trained_through, until
+from web.looked_at import RECIPE, StopAt, finished, layers, opened, run, small, stripes, trained_through, until
+from web.serving import client
 
 from chainrule import zoo
 from chainrule.errors import DataError, FormatError, OptionError, RunError
 from chainrule.model import Sequential, load
+from chainrule.optimizers import Adam
 from chainrule.runs import running
-from chainrule.runs.folder import locked
-from chainrule.runs.jobs import Job
-from chainrule.training.loop import Callback, Trainer
-from chainrule.training.recipe import Recipe
-from chainrule.training.step import Outcome
+from chainrule.runs.folder import LOCK, locked
 from chainrule.web import subjects
 from chainrule.web.description import describe
 
@@ -33,26 +31,6 @@ def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return stripes(tmp_path_factory.mktemp("data") / "data.npz")
-
-
-class StopAt(Callback):
-    """Stops training after a step, as Ctrl-C does."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Stop."""
-        trainer.stop = len(trainer.history) >= self.step
-
-
-def run(folder: Path, data: Path, recipe: Recipe = RECIPE, stop: int = 10**9) -> Path:
-    """A run folder, up to a step."""
-    subject = small(data, recipe=recipe)
-    training, test = subject.choice.load(recipe.seed)
-    job = Job(subject.model.about(), subject.choice, recipe, "numpy", 2)
-    running.start(folder, job, training, test, [StopAt(stop)])
-    return folder
 
 
 def content(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -192,3 +170,68 @@ def test_what_is_no_run(tmp_path: Path, data: Path) -> None:
     (folder / "checkpoint.safetensors").write_bytes(b"")
     with pytest.raises(FormatError, match="checkpoint"):
         subjects.of_path(folder)
+
+
+def test_a_run_that_another_process_trains(data: Path, tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", data, stop=12)
+    session = opened(subjects.of_path(folder))
+    assert session.state()["message"] == ""
+    with locked(folder):
+        said = session.state()["message"]
+        assert "being trained by another process" in said
+        assert "its checkpoint of step 12" in said
+        assert (folder / LOCK).exists()
+        with pytest.raises(RunError, match="another process"), locked(folder):
+            pass
+    assert session.state()["message"] == ""
+    assert not (folder / LOCK).exists()
+    (folder / LOCK).touch()  # of a process that died
+    assert session.state()["message"] == ""
+    assert (folder / LOCK).exists()
+    session.close()
+
+
+def test_a_page_loaded_again_shows_the_newer_checkpoint(data: Path, tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", data, stop=12)
+    expected, _ = trained_through(small(data))
+    session = opened(subjects.of_path(folder))
+    browser = client(session)
+    browser.get("/api/description")
+    assert session.state()["step"] == 12
+    training, test = session.subject.choice.load(RECIPE.seed)
+    running.resume(folder, training, test, [StopAt(20)])
+    assert session.state()["step"] == 12
+    browser.get("/api/description")
+    state = session.state()
+    assert (state["step"], state["newest"], len(session.series(0)["loss"])) == (20, 20, 20)
+    for step in (20, 12, 15):
+        assert np.array_equal(session.frame(step, NOBODY).parameters, expected[step][0]), step
+    session.command("advance", 4)
+    until(lambda: not session.state()["running"])
+    running.resume(folder, training, test, [StopAt(22)])
+    browser.get("/api/description")  # an older one than what was trained here
+    assert session.state()["step"] == 24
+    assert finished(session)["step"] == 27
+    assert np.array_equal(session.frame(None, NOBODY).parameters, expected[27][0])
+    session.close()
+
+
+def test_a_run_that_keeps_an_earlier_step_says_so(data: Path, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, epochs=30, validation=0.3, patience=1, optimizer=Adam(0.05))
+    folder = run(tmp_path / "run", data, recipe)
+    rows = [line.split(",") for line in (folder / "history.csv").read_text().splitlines()[1:]]
+    checked = {int(row[0]): float(row[5]) for row in rows if row[5]}
+    best, last = min(checked, key=lambda step: checked[step]), len(rows)
+    assert best < last < 30 * 6
+    session = opened(subjects.of_path(folder))
+    state = session.state()
+    assert (state["step"], state["best"]) == (last, best)
+    assert f"stopped early, after step {last}." in state["message"]
+    assert f"lowest after step {best}:" in state["message"]
+    kept = load(folder / "model.safetensors").parameters
+    assert np.array_equal(session.frame(best, NOBODY).parameters, kept)
+    session.close()
+    again = opened(subjects.of_path(run(tmp_path / "other", data)))
+    assert "best" not in again.state()
+    assert again.state()["message"] == ""
+    again.close()

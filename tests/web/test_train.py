@@ -1,16 +1,22 @@
 """The training dock, against a real server that trains on real MNIST."""
 
+import signal
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from web import train_served
+from web import looked_at, serving, train_served
 from web.train_page import named, number, step, tab, until, visit, weight, words
 from web.train_served import EPOCH, RECIPE, Served
 
 from chainrule.data import load
 from chainrule.errors import DataError
+from chainrule.optimizers import Adam
+from chainrule.runs import running
+from chainrule.runs.folder import locked
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.samples import Samples
 from chainrule.training.step import Outcome
@@ -221,3 +227,49 @@ def test_on_a_phone(browser: "Browser", served: Served) -> None:
         assert box is not None
         assert box["height"] >= 40
     context.close()
+
+
+# ------------------------------------------------------------------ a run that was trained before
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that stopped early, for its validation loss rose."""
+    home = tmp_path_factory.mktemp("ended")
+    recipe = replace(looked_at.RECIPE, epochs=30, validation=0.3, patience=1, optimizer=Adam(0.05))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "draw", lambda *_: None)
+        return looked_at.run(home / "run", looked_at.stripes(home / "data.npz"), recipe)
+
+
+def test_a_run_trained_before_shows_its_norms_and_the_step_it_kept(page: "Page", ended: Path, tmp_path: Path) -> None:
+    served = serving.Served(tmp_path, str(ended))
+    try:
+        visit(page, f"http://127.0.0.1:{served.port}/?token={served.token}")
+        done = step(page)
+        state = page.evaluate("async () => (await fetch('api/training')).json()")
+        until(page, lambda: page.is_visible(".train-norms"))
+        until(page, lambda: page.inner_text(".train-norms figcaption").strip() == "Gradient norm")
+        assert page.locator(".train-norms .train-name").all_inner_texts() == ["conv1", "norm1", "dense1"]
+        assert f"steps 1 to {done}," in page.get_attribute(".train-norms canvas", "aria-label")
+        said = page.inner_text(".train-message")
+        assert f"stopped early, after step {done}." in said
+        assert f"lowest after step {state['best']}:" in said
+        assert page.get_attribute(".train-marks span", "title") == f"step {state['best']}: kept by the run"
+        with locked(ended):
+            until(page, lambda: "being trained by another process" in page.inner_text(".train-message"))
+        until(page, lambda: "another process" not in page.inner_text(".train-message"))
+    finally:
+        served.end(signal.SIGINT)
+
+
+def test_what_a_step_changed_is_followed_while_it_trains(opened: "Page") -> None:
+    asked: list[str] = []
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.click(".train-go")
+    until(opened, lambda: len([url for url in asked if url.endswith("/api/frame")]) > 3)
+    opened.click("button:has-text('Δ this step')")
+    until(opened, lambda: sum("frame?step=" in url for url in asked) > 5)
+    opened.click(".train-go")
+    until(opened, lambda: opened.inner_text(".train-go") == "Go on")
+    until(opened, lambda: f"since step {step(opened) - 1}" in named(opened, (0, 0, 0, 0)))

@@ -48,6 +48,7 @@ def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> N
     visit(page, file)
     assert "only the 60 pictures in this file" in page.inner_text(".train-about")
     assert words(page)["step"] == "45 of 3,000"
+    assert page.locator(".train-norms .train-name").all_inner_texts() == ["conv1", "dense1"]
     slider = page.locator(".train-slider")
     slider.focus()
     page.keyboard.press("ArrowLeft")

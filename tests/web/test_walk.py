@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from web import fixed_networks
 from web.fixed_page import Subject, served
+from web.watching import watched
 
 from chainrule import layers, optimizers
 from chainrule.explain import Trace
@@ -134,14 +135,11 @@ def opened(browser: "Browser", site: str) -> "Iterator[Page]":
     context = browser.new_context()
     page = context.new_page()
     page.set_default_timeout(8000)
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
-    page.goto(f"{site}#/walk/1?sample={SAMPLE}")
-    page.wait_for_selector(".stop")
-    yield page
-    context.close()
-    assert not wrong
+    with watched(page):
+        page.goto(f"{site}#/walk/1?sample={SAMPLE}")
+        page.wait_for_selector(".stop")
+        yield page
+        context.close()
 
 
 @pytest.fixture

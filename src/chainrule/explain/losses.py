@@ -11,6 +11,7 @@ from chainrule.explain.record import Factor, Jacobian, Made, Row, Scale, Step, T
 from chainrule.explain.site import Site
 
 EPSILON = float(np.finfo(np.float64).eps)
+STEEPER = "The further the answer is from the target, the steeper the loss."
 
 
 def half_squared_error(site: Site) -> Made:
@@ -92,8 +93,7 @@ def half_squared_error_dp(site: Site) -> Made:
     """dp[k] = (p[k] − t[k]) / N"""
     p, t = _entries(site)
     numbers = f"{bracketed(p)} − {bracketed(t)}"
-    words = "The further the answer is from the target, the steeper the loss."
-    return _gradient(site, "p[k] − t[k]", numbers, words)
+    return _gradient(site, "p[k] − t[k]", numbers, STEEPER)
 
 
 def mean_squared_error_dp(site: Site) -> Made:
@@ -101,8 +101,7 @@ def mean_squared_error_dp(site: Site) -> Made:
     p, t = _entries(site)
     outputs = site.array(0).shape[1]
     numbers = f"2/{outputs} · ({bracketed(p)} − {bracketed(t)})"
-    words = "The further the answer is from the target, the steeper the loss."
-    return _gradient(site, "2/K · (p[k] − t[k])", numbers, words)
+    return _gradient(site, "2/K · (p[k] − t[k])", numbers, STEEPER)
 
 
 def binary_cross_entropy_dp(site: Site) -> Made:

@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ CHECKPOINT, HISTORY, MODEL, BEST = "checkpoint.safetensors", "history.csv", "mod
 HELD = (CONFIG, CHECKPOINT, HISTORY, MODEL, BEST, EVALUATION)
 PICTURES = ("curves.png", "kernels-*.png", "confusion.png", "mistakes.png")
 LOCK = ".lock"
+GLANCE = 0.05  # seconds after which nobody merely looks at a lock any more
 
 
 def refuse_held(folder: Path) -> None:
@@ -45,6 +47,9 @@ def locked(folder: Path) -> Generator[None]:
     path = folder / LOCK
     try:
         handle = _acquired(path)
+        if handle is None:  # or somebody is just looking whether it is locked
+            time.sleep(GLANCE)
+            handle = _acquired(path)
     except OSError as error:
         raise RunError(f"cannot lock the run folder {folder}: {error.strerror or error}") from None
     if handle is None:
@@ -53,6 +58,20 @@ def locked(folder: Path) -> Generator[None]:
         yield
     finally:
         _release(handle, path)
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a process trains in a folder. Nothing there is made, written or removed."""
+    try:
+        handle = os.open(folder / LOCK, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not _lock(handle)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)  # and with it the lock, if it was free
 
 
 def _acquired(path: Path) -> int | None:

@@ -1,6 +1,8 @@
 """How long each layer's gradient is, at some of the steps: of all of them it would cost as much as training does."""
 
+import threading
 import time
+from bisect import bisect_left, bisect_right
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,59 +18,87 @@ SHARE = 10  # a measurement may take a tenth of the time
 MOST = 4096  # measurements kept; of more, every second one goes
 
 
-class Norms:
-    """Norms by layer, and the steps (counted from 1) that they belong to."""
+class Gauge:
+    """Measures the gradient of a trainer's next step, layer by layer; it has room of its own to compute in."""
 
-    def __init__(self, network: Network, loss: str, *, single: bool) -> None:
-        """single: batches of one sample, for which a compiled engine would have to compile another program."""
-        self.steps: list[int] = []
-        self._spans = _spans(network)
-        self.layers: dict[str, list[float]] = {name: [] for name in self._spans}
-        self._network, self._loss, self._single = network, loss, single
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self._spans = _spans(trainer.network)
         self._pass: Pass | None = None
+
+    @property
+    def layers(self) -> list[str]:
+        """Those with parameters that are trained."""
+        return [*self._spans]
+
+    def norms(self) -> dict[str, float]:
+        """Norms of the step that comes next; nobody may take a step meanwhile."""
+        trainer, step = self._trainer, len(self._trainer.history)
+        x, t = trainer.batch(step)
+        gradient = self._ready().gradients(x, t, seed=trainer.recipe.seed, step=step + 1)[2]
+        return {name: _norm(gradient[first:last]) for name, (first, last) in self._spans.items()}
+
+    def _ready(self) -> Pass:
+        """For batches of one sample a compiled engine would have to compile another program: NumPy does those."""
+        network, recipe = self._trainer.network, self._trainer.recipe
+        if self._pass is None:
+            plan = network.plan(recipe.loss)
+            if recipe.batch_size == 1:
+                self._pass = Interpreter(engines.find("numpy"), plan, network.layout, network)
+            else:
+                self._pass = network.ready(plan)
+        return self._pass
+
+
+class Norms:
+    """Norms by layer, and the steps (counted from 1) that they belong to, in order. Safe from several threads."""
+
+    def __init__(self, layers: list[str]) -> None:
+        self.steps: list[int] = []
+        self.layers: dict[str, list[float]] = {name: [] for name in layers}
+        self._lock = threading.Lock()
         self._next = 0.0
 
-    def measure(self, trainer: Trainer) -> None:
+    def measure(self, gauge: Gauge, trainer: Trainer) -> None:
         """Measure the step that comes next, if it is time; nobody may take a step meanwhile."""
         step, begun = len(trainer.history), time.monotonic()
         if begun < self._next or step >= trainer.steps:
             return
-        x, t = trainer.batch(step)
-        gradient = self._ready().gradients(x, t, seed=trainer.recipe.seed, step=step + 1)[2]
-        self._add(step + 1, gradient)
+        self.add(step + 1, gauge.norms())
         ended = time.monotonic()
         self._next = ended + max(INTERVAL, SHARE * (ended - begun))
 
+    def add(self, step: int, norms: dict[str, float]) -> None:
+        """Take in what was measured of a step; of a known one it is the same."""
+        with self._lock:
+            place = bisect_left(self.steps, step)
+            if self.steps[place : place + 1] == [step]:
+                return
+            self.steps.insert(place, step)
+            for name, found in self.layers.items():
+                found.insert(place, norms[name])
+            if len(self.steps) > MOST:
+                del self.steps[1::2]
+                for found in self.layers.values():
+                    del found[1::2]
+
     def since(self, step: int) -> tuple[list[int], dict[str, list[float]]]:
         """The steps after a step that were measured, and their norms by layer."""
-        first = next((place for place, known in enumerate(self.steps) if known > step), len(self.steps))
-        return self.steps[first:], {name: found[first:] for name, found in self.layers.items()}
+        with self._lock:
+            first = bisect_right(self.steps, step)
+            return self.steps[first:], {name: found[first:] for name, found in self.layers.items()}
 
     def clear(self) -> None:
         """Forget all."""
-        self._next = 0.0
-        self.steps.clear()
-        for found in self.layers.values():
-            found.clear()
-
-    def _ready(self) -> Pass:
-        network = self._network
-        if self._pass is None:
-            plan = network.plan(self._loss)
-            walk = Interpreter(engines.find("numpy"), plan, network.layout, network) if self._single else None
-            self._pass = walk or network.ready(plan)
-        return self._pass
-
-    def _add(self, step: int, gradient: NDArray[np.floating]) -> None:
-        if self.steps and self.steps[-1] >= step:
-            return
-        if len(self.steps) >= MOST:
-            del self.steps[::2]
+        with self._lock:
+            self._next = 0.0
+            self.steps.clear()
             for found in self.layers.values():
-                del found[::2]
-        self.steps.append(step)
-        for name, (first, last) in self._spans.items():
-            self.layers[name].append(float(np.linalg.norm(gradient[first:last].astype(np.float64))))
+                found.clear()
+
+
+def _norm(gradient: NDArray[np.floating]) -> float:
+    return float(np.linalg.norm(gradient.astype(np.float64)))
 
 
 def _spans(network: Network) -> dict[str, tuple[int, int]]:

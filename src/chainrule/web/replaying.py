@@ -3,6 +3,7 @@
 import copy
 import threading
 from array import array
+from collections.abc import Callable
 
 from chainrule.training.history import History
 from chainrule.training.loop import Callback, Trainer
@@ -23,8 +24,8 @@ class Replayer:
         self._timeline = timeline
         self._lock = threading.Lock()
         self._prepared = False
-        twin = copy.deepcopy(trainer.network)
-        self._trainer = Trainer(twin, trainer.recipe, trainer.training, trainer.normalisation)
+        network = copy.deepcopy(trainer.network)
+        self.twin = Trainer(network, trainer.recipe, trainer.training, trainer.normalisation)
 
     def prepare(self) -> None:
         """Have a compiled engine compile what a step runs, so that training does not stand still for it later."""
@@ -38,42 +39,63 @@ class Replayer:
         if known is not None and known.step == step:
             return known
         with self._lock:
-            return self._replayed(step, cancelled)
+            known = self._timeline.before(step)  # another replay may have kept it while this one waited
+            if known is not None and known.step == step:
+                return known
+            self._replay(known, step, cancelled.is_set)
+            return frames.taken(self.twin)
 
-    def _replayed(self, step: int, cancelled: threading.Event) -> Frame:
-        known = self._timeline.before(step)  # another replay may have kept it while this one waited
-        if cancelled.is_set() or known is None:
+    def along(self, first: int, last: int, look: Callable[[Trainer], None], stop: Callable[[], bool]) -> None:
+        """Show the twin to `look` at every step from `first` (or one before) to `last`; `stop` ends it: `Cancelled`."""
+        with self._lock:
+            self._replay(self._timeline.before(first), last, stop, look)
+
+    def _replay(
+        self,
+        known: Frame | None,
+        step: int,
+        stop: Callable[[], bool],
+        look: Callable[[Trainer], None] = lambda _: None,
+    ) -> None:
+        """Train the twin from a frame to a step."""
+        if stop() or known is None:
             raise Cancelled
-        if known.step == step:
-            return known
         self._compile()
-        frames.put(known, self._trainer)
-        self._trainer.history = blank(known.step)
-        self._trainer.stop = False
-        self._trainer.run([_Until(step, cancelled, self._timeline)])
-        if len(self._trainer.history) != step:
+        frames.put(known, self.twin)
+        self.twin.history = blank(known.step)
+        self.twin.stop = False
+        self.twin.run([_Until(step, self._timeline, stop, look)])
+        if len(self.twin.history) != step:
             raise Cancelled
-        return frames.taken(self._trainer)
 
     def _compile(self) -> None:
         if not self._prepared:
-            samples = min(self._trainer.recipe.batch_size, len(self._trainer.training))
-            self._trainer.stepper.prepare(samples)
+            samples = min(self.twin.recipe.batch_size, len(self.twin.training))
+            self.twin.stepper.prepare(samples)
             self._prepared = True
 
 
 class _Until(Callback):
     """Ends training at a step, and keeps keyframes on the way."""
 
-    def __init__(self, step: int, cancelled: threading.Event, timeline: Timeline) -> None:
-        self._step, self._cancelled, self._timeline = step, cancelled, timeline
+    def __init__(
+        self, step: int, timeline: Timeline, stop: Callable[[], bool], look: Callable[[Trainer], None]
+    ) -> None:
+        self._step, self._timeline, self._stop, self._look = step, timeline, stop, look
+
+    def begin(self, trainer: Trainer) -> None:
+        """The frame it begins from."""
+        self._seen(trainer)
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Look whether this is far enough."""
-        step = len(trainer.history)
-        if self._timeline.wants(step):
+        """A step on."""
+        if self._timeline.wants(len(trainer.history)):
             self._timeline.keep(frames.taken(trainer))
-        trainer.stop = step >= self._step or self._cancelled.is_set()
+        self._seen(trainer)
+
+    def _seen(self, trainer: Trainer) -> None:
+        self._look(trainer)
+        trainer.stop = len(trainer.history) >= self._step or self._stop()
 
 
 def blank(steps: int) -> History:

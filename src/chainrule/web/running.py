@@ -10,8 +10,11 @@ from chainrule.training.loop import Callback, Trainer
 from chainrule.training.step import Outcome
 from chainrule.web import frames
 from chainrule.web.frames import Frame
-from chainrule.web.norms import Norms
+from chainrule.web.norms import Gauge, Norms
+from chainrule.web.pairs import Pairs
+from chainrule.web.priority import yielding
 from chainrule.web.replaying import Replayer
+from chainrule.web.survey import Survey
 from chainrule.web.timeline import Timeline
 
 COMPILING = "compiling the step for this machine …"
@@ -30,10 +33,13 @@ class Running(Callback):
         self.trainer = trainer
         self.timeline = timeline
         self.replayer = Replayer(trainer, timeline)
-        self.norms = Norms(trainer.network, trainer.recipe.loss, single=trainer.recipe.batch_size == 1)
+        self._gauge, self._pairs = Gauge(trainer), Pairs(timeline)
+        self.norms = Norms(self._gauge.layers)
         self.message = ""
         self._first = first
         self._goal = 0
+        self.survey = Survey(self.replayer, self.norms, lambda: self.active)
+        self.survey.begin(len(trainer.history))
         self._restart = self._closed = False
         self._lock, self._turn = threading.Lock(), threading.Lock()
         self._changed = threading.Condition()
@@ -67,6 +73,22 @@ class Running(Callback):
         with self.between_steps() as trainer:
             return frames.taken(trainer)
 
+    def newest(self) -> Frame:
+        """The network as it is now, or a step or two on: while it trains, the frame before it is kept for a while."""
+        found = self._pairs.newest() if self.active and not self.message else None
+        return self.frame() if found is None else found
+
+    def jump(self, frame: Frame, history: History) -> bool:
+        """Go on to a later frame of the same run, as if it had been trained here; not while it trains."""
+        with self.between_steps() as trainer:
+            if self.active or frame.step <= self.step:
+                return False
+            self.timeline.pin(frame)
+            frames.put(frame, trainer)
+            trainer.history = history
+        self.survey.begin(frame.step)
+        return True
+
     def go_to(self, step: int) -> None:
         """Train until so many steps are done."""
         with self._changed:
@@ -95,11 +117,13 @@ class Running(Callback):
         with self._changed:
             self._goal, self._closed = 0, True
             self._changed.notify_all()
+        self.survey.close()
         self._thread.join(LEAVING)
 
     # ------------------------------------------------------------------ the thread
 
     def _work(self) -> None:
+        yielding()
         while not self._closed:
             with self._changed:
                 self._changed.wait_for(lambda: self.active or self._restart or self._closed)
@@ -132,6 +156,7 @@ class Running(Callback):
             frames.put(self._first, self.trainer)
             self.trainer.history = History()
             self.timeline.forget(self._first)
+            self.survey.forget()
             self.norms.clear()
             self.message = ""
 
@@ -151,6 +176,7 @@ class Running(Callback):
         step = len(trainer.history)
         if self.timeline.wants(step):
             self.timeline.keep(frames.taken(trainer))
+        self._pairs.stepped(trainer)
         trainer.stop = step >= self._goal
         if not trainer.stop:
-            self.norms.measure(trainer)
+            self.norms.measure(self._gauge, trainer)

@@ -37,6 +37,7 @@ def application(session: Session, key: Key) -> ASGIApp:
         "/api/frame": _frame,
         "/api/training": _state,
         "/api/training/series": _series,
+        "/api/training/norms": _norms,
     }
     routes = [Route(path, answer, methods=["GET"]) for path, answer in asked.items()]
     routes.append(Route("/api/training/{command}", _command, methods=["POST"]))
@@ -64,6 +65,7 @@ async def _file(request: Request) -> Response:
 async def _description(request: Request) -> Response:
     session = _session(request)
     await _until(lambda: session.described, request)
+    await in_thread(session.catch_up)  # a page that is opened, or loaded again, shows the newest there is
     return JSONResponse(session.description())
 
 
@@ -106,11 +108,17 @@ async def _frame(request: Request) -> Response:
 
 
 async def _state(request: Request) -> Response:
-    return JSONResponse(_session(request).state())
+    session = _session(request)
+    session.seen()
+    return JSONResponse(session.state())
 
 
 async def _series(request: Request) -> Response:
     return JSONResponse(_session(request).series(_number(request, "after") or 0))
+
+
+async def _norms(request: Request) -> Response:
+    return JSONResponse(_session(request).norms())
 
 
 async def _command(request: Request) -> Response:

@@ -9,8 +9,9 @@ from typing import Any
 from chainrule import data, files
 from chainrule.data.dataset import Dataset
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, one_of
+from chainrule.runs.folder import CHECKPOINT
 from chainrule.training.samples import Samples
-from chainrule.web import frames, pictures
+from chainrule.web import frames, notices, pictures, subjects
 from chainrule.web.description import describe
 from chainrule.web.frames import Frame
 from chainrule.web.pictures import Pictures
@@ -38,12 +39,18 @@ class Session:
         self._problem = _beginning(subject)
         self._opened = _opened(subject)
         self._first = _first(subject, self._opened)
+        self._checkpoint = _changed(subject.folder)
         threading.Thread(target=self._load, name="loading", daemon=True).start()
 
     @property
     def described(self) -> bool:
         """Whether `description` can be given: what a network was not fitted to yet are its data."""
         return self.subject.fitted or self.loaded.is_set()
+
+    @property
+    def problem(self) -> str:
+        """Why there is no training, or what goes on before there is; "": there is."""
+        return self._problem if self._running is None else ""
 
     def description(self) -> dict[str, Any]:
         """See `description.describe`."""
@@ -61,12 +68,18 @@ class Session:
             if step is not None and step not in known:
                 raise DataError(f"step {step} cannot be shown: {self._problem or f'there is only {[*known]}'}")
             return self._opened if step is None else known[step]
+        with running.survey.aside():
+            return self._found(running, step, cancelled)
+
+    def _found(self, running: Running, step: int | None, cancelled: threading.Event) -> Frame:
+        if step is None:
+            return running.newest()
         newest = running.step
-        if step is not None and step > newest:
+        if step > newest:
             raise DataError(f"there is no step {step} yet; the newest is {newest}")
-        if step is None or step == newest:
+        if step == newest:
             found = running.frame()
-            if step is None or found.step == step:
+            if found.step == step:
                 return found
         return running.replayer.frame(step, cancelled)
 
@@ -76,14 +89,45 @@ class Session:
         trainer = None if running is None else running.trainer
         steps, epoch_steps = (trainer.steps, trainer.epoch_steps) if trainer else _sizes(self.subject)
         step = self._opened.step if running is None else running.step
-        return {
+        state = {
             "step": step,
             "steps": steps,
             "epochSteps": epoch_steps,
             "running": running is not None and running.active,
-            "message": self._problem if running is None else running.message,
+            "message": self._message(step),
             "newest": step,
         }
+        best = None if trainer is None else notices.best_step(trainer)
+        surveyed = running.survey if running is not None and running.survey.total else None
+        return {
+            **state,
+            **({} if best is None else {"best": best}),
+            **({} if surveyed is None else {"survey": {"measured": surveyed.measured, "of": surveyed.total}}),
+        }
+
+    def _message(self, step: int) -> str:
+        """What is to be said, in a line or two."""
+        running = self._running
+        said = [self.problem if running is None else running.message]
+        if running is None or not running.active:
+            said += [] if running is None else [notices.ended(running.trainer)]
+            said.append(notices.elsewhere(self.subject.folder, step))
+        return " ".join(filter(None, said))
+
+    def seen(self) -> None:
+        """A page is open: what it lacks may be made ready."""
+        if self._running is not None:
+            self._running.survey.seen()
+
+    def survey(self, seconds: float) -> None:
+        """Measure norms of steps that were taken before, as many as one gets in so many seconds."""
+        if self._running is not None:
+            self._running.survey.complete(seconds)
+
+    def norms(self) -> dict[str, Any]:
+        """All that were measured: those of earlier steps may come later."""
+        steps, norms = ([], {}) if self._running is None else self._running.norms.since(0)
+        return {"norms": files.plain(norms), "norm_steps": steps}
 
     def series(self, after: int) -> dict[str, Any]:
         """See `Series` in page/types.js: what is known of the steps after `after`."""
@@ -117,6 +161,23 @@ class Session:
             case _:
                 running.restart()
         return self.state()
+
+    def catch_up(self) -> None:
+        """Where the run's checkpoint is a newer one by now, go on to it."""
+        folder, running = self.subject.folder, self._running
+        if folder is None or not self.loaded.is_set() or self._checkpoint == _changed(folder):
+            return
+        changed = _changed(folder)
+        try:
+            newer = subjects.of_path(folder)
+        except ChainruleError:  # the folder is gone, or another run's: what was opened stays
+            return
+        if running is None:
+            if newer.fitted:
+                self.subject, self._opened = newer, _opened(newer)
+        else:
+            running.jump(_opened(newer), newer.history)
+        self._checkpoint = changed
 
     def close(self) -> None:
         """End the threads."""
@@ -185,6 +246,14 @@ def _first(subject: Subject, opened: Frame) -> Frame:
     fresh = model.from_about(model.about(), engine=model.engine.name, threads=model.threads)
     rate = frames.rate_at(subject.recipe, 0, *_sizes(subject))
     return Frame(0, rate, fresh.parameters, fresh.statistics, subject.recipe.optimizer.init(fresh.parameters))
+
+
+def _changed(folder: Path | None) -> int:
+    """When the checkpoint of a run was written, as the file system counts; 0: there is none."""
+    try:
+        return 0 if folder is None else (folder / CHECKPOINT).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _sizes(subject: Subject) -> tuple[int, int]:

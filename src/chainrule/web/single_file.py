@@ -10,7 +10,8 @@ What `source/file.js` finds in the document:
         description   what `GET /api/description` answers
         samples       {count, labels, shape, x: PACKED bytes}: all classes are among them
         training      TrainingState of page/types.js as it was written (running is false)
-        series        {first: 1, loss: PACKED, accuracy: PACKED} of every step so far (float32); lengths may be 0
+        series        {first: 1, loss: PACKED, accuracy: PACKED, norm_steps: PACKED, norms: {layer: PACKED}}: loss and
+                      accuracy of every step so far (float32), norms of the gradient at `norm_steps`; lengths may be 0
         frames        by step, the first (mostly step 0) to the newest, which is the last one:
                       [{step, rate, parameters: PACKED, statistics: PACKED, moments}, …]
                       moments: [PACKED, …], null (not kept), or "zeros" (before the first step)
@@ -43,6 +44,7 @@ FORMAT = 1
 BUDGET = 3_000_000  # bytes that keyframes may fill the file up to
 LIMIT = 20_000_000  # bytes that no file may have
 KEYFRAMES = (100, 10, 1000)  # steps, the most wanted first
+SURVEY = 40.0  # seconds that measuring norms may take
 PICTURES, PICTURE_BYTES = 60, 400_000  # at most
 
 
@@ -60,7 +62,7 @@ def write(path: Path, subject: Subject, *, folder: str | None = None, offline: b
     try:
         session.loaded.wait()
         content = made(session)
-        lacking = session.state()["message"] if subject.trainable else ""
+        lacking = session.problem if subject.trainable else ""
     finally:
         session.close()
     files.write_whole(path, content)
@@ -70,6 +72,7 @@ def write(path: Path, subject: Subject, *, folder: str | None = None, offline: b
 def made(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> bytes:
     """The file: the newest frame, the first one, and as many keyframes as there is room for."""
     page = document.parts()
+    session.survey(SURVEY)
     newest, first = session.frame(None, threading.Event()), _frame(session, 0)
     kept = [_packed(newest)] + ([_packed(first)] if first is not None and newest.step else [])
     content = _made(page, session, kept)
@@ -112,7 +115,11 @@ def _made(page: document.Parts, session: Session, frames: list[dict[str, Any]]) 
         "description": session.description(),
         "samples": _samples(session),
         "training": {**session.state(), "running": False, "message": ""},
-        "series": {"first": 1, **{name: _column(series[name]) for name in ("loss", "accuracy")}},
+        "series": {
+            "first": 1,
+            **{name: _column(series[name]) for name in ("loss", "accuracy", "norm_steps")},
+            "norms": {layer: _column(values) for layer, values in series["norms"].items()},
+        },
         "frames": sorted(frames, key=lambda frame: frame["step"]),
     }
     return document.assembled(page, json.dumps(content, separators=(",", ":"), allow_nan=False))

@@ -29,6 +29,7 @@ class Subject:
     moments    the optimizer's, after the steps of `history`; None: not known
     fitted     whether the model has the normalisation it was trained with
     trainable  whether its training can go on
+    folder     of a run
     """
 
     title: str
@@ -41,6 +42,7 @@ class Subject:
     history: History = field(default_factory=History)
     fitted: bool = True
     trainable: bool = True
+    folder: Path | None = None
 
 
 def of_name(name: str, *, engine: str | None = None, threads: int | None = None) -> Subject:
@@ -70,7 +72,7 @@ def of_path(path: Path, *, engine: str | None = None, threads: int | None = None
 def _of_run(folder: Path) -> Subject:
     """A run at its last checkpoint; nothing in its folder is locked or written, for it may be training."""
     job = running.read_job(folder)
-    about: dict[str, Any] = {"choice": job.choice, "job": job, "images": job.epoch_images}
+    about: dict[str, Any] = {"choice": job.choice, "job": job, "images": job.epoch_images, "folder": folder}
     if not (folder / CHECKPOINT).exists() and history.is_bare(folder / HISTORY):
         model = job.build()
         moments = job.recipe.optimizer.init(model.parameters)

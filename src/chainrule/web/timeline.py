@@ -1,12 +1,14 @@
 """Keyframes: frames that are kept, from which any later one can be trained again to the same bits."""
 
 import threading
+from collections import deque
 
 from chainrule.web.frames import Frame
 
 MOST = 128  # keyframes
 MEMORY = 256 << 20  # bytes of all of them, as far as FEWEST allow
 FEWEST = 8
+RECENT = 4  # frames looked at a moment ago, whatever their step
 
 
 class Timeline:
@@ -22,6 +24,7 @@ class Timeline:
         self._lock = threading.Lock()
         self._pinned = {frame.step: frame for frame in pinned}
         self._kept: dict[int, Frame] = {}
+        self._recent: deque[Frame] = deque(maxlen=RECENT)
 
     def __len__(self) -> int:
         return len(self._kept) + len(self._pinned)
@@ -38,10 +41,20 @@ class Timeline:
                 self.spacing *= 2
                 self._kept = {step: kept for step, kept in self._kept.items() if step % self.spacing == 0}
 
-    def before(self, step: int) -> Frame | None:
-        """The last keyframe at or before a step."""
+    def remember(self, frame: Frame) -> None:
+        """Keep a frame for a while: it is likely to be asked for next."""
         with self._lock:
-            known = {**self._kept, **self._pinned}
+            self._recent.append(frame)
+
+    def pin(self, frame: Frame) -> None:
+        """Keep a frame for good."""
+        with self._lock:
+            self._pinned[frame.step] = frame
+
+    def before(self, step: int) -> Frame | None:
+        """The last frame at or before a step that is here."""
+        with self._lock:
+            known = {**{frame.step: frame for frame in self._recent}, **self._kept, **self._pinned}
             found = max((place for place in known if place <= step), default=None)
             return None if found is None else known[found]
 
@@ -49,3 +62,4 @@ class Timeline:
         """Begin again with one pinned frame."""
         with self._lock:
             self._kept, self._pinned, self.spacing = {}, {first.step: first}, 1
+            self._recent.clear()

@@ -17,12 +17,13 @@ import numpy as np
 from numba import literally
 
 from chainrule.engines.numba.compiling import inlined, kernel
+from chainrule.engines.numba.layout import apart, backward_taps, copy_rows, forward_taps, frame, lay_out, reach
 from chainrule.engines.numba.registers import COUNT, WIDTH
 from chainrule.engines.numba.tiles import add_outer, add_products, store, store_sums, zeros
 
 SLACK = 128  # numbers behind a buffer that the tile at its end may read
 # Tiles, as (vectors, fewer vectors for a rest, filters): what fits into the registers of the processor.
-EIGHT, SIX, FOUR = ((3, 2, 8), (4, 2, 6), (6, 3, 4)) if COUNT == 32 else ((1, 1, 8), (2, 1, 6), (3, 1, 4))
+EIGHT, SIX = ((3, 2, 8), (4, 2, 6)) if COUNT == 32 else ((1, 1, 8), (2, 1, 6))
 TALL, BROAD = (4, 6) if COUNT == 32 else (2, 6)  # a tile of a kernel gradient: filters and taps, or the reverse
 MANY = 4096  # products of a kernel gradient that are summed in registers before the lanes are added up
 
@@ -39,37 +40,44 @@ def cross_correlate(
     groups=1,
     flip=False,
     rectify=False,
+    pooled=False,
     first=0,
     last=-1,
 ):
     """y = w ⋆ x + b for every sample of a block: all filters, or those that a thread has of one picture.
 
-    rectify: y is 0 where that is not positive, as ReLU behind it would have it.
+    rectify  y is 0 where that is not positive, as ReLU behind it would have it
+    pooled   y has the largest of each 2×2 results, which are not written elsewhere; no untied bias
     """
-    last, zero = y.shape[1] if last < 0 else last, y.dtype.type(0)
-    untied, none = b is not None and b.size > y.shape[1], y.dtype.type(-np.inf)
-    least = zero if rectify else none
+    last = y.shape[1] if last < 0 else last
+    untied, least = b is not None and b.size > y.shape[1], y.dtype.type(0 if rectify else -np.inf)
+    bias = np.zeros(y.shape[1], y.dtype) if b is None else b
     outs, filters = y.shape[1] // groups, w[0].size
-    width, plane = _frame(x, stride, padding)
-    places, order = _forward_taps(w.shape, width, plane, stride, dilation, flip)
+    width, plane = frame(x, stride, padding)
+    places = forward_taps(w.shape, width, plane, stride, dilation, flip)
     rows = np.zeros(x.shape[1] * plane * stride[0] * stride[1] + SLACK, x.dtype)
-    length = (y.shape[2] - 1) * width + y.shape[3]
+    by = 2 if pooled else 1
+    length = (by * y.shape[2] - 1) * width + by * y.shape[3]
     size = _row_size(length)
     sums = np.empty((outs + 8) * size, x.dtype)
     weights = _with_slack(w, outs if last - first == y.shape[1] else (last - first if groups == 1 else 1), filters)
     for s in range(x.shape[0]):
-        _lay_out(x[s], rows, width, plane, stride, padding)
+        lay_out(x[s], rows, width, plane, stride, padding)
         for g in range(groups):
             ahead = g * w.shape[1] * plane * stride[0] * stride[1]
             begin, many = max(first, g * outs), min(last, (g + 1) * outs) - max(first, g * outs)
             if many <= 0:
                 continue
-            _sum(rows, ahead, places, weights, begin * filters, filters, order, sums, size, length, many)
+            _sum(rows, ahead, places, weights, begin * filters, filters, np.arange(filters), sums, size, length, many)
             for o in range(many):
-                tied = zero if b is None or untied else b[begin + o]
-                _take_up(sums, o * size, width, y[s, begin + o], tied, none if untied else least)
-                if untied:
-                    _add_untied(y[s, begin + o], b, begin + o, least)
+                target = y[s, begin + o]
+                if pooled:
+                    _pool_up(sums, o * size, width, target, bias[begin + o], least)
+                elif untied:
+                    more = bias[(begin + o) * target.size : (begin + o + 1) * target.size]
+                    _take_up_untied(sums, o * size, width, target, more, least)
+                else:
+                    _take_up(sums, o * size, width, target, bias[begin + o], least)
 
 
 @kernel
@@ -83,14 +91,14 @@ def cross_correlate_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilat
 @inlined
 def _correlate_phase(dy, w, dx, phase, stride, padding, dilation, groups, flip):
     """dx[c, s·i + r] = Σ_{o, u ≡ r} w[o, c, u] dy[o, i − d·u // s], in both directions alike, r the phase."""
-    first_i, rows_i, above, down, below = _reach(0, phase, dy, w, dx, stride, padding, dilation)
-    first_j, cells_j, before, along, after = _reach(1, phase, dy, w, dx, stride, padding, dilation)
+    first_i, rows_i, above, down, below = reach(0, phase, dy, w, dx, stride, padding, dilation)
+    first_j, cells_j, before, along, after = reach(1, phase, dy, w, dx, stride, padding, dilation)
     if rows_i <= 0 or cells_j <= 0:
         return
     ins, of_group = w.shape[1], dy.shape[1] // groups
     width = dy.shape[3] + max(before, after)
     plane = (above + dy.shape[2] + below) * width
-    places, order = _backward_taps(w.shape, phase, width, plane, of_group, stride, dilation, flip)
+    places, order = backward_taps(w.shape, phase, width, plane, of_group, stride, dilation, flip)
     places += down * width + along
     rows = np.zeros(dy.shape[1] * plane + SLACK, dy.dtype)
     length = (rows_i - 1) * width + cells_j
@@ -98,15 +106,16 @@ def _correlate_phase(dy, w, dx, phase, stride, padding, dilation, groups, flip):
     sums = np.empty((ins + 8) * size, dy.dtype)
     taps = w.shape[2] * w.shape[3]
     weights = _with_slack(w, ins, taps)
+    zero, least = dy.dtype.type(0), dy.dtype.type(-np.inf)
     for s in range(dy.shape[0]):
-        _copy_rows(dy[s], rows, above * width + before, width, plane)
+        copy_rows(dy[s], rows, above * width + before, width, plane)
         for g in range(groups):
             start = g * of_group * ins * taps
             _sum(rows, g * of_group * plane, places, weights, start, taps, order, sums, size, length, ins)
             for c in range(ins):
                 target = dx[s, g * ins + c]
                 if stride[0] == 1 and stride[1] == 1:
-                    _take_up(sums, c * size, width, target, dx.dtype.type(0), dx.dtype.type(-np.inf))
+                    _take_up(sums, c * size, width, target, zero, least)
                     continue
                 top, left = (
                     stride[0] * first_i + phase[0] - padding[0][0],
@@ -118,11 +127,11 @@ def _correlate_phase(dy, w, dx, phase, stride, padding, dilation, groups, flip):
 @kernel
 def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
     """dw += x ⋆ dy, summed over the samples of a block, as many at a time as stay in a cache."""
-    width, plane = _frame(x, stride, padding)
-    places, order = _forward_taps(dw.shape, width, plane, stride, dilation, flip)
+    width, plane = frame(x, stride, padding)
+    places = forward_taps(dw.shape, width, plane, stride, dilation, flip)
     length = (dy.shape[2] - 1) * width + dy.shape[3]
     size = _row_size(length)
-    picture, all_slopes = _apart(x.shape[1] * plane * stride[0] * stride[1]), _apart(dy.shape[1] * size)
+    picture, all_slopes = apart(x.shape[1] * plane * stride[0] * stride[1]), apart(dy.shape[1] * size)
     together = max(1, min(x.shape[0], MANY // length))
     rows = np.zeros(together * picture + SLACK, x.dtype)
     slopes = np.zeros(together * all_slopes + BROAD * size, x.dtype)
@@ -130,8 +139,8 @@ def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilat
     for first in range(0, x.shape[0], together):
         many = min(together, x.shape[0] - first)
         for s in range(many):
-            _lay_out(x[first + s], rows[s * picture :], width, plane, stride, padding)
-            _copy_rows(dy[first + s], slopes[s * all_slopes :], 0, width, size)
+            lay_out(x[first + s], rows[s * picture :], width, plane, stride, padding)
+            copy_rows(dy[first + s], slopes[s * all_slopes :], 0, width, size)
         for g in range(groups):
             ahead = g * dw.shape[1] * plane * stride[0] * stride[1]
             _sum_up(
@@ -141,91 +150,19 @@ def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilat
                 rows[ahead:],
                 picture,
                 places,
-                order,
                 dw[g * outs : (g + 1) * outs],
                 many,
                 length,
             )
 
 
-# ---------------------------------------------------------------------- where things lie
-
-
-@inlined
-def _frame(x, stride, padding):
-    """Width of a row and size of a phase of a padded picture; with stride 1 rows share the zeros between them."""
-    (top, bottom), (left, right) = padding
-    height = (x.shape[2] + top + bottom + stride[0] - 1) // stride[0]
-    width = (x.shape[3] + left + right + stride[1] - 1) // stride[1]
-    if stride[1] == 1:
-        width = x.shape[3] + max(left, right)
-    return width, height * width
+# ---------------------------------------------------------------------- rows of sums
 
 
 @inlined
 def _row_size(length):
     """Room for a row of sums: whole vectors, and what the largest tile may write behind them."""
     return (length + 15) // 16 * 16 + 96
-
-
-@inlined
-def _apart(size):
-    """Room for a picture of many: not a multiple of a cache's page, or all begin in the same places of it."""
-    return size if size < 2048 else size + (272 - size) % 1024
-
-
-@kernel
-def _forward_taps(shape, width, plane, stride, dilation, flip):
-    """How far ahead of its output each tap (c, u, v) lies in the rows, and where it lies in a filter."""
-    ins, height, cells = shape[1], shape[2], shape[3]
-    taps = height * cells
-    places, order = np.empty(ins * taps, np.int64), np.empty(ins * taps, np.int64)
-    for u in range(height):
-        for v in range(cells):
-            down, along, t = u * dilation[0], v * dilation[1], u * cells + v
-            place = down * width + along
-            if stride[0] > 1 or stride[1] > 1:  # no division where there is one phase: it would be felt
-                place = down // stride[0] * width + along // stride[1]
-                place += (down % stride[0] * stride[1] + along % stride[1]) * plane
-            for c in range(ins):
-                places[c * taps + t] = c * stride[0] * stride[1] * plane + place
-                order[c * taps + t] = c * taps + (taps - 1 - t if flip else t)
-    return places, order
-
-
-@kernel
-def _backward_taps(shape, phase, width, plane, of_group, stride, dilation, flip):
-    """The same for the taps (o, u, v) of one phase of dx: the furthest back first, and o over a group."""
-    ins, height, cells = shape[1], shape[2], shape[3]
-    far_i, far_j = dilation[0] * (height - 1) // stride[0], dilation[1] * (cells - 1) // stride[1]
-    taps = height * cells
-    places, order = np.empty(of_group * taps, np.int64), np.empty(of_group * taps, np.int64)
-    many = 0
-    for u in range(height):
-        for v in range(cells):
-            down, along, t = u * dilation[0], v * dilation[1], u * cells + v
-            if down % stride[0] == phase[0] and along % stride[1] == phase[1]:
-                places[many] = (far_i - down // stride[0]) * width + far_j - along // stride[1]
-                order[many] = taps - 1 - t if flip else t
-                many += 1
-    for o in range(1, of_group):
-        for k in range(many):
-            places[o * many + k] = o * plane + places[k]
-            order[o * many + k] = o * ins * taps + order[k]
-    return places[: of_group * many], order[: of_group * many]
-
-
-@kernel
-def _reach(axis, phase, dy, w, dx, stride, padding, dilation):
-    """Along an axis: the first cell of a phase of padded dx that is kept, how many are, and the frame of dy for them.
-
-    The frame: zeros before dy, cells of dy that are passed over (padding beyond full), zeros behind dy.
-    """
-    r, s, before = phase[axis], stride[axis], padding[axis][0]
-    first = (max(before - r, 0) + s - 1) // s
-    count = (dx.shape[2 + axis] + before - r + s - 1) // s - first
-    lead = dilation[axis] * (w.shape[2 + axis] - 1) // s - first
-    return first, count, max(lead, 0), max(-lead, 0), max(first + count - dy.shape[2 + axis], 0)
 
 
 @inlined
@@ -237,37 +174,6 @@ def _with_slack(w, outs, step):
         longer[: w.size] = flat
         flat = longer
     return flat
-
-
-@kernel
-def _copy_rows(picture, rows, start, width, plane):
-    """Lay (C, H, W) out in rows of `width` cells, `plane` cells a channel; what lies between stays as it is."""
-    channels, height, cells = picture.shape
-    if width == cells:  # one long row
-        picture, height, cells = picture.reshape(channels, 1, height * cells), 1, height * cells
-    for c in range(channels):
-        for i in range(height):
-            place = start + c * plane + i * width
-            target, source = rows[place : place + cells], picture[c, i]
-            for j in range(cells):
-                target[j] = source[j]
-
-
-@kernel
-def _lay_out(picture, rows, width, plane, stride, padding):
-    """Lay a picture out in a frame of zeros, each phase by itself."""
-    top, left = padding[0][0], padding[1][0]
-    if stride[0] == 1 and stride[1] == 1:
-        _copy_rows(picture, rows, top * width + left, width, plane)
-        return
-    channels, height, cells = picture.shape
-    for c in range(channels):
-        for i in range(height):
-            down, source = top + i, picture[c, i]
-            phase = (c * stride[0] + down % stride[0]) * stride[1]
-            for j in range(cells):
-                along = left + j
-                rows[(phase + along % stride[1]) * plane + down // stride[0] * width + along // stride[1]] = source[j]
 
 
 @kernel
@@ -286,6 +192,36 @@ def _take_up(sums, start, width, picture, plus, least):
 
 
 @kernel
+def _pool_up(sums, start, width, picture, plus, least):
+    """The same of the largest of each 2×2 sums; NaN is larger than all."""
+    height, cells = picture.shape
+    for i in range(height):
+        place = start + 2 * i * width
+        upper, lower, target = sums[place : place + width], sums[place + width : place + 2 * width], picture[i]
+        for j in range(cells):
+            a, b = _larger(upper[2 * j], upper[2 * j + 1]), _larger(lower[2 * j], lower[2 * j + 1])
+            value = _larger(a, b) + plus
+            target[j] = least if value <= least else value
+
+
+@inlined
+def _larger(a, b):
+    return a if a > b or a != a else b
+
+
+@kernel
+def _take_up_untied(sums, start, width, picture, bias, least):
+    """The same with a number to add for every cell."""
+    height, cells = picture.shape
+    for i in range(height):
+        place = start + i * width
+        source, more, target = sums[place : place + cells], bias[i * cells : (i + 1) * cells], picture[i]
+        for j in range(cells):
+            value = source[j] + more[j]
+            target[j] = least if value <= least else value
+
+
+@kernel
 def _take_apart(sums, start, width, picture):
     """The same into every s-th cell of every s-th row."""
     height, cells = picture.shape
@@ -299,21 +235,17 @@ def _take_apart(sums, start, width, picture):
 
 @inlined
 def _broad(outs):
-    """How many filters a tile takes: 8, 6 or 4, whichever leaves the fewest places empty."""
-    eight, six, four = -outs % 8, -outs % 6, -outs % 4
-    return 8 if eight <= min(six, four) else (6 if six <= four else 4)
+    """How many filters a tile takes: 8 or 6, whichever leaves fewer places empty."""
+    return 8 if -outs % 8 <= -outs % 6 else 6
 
 
 @inlined
 def _sum(rows, ahead, places, w, start, step, order, sums, size, length, outs):
     """sums[o·size + p] = Σ_k w[start + o·step + order[k]] · rows[ahead + p + places[k]]."""
-    broad = _broad(outs)
-    if broad == 8:
+    if _broad(outs) == 8:
         _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs, EIGHT[0], EIGHT[1], EIGHT[2])
-    elif broad == 6:
-        _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs, SIX[0], SIX[1], SIX[2])
     else:
-        _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs, FOUR[0], FOUR[1], FOUR[2])
+        _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs, SIX[0], SIX[1], SIX[2])
 
 
 @kernel
@@ -350,16 +282,16 @@ def _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs
 
 
 @inlined
-def _sum_up(slopes, all_slopes, size, rows, picture, places, order, dw, many, length):
-    """dw[o, order[k]] += Σ_s Σ_p slopes[s·all_slopes + o·size + p] · rows[s·picture + p + places[k]]."""
+def _sum_up(slopes, all_slopes, size, rows, picture, places, dw, many, length):
+    """dw[o, k] += Σ_s Σ_p slopes[s·all_slopes + o·size + p] · rows[s·picture + p + places[k]]."""
     if -dw.shape[0] % TALL <= -dw.shape[0] % BROAD:
-        _sum_up_by(slopes, all_slopes, size, rows, picture, places, order, dw, many, length, TALL, BROAD)
+        _sum_up_by(slopes, all_slopes, size, rows, picture, places, dw, many, length, TALL, BROAD)
     else:
-        _sum_up_by(slopes, all_slopes, size, rows, picture, places, order, dw, many, length, BROAD, TALL)
+        _sum_up_by(slopes, all_slopes, size, rows, picture, places, dw, many, length, BROAD, TALL)
 
 
 @kernel
-def _sum_up_by(slopes, all_slopes, size, rows, picture, places, order, dw, many, length, tall, broad):
+def _sum_up_by(slopes, all_slopes, size, rows, picture, places, dw, many, length, tall, broad):
     """The same by tiles of `tall` filters by `broad` taps; of those at the edges, what is left over is not taken."""
     literally(tall)
     literally(broad)
@@ -377,14 +309,4 @@ def _sum_up_by(slopes, all_slopes, size, rows, picture, places, order, dw, many,
             store_sums(tile, sums, 0)
             for a in range(min(tall, outs - o)):
                 for b in range(min(broad, taps - k)):
-                    gradient[o + a, order[k + b]] += sums[a * broad + b]
-
-
-@kernel
-def _add_untied(picture, b, o, least):
-    """Add the bias of filter o, which has a number for every output position."""
-    flat = picture.reshape(picture.size)
-    bias = b[o * flat.size : (o + 1) * flat.size]
-    for p in range(flat.size):
-        value = flat[p] + bias[p]
-        flat[p] = least if value <= least else value
+                    gradient[o + a, k + b] += sums[a * broad + b]

@@ -10,29 +10,35 @@ from numba import literally
 
 from chainrule.engines.numba.compiling import kernel
 from chainrule.engines.numba.registers import COUNT, WIDTH
-from chainrule.engines.numba.tiles import add_outer, add_products, load, store, store_sums, zeros
+from chainrule.engines.numba.tiles import add_outer, add_picked, add_products, load, store, store_sums, zeros
+from chainrule.engines.numba.turning import turn_matrix
 
 ROOM = 128  # numbers for the sums of a tile
 SAMPLES, ROWS = (4, 6) if COUNT == 32 else (2, 6)  # a tile of the forward pass
 TALL, BROAD = (3, 8) if COUNT == 32 else (1, 8)  # a tile of the gradients: vectors, and samples or rows of W
+OUTS = 14 if COUNT == 32 else 6  # rows of W of a tile for two vectors of samples
 ALONE = 8  # rows of W, or vectors, of a tile for one sample
 
 
 @kernel
-def dense(x, w, b, y):
-    """y[s] = W x[s] + b."""
+def dense(x, w, b, y, first=0, last=-1):
+    """y[s] = W x[s] + b: all of it, or the rows that a thread has for few samples."""
     count, outs, ins = x.shape[0], w.shape[0], w.shape[1]
+    last = outs if last < 0 else last
     rest = ins % (WIDTH // x.itemsize)
-    places = np.empty(outs + ALONE, np.int64)
-    for o in range(outs + ALONE):
+    places = np.empty(outs + OUTS + ALONE, np.int64)
+    for o in range(outs + OUTS + ALONE):
         places[o] = min(o, outs - 1) * ins  # rows behind the last are the last once more; nobody reads their sums
     flat_x, flat_w = x.reshape(x.size), w.reshape(w.size)
-    if count >= SAMPLES:
-        _products(flat_x, flat_w, places, y, ins - rest, ins, SAMPLES, ROWS)
-    else:
-        _products(flat_x, flat_w, places, y, ins - rest, ins, 1, ALONE)
-    for s in range(count):
-        for o in range(outs):
+    together = count - count % (2 * (WIDTH // x.itemsize)) if last - first == outs else 0
+    if together:
+        _side_by_side(flat_x, flat_w, places, b, y[:together])
+    if count - together >= SAMPLES:
+        _products(flat_x[together * ins :], flat_w, places, y[together:], ins - rest, ins, first, last, SAMPLES, ROWS)
+    elif count > together:
+        _products(flat_x[together * ins :], flat_w, places, y[together:], ins - rest, ins, first, last, 1, ALONE)
+    for s in range(together, count):
+        for o in range(first, last):
             total = y[s, o] if b is None else y[s, o] + b[o]
             for k in range(ins - rest, ins):
                 total += x[s, k] * w[o, k]
@@ -40,21 +46,39 @@ def dense(x, w, b, y):
 
 
 @kernel
-def _products(x, w, places, y, length, ins, samples, rows):
+def _side_by_side(x, w, places, b, y):
+    """The same for samples that fill two vectors, or several times two: x turned, no lanes have to be added up."""
+    (count, outs), ins, many = y.shape, w.size // y.shape[1], 2 * (WIDTH // x.itemsize)
+    side_by_side, sums = np.empty(ins * many, x.dtype), np.empty((outs + OUTS) * many, x.dtype)
+    for s in range(0, count, many):
+        turn_matrix(x, s * ins, ins, many, ins, side_by_side, 0, many)
+        for o in range(0, outs, OUTS):
+            tile = zeros(x, 2, OUTS)
+            for k in range(ins):
+                tile = add_picked(tile, side_by_side, k * many, w, k, places, o)
+            store(tile, sums, o * many, many)
+        for o in range(outs):
+            plus = x.dtype.type(0) if b is None else b[o]
+            for t in range(many):
+                y[s + t, o] = sums[o * many + t] + plus
+
+
+@kernel
+def _products(x, w, places, y, length, ins, first, last, samples, rows):
     """y[s, o] = Σ_k x[s, k] w[o, k] over the first `length` k; the last samples may be done twice."""
     literally(samples)
     literally(rows)
-    count, outs = y.shape
+    count = y.shape[0]
     sums = np.empty(ROOM, x.dtype)
     for t in range(0, count, samples):
         s = min(t, count - samples)
-        for o in range(0, outs, rows):
+        for o in range(first, last, rows):
             tile = zeros(x, samples, rows)
             for k in range(0, length, WIDTH // x.itemsize):
                 tile = add_products(tile, x, s * ins + k, ins, w, k, places, o)
             store_sums(tile, sums, 0)
             for a in range(samples):
-                for c in range(min(rows, outs - o)):
+                for c in range(min(rows, last - o)):
                     y[s + a, o + c] = sums[a * rows + c]
 
 

@@ -1,7 +1,7 @@
 """e^x for numbers that are not positive, in a form that LLVM turns into vectors: the library's is one by one.
 
-With k = round(x / ln 2) and r = x − k ln 2, e^x = 2^k e^r. The series of e^r needs 13 terms where |r| ≤ ½ ln 2, and 2^k
-is k written into the exponent of a float. What would be denormal is 0; NaN stays NaN.
+With k = round(x / ln 2) and r = x − k ln 2, e^x = 2^k e^r. The series of e^r is short where |r| ≤ ½ ln 2, and 2^k is k
+written into the exponent of a float. What would be denormal is 0; NaN stays NaN.
 """
 
 import math
@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.engines.numba.registers import compile_as, ir
 
-TERMS = 13
+TERMS = {32: 7, 64: 13}
 # Bits of the fraction, largest exponent, and ln 2 in two parts, of which k times the first is exact.
 FORMATS = {
     32: (23, 127, 0.693359375, -2.121944400546905827679e-4),
@@ -44,8 +44,8 @@ def _code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     k = builder.select(builder.fcmp_ordered(">", k, number(-largest)), k, number(-largest))  # NaN has no whole number
     r = multiply_add(k, number(-high), x)
     r = multiply_add(k, number(-low), r)
-    total = number(1 / math.factorial(TERMS))
-    for term in range(TERMS - 1, -1, -1):
+    total = number(1 / math.factorial(TERMS[bits]))
+    for term in range(TERMS[bits] - 1, -1, -1):
         total = multiply_add(total, r, number(1 / math.factorial(term)))
     exponent = builder.shl(builder.add(builder.fptosi(k, whole), whole(largest)), whole(fraction))
     return builder.fmul(total, builder.bitcast(exponent, kind))

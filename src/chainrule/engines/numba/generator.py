@@ -15,8 +15,10 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
-from chainrule.engines.numba.operations import KERNELS
-from chainrule.engines.numba.rewriting import rectified, widened
+import numpy as np
+
+from chainrule.engines.numba.operations import KERNELS, shared
+from chainrule.engines.numba.rewriting import fitted, pooled, rectified, widened
 from chainrule.engines.numba.update_programs import link_to, symbol_of
 from chainrule.plan import Operation, Plan, Tensor
 
@@ -36,7 +38,6 @@ BUFFERS = ("parameters", "statistics", "gradients")
 ROOM = ("work", "places", "batch_work", "batch_places")
 NUMBERS = ("n", "block", "seed", "step")
 HELD = 1 << 14  # weights of a dense layer from which on its gradient for one sample is left to the update
-SHARE = ("first", "last")  # arguments of the kernels that take the whole batch: the channels of a thread
 
 
 @dataclass
@@ -64,9 +65,10 @@ class Writer:
 
     def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], dtype: str, *, wide: bool = False) -> None:
         plan = rectified(plan)
-        self.plan = widened(plan) if wide else plan
+        plan = widened(plan) if wide else plan
+        plan = pooled(fitted(plan, np.dtype(dtype).itemsize))
+        self.plan = plan
         self._wide = wide
-        plan = self.plan
         self.dtype = dtype
         self.segments = [list(run) for _, run in groupby(plan.operations, key=_segment_key())]
         self._layout = layout
@@ -226,13 +228,14 @@ class Writer:
         return list(zip(edges[::2], edges[1::2], strict=True))
 
     def _whole_batch(self, operation: Operation, loop: str) -> list[str]:
-        """Lines for an operation on the whole batch, of which every thread takes some channels."""
+        """Lines for an operation on the whole batch, of which every thread takes some channels or rows."""
         tensors = _tensors([operation])
         views = {(t.storage, t.shape): self._name(t, {}) for t in tensors}
         lines = [f"    {views[tensor.storage, tensor.shape]} = {self._view(tensor, 'n')}" for tensor in tensors]
-        channels = operation.writes[0].shape[0]
-        share = [f"k * {channels} // threads", f"(k + 1) * {channels} // threads"]
-        kernel = self._call(operation, views, "n", "0", dict(zip(SHARE, map(_Code, share), strict=True)))
+        names, parts, size = shared(operation.name, operation.writes[0].shape, np.dtype(self.dtype).itemsize)
+        times = f" * {size}" if size > 1 else ""
+        edges = [f"k * {parts} // threads{times}", f"(k + 1) * {parts} // threads{times}"]
+        kernel = self._call(operation, views, "n", "0", dict(zip(names, map(_Code, edges), strict=True)))
         return [*lines, f"    for k in {loop}(threads):", f"        {kernel}"]
 
     def _call(

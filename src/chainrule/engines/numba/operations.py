@@ -20,11 +20,13 @@ from chainrule.engines.numba import (
     convolution,
     dense,
     dropout,
+    filters,
     losses,
     normalization,
     pooling,
     updates,
 )
+from chainrule.engines.numba.tiles import lanes
 from chainrule.shapes import output_size
 
 Array = NDArray[Any]
@@ -103,6 +105,9 @@ KERNELS: dict[str, KernelOf] = {
         lambda a, k: [(a[1].shape[1], a[0].shape[1] // k.get("groups", 1), *k["kernel"])],
         "cross_correlate_dw",
     ),
+    "correlate_filters": KernelOf("correlate_filters", filters, lambda a, k: [_correlated(a[0], a[1], k)]),
+    **_table(filters, lambda a, k: [(a[0].shape[0], a[1].shape[1], *k["size"])], "correlate_filters_dx"),
+    **_table(filters, lambda a, k: [(a[1].shape[1], a[0].shape[1], *k["kernel"])], "correlate_filters_dw"),
     **_table(bias, _like(0), "add_bias"),
     **_table(bias, lambda a, k: [a[0].shape[1:] if k.get("untied") else a[0].shape[1:2]], "bias_gradient"),
     **_table(pooling, lambda a, k: [(*a[0].shape[:2], *_windows(a[0], k))] * 2, "max_pool"),
@@ -123,14 +128,47 @@ KERNELS: dict[str, KernelOf] = {
 }
 
 
+def fitting(name: str, arrays: Sequence[Any], attributes: Mapping[str, Any], itemsize: int) -> str:
+    """The name of the kernel for an operation on arrays of such shapes: `filters` has those whose filters fill vectors.
+
+    Of an input gradient, the channels do, and there is one phase.
+    """
+    if not name.startswith("cross_correlate") or attributes.get("groups", 1) > 1:
+        return name
+    whole = name.endswith("_dx") and tuple(attributes.get("stride", (1, 1))) != (1, 1)
+    side_by_side = {
+        "cross_correlate": lambda: arrays[1].shape[0],
+        "cross_correlate_dx": lambda: arrays[1].shape[1],
+        "cross_correlate_dw": lambda: arrays[1].shape[-3],
+    }[name]()
+    if whole or side_by_side % lanes(itemsize):
+        return name
+    return name.replace("cross_correlate", "correlate_filters")
+
+
+def shared(name: str, shape: tuple[int, ...], itemsize: int) -> tuple[tuple[str, str], int, int]:
+    """How threads share an operation on one picture, whose result has this shape: the arguments that say which part a
+    thread has (from, to), the number of parts, and how many of what the arguments count a part has.
+
+    Filters or rows of a dense layer; but where filters fill vectors, each thread needs two of them for full tiles.
+    Where there are not that many, threads share the rows of the result.
+    """
+    if name != "correlate_filters":
+        return ("first", "last"), shape[0], 1
+    tall = 2 * lanes(itemsize)
+    if shape[0] % tall == 0 and shape[0] > tall:
+        return ("lowest", "highest"), shape[0] // tall, tall
+    return ("first", "last"), shape[1], 1
+
+
 def call(name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
     """Run one operation by itself: results are allocated, inputs made contiguous."""
-    entry = KERNELS[name]
     given = [None if array is None else np.ascontiguousarray(array) for array in arrays]
     known = {key: value for key, value in attributes.items() if value is not None}
     if "window" in known:
         known.setdefault("stride", known["window"])
     dtype = next(array.dtype for array in given if array is not None and array.dtype.kind == "f")
+    entry = KERNELS[fitting(name, given, known, dtype.itemsize)]
     results = [np.zeros(shape, dtype) for shape in entry.shapes(given, known)]
     if not results:
         return _updated(entry, given, known)

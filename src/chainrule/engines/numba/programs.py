@@ -65,6 +65,7 @@ class Program:
         self._threads = threads
         self._wide = wide
         self._few: Program | None = None  # for fewer samples than threads
+        self._shared = not wide and any(map(is_large, plan.forward))  # whether that is another
         self._writer = Writer(plan, layout, str(buffers.parameters.dtype), wide=wide)
         self._dtype = buffers.parameters.dtype
         sizes = self._writer.memory.sizes
@@ -90,7 +91,7 @@ class Program:
         """The output for a batch x."""
         if not self._plan.operations:
             return x.reshape(len(x), *self._plan.output.shape).copy()
-        if len(x) < self._threads and not self._wide and any(map(is_large, self._plan.forward)):
+        if self._shared and len(x) < self._threads:
             self._few = self._few or Program(self._plan, self._layout, self._buffers, self._threads, wide=True)
             return self._few.forward(x)
         self._run((x,), 0, 0)

@@ -5,17 +5,21 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from chainrule.engines.numba.operations import fitting
 from chainrule.plan import Operation, Plan, Tensor
 
-LARGE = 1 << 20  # multiplications of a layer from which on threads share it for one picture
+# Multiplications of a layer from which on threads share it for one picture: of dense ones, which read as many weights,
+# fewer, because a half of them may stay in a cache that all do not fit into.
+LARGE = {"cross_correlate": 1 << 20, "dense": 1 << 18}
 
 
 def is_large(operation: Operation) -> bool:
-    """Whether threads should share the filters of a layer for one picture."""
-    if operation.name != "cross_correlate":
+    """Whether threads should share a layer for one picture."""
+    if operation.name not in LARGE:
         return False
     _, w, _ = operation.reads
-    return w is not None and math.prod(w.shape) * math.prod(operation.writes[0].shape[1:]) >= LARGE
+    most = LARGE[operation.name]
+    return w is not None and math.prod(w.shape) * math.prod(operation.writes[0].shape[1:]) >= most
 
 
 def rectified(plan: Plan) -> Plan:
@@ -47,4 +51,60 @@ def widened(plan: Plan) -> Plan:
     return replace(
         plan,
         forward=tuple(replace(each, scope="batch") if is_large(each) else each for each in plan.forward),
+    )
+
+
+def fitted(plan: Plan, itemsize: int) -> Plan:
+    """The plan with every operation as the kernel that fits its shapes."""
+    return replace(
+        plan,
+        forward=tuple(_fitted(each, itemsize) for each in plan.forward),
+        backward=tuple(_fitted(each, itemsize) for each in plan.backward),
+    )
+
+
+def _fitted(operation: Operation, itemsize: int) -> Operation:
+    return replace(operation, name=fitting(operation.name, operation.reads, operation.attributes, itemsize))
+
+
+def pooled(plan: Plan) -> Plan:
+    """The plan for inference with every max pooling 2×2 that alone reads a cross-correlation done by that.
+
+    Not by the kernel of `convolution` if the bias is untied. In training the winners are needed, and all they won over.
+    """
+    if plan.backward:
+        return plan
+    readers = Counter(tensor.storage for tensor in (plan.output, *_reads(plan.operations)))
+    forward: list[Operation] = []
+    for operation in plan.forward:
+        before = forward[-1] if forward else None
+        if (
+            operation.name == "max_pool"
+            and before is not None
+            and _pools(before)
+            and before.writes[0] == operation.reads[0]
+            and readers[before.writes[0].storage] == 1
+            and _by_two(operation)
+        ):
+            attributes = {**before.attributes, "pooled": True}
+            forward[-1] = replace(before, writes=operation.writes[:1], attributes=attributes)
+        else:
+            forward.append(operation)
+    return replace(plan, forward=tuple(forward))
+
+
+def _pools(operation: Operation) -> bool:
+    """Whether a kernel can pool what it makes."""
+    bias = operation.reads[-1]
+    untied = bias is not None and len(bias.shape) > 1
+    return operation.name == "correlate_filters" or (operation.name == "cross_correlate" and not untied)
+
+
+def _by_two(operation: Operation) -> bool:
+    """Whether windows are 2×2, side by side, without padding."""
+    given = operation.attributes
+    return (
+        tuple(given["window"]) == (2, 2)
+        and tuple(given.get("stride") or (2, 2)) == (2, 2)
+        and not any(map(any, given.get("padding", ())))
     )

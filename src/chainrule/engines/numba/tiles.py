@@ -42,11 +42,32 @@ def load(y: Array, place: int, step: int, rows: int, columns: int) -> Array:
     return np.stack(parts, axis=1)
 
 
+def load_picked(y: Array, place: int, places: Array, first: int, rows: int, columns: int) -> Array:
+    """tile[a, b, lane] = y[place + places[first + b] + a·lanes + lane]; `rows` and `columns` are constants"""
+    width = lanes(y.itemsize)
+    parts = [y[place + at :][: rows * width].reshape(rows, width) for at in places[first : first + columns]]
+    return np.stack(parts, axis=1)
+
+
+def load_part(y: Array, place: int, many: int) -> Array:
+    """tile[0, 0, lane] = y[place + lane] in the first `many` lanes, 0 in the others"""
+    tile = zeros(y, 1, 1)
+    tile[0, 0, :many] = y[place : place + tile.shape[2]][:many]
+    return tile
+
+
 def add_outer(tile: Array, x: Array, place: int, w: Array, start: int, step: int) -> Array:
     """tile[a, b, lane] += x[place + a·lanes + lane] · w[start + b·step]"""
     rows, columns, width = tile.shape
     side_by_side = x[place : place + rows * width].reshape(rows, 1, width)
     return tile + side_by_side * w[start : start + (columns - 1) * step + 1 : max(step, 1)].reshape(1, -1, 1)
+
+
+def add_picked(tile: Array, x: Array, place: int, w: Array, start: int, places: Array, first: int) -> Array:
+    """tile[a, b, lane] += x[place + a·lanes + lane] · w[start + places[first + b]]"""
+    rows, columns, width = tile.shape
+    side_by_side = x[place : place + rows * width].reshape(rows, 1, width)
+    return tile + side_by_side * w[start + places[first : first + columns]].reshape(1, -1, 1)
 
 
 def add_products(
@@ -66,9 +87,34 @@ def store(tile: Array, y: Array, place: int, step: int) -> None:
         y[place + b * step :][: rows * width] = tile[:, b].reshape(-1)
 
 
+def store_part(tile: Array, y: Array, place: int, many: int) -> None:
+    """y[place + lane] = tile[0, 0, lane], the first `many` lanes only"""
+    width = min(many, tile.shape[2])
+    y[place : place + width] = tile[0, 0, :width]
+
+
 def store_sums(tile: Array, y: Array, place: int) -> None:
     """y[place + a·columns + b] = Σ_lane tile[a, b, lane]; y has room for whole vectors of them"""
     y[place : place + tile.shape[0] * tile.shape[1]] = tile.sum(axis=-1).reshape(-1)
+
+
+def at_least(tile: Array, least: float) -> Array:
+    """at_least[a, b, lane] = least where tile[a, b, lane] ≤ least, else tile[a, b, lane]; NaN stays NaN"""
+    return np.where(tile <= least, tile.dtype.type(least), tile)
+
+
+def largest(tile: Array) -> Array:
+    """largest[a, b, lane] = the largest of tile[a, 4·b + k, lane], k from 0 to 3; NaN where one is"""
+    rows, columns, width = tile.shape
+    return tile.reshape(rows, columns // 4, 4, width).max(axis=2)
+
+
+def turn(x: Array, place: int, step: int, y: Array, found: int, along: int) -> None:
+    """y[found + b·along + a] = x[place + a·step + b] for as many a and b as a vector has lanes"""
+    width = lanes(x.itemsize)
+    for a in range(width):
+        for b in range(width):
+            y[found + b * along + a] = x[place + a * step + b]
 
 
 def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, found: int, first: int) -> None:
@@ -86,5 +132,8 @@ def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, f
         y[found + lane], winner[found + lane] = four[most], first + 2 * lane + ahead[most]
 
 
-for _function in (zeros, load, add_outer, add_products, store, store_sums, largest_of_four):
+for _function in (
+    *(zeros, load, load_part, load_picked, add_outer, add_picked, add_products),
+    *(at_least, largest, store, store_part, store_sums, turn, largest_of_four),
+):
     registers.compile_as(_function, *registers.CODE[_function.__name__])

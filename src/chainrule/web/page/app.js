@@ -5,9 +5,11 @@ import { answer } from "./engine/trace.js";
 import { canonical } from "./explain/index.js";
 import { Following } from "./following.js";
 import { lackingWords, lacks } from "./moments.js";
+import { sampleName, sampleNumber, sampleOf } from "./source/samples.js";
 import { Unreachable } from "./source/server.js";
 import { Listeners, START, address, readAddress } from "./state.js";
 import { Tracing } from "./tracing.js";
+import { wordsOf } from "./trouble.js";
 
 /** @typedef {import("./types.js").App} App */
 /** @typedef {import("./types.js").Place} Place */
@@ -33,6 +35,7 @@ export class Application {
   /** @type {Picture | null} */
   #drawn = null;
   #gone = false;
+  #renewing = false;
   #turn = 0; // of what was asked for last: an answer that comes late is not shown
   /** @type {Map<string, string>} */
   #rests = new Map();
@@ -95,9 +98,9 @@ export class Application {
    */
   show(picture) {
     this.picture = picture;
-    const sample = /^sample (\d+)$/.exec(picture.from);
-    if ((sample ? Number(sample[1]) : null) === this.place.sample) this.#retrace();
-    else this.go({ sample: sample ? Number(sample[1]) : null });
+    const sample = sampleNumber(picture.from);
+    if (sample === this.place.sample) this.#retrace();
+    else this.go({ sample });
   }
 
   /** @param {string | null} cell */
@@ -115,12 +118,12 @@ export class Application {
   /** @param {string} kind @param {unknown} error */
   complain(kind, error) {
     if (error instanceof Unreachable) this.#lost(error);
-    else say(kind, error instanceof Error ? error.message : String(error));
+    else say(kind, wordsOf(error));
   }
 
   async #arrive() {
     const { place, complaints } = readAddress(location.hash);
-    const isSample = !this.picture || /^sample /.test(this.picture.from);
+    const isSample = !this.picture || sampleNumber(this.picture.from) !== null;
     if (place.sample === null && !this.#drawn && isSample) place.sample = 0;
     if (complaints.length) say("address", complaints.join(" "));
     else unsay("address");
@@ -153,10 +156,11 @@ export class Application {
   async #choosePicture() {
     const number = this.place.sample;
     if (number === null) {
-      if (this.picture && /^sample /.test(this.picture.from)) this.picture = this.#drawn;
+      if (this.picture && sampleNumber(this.picture.from) !== null) this.picture = this.#drawn;
       this.#drawn = this.picture;
-    } else if (this.picture?.from !== `sample ${number}`) {
-      const { count, labels, x } = await this.source.samples();
+    } else if (this.picture?.from !== sampleName(number)) {
+      const samples = await this.source.samples();
+      const { count } = samples;
       if (this.place.sample !== number) return;
       const chosen = number < count ? number : 0;
       if (chosen !== number) {
@@ -164,9 +168,7 @@ export class Application {
         this.place = { ...this.place, sample: 0 };
         history.replaceState(null, "", address(this.place));
       }
-      const size = x.length / count;
-      const pixels = x.slice(chosen * size, (chosen + 1) * size);
-      this.picture = { x: pixels, label: labels[chosen], from: `sample ${chosen}` };
+      this.picture = sampleOf(samples, chosen);
     }
   }
 
@@ -176,7 +178,7 @@ export class Application {
       return await this.tracing.frame(step);
     } catch (error) {
       if (step === null || error instanceof Unreachable) throw error;
-      const why = error instanceof Error ? error.message : String(error);
+      const why = wordsOf(error);
       say("address", `Step ${step} cannot be shown (${why}). This is the newest step.`);
       this.place = { ...this.place, step: null };
       history.replaceState(null, "", address(this.place));
@@ -201,7 +203,7 @@ export class Application {
       const why = lacks(this.trace, cell)
         ? lackingWords(this.trace).replace(/\.$/, ` (“${cell}”).`)
         : `The address names “${cell}”, which this network does not have ` +
-          `(${error instanceof Error ? error.message : error}).`;
+          `(${wordsOf(error)}).`;
       say("address", `${why} Nothing is chosen.`);
     }
     if (name === cell) return;
@@ -214,14 +216,27 @@ export class Application {
   async #trained(restarted) {
     if (restarted) this.tracing.forget();
     this.#listeners.tell("training");
-    const newest = this.training?.newest ?? 0;
-    if (this.place.step !== null || (this.tracing.newest && this.tracing.newest.step === newest)) return;
+    const early = this.training?.running && !this.tracing.due; // the next state comes soon, and asks again
+    if (this.#renewing || early || !this.#behind()) return;
+    this.#renewing = true;
     try {
-      await this.tracing.renew();
-      if (this.place.step === null) await this.#retrace();
+      for (let state = null; state !== this.training && this.#behind(); ) {
+        state = this.training;
+        await this.tracing.renew();
+        if (this.place.step === null) await this.#retrace();
+        if (this.training?.running) return;
+      }
     } catch (error) {
       this.complain("trace", error);
+    } finally {
+      this.#renewing = false;
     }
+  }
+
+  /** Whether there is a newer step to show. */
+  #behind() {
+    const newest = this.training?.newest ?? 0;
+    return this.place.step === null && this.tracing.newest?.step !== newest;
   }
 
   #reached() {
@@ -241,7 +256,6 @@ export class Application {
 /** @param {Source} source */
 function bound(source) {
   return {
-    offline: source.offline,
     description: () => source.description(),
     frame: (/** @type {number | null} */ step) => source.frame(step),
     samples: () => source.samples(),

@@ -1,5 +1,7 @@
 /** Calm lines at the top of the page: what went wrong, and what to do. One line for each kind of trouble. */
 
+import { button, make } from "./elements.js";
+
 /** @type {Map<string, HTMLElement>} */
 const lines = new Map();
 
@@ -22,15 +24,8 @@ export function unsay(kind) {
 
 /** @param {string} kind */
 function newLine(kind) {
-  const line = document.createElement("div");
-  line.className = "banner";
-  line.dataset.kind = kind;
-  const close = document.createElement("button");
-  close.type = "button";
-  close.className = "plain";
-  close.textContent = "Dismiss";
-  close.addEventListener("click", () => unsay(kind));
-  line.append(document.createElement("p"), close);
+  const close = button("Dismiss", () => unsay(kind), { class: "plain" });
+  const line = make("div", { class: "banner", "data-kind": kind }, make("p"), close);
   document.getElementById("banners")?.append(line);
   lines.set(kind, line);
   return line;

@@ -4,6 +4,7 @@
 /** @typedef {import("./types.js").TrainingState} TrainingState */
 
 const WHILE_RUNNING = 250; // milliseconds
+const WHILE_MEASURING = 500; // the server measures what was trained before
 const WHILE_RESTING = 2000; // another window may start it
 
 export class Following {
@@ -70,7 +71,7 @@ export class Following {
     this.reached();
     const restarted = before !== null && (state.newest < before.newest || before.history !== state.history);
     if (JSON.stringify(before) !== JSON.stringify(state)) this.changed(restarted);
-    this.#later(state.running ? WHILE_RUNNING : WHILE_RESTING);
+    this.#later(pauseAfter(state));
     return state;
   }
 
@@ -81,6 +82,12 @@ export class Following {
   }
 }
 
+/** @param {TrainingState} state */
+function pauseAfter({ running, survey }) {
+  if (running) return WHILE_RUNNING;
+  return survey && survey.measured < survey.of ? WHILE_MEASURING : WHILE_RESTING;
+}
+
 /**
  * What a training has besides, where there are several histories of it.
  * @param {Training} training @param {(answer: Promise<TrainingState>) => Promise<TrainingState>} heard
@@ -88,6 +95,7 @@ export class Following {
 function several(training, heard) {
   return {
     ...(training.about && { about: () => training.about?.() ?? "" }),
+    ...(training.norms && { norms: training.norms.bind(training) }),
     ...(training.marks && { marks: () => training.marks?.() ?? [] }),
     ...(training.histories && { histories: () => training.histories?.() ?? [] }),
     ...(training.begin && { begin: (/** @type {number} */ step) => heard(training.begin?.(step) ?? training.state()) }),

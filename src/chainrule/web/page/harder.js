@@ -1,24 +1,20 @@
 /** Where the network is sure of a picture all gradients are tiny: says so, and offers a sample that it finds hard. */
 
+import { button, make } from "./elements.js";
 import { shown } from "./explain/numbers.js";
 import { hasUpdate } from "./moments.js";
+import { sampleOf } from "./source/samples.js";
 
-/** @typedef {import("./types.js").App & {answer(picture: import("./types.js").Picture): number[] | null}} App */
+/** @typedef {import("./types.js").App} App */
 
 const SURE = 0.01; // a loss below this
 const AT_ONCE = 12; // pictures answered between two frames
 
 /** @param {App} app @param {HTMLElement} instead  what is said otherwise; the note stands after it */
 export function mountHarder(app, instead) {
-  const note = document.createElement("p");
-  note.className = "phase-words";
-  const words = document.createElement("span");
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "link";
-  button.textContent = "Show one it finds hard";
-  button.addEventListener("click", () => void goToHardest(app));
-  note.append(words, " ", button);
+  const words = make("span");
+  const go = button("Show one it finds hard", () => void goToHardest(app), { class: "link" });
+  const note = make("p", { class: "phase-words" }, words, " ", go);
   const update = () => {
     const loss = app.trace?.values.get("loss.y")?.data[0] ?? Infinity;
     const unknown = app.place.phase === "update" && app.trace && !hasUpdate(app.trace);
@@ -34,13 +30,11 @@ export function mountHarder(app, instead) {
 
 /** @param {App} app */
 async function goToHardest(app) {
-  const { count, labels, x } = await app.source.samples();
-  const size = x.length / count;
+  const samples = await app.source.samples();
   let [hardest, least] = [0, Infinity];
-  for (let i = 0; i < count; i += 1) {
+  for (let i = 0; i < samples.count; i += 1) {
     if (i % AT_ONCE === AT_ONCE - 1) await new Promise(requestAnimationFrame);
-    const picture = { x: x.subarray(i * size, (i + 1) * size), label: labels[i], from: `sample ${i}` };
-    const right = app.answer(picture)?.[labels[i]] ?? Infinity;
+    const right = app.answer(sampleOf(samples, i))?.[samples.labels[i]] ?? Infinity;
     if (right < least) [hardest, least] = [i, right];
   }
   app.go({ sample: hardest });

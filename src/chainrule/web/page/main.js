@@ -5,6 +5,7 @@ import { say } from "./banner.js";
 import { mountHeader } from "./header.js";
 import { mountPhases } from "./phases.js";
 import { chooseSource } from "./source/choose.js";
+import { wordsOf } from "./trouble.js";
 import { mount as mountInput } from "./views/input/view.js";
 import { mount as mountLab } from "./views/lab/view.js";
 import { mount as mountMade } from "./views/made/view.js";
@@ -49,7 +50,7 @@ async function start() {
     document.documentElement.dataset.ready = "";
   } catch (error) {
     if (loading) loading.textContent = "The network could not be read. Reload the page once that is mended.";
-    say("start", error instanceof Error ? error.message : String(error));
+    say("start", wordsOf(error));
     if (!(error instanceof Error)) reportError(error);
   }
 }

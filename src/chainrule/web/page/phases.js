@@ -1,5 +1,6 @@
 /** The switch: forward, backward, update. */
 
+import { button, make } from "./elements.js";
 import { mountHarder } from "./harder.js";
 import { hasUpdate, lackingWords } from "./moments.js";
 import { PHASES } from "./state.js";
@@ -14,21 +15,14 @@ const WORDS = {
   update: "What one step of training changes: every parameter before it, its change, and after it.",
 };
 
-/** @param {import("./harder.js").App} app */
+/** @param {App} app */
 export function mountPhases(app) {
   const row = document.getElementById("phases");
   if (!row) return;
-  const group = document.createElement("div");
-  group.className = "switch";
-  group.setAttribute("role", "group");
-  group.setAttribute("aria-label", "What is shown");
-  const buttons = PHASES.map((phase) => phaseButton(phase, app));
-  group.append(...buttons);
-  const words = document.createElement("p");
-  words.className = "phase-words";
-  const legend = document.createElement("div");
-  legend.id = "legend";
-  row.append(group, words, legend);
+  const buttons = PHASES.map((phase) => button(LABELS[phase], () => app.go({ phase }), { "data-phase": phase }));
+  const group = make("div", { class: "switch", role: "group", "aria-label": "What is shown" }, ...buttons);
+  const words = make("p", { class: "phase-words" });
+  row.append(group, words, make("div", { id: "legend" }));
   mountHarder(app, words);
   const update = () => {
     for (const each of buttons) each.setAttribute("aria-pressed", String(each.dataset.phase === app.place.phase));
@@ -39,16 +33,6 @@ export function mountPhases(app) {
   app.listen("trace", update);
   update();
   addEventListener("keydown", (event) => byKey(event, app));
-}
-
-/** @param {Phase} phase @param {App} app */
-function phaseButton(phase, app) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.textContent = LABELS[phase];
-  button.dataset.phase = phase;
-  button.addEventListener("click", () => app.go({ phase }));
-  return button;
 }
 
 /** @param {KeyboardEvent} event @param {App} app */

@@ -13,6 +13,7 @@ const REST = 2; // after a trace, so many times its duration are left to drawing
 const QUICK = 12; // milliseconds: a trace that took less is made in every frame of the screen
 const SLOW = 120; // one that took more waits until nothing was asked for a while: nobody draws against it
 const PAUSE = 200;
+const SHARE = 5; // while it trains, traces take at most one part in so many of the time
 
 export class Tracing {
   /** @type {Trace | null} */
@@ -53,6 +54,11 @@ export class Tracing {
     this.#frames.set(step, frame);
     if (this.#frames.size > KEPT_FRAMES) this.#frames.delete(this.#frames.keys().next().value ?? step);
     return frame;
+  }
+
+  /** Whether it is time for a trace that nobody asked for. */
+  get due() {
+    return performance.now() - this.#ended >= (SHARE - 1) * this.#took;
   }
 
   /** Fetches the newest frame. */

@@ -39,7 +39,6 @@
  * @typedef {{
  *   description: Description, frame: Frame, picture: Picture,
  *   values: Map<string, NDArray>,
- *   names: string[],
  * }} Trace
  *   one training step of one picture, in float64. values: canonical tensor name -> array WITHOUT the sample axis, in
  *   the shape of the operation that wrote it: x, t, conv1.y, conv2.dw, pool1.winner, loss.y, conv2.w, conv2.w.update,
@@ -70,10 +69,11 @@
  *
  * @typedef {{
  *   step: number, steps: number, epochSteps: number, running: boolean, message: string, newest: number,
- *   history?: string, origin?: number, sparse?: boolean,
+ *   history?: string, origin?: number, sparse?: boolean, best?: number, survey?: {measured: number, of: number},
  * }} TrainingState  step: done so far; steps: of the whole recipe (0: without end). history: the name of the history
  *   this is the state of, where there are several; origin: its first step (else 0); sparse: only marked steps can be
- *   looked at
+ *   looked at; best: the step whose weights the run keeps; survey: of steps taken before this page was there, how many
+ *   the server measured by now
  * @typedef {{step: number, words: string}} Mark  a step that is there without being computed anew: a keyframe
  * @typedef {{name: string, words: string}} History  one course of training, and what it is
  * @typedef {{
@@ -87,27 +87,29 @@
  *   advance(steps: number): Promise<TrainingState>, epoch(): Promise<TrainingState>,
  *   restart(): Promise<TrainingState>,
  *   about?(): string, marks?(): Mark[], histories?(): History[], open?(name: string): Promise<TrainingState>,
- *   begin?(step: number): Promise<TrainingState>,
- * }} Training  about: what this trains on, in words; histories: those that can be looked at, and open one of them;
+ *   begin?(step: number): Promise<TrainingState>, norms?(): Promise<Pick<Series, "norms" | "norm_steps">>,
+ * }} Training  about: what this trains on, in words; norms: all that are known, where a survey adds to them; histories: those that can be looked at, and open one of them;
  *   begin: another one, from a step of the one that is open
+ *
+ * @typedef {{count: number, labels: number[], x: Uint8Array}} Samples  pictures to choose from, one after the other
  *
  * @typedef {{
  *   description(): Promise<Description>,
  *   frame(step: number | null): Promise<Frame>,
- *   samples(): Promise<{count: number, labels: number[], x: Uint8Array}>,
+ *   samples(): Promise<Samples>,
  *   training: Training,
- *   offline: boolean,
  * }} Source  where the page gets a network from: the server, or the file it is in
  *
  * @typedef {{
  *   source: Source, description: Description, place: Place,
  *   go(change: Partial<Place>): void,
- *   show(picture: Picture): void,
+ *   show(picture: Picture): void, answer(picture: Picture): number[] | null,
  *   trace: Trace | null, picture: Picture | null,
  *   listen(what: "place" | "trace" | "training" | "hover", listener: () => void): void,
  *   training: TrainingState | null,
  *   hovered: string | null, hover(cell: string | null): void,
- * }} App  what every view is given. go: change the place (and the address); show: another picture.
+ * }} App  what every view is given. go: change the place (and the address); show: another picture; answer: what the
+ *   network says of one, where it is there already
  *   listen "trace": another trace is there; "training": its state changed; "hover": another cell is pointed at
  */
 

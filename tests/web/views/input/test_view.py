@@ -1,29 +1,16 @@
 """Drawing, samples and image files."""
 
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from web.fixed_page import Subject, served
+from web.fixed_page import Subject
 from web.views.opened import arrived, draw, hash_of, opened
-from web.views.subjects import digits
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-
-
-@pytest.fixture(scope="module")
-def subject() -> Subject:
-    return digits()
-
-
-@pytest.fixture(scope="module")
-def address(subject: Subject) -> Iterator[str]:
-    with served(subject) as found:
-        yield found
 
 
 def test_draw_a_one_and_it_is_answered(page: "Page", address: str) -> None:

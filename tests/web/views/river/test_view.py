@@ -1,29 +1,16 @@
 """What the river says of its cells, by mouse and by keyboard."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 from web.fixed_networks import rich
 from web.fixed_page import Subject, served
 from web.views.opened import hash_of, opened, point
-from web.views.subjects import digits
 
 from chainrule.explain import numbers
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-
-
-@pytest.fixture(scope="module")
-def subject() -> Subject:
-    return digits()
-
-
-@pytest.fixture(scope="module")
-def address(subject: Subject) -> Iterator[str]:
-    with served(subject) as found:
-        yield found
 
 
 def test_a_cell_that_is_pointed_at_says_its_value(page: "Page", address: str, subject: Subject) -> None:

@@ -7,7 +7,7 @@
  * @typedef {{epsilon?: number}} Options
  */
 
-import { checkShape, text, zeros } from "./tensor.js";
+import { checkShape, sizeOf, text, zeros } from "./tensor.js";
 
 /**
  * y = gamma[c] · x̂ + beta[c]        x̂ = (x − mean[c]) / √(variance[c] + ε)
@@ -108,7 +108,7 @@ function deviations(variance, { epsilon = 1e-5 }) {
 
 /** Every cell of (N, C, …) with its channel. @param {number[]} shape @param {(e: number, c: number) => void} visit */
 function eachCell([N, C, ...size], visit) {
-  const cells = size.reduce((product, length) => product * length, 1);
+  const cells = sizeOf(size);
   for (let plane = 0, e = 0; plane < N * C; plane += 1) {
     const c = plane % C;
     for (let ij = 0; ij < cells; ij += 1, e += 1) visit(e, c);

@@ -139,7 +139,7 @@ function beats(cell, best) {
  * @param {Divisor} divisor @param {Axis} rows @param {Axis} columns
  * @returns {(top: number, bottom: number, left: number, right: number) => number}
  */
-export function divided(divisor, rows, columns) {
+function divided(divisor, rows, columns) {
   if (divisor === "cells") return (top, bottom, left, right) => (bottom - top) * (right - left);
   if (divisor === "window") return () => rows.window * columns.window;
   if (divisor === "one") return () => 1;

@@ -11,7 +11,7 @@ const MIX2 = 0x94d049bb133111ebn;
 const MASK = 0xffffffffffffffffn;
 
 /** Fold one coordinate into a 64-bit key. @param {bigint} key @param {bigint} value */
-export function mix(key, value) {
+function mix(key, value) {
   let z = (key + value * GOLDEN + GOLDEN) & MASK;
   z = ((z ^ (z >> 30n)) * MIX1) & MASK;
   z = ((z ^ (z >> 27n)) * MIX2) & MASK;

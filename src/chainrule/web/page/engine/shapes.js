@@ -58,7 +58,7 @@ export function sliding(operation, what, size, window, stride, padding, dilation
 }
 
 /** Padding in a message: one number where it is the same on every side. @param {Padding} padding */
-export function zerosText(padding) {
+function zerosText(padding) {
   const sides = new Set(padding.flat());
   return sides.size === 1 ? String(padding[0][0]) : `(${padding.map(([a, b]) => `(${a}, ${b})`).join(", ")})`;
 }

@@ -68,7 +68,7 @@ export function makeTrace(description, frame, picture, options = {}) {
   written(walk, values);
   probabilities(description, walk, values);
   changed(description, frame, walk, values);
-  return { description, frame, picture: { ...picture, label }, values, names: [...values.keys()] };
+  return { description, frame, picture: { ...picture, label }, values };
 }
 
 /** How long the whole gradient is, and what the update multiplies it by. @param {Trace} trace */
@@ -94,7 +94,7 @@ export function oneHot(labels, description) {
 }
 
 /** The shape of each parameter and running statistic as its layer has it. @param {Description} description */
-export function shapesOf(description) {
+function shapesOf(description) {
   return description.shapes;
 }
 
@@ -104,7 +104,7 @@ export function isState(description, name) {
 }
 
 /** Parameters and running statistics in float64. @param {Frame} frame */
-export function buffersOf(frame) {
+function buffersOf(frame) {
   return { parameters: new Float64Array(frame.parameters), statistics: new Float64Array(frame.statistics) };
 }
 

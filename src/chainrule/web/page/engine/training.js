@@ -87,7 +87,7 @@ export class Trainer {
  *
  * @param {Plan} plan @returns {Plan}
  */
-export function trained(plan) {
+function trained(plan) {
   /** @type {Set<string>} */
   const wanted = new Set();
   /** @type {Operation[]} */

@@ -4,12 +4,13 @@
  * @typedef {import("../types.js").Operation} Operation
  * @typedef {import("../types.js").Tensor} Tensor
  * @typedef {{name: string, shape: number[], kind: string}} Entry
- * @typedef {{tensor: string, index: number[]}} Cell
+ * @typedef {import("./naming.js").Cell} Cell
  * @typedef {{operation: Operation, place: number, layer: string}} Writer
  *   the operation that writes a tensor, the place among what it writes, and the layer it belongs to
  */
 
 import { ravel, sameShape, text, unravel } from "../engine/tensor.js";
+import { named } from "./naming.js";
 
 const CELL = /^\s*([^[\]\s]+)\s*(?:\[([^[\]]*)\]\s*)?$/;
 const UPDATE = ".update";
@@ -147,11 +148,6 @@ export class Catalogue {
     const layers = [...this.layers, "loss"].join(", ");
     return new Error(`there is no tensor '${name}' in this trace (layers: ${layers}; besides: x, t, dx)`);
   }
-}
-
-/** conv2.dw[3,1,0,2]; loss.y, which has no axes, without brackets. @param {string} name @param {number[]} index */
-export function named(name, index) {
-  return index.length ? `${name}[${index.join(",")}]` : name;
 }
 
 /** @param {number} many */

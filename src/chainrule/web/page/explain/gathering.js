@@ -43,7 +43,7 @@ function gather({ description, values }) {
 }
 
 /** Every operation with the layer that emitted it. @param {Plan} plan @returns {[Operation, string][]} */
-export function owned(plan) {
+function owned(plan) {
   /** @type {(operation: Operation) => [Operation, string]} */
   const forward = (operation) => [operation, prefix(operation.writes[0].name)];
   /** @type {(operation: Operation) => [Operation, string]} */

@@ -9,10 +9,10 @@
  */
 
 import { ravel, sameShape, text } from "../engine/tensor.js";
-import { named } from "./cells.js";
 import { catalogueOf, prefix } from "./gathering.js";
 import { leaf } from "./leaves.js";
 import { allSources } from "./made.js";
+import { named } from "./naming.js";
 import { shown } from "./numbers.js";
 import { EXPLAINERS } from "./operations.js";
 import { Site } from "./site.js";
@@ -57,11 +57,6 @@ export function explain(trace, cell) {
 export function canonical(trace, cell) {
   const { tensor, index } = catalogueOf(trace).read(cell);
   return named(tensor, index);
-}
-
-/** The number in a cell, by any name that is read. @param {Trace} trace @param {string} cell */
-export function numberOf(trace, cell) {
-  return valueOf(trace, catalogueOf(trace).read(cell));
 }
 
 /** @param {Trace} trace @param {Cell} cell */

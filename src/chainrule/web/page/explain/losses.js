@@ -14,6 +14,7 @@ import { bracketed, listed, shown } from "./numbers.js";
 import { term } from "./site.js";
 
 const EPSILON = Number.EPSILON;
+const STEEPER = "The further the answer is from the target, the steeper the loss.";
 
 /** loss = 1/2 · Σ_k (p[k] − t[k])² @param {Site} site @returns {Made} */
 export function half_squared_error(site) {
@@ -86,15 +87,13 @@ export function softmax_cross_entropy(site) {
 /** dp[k] = (p[k] − t[k]) / N @param {Site} site @returns {Made} */
 export function half_squared_error_dp(site) {
   const { p, t } = entries(site);
-  const words = "The further the answer is from the target, the steeper the loss.";
-  return gradient(site, "p[k] − t[k]", `${bracketed(p)} − ${bracketed(t)}`, words);
+  return gradient(site, "p[k] − t[k]", `${bracketed(p)} − ${bracketed(t)}`, STEEPER);
 }
 
 /** dp[k] = 2/K · (p[k] − t[k]) / N @param {Site} site @returns {Made} */
 export function mean_squared_error_dp(site) {
   const { p, t, K } = entries(site);
-  const words = "The further the answer is from the target, the steeper the loss.";
-  return gradient(site, "2/K · (p[k] − t[k])", `2/${K} · (${bracketed(p)} − ${bracketed(t)})`, words);
+  return gradient(site, "2/K · (p[k] − t[k])", `2/${K} · (${bracketed(p)} − ${bracketed(t)})`, STEEPER);
 }
 
 /** dp[k] = 1/K · ((1 − t[k])/(1 − p̂[k]) − t[k]/p̂[k]) / N @param {Site} site @returns {Made} */

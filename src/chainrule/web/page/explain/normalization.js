@@ -7,7 +7,7 @@
  * @typedef {import("./notation.js").Index} Index
  */
 
-import { ravel, sizeOf, unravel } from "../engine/tensor.js";
+import { sizeOf, unravel } from "../engine/tensor.js";
 import { at, letters, summed } from "./notation.js";
 import { bracketed } from "./numbers.js";
 import { term } from "./site.js";

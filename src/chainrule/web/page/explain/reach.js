@@ -10,9 +10,11 @@
  */
 
 import { gradientName } from "../engine/interpreter.js";
-import { ravel, sameShape, sizeOf, unravel } from "../engine/tensor.js";
+import { ravel, sameShape, unravel } from "../engine/tensor.js";
+import { volume } from "./boxes.js";
 import { catalogueOf } from "./gathering.js";
 import { explain } from "./index.js";
+import { parted } from "./naming.js";
 import { spread } from "./spread.js";
 
 const MOST_SINGLE = 64;
@@ -28,7 +30,7 @@ export function cameFrom(trace, cell) {
   /** @type {Map<string, number[][]>} */
   const byTensor = new Map();
   for (const source of explain(trace, cell).sources) {
-    const [tensor, index] = split(source);
+    const { tensor, index } = parted(source);
     const cells = byTensor.get(tensor);
     if (cells) cells.push(index);
     else byTensor.set(tensor, [index]);
@@ -104,19 +106,12 @@ function winnerOf(trace, operation, index) {
   return values ? values.data[ravel(index, winner.shape)] : 0;
 }
 
-/** conv2.dw[3,1,0,2] → its tensor and index. @param {string} cell @returns {[string, number[]]} */
-function split(cell) {
-  const bracket = cell.indexOf("[");
-  if (bracket < 0) return [cell, []];
-  return [cell.slice(0, bracket), cell.slice(bracket + 1, -1).split(",").map(Number)];
-}
-
 /** @param {string} tensor @param {number[][]} cells @returns {Box[]} */
 function boxed(tensor, cells) {
   const from = cells[0].map((_, axis) => Math.min(...cells.map((index) => index[axis])));
   const to = cells[0].map((_, axis) => Math.max(...cells.map((index) => index[axis])) + 1);
-  const volume = sizeOf(to.map((end, axis) => end - from[axis]));
-  if (volume === cells.length || cells.length > MOST_SINGLE) return [{ tensor, from, to }];
+  const box = { tensor, from, to };
+  if (volume(box) === cells.length || cells.length > MOST_SINGLE) return [box];
   return cells.map((index) => single(tensor, index));
 }
 

@@ -8,7 +8,7 @@
 import { minus, over, plus, times } from "./notation.js";
 
 /** One axis of the window. */
-export class Axis {
+class Axis {
   /**
    * @param {{size: number, window: number, stride: number, before: number, dilation: number, flip: boolean,
    *   outputs: number}} numbers  before: zeros before the first cell

@@ -13,7 +13,7 @@
 import { gradientName } from "../engine/interpreter.js";
 import { ravel } from "../engine/tensor.js";
 import { clippingOf } from "../engine/trace.js";
-import { named } from "./cells.js";
+import { named } from "./naming.js";
 import { letters } from "./notation.js";
 import { bracketed, powered, shown } from "./numbers.js";
 

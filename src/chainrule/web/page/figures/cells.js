@@ -1,8 +1,9 @@
 /** A plane as a table of numbers: arrow keys move, Enter and a click choose. */
+import { fitted } from "../brief.js";
 import { shown } from "../explain/numbers.js";
-import { brief } from "./brief.js";
-import { make } from "./elements.js";
-import { neighbour, share } from "./plane.js";
+import { make } from "../elements.js";
+import { share } from "../style/scale.js";
+import { neighbour } from "./plane.js";
 
 const ROOM = 4;
 
@@ -45,7 +46,7 @@ function cell(options, k) {
 function show(all, values, scale, { columns, name }) {
   all.forEach((element, k) => {
     const part = share(values[k], scale);
-    element.textContent = brief(values[k]);
+    element.textContent = fitted(values[k]);
     element.setAttribute("aria-label", `${name(Math.floor(k / columns), k % columns)} = ${shown(values[k])}`);
     element.classList.toggle("negative", part < 0);
     element.style.setProperty("--share", Math.min(Math.abs(part) || 0, 1).toFixed(3));

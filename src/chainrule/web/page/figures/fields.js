@@ -1,8 +1,9 @@
 /** A plane to type in: a field a number. Arrow keys move between them, a block of a spreadsheet can be pasted. */
 import { shown } from "../explain/numbers.js";
 import { mark, watched } from "./cells.js";
-import { make } from "./elements.js";
-import { neighbour, share } from "./plane.js";
+import { make } from "../elements.js";
+import { share } from "../style/scale.js";
+import { neighbour } from "./plane.js";
 import { numberOf } from "./typed.js";
 
 /**

@@ -1,8 +1,9 @@
 /** A plane too large for text: a pixel a number, on a canvas. Arrow keys move, Enter and a click choose. */
 import { shown } from "../explain/numbers.js";
-import { table } from "../style/scale.js";
-import { make } from "./elements.js";
-import { neighbour, share } from "./plane.js";
+import { ink } from "../style/ink.js";
+import { colourOf } from "../style/scale.js";
+import { make } from "../elements.js";
+import { neighbour } from "./plane.js";
 
 const WIDEST = 264;
 const SMALLEST = 3;
@@ -59,12 +60,8 @@ export function pixels(options) {
 function coloured(canvas, values, scale, columns, side) {
   const context = canvas.getContext("2d");
   if (!context) return;
-  const colours = table(scale.kind);
   for (let k = 0; k < values.length; k++) {
-    const part = share(values[k], scale);
-    const place =
-      3 * Math.max(0, Math.min(255, Math.round(scale.kind === "diverging" ? 127.5 * (part + 1) : 255 * part)));
-    context.fillStyle = `rgb(${colours[place]},${colours[place + 1]},${colours[place + 2]})`;
+    context.fillStyle = `rgb(${colourOf(values[k], scale)})`;
     context.fillRect((k % columns) * side, Math.floor(k / columns) * side, side, side);
   }
 }
@@ -80,7 +77,6 @@ function painted(canvas, plain, { marks, at }, columns, side) {
   const context = canvas.getContext("2d");
   if (!context) return;
   context.drawImage(plain, 0, 0);
-  const { color: ink, caretColor: accent } = getComputedStyle(canvas); // as the theme has them now: figures.css
   const ring = (/** @type {number} */ k, /** @type {string} */ colour, /** @type {number} */ width) => {
     context.strokeStyle = colour;
     context.lineWidth = width;
@@ -88,10 +84,10 @@ function painted(canvas, plain, { marks, at }, columns, side) {
     context.strokeRect(left + width / 2, top + width / 2, side - width, side - width);
   };
   for (const [k, mark] of marks) {
-    if (mark === "from" || mark === "reach") edges(context, k, marks, columns, side, accent);
-    else ring(k, mark === "won" ? ink : accent, mark === "chosen" ? 3 : 1.5);
+    if (mark === "from" || mark === "reach") edges(context, k, marks, columns, side, ink("--accent"));
+    else ring(k, ink(mark === "won" ? "--ink" : "--accent"), mark === "chosen" ? 3 : 1.5);
   }
-  if (at >= 0) ring(at, ink, 2);
+  if (at >= 0) ring(at, ink("--ink"), 2);
 }
 
 /**

@@ -1,8 +1,7 @@
 /**
  * A network from the file that the page is in; `chainrule/web/single_file.py` says what is where.
  *
- * @import {Description, Frame, Source} from "../types.js"
- * @import {Packed} from "./packed.js"
+ * @import {Description, Frame, Series, Source} from "../types.js"
  */
 import { inThisThread, inWorker } from "./channels.js";
 import { FileTraining } from "./file_training.js";
@@ -20,19 +19,25 @@ export function fileSource() {
 async function opened(data) {
   if (data.format !== 1) throw new Error(`this file has format ${data.format}; expected 1`);
   const samples = { ...data.samples, x: await bytesOf(data.samples.x) };
-  const [loss, accuracy] = await Promise.all([numbersOf(data.series.loss), numbersOf(data.series.accuracy)]);
-  const series = { first: 1, loss: [...loss], accuracy: [...accuracy], norms: {}, norm_steps: [] };
+  const series = await seriesOf(data.series);
   /** @type {Frame[]} */
   const frames = await Promise.all(data.frames.map(frameOf(data.description)));
   const contents = { description: data.description, frames, samples, series, training: data.training };
   const training = new FileTraining(contents, channel());
   return {
-    offline: true,
     description: async () => data.description,
     frame: (step) => training.frame(step),
     samples: async () => samples,
     training,
   };
+}
+
+/** @param {any} packed @returns {Promise<Series>} */
+async function seriesOf(packed) {
+  const columns = await Promise.all([packed.loss, packed.accuracy, packed.norm_steps].map(numbersOf));
+  const [loss = [], accuracy = [], steps = []] = columns.map((column) => [...column]);
+  const layers = Object.entries(packed.norms).map(async ([layer, norms]) => [layer, [...(await numbersOf(norms))]]);
+  return { first: 1, loss, accuracy, norms: Object.fromEntries(await Promise.all(layers)), norm_steps: steps };
 }
 
 /** @param {Description} description @returns {(packed: any) => Promise<Frame>} */

@@ -38,8 +38,11 @@ export class FileTraining {
   /** @param {number} after @returns {Promise<Series>} */
   async series(after) {
     if (this.opened) return this.opened.series(after);
-    const { loss, accuracy } = this.contents.series;
-    return { first: after + 1, loss: loss.slice(after), accuracy: accuracy.slice(after), norms: {}, norm_steps: [] };
+    const { loss, accuracy, norms, norm_steps: steps } = this.contents.series;
+    const from = steps.filter((step) => step <= after).length;
+    const layers = Object.entries(norms).map(([layer, values]) => [layer, values.slice(from)]);
+    const columns = { loss: loss.slice(after), accuracy: accuracy.slice(after), norm_steps: steps.slice(from) };
+    return { first: after + 1, ...columns, norms: Object.fromEntries(layers) };
   }
 
   start() {
@@ -159,6 +162,6 @@ export class FileTraining {
  *
  * @param {Description} description @param {number} size
  */
-export function rateOf({ optimizer, recipe }, size) {
+function rateOf({ optimizer, recipe }, size) {
   return Number((optimizer.rate * Math.sqrt(Math.min(1, size / recipe.batch_size))).toPrecision(2));
 }

@@ -5,13 +5,12 @@
 /** @typedef {import("../types.js").TrainingState} TrainingState */
 /** @typedef {import("../types.js").Series} Series */
 /** @typedef {import("../types.js").Training} Training */
-/** @typedef {{count: number, labels: number[], x: Uint8Array}} Samples */
+/** @typedef {import("../types.js").Samples} Samples */
 
 /** The server did not answer: it was ended, or the machine sleeps. It may come back. */
 export class Unreachable extends Error {}
 
 export class ServerSource {
-  offline = false;
   training = new ServerTraining();
   /** @type {Promise<Samples> | null} */
   #samples = null;
@@ -48,6 +47,11 @@ class ServerTraining {
     return (await asked(`api/training/series?after=${after}`)).json();
   }
 
+  /** @returns {Promise<Pick<Series, "norms" | "norm_steps">>} */
+  async norms() {
+    return (await asked("api/training/norms")).json();
+  }
+
   start() {
     return this.#post("start");
   }
@@ -81,7 +85,7 @@ class ServerTraining {
  * @param {ArrayBuffer} bytes
  * @returns {Frame}
  */
-export function readFrame(bytes) {
+function readFrame(bytes) {
   const length = bytes.byteLength < 4 ? Infinity : new DataView(bytes).getUint32(0, true);
   if (4 + length > bytes.byteLength) throw new Error(`a frame of ${bytes.byteLength} bytes is cut short`);
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));

@@ -3,7 +3,7 @@
  * and gives the frame of any step by training again from the one before it.
  *
  * @import {Description, Frame} from "../types.js"
- * @typedef {{count: number, labels: number[], x: Uint8Array}} Samples
+ * @typedef {import("../types.js").Samples} Samples
  * @typedef {{
  *   id: number, kind: "begin" | "until" | "frame",
  *   description?: Description, frame?: Frame, samples?: Samples, size?: number, step?: number,
@@ -13,8 +13,10 @@
  *   to a request by its id, or news: the steps that were taken, and of which steps there are keyframes
  */
 import { Trainer } from "../engine/training.js";
+import { wordsOf } from "../trouble.js";
 import { batch } from "./batches.js";
 import { Keyframes } from "./keyframes.js";
+import { samplePixels } from "./samples.js";
 
 const NEWS = 100; // milliseconds between two of them
 const MOMENT = 12; // milliseconds
@@ -142,9 +144,8 @@ export class TrainingLoop {
     if (!this.task) throw new Error("no training has begun");
     const { description, samples, size } = this.task;
     const chosen = batch(step, samples.count, size, description.recipe.seed);
-    const one = samples.x.length / samples.count;
     return trainer.step({
-      x: chosen.map((n) => samples.x.subarray(n * one, (n + 1) * one)),
+      x: chosen.map((n) => samplePixels(samples, n)),
       labels: chosen.map((n) => samples.labels[n] ?? 0),
     });
   }
@@ -155,9 +156,4 @@ export class TrainingLoop {
     this.untold = [];
     this.told = performance.now();
   }
-}
-
-/** @param {unknown} error */
-function wordsOf(error) {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,8 +1,10 @@
-/** The two colour scales of the page, for canvases: activations in ink, signed numbers from blue to vermillion. */
+/** How numbers are coloured everywhere on the page: activations in ink, signed numbers from blue to vermillion. */
 
 import { isDark } from "../theme.js";
 
 /** @typedef {[number, number, number]} Colour  red, green, blue from 0 to 255 */
+/** @typedef {"sequential" | "diverging"} Kind */
+/** @typedef {{kind: Kind, low: number, high: number}} Scale  the numbers that have the end colours */
 
 /** @type {Record<string, {ground: Colour, ink: Colour, zero: Colour, negative: Colour[], positive: Colour[]}>} */
 const THEMES = {
@@ -10,17 +12,76 @@ const THEMES = {
     ground: [239, 237, 231],
     ink: [20, 22, 26],
     zero: [240, 238, 233],
-    negative: [[146, 186, 221], [33, 102, 172], [8, 48, 107]],
-    positive: [[247, 186, 135], [213, 94, 0], [122, 46, 0]],
+    negative: [
+      [146, 186, 221],
+      [33, 102, 172],
+      [8, 48, 107],
+    ],
+    positive: [
+      [247, 186, 135],
+      [213, 94, 0],
+      [122, 46, 0],
+    ],
   },
   dark: {
     ground: [9, 10, 12],
     ink: [246, 245, 240],
     zero: [27, 30, 35],
-    negative: [[30, 78, 128], [70, 143, 214], [176, 214, 247]],
-    positive: [[120, 58, 12], [228, 110, 20], [255, 205, 160]],
+    negative: [
+      [30, 78, 128],
+      [70, 143, 214],
+      [176, 214, 247],
+    ],
+    positive: [
+      [120, 58, 12],
+      [228, 110, 20],
+      [255, 205, 160],
+    ],
   },
 };
+/** @type {Colour} */
+export const NOT_A_NUMBER = [204, 0, 153];
+
+/**
+ * The scale of some numbers: zero is the ground of activations and the middle of signed numbers.
+ * @param {ArrayLike<number>} values @param {Kind} kind @returns {Scale}
+ */
+export function scaleOf(values, kind) {
+  let [low, high] = [0, 0];
+  for (let at = 0; at < values.length; at += 1) {
+    if (values[at] < low) low = values[at];
+    else if (values[at] > high) high = values[at];
+  }
+  if (kind === "sequential") return { kind, low, high };
+  const most = Math.max(-low, high);
+  return { kind, low: -most, high: most };
+}
+
+/** As far to either side of zero as the largest of them. @param {ArrayLike<number>} values */
+export function signed(values) {
+  return scaleOf(values, "diverging");
+}
+
+/** Grey to ink from the least to the most. @param {ArrayLike<number>} values @returns {Scale} */
+export function grey(values) {
+  let [low, high] = [Infinity, -Infinity];
+  for (let at = 0; at < values.length; at += 1) {
+    [low, high] = [Math.min(low, values[at]), Math.max(high, values[at])];
+  }
+  return { kind: "sequential", low, high };
+}
+
+/** Where a value lies on its scale: 0 … 1, or −1 … 1. @param {number} value @param {Scale} scale */
+export function share(value, { kind, low, high }) {
+  if (!(high > low)) return 0;
+  return kind === "diverging" ? value / high : (value - low) / (high - low);
+}
+
+/** @param {number} value @param {Scale} scale @returns {Colour} */
+export function colourOf(value, scale) {
+  if (!Number.isFinite(value)) return NOT_A_NUMBER;
+  return scale.kind === "sequential" ? sequential(share(value, scale)) : diverging(share(value, scale));
+}
 
 /**
  * The colour of a share from 0 (nothing) to 1 (the most): grey to ink.
@@ -47,7 +108,7 @@ export function diverging(share) {
 
 /**
  * A scale as a table of 256 colours, so that a picture is painted without calling it for every cell.
- * @param {"sequential" | "diverging"} kind  the table runs from share 0, or −1, to 1
+ * @param {Kind} kind  the table runs from share 0, or −1, to 1
  * @returns {Uint8ClampedArray}  256 × (red, green, blue)
  */
 export function table(kind) {
@@ -56,6 +117,15 @@ export function table(kind) {
     colours.set(kind === "sequential" ? sequential(i / 255) : diverging((i - 127.5) / 127.5), 3 * i);
   }
   return colours;
+}
+
+/** The relative luminance of a colour, from 0 to 1 (WCAG). @param {Colour} colour */
+export function luminance(colour) {
+  const [red, green, blue] = colour.map((part) => {
+    const share = part / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
 /** @param {Colour} from @param {Colour} to @param {number} share @returns {Colour} */

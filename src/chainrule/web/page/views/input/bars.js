@@ -1,5 +1,7 @@
 /** What the network answers: a bar for every class, the most likely one named. */
 
+import { make } from "../../elements.js";
+
 const MOST = 12; // classes with a bar each; of more, the most likely
 
 export class Bars {
@@ -9,16 +11,10 @@ export class Bars {
   /** @param {string[]} classes */
   constructor(classes) {
     this.classes = classes;
-    this.element = document.createElement("div");
-    this.element.className = "input-answer";
-    this.winner = document.createElement("p");
-    this.winner.className = "winner";
-    this.winner.setAttribute("aria-live", "polite");
-    const list = document.createElement("ol");
-    list.className = "bars";
-    list.setAttribute("aria-label", "Probability of each class");
+    this.winner = make("p", { class: "winner", "aria-live": "polite" });
+    const list = make("ol", { class: "bars", "aria-label": "Probability of each class" });
     this.#rows = classes.slice(0, MOST).map(() => newRow(list));
-    this.element.append(this.winner, list);
+    this.element = make("div", { class: "input-answer" }, this.winner, list);
   }
 
   /** @param {number[]} probabilities @param {number | null} label  marked as the right one */
@@ -42,14 +38,8 @@ export class Bars {
 
 /** @param {HTMLElement} list */
 function newRow(list) {
-  const row = document.createElement("li");
-  const [name, track, bar, share] = ["name", "track", "bar", "number"].map((kind) => {
-    const element = document.createElement("span");
-    element.className = kind;
-    return element;
-  });
-  track.append(bar);
-  row.append(name, track, share);
+  const [name, bar, share] = ["name", "bar", "number"].map((kind) => make("span", { class: kind }));
+  const row = make("li", {}, name, make("span", { class: "track" }, bar), share);
   list.append(row);
   return { row, name, bar, share };
 }

@@ -1,5 +1,8 @@
 /** Image files: chosen, dropped on the input, or pasted. */
 
+import { button, make } from "../../elements.js";
+import { sampleNumber } from "../../source/samples.js";
+import { wordsOf } from "../../trouble.js";
 import { loadPicture } from "./load.js";
 
 /** @typedef {import("../../types.js").App} App */
@@ -7,24 +10,24 @@ import { loadPicture } from "./load.js";
 
 /** @param {App} app @param {Say} say */
 export function fileButton(app, say) {
-  const input = document.createElement("input");
-  input.type = "file";
-  input.accept = "image/png,image/jpeg";
-  input.className = "unseen";
-  input.tabIndex = -1;
-  input.setAttribute("aria-label", "Image file");
+  const input = make("input", {
+    type: "file",
+    accept: "image/png,image/jpeg",
+    class: "unseen",
+    tabindex: -1,
+    "aria-label": "Image file",
+  });
   input.addEventListener("change", () => {
     take(input.files?.[0], app, say);
     input.value = "";
   });
-  const button = document.createElement("button");
-  button.type = "button";
-  button.textContent = "Image…";
-  button.title = "A PNG or JPEG, up to 5 MB; dropped or pasted too";
-  button.addEventListener("click", () => input.click());
-  const both = document.createElement("span");
-  both.append(button, input);
-  return both;
+  const title = "A PNG or JPEG, up to 5 MB; dropped or pasted too";
+  return make(
+    "span",
+    {},
+    button("Image…", () => input.click(), { title }),
+    input,
+  );
 }
 
 /** @param {HTMLElement} element  dropped on @param {App} app @param {Say} say */
@@ -49,10 +52,11 @@ export function acceptFiles(element, app, say) {
 async function take(file, app, say) {
   if (!file) return;
   try {
-    const name = /^sample \d+$|^drawn$/.test(file.name) ? `“${file.name}”` : file.name || "pasted image";
+    const own = sampleNumber(file.name) !== null || file.name === "drawn"; // what pictures of the page are called
+    const name = own ? `“${file.name}”` : file.name || "pasted image";
     app.show(await loadPicture(file, name, app.description));
     say("");
   } catch (error) {
-    say(error instanceof Error ? error.message : String(error));
+    say(wordsOf(error));
   }
 }

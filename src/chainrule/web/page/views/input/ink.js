@@ -50,7 +50,7 @@ function upright(grey) {
  * The least or the greatest value in a square window around each pixel; the rim is repeated outside.
  * @param {Grey} grey @param {number} window  odd @param {(a: number, b: number) => number} pick @returns {Grey}
  */
-export function slid(grey, window, pick) {
+function slid(grey, window, pick) {
   const { width, height } = grey;
   const down = blank(width, height);
   const across = blank(width, height);

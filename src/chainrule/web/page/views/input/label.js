@@ -1,5 +1,8 @@
 /** What the picture is: the label of a sample, or of a drawing what the reader says; the gradient needs one. */
 
+import { make } from "../../elements.js";
+import { sampleNumber } from "../../source/samples.js";
+
 /** @typedef {import("../../types.js").App} App */
 
 const OWN = "as it says"; // without a word of the reader, the gradient takes the network's own answer
@@ -8,30 +11,21 @@ export class Label {
   /** @param {App} app */
   constructor(app) {
     this.app = app;
-    this.element = document.createElement("div");
-    this.element.className = "input-label";
-    this.words = document.createElement("p");
-    this.select = document.createElement("select");
-    this.ask = document.createElement("label");
-    const digits = app.description.classes.every((name) => /^\d$/.test(name));
-    this.ask.append(digits ? "Which digit is it?" : "What is it?", this.select);
-    this.note = document.createElement("p");
-    this.note.className = "note";
+    const { classes } = app.description;
+    const options = classes.map((name, k) => make("option", { value: k }, name));
+    this.select = make("select", {}, make("option", { value: "" }, OWN), ...options);
     this.select.addEventListener("change", () => this.#choose());
-    const options = ["", ...app.description.classes].map((name, k) => {
-      const option = document.createElement("option");
-      option.value = k ? String(k - 1) : "";
-      option.textContent = k ? name : OWN;
-      return option;
-    });
-    this.select.append(...options);
-    this.element.append(this.words, this.ask, this.note);
+    const digits = classes.every((name) => /^\d$/.test(name));
+    this.words = make("p");
+    this.ask = make("label", {}, digits ? "Which digit is it?" : "What is it?", this.select);
+    this.note = make("p", { class: "note" });
+    this.element = make("div", { class: "input-label" }, this.words, this.ask, this.note);
   }
 
   update() {
     const { picture, description } = this.app;
     if (!picture) return;
-    const isSample = /^sample /.test(picture.from);
+    const isSample = sampleNumber(picture.from) !== null;
     const name = picture.label === null ? "" : (description.classes[picture.label] ?? String(picture.label));
     const other = picture.from === "drawn" ? "As MNIST would see it" : picture.from;
     this.words.textContent = isSample ? capital(picture.from) : other;

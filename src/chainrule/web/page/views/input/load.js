@@ -1,5 +1,6 @@
 /** An image file as the network takes it. PNG and JPEG only, judged by the bytes before they are decoded. */
 
+import { make } from "../../elements.js";
 import { asMnist } from "./digits.js";
 import { greyOf } from "./grey.js";
 import { imageSize } from "./image_header.js";
@@ -47,9 +48,7 @@ async function decoded(file, name) {
   } catch {
     throw new Error(`${name}: damaged image, it could not be decoded`);
   }
-  const canvas = document.createElement("canvas");
-  canvas.width = bitmap.width;
-  canvas.height = bitmap.height;
+  const canvas = make("canvas", { width: bitmap.width, height: bitmap.height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
   if (!context) throw new Error(`${name}: this browser gives no canvas to read the image with`);
   context.fillStyle = "#ffffff"; // transparent parts are shown on white

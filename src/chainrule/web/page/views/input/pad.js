@@ -1,5 +1,6 @@
 /** The pad to draw on, with mouse, finger or pen. Before the first stroke it shows the picture the network sees. */
 
+import { make } from "../../elements.js";
 import { onTheme } from "../../theme.js";
 import { sequential } from "../../style/scale.js";
 import { WORKING_SIZE } from "./digits.js";
@@ -23,15 +24,14 @@ export class Pad {
   /** @param {(ink: import("./grey.js").Grey) => void} drawn  the drawing, from 0 to 1 */
   constructor(drawn) {
     this.drawn = drawn;
-    this.canvas = document.createElement("canvas");
-    this.canvas.className = "pad-canvas";
-    this.canvas.width = WORKING_SIZE * SHARP;
-    this.canvas.height = WORKING_SIZE * SHARP;
-    this.canvas.setAttribute("role", "img");
-    this.canvas.setAttribute("aria-label", "Pad to draw a digit on with mouse, finger or pen");
-    this.raster = document.createElement("canvas");
-    this.raster.width = WORKING_SIZE;
-    this.raster.height = WORKING_SIZE;
+    this.canvas = make("canvas", {
+      class: "pad-canvas",
+      width: WORKING_SIZE * SHARP,
+      height: WORKING_SIZE * SHARP,
+      role: "img",
+      "aria-label": "Pad to draw a digit on with mouse, finger or pen",
+    });
+    this.raster = make("canvas", { width: WORKING_SIZE, height: WORKING_SIZE });
     this.canvas.addEventListener("pointerdown", (event) => this.#begin(event));
     this.canvas.addEventListener("pointermove", (event) => this.#move(event));
     for (const end of ["pointerup", "pointercancel"]) this.canvas.addEventListener(end, () => (this.#pointer = -1));

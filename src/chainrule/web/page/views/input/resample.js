@@ -6,7 +6,7 @@ import { blank } from "./grey.js";
 /** @typedef {{support: number, weight: (distance: number) => number}} Filter */
 
 /** @type {Filter} */
-export const BOX = { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) };
+const BOX = { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) };
 /** @type {Filter} */
 export const BILINEAR = { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) };
 /** @type {Filter} */

@@ -1,9 +1,11 @@
 /** A dialog with the samples, by class. */
 
+import { button, make } from "../../elements.js";
+import { sampleName, samplePixels } from "../../source/samples.js";
 import { pictureCanvas } from "./thumbnail.js";
 
 /** @typedef {import("../../types.js").App} App */
-/** @typedef {{count: number, labels: number[], x: Uint8Array}} Samples */
+/** @typedef {import("../../types.js").Samples} Samples */
 
 export class SampleDialog {
   #class = -1;
@@ -11,9 +13,7 @@ export class SampleDialog {
   /** @param {App} app */
   constructor(app) {
     this.app = app;
-    this.dialog = document.createElement("dialog");
-    this.dialog.className = "samples";
-    this.dialog.setAttribute("aria-label", "Samples");
+    this.dialog = make("dialog", { class: "samples", "aria-label": "Samples" });
     this.dialog.addEventListener("click", (event) => {
       if (event.target === this.dialog) this.dialog.close();
     });
@@ -28,62 +28,49 @@ export class SampleDialog {
 
   /** @param {Samples} samples */
   #fill(samples) {
-    const head = document.createElement("header");
-    const title = document.createElement("h2");
-    title.textContent = "Samples the network was not trained on";
-    const close = button("Close", () => this.dialog.close());
-    head.append(title, close);
+    const title = make("h2", {}, "Samples the network was not trained on");
+    const head = make(
+      "header",
+      {},
+      title,
+      button("Close", () => this.dialog.close()),
+    );
     this.dialog.replaceChildren(head, this.#classes(samples), this.#grid(samples));
   }
 
   /** @param {Samples} samples */
   #classes(samples) {
-    const row = document.createElement("div");
-    row.className = "classes";
-    row.setAttribute("role", "group");
-    row.setAttribute("aria-label", "Class");
-    const { classes } = this.app.description;
-    const names = ["all", ...classes];
-    names.forEach((name, place) => {
-      const each = button(name, () => {
-        this.#class = place - 1;
-        this.#fill(samples);
-        const buttons = this.dialog.querySelectorAll("button[aria-pressed]");
-        /** @type {HTMLElement | undefined} */ (buttons[place])?.focus();
-      });
-      each.setAttribute("aria-pressed", String(this.#class === place - 1));
-      row.append(each);
-    });
-    return row;
+    const choose = (/** @type {number} */ place) => {
+      this.#class = place - 1;
+      this.#fill(samples);
+      const buttons = this.dialog.querySelectorAll("button[aria-pressed]");
+      /** @type {HTMLElement | undefined} */ (buttons[place])?.focus();
+    };
+    const buttons = ["all", ...this.app.description.classes].map((name, place) =>
+      button(name, () => choose(place), { "aria-pressed": String(this.#class === place - 1) }),
+    );
+    return make("div", { class: "classes", role: "group", "aria-label": "Class" }, ...buttons);
   }
 
   /** @param {Samples} samples */
-  #grid({ count, labels, x }) {
-    const grid = document.createElement("div");
-    grid.className = "thumbnails";
-    const size = x.length / count;
+  #grid(samples) {
+    const { count, labels } = samples;
+    const grid = make("div", { class: "thumbnails" });
     const { classes, input_shape } = this.app.description;
     for (let i = 0; i < count; i += 1) {
       if (this.#class >= 0 && labels[i] !== this.#class) continue;
-      const each = button("", () => {
+      const choose = () => {
         this.dialog.close();
         this.app.go({ sample: i });
+      };
+      const each = button("", choose, {
+        "aria-label": `Sample ${i}: ${classes[labels[i]] ?? labels[i]}`,
+        title: sampleName(i),
+        "aria-current": i === this.app.place.sample && "true",
       });
-      each.setAttribute("aria-label", `Sample ${i}: ${classes[labels[i]] ?? labels[i]}`);
-      each.title = `sample ${i}`;
-      if (i === this.app.place.sample) each.setAttribute("aria-current", "true");
-      each.append(pictureCanvas(x.subarray(i * size, (i + 1) * size), input_shape));
+      each.append(pictureCanvas(samplePixels(samples, i), input_shape));
       grid.append(each);
     }
     return grid;
   }
-}
-
-/** @param {string} text @param {() => void} action */
-function button(text, action) {
-  const element = document.createElement("button");
-  element.type = "button";
-  element.textContent = text;
-  element.addEventListener("click", action);
-  return element;
 }

@@ -1,5 +1,6 @@
 /** A picture in bytes on a canvas of its own size: grey in the ink of the theme, three channels in colour. */
 
+import { make } from "../../elements.js";
 import { table } from "../../style/scale.js";
 
 /**
@@ -8,9 +9,7 @@ import { table } from "../../style/scale.js";
  */
 export function pictureCanvas(x, shape) {
   const [channels, height, width] = [...(shape.length < 3 ? [1] : []), ...(shape.length < 2 ? [1] : []), ...shape];
-  const canvas = document.createElement("canvas");
-  canvas.width = width;
-  canvas.height = height;
+  const canvas = make("canvas", { width, height });
   const context = canvas.getContext("2d");
   if (!context) return canvas;
   const image = context.createImageData(width, height);

@@ -1,6 +1,8 @@
 /** The input: draw a digit, pick a sample, load an image; the network answers at once. */
 
+import { button, make } from "../../elements.js";
 import { onTheme } from "../../theme.js";
+import { wordsOf } from "../../trouble.js";
 import { Bars } from "./bars.js";
 import { inkAsMnist } from "./digits.js";
 import { acceptFiles, fileButton } from "./files.js";
@@ -10,7 +12,7 @@ import { Pad } from "./pad.js";
 import { SampleDialog } from "./samples.js";
 import { pictureCanvas } from "./thumbnail.js";
 
-/** @typedef {import("../../types.js").App & {answer(picture: Picture): number[] | null}} App */
+/** @typedef {import("../../types.js").App} App */
 /** @typedef {import("../../types.js").Picture} Picture */
 
 /** @param {HTMLElement} element @param {App} app */
@@ -33,14 +35,9 @@ class InputView {
     this.label = new Label(app);
     this.bars = new Bars(app.description.classes);
     this.pad = isOfDigits(app.description) ? new Pad((ink) => this.#drawn(ink)) : null;
-    this.seen = document.createElement("div");
-    this.seen.className = this.pad ? "seen" : "seen large";
-    const about = document.createElement("div");
-    about.className = "input-about";
-    about.append(this.seen, this.label.element);
-    this.trouble = document.createElement("p");
-    this.trouble.className = "input-trouble";
-    this.trouble.setAttribute("role", "alert");
+    this.seen = make("div", { class: this.pad ? "seen" : "seen large" });
+    const about = make("div", { class: "input-about" }, this.seen, this.label.element);
+    this.trouble = make("p", { class: "input-trouble", role: "alert" });
     if (this.pad) element.append(this.#padFrame(this.pad));
     element.append(this.#choices(), this.trouble, about, this.bars.element);
     if (takesPictures(app.description)) acceptFiles(element, app, (words) => this.#say(words));
@@ -81,31 +78,23 @@ class InputView {
 
   /** @param {Pad} pad */
   #padFrame(pad) {
-    const frame = document.createElement("div");
-    frame.className = "input-pad";
-    this.hint = document.createElement("p");
-    this.hint.className = "hint";
-    this.hint.textContent = "Draw a digit here";
-    const clear = document.createElement("button");
-    clear.type = "button";
-    clear.className = "plain";
-    clear.textContent = "Clear";
-    clear.addEventListener("click", () => {
+    const hint = make("p", { class: "hint" }, "Draw a digit here");
+    this.hint = hint;
+    const clear = () => {
       pad.clear();
-      this.hint?.removeAttribute("hidden");
-    });
-    frame.append(pad.canvas, this.hint, clear);
-    return frame;
+      hint.hidden = false;
+    };
+    return make("div", { class: "input-pad" }, pad.canvas, hint, button("Clear", clear, { class: "plain" }));
   }
 
   #choices() {
-    const row = document.createElement("div");
-    row.className = "input-choices";
     const dialog = new SampleDialog(this.app);
-    row.append(
-      button("‹", "The sample before", () => this.#step(-1)),
-      button("›", "The next sample", () => this.#step(1)),
-      button("Samples", "", () => dialog.open().catch((error) => this.#say(error.message))),
+    const row = make(
+      "div",
+      { class: "input-choices" },
+      button("‹", () => this.#step(-1), { "aria-label": "The sample before" }),
+      button("›", () => this.#step(1), { "aria-label": "The next sample" }),
+      button("Samples", () => dialog.open().catch((error) => this.#say(error.message))),
     );
     if (takesPictures(this.app.description)) row.append(fileButton(this.app, (words) => this.#say(words)));
     return row;
@@ -118,7 +107,7 @@ class InputView {
       const { sample } = this.app.place;
       this.app.go({ sample: sample === null ? 0 : (sample + by + count) % count });
     } catch (error) {
-      this.#say(error instanceof Error ? error.message : String(error));
+      this.#say(wordsOf(error));
     }
   }
 
@@ -126,14 +115,4 @@ class InputView {
   #say(words) {
     this.trouble.textContent = words;
   }
-}
-
-/** @param {string} text @param {string} words @param {() => void} action */
-function button(text, words, action) {
-  const element = document.createElement("button");
-  element.type = "button";
-  element.textContent = text;
-  if (words) element.setAttribute("aria-label", words);
-  element.addEventListener("click", action);
-  return element;
 }

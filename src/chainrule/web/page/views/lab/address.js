@@ -7,6 +7,7 @@
  * @typedef {import("../../types.js").NDArray} NDArray
  */
 import { sizeOf } from "../../engine/tensor.js";
+import { sampleName, sampleNumber } from "../../source/samples.js";
 import { read, written } from "./numbers.js";
 import { CHANNELS, FARTHEST, LARGEST, array, setting, slides, worked } from "./setting.js";
 
@@ -19,9 +20,10 @@ export const MOST = { stride: 12, padding: 12, dilation: 4, window: 12 };
 /** @param {Setting} now @returns {string} */
 export function toAddress(now) {
   const usual = setting(now.x, now.w);
+  const sample = sampleNumber(now.source);
   /** @type {[string, string | null][]} */
   const fields = [
-    ["x", now.source.startsWith("sample ") ? `sample${now.source.slice(7)}` : arrayText(now.x)],
+    ["x", sample === null ? arrayText(now.x) : `sample${sample}`],
     ["w", arrayText(now.w)],
     ["b", now.b.some((value) => value) ? written(now.b) : null],
     ["d", now.dy ? arrayText(now.dy) : null],
@@ -30,7 +32,7 @@ export function toAddress(now) {
     ["e", same(now.dilation, usual.dilation) ? null : written(now.dilation)],
     ["k", same(now.window, usual.window) && slides(now.kind) ? null : written(now.window)],
     ["v", now.divisor === usual.divisor ? null : now.divisor],
-    ["f", now.source && !now.source.startsWith("sample ") ? "1" : null],
+    ["f", now.source && sample === null ? "1" : null],
     ["c", now.beside ? "1" : null],
     ["o", now.cell && now.cell.replace(/[[,]/g, "~").replace("]", "")],
   ];
@@ -93,7 +95,7 @@ function inputOf(text, pixels, sample) {
   }
   const x = sample(Number(named[1]));
   if (!x) throw new Error(`there is no sample ${named[1]} here`);
-  return [x, `sample ${named[1]}`];
+  return [x, sampleName(Number(named[1]))];
 }
 
 /** conv1.dw~0~0~1~1 as a cell is called. @param {string | undefined} text */

@@ -1,6 +1,6 @@
 /** The arrays of the lab in two rows: forward as an equation, backward as what is made of dy. */
-import { grey, signed } from "../../figures/plane.js";
-import { make } from "../../figures/elements.js";
+import { grey, signed } from "../../style/scale.js";
+import { make } from "../../elements.js";
 import { compared, rotated } from "./comparison.js";
 import { arrayOf } from "./editing.js";
 import { slides } from "./setting.js";

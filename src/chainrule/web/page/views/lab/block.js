@@ -1,5 +1,5 @@
 /** One array on the bench: its name, its size, what can be done with it, and its planes. */
-import { make } from "../../figures/elements.js";
+import { make } from "../../elements.js";
 import { sameShape, text } from "../../engine/tensor.js";
 import { stack } from "./stack.js";
 
@@ -7,7 +7,7 @@ import { stack } from "./stack.js";
  * @typedef {import("../../types.js").NDArray} NDArray
  * @typedef {import("./stack.js").StackOptions} StackOptions
  * @typedef {import("./stack.js").Stack} Stack
- * @typedef {import("../../figures/plane.js").Scale} Scale
+ * @typedef {import("../../style/scale.js").Scale} Scale
  * @typedef {import("../../figures/plane.js").Mark} Mark
  */
 

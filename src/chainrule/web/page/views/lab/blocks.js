@@ -1,6 +1,8 @@
 /** All blocks of the bench with their tools, made once. */
-import { button, make } from "../../figures/elements.js";
+import { button, make } from "../../elements.js";
 import { asBlock } from "../../figures/typed.js";
+import { sampleNumber } from "../../source/samples.js";
+import { wordsOf } from "../../trouble.js";
 import { Block } from "./block.js";
 import { arrayOf, pasted, random, sized, typed, withArray } from "./editing.js";
 import { FILTERS, kernelOf } from "./filters.js";
@@ -52,7 +54,7 @@ export function blocksOf(actions) {
     const picture = now.source !== "";
     for (const tool of [sizeOfX.element, drawn]) tool.hidden = picture;
     crop.hidden = !picture;
-    for (const tool of samples) tool.hidden = !now.source.startsWith("sample ");
+    for (const tool of samples) tool.hidden = sampleNumber(now.source) === null;
   };
   return { blocks, follow };
 }
@@ -74,7 +76,7 @@ function editing(which, { change, now, say, restore }) {
         change(() => result.now);
         say(result.words);
       } catch (error) {
-        say(error instanceof Error ? error.message : String(error));
+        say(wordsOf(error));
       }
     },
     refuse: say,

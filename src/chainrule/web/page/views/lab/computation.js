@@ -50,7 +50,6 @@ export function traceOf(setting, told = {}) {
     frame: { step: 0, rate: 0, parameters: new Float32Array(0), statistics: new Float32Array(0), moments: null },
     picture: { x: new Uint8Array(0), label: null, from: "typed" },
     values,
-    names: [...values.keys()],
   };
 }
 

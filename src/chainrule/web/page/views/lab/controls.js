@@ -1,5 +1,5 @@
 /** The switches of the lab: what slides, and how. They are made once, and follow the setting. */
-import { make } from "../../figures/elements.js";
+import { make } from "../../elements.js";
 import { MOST } from "./address.js";
 import { CHANNELS, slides, withChannels } from "./setting.js";
 import { dilationOf, paddingOf, strideOf } from "./sizes.js";

@@ -1,5 +1,5 @@
 /** The cell that is explained, in the panel in which the cells of a network are made. */
-import { make } from "../../figures/elements.js";
+import { make } from "../../elements.js";
 import { keysOf } from "../made/keys.js";
 import { Panel } from "../made/panel.js";
 import { walked } from "../made/walk.js";
@@ -23,7 +23,7 @@ export class Making {
   constructor(acts) {
     this.acts = acts;
     this.element = make("section", { class: "lab-making", "aria-label": "How the chosen number was made" });
-    this.live = make("p", { class: "made-spoken", role: "status" });
+    this.live = make("p", { class: "unseen", role: "status" });
     keysOf(
       this.element,
       acts.active,

@@ -16,6 +16,7 @@
  *   source: "" where x was typed, or where its pixels are from ("sample 12"); beside: both results side by side;
  *   cell: the one that is explained
  */
+import { zeros } from "../../engine/tensor.js";
 
 export const LARGEST = 12;
 export const CHANNELS = 3;
@@ -30,8 +31,7 @@ export const slides = (kind) => kind === "correlation" || kind === "convolution"
  * @returns {NDArray}
  */
 export function array(shape, values) {
-  const size = shape.reduce((product, length) => product * length, 1);
-  return { shape, data: values ? Float64Array.from(values) : new Float64Array(size) };
+  return values ? { shape, data: Float64Array.from(values) } : zeros(shape);
 }
 
 /**

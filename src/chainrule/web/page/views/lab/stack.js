@@ -1,7 +1,8 @@
 /** An array of the lab: its planes one under another (a kernel's beside each other by input channel). */
-import { ravel } from "../../engine/tensor.js";
+import { ravel, sizeOf } from "../../engine/tensor.js";
+import { named, parted } from "../../explain/naming.js";
 import { cells } from "../../figures/cells.js";
-import { make } from "../../figures/elements.js";
+import { make } from "../../elements.js";
 import { fields } from "../../figures/fields.js";
 import { pixels } from "../../figures/pixels.js";
 import { LARGEST } from "./setting.js";
@@ -9,7 +10,7 @@ import { LARGEST } from "./setting.js";
 /**
  * @typedef {import("../../types.js").NDArray} NDArray
  * @typedef {import("../../figures/plane.js").Mark} Mark
- * @typedef {import("../../figures/plane.js").Scale} Scale
+ * @typedef {import("../../style/scale.js").Scale} Scale
  * @typedef {import("../../figures/plane.js").Plane} Plane
  * @typedef {{
  *   change: (at: number, value: number) => void, paste: (at: number, block: string) => void,
@@ -37,7 +38,7 @@ export function stack(options) {
   const { tensor, shape } = options;
   const [rows, columns] = shape.length > 1 ? shape.slice(-2) : [shape[0], 1];
   const leading = shape.slice(0, Math.max(shape.length - 2, 0));
-  const planes = Array.from({ length: leading.reduce((product, size) => product * size, 1) }, (_, k) => {
+  const planes = Array.from({ length: sizeOf(leading) }, (_, k) => {
     return onePlane(options, k, rows, columns, leading);
   });
   const size = rows * columns;
@@ -64,7 +65,7 @@ export function stack(options) {
  */
 function onePlane(options, k, rows, columns, leading) {
   const { tensor, shape, editing } = options;
-  const name = namer(tensor, leading, rows, columns, shape.length);
+  const name = namer(tensor, leading, columns, shape.length);
   const index = leading.length > 1 ? [Math.floor(k / leading[1]), k % leading[1]] : leading.length ? [k] : [];
   const which = index.length ? `, plane ${index.join(", ")}` : "";
   const label = `${options.shownAs ?? tensor}${which}: ${rows} × ${columns}`;
@@ -92,13 +93,13 @@ function onePlane(options, k, rows, columns, leading) {
 
 /**
  * How the cells of plane k are called: `conv1.w[o,c,u,v]`, or `conv1.b[o]` for an array of one axis.
- * @param {string} tensor @param {number[]} leading @param {number} rows @param {number} columns @param {number} axes
+ * @param {string} tensor @param {number[]} leading @param {number} columns @param {number} axes
  */
-function namer(tensor, leading, rows, columns, axes) {
+function namer(tensor, leading, columns, axes) {
   return (/** @type {number} */ k, /** @type {number} */ i, /** @type {number} */ j) => {
-    if (axes === 1) return `${tensor}[${i * columns + j}]`;
+    if (axes === 1) return named(tensor, [i * columns + j]);
     const first = leading.length > 1 ? [Math.floor(k / leading[1]), k % leading[1]] : [k];
-    return `${tensor}[${[...first, i, j].join(",")}]`;
+    return named(tensor, [...first, i, j]);
   };
 }
 
@@ -114,13 +115,7 @@ function marksOf(marks, tensor, shape, size) {
   const planes = [];
   for (const [cell, mark] of marks) {
     if (!cell.startsWith(`${tensor}[`)) continue;
-    const place = ravel(
-      cell
-        .slice(tensor.length + 1, -1)
-        .split(",")
-        .map(Number),
-      shape,
-    );
+    const place = ravel(parted(cell).index, shape);
     const k = Math.floor(place / size);
     planes[k] ??= new Map();
     planes[k].set(place % size, mark);

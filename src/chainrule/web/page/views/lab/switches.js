@@ -1,5 +1,5 @@
 /** The kinds of switch the lab has. Each has an element and can be set from outside. */
-import { button, make } from "../../figures/elements.js";
+import { button, make } from "../../elements.js";
 
 /**
  * One of a few.

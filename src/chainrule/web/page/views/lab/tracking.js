@@ -1,11 +1,11 @@
 /** Which cells light up for one: what it was made from; for a number that was typed, also what it went into. */
-import { unravel } from "../../engine/tensor.js";
+import { indicesOf } from "../../explain/boxes.js";
+import { named } from "../../explain/naming.js";
 import { goesTo } from "../../explain/reach.js";
 import { explained } from "./explained.js";
 
 /**
  * @typedef {import("../../types.js").Trace} Trace
- * @typedef {import("../../types.js").Box} Box
  * @typedef {import("../../figures/plane.js").Mark} Mark
  */
 
@@ -39,7 +39,7 @@ function winners({ values, description }) {
   const [, , W] = description.input_shape;
   const [, rows, columns] = winner.shape;
   winner.data.forEach((/** @type {number} */ place, /** @type {number} */ k) => {
-    marks.set(`x[${Math.floor(k / (rows * columns))},${Math.floor(place / W)},${place % W}]`, "won");
+    marks.set(named("x", [Math.floor(k / (rows * columns)), Math.floor(place / W), place % W]), "won");
   });
   return marks;
 }
@@ -48,18 +48,8 @@ function winners({ values, description }) {
 function reachedFrom(trace, cell) {
   const boxes = [...goesTo(trace, cell, "forward"), ...goesTo(trace, cell, "backward")];
   return boxes.flatMap((box) => {
-    const found = cellsOf(box);
+    const found = indicesOf(box).map((index) => named(box.tensor, index));
     if (found.length > MOST_LOOKED_AT) return found;
     return found.filter((each) => explained(trace, each).sources.includes(cell)); // a box spans strides and dilations
-  });
-}
-
-/** @param {Box} box */
-function cellsOf({ tensor, from, to }) {
-  const sizes = to.map((end, axis) => end - from[axis]);
-  const count = sizes.reduce((product, size) => product * size, 1);
-  return Array.from({ length: count }, (_, k) => {
-    const index = unravel(k, sizes).map((step, axis) => step + from[axis]);
-    return `${tensor}[${index.join(",")}]`;
   });
 }

@@ -1,8 +1,10 @@
 /** The lab: numbers of one's own through one convolution or pooling, forward and backward, every cell explained. */
 import { say, unsay } from "../../banner.js";
-import { button, make } from "../../figures/elements.js";
+import { button, make } from "../../elements.js";
+import { sampleName, sampleNumber, samplePixels } from "../../source/samples.js";
 import { address } from "../../state.js";
 import { onTheme } from "../../theme.js";
+import { wordsOf } from "../../trouble.js";
 import { Bench } from "./bench.js";
 import { controls } from "./controls.js";
 import { EXAMPLES } from "./examples.js";
@@ -36,7 +38,7 @@ class Lab {
   #good;
   /** @type {string | null} what the address of the lab was when last looked at */
   #address = null;
-  /** @type {{count: number, x: Uint8Array} | null} */
+  /** @type {import("../../types.js").Samples | null} */
   #samples = null;
 
   /** @param {HTMLElement} element @param {App} app */
@@ -103,7 +105,7 @@ class Lab {
       if (rest !== this.#address) return; // another link was followed meanwhile
       this.#now = fromAddress(rest, (number) => this.#sample(number));
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = wordsOf(error);
       say("lab", `The link to the lab cannot be read: ${why}. This is the worked example.`);
       this.#now = worked();
     }
@@ -114,8 +116,7 @@ class Lab {
   #sample(number) {
     const samples = this.#samples;
     if (!samples || number >= samples.count) return null;
-    const size = samples.x.length / samples.count;
-    return pixelsOf(samples.x.slice(number * size, (number + 1) * size), this.app.description.input_shape);
+    return pixelsOf(samplePixels(samples, number), this.app.description.input_shape);
   }
 
   /** @param {(now: Setting) => Setting} change */
@@ -195,9 +196,9 @@ class Lab {
   async stepSample(by) {
     this.#samples ??= await this.app.source.samples();
     const { count } = this.#samples;
-    const number = (Number(this.#now.source.slice("sample ".length)) + by + count) % count;
+    const number = ((sampleNumber(this.#now.source) ?? 0) + by + count) % count;
     const x = this.#sample(number);
-    if (x) this.change((now) => withPicture(now, x, `sample ${number}`));
+    if (x) this.change((now) => withPicture(now, x, sampleName(number)));
   }
 
   async copyLink() {

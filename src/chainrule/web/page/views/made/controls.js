@@ -1,4 +1,4 @@
-import { button, draw, make } from "./dom.js";
+import { button, draw, make } from "../../elements.js";
 
 /**
  * Buttons to step and play, the speed, and how far it is.
@@ -13,12 +13,18 @@ const MOST = 1000;
 export function controlsOf(player) {
   const first = iconButton("M4 3v12M14 3L6 9l8 6z", "to the start (Home)", () => player.to(0));
   const back = iconButton("M12 3L5 9l7 6z", "a step back (←)", () => player.back());
-  const play = button("made-play", "", "", () => player.toggle());
+  const play = button("", () => player.toggle(), { class: "made-play" });
   const forward = iconButton("M6 3l7 6-7 6z", "a step on (→)", () => player.forward());
   const last = iconButton("M14 3v12M4 3l8 6-8 6z", "to the end (End)", () => player.to(player.count));
-  const where = make("output", "made-where-now", "");
+  const where = make("output", { class: "made-where-now" }, "");
   const { slider, setRate } = speed(player);
-  const element = make("div", "made-player", make("div", "made-keys", first, back, play, forward, last), slider, where);
+  const element = make(
+    "div",
+    { class: "made-player" },
+    make("div", { class: "made-keys" }, first, back, play, forward, last),
+    slider,
+    where,
+  );
   element.hidden = player.count < 2;
   return {
     element,
@@ -35,7 +41,7 @@ export function controlsOf(player) {
 
 /** @param {string} path @param {string} label @param {() => void} pressed */
 function iconButton(path, label, pressed) {
-  const made = button("tool", "", label, pressed);
+  const made = button("", pressed, { class: "tool", "aria-label": label });
   made.title = label;
   made.append(
     draw("svg", { viewBox: "0 0 18 18", class: "made-icon", "aria-hidden": "true" }, draw("path", { d: path })),
@@ -45,20 +51,26 @@ function iconButton(path, label, pressed) {
 
 /** @param {Player} player */
 function speed(player) {
-  const slider = make("input", "");
+  const slider = make("input");
   slider.type = "range";
   slider.min = "0";
   slider.max = "1";
   slider.step = "0.01";
   slider.setAttribute("aria-label", "speed");
-  const words = make("span", "made-rate", "");
+  const words = make("span", { class: "made-rate" }, "");
   const setRate = (/** @type {number} */ rate) => {
     player.rate = rate;
     words.textContent = `${rate} a second`;
     slider.setAttribute("aria-valuetext", words.textContent);
   };
   slider.addEventListener("input", () => setRate(Math.round(MOST ** Number(slider.value))));
-  const element = make("label", "made-speed", make("span", "made-caption", "speed"), slider, words);
+  const element = make(
+    "label",
+    { class: "made-speed" },
+    make("span", { class: "made-caption" }, "speed"),
+    slider,
+    words,
+  );
   return {
     slider: element,
     setRate(/** @type {number} */ rate) {

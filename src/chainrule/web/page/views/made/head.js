@@ -1,5 +1,5 @@
-import { address } from "./address.js";
-import { button, make } from "./dom.js";
+import { parted } from "../../explain/naming.js";
+import { button, make } from "../../elements.js";
 import { cellLink } from "./links.js";
 import { onward, relatives } from "./relatives.js";
 
@@ -11,37 +11,45 @@ import { onward, relatives } from "./relatives.js";
 
 /** @param {Making} making @param {string[]} path @param {{back(): void, close(): void}} act */
 export function pathBar(making, path, act) {
-  const list = make("ol", "made-path-cells");
+  const list = make("ol", { class: "made-path-cells" });
   path.forEach((cell, at) => {
     const last = at === path.length - 1;
-    const item = make("li", "", last ? make("span", "cell-name", cell) : cellLink(making, cell, cell, "cell-name"));
+    const item = make(
+      "li",
+      {},
+      last ? make("span", { class: "cell-name" }, cell) : cellLink(making, cell, cell, "cell-name"),
+    );
     if (last) item.setAttribute("aria-current", "step");
     list.append(item);
   });
-  const back = button("plain", "← Back", "Back along the path", act.back);
+  const back = button("← Back", act.back, { class: "plain", "aria-label": "Back along the path" });
   back.disabled = path.length < 2;
-  const close = button("tool made-close", "×", "close (Esc)", act.close);
-  const bar = make("nav", "made-path", back, list, copyButton(), close);
+  const close = button("×", act.close, { class: "tool made-close", "aria-label": "close (Esc)" });
+  const bar = make("nav", { class: "made-path" }, back, list, copyButton(), close);
   bar.setAttribute("aria-label", "The path walked");
   return bar;
 }
 
 function copyButton() {
-  const copy = button("plain", "Copy link", "Copy link to this number", async () => {
-    try {
-      await navigator.clipboard.writeText(location.href);
-      copy.textContent = "Copied";
-    } catch {
-      copy.replaceWith(addressField());
-    }
-    setTimeout(() => (copy.textContent = "Copy link"), 2000);
-  });
+  const copy = button(
+    "Copy link",
+    async () => {
+      try {
+        await navigator.clipboard.writeText(location.href);
+        copy.textContent = "Copied";
+      } catch {
+        copy.replaceWith(addressField());
+      }
+      setTimeout(() => (copy.textContent = "Copy link"), 2000);
+    },
+    { class: "plain", "aria-label": "Copy link to this number" },
+  );
   return copy;
 }
 
 /** Where the clipboard is out of reach: the address, selected. */
 function addressField() {
-  const field = make("input", "made-address");
+  const field = make("input", { class: "made-address" });
   field.value = location.href;
   field.readOnly = true;
   field.setAttribute("aria-label", "the link to this number");
@@ -52,9 +60,15 @@ function addressField() {
 /** @param {Making} making */
 export function titleOf(making) {
   const { cell, title, shown } = making.explanation;
-  const name = make("h2", "made-name cell-name", cell);
+  const name = make("h2", { class: "made-name cell-name" }, cell);
   name.tabIndex = -1;
-  return make("div", "made-title", make("p", "made-what", title), name, make("output", "made-value", shown));
+  return make(
+    "div",
+    { class: "made-title" },
+    make("p", { class: "made-what" }, title),
+    name,
+    make("output", { class: "made-value" }, shown),
+  );
 }
 
 /** @param {Making} making */
@@ -62,7 +76,7 @@ export function waysOf(making) {
   const { explanation, trace } = making;
   const like = relatives(trace, explanation.cell);
   const ways = onward(trace, explanation.cell).filter((way) => !like.some(({ cell }) => cell === way.cell));
-  const made = make("div", "made-ways");
+  const made = make("div", { class: "made-ways" });
   if (like.length > 1) made.append(likeSwitch(making, like));
   if (ways.length) made.append(onwardLinks(making, ways));
   return made;
@@ -75,7 +89,7 @@ function likeSwitch(making, like) {
     if (cell === making.explanation.cell) link.setAttribute("aria-current", "true");
     return link;
   });
-  const made = make("nav", "made-likes", ...links);
+  const made = make("nav", { class: "made-likes" }, ...links);
   made.setAttribute("aria-label", "The same entry elsewhere in the step");
   return made;
 }
@@ -83,11 +97,16 @@ function likeSwitch(making, like) {
 /** @param {Making} making @param {import("./relatives.js").Way[]} ways */
 function onwardLinks(making, ways) {
   const links = ways.map(({ cell, tensor, many }) => {
-    const link = cellLink(making, cell, many === 1 ? cell : address(cell).tensor, "made-cell-link cell-name");
+    const link = cellLink(making, cell, many === 1 ? cell : parted(cell).tensor, "made-cell-link cell-name");
     link.title = many === 1 ? cell : `${cell}, the largest of the ${many} numbers of ${tensor} it goes into`;
-    return make("span", "way", link, ...(many === 1 ? [] : [make("span", "made-many", ` in ${many} cells`)]));
+    return make(
+      "span",
+      { class: "way" },
+      link,
+      ...(many === 1 ? [] : [make("span", { class: "made-many" }, ` in ${many} cells`)]),
+    );
   });
-  const made = make("nav", "made-onward", make("span", "made-caption", "goes into"), ...links);
+  const made = make("nav", { class: "made-onward" }, make("span", { class: "made-caption" }, "goes into"), ...links);
   made.setAttribute("aria-label", "Where this number goes");
   return made;
 }

@@ -1,5 +1,5 @@
 import { shown } from "../../explain/numbers.js";
-import { make } from "./dom.js";
+import { make } from "../../elements.js";
 
 /**
  * Links to cells. The address is real: a link opens in another tab, or is copied, like any other.
@@ -9,7 +9,7 @@ import { make } from "./dom.js";
 
 /** @param {Follower} follower @param {string} cell @param {string} text @param {string} [names] */
 export function cellLink(follower, cell, text, names = "made-cell-link") {
-  const link = make("a", names, text);
+  const link = make("a", { class: names }, text);
   link.href = follower.href(cell);
   link.addEventListener("click", (event) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;

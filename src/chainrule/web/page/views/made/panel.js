@@ -1,6 +1,6 @@
 import { codeOf } from "./code.js";
 import { controlsOf } from "./controls.js";
-import { make } from "./dom.js";
+import { make } from "../../elements.js";
 import { equationOf } from "./equation.js";
 import { pathBar, titleOf, waysOf } from "./head.js";
 import { Player } from "./player.js";
@@ -36,19 +36,19 @@ export class Panel {
     this.title = titleOf(making);
     const text = make(
       "div",
-      "made-text",
-      make("div", "made-head", this.title, waysOf(making)),
+      { class: "made-text" },
+      make("div", { class: "made-head" }, this.title, waysOf(making)),
       equationOf(making.explanation),
     );
-    const show = make("div", "made-show", this.stage.element, this.controls.element);
+    const show = make("div", { class: "made-show" }, this.stage.element, this.controls.element);
     const foot = make(
       "div",
-      "made-foot",
+      { class: "made-foot" },
       ...(this.terms ? [this.terms.element] : [sourcesOf(making)]),
       codeOf(making.explanation),
     );
     foot.hidden = !making.explanation.sources.length && !making.explanation.code.length;
-    this.element = make("div", "made-panel", pathBar(making, path, act), text, show, foot);
+    this.element = make("div", { class: "made-panel" }, pathBar(making, path, act), text, show, foot);
   }
 
   /**

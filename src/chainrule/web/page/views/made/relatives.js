@@ -1,5 +1,7 @@
-import { cameFrom, goesTo } from "../../explain/reach.js";
-import { address, cellName, offset, split, unravelled } from "./address.js";
+import { goesTo } from "../../explain/reach.js";
+import { ravel } from "../../engine/tensor.js";
+import { indicesOf, volume } from "../../explain/boxes.js";
+import { layered, named, parted } from "../../explain/naming.js";
 
 /**
  * The cells that belong to a cell: what it is the gradient of, what it becomes, where it goes.
@@ -15,12 +17,12 @@ const MOST_LOOKED_AT = 20000;
 /** A cell and its like, in the order in which a step makes them. @param {Trace} trace @param {string} cell
  * @returns {Relative[]} */
 export function relatives(trace, cell) {
-  const { tensor, index } = address(cell);
-  const { layer, rest } = split(tensor);
+  const { tensor, index } = parted(cell);
+  const { layer, rest } = layered(tensor);
   const prefix = layer ? `${layer}.` : "";
   const base = rest.replace(/^d(?=.)/u, "").replace(/\.(?:update|m|v)$/u, "");
   const moments = trace.description.optimizer.moments;
-  const named =
+  const names =
     base === "y" || base === "x"
       ? [
           [base, "value"],
@@ -32,9 +34,9 @@ export function relatives(trace, cell) {
           ...moments.map((name) => [`${base}.${name}`, name]),
           [`${base}.update`, "after the step"],
         ];
-  return named.flatMap(([name, words]) => {
+  return names.flatMap(([name, words]) => {
     const shape = trace.values.get(prefix + name)?.shape;
-    return shape && shape.length === index.length ? [{ cell: cellName(prefix + name, index), words }] : [];
+    return shape && shape.length === index.length ? [{ cell: named(prefix + name, index), words }] : [];
   });
 }
 
@@ -43,11 +45,6 @@ export function onward(trace, cell) {
   const phases = /** @type {const} */ (["forward", "backward", "update"]);
   const boxes = phases.flatMap((phase) => goesTo(trace, cell, phase));
   return ways(trace, boxes).filter((way) => way.cell !== cell);
-}
-
-/** What a cell was made from. @param {Trace} trace @param {string} cell @returns {Way[]} */
-export function upstream(trace, cell) {
-  return ways(trace, cameFrom(trace, cell)).filter((way) => way.cell !== cell);
 }
 
 /** @param {Trace} trace @param {Box[]} boxes @returns {Way[]} */
@@ -62,17 +59,16 @@ function ways(trace, boxes) {
 }
 
 /** @param {Trace} trace @param {Box} box @returns {Way | null} */
-function largestOf(trace, { tensor, from, to }) {
+function largestOf(trace, box) {
+  const { tensor } = box;
   const array = trace.values.get(tensor);
   if (!array) return null;
-  const sizes = to.map((end, axis) => end - from[axis]);
-  const many = sizes.reduce((product, size) => product * size, 1);
-  let best = from;
+  const many = volume(box);
+  let best = box.from;
   let most = -1;
-  for (let at = 0; at < Math.min(many, MOST_LOOKED_AT); at += 1) {
-    const index = unravelled(sizes, at).map((step, axis) => step + from[axis]);
-    const size = Math.abs(array.data[offset(array.shape, index)]);
+  for (const index of indicesOf(box, MOST_LOOKED_AT)) {
+    const size = Math.abs(array.data[ravel(index, array.shape)]);
     if (size > most) [best, most] = [index, size];
   }
-  return many ? { cell: cellName(tensor, best), tensor, many } : null;
+  return many ? { cell: named(tensor, best), tensor, many } : null;
 }

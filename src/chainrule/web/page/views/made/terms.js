@@ -1,5 +1,5 @@
 import { shown } from "../../explain/numbers.js";
-import { button, make } from "./dom.js";
+import { button, make } from "../../elements.js";
 import { numberLink } from "./links.js";
 
 /**
@@ -21,8 +21,8 @@ export class TermTable {
     this.order = this.inOrder;
     this.sums = sums(this.terms, this.order);
     this.now = -1;
-    this.inner = make("div", "made-term-rows");
-    this.room = make("div", "made-term-room", this.inner);
+    this.inner = make("div", { class: "made-term-rows" });
+    this.room = make("div", { class: "made-term-room" }, this.inner);
     this.room.tabIndex = 0;
     this.room.setAttribute("role", "table");
     this.room.setAttribute("aria-label", `${this.terms.length} terms`);
@@ -32,8 +32,8 @@ export class TermTable {
     this.inner.style.height = `${this.terms.length * ROW}px`;
     this.element = make(
       "div",
-      "terms",
-      make("div", "made-terms-head", make("h3", "", `The ${this.terms.length} terms`), this.#sorting()),
+      { class: "terms" },
+      make("div", { class: "made-terms-head" }, make("h3", {}, `The ${this.terms.length} terms`), this.#sorting()),
       head(),
       this.room,
     );
@@ -51,7 +51,7 @@ export class TermTable {
   #sorting() {
     const names = ["in order", "largest first"];
     const keys = names.map((name, at) =>
-      button("", name, "", () => {
+      button(name, () => {
         this.order = at
           ? [...this.inOrder].sort(
               (one, two) => Math.abs(this.terms[two].value) - Math.abs(this.terms[one].value) || one - two,
@@ -65,7 +65,7 @@ export class TermTable {
     );
     keys[0].setAttribute("aria-pressed", "true");
     keys[1].setAttribute("aria-pressed", "false");
-    return make("div", "switch", ...keys);
+    return make("div", { class: "switch" }, ...keys);
   }
 
   /** @param {number} row */
@@ -85,18 +85,26 @@ export class TermTable {
   #row(at, place) {
     const term = this.terms[at];
     const parts = term.factors.flatMap(({ name, cell, value, why }, which) => {
-      const number = cell ? numberLink(this.making, cell, value) : make("span", "number", shown(value));
-      const factor = make("span", "made-term-factor", number, make("small", "cell-name", cell ?? (why || name)));
-      return which ? [make("span", "made-between", "·"), factor] : [factor];
+      const number = cell ? numberLink(this.making, cell, value) : make("span", { class: "number" }, shown(value));
+      const factor = make(
+        "span",
+        { class: "made-term-factor" },
+        number,
+        make("small", { class: "cell-name" }, cell ?? (why || name)),
+      );
+      return which ? [make("span", { class: "made-between" }, "·"), factor] : [factor];
     });
-    const number = button("made-term-number", String(at + 1), `show term ${at + 1}`, () => this.chosen(at + 1));
+    const number = button(String(at + 1), () => this.chosen(at + 1), {
+      class: "made-term-number",
+      "aria-label": `show term ${at + 1}`,
+    });
     const row = make(
       "div",
-      "made-term-row",
-      make("span", "", number),
-      make("span", "made-term-product", ...parts),
-      make("span", "made-term-value number", shown(term.value)),
-      make("span", "made-term-sum number", shown(this.sums[place])),
+      { class: "made-term-row" },
+      make("span", {}, number),
+      make("span", { class: "made-term-product" }, ...parts),
+      make("span", { class: "made-term-value number" }, shown(term.value)),
+      make("span", { class: "made-term-sum number" }, shown(this.sums[place])),
     );
     for (const child of row.children) child.setAttribute("role", "cell");
     row.setAttribute("role", "row");
@@ -114,7 +122,11 @@ export class TermTable {
 /** What stands in which column. */
 function head() {
   const names = ["", "", "product", "sum"];
-  const made = make("div", "made-term-heads", ...names.map((name) => make("span", "made-caption", name)));
+  const made = make(
+    "div",
+    { class: "made-term-heads" },
+    ...names.map((name) => make("span", { class: "made-caption" }, name)),
+  );
   made.setAttribute("aria-hidden", "true");
   return made;
 }

@@ -1,8 +1,9 @@
 import { explain } from "../../explain/index.js";
+import { layered, parted } from "../../explain/naming.js";
 import { address } from "../../state.js";
 import { onTheme } from "../../theme.js";
-import { phaseOf } from "./address.js";
-import { make } from "./dom.js";
+import { make } from "../../elements.js";
+import { wordsOf } from "../../trouble.js";
 import { keysOf } from "./keys.js";
 import { Panel } from "./panel.js";
 import { walked } from "./walk.js";
@@ -28,7 +29,7 @@ class View {
   constructor(element, app) {
     this.element = element;
     this.app = app;
-    this.live = make("p", "made-spoken");
+    this.live = make("p", { class: "unseen" });
     this.live.setAttribute("role", "status");
     /** @type {string[]} */
     this.path = [];
@@ -146,8 +147,8 @@ class View {
   #complain(cell, problem) {
     this.panel?.end();
     this.panel = null;
-    const words = problem instanceof Error ? problem.message : String(problem);
-    this.element.replaceChildren(make("p", "made-trouble", `${cell} cannot be explained: ${words}`));
+    const words = wordsOf(problem);
+    this.element.replaceChildren(make("p", { class: "made-trouble" }, `${cell} cannot be explained: ${words}`));
     if (!(problem instanceof Error) || problem instanceof TypeError) reportError(problem);
   }
 }
@@ -163,4 +164,12 @@ function focusable(element) {
 function towards(cell) {
   const phase = phaseOf(cell);
   return phase ? { cell, phase } : { cell };
+}
+
+/** Which way numbers of this name flow. @param {string} cell @returns {import("../../types.js").Phase | null} */
+function phaseOf(cell) {
+  const { rest } = layered(parted(cell).tensor);
+  if (/\.(?:update|m|v)$/u.test(rest)) return "update";
+  if (/^d/u.test(rest)) return "backward";
+  return rest === "y" || rest === "winner" ? "forward" : null;
 }

@@ -1,9 +1,12 @@
 /** One tensor in the river: a caption, a canvas of its cells, and pages where there are more than fit. */
 
+import { button, make } from "../../elements.js";
+import { text, unravel } from "../../engine/tensor.js";
+import { named } from "../../explain/naming.js";
 import { shown } from "../../explain/numbers.js";
-import { cellName } from "./cells.js";
+import { scaleOf } from "../../style/scale.js";
 import { move } from "./keyboard.js";
-import { NUMBERS_FROM, paint, powerOf, scaleOf } from "./paint.js";
+import { NUMBERS_FROM, paint, powerOf } from "./paint.js";
 import { Planes } from "./planes.js";
 import { Tiling } from "./tiling.js";
 
@@ -20,7 +23,7 @@ import { Tiling } from "./tiling.js";
 export class Block {
   /** @type {Float64Array | Float32Array | Int32Array} */
   data = new Float64Array(0);
-  /** @type {import("./paint.js").Scale} */
+  /** @type {import("../../style/scale.js").Scale} */
   scale = { kind: "diverging", low: 0, high: 0 };
   cursor = 0;
   page = 0;
@@ -28,29 +31,23 @@ export class Block {
   /**
    * @param {BlockSpec} spec
    * @param {River} river
-   * @param {string} layer  the name that its caption leaves out
    */
-  constructor(spec, river, layer) {
+  constructor(spec, river) {
     this.spec = spec;
     this.river = river;
-    this.element = document.createElement("figure");
-    this.element.className = `tensor ${spec.role}`;
-    this.caption = document.createElement("figcaption");
-    this.size = document.createElement("span");
-    this.unit = document.createElement("span");
-    this.caption.append(spec.label, " ", this.size, this.unit);
-    this.canvas = document.createElement("canvas");
-    this.canvas.tabIndex = 0;
-    this.canvas.setAttribute("role", "application");
-    this.canvas.setAttribute("aria-roledescription", "map of numbers");
-    this.canvas.setAttribute("aria-describedby", "river-keys");
-    this.canvas.dataset.tensor = spec.tensor;
-    this.canvas.dataset.key = spec.key;
-    this.frame = document.createElement("div");
-    this.frame.className = "tensor-cells";
-    this.frame.append(this.canvas);
-    this.element.append(this.caption, this.frame, this.#pager());
-    this.layer = layer;
+    this.size = make("span");
+    this.unit = make("span");
+    this.canvas = make("canvas", {
+      tabindex: 0,
+      role: "application",
+      "aria-roledescription": "map of numbers",
+      "aria-describedby": "river-keys",
+      "data-tensor": spec.tensor,
+      "data-key": spec.key,
+    });
+    this.frame = make("div", { class: "tensor-cells" }, this.canvas);
+    const caption = make("figcaption", {}, spec.label, " ", this.size, this.unit);
+    this.element = make("figure", { class: `tensor ${spec.role}` }, caption, this.frame, this.#pager());
     this.#listen();
   }
 
@@ -62,7 +59,7 @@ export class Block {
     this.data = less ? Float64Array.from(array.data, (value, i) => value - less[i]) : array.data;
     this.scale = scaleOf(this.data, this.spec.scale);
     this.shape = array.shape;
-    this.size.textContent = this.spec.role === "parameters" && this.spec.trio === null ? array.shape.join("×") : "";
+    this.size.textContent = this.spec.role === "parameters" && this.spec.trio === null ? text(array.shape) : "";
     if (!array.shape.length) this.size.textContent = shown(this.data[0]);
     this.size.classList.toggle("one", !array.shape.length);
   }
@@ -111,23 +108,14 @@ export class Block {
 
   /** @param {number} flat */
   nameOf(flat) {
-    return cellName(this.spec.tensor, this.shape ?? [], flat);
+    return named(this.spec.tensor, unravel(flat, this.shape ?? []));
   }
 
   #pager() {
-    this.pager = document.createElement("div");
-    this.pager.className = "river-pager";
-    this.words = document.createElement("span");
-    const buttons = [["‹", -1, "before"], ["›", 1, "next"]].map(([sign, by, word]) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.className = "plain";
-      button.textContent = String(sign);
-      button.setAttribute("aria-label", `${this.spec.tensor}: ${word}`);
-      button.addEventListener("click", () => this.#turnBy(Number(by)));
-      return button;
-    });
-    this.pager.append(buttons[0], this.words, buttons[1]);
+    const turn = (/** @type {string} */ sign, /** @type {number} */ by, /** @type {string} */ word) =>
+      button(sign, () => this.#turnBy(by), { class: "plain", "aria-label": `${this.spec.tensor}: ${word}` });
+    this.words = make("span");
+    this.pager = make("div", { class: "river-pager" }, turn("‹", -1, "before"), this.words, turn("›", 1, "next"));
     return this.pager;
   }
 
@@ -142,7 +130,7 @@ export class Block {
 
   /** @param {string} words @param {number} pages */
   #describe(words, pages) {
-    const size = (this.shape ?? []).join("×") || "one number";
+    const size = text(this.shape ?? []) || "one number";
     this.canvas.setAttribute("aria-label", `${this.spec.tensor}, ${size}${pages > 1 ? `, ${words}` : ""}`);
     if (this.words) this.words.textContent = words;
     if (this.pager) this.pager.hidden = pages < 2 || this.spec.follows;
@@ -153,10 +141,8 @@ export class Block {
     this.frame.querySelector("ol")?.remove();
     const { marks } = this.spec;
     if (!marks || !this.tiling || this.tiling.tiles.length > 1 || marks.length !== this.data.length) return;
-    const list = document.createElement("ol");
-    list.setAttribute("aria-hidden", "true");
+    const list = make("ol", { "aria-hidden": "true" }, ...marks.map((mark) => make("li", {}, mark)));
     list.style.setProperty("--cell", `${this.tiling.cell}px`);
-    list.append(...marks.map((mark) => Object.assign(document.createElement("li"), { textContent: mark })));
     this.frame.append(list);
   }
 

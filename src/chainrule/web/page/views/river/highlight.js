@@ -1,32 +1,26 @@
 /** Over the river: the cell pointed at, the cells it came from and goes to, and thin lines between them. */
 
+import { draw } from "../../elements.js";
+
 /** @typedef {import("./tiling.js").Rect} Rect */
 /** @typedef {import("./block.js").Block} Block */
 /** @typedef {import("../../types.js").Box} Box */
 /** @typedef {{here: Rect[], from: Rect[], to: Rect[], ends: Rect[], chosen: Rect[]}} Marks  ends: of the lines */
 
 const MOST_LINES = 24;
-const SPACE = "http://www.w3.org/2000/svg";
 const NAMES = /** @type {const} */ (["lines", "from", "to", "chosen", "here"]);
 
 export class Highlight {
   /** @param {HTMLElement} track */
   constructor(track) {
     this.track = track;
-    this.svg = document.createElementNS(SPACE, "svg");
-    this.svg.setAttribute("class", "river-marks");
-    this.svg.setAttribute("aria-hidden", "true");
     /** @type {Record<string, SVGPathElement[]>} */
     this.paths = {};
     for (const name of NAMES) {
-      this.paths[name] = (name === "lines" ? ["line"] : ["halo", "line"]).map((layer) => {
-        const path = document.createElementNS(SPACE, "path");
-        path.setAttribute("class", `${name} ${layer}`);
-        this.svg.append(path);
-        return path;
-      });
+      const layers = name === "lines" ? ["line"] : ["halo", "line"];
+      this.paths[name] = layers.map((layer) => draw("path", { class: `${name} ${layer}` }));
     }
-    track.append(this.svg);
+    track.append(draw("svg", { class: "river-marks", "aria-hidden": "true" }, ...Object.values(this.paths).flat()));
   }
 
   /** @param {Marks} marks */
@@ -53,9 +47,11 @@ export class Highlight {
    */
   place(boxes, blocks) {
     const origin = this.track.getBoundingClientRect();
-    return boxes.flatMap((box) => blocks
-      .filter((block) => block.spec.tensor === box.tensor && block.tiling)
-      .flatMap((block) => shifted(block, block.tiling?.rects(box) ?? [], origin)));
+    return boxes.flatMap((box) =>
+      blocks
+        .filter((block) => block.spec.tensor === box.tensor && block.tiling)
+        .flatMap((block) => shifted(block, block.tiling?.rects(box) ?? [], origin)),
+    );
   }
 
   /**

@@ -1,32 +1,28 @@
 /** The colour scale of the map pointed at, or chosen, with its ends in numbers. */
 
-import { shown } from "../../explain/numbers.js";
+import { rough } from "../../brief.js";
+import { make } from "../../elements.js";
 import { table } from "../../style/scale.js";
 
-/** @typedef {import("./paint.js").Scale} Scale */
+/** @typedef {import("../../style/scale.js").Scale} Scale */
 
 export class Legend {
   /** @param {HTMLElement} element */
   constructor(element) {
     this.element = element;
     element.className = "river-legend";
-    this.name = document.createElement("span");
-    this.name.className = "cell-name";
-    this.low = document.createElement("span");
-    this.high = document.createElement("span");
-    this.low.className = "number low";
-    this.high.className = "number";
-    this.canvas = document.createElement("canvas");
-    this.canvas.width = 256;
-    this.canvas.height = 1;
+    this.name = make("span", { class: "cell-name" });
+    this.low = make("span", { class: "number low" });
+    this.high = make("span", { class: "number" });
+    this.canvas = make("canvas", { width: 256, height: 1 });
     element.append(this.name, this.low, this.canvas, this.high);
   }
 
   /** @param {string} name @param {Scale} scale */
   show(name, scale) {
     this.name.textContent = name;
-    this.low.textContent = shown(Number(scale.low.toPrecision(3)));
-    this.high.textContent = shown(Number(scale.high.toPrecision(3)));
+    this.low.textContent = rough(scale.low);
+    this.high.textContent = rough(scale.high);
     const context = this.canvas.getContext("2d");
     if (!context) return;
     const colours = table(scale.kind);

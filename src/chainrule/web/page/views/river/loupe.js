@@ -1,11 +1,19 @@
 /** One plane of a tensor enlarged, so that single cells can be hit with a mouse or a finger. */
 
+import { button, make } from "../../elements.js";
 import { Block } from "./block.js";
 import { loupeRoom } from "./fitting.js";
 
 /** @typedef {import("./stage.js").StageView} StageView */
 
 const SIDE = 364;
+const NUDGES = [
+  ["←", "ArrowLeft", "left"],
+  ["↑", "ArrowUp", "up"],
+  ["↓", "ArrowDown", "down"],
+  ["→", "ArrowRight", "right"],
+  ["Choose", "Enter", "choose the cell"],
+];
 
 /** @param {Block} source */
 function labelOf({ spec }) {
@@ -20,16 +28,10 @@ export class Loupe {
   constructor(stage, source, river, closed) {
     this.stage = stage;
     this.source = source;
-    this.block = new Block({ ...source.spec, label: labelOf(source) }, river, stage.stage.name);
-    this.element = document.createElement("div");
-    this.element.className = "loupe";
-    const close = document.createElement("button");
-    close.type = "button";
-    close.className = "plain close";
-    close.textContent = "×";
-    close.setAttribute("aria-label", `Close the enlarged ${source.spec.tensor}`);
-    close.addEventListener("click", closed);
-    this.element.append(close, this.block.element, this.#pad());
+    this.block = new Block({ ...source.spec, label: labelOf(source) }, river);
+    const label = `Close the enlarged ${source.spec.tensor}`;
+    const close = button("×", closed, { class: "plain close", "aria-label": label });
+    this.element = make("div", { class: "loupe" }, close, this.block.element, this.#pad());
     stage.element.append(this.element);
     stage.element.classList.add("wide");
     stage.button?.setAttribute("aria-expanded", "true");
@@ -53,17 +55,9 @@ export class Loupe {
 
   /** Buttons for a finger: a cell further. */
   #pad() {
-    const pad = document.createElement("div");
-    pad.className = "nudge";
-    for (const [sign, key, words] of [["←", "ArrowLeft", "left"], ["↑", "ArrowUp", "up"], ["↓", "ArrowDown", "down"],
-      ["→", "ArrowRight", "right"], ["Choose", "Enter", "choose the cell"]]) {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = sign;
-      button.setAttribute("aria-label", words);
-      button.addEventListener("click", () => this.block.press(key));
-      pad.append(button);
-    }
-    return pad;
+    const buttons = NUDGES.map(([sign, key, words]) =>
+      button(sign, () => void this.block.press(key), { "aria-label": words }),
+    );
+    return make("div", { class: "nudge" }, ...buttons);
   }
 }

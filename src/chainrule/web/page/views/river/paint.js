@@ -1,45 +1,33 @@
 /** Paints the cells of a tiling into the pixels of a canvas. */
 
-import { table } from "../../style/scale.js";
+import { NOT_A_NUMBER, luminance, table } from "../../style/scale.js";
 import { onTheme } from "../../theme.js";
 
 /** @typedef {import("./tiling.js").Tiling} Tiling */
-/** @typedef {{kind: "sequential" | "diverging", low: number, high: number}} Scale */
+/** @typedef {import("../../style/scale.js").Scale} Scale */
 /** @typedef {Float64Array | Float32Array | Int32Array} Numbers */
 
 const GRID_FROM = 6; // pixels of a cell from which cells stand apart
 export const NUMBERS_FROM = 32; // pixels of a cell from which its number is written in it
 const EVEN = 0.19; // the luminance at which dark and light ink contrast alike
-const NOT_A_NUMBER = 0xff9900cc;
 
 /** @type {Map<string, Uint32Array>} */
 const palettes = new Map();
 onTheme(() => palettes.clear());
 
-/**
- * The scale of a whole tensor: zero is the ground of activations and the middle of signed numbers.
- * @param {Numbers} data @param {"sequential" | "diverging"} kind @returns {Scale}
- */
-export function scaleOf(data, kind) {
-  let [low, high] = [0, 0];
-  for (const value of data) {
-    if (value < low) low = value;
-    else if (value > high) high = value;
-  }
-  if (kind === "sequential") return { kind, low, high };
-  const most = Math.max(-low, high);
-  return { kind, low: -most, high: most };
-}
-
-/** The colours of a scale, packed for ImageData. @param {"sequential" | "diverging"} kind */
-export function palette(kind) {
+/** The colours of a scale, packed for ImageData. @param {Scale["kind"]} kind */
+function palette(kind) {
   const kept = palettes.get(kind);
   if (kept) return kept;
   const colours = table(kind);
-  const packed = Uint32Array.from({ length: 256 }, (_, i) =>
-    ((255 << 24) | (colours[3 * i + 2] << 16) | (colours[3 * i + 1] << 8) | colours[3 * i]) >>> 0);
+  const packed = Uint32Array.from({ length: 256 }, (_, i) => pack(colours.subarray(3 * i, 3 * i + 3)));
   palettes.set(kind, packed);
   return packed;
+}
+
+/** @param {Iterable<number>} colour */
+function pack([red, green, blue]) {
+  return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
 }
 
 /**
@@ -54,6 +42,7 @@ export function paint(canvas, tiling, data, scale) {
   const image = context.createImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer);
   const colours = palette(scale.kind);
+  const unknown = pack(NOT_A_NUMBER);
   const factor = scale.high > scale.low ? 255 / (scale.high - scale.low) : 0;
   const start = factor ? -scale.low * factor : scale.kind === "diverging" ? 127.5 : 0;
   const side = Math.round(tiling.cell * density);
@@ -62,7 +51,7 @@ export function paint(canvas, tiling, data, scale) {
     const [left, top] = [Math.round(tile.x * density), Math.round(tile.y * density)];
     for (let cell = 0; cell < tile.rows * tile.columns; cell += 1) {
       const value = data[tile.base + cell];
-      const colour = Number.isFinite(value) ? colours[Math.round(start + value * factor)] : NOT_A_NUMBER;
+      const colour = Number.isFinite(value) ? colours[Math.round(start + value * factor)] : unknown;
       const x = left + (cell % tile.columns) * side;
       const y = top + Math.floor(cell / tile.columns) * side;
       for (let row = y; row < y + filled; row += 1) pixels.fill(colour, row * width + x, row * width + x + filled);
@@ -89,9 +78,10 @@ function write(context, tiling, data, scale, density) {
     for (let cell = 0; cell < tile.rows * tile.columns; cell += 1) {
       const value = data[tile.base + cell];
       const colour = colours[Math.round((value - scale.low) * factor) || 0];
-      context.fillStyle = luminance(colour) > EVEN ? "#14161a" : "#ffffff";
+      context.fillStyle =
+        luminance([colour & 255, (colour >> 8) & 255, (colour >> 16) & 255]) > EVEN ? "#14161a" : "#ffffff";
       const x = tile.x + ((cell % tile.columns) + 0.5) * tiling.cell;
-      context.fillText(brief(value, power), x, tile.y + (Math.floor(cell / tile.columns) + 0.5) * tiling.cell);
+      context.fillText(inPower(value, power), x, tile.y + (Math.floor(cell / tile.columns) + 0.5) * tiling.cell);
     }
   }
   context.restore();
@@ -108,16 +98,10 @@ export function powerOf(scale) {
 }
 
 /** A number in a few digits, for a small place. @param {number} value @param {number} power */
-function brief(value, power) {
+function inPower(value, power) {
   const part = value / 10 ** power;
-  return part.toFixed(Math.abs(part) < 10 ? 2 : 1).replace("-", "−").replace(/^−(0\.0+)$/, "$1");
-}
-
-/** The relative luminance of a packed colour, from 0 to 1 (WCAG). @param {number} colour */
-function luminance(colour) {
-  const [red, green, blue] = [colour & 255, (colour >> 8) & 255, (colour >> 16) & 255].map((part) => {
-    const share = part / 255;
-    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
-  });
-  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  return part
+    .toFixed(Math.abs(part) < 10 ? 2 : 1)
+    .replace("-", "−")
+    .replace(/^−(0\.0+)$/, "$1");
 }

@@ -11,6 +11,8 @@
  * }} Page  the planes shown, so many in a row
  */
 
+import { sizeOf } from "../../engine/tensor.js";
+
 const SHORT = 16; // a bias of so many numbers stands in a row
 
 /** Planes by the rank of the tensor. */
@@ -26,7 +28,7 @@ export class Planes {
     const byUnit = shape.length === 2 && role === "parameters";
     this.units = byUnit ? shape[0] : 1;
     this.inner = byUnit ? (reads ?? [shape[1]]) : shape.length === 2 ? [shape[0], 1, shape[1]] : shape;
-    this.perUnit = product(this.inner);
+    this.perUnit = sizeOf(this.inner);
     const isVector = this.inner.length < 2;
     const size = this.inner[0] ?? 1;
     this.cell = isVector ? room.cell : room.unit;
@@ -34,7 +36,7 @@ export class Planes {
     const [rows, columns] = asRow ? [1, size] : isVector ? chunk(size, room) : this.inner.slice(-2);
     this.rows = rows;
     this.columns = columns;
-    this.count = isVector ? Math.ceil(size / (rows * columns)) : product(this.inner.slice(0, -2));
+    this.count = isVector ? Math.ceil(size / (rows * columns)) : sizeOf(this.inner.slice(0, -2));
     const gap = isVector ? 1 : room.gap;
     this.gap = gap;
     const fitAcross = Math.max(1, Math.floor((room.wide + gap) / (columns * this.cell + gap)));
@@ -133,11 +135,6 @@ function chunk(size, room) {
   const most = Math.max(1, Math.floor(room.high / room.cell));
   const columns = Math.ceil(size / most);
   return [Math.ceil(size / columns), 1];
-}
-
-/** @param {number[]} sizes */
-function product(sizes) {
-  return sizes.reduce((result, size) => result * size, 1);
 }
 
 /** @param {number} from @param {number} to */

@@ -1,23 +1,17 @@
 /** The name and the value of the cell pointed at: beside it for the eye, in a live region for a screen reader. */
 
+import { make } from "../../elements.js";
 import { shown } from "../../explain/numbers.js";
 
 export class Readout {
   /** @param {HTMLElement} track */
   constructor(track) {
     this.track = track;
-    this.bubble = document.createElement("div");
-    this.bubble.className = "river-readout";
-    this.bubble.hidden = true;
-    this.bubble.setAttribute("aria-hidden", "true");
-    this.name = document.createElement("span");
-    this.name.className = "cell-name";
-    this.value = document.createElement("span");
-    this.value.className = "number";
-    this.bubble.append(this.name, this.value);
-    this.live = document.createElement("p");
-    this.live.className = "unseen";
-    this.live.setAttribute("aria-live", "polite");
+    this.name = make("span", { class: "cell-name" });
+    this.value = make("span", { class: "number" });
+    const hidden = { hidden: true, "aria-hidden": "true" };
+    this.bubble = make("div", { class: "river-readout", ...hidden }, this.name, this.value);
+    this.live = make("p", { class: "unseen", "aria-live": "polite" });
     track.append(this.bubble, this.live);
   }
 

@@ -8,7 +8,7 @@
  * @typedef {Plane & {x: number, y: number}} Tile
  */
 
-import { strides } from "./cells.js";
+import { unravel } from "../../engine/tensor.js";
 
 export class Tiling {
   /**
@@ -18,7 +18,6 @@ export class Tiling {
   constructor(page, shape, gap, cell = page.cell) {
     this.shape = shape;
     this.cell = cell;
-    this.strides = strides(shape);
     const [first] = page.planes;
     const [width, height] = [first.columns * cell, first.rows * cell];
     this.tiles = page.planes.map((plane, i) => ({
@@ -69,12 +68,8 @@ export class Tiling {
   #inTile(tile, box) {
     const rank = this.shape.length;
     if (rank < 3) return this.#runs(tile, box);
-    let rest = tile.base;
-    for (let axis = 0; axis < rank - 2; axis += 1) {
-      const i = Math.floor(rest / this.strides[axis]);
-      if (i < box.from[axis] || i >= box.to[axis]) return [];
-      rest -= i * this.strides[axis];
-    }
+    const plane = unravel(tile.base, this.shape).slice(0, rank - 2);
+    if (plane.some((i, axis) => i < box.from[axis] || i >= box.to[axis])) return [];
     const [top, left] = box.from.slice(-2);
     const [bottom, right] = box.to.slice(-2);
     return bottom > top && right > left ? [this.#block(tile, top, left, bottom, right)] : [];

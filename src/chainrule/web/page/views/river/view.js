@@ -1,9 +1,11 @@
 /** The network as a river: from the input at one end to the loss at the other. */
 
-import { goesTo, cameFrom } from "../../explain/reach.js";
+import { make } from "../../elements.js";
+import { ravel } from "../../engine/tensor.js";
+import { placeOf } from "../../explain/naming.js";
+import { cameFrom, goesTo } from "../../explain/reach.js";
 import { hasUpdate } from "../../moments.js";
 import { onTheme } from "../../theme.js";
-import { placeOf, strides } from "./cells.js";
 import { Enlarging } from "./enlarging.js";
 import { fitRiver } from "./fitting.js";
 import { Highlight } from "./highlight.js";
@@ -16,6 +18,8 @@ import { stagesOf } from "./stages.js";
 /** @typedef {import("./block.js").Block} Block */
 /** @typedef {import("./block.js").River} Reporting */
 /** @typedef {import("../../types.js").Box} Box */
+
+const KEYS = "Arrow keys move from cell to cell, Enter chooses one, Page Up and Page Down change the map.";
 
 /** @param {HTMLElement} element @param {App} app */
 export function mount(element, app) {
@@ -45,17 +49,10 @@ class River {
   constructor(element, app) {
     this.app = app;
     this.element = element;
-    this.place = document.createElement("div");
-    this.place.className = "river-place";
-    this.track = document.createElement("div");
-    this.track.className = "river-track";
-    const keys = document.createElement("p");
-    keys.id = "river-keys";
-    keys.className = "unseen";
-    keys.textContent = "Arrow keys move from cell to cell, Enter chooses one, Page Up and Page Down change the map.";
-    this.place.append(this.track);
-    element.append(keys, this.place);
-    this.legend = new Legend(document.getElementById("legend") ?? document.createElement("div"));
+    this.track = make("div", { class: "river-track" });
+    this.place = make("div", { class: "river-place" }, this.track);
+    element.append(make("p", { id: "river-keys", class: "unseen" }, KEYS), this.place);
+    this.legend = new Legend(document.getElementById("legend") ?? make("div"));
     this.highlight = new Highlight(this.track);
     this.readout = new Readout(this.track);
     this.enlarging = new Enlarging(this.place, this.track, this, () => this.mark());
@@ -246,8 +243,11 @@ class River {
       from: this.highlight.place(boxes.from, all),
       to: this.highlight.place(boxes.to, all),
       ends: [...this.highlight.ends(boxes.from, this.blocks), ...this.highlight.ends(boxes.to, this.blocks)],
-      chosen: chosen ? all.filter((each) => each.spec.tensor === chosen.tensor)
-        .flatMap((each) => this.highlight.placeOne(each, chosen.flat)) : [],
+      chosen: chosen
+        ? all
+            .filter((each) => each.spec.tensor === chosen.tensor)
+            .flatMap((each) => this.highlight.placeOne(each, chosen.flat))
+        : [],
     });
     if (shown && at && here.length && hovered) {
       this.readout.show(hovered, at.data[shown.flat], at.spec.minus ? "change " : "", here[0]);
@@ -259,8 +259,7 @@ class River {
     for (const box of boxes) {
       const block = this.blocks.find((each) => each.spec.tensor === box.tensor && each.spec.role === "parameters");
       if (!block?.tiling || (block.planes?.pages ?? 1) < 2 || block.tiling.rects(box).length) continue;
-      const by = strides(block.shape ?? []);
-      block.reveal(box.from.reduce((flat, i, axis) => flat + i * by[axis], 0));
+      block.reveal(ravel(box.from, block.shape ?? []));
       this.#together(block);
     }
   }

@@ -17,6 +17,7 @@ export class Course {
     this.norms = new Map();
     /** @type {number[]} */
     this.normSteps = [];
+    this.surveyed = 0; // of those that a survey measured
   }
 
   /** @param {string} history @param {number} origin */
@@ -27,6 +28,7 @@ export class Course {
     this.accuracy = new Signal();
     this.norms = new Map();
     this.normSteps = [];
+    this.surveyed = 0;
   }
 
   /** The newest step of which this knows. */
@@ -51,10 +53,27 @@ export class Course {
         this.append(await training.series(known), state.step);
         if (this.newest === known) break;
       }
-      return cleared || this.newest !== before;
+      const surveyed = await this.survey(training, state);
+      return cleared || surveyed || this.newest !== before;
     } finally {
       this.busy = false;
     }
+  }
+
+  /**
+   * A survey adds norms of earlier steps, between those known: all are fetched anew.
+   *
+   * @param {Training} training @param {TrainingState} state
+   */
+  async survey(training, { survey, step }) {
+    const measured = survey?.measured ?? 0;
+    if (!training.norms || measured === this.surveyed) return false;
+    const { norms, norm_steps: steps } = await training.norms();
+    this.norms = new Map();
+    this.normSteps = [];
+    this.appendNorms({ norms, norm_steps: steps }, step);
+    this.surveyed = measured;
+    return true;
   }
 
   /** @param {TrainingState} state */
@@ -71,7 +90,7 @@ export class Course {
     this.appendNorms(series, until);
   }
 
-  /** @param {Series} series @param {number} until */
+  /** @param {Pick<Series, "norms" | "norm_steps">} series @param {number} until */
   appendNorms(series, until) {
     const steps = series.norm_steps;
     const known = this.normSteps.at(-1) ?? this.origin;

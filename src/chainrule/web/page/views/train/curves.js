@@ -6,7 +6,9 @@
  * @import {Palette} from "./palette.js"
  * @import {Line} from "./plot.js"
  * @import {Signal} from "./signal.js"
- * @typedef {{epochSteps: number, shown: number | null}} Where  shown: the step looked at, null for the newest
+ * @typedef {{
+ *   epochSteps: number, shown: number | null, survey: {measured: number, of: number} | null,
+ * }} Where  shown: the step looked at, null for the newest; survey: see TrainingState
  */
 import { lineDash, lineName } from "./palette.js";
 import { Panel } from "./panel.js";
@@ -29,7 +31,7 @@ export class Curves {
     /** @type {Course | null} */
     this.course = null;
     /** @type {Where} */
-    this.where = { epochSteps: 0, shown: null };
+    this.where = { epochSteps: 0, shown: null, survey: null };
     /** @type {number | null} */
     this.hovered = null;
     this.due = { frame: 0, curves: false };
@@ -40,6 +42,12 @@ export class Curves {
     this.course = course;
     this.where = where;
     this.later(curves);
+  }
+
+  /** How far the server is with measuring what was trained before this page was there. */
+  progress() {
+    const { survey } = this.where;
+    return survey && survey.measured < survey.of ? `measuring … ${survey.measured} of ${survey.of} steps` : "";
   }
 
   /** @param {number | null} step @param {boolean} chosen */
@@ -77,7 +85,7 @@ export class Curves {
       return { name, signal, steps: course.normSteps, colour: lineName(k), dash: lineDash(k), raw: false };
     });
     const measured = course.normsAt(step);
-    const when = measured.step && past ? `at step ${whole(measured.step)}` : "";
+    const when = measured.step && past ? `at step ${whole(measured.step)}` : this.progress();
     norms.show(lines, normsOf, { ...content, hovered: this.hovered && measured.step }, curves, when);
     norms.legend(lines, measured.norms);
   }

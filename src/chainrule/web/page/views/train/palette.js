@@ -3,7 +3,7 @@
  * `light-dark()` in it cannot be read as a colour.
  */
 
-const CYCLE = 8; // colours of lines in train.css
+const CYCLE = 8; // colours of lines in train-curves.css
 
 export class Palette {
   /** @param {HTMLElement} home  where the carriers are put; they are never seen @param {() => void} changed */

@@ -1,8 +1,9 @@
 /**
  * The training, to run and to look back on: buttons and state, the time line, the curves, the kernels.
  *
- * @import {App, TrainingState} from "../../types.js"
+ * @import {App, Mark, TrainingState} from "../../types.js"
  */
+import { wordsOf } from "../../trouble.js";
 import { Controls } from "./controls.js";
 import { Course } from "./course.js";
 import { Curves } from "./curves.js";
@@ -11,7 +12,7 @@ import { Kernels } from "./kernels.js";
 import { Palette } from "./palette.js";
 import { Past } from "./past.js";
 import { Timeline } from "./timeline.js";
-import { brief, epochWords, percent, stepWords } from "./words.js";
+import { brief, epochWords, percent, stepWords, whole } from "./words.js";
 
 const FEW = 2; // layers whose kernels stand beside the curves
 
@@ -72,7 +73,7 @@ class View {
   /** @param {unknown} error */
   failed(error) {
     this.controls.message.hidden = false;
-    this.controls.message.textContent = error instanceof Error ? error.message : String(error);
+    this.controls.message.textContent = wordsOf(error);
   }
 
   /** The state of the training changed. */
@@ -105,7 +106,7 @@ class View {
       origin,
       newest: training.newest,
       shown,
-      marks: this.app.source.training.marks?.() ?? [],
+      marks: [...(this.app.source.training.marks?.() ?? []), ...bestOf(training)],
       sparse: training.sparse ?? false,
       words: (step) => this.words(step),
     });
@@ -129,7 +130,8 @@ class View {
   /** @param {boolean} curves */
   drawCurves(curves) {
     const { training, place } = this.app;
-    this.curves.show(this.course, { epochSteps: training?.epochSteps ?? 0, shown: place.step }, curves);
+    const { epochSteps = 0, survey = null } = training ?? {};
+    this.curves.show(this.course, { epochSteps, survey, shown: place.step }, curves);
   }
 
   /** A step in words, for those who hear the time line. @param {number} step */
@@ -141,4 +143,9 @@ class View {
     if (numbers) parts.push(`loss ${brief(numbers.loss)}`, `accuracy ${percent(numbers.accuracy)}`);
     return parts.filter(Boolean).join(", ");
   }
+}
+
+/** The step whose weights the run keeps, where that is not its last. @param {TrainingState} state @returns {Mark[]} */
+function bestOf({ best, newest }) {
+  return best === undefined || best === newest ? [] : [{ step: best, words: `step ${whole(best)}: kept by the run` }];
 }

@@ -6,10 +6,11 @@
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {import("./stop.js").Figure} Figure
  */
+import { rough } from "../../brief.js";
 import { ravel, unravel } from "../../engine/tensor.js";
 import { explain } from "../../explain/index.js";
-import { shown } from "../../explain/numbers.js";
-import { grey, signed } from "../../figures/plane.js";
+import { named } from "../../explain/naming.js";
+import { grey, signed } from "../../style/scale.js";
 
 /** Planes with more rows or columns are shown as pixels, others as numbers. */
 export const TEXT = 12;
@@ -98,7 +99,7 @@ export class Look {
     const never = tensor.endsWith(".y") && !Array.from(data).some((value) => value < 0);
     const picture = rows > TEXT || columns > TEXT;
     const scale = picture && (tensor === "x" || never) ? grey(data) : signed(data);
-    return { title, rows, columns, values, scale, name: (i, j) => `${tensor}[${at(i, j).join(",")}]` };
+    return { title, rows, columns, values, scale, name: (i, j) => named(tensor, at(i, j)) };
   }
 
   /**
@@ -118,16 +119,10 @@ export class Look {
       columns: data.length,
       values: data,
       scale,
-      name: (_, j) => `${tensor}[${j}]`,
+      name: (_, j) => named(tensor, [j]),
     };
   }
 }
-
-/** A cell's name. @param {string} tensor @param {number[]} index */
-export const named = (tensor, index) => (index.length ? `${tensor}[${index.join(",")}]` : tensor);
-
-/** A number as one guesses it: three digits. @param {number} value */
-export const rough = (value) => shown(Number(value.toPrecision(3)));
 
 /** A share as people say it. @param {number} value */
 export const percent = (value) => `${rough(100 * value)} %`;

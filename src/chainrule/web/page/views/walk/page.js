@@ -1,7 +1,7 @@
 /** One stop on the page: what it says, what it shows, what it asks, and what the answer is. */
 import { shown } from "../../explain/numbers.js";
 import { cells } from "../../figures/cells.js";
-import { button, make } from "../../figures/elements.js";
+import { button, make } from "../../elements.js";
 import { pixels } from "../../figures/pixels.js";
 import { TEXT } from "./look.js";
 import { numberOf } from "../../figures/typed.js";
@@ -46,10 +46,7 @@ function figure({ title, rows, columns, values, scale, name, marks, heads }) {
     plane.element.prepend(
       make("div", { class: "heads", "aria-hidden": "true" }, ...heads.map((head) => make("span", {}, head))),
     );
-  if (marks) {
-    plane.mark(marks);
-    if (of === pixels) requestAnimationFrame(() => plane.mark(marks)); // colours are known once it stands on the page
-  }
+  if (marks) plane.mark(marks);
   return make("figure", {}, plane.element, make("figcaption", {}, title));
 }
 

@@ -3,7 +3,7 @@
  *
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {import("../../types.js").Phase} Phase
- * @typedef {import("../../figures/plane.js").Scale} Scale
+ * @typedef {import("../../style/scale.js").Scale} Scale
  * @typedef {import("../../figures/plane.js").Mark} Mark
  * @typedef {{
  *   title: string, rows: number, columns: number, values: ArrayLike<number>, scale: Scale,

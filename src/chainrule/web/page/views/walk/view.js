@@ -1,6 +1,7 @@
 /** The guided walk: a dozen stops on the real network, with the picture of the page. Predict first, then reveal. */
 import { say, unsay } from "../../banner.js";
-import { button, make } from "../../figures/elements.js";
+import { button, make } from "../../elements.js";
+import { sampleName, sampleNumber } from "../../source/samples.js";
 import { address } from "../../state.js";
 import { onTheme } from "../../theme.js";
 import { page } from "./page.js";
@@ -106,7 +107,7 @@ class Walk {
   #about() {
     const from = this.#trace?.picture.from ?? "";
     const step = this.#trace?.frame.step ?? 0;
-    const picture = from.startsWith("sample ") ? from : `a picture (${from})`;
+    const picture = sampleNumber(from) !== null ? from : `a picture (${from})`;
     const trained =
       step === 0
         ? "not trained yet: its weights are random, so the numbers mean little, but they are made as they will be"
@@ -153,7 +154,7 @@ class Walk {
   #pictures() {
     const { sample } = this.app.place;
     const to = (/** @type {number} */ number) => () => this.app.go({ sample: number });
-    const words = sample === null ? (this.app.picture?.from ?? "") : `sample ${sample}`;
+    const words = sample === null ? (this.app.picture?.from ?? "") : sampleName(sample);
     const before = button("‹", to((sample ?? 1) - 1), {
       "aria-label": "the sample before",
       disabled: (sample ?? 0) === 0 && sample !== null,

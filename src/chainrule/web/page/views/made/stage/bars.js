@@ -1,6 +1,6 @@
 import { shown } from "../../../explain/numbers.js";
-import { cellName } from "../address.js";
-import { make } from "../dom.js";
+import { named } from "../../../explain/naming.js";
+import { make } from "../../../elements.js";
 import { numberLink } from "../links.js";
 
 /**
@@ -21,22 +21,22 @@ export function barStage(making) {
   if (!name || !p || !t || p.data.length > MOST) return null;
   const rows = Array.from(p.data, (value, k) => {
     const label = trace.description.classes[k] ?? String(k);
-    const bar = make("span", "made-bar-room", make("span", "made-bar-length"));
+    const bar = make("span", { class: "made-bar-room" }, make("span", { class: "made-bar-length" }));
     bar.style.setProperty("--part", String(value));
     const row = make(
       "li",
-      t.data[k] ? "made-target" : "",
-      make("span", "", label),
+      { class: t.data[k] ? "made-target" : null },
+      make("span", {}, label),
       bar,
-      numberLink(making, cellName(name, [k]), value),
-      make("span", "", t.data[k] ? `target ${shown(t.data[k])}` : ""),
+      numberLink(making, named(name, [k]), value),
+      make("span", {}, t.data[k] ? `target ${shown(t.data[k])}` : ""),
     );
-    row.classList.toggle("made-now", explanation.cell === cellName(name, [k]));
+    row.classList.toggle("made-now", explanation.cell === named(name, [k]));
     return row;
   });
-  const caption = make("figcaption", "", "what the network thinks, and what it should think");
+  const caption = make("figcaption", {}, "what the network thinks, and what it should think");
   return {
-    element: make("figure", "made-factor made-place", caption, make("ol", "made-bars", ...rows)),
+    element: make("figure", { class: "made-factor made-place" }, caption, make("ol", { class: "made-bars" }, ...rows)),
     count: 0,
     show() {},
     say: () => "",
@@ -46,6 +46,6 @@ export function barStage(making) {
 /** @param {Making} making */
 function probabilities({ trace, explanation }) {
   if (explanation.operation === "softmax") return explanation.tensor;
-  const softmax = trace.names.filter((name) => /^softmax\d*\.y$/u.test(name));
+  const softmax = [...trace.values.keys()].filter((name) => /^softmax\d*\.y$/u.test(name));
   return softmax[softmax.length - 1] ?? trace.description.plan.output.storage;
 }

@@ -1,6 +1,6 @@
 import { shown } from "../../../explain/numbers.js";
-import { valueOf } from "../address.js";
-import { draw, make } from "../dom.js";
+import { valueOf } from "../../../explain/naming.js";
+import { draw, make } from "../../../elements.js";
 import { numberLink } from "../links.js";
 
 /**
@@ -21,13 +21,13 @@ export function changeStage(making) {
   const step = value - before;
   const caption = make(
     "figcaption",
-    "made-change-numbers",
-    make("span", "", "before ", numberLink(making, earlier, before)),
-    make("span", step < 0 ? "made-down" : "made-up", `${step < 0 ? "" : "+"}${shown(step)}`),
-    make("span", "", "after ", make("b", "", shown(value))),
+    { class: "made-change-numbers" },
+    make("span", {}, "before ", numberLink(making, earlier, before)),
+    make("span", { class: step < 0 ? "made-down" : "made-up" }, `${step < 0 ? "" : "+"}${shown(step)}`),
+    make("span", {}, "after ", make("b", {}, shown(value))),
   );
   return {
-    element: make("figure", "made-factor change", lineOf(before, value), caption),
+    element: make("figure", { class: "made-factor change" }, lineOf(before, value), caption),
     count: 0,
     show() {},
     say: () => "",
@@ -41,6 +41,7 @@ function lineOf(before, after) {
   const x = (/** @type {number} */ value) => EDGE + ((value - low) / (2 * reach)) * (WIDTH - 2 * EDGE);
   const [from, to] = [x(before), x(after)];
   const tip = to > from ? -1 : 1;
+  /** @type {SVGElement[]} */
   const parts = [
     draw("line", { class: "made-axis", x1: EDGE / 2, x2: WIDTH - EDGE / 2, y1: 52, y2: 52 }),
     ...ticks(low, reach).map((value) =>

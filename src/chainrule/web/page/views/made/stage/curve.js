@@ -1,6 +1,6 @@
 import { operations } from "../../../engine/operations.js";
 import { shown } from "../../../explain/numbers.js";
-import { draw, make } from "../dom.js";
+import { draw, make } from "../../../elements.js";
 
 /**
  * The curve of an activation, the point on it, and its tangent: the slope by which the gradient is multiplied.
@@ -42,7 +42,12 @@ export function curveStage(making) {
     path(x, data, axes),
     ...pointOf(curve, axes, reach),
   );
-  return { element: make("figure", "made-curve-room", picture, legend(curve)), count: 0, show() {}, say: () => "" };
+  return {
+    element: make("figure", { class: "made-curve-room" }, picture, legend(curve)),
+    count: 0,
+    show() {},
+    say: () => "",
+  };
 }
 
 /** @param {Axes} axes @param {number} reach @param {number} low @param {number} high */
@@ -80,12 +85,12 @@ function pointOf({ x, y, slope }, axes, reach) {
 /** @param {{x: number, y: number, slope: number}} curve */
 function legend({ x, y, slope }) {
   const pair = (/** @type {string} */ name, /** @type {number} */ value, /** @type {string} */ kind) => [
-    make("dt", kind, name),
-    make("dd", kind, shown(value)),
+    make("dt", { class: kind }, name),
+    make("dd", { class: kind }, shown(value)),
   ];
   return make(
     "dl",
-    "made-legend",
+    { class: "made-legend" },
     ...pair("x", x, ""),
     ...pair("y", y, ""),
     ...pair("slope", slope, "made-tangent-key"),

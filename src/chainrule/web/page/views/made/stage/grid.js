@@ -1,12 +1,12 @@
 import { shown } from "../../../explain/numbers.js";
-import { brief } from "../brief.js";
+import { brief } from "../../../brief.js";
 import { paint } from "../colours.js";
-import { make } from "../dom.js";
+import { make } from "../../../elements.js";
 
 /**
  * Numbers in rows and columns, each on its colour.
  *
- * @typedef {import("../colours.js").Scale} Scale
+ * @typedef {import("../../../style/scale.js").Scale} Scale
  * @typedef {{value: number, cell: string | null, why: string}} Entry
  */
 
@@ -28,7 +28,7 @@ export class NumberGrid {
   constructor(rows, columns, label, making) {
     this.rows = rows;
     this.columns = columns;
-    this.element = make("div", columns <= ROOMY && rows <= ROOMY ? "made-grid made-roomy" : "made-grid");
+    this.element = make("div", { class: columns <= ROOMY && rows <= ROOMY ? "made-grid made-roomy" : "made-grid" });
     this.element.style.setProperty("--columns", String(columns));
     this.element.setAttribute("role", "img");
     this.element.setAttribute("aria-label", `${label}: ${rows} by ${columns} numbers`);
@@ -70,7 +70,7 @@ export class NumberGrid {
 }
 
 function square() {
-  return make("div", "made-square", make("span", "made-digits"));
+  return make("div", { class: "made-square" }, make("span", { class: "made-digits" }));
 }
 
 /** @param {HTMLElement} element @param {Entry | null} entry @param {Scale} scale */

@@ -1,10 +1,11 @@
 import { mathml } from "../../../equations/mathml.js";
 import { spoken } from "../../../equations/text.js";
 import { shown } from "../../../explain/numbers.js";
-import { address } from "../address.js";
-import { brief } from "../brief.js";
-import { paint, scaleOf } from "../colours.js";
-import { make } from "../dom.js";
+import { named, parted } from "../../../explain/naming.js";
+import { brief } from "../../../brief.js";
+import { make } from "../../../elements.js";
+import { signed } from "../../../style/scale.js";
+import { paint } from "../colours.js";
 import { Plane } from "./plane.js";
 
 /**
@@ -23,32 +24,32 @@ const HEADS = ["k", "ŷ_{k}", "t_{k}", "∂L/∂ŷ_{k}", "∂ŷ_{k}/∂z_{j}", "
 /** @param {Making} making @returns {Stage} */
 export function jacobianStage(making) {
   const rows = making.explanation.jacobian?.rows ?? [];
-  const column = address(making.explanation.cell).index[0] ?? 0;
+  const column = parted(making.explanation.cell).index[0] ?? 0;
   const classes = making.trace.description.classes;
   const matrix = matrixOf(making, rows, column);
   const lines = rows.map((row) => lineOf(row, classes[row.k] ?? ""));
-  const head = make("tr", "", ...HEADS.map((text) => headOf(text.replace("_{j}", `_{${column}}`))));
-  const total = make("td", "made-total", "");
-  const foot = make("tr", "", cellOf("td", "Σ", 5), total);
+  const head = make("tr", {}, ...HEADS.map((text) => headOf(text.replace("_{j}", `_{${column}}`))));
+  const total = make("td", { class: "made-total" }, "");
+  const foot = make("tr", {}, cellOf("td", "Σ", 5), total);
   paintColumns(lines, rows);
   const table = make(
     "table",
-    "made-chain",
-    make("thead", "", head),
-    make("tbody", "", ...lines),
-    make("tfoot", "", foot),
+    { class: "made-chain" },
+    make("thead", {}, head),
+    make("tbody", {}, ...lines),
+    make("tfoot", {}, foot),
   );
   const collapse = collapseOf(making, rows, column);
-  const caption = make("figcaption", "", mathml(`∂ŷ_{k}/∂z_{j} = ŷ_{k} · (δ_kj − ŷ_{j})`));
+  const caption = make("figcaption", {}, mathml(`∂ŷ_{k}/∂z_{j} = ŷ_{k} · (δ_kj − ŷ_{j})`));
   return {
     element: make(
       "div",
-      "made-softmax",
+      { class: "made-softmax" },
       make(
         "div",
-        "made-factors",
-        make("figure", "made-factor", caption, labelled(matrix.element, rows.length)),
-        make("figure", "made-factor", table),
+        { class: "made-factors" },
+        make("figure", { class: "made-factor" }, caption, labelled(matrix.element, rows.length)),
+        make("figure", { class: "made-factor" }, table),
       ),
       collapse,
     ),
@@ -71,23 +72,20 @@ export function jacobianStage(making) {
 
 /** @param {Making} making @param {Row[]} rows @param {number} column */
 function matrixOf(making, rows, column) {
-  const layer = softmaxOf(making);
+  const { tensor } = parted(making.explanation.cell);
   const plane = new Plane(
     rows.length,
     rows.length,
     "the Jacobian of softmax",
-    (_, at, pressed) => {
-      const cell = at < 0 ? null : `${address(making.explanation.cell).tensor}[${at}]`;
-      if (pressed && cell) making.follow(cell);
-      else making.hover(layer && at >= 0 ? cell : null);
-    },
+    making,
+    (_, at) => named(tensor, [at]),
     SIDE,
   );
   const slope = (/** @type {number} */ k, /** @type {number} */ j) => rows[k].p * ((k === j ? 1 : 0) - rows[j].p);
   const all = rows.flatMap((_, k) => rows.map((_row, j) => slope(k, j)));
   plane.veil = 0.25;
   plane.frame = { top: 0, left: column, rows: rows.length, columns: 1 };
-  plane.fill(slope, scaleOf(all, true));
+  plane.fill(slope, signed(all));
   return plane;
 }
 
@@ -95,19 +93,14 @@ function matrixOf(making, rows, column) {
  * @param {number} count */
 function labelled(matrix, count) {
   if (count > MOST_LABELS) return matrix;
-  const numbers = () => Array.from({ length: count }, (_, at) => make("span", "", String(at)));
+  const numbers = () => Array.from({ length: count }, (_, at) => make("span", {}, String(at)));
   return make(
     "div",
-    "made-labelled",
-    make("div", "made-column-numbers", ...numbers()),
-    make("div", "made-row-numbers", ...numbers()),
+    { class: "made-labelled" },
+    make("div", { class: "made-column-numbers" }, ...numbers()),
+    make("div", { class: "made-row-numbers" }, ...numbers()),
     matrix,
   );
-}
-
-/** @param {Making} making */
-function softmaxOf({ trace }) {
-  return trace.names.find((name) => /^softmax\d*\.y$/u.test(name)) ?? null;
 }
 
 /** @param {Row} row @param {string} label */
@@ -115,18 +108,15 @@ function lineOf({ k, p, t, dp, j, product }, label) {
   const name = label && label !== String(k) ? `${k} ${label}` : String(k);
   return make(
     "tr",
-    t ? "made-target" : "",
-    make("th", "", name),
-    ...[p, t, dp, j, product].map((value) => make("td", "", make("span", "", shown(value)))),
+    { class: t ? "made-target" : null },
+    make("th", {}, name),
+    ...[p, t, dp, j, product].map((value) => make("td", {}, make("span", {}, shown(value)))),
   );
 }
 
 /** @param {HTMLTableRowElement[]} lines @param {Row[]} rows */
 function paintColumns(lines, rows) {
-  const slopes = scaleOf(
-    rows.map((row) => row.j),
-    true,
-  );
+  const slopes = signed(rows.map((row) => row.j));
   lines.forEach((line, at) => {
     const bar = /** @type {HTMLElement} */ (line.children[1]);
     bar.classList.add("made-bar");
@@ -141,12 +131,12 @@ function paintColumns(lines, rows) {
 function headOf(linear) {
   const drawn = mathml(linear);
   drawn.setAttribute("aria-hidden", "true");
-  return make("th", "", drawn, make("span", "made-spoken", spoken(linear)));
+  return make("th", {}, drawn, make("span", { class: "unseen" }, spoken(linear)));
 }
 
 /** @param {"td"} tag @param {string} text @param {number} span */
 function cellOf(tag, text, span) {
-  const cell = make(tag, "sum-sign", text);
+  const cell = make(tag, { class: "sum-sign" }, text);
   cell.colSpan = span;
   return cell;
 }
@@ -154,11 +144,10 @@ function cellOf(tag, text, span) {
 /** Why so little is left. @param {Making} making @param {Row[]} rows @param {number} column */
 function collapseOf(making, rows, column) {
   const own = rows[column];
-  const count = making.explanation.value && own ? 1 : 0;
   const lines = [
     "Σ_{k} (−t_{k} / ŷ_{k}) · ŷ_{k} · (δ_kj − ŷ_{j}) = −Σ_{k} t_{k} · (δ_kj − ŷ_{j})",
     "−Σ_{k} t_{k} · (δ_kj − ŷ_{j}) = ŷ_{j} · Σ_{k} t_{k} − t_{j} = ŷ_{j} − t_{j}",
-    ...(count
+    ...(making.explanation.value && own
       ? [`ŷ_{${column}} − t_{${column}} = ${shown(own.p)} − ${shown(own.t)} = ${shown(making.explanation.value)}`]
       : []),
   ];
@@ -169,9 +158,9 @@ function collapseOf(making, rows, column) {
   ];
   return make(
     "ol",
-    "made-collapse",
+    { class: "made-collapse" },
     ...lines.map((line, at) =>
-      make("li", "", ...(words[at] ? [make("span", "made-why", words[at])] : []), mathml(line)),
+      make("li", {}, ...(words[at] ? [make("span", { class: "made-why" }, words[at])] : []), mathml(line)),
     ),
   );
 }

@@ -1,4 +1,4 @@
-import { address } from "../address.js";
+import { parted } from "../../../explain/naming.js";
 
 /**
  * Where each term of a sum stands in a picture of rows and columns, on which page of it.
@@ -28,7 +28,7 @@ export function layoutOf(explanation, trace) {
 /** Taps of a kernel, page by page. @param {Term[]} terms @param {Trace} trace @param {number} pageAxis of w
  * @returns {Layout} */
 function kernelLayout(terms, trace, pageAxis) {
-  const taps = terms.map((term) => (term.factors.length > 1 ? address(term.factors[1].cell ?? "") : null));
+  const taps = terms.map((term) => (term.factors.length > 1 ? parted(term.factors[1].cell ?? "") : null));
   const first = taps.find((tap) => tap !== null);
   const [, , rows, columns] = trace.values.get(first?.tensor ?? "")?.shape ?? [1, 1, 1, 1];
   const numbers = distinct(taps.flatMap((tap) => (tap ? [tap.index[pageAxis]] : [])));
@@ -79,7 +79,7 @@ function guideOf(terms) {
   for (let at = 0; at < (terms[0]?.factors.length ?? 0); at += 1) {
     const cells = terms.map((term) => term.factors[at]?.cell ?? null);
     if (cells.some((cell) => cell === null) || new Set(cells).size < terms.length) continue;
-    const addresses = cells.map((cell) => address(cell ?? ""));
+    const addresses = cells.map((cell) => parted(cell ?? ""));
     const alike = addresses.every(({ tensor }) => tensor === addresses[0].tensor);
     if (alike && addresses[0].index.length === 3) return { indices: addresses.map(({ index }) => index) };
   }

@@ -1,6 +1,7 @@
-import { shown } from "../../../explain/numbers.js";
-import { address, offset, split, valueOf } from "../address.js";
-import { make } from "../dom.js";
+import { bracketed } from "../../../explain/numbers.js";
+import { ravel } from "../../../engine/tensor.js";
+import { layered, parted, valueOf } from "../../../explain/naming.js";
+import { make } from "../../../elements.js";
 import { numberLink } from "../links.js";
 import { relatives } from "../relatives.js";
 import { stepStage } from "./steps.js";
@@ -14,24 +15,23 @@ import { stepStage } from "./steps.js";
 
 /** @param {Making} making @returns {Stage | null} */
 export function originStage(making) {
-  const { tensor } = address(making.explanation.cell);
+  const { tensor } = parted(making.explanation.cell);
   if (tensor === "x") return pixelStage(making);
-  return split(tensor).layer ? parameterStage(making) : null;
+  return layered(tensor).layer ? parameterStage(making) : null;
 }
 
 /** @param {Making} making @returns {Stage} */
 function pixelStage(making) {
   const { trace, explanation } = making;
-  const { gain, offset: shift, pixels } = trace.description.normalisation;
-  const byte = trace.picture.x[offset(trace.description.input_shape, explanation.index)] ?? 0;
+  const { gain, offset, pixels } = trace.description.normalisation;
+  const byte = trace.picture.x[ravel(explanation.index, trace.description.input_shape)] ?? 0;
   const times = pixels === "shares" ? gain / 255 : gain;
-  const number = (/** @type {number} */ value) => (value < 0 ? `(${shown(value)})` : shown(value));
   const steps = [
     { name: "pixel", symbols: "byte", numbers: `${byte}`, value: byte },
     {
       name: "x",
       symbols: "byte · gain + offset",
-      numbers: `${byte} · ${number(times)} + ${number(shift)}`,
+      numbers: `${byte} · ${bracketed(times)} + ${bracketed(offset)}`,
       value: explanation.value,
     },
   ];
@@ -46,18 +46,23 @@ function parameterStage(making) {
   const numbers = like.map(({ cell, words }) =>
     make(
       "span",
-      `made-large-number${cell === explanation.cell ? " made-so-far" : ""}`,
-      make("span", "made-digits", numberLink(making, cell, valueOf(trace, cell) ?? NaN)),
-      make("span", "made-under", words),
+      { class: `made-large-number${cell === explanation.cell ? " made-so-far" : ""}` },
+      make("span", { class: "made-digits" }, numberLink(making, cell, valueOf(trace, cell) ?? NaN)),
+      make("span", { class: "made-under" }, words),
     ),
   );
   const caption = make(
     "p",
-    "made-pick-words",
+    { class: "made-pick-words" },
     `After ${trace.frame.step} steps of training. What the next one does to it:`,
   );
   return {
-    element: make("div", "made-origin made-steps-like", caption, make("div", "made-term-line", ...numbers)),
+    element: make(
+      "div",
+      { class: "made-origin made-steps-like" },
+      caption,
+      make("div", { class: "made-term-line" }, ...numbers),
+    ),
     count: 0,
     show() {},
     say: () => "",

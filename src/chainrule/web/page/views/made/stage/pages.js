@@ -1,6 +1,7 @@
-import { brief } from "../brief.js";
-import { paint, scaleOf } from "../colours.js";
-import { button, make } from "../dom.js";
+import { brief } from "../../../brief.js";
+import { button, make } from "../../../elements.js";
+import { signed } from "../../../style/scale.js";
+import { paint } from "../colours.js";
 
 /**
  * The channels or filters of a sum, each with what it has added so far. One of them is looked at.
@@ -14,18 +15,21 @@ export class Pages {
   constructor(layout, terms, chosen) {
     this.layout = layout;
     this.terms = terms;
-    this.element = make("div", "made-pages");
+    this.element = make("div", { class: "made-pages" });
     this.element.hidden = layout.pages.length < 2;
     this.done = -1;
     this.page = -1;
     /** @type {HTMLButtonElement[]} */
     this.buttons = layout.pages.map(({ letter, number }, page) => {
-      const key = button("made-page", "", "", () => chosen(page));
-      key.append(make("span", "made-which", `${letter} = ${number}`), make("span", "made-part", ""));
+      const key = button("", () => chosen(page), { class: "made-page" });
+      key.append(
+        make("span", { class: "made-which" }, `${letter} = ${number}`),
+        make("span", { class: "made-part" }, ""),
+      );
       return key;
     });
-    this.scale = scaleOf(this.#sums(terms.length), true);
-    this.element.append(make("span", "made-caption", letterWords(layout.pages[0]?.letter)), ...this.buttons);
+    this.scale = signed(this.#sums(terms.length));
+    this.element.append(make("span", { class: "made-caption" }, letterWords(layout.pages[0]?.letter)), ...this.buttons);
   }
 
   /** @param {number} page @param {number} done */

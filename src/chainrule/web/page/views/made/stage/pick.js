@@ -1,7 +1,7 @@
 import { shown } from "../../../explain/numbers.js";
-import { address, cellName, valueOf } from "../address.js";
+import { named, parted, valueOf } from "../../../explain/naming.js";
 import { scaleOfTensor } from "../colours.js";
-import { make } from "../dom.js";
+import { make } from "../../../elements.js";
 import { numberLink } from "../links.js";
 import { NumberGrid } from "./grid.js";
 import { whereOf } from "./where.js";
@@ -19,9 +19,15 @@ export function pickStage(making) {
   const { pick, cell } = making.explanation;
   const { candidates, winner } = pick ?? { candidates: [], winner: 0 };
   const window = windowOf(making, candidates, "the window");
-  const words = make("p", "made-pick-words");
+  const words = make("p", { class: "made-pick-words" });
   const route = routeOf(making, cell, candidates[winner]?.cell);
-  const forward = make("figure", "made-factor", make("figcaption", "", "the window"), window.grid.element, words);
+  const forward = make(
+    "figure",
+    { class: "made-factor" },
+    make("figcaption", {}, "the window"),
+    window.grid.element,
+    words,
+  );
   const where = whereOf(
     making,
     candidates.map((candidate) => candidate.cell),
@@ -29,8 +35,8 @@ export function pickStage(making) {
   return {
     element: make(
       "div",
-      "made-products",
-      make("div", "made-factors", ...(where ? [where] : []), forward, ...(route ? [route] : [])),
+      { class: "made-products" },
+      make("div", { class: "made-factors" }, ...(where ? [where] : []), forward, ...(route ? [route] : [])),
     ),
     count: candidates.length,
     show(done, stepping) {
@@ -68,13 +74,13 @@ function said(making, candidates, best, done) {
  * @param {Making} making @param {{cell: string, value: number}[]} candidates @param {string} label
  */
 export function windowOf(making, candidates, label) {
-  const places = candidates.map(({ cell }) => address(cell).index.slice(-2));
+  const places = candidates.map(({ cell }) => parted(cell).index.slice(-2));
   const [top, left] = [0, 1].map((axis) => Math.min(...places.map((place) => place[axis])));
   const [bottom, right] = [0, 1].map((axis) => Math.max(...places.map((place) => place[axis])));
   const columns = right - left + 1;
   const grid = new NumberGrid(bottom - top + 1, columns, label, making);
   grid.element.classList.add("made-large");
-  const scale = scaleOfTensor(making.trace, address(candidates[0]?.cell ?? "x").tensor);
+  const scale = scaleOfTensor(making.trace, parted(candidates[0]?.cell ?? "x").tensor);
   const squares = places.map(([row, column]) => (row - top) * columns + column - left);
   /** @type {(Entry | null)[]} */
   const entries = new Array(grid.squares.length).fill(null);
@@ -102,14 +108,14 @@ function routeOf(making, cell, winner) {
   if (!from || !to || value === null || arrived === null) return null;
   return make(
     "figure",
-    "made-factor made-route",
-    make("figcaption", "", "on the way back"),
-    make("p", "made-lead", numberLink(making, from, value), make("span", "made-under", from)),
-    make("p", "made-arrow", "↓"),
-    make("p", "made-lead", numberLink(making, to, arrived), make("span", "made-under", to)),
+    { class: "made-factor made-route" },
+    make("figcaption", {}, "on the way back"),
+    make("p", { class: "made-lead" }, numberLink(making, from, value), make("span", { class: "made-under" }, from)),
+    make("p", { class: "made-arrow" }, "↓"),
+    make("p", { class: "made-lead" }, numberLink(making, to, arrived), make("span", { class: "made-under" }, to)),
     make(
       "p",
-      "made-pick-words",
+      { class: "made-pick-words" },
       "The gradient of this number goes to the largest, whole. The others get none from here.",
     ),
   );
@@ -117,6 +123,6 @@ function routeOf(making, cell, winner) {
 
 /** @param {string} cell of an activation */
 function gradientOf(cell) {
-  const { tensor, index } = address(cell);
-  return tensor.endsWith(".y") ? cellName(tensor.replace(/\.y$/u, ".dy"), index) : null;
+  const { tensor, index } = parted(cell);
+  return tensor.endsWith(".y") ? named(tensor.replace(/\.y$/u, ".dy"), index) : null;
 }

@@ -1,6 +1,7 @@
-import { address, cellName, offset } from "../address.js";
+import { ravel } from "../../../engine/tensor.js";
+import { named, parted } from "../../../explain/naming.js";
 import { scaleOfTensor } from "../colours.js";
-import { make } from "../dom.js";
+import { make } from "../../../elements.js";
 import { NumberGrid } from "./grid.js";
 import { Plane } from "./plane.js";
 
@@ -16,7 +17,7 @@ const MOST_ROW = 40;
 
 /** @param {Making} making @returns {Stage | null} */
 export function placeStage(making) {
-  const { tensor, index } = address(making.explanation.cell);
+  const { tensor, index } = parted(making.explanation.cell);
   const array = making.trace.values.get(tensor);
   if (!array || !index.length) return null;
   const flat = index.length < 2 || array.shape.length === 2;
@@ -36,7 +37,7 @@ export function placeStage(making) {
       ? digits(making, { tensor, rows, columns, cellAt, at, label })
       : picture(making, { tensor, rows, columns, cellAt, at, label });
   return {
-    element: make("figure", "made-factor made-place", make("figcaption", "", label), element),
+    element: make("figure", { class: "made-factor made-place" }, make("figcaption", {}, label), element),
     count: 0,
     show() {},
     say: () => "",
@@ -54,7 +55,7 @@ function digits(making, { tensor, rows, columns, cellAt, at, label }) {
   const { shape, data } = making.trace.values.get(tensor) ?? { shape: [], data: new Float64Array() };
   const entries = grid.squares.map((_, place) => {
     const index = cellAt(Math.floor(place / columns), place % columns);
-    return index ? { value: data[offset(shape, index)], cell: cellName(tensor, index), why: "" } : null;
+    return index ? { value: data[ravel(index, shape)], cell: named(tensor, index), why: "" } : null;
   });
   grid.fill(entries, scaleOfTensor(making.trace, tensor));
   grid.mark(at);
@@ -68,18 +69,17 @@ function picture(making, { tensor, rows, columns, cellAt, at, label }) {
     rows,
     columns,
     label,
-    (row, column, pressed) => {
-      const index = row < 0 ? null : cellAt(row, column);
-      const cell = index ? cellName(tensor, index) : null;
-      if (pressed && cell) making.follow(cell);
-      else making.hover(cell);
+    making,
+    (row, column) => {
+      const index = cellAt(row, column);
+      return index ? named(tensor, index) : null;
     },
     320,
   );
   plane.fill(
     (row, column) => {
       const index = cellAt(row, column);
-      return index ? data[offset(shape, index)] : null;
+      return index ? data[ravel(index, shape)] : null;
     },
     scaleOfTensor(making.trace, tensor),
   );

@@ -1,11 +1,11 @@
-import { colourOf } from "../colours.js";
-import { make } from "../dom.js";
-import { ink } from "../inks.js";
+import { make } from "../../../elements.js";
+import { ink } from "../../../style/ink.js";
+import { colourOf } from "../../../style/scale.js";
 
 /**
  * Many numbers as a picture, too many for digits: with a frame around some and a mark on one.
  *
- * @typedef {import("../colours.js").Scale} Scale
+ * @typedef {import("../../../style/scale.js").Scale} Scale
  * @typedef {{top: number, left: number, rows: number, columns: number}} Frame
  */
 
@@ -16,15 +16,16 @@ export class Plane {
    * @param {number} rows
    * @param {number} columns
    * @param {string} label
-   * @param {(row: number, column: number, pressed: boolean) => void} pointed
+   * @param {{follow(cell: string): void, hover(cell: string | null): void}} making
+   * @param {(row: number, column: number) => string | null} cellAt  null: nothing there
    * @param {number} [side] of the longer side, in pixels
    */
-  constructor(rows, columns, label, pointed, side = SIDE) {
+  constructor(rows, columns, label, making, cellAt, side = SIDE) {
     this.rows = rows;
     this.columns = columns;
     this.zoom = Math.max(2, Math.min(40, Math.floor(side / Math.max(rows, columns))));
     this.picture = new OffscreenCanvas(columns, rows);
-    this.element = make("canvas", "made-plane");
+    this.element = make("canvas", { class: "made-plane" });
     this.element.setAttribute("role", "img");
     this.element.setAttribute("aria-label", `${label}: ${rows} by ${columns} numbers`);
     this.element.style.setProperty("--width", `${columns * this.zoom}px`);
@@ -34,13 +35,19 @@ export class Plane {
     this.element.height = rows * this.zoom * sharp;
     /** @type {Frame | null} */
     this.frame = null;
-    /** how much of what is outside the frame is covered */
-    this.veil = 0.6;
+    this.veil = 0.6; // so much of what is outside the frame is covered
     this.row = -1;
     this.column = -1;
-    this.element.addEventListener("click", (event) => this.#point(event, pointed, true));
-    this.element.addEventListener("pointermove", (event) => this.#point(event, pointed, false));
-    this.element.addEventListener("pointerleave", () => pointed(-1, -1, false));
+    this.element.addEventListener("click", (event) => {
+      const place = this.#placeOf(event);
+      const cell = place && cellAt(...place);
+      if (cell) making.follow(cell);
+    });
+    this.element.addEventListener("pointermove", (event) => {
+      const place = this.#placeOf(event);
+      if (place) making.hover(cellAt(...place));
+    });
+    this.element.addEventListener("pointerleave", () => making.hover(null));
   }
 
   /** @param {(row: number, column: number) => number | null} valueAt null: nothing there @param {Scale} scale */
@@ -48,7 +55,7 @@ export class Plane {
     const pixels = new ImageData(this.columns, this.rows);
     for (let at = 0; at < this.rows * this.columns; at += 1) {
       const value = valueAt(Math.floor(at / this.columns), at % this.columns);
-      if (value !== null) pixels.data.set([...colourOf(scale, value), 255], 4 * at);
+      if (value !== null) pixels.data.set([...colourOf(value, scale), 255], 4 * at);
     }
     this.picture.getContext("2d")?.putImageData(pixels, 0, 0);
     this.draw();
@@ -91,13 +98,12 @@ export class Plane {
     outline(brush, box, 2);
   }
 
-  /** @param {MouseEvent} event @param {(row: number, column: number, pressed: boolean) => void} pointed
-   * @param {boolean} pressed */
-  #point(event, pointed, pressed) {
+  /** The row and column under the pointer. @param {MouseEvent} event @returns {[number, number] | null} */
+  #placeOf(event) {
     const box = this.element.getBoundingClientRect();
     const row = Math.floor(((event.clientY - box.top) / box.height) * this.rows);
     const column = Math.floor(((event.clientX - box.left) / box.width) * this.columns);
-    if (row >= 0 && column >= 0 && row < this.rows && column < this.columns) pointed(row, column, pressed);
+    return row >= 0 && column >= 0 && row < this.rows && column < this.columns ? [row, column] : null;
   }
 }
 

@@ -1,7 +1,8 @@
-import { address } from "../address.js";
-import { brief } from "../brief.js";
-import { scaleOf, scaleOfTensor } from "../colours.js";
-import { make } from "../dom.js";
+import { parted } from "../../../explain/naming.js";
+import { brief } from "../../../brief.js";
+import { signed } from "../../../style/scale.js";
+import { scaleOfTensor } from "../colours.js";
+import { make } from "../../../elements.js";
 import { NumberGrid } from "./grid.js";
 import { layoutOf } from "./layout.js";
 import { Pages } from "./pages.js";
@@ -16,7 +17,7 @@ import { Where } from "./where.js";
  * @typedef {import("./stage.js").Stage} Stage
  * @typedef {import("./layout.js").Layout} Layout
  * @typedef {import("./grid.js").Entry} Entry
- * @typedef {import("../colours.js").Scale} Scale
+ * @typedef {import("../../../style/scale.js").Scale} Scale
  */
 
 /** From so many columns on, numbers become pictures: digits would be too small to read. */
@@ -49,9 +50,9 @@ class Products {
     this.pages = new Pages(this.layout, this.terms, (page) => this.#turn(page));
     this.element = make(
       "div",
-      "made-products",
+      { class: "made-products" },
       this.pages.element,
-      make("div", "made-factors", this.where.element, ...this.#row()),
+      make("div", { class: "made-factors" }, this.where.element, ...this.#row()),
     );
     this.#refill();
   }
@@ -93,19 +94,10 @@ class Products {
     const factors = Array.from({ length: this.wide }, (_, at) => {
       const cell = this.terms.find((term) => term.factors.length === this.wide && term.factors[at].cell)?.factors[at]
         .cell;
-      if (cell) return scaleOfTensor(this.making.trace, address(cell).tensor);
-      return scaleOf(
-        this.terms.map((term) => term.factors[at]?.value ?? 0),
-        true,
-      );
+      if (cell) return scaleOfTensor(this.making.trace, parted(cell).tensor);
+      return signed(this.terms.map((term) => term.factors[at]?.value ?? 0));
     });
-    return [
-      ...factors,
-      scaleOf(
-        this.terms.map((term) => term.value),
-        true,
-      ),
-    ];
+    return [...factors, signed(this.terms.map((term) => term.value))];
   }
 
   /** A picture for each factor, and one for the products where there is more than one factor. */
@@ -122,25 +114,23 @@ class Products {
       const grid = () => new NumberGrid(rows, columns, label, this.making);
       return at === 1 && kernel === "rotated" ? new Rotation(grid, this.making) : grid();
     }
-    return new Plane(rows, columns, label, (row, column, pressed) => {
-      const cell = row < 0 ? null : (this.#entry(at, row * columns + column)?.cell ?? null);
-      if (pressed && cell) this.making.follow(cell);
-      else this.making.hover(cell);
-    });
+    const cellAt = (/** @type {number} */ row, /** @type {number} */ column) =>
+      this.#entry(at, row * columns + column)?.cell ?? null;
+    return new Plane(rows, columns, label, this.making, cellAt);
   }
 
   #row() {
-    const captions = this.panels.map(() => make("figcaption", ""));
+    const captions = this.panels.map(() => make("figcaption"));
     this.captions = captions;
     return this.panels.flatMap((panel, at) => {
       const figure = make(
         "figure",
-        at < this.wide ? "made-factor" : "made-factor product",
+        { class: at < this.wide ? "made-factor" : "made-factor product" },
         captions[at],
         panel.element,
       );
       if (!at) return [figure];
-      return [make("span", "made-between", at < this.wide ? "·" : "="), figure];
+      return [make("span", { class: "made-between" }, at < this.wide ? "·" : "="), figure];
     });
   }
 

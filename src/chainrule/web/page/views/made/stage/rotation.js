@@ -1,4 +1,4 @@
-import { button, make } from "../dom.js";
+import { button, make } from "../../../elements.js";
 
 /**
  * A kernel that is drawn turning by 180°, from how it is stored to how it is laid on the patch. Its numbers stay
@@ -15,12 +15,15 @@ export class Rotation {
   constructor(grid, { still, again }) {
     this.grid = grid();
     this.before = still ? grid() : null;
-    const repeat = button("made-again", "↻ 180°", "show the kernel being rotated by 180 degrees", () => this.turn());
+    const repeat = button("↻ 180°", () => this.turn(), {
+      class: "made-again",
+      "aria-label": "show the kernel being rotated by 180 degrees",
+    });
     repeat.hidden = still;
-    const table = make("div", "made-turntable", this.grid.element);
+    const table = make("div", { class: "made-turntable" }, this.grid.element);
     this.element = make(
       "div",
-      "made-rotation",
+      { class: "made-rotation" },
       ...(this.before ? [this.before.element, this.#arrow()] : []),
       table,
       repeat,
@@ -30,7 +33,7 @@ export class Rotation {
   }
 
   #arrow() {
-    const arrow = make("span", "made-between", "↻");
+    const arrow = make("span", { class: "made-between" }, "↻");
     arrow.setAttribute("role", "img");
     arrow.setAttribute("aria-label", "rotated by 180 degrees");
     return arrow;
@@ -43,7 +46,8 @@ export class Rotation {
     element.classList.add("made-turned", "made-turning");
   }
 
-  /** @param {(Entry | null)[]} entries as they are laid on the patch @param {import("../colours.js").Scale} scale */
+  /** @param {(Entry | null)[]} entries as they are laid on the patch
+   * @param {import("../../../style/scale.js").Scale} scale */
   fill(entries, scale) {
     const stored = [...entries].reverse();
     this.grid.fill(stored, scale);

@@ -1,7 +1,8 @@
+import { indicesOf } from "../../../explain/boxes.js";
 import { explain } from "../../../explain/index.js";
 import { goesTo } from "../../../explain/reach.js";
-import { address, cellName, unravelled } from "../address.js";
-import { make } from "../dom.js";
+import { named, parted } from "../../../explain/naming.js";
+import { make } from "../../../elements.js";
 import { numberLink } from "../links.js";
 import { windowOf } from "./pick.js";
 
@@ -16,12 +17,16 @@ const MOST_WINDOWS = 9;
 
 /** @param {Making} making @returns {Stage} */
 export function routedStage(making) {
-  const { tensor, index } = address(making.explanation.cell);
-  const input = cellName(tensor.replace(/(^|\.)d(?=[xy]$)/u, "$1"), index);
+  const { tensor, index } = parted(making.explanation.cell);
+  const input = named(tensor.replace(/(^|\.)d(?=[xy]$)/u, "$1"), index);
   const figures = outputs(making, input).map((output) => windowFigure(making, output, input));
-  const none = make("p", "made-pick-words", "No window lies on this cell.");
+  const none = make("p", { class: "made-pick-words" }, "No window lies on this cell.");
   return {
-    element: make("div", "made-products", make("div", "made-factors", ...(figures.length ? figures : [none]))),
+    element: make(
+      "div",
+      { class: "made-products" },
+      make("div", { class: "made-factors" }, ...(figures.length ? figures : [none])),
+    ),
     count: 0,
     show() {},
     say: () => "",
@@ -32,18 +37,9 @@ export function routedStage(making) {
 function outputs({ trace }, input) {
   /** @type {string[]} */
   const cells = [];
-  for (const { tensor, from, to } of goesTo(trace, input, "forward")) {
-    if (!tensor.endsWith(".y")) continue;
-    const sizes = to.map((end, axis) => end - from[axis]);
-    const many = sizes.reduce((product, size) => product * size, 1);
-    for (let at = 0; at < Math.min(many, MOST_WINDOWS); at += 1) {
-      cells.push(
-        cellName(
-          tensor,
-          unravelled(sizes, at).map((step, axis) => step + from[axis]),
-        ),
-      );
-    }
+  for (const box of goesTo(trace, input, "forward")) {
+    if (!box.tensor.endsWith(".y")) continue;
+    cells.push(...indicesOf(box, MOST_WINDOWS).map((index) => named(box.tensor, index)));
   }
   return cells;
 }
@@ -65,9 +61,9 @@ function windowFigure(making, output, input) {
       : ["Not the largest of its window: ", ...(best ? [numberLink(making, best.cell, best.value)] : []), " is."];
   return make(
     "figure",
-    "made-factor",
-    make("figcaption", "", output),
+    { class: "made-factor" },
+    make("figcaption", {}, output),
     window.grid.element,
-    make("p", "made-pick-words", ...words),
+    make("p", { class: "made-pick-words" }, ...words),
   );
 }

@@ -1,7 +1,7 @@
 import { mathml } from "../../../equations/mathml.js";
 import { spoken } from "../../../equations/text.js";
 import { shown } from "../../../explain/numbers.js";
-import { make } from "../dom.js";
+import { make } from "../../../elements.js";
 
 /**
  * A calculation line by line: a name, its formula, the formula with the numbers put in, what it comes to.
@@ -15,7 +15,7 @@ const LONG = 40;
 /** A side of an equation; what may be too long for its place is scrolled with the keyboard too.
  * @param {string} names @param {string} linear */
 function side(names, linear) {
-  const made = make("span", names, "= ", mathml(linear));
+  const made = make("span", { class: names }, "= ", mathml(linear));
   if (linear.length > LONG) made.tabIndex = 0;
   return made;
 }
@@ -26,15 +26,15 @@ export function stepStage(making) {
   const rows = steps.map(({ name, symbols, numbers, value }) =>
     make(
       "li",
-      "made-step",
-      make("span", "made-step-name", mathml(name)),
+      { class: "made-step" },
+      make("span", { class: "made-step-name" }, mathml(name)),
       side("made-step-symbols", symbols),
       side("made-step-numbers", numbers),
-      make("span", "made-step-value", "= ", make("b", "", shown(value))),
+      make("span", { class: "made-step-value" }, "= ", make("b", {}, shown(value))),
     ),
   );
   return {
-    element: make("ol", "made-steps", ...rows),
+    element: make("ol", { class: "made-steps" }, ...rows),
     count: steps.length,
     show(done, stepping) {
       rows.forEach((row, at) => {

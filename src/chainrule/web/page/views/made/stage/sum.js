@@ -1,5 +1,5 @@
 import { shown } from "../../../explain/numbers.js";
-import { make } from "../dom.js";
+import { make } from "../../../elements.js";
 import { numberLink } from "../links.js";
 import { Waterfall } from "./waterfall.js";
 
@@ -15,9 +15,9 @@ export function sumStage(making, chosen) {
   const { terms, scale, value } = making.explanation;
   const sums = running(terms.map((term) => term.value));
   const waterfall = new Waterfall(sums, chosen);
-  const line = make("div", "made-term-line");
+  const line = make("div", { class: "made-term-line" });
   return {
-    element: make("div", "made-sum", line, ...(terms.length > 1 ? [waterfall.element] : [])),
+    element: make("div", { class: "made-sum" }, line, ...(terms.length > 1 ? [waterfall.element] : [])),
     count: terms.length,
     show(done, stepping) {
       waterfall.show(done, stepping);
@@ -66,15 +66,15 @@ function termParts(making, done) {
 function large(number, name, kind) {
   return make(
     "span",
-    `made-large-number ${kind}`.trim(),
-    make("span", "made-digits", number),
-    make("span", "made-under", name),
+    { class: `made-large-number ${kind}`.trim() },
+    make("span", { class: "made-digits" }, number),
+    make("span", { class: "made-under" }, name),
   );
 }
 
 /** @param {string} text */
 function sign(text) {
-  return make("span", "made-between", text);
+  return make("span", { class: "made-between" }, text);
 }
 
 /** Sums of the first 0, 1, 2 … @param {number[]} values */

@@ -1,5 +1,5 @@
-import { make } from "../dom.js";
-import { ink } from "../inks.js";
+import { make } from "../../../elements.js";
+import { ink } from "../../../style/ink.js";
 
 /** The sum as it grows, term by term: each term is a bar from the sum before it to the sum after it. */
 
@@ -15,10 +15,10 @@ export class Waterfall {
     this.high = Math.max(...extremes(sums));
     this.done = 0;
     this.stepping = false;
-    this.canvas = make("canvas", "made-waterfall");
+    this.canvas = make("canvas", { class: "made-waterfall" });
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", `the sum as it grows over ${sums.length - 1} terms`);
-    this.element = make("div", "made-waterfall-room", this.canvas);
+    this.element = make("div", { class: "made-waterfall-room" }, this.canvas);
     this.canvas.addEventListener("pointerdown", (event) => {
       this.canvas.setPointerCapture(event.pointerId);
       chosen(this.#at(event));

@@ -1,6 +1,7 @@
-import { address, cellName, offset } from "../address.js";
+import { ravel } from "../../../engine/tensor.js";
+import { named, parted } from "../../../explain/naming.js";
 import { scaleOfTensor } from "../colours.js";
-import { make } from "../dom.js";
+import { make } from "../../../elements.js";
 import { Plane } from "./plane.js";
 
 /**
@@ -15,7 +16,7 @@ const SIDE = 208;
 /** The map that some cells are cut from, framed; null where they are all of it. @param {Making} making
  * @param {string[]} names */
 export function whereOf(making, names) {
-  const cells = names.map(address);
+  const cells = names.map(parted);
   const shape = making.trace.values.get(cells[0]?.tensor ?? "")?.shape ?? [];
   const [rows, columns] = shape.slice(-2);
   if (shape.length < 2 || rows * columns <= cells.length) return null;
@@ -24,18 +25,15 @@ export function whereOf(making, names) {
     rows,
     columns,
     "where the window lies",
-    (row, column, pressed) => {
-      const name = row < 0 ? null : cellName(cells[0].tensor, [...before, row, column]);
-      if (pressed && name) making.follow(name);
-      else making.hover(name);
-    },
+    making,
+    (row, column) => named(cells[0].tensor, [...before, row, column]),
     SIDE,
   );
   framed(plane, making, cells);
-  return make("figure", "made-factor made-where", make("figcaption", "", mapName(cells[0])), plane.element);
+  return make("figure", { class: "made-factor made-where" }, make("figcaption", {}, mapName(cells[0])), plane.element);
 }
 
-/** @param {Plane} plane @param {Making} making @param {import("../address.js").Address[]} cells */
+/** @param {Plane} plane @param {Making} making @param {import("../../../explain/naming.js").Cell[]} cells */
 function framed(plane, making, cells) {
   const array = making.trace.values.get(cells[0].tensor);
   if (!array) return;
@@ -44,12 +42,12 @@ function framed(plane, making, cells) {
   const before = cells[0].index.slice(0, -2);
   plane.frame = { top, left, rows: bottom - top + 1, columns: right - left + 1 };
   plane.fill(
-    (row, column) => array.data[offset(array.shape, [...before, row, column])],
+    (row, column) => array.data[ravel([...before, row, column], array.shape)],
     scaleOfTensor(making.trace, cells[0].tensor),
   );
 }
 
-/** @param {import("../address.js").Address} cell */
+/** @param {import("../../../explain/naming.js").Cell} cell */
 function mapName({ tensor, index }) {
   return `${tensor}[${[...index.slice(0, -2), "…"].join(",")}]`;
 }
@@ -61,23 +59,20 @@ export class Where {
     this.layout = layout;
     this.factor = layout.slides ? 1 : 0;
     this.page = -1;
-    this.element = make("figure", "made-factor made-where");
+    this.element = make("figure", { class: "made-factor made-where" });
     this.element.hidden = true;
     if (layout.kernel === "none" && !layout.slides) return;
     const cell = this.#cells(0)[0];
     const shape = cell ? (making.trace.values.get(cell.tensor)?.shape ?? []) : [];
     const [rows, columns] = shape.slice(-2);
     if (!cell || shape.length < 2 || rows * columns <= layout.rows * layout.columns) return;
-    this.caption = make("figcaption", "");
+    this.caption = make("figcaption");
     this.plane = new Plane(
       rows,
       columns,
       "where the patch lies",
-      (row, column, pressed) => {
-        const name = row < 0 ? null : cellName(cell.tensor, [...this.before, row, column]);
-        if (pressed && name) making.follow(name);
-        else making.hover(name);
-      },
+      making,
+      (row, column) => named(cell.tensor, [...this.before, row, column]),
       SIDE,
     );
     this.element.append(this.caption, this.plane.element);
@@ -93,7 +88,7 @@ export class Where {
     if (!plane) return;
     if (page !== this.page) this.#turn(plane, page);
     const cell = this.making.explanation.terms[term]?.factors[this.factor]?.cell;
-    const here = cell && this.layout.spots[term]?.page === page ? address(cell).index.slice(-2) : [-1, -1];
+    const here = cell && this.layout.spots[term]?.page === page ? parted(cell).index.slice(-2) : [-1, -1];
     plane.mark(here[0], here[1]);
   }
 
@@ -111,7 +106,7 @@ export class Where {
   #cells(page) {
     return this.making.explanation.terms.flatMap((term, at) => {
       const cell = this.layout.spots[at]?.page === page ? term.factors[this.factor]?.cell : null;
-      return cell ? [address(cell)] : [];
+      return cell ? [parted(cell)] : [];
     });
   }
 }

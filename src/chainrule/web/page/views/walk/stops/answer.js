@@ -1,7 +1,10 @@
 /** From the dense layer to the first gradient. */
+import { rough } from "../../../brief.js";
+import { named } from "../../../explain/naming.js";
 import { shown } from "../../../explain/numbers.js";
-import { signed } from "../../../figures/plane.js";
-import { many, named, percent, rough } from "../look.js";
+import { sampleNumber } from "../../../source/samples.js";
+import { signed } from "../../../style/scale.js";
+import { many, percent } from "../look.js";
 import { choices } from "../stop.js";
 
 /**
@@ -200,7 +203,7 @@ const className = (look, k) => `“${look.description.classes[k] ?? k}”`;
 
 /** Whose label it is. @param {Look} look @param {number} k */
 function labelled(look, k) {
-  const drawn = !/^sample /.test(look.trace.picture.from);
+  const drawn = sampleNumber(look.trace.picture.from) === null;
   if (drawn)
     return `Nobody said what this picture shows: the network's own answer, ${className(look, k)}, is taken for right.`;
   return `The right answer for this picture is ${className(look, k)}.`;

@@ -1,7 +1,9 @@
 /** What stands between the layers of weights: ReLU and max pooling. */
+import { rough } from "../../../brief.js";
+import { named } from "../../../explain/naming.js";
 import { unravel } from "../../../engine/tensor.js";
 import { shown } from "../../../explain/numbers.js";
-import { many, named, percent, rough } from "../look.js";
+import { many, percent } from "../look.js";
 import { choices } from "../stop.js";
 
 /**

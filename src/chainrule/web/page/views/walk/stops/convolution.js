@@ -1,7 +1,9 @@
 /** The convolutions: one output, why a kernel finds edges, and sums over channels. */
+import { rough } from "../../../brief.js";
+import { named } from "../../../explain/naming.js";
 import { sizeOf } from "../../../engine/tensor.js";
 import { shown } from "../../../explain/numbers.js";
-import { many, named, percent, rough } from "../look.js";
+import { many, percent } from "../look.js";
 import { choices } from "../stop.js";
 
 /**

@@ -1,6 +1,8 @@
 /** How one weight changes, and why. */
+import { rough } from "../../../brief.js";
+import { named } from "../../../explain/naming.js";
 import { shown } from "../../../explain/numbers.js";
-import { many, named, rough } from "../look.js";
+import { many } from "../look.js";
 import { choices } from "../stop.js";
 
 /**

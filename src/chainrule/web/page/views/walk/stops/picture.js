@@ -1,6 +1,7 @@
 /** What the network sees. */
+import { rough } from "../../../brief.js";
+import { named } from "../../../explain/naming.js";
 import { shown } from "../../../explain/numbers.js";
-import { named, rough } from "../look.js";
 import { choices } from "../stop.js";
 
 /** @param {import("../look.js").Look} look @returns {import("../stop.js").Stop | null} */

@@ -1,5 +1,5 @@
-import { isDark } from "../../theme.js";
-import { make } from "./dom.js";
+import { make } from "../elements.js";
+import { isDark } from "../theme.js";
 
 /** Colours of the style sheet for canvases, which cannot read light-dark() themselves. */
 
@@ -21,7 +21,7 @@ export function ink(name) {
 /** @param {string} name */
 function resolved(name) {
   if (!probe?.isConnected) {
-    probe = make("span", "");
+    probe = make("span");
     probe.hidden = true;
     document.body.append(probe);
   }

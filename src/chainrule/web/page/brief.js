@@ -1,0 +1,39 @@
+/** Numbers in fewer digits than they have, for small places and for the ear. All of them are always a glance away. */
+
+import { shown } from "./explain/numbers.js";
+
+const ROOM = 6;
+
+/** Two or three digits, for a small square. @param {number} value @returns {string} */
+export function brief(value) {
+  const size = Math.abs(value);
+  if (value === 0 || !Number.isFinite(value)) return shown(value);
+  return (value < 0 ? "−" : "") + (size >= 1e-3 && size < 1e4 ? plain(size) : scientific(size));
+}
+
+/** As many digits as six characters or so have room for. @param {number} value @returns {string} */
+export function fitted(value) {
+  const whole = shown(value);
+  if (whole.length <= ROOM || !Number.isFinite(value)) return whole;
+  for (const digits of [4, 3, 2]) {
+    const short = shown(Number(value.toPrecision(digits)));
+    if (short.length <= ROOM) return short;
+  }
+  return shown(Number(value.toPrecision(2)));
+}
+
+/** Three digits, as one guesses a number. @param {number} value @returns {string} */
+export function rough(value) {
+  return shown(Number(value.toPrecision(3)));
+}
+
+/** @param {number} size */
+function plain(size) {
+  const text = size >= 1000 ? size.toFixed(0) : size.toPrecision(size < 0.1 ? 2 : 3);
+  return text.includes(".") ? text.replace(/\.?0+$/u, "") : text;
+}
+
+/** @param {number} size */
+function scientific(size) {
+  return size.toExponential(1).replace("+", "").replace(".0", "");
+}

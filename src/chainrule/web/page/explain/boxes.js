@@ -1,0 +1,29 @@
+/**
+ * Boxes of cells: how many they hold, and which.
+ *
+ * @typedef {import("../types.js").Box} Box
+ */
+
+import { sizeOf, unravel } from "../engine/tensor.js";
+
+/** How many cells a box holds. @param {Box} box */
+export function volume(box) {
+  return sizeOf(sides(box));
+}
+
+/**
+ * The indices of its cells, row by row: of many, the first.
+ *
+ * @param {Box} box @param {number} [most]
+ */
+export function indicesOf(box, most = Infinity) {
+  const sizes = sides(box);
+  return Array.from({ length: Math.min(sizeOf(sizes), most) }, (_, at) => {
+    return unravel(at, sizes).map((step, axis) => step + box.from[axis]);
+  });
+}
+
+/** @param {Box} box */
+function sides({ from, to }) {
+  return to.map((end, axis) => end - from[axis]);
+}

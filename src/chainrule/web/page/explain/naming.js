@@ -1,0 +1,45 @@
+/**
+ * Names of cells, put together and taken apart: conv2.dw[3,1,0,2].
+ *
+ * @typedef {import("../types.js").NDArray} NDArray
+ * @typedef {import("../types.js").Trace} Trace
+ * @typedef {{tensor: string, index: number[]}} Cell
+ */
+
+import { ravel } from "../engine/tensor.js";
+
+/** conv2.dw[3,1,0,2]; loss.y, which has no axes, without brackets. @param {string} tensor @param {number[]} index */
+export function named(tensor, index) {
+  return index.length ? `${tensor}[${index.join(",")}]` : tensor;
+}
+
+/** The tensor and the index in a canonical name. @param {string} cell @returns {Cell} */
+export function parted(cell) {
+  const bracket = cell.indexOf("[");
+  if (bracket < 0) return { tensor: cell, index: [] };
+  return { tensor: cell.slice(0, bracket), index: cell.slice(bracket + 1, -1).split(",").map(Number) };
+}
+
+/**
+ * The array that holds a cell, and its place there; null where the trace has none of that canonical name.
+ *
+ * @param {Trace} trace @param {string} cell
+ * @returns {{tensor: string, array: NDArray, flat: number} | null}
+ */
+export function placeOf(trace, cell) {
+  const { tensor, index } = parted(cell);
+  const array = trace.values.get(tensor);
+  return array && array.shape.length === index.length ? { tensor, array, flat: ravel(index, array.shape) } : null;
+}
+
+/** The number in such a cell; null where there is none. @param {Trace} trace @param {string} cell */
+export function valueOf(trace, cell) {
+  const place = placeOf(trace, cell);
+  return place ? (place.array.data[place.flat] ?? null) : null;
+}
+
+/** The layer of a tensor, and the rest of its name: "conv2.w.update" is w.update of conv2. @param {string} tensor */
+export function layered(tensor) {
+  const dot = tensor.indexOf(".");
+  return dot < 0 ? { layer: "", rest: tensor } : { layer: tensor.slice(0, dot), rest: tensor.slice(dot + 1) };
+}

@@ -1,0 +1,28 @@
+/**
+ * The samples: pictures that the network was not trained on, one after the other in one array.
+ *
+ * @typedef {import("../types.js").Picture} Picture
+ * @typedef {import("../types.js").Samples} Samples
+ */
+
+/** The bytes of one of them. @param {Samples} samples @param {number} number */
+export function samplePixels({ count, x }, number) {
+  const size = x.length / count;
+  return x.subarray(number * size, (number + 1) * size);
+}
+
+/** @param {Samples} samples @param {number} number @returns {Picture} */
+export function sampleOf(samples, number) {
+  return { x: samplePixels(samples, number), label: samples.labels[number], from: sampleName(number) };
+}
+
+/** Where such a picture is from, in words. @param {number} number */
+export function sampleName(number) {
+  return `sample ${number}`;
+}
+
+/** The number of a sample by where a picture is from; null: it is none. @param {string} from */
+export function sampleNumber(from) {
+  const found = /^sample (\d+)$/.exec(from);
+  return found ? Number(found[1]) : null;
+}

@@ -1,0 +1,6 @@
+/** What went wrong, in words. */
+
+/** @param {unknown} error  whatever was thrown */
+export function wordsOf(error) {
+  return error instanceof Error ? error.message : String(error);
+}

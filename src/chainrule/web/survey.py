@@ -1,0 +1,165 @@
+"""Norms of the gradient at some steps that were taken before this page was there, measured by replaying the run once.
+
+It has time: it works only while a page is open and neither training nor a request needs the machine, ends within a
+step when one does, and rests between. It leaves keyframes on its way: steps looked at later come quickly.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+from chainrule.training.loop import Trainer
+from chainrule.web.norms import Gauge, Norms
+from chainrule.web.priority import yielding
+from chainrule.web.replaying import Cancelled, Replayer
+
+POINTS = 80  # steps that are measured
+AWAY = 5.0  # seconds without a question after which no page is open, or none that anybody sees
+QUIET = 0.5  # seconds after a request before it goes on: another one is likely
+GLANCE = 0.2  # seconds between two looks at whether it may go on
+SLICE = 0.02  # seconds of work between two rests
+REST = 0.5  # of the time worked
+LIMIT = 300.0  # seconds of work in all: of a run that took hours, its beginning is measured
+
+
+class Survey:
+    """Measures in a thread of its own.
+
+    total   how many steps it is to measure; 0: there are none
+    busy    whether the machine is needed for training
+    """
+
+    def __init__(self, replayer: Replayer, norms: Norms, busy: Callable[[], bool]) -> None:
+        self._replayer, self._norms, self._busy = replayer, norms, busy
+        self._gauge = Gauge(replayer.twin)
+        self._left: list[int] = []
+        self.total = 0
+        self._seen = self._asked = -AWAY
+        self._requests = 0
+        self._worked = 0.0
+        self._closed = False
+        self._changed = threading.Condition()
+        threading.Thread(target=self._work, name="survey", daemon=True).start()
+
+    def begin(self, steps: int) -> None:
+        """Measure some of so many steps, those already known left out."""
+        known, _ = self._norms.since(0)
+        with self._changed:
+            self._left = [step for step in spread(steps) if step not in known]
+            self.total = len(self._left)
+            self._changed.notify_all()
+
+    @property
+    def measured(self) -> int:
+        """Steps done."""
+        return self.total - len(self._left)
+
+    def seen(self) -> None:
+        """A page is open."""
+        with self._changed:
+            self._seen = time.monotonic()
+            self._changed.notify_all()
+
+    @contextmanager
+    def aside(self) -> Generator[None]:
+        """Keep out of the way of a request."""
+        with self._changed:
+            self._requests += 1
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._requests -= 1
+                self._asked = time.monotonic()
+
+    def complete(self, seconds: float) -> None:
+        """Measure now what is left, without a rest, as far as one gets in so many seconds."""
+        end = time.monotonic() + seconds
+        self._walk(lambda: time.monotonic() > end, lambda: None)
+
+    def forget(self) -> None:
+        """The steps are gone: training began again."""
+        with self._changed:
+            self._left, self.total = [], 0
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    # ------------------------------------------------------------------ the thread
+
+    def _work(self) -> None:
+        yielding()
+        while not self._closed:
+            with self._changed:
+                self._changed.wait(GLANCE if self._left and time.monotonic() - self._seen < AWAY else None)
+            if self._left and self._may():
+                begun = time.monotonic()
+                self._walk(lambda: not self._may(), _Pace(self._changed).rest)
+                self._worked += time.monotonic() - begun
+                if self._worked > LIMIT:
+                    self._give_up()
+
+    def _may(self) -> bool:
+        now = time.monotonic()
+        open_, quiet = now - self._seen < AWAY, now - self._asked > QUIET
+        return open_ and quiet and not (self._closed or self._requests or self._busy())
+
+    def _walk(self, stop: Callable[[], bool], rest: Callable[[], None]) -> None:
+        left = list(self._left)
+        if not left:
+            return
+
+        def look(trainer: Trainer) -> None:
+            self._look(trainer)
+            rest()
+
+        try:
+            self._replayer.along(left[0] - 1, left[-1] - 1, look, lambda: stop() or not self._left)
+        except Cancelled:
+            pass
+        except Exception:  # a run that does not repeat itself: nothing here is worth a complaint
+            self._give_up()
+
+    def _look(self, trainer: Trainer) -> None:
+        """Measure the step that comes next, if it is one of those."""
+        step = len(trainer.history) + 1
+        if step not in self._left[:1]:
+            return
+        found = self._gauge.norms()
+        with self._changed:
+            if step in self._left[:1]:  # training may have begun again meanwhile
+                self._norms.add(step, found)
+                self._left.pop(0)
+
+    def _give_up(self) -> None:
+        with self._changed:
+            self.total, self._left = self.measured, []
+
+
+class _Pace:
+    """Rests now and then; a change ends the rest."""
+
+    def __init__(self, changed: threading.Condition) -> None:
+        self._changed = changed
+        self._begun = time.monotonic()
+
+    def rest(self) -> None:
+        """Rest, if it is time."""
+        worked = time.monotonic() - self._begun
+        if worked > SLICE:
+            with self._changed:
+                self._changed.wait(worked * REST)
+            self._begun = time.monotonic()
+
+
+def spread(steps: int) -> list[int]:
+    """Steps (from 1) evenly over so many, the first and the last among them."""
+    if steps <= POINTS:
+        return [*range(1, steps + 1)]
+    return [1 + round(place * (steps - 1) / (POINTS - 1)) for place in range(POINTS)]

@@ -1,0 +1,170 @@
+"""The kernels for filters that fill vectors: chosen where they do, and the same sums as the reference has."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from chainrule import layers, reference
+from chainrule.engines.numba import filters, operations, programs, rewriting
+from chainrule.engines.numba.generator import Writer
+from chainrule.engines.numba.tiles import lanes
+from chainrule.network import Network
+
+WHOLE = lanes(8)  # filters that fill a vector of float64
+PLAIN: dict[str, Any] = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "flip": False}
+LAYERS: dict[str, tuple[int, int, int, tuple[int, int], tuple[int, int], dict[str, Any]]] = {
+    "one vector": (3, 2, WHOLE, (3, 5), (12, 11), {}),
+    "two vectors": (2, 3, 2 * WHOLE, (3, 5), (9, 8), {"padding": ((1, 0), (2, 1))}),
+    "stride": (
+        2,
+        WHOLE,
+        3 * WHOLE,
+        (3, 2),
+        (9, 8),
+        {"stride": (2, 3), "padding": ((1, 0), (2, 1)), "dilation": (2, 1)},
+    ),
+    "flipped": (2, 2 * WHOLE, 2 * WHOLE, (3, 3), (9, 8), {"dilation": (2, 1), "flip": True}),
+    "beyond full": (7, WHOLE, 2 * WHOLE, (1, 1), (5, 6), {"padding": ((1, 1), (2, 2))}),
+    "many taps": (1, 2 * WHOLE, WHOLE, (5, 5), (8, 9), {"padding": ((2, 2), (2, 2))}),
+    "small pictures": (40, WHOLE, WHOLE, (2, 2), (3, 3), {}),
+}
+each_layer = pytest.mark.parametrize("layer", LAYERS)
+each_bias = pytest.mark.parametrize("bias", ["none", "tied", "untied"])
+
+
+def drawn(layer: str) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[str, Any]]:
+    """x, w and attributes."""
+    count, ins, outs, kernel, size, options = LAYERS[layer]
+    rng = np.random.default_rng(len(layer))
+    return rng.standard_normal((count, ins, *size)), rng.standard_normal((outs, ins, *kernel)), {**PLAIN, **options}
+
+
+def biased(bias: str, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+    rng = np.random.default_rng(1)
+    return {"none": None, "tied": rng.standard_normal(shape[1]), "untied": rng.standard_normal(shape[1:])}[bias]
+
+
+def close(found: NDArray[np.float64], expected: NDArray[np.float64]) -> None:
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * max(1.0, np.abs(expected).max()))
+
+
+@each_layer
+@each_bias
+def test_results_are_those_of_the_reference(layer: str, bias: str) -> None:
+    x, w, options = drawn(layer)
+    b = biased(bias, reference.cross_correlate(x, w, **options).shape)
+    assert operations.fitting("cross_correlate", (x, w, b), options, 8) == "correlate_filters"
+    close(operations.call("cross_correlate", (x, w, b), options)[0], reference.cross_correlate(x, w, b, **options))
+
+
+@each_layer
+@each_bias
+def test_pooled_results_are_the_largest_of_four(layer: str, bias: str) -> None:
+    x, w, options = drawn(layer)
+    y = reference.cross_correlate(x, w, **options)
+    b = biased(bias, y.shape)
+    y = np.maximum(reference.cross_correlate(x, w, b, **options), 0)
+    if min(y.shape[2:]) < 2:
+        pytest.skip("nothing to pool")
+    expected, _ = reference.max_pool(y, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)))
+    found = np.full_like(expected, np.nan)
+    given = (x, w, None if b is None else b.reshape(-1))
+    filters.correlate_filters(*given, found, *options.values(), True, True, 0, -1)
+    close(found, expected)
+    found[:] = np.nan
+    for first, last in ((0, 1), (1, found.shape[2])):  # rows that two threads have
+        filters.correlate_filters(*given, found, *options.values(), True, True, first, last)
+    close(found, expected)
+    found[:] = np.nan
+    half = WHOLE if found.shape[1] > WHOLE else found.shape[1]
+    for lowest, highest in ((0, half), (half, found.shape[1])):  # filters that two threads have
+        filters.correlate_filters(*given, found, *options.values(), True, True, 0, -1, lowest, highest)
+    close(found, expected)
+
+
+@each_layer
+def test_gradients_are_those_of_the_reference(layer: str) -> None:
+    x, w, options = drawn(layer)
+    dy = np.random.default_rng(2).standard_normal(reference.cross_correlate(x, w, **options).shape)
+    size, kernel = x.shape[2:], w.shape[2:]
+    assert operations.fitting("cross_correlate_dw", (x, dy), options, 8) == "correlate_filters_dw"
+    found = operations.call("cross_correlate_dw", (x, dy), {**options, "kernel": kernel})[0]
+    close(found, reference.cross_correlate_dw(x, dy, kernel=kernel, **options))
+    found = operations.call("cross_correlate_dx", (dy, w), {**options, "size": size})[0]
+    close(found, reference.cross_correlate_dx(dy, w, size=size, **options))
+
+
+def test_the_kernel_is_chosen_by_what_lies_side_by_side() -> None:
+    x, w, dy = np.zeros((2, 3, 5, 5)), np.zeros((2 * WHOLE, 3, 3, 3)), np.zeros((2, 2 * WHOLE, 3, 3))
+
+    def chosen(name: str, *arrays: NDArray[np.float64], itemsize: int = 8, **options: Any) -> bool:
+        return operations.fitting(name, arrays, {**PLAIN, **options}, itemsize) != name
+
+    assert chosen("cross_correlate", x, w)
+    assert chosen("cross_correlate_dw", x, dy)
+    assert chosen("cross_correlate", x, w, itemsize=4)
+    assert not chosen("cross_correlate", x, w[1:])
+    assert not chosen("cross_correlate", x, w[:WHOLE], itemsize=4)
+    assert not chosen("cross_correlate", x, w, groups=2)
+    assert not chosen("cross_correlate_dx", dy, w)  # three channels
+    wide = np.zeros((3, WHOLE, 3, 3))
+    assert chosen("cross_correlate_dx", dy, wide)
+    assert not chosen("cross_correlate_dx", dy, wide, stride=(1, 2))
+
+
+def test_not_a_number_stays_what_it_is() -> None:
+    x, w, options = drawn("two vectors")
+    x[0, 1, 4, 4] = np.nan
+    y = reference.cross_correlate(x, w, **options)
+    expected = np.where(y <= 0, 0, y)
+    found = np.full_like(expected, 7)
+    filters.correlate_filters(x, w, None, found, *options.values(), True, False, 0, -1)
+    assert np.isnan(expected).any()
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    largest, _ = reference.max_pool(expected, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)))
+    found = np.full_like(largest, 7)
+    filters.correlate_filters(x, w, None, found, *options.values(), True, True, 0, -1)
+    np.testing.assert_allclose(found, largest, atol=1e-12)
+
+
+def test_few_filters_are_pooled_too() -> None:
+    made = [layers.Conv2D(5, 3, groups=1), layers.ReLU(), layers.MaxPool2D(2), layers.Conv2D(3, 2), layers.MaxPool2D(2)]
+    expected, found = (
+        Network(made, (2, 12, 11), dtype="float64", engine=name, seed=1) for name in ("reference", "numba")
+    )
+    x = np.random.default_rng(3).standard_normal((3, 2, 12, 11))
+    x[1, 1, 5, 5] = np.nan
+    np.testing.assert_allclose(found.apply(x), expected.apply(x), atol=1e-12)
+    names = [operation.name for operation in Writer(found.plan(), found.layout, "float64").plan.operations]
+    assert names == ["cross_correlate", "cross_correlate"]
+    untied = Network([layers.Conv2D(5, 3, bias="untied"), layers.MaxPool2D(2)], (2, 12, 11), seed=1)
+    names = [operation.name for operation in Writer(untied.plan(), untied.layout, "float32").plan.operations]
+    assert names == ["cross_correlate", "max_pool"]
+
+
+def pooling_network(engine: str, threads: int = 1) -> Network:
+    made = [
+        *(layers.Conv2D(WHOLE, 3), layers.ReLU(), layers.MaxPool2D(2)),
+        *(layers.Conv2D(4 * WHOLE, 2, bias="untied"), layers.MaxPool2D(2), layers.Sigmoid()),
+        *(layers.Conv2D(WHOLE, 1), layers.MaxPool2D(2, stride=1), layers.Flatten(), layers.Dense(3)),
+    ]
+    return Network(made, (2, 15, 14), dtype="float64", engine=engine, threads=threads, seed=1)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_programs_pool_straight_from_the_sums(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rewriting, "LARGE", {"cross_correlate": 1 << 10, "dense": 1})
+    expected, alone, shared = pooling_network("reference"), pooling_network("numba"), pooling_network("numba", 3)
+    x = np.random.default_rng(count).standard_normal((count, 2, 15, 14))
+    close(alone.apply(x), expected.apply(x))
+    close(shared.apply(x), expected.apply(x))
+    plan = alone.plan()
+    wide = Writer(plan, alone.layout, "float64", wide=True)
+    names = [operation.name for operation in wide.plan.operations]
+    assert names.count("correlate_filters") == 3
+    assert names.count("max_pool") == 1  # its windows overlap
+    assert programs.is_large(plan.forward[0])
+    training = Writer(alone.plan("softmax_cross_entropy"), alone.layout, "float64")
+    assert [operation.name for operation in training.plan.forward].count("max_pool") == 3

@@ -1,0 +1,52 @@
+"""While it trains, the frame before the newest one is at hand."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from web.looked_at import RECIPE, opened, small, stripes, trained_through, until
+
+from chainrule.web import pairs
+from chainrule.web.replaying import Replayer
+
+NOBODY = threading.Event()
+
+
+@pytest.mark.parametrize("slow", [pairs.SLOW, 0.0], ids=["quick steps", "slow steps"])
+def test_the_frame_before_needs_no_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: float) -> None:
+    subject = small(stripes(tmp_path / "data.npz"), recipe=replace(RECIPE, epochs=60))
+    expected, _ = trained_through(subject)
+    monkeypatch.setattr(pairs, "SLOW", slow)
+    session = opened(subject)
+    session._running.timeline.most = 1
+    replayed: list[int] = []
+    replay = Replayer._replay
+    monkeypatch.setattr(
+        Replayer, "_replay", lambda self, known, step, *rest: (replayed.append(step), replay(self, known, step, *rest))
+    )
+    session.command("start")
+    until(lambda: session.state()["step"] > 5)
+    looked = 0
+    while looked < 20:
+        newest = session.frame(None, NOBODY)
+        if not session.state()["running"]:
+            break
+        before = session.frame(newest.step - 1, NOBODY)
+        for frame in (before, newest):
+            assert np.array_equal(frame.parameters, expected[frame.step][0]), frame.step
+        looked += 1
+    assert looked > 3
+    assert replayed == []
+    session.close()
+
+
+def test_who_asks_as_training_ends_is_answered(tmp_path: Path) -> None:
+    subject = small(stripes(tmp_path / "data.npz"))
+    session = opened(subject)
+    session.command("start")
+    while session.state()["running"]:
+        session.frame(None, NOBODY)
+    assert session.frame(None, NOBODY).step == 27
+    session.close()

@@ -133,8 +133,9 @@ class River {
   }
 
   /** The keyboard stays in the layer in which it was. @param {Block} gone */
-  #focusLike({ layer, spec }) {
-    const own = this.blocks.filter((each) => each.layer === layer);
+  #focusLike({ spec }) {
+    const layer = (/** @type {string} */ tensor) => tensor.split(".", 1)[0];
+    const own = this.blocks.filter((each) => layer(each.spec.tensor) === layer(spec.tensor));
     const block = own.find((each) => each.spec.role === spec.role) ?? own[0] ?? this.blocks[0];
     block?.canvas.focus({ preventScroll: true });
   }

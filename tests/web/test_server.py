@@ -1,6 +1,6 @@
 """What the server answers: in this process, and as a process of its own."""
 
-import http.client
+import asyncio
 import json
 import os
 import posixpath
@@ -10,7 +10,6 @@ import socket
 import struct
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -23,7 +22,7 @@ from web.serving import HOST, PORT, Browser, Served, client, in_a_loop
 
 from chainrule.runs import running
 from chainrule.runs.jobs import Job
-from chainrule.web import page_files
+from chainrule.web import opening, page_files
 from chainrule.web.frames import Frame
 from chainrule.web.guard import Key
 from chainrule.web.replaying import Cancelled
@@ -318,17 +317,24 @@ def test_a_closed_tab_and_two_windows(served: Served) -> None:
     assert wrong == []
 
 
-def test_no_answer_waits_for_an_acknowledgement(served: Served) -> None:
+def test_no_answer_waits_for_an_acknowledgement() -> None:
     """Head and body are sent apart; without TCP_NODELAY the second waits for 40 ms."""
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
-    took: list[float] = []
-    for _ in range(20):
-        begun = time.monotonic()
-        connection.request("GET", "/page/types.js", headers={"Cookie": served.cookie})
-        assert connection.getresponse().read()
-        took.append(time.monotonic() - begun)
-    connection.close()
-    assert min(took[1:]) < 0.03
+
+    async def accepted() -> int:
+        ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            ready.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listening = opening._bound(0)
+        async with await asyncio.start_server(connected, sock=listening):
+            _, writer = await asyncio.open_connection(*listening.getsockname())
+            found = await ready
+            writer.close()
+        return found
+
+    assert in_a_loop(accepted)
 
 
 def test_who_leaves_before_the_answer_harms_nobody(served: Served) -> None:

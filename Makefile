@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 TORCH  ?= torch==2.13.0
 
-.PHONY: help train zoo test prove parity mutate lint types format experiments bench screenshots clean
+.PHONY: help train zoo test prove parity mutate lint types format experiments bench page-speed screenshots clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for more)"
@@ -16,6 +16,7 @@ help:
 	@echo "make lint         ruff and pyright, and tsc where npm is installed"
 	@echo "make experiments  the tables and pictures of docs/ again (long)"
 	@echo "make bench        time this library, PyTorch and ONNX Runtime, and write docs/benchmarks.md"
+	@echo "make page-speed   how soon the page opens, and its frames a second; needs Chromium (ARGS=RUN)"
 	@echo "make screenshots  the pictures of the page in the README; needs Chromium"
 	@echo "make mutate       change the code in small ways and see that the tests notice (long); docs/mutation.md"
 
@@ -93,6 +94,9 @@ bench: $(VENV)/.bench
 	$(BIN)/chainrule bench --markdown docs/benchmarks.md $(ARGS)
 	$(BIN)/chainrule bench algorithms --markdown docs/algorithms.md
 	$(BIN)/chainrule bench algorithms --one-dimensional --markdown docs/algorithms.md
+
+page-speed: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python tests/web/speed.py $(ARGS)
 
 screenshots: $(VENV)/.test
 	test -d runs/screenshots || $(BIN)/chainrule train --model numpy-cnn --out runs/screenshots

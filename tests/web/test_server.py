@@ -1,7 +1,10 @@
 """What the server answers: in this process, and as a process of its own."""
 
+import asyncio
 import json
 import os
+import posixpath
+import re
 import signal
 import socket
 import struct
@@ -19,7 +22,7 @@ from web.serving import HOST, PORT, Browser, Served, client, in_a_loop
 
 from chainrule.runs import running
 from chainrule.runs.jobs import Job
-from chainrule.web import page_files
+from chainrule.web import opening, page_files
 from chainrule.web.frames import Frame
 from chainrule.web.guard import Key
 from chainrule.web.replaying import Cancelled
@@ -67,6 +70,31 @@ def test_every_file_of_the_page_is_served_as_what_it_is(browser: Browser) -> Non
             answer = browser.get(address)
             assert answer.content == path.read_bytes(), name
             assert answer.headers["content-type"].split(";")[0] == kinds[path.suffix]
+
+
+def test_a_file_is_sent_again_only_when_it_has_changed(browser: Browser) -> None:
+    first = browser.get("/page/main.js")
+    again = browser.get("/page/main.js", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == first.headers["etag"] != browser.get("/page/app.js").headers["etag"]
+    assert browser.get("/page/main.js", headers={"If-None-Match": '"another"'}).content == first.content
+
+
+def test_every_module_that_is_imported_is_announced(browser: Browser) -> None:
+    """Found here by following the imports from the entrance; all else of index.html is as it is."""
+    page = browser.get("/").text
+    announced = re.findall(r' *<link rel="modulepreload" href="page/([^"]+)">\n', page)
+    left, found = ["main.js"], set[str]()
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            source = (page_files.PAGE / name).read_text(encoding="utf-8")
+            named = re.findall(r'^(?:import|export|\}).*? from "(\.[^"]+)";|^import "(\.[^"]+)";', source, re.M)
+            left += [posixpath.normpath(posixpath.join(posixpath.dirname(name), a or b)) for a, b in named]
+    assert len(announced) == len(set(announced)) > 100
+    assert set(announced) == found
+    assert re.sub(r' *<link rel="modulepreload".*\n', "", page) == page_files.found()["index.html"].read_text()
 
 
 @pytest.mark.parametrize(
@@ -287,6 +315,26 @@ def test_a_closed_tab_and_two_windows(served: Served) -> None:
     assert not paused["running"]
     assert json.loads(served.ask("GET", "/api/training"))["step"] == paused["step"]
     assert wrong == []
+
+
+def test_no_answer_waits_for_an_acknowledgement() -> None:
+    """Head and body are sent apart; without TCP_NODELAY the second waits for 40 ms."""
+
+    async def accepted() -> int:
+        ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            ready.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listening = opening._bound(0)
+        async with await asyncio.start_server(connected, sock=listening):
+            _, writer = await asyncio.open_connection(*listening.getsockname())
+            found = await ready
+            writer.close()
+        return found
+
+    assert in_a_loop(accepted)
 
 
 def test_who_leaves_before_the_answer_harms_nobody(served: Served) -> None:

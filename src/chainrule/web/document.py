@@ -53,12 +53,12 @@ def parts(folder: Path = PAGE) -> Parts:
     """The page with its styles and modules; FormatError when it needs what is not there, or fetches something."""
     page = _text(folder, "index.html")
     sources = {path.relative_to(folder).as_posix(): _text(folder, path) for path in sorted(folder.rglob("*.js"))}
-    entries = [_address(tag) for tag in SCRIPT.findall(page)]
+    begun = entries(page)
     workers = [path for path in sources if path.endswith(WORKERS)]
-    linked = modules.collected(sources, entries)
+    linked = modules.collected(sources, begun)
     linked |= {path: modules.bundled(sources, path) for path in workers}
     styles = [_style(folder, _address(tag)) for tag in STYLE.findall(page)]
-    loader = LOADER.replace("ENTRIES", json.dumps(entries))
+    loader = LOADER.replace("ENTRIES", json.dumps(begun))
     if CHARSET not in page or "</body>" not in page:
         raise FormatError(f"index.html: expected {CHARSET} and </body>")
     page = STYLE.sub("", SCRIPT.sub("", page))
@@ -74,6 +74,11 @@ def parts(folder: Path = PAGE) -> Parts:
 def assembled(page: Parts, data: str) -> bytes:
     """The whole file."""
     return (page.head + _json("chainrule-data", data) + page.tail).encode()
+
+
+def entries(page: str) -> list[str]:
+    """The modules that a page begins with."""
+    return [_address(tag) for tag in SCRIPT.findall(page)]
 
 
 def _json(name: str, text: str) -> str:

@@ -42,7 +42,6 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
 }
 CLOSED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>chainrule</title>
 <h1>This page needs its key</h1>
@@ -146,6 +145,7 @@ class _Answer:
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers[name] = value
+            headers.setdefault("Cache-Control", "no-store")
         await self._send(message)
 
     async def instead(self, response: Response, scope: Scope, receive: Receive) -> None:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from chainrule.errors import ChainruleError, DataError
-from chainrule.web import page_files
+from chainrule.web import entrance, page_files
 from chainrule.web.guard import BROKEN, Guard, Key
 from chainrule.web.replaying import Cancelled
 from chainrule.web.session import COMMANDS, Session
@@ -53,10 +53,17 @@ def application(session: Session, key: Key) -> ASGIApp:
 
 
 async def _file(request: Request) -> Response:
-    path = page_files.found().get(request.path_params["path"] or "index.html")
+    name = request.path_params["path"]
+    if not name:
+        return Response(entrance.linked(), media_type=page_files.TYPES[".html"])
+    path = page_files.found().get(name)
     if path is None:
         raise HTTPException(404, "there is no such page")
-    return Response(path.read_bytes(), media_type=page_files.TYPES[path.suffix])
+    content = path.read_bytes()
+    headers = {"ETag": entrance.tag(content), "Cache-Control": "no-cache"}
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=page_files.TYPES[path.suffix], headers=headers)
 
 
 # ------------------------------------------------------------------ the network

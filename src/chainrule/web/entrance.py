@@ -1,0 +1,23 @@
+"""The page's HTML as the server sends it, and the tags by which its files are known."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from chainrule.web import document, modules
+from chainrule.web.page_files import PAGE
+
+
+@cache
+def linked(folder: Path = PAGE) -> bytes:
+    """index.html that names every module: the browser asks for all at once, not for one after another's imports."""
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    sources = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in folder.rglob("*.js")}
+    needed = modules.collected(sources, document.entries(page))
+    links = "".join(f'    <link rel="modulepreload" href="page/{path}">\n' for path in needed)
+    return page.replace("  </head>", f"{links}  </head>", 1).encode()
+
+
+def tag(content: bytes) -> str:
+    """What a browser may ask with whether its copy is still the same."""
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'

@@ -1,0 +1,124 @@
+"""The real server over networks of the page's own kind, and what Python computes of the same numbers."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import uvicorn
+from cli.commands import bars
+from web.looked_at import opened, stripes, until
+
+from chainrule.explain import Trace, Training
+from chainrule.layers import AveragePool2D, BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Sigmoid, Softmax
+from chainrule.model import Sequential
+from chainrule.optimizers import Adam
+from chainrule.runs.jobs import DataChoice
+from chainrule.training.recipe import Recipe
+from chainrule.web import opening, subjects
+from chainrule.web.frames import Frame
+from chainrule.web.guard import Key
+from chainrule.web.server import application
+from chainrule.web.session import Session
+from chainrule.web.subjects import Subject
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+SAMPLE = 3
+
+
+def numpy_cnn(folder: Path) -> Subject:
+    """numpy-cnn itself, on bars in place of digits."""
+    x, y = bars(64)
+    np.savez(folder / "bars.npz", x=x, y=y)
+    found = subjects.of_name("numpy-cnn", engine="numpy")
+    recipe = replace(found.recipe, epochs=400, batch_size=8, validation=0.25, schedule=Recipe().schedule)
+    return replace(found, recipe=recipe, choice=DataChoice(str(folder / "bars.npz")))
+
+
+def smooth(folder: Path) -> Subject:
+    """Average pooling, sigmoid, batch normalisation, dropout."""
+    body = [Conv2D(3, 3), BatchNorm2D(), Sigmoid(), AveragePool2D(2), Flatten(), Dropout(0.3), Dense(3), Softmax()]
+    recipe = Recipe(epochs=400, batch_size=7, optimizer=Adam(0.01), normalise="standardise", seed=5)
+    model = Sequential(body, (1, 8, 8), seed=5, engine="numpy", name="smooth")
+    moments = recipe.optimizer.init(model.parameters)
+    choice = DataChoice(str(stripes(folder / "stripes.npz")))
+    return Subject("smooth", model, recipe, choice, moments=moments, fitted=False)
+
+
+@dataclass(frozen=True)
+class Journey:
+    """A session, and the address at which its server lets a browser in."""
+
+    session: Session
+    address: str
+
+    def trace(self, sample: int = SAMPLE) -> Trace:
+        """The step that comes next, of one sample, as Python sees it."""
+        pictures = self.session.pictures()
+        return self.trace_of(pictures.x[sample], int(pictures.labels[sample]))
+
+    def trace_of(self, picture: np.ndarray, label: int) -> Trace:
+        """The same for any picture (C, H, W) of bytes."""
+        frame, subject = self.session.frame(None, threading.Event()), self.session.subject
+        x = subject.model.normalisation.apply(picture[None], np.dtype("float64"))
+        t = np.eye(subject.model.output_shape[-1])[[label]]
+        assert frame.moments is not None
+        training = Training(
+            subject.recipe.optimizer, frame.rate, frame.step + 1, frame.moments, None, subject.recipe.seed
+        )
+        return Trace(self.model(frame), x, t, subject.recipe.loss, training)
+
+    def model(self, frame: Frame | None = None) -> Sequential:
+        """A network of its own with the numbers of a frame; None: the newest."""
+        frame = frame or self.session.frame(None, threading.Event())
+        known = self.session.subject.model
+        model = Sequential(known.layers, known.input_shape, loss=known.loss, engine="numpy", name=known.name)
+        model.normalisation = known.normalisation
+        model.parameters[:], model.statistics[:] = frame.parameters, frame.statistics
+        return model
+
+    def rest(self) -> None:
+        """Wait until no step is being trained."""
+        until(lambda: not self.session.state()["running"])
+
+
+@contextmanager
+def journey(subject: Subject, steps: int) -> Iterator[Journey]:
+    """The server of the page, as `chainrule explain` runs it, after some steps of training."""
+    session = opened(subject)
+    session.command("advance", steps)
+    until(lambda: not session.state()["running"])
+    listening = opening._bound(0)
+    key = Key(listening.getsockname()[1])
+    server = uvicorn.Server(uvicorn.Config(application(session, key), log_level="critical", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    try:
+        yield Journey(session, key.address)
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join(10)
+        listening.close()
+        session.close()
+
+
+def entered(page: "Page", address: str, place: str = "") -> None:
+    """The page, ready, at a place."""
+    page.goto(address)
+    page.wait_for_selector("html[data-ready]")
+    if place:
+        page.evaluate("place => { location.hash = place; }", place)
+
+
+def waited(page: "Page", true: Callable[[], object]) -> None:
+    """Wait until something is true, while the page goes on."""
+    for _ in range(1000):
+        if true():
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError("waited too long")

@@ -1,0 +1,164 @@
+"""How quick the page is: `make page-speed`; needs Chromium and Playwright. No test: a busy machine has other numbers.
+
+python tests/web/speed.py [RUN]     without a RUN numpy-cnn before its first step
+"""
+
+import math
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+from web.serving import Served
+
+from chainrule.web import single_file, subjects
+
+TIMES = 5
+SIZE = {"width": 1440, "height": 900}
+FRAME = 1000 / 60
+LATE = 1.5 * FRAME  # a frame that took longer left one out
+OPENED = """new MutationObserver((_, watching) => {
+  window.readyAt = performance.now();
+  watching.disconnect();
+}).observe(document, { attributes: true, subtree: true, attributeFilter: ["data-ready"] });"""
+FRAMES = """() => {
+  window.frameTimes = [];
+  let last = performance.now();
+  const frame = (now) => { window.frameTimes.push(now - last); last = now; requestAnimationFrame(frame); };
+  requestAnimationFrame(frame);
+}"""
+
+
+def main() -> None:
+    """Print both tables."""
+    words = sys.argv[1:] or ["--model", "numpy-cnn"]
+    subject = subjects.of_path(Path(words[0])) if sys.argv[1:] else subjects.of_name("numpy-cnn")
+    with tempfile.TemporaryDirectory() as scratch, chromium() as browser:
+        file = Path(scratch) / "page.html"
+        single_file.write(file, subject)
+        server = Served(Path.cwd(), *[str(Path(word).resolve()) if Path(word).exists() else word for word in words])
+        try:
+            report(browser, f"http://127.0.0.1:{server.port}/?token={server.token}", file.as_uri())
+        finally:
+            server.end(signal.SIGINT)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser."""
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        yield browser
+        browser.close()
+
+
+def report(browser: Browser, served: str, file: str) -> None:
+    """All that is measured, in two tables."""
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; best and median of {TIMES}\n")
+    print(f"{'opening, ms':<28}{'best':>8}{'median':>8}")
+    for name, address, again in (("served", served, False), ("served, again", served, True), ("file", file, False)):
+        times = sorted(opening(browser, address, again=again) for _ in range(TIMES))
+        print(f"{name:<28}{times[0]:>8.0f}{times[len(times) // 2]:>8.0f}")
+    print(f"\n{'frames':<28}{'a second':>9}{'longest':>9}{'left out':>9}   (best of {TIMES})")
+    page = browser.new_page(viewport=SIZE)
+    page.goto(served)
+    page.wait_for_selector("html[data-ready]")
+    page.wait_for_selector("#river canvas")
+    page.evaluate(FRAMES)
+    for name, act in ACTS.items():
+        count, longest, late = min((frames(page, act) for _ in range(TIMES)), key=lambda found: found[::-1])
+        print(f"{name:<28}{count:>9.1f}{longest:>6.0f} ms{late:>9.1%}")
+    page.close()
+
+
+def opening(browser: Browser, address: str, *, again: bool) -> float:
+    """Milliseconds from the start of the navigation until the page says it is ready; again: not the first time."""
+    context = browser.new_context(viewport=SIZE)
+    context.add_init_script(OPENED)
+    page = context.new_page()
+    for _ in range(2 if again else 1):
+        page.goto("about:blank")
+        page.goto(address)
+        page.wait_for_function("() => window.readyAt")
+    found = page.evaluate("window.readyAt")
+    context.close()
+    return found
+
+
+def frames(page: Page, act: Callable[[Page], None]) -> tuple[float, float, float]:
+    """Frames a second while something is done, the longest in milliseconds, and the share of those left out."""
+    page.wait_for_timeout(300)
+    page.evaluate("window.frameTimes.length = 0")
+    act(page)
+    times: list[float] = page.evaluate("window.frameTimes.slice(1)")
+    late = sum(round(time / FRAME) - 1 for time in times if time > LATE)
+    return 1000 * len(times) / sum(times), max(times), late / (len(times) + late)
+
+
+# ------------------------------------------------------------------------------------------------ what is done
+
+
+def nothing(page: Page) -> None:
+    """What the machine can do at all."""
+    page.wait_for_timeout(1500)
+
+
+def hover(tensor: str) -> Callable[[Page], None]:
+    """The pointer goes about on the maps of a tensor."""
+
+    def act(page: Page) -> None:
+        page.evaluate("location.hash.includes('/network') || (location.hash = '#/network?sample=0')")
+        canvas = page.locator(f'#river canvas[data-tensor="{tensor}"]')
+        canvas.first.scroll_into_view_if_needed()
+        box = canvas.first.bounding_box()
+        assert box
+        for k in range(150):
+            x = box["x"] + box["width"] * (0.5 + 0.45 * math.sin(k / 9))
+            page.mouse.move(x, box["y"] + box["height"] * (0.5 + 0.45 * math.cos(k / 7)))
+
+    return act
+
+
+def draw(page: Page) -> None:
+    """A curve on the pad; the network answers meanwhile."""
+    pad = page.locator(".pad-canvas")
+    pad.scroll_into_view_if_needed()
+    box = pad.bounding_box()
+    assert box
+    at = [(0.5 + 0.35 * math.sin(k / 12), 0.5 + 0.35 * math.cos(k / 17)) for k in range(180)]
+    for k, (x, y) in enumerate(at):
+        page.mouse.move(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
+        if not k:
+            page.mouse.down()
+    page.mouse.up()
+
+
+def play(page: Page) -> None:
+    """A gradient of the second convolution adds its terms up, quickly."""
+    page.evaluate("location.hash = '#/network/backward/conv2.dw[3,1,0,2]?sample=0'")
+    page.wait_for_selector(".made-play")
+    page.locator(".made-speed input").fill("0.8")
+    page.keyboard.press("Home")
+    page.evaluate("window.frameTimes.length = 0")
+    page.locator(".made-play").click()
+    page.wait_for_timeout(2000)
+
+
+ACTS: dict[str, Callable[[Page], None]] = {
+    "nothing": nothing,
+    "hovering over conv1.y": hover("conv1.y"),
+    "hovering over conv2.y": hover("conv2.y"),
+    "hovering over conv2.w": hover("conv2.w"),
+    "hovering over dense1.y": hover("dense1.y"),
+    "drawing": draw,
+    "playing conv2.dw": play,
+}
+
+if __name__ == "__main__":
+    main()

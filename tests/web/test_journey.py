@@ -1,0 +1,129 @@
+"""A visit to the real server from its beginning to its end, in mouse, keyboard and drawing."""
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from web.journey import Journey, entered, journey, numpy_cnn, waited
+from web.looked_at import until
+
+from chainrule.data import as_mnist
+from chainrule.explain.numbers import shown
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+SEVEN = [(40, 30), (110, 30), (70, 130)]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
+    with journey(numpy_cnn(tmp_path_factory.mktemp("data")), steps=20) as found:
+        yield found
+
+
+def test_a_digit_drawn_by_mouse_is_answered_as_predict_does(page: "Page", network: Journey) -> None:
+    entered(page, network.address)
+    box = page.locator(".pad-canvas").bounding_box()
+    assert box
+    at = [(box["x"] + x / 160 * box["width"], box["y"] + y / 160 * box["height"]) for x, y in SEVEN]
+    page.mouse.move(*at[0])
+    page.mouse.down()
+    for point in at[1:]:
+        page.mouse.move(*point, steps=8)
+    page.mouse.up()
+    digit = as_mnist(drawing(page))
+    answer = 100 * network.model().predict(digit[None, None])[0]
+    bars = page.locator(".bars .number")
+
+    def read() -> list[float]:
+        return [float(text.strip("< %")) for text in bars.all_inner_texts()]
+
+    waited(page, lambda: read() == pytest.approx([*answer], abs=1))  # the pad is finer than what is computed with
+    assert max(answer) > 20  # a network that has not learnt anything would say yes to everything
+    assert page.locator(".winner").inner_text().startswith(f"It says {answer.argmax()}")
+
+
+def drawing(page: "Page") -> np.ndarray:
+    """What is on the pad, from 0 to 255: a mixture of the colours of paper (in its corner) and ink (the furthest)."""
+    numbers = page.locator(".pad-canvas").evaluate(
+        "c => [c.width, ...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
+    )
+    colours = np.reshape(numbers[1:], (-1, numbers[0], 4))[..., :3].astype(float)
+    away = np.abs(colours - colours[0, 0]).sum(-1)
+    return np.round(255 * away / away.max()).astype(np.uint8)
+
+
+def test_training_and_looking_at_once_and_a_reload_in_the_middle(page: "Page", network: Journey) -> None:
+    entered(page, network.address)
+    page.locator(".train-go").click()
+    start = network.session.state()["step"]
+    until(lambda: network.session.state()["step"] > start + 2)
+    names = ["conv2.y[3,4,5]", "conv2.dw[3,1,0,2]", "conv1.w.update[1,0,2,2]"]
+    for name, phase in zip(names, ("forward", "backward", "update"), strict=True):
+        page.evaluate("place => { location.hash = place; }", f"#/network/{phase}/{name}?sample=1")
+        waited(page, lambda name=name: page.locator(".made-name").all_inner_texts() == [name])
+    page.reload()
+    page.wait_for_selector(".made-name")
+    assert page.locator(".made-name").inner_text() == names[-1]
+    assert network.session.state()["running"]  # a reload stops nothing
+    waited(page, lambda: page.locator(".train-go").inner_text() == "Pause")
+    page.locator(".train-go").click()
+    network.rest()
+    expected = network.trace(1).explain(names[-1]).shown
+    waited(page, lambda: page.locator(".made-value").inner_text() == expected)
+
+
+def test_scrubbing_back_shows_that_step(page: "Page", network: Journey) -> None:
+    entered(page, network.address, "#/network/forward/conv1.w[2,0,1,1]?sample=1")
+    page.locator(".train-one").click()
+    waited(page, lambda: page.locator(".train-slider").is_visible())
+    page.locator(".train-slider").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    waited(page, lambda: "step=1" in page.url)
+    network.rest()
+    frame = network.session.frame(1, threading.Event())
+    weight = network.model(frame).weights["conv1.w"][2, 0, 1, 1]
+    waited(page, lambda: page.locator(".made-value").inner_text() == shown(float(weight)))
+
+
+def test_from_loading_to_a_number_by_keyboard_alone(page: "Page", network: Journey) -> None:
+    entered(page, network.address, "#/network/backward?sample=2")
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement?.dataset.tensor") == "conv2.dw":
+            break
+    for key in ("ArrowRight", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_selector(".made-name")
+    name = page.locator(".made-name").inner_text()
+    assert re.fullmatch(r"conv2\.dw\[\d+,\d+,1,1\]", name)
+    assert page.locator(".made-value").inner_text() == network.trace(2).explain(name).shown
+    for _ in range(60):
+        if page.evaluate("!!document.activeElement.closest('.made-panel')"):
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".made-where-now").inner_text().startswith("1 of ")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".made-panel", state="detached")
+
+
+def test_two_windows_see_one_training(page: "Page", network: Journey) -> None:
+    entered(page, network.address)
+    other = page.context.new_page()
+    entered(other, network.address)
+    before = network.session.state()["step"]
+    page.locator(".train-one").click()
+    until(lambda: network.session.state()["step"] == before + 1)
+    step = rf"step\s+{before + 1:,} of"
+    waited(other, lambda: re.search(step, other.locator(".train-words").inner_text()))
+    other.close()
+    answer = page.request.get(f"{network.address.split('?')[0]}api/training")
+    assert json.loads(answer.body())["step"] == before + 1

@@ -1,0 +1,121 @@
+"""Every kind of cell, reached by the mouse on the real server, is printed as Python prints it."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from web import journey
+from web.journey import SAMPLE, Journey, entered, waited
+
+from chainrule.explain import Explanation, Trace
+from chainrule.explain.numbers import shown
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+KINDS = {"x", "y", "dy", "w", "b", "dw", "db", "m", "v", "update", "t", "winner", "loss.y"}
+MAPS = "#river canvas[data-tensor]:not(.loupe canvas)"
+
+
+@pytest.fixture(scope="module", params=["numpy_cnn", "smooth"])
+def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
+    subject = getattr(journey, request.param)(tmp_path_factory.mktemp("data"))
+    with journey.journey(subject, steps=3) as found:
+        yield found
+
+
+def test_every_kind_of_cell_by_mouse(page: "Page", network: Journey) -> None:
+    page.set_default_timeout(8000)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    entered(page, network.address, f"#/network?sample={SAMPLE}")
+    trace, random = network.trace(), np.random.default_rng(6)
+    seen: set[str] = set()
+    for phase in ("Forward", "Backward", "Update"):
+        page.get_by_role("button", name=phase).first.click()
+        page.wait_for_selector(f".river-track[data-phase={phase.lower()}]")
+        keys = page.locator(MAPS).evaluate_all("all => all.map((each) => each.dataset.key)")
+        kinds = {re.sub(r"\d", "", key): key for key in random.permutation(keys)}  # any layer of a kind
+        for key in kinds.values():
+            cell = clicked(page, key, random)
+            seen |= compared(page, trace, cell)
+            page.locator(".made-close").click()
+            page.wait_for_selector(".made-panel", state="detached")
+    lacking = KINDS - seen - (set() if any("pool" in n and "winner" in n for n in trace.names) else {"winner"})
+    assert not lacking
+
+
+def clicked(page: "Page", key: str, random: np.random.Generator) -> str:
+    """Clicks somewhere on a map, and the name of the cell that was there when the mouse was still."""
+    canvas = page.locator(f'{MAPS}[data-key="{key}"]')
+    readout = page.locator(".river-readout")
+    for _ in range(20):  # some places between two maps are nobody's
+        box = canvas.bounding_box()
+        assert box
+        x, y = (float(random.uniform(0.1, 0.9)) * box[side] for side in ("width", "height"))
+        canvas.hover(position={"x": x, "y": y})
+        if readout.is_visible():
+            pointed = readout.inner_text().split("\n")[0].removeprefix("change ")
+            canvas.click(position={"x": x, "y": y})
+            page.wait_for_selector(".made-name")
+            assert page.locator(".made-name").inner_text() == pointed
+            return pointed
+    raise AssertionError(f"no cell was found on {key}")
+
+
+def compared(page: "Page", trace: Trace, cell: str) -> set[str]:
+    """The cell, and the moments of a parameter, are as Python has them; the kinds that were compared."""
+    explained = trace.explain(cell)
+    printed = page.locator(".made-value").inner_text()
+    assert printed == explained.shown or both_nothing(printed, explained), (cell, printed, explained.shown)
+    tensor = cell.split("[")[0]
+    seen = {tensor, tensor.split(".")[-1]}
+    if tensor.startswith("pool") and tensor.endswith(".y") and f"{tensor[:-2]}.winner" in trace.names:
+        seen |= winner(page.locator(".made-square.made-best"), trace, cell)
+    if tensor.endswith(".update") and "running" not in tensor:
+        for moment in ("m", "v"):
+            page.locator(".made-likes").get_by_text(moment, exact=True).click()
+            name = cell.replace(".update", f".{moment}")
+            waited(page, lambda name=name: page.locator(".made-name").inner_text() == name)
+            assert page.locator(".made-value").inner_text() == trace.explain(name).shown, name
+            seen.add(moment)
+    return seen
+
+
+def both_nothing(printed: str, explained: Explanation) -> bool:
+    """A sum that cancels to zero but for rounding, as of a bias before batch normalisation: both are such a nothing."""
+    most = 1e-13 * max((abs(term.value) for term in explained.made.terms), default=0)
+    return max(abs(explained.value), abs(float(printed.replace("−", "-")))) < most
+
+
+def winner(best: "Locator", trace: Trace, cell: str) -> set[str]:
+    """The winner that is marked is the one whose flat index Python has."""
+    pool = cell.split(".")[0]
+    index = tuple(int(part) for part in cell.partition("[")[2][:-1].split(","))
+    flat = int(trace[f"{pool}.winner"][index])
+    row, column = divmod(flat, trace[f"{pool}.x"].shape[-1])
+    assert f"[{index[0]},{row},{column}] =" in (best.first.get_attribute("title") or "")
+    return {"winner"}
+
+
+def test_the_probabilities_and_the_loss_are_numpys(page: "Page", network: Journey) -> None:
+    entered(page, network.address, f"#/network?sample={SAMPLE}")
+    trace = network.trace()
+    dense = [name for name in trace.names if re.fullmatch(r"dense\d\.y", name)]
+    scores = np.asarray(trace[dense[-1]], float)
+    model = network.model()
+    answer = model.predict(network.session.pictures().x[SAMPLE : SAMPLE + 1])[0]
+    assert scores.shape == answer.shape
+    bars = page.locator(".bars .number")
+    expected = pytest.approx([*(100 * answer)], abs=0.06)
+    waited(page, lambda: read(bars.all_inner_texts()) == expected)
+    p = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
+    loss = -np.log(p[int(np.argmax(trace["t"]))])
+    page.locator('canvas[data-tensor="loss.y"]').click()
+    page.wait_for_selector(".made-value")
+    assert page.locator(".made-value").inner_text() == shown(float(loss))
+
+
+def read(texts: list[str]) -> list[float]:
+    return [float(text.replace("<", "").replace("%", "").strip()) for text in texts]

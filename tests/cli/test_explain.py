@@ -110,7 +110,6 @@ def test_a_network_that_is_not_trained(invoke, monkeypatch, digits):
 
 
 def test_what_cannot_be_explained(invoke, finished, digits, tmp_path):
-    refused(invoke("explain", finished), "--cell")
     refused(invoke("explain", "--cell", "loss.y"), "RUN", "--model")
     refused(invoke("explain", finished, "--model", "mlp", *CELL), "RUN", "--model")
     refused(invoke("explain", "--model", "nobody", *CELL), "nobody")

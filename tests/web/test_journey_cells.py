@@ -50,14 +50,15 @@ def clicked(page: "Page", key: str, random: np.random.Generator) -> str:
     """Clicks somewhere on a map, and the name of the cell that was there when the mouse was still."""
     canvas = page.locator(f'{MAPS}[data-key="{key}"]')
     readout = page.locator(".river-readout")
+    canvas.scroll_into_view_if_needed()
     for _ in range(20):  # some places between two maps are nobody's
         box = canvas.bounding_box()
         assert box
-        x, y = (float(random.uniform(0.1, 0.9)) * box[side] for side in ("width", "height"))
-        canvas.hover(position={"x": x, "y": y})
+        x, y = box["x"] + random.uniform(0.1, 0.9) * box["width"], box["y"] + random.uniform(0.1, 0.9) * box["height"]
+        page.mouse.move(float(x), float(y))
         if readout.is_visible():
             pointed = readout.inner_text().split("\n")[0].removeprefix("change ")
-            canvas.click(position={"x": x, "y": y})
+            page.mouse.click(float(x), float(y))
             page.wait_for_selector(".made-name")
             assert page.locator(".made-name").inner_text() == pointed
             return pointed

@@ -15,6 +15,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PICTURES = {
     f"docs/pictures/{name}.png" for name in ("curves", "kernels-conv1", "confusion", "mistakes", "vanilla-rate")
 } | {f"docs/derivations/pictures/{name}.png" for name in activations.NAMES}
+PICTURES |= {f"docs/pictures/page-{name}" for name in ("network.png", "cell.png", "made.gif")}  # make screenshots
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.S | re.M)
 LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 

@@ -1,7 +1,7 @@
 /**
  * The keys of the panel: ← → Home End, space, Esc.
  *
- * They work while the focus is in the panel, and while it is nowhere in particular.
+ * They work while the focus is in the panel, and while it is nowhere in particular; Esc wherever it is.
  *
  * @param {HTMLElement} element
  * @param {() => boolean} active whether the panel is on a view that is shown
@@ -13,7 +13,7 @@ export function keysOf(element, active, current, close) {
     const panel = current();
     if (!panel || !active() || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     const target = event.target instanceof Element ? event.target : document.body;
-    const nowhere = target === document.body || target.id === "main";
+    const nowhere = target === document.body || target.id === "main" || event.key === "Escape";
     if (!(nowhere || element.contains(target)) || document.querySelector("dialog[open]")) return;
     if (acted(event.key, target, panel.player, close)) event.preventDefault();
   });

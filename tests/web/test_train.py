@@ -272,4 +272,4 @@ def test_what_a_step_changed_is_followed_while_it_trains(opened: "Page") -> None
     until(opened, lambda: sum("frame?step=" in url for url in asked) > 5)
     opened.click(".train-go")
     until(opened, lambda: opened.inner_text(".train-go") == "Go on")
-    until(opened, lambda: f"since step {step(opened) - 1}" in named(opened, (0, 0, 0, 0)))
+    until(opened, lambda: f"since step {step(opened) - 1:,}" in named(opened, (0, 0, 0, 0)))

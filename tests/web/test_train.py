@@ -83,7 +83,7 @@ def test_one_step_ten_steps_an_epoch_start_and_pause(opened: "Page") -> None:
     until(opened, lambda: step(opened) == 11)
     opened.click(".train-epoch")
     until(opened, lambda: step(opened) == EPOCH)
-    assert words(opened)["epoch"] == "1 of 100"
+    assert words(opened)["epoch"] == "1 of 1,000"
     opened.click(".train-go")
     until(opened, lambda: step(opened) > EPOCH + 5)
     assert opened.inner_text(".train-go") == "Pause"
@@ -107,7 +107,7 @@ def test_an_earlier_step_is_that_of_python(opened: "Page", weights: dict[int, np
     for _ in range(2 * EPOCH - LOOKED_AT):
         opened.keyboard.press("ArrowLeft")
     until(opened, lambda: opened.inner_text(".train-past span") == f"You are looking at step {LOOKED_AT}")
-    assert slider.get_attribute("aria-valuetext").startswith(f"step {LOOKED_AT} of 3,000, epoch 2 of 100, loss ")
+    assert slider.get_attribute("aria-valuetext").startswith(f"step {LOOKED_AT} of 30,000, epoch 2 of 1,000, loss ")
     assert f"step={LOOKED_AT}" in opened.evaluate("location.hash")
     for index in ((0, 0, 0, 0), (2, 0, 3, 1), (3, 0, 4, 4)):
         flat = int(np.ravel_multi_index(index, (4, 1, 5, 5)))

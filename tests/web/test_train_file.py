@@ -47,7 +47,7 @@ def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> N
     page.context.set_offline(True)
     visit(page, file)
     assert "only the 60 pictures in this file" in page.inner_text(".train-about")
-    assert words(page)["step"] == "45 of 3,000"
+    assert words(page)["step"] == "45 of 30,000"
     assert page.locator(".train-norms .train-name").all_inner_texts() == ["conv1", "dense1"]
     slider = page.locator(".train-slider")
     slider.focus()
@@ -76,7 +76,7 @@ def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> N
     until(page, lambda: page.inner_text(".train-past span") == looked)
     seen = [named(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))]
     page.click("text=The run")
-    until(page, lambda: words(page)["step"] == "45 of 3,000")
+    until(page, lambda: words(page)["step"] == "45 of 30,000")
     page.click("text=Training on this page")
     until(page, lambda: "of" not in words(page)["step"])
     assert [named(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))] != seen

@@ -8,14 +8,18 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from web.fixed_page import Subject
 from web.fixed_page import served as served_page
+from web.looked_at import opened, small, stripes
 from web.site import served
 from web.views.subjects import digits
 from web.watching import watched
+
+from chainrule.web.session import Session
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -24,6 +28,20 @@ ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small data set on disk."""
+    return stripes(tmp_path_factory.mktemp("data") / "data.npz")
+
+
+@pytest.fixture
+def session(data: Path) -> Iterator[Session]:
+    """A session over a small network that has not been trained yet."""
+    session = opened(small(data))
+    yield session
+    session.close()
 
 
 @pytest.fixture(scope="session")

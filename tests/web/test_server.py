@@ -30,18 +30,6 @@ from chainrule.web.server import application
 from chainrule.web.session import Session
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stripes(tmp_path_factory.mktemp("data") / "data.npz")
-
-
-@pytest.fixture
-def session(data: Path) -> Iterator[Session]:
-    session = opened(small(data))
-    yield session
-    session.close()
-
-
 @pytest.fixture
 def browser(session: Session) -> Browser:
     return client(session)

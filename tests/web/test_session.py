@@ -1,13 +1,12 @@
 """The network being looked at: any step again to the same bits, training that can be watched, and what goes wrong."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from web.looked_at import RECIPE, finished, opened, small, stripes, trained_through, until
+from web.looked_at import RECIPE, finished, opened, small, trained_through, until
 
 from chainrule import engines
 from chainrule.errors import DataError, OptionError
@@ -21,18 +20,6 @@ from chainrule.web.subjects import Subject
 from chainrule.web.timeline import Timeline
 
 NOBODY = threading.Event()
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stripes(tmp_path_factory.mktemp("data") / "data.npz")
-
-
-@pytest.fixture
-def session(data: Path) -> Iterator[Session]:
-    session = opened(small(data))
-    yield session
-    session.close()
 
 
 def arrays(frame: Frame) -> list[np.ndarray]:

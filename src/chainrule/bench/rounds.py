@@ -10,7 +10,7 @@ from chainrule.bench.processes import Process, WorkerError
 from chainrule.training.progress import REFRESH
 
 TURN = REFRESH  # seconds: how often the progress bar is drawn, so that a turn of ours has its share of that
-SETTLE = 0.01  # seconds before a turn: threads of the one before that wait for more work give up by then
+SETTLE = 0.06  # seconds before a turn: a thread of ONNX Runtime that waits for work keeps a core busy for 40 ms
 
 
 @dataclass(frozen=True)

@@ -63,11 +63,20 @@ def test_one_by_one_as_all_at_once(kind: str, dtype: Any) -> None:
         np.testing.assert_array_equal(found.apply(image[None].transpose(0, 1, 3, 2), dtype)[0], expected)
 
 
-def test_inputs_are_not_changed() -> None:
+@pytest.mark.parametrize("kind", ["scale", "standardise", "none"])
+def test_inputs_are_not_changed(kind: str) -> None:
     x = FLOATS.copy()
-    out = Normalisation.fit("none", x).apply(x)
-    out += 1
+    found = Normalisation.fit(kind, x).apply(x, x.dtype)
     np.testing.assert_array_equal(x, FLOATS)
+    assert (found is x) == (kind == "none")
+
+
+def test_nothing_to_change_is_still_given_in_the_wanted_type_and_order() -> None:
+    x = FLOATS.astype(np.float64)[::-1]
+    found = Normalisation("none").apply(x, np.float32)
+    assert found.dtype == np.float32
+    assert found.flags.c_contiguous
+    np.testing.assert_array_equal(found, x.astype(np.float32))
 
 
 @pytest.mark.parametrize("kind", ["scale", "standardise", "none"])

@@ -64,12 +64,16 @@ class Normalisation:
         return Normalisation(kind, pixels=pixels)
 
     def apply(self, x: Pixels, dtype: DTypeLike = np.float32) -> NDArray[Any]:
-        """The images (N, …) normalised, in the same shape: a new C-contiguous array of `dtype`.
+        """The images (N, …) normalised, in the same shape: a C-contiguous array of `dtype`, x itself if it is that
+        and nothing is to be changed.
 
         Errors   DataError for floats that are neither shares nor byte values, where the training data were bytes
         """
+        gains = self._gains(x, np.dtype(dtype))
+        if isinstance(gains, float) and gains == 1.0 and not self.offset:
+            return np.ascontiguousarray(x, dtype)
         out = x.astype(dtype, order="C")
-        out *= self._gains(x, out.dtype)
+        out *= gains
         out += self.offset
         return out
 

@@ -4,6 +4,7 @@
   keep NaN and infinity what they are.
 - Numba's cache does not notice that a compiled function in another file changed. All compiled code therefore lies in a
   folder named by a fingerprint of every kernel file and of the versions: any change begins an empty folder.
+- `a[i:j] = b`, of arrays, would compile 1.4 s long the words of an error about their shapes; kernels have a loop there.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ import llvmlite
 import numba
 import numpy as np
 from numba.core import config as _numba_config
+from numba.core.cpu_options import ParallelOptions as _ParallelOptions
 
 from chainrule import randomness
 from chainrule.cache import cache_folder
@@ -27,6 +29,7 @@ from chainrule.cache import cache_folder
 CONFIG: Any = _numba_config  # numba reads it when a function is decorated, compiled or first run in parallel
 
 _njit: Any = numba.njit
+ParallelOptions: Any = _ParallelOptions
 
 OPTIONS: dict[str, Any] = {
     "fastmath": {"contract", "reassoc", "nsz", "arcp"},
@@ -34,6 +37,12 @@ OPTIONS: dict[str, Any] = {
     "nogil": True,
     "no_cfunc_wrapper": True,  # nobody calls them from C, and each would be compiled
 }
+
+# A loop over threads is what it says, and where two follow each other the threads meet: numba would make one of them if
+# it saw no array that the first writes, and it does not look into `call`.
+PARALLEL: Any = ParallelOptions(
+    dict.fromkeys(("comprehension", "reduction", "inplace_binop", "setitem", "numpy", "stencil", "fusion"), False)
+)
 
 # GNU's OpenMP lets a waiting thread spin for milliseconds. On a machine with other work that keeps the very thread it
 # waits for from running: a step of numpy-cnn (batch 32) took 62 ms instead of 1.4, and 6 ms with a short spin, which on

@@ -171,7 +171,8 @@ def _with_slack(w, outs, step):
     flat = w.reshape(w.size)
     if outs % _broad(outs):
         longer = np.zeros(w.size + 8 * step, w.dtype)
-        longer[: w.size] = flat
+        for k in range(w.size):
+            longer[k] = flat[k]
         flat = longer
     return flat
 
@@ -298,7 +299,8 @@ def _sum_up_by(slopes, all_slopes, size, rows, picture, places, dw, many, length
     outs, taps, vector = dw.shape[0], places.size, WIDTH // rows.itemsize
     gradient, sums = dw.reshape(outs, taps), np.empty(SLACK, rows.dtype)
     ahead = np.zeros(taps + broad, np.int64)
-    ahead[:taps] = places
+    for k in range(taps):
+        ahead[k] = places[k]
     for o in range(0, outs, tall):
         for k in range(0, taps, broad):
             tile = zeros(rows, tall, broad)

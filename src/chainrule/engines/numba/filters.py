@@ -86,7 +86,8 @@ def correlate_filters(
         plus = np.empty(plane_of_b * outs, x.dtype)
         turn_matrix(b, lowest * plane_of_b, plane_of_b, outs, plane_of_b, plus, 0, outs)
     elif b is not None:
-        plus[:] = b[lowest : lowest + outs]
+        for o in range(outs):
+            plus[o] = b[lowest + o]
     sums = np.empty((together * cells + OUTPUTS) * outs, x.dtype)
     result, whole = y.reshape(y.size), y.shape[2] * y.shape[3]
     least = x.dtype.type(0 if rectify else -np.inf)
@@ -138,8 +139,9 @@ def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dil
     """dw += x ⋆ dy, summed over the samples of a block."""
     outs, cells = dy.shape[1], dy.shape[2] * dy.shape[3]
     width, plane = frame(x, stride, padding)
-    places = np.zeros(dw[0].size + TAPS, np.int64)
-    places[: dw[0].size] = forward_taps(dw.shape, width, plane, stride, dilation, flip)
+    found, places = forward_taps(dw.shape, width, plane, stride, dilation, flip), np.zeros(dw[0].size + TAPS, np.int64)
+    for k in range(found.size):
+        places[k] = found[k]
     picture = apart(x.shape[1] * plane * stride[0] * stride[1])
     together = max(1, min(x.shape[0], (MANY + cells - 1) // max(cells, 1)))
     rows = np.zeros(together * picture + plane, x.dtype)
@@ -157,10 +159,10 @@ def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dil
             _sum_up(slopes, outs, rows, at, many * cells, places, dw[0].size, sums, 2)
         else:
             _sum_up(slopes, outs, rows, at, many * cells, places, dw[0].size, sums, 1)
-    found, gradient = np.empty(dw.size, x.dtype), dw.reshape(dw.size)
-    turn_matrix(sums, 0, outs, dw[0].size, outs, found, 0, dw[0].size)
+    turned, gradient = np.empty(dw.size, x.dtype), dw.reshape(dw.size)
+    turn_matrix(sums, 0, outs, dw[0].size, outs, turned, 0, dw[0].size)
     for k in range(dw.size):
-        gradient[k] += found[k]
+        gradient[k] += turned[k]
 
 
 @inlined

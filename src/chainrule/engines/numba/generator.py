@@ -27,14 +27,15 @@ HEAD = '''"""A compiled program of chainrule, written from the plan of a model b
 from numba import njit, prange
 
 from chainrule.engines.numba import {modules}
-from chainrule.engines.numba.compiling import OPTIONS
-from chainrule.engines.numba.linking import call, link
+from chainrule.engines.numba.compiling import OPTIONS, PARALLEL
+from chainrule.engines.numba.linking import call, link, view
 
 '''
 
 # What the program is given, in order: the batch, the flat buffers, and room to work in.
 DATA = ("x", "t", "y", "loss", "correct", "sums")
 BUFFERS = ("parameters", "statistics", "gradients")
+BUFFER = {"parameter": "parameters", "state": "statistics", "gradient": "gradients"}  # where a kind of tensor lies
 ROOM = ("work", "places", "batch_work", "batch_places")
 NUMBERS = ("n", "block", "seed", "step")
 HELD = 1 << 14  # weights of a dense layer from which on its gradient for one sample is left to the update
@@ -139,6 +140,7 @@ class Writer:
         total = ("float64", 1)
         if self.training:
             row = (self.dtype, 1)
+            lines.append(link_to("clear", self.dtype, [(self.dtype, 2)], [0, 0, 0]))
             lines.append(link_to("ends", self.dtype, [row, row, total], []))
             lines.append(link_to("add_up", self.dtype, [(self.dtype, 2), total], [0, 0, 0]))
         if held:
@@ -171,7 +173,7 @@ class Writer:
 
     def _samples(self, number: int, held: list[Operation]) -> str:
         lines = [
-            "\n\n@njit(**OPTIONS)",
+            "\n\n@njit(cache=True, **OPTIONS)",
             f"def samples_{number}({', '.join([*self._arguments(), 'first', 'last', *NUMBERS])}):",
             "    for s in range(first, last, block):",
             "        m = min(block, last - s)",
@@ -188,25 +190,36 @@ class Writer:
                 lines.append(f"        call({symbol_of('outer_squares', self.dtype)!r}, ({given}, sums))")
             else:
                 lines.append(f"        {self._call(operation, views, 'm', 's')}")
+        name, arrays = f"samples_{number}", [self._own_type(name) for name in self._arguments()]
+        given = f"{arrays!r}, {[0] * (2 + len(NUMBERS))!r}"
+        lines += ["", "", f'SAMPLES_{number} = f"{{__name__}}.{name}"', f"link(SAMPLES_{number}, {name}, {given})"]
         return "\n".join(lines) + "\n"
+
+    def _own_type(self, name: str) -> tuple[str, int]:
+        """(dtype, axes) of what a thread is given of one of the program's arguments."""
+        if name in ("x", "t", "y"):
+            tensor = {"x": self.plan.input, "t": self.plan.target, "y": self.plan.output}[name]
+            return (self.dtype, 1 + len(tensor.shape if tensor else ()))
+        return ({"sums": "float64", "places": "int32", "batch_places": "int32"}.get(name, self.dtype), 1)
 
     def _run(self, parallel: bool, held: list[Operation]) -> str:
         loop = "prange" if parallel else "range"
         arguments = self._arguments()
         lines = [
-            f"\n\n@njit(parallel={parallel}, cache=True, **OPTIONS)",
+            f"\n\n@njit(parallel={'PARALLEL' if parallel else False}, cache=True, **OPTIONS)",
             f"def run({', '.join([*arguments, 'threads', *NUMBERS])}):",
         ]
         made = self._ranges(held)
-        zeros = [f"        gradients[k, {a}:{b}] = 0" for a, b in made] if self.training else []
+        clear = symbol_of("clear", self.dtype)
+        zeros = [f"        call({clear!r}, (gradients, k, {a}, {b}))" for a, b in made] if self.training else []
         if self.training:
-            lines += ["    size = gradients.shape[1]", "    sums[:] = 0"]
+            lines += ["    size = gradients.shape[1]", "    for k in range(sums.size):", "        sums[k] = 0"]
         for number, segment in enumerate(self.segments):
             if segment[0].scope == "sample":
                 own = [f"{name}[k]" if name in ("gradients", "work", "places") else name for name in arguments]
                 share = ["0", "n"] if self._wide else ["k * n // threads", "(k + 1) * n // threads"]
                 each = "range(1)" if self._wide else f"{loop}(threads)"
-                samples = f"        samples_{number}({', '.join([*own, *share, *NUMBERS])})"
+                samples = f"        call(SAMPLES_{number}, ({', '.join([*own, *share, *NUMBERS])}))"
                 lines += [f"    for k in {each}:", *zeros, samples]
             else:
                 lines += [f"    for k in {loop}(threads):", *zeros] if zeros else []
@@ -258,31 +271,24 @@ class Writer:
 
     def _view(self, tensor: Tensor, many: str) -> str:
         """The expression for a tensor: of `m` samples from `s` on in a block, of all `n` at a meeting."""
-        start = "s" if many == "m" else "0"
-        shape = ", ".join(str(size) for size in tensor.shape)
-        if tensor.kind in ("parameter", "state", "gradient"):
-            return self._flat_view(tensor, shape, many)
-        whole = f"({many}, {shape})" if tensor.per_sample else f"({shape},)"
-        if tensor.storage in self._given:
-            part = f"{self._given[tensor.storage]}[{start} : {start} + {many}]"
-            return f"{part}.reshape({whole})" if tensor.shape else part
-        room, offset = self.memory.offsets[tensor.storage]
-        # A room holds its arrays one after the other, each for a whole block, or for the whole batch.
-        unit = "n" if room.startswith("batch_") else "block"
-        begin = f"{offset} * {unit} + {start} * {tensor.size}" if unit == "n" else f"{offset} * {unit}"
-        length = f"{many} * {tensor.size}" if tensor.per_sample else str(tensor.size)
-        if not tensor.per_sample:
-            begin = f"{offset} * {unit}"
-        return f"{room}[{begin} : {begin} + {length}].reshape({whole})"
+        room, begin = self._begin(tensor, "s" if many == "m" else "0")
+        shape = (tensor.size,) if _is_bias(tensor) else tensor.shape
+        sizes = [*([many] if tensor.per_sample else []), *map(str, shape)]
+        return f"view({room}, {begin}, ({', '.join(sizes)}{',' if len(sizes) == 1 else ''}))"
 
-    def _flat_view(self, tensor: Tensor, shape: str, many: str) -> str:
-        buffer = {"parameter": "parameters", "state": "statistics", "gradient": "gradients"}[tensor.kind]
-        name = tensor.storage
-        first, last = self._layout[name] if tensor.kind != "gradient" else self.place(tensor)
-        if tensor.kind == "gradient":
-            buffer = buffer if many == "m" else "gradients[0]"
-        part = f"{buffer}[{first}:{last}]"
-        return part if _is_bias(tensor) or "," not in shape else f"{part}.reshape(({shape}))"
+    def _begin(self, tensor: Tensor, sample: str) -> tuple[str, str]:
+        """The room that a tensor lies in, and the place it begins at, or that its sample with this number does."""
+        if tensor.kind in BUFFER:
+            first, _ = self.place(tensor) if tensor.kind == "gradient" else self._layout[tensor.storage]
+            return BUFFER[tensor.kind], str(first)
+        ahead = f"{sample} * {tensor.size}" if tensor.per_sample and sample != "0" else ""
+        if tensor.storage in self._given:
+            return self._given[tensor.storage], ahead or "0"
+        # A room holds its arrays one after the other, each for a whole block, or for the whole batch.
+        room, offset = self.memory.offsets[tensor.storage]
+        if room.startswith("batch_"):
+            return room, f"{offset} * n" + (f" + {ahead}" if ahead else "")
+        return room, f"{offset} * block"
 
     def _name(self, tensor: Tensor, taken: Mapping[Any, str]) -> str:
         given = self._given.get(tensor.storage)

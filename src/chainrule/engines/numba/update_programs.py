@@ -10,13 +10,13 @@ UPDATE = '''"""A compiled program of chainrule: an optimizer's update, which the
 from numba import njit, prange
 
 from chainrule.engines.numba import updates
-from chainrule.engines.numba.compiling import OPTIONS
+from chainrule.engines.numba.compiling import OPTIONS, PARALLEL
 from chainrule.engines.numba.linking import call, link
 
 link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})
 
 
-@njit(parallel=True, cache=True, **OPTIONS)
+@njit(parallel=PARALLEL, cache=True, **OPTIONS)
 def run({reads}, threads, {arguments}):
     for k in prange(threads):
         s = slice(k * p.size // threads, (k + 1) * p.size // threads)

@@ -53,6 +53,14 @@ def adam_update(p, g, m, v, rate=0.001, step=1, beta1=0.9, beta2=0.999, epsilon=
 
 
 @kernel
+def clear(parts, k, first, last):
+    """Make these gradients of one thread 0, for it to add to."""
+    part = parts[k, first:last]
+    for p in range(part.size):
+        part[p] = 0
+
+
+@kernel
 def add_up(parts, sums, first, last, k):
     """Add a share of the gradients that the threads found (threads, parameters) into the first, in their order.
 

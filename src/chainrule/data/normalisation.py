@@ -74,7 +74,8 @@ class Normalisation:
             return np.ascontiguousarray(x, dtype)
         out = x.astype(dtype, order="C")
         out *= gains
-        out += self.offset
+        if self.offset:
+            out += self.offset
         return out
 
     def _gains(self, x: Pixels, dtype: np.dtype[Any]) -> float | NDArray[Any]:

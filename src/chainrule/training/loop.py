@@ -47,6 +47,7 @@ class Clock(Protocol):
 class Trainer:
     """Trains a network by a recipe; everything that a run is between two steps.
 
+    epoch_steps   steps an epoch; steps   in all
     history       its length is the number of steps done: order, augmentation and dropout are functions of it
     stop          set to True by a callback, it ends training after the current step
     """
@@ -66,21 +67,13 @@ class Trainer:
         self.training = training
         self.validation = validation
         self.normalisation = normalisation
+        self.epoch_steps = batch_count(len(training), recipe.batch_size)
+        self.steps = self.epoch_steps * recipe.epochs
         self.history = History()
         self.stop = False
         self.stepper = Stepper(network, recipe.optimizer, recipe.loss, recipe.clip_norm)
         self._clock = clock
         self._started = clock()
-
-    @property
-    def epoch_steps(self) -> int:
-        """Steps an epoch."""
-        return batch_count(len(self.training), self.recipe.batch_size)
-
-    @property
-    def steps(self) -> int:
-        """Steps in all."""
-        return self.epoch_steps * self.recipe.epochs
 
     @property
     def moments(self) -> tuple[Array, ...]:

@@ -1,8 +1,7 @@
 """One training step: gradients, a look at whether they are finite, and the update."""
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,8 +13,7 @@ from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """Mean loss of the batch, the share that was right, and the norm of the gradient (before clipping)."""
 
     loss: float

@@ -129,19 +129,29 @@ def _add_rows(dy, w, dx, first):
 
 @kernel
 def dense_dw(x, dy, dw):
-    """dW += Σ_s dy[s] x[s]ᵀ: tiles of dW, each loaded and stored once."""
+    """dW += Σ_s dy[s] x[s]ᵀ: tiles of dW, each loaded and stored once; what fills no vector in plain loops."""
     count, ins = x.shape
-    outs, width = dw.shape[0], TALL * (WIDTH // x.itemsize)
+    outs, vector = dw.shape[0], WIDTH // x.itemsize
     flat, slopes, result = x.reshape(x.size), dy.reshape(dy.size), dw.reshape(dw.size)
-    across, down = ins - ins % width, outs - outs % BROAD
-    for o in range(0, down, BROAD):
-        for k in range(0, across, width):
-            tile = load(result, o * ins + k, ins, TALL, BROAD)
-            for s in range(count):
-                tile = add_outer(tile, flat, s * ins + k, slopes, s * outs + o, 1)
-            store(tile, result, o * ins + k, ins)
+    across, filled, down = ins - ins % (TALL * vector), ins - ins % vector, outs - outs % BROAD
+    _add_outer_to(flat, slopes, result, count, (0, down), (0, across), TALL, BROAD)
+    _add_outer_to(flat, slopes, result, count, (0, down), (across, filled), 1, BROAD)
+    _add_outer_to(flat, slopes, result, count, (down, outs), (0, filled), 1, 1)
     for s in range(count):
         for o in range(outs):
-            slope, row, source = dy[s, o], dw[o], x[s]
-            for k in range(across if o < down else 0, ins):
-                row[k] += slope * source[k]
+            for k in range(filled, ins):
+                dw[o, k] += dy[s, o] * x[s, k]
+
+
+@kernel
+def _add_outer_to(x, dy, dw, count, rows, columns, tall, broad):
+    """The same for some rows and columns of dW, which tiles of `tall` vectors by `broad` rows fill."""
+    literally(tall)
+    literally(broad)
+    outs, ins = dy.size // count, x.size // count
+    for o in range(rows[0], rows[1], broad):
+        for k in range(columns[0], columns[1], tall * (WIDTH // x.itemsize)):
+            tile = load(dw, o * ins + k, ins, tall, broad)
+            for s in range(count):
+                tile = add_outer(tile, x, s * ins + k, dy, s * outs + o, 1)
+            store(tile, dw, o * ins + k, ins)

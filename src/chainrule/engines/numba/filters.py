@@ -66,23 +66,23 @@ def correlate_filters(
     by = 2 if pooled else 1
     width, plane = frame(x, stride, padding)
     places = forward_taps(w.shape, width, plane, stride, dilation, flip)
-    picture = apart(x.shape[1] * plane * stride[0] * stride[1])
+    bare = _bare(stride, padding)
+    picture = x[0].size if bare else apart(x.shape[1] * plane * stride[0] * stride[1])
     cells = (last - first) * y.shape[3]
     untied = b is not None and b.size > all_outs
     together = 1 if untied else max(1, min(x.shape[0], (MANY + cells - 1) // max(cells, 1)))
-    count = together * cells * by * by
-    rows = np.zeros(together * picture + plane, x.dtype)
+    rows = x.reshape(x.size) if bare else np.zeros(together * picture + plane, x.dtype)
     weights = np.empty((places.size + lanes) * outs, x.dtype)
     turn_matrix(w.reshape(w.size), lowest * places.size, places.size, outs, places.size, weights, 0, outs)
-    at = np.zeros(count + OUTPUTS, np.int64)
-    _windows(at, together, first, last, y.shape[3], width, picture, by)
-    begin = np.zeros(count + OUTPUTS, np.int64)
+    at = np.zeros(together * cells * by * by + OUTPUTS, np.int64)
+    _lay_windows(at, together, last - first, y.shape[3], width, picture, pooled)
+    begin, above = np.zeros(at.size, np.int64), 0
     plus = np.zeros(outs, x.dtype)
     if untied:
         plane_of_b = b.size // all_outs
         across = plane_of_b // _height(x, w, stride, padding, dilation)
-        _windows(begin, together, first, last, y.shape[3], across, 0, by)
-        begin *= outs
+        _lay_windows(begin, together, last - first, y.shape[3], across, 0, pooled)
+        begin, above = begin * outs, first * by * across * outs
         plus = np.empty(plane_of_b * outs, x.dtype)
         turn_matrix(b, lowest * plane_of_b, plane_of_b, outs, plane_of_b, plus, 0, outs)
     elif b is not None:
@@ -93,9 +93,14 @@ def correlate_filters(
     least = x.dtype.type(0 if rectify else -np.inf)
     for start in range(0, x.shape[0], together):
         many = min(together, x.shape[0] - start)
-        for s in range(many):
-            lay_out(x[start + s], rows[s * picture :], width, plane, stride, padding)
-        _sum(weights, outs, rows, places, at, plus, begin, sums, many * cells, least, pooled)
+        if not bare:
+            for s in range(many):
+                lay_out(x[start + s], rows[s * picture :], width, plane, stride, padding)
+        if many < together:
+            for p in range(many * cells * by * by, at.size):  # the last tile looks at no sample behind the last
+                at[p] = 0
+        seen = rows[(start * picture if bare else 0) + first * by * width :]
+        _sum(weights, outs, seen, places, at, plus[above:], begin, sums, many * cells, least, pooled)
         for s in range(many):
             place = ((start + s) * all_outs + lowest) * whole + first * y.shape[3]
             turn_matrix(sums, s * cells * outs, outs, cells, outs, result, place, whole)
@@ -142,9 +147,10 @@ def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dil
     found, places = forward_taps(dw.shape, width, plane, stride, dilation, flip), np.zeros(dw[0].size + TAPS, np.int64)
     for k in range(found.size):
         places[k] = found[k]
-    picture = apart(x.shape[1] * plane * stride[0] * stride[1])
+    bare = _bare(stride, padding)
+    picture = x[0].size if bare else apart(x.shape[1] * plane * stride[0] * stride[1])
     together = max(1, min(x.shape[0], (MANY + cells - 1) // max(cells, 1)))
-    rows = np.zeros(together * picture + plane, x.dtype)
+    rows = x.reshape(x.size) if bare else np.zeros(together * picture + plane, x.dtype)
     slopes = np.empty(together * cells * outs, x.dtype)
     at = np.empty(together * cells, np.int64)
     positions(at, together, dy.shape[2], dy.shape[3], width, picture)
@@ -152,13 +158,15 @@ def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dil
     for start in range(0, x.shape[0], together):
         many = min(together, x.shape[0] - start)
         for s in range(many):
-            lay_out(x[start + s], rows[s * picture :], width, plane, stride, padding)
+            if not bare:
+                lay_out(x[start + s], rows[s * picture :], width, plane, stride, padding)
             given = (start + s) * outs * cells
             turn_matrix(dy.reshape(dy.size), given, cells, outs, cells, slopes, s * cells * outs, outs)
+        seen = rows[start * picture if bare else 0 :]
         if outs % (2 * (WIDTH // x.itemsize)) == 0:
-            _sum_up(slopes, outs, rows, at, many * cells, places, dw[0].size, sums, 2)
+            _sum_up(slopes, outs, seen, at, many * cells, places, dw[0].size, sums, 2)
         else:
-            _sum_up(slopes, outs, rows, at, many * cells, places, dw[0].size, sums, 1)
+            _sum_up(slopes, outs, seen, at, many * cells, places, dw[0].size, sums, 1)
     turned, gradient = np.empty(dw.size, x.dtype), dw.reshape(dw.size)
     turn_matrix(sums, 0, outs, dw[0].size, outs, turned, 0, dw[0].size)
     for k in range(dw.size):
@@ -171,17 +179,26 @@ def _height(x, w, stride, padding, dilation):
     return (x.shape[2] + padding[0][0] + padding[0][1] - dilation[0] * (w.shape[2] - 1) - 1) // stride[0] + 1
 
 
+@inlined
+def _bare(stride, padding):
+    """Whether pictures are read where they are: there is nothing to put around them or to part."""
+    whole = padding[0][0] == 0 and padding[0][1] == 0 and padding[1][0] == 0 and padding[1][1] == 0
+    return whole and stride[0] == 1 and stride[1] == 1
+
+
 @kernel
-def _windows(at, samples, first, last, cells, width, picture, by):
-    """at[p]: place of output p in rows of `width` cells; by × by of them, one after the other, belong to a result."""
+def _lay_windows(at, samples, results, cells, width, picture, pooled):
+    """at[p]: place of output p in rows of `width` cells; if pooled, four of 2×2 belong to each of the results."""
+    if not pooled:
+        positions(at, samples, results, cells, width, picture)
+        return
     p = 0
     for s in range(samples):
-        for i in range(first, last):
+        for i in range(results):
             for j in range(cells):
-                for u in range(by):
-                    for v in range(by):
-                        at[p] = s * picture + (by * i + u) * width + by * j + v
-                        p += 1
+                place = s * picture + 2 * i * width + 2 * j
+                at[p], at[p + 1], at[p + 2], at[p + 3] = place, place + 1, place + width, place + width + 1
+                p += 4
 
 
 @inlined

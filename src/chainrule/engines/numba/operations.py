@@ -55,10 +55,13 @@ class KernelOf:
         """The signature of the function that was compiled."""
         return inspect.signature(self.kernel.py_func)
 
+    @cached_property
+    def _defaults(self) -> list[tuple[str, Any]]:
+        return [(parameter.name, parameter.default) for parameter in self.signature.parameters.values()]
+
     def arguments(self, arrays: int, attributes: Mapping[str, Any]) -> list[Any]:
         """The attributes in the order of the signature, after so many arrays; its default where one is not given."""
-        wanted = list(self.signature.parameters.values())[arrays:]
-        return [_encoded(attributes.get(parameter.name, parameter.default)) for parameter in wanted]
+        return [_encoded(attributes.get(name, default)) for name, default in self._defaults[arrays:]]
 
 
 def _encoded(value: Any) -> Any:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numba
 import numpy as np
@@ -18,7 +18,7 @@ from chainrule.engines.numba import compiling, operations
 from chainrule.engines.numba.generator import ROOM, Writer
 from chainrule.engines.numba.rewriting import is_large
 from chainrule.engines.numba.update_programs import outer_update_source, update_source
-from chainrule.plan import Plan, Tensor
+from chainrule.plan import Operation, Plan, Tensor
 
 CACHE_BYTES = 1 << 21  # of a block's arrays: half of it cost numpy-cnn 8 % (weights are read again for every block)
 BLOCKS = (4, 32)  # the fewest and the most samples of a block: fewer starve the dense layers
@@ -44,7 +44,17 @@ def update(
     if threads == 1 or p.size < SHARED:
         entry.kernel(*arrays, *numbers)
     else:
-        in_parallel(threads, load(update_source(name, str(p.dtype))), (*arrays, threads, *numbers))
+        in_parallel(threads, load(update_source(name, _name(p.dtype))), (*arrays, threads, *numbers))
+
+
+@cache
+def _name(dtype: Any) -> str:
+    """What a dtype is called; NumPy takes 3 µs to say it."""
+    return str(dtype)
+
+
+# Of a held gradient dy xᵀ of one sample: x (None: the sample itself), dy, and from where to where to update with it.
+_Held: TypeAlias = tuple[Array | None, Array, tuple[int, int, int, int]]
 
 
 class Program:
@@ -84,6 +94,7 @@ class Program:
         self._sums = np.zeros(2 + threads)  # losses, hits, and a share of Σ g² a thread
         self._single: Array | None = None  # the batch, where `backward` was given one sample
         self._programs: dict[tuple[bool, bool], Any] = {}
+        self._held: list[_Held] = []
         self._calls: dict[bool, tuple[Any, int, list[Array], list[Array], tuple[int, ...]]] = {}
         self._count = 0
 
@@ -122,18 +133,27 @@ class Program:
         if not held:
             update(name, p, g, moments, attributes, self._threads if self._single is None else 1)
             return
-        places = [self._writer.place(operation.writes[0]) for operation in held]
         numbers = operations.KERNELS[name].arguments(2 + len(moments), attributes)
-        program = load(outer_update_source(name, str(p.dtype)))
+        program = load(outer_update_source(name, _name(p.dtype)))
+        if not self._held:
+            self._held = self._held_gradients(held, p.size)
+        for x, dy, edges in self._held:
+            given = self._single.reshape(-1) if x is None and self._single is not None else x
+            program(p, g, *moments, self._rooms["rows"], given, dy, *edges, scale, *numbers)
+
+    def _held_gradients(self, held: list[Operation], size: int) -> list[_Held]:
+        """What makes each held gradient, and the part of the parameters, of so many, that is updated with it."""
+        places = [self._writer.place(operation.writes[0]) for operation in held]
         inner = [first for first, _ in places[1:]]
-        for operation, (first, last), start, end in zip(held, places, [0, *inner], [*inner, p.size], strict=True):
-            x, dy = (self._of_sample(tensor) for tensor in operation.reads if tensor is not None)
-            program(p, g, *moments, self._rooms["rows"], x, dy, start, first, last, end, scale, *numbers)
+        found: list[_Held] = []
+        for operation, (first, last), start, end in zip(held, places, [0, *inner], [*inner, size], strict=True):
+            x, dy = (tensor for tensor in operation.reads if tensor is not None)
+            own = None if x.storage == self._plan.input.storage else self._of_sample(x)
+            found.append((own, self._of_sample(dy), (start, first, last, end)))
+        return found
 
     def _of_sample(self, tensor: Tensor) -> Array:
-        """An array of the last batch, if that was one sample; flat."""
-        if tensor.storage == self._plan.input.storage and self._single is not None:
-            return self._single.reshape(-1)
+        """An array of a batch of one sample, flat; not the batch itself."""
         room, offset = self._writer.memory.offsets[tensor.storage]
         whole_batch = room.startswith("batch_")
         array = self._rooms[room] if whole_batch else self._rooms[room][0]
@@ -196,6 +216,7 @@ class Program:
         } | {"sums": self._sums}
         self._count = count
         self._calls.clear()
+        self._held.clear()
 
 
 @cache

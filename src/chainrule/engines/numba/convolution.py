@@ -17,7 +17,16 @@ import numpy as np
 from numba import literally
 
 from chainrule.engines.numba.compiling import inlined, kernel
-from chainrule.engines.numba.layout import apart, backward_taps, copy_rows, forward_taps, frame, lay_out, reach
+from chainrule.engines.numba.layout import (
+    apart,
+    backward_taps,
+    copy_rows,
+    forward_taps,
+    frame,
+    lay_out,
+    reach,
+    room,
+)
 from chainrule.engines.numba.registers import COUNT, WIDTH
 from chainrule.engines.numba.tiles import add_outer, add_products, store, store_sums, zeros
 
@@ -134,7 +143,7 @@ def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilat
     picture, all_slopes = apart(x.shape[1] * plane * stride[0] * stride[1]), apart(dy.shape[1] * size)
     together = max(1, min(x.shape[0], MANY // length))
     rows = np.zeros(together * picture + SLACK, x.dtype)
-    slopes = np.zeros(together * all_slopes + BROAD * size, x.dtype)
+    slopes = room(together * all_slopes + BROAD * size, x)
     outs = dy.shape[1] // groups
     for first in range(0, x.shape[0], together):
         many = min(together, x.shape[0] - first)

@@ -11,6 +11,8 @@ from chainrule.engines.numba.compiling import inlined, kernel
 from chainrule.engines.numba.registers import WIDTH
 from chainrule.engines.numba.tiles import load_part, store_part
 
+LINE = 64  # bytes of a line of the caches
+
 
 @inlined
 def frame(x, stride, padding):
@@ -27,6 +29,13 @@ def frame(x, stride, padding):
 def apart(size):
     """Room for a picture of many: not a multiple of a cache's page, or all begin in the same places of it."""
     return size if size < 2048 else size + (272 - size) % 1024
+
+
+@inlined
+def room(size, like):
+    """Zeros from the beginning of a cache's line on: a vector that lies in two lines takes as long as two."""
+    zeros = np.zeros(size + LINE // like.itemsize, like.dtype)
+    return zeros[-zeros.ctypes.data % LINE // like.itemsize :]
 
 
 @kernel

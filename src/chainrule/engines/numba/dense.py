@@ -16,7 +16,7 @@ from chainrule.engines.numba.turning import turn_matrix
 ROOM = 128  # numbers for the sums of a tile
 SAMPLES, ROWS = (4, 6) if COUNT == 32 else (2, 6)  # a tile of the forward pass
 TALL, BROAD = (3, 8) if COUNT == 32 else (1, 8)  # a tile of the gradients: vectors, and samples or rows of W
-OUTS = 14 if COUNT == 32 else 6  # rows of W of a tile for two vectors of samples
+OUTS = 10 if COUNT == 32 else 6  # rows of W of a tile for two vectors of samples
 ALONE = 8  # rows of W, or vectors, of a tile for one sample
 
 

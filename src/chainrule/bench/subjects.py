@@ -16,6 +16,7 @@ from chainrule.model import Sequential, load
 from chainrule.training.recipe import Recipe
 
 STANDARD = ("numpy-cnn", "vanilla-cnn", "vgg-small")
+TUTORIALS = ("independent-code-10", "vanilla-cnn", "numpy-cnn", "zayan", "venchislaw")  # a network of each
 LIT = 0.19  # share of the pixels that are not black, as in MNIST
 WRONG = 0.05  # share of labels that are wrong: a network that is never wrong has gradients of nothing
 

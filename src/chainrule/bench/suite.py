@@ -39,7 +39,7 @@ def train(choice: Choice, setting: Setting) -> Iterator[Row]:
 
 def infer(choice: Choice, setting: Setting) -> Iterator[Row]:
     """Calls of predict."""
-    usual = choice.subjects(subjects.standard())
+    usual = choice.subjects([*subjects.TUTORIALS, "vgg-small"])
     yield from steps.rows("infer", usual, choice.batches or (1, 128), choice.names, setting)
 
 
@@ -47,8 +47,9 @@ def epoch(choice: Choice, setting: Setting) -> Iterator[Row]:
     """Epochs of fit beside the plainest loop; and fast-mnist, whose one epoch is all of its training."""
     names = _without("torch-compile", peers.those(choice.names, "torch", "numpy"))
     if choice.models or choice.batches:
-        chosen = choice.subjects(subjects.standard()[:2])
-        yield from epochs.epochs(chosen, choice.batches or (1, 32), choice.samples, names, setting)
+        for subject in choice.subjects(subjects.standard()[:2]):
+            usual = (int(subject.recipe["batch_size"]),) if subject.name == FAST else (1, 32)
+            yield from epochs.epochs([subject], choice.batches or usual, choice.samples, names, setting)
         return
     plain = _without("torch-channels-last", names)
     tutorials = choice.subjects(subjects.standard()[:2])

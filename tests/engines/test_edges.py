@@ -9,9 +9,7 @@ import sys
 
 import pytest
 
-pytest.importorskip("mmap")
-
-PROGRAM = '''
+PROGRAM = """
 import ctypes, itertools, math, mmap, sys
 import numpy as np
 from chainrule.engines.numba import operations
@@ -35,7 +33,8 @@ def compare(name, arrays, **attributes):
 dtype = np.dtype(sys.argv[1])
 draw = lambda *shape: np.random.default_rng(math.prod(shape)).standard_normal(shape).astype(dtype)
 lanes = operations.lanes(dtype.itemsize)
-for count, ins, outs, size, edge in itertools.product((1, 3, 17), (1, lanes), (5, 8, lanes, 2 * lanes), (7, 13), (0, 1)):
+shapes = itertools.product((1, 3, 17), (1, lanes), (5, 8, lanes, 2 * lanes), (7, 13), (0, 1))
+for count, ins, outs, size, edge in shapes:
     x, w, b = draw(count, ins, size, size), draw(outs, ins, 3, 3), draw(outs)
     padding = ((edge, edge), (edge, edge))
     (y,) = operations.call("cross_correlate", (x, w, b), {"padding": padding})
@@ -51,7 +50,7 @@ for count, ins, outs in itertools.product((1, 5, 33), (1, 31, 50, 130), (3, 10, 
     compare("dense_dx", (y, w))
     compare("dense_dw", (x, y))
 print("as far as the edge")
-'''
+"""
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is fenced off with mprotect")

@@ -85,11 +85,12 @@ class Augmentation:
         rows = np.arange(height, dtype=np.float64).reshape(-1, 1) - (height - 1) / 2 - move[:, 0, None, None]
         columns = np.arange(width, dtype=np.float64) - (width - 1) / 2 - move[:, 1, None, None]
         a, b, c, d = (matrix[:, entry, None, None] for entry in range(4))
-        return _bilinear(
+        return _read(
             x,
             a * rows + b * columns + (height - 1) / 2,
             c * rows + d * columns + (width - 1) / 2,
             fill,
+            between=bool(self.rotation or self.scale),
         )
 
     def _inverse_maps(
@@ -110,17 +111,24 @@ class Augmentation:
         return np.stack([cos, sin, -sin * mirror, cos * mirror], axis=1), move
 
 
-def _bilinear(x: NDArray[Any], rows: NDArray[np.float64], columns: NDArray[np.float64], fill: float) -> NDArray[Any]:
-    """x (N, C, H, W) read at rows and columns (N, H, W), between pixels by their distances, `fill` outside."""
+def _read(
+    x: NDArray[Any], rows: NDArray[np.float64], columns: NDArray[np.float64], fill: float, *, between: bool
+) -> NDArray[Any]:
+    """x (N, C, H, W) read at rows and columns (N, H, W), `fill` outside.
+
+    between   places lie between pixels too, and are read bilinearly, by their distances; else on pixels
+    """
     count, channels, height, width = x.shape
     padded = np.full((count, channels, height + 2, width + 2), fill, x.dtype)
     padded[:, :, 1:-1, 1:-1] = x
+    flat = padded.reshape(-1)
+    planes = np.arange(count * channels, dtype=np.intp).reshape(count, channels, 1, 1) * ((height + 2) * (width + 2))
     rows, columns = rows.clip(-1, height) + 1, columns.clip(-1, width) + 1
+    if not between:
+        return flat[planes + (rows * (width + 2) + columns).astype(np.intp)[:, None]]
     top, left = (np.minimum(rows, height).astype(np.intp), np.minimum(columns, width).astype(np.intp))
     down, right = (rows - top).astype(x.dtype)[:, None], (columns - left).astype(x.dtype)[:, None]
-    planes = np.arange(count * channels, dtype=np.intp).reshape(count, channels, 1, 1) * ((height + 2) * (width + 2))
     corner = planes + (top * (width + 2) + left)[:, None]
-    flat = padded.reshape(-1)
     upper = flat[corner] * (1 - right) + flat[corner + 1] * right
     lower = flat[corner + width + 2] * (1 - right) + flat[corner + width + 3] * right
     return upper * (1 - down) + lower * down

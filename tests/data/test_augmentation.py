@@ -185,8 +185,7 @@ def test_a_shift_is_a_whole_number() -> None:
 @pytest.mark.parametrize(("shift", "flip"), [(1, False), (3, True), (0, True), (40, True)])
 @pytest.mark.parametrize("shape", [(5, 1, 28, 28), (3, 3, 7, 10)])
 def test_whole_pixels_are_moved_to_the_bits_of_reading_between_them(shape, shift, flip) -> None:
-    x, samples = np.random.default_rng(0).standard_normal(shape).astype(np.float32), np.arange(shape[0])
-    known = {"seed": 1, "step": 2, "samples": samples, "fill": -0.4}
-    moved = Augmentation(shift=shift, flip=flip).apply(x, **known)
-    between = Augmentation(shift=shift, flip=flip, rotation=1e-300).apply(x, **known)
-    np.testing.assert_array_equal(moved, between)
+    x, samples = RNG.normal(size=shape).astype(np.float32), np.arange(shape[0])
+    whole = changed(Augmentation(shift=shift, flip=flip), x, samples, fill=-0.4)
+    between = changed(Augmentation(shift=shift, flip=flip, rotation=1e-300), x, samples, fill=-0.4)
+    np.testing.assert_array_equal(whole, between)

@@ -18,6 +18,7 @@ from numba import literally
 
 from chainrule.engines.numba.compiling import inlined, kernel
 from chainrule.engines.numba.layout import (
+    aligned_zeros,
     apart,
     backward_taps,
     copy_rows,
@@ -25,7 +26,6 @@ from chainrule.engines.numba.layout import (
     frame,
     lay_out,
     reach,
-    room,
 )
 from chainrule.engines.numba.registers import COUNT, WIDTH
 from chainrule.engines.numba.tiles import add_outer, add_products, store, store_sums, zeros
@@ -100,8 +100,12 @@ def cross_correlate_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilat
 @inlined
 def _correlate_phase(dy, w, dx, phase, stride, padding, dilation, groups, flip):
     """dx[c, s·i + r] = Σ_{o, u ≡ r} w[o, c, u] dy[o, i − d·u // s], in both directions alike, r the phase."""
-    first_i, rows_i, above, down, below = reach(0, phase, dy, w, dx, stride, padding, dilation)
-    first_j, cells_j, before, along, after = reach(1, phase, dy, w, dx, stride, padding, dilation)
+    first_i, rows_i, above, down, below = reach(
+        phase[0], stride[0], padding[0][0], dilation[0], w.shape[2], dy.shape[2], dx.shape[2]
+    )
+    first_j, cells_j, before, along, after = reach(
+        phase[1], stride[1], padding[1][0], dilation[1], w.shape[3], dy.shape[3], dx.shape[3]
+    )
     if rows_i <= 0 or cells_j <= 0:
         return
     ins, of_group = w.shape[1], dy.shape[1] // groups
@@ -143,13 +147,13 @@ def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilat
     picture, all_slopes = apart(x.shape[1] * plane * stride[0] * stride[1]), apart(dy.shape[1] * size)
     together = max(1, min(x.shape[0], MANY // length))
     rows = np.zeros(together * picture + SLACK, x.dtype)
-    slopes = room(together * all_slopes + BROAD * size, x)
+    slopes = aligned_zeros(together * all_slopes + BROAD * size, x)
     outs = dy.shape[1] // groups
     for first in range(0, x.shape[0], together):
         many = min(together, x.shape[0] - first)
         for s in range(many):
             lay_out(x[first + s], rows[s * picture :], width, plane, stride, padding)
-            copy_rows(dy[first + s], slopes[s * all_slopes :], 0, width, size)
+            copy_rows(dy[first + s], slopes, s * all_slopes, width, size)
         for g in range(groups):
             ahead = g * dw.shape[1] * plane * stride[0] * stride[1]
             _sum_up(

@@ -88,16 +88,14 @@ def dense_dx(dy, w, dx):
     count, ins = dx.shape
     outs, vector = w.shape[0], WIDTH // w.itemsize
     slopes, flat, result = dy.reshape(dy.size), w.reshape(w.size), dx.reshape(dx.size)
-    together = count - count % BROAD
+    done, together = 0, count - count % BROAD
     if ins >= TALL * vector:
-        _rows_times(slopes, flat, result, 0, together, outs, ins, TALL, BROAD)
-        done = 0 if ins < ALONE * vector else ins
-        if done:
-            _rows_times(slopes, flat, result, together, count, outs, ins, ALONE, 1)
-        else:
-            _add_rows(dy, w, dx, together)
-    else:
-        _add_rows(dy, w, dx, 0)
+        _rows_times(slopes, flat, result, done, together, outs, ins, TALL, BROAD)
+        done = together
+    if ins >= ALONE * vector:
+        _rows_times(slopes, flat, result, done, count, outs, ins, ALONE, 1)
+        done = count
+    _add_rows(dy, w, dx, done)
 
 
 @kernel
@@ -134,9 +132,9 @@ def dense_dw(x, dy, dw):
     outs, vector = dw.shape[0], WIDTH // x.itemsize
     flat, slopes, result = x.reshape(x.size), dy.reshape(dy.size), dw.reshape(dw.size)
     across, filled, down = ins - ins % (TALL * vector), ins - ins % vector, outs - outs % BROAD
-    _add_outer_to(flat, slopes, result, count, (0, down), (0, across), TALL, BROAD)
-    _add_outer_to(flat, slopes, result, count, (0, down), (across, filled), 1, BROAD)
-    _add_outer_to(flat, slopes, result, count, (down, outs), (0, filled), 1, 1)
+    _add_outer_to(flat, slopes, result, count, outs, ins, (0, down), (0, across), TALL, BROAD)
+    _add_outer_to(flat, slopes, result, count, outs, ins, (0, down), (across, filled), 1, BROAD)
+    _add_outer_to(flat, slopes, result, count, outs, ins, (down, outs), (0, filled), 1, 1)
     for s in range(count):
         for o in range(outs):
             for k in range(filled, ins):
@@ -144,11 +142,10 @@ def dense_dw(x, dy, dw):
 
 
 @kernel
-def _add_outer_to(x, dy, dw, count, rows, columns, tall, broad):
+def _add_outer_to(x, dy, dw, count, outs, ins, rows, columns, tall, broad):
     """The same for some rows and columns of dW, which tiles of `tall` vectors by `broad` rows fill."""
     literally(tall)
     literally(broad)
-    outs, ins = dy.size // count, x.size // count
     for o in range(rows[0], rows[1], broad):
         for k in range(columns[0], columns[1], tall * (WIDTH // x.itemsize)):
             tile = load(dw, o * ins + k, ins, tall, broad)

@@ -27,6 +27,7 @@ from chainrule.engines.numba.layout import (
     lay_out,
     positions,
     reach,
+    unpadded,
 )
 from chainrule.engines.numba.registers import COUNT, WIDTH
 from chainrule.engines.numba.tiles import add_picked, at_least, largest, load, load_picked, store
@@ -66,18 +67,16 @@ def correlate_filters(
     by = 2 if pooled else 1
     width, plane = frame(x, stride, padding)
     places = forward_taps(w.shape, width, plane, stride, dilation, flip)
-    bare = _bare(stride, padding)
-    picture = x[0].size if bare else apart(x.shape[1] * plane * stride[0] * stride[1])
     cells = (last - first) * y.shape[3]
     untied = b is not None and b.size > all_outs
     together = 1 if untied else max(1, min(x.shape[0], (MANY + cells - 1) // max(cells, 1)))
-    rows = x.reshape(x.size) if bare else np.zeros(together * picture + plane, x.dtype)
+    in_place, picture, rows = _room(x, together, plane, stride, padding)
     weights = np.empty((places.size + lanes) * outs, x.dtype)
     turn_matrix(w.reshape(w.size), lowest * places.size, places.size, outs, places.size, weights, 0, outs)
     at = np.zeros(together * cells * by * by + OUTPUTS, np.int64)
     _lay_windows(at, together, last - first, y.shape[3], width, picture, pooled)
-    begin, above = np.zeros(at.size, np.int64), 0
-    plus = np.zeros(outs, x.dtype)
+    begin = np.zeros(at.size, np.int64)
+    plus, above = np.zeros(outs, x.dtype), 0
     if untied:
         plane_of_b = b.size // all_outs
         across = plane_of_b // _height(x, w, stride, padding, dilation)
@@ -93,13 +92,9 @@ def correlate_filters(
     least = x.dtype.type(0 if rectify else -np.inf)
     for start in range(0, x.shape[0], together):
         many = min(together, x.shape[0] - start)
-        if not bare:
-            for s in range(many):
-                lay_out(x[start + s], rows[s * picture :], width, plane, stride, padding)
-        if many < together:
-            for p in range(many * cells * by * by, at.size):  # the last tile looks at no sample behind the last
-                at[p] = 0
-        seen = rows[(start * picture if bare else 0) + first * by * width :]
+        seen = _laid(x, start, many, rows, in_place, picture, width, plane, stride, padding)[first * by * width :]
+        for p in range(many * cells * by * by, at.size):  # the last tile looks at no sample behind the last
+            at[p] = 0
         _sum(weights, outs, seen, places, at, plus[above:], begin, sums, many * cells, least, pooled)
         for s in range(many):
             place = ((start + s) * all_outs + lowest) * whole + first * y.shape[3]
@@ -111,8 +106,8 @@ def correlate_filters_dx(dy, w, dx, padding=((0, 0), (0, 0)), dilation=(1, 1), f
     """dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i − d·u], in both directions alike."""
     one, ins, outs = (1, 1), w.shape[1], w.shape[0]
     lanes = WIDTH // dy.itemsize
-    _, _, above, down, below = reach(0, (0, 0), dy, w, dx, one, padding, dilation)
-    _, _, before, along, after = reach(1, (0, 0), dy, w, dx, one, padding, dilation)
+    _, _, above, down, below = reach(0, 1, padding[0][0], dilation[0], w.shape[2], dy.shape[2], dx.shape[2])
+    _, _, before, along, after = reach(0, 1, padding[1][0], dilation[1], w.shape[3], dy.shape[3], dx.shape[3])
     width = dy.shape[3] + max(before, after)
     plane = (above + dy.shape[2] + below) * width
     found, order = backward_taps(w.shape, (0, 0), width, plane, outs, one, dilation, flip)
@@ -147,22 +142,18 @@ def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dil
     found, places = forward_taps(dw.shape, width, plane, stride, dilation, flip), np.zeros(dw[0].size + TAPS, np.int64)
     for k in range(found.size):
         places[k] = found[k]
-    bare = _bare(stride, padding)
-    picture = x[0].size if bare else apart(x.shape[1] * plane * stride[0] * stride[1])
     together = max(1, min(x.shape[0], (MANY + cells - 1) // max(cells, 1)))
-    rows = x.reshape(x.size) if bare else np.zeros(together * picture + plane, x.dtype)
+    in_place, picture, rows = _room(x, together, plane, stride, padding)
     slopes = np.empty(together * cells * outs, x.dtype)
     at = np.empty(together * cells, np.int64)
     positions(at, together, dy.shape[2], dy.shape[3], width, picture)
     sums = np.zeros(places.size * outs, x.dtype)
     for start in range(0, x.shape[0], together):
         many = min(together, x.shape[0] - start)
+        seen = _laid(x, start, many, rows, in_place, picture, width, plane, stride, padding)
         for s in range(many):
-            if not bare:
-                lay_out(x[start + s], rows[s * picture :], width, plane, stride, padding)
             given = (start + s) * outs * cells
             turn_matrix(dy.reshape(dy.size), given, cells, outs, cells, slopes, s * cells * outs, outs)
-        seen = rows[start * picture if bare else 0 :]
         if outs % (2 * (WIDTH // x.itemsize)) == 0:
             _sum_up(slopes, outs, seen, at, many * cells, places, dw[0].size, sums, 2)
         else:
@@ -180,10 +171,23 @@ def _height(x, w, stride, padding, dilation):
 
 
 @inlined
-def _bare(stride, padding):
-    """Whether pictures are read where they are: there is nothing to put around them or to part."""
-    whole = padding[0][0] == 0 and padding[0][1] == 0 and padding[1][0] == 0 and padding[1][1] == 0
-    return whole and stride[0] == 1 and stride[1] == 1
+def _room(x, together, plane, stride, padding):
+    """Whether pictures are read where they are, since nothing has to be put around them; how far they lie apart; and
+    the rows they are read from, those of x or a room for so many.
+    """
+    in_place = unpadded(padding) and stride[0] == 1 and stride[1] == 1
+    picture = x[0].size if in_place else apart(x.shape[1] * plane * stride[0] * stride[1])
+    rows = x.reshape(x.size) if in_place else np.zeros(together * picture + plane, x.dtype)
+    return in_place, picture, rows
+
+
+@inlined
+def _laid(x, start, many, rows, in_place, picture, width, plane, stride, padding):
+    """The rows of the pictures from `start` on; of so many, which are laid out if they are not read where they are."""
+    if not in_place:
+        for s in range(many):
+            lay_out(x[start + s], rows[s * picture :], width, plane, stride, padding)
+    return rows[start * picture if in_place else 0 :]
 
 
 @kernel

@@ -32,7 +32,13 @@ def apart(size):
 
 
 @inlined
-def room(size, like):
+def unpadded(padding):
+    """Whether nothing is put around pictures."""
+    return padding[0][0] == 0 and padding[0][1] == 0 and padding[1][0] == 0 and padding[1][1] == 0
+
+
+@inlined
+def aligned_zeros(size, like):
     """Zeros from the beginning of a cache's line on: a vector that lies in two lines takes as long as two."""
     zeros = np.zeros(size + LINE // like.itemsize, like.dtype)
     return zeros[-zeros.ctypes.data % LINE // like.itemsize :]
@@ -79,16 +85,16 @@ def backward_taps(shape, phase, width, plane, of_group, stride, dilation, flip):
 
 
 @kernel
-def reach(axis, phase, dy, w, dx, stride, padding, dilation):
-    """Along an axis: the first cell of a phase of padded dx that is kept, how many are, and the frame of dy for them.
+def reach(r, stride, before, dilation, taps, given, wanted):
+    """Along an axis: the first cell of phase r of padded dx that is kept, how many are, and the frame of dy for them.
 
     The frame: zeros before dy, cells of dy that are passed over (padding beyond full), zeros behind dy.
+    before is the padding; dy has so many cells, of dx so many are wanted.
     """
-    r, s, before = phase[axis], stride[axis], padding[axis][0]
-    first = (max(before - r, 0) + s - 1) // s
-    count = (dx.shape[2 + axis] + before - r + s - 1) // s - first
-    lead = dilation[axis] * (w.shape[2 + axis] - 1) // s - first
-    return first, count, max(lead, 0), max(-lead, 0), max(first + count - dy.shape[2 + axis], 0)
+    first = (max(before - r, 0) + stride - 1) // stride
+    count = (wanted + before - r + stride - 1) // stride - first
+    lead = dilation * (taps - 1) // stride - first
+    return first, count, max(lead, 0), max(-lead, 0), max(first + count - given, 0)
 
 
 @kernel

@@ -1,6 +1,7 @@
 """Pooling and its gradients, compiled. The equations are in reference/pooling.py."""
 
 from chainrule.engines.numba.compiling import inlined, kernel
+from chainrule.engines.numba.layout import unpadded
 from chainrule.engines.numba.registers import WIDTH
 from chainrule.engines.numba.tiles import largest_of_four
 
@@ -22,8 +23,7 @@ def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)
 @inlined
 def _by_two(window, stride, padding):
     """Whether windows are 2×2, side by side, without padding: most of them are."""
-    whole = padding[0][0] == 0 and padding[0][1] == 0 and padding[1][0] == 0 and padding[1][1] == 0
-    return whole and window[0] == 2 and window[1] == 2 and stride[0] == 2 and stride[1] == 2
+    return unpadded(padding) and window[0] == 2 and window[1] == 2 and stride[0] == 2 and stride[1] == 2
 
 
 @inlined

@@ -5,6 +5,7 @@ import importlib.util
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -14,7 +15,7 @@ import numpy as np
 
 from chainrule import files
 from chainrule.engines import Array, Buffers
-from chainrule.engines.numba import compiling, operations
+from chainrule.engines.numba import ahead, compiling, operations
 from chainrule.engines.numba.generator import ROOM, Writer
 from chainrule.engines.numba.rewriting import is_large
 from chainrule.engines.numba.update_programs import outer_update_source, update_source
@@ -238,15 +239,16 @@ def load(source: str) -> Any:
         module = ModuleType(name)
         exec(source.replace("cache=True", "cache=False"), module.__dict__)
         return module.run
-    file = folder / f"{name}.py"
+    file, help_compiling = folder / f"{name}.py", nullcontext()
     if not file.exists() or file.read_text(encoding="utf-8") != source:
         _announce()
         files.write_whole(file, source.encode())
+        help_compiling = ahead.helped(file)
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot import {file}")
     module = importlib.util.module_from_spec(spec)
-    with compiling.cached():
+    with compiling.cached(), help_compiling:
         sys.modules[name] = module  # numba finds what a cached function refers to by the name of its module
         spec.loader.exec_module(module)
     return module.run

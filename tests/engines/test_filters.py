@@ -29,6 +29,7 @@ LAYERS: dict[str, tuple[int, int, int, tuple[int, int], tuple[int, int], dict[st
     "beyond full": (7, WHOLE, 2 * WHOLE, (1, 1), (5, 6), {"padding": ((1, 1), (2, 2))}),
     "many taps": (1, 2 * WHOLE, WHOLE, (5, 5), (8, 9), {"padding": ((2, 2), (2, 2))}),
     "small pictures": (40, WHOLE, WHOLE, (2, 2), (3, 3), {}),
+    "pictures left over": (17, 2, WHOLE, (3, 3), (7, 8), {}),
 }
 each_layer = pytest.mark.parametrize("layer", LAYERS)
 each_bias = pytest.mark.parametrize("bias", ["none", "tied", "untied"])

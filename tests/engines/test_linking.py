@@ -1,10 +1,12 @@
-"""Views: the parts of a room that a program gives its kernels."""
+"""Views, which are the parts of a room that a program gives its kernels, and other things that programs rely on."""
 
 import numpy as np
 import pytest
-from numba import njit
+from numba import njit, prange
 from numba.core.errors import TypingError
 
+from chainrule.engines.numba.compiling import OPTIONS, PARALLEL
+from chainrule.engines.numba.layout import LINE, aligned_zeros
 from chainrule.engines.numba.linking import view
 
 
@@ -34,3 +36,30 @@ def test_a_view_is_no_copy_and_sees_all_axes_of_its_room() -> None:
 def test_a_view_of_every_second_number_is_refused() -> None:
     with pytest.raises(TypingError, match="contiguous"):
         part(np.arange(60.0)[::2], 0, 4)
+
+
+def test_two_parallel_loops_stay_two() -> None:
+    @njit(parallel=PARALLEL, **OPTIONS)
+    def run(parts, sums):
+        for k in prange(4):
+            view(parts, k, (1,))[0] = k + 1
+        for k in prange(4):
+            sums[k] = parts.sum()
+
+    parts, sums = np.zeros(4), np.zeros(4)
+    run(parts, sums)
+    assert sums.tolist() == [10.0] * 4
+    assert run.get_metadata(run.signatures[0])["parfor_diagnostics"].count_parfors() == 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_aligned_zeros_begin_with_a_line_of_the_cache(dtype: str) -> None:
+    @njit
+    def made(size, like):
+        return aligned_zeros(size, like)
+
+    for size in (1, 17, 1000):
+        found = made(size, np.zeros(1, dtype))
+        assert found.size >= size
+        assert found.ctypes.data % LINE == 0
+        assert not found.any()

@@ -36,6 +36,7 @@ watch(dense, "_products", 2)
 watch(dense, "_side_by_side")
 watch(dense, "_rows_times", 2)
 watch(dense, "_add_rows")
+watch(dense, "_add_outer_to", 2)
 for name in "_max_two _max_any _mean_two _spread_two".split():
     watch(pooling, name)
 
@@ -108,7 +109,8 @@ def multiply(samples, ins, outs):
     close(dw, dy.T @ x)
 
 many, alone = dense.SAMPLES, dense.ALONE
-multiply(9, 70, 11); entered(("_products", many, dense.ROWS), ("_rows_times", dense.TALL, dense.BROAD))
+outer = [("_add_outer_to", *tile) for tile in ((dense.TALL, dense.BROAD), (1, dense.BROAD), (1, 1))]
+multiply(9, 70, 11); entered(("_products", many, dense.ROWS), ("_rows_times", dense.TALL, dense.BROAD), *outer)
 multiply(1, 70, 9); entered(("_products", 1, alone), ("_rows_times", alone, 1))
 multiply(2 * lanes(8), 70, 11); entered("_side_by_side")
 multiply(2 * lanes(8) + 3, 5, 9); entered("_side_by_side", ("_products", 1, alone))

@@ -13,6 +13,7 @@ from chainrule.errors import OptionError, ShapeError
 from chainrule.explain import Trace, Training
 from chainrule.files import plain
 from chainrule.interpreter import Interpreter
+from chainrule.model import Sequential
 from chainrule.network import Network
 from chainrule.training.step import Stepper
 
@@ -183,3 +184,12 @@ def test_numbers_that_overflow_are_shown_as_they_are():
     assert "NaN" in str(explanation)
     assert explanation.to_json()["shown"] == "NaN"
     assert trace.explain("loss.y").shown != "NaN"
+
+
+def test_a_trace_keeps_its_numbers_whatever_becomes_of_the_arrays_it_was_given():
+    model = Sequential([cr.Conv2D(1, 3), cr.Flatten(), cr.Dense(2)], (1, 5, 5), dtype="float64", engine="numpy")
+    x, t = np.ones((1, 1, 5, 5)), np.array([[1.0, 0.0]])
+    trace = model.trace(x, t, loss="softmax_cross_entropy")
+    x[:], t[:] = 0, 0
+    assert trace["x"].all()
+    assert trace["t"].any()

@@ -4,12 +4,13 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from web.looked_at import RECIPE, opened, small, stripes, trained_through, until
 
-from chainrule.training.step import Stepper
+from chainrule.training.step import Outcome, Stepper
 from chainrule.web import pairs
 from chainrule.web.replaying import Replayer
 
@@ -21,11 +22,14 @@ def test_the_frame_before_needs_no_replay(tmp_path: Path, monkeypatch: pytest.Mo
     subject = small(stripes(tmp_path / "data.npz"), recipe=replace(RECIPE, epochs=60))
     expected, _ = trained_through(subject)
     monkeypatch.setattr(pairs, "SLOW", slow)
-    if not slow:  # what is kept of slow steps is kept for a few of them: on a busy machine only if they do take long
+    if not slow:  # a slow step's frame is kept for the next few steps, which must take as long as slow ones do
         step = Stepper.step
-        monkeypatch.setattr(
-            Stepper, "step", lambda self, *given, **more: (time.sleep(0.05), step(self, *given, **more))[1]
-        )
+
+        def slowly(self: Stepper, *given: Any, **more: Any) -> Outcome:
+            time.sleep(0.05)
+            return step(self, *given, **more)
+
+        monkeypatch.setattr(Stepper, "step", slowly)
     session = opened(subject)
     session._running.timeline.most = 1
     replayed: list[int] = []

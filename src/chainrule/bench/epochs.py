@@ -14,12 +14,12 @@ from chainrule.bench.steps import ready
 from chainrule.bench.subjects import Subject
 
 
-def epochs(
-    subjects: Sequence[Subject], batches: Sequence[int], samples: int, names: Sequence[str], setting: Setting
-) -> Iterator[Row]:
-    """An epoch of everyone in turn, in each round from other first weights: medians of time, means of accuracy."""
+def epochs(pairs: Sequence[tuple[Subject, int]], samples: int, names: Sequence[str], setting: Setting) -> Iterator[Row]:
+    """An epoch of everyone in turn, in each round from other first weights: medians of time, means of accuracy.
+
+    pairs   the networks, each with the size of its batches
+    """
     absent, here = setting.divided(names)
-    pairs = [(subject, batch) for subject in subjects for batch in batches]
     with started(here, setting.threads, **setting.environment) as processes:
         for number, (subject, batch) in enumerate(pairs):
             loaded, reasons = _checked(subject, batch, samples, processes, setting)

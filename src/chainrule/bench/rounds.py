@@ -51,6 +51,7 @@ def timed(
             lost[name] = str(error)
 
     for name in processes:
+        time.sleep(SETTLE)
         if answer := ask(name, "calibrate", seconds=turn):
             repetitions[name] = answer["repetitions"]
     for name in turns(list(processes), rounds):

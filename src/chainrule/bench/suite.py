@@ -46,17 +46,19 @@ def infer(choice: Choice, setting: Setting) -> Iterator[Row]:
 def epoch(choice: Choice, setting: Setting) -> Iterator[Row]:
     """Epochs of fit beside the plainest loop; and fast-mnist, whose one epoch is all of its training."""
     names = _without("torch-compile", peers.those(choice.names, "torch", "numpy"))
+    pairs = _with_batches(choice.subjects(subjects.standard()[:2]), choice.batches)
     if choice.models or choice.batches:
-        for subject in choice.subjects(subjects.standard()[:2]):
-            usual = (int(subject.recipe["batch_size"]),) if subject.name == FAST else (1, 32)
-            yield from epochs.epochs([subject], choice.batches or usual, choice.samples, names, setting)
+        yield from epochs.epochs(pairs, choice.samples, names, setting)
         return
-    plain = _without("torch-channels-last", names)
-    tutorials = choice.subjects(subjects.standard()[:2])
-    yield from epochs.epochs(tutorials, (1, 32), choice.samples, plain, setting)
-    fast = subjects.find(FAST)
-    batch = int(fast.recipe["batch_size"])
-    yield from epochs.epochs([fast], [batch], 0, names, replace(setting, rounds=choice.seeds))
+    yield from epochs.epochs(pairs, choice.samples, _without("torch-channels-last", names), setting)
+    fast = _with_batches([subjects.find(FAST)], ())
+    yield from epochs.epochs(fast, 0, names, replace(setting, rounds=choice.seeds))
+
+
+def _with_batches(found: Sequence[Subject], batches: Sequence[int]) -> list[tuple[Subject, int]]:
+    """Every network with every size of a batch; where none are given, with the usual ones, fast-mnist with its own."""
+    own = {FAST: (int(subjects.find(FAST).recipe["batch_size"]),)}
+    return [(subject, batch) for subject in found for batch in batches or own.get(subject.name, (1, 32))]
 
 
 def start(choice: Choice, setting: Setting) -> Iterator[Row]:

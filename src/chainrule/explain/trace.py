@@ -46,7 +46,7 @@ class Trace:
         self.network = network
         self.plan: Plan = network.plan(loss, input_gradient=True)
         self.training = training or Training()
-        inputs, targets = np.asarray(x, np.float64), np.asarray(t, np.float64)
+        inputs, targets = np.array(x, np.float64), np.array(t, np.float64)  # kept, whatever the caller does
         self.samples = _checked(network, inputs, targets)
         self.catalogue: Catalogue = gather(network, self.plan, self.training.optimizer, self.samples)
         self._arrays = {"x": inputs, "t": targets}

@@ -47,7 +47,8 @@ class Clock(Protocol):
 class Trainer:
     """Trains a network by a recipe; everything that a run is between two steps.
 
-    epoch_steps   steps an epoch; steps   in all
+    epoch_steps   steps an epoch
+    steps         in all
     history       its length is the number of steps done: order, augmentation and dropout are functions of it
     stop          set to True by a callback, it ends training after the current step
     """

@@ -4,7 +4,7 @@
   keep NaN and infinity what they are.
 - Numba's cache does not notice that a compiled function in another file changed. All compiled code therefore lies in a
   folder named by a fingerprint of every kernel file and of the versions: any change begins an empty folder.
-- `a[i:j] = b`, of arrays, would compile 1.4 s long the words of an error about their shapes; kernels have a loop there.
+- `a[i:j] = b` between arrays costs 1.4 s of compiling, for an error message about shapes: kernels loop instead.
 """
 
 import contextlib

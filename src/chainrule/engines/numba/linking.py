@@ -1,4 +1,4 @@
-"""What programs are written with: kernels called by address, and arrays that are parts of a room.
+"""What the program of a model is written with: kernels called by address, and arrays that are parts of a room.
 
 Numba would copy the code of every kernel into the program, and again into each of the functions that it makes of a
 parallel loop, and optimise all of it every time: 12 s for `numpy-cnn`, again for every other network. Linked by name, a

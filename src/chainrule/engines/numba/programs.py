@@ -45,11 +45,11 @@ def update(
     if threads == 1 or p.size < SHARED:
         entry.kernel(*arrays, *numbers)
     else:
-        in_parallel(threads, load(update_source(name, _name(p.dtype))), (*arrays, threads, *numbers))
+        in_parallel(threads, load(update_source(name, _dtype_name(p.dtype))), (*arrays, threads, *numbers))
 
 
 @cache
-def _name(dtype: Any) -> str:
+def _dtype_name(dtype: Any) -> str:
     """What a dtype is called; NumPy takes 3 µs to say it."""
     return str(dtype)
 
@@ -135,7 +135,7 @@ class Program:
             update(name, p, g, moments, attributes, self._threads if self._single is None else 1)
             return
         numbers = operations.KERNELS[name].arguments(2 + len(moments), attributes)
-        program = load(outer_update_source(name, _name(p.dtype)))
+        program = load(outer_update_source(name, self._writer.dtype))
         if not self._held:
             self._held = self._held_gradients(held, p.size)
         for x, dy, edges in self._held:

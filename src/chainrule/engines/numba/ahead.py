@@ -13,15 +13,18 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from chainrule.engines import processors
+from chainrule.engines import thread_count
 
 LINK = re.compile(r"^link\('[^']*', (\w+\.\w+), ", re.MULTILINE)
 
 
 @contextlib.contextmanager
 def helped(file: Path) -> Generator[None]:
-    """While it lasts, the other process works on the program in a file, if most kernels are not on disk yet."""
-    process = _started(file) if _is_new(file) and processors() > 1 else None
+    """While it lasts, the other process works on the program in a file, if most kernels are not on disk yet.
+
+    Not where one thread is all that may be used.
+    """
+    process = _started(file) if thread_count() > 1 and _is_new(file) else None
     try:
         yield
     finally:

@@ -68,6 +68,8 @@ def entered(*expected):
 eight, six = (("_sum_by", *tile) for tile in (convolution.EIGHT, convolution.SIX))
 tall, broad = convolution.TALL, convolution.BROAD
 by_filters, by_taps = ("_sum_up_by", tall, broad), ("_sum_up_by", broad, tall)
+if -6 % tall <= -6 % broad:
+    by_taps = by_filters  # with so few registers no number of filters fills tiles better the other way round
 
 convolve(8, (3, 5)); entered(eight, six, by_filters)  # dx has two channels
 convolve(6, (2, 3)); entered(six, by_taps)
@@ -113,7 +115,7 @@ outer = [("_add_outer_to", *tile) for tile in ((dense.TALL, dense.BROAD), (1, de
 multiply(9, 70, 11); entered(("_products", many, dense.ROWS), ("_rows_times", dense.TALL, dense.BROAD), *outer)
 multiply(1, 70, 9); entered(("_products", 1, alone), ("_rows_times", alone, 1))
 multiply(2 * lanes(8), 70, 11); entered("_side_by_side")
-multiply(2 * lanes(8) + 3, 5, 9); entered("_side_by_side", ("_products", 1, alone))
+multiply(2 * lanes(8) + 1, 5, 9); entered("_side_by_side", ("_products", 1, alone))
 multiply(9, 3, 2); entered(("_products", many, dense.ROWS), "_add_rows")
 
 def pool(size, window, stride, padding=((0, 0), (0, 0))):

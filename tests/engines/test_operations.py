@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 import chainrule.engines.numpy
 from chainrule import engines, reference
+from chainrule.engines.numba import operations
+from chainrule.engines.numba.tiles import lanes
 
 
 def as_functions(engine: engines.Engine) -> SimpleNamespace:
@@ -154,3 +156,12 @@ def test_confident_and_wrong_is_finite(engine: str, dtype: type, loss: str) -> N
     for name in (loss, f"{loss}_dp"):
         (result,) = call(ENGINES[engine], name, Case((p, t), {}))
         assert np.isfinite(result).all()
+
+
+def test_arrays_that_may_not_be_written_to_are_read():
+    x, w = np.arange(2.0 * 6 * 6).reshape(1, 2, 6, 6), np.ones((2 * lanes(8), 2, 3, 3))
+    expected = reference.cross_correlate(x, w)
+    for array in (x, w):
+        array.flags.writeable = False
+    (found,) = operations.call("cross_correlate", (x, w, None), {})
+    np.testing.assert_allclose(found, expected, atol=1e-12)

@@ -165,8 +165,11 @@ def shared(name: str, shape: tuple[int, ...], itemsize: int) -> tuple[tuple[str,
 
 
 def call(name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
-    """Run one operation by itself: results are allocated, inputs made contiguous."""
-    given = [None if array is None else np.ascontiguousarray(array) for array in arrays]
+    """Run one operation by itself: results are allocated, inputs made contiguous.
+
+    What is read-only is copied: to numba it is of another type, for which every kernel would be compiled again.
+    """
+    given = [None if array is None else np.require(array, requirements=("C", "W")) for array in arrays]
     known = {key: value for key, value in attributes.items() if value is not None}
     if "window" in known:
         known.setdefault("stride", known["window"])

@@ -2,30 +2,17 @@
 
 import json
 import struct
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from web.fixed_page import Subject, served
+from web.fixed_page import Subject
 from web.views.opened import opened
-from web.views.subjects import digits
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
 EARLY = 5
-
-
-@pytest.fixture(scope="module")
-def subject() -> Subject:
-    return digits()
-
-
-@pytest.fixture(scope="module")
-def address(subject: Subject) -> Iterator[str]:
-    with served(subject) as found:
-        yield found
 
 
 @pytest.fixture

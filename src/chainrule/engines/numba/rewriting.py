@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from chainrule.engines.numba.operations import fitting
@@ -24,19 +24,28 @@ def is_large(operation: Operation) -> bool:
 
 def rectified(plan: Plan) -> Plan:
     """The plan with every ReLU that alone reads a cross-correlation done by that, as it writes its result."""
+
+    def done(before: Operation, relu: Operation) -> Operation | None:
+        if relu.name != "relu" or before.name != "cross_correlate":
+            return None
+        return replace(before, writes=relu.writes, attributes={**before.attributes, "rectify": True})
+
+    return _joined(plan, done)
+
+
+def _joined(plan: Plan, done: Callable[[Operation, Operation], Operation | None]) -> Plan:
+    """The plan with forward operations done by those before them, whose results they alone read.
+
+    done   (operation, the one behind it) → one operation for both, or None where there is none
+    """
     readers = Counter(tensor.storage for tensor in (plan.output, *_reads(plan.operations)))
     forward: list[Operation] = []
     for operation in plan.forward:
         before = forward[-1] if forward else None
-        if (
-            operation.name == "relu"
-            and before is not None
-            and before.name == "cross_correlate"
-            and before.writes[0] == operation.reads[0]
-            and readers[before.writes[0].storage] == 1
-        ):
-            attributes = {**before.attributes, "rectify": True}
-            forward[-1] = replace(before, writes=operation.writes, attributes=attributes)
+        alone = before and before.writes[0] == operation.reads[0] and readers[before.writes[0].storage] == 1
+        both = done(before, operation) if before and alone else None
+        if both:
+            forward[-1] = both
         else:
             forward.append(operation)
     return replace(plan, forward=tuple(forward))
@@ -74,23 +83,13 @@ def pooled(plan: Plan) -> Plan:
     """
     if plan.backward:
         return plan
-    readers = Counter(tensor.storage for tensor in (plan.output, *_reads(plan.operations)))
-    forward: list[Operation] = []
-    for operation in plan.forward:
-        before = forward[-1] if forward else None
-        if (
-            operation.name == "max_pool"
-            and before is not None
-            and _pools(before)
-            and before.writes[0] == operation.reads[0]
-            and readers[before.writes[0].storage] == 1
-            and _by_two(operation)
-        ):
-            attributes = {**before.attributes, "pooled": True}
-            forward[-1] = replace(before, writes=operation.writes[:1], attributes=attributes)
-        else:
-            forward.append(operation)
-    return replace(plan, forward=tuple(forward))
+
+    def done(before: Operation, pool: Operation) -> Operation | None:
+        if pool.name != "max_pool" or not (_pools(before) and _by_two(pool)):
+            return None
+        return replace(before, writes=pool.writes[:1], attributes={**before.attributes, "pooled": True})
+
+    return _joined(plan, done)
 
 
 def _pools(operation: Operation) -> bool:

@@ -4,16 +4,24 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 TORCH  ?= torch==2.13.0
+SPREAD ?= --numprocesses=auto --dist=loadfile --durations=10
 
-.PHONY: help train zoo test prove parity mutate lint types format experiments bench page-speed screenshots clean
+.PHONY: help wheel train zoo test prove alarms parity networks guard fuzz faults mutate lint types format
+.PHONY: experiments bench page-speed screenshots clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for more)"
 	@echo "make zoo          train every named network with its recipe and print the table"
 	@echo "make test         run all tests"
 	@echo "make prove        20,000 random layers: output and gradients (ARGS=\"--count 100000 --seed 1\")"
+	@echo "make alarms       right code full of kinks is never called wrong, and wrong code never right: 3,000 checks"
 	@echo "make parity       every layer and every network beside PyTorch, in float64 (CHAINRULE_PARITY=1000 for more)"
+	@echo "make fuzz         20,000 damaged inputs for every format and command; docs/reliability.md"
+	@echo "make networks     2,000 drawn networks, compiled engine beside NumPy's (ARGS=\"--count 100 --seed 1\")"
+	@echo "make guard        every compiled kernel between pages that may not be touched, with drawn shapes (Linux)"
+	@echo "make wheel        build the wheel, install it into a fresh environment, read the documentation and predict there"
 	@echo "make lint         ruff and pyright, and tsc where npm is installed"
+	@echo "make faults       kill and fail a run at every system call and at random moments, and compare its bits (long)"
 	@echo "make experiments  the tables and pictures of docs/ again (long)"
 	@echo "make bench        time this library, PyTorch and ONNX Runtime, and write docs/benchmarks.md"
 	@echo "make page-speed   how soon the page opens, and its frames a second; needs Chromium (ARGS=RUN)"
@@ -43,6 +51,11 @@ $(VENV)/.parity: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet $(TORCH)
 	touch $@
 
+# Guided by coverage where atheris can be had: Linux, and the versions of Python that it is built for.
+$(VENV)/.fuzz: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --editable ".[test,fuzz]" || echo "atheris cannot be had here: fuzzing goes on without"
+	touch $@
+
 $(VENV)/.mutate: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable ".[test,mutate]"
 	touch $@
@@ -59,13 +72,34 @@ zoo: $(VENV)/.installed
 	$(BIN)/chainrule zoo $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(SPREAD) $(ARGS)
+
+wheel: $(VENV)/.installed
+	rm -rf build/wheel build/fresh
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	$(BIN)/python -m venv build/fresh
+	build/fresh/bin/python -m pip install --quiet build/wheel/chainrule-*.whl
+	cd build && fresh/bin/chainrule docs && fresh/bin/chainrule docs checking | cmp - ../docs/checking.md
+	cd build && fresh/bin/python -c "import chainrule as cr, numpy; \
+	  print(cr.zoo.find('numpy-cnn').build().predict(numpy.zeros((2, 1, 28, 28))).shape, cr.__file__)"
 
 prove: $(VENV)/.installed
 	$(BIN)/chainrule prove --count 20000 $(ARGS)
 
+alarms: $(VENV)/.test
+	CHAINRULE_ALARMS=$(or $(COUNT),500) $(BIN)/python -m pytest tests/check/test_alarms.py $(ARGS)
+
 parity: $(VENV)/.parity
 	$(BIN)/python -m pytest tests/parity tests/bench/test_torch_peer.py $(ARGS)
+
+fuzz: $(VENV)/.fuzz
+	PYTHONPATH=tests $(BIN)/python -m fuzz --markdown docs/reliability.md $(ARGS)
+
+networks: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python -m networks --markdown docs/reliability.md $(ARGS)
+
+guard: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python -m engines.guard --markdown docs/reliability.md $(ARGS)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check
@@ -83,17 +117,17 @@ format: $(VENV)/.lint
 
 experiments: $(VENV)/.installed
 	mkdir -p docs/pictures docs/derivations/pictures
-	$(BIN)/chainrule experiment shares --markdown docs/shares.md
-	$(BIN)/chainrule experiment rate --markdown docs/vanilla-cnn.md --picture docs/pictures/vanilla-rate.png
-	$(BIN)/chainrule experiment losses --markdown docs/independent-code.md
-	$(BIN)/chainrule experiment claims --markdown docs/derivations/claims.md
+	$(BIN)/python -m experiments shares --markdown docs/shares.md
+	$(BIN)/python -m experiments rate --markdown docs/vanilla-cnn.md --picture docs/pictures/vanilla-rate.png
+	$(BIN)/python -m experiments losses --markdown docs/independent-code.md
+	$(BIN)/python -m experiments claims --markdown docs/derivations/claims.md
 	$(BIN)/chainrule zoo --markdown docs/zoo.md
-	$(BIN)/chainrule experiment activations --pictures docs/derivations/pictures
+	$(BIN)/python -m experiments activations --pictures docs/derivations/pictures
 
 bench: $(VENV)/.bench
-	$(BIN)/chainrule bench --markdown docs/benchmarks.md $(ARGS)
-	$(BIN)/chainrule bench algorithms --markdown docs/algorithms.md
-	$(BIN)/chainrule bench algorithms --one-dimensional --markdown docs/algorithms.md
+	$(BIN)/python -m benchmarks --markdown docs/benchmarks.md $(ARGS)
+	$(BIN)/python -m benchmarks algorithms --markdown docs/algorithms.md
+	$(BIN)/python -m benchmarks algorithms --one-dimensional --markdown docs/algorithms.md
 
 page-speed: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python tests/web/speed.py $(ARGS)
@@ -101,6 +135,9 @@ page-speed: $(VENV)/.test
 screenshots: $(VENV)/.test
 	test -d runs/screenshots || $(BIN)/chainrule train --model numpy-cnn --out runs/screenshots
 	$(BIN)/python tests/web/screenshots.py runs/screenshots docs/pictures
+
+faults: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python -m faults --markdown docs/reliability.md $(ARGS)
 
 mutate: $(VENV)/.mutate
 	PYTHONPATH=tests $(BIN)/python -m mutation --markdown docs/mutation.md $(ARGS)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.experiments import activations
-from chainrule.experiments.markdown import MARKS
+from chainrule.markdown import MARKS
+from experiments import activations
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -53,6 +53,21 @@ def test_pictures(place: str) -> None:
 EXAMPLES = BLOCK.findall((ROOT / "docs" / "own-layers.md").read_text(encoding="utf-8"))
 
 
+def test_the_example_of_runs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begun, and gone on with for longer; it leaves the files that the page lists."""
+    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "runs.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    (code,) = BLOCK.findall(page)
+    exec(code, names)
+    assert len(names["history"].epochs) == 6
+    left = {path.name for path in (tmp_path / "runs" / "stripes").iterdir() if path.suffix != ".png"}
+    assert left == set(re.findall(r"`([\w.]+\.(?:json|csv|safetensors))`", page.split("## ")[0])) - {
+        "start.safetensors"
+    }
+
+
 @pytest.mark.parametrize("code", EXAMPLES, ids=["class", "object", "functions"])
 def test_the_examples_of_own_layers_run(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each alone, and what it trains moves."""
@@ -65,3 +80,16 @@ def test_the_examples_of_own_layers_run(code: str, monkeypatch: pytest.MonkeyPat
     assert np.isfinite(names["history"].loss).all()
     model.reset(0)
     assert [name for name in own if np.array_equal(own[name], model.weights[name])] == []
+
+
+TRAINING = BLOCK.findall((ROOT / "docs" / "training.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("code", TRAINING, ids=["numbers", "loss", "schedule", "optimizer", "callbacks"])
+def test_the_examples_of_training_run(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each alone, and its loss falls."""
+    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    epochs = names["history"].epochs
+    assert epochs[-1].loss < 0.5 * epochs[0].loss

@@ -93,7 +93,7 @@ def test_only_torn_files_of_known_names_are_removed(tmp_path: Path) -> None:
 
 def test_json_round_trip(tmp_path: Path) -> None:
     content = {"a": [1, 2.5, None], "ü": "Σ", "tiny": 5e-324}
-    files.write_json(tmp_path / "file.json", content)
+    files.write_whole(tmp_path / "file.json", files.json_bytes(content))
     assert files.read_json(tmp_path / "file.json") == content
 
 
@@ -105,11 +105,21 @@ def test_what_is_not_json(tmp_path: Path, content: bytes) -> None:
 
 
 def test_what_json_does_not_have_is_null(tmp_path: Path) -> None:
-    files.write_json(tmp_path / "file.json", {"loss": float("nan"), "rates": (float("inf"), 1.5)})
+    files.write_whole(tmp_path / "file.json", files.json_bytes({"loss": float("nan"), "rates": (float("inf"), 1.5)}))
     assert json.loads((tmp_path / "file.json").read_text(), parse_constant=pytest.fail) == {
         "loss": None,
         "rates": [None, 1.5],
     }
+
+
+def test_a_name_that_is_not_unicode_is_not_written(tmp_path: Path) -> None:
+    for write in (
+        lambda: files.write_whole(tmp_path / "file.json", files.json_bytes({"data": "\udcff.npz"})),
+        lambda: files.write_tensors(tmp_path / "file", "model", {}, {"classes": ["\ud800"]}),
+    ):
+        with pytest.raises(RunError, match="not Unicode"):
+            write()
+    assert os.listdir(tmp_path) == []
 
 
 def test_json_that_is_not_there(tmp_path: Path) -> None:

@@ -1,30 +1,30 @@
 """Imports only ever point down: the floors of docs/architecture.md, lowest first."""
 
 import ast
+import re
 from pathlib import Path
 
 import chainrule
 
 SOURCE = Path(chainrule.__file__).parent
 FLOORS = (
-    ("version", "errors", "cache", "shapes", "randomness", "files"),
-    ("student",),
+    ("version", "errors", "reading", "strict_json", "cache", "shapes", "randomness", "files", "locks", "compiled"),
+    ("student", "operations"),
     ("reference",),
     ("plan",),
     ("engines",),
-    ("interpreter",),
+    ("interpreter", "markdown"),
     ("pictures",),
+    ("tasks",),
     ("losses", "optimizers", "schedules", "initializers", "data"),
     ("layers",),
     ("network",),
     ("training",),
     ("check", "explain"),
-    ("model",),
-    ("runs",),
-    ("zoo",),
-    ("experiments",),
+    ("model", "runs"),
+    ("zoo", "network_files", "skeletons"),
+    ("zoo_table",),
     ("web",),
-    ("bench",),
     ("cli",),
 )
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
@@ -57,6 +57,12 @@ def test_imports_point_down() -> None:
         ups = [name for name in imported(file) if name != room and FLOOR_OF[name] > FLOOR_OF[room]]
         wrong += [f"{file.relative_to(SOURCE)} imports {name}" for name in ups]
     assert not wrong
+
+
+def test_what_is_installed_needs_nothing_that_only_a_clone_has() -> None:
+    for file in SOURCE.rglob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        assert not re.search(r"^\s*(from|import) (benchmarks|experiments|tests)\b", text, re.M), file
 
 
 def test_every_floor_is_on_the_page() -> None:

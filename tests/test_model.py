@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,12 +47,17 @@ def test_fit_learns_and_evaluate_says_how_well() -> None:
 def test_precision_and_recall_are_those_of_scikit_learns_definition() -> None:
     from chainrule.training.evaluation import Evaluation
 
-    confusion = np.array([[3, 1, 0], [2, 4, 0], [0, 0, 0]])
-    result = Evaluation(0.0, 0.7, 10, confusion, np.zeros((10, 3)))
+    confusion = [[3, 1, 0], [2, 4, 0], [0, 0, 0]]
+    pairs = [(true, said) for true, row in enumerate(confusion) for said, many in enumerate(row) for _ in range(many)]
+    true, said = (np.eye(3)[list(part)] for part in zip(*pairs, strict=True))
+    result = Evaluation(0.0, said, true)
+    np.testing.assert_array_equal(result.confusion, confusion)
+    assert (result.accuracy, result.samples) == (0.7, 10)
+    np.testing.assert_allclose(result.f1, [6 / 9, 8 / 11, np.nan])
     np.testing.assert_allclose(result.recall, [3 / 4, 4 / 6, np.nan])
     np.testing.assert_allclose(result.precision, [3 / 5, 4 / 5, np.nan])
     assert result.to_json(("a", "b", "c"))["classes"][2] == {
-        "class": "c", "precision": None, "recall": None, "samples": 0,
+        "class": "c", "precision": None, "recall": None, "f1": None, "samples": 0,
     }  # fmt: skip
 
 
@@ -71,9 +77,9 @@ def test_save_and_load_give_the_same_outputs_bit_for_bit(tmp_path: Path, dtype: 
 def test_a_file_of_another_kind_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(b"not a model at all")
-    with pytest.raises(cr.FormatError, match="not a whole safetensors file"):
+    with pytest.raises(cr.FormatError, match="damaged safetensors file"):
         cr.load(path)
-    with pytest.raises(cr.FormatError, match="cannot read"):
+    with pytest.raises(cr.FormatError, match="cannot be read"):
         cr.load(tmp_path / "missing.safetensors")
     with pytest.raises(cr.RunError, match="cannot write"):
         small().save(tmp_path / "no folder" / "model.safetensors")
@@ -114,7 +120,7 @@ BAD_OPTIONS = [
     ({"epochs": 0}, "epochs 0: expected a whole number of at least 1"),
     ({"batch_size": 0}, "batch size 0"),
     ({"rate": float("nan")}, "rate nan: expected a number above 0"),
-    ({"optimizer": "adamax"}, "unknown optimizer 'adamax'; known: sgd, momentum, nesterov, adam, adamw"),
+    ({"optimizer": "adamax"}, "unknown optimizer 'adamax'; known: sgd, momentum, nesterov, rmsprop, adam, adamw"),
     ({"loss": "hinge"}, "unknown loss 'hinge'"),
     ({"schedule": "zigzag"}, "unknown schedule 'zigzag'"),
     ({"normalise": "whiten"}, "unknown normalisation 'whiten'"),
@@ -198,12 +204,13 @@ def test_a_batch_size_of_prediction_is_checked(size: object) -> None:
 
 
 def test_what_prediction_cannot_take_is_said() -> None:
-    x, y = stripes(5)
+    x, _ = stripes(5)
     for bad, message in (
         (x[0], r"found 1×10×10; for one sample give x\[None\]"),
         ([[1, 2], [3]], "expected a batch of shape N×1×10×10"),
-        ("picture.png", "expected numbers, found str"),
-        (cr.Dataset(x, y.astype(np.int64), ("a", "b", "c")), "expected numbers, found Dataset"),
+        ("nowhere.png", r"nowhere.png: cannot be read"),
+        (["nowhere.png", 3], "expected numbers, found list"),
+        (object(), "expected numbers, found object"),
     ):
         with pytest.raises(cr.ChainruleError, match=message):
             small().predict(bad)
@@ -232,14 +239,74 @@ def test_a_loss_and_an_ending_that_do_not_belong_together_are_refused() -> None:
     with pytest.raises(
         cr.OptionError, match=r"takes probabilities: end with Softmax\(\) or Sigmoid\(\), not with Dense"
     ):
-        linear.fit(*stripes(9), progress=False)
-    linear.fit(*stripes(9), loss="softmax_cross_entropy", progress=False)
+        linear.fit(*stripes(9), loss="categorical_cross_entropy", progress=False)
     one = cr.Sequential([cr.Flatten(), cr.Dense(1), cr.Sigmoid()], (1, 10, 10), engine="numpy")
-    with pytest.raises(cr.ShapeError, match="needs an output a class"):
-        one.fit(stripes(9)[0], np.zeros(9, int), loss="binary_cross_entropy", progress=False)
+    with pytest.raises(cr.OptionError, match="needs an output a class: for yes or no, train Sigmoid"):
+        one.fit(stripes(9)[0], np.zeros(9, int), loss="categorical_cross_entropy", progress=False)
     still = cr.Sequential([cr.Flatten(), cr.Softmax()], (3,), engine="numpy")
     with pytest.raises(cr.OptionError, match="nothing to train"):
         still.fit(np.zeros((3, 3)), np.arange(3), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("last", "loss"),
+    [
+        ([cr.Dense(3), cr.Softmax()], "categorical_cross_entropy"),
+        ([cr.Dense(3)], "softmax_cross_entropy"),
+        ([cr.Dense(3), cr.BatchNorm1D()], "softmax_cross_entropy"),
+        ([cr.Dense(3), cr.Sigmoid()], "binary_cross_entropy"),
+        ([cr.Dense(1), cr.Sigmoid()], "binary_cross_entropy"),
+        ([cr.Dense(1)], "mean_squared_error"),
+    ],
+)
+def test_a_model_for_which_no_loss_is_chosen_has_one_that_it_can_be_trained_with(last: list[Any], loss: str) -> None:
+    model = cr.Sequential([cr.Flatten(), *last], (1, 10, 10), engine="numpy")
+    x, y = stripes(12)
+    model.fit(x, y if model.output_shape[-1] > 1 else y == 1, epochs=1, progress=False)
+    assert model.loss == loss
+
+
+def test_numbers_for_several_outputs_are_told_their_shape_and_their_loss() -> None:
+    model = cr.Sequential([cr.Flatten(), cr.Dense(2)], (1, 10, 10), engine="numpy")
+    x = stripes(12)[0]
+    with pytest.raises(cr.DataError, match=r"shape \(12,\); numbers for 2 outputs have the shape \(N, 2\)"):
+        model.fit(x, np.linspace(0, 1, 12), progress=False)
+    with pytest.raises(cr.DataError, match="for numbers mean_squared_error"):
+        model.fit(x, np.linspace(0, 1, 24).reshape(12, 2), progress=False)
+
+
+@pytest.mark.parametrize("normalise", [False, "", 0, "scaled"])
+def test_a_normalisation_that_is_none_is_refused_instead_of_chosen(normalise: Any) -> None:
+    with pytest.raises(cr.OptionError, match="unknown normalisation"):
+        small().fit(*stripes(9), normalise=normalise, progress=False)
+
+
+def test_a_network_of_images_is_told_that_a_loss_needs_a_vector_before_its_targets_are_looked_at() -> None:
+    model = cr.Sequential([cr.Conv2D(1, 3, padding="same")], (1, 10, 10), engine="numpy")
+    x = stripes(4)[0]
+    with pytest.raises(cr.ShapeError, match=r"needs a vector a sample, and the last layer gives 1×10×10: end with Fl"):
+        model.fit(x, x, progress=False)
+
+
+@pytest.mark.parametrize("path", [3, None, "", b"model", ["a"]])
+def test_what_is_no_path_is_refused_in_one_line(path: Any) -> None:
+    uses: list[Any] = [cr.load, small().save]
+    if path is not None:
+        uses.append(lambda run: small().fit(*stripes(9), run=run, progress=False))
+    for use in uses:
+        with pytest.raises(cr.OptionError, match="expected the name of a file or folder"):
+            use(path)
+
+
+def test_classes_that_are_no_names_are_refused() -> None:
+    with pytest.raises(cr.OptionError, match="classes 3: expected the names"):
+        cr.Sequential([cr.Dense(3)], (4,), classes=3)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("shape", [3, None, 2.5])
+def test_an_input_shape_that_is_no_row_of_sizes_is_refused(shape: Any) -> None:
+    with pytest.raises(cr.ShapeError, match=r"input_shape .*: expected"):
+        cr.Sequential([cr.Dense(3)], shape)
 
 
 def test_a_rate_that_makes_parameters_infinite_does_not_pass_in_silence() -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from chainrule.data.normalisation import Normalisation as Normalisation
     from chainrule.errors import ChainruleError as ChainruleError
     from chainrule.errors import DataError as DataError
+    from chainrule.errors import EngineError as EngineError
     from chainrule.errors import FormatError as FormatError
     from chainrule.errors import NotFiniteError as NotFiniteError
     from chainrule.errors import OptionError as OptionError
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from chainrule.layers import Arctan as Arctan
     from chainrule.layers import AveragePool1D as AveragePool1D
     from chainrule.layers import AveragePool2D as AveragePool2D
+    from chainrule.layers import BatchNorm1D as BatchNorm1D
     from chainrule.layers import BatchNorm2D as BatchNorm2D
     from chainrule.layers import Conv1D as Conv1D
     from chainrule.layers import Conv2D as Conv2D
@@ -48,7 +50,10 @@ if TYPE_CHECKING:
     from chainrule.layers import Dense as Dense
     from chainrule.layers import Dropout as Dropout
     from chainrule.layers import Flatten as Flatten
+    from chainrule.layers import GlobalAveragePool1D as GlobalAveragePool1D
     from chainrule.layers import GlobalAveragePool2D as GlobalAveragePool2D
+    from chainrule.layers import GlobalMaxPool1D as GlobalMaxPool1D
+    from chainrule.layers import GlobalMaxPool2D as GlobalMaxPool2D
     from chainrule.layers import LeakyReLU as LeakyReLU
     from chainrule.layers import MaxPool1D as MaxPool1D
     from chainrule.layers import MaxPool2D as MaxPool2D
@@ -67,12 +72,13 @@ if TYPE_CHECKING:
     from chainrule.optimizers import AdamW as AdamW
     from chainrule.optimizers import Momentum as Momentum
     from chainrule.optimizers import Nesterov as Nesterov
+    from chainrule.optimizers import RMSProp as RMSProp
     from chainrule.schedules import Constant as Constant
     from chainrule.schedules import Cosine as Cosine
     from chainrule.schedules import OneCycle as OneCycle
     from chainrule.schedules import Step as Step
     from chainrule.schedules import WarmUp as WarmUp
-    from chainrule.training.loop import Callback as Callback
+    from chainrule.training.callbacks import Callback as Callback
     from chainrule.training.recipe import Recipe as Recipe
 
 MODULES = ("data", "errors", "initializers", "losses", "optimizers", "reference", "schedules", "zoo")
@@ -83,16 +89,17 @@ PLACES = {
     "chainrule.data.dataset": "Dataset",
     "chainrule.data.normalisation": "Normalisation",
     "chainrule.errors": (
-        "ChainruleError DataError FormatError NotFiniteError OptionError RunError ShapeError StudentError"
+        "ChainruleError DataError EngineError FormatError NotFiniteError OptionError RunError ShapeError StudentError"
     ),
     "chainrule.layers": (
-        "Arctan AveragePool1D AveragePool2D BatchNorm2D Conv1D Conv2D ConvTranspose2D Dense Dropout Flatten GELU "
-        "GlobalAveragePool2D LeakyReLU MaxPool1D MaxPool2D Own ReLU Reshape Sigmoid Softmax SumPool1D SumPool2D Tanh"
+        "Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Conv1D Conv2D ConvTranspose2D Dense Dropout "
+        "Flatten GELU GlobalAveragePool1D GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D LeakyReLU MaxPool1D "
+        "MaxPool2D Own ReLU Reshape Sigmoid Softmax SumPool1D SumPool2D Tanh"
     ),
     "chainrule.model": "Sequential load",
-    "chainrule.optimizers": "Adam AdamW Momentum Nesterov SGD",
+    "chainrule.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",
     "chainrule.schedules": "Constant Cosine OneCycle Step WarmUp",
-    "chainrule.training.loop": "Callback",
+    "chainrule.training.callbacks": "Callback",
     "chainrule.training.recipe": "Recipe",
 }
 

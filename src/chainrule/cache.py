@@ -3,12 +3,29 @@
 import os
 from pathlib import Path
 
+from chainrule.errors import OptionError
+from chainrule.reading import expanded
+
+CACHE_VARIABLE = "CHAINRULE_CACHE"
+
 
 def cache_folder() -> Path:
-    """The user's cache folder for chainrule, or the one named by the environment variable CHAINRULE_CACHE."""
-    chosen = os.environ.get("CHAINRULE_CACHE")
+    """Return the user's cache folder for chainrule, or the one named by the environment variable CHAINRULE_CACHE.
+
+    Errors   OptionError when the user has no home folder, or the variable names that of nobody
+    """
+    chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
-        return Path(chosen).expanduser()
+        try:
+            return expanded(chosen)
+        except OptionError as error:
+            raise OptionError(f"{CACHE_VARIABLE}={error}") from None
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("chainrule"))
+    try:
+        folder = Path(platformdirs.user_cache_dir("chainrule"))
+    except (RuntimeError, ValueError, OSError):
+        folder = Path("~")
+    if not folder.is_absolute():  # older versions of platformdirs leave "~" as it is
+        raise OptionError(f"this user has no home folder to keep a cache in; set {CACHE_VARIABLE} to a folder")
+    return folder

@@ -5,13 +5,16 @@ A file is written under a temporary name in the same folder, flushed to the disk
 one JSON text, because safetensors writes several in any order, and equal models should be equal files.
 """
 
+import csv
+import errno
 import hashlib
+import io
 import json
 import math
 import os
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,23 +23,32 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import FormatError, RunError
+from chainrule import strict_json
+from chainrule.errors import FormatError, OptionError, RunError, quoted
+from chainrule.reading import read_bytes, reading
 
 Array = NDArray[Any]
 
 VERSION = 1
 KEY = "chainrule"  # of the one entry in the metadata of a file of tensors
+MOST_HEADER = 4 << 20  # bytes; safetensors' own bound is 100 MB, which takes seconds and a gigabyte to parse
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # as a spreadsheet takes them
+FLOATS = ("F16", "F32", "F64")
 TORN = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.part")  # what `write_whole` writes first
+
+
+def path_of(given: Any) -> Path:
+    """Return the path that somebody gave as a text or a path; OptionError when it is neither."""
+    if not isinstance(given, str | os.PathLike) or (isinstance(given, str) and not given):
+        raise OptionError(f"path {quoted(given)}: expected the name of a file or folder")
+    return Path(cast("str | os.PathLike[str]", given))
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it is never seen half; RunError when that cannot be done, with the old file unharmed."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        with temporary.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+        _write(temporary, content, os.O_EXCL)
         os.replace(temporary, path)
         _flush_folder(path.parent)
     except BaseException as error:
@@ -45,6 +57,25 @@ def write_whole(path: Path, content: bytes) -> None:
         if isinstance(error, OSError):
             raise RunError(f"cannot write {path}: {error.strerror or error}") from None
         raise
+
+
+def append(path: Path, content: bytes) -> None:
+    """Append to a file and flush it to the disk; RunError when that cannot be done, perhaps with a part appended."""
+    try:
+        _write(path, content, os.O_APPEND)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def _write(path: Path, content: bytes, flags: int) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0) | flags, 0o666)
+    try:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(handle, left) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def remove_torn(folder: Path, names: Iterable[str]) -> None:
@@ -71,29 +102,54 @@ def plain(content: Any) -> Any:
     return content
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON, indented for people."""
-    write_whole(path, (json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+def json_bytes(content: Any) -> bytes:
+    """Return JSON, indented for people; RunError when a name in it is not Unicode, as a file's name may be."""
+    return _encoded(json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _encoded(text: str) -> bytes:
+    """The bytes of a text; RunError when a name in it is none: one of a file, in another encoding than UTF-8."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        around = quoted(text[max(0, error.start - 20) : error.end + 20])
+        raise RunError(f"cannot be written: a name in it is not Unicode, near {around}") from None
+
+
+def csv_bytes(rows: Iterable[Sequence[Any]]) -> bytes:
+    """Return rows as a CSV file in UTF-8. No cell is a formula: a text that looks like one gets an apostrophe."""
+    stream = io.StringIO(newline="")
+    csv.writer(stream).writerows([_without_formula(cell) for cell in row] for row in rows)
+    return stream.getvalue().encode(errors="backslashreplace")
+
+
+def _without_formula(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell.lstrip(" ").startswith(FORMULAS) else cell
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; FormatError when it is none."""
+    """Read JSON; FormatError when it is none, or not within the bounds of `strict_json`."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FormatError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path} is not JSON: {error}") from None
+        return strict_json.parse(read_bytes(path, strict_json.MOST_BYTES, FormatError))
+    except FormatError as error:
+        text = str(error)
+        raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
 
 
 def write_tensors(path: Path, kind: str, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> None:
     """Write tensors and what they are about (JSON) as one file of a kind: "model" or "checkpoint"."""
+    write_whole(path, tensor_bytes(kind, tensors, about))
+
+
+def tensor_bytes(kind: str, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> bytes:
+    """Return the bytes of `write_tensors`."""
     from safetensors.numpy import save
 
     whole = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     text = json.dumps(about, ensure_ascii=False, sort_keys=True)
+    _encoded(text)
     metadata = {"format": f"chainrule {kind} {VERSION}", "about": text, "sha256": _checksum(whole, text)}
-    write_whole(path, save(whole, {KEY: json.dumps(metadata, ensure_ascii=False)}))
+    return save(whole, {KEY: json.dumps(metadata, ensure_ascii=False)})
 
 
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -102,7 +158,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
     metadata = _object(path, entries.get(KEY, "{}"))
     expected = f"chainrule {kind} {VERSION}"
     if metadata.get("format") != expected:
-        raise FormatError(f"{path}: expected a {expected!r} file, found {metadata.get('format')!r}")
+        raise FormatError(f"{path}: expected a {expected!r} file, found {quoted(metadata.get('format'))}")
     about = metadata.get("about")
     if not isinstance(about, str) or metadata.get("sha256") != _checksum(tensors, about):
         raise FormatError(f"{path}: the checksum does not match; the file is damaged")
@@ -111,35 +167,31 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
 
 def _opened(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     """The tensors and the metadata of a safetensors file."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    tensors: dict[str, Array]
-    try:
+    tensors: dict[str, Array] = {}
+    with reading(path, "safetensors file", FormatError) as stream:
+        header = int.from_bytes(stream.read(8), "little")
+        if header > MOST_HEADER:
+            found = f"a header of {header} bytes; expected at most {MOST_HEADER}"
+            raise FormatError(f"{path}: damaged safetensors file ({found})")
         opened: Any = safe_open(path, "np")
         with opened as file:
             entries: dict[str, str] = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in list(file.keys())}
-    except OSError as error:
-        raise FormatError(f"cannot read {path}: {error.strerror or error}") from None
-    except (SafetensorError, ValueError) as error:
-        raise FormatError(f"{path} is not a whole safetensors file: {error}") from None
-    except (AttributeError, TypeError) as error:  # of a dtype that NumPy does not have
-        raise FormatError(f"{path} holds numbers of another kind than floats: {error}") from None
-    for name, tensor in tensors.items():
-        if tensor.dtype.kind != "f":
-            raise FormatError(f"{path} holds numbers of another kind than floats: {name} is {tensor.dtype}")
+            for name in list(file.keys()):
+                if (kind := file.get_slice(name).get_dtype()) not in FLOATS:
+                    what = f"{quoted(name)} is {kind}; expected {', '.join(FLOATS)}"
+                    raise FormatError(f"{path} holds numbers of another kind than floats: {what}")
+                tensors[name] = file.get_tensor(name)
     return tensors, entries
 
 
 def _object(path: Path, text: str) -> dict[str, Any]:
     """The object in a JSON text of the metadata."""
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise FormatError(f"{path}: the metadata are damaged")
-    return cast(dict[str, Any], found)
+        return strict_json.entries(strict_json.parse(text), "its content")
+    except FormatError as error:
+        raise FormatError(f"{path}: the metadata are damaged: {error}") from None
 
 
 def _checksum(tensors: Mapping[str, Array], text: str) -> str:
@@ -152,10 +204,15 @@ def _checksum(tensors: Mapping[str, Array], text: str) -> str:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make the renaming itself lasting, where the system can."""
-    with suppress(OSError):
+    """Make the renaming itself lasting, where the system can open and flush a folder."""
+    try:
         handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EIO):
+            raise
+    finally:
+        os.close(handle)

@@ -1,11 +1,18 @@
-"""The losses by name, and how one ends a plan.
+"""The losses by name, a loss of your own, and how one ends a plan.
 
 A loss gives one number a sample; what is trained is their mean over the batch, and gradients are of that mean.
 The equations are in reference/losses.py.
 """
 
-from chainrule.errors import one_of
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
+
+from chainrule.engines import Array, Engine
+from chainrule.errors import OptionError, one_of
 from chainrule.plan import Builder, Tensor
+from chainrule.student.interface import OWN
+from chainrule.student.losses import TrainableLoss
+from chainrule.tasks import DISTRIBUTIONS, Task
 
 NAMES = (
     "half_squared_error",
@@ -16,20 +23,136 @@ NAMES = (
 )
 
 
+class OwnLoss:
+    """A loss of your own, by what `docs/training.md` says: a class or an object with ``forward(p, t)`` and
+    ``backward()``, or a pair of functions ``forward(p, t)`` and ``backward(p, t)``.
+
+    name  what it is called in messages and files
+    """
+
+    def __init__(self, source: Any, name: str | None = None) -> None:
+        self.code: TrainableLoss | None = None if source is None else TrainableLoss(source, name)
+        self.name = name or (self.code.name if self.code else "a loss")
+
+    @staticmethod
+    def absent(name: str) -> "OwnLoss":
+        """Return what stands for a loss that a file only names."""
+        return OwnLoss(None, name)
+
+    def losses(self, p: Array, t: Array) -> Array:
+        """Return the loss of each sample, (N,)."""
+        return self._known().losses(p, t)
+
+    def gradient(self, p: Array, t: Array) -> Array:
+        """Return the gradient of the mean loss by p, (N, K)."""
+        return self._known().gradient(p, t)
+
+    def _known(self) -> TrainableLoss:
+        if self.code is None:
+            raise OptionError(f"the loss {self.name} is own code, which no file holds: give it again with loss=…")
+        return self.code
+
+    def __str__(self) -> str:
+        return f"{self.name}{OWN}"
+
+    def __repr__(self) -> str:
+        return f"OwnLoss({self.name})"
+
+
+class ForwardBackward(Protocol):
+    """An object, a class or a module with `forward` and `backward` as a loss has them."""
+
+    @property
+    def forward(self) -> Callable[..., Any]:
+        """Predictions and targets (N, K) to the loss of each sample (N,), or to their mean."""
+        ...
+
+    @property
+    def backward(self) -> Callable[..., Any]:
+        """The gradient of the mean loss by the predictions, (N, K)."""
+        ...
+
+
+Loss: TypeAlias = str | OwnLoss
+LossLike: TypeAlias = Loss | ForwardBackward | type | tuple[Callable[..., Any], Callable[..., Any]]
+
+
 def find(name: str) -> str:
-    """The loss of that name (hyphens do for underscores)."""
-    known = name.replace("-", "_")
+    """Return the loss of that name (hyphens do for underscores)."""
+    known = name.replace("-", "_") if isinstance(name, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]
     if known not in NAMES:
         raise one_of("loss", name, NAMES)
     return known
 
 
-def emit(builder: Builder, loss: str, p: Tensor) -> dict[str, Tensor]:
-    """End a training plan: the loss of each sample, whether it was right, and the gradient of the mean loss by p."""
+def choose(loss: Any) -> Loss:
+    """Return the loss of a name, or one of your own: an `OwnLoss`, or what one can be made of."""
+    if isinstance(loss, OwnLoss):
+        return loss
+    if not isinstance(loss, str):
+        return OwnLoss(loss)
+    return OwnLoss.absent(loss.removesuffix(OWN)) if loss.endswith(OWN) else find(loss)
+
+
+def check_ending(loss: Loss, ending: str, outputs: int) -> None:
+    """Refuse a loss that makes no sense after a last layer of some kind, whatever the targets are.
+
+    Cross-entropy over classes looks at the output of the true class alone. Outputs that do not share one whole are all
+    driven to 1: the loss becomes 0 and nothing is learnt.
+    """
+    if isinstance(loss, OwnLoss):
+        return
+    if ending == "Softmax" and outputs == 1:
+        raise OptionError("Softmax() of one output is always 1: end with Sigmoid(), or with an output a class")
+    if loss in DISTRIBUTIONS and outputs == 1:
+        raise OptionError(f"{loss} needs an output a class: for yes or no, train Sigmoid() with binary_cross_entropy")
+    if loss in DISTRIBUTIONS and ending == "Sigmoid":
+        advice = "end with Softmax() and categorical_cross_entropy, or train with binary_cross_entropy"
+        raise OptionError(f"{loss} after Sigmoid() is best when every output is 1: {advice}")
+
+
+def usual(ending: str, outputs: int) -> str:
+    """Return the loss of a model for which none was chosen, by the kind of its last layer and how many it gives.
+
+    Probabilities have their cross-entropy; other outputs are taken for logits of classes, a single one for a number.
+    """
+    if ending == "Sigmoid":
+        return "binary_cross_entropy"
+    if ending in ("Softmax", ""):  # of a layer of somebody's own nothing is known
+        return "categorical_cross_entropy"
+    return "softmax_cross_entropy" if outputs > 1 else "mean_squared_error"
+
+
+def of_samples(loss: Loss, engine: Engine, p: Array, t: Array) -> Array:
+    """Return the loss of each sample, (N,), of predictions and targets (N, K)."""
+    if isinstance(loss, OwnLoss):
+        return loss.losses(p, t)
+    return engine.run(loss, (p, t), {})[0]
+
+
+def emit(builder: Builder, loss: Loss, p: Tensor, task: Task) -> dict[str, Tensor]:
+    """End a training plan: the loss and the measure of each sample, and the gradient of the mean loss by p."""
     builder.begin("loss")
-    target = Tensor("t", p.shape, "target")
-    ends = {"target": target, "loss": builder.activation("y", ()), "correct": builder.activation("correct", ())}
-    builder.forward(loss, (p, target), (ends["loss"],))
-    builder.forward("correct", (p, target), (ends["correct"],))
-    builder.backward(f"{loss}_dp", (p, target), (p.gradient(),), runtime={"batch": ("batch", 1)})
+    target, measured = Tensor("t", p.shape, "target"), "error" if task.operation == "absolute_error" else "correct"
+    ends = {"target": target, "loss": builder.activation("y", ()), "correct": builder.activation(measured, ())}
+    if isinstance(loss, OwnLoss):
+        own = {"scope": "batch"}
+        builder.forward(f"{loss.name}.forward", (p, target), (ends["loss"],), call=_single(loss.losses), **own)
+    else:
+        builder.forward(loss, (p, target), (ends["loss"],))
+    builder.forward(task.operation, (p, target), (ends["correct"],))
+    if isinstance(loss, OwnLoss):
+        backward = {"call": _single(loss.gradient), "scope": "batch"}
+        builder.backward(f"{loss.name}.backward", (p, target), (p.gradient(),), **backward)
+    else:
+        builder.backward(f"{loss}_dp", (p, target), (p.gradient(),), runtime={"batch": ("batch", 1)})
     return ends
+
+
+def _single(function: Any) -> Any:
+    """The function as an opaque operation has it: its one result in a tuple."""
+
+    def call(p: Array, t: Array) -> tuple[Array]:
+        return (function(p, t),)
+
+    return call

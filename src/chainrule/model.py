@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule import files, losses, network, optimizers, schedules
+from chainrule import engines, files, losses, network, optimizers, schedules, tasks
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import Dataset
-from chainrule.data.normalisation import Normalisation
-from chainrule.errors import DataError, FormatError, OptionError
+from chainrule.data.inputs import ImageSource, read_inputs
+from chainrule.data.normalisation import Normalisation, decision, kind_for
+from chainrule.errors import DataError, FormatError, OptionError, printable, quoted
+from chainrule.losses import Loss, LossLike, OwnLoss
 from chainrule.network import Network
-from chainrule.optimizers import Optimizer
-from chainrule.schedules import Schedule
+from chainrule.optimizers import OptimizerLike
+from chainrule.schedules import ScheduleLike
 from chainrule.shapes import text
+from chainrule.tasks import BINARY
+from chainrule.training.callbacks import Callback, CallbackLike, KeepBest, adapted
 from chainrule.training.evaluation import Evaluation, evaluate
 from chainrule.training.history import History
-from chainrule.training.loop import Callback, KeepBest, Trainer
+from chainrule.training.loop import Trainer
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from chainrule.explain import Trace
 
+UNFITTED = Normalisation("none")
 Data = Dataset | tuple[ArrayLike, ArrayLike]
 
 
@@ -39,7 +45,9 @@ class Sequential(Network):
     name           what the model is called
     classes        names of the classes; 0, 1, … when not given
     normalisation  applied to every input; set by `fit`
-    loss           the loss it was trained with; set by `fit`
+    loss           that `fit` trains with, a name of `losses.NAMES` or one of your own; None: what fits the last layer
+                   (`losses.usual`)
+    task           what it was trained to answer (`chainrule.tasks`), None before; set by `fit`
     """
 
     def __init__(
@@ -54,15 +62,19 @@ class Sequential(Network):
         name: str = "model",
         classes: Sequence[str] | None = None,
         normalisation: Normalisation | None = None,
-        loss: str = "categorical_cross_entropy",
+        loss: LossLike | None = None,
+        weights: Mapping[str, ArrayLike] | None = None,
     ) -> None:
-        super().__init__(layers, input_shape, dtype=dtype, seed=seed, engine=engine, threads=threads)
-        self.name = name
-        self.classes = tuple(map(str, classes or range(self.output_shape[-1])))
-        if len(self.classes) != self.output_shape[-1]:
+        super().__init__(layers, input_shape, dtype=dtype, seed=seed, engine=engine, threads=threads, weights=weights)
+        self.name = printable(name)
+        names = range(self.output_shape[-1]) if classes is None else classes
+        if not isinstance(names, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise OptionError(f"classes {quoted(names)}: expected the names of the classes")
+        self.classes = tuple(printable(str(each)) for each in names)
+        if len(self.classes) not in _counts(self.output_shape[-1]):
             raise OptionError(f"{len(self.classes)} names of classes for {self.output_shape[-1]} outputs")
         self.normalisation = normalisation or Normalisation("none")
-        self.loss = losses.find(loss)
+        self.loss = losses.choose(losses.usual(self.ending, self.output_shape[-1]) if loss is None else loss)
 
     # ------------------------------------------------------------------ training
 
@@ -73,10 +85,10 @@ class Sequential(Network):
         *,
         epochs: int = 1,
         batch_size: int = 32,
-        optimizer: str | Optimizer = "adam",
+        optimizer: str | OptimizerLike = "adam",
         rate: float | None = None,
-        loss: str = "categorical_cross_entropy",
-        schedule: str | Schedule = "constant",
+        loss: LossLike | None = None,
+        schedule: str | ScheduleLike = "constant",
         normalise: str | None = None,
         augmentation: str | Augmentation | None = None,
         validation_data: Data | None = None,
@@ -84,59 +96,105 @@ class Sequential(Network):
         patience: int | None = None,
         clip_norm: float | None = None,
         seed: int | None = None,
-        callbacks: Sequence[Callback] = (),
+        callbacks: CallbackLike | Sequence[CallbackLike] | None = (),
         progress: bool = True,
+        run: str | Path | None = None,
+        resume: bool = False,
+        test_data: Data | None = None,
     ) -> History:
-        """Train on inputs x (N, *input_shape) and y: labels (N,) or targets (N, K); or on a `Dataset`.
+        """Train on inputs x (N, *input_shape) and y, or on a `Dataset`, and return the history; see docs/training.md.
 
-        optimizer   a name of `optimizers.NAMED`, or one with its numbers; ``rate`` overrides its rate
-        normalise   "scale", "standardise", "none"; None: "scale" for bytes, else "none"
-        validation_data, validation_split   validate after every epoch, on other data or a share held back
+        y           labels (N,) or names of classes; targets (N, K); of one output the targets (N,) or (N, 1)
+        optimizer   a name of `optimizers.NAMED`, one with its numbers, or your own; ``rate`` overrides its rate
+        loss        None: the model's own; a name of `losses.NAMES`, or your own
+        schedule    a name of `schedules.NAMED`, one with its numbers, or a function of the step
+        normalise   "scale", "standardise", "none"; None: as the model was trained before, or "scale" for pixels
+        validation_data, validation_split   validate after every epoch: on these, on a share, else on a Dataset's own
         patience    stop after so many epochs without a better validation loss, and keep the weights of the best
-        The remaining words are those of `training.recipe.Recipe`. Returns the history.
+        callbacks   functions f(trainer, epoch) or objects, see `Callback`; what is not named here: see `Recipe`
+        run         a folder that keeps the training (docs/runs.md), evaluated on test_data; ``resume``: go on there
         """
-        if patience is not None and validation_data is None and not validation_split:
-            raise OptionError("patience watches the validation loss; give validation_data or validation_split too")
-        chosen = optimizers.find(optimizer)
-        samples = self._samples(x, y)
-        kind = normalise or ("scale" if samples.x.dtype == np.uint8 else "none")
+        if run is None and (resume or test_data is not None):
+            raise OptionError("resume and test_data are for a run folder; give run= too")
+        wanted, chosen, samples = self.check_loss(loss), optimizers.find(optimizer), self._samples(x, y).checked()
         recipe = Recipe(
             epochs=epochs,
             batch_size=batch_size,
-            optimizer=chosen if rate is None else replace(chosen, rate=rate),
-            loss=loss,
+            optimizer=chosen if rate is None else chosen.with_rate(rate),
+            loss=wanted,
             schedule=schedules.find(schedule),
-            normalise=kind,
+            normalise=self._usual_kind(samples) if normalise is None else normalise,
             augmentation=Augmentation.parse(augmentation) if isinstance(augmentation, str) else augmentation,
             clip_norm=clip_norm,
             validation=validation_split,
             patience=patience,
             seed=self.seed if seed is None else seed,
         )
-        trainer = self.trainer(recipe, *self._parts(samples, validation_data, recipe))
-        if isinstance(x, Dataset) and len(x.classes) == self.output_shape[-1]:
-            self.classes = x.classes
-        if patience is not None:
-            callbacks = [*callbacks, KeepBest()]
-        if progress:
-            from chainrule.training.progress import ProgressBar
+        watching = [*_bar(progress), *adapted(callbacks)]
+        trainer = self._prepared(x, samples, validation_data, recipe, choose=normalise is None)
+        if run is None:
+            return trainer.run([*watching, *([KeepBest()] if patience is not None else [])])
+        from chainrule.runs.fitting import fit_in_folder
 
-            callbacks = [ProgressBar(), *callbacks]
-        return trainer.run(callbacks)
+        given = x if y is None else (x, y)
+        return fit_in_folder(self, trainer, run, given, validation_data, test_data, watching, resume=resume)
+
+    def _usual_kind(self, samples: Samples) -> str:
+        """Return the kind of normalisation of a model that was trained before, else that of the data's range."""
+        return kind_for(samples.x) if self.normalisation == UNFITTED else self.normalisation.kind
+
+    def _prepared(self, x: Any, samples: Samples, validation: Data | None, recipe: Recipe, *, choose: bool) -> Trainer:
+        """Return the trainer of `fit`, with the names of a data set's classes in the model.
+
+        choose  whether the normalisation is this library's choice: the fitted one is kept, a new one has a note
+        """
+        kept = self.normalisation if choose and self.normalisation != UNFITTED else None
+        trainer = self.trainer(recipe, *self._parts(samples, validation, recipe), normalisation=kept)
+        if isinstance(x, Dataset) and len(x.classes) in _counts(self.output_shape[-1]):
+            self.classes = x.classes
+        if choose and kept is None:
+            trainer.history.notes.insert(0, decision(samples.x, recipe.normalise))
+        return trainer
+
+    def check_loss(self, loss: LossLike | None = None) -> Loss:
+        """Return the loss to train with, by default the model's own; OptionError where the last layer forbids it."""
+        chosen = self.loss if loss is None else losses.choose(loss)
+        losses.check_ending(chosen, self.ending, self.output_shape[-1])
+        self._check_loss(chosen)
+        return chosen
 
     def _parts(self, samples: Samples, validation: Data | None, recipe: Recipe) -> tuple[Samples, Samples | None]:
-        """What is trained on, and what validates: other data, a share of the same, or nothing."""
+        """Return the training samples and those that validate: other data, a share of the same, or none."""
         if validation is None:
+            if recipe.patience is not None and not recipe.validation and samples.validation is None:
+                raise OptionError("patience watches the validation loss; give validation_data or validation_split too")
             return samples.parts(recipe.validation, recipe.seed)
         if recipe.validation:
             raise OptionError("validation_data and validation_split cannot both be given")
-        return samples, self._samples(*((validation, None) if isinstance(validation, Dataset) else validation))
+        if isinstance(validation, Dataset):
+            return samples, self._samples(validation, None).checked()
+        if not isinstance(validation, tuple | list) or len(validation) != 2:  # pyright: ignore[reportUnnecessaryComparison, reportUnnecessaryIsInstance]
+            raise OptionError(f"validation_data: expected (x, y) or a Dataset, found {type(validation).__name__}")
+        return samples, self._samples(*validation).checked()
 
-    def trainer(self, recipe: Recipe, training: Samples, validation: Samples | None = None) -> Trainer:
-        """A trainer of this model; the normalisation is fitted to the training data."""
-        self.normalisation = Normalisation.fit(recipe.normalise, training.x)
-        self.loss = recipe.loss
-        return Trainer(self, recipe, training, self.normalisation, validation)
+    def trainer(
+        self,
+        recipe: Recipe,
+        training: Samples,
+        validation: Samples | None = None,
+        *,
+        normalisation: Normalisation | None = None,
+    ) -> Trainer:
+        """Return a trainer of this model, which keeps its normalisation, loss and task: nothing where it is refused.
+
+        normalisation  None: fitted to the training data
+        """
+        fitted = normalisation or Normalisation.fit(recipe.normalise, training.x)
+        made = Trainer(self, recipe, training, fitted, validation)
+        self.normalisation, self.loss = fitted, recipe.loss
+        if len(self.classes) == 1 and made.task == BINARY:
+            self.classes = ("0", "1")
+        return made
 
     def _samples(self, x: ArrayLike | Dataset, y: ArrayLike | None) -> Samples:
         """Checked samples from what a user gave."""
@@ -148,26 +206,39 @@ class Sequential(Network):
             return Samples.of_dataset(x, outputs)
         if y is None:
             raise DataError("labels are missing: give y, or a Dataset")
-        return Samples.of(self.check_input(x), y, outputs)
+        names = self.classes if len(self.classes) > 1 else ("0", "1")
+        return Samples.of(self.check_input(x), y, outputs, names)
 
     # ------------------------------------------------------------------ use
 
-    def predict(self, x: ArrayLike, *, batch_size: int = network.PREDICT_BATCH) -> NDArray[Any]:
-        """Outputs (N, K) for inputs (N, *input_shape), normalised as in training. Safe from several threads."""
-        return self.apply(self.normalisation.apply(self.check_input(x), self.dtype), batch_size=batch_size)
+    def predict(
+        self, x: ArrayLike | Dataset | ImageSource | Sequence[ImageSource], *, batch_size: int = network.PREDICT_BATCH
+    ) -> NDArray[Any]:
+        """Return outputs (N, K) for inputs (N, *input_shape), normalised as in training; of no input, (0, K).
 
-    def evaluate(self, x: ArrayLike | Dataset, y: ArrayLike | None = None, *, loss: str | None = None) -> Evaluation:
-        """Loss, accuracy, precision and recall a class, over labelled samples."""
-        return evaluate(self, self._samples(x, y), self.normalisation, losses.find(loss or self.loss))
+        x may also be a `Dataset`, the path of an image file, a Pillow image, or a list of these: see
+        `data.inputs.read_input` for how images are brought to the model's input. Safe from several threads and in
+        forked processes.
+        """
+        given = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
+        return self.apply(self.normalisation.apply(self.check_input(given), self.dtype), batch_size=batch_size)
+
+    def evaluate(
+        self, x: ArrayLike | Dataset, y: ArrayLike | None = None, *, loss: LossLike | None = None
+    ) -> Evaluation:
+        """Loss and the figures that mean something for the task (`Evaluation.figures`), over labelled samples."""
+        samples, chosen = self._samples(x, y).checked(), losses.choose(self.loss if loss is None else loss)
+        tasks.check(str(chosen), self.ending, samples.targets)
+        return evaluate(self, samples, self.normalisation, chosen, self.task)
 
     def trace(
         self,
         x: ArrayLike,
         y: ArrayLike,
         *,
-        optimizer: str | Optimizer = "adam",
+        optimizer: str | OptimizerLike = "adam",
         rate: float | None = None,
-        loss: str | None = None,
+        loss: LossLike | None = None,
         step: int = 1,
         moments: optimizers.Moments | None = None,
         clip_norm: float | None = None,
@@ -186,7 +257,7 @@ class Sequential(Network):
         inputs = self.normalisation.apply(samples.x, self.dtype)
         chosen, own_seed = optimizers.find(optimizer), self.seed if seed is None else seed
         training = Training(chosen, rate, step, moments, clip_norm, own_seed)
-        return Trace(self, inputs, samples.targets, losses.find(loss or self.loss), training)
+        return Trace(self, inputs, samples.targets, losses.choose(self.loss if loss is None else loss), training)
 
     # ------------------------------------------------------------------ files
 
@@ -197,43 +268,59 @@ class Sequential(Network):
             "name": self.name,
             "classes": list(self.classes),
             "normalisation": self.normalisation.to_config(),
-            "loss": self.loss,
+            "loss": str(self.loss),
             "seed": self.seed,
+            **({"task": self.task.name} if self.task else {}),
         }
 
     def save(self, path: str | Path) -> None:
-        """Write weights and architecture to one .safetensors file, whole or not at all."""
-        files.write_tensors(Path(path), "model", self.weights, self.about())
+        """Write weights and architecture to one .safetensors file, whole or not at all.
+
+        Of a loss of your own the file has the name only, and one line on stderr says so.
+        """
+        if isinstance(self.loss, OwnLoss):
+            said = f"chainrule: {path} names the loss {self.loss.name} but does not hold it: it is own code"
+            engines.say_once(f"{said}; to train on or evaluate, give loss=… again")
+        files.write_tensors(files.path_of(path), "model", self.weights, self.about())
 
     @staticmethod
-    def from_about(about: dict[str, Any], *, engine: str | None = None, threads: int | None = None) -> Sequential:
-        """The model that `about` described, with fresh weights."""
+    def from_about(
+        about: dict[str, Any],
+        *,
+        engine: str | None = None,
+        threads: int | None = None,
+        weights: Mapping[str, ArrayLike] | None = None,
+    ) -> Sequential:
+        """The model that `about` described, with fresh weights or those given."""
         try:
-            return Sequential(
-                network.layers_from(about["layers"]),
-                about["input_shape"],
-                dtype=about["dtype"],
-                seed=about["seed"],
+            known = network.checked_about(about)
+            model = Sequential(
+                network.layers_from(known["layers"]),
+                known["input_shape"],
+                dtype=known["dtype"],
+                seed=known["seed"],
                 engine=engine,
                 threads=threads,
-                name=about["name"],
-                classes=about["classes"],
-                normalisation=Normalisation.from_config(about["normalisation"]),
-                loss=about["loss"],
+                name=known["name"],
+                classes=known["classes"],
+                normalisation=Normalisation.from_config(known["normalisation"]),
+                loss=known["loss"],
+                weights=weights,
             )
+            model.task = None if known.get("task") is None else tasks.find(known["task"])
+            return model
+        except KeyError as error:
+            raise FormatError(f"not a description of a model: there is no {error.args[0]}") from None
+        except MemoryError:
+            raise FormatError("not a description of a model: it needs more memory than there is") from None
         except OptionError as error:
             raise FormatError(f"not a description of a model: {error}") from None
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
-            raise FormatError(f"not a description of a model: {type(error).__name__}: {error}") from None
 
     # ------------------------------------------------------------------ display
 
     def summary(self) -> str:
-        """The layers, the shapes they give and the parameters they learn, as a table."""
-        rows = [["layer", "", "gives", "parameters"]]
-        rows.append(["input", "", text(self.input_shape), ""])
-        for name, layer, shape in zip(self.names, self.layers, self.shapes, strict=True):
-            rows.append([name, layer.describe(), text(shape), f"{self.size(name):,}"])
+        """Return the layers, the shapes they give and the parameters they learn, as a table."""
+        rows = [["layer", "", "gives", "parameters"], ["input", "", text(self.input_shape), ""], *self._rows()]
         rows.append(["", "", "", f"{self.parameters.size:,}"])
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         lines = [
@@ -242,6 +329,24 @@ class Sequential(Network):
         ]
         return "\n".join(line.rstrip() for line in lines)
 
+    def _rows(self) -> list[list[str]]:
+        """Return a row a layer: its name, its options, the shape it gives and how many parameters it learns."""
+        return [
+            [name, layer.describe(), text(shape), f"{self.size(name):,}"]
+            for name, layer, shape in zip(self.names, self.layers, self.shapes, strict=True)
+        ]
+
+    def plot_kernels(self, layer: str | None = None) -> Figure:
+        """Draw the kernels of a convolution, by default the first: a matplotlib figure, which a notebook shows.
+
+        ``model.plot_kernels("conv2").savefig("kernels.png")`` writes a file.
+
+        Errors   OptionError when the model has no such convolution
+        """
+        from chainrule.pictures import kernels
+
+        return kernels.layer_kernels(self.weights, self.name, layer)
+
     def __repr__(self) -> str:
         return f"Sequential({self.name!r}: {len(self.layers)} layers, {self.parameters.size:,} parameters)"
 
@@ -249,18 +354,29 @@ class Sequential(Network):
         """The summary as a table, in a notebook."""
         from chainrule.pictures import notebook
 
-        rows = [
-            [name, layer.describe(), text(shape), f"{self.size(name):,}"]
-            for name, layer, shape in zip(self.names, self.layers, self.shapes, strict=True)
-        ]
         caption = f"{self.name}: {text(self.input_shape)} in, {self.parameters.size:,} parameters"
-        return notebook.table(["layer", "options", "gives", "parameters"], rows, caption)
+        return notebook.table(["layer", "options", "gives", "parameters"], self._rows(), caption)
+
+
+def _counts(outputs: int) -> tuple[int, ...]:
+    """Return how many names of classes a model with so many outputs may have: one output answers for two."""
+    return (outputs, 2) if outputs == 1 else (outputs,)
+
+
+def _bar(wanted: bool) -> list[Callback]:
+    if not wanted:
+        return []
+    from chainrule.training.progress import ProgressBar
+
+    return [ProgressBar()]
 
 
 def load(path: str | Path, *, engine: str | None = None, threads: int | None = None) -> Sequential:
-    """The model in a .safetensors file that `Sequential.save` wrote, or in a run folder."""
-    place = Path(path)
-    tensors, about = files.read_tensors(place / "model.safetensors" if place.is_dir() else place, "model")
-    model = Sequential.from_about(about, engine=engine, threads=threads)
-    model.set_weights(tensors)
-    return model
+    """The model in a .safetensors file that `Sequential.save` wrote, or in a run folder (`runs.opening.load_run`)."""
+    place = files.path_of(path)
+    if place.is_dir():
+        from chainrule.runs.opening import load_run
+
+        return load_run(place, engine=engine, threads=threads)
+    tensors, about = files.read_tensors(place, "model")
+    return Sequential.from_about(about, engine=engine, threads=threads, weights=tensors)

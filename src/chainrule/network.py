@@ -3,26 +3,30 @@
 It knows nothing of data, files or training; `model.Sequential` adds what a user calls.
 """
 
-import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule import engines, layers, losses, randomness
+from chainrule import engines, layers, losses, randomness, strict_json, tasks
 from chainrule.engines import Array, Engine, ModuleEngine, Pass
-from chainrule.errors import DataError, FormatError, OptionError, ShapeError, one_of
+from chainrule.errors import DataError, FormatError, OptionError, ShapeError, one_of, quoted
 from chainrule.interpreter import Interpreter
 from chainrule.layers import Layer, Own, Softmax
 from chainrule.layers.base import Parameter
 from chainrule.layers.own import is_own
+from chainrule.losses import Loss, OwnLoss
 from chainrule.plan import Builder, Plan, Tensor
 from chainrule.shapes import is_whole, text
+from chainrule.student.interface import OWN
+from chainrule.tasks import Task
 
 DTYPES = ("float32", "float64")
 PREDICT_BATCH = 256
+MOST_LAYERS = 10_000
+MOST_NUMBERS = 2**28  # parameters of a network, or what a layer gives for a sample: a gigabyte in float32
 PROBABILITIES = ("Softmax", "Sigmoid")  # layers whose outputs are probabilities
 
 
@@ -35,6 +39,10 @@ class Network:
     seed         of the first values of the parameters
     engine       "numba", "numpy" or "reference"; None: CHAINRULE_ENGINE, or the default
     threads      of the numba engine, or of NumPy's matrix products; None: CHAINRULE_THREADS, or one a processor
+    weights      parameters and running statistics by name, in place of first values; their shapes are compared with
+                 those of the layers before anything is allocated
+
+    task         what it is trained to answer, which decides the measure of a training plan; None: as the loss suggests
 
     parameters and statistics are the flat buffers; `weights` has their parts by name (conv1.w, conv1.b, …).
     """
@@ -48,6 +56,7 @@ class Network:
         seed: int = 0,
         engine: str | None = None,
         threads: int | None = None,
+        weights: Mapping[str, ArrayLike] | None = None,
     ) -> None:
         self.layers = _checked_layers(layers)
         self.input_shape = _checked_shape(input_shape)
@@ -55,36 +64,24 @@ class Network:
             raise one_of("dtype", dtype, DTYPES)
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.seed = _checked_seed(seed)
+        self.task: Task | None = None
         self.engine: Engine = engines.find(engine)
         self.threads = self.engine.limited(engines.thread_count(threads))
         self.names = _names(self.layers)
-        self.shapes = self._follow_shapes()
+        self.shapes, self._table = _shapes_and_parameters(self.layers, self.names, self.input_shape)
         self.output_shape = self.shapes[-1]
-        self._table = self._parameter_table()
+        if weights is not None:
+            self._check_weights(weights)
         self.layout: dict[str, tuple[int, int]] = {}
         self.parameters = self._buffer(trained=True)
         self.statistics = self._buffer(trained=False)
-        self.reset(self.seed)
+        if weights is None:
+            self.reset(self.seed)
+        else:
+            self.set_weights(weights)
         self._idle: list[Pass] = []
 
     # ------------------------------------------------------------------ parameters
-
-    def _follow_shapes(self) -> list[tuple[int, ...]]:
-        """The shape that each layer gives, in order."""
-        shape, shapes = self.input_shape, list[tuple[int, ...]]()
-        for name, layer in zip(self.names, self.layers, strict=True):
-            shape = layer.output_shape(shape, name)
-            shapes.append(shape)
-        return shapes
-
-    def _parameter_table(self) -> dict[str, Parameter]:
-        """What each layer needs, by full name (conv1.w)."""
-        before = [self.input_shape, *self.shapes[:-1]]
-        return {
-            f"{name}.{parameter.name}": parameter
-            for name, layer, shape in zip(self.names, self.layers, before, strict=True)
-            for parameter in layer.parameters(shape, name)
-        }
 
     def _buffer(self, *, trained: bool) -> Array:
         """A flat buffer for all parameters, or for all running statistics; sets their places in `layout`."""
@@ -114,23 +111,34 @@ class Network:
 
     def set_weights(self, weights: Mapping[str, ArrayLike]) -> None:
         """Overwrite parameters and running statistics by name; all of them, in their shapes."""
-        own = self.weights
-        if missing := sorted(own.keys() ^ weights.keys()):
-            raise FormatError(f"weights do not belong to this model: {', '.join(missing[:5])} on one side only")
-        values = {name: np.asarray(value) for name, value in weights.items()}
-        for name, target in own.items():
-            if values[name].shape != target.shape:
-                raise FormatError(f"{name}: expected shape {text(target.shape)}, found {text(values[name].shape)}")
-        for name, target in own.items():
+        values = self._check_weights(weights)
+        for name, target in self.weights.items():
             target[...] = values[name]
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Network":
-        """Another network with the same layers and weights; compiled programs and locks are not copied."""
-        twin = copy.copy(self)
-        twin.layers = copy.deepcopy(self.layers, memo)
-        twin.parameters, twin.statistics = self.parameters.copy(), self.statistics.copy()
-        twin._idle = []
-        return twin
+    def _check_weights(self, weights: Mapping[str, ArrayLike]) -> dict[str, Array]:
+        """The weights as arrays, if they are those of the layers; FormatError otherwise."""
+        if missing := sorted(self._table.keys() ^ weights.keys()):
+            raise FormatError(f"weights do not belong to this model: {', '.join(missing[:5])} on one side only")
+        values = {name: np.asarray(value) for name, value in weights.items()}
+        for name, parameter in self._table.items():
+            if values[name].shape != parameter.shape:
+                raise FormatError(f"{name}: expected shape {text(parameter.shape)}, found {text(values[name].shape)}")
+        return values
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle needs: the description and the weights, not what programs work in."""
+        state = self.__dict__.copy()
+        del state["_idle"]
+        return state | {"engine": self.engine.name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become that network; on the NumPy engine, which says so, where its own cannot be used.
+
+        It keeps its number of threads, and with it its bits, also where fewer can run at once.
+        """
+        self.__dict__.update(state)
+        self.engine = engines.find(state["engine"], required=False)
+        self._idle = []
 
     def size(self, layer: str) -> int:
         """How many parameters a layer learns."""
@@ -142,11 +150,12 @@ class Network:
 
     # ------------------------------------------------------------------ plans
 
-    def plan(self, loss: str | None = None, *, input_gradient: bool = False) -> Plan:
+    def plan(self, loss: Loss | None = None, *, input_gradient: bool = False, task: Task | None = None) -> Plan:
         """The operations of inference or, given a loss, of training.
 
         Softmax at the end and categorical cross-entropy are trained as one operation on the logits.
         input_gradient  keep what leads to the gradient of the input, which training does not need
+        task            decides what is measured of each sample besides the loss; None: the network's own
         """
         if loss is not None:
             self._check_loss(loss)
@@ -159,22 +168,30 @@ class Network:
             x = layer.emit(builder, x)
         if loss is None:
             return builder.plan(source, x)
-        ends = losses.emit(builder, "softmax_cross_entropy" if fused else loss, x)
+        measured = task or self.task or tasks.usual(str(loss), self.output_shape[0])
+        ends = losses.emit(builder, "softmax_cross_entropy" if fused else loss, x, measured)
         return builder.plan(source, x, (source.gradient(),) if input_gradient else (), **ends)
 
-    def _check_loss(self, loss: str) -> None:
-        losses.find(loss)
+    @property
+    def ending(self) -> str:
+        """The kind of the last layer; "" where it is somebody's own, of which nothing is known."""
+        return "" if isinstance(self.layers[-1], Own) else type(self.layers[-1]).__name__
+
+    def _check_loss(self, loss: Loss) -> None:
+        losses.choose(loss)
         if len(self.output_shape) != 1:
-            raise ShapeError(f"the loss needs a vector a sample, and the last layer gives {text(self.output_shape)}")
-        if "cross_entropy" in loss and self.output_shape == (1,):
-            raise ShapeError(f"{loss} needs an output a class, and the last layer gives one")
-        if isinstance(self.layers[-1], Own):
+            shape = text(self.output_shape)
+            raise ShapeError(f"the loss needs a vector a sample, and the last layer gives {shape}: end with Flatten()")
+        if isinstance(loss, OwnLoss):
             return
-        ending = type(self.layers[-1]).__name__
-        if loss == "softmax_cross_entropy" and ending == "Softmax":
+        if loss in tasks.DISTRIBUTIONS and self.output_shape == (1,):
+            raise ShapeError(f"{loss} needs an output a class, and the last layer gives one")
+        if not self.ending:
+            return
+        if loss == "softmax_cross_entropy" and self.ending == "Softmax":
             raise OptionError(f"{loss} takes logits: leave out Softmax(), or train with categorical_cross_entropy")
-        if loss in ("binary_cross_entropy", "categorical_cross_entropy") and ending not in PROBABILITIES:
-            raise OptionError(f"{loss} takes probabilities: end with Softmax() or Sigmoid(), not with {ending}")
+        if loss in ("binary_cross_entropy", "categorical_cross_entropy") and self.ending not in PROBABILITIES:
+            raise OptionError(f"{loss} takes probabilities: end with Softmax() or Sigmoid(), not with {self.ending}")
 
     def _tensors(self) -> dict[str, Tensor]:
         return {
@@ -185,8 +202,9 @@ class Network:
     def ready(self, plan: Plan) -> Pass:
         """A plan of this network on its engine, over its buffers."""
         if plan.opaque and not isinstance(self.engine, ModuleEngine) and plan.backward:
-            own = ", ".join(dict.fromkeys(layer.describe() for layer in self.layers if isinstance(layer, Own)))
-            engines.say_once(f"chainrule: {own}: operations run one by one, not as a compiled program")
+            own = dict.fromkeys(each.name.rpartition(".")[0] for each in plan.operations if each.call)
+            names = ", ".join(f"{name}{OWN}" for name in own)
+            engines.say_once(f"chainrule: {names}: operations run one by one, not as a compiled program")
         compiled = None if plan.opaque else self.engine.compile(plan, self.layout, self, self.threads)
         return compiled or Interpreter(self.engine, plan, self.layout, self, self.threads)
 
@@ -198,6 +216,8 @@ class Network:
             array = np.asarray(x)
         except ValueError as error:
             raise ShapeError(f"expected a batch of shape N×{text(self.input_shape)}: {error}") from None
+        if array.shape == (0,):  # an empty list
+            array = array.reshape(0, *self.input_shape)
         if array.dtype.kind not in "fiub":
             raise DataError(f"expected numbers, found {type(x).__name__} ({array.dtype})")
         if array.shape[1:] != self.input_shape:
@@ -207,10 +227,12 @@ class Network:
         return array
 
     def apply(self, x: ArrayLike, *, batch_size: int = PREDICT_BATCH) -> NDArray[Any]:
-        """The outputs for a batch x (N, *input_shape), N×output_shape. Safe from several threads."""
+        """Return the outputs for a batch x (N, *input_shape), N×output_shape; N may be 0. Safe from several threads."""
         if not is_whole(batch_size) or batch_size < 1:
             raise OptionError(f"batch size {batch_size}: expected a whole number of at least 1")
         array = np.ascontiguousarray(self.check_input(x), self.dtype)
+        if not len(array):
+            return np.empty((0, *self.output_shape), self.dtype)
         program = self._idle_pass()
         if len(array) <= batch_size:
             outputs = program.forward(array).copy()
@@ -241,7 +263,33 @@ class Network:
 
 def layers_from(configs: Sequence[Mapping[str, Any]]) -> list[Layer]:
     """The layers that `Network.architecture` wrote."""
+    if len(configs) > MOST_LAYERS:
+        raise FormatError(f"{len(configs)} layers; expected at most {MOST_LAYERS}")
     return [layers.from_config(dict(config)) for config in configs]
+
+
+def parameter_count(found: Sequence[Layer], input_shape: Sequence[int]) -> int:
+    """Return how many numbers a network of these layers learns; nothing is allocated."""
+    table = _shapes_and_parameters(found, _names(found), _checked_shape(input_shape))[1]
+    return sum(math.prod(parameter.shape) for parameter in table.values() if parameter.trained)
+
+
+def _shapes_and_parameters(
+    found: Sequence[Layer], names: Sequence[str], shape: tuple[int, ...]
+) -> tuple[list[tuple[int, ...]], dict[str, Parameter]]:
+    """The shape that each layer gives, in order, and what it needs, by full name (conv1.w)."""
+    shapes, table, total = list[tuple[int, ...]](), dict[str, Parameter](), 0
+    for name, layer in zip(names, found, strict=True):
+        before, shape = shape, layer.output_shape(shape, name)
+        if math.prod(shape) > MOST_NUMBERS:
+            raise ShapeError(f"{name} gives {text(shape)} numbers a sample; expected at most {MOST_NUMBERS:,}")
+        shapes.append(shape)
+        for parameter in layer.parameters(before, name):
+            table[f"{name}.{parameter.name}"] = parameter
+            total += math.prod(parameter.shape)
+    if total > MOST_NUMBERS:
+        raise ShapeError(f"the layers have {total:,} parameters; expected at most {MOST_NUMBERS:,}")
+    return shapes, table
 
 
 def _checked_layers(given: Sequence[Any]) -> tuple[Layer, ...]:
@@ -256,15 +304,17 @@ def _checked_layers(given: Sequence[Any]) -> tuple[Layer, ...]:
 
 
 def _checked_shape(given: Sequence[int]) -> tuple[int, ...]:
-    shape: tuple[Any, ...] = tuple(given)
-    if not 1 <= len(shape) <= 3 or not all(isinstance(size, int) and size > 0 for size in shape):
-        raise ShapeError(f"input_shape {given!r}: expected (C, H, W), (C, W) or (F,), whole numbers above 0")
+    shape: tuple[Any, ...] = tuple(given) if isinstance(given, Iterable) else ()  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not 1 <= len(shape) <= 3 or not all(is_whole(size) and size > 0 for size in shape):
+        raise ShapeError(f"input_shape {quoted(given)}: expected (C, H, W), (C, W) or (F,), whole numbers above 0")
+    if math.prod(shape) > MOST_NUMBERS:
+        raise ShapeError(f"input_shape {quoted(given)}: expected at most {MOST_NUMBERS:,} numbers a sample")
     return shape
 
 
 def _checked_seed(seed: Any) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise OptionError(f"seed {seed!r}: expected a whole number from 0 to 2⁶³ − 1")
+        raise OptionError(f"seed {quoted(seed)}: expected a whole number from 0 to 2⁶³ − 1")
     return seed
 
 
@@ -276,3 +326,21 @@ def _names(found: Sequence[Layer]) -> list[str]:
         counts[layer.kind] = counts.get(layer.kind, 0) + 1
         names.append(f"{layer.kind}{counts[layer.kind]}")
     return names
+
+
+def checked_about(value: Any) -> dict[str, Any]:
+    """Return a description by `Sequential.about`, its entries of the right kinds; layers are checked when built.
+
+    Errors   KeyError (an entry is missing) or FormatError
+    """
+    found = strict_json.entries(value, "model")
+    for name in ("name", "dtype", "loss"):
+        strict_json.of(str, found[name], name)
+    strict_json.several(int, found["input_shape"], "input_shape")
+    strict_json.several(str, found["classes"], "classes")
+    strict_json.several(dict, found["layers"], "layers")
+    strict_json.of(dict, found["normalisation"], "normalisation")
+    strict_json.of(int, found["seed"], "seed")
+    if found.get("task") is not None:
+        strict_json.of(str, found["task"], "task")
+    return found

@@ -2,16 +2,20 @@
 
 An optimizer is its numbers and the name of its update operation; the equations are in reference/updates.py, and each
 engine computes them in its own way (the compiled one in a single pass over parameters, gradients and moments).
+An optimizer of your own is any object with the same `init` and `update`, see `OwnOptimizer`.
 """
 
+import copy
 import math
-from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import OptionError, one_of
+from chainrule.student.interface import OWN
 
 Moments = tuple[NDArray[Any], ...]
 
@@ -65,6 +69,10 @@ class Optimizer:
         """`attributes` with the step number where the update needs it."""
         return self.attributes()
 
+    def with_rate(self, rate: float) -> "Optimizer":
+        """Return the optimizer with another rate."""
+        return replace(self, rate=rate)
+
     def to_config(self) -> dict[str, Any]:
         """Name and numbers, for config.json."""
         return {"name": self.name, **asdict(self)}
@@ -72,14 +80,25 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """p ← p − rate·g.   Source   VanillaCNN, section 4.5"""
+    """p ← (1 − rate·decay)·p − rate·g.   Source   VanillaCNN, section 4.5"""
+
+    decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_decay(self.decay)
+
+    def attributes(self) -> dict[str, Any]:
+        """decay."""
+        return {"decay": self.decay}
 
 
 @dataclass(frozen=True)
 class Momentum(Optimizer):
-    """v ← μ v + g,  p ← p − rate·v.   Source   Polyak 1964, in PyTorch's form"""
+    """v ← μ v + h,  p ← p − rate·v, with h = g + decay·p.   Source   Polyak 1964, in PyTorch's form"""
 
     momentum: float = 0.9
+    decay: float = 0.0
 
     operation: ClassVar[str] = "momentum_update"
     moments: ClassVar[tuple[str, ...]] = ("v",)
@@ -88,17 +107,45 @@ class Momentum(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check("momentum", self.momentum, 0 <= self.momentum < 1, "at least 0 and below 1")
+        _check_decay(self.decay)
 
     def attributes(self) -> dict[str, Any]:
-        """momentum and nesterov."""
-        return {"momentum": self.momentum, "nesterov": self.nesterov}
+        """momentum, nesterov and decay."""
+        return {"momentum": self.momentum, "nesterov": self.nesterov, "decay": self.decay}
 
 
 @dataclass(frozen=True)
 class Nesterov(Momentum):
-    """v ← μ v + g,  p ← p − rate·(g + μ v).   Source   Nesterov 1983, in PyTorch's form"""
+    """v ← μ v + h,  p ← p − rate·(h + μ v), with h = g + decay·p.   Source   Nesterov 1983, in PyTorch's form"""
 
     nesterov: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class RMSProp(Optimizer):
+    """v ← α v + (1−α)h²,  u ← μ u + h/(√v + ε),  p ← p − rate·u, with h = g + decay·p.
+
+    Source   Tieleman and Hinton 2012, in the form of PyTorch's RMSprop
+    """
+
+    alpha: float = 0.99
+    epsilon: float = 1e-8
+    momentum: float = 0.0
+    decay: float = 0.0
+
+    operation: ClassVar[str] = "rmsprop_update"
+    moments: ClassVar[tuple[str, ...]] = ("v", "u")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check("alpha", self.alpha, 0 <= self.alpha < 1, "at least 0 and below 1")
+        _check("epsilon", self.epsilon, 0 < self.epsilon < math.inf, "a number above 0")
+        _check("momentum", self.momentum, 0 <= self.momentum < 1, "at least 0 and below 1")
+        _check_decay(self.decay)
+
+    def attributes(self) -> dict[str, Any]:
+        """alpha, epsilon, momentum and decay."""
+        return {"alpha": self.alpha, "epsilon": self.epsilon, "momentum": self.momentum, "decay": self.decay}
 
 
 @dataclass(frozen=True)
@@ -139,7 +186,7 @@ class AdamW(Adam):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check("decay", self.decay, 0 <= self.decay < math.inf, "at least 0")
+        _check_decay(self.decay)
 
     def attributes(self) -> dict[str, Any]:
         """beta1, beta2, epsilon and decay."""
@@ -150,20 +197,144 @@ NAMED: dict[str, type[Optimizer]] = {
     "sgd": SGD,
     "momentum": Momentum,
     "nesterov": Nesterov,
+    "rmsprop": RMSProp,
     "adam": Adam,
     "adamw": AdamW,
 }
 
 
-def find(optimizer: str | Optimizer | dict[str, Any]) -> Optimizer:
-    """An optimizer from itself, its name, or its config."""
-    if isinstance(optimizer, Optimizer):
-        return optimizer
-    config: dict[str, Any] = {"name": optimizer} if isinstance(optimizer, str) else dict(optimizer)
+class OwnOptimizer(Optimizer):
+    """An optimizer of your own: an object whose two methods are those of `Optimizer`, on flat arrays.
+
+        init(parameters) → moments                                  arrays like the parameters, in a tuple
+        update(parameters, gradients, moments, step=…, rate=…)      → (new parameters, new moments); step counts from 1
+
+    It may have a ``rate``, which the schedule multiplies. It works on every engine; the gradients are the engine's.
+
+    source  the object; None: a file named it, and it is not there
+    """
+
+    operation: ClassVar[str] = "own_update"
+
+    def __init__(self, source: Any, label: str = "", rate: float | None = None) -> None:
+        if source is not None and not _updates(source):
+            shown = f"the class {source.__name__}" if isinstance(source, type) else repr(source)[:60]
+            raise OptionError(
+                f"{shown} is no optimizer; one is a name ({', '.join(NAMED)}), cr.Adam(rate=0.01) and the like, or an "
+                "object with init(parameters) and update(parameters, gradients, moments, step=…, rate=…)"
+            )
+        super().__init__(getattr(source, "rate", Optimizer.rate) if rate is None else rate)
+        kept = {"source": source, "label": label or type(source).__name__, "moments": ()}
+        for name, value in kept.items():
+            object.__setattr__(self, name, value)
+
+    source: Any
+    label: str
+
+    def with_rate(self, rate: float) -> "OwnOptimizer":
+        """Return it with another rate."""
+        return OwnOptimizer(self.source, self.label, rate)
+
+    @property
+    def name(self) -> str:
+        """The name of its class, marked as one's own."""
+        return f"{self.label}{OWN}"
+
+    def init(self, parameters: NDArray[Any]) -> Moments:
+        """The moments that the object begins with."""
+        moments = _arrays(self._known().init(parameters.copy()), parameters, f"{self.label}.init returned")
+        object.__setattr__(self, "moments", tuple(f"own{place}" for place in range(1, len(moments) + 1)))
+        return moments
+
+    def update(
+        self,
+        parameters: NDArray[Any],
+        gradients: NDArray[Any],
+        moments: Moments,
+        *,
+        step: int,
+        rate: float | None = None,
+    ) -> tuple[NDArray[Any], Moments]:
+        """Return the parameters and moments that the object makes of copies of these."""
+        given = [array.copy() for array in (parameters, gradients, *moments)]
+        pace = self.rate if rate is None else rate
+        result = self._known().update(given[0], given[1], tuple(given[2:]), step=step, rate=pace)
+        label = f"{self.label}.update returned"
+        if not _is_pair(result):
+            raise OptionError(f"{label} {type(result).__name__}; expected (parameters, moments)")
+        after, kept = result
+        found = _arrays(kept, parameters, label)
+        if len(found) != len(moments):
+            raise OptionError(f"{label} {len(found)} moments; it began with {len(moments)}")
+        return _arrays((after,), parameters, label)[0], found
+
+    def to_config(self) -> dict[str, Any]:
+        """Name and rate: the code is not written."""
+        return {"name": self.name, "rate": self.rate}
+
+    def _known(self) -> Any:
+        if self.source is None:
+            raise OptionError(f"the optimizer {self.label} is own code, which no file holds: give it with optimizer=…")
+        return self.source
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "OwnOptimizer":
+        """Another around a copy of the object."""
+        twin = OwnOptimizer(copy.deepcopy(self.source, memo), self.label, self.rate)
+        object.__setattr__(twin, "moments", self.moments)
+        return twin
+
+
+class OptimizerLike(Protocol):
+    """An optimizer: a built-in one, or any object with these methods over flat arrays (see `OwnOptimizer`)."""
+
+    def init(self, parameters: NDArray[Any], /) -> Any:
+        """The moments before the first step: arrays like the parameters, in a tuple."""
+        ...
+
+    @property
+    def update(self) -> Callable[..., Any]:
+        """update(parameters, gradients, moments, step=…, rate=…) → (parameters, moments)."""
+        ...
+
+
+def find(optimizer: Any) -> Optimizer:
+    """Return an optimizer from itself, its name, its config, or an object of one's own with `init` and `update`."""
+    if isinstance(optimizer, OwnOptimizer) or type(optimizer) in NAMED.values():
+        return cast(Optimizer, optimizer)
+    if not isinstance(optimizer, str | dict) and optimizer is not None:
+        return OwnOptimizer(optimizer)
+    is_config = isinstance(optimizer, dict)
+    config: dict[str, Any] = dict(cast("dict[str, Any]", optimizer)) if is_config else {"name": optimizer}
     name = config.pop("name", None)
+    if isinstance(name, str) and name.endswith(OWN):
+        return OwnOptimizer(None, name.removesuffix(OWN), config.get("rate"))
     if name not in NAMED:
         raise one_of("optimizer", name, [*NAMED])
+    known = [entry.name for entry in fields(NAMED[name])]
+    if unknown := [key for key in config if key not in known]:
+        raise OptionError(f"optimizer {name} has no {unknown[0]}; it has: {', '.join(known)}")
     return NAMED[name](**config)
+
+
+def _updates(source: Any) -> bool:
+    """Return whether an object has the two methods of an optimizer; a class has not, which lacks its `self`."""
+    methods = [getattr(source, name, None) for name in ("init", "update")]
+    return not isinstance(source, type) and all(callable(method) for method in methods)
+
+
+def _is_pair(thing: Any) -> bool:
+    return isinstance(thing, tuple) and len(cast("tuple[Any, ...]", thing)) == 2
+
+
+def _arrays(given: Any, like: NDArray[Any], what: str) -> Moments:
+    """Arrays of one's own, in the dtype of the parameters; OptionError where one is not like them."""
+    if not isinstance(given, tuple | list):
+        raise OptionError(f"{what} {type(given).__name__}; expected arrays like the parameters, in a tuple")
+    found = [np.asarray(array) for array in cast("list[Any]", given)]
+    for array in found:
+        if array.shape != like.shape or array.dtype.kind not in "fiu":
+            raise OptionError(f"{what} {array.dtype} of shape {array.shape}; expected an array of shape {like.shape}")
+    return tuple(np.array(array, like.dtype) for array in found)
 
 
 def _number(what: str, value: Any) -> float:
@@ -178,3 +349,7 @@ def _number(what: str, value: Any) -> float:
 def _check(what: str, value: float, fine: bool, expected: str) -> None:
     if not fine:
         raise OptionError(f"{what} {value}: expected {expected}")
+
+
+def _check_decay(decay: float) -> None:
+    _check("decay", decay, 0 <= decay < math.inf, "at least 0")

@@ -7,16 +7,26 @@ over an axis with ``before`` and ``after`` zeros added.
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-from chainrule.errors import OptionError, ShapeError
+from chainrule.errors import OptionError, ShapeError, quoted
 
 Pair: TypeAlias = tuple[int, int]
 Padding: TypeAlias = tuple[Pair, Pair]
 PaddingLike: TypeAlias = str | int | Sequence[int | Sequence[int]]
 
 
-def is_whole(value: object) -> bool:
-    """Whether a value is a whole number, and no truth value."""
-    return isinstance(value, int) and not isinstance(value, bool)
+LARGEST = 2**31 - 1  # of a size, a stride, a dilation or a padding
+
+
+def is_whole(value: object, least: int = -LARGEST) -> bool:
+    """Return whether a value is a whole number, no truth value, from ``least`` to `LARGEST`."""
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST
+
+
+def wanted(value: object, least: int) -> str:
+    """Describe in words the values that `is_whole` takes, for an error about another."""
+    if isinstance(value, int) and value > LARGEST:
+        return f"at most {LARGEST}"
+    return f"a whole number of at least {least}"
 
 
 def extent(window: int, dilation: int = 1) -> int:
@@ -53,7 +63,7 @@ def axis_padding(rule: str, size: int, window: int, stride: int = 1, dilation: i
         outputs = -(-size // stride)
         total = max((outputs - 1) * stride + extent(window, dilation) - size, 0)
         return (total // 2, total - total // 2)
-    raise OptionError(f"unknown padding {rule!r}; known: valid, same, full, a number, a pair, a pair of pairs")
+    raise OptionError(f"unknown padding {quoted(rule)}; known: valid, same, full, a number, a pair, a pair of pairs")
 
 
 def resolve_padding(
@@ -65,28 +75,29 @@ def resolve_padding(
         return tuple(axis_padding(padding, *axis) for axis in zip(size, window, stride, dilation, strict=True))
     each: list[Any] = list(padding) if isinstance(padding, Iterable) else [padding] * axes
     if len(each) != axes:
-        raise OptionError(f"padding {padding!r} has {len(each)} entries for {axes} axes")
+        raise OptionError(f"padding {quoted(padding)} has {len(each)} entries for {axes} axes")
     pairs = tuple(_pair_of(entry, padding) for entry in each)
     if any(zeros < 0 for pair in pairs for zeros in pair):
-        raise OptionError(f"padding {padding!r} is negative")
+        raise OptionError(f"padding {quoted(padding)} is negative")
     return pairs
 
 
 def _pair_of(entry: Any, padding: PaddingLike) -> Pair:
+    found = quoted(entry)
     if is_whole(entry):
         return (entry, entry)
     if isinstance(entry, Iterable):
         ends = tuple[Any, ...](entry)  # pyright: ignore[reportUnknownArgumentType]
         if len(ends) == 2 and all(is_whole(end) for end in ends):
             return ends
-    raise OptionError(f"padding {padding!r}: expected numbers or pairs of numbers, found {entry!r}")
+    raise OptionError(f"padding {quoted(padding)}: expected numbers or pairs of numbers, found {found}")
 
 
 def per_axis(name: str, value: int | Sequence[int], axes: int, least: int = 1) -> tuple[int, ...]:
     """One whole number for each axis, from a number or a sequence; each at least ``least``."""
     values: tuple[Any, ...] = tuple(value) if isinstance(value, Iterable) else (value,) * axes
-    if len(values) != axes or not all(is_whole(entry) and entry >= least for entry in values):
-        raise OptionError(f"{name} {value!r}: expected a whole number of at least {least}, or {axes} of them")
+    if len(values) != axes or not all(is_whole(entry, least) for entry in values):
+        raise OptionError(f"{name} {quoted(value)}: expected {wanted(value, least)}, or {axes} of them")
     return values
 
 

@@ -6,14 +6,17 @@ Where a tutorial leaves something open, `notes` says what was chosen.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from chainrule.data.augmentation import Augmentation
 from chainrule.errors import one_of
 from chainrule.layers import (
     AveragePool2D,
+    BatchNorm2D,
     Conv2D,
     Dense,
     Flatten,
+    GlobalAveragePool2D,
     Layer,
     MaxPool2D,
     ReLU,
@@ -77,6 +80,10 @@ class Entry:
         names = classes or tuple(str(label) for label in self.choice.only or range(10))
         layers = (self.tutorial_layers if as_tutorial else None) or self.layers
         return Sequential(layers(len(names)), input_shape, name=self.name, classes=names, **options)  # pyright: ignore[reportArgumentType]
+
+    def check(self, **options: Any) -> None:
+        """Refuse what `build` or training would refuse, before there are data."""
+        self.build(**options).check_loss()
 
 
 def _independent_code(initializer: str) -> Callable[[int], list[Layer]]:
@@ -176,6 +183,14 @@ def _vgg_small(classes: int) -> list[Layer]:
         Dense(classes, initializer="he_normal"),
         Softmax(),
     ]
+
+
+def _photo_cnn(classes: int) -> list[Layer]:
+    layers: list[Layer] = []
+    for filters in (32, 64, 128):
+        convolution = Conv2D(filters, 3, padding="same", bias=False, initializer="he_normal")
+        layers += [convolution, BatchNorm2D(), ReLU(), MaxPool2D(2)]
+    return [*layers, GlobalAveragePool2D(), Dense(classes, initializer="lecun_uniform"), Softmax()]
 
 
 TWO_EPOCHS = Recipe(
@@ -306,6 +321,14 @@ ENTRIES = (
         Recipe(epochs=1, batch_size=128, optimizer=Adam(0.003), schedule=OneCycle(), normalise="standardise"),
         targets=(Target("mnist", 0.989),),
         notes="wide 3×3 layers, where the arithmetic is; in one epoch",
+    ),
+    Entry(
+        "photo-cnn",
+        "what images of your own are trained with, not a tutorial",
+        _photo_cnn,
+        Recipe(epochs=2, batch_size=32, optimizer=Adam(0.003), schedule=OneCycle(), normalise="standardise"),
+        targets=(Target("mnist", 0.985),),
+        notes="batch normalisation and global average pooling: few parameters for images of any size",
     ),
 )
 

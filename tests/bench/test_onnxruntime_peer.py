@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from training.networks import NETWORKS, batch, build
 
+from benchmarks.peers import onnxruntime as peer
 from chainrule import layers, zoo
-from chainrule.bench.peers import onnxruntime as peer
 from chainrule.errors import OptionError
 from chainrule.network import Network
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from chainrule.bench import rounds
-from chainrule.bench.processes import WorkerError
-from chainrule.bench.rounds import Timing, timed
+from benchmarks import rounds
+from benchmarks.processes import WorkerError
+from benchmarks.rounds import Timing, timed
 
 
 class Scripted:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from chainrule.bench import rounds, steps, subjects
-from chainrule.bench.processes import WorkerError
-from chainrule.bench.rows import Row
-from chainrule.bench.setting import Setting
+from benchmarks import rounds, steps, subjects
+from benchmarks.processes import WorkerError
+from benchmarks.rows import Row
+from benchmarks.setting import Setting
 
 SUBJECT = subjects.find("mlp")
 

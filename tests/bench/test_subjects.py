@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from benchmarks import subjects
+from benchmarks.subjects import Subject
 from chainrule import layers as cr
 from chainrule import zoo
-from chainrule.bench import subjects
-from chainrule.bench.subjects import Subject
 from chainrule.errors import OptionError
 from chainrule.model import Sequential
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from benchmarks import epochs, steps, suite
+from benchmarks.setting import Setting
 from chainrule import zoo
-from chainrule.bench import epochs, steps, suite
-from chainrule.bench.setting import Setting
 
 
 @pytest.fixture

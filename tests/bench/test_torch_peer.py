@@ -15,8 +15,8 @@ from chainrule.network import Network
 from chainrule.training.step import Stepper
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (pip install torch)")
-peer = pytest.importorskip("chainrule.bench.peers.torch")
-training = pytest.importorskip("chainrule.bench.peers.torch_training")
+peer = pytest.importorskip("benchmarks.peers.torch")
+training = pytest.importorskip("benchmarks.peers.torch_training")
 
 ENDINGS = {
     "half_squared_error": cr.Sigmoid(),

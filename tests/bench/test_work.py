@@ -1,7 +1,7 @@
 """Multiply-adds, counted by hand."""
 
+from benchmarks import work
 from chainrule import layers, zoo
-from chainrule.bench import work
 from chainrule.network import Network
 
 

@@ -7,9 +7,9 @@ from dataclasses import asdict
 
 import pytest
 
-from chainrule.bench import subjects, worker
-from chainrule.bench.contenders import Task
-from chainrule.bench.processes import WorkerError, environment, started
+from benchmarks import subjects, worker
+from benchmarks.contenders import Task
+from benchmarks.processes import WorkerError, environment, started
 
 
 def task(work="train", who="numpy", batch=4):

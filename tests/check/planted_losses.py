@@ -90,7 +90,8 @@ class CrossEntropy:
 
     def forward(self, p, t):
         self.y, self.t = Softmax().forward(p), t
-        return -(t * np.log(self.y)).sum(axis=1)
+        below = p - p.max(axis=1, keepdims=True)
+        return -(t * (below - np.log(np.exp(below).sum(axis=1, keepdims=True)))).sum(axis=1)
 
     def backward(self, dy):
         return dy * (self.y - self.t) / len(self.y)

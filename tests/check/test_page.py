@@ -5,9 +5,12 @@ import shlex
 from pathlib import Path
 
 import pytest
+from check.planted_conduct import CONDUCT
 from click.testing import CliRunner
 
-from chainrule.check import methods
+import chainrule as cr
+from chainrule.check import methods, report
+from chainrule.check.rows import LOOPS
 from chainrule.cli import main
 
 PAGE = (Path(__file__).parents[2] / "docs" / "checking.md").read_text(encoding="utf-8")
@@ -15,7 +18,7 @@ EXAMPLES = re.findall(r"```python\n(.*?)```\n\n```\nchainrule (check (\S+?\.py)\
 
 
 def test_there_is_an_example_of_each_form() -> None:
-    assert [file for *_, file in EXAMPLES] == ["dense.py", "dictionary.py", "functions.py", "loss.py"]
+    assert [file for *_, file in EXAMPLES] == ["dense.py", "dictionary.py", "functions.py", "loss.py", "unknown.py"]
 
 
 @pytest.mark.parametrize(("code", "command", "file"), EXAMPLES, ids=[file for *_, file in EXAMPLES])
@@ -23,9 +26,26 @@ def test_examples(code: str, command: str, file: str, tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     (tmp_path / file).write_text(code, encoding="utf-8")
     result = CliRunner().invoke(main, shlex.split(command))
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == (3 if file == "unknown.py" else 0), result.output
+    assert ("not checked" in result.stdout) == (file == "unknown.py")
     assert "WRONG" not in result.stdout
     assert "right" in result.stdout
+
+
+def test_further_looks_are_on_the_page() -> None:
+    seen = set()
+    for source, against, shape, *_ in CONDUCT:
+        rows = cr.check_gradients(source, against=against, input_shape=shape).rows
+        seen |= {row.method.rpartition(", ")[2] for row in rows if row.wrong}
+    seen = {re.sub(r"batch of \d+", "batch of 1, batch of N", method) for method in seen}
+    for look in seen - {*methods.SHARP, "another call"}:
+        assert look in PAGE or look.startswith(LOOPS), look
+
+
+def test_exit_codes_are_on_the_page() -> None:
+    codes = re.findall(r"^\| (\d) \|", PAGE, flags=re.M)
+    assert codes == ["0", "1", "2", "3"]
+    assert {report.RIGHT, report.WRONG, report.UNCHECKED} == {0, 1, 3}
 
 
 def test_methods_and_tolerances_are_on_the_page() -> None:

@@ -1,5 +1,6 @@
 """A learner's file: what in it is meant, and what is said when it cannot be used."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -18,15 +19,15 @@ class {name}:
 """
 
 
-def written(folder: Path, text: str) -> str:
-    (folder / "mine.py").write_text(text, encoding="utf-8")
-    return str(folder / "mine.py")
+def written(folder: Path, text: str, name: str = "mine.py") -> Path:
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
 
 
 def test_by_name_and_without_one(tmp_path: Path) -> None:
     file = written(tmp_path, LAYER.format(name="One") + "object = One()")
-    assert sources.find(f"{file}:One")[0].__name__ == "One"
-    assert type(sources.find(f"{file}:object")[0]).__name__ == "One"
+    assert sources.find(file, "One")[0].__name__ == "One"
+    assert type(sources.find(file, "object")[0]).__name__ == "One"
     with pytest.raises(StudentError, match=r"several layers; name one: .*:One, .*:object"):
         sources.find(file)
     assert sources.find(written(tmp_path, LAYER.format(name="Only")))[1] == "Only"
@@ -59,6 +60,54 @@ def test_refused(tmp_path: Path, text: str, part: str) -> None:
 
 def test_no_such_thing(tmp_path: Path) -> None:
     with pytest.raises(StudentError, match="no such file"):
-        sources.find(str(tmp_path / "none.py"))
+        sources.find(tmp_path / "none.py")
     with pytest.raises(StudentError, match="has no Two; it has: One"):
-        sources.find(written(tmp_path, LAYER.format(name="One")) + ":Two")
+        sources.find(written(tmp_path, LAYER.format(name="One")), "Two")
+
+
+@pytest.mark.parametrize(
+    ("text", "file", "name"),
+    [
+        ("a.py", "a.py", ""),
+        ("in/a.py:Layer", "in/a.py", "Layer"),
+        ("a.ipynb:one.two", "a.ipynb", "one.two"),
+        ("numpy-cnn", "numpy-cnn", ""),
+        ("", ".", ""),
+    ],
+)
+def test_file_and_name(text: str, file: str, name: str) -> None:
+    assert sources.split(text) == (Path(file), name)
+
+
+def notebook(folder: Path, *cells: object) -> Path:
+    content = {"cells": [{"cell_type": "code", "source": cell} for cell in cells]}
+    return written(folder, json.dumps(content), "mine.ipynb")
+
+
+def test_a_notebook(tmp_path: Path) -> None:
+    cells = ["%pip install x\nimport math\n", "1 / 0", LAYER.format(name="One"), "%%bash\nexit", "One.e = math.e"]
+    found, name = sources.find(notebook(tmp_path, *cells))
+    assert (name, round(found.e, 2)) == ("One", 2.72)
+    assert sources.find(notebook(tmp_path, LAYER.format(name="One").splitlines(keepends=True)))[1] == "One"
+
+
+@pytest.mark.parametrize(
+    ("cells", "part"),
+    [
+        (["x = 1"], "mine.ipynb: nothing in it has forward and backward"),
+        (["x = 1", "\n1 / 0", "def f(:"], "cell 2 of mine.ipynb: ZeroDivisionError: division by zero (line 2)"),
+        (["def f(:"], "cell 1 of mine.ipynb: SyntaxError"),
+        ([7], "no Jupyter notebook"),
+        ([["a", 7]], "no Jupyter notebook"),
+    ],
+)
+def test_notebooks_refused(tmp_path: Path, cells: list[object], part: str) -> None:
+    with pytest.raises(StudentError) as caught:
+        sources.find(notebook(tmp_path, *cells))
+    assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": 3}', '{"cells": [3]}', "[" * 100_000, "\xff"])
+def test_what_is_no_notebook(tmp_path: Path, text: str) -> None:
+    with pytest.raises(StudentError, match="no Jupyter notebook"):
+        sources.find(written(tmp_path, text, "mine.ipynb"))

@@ -127,20 +127,6 @@ class Lists(Kernels):
 
 
 @unusual("ReLU()")
-class InPlace:
-    """Writes into what it is given, forward and backward."""
-
-    def forward(self, x):
-        self.mask = x <= 0
-        x[self.mask] = 0
-        return x
-
-    def backward(self, dy):
-        dy[self.mask] = 0
-        return dy
-
-
-@unusual("ReLU()")
 class SlopeAtZero:
     """The derivative at 0 taken as 1."""
 

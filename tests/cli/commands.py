@@ -1,9 +1,26 @@
 """What the tests of the commands share."""
 
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
 
+import click
 import numpy as np
-from click.testing import Result
+import pytest
+from click.testing import CliRunner, Result
+
+Invoke = Callable[..., Result]
+
+
+def invoker(program: click.Group, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """Return what runs a program's command in this process, in a folder, offline."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("CHAINRULE_OFFLINE", "1")
+
+    def call(*words: object, **options: object) -> Result:
+        return CliRunner().invoke(program, [str(word) for word in words], prog_name="chainrule", **options)  # pyright: ignore
+
+    return call
 
 
 def bars(samples: int, size: int = 28, classes: int = 10) -> tuple[np.ndarray, np.ndarray]:

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli.commands import bars
-from click.testing import CliRunner, Result
+from cli.commands import Invoke, bars, invoker
+from click.testing import CliRunner
 
 from chainrule.cli import main
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-Invoke = Callable[..., Result]
 
 
 @pytest.fixture(scope="session")
@@ -43,13 +42,7 @@ def run(tmp_path: Path) -> Run:
 @pytest.fixture
 def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     """Run a command in this process, in tmp_path."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CHAINRULE_OFFLINE", "1")
-
-    def call(*words: object, **options: object) -> Result:
-        return CliRunner().invoke(main, [str(word) for word in words], prog_name="chainrule", **options)  # pyright: ignore
-
-    return call
+    return invoker(main, tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -45,6 +45,10 @@ OPTIONS = {
     "momentum of adam": (["--momentum", 0.9], "adam has no momentum"),
     "momentum 1": (["--optimizer", "momentum", "--momentum", 1], "momentum 1"),
     "beta1 of sgd": (["--optimizer", "sgd", "--beta1", 0.9], "sgd has no beta1"),
+    "alpha of adam": (["--alpha", 0.9], "adam has no alpha"),
+    "weight decay -1": (["--weight-decay", -1], "decay -1"),
+    "weight decay nan": (["--optimizer", "rmsprop", "--weight-decay", "nan"], "decay nan"),
+    "classes by sigmoids": (["--model", "vanilla-cnn", "--loss", "categorical-cross-entropy"], "every output is 1"),
     "unknown engine": (["--engine", "cuda"], "unknown engine 'cuda'; known: numba, numpy, reference"),
     "unknown model": (["--model", "resnet"], "unknown model 'resnet'; known: independent-code"),
     "unknown recipe": (["--recipe", "worst"], "known: best, tutorial"),
@@ -60,7 +64,7 @@ OPTIONS = {
     "no run folder": (["--out", ""], "--out"),
     "no data folder": (["--data-folder", ""], "--data-folder"),
     "no data": (["--data", ""], "--data"),
-    "size of no folder": (["--resize", "28x28"], "folder of pictures"),
+    "size of no folder": (["--resize", "28x28"], "folder of images"),
 }
 
 
@@ -177,6 +181,8 @@ def test_a_folder_of_text_files(invoke, tmp_path):
     (tmp_path / "flat" / "list.txt").write_text("milk")
     refused(invoke(*MLP, "--data", "flat"), "flat", "list.txt")
     (tmp_path / "notes" / "monday" / "list.txt").rename(tmp_path / "notes" / "monday" / "list.png")
+    (tmp_path / "notes" / "tuesday").mkdir()
+    (tmp_path / "notes" / "tuesday" / "list.png").write_text("bread")
     refused(invoke(*MLP, "--data", "notes"), "list.png")
 
 
@@ -239,7 +245,10 @@ def test_a_checkpoint_of_another_model(invoke, finished, digits, tmp_path):
     assert invoke(*words, "--model", "vanilla-cnn").exit_code == 0
     (tmp_path / "other" / CHECKPOINT).replace(finished / CHECKPOINT)
     before = untouched(finished)
-    refused(invoke("train", "--resume", finished, "--quiet"), "another model")
+    refused(invoke("train", "--resume", finished, "--quiet"), CHECKPOINT, "changed", "--accept-changes")
+    said = invoke("train", "--resume", finished, "--quiet", "--accept-changes").stderr.splitlines()
+    assert said[0].endswith("and is used as it is")
+    assert said[1].endswith("is a checkpoint of another model")
     assert untouched(finished) == before
 
 

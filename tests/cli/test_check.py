@@ -2,11 +2,21 @@
 
 import csv
 import json
+import os
+import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from cli.commands import refused
+
+import chainrule as cr
+from chainrule.check.configurations import draw
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "homework" / "submissions"
 LAYER = "Conv2D(4, (3, 2))"
@@ -46,6 +56,69 @@ def test_what_the_code_prints_does_not_spoil_the_json(invoke, tmp_path):
     result = invoke("check", "loud.py", "--against", LAYER, "--json")
     assert json.loads(result.stdout)["ok"]
     assert "hello" in result.stderr
+
+
+def mine(folder: Path, line: str, top: str = "") -> None:
+    """A layer that is right but for a line in its forward."""
+    text = (EXAMPLES / "ada.py").read_text(encoding="utf-8").replace("self.x = x", f"self.x = x; {line}")
+    (folder / "mine.py").write_text(top + "\n" + text, encoding="utf-8")
+
+
+def test_an_endless_loop_ends_with_a_sentence(invoke, tmp_path):
+    (tmp_path / "mine.py").write_text("while True: print('round')", encoding="utf-8")
+    result = invoke("check", "mine.py", "--against", LAYER, "--seconds", 4)
+    *printed, said = result.stderr.splitlines()
+    assert (result.exit_code, said) == (2, "chainrule: mine.py: stopped after 4 s: does it ever end?")
+    assert printed[:-1] == ["round"] * 40
+    assert re.fullmatch(r"… [\d,]+ more lines", printed[-1])
+    for seconds in (0, 10**9):
+        assert invoke("check", "mine.py", "--seconds", seconds).exit_code == 2
+
+
+def test_ten_thousand_lines_are_cut(invoke, tmp_path):
+    mine(tmp_path, "pass", top="for n in range(10_000): print('\x1b[31mline', n)")
+    result = invoke("check", "mine.py", "--against", LAYER)
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [*(rf"\x1b[31mline {n}" for n in range(40)), "… 9,960 more lines"]
+
+
+def test_what_is_printed_before_an_error(invoke, tmp_path):
+    mine(tmp_path, "print('so far'); 1 / 0")
+    result = invoke("check", "mine.py", "--against", LAYER)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[0] == "so far"
+    assert "Convolution.forward: ZeroDivisionError: division by zero (line" in result.stderr.splitlines()[1]
+
+
+@pytest.mark.parametrize("line", ["import os; os._exit(0)", "import os; os.abort()", "import sys; sys.exit()"])
+def test_code_that_ends_itself(invoke, tmp_path, line):
+    mine(tmp_path, line)
+    refused(invoke("check", "mine.py", "--against", LAYER), "mine.py" if "os" in line else "SystemExit")
+
+
+def test_own_code_sees_what_is_installed(invoke, tmp_path, monkeypatch):
+    """And its neighbours, and the folder that the command is called in."""
+    (tmp_path / "neighbour.py").write_text("import scipy, chainrule as cr\nok = cr.ReLU()", encoding="utf-8")
+    mine(tmp_path, "open('here.txt').close()", top="import neighbour")
+    (tmp_path / "here.txt").write_text("")
+    assert invoke("check", "mine.py", "--against", LAYER).exit_code == 0
+
+
+def test_a_notebook(invoke, tmp_path):
+    cell = {"cell_type": "code", "source": (EXAMPLES / "carl.py").read_text(encoding="utf-8")}
+    (tmp_path / "mine.ipynb").write_text(json.dumps({"cells": [cell]}), encoding="utf-8")
+    for words in ("mine.ipynb", "mine.ipynb:Convolution"):
+        result = invoke("check", words, "--against", LAYER)
+        assert result.exit_code == 1
+        assert "unrotated kernel" in result.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="files of POSIX")
+def test_what_is_no_file(invoke, tmp_path):
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "folder.py").mkdir()
+    refused(invoke("check", "pipe.py"), "pipe.py: not a regular file")
+    refused(invoke("check", "folder.py"), "folder.py: not a regular file")
 
 
 @pytest.mark.parametrize("subject", ["Dense(4)", "softmax-cross-entropy", "mlp"])
@@ -89,9 +162,104 @@ def test_grade(invoke, tmp_path):
     assert rows["carl.py"]["diagnosis"] == "dx: kernel-not-rotated"
 
 
+def test_grade_says_what_was_not_judged(invoke, tmp_path):
+    """Every entry has a row, in the table and in the files; names and cells are harmless."""
+    folder = tmp_path / "class"
+    for name in ("empty", "two", "_shared"):
+        (folder / name).mkdir(parents=True)
+    for name in ("two/a.py", "two/b.py", "work.zip", "@sum.txt", "_given.py"):
+        (folder / name).write_text("", encoding="utf-8")
+    shutil.copy(EXAMPLES / "ada.py", folder / "ada.py")
+    result = invoke("grade", "class", "--against", LAYER, "--csv", "grades.csv", "--quiet", "--seed", 7)
+    assert (result.exit_code, result.stderr) == (3, "")
+    assert [line.split()[0] for line in result.stdout.splitlines() if re.search(r" \d/4", line)] == [
+        "@sum.txt", "ada.py", "empty", "two", "work.zip",
+    ]  # fmt: skip
+    assert "no submissions, by their names: _given.py, _shared" in result.stdout
+    assert result.stdout.endswith("seed 7\n")
+    with (tmp_path / "grades.csv").open(encoding="utf-8", newline="") as stream:
+        rows = {row["submission"]: row for row in csv.DictReader(stream)}
+    assert [*rows] == ["'@sum.txt", "ada.py", "empty", "two", "work.zip"]
+    assert {row["passed"] for name, row in rows.items() if name != "ada.py"} == {"0"}
+    assert "a.py, b.py" in rows["two"]["remark"]
+    again = json.loads(invoke("grade", "class", "--against", LAYER, "--quiet", "--seed", 7, "--json").stdout)
+    assert [(row["judged"], row["ok"]) for row in again] == [(False, False), (True, True), *[(False, False)] * 3]
+
+
+def running(group_of: int) -> list[str]:
+    """The submissions whose parent is that process."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+            found += [place.name] * (parent == group_of and b"boot.py" in (place / "cmdline").read_bytes())
+    return found
+
+
+def ends(numbers: list[str]) -> bool:
+    """Whether these submissions end soon; nobody may be there to bury them."""
+    until = time.monotonic() + 15
+    while time.monotonic() < until:
+        alive = []
+        for number in numbers:
+            with suppress(OSError):
+                alive += [number] * (b"boot.py" in Path("/proc", number, "cmdline").read_bytes())
+        if not alive:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are seen in /proc")
+def test_an_interrupt_ends_the_submission_too(tmp_path):
+    shutil.copy(EXAMPLES / "gus.py", tmp_path)
+    command = [sys.executable, "-m", "chainrule", "grade", str(tmp_path), "--against", LAYER]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        until = time.monotonic() + 60
+        while not (started := running(process.pid)) and time.monotonic() < until:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert started
+    assert (process.returncode, errors) == (130, "chainrule: interrupted\n")
+    assert ends(started)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are seen in /proc")
+def test_a_submission_ends_with_a_killed_grader(tmp_path):
+    shutil.copy(EXAMPLES / "gus.py", tmp_path)
+    command = [sys.executable, "-m", "chainrule", "grade", str(tmp_path), "--against", LAYER]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 60
+        while not (started := running(process.pid)) and time.monotonic() < until:
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+    assert started
+    assert ends(started)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of POSIX")
+def test_grade_prints_names_harmlessly(invoke, tmp_path):
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "a\n\x1b[2J=.py").write_text("raise ValueError('\x1b[2J')", encoding="utf-8")
+    result = invoke("grade", "class", "--against", LAYER)
+    assert result.exit_code == 0
+    assert result.stderr == "1/1 a\\n\\x1b[2J=.py\n"
+    assert "\x1b" not in result.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "part"),
     [
+        ([EXAMPLES, "--against", LAYER, "--package", "chainrule"], "package 'chainrule'"),
+        ([EXAMPLES, "--against", LAYER, "--seconds", "0"], "--seconds"),
+        ([EXAMPLES, "--against", LAYER, "--memory", "99999999"], "--memory"),
         ([".", "--against", LAYER], "no submissions"),
         (["none", "--against", LAYER], "none: no such folder"),
         ([EXAMPLES, "--against", "Nothing()"], "unknown layer 'Nothing'"),
@@ -109,7 +277,9 @@ def test_prove(invoke, monkeypatch):
     monkeypatch.setattr("chainrule.engines.numpy.sigmoid_dx", lambda dy, y: dy)
     result = invoke("prove", "--count", 44, "--engine", "numpy", "--quiet")
     assert result.exit_code == 1
-    assert "2 of 44 configurations are wrong (seed 0)" in result.stdout
+    (wrong,) = re.findall(r"(\d+) of 44 configurations are wrong \(seed 0\)", result.stdout)
+    planted = [number for number in range(44) if type(draw(0, number).layer) is cr.Sigmoid]
+    assert int(wrong) == len(planted) > 0
     again = result.stdout.splitlines()[-1].removeprefix("again: chainrule ").split()
-    assert again[:5] == ["prove", "--seed", "0", "--first", "42"]
+    assert again[:5] == ["prove", "--seed", "0", "--first", str(planted[-1])]
     assert invoke(*again, "--json").exit_code == 1

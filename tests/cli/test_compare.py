@@ -50,9 +50,10 @@ def test_a_run_that_has_just_begun(invoke, finished):
         (finished / name).unlink()
     heading = (finished / HISTORY).read_text().splitlines(keepends=True)
     (finished / HISTORY).write_text("".join(heading[:3]) + "3,1,0.0")
-    found = json.loads(invoke("compare", finished, "--json").stdout)[0]
+    refused(invoke("compare", finished), HISTORY, "changed", "evaluation.json", "removed")
+    found = json.loads(invoke("compare", finished, "--json", "--accept-changes").stdout)[0]
     assert (found["epochs"], found["loss"], found["accuracy"], found["seconds"]) == (0, None, None, None)
-    assert invoke("compare", finished).exit_code == 0
+    assert invoke("compare", finished, "--accept-changes").exit_code == 0
 
 
 def test_picture(invoke, finished, second, tmp_path):

@@ -29,7 +29,7 @@ def test_list(invoke, cache):
         assert f"{info.train:,}" in result.stdout
         assert info.licence in result.stdout
     assert "yes, 55.0 MB" in result.stdout
-    assert str(cache.parent) in result.stdout
+    assert f"cache: {cache.parent.parent} " in result.stdout
 
 
 def test_list_json(invoke, cache):
@@ -58,6 +58,32 @@ def test_clear_without_asking(invoke, cache):
     assert len(list(cache.iterdir())) == 4
     assert invoke("data", "clear", "--yes").stdout == "55.0 MB freed\n"
     assert not cache.exists()
+
+
+def test_clear_empties_compiled_programs_too(invoke, cache):
+    programs = cache.parent.parent / "compiled"
+
+    def compiled() -> None:
+        (programs / "0123" / "kernels").mkdir(parents=True)
+        (programs / "0123" / "kernels" / "relu.nbc").write_bytes(b"x" * 2_500_000)
+
+    compiled()
+    assert "compiled programs: 2.5 MB of 1 version (" in invoke("data", "list").stdout
+    assert invoke("data", "clear", "mnist", "--yes").stdout == "0.0 MB freed\n"
+    assert programs.exists()
+    asked = invoke("data", "clear", input="n\n")
+    assert "compiled programs (2.5 MB)" in asked.stderr
+    assert programs.exists()
+    assert invoke("data", "clear", "compiled", "--yes").stdout == "2.5 MB freed\n"
+    assert not programs.exists()
+    assert cache.exists()
+    assert "compiled programs: none" in invoke("data", "list").stdout
+    compiled()
+    freed = invoke("data", "clear", "--yes").stdout
+    assert freed == "57.5 MB freed (data 55.0 MB, compiled programs 2.5 MB)\n"
+    assert not programs.exists()
+    assert not cache.exists()
+    refused(invoke("data", "clear", "imagenet"), "known: mnist, fashion-mnist, cifar10, compiled")
 
 
 def test_fetch_offline(invoke, cache):

@@ -1,7 +1,10 @@
 """`chainrule explain`: any number of the next training step, as text and as JSON."""
 
 import json
+import os
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,7 +113,6 @@ def test_a_network_that_is_not_trained(invoke, monkeypatch, digits):
 
 
 def test_what_cannot_be_explained(invoke, finished, digits, tmp_path):
-    refused(invoke("explain", "--cell", "loss.y"), "RUN", "--model")
     refused(invoke("explain", finished, "--model", "mlp", *CELL), "RUN", "--model")
     refused(invoke("explain", "--model", "nobody", *CELL), "nobody")
     refused(invoke("explain", "--model", "mlp", "--data", digits, *CELL), "--data")
@@ -127,5 +129,46 @@ def test_what_cannot_be_explained(invoke, finished, digits, tmp_path):
     refused(invoke("explain", finished, *CELL), "checkpoint.safetensors")
     (finished / "checkpoint.safetensors").unlink()
     assert invoke("explain", finished, *CELL).exit_code == 0
-    (finished / "model.safetensors").unlink()
-    refused(invoke("explain", finished, *CELL), "model.safetensors")
+    for name in ("model", "best"):
+        (finished / f"{name}.safetensors").unlink()
+    refused(invoke("explain", finished, *CELL), "holds no weights yet")
+
+
+def test_a_whole_tensor(invoke, finished):
+    """Its shape, its statistics, and the cell of the largest number, which can be asked for next."""
+    words = ["explain", finished, "--cell", "dense1.w", "--cell", "relu1.x", "--cell", "loss", "--json"]
+    whole, alias, loss = json.loads(invoke(*words).stdout)["cells"]
+    trace, _ = expected(finished)
+    w = trace["dense1.w"]
+    assert (whole["shape"], whole["numbers"], whole["zeros"]) == (list(w.shape), w.size, int((w == 0).sum()))
+    assert [whole[name] for name in ("least", "mean", "greatest")] == pytest.approx([w.min(), w.mean(), w.max()])
+    assert abs(whole["largest"]) == np.abs(w).max()
+    asked = json.loads(invoke("explain", finished, "--cell", whole["largest_cell"], "--json").stdout)["cells"][0]
+    assert asked["value"] == whole["largest"]
+    assert (alias["name"], alias["tensor"], alias["shape"]) == ("relu1.x", "dense1.y", [128])
+    assert (loss["cell"], loss["value"]) == ("loss.y", float(trace["loss.y"]))
+    lines = invoke("explain", finished, "--cell", "dense1.w").stdout.splitlines()
+    assert lines[3] == "dense1.w is 128×784: 100,352 numbers"
+    assert f'--cell "{whole["largest_cell"]}"' in lines[-1]
+    refused(invoke("explain", finished, "--cell", "dense1"), "no tensor 'dense1'", "dense1.y")
+
+
+def test_without_a_run_the_newest_is_taken(invoke, finished, digits, monkeypatch):
+    from chainrule import zoo
+    from chainrule.runs.jobs import DataChoice
+
+    Path("runs").mkdir()
+    for number, name in enumerate(["older", "newer"]):
+        shutil.copytree(finished, Path("runs") / name)
+        os.utime(Path("runs") / name / "config.json", (number, number))
+    result = invoke("explain", *CELL)
+    assert (result.exit_code, result.stderr) == (0, f"chainrule: {Path('runs') / 'newer'}, the newest run\n")
+    found = json.loads(invoke("explain", *CELL, "--json").stdout)
+    assert found["run"] == str(Path("runs") / "newer")
+    assert found["cells"] == json.loads(invoke("explain", finished, *CELL, "--json").stdout)["cells"]
+    shutil.rmtree("runs")
+    entry = zoo.find("numpy-cnn")
+    monkeypatch.setitem(zoo.NAMED, "numpy-cnn", replace(entry, choice=DataChoice(str(digits))))
+    result = invoke("explain", "--cell", "loss", "--json")
+    assert result.stderr == "chainrule: no run under runs: numpy-cnn, untrained\n"
+    assert json.loads(result.stdout)["run"] is None

@@ -4,7 +4,7 @@ import pytest
 
 from chainrule.cli.jobs import optimizer
 from chainrule.errors import OptionError
-from chainrule.optimizers import SGD, Adam, AdamW, Momentum, Nesterov
+from chainrule.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
 
 CASES = {
     "nothing said": (Adam(0.003), None, {}, Adam(0.003)),
@@ -15,6 +15,10 @@ CASES = {
     "other steps begin anew": (SGD(3.0), "adam", {}, Adam()),
     "so does momentum": (SGD(3.0), "momentum", {}, Momentum()),
     "and SGD": (Adam(0.003, 0.8), "sgd", {}, SGD()),
+    "Adam that decays is AdamW": (Adam(0.003, 0.8), None, {"decay": 0.1}, AdamW(0.003, 0.8, decay=0.1)),
+    "whoever names it": (SGD(3.0), "adam", {"decay": 0.1}, AdamW(decay=0.1)),
+    "the others have a decay": (SGD(3.0), None, {"decay": 0.1}, SGD(3.0, 0.1)),
+    "RMSProp": (Adam(), "rmsprop", {"alpha": 0.9, "momentum": 0.5}, RMSProp(alpha=0.9, momentum=0.5)),
     "numbers given win": (SGD(3.0), "adam", {"rate": 0.01, "beta1": 0.7}, Adam(0.01, 0.7)),
 }
 

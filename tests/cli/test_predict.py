@@ -7,6 +7,7 @@ import pytest
 from cli.commands import bars, refused
 from PIL import Image
 
+import chainrule as cr
 from chainrule.data import load_digit, load_image
 from chainrule.model import load
 
@@ -79,3 +80,34 @@ def test_one_bad_picture_does_not_spoil_the_others(invoke, finished, picture, tm
     assert [answer["image"] for answer in json.loads(result.stdout)] == [str(picture)]
     assert result.stderr.count("\n") == 1
     assert "blank.png" in result.stderr
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_a_model_that_answers_with_numbers_or_several_labels_shows_its_outputs(invoke, picture, tmp_path, outputs):
+    """Confidences of classes would mean nothing: 0.4 is a number, not 40 % of a class."""
+    random = np.random.default_rng(0)
+    x = random.random((40, 1, 9, 7), np.float32)
+    last, names = ([cr.Dense(1)], ["output"]) if outputs == 1 else ([cr.Dense(3), cr.Sigmoid()], ["red", "big", "new"])
+    y = 5 + x.mean((1, 2, 3)) if outputs == 1 else random.integers(0, 2, (40, 3))
+    classes = None if outputs == 1 else names
+    model = cr.Sequential([cr.Flatten(), *last], (1, 9, 7), engine="numpy", classes=classes)
+    model.fit(x, y, rate=0.05, epochs=3, progress=False)
+    model.save(tmp_path / "model.safetensors")
+    expected = model.predict(load_image(picture, (1, 9, 7))[None])[0]
+    words = ("predict", tmp_path / "model.safetensors", picture, *ENGINE)
+    result = invoke(*words, "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    (found,) = json.loads(result.stdout)
+    assert list(found) == ["image", "outputs"]
+    assert list(found["outputs"]) == names
+    assert [*found["outputs"].values()] == pytest.approx(expected.tolist())
+    shown = invoke(*words).stdout.splitlines()
+    assert shown[0].split() == ["image", *names]
+    assert [float(each) for each in shown[1].split()[-outputs:]] == pytest.approx(expected.tolist(), rel=1e-5)
+    (tmp_path / "damaged.png").write_bytes(b"no image")
+    written = invoke(*words, tmp_path / "damaged.png", "--csv", tmp_path / "found.csv")
+    assert written.exit_code == 2
+    heading, first, second = (tmp_path / "found.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert heading == ",".join(["file", *names, "problem"])
+    assert [float(each) for each in first.split(",")[1:-1]] == pytest.approx(expected.tolist())
+    assert second.split(",")[1 : 1 + outputs] == [""] * outputs

@@ -27,7 +27,7 @@ CASES = {
     ),
     "a full disk": (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
     "no memory": (MemoryError(), "out of memory"),
-    "a name of two lines": (click.ClickException("a\nb"), "a b"),
+    "a name of two lines": (click.ClickException("a\nb"), r"a\nb"),
 }
 
 
@@ -192,3 +192,11 @@ def test_interrupted_before_training(tmp_path):
         _, said = process.communicate(timeout=30)
     assert (process.returncode, said) == (130, "chainrule: interrupted\n")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell of POSIX")
+def test_stdout_that_was_closed_before() -> None:
+    command = ["/bin/sh", "-c", f'exec "{sys.executable}" -m chainrule models >&-']
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == ""
+    assert done.returncode == 0

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from cli.commands import bars, refused
 
-from chainrule import data, zoo
+from chainrule import data, zoo, zoo_table
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError
-from chainrule.experiments import zoo_table
 from chainrule.runs import running
 
 ENGINE = ("--engine", "numpy", "--threads", 1)

@@ -1,9 +1,14 @@
 """The order of an epoch, its batches, and the share that is held back."""
 
+import random
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chainrule.data import batch_count, held_back, held_back_count, order
+from chainrule.data.batches import validation_share
 from chainrule.errors import OptionError
 
 
@@ -52,3 +57,45 @@ def test_what_cannot_be_held_back(share: float) -> None:
     for count, words in ((1, "1 sample;"), (0, "0 samples;")):
         with pytest.raises(OptionError, match=f"cannot hold back a share of {words} expected at least 2"):
             held_back(count, 0.5, 0)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=12), st.floats(0.01, 0.9), st.integers(0, 5), st.randoms())
+def test_every_class_gives_its_share(counts: list[int], share: float, seed: int, mix: random.Random) -> None:
+    labels = [7 * k for k, count in enumerate(counts) for _ in range(count)]
+    mix.shuffle(labels)
+    if len(labels) < 2:
+        return
+    total = held_back_count(len(labels), share)
+    kept, held = held_back(len(labels), share, seed, np.array(labels))
+    assert sorted([*kept.tolist(), *held.tolist()]) == list(range(len(labels)))
+    assert len(held) == total
+    np.testing.assert_array_equal(held, held_back(len(labels), share, seed, np.array(labels))[1])
+    gave = [sum(labels[at] == 7 * k for at in held.tolist()) for k in range(len(counts))]
+    several = sum(count > 1 for count in counts)
+    if several <= total <= sum(counts) - len(counts):
+        assert all((gave[k] > 0) == (count > 1) and gave[k] <= max(count - 1, 0) for k, count in enumerate(counts))
+    smaller = min(total, len(labels) - total)
+    if min(counts) * smaller / len(labels) >= 1:  # nothing is bent: each is a neighbour of its part
+        assert all(abs(gave[k] - count * total / len(labels)) < 1 for k, count in enumerate(counts))
+
+
+def test_classes_of_one_sample_are_kept_while_others_can_give() -> None:
+    labels = np.array([0, 1, 1, 1, 2, 2])
+    for seed in range(5):
+        _, held = held_back(6, 0.34, seed, labels)
+        assert sorted(labels[held].tolist()) == [1, 2]
+    assert len(held_back(4, 0.5, 0, np.arange(4))[1]) == 2  # all are of one: some must
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "expected"),
+    [
+        *((60_000, 0.02, 1200), (50_000, 0.02, 1000), (10_000, 0.02, 1000), (5_000, 0.02, 1000), (320, 0.02, 64)),
+        *((250, 0.02, 50), (249, 0.02, 0), (320, 0.0, 0), (60_000, 0.0, 0), (1_000, 0.5, 500), (8_000, 0.5, 4_000)),
+    ],
+)
+def test_how_many_validate(count: int, share: float, expected: int) -> None:
+    """Enough for a standard error of 1.6 points, √(¼/1000); at most a fifth of little; nothing of very little."""
+    chosen = validation_share(count, share)
+    assert (held_back_count(count, chosen) if chosen else 0) == expected

@@ -1,5 +1,6 @@
 """CIFAR-10's two containers, made small: both must come to the same arrays."""
 
+import gzip
 import io
 import json
 import tarfile
@@ -74,7 +75,9 @@ def test_a_short_batch(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("labels", [b"[1, 2, 3]", b"[1, 2, 3, 10]", b"[1, 2, 3, -1]", b'["a", "b", "c", "d"]', b"[1,"])
 def test_wrong_labels(tmp_path: Path, labels: bytes) -> None:
-    with pytest.raises(FormatError, match=r"expected 4 labels from 0 to 9|labels cannot be read"):
+    with pytest.raises(
+        FormatError, match=r"test_lables.json: (expected 4 labels from 0 to 9|not JSON|an entry of the labels is 'a')"
+    ):
         cifar.from_package(archive(tmp_path / "p.tgz", pictures() | {"test_lables.json": labels}))
 
 
@@ -83,3 +86,27 @@ def test_a_picture_of_another_size(tmp_path: Path) -> None:
     Image.new("L", (8, 9)).save(out, "PNG")
     with pytest.raises(FormatError, match=r"data_batch_1.png: expected RGB 1024×4, found L 8×9"):
         cifar.from_package(archive(tmp_path / "p.tgz", pictures() | {"data_batch_1.png": out.getvalue()}))
+
+
+def test_an_archive_that_unpacks_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = archive(tmp_path / "a.tar.gz", {"zeros": bytes(3_000_000), **binary()})
+    monkeypatch.setattr(cifar, "MOST_UNPACKED", 2_000_000)
+    with pytest.raises(FormatError, match=r"a.tar.gz: unpacks to more than 2000000 bytes, and CIFAR-10 does not"):
+        cifar.from_archive(path)
+
+
+def test_an_archive_that_lacks_a_file(tmp_path: Path) -> None:
+    files = {name: content for name, content in binary().items() if name != "data_batch_3.bin"}
+    with pytest.raises(FormatError, match=r"a.tar.gz: holds no data_batch_3.bin"):
+        cifar.from_archive(archive(tmp_path / "a.tar.gz", files))
+
+
+@pytest.mark.parametrize("size", [b"\xff" * 12, b"0o9_+x 77\0\0\0", b"77777777777\0"])
+def test_a_header_of_other_sizes(size: bytes, tmp_path: Path) -> None:
+    content = bytearray(gzip.decompress(archive(tmp_path / "a.tar.gz", binary()).read_bytes()))
+    content[124:136] = size
+    content[148:156] = b" " * 8
+    content[148:156] = b"%06o\0 " % sum(content[:512])
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(content))
+    with pytest.raises(FormatError, match=r"a.tar.gz: (damaged archive|holds no)"):
+        cifar.from_archive(tmp_path / "a.tar.gz")

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chainrule.data import Dataset
 from chainrule.errors import DataError
@@ -106,3 +108,67 @@ def test_per_class() -> None:
     assert not np.array_equal(chosen.x, first.x)
     with pytest.raises(DataError, match="cannot take 11 samples of class 'a', which has 10"):
         data.per_class(11)
+
+
+def test_one_sample_and_iteration() -> None:
+    data = some()
+    for at in (0, 11, -1, np.int64(3)):
+        image, label = data[at]
+        np.testing.assert_array_equal(image, data.x[at])
+        assert (label, type(label)) == (data.y[at], int)
+    pairs = list(data)
+    assert len(pairs) == len(data)
+    assert all(np.array_equal(image, data.x[n]) and label == data.y[n] for n, (image, label) in enumerate(pairs))
+    for at in (12, -13):
+        with pytest.raises(IndexError, match=f"some: no sample {at}; there are 12") as caught:
+            data[at]
+        assert isinstance(caught.value, DataError)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_selections_are_those_of_an_array(draw: st.DataObject) -> None:
+    """Slices, masks, indices: the same samples that NumPy selects, with names and classes."""
+    data = some()
+    index = draw.draw(
+        st.one_of(
+            st.slices(12),
+            st.lists(st.integers(-12, 11), min_size=1, max_size=20),
+            st.lists(st.booleans(), min_size=12, max_size=12),
+            st.lists(st.booleans(), min_size=12, max_size=12).map(np.array),
+            st.lists(st.integers(-12, 11), min_size=1).map(np.array),
+        )
+    )
+    expected = data.y[index]
+    if not len(expected):
+        with pytest.raises(DataError, match="some: the data is empty"):
+            data[index]
+        return
+    found = data[index]
+    np.testing.assert_array_equal(found.y, expected)
+    np.testing.assert_array_equal(found.x, data.x[index])
+    assert (found.classes, found.name) == (data.classes, data.name)
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ([True, False], r"a mask of shape \(2\) for 12 samples"),
+        ([0.5], "cannot select samples by float64"),
+        ("abc", "cannot select samples by <U3"),
+        ([3, 99], "no sample 99"),
+        ([[0, 1]], r"an index of shape 1×2"),
+    ],
+)
+def test_selections_that_cannot_be_made(index: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        some()[index]
+
+
+def test_a_split_is_stratified() -> None:
+    x = np.zeros((200, 1, 2, 2), np.uint8)
+    y = np.repeat([0, 1, 2], [180, 15, 5])
+    for seed in range(5):
+        kept, held = Dataset(x, y, ("a", "b", "c")).split(0.2, seed)
+        assert np.bincount(held.y).tolist() == [36, 3, 1]
+        assert np.bincount(kept.y).tolist() == [144, 12, 4]

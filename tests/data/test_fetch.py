@@ -102,7 +102,7 @@ def test_all_failures_are_told_in_one_line(mini, use) -> None:
         loaded(mini)
     line = str(caught.value)
     assert "\n" not in line
-    assert line.startswith("mini could not be fetched: cache ")
+    assert line.startswith("mini could not be fetched: the cache is empty")
     assert "; a.example: no train-images-idx3-ubyte; b.example: no train-images-idx3-ubyte. To go on, " in line
     assert "give a folder that holds train-images-idx3-ubyte" in line
     assert "CHAINRULE_DATA" in line

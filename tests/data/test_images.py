@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from chainrule.data import load_image
-from chainrule.data.images import open_image, to_array
+from chainrule.data import images, load_image
+from chainrule.data.images import image_size, open_image, to_array, treatments
 from chainrule.errors import DataError, FormatError, OptionError
 
 
@@ -63,7 +63,7 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path, side: int) -> None:
     path = tmp_path / "bomb.png"
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b""))
-    with pytest.raises(DataError, match=r"bomb.png: .*too large; expected at most 64000000 pixels"):
+    with pytest.raises(DataError, match=r"bomb.png: .*too large; expected at most 51000000 pixels"):
         open_image(path)
 
 
@@ -73,7 +73,7 @@ def test_what_is_no_image(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         open_image(tmp_path)
     saved(tmp_path / "other.png", np.zeros((3, 3), np.uint8), format="GIF")
-    with pytest.raises(FormatError, match=r"other.png: not a PNG or JPEG image"):
+    with pytest.raises(FormatError, match=r"other.png: not a PNG, JPEG, WebP or TIFF image"):
         open_image(tmp_path / "other.png")
     with pytest.raises(OptionError, match="a model of input 5×4×4 takes no pictures"):
         load_image(tmp_path / "other.png", (5, 4, 4))
@@ -81,3 +81,108 @@ def test_what_is_no_image(tmp_path: Path) -> None:
 
 def test_arrays_are_contiguous() -> None:
     assert to_array(Image.new("RGB", (3, 2)), 3).flags.c_contiguous
+
+
+ORIENTED = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12"  # and then the kind, the count and the value of the orientation
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_every_orientation_is_what_pillow_makes_of_it(orientation: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = saved(tmp_path / "p.png", np.arange(6, dtype=np.uint8).reshape(2, 3), exif=exif)
+    with Image.open(path) as stored:
+        upright = np.asarray(ImageOps.exif_transpose(stored))
+    np.testing.assert_array_equal(np.asarray(open_image(path)), upright)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        b"\0\x02\0\0\0\x04abc\0",
+        b"\0\x05\0\0\0\x01\xff\xff\xff\xff",
+        b"\0\x63\0\0\0\x01\0\0\0\0",
+        b"",
+    ],
+    ids=["letters", "a fraction outside", "of no kind", "cut off"],
+)
+def test_an_orientation_that_is_none_is_passed_over(entry: bytes, tmp_path: Path) -> None:
+    path = saved(tmp_path / "p.jpg", np.zeros((8, 16), np.uint8), exif=ORIENTED + entry + bytes(4), quality=100)
+    assert open_image(path).size == (16, 8)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_a_large_image_is_converted_in_strips(mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (37, 11, 4), np.uint8)
+    Image.fromarray(pixels, "RGBA").convert(mode).save(tmp_path / "x.png")
+    whole = np.asarray(open_image(tmp_path / "x.png"))
+    monkeypatch.setattr(images, "STRIP", 40)
+    np.testing.assert_array_equal(np.asarray(open_image(tmp_path / "x.png")), whole)
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "tiff"])
+def test_alpha_is_laid_on_white(tmp_path: Path, suffix: str) -> None:
+    """α·c + (1 − α)·255, to a level."""
+    levels = np.random.default_rng(5).integers(0, 256, (7, 6, 4), np.uint8)
+    path = saved(tmp_path / f"a.{suffix}", levels, **({"lossless": True, "exact": True} if suffix == "webp" else {}))
+    alpha = levels[:, :, 3:] / 255
+    expected = alpha * levels[:, :, :3] + (1 - alpha) * 255
+    found = load_image(path, (3, 7, 6))
+    np.testing.assert_allclose(found.transpose(1, 2, 0), expected, atol=1)
+    assert treatments(open_image(path)) == ["transparent parts shown on white"]
+
+
+def test_a_palette_gives_its_colours(tmp_path: Path) -> None:
+    colours = np.random.default_rng(6).integers(0, 256, (256, 3), np.uint8)
+    indices = np.random.default_rng(7).integers(0, 256, (5, 4), np.uint8)
+    image = Image.fromarray(indices).convert("P")
+    image.putpalette(colours.tobytes())
+    image.save(tmp_path / "p.png")
+    found = load_image(tmp_path / "p.png", (3, 5, 4))
+    np.testing.assert_array_equal(found.transpose(1, 2, 0), colours[indices])
+    assert treatments(open_image(tmp_path / "p.png")) == []
+
+
+def test_cmyk(tmp_path: Path) -> None:
+    """R = (255 − C)(255 − K)/255, and so on, to two levels."""
+    inks = np.random.default_rng(8).integers(0, 256, (5, 4, 4), np.uint8)
+    Image.fromarray(inks, "CMYK").save(tmp_path / "c.tiff")
+    expected = (255 - inks[:, :, :3].astype(float)) * (255 - inks[:, :, 3:].astype(float)) / 255
+    np.testing.assert_allclose(load_image(tmp_path / "c.tiff", (3, 5, 4)).transpose(1, 2, 0), expected, atol=2)
+    assert treatments(open_image(tmp_path / "c.tiff")) == ["CMYK, converted to RGB"]
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
+def test_sixteen_bits(tmp_path: Path, suffix: str) -> None:
+    deep = np.random.default_rng(9).integers(0, 65536, (5, 4), np.uint16)
+    path = saved(tmp_path / f"d.{suffix}", deep)
+    np.testing.assert_array_equal(load_image(path, (1, 5, 4))[0], np.rint(deep / 257))
+    assert treatments(open_image(path)) == ["16 bits a channel, reduced to 8"]
+
+
+def test_levels_that_would_have_to_be_guessed(tmp_path: Path) -> None:
+    generator = np.random.default_rng(10)
+    saved(tmp_path / "float.tiff", generator.random((4, 4)).astype(np.float32))
+    saved(tmp_path / "large.tiff", generator.integers(70_000, 80_000, (4, 4)).astype(np.int32))
+    Image.fromarray(generator.integers(0, 256, (4, 4, 3), np.uint8), "LAB").save(tmp_path / "lab.tiff")
+    for name, kind in (("float", "F"), ("large", "I"), ("lab", "LAB")):
+        with pytest.raises(FormatError, match=rf"{name}.tiff: pixels of kind {kind}; expected 8 or 16 bits a channel"):
+            open_image(tmp_path / f"{name}.tiff")
+
+
+def test_what_a_telephone_took_is_named_whatever_its_name_says(tmp_path: Path) -> None:
+    (tmp_path / "IMG_1.jpg").write_bytes(b"\0\0\0\x20ftypheic" + bytes(100))
+    with pytest.raises(FormatError, match=r"IMG_1.jpg: not a PNG.* but HEIC or AVIF: convert to JPEG first"):
+        open_image(tmp_path / "IMG_1.jpg")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_size_in_a_header_is_the_upright_one(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = saved(tmp_path / "p.jpg", np.zeros((8, 16), np.uint8), exif=exif)
+    upright = open_image(path)
+    assert image_size(path) == (upright.height, upright.width)
+    (tmp_path / "torn.png").write_bytes(b"torn")
+    with pytest.raises(FormatError, match=r"torn.png: damaged image"):
+        image_size(tmp_path / "torn.png")

@@ -137,11 +137,11 @@ def test_what_is_no_archive(tmp_path: Path) -> None:
     path = npz(tmp_path, x=X, y=Y)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(FormatError, match=r"some.npz: not an .npz file"):
+    with pytest.raises(FormatError, match=r"some.npz: damaged .npz file"):
         load(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", b"no array")
-    with pytest.raises(FormatError, match=r"some.npz: damaged .npz file"):
+    with pytest.raises(FormatError, match=r"some.npz: array x.npy is damaged"):
         load(path)
 
 

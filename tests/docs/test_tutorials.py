@@ -12,8 +12,8 @@ import click
 import pytest
 
 from chainrule.cli import main
-from chainrule.cli.experiment import experiment
-from chainrule.experiments.claims import QUESTIONS
+from experiments.claims import QUESTIONS
+from experiments.commands import experiment
 
 TESTS = Path(__file__).parents[1]
 PAGES = TESTS.parent / "docs" / "derivations"
@@ -119,11 +119,11 @@ def test_every_row_has_a_function_and_a_test(id_: str) -> None:
 
 
 def known_command(words: list[str]) -> bool:
-    """`chainrule experiment NAME`, one of its questions, or another command."""
+    """`python -m experiments NAME`, one of its questions, or another command."""
     match words:
-        case ["chainrule", "experiment", "claims", question]:
+        case ["python", "-m", "experiments", "claims", question]:
             return question in QUESTIONS
-        case ["chainrule", "experiment", name]:
+        case ["python", "-m", "experiments", name]:
             return name in experiment.commands
         case ["chainrule", name]:
             return name in main.list_commands(click.Context(main))

@@ -193,8 +193,8 @@ def classes(draw: st.DrawFn, name: str) -> Any:
 
 
 @cases("half_squared_error", "half_squared_error_dp", "mean_squared_error", "mean_squared_error_dp", prediction="any")
-@cases("softmax_cross_entropy", "softmax_cross_entropy_dp", "correct", prediction="any")
-@cases("binary_cross_entropy", "binary_cross_entropy_dp", prediction="probability")
+@cases("softmax_cross_entropy", "softmax_cross_entropy_dp", "correct", "absolute_error", prediction="any")
+@cases("binary_cross_entropy", "binary_cross_entropy_dp", "correct_labels", prediction="probability")
 @cases("categorical_cross_entropy", "categorical_cross_entropy_dp", prediction="probability")
 def losses(draw: st.DrawFn, name: str, prediction: str) -> Any:
     """Predictions to thousands, or probabilities with exact zeros and ones; targets one-hot, soft, or any numbers."""
@@ -203,6 +203,8 @@ def losses(draw: st.DrawFn, name: str, prediction: str) -> Any:
     t = draw(st.sampled_from((distributions, normal)))(draw, N, K)
     if name == "correct":
         p, t = np.round(p), np.round(t)
+    if name == "correct_labels":
+        p, t = np.where(p < 0.1, 0.5, p), np.where(np.abs(t) < 0.1, 0.5, t)  # neither a little more nor less
     return (p, t), {"batch": draw(st.sampled_from((None, N + 3)))} if name.endswith("_dp") else {}
 
 
@@ -240,19 +242,19 @@ def dropouts(draw: st.DrawFn, name: str) -> Any:
     return (normal(draw, *any_shape(draw)),), {"rate": rate, **coordinates}
 
 
-@cases("sgd_update", "momentum_update", "adam_update")
+@cases("sgd_update", "momentum_update", "rmsprop_update", "adam_update")
 def updates(draw: st.DrawFn, name: str) -> Any:
     size = draw(st.integers(1, 20))
     p, g, m, v = normal(draw, size), normal(draw, size), normal(draw, size), positive(draw, size)
     rate = {"rate": draw(st.sampled_from((0.001, 0.1)))}
+    decay = {"decay": draw(st.sampled_from((0.0, 0.1)))}
     if name == "sgd_update":
-        return (p, g), rate
+        return (p, g), {**rate, **decay}
+    momentum = {"momentum": draw(st.sampled_from((0.0, 0.9)))}
     if name == "momentum_update":
-        return (p, g, m), {**rate, "momentum": draw(st.sampled_from((0.0, 0.9))), "nesterov": draw(st.booleans())}
+        return (p, g, m), {**rate, **momentum, **decay, "nesterov": draw(st.booleans())}
+    if name == "rmsprop_update":
+        alpha = {"alpha": draw(st.sampled_from((0.9, 0.99))), "epsilon": 1e-8}
+        return (p, g, v, m), {**rate, **alpha, **momentum, **decay}
     betas = {"beta1": 0.9, "beta2": draw(st.sampled_from((0.99, 0.999))), "epsilon": 1e-8}
-    return (p, g, m, v), {
-        **rate,
-        **betas,
-        "step": draw(st.integers(1, 1000)),
-        "decay": draw(st.sampled_from((0.0, 0.1))),
-    }
+    return (p, g, m, v), {**rate, **betas, **decay, "step": draw(st.integers(1, 1000))}

@@ -1,13 +1,18 @@
 """Compiled programs against the interpreter on the reference, and what a program is made of."""
 
 import copy
+import importlib
 import threading
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from chainrule import engines, layers
+from chainrule import engines, layers, optimizers
+from chainrule.engines.numba import programs, workers
 from chainrule.engines.numba.generator import Writer
+from chainrule.errors import printable
 from chainrule.network import Network
 
 EVERYTHING = [
@@ -64,6 +69,24 @@ def test_the_same_thread_count_gives_the_same_bits() -> None:
     assert all((gradient == gradients[0]).all() for gradient in gradients)
 
 
+@settings(max_examples=12, deadline=None)
+@given(count=st.integers(2, 70), threads=st.integers(2, 3), seed=st.integers(0, 99))
+def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: int, seed: int) -> None:
+    x, t = batch(count)
+    results: list[list[np.ndarray]] = []
+    for lost in (False, True):
+        made, adam = network("numba", threads), optimizers.Adam()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(workers, "_lost", lost)
+            patch.setattr(programs, "SHARED", 16)
+            run = made.ready(made.plan(LOSS))
+            sums = run.backward(x, t, seed=seed, step=3)
+            run.update("adam_update", adam.init(made.parameters), {"rate": 0.1, **adam.step_attributes(3)}, 0.5)
+            results.append([np.array(sums), made.parameters, made.apply(x)])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_batches_of_changing_size_reuse_nothing_stale() -> None:
     network_ = network("numba")
     run = network_.ready(network_.plan(LOSS))
@@ -106,23 +129,56 @@ def test_arrays_of_one_segment_live_in_a_block_and_others_in_the_batch() -> None
     assert source.count("def samples_") == sum(run[0].scope == "sample" for run in writer.segments)
 
 
-def test_the_numpy_engine_stands_in_where_numba_is_missing(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    import builtins
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("No module named 'numba'"),
+        SystemError("initialization of _internal failed\nwithout raising an exception"),
+        OSError("libLLVM.so: cannot open shared object file"),
+        AttributeError(),
+        ValueError("x" * 5000),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_the_numpy_engine_stands_in_where_numba_cannot_be_used(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    real = importlib.import_module
 
-    real = builtins.__import__
-
-    def without_numba(name: str, *rest, **words):
-        if "engines.numba" in name:
-            raise ImportError("No module named 'numba'")
-        return real(name, *rest, **words)
+    def broken(name: str, *rest):
+        if name == "numba":
+            raise error
+        return real(name, *rest)
 
     engines._made.cache_clear()
-    monkeypatch.setattr(builtins, "__import__", without_numba)
+    engines.say_once.cache_clear()
+    monkeypatch.setattr(importlib, "import_module", broken)
     try:
-        assert engines.find().name == "numpy"
-        assert capsys.readouterr().err.count("\n") == 1
+        for _ in range(2):
+            assert engines.find().name == engines.find("numba", required=False).name == "numpy"
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        assert len(said) < 300
+        with pytest.raises(engines.OptionError, match="numba engine cannot be used here") as refused:
+            engines.find("numba")
+        assert "\n" not in str(refused.value)
     finally:
         engines._made.cache_clear()
+
+
+@given(
+    st.one_of(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), st.from_regex(r"\d{1,400}"))
+)
+def test_any_text_as_number_of_threads(text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CHAINRULE_THREADS", text)
+        if not text or (text.isascii() and text.isdigit() and 0 < int(text) <= 1024 and len(text) < 10):
+            assert engines.thread_count() == (int(text) if text else engines.processors())
+            return
+        with pytest.raises(engines.OptionError, match="CHAINRULE_THREADS=") as refused:
+            engines.thread_count()
+    assert printable(str(refused.value)) == str(refused.value)
+    assert len(str(refused.value)) < 300
 
 
 def test_environment_chooses_engine_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +218,7 @@ def test_a_network_that_only_renames_gives_its_input() -> None:
 def test_no_more_threads_than_there_are() -> None:
     import numba
 
-    made = Network([layers.Dense(2)], (3,), engine="numba", threads=10**6)
+    made = Network([layers.Dense(2)], (3,), engine="numba", threads=1024)
     assert made.threads == numba.config.NUMBA_NUM_THREADS
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule.engines.numba import compiling, exponential, tiles
-from chainrule.engines.numba.registers import COUNT, WIDTH
+from chainrule.engines.numba.processor import COUNT, WIDTH
 
 SHAPES = [(3, 8), (6, 4), (4, 6), (1, 8), (8, 1), (2, 3)]
 

@@ -6,6 +6,7 @@ from explain.networks import trace_of
 
 from chainrule import layers as cr
 from chainrule.errors import OptionError
+from chainrule.explain.overview import overview
 from chainrule.network import Network
 
 LAYERS = [cr.Conv2D(4, (3, 2)), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(5), cr.BatchNorm2D(), cr.Softmax()]
@@ -46,6 +47,7 @@ def batch():
         ("loss.p[2]", "norm1.y[2]"),
         ("loss.y", "loss.y"),
         ("loss.y[]", "loss.y"),
+        ("loss", "loss.y"),
         ("t[4]", "t[4]"),
     ],
 )
@@ -132,3 +134,34 @@ def test_one_dimension_and_the_average_of_a_picture():
     )
     network = Network([cr.Conv2D(3, 2), cr.GlobalAveragePool2D(), cr.Dense(2)], (2, 6, 5), engine="numpy")
     assert trace_of(network).explain("pool1.y[2]").cell == "pool1.y[2,0,0]"
+
+
+def test_overviews(trace, batch):
+    for of, name in (
+        (trace, "conv1.y"),
+        (batch, "conv1.y"),
+        (trace, "flatten1.y"),
+        (trace, "conv1.dw"),
+        (batch, "loss"),
+    ):
+        values, found = of[name], of.overview(name)
+        assert (found.shape, found.numbers, found.zeros) == (values.shape, values.size, int((values == 0).sum()))
+        assert (found.least, found.greatest) == (values.min(), values.max())
+        assert abs(found.largest) == np.abs(values).max()
+        assert of.explain(found.largest_cell).value == found.largest
+        assert of.explain(found.first_cell).value == values.reshape(-1)[0]
+        assert found.to_json()["mean"] == pytest.approx(values.mean())
+        assert of.is_tensor(name)
+    assert not trace.is_tensor("loss")
+    assert not trace.is_tensor("conv1.y[0,0,0]")
+    assert not trace.is_tensor("nothing")
+    for name, words in (("loss", "loss is a single number"), ("nothing", "no tensor 'nothing'")):
+        with pytest.raises(OptionError, match=words):
+            trace.overview(name)
+
+
+def test_an_overview_of_what_is_not_finite():
+    found = overview("x", "x", np.array([[1.0, np.nan], [np.inf, -3.0]]))
+    assert (found.not_finite, found.least, found.mean, found.greatest) == (2, -3, -1, 1)
+    assert "2 of them not finite" in str(found)
+    assert "from NaN to NaN" in str(overview("x", "x", np.array([np.nan])))

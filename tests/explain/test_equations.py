@@ -7,8 +7,12 @@ from explain.networks import KINDS, drawn, random_index
 
 from chainrule.explain import Training
 from chainrule.explain.gathering import owned
-from chainrule.optimizers import AdamW, Nesterov
+from chainrule.optimizers import AdamW, Momentum, Nesterov, RMSProp
 
+TRAININGS = (
+    *(Training(AdamW(0.01), step=5), Training(Nesterov(0.1), clip_norm=0.05), Training(RMSProp(decay=0.2))),
+    *(Training(Momentum(0.1, decay=0.2)), Training(RMSProp(momentum=0.5))),
+)
 SLIDING = ("cross_correlate", "cross_correlate_dx", "cross_correlate_dw")
 SUMS = (*SLIDING, "dense", "dense_dx", "dense_dw", "bias_gradient", "add_bias")
 BAR = "\u0304"
@@ -79,7 +83,7 @@ def test_steps_with_numbers(kind):
     """Every step's numbers come to its value, as far as six digits can tell."""
     generator = np.random.default_rng(kind)
     for turn in range(5):
-        training = (Training(AdamW(0.01), step=5), Training(Nesterov(0.1), clip_norm=0.05))[turn % 2]
+        training = TRAININGS[turn % len(TRAININGS)]
         trace = drawn(kind + turn * len(KINDS), 1 + turn % 2, training)
         for name in trace.names:
             for step in trace.explain(name, random_index(trace[name].shape, generator)).made.steps or ():

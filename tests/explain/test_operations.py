@@ -10,11 +10,13 @@ from explain.networks import KINDS, LOSSES, around, drawn, random_index
 from chainrule import layers as cr
 from chainrule.explain import Explanation, Trace, Training
 from chainrule.explain.record import OPTIONAL
-from chainrule.optimizers import SGD, Adam, AdamW, Momentum, Nesterov
+from chainrule.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
 
 TRAININGS = (
     *(Training(SGD(0.1)), Training(Momentum(0.1)), Training(Nesterov(0.05), clip_norm=0.01)),
     *(Training(Adam(), step=7), Training(AdamW(0.01), clip_norm=0.1, step=3)),
+    *(Training(SGD(0.1, decay=0.3)), Training(Nesterov(0.05, decay=0.3)), Training(RMSProp(), step=2)),
+    Training(RMSProp(momentum=0.5, decay=0.3)),
 )
 
 

@@ -52,9 +52,14 @@ def test_the_tutorials_worked_example() -> None:
         (layers.AveragePool2D((2, 3)), (2, 9, 9), (2, 4, 3)),
         (layers.SumPool1D(3, stride=1, padding=1), (2, 9), (2, 9)),
         (layers.GlobalAveragePool2D(), (5, 4, 3), (5,)),
+        (layers.GlobalAveragePool1D(), (5, 7), (5,)),
+        (layers.GlobalMaxPool2D(), (5, 4, 3), (5,)),
+        (layers.GlobalMaxPool1D(), (5, 7), (5,)),
         (layers.Flatten(), (5, 4, 3), (60,)),
         (layers.Reshape((3, 20)), (5, 4, 3), (3, 20)),
         (layers.BatchNorm2D(), (5, 4, 3), (5, 4, 3)),
+        (layers.BatchNorm1D(), (5, 7), (5, 7)),
+        (layers.BatchNorm1D(), (5,), (5,)),
         (layers.Dense(7), (9,), (7,)),
     ],
     ids=lambda value: value.describe() if isinstance(value, layers.Layer) else None,
@@ -88,6 +93,43 @@ def test_one_dimension_is_a_picture_of_height_one() -> None:
         np.testing.assert_allclose(y[n, o, i], (taps * w[o]).sum() + weights["conv1.b"][o], atol=1e-12)
 
 
+LINES = [layers.Conv1D(4, 3), layers.BatchNorm1D(momentum=1.0), layers.Tanh(), layers.Conv1D(3, 2, padding="same")]
+
+
+@pytest.mark.parametrize("engine", ["numba", "numpy", "reference"])
+@pytest.mark.parametrize(("last", "numpy"), [(layers.GlobalAveragePool1D, np.mean), (layers.GlobalMaxPool1D, np.max)])
+def test_a_network_over_lines_normalises_and_pools_like_numpy(engine: str, last, numpy) -> None:
+    """In training over the batch, in inference with the running statistics, which momentum 1 makes the batch's."""
+    x = np.random.default_rng(4).standard_normal((6, 2, 11))
+    network = Network([*LINES, last()], (2, 11), dtype="float64", engine=engine, seed=2)
+    weights = network.weights
+    weights["norm1.gamma"][:], weights["norm1.beta"][:] = [1.5, -2, 0.5, 3], [0.1, -0.2, 0.3, 0]
+
+    def lines(given: np.ndarray, layer: layers.Layer, name: str) -> np.ndarray:
+        alone = Network([layer], given.shape[1:], dtype="float64", engine="reference")
+        alone.set_weights({f"conv1.{part}": weights[f"{name}.{part}"] for part in ("w", "b")})
+        return alone.apply(given)
+
+    made = lines(x, LINES[0], "conv1")
+    mean, variance = made.mean((0, 2)), made.var((0, 2), ddof=1)
+    scale = weights["norm1.gamma"] / np.sqrt(made.var((0, 2)) + 1e-5)
+    normal = (made - mean[:, None]) * scale[:, None] + weights["norm1.beta"][:, None]
+    expected = numpy(lines(np.tanh(normal), LINES[3], "conv2"), axis=2)
+
+    run = network.ready(network.plan("half_squared_error"))
+    t = np.random.default_rng(5).standard_normal((6, 3))
+    losses, _, _ = run.gradients(x, t, seed=0, step=1)
+    np.testing.assert_allclose(losses, ((expected - t) ** 2).sum(1) / 2, rtol=1e-10)
+    run.close()
+    np.testing.assert_allclose(weights["norm1.running_mean"], mean, rtol=1e-10)
+    np.testing.assert_allclose(weights["norm1.running_variance"], variance, rtol=1e-10)
+
+    scale = weights["norm1.gamma"] / np.sqrt(variance + 1e-5)
+    normal = (made - mean[:, None]) * scale[:, None] + weights["norm1.beta"][:, None]
+    expected = numpy(lines(np.tanh(normal), LINES[3], "conv2"), axis=2)
+    np.testing.assert_allclose(network.apply(x), expected, rtol=1e-10)
+
+
 def test_untied_bias_has_one_number_an_output_position() -> None:
     x = np.random.default_rng(3).standard_normal((2, 1, 6, 5))
     y, weights = applied(layers.Conv2D(3, 3, bias="untied"), x)
@@ -109,6 +151,10 @@ EVERY = [
     layers.Dropout(0.25),
     layers.Dense(3, bias=False),
     layers.GlobalAveragePool2D(),
+    layers.GlobalAveragePool1D(),
+    layers.GlobalMaxPool2D(),
+    layers.GlobalMaxPool1D(),
+    layers.BatchNorm1D(momentum=0.3, epsilon=0.01),
 ]
 
 

@@ -137,6 +137,14 @@ ERRORS = [
         "BatchNorm2D(epsilon=inf): expected 0 < momentum ≤ 1 and epsilon > 0",
     ),
     (
+        lambda: Network([layers.BatchNorm1D()], (2, 3, 4)),
+        "BatchNorm1D 'norm1': expected an input (C, W) or (F,), found 2×3×4",
+    ),
+    (
+        lambda: Network([layers.GlobalMaxPool1D()], (2, 3, 4)),
+        "GlobalMaxPool1D 'pool1': expected an input (C, W), found 2×3×4",
+    ),
+    (
         lambda: Network([layers.BatchNorm2D()], (2, 3)),
         "BatchNorm2D 'norm1': expected an input (C, H, W) or (F,), found 2×3",
     ),

@@ -106,7 +106,7 @@ def vector(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
 
 
 def picture(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
-    return kind(), sizes(draw, 3)
+    return kind(), sizes(draw, kind.axes + 1)
 
 
 def dense(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
@@ -119,7 +119,7 @@ def dropout(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
 
 def norm(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     options = {"momentum": one(draw, 0.1, 1.0, float(draw.uniform(0.01, 1))), "epsilon": one(draw, 1e-5, 1e-3, 0.5)}
-    return kind(**options), sizes(draw, one(draw, 1, 3), 6)
+    return kind(**options), sizes(draw, one(draw, 1, kind.axes + 1), 6)
 
 
 def reshape(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
@@ -133,10 +133,10 @@ DRAWN: dict[str, Callable[[Draw, Any], tuple[Layer, Shape]]] = {
     **dict.fromkeys(("Sigmoid", "Tanh", "Arctan", "ReLU", "GELU", "Flatten"), plain),
     "LeakyReLU": leaky,
     "Softmax": vector,
-    "GlobalAveragePool2D": picture,
+    **dict.fromkeys(("GlobalAveragePool1D", "GlobalAveragePool2D", "GlobalMaxPool1D", "GlobalMaxPool2D"), picture),
     "Dense": dense,
     "Dropout": dropout,
-    "BatchNorm2D": norm,
+    **dict.fromkeys(("BatchNorm1D", "BatchNorm2D"), norm),
     "Reshape": reshape,
 }
 
@@ -169,7 +169,7 @@ def inputs(draw: Draw, count: int, shape: Shape) -> Array:
 def layer_configuration(draw: Draw, name: str) -> Configuration:
     """A layer under half the squared error of random targets: its upstream gradient is random too."""
     layer, shape = fitting(draw, name)
-    count = int(draw.integers(4, 8) if name == "BatchNorm2D" else draw.integers(1, 5))
+    count = int(draw.integers(4, 8) if name.startswith("BatchNorm") else draw.integers(1, 5))
     outputs = int(np.prod(layer.output_shape(shape, name)))
     found = (layer, cr.Flatten())
     return Configuration(found, "half_squared_error", inputs(draw, count, shape), draw.normal(size=(count, outputs)))

@@ -18,7 +18,7 @@ from chainrule.plan import Builder, Plan, Tensor
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")
 theirs = pytest.importorskip("parity.theirs")
-training = pytest.importorskip("chainrule.bench.peers.torch_training")
+training = pytest.importorskip("benchmarks.peers.torch_training")
 
 STEP = 3  # of the dropout's masks
 

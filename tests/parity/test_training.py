@@ -27,7 +27,7 @@ from chainrule.training.step import Stepper
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")
 theirs = pytest.importorskip("parity.theirs")
-training = pytest.importorskip("chainrule.bench.peers.torch_training")
+training = pytest.importorskip("benchmarks.peers.torch_training")
 
 STEPS = 20
 MOST = 8  # samples of a batch

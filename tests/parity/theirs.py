@@ -10,7 +10,7 @@ from chainrule.network import Network
 from chainrule.plan import Plan
 
 torch: Any = importlib.import_module("torch")
-peer: Any = importlib.import_module("chainrule.bench.peers.torch")
+peer: Any = importlib.import_module("benchmarks.peers.torch")
 
 
 class Masked(torch.nn.Module):

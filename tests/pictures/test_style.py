@@ -22,8 +22,7 @@ def test_importing_pictures_imports_neither_matplotlib_nor_other_floors() -> Non
     own, others = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     assert {"matplotlib", "numba", "PIL", "rich"} & set(others.split()) == set()
     assert {name for name in own.split() if not name.startswith("chainrule.pictures")} == {
-        "chainrule.errors",
-        "chainrule.files",
+        *("chainrule.errors", "chainrule.files", "chainrule.reading", "chainrule.strict_json"),
     }
 
 

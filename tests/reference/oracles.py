@@ -138,6 +138,17 @@ def _(onnx: Onnx, p: Array, t: Array):
     return onnx("Equal", found, wanted).astype(p.dtype)
 
 
+@oracle("correct_labels")
+def _(onnx: Onnx, p: Array, t: Array):
+    found, wanted = (onnx("GreaterOrEqual", rows, np.array(0.5, p.dtype)) for rows in (p, t))
+    return onnx("ReduceMean", onnx("Equal", found, wanted).astype(p.dtype), np.array([1]), keepdims=0)
+
+
+@oracle("absolute_error")
+def _(onnx: Onnx, p: Array, t: Array):
+    return onnx("ReduceMean", onnx("Abs", onnx("Sub", p, t)), np.array([1]), keepdims=0)
+
+
 @oracle("batch_norm")
 def _(onnx: Onnx, x: Array, gamma: Array, beta: Array, *, epsilon: float):
     """Running statistics that forget all but this batch (momentum 0) are its own."""
@@ -165,14 +176,32 @@ def _(onnx: Onnx, mean: Array, variance: Array, old_mean: Array, old_variance: A
 
 
 @oracle("sgd_update")
-def _(onnx: Onnx, p: Array, g: Array, *, rate: float):
-    return onnx("Sub", p, onnx("Mul", np.array(rate, p.dtype), g))
+def _(onnx: Onnx, p: Array, g: Array, *, rate: float, decay: float):
+    slope = onnx("Add", g, onnx("Mul", np.array(decay, p.dtype), p))
+    return onnx("Sub", p, onnx("Mul", np.array(rate, p.dtype), slope))
+
+
+@oracle("rmsprop_update")
+def _(
+    onnx: Onnx, p: Array, g: Array, v: Array, u: Array, *,
+    rate: float, alpha: float, epsilon: float, momentum: float, decay: float,
+):  # fmt: skip
+    """ONNX has no operator of that name: PyTorch's lines, one operator each."""
+
+    def times(factor: float, array: Array) -> Array:
+        return onnx("Mul", np.array(factor, p.dtype), array)
+
+    slope = onnx("Add", g, times(decay, p))
+    square = onnx("Add", times(alpha, v), times(1 - alpha, onnx("Mul", slope, slope)))
+    root = onnx("Add", onnx("Sqrt", square), np.array(epsilon, p.dtype))
+    speed = onnx("Add", times(momentum, u), onnx("Div", slope, root))
+    return onnx("Sub", p, times(rate, speed)), square, speed
 
 
 @oracle("momentum_update")
-def _(onnx: Onnx, p: Array, g: Array, v: Array, *, rate: float, momentum: float, nesterov: bool):
+def _(onnx: Onnx, p: Array, g: Array, v: Array, *, rate: float, momentum: float, nesterov: bool, decay: float):
     mode = "nesterov" if nesterov else "standard"
-    options = {"alpha": momentum, "beta": 1.0, "mode": mode, "norm_coefficient": 0.0}
+    options = {"alpha": momentum, "beta": 1.0, "mode": mode, "norm_coefficient": decay}
     return trained(onnx, "Momentum", rate, 1, p, g, v, outputs=2, **options)
 
 

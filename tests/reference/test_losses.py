@@ -149,6 +149,18 @@ def test_correct():
     np.testing.assert_array_equal(reference.correct(p, p), [1, 1, 1, 1])
 
 
+def test_correct_labels():
+    """½ is a yes; a NaN is neither yes nor no."""
+    p = frozen([[0.5, 0.49, 0.9], [0.1, 0.2, 0.7], [np.nan, 0.2, 0.7]])
+    t = frozen([[1.0, 0, 1], [1, 0, 0], [0, 0, 1]])
+    np.testing.assert_allclose(reference.correct_labels(p, t), [1, 1 / 3, 2 / 3], rtol=1e-15)
+
+
+def test_absolute_error():
+    p, t = frozen([[1.0, -2], [0, 3]]), frozen([[0.0, 2], [0, 4]])
+    np.testing.assert_array_equal(reference.absolute_error(p, t), [2.5, 0.5])
+
+
 def test_correct_places_nan_as_argmax_does():
     p = frozen([[0.1, np.nan, 0.9], [np.nan, 0.5, np.nan]])
     for place in range(3):

@@ -153,11 +153,17 @@ OTHERS: list[tuple[str, tuple[Shape, ...], dict[str, Any], str]] = [
         {"rate": 0.1, "momentum": 0.9, "nesterov": False},
         "shapes differ: p 3, g 3, v 2",
     ),
+    (
+        "rmsprop_update",
+        ((3,), (3,), (3,), (2,)),
+        {"rate": 0.1, "alpha": 0.9, "epsilon": 1e-8, "momentum": 0.5},
+        "shapes differ: p 3, g 3, v 3, u 2",
+    ),
     ("adam_update", ((3,), (3,), (3,), (2,)), ADAM, "shapes differ: p 3, g 3, m 3, v 2"),
     *(
         (name, shapes, {}, message)
         for name in reference.__all__
-        if name == "correct" or "error" in name or "entropy" in name
+        if name.startswith("correct") or "error" in name or "entropy" in name
         for shapes, message in (
             (((3,), (3,)), "p is 3, expected (N, K)"),
             (((2, 3), (2, 4)), "shapes differ: p 2×3, t 2×4"),

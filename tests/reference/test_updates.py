@@ -8,7 +8,7 @@ import pytest
 from numerical import frozen, normals
 
 from chainrule.errors import ShapeError
-from chainrule.reference import adam_update, momentum_update, sgd_update
+from chainrule.reference import adam_update, momentum_update, rmsprop_update, sgd_update
 
 ADAM = {"rate": 0.1, "beta1": 0.5, "beta2": 0.75, "epsilon": 0.5, "decay": 0.0}
 
@@ -35,6 +35,33 @@ def test_nesterov_two_steps():
     assert (p.item(), v.item()) == (7, 4)
     p, v = momentum_update(frozen(p), frozen([2.0]), frozen(v), **options)
     assert (p.item(), v.item()) == (5, 4)
+
+
+def test_rmsprop_two_steps():
+    """α = 0.75, ε = 0.5, μ = 0.5, rate 0.1, from p = 3.
+    Step 1, g = 4:  v = 0.25·16 = 4;  u = 4/(2 + 0.5) = 1.6;  p = 3 − 0.16 = 2.84.
+    Step 2, g = 2·√6:  v = 0.75·4 + 0.25·24 = 9;  u = 0.8 + 2√6/3.5;  p = 2.84 − 0.1·u.
+    """
+    options = {"rate": 0.1, "alpha": 0.75, "epsilon": 0.5, "momentum": 0.5}
+    p, v, u = rmsprop_update(frozen([3.0]), frozen([4.0]), frozen([0.0]), frozen([0.0]), **options)
+    np.testing.assert_allclose([p.item(), v.item(), u.item()], [2.84, 4, 1.6], rtol=1e-15)
+    p, v, u = rmsprop_update(frozen(p), frozen([2 * sqrt(6)]), frozen(v), frozen(u), **options)
+    speed = 0.8 + 2 * sqrt(6) / 3.5
+    np.testing.assert_allclose([p.item(), v.item(), u.item()], [2.84 - 0.1 * speed, 9, speed], rtol=1e-14)
+
+
+def test_decay_is_the_gradient_of_half_the_square():
+    """½ decay p² has the gradient decay·p: all but AdamW take it with the gradient of the loss."""
+    p, g, m, u = normals(5, (2, 3), (2, 3), (2, 3), (2, 3))
+    v, decay, whole = frozen(m**2), 0.3, frozen(g + 0.3 * p)
+    np.testing.assert_allclose(sgd_update(p, g, rate=0.1, decay=decay), sgd_update(p, whole, rate=0.1), rtol=1e-13)
+    for nesterov in (False, True):
+        options = {"rate": 0.1, "momentum": 0.9, "nesterov": nesterov}
+        found, expected = momentum_update(p, g, m, **options, decay=decay), momentum_update(p, whole, m, **options)
+        np.testing.assert_allclose(found, expected, rtol=1e-13)
+    options = {"rate": 0.1, "alpha": 0.9, "epsilon": 1e-8, "momentum": 0.5}
+    found, expected = rmsprop_update(p, g, v, u, **options, decay=decay), rmsprop_update(p, whole, v, u, **options)
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
 
 
 def test_adam_two_steps():
@@ -87,5 +114,7 @@ def test_shapes_must_agree():
         sgd_update(p, g, rate=1.0)
     with pytest.raises(ShapeError, match="momentum_update: shapes differ"):
         momentum_update(p, p, g, rate=1.0, momentum=0.9, nesterov=False)
+    with pytest.raises(ShapeError, match="rmsprop_update: shapes differ"):
+        rmsprop_update(p, p, p, g, rate=1.0, alpha=0.9, epsilon=1e-8, momentum=0.0)
     with pytest.raises(ShapeError, match="adam_update: shapes differ"):
         adam_update(p, p, p, g, step=1, **ADAM)

@@ -3,9 +3,9 @@
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from runs.processes import completed
+from runs.run_driver import make_data
 
 from chainrule.runs import running
 
@@ -13,14 +13,8 @@ from chainrule.runs import running
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Bright stripes, blocks and frames with noise."""
-    generator = np.random.default_rng(0)
-    y = generator.integers(0, 3, 80)
-    x = generator.integers(0, 120, (80, 8, 8), dtype=np.uint8)
-    x[y == 0, 3:5] += 100
-    x[y == 1, :4, :4] += 100
-    x[y == 2, :, 6:] += 100
     path = tmp_path_factory.mktemp("data") / "data.npz"
-    np.savez(path, x=x[:60], y=y[:60], x_test=x[60:], y_test=y[60:])
+    make_data(path)
     return path
 
 

@@ -1,20 +1,17 @@
 """A process that trains a small run, to be killed by test_runs.py.
 
-    run_driver.py start FOLDER DATA ENGINE    a run from the start; a checkpoint after every step
+    run_driver.py start FOLDER DATA ENGINE [EPOCHS]    a run from the start; a checkpoint after every step
     run_driver.py resume FOLDER DATA          on from the checkpoint
-    run_driver.py crash FOLDER DATA           one run for every call that touches the disk, killed at that call and
-                                              then resumed: FOLDER/0, FOLDER/1, …
 Everything that makes training depend on what happened before is on: dropout, augmentation, batch norm, Adam,
 a one-cycle rate, clipping and validation.
 """
 
-import os
-import signal
 import sys
 import time
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from chainrule import layers as cr
 from chainrule.data import load_npz
@@ -67,59 +64,25 @@ class Slowly(Callback):
         time.sleep(0.003)
 
 
-def start(folder: Path, data: Path, engine: str = "numpy", *callbacks: Callback) -> running.Result:
-    return running.start(folder, make_job(data, engine), *load_npz(data), callbacks, interval=0.0)
+def start(
+    folder: Path, data: Path, engine: str = "numpy", *callbacks: Callback, recipe: Recipe = RECIPE
+) -> running.Result:
+    return running.start(folder, make_job(data, engine, recipe), *load_npz(data), callbacks, interval=0.0)
 
 
 def resume(folder: Path, data: Path, *callbacks: Callback, interval: float = 0.0) -> running.Result:
     return running.resume(folder, *load_npz(data), callbacks, interval)
 
 
-def killed_at(call: int) -> None:
-    """From here on, die when the disk is touched for the call-th time, before or after (odd calls) it happened."""
-    touched = 0
-
-    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
-        def touch(*arguments: Any, **options: Any) -> Any:
-            nonlocal touched
-            touched += 1
-            if touched == call // 2 and call % 2 == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            result = real(*arguments, **options)
-            if touched == call // 2 and call % 2 == 1:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
-
-        return touch
-
-    os.fsync, os.replace = counted(os.fsync), counted(os.replace)
-    Path.open = counted(Path.open)
-
-
-def crash(folder: Path, data: Path) -> None:
-    """The children are forked: this process has no threads."""
-    for call in range(2, 10_000):
-        if call > 32 and call % 29:  # all until the first checkpoint is whole, then some
-            continue
-        place = folder / str(call)
-        if child(lambda place=place, call=call: (killed_at(call), start(place, data))) == 0:
-            return
-        assert (
-            child(lambda place=place: resume(place, data, interval=9.0) if (place / "config.json").exists() else None)
-            == 0
-        )
-
-
-def child(work: Callable[[], Any]) -> int:
-    process = os.fork()
-    if process == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    return os.waitpid(process, 0)[1]
+def make_data(path: Path) -> None:
+    """Bright stripes, blocks and frames with noise, as an .npz."""
+    generator = np.random.default_rng(0)
+    y = generator.integers(0, 3, 80)
+    x = generator.integers(0, 120, (80, 8, 8), dtype=np.uint8)
+    x[y == 0, 3:5] += 100
+    x[y == 1, :4, :4] += 100
+    x[y == 2, :, 6:] += 100
+    np.savez(path, x=x[:60], y=y[:60], x_test=x[60:], y_test=y[60:])
 
 
 def main(command: str, *arguments: str) -> int:
@@ -127,11 +90,12 @@ def main(command: str, *arguments: str) -> int:
     try:
         folder, data = Path(arguments[0]), Path(arguments[1])
         print("ready", flush=True)
-        if command == "crash":
-            crash(folder, data)
-            return 0
-        result = resume(folder, data, Slowly()) if command == "resume" else start(folder, data, arguments[2], Slowly())
-        print("finished" if result.evaluation else f"stopped {len(result.history)}")
+        if command == "resume":
+            result = resume(folder, data, Slowly())
+        else:
+            recipe = replace(RECIPE, epochs=int(arguments[3])) if arguments[3:] else RECIPE
+            result = start(folder, data, arguments[2], Slowly(), recipe=recipe)
+        print("finished" if result.finished else f"stopped {len(result.history)}")
     except ChainruleError as error:
         print(error, file=sys.stderr)
         return 2

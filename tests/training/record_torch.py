@@ -21,6 +21,7 @@ OPTIMIZERS = {
     "sgd": (torch.optim.SGD, {}, {}),
     "momentum": (torch.optim.SGD, {"momentum": 0.85}, {"momentum": 0.85}),
     "nesterov": (torch.optim.SGD, {"momentum": 0.85, "nesterov": True}, {"momentum": 0.85}),
+    "rmsprop": (torch.optim.RMSprop, {"alpha": 0.9, "eps": 1e-6}, {"alpha": 0.9, "epsilon": 1e-6}),
     "adam": (
         torch.optim.Adam,
         {"betas": (0.8, 0.95), "eps": 1e-7},
@@ -30,6 +31,20 @@ OPTIMIZERS = {
         torch.optim.AdamW,
         {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1},
         {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "decay": 0.1},
+    ),
+}
+DECAYED = {  # the same with weight decay, and RMSProp with momentum, under the names of ours
+    "sgd": (torch.optim.SGD, {"weight_decay": 0.1}, {"decay": 0.1}),
+    "momentum": (torch.optim.SGD, {"momentum": 0.85, "weight_decay": 0.1}, {"momentum": 0.85, "decay": 0.1}),
+    "nesterov": (
+        torch.optim.SGD,
+        {"momentum": 0.85, "nesterov": True, "weight_decay": 0.1},
+        {"momentum": 0.85, "decay": 0.1},
+    ),
+    "rmsprop": (
+        torch.optim.RMSprop,
+        {"alpha": 0.9, "eps": 1e-6, "momentum": 0.7, "weight_decay": 0.1},
+        {"alpha": 0.9, "epsilon": 1e-6, "momentum": 0.7, "decay": 0.1},
     ),
 }
 ONE_CYCLES = [
@@ -57,21 +72,26 @@ def optimizers():
     gradients = generator.normal(size=(steps, 5)) * 10.0 ** generator.integers(-4, 3, size=(steps, 5))
     gradients[:, 4] = 0.0
     rates = 0.05 / (1 + np.arange(steps))
-    found = {"start": pack(start), "gradients": pack(gradients), "rates": pack(rates), "runs": {}}
-    for name, (kind, theirs, ours) in OPTIMIZERS.items():
-        p = torch.tensor(start, requires_grad=True)
-        optimizer = kind([p], lr=1.0, **theirs)
-        trajectory = []
-        for g, rate in zip(gradients, rates, strict=True):
-            optimizer.param_groups[0]["lr"] = float(rate)
-            p.grad = torch.tensor(g)
-            optimizer.step()
-            trajectory.append(p.detach().numpy().copy())
-        state = optimizer.state[p]
-        keys = [key for key in ("momentum_buffer", "exp_avg", "exp_avg_sq") if state.get(key) is not None]
-        moments = [pack(state[key].numpy()) for key in keys]
-        found["runs"][name] = {"options": ours, "trajectory": pack(trajectory), "moments": moments}
+    found = {"start": pack(start), "gradients": pack(gradients), "rates": pack(rates)}
+    for runs, table in (("runs", OPTIMIZERS), ("decayed", DECAYED)):
+        found[runs] = {name: run(start, gradients, rates, *entry) for name, entry in table.items()}
     return found
+
+
+def run(start, gradients, rates, kind, theirs, ours):
+    p = torch.tensor(start, requires_grad=True)
+    optimizer = kind([p], lr=1.0, **theirs)
+    trajectory = []
+    for g, rate in zip(gradients, rates, strict=True):
+        optimizer.param_groups[0]["lr"] = float(rate)
+        p.grad = torch.tensor(g)
+        optimizer.step()
+        trajectory.append(p.detach().numpy().copy())
+    state = optimizer.state[p]
+    keys = [key for key in ("momentum_buffer", "exp_avg", "exp_avg_sq", "square_avg") if state.get(key) is not None]
+    keys.sort(key=lambda key: key == "momentum_buffer")  # of RMSprop it comes second
+    moments = [pack(state[key].numpy()) for key in keys]
+    return {"options": ours, "trajectory": pack(trajectory), "moments": moments}
 
 
 def factors(make, steps):

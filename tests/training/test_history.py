@@ -42,10 +42,10 @@ def test_round_trip_bit_for_bit(path: Path, validated: bool) -> None:
     log = made(validated=validated)
     write(path, log)
     found = history.read(path, 7, SAMPLES, BATCH)
-    assert (found.rates, found.losses, found.accuracies, found.numbers) == (
+    assert (found.rates, found.losses, found.measures, found.numbers) == (
         log.rates,
         log.losses,
-        log.accuracies,
+        log.measures,
         log.numbers,
     )
     for ours, theirs in zip(found.epochs, log.epochs, strict=True):
@@ -123,7 +123,22 @@ def test_a_wrong_heading_is_refused(path: Path, heading: str) -> None:
         "2,1,rate,0.2,0.3,,,",
         "2,1,0.1,0.2,0.3,,,5.0",
         "2,1,0.1,0.2,0.3,,,,",
+        *(
+            "2,1,nan,0.2,0.3,,,",
+            "2,1,-0.1,0.2,0.3,,,",
+            "2,1,0.1,inf,0.3,,,",
+            "2,1,0.1,1e999,0.3,,,",
+            "2,1,0.1,0.2,1.5,,,",
+        ),
+        *(
+            "2,1,1_0,0.2,0.3,,,",
+            "2,1,٣,0.2,0.3,,,",
+            "2,1, 0.1,0.2,0.3,,,",
+            "2,1,0x1,0.2,0.3,,,",
+            f"2,1,0.1,{'9' * 400},0.3,,,",
+        ),
     ],
+    ids=lambda line: line[:30],
 )
 def test_a_damaged_row_is_refused(path: Path, line: str) -> None:
     lines = write(path, made())
@@ -139,8 +154,29 @@ def test_an_epoch_without_its_end_is_refused(path: Path) -> None:
     refused(path, 7, "not a row of step 3")
 
 
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1.0", "1e999", "", "1_0"])
+def test_seconds_that_no_training_takes(path: Path, seconds: str) -> None:
+    lines = write(path, made())
+    lines[3] = ",".join([*lines[3].split(",")[:-1], f"{seconds}\n"])
+    path.write_text("".join(lines))
+    refused(path, 7, "not a row of step 3")
+
+
+def test_a_validation_loss_may_be_infinite_or_nothing(path: Path) -> None:
+    lines = write(path, made())
+    row = lines[3].split(",")
+    for text, expected in (("inf", math.inf), ("", None), ("0.25", 0.25)):
+        lines[3] = ",".join([*row[:5], text, *row[6:]])
+        path.write_text("".join(lines))
+        assert history.read(path, 3, SAMPLES, BATCH).epochs[0].validation_loss == expected
+    for text in ("-inf", "infinity", "NAN"):
+        lines[3] = ",".join([*row[:5], text, *row[6:]])
+        path.write_text("".join(lines))
+        refused(path, 3, "not a row of step 3")
+
+
 def test_a_history_that_is_not_there(path: Path) -> None:
-    refused(path, 1, "cannot read")
+    refused(path, 1, "cannot be read")
 
 
 def test_epoch_means_weigh_the_last_batch() -> None:

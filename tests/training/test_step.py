@@ -151,7 +151,7 @@ def test_the_outcome_is_that_of_the_batch() -> None:
     losses, right, gradient = network.ready(network.plan(LOSS)).gradients(x, t, seed=3, step=1)
     expected = float(losses.mean()), float(right.mean()), float(np.linalg.norm(gradient))
     outcome = Stepper(network, optimizers.SGD(), LOSS).step(x, t, step=1, rate=0.1, seed=3)
-    assert (outcome.loss, outcome.accuracy, outcome.norm) == pytest.approx(expected, rel=1e-12)
+    assert (outcome.loss, outcome.measured, outcome.norm) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("clip", [None, 0.05])

@@ -1,5 +1,6 @@
 """The loops of the NumPy CNN's listings, as short as they can be said, with what differs from print as an option."""
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -40,17 +41,23 @@ def convolution_backward(dout: Array, image: Array, filt: Array, s: int) -> tupl
     """Its `convolutionBackward`: gradients of the image, the filters and the biases."""
     n_f, _, f, _ = filt.shape
     dimage, dfilt = np.zeros(image.shape), np.zeros(filt.shape)
-    for at, i, j in np.ndindex(dout.shape):
+    for at, (i, j) in product(range(n_f), places(image, f, s)):
         rows, columns = slice(i * s, i * s + f), slice(j * s, j * s + f)
         dfilt[at] += dout[at, i, j] * image[:, rows, columns]
         dimage[:, rows, columns] += dout[at, i, j] * filt[at]
     return dimage, dfilt, dout.sum((1, 2)).reshape(n_f, 1)
 
 
+def places(image: Array, f: int, s: int) -> list[tuple[int, int]]:
+    """Where its backward functions put their window, counted in outputs: by the height alone, both down and across."""
+    steps = range((image.shape[1] - f) // s + 1)
+    return list(product(steps, steps))
+
+
 def maxpool_backward(dpool: Array, image: Array, f: int, s: int, *, add: bool = False) -> Array:
     """Its `maxpoolBackward`, which assigns; `add` accumulates instead."""
     dout = np.zeros(image.shape)
-    for c, i, j in np.ndindex(dpool.shape):
+    for c, (i, j) in product(range(len(image)), places(image, f, s)):
         window = image[c, i * s : i * s + f, j * s : j * s + f]
         u, v = np.unravel_index(np.nanargmax(window), window.shape)
         dout[c, i * s + u, j * s + v] = dpool[c, i, j] + (dout[c, i * s + u, j * s + v] if add else 0)

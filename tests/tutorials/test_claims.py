@@ -1,6 +1,6 @@
 """What the tutorials claim of convolution, padding and position: proved or counted; verdicts in claims.md.
 
-Claims that only training can judge are tried by `chainrule experiment claims`, whose table is on that page.
+Claims that only training can judge are tried by `python -m experiments claims`, whose table is on that page.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from tutorials.comparing import other, plane, same
 from tutorials.nets import gradients, small
 
 from chainrule import layers, reference, shapes
-from chainrule.experiments.claims import by_fourier, moved
+from experiments.claims import by_fourier, moved
 
 # ---------------------------------------------------------------------- convolution
 

@@ -59,10 +59,35 @@ def test_the_whole_network_and_its_gradients():
 
 
 def test_the_architecture():
-    """Two convolutions of 5×5 with eight filters, a pool of stride 2, 800 numbers, 128 neurons, ten."""
+    """Figure 7, as section 3 tells it and its train() and conv() have it: every layer, its options and its shapes.
+
+    Two convolutions without padding, a pool of stride 2, a dense layer of 128 neurons and one of ten, ReLU after the
+    first three of the four that learn, softmax at the end; f1, f2, w3, w4 and their biases as train() makes them.
+    """
     model = zoo.find("numpy-cnn").build(engine="numpy")
-    assert model.weights["dense1.w"].shape == (128, 800)
-    assert [shape for shape in model.shapes if len(shape) == 3][-1] == (8, 10, 10)
+    kinds = ["Conv2D", "ReLU", "Conv2D", "ReLU", "MaxPool2D", "Flatten", "Dense", "ReLU", "Dense", "Softmax"]
+    assert [type(layer).__name__ for layer in model.layers] == kinds
+    printed = {"conv1": (8, 1, 5, 5), "conv2": (8, 8, 5, 5), "dense1": (128, 800), "dense2": (10, 128)}
+    for name, shape in printed.items():
+        assert model.weights[f"{name}.w"].shape == shape
+        assert model.weights[f"{name}.b"].shape == shape[:1]
+    image = np.random.default_rng(8).uniform(size=(1, 28, 28))
+    conv1 = listings.convolution(image, np.ones((8, 1, 5, 5)), np.zeros((8, 1)))
+    conv2 = listings.convolution(conv1, np.ones((8, 8, 5, 5)), np.zeros((8, 1)))
+    pooled = listings.maxpool(conv2, 2, 2)
+    given = [
+        conv1.shape,
+        conv1.shape,
+        conv2.shape,
+        conv2.shape,
+        pooled.shape,
+        (pooled.size,),
+        (128,),
+        (128,),
+        (10,),
+        (10,),
+    ]
+    assert list(model.shapes) == given
 
 
 def test_a_batch_is_the_mean_of_its_images():

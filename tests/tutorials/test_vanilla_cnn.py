@@ -76,11 +76,25 @@ def test_index_ranges_of_correlation(x_i, x_k):
 
 
 @sizes
+def test_the_first_option_of_indices(x_i, x_k):
+    """O(i) = Σ_u I(i − u) K(u) for i from x_k − 1 to x_o + x_k − 2: every cell of I is read, and none beyond it.
+
+    These i, and no others, need no index of I outside 0 … x_i − 1; what they give is the valid convolution.
+    """
+    image, K = normals(x_i, (x_i,), (x_k,))
+    x_o = shapes.output_size(x_i, x_k)
+    inside = [i for i in range(-x_k, x_i + x_k) if all(0 <= i - u <= x_i - 1 for u in range(x_k))]
+    assert inside == list(range(x_k - 1, x_o + x_k - 1))
+    assert {i - u for i in inside for u in range(x_k)} == set(range(x_i))
+    output = {i: sum(image[i - u] * K[u] for u in range(x_k)) for i in inside}
+    same([output[i] for i in range(x_k - 1, x_o + x_k - 1)], np.convolve(image, K, "valid"))
+    same(list(output.values()), correlated(image[:, None], K[:, None], flip=True)[:, 0])
+
+
+@sizes
 def test_index_ranges_of_convolution(x_i, x_k):
-    """i − u with O from x_k − 1, or shifted down by x_k − 1: both ranges of section 2.2.2."""
-    x_o = x_i - x_k + 1
-    shifted_up = {i - u for i in range(x_k - 1, x_o + x_k - 1) for u in range(x_k)}
-    assert (min(shifted_up), max(shifted_up)) == (0, x_i - 1)
+    """i − u with O from 0: I is read from −x_k + 1 to x_i − x_k, its indices shifted down by x_k − 1."""
+    x_o = shapes.output_size(x_i, x_k)
     shifted_down = {i - u for i in range(x_o) for u in range(x_k)}
     assert (min(shifted_down), max(shifted_down)) == (-x_k + 1, x_i - x_k)
 

@@ -11,7 +11,7 @@ from scipy.signal import convolve2d, correlate2d
 from tutorials.comparing import plane, same
 from tutorials.paper import Paper
 
-from chainrule import reference
+from chainrule import reference, zoo
 
 Deltas = dict[str, Any]
 
@@ -133,9 +133,37 @@ def test_eq_41_first_kernels(paper, deltas):
 
 
 def test_the_updates_of_section_4_5(paper, deltas):
-    """Each of the six is p ← p − α Δp; a small α lowers the loss by α‖Δ‖²."""
-    dW, alpha = np.outer(deltas["z"], paper.v), 1e-5
-    moved = reference.sgd_update(paper.W, dW, rate=alpha)
-    same(moved, paper.W - alpha * dW)
-    fall = paper.loss(a=paper.a) - paper.loss(W=moved)
-    np.testing.assert_allclose(fall, alpha * np.sum(dW**2), rtol=1e-3)
+    """Each of the six, K¹, b¹, K², b², W and b, is p ← p − α Δp, and is so after a step of our network.
+
+    Each alone lowers the loss by α‖Δ‖² for a small α, and all together by the sum of these.
+    """
+    alpha = 1e-5
+    d = {
+        "K1": np.stack([correlate2d(paper.image, deltas["C1"][p], "valid") for p in range(6)]),
+        "b1": deltas["C1"].sum((1, 2)),
+        "K2": np.stack([[correlate2d(paper.S1[p], C, "valid") for C in deltas["C2"]] for p in range(6)]),
+        "b2": deltas["C2"].sum((1, 2)),
+        "W": np.outer(deltas["z"], paper.v),
+        "b": deltas["z"],
+    }
+    before = paper.loss(a=paper.a)
+    moved = {name: getattr(paper, name) - alpha * delta for name, delta in d.items()}
+    squares = {name: np.sum(delta**2) for name, delta in d.items()}
+    for name, p in moved.items():
+        same(reference.sgd_update(getattr(paper, name), d[name], rate=alpha), p)
+        np.testing.assert_allclose(before - paper.loss(**{name: p}), alpha * squares[name], rtol=1e-3)
+    np.testing.assert_allclose(before - paper.loss(**moved), alpha * sum(squares.values()), rtol=1e-3)
+    for name, p in stepped(paper, alpha).items():
+        same(p, moved[name])
+
+
+def stepped(paper: Paper, alpha: float) -> Deltas:
+    """The six parameters of our vanilla-cnn after one step of gradient descent on the paper's image."""
+    model = zoo.find("vanilla-cnn").build(dtype="float64", engine="numpy", loss="half_squared_error")
+    names = {"K1": "conv1.w", "b1": "conv1.b", "K2": "conv2.w", "b2": "conv2.b", "W": "dense1.w", "b": "dense1.b"}
+    ours = {"K1": paper.K1[:, None], "K2": paper.K2.transpose(1, 0, 2, 3)}
+    model.set_weights({names[name]: ours.get(name, getattr(paper, name)) for name in names})
+    how = {"optimizer": "sgd", "rate": alpha, "loss": "half_squared_error", "normalise": "none", "progress": False}
+    model.fit(paper.image[None, None], paper.y[None], batch_size=1, **how)
+    found = {name: model.weights[place] for name, place in names.items()}
+    return {**found, "K1": found["K1"][:, 0], "K2": found["K2"].transpose(1, 0, 2, 3)}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule import layers, optimizers, zoo
+from chainrule import layers, optimizers, tasks, zoo
 from chainrule.data.normalisation import Normalisation
 from chainrule.explain import Trace, Training
 from chainrule.losses import find
@@ -46,13 +46,16 @@ class Subject:
         """A random picture with a label."""
         random = np.random.default_rng(seed)
         x = random.integers(0, 256, self.model.input_shape, dtype=np.uint8)
-        return {"x": x, "label": int(random.integers(self.model.output_shape[0])), "from": "a test"}
+        return {"x": x, "label": int(random.integers(max(2, self.model.output_shape[0]))), "from": "a test"}
 
     def trace(self, picture: dict[str, Any]) -> Trace:
         """Python's trace of a picture."""
         x = self.model.normalisation.apply(picture["x"][None], np.float64)
         t = np.zeros((1, *self.model.output_shape))
-        t[0, picture["label"]] = 1
+        if t.shape[1] == 1:
+            t[0, 0] = picture["label"]  # of one output: yes or no
+        else:
+            t[0, picture["label"]] = 1
         training = Training(
             self.recipe.optimizer, self.rate, self.step + 1, self.moments, self.recipe.clip_norm, self.recipe.seed
         )
@@ -74,6 +77,15 @@ def flat() -> Subject:
         *(layers.Conv2D(4, 2, padding="same"), layers.Flatten(), layers.Dense(4), layers.Softmax()),
     ]
     return subject(Sequential(body, (2, 30), name="flat", engine="numpy"), Recipe(optimizer=optimizers.Momentum(0.1)))
+
+
+def lines() -> Subject:
+    """One dimension, and pooling over all of it."""
+    body = [
+        *(layers.Conv1D(4, 3, bias=False), layers.BatchNorm1D(), layers.Tanh(), layers.Conv1D(5, 2)),
+        *(layers.GlobalMaxPool1D(), layers.Dense(4), layers.Softmax()),
+    ]
+    return subject(Sequential(body, (2, 12), name="lines", engine="numpy"), Recipe(optimizer=optimizers.Adam(0.1)))
 
 
 def rich() -> Subject:
@@ -113,10 +125,31 @@ def squares(loss: str) -> Callable[[], Subject]:
     return build
 
 
+def answers(outputs: int, loss: str, task: tasks.Task, optimizer: optimizers.Optimizer) -> Callable[[], Subject]:
+    """A network of another task than one class of several, with an optimizer; of regression the end is open."""
+
+    def build() -> Subject:
+        ending = [layers.Sigmoid()] if loss == "binary_cross_entropy" else []
+        body = [layers.Flatten(), layers.Dense(4), layers.Tanh(), layers.Dense(outputs), *ending]
+        made = subject(
+            Sequential(body, (1, 3, 4), name=task.name, loss=loss, engine="numpy"),
+            Recipe(loss=loss, optimizer=optimizer),
+        )
+        made.model.task = task
+        return made
+
+    return build
+
+
 OTHERS: dict[str, Callable[[], Subject]] = {
     "flat": flat,
+    "lines": lines,
     "rich": rich,
     "first-pool": first_pool,
+    "yes-or-no": answers(1, "binary_cross_entropy", tasks.BINARY, optimizers.RMSProp(0.01, momentum=0.5, decay=0.1)),
+    "labels": answers(3, "binary_cross_entropy", tasks.MULTI_LABEL, optimizers.Nesterov(0.1, decay=0.2)),
+    "numbers": answers(2, "mean_squared_error", tasks.REGRESSION, optimizers.RMSProp(0.01)),
+    "decayed": answers(1, "half_squared_error", tasks.REGRESSION, optimizers.SGD(0.1, decay=0.3)),
     **{loss: squares(loss) for loss in ("half_squared_error", "mean_squared_error", "softmax_cross_entropy")},
 }
 NAMES: Sequence[str] = (*(entry.name for entry in zoo.ENTRIES), *OTHERS)

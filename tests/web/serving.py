@@ -109,7 +109,7 @@ class Served:
         assert self.process.stdout
         line = self.process.stdout.readline()
         found = re.search(r"http://127\.0\.0\.1:(\d+)/\?token=(\S+)", line)
-        assert found, (line, self.process.poll())
+        assert found, (line, self.process.poll(), self.process.stderr and self.process.stderr.readline())
         self.port, self.token = int(found[1]), found[2]
         self.cookie = ""
         self.cookie = self._asked("GET", f"/?token={self.token}")[0]["set-cookie"].split(";")[0]

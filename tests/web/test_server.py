@@ -20,7 +20,9 @@ import pytest
 from web.looked_at import RECIPE, finished, opened, small, stripes, trained_through, until
 from web.serving import HOST, PORT, Browser, Served, client, in_a_loop
 
+from chainrule import files
 from chainrule.runs import running
+from chainrule.runs.checksums import Recorder
 from chainrule.runs.jobs import Job
 from chainrule.web import opening, page_files
 from chainrule.web.frames import Frame
@@ -252,7 +254,8 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     training, test = subject.choice.load(recipe.seed)
     job = Job(subject.model.about(), subject.choice, recipe, "numpy", 1)
     folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(replace(job, found=job.check_data(training, test)).to_config()))
+    config = replace(job, found=job.check_data(training, test)).to_config()
+    Recorder(folder).write({"config.json": files.json_bytes(config)})
     assert running.read_job(folder).recipe == recipe
     return folder
 

@@ -50,7 +50,7 @@ def test_any_step_comes_back_to_the_bit(data: Path, engine: str, optimizer: obje
             assert frame.rate == trainer.history.rates[step]
     assert same(session.frame(None, NOBODY), expected[27])
     assert session.series(0)["loss"] == list(trainer.history.losses)
-    assert session.series(20)["accuracy"] == list(trainer.history.accuracies)[20:]
+    assert session.series(20)["accuracy"] == list(trainer.history.measures)[20:]
     assert session.series(20)["first"] == 21
     session.close()
 

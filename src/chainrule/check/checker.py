@@ -11,7 +11,9 @@ from functools import partial
 import numpy as np
 
 from chainrule.check import kinks
-from chainrule.check.judging import Case, Judge, explain
+from chainrule.check.diagnoses.truth import same
+from chainrule.check.judging import EXACT, Case, Judge, explain
+from chainrule.check.looks import STALE
 from chainrule.check.methods import LIMIT
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.rows import SHARP, Probe, elsewhere, function_of, gradient_row, numbers_of, output_row, row_beside
@@ -28,11 +30,15 @@ ACCUMULATED = Diagnosis(
 
 @dataclass(frozen=True)
 class Examined:
-    """A probe, what the subject claimed on it, and the rows, not yet explained."""
+    """A probe, what the subject claimed on it, and the rows, not yet explained.
+
+    earlier   the values of the very first call, if there was one before
+    """
 
     probe: Probe
     claimed: Mapping[str, Array]
     rows: tuple[Row, ...] = field(default=())
+    earlier: Values | None = None
 
     def case(self, tensor: str) -> Case | None:
         """What was found in a tensor, for a diagnosis; None where nothing was, or nobody knows what belongs there."""
@@ -54,7 +60,7 @@ def prepare(subject: Subject, values: Values, seed: int, judge: Judge | None = N
     return Probe(subject, values, dy, y, generator, judge, tolerance)
 
 
-def examine(probe: Probe, *, limit: int = LIMIT) -> Examined:
+def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) -> Examined:
     """The rows of a subject on a probe: y first if it is known what it should be, then a gradient each."""
     claimed = probe.subject.gradients(probe.values, probe.dy)
     grown = _accumulated(probe, claimed)
@@ -63,7 +69,7 @@ def examine(probe: Probe, *, limit: int = LIMIT) -> Examined:
     for tensor in probe.subject.tests:
         row = gradient_row(probe, tensor, claimed.get(tensor), numbers)
         rows.append(replace(row, ok=False, diagnoses=(ACCUMULATED,)) if tensor in grown else row)
-    return Examined(probe, claimed, tuple(rows))
+    return Examined(probe, claimed, tuple(rows), earlier)
 
 
 def glance(probe: Probe, tolerances: Mapping[str, float]) -> Examined:
@@ -86,15 +92,31 @@ def glance(probe: Probe, tolerances: Mapping[str, float]) -> Examined:
 def explained(found: Sequence[Examined]) -> list[Row]:
     """The rows of the first probe, and those of the others that are wrong where the first is right; with diagnoses."""
     rows = list(found[0].rows)
-    right = {row.tensor for row in rows if row.ok}
-    rows += [row for other in found[1:] for row in other.rows if not row.ok and row.tensor in right]
-    return [row if row.ok or row.diagnoses else replace(row, diagnoses=_diagnoses(row, found)) for row in rows]
+    right = {row.tensor for row in rows if not row.wrong}
+    rows += [row for other in found[1:] for row in other.rows if row.wrong and row.tensor in right]
+    return [replace(row, diagnoses=_diagnoses(row, found)) if row.wrong and not row.diagnoses else row for row in rows]
 
 
 def _diagnoses(row: Row, found: Sequence[Examined]) -> tuple[Diagnosis, ...]:
-    wrong = [one for one in found if any(other.tensor == row.tensor and not other.ok for other in one.rows)]
+    wrong = [one for one in found if any(other.tensor == row.tensor and other.wrong for other in one.rows)]
     cases = [case for one in wrong if (case := one.case(row.tensor))]
+    if any(_stale(row.tensor, case, one.earlier) for one in wrong if one.earlier and (case := one.case(row.tensor))):
+        return (STALE,)
     return explain(row.tensor, cases, row.tolerance) if cases else ()
+
+
+def _stale(tensor: str, case: Case, earlier: Values) -> bool:
+    """Return whether what was found belongs to the values of the first call, all of them or x alone."""
+    name = next(iter(case.values))
+    judge, points = case.judge, [dict(earlier), {**case.values, name: earlier[name]}]
+    right = judge.gradients(case.values, case.dy)
+    if tensor == "y":
+        return False
+    others = [judge.gradients(point, case.dy) for point in points]
+    return any(
+        same(case.found, gradients[tensor], EXACT) and not same(right[tensor], gradients[tensor], EXACT)
+        for gradients in others
+    )
 
 
 def ties(probe: Probe, examined: Examined) -> Row | None:

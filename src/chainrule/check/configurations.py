@@ -14,6 +14,7 @@ from chainrule.shapes import text
 ENGINES = ("numpy", "numba")
 DTYPES = ("float64", "float32")
 TRIES = 1000
+LARGE = 9  # every so many turns a batch is large; odd, so that all engines and dtypes get one
 
 Generator = np.random.Generator
 Drawn = tuple[Layer, tuple[int, ...]]
@@ -44,8 +45,11 @@ def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configur
     engine = engines[turn % len(engines)]
     dtype = DTYPES[turn // len(engines) % len(DTYPES)]
     layer, shape = _fitting(DRAWERS[kind], generator)
-    least = 4 if kind == "BatchNorm2D" else 1
-    return Configuration(number, layer, shape, int(generator.integers(least, least + 3)), engine, dtype)
+    least = 4 if kind.startswith("BatchNorm") else 1
+    samples = int(generator.integers(least, least + 3))
+    if turn % LARGE == LARGE - 1:  # more than are done side by side
+        samples += int(generator.integers(14, 36))
+    return Configuration(number, layer, shape, samples, engine, dtype)
 
 
 def _fitting(drawer: Callable[[Generator], Drawn], generator: Generator) -> Drawn:
@@ -164,8 +168,12 @@ DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
     "SumPool2D": _pooled(cr.SumPool2D, 2),
     "SumPool1D": _pooled(cr.SumPool1D, 1),
     "GlobalAveragePool2D": lambda generator: (cr.GlobalAveragePool2D(), _picture(generator, 2)),
+    "GlobalAveragePool1D": lambda generator: (cr.GlobalAveragePool1D(), _picture(generator, 1)),
+    "GlobalMaxPool2D": lambda generator: (cr.GlobalMaxPool2D(), _picture(generator, 2)),
+    "GlobalMaxPool1D": lambda generator: (cr.GlobalMaxPool1D(), _picture(generator, 1)),
     "Dense": _vector(cr.Dense, features=lambda g: _whole(g, 1, 7), bias=_truth),
     "BatchNorm2D": _plain(cr.BatchNorm2D, epsilon=lambda g: _one(g, 1e-5, 1e-3, 0.1)),
+    "BatchNorm1D": _plain(cr.BatchNorm1D, epsilon=lambda g: _one(g, 1e-5, 1e-3, 0.1)),
     "Dropout": _plain(cr.Dropout, rate=lambda g: _one(g, 0.0, 0.2, 0.5, 0.9)),
     "Flatten": _plain(cr.Flatten),
     "Reshape": _reshape,

@@ -4,6 +4,7 @@ import copy
 import warnings
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,20 @@ from chainrule import losses
 from chainrule.check import expressions, probes, students
 from chainrule.check.checker import Examined, examine, explained, glance, prepare, ties
 from chainrule.check.guessing import guess
+from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.judging import Judge, LayerJudge, LossJudge
+from chainrule.check.looks import ONE, OVERWRITTEN, Known, all_looks, failed
 from chainrule.check.report import Report, Row
 from chainrule.check.student_losses import StudentLoss
 from chainrule.check.students import StudentSubject
-from chainrule.check.subjects import LayerSubject, LossSubject, ModelSubject
-from chainrule.errors import OptionError, ShapeError, StudentError
-from chainrule.layers import Layer, Sigmoid, Softmax
+from chainrule.check.subjects import LayerSubject, LossSubject, ModelSubject, Values
+from chainrule.check.unchecked import complete, parameters_without_gradient
+from chainrule.errors import OptionError, ShapeError, StudentError, quoted
+from chainrule.layers import BatchNorm2D, Layer
 from chainrule.network import Network
-from chainrule.shapes import text
+from chainrule.shapes import is_whole, text
 from chainrule.student import Student
+from chainrule.student.losses import LossFunctions
 
 TIED = ("max_pool", "relu", "leaky_relu")  # convex, made of straight lines: what happens at ties can be told
 MODEL_LIMIT = 8  # entries of a model's tensor that are looked at one by one
@@ -38,6 +43,7 @@ def check_gradients(
     engine: str | None = None,
     seed: int = 0,
     name: str | None = None,
+    constants: Sequence[str] = (),
 ) -> Report:
     """Check every gradient of a subject by numbers, in float64, with random gradients from above.
 
@@ -48,17 +54,22 @@ def check_gradients(
     loss         of a model; by default its own
     engine       whose gradients are checked
     name         what a learner's code is called in the report
+    constants    arrays of a learner's object that are no parameters, and need no gradient
 
-    The report is true when all is right; it prints as a table.
+    The report is true when all is right and every parameter was checked; it prints as a table.
     """
     if isinstance(against, str) and against.replace("-", "_") not in losses.NAMES:
         against = expressions.layer(against)
+    if input_shape is not None and not (isinstance(input_shape, list | tuple) and all(map(is_whole, input_shape))):
+        raise OptionError(f"input_shape {quoted(input_shape)}: expected whole numbers, such as (3, 7, 6)")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise OptionError(f"seed {quoted(seed)}: expected a whole number from 0 to 2⁶³ − 1")
     shape = tuple(input_shape) if input_shape is not None else None
     if against is not None and (subject is None or isinstance(subject, str | Layer | Network)):
         raise OptionError("against says what a learner's own code is meant to be: name such code, FILE.py:NAME")
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # probes lie outside of what a learner's code expects
-        return _chosen(subject, against, shape, loss, engine, seed, name)
+        return _chosen(subject, against, shape, loss, engine, seed, name, constants)
 
 
 def _chosen(
@@ -69,12 +80,13 @@ def _chosen(
     engine: str | None,
     seed: int,
     name: str | None,
+    constants: Sequence[str],
 ) -> Report:
     """The report of what was given."""
     if subject is None:
         return everything(engine, seed)
     if isinstance(subject, Network):
-        return _model(subject, loss, engine, seed, name)
+        return _model(subject, loss, engine, seed, name, constants)
     if isinstance(subject, str):
         return Report(subject, tuple(_loss(losses.find(subject), engine, seed)))
     if isinstance(subject, Layer):
@@ -83,7 +95,7 @@ def _chosen(
     if isinstance(against, str):
         return _student_loss(subject, losses.find(against), seed, name)
     student = subject if isinstance(subject, Student) else Student(subject, name)
-    return _student(copy.deepcopy(student), against, shape, seed)
+    return _student(student, against, shape, seed, constants)
 
 
 def everything(engine: str | None, seed: int) -> Report:
@@ -103,7 +115,8 @@ def _layer(subject: LayerSubject, seed: int) -> list[Row]:
     rows = explained([found])
     if subject.plan.forward and subject.plan.forward[0].name in TIED:
         rows += [row for row in [ties(probe, found)] if row]
-    return rows
+    other = probes.values(subject.shape, subject.parameters, probes.samples(subject.shape), seed + 2)
+    return rows + _looks(found, other)
 
 
 def _loss(loss: str, engine: str | None, seed: int) -> list[Row]:
@@ -114,13 +127,18 @@ def _loss(loss: str, engine: str | None, seed: int) -> list[Row]:
 
 def _student_loss(source: Any, loss: str, seed: int, name: str | None) -> Report:
     meant = LossSubject(loss, engine="reference")
-    subject = StudentLoss(source, name, meant)
-    subject.values = probes.predictions(loss, seed)
-    rows = explained([examine(prepare(subject, subject.values, seed, LossJudge(meant)))])
-    return Report(subject.name, tuple(rows), ("on predictions 5×4",))
+    code = source if isinstance(source, RemoteLoss | LossFunctions) else LossFunctions(source, name)
+    subject = StudentLoss(code, code.name, meant)
+    subject.values, other = (probes.predictions(loss, number) for number in (seed, seed + 2))
+    subject.gradients(other, np.array(1.0))
+    found = examine(prepare(subject, subject.values, seed, LossJudge(meant)), earlier=other)
+    rows = explained([found])
+    return Report(subject.name, (*rows, *_looks(found, other)), ("on predictions 5×4",))
 
 
-def _model(network: Network, loss: str | None, engine: str | None, seed: int, name: str | None) -> Report:
+def _model(
+    network: Network, loss: str | None, engine: str | None, seed: int, name: str | None, constants: Sequence[str]
+) -> Report:
     own = Network(
         [copy.deepcopy(layer) for layer in network.layers],
         network.input_shape,
@@ -140,40 +158,70 @@ def _model(network: Network, loss: str | None, engine: str | None, seed: int, na
     if not subject.tests:
         raise OptionError(f"{title} has no parameters: there is no gradient to check")
     rows = examine(prepare(subject, subject.values, seed), limit=MODEL_LIMIT).rows
-    return Report(title, rows, (f"{title} with {chosen}, {MODEL_SAMPLES} samples, engine {own.engine.name}",))
+    unchecked = parameters_without_gradient(own, title, constants)
+    return Report(
+        title, (*rows, *unchecked), (f"{title} with {chosen}, {MODEL_SAMPLES} samples, engine {own.engine.name}",)
+    )
 
 
 def _usual_loss(network: Network) -> str:
-    """The loss that fits the last layer."""
-    if isinstance(network.layers[-1], Softmax):
-        return "categorical_cross_entropy"
+    """The model's own loss; where it has none, or somebody's own code, that which fits the last layer."""
     named = getattr(network, "loss", None)
-    if isinstance(network.layers[-1], Sigmoid):
-        return str(named) if named in ("half_squared_error", "binary_cross_entropy") else "half_squared_error"
-    return "half_squared_error"
+    return named if isinstance(named, str) else losses.usual(network.ending, network.output_shape[-1])
 
 
-def _student(student: Student, against: Layer | None, shape: tuple[int, ...] | None, seed: int) -> Report:
-    notes: list[str] = []
+def _student(
+    given: Student, against: Layer | None, shape: tuple[int, ...] | None, seed: int, constants: Sequence[str]
+) -> Report:
+    subject, meant, notes = _found(given, against, shape, seed)
+    count = probes.samples(subject.shape)
+    first = _values(subject, count, seed + 2, meant)
+    unchecked = complete(subject, first, constants, meant is not None, seed)
+    subject.values, other = (_values(subject, count, number, meant) for number in (seed, seed + 2))
+    notes.insert(0, _on(subject.shape))
+    judge = LayerJudge(meant) if meant is not None else None
+    probe = prepare(subject, subject.values, seed, judge)
+    found = examine(probe, earlier=other)
+    others, alone = _batches(subject, found, judge, seed)
+    rows = explained([found, *others])
+    if meant is not None and meant.plan.forward and meant.plan.forward[0].name in TIED:
+        rows += [row for row in [ties(probe, found)] if row]
+    rows += [] if any(row.wrong for row in rows) else alone
+    rows += [row for row in _looks(found, other) if not _told(row, rows)]
+    return Report(given.name, (*rows, *unchecked), tuple(notes))
+
+
+def _found(
+    given: Student, against: Layer | None, shape: tuple[int, ...] | None, seed: int
+) -> tuple[StudentSubject, LayerSubject | None, list[str]]:
+    """A learner's layer with its parameters, the layer that it is meant to be, or is by its output, and a note."""
+    student, notes = copy.deepcopy(given), list[str]()
     if against is not None:
         meant = LayerSubject(against, shape or probes.shape_for(against), engine="numpy")
         subject = students.meant_for(student, meant)
     else:
         subject = students.alone(student, shape)
         values = _values(subject, 2, seed)
-        meant = guess(subject, values)
+        meant = guess(subject, [values, {**values, "x": probes.far(values["x"].shape, np.random.default_rng(seed))}])
         if meant is not None:
             subject = students.meant_for(student, meant)
             notes.append(f"forward is that of {meant.name}")
-    subject.values = _values(subject, probes.samples(subject.shape), seed, meant)
-    notes.insert(0, _on(subject.shape))
-    judge = LayerJudge(meant) if meant is not None else None
-    probe = prepare(subject, subject.values, seed, judge)
-    found = examine(probe)
-    rows = explained([found, *_second(subject, found, judge, seed)])
-    if meant is not None and meant.plan.forward and meant.plan.forward[0].name in TIED:
-        rows += [row for row in [ties(probe, found)] if row]
-    return Report(student.name, tuple(rows), tuple(notes))
+    return students.unused(given, subject), meant, notes
+
+
+def _told(row: Row, rows: Sequence[Row]) -> bool:
+    """Return whether there is a remark about this tensor already; overwritten arrays are a matter of their own."""
+    return row.diagnoses[0].name != OVERWRITTEN and any(one.tensor == row.tensor and one.wrong for one in rows)
+
+
+def _looks(found: Examined, other: Values) -> list[Row]:
+    """Return the mistakes that show beyond the probe."""
+    rows = {row.tensor: row for row in found.rows}
+    right = {tensor for tensor, row in rows.items() if row.ok} | ({"y"} - rows.keys())
+    tolerances = {tensor: max(SECOND, 4 * row.tolerance) for tensor, row in rows.items()}
+    tolerances.setdefault("y", max(tolerances.values()))
+    known = Known(found.probe, found.claimed, tolerances, frozenset(right))
+    return all_looks(known, other, judged=found.probe.judge is not None and "y" in right)
 
 
 def _values(
@@ -188,25 +236,40 @@ def _values(
     return probes.values(subject.shape, shapes, count, seed)
 
 
-def _second(subject: StudentSubject, first: Examined, judge: Judge | None, seed: int) -> list[Examined]:
-    """A look at other sizes and another number of samples, where the code and the layer take them."""
+def _batches(
+    subject: StudentSubject, first: Examined, judge: Judge | None, seed: int
+) -> tuple[list[Examined], list[Row]]:
+    """Looks at another number of samples, and another size where the code and the layer take it; and what is wrong for
+    one sample alone, of which no classic mistake is told: half of them are the same there."""
     if not isinstance(judge, LayerJudge):
-        return []
+        return [], []
     tolerances = {row.tensor: max(SECOND, 4 * row.tolerance) for row in first.rows}
-    for shape in (probes.larger(subject.shape), subject.shape):
-        try:
-            meant = LayerSubject(judge.meant.layer, shape, engine="numpy")
-        except ShapeError:
+    count, larger = probes.samples(subject.shape), probes.larger(subject.shape)
+    found = list[Examined]()
+    for shape, samples in ((larger, count + 1), (subject.shape, count + 1), (subject.shape, 1)):
+        if shape != subject.shape and not _takes(judge, shape):
             continue
-        if meant.parameters != judge.meant.parameters:
-            continue
+        if samples == 1 and isinstance(judge.meant.layer, BatchNorm2D):
+            continue  # the variance of one number is zero
+        meant = LayerSubject(judge.meant.layer, shape, engine="numpy")
         other = StudentSubject(subject.student, shape, subject.names)
-        values = _values(other, probes.samples(shape) + 1, seed + 1, meant)
         try:
-            return [glance(prepare(other, values, seed, LayerJudge(meant)), tolerances)]
-        except StudentError:
-            continue
-    return []
+            there = prepare(other, _values(other, samples, seed + 1, meant), seed, LayerJudge(meant))
+            found.append(glance(there, tolerances))
+        except StudentError as error:
+            if shape == subject.shape:
+                return found, [failed(subject.name, f"batch of {samples}", error)]
+    one = [row for row in found[-1].rows if row.wrong] if len(found[-1].probe.values["x"]) == 1 else []
+    single = [replace(row, method="batch of 1", diagnoses=row.diagnoses or (ONE,)) for row in one]
+    return [each for each in found if len(each.probe.values["x"]) > 1], single
+
+
+def _takes(judge: LayerJudge, shape: tuple[int, ...]) -> bool:
+    """Return whether a layer has the same parameters on inputs of another shape."""
+    try:
+        return LayerSubject(judge.meant.layer, shape, engine="numpy").parameters == judge.meant.parameters
+    except ShapeError:
+        return False
 
 
 def _on(shape: tuple[int, ...]) -> str:

@@ -1,11 +1,13 @@
 """Layers and shapes as people write them on a command line. Nothing is evaluated but literals."""
 
 import ast
+import re
 from typing import Any
 
-from chainrule.errors import OptionError, one_of
+from chainrule.errors import OptionError, one_of, quoted
 from chainrule.layers import NAMED, Layer
 
+SIZE = re.compile(r"[0-9]{1,9}")
 MODULES = ("", "cr", "chainrule", "layers", "cr.layers", "chainrule.layers")
 
 
@@ -31,7 +33,9 @@ def layer(text: str) -> Layer:
             raise
         raise _unreadable(text) from None
     except TypeError as error:
-        raise OptionError(f"{text}: {str(error).replace('__init__()', name).removeprefix(f'{name}.')}") from None
+        raise OptionError(
+            f"{quoted(text)}: {str(error).replace('__init__()', name).removeprefix(f'{name}.')}"
+        ) from None
 
 
 def _dotted(node: ast.expr) -> list[str | None]:
@@ -43,11 +47,15 @@ def _dotted(node: ast.expr) -> list[str | None]:
 
 def shape(text: str) -> tuple[int, ...]:
     """The shape of a text such as "3,7,6" or "3x7x6"."""
-    parts = text.strip("() ").replace("×", ",").replace("x", ",").removesuffix(",").split(",")
-    if not 1 <= len(parts) <= 3 or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
-        raise OptionError(f"input shape {text!r}: expected whole numbers such as 3,7,6 (C, H, W), 3,9 (C, W) or 7 (F)")
+    parts = [
+        part.strip() for part in text.strip("() ").replace("×", ",").replace("x", ",").removesuffix(",").split(",")
+    ]
+    if not 1 <= len(parts) <= 3 or not all(SIZE.fullmatch(part) and int(part) for part in parts):
+        raise OptionError(
+            f"input shape {quoted(text)}: expected whole numbers such as 3,7,6 (C, H, W), 3,9 (C, W) or 7 (F)"
+        )
     return tuple(int(part) for part in parts)
 
 
 def _unreadable(text: str) -> OptionError:
-    return OptionError(f"{text!r}: expected a layer with literal options, such as Conv2D(4, (3, 2), stride=2)")
+    return OptionError(f"{quoted(text)}: expected a layer with literal options, such as Conv2D(4, (3, 2), stride=2)")

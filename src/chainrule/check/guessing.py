@@ -1,46 +1,54 @@
 """Which layer a learner's code is, when nobody says: the one that gives the same output."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
 from chainrule import layers as cr
 from chainrule.check.diagnoses.truth import same
-from chainrule.check.students import ALIASES, StudentSubject
+from chainrule.check.students import StudentSubject
 from chainrule.check.subjects import LayerSubject
 from chainrule.engines import Array
 from chainrule.errors import ChainruleError
 from chainrule.layers import Layer
+from chainrule.student.recognition import family
 
 EXACT = 1e-9
 ACTIVATIONS = (cr.Sigmoid(), cr.Tanh(), cr.Arctan(), cr.ReLU(), cr.LeakyReLU(), cr.LeakyReLU(0.1), cr.GELU())
 PADDINGS = ("valid", "same", "full", 1)
 
 
-def guess(subject: StudentSubject, values: Mapping[str, Array]) -> LayerSubject | None:
-    """The layer whose output is the learner's for these values, with its parameters by our names; None if none is."""
-    named = _named(values)
-    if named is None:
+def guess(subject: StudentSubject, points: Sequence[Mapping[str, Array]]) -> LayerSubject | None:
+    """The layer whose output is the learner's at all these points, with its parameters by our names; None if none is.
+
+    points   values of one shape, near zero and further out: ReLU6 is a ReLU up to 6
+    """
+    known = [named for values in points if (named := _named(values)) is not None]
+    if not known:
         return None
-    output = subject.output(values)
+    named, outputs = known[0], [subject.output(values) for values in points]
     for layer in _likely(named):
         try:
             candidate = LayerSubject(layer, subject.shape, engine="numpy")
             if set(candidate.parameters) == set(named) - {"x"} and all(
                 named[name].shape == shape for name, shape in candidate.parameters.items()
             ):
-                y = candidate.output(named)
-                if same(output, y, EXACT) or (output.dtype.itemsize == 4 and same(output, y, 1e-5)):
+                pairs = zip(outputs, known, strict=True)
+                if all(_equal(output, candidate.output(values)) for output, values in pairs):
                     return candidate
         except ChainruleError:
             continue
     return None
 
 
+def _equal(output: Array, y: Array) -> bool:
+    return same(output, y, EXACT) or (output.dtype.itemsize == 4 and same(output, y, 1e-5))
+
+
 def _named(values: Mapping[str, Array]) -> dict[str, Array] | None:
     """The values by our names of parameters; None where a name says nothing."""
     found: dict[str, Array] = {}
     for theirs, value in values.items():
-        ours = theirs if theirs == "x" else next((ours for ours, names in ALIASES.items() if theirs in names), None)
+        ours = theirs if theirs == "x" else family(theirs)
         if ours is None or ours in found:
             return None
         found[ours] = value
@@ -50,7 +58,7 @@ def _named(values: Mapping[str, Array]) -> dict[str, Array] | None:
 def _likely(values: Mapping[str, Array]) -> Iterator[Layer]:
     w, b = values.get("w"), values.get("b")
     if "gamma" in values:
-        yield cr.BatchNorm2D()
+        yield cr.BatchNorm1D() if values["x"].ndim == 3 else cr.BatchNorm2D()
     elif w is None:
         yield from ACTIVATIONS
         if values["x"].ndim == 2:
@@ -69,7 +77,7 @@ def _pools() -> Iterator[Layer]:
             yield cr.MaxPool2D(window, stride, padding)
             yield cr.AveragePool2D(window, stride, padding)
             yield cr.SumPool2D(window, stride, padding)
-    yield cr.GlobalAveragePool2D()
+    yield from (cr.GlobalAveragePool2D(), cr.GlobalMaxPool2D(), cr.GlobalAveragePool1D(), cr.GlobalMaxPool1D())
 
 
 def _convolutions(w: Array, b: Array | None) -> Iterator[Layer]:

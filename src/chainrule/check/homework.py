@@ -1,33 +1,27 @@
-"""Grades a folder of submissions: each is checked in a process of its own, with limits, and becomes a row.
+"""Grades a folder of submissions: each runs in a process of its own, is judged in this one, and becomes a row.
 
-What the separate process protects from is said in SECURITY.md: accidents, not attacks.
+The process of a submission returns arrays and nothing else (`host`). What that protects from, and what not, is said in
+SECURITY.md.
 """
 
-import csv
-import json
-import os
-import signal
-import subprocess
-import sys
-import tempfile
-import threading
+import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
 
-import chainrule
-from chainrule import losses
-from chainrule.check import expressions, probes
-from chainrule.check.subjects import LayerSubject
-from chainrule.errors import DataError
+from chainrule.check.entries import Entry, entries
+from chainrule.check.entry import check_gradients
+from chainrule.check.host import Limits, Stranger, exposed, hosted
+from chainrule.check.report import Report, Row
+from chainrule.check.verifying import Task, verified
+from chainrule.errors import ChainruleError, one_line
+from chainrule.files import csv_bytes, write_whole
 
 SECONDS, MEMORY = 30, 2048  # for each submission; MB
-OUTPUT = 4000  # bytes of what a submission prints that are kept
-KEPT = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT", "CHAINRULE_CACHE")
-COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds")
+SEEDS = 1 << 32
+COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed")
+MISSING = " (a submission may import NumPy and the standard library; --package NAME exposes more)"
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,10 @@ class Grade:
     passed, parts   how many of the output and the gradients are right, and how many there are
     diagnosis       short names of the mistakes, by what they spoil: "dx: kernel-not-rotated"
     remark          the same in sentences; or why the submission could not be used
+    seconds         how long it took
     output          the beginning of what it printed
+    judged          whether it was judged: False where there was nothing to judge, or the judge itself failed
+    seed            of the numbers that it was given
     """
 
     submission: str
@@ -47,11 +44,13 @@ class Grade:
     remark: str
     seconds: float
     output: str = ""
+    judged: bool = True
+    seed: int = 0
 
     @property
     def ok(self) -> bool:
         """Whether everything is right."""
-        return self.passed == self.parts and not self.remark
+        return self.judged and self.passed == self.parts
 
 
 def grade(
@@ -59,156 +58,82 @@ def grade(
     against: str,
     *,
     shape: Sequence[int] | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     seconds: int = SECONDS,
     memory: int = MEMORY,
+    packages: Sequence[str] = (),
 ) -> Iterator[Grade]:
-    """The rows of all submissions in a folder, one after the other. See `submissions` for what is taken."""
-    parts = _parts(against, shape)
-    options = {"against": against, "shape": None if shape is None else list(shape), "seed": seed}
-    limits = {"seconds": seconds, "memory": memory << 20}
-    for file in submissions(folder):
-        yield _graded(file, folder, parts, {**options, **limits})
+    """Yield the row of every entry of a folder, one after the other, in the order of `entries`.
 
-
-def submissions(folder: Path) -> list[Path]:
-    """The Python files of a folder, and of its sub-folders that hold just one; names with _ or . in front are none."""
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
-    places = sorted(place for place in folder.iterdir() if place.name[0] not in "_.")
-    found = [place for place in places if place.is_file() and place.suffix == ".py"]
-    for place in places:
-        inside = [file for file in sorted(place.glob("*.py")) if file.name[0] not in "_."] if place.is_dir() else []
-        found += inside if len(inside) == 1 else []
-    if not found:
-        raise DataError(f"{folder}: no submissions (files *.py, or folders with one each)")
-    return found
+    against   the layer that was to be written, as an expression, or the name of a loss
+    shape     of one input, without the batch axis; chosen when not given
+    seed      of the numbers that submissions are given; drawn when not given, so that nobody knows them before
+    seconds   that the process of a submission may take over its answers
+    memory    that it may take, in MB
+    packages  that submissions may import beside NumPy and the standard library
+    """
+    task = Task.of(against, None if shape is None else tuple(shape))
+    number = secrets.randbelow(SEEDS) if seed is None else seed
+    folders, found = exposed(packages), entries(folder)
+    return (_row(entry, task, number, seconds, Stranger(entry.readable, folders, memory << 20)) for entry in found)
 
 
 def write_csv(rows: Sequence[Grade], path: Path) -> None:
-    """The rows as a table for a spreadsheet; no cell of it is a formula."""
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(COLUMNS)
-        for row in rows:
-            writer.writerow([_harmless(getattr(row, column)) for column in COLUMNS])
+    """Write the rows as a table for a spreadsheet; no cell of it is a formula."""
+    write_whole(path, csv_bytes([COLUMNS, *([getattr(row, column) for column in COLUMNS] for row in rows)]))
 
 
-def _harmless(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+def _row(entry: Entry, task: Task, seed: int, seconds: int, stranger: Stranger) -> Grade:
+    """Return the row of an entry, whatever happens."""
+    begin, printed = time.monotonic(), list[str]()
 
+    def row(passed: int, diagnosis: str, remark: str, judged: bool = True) -> Grade:
+        took = round(time.monotonic() - begin, 2)
+        return Grade(entry.name, passed, len(task.parts), diagnosis, remark, took, "".join(printed), judged, seed)
 
-def _parts(against: str, shape: Sequence[int] | None) -> int:
-    """The output and the gradients of the layer or the loss that is asked for."""
-    if against.replace("-", "_") in losses.NAMES:
-        return 2
-    layer = expressions.layer(against)
-    subject = LayerSubject(layer, tuple(shape) if shape is not None else probes.shape_for(layer), engine="numpy")
-    return 1 + len(subject.tests)
-
-
-def _graded(file: Path, folder: Path, parts: int, options: Mapping[str, Any]) -> Grade:
-    name = str(file.relative_to(folder))
-    begin = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="chainrule-", ignore_cleanup_errors=True) as place:
-        work, result = Path(place, "work"), Path(place, "result.json")
-        work.mkdir()
-        given = {**options, "file": str(file.resolve()), "result": str(result)}
-        code, output = _run(given, work, options["seconds"])
-        took = round(time.perf_counter() - begin, 2)
-        found = _read(result)
-    if found is None:
-        return Grade(name, 0, parts, "", _ended(code, options["seconds"]), took, output)
-    if "error" in found:
-        return Grade(name, 0, parts, "", str(found["error"]), took, output)
-    passed, diagnosis, remark = _summary(found["rows"], parts)
-    return Grade(name, passed, parts, diagnosis, remark, took, output)
-
-
-def _run(options: Mapping[str, Any], work: Path, seconds: int) -> tuple[int | None, str]:
-    """Exit code (None: it had to be stopped) and the beginning of what was printed."""
-    root = str(Path(chainrule.__file__).parents[1])
-    env = {name: os.environ[name] for name in KEPT if name in os.environ}
-    env |= {"PYTHONPATH": root, "HOME": str(work), "TMPDIR": str(work), "PYTHONDONTWRITEBYTECODE": "1"}
-    env |= {"PYTHONUTF8": "1", **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "chainrule.check.submission", json.dumps(options)],
-        cwd=work,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    kept, stream = bytearray(), cast("IO[bytes]", process.stdout)
-    reader = threading.Thread(target=_drain, args=(stream, kept), daemon=True)
-    reader.start()
-    code: int | None = None
+    if entry.file is None:
+        return row(0, "", f"not judged: {entry.reason}", judged=False)
     try:
-        code = process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
-        _kill(process)
-    reader.join(1)
-    if not reader.is_alive():  # else a process that left the group still holds the other end
-        stream.close()
-    return code, bytes(kept).decode("utf-8", "replace")
+        limits = Limits(seconds, task.reply)
+        with hosted(entry.file, limits, loss=task.is_loss, stranger=stranger, printed=printed.append) as guest:
+            report = check_gradients(
+                guest.subject, against=task.against, input_shape=task.shape, seed=seed, name=guest.name
+            )
+            wrong = verified(guest.subject, task, report, seed)
+        return row(*_summary(report, task.parts, wrong))
+    except ChainruleError as error:
+        return row(0, "", str(error) + MISSING * ("No module named" in str(error)))
+    except Exception as error:  # of the judge: the others are graded all the same
+        said = one_line(f"{type(error).__name__}: {error}")
+        return row(0, "", f"could not be judged, by a mistake of the grader: {said}", judged=False)
 
 
-def _drain(stream: IO[bytes], kept: bytearray) -> None:
-    """Read all, so that the writer never waits, and keep the beginning."""
-    while chunk := os.read(stream.fileno(), 1 << 16):
-        kept += chunk[: max(OUTPUT - len(kept), 0)]
+def _summary(report: Report, parts: Sequence[str], unverified: Mapping[str, str]) -> tuple[int, str, str]:
+    """Return how many parts are right, and the mistakes by name and in sentences.
+
+    unverified  what is said about parts that are not the right ones, whatever the report says
+    """
+    names: list[str] = []
+    told: list[str] = []
+    for part in parts:
+        rows = [row for row in report.rows if row.title == part]
+        wrong = next((row for row in rows if row.ok is not True), None)
+        if wrong is not None:
+            names.append(f"{part}: {', '.join(one.name for one in wrong.diagnoses) or 'wrong'}")
+            told.append(_sentence(wrong))
+        elif part in unverified or not rows:
+            names.append(f"{part}: wrong")
+            told.append(unverified.get(part, f"{part} was not checked."))
+    others = [row for row in report.rows if row.title not in parts and not row.ok]
+    told += [_sentence(row) for row in others]
+    right = min(len(parts) - len(names), len(parts) - bool(others))  # no full marks for what was not checked
+    return right, "; ".join(names), " ".join(dict.fromkeys(told))
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the process and those that it started, as far as they stayed in its group."""
-    with suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    process.wait()
-
-
-def _read(result: Path) -> dict[str, Any] | None:
-    """What the process wrote; None where it wrote nothing that can be read."""
-    try:
-        found: Any = json.loads(result.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    known = isinstance(found, dict) and ("rows" in found or "error" in found)
-    return cast("dict[str, Any]", found) if known else None
-
-
-def _ended(code: int | None, seconds: int) -> str:
-    """Why there is no result."""
-    if code is None or code == -getattr(signal, "SIGXCPU", 0):
-        return f"stopped after {seconds} s: does it ever end?"
-    if code < 0:
-        return f"crashed: {signal.Signals(-code).name}"
-    return f"ended by itself with exit code {code}, before it could be checked"
-
-
-def _summary(rows: Sequence[Mapping[str, Any]], parts: int) -> tuple[int, str, str]:
-    """How many parts are right, and the mistakes by name and in sentences."""
-    wrong: dict[str, Mapping[str, Any]] = {}
-    for row in rows:
-        if not row["ok"]:
-            wrong.setdefault(row["tensor"], row)
-    names = [f"{tensor}: {row['diagnosis'] or 'wrong'}" for tensor, row in wrong.items()]
-    told = [_sentence(tensor, row) for tensor, row in wrong.items()]
-    return parts - len(wrong), "; ".join(names), " ".join(told)
-
-
-def _sentence(tensor: str, row: Mapping[str, Any]) -> str:
-    """What is said about a wrong part."""
-    if row["explanation"]:
-        return f"{tensor} {row['explanation']}."
-    if row["notes"]:
-        return f"{'; '.join(row['notes'])}."
-    if row["worst"]:
-        index, found, expected = row["worst"]
-        return f"{tensor} is wrong: {index} is {found:.6g}, not {expected:.6g}."
-    return f"{tensor} is wrong."
+def _sentence(row: Row) -> str:
+    """Return what is said about a wrong part."""
+    if row.diagnoses:
+        return f"{row.title} {' Or: '.join(map(str, row.diagnoses))}."
+    if row.notes:
+        return f"{'; '.join(row.notes)}."
+    return f"{row.title} is wrong: {row.worst}." if row.worst else f"{row.title} is wrong."

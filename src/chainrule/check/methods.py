@@ -2,7 +2,7 @@
 
 exact Jacobian       affine functions: the columns of the matrix, by basis vectors; and ⟨A·u, dy⟩ = ⟨u, Aᵀ·dy⟩
 complex step         smooth functions that take complex numbers: Im f(v + ih)/h, exact to rounding
-central differences  all others: four points, or two where a kink is near
+central differences  all others; see `differences` for what happens near kinks
 """
 
 import warnings
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chainrule.check.differences import EPSILON, Differences, Slope
 from chainrule.engines import Array
 
 JACOBIAN, COMPLEX, CENTRAL = "exact Jacobian, adjoint", "complex step", "central differences"
@@ -19,11 +20,7 @@ IMAGINARY = 1e-25
 DIRECTIONS = 3
 LIMIT = 500  # entries of a tensor that are looked at one by one
 
-EPSILON = 2.2e-16
-SAFETY = 3.0  # times the disagreement of two steps
-
 Function = Callable[[Array], Array]
-Estimate = tuple[float, float]  # a derivative and its bar
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,8 @@ class Derivative:
     places      flat indices: all of them, or a random choice from a large tensor
     gradient    the derivative at each place
     bars        how far off that may be: rounding, and steps that disagree
-    directions  (u, ⟨dy, f'·u⟩, its bar): each looks at every entry at once
+    widths      how far a right gradient may lie on either side of it: on a kink any slope between both is right
+    directions  (u, the derivative along u): each looks at every entry at once
     tolerance   what an error may be, relative to the largest entry of the gradient
     """
 
@@ -42,66 +40,35 @@ class Derivative:
     places: Array
     gradient: Array
     bars: Array
-    directions: tuple[tuple[Array, float, float], ...]
+    widths: Array
+    directions: tuple[tuple[Array, Slope], ...]
 
     @property
     def size(self) -> float:
         """How large the gradient is: its largest entry, as far as it is known."""
-        lengths = [abs(slope) / max(float(np.linalg.norm(u)), 1e-300) for u, slope, _ in self.directions]
+        lengths = [abs(slope.value) / max(float(np.linalg.norm(u)), 1e-300) for u, slope in self.directions]
         return max([float(np.abs(self.gradient).max(initial=0.0)), *lengths])
 
 
 class Scalar:
-    """⟨dy, f(v)⟩ as a function of v, and how to differentiate it along a direction.
-
-    Derivatives come with a bar: how far off they may be.
-    """
+    """⟨dy, f(v)⟩ as a function of v, and how to differentiate it along a direction."""
 
     def __init__(self, f: Function, v: Array, dy: Array, noise: float) -> None:
-        self.f, self.v, self.dy = f, v, dy
+        self.f, self.v, self.dy, self.noise = f, v, dy, noise
         self.scale = max(float(np.sqrt(np.mean(np.square(v)))) if v.size else 1.0, 1e-3)
-        eps = max(noise, EPSILON)
-        self.wide, self.narrow = self.scale * eps**0.2, self.scale * eps ** (1 / 3)
-        self.noise = noise
 
     def __call__(self, v: Array) -> complex:
         """⟨dy, f(v)⟩."""
         return complex(np.sum(self.dy * self.f(v)))
 
-    def at(self, u: Array, step: float) -> float:
-        """The value a step along u."""
-        return self(self.v + step * u).real
-
-    def central(self, u: Array) -> Estimate:
-        """Four points and two; where they disagree, for a kink or a bend, four closer ones decide."""
-        four, two = self.four(u, self.wide), self.near(u)
-        agreed = 1e-5 if self.noise == 0 else 1e-3
-        if abs(four - two) <= agreed * max(abs(four), abs(two), 1e-6):
-            return four, abs(four - two)
-        close = self.four(u, self.wide / 8)
-        gap, found = min((abs(four - close), close), (abs(close - two), close), (abs(four - two), two))
-        if self.noise:  # then small steps do not tell more
-            gap = max(abs(four - close), abs(close - two), abs(four - two))
-        return found, SAFETY * gap
-
-    def four(self, u: Array, h: float) -> float:
-        """(−f(2h) + 8 f(h) − 8 f(−h) + f(−2h)) / 12h."""
-        return (8 * (self.at(u, h) - self.at(u, -h)) - (self.at(u, 2 * h) - self.at(u, -2 * h))) / (12 * h)
-
     def near(self, u: Array) -> float:
         """(f(h) − f(−h)) / 2h, for a small h."""
-        k = self.narrow
-        return (self.at(u, k) - self.at(u, -k)) / (2 * k)
+        k = self.scale * max(self.noise, EPSILON) ** (1 / 3)
+        return (self(self.v + k * u).real - self(self.v - k * u).real) / (2 * k)
 
-    def complex_step(self, u: Array) -> Estimate:
+    def complex_step(self, u: Array) -> Slope:
         """Im f(v + ihu) / h: nothing is subtracted, and so nothing lost."""
-        return self(self.v + 1j * IMAGINARY * self.scale * u).imag / (IMAGINARY * self.scale), 0.0
-
-    def one_sided(self, u: Array) -> list[Estimate]:
-        """The slopes before and after v along u, over steps of several sizes; they differ where a kink is that near."""
-        here = self.at(u, 0.0)
-        steps = [self.narrow / 10, self.narrow, *([self.wide] if self.noise else [])]
-        return [((here - self.at(u, -k)) / k, (self.at(u, k) - here) / k) for k in steps]
+        return Slope(self(self.v + 1j * IMAGINARY * self.scale * u).imag / (IMAGINARY * self.scale))
 
 
 def derive(
@@ -130,7 +97,8 @@ def derive(
 
 def by_differences(scalar: Scalar, generator: np.random.Generator, limit: int = LIMIT) -> Derivative:
     """The derivative by central differences, whatever else the function may allow."""
-    return _gathered(CENTRAL, scalar, generator, limit, scalar.central, scalar.central)
+    along = Differences(scalar.f, scalar.v, scalar.dy, scalar.noise, scalar.scale).along
+    return _gathered(CENTRAL, scalar, generator, limit, along, along)
 
 
 def is_affine(f: Function, v: Array, generator: np.random.Generator, noise: float) -> bool:
@@ -156,36 +124,37 @@ def is_affine(f: Function, v: Array, generator: np.random.Generator, noise: floa
 def takes_complex(scalar: Scalar, generator: np.random.Generator) -> bool:
     """Whether complex numbers come through whole: a step along a direction gives what differences give.
 
-    There is a second try, in case the first direction crosses a kink.
+    There is a second try, in case the first direction crosses a kink. A slope of exactly zero tells nothing: that is
+    also what is left where all imaginary parts were dropped.
     """
     for _ in range(2):
         u = generator.normal(size=scalar.v.shape)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", np.exceptions.ComplexWarning)
-                found, _ = scalar.complex_step(u)
+                found = scalar.complex_step(u).value
         except Exception:  # a learner's code may fail in any way at numbers that it was not written for
             return False
         expected = scalar.near(u)
-        if np.isfinite(found) and abs(found - expected) <= 1e-4 * max(abs(found), abs(expected), 1e-9):
+        if np.isfinite(found) and found != 0 and abs(found - expected) <= 1e-4 * max(abs(found), abs(expected), 1e-9):
             return True
     return False
 
 
-def _column(scalar: Scalar) -> Callable[[Array], Estimate]:
+def _column(scalar: Scalar) -> Callable[[Array], Slope]:
     zero = np.asarray(scalar.f(np.zeros_like(scalar.v)))
     return lambda u: _change(scalar, np.asarray(scalar.f(u)), zero)
 
 
-def _difference(scalar: Scalar) -> Callable[[Array], Estimate]:
+def _difference(scalar: Scalar) -> Callable[[Array], Slope]:
     here = np.asarray(scalar.f(scalar.v))
     return lambda u: _change(scalar, np.asarray(scalar.f(scalar.v + u)), here)
 
 
-def _change(scalar: Scalar, there: Array, here: Array) -> Estimate:
+def _change(scalar: Scalar, there: Array, here: Array) -> Slope:
     """⟨dy, there − here⟩; each number is off by a rounding error of its own size."""
     rounding = max(scalar.noise, 4 * EPSILON) * np.linalg.norm(scalar.dy * (np.abs(there) + np.abs(here)))
-    return float(np.sum(scalar.dy * (there - here))), float(rounding)
+    return Slope(float(np.sum(scalar.dy * (there - here))), float(rounding))
 
 
 def _gathered(
@@ -193,20 +162,26 @@ def _gathered(
     scalar: Scalar,
     generator: np.random.Generator,
     limit: int,
-    entry: Callable[[Array], Estimate],
-    direction: Callable[[Array], Estimate],
+    entry: Callable[[Array], Slope],
+    direction: Callable[[Array], Slope],
 ) -> Derivative:
     """The derivative at every place, or at so many chosen at random, and along a few directions."""
     v = scalar.v
     steps = [generator.normal(size=v.shape) for _ in range(DIRECTIONS)]
     places = np.sort(generator.permutation(v.size)[:limit])
-    found = np.array([entry(basis(v.shape, place)) for place in places]).reshape(-1, 2)
+    found = [entry(basis(v.shape, place)) for place in places]
     rounding = 200 * scalar.noise if method != CENTRAL else 150 * scalar.noise**0.8
-    tolerance = max(SHARP[method], rounding)
     if method == CENTRAL and len(places) == v.size:
-        steps = []  # they would cross more kinks, and tell nothing new
-    directions = tuple((u, *direction(u)) for u in steps)
-    return Derivative(method, tolerance, places, found[:, 0], found[:, 1], directions)
+        steps = []  # they would tell nothing new
+    return Derivative(
+        method,
+        max(SHARP[method], rounding),
+        places,
+        np.array([slope.value for slope in found]),
+        np.array([slope.bar for slope in found]),
+        np.array([slope.width for slope in found]),
+        tuple((u, direction(u)) for u in steps),
+    )
 
 
 def basis(shape: tuple[int, ...], place: int) -> Array:

@@ -36,10 +36,14 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.SumPool2D((2, 3), stride=1), (3, 5, 4)),
     (cr.SumPool1D(3), (3, 9)),
     (cr.GlobalAveragePool2D(), (3, 5, 4)),
+    (cr.GlobalAveragePool1D(), (3, 7)),
+    (cr.GlobalMaxPool2D(), (3, 5, 4)),
+    (cr.GlobalMaxPool1D(), (3, 7)),
     (cr.Dense(4), (7,)),
     (cr.Dense(5, bias=False), (3,)),
     (cr.BatchNorm2D(), (3, 4, 5)),
     (cr.BatchNorm2D(epsilon=1e-3), (4,)),
+    (cr.BatchNorm1D(), (3, 7)),
     (cr.Dropout(0.4), (3, 4, 5)),
     (cr.Flatten(), (3, 4, 5)),
     (cr.Reshape((5, 12)), (3, 4, 5)),
@@ -52,6 +56,7 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.Softmax(), (6,)),
 )
 
+FAR = 15.0
 DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")
 
 
@@ -100,6 +105,12 @@ def values(
     generator = np.random.default_rng([seed, count])
     drawn = {"x": generator.normal(size=(count, *shape))}
     return drawn | {name: generator.normal(size=size) for name, size in parameters.items()}
+
+
+def far(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
+    """Numbers spread evenly from −15 to 15, in any order: few of them are enough to meet every branch of a function."""
+    spread = np.linspace(-FAR, FAR, math.prod(shape)) if math.prod(shape) > 1 else np.array([FAR])
+    return (generator.permutation(spread) + generator.normal(0, 0.1, spread.shape)).reshape(shape)
 
 
 def predictions(loss: str, seed: int) -> dict[str, Array]:

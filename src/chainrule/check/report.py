@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 PLAIN = 160
+RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 is that of what cannot be used
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Row:
     """One tensor of one subject.
 
     tensor     y for the output, otherwise the tensor whose gradient was looked at
+    checked    False: nobody looked at it, or numbers could not tell; then it is not ok, and not wrong either
     method     how the expected numbers were found
     error      the largest, relative to the largest entry that was expected; None when there is nothing to compare
     tolerance  what it may be
@@ -62,6 +64,7 @@ class Row:
     worst: Worst | None = None
     diagnoses: tuple[Diagnosis, ...] = ()
     notes: tuple[str, ...] = ()
+    checked: bool = True
 
     @property
     def title(self) -> str:
@@ -71,9 +74,14 @@ class Row:
         return f"{layer}.{own}" if layer else own
 
     @property
+    def wrong(self) -> bool:
+        """Return whether the tensor was looked at and is not right."""
+        return self.checked and not self.ok
+
+    @property
     def verdict(self) -> str:
-        """right or WRONG."""
-        return "right" if self.ok else "WRONG"
+        """right, WRONG or not checked."""
+        return "right" if self.ok else "WRONG" if self.checked else "not checked"
 
     def to_json(self) -> dict[str, Any]:
         """The row as plain values; ``diagnosis`` holds the short names, or None."""
@@ -85,6 +93,7 @@ class Row:
             "error": self.error,
             "tolerance": self.tolerance,
             "ok": self.ok,
+            "verdict": self.verdict,
             "diagnosis": ", ".join(one.name for one in self.diagnoses) or None,
             "explanation": " Or: ".join(map(str, self.diagnoses)) or None,
             "worst": None if worst is None else [list(worst.index), worst.found, worst.expected],
@@ -92,9 +101,9 @@ class Row:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
-    """All rows of a check. `str` gives the table; it is true when all is right."""
+    """All rows of a check. `str` gives the table; it is true when all is right and nothing was left unchecked."""
 
     subject: str
     rows: tuple[Row, ...]
@@ -102,16 +111,27 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every row is right."""
+        """Return whether every row is right: a tensor that was not checked is not."""
         return all(row.ok for row in self.rows)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all is right, 1 something is wrong, 3 nothing is wrong but something was not checked."""
+        return RIGHT if self.ok else WRONG if any(row.wrong for row in self.rows) else UNCHECKED
 
     def __bool__(self) -> bool:
         return self.ok
 
+    def __repr__(self) -> str:
+        verdicts = {RIGHT: "all right", WRONG: "wrong", UNCHECKED: "not all checked"}
+        return f"Report({self.subject!r}: {verdicts[self.exit_code]}, {len(self.rows)} rows)"
+
     def to_json(self) -> dict[str, Any]:
         """Everything as plain values."""
         rows = [row.to_json() for row in self.rows]
-        return {"subject": self.subject, "ok": self.ok, "rows": rows, "notes": list(self.notes)}
+        unchecked = [row.title for row in self.rows if not row.checked]
+        found = {"subject": self.subject, "ok": self.ok, "exit_code": self.exit_code, "not_checked": unchecked}
+        return {**found, "rows": rows, "notes": list(self.notes)}
 
     def show(self, console: Console) -> None:
         """Print the table, and under it what the wrong rows are told and what was stepped round."""
@@ -123,7 +143,7 @@ class Report:
         """Subjects are named where there are several, worst entries where something is wrong."""
         shown = {
             "subject": len({row.subject for row in self.rows}) > 1,
-            "worst entry": any(not row.ok and row.worst for row in self.rows),
+            "worst entry": any(row.wrong and row.worst for row in self.rows),
         }
         table = Table(box=None, pad_edge=False, header_style="bold")
         titles = [title for title in _cells(None) if shown.get(title, True)]
@@ -169,12 +189,16 @@ def _cells(row: Row | None) -> dict[str, str]:
         "tensor": escape(row.title),
         "method": escape(row.method),
         "error": "–" if row.error is None else f"{row.error:.1e}",
-        "verdict": f"[green]{row.verdict}[/green]" if row.ok else f"[bold red]{row.verdict}[/bold red]",
-        "worst entry": "" if row.ok or row.worst is None else escape(str(row.worst)),
+        "verdict": f"[{_colour(row)}]{row.verdict}[/{_colour(row)}]",
+        "worst entry": "" if not row.wrong or row.worst is None else escape(str(row.worst)),
     }
+
+
+def _colour(row: Row) -> str:
+    return "green" if row.ok else "bold red" if row.checked else "bold yellow"
 
 
 def _html_row(row: Row) -> Sequence[str | None]:
     error = None if row.error is None else f"{row.error:.1e}"
-    worst = "" if row.ok or row.worst is None else str(row.worst)
+    worst = "" if not row.wrong or row.worst is None else str(row.worst)
     return [row.subject, row.title, row.method, error, row.verdict, worst, " Or: ".join(map(str, row.diagnoses))]

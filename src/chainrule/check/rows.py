@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.check import comparing, methods, precision
 from chainrule.check.judging import Judge
 from chainrule.check.methods import COMPLEX, Derivative, Scalar
-from chainrule.check.report import Row
+from chainrule.check.report import Diagnosis, Row
 from chainrule.check.subjects import Subject, Values
 from chainrule.engines import Array
 from chainrule.shapes import text
@@ -17,6 +17,9 @@ from chainrule.shapes import text
 SINGLE = "float32 or less inside: tolerances follow its rounding"
 LOOPS = "reference loops"
 SHARP = 1e-12
+NOT_FINITE = "not-finite"
+KNOWN = 0.1  # a derivative whose bar is larger, relative to the largest, tells nothing
+UNTOLD = Diagnosis("not-checked", "is not checked: kinks or rounding hide the derivative at most entries")
 FLAT = 1e-4  # gradients below this share of dy·y/x are those of a flat place: their rounding is not their own
 FLAT_SINGLE = 1e-2  # in float32
 
@@ -81,8 +84,8 @@ def output_row(probe: Probe, noise: float) -> Row:
     judge = probe.judge
     row = Row(probe.subject.name, "y", LOOPS, None, max(probe.tolerance, 200 * noise), False)
     expected = np.asarray(probe.output if judge is None else judge.output(probe.values))
-    if probe.output.shape != expected.shape:
-        return replace(row, notes=(comparing.shapes_differ("y", probe.output, expected.shape),))
+    if told := _unlike(row, probe.output, expected.shape):
+        return told
     result = comparing.with_array(probe.output, expected)
     return replace(row, error=result.error, ok=result.error <= row.tolerance, worst=result.worst)
 
@@ -90,10 +93,8 @@ def output_row(probe: Probe, noise: float) -> Row:
 def row_beside(probe: Probe, tensor: str, claimed: Array | None, right: Array, tolerance: float) -> Row:
     """The row of a gradient beside the right one."""
     row = Row(probe.subject.name, tensor, elsewhere(probe), None, tolerance, False)
-    if claimed is None:
-        return replace(row, notes=(f"backward gives no {row.title}",))
-    if claimed.shape != right.shape:
-        return replace(row, notes=(comparing.shapes_differ(row.title, claimed, right.shape),))
+    if (told := _unlike(row, claimed, right.shape)) or claimed is None:
+        return told or row
     result = comparing.with_array(claimed, right)
     return replace(row, error=result.error, ok=result.error <= tolerance, worst=result.worst)
 
@@ -102,35 +103,41 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numbers: Numb
     """The row of one gradient beside its derivative."""
     derivative, scalar, value = numbers.derivatives[tensor], numbers.scalars[tensor], probe.values[tensor]
     row = Row(probe.subject.name, tensor, derivative.method, None, derivative.tolerance, False)
-    if claimed is None:
-        return replace(row, notes=(f"backward gives no {row.title}",))
-    if claimed.shape != value.shape:
-        return replace(row, notes=(comparing.shapes_differ(row.title, claimed, value.shape),))
+    if (told := _unlike(row, claimed, value.shape)) or claimed is None:
+        return told or row
     noise = max(numbers.noise, _backward_noise(probe, tensor))
     derivative = replace(derivative, tolerance=max(derivative.tolerance, probe.tolerance, 200 * noise))
     scale = max(derivative.size, numbers.least)
-    result = comparing.with_derivative(claimed, derivative, scale, scalar)
+    result = comparing.with_derivative(claimed, derivative, scale)
     if result.excess > derivative.tolerance and derivative.method == COMPLEX and not probe.subject.analytic:
         second = methods.by_differences(scalar, probe.generator)
-        plain = comparing.with_derivative(claimed, second, scale, scalar)
+        plain = comparing.with_derivative(claimed, second, scale)
         if plain.excess <= second.tolerance and not comparing.agree(derivative, second, scale):
             derivative, result = second, plain  # imaginary parts were dropped somewhere
     notes = [SINGLE] if noise else []
     if result.kinks:
-        notes.append(f"{row.title}: {result.kinks} entries lie on a kink and were stepped round")
+        notes.append(f"{row.title}: {result.kinks} entries lie on a kink, where any slope between both sides is right")
     if (open_ := int(np.sum(derivative.bars > derivative.tolerance * scale))) > 0:
         notes.append(f"{row.title}: {open_} entries are known less exactly than that, near kinks or large numbers")
     if len(derivative.places) < value.size:
         notes.append(f"of large tensors {len(derivative.places)} entries one by one, and all along random directions")
-    return replace(
-        row,
-        method=derivative.method,
-        tolerance=derivative.tolerance,
-        error=result.error,
-        ok=result.excess <= derivative.tolerance,
-        worst=result.worst,
-        notes=tuple(notes),
-    )
+    row = replace(row, method=derivative.method, tolerance=derivative.tolerance, error=result.error)
+    if result.excess > derivative.tolerance:
+        return replace(row, worst=result.worst, notes=tuple(notes))
+    if np.sum(derivative.bars + derivative.widths > KNOWN * scale) * 2 > len(derivative.places):
+        return replace(row, checked=False, diagnoses=(UNTOLD,), notes=tuple(notes))
+    return replace(row, ok=True, worst=result.worst, notes=tuple(notes))
+
+
+def _unlike(row: Row, found: Array | None, shape: tuple[int, ...]) -> Row | None:
+    """The row of what cannot be compared: nothing, another shape, numbers that are not finite; None for all else."""
+    if found is None:
+        return replace(row, notes=(f"backward gives no {row.title}",))
+    if found.shape != shape:
+        return replace(row, notes=(comparing.shapes_differ(row.title, found, shape),))
+    if endless := comparing.not_finite(found):
+        return replace(row, diagnoses=(Diagnosis(NOT_FINITE, endless),))
+    return None
 
 
 def elsewhere(probe: Probe) -> str:

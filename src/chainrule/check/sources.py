@@ -1,21 +1,34 @@
-"""A learner's file, and what in it is to be checked."""
+"""A learner's file, and what in it is to be checked.
+
+A notebook (.ipynb) is the names that its code cells leave, run in order.
+"""
 
 import importlib.util
+import json
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from chainrule.errors import StudentError
 
 METHODS = ("forward", "backward")
+SUFFIXES = (".py", ".ipynb")
 
 
-def find(text: str) -> tuple[Any, str]:
-    """What "FILE.py:NAME" names, and its name; without a NAME, the only thing in it that can be checked."""
-    place, _, name = text.partition(".py:")
-    path = Path(place if place.endswith(".py") else f"{place}.py")
+def split(text: str) -> tuple[Path, str]:
+    """Return the file and the name that "FILE.py:NAME" stands for; the name may be missing."""
+    for suffix in SUFFIXES:
+        place, found, name = text.partition(f"{suffix}:")
+        if found:
+            return Path(place + suffix), name
+    return Path(text), ""
+
+
+def find(path: Path, name: str = "") -> tuple[Any, str]:
+    """Return what a name is in a file, and the name; without one, the only thing in it that can be checked."""
     module = load(path)
     if not name:
         return _only(module, path)
@@ -32,6 +45,8 @@ def load(path: Path) -> ModuleType:
     """The module of a file, run once; whatever goes wrong in it is a StudentError with its line."""
     if not path.is_file():
         raise StudentError(f"{path}: no such file")
+    if path.suffix.lower() == ".ipynb":
+        return _notebook(path)
     spec = importlib.util.spec_from_file_location(f"learner_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise StudentError(f"{path}: not a Python file")
@@ -47,10 +62,44 @@ def load(path: Path) -> ModuleType:
     return module
 
 
+def _notebook(path: Path) -> ModuleType:
+    """Return the names that the cells leave; one that fails is passed over if there is something to check."""
+    module = ModuleType(f"learner_{path.stem}")
+    module.__file__, sys.modules[module.__name__] = str(path), module
+    failed = ""
+    for number, source in _cells(path):
+        cell = Path(f"cell {number} of {path.name}")
+        try:
+            exec(compile(source, str(cell), "exec", dont_inherit=True), vars(module))
+        except (Exception, SystemExit) as error:
+            failed = failed or f"{cell}: {_told(error, cell)}"
+    if failed and not (_candidates(module) or _complete(module)):
+        raise StudentError(failed)
+    return module
+
+
+def _cells(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the code cells with their numbers; lines for IPython alone (%…, !…, ?…) become comments."""
+    try:
+        notebook: Any = json.loads(path.read_text(encoding="utf-8"))
+        cells = [(number, cell) for number, cell in enumerate(notebook["cells"], 1) if cell["cell_type"] == "code"]
+        texts = [(number, "".join(cast("list[str]", cell["source"]))) for number, cell in cells]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise StudentError(f"{path.name} is no Jupyter notebook with cells of code") from None
+    for number, text in texts:
+        if not text.lstrip().startswith("%%"):
+            lines = text.split("\n")
+            yield number, "\n".join(f"#{line}" if line.lstrip().startswith(("%", "!", "?")) else line for line in lines)
+
+
+def _complete(thing: Any) -> bool:
+    return all(callable(getattr(thing, method, None)) for method in METHODS)
+
+
 def _told(error: BaseException, path: Path) -> str:
     message = " ".join(f"{type(error).__name__}: {error}".split())
     if isinstance(error, SyntaxError):
-        return f"{type(error).__name__}: {error.msg} (line {error.lineno})"
+        return f"{type(error).__name__}: {error.msg}" + (f" (line {error.lineno})" if error.lineno else "")
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
     return f"{message} (line {lines[-1]})" if lines else message
 
@@ -58,20 +107,22 @@ def _told(error: BaseException, path: Path) -> str:
 def _candidates(module: ModuleType) -> list[str]:
     """Names of classes and objects that were made in the file and have both methods."""
     found: list[str] = []
-    for name, value in vars(module).items():
+    for name, value in list(vars(module).items()):
         kind: Any = value if isinstance(value, type) else type(value)
         own = kind.__module__ == module.__name__
-        if not name.startswith("_") and own and all(callable(getattr(value, method, None)) for method in METHODS):
+        if not name.startswith("_") and own and _complete(value):
             found.append(name)
     return found
 
 
 def _only(module: ModuleType, path: Path) -> tuple[Any, str]:
-    if all(callable(getattr(module, function, None)) for function in METHODS):
+    if _complete(module):
         return module, path.stem
     names = _candidates(module)
     if len(names) == 1:
         return getattr(module, names[0]), names[0]
     if not names:
         raise StudentError(f"{path.name}: nothing in it has forward and backward")
-    raise StudentError(f"{path.name} has several layers; name one: {', '.join(f'{path}:{name}' for name in names)}")
+    raise StudentError(
+        f"{path.name} has several layers; name one: {', '.join(f'{path.name}:{name}' for name in names)}"
+    )

@@ -1,22 +1,19 @@
 """What a learner wrote, as a subject: its parameters found and given random values, its results taken as they are."""
 
+import copy
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from chainrule.check.parameters import influential
 from chainrule.check.subjects import LayerSubject, Values
 from chainrule.engines import Array
 from chainrule.errors import ShapeError, StudentError
 from chainrule.shapes import text
 from chainrule.student import Student
+from chainrule.student.recognition import FAMILIES, called
 
-ALIASES: dict[str, tuple[str, ...]] = {
-    "w": ("w", "W", "weight", "weights", "kernel", "kernels", "K", "k", "filters", "F"),
-    "b": ("b", "B", "bias", "biases"),
-    "gamma": ("gamma", "g", "scale"),
-    "beta": ("beta", "b", "shift"),
-}
-NEGLIGIBLE = 1e-9
+NEGLIGIBLE, NEGLIGIBLE_SINGLE = 1e-9, 1e-4
 SHAPES = ((3, 7, 6), (7,), (3, 9), (1, 8, 9), (1, 28, 28))  # tried when nobody says what the code takes
 
 
@@ -27,17 +24,26 @@ class StudentSubject:
     """
 
     analytic = False
+    strided = False  # whether the code is given arrays with gaps in memory
 
     def __init__(self, student: Student, shape: tuple[int, ...], names: Mapping[str, str]) -> None:
         self.student, self.shape, self.name, self.names = student, shape, student.name, dict(names)
         self.values: dict[str, Array] = {}
         self.tests = ("x", *names)
+        self.changed: tuple[str, ...] = ()  # what the last call overwrote: x, dy, y, or one of the parameters
+
+    def add(self, name: str) -> None:
+        """Count another array of the learner's object among its parameters."""
+        self.names[name] = name
+        self.tests = ("x", *self.names)
+        self.student.declare(*self.names.values())
 
     def forward(self, values: Values) -> Array:
         """What its forward makes of these values."""
         for ours, theirs in self.names.items():
             self.student.set(theirs, values[ours])
-        y = self.student.forward(values["x"])
+        y = self.student.forward(values["x"], strided=self.strided)
+        self.changed = self._changed(values)
         return y if any(np.iscomplexobj(value) for value in values.values()) else _real(y, f"{self.name}.forward")
 
     def output(self, values: Values) -> Array:
@@ -47,27 +53,62 @@ class StudentSubject:
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
         """What its backward claims, in whatever shape; what is missing is left out."""
         self.forward(values)
-        dx, found = self.student.backward(dy, strict=False)
+        before = self.changed
+        dx, found = self.student.backward(dy, strict=False, strided=self.strided)
+        self.changed = tuple(name for name in self._changed(values) if name not in before)
         ours = {theirs: name for name, theirs in self.names.items()}
         named = {"x": dx, **{ours[name]: gradient for name, gradient in found.items() if name in ours}}
         return {name: _real(gradient, f"{self.name}.backward") for name, gradient in named.items()}
 
+    def _changed(self, values: Values) -> tuple[str, ...]:
+        """Return the arrays that the call just made has overwritten."""
+        held = ((ours, self.student.peek(theirs)) for ours, theirs in self.names.items())
+        own = [ours for ours, value in held if value is None or not np.array_equal(value, values[ours], equal_nan=True)]
+        return tuple(dict.fromkeys([*self.student.changed, *own]))
+
 
 def meant_for(student: Student, meant: LayerSubject) -> StudentSubject:
     """The learner's layer with its parameters paired with those of the layer that it is meant to be."""
-    names: dict[str, str] = {}
-    for ours in meant.parameters:
-        free = [name for name in ALIASES.get(ours, (ours,)) if student.has(name) and name not in names.values()]
-        if not free:
-            wanted = ", ".join(meant.parameters)
-            raise StudentError(
-                f"{student.name} has no parameter {ours}; {meant.name} has {wanted} "
-                f"(an attribute beside which backward leaves d{ours}, or an argument of forward)"
-            )
-        names[ours] = free[0]
-        _check_shape(student, free[0], meant.parameters[ours], meant)
+    names = _paired(student, meant)
+    if len(names) < len(meant.parameters):  # made at the first call, or called something that nobody calls it
+        names = _explored(student, meant)
+    for ours, theirs in names.items():
+        _check_shape(student, theirs, meant.parameters[ours], meant)
     student.declare(*names.values())
     return StudentSubject(student, meant.shape, names)
+
+
+def _paired(student: Student, meant: LayerSubject) -> dict[str, str]:
+    """The learner's names by ours, as far as they are usual ones; the one of the right shape where several are."""
+    names: dict[str, str] = {}
+    for ours, shape in meant.parameters.items():
+        forms = [form for word in FAMILIES.get(ours, (ours,)) for form in (word, word.upper(), word.capitalize())]
+        known = [*called(ours, student.names), *(form for form in forms if student.has(form))]
+        known += called(ours, student.holds())
+        free = [name for name in dict.fromkeys(known) if name not in names.values()]
+        fitting = [name for name in free if (held := student.peek(name)) is not None and held.shape == shape]
+        if free:
+            names[ours] = (fitting or free)[0]
+    return names
+
+
+def _explored(student: Student, meant: LayerSubject) -> dict[str, str]:
+    """The same after a first call; what has no usual name is known by its shape and by what it does to the output."""
+    x = np.random.default_rng(0).normal(size=(2, *meant.shape))
+    student.explore(x, strict=False)
+    names = _paired(student, meant)
+    for ours, shape in meant.parameters.items():
+        if ours not in names:
+            others = [name for name in influential(student, x) if name not in names.values()]
+            fitting = [name for name in others if (held := student.peek(name)) is not None and held.shape == shape]
+            if len(fitting) != 1:
+                wanted = ", ".join(meant.parameters)
+                raise StudentError(
+                    f"{student.name} has no parameter {ours}; {meant.name} has {wanted} "
+                    f"(an attribute beside which backward leaves d{ours}, or an argument of forward)"
+                )
+            names[ours] = fitting[0]
+    return {ours: names[ours] for ours in meant.parameters}
 
 
 def _check_shape(student: Student, name: str, expected: tuple[int, ...], meant: LayerSubject) -> None:
@@ -84,20 +125,32 @@ def alone(student: Student, shape: tuple[int, ...] | None) -> StudentSubject:
     errors: list[StudentError] = []
     for tried in [shape] if shape is not None else _likely(student):
         try:
-            student.explore(np.random.default_rng(0).normal(size=(2, *tried)))
+            student.explore(np.random.default_rng(0).normal(size=(2, *tried)), strict=False)
         except StudentError as error:
             errors.append(error)
             continue
         return StudentSubject(student, tried, {name: name for name in student.names})
     if shape is not None or len(errors) == 1:
         raise errors[0]
+    if "missing 1 required positional argument" in str(errors[0]):
+        advice = "a layer's forward takes x alone; a loss's, p and t: check it with --against half_squared_error, say"
+        raise StudentError(f"{errors[0]}; {advice}")
     raise ShapeError(f"{student.name} takes none of the inputs that were tried (give --input-shape): {errors[0]}")
+
+
+def unused(given: Student, found: StudentSubject) -> StudentSubject:
+    """The same subject around code that was never called, where its parameters are there before any call."""
+    fresh = copy.deepcopy(given)
+    if not all(fresh.has(theirs) for theirs in found.names.values()):
+        return found
+    fresh.declare(*found.names.values())
+    return StudentSubject(fresh, found.shape, found.names)
 
 
 def _likely(student: Student) -> Sequence[tuple[int, ...]]:
     """Shapes of inputs that may fit, first of all what the parameters suggest."""
-    for name in ALIASES["w"]:
-        w = student.peek(name) if student.has(name) else None
+    for name in called("w", student.holds()):
+        w = student.peek(name)
         if w is not None and w.ndim in (2, 3, 4):
             C, *window = w.shape[1:]
             sizes = [taps + more for taps, more in zip(window, (5, 3), strict=False)]
@@ -109,6 +162,7 @@ def _real(array: Array, what: str) -> Array:
     """The real part of what is real but for rounding (after a Fourier transform); a StudentError for other numbers."""
     if not np.iscomplexobj(array):
         return array
-    if np.abs(np.imag(array)).max(initial=0.0) > NEGLIGIBLE * np.abs(array).max(initial=0.0):
+    negligible = NEGLIGIBLE if array.dtype.itemsize == 16 else NEGLIGIBLE_SINGLE
+    if np.abs(np.imag(array)).max(initial=0.0) > negligible * np.abs(array).max(initial=0.0):
         raise StudentError(f"{what} gives complex numbers for real ones")
     return np.real(array)

@@ -1,7 +1,7 @@
 """`chainrule check`."""
 
-import sys
-from contextlib import redirect_stdout
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,15 @@ against = click.option(
     help='What it is meant to be: "Conv2D(4, (3, 2), stride=2)", or the name of a loss.',
 )
 input_shape = click.option("--input-shape", metavar="C,H,W", help="Shape of one input, such as 3,7,6; or C,W or F.")
-seed = click.option("--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Of the probes; 0 by default.")
+constant = click.option(
+    "--constant",
+    "constants",
+    metavar="NAME",
+    multiple=True,
+    help="An array of your object that is no parameter and needs no gradient; may be given several times.",
+)
+seed = click.option("--seed", type=options.Within(0), default=0, metavar="N", help="Of the probes; 0 by default.")
+SECONDS, LONGEST = 60, 86_400
 
 
 @click.command(short_help="Check gradients, and name what is wrong with them.")
@@ -26,7 +34,15 @@ seed = click.option("--seed", type=click.IntRange(min=0), default=0, metavar="N"
 @against
 @input_shape
 @click.option("--loss", metavar="NAME", help="Of a model; its own when not given.")
+@constant
 @options.engine
+@click.option(
+    "--seconds",
+    type=options.Within(1, LONGEST),
+    default=SECONDS,
+    metavar="N",
+    help=f"How long code in FILE.py may take altogether; {SECONDS} by default.",
+)
 @seed
 @options.as_json
 def check(
@@ -34,7 +50,9 @@ def check(
     against: str | None,
     input_shape: str | None,
     loss: str | None,
+    constants: tuple[str, ...],
     engine: str | None,
+    seconds: int,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -43,40 +61,73 @@ def check(
     MODEL is a network by name (chainrule models), a run folder, a model file, a layer such as "Conv2D(4, 3)", or the
     name of a loss. FILE.py:NAME is a layer of your own: a class or an object with forward(x) and backward(dy);
     FILE.py alone will do where it has only one, or two functions forward(x, w, b) and backward(dy, x, w, b).
-    Without either, every layer and loss of this library is checked.
+    A notebook, FILE.ipynb, is read cell by cell. Without either, every layer and loss of this library is checked.
 
-    Exits with 0 when all is right, 1 when a gradient is wrong, 2 when the file cannot be used.
+    Code in a file runs in a process of its own, as you: check only what you would run. What it prints goes to stderr,
+    the first 40 lines of it.
+
+    Exits with 0 when all is right, 1 when something is wrong, 2 when the file cannot be used, 3 when nothing is wrong
+    but something could not be checked, such as a parameter whose gradient nobody recognises.
     """
     from chainrule.check import expressions
     from chainrule.check.entry import check_gradients
     from chainrule.cli.output import json_out
 
     shape = expressions.shape(input_shape) if input_shape is not None else None
-    with redirect_stdout(sys.stderr):  # what a learner's code prints
-        found, name = _found(subject, engine)
+    with _found(subject, against, engine, seconds) as (found, name):
         report = check_gradients(
-            found, against=against, input_shape=shape, loss=loss, engine=engine, seed=seed, name=name
+            found,
+            against=against,
+            input_shape=shape,
+            loss=loss,
+            engine=engine,
+            seed=seed,
+            name=name,
+            constants=constants,
         )
     if as_json:
         json_out(report.to_json())
     else:
         _print(report)
-    if not report.ok:
-        raise SystemExit(1)
+    if report.exit_code:
+        raise SystemExit(report.exit_code)
 
 
-def _found(text: str | None, engine: str | None) -> tuple[Any, str | None]:
-    """What is named on the command line, and what to call it."""
+@contextmanager
+def _found(
+    text: str | None, against: str | None, engine: str | None, seconds: int
+) -> Generator[tuple[Any, str | None]]:
+    """Yield what is named on the command line, and what to call it."""
+    from chainrule import losses
+    from chainrule.check import sources
+    from chainrule.check.host import Limits, hosted
+
+    path, name = sources.split(text or "")
+    if path.suffix.lower() not in sources.SUFFIXES:
+        yield _ours(text, engine)
+        return
+    loss = against is not None and against.replace("-", "_") in losses.NAMES
+    with hosted(path, Limits(seconds), name=name, loss=loss, printed=_echo) as guest:
+        yield guest.subject, guest.name
+
+
+def _echo(printed: str) -> None:
+    from chainrule.cli.output import line
+
+    for each in printed.splitlines():
+        line(each.expandtabs(), err=True)
+
+
+def _ours(text: str | None, engine: str | None) -> tuple[Any, str | None]:
+    """Return a model, a layer or a loss of this library, and what to call it; nothing for all of them."""
     from chainrule import losses, zoo
-    from chainrule.check import expressions, sources
+    from chainrule.check import expressions
     from chainrule.cli.opened import model_and_job
     from chainrule.errors import one_of
     from chainrule.layers import NAMED
 
     if text is None:
         return None, None
-    if ".py" in text:
-        return sources.find(text)
     if text in zoo.NAMED:
         return zoo.find(text).build(engine=engine), text
     if text.replace("-", "_") in losses.NAMES:

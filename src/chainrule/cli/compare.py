@@ -1,7 +1,6 @@
 """`chainrule compare`."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +16,15 @@ if TYPE_CHECKING:
 @click.command(short_help="Several runs side by side.")
 @click.argument("folders", metavar="RUN...", nargs=-1, required=True, type=options.PATH)
 @options.picture
+@options.accept_changes
 @options.as_json
-def compare(folders: tuple[Path, ...], picture: Path | None, as_json: bool) -> None:
+def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: bool, as_json: bool) -> None:
     """The figures of several runs side by side, and the options in which they differ."""
     from chainrule.cli import opened, places
-    from chainrule.cli.output import json_out
+    from chainrule.cli.output import json_out, line
 
     places.writable(picture)
-    runs = [opened.run(folder) for folder in folders]
+    runs = [opened.run(folder, accept_changes=accept_changes) for folder in folders]
     figures = [_figures(run) for run in runs]
     settings = [_settings(run.job) for run in runs]
     differing = _differing(settings)
@@ -36,21 +36,28 @@ def compare(folders: tuple[Path, ...], picture: Path | None, as_json: bool) -> N
         return
     click.echo(_text(figures, settings, differing))
     if picture is not None:
-        click.echo(f"\n{picture}")
+        click.echo()
+        line(picture)
 
 
 def _figures(run: "Run") -> dict[str, Any]:
     """The figures of a run; None for what it does not have (yet)."""
+    from chainrule.network import layers_from, parameter_count
+    from chainrule.training.history import ERROR
+
     job, epochs = run.job, run.history.epochs
-    checked = [epoch.validation_accuracy for epoch in epochs if epoch.validation_accuracy is not None]
+    checked = [epoch.validation_measured for epoch in epochs if epoch.validation_measured is not None]
+    measure = run.history.measure
+    best = min if measure == ERROR else max
     return {
         "run": str(run.folder),
         "model": job.model["name"],
-        "parameters": replace(job, engine="numpy").build().parameters.size,
+        "parameters": parameter_count(layers_from(job.model["layers"]), job.model["input_shape"]),
         "epochs": len(epochs),
         "loss": epochs[-1].loss if epochs else None,
-        "accuracy": run.evaluation["accuracy"] if run.evaluation else None,
-        "best_validation_accuracy": max(checked, default=None),
+        "measure": measure,
+        measure: run.evaluation.get(measure) if run.evaluation else None,
+        f"best_validation_{measure}": best(checked, default=None),
         "seconds": run.seconds,
         "images_per_second": run.speed,
     }
@@ -82,9 +89,11 @@ def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _text(figures: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]], differing: Sequence[str]) -> str:
-    from chainrule.cli.output import NONE, duration, number, percent, table
+    from chainrule.cli.output import NONE, duration, figure, number, table
 
-    heads = ["", "run", "model", "parameters", "epochs", "loss", "accuracy", "validation", "time", "images/s"]
+    measures = list(dict.fromkeys(one["measure"] for one in figures))
+    named = [name for measure in measures for name in (measure.replace("_", " "), "validation")]
+    heads = ["", "run", "model", "parameters", "epochs", "loss", *named, "time", "images/s"]
     rows = [heads]
     for place, one in enumerate(figures, 1):
         speed = one["images_per_second"]
@@ -95,9 +104,11 @@ def _text(figures: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]],
             f"{one['parameters']:,}",
             str(one["epochs"]),
         ]
-        row += [number(one["loss"]), percent(one["accuracy"]), percent(one["best_validation_accuracy"])]
+        row.append(number(one["loss"]))
+        for measure in measures:
+            row += [figure(measure, one.get(measure)), figure(measure, one.get(f"best_validation_{measure}"))]
         rows.append([*row, duration(one["seconds"]), NONE if speed is None else f"{speed:,.0f}"])
-    text = table(rows, right=range(3, 10))
+    text = table(rows, right=range(3, len(heads)))
     if not differing:
         return text + "\n\nno option differs" if len(figures) > 1 else text
     lines = [["differing", *(str(place) for place in range(1, len(figures) + 1))]]
@@ -114,6 +125,6 @@ def _draw(runs: Sequence["Run"], picture: Path) -> None:
     names: dict[str, Any] = {}
     for run in runs:
         history = run.history
-        curves = range(1, len(history) + 1), history.loss, history.accuracy, history.epoch_dicts()
+        curves = range(1, len(history) + 1), history.loss, history.measured, history.epoch_dicts(), history.measure
         names[str(run.folder) if run.folder.name in names else run.folder.name] = curves
     save(compare_curves(names), picture)

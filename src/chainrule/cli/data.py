@@ -1,6 +1,7 @@
 """`chainrule data`."""
 
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,12 +13,15 @@ if TYPE_CHECKING:
     from chainrule.data import DatasetInfo
 
 
+COMPILED = "compiled"  # what `clear` calls the compiled programs
+
+
 @click.group(cls=Group)
 def data() -> None:
-    """Fetch, list and clear the data sets known by name.
+    """Fetch, list and clear the data sets known by name, and inspect an image folder of your own.
 
-    They lie in the cache folder of the user, or in that named by CHAINRULE_CACHE. --data-folder and CHAINRULE_DATA
-    name a folder that is looked into first.
+    The known ones lie in the cache folder of the user, or in that named by CHAINRULE_CACHE, beside the compiled
+    programs. --data-folder and CHAINRULE_DATA name a folder that is looked into first.
     """
 
 
@@ -29,6 +33,7 @@ def data() -> None:
 @options.quiet
 def fetch(names: tuple[str, ...], data_folder: str | None, offline: bool | None, quiet: bool) -> None:
     """Fetch data sets, or check those that are there: every file by its SHA-256."""
+    from chainrule.cli.output import line
     from chainrule.data import catalogue
     from chainrule.data.catalogue import find
     from chainrule.data.sources import load_known
@@ -38,14 +43,19 @@ def fetch(names: tuple[str, ...], data_folder: str | None, offline: bool | None,
     for info in wanted:
         training, test = load_known(info, folder=data_folder, offline=offline, progress=not quiet)
         images = f"{len(training):,} training and {len(test):,} test images {text(training.shape)}"
-        click.echo(f"{info.name}: {images}, in {training.source}")
+        line(f"{info.name}: {images}, in {training.source}")
 
 
 @data.command("list", short_help="What is known, and what is in the cache.")
 @options.as_json
 def list_(as_json: bool) -> None:
-    """The data sets known by name: what they hold, where they are from, and what of them is in the cache."""
-    from chainrule.cli.output import WIDTH, json_out, table
+    """The data sets known by name: what they hold, where they are from, and what of them is in the cache.
+
+    The last lines say how much the compiled programs take there.
+    """
+    from chainrule import compiled
+    from chainrule.cache import cache_folder
+    from chainrule.cli.output import WIDTH, json_out, line, table
     from chainrule.data import catalogue
     from chainrule.shapes import text
 
@@ -63,31 +73,75 @@ def list_(as_json: bool) -> None:
     for info in known:
         about = f"{info.title}. {info.source}. Licence: {info.licence}."
         click.echo(textwrap.fill(f"{info.name:<15}{about}", WIDTH, subsequent_indent=" " * 15))
-    click.echo(f"\ncache: {known[0].path.parent} (empty it with chainrule data clear)")
+    many = compiled.versions()
+    kept = f"{_size(compiled.size())} of {many} version{'s' if many > 1 else ''}" if many else "none"
+    click.echo(f"\ncompiled programs: {kept} (those not used for {compiled.UNUSED_DAYS} days are removed)")
+    line(f"cache: {cache_folder()} (empty it with chainrule data clear)")
 
 
-@data.command(short_help="Remove data sets from the cache.")
-@click.argument("name", required=False, shell_complete=options.names(options.data_names))
+@data.command(short_help="What of an image folder is used, and what is left out and why.")
+@click.argument("folder", metavar="FOLDER", type=options.PATH)
+@click.option("--list", "listed", is_flag=True, help="Name every file that is left out.")
+@options.as_json
+def inspect(folder: Path, listed: bool, as_json: bool) -> None:
+    """Read an image folder as training would, and say what of it is used, and what is left out and why."""
+    from chainrule.cli.output import json_out, table
+    from chainrule.data.folder import load_folder, suggested_size
+    from chainrule.shapes import text
+
+    training, _ = load_folder(folder, size=suggested_size(folder), skip_damaged=True)
+    inventory = training.inventory
+    assert inventory is not None
+    if as_json:
+        json_out({**inventory.to_json(), "shape": list(training.shape), "classes": list(training.classes)})
+        return
+    parts = list(inventory.used)
+    rows = [["class", *parts]]
+    rows += [[name, *(f"{inventory.used[part][name]:,}" for part in parts)] for name in training.classes]
+    rows.append(["", *(f"{sum(inventory.used[part].values()):,}" for part in parts)])
+    click.echo(table(rows, right=tuple(range(1, len(parts) + 1))))
+    click.echo(f"\n{inventory.images:,} images are used, as {text(training.shape)}")
+    for line in inventory.left_out if listed else inventory.lines():
+        click.echo(line)
+
+
+def _clearable() -> list[str]:
+    """The names that `clear` takes."""
+    return [*options.data_names(), COMPILED]
+
+
+@data.command(short_help="Empty the cache: data sets and compiled programs.")
+@click.argument("name", required=False, shell_complete=options.names(_clearable))
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def clear(name: str | None, yes: bool) -> None:
-    """Remove a data set from the cache, or all of them."""
+    """Remove from the cache the data set NAME, the programs (compiled), or, without a name, everything.
+
+    Programs are compiled again when they are next needed, also by processes that are running.
+    """
+    from chainrule import compiled
+    from chainrule.cache import cache_folder
     from chainrule.data import catalogue
     from chainrule.data import clear as remove
-    from chainrule.data.catalogue import find
-    from chainrule.errors import OptionError
+    from chainrule.errors import OptionError, one_of
 
-    chosen = [find(name)] if name else list(catalogue())
-    held = [info for info in chosen if info.bytes_on_disk]
+    infos = [info for info in catalogue() if name in (None, info.name)]
+    if not infos and name != COMPILED:
+        raise one_of("name", name, _clearable())
+    held = [f"{info.name} ({_size(info.bytes_on_disk)})" for info in infos if info.bytes_on_disk]
+    programs = name in (None, COMPILED)
+    if programs and compiled.versions():
+        held.append(f"compiled programs ({_size(compiled.size())})")
     if not yes and held:
-        what = ", ".join(f"{info.name} ({_size(info.bytes_on_disk)})" for info in held)
         try:
-            agreed = click.confirm(f"remove {what} from {chosen[0].path.parent}?", err=True)
+            agreed = click.confirm(f"remove {', '.join(held)} from {cache_folder()}?", err=True)
         except click.Abort:
             raise OptionError("nothing was removed: not confirmed; say --yes to remove without being asked") from None
         if not agreed:
             click.echo("nothing was removed")
             return
-    click.echo(f"{_size(remove(name))} freed")
+    of_data, of_programs = sum(remove(info.name) for info in infos), compiled.clear() if programs else 0
+    shares = f" (data {_size(of_data)}, compiled programs {_size(of_programs)})" if of_data and of_programs else ""
+    click.echo(f"{_size(of_data + of_programs)} freed{shares}")
 
 
 def _about(info: "DatasetInfo") -> dict[str, Any]:

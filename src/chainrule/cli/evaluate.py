@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from chainrule.cli import options
+from chainrule.errors import printable
 
 
 @click.command(short_help="How well a run does on the test set.")
@@ -17,27 +18,34 @@ from chainrule.cli import options
     shell_complete=options.names(options.data_names),
     help="Other data than the run's own: a name, a folder or a FILE.npz. Of these, too, the test part is taken.",
 )
+@options.skip_damaged
 @options.where
 @options.machine
+@options.accept_changes
 @options.as_json
 def evaluate(
     run: Path,
     data: str | None,
+    skip_damaged: bool,
     data_folder: str | None,
     offline: bool | None,
     engine: str | None,
     threads: int | None,
+    accept_changes: bool,
     as_json: bool,
 ) -> None:
-    """Accuracy, loss, and precision and recall a class, on test data.
+    """The measures of a model, and precision and recall a class, on test data.
 
-    RUN is a run folder, or a model.safetensors file.
+    Accuracy where it classifies; label accuracy where samples have several labels; errors and R² of numbers.
+
+    RUN is a run folder, or a model.safetensors file. Of a run that is not finished, the best weights so far are used.
     """
     from chainrule.cli import opened
     from chainrule.cli.output import json_out
 
-    model, job = opened.model_and_job(run, engine=engine, threads=threads)
-    test = opened.test_data(model, job, data, folder=data_folder, offline=offline)
+    model, job = opened.model_and_job(run, engine=engine, threads=threads, accept_changes=accept_changes)
+    where: dict[str, Any] = {"folder": data_folder, "offline": offline}
+    test = opened.test_data(model, job, data, **where, skip_damaged=skip_damaged)
     figures = model.evaluate(test).to_json(model.classes)
     if as_json:
         json_out({"run": str(run), "model": model.name, "data": test.name, **figures})
@@ -46,10 +54,15 @@ def evaluate(
 
 
 def _text(title: str, figures: dict[str, Any]) -> str:
-    from chainrule.cli.output import number, percent, table
+    from chainrule.cli.output import figures as shown
+    from chainrule.cli.output import percent, table
 
-    rows = [["class", "precision", "recall", "images"]]
-    for row in figures["classes"]:
-        rows.append([row["class"], percent(row["precision"]), percent(row["recall"]), f"{row['samples']:,}"])
-    head = [["accuracy", percent(figures["accuracy"])], ["loss", number(figures["loss"])]]
-    return f"{title}\n\n{table(head)}\n\n{table(rows, right=(1, 2, 3))}"
+    rows = shown({name: value for name, value in figures.items() if isinstance(value, float)})
+    text = f"{printable(title)}\n\n{table(rows)}"
+    if "classes" in figures:
+        kind = "label" if figures["task"] == "multi-label" else "class"
+        lines = [[kind, "precision", "recall", "images"]]
+        for row in figures["classes"]:
+            lines.append([row["class"], percent(row["precision"]), percent(row["recall"]), f"{row['samples']:,}"])
+        text += f"\n\n{table(lines, right=(1, 2, 3))}"
+    return "\n\n".join([text, *figures["warnings"]])

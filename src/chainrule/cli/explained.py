@@ -8,18 +8,21 @@ from typing import Any
 import numpy as np
 
 from chainrule import optimizers, zoo
-from chainrule.cli import opened
+from chainrule.cli import opened, places
+from chainrule.cli.program import say
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalisation import Normalisation
 from chainrule.engines import Array
-from chainrule.errors import OptionError
+from chainrule.errors import OptionError, printable
 from chainrule.explain import Trace, Training
 from chainrule.explain.numbers import shown
 from chainrule.model import Sequential
-from chainrule.runs import standing
-from chainrule.runs.folder import CHECKPOINT
+from chainrule.runs import checksums, standing
+from chainrule.runs.folder import CHECKPOINT, CONFIG
 from chainrule.runs.jobs import Job
+from chainrule.tasks import REGRESSION
 from chainrule.training.samples import Samples
+from chainrule.web.subjects import DEFAULT, newest_run
 
 Options = Mapping[str, Any]
 ENGINE = "numpy"  # a trace computes in float64, one operation at a time
@@ -31,6 +34,7 @@ class Subject:
 
     sample   where it came from: "sample 0 of mnist", or the name of a file
     assumed  whether nobody said what it shows, so that the network's own answer was taken for right
+    run      the run folder or model file; None: a network that is not trained
     """
 
     model: Sequential
@@ -39,18 +43,27 @@ class Subject:
     label: str
     assumed: bool
     answer: str
+    run: Path | None = None
 
     def heading(self) -> str:
         """Network and step, and the sample that it is taken on."""
         training = self.trace.training
         step = f"step {training.step} ({training.optimizer.name}, rate {shown(self.trace.update.rate)})"
         says = "taken for what the network says" if self.assumed else f"the network says {self.answer}"
-        return f"{self.model.name}, {step}, taken on one sample alone:\n{self.sample}, class {self.label} ({says})"
+        network = printable(f"{self.model.name}, {step}, taken on one sample alone:")
+        return f"{network}\n{printable(f'{self.sample}, class {self.label} ({says})')}"
 
     def to_json(self) -> dict[str, Any]:
         """The same for a program."""
         training = self.trace.training
-        about = {"model": self.model.name, "sample": self.sample, "label": self.label, "answer": self.answer}
+        run = None if self.run is None else str(self.run)
+        about = {
+            "run": run,
+            "model": self.model.name,
+            "sample": self.sample,
+            "label": self.label,
+            "answer": self.answer,
+        }
         return about | {
             "optimizer": training.optimizer.name,
             "rate": self.trace.update.rate,
@@ -59,32 +72,50 @@ class Subject:
 
 
 def subject(run: Path | None, given: Options) -> Subject:
-    """The subject that the options name."""
+    """The subject that the options name; else the newest run, else the usual network, as the page takes them."""
+    if run is None and given["model"] is None:
+        run = newest_run(places.RUNS)
+        given = {**given, "model": None if run is not None else DEFAULT}
+        say(f"{run}, the newest run" if run is not None else f"no run under {places.RUNS}: {DEFAULT}, untrained")
     model, training, test = _network(run, given)
     chosen = None if given["optimizer"] is None else optimizers.find(given["optimizer"])
     training = standing.otherwise(training, chosen, given["rate"])
     pixels, label, sample = _sample(model, test, given)
     x = model.normalisation.apply(pixels[None], model.dtype)
-    answer = int(model.apply(x)[0].argmax())
-    place = answer if label is None else label
-    target = np.eye(model.output_shape[-1])[[place]]
+    answer = _answer(model, model.apply(x)[0])
+    wanted = answer if label is None else label
+    target = Samples.of(pixels[None], np.array([wanted]), model.output_shape[-1]).targets
     trace = Trace(model, x, target, model.loss, training)
-    return Subject(model, trace, sample, model.classes[place], label is None, model.classes[answer])
+    return Subject(model, trace, sample, _word(model, wanted), label is None, _word(model, answer), run)
+
+
+def _answer(model: Sequential, outputs: Array) -> float:
+    """The number of the class that a network says; of one output that gives numbers, the number."""
+    if outputs.size > 1:
+        return int(outputs.argmax())
+    return float(outputs[0]) if model.task == REGRESSION else int(outputs[0] >= 0.5)
+
+
+def _word(model: Sequential, answer: float) -> str:
+    """The name of a class; a number, where no class has it."""
+    return model.classes[answer] if isinstance(answer, int) and answer < len(model.classes) else f"{answer:.4g}"
 
 
 def _network(run: Path | None, given: Options) -> tuple[Sequential, Training, Dataset | None]:
     """The network, its next step, and test data where they are needed."""
-    if (run is None) == (given["model"] is None):
-        raise OptionError("expected either a RUN, or --model NAME for a network that is not trained")
+    if run is not None and given["model"] is not None:
+        raise OptionError(f"expected a RUN or --model NAME, found both {run} and {given['model']}")
     if run is None:
         return _untrained(given)
-    where = {"folder": given["data_folder"], "offline": given["offline"]}
+    where = {"folder": given["data_folder"], "offline": given["offline"], "skip_damaged": given["skip_damaged"]}
     job: Job | None
-    if run.is_dir() and (run / CHECKPOINT).is_file():
+    if run.is_dir() and (run / CHECKPOINT).is_file() and (run / CONFIG).is_file():
+        remarks = checksums.check(run, (CONFIG, CHECKPOINT), accept=given["accept_changes"])
         stands = standing.of_run(run, engine=ENGINE)
+        opened.remark(remarks)
         model, job, training = stands.model, stands.job, stands.training
     else:
-        model, job = opened.model_and_job(run, engine=ENGINE)
+        model, job = opened.model_and_job(run, engine=ENGINE, accept_changes=given["accept_changes"])
         training = Training()
     test = None if given["image"] else opened.test_data(model, job, given["data"], **where)
     return model, training, test

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from chainrule.cli import options
-from chainrule.cli.check import input_shape, seed
+from chainrule.cli.check import LONGEST, input_shape
+from chainrule.errors import printable
 
 if TYPE_CHECKING:
     from chainrule.check.homework import Grade
+
+UNJUDGED = 3  # exit code
 
 
 @click.command(short_help="Grade a folder of homework.")
@@ -23,9 +26,28 @@ if TYPE_CHECKING:
 )
 @input_shape
 @click.option("--csv", "table", type=options.PATH, metavar="FILE", help="Write the rows for a spreadsheet.")
-@click.option("--seconds", type=click.IntRange(min=1), metavar="N", help="For each submission; 30 by default.")
-@click.option("--memory", type=click.IntRange(min=256), metavar="MB", help="For each submission; 2048 by default.")
-@seed
+@click.option(
+    "--seconds",
+    type=options.Within(1, LONGEST),
+    metavar="N",
+    help="That each submission may take over its answers; 30 by default.",
+)
+@click.option(
+    "--memory", type=options.Within(256, 1_000_000), metavar="MB", help="For each submission; 2048 by default."
+)
+@click.option(
+    "--package",
+    "packages",
+    multiple=True,
+    metavar="NAME",
+    help="That submissions may import beside NumPy and the standard library; may be repeated.",
+)
+@click.option(
+    "--seed",
+    type=options.Within(0),
+    metavar="N",
+    help="Of the numbers that submissions are given; drawn anew each time, and told, so that it can be done again.",
+)
 @options.quiet
 @options.as_json
 def grade(
@@ -35,51 +57,56 @@ def grade(
     table: Path | None,
     seconds: int | None,
     memory: int | None,
-    seed: int,
+    packages: tuple[str, ...],
+    seed: int | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Check every submission in FOLDER (files *.py, or folders with one each) and name its mistakes.
+    """Check every submission in FOLDER and name its mistakes.
 
-    Each runs in a process of its own, with limits of time and memory. That protects from accidents, not from
-    attacks: see SECURITY.md.
+    A submission is a Python file, a notebook, or a folder with one; every other entry gets a row that says why it was
+    not judged. Names that begin with _ or . are no submissions.
+
+    Each runs in a process of its own, which sees NumPy, the standard library and its own files, and returns arrays:
+    what is right is decided outside of it. See SECURITY.md for what that protects from, and what not.
+
+    Exits with 0 when every entry was judged, right or wrong, and with 3 when one was not.
     """
-    from chainrule.check import expressions, homework
+    from chainrule.check import entries, expressions, homework
     from chainrule.cli import places
     from chainrule.cli.output import json_out
 
     places.writable(table)
     shape = expressions.shape(input_shape) if input_shape is not None else None
     limits = {"seconds": seconds or homework.SECONDS, "memory": memory or homework.MEMORY}
-    count, rows = len(homework.submissions(folder)), list["Grade"]()
-    for row in homework.grade(folder, against, shape=shape, seed=seed, **limits):
+    count, rows = len(entries.entries(folder)), list["Grade"]()
+    for row in homework.grade(folder, against, shape=shape, seed=seed, packages=packages, **limits):
         rows.append(row)
         if not quiet:
-            click.echo(f"{len(rows)}/{count} {_plain(row.submission)}", err=True)
+            click.echo(f"{len(rows)}/{count} {printable(row.submission)}", err=True)
     if table is not None:
         homework.write_csv(rows, table)
     if as_json:
         json_out([{**asdict(row), "ok": row.ok} for row in rows])
     else:
-        click.echo(_text(rows))
+        click.echo(_text(rows, entries.left_out(folder)))
+    if not all(row.judged for row in rows):
+        raise SystemExit(UNJUDGED)
 
 
-def _text(rows: "list[Grade]") -> str:
-    """A line a submission, and under it what is said about it."""
+def _text(rows: "list[Grade]", left_out: "list[str]") -> str:
+    """Return a line for each submission, and under it what is said about it."""
     import textwrap
 
     from chainrule.cli.output import WIDTH, table
 
-    cells = [[_plain(row.submission), f"{row.passed}/{row.parts}", _plain(row.diagnosis)] for row in rows]
+    cells = [[row.submission, f"{row.passed}/{row.parts}", row.diagnosis] for row in rows]
     head, *lines = table([["submission", "right", "diagnosis"], *cells]).splitlines()
     parts = [head]
     for row, line in zip(rows, lines, strict=True):
         parts.append(line)
         if row.remark:
-            parts.append(textwrap.fill(_plain(row.remark), WIDTH, initial_indent="    ", subsequent_indent="    "))
-    return "\n".join(parts)
-
-
-def _plain(text: str) -> str:
-    """What a submission said, without what would move a terminal's cursor."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+            parts.append(textwrap.fill(printable(row.remark), WIDTH, initial_indent="    ", subsequent_indent="    "))
+    if left_out:
+        parts.append(f"\nno submissions, by their names: {printable(', '.join(left_out))}")
+    return "\n".join([*parts, f"\nseed {rows[0].seed}"])

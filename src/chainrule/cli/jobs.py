@@ -5,19 +5,24 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from chainrule import data, losses, optimizers, schedules
+from chainrule import data, losses, network_files, optimizers, schedules, zoo
+from chainrule.cli import own_data
 from chainrule.data.augmentation import Augmentation
-from chainrule.errors import OptionError, one_of
+from chainrule.errors import OptionError, one_of, quoted
 from chainrule.network import DTYPES
-from chainrule.optimizers import Optimizer
+from chainrule.optimizers import Adam, AdamW, Optimizer
+from chainrule.reading import expanded
 from chainrule.runs.jobs import DataChoice
 from chainrule.training.recipe import Recipe
 from chainrule.zoo import Entry
 
 Options = Mapping[str, Any]
 
+USUAL = "numpy-cnn"
 RECIPES = ("best", "tutorial")
-FEW = 1000  # images: of fewer, a recipe holds none back, since a handful would not validate anything
+MOST_IMAGES = 1_000_000_000
+NUMBERS = ("rate", "momentum", "alpha", "beta1", "beta2", "decay")  # of optimizers
+STATED = {"epochs": "epochs", "validation": "validation", "augmentation": "augment"}  # options by entries of a recipe
 PLAIN = {
     "batch_size": "batch_size",
     "epochs": "epochs",
@@ -29,46 +34,68 @@ PLAIN = {
 }
 
 
+def entry(options: Options) -> Entry:
+    """The network that is named; else the usual one for the data."""
+    name, material = options["model"], options["data"]
+    own = material is not None and own_data.is_own(located(material)) and options["recipe"] != "tutorial"
+    if name is not None and network_files.is_file(name):
+        return network_files.find(name)
+    return zoo.find(name or (own_data.MODEL if own else USUAL))
+
+
+def with_stated(entry: Entry, options: Options) -> Options:
+    """Return the options, and in place of those that were not given what the file of a network says in its recipe."""
+    stated: Mapping[str, Any] = entry.own_recipe if isinstance(entry, network_files.OwnNetwork) else {}
+    found = {option: stated.get(name) for name, option in STATED.items() if options[option] is None}
+    return {**options, **found}
+
+
 def choice(entry: Entry, options: Options) -> DataChoice:
     """The data: the model's own choice, unless another is named.
 
     What a model leaves out of its own data set (independent-code takes 100 images of two classes) it takes from others.
     """
     limit, size, name = options["limit"], options["resize"], options["data"]
-    if limit is not None and limit < 1:
-        raise OptionError(f"limit {limit}: expected at least 1 training sample")
+    if limit is not None and not 1 <= limit <= MOST_IMAGES:
+        raise OptionError(f"limit {quoted(limit)}: expected from 1 to {MOST_IMAGES} training samples")
     if limit is None and options["recipe"] == "tutorial":
         limit = entry.tutorial_images
     chosen = entry.choice
     if name is not None and located(name) != chosen.name:
         chosen = DataChoice(located(name))
     if size is not None and not Path(chosen.name).is_dir():
-        raise OptionError(f"--resize is for a folder of pictures, and the data are {chosen.name}")
-    return replace(chosen, limit=limit, size=size)
+        raise OptionError(f"--resize is for a folder of images, and the data are {chosen.name}")
+    if own_data.is_own(chosen.name):
+        size = size or own_data.usual_size(Path(chosen.name))
+    elif options["skip_damaged"]:
+        raise OptionError(f"--skip-damaged is for a folder of images, and the data are {chosen.name}")
+    return replace(chosen, limit=limit, size=size, skip_damaged=options["skip_damaged"])
 
 
 def located(name: str) -> str:
     """A data set's name as it is; a path in full, so that a run finds it again from anywhere."""
     known = [info.name for info in data.catalogue()]
-    return name if name in known else str(Path(name).expanduser().absolute())
+    if name in known:
+        return name
+    path = str(expanded(name).absolute())
+    if not path.isascii() and path != path.encode(errors="replace").decode():
+        raise OptionError(f"{path}: its name is not Unicode, and a run could not be told where its data are; rename it")
+    return path
 
 
 def recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
     """The recipe of the model for the data, with what the options say otherwise."""
     chosen = _stated(entry, data_name, options["recipe"])
     changes = {name: options[option] for option, name in PLAIN.items() if options[option] is not None}
-    if options["validation"] is None and (options["limit"] or FEW) < FEW:
-        changes["validation"] = 0.0
     if options["loss"] is not None:
         changes["loss"] = losses.find(options["loss"])
     if options["schedule"] is not None:
         changes["schedule"] = schedules.find(options["schedule"])
     if options["augment"] is not None:
         changes["augmentation"] = Augmentation.parse(options["augment"]) or None
-    given = {name: options[name] for name in ("rate", "beta1", "beta2", "momentum") if options[name] is not None}
+    given = {name: options[name] for name in NUMBERS if options[name] is not None}
     chosen = replace(chosen, optimizer=optimizer(chosen.optimizer, options["optimizer"], given), **changes)
-    if chosen.patience is not None and not chosen.validation:
-        raise OptionError("--patience watches the validation loss; give --validation SHARE too")
+    own_data.check_patience(chosen, own_data.is_own(data_name) and options["validation"] is None)
     if options["dtype"] not in DTYPES:
         raise one_of("dtype", options["dtype"], DTYPES)
     return chosen
@@ -78,7 +105,8 @@ def optimizer(own: Optimizer, name: str | None, given: Mapping[str, float]) -> O
     """The recipe's optimizer, or another, with the numbers given.
 
     The recipe's numbers are kept by one that takes steps of the same size, which those with the same moments do
-    (momentum and nesterov; adam and adamw). Any other begins with its own: 3.0 suits SGD, and never Adam.
+    (momentum and nesterov; adam and adamw). Any other begins with its own: 3.0 suits SGD, and never Adam. Adam with a
+    decay is AdamW: added to the gradient, the decay would be divided by its root mean square.
     """
     chosen = own
     if name is not None and name != own.name:
@@ -86,6 +114,8 @@ def optimizer(own: Optimizer, name: str | None, given: Mapping[str, float]) -> O
         if chosen.moments == own.moments:
             shared = {field.name for field in fields(chosen)} & {field.name for field in fields(own)}
             chosen = replace(chosen, **{field: getattr(own, field) for field in shared})
+    if "decay" in given and type(chosen) is Adam:
+        chosen = AdamW(**{field.name: getattr(chosen, field.name) for field in fields(chosen)})
     known = [field.name for field in fields(chosen)]
     for field in given:
         if field not in known:

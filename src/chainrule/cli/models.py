@@ -1,7 +1,9 @@
 """`chainrule models`."""
 
+import shlex
 import textwrap
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,13 +18,20 @@ if TYPE_CHECKING:
 @click.command(short_help="The networks by name.")
 @click.argument("name", required=False, shell_complete=options.names(options.model_names))
 @click.option("--program", is_flag=True, help="Print the compiled program of the model's training step.")
+@click.option("--new", metavar="FILE", type=options.PATH, help="Begin a network of your own: FILE.py, .toml or .json.")
 @options.as_json
-def models(name: str | None, program: bool, as_json: bool) -> None:
-    """The networks by name: their layers, parameters, sources and figures; or all about one of them."""
+def models(name: str | None, program: bool, new: Path | None, as_json: bool) -> None:
+    """The networks by name: their layers, parameters, sources and figures; or all about one of them.
+
+    --new FILE writes a network that trains as it stands, to be changed into your own: chainrule train --model FILE.
+    """
     from chainrule import zoo
     from chainrule.cli.output import json_out
     from chainrule.errors import OptionError
 
+    if new is not None:
+        _begin(new, alone=name is None and not program and not as_json)
+        return
     if program and name is None:
         raise OptionError("--program needs the name of a model")
     entries = [zoo.find(name)] if name is not None else list(zoo.ENTRIES)
@@ -33,6 +42,20 @@ def models(name: str | None, program: bool, as_json: bool) -> None:
         json_out(found if name is None else found[0])
     else:
         click.echo(_list(entries) if name is None else _one(entries[0]))
+
+
+def _begin(path: Path, *, alone: bool) -> None:
+    """Write the skeleton of a network, and say how it is trained."""
+    from chainrule import skeletons
+    from chainrule.cli import places
+    from chainrule.errors import OptionError
+
+    if not alone:
+        raise OptionError("--new FILE writes a file and shows no model; leave out the rest")
+    places.writable(path)
+    skeletons.write(path)
+    click.echo(f"train it with: chainrule train --model {shlex.quote(str(path))}", err=True)
+    click.echo(path)
 
 
 def _program(entry: "Entry") -> str:

@@ -1,5 +1,7 @@
 """Runs on disk, opened to be looked at."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -8,14 +10,18 @@ import numpy as np
 
 from chainrule import data, files
 from chainrule.cli.jobs import located
+from chainrule.cli.output import SHARES
+from chainrule.cli.program import say
 from chainrule.data.dataset import Dataset
+from chainrule.data.inputs import read_input
 from chainrule.engines import Array
 from chainrule.errors import DataError, FormatError, OptionError, RunError
 from chainrule.model import Sequential, load
-from chainrule.runs import running
-from chainrule.runs.folder import CONFIG, EVALUATION, HISTORY, MODEL
+from chainrule.reading import read_bytes
+from chainrule.runs import checksums, opening, running
+from chainrule.runs.folder import CONFIG, EVALUATION, HISTORY
 from chainrule.runs.jobs import Job
-from chainrule.shapes import text
+from chainrule.tasks import MEASURES
 from chainrule.training import history
 from chainrule.training.history import History
 
@@ -40,16 +46,17 @@ class Run:
         return speed(self.job, self.history)
 
 
-def run(folder: Path) -> Run:
-    """The run in a folder, finished or not."""
+def run(folder: Path, *, accept_changes: bool = False) -> Run:
+    """The run in a folder, finished or not; of its history what its checksums vouch for."""
+    running.existing(folder)
+    remarks = checksums.check(folder, (CONFIG, HISTORY, EVALUATION), accept=accept_changes)
     job = running.read_job(folder)
-    path = folder / HISTORY
-    try:
-        rows = path.read_bytes().count(b"\n") - 1  # a torn last row has no end
-    except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror or error}") from None
+    path, end = folder / HISTORY, None if accept_changes else checksums.history_bytes(folder)
+    rows = read_bytes(path, history.MOST_BYTES, RunError)[:end].count(b"\n") - 1  # a torn last row has no end
     found = history.read(path, max(rows, 0), job.epoch_images, job.recipe.batch_size)
-    return Run(folder, job, found, _evaluation(folder / EVALUATION))
+    evaluation = _evaluation(folder / EVALUATION)
+    remark(remarks)
+    return Run(folder, job, found, evaluation)
 
 
 def _evaluation(path: Path) -> dict[str, Any] | None:
@@ -57,10 +64,13 @@ def _evaluation(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     found = files.read_json(path)
-    accuracy = cast(dict[str, Any], found).get("accuracy") if isinstance(found, dict) else None
-    if not isinstance(accuracy, float) or not 0 <= accuracy <= 1:
-        raise FormatError(f"{path}: expected an accuracy from 0 to 1, found {accuracy!r}")
-    return cast(dict[str, Any], found)
+    figures = cast(dict[str, Any], found) if isinstance(found, dict) else {}
+    name = next((each for each in MEASURES if each in figures), "accuracy")
+    value = figures.get(name)
+    most = 1 if name in SHARES else math.inf
+    if not isinstance(value, float) or not 0 <= value <= most:
+        raise FormatError(f"{path}: expected the {name} from 0 to {most:g}, found {value!r}")
+    return figures
 
 
 def speed(job: Job, found: History) -> float | None:
@@ -71,27 +81,45 @@ def speed(job: Job, found: History) -> float | None:
 
 
 def model_and_job(
-    path: Path, *, engine: str | None = None, threads: int | None = None
+    path: Path, *, engine: str | None = None, threads: int | None = None, accept_changes: bool = False
 ) -> tuple[Sequential, Job | None]:
-    """The model of a run folder or a .safetensors file, and the job of the folder, where there is one."""
-    folder = path if path.is_dir() else path.parent
-    job = running.read_job(folder) if (folder / CONFIG).is_file() else None
-    if path.is_dir() and not (path / MODEL).exists():
-        if job is None:
-            raise RunError(f"{path} holds no run (there is no {CONFIG})")
-        advice = f"finish it with chainrule train --resume {path}"
-        raise RunError(f"{path} holds no {MODEL}: the run is not finished; {advice}")
+    """The model of a run folder or a .safetensors file, and the job of the folder, where there is one.
+
+    Remarks go to stderr: of a run that is not finished, whose weights these are; what was changed.
+    """
+    if path.is_dir():
+        found = opening.open_run(path, engine=engine, threads=threads, accept_changes=accept_changes)
+        remark(found.remarks)
+        return found.model, found.job
     if not path.exists():
         raise DataError(f"{path}: no such run folder or model file")
-    return load(path, engine=engine, threads=threads), job
+    model, job = load(path, engine=engine, threads=threads), None
+    if (path.parent / CONFIG).is_file():
+        remarks = checksums.check(path.parent, (CONFIG, path.name), accept=accept_changes)
+        job = running.read_job(path.parent)
+        remark(remarks)
+    return model, job
+
+
+def remark(remarks: Iterable[str]) -> None:
+    """Say remarks on stderr, a line each."""
+    for one in remarks:
+        say(one)
 
 
 def test_data(
-    model: Sequential, job: Job | None, name: str | None, *, folder: str | None, offline: bool | None
+    model: Sequential,
+    job: Job | None,
+    name: str | None,
+    *,
+    folder: str | None,
+    offline: bool | None,
+    skip_damaged: bool,
 ) -> Dataset:
     """The test part of the data a run was made with, or of other data, brought to what the model takes."""
     if job is not None and (name is None or located(name) == job.choice.name):
-        return job.choice.load(job.recipe.seed, folder=folder, offline=offline)[1]
+        choice = replace(job.choice, skip_damaged=job.choice.skip_damaged or skip_damaged)
+        return choice.load(job.recipe.seed, folder=folder, offline=offline)[1]
     if name is None:
         raise OptionError("a model file does not say what to test it on; give --data")
     channels, *size = model.input_shape
@@ -102,6 +130,7 @@ def test_data(
         offline=offline,
         size=(size[0], size[1]) if picture else None,
         channels=channels if picture else None,
+        skip_damaged=skip_damaged,
     )
     return _relabelled(test, model.classes)
 
@@ -118,9 +147,5 @@ def _relabelled(test: Dataset, classes: tuple[str, ...]) -> Dataset:
 
 
 def pixels(model: Sequential, image: str, *, as_is: bool = False) -> Array:
-    """A picture as the model takes it; a digit centred and scaled as MNIST was made, unless ``as_is``."""
-    shape = model.input_shape
-    if len(shape) != 3:
-        raise OptionError(f"{model.name} takes no pictures: its input is {text(shape)}")
-    digits = shape == (1, 28, 28) and all(len(name) == 1 and name.isdigit() for name in model.classes)
-    return data.load_digit(image) if digits and not as_is else data.load_image(image, shape)
+    """An image file as the model takes it; a digit centred and scaled as MNIST was made, unless ``as_is``."""
+    return read_input(image, model.input_shape, model.classes, as_is=as_is)

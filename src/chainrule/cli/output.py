@@ -1,13 +1,18 @@
 """What commands print: aligned tables, figures in one form, JSON."""
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
+from chainrule.errors import printable
+
 NONE = "–"
 WIDTH = 100  # columns
+SHARES = ("accuracy", "label_accuracy", "exact_match", "mean_f1")
+WORDS = {"r2": "R²", "mean_f1": "mean F1"}
 
 
 def json_out(value: Any) -> None:
@@ -17,8 +22,14 @@ def json_out(value: Any) -> None:
     click.echo(json.dumps(plain(value), indent=2, allow_nan=False))
 
 
+def line(text: object, *, err: bool = False) -> None:
+    """Print one line that names what others have named: a file, a class, a model; without what moves a cursor."""
+    click.echo(printable(str(text)), err=err)
+
+
 def table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str = "") -> str:
     """Rows in aligned columns, two spaces apart; the columns numbered in `right` are set to the right."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines: list[str] = []
     for row in rows:
@@ -42,9 +53,19 @@ def number(value: float | None) -> str:
     return f"{value:.4f}" if value == 0 or 0.001 <= abs(value) < 10_000 else f"{value:.3e}"
 
 
+def figure(name: str, value: float | None) -> str:
+    """A measure: shares in per cent, anything else as a number."""
+    return percent(value) if name in SHARES else number(value)
+
+
+def figures(found: Mapping[str, float | None]) -> list[list[str]]:
+    """The measures of an evaluation, their names in words, as text."""
+    return [[WORDS.get(name, name.replace("_", " ")), figure(name, value)] for name, value in found.items()]
+
+
 def duration(seconds: float | None) -> str:
     """Seconds as "16.2 s", "3 min 12 s" or "2 h 5 min"."""
-    if seconds is None:
+    if seconds is None or not math.isfinite(seconds):
         return NONE
     if seconds < 99.95:
         return f"{seconds:.1f} s"

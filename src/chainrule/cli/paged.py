@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli import options, places
+from chainrule.cli.output import line
 from chainrule.cli.program import say
 from chainrule.errors import OptionError
 
@@ -13,11 +14,11 @@ if TYPE_CHECKING:
     from chainrule.web.subjects import Subject
 
 OWN = ("html", "port", "no_browser")  # only without a cell
-SHARED = ("run", "model", "cells", "data_folder", "offline")  # with a cell or without
+SHARED = ("run", "model", "cells", "data_folder", "offline", "accept_changes")  # with a cell or without
 
 page_options = options.together(
     click.option("--html", metavar="FILE", type=options.PATH, help="Write the page as one file that works offline."),
-    click.option("--port", type=click.IntRange(0, 65535), metavar="N", help="Of the page; else any that is free."),
+    click.option("--port", type=options.Within(0, 65535), metavar="N", help="Of the page; else any that is free."),
     click.option("--no-browser", is_flag=True, help="Print the page's address, and open no browser."),
 )
 
@@ -39,7 +40,9 @@ def show(run: Path | None, given: dict[str, Any]) -> None:
     """Open the page until Ctrl-C, or write it to a file."""
     path: Path | None = given["html"]
     places.writable(path)
-    subject = _subject(run, given["model"])
+    subject = _subject(run, given)
+    for remark in subject.remarks:
+        say(remark)
     where = {"folder": given["data_folder"], "offline": given["offline"]}
     if path is not None:
         _write(path, subject, where)
@@ -53,15 +56,18 @@ def show(run: Path | None, given: dict[str, Any]) -> None:
     opening.serve(subject, port=given["port"] or 0, browser=not given["no_browser"], announce=announce, **where)
 
 
-def _subject(run: Path | None, model: str | None) -> "Subject":
+def _subject(run: Path | None, given: dict[str, Any]) -> "Subject":
     """What is named; else the newest run, else the model of `chainrule train`."""
     from chainrule.web import subjects
 
+    model: str | None = given["model"]
     if run is not None and model is not None:
         raise OptionError(f"expected a RUN or --model NAME, found both {run} and {model}")
     if run is None and model is None:
         run = subjects.newest_run(places.RUNS)
-    return subjects.of_path(run) if run is not None else subjects.of_name(model or subjects.DEFAULT)
+    if run is None:
+        return subjects.of_name(model or subjects.DEFAULT)
+    return subjects.of_path(run, accept_changes=given["accept_changes"])
 
 
 def _step(subject: "Subject") -> str:
@@ -79,4 +85,4 @@ def _write(path: Path, subject: "Subject", where: dict[str, Any]) -> None:
         say(f"no pictures and no earlier steps: {written.lacking}")
     if written.size > single_file.BUDGET:
         say(f"{path} has {written.size / 1e6:.1f} MB: a smaller network makes a smaller file")
-    click.echo(path)
+    line(path)

@@ -1,6 +1,7 @@
 """Where runs are written: a folder named by the user, or a dated one."""
 
 import os
+import re
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -8,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from chainrule.errors import RunError
+from chainrule.reading import kind_of
 from chainrule.runs.folder import refuse_held
 
 RUNS = Path("runs")
@@ -29,8 +31,8 @@ def writable(path: Path | None) -> None:
     """RunError when a file cannot be written there: said before the work, not after it."""
     if path is None:
         return
-    if path.is_dir():
-        raise RunError(f"cannot write {path}: it is a folder")
+    if path.exists() and not path.is_file():
+        raise RunError(f"cannot write {path}: it is {kind_of(path.stat().st_mode)}")
     if not path.parent.is_dir():
         raise RunError(f"cannot write {path}: there is no folder {path.parent}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
@@ -54,7 +56,8 @@ def _new(folder: Path, made: list[Path]) -> Path:
 
 def _dated(name: str, made: list[Path]) -> Path:
     _make(RUNS, made)
-    first = f"{name}-{datetime.now():%Y-%m-%d-%H%M}"
+    plain = re.sub(r"[^\w.-]+", "-", name).strip(".-")  # a network of the user's own is called anything
+    first = f"{plain or 'run'}-{datetime.now():%Y-%m-%d-%H%M}"
     for number in count(1):
         folder = RUNS / (first if number == 1 else f"{first}-{number}")
         try:

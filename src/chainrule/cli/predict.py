@@ -1,6 +1,9 @@
 """`chainrule predict`."""
 
 import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -8,76 +11,151 @@ import click
 
 from chainrule.cli import options
 from chainrule.cli.program import FAILED, say
-from chainrule.errors import ChainruleError
+from chainrule.errors import ChainruleError, DataError, OptionError
 
-RUNNERS_UP = 2
+TOP = 3
+TOGETHER = 256  # images that are read before the model looks at them
 
 
-@click.command(short_help="What pictures show.")
+@click.command(short_help="What images show.")
 @click.argument("run", metavar="RUN", type=options.PATH)
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=options.WORD)
 @click.option("--as-is", is_flag=True, help="Only resize a digit; do not centre and scale it as MNIST was made.")
+@click.option("--top", type=int, default=TOP, show_default=True, metavar="K", help="How many classes to name.")
+@click.option("--csv", "csv_file", type=options.PATH, metavar="FILE", help="Write a row an image, for a spreadsheet.")
 @options.machine
+@options.accept_changes
 @options.as_json
 def predict(
-    run: Path, images: tuple[str, ...], as_is: bool, engine: str | None, threads: int | None, as_json: bool
+    run: Path,
+    images: tuple[str, ...],
+    as_is: bool,
+    top: int,
+    csv_file: Path | None,
+    engine: str | None,
+    threads: int | None,
+    accept_changes: bool,
+    as_json: bool,
 ) -> None:
-    """What pictures show: the class, how sure the model is, and the runners-up.
+    """What images show: the class, how sure the model is, and the runners-up; of other models the outputs.
 
-    RUN is a run folder, or a model.safetensors file; an IMAGE is a PNG or JPEG. For a model of handwritten digits, a
-    photographed or drawn digit is found, centred and scaled as the makers of MNIST did it.
+    RUN is a run folder, or a model.safetensors file; an IMAGE is a PNG, JPEG, WebP or TIFF file, or a folder, of which
+    every image is taken, however deep it lies, sorted by its path. For a model of handwritten digits, a photographed or
+    drawn digit is found, centred and scaled as the makers of MNIST did it. Images that cannot be read are named on
+    stderr, or in the column "problem" of the --csv FILE, and the command exits with 2 after the others.
     """
-    from chainrule.cli import opened
+    from chainrule.cli import opened, places
     from chainrule.cli.output import json_out
+    from chainrule.files import csv_bytes, write_whole
 
-    model, _ = opened.model_and_job(run, engine=engine, threads=threads)
-    pixels, refused = _read(model, images, as_is)
-    if not pixels:
-        raise refused[0]
-    found = _answers(model, pixels)
+    if top < 1:
+        raise OptionError(f"--top {top}: expected at least 1")
+    places.writable(csv_file)
+    model, _ = opened.model_and_job(run, engine=engine, threads=threads, accept_changes=accept_changes)
+    top = min(top, len(model.classes))
+    found = list(_answers(model, _files(images), as_is, top))
+    answers = [answer for answer in found if "problem" not in answer]
+    refused = [f"{answer['image']}: {answer['problem']}" for answer in found if "problem" in answer]
+    if csv_file is not None:
+        write_whole(csv_file, csv_bytes(_rows(found, top)))
+        refused = [f"{len(refused):,} of {len(found):,} images cannot be used: see {csv_file}"] if refused else []
     if as_json:
-        json_out(found)
-    else:
-        click.echo(_text(found))
-    for error in refused:
-        say(str(error))
+        json_out([answer for answer in found if csv_file is not None or answer in answers])
+    elif csv_file is not None:
+        click.echo(f"{len(answers):,} images predicted, in {csv_file}")
+    elif answers:
+        click.echo(_text(answers))
+    for problem in refused:
+        say(problem)
     if refused:
         sys.exit(FAILED)
 
 
-def _read(model: Any, images: tuple[str, ...], as_is: bool) -> tuple[list[tuple[str, Any]], list[ChainruleError]]:
-    """Pictures with their pixels, and the errors of those that cannot be read, which do not spoil the others."""
-    from chainrule.cli import opened
+def _files(images: Sequence[str]) -> Iterator[str]:
+    """The image files that are named, and those below the folders that are named."""
+    from chainrule.data.folder_layout import images_below
 
-    pixels: list[tuple[str, Any]] = []
-    refused: list[ChainruleError] = []
     for image in images:
-        try:
-            pixels.append((image, opened.pixels(model, image, as_is=as_is)))
-        except ChainruleError as error:
-            refused.append(error)
-    return pixels, refused
+        if not Path(image).is_dir():
+            yield image
+            continue
+        inside = [str(path) for path in images_below(Path(image))]
+        if not inside:
+            raise DataError(f"{image}: no images in this folder or below it")
+        yield from inside
 
 
-def _answers(model: Any, pixels: list[tuple[str, Any]]) -> list[dict[str, Any]]:
-    """For every picture: image, label, confidence, and the runners-up."""
+def _answers(model: Any, files: Iterator[str], as_is: bool, top: int) -> Iterator[dict[str, Any]]:
+    """For every image: its label, confidence and runners-up, or the problem with it. In the order of the files.
+
+    Of a model that answers with numbers, or with several labels at once: its outputs by name.
+    """
     import numpy as np
 
+    from chainrule.tasks import MULTI_LABEL, REGRESSION
     from chainrule.training.evaluation import confidences
 
-    found: list[dict[str, Any]] = []
-    outputs = model.predict(np.stack([each for _, each in pixels]))
-    for (image, _), shares in zip(pixels, confidences(outputs, model.loss), strict=True):
-        first, *others = np.argsort(-shares, kind="stable")[: 1 + RUNNERS_UP]
-        rest = [{"label": model.classes[place], "confidence": float(shares[place])} for place in others]
-        label, confidence = model.classes[first], float(shares[first])
-        found.append({"image": image, "label": label, "confidence": confidence, "runners_up": rest})
-    return found
+    names = list(model.classes) if len(model.classes) > 1 else ["output"]
+    by_output = model.task in (MULTI_LABEL, REGRESSION)
+    while block := [_read(model, image, as_is) for image in islice(files, TOGETHER)]:
+        pixels = [each for _, each in block if not isinstance(each, str)]
+        outputs = model.predict(np.stack(pixels)) if pixels else np.empty((0, len(names)))
+        shares = deque(outputs if by_output or not pixels else confidences(outputs, model.loss))
+        for image, each in block:
+            if isinstance(each, str):
+                yield {"image": image, "problem": each}
+                continue
+            of_image = shares.popleft()
+            if by_output:
+                yield {"image": image, "outputs": dict(zip(names, map(float, of_image), strict=True))}
+                continue
+            first, *others = np.argsort(-of_image, kind="stable")[:top]
+            rest = [{"label": model.classes[place], "confidence": float(of_image[place])} for place in others]
+            label, confidence = model.classes[first], float(of_image[first])
+            yield {"image": image, "label": label, "confidence": confidence, "runners_up": rest}
 
 
-def _text(found: list[dict[str, Any]]) -> str:
+def _read(model: Any, image: str, as_is: bool) -> tuple[str, Any]:
+    """An image with its pixels, or with the problem: one that cannot be read does not spoil the others."""
+    from chainrule.cli import opened
+
+    try:
+        return image, opened.pixels(model, image, as_is=as_is)
+    except OptionError:
+        raise
+    except ChainruleError as error:
+        return image, str(error).removeprefix(f"{image}: ")
+
+
+def _rows(found: Sequence[dict[str, Any]], top: int) -> Iterator[list[Any]]:
+    """The rows of the CSV file, its heading first."""
+    outputs = next((answer["outputs"] for answer in found if "outputs" in answer), None)
+    if outputs is not None:
+        yield ["file", *outputs, "problem"]
+        for answer in found:
+            yield [
+                answer["image"],
+                *answer.get("outputs", dict.fromkeys(outputs, "")).values(),
+                answer.get("problem", ""),
+            ]
+        return
+    ranks = [""] + [f"_{rank}" for rank in range(2, top + 1)]
+    yield ["file", *(f"{name}{rank}" for rank in ranks for name in ("class", "probability")), "problem"]
+    for answer in found:
+        if "problem" in answer:
+            yield [answer["image"], *[""] * (2 * top), answer["problem"]]
+            continue
+        ranked = [answer, *answer["runners_up"]]
+        yield [answer["image"], *(each[key] for each in ranked for key in ("label", "confidence")), ""]
+
+
+def _text(found: Sequence[dict[str, Any]]) -> str:
     from chainrule.cli.output import percent, table
 
+    if "outputs" in found[0]:
+        names = list(found[0]["outputs"])
+        numbers = [[answer["image"], *(f"{each:.6g}" for each in answer["outputs"].values())] for answer in found]
+        return table([["image", *names], *numbers], right=tuple(range(1, len(names) + 1)))
     rows = [["image", "label", "confidence", "runners-up"]]
     for answer in found:
         others = [f"{other['label']} {percent(other['confidence'], 1)}" for other in answer["runners_up"]]

@@ -10,11 +10,11 @@ from typing import Any, ClassVar, NoReturn
 
 import click
 
-from chainrule.errors import ChainruleError
+from chainrule.errors import ChainruleError, one_line
 
 COMMANDS = (
-    *("train", "evaluate", "predict", "compare", "models", "zoo", "data", "experiment", "bench"),
-    *("explain", "check", "grade", "prove", "completion"),
+    *("train", "evaluate", "predict", "compare", "models", "zoo", "data"),
+    *("explain", "check", "grade", "prove", "docs", "completion"),
 )
 FAILED, INTERRUPTED = 2, 130
 FULL = "out of memory"
@@ -24,39 +24,8 @@ class Interrupted(Exception):
     """A KeyboardInterrupt, without what click prints of one."""
 
 
-class Group(click.Group):
-    """A group that prints its help when no command is named."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take the words apart; without any, print the help and exit with 0."""
-        if not args and not ctx.resilient_parsing:
-            click.echo(ctx.get_help())
-            ctx.exit()
-        return super().parse_args(ctx, args)
-
-
-class Lazy(click.Group):
-    """A group whose commands lie in the files of a folder, each under its own name, and are imported when used."""
-
-    folder: ClassVar[str]
-    names: ClassVar[tuple[str, ...]]
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order in which they are met."""
-        return list(self.names)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command."""
-        if cmd_name not in self.names:
-            return None
-        return getattr(importlib.import_module(f"{self.folder}.{cmd_name}"), cmd_name)
-
-
-class Program(Lazy, Group):
-    """All commands."""
-
-    folder = "chainrule.cli"
-    names = COMMANDS
+class Guarded(click.Group):
+    """The group of a whole program: what goes wrong in a command is one line on stderr and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -79,7 +48,8 @@ class Program(Lazy, Group):
         try:
             extra |= {"standalone_mode": False, "obj": ("chainrule", *words)}
             code: int | None = super().main(words, prog_name, **extra)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # None where it was closed before Python began
+                sys.stdout.flush()
         except BrokenPipeError:
             _let_go(sys.stdout)
             sys.exit(1)
@@ -88,6 +58,41 @@ class Program(Lazy, Group):
         except (click.ClickException, click.Abort, ChainruleError, OSError, MemoryError, Interrupted) as error:
             code = _failed(error)
         sys.exit(code or 0)
+
+
+class Group(Guarded):
+    """A group that prints its help when no command is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the words apart; without any, print the help and exit with 0."""
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help())
+            ctx.exit()
+        return super().parse_args(ctx, args)
+
+
+class Lazy(Guarded):
+    """A group whose commands lie in the files of a folder, each under its own name, and are imported when used."""
+
+    folder: ClassVar[str]
+    names: ClassVar[tuple[str, ...]]
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order in which they are met."""
+        return list(self.names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in self.names:
+            return None
+        return getattr(importlib.import_module(f"{self.folder}.{cmd_name}"), cmd_name)
+
+
+class Program(Lazy, Group):
+    """All commands of chainrule."""
+
+    folder = "chainrule.cli"
+    names = COMMANDS
 
 
 def _failed(error: BaseException) -> int:
@@ -104,8 +109,7 @@ def _failed(error: BaseException) -> int:
 
 def say(text: str) -> None:
     """One line on stderr, under the name of the program."""
-    line = "".join(letter if letter.isprintable() else " " for letter in text)
-    print(f"chainrule: {line}", file=sys.stderr, flush=True)
+    print(f"chainrule: {one_line(text)}", file=sys.stderr, flush=True)
 
 
 def _line(error: BaseException) -> str:

@@ -14,9 +14,9 @@ SHOWN = 5  # failures that are printed whole
 
 
 @click.command(short_help="Thousands of random layers: output and gradients.")
-@click.option("--count", type=click.IntRange(min=1), default=10_000, metavar="N", help="How many; 10000 by default.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Of all of them; 0 by default.")
-@click.option("--first", type=click.IntRange(min=0), default=0, metavar="N", help="Number of the first one.")
+@click.option("--count", type=options.Within(1, 10**9), default=10_000, metavar="N", help="How many; 10000 by default.")
+@click.option("--seed", type=options.Within(0), default=0, metavar="N", help="Of all of them; 0 by default.")
+@click.option("--first", type=options.Within(0), default=0, metavar="N", help="Number of the first one.")
 @options.engine
 @options.quiet
 @options.as_json

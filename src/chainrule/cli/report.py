@@ -1,15 +1,19 @@
 """What `chainrule train` says of a run before and after it."""
 
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from chainrule.cli import opened
-from chainrule.cli.output import WIDTH, count, duration, json_out, number, percent, table
+from chainrule.cli.output import WIDTH, count, duration, figures, json_out, line, percent, table
+from chainrule.cli.program import say
 from chainrule.data.dataset import Dataset
+from chainrule.data.inventory import Inventory
+from chainrule.errors import printable
 from chainrule.model import Sequential
-from chainrule.optimizers import Optimizer
+from chainrule.optimizers import Optimizer, OwnOptimizer
 from chainrule.runs.jobs import Job
 from chainrule.runs.running import Result, read_job
 from chainrule.shapes import text
@@ -22,9 +26,16 @@ def heading(job: Job, training: Dataset, test: Dataset, model: Sequential, quiet
         return
     images = f"{count(len(training), 'image')} {text(training.shape)} in {len(training.classes)} classes"
     engine = f"{job.engine}, {count(model.threads, 'thread')}" if job.engine == "numba" else job.engine
-    click.echo(f"{model.name}: {model.parameters.size:,} parameters, {job.model['dtype']}, {engine}", err=True)
-    click.echo(f"{training.name}: {images}, {len(test):,} to test on", err=True)
+    line(f"{model.name}: {model.parameters.size:,} parameters, {job.model['dtype']}, {engine}", err=True)
+    line(f"{training.name}: {images}, {len(test):,} to test on", err=True)
+    remarks(training.inventory.lines() if training.inventory is not None else [], quiet)
     click.echo(textwrap.fill(recipe_text(job.recipe), WIDTH), err=True)
+
+
+def remarks(lines: Sequence[str], quiet: bool) -> None:
+    """Print the remarks on the data to stderr, a line or more each."""
+    for remark in () if quiet else lines:
+        click.echo(textwrap.fill(printable(remark), WIDTH, initial_indent="  ", subsequent_indent="    "), err=True)
 
 
 def recipe_text(recipe: Recipe) -> str:
@@ -32,7 +43,7 @@ def recipe_text(recipe: Recipe) -> str:
     parts = [optimizer_text(recipe.optimizer)]
     if recipe.schedule.name != "constant":
         parts.append(recipe.schedule.name)
-    parts += [f"batch {recipe.batch_size}", count(recipe.epochs, "epoch"), recipe.loss.replace("_", " ")]
+    parts += [f"batch {recipe.batch_size}", count(recipe.epochs, "epoch"), str(recipe.loss).replace("_", " ")]
     parts.append({"none": "not normalised", "scale": "scaled", "standardise": "standardised"}[recipe.normalise])
     parts += [f"augmented {recipe.augmentation}"] if recipe.augmentation else []
     parts += [f"clipped at {recipe.clip_norm:g}"] if recipe.clip_norm else []
@@ -43,44 +54,50 @@ def recipe_text(recipe: Recipe) -> str:
 
 def optimizer_text(optimizer: Optimizer) -> str:
     """adam at rate 0.01 (beta1 0.95); numbers that are the optimizer's usual ones are left out."""
-    config, usual = optimizer.to_config(), type(optimizer)().to_config()
+    config = optimizer.to_config()
+    usual = config if isinstance(optimizer, OwnOptimizer) else type(optimizer)().to_config()
     rest = [f"{name} {config[name]:g}" for name in list(config)[2:] if config[name] != usual[name]]
     return f"{optimizer.name} at rate {optimizer.rate:g}" + (f" ({', '.join(rest)})" if rest else "")
 
 
 def run_text(result: Result) -> None:
     """The figures of a finished run, and its path last; nothing of an interrupted one."""
-    if result.evaluation is None:
+    if not result.finished:
         return
-    evaluation = result.evaluation
-    rows = [
-        ["test accuracy", f"{percent(evaluation.accuracy)} of {count(evaluation.samples, 'image')}"],
-        ["test loss", number(evaluation.loss)],
-        ["trained for", f"{duration(result.seconds)} ({_speed(result) or 0:,.0f} images/s)"],
-    ]
+    evaluation, rows = result.evaluation, list[list[str]]()
+    if evaluation is not None:
+        rows = [[f"test {name}", value] for name, value in figures(evaluation.figures)]
+        rows[0][1] += f" of {count(evaluation.samples, 'image')}"
+    rows.append(["trained for", f"{duration(result.seconds)} ({_speed(result) or 0:,.0f} images/s)"])
     click.echo(table(rows))
+    for warning in evaluation.warnings if evaluation is not None else ():
+        say(warning)
     first = "wrote          "
     rest = " " * len(first)
-    click.echo(textwrap.fill(", ".join(_files(result)), WIDTH, initial_indent=first, subsequent_indent=rest))
-    click.echo(str(result.folder))
+    click.echo(textwrap.fill(printable(", ".join(_files(result))), WIDTH, initial_indent=first, subsequent_indent=rest))
+    line(result.folder)
 
 
-def run_json(result: Result) -> None:
-    """The same as JSON."""
+def run_json(result: Result, inventory: Inventory | None = None) -> None:
+    """The same as JSON, and what became of the files of an image folder."""
     evaluation = result.evaluation
     found: dict[str, Any] = {
         "run": str(result.folder),
         "model": result.model.name,
         "parameters": result.model.parameters.size,
-        "finished": evaluation is not None,
+        "finished": result.finished,
         "epochs": len(result.history.epochs),
         "steps": len(result.history),
         "seconds": result.seconds,
         "images_per_second": _speed(result),
     }
     if evaluation is not None:
-        found |= {"accuracy": evaluation.accuracy, "loss": evaluation.loss, "samples": evaluation.samples}
+        found |= {**evaluation.figures, "samples": evaluation.samples, "task": evaluation.task.name}
+        found["warnings"] = [*result.history.notes, *evaluation.warnings]
+    if result.finished:
         found["files"] = _files(result)
+    if inventory is not None:
+        found["data"] = inventory.to_json()
     json_out(found)
 
 

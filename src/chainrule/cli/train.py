@@ -12,9 +12,10 @@ import click
 
 from chainrule.cli import options, train_options
 from chainrule.cli.program import INTERRUPTED, say
-from chainrule.errors import NotFiniteError, OptionError, RunError
+from chainrule.errors import NotFiniteError, OptionError, RunError, printable
 
-NEUTRAL = ("resume", "data", "data_folder", "offline", "quiet", "as_json")  # may go with --resume
+EXTENDING = ("epochs", "patience")  # change a run that is resumed
+NEUTRAL = ("resume", "data", "data_folder", "offline", "quiet", "as_json", "accept_changes", *EXTENDING)
 
 
 @click.command()
@@ -28,55 +29,93 @@ def train(context: click.Context, **given: Any) -> None:
     """Train a network and leave a run folder.
 
     Without options: numpy-cnn on MNIST, with the recipe that reaches 99 %. What is not said comes from the model's
-    recipe. The folder holds the model, config.json, history.csv and pictures; its path is printed last.
+    recipe; for images of your own a network and a recipe are chosen, and printed. The folder holds the model,
+    config.json, history.csv and pictures; its path is printed last.
     """
     from chainrule.cli import report
 
-    result = _resumed(context, given) if given["resume"] is not None else _fresh(context, given)
-    show = report.run_json if given["as_json"] else report.run_text
-    show(result)
-    if result.evaluation is None:
+    result, inventory = _resumed(context, given) if given["resume"] is not None else _fresh(context, given)
+    if given["as_json"]:
+        report.run_json(result, inventory)
+    else:
+        report.run_text(result)
+    if not result.finished:
         _stopped(result.folder, len(result.history))
 
 
 def _fresh(context: click.Context, given: dict[str, Any]) -> Any:
     """A new run. All that can be checked is checked before data are fetched or anything is written."""
-    from chainrule import zoo
-    from chainrule.cli import jobs, places, report
+    from chainrule.cli import jobs, own_data, places, report
     from chainrule.runs import running
     from chainrule.runs.jobs import Job
 
-    entry = zoo.find(given["model"])
+    entry = jobs.entry(given)
     choice = jobs.choice(entry, given)
     recipe = jobs.recipe(entry, choice.name, given)
-    words: dict[str, Any] = {"dtype": given["dtype"], "seed": recipe.seed, "loss": recipe.loss}
+    words: dict[str, Any] = {"dtype": _dtype(context, entry, given), "seed": recipe.seed, "loss": recipe.loss}
     words |= {"engine": given["engine"], "threads": given["threads"]}
     words["as_tutorial"] = given["recipe"] == "tutorial"
-    entry.build(**words)
+    entry.check(**words)
     with places.reserved(given["out"], entry.name) as folder:
         training, test = choice.load(recipe.seed, **_where(given))
+        said = jobs.with_stated(entry, given)
+        recipe = own_data.suited(recipe, training, said, own=own_data.is_own(choice.name))
         model = entry.build(training.shape, training.classes, **words)
         model.check_input(test.x)
-        job = Job(model.about(), choice, recipe, model.engine.name, model.threads, command=context.obj or ())
+        job = Job(
+            model.about(),
+            choice,
+            recipe,
+            model.engine.name,
+            model.threads,
+            command=tuple(map(printable, context.obj or ())),
+        )
         report.heading(job, training, test, model, given["quiet"])
+        remarks = own_data.remarks(recipe, training, test, said) + own_data.choices(choice.name, said)
+        report.remarks(remarks, given["quiet"])
         with _advice(folder, memory="out of memory; a smaller --batch-size or --limit needs less"):
-            return running.start(folder, job, training, test, _callbacks(given))
+            return running.start(folder, job, training, test, _callbacks(given)), training.inventory
+
+
+def _dtype(context: click.Context, entry: Any, given: dict[str, Any]) -> str:
+    """The dtype that is asked for, else that of a network's file, else float32."""
+    asked = context.get_parameter_source("dtype") is click.core.ParameterSource.COMMANDLINE
+    return given["dtype"] if asked else getattr(entry, "dtype", None) or given["dtype"]
 
 
 def _resumed(context: click.Context, given: dict[str, Any]) -> Any:
-    """A run gone on with: the job is that of its config.json."""
-    from chainrule.cli import jobs, report
-    from chainrule.runs import running
+    """A run gone on with: the job is that of its config.json, perhaps with more epochs."""
+    from chainrule.cli import jobs, opened, report
+    from chainrule.runs import checksums, running
 
     _refuse(context, [name for name in given if name not in NEUTRAL])
     folder: Path = given["resume"]
+    accept = given["accept_changes"]
+    remarks = checksums.check(running.existing(folder), accept=accept)
     job = running.read_job(folder)
     if given["data"] is not None:
         job = replace(job, choice=replace(job.choice, name=jobs.located(given["data"])))
     training, test = job.choice.load(job.recipe.seed, **_where(given))
-    report.heading(job, training, test, job.build(), given["quiet"])
+    epochs = given["epochs"] or job.recipe.epochs
+    planned = replace(job, recipe=replace(job.recipe, epochs=epochs))
+    report.heading(planned, training, test, job.build(), given["quiet"])
+    opened.remark(remarks)
+    if epochs != job.recipe.epochs and not given["quiet"]:
+        _tell_of_schedule(job.recipe, epochs)
     with _advice(folder, memory="out of memory"):
-        return running.resume(folder, training, test, _callbacks(given))
+        changes = {name: given[name] for name in EXTENDING}
+        result = running.resume(folder, training, test, _callbacks(given), accept_changes=accept, **changes)
+        return result, training.inventory
+
+
+def _tell_of_schedule(recipe: Any, epochs: int) -> None:
+    """Say what more epochs mean for the learning rate."""
+    schedule = recipe.schedule.extended(1, recipe.epochs)
+    if schedule is recipe.schedule:
+        say(f"{epochs} epochs in place of {recipe.epochs}: as if there had been so many from the start")
+        return
+    what = f"a new cycle of {schedule.first.name} begins over those that are left"
+    say(f"{epochs} epochs in place of {recipe.epochs}: {what}, so the run differs from one begun with {epochs}")
 
 
 def _refuse(context: click.Context, names: Sequence[str]) -> None:
@@ -84,7 +123,7 @@ def _refuse(context: click.Context, names: Sequence[str]) -> None:
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
         if parameter.name in names and source is click.core.ParameterSource.COMMANDLINE:
-            raise OptionError(f"{parameter.opts[0]} cannot go with --resume: the run's config.json says it all")
+            raise OptionError(f"{parameter.opts[0]} cannot go with --resume: the run's config.json says it")
 
 
 def _where(given: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import click
 from chainrule.cli import options
 
 if TYPE_CHECKING:
-    from chainrule.experiments.zoo_table import Row
+    from chainrule.zoo_table import Row
 
 LONG = 20  # letters: longer notes go below the table
 NETWORK, FIGURES = ["name", "source", "parameters", "data", "epochs"], ["figure of the source", "must reach", "reached"]
@@ -50,11 +50,10 @@ def zoo(
 
     Exits with 1 when a network missed its figure. Progress is on stderr.
     """
-    from chainrule import engines
+    from chainrule import engines, zoo_table
     from chainrule import zoo as networks
     from chainrule.cli import places
     from chainrule.cli.output import json_out
-    from chainrule.experiments import zoo_table
 
     places.writable(markdown)
     entries = [networks.find(name) for name in names] if names else list(networks.ENTRIES)
@@ -66,7 +65,7 @@ def zoo(
         rows = [row if quiet else _told(row) for row in found]
     cells = [HEADS, *(_cells(row) for row in rows)]
     if markdown is not None:
-        from chainrule.experiments.markdown import write
+        from chainrule.markdown import write
 
         write(markdown, cells, used, many)
     if as_json:

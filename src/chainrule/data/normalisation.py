@@ -12,6 +12,9 @@ from chainrule.errors import DataError, FormatError, one_of
 
 KINDS = ("scale", "standardise", "none")
 PIXELS = ("bytes", "shares", "numbers")
+LEVELS = (2.0, 65_535.0)  # the greatest value of images that are not shares yet: of 2 grey levels and more, of 16 bits
+PLANE = 64  # values of a sample from which on vectors of whole numbers may be the pixels of an image
+BYTE = (128, 255)  # the greatest value of such vectors
 BLOCK = 1 << 18  # values worked on at a time, so that no copy of all of them is made
 
 Pixels: TypeAlias = NDArray[Any]
@@ -106,6 +109,31 @@ class Normalisation:
             return Normalisation(str(config["kind"]), gain, offset, str(config["pixels"]))
         except (KeyError, TypeError, ValueError) as error:
             raise FormatError(f"normalisation {dict(config)}: expected kind, gain, offset, pixels ({error})") from error
+
+
+def kind_for(x: Pixels) -> str:
+    """Return how training data (N, …) are normalised where nobody says: "scale" for pixels, "none" for other numbers.
+
+    Pixels are bytes; images (N, C, H, W) of integers or floats that begin at 0 or above and reach 2; and vectors of 64
+    whole numbers and more, from 0 to somewhere in 128 … 255. What is within 0 … 1 or has a sign is taken as it is.
+    """
+    if x.dtype == np.uint8:
+        return "scale"
+    least, greatest = float(x.min()), float(x.max())
+    if not least >= 0:  # or not a number
+        return "none"
+    if x.ndim == 4:
+        return "scale" if LEVELS[0] <= greatest <= LEVELS[1] else "none"
+    is_plane = x[0].size >= PLANE and BYTE[0] <= greatest <= BYTE[1]
+    return "scale" if is_plane and bool((x[:PLANE] == np.rint(x[:PLANE])).all()) else "none"
+
+
+def decision(x: Pixels, kind: str) -> str:
+    """Return the sentence that says what `kind_for` decided."""
+    if x.dtype == np.uint8:
+        return "inputs are bytes and are scaled from 0 … 255 to 0 … 1"
+    found = f"inputs are {x.dtype.name} from {float(x.min()):g} to {float(x.max()):g} and are"
+    return f"{found} scaled to 0 … 1; normalise='none' leaves them" if kind == "scale" else f"{found} taken as they are"
 
 
 def mean_and_deviation(x: Pixels) -> tuple[float, float]:

@@ -1,16 +1,16 @@
 """Data from a NumPy archive FILE.npz with `x` and `y`, and perhaps `x_test`, `y_test`, `classes`. No pickles."""
 
-import math
 import zipfile
-import zlib
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data import npy
 from chainrule.data.dataset import Dataset, Images
 from chainrule.errors import DataError, FormatError
+from chainrule.reading import decoding, reading
 from chainrule.shapes import text
 
 NAMES = ("x", "y", "x_test", "y_test", "classes")
@@ -43,37 +43,12 @@ def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tup
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with zipfile.ZipFile(path) as archive:
+    with reading(path, ".npz file") as stream:
+        if stream.read(2) != b"PK":
+            raise FormatError(f"{path}: not an .npz file")
+        with zipfile.ZipFile(stream) as archive:
             inside = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            return {name: _array(archive, inside[name], path) for name in NAMES if name in inside}
-    except zipfile.BadZipFile as error:
-        raise FormatError(f"{path}: not an .npz file ({error})") from error
-    except (EOFError, ValueError, zlib.error, NotImplementedError, RuntimeError) as error:
-        raise FormatError(f"{path}: damaged .npz file ({' '.join(str(error).split())})") from error
-    except (OSError, MemoryError) as error:
-        raise DataError(f"{path}: cannot be read ({str(error) or 'out of memory'})") from error
-
-
-def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDArray[Any]:
-    """One array, once its header agrees with the size of its file: nothing is allocated on the word of a header."""
-    with archive.open(info) as stream:
-        shape, dtype = _header(stream)
-        if dtype.hasobject:
-            raise FormatError(f"{path}: array {info.filename} holds Python objects; expected numbers")
-        expected = stream.tell() + math.prod(shape) * dtype.itemsize
-        if expected != info.file_size:
-            found = f"its header promises {expected} bytes, found {info.file_size} bytes"
-            raise FormatError(f"{path}: array {info.filename} is damaged: {found}")
-    with archive.open(info) as stream:
-        return np.lib.format.read_array(stream, allow_pickle=False)
-
-
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(stream)
-    return shape, dtype
+            return {name: npy.read_member(archive, inside[name], path) for name in NAMES if name in inside}
 
 
 def _images(x: NDArray[Any], path: Path, name: str) -> Images:
@@ -84,7 +59,8 @@ def _images(x: NDArray[Any], path: Path, name: str) -> Images:
     if x.shape[3] <= MOST_COLOURS < x.shape[1]:
         x = x.transpose(0, 3, 1, 2)
     if x.dtype.kind == "f":
-        pixels = np.ascontiguousarray(x, np.float32)
+        with np.errstate(over="ignore"):  # what is too large for a float32 is refused below
+            pixels = np.ascontiguousarray(x, np.float32)
         if not np.isfinite(pixels).all():
             raise DataError(f"{path}: {name} holds values that are not finite")
         return pixels
@@ -92,7 +68,8 @@ def _images(x: NDArray[Any], path: Path, name: str) -> Images:
         raise DataError(f"{path}: {name} is {x.dtype}; expected bytes, whole numbers or floats")
     if x.size and (x.min() < 0 or x.max() > 255):
         raise DataError(f"{path}: {name} holds values from {x.min()} to {x.max()}; expected whole numbers 0 … 255")
-    return np.ascontiguousarray(x, np.uint8) * (np.uint8(255) if x.dtype.kind == "b" else np.uint8(1))
+    pixels = np.ascontiguousarray(x, np.uint8)
+    return pixels * np.uint8(255) if x.dtype.kind == "b" else pixels
 
 
 def _labels(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.int64], int]:
@@ -119,4 +96,9 @@ def _class_names(given: NDArray[Any] | None, count: int, path: Path) -> tuple[st
         return tuple(str(label) for label in range(count))
     if given.ndim != 1:
         raise DataError(f"{path}: classes has shape {text(given.shape)}; expected one name a class")
-    return tuple(str(name) for name in given)
+    with decoding(path, "array 'classes'"):  # of letters that Unicode does not have
+        return tuple(_name(name) for name in given.tolist())
+
+
+def _name(given: object) -> str:
+    return given.decode() if isinstance(given, bytes) else str(given)

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from chainrule.data.local import dataset, is_idx_folder, known_in, load_idx_fold
 from chainrule.data.packages import installed, wheel
 from chainrule.data.progress import reporter
 from chainrule.errors import DataError, FormatError
+from chainrule.reading import expanded
 
 
 def load(
@@ -27,6 +29,7 @@ def load(
     channels: int | None = None,
     test_share: float = 0.2,
     seed: int = 0,
+    skip_damaged: bool = False,
 ) -> tuple[Dataset, Dataset]:
     """(training set, test set): images (N, C, H, W), labels (N,).
 
@@ -36,20 +39,22 @@ def load(
     offline        use nothing but that folder and the cache (None: the environment's CHAINRULE_OFFLINE)
     progress       show a bar on stderr while fetching
     size, channels (H, W) and 1 or 3 that pictures of a folder are brought to (None: as they are)
-    test_share     the share of a folder or file without a test set that becomes one, chosen by `seed`
+    test_share     the share of every class of a folder or file without a test set that becomes one, chosen by `seed`
+    skip_damaged   leave damaged images of a folder out; `inventory` of the training set says which
     Errors         DataError, FormatError: one line that says what was tried, or which file is wrong and how
     """
     for info in catalogue():
         if str(name_or_path) == info.name:
             return load_known(info, folder=folder, offline=offline, progress=progress)
-    path = Path(name_or_path).expanduser()
+    path = expanded(name_or_path)
     if path.is_dir():
         if is_idx_folder(path):
             return load_idx_folder(path)
         from chainrule.data.folder import load_folder
 
-        return load_folder(path, size=size, channels=channels, test_share=test_share, seed=seed)
-    if path.is_file():
+        shape: dict[str, Any] = {"size": size, "channels": channels}
+        return load_folder(path, **shape, test_share=test_share, seed=seed, skip_damaged=skip_damaged)
+    if path.exists():  # `load_npz` says what it is, where it is no file
         from chainrule.data.npz import load_npz
 
         return load_npz(path, test_share=test_share, seed=seed)
@@ -64,7 +69,7 @@ def load_known(
     tried: list[str] = []
     given = folder if folder is not None else os.environ.get("CHAINRULE_DATA")
     if given:
-        files = known_in(Path(given).expanduser(), info)
+        files = known_in(expanded(given), info)
         if files is not None:
             return _datasets(info, files, str(given))
         tried.append(f"folder {given}: no {info.files[0].name}")
@@ -85,7 +90,8 @@ def _cached(info: DatasetInfo, tried: list[str]) -> tuple[list[NDArray[np.uint8]
     absent = [record for record in info.files if not (info.path / record.name).is_file()]
     if absent:
         names = ", ".join(record.name for record in absent)
-        tried.append(f"cache {info.path}: {'empty' if len(absent) == len(info.files) else f'no {names}'}")
+        nothing = len(absent) == len(info.files)
+        tried.append("the cache is empty" if nothing else f"cache {info.path}: no {names}")
     for record in info.files:
         try:
             if record not in absent:
@@ -111,7 +117,7 @@ def _offline(given: bool | None) -> bool:
 
 
 def _unavailable(info: DatasetInfo, tried: list[str], offline: bool) -> DataError:
-    names = cifar.ARCHIVE if info is CIFAR10 else ", ".join(f"{record.name}[.gz]" for record in info.files)
+    names = cifar.ARCHIVE if info is CIFAR10 else f"{info.files[0].name}[.gz] and the others"
     advice = f"give a folder that holds {names}, or set CHAINRULE_DATA to it"
     how = "could not be found offline" if offline else "could not be fetched"
     return DataError(f"{info.name} {how}: {'; '.join(tried)}. To go on, {advice}")

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from chainrule.errors import OptionError, one_of
+from chainrule.errors import OptionError, one_line, one_of, quoted
 from chainrule.plan import Plan
 
 Array = NDArray[Any]
@@ -23,6 +23,7 @@ NAMES = ("numba", "numpy", "reference")
 DEFAULT = "numba"
 ENGINE_VARIABLE = "CHAINRULE_ENGINE"
 THREADS_VARIABLE = "CHAINRULE_THREADS"
+MOST_THREADS = 1024
 
 
 class Pass(Protocol):
@@ -120,49 +121,70 @@ class ModuleEngine:
         return None
 
 
-def find(name: str | None = None) -> Engine:
-    """The engine of that name; without one, that of CHAINRULE_ENGINE, or the default.
+def find(name: str | None = None, *, required: bool = True) -> Engine:
+    """Return the engine of that name; without one, that of CHAINRULE_ENGINE, or the default.
 
-    Where numba cannot be imported the default is the NumPy engine, and one line on stderr says so.
+    Where numba cannot be used, the NumPy engine stands in, and one line on stderr says why.
+
+    required   whether to refuse a stand-in for an engine that is asked for by name
+    Errors     OptionError for a name that is not known, or a required engine that cannot be used
     """
     wanted = name or os.environ.get(ENGINE_VARIABLE) or DEFAULT
     if wanted not in NAMES:
-        raise one_of("engine", wanted, NAMES)
-    try:
-        return _made(wanted)
-    except ImportError as error:
-        if name == "numba":
-            raise OptionError(f"the numba engine cannot be used here: {error}; known: {', '.join(NAMES)}") from None
-        say_once(f"chainrule: numba cannot be used here ({error}); the NumPy engine serves instead")
-        return _made("numpy")
+        error = one_of("engine", wanted, NAMES)
+        raise error if name else OptionError(f"{ENGINE_VARIABLE}: {error}")
+    engine = _made(wanted)
+    if not isinstance(engine, str):
+        return engine
+    if name and required:
+        raise OptionError(f"the {name} engine cannot be used here: {engine}; known: {', '.join(NAMES)}")
+    say_once(f"chainrule: numba cannot be used here ({engine}); the NumPy engine serves instead")
+    return ModuleEngine("numpy")
 
 
 @cache
-def _made(name: str) -> Engine:
+def _made(name: str) -> "Engine | str":
+    """Return the engine of that name, or why it cannot be used."""
     if name != "numba":
         return ModuleEngine(name)
-    from chainrule.engines.numba.engine import NumbaEngine
-
+    try:
+        numba: Any = importlib.import_module("numba")
+        if numba.config.DISABLE_JIT:
+            return "NUMBA_DISABLE_JIT is set"
+        from chainrule.engines.numba.engine import NumbaEngine
+    except Exception as error:  # a broken installation, or an odd setting of numba's, may raise anything
+        return first_line(error)
     return NumbaEngine()
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what a foreign error says, at most 200 letters."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
 
 
 @cache
 def say_once(line: str) -> None:
     """Say something on stderr, the first time only."""
-    print(line, file=sys.stderr)
+    print(one_line(line), file=sys.stderr)
 
 
 def thread_count(threads: int | None = None) -> int:
-    """Threads to use: the number given, that of CHAINRULE_THREADS, or one for each processor of this process."""
+    """Return the threads to use: the number given, that of CHAINRULE_THREADS, or one for each processor.
+
+    Errors   OptionError for what is no whole number from 1 to `MOST_THREADS`
+    """
     if threads is None:
         text = os.environ.get(THREADS_VARIABLE)
         if not text:
             return processors()
-        if not (text.isascii() and text.isdigit() and int(text) > 0):
-            raise OptionError(f"{THREADS_VARIABLE}={text}: expected a whole number of at least 1")
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MOST_THREADS):
+            raise OptionError(f"{THREADS_VARIABLE}={text}: expected a whole number from 1 to {MOST_THREADS}")
         return int(text)
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise OptionError(f"threads {threads!r}: expected a whole number of at least 1")
+        raise OptionError(f"threads {quoted(threads)}: expected a whole number of at least 1")
+    if threads > MOST_THREADS:
+        raise OptionError(f"threads {quoted(threads)}: expected at most {MOST_THREADS}")
     return threads
 
 

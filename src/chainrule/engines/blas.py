@@ -4,13 +4,14 @@ The number is a setting of the whole process, which threadpoolctl finds and chan
 is done once; changing it and back takes 6 to 20 µs, so it is done for a pass, not for an operation.
 """
 
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-_taken = threading.Lock()
+from chainrule.locks import ThreadLock
+
+_taken = ThreadLock()
 
 
 @contextmanager
@@ -19,14 +20,15 @@ def limited(threads: int | None) -> Generator[None]:
 
     Of passes that overlap the first decides: each putting back what it found would leave the number of another.
     """
-    if threads is None or not _taken.acquire(blocking=False):
+    lock = _taken.lock
+    if threads is None or not lock.acquire(blocking=False):
         yield
         return
     try:
         with _controller().limit(limits=threads, user_api="blas"):
             yield
     finally:
-        _taken.release()
+        lock.release()
 
 
 @cache

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from chainrule import operations
 from chainrule.explain.notation import at, letters
 from chainrule.explain.numbers import bracketed, listed, shown
 from chainrule.explain.record import Curve, Factor, Made, Step, Term
@@ -29,14 +30,6 @@ SLOPES: dict[str, Written] = {  # in what the gradient reads: y of sigmoid, tanh
 def _power(text: str, power: int = 2) -> str:
     """x^{2}; a number with an exponent of its own in parentheses."""
     return f"({text})^{{{power}}}" if "e" in text else f"{text}^{{{power}}}"
-
-
-WORDS = {
-    "sigmoid": "The S-shaped curve brings any number between 0 and 1.",
-    "tanh": "The S-shaped curve brings any number between −1 and 1.",
-    "arctan": "The S-shaped curve brings any number between −π/2 and π/2.",
-    "gelu": "Large numbers pass, negative ones almost vanish, and the change between is smooth.",
-}
 
 
 def activation(site: Site) -> Made:
@@ -77,7 +70,7 @@ def activation_dx(site: Site) -> Made:
     )
     factor = Factor("f′(x)", None, slope)
     x = _before(site)
-    words = f"The gradient that arrives, times the slope of {_called(name)} at x = {shown(x)}{_because(name, slope)}"
+    words = _slope_words(site, name, x, slope)
     curve = _curve_at(site, name, x)
     sources = (kept.cell or "",)
     return Made(words, symbols, here, (Term.of(dy, factor),), curve=curve, steps=steps, sources=sources)
@@ -107,12 +100,8 @@ def softmax(site: Site) -> Made:
         f"Σ_{{l}} e^{{{site.bracket(x, 'l', sample=sample)}}}"
         for index, sample in (("k", "n"), (k, n))
     ]
-    words = (
-        "Powers of e make every score positive, and dividing by their sum makes them probabilities. "
-        "m, the largest score, is taken from all: it cancels, and no power grows too large."
-    )
     sources = tuple(site.cell(0, (n, at)) for at in range(len(values)))
-    return Made(words, written[0], written[1], steps=steps, sources=sources)
+    return Made(site.say(), written[0], written[1], steps=steps, sources=sources)
 
 
 def softmax_dx(site: Site) -> Made:
@@ -136,11 +125,7 @@ def softmax_dx(site: Site) -> Made:
         written.append(
             f"{site.bracket(site.result, index, sample=sample)} = Σ_{{l}} {dy} · {each} · (δ[l,{index}] − {own})"
         )
-    words = (
-        "Every probability depends on this score: more of it raises its own probability and lowers the others. "
-        "δ[l,k] is 1 where l = k, else 0."
-    )
-    return Made(words, written[0], written[1], terms)
+    return Made(site.say(), written[0], written[1], terms)
 
 
 # -------------------------------------------------------------------------------------------------- curves
@@ -201,24 +186,12 @@ def _before(site: Site) -> float:
 # -------------------------------------------------------------------------------------------------- words
 
 
-def _called(name: str) -> str:
-    return {"relu": "ReLU", "leaky_relu": "leaky ReLU", "gelu": "GELU", "sigmoid": "the sigmoid"}.get(name, name)
-
-
 def _words(site: Site, x: float) -> str:
-    name = site.operation.name
-    if name == "relu":
-        return f"{shown(x)} is {'positive, so it passes' if x > 0 else 'not positive, so it becomes 0'}."
-    if name == "leaky_relu":
-        if x > 0:
-            return f"{shown(x)} is positive, so it passes."
-        return f"{shown(x)} is not positive, so it is shrunk to {shown(site.arguments['slope'])} of itself."
-    return WORDS[name]
+    return site.say(x=shown(x), positive=x > 0, slope=shown(site.arguments.get("slope", 0.0)))
 
 
-def _because(name: str, slope: float) -> str:
-    if name not in ("relu", "leaky_relu"):
-        return "."
-    if slope == 1:
-        return ", where it is 1: the gradient passes."
-    return f", where it is {shown(slope)}: the gradient {'stops here' if slope == 0 else 'is shrunk'}."
+def _slope_words(site: Site, name: str, x: float, slope: float) -> str:
+    called = operations.entries()[name].get("called", name)
+    kinked = name in ("relu", "leaky_relu")
+    facts = {"kinked": kinked, "passes": slope == 1, "stops": slope == 0, "slope": shown(slope)}
+    return site.say("slope", called=called, x=shown(x), **facts)

@@ -81,7 +81,7 @@ class Catalogue:
 
     def read(self, cell: str) -> Cell:
         """The cell that somebody wrote: conv2.dw[3,1,0,2], or an alias. OptionError when there is none."""
-        found = CELL.fullmatch(cell)
+        found = CELL.fullmatch(str(cell))
         if not found:
             raise OptionError(f"cell {cell!r}: expected TENSOR[i,j,…], such as conv1.y[0,2,3]")
         name, inside = found[1], (found[2] or "").strip()

@@ -30,8 +30,5 @@ def dropout(site: Site) -> Made:
     source = site.bracket(x.name, *own, sample=n)
     share = f" / (1 − {bracketed(rate)})"
     here = f"{site.bracket(site.result, *own, sample=n)} = {source + share if kept else '0'}"
-    words = (
-        f"The lot drawn for this number, {shown(u)}, is {'not ' if kept else ''}below the rate {shown(rate)}: "
-        f"it is {'kept, and enlarged so that the mean stays' if kept else 'dropped'}."
-    )
+    words = site.say(kept=kept, u=shown(u), rate=shown(rate))
     return Made(words, symbols, here, steps=steps, sources=(x.cell or "",))

@@ -106,5 +106,6 @@ def _aliases(network: Network, plan: Plan, found: Catalogue) -> None:
         found.also(f"{name}.dy", gradient_name(storage), shape)
     loss = found.inputs[network.names[-1]] if is_fused(network, plan) else storage
     found.inputs["loss"] = loss
+    found.also("loss", "loss.y", ())
     found.also("loss.p", loss, network.output_shape)
     found.also("loss.dp", gradient_name(loss), network.output_shape)

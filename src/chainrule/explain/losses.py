@@ -11,18 +11,17 @@ from chainrule.explain.record import Factor, Jacobian, Made, Row, Scale, Step, T
 from chainrule.explain.site import Site
 
 EPSILON = float(np.finfo(np.float64).eps)
-STEEPER = "The further the answer is from the target, the steeper the loss."
 
 
 def half_squared_error(site: Site) -> Made:
     """loss = 1/2 · Σ_k (p[k] − t[k])²"""
-    return _squared(site, Scale("1/2", 0.5), "Half the squared distance between the answer and the target.")
+    return _squared(site, Scale("1/2", 0.5))
 
 
 def mean_squared_error(site: Site) -> Made:
     """loss = 1/K · Σ_k (p[k] − t[k])²"""
     outputs = site.array(0).shape[1]
-    return _squared(site, Scale(f"1/{outputs}", 1 / outputs), "The mean of the squared differences to the target.")
+    return _squared(site, Scale(f"1/{outputs}", 1 / outputs))
 
 
 def binary_cross_entropy(site: Site) -> Made:
@@ -39,9 +38,8 @@ def binary_cross_entropy(site: Site) -> Made:
         target, answer = _at(site, "t", "k", n), _at(site, "p̂", "k", n)
         sum_of = f"{target}·log({answer}) + (1 − {target})·log(1 − {answer})"
         written.append(f"{site.bracket('loss', sample=n)} = −1/{size} · Σ_{{k}} ({sum_of})")
-    words = "How surprised the answers are by the targets, each a yes or no of its own. p̂ is p kept away from 0 and 1."
     return Made(
-        words, written[0], written[1], tuple(terms), Scale(f"−1/{len(p)}", -1 / len(p)), sources=_cells(site, 0)
+        site.say(), written[0], written[1], tuple(terms), Scale(f"−1/{len(p)}", -1 / len(p)), sources=_cells(site, 0)
     )
 
 
@@ -57,8 +55,7 @@ def categorical_cross_entropy(site: Site) -> Made:
         f"{site.bracket('loss', sample=n)} = −Σ_{{k}} {_at(site, 't', 'k', n)}·log({_at(site, 'p̂', 'k', n)})"
         for n in ("n", site.sample)
     ]
-    words = "How surprised the answer is by the target: 0 when it was certain of it. p̂ is p kept away from 0."
-    return Made(words, written[0], written[1], terms, Scale("−1", -1.0), sources=_cells(site, 0))
+    return Made(site.say(), written[0], written[1], terms, Scale("−1", -1.0), sources=_cells(site, 0))
 
 
 def softmax_cross_entropy(site: Site) -> Made:
@@ -80,12 +77,7 @@ def softmax_cross_entropy(site: Site) -> Made:
         f"{site.bracket('loss', sample=n)} = Σ_{{k}} {_at(site, 't', 'k', n)} · (L − {_at(site, 'z', 'k', n)})"
         for n in ("n", site.sample)
     ]
-    words = (
-        "How surprised the answer is by the target, straight from the scores z; L, the logarithm of the sum of all "
-        "e^z, is l + m."
-    )
-    if right is not None:
-        words += f" It is −log of the probability of the right class, {shown(powers[right] / sum(powers))}."
+    words = site.say(one_class=right is not None, probability=right is not None and shown(powers[right] / sum(powers)))
     return Made(words, written[0], written[1], steps=steps, sources=(*_cells(site, 0), *_cells(site, 1)))
 
 
@@ -93,7 +85,7 @@ def half_squared_error_dp(site: Site) -> Made:
     """dp[k] = (p[k] − t[k]) / N"""
     p, t = _entries(site)
     numbers = f"{bracketed(p)} − {bracketed(t)}"
-    return _gradient(site, "p[k] − t[k]", numbers, STEEPER)
+    return _gradient(site, "p[k] − t[k]", numbers)
 
 
 def mean_squared_error_dp(site: Site) -> Made:
@@ -101,7 +93,7 @@ def mean_squared_error_dp(site: Site) -> Made:
     p, t = _entries(site)
     outputs = site.array(0).shape[1]
     numbers = f"2/{outputs} · ({bracketed(p)} − {bracketed(t)})"
-    return _gradient(site, "2/K · (p[k] − t[k])", numbers, STEEPER)
+    return _gradient(site, "2/K · (p[k] − t[k])", numbers)
 
 
 def binary_cross_entropy_dp(site: Site) -> Made:
@@ -110,17 +102,13 @@ def binary_cross_entropy_dp(site: Site) -> Made:
     q = float(np.clip(p, EPSILON, 1 - EPSILON))
     outputs = site.array(0).shape[1]
     numbers = f"1/{outputs} · ((1 − {bracketed(t)}) / (1 − {bracketed(q)}) − {bracketed(t)} / {bracketed(q)})"
-    words = "The less probability the answer gave to what is true, the steeper the loss. p̂ is p kept away from 0 and 1."
-    return _gradient(site, "1/K · ((1 − t[k]) / (1 − p̂[k]) − t[k] / p̂[k])", numbers, words)
+    return _gradient(site, "1/K · ((1 − t[k]) / (1 − p̂[k]) − t[k] / p̂[k])", numbers)
 
 
 def categorical_cross_entropy_dp(site: Site) -> Made:
     """dp[k] = −t[k] / p̂[k] / N"""
     p, t = _entries(site)
-    words = (
-        "Only the right class counts: the less probable the answer made it, the steeper the loss. p̂ is p kept from 0."
-    )
-    return _gradient(site, "−t[k] / p̂[k]", f"−{bracketed(t)} / {bracketed(float(np.clip(p, EPSILON, 1)))}", words)
+    return _gradient(site, "−t[k] / p̂[k]", f"−{bracketed(t)} / {bracketed(float(np.clip(p, EPSILON, 1)))}")
 
 
 def softmax_cross_entropy_dp(site: Site) -> Made:
@@ -146,12 +134,8 @@ def softmax_cross_entropy_dp(site: Site) -> Made:
         f"{site.bracket('dz', k, sample=sample)} = {_over(site, _difference(site, k, sample, whole), size)}"
         for k, sample, size in (("j", "n", "N"), (j, n, str(site.samples)))
     ]
-    words = (
-        "Softmax and cross-entropy together: the probability given, less the one that was right. The table shows why: "
-        "the loss looks at the right class only, and every probability depends on this score."
-    )
     return Made(
-        words,
+        site.say(),
         written[0],
         written[1],
         steps=steps,
@@ -169,7 +153,7 @@ def correct(site: Site) -> Made:
         Step("truth", "argmax_{k} t[k]", f"argmax({listed([float(v) for v in t], ', ')})", float(truth)),
         Step("correct", "1 if answer is truth, else 0", shown(site.value), site.value),
     )
-    words = f"The largest output is that of class {answer}, and the target says {truth}."
+    words = site.say(answer=answer, truth=truth)
     written = [
         f"{site.bracket('correct', sample=n)} = "
         f"(argmax_{{k}} {_at(site, 'p', 'k', n)} = argmax_{{k}} {_at(site, 't', 'k', n)})"
@@ -178,12 +162,50 @@ def correct(site: Site) -> Made:
     return Made(words, written[0], written[1], steps=steps, sources=(*_cells(site, 0), *_cells(site, 1)))
 
 
+def correct_labels(site: Site) -> Made:
+    """1/K Σ_k 1 where p[k] and t[k] are on the same side of ½"""
+    p, t = _rows(site)
+    same = [(a >= 0.5 and b >= 0.5) or (a < 0.5 and b < 0.5) for a, b in zip(p, t, strict=True)]
+    outputs, right = len(same), sum(same)
+    steps = (
+        Step("right", "Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))", str(right), float(right)),
+        Step("correct", "right / K", f"{right} / {outputs}", site.value),
+    )
+    words = site.say(several=outputs > 1, outputs=outputs, right=right, said=_said(p[0]), wanted=_said(t[0]))
+    written = [
+        f"{site.bracket('correct', sample=n)} = 1/K · Σ_{{k}} "
+        f"(({_at(site, 'p', 'k', n)} ≥ 0.5) = ({_at(site, 't', 'k', n)} ≥ 0.5))"
+        for n in ("n", site.sample)
+    ]
+    return Made(words, written[0], written[1], steps=steps, sources=(*_cells(site, 0), *_cells(site, 1)))
+
+
+def _said(value: float) -> str:
+    return "yes" if value >= 0.5 else "no"
+
+
+def absolute_error(site: Site) -> Made:
+    """1/K Σ_k |p[k] − t[k]|"""
+    p, t = _rows(site)
+    distances = [abs(float(a) - float(b)) for a, b in zip(p, t, strict=True)]
+    total, outputs = sum(distances), len(distances)
+    steps = (
+        Step("S", "Σ_{k} abs(p[k] − t[k])", listed(distances, " + "), total),
+        Step("error", "S / K", f"{bracketed(total)} / {outputs}", site.value),
+    )
+    written = [
+        f"{site.bracket('error', sample=n)} = 1/K · Σ_{{k}} abs({_at(site, 'p', 'k', n)} − {_at(site, 't', 'k', n)})"
+        for n in ("n", site.sample)
+    ]
+    return Made(site.say(), written[0], written[1], steps=steps, sources=(*_cells(site, 0), *_cells(site, 1)))
+
+
 EXPLAINERS: dict[str, Callable[[Site], Made]] = {
     function.__name__: function
     for function in (
         *(half_squared_error, mean_squared_error, binary_cross_entropy, categorical_cross_entropy),
         *(softmax_cross_entropy, half_squared_error_dp, mean_squared_error_dp, binary_cross_entropy_dp),
-        *(categorical_cross_entropy_dp, softmax_cross_entropy_dp, correct),
+        *(categorical_cross_entropy_dp, softmax_cross_entropy_dp, correct, correct_labels, absolute_error),
     )
 }
 
@@ -191,7 +213,7 @@ EXPLAINERS: dict[str, Callable[[Site], Made]] = {
 # -------------------------------------------------------------------------------------------------- parts
 
 
-def _squared(site: Site, scale: Scale, words: str) -> Made:
+def _squared(site: Site, scale: Scale) -> Made:
     """Both squared errors: terms (p − t)·(p − t), and a scale."""
     p, t = _rows(site)
     factors = [Factor(f"(p[{k}] − t[{k}])", None, float(a - b)) for k, (a, b) in enumerate(zip(p, t, strict=True))]
@@ -202,10 +224,10 @@ def _squared(site: Site, scale: Scale, words: str) -> Made:
         for part, n in ((letter, "n"), (scale.symbols, site.sample))
     ]
     terms = tuple(Term.of(factor, factor) for factor in factors)
-    return Made(words, written[0], written[1], terms, scale, sources=(*_cells(site, 0), *_cells(site, 1)))
+    return Made(site.say(), written[0], written[1], terms, scale, sources=(*_cells(site, 0), *_cells(site, 1)))
 
 
-def _gradient(site: Site, formula: str, numbers: str, words: str) -> Made:
+def _gradient(site: Site, formula: str, numbers: str) -> Made:
     """A gradient that is a formula of p[k] and t[k], over N in a batch."""
     n, k = site.sample, site.own[0]
     last = Step(f"dp[{k}]", _over(site, formula), _over(site, numbers, str(site.samples)), site.value)
@@ -216,7 +238,7 @@ def _gradient(site: Site, formula: str, numbers: str, words: str) -> Made:
     here = here.replace("/K", f"/{site.array(0).shape[1]}")
     written = (f"{site.bracket('dp', 'k')} = {symbols}", f"{site.bracket('dp', k, sample=n)} = {here}")
     sources = (site.cell(0, (n, k)), site.cell(1, (n, k)))
-    return Made(words, written[0], written[1], steps=(last,), sources=sources)
+    return Made(site.say(), written[0], written[1], steps=(last,), sources=sources)
 
 
 def _of_sample(site: Site, formula: str, sample: Index) -> str:

@@ -34,11 +34,8 @@ def batch_norm_dw(site: Site) -> Made:
         + (f" · {site.bracket(HAT, k, *where)}" if scaled else "")
         for k in ("c", c)
     ]
-    what = "scales every normalised number of its channel" if scaled else "is added to every number of its channel"
-    times = ", times what it scales," if scaled else ""
-    words = f"This parameter {what}, so the gradients of all its outputs{times} add up."
     sources = _read(site, 1, c, (2, 3)) if scaled else ()
-    return Made(words, written[0], written[1], tuple(terms), sources=sources)
+    return Made(site.say(scale=scaled), written[0], written[1], tuple(terms), sources=sources)
 
 
 def batch_norm_dx(site: Site) -> Made:
@@ -68,10 +65,7 @@ def batch_norm_dx(site: Site) -> Made:
         f"({site.bracket('dy', *index, sample=sample)} − A − {site.bracket(HAT, *index, sample=sample)}·B)"
         for index, sample in ((names, "n"), (site.own, n))
     ]
-    words = (
-        "The gradient that arrives, times the scale; but this number also moved the mean and the variance of its "
-        f"channel, and through them all its {size} numbers: A and B take that away."
-    )
+    words = site.say(values=size)
     sources = (dy.cell or "", gamma.cell or "", *_read(site, 1, c, (3, 4)), *(site.cell(0, each) for each in places))
     return Made(words, written[0], written[1], steps=steps, sources=tuple(dict.fromkeys(sources)))
 
@@ -89,10 +83,7 @@ def running_statistics(site: Site) -> Made:
     letter = "u" if site.place == 1 else "μ"
     numbers = f"(1 − {bracketed(momentum)})·{bracketed(old.value)} + {bracketed(momentum)}·{bracketed(batch)}"
     steps.append(Step("r′", f"(1 − m)·r + m·{letter}", numbers, site.value))
-    words = (
-        f"The running {'variance' if site.place else 'mean'} moves a little towards that of this batch; it stands "
-        "in for it once training is over."
-    )
+    words = site.say(variance=site.place == 1)
     name = site.result
     symbols = f"{name}′[c] = (1 − m)·{name}[c] + m·{'variance[c]·M / (M − 1)' if site.place else 'mean[c]'}"
     unbiased = f"·{size} / {max(size - 1, 1)}" if site.place else ""
@@ -127,10 +118,7 @@ def _output(site: Site) -> Made:
         f"({site.bracket('x', *index, sample=sample)} − μ[{index[0]}]) / √(σ²[{index[0]}] + ε) + β[{index[0]}]"
         for index, sample in ((names, "n"), (site.own, n))
     ]
-    words = (
-        "The mean of the channel is taken away and its spread divided out, so that the channel has mean 0 and variance "
-        "1 over the batch; then the learnt scale γ and shift β."
-    )
+    words = site.say(output=True, mean=False, variance=False)
     layer = site.layer
     sources = (x.cell or "", gamma.cell or "", beta.cell or "", f"{layer}.mean[{c}]", f"{layer}.variance[{c}]")
     return Made(words, written[0], written[1], steps=steps, sources=sources)
@@ -145,7 +133,7 @@ def _mean(site: Site) -> Made:
         f"{at(site.result, k)} = 1/{many} · {site.over(*where)}{site.bracket('x', k, *where)}"
         for k, many in (("c", "M"), (c, str(size)))
     ]
-    words = f"The mean of the {size} numbers that this channel has in the batch."
+    words = site.say(output=False, mean=True, variance=False, values=size)
     return Made(words, written[0], written[1], terms, Scale(f"1/{size}", 1 / size))
 
 
@@ -160,7 +148,7 @@ def _variance(site: Site) -> Made:
         f"{at(site.result, k)} = 1/{many} · {site.over(*where)}({site.bracket('x', k, *where)} − μ[{k}])^{{2}}"
         for k, many in (("c", "M"), (c, str(size)))
     ]
-    words = f"The mean of the squared distances of {size} numbers from their mean."
+    words = site.say(output=False, mean=False, variance=True, values=size)
     terms = tuple(Term.of(factor, factor) for factor in factors)
     sources = (f"{site.layer}.mean[{c}]", *(site.cell(0, place) for place in places))
     return Made(words, written[0], written[1], terms, Scale(f"1/{size}", 1 / size), sources=sources)

@@ -11,12 +11,12 @@ OPERATORS = ("+", "−", "·")
 
 
 def times(factor: Index, index: Index) -> Index:
-    """s·i, worked out where both are numbers."""
+    """Return s·i, worked out where both are numbers; a sum that is multiplied stands in parentheses."""
     if isinstance(factor, int) and isinstance(index, int):
         return factor * index
     if factor == 1 or index == 0:
         return index
-    return f"{factor}·{index}"
+    return f"{factor}·({index})" if _is_sum(index) else f"{factor}·{index}"
 
 
 def plus(first: Index, second: Index) -> Index:

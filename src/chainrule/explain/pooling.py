@@ -27,11 +27,13 @@ def max_pool(site: Site) -> Made:
         f"{function}_{{u,v}} {_window(site, index, sample, letters)}"
         for index, sample, letters in ((("c", "i", "j"), "n", True), (site.own, site.sample, False))
     ]
-    words = f"The largest of the {len(cells)} numbers under this window"
-    if sum(value == values[place] for value in values) > 1:
-        words += ", the first of equals"
-    words += "." if site.place == 0 else ": its place, counted row by row through the whole map (h·W + k)."
-    return Made(words + _left_out(rows, columns), written[0], written[1], pick=pick)
+    words = site.say(
+        values=len(cells),
+        tie=sum(value == values[place] for value in values) > 1,
+        winner=site.place == 1,
+        padded=_is_padded(rows, columns),
+    )
+    return Made(words, written[0], written[1], pick=pick)
 
 
 def max_pool_dx(site: Site) -> Made:
@@ -49,7 +51,8 @@ def max_pool_dx(site: Site) -> Made:
         f"{site.bracket(dx, c, h, k, sample=n)} = Σ_{{{site.bracket(won, c, 'i', 'j', sample=n)}={flat}}} "
         f"{site.bracket(dy, c, 'i', 'j', sample=n)}"
     )
-    return Made(_routed(len(terms)), symbols, here, terms)
+    words = site.say(lost=not terms, once=len(terms) == 1, windows=len(terms))
+    return Made(words, symbols, here, terms)
 
 
 def average_pool(site: Site) -> Made:
@@ -66,12 +69,15 @@ def average_pool(site: Site) -> Made:
             (site.own, site.sample, False, share and f"1/{divisor} · "),
         )
     ]
-    what = "sum" if not share else "mean"
-    words = f"The {what} of the {len(terms)} numbers under this window."
-    if divisor != len(terms) and share:
-        words = f"The sum of the {len(terms)} numbers under this window over its {divisor} cells, padding included."
+    words = site.say(
+        values=len(terms),
+        sum=not share,
+        counted=divisor != len(terms),
+        divisor=divisor,
+        padded=_is_padded(rows, columns),
+    )
     scale = Scale(f"1/{divisor}", 1 / divisor) if share else None
-    return Made(words + _left_out(rows, columns), written[0], written[1], terms, scale)
+    return Made(words, written[0], written[1], terms, scale)
 
 
 def average_pool_dx(site: Site) -> Made:
@@ -94,11 +100,7 @@ def average_pool_dx(site: Site) -> Made:
             (site.own, site.sample, "" if one else str(divisors[0]) if alike else "D[i,j]"),
         )
     ]
-    many = len(windows)
-    words = "No window covers this cell, so nothing comes back: 0."
-    if many:
-        words = f"Every window hands its gradient to its cells{'' if one else ' in equal parts'}; this cell lies under "
-        words += f"{many} of them." if many > 1 else "one."
+    words = site.say(covered=bool(windows), once=len(windows) == 1, windows=len(windows), sum=one)
     return Made(words, written[0], written[1], tuple(terms), scale)
 
 
@@ -145,16 +147,5 @@ def _shared(site: Site, c: Index, sample: Index, divisor: str) -> str:
     return f"Σ_{{i,j}} {dy} / {divisor}" if divisor else f"Σ_{{i,j}} {dy}"
 
 
-def _left_out(rows: Axis, columns: Axis) -> str:
-    padded = any(zeros for axis in (rows, columns) for zeros in axis.padding)
-    return " Cells on padding are left out." if padded else ""
-
-
-def _routed(won: int) -> str:
-    if not won:
-        return (
-            "This cell was not the largest in any window, so a small change of it changes nothing: its gradient is 0."
-        )
-    if won == 1:
-        return "This cell was the largest of its window, so the gradient of that output is handed to it whole."
-    return f"This cell was the largest in {won} windows: the gradients of their outputs are handed to it and added up."
+def _is_padded(rows: Axis, columns: Axis) -> bool:
+    return any(zeros for axis in (rows, columns) for zeros in axis.padding)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from chainrule import operations
 from chainrule.engines import Array
 from chainrule.explain.cells import Catalogue, Index
 from chainrule.explain.notation import Index as Symbol
@@ -58,6 +59,10 @@ class Site:
         """Height and width of the tensor that is written."""
         height, width = self.operation.writes[self.place].shape[-2:]
         return height, width
+
+    def say(self, name: str = "", **facts: Any) -> str:
+        """Return the sentences about the operation, or those under another name, in which these facts hold."""
+        return operations.fill(operations.entries()[name or self.operation.name]["words"], facts)
 
     @property
     def value(self) -> float:

@@ -30,11 +30,12 @@ class Training:
     clip_norm: float | None = None
     seed: int = 0
 
-    def begun(self, size: int) -> Moments:
+    def begun(self, parameters: Array) -> Moments:
         """The moments in float64."""
-        expected = len(self.optimizer.moments)
+        initial, size = self.optimizer.init(parameters), parameters.size
+        expected = len(initial)
         if self.moments is None:
-            return tuple(np.zeros(size) for _ in range(expected))
+            return initial
         sizes = [np.size(moment) for moment in self.moments]
         if sizes != [size] * expected:
             raise OptionError(f"moments of {sizes} numbers; {self.optimizer.name} keeps {expected}, each of {size}")
@@ -68,6 +69,6 @@ def update(parameters: Array, gradient: Array, training: Training) -> Update:
     clip = training.clip_norm
     scale = clip / (norm + CLIPPING) if clip is not None and norm > clip else 1.0
     rate = training.optimizer.rate if training.rate is None else float(training.rate)
-    moments = training.begun(parameters.size)
+    moments = training.begun(parameters)
     after, _ = training.optimizer.update(parameters, gradient * scale, moments, step=training.step, rate=rate)
     return Update(training, rate, norm, scale, moments, after)

@@ -17,6 +17,7 @@ PARTS = {
     "spread": "one output of {} before the bias",
     "m": "the running mean of the gradient of {}",
     "v": "the running mean of the squared gradient of {}",
+    "u": "the velocity of {}",
     "velocity": "the velocity of {}",
 }
 WHOLE = {
@@ -25,6 +26,7 @@ WHOLE = {
     "dx": "the gradient of one number of the input",
     "loss.y": "the loss",
     "loss.correct": "whether the answer is right",
+    "loss.error": "how far the answer is from the target",
 }
 
 
@@ -36,7 +38,8 @@ def title(entry: Entry, moments: int = 0) -> str:
     if entry.kind == "update":
         return f"{_part(owner)} after the step"
     if entry.kind == "moment":
-        return PARTS["velocity" if moments == 1 else own].format(_part(owner))
+        known = "velocity" if moments == 1 and own in PARTS else own
+        return PARTS.get(known, f"what its own optimizer keeps ({own}) of {{}}").format(_part(owner))
     if entry.kind == "gradient":
         return f"the gradient of {_part(primal(entry.name))}"
     return _part(entry.name)

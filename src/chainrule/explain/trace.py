@@ -7,16 +7,18 @@ import numpy as np
 
 from chainrule import engines
 from chainrule.engines import Array
-from chainrule.errors import ShapeError
+from chainrule.errors import OptionError, ShapeError
 from chainrule.explain import code, leaves, updates
 from chainrule.explain.cells import Catalogue, Cell, ravelled, unravelled
 from chainrule.explain.gathering import gather, is_fused
 from chainrule.explain.operations import EXPLAINERS
+from chainrule.explain.overview import Overview, overview
 from chainrule.explain.record import Explanation, Made
 from chainrule.explain.site import Site
 from chainrule.explain.stepping import Training, Update, update
 from chainrule.explain.titles import title
 from chainrule.interpreter import Interpreter
+from chainrule.losses import Loss
 from chainrule.network import Network
 from chainrule.plan import Plan
 from chainrule.shapes import text
@@ -36,16 +38,17 @@ class Trace:
     network   whose parameters are taken as they are, float32, and computed with in float64
     x         (N, *input_shape) as the network sees it, normalised
     t         (N, K) targets
-    loss      one of `losses.NAMES`
+    loss      one of `losses.NAMES`, or one of your own
     training  optimizer, rate, step, moments: what the update is taken with; None: Adam's first step
 
     ``trace["conv2.dw"]`` is an array, ``trace.explain("conv2.dw[3,1,0,2]")`` says how one number came about.
     """
 
-    def __init__(self, network: Network, x: Array, t: Array, loss: str, training: Training | None = None) -> None:
+    def __init__(self, network: Network, x: Array, t: Array, loss: Loss, training: Training | None = None) -> None:
         self.network = network
         self.plan: Plan = network.plan(loss, input_gradient=True)
         self.training = training or Training()
+        self.training.begun(network.parameters)  # somebody's own optimizer names its moments by beginning
         inputs, targets = np.array(x, np.float64), np.array(t, np.float64)  # kept, whatever the caller does
         self.samples = _checked(network, inputs, targets)
         self.catalogue: Catalogue = gather(network, self.plan, self.training.optimizer, self.samples)
@@ -140,6 +143,21 @@ class Trace:
             code=places,
             derivation=code.derivation(operation),
         )
+
+    def overview(self, name: str) -> Overview:
+        """Shape and statistics of a whole tensor, and how to name one of its cells: ``overview("conv1.y")``.
+
+        Errors   OptionError for a name that is not known, or a single number, which `explain` is for
+        """
+        target, shape = self.catalogue.seen(name)[0]
+        if not shape:
+            raise OptionError(f"{name} is a single number; explain({name!r}) says how it was made")
+        return overview(name, target, self._arrays[target].reshape(shape))
+
+    def is_tensor(self, cell: str) -> bool:
+        """Return whether a text names a whole tensor of several numbers: conv1.y, without brackets."""
+        name = cell.strip()
+        return "[" not in name and name in self and bool(self.catalogue.seen(name)[0][1])
 
     def _value(self, cell: Cell) -> float:
         array = self._arrays[cell.tensor]

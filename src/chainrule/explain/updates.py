@@ -53,20 +53,54 @@ def explain(arrays: Mapping[str, Array], update: Update, cell: Cell) -> Made:
 
 
 def _sgd(entry: Entry, update: Update) -> tuple[Step, ...]:
-    return (_last(entry, "rate · g", f"{bracketed(update.rate)}·{bracketed(_clipped(entry, update))}"),)
+    name, slope, steps = _slope(entry, update)
+    return (*steps, _last(entry, f"rate · {name}", f"{bracketed(update.rate)}·{bracketed(slope)}"))
 
 
 def _momentum(entry: Entry, update: Update) -> tuple[Step, ...]:
     mu, nesterov = update.attributes["momentum"], update.attributes["nesterov"]
-    g = _clipped(entry, update)
-    v = mu * entry.moments["v"] + g
-    numbers = f"{bracketed(mu)}·{bracketed(entry.moments['v'])} + {bracketed(g)}"
-    steps = [Step("v′", "μ·v + g", numbers, v)]
+    g, slope, before = _slope(entry, update)
+    v = mu * entry.moments["v"] + slope
+    numbers = f"{bracketed(mu)}·{bracketed(entry.moments['v'])} + {bracketed(slope)}"
+    steps = [*before, Step("v′", f"μ·v + {g}", numbers, v)]
     direction, name = v, "v′"
     if nesterov:
-        direction, name = g + mu * v, "a"
-        steps.append(Step("a", "g + μ·v′", f"{bracketed(g)} + {bracketed(mu)}·{bracketed(v)}", direction))
+        direction, name = slope + mu * v, "a"
+        steps.append(Step("a", f"{g} + μ·v′", f"{bracketed(slope)} + {bracketed(mu)}·{bracketed(v)}", direction))
     return (*steps, _last(entry, f"rate · {name}", f"{bracketed(update.rate)}·{bracketed(direction)}"))
+
+
+def _rmsprop(entry: Entry, update: Update) -> tuple[Step, ...]:
+    given, rate = update.attributes, update.rate
+    alpha, epsilon, mu = given["alpha"], given["epsilon"], given["momentum"]
+    g, slope, before = _slope(entry, update)
+    v = alpha * entry.moments["v"] + (1 - alpha) * slope * slope
+    ratio = slope / (sqrt(v) + epsilon)
+    u = mu * entry.moments["u"] + ratio
+    share = bracketed(alpha)
+    steps = [
+        *before,
+        Step(
+            "v′",
+            f"α·v + (1 − α)·{g}^{{2}}",
+            f"{share}·{bracketed(entry.moments['v'])} + (1 − {share})·{powered(slope, '2')}",
+            v,
+        ),
+        Step("q", f"{g} / (√(v′) + ε)", f"{bracketed(slope)} / (√({bracketed(v)}) + {bracketed(epsilon)})", ratio),
+    ]
+    if not mu:
+        return (*steps, _last(entry, "rate · q", f"{bracketed(rate)}·{bracketed(ratio)}"))
+    numbers = f"{bracketed(mu)}·{bracketed(entry.moments['u'])} + {bracketed(ratio)}"
+    return (
+        *steps,
+        Step("u′", "μ·u + q", numbers, u),
+        _last(entry, "rate · u′", f"{bracketed(rate)}·{bracketed(u)}"),
+    )
+
+
+def _own(entry: Entry, update: Update) -> tuple[Step, ...]:
+    change = -entry.change
+    return (_last(entry, "Δ", bracketed(change)),)
 
 
 def _adam(entry: Entry, update: Update) -> tuple[Step, ...]:
@@ -109,6 +143,10 @@ ADAM_WORDS = (
     "Adam steps by the running mean of the gradient over the root of its running square: about the rate where the "
     "gradients of many steps agree, however small they are, and less where they do not."
 )
+RMSPROP_WORDS = (
+    "RMSProp divides the gradient by the root of its running square: steps are about as long where gradients are small "
+    "as where they are large."
+)
 RULES: dict[str, tuple[Writer, str, str]] = {
     "sgd_update": (_sgd, "rate · g", "The step is the gradient times the rate."),
     "momentum_update": (
@@ -116,6 +154,8 @@ RULES: dict[str, tuple[Writer, str, str]] = {
         "rate · v′",
         "The step goes along a velocity, in which the gradients of the steps before still count.",
     ),
+    "rmsprop_update": (_rmsprop, "rate · u′", RMSPROP_WORDS),
+    "own_update": (_own, "Δ", "The step is that of somebody's own optimizer, whose code is not looked into."),
     "adam_update": (_adam, "rate · m̂ / (√(v̂) + ε)", ADAM_WORDS),
 }
 
@@ -126,6 +166,16 @@ RULES: dict[str, tuple[Writer, str, str]] = {
 def _clipped(entry: Entry, update: Update) -> float:
     """The gradient as the update reads it."""
     return entry.gradient * update.scale
+
+
+def _slope(entry: Entry, update: Update) -> tuple[str, float, tuple[Step, ...]]:
+    """Letter and value of the gradient, that of the decay added where there is one, and the step that adds it."""
+    g, decay = _clipped(entry, update), update.attributes.get("decay")
+    if not decay:
+        return "g", g, ()
+    h = g + decay * entry.value
+    numbers = f"{bracketed(g)} + {bracketed(decay)}·{bracketed(entry.value)}"
+    return "h", h, (Step("h", f"g + λ·{entry.letter}", numbers, h),)
 
 
 def _gradient_steps(entry: Entry, update: Update) -> tuple[Step, ...]:
@@ -148,9 +198,14 @@ def _last(entry: Entry, symbols: str, numbers: str) -> Step:
 
 def _equations(entry: Entry, update: Update, formula: str, index: Index) -> tuple[str, str]:
     """p′ = p − …, in letters and for this entry."""
-    nesterov, decay = update.attributes.get("nesterov"), update.attributes.get("decay")
+    given, operation = update.attributes, update.training.optimizer.operation
+    nesterov, decay, adam = given.get("nesterov"), given.get("decay"), operation == "adam_update"
     formula = "rate · (g + μ·v′)" if nesterov else formula
-    shrink = "(1 − rate·λ)·" if decay else ""
+    if operation == "rmsprop_update" and not given["momentum"]:
+        formula = "rate · q"
+    if decay and not adam:
+        formula = formula.replace("g", "h")
+    shrink = "(1 − rate·λ)·" if decay and adam else ""
     p = entry.letter
     texts = (",".join(letters(len(index))), ",".join(map(str, index)))
     written = [f"{p}′[{text}] = {shrink}{p}[{text}] − {formula}" for text in texts]

@@ -8,12 +8,15 @@ from chainrule.layers.base import Layer, Parameter
 from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
-from chainrule.layers.normalization import BatchNorm2D
+from chainrule.layers.normalization import BatchNorm1D, BatchNorm2D
 from chainrule.layers.own import Own
 from chainrule.layers.pooling import (
     AveragePool1D,
     AveragePool2D,
+    GlobalAveragePool1D,
     GlobalAveragePool2D,
+    GlobalMaxPool1D,
+    GlobalMaxPool2D,
     MaxPool1D,
     MaxPool2D,
     SumPool1D,
@@ -26,6 +29,7 @@ __all__ = [
     "Arctan",
     "AveragePool1D",
     "AveragePool2D",
+    "BatchNorm1D",
     "BatchNorm2D",
     "Conv1D",
     "Conv2D",
@@ -33,7 +37,10 @@ __all__ = [
     "Dense",
     "Dropout",
     "Flatten",
+    "GlobalAveragePool1D",
     "GlobalAveragePool2D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
     "Layer",
     "LeakyReLU",
     "MaxPool1D",
@@ -54,8 +61,9 @@ NAMED: dict[str, type[Layer]] = {
     kind.__name__: kind
     for kind in (
         *(Arctan, GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh),
-        *(Conv1D, Conv2D, ConvTranspose2D, Dense, Dropout, BatchNorm2D, Flatten, Reshape),
-        *(AveragePool1D, AveragePool2D, GlobalAveragePool2D, MaxPool1D, MaxPool2D, SumPool1D, SumPool2D),
+        *(Conv1D, Conv2D, ConvTranspose2D, Dense, Dropout, BatchNorm1D, BatchNorm2D, Flatten, Reshape),
+        *(AveragePool1D, AveragePool2D, MaxPool1D, MaxPool2D, SumPool1D, SumPool2D),
+        *(GlobalAveragePool1D, GlobalAveragePool2D, GlobalMaxPool1D, GlobalMaxPool2D),
     )
 }
 
@@ -64,7 +72,7 @@ def from_config(config: dict[str, Any]) -> Layer:
     """The layer that `Layer.to_config` wrote."""
     options = dict(config)
     kind = options.pop("layer", None)
-    if kind not in NAMED:
+    if not isinstance(kind, str) or kind not in NAMED:
         raise one_of("layer", kind, [*NAMED])
     try:
         return NAMED[kind](**options)

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import initializers
-from chainrule.errors import OptionError, ShapeError, one_of
+from chainrule.errors import OptionError, ShapeError, one_of, quoted
 from chainrule.initializers import Fans
 from chainrule.plan import Builder, Tensor
-from chainrule.shapes import text
+from chainrule.shapes import is_whole, text, wanted
 
 Shape = tuple[int, ...]
 ONE = Fans(1, 1)
@@ -96,10 +96,18 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def lifted(tensor: Tensor) -> Tensor:
+    """Return (C, W) as an image of height 1, (C, 1, W), and other tensors as they are."""
+    if len(tensor.shape) != 2:
+        return tensor
+    channels, width = tensor.shape
+    return tensor.viewed((channels, 1, width))
+
+
 def whole(layer: object, what: str, value: object, least: int = 1) -> None:
     """Refuse an option that is not a whole number of at least ``least``."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise OptionError(f"{type(layer).__name__}: {what} {value!r}: expected a whole number of at least {least}")
+    if not is_whole(value, least):
+        raise OptionError(f"{type(layer).__name__}: {what} {quoted(value)}: expected {wanted(value, least)}")
 
 
 def chosen(layer: object, what: str, value: object, known: tuple[Any, ...]) -> None:

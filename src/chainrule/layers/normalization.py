@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chainrule.errors import OptionError, ShapeError
-from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.layers.base import Layer, Parameter, Shape, lifted
 from chainrule.plan import Builder, Tensor
 from chainrule.shapes import text
 
@@ -27,6 +27,7 @@ class BatchNorm2D(Layer):
     epsilon: float = 1e-5
 
     kind: ClassVar[str] = "norm"
+    axes: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -35,8 +36,9 @@ class BatchNorm2D(Layer):
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
         """The shape that came."""
-        if len(shape) not in (1, 3):
-            raise ShapeError(f"BatchNorm2D {name!r}: expected an input (C, H, W) or (F,), found {text(shape)}")
+        if len(shape) not in (1, self.axes + 1):
+            taken = "(C, H, W)" if self.axes == 2 else "(C, W)"
+            raise ShapeError(f"{type(self).__name__} {name!r}: expected an input {taken} or (F,), found {text(shape)}")
         return shape
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
@@ -51,13 +53,14 @@ class BatchNorm2D(Layer):
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Training: batch statistics, which need the whole batch; inference: the running ones, sample by sample."""
-        y = builder.activation("y", x.shape)
+        given = builder.activation("y", x.shape)
+        x, y = lifted(x), lifted(given)
         gamma, beta = builder.parameter("gamma"), builder.parameter("beta")
         running = (builder.parameter("running_mean"), builder.parameter("running_variance"))
         epsilon = float(self.epsilon)
         if not builder.training:
             builder.forward("batch_norm_inference", (x, gamma, beta, *running), (y,), epsilon=epsilon)
-            return y
+            return given
         mean, variance = builder.statistic("mean", x.shape[:1]), builder.statistic("variance", x.shape[:1])
         builder.forward("batch_norm", (x, gamma, beta), (y, mean, variance), epsilon=epsilon, scope="batch")
         dy = y.gradient()
@@ -75,4 +78,11 @@ class BatchNorm2D(Layer):
             runtime=count,
             scope="batch",
         )
-        return y
+        return given
+
+
+@dataclass(frozen=True)
+class BatchNorm1D(BatchNorm2D):
+    """`BatchNorm2D` for (C, W), and (F,) as well."""
+
+    axes: ClassVar[int] = 1

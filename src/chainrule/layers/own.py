@@ -1,7 +1,6 @@
 """A layer that a learner wrote: one opaque operation forward, and one backward."""
 
 import copy
-import threading
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -9,9 +8,11 @@ from numpy.typing import ArrayLike
 
 from chainrule.errors import StudentError
 from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.locks import ThreadLock
 from chainrule.plan import Builder, Tensor
 from chainrule.shapes import text
 from chainrule.student import Array, Student
+from chainrule.student.interface import OWN
 
 TRIAL = 2  # samples of the batch on which shapes and parameters are found
 
@@ -31,7 +32,7 @@ class Own(Layer):
 
     def __init__(self, source: Any, /, **parameters: ArrayLike) -> None:
         self.student = Student(source, parameters=parameters)
-        self._lock = threading.Lock()
+        self._lock = ThreadLock()
         self._trials: dict[Shape, tuple[Shape, tuple[Parameter, ...]]] = {}
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
@@ -63,14 +64,13 @@ class Own(Layer):
 
     def describe(self) -> str:
         """What the learner calls it."""
-        return f"{self.student.kind} (own)"
+        return f"{self.student.kind}{OWN}"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Own":
-        """Another layer around a copy of the learner's object."""
+        """Return another layer around a copy of the learner's object."""
+        twin = Own.__new__(Own)
         with self._lock:
-            twin = copy.copy(self)
-            twin.student = copy.deepcopy(self.student, memo)
-        twin._lock = threading.Lock()
+            twin.__dict__.update(self.__dict__ | {"student": copy.deepcopy(self.student, memo), "_lock": ThreadLock()})
         return twin
 
     def _trial(self, shape: Shape, name: str) -> tuple[Shape, tuple[Parameter, ...]]:

@@ -1,11 +1,11 @@
-"""Pooling layers: max, average and sum, in one and two dimensions, and the average over the whole picture."""
+"""Pooling layers: max, average and sum, in one and two dimensions, and max and average over the whole image."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from chainrule import shapes
 from chainrule.errors import ShapeError
-from chainrule.layers.base import Layer, Shape, chosen
+from chainrule.layers.base import Layer, Shape, chosen, lifted
 from chainrule.plan import Builder, Tensor
 from chainrule.shapes import PaddingLike
 
@@ -55,9 +55,6 @@ class _Pool(Layer):
         axes = zip(shape[1:], window, stride, padding, strict=True)
         return (shape[0], *(shapes.output_size(*axis) for axis in axes))
 
-    def _lifted(self, tensor: Tensor) -> Tensor:
-        return tensor if self.axes == 2 else tensor.viewed((*tensor.shape[:-1], 1, tensor.shape[-1]))
-
     def _attributes(self, size: Shape) -> dict[str, Any]:
         lift = 2 - self.axes
         window, stride = self._windows()
@@ -75,7 +72,7 @@ class _MaxPool(_Pool):
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """y = the largest cell of each window, and where it was;  dx = dy put back there."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
-        picture, result = self._lifted(x), self._lifted(y)
+        picture, result = lifted(x), lifted(y)
         winner = builder.activation("winner", result.shape, integer=True)
         options = self._attributes(x.shape[1:])
         builder.forward("max_pool", (picture,), (result, winner), **options)
@@ -93,7 +90,7 @@ class _MeanPool(_Pool):
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """y = the sum of each window over its divisor;  dx = dy over the divisor, to every cell of the window."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
-        picture, result = self._lifted(x), self._lifted(y)
+        picture, result = lifted(x), lifted(y)
         options = {**self._attributes(x.shape[1:]), "divisor": self._divisor()}
         builder.forward("average_pool", (picture,), (result,), **options)
         builder.backward(
@@ -170,22 +167,61 @@ class SumPool1D(SumPool2D):
 
 
 @dataclass(frozen=True)
-class GlobalAveragePool2D(Layer):
-    """The mean of every channel: (C, H, W) → (C,)."""
+class _GlobalPool(Layer):
+    """Base of pooling over whole channels: one window as large as the image."""
 
     kind: ClassVar[str] = "pool"
+    axes: ClassVar[int] = 2
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """(C,)."""
-        self._expect(shape, name, 3, "(C, H, W)")
+        """Return (C,)."""
+        self._expect(shape, name, self.axes + 1, "(C, H, W)" if self.axes == 2 else "(C, W)")
         return shape[:1]
 
+    def _whole(self, builder: Builder, x: Tensor) -> tuple[Tensor, Tensor, Tensor, dict[str, Any]]:
+        """Return the output, the image, the output as 1×1 results, and the options of the window."""
+        y, image = builder.activation("y", x.shape[:1]), lifted(x)
+        size = image.shape[1:]
+        options = {"window": size, "stride": size, "padding": ((0, 0), (0, 0))}
+        return y, image, y.viewed((*y.shape, 1, 1)), options
+
+
+@dataclass(frozen=True)
+class GlobalAveragePool2D(_GlobalPool):
+    """The mean of every channel: (C, H, W) → (C,)."""
+
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Average pooling with a window as large as the picture, its 1×1 results as a vector."""
-        y = builder.activation("y", x.shape[:1])
-        result = y.viewed((*x.shape[:1], 1, 1))
-        size = x.shape[1:]
-        options = {"window": size, "stride": size, "padding": ((0, 0), (0, 0)), "divisor": "cells"}
-        builder.forward("average_pool", (x,), (result,), **options)
-        builder.backward("average_pool_dx", (result.gradient(),), (x.gradient(),), size=size, **options)
+        """y = the mean of each channel;  dx = dy over the number of its cells, to every cell."""
+        y, image, result, options = self._whole(builder, x)
+        options["divisor"] = "cells"
+        builder.forward("average_pool", (image,), (result,), **options)
+        size = image.shape[1:]
+        builder.backward("average_pool_dx", (result.gradient(),), (image.gradient(),), size=size, **options)
         return y
+
+
+@dataclass(frozen=True)
+class GlobalAveragePool1D(GlobalAveragePool2D):
+    """`GlobalAveragePool2D` for (C, W)."""
+
+    axes: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class GlobalMaxPool2D(_GlobalPool):
+    """The largest cell of every channel, the first of equals: (C, H, W) → (C,)."""
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """y = the largest cell of each channel, and where it was;  dx = dy put back there."""
+        y, image, result, options = self._whole(builder, x)
+        winner = builder.activation("winner", result.shape, integer=True)
+        builder.forward("max_pool", (image,), (result, winner), **options)
+        builder.backward("max_pool_dx", (result.gradient(), winner), (image.gradient(),), size=image.shape[1:])
+        return y
+
+
+@dataclass(frozen=True)
+class GlobalMaxPool1D(GlobalMaxPool2D):
+    """`GlobalMaxPool2D` for (C, W)."""
+
+    axes: ClassVar[int] = 1

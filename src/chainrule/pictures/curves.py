@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.pictures.scales import accuracy_scale, loss_scale, mark_epochs, step_scale
-from chainrule.pictures.series import QUANTITIES, Epochs, Series, series
+from chainrule.pictures.series import ACCURACY, Epochs, Series, series
 from chainrule.pictures.smoothing import envelope
 from chainrule.pictures.style import (
     BLUE,
@@ -33,7 +33,7 @@ from chainrule.pictures.style import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Curves: TypeAlias = tuple[Sequence[int], ArrayLike, ArrayLike, Epochs]
+Curves: TypeAlias = tuple[Any, ...]  # steps, loss, measured, epochs, and perhaps the name of the measure
 
 MOST_STEPS = 20_000  # more are drawn as an envelope
 COLUMNS = 2_000
@@ -43,19 +43,25 @@ DASHES = ("-", "--", ":", "-.")
 
 
 def learning_curves(
-    steps: Sequence[int], loss: ArrayLike, accuracy: ArrayLike, epochs: Epochs, title: str = "Learning curves"
+    steps: Sequence[int],
+    loss: ArrayLike,
+    measured: ArrayLike,
+    epochs: Epochs,
+    title: str = "Learning curves",
+    measure: str = ACCURACY,
 ) -> "Figure":
-    """Loss and accuracy of every batch (thin), smoothed (thick), and on validation data (points).
+    """Loss and measure of every batch (thin), smoothed (thick), and on validation data (points).
 
-    Shapes   steps, loss, accuracy (S,); accuracy as a share, 0 … 1
+    Shapes   steps, loss, measured (S,); an accuracy as a share, 0 … 1
+    measure  accuracy, label_accuracy or mean_absolute_error
     epochs   one mapping each: step (the last one of the epoch), loss, accuracy, validation_loss and
              validation_accuracy (None: not measured)
     """
-    run = series("learning curves", steps, loss, accuracy, epochs)
+    run = series("learning curves", steps, loss, measured, epochs, measure)
     if run.steps.size == 0:
         return message(title, "No training step yet.")
     sheet, panels = _panels(1, title, bool(run.ends))
-    for axes, quantity in zip(panels, QUANTITIES, strict=True):
+    for axes, quantity in zip(panels, ("loss", measure), strict=True):
         _draw_batches(axes, run, quantity)
         _draw_run(axes, run, quantity, BLUE, "-", f"smoothed over {run.window:,} step{'s' * (run.window > 1)}")
         _draw_validation(axes, run, quantity, VERMILLION, "-", "validation data")
@@ -70,20 +76,26 @@ def learning_curves(
 def compare_curves(runs: Mapping[str, Curves], title: str = "Comparison of runs") -> "Figure":
     """Several runs on the same axes: the smoothed loss and accuracy of each, and its validation points.
 
-    runs   name → (steps, loss, accuracy, epochs), as `learning_curves` takes them
+    runs   name → (steps, loss, measured, epochs) and perhaps the name of the measure; runs with another one than the
+           first panel shows are in the panel of the loss alone
     """
     checked = {name: series(name, *run) for name, run in runs.items()}
     drawn = {name: run for name, run in checked.items() if run.steps.size}
     if not drawn:
         return message(title, "No run to compare.")
+    measures = [run.measure for run in drawn.values()]
+    measure = ACCURACY if ACCURACY in measures else measures[0]
     names = [_with_result(name, run) for name, run in drawn.items()]
     sheet, panels = _panels(math.ceil(len(names) / _legend_columns(names)), title, False)
-    for axes, quantity in zip(panels, QUANTITIES, strict=True):
+    for axes, quantity in zip(panels, ("loss", measure), strict=True):
+        shown = [run for run in drawn.values() if quantity in run.values]
         for number, run in enumerate(drawn.values()):
+            if quantity not in run.values:
+                continue
             colour, dash = CYCLE[number % len(CYCLE)], DASHES[number // len(CYCLE) % len(DASHES)]
             _draw_run(axes, run, quantity, colour, dash, f"run {number}")
             _draw_validation(axes, run, quantity, colour, "none", NO_LABEL)
-        _finish(axes, quantity, list(drawn.values()))
+        _finish(axes, quantity, shown)
     handles, _ = panels[0].get_legend_handles_labels()
     _legend(sheet.figure, handles, names)
     return sheet.figure
@@ -126,8 +138,8 @@ def _finish(axes: Drawing, quantity: str, runs: Sequence[Series]) -> None:
     lines = np.concatenate([part for run in runs for part in (run.smoothed(quantity), run.validation(quantity)[1])])
     tidy(axes)
     step_scale(axes)
-    axes.set_title(quantity.capitalize(), loc="left", fontsize=BODY + 1, color=INK)
-    if quantity == "accuracy":
+    axes.set_title(quantity.replace("_", " ").capitalize(), loc="left", fontsize=BODY + 1, color=INK)
+    if quantity.endswith(ACCURACY):
         accuracy_scale(axes, lines)
     else:
         raw = [run.values[quantity] for run in runs] if len(runs) == 1 else []
@@ -137,15 +149,17 @@ def _finish(axes: Drawing, quantity: str, runs: Sequence[Series]) -> None:
 def _result(axes: Drawing, run: Series, quantity: str) -> None:
     measured = run.validation(quantity)[1]
     value, where = (measured[-1], "validation") if measured.size else (run.smoothed(quantity)[-1], "smoothed")
-    shown = f"{100 * value:.2f} %" if quantity == "accuracy" else f"{value:.4g}"
+    shown = f"{100 * value:.2f} %" if quantity.endswith(ACCURACY) else f"{value:.4g}"
     colour = VERMILLION if measured.size else BLUE
     axes.set_title(f"at the end: {shown} ({where})", loc="right", fontsize=SMALL + 0.5, color=colour)
 
 
 def _with_result(name: str, run: Series) -> str:
-    measured = run.validation("accuracy")[1]
-    shown = legible(name, 40)
-    return f"{shown} ({100 * measured[-1]:.2f} %)" if measured.size else shown
+    measured = run.validation(run.measure)[1]
+    shown, is_share = legible(name, 40), run.measure.endswith(ACCURACY)
+    if not measured.size:
+        return shown
+    return f"{shown} ({100 * measured[-1]:.2f} %)" if is_share else f"{shown} ({measured[-1]:.4g})"
 
 
 def _legend_columns(labels: Sequence[str]) -> int:

@@ -1,13 +1,14 @@
 """The learnt kernels of a layer as small pictures."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.errors import ShapeError
+from chainrule.errors import OptionError, ShapeError, one_of
 from chainrule.pictures.style import BODY, MARGIN, MUTED, RULE, SMALL, Drawing, new_sheet, ruled, tidy_ticks, typeface
 
 if TYPE_CHECKING:
@@ -106,6 +107,21 @@ def _colour_bar(axes: Drawing, place: Drawing) -> None:
     bar = axes.figure.colorbar(axes.images[0], cax=place)
     bar.outline.set(edgecolor=RULE, linewidth=0.6)
     tidy_ticks(bar.ax.yaxis)
+
+
+def layer_kernels(weights: Mapping[str, ArrayLike], model: str, layer: str | None = None) -> "Figure":
+    """Draw the kernels of one convolution of a model, by default the first.
+
+    weights  of the model by name, "conv1.w"
+    Errors   OptionError when there is no such convolution
+    """
+    known = [name.removesuffix(".w") for name, w in weights.items() if name.endswith(".w") and np.ndim(w) == 4]
+    if not known:
+        raise OptionError(f"{model} has no two-dimensional convolution, whose kernels could be drawn")
+    if layer is not None and layer not in known:
+        raise one_of("convolution", layer, known)
+    chosen = layer or known[0]
+    return kernel_grid(weights[f"{chosen}.w"], f"{model}: kernels {chosen}")
 
 
 def _what(shape: tuple[int, ...]) -> str:

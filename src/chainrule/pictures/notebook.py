@@ -2,10 +2,16 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import TYPE_CHECKING, Any
 
-from chainrule.pictures.files import DPI
+from chainrule.pictures.files import DPI, png
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_CLASSES = 50
 
 _NUMBER = re.compile(r"[+\-−]?\d[\d,.  ]*(e[+\-−]?\d+)?(\s?%)?")
 _LINE = "1px solid rgba(128,128,128,0.35)"
@@ -29,11 +35,37 @@ def table(headers: Sequence[object], rows: Iterable[Sequence[object]], caption: 
     return f'<table style="{_TABLE}">{title}<thead>{head}</thead><tbody>{body}</tbody></table>'
 
 
-def image(png: bytes, alt: str) -> str:
+def image(content: bytes, alt: str) -> str:
     """A PNG as an `<img>` that carries its own data, shown in the size it was drawn for; `alt` says what it shows."""
-    width = round(int.from_bytes(png[16:20], "big") * _CSS_PIXELS / DPI)
+    width = round(int.from_bytes(content[16:20], "big") * _CSS_PIXELS / DPI)
     style = f"width:{width}px;max-width:100%;height:auto;border-radius:4px;background:#fff;"
-    return f'<img src="data:image/png;base64,{b64encode(png).decode()}" alt="{escape(alt)}" style="{style}">'
+    return f'<img src="data:image/png;base64,{b64encode(content).decode()}" alt="{escape(alt)}" style="{style}">'
+
+
+def evaluation(figures: Mapping[str, Any], confusion: "Figure | None") -> str:
+    """The figures of an evaluation, its classes with precision and recall, and its confusion matrix.
+
+    figures   as `Evaluation.to_json` gives them: single figures, and under "classes" a mapping a class
+    """
+    single = [(name.replace("_", " "), value) for name, value in figures.items() if isinstance(value, (int, float))]
+    parts = [table(["figure", "value"], [[name, _figure(name, value)] for name, value in single], "evaluation")]
+    classes: list[Mapping[str, Any]] = figures.get("classes", [])
+    if classes:
+        names = list(classes[0])
+        rows = [[_figure(name, row[name]) for name in names] for row in classes[:MOST_CLASSES]]
+        caption = f"the first {MOST_CLASSES} of {len(classes):,} classes" if len(classes) > MOST_CLASSES else ""
+        parts.append(table(names, rows, caption))
+    return "".join(parts) + (image(png(confusion), "confusion matrix") if confusion is not None else "")
+
+
+def _figure(name: str, value: Any) -> object:
+    share = isinstance(value, float) and not name.endswith(("loss", "error", "r2"))
+    return f"{100 * value:.2f} %" if share else value
+
+
+def paragraphs(texts: Iterable[str]) -> str:
+    """A paragraph for each text."""
+    return "".join(f'<p style="margin:4px 12px;color:inherit;">{escape(text)}</p>' for text in texts)
 
 
 def _row(tag: str, cells: Sequence[str], sides: Sequence[str], extra: str) -> str:

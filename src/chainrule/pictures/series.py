@@ -13,16 +13,20 @@ from chainrule.pictures.smoothing import half_window, smooth
 Epochs: TypeAlias = Sequence[Mapping[str, float | None]]
 Numbers: TypeAlias = NDArray[np.float64]
 
-QUANTITIES = ("loss", "accuracy")
+ACCURACY = "accuracy"
 
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """Steps (S,), loss and accuracy of each (S,), and one mapping an epoch."""
+    """Steps (S,), loss and measure of each (S,), and one mapping an epoch.
+
+    measure   accuracy, label_accuracy or mean_absolute_error
+    """
 
     steps: Numbers
     values: dict[str, Numbers]
     epochs: Epochs
+    measure: str = ACCURACY
 
     @property
     def window(self) -> int:
@@ -45,22 +49,30 @@ class Series:
 
     def validation(self, quantity: str) -> tuple[Numbers, Numbers]:
         """(steps, values) of the epochs after which it was measured on validation data."""
-        found = [(_number(epoch, "step"), _number(epoch, f"validation_{quantity}")) for epoch in self.epochs]
+        key = f"validation_{ACCURACY if quantity.endswith(ACCURACY) else quantity}"
+        found = [(_number(epoch, "step"), _number(epoch, key)) for epoch in self.epochs]
         points = np.array([point for point in found if np.isfinite(point).all()]).reshape(-1, 2)
         return points[:, 0], points[:, 1]
 
 
-def series(name: str, steps: Sequence[int], loss: ArrayLike, accuracy: ArrayLike, epochs: Epochs) -> Series:
+def series(
+    name: str,
+    steps: Sequence[int],
+    loss: ArrayLike,
+    measured: ArrayLike,
+    epochs: Epochs,
+    measure: str = ACCURACY,
+) -> Series:
     """The series of one run.
 
-    Errors   ShapeError when there is not one loss and one accuracy a step
+    Errors   ShapeError when there is not one loss and one measure a step
     """
     at = np.asarray(steps, np.float64).reshape(-1)
-    values = {"loss": np.asarray(loss, np.float64), "accuracy": np.asarray(accuracy, np.float64)}
+    values = {"loss": np.asarray(loss, np.float64), measure: np.asarray(measured, np.float64)}
     for quantity, given in values.items():
         if given.shape != at.shape:
             raise ShapeError(f"{name}: {at.size} steps but {quantity} of shape {given.shape}; expected one a step")
-    return Series(at, values, epochs)
+    return Series(at, values, epochs, measure)
 
 
 def _number(epoch: Mapping[str, float | None], key: str) -> float:

@@ -53,15 +53,29 @@ class Sheet:
 def new_sheet(width: float, height: float, title: str) -> Sheet:
     """A white figure on an Agg canvas of its own: the title at the top left, `width`×`height` inches below it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     lines = textwrap.wrap(legible(title), max(int(width * _CHARACTERS_PER_INCH), 12))
     title_height = 0.11 + _TITLE_LINE * len(lines)
-    figure: Drawing = Figure(figsize=(width, title_height + height), dpi=100, facecolor=PAPER)
+    figure: Drawing = _figure_class()(figsize=(width, title_height + height), dpi=100, facecolor=PAPER)
     FigureCanvasAgg(figure)
     where = {"x": MARGIN / width, "y": 1 - 0.08 / (title_height + height), "ha": "left", "va": "top"}
     figure.suptitle("\n".join(lines), **where, fontsize=TITLE, fontweight="bold", color=INK, **typeface())
     return Sheet(figure, title_height)
+
+
+@cache
+def _figure_class() -> Any:
+    from matplotlib.figure import Figure
+
+    class Picture(Figure):
+        """A figure that a notebook shows without pyplot."""
+
+        def _repr_png_(self) -> bytes:
+            from chainrule.pictures.files import png
+
+            return png(self)
+
+    return Picture
 
 
 def widest(texts: Iterable[str], size: float) -> float:

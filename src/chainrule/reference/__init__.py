@@ -25,11 +25,13 @@ from chainrule.reference.convolution import cross_correlate, cross_correlate_dw,
 from chainrule.reference.dense import dense, dense_dw, dense_dx
 from chainrule.reference.dropout import dropout
 from chainrule.reference.losses import (
+    absolute_error,
     binary_cross_entropy,
     binary_cross_entropy_dp,
     categorical_cross_entropy,
     categorical_cross_entropy_dp,
     correct,
+    correct_labels,
     half_squared_error,
     half_squared_error_dp,
     mean_squared_error,
@@ -45,9 +47,10 @@ from chainrule.reference.normalization import (
     running_statistics,
 )
 from chainrule.reference.pooling import average_pool, average_pool_dx, max_pool, max_pool_dx
-from chainrule.reference.updates import adam_update, momentum_update, sgd_update
+from chainrule.reference.updates import adam_update, momentum_update, rmsprop_update, sgd_update
 
 __all__ = [
+    "absolute_error",
     "adam_update",
     "add_bias",
     "arctan",
@@ -64,6 +67,7 @@ __all__ = [
     "categorical_cross_entropy",
     "categorical_cross_entropy_dp",
     "correct",
+    "correct_labels",
     "cross_correlate",
     "cross_correlate_dw",
     "cross_correlate_dx",
@@ -84,6 +88,7 @@ __all__ = [
     "momentum_update",
     "relu",
     "relu_dx",
+    "rmsprop_update",
     "running_statistics",
     "sgd_update",
     "sigmoid",

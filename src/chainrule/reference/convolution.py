@@ -63,6 +63,10 @@ def cross_correlate_dx(
     flip: bool = False,
 ) -> NDArray[Any]:
     """dx[n,c,h,k] = Σ_{o,i,j,u,v} dy[n,o,i,j] · w[o,c,u,v]        where h = s·i + d·u − p_top, k = s·j + d·v − p_left
+    dx[n,c,h,k] = Σ_{o,u,v} dȳ[n,o, (h + p − d·u)/s, (k + q − d·v)/s] · w[o,c,u,v]        dȳ: 0 where there is no output
+
+    The first line is as the loops have it: each dy is sent to the cells under its window. The second is the same sum,
+    collected by one cell; p = p_top and q = p_left.
 
     With s = d = 1 this is the full convolution of dy and w. ``size`` is (H, W) of x.
 

@@ -176,6 +176,36 @@ def correct(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return hit
 
 
+def correct_labels(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+    """Share of the labels of a sample that prediction and target put on the same side of ½.
+
+    share[n] = 1/K Σ_k (1 where (p[n,k] ≥ ½) = (t[n,k] ≥ ½), else 0)        NaN is on neither side
+
+    Shapes   p (N, K), t (N, K)  →  share (N,), in the dtype of p
+    Errors   ShapeError when p and t differ
+    """
+    share = _one_a_sample("correct_labels", p, t)
+    for n, k in np.ndindex(p.shape):
+        yes = p[n, k] >= 0.5 and t[n, k] >= 0.5
+        no = p[n, k] < 0.5 and t[n, k] < 0.5
+        share[n] += (1 if yes or no else 0) / p.shape[1]
+    return share
+
+
+def absolute_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+    """Mean distance between the outputs of a sample and their targets.
+
+    error[n] = 1/K Σ_k abs(p[n,k] − t[n,k])
+
+    Shapes   p (N, K), t (N, K)  →  error (N,), in the dtype of p
+    Errors   ShapeError when p and t differ
+    """
+    error = _one_a_sample("absolute_error", p, t)
+    for n, k in np.ndindex(p.shape):
+        error[n] += abs(p[n, k] - t[n, k]) / p.shape[1]
+    return error
+
+
 def _place_of_largest(row: NDArray[Any]) -> int:
     best = 0
     for k in range(1, row.shape[0]):

@@ -12,29 +12,36 @@ from numpy.typing import NDArray
 from chainrule.reference.checks import check_same
 
 
-def sgd_update(p: NDArray[Any], g: NDArray[Any], *, rate: float) -> NDArray[Any]:
-    """Step against the gradient.
+def sgd_update(p: NDArray[Any], g: NDArray[Any], *, rate: float, decay: float = 0.0) -> NDArray[Any]:
+    """Step against the gradient; with decay, shrink the parameters too.
 
-    p ← p − rate · g
+    p ← (1 − rate · decay) p − rate · g
 
     Shapes   p any, g like p  →  p
     Errors   ShapeError when the shapes differ
-    Source   VanillaCNN section 4.5
+    Source   VanillaCNN section 4.5; the decay in the form of PyTorch's SGD, rate · (g + decay · p)
     """
     check_same("sgd_update", p=p, g=g)
     new_p = np.empty_like(p)
     for e in np.ndindex(p.shape):
-        new_p[e] = p[e] - rate * g[e]
+        new_p[e] = (1 - rate * decay) * p[e] - rate * g[e]
     return new_p
 
 
 def momentum_update(
-    p: NDArray[Any], g: NDArray[Any], v: NDArray[Any], *, rate: float, momentum: float, nesterov: bool
+    p: NDArray[Any],
+    g: NDArray[Any],
+    v: NDArray[Any],
+    *,
+    rate: float,
+    momentum: float,
+    nesterov: bool,
+    decay: float = 0.0,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Step along a velocity that gathers the gradients; Nesterov looks one step ahead of it.
 
-    v ← μ v + g
-    p ← p − rate · v, and Nesterov p ← p − rate · (g + μ v)        μ = momentum, v the new velocity
+    h = g + decay · p,  v ← μ v + h
+    p ← p − rate · v, and Nesterov p ← p − rate · (h + μ v)        μ = momentum, v the new velocity
 
     Shapes   p any, g and v like p  →  p, v
     Errors   ShapeError when the shapes differ
@@ -43,10 +50,42 @@ def momentum_update(
     check_same("momentum_update", p=p, g=g, v=v)
     new_p, new_v = np.empty_like(p), np.empty_like(v)
     for e in np.ndindex(p.shape):
-        new_v[e] = momentum * v[e] + g[e]
-        direction = g[e] + momentum * new_v[e] if nesterov else new_v[e]
+        h = g[e] + decay * p[e]
+        new_v[e] = momentum * v[e] + h
+        direction = h + momentum * new_v[e] if nesterov else new_v[e]
         new_p[e] = p[e] - rate * direction
     return new_p, new_v
+
+
+def rmsprop_update(
+    p: NDArray[Any],
+    g: NDArray[Any],
+    v: NDArray[Any],
+    u: NDArray[Any],
+    *,
+    rate: float,
+    alpha: float,
+    epsilon: float,
+    momentum: float,
+    decay: float = 0.0,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Step along the gradient over its root mean square, or along a velocity that gathers such steps.
+
+    h = g + decay · p,  v ← α v + (1 − α) h²
+    u ← μ u + h / (√v + ε),  p ← p − rate · u        α = alpha, ε = epsilon, μ = momentum
+
+    Shapes   p any, g, v and u like p  →  p, v, u
+    Errors   ShapeError when the shapes differ
+    Source   Tieleman, Hinton 2012, in the form of PyTorch's RMSprop
+    """
+    check_same("rmsprop_update", p=p, g=g, v=v, u=u)
+    new_p, new_v, new_u = np.empty_like(p), np.empty_like(v), np.empty_like(u)
+    for e in np.ndindex(p.shape):
+        h = g[e] + decay * p[e]
+        new_v[e] = alpha * v[e] + (1 - alpha) * h * h
+        new_u[e] = momentum * u[e] + h / (np.sqrt(new_v[e]) + epsilon)
+        new_p[e] = p[e] - rate * new_u[e]
+    return new_p, new_v, new_u
 
 
 def adam_update(

@@ -12,18 +12,22 @@ from chainrule.errors import RunError
 
 CONFIG, EVALUATION = "config.json", "evaluation.json"
 CHECKPOINT, HISTORY, MODEL, BEST = "checkpoint.safetensors", "history.csv", "model.safetensors", "best.safetensors"
-HELD = (CONFIG, CHECKPOINT, HISTORY, MODEL, BEST, EVALUATION)
+CHECKSUMS = "checksums.json"
+START = "start.safetensors"  # the first weights, where the seed does not tell them
+HELD = (CONFIG, START, CHECKPOINT, HISTORY, MODEL, BEST, EVALUATION)
 PICTURES = ("curves.png", "kernels-*.png", "confusion.png", "mistakes.png")
 LOCK = ".lock"
 GLANCE = 0.05  # seconds after which nobody merely looks at a lock any more
 
 
 def refuse_held(folder: Path) -> None:
-    """RunError when a run, or any file of one, lies in the folder."""
+    """RunError when a run, or any file of one, lies in the folder, or when it cannot be named in a line."""
+    if not str(folder).isprintable():
+        raise RunError(f"{str(folder)!r} cannot be a run folder: its name holds letters that cannot be printed")
     for name in HELD:
         if os.path.lexists(folder / name):
-            advice = f"resume it with --resume {folder}, or choose" if name == CONFIG else "choose"
-            raise RunError(f"{folder} already holds a run ({name}); {advice} another folder")
+            advice = f"go on with it by --resume {folder} or fit(…, resume=True), or " if name == CONFIG else ""
+            raise RunError(f"{folder} already holds a run ({name}); {advice}choose another folder")
 
 
 @contextmanager
@@ -71,7 +75,7 @@ def in_use(folder: Path) -> bool:
     except OSError:
         return False
     finally:
-        os.close(handle)  # and with it the lock, if it was free
+        _close(handle)  # and with it the lock, if it was free
 
 
 def _acquired(path: Path) -> int | None:
@@ -84,7 +88,7 @@ def _acquired(path: Path) -> int | None:
             kept = got and _is_there(handle, path)
         finally:
             if not kept:
-                os.close(handle)
+                _close(handle)
         if kept or not got:
             return handle if kept else None
 
@@ -98,12 +102,18 @@ def _is_there(handle: int, path: Path) -> bool:
 
 def _release(handle: int, path: Path) -> None:
     if sys.platform == "win32":  # an open file cannot be removed; one that somebody else has opened stays
-        os.close(handle)
+        _close(handle)
         with suppress(OSError):
             path.unlink()
     else:
         with suppress(OSError):
             path.unlink()
+        _close(handle)
+
+
+def _close(handle: int) -> None:
+    """Close the file of a lock, in which nothing is written: it is closed even where the system complains."""
+    with suppress(OSError):
         os.close(handle)
 
 

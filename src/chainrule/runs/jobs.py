@@ -4,20 +4,36 @@ import hashlib
 import platform
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from chainrule import data, engines
+from chainrule import data, engines, files, strict_json
 from chainrule.data.dataset import Dataset
-from chainrule.errors import ChainruleError, DataError, FormatError, ShapeError
+from chainrule.errors import ChainruleError, DataError, FormatError, ShapeError, quoted
 from chainrule.model import Sequential
+from chainrule.network import checked_about
 from chainrule.runs import checks
+from chainrule.runs.folder import CHECKSUMS
 from chainrule.shapes import text
 from chainrule.training.recipe import Recipe
 from chainrule.version import __version__
 
 FORMAT = 1
+ARRAYS = "arrays of model.fit"  # the name of data that no file holds
+
+
+class Labelled(Protocol):
+    """Samples as they are kept apart from training: a `Dataset`, or arrays.
+
+    x   inputs (N, …)
+    y   labels (N,), or targets (N, K)
+    """
+
+    @property
+    def x(self) -> Any: ...
+    @property
+    def y(self) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -28,7 +44,8 @@ class DataChoice:
     only       the classes that are kept, as labels; None: all
     per_class  so many training samples of each class, chosen by the seed; None: all
     limit      so many training samples in all, chosen by the seed; None: all
-    size       (H, W) that the pictures of a folder are resized to; None: that of the first
+    size       (H, W) that the images of a folder are resized to; None: that of the first
+    skip_damaged  whether damaged images of a folder are left out
     """
 
     name: str = "mnist"
@@ -36,12 +53,17 @@ class DataChoice:
     per_class: int | None = None
     limit: int | None = None
     size: tuple[int, int] | None = None
+    skip_damaged: bool = False
 
     def load(
         self, seed: int, *, folder: str | None = None, offline: bool | None = None, progress: bool = True
     ) -> tuple[Dataset, Dataset]:
         """Training and test data."""
-        training, test = data.load(self.name, folder=folder, offline=offline, progress=progress, size=self.size)
+        if self.name == ARRAYS:
+            again = "give --data, or in Python go on with model.fit(…, run=…, resume=True)"
+            raise DataError(f"this run was trained on arrays that were given to model.fit: {again}")
+        where: dict[str, Any] = {"folder": folder, "offline": offline, "progress": progress}
+        training, test = data.load(self.name, **where, size=self.size, skip_damaged=self.skip_damaged)
         if self.only is not None:
             training, test = training.only(self.only), test.only(self.only)
         if self.per_class is not None:
@@ -57,6 +79,7 @@ class Job:
 
     model   what `Sequential.about` gives
     found   what the data turned out to be: counts, source and a fingerprint
+    start   a file with the first weights, where they are not those of the model's seed
     """
 
     model: dict[str, Any]
@@ -66,6 +89,7 @@ class Job:
     threads: int
     found: dict[str, Any] = field(default_factory=dict[str, Any])
     command: tuple[str, ...] = ()
+    start: Path | None = None
 
     @property
     def epoch_images(self) -> int:
@@ -75,7 +99,10 @@ class Job:
 
     def build(self) -> Sequential:
         """The model with its first weights."""
-        return Sequential.from_about(self.model, engine=self.engine, threads=self.threads)
+        model = Sequential.from_about(self.model, engine=self.engine, threads=self.threads)
+        if self.start is not None:
+            model.set_weights(files.read_tensors(self.start, "model")[0])
+        return model
 
     def to_config(self) -> dict[str, Any]:
         """All of it and the versions, as JSON has it."""
@@ -85,6 +112,7 @@ class Job:
             "python": platform.python_version(),
             "numpy": np.__version__,
             "machine": platform.machine(),
+            "checksums": CHECKSUMS,
             "command": list(self.command),
             "engine": self.engine,
             "threads": self.threads,
@@ -98,15 +126,14 @@ class Job:
         """The job that `to_config` wrote."""
         found = config.get("format") if isinstance(config, dict) else None  # pyright: ignore[reportUnnecessaryIsInstance]
         if found != FORMAT:
-            raise FormatError(f"{place}: expected a config of format {FORMAT}, found {found!r}")
+            raise FormatError(f"{place}: expected a config of format {FORMAT}, found {quoted(found)}")
         try:
-            checks.sizes(config)
-            about, model = checks.data(config["data"]), checks.model(config["model"])
+            about, model = checks.data(config["data"]), checked_about(config["model"])
             choice = DataChoice(**{name: about.pop(name) for name in DataChoice.__dataclass_fields__})
-            recipe = Recipe.from_config(checks.entries(config["recipe"], "recipe"))
-            engine = engines.find(checks.of(str, config["engine"], "engine")).name
-            threads = engines.thread_count(checks.of(int, config["threads"], "threads"))
-            command = checks.several(str, config["command"], "command")
+            recipe = Recipe.from_config(strict_json.entries(config["recipe"], "recipe"))
+            engine = engines.find(strict_json.of(str, config["engine"], "engine")).name
+            threads = engines.thread_count(strict_json.of(int, config["threads"], "threads"))
+            command = strict_json.several(str, config["command"], "command")
             return Job(model, choice, recipe, engine, threads, about, command)
         except KeyError as error:
             raise FormatError(f"{place}: there is no {error.args[0]}") from None
@@ -120,22 +147,29 @@ class Job:
             if part.x.shape[1:] != shape:
                 what = f"{part.name}: {name} images are {text(part.shape)}"
                 raise ShapeError(f"{what}, and the model takes {text(shape)}")
-        found = describe(training, test)
+        if self.found.get("validation_samples"):
+            raise DataError(f"{training.name}: this run validates on data given to model.fit; go on with it there")
+        found = describe(training, test if self.found.get("test_samples", 1) else None)
         known = self.found.get("fingerprint")
         if known is not None and known != found["fingerprint"]:
             raise DataError(f"{training.name}: the training and test data are not those this run began with")
         return found
 
 
-def describe(training: Dataset, test: Dataset) -> dict[str, Any]:
-    """Counts, source, and a SHA-256 over the images and labels of both parts."""
+def describe(training: Labelled, test: Labelled | None, validation: Labelled | None = None) -> dict[str, Any]:
+    """Counts, source, and a SHA-256 over inputs and labels of all parts.
+
+    validation   other data than the training set's own, which belong to it
+    """
     digest = hashlib.sha256()
-    for array in (training.x, training.y, test.x, test.y):
-        digest.update(f"{array.dtype.str} {array.shape} ".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return {
-        "source": training.source,
-        "training_samples": len(training),
-        "test_samples": len(test),
+    for part in (training, test, getattr(training, "validation", None), validation):
+        for array in () if part is None else (part.x, part.y):
+            digest.update(f"{array.dtype.str} {array.shape} ".encode())
+            digest.update(np.ascontiguousarray(array).data)
+    found = {
+        "source": str(getattr(training, "source", "")),
+        "training_samples": len(training.x),
+        "test_samples": 0 if test is None else len(test.x),
         "fingerprint": digest.hexdigest(),
     }
+    return found if validation is None else {**found, "validation_samples": len(validation.x)}

@@ -1,12 +1,13 @@
 """Keeps a run on disk while it trains, so that it can be killed at any moment and resumed bit for bit.
 
-The order at every save: first the rows of history.csv are flushed, then checkpoint.safetensors is replaced. A history
-longer than its checkpoint is therefore normal after a crash; the rest is trained again, to the same bits.
+The order at every save: first the rows of history.csv are flushed, then the checksums of what comes, then
+checkpoint.safetensors is replaced. A history longer than its checkpoint is therefore normal after a crash; the rest is
+trained again, to the same bits.
 """
 
 import json
-import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,9 +15,10 @@ import numpy as np
 
 from chainrule import files
 from chainrule.engines import Array
-from chainrule.errors import FormatError, NotFiniteError, RunError
+from chainrule.errors import FormatError, NotFiniteError
 from chainrule.model import Sequential
-from chainrule.runs.folder import BEST, CHECKPOINT, HELD, HISTORY, PICTURES
+from chainrule.runs.checksums import Recorder
+from chainrule.runs.folder import BEST, CHECKPOINT, CHECKSUMS, HELD, HISTORY, PICTURES
 from chainrule.training import history
 from chainrule.training.history import Epoch
 from chainrule.training.loop import Callback, Trainer, best_epoch
@@ -26,10 +28,10 @@ INTERVAL = 15.0  # seconds between two checkpoints within an epoch
 
 
 class Keeper(Callback):
-    """Writes history.csv, checkpoint.safetensors and best.safetensors of a run folder, which must be locked."""
+    """Writes history.csv, checkpoint.safetensors and best.safetensors of a run folder, through its recorder."""
 
-    def __init__(self, folder: Path, model: Sequential, interval: float = INTERVAL) -> None:
-        self.folder = folder
+    def __init__(self, recorder: Recorder, model: Sequential, interval: float = INTERVAL) -> None:
+        self.recorder = recorder
         self.model = model
         self._interval = interval
         self._written = 0
@@ -37,9 +39,9 @@ class Keeper(Callback):
 
     def begin(self, trainer: Trainer) -> None:
         """Write the history so far and, of a fresh run, the first checkpoint."""
-        files.remove_torn(self.folder, (*HELD, *PICTURES))
-        rows = [",".join(history.COLUMNS) + "\n", *trainer.history.rows()]
-        files.write_whole(self.folder / HISTORY, "".join(rows).encode())
+        files.remove_torn(self.recorder.folder, (CHECKSUMS, *HELD, *PICTURES))
+        rows = [",".join(history.columns(trainer.history.measure)) + "\n", *trainer.history.rows()]
+        self.recorder.write({HISTORY: "".join(rows).encode()})
         self._written = len(trainer.history)
         if not self._written:
             self.save(trainer)
@@ -52,23 +54,26 @@ class Keeper(Callback):
 
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
         """Save, and keep the model if it is the best so far."""
-        self._check(trainer)
-        if best_epoch(trainer.history.epochs) == len(trainer.history.epochs) - 1:
-            self.model.save(self.folder / BEST)
-        self.save(trainer)
+        done = len(trainer.history.epochs)
+        self.save(trainer, best=best_epoch(trainer.history.epochs) == done - 1)
 
     def stopped(self, trainer: Trainer) -> None:
         """Save."""
         self.save(trainer)
 
-    def save(self, trainer: Trainer) -> None:
-        """Flush the history, then replace the checkpoint; never with parameters that an update made infinite."""
+    def save(self, trainer: Trainer, *, best: bool = False) -> None:
+        """Flush the history, then replace the checkpoint; never with parameters that an update made infinite.
+
+        best   whether to replace best.safetensors too
+        """
         self._check(trainer)
-        self._append(trainer)
+        self.recorder.append_history("".join(trainer.history.rows(self._written)).encode())
+        self._written = len(trainer.history)
+        contents: dict[str, bytes] = {BEST: packed(self.model, len(trainer.history.epochs))} if best else {}
         tensors = dict(self.model.weights)
         tensors |= {f"optimizer.{name}": moment for name, moment in _named(trainer)}
         about = {"step": len(trainer.history), "model": self.model.about()}
-        files.write_tensors(self.folder / CHECKPOINT, "checkpoint", tensors, about)
+        self.recorder.write({**contents, CHECKPOINT: files.tensor_bytes("checkpoint", tensors, about)})
         self._saved = time.monotonic()
 
     def _check(self, trainer: Trainer) -> None:
@@ -77,16 +82,11 @@ class Keeper(Callback):
                 f"step {len(trainer.history)}: the update made parameters infinite; the rate is too large"
             )
 
-    def _append(self, trainer: Trainer) -> None:
-        path = self.folder / HISTORY
-        try:
-            with path.open("a", encoding="utf-8") as stream:
-                stream.writelines(trainer.history.rows(self._written))
-                stream.flush()
-                os.fsync(stream.fileno())
-        except OSError as error:
-            raise RunError(f"cannot write {path}: {error.strerror or error}") from None
-        self._written = len(trainer.history)
+
+def packed(model: Sequential, epoch: int, of: int | None = None) -> bytes:
+    """Return the bytes of a model file that says after which epoch it is, and the end of how many in all."""
+    about = {**model.about(), "epoch": epoch} | ({} if of is None else {"epochs": of})
+    return files.tensor_bytes("model", model.weights, about)
 
 
 def restore(folder: Path, model: Sequential, trainer: Trainer) -> None:
@@ -98,7 +98,7 @@ def restore(folder: Path, model: Sequential, trainer: Trainer) -> None:
     expected = json.loads(json.dumps(model.architecture()))  # tuples as lists, as a file has them
     if not _describes(about.get("model"), expected):
         raise FormatError(f"{path} is a checkpoint of another model")
-    model.set_weights({name: tensor for name, tensor in tensors.items() if not name.startswith("optimizer.")})
+    model.set_weights(finite_weights(tensors, path))
     for name, moment in _named(trainer):
         _copy(moment, tensors, f"optimizer.{name}", path)
     steps = about.get("step")
@@ -106,6 +106,15 @@ def restore(folder: Path, model: Sequential, trainer: Trainer) -> None:
         raise FormatError(f"{path}: {steps} steps, and the run has {trainer.steps}")
     samples = len(trainer.training)
     trainer.history = history.read(folder / HISTORY, steps, samples, trainer.recipe.batch_size)
+
+
+def finite_weights(tensors: Mapping[str, Array], path: Path) -> dict[str, Array]:
+    """Return the weights among the tensors of a file; FormatError when one is not finite."""
+    weights = {name: tensor for name, tensor in tensors.items() if not name.startswith("optimizer.")}
+    for name, values in weights.items():
+        if not np.isfinite(values).all():
+            raise FormatError(f"{path} holds weights that are not finite (in {name}): it cannot be used")
+    return weights
 
 
 def _describes(about: Any, expected: dict[str, Any]) -> bool:

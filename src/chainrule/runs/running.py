@@ -1,13 +1,13 @@
 """Run folders: a job trained from start to end, or on from where it stopped.
 
-A run folder holds config.json, history.csv, checkpoint.safetensors, best.safetensors and, at the end,
+A run folder holds config.json, history.csv, checkpoint.safetensors, best.safetensors, checksums.json and, at the end,
 model.safetensors, evaluation.json and pictures.
 """
 
 import os
 import signal
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,14 +15,17 @@ from typing import Any
 
 from chainrule import files
 from chainrule.data.dataset import Dataset
-from chainrule.errors import RunError
-from chainrule.model import Sequential, load
-from chainrule.runs import keeper
-from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, claimed, locked
-from chainrule.runs.jobs import Job
+from chainrule.errors import OptionError, RunError
+from chainrule.model import Sequential
+from chainrule.runs import checksums, keeper
+from chainrule.runs.checksums import Recorder
+from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, START, claimed, locked
+from chainrule.runs.jobs import Job, Labelled
+from chainrule.tasks import BINARY, CLASSIFICATION
 from chainrule.training.evaluation import Evaluation, confidences
 from chainrule.training.history import History
 from chainrule.training.loop import Callback, Trainer
+from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 
 STOPPING = "chainrule: stopping after this step; once more to stop at once"
@@ -31,13 +34,20 @@ STDERR = 2
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to. `evaluation` is None when it was interrupted: it can be resumed."""
+    """The result of a run.
+
+    finished     False when it was stopped: it can be resumed
+    interrupted  whether Ctrl-C stopped it
+    evaluation   on the test data; None where there are none, or the run is not finished
+    """
 
     folder: Path
     model: Sequential
     history: History
     seconds: float
+    finished: bool
     evaluation: Evaluation | None
+    interrupted: bool = False
 
 
 def start(
@@ -52,9 +62,30 @@ def start(
     found = job.check_data(training, test)
     model, trainer = _prepare(job, training)
     job = replace(job, found=found, engine=model.engine.name, threads=model.threads)
+    return begin(folder, job, model, trainer, test, callbacks, interval)
+
+
+def begin(
+    folder: Path,
+    job: Job,
+    model: Sequential,
+    trainer: Trainer,
+    test: Labelled | None,
+    callbacks: Sequence[Callback],
+    interval: float = keeper.INTERVAL,
+    *,
+    first: bytes | None = None,
+) -> Result:
+    """Train in a new folder.
+
+    first   a model file of the first weights, where they are not those of the model's seed
+    """
     with claimed(folder):
-        files.write_json(folder / CONFIG, job.to_config())
-        return _train(folder, model, trainer, test, [keeper.Keeper(folder, model, interval), *callbacks])
+        checksums.refuse_foreign(folder)
+        recorder = Recorder(folder)
+        start = {} if first is None else {START: first}
+        recorder.write({**start, CONFIG: files.json_bytes(job.to_config())})
+        return _train(recorder, job, model, trainer, test, callbacks, interval)
 
 
 def resume(
@@ -63,21 +94,87 @@ def resume(
     test: Dataset,
     callbacks: Sequence[Callback] = (),
     interval: float = keeper.INTERVAL,
+    *,
+    epochs: int | None = None,
+    patience: int | None = None,
+    accept_changes: bool = False,
 ) -> Result:
-    """Train the job of a folder on from its checkpoint, bit for bit as if it had never stopped."""
-    job = read_job(folder)
-    job.check_data(training, test)
-    model, trainer = _prepare(job, training)
-    with locked(folder):
+    """Train the job of a folder on from its checkpoint, bit for bit as if it had never stopped; see `go_on`."""
+
+    def prepare(job: Job) -> tuple[Sequential, Trainer]:
+        job.check_data(training, test)
+        return _prepare(job, training)
+
+    changes: dict[str, Any] = {"epochs": epochs, "patience": patience, "accept_changes": accept_changes}
+    return go_on(folder, prepare, test, callbacks, interval, **changes)
+
+
+def go_on(
+    folder: Path,
+    prepare: Callable[[Job], tuple[Sequential, Trainer]],
+    test: Labelled | None,
+    callbacks: Sequence[Callback],
+    interval: float = keeper.INTERVAL,
+    *,
+    epochs: int | None = None,
+    patience: int | None = None,
+    accept_changes: bool = False,
+) -> Result:
+    """Train on from the checkpoint of a folder.
+
+    prepare            makes model and trainer of its job, or refuses it
+    epochs, patience   of the recipe from here on (`extended`); None: as they were
+    accept_changes     whether files that were changed since they were written may be used (`checksums.check`)
+    """
+    with locked(existing(folder)):
+        checksums.check(folder, accept=accept_changes)
+        job = read_job(folder)
+        model, trainer = prepare(job)
         keeper.restore(folder, model, trainer)
-        return _train(folder, model, trainer, test, [keeper.Keeper(folder, model, interval), *callbacks])
+        recorder = Recorder(folder)
+        longer = extended(job, trainer, epochs, patience)
+        if longer != job:
+            job = longer
+            Job.from_config(files.plain(job.to_config()), folder / CONFIG)  # what could not be read is not written
+            recorder.write({CONFIG: files.json_bytes(job.to_config())})
+            replan(trainer, job.recipe)
+        tested = test if job.found["test_samples"] else None
+        return _train(recorder, job, model, trainer, tested, callbacks, interval)
+
+
+def extended(job: Job, trainer: Trainer, epochs: int | None, patience: int | None) -> Job:
+    """A job with more epochs in all, or another patience, after the steps that a trainer has behind it.
+
+    What is behind stays as it was: a schedule that depends on the number of steps begins a new cycle.
+    """
+    recipe, done = job.recipe, len(trainer.history)
+    if patience is not None:
+        recipe = replace(recipe, patience=patience)
+    if epochs is not None and epochs != recipe.epochs:
+        if epochs * trainer.epoch_steps <= done:
+            ended = f"{done // trainer.epoch_steps} epochs are done"
+            raise OptionError(f"{epochs} epochs: {ended}, and the number is of epochs in all; expected more")
+        schedule = recipe.schedule.extended(done, recipe.epochs) if done else recipe.schedule
+        recipe = replace(recipe, epochs=epochs, schedule=schedule)
+    return replace(job, recipe=recipe)
+
+
+def replan(trainer: Trainer, recipe: Recipe) -> None:
+    """Give a trainer a recipe that differs from its own in epochs, schedule and patience."""
+    trainer.recipe, trainer.steps = recipe, trainer.epoch_steps * recipe.epochs
 
 
 def read_job(folder: Path) -> Job:
     """The job of a run folder."""
+    found = Job.from_config(files.read_json(existing(folder) / CONFIG), folder / CONFIG)
+    return replace(found, start=folder / START) if (folder / START).exists() else found
+
+
+def existing(folder: Path) -> Path:
+    """The folder; RunError when it holds no run."""
     if not (folder / CONFIG).is_file():
         raise RunError(f"{folder} holds no run (there is no {CONFIG})")
-    return Job.from_config(files.read_json(folder / CONFIG), folder / CONFIG)
+    return folder
 
 
 def _prepare(job: Job, training: Dataset) -> tuple[Sequential, Trainer]:
@@ -86,36 +183,54 @@ def _prepare(job: Job, training: Dataset) -> tuple[Sequential, Trainer]:
     return model, model.trainer(job.recipe, *samples.parts(job.recipe.validation, job.recipe.seed))
 
 
-def _train(folder: Path, model: Sequential, trainer: Trainer, test: Dataset, callbacks: Sequence[Callback]) -> Result:
-    with _stop_on_interrupt(trainer):
-        trainer.run(callbacks)
+def _train(
+    recorder: Recorder,
+    job: Job,
+    model: Sequential,
+    trainer: Trainer,
+    test: Labelled | None,
+    callbacks: Sequence[Callback],
+    interval: float,
+) -> Result:
+    """Train to the end in a locked folder, and leave model, evaluation and pictures there."""
+    folder = recorder.folder
+    with _stop_on_interrupt(trainer) as interrupted:
+        trainer.run([keeper.Keeper(recorder, model, interval), *callbacks])
     seconds = trainer.history.epochs[-1].seconds if trainer.history.epochs else trainer.seconds
     if not trainer.finished:
-        return Result(folder, model, trainer.history, seconds, None)
+        return Result(folder, model, trainer.history, seconds, False, None, interrupted=bool(interrupted))
     if trainer.recipe.patience is not None and trainer.validation is not None:
-        model.set_weights(load(folder / BEST, engine=model.engine.name).weights)
-    evaluation = model.evaluate(test)
-    model.save(folder / MODEL)
-    files.write_json(folder / EVALUATION, evaluation.to_json(model.classes))
+        model.set_weights(files.read_tensors(folder / BEST, "model")[0])
+    evaluation = model.evaluate(test.x, test.y) if test is not None else None
+    contents = {MODEL: keeper.packed(model, len(trainer.history.epochs), of=job.recipe.epochs)}
+    if evaluation is not None:
+        contents[EVALUATION] = files.json_bytes(evaluation.to_json(model.classes))
+    recorder.write(contents)
+    recorder.settle()
     draw(folder, model, trainer.history, test, evaluation)
-    return Result(folder, model, trainer.history, seconds, evaluation)
+    return Result(folder, model, trainer.history, seconds, True, evaluation)
 
 
 @contextmanager
-def _stop_on_interrupt(trainer: Trainer) -> Generator[None]:
-    """The first Ctrl-C ends training after the current step, and says so; a second one interrupts at once."""
+def _stop_on_interrupt(trainer: Trainer) -> Generator[list[int]]:
+    """The first Ctrl-C ends training after the current step, and says so; a second one interrupts at once.
+
+    Yields a list that then holds the signal.
+    """
+    came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield came
         return
 
     def ask(number: int, frame: Any) -> None:
         trainer.stop = True
+        came.append(number)
         signal.signal(signal.SIGINT, before)
         _tell(STOPPING)
 
     before = signal.signal(signal.SIGINT, ask)
     try:
-        yield
+        yield came
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -126,18 +241,24 @@ def _tell(text: str) -> None:
         os.write(STDERR, f"{chr(10) if os.isatty(STDERR) else ''}{text}\n".encode())
 
 
-def draw(folder: Path, model: Sequential, history: History, test: Dataset, evaluation: Evaluation) -> None:
-    """The pictures of a run: curves, kernels, confusion matrix, most confident mistakes."""
+def draw(
+    folder: Path, model: Sequential, history: History, test: Labelled | None, evaluation: Evaluation | None
+) -> None:
+    """The pictures of a run: curves, kernels; of a tested one confusion matrix and most confident mistakes."""
     from chainrule.pictures import confusion, curves, kernels, mistakes
     from chainrule.pictures.files import save
 
     steps = range(1, len(history) + 1)
-    figure = curves.learning_curves(steps, history.loss, history.accuracy, history.epoch_dicts(), model.name)
+    epochs = history.epoch_dicts()
+    figure = curves.learning_curves(steps, history.loss, history.measured, epochs, model.name, history.measure)
     save(figure, folder / "curves.png")
     for name, w in model.weights.items():
         if name.endswith(".w") and w.ndim == 4:
             save(kernels.kernel_grid(w, f"{model.name}: kernels {name}"), folder / f"kernels-{name[:-2]}.png")
+    if test is None or evaluation is None or evaluation.task not in (CLASSIFICATION, BINARY):
+        return
     save(confusion.confusion_matrix(evaluation.confusion, model.classes), folder / "confusion.png")
-    shares = confidences(evaluation.outputs, model.loss)
-    figure = mistakes.mistakes(test.x, test.y, evaluation.predicted, shares.max(1), model.classes)
-    save(figure, folder / "mistakes.png")
+    if test.x.ndim == 4 and test.x.shape[1] in (1, 3) and test.y.ndim == 1:
+        shares = confidences(evaluation.outputs, model.loss)
+        figure = mistakes.mistakes(test.x, test.y, evaluation.predicted, shares.max(1), model.classes)
+        save(figure, folder / "mistakes.png")

@@ -6,13 +6,14 @@ from typing import Any, cast
 
 from chainrule import data, files
 from chainrule.engines import Array
-from chainrule.errors import FormatError
+from chainrule.errors import FormatError, quoted
 from chainrule.explain import Training
 from chainrule.model import Sequential
 from chainrule.optimizers import Optimizer
 from chainrule.runs import running
 from chainrule.runs.folder import CHECKPOINT
 from chainrule.runs.jobs import Job
+from chainrule.runs.keeper import finite_weights
 from chainrule.training.recipe import Recipe
 
 
@@ -32,9 +33,10 @@ def of_run(folder: Path, *, engine: str | None = None, threads: int | None = Non
     tensors, about = files.read_tensors(path, "checkpoint")
     done, described = about.get("step"), about.get("model")
     if not isinstance(done, int) or done < 0 or not isinstance(described, dict):
-        raise FormatError(f"{path}: expected a number of steps and a model, found {done!r} steps")
-    model = Sequential.from_about(cast(dict[str, Any], described), engine=engine, threads=threads)
-    model.set_weights({name: tensor for name, tensor in tensors.items() if not name.startswith("optimizer.")})
+        raise FormatError(f"{path}: expected a number of steps and a model, found {quoted(done)} steps")
+    weights = finite_weights(tensors, path)
+    about = cast(dict[str, Any], described)
+    model = Sequential.from_about(about, engine=engine, threads=threads, weights=weights)
     moments = tuple(_moment(tensors, name, model, path) for name in job.recipe.optimizer.moments)
     training = next_step(job.recipe, done, job.epoch_images, moments)
     return Standing(model, job, training)
@@ -58,7 +60,7 @@ def otherwise(training: Training, optimizer: Optimizer | None, rate: float | Non
     changed = training
     if optimizer is not None:
         changed = replace(training, optimizer=optimizer, rate=optimizer.rate, moments=None, step=1)
-    return changed if rate is None else replace(changed, rate=replace(changed.optimizer, rate=rate).rate)
+    return changed if rate is None else replace(changed, rate=changed.optimizer.with_rate(rate).rate)
 
 
 def _moment(tensors: dict[str, Array], name: str, model: Sequential, path: Path) -> Array:

@@ -2,9 +2,9 @@
 
 import inspect
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,12 +51,31 @@ def array(value: Any, what: str) -> Array:
 
 def numeric(value: Any) -> bool:
     """Whether `array` would take it, truth values left out."""
-    if value is None or isinstance(value, bool):
+    if value is None or isinstance(value, bool | str):
         return False
     try:
         return np.asarray(value).dtype.kind in "fciu"
     except (ValueError, TypeError):
         return False
+
+
+def handed(values: Array, strided: bool) -> Array:
+    """A copy to hand to a learner's code; with gaps in memory on request."""
+    if not strided or not values.ndim:
+        return np.array(values)
+    room = np.zeros((*values.shape[:-1], 2 * values.shape[-1]), values.dtype)
+    given = room[..., ::2]
+    given[...] = values
+    return given
+
+
+def overwritten(handed: Mapping[str, tuple[Any, Array]]) -> tuple[str, ...]:
+    """Which arrays are no longer what they were: (as it is now, as it was) by name."""
+    return tuple(
+        name
+        for name, (now, was) in handed.items()
+        if isinstance(now, np.ndarray) and not np.array_equal(cast("Array", now), was, equal_nan=was.dtype.kind in "fc")
+    )
 
 
 def defaults(function: Callable[..., Any]) -> list[tuple[str, Any]] | None:

@@ -8,7 +8,9 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.errors import StudentError
-from chainrule.student.calls import NO_DEFAULT, Array, defaults
+from chainrule.student.calls import NO_DEFAULT, Array, array, call, defaults, handed, numeric, overwritten
+from chainrule.student.interface import Result
+from chainrule.student.results import split
 
 
 class Functions:
@@ -27,50 +29,80 @@ class Functions:
             raise StudentError(f"{self._label}: forward should name what it takes: x, and its parameters")
         found = {argument: value for argument, value in taken[1:] if value is NO_DEFAULT or _is_array(value)}
         self._values: dict[str, Any] = {key: None if value is NO_DEFAULT else value for key, value in found.items()}
-        self.names: tuple[str, ...] = tuple(self._values)
+        self.arguments: tuple[str, ...] | None = tuple(self._values)
+        self._last: tuple[Array, Array] | None = None
 
-    def forward(self, x: Array) -> Any:
-        """What forward(x, …) returns."""
-        return self._forward(x, **self._given())
+    def forward(self, x: Array, *, strided: bool = False) -> Result:
+        """Call forward(x, …)."""
+        label = f"{self._label}.forward"
+        x, given, parameters = np.array(x), handed(x, strided), self._given()
+        y = array(call(label, lambda: self._forward(given, **parameters)), f"{label} returned")
+        self._last = (x, y)
+        return Result({"y": y}, overwritten({"x": (given, x), **self._beside(parameters)}))
 
-    def backward(self, dy: Array, x: Array, y: Array) -> Any:
-        """What backward(dy, x, …) returns."""
-        taken = defaults(self._backward)
-        given = self._given()
-        if taken is None:
-            return self._backward(dy, x, *given.values())
-        arguments: dict[str, Any] = {}
-        for place, (name, default) in enumerate(taken[1:]):
-            if name in given or name == "y":
-                arguments[name] = given.get(name, y)
-            elif place == 0:
-                arguments[name] = x
-            elif default is NO_DEFAULT:
-                known = ", ".join(["x", "y", *given])
-                raise StudentError(f"{self._label}: backward wants {name!r}; known: {known}")
-        return self._backward(dy, **arguments)
+    def backward(self, dy: Array, *, strided: bool = False) -> Result:
+        """Call backward(dy, x, …) with the x, the y and the parameters of the last forward."""
+        if self._last is None:
+            raise StudentError(f"{self._label}: backward before forward")
+        label = f"{self._label}.backward"
+        x, y = self._last
+        given, parameters = handed(dy, strided), self._given()
+        lent = {"x": (x.copy(), x), "y": (y.copy(), y)}
+        arguments = self._wanted({**parameters, "y": lent["y"][0]}, lent["x"][0])
+        result = call(label, lambda: self._backward(given, *arguments))
+        found, others = split(result, label, self.arguments or ())
+        arrays = {"dx": array(found, f"{label} returned")}
+        arrays |= {name: array(value, f"{label}: {name} is") for name, value in others.items()}
+        return Result(arrays, overwritten({"dy": (given, dy), **lent, **self._beside(parameters)}))
+
+    def names(self) -> tuple[str, ...]:
+        """The names of the parameters."""
+        return tuple(self._values)
 
     def has(self, name: str) -> bool:
         """Whether `forward` takes it."""
         return name in self._values
 
-    def get(self, name: str) -> Any:
-        """A parameter; None when it was never set."""
-        return self._values[name]
+    def get(self, name: str) -> Array | None:
+        """A copy of a parameter; None when it was never set."""
+        value = self._values.get(name)
+        return np.array(value) if numeric(value) else None
 
     def set(self, name: str, value: Array) -> None:
         """Give a parameter another value."""
         self._values[name] = value
 
-    def left(self) -> dict[str, Any]:
-        """Nothing: functions return their gradients."""
-        return {}
+    def copy(self) -> "Functions":
+        """The same functions with parameters of their own."""
+        return copy.deepcopy(self)
 
-    def twin(self, memo: dict[int, Any]) -> "Functions":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Functions":
         """The same functions with parameters of their own."""
         twin = copy.copy(self)
         twin._values = dict(self._values)
         return twin
+
+    def _wanted(self, known: dict[str, Any], x: Array) -> list[Any]:
+        """Return the arguments of `backward` after dy, in order: x first, then by name."""
+        taken = defaults(self._backward)
+        if taken is None:
+            return [x, *(value for name, value in known.items() if name != "y")]
+        arguments: list[Any] = []
+        for place, (name, default) in enumerate(taken[1:]):
+            if name in known:
+                arguments.append(known[name])
+            elif place == 0:
+                arguments.append(x)
+            elif default is NO_DEFAULT:
+                names = ", ".join(["x", "y", *self._values])
+                raise StudentError(f"{self._label}: backward wants {name!r}; known: {names}")
+            else:
+                arguments.append(default)
+        return arguments
+
+    def _beside(self, given: dict[str, Any]) -> dict[str, tuple[Any, Array]]:
+        """Every parameter as a call left it, and as it is."""
+        return {name: (value, np.asarray(self._values[name])) for name, value in given.items()}
 
     def _given(self) -> dict[str, Any]:
         missing = [name for name, value in self._values.items() if value is None]

@@ -7,60 +7,76 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.errors import StudentError
-from chainrule.student.calls import Array, call, numeric
+from chainrule.student import holdings
+from chainrule.student.calls import Array, array, call, handed, numeric, overwritten
+from chainrule.student.interface import Result
+from chainrule.student.results import split
 
 
 class Methods:
-    """An object as `Student` sees it; its attributes are its parameters."""
+    """An object as `Student` sees it; what it holds are its parameters, its gradients, and what it keeps."""
 
-    names: tuple[str, ...] | None = None
+    arguments: tuple[str, ...] | None = None
 
     def __init__(self, source: Any, name: str | None) -> None:
         kind = cast("type[Any]", source if isinstance(source, type) else type(source))
         self.kind = kind.__name__
-        label = name or self.kind
+        self._label = label = name or self.kind
         for method, argument in (("forward", "x"), ("backward", "dy")):
             if not callable(getattr(source, method, None)):
                 raise StudentError(f"{label} has no {method}({argument})")
         self.thing: Any = _made(kind, label) if isinstance(source, type) else source
+        self._lent: dict[str, tuple[Any, Array]] = {}  # x and y: the learner's code may hold on to them
 
-    def forward(self, x: Array) -> Any:
-        """What its forward returns."""
-        return self.thing.forward(x)
+    def forward(self, x: Array, *, strided: bool = False) -> Result:
+        """Call its forward."""
+        label = f"{self._label}.forward"
+        given = handed(x, strided)
+        returned = call(label, self.thing.forward, given)
+        y = array(returned, f"{label} returned")
+        self._lent = {"x": (given, x.copy())}
+        changed = overwritten(self._lent)
+        if returned is not given:
+            self._lent["y"] = (returned, y.copy())
+        return Result({"y": y}, changed)
 
-    def backward(self, dy: Array, x: Array, y: Array) -> Any:
-        """What its backward returns; x and y it has to remember itself."""
-        return self.thing.backward(dy)
+    def backward(self, dy: Array, *, strided: bool = False) -> Result:
+        """Call its backward; x and y it has to remember itself."""
+        label = f"{self._label}.backward"
+        given = handed(dy, strided)
+        before = overwritten(self._lent)
+        dx, others = split(call(label, self.thing.backward, given), label, ())
+        arrays = {"dx": array(dx, f"{label} returned")}
+        arrays |= {name: array(value, f"{label}: {name} is") for name, value in others.items()}
+        changed = overwritten({"dy": (given, dy), **self._lent})
+        return Result(arrays, tuple(name for name in changed if name not in before))
+
+    def names(self) -> tuple[str, ...]:
+        """The names of the numbers that it holds."""
+        return holdings.names(self.thing)
 
     def has(self, name: str) -> bool:
-        """Whether it has that attribute."""
-        return hasattr(self.thing, name)
+        """Return whether the code holds something of that name."""
+        return holdings.has(self.thing, name)
 
-    def get(self, name: str) -> Any:
-        """An attribute."""
-        return getattr(self.thing, name)
+    def get(self, name: str) -> Array | None:
+        """A copy of it; None where it is no numbers."""
+        value = holdings.find(self.thing, name) if self.has(name) else None
+        return np.array(value) if numeric(value) else None
 
     def set(self, name: str, value: Array) -> None:
-        """Replace an attribute; a list stays a list, a number a number."""
-        old = getattr(self.thing, name)
-        kept: Any = value
-        if isinstance(old, list | tuple):
-            kept = type(cast("list[Any]", old))(value)
-        elif value.ndim == 0 and not isinstance(old, np.ndarray):
-            kept = value.item()
-        setattr(self.thing, name, kept)
+        """Replace it."""
+        holdings.put(self.thing, name, value)
 
-    def left(self) -> dict[str, Any]:
-        """The gradients that lie beside what they belong to: dw beside w."""
-        slots = [name for base in type(self.thing).__mro__ for name in getattr(base, "__slots__", ())]
-        names = [name for name in (*getattr(self.thing, "__dict__", {}), *slots) if self.has(name)]
-        pairs = [(name, name[1:]) for name in names if name[0] == "d" and len(name) > 1 and self.has(name[1:])]
-        return {owner: self.get(name) for name, owner in pairs if numeric(self.get(name)) and numeric(self.get(owner))}
-
-    def twin(self, memo: dict[int, Any]) -> "Methods":
+    def copy(self) -> "Methods":
         """The same around a copy of the object."""
+        return copy.deepcopy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Methods":
+        """The same around a copy of the object, which others that are copied with it share."""
         twin = copy.copy(self)
         twin.thing = call(f"{self.kind}: a copy", copy.deepcopy, self.thing, memo)
+        twin._lent = {}
         return twin
 
 

@@ -1,85 +1,255 @@
 """How well a network does on labelled samples."""
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule import engines
+from chainrule import engines, losses, tasks
 from chainrule.data.normalisation import Normalisation
 from chainrule.engines import Array
+from chainrule.errors import OptionError
+from chainrule.losses import Loss
 from chainrule.network import PREDICT_BATCH, Network
+from chainrule.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
+from chainrule.training.history import shown
 from chainrule.training.samples import Samples
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 BATCH = 4 * PREDICT_BATCH
+Shares = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
-    """Figures over all samples.
+    """Figures over all samples. Those that mean nothing for the task are refused, not made up.
 
-    confusion   (K, K) counts: rows the true class, columns the predicted one
-    outputs     (N, K) what the network gave
+    loss      the mean
+    outputs   (N, K) what the network gave
+    targets   (N, K) what it should have given
+    task      what it was trained to answer
+    classes   their names; of one output the two, of several labels the labels
     """
 
     loss: float
-    accuracy: float
-    samples: int
-    confusion: NDArray[np.int64]
     outputs: Array
+    targets: Shares
+    task: Task = CLASSIFICATION
+    classes: tuple[str, ...] = ()
 
     @property
-    def recall(self) -> NDArray[np.float64]:
-        """Share of each class that was found; NaN for a class without samples."""
-        return _share(np.diag(self.confusion), self.confusion.sum(1))
+    def samples(self) -> int:
+        """Return how many samples there were."""
+        return len(self.outputs)
 
-    @property
-    def precision(self) -> NDArray[np.float64]:
-        """Share of what was called a class that is of it; NaN for a class never predicted."""
-        return _share(np.diag(self.confusion), self.confusion.sum(0))
+    def __repr__(self) -> str:
+        found = ", ".join(f"{name.replace('_', ' ')} {shown(name, value)}" for name, value in self.figures.items())
+        return f"Evaluation({self.samples:,} sample{'s' * (self.samples != 1)}: {found})"
 
-    @property
+    # ------------------------------------------------------------------ one class a sample
+
+    @cached_property
     def predicted(self) -> NDArray[np.int64]:
-        """(N,) the class with the largest output."""
-        return self.outputs.argmax(1)
+        """(N,) the class with the largest output; of one output 1 where it is at least ½."""
+        self._of("predicted classes", CLASSIFICATION, BINARY)
+        return self._classes(self.outputs)
 
-    def to_json(self, classes: tuple[str, ...]) -> dict[str, Any]:
-        """Accuracy, loss, samples, and precision and recall a class."""
-        rows = zip(classes, self.precision, self.recall, self.confusion.sum(1), strict=False)
+    @cached_property
+    def confusion(self) -> NDArray[np.int64]:
+        """(K, K) counts: rows the true class, columns the predicted one."""
+        self._of("a confusion matrix", CLASSIFICATION, BINARY)
+        K = max(self.outputs.shape[1], 2)
+        return np.bincount(self._classes(self.targets) * K + self.predicted, minlength=K * K).reshape(K, K)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the samples whose class was predicted; refused for several labels and for numbers."""
+        self._of("accuracy", CLASSIFICATION, BINARY)
+        return float((self._classes(self.targets) == self.predicted).mean())
+
+    @property
+    def recall(self) -> Shares:
+        """(K,) share of each class, or label, that was found; NaN for one that no sample has."""
+        found, true, _ = self._counts()
+        return _share(found, true)
+
+    @property
+    def precision(self) -> Shares:
+        """(K,) share of what was called a class, or label, that is of it; NaN for one never predicted."""
+        found, _, called = self._counts()
+        return _share(found, called)
+
+    @property
+    def f1(self) -> Shares:
+        """(K,) 2·found / (true + predicted): the harmonic mean of precision and recall; NaN where both are nothing."""
+        found, true, called = self._counts()
+        return _share(2 * found, true + called)
+
+    # ------------------------------------------------------------------ several labels
+
+    @property
+    def label_accuracy(self) -> float:
+        """Share of all labels of all samples that were predicted right, at ½."""
+        self._of("label accuracy", MULTI_LABEL)
+        return float((self._yes(self.outputs) == self._yes(self.targets)).mean())
+
+    @property
+    def exact_match(self) -> float:
+        """Share of the samples of which every label was predicted right."""
+        self._of("exact match", MULTI_LABEL)
+        return float((self._yes(self.outputs) == self._yes(self.targets)).all(1).mean())
+
+    # ------------------------------------------------------------------ numbers
+
+    @property
+    def mean_absolute_error(self) -> float:
+        """Mean of |output − target| over samples and outputs."""
+        self._of("mean absolute error", REGRESSION)
+        return float(np.abs(self._errors).mean())
+
+    @property
+    def root_mean_squared_error(self) -> float:
+        """Root of the mean of (output − target)² over samples and outputs."""
+        self._of("root mean squared error", REGRESSION)
+        return float(np.sqrt(np.square(self._errors).mean()))
+
+    @property
+    def r2(self) -> float:
+        """Share of the targets' variance that is explained, the mean over the outputs: 1 − Σ(t − p)²/Σ(t − t̄)².
+
+        1 is perfect, 0 is what the mean of the targets would do, below 0 is worse; NaN where a target never varies.
+        """
+        self._of("R²", REGRESSION)
+        spread = np.square(self.targets - self.targets.mean(0)).sum(0)
+        missed = np.square(self._errors).sum(0)
+        return float(np.where(spread > 0, 1 - missed / np.where(spread > 0, spread, 1), np.nan).mean())
+
+    # ------------------------------------------------------------------ for display
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The measures that mean something for the task, the first of which stands for it; and the loss."""
+        names = {
+            CLASSIFICATION: ("accuracy",),
+            BINARY: ("accuracy",),
+            MULTI_LABEL: ("label_accuracy", "exact_match", "mean_f1"),
+            REGRESSION: ("mean_absolute_error", "root_mean_squared_error", "r2"),
+        }[self.task]
+        return {**{name: float(getattr(self, name)) for name in names}, "loss": self.loss}
+
+    @property
+    def mean_f1(self) -> float:
+        """Mean of `f1` over the labels that have one; NaN where none has."""
+        known = self.f1[~np.isnan(self.f1)]
+        return float(known.mean()) if known.size else float("nan")
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences about what the figures above hide: classes of which not one sample was found."""
+        if self.task == REGRESSION:
+            return ()
+        _, true, _ = self._counts()
+        never = [name for name, recall in zip(self._names(), self.recall, strict=True) if recall == 0]
+        if not never:
+            return ()
+        shown = ", ".join(never[:10]) + (f" and {len(never) - 10} more" if len(never) > 10 else "")
+        what = "label" if self.task == MULTI_LABEL else "class"
+        samples = int(true[self.recall == 0].sum())
+        many = what if len(never) == 1 else {"label": "labels", "class": "classes"}[what]
+        return (f"{many} with recall 0 %: {shown}; not one of {samples:,} sample{'s' * (samples != 1)} was found",)
+
+    def to_json(self, classes: tuple[str, ...] = ()) -> dict[str, Any]:
+        """The figures of the task, samples and warnings; precision and recall a class, or label."""
+        found: dict[str, Any] = {"task": self.task.name}
+        found |= {name: _number(value) for name, value in self.figures.items()}
+        found |= {"samples": self.samples, "warnings": list(self.warnings)}
+        if self.task == REGRESSION:
+            return found
+        rows = zip(classes or self._names(), self.precision, self.recall, self.f1, self._counts()[1], strict=False)
         per_class = [
-            {"class": name, "precision": _number(precision), "recall": _number(recall), "samples": int(count)}
-            for name, precision, recall, count in rows
-        ]
-        return {"accuracy": self.accuracy, "loss": self.loss, "samples": self.samples, "classes": per_class}
+            {"class": name, "precision": _number(precision), "recall": _number(recall), "f1": _number(f1),
+             "samples": int(count)}
+            for name, precision, recall, f1, count in rows
+        ]  # fmt: skip
+        return {**found, "classes": per_class}
+
+    # ------------------------------------------------------------------ parts
+
+    def _of(self, what: str, *known: Task) -> None:
+        if self.task not in known:
+            measures = ", ".join(self.figures)
+            raise OptionError(f"{what} means nothing for {self.task.name}; it has {measures}")
+
+    def _counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Of each class or label: how many samples were found, have it, and were said to have it."""
+        if self.task == MULTI_LABEL:
+            said, true = self._yes(self.outputs), self._yes(self.targets)
+            return (said & true).sum(0), true.sum(0), said.sum(0)
+        return np.diag(self.confusion), self.confusion.sum(1), self.confusion.sum(0)
+
+    def _names(self) -> tuple[str, ...]:
+        count = self.outputs.shape[1] if self.task == MULTI_LABEL else max(self.outputs.shape[1], 2)
+        return self.classes if len(self.classes) == count else tuple(map(str, range(count)))
+
+    def _classes(self, rows: Array) -> NDArray[np.int64]:
+        return self._yes(rows)[:, 0].astype(np.int64) if rows.shape[1] == 1 else rows.argmax(1)
+
+    @staticmethod
+    def _yes(rows: Array) -> NDArray[np.bool_]:
+        return rows >= 0.5
+
+    @property
+    def _errors(self) -> Shares:
+        return self.outputs.astype(np.float64) - self.targets
+
+    # ------------------------------------------------------------------ display
+
+    def plot_confusion(self) -> "Figure":
+        """Draw the confusion matrix: a matplotlib figure, which a notebook shows and ``.savefig(FILE)`` writes."""
+        from chainrule.pictures import confusion
+
+        return confusion.confusion_matrix(self.confusion, self._names())
+
+    def _repr_html_(self) -> str:
+        """The figures; where samples have classes, precision and recall of each and the confusion matrix."""
+        from chainrule.pictures import notebook
+
+        drawn = self.task in (CLASSIFICATION, BINARY)
+        return notebook.evaluation(self.to_json(), self.plot_confusion() if drawn else None)
 
 
-def evaluate(network: Network, samples: Samples, normalisation: Normalisation, loss: str) -> Evaluation:
-    """Run a network over samples, about a thousand at a time."""
-    classes = samples.targets.shape[1]
-    outputs = np.empty((len(samples), classes), network.dtype)
+def evaluate(
+    network: Network, samples: Samples, normalisation: Normalisation, loss: Loss, task: Task | None = None
+) -> Evaluation:
+    """Run a network over samples, about a thousand at a time; without a task, theirs."""
+    outputs = np.empty((len(samples), samples.targets.shape[1]), network.dtype)
     total = 0.0
     for start in range(0, len(samples), BATCH):
         indices = np.arange(start, min(start + BATCH, len(samples)))
         x, t = samples.batch(indices, normalisation, network.dtype)
         outputs[indices] = network.apply(x)
-        (losses,) = network.engine.run(loss, (outputs[indices], t), {})
-        total += float(losses.sum(dtype=np.float64))
-    true, predicted = samples.targets.argmax(1), outputs.argmax(1)
-    confusion = np.bincount(true * classes + predicted, minlength=classes**2).reshape(classes, classes)
-    accuracy = float((true == predicted).mean())
-    return Evaluation(total / len(samples), accuracy, len(samples), confusion, outputs)
+        total += float(losses.of_samples(loss, network.engine, outputs[indices], t).sum(dtype=np.float64))
+    names = tuple(getattr(network, "classes", ()))
+    found = task or tasks.of_targets(str(loss), network.ending, samples.targets)
+    return Evaluation(total / len(samples), outputs, samples.targets, found, names)
 
 
-def confidences(outputs: Array, loss: str) -> NDArray[np.float64]:
+def confidences(outputs: Array, loss: Loss) -> NDArray[np.float64]:
     """Outputs (N, K) of a network trained with a loss, as shares that add up to 1.
 
-    Logits go through softmax; what came out of a softmax stays as it is; any other is cut to 0 … 1 and normalised.
+    Logits go through softmax; what came out of a softmax stays as it is; any other is cut to 0 … 1 and normalised. One
+    output p is a yes: the shares of no and yes are 1 − p and p.
     """
     found = np.nan_to_num(outputs.astype(np.float64))
     if loss == "softmax_cross_entropy":
         (found,) = engines.find("numpy").run("softmax", (found,), {})
     shares = np.clip(found, 0.0, 1.0)
+    if shares.shape[1] == 1:
+        return np.concatenate([1 - shares, shares], axis=1)
     totals = shares.sum(1, keepdims=True)
     return np.divide(shares, totals, out=np.full_like(shares, 1 / shares.shape[1]), where=totals > 0)
 

@@ -1,21 +1,40 @@
-"""The history of a run: loss and accuracy of every step, and what each epoch came to.
+"""The history of a run: loss and measure of every step, and what each epoch came to.
 
-history.csv has a row a step; the last row of an epoch also has its validation figures and the seconds so far. Numbers
-are written so that they read back bit for bit.
+The measure is that of the task (`chainrule.tasks`): accuracy, label accuracy or mean absolute error, and its column is
+called so. history.csv has a row a step; the last row of an epoch also has its validation figures and the seconds.
+Numbers are written so that they read back bit for bit.
 """
 
+import math
+import re
 from array import array
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import FormatError
+from chainrule.errors import FormatError, OptionError, quoted
+from chainrule.reading import read_bytes
+from chainrule.tasks import CLASSIFICATION, MEASURES, REGRESSION
 
-COLUMNS = ("step", "epoch", "rate", "loss", "accuracy", "validation_loss", "validation_accuracy", "seconds")
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_BYTES = 1 << 31
+NUMBER = re.compile(r"-?[0-9]{1,320}(\.[0-9]{1,320})?(e[+-]?[0-9]{1,3})?")  # as `repr` writes it
+ERROR = REGRESSION.measure
+_Pair: TypeAlias = tuple[float | None, float | None]
+
+
+def columns(measure: str) -> tuple[str, ...]:
+    """Return the heading of a history.csv with a measure."""
+    return ("step", "epoch", "rate", "loss", measure, "validation_loss", f"validation_{measure}", "seconds")
+
+
+COLUMNS = columns(CLASSIFICATION.measure)
 
 
 @dataclass(frozen=True)
@@ -23,38 +42,68 @@ class Epoch:
     """What an epoch came to.
 
     step      steps done at its end
-    loss      mean training loss over its samples, as they were when each was trained on; accuracy likewise
+    loss      mean training loss over its samples, as they were when each was trained on
+    accuracy  likewise the share that was right, of samples or of labels; None where numbers are learnt
     seconds   since training began, pauses left out
+    mean_absolute_error   where numbers are learnt
     """
 
     epoch: int
     step: int
     loss: float
-    accuracy: float
+    accuracy: float | None = None
     validation_loss: float | None = None
     validation_accuracy: float | None = None
     seconds: float = 0.0
+    mean_absolute_error: float | None = None
+    validation_mean_absolute_error: float | None = None
+
+    @staticmethod
+    def of(
+        measure: str, epoch: int, step: int, means: _Pair, validation: _Pair = (None, None), seconds: float = 0
+    ) -> "Epoch":
+        """Return the epoch whose loss and measure, in training and validation, are given as pairs."""
+        name = ERROR if measure == ERROR else CLASSIFICATION.measure
+        figures = {name: means[1], "validation_loss": validation[0], f"validation_{name}": validation[1]}
+        return Epoch(epoch, step, means[0] or 0.0, seconds=seconds, **figures)
+
+    @property
+    def measured(self) -> float | None:
+        """The measure of the task, in training."""
+        return self.mean_absolute_error if self.accuracy is None else self.accuracy
+
+    @property
+    def validation_measured(self) -> float | None:
+        """The measure of the task, in validation."""
+        found = self.validation_accuracy
+        return self.validation_mean_absolute_error if found is None else found
 
 
 @dataclass(repr=False)
 class History:
-    """Rate, loss and accuracy of every step (from 0), and the epochs."""
+    """Rate, loss and measure of every step (from 0), and the epochs.
+
+    measure   what is measured besides the loss: one of `tasks.MEASURES`
+    notes     sentences on what was decided before training, and what came of it
+    """
 
     rates: "array[float]" = field(default_factory=lambda: array("d"))
     losses: "array[float]" = field(default_factory=lambda: array("d"))
-    accuracies: "array[float]" = field(default_factory=lambda: array("d"))
+    measures: "array[float]" = field(default_factory=lambda: array("d"))
     numbers: "array[int]" = field(default_factory=lambda: array("l"))
     epochs: list[Epoch] = field(default_factory=list[Epoch])
+    measure: str = CLASSIFICATION.measure
+    notes: list[str] = field(default_factory=list[str], compare=False)
 
     def __len__(self) -> int:
         return len(self.losses)
 
-    def add(self, epoch: int, rate: float, loss: float, accuracy: float) -> None:
+    def add(self, epoch: int, rate: float, loss: float, measured: float) -> None:
         """Append a step."""
         self.numbers.append(epoch)
         self.rates.append(rate)
         self.losses.append(loss)
-        self.accuracies.append(accuracy)
+        self.measures.append(measured)
 
     @property
     def loss(self) -> NDArray[np.float64]:
@@ -62,43 +111,61 @@ class History:
         return np.array(self.losses, np.float64)
 
     @property
+    def measured(self) -> NDArray[np.float64]:
+        """The measure of the batch at every step; `measure` is its name."""
+        return np.array(self.measures, np.float64)
+
+    @property
     def accuracy(self) -> NDArray[np.float64]:
-        """Share of the batch that was classified right, at every step."""
-        return np.array(self.accuracies, np.float64)
+        """Share of the batch (of its labels, where each sample has several) that was right, at every step."""
+        if self.measure == ERROR:
+            raise OptionError("accuracy means nothing for regression; the history has mean_absolute_error (`measured`)")
+        return self.measured
 
     def rows(self, start: int = 0) -> Iterator[str]:
         """The lines of history.csv from a step on, without the heading."""
         ends = {epoch.step: epoch for epoch in self.epochs}
         for step in range(start, len(self)):
-            numbers = (self.rates[step], self.losses[step], self.accuracies[step])
+            numbers = (self.rates[step], self.losses[step], self.measures[step])
             line = f"{step + 1},{self.numbers[step]},{','.join(repr(number) for number in numbers)}"
             end = ends.get(step + 1)
-            rest = (end.validation_loss, end.validation_accuracy, round(end.seconds, 3)) if end else (None,) * 3
+            rest = (end.validation_loss, end.validation_measured, round(end.seconds, 3)) if end else (None,) * 3
             yield f"{line},{','.join('' if number is None else repr(number) for number in rest)}\n"
 
     def epoch_dicts(self) -> list[dict[str, Any]]:
-        """The epochs as dictionaries, for pictures and JSON."""
-        return [asdict(epoch) for epoch in self.epochs]
+        """The epochs as dictionaries, for pictures and JSON: without the figures of other tasks."""
+        drop = CLASSIFICATION.measure if self.measure == ERROR else ERROR
+        return [
+            {name: value for name, value in asdict(epoch).items() if name.removeprefix("validation_") != drop}
+            for epoch in self.epochs
+        ]
 
     def __repr__(self) -> str:
         end = self.epochs[-1] if self.epochs else None
-        figures = f", loss {end.loss:.4f}, accuracy {100 * end.accuracy:.2f} %" if end else ""
-        return f"History({len(self.epochs)} epochs, {len(self)} steps{figures})"
+        measured = shown(self.measure, end.measured) if end else ""
+        figures = f", loss {end.loss:.4f}, {self.measure.replace('_', ' ')} {measured}" if end else ""
+        return f"History({_count(len(self.epochs), 'epoch')}, {_count(len(self), 'step')}{figures})"
+
+    def plot(self, title: str = "training") -> "Figure":
+        """Draw loss and measure: a matplotlib figure, which a notebook shows and ``.savefig(FILE)`` writes."""
+        from chainrule.pictures import curves
+
+        steps = range(1, len(self) + 1)
+        return curves.learning_curves(steps, self.loss, self.measured, self.epoch_dicts(), title, self.measure)
 
     def _repr_html_(self) -> str:
         """Curves and a table of the epochs, in a notebook."""
-        from chainrule.pictures import curves, files, notebook
+        from chainrule.pictures import files, notebook
 
-        figure = curves.learning_curves(
-            range(1, len(self) + 1), self.loss, self.accuracy, self.epoch_dicts(), "training"
-        )
-        rows = [[_shown(name, value) for name, value in epoch.items()] for epoch in self.epoch_dicts()]
-        heads = ["epoch", "step", "loss", "accuracy", "validation loss", "validation accuracy", "seconds"]
-        return notebook.image(files.png(figure), "loss and accuracy") + notebook.table(heads, rows, "epochs")
+        rows = [[shown(name, value) for name, value in epoch.items()] for epoch in self.epoch_dicts()]
+        named = {"accuracy": self.measure, "validation_accuracy": f"validation_{self.measure}"}
+        heads = [named.get(name, name).replace("_", " ") for name in (self.epoch_dicts() or [{}])[0]]
+        picture = notebook.image(files.png(self.plot()), f"loss and {self.measure.replace('_', ' ')}")
+        return picture + notebook.table(heads, rows, "epochs") + notebook.paragraphs(self.notes)
 
 
-def _shown(name: str, value: Any) -> str:
-    """A figure as it is shown elsewhere: 98.81 %, 12.3 (seconds), 0.0412."""
+def shown(name: str, value: Any) -> str:
+    """Return a figure as it is shown everywhere: 98.81 %, 12.3 (seconds), 0.0412."""
     if value is None:
         return "–"
     if "accuracy" in name:
@@ -113,10 +180,11 @@ def read(path: Path, steps: int, samples: int, batch_size: int) -> History:
 
     samples, batch_size   of an epoch, to weigh its last, shorter batch
     """
-    history = History()
     lines = _lines(path)
-    if not lines or lines[0] != ",".join(COLUMNS):
+    measure = next((name for name in MEASURES if lines and lines[0] == ",".join(columns(name))), None)
+    if measure is None:
         raise FormatError(f"{path}: expected the heading {','.join(COLUMNS)}")
+    history = History(measure=measure)
     if len(lines) - 1 < steps:
         raise FormatError(f"{path}: expected at least {steps} steps, found {len(lines) - 1}")
     for line in lines[1 : steps + 1]:
@@ -124,7 +192,7 @@ def read(path: Path, steps: int, samples: int, batch_size: int) -> History:
         try:
             _add_row(history, line.split(","), samples, batch_size)
         except ValueError:
-            raise FormatError(f"{path}: not a row of step {step}: {line!r}") from None
+            raise FormatError(f"{path}: not a row of step {step}: {quoted(line)}") from None
     return history
 
 
@@ -134,33 +202,52 @@ def is_bare(path: Path) -> bool:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
-        raise FormatError(f"cannot read {path}: {error.strerror or error}") from None
+    lines = read_bytes(path, MOST_BYTES, FormatError).decode("ascii", errors="replace").split("\n")
+    return lines if lines[-1] else lines[:-1]
 
 
 def _add_row(history: History, fields: list[str], samples: int, batch_size: int) -> None:
     """Append the step of a row, and the epoch if it ends one; ValueError when it is no row of the next step."""
     steps = -(-samples // batch_size)
     epoch, place = divmod(len(history), steps)
-    step, number, rate, loss, accuracy, *checked, seconds = fields
+    step, number, rate, loss, measured, *checked, seconds = fields
     if (step, number, len(checked)) != (str(len(history) + 1), str(epoch + 1), 2) or bool(seconds) != (
         place == steps - 1
     ):
         raise ValueError
-    history.add(epoch + 1, float(rate), float(loss), float(accuracy))
+    most = math.inf if history.measure == ERROR else 1.0
+    history.add(epoch + 1, _number(rate), _number(loss, least=-math.inf), _number(measured, most=most))
     if seconds:
         means = epoch_means(history, samples, batch_size)
-        validation = [float(text) if text else None for text in checked]
-        history.epochs.append(Epoch(epoch + 1, len(history), *means, *validation, seconds=float(seconds)))
+        validation = _validation_loss(checked[0]), _number(checked[1], most=most) if checked[1] else None
+        took = _number(seconds)
+        history.epochs.append(Epoch.of(history.measure, epoch + 1, len(history), means, validation, took))
+
+
+def _number(text: str, least: float = 0.0, most: float = math.inf) -> float:
+    """The finite number that was written, from ``least`` to ``most``; ValueError when it is none."""
+    if not NUMBER.fullmatch(text) or not least <= (value := float(text)) <= most or math.isinf(value):
+        raise ValueError
+    return value
+
+
+def _validation_loss(text: str) -> float | None:
+    """A loss that may be missing, infinite or not a number, since nothing stops when it is."""
+    if text in ("", "inf", "nan"):
+        return float(text) if text else None
+    return _number(text, least=-math.inf)
 
 
 def epoch_means(history: History, samples: int, batch_size: int) -> tuple[float, float]:
-    """Loss and accuracy over the samples of the epoch that just ended."""
+    """Loss and measure over the samples of the epoch that just ended."""
     steps = -(-samples // batch_size)
     weights = np.full(steps, batch_size, np.float64)
     weights[-1] = samples - (steps - 1) * batch_size
     first = len(history) - steps
-    means = [float(np.array(column[first:]) @ weights / samples) for column in (history.losses, history.accuracies)]
+    with np.errstate(over="ignore", invalid="ignore"):  # the mean of losses near the largest float is infinite
+        means = [float(np.array(column[first:]) @ weights / samples) for column in (history.losses, history.measures)]
     return means[0], means[1]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

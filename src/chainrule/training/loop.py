@@ -1,41 +1,25 @@
 """The training loop."""
 
-import math
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 import numpy as np
 
+from chainrule import tasks
 from chainrule.data.batches import batch_count, order
 from chainrule.data.normalisation import Normalisation
 from chainrule.engines import Array
 from chainrule.errors import NotFiniteError
 from chainrule.network import Network
+from chainrule.training import notes
+from chainrule.training.callbacks import Callback, best_epoch
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import Epoch, History, epoch_means
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.step import Outcome, Stepper
-
-
-class Callback:
-    """What may be done besides, at moments of training; every method does nothing by default."""
-
-    def begin(self, trainer: "Trainer") -> None:
-        """Before the first step."""
-
-    def stepped(self, trainer: "Trainer", outcome: Outcome, samples: int) -> None:
-        """After a step on so many samples."""
-
-    def stopped(self, trainer: "Trainer") -> None:
-        """After the last step, where training was stopped within an epoch."""
-
-    def epoch_ended(self, trainer: "Trainer", epoch: Epoch) -> None:
-        """After an epoch and its validation."""
-
-    def end(self, trainer: "Trainer") -> None:
-        """After the last step, also when training was stopped or failed."""
 
 
 class Clock(Protocol):
@@ -51,6 +35,7 @@ class Trainer:
     steps         in all
     history       its length is the number of steps done: order, augmentation and dropout are functions of it
     stop          set to True by a callback, it ends training after the current step
+    task          what is learnt, as the targets say; the network keeps it
     """
 
     def __init__(
@@ -70,11 +55,23 @@ class Trainer:
         self.normalisation = normalisation
         self.epoch_steps = batch_count(len(training), recipe.batch_size)
         self.steps = self.epoch_steps * recipe.epochs
-        self.history = History()
+        self.task = self._task()
+        self.history = History(measure=self.task.measure)
         self.stop = False
-        self.stepper = Stepper(network, recipe.optimizer, recipe.loss, recipe.clip_norm)
+        self.stepper = Stepper(network, recipe.optimizer, recipe.loss, recipe.clip_norm, self.task)
+        network.task = self.task
+        if said := tasks.out_of_reach(network.ending, training.targets):
+            self.history.notes.append(said)
         self._clock = clock
         self._started = clock()
+
+    def _task(self) -> tasks.Task:
+        """Return the task that the targets make of the loss; refused where they do not belong together."""
+        loss, ending = str(self.recipe.loss), self.network.ending
+        for samples in (self.training, self.validation):
+            if samples is not None:
+                tasks.check(loss, ending, samples.targets)
+        return tasks.of_targets(loss, ending, self.training.targets)
 
     @property
     def moments(self) -> tuple[Array, ...]:
@@ -96,14 +93,14 @@ class Trainer:
         self.stepper.prepare(min(self.recipe.batch_size, len(self.training)))
         before = self.history.epochs[-1].seconds if self.history.epochs else 0.0
         self._started = self._clock() - before
-        for callback in callbacks:
-            callback.begin(self)
-        try:
+        with ExitStack() as begun:
+            for callback in callbacks:
+                callback.begin(self)
+                begun.callback(callback.end, self)
             while not self.finished and not self.stop:
                 self._epoch(len(self.history) // self.epoch_steps, callbacks)
-        finally:
-            for callback in callbacks:
-                callback.end(self)
+            if self.finished:
+                self.history.notes += notes.outcome(self)
         return self.history
 
     def _epoch(self, epoch: int, callbacks: Sequence[Callback]) -> None:
@@ -139,18 +136,18 @@ class Trainer:
         x, t = self._batch(epoch, indices)
         rate = recipe.optimizer.rate * recipe.schedule.factor(step, self.steps, self.epoch_steps)
         outcome = self.stepper.step(x, t, step=step + 1, rate=rate, seed=recipe.seed)
-        self.history.add(epoch + 1, rate, outcome.loss, outcome.accuracy)
+        self.history.add(epoch + 1, rate, outcome.loss, outcome.measured)
         return outcome
 
     def _end_epoch(self, epoch: int, callbacks: Sequence[Callback]) -> None:
         if not np.isfinite(self.network.parameters).all():
             raise NotFiniteError(f"step {len(self.history)}: an update made parameters infinite; the rate is too large")
-        loss, accuracy = epoch_means(self.history, len(self.training), self.recipe.batch_size)
+        means = epoch_means(self.history, len(self.training), self.recipe.batch_size)
         checked: tuple[float | None, float | None] = (None, None)
         if self.validation is not None:
-            result = evaluate(self.network, self.validation, self.normalisation, self.recipe.loss)
-            checked = (result.loss, result.accuracy)
-        ended = Epoch(epoch + 1, len(self.history), loss, accuracy, *checked, seconds=self.seconds)
+            result = evaluate(self.network, self.validation, self.normalisation, self.recipe.loss, self.task)
+            checked = (result.loss, result.figures[self.task.measure])
+        ended = Epoch.of(self.task.measure, epoch + 1, len(self.history), means, checked, self.seconds)
         self.history.epochs.append(ended)
         for callback in callbacks:
             callback.epoch_ended(self, ended)
@@ -160,27 +157,3 @@ class Trainer:
         if self.recipe.patience is None or not epochs or self.validation is None:
             return False
         return len(epochs) - 1 - best_epoch(epochs) >= self.recipe.patience
-
-
-class KeepBest(Callback):
-    """Ends training with the weights of the best epoch, as `best_epoch` judges them."""
-
-    def __init__(self) -> None:
-        self._best: tuple[Array, Array] | None = None
-
-    def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
-        """Copy the weights when they are the best so far."""
-        if best_epoch(trainer.history.epochs) == len(trainer.history.epochs) - 1:
-            self._best = trainer.network.parameters.copy(), trainer.network.statistics.copy()
-
-    def end(self, trainer: Trainer) -> None:
-        """Put the best weights back."""
-        if self._best is not None:
-            trainer.network.parameters[:], trainer.network.statistics[:] = self._best
-
-
-def best_epoch(epochs: Sequence[Epoch]) -> int:
-    """Place of the epoch with the lowest validation loss (the first of equals), or of the lowest training loss."""
-    scores = [epoch.loss if epoch.validation_loss is None else epoch.validation_loss for epoch in epochs]
-    scores = [math.inf if math.isnan(score) else score for score in scores]
-    return scores.index(min(scores))

@@ -4,7 +4,7 @@ import sys
 import time
 from typing import Any
 
-from chainrule.training.history import Epoch
+from chainrule.training.history import Epoch, shown
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.step import Outcome
 
@@ -19,9 +19,10 @@ class ProgressBar(Callback):
         self._bar: Any = None
         self._task: Any = None
         self._done = 0
+        self._notes = 0
         self._drawn = 0.0
         self._first = 0.0
-        self._loss = self._accuracy = 0.0
+        self._loss = self._measured = 0.0
 
     def begin(self, trainer: Trainer) -> None:
         """Show an empty bar."""
@@ -36,6 +37,7 @@ class ProgressBar(Callback):
             self._task = self._bar.add_task("", total=trainer.steps, completed=len(trainer.history), figures="")
             self._bar.start()
         self._done = 0
+        self._print_notes(trainer)
         self._first = self._drawn = time.perf_counter()
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
@@ -44,7 +46,7 @@ class ProgressBar(Callback):
         weight = SMOOTH if self._done else 0.0
         self._done += samples
         self._loss += (1 - weight) * (outcome.loss - self._loss)
-        self._accuracy += (1 - weight) * (outcome.accuracy - self._accuracy)
+        self._measured += (1 - weight) * (outcome.measured - self._measured)
         now = time.perf_counter()
         if self._bar is not None and now - self._drawn > REFRESH:
             self._drawn = now
@@ -53,28 +55,40 @@ class ProgressBar(Callback):
     def _draw(self, trainer: Trainer, steps: int, now: float) -> None:
         epoch = min((steps - 1) // trainer.epoch_steps + 1, trainer.recipe.epochs)
         speed = self._done / max(now - self._first, 1e-9)
-        figures = f"{_figures(self._loss, self._accuracy)}  {speed:,.0f} images/s"
+        shown = _figures(self._loss, trainer.history.measure, self._measured)
+        figures = f"{shown}  {speed:,.0f} images/s"
         description = f"epoch {epoch}/{trainer.recipe.epochs}"
         self._bar.update(self._task, completed=steps, figures=figures, description=description, refresh=True)
 
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
         """A line for the epoch."""
         epochs = str(trainer.recipe.epochs)
-        text = f"epoch {epoch.epoch:{len(epochs)}}/{epochs}  {_figures(epoch.loss, epoch.accuracy)}"
-        if epoch.validation_loss is not None and epoch.validation_accuracy is not None:
-            text += f"  validation {_figures(epoch.validation_loss, epoch.validation_accuracy)}"
+        measure, found = trainer.history.measure, epoch.validation_loss
+        text = f"epoch {epoch.epoch:{len(epochs)}}/{epochs}  {_figures(epoch.loss, measure, epoch.measured)}"
+        if found is not None:
+            text += f"  validation {_figures(found, measure, epoch.validation_measured)}"
         earlier = trainer.history.epochs[:-1]
         text += f"  {epoch.seconds - (earlier[-1].seconds if earlier else 0.0):.1f} s"
+        self._print(text)
+
+    def _print(self, text: str) -> None:
         if self._bar is not None:
-            self._bar.console.print(text, highlight=False)
+            self._bar.console.print(text, highlight=False, soft_wrap=True)
         else:
             print(text, file=sys.stderr, flush=True)
 
+    def _print_notes(self, trainer: Trainer) -> None:
+        """The notes of the history that were not printed yet."""
+        for note in trainer.history.notes[self._notes :]:
+            self._print(f"chainrule: {note}")
+        self._notes = len(trainer.history.notes)
+
     def end(self, trainer: Trainer) -> None:
-        """Leave the terminal as it was."""
+        """Say what came of it, and leave the terminal as it was."""
+        self._print_notes(trainer)
         if self._bar is not None:
             self._bar.stop()
 
 
-def _figures(loss: float, accuracy: float) -> str:
-    return f"loss {loss:<6.4g} accuracy {100 * accuracy:.2f} %"
+def _figures(loss: float, measure: str, measured: float | None) -> str:
+    return f"loss {loss:<6.4g} {measure.replace('_', ' ')} {shown(measure, measured)}"

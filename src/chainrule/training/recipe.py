@@ -2,14 +2,25 @@
 
 import math
 from dataclasses import dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any
 
 from chainrule import losses, optimizers, schedules
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalisation import KINDS
-from chainrule.errors import FormatError, OptionError, one_of
+from chainrule.errors import FormatError, OptionError, one_of, quoted
+from chainrule.losses import Loss
 from chainrule.optimizers import Optimizer
 from chainrule.schedules import Schedule
+from chainrule.student.interface import OWN
+
+MOST_EPOCHS = 1_000_000  # more is a mistake: no training takes so many
+MOST_BATCH = 1_000_000
+BOUNDS = (  # of whole numbers: the field, its name, the least and the most
+    ("epochs", "epochs", 1, MOST_EPOCHS),
+    ("batch_size", "batch size", 1, MOST_BATCH),
+    ("seed", "seed", 0, 2**63 - 1),
+)
 
 
 @dataclass(frozen=True)
@@ -19,7 +30,7 @@ class Recipe:
     epochs        passes over the training set
     batch_size    samples a step
     optimizer     and its rate, which the schedule multiplies
-    loss          one of `losses.NAMES`
+    loss          one of `losses.NAMES`, or one of your own
     normalise     "scale", "standardise" or "none", fitted to the training data and kept with the model
     augmentation  of training images, new in every epoch; None: none
     clip_norm     the gradient is shrunk to this norm when it is longer; None: never
@@ -31,7 +42,7 @@ class Recipe:
     epochs: int = 1
     batch_size: int = 32
     optimizer: Optimizer = field(default_factory=optimizers.Adam)
-    loss: str = "categorical_cross_entropy"
+    loss: Loss = "categorical_cross_entropy"
     schedule: Schedule = field(default_factory=Schedule)
     normalise: str = "scale"
     augmentation: Augmentation | None = None
@@ -41,24 +52,30 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _whole("epochs", self.epochs, 1)
-        _whole("batch size", self.batch_size, 1)
-        _whole("seed", self.seed, 0)
-        if self.seed >= 2**63:
-            raise OptionError(f"seed {self.seed}: expected at most 2⁶³ − 1")
-        object.__setattr__(self, "loss", losses.find(self.loss))
+        for name, what, least, most in BOUNDS:
+            object.__setattr__(self, name, _whole(what, getattr(self, name), least, most))
+        object.__setattr__(self, "loss", losses.choose(self.loss))
+        object.__setattr__(self, "optimizer", optimizers.find(self.optimizer))
+        object.__setattr__(self, "schedule", schedules.find(self.schedule))
         if self.normalise not in KINDS:
             raise one_of("normalisation", self.normalise, KINDS)
-        if self.clip_norm is not None and not 0 < self.clip_norm < math.inf:
-            raise OptionError(f"clip norm {self.clip_norm}: expected a number above 0")
-        if not 0 <= self.validation < 1:
-            raise OptionError(f"validation share {self.validation}: expected at least 0 and below 1")
+        if self.clip_norm is not None and not (_is_number(self.clip_norm) and 0 < self.clip_norm < math.inf):
+            raise OptionError(f"clip norm {quoted(self.clip_norm)}: expected a number above 0")
+        if not (_is_number(self.validation) and 0 <= self.validation < 1):
+            raise OptionError(f"validation share {quoted(self.validation)}: expected at least 0 and below 1")
         if self.patience is not None:
-            _whole("patience", self.patience, 1)
+            object.__setattr__(self, "patience", _whole("patience", self.patience, 1, MOST_EPOCHS))
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Return the names of the parts that are somebody's own code, which no file holds."""
+        parts = {"loss": str(self.loss), "optimizer": self.optimizer.name, "schedule": self.schedule.name}
+        return tuple(f"{part} {name.removesuffix(OWN)}" for part, name in parts.items() if name.endswith(OWN))
 
     def to_config(self) -> dict[str, Any]:
-        """All of it, as JSON has it."""
+        """All of it, as JSON has it; of own code the name."""
         config = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        config["loss"] = str(self.loss)
         config["optimizer"] = self.optimizer.to_config()
         config["schedule"] = self.schedule.to_config()
         config["augmentation"] = str(self.augmentation) if self.augmentation else None
@@ -78,6 +95,14 @@ class Recipe:
             raise FormatError(f"recipe: {error}") from None
 
 
-def _whole(what: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise OptionError(f"{what} {value}: expected a whole number of at least {least}")
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Real)
+
+
+def _whole(what: str, value: Any, least: int, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise OptionError(f"{what} {quoted(value)}: expected a whole number of at least {least}")
+    number = int(value)
+    if number > most:
+        raise OptionError(f"{what} {quoted(number)}: expected at most {most}")
+    return number

@@ -1,6 +1,7 @@
 """Samples as training takes them: pixels kept as they came, made into normalised batches when they are needed."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -16,39 +17,69 @@ from chainrule.shapes import text
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Inputs x (N, *input_shape) and targets t, float (N, K): one-hot rows, or any numbers for the squared errors."""
+    """Inputs x (N, *input_shape) and targets t, float (N, K): one-hot rows, zeros and ones, or any numbers.
+
+    validation   the samples that the data keep to validate on; None: none
+    """
 
     x: Array
     targets: NDArray[np.float64]
+    validation: "Samples | None" = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     @staticmethod
-    def of(x: ArrayLike, y: ArrayLike, classes: int) -> "Samples":
-        """Samples from inputs and labels (N,) from 0 to classes − 1, or targets (N, classes)."""
-        inputs, given = np.asarray(x), np.asarray(y)
-        if len(inputs) == 0:
+    def of(x: ArrayLike, y: ArrayLike, outputs: int, names: Sequence[str] = ()) -> "Samples":
+        """Return samples from inputs and what belongs to them, for a network with so many outputs.
+
+        y      labels (N,) or (N, 1): whole numbers from 0 to outputs − 1, or ``names`` of classes; or targets
+               (N, outputs). Of one output: the targets (N,) or (N, 1), of which two names are 0 and 1.
+        """
+        inputs, given = np.asarray(x), _labels(y)
+        if inputs.size == 0:
             raise DataError("the data is empty")
-        if len(inputs) != len(given):
-            raise DataError(f"{len(inputs)} inputs but {len(given)} targets")
-        return Samples(inputs, _targets(given, classes))
+        if given.ndim == 0 or len(inputs) != len(given):
+            raise DataError(f"{len(inputs)} inputs but {len(given) if given.ndim else 'a single'} targets")
+        if given.dtype.kind in "US":
+            given = _numbered(given, names)
+        return Samples(inputs, _values(given) if outputs == 1 else _targets(given, outputs))
 
     @staticmethod
-    def of_dataset(dataset: Dataset, classes: int) -> "Samples":
-        """The samples of a data set, for a network with so many outputs."""
-        if len(dataset.classes) > classes:
-            raise DataError(f"{dataset.name} has {len(dataset.classes)} classes, and the network {classes} outputs")
-        return Samples.of(dataset.x, dataset.y, classes)
+    def of_dataset(dataset: Dataset, outputs: int) -> "Samples":
+        """Return the samples of a data set, for a network with so many outputs; one answers for two classes."""
+        classes = len(dataset.classes)
+        if classes > outputs and (classes, outputs) != (2, 1):
+            raise DataError(f"{dataset.name} has {classes} classes, and the network {outputs} outputs")
+        own = dataset.validation
+        validation = Samples.of(own.x, own.y, outputs) if own is not None else None
+        return replace(Samples.of(dataset.x, dataset.y, outputs), validation=validation)
+
+    def checked(self) -> "Samples":
+        """Return these samples; DataError when an input is infinite or not a number."""
+        x = self.x
+        if x.dtype.kind == "f" and not (np.isfinite(x.min()) and np.isfinite(x.max())):
+            first = next(number for number, one in enumerate(x) if not np.isfinite(one).all())
+            raise DataError(f"inputs are not finite, the first in sample {first}")
+        return self
 
     def held_back(self, share: float, seed: int) -> tuple["Samples", "Samples"]:
-        """The rest and a share, chosen by the seed: training and validation."""
-        kept, held = (Samples(self.x[part], self.targets[part]) for part in held_back(len(self), share, seed))
+        """The rest and a share of every class, chosen by the seed: training and validation."""
+        parts = held_back(len(self), share, seed, self._classes())
+        kept, held = (Samples(self.x[part], self.targets[part]) for part in parts)
         return kept, held
 
+    def _classes(self) -> NDArray[np.int64] | None:
+        """The class of every sample (N,): of one-hot rows, or of a single column of 0 and 1; None for other targets."""
+        if not ((self.targets == 0) | (self.targets == 1)).all():
+            return None
+        if self.targets.shape[1] == 1:
+            return self.targets[:, 0].astype(np.int64)
+        return self.targets.argmax(1) if (self.targets.sum(1) == 1).all() else None
+
     def parts(self, share: float, seed: int) -> tuple["Samples", "Samples | None"]:
-        """What is trained on and what validates: `held_back`, or all and nothing for a share of 0."""
-        return self.held_back(share, seed) if share else (self, None)
+        """Return training and validation samples: `held_back`; for a share of 0 all, and the data's own validation."""
+        return self.held_back(share, seed) if share else (self, self.validation)
 
     def batch(
         self,
@@ -68,17 +99,66 @@ class Samples:
         return x, self.targets[indices].astype(dtype)
 
 
+def _labels(y: ArrayLike) -> Array:
+    """Return labels as an array of numbers or of texts, also from an array of objects that are all one of these."""
+    try:
+        found = np.asarray(y)
+    except ValueError as error:
+        raise DataError(f"targets are no array: {error}") from None
+    if found.dtype.kind == "O":
+        items = found.reshape(-1).tolist()
+        if all(isinstance(item, str) for item in items):
+            return found.astype(str)
+        if items and all(isinstance(item, int | float | np.number | np.bool_) for item in items):
+            return np.array(items).reshape(found.shape)
+        odd = next((item for item in items if not isinstance(item, str)), None)
+        raise DataError(f"targets must be numbers or names of classes, found {type(odd).__name__}: {str(odd)[:40]!r}")
+    if found.dtype.kind not in "fiubUS":
+        raise DataError(f"targets must be numbers or names of classes, found {found.dtype}")
+    return found
+
+
+def _numbered(y: Array, names: Sequence[str]) -> Array:
+    """The numbers of classes by their names."""
+    number_of = {name: number for number, name in enumerate(names)}
+    texts = y.astype(str).reshape(len(y), -1)
+    unknown = next(((n, name) for n, row in enumerate(texts.tolist()) for name in row if name not in number_of), None)
+    if unknown is not None or texts.shape[1] != 1:
+        name = unknown[1] if unknown else texts[0, 1]
+        shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+        raise DataError(
+            f"label {name[:40]!r} of sample {unknown[0] if unknown else 0} is no class of the model, which knows "
+            f"{shown}; name them with Sequential(…, classes=[…])"
+        )
+    return np.array([number_of[row[0]] for row in texts.tolist()], np.int64)
+
+
+def _values(y: Array) -> NDArray[np.float64]:
+    """Targets of one output, (N, 1)."""
+    if y.ndim > 2 or (y.ndim == 2 and y.shape[1] != 1):
+        raise DataError(f"targets of shape {text(y.shape)} for a network with 1 output; expected (N,) or (N, 1)")
+    return _finite(y).astype(np.float64).reshape(-1, 1)
+
+
 def _targets(y: Array, classes: int) -> NDArray[np.float64]:
     """One-hot rows of labels; targets as they are."""
+    if y.ndim == 2 and y.shape[1] == 1 and y.dtype.kind in "iub":
+        y = y[:, 0]
     if y.ndim == 2:
         if y.shape[1] != classes:
             raise DataError(f"targets of shape {text(y.shape)} for a network with {classes} outputs")
-        if not np.isfinite(y).all():
-            raise DataError("targets must be finite")
-        return y.astype(np.float64)
+        return _finite(y).astype(np.float64)
     if y.ndim != 1 or y.dtype.kind not in "iub":
-        raise DataError(f"labels must be whole numbers of shape (N,), found {y.dtype} of shape ({text(y.shape)})")
+        advice = f"; numbers for {classes} outputs have the shape (N, {classes})"
+        raise DataError(f"labels must be whole numbers of shape (N,), found {y.dtype} of shape {y.shape}{advice}")
     outside = np.flatnonzero((y < 0) | (y >= classes))
     if outside.size:
         raise DataError(f"label {y[outside[0]]} of sample {outside[0]} is outside the classes 0 … {classes - 1}")
     return np.eye(classes)[y.astype(np.int64)]
+
+
+def _finite(y: Array) -> Array:
+    wrong = np.flatnonzero(~np.isfinite(y).reshape(len(y), -1).all(1))
+    if wrong.size:
+        raise DataError(f"targets must be finite; that of sample {wrong[0]} is not")
+    return y

@@ -9,15 +9,19 @@ from chainrule import engines
 from chainrule.engines import Array
 from chainrule.errors import NotFiniteError, OptionError
 from chainrule.interpreter import Interpreter
+from chainrule.losses import Loss
 from chainrule.network import Network
-from chainrule.optimizers import Optimizer
+from chainrule.optimizers import Optimizer, OwnOptimizer
+from chainrule.tasks import Task
 
 
 class Outcome(NamedTuple):
-    """Mean loss of the batch, the share that was right, and the norm of the gradient (before clipping)."""
+    """Mean loss of the batch, the measure of the task (accuracy or an error), and the norm of the gradient (before
+    clipping).
+    """
 
     loss: float
-    accuracy: float
+    measured: float
     norm: float
 
 
@@ -27,13 +31,20 @@ class Stepper:
     moments   the optimizer's, flat like the parameters
     """
 
-    def __init__(self, network: Network, optimizer: Optimizer, loss: str, clip_norm: float | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        optimizer: Optimizer,
+        loss: Loss,
+        clip_norm: float | None = None,
+        task: Task | None = None,
+    ) -> None:
         if not network.parameters.size:
             raise OptionError("there is nothing to train: the model has no parameters")
         self.network = network
         self.optimizer = optimizer
         self.moments = optimizer.init(network.parameters)
-        self._plan = network.plan(loss)
+        self._plan = network.plan(loss, task=task)
         self._pass = network.ready(self._plan)
         self._clip = clip_norm
 
@@ -49,7 +60,8 @@ class Stepper:
         x, t = (np.zeros((samples, *shape), network.dtype) for shape in (network.input_shape, target.shape))
         parameters = network.parameters.copy()
         self._pass.backward(x, t, seed=0, step=0)
-        self._update(tuple(moment.copy() for moment in self.moments), 1, self.optimizer.rate, 1.0)
+        if not isinstance(self.optimizer, OwnOptimizer):
+            self._update(tuple(moment.copy() for moment in self.moments), 1, self.optimizer.rate, 1.0)
         network.parameters[:] = parameters
 
     def _update(self, moments: tuple[Array, ...], step: int, rate: float, scale: float) -> None:
@@ -59,6 +71,8 @@ class Stepper:
     @np.errstate(all="ignore")  # what overflows is found below, and named
     def step(self, x: Array, t: Array, *, step: int, rate: float, seed: int = 0) -> Outcome:
         """One step on a batch; ``step`` counts from 1. A loss or gradient that is not finite changes nothing."""
+        if isinstance(self.optimizer, OwnOptimizer):
+            return self._own_step(self.optimizer, x, t, step, rate, seed)
         total, right, squares = self._pass.backward(x, t, seed=seed, step=step)
         if not math.isfinite(squares):  # squares of float32 may overflow where no number of the gradient does
             squares = float(np.square(self._pass.gradients(x, t, seed=seed, step=step)[2], dtype=np.float64).sum())
@@ -66,9 +80,28 @@ class Stepper:
             raise self._not_finite(x, t, seed, step)
         self._close(x, t, seed, step)
         norm = math.sqrt(squares)
-        clipped = self._clip is not None and norm > self._clip
-        self._update(self.moments, step, rate, self._clip / (norm + 1e-6) if clipped and self._clip else 1.0)
+        self._update(self.moments, step, rate, self._scale(norm))
         return Outcome(total / len(x), right / len(x), norm)
+
+    def _own_step(self, optimizer: OwnOptimizer, x: Array, t: Array, step: int, rate: float, seed: int) -> Outcome:
+        """A step that somebody's own optimizer takes with the engine's gradient; what it raises changes nothing."""
+        losses, measured, gradient = self._pass.gradients(x, t, seed=seed, step=step)
+        squares = float(np.square(gradient, dtype=np.float64).sum())
+        total, right = (float(values.sum(dtype=np.float64)) for values in (losses, measured))
+        if not (math.isfinite(total) and math.isfinite(squares)):
+            raise self._not_finite(x, t, seed, step)
+        norm = math.sqrt(squares)
+        scaled, parameters = gradient * self._scale(norm), self.network.parameters
+        after, moments = optimizer.update(parameters, scaled, self.moments, step=step, rate=rate)
+        self._close(x, t, seed, step)
+        parameters[:] = after
+        for kept, found in zip(self.moments, moments, strict=True):
+            kept[:] = found
+        return Outcome(total / len(x), right / len(x), norm)
+
+    def _scale(self, norm: float) -> float:
+        """Return the factor of the gradient: 1, or less where its norm is more than is allowed."""
+        return self._clip / (norm + 1e-6) if self._clip is not None and norm > self._clip else 1.0
 
     def _close(self, x: Array, t: Array, seed: int, step: int) -> None:
         """Write the running statistics; an infinite variance does not show in the loss, so they are looked at."""

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
+from chainrule import operations, tasks
 from chainrule.explain import code
 from chainrule.model import Sequential
 from chainrule.plan import Operation, Plan, Tensor
@@ -32,6 +33,7 @@ def describe(model: Sequential, recipe: Recipe) -> dict[str, Any]:
         "shapes": {name: list(values.shape) for name, values in model.weights.items()},
         "plan": plan_to_json(training),
         "inference": plan_to_json(model.plan()),
+        "measure": (model.task or tasks.usual(str(recipe.loss), model.output_shape[-1])).measure,
         "recipe": recipe.to_config(),
         "optimizer": {
             "name": recipe.optimizer.name,
@@ -40,6 +42,7 @@ def describe(model: Sequential, recipe: Recipe) -> dict[str, Any]:
             "rate": recipe.optimizer.rate,
             "attributes": recipe.optimizer.attributes(),
         },
+        "operations": operations.entries(),
         "code": {name: [asdict(place) for place in code.places(name)] for name in explained},
         "derivations": {name: code.derivation(name) for name in explained},
     }

@@ -101,5 +101,5 @@ class _Until(Callback):
 def blank(steps: int) -> History:
     """A history of so many steps with nothing in it: a trainer knows from its length where it is."""
     zeros = bytes(8 * steps)
-    rates, losses, accuracies = (array("d", zeros) for _ in range(3))
-    return History(rates, losses, accuracies, array("l", [0]) * steps)
+    rates, losses, measures = (array("d", zeros) for _ in range(3))
+    return History(rates, losses, measures, array("l", [0]) * steps)

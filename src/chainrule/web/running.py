@@ -154,7 +154,7 @@ class Running(Callback):
     def _begin_again(self) -> None:
         with self._lock:
             frames.put(self._first, self.trainer)
-            self.trainer.history = History()
+            self.trainer.history = History(measure=self.trainer.task.measure)
             self.timeline.forget(self._first)
             self.survey.forget()
             self.norms.clear()

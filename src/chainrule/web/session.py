@@ -133,7 +133,7 @@ class Session:
         """See `Series` in page/types.js: what is known of the steps after `after`."""
         running = self._running
         history = self.subject.history if running is None else running.trainer.history
-        loss, accuracy = history.losses[after:].tolist(), history.accuracies[after:].tolist()
+        loss, accuracy = history.losses[after:].tolist(), history.measures[after:].tolist()
         steps, norms = ([], {}) if running is None else running.norms.since(after)
         several = min(len(loss), len(accuracy))  # a step may be taken just now
         found = {"loss": loss[:several], "accuracy": accuracy[:several], "norms": norms, "norm_steps": steps}
@@ -169,7 +169,7 @@ class Session:
             return
         changed = _changed(folder)
         try:
-            newer = subjects.of_path(folder)
+            newer = subjects.of_path(folder, accept_changes=self.subject.accepted)
         except ChainruleError:  # the folder is gone, or another run's: what was opened stays
             return
         if running is None:
@@ -243,7 +243,8 @@ def _first(subject: Subject, opened: Frame) -> Frame:
     if not len(subject.history):
         return opened
     model = subject.model
-    fresh = model.from_about(model.about(), engine=model.engine.name, threads=model.threads)
+    job = subject.job
+    fresh = job.build() if job else model.from_about(model.about(), engine=model.engine.name, threads=model.threads)
     rate = frames.rate_at(subject.recipe, 0, *_sizes(subject))
     return Frame(0, rate, fresh.parameters, fresh.statistics, subject.recipe.optimizer.init(fresh.parameters))
 

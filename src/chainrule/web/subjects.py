@@ -8,8 +8,8 @@ from chainrule import zoo
 from chainrule.engines import Array
 from chainrule.errors import DataError
 from chainrule.model import Sequential, load
-from chainrule.runs import running, standing
-from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY
+from chainrule.runs import checksums, running, standing
+from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY, START
 from chainrule.runs.jobs import DataChoice, Job
 from chainrule.training import history
 from chainrule.training.history import History
@@ -30,6 +30,8 @@ class Subject:
     fitted     whether the model has the normalisation it was trained with
     trainable  whether its training can go on
     folder     of a run
+    accepted   whether files of the run that were changed may be used
+    remarks    to be said where it is opened
     """
 
     title: str
@@ -43,6 +45,8 @@ class Subject:
     fitted: bool = True
     trainable: bool = True
     folder: Path | None = None
+    accepted: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 def of_name(name: str, *, engine: str | None = None, threads: int | None = None) -> Subject:
@@ -60,19 +64,31 @@ def newest_run(runs: Path) -> Path | None:
     return max(found, key=lambda folder: (folder / CONFIG).stat().st_mtime, default=None)
 
 
-def of_path(path: Path, *, engine: str | None = None, threads: int | None = None) -> Subject:
-    """A run folder, or a .safetensors file; engine and threads are for the file: a run has its own."""
-    if path.is_dir():
-        return _of_run(path)
+def of_path(
+    path: Path, *, engine: str | None = None, threads: int | None = None, accept_changes: bool = False
+) -> Subject:
+    """A run folder, or a .safetensors file; engine and threads are for the file: a run has its own.
+
+    accept_changes   whether files of the run that were changed since they were written may be used
+    """
     if not path.exists():
         raise DataError(f"{path}: no such run folder or model file")
-    return _of_file(path, load(path, engine=engine, threads=threads))
+    found = (
+        _of_run(path, accept_changes) if path.is_dir() else _of_file(path, load(path, engine=engine, threads=threads))
+    )
+    if found.recipe.own:
+        parts = ", ".join(found.recipe.own)
+        raise DataError(f"{path}: the page computes everything itself, and no file holds what is own code: {parts}")
+    return found
 
 
-def _of_run(folder: Path) -> Subject:
+def _of_run(folder: Path, accept_changes: bool) -> Subject:
     """A run at its last checkpoint; nothing in its folder is locked or written, for it may be training."""
+    names = (CONFIG, START, HISTORY, CHECKPOINT)
+    remarks = checksums.check(running.existing(folder), names, accept=accept_changes)
     job = running.read_job(folder)
     about: dict[str, Any] = {"choice": job.choice, "job": job, "images": job.epoch_images, "folder": folder}
+    about |= {"accepted": accept_changes, "remarks": tuple(remarks)}
     if not (folder / CHECKPOINT).exists() and history.is_bare(folder / HISTORY):
         model = job.build()
         moments = job.recipe.optimizer.init(model.parameters)

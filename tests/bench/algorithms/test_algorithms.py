@@ -7,7 +7,7 @@ import pytest
 from bench.algorithms.shapes_to_try import LAYERS, arrays, random_layers
 from scipy.signal import correlate2d
 
-from chainrule.bench.algorithms import ALGORITHMS, Fft, FftTiles, Gemm, Winograd, find, gemm
+from benchmarks.algorithms import ALGORITHMS, Fft, FftTiles, Gemm, Winograd, find, gemm
 from chainrule.errors import OptionError, ShapeError
 
 IDS = [one.name for one in ALGORITHMS]
@@ -69,7 +69,7 @@ def test_gemm_in_parts(monkeypatch):
 
 
 def test_tiles_are_really_taken():
-    from chainrule.bench.algorithms.layer import Layer
+    from benchmarks.algorithms.layer import Layer
 
     tiles = FftTiles()
     assert tiles.sides(Layer(1, 1, 1, (1, 63), (1, 65536))) == (1, 512)
@@ -80,7 +80,7 @@ def test_tiles_are_really_taken():
 
 def test_the_padding_is_on_the_circle_once():
     """Zeros before the picture are those after it: 30 cells hold 20 with 10 on either side."""
-    from chainrule.bench.algorithms.layer import Layer
+    from benchmarks.algorithms.layer import Layer
 
     assert Fft().size(Layer(1, 1, 1, (1, 21), (1, 20), ((0, 0), (10, 10)))) == (1, 30)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chainrule.bench.algorithms.layer import Layer, parse
+from benchmarks.algorithms.layer import Layer, parse
 from chainrule.errors import OptionError, ShapeError
 
 

@@ -8,9 +8,9 @@ import numba
 import numpy as np
 import pytest
 
-from chainrule.bench.algorithms import ALGORITHMS, Direct, report, tables, worker
-from chainrule.bench.algorithms.layer import Layer
-from chainrule.bench.algorithms.measure import Job, Measurement, measure
+from benchmarks.algorithms import ALGORITHMS, Direct, report, tables, worker
+from benchmarks.algorithms.layer import Layer
+from benchmarks.algorithms.measure import Job, Measurement, measure
 from chainrule.errors import RunError
 
 NAMES = [algorithm.name for algorithm in ALGORITHMS]

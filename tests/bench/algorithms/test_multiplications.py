@@ -7,8 +7,8 @@ import pytest
 from bench.algorithms.counted import Counted, counted
 from bench.algorithms.shapes_to_try import arrays
 
-from chainrule.bench.algorithms import Direct, Fft, FftTiles, Gemm, Winograd, kernels, transforms, winograd_kernels
-from chainrule.bench.algorithms.layer import Layer, of_arrays
+from benchmarks.algorithms import Direct, Fft, FftTiles, Gemm, Winograd, kernels, transforms, winograd_kernels
+from benchmarks.algorithms.layer import Layer, of_arrays
 from chainrule.reference import cross_correlate
 
 LAYERS = [

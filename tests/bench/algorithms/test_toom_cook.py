@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chainrule.bench.algorithms.toom_cook import matrices
+from benchmarks.algorithms.toom_cook import matrices
 from chainrule.errors import OptionError
 
 # Lavin & Gray 2015, section 4.1 and 4.3.

@@ -21,12 +21,19 @@ def layer() -> list[np.ndarray]:
 
 
 def test_negative_inverse():
-    """The gradient's "negative inverse" −1/g: for ½p² at 4 it would step by −¼, and blow up near the minimum."""
-    for p in (4.0, 0.01):
+    """The gradient's "negative inverse" −1/g: it does point downhill, but is the longer the nearer the minimum is.
+
+    For ½p², g = p: at 4 a step of rate 0.1 is 0.025 where −g gives 0.4, and at 0.01 it is 10, and the loss rises from
+    0.00005 to 49.9.
+    """
+    for p, step in ((4.0, 0.025), (0.01, 10.0), (-0.5, -0.2)):
         g = p
+        assert (-1 / g) * g < 0  # downhill: a step that is short enough lowers the loss
+        assert 0.5 * (p + 1e-6 * (-1 / g)) ** 2 < 0.5 * p**2
+        same(0.1 / g, step)
         other(p + 0.1 * (-1 / g), reference.sgd_update(frozen([p]), frozen([g]), rate=0.1)[0])
         same(p + 0.1 * -g, reference.sgd_update(frozen([p]), frozen([g]), rate=0.1)[0])
-    assert abs(0.01 - 0.1 / 0.01) > 1
+    assert round(0.5 * (0.01 - 0.1 / 0.01) ** 2, 1) == 49.9
 
 
 def test_vectors_that_begin_at_one():

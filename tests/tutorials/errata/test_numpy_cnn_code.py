@@ -7,7 +7,10 @@ from tutorials import listings
 from tutorials.comparing import other, same
 
 from chainrule import reference, zoo
+from chainrule.data import load
 from chainrule.data.catalogue import find
+from chainrule.data.normalisation import Normalisation, mean_and_deviation
+from chainrule.errors import DataError
 
 
 def test_the_two_convolutions_are_not_identical():
@@ -27,15 +30,32 @@ def test_convolution_as_it_is_indented():
     same(listings.convolution(image, filt, bias), right)
 
 
-def test_convolution_takes_squares_only():
+def test_convolution_and_both_backward_functions_take_squares_only():
     """The width is never looked at: of 5×8 the columns beyond the fifth are not read, of 8×5 windows are cut short."""
     wide, filt = normals(2, (1, 5, 8), (1, 1, 3, 3))
     bias = np.zeros((1, 1))
     right = reference.cross_correlate(wide[None], filt)[0]
     other(listings.convolution(wide, filt, bias), right)
     same(listings.convolution(wide[:, :, :5], filt, bias), right[:, :, :3])
+    dy = normals(12, right.shape)[0]
+    dimage, dfilt, _ = listings.convolution_backward(dy, wide, filt, 1)
+    other(dimage, reference.cross_correlate_dx(dy[None], filt, size=(5, 8))[0])
+    other(dfilt, reference.cross_correlate_dw(wide[None], dy[None], kernel=(3, 3)))
+    assert not dimage[:, :, 5:].any()
+    same(dfilt, reference.cross_correlate_dw(wide[None, :, :, :5], dy[None, :, :, :3], kernel=(3, 3)))
+    even, dpool = normals(13, (1, 4, 8), (1, 2, 4))
+    _, winner = reference.max_pool(even[None], window=(2, 2))
+    passed = listings.maxpool_backward(dpool, even, 2, 2)
+    other(passed, reference.max_pool_dx(dpool[None], winner, size=(4, 8))[0])
+    assert not passed[:, :, 4:].any()
+    same(passed[:, :, :4], reference.max_pool_dx(dpool[None], winner, size=(4, 8))[0][:, :, :4])
+    tall = [each.transpose(0, 2, 1) for each in (wide, dy, even, dpool)]
     with pytest.raises(ValueError, match="broadcast"):
-        listings.convolution(wide.transpose(0, 2, 1), filt, bias)
+        listings.convolution(tall[0], filt, bias)
+    with pytest.raises((ValueError, IndexError)):
+        listings.convolution_backward(tall[1], tall[0], filt, 1)
+    with pytest.raises((ValueError, IndexError)):
+        listings.maxpool_backward(tall[3], tall[2], 2, 2)
 
 
 def test_maxpool_backward_forgets_a_window():
@@ -110,3 +130,73 @@ def test_a_sixteenth_is_another_one_in_every_epoch():
     assert len(first | second) > 1.8 * len(first)
     starts = range(0, 50_000 // 16, 32)  # and a little more than a sixteenth: the last batch is whole
     assert len(starts) * 32 == 3_136 > 50_000 // 16
+
+
+def adam_without_correction(g: float, steps: int, *, rate: float, beta1: float, beta2: float) -> list[float]:
+    """The steps of Adam with moments that are kept and not corrected, for a gradient that stays the same."""
+    first = second = 0.0
+    taken: list[float] = []
+    for _ in range(steps):
+        first = beta1 * first + (1 - beta1) * g
+        second = beta2 * second + (1 - beta2) * g**2
+        taken.append(rate * first / (np.sqrt(second) + 1e-8))
+    return taken
+
+
+def test_adam_without_the_number_of_the_step():
+    """adamGD is not told which step it is, and so cannot correct its moments, which begin at zero.
+
+    With its β₁ = 0.95, β₂ = 0.99 and a gradient that stays the same, Adam steps by the rate; uncorrected, the steps are
+    (1 − β₁ᵗ)/√(1 − β₂ᵗ) of it: 0.50 at first, 1.54 at the 29th, still 1.25 at the hundredth.
+    """
+    options = {"rate": 0.01, "beta1": 0.95, "beta2": 0.99}
+    shares = np.array(adam_without_correction(0.3, 500, **options)) / 0.01
+    t = np.arange(1, 501)
+    np.testing.assert_allclose(shares, (1 - 0.95**t) / np.sqrt(1 - 0.99**t), rtol=1e-6)
+    assert [round(float(shares[at - 1]), 2) for at in (1, 29, 100)] == [0.5, 1.54, 1.25]
+    assert shares.argmax() + 1 == 29
+    p, m, v = (frozen([0.0]) for _ in range(3))
+    for step in range(1, 31):
+        before = p[0]
+        updated = reference.adam_update(p, frozen([0.3]), m, v, step=step, epsilon=1e-8, decay=0.0, **options)
+        p, m, v = (frozen(each) for each in updated)
+        assert (before - p[0]) / 0.01 == pytest.approx(1.0, rel=1e-6)
+        other(shares[step - 1], 1.0)
+
+
+def mean_and_deviation_of_mnist() -> tuple[float, float]:
+    """Of the 50,000 images that its code reads; where MNIST is out of reach, as they were."""
+    try:
+        training, _ = load("mnist", progress=False)
+    except DataError:
+        return 33.395, 78.666
+    return mean_and_deviation(training.x[:50_000])
+
+
+def test_mean_and_deviation_are_cut_to_whole_numbers():
+    """X -= int(np.mean(X)); X /= int(np.std(X)) "standardises" pixels of 0 … 255 nearly, others not at all.
+
+    MNIST's 50,000 images have mean 33.395 and deviation 78.666, of which 33 and 78 are left: mean 0.005 and deviation
+    1.0085. Pixels of 0 … 1 are divided by int(0.3…) = 0; bytes wrap around and cannot be divided in place.
+    """
+    mean, deviation = mean_and_deviation_of_mnist()
+    assert (round(mean, 3), round(deviation, 3)) == (33.395, 78.666)
+    left, spread = (mean - int(mean)) / int(deviation), deviation / int(deviation)
+    assert (round(left, 3), round(spread, 4)) == (0.005, 1.0085)
+    pixels = np.random.default_rng(5).integers(0, 256, 10_000)
+    whole = pixels.astype(np.float64)
+    exact = (whole - whole.mean()) / whole.std()
+    cut = (whole - int(whole.mean())) / int(whole.std())
+    other(cut, exact)
+    same(Normalisation.fit("standardise", pixels.astype(np.uint8)).apply(pixels.astype(np.uint8), np.float64), exact)
+    assert abs(cut.std() - 1) < 0.02
+    shares = whole / 255
+    shares -= int(np.mean(shares))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares /= int(np.std(shares))
+    assert not np.isfinite(shares).any()
+    stored = pixels.astype(np.uint8)
+    stored -= np.uint8(int(np.mean(stored)))
+    other(stored.astype(int), pixels - int(pixels.mean()))
+    with pytest.raises(TypeError, match="ufunc"):
+        stored /= int(np.std(pixels))

@@ -7,6 +7,7 @@ import pytest
 from web.bridge import call
 
 from chainrule import schedules
+from chainrule.schedules import Cosine, OneCycle
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -18,6 +19,8 @@ CONFIGS: list[dict[str, Any]] = [
     {"name": "one-cycle"},
     {"name": "one-cycle", "warm": 0.01, "divisor": 3.0, "final": 10.0},
     {"name": "warm-up", "share": 0.25},
+    OneCycle().extended(14, 2).to_config(),
+    Cosine().extended(9, 2).extended(23, 4).to_config(),
 ]
 
 

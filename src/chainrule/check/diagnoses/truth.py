@@ -113,8 +113,8 @@ def _lowered(array: Array, line: bool) -> Array:
 
 
 def same(found: Array, candidate: Array, tolerance: float) -> bool:
-    """Whether two arrays have one shape and one value up to a relative tolerance."""
-    if found.shape != candidate.shape:
+    """Return whether two arrays have one shape and one finite value up to a relative tolerance."""
+    if found.shape != candidate.shape or not (np.isfinite(found).all() and np.isfinite(candidate).all()):
         return False
     size = max(float(np.abs(candidate).max(initial=0.0)), float(np.abs(found).max(initial=0.0)))
     return bool(np.abs(found - candidate).max(initial=0.0) <= tolerance * size)

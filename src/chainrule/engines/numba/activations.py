@@ -75,11 +75,11 @@ def relu(x, y):
 
 @kernel
 def relu_dx(dy, y, dx):
-    """dx = dy where y > 0."""
+    """dx = 0 where y ≤ 0, else dy (so that NaN does not end here)."""
     slope, value, result = dy.reshape(dy.size), y.reshape(y.size), dx.reshape(dx.size)
     zero = y.dtype.type(0)
     for k in range(slope.size):
-        result[k] = slope[k] if value[k] > zero else zero
+        result[k] = zero if value[k] <= zero else slope[k]
 
 
 @kernel
@@ -93,11 +93,11 @@ def leaky_relu(x, y, slope=0.01):
 
 @kernel
 def leaky_relu_dx(dy, x, dx, slope=0.01):
-    """dx = dy where x > 0, else slope·dy."""
+    """dx = slope·dy where x ≤ 0, else dy."""
     above, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
     part = x.dtype.type(slope)
     for k in range(above.size):
-        result[k] = above[k] if value[k] > 0 else part * above[k]
+        result[k] = part * above[k] if value[k] <= 0 else above[k]
 
 
 @kernel

@@ -1,8 +1,8 @@
 """A second process that compiles the kernels of a new program from the last one on, as this one does from the first on.
 
 numba compiles on one processor. What it compiled is kept on disk and looked for there first, so each of the two finds
-what the other has done; somewhere in the middle they meet. A kernel that both have in hand is compiled twice, and the
-same. Without the other process everything is as it would be, and takes half as long again.
+what the other has done; somewhere in the middle they meet. Of several processes that need a new program at once, one is
+helped. Without the other process everything is as it would be, and takes half as long again.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.engines import thread_count
+from chainrule.engines.numba import compiling
 
 LINK = re.compile(r"^link\('[^']*', (\w+\.\w+), ", re.MULTILINE)
 
@@ -22,15 +23,16 @@ LINK = re.compile(r"^link\('[^']*', (\w+\.\w+), ", re.MULTILINE)
 def helped(file: Path) -> Generator[None]:
     """While it lasts, the other process works on the program in a file, if most kernels are not on disk yet.
 
-    Not where one thread is all that may be used.
+    Not where one thread is all that may be used, or another process is helped already.
     """
-    process = _started(file) if thread_count() > 1 and _is_new(file) else None
-    try:
-        yield
-    finally:
-        if process is not None:
-            process.kill()
-            process.wait()
+    with compiling.locks(file.parent).held("ahead", patience=0) as alone:
+        process = _started(file) if alone and thread_count() > 1 and _is_new(file) else None
+        try:
+            yield
+        finally:
+            if process is not None:
+                process.kill()
+                process.wait()
 
 
 def _is_new(file: Path) -> bool:

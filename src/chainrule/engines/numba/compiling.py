@@ -3,7 +3,8 @@
 - `fastmath=True` would delete NaN checks; the four flags below let sums be reordered and multiply-adds be fused, and
   keep NaN and infinity what they are.
 - Numba's cache does not notice that a compiled function in another file changed. All compiled code therefore lies in a
-  folder named by a fingerprint of every kernel file and of the versions: any change begins an empty folder.
+  folder named by a fingerprint of every kernel file, of the versions and of the width of the vector registers: any
+  change begins an empty folder.
 - `a[i:j] = b` between arrays costs 1.4 s of compiling, for an error message about shapes: kernels loop instead.
 """
 
@@ -11,6 +12,7 @@ import contextlib
 import hashlib
 import os
 import platform
+import signal
 import threading
 from collections.abc import Callable, Generator
 from functools import cache
@@ -22,14 +24,18 @@ import numba
 import numpy as np
 from numba.core import config as _numba_config
 from numba.core.cpu_options import ParallelOptions as _ParallelOptions
+from numba.core.errors import NumbaError as _NumbaError
 
-from chainrule import randomness
-from chainrule.cache import cache_folder
+from chainrule import compiled, engines, randomness
+from chainrule.engines.numba import processor
+from chainrule.errors import ChainruleError
+from chainrule.locks import Locks
 
 CONFIG: Any = _numba_config  # numba reads it when a function is decorated, compiled or first run in parallel
 
 _njit: Any = numba.njit
 ParallelOptions: Any = _ParallelOptions
+NumbaError: Any = _NumbaError
 
 OPTIONS: dict[str, Any] = {
     "fastmath": {"contract", "reassoc", "nsz", "arcp"},
@@ -56,8 +62,8 @@ if "NUMBA_THREADING_LAYER" not in os.environ and "NUMBA_THREADING_LAYER_PRIORITY
 
 
 @cache
-def compiled_folder() -> Path | None:
-    """The folder of compiled code for exactly these sources and versions; None where none can be written."""
+def fingerprint() -> str:
+    """Return the name of exactly these sources and versions, by which their compiled code is kept."""
     digest = hashlib.sha256()
     for file in (
         *sorted(Path(__file__).parent.glob("*.py")),
@@ -65,30 +71,96 @@ def compiled_folder() -> Path | None:
     ):  # dropout has its numbers
         digest.update(file.read_bytes())
     versions = numba.__version__, llvmlite.__version__, np.__version__, platform.python_version(), platform.machine()
-    for version in versions:
+    for version in (*versions, str(processor.WIDTH)):
         digest.update(version.encode())
-    folder = cache_folder() / "compiled" / digest.hexdigest()[:16]
+    return digest.hexdigest()[:16]
+
+
+@cache
+def compiled_folder() -> Path | None:
+    """Return the folder of compiled code for exactly these sources and versions; None where none can be written."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return folder if os.access(folder, os.W_OK) else None
+        return compiled.use(fingerprint())
+    except OSError as error:
+        why = f"{error.filename or 'the cache'}: {error.strerror or error}; CHAINRULE_CACHE names another folder"
+    except ChainruleError as error:
+        why = str(error)
+    engines.say_once(f"chainrule: every process compiles its own programs, which cannot be kept ({why})")
+    return None
 
 
-_setting = threading.RLock()
+@cache
+def locks(folder: Path) -> Locks:
+    """Return the locks of a folder of compiled code."""
+    found = Locks(folder / compiled.LOCKS)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=found.forget)
+    return found
+
+
+SETTING = threading.RLock()  # held while a setting of numba's, which is the whole process's, is changed
 
 
 @contextlib.contextmanager
 def cached() -> Generator[bool]:
     """While it lasts, functions compiled by numba are cached in `compiled_folder`; False where that cannot be."""
     folder = compiled_folder()
-    with _setting:  # the folder is a setting of the whole process
+    with SETTING:
         before = CONFIG.CACHE_DIR
         CONFIG.CACHE_DIR = str(folder or before)
         try:
             yield folder is not None
         finally:
             CONFIG.CACHE_DIR = before
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Generator[None]:
+    """Keep a Ctrl-C until the end: in the midst of LLVM's work it can end the process (a memory freed twice).
+
+    Only the main thread is ever interrupted, and only Python's own handler is put off.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    kept: list[Any] = []
+    signal.signal(signal.SIGINT, lambda number, frame: kept.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if kept:
+            handler(*kept[0])
+
+
+def once(dispatcher: Any) -> Any:
+    """Have a function of numba compiled by one process at a time; those that waited find it on disk.
+
+    What is on disk and cannot be read is compiled anew, and what cannot be written is not kept.
+    """
+    if CONFIG.DISABLE_JIT or "compile" in vars(dispatcher):  # a plain function, or one that was here before
+        return dispatcher
+    folder, compile_ = compiled_folder(), dispatcher.compile
+    if folder is None:
+        return dispatcher
+    name = f"{dispatcher.py_func.__module__}.{dispatcher.py_func.__qualname__}"
+
+    def compile_once(signature: Any) -> Any:
+        with locks(folder).held(name), uninterrupted():
+            try:
+                return compile_(signature)
+            except NumbaError:
+                raise
+            except OSError:
+                dispatcher._cache.disable()
+            except Exception:  # whatever unpickling a damaged file ends in
+                with contextlib.suppress(OSError):
+                    dispatcher._cache.flush()
+            return compile_(signature)
+
+    dispatcher.compile = compile_once
+    return dispatcher
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -99,7 +171,7 @@ def kernel(function: Callable[..., Any]) -> Any:
     code is what is kept. So all arithmetic is in kernels, and the parallel functions of a program only call them.
     """
     with cached() as writable:
-        return _njit(cache=writable, **OPTIONS)(function)
+        return once(_njit(cache=writable, **OPTIONS)(function))
 
 
 def inlined(function: Callable[..., Any]) -> Any:

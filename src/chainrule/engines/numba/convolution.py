@@ -26,11 +26,11 @@ from chainrule.engines.numba.layout import (
     frame,
     lay_out,
     reach,
+    room_for,
 )
-from chainrule.engines.numba.registers import COUNT, WIDTH
+from chainrule.engines.numba.processor import COUNT, WIDTH
 from chainrule.engines.numba.tiles import add_outer, add_products, store, store_sums, zeros
 
-SLACK = 128  # numbers behind a buffer that the tile at its end may read
 # Tiles, as (vectors, fewer vectors for a rest, filters): what fits into the registers of the processor.
 EIGHT, SIX = ((3, 2, 8), (4, 2, 6)) if COUNT == 32 else ((1, 1, 8), (2, 1, 6))
 TALL, BROAD = (4, 6) if COUNT == 32 else (2, 6)  # a tile of a kernel gradient: filters and taps, or the reverse
@@ -64,16 +64,17 @@ def cross_correlate(
     outs, filters = y.shape[1] // groups, w[0].size
     width, plane = frame(x, stride, padding)
     places = forward_taps(w.shape, width, plane, stride, dilation, flip)
-    rows = np.zeros(x.shape[1] * plane * stride[0] * stride[1] + SLACK, x.dtype)
     by = 2 if pooled else 1
     length = (by * y.shape[2] - 1) * width + by * y.shape[3]
-    size = _row_size(length)
-    sums = np.empty((outs + 8) * size, x.dtype)
+    size = _row_size(length, x.itemsize)
+    phases = plane * stride[0] * stride[1]
+    rows = np.zeros(room_for(x.shape[1] * phases, (groups - 1) * w.shape[1] * phases, places, size), x.dtype)
+    sums = np.empty(_tall(outs) * size, x.dtype)
     weights = _with_slack(w, outs if last - first == y.shape[1] else (last - first if groups == 1 else 1), filters)
     for s in range(x.shape[0]):
         lay_out(x[s], rows, width, plane, stride, padding)
         for g in range(groups):
-            ahead = g * w.shape[1] * plane * stride[0] * stride[1]
+            ahead = g * w.shape[1] * phases
             begin, many = max(first, g * outs), min(last, (g + 1) * outs) - max(first, g * outs)
             if many <= 0:
                 continue
@@ -113,10 +114,10 @@ def _correlate_phase(dy, w, dx, phase, stride, padding, dilation, groups, flip):
     plane = (above + dy.shape[2] + below) * width
     places, order = backward_taps(w.shape, phase, width, plane, of_group, stride, dilation, flip)
     places += down * width + along
-    rows = np.zeros(dy.shape[1] * plane + SLACK, dy.dtype)
     length = (rows_i - 1) * width + cells_j
-    size = _row_size(length)
-    sums = np.empty((ins + 8) * size, dy.dtype)
+    size = _row_size(length, dy.itemsize)
+    rows = np.zeros(room_for(dy.shape[1] * plane, (groups - 1) * of_group * plane, places, size), dy.dtype)
+    sums = np.empty(_tall(ins) * size, dy.dtype)
     taps = w.shape[2] * w.shape[3]
     weights = _with_slack(w, ins, taps)
     zero, least = dy.dtype.type(0), dy.dtype.type(-np.inf)
@@ -143,11 +144,13 @@ def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilat
     width, plane = frame(x, stride, padding)
     places = forward_taps(dw.shape, width, plane, stride, dilation, flip)
     length = (dy.shape[2] - 1) * width + dy.shape[3]
-    size = _row_size(length)
-    picture, all_slopes = apart(x.shape[1] * plane * stride[0] * stride[1]), apart(dy.shape[1] * size)
+    size = _row_size(length, x.itemsize)
+    phases = plane * stride[0] * stride[1]
+    picture, all_slopes = apart(x.shape[1] * phases), apart(dy.shape[1] * size)
     together = max(1, min(x.shape[0], MANY // length))
-    rows = np.zeros(together * picture + SLACK, x.dtype)
-    slopes = aligned_zeros(together * all_slopes + BROAD * size, x)
+    last = (together - 1) * picture + (groups - 1) * dw.shape[1] * phases
+    rows = np.zeros(room_for(together * picture, last, places, size), x.dtype)
+    slopes = aligned_zeros((together - 1) * all_slopes + (dy.shape[1] + BROAD) * size, x)
     outs = dy.shape[1] // groups
     for first in range(0, x.shape[0], together):
         many = min(together, x.shape[0] - first)
@@ -155,7 +158,7 @@ def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilat
             lay_out(x[first + s], rows[s * picture :], width, plane, stride, padding)
             copy_rows(dy[first + s], slopes, s * all_slopes, width, size)
         for g in range(groups):
-            ahead = g * dw.shape[1] * plane * stride[0] * stride[1]
+            ahead = g * dw.shape[1] * phases
             _sum_up(
                 slopes[g * outs * size :],
                 all_slopes,
@@ -173,17 +176,27 @@ def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilat
 
 
 @inlined
-def _row_size(length):
-    """Room for a row of sums: whole vectors, and what the largest tile may write behind them."""
-    return (length + 15) // 16 * 16 + 96
+def _row_size(length, itemsize):
+    """Numbers that tiles read from a tap on, and write, for a row of so many sums: whole vectors, or a whole tile."""
+    vector = WIDTH // itemsize
+    return max((length + vector - 1) // vector, max(EIGHT[0], SIX[0])) * vector
+
+
+@inlined
+def _tall(outs):
+    """So many rows of sums, and those that the last tile has too much."""
+    return (outs + _broad(outs) - 1) // _broad(outs) * _broad(outs)
 
 
 @inlined
 def _with_slack(w, outs, step):
-    """The kernel, flat; where tiles are broader than filters are left, with what they read behind it."""
+    """The kernel, flat; where tiles are broader than filters are left, with what they read behind it.
+
+    That is never more than a tile of six has too much, since tiles of eight are taken where they have less.
+    """
     flat = w.reshape(w.size)
     if outs % _broad(outs):
-        longer = np.zeros(w.size + 8 * step, w.dtype)
+        longer = np.zeros(w.size + (SIX[2] - 1) * step, w.dtype)
         for k in range(w.size):
             longer[k] = flat[k]
         flat = longer
@@ -310,7 +323,7 @@ def _sum_up_by(slopes, all_slopes, size, rows, picture, places, dw, many, length
     literally(tall)
     literally(broad)
     outs, taps, vector = dw.shape[0], places.size, WIDTH // rows.itemsize
-    gradient, sums = dw.reshape(outs, taps), np.empty(SLACK, rows.dtype)
+    gradient, sums = dw.reshape(outs, taps), np.empty(tall * broad + vector, rows.dtype)
     ahead = np.zeros(taps + broad, np.int64)
     for k in range(taps):
         ahead[k] = places[k]

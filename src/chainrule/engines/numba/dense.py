@@ -9,11 +9,10 @@ import numpy as np
 from numba import literally
 
 from chainrule.engines.numba.compiling import kernel
-from chainrule.engines.numba.registers import COUNT, WIDTH
+from chainrule.engines.numba.processor import COUNT, WIDTH
 from chainrule.engines.numba.tiles import add_outer, add_picked, add_products, load, store, store_sums, zeros
 from chainrule.engines.numba.turning import turn_matrix
 
-ROOM = 128  # numbers for the sums of a tile
 SAMPLES, ROWS = (4, 6) if COUNT == 32 else (2, 6)  # a tile of the forward pass
 TALL, BROAD = (3, 8) if COUNT == 32 else (1, 8)  # a tile of the gradients: vectors, and samples or rows of W
 OUTS = 10 if COUNT == 32 else 6  # rows of W of a tile for two vectors of samples
@@ -69,7 +68,7 @@ def _products(x, w, places, y, length, ins, first, last, samples, rows):
     literally(samples)
     literally(rows)
     count = y.shape[0]
-    sums = np.empty(ROOM, x.dtype)
+    sums = np.empty(samples * rows + WIDTH // x.itemsize, x.dtype)  # of a tile, stored by whole vectors
     for t in range(0, count, samples):
         s = min(t, count - samples)
         for o in range(first, last, rows):

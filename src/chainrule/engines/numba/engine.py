@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chainrule.engines import Array, Buffers, Pass
-from chainrule.engines.numba import operations, programs
-from chainrule.engines.numba.compiling import CONFIG
+from chainrule.engines.numba import operations, programs, workers
 from chainrule.errors import one_of
 from chainrule.plan import Plan
 
@@ -17,7 +16,7 @@ class NumbaEngine:
 
     def limited(self, threads: int) -> int:
         """No more threads than numba was started with."""
-        return min(threads, int(CONFIG.NUMBA_NUM_THREADS))
+        return min(threads, workers.most())
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
         """Run one kernel by itself."""

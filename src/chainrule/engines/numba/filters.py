@@ -27,9 +27,10 @@ from chainrule.engines.numba.layout import (
     lay_out,
     positions,
     reach,
+    room_for,
     unpadded,
 )
-from chainrule.engines.numba.registers import COUNT, WIDTH
+from chainrule.engines.numba.processor import COUNT, WIDTH
 from chainrule.engines.numba.tiles import add_picked, at_least, largest, load, load_picked, store
 from chainrule.engines.numba.turning import turn_each, turn_matrix
 
@@ -61,7 +62,7 @@ def correlate_filters(
     rectify  y is 0 where that is not positive, as ReLU behind it would have it
     pooled   y has the largest of each 2×2 results, which never leave the registers
     """
-    lanes, all_outs = WIDTH // x.itemsize, y.shape[1]
+    all_outs = y.shape[1]
     last = y.shape[2] if last < 0 else last
     outs = (all_outs if highest < 0 else highest) - lowest
     by = 2 if pooled else 1
@@ -70,8 +71,9 @@ def correlate_filters(
     cells = (last - first) * y.shape[3]
     untied = b is not None and b.size > all_outs
     together = 1 if untied else max(1, min(x.shape[0], (MANY + cells - 1) // max(cells, 1)))
-    in_place, picture, rows = _room(x, together, plane, stride, padding)
-    weights = np.empty((places.size + lanes) * outs, x.dtype)
+    length = (by * last - 1) * width + by * y.shape[3]
+    in_place, picture, rows = _room(x, together, plane, length, places, stride, padding)
+    weights = np.empty(places.size * outs, x.dtype)
     turn_matrix(w.reshape(w.size), lowest * places.size, places.size, outs, places.size, weights, 0, outs)
     at = np.zeros(together * cells * by * by + OUTPUTS, np.int64)
     _lay_windows(at, together, last - first, y.shape[3], width, picture, pooled)
@@ -119,7 +121,8 @@ def correlate_filters_dx(dy, w, dx, padding=((0, 0), (0, 0)), dilation=(1, 1), f
     turn_each(w.reshape(w.size), outs, ins, taps, weights)
     picture, cells = apart(dy.shape[1] * plane), dx.shape[2] * dx.shape[3]
     together = max(1, min(dy.shape[0], (MANY + cells - 1) // max(cells, 1)))
-    rows = np.zeros(together * picture + plane, dy.dtype)
+    length = (dx.shape[2] - 1) * width + dx.shape[3]
+    rows = np.zeros(room_for(together * picture, (together - 1) * picture, places, length), dy.dtype)
     at = np.zeros(together * cells + OUTPUTS, np.int64)
     positions(at, together, dx.shape[2], dx.shape[3], width, picture)
     begin, plus = np.zeros(together * cells + OUTPUTS, np.int64), np.zeros(ins, dy.dtype)
@@ -143,7 +146,8 @@ def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dil
     for k in range(found.size):
         places[k] = found[k]
     together = max(1, min(x.shape[0], (MANY + cells - 1) // max(cells, 1)))
-    in_place, picture, rows = _room(x, together, plane, stride, padding)
+    length = (dy.shape[2] - 1) * width + dy.shape[3]
+    in_place, picture, rows = _room(x, together, plane, length, found, stride, padding)
     slopes = np.empty(together * cells * outs, x.dtype)
     at = np.empty(together * cells, np.int64)
     positions(at, together, dy.shape[2], dy.shape[3], width, picture)
@@ -171,13 +175,14 @@ def _height(x, w, stride, padding, dilation):
 
 
 @inlined
-def _room(x, together, plane, stride, padding):
+def _room(x, together, plane, length, places, stride, padding):
     """Whether pictures are read where they are, since nothing has to be put around them; how far they lie apart; and
-    the rows they are read from, those of x or a room for so many.
+    the rows they are read from, those of x or a room for so many, with `length` cells under the first tap.
     """
     in_place = unpadded(padding) and stride[0] == 1 and stride[1] == 1
     picture = x[0].size if in_place else apart(x.shape[1] * plane * stride[0] * stride[1])
-    rows = x.reshape(x.size) if in_place else np.zeros(together * picture + plane, x.dtype)
+    size = 0 if in_place else room_for(together * picture, (together - 1) * picture, places, length)
+    rows = x.reshape(x.size) if in_place else np.zeros(size, x.dtype)
     return in_place, picture, rows
 
 

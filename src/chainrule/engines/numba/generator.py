@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.engines.numba.checking import check_plan
 from chainrule.engines.numba.operations import KERNELS, shared
 from chainrule.engines.numba.rewriting import fitted, pooled, rectified, widened
 from chainrule.engines.numba.update_programs import link_to, symbol_of
@@ -67,18 +68,14 @@ class Writer:
     def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], dtype: str, *, wide: bool = False) -> None:
         plan = rectified(plan)
         plan = widened(plan) if wide else plan
-        plan = pooled(fitted(plan, np.dtype(dtype).itemsize))
-        self.plan = plan
+        self.plan = plan = pooled(fitted(plan, np.dtype(dtype).itemsize))
+        check_plan(plan, np.dtype(dtype).itemsize)
         self._wide = wide
         self.dtype = dtype
         self.segments = [list(run) for _, run in groupby(plan.operations, key=_segment_key())]
         self._layout = layout
-        self._given = {plan.input.storage: "x", plan.output.storage: "y"}
-        for name, tensor in (("t", plan.target), ("loss", plan.loss), ("correct", plan.correct)):
-            if tensor is not None:
-                self._given[tensor.storage] = name
-        if plan.target is not None and plan.output.storage != plan.input.storage:
-            del self._given[plan.output.storage]
+        ends = zip(("t", "loss", "correct"), plan.ends, strict=True) if self.training else [("y", plan.output)]
+        self._given = {plan.input.storage: "x"} | {tensor.storage: name for name, tensor in ends}
         self.memory = self._assign()
 
     def _assign(self) -> Memory:
@@ -102,8 +99,8 @@ class Writer:
 
     @property
     def training(self) -> bool:
-        """Whether the program ends in gradients."""
-        return bool(self.plan.backward)
+        """Return whether the program ends in losses and gradients (of no numbers, where nothing is learnt)."""
+        return self.plan.loss is not None
 
     @cached_property
     def held(self) -> list[Operation]:

@@ -8,7 +8,7 @@ cells of one remainder (i mod s, j mod s) are a picture of their own, a phase; e
 import numpy as np
 
 from chainrule.engines.numba.compiling import inlined, kernel
-from chainrule.engines.numba.registers import WIDTH
+from chainrule.engines.numba.processor import WIDTH
 from chainrule.engines.numba.tiles import load_part, store_part
 
 LINE = 64  # bytes of a line of the caches
@@ -38,10 +38,24 @@ def unpadded(padding):
 
 
 @inlined
+def room_for(cells, start, taps, length):
+    """Numbers of a buffer of so many cells, of which `length` are read from every tap on, the first tap at `start`.
+
+    What is read behind the cells is zero: padding that the last row shares with no row behind it, and what the last
+    tile has too much. How far that goes depends on padding, dilation and the width of registers: the taps know it.
+    """
+    furthest = 0
+    for k in range(taps.size):
+        furthest = max(furthest, taps[k])
+    return max(cells, start + furthest + length)
+
+
+@inlined
 def aligned_zeros(size, like):
     """Zeros from the beginning of a cache's line on: a vector that lies in two lines takes as long as two."""
     zeros = np.zeros(size + LINE // like.itemsize, like.dtype)
-    return zeros[-zeros.ctypes.data % LINE // like.itemsize :]
+    first = -zeros.ctypes.data % LINE // like.itemsize
+    return zeros[first : first + size]
 
 
 @kernel

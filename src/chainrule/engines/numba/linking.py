@@ -19,6 +19,8 @@ from numba.core.errors import TypingError
 from numba.extending import intrinsic
 from numba.np import arrayobj as _arrayobj
 
+from chainrule.engines.numba import compiling
+
 # Neither numba nor llvmlite says what types its functions take.
 binding: Any = _binding
 arrayobj: Any = _arrayobj
@@ -34,7 +36,7 @@ def link(symbol: str, kernel: Any, arrays: Sequence[Any], attributes: Sequence[A
     arguments = (*given, *(numba.typeof(value) for value in attributes))
     if _argument_types.get(symbol, arguments) != arguments:
         raise TypeError(f"{symbol} is linked with {_argument_types[symbol]}, not {arguments}")
-    kernel.compile(arguments)
+    compiling.once(kernel).compile(arguments)
     compiled = kernel.overloads[arguments]
     address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
     binding.add_symbol(symbol, address)

@@ -109,7 +109,7 @@ def _row_sums(row):
     most = row[0]
     for k in range(row.size):
         most = row[k] if row[k] > most else most
-    total = row[0] * 0
+    total = row.dtype.type(0)
     for k in range(row.size):
         total += exponential(row[k] - most)
     return most, total
@@ -145,3 +145,26 @@ def correct(p, t, right):
     """1 where the largest entries of p and t are in the same place, else 0."""
     for s in range(p.shape[0]):
         right[s] = 1 if np.argmax(p[s]) == np.argmax(t[s]) else 0
+
+
+@kernel
+def correct_labels(p, t, right):
+    """Share of the labels on the same side of ½."""
+    half, one = p.dtype.type(0.5), p.dtype.type(1)
+    for s in range(p.shape[0]):
+        found = p.dtype.type(0)
+        for k in range(p.shape[1]):
+            yes = p[s, k] >= half and t[s, k] >= half
+            no = p[s, k] < half and t[s, k] < half
+            found += one if yes or no else one - one
+        right[s] = found / p.dtype.type(p.shape[1])
+
+
+@kernel
+def absolute_error(p, t, error):
+    """1/K Σ |p − t|."""
+    for s in range(p.shape[0]):
+        found = p.dtype.type(0)
+        for k in range(p.shape[1]):
+            found += abs(p[s, k] - t[s, k])
+        error[s] = found / p.dtype.type(p.shape[1])

@@ -121,13 +121,13 @@ KERNELS: dict[str, KernelOf] = {
     **_table(dense, lambda a, k: [(a[1].shape[1], a[0].shape[1])], "dense_dw"),
     **_table(activations, _like(0), "sigmoid tanh arctan relu leaky_relu gelu softmax"),
     **_table(activations, _like(0), "sigmoid_dx tanh_dx arctan_dx relu_dx leaky_relu_dx gelu_dx softmax_dx"),
-    **_table(losses, lambda a, k: [a[0].shape[:1]], " ".join([*LOSSES, "correct"])),
+    **_table(losses, lambda a, k: [a[0].shape[:1]], " ".join([*LOSSES, "correct", "correct_labels", "absolute_error"])),
     **_table(losses, _like(0), " ".join(f"{name}_dp" for name in LOSSES)),
     **_table(normalization, _like(0, 1, 1), "batch_norm"),
     **_table(normalization, _like(0), "batch_norm_dx batch_norm_inference"),
     **_table(normalization, _like(2, 2), "batch_norm_dw running_statistics"),
     **_table(dropout, _like(0), "dropout"),
-    **_table(updates, _like(), "sgd_update momentum_update adam_update"),
+    **_table(updates, _like(), "sgd_update momentum_update rmsprop_update adam_update"),
 }
 
 

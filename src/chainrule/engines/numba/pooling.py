@@ -2,7 +2,7 @@
 
 from chainrule.engines.numba.compiling import inlined, kernel
 from chainrule.engines.numba.layout import unpadded
-from chainrule.engines.numba.registers import WIDTH
+from chainrule.engines.numba.processor import WIDTH
 from chainrule.engines.numba.tiles import largest_of_four
 
 DIVISORS = ("one", "cells", "window")  # kernels get the place of the name in this list

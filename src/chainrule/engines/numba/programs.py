@@ -3,36 +3,28 @@
 import hashlib
 import importlib.util
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
 
-import numba
 import numpy as np
 
 from chainrule import files
-from chainrule.engines import Array, Buffers
-from chainrule.engines.numba import ahead, compiling, operations
+from chainrule.engines import Array, Buffers, say_once
+from chainrule.engines.numba import ahead, compiling, operations, workers
 from chainrule.engines.numba.generator import ROOM, Writer
 from chainrule.engines.numba.rewriting import is_large
 from chainrule.engines.numba.update_programs import outer_update_source, update_source
+from chainrule.errors import RunError
 from chainrule.plan import Operation, Plan, Tensor
 
 CACHE_BYTES = 1 << 21  # of a block's arrays: half of it cost numpy-cnn 8 % (weights are read again for every block)
 BLOCKS = (4, 32)  # the fewest and the most samples of a block: fewer starve the dense layers
 SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
 ROWS = 1 << 12  # numbers of a held gradient that are made at a time: they stay in the fastest cache
-LOCK = threading.Lock()  # one Python thread at a time enters a parallel program: not every thread pool can take two
-
-
-def in_parallel(threads: int, program: Any, arguments: Sequence[Any]) -> None:
-    """Run a program whose loops so many threads share."""
-    with LOCK:
-        numba.set_num_threads(threads)
-        program(*arguments)
 
 
 def update(
@@ -44,8 +36,18 @@ def update(
     numbers = entry.arguments(len(arrays), attributes)
     if threads == 1 or p.size < SHARED:
         entry.kernel(*arrays, *numbers)
+        return
+    parallel = workers.available()
+    program = load(update_source(name, _dtype_name(p.dtype), parallel=parallel))
+    _run_program(program, threads, parallel, (*arrays, threads, *numbers))
+
+
+def _run_program(program: Any, threads: int, parallel: bool, arguments: Sequence[Any]) -> None:
+    """Run a program, by worker threads if it is parallel."""
+    if parallel:
+        workers.run(threads, program, arguments)
     else:
-        in_parallel(threads, load(update_source(name, _dtype_name(p.dtype))), (*arrays, threads, *numbers))
+        program(*arguments)
 
 
 @cache
@@ -96,7 +98,7 @@ class Program:
         self._single: Array | None = None  # the batch, where `backward` was given one sample
         self._programs: dict[tuple[bool, bool], Any] = {}
         self._held: list[_Held] = []
-        self._calls: dict[bool, tuple[Any, int, list[Array], list[Array], tuple[int, ...]]] = {}
+        self._calls: dict[tuple[bool, bool], tuple[Any, list[Array], list[Array], tuple[int, ...]]] = {}
         self._count = 0
 
     def forward(self, x: Array) -> Array:
@@ -180,25 +182,23 @@ class Program:
     def _run(self, given: tuple[Array, ...], seed: int, step: int) -> None:
         if len(given[0]) != self._count:
             self._make_room(len(given[0]))
-        single = self._single is not None
-        if single not in self._calls:
-            self._calls[single] = self._call(single)
-        program, threads, results, rooms, numbers = self._calls[single]
+        threads = self._threads if self._count >= self._threads or self._wide else 1
+        parallel, single = threads > 1 and workers.available(), self._single is not None
+        if (parallel, single) not in self._calls:
+            self._calls[parallel, single] = self._call(threads, parallel, single)
+        program, results, rooms, numbers = self._calls[parallel, single]
         buffers = self._buffers
         arguments = (*given, *results, buffers.parameters, buffers.statistics, *rooms, *numbers, seed, step)
-        if threads == 1:
-            program(*arguments)
-        else:
-            in_parallel(threads, program, arguments)
+        _run_program(program, threads, parallel, arguments)
 
-    def _call(self, single: bool) -> tuple[Any, int, list[Array], list[Array], tuple[int, ...]]:
-        """What a run over a batch of this size is: the program, its threads, and all it is given from run to run."""
-        count = self._count
-        threads = self._threads if count >= self._threads or self._wide else 1
+    def _call(
+        self, threads: int, parallel: bool, single: bool
+    ) -> tuple[Any, list[Array], list[Array], tuple[int, ...]]:
+        """Return the program for a batch of this size, and the arguments that stay the same from run to run."""
         results = [self._results[name] for name in self._writer.data if name not in ("x", "t")]
         gradients = [self._rooms["gradients"][:threads]] if self._writer.training else []
         rooms = gradients + [self._rooms[name] for name in ROOM]
-        return self._program(threads > 1, single), threads, results, rooms, (threads, count, self._block)
+        return self._program(parallel, single), results, rooms, (threads, self._count, self._block)
 
     def _program(self, parallel: bool, single: bool) -> Any:
         """The program whose loops are shared, or not; its source is written once."""
@@ -226,29 +226,58 @@ def _announce() -> None:
     print("chainrule: compiling for this machine; the programs are kept for the next time", file=sys.stderr)
 
 
-@cache
+_loaded: dict[str, Any] = {}
+
+
 def load(source: str) -> Any:
-    """The function `run` of a program, compiled and cached on disk.
+    """Return the function `run` of a program, compiled and cached on disk.
 
     Numba caches only functions that lie in files, so the source is written to one named by its own hash, in the
     folder that belongs to exactly these kernels and versions.
     """
-    folder = compiling.compiled_folder()
+    with compiling.SETTING:
+        if source not in _loaded:
+            _loaded[source] = _imported(source)
+        return _loaded[source]
+
+
+def _imported(source: str) -> Any:
     name = "program_" + hashlib.sha256(source.encode()).hexdigest()[:16]
-    if folder is None:
+    folder = compiling.compiled_folder()
+    file = None if folder is None else folder / f"{name}.py"
+    is_new = file is not None and not _is_written(file, source)
+    if is_new and file is not None and not _written(file, source):
+        file = None
+    if file is None:
         module = ModuleType(name)
+        sys.modules[name] = module
         exec(source.replace("cache=True", "cache=False"), module.__dict__)
         return module.run
-    file, help_compiling = folder / f"{name}.py", nullcontext()
-    if not file.exists() or file.read_text(encoding="utf-8") != source:
-        _announce()
-        files.write_whole(file, source.encode())
-        help_compiling = ahead.helped(file)
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot import {file}")
     module = importlib.util.module_from_spec(spec)
-    with compiling.cached(), help_compiling:
+    with compiling.cached(), ahead.helped(file) if is_new else nullcontext():
         sys.modules[name] = module  # numba finds what a cached function refers to by the name of its module
         spec.loader.exec_module(module)
-    return module.run
+    return compiling.once(module.run)
+
+
+def _is_written(file: Path, source: str) -> bool:
+    """Return whether a file holds a program whole."""
+    try:
+        return file.read_bytes() == source.encode()
+    except OSError:
+        return False
+
+
+def _written(file: Path, source: str) -> bool:
+    """Write a program; False, and a line that says so, where that cannot be done."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)  # `chainrule data clear` may have removed it meanwhile
+        files.write_whole(file, source.encode())
+    except (OSError, RunError) as error:
+        say_once(f"chainrule: {error}; this process compiles the program for itself")
+        return False
+    _announce()
+    return True

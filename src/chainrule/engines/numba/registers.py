@@ -6,7 +6,6 @@ A tile is a value like a number: an array of LLVM vectors. LLVM keeps it in regi
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import llvmlite.binding as _binding
 from llvmlite import ir as _ir
 from numba import extending as _extending
 from numba.core import cgutils as _cgutils
@@ -14,27 +13,14 @@ from numba.core import types as _types
 from numba.core.typing import templates as _templates
 
 from chainrule.engines.numba.compiling import CONFIG
+from chainrule.engines.numba.processor import WIDTH
 
 # None of these libraries says what types its functions take.
-binding: Any = _binding
 cgutils: Any = _cgutils
 ir: Any = _ir
 templates: Any = _templates
 types: Any = _types
 extending: Any = _extending
-
-
-def _registers() -> tuple[int, int]:
-    """Bytes of this processor's vector registers, and how many of them it has."""
-    features = binding.get_host_cpu_features()
-    if features.get("avx512f"):
-        return 64, 32
-    if features.get("avx"):
-        return 32, 16
-    return 16, 32 if binding.get_process_triple().startswith(("aarch64", "arm64")) else 16
-
-
-WIDTH, COUNT = _registers()
 
 
 class Tile(_types.Type):

@@ -12,6 +12,8 @@ from chainrule.plan import Operation, Plan, Tensor
 # fewer, because a half of them may stay in a cache that all do not fit into.
 LARGE = {"cross_correlate": 1 << 20, "dense": 1 << 18}
 
+STEPS = ("rectify", "pooled")  # what the kernels of convolutions do with their sums, in this order
+
 
 def is_large(operation: Operation) -> bool:
     """Whether threads should share a layer for one picture."""
@@ -26,7 +28,7 @@ def rectified(plan: Plan) -> Plan:
     """The plan with every ReLU that alone reads a cross-correlation done by that, as it writes its result."""
 
     def done(before: Operation, relu: Operation) -> Operation | None:
-        if relu.name != "relu" or before.name != "cross_correlate":
+        if relu.name != "relu" or before.name != "cross_correlate" or not _is_open(before, "rectify"):
             return None
         return replace(before, writes=relu.writes, attributes={**before.attributes, "rectify": True})
 
@@ -34,21 +36,31 @@ def rectified(plan: Plan) -> Plan:
 
 
 def _joined(plan: Plan, done: Callable[[Operation, Operation], Operation | None]) -> Plan:
-    """The plan with forward operations done by those before them, whose results they alone read.
+    """The plan with forward operations done by those before them.
+
+    An operation may be joined with the one just before it if that writes nothing but what it reads, in the same shape,
+    and nobody else ever looks into that memory: no operation forward, backward or after the step, nor who reads the
+    ends of the plan.
 
     done   (operation, the one behind it) → one operation for both, or None where there is none
     """
-    readers = Counter(tensor.storage for tensor in (plan.output, *_reads(plan.operations)))
+    ends = [plan.output, *(tensor for tensor in (plan.target, plan.loss, plan.correct) if tensor is not None)]
+    readers = Counter(tensor.storage for tensor in (*ends, *_reads(plan.operations + plan.closing)))
     forward: list[Operation] = []
     for operation in plan.forward:
         before = forward[-1] if forward else None
-        alone = before and before.writes[0] == operation.reads[0] and readers[before.writes[0].storage] == 1
+        alone = before and before.writes == operation.reads and readers[before.writes[0].storage] == 1
         both = done(before, operation) if before and alone else None
         if both:
             forward[-1] = both
         else:
             forward.append(operation)
     return replace(plan, forward=tuple(forward))
+
+
+def _is_open(operation: Operation, step: str) -> bool:
+    """Return whether a convolution's kernel can take a step behind its sums: each once, in the order of `STEPS`."""
+    return not any(operation.attributes.get(later) for later in STEPS[STEPS.index(step) :])
 
 
 def _reads(operations: Iterable[Operation]) -> list[Tensor]:
@@ -93,10 +105,12 @@ def pooled(plan: Plan) -> Plan:
 
 
 def _pools(operation: Operation) -> bool:
-    """Whether a kernel can pool what it makes."""
+    """Return whether a kernel can pool its results, and does not yet."""
+    if operation.name not in ("correlate_filters", "cross_correlate") or not _is_open(operation, "pooled"):
+        return False
     bias = operation.reads[-1]
     untied = bias is not None and len(bias.shape) > 1
-    return operation.name == "correlate_filters" or (operation.name == "cross_correlate" and not untied)
+    return operation.name == "correlate_filters" or not untied
 
 
 def _by_two(operation: Operation) -> bool:

@@ -21,13 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engines.numba import registers
+from chainrule.engines.numba.processor import WIDTH
 
 Array = NDArray[Any]
 
 
 def lanes(itemsize: int) -> int:
     """How many numbers of so many bytes a vector holds."""
-    return registers.WIDTH // itemsize
+    return WIDTH // itemsize
 
 
 def zeros(array: Array, rows: int, columns: int) -> Array:

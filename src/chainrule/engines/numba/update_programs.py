@@ -5,7 +5,7 @@ from typing import Any
 
 from chainrule.engines.numba.operations import KERNELS
 
-UPDATE = '''"""A compiled program of chainrule: an optimizer's update, which the threads share."""
+UPDATE = '''"""A compiled program of chainrule: an optimizer's update, of which every thread has a share."""
 
 from numba import njit, prange
 
@@ -16,9 +16,9 @@ from chainrule.engines.numba.linking import call, link
 link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})
 
 
-@njit(parallel=PARALLEL, cache=True, **OPTIONS)
+@njit(parallel={parallel}, cache=True, **OPTIONS)
 def run({reads}, threads, {arguments}):
-    for k in prange(threads):
+    for k in {loop}(threads):
         s = slice(k * p.size // threads, (k + 1) * p.size // threads)
         call({symbol!r}, ({shares}, {arguments},))
 '''
@@ -50,9 +50,10 @@ def run({reads}, rows, x, dy, place, first, last, end, scale, {arguments}):
 
 
 @cache
-def update_source(name: str, dtype: str) -> str:
-    """The program of an optimizer's update, given the name of its operation."""
-    return UPDATE.format(**_update_words(name, dtype))
+def update_source(name: str, dtype: str, *, parallel: bool) -> str:
+    """Return the program of an optimizer's update, given the name of its operation."""
+    loop = {"parallel": "PARALLEL", "loop": "prange"} if parallel else {"parallel": "False", "loop": "range"}
+    return UPDATE.format(**_update_words(name, dtype), **loop)
 
 
 @cache

@@ -20,21 +20,36 @@ def _normal(value, tiny):
 
 
 @kernel
-def sgd_update(p, g, rate=0.01):
-    """p ← p − rate·g."""
-    r = p.dtype.type(rate)
+def sgd_update(p, g, rate=0.01, decay=0.0):
+    """p ← (1 − rate·decay)·p − rate·g."""
+    r, keep = p.dtype.type(rate), p.dtype.type(1 - rate * decay)
     for k in range(p.size):
-        p[k] -= r * g[k]
+        p[k] = keep * p[k] - r * g[k]
 
 
 @kernel
-def momentum_update(p, g, v, rate=0.01, momentum=0.9, nesterov=False):
-    """v ← μ v + g;  p ← p − rate·v, or with Nesterov p − rate·(g + μ v)."""
+def momentum_update(p, g, v, rate=0.01, momentum=0.9, nesterov=False, decay=0.0):
+    """h = g + decay·p;  v ← μ v + h;  p ← p − rate·v, or with Nesterov p − rate·(h + μ v)."""
     r, mu, tiny = p.dtype.type(rate), p.dtype.type(momentum), p.dtype.type(np.finfo(p.dtype).tiny)
+    shrink = p.dtype.type(decay)
     for k in range(p.size):
-        speed = _normal(mu * v[k] + g[k], tiny)
-        p[k] -= r * (g[k] + mu * speed if nesterov else speed)
+        slope = g[k] + shrink * p[k]
+        speed = _normal(mu * v[k] + slope, tiny)
+        p[k] -= r * (slope + mu * speed if nesterov else speed)
         v[k] = speed
+
+
+@kernel
+def rmsprop_update(p, g, v, u, rate=0.01, alpha=0.99, epsilon=1e-8, momentum=0.0, decay=0.0):
+    """h = g + decay·p;  v ← α v + (1 − α) h²;  u ← μ u + h/(√v + ε);  p ← p − rate·u."""
+    r, mu, tiny = p.dtype.type(rate), p.dtype.type(momentum), p.dtype.type(np.finfo(p.dtype).tiny)
+    a, rest, eps, shrink = p.dtype.type(alpha), p.dtype.type(1 - alpha), p.dtype.type(epsilon), p.dtype.type(decay)
+    for k in range(p.size):
+        slope = g[k] + shrink * p[k]
+        square = _normal(a * v[k] + rest * slope * slope, tiny)
+        speed = _normal(mu * u[k] + slope / (np.sqrt(square) + eps), tiny)
+        p[k] -= r * speed
+        v[k], u[k] = square, speed
 
 
 @kernel

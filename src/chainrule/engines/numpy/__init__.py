@@ -21,11 +21,13 @@ from chainrule.engines.numpy.convolution import cross_correlate, cross_correlate
 from chainrule.engines.numpy.dense import dense, dense_dw, dense_dx
 from chainrule.engines.numpy.dropout import dropout
 from chainrule.engines.numpy.losses import (
+    absolute_error,
     binary_cross_entropy,
     binary_cross_entropy_dp,
     categorical_cross_entropy,
     categorical_cross_entropy_dp,
     correct,
+    correct_labels,
     half_squared_error,
     half_squared_error_dp,
     mean_squared_error,
@@ -41,9 +43,10 @@ from chainrule.engines.numpy.normalization import (
     running_statistics,
 )
 from chainrule.engines.numpy.pooling import average_pool, average_pool_dx, max_pool, max_pool_dx
-from chainrule.engines.numpy.updates import adam_update, momentum_update, sgd_update
+from chainrule.engines.numpy.updates import adam_update, momentum_update, rmsprop_update, sgd_update
 
 __all__ = [
+    "absolute_error",
     "adam_update",
     "add_bias",
     "arctan",
@@ -60,6 +63,7 @@ __all__ = [
     "categorical_cross_entropy",
     "categorical_cross_entropy_dp",
     "correct",
+    "correct_labels",
     "cross_correlate",
     "cross_correlate_dw",
     "cross_correlate_dx",
@@ -80,6 +84,7 @@ __all__ = [
     "momentum_update",
     "relu",
     "relu_dx",
+    "rmsprop_update",
     "running_statistics",
     "sgd_update",
     "sigmoid",

@@ -55,8 +55,11 @@ def relu(x: Array) -> Array:
 
 
 def relu_dx(dy: Array, y: Array) -> Array:
-    """`reference.relu_dx` as a product with 0 or 1, which needs no branch."""
-    return np.multiply(dy, y > 0, order="C")
+    """`reference.relu_dx` with all bits of dy, or none: no branch, and a NaN is not multiplied by 0."""
+    bits = np.dtype(f"i{dy.dtype.itemsize}")
+    kept = (y <= 0).astype(bits, order="C")
+    kept -= 1  # 0 has no bit, −1 has all
+    return np.bitwise_and(np.ascontiguousarray(dy).view(bits), kept, out=kept).view(dy.dtype)
 
 
 def leaky_relu(x: Array, *, slope: float = 0.01) -> Array:
@@ -69,7 +72,7 @@ def leaky_relu(x: Array, *, slope: float = 0.01) -> Array:
 
 def leaky_relu_dx(dy: Array, x: Array, *, slope: float = 0.01) -> Array:
     """`reference.leaky_relu_dx` as a product with slope or 1, looked up by the sign of x."""
-    return np.multiply(dy, np.array([slope, 1], dy.dtype)[(x > 0).view(np.int8)], order="C")
+    return np.multiply(dy, np.array([1, slope], dy.dtype)[(x <= 0).view(np.int8)], order="C")
 
 
 def gelu(x: Array) -> Array:

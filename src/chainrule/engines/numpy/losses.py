@@ -66,6 +66,17 @@ def correct(p: Array, t: Array) -> Array:
     return (p.argmax(axis=1) == t.argmax(axis=1)).astype(p.dtype)
 
 
+def correct_labels(p: Array, t: Array) -> Array:
+    """`reference.correct_labels`, all labels of all samples compared at once."""
+    same = ((p >= 0.5) & (t >= 0.5)) | ((p < 0.5) & (t < 0.5))
+    return same.mean(axis=1, dtype=p.dtype)
+
+
+def absolute_error(p: Array, t: Array) -> Array:
+    """`reference.absolute_error`, all samples at once."""
+    return np.abs(p - t).mean(axis=1)
+
+
 def _mean(dp: Array, batch: int | None) -> Array:
     dp /= len(dp) if batch is None else batch
     return dp

@@ -7,19 +7,50 @@ import numpy as np
 from chainrule.engines.numpy.arrays import Array
 
 
-def sgd_update(p: Array, g: Array, *, rate: float) -> Array:
+def sgd_update(p: Array, g: Array, *, rate: float, decay: float = 0.0) -> Array:
     """`reference.sgd_update`, the whole buffer at once."""
-    return np.subtract(p, rate * g, order="C")
+    return np.subtract(_kept(p, rate, decay), rate * g, order="C")
 
 
 def momentum_update(
-    p: Array, g: Array, v: Array, *, rate: float, momentum: float, nesterov: bool
+    p: Array, g: Array, v: Array, *, rate: float, momentum: float, nesterov: bool, decay: float = 0.0
 ) -> tuple[Array, Array]:
     """`reference.momentum_update`, the whole buffer at once."""
+    h = _decayed(g, p, decay)
     v = np.multiply(v, momentum, order="C")
-    v += g
-    direction = g + momentum * v if nesterov else v
+    v += h
+    direction = h + momentum * v if nesterov else v
     return np.subtract(p, rate * direction, order="C"), v
+
+
+def rmsprop_update(
+    p: Array,
+    g: Array,
+    v: Array,
+    u: Array,
+    *,
+    rate: float,
+    alpha: float,
+    epsilon: float,
+    momentum: float,
+    decay: float = 0.0,
+) -> tuple[Array, Array, Array]:
+    """`reference.rmsprop_update`, the whole buffer at once."""
+    h = _decayed(g, p, decay)
+    v = np.multiply(v, alpha, order="C")
+    v += (1 - alpha) * (h * h)
+    u = np.multiply(u, momentum, order="C")
+    u += h / (np.sqrt(v) + epsilon)
+    return np.subtract(p, rate * u, order="C"), v, u
+
+
+def _decayed(g: Array, p: Array, decay: float) -> Array:
+    """The gradient of the loss and of ½ decay p²."""
+    return g + decay * p if decay else g
+
+
+def _kept(p: Array, rate: float, decay: float) -> Array:
+    return p * (1 - rate * decay) if decay else p
 
 
 def adam_update(

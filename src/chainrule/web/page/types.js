@@ -19,15 +19,24 @@
  * @typedef {{
  *   name: string, operation: string, moments: string[], rate: number, attributes: Record<string, any>,
  * }} OptimizerInfo
+ * @typedef {string | number | [string, any, any]} ParsedIndex
+ * @typedef {{name: string, bar: boolean, index: ParsedIndex[]}} ParsedReference
+ * @typedef {{over: string[], factors: ParsedReference[]}} ParsedSum
+ * @typedef {{
+ *   equation: string, parsed: {result: ParsedReference, parts: ParsedSum[]}, reads: string[],
+ *   called?: string, framed?: string, extended?: string, within?: string[], words: import("./explain/words.js").Sentence[],
+ * }} OperationEntry  see chainrule/operations/__init__.py
  * @typedef {{
  *   format: number, name: string, classes: string[], input_shape: number[],
  *   normalisation: {kind: string, gain: number, offset: number, pixels: string},
  *   layers: LayerInfo[], layout: Record<string, [number, number]>, shapes: Record<string, number[]>,
  *   plan: Plan, inference: Plan,
- *   recipe: Record<string, any>, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
+ *   measure: string, recipe: Record<string, any>, optimizer: OptimizerInfo, code?: Record<string, CodePlace[]>,
  *   derivations?: Record<string, string>,
+ *   operations: Record<string, OperationEntry>,
  * }} Description  what `chainrule/web/description.py` writes. layout, shapes: of each parameter and running statistic;
- *   plan: of training, with the gradient of the input
+ *   plan: of training, with the gradient of the input; operations: what each says of itself, from chainrule/operations;
+ *   measure: what is measured of each step besides the loss, "accuracy", "label_accuracy" or "mean_absolute_error"
  *
  * @typedef {{
  *   step: number, rate: number, parameters: Float32Array, statistics: Float32Array, moments: Float32Array[] | null,
@@ -78,7 +87,7 @@
  * @typedef {{name: string, words: string}} History  one course of training, and what it is
  * @typedef {{
  *   first: number, loss: number[], accuracy: number[], norms: Record<string, number[]>, norm_steps: number[],
- * }} Series  from step `first` (counted from 1) on: loss and accuracy of each step's batch; norms: of the gradient, by
+ * }} Series  from step `first` (counted from 1) on: loss and measure (`accuracy`: whatever it is) of each step's batch; norms: of the gradient, by
  *   layer, at the steps `norm_steps` only (each list of norms is as long as it)
  * @typedef {{
  *   state(): Promise<TrainingState>,

@@ -120,6 +120,25 @@ export function correct(p, t) {
   return hit;
 }
 
+/**
+ * share[n] = 1/K Σ_k (1 where (p[n,k] ≥ ½) = (t[n,k] ≥ ½), else 0)        NaN is on neither side
+ *
+ * @param {NDArray} p @param {NDArray} t
+ */
+export function correct_labels(p, t) {
+  return summed("correct_labels", p, t, (a, b, K) => (sameSide(a, b) ? 1 / K : 0));
+}
+
+/** Whether both are at least ½, or both less. @param {number} a @param {number} b */
+export function sameSide(a, b) {
+  return (a >= 0.5 && b >= 0.5) || (a < 0.5 && b < 0.5);
+}
+
+/** error[n] = 1/K Σ_k abs(p[n,k] − t[n,k]) @param {NDArray} p @param {NDArray} t */
+export function absolute_error(p, t) {
+  return summed("absolute_error", p, t, (a, b, K) => Math.abs(a - b) / K);
+}
+
 /** The first of equals, the first NaN. @param {NDArray["data"]} data @param {number} from @param {number} K */
 export function placeOfLargest(data, from, K) {
   let best = 0;

@@ -13,7 +13,7 @@ import { dropout } from "./dropout.js";
 import * as losses from "./losses.js";
 import * as normalization from "./normalization.js";
 import { average_pool, average_pool_dx, max_pool, max_pool_dx } from "./pooling.js";
-import { adam_update, momentum_update, sgd_update } from "./updates.js";
+import { adam_update, momentum_update, rmsprop_update, sgd_update } from "./updates.js";
 
 /** For each operation its function and how many arrays it reads. @type {Record<string, [Function, number]>} */
 const FUNCTIONS = {
@@ -54,6 +54,8 @@ const FUNCTIONS = {
   softmax_cross_entropy: [losses.softmax_cross_entropy, 2],
   softmax_cross_entropy_dp: [losses.softmax_cross_entropy_dp, 2],
   correct: [losses.correct, 2],
+  correct_labels: [losses.correct_labels, 2],
+  absolute_error: [losses.absolute_error, 2],
   batch_norm: [normalization.batch_norm, 3],
   batch_norm_dx: [normalization.batch_norm_dx, 5],
   batch_norm_dw: [normalization.batch_norm_dw, 4],
@@ -62,6 +64,7 @@ const FUNCTIONS = {
   dropout: [dropout, 1],
   sgd_update: [sgd_update, 2],
   momentum_update: [momentum_update, 3],
+  rmsprop_update: [rmsprop_update, 4],
   adam_update: [adam_update, 4],
 };
 

@@ -4,7 +4,7 @@
  * @typedef {{step: number, steps: number, epochSteps: number}} Progress  step: 0 … steps − 1
  */
 
-/** @type {Record<string, (numbers: Record<string, number>, progress: Progress) => number>} */
+/** @type {Record<string, (numbers: Record<string, any>, progress: Progress) => number>} */
 const FACTORS = {
   constant: () => 1,
   step: ({ epochs, gamma }, { step, epochSteps }) => gamma ** Math.floor(Math.floor(step / epochSteps) / epochs),
@@ -15,6 +15,12 @@ const FACTORS = {
     return arc(1, low / final, (step - top) / Math.max(steps - 1 - top, 1e-12));
   },
   "warm-up": ({ share }, { step, steps }) => Math.min(1, (step + 1) / Math.max(share * steps, 1)),
+  restarted: ({ before, step: again, epochs }, { step, steps, epochSteps }) => {
+    if (step < again) return factor(before, { step, steps: epochs * epochSteps, epochSteps });
+    let first = before;
+    while (first.name === "restarted") first = first.before;
+    return factor(first, { step: step - again, steps: steps - again, epochSteps });
+  },
 };
 
 /**

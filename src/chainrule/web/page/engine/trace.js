@@ -30,14 +30,16 @@ export function normalised(description, picture) {
  * What the network answers: inference only.
  *
  * @param {Description} description @param {Frame} frame @param {Picture} picture
- * @returns {{probabilities: number[]}}
+ * @returns {{probabilities: number[]}}  of one output that says yes or no, those of no and yes; numbers as they are
  */
 export function answer(description, frame, picture) {
   const walk = new Interpreter(description.inference, description.layout, buffersOf(frame));
   walk.run(input(description, picture), null);
   const output = walk.read(description.inference.output);
   const logits = description.recipe.loss === "softmax_cross_entropy";
-  return { probabilities: Array.from((logits ? softmax(output) : output).data) };
+  const p = Array.from((logits ? softmax(output) : output).data);
+  const isYesOrNo = p.length === 1 && description.measure === "accuracy";
+  return { probabilities: isYesOrNo ? [1 - p[0], p[0]] : p };
 }
 
 /**
@@ -79,7 +81,7 @@ export function clippingOf({ description, values }) {
 }
 
 /**
- * The label as a row of zeros with a one, for each sample.
+ * The label as a row of zeros with a one, for each sample; of one output the label itself, 0 or 1.
  *
  * @param {number[]} labels @param {Description} description
  */
@@ -87,8 +89,11 @@ export function oneHot(labels, description) {
   const K = description.plan.target?.shape[0] ?? description.classes.length;
   const t = zeros([labels.length, K]);
   labels.forEach((label, n) => {
-    if (!(label >= 0 && label < Math.max(K, 1))) throw new Error(`label ${label}: expected one from 0 to ${K - 1}`);
-    t.data[n * K + label] = 1;
+    const labels = Math.max(K, 2);
+    const known = label >= 0 && label < labels;
+    if (!known && (K > 1 || description.measure === "accuracy")) throw new Error(`label ${label}: expected one from 0 to ${labels - 1}`);
+    if (K === 1) t.data[n] = label;
+    else t.data[n * K + label] = 1;
   });
   return t;
 }

@@ -7,31 +7,58 @@
 
 import { checkSame, zeros } from "./tensor.js";
 
-/** p ← p − rate · g @param {NDArray} p @param {NDArray} g @param {{rate: number}} options */
-export function sgd_update(p, g, { rate }) {
+/**
+ * p ← (1 − rate · decay) p − rate · g
+ *
+ * @param {NDArray} p @param {NDArray} g @param {{rate: number, decay?: number}} options
+ */
+export function sgd_update(p, g, { rate, decay = 0 }) {
   checkSame("sgd_update", { p, g });
   const next = zeros(p.shape);
-  for (let e = 0; e < p.data.length; e += 1) next.data[e] = p.data[e] - rate * g.data[e];
+  for (let e = 0; e < p.data.length; e += 1) next.data[e] = (1 - rate * decay) * p.data[e] - rate * g.data[e];
   return next;
 }
 
 /**
- * v ← μ v + g
- * p ← p − rate · v, and Nesterov p ← p − rate · (g + μ v)        μ = momentum, v the new velocity
+ * h = g + decay · p,  v ← μ v + h
+ * p ← p − rate · v, and Nesterov p ← p − rate · (h + μ v)        μ = momentum, v the new velocity
  *
  * @param {NDArray} p @param {NDArray} g @param {NDArray} v
- * @param {{rate: number, momentum: number, nesterov: boolean}} options
+ * @param {{rate: number, momentum: number, nesterov: boolean, decay?: number}} options
  * @returns {[NDArray, NDArray]}
  */
-export function momentum_update(p, g, v, { rate, momentum, nesterov }) {
+export function momentum_update(p, g, v, { rate, momentum, nesterov, decay = 0 }) {
   checkSame("momentum_update", { p, g, v });
   const [next, nextV] = [zeros(p.shape), zeros(v.shape)];
   for (let e = 0; e < p.data.length; e += 1) {
-    const velocity = momentum * v.data[e] + g.data[e];
+    const slope = g.data[e] + decay * p.data[e];
+    const velocity = momentum * v.data[e] + slope;
     nextV.data[e] = velocity;
-    next.data[e] = p.data[e] - rate * (nesterov ? g.data[e] + momentum * velocity : velocity);
+    next.data[e] = p.data[e] - rate * (nesterov ? slope + momentum * velocity : velocity);
   }
   return [next, nextV];
+}
+
+/**
+ * h = g + decay · p,  v ← α v + (1 − α) h²
+ * u ← μ u + h / (√v + ε),  p ← p − rate · u        α = alpha, ε = epsilon, μ = momentum
+ *
+ * @param {NDArray} p @param {NDArray} g @param {NDArray} v @param {NDArray} u
+ * @param {{rate: number, alpha: number, epsilon: number, momentum: number, decay?: number}} options
+ * @returns {[NDArray, NDArray, NDArray]}
+ */
+export function rmsprop_update(p, g, v, u, { rate, alpha, epsilon, momentum, decay = 0 }) {
+  checkSame("rmsprop_update", { p, g, v, u });
+  const [next, nextV, nextU] = [zeros(p.shape), zeros(v.shape), zeros(u.shape)];
+  for (let e = 0; e < p.data.length; e += 1) {
+    const slope = g.data[e] + decay * p.data[e];
+    const square = alpha * v.data[e] + (1 - alpha) * slope * slope;
+    const velocity = momentum * u.data[e] + slope / (Math.sqrt(square) + epsilon);
+    next.data[e] = p.data[e] - rate * velocity;
+    nextV.data[e] = square;
+    nextU.data[e] = velocity;
+  }
+  return [next, nextV, nextU];
 }
 
 /**

@@ -28,15 +28,6 @@ const SLOPES = {
   tanh: (y) => `1 − ${power(y)}`,
   arctan: (x) => `1 / (1 + ${power(x)})`,
 };
-/** @type {Record<string, string>} */
-const WORDS = {
-  sigmoid: "The S-shaped curve brings any number between 0 and 1.",
-  tanh: "The S-shaped curve brings any number between −1 and 1.",
-  arctan: "The S-shaped curve brings any number between −π/2 and π/2.",
-  gelu: "Large numbers pass, negative ones almost vanish, and the change between is smooth.",
-};
-/** @type {Record<string, string>} */
-const CALLED = { relu: "ReLU", leaky_relu: "leaky ReLU", gelu: "GELU", sigmoid: "the sigmoid" };
 const KEEPS_Y = ["sigmoid", "tanh", "relu"];
 
 /** y = f(x), entry by entry @param {Site} site @returns {Made} */
@@ -74,9 +65,11 @@ export function activation_dx(site) {
     { name: dx, symbols: `${read} · f′(x)`, numbers, value: site.value },
   ];
   const x = before(site);
-  const at_x = `the slope of ${CALLED[name] ?? name} at x = ${shown(x)}`;
+  const { called = name } = site.trace.description.operations[name];
+  const kinked = name === "relu" || name === "leaky_relu";
+  const facts = { called, x: shown(x), kinked, passes: slope === 1, stops: slope === 0, slope: shown(slope) };
   return {
-    words: `The gradient that arrives, times ${at_x}${because(name, slope)}`,
+    words: site.say(facts, "slope"),
     symbols,
     here,
     terms: [term(dy, { name: "f′(x)", cell: null, value: slope, why: "" })],
@@ -106,10 +99,7 @@ export function softmax(site) {
     },
   ];
   const [symbols, here] = ["k", k].map((index) => `${at(y, index)} = e^{${at(x, index)}} / Σ_{l} e^{${at(x, "l")}}`);
-  const words =
-    "Powers of e make every score positive, and dividing by their sum makes them probabilities. " +
-    "m, the largest score, is taken from all: it cancels, and no power grows too large.";
-  return { words, symbols, here, steps, sources: values.map((_, l) => site.cell(0, [l])) };
+  return { words: site.say(), symbols, here, steps, sources: values.map((_, l) => site.cell(0, [l])) };
 }
 
 /** dx[k] = Σ_l dy[l] · y[l] (δ_kl − y[k]) @param {Site} site @returns {Made} */
@@ -129,10 +119,7 @@ export function softmax_dx(site) {
     (index) =>
       `${at(site.result, index)} = Σ_{l} ${at(dy, "l")} · ${at(y, "l")} · (δ[l,${index}] − ${at(y, index)})`,
   );
-  const words =
-    "Every probability depends on this score: more of it raises its own probability and lowers the others. " +
-    "δ[l,k] is 1 where l = k, else 0.";
-  return { words, symbols, here, terms };
+  return { words: site.say(), symbols, here, terms };
 }
 
 /** @param {Site} site @param {number} x @returns {Written} */
@@ -198,17 +185,5 @@ function before(site) {
 
 /** @param {Site} site @param {number} x */
 function passed(site, x) {
-  const { name } = site.operation;
-  const number = shown(x);
-  if (name === "relu") return `${number} is ${x > 0 ? "positive, so it passes" : "not positive, so it becomes 0"}.`;
-  if (name !== "leaky_relu") return WORDS[name];
-  if (x > 0) return `${number} is positive, so it passes.`;
-  return `${number} is not positive, so it is shrunk to ${shown(site.attributes.slope)} of itself.`;
-}
-
-/** @param {string} name @param {number} slope */
-function because(name, slope) {
-  if (name !== "relu" && name !== "leaky_relu") return ".";
-  if (slope === 1) return ", where it is 1: the gradient passes.";
-  return `, where it is ${shown(slope)}: the gradient ${slope === 0 ? "stops here" : "is shrunk"}.`;
+  return site.say({ x: shown(x), positive: x > 0, slope: shown(site.attributes.slope ?? 0) });
 }

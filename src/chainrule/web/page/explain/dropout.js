@@ -34,8 +34,6 @@ export function dropout(site) {
   const names = letters(site.own.length);
   const symbols = `${at(site.result, ...names)} = ${at(x.name, ...names)} / (1 − rate) if u ≥ rate, else 0`;
   const here = `${at(site.result, ...site.own)} = ${kept ? `${at(x.name, ...site.own)} / (1 − ${share})` : "0"}`;
-  const words =
-    `The lot drawn for this number, ${shown(u)}, is ${kept ? "not " : ""}below the rate ${shown(rate)}: ` +
-    `it is ${kept ? "kept, and enlarged so that the mean stays" : "dropped"}.`;
+  const words = site.say({ kept, u: shown(u), rate: shown(rate) });
   return { words, symbols, here, steps, sources: [x.cell ?? ""] };
 }

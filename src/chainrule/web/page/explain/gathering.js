@@ -119,6 +119,7 @@ function aliases({ layers, plan }, found) {
   const last = layers[layers.length - 1];
   const loss = plan.output.storage; // the scores, where softmax is fused with the loss
   found.inputs.set("loss", loss);
+  found.also("loss", "loss.y", []);
   found.also("loss.p", loss, last.output);
   found.also("loss.dp", gradientName(loss), last.output);
 }

@@ -14,7 +14,7 @@ import { leaf } from "./leaves.js";
 import { allSources } from "./made.js";
 import { named } from "./naming.js";
 import { shown } from "./numbers.js";
-import { EXPLAINERS } from "./operations.js";
+import { explained } from "./operations.js";
 import { Site } from "./site.js";
 import { title } from "./titles.js";
 import { update } from "./updates.js";
@@ -80,7 +80,7 @@ function madeOf(trace, catalogue, { tensor, index }) {
   }
   const site = new Site(trace, catalogue, tensor, index, writer);
   const operation = site.operation.name;
-  const made = EXPLAINERS[operation](site);
+  const made = explained(site);
   return { operation, made: { ...made, words: made.words + otherShape(site, index, entry.shape) } };
 }
 

@@ -8,25 +8,22 @@
  * @typedef {import("./notation.js").Index} Index
  */
 
-import { clipped, placeOfLargest } from "../engine/losses.js";
+import { clipped, placeOfLargest, sameSide } from "../engine/losses.js";
 import { at } from "./notation.js";
 import { bracketed, listed, shown } from "./numbers.js";
 import { term } from "./site.js";
 
 const EPSILON = Number.EPSILON;
-const STEEPER = "The further the answer is from the target, the steeper the loss.";
 
 /** loss = 1/2 · Σ_k (p[k] − t[k])² @param {Site} site @returns {Made} */
 export function half_squared_error(site) {
-  const words = "Half the squared distance between the answer and the target.";
-  return squared(site, "1/2", { symbols: "1/2", value: 0.5 }, words);
+  return squared(site, "1/2", { symbols: "1/2", value: 0.5 });
 }
 
 /** loss = 1/K · Σ_k (p[k] − t[k])² @param {Site} site @returns {Made} */
 export function mean_squared_error(site) {
   const K = site.array(0).shape[0];
-  const words = "The mean of the squared differences to the target.";
-  return squared(site, "1/K", { symbols: `1/${K}`, value: 1 / K }, words);
+  return squared(site, "1/K", { symbols: `1/${K}`, value: 1 / K });
 }
 
 /** loss = −1/K · Σ_k t[k]·log p̂[k] + (1 − t[k])·log(1 − p̂[k]) @param {Site} site @returns {Made} */
@@ -41,9 +38,7 @@ export function binary_cross_entropy(site) {
   const [symbols, here] = ["K", K].map(
     (size) => `loss = −1/${size} · Σ_{k} (t[k]·log(p̂[k]) + (1 − t[k])·log(1 − p̂[k]))`,
   );
-  const words =
-    "How surprised the answers are by the targets, each a yes or no of its own. p̂ is p kept away from 0 and 1.";
-  return { words, symbols, here, terms, scale: { symbols: `−1/${K}`, value: -1 / K }, sources: cells(site, 0) };
+  return { words: site.say(), symbols, here, terms, scale: { symbols: `−1/${K}`, value: -1 / K }, sources: cells(site, 0) };
 }
 
 /** loss = −Σ_k t[k]·log p̂[k] @param {Site} site @returns {Made} */
@@ -52,9 +47,8 @@ export function categorical_cross_entropy(site) {
     term(site.factor(1, [k]), factor(`log(p̂[${k}])`, Math.log(clipped(value, EPSILON, 1)))),
   );
   const symbols = "loss = −Σ_{k} t[k]·log(p̂[k])";
-  const words = "How surprised the answer is by the target: 0 when it was certain of it. p̂ is p kept away from 0.";
   const scale = { symbols: "−1", value: -1 };
-  return { words, symbols, here: symbols, terms, scale, sources: cells(site, 0) };
+  return { words: site.say(), symbols, here: symbols, terms, scale, sources: cells(site, 0) };
 }
 
 /** loss = Σ_k t[k]·(L − z[k]), L = log Σ_k e^{z[k]} @param {Site} site @returns {Made} */
@@ -75,43 +69,35 @@ export function softmax_cross_entropy(site) {
     step("loss", formula, numbers, site.value),
   ];
   const symbols = "loss = Σ_{k} t[k] · (L − z[k])";
-  let words =
-    "How surprised the answer is by the target, straight from the scores z; L, the logarithm of the sum of all " +
-    "e^z, is l + m.";
-  if (right !== null) {
-    words += ` It is −log of the probability of the right class, ${shown(powers[right] / total)}.`;
-  }
+  const probability = right === null ? "" : shown(powers[right] / total);
+  const words = site.say({ one_class: right !== null, probability });
   return { words, symbols, here: symbols, steps, sources: [...cells(site, 0), ...cells(site, 1)] };
 }
 
 /** dp[k] = (p[k] − t[k]) / N @param {Site} site @returns {Made} */
 export function half_squared_error_dp(site) {
   const { p, t } = entries(site);
-  return gradient(site, "p[k] − t[k]", `${bracketed(p)} − ${bracketed(t)}`, STEEPER);
+  return gradient(site, "p[k] − t[k]", `${bracketed(p)} − ${bracketed(t)}`);
 }
 
 /** dp[k] = 2/K · (p[k] − t[k]) / N @param {Site} site @returns {Made} */
 export function mean_squared_error_dp(site) {
   const { p, t, K } = entries(site);
-  return gradient(site, "2/K · (p[k] − t[k])", `2/${K} · (${bracketed(p)} − ${bracketed(t)})`, STEEPER);
+  return gradient(site, "2/K · (p[k] − t[k])", `2/${K} · (${bracketed(p)} − ${bracketed(t)})`);
 }
 
 /** dp[k] = 1/K · ((1 − t[k])/(1 − p̂[k]) − t[k]/p̂[k]) / N @param {Site} site @returns {Made} */
 export function binary_cross_entropy_dp(site) {
   const { p, t, K } = entries(site);
   const [q, target] = [bracketed(clipped(p, EPSILON, 1 - EPSILON)), bracketed(t)];
-  const words =
-    "The less probability the answer gave to what is true, the steeper the loss. p̂ is p kept away from 0 and 1.";
   const numbers = `1/${K} · ((1 − ${target}) / (1 − ${q}) − ${target} / ${q})`;
-  return gradient(site, "1/K · ((1 − t[k]) / (1 − p̂[k]) − t[k] / p̂[k])", numbers, words);
+  return gradient(site, "1/K · ((1 − t[k]) / (1 − p̂[k]) − t[k] / p̂[k])", numbers);
 }
 
 /** dp[k] = −t[k] / p̂[k] / N @param {Site} site @returns {Made} */
 export function categorical_cross_entropy_dp(site) {
   const { p, t } = entries(site);
-  const words =
-    "Only the right class counts: the less probable the answer made it, the steeper the loss. p̂ is p kept from 0.";
-  return gradient(site, "−t[k] / p̂[k]", `−${bracketed(t)} / ${bracketed(clipped(p, EPSILON, 1))}`, words);
+  return gradient(site, "−t[k] / p̂[k]", `−${bracketed(t)} / ${bracketed(clipped(p, EPSILON, 1))}`);
 }
 
 /** dz[j] = ŷ[j] · Σ_k t[k] − t[j], and ŷ[j] − t[j] where one class is right @param {Site} site @returns {Made} */
@@ -133,10 +119,7 @@ export function softmax_cross_entropy_dp(site) {
   ];
   const times = whole ? "" : " · Σ_{k} t[k]";
   const [symbols, here] = ["j", j].map((k) => `dz[${k}] = ŷ[${k}]${times} − t[${k}]`);
-  const words =
-    "Softmax and cross-entropy together: the probability given, less the one that was right. The table shows why: " +
-    "the loss looks at the right class only, and every probability depends on this score.";
-  return { words, symbols, here, steps, jacobian: jacobian(y, t, j), sources: readByGradient(site, j) };
+  return { words: site.say(), symbols, here, steps, jacobian: jacobian(y, t, j), sources: readByGradient(site, j) };
 }
 
 /** 1 where the largest entries of p and t are in the same place, else 0 @param {Site} site @returns {Made} */
@@ -149,37 +132,65 @@ export function correct(site) {
     step("correct", "1 if answer is truth, else 0", shown(site.value), site.value),
   ];
   const symbols = "correct = (argmax_{k} p[k] = argmax_{k} t[k])";
-  const words = `The largest output is that of class ${answer}, and the target says ${truth}.`;
+  const words = site.say({ answer, truth });
+  return { words, symbols, here: symbols, steps, sources: [...cells(site, 0), ...cells(site, 1)] };
+}
+
+/** 1/K Σ_k 1 where p[k] and t[k] are on the same side of ½ @param {Site} site @returns {Made} */
+export function correct_labels(site) {
+  const { p, t } = rows(site);
+  const [outputs, right] = [p.length, p.filter((value, k) => sameSide(value, t[k])).length];
+  const steps = [
+    step("right", "Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))", String(right), right),
+    step("correct", "right / K", `${right} / ${outputs}`, site.value),
+  ];
+  const [said, wanted] = [p[0], t[0]].map((value) => (value >= 0.5 ? "yes" : "no"));
+  const words = site.say({ several: outputs > 1, outputs, right, said, wanted });
+  const symbols = "correct = 1/K · Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))";
+  return { words, symbols, here: symbols, steps, sources: [...cells(site, 0), ...cells(site, 1)] };
+}
+
+/** 1/K Σ_k |p[k] − t[k]| @param {Site} site @returns {Made} */
+export function absolute_error(site) {
+  const { p, t } = rows(site);
+  const distances = p.map((value, k) => Math.abs(value - t[k]));
+  const total = distances.reduce((sum, value) => sum + value, 0);
+  const steps = [
+    step("S", "Σ_{k} abs(p[k] − t[k])", listed(distances, " + "), total),
+    step("error", "S / K", `${bracketed(total)} / ${p.length}`, site.value),
+  ];
+  const symbols = "error = 1/K · Σ_{k} abs(p[k] − t[k])";
+  const words = site.say();
   return { words, symbols, here: symbols, steps, sources: [...cells(site, 0), ...cells(site, 1)] };
 }
 
 /**
  * Both squared errors: terms (p − t)·(p − t), and a scale.
  *
- * @param {Site} site @param {string} letter @param {{symbols: string, value: number}} scale @param {string} words
+ * @param {Site} site @param {string} letter @param {{symbols: string, value: number}} scale
  * @returns {Made}
  */
-function squared(site, letter, scale, words) {
+function squared(site, letter, scale) {
   const { p, t } = rows(site);
   const terms = p.map((value, k) => {
     const difference = factor(`(p[${k}] − t[${k}])`, value - t[k]);
     return term(difference, difference);
   });
   const [symbols, here] = [letter, scale.symbols].map((part) => `loss = ${part} · Σ_{k} (p[k] − t[k])^{2}`);
-  return { words, symbols, here, terms, scale, sources: [...cells(site, 0), ...cells(site, 1)] };
+  return { words: site.say(), symbols, here, terms, scale, sources: [...cells(site, 0), ...cells(site, 1)] };
 }
 
 /**
  * A gradient that is a formula of p[k] and t[k].
  *
- * @param {Site} site @param {string} formula @param {string} numbers @param {string} words @returns {Made}
+ * @param {Site} site @param {string} formula @param {string} numbers @returns {Made}
  */
-function gradient(site, formula, numbers, words) {
+function gradient(site, formula, numbers) {
   const [k] = site.own;
   const K = site.array(0).shape[0];
   const here = formula.replaceAll("[k]", `[${k}]`).replaceAll("/K", `/${K}`);
   return {
-    words,
+    words: site.say(),
     symbols: `${at("dp", "k")} = ${formula}`,
     here: `${at("dp", k)} = ${here}`,
     steps: [step(`dp[${k}]`, formula, numbers, site.value)],

@@ -37,10 +37,7 @@ export function batch_norm_dw(site) {
     const product = scaled ? ` · ${at(HAT, k, ...where)}` : "";
     return `${at(site.result, k)} = ${summed(...where)}${at("dy", k, ...where)}${product}`;
   });
-  const what = scaled ? "scales every normalised number of its channel" : "is added to every number of its channel";
-  const times = scaled ? ", times what it scales," : "";
-  const words = `This parameter ${what}, so the gradients of all its outputs${times} add up.`;
-  return { words, symbols, here, terms, sources: scaled ? read(site, 1, c, [2, 3]) : [] };
+  return { words: site.say({ scale: scaled }), symbols, here, terms, sources: scaled ? read(site, 1, c, [2, 3]) : [] };
 }
 
 /** dx = γ/√(σ² + ε) · (dy − dβ/M − x̂·dγ/M) @param {Site} site @returns {Made} */
@@ -69,12 +66,9 @@ export function batch_norm_dx(site) {
     const inner = `${at("dy", ...index)} − A − ${at(HAT, ...index)}·B`;
     return `${at(site.result, ...index)} = γ[${index[0]}] / s · (${inner})`;
   });
-  const words =
-    "The gradient that arrives, times the scale; but this number also moved the mean and the variance of its " +
-    `channel, and through them all its ${size} numbers: A and B take that away.`;
   const others = all.map((place) => site.cell(0, place));
   const sources = [dy.cell ?? "", gamma.cell ?? "", ...read(site, 1, c, [3, 4]), ...others];
-  return { words, symbols, here, steps, sources };
+  return { words: site.say({ values: size }), symbols, here, steps, sources };
 }
 
 /** running ← (1 − m)·running + m·batch; of the variance, m·batch·M/(M − 1) @param {Site} site @returns {Made} */
@@ -89,9 +83,7 @@ export function running_statistics(site) {
   const share = bracketed(momentum);
   const numbers = `(1 − ${share})·${bracketed(old.value)} + ${share}·${bracketed(batch)}`;
   steps.push(step("r′", `(1 − m)·r + m·${ofVariance ? "u" : "μ"}`, numbers, site.value));
-  const words =
-    `The running ${ofVariance ? "variance" : "mean"} moves a little towards that of this batch; it stands in for ` +
-    "it once training is over.";
+  const words = site.say({ variance: ofVariance });
   const name = site.result;
   const symbols = `${name}′[c] = (1 − m)·${name}[c] + m·${ofVariance ? "variance[c]·M / (M − 1)" : "mean[c]"}`;
   const unbiased = ofVariance ? `·${count} / ${rest}` : "";
@@ -119,9 +111,7 @@ function output(site) {
     const [k] = index;
     return `${at(site.result, ...index)} = γ[${k}] · (${at("x", ...index)} − μ[${k}]) / √(σ²[${k}] + ε) + β[${k}]`;
   });
-  const words =
-    "The mean of the channel is taken away and its spread divided out, so that the channel has mean 0 and variance " +
-    "1 over the batch; then the learnt scale γ and shift β.";
+  const words = site.say({ output: true });
   const own = [`${site.layer}.mean[${c}]`, `${site.layer}.variance[${c}]`];
   return { words, symbols, here, steps, sources: [x.cell ?? "", gamma.cell ?? "", beta.cell ?? "", ...own] };
 }
@@ -135,7 +125,7 @@ function mean(site) {
   const [symbols, here] = [["c", "M"], [c, size]].map(
     ([k, many]) => `${at(site.result, k)} = 1/${many} · ${summed(...where)}${at("x", k, ...where)}`,
   );
-  const words = `The mean of the ${size} numbers that this channel has in the batch.`;
+  const words = site.say({ mean: true, values: size });
   return { words, symbols, here, terms, scale: { symbols: `1/${size}`, value: 1 / size } };
 }
 
@@ -153,7 +143,7 @@ function variance(site) {
   const [symbols, here] = [["c", "M"], [c, size]].map(
     ([k, many]) => `${at(site.result, k)} = 1/${many} · ${summed(...where)}(${at("x", k, ...where)} − μ[${k}])^{2}`,
   );
-  const words = `The mean of the squared distances of ${size} numbers from their mean.`;
+  const words = site.say({ variance: true, values: size });
   const sources = [`${site.layer}.mean[${c}]`, ...all.map((place) => site.cell(0, place))];
   return { words, symbols, here, terms, scale: { symbols: `1/${size}`, value: 1 / size }, sources };
 }

@@ -10,10 +10,15 @@
 const OPERATORS = ["+", "−", "·"];
 const LETTERS = [[], ["k"], ["c", "j"], ["c", "i", "j"], ["o", "c", "u", "v"]];
 
-/** s·i, worked out where both are numbers. @param {Index} factor @param {Index} index @returns {Index} */
+/**
+ * s·i, worked out where both are numbers; a sum that is multiplied stands in parentheses.
+ *
+ * @param {Index} factor @param {Index} index @returns {Index}
+ */
 export function times(factor, index) {
   if (typeof factor === "number" && typeof index === "number") return factor * index;
-  return factor === 1 || index === 0 ? index : `${factor}·${index}`;
+  if (factor === 1 || index === 0) return index;
+  return isExpression(index) ? `${factor}·(${index})` : `${factor}·${index}`;
 }
 
 /**
@@ -38,7 +43,7 @@ export function minus(first, second) {
 /** (h−u)/s. @param {Index} index @param {Index} divisor @returns {Index} */
 export function over(index, divisor) {
   if (divisor === 1) return index;
-  return OPERATORS.some((sign) => String(index).includes(sign)) ? `(${index})/${divisor}` : `${index}/${divisor}`;
+  return isExpression(index) ? `(${index})/${divisor}` : `${index}/${divisor}`;
 }
 
 /**
@@ -66,6 +71,11 @@ export function barred(name) {
 /** Index letters of a tensor with so many axes. @param {number} axes @returns {string[]} */
 export function letters(axes) {
   return LETTERS[axes] ?? Array.from({ length: axes }, (_, axis) => `i${axis}`);
+}
+
+/** @param {Index} index */
+function isExpression(index) {
+  return OPERATORS.some((sign) => String(index).includes(sign));
 }
 
 /** @param {Index[]} parts */

@@ -29,11 +29,10 @@ export function max_pool(site) {
     (/** @type {Index[]} */ index, numbers) =>
       `${at(site.result, ...index)} = ${name}_{u,v} ${windowed(site, index, numbers === 0)}`,
   );
-  let words = `The largest of the ${candidates.length} numbers under this window`;
   const best = candidates[winner].value;
-  if (candidates.filter(({ value }) => value === best).length > 1) words += ", the first of equals";
-  words += place ? ": its place, counted row by row through the whole map (h·W + k)." : ".";
-  return { words: words + leftOut(rows, columns), symbols, here, pick: { candidates, winner } };
+  const tie = candidates.filter(({ value }) => value === best).length > 1;
+  const facts = { values: candidates.length, tie, winner: place, padded: isPadded(rows, columns) };
+  return { words: site.say(facts), symbols, here, pick: { candidates, winner } };
 }
 
 /** dx[c,h,k] = Σ dy[c,i,j] over the windows that this cell won @param {Site} site @returns {Made} */
@@ -52,7 +51,8 @@ export function max_pool_dx(site) {
     `${at(dx, "c", "h", "k")} = Σ_{${at(won, "c", "i", "j")}=h·W+k} ${at(dy, "c", "i", "j")}`,
     `${at(dx, c, h, k)} = Σ_{${at(won, c, "i", "j")}=${flat}} ${at(dy, c, "i", "j")}`,
   ];
-  return { words: routed(terms.length), symbols, here, terms };
+  const facts = { lost: !terms.length, once: terms.length === 1, windows: terms.length };
+  return { words: site.say(facts), symbols, here, terms };
 }
 
 /** y[c,i,j] = 1/D · Σ_{u,v} x[c, s·i + u, s·j + v] @param {Site} site @returns {Made} */
@@ -66,12 +66,10 @@ export function average_pool(site) {
     const part = share ? `1/${numbers ? divisor : "D"} · ` : "";
     return `${at(site.result, ...index)} = ${part}Σ_{u,v} ${windowed(site, index, numbers === 0)}`;
   });
-  let words = `The ${share ? "mean" : "sum"} of the ${terms.length} numbers under this window.`;
-  if (divisor !== terms.length && share) {
-    words = `The sum of the ${terms.length} numbers under this window over its ${divisor} cells, padding included.`;
-  }
+  const padded = isPadded(rows, columns);
+  const facts = { values: terms.length, sum: !share, counted: divisor !== terms.length, divisor, padded };
   const scale = share ? { symbols: `1/${divisor}`, value: 1 / divisor } : undefined;
-  return { words: words + leftOut(rows, columns), symbols, here, terms, scale };
+  return { words: site.say(facts), symbols, here, terms, scale };
 }
 
 /** dx[c,h,k] = Σ_{i,j} dy[c,i,j] / D, over the windows that cover this cell @param {Site} site @returns {Made} */
@@ -92,7 +90,8 @@ export function average_pool_dx(site) {
     const sum = `Σ_{i,j} ${at(site.called(0), index[0], "i", "j")}`;
     return `${at(site.result, ...index)} = ${sum}${one ? "" : ` / ${divisor}`}`;
   });
-  return { words: shared(windows.length, one), symbols, here, terms, scale };
+  const facts = { covered: windows.length > 0, once: windows.length === 1, windows: windows.length, sum: one };
+  return { words: site.say(facts), symbols, here, terms, scale };
 }
 
 /** @param {Site} site @param {number[]} size @returns {[Axis, Axis]} */
@@ -137,24 +136,6 @@ function windowed(site, [c, i, j], letters) {
 }
 
 /** @param {Axis} rows @param {Axis} columns */
-function leftOut(rows, columns) {
-  return [...rows.padding, ...columns.padding].some(Boolean) ? " Cells on padding are left out." : "";
-}
-
-/** @param {number} won */
-function routed(won) {
-  if (!won) {
-    return "This cell was not the largest in any window, so a small change of it changes nothing: its gradient is 0.";
-  }
-  if (won === 1) {
-    return "This cell was the largest of its window, so the gradient of that output is handed to it whole.";
-  }
-  return `This cell was the largest in ${won} windows: the gradients of their outputs are handed to it and added up.`;
-}
-
-/** @param {number} many  windows @param {boolean} one */
-function shared(many, one) {
-  if (!many) return "No window covers this cell, so nothing comes back: 0.";
-  const under = many > 1 ? `${many} of them.` : "one.";
-  return `Every window hands its gradient to its cells${one ? "" : " in equal parts"}; this cell lies under ${under}`;
+function isPadded(rows, columns) {
+  return [...rows.padding, ...columns.padding].some(Boolean);
 }

@@ -13,6 +13,7 @@
 
 import { argumentsOf, gradientName } from "../engine/interpreter.js";
 import { ravel, unravel } from "../engine/tensor.js";
+import { fill } from "./words.js";
 
 export class Site {
   /** @type {NDArray[]} */
@@ -34,6 +35,15 @@ export class Site {
     this.own = unravel(ravel(index, catalogue.entry(name).shape), this.write.shape);
     const known = { batch: 1, first: 0, seed: trace.description.recipe.seed, step: trace.frame.step + 1 };
     this.attributes = argumentsOf(operation, known);
+  }
+
+  /**
+   * The sentences about the operation, or those under another name, in which these facts hold.
+   *
+   * @param {Record<string, any>} [facts] @param {string} [name]
+   */
+  say(facts = {}, name = this.operation.name) {
+    return fill(this.trace.description.operations[name].words, facts);
   }
 
   /** The shape of what is written. */

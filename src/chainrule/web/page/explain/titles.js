@@ -22,6 +22,7 @@ const PARTS = {
   spread: "one output of {} before the bias",
   m: "the running mean of the gradient of {}",
   v: "the running mean of the squared gradient of {}",
+  u: "the velocity of {}",
   velocity: "the velocity of {}",
 };
 /** @type {Record<string, string>} */
@@ -31,6 +32,7 @@ const WHOLE = {
   dx: "the gradient of one number of the input",
   "loss.y": "the loss",
   "loss.correct": "whether the answer is right",
+  "loss.error": "how far the answer is from the target",
 };
 
 /**
@@ -43,7 +45,10 @@ export function title(entry, moments) {
   const owner = prefix(entry.name);
   const own = entry.name.slice(owner.length + 1);
   if (entry.kind === "update") return `${part(owner)} after the step`;
-  if (entry.kind === "moment") return PARTS[moments === 1 ? "velocity" : own].replace("{}", part(owner));
+  if (entry.kind === "moment") {
+    const known = moments === 1 && own in PARTS ? "velocity" : own;
+    return (PARTS[known] ?? `what its own optimizer keeps (${own}) of {}`).replace("{}", part(owner));
+  }
   if (entry.kind === "gradient") return `the gradient of ${part(primal(entry.name))}`;
   return part(entry.name);
 }

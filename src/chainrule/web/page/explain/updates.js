@@ -25,6 +25,18 @@ const RULES = {
     formula: "rate · v′",
     words: "The step goes along a velocity, in which the gradients of the steps before still count.",
   },
+  rmsprop_update: {
+    steps: rmsprop,
+    formula: "rate · u′",
+    words:
+      "RMSProp divides the gradient by the root of its running square: steps are about as long where gradients are " +
+      "small as where they are large.",
+  },
+  own_update: {
+    steps: own,
+    formula: "Δ",
+    words: "The step is that of somebody's own optimizer, whose code is not looked into.",
+  },
   adam_update: {
     steps: adam,
     formula: "rate · m̂ / (√(v̂) + ε)",
@@ -53,30 +65,68 @@ export function update(trace, tensor, index) {
     attributes: { ...optimizer.attributes, step: frame.step + 1 },
   };
   const rule = RULES[optimizer.operation];
-  const [symbols, here] = equations(entry, rule.formula, index);
+  const [symbols, here] = equations(entry, optimizer.operation, rule.formula, index);
   const steps = [...gradientSteps(entry), ...rule.steps(entry)];
   return { words: words(entry, rule.words), symbols, here, steps, sources: cells.map((name) => named(name, index)) };
 }
 
 /** @param {Entry} entry @returns {Step[]} */
 function sgd(entry) {
-  return [last(entry, "rate · g", `${bracketed(entry.rate)}·${bracketed(clipped(entry))}`)];
+  const { name, value, steps } = slope(entry);
+  return [...steps, last(entry, `rate · ${name}`, `${bracketed(entry.rate)}·${bracketed(value)}`)];
 }
 
 /** @param {Entry} entry @returns {Step[]} */
 function momentum(entry) {
   const { momentum: mu, nesterov } = entry.attributes;
-  const g = clipped(entry);
-  const v = mu * entry.moments.v + g;
-  const numbers = `${bracketed(mu)}·${bracketed(entry.moments.v)} + ${bracketed(g)}`;
-  const steps = [{ name: "v′", symbols: "μ·v + g", numbers, value: v }];
+  const { name: g, value, steps: before } = slope(entry);
+  const v = mu * entry.moments.v + value;
+  const numbers = `${bracketed(mu)}·${bracketed(entry.moments.v)} + ${bracketed(value)}`;
+  const steps = [...before, { name: "v′", symbols: `μ·v + ${g}`, numbers, value: v }];
   let [direction, name] = [v, "v′"];
   if (nesterov) {
-    [direction, name] = [g + mu * v, "a"];
-    const sum = `${bracketed(g)} + ${bracketed(mu)}·${bracketed(v)}`;
-    steps.push({ name, symbols: "g + μ·v′", numbers: sum, value: direction });
+    [direction, name] = [value + mu * v, "a"];
+    const sum = `${bracketed(value)} + ${bracketed(mu)}·${bracketed(v)}`;
+    steps.push({ name, symbols: `${g} + μ·v′`, numbers: sum, value: direction });
   }
   return [...steps, last(entry, `rate · ${name}`, `${bracketed(entry.rate)}·${bracketed(direction)}`)];
+}
+
+/** @param {Entry} entry @returns {Step[]} */
+function rmsprop(entry) {
+  const { alpha, epsilon, momentum: mu } = entry.attributes;
+  const { name: g, value, steps: before } = slope(entry);
+  const v = alpha * entry.moments.v + (1 - alpha) * value * value;
+  const ratio = value / (Math.sqrt(v) + epsilon);
+  const [rate, share] = [bracketed(entry.rate), bracketed(alpha)];
+  const steps = [
+    ...before,
+    {
+      name: "v′",
+      symbols: `α·v + (1 − α)·${g}^{2}`,
+      numbers: `${share}·${bracketed(entry.moments.v)} + (1 − ${share})·${powered(value, "2")}`,
+      value: v,
+    },
+    {
+      name: "q",
+      symbols: `${g} / (√(v′) + ε)`,
+      numbers: `${bracketed(value)} / (√(${bracketed(v)}) + ${bracketed(epsilon)})`,
+      value: ratio,
+    },
+  ];
+  if (!mu) return [...steps, last(entry, "rate · q", `${rate}·${bracketed(ratio)}`)];
+  const u = mu * entry.moments.u + ratio;
+  const numbers = `${bracketed(mu)}·${bracketed(entry.moments.u)} + ${bracketed(ratio)}`;
+  return [
+    ...steps,
+    { name: "u′", symbols: "μ·u + q", numbers, value: u },
+    last(entry, "rate · u′", `${rate}·${bracketed(u)}`),
+  ];
+}
+
+/** @param {Entry} entry @returns {Step[]} */
+function own(entry) {
+  return [last(entry, "Δ", bracketed(entry.value - entry.after))];
 }
 
 /** @param {Entry} entry @returns {Step[]} */
@@ -115,6 +165,20 @@ function clipped(entry) {
   return entry.gradient * entry.scale;
 }
 
+/**
+ * Letter and value of the gradient, that of the decay added where there is one, and the step that adds it.
+ *
+ * @param {Entry} entry @returns {{name: string, value: number, steps: Step[]}}
+ */
+function slope(entry) {
+  const { decay } = entry.attributes;
+  const g = clipped(entry);
+  if (!decay) return { name: "g", value: g, steps: [] };
+  const value = g + decay * entry.value;
+  const numbers = `${bracketed(g)} + ${bracketed(decay)}·${bracketed(entry.value)}`;
+  return { name: "h", value, steps: [{ name: "h", symbols: `g + λ·${entry.letter}`, numbers, value }] };
+}
+
 /** g, after clipping where the whole gradient was too long. @param {Entry} entry @returns {Step[]} */
 function gradientSteps(entry) {
   const d = `d${entry.letter}`;
@@ -133,10 +197,17 @@ function last({ letter: p, value, after }, symbols, numbers) {
   return { name: `${p}′`, symbols: `${p} − ${symbols}`, numbers: `${bracketed(value)} − ${numbers}`, value: after };
 }
 
-/** p′ = p − …, in letters and for this entry. @param {Entry} entry @param {string} rule @param {number[]} index */
-function equations({ letter: p, attributes }, rule, index) {
-  const formula = attributes.nesterov ? "rate · (g + μ·v′)" : rule;
-  const shrink = attributes.decay ? "(1 − rate·λ)·" : "";
+/**
+ * p′ = p − …, in letters and for this entry.
+ *
+ * @param {Entry} entry @param {string} operation @param {string} rule @param {number[]} index
+ */
+function equations({ letter: p, attributes }, operation, rule, index) {
+  const [{ decay, nesterov }, adam] = [attributes, operation === "adam_update"];
+  let formula = nesterov ? "rate · (g + μ·v′)" : rule;
+  if (operation === "rmsprop_update" && !attributes.momentum) formula = "rate · q";
+  if (decay && !adam) formula = formula.replace("g", "h");
+  const shrink = decay && adam ? "(1 − rate·λ)·" : "";
   return [letters(index.length), index].map((at) => `${p}′[${at}] = ${shrink}${p}[${at}] − ${formula}`);
 }
 

@@ -1,5 +1,6 @@
 /** What the network answers: a bar for every class, the most likely one named. */
 
+import { fitted } from "../../brief.js";
 import { make } from "../../elements.js";
 
 const MOST = 12; // classes with a bar each; of more, the most likely
@@ -8,9 +9,10 @@ export class Bars {
   /** @type {{row: HTMLElement, name: HTMLElement, bar: HTMLElement, share: HTMLElement}[]} */
   #rows = [];
 
-  /** @param {string[]} classes */
-  constructor(classes) {
+  /** @param {string[]} classes @param {string} measure  of the description: what kind of answers these are */
+  constructor(classes, measure) {
     this.classes = classes;
+    this.measure = measure;
     this.winner = make("p", { class: "winner", "aria-live": "polite" });
     const list = make("ol", { class: "bars", "aria-label": "Probability of each class" });
     this.#rows = classes.slice(0, MOST).map(() => newRow(list));
@@ -20,7 +22,9 @@ export class Bars {
   /** @param {number[]} probabilities @param {number | null} label  marked as the right one */
   show(probabilities, label) {
     const best = probabilities.indexOf(Math.max(...probabilities));
-    const words = `It says ${this.classes[best]}, ${percent(probabilities[best])}`;
+    const isNumbers = this.measure === "mean_absolute_error";
+    const shown = isNumbers ? fitted : percent;
+    const words = this.words(probabilities, best);
     if (this.winner.textContent !== words) this.winner.textContent = words;
     const order = this.classes.map((_, k) => k);
     if (order.length > MOST) order.sort((a, b) => probabilities[b] - probabilities[a]);
@@ -28,11 +32,21 @@ export class Bars {
       const k = order[place];
       const probability = probabilities[k];
       name.textContent = this.classes[k];
-      bar.style.transform = `scaleX(${Math.min(1, Math.max(0, probability)) || 0})`;
-      number.textContent = percent(probability);
-      row.classList.toggle("best", k === best);
-      row.classList.toggle("right", k === label);
+      bar.style.transform = `scaleX(${isNumbers ? 0 : Math.min(1, Math.max(0, probability)) || 0})`;
+      number.textContent = shown(probability);
+      row.classList.toggle("best", k === best && !isNumbers);
+      row.classList.toggle("right", k === label && !isNumbers);
     });
+  }
+
+  /** What it says, in a line. @param {number[]} answers @param {number} best */
+  words(answers, best) {
+    if (this.measure === "mean_absolute_error") return `It gives ${answers.slice(0, MOST).map(fitted).join(", ")}`;
+    if (this.measure === "label_accuracy") {
+      const said = this.classes.filter((_, k) => answers[k] >= 0.5);
+      return `It says ${said.join(", ") || "none of them"}`;
+    }
+    return `It says ${this.classes[best]}, ${percent(answers[best])}`;
   }
 }
 

@@ -33,7 +33,7 @@ class InputView {
   constructor(element, app) {
     this.app = app;
     this.label = new Label(app);
-    this.bars = new Bars(app.description.classes);
+    this.bars = new Bars(app.description.classes, app.description.measure);
     this.pad = isOfDigits(app.description) ? new Pad((ink) => this.#drawn(ink)) : null;
     this.seen = make("div", { class: this.pad ? "seen" : "seen large" });
     const about = make("div", { class: "input-about" }, this.seen, this.label.element);

@@ -31,7 +31,7 @@ export function upstream(setting) {
 
 /**
  * @param {Setting} setting
- * @param {Partial<import("../../types.js").Description>} [told]  what else a description holds: places in the code
+ * @param {Partial<import("../../types.js").Description>} [told]  what else a description holds: what operations say, places in the code
  * @returns {Trace}
  */
 export function traceOf(setting, told = {}) {
@@ -158,6 +158,7 @@ function descriptionOf(setting, layer, plan) {
     format: 1,
     name: "lab",
     classes: [],
+    measure: "accuracy",
     input_shape: setting.x.shape,
     normalisation: { kind: "none", gain: 1, offset: 0, pixels: "numbers" },
     layers: [{ ...info, input: setting.x.shape, output }],
@@ -167,5 +168,6 @@ function descriptionOf(setting, layer, plan) {
     inference: { ...plan, backward: [] },
     recipe: {},
     optimizer: { name: "", operation: "", moments: [], rate: 0, attributes: {} },
+    operations: {},
   };
 }

@@ -222,8 +222,8 @@ function subscripted(text) {
 }
 
 /** @param {Setting} setting @param {App} app @returns {Result} */
-function resultOf(setting, { description: { code, derivations } }) {
-  const told = { code, derivations };
+function resultOf(setting, { description: { code, derivations, operations } }) {
+  const told = { code, derivations, operations };
   const kind = setting.kind === "correlation" ? "convolution" : "correlation";
   const other = setting.beside && slides(setting.kind) ? traceOf({ ...setting, kind }, told) : null;
   return { setting, trace: traceOf(setting, told), other };

@@ -4,14 +4,15 @@
  * @import {Training, TrainingState} from "../../types.js"
  */
 import { sure } from "./asking.js";
-import { brief, epochWords, percent, Speed, stepWords, whole } from "./words.js";
+import { brief, epochWords, measured, measureWords, Speed, stepWords, whole } from "./words.js";
 
 export class Controls {
   /**
    * @param {Training} training @param {() => number} shown  the step that is looked at
-   * @param {(error: unknown) => void} failed
+   * @param {(error: unknown) => void} failed @param {string} measure
    */
-  constructor(training, shown, failed) {
+  constructor(training, shown, failed, measure) {
+    this.measure = measure;
     this.training = training;
     this.shown = shown;
     this.failed = failed;
@@ -111,7 +112,7 @@ export class Controls {
       ["step", stepWords(state, state.step)],
       ...(epoch ? [["epoch", epoch.replace("epoch ", "")]] : []),
       ["loss", numbers ? brief(numbers.loss) : "–"],
-      ["accuracy", numbers ? percent(numbers.accuracy) : "–"],
+      [measureWords(this.measure), numbers ? measured(this.measure, numbers.accuracy) : "–"],
     ];
     if (this.words.children.length !== pairs.length) {
       this.words.replaceChildren(...pairs.map(() => pair()));

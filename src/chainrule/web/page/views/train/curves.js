@@ -1,5 +1,5 @@
 /**
- * The curves: loss, accuracy, and the norm of the gradient a layer, on one scale of steps. Pointing at one of them
+ * The curves: loss, accuracy (or what else is measured), and the norm of the gradient a layer, on one scale of steps. Pointing at one of them
  * names that step and its numbers on all three; clicking goes there.
  *
  * @import {Course} from "./course.js"
@@ -14,17 +14,20 @@ import { lineDash, lineName } from "./palette.js";
 import { Panel } from "./panel.js";
 import { FEW, sampled } from "./plot.js";
 import { accuracyScale, amountScale } from "./scales.js";
-import { brief, percent, whole } from "./words.js";
+import { brief, isShare, measured, measureWords, whole } from "./words.js";
 
 export class Curves {
-  /** @param {Palette} palette @param {(step: number) => void} pick */
-  constructor(palette, pick) {
+  /** @param {Palette} palette @param {(step: number) => void} pick @param {string} measure */
+  constructor(palette, pick, measure) {
     this.pick = pick;
+    this.measure = measure;
+    const named = measureWords(measure);
+    const title = named.charAt(0).toUpperCase() + named.slice(1);
     this.element = document.createElement("div");
     this.element.className = "train-plots";
     this.panels = [
       new Panel(palette, "Loss", "train-loss", (step, chosen) => this.pointed(step, chosen)),
-      new Panel(palette, "Accuracy", "train-accuracy", (step, chosen) => this.pointed(step, chosen)),
+      new Panel(palette, title, "train-accuracy", (step, chosen) => this.pointed(step, chosen)),
       new Panel(palette, "Gradient norm", "train-norms", (step, chosen) => this.pointed(step, chosen)),
     ];
     this.element.append(...this.panels.map((panel) => panel.element));
@@ -77,17 +80,18 @@ export class Curves {
     const past = this.hovered !== null || (this.where.shown !== null && this.where.shown !== course.newest);
     const at = past ? ` at step ${whole(step)}` : "";
     loss?.show([line("loss", course.loss)], lossOf, content, curves, `${now ? brief(now.loss) : "–"}${at}`);
-    const share = `${now ? percent(now.accuracy) : "–"}${at}`;
-    accuracy?.show([line("accuracy", course.accuracy)], accuracyOf, content, curves, share);
+    const number = `${now ? measured(this.measure, now.accuracy) : "–"}${at}`;
+    const scaleOf = isShare(this.measure) ? accuracyOf : lossOf;
+    accuracy?.show([line(measureWords(this.measure), course.accuracy)], scaleOf, content, curves, number);
     if (!norms) return;
     norms.element.hidden = course.normSteps.length === 0;
     const lines = [...course.norms].map(([name, signal], k) => {
       return { name, signal, steps: course.normSteps, colour: lineName(k), dash: lineDash(k), raw: false };
     });
-    const measured = course.normsAt(step);
-    const when = measured.step && past ? `at step ${whole(measured.step)}` : this.progress();
-    norms.show(lines, normsOf, { ...content, hovered: this.hovered && measured.step }, curves, when);
-    norms.legend(lines, measured.norms);
+    const found = course.normsAt(step);
+    const when = found.step && past ? `at step ${whole(found.step)}` : this.progress();
+    norms.show(lines, normsOf, { ...content, hovered: this.hovered && found.step }, curves, when);
+    norms.legend(lines, found.norms);
   }
 }
 

@@ -12,7 +12,7 @@ import { Kernels } from "./kernels.js";
 import { Palette } from "./palette.js";
 import { Past } from "./past.js";
 import { Timeline } from "./timeline.js";
-import { brief, epochWords, percent, stepWords, whole } from "./words.js";
+import { brief, epochWords, measured, measureWords, stepWords, whole } from "./words.js";
 
 const FEW = 2; // layers whose kernels stand beside the curves
 
@@ -37,10 +37,11 @@ class View {
     this.course = new Course();
     this.palette = new Palette(element, () => this.recoloured());
     this.histories = new Histories(training, failed);
-    this.controls = new Controls(training, () => this.shown, failed);
+    const { measure } = app.description;
+    this.controls = new Controls(training, () => this.shown, failed, measure);
     this.past = new Past(() => this.go(null));
     this.timeline = new Timeline((step) => this.go(step));
-    this.curves = new Curves(this.palette, (step) => this.timeline.choose(step));
+    this.curves = new Curves(this.palette, (step) => this.timeline.choose(step), measure);
     this.kernels = new Kernels(app);
     const few = this.kernels.rows.length > 0 && this.kernels.rows.length <= FEW;
     const details = document.createElement("div");
@@ -140,7 +141,10 @@ class View {
     if (!training) return String(step);
     const numbers = this.course.at(step);
     const parts = [`step ${stepWords(training, step)}`, epochWords(training, step)];
-    if (numbers) parts.push(`loss ${brief(numbers.loss)}`, `accuracy ${percent(numbers.accuracy)}`);
+    const { measure } = this.app.description;
+    if (numbers) {
+      parts.push(`loss ${brief(numbers.loss)}`, `${measureWords(measure)} ${measured(measure, numbers.accuracy)}`);
+    }
     return parts.filter(Boolean).join(", ");
   }
 }

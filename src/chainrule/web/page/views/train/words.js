@@ -17,6 +17,21 @@ export function percent(share) {
   return Number.isFinite(value) ? `${Number(value.toFixed(1))} %` : "–";
 }
 
+/** What is measured besides the loss, in words. @param {string} measure */
+export function measureWords(measure) {
+  return measure.replaceAll("_", " ");
+}
+
+/** Whether a measure is a share, of which more is better. @param {string} measure */
+export function isShare(measure) {
+  return measure.endsWith("accuracy");
+}
+
+/** A measure: a share in per cent, an error as a number. @param {string} measure @param {number} value */
+export function measured(measure, value) {
+  return isShare(measure) ? percent(value) : brief(value);
+}
+
 /** A number to read at a glance: three digits. @param {number} value */
 export function brief(value) {
   if (!Number.isFinite(value)) return "–";

@@ -1,0 +1,113 @@
+"""The two tables, as cells of text."""
+
+from collections.abc import Sequence
+
+from benchmarks.algorithms.report import DIRECT, FOURIER, Row
+
+NONE = "–"
+LAYER_HEADS = (
+    "algorithm",
+    "time/picture",
+    "of it kernels",
+    "against direct",
+    "multiplications",
+    "GFLOP/s as if direct",
+    "memory",
+    "error",
+)
+
+
+def layer_cells(rows: Sequence[Row]) -> list[list[str]]:
+    """The table of one layer; a line of dashes for an algorithm that cannot compute it."""
+    return [list(LAYER_HEADS), *(_layer_line(row) for row in rows)]
+
+
+def refusals(rows: Sequence[Row]) -> list[str]:
+    """Why there are dashes."""
+    return [row.measured.refusal for row in rows if row.measured.refusal]
+
+
+def _layer_line(row: Row) -> list[str]:
+    found = row.measured
+    if row.seconds is None or row.ratio is None or found.preparing is None or found.multiplications is None:
+        return [found.name, *[NONE] * (len(LAYER_HEADS) - 1)]
+    share = found.multiplications / row.layer.products
+    return [
+        found.name,
+        seconds(row.seconds / row.layer.batch),
+        f"{found.preparing / row.seconds:.0%}",
+        NONE if found.name == DIRECT else f"{row.ratio:.2f}×",
+        f"{found.multiplications:,} ({share:.2f}×)",
+        f"{row.gflops:.1f}",
+        NONE if found.memory is None else size(found.memory),
+        NONE if found.error is None else f"{found.error:.1e}",
+    ]
+
+
+def sweep_title(groups: Sequence[Sequence[Row]]) -> str:
+    """What the second table shows."""
+    layer = groups[0][0].layer
+    return (
+        f"{layer.channels}→{layer.filters} over kernels and pictures, batch 1, kernels prepared beforehand: "
+        "the fastest, and how much faster than direct the better FFT is"
+    )
+
+
+def sweep_cells(groups: Sequence[Sequence[Row]], batch: int) -> list[list[str]]:
+    """Kernels down, pictures across: the winner, and how much faster than direct the better FFT is.
+
+    The preparing of kernels is left out, as where they are known: what is most in favour of the FFT. The last lines are
+    the kernels from which on the FFT stays ahead of direct: so, and where they are prepared for every `batch` pictures.
+    """
+    sizes = list(dict.fromkeys(group[0].layer.size for group in groups))
+    kernels = list(dict.fromkeys(group[0].layer.kernel for group in groups))
+    cells = {(group[0].layer.kernel, group[0].layer.size): group for group in groups}
+    lines = [["kernel", *(_side(size) for size in sizes)]]
+    for kernel in kernels:
+        lines.append([_side(kernel), *(_sweep_cell(cells[kernel, size]) for size in sizes)])
+    for words, share in (("FFT ahead from", 0.0), (f"FFT ahead from, kernels prepared every {batch}", 1 / batch)):
+        crossings = [_crossing([cells[kernel, size] for kernel in kernels], share) for size in sizes]
+        lines.append([words, *crossings])
+    return lines
+
+
+def _sweep_cell(group: Sequence[Row]) -> str:
+    times = {row.measured.name: row.measured.seconds for row in group if row.measured.seconds is not None}
+    return f"{min(times, key=lambda name: times[name])} (FFT {advantage(group):.2f}×)"
+
+
+def advantage(group: Sequence[Row], share: float = 0.0) -> float:
+    """Seconds of direct by those of the better FFT, with this share of its preparing: above 1, the FFT is faster."""
+    times = {
+        row.measured.name: row.measured.seconds + share * row.measured.preparing
+        for row in group
+        if row.measured.seconds is not None and row.measured.preparing is not None
+    }
+    return times[DIRECT] / min(times[name] for name in FOURIER)
+
+
+def _crossing(column: Sequence[Sequence[Row]], share: float) -> str:
+    """The kernel from which on, to the largest, the FFT is faster."""
+    ahead: str = NONE
+    for group in reversed(column):
+        if advantage(group, share) <= 1:
+            break
+        ahead = _side(group[0].layer.kernel)
+    return ahead
+
+
+def _side(pair: tuple[int, int]) -> str:
+    return f"{pair[1]:,}" if pair[0] == 1 else f"{pair[0]}×{pair[1]}"
+
+
+def seconds(value: float) -> str:
+    """Seconds in the unit that suits them."""
+    for unit, factor in (("s", 1), ("ms", 1e3)):
+        if value * factor >= 1:
+            return f"{value * factor:.2f} {unit}"
+    return f"{value * 1e6:.1f} µs"
+
+
+def size(count: int) -> str:
+    """Bytes in the unit that suits them."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"

@@ -1,0 +1,84 @@
+"""Fourier transforms of real arrays, and the sizes they are quick at.
+
+SciPy computes several transforms at once in the lanes of the processor's vectors, NumPy one after the other: SciPy's
+are taken where it is installed, so that the FFT is not beaten for want of a good one. Both keep float32.
+"""
+
+import importlib
+from functools import cache
+from importlib import metadata
+from math import log2
+from types import ModuleType
+
+from benchmarks.algorithms.layer import Array
+from chainrule.shapes import Pair
+
+AXES = (-2, -1)
+
+
+@cache
+def _library() -> ModuleType:
+    try:
+        return importlib.import_module("scipy.fft")
+    except ImportError:
+        return importlib.import_module("numpy.fft")
+
+
+def library() -> str:
+    """The library whose transforms are used, with its version."""
+    name = _library().__name__.partition(".")[0]
+    return f"{name} {metadata.version(name)}"
+
+
+def spectrum(x: Array, size: Pair) -> Array:
+    """The half spectrum of real pictures (…, H, W), filled up with zeros to `size`; along an axis of 1, none is needed.
+
+    (…, P, Q) → complex (…, P, Q/2 + 1), flat: (…, frequencies). The other half is its complex conjugate.
+    """
+    axes = _axes(size)
+    found = _library().rfftn(x, s=[size[axis] for axis in axes], axes=axes)
+    return found.reshape(*x.shape[:-2], -1)
+
+
+def picture(spectra: Array, size: Pair) -> Array:
+    """The real pictures (…, P, Q) of half spectra (…, frequencies)."""
+    axes = _axes(size)
+    half = tuple(side // 2 + 1 if axis == axes[-1] else side for axis, side in zip(AXES, size, strict=True))
+    return _library().irfftn(spectra.reshape(*spectra.shape[:-1], *half), s=[size[axis] for axis in axes], axes=axes)
+
+
+def frequencies(size: Pair) -> int:
+    """Entries of the half spectrum."""
+    last = size[_axes(size)[-1]]
+    return size[0] * size[1] // last * (last // 2 + 1)
+
+
+def multiplications(size: Pair) -> float:
+    """Real multiplications of one transform of P real numbers: P·log₂ P.
+
+    Radix 2 takes P/2·log₂ P complex multiplications of P complex numbers, four real ones each; two real pictures fit
+    into the real and imaginary parts of one complex picture, so one costs half.
+    """
+    cells = size[0] * size[1]
+    return cells * log2(cells)
+
+
+@cache
+def quick(least: int) -> int:
+    """The smallest size of at least `least` that has no prime factors but 2, 3 and 5."""
+    size = least
+    while _rest(size) > 1:
+        size += 1
+    return size
+
+
+def _rest(size: int) -> int:
+    for prime in (2, 3, 5):
+        while size % prime == 0:
+            size //= prime
+    return size
+
+
+def _axes(size: Pair) -> tuple[int, ...]:
+    """The axes along which there is something to transform."""
+    return tuple(axis for axis in AXES if size[axis] > 1) or (-1,)

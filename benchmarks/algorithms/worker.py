@@ -1,0 +1,93 @@
+"""A process of one thread, in which the algorithms are measured.
+
+NumPy's matrix product and numba ask for their number of threads when they are loaded, so it is set before: in the
+environment of a process of its own. The two speak JSON, a line a job.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any, cast
+
+from benchmarks.algorithms import transforms
+from benchmarks.algorithms.layer import Layer
+from benchmarks.algorithms.measure import Job, Measurement, measure
+from benchmarks.processes import environment
+from chainrule.errors import ChainruleError, RunError
+
+
+class Worker:
+    """The process, from `with Worker() as worker` to the end of the block; Ctrl-C reaches it through us alone."""
+
+    def __enter__(self) -> "Worker":
+        """Start it."""
+        command = [sys.executable, "-m", "benchmarks.algorithms.worker"]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, env=environment(1), encoding="utf-8", start_new_session=True
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let it end; at once where something went wrong."""
+        if error is not None:
+            self._process.kill()
+        self._process.communicate()
+
+    def measure(self, job: Job) -> list[Measurement]:
+        """What `measure.measure` gives, there."""
+        answer = self._ask(asdict(job))
+        return [Measurement(**found) for found in answer]
+
+    def _ask(self, question: dict[str, Any]) -> list[dict[str, Any]]:
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RunError("the measuring process has no pipes")
+        try:
+            self._process.stdin.write(json.dumps(question) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            raise RunError(f"the measuring process ended with exit code {self._process.wait()}; see above")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise RunError(answer["error"])
+        return answer["found"]
+
+
+def job_of(question: dict[str, Any]) -> Job:
+    """A job from JSON, which knows no tuples."""
+    layer = {name: _tuples(value) for name, value in question["layer"].items()}
+    words: dict[str, Any] = {**question, "layer": Layer(**layer)}
+    return Job(**words)
+
+
+def _tuples(value: Any) -> Any:
+    if not isinstance(value, Sequence):
+        return value
+    return tuple(_tuples(entry) for entry in cast(Sequence[Any], value))
+
+
+def serve() -> None:
+    """Answer job after job, until there are no more."""
+    for line in sys.stdin:
+        try:
+            answer = {"found": [asdict(one) for one in measure(job_of(json.loads(line)))]}
+        except (ChainruleError, MemoryError) as error:
+            answer = {"error": str(error) or "out of memory"}
+        print(json.dumps(answer), flush=True)
+
+
+def described() -> str:
+    """How it was measured, in a few words."""
+    return f"1 thread each, numba engine, matrix products of numpy, transforms of {transforms.library()}"
+
+
+if __name__ == "__main__":
+    serve()

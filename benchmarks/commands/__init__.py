@@ -1,0 +1,48 @@
+"""`python -m benchmarks`: its commands, one file each."""
+
+from typing import Any
+
+import click
+
+from benchmarks.commands import options
+from chainrule.cli import options as general
+from chainrule.cli.program import Lazy
+
+
+class Bench(Lazy):
+    """The benchmarks; a new one is a file here and a name in the list."""
+
+    folder = "benchmarks.commands"
+    names = ("train", "infer", "epoch", "startup", "memory", "growth", "drawn", "algorithms")
+
+
+@click.group(cls=Bench, invoke_without_command=True)
+@options.peers
+@options.threads
+@options.samples
+@general.where
+@general.markdown
+@general.quiet
+@general.as_json
+@click.pass_context
+def bench(context: click.Context, **given: Any) -> None:
+    """Time this library and its peers (PyTorch, ONNX Runtime), in turn, on this machine.
+
+    Without a command: train, infer, epoch, startup and memory, one after the other; --markdown writes them and growth
+    to a page.
+    """
+    if context.invoked_subcommand is not None:
+        _refuse(context)
+        return
+    from benchmarks.commands.everything import run
+
+    run(given, given.pop("markdown"))
+
+
+def _refuse(context: click.Context) -> None:
+    """An error when an option stands before the command: it would be lost."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is click.core.ParameterSource.COMMANDLINE:
+            command = context.invoked_subcommand
+            raise click.UsageError(f"{parameter.opts[0]} belongs after {command}: {command} {parameter.opts[0]}")

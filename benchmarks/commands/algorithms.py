@@ -1,0 +1,101 @@
+"""`python -m benchmarks algorithms`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from chainrule.cli import options
+
+if TYPE_CHECKING:
+    from benchmarks.algorithms.report import Row
+
+
+@click.command(short_help="Direct, GEMM, Winograd and FFT on a layer's shape.")
+@click.option(
+    "--layer",
+    "written",
+    metavar="SHAPE",
+    help="CHANNELS,FILTERS,KERNEL@PICTURE [16,32,3x3@28x28; 1,1,63@4096 in one dimension].",
+)
+@click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, metavar="N", help="Pictures.")
+@click.option("--padding", default="same", show_default=True, metavar="RULE", help="valid, same, full or a number.")
+@click.option("--one-dimensional", is_flag=True, help="Signals in place of pictures.")
+@click.option("--sweep/--no-sweep", default=True, help="Also over sizes of kernels and pictures (default).")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
+@click.option(
+    "--rounds", type=click.IntRange(min=3), default=20, show_default=True, metavar="N", help="The median of so many."
+)
+@options.quiet
+@options.markdown
+@options.as_json
+def algorithms(
+    written: str | None,
+    batch: int,
+    padding: str,
+    one_dimensional: bool,
+    sweep: bool,
+    dtype: str,
+    rounds: int,
+    quiet: bool,
+    markdown: Path | None,
+    as_json: bool,
+) -> None:
+    """The same layer by four algorithms, on one thread each: seconds, multiplications, memory, error.
+
+    Then, with the same channels, over sizes of kernels and pictures: which one wins, and where the FFT does.
+    """
+    from benchmarks.algorithms.layer import EXAMPLES, parse
+    from benchmarks.algorithms.report import layer_rows, sweep_rows
+    from benchmarks.algorithms.worker import Worker
+    from chainrule.cli import places
+    from chainrule.cli.output import json_out
+
+    places.writable(markdown)
+    rule = int(padding) if padding.isascii() and padding.isdigit() else padding
+    layer = parse(EXAMPLES[one_dimensional] if written is None else written, batch, rule, one_dimensional)
+    title = f"{layer.text}, padding {padding}, batch {batch}, {dtype}"
+    swept: list[list[Row]] = []
+    with Worker() as worker:
+        rows = layer_rows(worker, layer, rounds, dtype)
+        for group in sweep_rows(worker, layer, rounds, dtype, one_dimensional) if sweep else ():
+            swept.append(group)
+            if not quiet:
+                click.echo(f"measured {group[0].layer.text}", err=True)
+    if as_json:
+        json_out([row.to_json() for row in [*rows, *(row for group in swept for row in group)]])
+    else:
+        click.echo(_terminal(title, rows, swept))
+    if markdown is not None:
+        _write(markdown, title, rows, swept, one_dimensional)
+
+
+def _terminal(title: str, rows: "Sequence[Row]", swept: "Sequence[Sequence[Row]]") -> str:
+    """Both tables, each under its title."""
+    from benchmarks.algorithms import tables
+    from benchmarks.algorithms.worker import described
+    from chainrule.cli.output import table
+
+    cells = tables.layer_cells(rows)
+    parts = [title, table(cells, right=range(1, len(cells[0]))), *tables.refusals(rows)]
+    if swept:
+        parts += ["", tables.sweep_title(swept), table(tables.sweep_cells(swept, rows[0].layer.batch))]
+    return "\n".join([*parts, "", described()])
+
+
+def _write(
+    page: Path, title: str, rows: "Sequence[Row]", swept: "Sequence[Sequence[Row]]", one_dimensional: bool
+) -> None:
+    """Both tables, between the page's marks of one or of two dimensions."""
+    from benchmarks.algorithms import tables
+    from benchmarks.algorithms.worker import described
+    from chainrule import markdown
+
+    parts = [f"{title}:", markdown.table(tables.layer_cells(rows)), *(f"{said}." for said in tables.refusals(rows))]
+    if swept:
+        cells = tables.sweep_cells(swept, rows[0].layer.batch)
+        parts += [f"{tables.sweep_title(swept)}:", markdown.table(cells)]
+    name = "one dimension" if one_dimensional else "two dimensions"
+    marks = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    markdown.insert(page, "\n\n".join([*parts, f"{described()}; {markdown.machine()}"]), marks)

@@ -1,0 +1,67 @@
+"""All benchmarks, one after the other, and the page that is made of them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchmarks.commands.options import watched
+from benchmarks.commands.running import measured
+
+if TYPE_CHECKING:
+    from benchmarks.rows import Row
+
+ROUNDS = {"train": 20, "infer": 20, "epoch": 3, "startup": 10, "memory": 1, "growth": 20, "drawn": 5, "engines": 5}
+TITLES = {
+    "train": "A training step",
+    "infer": "A call of `predict`",
+    "epoch": "An epoch of `fit`",
+    "startup": "To begin",
+    "memory": "Memory of a whole training",
+    "growth": "How the cost of a step grows",
+    "drawn": "Networks that nobody chose: the worst ten of 60",
+    "engines": "The engines: numba beside NumPy",
+}
+
+
+def run(given: Mapping[str, Any], markdown: Path | None) -> None:
+    """Run them, print them, and write the page if one is named."""
+    from benchmarks.commands import tables
+    from chainrule.cli import places
+    from chainrule.cli.output import json_out
+
+    places.writable(markdown)
+    works = [work for work in TITLES if markdown is not None or work not in ("growth", "drawn", "engines")]
+    found: dict[str, list[Row]] = {}
+    for work in works:
+        with watched(given["quiet"]) as watch:
+            found[work] = _rows(work, given, watch)
+        if not given["as_json"] and found[work]:
+            click.echo(f"{TITLES[work]}\n\n{tables.text(found[work])}\n")
+    if given["as_json"]:
+        json_out([row.to_json() for rows in found.values() for row in rows])
+    if markdown is not None:
+        _write(markdown, found)
+
+
+def _rows(work: str, given: Mapping[str, Any], watch: Any) -> "list[Row]":
+    """Those of one; the engines are a training step whose only peer is our own NumPy engine."""
+    words = {**given, "rounds": ROUNDS[work]}
+    if work == "engines":
+        return measured("train", {**words, "peers": "numpy"}, watch)
+    return measured(work, words, watch)
+
+
+def _write(page: Path, found: "Mapping[str, list[Row]]") -> None:
+    from benchmarks import peers
+    from benchmarks.commands import tables
+    from chainrule import markdown
+
+    parts: list[str] = []
+    for work, rows in found.items():
+        if rows:
+            parts += [f"## {TITLES[work]}", markdown.table(tables.cells(rows)), *tables.notes(rows)]
+    threads = next((rows[0].more["threads"] for rows in found.values() if rows), 1)
+    parts.append(f"{threads} thread{'s' if threads > 1 else ''} each; {markdown.machine()}{peers.versions()}")
+    markdown.insert(page, "\n\n".join(parts))

@@ -1,0 +1,54 @@
+"""Runs a benchmark with the options of its command, and prints what it found."""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchmarks.commands.options import Watch, watched
+
+if TYPE_CHECKING:
+    from benchmarks.rows import Row
+
+
+def run(work: str, given: Mapping[str, Any]) -> None:
+    """Run one and print its table or JSON."""
+    from benchmarks.commands import tables
+    from chainrule.cli.output import json_out
+
+    with watched(given["quiet"]) as watch:
+        rows = measured(work, given, watch)
+    if given["as_json"]:
+        json_out([row.to_json() for row in rows])
+    else:
+        click.echo(tables.text(rows))
+
+
+def measured(work: str, given: Mapping[str, Any], watch: Watch) -> "list[Row]":
+    """The rows of one."""
+    from benchmarks import peers, suite
+    from benchmarks.setting import Setting
+    from chainrule import engines
+
+    choice = suite.Choice(
+        tuple(given.get("models", ())),
+        tuple(given.get("batches", ())),
+        tuple(peers.chosen(given["peers"])),
+        given.get("samples") or 0,
+        given.get("seeds", 5),
+        given.get("count", 60),
+        given.get("seed", 0),
+    )
+    env = _with_mnist(given) if work in suite.ON_MNIST else {}
+    threads, engine = engines.thread_count(given["threads"]), engines.find().name
+    return list(suite.WORKS[work](choice, Setting(threads, given["rounds"], engine, watch, env)))
+
+
+def _with_mnist(given: Mapping[str, Any]) -> dict[str, str]:
+    """Have MNIST here, and say to the processes that are timed where it is."""
+    from chainrule import data
+
+    folder = given.get("data_folder")
+    data.load("mnist", folder=folder, offline=given.get("offline"), progress=not given["quiet"])
+    return {"CHAINRULE_OFFLINE": "1", **({"CHAINRULE_DATA": os.path.abspath(folder)} if folder else {})}

@@ -1,0 +1,119 @@
+"""How benchmarks are printed."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from benchmarks import drawn
+from chainrule.cli.output import NONE, count, percent, table
+
+if TYPE_CHECKING:
+    from benchmarks.rows import Row
+
+UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+
+Column = tuple[str, "Callable[[Row], str]"]
+
+
+def time(seconds: float | None, spread: float | None = None) -> str:
+    """0.00123 as "1.23 ms", with "± 2 %" where the spread is known."""
+    if seconds is None:
+        return NONE
+    size, unit = next((pair for pair in UNITS if abs(seconds) >= pair[0]), UNITS[-1])
+    text = f"{seconds / size:.3g} {unit}"
+    return text if spread is None else f"{text} ±{100 * spread:.0f} %"
+
+
+def _number(value: float | None) -> str:
+    return NONE if value is None else f"{value:.3g}"
+
+
+MODEL: Column = ("model", lambda row: row.model or "")
+BATCH: Column = ("batch", lambda row: str(row.batch or ""))
+PEER: Column = ("peer", lambda row: row.peer or "")
+OURS: Column = ("ours", lambda row: time(row.ours, row.more.get("ours_spread")))
+THEIRS: Column = ("theirs", lambda row: time(row.theirs, row.more.get("theirs_spread")))
+RATIO: Column = ("ratio", lambda row: NONE if row.ratio is None else f"{row.ratio:.2f}×")
+SPEEDS: tuple[Column, ...] = (
+    ("GFLOP/s", lambda row: _number(row.more.get("ours_gflops"))),
+    ("theirs", lambda row: _number(row.more.get("theirs_gflops"))),
+    ("of the peak", lambda row: percent(row.more.get("ours_share"), 0)),
+    ("theirs", lambda row: percent(row.more.get("theirs_share"), 0)),
+)
+STEPS = (MODEL, BATCH, PEER, OURS, THEIRS, RATIO, *SPEEDS)
+
+COLUMNS: dict[str, tuple[Column, ...]] = {
+    "train": STEPS,
+    "infer": STEPS,
+    "growth": (("grows", lambda row: row.more["grows"]), *STEPS),
+    "epoch": (
+        *(MODEL, BATCH, PEER, OURS, THEIRS, RATIO),
+        ("images", lambda row: f"{row.more['samples']:,}" if row.more["samples"] else "all"),
+        ("accuracy", lambda row: percent(row.more.get("ours_accuracy"))),
+        ("theirs", lambda row: percent(row.more.get("theirs_accuracy"))),
+    ),
+    "startup": (
+        ("what", lambda row: row.more["what"]),
+        *(MODEL, BATCH, PEER, OURS, THEIRS, RATIO),
+        ("more", lambda row: time(row.more.get("more_seconds"))),
+    ),
+    "drawn": (
+        *(("kind", lambda row: row.more["kind"]), MODEL, BATCH, PEER, OURS, THEIRS, RATIO),
+        ("network", lambda row: row.more["network"]),
+    ),
+    "memory": (
+        *(MODEL, BATCH, PEER),
+        ("ours", lambda row: _megabytes(row.ours)),
+        ("theirs", lambda row: _megabytes(row.theirs)),
+        RATIO,
+    ),
+}
+WORDS = ("model", "peer", "what", "grows", "kind", "network")
+WORST = 10  # networks of those drawn that are shown
+
+
+def _megabytes(size: float | None) -> str:
+    return NONE if size is None else f"{size / 1e6:.0f} MB"
+
+
+def cells(rows: "Sequence[Row]") -> list[list[str]]:
+    """Return the table of the rows of one benchmark, its heading first; of drawn networks the worst ten."""
+    columns = COLUMNS[rows[0].work]
+    if rows[0].work == "drawn":
+        rows = drawn.against_the_quickest(rows)[:WORST]
+    return [[head for head, _ in columns], *([cell(row) for _, cell in columns] for row in rows)]
+
+
+def notes(rows: "Sequence[Row]") -> list[str]:
+    """A line for everyone who is missing, and one for what the processor can do."""
+    found = [f"missing: {' '.join(_named(row))}: {row.missing}" for row in rows if row.missing]
+    found += drawn.geometric_means(rows) if rows[0].work == "drawn" else _against_the_best(rows)
+    best = rows[0].more
+    if best.get("machine_gemm_gflops"):
+        fma, gemm = (_number(best[f"machine_{what}_gflops"]) for what in ("fma", "gemm"))
+        what = f"multiply-adds in registers {fma} GFLOP/s, NumPy's product of large matrices {gemm}"
+        found.append(f"the peak of this machine, {count(best['threads'], 'thread')}: {what}")
+    return found
+
+
+def _against_the_best(rows: "Sequence[Row]") -> list[str]:
+    """Where PyTorch was timed in several ways: the ratios to the quickest of them."""
+    ratios: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        if row.model and row.ratio and (row.peer or "").startswith("torch"):
+            ratios.setdefault((row.model, str(row.batch)), []).append(row.ratio)
+    several = [f"{model} {batch}: {min(each):.2f}×" for (model, batch), each in ratios.items() if len(each) > 1]
+    return [f"against the quickest PyTorch: {', '.join(several)}"] if several else []
+
+
+def _named(row: "Row") -> list[str]:
+    known = (row.more.get("what"), row.model, row.batch and f"batch {row.batch},", row.peer or "ours")
+    return [str(word) for word in known if word]
+
+
+def text(rows: "Sequence[Row]") -> str:
+    """The table and its notes, for a terminal."""
+    if not rows:
+        return "nothing to time: none of the peers does this work"
+    lines = cells(rows)
+    right = [place for place, head in enumerate(lines[0]) if head not in WORDS]
+    return "\n".join([table(lines, right=right), *notes(rows)])

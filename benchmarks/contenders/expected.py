@@ -1,0 +1,58 @@
+"""What everyone must compute: a loss, a gradient, an output, from the NumPy engine."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.contenders import Task
+from benchmarks.subjects import enough, images
+from chainrule.data.normalisation import Normalisation
+from chainrule.engines import Array
+from chainrule.training.samples import Samples
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The images of a task, as bytes, and as the network takes them with their targets (N, K)."""
+
+    samples: Samples
+    normalisation: Normalisation
+    x: Array
+    t: Array
+
+
+def prepare(task: Task) -> Prepared:
+    """The images that everyone is given for a task."""
+    model = task.subject.build("numpy", 1)
+    classes = model.output_shape[-1]
+    samples = Samples.of(*images(model.input_shape, classes, enough(model.input_shape, task.batch)), classes)
+    normalisation = Normalisation.fit(task.subject.steps(task.batch).normalise, samples.x)
+    x, t = samples.batch(np.arange(len(samples)), normalisation, model.dtype)
+    return Prepared(samples, normalisation, x, t)
+
+
+def first_step(task: Task, given: Prepared) -> tuple[float, Array]:
+    """Mean loss and flat gradient of the first batch, without dropout."""
+    model = task.subject.build("numpy", 1, dropout=False)
+    program = model.ready(model.plan(task.subject.steps(task.batch).loss))
+    losses, _, gradient = program.gradients(given.x[: task.batch], given.t[: task.batch], seed=0, step=1)
+    return float(losses.mean(dtype=np.float64)), gradient
+
+
+def step_difference(task: Task, given: Prepared, loss: float, gradient: Array) -> float:
+    """The larger of two shares: how far a loss is from the expected one, and a gradient."""
+    expected, exact = first_step(task, given)
+    return max(_share(np.array(loss), np.array(expected)), _share(gradient, exact))
+
+
+def output_difference(task: Task, given: Prepared, outputs: Array) -> float:
+    """How far outputs for the first batch are from the expected ones."""
+    return _share(outputs, task.subject.build("numpy", 1).apply(given.x[: task.batch]))
+
+
+def _share(found: Array, expected: Array) -> float:
+    """‖found − expected‖ / ‖expected‖; infinite where something is not a number or has another shape."""
+    if found.shape != expected.shape or not np.isfinite(found).all():
+        return float("inf")
+    away = np.linalg.norm((found.astype(np.float64) - expected).ravel())
+    return float(away / max(float(np.linalg.norm(expected.astype(np.float64).ravel())), 1e-300))

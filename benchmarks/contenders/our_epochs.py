@@ -1,0 +1,40 @@
+"""This library's `fit` over MNIST: bytes in, a trained model out."""
+
+import time
+
+from benchmarks.contenders import Task
+from chainrule import data
+from chainrule.data.dataset import Dataset
+from chainrule.model import Sequential
+from chainrule.training.progress import ProgressBar
+from chainrule.training.samples import Samples
+
+
+def mnist(samples: int) -> tuple[Dataset, Dataset]:
+    """MNIST, of its training images so many (0: all)."""
+    training, test = data.load("mnist", progress=False)
+    if 0 < samples < len(training):
+        training = training.take(data.order(len(training), 0, 0)[:samples])
+    return training, test
+
+
+class Epochs:
+    """What `fit` does, from the bytes on: labels, normalisation, order, batches, steps, history, progress bar."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._training, self._test = mnist(task.samples)
+        self._fitted(0, self._training.take(2 * task.batch))
+
+    def epoch(self, seed: int) -> tuple[float, float]:
+        """Train a new model."""
+        seconds, model = self._fitted(seed, self._training)
+        return seconds, model.evaluate(self._test).accuracy
+
+    def _fitted(self, seed: int, training: Dataset) -> tuple[float, Sequential]:
+        subject = self._task.subject.seeded(seed)
+        model = subject.build(self._task.who, self._task.threads)
+        start = time.perf_counter()
+        trainer = model.trainer(subject.epoch(self._task.batch), Samples.of_dataset(training, model.output_shape[-1]))
+        trainer.run([ProgressBar()])
+        return time.perf_counter() - start, model

@@ -1,0 +1,95 @@
+"""This library, through what a user calls: `fit` with its progress bar, and `predict`."""
+
+import time
+
+from benchmarks.contenders import Task
+from benchmarks.contenders.expected import output_difference, prepare, step_difference
+from chainrule.data.normalisation import Normalisation
+from chainrule.training.loop import Callback, Trainer
+from chainrule.training.progress import ProgressBar
+from chainrule.training.step import Outcome
+
+
+class Turn(Callback):
+    """Some warm-up steps, then those that are timed, then a stop.
+
+    The bar is one and the same for all turns: it is drawn where a tenth of a second has passed since it last was, which
+    is at the first step of a turn if others had theirs meanwhile. A turn of a tenth of a second is so drawn in once, as
+    often as in a training that nobody stops.
+    """
+
+    def __init__(self, bar: ProgressBar, repetitions: int, warm_ups: int) -> None:
+        self.seconds = 0.0
+        self._bar = bar
+        self._left = repetitions
+        self._warm_ups = warm_ups
+        self._start = 0.0
+
+    def begin(self, trainer: Trainer) -> None:
+        """Begin to count, where there are no warm-ups."""
+        self._start = time.perf_counter()
+
+    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+        """Count a step."""
+        if self._warm_ups:
+            self._warm_ups -= 1
+            if not self._warm_ups:
+                self._start = time.perf_counter()
+            return
+        self._bar.stepped(trainer, outcome, samples)
+        self._left -= 1
+        if not self._left:
+            self.seconds = time.perf_counter() - self._start
+            trainer.stop = True
+
+
+class Training:
+    """Steps of `fit`: the batch drawn, normalised, forward, loss, backward, update, history, progress bar."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._given = prepare(task)
+        self._model = task.subject.build(task.who, task.threads)
+        self._trainer = self._model.trainer(task.subject.steps(task.batch), self._given.samples)
+        self._bar = ProgressBar()
+        self._bar.begin(self._trainer)
+
+    def difference(self) -> float:
+        """Of loss and gradient of the first step."""
+        model = self._task.subject.build(self._task.who, self._task.threads, dropout=False)
+        batch = self._task.batch
+        program = model.ready(model.plan(self._trainer.recipe.loss))
+        losses, _, gradient = program.gradients(self._given.x[:batch], self._given.t[:batch], seed=0, step=1)
+        return step_difference(self._task, self._given, float(losses.mean()), gradient)
+
+    def run(self, repetitions: int, warm_ups: int) -> float:
+        """Go on with the training for so many steps."""
+        turn = Turn(self._bar, repetitions, warm_ups)
+        self._trainer.stop = False
+        self._trainer.run([turn])
+        return turn.seconds
+
+
+class Inference:
+    """Calls of `predict` on ready images: the same arrays that the peers are given."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._given = prepare(task)
+        self._model = task.subject.build(task.who, task.threads)
+        self._model.normalisation = Normalisation("none")
+        self._x = self._given.x[: task.batch].copy()
+
+    def difference(self) -> float:
+        """Of the outputs."""
+        return output_difference(self._task, self._given, self._model.predict(self._x))
+
+    def run(self, repetitions: int, warm_ups: int) -> float:
+        """Predict so many times."""
+        predict, x = self._model.predict, self._x
+        for _ in range(warm_ups):
+            predict(x)
+        start = time.perf_counter()
+        for _ in range(repetitions):
+            predict(x)
+        return time.perf_counter() - start

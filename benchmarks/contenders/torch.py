@@ -1,0 +1,97 @@
+"""PyTorch, as its users write it: eager, with channels last, and compiled."""
+
+import time
+from typing import Any
+
+from benchmarks.contenders import Task
+from benchmarks.contenders.expected import output_difference, prepare, step_difference
+from benchmarks.peers import torch as peer
+from benchmarks.peers import torch_training
+from benchmarks.peers.torch import nn, torch
+
+
+def in_variant(module: Any, x: Any, who: str) -> tuple[Any, Any]:
+    """A module and its images (N, C, H, W) in the layout of a variant of PyTorch, the module compiled for one."""
+    if who == "torch-channels-last" and x.dim() == 4:
+        return module.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
+    if who == "torch-compile":
+        torch._dynamo.reset()  # else the second size of a batch would make a program for any size
+        return torch.compile(module), x
+    return module, x
+
+
+class Training:
+    """The usual loop over ready tensors: nothing is normalised, shuffled, counted or shown."""
+
+    def __init__(self, task: Task) -> None:
+        torch.set_num_threads(task.threads)
+        self._task, self._given = task, prepare(task)
+        recipe = task.subject.steps(task.batch)
+        network = task.subject.build("numpy", 1)
+        plan = network.plan(recipe.loss)
+        ending = torch_training.ending(plan)
+        self._loss = torch_training.LOSSES[ending]
+        self._translation = peer.translate(network, plan)
+        self._plain = self._translation.module
+        self._module, self._x = in_variant(self._plain, torch.from_numpy(self._given.x), task.who)
+        self._t = torch_training.targets(ending, self._given.t)
+        self._optimizer = torch_training.optimizer(recipe.optimizer, self._plain.parameters())
+        self._place = 0
+
+    def difference(self) -> float:
+        """Of loss and gradient of the first step."""
+        batch = self._task.batch
+        layers = [module for module in self._plain.modules() if isinstance(module, nn.Dropout)]
+        rates = [layer.p for layer in layers]
+        for layer in layers:
+            layer.p = 0.0
+        loss = self._loss(self._module(self._x[:batch]), self._t[:batch])
+        loss.backward()
+        for layer, rate in zip(layers, rates, strict=True):
+            layer.p = rate
+        return step_difference(self._task, self._given, loss.item(), self._translation.gradient())
+
+    def run(self, repetitions: int, warm_ups: int) -> float:
+        """So many steps."""
+        self._steps(warm_ups)
+        start = time.perf_counter()
+        self._steps(repetitions)
+        return time.perf_counter() - start
+
+    def _steps(self, count: int) -> None:
+        module, optimizer, batch = self._module, self._optimizer, self._task.batch
+        for _ in range(count):
+            i = self._place
+            j = i + batch
+            optimizer.zero_grad(set_to_none=True)
+            loss = self._loss(module(self._x[i:j]), self._t[i:j])
+            loss.backward()
+            optimizer.step()
+            self._place = 0 if j >= len(self._x) else j
+
+
+class Inference:
+    """Calls of the module in inference mode."""
+
+    def __init__(self, task: Task) -> None:
+        torch.set_num_threads(task.threads)
+        self._task, self._given = task, prepare(task)
+        network = task.subject.build("numpy", 1)
+        module = peer.translate(network, network.plan()).module.eval()
+        x = torch.from_numpy(self._given.x[: task.batch].copy())
+        self._module, self._x = in_variant(module, x, task.who)
+
+    def difference(self) -> float:
+        """Of the outputs."""
+        with torch.inference_mode():
+            return output_difference(self._task, self._given, self._module(self._x).numpy())
+
+    def run(self, repetitions: int, warm_ups: int) -> float:
+        """Call it so many times."""
+        with torch.inference_mode():
+            for _ in range(warm_ups):
+                self._module(self._x)
+            start = time.perf_counter()
+            for _ in range(repetitions):
+                self._module(self._x)
+            return time.perf_counter() - start

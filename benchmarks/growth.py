@@ -1,0 +1,46 @@
+"""How the cost of a training step grows with the batch, the channels and the size of the pictures."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from benchmarks import steps
+from benchmarks.rows import Row
+from benchmarks.setting import Setting
+from benchmarks.subjects import Subject, of_model
+from chainrule.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Softmax
+from chainrule.model import Sequential
+from chainrule.training.recipe import Recipe
+
+BATCH, CHANNELS, SIZE = 32, 16, 28  # of each, where another one grows
+BATCHES = (1, 8, 32, 128, 512)
+CHANNEL_COUNTS = (4, 8, 16, 32, 64)
+SIZES = (14, 28, 56)
+
+
+def network(channels: int, size: int) -> Subject:
+    """Two 3×3 convolutions, the second from `channels` to `channels`, pooling, a dense layer."""
+    layers = [
+        Conv2D(channels, 3, padding="same"),
+        ReLU(),
+        Conv2D(channels, 3, padding="same"),
+        ReLU(),
+        MaxPool2D(2),
+        Flatten(),
+        Dense(10),
+        Softmax(),
+    ]
+    name = f"{channels} channels, {size}×{size}"
+    return of_model(Sequential(layers, (1, size, size), engine="numpy", name=name), Recipe())
+
+
+def growth(names: Sequence[str], setting: Setting) -> Iterator[Row]:
+    """The rows: one of the three grows, the others stay."""
+    plain = network(CHANNELS, SIZE)
+    grown = (
+        ("batch", [plain], BATCHES),
+        ("channels", [network(channels, SIZE) for channels in CHANNEL_COUNTS], (BATCH,)),
+        ("size", [network(CHANNELS, size) for size in SIZES], (BATCH,)),
+    )
+    for what, subjects, batches in grown:
+        for row in steps.rows("train", subjects, batches, names, setting):
+            yield replace(row, work="growth", more={**row.more, "grows": what})

@@ -1,0 +1,195 @@
+"""Our networks as ONNX graphs, from the forward operations of their plan, and in sessions of ONNX Runtime."""
+
+import importlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers.unlike import unlike
+from chainrule.engines import Array
+from chainrule.network import Network
+from chainrule.plan import Operation, Plan, Tensor
+
+onnx: Any = importlib.import_module("onnx")
+helper: Any = importlib.import_module("onnx.helper")
+numpy_helper: Any = importlib.import_module("onnx.numpy_helper")
+
+OPSET, IR_VERSION = 20, 9  # GELU came with 20
+
+
+@dataclass
+class Graph:
+    """Nodes in a row, and the arrays they read. `head` names the result of the last node."""
+
+    network: Network
+    nodes: list[Any] = field(default_factory=list[Any])
+    arrays: list[Any] = field(default_factory=list[Any])
+    head: str = "x"
+
+    def node(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> None:
+        """Append a node that reads the head and other inputs; its first result is the new head."""
+        names = [f"{kind}_{len(self.nodes)}", *(f"{kind}_{len(self.nodes)}_{place}" for place in range(1, outputs))]
+        self.nodes.append(helper.make_node(kind, [self.head, *inputs], names, **attributes))
+        self.head = names[0]
+
+    def array(self, value: Array, name: str = "") -> str:
+        """The name of an array that is part of the graph."""
+        made = name or f"constant_{len(self.arrays)}"
+        self.arrays.append(numpy_helper.from_array(np.ascontiguousarray(value), made))
+        return made
+
+    def weight(self, tensor: Tensor | None, shape: tuple[int, ...] | None = None) -> Array:
+        """The numbers of a parameter or running statistic, in the shape of its tensor or another."""
+        if tensor is None:
+            raise ValueError("no tensor")
+        return self.network.weights[tensor.name].reshape(shape or tensor.shape)
+
+
+def model(network: Network, plan: Plan) -> Any:
+    """The ONNX model that computes what an inference plan of a network does: x (N, …) → y (N, …)."""
+    graph = Graph(network)
+    shape = plan.input.shape
+    for operation in plan.forward:
+        source = operation.reads[0]
+        if operation.name not in NODES:
+            raise unlike("ONNX", operation.name, NODES)
+        if source is not None:
+            _reshape(graph, shape, source.shape)
+        NODES[operation.name](graph, operation)
+        shape = operation.writes[0].shape
+    _reshape(graph, shape, plan.output.shape)
+    graph.nodes.append(helper.make_node("Identity", [graph.head], ["y"]))
+    return _whole(graph, plan)
+
+
+def session(network: Network, plan: Plan, threads: int) -> Any:
+    """A session of ONNX Runtime with so many threads."""
+    runtime: Any = importlib.import_module("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    made = model(network, plan).SerializeToString()
+    return runtime.InferenceSession(made, options, providers=["CPUExecutionProvider"])
+
+
+def _whole(graph: Graph, plan: Plan) -> Any:
+    kind = helper.np_dtype_to_tensor_dtype(graph.network.dtype)
+    ends = [
+        helper.make_tensor_value_info(name, kind, ["N", *shape])
+        for name, shape in (("x", plan.input.shape), ("y", plan.output.shape))
+    ]
+    made = helper.make_graph(graph.nodes, "chainrule", ends[:1], ends[1:], graph.arrays)
+    opsets = [helper.make_opsetid("", OPSET)]
+    found = helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION, producer_name="chainrule")
+    onnx.checker.check_model(found)
+    return found
+
+
+def _reshape(graph: Graph, found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    if found != wanted:
+        graph.node("Reshape", graph.array(np.array([-1, *wanted], np.int64)))
+
+
+def _pads(padding: Any) -> list[int]:
+    """ONNX names all beginnings before all ends."""
+    return [before for before, _ in padding] + [after for _, after in padding]
+
+
+def _convolution(graph: Graph, operation: Operation) -> None:
+    _, w, b = operation.reads
+    options = operation.attributes
+    weight = graph.weight(w)
+    weight = weight[:, :, ::-1, ::-1] if options["flip"] else weight
+    tied = b is not None and len(b.shape) == 1
+    inputs = [graph.array(weight, w.name if w else "")]
+    inputs += [graph.array(graph.weight(b), b.name)] if b is not None and tied else []
+    graph.node(
+        "Conv",
+        *inputs,
+        kernel_shape=weight.shape[2:],
+        strides=options["stride"],
+        dilations=options["dilation"],
+        pads=_pads(options["padding"]),
+        group=options["groups"],
+    )
+    if b is not None and not tied:
+        graph.node("Add", graph.array(graph.weight(b), b.name))
+
+
+def _transposed(graph: Graph, operation: Operation) -> None:
+    source, w = operation.reads[:2]
+    options = operation.attributes
+    weight = graph.weight(w)
+    reach = [d * (k - 1) + 1 for d, k in zip(options["dilation"], weight.shape[2:], strict=True)]
+    sizes = zip(source.shape[1:] if source else (), options["stride"], reach, options["padding"], strict=True)
+    plain = [s * (n - 1) + r - before - after for n, s, r, (before, after) in sizes]
+    graph.node(
+        "ConvTranspose",
+        graph.array(weight, w.name if w else ""),
+        kernel_shape=weight.shape[2:],
+        strides=options["stride"],
+        dilations=options["dilation"],
+        pads=_pads(options["padding"]),
+        group=options["groups"],
+        output_padding=[size - known for size, known in zip(options["size"], plain, strict=True)],
+    )
+
+
+def _add_bias(graph: Graph, operation: Operation) -> None:
+    _, b = operation.reads
+    value = graph.weight(b)
+    axes = len(operation.writes[0].shape)
+    graph.node("Add", graph.array(value if value.ndim == axes else value.reshape(-1, *(1,) * (axes - 1))))
+
+
+def _dense(graph: Graph, operation: Operation) -> None:
+    _, w, b = operation.reads
+    inputs = [graph.array(graph.weight(tensor), tensor.name) for tensor in (w, b) if tensor is not None]
+    graph.node("Gemm", *inputs, transB=1)
+
+
+def _max_pool(graph: Graph, operation: Operation) -> None:
+    options = operation.attributes
+    graph.node("MaxPool", kernel_shape=options["window"], strides=options["stride"], pads=_pads(options["padding"]))
+
+
+def _average_pool(graph: Graph, operation: Operation) -> None:
+    options = operation.attributes
+    graph.node(
+        "AveragePool",
+        kernel_shape=options["window"],
+        strides=options["stride"],
+        pads=_pads(options["padding"]),
+        count_include_pad=int(options["divisor"] != "cells"),
+    )
+    if options["divisor"] == "one":
+        graph.node("Mul", graph.array(np.array(math.prod(options["window"]), graph.network.dtype)))
+
+
+def _batch_norm(graph: Graph, operation: Operation) -> None:
+    inputs = [graph.array(graph.weight(tensor), tensor.name) for tensor in operation.reads[1:] if tensor is not None]
+    graph.node("BatchNormalization", *inputs, epsilon=operation.attributes["epsilon"])
+
+
+def _named(kind: str, **fixed: Any) -> Callable[[Graph, Operation], None]:
+    return lambda graph, operation: graph.node(kind, **fixed)
+
+
+NODES: dict[str, Callable[[Graph, Operation], None]] = {
+    "cross_correlate": _convolution,
+    "cross_correlate_dx": _transposed,
+    "add_bias": _add_bias,
+    "max_pool": _max_pool,
+    "average_pool": _average_pool,
+    "dense": _dense,
+    "batch_norm_inference": _batch_norm,
+    "sigmoid": _named("Sigmoid"),
+    "tanh": _named("Tanh"),
+    "arctan": _named("Atan"),
+    "relu": _named("Relu"),
+    "leaky_relu": lambda graph, operation: graph.node("LeakyRelu", alpha=operation.attributes["slope"]),
+    "gelu": _named("Gelu", approximate="tanh"),
+    "softmax": _named("Softmax", axis=1),
+}

@@ -1,0 +1,273 @@
+"""Our networks as PyTorch modules, from the forward operations of their plan, with our weights.
+
+Where PyTorch has a module of its own for an operation, that one is used; the few written here are for what it lacks:
+padding that is not the same on both sides, rotated kernels, untied bias.
+"""
+
+import importlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers.unlike import unlike
+from chainrule.engines import Array
+from chainrule.network import Network
+from chainrule.plan import Operation, Plan, Tensor
+
+torch: Any = importlib.import_module("torch")
+nn: Any = torch.nn
+functional: Any = torch.nn.functional
+
+
+@dataclass
+class Translation:
+    """Modules in a row, and their parameters and running statistics by our names (conv1.w).
+
+    A parameter lies in the module in the shape of ours; where a layer has one dimension, with an axis of 1 more.
+    """
+
+    network: Network
+    plan: Plan
+    modules: list[Any] = field(default_factory=list[Any])
+    tensors: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def module(self) -> Any:
+        """The network: an nn.Sequential."""
+        return nn.Sequential(*self.modules)
+
+    def gradient(self) -> Array:
+        """The gradients of all parameters, flat and in our order, after a backward pass."""
+        found = np.zeros_like(self.network.parameters)
+        for name, (first, last) in self.network.layout.items():
+            tensor = self.tensors.get(name)
+            if tensor is not None and tensor.grad is not None:
+                found[first:last] = tensor.grad.numpy().ravel()
+        return found
+
+    def parameter(self, tensor: Tensor | None) -> Any:
+        """A parameter with our weights; None for none."""
+        if tensor is None:
+            return None
+        made = nn.Parameter(self._copied(tensor.name, tensor.shape))
+        self.tensors[tensor.name] = made
+        return made
+
+    def statistic(self, name: str) -> Any:
+        """A running statistic with our numbers."""
+        self.tensors[name] = self._copied(name, self.network.weights[name].shape)
+        return self.tensors[name]
+
+    def _copied(self, name: str, shape: tuple[int, ...]) -> Any:
+        return torch.from_numpy(self.network.weights[name].reshape(shape).copy())
+
+
+def translate(network: Network, plan: Plan) -> Translation:
+    """The modules that compute what a plan of a network computes forward, up to its output."""
+    found = Translation(network, plan)
+    shape = plan.input.shape
+    for operation in plan.forward:
+        source, result = operation.reads[0], operation.writes[0]
+        if source is None or (plan.loss is not None and result.storage in (plan.loss.storage, "loss.correct")):
+            break
+        found.modules += _shaped(shape, source.shape)
+        if operation.name not in MODULES:
+            raise unlike("PyTorch", operation.name, MODULES)
+        found.modules += MODULES[operation.name](found, operation)
+        shape = result.shape
+    found.modules += _shaped(shape, plan.output.shape)
+    return found
+
+
+def _shaped(found: tuple[int, ...], wanted: tuple[int, ...]) -> list[Any]:
+    if found == wanted:
+        return []
+    return [nn.Flatten() if len(wanted) == 1 else nn.Unflatten(1, wanted) if len(found) == 1 else View(wanted)]
+
+
+class View(nn.Module):
+    """The numbers of a sample in another shape."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        nn.Module.__init__(self)
+        self.shape = shape
+
+    def forward(self, x: Any) -> Any:
+        """x (N, …) → (N, *shape)."""
+        return x.reshape(len(x), *self.shape)
+
+
+class Bias(nn.Module):
+    """A bias for every output position, or one a channel."""
+
+    def __init__(self, b: Any) -> None:
+        nn.Module.__init__(self)
+        self.b = b
+
+    def forward(self, x: Any) -> Any:
+        """x + b."""
+        return x + (self.b if self.b.dim() == x.dim() - 1 else self.b.reshape(-1, *(1,) * (x.dim() - 2)))
+
+
+class TrueConvolution(nn.Conv2d):
+    """Slides the kernel rotated by 180°."""
+
+    def forward(self, x: Any) -> Any:
+        """The cross-correlation with the rotated kernel."""
+        return self._conv_forward(x, self.weight.flip(2, 3), self.bias)
+
+
+class Transposed(nn.Module):
+    """A transposed convolution cropped to a size, with crops that may differ from side to side."""
+
+    def __init__(self, w: Any, options: dict[str, Any], crop: Any, size: tuple[int, int]) -> None:
+        nn.Module.__init__(self)
+        self.w, self.options, self.crop, self.size = w, options, crop, size
+
+    def forward(self, x: Any) -> Any:
+        """x (N, C, H, W) → (N, filters, *size)."""
+        y = functional.conv_transpose2d(x, self.w, **self.options)
+        ends = [size - have + before for size, have, (before, _) in zip(self.size, y.shape[2:], self.crop, strict=True)]
+        (top, _), (left, _) = self.crop
+        return functional.pad(y, (-left, ends[1], -top, ends[0]))
+
+
+class PaddedMean(nn.Module):
+    """Average pooling whose padding differs from side to side, or is wider than PyTorch takes."""
+
+    def __init__(self, operation: Operation, size: tuple[int, int], dtype: Any) -> None:
+        nn.Module.__init__(self)
+        options = operation.attributes
+        self.window, self.stride, self.edges = options["window"], options["stride"], _edges(options["padding"])
+        ones = self._sums(torch.ones(1, 1, *size, dtype=dtype))
+        constant = {"one": 1, "window": math.prod(self.window)}.get(options["divisor"])
+        self.register_buffer("divisor", ones if constant is None else torch.full_like(ones, constant))
+
+    def _sums(self, x: Any) -> Any:
+        padded = functional.pad(x, self.edges)
+        return functional.avg_pool2d(padded, self.window, self.stride, divisor_override=1)
+
+    def forward(self, x: Any) -> Any:
+        """x (N, C, H, W) → (N, C, H', W')."""
+        return self._sums(x) / self.divisor
+
+
+def _edges(padding: Any) -> tuple[int, int, int, int]:
+    (top, bottom), (left, right) = padding
+    return left, right, top, bottom
+
+
+def _even(padding: Any) -> tuple[int, int] | None:
+    """Padding as PyTorch takes it; None where the two sides differ."""
+    (top, bottom), (left, right) = padding
+    return (top, left) if top == bottom and left == right else None
+
+
+def _convolution(made: Translation, operation: Operation) -> list[Any]:
+    _, w, b = operation.reads
+    options = dict(operation.attributes)
+    flip, padding = options.pop("flip"), options.pop("padding")
+    weight, bias = made.parameter(w), made.parameter(b)
+    tied = bias is not None and bias.dim() == 1
+    outputs, inputs, *kernel = weight.shape
+    even = _even(padding)
+    kind = TrueConvolution if flip else nn.Conv2d
+    layer = kind(inputs * options["groups"], outputs, kernel, padding=even or 0, bias=tied, **options)
+    layer.weight = weight
+    if tied:
+        layer.bias = bias
+    before = [] if even is not None else [nn.ZeroPad2d(_edges(padding))]
+    return [*before, layer, *([Bias(bias)] if bias is not None and not tied else [])]
+
+
+def _transposed(made: Translation, operation: Operation) -> list[Any]:
+    options = {name: operation.attributes[name] for name in ("stride", "dilation", "groups")}
+    w = made.parameter(operation.reads[1])
+    return [Transposed(w, options, operation.attributes["padding"], operation.attributes["size"])]
+
+
+def _add_bias(made: Translation, operation: Operation) -> list[Any]:
+    return [Bias(made.parameter(operation.reads[1]))]
+
+
+def _dense(made: Translation, operation: Operation) -> list[Any]:
+    _, w, b = operation.reads
+    weight, bias = made.parameter(w), made.parameter(b)
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+    layer.weight = weight
+    if bias is not None:
+        layer.bias = bias
+    return [layer]
+
+
+def _max_pool(made: Translation, operation: Operation) -> list[Any]:
+    options = operation.attributes
+    even = _usual(options)
+    if even is not None:
+        return [nn.MaxPool2d(options["window"], options["stride"], even)]
+    before = nn.ConstantPad2d(_edges(options["padding"]), -math.inf)
+    return [before, nn.MaxPool2d(options["window"], options["stride"])]
+
+
+def _usual(options: Any) -> tuple[int, int] | None:
+    """Padding of a pooling as PyTorch takes it: even, and at most half the window."""
+    even = _even(options["padding"])
+    fits = even is not None and all(2 * p <= w for p, w in zip(even, options["window"], strict=True))
+    return even if fits else None
+
+
+def _average_pool(made: Translation, operation: Operation) -> list[Any]:
+    options, source = operation.attributes, operation.reads[0]
+    even = _usual(options)
+    if even is None and source is not None:
+        dtype = getattr(torch, str(made.network.dtype))
+        return [PaddedMean(operation, source.shape[1:], dtype)]  # pyright: ignore[reportArgumentType]
+    counted = {"count_include_pad": options["divisor"] != "cells"}
+    divisor = {"divisor_override": 1} if options["divisor"] == "one" else {}
+    return [nn.AvgPool2d(options["window"], options["stride"], even, **counted, **divisor)]
+
+
+def _batch_norm(made: Translation, operation: Operation) -> list[Any]:
+    source, gamma, beta, *_ = operation.reads
+    layer = operation.writes[0].name.rpartition(".")[0]
+    closing = [each for each in made.plan.closing if each.writes[0].name == f"{layer}.running_mean"]
+    kind = nn.BatchNorm2d if source is not None and len(source.shape) == 3 else nn.BatchNorm1d
+    weight = made.parameter(gamma)
+    norm = kind(len(weight), operation.attributes["epsilon"], closing[0].attributes["momentum"] if closing else 0.1)
+    norm.weight, norm.bias = weight, made.parameter(beta)
+    norm.running_mean = made.statistic(f"{layer}.running_mean")
+    norm.running_var = made.statistic(f"{layer}.running_variance")
+    return [norm]
+
+
+class Arctan(nn.Module):
+    """arctan x."""
+
+    def forward(self, x: Any) -> Any:
+        """arctan x."""
+        return torch.atan(x)
+
+
+Maker = Callable[[Translation, Operation], list[Any]]
+
+MODULES: dict[str, Maker] = {
+    "cross_correlate": _convolution,
+    "cross_correlate_dx": _transposed,
+    "add_bias": _add_bias,
+    "max_pool": _max_pool,
+    "average_pool": _average_pool,
+    "dense": _dense,
+    "batch_norm": _batch_norm,
+    "batch_norm_inference": _batch_norm,
+    "dropout": lambda made, operation: [nn.Dropout(operation.attributes["rate"])],
+    "sigmoid": lambda made, operation: [nn.Sigmoid()],
+    "tanh": lambda made, operation: [nn.Tanh()],
+    "arctan": lambda made, operation: [Arctan()],
+    "relu": lambda made, operation: [nn.ReLU()],
+    "leaky_relu": lambda made, operation: [nn.LeakyReLU(operation.attributes["slope"])],
+    "gelu": lambda made, operation: [nn.GELU(approximate="tanh")],
+    "softmax": lambda made, operation: [nn.Softmax(1)],
+}

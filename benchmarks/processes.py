@@ -1,0 +1,96 @@
+"""Starts the processes of the contenders, asks them, and leaves none behind."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from chainrule.errors import ChainruleError
+
+ROOT = Path(__file__).parents[1]  # where `benchmarks` is imported from
+
+THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "CHAINRULE_THREADS",
+)
+
+
+class WorkerError(ChainruleError):
+    """What a contender could not do, and why."""
+
+
+class Process:
+    """A process that a contender lives in."""
+
+    def __init__(self, environment: Mapping[str, str], errors: Any) -> None:
+        self._errors = errors
+        command = [sys.executable, "-m", "benchmarks.worker"]
+        pipe = subprocess.PIPE
+        self._process: Any = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=errors, env=environment, start_new_session=True
+        )
+
+    def ask(self, what: str, **words: Any) -> dict[str, Any]:
+        """The answer to a request; WorkerError when there is none."""
+        try:
+            self._process.stdin.write(json.dumps({"do": what, **words}).encode() + b"\n")
+            self._process.stdin.flush()
+            line: bytes = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = b""
+        if not line:
+            raise WorkerError(self._last_words())
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise WorkerError(answer["error"])
+        return answer
+
+    def close(self) -> None:
+        """End the process, whatever it is doing."""
+        self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with suppress(OSError):
+                pipe.close()
+        self._process.wait()
+
+    def _last_words(self) -> str:
+        code: int = self._process.wait()
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").splitlines()
+        said = ["".join(letter for letter in line if letter.isprintable()).strip() for line in lines[-20:]]
+        said = [line for line in said if line]
+        return f"its process ended with {code}" + (f": {said[-1]}" if said else "")
+
+
+def environment(threads: int, **more: str) -> dict[str, str]:
+    """Return the environment of a timed process: so many threads for every library that reads one of `THREADS`.
+
+    The process finds this package wherever it is started. The progress bar is drawn as in a terminal. PyTorch's
+    compiler keeps no processes waiting.
+    """
+    own = {name: str(threads) for name in THREADS}
+    own["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    own |= {"FORCE_COLOR": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1", "PYTHONUTF8": "1"}
+    return {**os.environ, **own, **more}
+
+
+@contextmanager
+def started(names: Iterable[str], threads: int, **more: str) -> Generator[dict[str, Process]]:
+    """A process for each name; all are ended in any case, also by Ctrl-C."""
+    with ExitStack() as stack:
+        processes: dict[str, Process] = {}
+        for name in names:
+            errors = stack.enter_context(tempfile.TemporaryFile())
+            processes[name] = Process(environment(threads, **more), errors)
+            stack.callback(processes[name].close)
+        yield processes

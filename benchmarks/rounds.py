@@ -1,0 +1,69 @@
+"""Everyone in turn, several times, so that what else the machine does meanwhile falls on all alike."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.processes import Process, WorkerError
+from chainrule.training.progress import REFRESH
+
+TURN = REFRESH  # seconds: how often the progress bar is drawn, so that a turn of ours has its share of that
+SETTLE = 0.06  # seconds before a turn: a thread of ONNX Runtime that waits for work keeps a core busy for 40 ms
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds a repetition took in each round."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The middle one."""
+        return statistics.median(self.seconds)
+
+    @property
+    def spread(self) -> float:
+        """Half of the middle half, as a share of the median."""
+        if len(self.seconds) < 2:
+            return 0.0
+        low, _, high = statistics.quantiles(self.seconds, n=4, method="inclusive")
+        return (high - low) / 2 / self.median
+
+
+def timed(
+    processes: Mapping[str, Process], rounds: int, turned: Callable[[], None] = lambda: None, turn: float = TURN
+) -> tuple[dict[str, Timing], dict[str, str]]:
+    """Time loaded contenders for some rounds, each beginning with another; and why some gave up.
+
+    `turned` is called after each turn.
+    """
+    found: dict[str, list[float]] = {name: [] for name in processes}
+    lost: dict[str, str] = {}
+    repetitions: dict[str, int] = {}
+
+    def ask(name: str, what: str, **words: Any) -> dict[str, Any] | None:
+        try:
+            return None if name in lost else processes[name].ask(what, **words)
+        except WorkerError as error:
+            lost[name] = str(error)
+
+    for name in processes:
+        time.sleep(SETTLE)
+        if answer := ask(name, "calibrate", seconds=turn):
+            repetitions[name] = answer["repetitions"]
+    for name in turns(list(processes), rounds):
+        time.sleep(SETTLE)
+        if answer := ask(name, "run", repetitions=repetitions.get(name)):
+            found[name].append(answer["seconds"])
+        turned()
+    return {name: Timing(tuple(seconds)) for name, seconds in found.items() if name not in lost}, lost
+
+
+def turns(names: Sequence[str], rounds: int) -> Iterator[str]:
+    """Whose turn it is: all in every round, each round from another on."""
+    for number in range(rounds):
+        first = number % max(len(names), 1)
+        yield from [*names[first:], *names[:first]]

@@ -1,0 +1,108 @@
+"""The benchmarks by name, with what each is run on when nothing is said."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from benchmarks import drawn, epochs, growth, peers, startup, steps, subjects
+from benchmarks.rows import Row
+from benchmarks.setting import Setting
+from benchmarks.subjects import Subject
+
+FAST = "fast-mnist"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is timed. Empty: what is usual for the benchmark.
+
+    names    the peers
+    samples  training images of an epoch; 0: all
+    seeds    runs of fast-mnist, whose accuracy is a mean
+    count    networks that are drawn, from `seed`
+    """
+
+    models: tuple[str, ...] = ()
+    batches: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+    samples: int = 0
+    seeds: int = 5
+    count: int = 60
+    seed: int = 0
+
+    def subjects(self, usual: Sequence[str]) -> list[Subject]:
+        """The networks."""
+        return [subjects.find(name) for name in self.models or usual]
+
+
+def train(choice: Choice, setting: Setting) -> Iterator[Row]:
+    """Training steps."""
+    names = peers.those(choice.names, "torch", "numpy")
+    yield from steps.rows("train", choice.subjects(subjects.standard()), choice.batches or (1, 32, 128), names, setting)
+
+
+def infer(choice: Choice, setting: Setting) -> Iterator[Row]:
+    """Calls of predict."""
+    usual = choice.subjects([*subjects.TUTORIALS, "vgg-small"])
+    yield from steps.rows("infer", usual, choice.batches or (1, 128), choice.names, setting)
+
+
+def epoch(choice: Choice, setting: Setting) -> Iterator[Row]:
+    """Epochs of fit beside the plainest loop; and fast-mnist, whose one epoch is all of its training."""
+    names = _without("torch-compile", peers.those(choice.names, "torch", "numpy"))
+    pairs = _with_batches(choice.subjects(subjects.standard()[:2]), choice.batches)
+    if choice.models or choice.batches:
+        yield from epochs.epochs(pairs, choice.samples, names, setting)
+        return
+    yield from epochs.epochs(pairs, choice.samples, _without("torch-channels-last", names), setting)
+    fast = _with_batches([subjects.find(FAST)], ())
+    yield from epochs.epochs(fast, 0, names, replace(setting, rounds=choice.seeds))
+
+
+def _with_batches(found: Sequence[Subject], batches: Sequence[int]) -> list[tuple[Subject, int]]:
+    """Every network with every size of a batch; where none are given, with the usual ones, fast-mnist with its own."""
+    own = {FAST: (int(subjects.find(FAST).recipe["batch_size"]),)}
+    return [(subject, batch) for subject in found for batch in batches or own.get(subject.name, (1, 32))]
+
+
+def start(choice: Choice, setting: Setting) -> Iterator[Row]:
+    """Imports and first steps."""
+    names = [name for name in choice.names if name == "torch"]
+    yield from startup.imports(names, setting)
+    for subject in choice.subjects(subjects.standard()[:1]):
+        for batch in choice.batches or (32,):
+            yield from startup.first_steps(subject, batch, names, setting)
+
+
+def memory(choice: Choice, setting: Setting) -> Iterator[Row]:
+    """Peak memory of whole trainings."""
+    names = _without("torch-compile", peers.those(choice.names, "torch", "numpy"))
+    for subject in choice.subjects(subjects.standard()[:1]):
+        for batch in choice.batches or (32,):
+            yield from epochs.memory(subject, batch, choice.samples, names, setting)
+
+
+def grow(choice: Choice, setting: Setting) -> Iterator[Row]:
+    """How the cost of a step grows."""
+    names = [name for name in choice.names if name == "torch"]
+    yield from growth.growth(names, setting)
+
+
+def draw(choice: Choice, setting: Setting) -> Iterator[Row]:
+    """Networks that nobody chose."""
+    yield from drawn.rows(choice.count, choice.seed, choice.batches, choice.names, setting)
+
+
+def _without(name: str, names: Sequence[str]) -> list[str]:
+    return [each for each in names if each != name]
+
+
+WORKS: dict[str, Callable[[Choice, Setting], Iterator[Row]]] = {
+    "train": train,
+    "infer": infer,
+    "epoch": epoch,
+    "startup": start,
+    "memory": memory,
+    "growth": grow,
+    "drawn": draw,
+}
+ON_MNIST = ("epoch", "memory")

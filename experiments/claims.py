@@ -1,0 +1,128 @@
+"""The claims of the tutorials that only a trial can judge, on few images and with several seeds.
+
+docs/derivations/claims.md says what each claim is and what comes of it; claims that can be proved are proved there.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.dataset import Dataset
+from chainrule.engines.numpy.convolution import cross_correlate
+from chainrule.errors import one_of
+from chainrule.model import Sequential
+from chainrule.optimizers import Optimizer
+from chainrule.schedules import OneCycle
+from chainrule.training.recipe import Recipe
+from chainrule.training.samples import Samples
+from experiments.setting import Setting
+from experiments.trials import TRIALS, Trial
+
+IMAGES, EPOCHS, SEEDS = 4_000, 3, 3
+QUESTIONS = (*TRIALS, "fourier")
+KERNELS = (3, 5, 7, 11, 17, 25)  # sides that sliding and Fourier's transform are timed with
+TIMES = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of a trial: test accuracy of every seed, and seconds of one training, or of one operation.
+
+    parameters and accuracies are None where nothing was learnt.
+    """
+
+    question: str
+    data: str
+    setting: str
+    parameters: int | None
+    accuracies: tuple[float, ...] | None
+    seconds: float
+
+    @property
+    def accuracy(self) -> float | None:
+        """The mean over the seeds."""
+        return None if self.accuracies is None else sum(self.accuracies) / len(self.accuracies)
+
+
+def rows(setting: Setting, questions: Sequence[str] = (), seeds: int = SEEDS) -> Iterator[Row]:
+    """Answer some questions, or all."""
+    for question in questions:
+        if question not in QUESTIONS:
+            raise one_of("question", question, QUESTIONS)
+    for question in questions or QUESTIONS:
+        if question == "fourier":
+            yield from fourier()
+            continue
+        for trial in TRIALS[question]():
+            yield from tried(trial, setting, seeds)
+
+
+def tried(trial: Trial, setting: Setting, seeds: int) -> list[Row]:
+    """A row for every shift of the test images, from the best of the trial's optimizers."""
+    limited = replace(setting, limit=setting.limit or IMAGES)
+    training, test = (trial.changed(part) for part in limited.data(trial.data, 0))
+    found: list[list[Row]] = []
+    for optimizer in trial.optimizers:
+        ended = [_trained(trial, optimizer, training, limited, seed) for seed in range(seeds)]
+        seconds = sum(seconds for _, seconds in ended) / seeds
+        named = f"{trial.setting}, rate {optimizer.rate:g}" if len(trial.optimizers) > 1 else trial.setting
+        found.append([])
+        for pixels in trial.shifts:
+            title = f"{named}, moved by {pixels}" if len(trial.shifts) > 1 else named
+            accuracies = tuple(model.evaluate(moved(test, pixels)).accuracy for model, _ in ended)
+            size = ended[0][0].parameters.size
+            found[-1].append(Row(trial.question, trial.data, title, size, accuracies, seconds))
+    return max(found, key=lambda each: each[0].accuracy or 0.0)
+
+
+def moved(images: Dataset, pixels: int) -> Dataset:
+    """Every image moved to the right; the column on the left fills what is left free."""
+    if not pixels:
+        return images
+    left = np.repeat(images.x[..., :1], pixels, axis=-1)
+    return replace(images, x=np.concatenate([left, images.x[..., :-pixels]], axis=-1))
+
+
+def _trained(
+    trial: Trial, optimizer: Optimizer, training: Dataset, setting: Setting, seed: int
+) -> tuple[Sequential, float]:
+    recipe = Recipe(
+        epochs=EPOCHS, optimizer=optimizer, schedule=OneCycle(), normalise="standardise", seed=seed, batch_size=32
+    )
+    classes = training.classes
+    options: dict[str, Any] = {"seed": seed, "classes": classes, **setting.machine}
+    model = Sequential(trial.layers(len(classes)), training.shape, **options)
+    trainer = model.trainer(setting.recipe(recipe), Samples.of_dataset(training, len(classes)))
+    title = f"{trial.question}: {trial.data}, {trial.setting}, rate {optimizer.rate:g}, seed {seed}"
+    return model, trainer.run(setting.callbacks(title)).epochs[-1].seconds
+
+
+# ---------------------------------------------------------------------- convolution by Fourier's transform
+
+
+def by_fourier(x: NDArray[Any], w: NDArray[Any]) -> NDArray[Any]:
+    """`cross_correlate(x, w)` by the theorem of convolution: transform, multiply (w conjugate), transform back."""
+    size = x.shape[2:]
+    transformed = np.einsum("nchk,ochk->nohk", np.fft.rfft2(x), np.conj(np.fft.rfft2(w, size)))
+    rows, columns = (cells - taps + 1 for cells, taps in zip(size, w.shape[2:], strict=True))
+    return np.fft.irfft2(transformed, size)[:, :, :rows, :columns]
+
+
+def fourier() -> Iterator[Row]:
+    """Seconds of one convolution of 32 images, 8 channels to 8, with kernels of several sizes, both ways."""
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(32, 8, 28, 28)).astype(np.float32)
+    for side in KERNELS:
+        w = generator.normal(size=(8, 8, side, side)).astype(np.float32)
+        for name, way in (("sliding", cross_correlate), ("Fourier", by_fourier)):
+            way(x, w)
+            seconds: list[float] = []
+            for _ in range(TIMES):
+                start = time.perf_counter()
+                way(x, w)
+                seconds.append(time.perf_counter() - start)
+            yield Row("fourier", "28×28", f"kernel {side}×{side}, {name}", None, None, min(seconds))

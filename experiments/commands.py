@@ -1,0 +1,188 @@
+"""`python -m experiments`."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chainrule.cli import options
+from chainrule.cli.program import Group
+
+if TYPE_CHECKING:
+    from experiments.rate import Curve
+    from experiments.setting import Setting
+
+size = options.together(
+    click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Passes over the data."),
+    click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Training images in all."),
+    options.where,
+    options.machine,
+    options.quiet,
+    options.markdown,
+    options.as_json,
+)
+
+
+@click.group(cls=Group)
+def experiment() -> None:
+    """The tables and curves of the documentation, worked out anew."""
+
+
+@experiment.command(short_help="Accuracy and seconds for shares of the data.")
+@size
+def shares(**given: Any) -> None:
+    """numpy-cnn on all of MNIST, a half and a sixteenth: seconds and accuracy, beside its tutorial's hours."""
+    from chainrule.cli.output import duration, percent
+    from experiments.shares import shares as measured
+
+    rows = list(measured(_setting(given)))
+    cells = [["share", "images", "epochs", "time", "test accuracy", "time in the tutorial"]]
+    for row in rows:
+        figures = [duration(row.seconds), percent(row.accuracy), row.tutorial]
+        cells.append([row.text, f"{row.images:,}", str(row.epochs), *figures])
+    names = ("divisor", "images", "epochs", "seconds", "accuracy", "tutorial")
+    _show(given, cells, [{name: getattr(row, name) for name in names} for row in rows])
+
+
+@experiment.command(short_help="What the tutorials claim, tried with several seeds.")
+@click.argument("questions", nargs=-1, metavar="[QUESTION]...")
+@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, metavar="N", help="Trainings each.")
+@size
+def claims(questions: tuple[str, ...], seeds: int, **given: Any) -> None:
+    """Claims that only a trial can judge: pooling, activation, parameters, order (of the pixels), position (of the
+    digit), padding, kernels, optimizer, fourier; all, or those named. Few images unless --limit says otherwise.
+    """
+    from chainrule.cli.output import percent
+    from experiments.claims import rows
+
+    found = list(rows(_setting(given), questions, seeds))
+    cells = [["question", "data", "setting", "parameters", "test accuracy", "least", "most", "time"]]
+    for row in found:
+        ends = (None, None) if row.accuracies is None else (min(row.accuracies), max(row.accuracies))
+        shares = [percent(share, 1) for share in (row.accuracy, *ends)]
+        size = "–" if row.parameters is None else f"{row.parameters:,}"
+        cells.append([row.question, row.data, row.setting, size, *shares, _short(row.seconds)])
+    names = ("question", "data", "setting", "parameters", "accuracies", "seconds")
+    _show(given, cells, [{name: getattr(row, name) for name in names} for row in found], words=3)
+
+
+@experiment.command(short_help="VanillaCNN's 10 % and 88 %, explained by the rate.")
+@size
+@options.picture
+def rate(picture: Path | None, **given: Any) -> None:
+    """The network of VanillaCNN with several rates and batch sizes: test accuracy after every epoch."""
+    from chainrule.cli import places
+    from chainrule.cli.output import percent
+    from experiments.rate import curves
+
+    places.writable(picture)
+    found = list(curves(_setting(given)))
+    cells = [["rate", "batch", *(f"{epoch}" for epoch in range(1, len(found[0].accuracies) + 1))]]
+    for curve in found:
+        cells.append([f"{curve.rate:g}", str(curve.batch_size), *(percent(share, 1) for share in curve.accuracies)])
+    known = [{"rate": one.rate, "batch_size": one.batch_size, "accuracies": one.accuracies} for one in found]
+    _show(given, cells, known)
+    if picture is not None:
+        _draw(found, picture)
+
+
+@experiment.command(short_help="Ten digits with binary and with categorical cross-entropy.")
+@size
+def losses(**given: Any) -> None:
+    """The network of The Independent Code on ten digits, with either loss: test accuracy after every epoch."""
+    from chainrule.cli.output import percent
+    from experiments.losses import losses as trained
+
+    rows = list(trained(_setting(given)))
+    cells = [["ending", "loss", "rate", *(f"{epoch}" for epoch in range(1, len(rows[0].accuracies) + 1))]]
+    for row in rows:
+        cells.append(
+            [row.ending, row.loss.replace("_", " "), f"{row.rate:g}", *(percent(share, 1) for share in row.accuracies)]
+        )
+    known = [{"ending": row.ending, "loss": row.loss, "rate": row.rate, "accuracies": row.accuracies} for row in rows]
+    _show(given, cells, known, words=2)
+
+
+@experiment.command(short_help="The activations and their derivatives.")
+@click.option("--pictures", metavar="FOLDER", type=options.PATH, help="Draw each, as FOLDER/NAME.png.")
+@options.as_json
+def activations(pictures: Path | None, as_json: bool) -> None:
+    """Every activation and its derivative at whole numbers, as the reference computes them; and their graphs."""
+    import numpy as np
+
+    from chainrule.cli.output import json_out, table
+    from experiments.activations import curves
+
+    _draw_graphs(pictures)
+    at = np.arange(-4.0, 5.0)
+    lines = [(f"{one.title}: {kind}", values) for one in curves(at) for kind, values in one.lines()]
+    if as_json:
+        json_out([{"what": what, "x": at.tolist(), "values": values.tolist()} for what, values in lines])
+    else:
+        cells = [["x", *(f"{x:g}" for x in at)], *([what, *(f"{v:.4f}" for v in values)] for what, values in lines)]
+        click.echo(table(cells, right=range(1, len(cells[0]))))
+
+
+def _draw_graphs(folder: Path | None) -> None:
+    """The graph of every activation, from −5 to 5; 0 is one of the points."""
+    if folder is None:
+        return
+    import numpy as np
+
+    from chainrule.cli import places
+    from chainrule.pictures.files import save
+    from chainrule.pictures.graphs import graphs
+    from experiments.activations import NAMES, curves
+
+    for name in NAMES:
+        places.writable(folder / f"{name}.png")
+    x = np.arange(-500, 501) / 100
+    for one in curves(x):
+        save(graphs(one.title, x, one.y, one.slope), folder / f"{one.name}.png")
+
+
+def _setting(given: dict[str, Any]) -> "Setting":
+    """What an experiment is given; its Markdown file is tried before the work is done."""
+    from chainrule import engines
+    from chainrule.cli import places
+    from experiments.setting import Setting
+
+    places.writable(given["markdown"])
+    where = {"folder": given["data_folder"], "offline": given["offline"], "progress": not given["quiet"]}
+    engine, threads = engines.find(given["engine"]).name, engines.thread_count(given["threads"])
+    callbacks: Callable[[str], Sequence[Any]] = options.silent if given["quiet"] else options.announced
+    return Setting(given["epochs"], given["limit"], engine, threads, where, callbacks)
+
+
+def _show(given: dict[str, Any], cells: list[list[str]], known: list[dict[str, Any]], words: int = 0) -> None:
+    """Print a table, whose first columns are `words` and whose others are numbers, or its JSON; and write the page."""
+    from chainrule import engines
+    from chainrule.cli.output import json_out, table
+
+    if given["as_json"]:
+        json_out(known)
+    else:
+        click.echo(table(cells, right=range(words, len(cells[0]))))
+    if given["markdown"] is not None:
+        from chainrule.markdown import write
+
+        write(given["markdown"], cells, engines.find(given["engine"]).name, engines.thread_count(given["threads"]))
+
+
+def _draw(found: "Sequence[Curve]", picture: Path) -> None:
+    from chainrule.pictures.curves import compare_curves
+    from chainrule.pictures.files import save
+
+    runs: dict[str, Any] = {}
+    for curve in found:
+        history = curve.history
+        runs[curve.title] = range(1, len(history) + 1), history.loss, history.accuracy, history.epoch_dicts()
+    save(compare_curves(runs, "VanillaCNN: the rate decides"), picture)
+
+
+def _short(seconds: float) -> str:
+    """A time that may be much less than a second."""
+    from chainrule.cli.output import duration
+
+    return duration(seconds) if seconds >= 0.1 else f"{1000 * seconds:.1f} ms"

@@ -1,0 +1,52 @@
+"""Two losses for ten digits.
+
+The Independent Code classifies two digits with binary cross-entropy and only announces ten; its next heading is "Cross
+Entropy Loss". Here the same network learns ten digits with either: binary cross-entropy on ten sigmoids, categorical
+cross-entropy on a softmax, and, to see why an ending belongs to its loss, categorical cross-entropy on sigmoids.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from chainrule import zoo
+from chainrule.layers import Layer, Sigmoid, Softmax
+from chainrule.model import Sequential
+from chainrule.optimizers import SGD
+from chainrule.training.history import History
+from experiments.setting import Setting, samples
+
+SETTINGS: tuple[tuple[Layer, str, float], ...] = (
+    (Sigmoid(), "binary_cross_entropy", 0.1),
+    (Softmax(), "categorical_cross_entropy", 0.1),
+    (Softmax(), "categorical_cross_entropy", 0.01),
+    (Sigmoid(), "categorical_cross_entropy", 0.01),
+)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An ending, a loss and a rate, and the history of training with them; validation is on the test set."""
+
+    ending: str
+    loss: str
+    rate: float
+    history: History
+
+    @property
+    def accuracies(self) -> list[float]:
+        """Test accuracy after every epoch."""
+        return [epoch.validation_accuracy or 0.0 for epoch in self.history.epochs]
+
+
+def losses(setting: Setting) -> Iterator[Trained]:
+    """Train independent-code-10 with each ending and loss, from the same first weights."""
+    entry = zoo.find("independent-code-10")
+    recipe = setting.recipe(entry.recipe)
+    parts = setting.mnist(recipe.seed)
+    training = parts[0]
+    for ending, loss, rate in SETTINGS:
+        layers = [*entry.layers(len(training.classes))[:-1], ending]
+        model = Sequential(layers, training.shape, seed=recipe.seed, name=entry.name, **setting.machine)
+        title = f"{type(ending).__name__.lower()}, {loss.replace('_', ' ')}, rate {rate:g}"
+        trainer = model.trainer(replace(recipe, loss=loss, optimizer=SGD(rate)), *samples(parts))
+        yield Trained(type(ending).__name__, loss, rate, trainer.run(setting.callbacks(title)))

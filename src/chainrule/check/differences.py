@@ -1,0 +1,127 @@
+"""Central differences that know their kinks: every output is followed on its own, down to a step that meets none.
+
+A kink (ReLU at 0, another winner in max pooling) within reach of a step spoils that step alone. Along a direction most
+outputs have none in reach; for those four points are exact. The others are looked at with smaller and smaller steps,
+until their slopes before and after the point agree as those of a smooth function would. What never agrees lies on the
+kink, and its slope is anything between both.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule.engines import Array
+
+EPSILON = 2.2e-16
+ROUNDING = 4.0  # standard deviations
+BEND = 1e-3  # slopes before and after that differ by less, relative to their size, belong to no kink
+SHRINK = 8.0  # of steps
+LEVELS = 4  # of steps, for outputs with a kink in reach
+SAFETY = 3.0  # times the disagreement of two steps
+AGREED, AGREED_NOISY = 1e-5, 1e-3  # how close four points and two are where there is no kink
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A derivative along a direction.
+
+    bar    how far off it may be: rounding, and steps that disagree
+    width  how far it may lie on either side because the point is on a kink
+    """
+
+    value: float
+    bar: float = 0.0
+    width: float = 0.0
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The slopes of every output before and after the point, over one step, and their rounding."""
+
+    before: Array
+    after: Array
+    rounding: Array
+
+    @property
+    def middle(self) -> Array:
+        """The central difference."""
+        return (self.before + self.after) / 2
+
+    @property
+    def jump(self) -> Array:
+        """By how much both differ: in proportion to the step for a smooth function, as a whole at a kink."""
+        return np.abs(self.after - self.before)
+
+    def calm(self, expected: Array) -> Array:
+        """Which outputs have no kink in reach; ``expected`` is the jump that their bend accounts for."""
+        size = np.maximum(np.abs(self.before), np.abs(self.after))
+        return self.jump <= BEND * size + 2 * self.rounding + 2 * expected
+
+
+class Differences:
+    """⟨dy, f⟩ differentiated at v along directions.
+
+    wide, narrow  steps of four points and of two, for noise of that size
+    """
+
+    def __init__(self, f: Callable[[Array], Array], v: Array, dy: Array, noise: float, scale: float) -> None:
+        self._f, self._v, self._dy = f, v, dy.reshape(-1)
+        eps = max(noise, EPSILON)
+        self.wide, self.narrow = scale * eps**0.2, scale * eps ** (1 / 3)
+        self._agreed = AGREED if noise == 0 else AGREED_NOISY
+        self._here = self._at(np.zeros_like(v), 0.0)
+        self._error = ROUNDING * eps * max(float(np.abs(self._here).max(initial=0.0)), 1e-300)
+
+    def along(self, u: Array) -> Slope:
+        """The derivative along u."""
+        near = self._sides(u, self.narrow)
+        four, bend = self._four(u)
+        two, size = near.middle, np.maximum(np.abs(four), np.abs(near.middle))
+        gap = np.abs(four - two)
+        settled = near.calm(bend * self.narrow / self.wide) & (gap <= self._agreed * size + near.rounding)
+        # NaN is never settled: what is not finite at a wide step is looked at more closely
+        smooth = float(np.sum((self._dy * four)[settled]))
+        spread = float(np.linalg.norm((self._dy * gap)[settled]))
+        if settled.all():
+            return Slope(smooth, spread)
+        rest = self._closer(u, near, bend * self.narrow / self.wide, ~settled)
+        return Slope(smooth + rest.value, spread + rest.bar, rest.width)
+
+    def _closer(self, u: Array, sides: Sides, expected: Array, rest: Array) -> Slope:
+        """The part of the outputs with a kink in reach of the wide steps."""
+        dy, size = self._dy, sides.middle.shape
+        value, exact, doubt, width = (np.zeros(size) for _ in range(4))
+        step, open_ = self.narrow, rest.copy()
+        for _ in range(LEVELS):
+            if not open_.any():
+                break
+            step /= SHRINK
+            finer = self._sides(u, step)
+            calm = open_ & sides.calm(expected)
+            gap = np.abs(sides.middle - finer.middle)
+            plain = gap > sides.rounding + finer.rounding
+            value[calm] = sides.middle[calm]
+            exact[calm] = np.where(plain, sides.rounding, np.maximum(sides.rounding, SAFETY * gap))[calm]
+            doubt[calm] = np.where(plain, SAFETY * gap, 0.0)[calm]
+            open_ &= ~calm
+            sides, expected = finer, sides.jump / SHRINK
+        value[open_], exact[open_], width[open_] = sides.middle[open_], sides.rounding[open_], sides.jump[open_] / 2
+        bar = float(np.linalg.norm(dy * exact) + np.sum(np.abs(dy) * doubt))
+        return Slope(float(np.sum(dy * value)), bar, float(np.sum(np.abs(dy) * width)))
+
+    def _sides(self, u: Array, step: float) -> Sides:
+        below, above = self._at(u, -step), self._at(u, step)
+        moved = (below != self._here) | (above != self._here)
+        return Sides((self._here - below) / step, (above - self._here) / step, moved * self._error / step)
+
+    def _four(self, u: Array) -> tuple[Array, Array]:
+        """(−f(2h) + 8 f(h) − 8 f(−h) + f(−2h)) / 12h, and how far the slope bends over a step h."""
+        h = self.wide
+        below, above = self._at(u, -h), self._at(u, h)
+        far = self._at(u, 2 * h) - self._at(u, -2 * h)
+        return (8 * (above - below) - far) / (12 * h), np.abs(above - 2 * self._here + below) / h
+
+    def _at(self, u: Array, step: float) -> Array:
+        """Every output a step along u, as real numbers in float64."""
+        return np.real(np.asarray(self._f(self._v + step * u))).astype(np.float64).reshape(-1)

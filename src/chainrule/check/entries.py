@@ -1,0 +1,155 @@
+"""What lies in a folder of homework: for every entry the file that is graded, or why there is none.
+
+A submission is a Python file or a notebook, or a folder with one. Of several Python files in a folder it is the one
+that defines both forward and backward. Links are not followed, archives not opened. Names that begin with _ or . are
+no submissions: submissions may import them (`_given.py`).
+"""
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from chainrule.errors import DataError, printable
+
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+CODE, NOTEBOOK = ".py", ".ipynb"
+SIZES = {CODE: 1 << 20, NOTEBOOK: 16 << 20}  # bytes of a file, at most
+NESTED = 3  # folders in folders, each the only thing in the one around it
+MOST = 1000  # files and folders in a submission
+SHOWN = 5  # names in a sentence
+DEFINITIONS = [re.compile(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{name}[ \t]*\(", re.M) for name in ("forward", "backward")]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of the folder.
+
+    name      as it is shown: letters that cannot be printed are written with backslashes
+    file      what is graded; None where there is nothing
+    readable  what the submission may read: the file, or the folder it is handed in with
+    reason    why nothing is graded
+    """
+
+    name: str
+    file: Path | None = None
+    readable: tuple[Path, ...] = ()
+    reason: str = ""
+
+
+def entries(folder: Path) -> list[Entry]:
+    """Return all entries of a folder, in the order of their names; DataError when there are none."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    places = sorted(place for place in folder.iterdir() if not _aside(place))
+    if not places:
+        raise DataError(f"{folder}: no submissions (files *.py or *.ipynb, or folders with one)")
+    shared = tuple(place for place in folder.iterdir() if place.name.startswith("_") and _holds_no_links(place))
+    return [_entry(place, shared) for place in places]
+
+
+def left_out(folder: Path) -> list[str]:
+    """Return the names in a folder that are no submissions, because of how they begin."""
+    return sorted(printable(place.name) for place in folder.iterdir() if _aside(place))
+
+
+def _aside(place: Path) -> bool:
+    return place.name.startswith(("_", "."))
+
+
+def _entry(place: Path, shared: tuple[Path, ...]) -> Entry:
+    name = printable(place.name)
+    try:
+        mode = place.lstat().st_mode
+        if stat.S_ISDIR(mode):
+            return _folder(place, name, shared)
+        reason = _unusable(place)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if reason:
+        return Entry(name, reason=reason)
+    return Entry(name, place, (place, *shared))
+
+
+def _folder(place: Path, name: str, shared: tuple[Path, ...]) -> Entry:
+    """Look for the one file in a folder, through folders that hold nothing but a folder."""
+    inside = place
+    for _ in range(NESTED):
+        held = [one for one in sorted(inside.iterdir()) if not _aside(one)]
+        if len(held) != 1 or held[0].is_symlink() or not held[0].is_dir():
+            break
+        inside = held[0]
+    link = _first_link(place)
+    if link is not None:
+        return Entry(name, reason=link)
+    held = [one for one in sorted(inside.iterdir()) if not _aside(one)]
+    code = [one for one in held if one.suffix.lower() == CODE]
+    notebooks = [one for one in held if one.suffix.lower() == NOTEBOOK]
+    chosen = code or notebooks
+    if len(code) > 1:
+        chosen = [one for one in code if not _unusable(one) and _defines(one)]
+    if len(chosen) != 1:
+        return Entry(name, reason=_not_one(held, code, notebooks, len(chosen)))
+    reason = _unusable(chosen[0])
+    file = printable(str(chosen[0].relative_to(place.parent)))
+    if reason:
+        return Entry(name, reason=f"{file}: {reason}")
+    return Entry(file, chosen[0], (inside, *shared))
+
+
+def _not_one(held: list[Path], code: list[Path], notebooks: list[Path], fitting: int) -> str:
+    if not held:
+        return "an empty folder"
+    if code:
+        which = "more than one of which defines" if fitting else "none of which defines"
+        return f"{len(code)} Python files, {which} both forward and backward: {_listed(code)}"
+    if notebooks:
+        return f"{len(notebooks)} notebooks: {_listed(notebooks)}; leave one"
+    return f"no Python file and no notebook, but {_listed(held)}"
+
+
+def _listed(places: list[Path]) -> str:
+    names = [printable(place.name) + "/" * place.is_dir() for place in places]
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def _holds_no_links(place: Path) -> bool:
+    return not place.is_symlink() and (not place.is_dir() or _first_link(place) is None)
+
+
+def _first_link(folder: Path) -> str | None:
+    """Return what is said about a link somewhere in a folder, or about too many files; None when there is nothing."""
+    count = 0
+    for root, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            count += 1
+            if Path(root, name).is_symlink():
+                return f"{printable(str(Path(root, name).relative_to(folder)))} is a link, and links are not followed"
+            if count > MOST:
+                return f"more than {MOST:,} files and folders"
+    return None
+
+
+def _unusable(place: Path) -> str:
+    """Return why a file cannot be graded, by what can be seen from outside; nothing where it can."""
+    status, suffix = place.lstat(), place.suffix.lower()
+    if stat.S_ISLNK(status.st_mode):
+        return "a link, and links are not followed"
+    if suffix in ARCHIVES:
+        return "an archive, which is not opened: unpack it into a folder of its own"
+    if suffix not in SIZES:
+        return "neither a Python file (.py) nor a notebook (.ipynb)"
+    if not stat.S_ISREG(status.st_mode):
+        return "not a regular file"
+    if status.st_size > SIZES[suffix]:
+        return f"{status.st_size >> 20} MB; at most {SIZES[suffix] >> 20} MB are read"
+    if not os.access(place, os.R_OK):
+        return "permission denied"
+    return ""
+
+
+def _defines(file: Path) -> bool:
+    """Return whether the text of a file defines both functions; nothing is parsed or run."""
+    text = file.read_text(encoding="utf-8", errors="replace")
+    return all(definition.search(text) for definition in DEFINITIONS)

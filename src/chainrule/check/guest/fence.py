@@ -1,0 +1,255 @@
+"""Refuses what a submission has no business with: files that are not its own, processes, the network, foreign memory.
+
+It is a hook of Python's audit events (PEP 578), which cannot be taken off again. A submission can dig the functions of
+the hook out, by the traceback of a refusal or by a signal that comes in its midst; so there is nothing in them to write
+to. They call nothing by a global name and have no closures: what they need are the defaults of their arguments, a
+tuple, and the fence refuses to give them other code or other defaults. It is no sandbox: native code, and memory
+written through a made-up address, go past it (SECURITY.md).
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+REFUSED = {  # the beginnings of events, and what is said about them
+    "start processes": ("os.fork", "os.exec", "os.spawn", "os.posix_spawn", "os.system", "os.startfile", "subprocess."),
+    "open terminals": ("pty.",),
+    "use the network": ("socket.", "urllib.", "ftplib.", "http.", "smtplib.", "poplib.", "imaplib.", "webbrowser."),
+    "touch other processes": ("os.kill", "signal.pthread_kill", "resource.prlimit", "resource.setrlimit", "sys.remote"),
+    "run native code": ("ctypes.", "_winapi.", "winreg.", "msvcrt."),
+    "look into the interpreter": ("gc.get_", "code.__new__", "sys._current_frames", "cpython._PySys_ClearAuditHooks"),
+    "make links": ("os.symlink", "os.link"),
+    "use the system": ("sqlite3.", "syslog.", "fcntl.", "os.mount", "mmap."),
+}
+SILENT = {  # functions that raise no event, and the modules that they are taken out of
+    "fork_exec": ("_posixsubprocess",),
+    "_fork_exec": ("subprocess",),
+    "pidfd_send_signal": ("signal", "_signal"),
+    **dict.fromkeys(("pidfd_open", "setpriority", "sched_setaffinity", "chroot", "unshare", "setns"), ("os", "posix")),
+}
+WRITES = frozenset(("os.chmod", "os.chown", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.utime"))
+LISTS = frozenset(("os.listdir", "os.scandir", "os.chdir"))
+DEVICES = frozenset(("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"))
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+FILES = 100  # that may be written
+SITES = ("/site-packages/", "/dist-packages/")
+WINDOWS = os.name == "nt"
+
+PARTS = frozenset(("__code__", "__defaults__", "__kwdefaults__"))  # of functions, which are as they were defined
+
+Hook = Callable[[str, tuple[Any, ...]], None]
+Check = Callable[[Any], None]
+Resolver = Callable[[Any], str]
+Places = tuple[str, ...]
+
+
+def put_up(readable: Sequence[str], packages: Sequence[str], listed: Sequence[str], writable: str) -> None:
+    """Refuse from now on to read other files than these, and to write outside a folder.
+
+    readable  files, and folders with all that is in them
+    packages  the same, of which compiled modules may be imported, too; so may those of the standard library
+    listed    folders of which the names may be listed
+    writable  a folder
+    """
+    for module, name in ((module, name) for name, modules in SILENT.items() for module in modules):
+        if hasattr(sys.modules.get(module), name):
+            delattr(sys.modules[module], name)
+    refuse, library = _refuser(), _places([os.path.dirname(os.__file__)])
+    resolved, installed = _resolver(refuse), _installer(library, _places(packages))
+    owned, within = _places(readable), _places([writable])
+    read = _reader(refuse, resolved, installed, owned + within)
+    look = _looker(refuse, resolved, installed, owned + within, _places(listed))
+    checks = (refuse, read, look, _loader(refuse, resolved, installed), _writer(refuse, resolved, within))
+    sys.addaudithook(_hook(*checks, kept=(*checks, resolved, installed)))
+
+
+def _places(paths: Sequence[str]) -> tuple[str, ...]:
+    """Return each path as it was given and without links, as the hook compares them: with a / behind."""
+    both = [form(path) for path in paths for form in (os.path.abspath, os.path.realpath)]
+    return tuple(dict.fromkeys(f"{_plain(path)}/" for path in both))
+
+
+def _plain(path: str) -> str:
+    return path.replace("\\", "/").lower() if WINDOWS else path
+
+
+# Each function below returns one that calls nothing by a global name and has no closure (see above).
+
+
+def _hook(refuse: Check, read: Check, look: Check, load: Check, write: Check, kept: tuple[Any, ...]) -> Hook:
+    """Return the hook, which keeps these functions as they are; nobody gets hold of the hook itself."""
+    events = tuple((beginning, what) for what, beginnings in REFUSED.items() for beginning in beginnings)
+
+    def hook(
+        event: str,
+        arguments: tuple[Any, ...],
+        checks: tuple[Check, Check, Check, Check, Check] = (refuse, read, look, load, write),
+        names: tuple[frozenset[str], frozenset[str], frozenset[str], int] = (WRITES, LISTS, PARTS, WRITING),
+        events: tuple[tuple[str, str], ...] = events,
+        kept: tuple[Any, ...] = kept,
+    ) -> None:
+        refuse, read, look, load, write = checks
+        writes, lists, parts, writing = names
+        if event == "open":
+            path, mode, flags = arguments
+            modes = mode or ""
+            changes = flags and flags & writing
+            if changes or "w" in modes or "a" in modes or "x" in modes or "+" in modes:
+                write(path)
+            else:
+                read(path)
+        elif event == "import":
+            if arguments[1]:
+                load(arguments[1])
+        elif event in lists:
+            look(arguments[0])
+        elif event in writes:
+            write(arguments[0])
+        elif event == "os.rename":
+            write(arguments[0])
+            write(arguments[1])
+        elif event == "object.__setattr__" or event == "object.__delattr__":
+            for function in kept:
+                if arguments[0] is function and arguments[1] in parts:
+                    refuse("change the fence")
+        else:
+            for beginning, what in events:
+                if event.startswith(beginning):
+                    refuse(what)
+
+    return hook
+
+
+def _installer(library: Places, packages: Places) -> Callable[[str], bool]:
+    """Return what says whether a path with a / behind is of the standard library or a package."""
+
+    def installed(
+        within: str, library: Places = library, packages: Places = packages, sites: tuple[str, str] = SITES
+    ) -> bool:
+        standard = within.startswith(library) and sites[0] not in within and sites[1] not in within
+        return standard or within.startswith(packages)
+
+    return installed
+
+
+def _reader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool], owned: Places) -> Check:
+    """Return what looks at a path that is opened to read."""
+
+    def read(
+        path: Any,
+        checks: tuple[Check, Resolver, Callable[[str], bool]] = (refuse, resolved, installed),
+        owned: Places = owned,
+        devices: frozenset[str] = DEVICES,
+        system: tuple[Any, ...] = (type, int, os.stat, OSError),
+    ) -> None:
+        refuse, resolved, installed = checks
+        kind_of, whole, status, missing = system
+        place = "" if kind_of(path) is whole else resolved(path)
+        if not place or place in devices:
+            return
+        if not f"{place}/".startswith(owned) and not installed(f"{place}/"):
+            refuse(f"read {place}")
+        try:
+            folder = status(place).st_mode & 0o170000 == 0o040000
+        except missing:
+            return
+        if folder:
+            refuse("open folders")
+
+    return read
+
+
+def _looker(
+    refuse: Check, resolved: Resolver, installed: Callable[[str], bool], owned: Places, listed: Places
+) -> Check:
+    """Return what looks at a folder that is listed or entered."""
+
+    def look(
+        path: Any,
+        checks: tuple[Check, Resolver, Callable[[str], bool]] = (refuse, resolved, installed),
+        owned: Places = owned,
+        listed: Places = listed,
+        types: tuple[type, type] = (type, int),
+    ) -> None:
+        refuse, resolved, installed = checks
+        kind_of, whole = types
+        within = "" if path is None or kind_of(path) is whole else f"{resolved(path)}/"
+        if within and not within.startswith(owned) and not installed(within) and within not in listed:
+            refuse(f"read {within}")
+
+    return look
+
+
+def _loader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool]) -> Check:
+    """Return what looks at a compiled module that is loaded."""
+
+    def load(path: Any, checks: tuple[Check, Resolver, Callable[[str], bool]] = (refuse, resolved, installed)) -> None:
+        refuse, resolved, installed = checks
+        if not installed(f"{resolved(path)}/"):
+            refuse("run native code")
+
+    return load
+
+
+def _writer(refuse: Check, resolved: Resolver, writable: Places) -> Check:
+    """Return what looks at a path that is written, made or removed."""
+    written = set[str]()  # whoever empties it writes more files, into the folder that is removed in the end
+
+    def write(
+        path: Any,
+        checks: tuple[Check, Resolver] = (refuse, resolved),
+        writable: Places = writable,
+        limits: tuple[frozenset[str], set[str], int] = (DEVICES, written, FILES),
+        system: tuple[Any, ...] = (type, int, len),
+    ) -> None:
+        refuse, resolved = checks
+        devices, written, files = limits
+        kind_of, whole, count = system
+        place = "" if kind_of(path) is whole else resolved(path)
+        if not place or place in devices:
+            return
+        if not f"{place}/".startswith(writable):
+            refuse(f"write {place}")
+        written.add(place)
+        if count(written) > files:
+            refuse(f"write more than {files} files")
+
+    return write
+
+
+def _resolver(refuse: Check) -> Resolver:
+    """Return what makes a path absolute, without . and ..: nobody can make a link, so that names are places."""
+
+    def resolved(
+        path: Any,
+        refuse: Check = refuse,
+        types: tuple[Any, ...] = (type, str, bytes),
+        folder_now: Callable[[], str] = os.getcwd,
+        windows: bool = WINDOWS,
+    ) -> str:
+        kind_of, text, raw = types
+        if kind_of(path) is raw:
+            path = path.decode("utf-8", "surrogateescape")
+        if kind_of(path) is not text:  # Python has made text of every path but those with a type of their own
+            refuse("open a path of a type of its own")
+        absolute = path[:1] == "/" or (windows and (path[:1] == "\\" or path[1:2] == ":"))
+        whole = path if absolute else f"{folder_now()}/{path}"
+        if windows:
+            whole = whole.replace("\\", "/").lower()
+        parts: list[str] = []
+        for part in whole.split("/"):
+            if part == "..":
+                parts = parts[:-1]
+            elif part not in ("", "."):
+                parts = [*parts, part]
+        return "/".join(parts) if windows else "/" + "/".join(parts)
+
+    return resolved
+
+
+def _refuser() -> Check:
+    def refuse(why: str, error: type[Exception] = PermissionError) -> None:
+        raise error(f"a submission is checked alone: it may not {why}")
+
+    return refuse

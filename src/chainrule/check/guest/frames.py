@@ -1,0 +1,161 @@
+"""Values as bytes, between the process that judges and the process of a submission.
+
+A frame is its length (8 bytes, little-endian) and one value. A value is a tag of one byte and its content:
+
+N, T, F  None, True, False
+I        a whole number: 8 bytes
+S        text: its length (4 bytes) and UTF-8
+A        an array: its dtype (1 byte, an index into DTYPES), how many axes (1 byte), their sizes (8 bytes each), and its
+         entries in C order, little-endian
+L        a list: how many (4 bytes), and then its values
+M        a dictionary: how many (4 bytes), and then its keys, which are texts, each with its value
+
+What is read is checked against the bytes that are there before anything is allocated. Nothing is unpickled, and NumPy
+parses no header.
+"""
+
+import struct
+from typing import Any, cast
+
+import numpy as np
+
+LARGEST = 64 << 20  # bytes of a frame
+VALUES, DEPTH = 20_000, 8  # of a frame
+SIZE = 1 << 31  # entries of an array, were its empty axes not empty
+AXES = 32
+DTYPES = tuple(
+    np.dtype(name)
+    for name in ("<f8", "<f4", "<f2", "<c16", "<c8", "<i8", "<i4", "<i2", "i1", "<u8", "<u4", "<u2", "u1", "?")
+)
+CONSTANTS = {b"N": None, b"T": True, b"F": False}
+
+
+class FrameError(ValueError):
+    """Bytes that are no value, or a value for which there are no bytes."""
+
+
+def encode(value: Any) -> bytes:
+    """Return a value as a frame; FrameError when it is none of those above, or too large."""
+    body = bytearray()
+    _write(body, value)
+    return struct.pack("<Q", len(body)) + body
+
+
+def decode(body: bytes | bytearray) -> Any:
+    """Return the value of a frame without its length; FrameError when it is none."""
+    reader = _Reader(memoryview(body))
+    value = reader.value(0)
+    if reader.at != len(body):
+        raise FrameError(f"{len(body) - reader.at} bytes after the value")
+    return value
+
+
+def _write(body: bytearray, value: Any) -> None:
+    match value:
+        case None | True | False:
+            body += {None: b"N", True: b"T", False: b"F"}[value]
+        case int():
+            body += b"I" + struct.pack("<q", value)
+        case str():
+            _write_text(body, value)
+        case np.ndarray():
+            _write_array(body, cast("np.ndarray[Any, Any]", value))
+        case list() | tuple():
+            items = cast("list[Any]", value)
+            body += b"L" + struct.pack("<I", len(items))
+            for item in items:
+                _write(body, item)
+        case dict():
+            entries = cast("dict[str, Any]", value)
+            body += b"M" + struct.pack("<I", len(entries))
+            for key, item in entries.items():
+                _write_text(body, key)
+                _write(body, item)
+        case _:
+            raise FrameError(f"{type(value).__name__} does not travel")
+    if len(body) > LARGEST:
+        raise FrameError(f"more than {LARGEST >> 20} MB")
+
+
+def _write_text(body: bytearray, text: str) -> None:
+    content = text.encode("utf-8", "replace")
+    body += b"S" + struct.pack("<I", len(content)) + content
+
+
+def _write_array(body: bytearray, array: "np.ndarray[Any, Any]") -> None:
+    """Write an array; extended precision becomes double."""
+    if array.nbytes > LARGEST:
+        raise FrameError(f"an array of {array.nbytes >> 20} MB; at most {LARGEST >> 20}")
+    dtype = array.dtype.newbyteorder("<")
+    if dtype not in DTYPES and array.dtype.kind in "fc":
+        dtype = np.dtype("<f8" if array.dtype.kind == "f" else "<c16")
+    if dtype not in DTYPES or array.ndim > AXES:
+        raise FrameError(f"an array of {array.dtype} with {array.ndim} axes does not travel")
+    body += b"A" + struct.pack("<BB", DTYPES.index(dtype), array.ndim) + struct.pack(f"<{array.ndim}Q", *array.shape)
+    body += array.astype(dtype, copy=False).tobytes()
+
+
+class _Reader:
+    """Reads values from bytes, and never beyond them."""
+
+    def __init__(self, body: memoryview) -> None:
+        self.body, self.at, self.left = body, 0, VALUES
+
+    def take(self, count: int) -> memoryview:
+        """Return the next bytes."""
+        if count > len(self.body) - self.at:
+            raise FrameError("ends in the middle of a value")
+        self.at += count
+        return self.body[self.at - count : self.at]
+
+    def numbers(self, form: str) -> tuple[int, ...]:
+        """Return the next whole numbers, of a form of `struct`."""
+        return struct.unpack(form, self.take(struct.calcsize(form)))
+
+    def value(self, depth: int) -> Any:
+        """Return the next value."""
+        self.left -= 1
+        if depth > DEPTH or self.left < 0:
+            raise FrameError(f"more than {VALUES:,} values, or nested more than {DEPTH} deep")
+        match bytes(self.take(1)):
+            case (b"N" | b"T" | b"F") as tag:
+                return CONSTANTS[tag]
+            case b"I":
+                return self.numbers("<q")[0]
+            case b"S":
+                return self.text()
+            case b"A":
+                return self.array()
+            case b"L":
+                return [self.value(depth + 1) for _ in range(self.numbers("<I")[0])]
+            case b"M":
+                return {self.key(): self.value(depth + 1) for _ in range(self.numbers("<I")[0])}
+            case tag:
+                raise FrameError(f"unknown tag {tag!r}")
+
+    def key(self) -> str:
+        """Return the next text, which is a key."""
+        if bytes(self.take(1)) != b"S":
+            raise FrameError("a key that is no text")
+        return self.text()
+
+    def text(self) -> str:
+        """Return the next text."""
+        return bytes(self.take(self.numbers("<I")[0])).decode("utf-8", "replace")
+
+    def array(self) -> "np.ndarray[Any, Any]":
+        """Return the next array, in memory of its own."""
+        code, axes = self.numbers("<BB")
+        if code >= len(DTYPES) or axes > AXES:
+            raise FrameError(f"an array of dtype {code} with {axes} axes")
+        shape = self.numbers(f"<{axes}Q")
+        count, bound = 1, 1
+        for size in shape:
+            count, bound = count * size, bound * max(size, 1)
+            if bound > SIZE:
+                raise FrameError("an array of too many entries")
+        dtype = DTYPES[code]
+        entries = self.take(count * dtype.itemsize)
+        if dtype.kind == "b":
+            return np.frombuffer(entries, np.uint8).reshape(shape).astype(np.bool_)
+        return np.frombuffer(entries, dtype).reshape(shape).astype(dtype.newbyteorder("="))

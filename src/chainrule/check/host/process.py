@@ -1,0 +1,162 @@
+"""The process of a submission as its host sees it: started with limits, asked, and ended with all that it started."""
+
+import json
+import os
+import select
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from chainrule.check.guest.frames import LARGEST, FrameError, decode, encode
+from chainrule.check.host.output import Output
+
+ALONE = ("-I", "-S", "-B", "-X", "utf8")  # no variables, no packages but those that are exposed, nothing written
+OWN = ("-P", "-B")
+BOOT = Path(__file__).parents[1] / "guest" / "boot.py"
+WINDOWS = os.name == "nt"
+NO_ANSWER = "its process answered what is no answer"
+GRACE = 1.0  # seconds until a process that has closed its pipes is ended
+
+
+class Ended(BaseException):
+    """The process of a submission is over, and why. No code that catches what a learner raises may catch this."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of a process.
+
+    seconds  over all answers together, the transport included
+    reply    bytes of an answer
+    """
+
+    seconds: int
+    reply: int = LARGEST
+
+
+class GuestProcess:
+    """A process that answers requests.
+
+    options  for `guest/boot.py`
+    alone    whether nothing of this environment is to be seen in it
+    """
+
+    def __init__(
+        self, options: Mapping[str, Any], limits: Limits, folder: Path, env: Mapping[str, str], *, alone: bool
+    ) -> None:
+        command = [sys.executable, *(ALONE if alone else OWN), str(BOOT), json.dumps(dict(options))]
+        self._limits, self._spent = limits, 0.0
+        self._process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=dict(env),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
+        streams = (self._process.stdin, self._process.stdout, self._process.stderr)
+        self._requests, self._replies, errors = cast("tuple[IO[bytes], IO[bytes], IO[bytes]]", streams)
+        self.output = Output(errors)
+        self._timer: threading.Timer | None = None
+        if WINDOWS:  # whose pipes cannot be waited for with a limit
+            self._timer = threading.Timer(limits.seconds, self._process.kill)
+            self._timer.start()
+        else:
+            os.set_blocking(self._requests.fileno(), False)
+            os.set_blocking(self._replies.fileno(), False)
+
+    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the reply to a request; Ended where there is none, or none in time, or one that is not a reply."""
+        begin = time.monotonic()
+        try:
+            self._write(encode(dict(request)), begin)
+            (length,) = struct.unpack("<Q", self._read(8, begin))
+            if length > LARGEST:
+                raise FrameError(f"more than {LARGEST >> 20} MB")
+            if length > self._limits.reply:
+                raise Ended(f"returned {length / 1e6:,.0f} MB, which is no answer to what was asked")
+            reply: Any = decode(self._read(length, begin))
+        except FrameError as error:
+            raise Ended(f"{NO_ANSWER}: {error}") from None
+        finally:
+            self._spent += time.monotonic() - begin
+        if not isinstance(reply, dict):
+            raise Ended(NO_ANSWER)
+        return cast("dict[str, Any]", reply)
+
+    def close(self) -> None:
+        """End the process and those that it started, as far as they stayed in its group."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._kill()
+        for stream in (self._requests, self._replies):
+            with suppress(OSError):
+                stream.close()
+        self.output.close()
+
+    def _write(self, frame: bytes, begin: float) -> None:
+        rest = memoryview(frame)
+        while rest:
+            try:
+                rest = rest[os.write(self._requests.fileno(), rest) :]
+            except BlockingIOError:
+                self._wait(self._requests, select.POLLOUT, begin)
+            except OSError:
+                raise self._over() from None
+
+    def _read(self, count: int, begin: float) -> bytearray:
+        """Return so many bytes; memory grows only with what has really come."""
+        found = bytearray()
+        while len(found) < count:
+            try:
+                part = os.read(self._replies.fileno(), min(count - len(found), 1 << 20))
+            except BlockingIOError:
+                self._wait(self._replies, select.POLLIN, begin)
+                continue
+            except OSError:
+                part = b""
+            if not part:
+                raise self._over()
+            found += part
+        return found
+
+    def _wait(self, stream: IO[bytes], event: int, begin: float) -> None:
+        """Wait until a pipe is ready; Ended when the time is up."""
+        left = self._limits.seconds - self._spent - (time.monotonic() - begin)
+        poll = select.poll()
+        poll.register(stream, event)
+        if left <= 0 or not poll.poll(left * 1000):
+            raise Ended(self._late())
+
+    def _over(self) -> Ended:
+        """Return why a process says nothing any more."""
+        try:
+            code = self._process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            return Ended("closed the pipes through which it is checked")
+        if code == -getattr(signal, "SIGXCPU", 0) or (self._timer is not None and not self._timer.is_alive()):
+            return Ended(self._late())
+        if code < 0:
+            return Ended(f"crashed: {signal.Signals(-code).name}")
+        return Ended(f"ended by itself with exit code {code}, before it could be checked")
+
+    def _late(self) -> str:
+        return f"stopped after {self._limits.seconds} s: does it ever end?"
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            if hasattr(os, "killpg"):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            else:
+                self._process.kill()
+        self._process.wait()

@@ -1,0 +1,163 @@
+"""A learner's code in another process, behind the interface that code in this one has (`chainrule.student.interface`).
+
+A call is one round trip: what was set before goes with it, and with its result comes what is then held under the names
+that were asked for so far, because they will be asked for again.
+"""
+
+import copy
+from typing import Any, cast
+
+import numpy as np
+
+from chainrule.check.host.process import NO_ANSWER, Ended, GuestProcess
+from chainrule.errors import StudentError, one_line
+from chainrule.student.calls import Array
+from chainrule.student.interface import Result
+
+LETTERS = 500  # of what a learner's code says
+
+
+class Connection:
+    """The process of a submission, and what waits to be sent with the next request."""
+
+    def __init__(self, process: GuestProcess) -> None:
+        self._process = process
+        self._waiting: list[list[Any]] = []
+
+    def later(self, *step: Any) -> None:
+        """Take a step before the next one that is asked for."""
+        self._waiting.append(list(step))
+
+    def ask(self, *step: Any, wanted: list[str] | None = None, names: bool = False) -> dict[str, Any]:
+        """Return the reply to a step; StudentError where the learner's code raised in it."""
+        steps, self._waiting = [*self._waiting, list(step)], []
+        reply = self._process.ask({"steps": steps, "wanted": wanted or [], "names": names})
+        if "error" in reply:
+            said, failed = text_line(reply["error"]), reply.get("step")
+            if isinstance(failed, int) and 0 <= failed < len(steps) - 1:  # only what is set goes before a step
+                said = f"{steps[failed][2]} cannot be set: {said}"
+            raise StudentError(said)
+        return reply
+
+
+class RemoteCode:
+    """A learner's layer in another process.
+
+    number     of the code there
+    arguments  the parameters of plain functions; None for an object
+    """
+
+    def __init__(self, connection: Connection, number: int, kind: str, arguments: tuple[str, ...] | None) -> None:
+        self.kind, self.arguments = kind, arguments
+        self._connection, self._number = connection, number
+        self._names: tuple[str, ...] | None = None
+        self._wanted: dict[str, None] = {}  # names that were asked for, in order
+        self._there: dict[str, bool] = {}  # whether there is one of that name: setting one makes none and removes none
+        self._values: dict[str, Array | None] = {}
+
+    def names(self) -> tuple[str, ...]:
+        """The names of the numbers that it holds."""
+        if self._names is None:
+            self._take("look", names=True)
+        return self._names or ()
+
+    def has(self, name: str) -> bool:
+        """Return whether the code holds anything of that name."""
+        self._look(name, self._there)
+        return self._there[name]
+
+    def get(self, name: str) -> Array | None:
+        """A copy of what it holds under a name."""
+        self._look(name, self._values)
+        value = self._values[name]
+        return None if value is None else value.copy()
+
+    def set(self, name: str, value: Array) -> None:
+        """Replace what it holds under a name, when it is next asked for anything."""
+        self._connection.later("set", self._number, name, np.asarray(value))
+        self._values.clear()
+
+    def forward(self, x: Array, *, strided: bool = False) -> Result:
+        """Call forward."""
+        return _result(self._take("forward", {"x": np.asarray(x), "strided": strided}), "y")
+
+    def backward(self, dy: Array, *, strided: bool = False) -> Result:
+        """Call backward."""
+        return _result(self._take("backward", {"dy": np.asarray(dy), "strided": strided}), "dx")
+
+    def copy(self) -> "RemoteCode":
+        """The same with state of its own."""
+        return copy.deepcopy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "RemoteCode":
+        """The same with state of its own."""
+        number = self._take("copy")
+        if not isinstance(number, int):
+            raise Ended(NO_ANSWER)
+        return RemoteCode(self._connection, number, self.kind, self.arguments)
+
+    def _look(self, name: str, known: dict[str, Any]) -> None:
+        self._wanted[name] = None
+        if name not in known:
+            self._take("look")
+
+    def _take(self, what: str, *arguments: Any, names: bool = False) -> Any:
+        """Take a step, remember what is held after it, and return its value."""
+        names = names or self._names is not None
+        reply = self._connection.ask(what, self._number, *arguments, wanted=[*self._wanted], names=names)
+        held = cast("dict[str, Any]", found) if isinstance(found := reply.get("held"), dict) else {}
+        for name in self._wanted:
+            self._there[name], self._values[name] = _held(held.get(name))
+        if names:
+            self._names = _texts(reply.get("names"))
+        return reply.get("value")
+
+
+class RemoteLoss:
+    """A learner's loss in another process."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._connection, self.name = connection, name
+
+    def forward(self, p: Array, t: Array) -> Result:
+        """Call forward."""
+        return _result(self._connection.ask("forward", 0, {"p": p, "t": t}).get("value"), "y")
+
+    def backward(self, p: Array, t: Array) -> Result:
+        """Call backward."""
+        return _result(self._connection.ask("backward", 0, {"p": p, "t": t}).get("value"), "dp")
+
+
+def _held(told: Any) -> tuple[bool, Array | None]:
+    """Return whether there is one of a name, and its numbers."""
+    match told:
+        case [bool(there), np.ndarray() | None as value]:
+            return there, cast("Array | None", value)
+        case _:
+            raise Ended(NO_ANSWER)
+
+
+def _result(told: Any, needed: str) -> Result:
+    """Return the result of a call, of which one array must be there; floats or complex numbers all."""
+    arrays = cast("dict[str, Any]", told).get("arrays") if isinstance(told, dict) else None
+    found = cast("dict[str, Any]", arrays) if isinstance(arrays, dict) else {}
+    if needed not in found or not all(_is_numbers(one) for one in found.values()):
+        raise Ended(NO_ANSWER)
+    if found[needed].size == 0:
+        raise StudentError(f"{needed} has no entries")
+    return Result(found, _texts(cast("dict[str, Any]", told).get("changed")))
+
+
+def _is_numbers(value: Any) -> bool:
+    """Return whether a value is an array of floats or complex numbers."""
+    return isinstance(value, np.ndarray) and cast("Array", value).dtype.kind in "fc"
+
+
+def _texts(told: Any) -> tuple[str, ...]:
+    items = cast("list[Any]", told) if isinstance(told, list) else []
+    return tuple(text_line(item, 200) for item in items if isinstance(item, str))
+
+
+def text_line(text: Any, letters: int = LETTERS) -> str:
+    """Return a text of a learner's code as one printable line; nothing for what is no text."""
+    return one_line(" ".join(text.split()), letters) if isinstance(text, str) else ""

@@ -1,0 +1,83 @@
+"""What of a learner's layer is not checked, and why: nobody who passed over it may say that it is right."""
+
+import copy
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from chainrule.check import methods, precision
+from chainrule.check.parameters import gradient_of, influential
+from chainrule.check.report import Diagnosis, Row
+from chainrule.check.rows import function_of
+from chainrule.check.students import StudentSubject
+from chainrule.check.subjects import Values
+from chainrule.engines import Array
+from chainrule.layers import Own
+from chainrule.network import Network
+
+ENTRIES = 40
+NAME = "not-checked"
+UNKNOWN = (
+    "is not checked: {0} changes the output, and nothing that backward leaves or returns is known as its gradient; "
+    "call it d{1}, dLd{1}, grad_{1} or {1}_grad, or say that {0} is no parameter: --constant {0}"
+)
+
+
+def complete(subject: StudentSubject, values: Values, constants: Sequence[str], judged: bool, seed: int) -> list[Row]:
+    """Find the gradients that go by no usual name, and return a row for every parameter that stays without.
+
+    values   a point; the learner's code is called there
+    judged   whether the subject is to be a certain layer, which has no other parameters than the subject has already
+    """
+    student = subject.student
+    claimed = subject.gradients(values, _upstream(subject, values, seed))
+    for ours, theirs in subject.names.items():
+        if ours not in claimed and (gradient := _by_value(subject, ours, values, seed)) is not None:
+            student.adopt(theirs, gradient)
+    rows, point = list[Row](), dict(values)
+    for name in influential(student, values["x"], {*subject.names.values(), *constants}):
+        extended = StudentSubject(copy.deepcopy(student), subject.shape, {**subject.names, name: name})
+        extended.student.declare(*extended.names.values())
+        held = np.asarray(student.peek(name), np.float64)
+        gradient = None if judged else _by_value(extended, name, {**point, name: held}, seed)
+        if gradient is None:
+            rows.append(_row(subject.name, name, name))
+        else:
+            point[name] = held
+            subject.add(name)
+            student.adopt(name, gradient)
+    return rows
+
+
+def parameters_without_gradient(network: Network, title: str, constants: Sequence[str]) -> list[Row]:
+    """A row for every parameter of a learner's layers in a network that no gradient is known of."""
+    rows: list[Row] = []
+    shapes = [network.input_shape, *network.shapes[:-1]]
+    for place, layer, shape in zip(network.names, network.layers, shapes, strict=True):
+        if isinstance(layer, Own):
+            x = np.random.default_rng(0).normal(size=(2, *shape))
+            names = influential(layer.student, x, {*layer.student.names, *constants})
+            rows += [_row(title, f"{place}.{name}", name) for name in names]
+    return rows
+
+
+def _row(subject: str, tensor: str, name: str) -> Row:
+    """The row of a parameter that was not checked."""
+    told = Diagnosis(NAME, UNKNOWN.format(name, name.rpartition(".")[2]))
+    return Row(subject, tensor, "none", None, 0.0, False, diagnoses=(told,), checked=False)
+
+
+def _by_value(subject: StudentSubject, ours: str, values: Values, seed: int) -> str | None:
+    """The array that equals the derivative of a parameter after backward."""
+    generator, dy = np.random.default_rng(seed), _upstream(subject, values, seed)
+    f = partial(function_of, subject, values, ours)
+    noise = precision.noise(f, values[ours], generator)
+    derivative = methods.derive(f, values[ours], dy, generator, noise=noise, limit=ENTRIES)
+    subject.gradients(values, dy)
+    theirs = subject.names[ours]
+    return gradient_of(subject.student, theirs, derivative, set(subject.names.values()))
+
+
+def _upstream(subject: StudentSubject, values: Values, seed: int) -> Array:
+    return np.random.default_rng(seed).normal(size=subject.output(values).shape)

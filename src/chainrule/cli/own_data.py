@@ -1,0 +1,108 @@
+"""The network and the recipe for data that no recipe was written for: a folder or a file of the user's."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule import data
+from chainrule.data.augmentation import Augmentation
+from chainrule.data.batches import FEWEST, held_back_count, validation_share
+from chainrule.data.dataset import Dataset
+from chainrule.errors import OptionError
+from chainrule.training.recipe import Recipe
+
+Options = Mapping[str, Any]
+
+MODEL = "photo-cnn"
+SEEN = 32_000  # images that training should see in all: 1,000 steps of 32
+FEWEST_EPOCHS, MOST_EPOCHS = 2, 60
+SHIFT, GREY_SHIFT = 1 / 16, 1 / 28  # of the width of an image
+USUAL_SHARE = 0.02  # that the recipes of the networks hold back of MNIST
+COLOURS = 3
+NAMED = 5  # classes in a remark
+
+
+def is_own(name: str) -> bool:
+    """Return whether data are a user's own, and no data set known by name."""
+    return name not in [info.name for info in data.catalogue()]
+
+
+def usual_size(path: Path) -> tuple[int, int] | None:
+    """(H, W) that the images of a folder are brought to where the user names none; None: as they are."""
+    from chainrule.data.folder import suggested_size
+    from chainrule.data.local import is_idx_folder
+
+    return suggested_size(path) if path.is_dir() and not is_idx_folder(path) else None
+
+
+def suited(recipe: Recipe, training: Dataset, options: Options, *, own: bool) -> Recipe:
+    """Bring a recipe to its data, as far as the options leave it open.
+
+    Of little data enough are held back to validate on, or none (`data.batches.validation_share`); data with a
+    validation part of their own hold nothing back. For a user's own data, besides: as many epochs as make training see
+    `SEEN` images, from 2 to 60; images in colour, taken for photographs, are mirrored and shifted by up to a
+    sixteenth of their width; grey ones, which may be letters, are shifted by half as much and not mirrored.
+    """
+    changes: dict[str, Any] = {}
+    stated = options["recipe"] == "tutorial"
+    if options["validation"] is None and not stated:
+        share = recipe.validation or (USUAL_SHARE if own else 0.0)
+        changes["validation"] = 0.0 if training.validation is not None else validation_share(len(training), share)
+    if own and not stated:
+        kept = len(training) * (1 - changes.get("validation", recipe.validation))
+        if options["epochs"] is None:
+            changes["epochs"] = int(np.clip(np.ceil(SEEN / kept), FEWEST_EPOCHS, MOST_EPOCHS))
+        if options["augment"] is None:
+            channels, _, width = training.shape
+            photographs = channels == COLOURS
+            shift = max(1, round((SHIFT if photographs else GREY_SHIFT) * width))
+            changes["augmentation"] = Augmentation(shift=shift, flip=photographs)
+    check_patience(replaced := replace(recipe, **changes), training.validation is not None)
+    return replaced
+
+
+def check_patience(recipe: Recipe, validated: bool) -> None:
+    """OptionError when training should stop by a validation loss that nothing gives."""
+    if recipe.patience is not None and not recipe.validation and not validated:
+        raise OptionError("--patience watches the validation loss; give --validation SHARE too")
+
+
+def remarks(recipe: Recipe, training: Dataset, test: Dataset, options: Options) -> list[str]:
+    """Return remarks on how the data are used: what validates, and classes that are not tested."""
+    found: list[str] = []
+    many = len(training)
+    if training.validation is not None and not recipe.validation:
+        found.append(f"validated on {len(training.validation):,} images of its own validation part")
+    elif recipe.validation:
+        held = held_back_count(many, recipe.validation)
+        few = ", too few to say much: one image is more than 2 % of them" if held < FEWEST else ""
+        found.append(f"{held:,} of the {many:,} training images are held back to validate on{few}")
+    elif options["validation"] is None and many < FEWEST / 0.2:
+        found.append(f"nothing is held back to validate on: a fifth of {many:,} images would say little")
+    found += [line for part, use in ((training, "train"), (test, "test")) for line in _without_images(part, use)]
+    return found
+
+
+def choices(name: str, options: Options) -> list[str]:
+    """A line that says what was chosen for data of the user's own, and the options that choose otherwise."""
+    if not is_own(name) or options["recipe"] == "tutorial":
+        return []
+    words = {"model": "network", "resize": "size", "epochs": "epochs", "augment": "augmentation"}
+    if not Path(name).is_dir():
+        words.pop("resize")
+    left = [option for option in words if options[option] is None]
+    if not left:
+        return []
+    what, which = (", ".join(texts) for texts in ([words[each] for each in left], [f"--{each}" for each in left]))
+    return [f"chosen for images of your own: {what} ({which} to choose otherwise)"]
+
+
+def _without_images(part: Dataset, use: str) -> list[str]:
+    """A line that names the classes of which a part has no image, if there are any."""
+    counts = np.bincount(part.y, minlength=len(part.classes)).tolist()
+    empty = [name for name, count in zip(part.classes, counts, strict=True) if not count]
+    others = " and others" if len(empty) > NAMED else ""
+    return [f"no image to {use} on of class {', '.join(empty[:NAMED])}{others}"] if empty else []

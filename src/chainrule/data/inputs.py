@@ -1,0 +1,71 @@
+"""Images as a model takes them, from files or Pillow images: the one way for predictions in Python and the command."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.data.digits import as_mnist
+from chainrule.data.images import FORMATS_TEXT, open_image, to_array
+from chainrule.errors import DataError, OptionError
+from chainrule.shapes import text
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+ImageSource: TypeAlias = "str | os.PathLike[str] | Image"
+
+DIGIT = (1, 28, 28)
+
+
+def is_source(x: Any) -> bool:
+    """Return whether something is an image to be read: a path or a Pillow image."""
+    pillow = sys.modules.get("PIL.Image")
+    return isinstance(x, (str, os.PathLike)) or (pillow is not None and isinstance(x, pillow.Image))
+
+
+def read_inputs(x: Any, shape: Sequence[int], classes: Sequence[str]) -> Any:
+    """A path, a Pillow image, or a list of them as an array (N, C, H, W) of bytes; anything else as it is.
+
+    shape, classes   of the model: its input (C, H, W), and the names of its classes
+    Errors           as `read_input`
+    """
+    if is_source(x):
+        return read_input(x, shape, classes)[None]
+    several = cast("list[Any]", list(x)) if isinstance(x, (list, tuple)) else []  # pyright: ignore[reportUnknownArgumentType]
+    if several and all(is_source(one) for one in several):
+        return np.stack([read_input(one, shape, classes) for one in several])
+    return cast(Any, x)
+
+
+def read_input(
+    source: ImageSource, shape: Sequence[int], classes: Sequence[str], *, as_is: bool = False
+) -> NDArray[np.uint8]:
+    """One image as a model of input `shape` takes it: bytes (C, H, W), 0 … 255.
+
+    It is turned upright, brought to the model's channels and resized. For a model of handwritten digits (1×28×28 and
+    classes of one digit each) the digit is found, centred and scaled as the makers of MNIST did it, unless `as_is`.
+
+    Errors   DataError, FormatError naming the file; OptionError when the model takes no images
+    """
+    name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "image"
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise OptionError(f"{name}: a model of input {text(shape)} takes no images; expected 1 or 3 channels")
+    if isinstance(source, (str, os.PathLike)):
+        if Path(source).is_dir():
+            raise DataError(f"{name}: a folder; expected a {FORMATS_TEXT} file, or a list of them")
+        image = open_image(name)
+    else:
+        image = _upright(source)
+    digits = tuple(shape) == DIGIT and all(len(each) == 1 and each.isdigit() for each in classes)
+    return as_mnist(image, name)[None] if digits and not as_is else to_array(image, shape[0], (shape[1], shape[2]))
+
+
+def _upright(image: "Image") -> "Image":
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(image)

@@ -1,0 +1,62 @@
+"""What must hold of a rewritten plan before it becomes a program: compiled code checks nothing any more.
+
+- Whatever is read was given or written before, and each kernel writes arrays of the shapes that its plan says.
+- The buffers into which convolutions lay their images are as long as their tiles reach, whatever padding and dilation.
+"""
+
+from types import SimpleNamespace
+from typing import Any
+
+from chainrule.engines.numba.operations import KERNELS
+from chainrule.engines.numba.reaching import reaches
+from chainrule.errors import EngineError
+from chainrule.plan import Operation, Plan, Tensor
+from chainrule.shapes import text
+
+GIVEN = ("input", "target", "parameter", "state")  # kinds of tensors that no operation has to write
+
+
+def check_plan(plan: Plan, itemsize: int) -> None:
+    """Refuse a plan that would read what nobody wrote, or beyond an array.
+
+    itemsize  bytes of a number
+    Errors    EngineError, which names the operation and what it was expected to write or read
+    """
+    written: set[str] = set()
+    for operation in plan.operations:
+        for tensor in operation.reads:
+            if tensor is not None and tensor.kind not in GIVEN and tensor.storage not in written:
+                raise EngineError(f"{operation.name}: {tensor.name} is read before it is written")
+        written.update(tensor.storage for tensor in operation.writes)
+        _check_shapes(operation)
+        _check_reach(operation, itemsize)
+    ends = [plan.output] if plan.loss is None else [plan.loss]
+    for tensor in ends:
+        if tensor.storage not in written and tensor.storage != plan.input.storage:
+            raise EngineError(f"no operation writes {tensor.name}, the end of the plan")
+
+
+def _check_shapes(operation: Operation) -> None:
+    """Each tensor has the shape that the kernel gives it: one written otherwise would be garbage, or memory overrun."""
+    expected = KERNELS[operation.name].shapes([_sample(tensor) for tensor in operation.reads], operation.attributes)
+    if operation.attributes.get("pooled"):
+        expected = [(*shape[:2], shape[2] // 2, shape[3] // 2) for shape in expected]
+    found = [_sample(tensor).shape for tensor in operation.writes]
+    if found != [tuple(shape) for shape in expected]:
+        names = ", ".join(tensor.name for tensor in operation.writes)
+        shown = [", ".join(text(shape) for shape in shapes) for shapes in (found, expected)]
+        raise EngineError(f"{operation.name} of {names}: the plan has {shown[0]}, the kernel writes {shown[1]}")
+
+
+def _sample(tensor: Tensor | None) -> Any:
+    """Return the stand-in of an array of one sample."""
+    if tensor is None:
+        return None
+    return SimpleNamespace(shape=(1, *tensor.shape) if tensor.per_sample else tensor.shape)
+
+
+def _check_reach(operation: Operation, itemsize: int) -> None:
+    """The buffer of a convolution holds every number that a tile may read of it."""
+    for room, furthest in reaches(operation, itemsize):
+        if furthest > room:
+            raise EngineError(f"{operation.name} of {operation.writes[0].name}: reads {furthest} numbers of {room}")

@@ -1,0 +1,56 @@
+"""The vector registers that kernels are compiled for: those of this processor, or narrower ones by choice.
+
+CHAINRULE_VECTOR=128, 256 or 512 sets their width in bits, so that the code for another processor (SSE, AVX2, AVX-512)
+can be tested, or measured, on one that has more. Compiled programs of each width have a folder of their own.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import llvmlite.binding as _binding
+from numba.core import config as _numba_config
+
+from chainrule.errors import OptionError
+
+CONFIG: Any = _numba_config  # read when numba compiles for the first time
+
+VARIABLE = "CHAINRULE_VECTOR"
+WIDTHS = (128, 256, 512)
+# Features of x86 processors that a width has not, by the beginning of their names.
+NOT_IN = {512: (), 256: ("avx512", "avx10", "evex512"), 128: ("avx", "evex", "fma", "f16c", "vaes", "vpclmul", "xop")}
+
+
+def chosen_bits(chosen: str | None, features: Mapping[str, bool]) -> int:
+    """Bits of a vector register: those named by CHAINRULE_VECTOR, or all that a processor with such features has.
+
+    Errors   OptionError for a width that is none, or that the processor does not have
+    """
+    most = 512 if features.get("avx512f") else 256 if features.get("avx") else 128
+    if not chosen:
+        return most
+    known = [str(bits) for bits in WIDTHS if bits <= most]
+    if chosen not in known:
+        raise OptionError(f"{VARIABLE}={chosen}: expected a register width that this processor has: {', '.join(known)}")
+    return int(chosen)
+
+
+def feature_string(bits: int, features: Mapping[str, bool]) -> str:
+    """The features of a processor as LLVM reads them, without those beyond registers of so many bits."""
+    without = NOT_IN[bits]
+    return ",".join(
+        f"{'+' if has and not name.startswith(without) else '-'}{name}" for name, has in sorted(features.items())
+    )
+
+
+def _chosen() -> tuple[int, int]:
+    """Bytes of a vector register, and how many registers there are; numba is told which instructions it may use."""
+    features: dict[str, bool] = dict(_binding.get_host_cpu_features())
+    bits = chosen_bits(os.environ.get(VARIABLE), features)
+    if os.environ.get(VARIABLE):
+        CONFIG.CPU_FEATURES = feature_string(bits, features)
+    many = bits == 512 or _binding.get_process_triple().startswith(("aarch64", "arm64"))
+    return bits // 8, 32 if many else 16
+
+
+WIDTH, COUNT = _chosen()

@@ -1,0 +1,197 @@
+"""Sums of products, explained from their equations: the terms of a cell, the equation in letters and in its indices.
+
+The equations are those of `chainrule.operations`. Every index is worked out by the same rules with letters, with the
+numbers of the cell, and with the numbers of a term.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any, cast
+
+from chainrule import operations
+from chainrule.explain.notation import Index, at, barred, minus, over, plus, summed, times
+from chainrule.explain.record import Factor, Made, Term
+from chainrule.explain.site import Site
+from chainrule.explain.window import Window
+
+OPERATORS = {"+": plus, "−": minus, "·": times, "/": over}
+Parsed = Mapping[str, Any]
+Values = Mapping[str, Index]
+
+
+def explain(site: Site) -> Made:
+    """Return how a number came about that is a sum of products."""
+    return _Equation(site).made()
+
+
+@dataclass(frozen=True)
+class _Equation:
+    """The equation of an operation, at one entry of its result."""
+
+    site: Site
+
+    @cached_property
+    def entry(self) -> Mapping[str, Any]:
+        return operations.entries()[self.site.operation.name]
+
+    @cached_property
+    def window(self) -> Window | None:
+        """The window, where the operation has one."""
+        return Window.of(self.site) if "stride" in self.site.arguments else None
+
+    @cached_property
+    def own(self) -> dict[str, int]:
+        """The letters of the result and their numbers here; the sample's is n."""
+        letters = [letter for letter in self.entry["parsed"]["result"]["index"] if letter != "n"]
+        own = dict(zip(letters, self.site.own, strict=False))
+        return {"n": self.site.sample, **own} if self.site.operation.writes[self.site.place].per_sample else own
+
+    @cached_property
+    def group(self) -> int:
+        """The group that the entry belongs to."""
+        letter = "o" if "o" in self.own else "c"
+        return self.window.group(letter, self.own[letter]) if self.window else 0
+
+    @cached_property
+    def parts(self) -> list[Parsed]:
+        """The summands of which everything is there: a bias may be missing."""
+        return [part for part in self.entry["parsed"]["parts"] if all(map(self._is_read, part["factors"]))]
+
+    def made(self) -> Made:
+        none: list[dict[str, Index]] = [{}, {}]
+        letters = self.window.letters() if self.window else none
+        numbers = self.window.numbers(self.group) if self.window else none
+        symbols = self._written([{**axis, "n": "n"} for axis in letters], {})
+        here = self._written([{**axis, **self.own} for axis in numbers], self.own)
+        terms = tuple(term for part in self.parts for term in self._terms(part, numbers))
+        return Made(operations.fill(self.entry["words"], self._facts()), symbols, here, terms)
+
+    # ------------------------------------------------------------------ what is read
+
+    def _read(self, factor: Parsed) -> int:
+        return self.entry["reads"].index(factor["name"])
+
+    def _is_read(self, factor: Parsed) -> bool:
+        return self.site.reads(self._read(factor))
+
+    def _indices(self, factor: Parsed) -> list[Any]:
+        """The indices of a factor, as many as its tensor has axes."""
+        tensor = self.site.tensor(self._read(factor))
+        return factor["index"][: len(tensor.shape) + tensor.per_sample]
+
+    def _letters(self, part: Parsed) -> list[str]:
+        """Return the letters that a part sums over: those that its tensors have, and the result has not."""
+        found = {letter for factor in part["factors"] for index in self._indices(factor) for letter in _in(index)}
+        return [letter for letter in part["over"] if letter in found and letter not in self.own]
+
+    def _range(self, part: Parsed, letter: str) -> range:
+        """Return the range of a letter: the axis that it alone, or its tap, is the index of."""
+        if letter in self.entry.get("within", ()) and self.window:
+            return range(self.group * self.window.filters, (self.group + 1) * self.window.filters)
+        for factor in part["factors"]:
+            for axis, index in enumerate(self._indices(factor)):
+                if index in (letter, f"{letter}'"):
+                    return range(self.site.array(self._read(factor)).shape[axis])
+        raise ValueError(f"nothing says how far {letter} runs")
+
+    # ------------------------------------------------------------------ terms
+
+    def _terms(self, part: Parsed, constants: list[dict[str, Index]]) -> Iterator[Term]:
+        letters = self._letters(part)
+        for values in product(*(self._range(part, letter) for letter in letters)):
+            known = [{"n": 0, **axis, **self.own, **dict(zip(letters, values, strict=True))} for axis in constants]
+            yield Term.of(*(self._factor(factor, known) for factor in part["factors"]))
+
+    def _factor(self, factor: Parsed, known: list[dict[str, Index]]) -> Factor:
+        """Return an entry of what is read, or the zero that stands where there is none."""
+        read = self._read(factor)
+        shape = self.site.array(read).shape
+        found: list[int] = []
+        for axis, index in enumerate(self._indices(factor)):
+            value = _evaluated(index, known[_plane(axis, len(shape))])
+            if not isinstance(value, int):
+                return Factor(self.site.called(read), None, 0.0, "stride")
+            found.append(value)
+        if factor["name"] == self.entry.get("framed") and self.window:
+            found[-2:] = [cell - before for cell, before in zip(found[-2:], self.window.before, strict=True)]
+        if factor["bar"] and not all(0 <= cell < size for cell, size in zip(found, shape, strict=True)):
+            return Factor(self.site.called(read), None, 0.0, "padding")
+        return self.site.factor(read, tuple(found))
+
+    # ------------------------------------------------------------------ writing
+
+    def _written(self, known: list[dict[str, Index]], own: Mapping[str, int]) -> str:
+        result = self.entry["parsed"]["result"]
+        index = [letter for letter in result["index"] if letter in self.own]
+        left = self._reference(self.site.result, index, known)
+        right: list[str] = []
+        for part in self.parts:
+            letters = [letter for letter in self._letters(part) if letter != "n" or self.site.samples > 1]
+            factors = [self._reference(self._name(factor), self._indices(factor), known) for factor in part["factors"]]
+            right.append(summed(letters) + " · ".join(factors))
+        return f"{left} = {' + '.join(right)}"
+
+    def _name(self, factor: Parsed) -> str:
+        name = self.site.called(self._read(factor))
+        extended = factor["name"] == self.entry.get("extended")
+        return barred(name) if factor["bar"] and (extended or (self.window and self.window.padded)) else name
+
+    def _reference(self, name: str, indices: list[Any], known: list[dict[str, Index]]) -> str:
+        """Return a tensor with its indices; without that of the sample where there is only one."""
+        axes = len(indices)
+        texts = [_evaluated(index, known[_plane(axis, axes)]) for axis, index in enumerate(indices)]
+        shown = [text for text, index in zip(texts, indices, strict=True) if index != "n" or self.site.samples > 1]
+        return at(name, *(text for text in shown if text is not None))
+
+    def _facts(self) -> dict[str, Any]:
+        """Return what the sentences may name."""
+        site = self.site
+        reads = self.entry["reads"]
+        bias = reads.index("b") if "b" in reads else None
+        has_bias = bias is not None and site.reads(bias)
+        own_axes = len(site.shape)
+        untied = has_bias and bias is not None and site.array(bias).ndim == own_axes
+        facts: dict[str, Any] = {
+            "layer": site.layer,
+            "x": site.called(0),
+            "batch": site.samples > 1,
+            "bias": has_bias,
+            "untied": untied,
+            "tied": not untied,
+            "transposed": (site.called(0) == "x") == site.operation.name.endswith("_dx"),
+            "everywhere": any(self._letters(part) not in ([], ["n"]) for part in self.parts),
+            **self.own,
+        }
+        return {**facts, **(self.window.facts() if self.window else {})}
+
+
+def _in(index: Any) -> Iterator[str]:
+    """The letters of an index; u of u'."""
+    if isinstance(index, list):
+        _, left, right = cast("list[Any]", index)
+        yield from (*_in(left), *_in(right))
+    elif isinstance(index, str):
+        yield index.removesuffix("'")
+
+
+def _plane(axis: int, axes: int) -> int:
+    """Which constants belong to an axis: those of the columns to the last, those of the rows to the others."""
+    return 1 if axis == axes - 1 else 0
+
+
+def _evaluated(index: Any, known: Values) -> Index | None:
+    """Return an index with what is known put in; None for a number that is not whole."""
+    if isinstance(index, list):
+        operator, left, right = cast("list[Any]", index)
+        first, second = _evaluated(left, known), _evaluated(right, known)
+        if first is None or second is None:
+            return None
+        if operator == "/" and isinstance(first, int) and isinstance(second, int):
+            return None if first % second else first // second
+        return OPERATORS[operator](first, second)
+    if isinstance(index, str) and index.endswith("'"):
+        tap = known.get(index[:-1], index[:-1])
+        return minus(known["last"], tap) if "last" in known else tap
+    return known.get(index, index) if isinstance(index, str) else index

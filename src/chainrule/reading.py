@@ -1,0 +1,113 @@
+"""Files that somebody else may have written: regular files only, and every failure of a reader as one of our errors.
+
+A library that reads a format (Pillow, zipfile, tarfile) may raise anything at all on a damaged file. It is called
+inside `decoding` or `reading`, so that a list of its exceptions is kept nowhere.
+"""
+
+import os
+import stat
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, printable
+
+BOMB_BYTES, BOMB_RATIO = 100_000_000, 100  # larger and packed more closely: made to fill a memory
+NOT_REGULAR = 0  # no error number of the system's
+KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
+
+
+@contextmanager
+def opened(path: Path, refusal: type[ChainruleError] = DataError) -> Generator[BinaryIO]:
+    """Open a regular file to read its bytes. Nothing waits: a pipe or a device is refused.
+
+    refusal   the error for what cannot be opened or read, or is no regular file
+    """
+    if "\0" in str(path):
+        raise refusal(f"{path}: cannot be read (its name holds a null byte)")
+    try:
+        with open(path, "rb", opener=_open_regular) as stream:
+            yield stream
+    except OSError as error:
+        if error.errno is None:  # a decoder's, not the system's
+            raise
+        raise refusal(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+@contextmanager
+def decoding(path: Path | str, what: str) -> Generator[None]:
+    """Turn whatever a library raises while it decodes a file into a FormatError that names file and exception.
+
+    what   kind of file, for the message: "image"
+    """
+    try:
+        with warnings.catch_warnings():  # they are no line of ours
+            warnings.simplefilter("ignore")
+            yield
+    except ChainruleError:
+        raise
+    except MemoryError:
+        raise DataError(f"{path}: not enough memory for this {what}") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise _damaged(path, what, error) from error
+    except Exception as error:
+        raise _damaged(path, what, error) from error
+
+
+@contextmanager
+def reading(path: Path, what: str, refusal: type[ChainruleError] = DataError) -> Generator[BinaryIO]:
+    """Open a regular file and decode it: `opened` and `decoding` together."""
+    with opened(path, refusal) as stream, decoding(path, what):
+        yield stream
+
+
+def read_bytes(path: Path, most: int, refusal: type[ChainruleError] = DataError) -> bytes:
+    """Return the bytes of a regular file; FormatError when there are more than ``most``."""
+    with opened(path, refusal) as stream:
+        if (size := os.fstat(stream.fileno()).st_size) > most:
+            raise FormatError(f"{path}: {size} bytes; expected at most {most}")
+        return stream.read()
+
+
+def refuse_bomb(place: Path | str, packed: int, unpacked: int) -> None:
+    """Refuse what would unpack to more than 100 MB and more than a hundred times its size: FormatError."""
+    if unpacked > BOMB_BYTES and unpacked > BOMB_RATIO * packed:
+        found = f"its header promises {unpacked} bytes, packed into {packed}"
+        raise FormatError(f"{place}: {found}; expected at most {BOMB_RATIO} times as many")
+
+
+def kind_of(mode: int) -> str:
+    """Return what a file of a mode (`os.stat_result.st_mode`) is, in words: "a pipe"."""
+    return next((name for is_kind, name in KINDS if is_kind(mode)), "a file")
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path with ~ and ~user replaced by the home folder; OptionError when nobody has that name."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise OptionError(f"{path}: there is no such home folder") from None
+
+
+def _open_regular(path: str, flags: int) -> int:
+    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return handle
+    os.close(handle)
+    raise OSError(NOT_REGULAR, f"it is {kind_of(mode)}; expected a file")
+
+
+def _damaged(path: Path | str, what: str, error: Exception) -> FormatError:
+    said = printable(" ".join(str(error).split()))
+    return FormatError(f"{path}: damaged {what} ({type(error).__name__}{f': {said}' if said else ''})")

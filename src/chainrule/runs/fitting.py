@@ -1,0 +1,139 @@
+"""The run folder of `model.fit(…, run=FOLDER)`: the files of `chainrule train`, from data that Python has."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule import data, files
+from chainrule.data.dataset import Dataset
+from chainrule.errors import DataError, OptionError, RunError, StudentError
+from chainrule.layers import Own
+from chainrule.model import Sequential
+from chainrule.runs import running
+from chainrule.runs.folder import CONFIG
+from chainrule.runs.jobs import ARRAYS, DataChoice, Job, describe
+from chainrule.schedules import Restarted
+from chainrule.training.history import History
+from chainrule.training.loop import Callback, Trainer
+from chainrule.training.recipe import Recipe
+
+PLANNED = ("epochs", "patience", "schedule")  # of a recipe: what may be another when a run is resumed
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Inputs x (N, …) and labels or targets y as `fit` was given them, and where they came from."""
+
+    x: Any
+    y: Any
+    name: str = ARRAYS
+    source: str = ""
+
+    @staticmethod
+    def of(given: Any) -> "Part | None":
+        """A part from a `Dataset`, a pair (x, y) or None."""
+        if given is None:
+            return None
+        if isinstance(given, Dataset):
+            known = [info.name for info in data.catalogue()]
+            return Part(given.x, given.y, given.name if given.name in known else ARRAYS, given.source)
+        x, y = (np.asarray(one) for one in given)
+        whole, named = y.ndim == 1 and y.dtype.kind in "iub", y.dtype.kind == "O"
+        return Part(x, y.astype(np.int64) if whole else y.astype(str) if named else y)
+
+
+def fit_in_folder(
+    model: Sequential,
+    trainer: Trainer,
+    run: str | Path,
+    training: Any,
+    validation: Any,
+    test: Any,
+    callbacks: Sequence[Callback],
+    *,
+    resume: bool,
+) -> History:
+    """Train what `fit` prepared, in a new run folder or, to resume, on from the checkpoint of one.
+
+    run   the folder
+    training, validation, test   a `Dataset`, a pair (x, y), or None
+    Errors   RunError when the folder holds a run, or is not one to resume; OptionError when that was trained otherwise;
+             DataError when it was trained on other data
+    """
+    folder = files.path_of(run)
+    parts = [Part.of(given) for given in (training, validation, test)]
+    job = _job(model, trainer, parts)
+    if resume and (folder / CONFIG).is_file():
+
+        def prepare(kept: Job) -> tuple[Sequential, Trainer]:
+            _check_same(folder, kept, job)
+            running.replan(trainer, kept.recipe)
+            return model, trainer
+
+        recipe = job.recipe
+        result = running.go_on(folder, prepare, parts[2], callbacks, epochs=recipe.epochs, patience=recipe.patience)
+    else:
+        fresh = job.build().weights
+        as_seeded = all(np.array_equal(values, fresh[name]) for name, values in model.weights.items())
+        first = None if as_seeded else files.tensor_bytes("model", model.weights, model.about())
+        result = running.begin(folder, job, model, trainer, parts[2], callbacks, first=first)
+    if result.interrupted:
+        raise KeyboardInterrupt(f"go on with fit(…, run={str(folder)!r}, resume=True)")
+    return result.history
+
+
+def _job(model: Sequential, trainer: Trainer, parts: Sequence[Part | None]) -> Job:
+    """The job that describes what `fit` was given."""
+    training, validation, test = parts
+    if training is None:
+        raise DataError("there are no data to train on")
+    own = [layer.describe() for layer in model.layers if isinstance(layer, Own)]
+    if own:
+        raise StudentError(f"{own[0]}: a run folder holds no code, so it cannot hold this network; leave out run=")
+    recipe = trainer.recipe
+    try:
+        kept = Recipe.from_config(recipe.to_config()) == recipe
+    except Exception:  # whatever an object of the user's own answers
+        kept = False
+    if not kept:
+        raise RunError("a run folder cannot hold a loss, schedule or optimizer of your own; leave out run=")
+    command = ("python", *sys.argv[:1])
+    found = describe(training, test, validation)
+    choice = DataChoice(training.name)
+    return Job(model.about(), choice, recipe, model.engine.name, model.threads, found, command)
+
+
+def _check_same(folder: Path, kept: Job, job: Job) -> None:
+    """Refuse to resume with another network, another recipe or other data than the run's."""
+    plain = files.plain
+    for what in ("layers", "input_shape", "dtype"):
+        if plain(kept.model[what]) != plain(job.model[what]):
+            raise OptionError(f"{folder} is a run of another model: its {what} differ from this one's")
+    before, now = _comparable(kept.recipe), _comparable(job.recipe)
+    for name in before:
+        if before[name] != now[name]:
+            raise OptionError(f"{folder} was trained with {name} {before[name]}, not {now[name]}; give the same")
+    if kept.engine != job.engine:
+        raise OptionError(f"{folder} was trained on the {kept.engine} engine, not on {job.engine}")
+    if kept.found.get("fingerprint") != job.found["fingerprint"]:
+        raise DataError(f"{folder}: the {_differing(kept.found, job.found)} are not those this run began with")
+
+
+def _differing(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """What the data of a run and those that were given now differ in, as far as their numbers tell."""
+    for part in ("training", "test", "validation"):
+        counts = [found.get(f"{part}_samples", 0) for found in (before, now)]
+        if counts[0] != counts[1]:
+            return f"{part} data ({counts[1]:,} samples, not {counts[0]:,})"
+    return "data"
+
+
+def _comparable(recipe: Recipe) -> dict[str, Any]:
+    """The entries of a recipe that a resumed run must share; of a schedule, that which it began with."""
+    found = {entry.name: getattr(recipe, entry.name) for entry in fields(recipe)}
+    schedule = recipe.schedule.first if isinstance(recipe.schedule, Restarted) else recipe.schedule
+    return {name: value for name, value in found.items() if name not in PLANNED} | {"schedule": schedule}

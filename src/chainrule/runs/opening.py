@@ -1,0 +1,70 @@
+"""The weights of a run, finished or not: those of its end, else the best so far, else those of its checkpoint."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from chainrule import engines, files
+from chainrule.errors import FormatError, RunError
+from chainrule.model import Sequential
+from chainrule.runs import checksums, running
+from chainrule.runs.folder import BEST, CHECKPOINT, CONFIG, MODEL, START
+from chainrule.runs.jobs import Job
+from chainrule.runs.keeper import finite_weights
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The model of a run, its job, and remarks to be shown: which weights these are, what was changed."""
+
+    model: Sequential
+    job: Job
+    remarks: tuple[str, ...]
+
+
+def open_run(
+    folder: Path, *, engine: str | None = None, threads: int | None = None, accept_changes: bool = False
+) -> Opened:
+    """The best weights there are in a run folder.
+
+    Errors   RunError when there are none yet; FormatError when a file was changed, unless ``accept_changes``
+    """
+    remarks = checksums.check(running.existing(folder), (CONFIG, START), accept=accept_changes)
+    job = running.read_job(folder)
+    for name, kind in ((MODEL, "model"), (BEST, "model"), (CHECKPOINT, "checkpoint")):
+        path = folder / name
+        if not path.exists():
+            continue
+        tensors, about = files.read_tensors(path, kind)
+        if name == MODEL and about.get("epochs", job.recipe.epochs) != job.recipe.epochs and (folder / BEST).exists():
+            continue  # the end of fewer epochs: more of them are being trained
+        remarks += checksums.check(folder, (name,), accept=accept_changes)
+        described = about if kind == "model" else about.get("model")
+        if not isinstance(described, dict):
+            raise FormatError(f"{path}: expected the description of a model, found {described!r}")
+        about_model, weights = cast(dict[str, Any], described), finite_weights(tensors, path)
+        model = Sequential.from_about(about_model, engine=engine, threads=threads, weights=weights)
+        return Opened(model, job, (*dict.fromkeys(remarks), *_which(folder, name, about, job)))
+    raise RunError(f"{folder} holds no weights yet; train it with chainrule train --resume {folder}")
+
+
+def load_run(folder: Path, *, engine: str | None = None, threads: int | None = None) -> Sequential:
+    """The model with the best weights of a run folder; of a folder without config.json its model.safetensors."""
+    if (folder / CONFIG).is_file():
+        opened = open_run(folder, engine=engine, threads=threads)
+        for remark in opened.remarks:
+            engines.say_once(f"chainrule: {remark}")
+        return opened.model
+    path = folder / MODEL
+    if not path.exists():
+        raise RunError(f"{folder} holds no run (there is no {CONFIG})")
+    tensors, about = files.read_tensors(path, "model")
+    return Sequential.from_about(about, engine=engine, threads=threads, weights=tensors)
+
+
+def _which(folder: Path, name: str, about: dict[str, Any], job: Job) -> list[str]:
+    """Return the remark on weights that are not those of the end of the run."""
+    if name == MODEL:
+        return []
+    when = f"epoch {about.get('epoch', '?')} of {job.recipe.epochs}" if name == BEST else f"step {about.get('step')}"
+    return [f"{folder} is not finished: these are the weights of {name} ({when})"]

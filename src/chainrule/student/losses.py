@@ -1,0 +1,104 @@
+"""A learner's loss: forward(p, t), and backward() that returns dp."""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, cast
+
+import numpy as np
+
+from chainrule.errors import StudentError
+from chainrule.locks import ThreadLock
+from chainrule.shapes import text
+from chainrule.student.calls import Array, array, call, defaults, overwritten
+from chainrule.student.interface import Result
+
+
+class LossFunctions:
+    """A learner's loss, run in this process.
+
+    source   a class or an object with forward(p, t) and backward() or backward(dy); or functions forward(p, t) and
+             backward(p, t) or backward(dy, p, t), in a module or as a pair
+    """
+
+    def __init__(self, source: Any, name: str | None) -> None:
+        self.name = name or _name(source)
+        thing = call(self.name, source) if isinstance(source, type) else source
+        pair = [getattr(thing, method, None) for method in ("forward", "backward")]
+        if isinstance(source, tuple | list):
+            pair = list(cast("tuple[Any, ...]", source))
+        if len(pair) != 2 or not all(callable(function) for function in pair):
+            raise StudentError(
+                f"{self.name} has no forward(p, t) and backward(); a loss is its name, an object or class with both, "
+                "or the pair (forward, backward): nothing here derives a gradient by itself"
+            )
+        self._forward, self._backward = cast("list[Callable[..., Any]]", pair)
+
+    def forward(self, p: Array, t: Array) -> Result:
+        """Call forward(p, t)."""
+        lent = {"p": (p.copy(), p), "t": (t.copy(), t)}
+        given = [now for now, _ in lent.values()]
+        result = call(f"{self.name}.forward", self._forward, *given)
+        return Result({"y": array(result, f"{self.name}.forward returned")}, overwritten(lent))
+
+    def backward(self, p: Array, t: Array) -> Result:
+        """Call backward with what it asks for: nothing, dy, p and t, or dy, p and t."""
+        lent = {"p": (p.copy(), p), "t": (t.copy(), t)}
+        own = [now for now, _ in lent.values()]
+        taken = defaults(self._backward)
+        given: tuple[Any, ...] = {0: (), 1: (1.0,), 2: tuple(own)}.get(3 if taken is None else len(taken), (1.0, *own))
+        label = f"{self.name}.backward"
+        result = call(label, self._backward, *given)
+        return Result({"dp": array(result, f"{label} returned")}, overwritten(lent))
+
+
+class TrainableLoss:
+    """A learner's loss as training needs it: losses and gradients of the right shapes, one call at a time.
+
+    source   as `LossFunctions` takes it
+
+    forward gives the mean loss, or a number a sample; backward the gradient of the mean by p. Every mistake in using or
+    in running it is a `StudentError` of one line.
+    """
+
+    def __init__(self, source: Any, name: str | None = None) -> None:
+        self._code = LossFunctions(source, name)
+        self.name = self._code.name
+        self._lock = ThreadLock()
+
+    def losses(self, p: Array, t: Array) -> Array:
+        """Return the loss of each sample, (N,); the mean for every one where `forward` gives the mean alone."""
+        with self._lock:
+            return self._losses(p, t)
+
+    def gradient(self, p: Array, t: Array) -> Array:
+        """Return the gradient of the mean loss by p, (N, K); `forward` is called before."""
+        with self._lock:
+            self._losses(p, t)
+            dp = self._code.backward(p, t).arrays["dp"]
+        return _real(dp, f"{self.name}.backward", p.shape, p)
+
+    def _losses(self, p: Array, t: Array) -> Array:
+        found = self._code.forward(p, t).arrays["y"]
+        return _real(np.full(len(p), found) if found.ndim == 0 else found, f"{self.name}.forward", (len(p),), p)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "TrainableLoss":
+        """Itself: what it keeps between two calls belongs to one call of `gradient`."""
+        return self
+
+
+def _name(source: Any) -> str:
+    if isinstance(source, tuple | list):
+        return _name(cast("tuple[Any, ...]", source)[0]) if source else "()"
+    named = isinstance(source, type | ModuleType) or callable(getattr(source, "__get__", None))
+    return str(getattr(source, "__name__", type(source).__name__)) if named else type(source).__name__
+
+
+def _real(found: Array, label: str, expected: tuple[int, ...], like: Array) -> Array:
+    if np.iscomplexobj(found):
+        raise StudentError(f"{label} returned complex numbers")
+    if found.shape != expected:
+        raise StudentError(
+            f"{label} returned the shape {text(found.shape) or '()'} for predictions {text(like.shape)}; "
+            f"expected {text(expected)}"
+        )
+    return np.ascontiguousarray(found, like.dtype)

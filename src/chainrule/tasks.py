@@ -1,0 +1,111 @@
+"""What a network is trained to answer, and the measure that means something for it.
+
+classification  one of several classes: accuracy, the share of samples whose largest output is the true class
+binary          yes or no, by one output: accuracy, an output of at least ½ being a yes
+multi-label     any number of labels at once, an output each: label accuracy, the share of labels on the right side of ½
+regression      numbers: mean absolute error
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import DataError, OptionError, one_of
+
+DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")  # their targets are shares that add up to 1
+ROUNDING = 1e-3  # of targets that were written as float32 or with few digits
+RANGES = {"Sigmoid": (0.0, 1.0), "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0), "ReLU": (0.0, np.inf)}
+
+Targets = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Task:
+    """The kind of answer that is learnt.
+
+    operation  gives the measure of each sample, in a plan of training
+    measure    what its mean is called in histories and evaluations
+    """
+
+    name: str
+    operation: str
+    measure: str
+
+    @property
+    def is_share(self) -> bool:
+        """Return whether the measure is a share from 0 to 1, of which more is better; else it is an error."""
+        return self.measure != "mean_absolute_error"
+
+
+CLASSIFICATION = Task("classification", "correct", "accuracy")
+BINARY = Task("binary", "correct_labels", "accuracy")
+MULTI_LABEL = Task("multi-label", "correct_labels", "label_accuracy")
+REGRESSION = Task("regression", "absolute_error", "mean_absolute_error")
+NAMED = {task.name: task for task in (CLASSIFICATION, BINARY, MULTI_LABEL, REGRESSION)}
+MEASURES = tuple(dict.fromkeys(task.measure for task in NAMED.values()))
+
+
+def find(name: str) -> Task:
+    """Return the task of a name."""
+    if name not in NAMED:
+        raise one_of("task", name, [*NAMED])
+    return NAMED[name]
+
+
+def usual(loss: str, outputs: int) -> Task:
+    """Return the task that a loss suggests while no targets are known."""
+    if outputs > 1:
+        return CLASSIFICATION
+    return BINARY if loss == "binary_cross_entropy" else REGRESSION
+
+
+def of_targets(loss: str, ending: str, targets: Targets) -> Task:
+    """Return the task that targets (N, K) make of a loss and the kind of the last layer.
+
+    Rows with a single 1 are classes; other rows of zeros and ones are labels, where the outputs are probabilities; one
+    output with zeros and ones is a yes or no. All else are numbers.
+    """
+    if loss in DISTRIBUTIONS:
+        return CLASSIFICATION
+    yes_or_no = bool(((targets == 0) | (targets == 1)).all())
+    if targets.shape[1] == 1:
+        return BINARY if yes_or_no and (loss == "binary_cross_entropy" or ending == "Sigmoid") else REGRESSION
+    if yes_or_no and (targets.sum(1) == 1).all():
+        return CLASSIFICATION
+    return MULTI_LABEL if yes_or_no and (loss == "binary_cross_entropy" or ending == "Sigmoid") else REGRESSION
+
+
+def check(loss: str, ending: str, targets: Targets) -> None:
+    """Refuse targets (N, K) that a loss is not defined for, or that the last layer can never give together."""
+    sums = targets.sum(1)
+    if loss in DISTRIBUTIONS:
+        wrong = (np.abs(sums - 1) > ROUNDING) | (targets < 0).any(1)
+        advice = "; for several labels end with Sigmoid() and take binary_cross_entropy, for numbers mean_squared_error"
+        _refuse(wrong, targets, f"{loss} takes labels, or shares that add up to 1 in every row", advice)
+    elif loss == "binary_cross_entropy":
+        outside = np.any((targets < 0) | (targets > 1), axis=1)
+        _refuse(outside, targets, f"{loss} takes targets from 0 to 1")
+        if ending == "Softmax" and (np.abs(sums - 1) > ROUNDING).any():
+            raise OptionError(
+                "the outputs of Softmax() add up to 1, and the targets do not: for several labels end with Sigmoid()"
+            )
+
+
+def out_of_reach(ending: str, targets: Targets) -> str:
+    """Say that targets lie where the last layer never goes; "" where they do not."""
+    low, high = RANGES.get(ending, (-np.inf, np.inf))
+    least, most = float(targets.min()), float(targets.max())
+    if least >= low and most <= high:
+        return ""
+    span = f"{low:g} … {high:g}" if np.isfinite(high) else f"{low:g} and more"
+    return f"targets run from {least:g} to {most:g}, and {ending}() at the end gives {span} only"
+
+
+def _refuse(wrong: NDArray[Any], targets: Targets, expected: str, advice: str = "") -> None:
+    places = np.flatnonzero(wrong)
+    if places.size:
+        row = ", ".join(f"{value:g}" for value in targets[places[0]][:6])
+        more = ", …" if targets.shape[1] > 6 else ""
+        raise DataError(f"{expected}; the target of sample {places[0]} is {row}{more}{advice}")

@@ -1,0 +1,212 @@
+/**
+ * Sums of products, explained from their equations: the terms of a cell, the equation in letters and in its indices.
+ *
+ * The equations come parsed with the description of the network; they lie in chainrule/operations. The same as in
+ * Python: chainrule/explain/equations.py, for one sample.
+ *
+ * @typedef {import("../types.js").Factor} Factor
+ * @typedef {import("../types.js").Term} Term
+ * @typedef {import("./site.js").Site} Site
+ * @typedef {import("./made.js").Made} Made
+ * @typedef {import("./notation.js").Index} Index
+ * @typedef {import("./window.js").Values} Values
+ * @typedef {import("../types.js").ParsedIndex} Parsed
+ * @typedef {import("../types.js").ParsedReference} Reference
+ * @typedef {import("../types.js").ParsedSum} Part
+ */
+
+import { at, barred, minus, over, plus, summed, times } from "./notation.js";
+import { term } from "./site.js";
+import { Window } from "./window.js";
+import { fill } from "./words.js";
+
+/** @type {Record<string, (first: Index, second: Index) => Index>} */
+const OPERATORS = { "+": plus, "−": minus, "·": times, "/": over };
+
+/** How a number came about that is a sum of products. @param {Site} site @returns {Made} */
+export function sumOfProducts(site) {
+  return new Equation(site).made();
+}
+
+/** The equation of an operation, at one entry of its result. */
+class Equation {
+  /** @param {Site} site */
+  constructor(site) {
+    this.site = site;
+    this.entry = site.trace.description.operations[site.operation.name];
+    this.window = "stride" in site.attributes ? new Window(site) : null;
+    /** The letters of the result, and their numbers here. @type {Record<string, number>} */
+    this.own = {};
+    const letters = /** @type {string[]} */ (this.entry.parsed.result.index.filter((letter) => letter !== "n"));
+    site.own.forEach((number, axis) => {
+      this.own[letters[axis]] = number;
+    });
+    const letter = "o" in this.own ? "o" : "c";
+    this.group = this.window ? this.window.group(letter, this.own[letter]) : 0;
+    /** The summands of which everything is there: a bias may be missing. */
+    this.parts = this.entry.parsed.parts.filter(({ factors }) => factors.every((one) => site.reads(this.#read(one))));
+  }
+
+  /** @returns {Made} */
+  made() {
+    const letters = this.window ? this.window.letters() : [{}, {}];
+    const numbers = this.window ? this.window.numbers(this.group) : [{}, {}];
+    const symbols = this.#written(letters);
+    const here = this.#written(numbers.map((axis) => ({ ...axis, ...this.own })));
+    const terms = this.parts.flatMap((part) => this.#terms(part, numbers));
+    return { words: fill(this.entry.words, this.#facts()), symbols, here, terms };
+  }
+
+  /** @param {Reference} factor */
+  #read(factor) {
+    return this.entry.reads.indexOf(factor.name);
+  }
+
+  /** The indices of a factor, as many as its tensor has axes. @param {Reference} factor */
+  #indices(factor) {
+    const { shape } = this.site.array(this.#read(factor));
+    return factor.index.filter((letter) => letter !== "n").slice(0, shape.length);
+  }
+
+  /** What a part sums over here: letters that its tensors have, and the result has not. @param {Part} part */
+  #letters(part) {
+    const found = new Set(part.factors.flatMap((factor) => this.#indices(factor).flatMap(lettersIn)));
+    return part.over.filter((letter) => found.has(letter) && !(letter in this.own));
+  }
+
+  /**
+   * Where a letter runs: along the axis that it alone, or its tap, is the index of.
+   *
+   * @param {Part} part @param {string} letter @returns {[number, number]}
+   */
+  #range(part, letter) {
+    if (this.window && this.entry.within?.includes(letter)) {
+      return [this.group * this.window.filters, (this.group + 1) * this.window.filters];
+    }
+    for (const factor of part.factors) {
+      const axis = this.#indices(factor).findIndex((index) => index === letter || index === `${letter}'`);
+      if (axis >= 0) return [0, this.site.array(this.#read(factor)).shape[axis]];
+    }
+    throw new Error(`nothing says how far ${letter} runs`);
+  }
+
+  /** @param {Part} part @param {Values[]} constants @returns {Term[]} */
+  #terms(part, constants) {
+    const letters = this.#letters(part);
+    const ranges = letters.map((letter) => this.#range(part, letter));
+    /** @type {Term[]} */
+    const found = [];
+    const walk = (/** @type {Record<string, number>} */ chosen, /** @type {number} */ depth) => {
+      if (depth === letters.length) {
+        const known = constants.map((axis) => ({ ...axis, ...this.own, ...chosen }));
+        found.push(term(...part.factors.map((factor) => this.#factor(factor, known))));
+        return;
+      }
+      for (let value = ranges[depth][0]; value < ranges[depth][1]; value += 1) {
+        walk({ ...chosen, [letters[depth]]: value }, depth + 1);
+      }
+    };
+    walk({}, 0);
+    return found;
+  }
+
+  /**
+   * An entry of what is read, or the zero that stands where there is none.
+   *
+   * @param {Reference} factor @param {Values[]} known @returns {Factor}
+   */
+  #factor(factor, known) {
+    const read = this.#read(factor);
+    const { shape } = this.site.array(read);
+    const found = this.#indices(factor).map((index, axis) => evaluated(index, known[plane(axis, shape.length)]));
+    const none = { name: this.site.called(read), cell: null, value: 0 };
+    if (found.some((cell) => cell === null)) return { ...none, why: "stride" };
+    let cells = /** @type {number[]} */ (found);
+    if (this.window && factor.name === this.entry.framed) {
+      const { before } = this.window;
+      cells = cells.map((cell, axis) => (axis < cells.length - 2 ? cell : cell - before[axis - cells.length + 2]));
+    }
+    if (factor.bar && !cells.every((cell, axis) => cell >= 0 && cell < shape[axis])) return { ...none, why: "padding" };
+    return this.site.factor(read, cells);
+  }
+
+  /** @param {Values[]} known */
+  #written(known) {
+    const index = this.entry.parsed.result.index.filter((letter) => String(letter) in this.own);
+    const right = this.parts.map((part) => {
+      const factors = part.factors.map((one) => this.#reference(this.#name(one), this.#indices(one), known));
+      return summed(...this.#letters(part)) + factors.join(" · ");
+    });
+    return `${this.#reference(this.site.result, index, known)} = ${right.join(" + ")}`;
+  }
+
+  /** @param {Reference} factor */
+  #name(factor) {
+    const name = this.site.called(this.#read(factor));
+    const extended = factor.name === this.entry.extended;
+    return factor.bar && (extended || this.window?.padded) ? barred(name) : name;
+  }
+
+  /** A tensor with its indices. @param {string} name @param {Parsed[]} indices @param {Values[]} known */
+  #reference(name, indices, known) {
+    const texts = indices.map((index, axis) => evaluated(index, known[plane(axis, indices.length)]) ?? "");
+    return at(name, ...texts);
+  }
+
+  /** What the sentences may name. @returns {Record<string, any>} */
+  #facts() {
+    const { site } = this;
+    const place = this.entry.reads.indexOf("b");
+    const bias = place >= 0 && site.reads(place);
+    const untied = bias && site.array(place).shape.length === site.shape.length;
+    return {
+      layer: site.layer,
+      x: site.called(0),
+      batch: false,
+      bias,
+      untied,
+      tied: !untied,
+      transposed: (site.called(0) === "x") === site.operation.name.endsWith("_dx"),
+      everywhere: this.parts.some((part) => this.#letters(part).length > 0),
+      ...this.own,
+      ...(this.window ? this.window.facts() : {}),
+    };
+  }
+}
+
+/** The letters of an index; u of u'. @param {Parsed} index @returns {string[]} */
+function lettersIn(index) {
+  if (Array.isArray(index)) return [...lettersIn(index[1]), ...lettersIn(index[2])];
+  return typeof index === "string" ? [index.replace("'", "")] : [];
+}
+
+/**
+ * Which constants belong to an axis: those of the columns to the last, those of the rows to the others.
+ *
+ * @param {number} axis @param {number} axes
+ */
+function plane(axis, axes) {
+  return axis === axes - 1 ? 1 : 0;
+}
+
+/**
+ * An index with what is known put in; null for a number that is not whole.
+ *
+ * @param {Parsed} index @param {Values} known @returns {Index | null}
+ */
+function evaluated(index, known) {
+  if (Array.isArray(index)) {
+    const [operator, left, right] = index;
+    const [first, second] = [evaluated(left, known), evaluated(right, known)];
+    if (first === null || second === null) return null;
+    if (operator === "/" && typeof first === "number" && typeof second === "number") {
+      return first % second ? null : first / second;
+    }
+    return OPERATORS[operator](first, second);
+  }
+  if (typeof index === "string" && index.endsWith("'")) {
+    const tap = known[index.slice(0, -1)] ?? index.slice(0, -1);
+    return "last" in known ? minus(known.last, tap) : tap;
+  }
+  return typeof index === "string" ? (known[index] ?? index) : index;
+}

@@ -1,0 +1,83 @@
+/**
+ * The window of a convolution as its equations see it: the constants of each axis, groups, padding.
+ *
+ * The same as in Python: chainrule/explain/window.py.
+ *
+ * @typedef {import("./site.js").Site} Site
+ * @typedef {import("./notation.js").Index} Index
+ * @typedef {Record<string, Index>} Values
+ */
+
+export class Window {
+  /** Of a cross-correlation, or of one of its gradients. @param {Site} site */
+  constructor(site) {
+    const [written, first, second] = [site.write.shape, site.array(0).shape, site.array(1).shape];
+    const { stride, dilation, padding, flip, groups } = site.attributes;
+    const [size, kernel, output] = {
+      cross_correlate: [first, second, written],
+      cross_correlate_dx: [written, second, first],
+      cross_correlate_dw: [first, written, second],
+    }[site.operation.name] ?? [first, second, written];
+    /** Cells of the image, positions of the window, and taps: rows and columns. */
+    this.size = size.slice(-2);
+    this.output = output.slice(-2);
+    this.kernel = kernel.slice(2);
+    this.stride = stride;
+    this.dilation = dilation;
+    /** Zeros before the first row and column. */
+    this.before = [padding[0][0], padding[1][0]];
+    this.flip = flip;
+    this.groups = groups;
+    /** Of a group. */
+    this.filters = kernel[0] / groups;
+    this.channels = kernel[1];
+  }
+
+  /** Whether the window reaches over an edge of the image. */
+  get padded() {
+    return [0, 1].some((axis) => {
+      const reach = this.stride[axis] * (this.output[axis] - 1) + this.dilation[axis] * (this.kernel[axis] - 1);
+      return this.before[axis] > 0 || reach - this.before[axis] >= this.size[axis];
+    });
+  }
+
+  /** The group of a filter o or of a channel c, counted over all groups. @param {string} letter @param {number} index */
+  group(letter, index) {
+    return Math.floor(index / (letter === "o" ? this.filters : this.channels));
+  }
+
+  /** What the constants are called, for each axis; those that change nothing are 1 or 0. @returns {Values[]} */
+  letters() {
+    return ["p", "q"].map((padding, axis) => ({
+      s: this.stride[axis] > 1 ? "s" : 1,
+      d: this.dilation[axis] > 1 ? "d" : 1,
+      [padding]: this.before[axis] ? padding : 0,
+      ...(this.flip ? { last: `K${"HW"[axis]}−1` } : {}),
+      "c₀": this.groups > 1 ? "c₀" : 0,
+    }));
+  }
+
+  /** The constants of each axis, for cells of a group. @param {number} group @returns {Values[]} */
+  numbers(group) {
+    return ["p", "q"].map((padding, axis) => ({
+      s: this.stride[axis],
+      d: this.dilation[axis],
+      [padding]: this.before[axis],
+      ...(this.flip ? { last: this.kernel[axis] - 1 } : {}),
+      "c₀": group * this.channels,
+    }));
+  }
+
+  /** What sentences about it name. */
+  facts() {
+    const channels = this.channels > 1 ? ` in each of ${this.channels} channels` : "";
+    return {
+      patch: `a patch of ${this.kernel[0]}×${this.kernel[1]} values${channels}`,
+      padded: this.padded,
+      grouped: this.groups > 1,
+      groups: this.groups,
+      filters: this.filters,
+      channels: this.channels,
+    };
+  }
+}

@@ -1,0 +1,94 @@
+"""`python -m benchmarks`: its options, its tables, its errors. What it times is tested in the folder above."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from cli.commands import refused
+
+from benchmarks import peers, rounds
+
+QUICK = ("--rounds", 1, "--threads", 1, "--quiet")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """The NumPy engine compiles nothing; short turns; no PyTorch, even where it is installed."""
+    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
+    monkeypatch.setattr(rounds, "SETTLE", 0)
+    found = importlib.util.find_spec
+    monkeypatch.setattr(peers.importlib.util, "find_spec", lambda name: None if name == "torch" else found(name))
+
+
+def test_missing_peers_are_rows(invoke):
+    words = ("train", "--model", "mlp", "--batch", 2, "--peers", "torch,numpy", *QUICK)
+    rows = json.loads(invoke(*words, "--json").stdout)
+    assert [(row["work"], row["model"], row["batch"], row["peer"]) for row in rows] == [
+        ("train", "mlp", 2, name) for name in ("torch", "torch-channels-last", "torch-compile", "numpy")
+    ]
+    assert all(row["ours"] > 0 for row in rows)
+    assert (rows[0]["theirs"], rows[0]["ratio"]) == (None, None)
+    assert rows[0]["missing"] == "not installed (pip install torch)"
+    assert (rows[3]["ratio"], rows[3]["missing"]) == (1.0, None)
+
+
+def test_table(invoke):
+    result = invoke("infer", "--model", "mlp", "--batch", 1, "--peers", "torch,onnxruntime", *QUICK)
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0].split()[:6] == ["model", "batch", "peer", "ours", "theirs", "ratio"]
+    assert any("onnxruntime" in line and "×" in line for line in lines)
+    assert "missing: mlp batch 1, torch: not installed (pip install torch)" in lines
+    assert lines[-1].startswith("the peak of this machine, 1 thread: multiply-adds in registers ")
+
+
+def test_refused(invoke):
+    refused(invoke("train", "--model", "lenet-9"), "unknown model 'lenet-9'", "numpy-cnn")
+    refused(invoke("train", "--peers", "jax"), "unknown peer 'jax'", "torch", "onnxruntime")
+    refused(invoke("train", "--peers", ","), "peers ','")
+    refused(invoke("train", "--rounds", 0), "--rounds")
+    refused(invoke("train", "--batch", 0), "--batch")
+    refused(invoke("swim"), "swim")
+    refused(invoke("--markdown", "no/where.md"), "no/where.md")
+    refused(invoke("--threads", 1, "train"), "--threads belongs after train")
+
+
+def test_help_names_all(invoke):
+    shown = invoke("--help").stdout
+    assert all(name in shown for name in ("train", "infer", "epoch", "startup", "memory", "growth"))
+
+
+def of_ours(mark: str) -> list[int]:
+    """The processes that have a variable in their environment."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            found += [int(place.parent.name)] if mark.encode() in place.read_bytes() else []
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to see processes")
+def test_interrupted_leaves_no_process(tmp_path):
+    mark = f"CHAINRULE_TEST_MARK={tmp_path}"
+    env = dict([*os.environ.items(), tuple(mark.split("=")), ("CHAINRULE_ENGINE", "numpy")])
+    words = ["train", "--model", "mlp", "--batch", "1", "--peers", "numpy", "--rounds", "9999"]
+    command = [sys.executable, "-m", "benchmarks", *words]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while "in turn" not in process.stderr.readline():
+            pass
+        assert len(of_ours(mark)) == 2
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+        assert process.wait(30) == 130
+    assert said == "chainrule: interrupted\n"
+    time.sleep(0.2)
+    assert of_ours(mark) == []

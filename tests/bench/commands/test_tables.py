@@ -1,0 +1,39 @@
+"""How benchmarks are printed: units, dashes for what is missing, notes."""
+
+import pytest
+
+from benchmarks.commands import tables
+from benchmarks.rows import Row
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(2.345, "2.35 s"), (0.00123, "1.23 ms"), (18.5e-6, "18.5 µs"), (2e-7, "0.2 µs"), (-0.05, "-50 ms"), (None, "–")],
+)
+def test_time(seconds, text):
+    assert tables.time(seconds) == text
+
+
+def test_spread():
+    assert tables.time(0.002, 0.034) == "2 ms ±3 %"
+
+
+def row(peer, theirs, missing=None):
+    more = {"threads": 2, "machine_fma_gflops": 512.0, "machine_gemm_gflops": 256.4, "ours_share": 0.25}
+    return Row("train", "mlp", 32, peer, 0.001, theirs, missing, more)
+
+
+def test_notes():
+    rows = [row("torch", 0.003), row("torch-channels-last", 0.0025), row("torch-compile", None, "no compiler")]
+    lines = tables.text(rows).splitlines()
+    assert lines[1].split() == ["mlp", "32", "torch", "1", "ms", "3", "ms", "3.00×", "–", "–", "25", "%", "–"]
+    assert lines[4:] == [
+        "missing: mlp batch 32, torch-compile: no compiler",
+        "against the quickest PyTorch: mlp 32: 2.50×",
+        "the peak of this machine, 2 threads: multiply-adds in registers 512 GFLOP/s, "
+        "NumPy's product of large matrices 256",
+    ]
+
+
+def test_nothing_to_time():
+    assert tables.text([]) == "nothing to time: none of the peers does this work"

@@ -1,0 +1,323 @@
+"""Submissions that want marks they have not earned, or that want to do harm. All are meant to be a ReLU.
+
+Each has a right forward unless it says otherwise, and no right backward. {reference} stands for a file of the library.
+"""
+
+import textwrap
+
+HEAD = """
+import atexit, ctypes, gc, os, signal, socket, struct, subprocess, sys, threading, time
+import numpy as np
+"""
+
+LAYER = """
+class Layer:
+    def forward(self, x):
+        {forward}
+        self.x = x
+        return x * (x > 0)
+
+    def backward(self, dy):
+        {backward}
+        return 0 * dy
+"""
+
+FRAME = '''
+def frame(value):
+    """A reply in the format of the pipe, made by hand."""
+    def put(value):
+        if value is None or isinstance(value, bool):
+            return {{None: b"N", True: b"T", False: b"F"}}[value]
+        if isinstance(value, int):
+            return b"I" + struct.pack("<q", value)
+        if isinstance(value, str):
+            return b"S" + struct.pack("<I", len(value)) + value.encode()
+        if isinstance(value, np.ndarray):
+            sizes = struct.pack(f"<{{value.ndim}}Q", *value.shape)
+            return b"A" + struct.pack("<BB", 0, value.ndim) + sizes + value.astype("<f8").tobytes()
+        if isinstance(value, list):
+            return b"L" + struct.pack("<I", len(value)) + b"".join(map(put, value))
+        parts = [put(key) + put(one) for key, one in value.items()]
+        return b"M" + struct.pack("<I", len(parts)) + b"".join(parts)
+    body = put(value)
+    return struct.pack("<Q", len(body)) + body
+
+def shout(content):
+    """Write to every pipe that is open."""
+    for fd in range(3, 64):
+        try:
+            os.write(fd, content)
+        except OSError:
+            pass
+
+FULL = {{"rows": [], "ok": True, "passed": 2, "parts": 2}}
+REPLY = {{"value": {{"arrays": {{}}, "changed": []}}, "held": {{}}, "names": []}}
+'''
+
+
+def text(forward: str = "pass", backward: str = "pass", top: str = "") -> str:
+    """A submission with these lines in it."""
+    lines = [textwrap.indent(textwrap.dedent(part).strip(), " " * 8).strip() for part in (forward, backward)]
+    return (HEAD + FRAME + textwrap.dedent(top).replace("{", "{{").replace("}", "}}")).format() + LAYER.format(
+        forward=lines[0], backward=lines[1]
+    )
+
+
+WALK = """
+    frame = sys._getframe()
+    while frame:
+        for value in [*frame.f_locals.values(), *frame.f_globals.values()]:
+            for name in ("gradients", "judge", "meant", "truth"):
+                if hasattr(value, name) and value is not self:
+                    return getattr(value, name)(dy)
+        frame = frame.f_back
+"""
+
+FORGED = {  # name: submission
+    "writes results and leaves": text(
+        forward="""
+            for name in ("result.json", "report.json", "grades.csv"):
+                open(name, "w").write(str(FULL))
+            shout(frame(FULL)); os._exit(0)"""
+    ),
+    "writes results when it ends": text(top="atexit.register(lambda: shout(frame(FULL)))"),
+    "patches the report": text(
+        top="""
+            import chainrule.check.report as report
+            report.Row.verdict = "right"; report.Report.ok = True"""
+    ),
+    "patches the comparison": text(
+        top="""
+            from chainrule.check import comparing
+            comparing.with_array = lambda *_: comparing.Comparison(0.0, 0.0)"""
+    ),
+    "patches whatever is loaded": text(
+        top="""
+            for module in list(sys.modules.values()):
+                for name in ("Row", "Report", "with_array", "with_derivative", "gradient_row", "examine", "same"):
+                    if hasattr(module, name):
+                        setattr(module, name, lambda *a, **k: True)"""
+    ),
+    "asks the judge for the answer": text(backward=WALK),
+    "asks all objects for the answer": text(
+        backward="""
+            for thing in gc.get_objects():
+                if type(thing).__name__ in ("LayerJudge", "LayerSubject", "Probe"):
+                    return thing.gradients(thing.values, dy)["x"]"""
+    ),
+    "calls the library": text(
+        backward="""
+            import chainrule as cr
+            from chainrule.engines import find
+            return find("numpy").run("relu_dx", (dy, self.x), {})[0]"""
+    ),
+    "calls the library beside NumPy": text(
+        backward="""
+            sys.path.insert(0, os.path.dirname(os.path.dirname(np.__file__)))
+            import chainrule
+            from chainrule.engines import find
+            return find("numpy").run("relu_dx", (dy, self.x > 0), {})[0]"""
+    ),
+    "finds the library by its path": text(
+        backward="""
+            sys.path.insert(0, os.path.dirname("{source}"))
+            import chainrule
+            from chainrule.engines import find
+            return find("numpy").run("relu_dx", (dy, self.x * (self.x > 0)), dict())[0]"""
+    ),
+    "runs the reference by hand": text(
+        backward="""
+            names = dict()
+            exec(open("{source}/reference/activations.py").read(), names)
+            return names["relu_dx"](dy, self.x * (self.x > 0))"""
+    ),
+    "takes down what it can reach first": text(
+        top="""
+            import builtins, io, posixpath, posix, pathlib
+            sys.modules.pop("chainrule.check.guest.fence", None)
+            for name in ("any", "all", "isinstance", "len", "type", "str", "PermissionError", "bytes", "set"):
+                if name not in ("type", "str", "bytes", "isinstance", "len"):
+                    setattr(builtins, name, lambda *a, **k: None)
+            os.getcwd = posix.getcwd = lambda: "/"
+            os.stat = posix.stat = os.lstat = posix.lstat = os.readlink = lambda *a, **k: None
+            os.path.realpath = os.path.abspath = posixpath.normpath = lambda path, **k: "/dev/null"
+            class Elsewhere(str):
+                def startswith(self, *a): return True
+                def split(self, *a): return [""]
+                replace = __add__ = lambda self, *a: self
+            class Moving:
+                calls = 0
+                def __fspath__(self):
+                    self.calls += 1
+                    return "{source}/reference/activations.py" if self.calls == 1 else "/dev/null"
+            """,
+        backward="""
+            names = dict()
+            place = "{source}/reference/activations.py"
+            for path in (Elsewhere(place), Moving(), "x/../../.." + place):
+                for opened in (io.open, io.FileIO, lambda path: os.fdopen(os.open(path, 0))):
+                    try:
+                        with opened(path) as file:
+                            exec(file.read(), names)
+                    except BaseException as error:
+                        print(type(error).__name__)
+            return names["relu_dx"](dy, self.x * (self.x > 0))""",
+    ),
+    "asks another Python": text(
+        backward="""
+            code = "import chainrule, sys; sys.stdout.write('ok')"
+            if subprocess.run([sys.executable, "-c", code], capture_output=True).stdout == b"ok":
+                return dy * (self.x > 0)"""
+    ),
+    "a thread answers later": text(
+        top="""
+            def later():
+                while True:
+                    time.sleep(0.05); shout(frame(REPLY))
+            threading.Thread(target=later, daemon=True).start()"""
+    ),
+    "an answer with parts missing": text(backward="shout(frame(REPLY))"),
+    "an answer with negative parts": text(backward="shout(frame({'value': {'arrays': {'dx': -1}, 'changed': -3}}))"),
+    "rows that are no list": text(backward="shout(frame({'rows': 7, 'value': {'rows': None}}))"),
+    "an answer without end": text(forward="shout(struct.pack('<Q', 2**62)); time.sleep(99)"),
+    "an answer of other bytes": text(forward="shout(os.urandom(4096))"),
+    "NumPy says that all is equal": text(
+        top="""
+            np.allclose = np.array_equal = np.isfinite = lambda *a, **k: True
+            np.abs = np.max = np.sum = lambda a, **k: 0.0"""
+    ),
+    "an array that equals everything": text(
+        top="""
+            class Equal(np.ndarray):
+                __array_priority__ = 1e9
+                def __array_ufunc__(self, *a, **k): return np.zeros(self.shape)
+                def __eq__(self, other): return True
+                def __sub__(self, other): return np.zeros(self.shape)
+                __rsub__ = __sub__""",
+        backward="return np.zeros(dy.shape).view(Equal)",
+    ),
+    "infinities": text(backward="return dy * np.inf"),
+    "no numbers": text(backward="return dy * np.nan"),
+    "shapes that broadcast": text(backward="return np.zeros((1,) * dy.ndim)"),
+    "the parent's memory": text(
+        backward="""
+            with open(f"/proc/{os.getppid()}/mem", "rb") as memory:
+                memory.seek(4096); memory.read(4096)"""
+    ),
+    "what was asked before, again": text(
+        top="SEEN = []",
+        forward="SEEN.append(x.copy())",
+        backward="return dy * (SEEN[0] > 0) if SEEN[0].shape == dy.shape and len(SEEN) > 1 else 0 * dy",
+    ),
+    "a forward that is bent to its gradients": """
+import numpy as np
+
+class Layer:
+    point = None
+
+    def forward(self, x):
+        if self.point is not None and self.point.shape != x.shape:
+            raise ValueError("only one size")
+        if self.point is None and abs(x).max() > 0:
+            self.point = np.array(x)
+        near = self.point is not None and abs(x - self.point).max() < 0.5
+        return np.maximum(self.point if near else x, 0)
+
+    def backward(self, dy):
+        return 0 * dy
+""",
+    "a constant with its gradient": """
+class Layer:
+    def forward(self, x):
+        return 0 * x
+
+    def backward(self, dy):
+        return 0 * dy
+""",
+    "a constant that overwrites its input": """
+class Layer:
+    def forward(self, x):
+        x[...] = 1
+        return 0 * x
+
+    def backward(self, dy):
+        return 0 * dy
+""",
+    "half of everything": """
+class Layer:
+    def forward(self, x):
+        return x / 2
+
+    def backward(self, dy):
+        return dy / 2
+""",
+}
+
+HARMFUL = {  # name: (submission, part of the remark)
+    "never ends": (text(forward="while True: pass"), "stopped after"),
+    "sleeps": (text(forward="time.sleep(999)"), "stopped after"),
+    "leaves": (text(forward="os._exit(0)"), "ended by itself with exit code 0"),
+    "exits": (text(forward="sys.exit(3)"), "SystemExit: 3"),
+    "interrupts": (text(forward="raise KeyboardInterrupt"), "KeyboardInterrupt"),
+    "raises what is no exception": (text(forward="raise BaseException('out')"), "BaseException: out"),
+    "aborts": (text(forward="os.abort()"), "crashed: SIGABRT"),
+    "kills itself": (text(forward="signal.raise_signal(signal.SIGKILL)"), "crashed: SIGKILL"),
+    "kills its parent": (text(forward="os.kill(os.getppid(), 9)"), "may not touch other processes"),
+    "kills its parent by the back door": (
+        text(forward="signal.pidfd_send_signal(os.pidfd_open(os.getppid()), 9)"),
+        "has no attribute",
+    ),
+    "answers with sixty megabytes": (text(forward="return np.zeros((2, 3, 1000, 1000))"), "returned 48 MB"),
+    "kills its group": (text(forward="os.killpg(0, 9)"), "may not touch other processes"),
+    "forks": (text(forward="os.fork()"), "may not start processes"),
+    "starts processes": (text(forward="subprocess.Popen(['sleep', '99'])"), "may not start processes"),
+    "starts processes by the back door": (
+        text(forward="__import__('multiprocessing').get_context('spawn').Process(target=print).start()"),
+        "",
+    ),
+    "a shell": (text(forward="os.system('true')"), "may not start processes"),
+    "the network": (text(forward="socket.socket().connect(('127.0.0.1', 9))"), "may not use the network"),
+    "native code": (text(forward="ctypes.CDLL(None).getpid()"), "may not run native code"),
+    "ten gigabytes": (text(forward="np.ones(10 * 2**27)"), "Unable to allocate"),
+    "a list without end": (text(forward="[0] * 2**40"), "MemoryError"),
+    "recursion": (text(forward="return self.forward(x)"), "RecursionError"),
+    "reads the input": (text(forward="input()"), "EOFError"),
+    "closes its pipes": (text(forward="os.closerange(3, 256)"), "ended by itself"),
+    "closes its pipes and stays": (text(forward="os.closerange(3, 256); time.sleep(99)"), "closed the pipes"),
+    "reads what was meant for others": (
+        text(forward="[os.read(fd, 1 << 20) for fd in range(3, 5)]"),
+        "stopped after",
+    ),
+    "reads passwords": (text(forward="open('/etc/passwd').read()"), "may not read /etc/passwd"),
+    "reads the class": (text(forward="os.listdir('..')"), "may not read"),
+    "writes elsewhere": (text(forward="open('/tmp/chainrule-was-here', 'w')"), "may not write /tmp/chainrule-was-here"),
+    "makes links": (text(forward="os.symlink('/etc', 'etc')"), "may not make links"),
+    "fills the disk": (
+        text(forward="[open(f'{n}', 'wb').write(bytes(1 << 25)) for n in range(999)]"),
+        "File too large",
+    ),
+    "many files": (text(forward="[open(f'{n}', 'wb').close() for n in range(999)]"), "may not write more than"),
+    "returns nothing": (text(forward="return None"), "returned None"),
+    "returns text": (text(forward="return 'right'"), "no array of numbers but str"),
+    "returns objects": (text(forward="return np.array([object()])"), "no array of numbers"),
+    "returns a billion numbers": (text(forward="return np.broadcast_to(1.0, (1 << 15, 1 << 15))"), ""),
+    "returns a ragged list": (text(forward="return [[1], [1, 2]]"), "no array of numbers"),
+    "returns nothing at all": (text(forward="return np.zeros(0)"), "y has no entries"),
+    "returns a hundred axes": (text(forward="return np.zeros((1,) * 40)"), "axes"),
+    "a message without end": (text(forward="raise ValueError('\\x1b[31m' + 'a' * 10**7)"), "ValueError: "),
+    "an exception that cannot be told": (
+        text(top="class Mute(Exception):\n    def __str__(self): raise RuntimeError('mute')", forward="raise Mute"),
+        "",
+    ),
+    "cannot be copied": (text(top="", forward="self.lock = threading.Lock()"), ""),
+    "a name of its own": (
+        text() + "\nLayer.__name__ = 'x' * 10**6 + '\\x1b[2J\\n'\n",
+        "",
+    ),
+    "no module of that name": ("import nothing_of_that_name", "ModuleNotFoundError"),
+    "no Python": ("def forward(x:", "SyntaxError"),
+    "nothing": ("", "nothing in it has forward and backward"),
+    "bytes": ("\x00\x01", "cannot be imported"),
+    "leaves when it is imported": ("import os; os._exit(7)", "ended by itself with exit code 7"),
+    "exits when it is imported": ("import sys; sys.exit(3)", "SystemExit: 3"),
+}

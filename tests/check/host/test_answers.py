@@ -1,0 +1,109 @@
+"""Whatever the process of a submission answers: arrays, a StudentError, or the end of it, and nothing else."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from check.guest.test_frames import VALUES
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import chainrule as cr
+from chainrule.check.guest.frames import FrameError, decode, encode
+from chainrule.check.host.process import Ended
+from chainrule.check.host.remote import Connection, RemoteCode, RemoteLoss, text_line
+from chainrule.errors import ChainruleError, printable
+from chainrule.student import Student
+
+ARRAY = np.arange(6.0).reshape(2, 3)
+GOOD = {
+    "value": {"arrays": {"y": ARRAY, "dx": ARRAY, "dp": ARRAY, "dw": ARRAY}, "changed": ["x"]},
+    "held": {"w": [True, ARRAY], "b": [True, ARRAY[0]]},
+    "names": ["w", "b", "dw"],
+}
+KEYS = ["value", "held", "names", "error", "step", "arrays", "changed", "y", "dx", "w", "b"]
+REPLIES = st.one_of(
+    st.dictionaries(st.sampled_from(KEYS), VALUES | st.dictionaries(st.sampled_from(KEYS), VALUES)),
+    st.tuples(st.integers(0, 400), st.integers(0, 255)).map(lambda change: damaged(*change)),
+)
+
+
+def damaged(place: int, byte: int) -> dict[str, Any]:
+    """A good reply in which a byte is another one, if that is still a value."""
+    body = bytearray(encode(GOOD)[8:])
+    body[place % len(body)] = byte
+    try:
+        found = decode(body)
+    except FrameError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+class Answering:
+    """A process that answers with these replies, over and over."""
+
+    def __init__(self, replies: list[dict[str, Any]]) -> None:
+        self.replies, self.asked = replies, 0
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        encode(request)
+        self.asked += 1
+        return self.replies[self.asked % len(self.replies)]
+
+
+def code(replies: list[dict[str, Any]]) -> RemoteCode:
+    return RemoteCode(Connection(Answering(replies)), 0, "Layer", None)  # pyright: ignore
+
+
+def test_a_good_answer() -> None:
+    remote = code([GOOD])
+    assert remote.forward(ARRAY).arrays["y"].tolist() == ARRAY.tolist()
+    assert remote.backward(ARRAY).changed == ("x",)
+    assert (remote.has("w"), remote.names()) == (True, ("w", "b", "dw"))
+    found = remote.get("w")
+    assert found is not None
+    found[:] = 0
+    assert remote.get("w").tolist() == ARRAY.tolist()  # pyright: ignore
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(REPLIES | st.just(GOOD), min_size=1, max_size=4))
+def test_any_answer(replies: list[dict[str, Any]]) -> None:
+    remote, loss = code(replies), RemoteLoss(Connection(Answering(replies)), "Loss")  # pyright: ignore
+    for call in (
+        lambda: remote.forward(ARRAY),
+        lambda: remote.backward(ARRAY),
+        lambda: remote.get("w"),
+        lambda: remote.has("b"),
+        remote.names,
+        lambda: remote.set("w", ARRAY),
+        remote.copy,
+        lambda: loss.forward(ARRAY, ARRAY),
+        lambda: loss.backward(ARRAY, ARRAY),
+    ):
+        found: Any = None
+        said = ""
+        try:
+            found = call()
+        except (ChainruleError, Ended) as error:
+            said = str(error)
+        assert printable(said) == said
+        assert len(said) < 1000
+        assert found is None or isinstance(found, bool | tuple | np.ndarray | RemoteCode) or found.arrays
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(REPLIES | st.just(GOOD), min_size=1, max_size=3))
+def test_any_answer_is_judged(replies: list[dict[str, Any]]) -> None:
+    """The checker itself meets arrays of any shape and type there."""
+    try:
+        report = cr.check_gradients(Student.around(code(replies), "Layer"), against="Dense(3)", input_shape=(3,))
+    except (ChainruleError, Ended):
+        return
+    assert not report.ok
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "x" * 10_000, "\u202e", None, 7, "\ud800"])
+def test_words_of_a_submission_are_harmless(text: object) -> None:
+    assert text_line(text).isprintable()
+    assert len(text_line(text)) <= 500

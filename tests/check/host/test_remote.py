@@ -1,0 +1,190 @@
+"""Code in another process is judged as it is in this one."""
+
+import inspect
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+from check import planted_convolution, planted_layers, planted_losses
+
+import chainrule as cr
+from chainrule.check import guest
+from chainrule.check.host import Limits, Stranger, exposed, hosted
+from chainrule.errors import StudentError
+from chainrule.student import Student
+from chainrule.student.losses import LossFunctions
+
+LIMITS = Limits(60)
+ODD = """
+    import numpy as np
+
+    class Odd:
+        '''Parameters in a dictionary, a list and a slot, a property, and an attribute that only backward makes.'''
+
+        __slots__ = ("__dict__", "slot")
+
+        def __init__(self):
+            self.params = {"W": np.ones((2, 3)), "b": [0.5, 1.5]}
+            self.slot = np.arange(3)
+            self.scale, self.text, self.nothing = 2.0, "text", None
+
+        @property
+        def double(self):
+            return 2 * self.scale
+
+        def forward(self, x):
+            self.x = x
+            x += 1
+            return self.scale * (x @ np.array(self.params["W"]).T + self.params["b"]).astype(x.dtype)
+
+        def backward(self, dy):
+            self.grads = {"W": self.scale * dy.T @ self.x, "b": self.scale * dy.sum(0)}
+            return self.scale * dy @ self.params["W"]
+"""
+
+
+@pytest.fixture(autouse=True)
+def neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The planted mistakes import each other."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+
+
+def both(folder: Path, text: str, name: str) -> "tuple[Student, object]":
+    """A learner's class here, and how to open it there."""
+    (folder / "mine.py").write_text(textwrap.dedent(text), encoding="utf-8")
+    names: dict[str, object] = {"__name__": "mine"}
+    exec(textwrap.dedent(text), names)
+    return Student(names[name]), hosted(folder / "mine.py", LIMITS, name=name)
+
+
+def test_all_that_can_be_asked(tmp_path: Path) -> None:
+    here, opened = both(tmp_path, ODD, "Odd")
+    with opened as hosting:  # pyright: ignore
+        there = hosting.subject
+        for student in (here, there):
+            student.put("params.b", np.array([2.0, 3.0]))
+            student.put("scale", np.array(3.0))
+        x, dy = np.arange(12.0).reshape(4, 3), np.ones((4, 2))
+        for number in (x, x.astype(np.float32), x + 1e-9j):
+            y, other = here.forward(number), there.forward(number)
+            assert (y.dtype, y.tolist()) == (other.dtype, other.tolist())
+            assert here.changed == there.changed == ("x",)
+        assert here.holds() == there.holds()
+        for name in (*here.holds(), "text", "nothing", "none", "double"):
+            assert here.has(name) == there.has(name), name
+            found, other = here.peek(name), there.peek(name)
+            assert (found is None) == (other is None), name
+            if found is not None and other is not None:
+                assert (found.dtype, found.tolist()) == (other.dtype, other.tolist()), name
+        (dx, gradients), (other, others) = here.backward(dy, strict=False), there.backward(dy, strict=False)
+        assert dx.tolist() == other.tolist()
+        assert {key: value.tolist() for key, value in gradients.items()} == {
+            key: value.tolist() for key, value in others.items()
+        }
+        with pytest.raises(StudentError, match=r"line \d+ of mine\.py"):
+            there.forward(np.ones((4, 5)))
+
+
+PLANTED = [
+    *((planted_convolution, name, None) for name in ("NotRotated",)),
+    *((planted_layers, name, None) for name in ("SigmoidOfInput", "MaskOfGradient")),
+]
+
+
+@pytest.mark.parametrize(("module", "name", "against"), PLANTED)
+def test_the_same_report(module: object, name: str, against: str | None) -> None:
+    here = cr.check_gradients(getattr(module, name), against=against)
+    file = Path(inspect.getfile(module))  # pyright: ignore
+    with hosted(file, LIMITS, name=name) as hosting:
+        there = cr.check_gradients(hosting.subject, against=against, name=hosting.name)
+    assert not there.ok
+    assert str(here) == str(there)
+
+
+def test_losses_too() -> None:
+    file = Path(planted_losses.__file__ or "")
+    p, t = np.random.default_rng(0).random((2, 5, 4))
+    for name in ("SquaredError", "NotAveraged", "CrossEntropy"):
+        here = LossFunctions(getattr(planted_losses, name), name)
+        with hosted(file, LIMITS, name=name, loss=True) as hosting:
+            assert hosting.subject.forward(p, t).arrays["y"].tolist() == here.forward(p, t).arrays["y"].tolist()  # pyright: ignore
+            assert hosting.subject.backward(p, t).arrays["dp"].tolist() == here.backward(p, t).arrays["dp"].tolist()  # pyright: ignore
+
+
+def test_copies_share_nothing(tmp_path: Path) -> None:
+    import copy
+
+    _, opened = both(tmp_path, ODD, "Odd")
+    with opened as hosting:  # pyright: ignore
+        first = hosting.subject
+        second = copy.deepcopy(first)
+        second.put("scale", np.array(5.0))
+        assert (float(first.peek("scale")), float(second.peek("scale"))) == (2.0, 5.0)  # pyright: ignore
+
+
+def test_what_cannot_be_set_is_said(tmp_path: Path) -> None:
+    _, opened = both(tmp_path, ODD, "Odd")
+    with opened as hosting:  # pyright: ignore
+        hosting.subject.put("double", np.array(5.0))
+        with pytest.raises(StudentError, match="double cannot be set: AttributeError"):
+            hosting.subject.forward(np.ones((4, 3)))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+def test_a_stranger_sees_no_more_than_it_should(tmp_path: Path) -> None:
+    """Neither the library, nor variables, nor what else is installed; an own file sees it all."""
+    text = """
+        import os, sys
+        import numpy as np
+
+        class Layer:
+            names = sorted({name.partition(".")[0] for name in sys.modules} & {"chainrule", "numba", "site"})
+            seen = {"known": float(len(names)), "variables": float(len(os.environ)), "one": float("ONE" in os.environ)}
+
+            def forward(self, x):
+                return x
+
+            def backward(self, dy):
+                return dy
+    """
+    file = tmp_path / "mine.py"
+    file.write_text(textwrap.dedent(text), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ONE", "1")
+        with hosted(file, LIMITS, stranger=Stranger((file,), exposed(), 2 << 30)) as hosting:
+            strange = {name: float(hosting.subject.peek(f"seen.{name}")) for name in ("known", "variables", "one")}  # pyright: ignore
+        with hosted(file, LIMITS) as hosting:
+            own = {name: float(hosting.subject.peek(f"seen.{name}")) for name in ("variables", "one")}  # pyright: ignore
+    assert (strange["known"], strange["one"], own["one"]) == (0, 0, 1)
+    assert strange["variables"] <= 12 < own["variables"] + 12
+
+
+def test_nothing_that_knows_an_answer_is_loaded() -> None:
+    """Of chainrule the process of a submission imports the interface to a learner's code, and none of its layers."""
+    lines = (
+        "import boot, sys",
+        "boot._pose()",
+        "from chainrule.check.guest import fence, serving",
+        "print(*sys.modules)",
+        "boot._forget()",
+        "print(*sys.modules)",
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "; ".join(lines)],
+        cwd=Path(guest.__file__).parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    before, after = (
+        {name for name in line.split() if name.startswith("chainrule")} for line in done.stdout.splitlines()
+    )
+    known = ("chainrule.student", "chainrule.check.guest")
+    assert {name for name in before if not name.startswith(known)} <= {
+        "chainrule", "chainrule.check", "chainrule.check.sources",
+        "chainrule.errors", "chainrule.locks", "chainrule.shapes",
+    }  # fmt: skip
+    assert after == set()

@@ -1,0 +1,138 @@
+"""Layers full of kinks, right and with a mistake, in either dtype: what numbers must tell apart at any size."""
+
+import numpy as np
+
+W1, W2 = (np.random.default_rng(5).normal(size=size) for size in ((40, 64), (3, 40)))
+
+
+class Kinked:
+    """y = f(x), entry by entry, in a dtype; the slope on either side of each kink is known by hand."""
+
+    dtype = np.float64
+
+    def forward(self, x):
+        self.x = np.asarray(np.real(x), self.dtype)
+        return self.function(self.x)
+
+    def backward(self, dy):
+        return np.asarray(dy, self.dtype) * self.slope(self.x)
+
+
+class ReLU(Kinked):
+    def function(self, x):
+        return np.maximum(x, 0)
+
+    def slope(self, x):
+        return x > 0
+
+
+class SoftShrink(Kinked):
+    def function(self, x):
+        return np.sign(x) * np.maximum(np.abs(x) - 0.5, 0)
+
+    def slope(self, x):
+        return np.abs(x) > 0.5
+
+
+class HardSwish(Kinked):
+    def function(self, x):
+        return x * np.clip(x + 3, 0, 6) / 6
+
+    def slope(self, x):
+        return np.where(x > 3, 1, np.where(x < -3, 0, (2 * x + 3) / 6))
+
+
+class ReLU6(Kinked):
+    def function(self, x):
+        return np.clip(x, 0, 6)
+
+    def slope(self, x):
+        return (x > 0) & (x < 6)
+
+
+class Wave(Kinked):
+    """|sin 3x|: bends and kinks."""
+
+    def function(self, x):
+        return np.abs(np.sin(3 * x))
+
+    def slope(self, x):
+        return 3 * np.cos(3 * x) * np.sign(np.sin(3 * x))
+
+
+class MaxPool(Kinked):
+    """2×2 windows; rows and columns left over belong to none."""
+
+    def cells(self, x):
+        N, C, H, W = x.shape
+        blocks = x[:, :, : H // 2 * 2, : W // 2 * 2].reshape(N, C, H // 2, 2, W // 2, 2)
+        return blocks.transpose(0, 1, 2, 4, 3, 5).reshape(N, C, H // 2, W // 2, 4)
+
+    def function(self, x):
+        return self.cells(x).max(axis=-1)
+
+    def backward(self, dy):
+        cells = np.zeros((*dy.shape, 4), self.dtype)
+        winner = self.cells(self.x).argmax(axis=-1)
+        np.put_along_axis(cells, winner[..., None], dy[..., None].astype(self.dtype), -1)
+        N, C, H, W = self.x.shape
+        dx = np.zeros(self.x.shape, self.dtype)
+        blocks = cells.reshape(*dy.shape, 2, 2).transpose(0, 1, 2, 4, 3, 5)
+        dx[:, :, : H // 2 * 2, : W // 2 * 2] = blocks.reshape(N, C, H // 2 * 2, W // 2 * 2)
+        return dx
+
+
+class Hidden(Kinked):
+    """A small network on every row: hundreds of kinks in each output."""
+
+    def rows(self, x):
+        return x.reshape(-1, x.shape[-1])
+
+    def function(self, x):
+        w1, w2 = (w.astype(self.dtype) for w in (W1[:, : x.shape[-1]], W2))
+        self.h = np.maximum(self.rows(x) @ w1.T, 0)
+        return (self.h @ w2.T).reshape(*x.shape[:-1], 3)
+
+    def backward(self, dy):
+        w1, w2 = (w.astype(self.dtype) for w in (W1[:, : self.x.shape[-1]], W2))
+        dh = (self.rows(dy.astype(self.dtype)) @ w2) * (self.h > 0)
+        return (dh @ w1).reshape(self.x.shape)
+
+
+RIGHT = (ReLU, SoftShrink, HardSwish, ReLU6, Wave, MaxPool, Hidden)
+
+
+def in_dtype(kind: type, dtype: str) -> type:
+    """The layer, computing in a dtype."""
+    return type(f"{kind.__name__}_{dtype}", (kind,), {"dtype": np.dtype(dtype)})
+
+
+def two_percent(kind: type) -> type:
+    """Every gradient 2 % too large."""
+    return type("TwoPercent", (kind,), {"backward": lambda self, dy: 1.02 * kind.backward(self, dy)})
+
+
+def one_sample(kind: type) -> type:
+    """The gradient of the first sample only."""
+
+    def backward(self, dy):
+        dx = kind.backward(self, dy)
+        dx[1:] = 0
+        return dx
+
+    return type("OneSample", (kind,), {"backward": backward})
+
+
+def neighbour(kind: type) -> type:
+    """Every gradient one column too far to the right."""
+    return type("Neighbour", (kind,), {"backward": lambda self, dy: np.roll(kind.backward(self, dy), 1, axis=-1)})
+
+
+def above_one(kind: type) -> type:
+    """Wrong where x is above 1 only."""
+    return type(
+        "AboveOne", (kind,), {"backward": lambda self, dy: kind.backward(self, dy) * np.where(self.x > 1, 1.5, 1)}
+    )
+
+
+MISTAKES = (two_percent, one_sample, neighbour, above_one)

@@ -1,0 +1,66 @@
+"""Right code full of kinks is never called wrong, and wrong code never right: drawn sizes, seeds and dtypes.
+
+`make alarms` draws more; CHAINRULE_ALARMS says how many.
+"""
+
+import os
+
+import numpy as np
+import pytest
+from check.kinked import MISTAKES, RIGHT, in_dtype
+from check.unusual import UNUSUAL
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
+
+import chainrule as cr
+
+COUNT = int(os.environ.get("CHAINRULE_ALARMS", "10"))
+SEEDS = st.integers(0, 10**6)
+SHAPES = st.one_of(
+    st.tuples(st.integers(1, 6), st.integers(2, 12), st.integers(2, 12)),
+    st.tuples(st.integers(1, 3), st.integers(2, 20), st.integers(2, 20)),
+    st.just((6, 20, 20)),
+)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", RIGHT, ids=lambda kind: kind.__name__)
+def test_right_code_is_right(kind: type, dtype: str) -> None:
+    @seed(0)
+    @settings(max_examples=max(COUNT // 5, 1), deadline=None, database=None)
+    @given(shape=SHAPES, number=SEEDS)
+    def drawn(shape: tuple[int, ...], number: int) -> None:
+        report = cr.check_gradients(in_dtype(kind, dtype), input_shape=shape, seed=number)
+        assert report.ok, f"{shape} {number}\n{report}"
+
+    drawn()
+
+
+@seed(1)
+@settings(max_examples=2 * COUNT, deadline=None, database=None)
+@given(
+    kind=st.sampled_from(RIGHT),
+    mistake=st.sampled_from(MISTAKES),
+    dtype=st.sampled_from(["float32", "float64"]),
+    shape=SHAPES,
+    number=SEEDS,
+)
+def test_a_mistake_is_found_among_kinks(kind: type, mistake, dtype: str, shape: tuple[int, ...], number: int) -> None:
+    source = mistake(in_dtype(kind, dtype))
+    x = cr.check_gradients(source, input_shape=shape, seed=number)
+    assert x.exit_code == 1, f"{kind.__name__} {dtype} {shape} {number}\n{x}"
+
+
+@seed(2)
+@settings(max_examples=COUNT, deadline=None, database=None)
+@given(case=st.sampled_from(UNUSUAL), number=SEEDS)
+def test_unusual_code_is_right_for_any_seed(case: tuple, number: int) -> None:
+    source, against, shape = case
+    report = cr.check_gradients(source, against=against, input_shape=shape, seed=number)
+    assert report.ok, f"{source.__name__} {number}\n{report}"
+
+
+def test_the_kinks_are_there() -> None:
+    """At 6×20×20 hundreds of entries lie within a step of float32's differences."""
+    x = np.random.default_rng(0).normal(size=(2, 6, 20, 20))
+    assert (np.abs(x) < 0.06).sum() > 200

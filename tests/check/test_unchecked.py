@@ -1,0 +1,196 @@
+"""What was not checked is never right: parameters are found whatever they are called, and left out with a word."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import chainrule as cr
+from chainrule.cli import main
+
+DENSE = """
+import numpy as np
+
+class Dense:
+    def __init__(self):
+        {made}
+
+    def forward(self, x):
+        self.x = x
+        return x @ {w}.T + {b}
+
+    def backward(self, dy):
+        {kept}
+        return dy @ {w}
+"""
+
+# where the parameters lie, and their gradients: (made, W, b, how dW and db are kept)
+PLAIN = "self.{0}, self.{1} = np.ones((4, 7)), np.zeros(4)"
+NAMES = {
+    "dLdW": (PLAIN.format("W", "b"), "self.W", "self.b", "self.dLdW, self.dLdb = DW, DB"),
+    "d_L_d_W": (PLAIN.format("W", "b"), "self.W", "self.b", "self.d_L_d_W, self.d_L_d_b = DW, DB"),
+    "grad_": (PLAIN.format("filters", "b"), "self.filters", "self.b", "self.grad_filters, self.gradB = DW, DB"),
+    "_grad": (PLAIN.format("kernel", "bias"), "self.kernel", "self.bias", "self.kernel_grad, self.bias_grad = DW, DB"),
+    "gW": (PLAIN.format("W", "b"), "self.W", "self.b", "self.gW, self.gb = DW, DB"),
+    "dw of weights": (PLAIN.format("weights", "biases"), "self.weights", "self.biases", "self.dw, self.db = DW, DB"),
+    "gamma, beta": (PLAIN.format("gamma", "beta"), "self.gamma", "self.beta", "self.dgamma, self.dbeta = DW, DB"),
+    "params": (
+        "self.params = {'W': np.ones((4, 7)), 'b': np.zeros(4)}; self.grads = {}",
+        "self.params['W']", "self.params['b']", "self.grads['W'], self.grads['b'] = DW, DB",
+    ),
+    "params, dW": (
+        "self.params = {'W1': np.ones((4, 7)), 'b1': np.zeros(4)}; self.grads = {}",
+        "self.params['W1']", "self.params['b1']", "self.grads['dW1'], self.grads['db1'] = DW, DB",
+    ),
+    "lists": (
+        "self.params, self.grads = [np.ones((4, 7)), np.zeros(4)], [None, None]",
+        "self.params[0]", "self.params[1]", "self.grads[:] = [DW, DB]",
+    ),
+    ".grad": (
+        "P = type('P', (), {}); self.w, self.b = P(), P(); self.w.data, self.b.data = np.ones((4, 7)), np.zeros(4)",
+        "self.w.data", "self.b.data", "self.w.grad, self.b.grad = DW, DB",
+    ),
+    "of another object": (
+        "P = type('P', (), {}); self.fc = P(); self.fc.W, self.fc.b = np.ones((4, 7)), np.zeros(4)",
+        "self.fc.W", "self.fc.b", "self.fc.dW, self.fc.db = DW, DB",
+    ),
+}  # fmt: skip
+NOBODY_KNOWS = (PLAIN.format("theory", "practice"), "self.theory", "self.practice", "self.foo, self.bar = DW, DB")
+
+
+def written(form: tuple[str, ...], dw: str = "dy.T @ self.x") -> type:
+    made, w, b, kept = form
+    kept = kept.replace("DW", dw).replace("DB", "dy.sum(axis=0)")
+    space: dict[str, type] = {}
+    exec(DENSE.format(made=made, w=w, b=b, kept=kept), space)
+    return space["Dense"]
+
+
+def verdicts(report: object) -> dict[str, str]:
+    return {row.title: row.verdict for row in report.rows}  # pyright: ignore
+
+
+@pytest.mark.parametrize("against", ["Dense(4)", None])
+@pytest.mark.parametrize("form", NAMES.values(), ids=NAMES)
+def test_gradients_are_recognised_by_every_usual_name(form: tuple[str, ...], against: str | None) -> None:
+    report = cr.check_gradients(written(form), against=against, input_shape=(7,))
+    assert report.exit_code == 0, str(report)
+    assert len({row.tensor for row in report.rows if row.method != "reference loops"}) == 3
+    report = cr.check_gradients(written(form, dw="0 * dy.T @ self.x"), against=against, input_shape=(7,))
+    assert report.exit_code == 1, str(report)
+    assert not report
+    assert list(verdicts(report).values()).count("WRONG") == 1
+
+
+def test_what_has_no_known_name_is_found_by_what_it_does() -> None:
+    report = cr.check_gradients(written(NOBODY_KNOWS), input_shape=(7,))
+    assert verdicts(report) == dict.fromkeys(("dx", "dtheory", "dpractice"), "right")
+    report = cr.check_gradients(written(NOBODY_KNOWS, dw="0 * dy.T @ self.x"), input_shape=(7,))
+    assert verdicts(report) == {"dx": "right", "dpractice": "right", "dtheory": "not checked"}
+    assert (report.ok, bool(report), report.exit_code) == (False, False, 3)
+    assert "theory changes the output, and nothing that backward leaves or returns is known" in str(report)
+    told = report.to_json()
+    assert (told["ok"], told["exit_code"], told["not_checked"]) == (False, 3, ["dtheory"])
+    assert [row["verdict"] for row in told["rows"]] == ["right", "right", "not checked"]
+    constant = cr.check_gradients(written(NOBODY_KNOWS, dw="None"), input_shape=(7,), constants=["theory"])
+    assert constant.exit_code == 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    name=st.from_regex(r"[a-z][a-z]{3,8}_[xyz]", fullmatch=True),
+    seed=st.integers(0, 1000),
+    factor=st.sampled_from([0.0, 2.0, -1.0]),
+    known=st.booleans(),
+)
+def test_a_wrong_gradient_never_passes_whatever_its_name(name: str, seed: int, factor: float, known: bool) -> None:
+    form = (f"self.{name}, self.b = np.ones((4, 7)), np.zeros(4)", f"self.{name}", "self.b")
+    kept = f"self.{'d' + name if known else 'q'}, self.db = DW, DB"
+    report = cr.check_gradients(written((*form, kept), dw=f"{factor} * dy.T @ self.x"), input_shape=(7,), seed=seed)
+    assert report.exit_code == (1 if known else 3), str(report)
+    report = cr.check_gradients(written((*form, kept)), input_shape=(7,), seed=seed)
+    assert report.exit_code == 0, str(report)
+
+
+class Scaled:
+    """A Dense whose output is scaled by numbers that Dense has not."""
+
+    def __init__(self):
+        self.w, self.b, self.extra, self.rate = np.ones((4, 7)), np.zeros(4), np.ones(4), 1.0
+
+    def forward(self, x):
+        self.x = x
+        return (x @ self.w.T + self.b) * self.extra * self.rate
+
+    def backward(self, dy):
+        dy = dy * self.extra
+        self.dw, self.db, self.dextra = dy.T @ self.x, dy.sum(axis=0), 0
+        return dy @ self.w
+
+
+def test_a_parameter_that_the_layer_does_not_have() -> None:
+    report = cr.check_gradients(Scaled, against="Dense(4)")
+    assert verdicts(report) == {**dict.fromkeys(("y", "dx", "dw", "db"), "right"), "dextra": "not checked"}
+
+
+def test_in_a_model() -> None:
+    layer = written(NOBODY_KNOWS)()
+    model = cr.Sequential([layer, cr.Softmax()], (7,), engine="numpy")
+    with pytest.raises(cr.errors.OptionError, match="no parameters"):
+        cr.check_gradients(model)
+    report = cr.check_gradients(cr.Sequential([cr.Dense(7), layer, cr.Softmax()], (7,), engine="numpy"))
+    assert report.exit_code == 3
+    assert {"student1.dtheory", "student1.dpractice"} <= {row.title for row in report.rows if not row.checked}
+
+
+def test_what_numbers_cannot_tell_is_not_checked() -> None:
+    class Sawtooth:
+        """Steps everywhere: no derivative by numbers."""
+
+        def forward(self, x):
+            return np.floor(x * 1e9) / 1e9 * (1 + np.floor(x * 1e7) % 2)
+
+        def backward(self, dy):
+            return dy
+
+    assert cr.check_gradients(Sawtooth, input_shape=(7,)).exit_code in (1, 3)
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("tensor", ["x", "W", "b"])
+def test_what_is_not_finite_is_said_to_be_so_and_nothing_else(bad: float, tensor: str) -> None:
+    class Endless(written(NAMES["dLdW"])):
+        def backward(self, dy):
+            gradients = {"x": super().backward(dy), "W": self.dLdW, "b": self.dLdb}
+            gradients[tensor].reshape(-1)[2] = bad
+            return gradients["x"]
+
+    for against in ("Dense(4)", None):
+        (row,) = (row for row in cr.check_gradients(Endless, against=against, input_shape=(7,)).rows if row.wrong)
+        assert row.tensor.casefold() == tensor.casefold()
+        assert [one.name for one in row.diagnoses] == ["not-finite"]
+        assert "is not finite: 1 of" in str(row.diagnoses[0])
+
+
+def test_the_command_and_the_grade(tmp_path: Path) -> None:
+    made, w, b, kept = NOBODY_KNOWS
+    text = DENSE.format(made=made, w=w, b=b, kept=kept.replace("DW", "0").replace("DB", "dy.sum(axis=0)"))
+    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
+    run = CliRunner().invoke
+    result = run(main, ["check", str(tmp_path / "mine.py"), "--input-shape", "7"])
+    assert (result.exit_code, "not checked" in result.stdout) == (3, True)
+    result = run(main, ["check", str(tmp_path / "mine.py"), "--input-shape", "7", "--json"])
+    assert (result.exit_code, json.loads(result.stdout)["not_checked"]) == (3, ["dtheory"])
+    assert run(main, ["check", str(tmp_path / "mine.py"), "--input-shape", "7", "--constant", "theory"]).exit_code == 0
+    made = "self.w, self.b, self.more = np.ones((4, 7)), np.zeros(4), np.zeros(4)"
+    kept = "self.dw, self.db = dy.T @ self.x, dy.sum(axis=0)"
+    text = DENSE.format(made=made, w="self.w", b="self.b + self.more", kept=kept)
+    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
+    result = run(main, ["grade", str(tmp_path), "--against", "Dense(4)", "--json", "--quiet"])
+    (row,) = json.loads(result.stdout)
+    assert (row["ok"], row["passed"] < row["parts"]) == (False, True)
+    assert "more changes the output" in row["remark"]

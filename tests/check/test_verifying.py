@@ -1,0 +1,139 @@
+"""A part counts only when it is the reference's, whatever a report has come to believe."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.check.report import Diagnosis, Report, Row
+from chainrule.check.verifying import MOST, Task, verified
+from chainrule.errors import OptionError, ShapeError
+from chainrule.student import Student
+from chainrule.student.losses import LossFunctions
+
+CONVOLUTION = Task.of("Conv2D(4, (3, 2))", (2, 5, 4))
+
+
+def believing(task: Task, tolerance: float = 1e-12, **known: str) -> Report:
+    """A report that finds every part right, but for diagnoses of those that are named."""
+    rows = [
+        Row("", part if part == "y" else part[1:], "", 0.0, tolerance, part not in known,
+            diagnoses=(Diagnosis(known[part], ""),) if part in known else ())
+        for part in task.parts
+    ]  # fmt: skip
+    return Report("", tuple(rows))
+
+
+class Convolution:
+    """Right, but for what is done to y and the gradients, and for the kernel that is slid."""
+
+    def __init__(self, y: float = 1, dx: float = 1, db: float = 1, turned: bool = False) -> None:
+        self.w, self.b = np.zeros((4, 2, 3, 2)), np.zeros(4)
+        self.factors, self.turned = {"y": y, "dx": dx, "db": db}, turned
+
+    @property
+    def kernel(self) -> np.ndarray:
+        return self.w[:, :, ::-1, ::-1] if self.turned else self.w
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self.x = x
+        windows = np.lib.stride_tricks.sliding_window_view(x, (3, 2), axis=(2, 3))
+        y = np.einsum("nchwuv,ocuv->nohw", windows, self.kernel) + self.b[:, None, None]
+        return y * self.factors["y"]
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        windows = np.lib.stride_tricks.sliding_window_view(self.x, (3, 2), axis=(2, 3))
+        dw = np.einsum("nchwuv,nohw->ocuv", windows, dy)
+        self.dw = dw[:, :, ::-1, ::-1] if self.turned else dw
+        self.db = dy.sum(axis=(0, 2, 3)) * self.factors["db"]
+        dx = np.zeros_like(self.x)
+        for i, j in np.ndindex(*dy.shape[2:]):
+            dx[:, :, i : i + 3, j : j + 2] += np.tensordot(dy[:, :, i, j], self.kernel, (1, 0))
+        return dx * self.factors["dx"]
+
+
+@pytest.mark.parametrize(
+    ("code", "known", "wrong"),
+    [
+        (Convolution(), {}, set()),
+        (Convolution(dx=0), {}, {"dx"}),
+        (Convolution(dx=1 + 1e-6, db=-1), {}, {"dx", "db"}),
+        (Convolution(dx=np.nan), {}, {"dx"}),
+        (Convolution(db=np.inf), {}, {"db"}),
+        (Convolution(y=0, dx=0, db=0), {}, {"y", "dx", "dw", "db"}),
+        (Convolution(y=2), {"y": "known"}, {"y"}),
+        (Convolution(turned=True), {}, {"y"}),
+        (Convolution(turned=True, dx=0), {"y": "known"}, {"y", "dx"}),
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 2**32 - 1])
+def test_a_layer(code: Convolution, known: dict[str, str], wrong: set[str], seed: int) -> None:
+    found = verified(Student(code), CONVOLUTION, believing(CONVOLUTION, **known), seed)
+    assert found.keys() == wrong
+    assert all(said.startswith((part, "gradients")) for part, said in found.items())
+
+
+def test_rounding_is_believed_within_reason() -> None:
+    """A report gives a tolerance to code in float32; nobody gets one of several per cent."""
+    for factor, tolerance, wrong in (
+        (1 + 1e-6, 1e-6, set[str]()),
+        (1 + 3 * MOST, 0.1, {"dx"}),
+        (1 + MOST / 3, 0.1, set[str]()),
+    ):
+        assert (
+            verified(Student(Convolution(dx=factor)), CONVOLUTION, believing(CONVOLUTION, tolerance), 1).keys() == wrong
+        )
+
+
+class Bent:
+    """A sigmoid whose gradients are zero, and whose forward is flat around the point at which they are looked at."""
+
+    point: np.ndarray | None = None
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        if self.point is None:
+            self.point = np.array(x)
+        if self.point.shape != x.shape:
+            raise ValueError("only this size")
+        near = np.abs(x - self.point).max() < 0.1
+        return 1 / (1 + np.exp(-(self.point if near else x)))
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        return 0 * dy
+
+
+def test_a_forward_that_is_bent_to_its_gradients() -> None:
+    task = Task.of("Sigmoid()", None)
+    assert verified(Student(Bent()), task, believing(task), 3).keys() == {"dx"}
+
+
+@pytest.mark.parametrize(
+    ("divided", "signed", "wrong"), [(True, 1, set()), (False, 1, {"dp"}), (True, -1, {"dp"})]
+)  # fmt: skip
+def test_a_loss(divided: bool, signed: int, wrong: set[str]) -> None:
+    class HalfSquaredError:
+        def forward(self, p: np.ndarray, t: np.ndarray) -> float:
+            self.p, self.t = p, t
+            return 0.5 * ((p - t) ** 2).sum(axis=1).mean()
+
+        def backward(self) -> np.ndarray:
+            return signed * (self.p - self.t) / (len(self.p) if divided else 1)
+
+    task = Task.of("half-squared-error", None)
+    code: Callable[..., LossFunctions] = LossFunctions
+    assert verified(code(HalfSquaredError, None), task, believing(task), 4).keys() == wrong  # pyright: ignore
+
+
+def test_tasks() -> None:
+    assert CONVOLUTION.parts == ("y", "dx", "dw", "db")
+    assert Task.of("MaxPool2D(2)", None).parts == ("y", "dx")
+    assert (Task.of("half_squared_error", None).parts, Task.of("half_squared_error", None).is_loss) == (
+        ("y", "dp"),
+        True,
+    )
+    assert isinstance(CONVOLUTION.against, cr.Conv2D)
+    assert 1 << 20 < CONVOLUTION.reply < 2 << 20
+    for text, shape, error in (("Nothing()", None, OptionError), ("Conv2D(4, 9)", (3, 5, 5), ShapeError)):
+        with pytest.raises(error):
+            Task.of(text, shape)

@@ -1,0 +1,82 @@
+"""`chainrule docs`: every page, from a clone and as a wheel lays it out."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from cli.commands import refused
+
+import chainrule
+from chainrule.cli import docs
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(params=["clone", "installed"])
+def root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the pages. An installed package has those of pyproject.toml's force-include, and no clone."""
+    if request.param == "clone":
+        return ROOT / "docs"
+    package = tmp_path / "site-packages" / "chainrule"
+    shutil.copytree(ROOT / "docs", package / "docs")
+    for name in docs.FIRST:
+        shutil.copy(ROOT / name, package / "docs" / name)
+    monkeypatch.setattr(chainrule, "__file__", str(package / "__init__.py"))
+    return package / "docs"
+
+
+def test_all_pages_are_listed_with_their_titles(invoke, root: Path) -> None:
+    listed = invoke("docs").stdout
+    for name in ("readme", "changelog", "checking", "derivations", "derivations/convolution"):
+        assert f"\n{name} " in listed
+    assert "Checking gradients" in listed
+    count = len(list((ROOT / "docs").rglob("*.md"))) + len(docs.FIRST)
+    assert len(listed.splitlines()) == count + 3  # the heading, and how to read one
+
+
+@pytest.mark.parametrize(
+    ("page", "file"),
+    [
+        ("checking", "docs/checking.md"),
+        ("docs/checking.md", "docs/checking.md"),
+        ("README", "README.md"),
+        ("derivations", "docs/derivations/README.md"),
+        ("derivations/Pooling", "docs/derivations/pooling.md"),
+        ("pooling", "docs/derivations/pooling.md"),
+        ("security", "SECURITY.md"),
+    ],
+)
+def test_a_page_is_printed_as_it_is(invoke, root: Path, page: str, file: str) -> None:
+    assert invoke("docs", page).stdout == (ROOT / file).read_text(encoding="utf-8")
+    place = Path(invoke("docs", page, "--path").stdout.strip())
+    assert place.read_bytes() == (ROOT / file).read_bytes()
+    assert place.is_relative_to(root) or place.parent == ROOT
+
+
+def test_a_page_is_opened(invoke, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("click.launch", lambda place: opened.append(place) or 0)
+    assert invoke("docs", "checking", "--open").exit_code == 0
+    assert opened == [str(root / "checking.md")]
+    monkeypatch.setattr("click.launch", lambda place: 1)
+    refused(invoke("docs", "checking", "--open"), "nothing on this system opens")
+
+
+@pytest.mark.parametrize("page", ["no-such-page", "../README", "derivations/../checking", "/etc/passwd", "x" * 5000])
+def test_other_words_are_refused(invoke, root: Path, page: str) -> None:
+    result = invoke("docs", page)
+    refused(result, "chainrule docs lists all pages")
+    assert len(result.stderr) < 300
+
+
+def test_a_package_without_pages_says_so(invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chainrule, "__file__", str(tmp_path / "a" / "b" / "chainrule" / "__init__.py"))
+    refused(invoke("docs"), "not installed")
+
+
+def test_the_wheel_has_every_page() -> None:
+    import tomllib
+
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    included = build["targets"]["wheel"]["force-include"]
+    assert included == {"docs": "chainrule/docs"} | {name: f"chainrule/docs/{name}" for name in docs.FIRST}

@@ -1,0 +1,184 @@
+"""Options and names: plain digits within bounds; what is no file is refused; what moves a cursor is not printed."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from cli.commands import refused
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from chainrule.cli import main, options
+from chainrule.runs.folder import CHECKPOINT, CONFIG, EVALUATION, HISTORY, MODEL
+
+TRAIN = ("train", "--engine", "numpy", "--out", "out")
+unix = pytest.mark.skipif(os.name != "posix", reason="pipes and devices of Unix")
+
+
+def taken(kind: click.ParamType, word: str) -> object:
+    """What an option of a kind makes of a word; None when it is refused."""
+    found: list[object] = []
+
+    @click.command()
+    @click.option("--n", type=kind)
+    def command(n: object) -> None:
+        found.append(n)
+
+    result = CliRunner().invoke(command, [f"--n={word}"])
+    assert result.exit_code in (0, 2), result.exception
+    return found[0] if found else None
+
+
+@given(st.integers(-(10**30), 10**30))
+def test_whole_numbers(number: int) -> None:
+    assert taken(options.WHOLE, str(number)) == number
+    assert taken(options.Within(-5, 5), str(number)) == (number if abs(number) <= 5 else None)
+
+
+@given(st.floats(allow_nan=False))
+def test_numbers(number: float) -> None:
+    assert taken(options.NUMBER, repr(number)) == number
+
+
+@given(st.text(max_size=8) | st.from_regex(r"[0-9_٣.eE+ -]{1,9}", fullmatch=True))
+def test_other_words(word: str) -> None:
+    whole, number = taken(options.WHOLE, word), taken(options.NUMBER, word)
+    assert whole is None or word.strip("+-").isascii()
+    assert "_" not in word or (whole is None and number is None)
+
+
+MISTAKES = {
+    "more than 63 bits of epochs": (["--epochs", 2**63], f"epochs {2**63}: expected at most 1000000"),
+    "a billion epochs": (["--epochs", 10**9], "epochs 1000000000: expected at most 1000000"),
+    "a limit of 400 digits": (["--limit", "9" * 400], "limit "),
+    "epochs of 5,000 digits": (["--epochs", "9" * 5000], "expected a whole number, found"),
+    "threads with an underscore": (["--threads", "1_000"], "expected a whole number, found '1_000'"),
+    "too many threads": (["--threads", 2**63 - 1], "expected at most 1024"),
+    "a batch of a thousand million": (["--batch-size", 10**9], "batch size 1000000000: expected at most 1000000"),
+    "digits of another script": (["--epochs", "٣"], "expected a whole number"),
+    "a rate with an underscore": (["--lr", "1_0"], "expected a number, found '1_0'"),
+    "a size of 400 digits": (["--resize", "9" * 400 + "x3"], "expected a height and a width"),
+    "nobody's home": (["--data", "~nobody-of-this-name/x"], "there is no such home folder"),
+    "nobody's data folder": (["--data-folder", "~nobody-of-this-name/x"], "there is no such home folder"),
+}
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_mistakes_are_said(invoke, what, tmp_path):
+    words, text = MISTAKES[what]
+    refused(invoke(*TRAIN, *words, env={"CHAINRULE_CACHE": str(tmp_path / "cache"), "CHAINRULE_DATA": ""}), text)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["1_000", "9" * 5000, str(2**63), "-1", "٣"])
+def test_threads_of_the_environment(invoke, finished, text):
+    refused(invoke("evaluate", finished, env={"CHAINRULE_THREADS": text}), "CHAINRULE_THREADS", "from 1 to 1024")
+
+
+# ---------------------------------------------------------------------------------------------------- what is no file
+
+
+def pipe(path: Path) -> Path:
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    return path
+
+
+@unix
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["evaluate", "X"], ["predict", "X", "x.png"], ["predict", "RUN", "X"], ["check", "X"], ["compare", "X"]),
+        *(
+            ["train", "--resume", "X"],
+            ["train", "--data", "X", "--engine", "numpy"],
+            ["explain", "X", "--html", "y.html"],
+        ),
+        *(["compare", "RUN", "--picture", "X"], ["grade", "RUN", "--against", "ReLU()", "--csv", "X"]),
+    ],
+    ids=" ".join,
+)
+def test_a_pipe_or_a_device_in_place_of_a_file(invoke, finished, words, tmp_path):
+    Image.new("L", (28, 28), 255).save(tmp_path / "x.png")
+    pipe(tmp_path / "fifo")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    for name in ("fifo", "device"):
+        refused(invoke(*({"RUN": str(finished), "X": name}.get(word, word) for word in words)), name)
+    assert Path("/dev/zero").is_char_device()
+
+
+@unix
+@pytest.mark.parametrize("name", [CONFIG, CHECKPOINT, HISTORY, EVALUATION, MODEL])
+def test_a_pipe_in_a_run(invoke, finished, name):
+    pipe(finished / name)
+    commands = [["compare", finished]] if name in (HISTORY, EVALUATION, CONFIG) else []
+    commands += [["evaluate", finished]] if name == MODEL else []
+    commands += [["train", "--resume", finished, "--quiet"]] if name in (CONFIG, CHECKPOINT) else []
+    for words in commands:
+        refused(invoke(*words), name)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read anything")
+def test_a_file_that_may_not_be_read(invoke, tmp_path):
+    for name in ("own.py", "photo.png", "model.safetensors", "data.npz"):
+        (tmp_path / name).touch(mode=0)
+    for words in (["check", "own.py"], ["check", "model.safetensors"], [*TRAIN, "--data", "data.npz"]):
+        refused(invoke(*words), "ermission denied")
+
+
+# ---------------------------------------------------------------------------------------------------- names
+
+ODD = "a\nb\x1b[2J"
+
+
+@unix
+def test_names_with_line_breaks_and_escapes(invoke, finished, tmp_path):
+    image, run = tmp_path / f"{ODD}.png", tmp_path / ODD
+    Image.new("L", (28, 28), 255).save(image)
+    shutil.copytree(finished, run)
+    config = json.loads((run / CONFIG).read_text())
+    config["model"]["name"] = ODD
+    (run / CONFIG).write_text(json.dumps(config))
+    for words in (["predict", run, image, "--as-is"], ["compare", run, finished, "--picture", f"{ODD}.png"]):
+        result = invoke(*words, "--accept-changes")
+        assert result.exit_code == 0, result.output
+        assert all(line.isprintable() for line in result.output.split("\n"))
+        assert r"a\nb\x1b[2J" in result.output
+    refused(invoke("predict", finished, f"{ODD}.jpg"), r"a\nb\x1b[2J.jpg")
+    refused(invoke("evaluate", f"nowhere{ODD}"), r"nowherea\nb\x1b[2J")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files that are not Unicode")
+def test_names_that_are_not_unicode(invoke, tmp_path):
+    """Of classes they are written out; of data they are refused, since a run could not find them again."""
+    generator = np.random.default_rng(0)
+    for name in (b"pictures/a", b"pictures/\xff"):
+        folder = os.fsencode(tmp_path) + b"/" + name
+        os.makedirs(folder)
+        for number in range(6):
+            image = Image.fromarray(generator.integers(0, 256, (28, 28), np.uint8))
+            image.save(tmp_path / "x.png")
+            (tmp_path / "x.png").rename(os.fsdecode(folder) + f"/{number}.png")
+    words = ("train", "--engine", "numpy", "--model", "mlp", "--epochs", 1, "--quiet", "--out")
+    assert invoke(*words, "out", "--data", "pictures").exit_code == 0
+    assert json.loads((tmp_path / "out" / CONFIG).read_text())["model"]["classes"] == ["a", r"\udcff"]
+    assert invoke("evaluate", "out").exit_code == 0
+    refused(invoke(*words, "out\udcff", "--data", "pictures"), "cannot be a run folder")
+    (tmp_path / "pictures").rename(tmp_path / "\udcff")
+    refused(invoke(*words, "other", "--data", "\udcff"), r"\udcff: its name is not Unicode")
+
+
+@pytest.mark.parametrize("command", ["train", "explain", "check", "grade", "prove", "predict", "zoo"])
+def test_help_says_bounds_where_there_are_some(command: str) -> None:
+    printed = CliRunner().invoke(main, [command, "--help"]).output
+    assert "Usage" in printed
+    assert "None" not in printed
+    if command == "check":
+        assert "1<=x<=86400" in printed

@@ -1,0 +1,229 @@
+"""Image folders of a user's own on the command line: what is used, how it is trained on, what is predicted of it."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli.commands import bars, refused
+from PIL import Image
+
+from chainrule.cli import own_data
+from chainrule.data import Augmentation, Dataset, load
+from chainrule.model import load as load_model
+from chainrule.runs import running
+from chainrule.training.recipe import Recipe
+from chainrule.zoo import TWO_EPOCHS
+
+MLP = ("--model", "mlp", "--engine", "numpy")
+UNSAID = {"recipe": "best", "validation": None, "epochs": None, "augment": None}
+
+
+def write(root: Path, samples: int, classes: int = 2, *, size: int = 16, first: int = 0) -> Path:
+    """Images of bars, one class a height, a sub-folder a class; every other one a folder deeper."""
+    x, y = bars(samples, size, classes)
+    for number, (image, label) in enumerate(zip(x, y, strict=True), first):
+        folder = root / "abcdef"[label] / ("" if number % 2 else "deeper")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / f"{number:03}.png")
+    return root
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """train, val and test, with two damaged images and what else lies about."""
+    for part, samples in (("train", 40), ("val", 12), ("test", 8)):
+        write(tmp_path / "bars" / part, samples)
+    for name in ("train/a/torn.png", "test/b/torn.webp"):
+        (tmp_path / "bars" / name).write_bytes(b"torn")
+    (tmp_path / "bars" / "train" / "b" / "IMG_1.HEIC").write_bytes(b"from a telephone")
+    (tmp_path / "bars" / ".DS_Store").write_bytes(b"from a Mac")
+    return tmp_path / "bars"
+
+
+def test_inspect(invoke, parts):
+    result = invoke("data", "inspect", parts)
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["class", "train", "validation", "test"]
+    assert lines[1].split() == ["a", "20", "6", "4"]
+    assert "left out 2 (damaged): test/b/torn.webp, train/a/torn.png" in lines
+    assert "DS_Store" not in result.stdout
+    listed = invoke("data", "inspect", parts, "--list").stdout.splitlines()
+    assert [line.split(":")[0] for line in listed[-3:]] == [
+        "test/b/torn.webp",
+        "train/a/torn.png",
+        "train/b/IMG_1.HEIC",
+    ]
+    found = json.loads(invoke("data", "inspect", parts, "--json").stdout)
+    assert (found["images"], found["shape"], found["classes"]) == (60, [1, 16, 16], ["a", "b"])
+    assert found["left_out"] == {"damaged": 2, "HEIC, which is not read": 1}
+    assert [one["path"] for one in found["files_left_out"]] == [line.split(":")[0] for line in listed[-3:]]
+    refused(invoke("data", "inspect", "nowhere"), "nowhere")
+
+
+def test_a_run_validates_on_the_validation_folder_and_goes_on_with_it(invoke, parts):
+    words = ("train", "--data", parts, *MLP, "--epochs", 1, "--out", "o")
+    refused(invoke(*words, "--quiet"), "2 images cannot be used", "torn.png", "torn.webp", "--skip-damaged")
+    assert not Path("o").exists()
+    result = invoke(*words, "--skip-damaged", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["data"]["left_out"] == {"damaged": 2, "HEIC, which is not read": 1}
+    assert "validated on 12 images of its own validation part" in result.stderr
+    assert "left out 2 (damaged): test/b/torn.webp, train/a/torn.png" in result.stderr
+    job = running.read_job(Path("o"))
+    assert (job.recipe.validation, job.choice.skip_damaged, job.epoch_images) == (0.0, True, 40)
+    model = load_model("o", engine="numpy")
+    training, _ = load(parts, skip_damaged=True)
+    row = Path("o/history.csv").read_text().splitlines()[-1].split(",")
+    assert float(row[5]) == pytest.approx(model.evaluate(training.validation).loss, rel=1e-5)
+    assert invoke("train", "--resume", "o", "--quiet").exit_code == 0
+    next(iter((parts / "val").rglob("*.png"))).unlink()
+    refused(invoke("train", "--resume", "o", "--quiet"), "not those this run began with")
+
+
+def test_sizes_are_brought_together_and_kept_with_the_run(invoke, tmp_path):
+    folder = write(tmp_path / "bars", 30)
+    Image.new("L", (90, 40)).save(folder / "a" / "wide.png")
+    assert invoke("train", "--data", folder, *MLP, "--epochs", 1, "--out", "o", "--quiet").exit_code == 0
+    assert running.read_job(Path("o")).choice.size == (64, 64)
+    assert load_model("o", engine="numpy").input_shape == (1, 64, 64)
+    refused(invoke("train", "--data", "mnist", *MLP, "--skip-damaged"), "--skip-damaged is for a folder of images")
+
+
+def test_own_data_get_a_network_and_a_recipe_of_their_own(invoke, tmp_path):
+    folder = write(tmp_path / "bars", 330, 3)
+    result = invoke("train", "--data", folder, "--engine", "numpy", "--epochs", 1, "--out", "o")
+    assert result.exit_code == 0, result.stderr
+    job = running.read_job(Path("o"))
+    assert job.model["name"] == own_data.MODEL
+    assert job.recipe.augmentation == Augmentation(shift=1)
+    assert job.recipe.validation == 0.2
+    assert "53 of the 264 training images are held back to validate on" in result.stderr.replace("\n    ", " ")
+
+
+def test_damaged_images_of_other_data(invoke, trained):
+    for words in (["evaluate", trained, "--data", "other"], ["explain", trained, "--data", "other", "--cell", "loss"]):
+        write(Path("other"), 20)
+        (Path("other") / "a").rename(Path("other") / "=1+1")
+        (Path("other") / "b" / "torn.png").write_bytes(b"torn")
+        refused(invoke(*words), "torn.png", "--skip-damaged")
+        result = invoke(*words, "--skip-damaged")
+        assert result.exit_code == 0, result.stderr
+        shutil.rmtree("other")
+
+
+def some(count: int, channels: int = 3, size: int = 64, validation: Dataset | None = None) -> Dataset:
+    return Dataset(
+        np.zeros((count, channels, size, size), np.uint8), np.arange(count) % 2, ("a", "b"), validation=validation
+    )
+
+
+@pytest.mark.parametrize(
+    ("training", "own", "said", "expected"),
+    [
+        (some(800), True, {}, (50, "shift=4,flip", 0.2)),
+        (some(800, channels=1), True, {}, (50, "shift=2", 0.2)),
+        (some(100), True, {}, (60, "shift=4,flip", 0.0)),
+        (some(800, validation=some(8)), True, {}, (40, "shift=4,flip", 0.0)),
+        (some(800), True, {"epochs": 7, "augment": "none", "validation": 0.01}, (2, "shift=1", 0.02)),
+        (some(800), True, {"recipe": "tutorial"}, (2, "shift=1", 0.02)),
+        (some(800), False, {}, (2, "shift=1", 0.2)),
+        (some(60_000, 1, 2), False, {}, (2, "shift=1", 0.02)),
+        (some(60_000, 1, 2), True, {}, (2, "shift=1", 0.02)),
+        (some(4_000, 1, 28), True, {}, (10, "shift=1", 0.2)),
+    ],
+)
+def test_recipes_are_brought_to_the_data(training, own, said, expected):
+    """32,000 images seen in all; what an option says is left to it."""
+    found = own_data.suited(TWO_EPOCHS, training, {**UNSAID, **said}, own=own)
+    assert (found.epochs, str(found.augmentation), found.validation) == expected
+
+
+def test_patience_needs_something_to_watch(invoke, tmp_path):
+    folder = write(tmp_path / "bars", 30)
+    refused(invoke("train", "--data", folder, *MLP, "--patience", 2, "--quiet"), "--patience watches")
+    assert own_data.suited(Recipe(patience=3), some(800), UNSAID, own=True).validation == 0.2
+
+
+def test_remarks_name_what_is_not_tested():
+    options = {**UNSAID, "validation": 0.02}
+    said = own_data.remarks(Recipe(validation=0.02), some(400), some(4)[:1], options)
+    assert said == [
+        "8 of the 400 training images are held back to validate on, too few to say much: one image is more than 2 % "
+        "of them",
+        "no image to test on of class b",
+    ]
+    assert "nothing is held back" in own_data.remarks(Recipe(), some(100), some(4), UNSAID)[0]
+    assert own_data.remarks(Recipe(), some(1000), some(4), UNSAID) == []
+
+
+def test_what_was_chosen_is_said(tmp_path):
+    options = {**UNSAID, "model": None, "resize": None}
+    assert own_data.choices(str(tmp_path), options) == [
+        "chosen for images of your own: network, size, epochs, augmentation "
+        "(--model, --resize, --epochs, --augment to choose otherwise)"
+    ]
+    (line,) = own_data.choices("some.npz", {**options, "model": "mlp", "epochs": 3})
+    assert line == "chosen for images of your own: augmentation (--augment to choose otherwise)"
+    assert own_data.choices("mnist", options) == []
+    assert own_data.choices("some.npz", {**options, "model": "mlp", "epochs": 3, "augment": "none"}) == []
+
+
+@pytest.fixture
+def trained(invoke, tmp_path):
+    """A run of `mlp` on two classes with awkward names."""
+    folder = write(tmp_path / "bars", 40)
+    (folder / "a").rename(folder / "=1+1")
+    assert invoke("train", "--data", folder, *MLP, "--epochs", 8, "--out", "o", "--quiet").exit_code == 0
+    return Path("o")
+
+
+def test_a_folder_as_a_table(invoke, trained, tmp_path):
+    """Every image a row, sorted, however deep; damaged ones with the reason; no cell is a formula."""
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    x, _ = bars(600, 16, 2)
+    for number in range(600):  # more than are read at once
+        Image.fromarray(x[number]).save(odd / f"{number:04}.png")
+    (odd / "x").mkdir()
+    Image.fromarray(x[0]).save(odd / "x" / "-1.png")
+    (odd / "0300.png").write_bytes(b"torn")
+    (odd / "x" / "from a telephone.heic").write_bytes(b"torn")
+    (odd / "notes.txt").write_text("no image")
+    result = invoke("predict", trained, "odd", "--csv", "out.csv", "--top", 9, "--engine", "numpy")
+    assert result.exit_code == 2
+    assert result.stderr == "chainrule: 2 of 602 images cannot be used: see out.csv\n"
+    with open("out.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["file", "class", "probability", "class_2", "probability_2", "problem"]
+    names = [row["file"] for row in rows]
+    assert names == sorted(str(path) for path in Path("odd").rglob("*.*") if path.suffix != ".txt")
+    problems = {row["file"]: row["problem"] for row in rows if row["problem"]}
+    assert list(problems) == ["odd/0300.png", "odd/x/from a telephone.heic"]
+    assert all("not a PNG" in problem for problem in problems.values())
+    shares = load_model(trained, engine="numpy").predict([row["file"] for row in rows if not row["problem"]])
+    found = [(row["class"], row["probability"]) for row in rows if not row["problem"]]
+    for of_image, (name, probability) in zip(shares, found, strict=True):
+        assert name == ("'=1+1", "b")[of_image.argmax()]
+        assert float(probability) == pytest.approx(of_image.max(), abs=1e-5)
+
+
+def test_cells_that_a_spreadsheet_would_compute(invoke, trained):
+    Image.new("L", (4, 4)).save("=cmd.png")
+    Image.new("L", (4, 4)).save("-1.png")
+    assert invoke("predict", trained, "--csv", "out.csv", "--", "=cmd.png", "-1.png").exit_code == 0
+    with open("out.csv", newline="", encoding="utf-8") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert "'=cmd.png" in cells
+    assert "'-1.png" in cells
+    assert [cell for cell in cells if cell[:1] in ("=", "+", "-", "@")] == []
+
+
+def test_folders_that_cannot_be_predicted(invoke, trained, tmp_path):
+    (tmp_path / "empty").mkdir()
+    refused(invoke("predict", trained, "empty"), "empty: no images in this folder")
+    refused(invoke("predict", trained, "bars", "--top", 0), "--top 0: expected at least 1")
+    refused(invoke("predict", trained, "bars", "--csv", "no/out.csv"), "no/out.csv")

@@ -1,0 +1,154 @@
+"""A network of the user's own by the command: begun, trained, stopped, extended, compared, looked at."""
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli.commands import refused
+from PIL import Image
+
+from chainrule import skeletons
+from chainrule.runs import running
+from chainrule.runs.folder import CHECKSUMS
+
+ENGINE = ("--engine", "numpy")
+CELL = ("--cell", "conv1.w[0,0,0,0]")
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "draw", lambda *_: None)
+
+
+def picture(place: Path) -> Path:
+    image = Image.new("L", (28, 28), 255)
+    image.paste(0, (8, 4, 12, 24))
+    image.save(place)
+    return place
+
+
+@pytest.mark.parametrize("ending", skeletons.TEXTS)
+def test_a_skeleton_trains_as_it_stands(invoke, digits, ending):
+    begun = invoke("models", "--new", f"mine{ending}")
+    assert (begun.exit_code, begun.stdout) == (0, f"mine{ending}\n")
+    assert begun.stderr == f"train it with: chainrule train --model mine{ending}\n"
+    epochs = ["--epochs", 3] if ending == ".py" else []  # the others say it in their recipe
+    done = invoke("train", "--model", f"mine{ending}", "--data", digits, "--quiet", *epochs, *ENGINE)
+    assert done.exit_code == 0, done.stderr
+    folder = Path(done.stdout.splitlines()[-1])
+    assert folder.name.startswith("mine-")
+    assert json.loads((folder / "config.json").read_text())["recipe"]["epochs"] == 3
+    x = picture(Path("x.png"))
+    Path(f"mine{ending}").unlink()  # the run holds all of the network
+    for words in (("evaluate", folder, *ENGINE), ("compare", folder), ("predict", folder, x, *ENGINE)):
+        assert invoke(*words).exit_code == 0
+    assert invoke("explain", folder, *CELL).exit_code == 0
+    more = invoke("train", "--resume", folder, "--epochs", 4, "--quiet")
+    assert more.exit_code == 0, more.stderr
+    assert json.loads(invoke("compare", folder, "--json").stdout)[0]["epochs"] == 4
+
+
+def test_what_more_epochs_mean_is_said(invoke, finished):
+    said = invoke("train", "--resume", finished, "--epochs", 6).stderr
+    assert "6 epochs in place of 4: a new cycle of one-cycle begins" in said
+    refused(invoke("train", "--resume", finished, "--epochs", 5, "--quiet"), "6 epochs are done")
+    assert "as if there had been so many" not in said
+
+
+def test_options_come_before_the_files_recipe(invoke, digits):
+    content = {"layers": ["Flatten()", "Dense(classes)"], "dtype": "float64", "recipe": {"epochs": 2, "rate": 0.1}}
+    Path("mine.json").write_text(json.dumps(content))
+    done = invoke("train", "--model", "mine.json", "--data", digits, "--epochs", 1, "--out", "o", "--quiet", *ENGINE)
+    assert done.exit_code == 0, done.stderr
+    job = running.read_job(Path("o"))
+    assert (job.recipe.epochs, job.recipe.optimizer.rate, job.model["dtype"]) == (1, 0.1, "float64")
+    assert job.recipe.loss == "softmax_cross_entropy"
+
+
+def test_what_cannot_be_trained_leaves_nothing(invoke, digits, tmp_path):
+    Path("own.py").write_text(
+        "import chainrule as cr\nclass Mine:\n    def forward(self, x): return x\n"
+        "    def backward(self, dy): return dy\n"
+        "layers = [Mine(), cr.Flatten(), cr.Dense(10), cr.Softmax()]\n"
+    )
+    Path("nine.toml").write_text('layers = ["Flatten()", "Dense(9)"]')
+    before = sorted(os.listdir(tmp_path))
+    words = ("--data", digits, "--out", "o", "--quiet", *ENGINE)
+    refused(invoke("train", "--model", "own.py", *words), "Mine is your own code")
+    refused(invoke("train", "--model", "nine.toml", *words), "nine.toml", "9 outputs", "10 classes")
+    refused(invoke("train", "--model", "none.toml", *words), "none.toml: cannot be read")
+    refused(invoke("train", "--model", "own.py:missing", *words), "own.py has no missing")
+    refused(invoke("models", "--new", "own.py"), "there already")
+    refused(invoke("models", "--new", "no/where.py"), "no folder no")
+    refused(invoke("models", "mlp", "--new", "x.py"), "--new")
+    assert [name for name in sorted(os.listdir(tmp_path)) if name != "__pycache__"] == before
+
+
+# ---------------------------------------------------------------------- names and disks
+
+
+@pytest.mark.parametrize("name", ["with space", "ünï–codé", "数字🙂", 'it\'s "$HOME"; x', "a" * 200])
+def test_names_of_run_folders(invoke, digits, name):
+    words = ("--data", digits, "--model", "mlp", "--quiet", *ENGINE)
+    done = invoke("train", *words, "--epochs", 1, "--out", name)
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, name)
+    for again in (
+        ("train", "--resume", name, "--epochs", 2, "--quiet"),
+        ("evaluate", name, *ENGINE),
+        ("compare", name),
+    ):
+        assert invoke(*again).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["line\nbreak", "\x1b[31mred", "tab\t", os.fsdecode(b"\xff"), "a" * 300])
+def test_names_that_no_line_can_hold(invoke, digits, tmp_path, name):
+    refused(invoke("train", "--data", digits, "--model", "mlp", "--out", name, "--quiet", *ENGINE), "run folder")
+    assert os.listdir(tmp_path) == []
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, number: int, folder: Path | None = None) -> None:
+    """A disk on which nothing can be written."""
+    for call in ("open", "mkdir"):
+        monkeypatch.setattr(os, call, _failed(getattr(os, call), number, call == "mkdir"))
+
+
+def _failed(real: Callable[..., Any], number: int, always: bool) -> Callable[..., Any]:
+    def called(path: Any, flags: int = 0, *rest: Any, **options: Any) -> Any:
+        if always or flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(number, os.strerror(number))
+        return real(path, flags, *rest, **options)
+
+    return called
+
+
+def test_a_disk_that_can_only_be_read(invoke, finished, digits, monkeypatch):
+    x = picture(Path("x.png"))
+    before = {path: path.read_bytes() for path in finished.iterdir()}
+    failing(monkeypatch, errno.EROFS)
+    for words in (("evaluate", finished, *ENGINE), ("compare", finished), ("predict", finished, x, *ENGINE)):
+        assert invoke(*words).exit_code == 0
+    refused(invoke("train", "--resume", finished, "--quiet"), "lock the run folder", "Read-only file system")
+    words = ("train", "--data", digits, "--model", "mlp", "--quiet", *ENGINE)
+    refused(invoke(*words, "--out", "new"), "cannot make the run folder", "Read-only file system")
+    assert {path: path.read_bytes() for path in finished.iterdir()} == before
+
+
+def test_a_disk_that_is_full_from_the_start(invoke, digits, tmp_path, monkeypatch):
+    (tmp_path / "there").mkdir()
+    failing(monkeypatch, errno.ENOSPC)
+    words = ("train", "--data", digits, "--model", "mlp", "--quiet", *ENGINE)
+    for out in ((), ("--out", "new"), ("--out", "there")):
+        refused(invoke(*words, *out), "No space left on device")
+    assert os.listdir(tmp_path / "there") == []
+
+
+def test_another_file_of_checksums_is_not_written_over(invoke, digits, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / CHECKSUMS).write_text("precious")
+    words = ("train", "--data", digits, "--model", "mlp", "--quiet", *ENGINE, "--out", "mine")
+    refused(invoke(*words), "holds another checksums.json")
+    assert (tmp_path / "mine" / CHECKSUMS).read_text() == "precious"

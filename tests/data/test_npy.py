@@ -1,0 +1,132 @@
+"""Arrays in archives: what NumPy writes is read back; what only its own parser would take is refused."""
+
+import io
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from chainrule.data import load_npz, npy
+from chainrule.errors import FormatError
+
+DTYPES = [f"{order}{kind}" for order in "<>" for kind in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u8", "c8", "c16")]
+DTYPES += ["|b1", "|u1", "<U1", ">U3", "<U7", "|S1", "|S5"]
+IN_PLACE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+def saved(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, array, version, allow_pickle=False)
+    return stream.getvalue()
+
+
+def member(path: Path, content: bytes, method: int = zipfile.ZIP_STORED) -> np.ndarray:
+    """What comes back of a .npy file that is put into an archive."""
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("x.npy", content)
+    with zipfile.ZipFile(path) as archive:
+        return npy.read_member(archive, archive.getinfo("x.npy"), path)
+
+
+@IN_PLACE
+@given(
+    array=st.sampled_from(DTYPES).flatmap(
+        lambda dtype: arrays.arrays(dtype, arrays.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=4))
+    ),
+    version=st.sampled_from([(1, 0), (2, 0), (3, 0)]),
+    fortran=st.booleans(),
+    method=st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]),
+)
+def test_what_numpy_writes_is_read(
+    tmp_path: Path, array: np.ndarray, version: tuple[int, int], fortran: bool, method: int
+) -> None:
+    given = np.array(array, order="F" if fortran else "C")
+    found = member(tmp_path / "some.npz", saved(given, version), method)
+    assert (found.dtype, found.shape) == (array.dtype, array.shape)
+    np.testing.assert_array_equal(found, array)
+
+
+def header(text: str, version: int = 1) -> bytes:
+    size = struct.pack("<H" if version == 1 else "<I", len(text))
+    return b"\x93NUMPY" + bytes((version, 0)) + size + text.encode("latin-1")
+
+
+@pytest.mark.parametrize("order", [("descr", "fortran_order", "shape"), ("shape", "descr", "fortran_order")])
+def test_the_entries_of_a_header_have_no_order(order: tuple[str, ...], tmp_path: Path) -> None:
+    entries = {"descr": "'|u1'", "fortran_order": "False", "shape": "(3L, 2L)"}  # as Python 2 wrote them
+    text = "{" + ", ".join(f"'{name}': {entries[name]}" for name in order) + "}   \n"
+    found = member(tmp_path / "some.npz", header(text) + bytes(range(6)))
+    np.testing.assert_array_equal(found, [[0, 1], [2, 3], [4, 5]])
+
+
+WHOLE = "{'descr': '|u1', 'fortran_order': False, 'shape': (3,), }"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{}", "{'descr': '|u1'", WHOLE[:-1], WHOLE + "}", WHOLE + "; x", "(" * 200, "'''", "{" * 300),
+        *(
+            WHOLE.replace("'|u1'", descr)
+            for descr in ("'|V3'", "'<M8[s]'", "'<U0'", "'|u3'", "'<f16'", "7", "('u1', 2)")
+        ),
+        *(
+            WHOLE.replace("'|u1'", descr)
+            for descr in ("[('a', '<f4')]", "'u1,u1'", "'>'", "__import__('os')", "'object'")
+        ),
+        *(
+            WHOLE.replace("(3,)", shape)
+            for shape in ("3", "[3]", "(-3,)", "(3.0,)", "(None,)", "(3,,)", "(1e3,)", "(0x3,)")
+        ),
+        *(WHOLE.replace("(3,)", f"({size},)") for size in (10**15, 10**30, "9" * 4000)),
+        *(WHOLE.replace("False", order) for order in ("0", "None", "'False'", "not True")),
+        *(WHOLE.replace("(3,)", "(" + "1, " * 9 + ")"), WHOLE.replace("'shape'", "'descr'"), WHOLE[:-1] + "'more': 1}"),
+    ],
+    ids=lambda text: text[:60],
+)
+def test_a_header_of_anything_else(text: str, tmp_path: Path) -> None:
+    for version in (1, 2, 3):
+        with pytest.raises(FormatError, match=r"some.npz: array x.npy"):
+            member(tmp_path / "some.npz", header(text, version) + bytes(3))
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"\x93NUMPY\4\0" + bytes(99), b"\x93NUMPY\2\0\xff\xff\xff\xff"])
+def test_a_beginning_of_anything_else(content: bytes, tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=r"some.npz: array x.npy"):
+        member(tmp_path / "some.npz", content)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_ways_of_packing_that_numpy_does_not_use(method: int, tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="encrypted or packed in an unusual way"):
+        member(tmp_path / "some.npz", saved(np.arange(9)), method)
+
+
+def test_every_damaged_pixel_is_noticed(tmp_path: Path) -> None:
+    """By the archive's checksum, which is only compared at the end of a member."""
+    x, path = np.arange(10 * 6 * 5).astype(np.uint8).reshape(10, 6, 5), tmp_path / "some.npz"
+    np.savez(path, x=x, y=np.arange(10) % 3)
+    whole = path.read_bytes()
+    start = whole.index(x.tobytes())
+    for place in range(start, start + x.size):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        with pytest.raises(FormatError, match="CRC"):
+            load_npz(path)
+
+
+def test_a_bomb_gets_no_memory(tmp_path: Path) -> None:
+    text = "{'descr': '|u1', 'fortran_order': False, 'shape': (200000000,), }"
+    path = tmp_path / "some.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x.npy", "w") as stream:
+        stream.write(header(text))
+        for _ in range(200):
+            stream.write(bytes(1_000_000))
+    with zipfile.ZipFile(path) as archive, pytest.raises(FormatError, match="expected at most 100 times as many"):
+        npy.read_member(archive, archive.getinfo("x.npy"), path)

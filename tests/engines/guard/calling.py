@@ -1,0 +1,70 @@
+"""Makes the drawn calls in this process, between guard pages, and compares what they compute with the NumPy engine."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from engines.guard import memory
+from engines.guard.cases import Case, draw_case, parts
+
+from chainrule import engines
+from chainrule.engines.numba.operations import KERNELS, Array
+
+ADDED_TO = ("cross_correlate_dw", "dense_dw", "bias_gradient", "batch_norm_dw")  # results that kernels add to
+TOLERANCE = 2000  # times the dtype's precision, of the largest number of a result
+
+
+def run(dtype: str, seed: int, first: int, count: int, note: Path) -> int:
+    """Make the calls of these numbers; the note always names the one that is being made."""
+    fence = memory.Fence()
+    memory.fence_allocations(fence)
+    for number in range(first, first + count):
+        case = draw_case(seed, number, dtype)
+        note.write_text(f"call {number}: {case}", encoding="utf-8")
+        for fence.side in memory.SIDES:
+            compare(case, call(case, fence))
+            fence.release()
+    if count > 20 and not fence.allocated:
+        raise AssertionError("no kernel allocated anything here: numba's runtime has changed")
+    return 0
+
+
+def call(case: Case, fence: memory.Fence) -> list[Array]:
+    """What a kernel makes of a case, as copies."""
+    entry = KERNELS[case.kernel]
+    given = [None if array is None else fence.copy(array) for array in case.arrays]
+    dtype = next(array.dtype for array in given if array is not None)
+    shapes = entry.shapes(case.arrays, case.attributes)
+    if case.joined.get("pooled"):
+        shapes = [(*shape[:2], shape[2] // 2, shape[3] // 2) for shape in shapes]
+    results = [fence.array(shape, dtype) for shape in shapes]
+    if case.name == "max_pool":
+        results[1] = fence.array(shapes[1], np.int32)
+    if case.name in ADDED_TO:
+        for result in results:
+            result[...] = 0
+    place = {"cross_correlate": 2, "add_bias": 1}.get(case.name)
+    if place is not None and given[place] is not None:
+        given[place] = given[place].reshape(-1)
+    written = [result.reshape(-1) for result in results] if case.name == "bias_gradient" else results
+    for part in parts(case, shapes[0] if shapes else (), dtype.itemsize):
+        known = {**case.attributes, **case.joined, **part}
+        entry.kernel(*given, *written, *entry.arguments(len(given) + len(written), known))
+    if not results:
+        return [np.array(array) for place, array in enumerate(given) if place != 1]
+    return [np.array(result) for result in results]
+
+
+def compare(case: Case, found: list[Array]) -> None:
+    """Raise an AssertionError where a result is not what the NumPy engine computes."""
+    arrays: Any = case.arrays
+    expected = list(engines.find("numpy").run(case.name, arrays, case.attributes))
+    if case.joined.get("rectify"):
+        expected = [np.maximum(expected[0], 0)]
+    if case.joined.get("pooled"):
+        options = {"window": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0))}
+        expected = [engines.find("numpy").run("max_pool", (expected[0],), options)[0]]
+    for result, wanted in zip(found, expected, strict=True):
+        scale = max(1.0, float(np.abs(wanted).max(initial=0)))
+        atol = 0 if result.dtype.kind == "i" else TOLERANCE * np.finfo(result.dtype).eps * scale
+        np.testing.assert_allclose(result, wanted, rtol=0, atol=atol, err_msg=str(case))

@@ -1,0 +1,244 @@
+"""Calls of compiled kernels with drawn shapes and options; each is a pure function of (seed, number).
+
+Sizes, strides, dilations and paddings are drawn from three ranges: small, long (one axis, with paddings and reaches of
+hundreds of cells) and broad (images with paddings of dozens). Filters fill vectors as often as not.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.engines.numba import losses, updates
+from chainrule.engines.numba.operations import KERNELS, fitting, shared
+from chainrule.engines.numba.tiles import lanes
+from chainrule.shapes import extent, output_size
+
+Array = NDArray[Any]
+Draw = np.random.Generator
+MOST = 3_000_000  # multiplications of a case: NumPy has to follow
+
+
+@dataclass(frozen=True)
+class Case:
+    """One operation: what it reads, its attributes, and how the kernel is asked to do it.
+
+    kernel   its name; another than the operation's where filters lie side by side
+    joined   what the kernel does besides: rectify, pooled
+    threads  among which the result is shared
+    """
+
+    name: str
+    kernel: str
+    arrays: tuple[Array | None, ...]
+    attributes: dict[str, Any]
+    joined: dict[str, Any] = field(default_factory=dict[str, Any])
+    threads: int = 1
+
+    def __str__(self) -> str:
+        shapes = [None if array is None else array.shape for array in self.arrays]
+        options = {**self.attributes, **self.joined}
+        return f"{self.kernel} {shapes} {options} by {self.threads}"
+
+
+def one(draw: Draw, *choices: Any) -> Any:
+    return choices[draw.integers(len(choices))]
+
+
+def whole(draw: Draw, least: int, most: int) -> int:
+    return int(draw.integers(least, most + 1))
+
+
+@dataclass(frozen=True)
+class Range:
+    """The largest size, window, stride, dilation and padding of an axis."""
+
+    size: int
+    window: int
+    stride: int
+    dilation: int
+    padding: int
+
+    def axis(self, draw: Draw, pooling: bool) -> tuple[int, int, int, tuple[int, int], int] | None:
+        """Size, window, stride, padding and dilation of one axis; None where the window does not fit."""
+        size, window = whole(draw, 1, self.size), whole(draw, 1, self.window)
+        stride = one(draw, 1, 1, whole(draw, 1, self.stride))
+        dilation = 1 if pooling else one(draw, 1, whole(draw, 1, self.dilation))
+        most = window - 1 if pooling else self.padding
+        reach = extent(window, dilation)
+        same = ((reach - 1) // 2, reach // 2)
+        pairs = (0, 0), same, (reach - 1, reach - 1), (whole(draw, 0, most), whole(draw, 0, most))
+        padding = one(draw, pairs[0], pairs[3]) if pooling else one(draw, *pairs)
+        fits = reach <= size + sum(padding) and max(padding) <= 4 * self.padding
+        return (size, window, stride, padding, dilation) if fits else None
+
+
+ONE = Range(1, 1, 1, 1, 0)
+RANGES = {
+    "small": (Range(20, 5, 4, 3, 4), Range(20, 5, 4, 3, 4)),
+    "long": (ONE, Range(600, 4, 3, 300, 400)),
+    "wide window": (Range(2, 2, 1, 1, 1), Range(400, 200, 3, 2, 200)),
+    "broad": (Range(60, 4, 3, 20, 70), Range(60, 4, 3, 20, 70)),
+}
+
+
+def axes(draw: Draw, *, pooling: bool = False) -> list[tuple[Any, ...]]:
+    """Sizes, windows, strides, paddings, dilations and numbers of outputs, each of two axes."""
+    ranges = RANGES[one(draw, "small", "small", *RANGES)]
+    found = []
+    for each in ranges:
+        while (axis := each.axis(draw, pooling)) is None:
+            pass
+        found.append((*axis, output_size(axis[0], axis[1], axis[2], axis[3], axis[4])))
+    return list(zip(*found, strict=True))
+
+
+def normal(draw: Draw, dtype: Any, *shape: int) -> Array:
+    return draw.standard_normal(shape).astype(dtype)
+
+
+def convolution(draw: Draw, name: str, dtype: Any) -> Case:
+    """Any of the three operations, by either kernel that can do it."""
+    while True:
+        size, window, stride, padding, dilation, outputs = axes(draw)
+        groups = one(draw, 1, 1, 1, 2, 3)
+        full = lanes(np.dtype(dtype).itemsize)
+        ins, outs = (one(draw, 1, 2, 3, whole(draw, 1, 9), full, 2 * full, 3 * full) for _ in range(2))
+        count = one(draw, 1, 1, 2, whole(draw, 1, 20))
+        if count * groups * ins * outs * int(np.prod(window) * max(np.prod(outputs), np.prod(size))) <= MOST:
+            break
+    attributes = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    attributes["flip"] = bool(draw.integers(2))
+    x, w = normal(draw, dtype, count, groups * ins, *size), normal(draw, dtype, groups * outs, ins, *window)
+    dy = normal(draw, dtype, count, groups * outs, *outputs)
+    b = one(draw, None, normal(draw, dtype, *dy.shape[1:2]), normal(draw, dtype, *dy.shape[1:]))
+    given: dict[str, tuple[tuple[Array | None, ...], dict[str, Any]]] = {
+        "cross_correlate": ((x, w, b), {}),
+        "cross_correlate_dx": ((dy, w), {"size": size}),
+        "cross_correlate_dw": ((x, dy), {"kernel": window}),
+    }
+    arrays, more = given[name]
+    attributes |= more
+    fitted = fitting(name, arrays, attributes, np.dtype(dtype).itemsize)
+    kernel = one(draw, name, fitted, fitted)
+    if name != "cross_correlate":
+        return Case(name, kernel, arrays, attributes)
+    untied = b is not None and b.ndim > 1
+    may_pool = min(outputs) > 1 and not (untied and kernel == name)
+    joined = {"rectify": bool(draw.integers(2)), "pooled": bool(may_pool and draw.integers(2))}
+    return Case(name, kernel, arrays, attributes, joined, one(draw, 1, 1, 2, 3) if count == 1 else 1)
+
+
+def pool(draw: Draw, name: str, dtype: Any) -> Case:
+    """Windows of 2×2 side by side, which have loops of their own, or any."""
+    size, window, stride, padding, _, outputs = axes(draw, pooling=True)
+    if draw.integers(2):
+        size = whole(draw, 2, 40), whole(draw, 2, 70)
+        window, stride, padding = (2, 2), (2, 2), ((0, 0), (0, 0))
+        outputs = size[0] // 2, size[1] // 2
+    planes = whole(draw, 1, 4), whole(draw, 1, 4)
+    attributes: dict[str, Any] = {"window": window, "stride": stride, "padding": padding}
+    if name.startswith("average"):
+        attributes["divisor"] = one(draw, "cells", "window", "one")
+    x, dy = normal(draw, dtype, *planes, *size), normal(draw, dtype, *planes, *outputs)
+    if not name.endswith("_dx"):
+        return Case(name, name, (x,), attributes)
+    if name == "average_pool_dx":
+        return Case(name, name, (dy,), {**attributes, "size": size})
+    winner = draw.integers(0, size[0] * size[1], dy.shape).astype(np.int32)
+    return Case(name, name, (dy, winner), {"size": size})
+
+
+def dense(draw: Draw, name: str, dtype: Any) -> Case:
+    count = one(draw, 1, 1, whole(draw, 1, 9), whole(draw, 1, 80))
+    ins, outs = whole(draw, 1, one(draw, 20, 300)), whole(draw, 1, one(draw, 12, 70))
+    x, w, dy = normal(draw, dtype, count, ins), normal(draw, dtype, outs, ins), normal(draw, dtype, count, outs)
+    b = one(draw, None, normal(draw, dtype, outs))
+    given = {"dense": (x, w, b), "dense_dx": (dy, w), "dense_dw": (x, dy)}
+    threads = one(draw, 1, 2, 3) if name == "dense" and count == 1 else 1
+    return Case(name, name, given[name], {}, threads=threads)
+
+
+def plain(draw: Draw, name: str, dtype: Any) -> Case:
+    """Kernels that are loops over their arrays."""
+    image = (whole(draw, 1, 9), whole(draw, 1, 5), whole(draw, 1, 9), whole(draw, 1, 40))
+    vectors = (whole(draw, 1, 9), whole(draw, 2, 70))
+    shape: tuple[int, ...] = one(draw, image, vectors)
+    channels = shape[1:2]
+
+    def some(*sizes: int) -> Array:
+        return normal(draw, dtype, *sizes)
+
+    def positive(*sizes: int) -> Array:
+        return np.abs(some(*sizes)) + np.dtype(dtype).type(0.1)
+
+    p, t = positive(*vectors), positive(*vectors)
+    p /= p.sum(axis=1, keepdims=True)
+    t /= t.sum(axis=1, keepdims=True)
+    statistics = (some(*channels), positive(*channels))
+    untied = bool(draw.integers(2))
+    special: dict[str, tuple[tuple[Array, ...], dict[str, Any]]] = {
+        "softmax": ((some(*vectors),), {}),
+        "softmax_dx": ((some(*vectors), p), {}),
+        "add_bias": ((some(*shape), some(*(shape[1:] if untied else channels))), {}),
+        "bias_gradient": ((some(*shape),), {"untied": untied}),
+        "batch_norm": ((some(*shape), some(*channels), some(*channels)), {"epsilon": 0.1}),
+        "batch_norm_inference": ((some(*shape), some(*channels), some(*channels), *statistics), {}),
+        "batch_norm_dx": ((some(*shape), some(*shape), some(*channels), *statistics), {}),
+        "batch_norm_dw": ((some(*shape), some(*shape), *statistics), {}),
+        "running_statistics": ((*statistics, *statistics), {"count": 7}),
+        "dropout": ((some(*shape),), {"rate": 0.3, "stream": 1, "seed": 2, "step": 3, "first": 4}),
+    }
+    if name in special:
+        return Case(name, name, *special[name])
+    if KERNELS[name].module is updates:
+        return update(draw, name, dtype)
+    if KERNELS[name].module is losses:
+        return Case(name, name, (p, t), {})
+    return Case(name, name, (some(*shape),) * (2 if name.endswith("_dx") else 1), {})
+
+
+def update(draw: Draw, name: str, dtype: Any) -> Case:
+    """An optimizer's update of parameters with a gradient and moments, by options that leave nothing out."""
+    parameters = KERNELS[name].signature.parameters
+    reads = list(parameters)[: list(parameters).index("rate")]
+    options = {key: parameter.default for key, parameter in parameters.items() if key not in reads}
+    unlike = {"rate": 0.1, "momentum": 0.9, "nesterov": True, "decay": 0.1, "step": 3}
+    size = whole(draw, 1, 70)
+    moments = (np.abs(normal(draw, dtype, size)) + np.dtype(dtype).type(0.1) for _ in reads[2:])
+    arrays = (normal(draw, dtype, size), normal(draw, dtype, size), *moments)
+    return Case(name, name, arrays, options | {key: value for key, value in unlike.items() if key in options})
+
+
+DRAWERS: dict[str, Callable[[Draw, str, Any], Case]] = {
+    **dict.fromkeys(["cross_correlate", "cross_correlate_dx", "cross_correlate_dw"], convolution),
+    **dict.fromkeys(["max_pool", "max_pool_dx", "average_pool", "average_pool_dx"], pool),
+    **dict.fromkeys(["dense", "dense_dx", "dense_dw"], dense),
+}
+OPERATIONS = [name for name in KERNELS if not name.startswith("correlate_filters")]
+PLAIN = [name for name in OPERATIONS if name not in DRAWERS]
+
+
+def draw_case(seed: int, number: int, dtype: Any) -> Case:
+    """The case of that number: convolutions three times in five, and every other operation in its turn."""
+    draw = np.random.default_rng([seed, number])
+    turn, place = divmod(number, 10)
+    if place < 6:
+        name = ["cross_correlate", "cross_correlate_dx", "cross_correlate_dw"][place % 3]
+    elif place < 8:
+        name = [*DRAWERS][3:][(2 * turn + place) % (len(DRAWERS) - 3)]
+    else:
+        name = PLAIN[(2 * turn + place) % len(PLAIN)]
+    return DRAWERS.get(name, plain)(draw, name, dtype)
+
+
+def parts(case: Case, shape: tuple[int, ...], itemsize: int) -> list[dict[str, int]]:
+    """The arguments that say which part of the result each thread makes; none where one thread makes it all."""
+    if case.threads == 1:
+        return [{}]
+    (low, high), many, size = shared(case.kernel, shape[1:], itemsize)
+    edges = [k * many // case.threads * size for k in range(case.threads + 1)]
+    return [{low: a, high: b} for a, b in itertools.pairwise(edges)]

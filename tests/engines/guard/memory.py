@@ -1,0 +1,102 @@
+"""Arrays between guard pages, those that compiled kernels allocate for themselves included.
+
+An array lies against a page that may be neither read nor written: one number too far, and the processor stops the
+process. Kernels allocate their buffers through numba's runtime; `fence_allocations` gives compiled code, which is
+linked to the runtime by name, another function of that name.
+"""
+
+import ctypes
+import mmap
+from typing import Any, ClassVar
+
+import numpy as np
+from llvmlite import binding
+from numba.core.registry import cpu_target
+from numba.core.runtime import _nrt_python, rtsys
+from numpy.typing import NDArray
+
+SIDES = ("behind", "before")  # where the page lies that an array touches
+PAGE = mmap.PAGESIZE
+POISON = 0xFF  # every byte of fresh memory: NaN as a number, so that reading what was never written shows
+
+ALLOCATE = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint)
+DESTRUCTOR = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+MANAGE = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, DESTRUCTOR)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+_libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+
+
+class Fence:
+    """Memory between guard pages, given back all at once by `release`.
+
+    side       "behind": arrays end where a guard page begins; "before": they begin where one ends
+    allocated  how many arrays compiled code has allocated here
+    """
+
+    def __init__(self) -> None:
+        self.side = SIDES[0]
+        self.allocated = 0
+        self._mappings: list[tuple[int, int]] = []
+
+    def allocate(self, size: int) -> int:
+        """Return the address of so many poisoned bytes."""
+        room = max(-(-size // PAGE), 1) * PAGE
+        whole = room + 2 * PAGE
+        start = _libc.mmap(None, whole, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
+        if start == ctypes.c_void_p(-1).value:
+            raise MemoryError(f"no {whole} bytes: {len(self._mappings)} arrays are kept")
+        self._mappings.append((start, whole))
+        ctypes.memset(start + PAGE, POISON, room)
+        for guard in (start, start + PAGE + room):
+            if _libc.mprotect(guard, PAGE, 0):
+                raise OSError(ctypes.get_errno(), "mprotect refuses")
+        return start + PAGE + (room - size if self.side == "behind" else 0)
+
+    def array(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        """Return an array of poison."""
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        memory = (ctypes.c_byte * size).from_address(self.allocate(size))
+        return np.frombuffer(memory, dtype).reshape(shape)
+
+    def copy(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return a copy of an array."""
+        found = self.array(array.shape, array.dtype)
+        found[...] = array
+        return found
+
+    def release(self) -> None:
+        """Give all memory back; nobody may use an array in it any more."""
+        for start, size in self._mappings:
+            _libc.munmap(start, size)
+        self._mappings.clear()
+
+
+class _Api(ctypes.Structure):
+    """Numba's table of functions for extensions (numba/core/runtime/nrt_external.h)."""
+
+    _fields_: ClassVar = [
+        (name, ctypes.c_void_p)
+        for name in ("allocate", "allocate_external", "manage_memory", "acquire", "release", "get_data")
+    ]
+
+
+_KEPT: list[Any] = []  # functions that compiled code calls, for as long as the process lasts
+
+
+def fence_allocations(fence: Fence) -> None:
+    """Let arrays that compiled code allocates lie in a fence; to be called before any kernel is loaded."""
+    rtsys.initialize(cpu_target.target_context)
+    table = ctypes.CFUNCTYPE(ctypes.POINTER(_Api))(_nrt_python.c_helpers["get_api"])()
+    manage, nothing = MANAGE(table.contents.manage_memory), DESTRUCTOR(lambda data: None)
+
+    def allocate(size: int, alignment: int) -> int:
+        fence.allocated += 1
+        return manage(fence.allocate(size), nothing)
+
+    function = ALLOCATE(allocate)
+    _KEPT.extend([function, nothing])
+    binding.add_symbol("NRT_MemInfo_alloc_aligned", ctypes.cast(function, ctypes.c_void_p).value)

@@ -1,0 +1,225 @@
+"""What the tests of processes run in a process of their own: `python process_driver.py SCENARIO...`.
+
+It ends with 0 if all went well; a child that hangs is ended by an alarm.
+"""
+
+import copy
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from chainrule import compiled
+from chainrule.training.loop import Callback
+
+SECONDS = 120  # after which a child is taken to hang
+RNG = np.random.default_rng(5)
+X, Y = RNG.standard_normal((70, 2, 9, 8)).astype("f4"), np.arange(70) % 5
+
+
+def model(width: int = 5) -> cr.Sequential:
+    rows = [cr.Conv2D(3, 3), cr.BatchNorm2D(), cr.ReLU(), cr.MaxPool2D(2), cr.Flatten(), cr.Dense(width), cr.Softmax()]
+    return cr.Sequential(rows, (2, 9, 8), threads=2)
+
+
+def trained(start: cr.Sequential) -> cr.Sequential:
+    made = copy.deepcopy(start)
+    made.fit(X, Y, epochs=2, batch_size=33, optimizer="adam", seed=3, progress=False)
+    return made
+
+
+def ends_well(work: Callable[[], bool]) -> bool:
+    """Whether some work, in a forked child, ends within its time and returns True."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(SECONDS)
+        code = 1
+        try:
+            code = 0 if work() else 3
+        finally:
+            os._exit(code)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def fork() -> bool:
+    """A forked child, and its child, compute the bits of their parent: predictions of all sizes, and a training."""
+    here = model()
+    sizes = [int(size) for size in RNG.integers(1, 71, 8)]
+    expected, parameters = [here.predict(X[:size]) for size in sizes], trained(here).parameters
+
+    def same() -> bool:
+        found = [here.predict(X[:size]) for size in sizes]
+        equal = all((one == other).all() for one, other in zip(found, expected, strict=True))
+        return equal and bool((trained(here).parameters == parameters).all())
+
+    return ends_well(lambda: same() and ends_well(same)) and same()
+
+
+def pool() -> bool:
+    """A pool of forked workers predicts what its parent does."""
+    here = model()
+    expected = here.predict(X)
+    with multiprocessing.get_context("fork").Pool(3) as workers:
+        parts = workers.map_async(here.predict, [X[:35], X[35:], X]).get(SECONDS)
+    return bool((parts[2] == expected).all()) and len(parts[0]) == 35
+
+
+def fork_amid_work() -> bool:
+    """Children that are forked while threads of the parent train and compile can do both."""
+    here, stop = model(), threading.Event()
+    expected = here.predict(X)
+
+    def work(width: int) -> None:
+        while not stop.is_set():
+            model(6 + width % 4).fit(X, Y, epochs=20, batch_size=32, progress=False)
+            width += 2
+
+    threads = [threading.Thread(target=work, args=(width,), daemon=True) for width in (6, 7)]
+    for thread in threads:
+        thread.start()
+
+    def same() -> bool:
+        model(50).fit(X[:8], Y[:8], progress=False)
+        return bool((here.predict(X) == expected).all())
+
+    ended = all(ends_well(same) for _ in range(3))
+    stop.set()
+    for thread in threads:
+        thread.join(SECONDS)
+    return ended
+
+
+def spawn() -> bool:
+    """A model that was used goes to a spawned process and predicts the same bits there."""
+    used = trained(model())
+    with multiprocessing.get_context("spawn").Pool(1) as workers:
+        found = workers.apply_async(used.predict, (X,)).get(SECONDS)
+    return bool((found == used.predict(X)).all())
+
+
+def small() -> cr.Sequential:
+    return cr.Sequential([cr.Tanh(), cr.Flatten()], (2, 9, 8), threads=2, dtype="float64")
+
+
+def compiling() -> bool:
+    """Print what this process compiles itself of the package's functions."""
+    import numba.core.event as event
+
+    names: list[str] = []
+
+    class Listener(event.Listener):
+        def on_start(self, event: Any) -> None:
+            function = event.data["dispatcher"].py_func
+            if function.__module__.startswith(("chainrule", "program_")):
+                types = str(event.data["args"]).replace(" ", "")
+                names.append(f"{function.__module__}.{function.__qualname__}{types}")
+
+        def on_end(self, event: Any) -> None:
+            pass
+
+    event.register("numba:compile", Listener())
+    found = small().predict(X)
+    print(" ".join(names), flush=True)
+    return bool(np.allclose(found, np.tanh(X).reshape(70, -1), atol=1e-6))
+
+
+def full_disk() -> bool:
+    """No file can be written any more once the process has begun."""
+    import resource
+
+    from chainrule.engines.numba import workers
+
+    here = small()
+    workers.available()  # needs semaphores, which are files
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    return compiling() and here.predict(X).shape == (70, 144)
+
+
+def interrupted() -> bool:
+    """Interrupts at any moment of compiling leave a process that works once it is let."""
+    small()  # numba, whose import does not survive being interrupted
+    caught = 0
+    for pause in np.random.default_rng().uniform(0.01, 0.5, 8):
+        timer = threading.Timer(pause, os.kill, (os.getpid(), signal.SIGINT))
+        try:
+            timer.start()
+            small().predict(X)
+            timer.join()
+        except KeyboardInterrupt:
+            caught += 1
+    print(caught, "interrupts", flush=True)
+    return compiling()
+
+
+def at_once() -> bool:
+    """Threads that use one model for the first time at the same moment all get what one gets."""
+    here, start, found = model(), threading.Barrier(6), list[Any]()
+
+    def work() -> None:
+        start.wait()
+        found.append(here.predict(X))
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SECONDS)
+    return len(found) == 6 and all((one == here.predict(X)).all() for one in found)
+
+
+def nested() -> bool:
+    """A callback predicts, evaluates and trains another model; a signal's handler predicts amid training."""
+    here, other, seen = model(), model(), list[Any]()
+    expected = other.predict(X)
+    signal.signal(signal.SIGALRM, lambda *_: seen.append((other.predict(X) == expected).all()))
+    signal.setitimer(signal.ITIMER_REAL, 0.02, 0.005)
+
+    class Busy(Callback):
+        def epoch_ended(self, trainer: Any, epoch: Any) -> None:
+            here.predict(X)
+            here.evaluate(X, Y)
+            model().fit(X, Y, progress=False)
+
+    alone = model()
+    here.fit(X, Y, epochs=30, batch_size=33, callbacks=[Busy()], progress=False)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    alone.fit(X, Y, epochs=30, batch_size=33, progress=False)
+    return len(seen) > 0 and all(seen) and bool((here.parameters == alone.parameters).all())
+
+
+def one_processor() -> bool:
+    """One thread is the default where one processor is allowed; two that are asked for work all the same."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    default = cr.Sequential([cr.Flatten(), cr.Dense(5)], (2, 9, 8))
+    return (
+        default.threads == 1 and bool(np.allclose(default.predict(X)[:1], default.predict(X[:1]), atol=1e-5)) and fork()
+    )
+
+
+def cleared() -> bool:
+    """A process goes on when its compiled programs are removed under it."""
+    small().predict(X)
+    return compiled.clear() > 0 and bool(
+        np.allclose(cr.Sequential([cr.Tanh()], (3,)).predict(X[:4, 0, 0, :3]), np.tanh(X[:4, 0, 0, :3]), atol=1e-6)
+    )
+
+
+def one_prediction() -> bool:
+    """Predict, or say in a line why that cannot be."""
+    try:
+        return bool(np.allclose(cr.Sequential([cr.Tanh()], (7,)).predict(np.ones((3, 7))), np.tanh(1)))
+    except cr.ChainruleError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent))
+    sys.exit(0 if all(globals()[scenario]() for scenario in sys.argv[1:]) else 3)

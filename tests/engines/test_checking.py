@@ -1,0 +1,95 @@
+"""A plan that would read what nobody wrote, or beyond a buffer, never becomes a program."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from engines.guard.cases import axes, one, whole
+
+from chainrule import layers
+from chainrule.engines.numba import reaching
+from chainrule.engines.numba.checking import check_plan
+from chainrule.errors import ChainruleError, EngineError
+from chainrule.network import Network
+from chainrule.plan import Operation, Plan, Tensor
+
+LOSS = "softmax_cross_entropy"
+
+
+def plan(loss: str | None = None) -> Plan:
+    made = [layers.Conv2D(3, 3), layers.ReLU(), layers.MaxPool2D(2), layers.Flatten(), layers.Dense(3)]
+    return Network(made, (2, 8, 7), engine="numpy").plan(loss)
+
+
+def without(operations: tuple[Operation, ...], name: str) -> tuple[Operation, ...]:
+    return tuple(operation for operation in operations if operation.name != name)
+
+
+@pytest.mark.parametrize("loss", [None, LOSS])
+def test_a_plan_of_a_network_passes(loss: str | None) -> None:
+    check_plan(plan(loss), 4)
+
+
+@pytest.mark.parametrize("name", ["cross_correlate", "relu", "max_pool"])
+def test_what_is_read_was_written(name: str) -> None:
+    whole_plan = plan(LOSS)
+    with pytest.raises(EngineError, match="is read before it is written"):
+        check_plan(replace(whole_plan, forward=without(whole_plan.forward, name)), 4)
+
+
+def test_the_end_is_written() -> None:
+    with pytest.raises(EngineError, match=r"no operation writes dense1\.y, the end of the plan"):
+        check_plan(replace(plan(), forward=without(plan().forward, "dense")), 4)
+
+
+def test_shapes_are_those_that_kernels_write() -> None:
+    found = plan()
+    conv = found.forward[0]
+    wrong = replace(conv, writes=(replace(conv.writes[0], shape=(3, 6, 6)),))
+    with pytest.raises(
+        EngineError, match=r"cross_correlate of conv1\.y: the plan has 1×3×6×6, the kernel writes 1×3×6×5"
+    ):
+        check_plan(replace(found, forward=(wrong, *found.forward[1:])), 4)
+    assert issubclass(EngineError, ChainruleError)
+
+
+def convolutions(count: int) -> list[Operation]:
+    """Drawn cross-correlations and their gradients, half of them with filters side by side."""
+    draw, found = np.random.default_rng(3), list[Operation]()
+    while len(found) < count:
+        size, window, stride, padding, dilation, outputs = axes(draw)
+        groups, ins, outs = one(draw, 1, 2, 3), whole(draw, 1, 5), whole(draw, 1, 9)
+        given: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        x, dy = Tensor("x", (groups * ins, *size)), Tensor("dy", (groups * outs, *outputs))
+        w = Tensor("w", (groups * outs, ins, *window), "parameter")
+        found += [
+            Operation("cross_correlate", (x, w, None), (dy,), given),
+            Operation("cross_correlate_dx", (dy, w), (x,), {**given, "size": size}),
+            Operation("cross_correlate_dw", (x, dy), (w.gradient(),), {**given, "kernel": window}),
+        ]
+        if groups == 1:
+            side = [
+                replace(each, name=each.name.replace("cross_correlate", "correlate_filters")) for each in found[-3:]
+            ]
+            found += [each for each in side if each.name != "correlate_filters_dx" or tuple(stride) == (1, 1)]
+    return found
+
+
+@pytest.mark.parametrize("itemsize", [4, 8])
+def test_buffers_are_as_long_as_tiles_reach(itemsize: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    operations = convolutions(150)
+    pairs = [pair for operation in operations for pair in reaching.reaches(operation, itemsize)]
+    assert len(pairs) > 100
+    assert all(0 < furthest <= room for room, furthest in pairs)
+    assert any(furthest == room for room, furthest in pairs)
+    monkeypatch.setattr(reaching, "room_for", lambda cells, start, taps, length: cells + 128)  # as it once was
+    pairs = [pair for operation in operations for pair in reaching.reaches(operation, itemsize)]
+    assert any(furthest > room for room, furthest in pairs)
+
+
+def test_a_buffer_too_short_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [layers.Conv1D(3, 3, dilation=200, padding="same")]
+    monkeypatch.setattr(reaching, "room_for", lambda cells, start, taps, length: cells + 128)
+    with pytest.raises(EngineError, match=r"cross_correlate of conv1.y: reads \d+ numbers of \d+"):
+        check_plan(Network(made, (1, 1000), engine="numpy").plan(), 8)

@@ -1,0 +1,92 @@
+"""Kernels stay within their arrays and within the buffers that they allocate; `make guard` tries many more shapes."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+from engines.guard.cases import DRAWERS, OPERATIONS, draw_case, parts
+
+from chainrule.engines.numba.operations import KERNELS
+from chainrule.engines.numba.processor import WIDTH
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is fenced off with mprotect")
+
+# A kernel that loads a vector from a place of a buffer of its own, or of an array that it is given.
+READER = """
+import sys
+import numpy as np
+from engines.guard.memory import Fence, fence_allocations
+
+fence = Fence()
+fence_allocations(fence)
+import numba
+from chainrule.engines.numba.tiles import load_part, store_part
+
+@numba.njit
+def read(given, place, many, found):
+    own = np.zeros(1000, found.dtype)
+    for k in range(own.size):
+        own[k] = given[k]
+    store_part(load_part(own, place, many), found, 0, many)
+
+@numba.njit
+def read_given(given, place, many, found):
+    store_part(load_part(given, place, many), found, 0, many)
+
+whose, fence.side, place, many = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+given, found = fence.copy(np.arange(1000.0)), fence.array((8,), np.float64)
+(read if whose == "own" else read_given)(given, place, many, found)
+assert (found[:many] == np.arange(place, place + many)).all()
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_kernel_reads_or_writes_outside(dtype: str) -> None:
+    command = [sys.executable, "-m", "engines.guard", "--count", "150", "--seed", "11", "--dtype", dtype]
+    done = subprocess.run(
+        [*command, "--bits", str(8 * WIDTH)], capture_output=True, text=True, check=False, env=environment()
+    )
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    assert "no number read or written outside" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("whose", "side", "place", "many", "code"),
+    [
+        ("own", "behind", 998, 2, 0),
+        ("own", "before", 0, 2, 0),
+        ("own", "behind", 999, 2, -11),
+        ("own", "before", -1, 2, -11),
+        ("given", "behind", 999, 2, -11),
+    ],
+)
+def test_one_number_too_far_stops_the_process(whose: str, side: str, place: int, many: int, code: int) -> None:
+    command = [sys.executable, "-c", READER, whose, side, str(place), str(many)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
+    assert done.returncode == code, done.stderr[-2000:]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def test_every_kernel_is_called_in_every_way() -> None:
+    """Each kernel; joined steps, shares of threads, paddings and reaches of hundreds of cells, filters side by side."""
+    calls = [draw_case(0, number, "float64") for number in range(900)]
+    assert {case.name for case in calls} == set(OPERATIONS)
+    assert {case.kernel for case in calls} == set(KERNELS)
+    assert set(DRAWERS) < set(OPERATIONS)
+    joined = Counter((case.kernel, step) for case in calls for step, done in case.joined.items() if done)
+    assert set(joined) == {
+        (kernel, step) for kernel in ("cross_correlate", "correlate_filters") for step in ("rectify", "pooled")
+    }
+    shared = {name for case in calls if case.threads > 1 for part in parts(case, (1, 64, 9, 9), 8) for name in part}
+    assert shared == {"first", "last", "lowest", "highest"}
+    convolutions = [case.attributes for case in calls if "dilation" in case.attributes]
+    assert max(np.max(given["padding"]) for given in convolutions) > 300
+    assert max(np.max(given["dilation"]) for given in convolutions) > 200
+    assert any(pad[0] != pad[1] for given in convolutions for pad in given["padding"])
+    assert {given["groups"] for given in convolutions} == {1, 2, 3}

@@ -1,0 +1,64 @@
+"""NaN, infinities, zeros of both signs and the largest numbers go through every engine as the reference sends them."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from chainrule import engines, losses, reference
+
+ELEMENTWISE = ("sigmoid", "tanh", "arctan", "relu", "leaky_relu", "gelu")
+LENGTH = 37  # fills vectors of any width, with a rest
+
+each_engine = pytest.mark.parametrize("engine", ["numpy", "numba"])
+each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+def specials(dtype: str) -> NDArray[Any]:
+    largest = float(np.finfo(dtype).max)
+    return np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.5, -1.5, largest / 4, -largest / 4], dtype)
+
+
+def pairs(dtype: str) -> NDArray[Any]:
+    """Every two of them, in an order that puts each into each lane of a vector."""
+    found = np.array(list(itertools.product(specials(dtype), repeat=2)), dtype)
+    return np.random.default_rng(0).permutation(np.concatenate([found] * 3))
+
+
+@np.errstate(all="ignore")
+def compare(engine: str, name: str, *arrays: NDArray[Any]) -> None:
+    found = engines.find(engine).run(name, arrays, {})[0]
+    expected = getattr(reference, name)(*arrays)
+    eps = float(np.finfo(found.dtype).eps)
+    np.testing.assert_allclose(found, expected, rtol=100 * eps, atol=2 * eps)
+
+
+@each_engine
+@each_dtype
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_activations_and_their_gradients(engine: str, dtype: str, name: str) -> None:
+    first, second = (np.ascontiguousarray(column) for column in pairs(dtype).T)
+    size = len(first) // LENGTH * LENGTH
+    compare(engine, name, first[:size].reshape(-1, LENGTH))
+    compare(engine, f"{name}_dx", first[:size].reshape(-1, LENGTH), second[:size].reshape(-1, LENGTH))
+
+
+@each_engine
+@each_dtype
+@pytest.mark.parametrize("name", ["softmax", *losses.NAMES, *(f"{name}_dp" for name in losses.NAMES), "correct"])
+@pytest.mark.parametrize("target", [(0.0, 1.0), (0.4, 0.6)])
+def test_softmax_and_the_losses(engine: str, dtype: str, name: str, target: tuple[float, float]) -> None:
+    rows = pairs(dtype)
+    if name == "softmax_cross_entropy":  # where a log-sum is lost beside the largest numbers, engines lose it their way
+        rows = rows[~(np.isfinite(rows) & (np.abs(rows) > 2)).all(axis=1)]
+    targets = np.tile(np.array(target, dtype), (len(rows), 1))
+    compare(engine, name, rows, *([] if name == "softmax" else [targets]))
+
+
+@each_engine
+def test_the_gradient_of_relu_is_0_where_y_is_0_whatever_comes_back(engine: str) -> None:
+    dy, y = np.array([[np.nan, np.inf, np.nan, 2.0]]), np.array([[0.0, 0.0, 3.0, np.nan]])
+    (dx,) = engines.find(engine).run("relu_dx", (dy, y), {})
+    np.testing.assert_array_equal(dx, [[0.0, 0.0, np.nan, 2.0]])

@@ -1,0 +1,59 @@
+"""The width of vector registers is the processor's, or the one that CHAINRULE_VECTOR asks for."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from chainrule.engines.numba.processor import chosen_bits, feature_string
+from chainrule.errors import OptionError
+
+SSE = {"sse4.2": True, "avx": False, "avx2": False, "fma": False, "avx512f": False}
+AVX2 = {**SSE, "avx": True, "avx2": True, "fma": True}
+AVX512 = {**AVX2, "avx512f": True, "avx512bw": True}
+
+LOOK = """
+from chainrule.engines.numba import compiling, processor
+from numba.core.registry import cpu_target
+print(8 * processor.WIDTH, processor.COUNT, compiling.compiled_folder())
+print("+avx512f" in cpu_target.target_context.codegen()._tm_features)
+"""
+
+
+@pytest.mark.parametrize(("features", "most"), [(SSE, 128), (AVX2, 256), (AVX512, 512), ({}, 128)])
+def test_a_processor_has_the_registers_that_its_features_say(features: dict[str, bool], most: int) -> None:
+    assert chosen_bits(None, features) == chosen_bits("", features) == most
+    for bits in (128, 256, 512):
+        if bits <= most:
+            assert chosen_bits(str(bits), features) == bits
+        else:
+            with pytest.raises(OptionError, match=f"CHAINRULE_VECTOR={bits}: expected a register width that this"):
+                chosen_bits(str(bits), features)
+
+
+@pytest.mark.parametrize("wrong", ["64", "1024", "wide", "256.0", " 256", "٢٥٦"])
+def test_what_is_no_width_is_refused(wrong: str) -> None:
+    with pytest.raises(OptionError, match="expected a register width that this processor has: 128, 256, 512"):
+        chosen_bits(wrong, AVX512)
+
+
+def test_instructions_of_wider_registers_are_taken_away() -> None:
+    assert set(feature_string(512, AVX512).split(",")) == {f"+{name}" for name in AVX512}
+    narrow = feature_string(256, AVX512).split(",")
+    assert {"+sse4.2", "+avx", "+avx2", "+fma", "-avx512f", "-avx512bw"} == set(narrow)
+    assert {"+sse4.2", "-avx", "-avx2", "-fma", "-avx512f", "-avx512bw"} == set(feature_string(128, AVX512).split(","))
+
+
+def test_programs_of_each_width_are_kept_apart() -> None:
+    folders: set[str] = set()
+    for bits in ("128", ""):
+        words = {**os.environ, "CHAINRULE_VECTOR": bits}
+        done = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, env=words, check=True)
+        first, wide = done.stdout.splitlines()
+        width, count, folder = first.split(" ", 2)
+        folders.add(folder)
+        if bits:
+            assert (width, wide) == (bits, "False")
+        assert (int(count) == 32) == (width == "512") or sys.platform == "darwin"
+    assert len(folders) == 2

@@ -1,0 +1,87 @@
+"""A layer under the few system calls with which files are written, that fails or kills at a chosen one of them."""
+
+import errno
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from chainrule.files import TORN
+
+CALLS = ("open", "write", "fsync", "close", "replace", "unlink")
+KILLS = ("killed before", "killed half way", "killed after")
+ERRORS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO}
+EFFECTS = (*KILLS, *ERRORS)
+
+
+class Layer:
+    """Counts the calls of this process that touch a folder, from 0; at call `at` the effect comes.
+
+    seen   what was called, as "fsync checkpoint.safetensors"
+    An error, once it came, stays: a full disk stays full for what is written, but files can be closed and removed.
+    """
+
+    def __init__(self, folder: Path, at: int | None = None, effect: str = "") -> None:
+        self.folder, self.at, self.effect = str(folder), at, effect
+        self.seen: list[str] = []
+        self.failed = False
+        self._handles: dict[int, str] = {}
+
+    def install(self) -> None:
+        """Put the layer under `os`, for the rest of this process."""
+        for call in CALLS:
+            setattr(os, call, self._wrapped(call, getattr(os, call)))
+
+    def _wrapped(self, call: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*arguments: Any, **options: Any) -> Any:
+            name = self._name(call, arguments)
+            if name is None:
+                return real(*arguments, **options)
+            number = len(self.seen)
+            self.seen.append(f"{call} {name}")
+            due = number == self.at
+            if due and self.effect == "killed before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if due and self.effect == "killed half way":
+                self._half(call, real, arguments)
+            if self.effect in ERRORS and (due or self.failed) and not (self.failed and call in ("close", "unlink")):
+                self.failed = True
+                self._let_go(call, real, arguments)
+                raise OSError(ERRORS[self.effect], os.strerror(ERRORS[self.effect]))
+            result = real(*arguments, **options)
+            if due and self.effect == "killed after":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if call == "open":
+                self._handles[result] = name
+            return result
+
+        return called
+
+    def _name(self, call: str, arguments: tuple[Any, ...]) -> str | None:
+        """The file of the run that a call is about, without the letters of a temporary name; None: of no run."""
+        if call in ("write", "fsync", "close"):
+            name = self._handles.get(arguments[0])
+            if call == "close":
+                self._handles.pop(arguments[0], None)
+            return name
+        path = os.fspath(arguments[-1] if call == "replace" else arguments[0])
+        if not isinstance(path, str) or not path.startswith(self.folder):
+            return None
+        name = path[len(self.folder) :].strip("/")
+        torn = TORN.fullmatch(name)
+        return (torn["name"] if torn else name) or "folder"
+
+    def _half(self, call: str, real: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        if call == "write":
+            handle, content = arguments
+            real(handle, bytes(content)[: len(content) // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def _let_go(self, call: str, real: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        """What a call does although it fails: half of the bytes are written, and a file is closed."""
+        if call == "write":
+            handle, content = arguments
+            real(handle, bytes(content)[: len(content) // 2])
+        if call == "close":
+            real(*arguments)

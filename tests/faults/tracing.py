@@ -1,0 +1,51 @@
+"""The same faults by the kernel's own hand: strace kills the process, or fails its call, at a real system call."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from runs import run_driver
+from runs.processes import ONE_THREAD
+
+from faults.injection import ERRORS
+from faults.trials import RECIPE, Outcome, Trials
+
+TRACED = ("write", "fsync", "rename")
+FIRST = 6  # of the calls: those before may be other writes of the process, such as that it is ready
+LIMIT = 120  # seconds that a traced process may take
+
+
+def available() -> bool:
+    """Whether strace is installed and may trace a process here."""
+    if shutil.which("strace") is None:
+        return False
+    command = ["strace", "-f", "-qq", "-e", "trace=fsync", "-e", "inject=fsync:error=EIO", "true"]
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
+def sweep(trials: Trials, count: int, draw: random.Random) -> Outcome:
+    """Faults at so many drawn occurrences of each call."""
+    outcome = Outcome("killed, ENOSPC and EIO by strace")
+    for call in TRACED:
+        most = sum(one.startswith("replace" if call == "rename" else call) for one in trials.calls)
+        for _ in range(count):
+            fault = draw.choice(["signal=KILL", *(f"error={name}" for name in ERRORS)])
+            at = draw.randint(FIRST, most)
+            folder = trials.folder()
+            code = _traced(folder, trials.data, f"inject={call}:{fault}:when={at}")
+            trials.judge(outcome, folder, code, f"{call} {fault} ({at})", "error" in fault)
+    return outcome
+
+
+def _traced(folder: Path, data: Path, fault: str) -> int:
+    driver = [sys.executable, "-B", run_driver.__file__, "start", str(folder), str(data), "numpy", str(RECIPE.epochs)]
+    strace = ["strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={','.join(TRACED)}", "-e", fault]
+    environment = {**os.environ, **ONE_THREAD}
+    done = subprocess.run([*strace, *driver], capture_output=True, text=True, env=environment, timeout=LIMIT)
+    if "Traceback" in done.stderr:
+        print(done.stderr, file=sys.stderr)
+        return 1
+    return done.returncode if done.returncode < 128 else 128 - done.returncode  # strace dies as its child did

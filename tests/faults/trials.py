@@ -1,0 +1,178 @@
+"""Trials: a run is cut short by a fault, looked at, and gone on with; its bits are those of a run without any."""
+
+import os
+import random
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from runs import run_driver
+from runs.processes import assert_same
+
+from chainrule import files
+from chainrule.errors import ChainruleError, RunError
+from chainrule.runs import checksums, running
+from faults.injection import ERRORS, Layer
+
+REFUSED = 2
+RECIPE = replace(run_driver.RECIPE, epochs=2)  # 14 steps with a checkpoint after each
+
+
+@dataclass
+class Outcome:
+    """What came of trials of a kind.
+
+    cut     how many were really cut short
+    wrong   what was wrong with some, a line each
+    """
+
+    name: str
+    tried: int = 0
+    cut: int = 0
+    wrong: list[str] = field(default_factory=list[str])
+
+
+class Trials:
+    """Trials in a folder of their own. The processes are forked: this one has no threads."""
+
+    def __init__(self, place: Path) -> None:
+        running.draw = lambda *_: None
+        place.mkdir(parents=True, exist_ok=True)
+        self.place, self.data = place, place / "data.npz"
+        run_driver.make_data(self.data)
+        self.whole = place / "whole"
+        assert child(self._recorded) == 0, "a run without faults"
+        self.calls = (place / "calls").read_text().splitlines()
+        self._number = 0
+        begun = time.monotonic()
+        assert child(partial(start, self.folder(), self.data)) == 0
+        self.usual = time.monotonic() - begun
+
+    def _recorded(self) -> None:
+        layer = Layer(self.whole)
+        layer.install()
+        start(self.whole, self.data)
+        Path(self.place / "calls").write_text("\n".join(layer.seen))
+
+    def one_of_each(self, draw: random.Random) -> list[int]:
+        """Numbers of calls: of every call on every file one, drawn among its occurrences."""
+        return sorted(draw.choice([at for at, one in enumerate(self.calls) if one == name]) for name in self.kinds())
+
+    def kinds(self) -> list[str]:
+        """The different calls."""
+        return sorted(set(self.calls))
+
+    def at_calls(self, numbers: Sequence[int], effect: str) -> Outcome:
+        """A fault at each of these calls."""
+        outcome = Outcome(f"{effect} at a system call")
+        for at in numbers:
+            folder = self.folder()
+
+            def work(folder: Path = folder, at: int = at) -> None:
+                Layer(folder, at, effect).install()
+                start(folder, self.data)
+
+            self.judge(outcome, folder, child(work), f"{effect} at {self.calls[at]} ({at})", effect in ERRORS)
+        return outcome
+
+    def at_moments(self, count: int, draw: random.Random) -> Outcome:
+        """Killed after a drawn time, up to three times, each time gone on with."""
+        outcome = Outcome("killed at a random moment")
+        while outcome.tried < count:
+            folder, delay = self.folder(), draw.uniform(0, self.usual)
+            code = child(partial(start, folder, self.data), kill_after=delay)
+            self.judge(outcome, folder, code, f"killed after {delay:.4f} s")
+        return outcome
+
+    def at_once(self, count: int, draw: random.Random) -> Outcome:
+        """Two processes go on with one run; one of them may be killed. One trains, the other says that it does."""
+        outcome = Outcome("two processes at once")
+        for number in range(count):
+            folder = self.folder()
+            child(partial(start, folder, self.data), kill_after=draw.uniform(0.3, 0.8) * self.usual)
+            if not (folder / "config.json").exists():
+                continue
+            both = [forked(partial(run_driver.resume, folder, self.data)) for _ in range(2)]
+            if number % 2:
+                time.sleep(draw.uniform(0, 0.05))
+                os.kill(both[0], signal.SIGKILL)
+            codes = [ended(process) for process in both]
+            fine = all(code in (0, REFUSED, -signal.SIGKILL) for code in codes)
+            self.judge(outcome, folder, -signal.SIGKILL if fine else 1, f"two at once: {codes}")
+        return outcome
+
+    def judge(self, outcome: Outcome, folder: Path, code: int, what: str, error: bool = False) -> None:
+        """Look at what a fault left, go on, and compare with the run that had none.
+
+        code    how the process ended
+        error   whether an error was to be met, not a kill
+        """
+        outcome.tried += 1
+        outcome.cut += code != 0
+        expected = (0, REFUSED) if error else (0, -signal.SIGKILL)
+        try:
+            assert code in expected, f"ended with {code}"
+            self._looked_at(folder)
+            if (folder / "config.json").exists():
+                assert child(lambda: run_driver.resume(folder, self.data, interval=9.0)) == 0, "cannot be gone on with"
+            else:
+                assert child(lambda: start(folder, self.data)) == 0, "cannot be begun"
+            assert_same(folder, self.whole)
+            assert not list(folder.glob(".*")), "something is left over"
+            assert checksums.check(folder) == []
+        except (AssertionError, ChainruleError) as wrong:
+            outcome.wrong.append(f"{what}: {str(wrong).splitlines()[0]}")
+
+    def _looked_at(self, folder: Path) -> None:
+        """After a fault: no file is half, and all are as the checksums have it."""
+        if (folder / "config.json").exists():
+            assert checksums.check(folder) == []
+            files.read_json(folder / "config.json")
+        for path in folder.glob("*.safetensors"):
+            files.read_tensors(path, "checkpoint" if path.stem == "checkpoint" else "model")
+
+    def folder(self) -> Path:
+        """A place for a run."""
+        self._number += 1
+        return self.place / str(self._number)
+
+
+def start(folder: Path, data: Path) -> None:
+    """Train a run from the start."""
+    run_driver.start(folder, data, recipe=RECIPE)
+
+
+def forked(work: Callable[[], object]) -> int:
+    """A process that does it: 0, or 2 for an error of one line; 1 for anything else, which it prints."""
+    process = os.fork()
+    if process:
+        return process
+    code = 1
+    try:
+        work()
+        code = 0
+    except RunError as error:
+        code = 1 if "\n" in str(error) else REFUSED
+    except BaseException:
+        traceback.print_exc(file=sys.stderr)
+    finally:
+        os._exit(code)
+
+
+def ended(process: int) -> int:
+    """How a process ended: its exit code, or minus the signal that killed it."""
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def child(work: Callable[[], object], kill_after: float | None = None) -> int:
+    """Do it in a process, which may be killed after some seconds."""
+    process = forked(work)
+    if kill_after is not None:
+        time.sleep(kill_after)
+        os.kill(process, signal.SIGKILL)
+    return ended(process)

@@ -1,0 +1,85 @@
+"""A format, the inputs that are made of it, and what came of them all."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from random import Random
+
+from fuzz.judge import Verdict, judge
+from fuzz.mutators import mutated
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file, or the words of a command.
+
+    seeds   whole files, which blind changes are made to
+    read    reads an input, in a folder where it may write; what it raises is judged
+    craft   an input that blind changes would not come upon: a changed value under a right checksum; None: there is none
+    words   that have a meaning in this format
+    found   inputs that once ended otherwise than in an error of ours, by what was wrong with them
+    heavy   inputs that take as much as an input may, and are only tried by `make fuzz`
+    """
+
+    name: str
+    seeds: Callable[[], Sequence[bytes]]
+    read: Callable[[Path, bytes], object]
+    craft: Callable[[Random], bytes] | None = None
+    words: tuple[bytes, ...] = ()
+    found: Callable[[], dict[str, bytes]] = dict
+    heavy: Callable[[], dict[str, bytes]] = dict
+
+
+@dataclass
+class Tally:
+    """What came of the inputs of a format: counts, the worst figures, and every fault with its input."""
+
+    name: str
+    inputs: int = 0
+    refused: int = 0
+    seconds: float = 0.0
+    bytes: int = 0
+    faults: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
+
+    def add(self, verdict: Verdict, content: bytes) -> None:
+        """Count an input."""
+        self.inputs += 1
+        self.refused += verdict.refused
+        self.seconds = max(self.seconds, verdict.seconds)
+        self.bytes = max(self.bytes, verdict.bytes)
+        if verdict.fault is not None:
+            self.faults.append((verdict.fault, content))
+
+    def join(self, other: "Tally") -> None:
+        """Count the inputs of another tally too."""
+        self.inputs += other.inputs
+        self.refused += other.refused
+        self.seconds, self.bytes = max(self.seconds, other.seconds), max(self.bytes, other.bytes)
+        self.faults += other.faults
+
+
+class Inputs:
+    """The inputs of a format by number: the same ones in every process, from a seed."""
+
+    def __init__(self, kind: Format, seed: int) -> None:
+        self._kind = kind
+        self._seed = seed
+        self.seeds = list(kind.seeds())
+
+    def __getitem__(self, number: int) -> bytes:
+        random = Random(f"{self._seed} {self._kind.name} {number}")
+        if self._kind.craft is not None and random.random() < 0.5:
+            return self._kind.craft(random)
+        return mutated(random.choice(self.seeds), self.seeds, self._kind.words, random)
+
+
+def campaign(kind: Format, count: int, folder: Path, seed: int = 0, *, heavy: bool = False) -> Tally:
+    """Read what was once found, and then so many inputs, one after the other."""
+    tally, inputs = Tally(kind.name), Inputs(kind, seed)
+    known = [*kind.found().values(), *(kind.heavy().values() if heavy else ())]
+    if all(judge(partial(kind.read, folder, content)).refused for content in inputs.seeds):
+        raise ValueError(f"{kind.name}: no whole file is read, so nothing would be tried")
+    for content in (*known, *(inputs[number] for number in range(count))):
+        tally.add(judge(partial(kind.read, folder, content)), content)
+    return tally

@@ -1,0 +1,12 @@
+"""The formats, each in its own file."""
+
+from fuzz.campaign import Format
+from fuzz.formats import cifar, idx, images, models, npz, options, runs
+
+FORMATS: dict[str, Format] = {
+    kind.name: kind
+    for kind in (
+        *(idx.FORMAT, npz.FORMAT, models.FORMAT, runs.CHECKPOINT_FILE, runs.CONFIG_JSON, runs.HISTORY_CSV),
+        *(images.FORMAT, cifar.FORMAT, options.FORMAT),
+    )
+}

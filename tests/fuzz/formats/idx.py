@@ -1,0 +1,52 @@
+"""IDX files, plain and gzip."""
+
+import gzip
+import struct
+from pathlib import Path
+from random import Random
+
+from fuzz.campaign import Format
+from fuzz.mutators import WHOLE, mutated
+
+from chainrule.data import read_idx
+
+
+def idx(*sizes: int, content: bytes | None = None) -> bytes:
+    """Return an IDX file that says these sizes."""
+    count = 1
+    for size in sizes:
+        count *= size
+    return struct.pack(f">HBB{len(sizes)}I", 0, 8, len(sizes), *sizes) + (bytes(count) if content is None else content)
+
+
+def seeds() -> list[bytes]:
+    """Return images, labels, and both packed."""
+    plain = [idx(3, 5, 4, content=bytes(range(60))), idx(7, content=bytes(range(7))), idx(2, 3, 4, 5)]
+    return [*plain, *(gzip.compress(content, mtime=0) for content in plain[:2])]
+
+
+def craft(random: Random) -> bytes:
+    """Return a header of drawn sizes, or changes under a right gzip checksum."""
+    sizes = [abs(random.choice((*WHOLE, 1, 2, 3, 4))) % 2**32 for _ in range(random.randint(1, 4))]
+    content = idx(*sizes, content=bytes(random.choice((0, 1, 24, 60, 1000))))
+    if random.random() < 0.5:
+        content = mutated(random.choice(seeds()[:3]), seeds(), (), random)
+    return gzip.compress(content, mtime=0) if random.random() < 0.5 else content
+
+
+def read(folder: Path, content: bytes) -> None:
+    """Read it as any array, and as labels."""
+    path = folder / "some-idx"
+    path.write_bytes(content)
+    read_idx(path)
+
+
+def found() -> dict[str, bytes]:
+    """Return what was once found."""
+    return {
+        "a bomb": gzip.compress(idx(2**30, content=bytes(50_000_000)), mtime=0),
+        "sizes of 2^128 in all": gzip.compress(idx(*[2**32 - 1] * 4, content=b""), mtime=0),
+    }
+
+
+FORMAT = Format("IDX", seeds, read, craft, (b"\x1f\x8b", b"\0\0\x08\x03", b"\0\0\x0d\x03"), found)

@@ -1,0 +1,208 @@
+"""Images: PNG and JPEG, and others that are refused or read."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from random import Random
+
+import numpy as np
+from fuzz.campaign import Format
+from fuzz.mutators import WHOLE, mutated
+from PIL import Image
+
+from chainrule.data import load_digit, load_image
+from chainrule.errors import ChainruleError
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (9, 12, 4), np.uint8)
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK")
+SAVED = {
+    "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"),
+    "JPEG": ("L", "RGB", "CMYK"),
+    "GIF": ("L", "P"),
+    "BMP": ("1", "L", "P", "RGB"),
+    "TIFF": ("L", "RGB", "CMYK", "I;16"),
+    "WEBP": ("RGB", "RGBA"),
+    "ICO": ("RGBA",),
+    "PPM": ("L", "RGB"),
+    "TGA": ("RGB",),
+}
+START = b"\x89PNG\r\n\x1a\n"
+EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12"  # and then kind, count and value of the orientation
+
+
+def picture(mode: str) -> Image.Image:
+    """Return a small image of noise."""
+    if mode == "I;16":
+        return Image.fromarray(PIXELS[:, :, 0].astype(np.uint16) * 257)
+    return Image.fromarray(PIXELS, "RGBA").convert(mode)
+
+
+def saved(mode: str, form: str, **options: object) -> bytes:
+    """Return an image file."""
+    stream = io.BytesIO()
+    picture(mode).save(stream, form, **options)
+    return stream.getvalue()
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """Return a chunk of a PNG file under a right checksum."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def chunks(content: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the chunks of a PNG file."""
+    found, at = list[tuple[bytes, bytes]](), len(START)
+    while at < len(content):
+        length = int.from_bytes(content[at : at + 4], "big")
+        found.append((content[at + 4 : at + 8], content[at + 8 : at + 8 + length]))
+        at += 12 + length
+    return found
+
+
+def png(parts: list[tuple[bytes, bytes]]) -> bytes:
+    """Return a PNG file of chunks."""
+    return START + b"".join(chunk(kind, content) for kind, content in parts)
+
+
+def oriented(entry: bytes) -> bytes:
+    """Return a JPEG file whose EXIF data say the orientation in other bytes than they should."""
+    return saved("RGB", "JPEG", exif=EXIF + entry + b"\0\0\0\0")
+
+
+def seeds() -> list[bytes]:
+    """Return files of every kind and mode, with text, palettes, transparency and orientations."""
+    files = [saved(mode, form) for form, modes in SAVED.items() for mode in modes]
+    files += [
+        saved("P", "PNG", transparency=3),
+        saved("RGB", "PNG", transparency=(1, 2, 3)),
+        saved("L", "PNG", transparency=7),
+    ]
+    files += [saved("RGB", "JPEG", progressive=True, quality=30), oriented(b"\0\x03\0\0\0\x01\0\x06\0\0")]
+    return files
+
+
+PNGS = [content for content in seeds() if content.startswith(START)]
+ADDED = (
+    b"tRNS",
+    b"PLTE",
+    b"eXIf",
+    b"iCCP",
+    b"tEXt",
+    b"zTXt",
+    b"iTXt",
+    b"gAMA",
+    b"acTL",
+    b"fdAT",
+    b"IHDR",
+    b"IDAT",
+    b"pHYs",
+)
+
+
+def craft(random: Random) -> bytes:
+    """Return a PNG file with changed chunks under right checksums, or a JPEG file with a changed orientation."""
+    if random.random() < 0.2:
+        entry = struct.pack(
+            ">HII",
+            random.choice((0, 1, 2, 3, 4, 5, 7, 12, 99)),
+            random.choice((0, 1, 2, 9, 2**31)),
+            random.getrandbits(32),
+        )
+        return oriented(entry)
+    parts = chunks(random.choice(PNGS))
+    for _ in range(random.randint(1, 2)):
+        at, kind = random.randrange(len(parts)), random.random()
+        name, content = parts[at]
+        if kind < 0.4:
+            parts[at] = (name, mutated(content, [content, b""], FORMAT.words, random)[:100_000])
+        elif kind < 0.5 and name == b"IHDR":
+            sizes = [abs(random.choice((*WHOLE, 12, 9))) % 2**32 for _ in range(2)]
+            parts[at] = (name, struct.pack(">II", *sizes) + content[8:])
+        elif kind < 0.6:
+            parts[at] = (
+                name,
+                zlib.compress(bytes(random.choice((0, 9, 99, 10_000)))) if name == b"IDAT" else content[:-1],
+            )
+        elif kind < 0.7:
+            parts.pop(at)
+            parts = parts or [(b"IEND", b"")]
+        else:
+            text = random.choice(
+                (b"", b"\0" * 9, b"a\0\0", b"a\0\0" + zlib.compress(bytes(10**6)), content[:20], bytes(800))
+            )
+            parts.insert(random.randint(0, len(parts)), (random.choice(ADDED), text))
+    return png(parts)
+
+
+def read(folder: Path, content: bytes) -> None:
+    """Read it for a network of colours, and as a digit."""
+    path = folder / "some.png"
+    path.write_bytes(content)
+    refusal: ChainruleError | None = None
+    try:
+        load_image(path, (3, 8, 8))
+    except ChainruleError as error:
+        refusal = error
+    if refusal is None and not is_blank(path):
+        return
+    if refusal is not None:
+        raise refusal
+
+
+def is_blank(path: Path) -> bool:
+    """Whether an image that is read shows no digit."""
+    try:
+        load_digit(path)
+    except ChainruleError:
+        return True
+    return False
+
+
+def bomb(mode: int, width: int, height: int, depth: int = 8) -> bytes:
+    """Return a PNG file of few bytes and many pixels, all of them 0."""
+    samples = {0: 1, 2: 3, 4: 2, 6: 4}[mode]
+    packed, row = zlib.compressobj(9), bytes(1 + width * samples * depth // 8)
+    rows = b"".join(packed.compress(row) for _ in range(height)) + packed.flush()
+    head = struct.pack(">IIBBBBB", width, height, depth, mode, 0, 0, 0)
+    return png([(b"IHDR", head), (b"IDAT", rows), (b"IEND", b"")])
+
+
+def found() -> dict[str, bytes]:
+    """Return what was once found, by the exception that Pillow raised."""
+    parts = chunks(saved("P", "PNG"))
+    head, rest = parts[0], [part for part in parts[1:] if part[0] != b"PLTE"]
+    idat = next(content for name, content in chunks(PNGS[0]) if name == b"IDAT")
+    return {
+        "IndexError": png([head, (b"tRNS", b""), *rest]),
+        "ValueError: palette": png([head, (b"PLTE", b"ab"), *rest]),
+        "no palette": png([head, *rest]),
+        "TypeError: orientation": oriented(b"\0\x02\0\0\0\x04abc\0"),
+        "two orientations": oriented(b"\0\x03\0\0\0\x02\0\x06\0\x06"),
+        "SyntaxError": png([(b"IHDR", head[1]), (b"IHDR", b"")]),
+        "a text of 1 GB": png([head, (b"zTXt", b"a\0\0" + zlib.compress(bytes(10**7))), *rest]),
+        "a bomb": bomb(0, 60_000, 1),
+        "MemoryError: a chunk of 4 GB": PNGS[0].replace(
+            struct.pack(">I", len(idat)) + b"IDAT", b"\xff\xff\xff\xf0IDAT"
+        ),
+    }
+
+
+def large() -> dict[str, bytes]:
+    """Return the largest images that are still read."""
+    return {
+        "50 million pixels, transparent": bomb(6, 8000, 6250),
+        "50 million pixels, 16 bits": bomb(0, 8000, 6250, 16),
+        "50 million pixels": bomb(2, 8000, 6250),
+    }
+
+
+FORMAT = Format(
+    "image",
+    seeds,
+    read,
+    craft,
+    (b"IHDR", b"IDAT", b"PLTE", b"tRNS", b"Exif", b"\xff\xda", b"\xff\xc4", b"II*\0"),
+    found,
+    large,
+)

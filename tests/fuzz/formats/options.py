@@ -1,0 +1,224 @@
+"""The words of every command: options in and out of range, names that nobody knows, paths to what is no file."""
+
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+from random import Random
+from unittest.mock import patch
+
+import click
+import numpy as np
+from fuzz.campaign import Format
+from fuzz.commands import command
+from PIL import Image
+
+import chainrule as cr
+from chainrule.cli import main
+from chainrule.errors import DataError
+
+WORK = (  # what a command does once its options are read: it would take long, open a browser or run code
+    "chainrule.runs.running.start",
+    "chainrule.runs.running.resume",
+    "chainrule.check.entry.check_gradients",
+    "chainrule.check.homework.grade",
+    "chainrule.check.sources.load",
+    "chainrule.check.sweep.sweep",
+    "chainrule.web.opening.serve",
+    "chainrule.web.single_file.write",
+)
+RUN_WHOLE = ("train", "evaluate", "predict", "compare", "models", "explain", "check", "grade", "prove", "completion")
+NUMBERS = (
+    *("0", "1", "2", "-1", "+3", "1_000", "1e3", "0x10", "٣", " 1", "1.5", ".5", "0.1", "nan", "inf", "-inf", "1e400"),
+    *("9223372036854775807", "9223372036854775808", "1000000000", "9" * 400, "9" * 5000, "", "--", "1\n2"),
+)
+NAMES = (
+    *("mnist", "mnits", "numpy-cnn", "mlp", "adam", "sgd", "numpy", "reference", "cuda", "float32", "float64", "scale"),
+    *("best", "tutorial", "cosine", "one-cycle", "shift=2", "rotation=nan", "shift=" + "9" * 400, "28x28", "1_0x3"),
+    *("9" * 400 + "x3", "half_squared_error", "Conv2D(4, 3)", "Conv2D(" + "(" * 300, "Dense(" + "9" * 400 + ")"),
+    *("3,7,6", "9" * 400, "٣,٣,٣", "conv1.w[0,0,0,0]", "conv1.w[" + "9" * 400 + "]", "dense1.dw[1,1]", "nothing.x[0]"),
+    *(
+        "bash",
+        "all",
+        "\ud800",
+        "é" * 300,
+        "x" * 16_000,
+        "\x1b[2Jx",
+        "a\nb",
+        "%s%n",
+        "[red]x",
+        "cr.ReLU()",
+        "digits.py:A",
+    ),
+)
+PATHS = (
+    *("run", "run/model.safetensors", "model.safetensors", "tiny.npz", "photo.png", "pictures", "fifo", "null", "zero"),
+    *("full", "empty", "loop", ".", "..", "nowhere", "nowhere/x", "~nobody-has-this-name/x", "a\nb.png", "\x1b[2J.png"),
+    *("x" * 300, "x/" * 3000, "photo.png/x", "socket", "code.py", "code.py:A", "fifo.py", "", "unreadable"),
+)
+
+
+@cache
+def commands() -> list[tuple[tuple[str, ...], click.Command]]:
+    """Return every command by the words that call it."""
+    context = click.Context(main)
+    found: list[tuple[tuple[str, ...], click.Command]] = []
+    ways: list[tuple[tuple[str, ...], click.Command]] = [
+        ((name,), each) for name in main.list_commands(context) if (each := main.get_command(context, name))
+    ]
+    while ways:
+        way, each = ways.pop()
+        if isinstance(each, click.Group):
+            inner = click.Context(each)
+            subs = [(name, each.get_command(inner, name)) for name in each.list_commands(inner)]
+            ways += [((*way, name), sub) for name, sub in subs if sub is not None]
+        else:
+            found.append((way, each))
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _value(parameter: click.Parameter, random: Random) -> str:
+    """A word for a parameter: mostly of its kind."""
+    if random.random() < 0.15:
+        return random.choice(random.choice((NUMBERS, NAMES, PATHS)))
+    if isinstance(parameter.type, (click.types.IntParamType, click.types.FloatParamType)):
+        return random.choice(NUMBERS)
+    return random.choice(PATHS if isinstance(parameter.type, click.Path) else NAMES)
+
+
+def _options(each: click.Command, random: Random) -> Iterator[str]:
+    known = [parameter for parameter in each.params if isinstance(parameter, click.Option)]
+    for parameter in random.sample(known, min(len(known), random.choice((0, 1, 1, 2, 3)))):
+        yield random.choice((*parameter.opts, *parameter.secondary_opts))
+        if not parameter.is_flag:
+            yield _value(parameter, random)
+
+
+def craft(random: Random) -> bytes:
+    """Return a command with drawn options and arguments, as a shell has it."""
+    way, each = random.choice(commands())
+    words = list(_options(each, random))
+    for parameter in each.params:
+        if isinstance(parameter, click.Argument) and (parameter.required or random.random() < 0.6):
+            words += [_value(parameter, random) for _ in range(random.choice((1, 1, 2)) if parameter.nargs < 0 else 1)]
+    if random.random() < 0.05:
+        words.insert(random.randint(0, len(words)), random.choice(("--", "-x", "--no-such-option", "-h")))
+    return shlex.join((*way, *words)).encode("utf-8", errors="surrogatepass")
+
+
+def seeds() -> list[bytes]:
+    """Return commands that do what they say."""
+    return [
+        b"models",
+        b"compare run",
+        b"predict run photo.png",
+        b"evaluate run --data tiny.npz",
+        b"models mlp --json",
+        b"models mlp --program",
+    ]
+
+
+def _special(folder: Path) -> None:
+    """Put what is no file, and what a user may name, into a folder."""
+    (folder / "pictures").mkdir(parents=True)
+    (folder / "empty").mkdir()
+    os.mkfifo(folder / "fifo")
+    os.mkfifo(folder / "fifo.py")
+    for name in ("null", "zero", "full"):
+        (folder / name).symlink_to(f"/dev/{name}")
+    (folder / "loop").symlink_to("loop")
+    (folder / "code.py").write_text("class A:\n    pass\n")
+    (folder / "unreadable").write_text("")
+    (folder / "unreadable").chmod(0)
+    x = np.arange(20 * 64).astype(np.uint8).reshape(20, 8, 8)
+    np.savez(folder / "tiny.npz", x=x, y=np.arange(20) % 3)
+    for name in ("photo.png", "a\nb.png", "\x1b[2J.png", "pictures/x.png"):
+        Image.fromarray(x[3]).save(folder / name)
+
+
+@cache
+def place(folder: Path) -> Path:
+    """Return a folder with a run, a model, data, pictures, and what is no file."""
+    from fuzz.formats.runs import config, history
+
+    from chainrule.files import json_bytes, write_whole
+
+    _special(folder)
+    layers = [cr.Conv2D(2, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    model = cr.Sequential(layers, (1, 8, 8), engine="numpy", name="small")
+    model.save(folder / "model.safetensors")
+    (folder / "run").mkdir()
+    model.save(folder / "run" / "model.safetensors")
+    write_whole(folder / "run" / "config.json", json_bytes(config()))
+    (folder / "run" / "history.csv").write_bytes(history())
+    return folder
+
+
+@contextmanager
+def idle() -> Iterator[None]:
+    """Let no command do its work: it is refused once its options are read."""
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise DataError("this is where the work would begin")
+
+    with ExitStack() as stack:
+        for name in WORK:
+            stack.enter_context(patch(name, refuse))
+        yield
+
+
+def read(folder: Path, content: bytes) -> None:
+    """Run the command up to its work; of those that are not known here, only read the options."""
+    try:
+        text = content.replace(b"\0", b"")  # which no shell can hand over
+        words = shlex.split(text.decode("utf-8", errors="surrogateescape"))
+    except ValueError:
+        return
+    where = place(folder / "place")
+    way, each = next(((way, each) for way, each in commands() if tuple(words[: len(way)]) == way), ((), main))
+    if way and way[0] not in RUN_WHOLE:
+        _parse(each, way, words[len(way) :])
+        return
+    with idle():
+        command(where, words)
+
+
+def _parse(each: click.Command, way: tuple[str, ...], words: list[str]) -> None:
+    """Read the options of a command: the words after ``way``; what it would do is not done."""
+
+    def do_nothing(*arguments: object, **options: object) -> None:
+        return
+
+    with patch.object(each, "callback", do_nothing):
+        command(Path.cwd(), [*way, *words])
+
+
+def found() -> dict[str, bytes]:
+    """Return what was once found."""
+    lines = (
+        "train --epochs 9223372036854775808 --data tiny.npz",
+        f"train --limit {'9' * 400} --data tiny.npz",
+        "train --threads 1_000 --data tiny.npz",
+        "train --threads 9223372036854775807 --data tiny.npz",
+        "train --data '~nobody-has-this-name/x'",
+        "train --resume fifo",
+        "evaluate fifo",
+        "evaluate zero",
+        "predict run fifo",
+        "predict run zero",
+        "predict fifo photo.png",
+        "compare fifo",
+        "check fifo",
+        "check fifo.py",
+        "check unreadable",
+        "compare run --picture fifo",
+        "grade pictures --against 'ReLU()' --csv fifo",
+        f"predict run {'x' * 16_000}",
+        "predict run 'a\nb.png'",
+    )
+    return {line[:60]: line.encode() for line in lines}
+
+
+FORMAT = Format("options", seeds, read, craft, (), found)

@@ -1,0 +1,147 @@
+"""Changes that are made to whole files before they are read: blind ones of bytes, and of values of JSON."""
+
+import json
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from random import Random
+from typing import Any
+
+MOST_CHANGES = 4
+WHOLE = (0, 1, -1, 2, 7, 127, 128, 255, 256, 32767, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1, 2**53, 2**63 - 1, 2**63)
+VALUES: tuple[Any, ...] = (
+    *(None, True, False, "", "x", "\ud800", "a\nb\x1b[31m", "é" * 400, "1", "nan", [], {}, [[]], [None], {"a": 1}),
+    *(0.5, -0.0, 1e308, 5e-324, float("inf"), float("nan"), 10**40, 10**400, *WHOLE),
+)
+TEXTS = (
+    b"NaN",
+    b"Infinity",
+    b"-1",
+    b"1e999",
+    b"9" * 30,
+    b"9" * 5000,
+    b"'",
+    b'"',
+    b"\\",
+    b"\0",
+    b"\x1b[2J",
+    b"\xff",
+    b"\n",
+)
+NESTED = (b"[" * 2000, b"(" * 300, b'{"a":' * 1500, b"[" * 40 + b"]" * 40)
+
+
+def mutated(content: bytes, others: Sequence[bytes], words: Sequence[bytes], random: Random) -> bytes:
+    """Return a file with one to four blind changes."""
+    found = bytearray(content)
+    for _ in range(random.randint(1, MOST_CHANGES)):
+        random.choice(CHANGES)(found, others, words, random)
+    return bytes(found)
+
+
+def _place(found: bytearray, random: Random) -> int:
+    """Where to change: at the beginning, where headers are, more often than elsewhere."""
+    return random.randint(0, min(len(found), 128)) if random.random() < 0.5 else random.randint(0, len(found))
+
+
+def _flip(found: bytearray, others: Sequence[bytes], words: Sequence[bytes], random: Random) -> None:
+    if found:
+        found[min(_place(found, random), len(found) - 1)] ^= 1 << random.randrange(8)
+
+
+def _byte(found: bytearray, others: Sequence[bytes], words: Sequence[bytes], random: Random) -> None:
+    if found:
+        found[min(_place(found, random), len(found) - 1)] = random.choice(
+            (0, 1, 0x7F, 0x80, 0xFF, random.randrange(256))
+        )
+
+
+def _number(found: bytearray, others: Sequence[bytes], words: Sequence[bytes], random: Random) -> None:
+    at, width = _place(found, random), random.choice((1, 2, 4, 8))
+    value = random.choice(WHOLE) % (1 << 8 * width)
+    found[at : at + width] = value.to_bytes(width, random.choice(("little", "big")))
+
+
+def _cut(found: bytearray, others: Sequence[bytes], words: Sequence[bytes], random: Random) -> None:
+    at = _place(found, random)
+    del found[at : at + random.choice((1, 2, 8, 64, len(found)))]
+
+
+def _again(found: bytearray, others: Sequence[bytes], words: Sequence[bytes], random: Random) -> None:
+    at, length = _place(found, random), random.choice((1, 4, 16, 100))
+    found[at:at] = found[at : at + length] * random.choice((1, 2, 50))
+
+
+def _word(found: bytearray, others: Sequence[bytes], words: Sequence[bytes], random: Random) -> None:
+    word, at = random.choice((*words, *TEXTS, random.choice(NESTED))), _place(found, random)
+    found[at : at + random.choice((0, len(word)))] = word
+
+
+def _splice(found: bytearray, others: Sequence[bytes], words: Sequence[bytes], random: Random) -> None:
+    other = random.choice(others)
+    found[_place(found, random) :] = other[random.randint(0, len(other)) :]
+
+
+Change = Callable[[bytearray, Sequence[bytes], Sequence[bytes], Random], None]
+CHANGES: tuple[Change, ...] = (_flip, _flip, _byte, _byte, _number, _number, _cut, _again, _word, _word, _splice)
+
+
+def places(tree: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the ways to all entries of a JSON value."""
+    pairs = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, (list, tuple)) else ()
+    found: list[tuple[Any, ...]] = []
+    for key, value in pairs:
+        found += [(*before, key), *places(value, (*before, key))]
+    return found
+
+
+def changed(tree: Any, random: Random) -> Any:
+    """Return a JSON value with one to four entries missing, of another kind, far too large or deeply nested."""
+    found = json.loads(json.dumps(tree))
+    for _ in range(random.randint(1, MOST_CHANGES)):
+        ways = places(found)
+        if not ways:
+            return value(random)
+        *way, last = random.choice(ways)
+        inner = found
+        for key in way:
+            inner = inner[key]
+        if random.random() < 0.15:
+            del inner[last]
+        elif isinstance(inner, list) and random.random() < 0.3:
+            inner += deepcopy(inner) * random.choice((1, 40))
+        else:
+            inner[last] = near(inner[last], random) if random.random() < 0.4 else value(random)
+    return found
+
+
+def near(old: Any, random: Random) -> Any:
+    """Return another value of the kind that a value is of."""
+    if isinstance(old, bool):
+        return not old
+    if isinstance(old, int):
+        return random.choice((old + 1, old - 1, 2 * old, random.randint(1, 9)))
+    if isinstance(old, float):
+        return random.choice((-old, old / 2, 1 - old, random.random()))
+    if isinstance(old, str):
+        return random.choice((old[:-1], old + "x", old.upper(), "é\n" + old))
+    return old
+
+
+def value(random: Random) -> Any:
+    """Return a JSON value that is probably not the right one."""
+    kind = random.random()
+    if kind < 0.6:
+        return deepcopy(random.choice(VALUES))
+    if kind < 0.7:
+        nested: Any = 1
+        for _ in range(random.choice((3, 30, 200))):
+            nested = [nested] if random.random() < 0.5 else {"a": nested}
+        return nested
+    if kind < 0.8:
+        return [deepcopy(random.choice(VALUES)) for _ in range(random.choice((1, 2, 3, 300)))]
+    return random.choice((random.randint(-(10**6), 10**12), random.random() * 10 ** random.randint(-300, 300)))
+
+
+def text_of(tree: Any) -> str:
+    """Return JSON as Python writes it, NaN and half surrogates included."""
+    return json.dumps(tree)

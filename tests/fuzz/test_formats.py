@@ -1,0 +1,30 @@
+"""A thousand damaged inputs of every format: errors of ours, of one line, soon; `make fuzz` tries twenty thousand."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("resource", reason="limits of memory are those of Unix")
+
+from fuzz.campaign import Inputs, campaign
+from fuzz.formats import FORMATS
+from fuzz.judge import little_memory
+
+COUNT = 1000
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_inputs_are_refused_or_read(name: str, tmp_path: Path) -> None:
+    with little_memory():
+        tally = campaign(FORMATS[name], COUNT, tmp_path)
+    assert [fault for fault, _ in tally.faults] == []
+    assert tally.inputs >= COUNT
+    assert tally.refused > tally.inputs / 4  # they are damaged
+    assert tally.refused < tally.inputs  # but not beyond recognition
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_inputs_are_the_same_again(name: str) -> None:
+    first, again, other = (Inputs(FORMATS[name], seed) for seed in (0, 0, 1))
+    assert [first[number] for number in range(20)] == [again[number] for number in range(20)]
+    assert [first[number] for number in range(20)] != [other[number] for number in range(20)]

@@ -1,0 +1,78 @@
+"""Compares drawn networks on the numba engine with the NumPy engine: `make networks`.
+
+PYTHONPATH=tests python -m networks [--count 2000] [--seed 0] [--first 0] [--compiled 25] [--stop] [--markdown PAGE]
+
+Programs run as plain Python around compiled kernels (`interpreted`), half of them with layers treated as large ones;
+one in some is compiled whole instead, as users run it, with real threads.
+"""
+
+import argparse
+import contextlib
+import os
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+MARKS = ("<!-- networks -->", "<!-- end of networks -->")
+
+
+def main() -> int:
+    """Print what was found and return 1 where a network differs."""
+    options = _options()
+    os.environ.setdefault("NUMBA_NUM_THREADS", "3")  # so many are drawn, on any machine
+    outcomes, began = Counter[str](), time.perf_counter()
+    for number in range(options.first, options.first + options.count):
+        outcomes[_outcome(number, options)] += 1
+        if sum(outcomes.values()) % 250 == 0:
+            print(f"{sum(outcomes.values()):,} done ({time.perf_counter() - began:.0f} s)", file=sys.stderr, flush=True)
+    shown = ", ".join(f"{many:,} {what}" for what, many in outcomes.items())
+    print(f"{options.count:,} networks: {shown} ({time.perf_counter() - began:.0f} s)")
+    if options.markdown is not None:
+        _write(options, outcomes)
+    return 1 if outcomes["different"] else 0
+
+
+def _write(options: argparse.Namespace, outcomes: Counter[str]) -> None:
+    """Write the counts between the marks of a page."""
+    from chainrule.markdown import insert, machine, table
+
+    whole = -(-options.count // options.compiled) if options.compiled else 0
+    head = ["networks", "of them compiled whole", "the same", "decided by rounding", "different"]
+    counts = [options.count, whole, outcomes["same"], outcomes["sensitive"], outcomes["different"]]
+    insert(options.markdown, f"{table([head, [f'{count:,}' for count in counts]])}\n\n{machine()}", MARKS)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="networks")
+    parser.add_argument("--count", type=int, default=2000, help="networks")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="number of the first network")
+    parser.add_argument("--compiled", type=int, default=25, help="compile one in so many whole; 0: none")
+    parser.add_argument("--stop", action="store_true", help="at the first that differs, with a traceback")
+    parser.add_argument("--markdown", type=Path, metavar="PAGE", help="write the counts between the marks of a page")
+    return parser.parse_args()
+
+
+def _outcome(number: int, options: argparse.Namespace) -> str:
+    """What became of a network; of one that differs, a line says how."""
+    from networks import interpreted
+    from networks.comparing import compare
+    from networks.drawing import draw_network
+
+    drawn = draw_network(options.seed, number)
+    whole = options.compiled and number % options.compiled == 0
+    running: Any = contextlib.nullcontext() if whole else interpreted.running(small=number // 2 % 2 == 1)
+    try:
+        with running:
+            return compare(drawn)
+    except Exception as error:
+        if options.stop:
+            raise
+        print(error if isinstance(error, AssertionError) else f"{drawn}: {error!r}", flush=True)
+        return "different"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""A drawn network on two engines, through what a user calls: predictions, losses, gradients, training, statistics.
+
+Engines round in different orders. Where a result hangs on that (an input that lies on a kink of ReLU or on a tie of max
+pooling, 1 − p of a softmax that is sure), it hangs on any rounding: results may be as far apart as those of the NumPy
+engine are when every number that an operation gives is moved in its last digits (`Rounding`).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from networks.drawing import Array, Drawn
+
+from chainrule import errors
+from chainrule.engines import ModuleEngine
+from chainrule.model import Sequential
+from chainrule.training.step import Stepper
+
+TOLERANCE = {"float64": 1e-10, "float32": 2e-4}  # of the largest number of an array, or of 1
+ROUNDINGS = 3  # how often the NumPy engine is moved
+SENSITIVE = 30  # how many times further apart than moved results are
+LOST = 1e-2  # share of the largest number beyond which a result that rounding moves so far says nothing
+
+Results = dict[str, Array]
+
+
+class Rounding(ModuleEngine):
+    """The NumPy engine with every result of an operation moved by some units of its last digit."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__("numpy")
+        self._draw = np.random.default_rng(seed)
+
+    def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
+        return tuple(map(self._moved, super().run(name, arrays, attributes)))
+
+    def _moved(self, result: Array) -> Array:
+        if result.dtype.kind != "f":
+            return result
+        units = self._draw.integers(-4, 5, result.shape)
+        return (result * (1 + np.finfo(result.dtype).eps * units)).astype(result.dtype)
+
+
+def results_of(drawn: Drawn, engine: str, rounding: int = 0) -> Results:
+    """Everything that a user sees of a network, by name; `rounding`: the seed of `Rounding`."""
+    model = drawn.build(engine)
+    if rounding:
+        model.engine = Rounding(rounding)
+    x, t = drawn.x.astype(drawn.dtype), drawn.t.astype(drawn.dtype)
+    found: Results = {}
+    for turn, count in enumerate(drawn.batches):
+        found[f"predict {turn} of {count}"] = model.predict(x[-count:])
+    if drawn.loss is None:
+        return found
+    evaluation = model.evaluate(x, t)
+    found["evaluate"], found["evaluate loss"] = evaluation.outputs, np.array(evaluation.loss)
+    run = model.ready(model.plan(drawn.loss))
+    for turn, count in enumerate(drawn.batches):
+        losses, right, gradient = run.gradients(x[:count], t[:count], seed=3, step=turn)
+        found[f"losses {turn} of {count}"], found[f"hits {turn} of {count}"] = losses.copy(), right.copy()
+        found[f"gradients {turn} of {count}"] = gradient.copy()
+    if model.parameters.size:
+        found |= trained(drawn, model, x, t)
+    return found
+
+
+def trained(drawn: Drawn, model: Sequential, x: Array, t: Array) -> Results:
+    """What steps of training report and leave, of one sample among them, and of an epoch of `fit`."""
+    found: Results = {}
+    stepper = Stepper(model, drawn.optimizer, drawn.loss or "", drawn.clip_norm)
+    for turn, count in enumerate((*drawn.batches, 1)):
+        outcome = stepper.step(x[:count], t[:count], step=turn + 1, rate=drawn.optimizer.rate, seed=5)
+        found[f"step {turn} of {count}"] = np.array([outcome.loss, outcome.norm])
+        found[f"weights after step {turn} of {count}"] = model.parameters.copy()
+        found[f"statistics after step {turn} of {count}"] = model.statistics.copy()
+    size = drawn.batches[0]
+    options: dict[str, Any] = {"loss": drawn.loss, "optimizer": drawn.optimizer, "clip_norm": drawn.clip_norm}
+    model.fit(x, t, batch_size=size, progress=False, **options)
+    found[f"weights after fit by {size}"], found["statistics after fit"] = model.parameters, model.statistics
+    found["predict after fit"] = model.predict(x)
+    return found
+
+
+def outcome_of(drawn: Drawn, engine: str, rounding: int = 0) -> Results | str:
+    """The results, or the error that ends them."""
+    try:
+        with np.errstate(all="ignore"):
+            return results_of(drawn, engine, rounding)
+    except errors.NotFiniteError:
+        return "not finite"
+
+
+def compare(drawn: Drawn, engine: str = "numba", other: str = "numpy") -> str:
+    """ "same", or "sensitive" where rounding alone decides; an AssertionError that names the network where neither."""
+    found, expected = outcome_of(drawn, engine), outcome_of(drawn, other)
+    if isinstance(found, str) or isinstance(expected, str):
+        if found == expected:
+            return "same"
+        shown = (found if isinstance(found, str) else "finite", expected if isinstance(expected, str) else "finite")
+        raise AssertionError(f"{drawn}: {engine} {shown[0]}, {other} {shown[1]}")
+    wrong = [name for name in expected if apart(found[name], expected[name]) > TOLERANCE[drawn.dtype]]
+    if not wrong:
+        return "same"
+    moved = [outcome_of(drawn, other, seed) for seed in range(1, ROUNDINGS + 1)]
+    for name in wrong:
+        room = max(np.inf if isinstance(each, str) else apart(each[name], expected[name]) for each in moved)
+        off = apart(found[name], expected[name])
+        if not (off <= SENSITIVE * room or room > LOST):
+            raise AssertionError(f"{drawn}: {name} is {off:.1e} apart, {room:.1e} by rounding")
+    return "sensitive"
+
+
+def apart(found: Array, expected: Array) -> float:
+    """The largest difference, as a share of the largest number or of 1; infinite where only one is finite."""
+    if found.shape != expected.shape or found.dtype != expected.dtype:
+        return np.inf
+    if not found.size:
+        return 0.0
+    finite = np.isfinite(expected)
+    if not (np.isfinite(found) == finite).all():
+        return np.inf
+    a, b = found[finite].astype(np.float64), expected[finite].astype(np.float64)
+    if not (found[~finite].astype(str) == expected[~finite].astype(str)).all():
+        return np.inf
+    return float(np.abs(a - b).max(initial=0) / max(1.0, np.abs(b).max(initial=0)))

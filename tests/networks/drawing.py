@@ -1,0 +1,223 @@
+"""Networks with drawn rows of layers, and what they are given; each is a pure function of (seed, number).
+
+Layers come in any order that their shapes allow, with the options that `parity.drawing` draws, so that a layer which is
+added there is drawn here. Convolutions have filters that fill vectors as often as not, and are followed by ReLU and
+pooling more often than by chance, since kernels do those on the way.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from parity.drawing import DRAWN, one
+
+from chainrule import layers as cr
+from chainrule import losses, optimizers
+from chainrule.errors import ChainruleError
+from chainrule.layers import Layer
+from chainrule.model import Sequential
+
+Array = NDArray[Any]
+Draw = np.random.Generator
+Shape = tuple[int, ...]
+MOST = 4_000_000  # multiplications of a forward pass of the largest batch
+NUMBERS = 3_000_000  # entries of the largest array
+TRIES = 40  # layers that are drawn for a shape before one that takes it is found
+
+CONVOLUTIONS = ("Conv1D", "Conv2D")
+AFTER = {  # what follows more often than by chance
+    **dict.fromkeys(CONVOLUTIONS, ("ReLU", "ReLU", "MaxPool1D", "MaxPool2D", "MaxPool2D")),
+    "ReLU": ("MaxPool1D", "MaxPool2D", "ReLU"),
+    "MaxPool1D": ("MaxPool1D", "ReLU"),
+    "MaxPool2D": ("MaxPool2D", "MaxPool2D", "ReLU"),
+}
+OPTIMIZERS = (
+    optimizers.SGD(0.05),
+    optimizers.Momentum(0.05),
+    optimizers.Nesterov(0.05),
+    optimizers.Adam(0.01, epsilon=1e-2),
+    optimizers.AdamW(0.01, epsilon=1e-2, decay=0.1),
+)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A network and what it is given.
+
+    loss     None where the last layer gives no vector, so that it can only predict
+    batches  sizes of successive batches; samples are cut from x and t
+    """
+
+    number: int
+    layers: tuple[Layer, ...]
+    x: Array
+    t: Array
+    loss: str | None
+    batches: tuple[int, ...]
+    dtype: str
+    threads: int
+    optimizer: optimizers.Optimizer
+    clip_norm: float | None
+    seed: int
+
+    def __str__(self) -> str:
+        shown = ", ".join(layer.describe() for layer in self.layers)
+        size = "×".join(map(str, self.x.shape[1:]))
+        return (
+            f"network {self.number}: [{shown}] on {size}, {self.loss}, batches {self.batches}, {self.dtype}, "
+            f"{self.threads} threads, {self.optimizer.name}, clip {self.clip_norm}, seed {self.seed}"
+        )
+
+    def build(self, engine: str) -> Sequential:
+        """The model on an engine; biases and running statistics moved away from 0 and 1."""
+        options: dict[str, Any] = {"dtype": self.dtype, "seed": self.seed, "engine": engine, "threads": self.threads}
+        model = Sequential(self.layers, self.x.shape[1:], loss=self.loss or losses.NAMES[0], **options)
+        draw = np.random.default_rng([self.seed, 1])
+        model.parameters += draw.normal(scale=0.2, size=model.parameters.shape).astype(self.dtype)
+        model.statistics += draw.uniform(0, 0.5, model.statistics.shape).astype(self.dtype)
+        return model
+
+
+def draw_network(seed: int, number: int, dtypes: tuple[str, ...] = ("float64", "float32")) -> Drawn:
+    """The network of that number."""
+    draw = np.random.default_rng([seed, number])
+    while True:
+        loss = one(draw, *losses.NAMES)
+        shape = input_shape(draw)
+        row, output = layer_row(draw, shape)
+        ended = end(draw, row, output, loss)
+        batches = batch_sizes(draw)
+        found, loss = (ended, loss) if ended and draw.random() < 0.9 else (row, None)
+        if found and work(found, shape) * max(batches) <= MOST and largest(found, shape) * max(batches) <= NUMBERS:
+            break
+    outputs = follow(found, shape)[-1]
+    count = max(batches)
+    return Drawn(
+        number=number,
+        layers=tuple(found),
+        x=one(draw, 1, 1, 3) * draw.normal(size=(count, *shape)),
+        t=targets(draw, loss, count, outputs[0]),
+        loss=loss,
+        batches=batches,
+        dtype=dtypes[number % len(dtypes)],
+        threads=one(draw, 1, 1, 2, 3),
+        optimizer=one(draw, *OPTIMIZERS),
+        clip_norm=one(draw, None, None, 0.1),
+        seed=int(draw.integers(2**31)),
+    )
+
+
+def input_shape(draw: Draw) -> Shape:
+    """(F,), (C, W) or (C, H, W): mostly small, up to 224×224."""
+    most = one(draw, 9, 16, 16, 32, 64, 224)
+    sizes = [int(size) for size in draw.integers(1, most + 1, 2)]
+    if most == 224 and draw.integers(2):
+        sizes = [224, 224]
+    channels = int(one(draw, 1, 2, 3, draw.integers(1, 17)))
+    return one(draw, (channels, *sizes), (channels, *sizes), (channels, sizes[1]), (channels, 1, sizes[1]), (sizes[0],))
+
+
+def batch_sizes(draw: Draw) -> tuple[int, ...]:
+    """Of successive batches on the same model, from 1 to 130."""
+    most = one(draw, 3, 9, 33, 130)
+    return tuple(int(one(draw, 1, *draw.integers(1, most + 1, 3))) for _ in range(3))
+
+
+def layer_row(draw: Draw, shape: Shape) -> tuple[list[Layer], Shape]:
+    """Up to eight layers, each of which takes what the one before gives."""
+    row: list[Layer] = []
+    for _ in range(int(draw.integers(1, 9))):
+        found = next_layer(draw, row, shape)
+        if found is None:
+            break
+        row.append(found)
+        shape = found.output_shape(shape, "drawn")
+    return row, shape
+
+
+def next_layer(draw: Draw, row: list[Layer], shape: Shape) -> Layer | None:
+    """A layer that takes a shape; None where none was found."""
+    usual = AFTER.get(type(row[-1]).__name__ if row else "", ())
+    for _ in range(TRIES):
+        name = one(draw, *DRAWN)
+        if usual and draw.random() < 0.6:
+            name = one(draw, *usual)
+        elif len(shape) > 1 and draw.random() < 0.6:
+            name = one(draw, *CONVOLUTIONS)
+        try:
+            layer = candidate(draw, name, shape)
+            layer.output_shape(shape, "drawn")
+        except ChainruleError:
+            continue
+        return layer
+    return None
+
+
+def candidate(draw: Draw, name: str, shape: Shape) -> Layer:
+    """A layer of that name; what depends on its input is drawn to fit the shape."""
+    layer: Any = DRAWN[name](draw, cr.NAMED[name])[0]
+    if name in (*CONVOLUTIONS, "ConvTranspose2D"):
+        groups = layer.groups if shape[0] % layer.groups == 0 else 1
+        filters = groups * int(one(draw, 1, 2, 3, 4, 8, 16, 32, draw.integers(1, 20)))
+        layer = replace(layer, filters=filters, groups=groups)
+        return layer if draw.integers(2) else replace(layer, stride=1, dilation=1, padding=one(draw, "valid", "same"))
+    if name.startswith("MaxPool") and draw.integers(3):
+        return type(layer)(2)
+    if name == "Reshape":
+        size = int(np.prod(shape))
+        return cr.Reshape(one(draw, (size,), (1, size), (shape[0], size // shape[0]), shape[::-1], (1, 1, size)))
+    return layer
+
+
+def end(draw: Draw, row: list[Layer], shape: Shape, loss: str) -> list[Layer] | None:
+    """The row and what makes a vector of it that the loss takes; None where nothing does."""
+    row = list(row)
+    if len(shape) > 1:
+        row.append(cr.Flatten())
+        shape = (int(np.prod(shape)),)
+    if shape[0] > 40 or shape == (1,) or draw.integers(2):
+        row.append(cr.Dense(int(draw.integers(2, 12)), bias=bool(draw.integers(2))))
+    last = type(row[-1]) if row else None
+    if loss == "categorical_cross_entropy" and last is not cr.Softmax:
+        row.append(cr.Softmax())
+    if loss == "binary_cross_entropy" and last not in (cr.Softmax, cr.Sigmoid):
+        row.append(one(draw, cr.Softmax(), cr.Sigmoid()))
+    if loss == "softmax_cross_entropy" and last is cr.Softmax:
+        row.append(cr.Dense(3))
+    return row or None
+
+
+def targets(draw: Draw, loss: str | None, count: int, classes: int) -> Array:
+    """Rows of one class, of several, or of any numbers where the loss takes them."""
+    if loss is None:
+        return np.zeros((count, 1))
+    one_hot = np.eye(classes)[draw.integers(0, classes, count)]
+    if "cross_entropy" in loss:
+        return one(draw, one_hot, draw.dirichlet(np.ones(classes), count))
+    return one(draw, one_hot, draw.normal(size=(count, classes)))
+
+
+def follow(row: list[Layer], shape: Shape) -> list[Shape]:
+    """The shapes that come out of each layer."""
+    shapes: list[Shape] = []
+    for layer in row:
+        shape = layer.output_shape(shape, "drawn")
+        shapes.append(shape)
+    return shapes
+
+
+def work(row: list[Layer], shape: Shape) -> int:
+    """About how many multiplications a sample costs forward."""
+    total = 0
+    for layer, out in zip(row, follow(row, shape), strict=True):
+        weights = [parameter for parameter in layer.parameters(shape, "drawn") if parameter.name == "w"]
+        cells = max(np.prod(out[1:]), np.prod(shape[1:])) if len(out) > 1 else 1
+        total += sum(int(np.prod(parameter.shape) * cells) for parameter in weights)
+        shape = out
+    return total
+
+
+def largest(row: list[Layer], shape: Shape) -> int:
+    """Entries of the largest array of a sample."""
+    return max(int(np.prod(each)) for each in [shape, *follow(row, shape)])

@@ -1,0 +1,142 @@
+"""Drawn networks on the numba engine equal the NumPy engine; `make networks` tries 2,000.
+
+Here in float64, whose kernels other tests compile too, and with programs interpreted around them (`interpreted`).
+"""
+
+import itertools
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from networks import drawing, interpreted
+from networks.comparing import TOLERANCE, Rounding, apart, compare
+from networks.drawing import Drawn, draw_network
+
+import chainrule as cr
+from chainrule import layers, losses, optimizers
+from chainrule.engines.numba import generator, programs, rewriting
+from chainrule.engines.numba.generator import Writer
+
+COUNT, PARTS = 60, 4
+MANY = 400  # networks that are drawn only, to see what is among them
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_drawn_networks_are_the_same_on_both_engines(part: int) -> None:
+    for number in range(part, COUNT, PARTS):
+        with interpreted.running(small=number // PARTS % 2 == 1):
+            compare(draw_network(7, number, ("float64",)))
+
+
+ROWS: dict[str, list[Any]] = {
+    "two poolings": [cr.Conv2D(4, 3), cr.MaxPool2D(2), cr.MaxPool2D(2)],
+    "two poolings of filters side by side": [cr.Conv2D(32, 3), cr.MaxPool2D(2), cr.MaxPool2D(2)],
+    "rectified, then two": [cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.MaxPool2D(2)],
+    "pooled, rectified, pooled": [cr.Conv2D(4, 3), cr.MaxPool2D(2), cr.ReLU(), cr.MaxPool2D(2)],
+    "rectified twice": [cr.Conv2D(4, 3), cr.ReLU(), cr.ReLU(), cr.MaxPool2D(2)],
+    "seen in another shape": [cr.Conv2D(4, 3), cr.Reshape((2, 36, 18)), cr.MaxPool2D(2), cr.MaxPool2D(2)],
+    "untied": [cr.Conv2D(4, 3, bias="untied"), cr.MaxPool2D(2), cr.MaxPool2D(2)],
+    "one axis": [cr.Reshape((1, 400)), cr.Conv1D(4, 3), cr.ReLU(), cr.MaxPool1D(2), cr.MaxPool1D(2)],
+    "dilated by hundreds": [cr.Reshape((1, 400)), cr.Conv1D(3, 3, dilation=190, padding="same"), cr.MaxPool1D(2)],
+    "a wide window": [cr.Reshape((1, 400)), cr.Conv1D(3, 201, padding="full")],
+    "nothing is learnt": [cr.MaxPool2D(5), cr.Sigmoid()],
+    "nothing is computed": [cr.Reshape((5, 80))],
+}
+
+
+def named(row: list[Any], loss: str = "half_squared_error", count: int = 5) -> Drawn:
+    draw = np.random.default_rng(1)
+    made = (*row, cr.Flatten())
+    x = draw.normal(size=(count, 1, 20, 20))
+    t = draw.normal(size=(count, cr.Sequential(made, x.shape[1:], engine="numpy").output_shape[0]))
+    return Drawn(0, made, x, t, loss, (count, 1, 3), "float64", 2, optimizers.SGD(0.01), None, 1)
+
+
+@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("small", [False, True])
+def test_rows_that_were_once_wrong_or_might_be(name: str, small: bool) -> None:
+    with interpreted.running(small=small):
+        assert compare(named(ROWS[name])) == "same"
+
+
+def test_a_compiled_program_predicts_and_trains_as_an_interpreted_one() -> None:
+    compare(named([cr.Conv2D(4, 3), cr.ReLU(), cr.MaxPool2D(2), cr.MaxPool2D(2)]))
+
+
+def test_two_poolings_by_one_kernel_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mistake that was made once: found when the program is made, and if not there, by the comparison."""
+    monkeypatch.setattr(rewriting, "_is_open", lambda operation, step: True)
+    wrong = named(ROWS["two poolings"])
+    with pytest.raises(cr.ChainruleError, match=r"cross_correlate of pool2.y: the plan has 1×4×4×4, the kernel writes"):
+        Writer(wrong.build("numba").plan(), wrong.build("numba").layout, "float64")
+    monkeypatch.setattr(generator, "check_plan", lambda plan, itemsize: None)
+    with pytest.raises(AssertionError, match=r"predict 0 of 5 is .* apart"), interpreted.running(small=False):
+        compare(wrong)
+
+
+def plans_of(drawn: Drawn) -> list[Writer]:
+    model = drawn.build("numpy")
+    found = [Writer(model.plan(), model.layout, drawn.dtype, wide=wide) for wide in (False, True)]
+    return [*found, Writer(model.plan(drawn.loss), model.layout, drawn.dtype)] if drawn.loss else found
+
+
+def test_everything_is_drawn() -> None:
+    networks = [draw_network(0, number) for number in range(MANY)]
+    assert {type(layer).__name__ for drawn in networks for layer in drawn.layers} == set(layers.NAMED)
+    assert {drawn.loss for drawn in networks} == {*losses.NAMES, None}
+    assert {drawn.dtype for drawn in networks} == {"float32", "float64"}
+    assert {drawn.threads for drawn in networks} == {1, 2, 3}
+    sizes = {count for drawn in networks for count in drawn.batches}
+    assert min(sizes) == 1
+    assert 100 < max(sizes) <= 130
+    shapes = {drawn.x.shape[1:] for drawn in networks}
+    assert {len(shape) for shape in shapes} == {1, 2, 3}
+    assert any(shape[1:] == (224, 224) for shape in shapes)
+    assert any(len(shape) == 3 and shape[1] == 1 < shape[2] for shape in shapes)
+
+
+def test_every_rewriting_is_met() -> None:
+    met, batch_wide, held = Counter[str](), 0, 0
+    with interpreted.running(small=True):
+        for number in range(MANY):
+            for writer in plans_of(draw_network(0, number)):
+                for operation in writer.plan.operations:
+                    steps = [step for step in rewriting.STEPS if operation.attributes.get(step)]
+                    met[" ".join([operation.name, *steps])] += 1
+                    batch_wide += operation.scope == "batch" and operation.name in rewriting.LARGE
+                held += bool(writer.training and writer.held)
+    for kernel, steps in itertools.product(
+        ("cross_correlate", "correlate_filters"), ("", " rectify", " pooled", " rectify pooled")
+    ):
+        assert met[kernel + steps], kernel + steps
+    assert {"cross_correlate_dx", "correlate_filters_dx", "correlate_filters_dw"} < set(met)
+    assert batch_wide > 20
+    assert held > 20
+
+
+def test_what_rounding_decides_is_told_from_what_is_wrong() -> None:
+    drawn = named([cr.Conv2D(4, 3), cr.ReLU()])
+    model, moved = drawn.build("numpy"), drawn.build("numpy")
+    moved.engine = Rounding(1)
+    difference = apart(moved.predict(drawn.x), model.predict(drawn.x))
+    assert 0 < difference < TOLERANCE["float64"]
+    assert apart(np.array([1.0, np.nan]), np.array([1.0, 2.0])) == np.inf
+    assert apart(np.zeros(2), np.zeros(3)) == np.inf
+    assert apart(np.array([np.inf]), np.array([-np.inf])) == np.inf
+
+
+def test_an_interpreted_program_sees_what_compiled_code_would_not() -> None:
+    with pytest.raises(IndexError, match="4 numbers from place 7 on of a room of 10"):
+        interpreted.view(np.zeros(10), 7, (2, 2))
+    interpreted.link("a kernel of this test", lambda x: None, [("float32", 2)], [])
+    with pytest.raises(TypeError, match="expected \\('float32', 2\\), found \\('float64', 2\\)"):
+        interpreted.call("a kernel of this test", (np.zeros((2, 2)),))
+    assert programs.load is not interpreted.load
+
+
+def test_the_same_number_draws_the_same_network() -> None:
+    first, again = (draw_network(3, 5) for _ in range(2))
+    assert str(first) == str(again)
+    np.testing.assert_array_equal(first.x, again.x)
+    assert drawing.work(list(first.layers), first.x.shape[1:]) * len(first.x) <= drawing.MOST

@@ -1,0 +1,206 @@
+"""What was changed in a run since it was written is said, by every reader; what was not is never doubted."""
+
+import json
+import random
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from runs.processes import assert_same
+from runs.run_driver import Callback, make_job
+
+from chainrule import files
+from chainrule.data import load_npz
+from chainrule.errors import ChainruleError, FormatError
+from chainrule.runs import checksums, opening, running, standing
+from chainrule.runs.folder import CHECKSUMS, HELD
+
+FILES = ("config.json", "history.csv", "checkpoint.safetensors", "best.safetensors", "model.safetensors")
+ALL = (*FILES, "evaluation.json", CHECKSUMS)
+
+
+def damaged(content: bytes, draw: random.Random) -> bytes:
+    """One bit flipped, a byte inserted or removed, or the end cut off."""
+    at = draw.randrange(len(content))
+    match draw.randrange(4):
+        case 0:
+            return content[:at] + bytes([content[at] ^ 1 << draw.randrange(8)]) + content[at + 1 :]
+        case 1:
+            return content[:at] + bytes([draw.randrange(256)]) + content[at:]
+        case 2:
+            return content[:at] + content[at + 1 :]
+        case _:
+            return content[:at]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_any_damage_of_any_file_is_seen(run: Path, name: str) -> None:
+    """But in checksums.json white space, which says nothing."""
+    assert checksums.check(run) == []
+    whole, draw = (run / name).read_bytes(), random.Random(name)
+    for _ in range(60):
+        changed = damaged(whole, draw)
+        if name == CHECKSUMS and _json(changed) == json.loads(whole):
+            continue
+        (run / name).write_bytes(changed)
+        with pytest.raises(FormatError, match=f"{name} was changed since the run wrote it; --accept-changes"):
+            checksums.check(run)
+        assert "used as it is" in checksums.check(run, accept=True)[0]
+    (run / name).unlink()
+    with pytest.raises(FormatError, match=f"{name} was removed"):
+        checksums.check(run)
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
+
+
+def test_figures_changed_by_hand(run: Path, data: Path) -> None:
+    """Another job, and other figures: neither is gone on with, shown or predicted with, unless one says so."""
+    config = files.read_json(run / "config.json")
+    config["recipe"]["batch_size"] = 14
+    (run / "config.json").write_text(json.dumps(config))
+    for act in (
+        lambda: running.resume(run, *load_npz(data)),
+        lambda: opening.open_run(run, engine="numpy"),
+        lambda: checksums.check(run, ("config.json",)),
+    ):
+        with pytest.raises(FormatError, match=r"config\.json was changed"):
+            act()
+    opened = opening.open_run(run, engine="numpy", accept_changes=True)
+    assert opened.remarks == (f"{run}: config.json was changed since the run wrote it, and is used as it is",)
+
+
+def test_another_runs_files_are_a_change(run: Path, data: Path, tmp_path: Path) -> None:
+    """They are whole, by their own checksums."""
+    other = make_job(data, recipe=make_job(data).recipe.__class__(epochs=1, seed=9))
+    running.start(tmp_path / "other", other, *load_npz(data))
+    for name in ("model.safetensors", "best.safetensors"):
+        shutil.copy(tmp_path / "other" / name, run / name)
+        with pytest.raises(FormatError, match=f"{name} was changed"):
+            checksums.check(run)
+
+
+def test_rows_behind_those_vouched_for_are_not_read(run: Path, data: Path) -> None:
+    """A history longer than its checkpoint is normal after a crash; a changed row of it is not."""
+    path = run / "history.csv"
+    with path.open("ab") as stream:
+        stream.write(b"29,5,0.1,0.2,0.3,,,\n30,5,0.")
+    assert checksums.check(run) == []
+    assert checksums.history_bytes(run) == len(path.read_bytes()) - 27
+    path.write_bytes(path.read_bytes().replace(b"\n3,", b"\n 3,", 1))
+    with pytest.raises(FormatError, match=r"history\.csv was changed"):
+        checksums.check(run)
+
+
+def test_runs_written_before_there_were_checksums(run: Path, data: Path, whole: Path) -> None:
+    config = files.read_json(run / "config.json")
+    del config["checksums"]
+    (run / "config.json").write_text(json.dumps(config))
+    (run / CHECKSUMS).unlink()
+    said = checksums.check(run)
+    assert len(said) == 1
+    assert "has no checksums" in said[0]
+    assert opening.open_run(run, engine="numpy").remarks == tuple(said)
+    running.resume(run, *load_npz(data))
+    assert checksums.check(run) == []  # from here on it has
+    assert_same(run, whole)
+
+
+def test_checksums_that_are_gone_are_missed(run: Path) -> None:
+    (run / CHECKSUMS).unlink()
+    with pytest.raises(FormatError, match=r"checksums\.json was removed"):
+        checksums.check(run)
+
+
+def test_accepted_changes_are_the_runs_own_from_then_on(run: Path, data: Path) -> None:
+    (run / "evaluation.json").write_text('{"accuracy": 1.0}')
+    with pytest.raises(FormatError):
+        running.resume(run, *load_npz(data))
+    running.resume(run, *load_npz(data), accept_changes=True)
+    assert checksums.check(run) == []
+
+
+def test_a_run_that_is_read_while_it_trains_is_never_doubted(data: Path, tmp_path: Path) -> None:
+    folder, wrong, seen = tmp_path / "run", list[str](), 0
+    done = threading.Event()
+
+    def look() -> None:
+        nonlocal seen
+        while not done.is_set():
+            if (folder / "config.json").exists():
+                try:
+                    checksums.check(folder)
+                    seen += 1
+                except ChainruleError as error:
+                    wrong.append(str(error))
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    try:
+        running.start(folder, make_job(data), *load_npz(data), interval=0.0)
+    finally:
+        done.set()
+        reader.join()
+    assert wrong == []
+    assert seen > 5
+
+
+# ---------------------------------------------------------------------- weights that are not finite
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", ["conv1.w", "dense1.b", "norm1.mean"])
+def test_a_checkpoint_that_is_not_finite_is_not_restored(run: Path, data: Path, value: float, place: str) -> None:
+    path = run / "checkpoint.safetensors"
+    tensors, about = files.read_tensors(path, "checkpoint")
+    name = place if place in tensors else next(name for name in tensors if "norm" in name)
+    tensors[name] = tensors[name].copy()
+    tensors[name].flat[-1] = value
+    files.write_tensors(path, "checkpoint", tensors, about)
+    for act in (
+        lambda: running.resume(run, *load_npz(data), accept_changes=True),
+        lambda: standing.of_run(run),
+    ):
+        with pytest.raises(FormatError, match=f"not finite .in {name}"):
+            act()
+    assert opening.open_run(run, engine="numpy").model  # its other files are whole
+
+
+# ---------------------------------------------------------------------- which weights
+
+
+class Halt(Callback):
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
+        trainer.stop = len(trainer.history) == self.step
+
+
+@pytest.mark.parametrize(("step", "name"), [(3, "checkpoint"), (10, "best"), (28, "model")])
+def test_the_best_weights_there_are(data: Path, tmp_path: Path, step: int, name: str) -> None:
+    folder = tmp_path / "run"
+    running.start(folder, make_job(data), *load_npz(data), [Halt(step)])
+    found = opening.open_run(folder, engine="numpy")
+    kind = "checkpoint" if name == "checkpoint" else "model"
+    expected, _ = files.read_tensors(folder / f"{name}.safetensors", kind)
+    assert all(np.array_equal(values, expected[key]) for key, values in found.model.weights.items())
+    assert (found.remarks == ()) == (name == "model")
+    assert all(name in remark and "not finished" in remark for remark in found.remarks)
+
+
+def test_a_run_without_weights(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    running.start(folder, make_job(data), *load_npz(data), [Halt(1)])
+    for path in folder.glob("*.safetensors"):
+        path.unlink()
+    with pytest.raises(ChainruleError, match="holds no weights yet"):
+        opening.open_run(folder, engine="numpy")
+    assert set(HELD) > {"config.json"}

@@ -1,0 +1,96 @@
+"""A run that is given more epochs, finished or not."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from runs.processes import assert_same
+from runs.run_driver import RECIPE, make_job
+from runs.test_checksums import Halt
+
+from chainrule import schedules
+from chainrule.data import load_npz
+from chainrule.errors import ChainruleError, OptionError
+from chainrule.model import load
+from chainrule.runs import checksums, opening, running
+from chainrule.schedules import Constant, Cosine, OneCycle, Restarted, Schedule, Step, WarmUp
+from chainrule.web import subjects
+
+EPOCH = 7  # steps
+
+
+@pytest.mark.parametrize("schedule", [Constant(), Step(2, 0.5)], ids=["constant", "step"])
+@pytest.mark.parametrize("stop", [None, 10], ids=["finished", "interrupted"])
+def test_schedules_that_know_no_end_give_the_run_of_so_many_epochs(
+    schedule: Schedule, stop: int | None, data: Path, tmp_path: Path
+) -> None:
+    """To the bit."""
+    long, short = (make_job(data, recipe=replace(RECIPE, schedule=schedule, epochs=epochs)) for epochs in (5, 3))
+    running.start(tmp_path / "long", long, *load_npz(data))
+    running.start(tmp_path / "short", short, *load_npz(data), [] if stop is None else [Halt(stop)])
+    result = running.resume(tmp_path / "short", *load_npz(data), epochs=5)
+    assert (result.finished, len(result.history)) == (True, 5 * EPOCH)
+    assert_same(tmp_path / "short", tmp_path / "long")
+
+
+@pytest.mark.parametrize("schedule", [OneCycle(), Cosine(), WarmUp()], ids=["one-cycle", "cosine", "warm-up"])
+def test_the_others_begin_a_new_cycle_over_what_is_left(schedule: Schedule, data: Path, tmp_path: Path) -> None:
+    folder, job = tmp_path / "run", make_job(data, recipe=replace(RECIPE, schedule=schedule, epochs=2))
+    first = list(running.start(folder, job, *load_npz(data)).history.rates)
+    rates = list(running.resume(folder, *load_npz(data), epochs=5).history.rates)
+    again = [0.02 * schedule.factor(step, 3 * EPOCH, EPOCH) for step in range(3 * EPOCH)]
+    assert rates == pytest.approx(first + again)
+    kept = running.read_job(folder).recipe
+    assert kept.schedule == Restarted(schedule, 2 * EPOCH, 2)
+    assert [kept.schedule.factor(step, 35, EPOCH) * 0.02 for step in range(35)] == pytest.approx(rates)
+
+
+def test_an_extended_run_that_is_cut_short_again(data: Path, tmp_path: Path) -> None:
+    for name, steps in (("whole", []), ("cut", [Halt(18)])):
+        folder = tmp_path / name
+        running.start(folder, make_job(data, recipe=replace(RECIPE, epochs=2)), *load_npz(data))
+        running.resume(folder, *load_npz(data), steps, epochs=4)
+        assert checksums.check(folder) == []
+    opened = opening.open_run(tmp_path / "cut", engine="numpy")
+    assert "is not finished" in opened.remarks[0]  # model.safetensors is the end of two epochs, and there are better
+    running.resume(tmp_path / "cut", *load_npz(data))
+    assert_same(tmp_path / "cut", tmp_path / "whole")
+    running.resume(tmp_path / "cut", *load_npz(data), epochs=6)  # and once more
+    assert len(subjects.of_path(tmp_path / "cut").history) == 6 * EPOCH
+
+
+def test_fewer_epochs_than_are_done(whole: Path, run: Path, data: Path) -> None:
+    for epochs in (1, 3):
+        with pytest.raises(OptionError, match=f"{epochs} epochs: 4 epochs are done"):
+            running.resume(run, *load_npz(data), epochs=epochs)
+    running.resume(run, *load_npz(data), epochs=4)
+    assert_same(run, whole)
+
+
+def test_more_epochs_than_a_config_can_say(run: Path, data: Path) -> None:
+    before = (run / "config.json").read_bytes()
+    with pytest.raises(ChainruleError, match="epochs"):
+        running.resume(run, *load_npz(data), epochs=2**63)
+    assert (run / "config.json").read_bytes() == before
+
+
+def test_more_patience(data: Path, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, epochs=40, patience=1, schedule=Constant())
+    short = running.start(tmp_path / "run", make_job(data, recipe=recipe), *load_npz(data))
+    assert len(short.history.epochs) < 40
+    longer = running.resume(tmp_path / "run", *load_npz(data), patience=3)
+    assert len(longer.history.epochs) > len(short.history.epochs)
+    weights = running.start(
+        tmp_path / "other", make_job(data, recipe=replace(recipe, patience=3)), *load_npz(data)
+    ).model.weights
+    for name, values in load(tmp_path / "run", engine="numpy").weights.items():
+        np.testing.assert_array_equal(values, weights[name])
+
+
+@pytest.mark.parametrize("name", schedules.NAMED)
+def test_a_restarted_schedule_reads_back(name: str) -> None:
+    found: Any = schedules.find(name).extended(9, 3).extended(30, 10)
+    assert schedules.find(found.to_config()) == found
+    assert found.factor(5, 99, 3) == schedules.find(name).factor(5, 9, 3)

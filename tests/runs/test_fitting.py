@@ -1,0 +1,181 @@
+"""`model.fit(…, run=FOLDER)`: the run folder of the command, from Python's own arrays."""
+
+import itertools
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from runs.test_checksums import Halt
+
+import chainrule as cr
+from chainrule import files
+from chainrule.data import load_npz
+from chainrule.errors import ChainruleError, DataError, OptionError, RunError, StudentError
+from chainrule.runs import checksums, opening, running
+from chainrule.runs.folder import HELD, START
+
+FIT: dict[str, Any] = {"batch_size": 7, "validation_split": 0.2, "optimizer": "adam", "rate": 0.02, "progress": False}
+
+
+def network(**options: Any) -> cr.Sequential:
+    layers = [cr.Conv2D(3, 3), cr.ReLU(), cr.Dropout(0.2), cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    return cr.Sequential(layers, (1, 8, 8), engine="numpy", name="mine", seed=5, **options)
+
+
+@pytest.fixture
+def parts(data: Path) -> tuple[Any, Any]:
+    return load_npz(data)
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    return files.read_tensors(folder / "model.safetensors", "model")[0]
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("given", ["arrays", "dataset", "own validation"])
+def test_it_is_the_same_training_and_the_same_folder(parts: Any, tmp_path: Path, given: str) -> None:
+    training, test = parts
+    words: dict[str, Any] = dict(FIT)
+    if given == "own validation":
+        words |= {"validation_split": 0.0, "validation_data": (test.x, test.y)}
+    inputs = (training,) if given == "dataset" else (training.x, training.y.astype(np.uint8))
+    plain, kept = network(), network()
+    expected = plain.fit(*inputs, epochs=2, **words)
+    found = kept.fit(*inputs, epochs=2, run=tmp_path / "run", test_data=test, **words)
+    assert list(found.losses) == list(expected.losses)
+    assert same(plain.weights, kept.weights)
+    assert same(kept.weights, weights(tmp_path / "run"))
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {*HELD, "checksums.json"} - {START}
+    assert checksums.check(tmp_path / "run") == []
+    accuracy = files.read_json(tmp_path / "run" / "evaluation.json")["accuracy"]
+    assert accuracy == opening.open_run(tmp_path / "run", engine="numpy").model.evaluate(test).accuracy
+
+
+@pytest.mark.parametrize("stop", [1, 4, 7, 12])
+def test_it_is_resumed_to_the_same_bits(parts: Any, tmp_path: Path, stop: int) -> None:
+    """Here, and by the command with a file of the same arrays."""
+    training, test = parts
+    network().fit(training, epochs=2, run=tmp_path / "whole", test_data=test, **FIT)
+    for name, resume in itertools.product(["here", "there"], [False, True]):
+        if name == "there" and resume:
+            running.resume(tmp_path / name, training, test)
+        else:
+            words = {"run": tmp_path / name, "test_data": (test.x, test.y), "resume": resume}
+            words |= {} if resume else {"callbacks": [Halt(stop)]}
+            network().fit(training.x, training.y, epochs=2, **words, **FIT)
+        assert (tmp_path / name / "model.safetensors").exists() == resume
+    whole = (tmp_path / "whole" / "history.csv").read_text().splitlines()
+    for name in ("here", "there"):
+        assert same(weights(tmp_path / name), weights(tmp_path / "whole"))
+        rows = (tmp_path / name / "history.csv").read_text().splitlines()
+        assert [row.rpartition(",")[0] for row in rows] == [row.rpartition(",")[0] for row in whole]
+
+
+def test_weights_that_no_seed_gives(parts: Any, tmp_path: Path) -> None:
+    """Of a model that was trained before: they are kept, for a run that was killed before its first checkpoint."""
+    training, test = parts
+    models = [network(), network()]
+    for model in models:
+        model.fit(training, epochs=1, **FIT)
+    plain, kept = models
+    plain.fit(training, epochs=1, normalise="scale", **FIT)
+    kept.fit(training, epochs=1, normalise="scale", run=tmp_path / "run", test_data=test, **FIT)
+    for name in ("checkpoint", "best", "model"):
+        (tmp_path / "run" / f"{name}.safetensors").unlink()
+    (tmp_path / "run" / "history.csv").unlink()
+    running.resume(tmp_path / "run", training, test, accept_changes=True)
+    assert same(weights(tmp_path / "run"), plain.weights)
+
+
+def test_more_epochs(parts: Any, tmp_path: Path) -> None:
+    training, _ = parts
+    network().fit(training, epochs=1, run=tmp_path / "run", **FIT)
+    history = network().fit(training, epochs=3, run=tmp_path / "run", resume=True, **FIT)
+    plain = network()
+    plain.fit(training, epochs=3, **FIT)
+    assert len(history.epochs) == 3
+    assert same(weights(tmp_path / "run"), plain.weights)
+    assert not (tmp_path / "run" / "evaluation.json").exists()  # there were no test data
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "said"),
+    [
+        ({"batch_size": 8}, OptionError, "with batch_size 7, not 8"),
+        ({"optimizer": "sgd"}, OptionError, "with optimizer Adam"),
+        ({"schedule": "cosine"}, OptionError, "with schedule"),
+        ({"epochs": 1}, OptionError, "2 epochs are done"),
+        ({"validation_split": 0.3}, OptionError, "with validation 0.2, not 0.3"),
+    ],
+)
+def test_another_recipe_is_not_gone_on_with(parts: Any, tmp_path: Path, words: Any, kind: Any, said: str) -> None:
+    training, _ = parts
+    network().fit(training, epochs=2, run=tmp_path / "run", **FIT)
+    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    with pytest.raises(kind, match=said):
+        network().fit(training, run=tmp_path / "run", resume=True, **{"epochs": 2, **FIT, **words})
+    assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+
+
+def test_other_data_or_another_model_are_not_gone_on_with(parts: Any, tmp_path: Path) -> None:
+    training, test = parts
+    words = {**FIT, "epochs": 2, "run": tmp_path / "run"}
+    network().fit(training, **words)
+    for act, said in (
+        (lambda: network().fit(training, **words), "already holds a run"),
+        (lambda: network().fit(training.x[::-1], training.y, resume=True, **words), "not those this run began with"),
+        (lambda: network().fit(training, test_data=test, resume=True, **words), "the test data .* are not those"),
+        (lambda: network(dtype="float64").fit(training, resume=True, **words), "dtype differ"),
+        (lambda: running.read_job(tmp_path / "run").choice.load(0), "give --data, or in Python"),
+    ):
+        with pytest.raises(ChainruleError, match=said) as caught:
+            act()
+        assert isinstance(caught.value, RunError | DataError | OptionError)
+        assert "\n" not in str(caught.value)
+
+
+def test_what_a_folder_cannot_hold(parts: Any, tmp_path: Path) -> None:
+    training, _ = parts
+
+    class Mine:
+        def forward(self, x: Any) -> Any:
+            return x
+
+        def backward(self, dy: Any) -> Any:
+            return dy
+
+    class Wave(cr.Constant):  # pyright: ignore[reportGeneralTypeIssues]
+        def factor(self, step: int, steps: int, epoch_steps: int) -> float:
+            return 0.5
+
+    model = cr.Sequential([Mine(), cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 8, 8), engine="numpy")
+    with pytest.raises(StudentError, match=r"Mine.*run folder holds no code"):
+        model.fit(training, run=tmp_path / "run", **FIT)
+    with pytest.raises(RunError, match="schedule or optimizer of your own"):
+        network().fit(training, run=tmp_path / "run", schedule=Wave(), **FIT)
+    with pytest.raises(OptionError, match="give run= too"):
+        network().fit(training, resume=True, **FIT)
+    assert not (tmp_path / "run").exists()
+
+
+def test_ctrl_c_keeps_the_run_and_is_not_swallowed(parts: Any, tmp_path: Path) -> None:
+    """The script ends, as without a folder; run again, it goes on."""
+    training, _ = parts
+
+    class Interrupting(cr.Callback):
+        def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
+            if len(trainer.history) == 5:
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt, match="resume=True"):
+        network().fit(training, epochs=2, run=tmp_path / "run", callbacks=[Interrupting()], **FIT)
+    assert files.read_tensors(tmp_path / "run" / "checkpoint.safetensors", "checkpoint")[1]["step"] == 5
+    plain, again = network(), network()
+    plain.fit(training, epochs=2, **FIT)
+    again.fit(training, epochs=2, run=tmp_path / "run", resume=True, **FIT)
+    assert same(plain.weights, again.weights)

@@ -1,0 +1,142 @@
+"""Locks between processes: exclusion, dead and stopped holders, threads, files that cannot be locked."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from chainrule import locks
+from chainrule.locks import Locks
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from chainrule.locks import Locks
+with Locks(Path(sys.argv[1])).held(sys.argv[2]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+COUNTER = """
+import sys
+from pathlib import Path
+from chainrule.locks import Locks
+locks, count = Locks(Path(sys.argv[1])), Path(sys.argv[2])
+for _ in range(100):
+    with locks.held("count"):
+        count.write_text(str(int(count.read_text()) + 1))
+"""
+
+
+def holder(file: Path, name: str) -> "subprocess.Popen[str]":
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(file), name], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def ended(process: "subprocess.Popen[str]") -> None:
+    process.kill()
+    process.communicate()
+
+
+def test_processes_exclude_each_other(tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    count.write_text("0")
+    command = [sys.executable, "-c", COUNTER, str(tmp_path / "locks"), str(count)]
+    processes = [subprocess.Popen(command) for _ in range(3)]
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    assert count.read_text() == "300"
+
+
+def test_a_lock_is_of_its_name_and_ends_with_its_process(tmp_path: Path) -> None:
+    file = tmp_path / "locks"
+    process, here = holder(file, "one"), Locks(file)
+    try:
+        with here.held("one", patience=0) as got:
+            assert not got
+        with here.held("other", patience=0) as got:
+            assert got
+        assert locks.in_use(file)
+        process.kill()
+        process.wait()
+        with here.held("one", patience=10) as got:
+            assert got
+    finally:
+        ended(process)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped")
+def test_a_stopped_process_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    file = tmp_path / "locks"
+    process = holder(file, "one")
+    try:
+        process.send_signal(signal.SIGSTOP)
+        start = time.monotonic()
+        with Locks(file).held("one", patience=0.2) as got:
+            assert not got
+        assert 0.2 <= time.monotonic() - start < 5
+    finally:
+        ended(process)
+
+
+def test_a_process_holds_a_lock_until_its_last_user_is_done(tmp_path: Path) -> None:
+    file = tmp_path / "locks"
+    here = Locks(file)
+    with here.held("one"), here.held("one") as got:
+        assert got
+    probe = "import sys; from pathlib import Path; from chainrule.locks import Locks\n"
+    probe += "with Locks(Path(sys.argv[1])).held('one', patience=0) as got: sys.exit(0 if got else 3)"
+    command = [sys.executable, "-c", probe, str(file)]
+    with here.held("one"):
+        with here.held("one"):
+            pass
+        assert subprocess.run(command, check=False).returncode == 3
+    assert subprocess.run(command, check=False).returncode == 0
+
+
+def test_without_a_file_nobody_is_kept_out(tmp_path: Path) -> None:
+    with Locks(tmp_path / "nowhere" / "locks").held("one", patience=0) as got:
+        assert got
+    assert not locks.in_use(tmp_path / "nowhere" / "locks")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
+def test_a_lock_that_another_thread_holds_is_free_in_a_forked_process() -> None:
+    """A layer of one's own and NumPy's threads have such locks."""
+    code = """
+import os, signal, threading
+import numpy as np
+import chainrule as cr
+
+class Slow:
+    def __init__(self): self.begun, self.go = threading.Event(), threading.Event()
+    def __deepcopy__(self, memo): return self
+    def forward(self, x):
+        if threading.current_thread() is not threading.main_thread():
+            self.begun.set()
+            self.go.wait(60)
+        return x + 1
+    def backward(self, dy): return dy
+
+slow = Slow()
+model = cr.Sequential([cr.Own(slow), cr.Dense(2)], (3,), engine="numpy", threads=2)
+thread = threading.Thread(target=model.predict, args=(np.ones((2, 3)),))
+thread.start()
+slow.begun.wait(60)
+child = os.fork()
+if child == 0:
+    signal.alarm(30)
+    os._exit(0 if model.predict(np.ones((2, 3))).shape == (2, 2) else 3)
+ended = os.waitpid(child, 0)[1]
+slow.go.set()
+thread.join()
+raise SystemExit(0 if ended == 0 else 4)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr

@@ -1,0 +1,109 @@
+"""What a network needs is known, compared and bounded before anything is allocated."""
+
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import layers, zoo
+from chainrule.errors import ChainruleError, FormatError, OptionError, ShapeError
+from chainrule.network import layers_from, parameter_count
+
+ROW = [cr.Conv2D(2, 3), cr.BatchNorm2D(), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
+
+
+def network(**options: Any) -> cr.Sequential:
+    return cr.Sequential(ROW, (1, 8, 8), engine="numpy", **options)
+
+
+@pytest.mark.parametrize("entry", zoo.ENTRIES, ids=lambda entry: entry.name)
+def test_parameters_are_counted_without_making_them(entry: zoo.Entry) -> None:
+    model = entry.build(engine="numpy")
+    assert parameter_count(model.layers, model.input_shape) == model.parameters.size
+
+
+def test_weights_take_the_place_of_first_values() -> None:
+    first = network(seed=1)
+    first.weights["norm1.running_mean"][...] = 7
+    again = network(seed=2, weights=first.weights)
+    for name, value in first.weights.items():
+        np.testing.assert_array_equal(again.weights[name], value)
+        assert again.weights[name] is not value
+    assert not np.shares_memory(again.parameters, first.parameters)
+
+
+def test_weights_of_other_shapes_are_refused() -> None:
+    weights = network().weights
+    for changed in (
+        {**weights, "dense1.w": weights["dense1.w"].T},
+        {**weights, "dense9.w": weights["dense1.w"]},
+        {name: value for name, value in weights.items() if name != "norm1.gamma"},
+    ):
+        with pytest.raises(FormatError, match=r"dense1\.w|dense9\.w|norm1\.gamma"):
+            network(weights=changed)
+
+
+HUGE = {
+    "parameters": [layers.Flatten(), layers.Dense(10**8)],
+    "parameters of many layers": [layers.Flatten(), *[layers.Dense(2**14)] * 3],
+    "a result": [layers.Conv2D(1, 1, padding=10**8)],
+    "filters": [layers.Conv2D(2**31 - 1, 3)],
+    "a transposed result": [layers.ConvTranspose2D(1, 2, stride=2**20)],
+}
+
+
+@pytest.mark.parametrize("what", HUGE)
+def test_what_is_too_large_gets_no_memory(what: str) -> None:
+    tracemalloc.start()
+    try:
+        for use in (
+            lambda: cr.Sequential(HUGE[what], (1, 8, 8), engine="numpy"),
+            lambda: parameter_count(HUGE[what], (1, 8, 8)),
+        ):
+            with pytest.raises(ShapeError, match="expected at most 268,435,456"):
+                use()
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_weights_that_do_not_fit_a_description_get_no_memory() -> None:
+    """A file of a kilobyte that describes a network of 240 MB."""
+    about = network().about()
+    about["layers"] = [{"layer": "Flatten"}, {"layer": "Dense", "features": 10**6}]
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError, match=r"weights do not belong to this model|expected shape"):
+            cr.Sequential.from_about({**about, "classes": ["x"]}, engine="numpy", weights=network().weights)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("value", [2**31, 10**20, 10**400, 10**5000], ids=lambda value: f"{value.bit_length()} bits")
+def test_numbers_that_no_layer_has(value: int) -> None:
+    makers = (
+        lambda: layers.Dense(value),
+        lambda: layers.Conv2D(value, 3),
+        lambda: layers.Conv2D(2, value),
+        lambda: layers.Conv2D(2, 3, stride=(1, value)),
+        lambda: layers.Conv2D(2, 3, dilation=value),
+        lambda: layers.Conv2D(2, 3, padding=value),
+        lambda: layers.Conv2D(2, 3, padding=((0, value), (0, 0))),
+        lambda: layers.MaxPool2D(value),
+        lambda: network(seed=value << 32),
+        lambda: network(threads=value),
+        lambda: cr.Sequential(ROW, (1, 8, value), engine="numpy"),
+    )
+    for make in makers:
+        with pytest.raises(ChainruleError) as caught:
+            make()
+        assert isinstance(caught.value, OptionError | ShapeError)
+        assert len(str(caught.value)) < 300
+
+
+def test_descriptions_of_too_many_layers() -> None:
+    with pytest.raises(FormatError, match="10001 layers; expected at most 10000"):
+        layers_from([{"layer": "ReLU"}] * 10_001)

@@ -1,0 +1,159 @@
+"""Models, and what comes with them, pickle and copy: small, whole, and into another process."""
+
+import copy
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.data.augmentation import Augmentation
+from chainrule.training.history import History
+from chainrule.training.recipe import Recipe
+
+RNG = np.random.default_rng(8)
+X, Y = RNG.random((40, 1, 10, 8)).astype("f4"), np.arange(40) % 3
+
+
+class Doubled:
+    """A layer of a learner, with a parameter."""
+
+    def __init__(self) -> None:
+        self.w = np.full((1,), 2.0)
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        self.x = x
+        return self.w * x
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        self.dw = np.array([(dy * self.x).sum()])
+        return self.w * dy
+
+
+class Squares:
+    """A loss of a learner."""
+
+    def forward(self, p: np.ndarray, t: np.ndarray) -> np.ndarray:
+        self.e = p - t
+        return (self.e**2).sum(1)
+
+    def backward(self) -> np.ndarray:
+        return 2 * self.e / len(self.e)
+
+
+def model(engine: str, *, own: bool = False) -> cr.Sequential:
+    rows: list[Any] = [cr.Conv2D(2, 3), cr.BatchNorm2D(), cr.ReLU(), cr.MaxPool2D(2), cr.Dropout(0.2), cr.Flatten()]
+    rows += [Doubled()] if own else []
+    return cr.Sequential([*rows, cr.Dense(3), cr.Softmax()], (1, 10, 8), engine=engine, classes=("a", "b", "c"))
+
+
+def fit(made: cr.Sequential) -> History:
+    return made.fit(
+        X[:10] if made.engine.name == "reference" else X,
+        Y[: 10 if made.engine.name == "reference" else 40],
+        validation_split=0.2,
+        normalise="standardise",
+        progress=False,
+    )
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda made: pickle.loads(pickle.dumps(made))])
+def test_a_model_with_a_loss_of_ones_own(again: Any) -> None:
+    made = cr.Sequential([cr.Flatten(), cr.Dense(1)], (1, 10, 8), engine="numpy", loss=Squares)
+    twin = again(made)
+    for each in (made, twin):
+        each.fit(X, X.mean((1, 2, 3)), epochs=2, progress=False)
+    np.testing.assert_array_equal(made.predict(X), twin.predict(X))
+
+
+@pytest.mark.parametrize("engine", ["numba", "numpy", "reference"])
+@pytest.mark.parametrize("own", [False, True], ids=["plain", "own"])
+def test_a_used_model_goes_on_where_it_was(engine: str, own: bool) -> None:
+    made = model(engine, own=own)
+    unused = len(pickle.dumps(made))
+    fit(made)
+    found = made.predict(X)
+    if not own:  # what a learner's object keeps is its own affair
+        assert len(pickle.dumps(made)) < unused + 300 < made.parameters.nbytes + 5000
+    for twin in (pickle.loads(pickle.dumps(made)), copy.deepcopy(made)):
+        np.testing.assert_array_equal(twin.predict(X), found)
+        assert twin.about() == made.about() if not own else twin.classes == made.classes
+        assert (twin.engine.name, twin.threads) == (made.engine.name, made.threads)
+        fit(twin)
+        assert (twin.parameters != made.parameters).any()
+        np.testing.assert_array_equal(made.predict(X), found)
+    fit(made)
+    np.testing.assert_array_equal(made.parameters, twin.parameters)
+
+
+def test_a_model_is_unpickled_where_its_engine_cannot_be_used(tmp_path: Path) -> None:
+    made = model("numba")
+    fit(made)
+    (tmp_path / "model").write_bytes(pickle.dumps(made))
+    np.save(tmp_path / "x.npy", X)
+    code = "import pickle, sys, numpy as np; from pathlib import Path; here = Path(sys.argv[1])\n"
+    code += "model = pickle.loads((here / 'model').read_bytes()); print(model.engine.name)\n"
+    code += "np.save(here / 'y.npy', model.predict(np.load(here / 'x.npy')))"
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert ended.stdout == "numpy\n"
+    assert ended.stderr.count("\n") == 1
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), made.predict(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("most", ["1", "8"])
+def test_a_model_predicts_and_trains_to_the_same_bits_in_a_process_with_other_threads(
+    tmp_path: Path, most: str
+) -> None:
+    made = cr.Sequential(model("numba").layers, (1, 10, 8), threads=2)
+    x = np.tile(X, (2, 1, 1, 1))[:67]
+    fit(made)
+    (tmp_path / "model").write_bytes(pickle.dumps((made, x)))
+    code = "import pickle, sys, numpy as np; from pathlib import Path; here = Path(sys.argv[1])\n"
+    code += "model, x = pickle.loads((here / 'model').read_bytes()); np.save(here / 'y.npy', model.predict(x))\n"
+    code += "model.fit(x, np.arange(67) % 3, batch_size=33, progress=False); np.save(here / 'p.npy', model.parameters)"
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    subprocess.run(command, env={**os.environ, "NUMBA_NUM_THREADS": most}, check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), made.predict(x))
+    made.fit(x, np.arange(67) % 3, batch_size=33, progress=False)
+    np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), made.parameters)
+
+
+def test_what_comes_with_a_model() -> None:
+    made = model("numpy")
+    history, evaluation = fit(made), made.evaluate(X, Y)
+    data = cr.data.Dataset((X * 255).astype(np.uint8), Y.astype(np.int64), ("a", "b", "c"))
+    given = [history, evaluation, data, made.normalisation, cr.optimizers.Adam(0.1), Augmentation.parse("shift=1")]
+    given += [Recipe(), made.layers, made.plan("categorical_cross_entropy"), made.trace(X[:2], Y[:2])]
+    for one in given:
+        for twin in (pickle.loads(pickle.dumps(one)), copy.deepcopy(one)):
+            assert type(twin) is type(one)
+            if type(one).__eq__ is not object.__eq__:
+                assert twin == one
+    assert (pickle.loads(pickle.dumps(evaluation)).confusion == evaluation.confusion).all()
+    assert (pickle.loads(pickle.dumps(data)).x == data.x).all()
+
+
+@pytest.mark.parametrize("engine", ["numba", "numpy", "reference"])
+@pytest.mark.parametrize("own", [False, True], ids=["plain", "own"])
+@pytest.mark.parametrize("nothing", [X[:0], [], np.empty((0, 1, 10, 8), np.uint8)], ids=["floats", "list", "bytes"])
+def test_nothing_predicts_nothing_and_is_no_data(engine: str, own: bool, nothing: Any) -> None:
+    """As the first call of a model, and as a later one."""
+    made, outputs = model(engine, own=own), (0, 3)
+    for _ in range(2):
+        assert made.predict(nothing).shape == outputs
+        assert made.predict(nothing).dtype == np.float32
+        for y in ([], Y[:0], np.empty((0, 3))):
+            with pytest.raises(cr.DataError, match="empty"):
+                made.evaluate(nothing, y)
+            with pytest.raises(cr.DataError, match="empty"):
+                made.fit(nothing, y, progress=False)
+        with pytest.raises(cr.DataError, match="empty"):
+            made.fit(X[:4], Y[:4], validation_data=(nothing, []), progress=False)
+        made.predict(X[:2])

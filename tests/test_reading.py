@@ -1,0 +1,110 @@
+"""Files of others: regular ones only, nothing waits, and whatever a decoder raises is one of our errors."""
+
+import os
+import socket
+import struct
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chainrule import reading
+from chainrule.errors import DataError, FormatError, OptionError, RunError
+
+unix = pytest.mark.skipif(os.name != "posix", reason="pipes and devices of Unix")
+
+
+def made(kind: str, folder: Path) -> Path:
+    """What is no file, under a name that a file could have."""
+    path = folder / "some"
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a folder":
+        path.mkdir()
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    else:
+        with socket.socket(socket.AF_UNIX) as listener:
+            here = os.getcwd()
+            os.chdir(folder)  # the name of a socket is short
+            listener.bind("some")
+            os.chdir(here)
+    return path
+
+
+@unix
+@pytest.mark.parametrize("kind", ["a pipe", "a folder", "a device"])
+def test_what_is_no_file_is_refused_at_once(kind: str, tmp_path: Path) -> None:
+    path = made(kind, tmp_path)
+    with pytest.raises(RunError, match=rf"some: cannot be read \(it is {kind}; expected a file\)"):
+        reading.read_bytes(path, 100, RunError)
+    assert reading.kind_of(path.stat().st_mode) == kind
+
+
+@unix
+def test_a_socket_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        reading.read_bytes(made("a socket", tmp_path), 100)
+
+
+def test_names_that_no_file_can_have(tmp_path: Path) -> None:
+    for name in ("nowhere", "x" * 5000, "nul\0l"):
+        with pytest.raises(DataError, match="cannot be read"):
+            reading.read_bytes(tmp_path / name, 100)
+
+
+def test_a_file_is_read_up_to_a_size(tmp_path: Path) -> None:
+    path = tmp_path / "some"
+    path.write_bytes(b"x" * 100)
+    assert reading.read_bytes(path, 100) == b"x" * 100
+    with pytest.raises(FormatError, match="some: 100 bytes; expected at most 99"):
+        reading.read_bytes(path, 99)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TypeError("unhashable"),
+        IndexError(),
+        RecursionError("deep"),
+        struct.error("short"),
+        SyntaxError("a\nb"),
+        OSError("x"),
+    ],
+    ids=repr,
+)
+def test_what_a_decoder_raises_is_a_format_error(error: Exception) -> None:
+    with pytest.raises(FormatError) as caught, reading.decoding("some.png", "image"):
+        raise error
+    assert str(caught.value).startswith(f"some.png: damaged image ({type(error).__name__}")
+    assert str(caught.value).isprintable()
+
+
+def test_our_own_errors_and_those_of_the_system_are_kept() -> None:
+    with pytest.raises(DataError, match="mine"), reading.decoding("some.png", "image"):
+        raise DataError("mine")
+    with pytest.raises(DataError, match="not enough memory for this image"), reading.decoding("some.png", "image"):
+        raise MemoryError
+    with pytest.raises(PermissionError), reading.decoding("some.png", "image"):
+        raise PermissionError(13, "Permission denied")
+    with pytest.raises(KeyboardInterrupt), reading.decoding("some.png", "image"):
+        raise KeyboardInterrupt
+
+
+@given(st.integers(0, 10**12), st.integers(0, 10**12))
+def test_a_bomb_is_large_and_packed_closely(packed: int, unpacked: int) -> None:
+    if unpacked > 100_000_000 and unpacked > 100 * packed:
+        with pytest.raises(FormatError, match="expected at most 100 times as many"):
+            reading.refuse_bomb("some.npz", packed, unpacked)
+    else:
+        reading.refuse_bomb("some.npz", packed, unpacked)
+
+
+def test_home_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert reading.expanded("plain/x") == Path("plain/x")
+    if os.name == "posix":
+        assert reading.expanded("~/x") == tmp_path / "x"
+    with pytest.raises(OptionError, match="there is no such home folder"):
+        reading.expanded("~nobody-of-this-name/x")

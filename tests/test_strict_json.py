@@ -1,0 +1,67 @@
+"""JSON within bounds: what `json` takes and no run has is refused, all else is as `json` reads it."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chainrule import strict_json
+from chainrule.errors import FormatError
+
+plain = (
+    st.none() | st.booleans() | st.integers(-(2**63) + 1, 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+)
+texts = st.text(st.characters(codec="utf-8"), max_size=10)
+values = st.recursive(
+    plain | texts, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4), max_leaves=20
+)
+
+
+@given(values)
+def test_what_json_writes_is_read(value: Any) -> None:
+    assert strict_json.parse(json.dumps(value)) == value
+    assert strict_json.parse(json.dumps(value, ensure_ascii=False).encode()) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[1,]", "{'a': 1}", "nul", "NaN", "Infinity", "-Infinity", "[1e999]", "[-1e999]"),
+        *("9223372036854775808", "-9223372036854775808", "9" * 400, "9" * 5000),
+        *(
+            r'"\ud800"',
+            r'{"\udfff": 1}',
+            r'[["\ud800"]]',
+            "[" * 100_000,
+            "[" * 33 + "]" * 33,
+            '{"a":' * 33 + "1" + "}" * 33,
+        ),
+        *(b"\xff\xfe", b'"\xff"', b"\x80"),
+    ],
+    ids=lambda text: str(text[:12]),
+)
+def test_what_no_description_has(text: str | bytes) -> None:
+    with pytest.raises(FormatError) as caught:
+        strict_json.parse(text)
+    assert len(str(caught.value)) < 150
+
+
+def test_what_is_just_within_bounds() -> None:
+    assert strict_json.parse("9223372036854775807") == 2**63 - 1
+    deep = "[" * 31 + "1" + "]" * 31
+    assert strict_json.parse(deep) == json.loads(deep)
+    assert strict_json.parse("[1]", most_bytes=3) == [1]
+    with pytest.raises(FormatError, match="JSON of 3 bytes; expected at most 2"):
+        strict_json.parse("[1]", most_bytes=2)
+
+
+def test_kinds_of_values() -> None:
+    assert strict_json.of(str, "x", "name") == "x"
+    assert strict_json.several(int, [1, 2], "sizes") == (1, 2)
+    for kind, value in ((int, True), (int, 1.0), (str, 1), (list, {}), (dict, [])):
+        with pytest.raises(FormatError, match=r"name is .*; expected"):
+            strict_json.of(kind, value, "name")
+    with pytest.raises(FormatError, match="an entry of sizes is '2'; expected a whole number"):
+        strict_json.several(int, [1, "2"], "sizes")

@@ -1,0 +1,79 @@
+"""What targets make of a loss, over drawn targets."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chainrule import losses, tasks
+from chainrule.errors import DataError, OptionError
+
+ENDINGS = ("Softmax", "Sigmoid", "Dense", "")
+
+
+@st.composite
+def rows(draw: st.DrawFn, kind: str) -> np.ndarray:
+    """One-hot rows, several labels, or numbers: (N, K)."""
+    seed, count, width = draw(st.integers(0, 2**32 - 1)), draw(st.integers(2, 9)), draw(st.integers(2, 5))
+    generator = np.random.default_rng(seed)
+    if kind == "one-hot":
+        return np.eye(width)[generator.integers(0, width, count)]
+    if kind == "labels":
+        found = (generator.random((count, width)) < 0.5).astype(float)
+        found[0] = 1.0  # several in one row
+        return found
+    return generator.normal(size=(count, width))
+
+
+@given(rows("one-hot"), st.sampled_from(losses.NAMES), st.sampled_from(ENDINGS))
+def test_rows_with_a_single_one_are_classes(t: np.ndarray, loss: str, ending: str) -> None:
+    tasks.check(loss, ending, t)
+    assert tasks.of_targets(loss, ending, t) is tasks.CLASSIFICATION
+
+
+@given(rows("labels"))
+def test_several_ones_are_labels_where_outputs_are_probabilities(t: np.ndarray) -> None:
+    assert tasks.of_targets("binary_cross_entropy", "Sigmoid", t) is tasks.MULTI_LABEL
+    assert tasks.of_targets("half_squared_error", "Sigmoid", t) is tasks.MULTI_LABEL
+    assert tasks.of_targets("half_squared_error", "Dense", t) is tasks.REGRESSION
+    with pytest.raises(DataError, match="add up to 1 in every row; the target of sample"):
+        tasks.check("categorical_cross_entropy", "Softmax", t)
+    with pytest.raises(OptionError, match=r"for several labels end with Sigmoid\(\)"):
+        tasks.check("binary_cross_entropy", "Softmax", t)
+
+
+@given(rows("numbers"), st.sampled_from(("half_squared_error", "mean_squared_error")), st.sampled_from(ENDINGS))
+def test_other_numbers_are_regression(t: np.ndarray, loss: str, ending: str) -> None:
+    tasks.check(loss, ending, t)
+    assert tasks.of_targets(loss, ending, t) is tasks.REGRESSION
+    with pytest.raises(DataError, match="targets from 0 to 1"):
+        tasks.check("binary_cross_entropy", ending, np.abs(t) + 1.01)
+
+
+def test_one_output_is_a_yes_or_no_or_a_number() -> None:
+    t = np.array([[0.0], [1.0], [1.0]])
+    assert tasks.of_targets("binary_cross_entropy", "Sigmoid", t) is tasks.BINARY
+    assert tasks.of_targets("half_squared_error", "Sigmoid", t) is tasks.BINARY
+    assert tasks.of_targets("half_squared_error", "Dense", t) is tasks.REGRESSION
+    assert tasks.of_targets("binary_cross_entropy", "Sigmoid", t * 0.9) is tasks.REGRESSION
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("loss", losses.NAMES)
+@pytest.mark.parametrize("outputs", [1, 4])
+def test_a_loss_that_cannot_be_learnt_from_after_an_ending_is_refused(loss: str, ending: str, outputs: int) -> None:
+    """Refused: classes by one output, a softmax of one output, and classes by independent sigmoids."""
+    classes = loss in ("categorical_cross_entropy", "softmax_cross_entropy")
+    senseless = (classes and (outputs == 1 or ending == "Sigmoid")) or (ending == "Softmax" and outputs == 1)
+    if senseless:
+        with pytest.raises(OptionError):
+            losses.check_ending(loss, ending, outputs)
+    else:
+        losses.check_ending(loss, ending, outputs)
+
+
+def test_targets_that_the_last_layer_never_gives_are_said() -> None:
+    t = np.array([[0.5], [40.0]])
+    assert tasks.out_of_reach("Sigmoid", t) == "targets run from 0.5 to 40, and Sigmoid() at the end gives 0 … 1 only"
+    assert tasks.out_of_reach("ReLU", -t).endswith("gives 0 and more only")
+    assert tasks.out_of_reach("ReLU", t) == tasks.out_of_reach("Dense", -t) == ""

@@ -1,0 +1,31 @@
+"""Small data that can be learnt, and small models to learn them: drawn from a seed."""
+
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+
+
+def points(count: int = 240, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs (N, 6) around zero, and a straight-line value (N,) of them with a little noise."""
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(count, 6)).astype(np.float32)
+    return x, x @ np.array([1.5, -2.0, 0.5, 0.0, 1.0, -1.0]) + 0.05 * generator.normal(size=count)
+
+
+def stripes(count: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Bytes (N, 1, 8, 8) with horizontal stripes, vertical stripes, or noise, and which it is (N,)."""
+    generator = np.random.default_rng(seed)
+    y = generator.integers(0, 3, count)
+    x = generator.integers(0, 100, (count, 1, 8, 8))
+    x[y == 0, :, ::2] += 155
+    x[y == 1, :, :, ::2] += 155
+    return x.astype(np.uint8), y
+
+
+def dense(outputs: int, *ending: Any, shape: tuple[int, ...] = (6,), **options: Any) -> cr.Sequential:
+    """One hidden layer, and an ending."""
+    flat = [cr.Flatten()] if len(shape) > 1 else []
+    layers = [*flat, cr.Dense(12), cr.Tanh(), cr.Dense(outputs), *ending]
+    return cr.Sequential(layers, shape, **{"engine": "numpy", "seed": 1, **options})

@@ -1,0 +1,96 @@
+"""The protocol of callbacks: who is called when, who may stop training, and what is left after an exception."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from training.made import dense, stripes
+
+import chainrule as cr
+
+QUIET = {"progress": False, "rate": 0.02, "batch_size": 50}
+
+
+def model() -> cr.Sequential:
+    return dense(3, cr.Softmax(), shape=(1, 8, 8))
+
+
+def test_a_function_is_called_when_an_epoch_ended() -> None:
+    seen: list[tuple[int, int]] = []
+    model().fit(
+        *stripes(), epochs=3, callbacks=lambda trainer, epoch: seen.append((epoch.epoch, trainer.steps)), **QUIET
+    )
+    assert seen == [(1, 24), (2, 24), (3, 24)]
+
+
+def test_a_function_that_returns_true_stops() -> None:
+    history = model().fit(*stripes(), epochs=9, callbacks=[lambda trainer, epoch: epoch.epoch == 2], **QUIET)
+    assert len(history.epochs) == 2
+
+
+class Some:
+    """Has two of the methods, and is no `Callback`."""
+
+    def __init__(self) -> None:
+        self.log: list[Any] = []
+
+    def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
+        self.log.append((samples, outcome.loss))
+        trainer.stop = len(trainer.history) == 11
+
+    def end(self, trainer: Any) -> None:
+        self.log.append("end")
+
+
+def test_an_object_with_some_of_the_methods_will_do_and_may_stop() -> None:
+    some = Some()
+    history = model().fit(*stripes(), epochs=9, callbacks=[some], **QUIET)
+    assert (len(history), len(history.epochs)) == (11, 1)
+    assert [samples for samples, _ in some.log[:-1]] == [50] * 11
+    np.testing.assert_array_equal([loss for _, loss in some.log[:-1]], history.loss)
+    assert some.log[-1] == "end"
+
+
+@pytest.mark.parametrize("moment", ["begin", "stepped", "epoch_ended", "end"])
+def test_what_a_callback_raises_comes_out_and_the_model_can_be_used(moment: str) -> None:
+    def fail(*arguments: Any) -> None:
+        raise ZeroDivisionError(moment)
+
+    some, spoilt = Some(), type("Spoilt", (), {moment: staticmethod(fail)})()
+    x, y = stripes()
+    trained = model()
+    before = trained.parameters.copy()
+    with pytest.raises(ZeroDivisionError, match=moment):
+        trained.fit(x, y, epochs=1, callbacks=[some, spoilt], **QUIET)
+    assert some.log[-1] == "end"
+    steps = {"begin": 0, "stepped": 1, "epoch_ended": 8, "end": 8}[moment]
+    assert len(some.log) == steps + 1
+    assert (trained.parameters == before).all() == (steps == 0)
+    assert trained.evaluate(x, y).samples == 400
+    trained.fit(x, y, epochs=3, **QUIET)
+    assert trained.evaluate(x, y).accuracy > 0.9
+
+
+def test_an_exception_leaves_the_best_weights_where_patience_keeps_them() -> None:
+    x, y = stripes()
+    kept: list[np.ndarray] = []
+
+    def fail(trainer: Any, epoch: Any) -> None:
+        kept.append(trainer.network.parameters.copy())
+        if epoch.epoch == 4:
+            raise KeyboardInterrupt
+
+    trained = model()
+    with pytest.raises(KeyboardInterrupt):  # on labels that are turned round it only gets worse
+        trained.fit(x, y, epochs=5, validation_data=(x, 2 - y), patience=5, callbacks=fail, **QUIET)
+    losses = [trained.evaluate(x, 2 - y).loss]
+    for parameters in kept[:3]:
+        trained.parameters[:] = parameters
+        losses.append(trained.evaluate(x, 2 - y).loss)
+    assert losses[0] == min(losses[1:])
+
+
+@pytest.mark.parametrize("odd", [5, "save", [None], object(), Some])
+def test_what_is_no_callback_is_refused(odd: Any) -> None:
+    with pytest.raises(cr.OptionError, match=r"is no callback|is a class; give an object of it"):
+        model().fit(*stripes(60), callbacks=odd, **QUIET)

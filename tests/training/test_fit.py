@@ -1,0 +1,228 @@
+"""`fit`: whose loss, which normalisation, which inputs and targets, and what it says at the end."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from training.made import dense, points, stripes
+
+import chainrule as cr
+from chainrule.data.normalisation import Normalisation, kind_for
+
+QUIET = {"progress": False, "rate": 0.02}
+
+
+def sigmoids(**options: Any) -> cr.Sequential:
+    return dense(3, cr.Sigmoid(), shape=(1, 8, 8), **options)
+
+
+def test_the_models_loss_is_the_one_that_is_trained() -> None:
+    x, y = stripes()
+    model, said = sigmoids(loss="half_squared_error"), sigmoids()
+    model.fit(x, y, epochs=4, **QUIET)
+    said.fit(x, y, epochs=4, loss="half_squared_error", **QUIET)
+    np.testing.assert_array_equal(model.parameters, said.parameters)
+    assert model.loss == said.loss == "half_squared_error"
+    assert model.evaluate(x, y).accuracy > 0.9
+
+
+def test_classes_by_independent_sigmoids_are_refused() -> None:
+    x, y = stripes(60)
+    model = sigmoids(loss="categorical_cross_entropy")
+    before = model.parameters.copy()
+    with pytest.raises(cr.OptionError, match=r"after Sigmoid\(\) is best when every output is 1: end with Softmax\(\)"):
+        model.fit(x, y, **QUIET)
+    assert (model.parameters == before).all()
+
+
+BAD = [
+    ({"normalise": "whiten"}, "unknown normalisation"),
+    ({"loss": "categorical_cross_entropy"}, "is best when every output is 1"),
+    ({"optimizer": "lion"}, "unknown optimizer 'lion'"),
+    ({"clip_norm": -1.0}, "clip norm -1.0"),
+    ({"schedule": "zigzag"}, "unknown schedule"),
+    ({"callbacks": 5}, "5 is no callback; one is a function"),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), BAD, ids=[words for _, words in BAD])
+def test_what_is_refused_changes_no_field_of_the_model(options: dict[str, Any], words: str) -> None:
+    x, y = stripes(60)
+    model = sigmoids(loss="half_squared_error")
+    fields = dict(vars(model))
+    about = model.about()
+    with pytest.raises(cr.OptionError, match=words):
+        model.fit(x, y, **{**QUIET, **options})
+    assert model.about() == about
+    assert {name: value for name, value in vars(model).items() if name in fields} == fields
+
+
+def test_a_trained_model_keeps_its_normalisation_when_it_is_trained_on() -> None:
+    x, y = stripes()
+    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    model.fit(x, y, normalise="standardise", **QUIET)
+    kept = model.normalisation
+    model.fit(x[y == 1], y[y == 1], **QUIET)
+    assert model.normalisation == kept
+    model.fit(x, y, normalise="scale", **QUIET)
+    assert model.normalisation.kind == "scale"
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int16", "uint16", "float32", "float64"])
+def test_pixels_of_any_type_are_scaled_as_bytes_are(dtype: str) -> None:
+    x, y = stripes()
+    x[0, 0, 0, :2] = 0, 255
+    of_bytes, other = (dense(3, cr.Softmax(), shape=(1, 8, 8)) for _ in range(2))
+    of_bytes.fit(x, y, **QUIET)
+    history = other.fit(x.astype(dtype), y, **QUIET)
+    np.testing.assert_allclose(other.parameters, of_bytes.parameters, atol=1e-5)
+    np.testing.assert_allclose(other.predict(x.astype(dtype)), of_bytes.predict(x), atol=1e-5)
+    np.testing.assert_allclose(other.predict(x), of_bytes.predict(x), atol=1e-5)
+    assert history.notes[0] == f"inputs are {dtype} from 0 to 255 and are scaled to 0 … 1; normalise='none' leaves them"
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(("bytes", "shares", "signed", "levels", "wide")))
+def test_what_is_scaled_is_decided_by_the_range(seed: int, what: str) -> None:
+    generator = np.random.default_rng(seed)
+    shares = generator.random((5, 2, 4, 3))
+    drawn = {
+        "bytes": np.round(shares * 255), "shares": shares, "signed": generator.normal(size=shares.shape),
+        "levels": np.round(shares * 16) + 2, "wide": np.round(shares * 4000).astype(np.uint16) + 2,
+    }[what]  # fmt: skip
+    kind = kind_for(drawn)
+    assert kind == ("none" if what in ("shares", "signed") else "scale")
+    found = Normalisation.fit(kind, drawn).apply(drawn, np.float64)
+    if kind == "scale":
+        assert found.min() >= -1e-12
+        assert found.max() == pytest.approx(1)
+    else:
+        np.testing.assert_array_equal(found, drawn)
+
+
+def test_a_table_of_numbers_is_no_picture() -> None:
+    ages = np.random.default_rng(0).integers(0, 200, (50, 6))
+    assert kind_for(ages) == "none"
+    assert kind_for(np.random.default_rng(0).integers(0, 256, (50, 784))) == "scale"
+
+
+BAD_INPUTS = [
+    (lambda x, y: (np.where(np.arange(400).reshape(-1, 1, 1, 1) == 7, np.nan, x), y), "finite, the first in sample 7"),
+    (lambda x, y: (x.astype(object), y), "expected numbers"),
+    (lambda x, y: (x, y + 1), "is outside the classes 0 … 2"),
+    (lambda x, y: (x, -y - 1), "label -"),
+    (lambda x, y: (x, y[:-1]), "400 inputs but 399 targets"),
+    (lambda x, y: (x, 3), "400 inputs but a single targets"),
+    (lambda x, y: (x, [[1, 2], [3]]), "targets are no array"),
+    (lambda x, y: (x, [{"a": 1}] * 400), "found dict"),
+    (lambda x, y: (x, [None] * 400), "found NoneType"),
+    (lambda x, y: (x, y.astype(complex)), "found complex128"),
+    (lambda x, y: (x, np.eye(2)[y % 2]), "for a network with 3 outputs"),
+    (lambda x, y: (x, np.array(["cat"] * 400)), "label 'cat' of sample 0 is no class of the model, which knows 0"),
+    (lambda x, y: (x, np.where(np.eye(3)[y] > 0, np.inf, 0.0)), "targets must be finite; that of sample 0"),
+    (lambda x, y: (x[:, :, :0], y), "expected a batch of shape"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spoil", "words"), BAD_INPUTS, ids=[words for _, words in BAD_INPUTS])
+def test_bad_inputs_are_refused_in_one_line(spoil: Any, words: str) -> None:
+    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    with pytest.raises(cr.ChainruleError, match=words) as caught:
+        model.fit(*spoil(*stripes()), **QUIET)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+BAD_OPTIONS = [
+    (
+        {"validation_data": (np.full((4, 1, 8, 8), np.nan), np.zeros(4, int))},
+        "inputs are not finite, the first in sample 0",
+    ),
+    ({"validation_data": (np.zeros((4, 1, 8, 8)),)}, "expected .x, y. or a Dataset, found tuple"),
+    ({"validation_data": 5}, "expected .x, y. or a Dataset, found int"),
+    ({"validation_data": (np.zeros((4, 1, 8, 8)), np.full(4, 3))}, "label 3 of sample 0 is outside the classes"),
+    ({"epochs": 1.5}, "epochs 1.5: expected a whole number"),
+    ({"optimizer": {"name": "adam", "rat": 1}}, "optimizer adam has no rat; it has: rate, beta1"),
+    ({"schedule": {"name": "step", "foo": 1}}, "schedule step has no foo; it has: epochs, gamma"),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), BAD_OPTIONS, ids=[words for _, words in BAD_OPTIONS])
+def test_bad_options_are_refused_in_one_line(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(cr.ChainruleError, match=words):
+        dense(3, cr.Softmax(), shape=(1, 8, 8)).fit(*stripes(60), **{**QUIET, **options})
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    history = model.fit(*stripes(60), epochs=np.int64(2), batch_size=np.int32(30), **QUIET)
+    assert len(history) == 4
+
+
+def test_what_is_not_finite_is_not_evaluated() -> None:
+    x, y = points(20)
+    x[3, 1] = np.inf
+    with pytest.raises(cr.DataError, match="inputs are not finite, the first in sample 3"):
+        dense(1, loss="mean_squared_error").evaluate(x, y)
+    classes = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    with pytest.raises(cr.DataError, match="takes labels, or shares that add up to 1 in every row"):
+        classes.evaluate(stripes(5)[0], np.random.default_rng(0).normal(size=(5, 3)))
+
+
+def test_labels_come_as_a_column_as_objects_or_as_names() -> None:
+    x, y = stripes(90)
+    names = np.array(["flat", "tall", "noise"])
+    models = [dense(3, cr.Softmax(), shape=(1, 8, 8), classes=names) for _ in range(4)]
+    for model, labels in zip(models, (y, y[:, None], y.astype(object), names[y].tolist()), strict=True):
+        model.fit(x, labels, **QUIET)
+        np.testing.assert_array_equal(model.parameters, models[0].parameters)
+
+
+def test_a_training_that_learns_nothing_says_so() -> None:
+    x, y = stripes(300)
+    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    random = np.random.default_rng(5).permutation(y)
+    history = model.fit(np.zeros_like(x), random, normalise="none", epochs=3, **QUIET)
+    assert "always the same answer would have" in history.notes[-1]
+    x, y = points(600)
+    y = np.random.default_rng(5).permutation(y)
+    numbers = dense(1, loss="mean_squared_error").fit(x, y, epochs=2, rate=1e-5, progress=False)
+    assert "the mean absolute error in training was" in numbers.notes[-1]
+
+
+def test_a_training_that_diverges_says_so() -> None:
+    line = cr.Sequential([cr.Dense(1)], (6,), loss="mean_squared_error", engine="numpy")
+    history = line.fit(*points(), optimizer="sgd", rate=1.2, progress=False)
+    assert history.loss[-1] > 2 * history.loss[0]
+    assert "training diverged; try a smaller rate than 1.2" in history.notes[-1]
+    x, y = stripes()
+    body = [cr.Flatten(), cr.Dense(12), cr.ReLU(), cr.Dense(3), cr.Softmax()]
+    model = cr.Sequential(body, (1, 8, 8), engine="numpy", seed=1)
+    at_once = model.fit(x, np.random.default_rng(1).permutation(y), optimizer="sgd", rate=30.0, progress=False)
+    assert "training diverged" in at_once.notes[-1]
+
+
+def test_a_training_that_works_says_nothing_of_the_kind() -> None:
+    x, y = stripes()
+    history = dense(3, cr.Softmax(), shape=(1, 8, 8)).fit(x, y, epochs=3, **QUIET)
+    assert len(history.notes) == 1
+
+
+def test_the_notes_are_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = stripes()
+    dense(3, cr.Softmax(), shape=(1, 8, 8)).fit(x.astype(int), y, epochs=2, rate=0.02)
+    err = capsys.readouterr().err
+    assert err.count("inputs are int64 from 0 to 254 and are scaled to 0 … 1") == 1
+    assert "accuracy" in err
+    dense(1, loss="mean_squared_error").fit(*points(), epochs=2, rate=0.02)
+    err = capsys.readouterr().err
+    assert "mean absolute error" in err
+    assert " accuracy" not in err
+
+
+def test_targets_out_of_reach_are_said() -> None:
+    x, y = points()
+    history = dense(1, cr.Sigmoid(), loss="half_squared_error").fit(x, y, **QUIET)
+    assert any("Sigmoid() at the end gives 0 … 1 only" in note for note in history.notes)

@@ -1,0 +1,243 @@
+"""A loss, a schedule and an optimizer of one's own: they train as those of the house do, on every engine."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from training.made import dense, points, stripes
+
+import chainrule as cr
+from chainrule import losses, optimizers, schedules
+from chainrule.training.recipe import Recipe
+
+ENGINES = ("reference", "numpy", "numba")
+QUIET = {"progress": False, "rate": 0.02, "epochs": 2}
+
+
+class Half:
+    """Half squared error; keeps what backward needs."""
+
+    def forward(self, p: Any, t: Any) -> Any:
+        self.difference = p - t
+        return 0.5 * (self.difference**2).sum(1)
+
+    def backward(self) -> Any:
+        return self.difference / len(self.difference)
+
+
+class Mean(Half):
+    """The same, but forward gives the mean alone and backward takes the upstream gradient."""
+
+    def forward(self, p: Any, t: Any) -> Any:
+        return super().forward(p, t).mean()
+
+    def backward(self, dy: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return dy * super().backward()
+
+
+def forward(p: Any, t: Any) -> Any:
+    p -= t  # what is given is a copy
+    return 0.5 * (p**2).sum(1)
+
+
+def backward(p: Any, t: Any) -> Any:
+    return (p - t) / len(p)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("loss", [Half, Half(), Mean(), (forward, backward)], ids=["class", "object", "mean", "pair"])
+def test_an_own_loss_trains_as_the_same_loss_of_the_house(loss: Any, engine: str) -> None:
+    x, y = points(40)
+    ours, own = dense(1, loss="half_squared_error", engine=engine), dense(1, loss=loss, engine=engine)
+    expected, history = (model.fit(x, y, **QUIET) for model in (ours, own))
+    np.testing.assert_allclose(own.parameters, ours.parameters, atol=2e-6)
+    np.testing.assert_allclose(history.loss, expected.loss, rtol=1e-5)
+    assert own.evaluate(x, y).loss == pytest.approx(ours.evaluate(x, y).loss, rel=1e-5)
+    assert history.measure == "mean_absolute_error"
+
+
+def test_an_own_loss_is_named_in_files_which_do_not_hold_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = points(40)
+    model = dense(1, loss=Half)
+    model.fit(x, y, **QUIET)
+    model.save(tmp_path / "model.safetensors")
+    assert "names the loss Half but does not hold it" in capsys.readouterr().err
+    loaded = cr.load(tmp_path / "model.safetensors", engine="numpy")
+    np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+    for use in (lambda: loaded.evaluate(x, y), lambda: loaded.fit(x, y, **QUIET)):
+        with pytest.raises(cr.OptionError, match="the loss Half is own code, which no file holds: give it again"):
+            use()
+    assert loaded.evaluate(x, y, loss=Half()).loss == model.evaluate(x, y).loss
+    loaded.fit(x, y, loss=Half(), **QUIET)
+
+
+class Wrong:
+    """forward and backward give what they are told to."""
+
+    def __init__(self, forward: Any = 1.0, backward: Any = 0.0) -> None:
+        self.given = forward, backward
+
+    def forward(self, p: Any, t: Any) -> Any:
+        return self.given[0]
+
+    def backward(self, p: Any, t: Any) -> Any:
+        return self.given[1]
+
+
+NOT_LOSSES = [
+    (lambda p, t: ((p - t) ** 2).mean(), cr.StudentError, "has no forward\\(p, t\\) and backward\\(\\)"),
+    (5, cr.StudentError, "int has no forward"),
+    ([], cr.StudentError, "has no forward"),
+    ("hinge", cr.OptionError, "unknown loss 'hinge'"),
+    (Wrong("text"), cr.StudentError, "Wrong.forward returned no array of numbers"),
+    (Wrong(np.ones(3)), cr.StudentError, "returned the shape 3 for predictions 32×1; expected 32"),
+    (Wrong(1.0, np.ones((2, 2))), cr.StudentError, "Wrong.backward returned the shape 2×2"),
+    (Wrong(1.0, None), cr.StudentError, "Wrong.backward returned None: is its return missing"),
+    (Wrong(1j), cr.StudentError, "returned complex numbers"),
+    (Wrong(np.nan, np.zeros((32, 1))), cr.NotFiniteError, "y of loss is not finite"),
+]
+
+
+@pytest.mark.parametrize(("loss", "error", "words"), NOT_LOSSES, ids=[words for *_, words in NOT_LOSSES])
+def test_what_is_no_loss_is_refused_in_one_line(loss: Any, error: type[Exception], words: str) -> None:
+    model = dense(1, loss="mean_squared_error")
+    before = model.parameters.copy()
+    with pytest.raises(error, match=words) as caught:
+        model.fit(*points(), loss=loss, **QUIET)
+    assert "\n" not in str(caught.value)
+    np.testing.assert_array_equal(model.parameters, before)
+
+
+class Lion:
+    """An optimizer of two methods: steps by the sign of a running mean."""
+
+    rate = 0.01
+
+    def init(self, parameters: Any) -> Any:
+        return (np.zeros_like(parameters),)
+
+    def update(self, parameters: Any, gradients: Any, moments: Any, *, step: int, rate: float) -> Any:
+        (m,) = moments
+        after = parameters - rate * np.sign(0.9 * m + 0.1 * gradients)
+        return after, (0.99 * m + 0.01 * gradients,)
+
+
+class Plain:
+    """Adam in the words of an own optimizer, by the formula of its paper."""
+
+    def init(self, parameters: Any) -> Any:
+        return [np.zeros_like(parameters), np.zeros_like(parameters)]
+
+    def update(self, parameters: Any, gradients: Any, moments: Any, *, step: int, rate: float) -> Any:
+        m = 0.9 * moments[0] + 0.1 * gradients
+        v = 0.999 * moments[1] + 0.001 * gradients**2
+        gradients[:] = 0  # what is given is a copy
+        corrected = np.sqrt(v / (1 - 0.999**step)) + 1e-8
+        return parameters - rate * (m / (1 - 0.9**step)) / corrected, [m, v]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("clip", [None, 0.5])
+def test_an_own_optimizer_trains_as_the_same_of_the_house(engine: str, clip: float | None) -> None:
+    x, y = points(40)
+    models = [dense(1, loss="mean_squared_error", engine=engine, dtype="float64") for _ in range(2)]
+    ours, own = (
+        model.fit(x, y, optimizer=optimizer, schedule="cosine", clip_norm=clip, **QUIET)
+        for model, optimizer in zip(models, ("adam", Plain()), strict=True)
+    )
+    np.testing.assert_allclose(models[1].parameters, models[0].parameters, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(own.loss, ours.loss, rtol=1e-9)
+
+
+def test_an_own_optimizer_learns_with_its_own_rate() -> None:
+    x, y = stripes()
+    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    history = model.fit(x, y, optimizer=Lion(), epochs=4, progress=False)
+    assert model.evaluate(x, y).accuracy > 0.9
+    assert set(history.rates) == {0.01}
+
+
+NOT_OPTIMIZERS = [
+    (5, "5 is no optimizer; one is a name"),
+    (None, "unknown optimizer None"),
+    (Lion, "the class Lion is no optimizer"),
+    (lambda p, g: p, "is no optimizer"),
+    (type("Bad", (Lion,), {"init": lambda self, p: np.zeros(3)})(), "Bad.init returned ndarray; expected arrays"),
+    (type("Bad", (Lion,), {"init": lambda self, p: (np.zeros(3),)})(), "expected an array of shape"),
+    (type("Bad", (Lion,), {"update": lambda self, p, g, m, step, rate: p})(), "expected \\(parameters, moments\\)"),
+    (type("Bad", (Lion,), {"update": lambda self, p, g, m, step, rate: (p, ())})(), "0 moments; it began with 1"),
+    (type("Bad", (Lion,), {"rate": -1.0})(), "rate -1.0: expected a number above 0"),
+]
+
+
+@pytest.mark.parametrize(("optimizer", "words"), NOT_OPTIMIZERS, ids=[words for _, words in NOT_OPTIMIZERS])
+def test_what_is_no_optimizer_is_refused_in_one_line(optimizer: Any, words: str) -> None:
+    model = dense(1, loss="mean_squared_error")
+    before = model.parameters.copy()
+    with pytest.raises(cr.OptionError, match=words) as caught:
+        model.fit(*points(), optimizer=optimizer, progress=False)
+    assert "\n" not in str(caught.value)
+    np.testing.assert_array_equal(model.parameters, before)
+
+
+class Halving:
+    """A schedule as an object."""
+
+    def factor(self, step: int, steps: int, epoch_steps: int) -> float:
+        return 0.5 ** (step // epoch_steps)
+
+
+def test_a_function_of_the_step_is_a_schedule() -> None:
+    x, y = points(64)
+    history = dense(1, loss="mean_squared_error").fit(x, y, schedule=lambda step: 1 / (1 + step), **QUIET)
+    np.testing.assert_allclose(history.rates, 0.02 / (1 + np.arange(4)))
+    history = dense(1, loss="mean_squared_error").fit(x, y, schedule=Halving(), **QUIET)
+    np.testing.assert_allclose(history.rates, [0.02, 0.02, 0.01, 0.01])
+
+
+@pytest.mark.parametrize("odd", [-1, float("nan"), float("inf"), "fast", None])
+def test_a_factor_that_is_none_is_refused(odd: Any) -> None:
+    with pytest.raises(cr.OptionError, match="at step 0; expected a number of at least 0"):
+        dense(1, loss="mean_squared_error").fit(*points(), schedule=lambda step: odd, **QUIET)
+
+
+@pytest.mark.parametrize("odd", [5, Halving, object()])
+def test_what_is_no_schedule_is_refused(odd: Any) -> None:
+    with pytest.raises(cr.OptionError, match=r"is no schedule; one is a name \(constant, step"):
+        dense(1, loss="mean_squared_error").fit(*points(), schedule=odd, **QUIET)
+
+
+def test_a_recipe_names_what_it_cannot_hold() -> None:
+    recipe = Recipe(optimizer=optimizers.find(Lion()), loss=losses.choose(Half), schedule=schedules.find(Halving()))
+    assert recipe.own == ("loss Half", "optimizer Lion", "schedule Halving")
+    again = Recipe.from_config(copy.deepcopy(recipe.to_config()))
+    assert again.own == recipe.own
+    assert again.optimizer.rate == Lion.rate
+    for use in (lambda: again.optimizer.init(np.zeros(3)), lambda: again.schedule.factor(0, 1, 1)):
+        with pytest.raises(cr.OptionError, match="is own code, which no file holds"):
+            use()
+    assert Recipe().own == ()
+
+
+def test_an_own_loss_and_optimizer_are_traced() -> None:
+    x, y = points(40)
+    trace = dense(1, loss=Half).trace(x[0], y[:1], optimizer=Lion())
+    assert trace["dense1.w.update"].shape == (12, 6)
+    assert "own optimizer" in trace.explain("dense1.w.update[0,0]").made.words
+    assert trace.explain("loss.y").value == pytest.approx(0.5 * (trace["dense2.y"][0] - y[0]) ** 2)
+
+
+def test_what_reads_files_says_what_they_only_name(tmp_path: Path) -> None:
+    from chainrule.cli.report import recipe_text
+    from chainrule.web import subjects
+
+    x, y = points(40)
+    model = dense(1, loss=Half)
+    model.fit(x, y, **QUIET)
+    model.save(tmp_path / "model.safetensors")
+    with pytest.raises(cr.DataError, match="no file holds what is own code: loss Half"):
+        subjects.of_path(tmp_path / "model.safetensors")
+    recipe = Recipe(optimizer=optimizers.find(Lion()), schedule=schedules.find(Halving()))
+    assert recipe_text(Recipe.from_config(recipe.to_config())).startswith("Lion (own) at rate 0.01, Halving (own)")

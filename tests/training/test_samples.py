@@ -1,0 +1,54 @@
+"""Samples as training takes them: what validates, and that every class gives its share of it."""
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.errors import OptionError
+from chainrule.training.samples import Samples
+
+
+def data(count: int, seed: int, validation: cr.Dataset | None = None) -> cr.Dataset:
+    generator = np.random.default_rng(seed)
+    y = np.sort(generator.choice(3, count, p=[0.7, 0.2, 0.1])).astype(np.int64)
+    x = generator.integers(0, 256, (count, 1, 3, 3), np.uint8)
+    return cr.Dataset(x, y, ("a", "b", "c"), validation=validation)
+
+
+def model() -> cr.Sequential:
+    return cr.Sequential([cr.Flatten(), cr.Dense(3), cr.Softmax()], (1, 3, 3), engine="numpy")
+
+
+def test_data_with_a_validation_part_are_validated_on_it() -> None:
+    held = data(30, 1)
+    training = data(60, 2, held)
+    first, second, third = model(), model(), model()
+    history = first.fit(training, epochs=2, progress=False)
+    expected = second.fit(data(60, 2), epochs=2, validation_data=held, progress=False)
+    assert [epoch.validation_loss for epoch in history.epochs] == [epoch.validation_loss for epoch in expected.epochs]
+    assert history.epochs[-1].validation_loss == pytest.approx(first.evaluate(held).loss)
+    other = third.fit(training, epochs=1, validation_data=data(9, 3), progress=False)  # what is said wins
+    assert other.epochs[0].validation_loss == pytest.approx(third.evaluate(data(9, 3)).loss)
+
+
+def test_patience_watches_the_validation_part() -> None:
+    assert model().fit(data(60, 2, data(30, 1)), epochs=2, patience=1, progress=False).epochs
+    with pytest.raises(OptionError, match="patience watches the validation loss"):
+        model().fit(data(60, 2), epochs=2, patience=1, progress=False)
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_every_class_gives_its_share(one_hot: bool) -> None:
+    labels = np.repeat([0, 1, 2], [140, 40, 20])
+    targets = np.eye(3)[labels] if one_hot else labels
+    for seed in range(3):
+        kept, held = Samples.of(np.zeros((200, 2)), targets, 3).held_back(0.1, seed)
+        assert held.targets.sum(0).tolist() == [14, 4, 2]
+        assert kept.targets.sum(0).tolist() == [126, 36, 18]
+
+
+def test_targets_that_are_no_classes_are_split_by_chance() -> None:
+    targets = np.random.default_rng(0).normal(size=(20, 3))
+    kept, held = Samples.of(np.arange(40.0).reshape(20, 2), targets, 3).held_back(0.25, 0)
+    assert (len(kept), len(held)) == (15, 5)
+    assert sorted([*kept.x[:, 0], *held.x[:, 0]]) == list(range(0, 40, 2))

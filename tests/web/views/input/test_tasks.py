@@ -1,0 +1,62 @@
+"""What the page says of answers that are no classes: yes or no, several labels, numbers."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from web import train_page
+from web.fixed_networks import random_subject
+from web.fixed_page import Subject, served
+from web.views.opened import opened
+
+from chainrule import layers, optimizers, tasks
+from chainrule.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+def subject(task: tasks.Task, outputs: int, loss: str, classes: tuple[str, ...]) -> Subject:
+    ending = [layers.Sigmoid()] if loss == "binary_cross_entropy" else []
+    body = [layers.Conv2D(2, 3), layers.ReLU(), layers.Flatten(), layers.Dense(outputs), *ending]
+    recipe = Recipe(loss=loss, optimizer=optimizers.RMSProp(0.01))
+    found = random_subject(task.name, body, (1, 6, 6), recipe, seed=4)
+    found.model.task, found.model.classes = task, classes
+    found.labels[:] = [1, 0, 1]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("task", "outputs", "loss", "classes"),
+    [
+        (tasks.BINARY, 1, "binary_cross_entropy", ("no", "yes")),
+        (tasks.MULTI_LABEL, 3, "binary_cross_entropy", ("tall", "round", "dark")),
+        (tasks.REGRESSION, 1, "mean_squared_error", ("0",)),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_answers_are_said_in_the_words_of_the_task(
+    page: "Page", task: tasks.Task, outputs: int, loss: str, classes: tuple[str, ...]
+) -> None:
+    made = subject(task, outputs, loss, classes)
+    y = made.model.predict(made.images[:1])[0]
+    with served(made) as address:
+        opened(page, f"{address}#/network?sample=0")
+        said = page.locator(".winner").inner_text()
+        measures = page.locator(".train-title").all_text_contents(), train_page.words(page)
+        page.goto("about:blank")  # it would ask the server on
+    if task is tasks.BINARY:
+        share = max(float(y[0]), 1 - float(y[0]))
+        assert said.startswith(f"It says {classes[int(y[0] >= 0.5)]}, ")
+        assert float(said.split()[-2]) == pytest.approx(100 * share, abs=0.06)
+    elif task is tasks.MULTI_LABEL:
+        names = [name for name, value in zip(classes, y, strict=True) if value >= 0.5]
+        assert said == f"It says {', '.join(names) or 'none of them'}"
+    else:
+        assert said.startswith("It gives ")
+        assert float(said.split()[-1].replace("−", "-")) == pytest.approx(float(y[0]), rel=0.01)
+        assert np.isfinite(y).all()
+    named = task.measure.replace("_", " ")
+    assert named.capitalize() in measures[0]
+    assert named in measures[1]
+    assert ("Accuracy" in measures[0]) == (task is tasks.BINARY)

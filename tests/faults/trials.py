@@ -41,7 +41,6 @@ class Trials:
     """Trials in a folder of their own. The processes are forked: this one has no threads."""
 
     def __init__(self, place: Path) -> None:
-        running.draw = lambda *_: None
         place.mkdir(parents=True, exist_ok=True)
         self.place, self.data = place, place / "data.npz"
         run_driver.make_data(self.data)
@@ -154,6 +153,7 @@ def forked(work: Callable[[], object]) -> int:
         return process
     code = 1
     try:
+        running.draw = lambda *_: None  # of this process alone: pictures take longer than the run
         work()
         code = 0
     except RunError as error:

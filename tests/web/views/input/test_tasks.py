@@ -42,6 +42,7 @@ def test_answers_are_said_in_the_words_of_the_task(
     y = made.model.predict(made.images[:1])[0]
     with served(made) as address:
         opened(page, f"{address}#/network?sample=0")
+        train_page.until(page, lambda: train_page.words(page))  # the training is asked for beside the network
         said = page.locator(".winner").inner_text()
         measures = page.locator(".train-title").all_text_contents(), train_page.words(page)
         page.goto("about:blank")  # it would ask the server on

@@ -33,7 +33,7 @@ def test_load_and_run(work):
 
 
 def test_calibration_finds_how_many_fill_a_turn():
-    _, found = served({"do": "load", "task": task("infer")}, {"do": "calibrate", "seconds": 0.01})
+    _, found = served({"do": "load", "task": task("infer")}, {"do": "calibrate", "seconds": 0.3})
     assert found["repetitions"] > 3
 
 

@@ -167,7 +167,10 @@ def test_the_numpy_engine_stands_in_where_numba_cannot_be_used(
 
 
 @given(
-    st.one_of(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), st.from_regex(r"\d{1,400}"))
+    st.one_of(
+        st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+        st.from_regex(r"\d{1,400}", fullmatch=True),
+    )
 )
 def test_any_text_as_number_of_threads(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:

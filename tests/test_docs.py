@@ -45,6 +45,17 @@ def test_local_links(page: Path) -> None:
     assert [place for picture, place in links(page) if picture and place not in PICTURES] == []
 
 
+def test_every_page_is_reached_from_the_readme() -> None:
+    """Follow the links from page to page."""
+    reached, waiting = set[Path](), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        reached.add(page)
+        pages = {ROOT / place for picture, place in links(page) if not picture and place.endswith(".md")}
+        waiting += pages - reached
+    assert [page.name for page in PAGES if page not in reached] == []
+
+
 @pytest.mark.parametrize("place", sorted(PICTURES))
 def test_pictures(place: str) -> None:
     assert (ROOT / place).is_file(), f"{place} is not there: see the Makefile"

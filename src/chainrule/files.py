@@ -126,7 +126,7 @@ def _encoded(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError as error:
         around = quoted(text[max(0, error.start - 20) : error.end + 20])
-        raise RunError(f"cannot be written: a name in it is not Unicode, near {around}") from None
+        raise RunError(f"cannot be written: a text in it is not valid Unicode, near {around}") from None
 
 
 def csv_bytes(rows: Iterable[Sequence[Any]]) -> bytes:
@@ -194,7 +194,7 @@ def _opened(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
             for name in list(file.keys()):
                 if (kind := file.get_slice(name).get_dtype()) not in FLOATS:
                     what = f"{quoted(name)} is {kind}; expected {', '.join(FLOATS)}"
-                    raise FormatError(f"{path} holds numbers of another kind than floats: {what}")
+                    raise FormatError(f"{path} holds a tensor that is not of floats: {what}")
                 tensors[name] = file.get_tensor(name)
     return tensors, entries
 

@@ -60,14 +60,14 @@ class OwnNetwork(Entry):
         """Build the model for an input shape and class names; ShapeError when the network has another input shape."""
         shape = input_shape or self.input_shape or SHAPE
         if self.input_shape is not None and shape != self.input_shape:
-            raise ShapeError(f"{self.source}: it takes {text(self.input_shape)}, and the images are {text(shape)}")
+            raise ShapeError(f"{self.source}: its input is {text(self.input_shape)}, but the images are {text(shape)}")
         names = classes or tuple(map(str, range(CLASSES)))
         made = self.make(len(names), shape)
         options["dtype"] = options.get("dtype") or self.dtype or "float32"
         try:
             outputs = Sequential(made, shape, engine="numpy").output_shape[-1]
             if outputs != len(names):
-                raise ShapeError(f"it has {outputs} outputs, and the data have {len(names)} classes")
+                raise ShapeError(f"it has {outputs} outputs, but the data have {len(names)} classes")
             return Sequential(made, shape, name=self.name, classes=names, **options)
         except ChainruleError as error:
             raise type(error)(f"{self.source}: {error}") from None
@@ -201,7 +201,7 @@ def _of_data(path: Path) -> OwnNetwork:
     if dtype not in (None, *DTYPES):
         raise FormatError(f"{path}: {one_of('dtype', dtype, DTYPES)}")
     if not isinstance(name, str) or not name.isprintable() or not 1 <= len(name) <= 100:
-        raise FormatError(f"{path}: name is {str(name)[:50]!r}; expected up to 100 letters")
+        raise FormatError(f"{path}: name is {str(name)[:50]!r}; expected up to 100 printable characters")
     stated = content.get("recipe", {})
     recipe = _recipe(stated, _usual_loss(make(CLASSES, SHAPE), None), path)
     sizes = None if shape is None else tuple(cast("list[int]", shape))
@@ -220,7 +220,7 @@ def _read(path: Path) -> dict[str, Any]:
     if isinstance(found, list):
         found = cast("dict[str, Any]", {"layers": found})
     if not isinstance(found, dict):
-        raise FormatError(f"{path}: expected entries, of which one is layers; found {type(found).__name__}")
+        raise FormatError(f"{path}: expected entries that include layers; found {type(found).__name__}")
     return cast("dict[str, Any]", found)
 
 

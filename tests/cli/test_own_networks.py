@@ -54,9 +54,9 @@ def test_a_skeleton_trains_as_it_stands(invoke, digits, ending):
 
 def test_what_more_epochs_mean_is_said(invoke, finished):
     said = invoke("train", "--resume", finished, "--epochs", 6).stderr
-    assert "6 epochs in place of 4: a new cycle of one-cycle begins" in said
+    assert "6 epochs in place of 4: a new cycle of one-cycle spans" in said
     refused(invoke("train", "--resume", finished, "--epochs", 5, "--quiet"), "6 epochs are done")
-    assert "as if there had been so many" not in said
+    assert "the same as a run begun with" not in said
 
 
 def test_options_come_before_the_files_recipe(invoke, digits):

@@ -69,7 +69,7 @@ def check(
     40 lines that it prints go to stderr.
 
     Exits with 0 when everything is right, 1 when something is wrong, 2 when the file cannot be used, and 3 when nothing
-    is wrong but something could not be checked, such as a parameter for which no gradient was found.
+    is wrong but something could not be checked, such as a parameter whose gradient could not be identified.
     """
     from chainrule.check import expressions
     from chainrule.check.entry import check_gradients

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 COMPILED = "compiled"  # name of the compiled programs in `clear`
 
 
-@click.group(cls=Group)
+@click.group(cls=Group, short_help="Fetch, list, inspect and clear data sets.")
 def data() -> None:
     """Fetch, list and clear the known data sets, and inspect an image folder of your own.
 

@@ -16,7 +16,7 @@ from chainrule.errors import printable
     type=options.WORD,
     metavar="WHAT",
     shell_complete=options.names(options.data_names),
-    help="Test data other than the run's own: those of a data set's name, a folder or a FILE.npz.",
+    help="Use the test set of other data than the run's own: a data set's name, a folder or a FILE.npz.",
 )
 @options.skip_damaged
 @options.where

@@ -121,7 +121,7 @@ def test_data(
         choice = replace(job.choice, skip_damaged=job.choice.skip_damaged or skip_damaged)
         return choice.load(job.recipe.seed, folder=folder, offline=offline)[1]
     if name is None:
-        raise OptionError("a model file does not say what to test it on; give --data")
+        raise OptionError("a model file does not name its test data; give --data")
     channels, *size = model.input_shape
     picture = len(size) == 2 and channels in (1, 3)
     _, test = data.load(
@@ -141,7 +141,7 @@ def _relabelled(test: Dataset, classes: tuple[str, ...]) -> Dataset:
         return test
     unknown = [name for name in test.classes if name not in classes]
     if unknown:
-        raise DataError(f"{test.name}: this model knows no class {unknown[0]!r}; it knows: {', '.join(classes)}")
+        raise DataError(f"{test.name}: this model has no class {unknown[0]!r}; it has: {', '.join(classes)}")
     places = np.array([classes.index(name) for name in test.classes], np.int64)
     return replace(test, y=places[test.y], classes=classes)
 

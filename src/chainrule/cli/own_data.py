@@ -75,13 +75,13 @@ def remarks(recipe: Recipe, training: Dataset, test: Dataset, options: Options) 
     found: list[str] = []
     many = len(training)
     if training.validation is not None and not recipe.validation:
-        found.append(f"validated on {len(training.validation):,} images of its own validation part")
+        found.append(f"validated on {len(training.validation):,} images of the data's own validation set")
     elif recipe.validation:
         held = held_back_count(many, recipe.validation)
-        few = ", too few to say much: one image is more than 2 % of them" if held < FEWEST else ""
-        found.append(f"{held:,} of the {many:,} training images are held back to validate on{few}")
+        few = ", too few for a precise figure: one image is more than 2 % of them" if held < FEWEST else ""
+        found.append(f"{held:,} of the {many:,} training images are held back for validation{few}")
     elif options["validation"] is None and many < FEWEST / 0.2:
-        found.append(f"nothing is held back to validate on: a fifth of {many:,} images would say little")
+        found.append(f"no images are held back for validation: a fifth of {many:,} images would be too few")
     found += [line for part, use in ((training, "train"), (test, "test")) for line in _without_images(part, use)]
     return found
 

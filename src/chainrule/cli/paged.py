@@ -76,7 +76,7 @@ def _subject(run: Path | None, given: dict[str, Any]) -> "Subject":
 
 def _step(subject: "Subject") -> str:
     if not subject.trainable:
-        return "a model by itself"
+        return "a model without a run"
     done = len(subject.history)
     return f"after {done} training steps" if done else "before its first training step"
 

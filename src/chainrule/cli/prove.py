@@ -25,7 +25,7 @@ SHOWN = 5  # failures that are printed in full
 def prove(count: int, seed: int, first: int, engine: str | None, quiet: bool, as_json: bool) -> None:
     """Test random layers with random options on random shapes.
 
-    Outputs are compared with the reference, and gradients with finite differences. Every layer has a number; --seed,
+    Outputs are compared with the reference, and gradients are checked numerically. Every layer has a number; --seed,
     --first and --count 1 repeat it alone. Exits with 1 when something is wrong.
     """
     from chainrule import engines

@@ -54,8 +54,8 @@ network = options.together(
 )  # fmt: skip
 material = options.together(
     click.option("--data", type=options.WORD, metavar="WHAT", shell_complete=options.names(options.data_names),
-                 help="mnist, fashion-mnist, cifar10; a folder with one sub-folder per class, perhaps within train, "
-                 "val and test; a FILE.npz with x and y."),
+                 help="mnist, fashion-mnist or cifar10; a folder with a sub-folder per class, optionally within train, "
+                 "val and test; or a FILE.npz with x and y."),
     options.where,
     click.option("--limit", type=WHOLE, metavar="N", help="Train on N images only, chosen by the seed."),
     click.option("--validation", type=NUMBER, metavar="SHARE",

@@ -117,7 +117,7 @@ class _Reader:
         if size != self._first[1]:
             here, first = (f"{width}×{height}" for height, width in (size, self._first[1]))
             raise DataError(
-                f"{path}: {here} pixels, but {self._first[0]} has {first}; say which size to bring them all to"
+                f"{path}: {here} pixels, but {self._first[0]} has {first}; give a size to resize all images to"
             )
 
     def check(self, skip_damaged: bool) -> None:

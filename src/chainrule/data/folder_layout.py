@@ -70,7 +70,7 @@ def survey(folder: Path) -> Layout:
     left_out.sort(key=lambda entry: entry.path)
     classes = tuple(map(printable, classes))
     if TRAIN in parts and TEST not in parts and VALIDATION in parts:
-        note = f"there is no test folder: {roots[VALIDATION].name} is tested on, and nothing of it validates"
+        note = f"there is no test folder: {roots[VALIDATION].name} is the test set, and no validation set is left"
         parts[TEST] = parts.pop(VALIDATION)
         return Layout(folder, classes, parts, left_out, (note,))
     return Layout(folder, classes, parts, left_out)

@@ -12,7 +12,7 @@ from chainrule.errors import DataError, FormatError, one_of
 
 KINDS = ("scale", "standardise", "none")
 PIXELS = ("bytes", "shares", "numbers")
-LEVELS = (2.0, 65_535.0)  # range of the largest value of images that need scaling: from 3 grey levels to 16 bits
+LEVELS = (2.0, 65_535.0)  # range of the largest value of images that need scaling: up to 16 bits
 PLANE = 64  # length from which vectors of whole numbers may be the pixels of an image
 BYTE = (128, 255)  # range of the largest value of such vectors
 BLOCK = 1 << 18  # values processed at a time, to avoid a copy of all of them

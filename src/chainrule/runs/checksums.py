@@ -60,7 +60,7 @@ def check(folder: Path, names: Iterable[str] = HELD, *, accept: bool = False) ->
         return []
     if _announced(folder) and (folder / CONFIG).is_file():
         return _changed(folder, [CHECKSUMS], accept)
-    return [f"{folder} has no checksums: it was written before chainrule kept them, and changes would not be seen"]
+    return [f"{folder} has no checksums: an older chainrule wrote it, and changes to its files cannot be detected"]
 
 
 def read(folder: Path) -> Listed | None:
@@ -138,7 +138,7 @@ def _changed(folder: Path, names: list[str], accept: bool) -> list[str]:
     parts = [f"{name} was {'changed' if (folder / name).exists() else 'removed'}" for name in names]
     what = f"{folder}: {', '.join(parts)} since the run wrote it"
     if not accept:
-        raise FormatError(f"{what}; --accept-changes goes on nevertheless")
+        raise FormatError(f"{what}; give --accept-changes to use it anyway")
     return [f"{what}, and is used as it is"]
 
 

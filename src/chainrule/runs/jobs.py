@@ -137,7 +137,7 @@ class Job:
             command = strict_json.several(str, config["command"], "command")
             return Job(model, choice, recipe, engine, threads, about, command)
         except KeyError as error:
-            raise FormatError(f"{place}: there is no {error.args[0]}") from None
+            raise FormatError(f"{place}: {error.args[0]} is missing") from None
         except (ChainruleError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise FormatError(f"{place}: {error}") from None
 

@@ -82,7 +82,7 @@ def test_what_cannot_be_trained_leaves_nothing(invoke, digits, tmp_path):
     refused(invoke("train", "--model", "nine.toml", *words), "nine.toml", "9 outputs", "10 classes")
     refused(invoke("train", "--model", "none.toml", *words), "none.toml: cannot be read")
     refused(invoke("train", "--model", "own.py:missing", *words), "own.py has no missing")
-    refused(invoke("models", "--new", "own.py"), "there already")
+    refused(invoke("models", "--new", "own.py"), "exists already")
     refused(invoke("models", "--new", "no/where.py"), "no folder no")
     refused(invoke("models", "mlp", "--new", "x.py"), "--new")
     assert [name for name in sorted(os.listdir(tmp_path)) if name != "__pycache__"] == before

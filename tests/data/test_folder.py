@@ -80,7 +80,7 @@ def test_a_validation_folder_stands_in_for_a_test_folder(tmp_path: Path) -> None
     tree(tmp_path / "val", {"a": 1, "b": 1})
     training, test = load(tmp_path)
     assert (len(training), len(test), training.validation) == (6, 2, None)
-    assert "val is tested on" in str(training.inventory)
+    assert "val is the test set" in str(training.inventory)
 
 
 @pytest.mark.parametrize(

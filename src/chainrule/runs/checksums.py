@@ -138,7 +138,7 @@ def _changed(folder: Path, names: list[str], accept: bool) -> list[str]:
     parts = [f"{name} was {'changed' if (folder / name).exists() else 'removed'}" for name in names]
     what = f"{folder}: {', '.join(parts)} since the run wrote it"
     if not accept:
-        raise FormatError(f"{what}; give --accept-changes to use it anyway")
+        raise FormatError(f"{what}; --accept-changes uses it anyway")
     return [f"{what}, and is used as it is"]
 
 

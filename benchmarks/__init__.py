@@ -1,12 +1,12 @@
 """Benchmarks: this library and its peers, timed side by side in one run.
 
-subjects      what is timed: a network, its recipe, made-up images
-peers/        our networks in the terms of PyTorch and ONNX
-contenders/   who is timed: one class an engine or peer and a kind of work, each in a process of its own
-worker        that process; `processes` starts it and asks it
-rounds        everyone in turn, and the medians
-drawn         networks that nobody chose, from a seed
-train, infer, epoch, startup, memory, growth, drawn    the tables
-algorithms/   a layer by direct loops, matrix products, Winograd and Fourier transforms
-machine       what the processor can do at best; `work` counts what a network asks of it
+subjects      the networks to time, with recipes and synthetic images
+peers/        our networks rebuilt in PyTorch and ONNX
+contenders/   one class for each engine or peer and kind of work, each run in a separate process
+worker        the program of that process; `processes` starts it and talks to it
+rounds        all contenders in turn, and the medians
+drawn         random networks from a seed
+steps, epochs, startup, peak_memory, growth    the rows of the tables; `suite` names them
+algorithms/   a layer computed by direct loops, matrix products, Winograd and Fourier transforms
+machine       the peak performance of the processor; `work` counts the operations of a network
 """

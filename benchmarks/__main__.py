@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: the benchmarks, from the root of a clone."""
+"""`python -m benchmarks`: the benchmarks, run from the root of a clone."""
 
 from benchmarks.commands import bench
 

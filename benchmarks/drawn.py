@@ -1,4 +1,4 @@
-"""Networks that nobody chose: drawn from a seed, as people write them, so that a benchmark cannot be tuned for."""
+"""Random networks of common forms, drawn from a seed, so that nobody can tune for this benchmark."""
 
 import math
 import statistics
@@ -37,23 +37,23 @@ WIDTHS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 50, 64, 96, 128, 192, 256)
 KERNELS = (1, 3, 3, 3, 3, 5, 5, 7, 9)
 ACTIVATIONS = (ReLU, ReLU, ReLU, LeakyReLU, GELU, Tanh, Sigmoid)
 UNITS = (32, 64, 100, 128, 256, 500, 512, 1024)
-MOST_MULTIPLICATIONS = 40_000_000  # of an image, forward: a step of 128 images must stay a matter of a second
+MOST_MULTIPLICATIONS = 40_000_000  # per image, forward: a step of 128 images should take about a second
 LEAST_MULTIPLICATIONS = 50_000
 MOST_PARAMETERS = 3_000_000
 
 
 def networks(count: int, seed: int = 0) -> list[Subject]:
-    """Return so many networks; network k of a seed is the same whatever the count."""
+    """Draw `count` networks; network k of a seed does not depend on the count."""
     return [_network(number, np.random.default_rng([seed, number]), seed) for number in range(count)]
 
 
 def describe(layers: Sequence[Layer], shape: Sequence[int]) -> str:
-    """Return a network in a line: "3×32×32: Conv2D(16, 3), ReLU(), …"."""
+    """Describe a network in one line: "3×32×32: Conv2D(16, 3), ReLU(), …"."""
     return f"{'×'.join(map(str, shape))}: {', '.join(layer.describe() for layer in layers)}"
 
 
 def _network(number: int, generator: np.random.Generator, seed: int) -> Subject:
-    """Return the first candidate that fits its images and is neither trivial nor too large."""
+    """Draw candidates until one fits its images and is neither trivial nor too large."""
     while True:
         shape = (int(generator.choice((1, 3))), *(int(generator.choice(SIZES)),) * 2)
         layers = [*_features(generator, shape), *_head(generator)]
@@ -70,7 +70,7 @@ def _network(number: int, generator: np.random.Generator, seed: int) -> Subject:
 
 
 def _features(generator: np.random.Generator, shape: Sequence[int]) -> Iterator[Layer]:
-    """Blocks of convolutions, each block smaller than the one before, in one style throughout."""
+    """Yield blocks of convolutions in one style, each block with smaller feature maps than the one before."""
     activation, normalised = ACTIVATIONS[generator.integers(len(ACTIVATIONS))], generator.random() < 0.4
     strided, separable = generator.random() < 0.4, generator.random() < 0.15
     kernel, width = int(generator.choice(KERNELS)), int(generator.choice(WIDTHS[:12]))
@@ -98,7 +98,7 @@ def _features(generator: np.random.Generator, shape: Sequence[int]) -> Iterator[
 def _convolution(
     generator: np.random.Generator, channels: int, width: int, kernel: int, stride: int, *, biased: bool
 ) -> Conv2D:
-    """One layer: now and then dilated, in groups, or without padding."""
+    """Draw a convolution, which is sometimes dilated, grouped, or without padding."""
     dilation = 2 if stride == 1 and kernel == 3 and generator.random() < 0.1 else 1
     groups = 2 if channels % 2 == 0 and width % 2 == 0 and generator.random() < 0.08 else 1
     padding = "same" if generator.random() < 0.75 else "valid"
@@ -114,7 +114,7 @@ def _after(generator: np.random.Generator, activation: type[Layer], normalised: 
 
 
 def _head(generator: np.random.Generator) -> Iterator[Layer]:
-    """From feature maps to ten or a hundred classes."""
+    """Yield layers from feature maps to ten or a hundred classes."""
     if generator.random() < 0.4:
         yield GlobalAveragePool2D()
     else:
@@ -129,7 +129,7 @@ def _head(generator: np.random.Generator) -> Iterator[Layer]:
 
 
 def rows(count: int, seed: int, batches: Sequence[int], names: Sequence[str], setting: Setting) -> Iterator[Row]:
-    """Time training steps and calls of predict of so many networks: a row a network, kind, batch and peer."""
+    """Time training steps and calls of predict: a row for each network, kind, batch and peer."""
     found = networks(count, seed)
     texts = {subject.name: _text(subject) for subject in found}
     for kind, sizes, known in (("train", batches or (1, 32, 128), peers.those(names, "torch", "numpy")),
@@ -140,9 +140,9 @@ def rows(count: int, seed: int, batches: Sequence[int], names: Sequence[str], se
 
 
 def against_the_quickest(found: Iterable[Row]) -> list[Row]:
-    """Return for each network, kind and batch the row of the peer that was quickest there, slowest ratio first.
+    """Return for each network, kind, batch and library the row of its fastest variant, lowest ratio first.
 
-    Forms of one library (PyTorch eager, channels last, compiled) are one peer; ONNX Runtime is another.
+    PyTorch (eager, channels last, compiled) is one library; ONNX Runtime is another.
     """
     best: dict[tuple[Any, ...], Row] = {}
     for row in found:
@@ -154,7 +154,7 @@ def against_the_quickest(found: Iterable[Row]) -> list[Row]:
 
 
 def geometric_means(found: Iterable[Row]) -> list[str]:
-    """Return a line for each kind, batch and library: the geometric mean of the ratios, and how many are below 1."""
+    """Return a line for each kind, batch and library: the geometric mean of the ratios, and the number below 1."""
     groups: dict[tuple[str, str, int], list[float]] = {}
     for row in against_the_quickest(found):
         library = "PyTorch" if (row.peer or "").startswith("torch") else peers.TITLES[row.peer or ""]

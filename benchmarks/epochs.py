@@ -1,4 +1,4 @@
-"""Whole epochs over MNIST, and the memory that they need."""
+"""Time and memory of whole epochs over MNIST."""
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +15,9 @@ from benchmarks.subjects import Subject
 
 
 def epochs(pairs: Sequence[tuple[Subject, int]], samples: int, names: Sequence[str], setting: Setting) -> Iterator[Row]:
-    """An epoch of everyone in turn, in each round from other first weights: medians of time, means of accuracy.
+    """Train all contenders in turn for an epoch, each round from other initial weights; yield rows of medians of time.
 
-    pairs   the networks, each with the size of its batches
+    pairs   networks, each with its batch size
     """
     absent, here = setting.divided(names)
     with started(here, setting.threads, **setting.environment) as processes:
@@ -39,7 +39,7 @@ def epochs(pairs: Sequence[tuple[Subject, int]], samples: int, names: Sequence[s
 def _checked(
     subject: Subject, batch: int, samples: int, processes: Mapping[str, Process], setting: Setting
 ) -> tuple[dict[str, Process], dict[str, str]]:
-    """Who computes the same, and has its data; and why the others do not."""
+    """Return the contenders that compute the same and have their data, and the reasons for leaving out the others."""
     loaded, reasons = ready("train", subject, batch, processes, setting)
     for name, process in list(loaded.items()):
         task = Task("epoch", name, subject, batch, setting.threads, samples)
@@ -74,7 +74,7 @@ def _compared(
 
 
 def memory(subject: Subject, batch: int, samples: int, names: Sequence[str], setting: Setting) -> Iterator[Row]:
-    """The most memory that a whole training needs, in a process that does nothing else: bytes."""
+    """Measure the peak memory, in bytes, of an epoch in a separate process for each contender."""
     absent, here = setting.divided(names)
     found: dict[str, float] = {}
     reasons = dict(absent)

@@ -1,6 +1,6 @@
-"""A process that takes one training step and prints the seconds that it took, imports left out.
+"""A process that takes one training step and prints its seconds, without imports.
 
-python -m benchmarks.first TASK      TASK: a contender's, as JSON
+python -m benchmarks.first TASK      TASK: a contender's task as JSON
 """
 
 import json
@@ -12,14 +12,14 @@ from benchmarks.subjects import images
 
 
 def main() -> None:
-    """Take the step."""
+    """Take the step and print its seconds as JSON."""
     task = Task.from_config(json.loads(sys.argv[1]))
     seconds = ours(task) if task.who in OURS else theirs(task)
     print(json.dumps({"seconds": seconds}))
 
 
 def ours(task: Task) -> float:
-    """From a model's making to the end of a `fit` of one step."""
+    """Return the seconds for building a model and a `fit` of one step."""
     import chainrule
 
     shape, classes = tuple(task.subject.about["input_shape"]), len(task.subject.about["classes"])
@@ -33,7 +33,7 @@ def ours(task: Task) -> float:
 
 
 def theirs(task: Task) -> float:
-    """From the making of the modules to the end of their first step."""
+    """Return the seconds for the first step of the modules, which are built before."""
     from benchmarks.contenders.torch import Training
 
     contender = Training(task)

@@ -1,4 +1,4 @@
-"""How the cost of a training step grows with the batch, the channels and the size of the pictures."""
+"""Growth of the cost of a training step with batch size, channels and image size."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -11,14 +11,14 @@ from chainrule.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Softmax
 from chainrule.model import Sequential
 from chainrule.training.recipe import Recipe
 
-BATCH, CHANNELS, SIZE = 32, 16, 28  # of each, where another one grows
+BATCH, CHANNELS, SIZE = 32, 16, 28  # values while another one grows
 BATCHES = (1, 8, 32, 128, 512)
 CHANNEL_COUNTS = (4, 8, 16, 32, 64)
 SIZES = (14, 28, 56)
 
 
 def network(channels: int, size: int) -> Subject:
-    """Two 3×3 convolutions, the second from `channels` to `channels`, pooling, a dense layer."""
+    """Make a network of two 3×3 convolutions with `channels` filters each, pooling and a dense layer."""
     layers = [
         Conv2D(channels, 3, padding="same"),
         ReLU(),
@@ -34,7 +34,7 @@ def network(channels: int, size: int) -> Subject:
 
 
 def growth(names: Sequence[str], setting: Setting) -> Iterator[Row]:
-    """The rows: one of the three grows, the others stay."""
+    """Yield the rows, in which one of the three grows while the others stay constant."""
     plain = network(CHANNELS, SIZE)
     grown = (
         ("batch", [plain], BATCHES),

@@ -1,4 +1,4 @@
-"""What this processor can do at best: multiply-adds in registers, and a product of large matrices."""
+"""Peak performance of this processor: multiply-adds in registers, and a product of large matrices."""
 
 import threading
 import time
@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 
-CELLS, CHAIN, TIMES = 128, 8, 2_000_000  # cells that stay in the first cache; multiply-adds in a row on each
+CELLS, CHAIN, TIMES = (
+    128,
+    8,
+    2_000_000,
+)  # elements, which fit into the first-level cache; successive multiply-adds on each; passes
 SIZE = 1024  # rows of the matrices
 BEST_OF = 5
 
 
 def measured(threads: int) -> dict[str, Any]:
-    """GFLOP/s by dtype: fma, the peak of `threads` threads (None without numba), and gemm, NumPy's matrix product."""
+    """Measure GFLOP/s by dtype: fma with `threads` threads (None without numba), and gemm, NumPy's matrix product."""
     found: dict[str, Any] = {}
     for dtype in ("float32", "float64"):
         found[dtype] = {"fma": _fma(dtype, threads), "gemm": _gemm(dtype)}
@@ -21,7 +25,7 @@ def measured(threads: int) -> dict[str, Any]:
 
 
 def _fma(dtype: str, threads: int) -> float | None:
-    """Each thread runs a loop that does nothing but multiply and add numbers that it has at hand."""
+    """Measure the GFLOP/s of threads that each run a loop of multiply-adds in registers."""
     try:
         import numba
     except ImportError:
@@ -43,7 +47,7 @@ def _fma(dtype: str, threads: int) -> float | None:
 
 
 def _multiply_add(x: Any, factor: Any, term: Any, times: int) -> None:
-    """x ← factor·x + term, eight times in a row on each cell while it is in a register."""
+    """Compute x ← factor·x + term, eight times in succession on each element while it is in a register."""
     for _ in range(times):
         for i in range(CELLS):
             v = x[i]
@@ -66,7 +70,7 @@ def _gemm(dtype: str) -> float:
 
 
 def _best(run: Callable[[], Any]) -> float:
-    """The seconds of the quickest of some runs, after one that does not count."""
+    """Return the seconds of the fastest of several runs, after a warm-up."""
     run()
     seconds: list[float] = []
     for _ in range(BEST_OF):

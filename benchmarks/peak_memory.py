@@ -1,13 +1,13 @@
-"""The most memory that this process had at once."""
+"""Peak memory of this process."""
 
 import sys
 from pathlib import Path
 
 
 def peak() -> int:
-    """Peak resident memory in bytes.
+    """Return the peak resident memory in bytes.
 
-    Linux tells it for this program alone; what `getrusage` tells there includes the process that started it.
+    On Linux it is read from /proc, because `getrusage` includes the process from which this one was forked.
     """
     status = Path("/proc/self/status")
     if status.exists():

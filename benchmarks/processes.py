@@ -1,4 +1,4 @@
-"""Starts the processes of the contenders, asks them, and leaves none behind."""
+"""The processes of the contenders: starting them, sending requests, and ending them in any case."""
 
 import json
 import os
@@ -26,11 +26,11 @@ THREADS = (
 
 
 class WorkerError(ChainruleError):
-    """What a contender could not do, and why."""
+    """A contender's failure, with the reason."""
 
 
 class Process:
-    """A process that a contender lives in."""
+    """The process of a contender."""
 
     def __init__(self, environment: Mapping[str, str], errors: Any) -> None:
         self._errors = errors
@@ -41,7 +41,7 @@ class Process:
         )
 
     def ask(self, what: str, **words: Any) -> dict[str, Any]:
-        """The answer to a request; WorkerError when there is none."""
+        """Send a request and return the answer; WorkerError when it fails."""
         try:
             self._process.stdin.write(json.dumps({"do": what, **words}).encode() + b"\n")
             self._process.stdin.flush()
@@ -73,10 +73,10 @@ class Process:
 
 
 def environment(threads: int, **more: str) -> dict[str, str]:
-    """Return the environment of a timed process: so many threads for every library that reads one of `THREADS`.
+    """Return the environment of a timed process, with the number of threads for every library that reads `THREADS`.
 
-    The process finds this package wherever it is started. The progress bar is drawn as in a terminal. PyTorch's
-    compiler keeps no processes waiting.
+    It lets the process import this package from any folder, makes the progress bar draw as in a terminal, and keeps
+    PyTorch's compiler from starting idle worker processes.
     """
     own = {name: str(threads) for name in THREADS}
     own["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
@@ -86,7 +86,7 @@ def environment(threads: int, **more: str) -> dict[str, str]:
 
 @contextmanager
 def started(names: Iterable[str], threads: int, **more: str) -> Generator[dict[str, Process]]:
-    """A process for each name; all are ended in any case, also by Ctrl-C."""
+    """Start a process for each name; all are ended when the block ends, even by Ctrl-C."""
     with ExitStack() as stack:
         processes: dict[str, Process] = {}
         for name in names:

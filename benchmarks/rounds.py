@@ -1,4 +1,4 @@
-"""Everyone in turn, several times, so that what else the machine does meanwhile falls on all alike."""
+"""Rounds of measurements in turn, so that other load on the machine affects all contenders alike."""
 
 import statistics
 import time
@@ -9,24 +9,24 @@ from typing import Any
 from benchmarks.processes import Process, WorkerError
 from chainrule.training.progress import REFRESH
 
-TURN = REFRESH  # seconds: how often the progress bar is drawn, so that a turn of ours has its share of that
-SETTLE = 0.06  # seconds before a turn: a thread of ONNX Runtime that waits for work keeps a core busy for 40 ms
+TURN = REFRESH  # seconds: the interval of the progress bar, so that each turn of ours includes one redraw
+SETTLE = 0.06  # seconds of pause before a turn: idle threads of ONNX Runtime keep a core busy for 40 ms
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds a repetition took in each round."""
+    """Seconds per repetition in each round."""
 
     seconds: tuple[float, ...]
 
     @property
     def median(self) -> float:
-        """The middle one."""
+        """Median over the rounds."""
         return statistics.median(self.seconds)
 
     @property
     def spread(self) -> float:
-        """Half of the middle half, as a share of the median."""
+        """Half of the interquartile range, relative to the median."""
         if len(self.seconds) < 2:
             return 0.0
         low, _, high = statistics.quantiles(self.seconds, n=4, method="inclusive")
@@ -36,7 +36,7 @@ class Timing:
 def timed(
     processes: Mapping[str, Process], rounds: int, turned: Callable[[], None] = lambda: None, turn: float = TURN
 ) -> tuple[dict[str, Timing], dict[str, str]]:
-    """Time loaded contenders for some rounds, each beginning with another; and why some gave up.
+    """Time loaded contenders in rounds, each starting with another; return timings, and reasons of failures.
 
     `turned` is called after each turn.
     """
@@ -63,7 +63,7 @@ def timed(
 
 
 def turns(names: Sequence[str], rounds: int) -> Iterator[str]:
-    """Whose turn it is: all in every round, each round from another on."""
+    """Yield the names in turn: all in every round, each round starting with another."""
     for number in range(rounds):
         first = number % max(len(names), 1)
         yield from [*names[first:], *names[:first]]

@@ -1,4 +1,4 @@
-"""What a benchmark found: a row for each work, model, batch and peer."""
+"""Results of a benchmark: a row for each work, model, batch and peer."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,12 +6,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Row:
-    """We and a peer at the same work. Times are in seconds, memory in bytes.
+    """This library and a peer at the same work. Times are in seconds, memory in bytes.
 
     work     train, infer, epoch, …
-    ratio    theirs / ours: above 1 we are faster, or need less
-    missing  why there are no numbers for the peer, or for us
-    more     what else is known: rounds, spreads, speeds
+    missing  reason why a result for the peer, or for us, is missing
+    more     further results: rounds, spreads, speeds
     """
 
     work: str
@@ -25,10 +24,10 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """theirs / ours; None where either is not known."""
+        """Theirs / ours, above 1 where we are faster or need less; None if either is unknown."""
         return self.theirs / self.ours if self.ours and self.theirs else None
 
     def to_json(self) -> dict[str, Any]:
-        """All of it in one object."""
+        """Return all fields and `more` as one JSON object."""
         names = ("work", "model", "batch", "peer", "ours", "theirs", "ratio", "missing")
         return {**{name: getattr(self, name) for name in names}, **self.more}

@@ -1,4 +1,4 @@
-"""How a benchmark is run."""
+"""Settings of a benchmark."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ def _unwatched(text: str, share: float) -> None:
 
 @dataclass(frozen=True)
 class Setting:
-    """What all benchmarks are given.
+    """Settings of all benchmarks.
 
-    threads      of each contender
-    rounds       turns that each has
-    engine       ours
-    watch        told what is being done, and which share of all is done
-    environment  of the contenders, besides the number of threads
+    threads      threads of each contender
+    rounds       turns of each contender
+    engine       our engine
+    watch        function called with the current activity, and the share of all work that is done
+    environment  environment variables of the contenders, besides the number of threads
     """
 
     threads: int
@@ -29,10 +29,10 @@ class Setting:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def divided(self, names: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-        """Of some peers: why the missing ones are missing, and who is here, we first."""
+        """Divide peers into missing ones, with reasons, and available contenders, our engine first."""
         absent = {name: reason for name in names if (reason := peers.missing(name))}
         return absent, [self.engine, *(name for name in names if name not in absent and name != self.engine)]
 
     def facts(self) -> dict[str, Any]:
-        """What each row says of it."""
+        """Return the settings to report in each row."""
         return {"engine": self.engine, "threads": self.threads, "rounds": self.rounds}

@@ -1,4 +1,4 @@
-"""What it costs to begin: imports, and the first training step of a process."""
+"""Startup times: imports, and the first training step of a process."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ THEIRS = {"numpy": "import numpy", "torch": "import torch"}
 
 
 def imports(names: Sequence[str], setting: Setting) -> Iterator[Row]:
-    """Whole processes that import something and end, less one that imports nothing; in turn."""
+    """Time processes that only import something, in turn, minus the time of one that imports nothing."""
     absent, _ = setting.divided(names)
     peers = {"numpy": THEIRS["numpy"], **{name: THEIRS[name] for name in names if name in THEIRS and name != "numpy"}}
     code = {"": "pass", **IMPORTS, **{name: line for name, line in peers.items() if name not in absent}}
@@ -45,7 +45,7 @@ def imports(names: Sequence[str], setting: Setting) -> Iterator[Row]:
 
 
 def first_steps(subject: Subject, batch: int, names: Sequence[str], setting: Setting) -> Iterator[Row]:
-    """The first training step: in the very first process, which compiles, and in those after it."""
+    """Time the first training step in the very first process, which compiles, and in later ones."""
     absent, here = setting.divided(names)
     ours = here[0]
     with tempfile.TemporaryDirectory(prefix="chainrule-bench-") as folder:
@@ -65,7 +65,7 @@ def first_steps(subject: Subject, batch: int, names: Sequence[str], setting: Set
 def _steps(
     names: Sequence[str], subject: Subject, batch: int, rounds: int, more: Mapping[str, str], setting: Setting
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Median seconds of first steps, and why some could not be taken."""
+    """Return the median seconds of first steps, and the reasons of failures."""
     seconds: dict[str, list[float]] = {name: [] for name in names}
     reasons: dict[str, str] = {}
     for _ in range(rounds):

@@ -1,4 +1,4 @@
-"""Training steps and inference calls: every contender at every network and size of a batch."""
+"""Training steps and inference calls of every contender, for every network and batch size."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -12,16 +12,16 @@ from benchmarks.rows import Row
 from benchmarks.setting import Setting
 from benchmarks.subjects import Subject
 
-# How far a peer's outputs, or its loss and gradient, may be from ours, as a share. In float32, where the input of a
-# ReLU or the lead of a maximum is within rounding of 0, it falls either way: one maximum of fast-mnist moves the
-# gradient of 32 images by 4e-3. In float64 5e-16 is left of that.
+# Largest relative difference of a peer's outputs, or its loss and gradient, from ours. In float32, a ReLU whose input
+# is within rounding of 0, or a maximum that leads by as little, may go either way: one maximum of fast-mnist changes
+# the gradient of 32 images by 4e-3. In float64, the difference is 5e-16.
 ENOUGH_ALIKE = {"infer": 2e-3, "train": 1e-2}
 
 
 def rows(
     kind: str, subjects: Sequence[Subject], batches: Sequence[int], names: Sequence[str], setting: Setting
 ) -> Iterator[Row]:
-    """The rows of train or infer, network by network and batch by batch."""
+    """Yield the rows of train or infer, network by network and batch by batch."""
     absent, here = setting.divided(names)
     tasks = [(subject, batch) for subject in subjects for batch in batches]
     with started(here, setting.threads, **setting.environment) as processes:
@@ -40,7 +40,7 @@ def rows(
 def ready(
     kind: str, subject: Subject, batch: int, processes: Mapping[str, Process], setting: Setting, share: float = 0.0
 ) -> tuple[dict[str, Process], dict[str, str]]:
-    """The contenders that are ready and compute the same, and why the others are not among them."""
+    """Return the contenders that are ready and compute the same, and the reasons for leaving out the others."""
     found: dict[str, Process] = {}
     reasons: dict[str, str] = {}
     for name, process in processes.items():
@@ -55,12 +55,12 @@ def ready(
         if difference <= ENOUGH_ALIKE[kind]:
             found[name] = process
         else:
-            reasons[name] = f"does not compute the same: differs by {difference:.2g} of the whole"
+            reasons[name] = f"does not compute the same: relative difference {difference:.2g}"
     return found, reasons
 
 
 class _Turns:
-    """Tells the watcher of every turn."""
+    """Reporter of every turn to the watcher."""
 
     def __init__(self, title: str, turns: int, before: float, share: float, setting: Setting) -> None:
         self._title, self._turns, self._before, self._share = title, turns, before, share
@@ -73,7 +73,7 @@ class _Turns:
 
 
 class _Compared:
-    """Makes rows of what was timed, with speeds and their share of what the processor can do."""
+    """Maker of rows from timings, with speeds and their share of the processor's peak."""
 
     def __init__(self, kind: str, subject: Subject, batch: int, setting: Setting, best: Mapping[str, Any]) -> None:
         network = subject.build("numpy", 1)
@@ -83,7 +83,7 @@ class _Compared:
         self._kind, self._subject, self._batch, self._setting = kind, subject, batch, setting
 
     def rows(self, names: Sequence[str], found: Mapping[str, Timing], reasons: Mapping[str, str]) -> Iterator[Row]:
-        """A row for each peer."""
+        """Yield a row for each peer."""
         engine = self._setting.engine
         ours = found.get(engine)
         for name in names:

@@ -1,4 +1,4 @@
-"""What is timed: a network, the recipe it is trained by, and images made up for it."""
+"""Subjects of the benchmarks: a network, its recipe, and synthetic images."""
 
 import math
 from collections.abc import Sequence
@@ -16,19 +16,19 @@ from chainrule.model import Sequential, load
 from chainrule.training.recipe import Recipe
 
 STANDARD = ("numpy-cnn", "vanilla-cnn", "vgg-small")
-TUTORIALS = ("independent-code-10", "vanilla-cnn", "numpy-cnn", "zayan", "venchislaw")  # a network of each
-LIT = 0.19  # share of the pixels that are not black, as in MNIST
-WRONG = 0.05  # share of labels that are wrong: a network that is never wrong has gradients of nothing
+TUTORIALS = ("independent-code-10", "vanilla-cnn", "numpy-cnn", "zayan", "venchislaw")  # one network of each
+LIT = 0.19  # share of pixels that are not black, as in MNIST
+WRONG = 0.05  # share of wrong labels, since a network without errors has vanishing gradients
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A network and its recipe, as they travel to the processes that are timed.
+    """A network and its recipe, in a form that can be sent to the timed processes.
 
-    name   what its rows are called
-    about  what `Sequential.about` gives
-    recipe what `Recipe.to_config` gives
-    file   the model file or run folder with its weights; "" for first weights
+    name    name in the rows of tables
+    about   description from `Sequential.about`
+    recipe  description from `Recipe.to_config`
+    file    model file or run folder with the weights; "" for initial weights
     """
 
     name: str
@@ -37,7 +37,7 @@ class Subject:
     file: str = ""
 
     def build(self, engine: str, threads: int, *, dropout: bool = True) -> Sequential:
-        """The model on an engine, without its dropout if so wished."""
+        """Build the model on an engine, with dropout disabled unless `dropout`."""
         if self.file:
             model = load(self.file, engine=engine, threads=threads)
         else:
@@ -50,35 +50,35 @@ class Subject:
         return twin
 
     def seeded(self, seed: int) -> "Subject":
-        """The same with other first weights and another order of the images."""
+        """Return the subject with another seed, for initial weights and the order of images."""
         return replace(self, about={**self.about, "seed": seed}, recipe={**self.recipe, "seed": seed})
 
     def epoch(self, batch: int) -> Recipe:
-        """Its recipe for one epoch on all images, none of them changed."""
+        """Return the recipe for one epoch on all images, without augmentation."""
         known = Recipe.from_config(self.recipe)
         return replace(known, batch_size=batch, epochs=1, augmentation=None, validation=0.0, patience=None)
 
     def steps(self, batch: int) -> Recipe:
-        """Its recipe for training that is only to be timed: on ready images, until it is stopped."""
+        """Return the recipe for timed training steps, which goes on until it is stopped."""
         return replace(self.epoch(batch), epochs=10**6)
 
     def to_config(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the fields as JSON values."""
         return asdict(self)
 
 
 def standard() -> list[str]:
-    """The networks that are timed when none is named."""
+    """Return the networks to time by default."""
     return [name for name in STANDARD if name in zoo.NAMED]
 
 
 def of_model(model: Sequential, recipe: Recipe, file: str = "") -> Subject:
-    """The subject of a model."""
+    """Make the subject of a model."""
     return Subject(model.name, model.about(), recipe.to_config(), file)
 
 
 def find(name: str) -> Subject:
-    """The subject of a name: a network of the zoo, a model file or a run folder."""
+    """Make the subject of a network of the zoo, a model file or a run folder."""
     if name in zoo.NAMED:
         entry = zoo.find(name)
         return of_model(entry.build(engine="numpy", seed=entry.recipe.seed), entry.recipe)
@@ -90,7 +90,7 @@ def find(name: str) -> Subject:
 
 
 def _trained_by(place: Path, model: Sequential) -> Recipe:
-    """The recipe of a run folder; of a file, its loss and what is usual."""
+    """Return the recipe of a run folder, or the default recipe with the loss of a model file."""
     from chainrule.runs import running
 
     try:
@@ -102,10 +102,10 @@ def _trained_by(place: Path, model: Sequential) -> Recipe:
 def images(
     shape: Sequence[int], classes: int, count: int, seed: int = 0
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Bytes (count, *shape) and labels (count,) that can be learnt, but never quite.
+    """Make images, bytes (count, *shape), and labels (count,) that can be learnt, but not perfectly.
 
-    Each class is a pattern of bright pixels, moved by up to two pixels and mixed with noise. Numbers that a network
-    learns to the last make gradients too small for the processor's fast path, which would then be what is timed.
+    Each class is a pattern of bright pixels, shifted by up to two pixels and mixed with noise. Data that are learnt
+    perfectly lead to denormal gradients, whose slow arithmetic would distort the measurement.
     """
     generator = np.random.default_rng(seed)
     patterns = (generator.random((classes, *shape)) < LIT) * generator.integers(128, 256, (classes, *shape))
@@ -122,6 +122,6 @@ def images(
 
 
 def enough(shape: Sequence[int], batch: int) -> int:
-    """How many images are made: whole batches, more than the caches hold, and not too many to make."""
+    """Return the number of images to make: whole batches, more than the caches hold, but not too many."""
     wanted = min(max(1 << 22, 1) // math.prod(shape) + 1, 4096)
     return batch * max(-(-wanted // batch), 2)

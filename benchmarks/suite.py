@@ -1,4 +1,4 @@
-"""The benchmarks by name, with what each is run on when nothing is said."""
+"""The benchmarks by name, with their default networks and batch sizes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,12 +13,12 @@ FAST = "fast-mnist"
 
 @dataclass(frozen=True)
 class Choice:
-    """What is timed. Empty: what is usual for the benchmark.
+    """The choice of what to time; empty entries mean the benchmark's defaults.
 
-    names    the peers
-    samples  training images of an epoch; 0: all
-    seeds    runs of fast-mnist, whose accuracy is a mean
-    count    networks that are drawn, from `seed`
+    names    peers
+    samples  training images in an epoch; 0: all
+    seeds    number of runs of fast-mnist, whose accuracies are averaged
+    count    number of random networks, drawn from `seed`
     """
 
     models: tuple[str, ...] = ()
@@ -30,24 +30,24 @@ class Choice:
     seed: int = 0
 
     def subjects(self, usual: Sequence[str]) -> list[Subject]:
-        """The networks."""
+        """Return the chosen networks, or the usual ones."""
         return [subjects.find(name) for name in self.models or usual]
 
 
 def train(choice: Choice, setting: Setting) -> Iterator[Row]:
-    """Training steps."""
+    """Time training steps."""
     names = peers.those(choice.names, "torch", "numpy")
     yield from steps.rows("train", choice.subjects(subjects.standard()), choice.batches or (1, 32, 128), names, setting)
 
 
 def infer(choice: Choice, setting: Setting) -> Iterator[Row]:
-    """Calls of predict."""
+    """Time calls of predict."""
     usual = choice.subjects([*subjects.TUTORIALS, "vgg-small"])
     yield from steps.rows("infer", usual, choice.batches or (1, 128), choice.names, setting)
 
 
 def epoch(choice: Choice, setting: Setting) -> Iterator[Row]:
-    """Epochs of fit beside the plainest loop; and fast-mnist, whose one epoch is all of its training."""
+    """Time epochs of fit and of the plainest loop, including fast-mnist, whose whole training is one epoch."""
     names = _without("torch-compile", peers.those(choice.names, "torch", "numpy"))
     pairs = _with_batches(choice.subjects(subjects.standard()[:2]), choice.batches)
     if choice.models or choice.batches:
@@ -59,13 +59,13 @@ def epoch(choice: Choice, setting: Setting) -> Iterator[Row]:
 
 
 def _with_batches(found: Sequence[Subject], batches: Sequence[int]) -> list[tuple[Subject, int]]:
-    """Every network with every size of a batch; where none are given, with the usual ones, fast-mnist with its own."""
+    """Pair every network with every batch size; by default 1 and 32, or fast-mnist's own."""
     own = {FAST: (int(subjects.find(FAST).recipe["batch_size"]),)}
     return [(subject, batch) for subject in found for batch in batches or own.get(subject.name, (1, 32))]
 
 
 def start(choice: Choice, setting: Setting) -> Iterator[Row]:
-    """Imports and first steps."""
+    """Time imports and first steps."""
     names = [name for name in choice.names if name == "torch"]
     yield from startup.imports(names, setting)
     for subject in choice.subjects(subjects.standard()[:1]):
@@ -74,7 +74,7 @@ def start(choice: Choice, setting: Setting) -> Iterator[Row]:
 
 
 def memory(choice: Choice, setting: Setting) -> Iterator[Row]:
-    """Peak memory of whole trainings."""
+    """Measure the peak memory of whole training runs."""
     names = _without("torch-compile", peers.those(choice.names, "torch", "numpy"))
     for subject in choice.subjects(subjects.standard()[:1]):
         for batch in choice.batches or (32,):
@@ -82,13 +82,13 @@ def memory(choice: Choice, setting: Setting) -> Iterator[Row]:
 
 
 def grow(choice: Choice, setting: Setting) -> Iterator[Row]:
-    """How the cost of a step grows."""
+    """Time steps of growing size."""
     names = [name for name in choice.names if name == "torch"]
     yield from growth.growth(names, setting)
 
 
 def draw(choice: Choice, setting: Setting) -> Iterator[Row]:
-    """Networks that nobody chose."""
+    """Time random networks."""
     yield from drawn.rows(choice.count, choice.seed, choice.batches, choice.names, setting)
 
 

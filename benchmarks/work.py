@@ -1,7 +1,7 @@
-"""Counts the multiplications that a plan asks for, each with its addition.
+"""Counts of a plan's multiply-adds.
 
-Those of convolutions and dense layers are counted, which is nearly all of them, and as their equations have them: taps
-that fall on padding too, and one and the same for whoever computes them with fewer (Winograd, FFT).
+Only convolutions and dense layers are counted, which have nearly all of them. The count follows the equations: it
+includes taps on padding, and is the same for algorithms that need fewer multiplications (Winograd, FFT).
 """
 
 import math
@@ -11,12 +11,12 @@ from chainrule.plan import Operation, Plan
 
 
 def of_plan(plan: Plan) -> int:
-    """Multiply-adds for one sample, forward and, in training, backward."""
+    """Count the multiply-adds for one sample, forward and, in training, backward."""
     return sum(of_operation(operation) for operation in plan.operations)
 
 
 def of_operation(operation: Operation) -> int:
-    """Multiply-adds of one operation for one sample."""
+    """Count the multiply-adds of one operation for one sample."""
     reads, result = operation.reads, operation.writes[0]
     match operation.name:
         case "cross_correlate" | "dense":

@@ -1,4 +1,4 @@
-"""The process of a contender: reads one JSON request a line, answers with one, and sleeps on the pipe in between."""
+"""The process of a contender, which reads JSON requests and writes JSON answers, one per line."""
 
 import json
 import os
@@ -13,14 +13,14 @@ WARM_UPS = 3
 
 
 def main() -> None:
-    """Answer requests until there are no more."""
+    """Answer requests from stdin until it ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever else prints must not be taken for an answer
+    os.dup2(2, 1)  # other output must not be mistaken for an answer
     serve(sys.stdin, answers)
 
 
 def serve(requests: TextIO, answers: TextIO) -> None:
-    """Answer every request with its result, or with {"error": why not}."""
+    """Answer every request with its result, or with {"error": reason}."""
     worker = Worker()
     for line in requests:
         request: dict[str, Any] = json.loads(line)
@@ -33,23 +33,23 @@ def serve(requests: TextIO, answers: TextIO) -> None:
 
 
 class Worker:
-    """What can be asked of a contender."""
+    """The requests that a contender answers."""
 
     def __init__(self) -> None:
         self._contender: Any = None
 
     def load(self, task: dict[str, Any]) -> dict[str, Any]:
-        """Make the contender for a task, in place of the one before."""
+        """Make the contender for a task, replacing the previous one."""
         self._contender = None
         self._contender = make(Task.from_config(task))
         return {}
 
     def difference(self) -> dict[str, Any]:
-        """How far what it computes is from what is expected, as a share."""
+        """Return the relative difference of the contender's results from the expected ones."""
         return {"difference": self._ready().difference()}
 
     def calibrate(self, seconds: float) -> dict[str, Any]:
-        """How many repetitions last so long."""
+        """Return the number of repetitions that take a number of seconds."""
         contender: Contender = self._ready()
         contender.run(1, WARM_UPS)
         count, took = 1, contender.run(1, 0)
@@ -59,21 +59,21 @@ class Worker:
         return {"repetitions": max(round(count * seconds / took), 1)}
 
     def run(self, repetitions: int) -> dict[str, Any]:
-        """The seconds that a repetition took, on average of so many."""
+        """Return the mean seconds per repetition."""
         contender: Contender = self._ready()
         return {"seconds": contender.run(repetitions, min(WARM_UPS, repetitions)) / repetitions}
 
     def epoch(self, seed: int) -> dict[str, Any]:
-        """The seconds that an epoch took, and the test accuracy after it."""
+        """Train for an epoch, and return its seconds and the test accuracy."""
         seconds, accuracy = self._ready().epoch(seed)
         return {"seconds": seconds, "accuracy": accuracy}
 
     def memory(self) -> dict[str, Any]:
-        """The most memory that this process had at once, in bytes."""
+        """Return the peak memory of this process in bytes."""
         return {"bytes": memory.peak()}
 
     def machine(self, threads: int) -> dict[str, Any]:
-        """What the processor can do at best, in GFLOP/s."""
+        """Return the peak performance of the processor in GFLOP/s."""
         return machine.measured(threads)
 
     def _ready(self) -> Any:
@@ -83,7 +83,7 @@ class Worker:
 
 
 def _line(error: BaseException) -> str:
-    """The first line of an error that says something."""
+    """Return the type of an error and its first non-empty line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 

@@ -1,1 +1,1 @@
-"""Experiments: the tables and pages of the documentation, worked out anew by a command."""
+"""Experiments: commands that reproduce the tables and figures of the documentation."""

@@ -1,4 +1,4 @@
-"""`python -m experiments`: the experiments, from the root of a clone."""
+"""`python -m experiments`: the experiments, run from the root of a clone."""
 
 from experiments.commands import experiment
 

@@ -1,4 +1,4 @@
-"""The activations and their derivatives, as the reference computes them, for docs/derivations/activations.md."""
+"""The activations and their derivatives, computed by the reference, for docs/derivations/activations.md."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from chainrule.layers import GELU, Arctan, LeakyReLU, ReLU, Sigmoid, Softmax, Ta
 
 ELEMENTWISE = (Sigmoid, Tanh, Arctan, ReLU, LeakyReLU, GELU)
 NAMES = tuple(layer.kind for layer in (*ELEMENTWISE, Softmax))
-SLOPE = 0.1  # of the leaky ReLU that is drawn: the default could not be told from 0
-OTHERS = (0.0, 1.0)  # beside x, the inputs of the softmax that is drawn
+SLOPE = 0.1  # of the plotted leaky ReLU; the default would be indistinguishable from 0
+OTHERS = (0.0, 1.0)  # inputs of the plotted softmax besides x
 
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """An activation over x (S,): each output by its name, and its derivative by x."""
+    """An activation over x (S,): each output by name, and its derivative with respect to x."""
 
     name: str
     title: str
@@ -26,14 +26,14 @@ class Curves:
     slope: dict[str, NDArray[Any]]
 
     def lines(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Each output and its derivative, with a name such as y or dy/dx."""
+        """Yield each output and its derivative, with a name such as y or dy/dx."""
         for name, values in self.y.items():
             yield name, values
             yield f"d{name}/dx", self.slope[name]
 
 
 def curves(x: NDArray[np.float64]) -> Iterator[Curves]:
-    """Every activation; of softmax, the three outputs as the first of three inputs changes."""
+    """Yield the curves of every activation; for softmax, the three outputs as functions of the first input."""
     for layer in ELEMENTWISE:
         options = {"slope": SLOPE} if layer is LeakyReLU else {}
         y = getattr(reference, layer.kind)(x, **options)

@@ -1,6 +1,6 @@
-"""The claims of the tutorials that only a trial can judge, on few images and with several seeds.
+"""Experiments on the tutorials' empirical claims, with few images and several seeds.
 
-docs/derivations/claims.md says what each claim is and what comes of it; claims that can be proved are proved there.
+docs/derivations/claims.md lists the claims and the results; claims that can be proved are proved there.
 """
 
 import time
@@ -24,15 +24,15 @@ from experiments.trials import TRIALS, Trial
 
 IMAGES, EPOCHS, SEEDS = 4_000, 3, 3
 QUESTIONS = (*TRIALS, "fourier")
-KERNELS = (3, 5, 7, 11, 17, 25)  # sides that sliding and Fourier's transform are timed with
+KERNELS = (3, 5, 7, 11, 17, 25)  # sides of the kernels for which both algorithms are timed
 TIMES = 5
 
 
 @dataclass(frozen=True)
 class Row:
-    """What came of a trial: test accuracy of every seed, and seconds of one training, or of one operation.
+    """Result of a trial: test accuracy for every seed, and seconds of one training run or one operation.
 
-    parameters and accuracies are None where nothing was learnt.
+    parameters and accuracies are None where nothing was trained.
     """
 
     question: str
@@ -44,12 +44,12 @@ class Row:
 
     @property
     def accuracy(self) -> float | None:
-        """The mean over the seeds."""
+        """Mean accuracy over the seeds."""
         return None if self.accuracies is None else sum(self.accuracies) / len(self.accuracies)
 
 
 def rows(setting: Setting, questions: Sequence[str] = (), seeds: int = SEEDS) -> Iterator[Row]:
-    """Answer some questions, or all."""
+    """Run the trials of some questions (all by default), and yield their results."""
     for question in questions:
         if question not in QUESTIONS:
             raise one_of("question", question, QUESTIONS)
@@ -62,7 +62,7 @@ def rows(setting: Setting, questions: Sequence[str] = (), seeds: int = SEEDS) ->
 
 
 def tried(trial: Trial, setting: Setting, seeds: int) -> list[Row]:
-    """A row for every shift of the test images, from the best of the trial's optimizers."""
+    """Run a trial; return a row for every shift of the test images, from the best of the trial's optimizers."""
     limited = replace(setting, limit=setting.limit or IMAGES)
     training, test = (trial.changed(part) for part in limited.data(trial.data, 0))
     found: list[list[Row]] = []
@@ -80,7 +80,7 @@ def tried(trial: Trial, setting: Setting, seeds: int) -> list[Row]:
 
 
 def moved(images: Dataset, pixels: int) -> Dataset:
-    """Every image moved to the right; the column on the left fills what is left free."""
+    """Shift every image to the right, filling the gap with copies of its left column."""
     if not pixels:
         return images
     left = np.repeat(images.x[..., :1], pixels, axis=-1)
@@ -101,11 +101,11 @@ def _trained(
     return model, trainer.run(setting.callbacks(title)).epochs[-1].seconds
 
 
-# ---------------------------------------------------------------------- convolution by Fourier's transform
+# ---------------------------------------------------------------------- convolution by Fourier transform
 
 
 def by_fourier(x: NDArray[Any], w: NDArray[Any]) -> NDArray[Any]:
-    """`cross_correlate(x, w)` by the theorem of convolution: transform, multiply (w conjugate), transform back."""
+    """Compute `cross_correlate(x, w)` by the convolution theorem: transform, multiply (w conjugate), transform back."""
     size = x.shape[2:]
     transformed = np.einsum("nchk,ochk->nohk", np.fft.rfft2(x), np.conj(np.fft.rfft2(w, size)))
     rows, columns = (cells - taps + 1 for cells, taps in zip(size, w.shape[2:], strict=True))
@@ -113,7 +113,7 @@ def by_fourier(x: NDArray[Any], w: NDArray[Any]) -> NDArray[Any]:
 
 
 def fourier() -> Iterator[Row]:
-    """Seconds of one convolution of 32 images, 8 channels to 8, with kernels of several sizes, both ways."""
+    """Time a convolution of 32 images, 8 channels to 8, with kernels of several sizes, directly and by Fourier."""
     generator = np.random.default_rng(0)
     x = generator.normal(size=(32, 8, 28, 28)).astype(np.float32)
     for side in KERNELS:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 size = options.together(
     click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Passes over the data."),
-    click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Training images in all."),
+    click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Number of training images."),
     options.where,
     options.machine,
     options.quiet,
@@ -26,13 +26,13 @@ size = options.together(
 
 @click.group(cls=Group)
 def experiment() -> None:
-    """The tables and curves of the documentation, worked out anew."""
+    """Reproduce the tables and curves of the documentation."""
 
 
-@experiment.command(short_help="Accuracy and seconds for shares of the data.")
+@experiment.command(short_help="Measure accuracy and time for shares of the data.")
 @size
 def shares(**given: Any) -> None:
-    """numpy-cnn on all of MNIST, a half and a sixteenth: seconds and accuracy, beside its tutorial's hours."""
+    """Train numpy-cnn on all, a half and a sixteenth of MNIST, and compare time and accuracy with its tutorial."""
     from chainrule.cli.output import duration, percent
     from experiments.shares import shares as measured
 
@@ -45,13 +45,17 @@ def shares(**given: Any) -> None:
     _show(given, cells, [{name: getattr(row, name) for name in names} for row in rows])
 
 
-@experiment.command(short_help="What the tutorials claim, tried with several seeds.")
+@experiment.command(short_help="Test the tutorials' empirical claims with several seeds.")
 @click.argument("questions", nargs=-1, metavar="[QUESTION]...")
-@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, metavar="N", help="Trainings each.")
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=3, show_default=True, metavar="N", help="Runs of each trial."
+)
 @size
 def claims(questions: tuple[str, ...], seeds: int, **given: Any) -> None:
-    """Claims that only a trial can judge: pooling, activation, parameters, order (of the pixels), position (of the
-    digit), padding, kernels, optimizer, fourier; all, or those named. Few images unless --limit says otherwise.
+    """Test the tutorials' empirical claims.
+
+    A QUESTION is pooling, activation, parameters, order (of the pixels), position (of the digit), padding, kernels,
+    optimizer or fourier; by default, all are tested. Training uses few images, unless --limit is given.
     """
     from chainrule.cli.output import percent
     from experiments.claims import rows
@@ -67,11 +71,11 @@ def claims(questions: tuple[str, ...], seeds: int, **given: Any) -> None:
     _show(given, cells, [{name: getattr(row, name) for name in names} for row in found], words=3)
 
 
-@experiment.command(short_help="VanillaCNN's 10 % and 88 %, explained by the rate.")
+@experiment.command(short_help="Reproduce VanillaCNN's 10 % and 88 % with several rates.")
 @size
 @options.picture
 def rate(picture: Path | None, **given: Any) -> None:
-    """The network of VanillaCNN with several rates and batch sizes: test accuracy after every epoch."""
+    """Train VanillaCNN's network with several rates and batch sizes; print test accuracy after every epoch."""
     from chainrule.cli import places
     from chainrule.cli.output import percent
     from experiments.rate import curves
@@ -87,10 +91,10 @@ def rate(picture: Path | None, **given: Any) -> None:
         _draw(found, picture)
 
 
-@experiment.command(short_help="Ten digits with binary and with categorical cross-entropy.")
+@experiment.command(short_help="Compare binary and categorical cross-entropy on ten digits.")
 @size
 def losses(**given: Any) -> None:
-    """The network of The Independent Code on ten digits, with either loss: test accuracy after every epoch."""
+    """Train The Independent Code's network on ten digits with either loss; print test accuracy after every epoch."""
     from chainrule.cli.output import percent
     from experiments.losses import losses as trained
 
@@ -104,11 +108,11 @@ def losses(**given: Any) -> None:
     _show(given, cells, known, words=2)
 
 
-@experiment.command(short_help="The activations and their derivatives.")
-@click.option("--pictures", metavar="FOLDER", type=options.PATH, help="Draw each, as FOLDER/NAME.png.")
+@experiment.command(short_help="Tabulate and plot the activations and their derivatives.")
+@click.option("--pictures", metavar="FOLDER", type=options.PATH, help="Plot each to FOLDER/NAME.png.")
 @options.as_json
 def activations(pictures: Path | None, as_json: bool) -> None:
-    """Every activation and its derivative at whole numbers, as the reference computes them; and their graphs."""
+    """Print every activation and its derivative at whole numbers, computed by the reference; plot their graphs."""
     import numpy as np
 
     from chainrule.cli.output import json_out, table
@@ -125,7 +129,7 @@ def activations(pictures: Path | None, as_json: bool) -> None:
 
 
 def _draw_graphs(folder: Path | None) -> None:
-    """The graph of every activation, from −5 to 5; 0 is one of the points."""
+    """Plot the graph of every activation from −5 to 5, including the point 0."""
     if folder is None:
         return
     import numpy as np
@@ -143,7 +147,7 @@ def _draw_graphs(folder: Path | None) -> None:
 
 
 def _setting(given: dict[str, Any]) -> "Setting":
-    """What an experiment is given; its Markdown file is tried before the work is done."""
+    """Return the settings of an experiment, after checking that its Markdown file can be written."""
     from chainrule import engines
     from chainrule.cli import places
     from experiments.setting import Setting
@@ -156,7 +160,7 @@ def _setting(given: dict[str, Any]) -> "Setting":
 
 
 def _show(given: dict[str, Any], cells: list[list[str]], known: list[dict[str, Any]], words: int = 0) -> None:
-    """Print a table, whose first columns are `words` and whose others are numbers, or its JSON; and write the page."""
+    """Print a table, whose first `words` columns are left-aligned, or its JSON, and write the page."""
     from chainrule import engines
     from chainrule.cli.output import json_out, table
 
@@ -182,7 +186,7 @@ def _draw(found: "Sequence[Curve]", picture: Path) -> None:
 
 
 def _short(seconds: float) -> str:
-    """A time that may be much less than a second."""
+    """Format a time that may be much shorter than a second."""
     from chainrule.cli.output import duration
 
     return duration(seconds) if seconds >= 0.1 else f"{1000 * seconds:.1f} ms"

@@ -1,8 +1,9 @@
 """Two losses for ten digits.
 
 The Independent Code classifies two digits with binary cross-entropy and only announces ten; its next heading is "Cross
-Entropy Loss". Here the same network learns ten digits with either: binary cross-entropy on ten sigmoids, categorical
-cross-entropy on a softmax, and, to see why an ending belongs to its loss, categorical cross-entropy on sigmoids.
+Entropy Loss". Here the same network learns ten digits with either loss: binary cross-entropy on ten sigmoids,
+categorical cross-entropy on a softmax, and, to show why loss and output layer must match, categorical cross-entropy on
+sigmoids.
 """
 
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ SETTINGS: tuple[tuple[Layer, str, float], ...] = (
 
 @dataclass(frozen=True)
 class Trained:
-    """An ending, a loss and a rate, and the history of training with them; validation is on the test set."""
+    """An output activation, a loss and a rate, and the history of training with them, validated on the test set."""
 
     ending: str
     loss: str
@@ -39,7 +40,7 @@ class Trained:
 
 
 def losses(setting: Setting) -> Iterator[Trained]:
-    """Train independent-code-10 with each ending and loss, from the same first weights."""
+    """Train independent-code-10 with each output activation and loss, from the same initial weights."""
     entry = zoo.find("independent-code-10")
     recipe = setting.recipe(entry.recipe)
     parts = setting.mnist(recipe.seed)

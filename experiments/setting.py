@@ -1,4 +1,4 @@
-"""How an experiment is run."""
+"""Settings of an experiment."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +17,12 @@ def _silent(title: str) -> Sequence[Callback]:
 
 @dataclass(frozen=True)
 class Setting:
-    """What all experiments may be given.
+    """Settings of all experiments.
 
-    epochs     instead of those of the recipe
-    limit      training images in all
-    options    of `DataChoice.load`: folder, offline, progress
-    callbacks  those of a training, by its title
+    epochs     number of epochs in place of the recipe's
+    limit      number of training images
+    options    options of `DataChoice.load`: folder, offline, progress
+    callbacks  function from the title of a training run to its callbacks
     """
 
     epochs: int | None = None
@@ -33,24 +33,24 @@ class Setting:
     callbacks: Callable[[str], Sequence[Callback]] = _silent
 
     def recipe(self, recipe: Recipe) -> Recipe:
-        """A recipe with the epochs of this setting."""
+        """Return a recipe with the epochs of this setting."""
         return recipe if self.epochs is None else replace(recipe, epochs=self.epochs)
 
     def mnist(self, seed: int) -> tuple[Dataset, Dataset]:
-        """Training and test images."""
+        """Load training and test images of MNIST."""
         return self.data("mnist", seed)
 
     def data(self, name: str, seed: int) -> tuple[Dataset, Dataset]:
-        """Training and test images of a known data set."""
+        """Load training and test images of a known data set."""
         return DataChoice(name, limit=self.limit).load(seed, **(self.options or {}))
 
     @property
     def machine(self) -> dict[str, Any]:
-        """Engine and threads, as a model takes them."""
+        """Engine and threads, as arguments of a model."""
         return {"engine": self.engine, "threads": self.threads}
 
 
 def samples(parts: tuple[Dataset, Dataset]) -> tuple[Samples, Samples]:
-    """Training and test images as training takes them."""
+    """Convert training and test images to samples."""
     training, test = (Samples.of_dataset(part, len(part.classes)) for part in parts)
     return training, test

@@ -1,6 +1,6 @@
-"""A tutorial's table as it is today: share of the data, seconds, accuracy.
+"""A tutorial's table of time and accuracy by share of the data, measured with this library.
 
-"Introduction to a NumPy CNN" trained for eight hours on all of its data, then on a half and on a sixteenth of them.
+"Introduction to a NumPy CNN" trained for eight hours on all of its data, then on a half and on a sixteenth of it.
 """
 
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from chainrule import zoo
 from chainrule.training.samples import Samples
 from experiments.setting import Setting
 
-SHARES = ((1, "8 h"), (2, "4 h"), (16, "30 min"))  # divisor, and the time that the tutorial reports
+SHARES = ((1, "8 h"), (2, "4 h"), (16, "30 min"))  # divisor, and the time reported by the tutorial
 
 
 @dataclass(frozen=True)
 class Share:
-    """Training on the data divided by `divisor`."""
+    """Result of training on 1/`divisor` of the data."""
 
     divisor: int
     images: int
@@ -26,12 +26,12 @@ class Share:
 
     @property
     def text(self) -> str:
-        """1 or 1/16."""
+        """Share of the data as a fraction, such as 1/16."""
         return "1" if self.divisor == 1 else f"1/{self.divisor}"
 
 
 def shares(setting: Setting) -> Iterator[Share]:
-    """Train numpy-cnn with its recipe on each share. The seconds are of training alone, not of compiling."""
+    """Train numpy-cnn with its recipe on each share; the seconds do not include compilation."""
     entry = zoo.find("numpy-cnn")
     recipe = replace(setting.recipe(entry.recipe), validation=0.0)
     training, test = setting.mnist(recipe.seed)

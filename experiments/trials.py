@@ -1,4 +1,4 @@
-"""What the claims of the tutorials are tried on: small networks by question, each with what is special about it."""
+"""Trials for the claims of the tutorials: small networks by question."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,21 +26,21 @@ Build = Callable[[int], list[Layer]]
 
 
 def as_they_are(images: Dataset) -> Dataset:
-    """The images unchanged."""
+    """Return the images unchanged."""
     return images
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A network, and what it is trained with.
+    """A network, and its training.
 
-    question    the claim it belongs to
-    setting     what is special about it, as the table says it
-    layers      for a number of classes
+    question    claim that it tests
+    setting     variant, as shown in the table
+    layers      function from the number of classes to the layers
     data        a known data set
-    optimizers  the best of them, by the mean accuracy of the seeds, is shown
-    changed     what is done to the images before, training and test alike
-    shifts      a row for each: the test images moved so many pixels to the right
+    optimizers  optimizers to try, of which the best by mean accuracy over the seeds is shown
+    changed     preprocessing of training and test images
+    shifts      shifts of the test images to the right in pixels, with a row for each
     """
 
     question: str
@@ -53,7 +53,7 @@ class Trial:
 
 
 def two_blocks(pool: Callable[[], Sequence[Layer]] = lambda: [MaxPool2D(2)], padding: str = "valid") -> Build:
-    """Twice a convolution of 3×3, ReLU and a pool; then dense."""
+    """Build two blocks of a 3×3 convolution, ReLU and pooling, then a dense layer."""
 
     def build(classes: int) -> list[Layer]:
         built: list[Layer] = []
@@ -66,7 +66,7 @@ def two_blocks(pool: Callable[[], Sequence[Layer]] = lambda: [MaxPool2D(2)], pad
 
 
 def one_block(filters: int, kernel: int) -> Build:
-    """A convolution, ReLU, max pooling, dense."""
+    """Build a convolution, ReLU, max pooling and a dense layer."""
     return lambda classes: [
         Conv2D(filters, kernel, initializer="lecun_uniform"),
         *(ReLU(), MaxPool2D(2), Flatten()),
@@ -75,7 +75,7 @@ def one_block(filters: int, kernel: int) -> Build:
 
 
 def activated(activation: Layer) -> Build:
-    """numpy-cnn with another activation in place of each ReLU, and Glorot's first weights, which suit them all."""
+    """Build numpy-cnn with another activation in place of ReLU, and Glorot initialisation, which suits all of them."""
 
     def build(classes: int) -> list[Layer]:
         found = [activation if isinstance(layer, ReLU) else layer for layer in zoo.find("numpy-cnn").layers(classes)]
@@ -88,7 +88,7 @@ def activated(activation: Layer) -> Build:
 
 
 def sigmoids(pool: Callable[[], Layer]) -> Build:
-    """VanillaCNN with another pool, and a softmax."""
+    """Build VanillaCNN with another pooling, and a softmax."""
 
     def build(classes: int) -> list[Layer]:
         found = zoo.find("vanilla-cnn").layers(classes)[:-1]
@@ -98,7 +98,7 @@ def sigmoids(pool: Callable[[], Layer]) -> Build:
 
 
 def perceptron(hidden: int) -> Build:
-    """A layer of so many ReLUs between the pixels and the classes."""
+    """Build a perceptron with one hidden layer of ReLUs."""
     return lambda classes: [
         *(Flatten(), Dense(hidden, initializer="lecun_uniform"), ReLU()),
         *(Dense(classes, initializer="lecun_uniform"), Softmax()),
@@ -106,19 +106,19 @@ def perceptron(hidden: int) -> Build:
 
 
 def everywhere(classes: int) -> list[Layer]:
-    """Two blocks whose maps are averaged: the last layer does not see where anything is."""
+    """Build two blocks with global average pooling, so that the last layer has no information on positions."""
     return [*two_blocks()(classes)[:-3], GlobalAveragePool2D(), Dense(classes), Softmax()]
 
 
 def shuffled(images: Dataset) -> Dataset:
-    """The pixels of every image in one other order."""
+    """Permute the pixels of every image in the same way."""
     order = np.random.default_rng(0).permutation(int(np.prod(images.shape[1:])))
     flat = images.x.reshape(*images.x.shape[:2], -1)
     return replace(images, x=np.ascontiguousarray(flat[..., order]).reshape(images.x.shape))
 
 
 def cropped(images: Dataset) -> Dataset:
-    """The middle 20×20 of 28×28: digits reach the edge."""
+    """Crop images of 28×28 to the middle 20×20, so that digits reach the edge."""
     return replace(images, x=np.ascontiguousarray(images.x[:, :, 4:-4, 4:-4]))
 
 

@@ -49,7 +49,7 @@ def test_a_skeleton_is_a_network(tmp_path: Path, ending: str) -> None:
     entry = network_files.find(str(path))
     model = entry.build((3, 32, 32), ("cat", "dog"), engine="numpy")
     assert (model.name, model.output_shape, model.classes) == ("mine", (2,), ("cat", "dog"))
-    with pytest.raises(RunError, match="there already"):
+    with pytest.raises(RunError, match="exists already"):
         skeletons.write(path)
     with pytest.raises(OptionError, match=r"\.py, \.toml, \.json"):
         skeletons.write(tmp_path / "mine.txt")
@@ -122,7 +122,7 @@ def refused(name: str, said: str) -> None:
         (["Conv2D(4, 3, stride=__import__('os').getpid())"], "layer 1"),
         ([{"layer": "Conv2D", "filters": 4, "kernel": 3, "colour": 1}], "layer 1: layer Conv2D"),
         (["Conv2D(0, 3)"], "layer 1: Conv2D"),
-        (["Flatten()", "Dense(9)"], "it has 9 outputs, and the data have 10 classes"),
+        (["Flatten()", "Dense(9)"], "it has 9 outputs, but the data have 10 classes"),
         (["Conv2D(4, 99)", "Flatten()", "Dense(classes)"], "kernel 99×99"),
         ({"layers": LAYERS, "recipe": {"epochs": 0}}, "recipe: epochs 0"),
         ({"layers": LAYERS, "recipe": {"rate": "fast"}}, "recipe: rate 'fast'"),
@@ -141,7 +141,7 @@ def test_what_is_wrong_is_said(tmp_path: Path, content: Any, said: str) -> None:
 
 def test_another_shape_than_the_datas(tmp_path: Path) -> None:
     path = written(tmp_path, {"layers": LAYERS, "input_shape": [1, 9, 9]})
-    with pytest.raises(ChainruleError, match="takes 1×9×9, and the images are 3×4×4"):
+    with pytest.raises(ChainruleError, match="input is 1×9×9, but the images are 3×4×4"):
         network_files.find(path).build((3, 4, 4), engine="numpy")
 
 

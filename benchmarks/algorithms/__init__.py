@@ -1,11 +1,11 @@
-"""Four ways to compute one layer: the same cross-correlation, other sums.
+"""Four algorithms for the same cross-correlation.
 
-direct    the loops of the definition, as the numba engine runs them
-gemm      every patch of the picture as a column, then one matrix product
+direct    the loops of the definition, by the kernel of the numba engine
+gemm      every patch of the image as a column, then one matrix product
 winograd  small tiles, evaluated at a few points: fewer products, more additions
-fft       the whole picture, or large tiles, at the roots of unity: a product for each frequency
+fft       the whole image, or large tiles, evaluated at the roots of unity: a product for each frequency
 
-Each is a file, and each is called alike: `algorithm(x, w, padding)` gives y. All run on one thread.
+Each is a file with the same interface: `algorithm(x, w, padding)` returns y. All run on one thread.
 """
 
 from benchmarks.algorithms.algorithm import Algorithm
@@ -20,7 +20,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (Direct(), Gemm(), Winograd(2), Winograd(4),
 
 
 def find(name: str) -> Algorithm:
-    """The algorithm of that name."""
+    """Return the algorithm of a name; OptionError when it is unknown."""
     for algorithm in ALGORITHMS:
         if algorithm.name == name:
             return algorithm

@@ -1,4 +1,4 @@
-"""FFT: a product for each frequency of the whole picture."""
+"""FFT: a product for each frequency of the whole image."""
 
 import numpy as np
 
@@ -7,35 +7,35 @@ from benchmarks.algorithms.algorithm import Algorithm
 from benchmarks.algorithms.layer import Array, Layer
 from chainrule.shapes import Pair
 
-BLOCK = 8  # pictures that share one reading of the spectra of the kernels
+BLOCK = 8  # images processed in one pass over the spectra of the kernels
 
 
 class Fft(Algorithm):
-    """The convolution theorem: a shift is a factor of every frequency, so a sum of shifts is a product.
+    """The convolution theorem: a shift multiplies every frequency by a factor, so a sum of shifts becomes a product.
 
-    Y[o] = Σ_c X[c] · conj(W[o,c])        X, W, Y: the discrete Fourier transforms of x, w, y over P×Q cells
+    Y[o] = Σ_c X[c] · conj(W[o,c])        X, W, Y: the discrete Fourier transforms of x, w, y over P×Q elements
 
-    This holds on a circle: what leaves the P cells on the right comes back on the left. So P is at least H and the
-    zeros before or after it, whichever are more: on a circle the same zeros lie at both ends. Of a real picture half of
-    the frequencies is enough, the others are their complex conjugates.
+    The correlation is circular: elements shifted out at one end come back at the other. So P is at least H plus the
+    padding on one side, whichever is larger: the same zeros serve both ends. Half of the frequencies of a real image is
+    enough; the others are their complex conjugates.
 
-    Cost       P·Q·log₂(P·Q) multiplications for each of C + O pictures, 4 for each frequency of each of C·O products
-               (2 a cell, whatever the size of the kernel), and O·C transforms of kernels, large as the picture
-    Memory     the spectra: of O·C kernels, each as large as a picture, and of the pictures in and out
-    Precision  about ε·log₂(P·Q) of the *largest* output: small outputs next to large ones lose figures
+    Cost       P·Q·log₂(P·Q) multiplications for each of C + O images, 4 for each frequency of each of C·O products
+               (2 per element, whatever the size of the kernel), and O·C transforms of kernels padded to P×Q
+    Memory     the spectra of O·C kernels, each as large as an image, and of the images in and out
+    Precision  about ε·log₂(P·Q) of the *largest* output: small outputs next to large ones lose precision
     Source     Mathieu, Henaff, LeCun: Fast Training of Convolutional Networks through FFTs, 2013
     """
 
     name = "fft"
 
     def size(self, layer: Layer) -> Pair:
-        """P and Q: room for picture and padding on a circle, for the kernel, and for y; quick to transform."""
+        """Return P and Q: large enough for the padded image, for the kernel and for y, and fast to transform."""
         axes = zip(layer.size, layer.padding, layer.kernel, layer.outputs, strict=True)
         rows, columns = (transforms.quick(max(side + max(zeros), taps, out)) for side, zeros, taps, out in axes)
         return rows, columns
 
     def prepare(self, w: Array, layer: Layer) -> Array:
-        """conj(W), (O, C, frequencies), of kernels moved back by the padding, so that y begins at cell 0."""
+        """Return conj(W), (O, C, frequencies), of kernels shifted back by the padding, so that y begins at 0."""
         size = self.size(layer)
         rows, columns = (
             (np.arange(taps) - zeros[0]) % side
@@ -47,7 +47,7 @@ class Fft(Algorithm):
         return np.conjugate(found, out=found)
 
     def correlate(self, x: Array, prepared: Array, layer: Layer) -> Array:
-        """Transform, multiply, transform back, some pictures at a time."""
+        """Transform, multiply and transform back, BLOCK images at a time."""
         size, (height, width) = self.size(layer), layer.outputs
         y = np.empty((layer.batch, layer.filters, height, width), x.dtype)
         for first in range(0, layer.batch, BLOCK):
@@ -58,7 +58,7 @@ class Fft(Algorithm):
         return y
 
     def multiplications(self, layer: Layer) -> int:
-        """(C + O)·P·Q·log₂(P·Q) of transforms, and 4·C·O for each frequency."""
+        """Return (C + O)·P·Q·log₂(P·Q) for the transforms, plus 4·C·O for each frequency."""
         size = self.size(layer)
         pictures = (layer.channels + layer.filters) * transforms.multiplications(size)
         return round(pictures) + 4 * layer.channels * layer.filters * transforms.frequencies(size)

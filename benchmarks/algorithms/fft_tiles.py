@@ -12,34 +12,35 @@ from benchmarks.algorithms.fft import Fft
 from benchmarks.algorithms.layer import NO_PADDING, Array, Layer
 from chainrule.shapes import Pair
 
-SIDES = tuple(2**power for power in range(3, 15))  # of tiles
+SIDES = tuple(2**power for power in range(3, 15))  # sizes of tiles
 WHOLE = Fft()
 
 
 class FftTiles(Algorithm):
-    """Overlap-save: the picture in tiles that overlap by K − 1 cells, each transformed by itself.
+    """Overlap-save: the image in tiles that overlap by K − 1 elements, each transformed separately.
 
-    A tile of T cells gives the T − K + 1 outputs whose taps all lie on it; the other K − 1, into which the circle runs,
-    are thrown away. Winograd's algorithm with other points: the roots of unity, at which any tile size is precise.
+    A tile of T elements gives the T − K + 1 outputs whose taps all lie in it; the other K − 1, which the wrap-around
+    affects, are discarded. This is Winograd's algorithm with other points: the roots of unity, at which any tile size
+    is numerically stable.
 
-    Cost       log₂ T in place of log₂ P; spectra of kernels as large as a tile, not as the picture; but each cell is
+    Cost       log₂ T in place of log₂ P; spectra of kernels as large as a tile, not the image; but each element is
                transformed T/(T − K + 1) times along each axis. T is the power of 2 with the fewest multiplications
-    Memory     the spectra of O·C kernels, large as a tile; the tiles of a batch, and those of its outputs
+    Memory     the spectra of O·C kernels, as large as a tile; the tiles of a batch and of its outputs
     Precision  about ε·log₂ T of the largest output on the tile
     """
 
     name = "fft tiles"
 
     def sides(self, layer: Layer) -> Pair:
-        """The tile: rows and columns for which a picture takes the fewest multiplications."""
+        """Return the rows and columns of the tile that needs the fewest multiplications per image."""
         return _best_sides(replace(layer, batch=1))
 
     def prepare(self, w: Array, layer: Layer) -> Array:
-        """As for a picture as large as a tile."""
+        """Prepare the kernels as for an image of the size of a tile."""
         return WHOLE.prepare(w, _of_tile(layer, self.sides(layer)))
 
     def correlate(self, x: Array, prepared: Array, layer: Layer) -> Array:
-        """Cut the padded pictures into overlapping tiles, take each for a picture, put their outputs side by side."""
+        """Cut the padded images into overlapping tiles, correlate each as an image, and join their outputs."""
         sides = self.sides(layer)
         tile, (down, across) = _of_tile(layer, sides), _counts(layer, sides)
         steps = tile.outputs
@@ -56,7 +57,7 @@ class FftTiles(Algorithm):
         return np.ascontiguousarray(y[:, :, : layer.outputs[0], : layer.outputs[1]])
 
     def multiplications(self, layer: Layer) -> int:
-        """Those of a tile, for every tile."""
+        """Return the multiplications of one tile times the number of tiles."""
         return _multiplications(layer, self.sides(layer))
 
 
@@ -72,7 +73,7 @@ def _multiplications(layer: Layer, sides: Pair) -> int:
 
 
 def _sides(layer: Layer, axis: int) -> list[int]:
-    """Sides a tile may have: room for the kernel, and none larger than the first that holds the whole axis."""
+    """Return the possible tile sizes along an axis: from the size of the kernel to one that covers the whole axis."""
     if layer.kernel[axis] == layer.outputs[axis] == 1:
         return [1]
     least, most = layer.kernel[axis], layer.outputs[axis] + layer.kernel[axis] - 1
@@ -81,12 +82,12 @@ def _sides(layer: Layer, axis: int) -> list[int]:
 
 
 def _of_tile(layer: Layer, sides: Pair) -> Layer:
-    """The layer of a single tile."""
+    """Return the layer of a single tile."""
     return replace(layer, batch=1, size=sides, padding=NO_PADDING)
 
 
 def _counts(layer: Layer, sides: Pair) -> Pair:
-    """Tiles down and across."""
+    """Return the numbers of tiles down and across."""
     axes = zip(layer.outputs, layer.kernel, sides, strict=True)
     down, across = (-(-outputs // (side - taps + 1)) for outputs, taps, side in axes)
     return down, across

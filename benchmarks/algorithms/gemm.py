@@ -1,4 +1,4 @@
-"""GEMM: the sum as a matrix product."""
+"""GEMM: the convolution as a matrix product."""
 
 from itertools import product
 
@@ -8,30 +8,30 @@ from benchmarks.algorithms import kernels
 from benchmarks.algorithms.algorithm import Algorithm
 from benchmarks.algorithms.layer import Array, Layer
 
-BYTES = 1 << 19  # of columns at a time, which stay in a core's own cache until they are multiplied
-LEAST = 64  # columns at a time: fewer starve the product
+BYTES = 1 << 19  # size of a block of columns, which stays in a core's own cache until it is multiplied
+LEAST = 64  # columns in a block: fewer make the product inefficient
 
 
 class Gemm(Algorithm):
-    """im2col: every patch of the picture becomes a column, every filter is a row.
+    """im2col: every patch of the image becomes a column, and every filter is a row.
 
     y[o, (i,j)] = Σ_{(c,u,v)} w[o, (c,u,v)] · columns[(c,u,v), (i,j)],   columns[(c,u,v), (i,j)] = x̄[c, i + u, j + v]
 
-    Cost       C·KH·KW multiplications an output, as direct; the product is the best known loop there is (BLAS)
-    Memory     every cell is in KH·KW patches, so the columns of a picture are KH·KW times the picture. Here they are
-               made for some rows, or a part of one, at a time, BYTES at most
-    Precision  as direct: the same products, added in another order
+    Cost       C·KH·KW multiplications per output, as for direct; the matrix product is highly optimised (BLAS)
+    Memory     every element is in KH·KW patches, so the columns take KH·KW times the memory of the image. Here they are
+               made in blocks of some rows, or a part of a row, of at most BYTES
+    Precision  as for direct: the same products, added in another order
     Source     Chellapilla, Puri, Simard: High Performance Convolutional Neural Networks for Document Processing, 2006
     """
 
     name = "gemm"
 
     def prepare(self, w: Array, layer: Layer) -> Array:
-        """Every filter as a row (O, C·KH·KW): the same memory."""
+        """Return the filters as rows (O, C·KH·KW), a view of the same memory."""
         return np.ascontiguousarray(w).reshape(layer.filters, layer.taps)
 
     def correlate(self, x: Array, prepared: Array, layer: Layer) -> Array:
-        """Part by part: columns, then a matrix product straight into y."""
+        """Fill the columns block by block, and multiply each directly into y."""
         x = np.ascontiguousarray(x)
         (height, width), (top, left) = layer.outputs, (layer.padding[0][0], layer.padding[1][0])
         y = np.empty((layer.batch, layer.filters, height, width), x.dtype)
@@ -48,5 +48,5 @@ class Gemm(Algorithm):
         return y
 
     def multiplications(self, layer: Layer) -> int:
-        """O·H'·W'·C·KH·KW."""
+        """Return O·H'·W'·C·KH·KW."""
         return layer.products

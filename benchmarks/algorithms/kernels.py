@@ -1,17 +1,17 @@
-"""The loops that NumPy would do slowly, compiled with the flags of the numba engine.
+"""Loops that are slow in NumPy, compiled with the flags of the numba engine.
 
-A kernel here calls no compiled function of another file, whose changes numba's cache would not notice. Rows are cut out
-before they are walked: an index that could be negative would be looked at each time.
+A kernel here calls no compiled function of another file, since numba's cache would not notice changes there. Rows are
+sliced before the inner loops, which avoids a check of every index for negative values.
 """
 
 from chainrule.engines.numba.compiling import inlined, kernel
 
-FREQUENCIES = 64  # of a block of spectra: those of all kernels stay in the second cache
+FREQUENCIES = 64  # in a block of spectra: the blocks of all kernels fit into the second-level cache
 
 
 @kernel
 def lay_out_patches(picture, columns, top, left):
-    """columns[c,u,v,i,j] = picture[c, top + i + u, left + j + v], 0 outside of the picture (C, H, W)."""
+    """Set columns[c,u,v,i,j] = picture[c, top + i + u, left + j + v], or 0 outside of the image `picture` (C, H, W)."""
     channels, height, width = picture.shape
     KH, KW, rows, outputs = columns.shape[1:]
     for c in range(channels):
@@ -33,7 +33,7 @@ def lay_out_patches(picture, columns, top, left):
 
 @kernel
 def multiply_spectra(x, w, y):
-    """y[n,o,f] = Σ_c x[n,c,f]·w[o,c,f], a block of frequencies at a time, so that w is read once for all pictures."""
+    """Set y[n,o,f] = Σ_c x[n,c,f]·w[o,c,f], in blocks of frequencies, so that w is read once for all images."""
     count = x.shape[2]
     for first in range(0, count, FREQUENCIES):
         last = min(count, first + FREQUENCIES)
@@ -44,7 +44,7 @@ def multiply_spectra(x, w, y):
 
 @inlined
 def _multiply_block(x, w, y, first, last):
-    """Two channels at a time, which share the loads and stores of their sum."""
+    """Compute a block of frequencies, two channels at a time, which share the loads and stores of their sum."""
     sums = y[first:last]
     sums[:] = 0
     even = w.shape[0] // 2 * 2

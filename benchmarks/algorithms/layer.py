@@ -1,4 +1,4 @@
-"""The layer that the algorithms are compared on: its shape, read from and written as text."""
+"""The shape of the layer for which the algorithms are compared, with its text form."""
 
 import re
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ EXAMPLES = {False: "16,32,3x3@28x28", True: "1,1,63@4096"}
 
 @dataclass(frozen=True)
 class Layer:
-    """x (N, C, H, W) ⋆ w (O, C, KH, KW), stride 1. One-dimensional: KH = H = 1."""
+    """The shape of x (N, C, H, W) ⋆ w (O, C, KH, KW) with stride 1; KH = H = 1 in one dimension."""
 
     batch: int
     channels: int
@@ -29,37 +29,37 @@ class Layer:
     padding: Padding = NO_PADDING
 
     def __post_init__(self) -> None:
-        """ShapeError for what cannot be a layer."""
+        """Raise ShapeError for an impossible shape."""
         if min(self.batch, self.channels, self.filters, *self.kernel, *self.size) < 1:
             raise ShapeError(f"layer {self.text}, batch {self.batch}: expected sizes of at least 1")
         check_fits(f"layer {self.text}", "kernel", self.kernel, self.size, self.padding)
 
     @property
     def outputs(self) -> Pair:
-        """H' and W'."""
+        """Output size H', W'."""
         height, width = map(output_size, self.size, self.kernel, ONE, self.padding)
         return height, width
 
     @property
     def text(self) -> str:
-        """16→32, 3×3 on 28×28."""
+        """Short description, such as "16→32, 3×3 on 28×28"."""
         flat = self.kernel[0] == self.size[0] == 1
         kernel, size = (str(pair[1]) if flat else text(pair) for pair in (self.kernel, self.size))
         return f"{self.channels}→{self.filters}, {kernel} on {size}"
 
     @property
     def taps(self) -> int:
-        """Products in one output: C·KH·KW."""
+        """Number of products per output: C·KH·KW."""
         return self.channels * self.kernel[0] * self.kernel[1]
 
     @property
     def products(self) -> int:
-        """Products of the definition in one picture: O·H'·W'·C·KH·KW, those with zeros of the padding too."""
+        """Number of products per image in the definition, including those with padding zeros: O·H'·W'·C·KH·KW."""
         return self.filters * self.outputs[0] * self.outputs[1] * self.taps
 
 
 def of_arrays(x: Array, w: Array, padding: Padding = NO_PADDING) -> Layer:
-    """The layer of a batch x (N, C, H, W) and kernels w (O, C, KH, KW)."""
+    """Return the layer for a batch x (N, C, H, W) and kernels w (O, C, KH, KW)."""
     if x.ndim != 4 or w.ndim != 4 or x.shape[1] != w.shape[1]:
         raise ShapeError(f"x {text(x.shape)}, w {text(w.shape)}: expected (N, C, H, W) and (O, C, KH, KW)")
     if x.dtype != w.dtype:
@@ -68,14 +68,14 @@ def of_arrays(x: Array, w: Array, padding: Padding = NO_PADDING) -> Layer:
 
 
 def parse(written: str, batch: int, padding: PaddingLike, one_dimensional: bool) -> Layer:
-    """A layer from "16,32,3x3@28x28": channels, filters, kernel, picture; "1,1,63@4096" in one dimension.
+    """Parse a layer from "16,32,3x3@28x28": channels, filters, kernel, image; "1,1,63@4096" in one dimension.
 
-    One number for the kernel or the picture is a square, in two dimensions.
+    A single number for the kernel or the image means a square in two dimensions.
     """
     found = WRITTEN.fullmatch(written.replace(" ", ""))
     if not found:
         expected = EXAMPLES[one_dimensional]
-        raise OptionError(f"layer {written!r}: expected CHANNELS,FILTERS,KERNEL@PICTURE, such as {expected}")
+        raise OptionError(f"layer {written!r}: expected CHANNELS,FILTERS,KERNEL@IMAGE, such as {expected}")
     channels, filters, *sides = (int(group) if group else None for group in found.groups())
     if one_dimensional and (sides[1] or sides[3]):
         raise OptionError(f"layer {written!r} has two dimensions; with one, write {EXAMPLES[True]}")
@@ -84,9 +84,9 @@ def parse(written: str, batch: int, padding: PaddingLike, one_dimensional: bool)
 
 
 def pad(padding: PaddingLike, size: Pair, kernel: Pair, one_dimensional: bool) -> Padding:
-    """Padding as pairs; in one dimension none above and below."""
+    """Return the padding as pairs, with none above and below in one dimension."""
     if min(*size, *kernel) < 1:
-        return NO_PADDING  # `Layer` says what is wrong
+        return NO_PADDING  # `Layer` raises the error
     if one_dimensional:
         return (0, 0), resolve_padding(padding, size[1:], kernel[1:], (1,), (1,))[0]
     rows, columns = resolve_padding(padding, size, kernel, ONE, ONE)

@@ -1,4 +1,4 @@
-"""Measures the algorithms on a layer, in this process: seconds, memory, error."""
+"""Measurement of the algorithms on a layer, in this process: time, memory, error."""
 
 import time
 import tracemalloc
@@ -11,16 +11,16 @@ import numpy as np
 from benchmarks.algorithms import ALGORITHMS, Algorithm, find
 from benchmarks.algorithms.layer import Array, Layer
 
-LEAST = 3  # rounds, however long they take
+LEAST = 3  # rounds, even beyond the budget
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be measured.
+    """A measurement to make.
 
-    rounds   of every algorithm, in turn; the median counts
-    budget   seconds, after which fewer rounds are enough (`LEAST`); None: all of them
-    closely  memory and error too
+    rounds   rounds in which all algorithms are run in turn; medians are reported
+    budget   seconds after which no more rounds are started, except for `LEAST`; None: no limit
+    closely  whether to measure memory and error too
     """
 
     layer: Layer
@@ -33,13 +33,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One algorithm on one layer.
+    """Measurement of one algorithm on one layer.
 
-    preparing  median seconds of bringing the kernels into form, once a batch
+    preparing  median seconds for preparing the kernels, once per batch
     seconds    median seconds of the rest, for the batch
-    memory     bytes at the highest, of all arrays that it allocates, without the output
-    error      largest error, divided by the largest output; the truth is direct in float64
-    refusal    why it cannot compute this layer; nothing else is known then
+    memory     peak bytes of all arrays that it allocates, without the output
+    error      largest error relative to the largest output, compared with direct in float64
+    refusal    reason why it cannot compute this layer; nothing else is known then
     """
 
     name: str
@@ -53,7 +53,7 @@ class Measurement:
 
 
 def measure(job: Job) -> list[Measurement]:
-    """All algorithms on one layer, one after the other in each round: what disturbs one disturbs the others too."""
+    """Measure all algorithms on one layer, in turn within each round, so that disturbances affect all alike."""
     x, w = _arrays(job)
     able, refusals = _able(job.layer)
     truth = find("direct")(x.astype(np.float64), w.astype(np.float64), job.layer.padding) if job.closely else None
@@ -71,7 +71,7 @@ def measure(job: Job) -> list[Measurement]:
 
 
 def _arrays(job: Job) -> tuple[Array, Array]:
-    """Random pictures and kernels."""
+    """Draw random images and kernels."""
     layer, generator = job.layer, np.random.default_rng(job.seed)
     shapes = (layer.batch, layer.channels, *layer.size), (layer.filters, layer.channels, *layer.kernel)
     x, w = (generator.standard_normal(shape).astype(job.dtype) for shape in shapes)
@@ -79,14 +79,14 @@ def _arrays(job: Job) -> tuple[Array, Array]:
 
 
 def _able(layer: Layer) -> tuple[Sequence[Algorithm], dict[str, str]]:
-    """The algorithms for a layer, and why the others are none."""
+    """Return the algorithms that can compute a layer, and the reasons why the others cannot."""
     refusals = {algorithm.name: algorithm.refusal(layer) for algorithm in ALGORITHMS}
     able = [algorithm for algorithm in ALGORITHMS if not refusals[algorithm.name]]
     return able, {name: reason for name, reason in refusals.items() if reason}
 
 
 def _closely(algorithm: Algorithm, x: Array, w: Array, layer: Layer, truth: Array | None) -> Measurement:
-    """All but the seconds; memory and error only where the truth is given. Afterwards all is compiled and warm."""
+    """Measure everything but the time, memory and error only if the truth is given; this also compiles and warms up."""
     found = Measurement(algorithm.name, algorithm.multiplications(layer))
     y = algorithm(x, w, layer.padding)
     if truth is None:
@@ -103,7 +103,7 @@ def _closely(algorithm: Algorithm, x: Array, w: Array, layer: Layer, truth: Arra
 
 
 def _timed(algorithm: Algorithm, x: Array, w: Array, layer: Layer) -> tuple[float, float]:
-    """Seconds of the kernels, and of the rest."""
+    """Time one call; return the seconds for preparing the kernels, and for the rest."""
     start = time.perf_counter()
     prepared = algorithm.prepare(w, layer)
     middle = time.perf_counter()
@@ -112,5 +112,5 @@ def _timed(algorithm: Algorithm, x: Array, w: Array, layer: Layer) -> tuple[floa
 
 
 def _spent(job: Job, begin: float, done: int) -> bool:
-    """Whether the budget is used up."""
+    """Return whether the budget is used up."""
     return job.budget is not None and done >= LEAST and time.perf_counter() - begin > job.budget

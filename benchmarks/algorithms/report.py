@@ -1,4 +1,4 @@
-"""The rows of `python -m benchmarks algorithms`: the layer's own, and the lesson over kernels and pictures."""
+"""The rows of `python -m benchmarks algorithms`: for one layer, and for a sweep over sizes of kernels and images."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from benchmarks.algorithms.worker import Worker
 
 KERNELS = {False: (3, 5, 7, 11, 15, 31), True: (3, 9, 31, 63, 127, 255, 1023, 4095)}  # one-dimensional: True
 SIZES = {False: (16, 32, 64, 128), True: (256, 1024, 4096, 16384, 65536)}
-BUDGET = 1.0  # seconds for one layer of the sweep, all algorithms together
+BUDGET = 1.0  # seconds for one layer of the sweep, for all algorithms together
 FOURIER = ("fft", "fft tiles")
 LAYER, SWEEP = "layer", "sweep"  # the two tables
 DIRECT = "direct"
@@ -19,7 +19,7 @@ DIRECT = "direct"
 
 @dataclass(frozen=True)
 class Row:
-    """An algorithm on a layer, beside direct."""
+    """An algorithm on a layer, compared with direct."""
 
     table: str
     layer: Layer
@@ -29,22 +29,22 @@ class Row:
 
     @property
     def seconds(self) -> float | None:
-        """For the batch, all included."""
+        """Seconds for the batch, including preparing the kernels."""
         return _sum(self.measured)
 
     @property
     def gflops(self) -> float | None:
-        """Billions of operations a second, as if it were direct: two for each product of the definition."""
+        """Operations of the definition (two per product) per second, in billions."""
         return None if self.seconds is None else 2e-9 * self.layer.products * self.layer.batch / self.seconds
 
     @property
     def ratio(self) -> float | None:
-        """Its seconds by those of direct: above 1, direct is faster."""
+        """Time relative to direct; above 1, direct is faster."""
         ours = _sum(self.direct)
         return None if self.seconds is None or not ours else self.seconds / ours
 
     def to_json(self) -> dict[str, Any]:
-        """Seconds are of the whole batch, `theirs` with the `preparing` of kernels; multiplications of one picture."""
+        """Return JSON values: seconds for the whole batch, including `preparing`, and multiplications per image."""
         found = self.measured
         return {
             "work": "algorithms",
@@ -70,12 +70,12 @@ class Row:
 
 
 def layer_rows(worker: Worker, layer: Layer, rounds: int, dtype: str) -> list[Row]:
-    """Every algorithm on one layer, looked at closely."""
+    """Measure every algorithm on one layer, with memory and error."""
     return _rows(LAYER, layer, dtype, worker.measure(Job(layer, rounds, dtype)))
 
 
 def sweep_rows(worker: Worker, layer: Layer, rounds: int, dtype: str, one_dimensional: bool) -> Iterator[list[Row]]:
-    """Every algorithm over sizes of kernels and pictures, with the layer's channels: a picture at a time, same size."""
+    """Measure every algorithm over sizes of kernels and images, with the layer's channels, batch 1 and same padding."""
     for side in SIZES[one_dimensional]:
         for taps in KERNELS[one_dimensional]:
             kernel, size = ((1, taps), (1, side)) if one_dimensional else ((taps, taps), (side, side))

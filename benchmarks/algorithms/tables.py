@@ -1,4 +1,4 @@
-"""The two tables, as cells of text."""
+"""The two tables of the algorithms as cells of text."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from benchmarks.algorithms.report import DIRECT, FOURIER, Row
 NONE = "–"
 LAYER_HEADS = (
     "algorithm",
-    "time/picture",
+    "time/image",
     "of it kernels",
     "against direct",
     "multiplications",
@@ -18,12 +18,12 @@ LAYER_HEADS = (
 
 
 def layer_cells(rows: Sequence[Row]) -> list[list[str]]:
-    """The table of one layer; a line of dashes for an algorithm that cannot compute it."""
+    """Return the table of one layer, with a line of dashes for an algorithm that cannot compute it."""
     return [list(LAYER_HEADS), *(_layer_line(row) for row in rows)]
 
 
 def refusals(rows: Sequence[Row]) -> list[str]:
-    """Why there are dashes."""
+    """Return the reasons for lines of dashes."""
     return [row.measured.refusal for row in rows if row.measured.refusal]
 
 
@@ -45,19 +45,19 @@ def _layer_line(row: Row) -> list[str]:
 
 
 def sweep_title(groups: Sequence[Sequence[Row]]) -> str:
-    """What the second table shows."""
+    """Return the title of the second table."""
     layer = groups[0][0].layer
     return (
-        f"{layer.channels}→{layer.filters} over kernels and pictures, batch 1, kernels prepared beforehand: "
-        "the fastest, and how much faster than direct the better FFT is"
+        f"{layer.channels}→{layer.filters} over kernels and images, batch 1, kernels prepared beforehand: "
+        "the fastest algorithm, and the speedup of the better FFT over direct"
     )
 
 
 def sweep_cells(groups: Sequence[Sequence[Row]], batch: int) -> list[list[str]]:
-    """Kernels down, pictures across: the winner, and how much faster than direct the better FFT is.
+    """Return the table of kernels by image sizes: the fastest algorithm, and the speedup of the better FFT.
 
-    The preparing of kernels is left out, as where they are known: what is most in favour of the FFT. The last lines are
-    the kernels from which on the FFT stays ahead of direct: so, and where they are prepared for every `batch` pictures.
+    The time for preparing kernels is left out, as for known kernels, which favours the FFT most. The last lines give
+    the kernel from which on the FFT is faster than direct: without preparing, and with preparing every `batch` images.
     """
     sizes = list(dict.fromkeys(group[0].layer.size for group in groups))
     kernels = list(dict.fromkeys(group[0].layer.kernel for group in groups))
@@ -77,7 +77,7 @@ def _sweep_cell(group: Sequence[Row]) -> str:
 
 
 def advantage(group: Sequence[Row], share: float = 0.0) -> float:
-    """Seconds of direct by those of the better FFT, with this share of its preparing: above 1, the FFT is faster."""
+    """Return the speedup of the better FFT over direct, with this share of its time for preparing kernels."""
     times = {
         row.measured.name: row.measured.seconds + share * row.measured.preparing
         for row in group
@@ -87,7 +87,7 @@ def advantage(group: Sequence[Row], share: float = 0.0) -> float:
 
 
 def _crossing(column: Sequence[Sequence[Row]], share: float) -> str:
-    """The kernel from which on, to the largest, the FFT is faster."""
+    """Return the kernel from which on, up to the largest, the FFT is faster."""
     ahead: str = NONE
     for group in reversed(column):
         if advantage(group, share) <= 1:
@@ -101,7 +101,7 @@ def _side(pair: tuple[int, int]) -> str:
 
 
 def seconds(value: float) -> str:
-    """Seconds in the unit that suits them."""
+    """Format seconds with a suitable unit."""
     for unit, factor in (("s", 1), ("ms", 1e3)):
         if value * factor >= 1:
             return f"{value * factor:.2f} {unit}"
@@ -109,5 +109,5 @@ def seconds(value: float) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes in the unit that suits them."""
+    """Format bytes with a suitable unit."""
     return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"

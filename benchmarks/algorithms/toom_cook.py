@@ -1,6 +1,6 @@
-"""The matrices of Winograd's short correlations, derived from the points they are evaluated at.
+"""The matrices of Winograd's short correlations, derived from the evaluation points.
 
-A correlation of r taps, m outputs: y[i] = Σ_j d[i + j]·g[j], from T = m + r − 1 inputs d.
+A correlation with r taps and m outputs is y[i] = Σ_j d[i + j]·g[j], from T = m + r − 1 inputs d.
 
 1. The product of two polynomials g (r coefficients) and h (m coefficients) has T coefficients. It is fixed by its
    values g(a_k)·h(a_k) at T − 1 points a_k, and by its highest coefficient, its "value at infinity" (Toom, Cook):
@@ -8,10 +8,10 @@ A correlation of r taps, m outputs: y[i] = Σ_j d[i + j]·g[j], from T = m + r �
 2. In matrices, s = C·[(G g) ⊙ (A h)]: G and A evaluate, the columns of C hold the polynomials of the sum.
 3. For fixed g this is linear in h; its transpose is the correlation with g: y = Aᵀ·[(G g) ⊙ (Cᵀ d)]. Bᵀ = Cᵀ.
 
-The divisors (a_k − a_l) are put into G, which is applied to kernels only.
+The divisors (a_k − a_l) are absorbed into G, which is applied to kernels only.
 
 Source   S. Winograd, Arithmetic Complexity of Computations, 1980; Lavin, Gray: Fast Algorithms for Convolutional Neural
-         Networks, 2015, who write some rows of G and Bᵀ with the opposite sign, both at once
+         Networks, 2015, where some rows of both G and Bᵀ have the opposite sign
 """
 
 from fractions import Fraction
@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks.algorithms.layer import Array
 from chainrule.errors import OptionError
 
-POINTS = (0, 1, -1, 2, -2)  # small and of both signs: their powers, which the precision suffers from, stay small
+POINTS = (0, 1, -1, 2, -2)  # small and of both signs, since large powers of them cost precision
 
 
 class Matrices(NamedTuple):
@@ -36,18 +36,18 @@ class Matrices(NamedTuple):
 
     @property
     def outputs(self) -> int:
-        """m."""
+        """Number of outputs, m."""
         return self.At.shape[0]
 
     @property
     def size(self) -> int:
-        """T, the inputs of a tile, and its products."""
+        """Number of inputs of a tile, and of its products, T."""
         return self.At.shape[1]
 
 
 @cache
 def matrices(m: int, r: int) -> Matrices:
-    """F(m, r): m outputs of a correlation with r taps from m + r − 1 products."""
+    """Return the matrices of F(m, r): m outputs of a correlation with r taps from m + r − 1 products."""
     size = m + r - 1
     if size - 1 > len(POINTS):
         raise OptionError(f"F({m}, {r}) needs {size - 1} points; known: {', '.join(map(str, POINTS))}")
@@ -61,12 +61,12 @@ def matrices(m: int, r: int) -> Matrices:
 
 
 def _divisor(a: int, points: tuple[int, ...]) -> int:
-    """Π_{l≠k} (a_k − a_l)."""
+    """Return Π_{l≠k} (a_k − a_l)."""
     return prod(a - b for b in points if b != a)
 
 
 def _from_roots(roots: list[int]) -> list[int]:
-    """The coefficients of Π (x − root), lowest first."""
+    """Return the coefficients of Π (x − root), lowest first."""
     coefficients = [1]
     for root in roots:
         shifted, scaled = [0, *coefficients], [*(-root * c for c in coefficients), 0]

@@ -1,7 +1,7 @@
-"""Fourier transforms of real arrays, and the sizes they are quick at.
+"""Fourier transforms of real arrays, and the sizes at which they are fast.
 
-SciPy computes several transforms at once in the lanes of the processor's vectors, NumPy one after the other: SciPy's
-are taken where it is installed, so that the FFT is not beaten for want of a good one. Both keep float32.
+SciPy computes several transforms at once in the lanes of vector registers, NumPy one after the other. SciPy is used if
+it is installed, so that the FFT is not at a disadvantage. Both keep float32.
 """
 
 import importlib
@@ -25,13 +25,13 @@ def _library() -> ModuleType:
 
 
 def library() -> str:
-    """The library whose transforms are used, with its version."""
+    """Return the name and version of the library whose transforms are used."""
     name = _library().__name__.partition(".")[0]
     return f"{name} {metadata.version(name)}"
 
 
 def spectrum(x: Array, size: Pair) -> Array:
-    """The half spectrum of real pictures (…, H, W), filled up with zeros to `size`; along an axis of 1, none is needed.
+    """Return the half spectrum of real images (…, H, W), zero-padded to `size`; axes of size 1 are not transformed.
 
     (…, P, Q) → complex (…, P, Q/2 + 1), flat: (…, frequencies). The other half is its complex conjugate.
     """
@@ -41,23 +41,23 @@ def spectrum(x: Array, size: Pair) -> Array:
 
 
 def picture(spectra: Array, size: Pair) -> Array:
-    """The real pictures (…, P, Q) of half spectra (…, frequencies)."""
+    """Return the real images (…, P, Q) of half spectra (…, frequencies)."""
     axes = _axes(size)
     half = tuple(side // 2 + 1 if axis == axes[-1] else side for axis, side in zip(AXES, size, strict=True))
     return _library().irfftn(spectra.reshape(*spectra.shape[:-1], *half), s=[size[axis] for axis in axes], axes=axes)
 
 
 def frequencies(size: Pair) -> int:
-    """Entries of the half spectrum."""
+    """Return the number of entries of the half spectrum."""
     last = size[_axes(size)[-1]]
     return size[0] * size[1] // last * (last // 2 + 1)
 
 
 def multiplications(size: Pair) -> float:
-    """Real multiplications of one transform of P real numbers: P·log₂ P.
+    """Return the real multiplications of one transform of P real numbers: P·log₂ P.
 
-    Radix 2 takes P/2·log₂ P complex multiplications of P complex numbers, four real ones each; two real pictures fit
-    into the real and imaginary parts of one complex picture, so one costs half.
+    Radix 2 takes P/2·log₂ P complex multiplications for P complex numbers, four real ones each. Two real images fit
+    into the real and imaginary parts of one complex image, so one costs half.
     """
     cells = size[0] * size[1]
     return cells * log2(cells)
@@ -65,7 +65,7 @@ def multiplications(size: Pair) -> float:
 
 @cache
 def quick(least: int) -> int:
-    """The smallest size of at least `least` that has no prime factors but 2, 3 and 5."""
+    """Return the smallest size of at least `least` without prime factors other than 2, 3 and 5."""
     size = least
     while _rest(size) > 1:
         size += 1
@@ -80,5 +80,5 @@ def _rest(size: int) -> int:
 
 
 def _axes(size: Pair) -> tuple[int, ...]:
-    """The axes along which there is something to transform."""
+    """Return the axes to transform: those larger than 1, or the last."""
     return tuple(axis for axis in AXES if size[axis] > 1) or (-1,)

@@ -1,4 +1,4 @@
-"""Winograd: fewer products an output, by small tiles evaluated at a few points."""
+"""Winograd's algorithm: fewer products per output, by small tiles evaluated at a few points."""
 
 from itertools import product
 
@@ -11,23 +11,23 @@ from benchmarks.algorithms.toom_cook import Matrices, matrices
 from chainrule.errors import OptionError
 from chainrule.shapes import text
 
-LANES = 256  # tiles multiplied together: a part of a picture's, or those of several pictures
-TRANSFORMS = {2: (0, 0), 4: (7, 3)}  # multiplications of Bᵀ and Aᵀ along one line of a tile: winograd_kernels.py
+LANES = 256  # tiles in one matrix product, from a part of an image or several images
+TRANSFORMS = {2: (0, 0), 4: (7, 3)}  # multiplications by Bᵀ and Aᵀ along one line of a tile: winograd_kernels.py
 
 
 class Winograd(Algorithm):
-    """F(m×m, 3×3): m×m outputs of a 3×3 kernel from a tile of (m + 2)×(m + 2) cells. F(m, 3) along one axis.
+    """F(m×m, 3×3): m×m outputs of a 3×3 kernel from a tile of (m + 2)×(m + 2) elements; F(m, 3) along one axis.
 
-    Y = Aᵀ · [ Σ_c (G w[o,c] Gᵀ) ⊙ (Bᵀ d[c] B) ] · A        d: a tile of x̄; tiles overlap by two cells
+    Y = Aᵀ · [ Σ_c (G w[o,c] Gᵀ) ⊙ (Bᵀ d[c] B) ] · A        d: a tile of x̄; tiles overlap by two elements
 
     The products at one point (a, b) of all tiles and channels are a matrix product: (O, C) by (C, tiles).
 
-    Cost       (m + 2)²/m² instead of 9 multiplications an output and channel: 4 for F(2×2), 2.25 for F(4×4), and
-               (m + 2)/m instead of 3 in one dimension. The transforms cost additions, for F(4) multiplications too,
-               a number that grows with C + O; the products, with C·O
-    Memory     the tiles in and out, (m + 2)²/m² times the part of the pictures that is taken together
+    Cost       (m + 2)²/m² instead of 9 multiplications per output and channel: 4 for F(2×2), 2.25 for F(4×4), and
+               (m + 2)/m instead of 3 in one dimension. The transforms cost additions, and for F(4) multiplications too;
+               their number grows with C + O, that of the products with C·O
+    Memory     the tiles in and out, (m + 2)²/m² times the part of the images that is processed at once
     Precision  sums of large numbers cancel: about as good as direct for F(2), some ten times worse for F(4), and
-               worse with every point more
+               worse with every further point
     Source     toom_cook.py
     """
 
@@ -38,30 +38,30 @@ class Winograd(Algorithm):
         self.name = f"winograd F({outputs},3)"
 
     def refusal(self, layer: Layer) -> str | None:
-        """Only kernels of 3 taps along an axis, or 1 along one of the two."""
+        """Refuse all kernels but 3×3, 1×3 and 3×1."""
         if set(layer.kernel) in ({3}, {1, 3}):
             return None
         return f"{self.name} needs a kernel 3×3 (1×3 or 3×1 along one axis), found {text(layer.kernel)}"
 
     def along(self, layer: Layer) -> tuple[Matrices, Matrices]:
-        """The matrices of rows and columns; along an axis without taps, those of F(1, 1): all ones."""
+        """Return the matrices of rows and columns; along an axis of one tap, those of F(1, 1), which are all ones."""
         down, across = (matrices(self.outputs, 3) if taps == 3 else matrices(1, 1) for taps in layer.kernel)
         return down, across
 
     def tiles(self, layer: Layer) -> tuple[int, int]:
-        """Tiles down and across a picture; the last may reach beyond it."""
+        """Return the numbers of tiles down and across an image; the last ones may reach beyond it."""
         down, across = (-(-size // axis.outputs) for size, axis in zip(layer.outputs, self.along(layer), strict=True))
         return down, across
 
     def prepare(self, w: Array, layer: Layer) -> Array:
-        """G w Gᵀ of every kernel, as (T·T, O, C): one product with the Kronecker product of both G."""
+        """Return G w Gᵀ of every kernel, as (T·T, O, C), by one product with the Kronecker product of both G."""
         down, across = self.along(layer)
         both = np.kron(down.G, across.G).astype(w.dtype)
         flat = np.ascontiguousarray(w).reshape(-1, both.shape[1])
         return (both @ flat.T).reshape(len(both), layer.filters, layer.channels)
 
     def correlate(self, x: Array, prepared: Array, layer: Layer) -> Array:
-        """Tiles in, a matrix product for every point, tiles out; LANES tiles at a time."""
+        """Transform tiles, multiply matrices at every point, and transform back, LANES tiles at a time."""
         x = np.ascontiguousarray(x)
         (down, across), tiles = self.along(layer), self.tiles(layer)
         each, sides, steps = tiles[0] * tiles[1], (down.size, across.size), (down.outputs, across.outputs)
@@ -77,12 +77,12 @@ class Winograd(Algorithm):
         return y
 
     def multiplications(self, layer: Layer) -> int:
-        """The products, and in the transforms those with factors other than 0, 1 and −1."""
+        """Return the number of products, including those in the transforms with factors other than 0, 1 and −1."""
         down, across = self.along(layer)
         (into, out), tiles = TRANSFORMS[self.outputs], self.tiles(layer)
         if down.size == 1 or across.size == 1:
             lines_in, lines_out = 1, 1
-        else:  # every column, then every row of what that gave
+        else:  # every column, then every row of the result
             lines_in, lines_out = across.size + down.size, across.size + down.outputs
         products = down.size * across.size * layer.channels * layer.filters
         transforms = into * lines_in * layer.channels + out * lines_out * layer.filters

@@ -1,26 +1,26 @@
-"""The transforms of Winograd's tiles, compiled: the matrices Bᵀ and Aᵀ of toom_cook.py as additions.
+"""Compiled transforms of Winograd's tiles: the matrices Bᵀ and Aᵀ of toom_cook.py as additions.
 
-LANES tiles are transformed side by side, in the lanes of the processor's vectors: a number of the tile is a row of
-LANES numbers, and the rows follow each other in one flat array. A step that is known when the loop is compiled shows
-that rows do not overlap, which is what makes it a loop over vectors.
+LANES tiles are transformed side by side, in the lanes of vector registers: an element of the tile is a row of LANES
+values, and the rows follow each other in one flat array. Since the distance of rows is known at compile time, the
+compiler can see that they do not overlap, and vectorises the loops.
 
-A transform along one axis reads the rows of d that are `read` numbers apart, and writes those of e, `write` apart. In
-two dimensions it is done twice, from d to e column by column, each of which becomes a row, and back.
+A transform along one axis reads rows of d that are `read` values apart, and writes rows of e that are `write` values
+apart. In two dimensions it is applied twice: from d to e, where each column becomes a row, and back.
 """
 
 import numpy as np
 
 from chainrule.engines.numba.compiling import inlined, kernel
 
-LANES = 64  # the numbers of so many tiles stay in the first cache
+LANES = 64  # tiles whose values fit into the first-level cache
 
 
 @kernel
 def tiles_in(x, inside, span, across, high, wide, start, steps):
-    """inside[(a,b), c, tile] = (Bᵀ d B)[a,b] of the tiles d (high, wide) of the pictures x (n, C, H, W).
+    """Set inside[(a,b), c, tile] = (Bᵀ d B)[a,b] for the tiles d (high, wide) of the images x (n, C, H, W).
 
-    Tiles are numbered row by row, `across` in a row; those of a span are taken. The tile in row i, column j begins at
-    cell start + (i, j)·steps; outside of the picture cells are 0.
+    Tiles are numbered row by row, `across` in a row; only those of a span are transformed. The tile in row i, column j
+    begins at element start + (i, j)·steps; elements outside of the image are 0.
     """
     d, e = np.zeros(high * wide * LANES, x.dtype), np.zeros(high * wide * LANES, x.dtype)
     line = np.zeros(steps[1] * LANES + wide, x.dtype)
@@ -39,7 +39,7 @@ def tiles_in(x, inside, span, across, high, wide, start, steps):
 
 @kernel
 def tiles_out(products, y, span, across, high, wide):
-    """Aᵀ m A of the tiles m (high, wide) of products[(a,b), o, tile], put side by side into y (n, O, H', W')."""
+    """Write Aᵀ m A of the tiles m (high, wide) of products[(a,b), o, tile] side by side into y (n, O, H', W')."""
     d, e = np.zeros(high * wide * LANES, y.dtype), np.zeros(high * wide * LANES, y.dtype)
     steps = (max(high - 2, 1), max(wide - 2, 1))
     for n in range(y.shape[0]):
@@ -56,7 +56,7 @@ def tiles_out(products, y, span, across, high, wide):
 
 @inlined
 def _evaluate(d, e, lanes, high, wide):
-    """Bᵀ along both axes, or along the one that there is; the array that holds the result."""
+    """Apply Bᵀ along both axes, or along the only one, and return the array with the result."""
     if high == 6 and wide == 6:
         for b in range(6):
             _evaluate_4(d[b * LANES :], e[b * 6 * LANES :], lanes, 6 * LANES, LANES)
@@ -78,7 +78,7 @@ def _evaluate(d, e, lanes, high, wide):
 
 @inlined
 def _interpolate(d, e, lanes, high, wide):
-    """Aᵀ along both axes, or along the one that there is; the array that holds the result."""
+    """Apply Aᵀ along both axes, or along the only one, and return the array with the result."""
     if high == 6 and wide == 6:
         for b in range(6):
             _interpolate_4(d[b * LANES :], e[b * 4 * LANES :], lanes, 6 * LANES, LANES)
@@ -100,7 +100,7 @@ def _interpolate(d, e, lanes, high, wide):
 
 @inlined
 def _evaluate_2(d, e, lanes, read, write):
-    """Bᵀ of F(2,3): the points 0, 1, −1, ∞."""
+    """Apply Bᵀ of F(2,3), with the points 0, 1, −1, ∞."""
     for t in range(lanes):
         d0, d1, d2, d3 = d[t], d[t + read], d[t + 2 * read], d[t + 3 * read]
         e[t] = d2 - d0
@@ -111,7 +111,7 @@ def _evaluate_2(d, e, lanes, read, write):
 
 @inlined
 def _interpolate_2(d, e, lanes, read, write):
-    """Aᵀ of F(2,3)."""
+    """Apply Aᵀ of F(2,3)."""
     for t in range(lanes):
         d0, d1, d2, d3 = d[t], d[t + read], d[t + 2 * read], d[t + 3 * read]
         e[t] = d0 + d1 + d2
@@ -120,7 +120,7 @@ def _interpolate_2(d, e, lanes, read, write):
 
 @inlined
 def _evaluate_4(d, e, lanes, read, write):
-    """Bᵀ of F(4,3): the points 0, 1, −1, 2, −2, ∞. Seven multiplications, since ±a share all but a sign."""
+    """Apply Bᵀ of F(4,3), with the points 0, 1, −1, 2, −2, ∞, in seven multiplications, since ±a share their terms."""
     four, five, two = d.dtype.type(4), d.dtype.type(5), d.dtype.type(2)
     for t in range(lanes):
         d0, d1, d2 = d[t], d[t + read], d[t + 2 * read]
@@ -137,7 +137,7 @@ def _evaluate_4(d, e, lanes, read, write):
 
 @inlined
 def _interpolate_4(d, e, lanes, read, write):
-    """Aᵀ of F(4,3). Three multiplications."""
+    """Apply Aᵀ of F(4,3) in three multiplications."""
     two, four, eight = d.dtype.type(2), d.dtype.type(4), d.dtype.type(8)
     for t in range(lanes):
         d0, d1, d2 = d[t], d[t + read], d[t + 2 * read]
@@ -151,9 +151,9 @@ def _interpolate_4(d, e, lanes, read, write):
 
 @kernel
 def _gather(plane, d, line, first, lanes, across, sides, start, steps):
-    """d[(a,b), t] = cell (a, b) of tile first + t of the plane, of whose tiles there are `across` side by side."""
+    """Set d[(a,b), t] to element (a, b) of tile first + t of the plane, which has `across` tiles per row."""
     t = 0
-    while t < lanes:  # the tiles of a row, or what is left of them
+    while t < lanes:  # the (remaining) tiles of a row
         i, j = (first + t) // across, (first + t) % across
         many = min(across - j, lanes - t)
         length = (many - 1) * steps[1] + sides[1]
@@ -168,7 +168,7 @@ def _gather(plane, d, line, first, lanes, across, sides, start, steps):
 
 @inlined
 def _read_line(plane, row, column, line, length):
-    """line[k] = plane[row, column + k], 0 outside of the plane: a tile finds every cell in it."""
+    """Set line[k] = plane[row, column + k], or 0 outside of the plane."""
     height, width = plane.shape
     before, last = max(-column, 0), min(width - column, length)
     if row < 0 or row >= height or last <= before:
@@ -186,7 +186,7 @@ def _read_line(plane, row, column, line, length):
 
 @kernel
 def _scatter(e, plane, first, lanes, across, steps):
-    """Cell (a, b) of tile first + t into the plane, as far as the plane reaches."""
+    """Write element (a, b) of tile first + t into the plane, as far as it lies inside."""
     height, width = plane.shape
     t = 0
     while t < lanes:  # a row of tiles at a time

@@ -1,7 +1,7 @@
-"""A process of one thread, in which the algorithms are measured.
+"""A single-threaded process in which the algorithms are measured.
 
-NumPy's matrix product and numba ask for their number of threads when they are loaded, so it is set before: in the
-environment of a process of its own. The two speak JSON, a line a job.
+NumPy's matrix product and numba read their number of threads when they are loaded, so it is set in the environment of
+a separate process. Requests and answers are JSON, one line per job.
 """
 
 import json
@@ -20,10 +20,10 @@ from chainrule.errors import ChainruleError, RunError
 
 
 class Worker:
-    """The process, from `with Worker() as worker` to the end of the block; Ctrl-C reaches it through us alone."""
+    """The process, which lives as long as the block `with Worker() as worker`; Ctrl-C does not reach it directly."""
 
     def __enter__(self) -> "Worker":
-        """Start it."""
+        """Start the process."""
         command = [sys.executable, "-m", "benchmarks.algorithms.worker"]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
@@ -34,13 +34,13 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let it end; at once where something went wrong."""
+        """End the process; kill it after an error."""
         if error is not None:
             self._process.kill()
         self._process.communicate()
 
     def measure(self, job: Job) -> list[Measurement]:
-        """What `measure.measure` gives, there."""
+        """Run `measure.measure` in the process."""
         answer = self._ask(asdict(job))
         return [Measurement(**found) for found in answer]
 
@@ -62,7 +62,7 @@ class Worker:
 
 
 def job_of(question: dict[str, Any]) -> Job:
-    """A job from JSON, which knows no tuples."""
+    """Return a job from JSON values, with lists turned into tuples."""
     layer = {name: _tuples(value) for name, value in question["layer"].items()}
     words: dict[str, Any] = {**question, "layer": Layer(**layer)}
     return Job(**words)
@@ -75,7 +75,7 @@ def _tuples(value: Any) -> Any:
 
 
 def serve() -> None:
-    """Answer job after job, until there are no more."""
+    """Answer jobs from stdin until it ends."""
     for line in sys.stdin:
         try:
             answer = {"found": [asdict(one) for one in measure(job_of(json.loads(line)))]}
@@ -85,7 +85,7 @@ def serve() -> None:
 
 
 def described() -> str:
-    """How it was measured, in a few words."""
+    """Return a short description of the measurement."""
     return f"1 thread each, numba engine, matrix products of numpy, transforms of {transforms.library()}"
 
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: its commands, one file each."""
+"""`python -m benchmarks`: its commands, one per file."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from chainrule.cli.program import Lazy
 
 
 class Bench(Lazy):
-    """The benchmarks; a new one is a file here and a name in the list."""
+    """The benchmarks; to add one, add a file here and its name to the list."""
 
     folder = "benchmarks.commands"
     names = ("train", "infer", "epoch", "startup", "memory", "growth", "drawn", "algorithms")
@@ -26,10 +26,10 @@ class Bench(Lazy):
 @general.as_json
 @click.pass_context
 def bench(context: click.Context, **given: Any) -> None:
-    """Time this library and its peers (PyTorch, ONNX Runtime), in turn, on this machine.
+    """Time this library and its peers (PyTorch, ONNX Runtime) in turn on this machine.
 
-    Without a command: train, infer, epoch, startup and memory, one after the other; --markdown writes them and growth
-    to a page.
+    Without a command, train, infer, epoch, startup and memory are run one after the other; --markdown also runs growth,
+    drawn and a comparison of the engines, and writes all tables to a page.
     """
     if context.invoked_subcommand is not None:
         _refuse(context)
@@ -40,7 +40,7 @@ def bench(context: click.Context, **given: Any) -> None:
 
 
 def _refuse(context: click.Context) -> None:
-    """An error when an option stands before the command: it would be lost."""
+    """Raise UsageError for an option before the command, which would be ignored."""
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
         if source is click.core.ParameterSource.COMMANDLINE:

@@ -12,20 +12,29 @@ if TYPE_CHECKING:
     from benchmarks.algorithms.report import Row
 
 
-@click.command(short_help="Direct, GEMM, Winograd and FFT on a layer's shape.")
+@click.command(short_help="Compare direct, GEMM, Winograd and FFT on a layer.")
 @click.option(
     "--layer",
     "written",
     metavar="SHAPE",
-    help="CHANNELS,FILTERS,KERNEL@PICTURE [16,32,3x3@28x28; 1,1,63@4096 in one dimension].",
+    help="CHANNELS,FILTERS,KERNEL@IMAGE [16,32,3x3@28x28; 1,1,63@4096 in one dimension].",
 )
-@click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, metavar="N", help="Pictures.")
-@click.option("--padding", default="same", show_default=True, metavar="RULE", help="valid, same, full or a number.")
-@click.option("--one-dimensional", is_flag=True, help="Signals in place of pictures.")
-@click.option("--sweep/--no-sweep", default=True, help="Also over sizes of kernels and pictures (default).")
+@click.option(
+    "--batch", type=click.IntRange(min=1), default=8, show_default=True, metavar="N", help="Images in a batch."
+)
+@click.option(
+    "--padding", default="same", show_default=True, metavar="RULE", help="Padding: valid, same, full or a number."
+)
+@click.option("--one-dimensional", is_flag=True, help="Use one-dimensional signals instead of images.")
+@click.option("--sweep/--no-sweep", default=True, help="Also sweep over sizes of kernels and images (default).")
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
 @click.option(
-    "--rounds", type=click.IntRange(min=3), default=20, show_default=True, metavar="N", help="The median of so many."
+    "--rounds",
+    type=click.IntRange(min=3),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Rounds, of which the median is reported.",
 )
 @options.quiet
 @options.markdown
@@ -42,9 +51,9 @@ def algorithms(
     markdown: Path | None,
     as_json: bool,
 ) -> None:
-    """The same layer by four algorithms, on one thread each: seconds, multiplications, memory, error.
+    """Compare four algorithms on the same layer, on one thread each: time, multiplications, memory, error.
 
-    Then, with the same channels, over sizes of kernels and pictures: which one wins, and where the FFT does.
+    Then sweep over sizes of kernels and images with the same channels, to see which is fastest, and where the FFT is.
     """
     from benchmarks.algorithms.layer import EXAMPLES, parse
     from benchmarks.algorithms.report import layer_rows, sweep_rows
@@ -72,7 +81,7 @@ def algorithms(
 
 
 def _terminal(title: str, rows: "Sequence[Row]", swept: "Sequence[Sequence[Row]]") -> str:
-    """Both tables, each under its title."""
+    """Format both tables, each under its title."""
     from benchmarks.algorithms import tables
     from benchmarks.algorithms.worker import described
     from chainrule.cli.output import table
@@ -87,7 +96,7 @@ def _terminal(title: str, rows: "Sequence[Row]", swept: "Sequence[Sequence[Row]]
 def _write(
     page: Path, title: str, rows: "Sequence[Row]", swept: "Sequence[Sequence[Row]]", one_dimensional: bool
 ) -> None:
-    """Both tables, between the page's marks of one or of two dimensions."""
+    """Write both tables to a page, between its marks for one or two dimensions."""
     from benchmarks.algorithms import tables
     from benchmarks.algorithms.worker import described
     from chainrule import markdown

@@ -8,16 +8,18 @@ from benchmarks.commands import options
 from benchmarks.commands.running import run
 
 
-@click.command(short_help="Networks that nobody chose, drawn from a seed.")
+@click.command(short_help="Time random networks drawn from a seed.")
 @click.option(
-    "--count", type=click.IntRange(min=1), default=60, show_default=True, metavar="N", help="Networks that are drawn."
+    "--count", type=click.IntRange(min=1), default=60, show_default=True, metavar="N", help="Number of networks."
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Which ones.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the networks."
+)
 @options.usual(rounds=5)
 def drawn(**given: Any) -> None:
-    """Training steps (batches of 1, 32 and 128) and calls of predict (1 and 128) of networks drawn from a seed.
+    """Time training steps (batches of 1, 32 and 128) and calls of predict (1 and 128) of random networks.
 
-    Prints the ten that do worst beside the quickest peer, and the geometric mean of all; --json has every row. The
-    networks are the same on every machine; --model is not used.
+    Prints the ten with the worst ratio to the fastest peer, and the geometric mean of all; --json prints every row. The
+    networks depend on the seed only, not on the machine; --model is not used.
     """
     run("drawn", given)

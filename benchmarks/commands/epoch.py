@@ -9,16 +9,21 @@ from benchmarks.commands.running import run
 from chainrule.cli import options as general
 
 
-@click.command(short_help="An epoch of fit on MNIST.")
+@click.command(short_help="Time an epoch of fit on MNIST.")
 @options.usual(rounds=3)
 @options.samples
 @click.option(
-    "--seeds", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="Runs of fast-mnist."
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Runs of fast-mnist, each with its own seed.",
 )
 @general.where
 def epoch(**given: Any) -> None:
-    """An epoch of fit on MNIST, batches and progress bar included, beside the plainest PyTorch loop over tensors.
+    """Time an epoch of fit on MNIST, including batching and progress bar, and the plainest PyTorch loop over tensors.
 
-    Batches of 1 and 32; and fast-mnist by its recipe, with the test accuracy of both.
+    The batch sizes are 1 and 32. fast-mnist is trained by its recipe, and the test accuracy of both is reported.
     """
     run("epoch", given)

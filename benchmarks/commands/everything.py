@@ -1,4 +1,4 @@
-"""All benchmarks, one after the other, and the page that is made of them."""
+"""All benchmarks, one after the other, and the page with their tables."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,16 +17,16 @@ TITLES = {
     "train": "A training step",
     "infer": "A call of `predict`",
     "epoch": "An epoch of `fit`",
-    "startup": "To begin",
+    "startup": "Startup",
     "memory": "Memory of a whole training",
     "growth": "How the cost of a step grows",
-    "drawn": "Networks that nobody chose: the worst ten of 60",
+    "drawn": "Random networks: the worst ten of 60",
     "engines": "The engines: numba beside NumPy",
 }
 
 
 def run(given: Mapping[str, Any], markdown: Path | None) -> None:
-    """Run them, print them, and write the page if one is named."""
+    """Run the benchmarks, print their tables, and write the page if one is named."""
     from benchmarks.commands import tables
     from chainrule.cli import places
     from chainrule.cli.output import json_out
@@ -46,7 +46,7 @@ def run(given: Mapping[str, Any], markdown: Path | None) -> None:
 
 
 def _rows(work: str, given: Mapping[str, Any], watch: Any) -> "list[Row]":
-    """Those of one; the engines are a training step whose only peer is our own NumPy engine."""
+    """Return the rows of one benchmark; "engines" is a training step with our own NumPy engine as the only peer."""
     words = {**given, "rounds": ROUNDS[work]}
     if work == "engines":
         return measured("train", {**words, "peers": "numpy"}, watch)

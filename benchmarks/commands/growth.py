@@ -8,8 +8,8 @@ from benchmarks.commands import options
 from benchmarks.commands.running import run
 
 
-@click.command(short_help="How cost grows with batch, channels and size.")
+@click.command(short_help="Time steps of growing batch, channels and image size.")
 @options.usual()
 def growth(**given: Any) -> None:
-    """A training step of two convolutions and a dense layer, as batch, channels and pictures grow."""
+    """Time a training step of two convolutions and a dense layer as batch size, channels and image size grow."""
     run("growth", given)

@@ -8,8 +8,8 @@ from benchmarks.commands import options
 from benchmarks.commands.running import run
 
 
-@click.command(short_help="A call of predict.")
+@click.command(short_help="Time a call of predict.")
 @options.usual()
 def infer(**given: Any) -> None:
-    """A call of predict on ready images, beside ONNX Runtime's and PyTorch's: one image, and 128."""
+    """Time a call of predict on images in memory, and those of ONNX Runtime and PyTorch, for 1 and 128 images."""
     run("infer", given)

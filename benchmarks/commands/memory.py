@@ -9,10 +9,10 @@ from benchmarks.commands.running import run
 from chainrule.cli import options as general
 
 
-@click.command(short_help="Peak memory of a whole training.")
+@click.command(short_help="Measure the peak memory of a training run.")
 @options.usual(rounds=1)
 @options.samples
 @general.where
 def memory(**given: Any) -> None:
-    """The most memory that a process needs which loads MNIST and trains for an epoch."""
+    """Measure the peak memory of a process that loads MNIST and trains for an epoch."""
     run("memory", given)

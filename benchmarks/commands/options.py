@@ -1,4 +1,4 @@
-"""Options that the benchmarks share."""
+"""Options shared by the benchmarks."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ models = click.option(
     multiple=True,
     metavar="NAME",
     shell_complete=options.names(options.model_names),
-    help="A network of the zoo, a model file or a run folder; may be given several times.",
+    help="A network of the zoo, a model file or a run folder; may be repeated.",
 )
 batches = click.option(
     "--batch",
@@ -25,35 +25,35 @@ batches = click.option(
     multiple=True,
     type=click.IntRange(min=1),
     metavar="N",
-    help="Samples at a time; may be given several times.",
+    help="Batch size; may be repeated.",
 )
 peers = click.option(
     "--peers",
     metavar="NAMES",
     default="torch,onnxruntime",
     show_default=True,
-    help="With whom we are compared: torch (eager, channels last, compiled), onnxruntime, numpy (our NumPy engine).",
+    help="Peers to compare with: torch (eager, channels last, compiled), onnxruntime, numpy (our NumPy engine).",
 )
 threads = click.option(
     "--threads",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Threads for each of us; as many as there are processors.",
+    help="Threads of each contender; one per processor by default.",
 )
 samples = click.option(
-    "--samples", type=click.IntRange(min=1), metavar="N", help="Training images of an epoch; all where nothing is said."
+    "--samples", type=click.IntRange(min=1), metavar="N", help="Training images in an epoch; all by default."
 )
 
 
 def usual(rounds: int = 20) -> Callable[[F], F]:
-    """Options of every benchmark."""
+    """Return the options of every benchmark as one decorator, with a default number of rounds."""
     turns = click.option(
         "--rounds",
         type=click.IntRange(min=1),
         default=rounds,
         show_default=True,
         metavar="N",
-        help="Turns that each of us has.",
+        help="Rounds, in each of which every contender has a turn.",
     )
     return options.together(models, batches, peers, threads, turns, options.quiet, options.as_json)
 
@@ -63,7 +63,7 @@ Watch = Callable[[str, float], None]
 
 @contextmanager
 def watched(quiet: bool) -> Generator[Watch]:
-    """A progress bar on stderr, drawn only when it is told something: nothing runs beside what is timed."""
+    """Show a progress bar on stderr, drawn only on updates, so that nothing runs during the measurements."""
     if quiet:
         yield lambda text, share: None
         return
@@ -86,5 +86,5 @@ def _said(text: str) -> None:
 
 
 def _spoken(text: str, share: float) -> None:
-    """A line for what is new, where there is no terminal."""
+    """Print each new text once, if stderr is not a terminal."""
     _said(text)

@@ -1,4 +1,4 @@
-"""Runs a benchmark with the options of its command, and prints what it found."""
+"""Running of a benchmark with the options of its command."""
 
 import os
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def run(work: str, given: Mapping[str, Any]) -> None:
-    """Run one and print its table or JSON."""
+    """Run a benchmark and print its table or JSON."""
     from benchmarks.commands import tables
     from chainrule.cli.output import json_out
 
@@ -26,7 +26,7 @@ def run(work: str, given: Mapping[str, Any]) -> None:
 
 
 def measured(work: str, given: Mapping[str, Any], watch: Watch) -> "list[Row]":
-    """The rows of one."""
+    """Run a benchmark and return its rows."""
     from benchmarks import peers, suite
     from benchmarks.setting import Setting
     from chainrule import engines
@@ -46,7 +46,7 @@ def measured(work: str, given: Mapping[str, Any], watch: Watch) -> "list[Row]":
 
 
 def _with_mnist(given: Mapping[str, Any]) -> dict[str, str]:
-    """Have MNIST here, and say to the processes that are timed where it is."""
+    """Fetch MNIST, and return the environment that tells the timed processes where it is."""
     from chainrule import data
 
     folder = given.get("data_folder")

@@ -8,8 +8,8 @@ from benchmarks.commands import options
 from benchmarks.commands.running import run
 
 
-@click.command(short_help="Imports, and the first step of a process.")
+@click.command(short_help="Time imports and the first training step.")
 @options.usual(rounds=10)
 def startup(**given: Any) -> None:
-    """What imports cost, and the first training step: where nothing is compiled yet, and where programs are kept."""
+    """Time imports and the first training step of a process, with an empty and with a filled cache of programs."""
     run("startup", given)

@@ -1,4 +1,4 @@
-"""How benchmarks are printed."""
+"""The tables of the benchmarks."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ Column = tuple[str, "Callable[[Row], str]"]
 
 
 def time(seconds: float | None, spread: float | None = None) -> str:
-    """0.00123 as "1.23 ms", with "± 2 %" where the spread is known."""
+    """Format 0.00123 as "1.23 ms", with "±2 %" if the spread is known."""
     if seconds is None:
         return NONE
     size, unit = next((pair for pair in UNITS if abs(seconds) >= pair[0]), UNITS[-1])
@@ -68,7 +68,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
 }
 WORDS = ("model", "peer", "what", "grows", "kind", "network")
-WORST = 10  # networks of those drawn that are shown
+WORST = 10  # random networks shown
 
 
 def _megabytes(size: float | None) -> str:
@@ -76,7 +76,7 @@ def _megabytes(size: float | None) -> str:
 
 
 def cells(rows: "Sequence[Row]") -> list[list[str]]:
-    """Return the table of the rows of one benchmark, its heading first; of drawn networks the worst ten."""
+    """Return the table of one benchmark's rows, its heading first; for random networks only the worst ten."""
     columns = COLUMNS[rows[0].work]
     if rows[0].work == "drawn":
         rows = drawn.against_the_quickest(rows)[:WORST]
@@ -84,7 +84,7 @@ def cells(rows: "Sequence[Row]") -> list[list[str]]:
 
 
 def notes(rows: "Sequence[Row]") -> list[str]:
-    """A line for everyone who is missing, and one for what the processor can do."""
+    """Return a line for every missing contender, and notes on the peak of the machine and the means."""
     found = [f"missing: {' '.join(_named(row))}: {row.missing}" for row in rows if row.missing]
     found += drawn.geometric_means(rows) if rows[0].work == "drawn" else _against_the_best(rows)
     best = rows[0].more
@@ -96,13 +96,13 @@ def notes(rows: "Sequence[Row]") -> list[str]:
 
 
 def _against_the_best(rows: "Sequence[Row]") -> list[str]:
-    """Where PyTorch was timed in several ways: the ratios to the quickest of them."""
+    """Return the ratios to the fastest PyTorch variant, if several were timed."""
     ratios: dict[tuple[str, str], list[float]] = {}
     for row in rows:
         if row.model and row.ratio and (row.peer or "").startswith("torch"):
             ratios.setdefault((row.model, str(row.batch)), []).append(row.ratio)
     several = [f"{model} {batch}: {min(each):.2f}×" for (model, batch), each in ratios.items() if len(each) > 1]
-    return [f"against the quickest PyTorch: {', '.join(several)}"] if several else []
+    return [f"against the fastest PyTorch: {', '.join(several)}"] if several else []
 
 
 def _named(row: "Row") -> list[str]:
@@ -111,9 +111,9 @@ def _named(row: "Row") -> list[str]:
 
 
 def text(rows: "Sequence[Row]") -> str:
-    """The table and its notes, for a terminal."""
+    """Format the table and its notes for a terminal."""
     if not rows:
-        return "nothing to time: none of the peers does this work"
+        return "nothing to time: no peer supports this benchmark"
     lines = cells(rows)
     right = [place for place, head in enumerate(lines[0]) if head not in WORDS]
     return "\n".join([table(lines, right=right), *notes(rows)])

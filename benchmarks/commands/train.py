@@ -8,11 +8,11 @@ from benchmarks.commands import options
 from benchmarks.commands.running import run
 
 
-@click.command(short_help="A training step, as fit takes it.")
+@click.command(short_help="Time a training step of fit.")
 @options.usual()
 def train(**given: Any) -> None:
-    """A training step as fit takes it, beside PyTorch's: forward, loss, backward, fused update.
+    """Time a training step of fit, and of PyTorch: forward, loss, backward, fused update.
 
-    Batches of 1, 32 and 128. Before anyone is timed, loss and gradient of the first step are compared.
+    The batch sizes are 1, 32 and 128. Loss and gradient of the first step are compared before anything is timed.
     """
     run("train", given)

@@ -1,13 +1,13 @@
-"""Who is timed: a class for an engine or peer and a kind of work. Each lives in a process of its own.
+"""Contenders: a class for each engine or peer and kind of work, run in a separate process.
 
-A contender is made from a `Task` and then has
+A contender is made from a `Task` and has
 
-    difference()                how far what it computes is from the NumPy engine, as a share
-    run(repetitions, warm_ups)  the seconds that so many repetitions took, after some that do not count
+    difference()                relative difference of its results from those of the NumPy engine
+    run(repetitions, warm_ups)  seconds for the repetitions, after warm-ups that are not timed
 
 or, for whole epochs,
 
-    epoch(seed)                 the seconds that an epoch took, and the test accuracy after it
+    epoch(seed)                 seconds for an epoch, and the test accuracy after it
 """
 
 import importlib
@@ -33,13 +33,13 @@ PLACES = {
 
 @dataclass(frozen=True)
 class Task:
-    """One contender's work.
+    """The work of one contender.
 
     work     train, infer or epoch
     who      an engine of ours (numba, numpy), or a peer
-    subject  the network; the images of train and infer are made up, those of epoch are MNIST's
-    batch    samples a step or call
-    samples  images of an epoch; 0: all
+    subject  the network; train and infer use synthetic images, epoch uses MNIST
+    batch    samples per step or call
+    samples  images in an epoch; 0: all
     """
 
     work: str
@@ -51,13 +51,13 @@ class Task:
 
     @staticmethod
     def from_config(config: dict[str, Any]) -> "Task":
-        """The task that `dataclasses.asdict` wrote."""
+        """Return the task that `dataclasses.asdict` described."""
         words: dict[str, Any] = {**config, "subject": Subject(**config["subject"])}
         return Task(**words)
 
 
 class Contender(Protocol):
-    """Steps or calls; see above."""
+    """A contender for steps or calls; see the module."""
 
     def difference(self) -> float: ...
 
@@ -65,13 +65,13 @@ class Contender(Protocol):
 
 
 class Epochs(Protocol):
-    """Epochs; see above."""
+    """A contender for epochs; see the module."""
 
     def epoch(self, seed: int) -> tuple[float, float]: ...
 
 
 def make(task: Task) -> Any:
-    """The contender for a task; what it needs is imported here."""
+    """Import and make the contender for a task."""
     family = "ours" if task.who in OURS else "torch" if task.who in TORCH else task.who
     if (task.work, family) not in PLACES:
         raise one_of("contender", f"{task.work} {task.who}", [" ".join(pair) for pair in PLACES])

@@ -1,4 +1,4 @@
-"""What everyone must compute: a loss, a gradient, an output, from the NumPy engine."""
+"""The expected loss, gradient and output, computed by the NumPy engine."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from chainrule.training.samples import Samples
 
 @dataclass(frozen=True)
 class Prepared:
-    """The images of a task, as bytes, and as the network takes them with their targets (N, K)."""
+    """The images of a task as bytes, and as normalised inputs x with targets t (N, K)."""
 
     samples: Samples
     normalisation: Normalisation
@@ -22,7 +22,7 @@ class Prepared:
 
 
 def prepare(task: Task) -> Prepared:
-    """The images that everyone is given for a task."""
+    """Make the images for a task, which are the same for every contender."""
     model = task.subject.build("numpy", 1)
     classes = model.output_shape[-1]
     samples = Samples.of(*images(model.input_shape, classes, enough(model.input_shape, task.batch)), classes)
@@ -32,7 +32,7 @@ def prepare(task: Task) -> Prepared:
 
 
 def first_step(task: Task, given: Prepared) -> tuple[float, Array]:
-    """Mean loss and flat gradient of the first batch, without dropout."""
+    """Compute mean loss and flat gradient of the first batch, without dropout."""
     model = task.subject.build("numpy", 1, dropout=False)
     program = model.ready(model.plan(task.subject.steps(task.batch).loss))
     losses, _, gradient = program.gradients(given.x[: task.batch], given.t[: task.batch], seed=0, step=1)
@@ -40,18 +40,18 @@ def first_step(task: Task, given: Prepared) -> tuple[float, Array]:
 
 
 def step_difference(task: Task, given: Prepared, loss: float, gradient: Array) -> float:
-    """The larger of two shares: how far a loss is from the expected one, and a gradient."""
+    """Return the larger of the relative differences of a loss and a gradient from the expected ones."""
     expected, exact = first_step(task, given)
     return max(_share(np.array(loss), np.array(expected)), _share(gradient, exact))
 
 
 def output_difference(task: Task, given: Prepared, outputs: Array) -> float:
-    """How far outputs for the first batch are from the expected ones."""
+    """Return the relative difference of the outputs for the first batch from the expected ones."""
     return _share(outputs, task.subject.build("numpy", 1).apply(given.x[: task.batch]))
 
 
 def _share(found: Array, expected: Array) -> float:
-    """‖found − expected‖ / ‖expected‖; infinite where something is not a number or has another shape."""
+    """Return ‖found − expected‖ / ‖expected‖, or infinity for values that are not finite or another shape."""
     if found.shape != expected.shape or not np.isfinite(found).all():
         return float("inf")
     away = np.linalg.norm((found.astype(np.float64) - expected).ravel())

@@ -1,4 +1,4 @@
-"""ONNX Runtime, with its own defaults but for the number of threads."""
+"""ONNX Runtime with its defaults, except for the number of threads."""
 
 import time
 
@@ -17,11 +17,11 @@ class Inference:
         self._feed = {"x": self._given.x[: task.batch].copy()}
 
     def difference(self) -> float:
-        """Of the outputs."""
+        """Return the relative difference of the outputs."""
         return output_difference(self._task, self._given, self._session.run(None, self._feed)[0])
 
     def run(self, repetitions: int, warm_ups: int) -> float:
-        """Run it so many times."""
+        """Run the session, and return the seconds of the timed repetitions."""
         call, feed = self._session.run, self._feed
         for _ in range(warm_ups):
             call(None, feed)

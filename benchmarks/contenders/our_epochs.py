@@ -1,4 +1,4 @@
-"""This library's `fit` over MNIST: bytes in, a trained model out."""
+"""This library's `fit` on MNIST, from bytes to a trained model."""
 
 import time
 
@@ -11,7 +11,7 @@ from chainrule.training.samples import Samples
 
 
 def mnist(samples: int) -> tuple[Dataset, Dataset]:
-    """MNIST, of its training images so many (0: all)."""
+    """Load MNIST, with only `samples` of its training images (0: all)."""
     training, test = data.load("mnist", progress=False)
     if 0 < samples < len(training):
         training = training.take(data.order(len(training), 0, 0)[:samples])
@@ -19,7 +19,7 @@ def mnist(samples: int) -> tuple[Dataset, Dataset]:
 
 
 class Epochs:
-    """What `fit` does, from the bytes on: labels, normalisation, order, batches, steps, history, progress bar."""
+    """The work of `fit`, starting from bytes: labels, normalisation, order, batches, steps, history, progress bar."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -27,7 +27,7 @@ class Epochs:
         self._fitted(0, self._training.take(2 * task.batch))
 
     def epoch(self, seed: int) -> tuple[float, float]:
-        """Train a new model."""
+        """Train a new model for an epoch, and return the seconds and its test accuracy."""
         seconds, model = self._fitted(seed, self._training)
         return seconds, model.evaluate(self._test).accuracy
 

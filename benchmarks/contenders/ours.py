@@ -1,4 +1,4 @@
-"""This library, through what a user calls: `fit` with its progress bar, and `predict`."""
+"""This library through its public API: `fit` with its progress bar, and `predict`."""
 
 import time
 
@@ -11,11 +11,11 @@ from chainrule.training.step import Outcome
 
 
 class Turn(Callback):
-    """Some warm-up steps, then those that are timed, then a stop.
+    """Callback for one turn: some warm-up steps, then the timed steps, then a stop.
 
-    The bar is one and the same for all turns: it is drawn where a tenth of a second has passed since it last was, which
-    is at the first step of a turn if others had theirs meanwhile. A turn of a tenth of a second is so drawn in once, as
-    often as in a training that nobody stops.
+    All turns share one progress bar. It is redrawn when a tenth of a second has passed since it was last drawn, which
+    is at the first step of a turn if others had a turn meanwhile. So a turn of a tenth of a second includes one redraw,
+    as often as in an uninterrupted training run.
     """
 
     def __init__(self, bar: ProgressBar, repetitions: int, warm_ups: int) -> None:
@@ -26,11 +26,11 @@ class Turn(Callback):
         self._start = 0.0
 
     def begin(self, trainer: Trainer) -> None:
-        """Begin to count, where there are no warm-ups."""
+        """Start the clock, for a turn without warm-ups."""
         self._start = time.perf_counter()
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Count a step."""
+        """Count a step, start the clock after the warm-ups, and stop after the last repetition."""
         if self._warm_ups:
             self._warm_ups -= 1
             if not self._warm_ups:
@@ -44,7 +44,7 @@ class Turn(Callback):
 
 
 class Training:
-    """Steps of `fit`: the batch drawn, normalised, forward, loss, backward, update, history, progress bar."""
+    """Steps of `fit`: batching, normalisation, forward, loss, backward, update, history, progress bar."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -55,7 +55,7 @@ class Training:
         self._bar.begin(self._trainer)
 
     def difference(self) -> float:
-        """Of loss and gradient of the first step."""
+        """Return the relative difference of loss and gradient of the first step."""
         model = self._task.subject.build(self._task.who, self._task.threads, dropout=False)
         batch = self._task.batch
         program = model.ready(model.plan(self._trainer.recipe.loss))
@@ -63,7 +63,7 @@ class Training:
         return step_difference(self._task, self._given, float(losses.mean()), gradient)
 
     def run(self, repetitions: int, warm_ups: int) -> float:
-        """Go on with the training for so many steps."""
+        """Continue training for a turn, and return the seconds of its timed steps."""
         turn = Turn(self._bar, repetitions, warm_ups)
         self._trainer.stop = False
         self._trainer.run([turn])
@@ -71,7 +71,7 @@ class Training:
 
 
 class Inference:
-    """Calls of `predict` on ready images: the same arrays that the peers are given."""
+    """Calls of `predict` on normalised images: the same arrays that the peers are given."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -81,11 +81,11 @@ class Inference:
         self._x = self._given.x[: task.batch].copy()
 
     def difference(self) -> float:
-        """Of the outputs."""
+        """Return the relative difference of the outputs."""
         return output_difference(self._task, self._given, self._model.predict(self._x))
 
     def run(self, repetitions: int, warm_ups: int) -> float:
-        """Predict so many times."""
+        """Call `predict`, and return the seconds of the timed repetitions."""
         predict, x = self._model.predict, self._x
         for _ in range(warm_ups):
             predict(x)

@@ -1,4 +1,4 @@
-"""PyTorch, as its users write it: eager, with channels last, and compiled."""
+"""PyTorch in its usual forms: eager, channels last, and compiled."""
 
 import time
 from typing import Any
@@ -11,17 +11,17 @@ from benchmarks.peers.torch import nn, torch
 
 
 def in_variant(module: Any, x: Any, who: str) -> tuple[Any, Any]:
-    """A module and its images (N, C, H, W) in the layout of a variant of PyTorch, the module compiled for one."""
+    """Return a module and its images (N, C, H, W) in a variant of PyTorch: another memory layout, or compiled."""
     if who == "torch-channels-last" and x.dim() == 4:
         return module.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
     if who == "torch-compile":
-        torch._dynamo.reset()  # else the second size of a batch would make a program for any size
+        torch._dynamo.reset()  # otherwise the second batch size would be compiled with dynamic shapes
         return torch.compile(module), x
     return module, x
 
 
 class Training:
-    """The usual loop over ready tensors: nothing is normalised, shuffled, counted or shown."""
+    """The usual training loop over tensors in memory, without normalisation, shuffling, history or progress bar."""
 
     def __init__(self, task: Task) -> None:
         torch.set_num_threads(task.threads)
@@ -39,7 +39,7 @@ class Training:
         self._place = 0
 
     def difference(self) -> float:
-        """Of loss and gradient of the first step."""
+        """Return the relative difference of loss and gradient of the first step."""
         batch = self._task.batch
         layers = [module for module in self._plain.modules() if isinstance(module, nn.Dropout)]
         rates = [layer.p for layer in layers]
@@ -52,7 +52,7 @@ class Training:
         return step_difference(self._task, self._given, loss.item(), self._translation.gradient())
 
     def run(self, repetitions: int, warm_ups: int) -> float:
-        """So many steps."""
+        """Run steps, and return the seconds of the timed repetitions."""
         self._steps(warm_ups)
         start = time.perf_counter()
         self._steps(repetitions)
@@ -82,12 +82,12 @@ class Inference:
         self._module, self._x = in_variant(module, x, task.who)
 
     def difference(self) -> float:
-        """Of the outputs."""
+        """Return the relative difference of the outputs."""
         with torch.inference_mode():
             return output_difference(self._task, self._given, self._module(self._x).numpy())
 
     def run(self, repetitions: int, warm_ups: int) -> float:
-        """Call it so many times."""
+        """Call the module, and return the seconds of the timed repetitions."""
         with torch.inference_mode():
             for _ in range(warm_ups):
                 self._module(self._x)

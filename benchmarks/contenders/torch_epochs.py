@@ -1,4 +1,4 @@
-"""The plainest loop of PyTorch over MNIST: all images are one normalised tensor before the clock starts."""
+"""The plainest PyTorch loop over MNIST: all images are one normalised tensor before the clock starts."""
 
 import time
 from typing import Any
@@ -16,7 +16,7 @@ from chainrule.training.samples import Samples
 
 
 class Epochs:
-    """An epoch in random order, its images shuffled once; by the schedule of the recipe, if it has one."""
+    """Epochs over images that are shuffled once, with the schedule of the recipe."""
 
     def __init__(self, task: Task) -> None:
         torch.set_num_threads(task.threads)
@@ -32,12 +32,12 @@ class Epochs:
         self._t = torch_training.targets(self._ending, samples.targets.astype(network.dtype))
         self._test_x = torch.from_numpy(normalisation.apply(test.x, network.dtype))
         self._test_y = torch.from_numpy(np.asarray(test.y, np.int64))
-        del training, test, samples  # a loop over tensors does not keep what they were made of
+        del training, test, samples  # a loop over tensors does not keep the data sets in memory
         few = 2 * task.batch
         self._trained(0, self._x[:few], self._t[:few])
 
     def epoch(self, seed: int) -> tuple[float, float]:
-        """Train a new module."""
+        """Train a new module for an epoch, and return the seconds and its test accuracy."""
         seconds, module = self._trained(seed, self._x, self._t)
         right = 0
         module.eval()

@@ -1,4 +1,4 @@
-"""The peers: who they are, whether they are here, and our networks in their terms (one file each)."""
+"""The peers: their names, whether they are installed, and our networks translated for each (one file each)."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ TITLES = {
 
 
 def chosen(text: str) -> list[str]:
-    """The peers of a list with commas: names of `NAMES`, and "torch" for all that PyTorch has."""
+    """Parse a comma-separated list of peers from `NAMES`, where "torch" means all variants of PyTorch."""
     found: list[str] = []
     for word in (word.strip() for word in text.split(",") if word.strip()):
         if word not in NAMES:
@@ -37,7 +37,7 @@ def chosen(text: str) -> list[str]:
 
 
 def missing(name: str) -> str | None:
-    """Why a peer cannot be timed here; None when it can."""
+    """Return the reason why a peer cannot be timed here; None if it can."""
     family = next(family for family, names in FAMILIES.items() if name in names)
     absent = [module for module in NEEDS[family] if importlib.util.find_spec(module) is None]
     if not absent:
@@ -46,7 +46,7 @@ def missing(name: str) -> str | None:
 
 
 def versions() -> str:
-    """Those of the peers that are here: ", torch 2.13.0"."""
+    """Return the versions of the installed peers, as in ", torch 2.13.0"."""
     found = ""
     for name in ("torch", "onnxruntime", "onnx"):
         with suppress(metadata.PackageNotFoundError):
@@ -55,5 +55,5 @@ def versions() -> str:
 
 
 def those(names: Sequence[str], *families: str) -> list[str]:
-    """The names that are of some families."""
+    """Return the names that belong to some families."""
     return [name for name in names if any(name in FAMILIES[family] for family in families)]

@@ -1,4 +1,4 @@
-"""Our networks as ONNX graphs, from the forward operations of their plan, and in sessions of ONNX Runtime."""
+"""Our networks as ONNX graphs, translated from the forward operations of their plan, and ONNX Runtime sessions."""
 
 import importlib
 import math
@@ -17,12 +17,12 @@ onnx: Any = importlib.import_module("onnx")
 helper: Any = importlib.import_module("onnx.helper")
 numpy_helper: Any = importlib.import_module("onnx.numpy_helper")
 
-OPSET, IR_VERSION = 20, 9  # GELU came with 20
+OPSET, IR_VERSION = 20, 9  # opset 20 introduced GELU
 
 
 @dataclass
 class Graph:
-    """Nodes in a row, and the arrays they read. `head` names the result of the last node."""
+    """A chain of nodes and the arrays they read. `head` is the name of the last node's result."""
 
     network: Network
     nodes: list[Any] = field(default_factory=list[Any])
@@ -36,20 +36,20 @@ class Graph:
         self.head = names[0]
 
     def array(self, value: Array, name: str = "") -> str:
-        """The name of an array that is part of the graph."""
+        """Add an array to the graph and return its name."""
         made = name or f"constant_{len(self.arrays)}"
         self.arrays.append(numpy_helper.from_array(np.ascontiguousarray(value), made))
         return made
 
     def weight(self, tensor: Tensor | None, shape: tuple[int, ...] | None = None) -> Array:
-        """The numbers of a parameter or running statistic, in the shape of its tensor or another."""
+        """Return the value of a parameter or running statistic, in the shape of its tensor or another."""
         if tensor is None:
             raise ValueError("no tensor")
         return self.network.weights[tensor.name].reshape(shape or tensor.shape)
 
 
 def model(network: Network, plan: Plan) -> Any:
-    """The ONNX model that computes what an inference plan of a network does: x (N, …) → y (N, …)."""
+    """Translate an inference plan of a network into an ONNX model x (N, …) → y (N, …)."""
     graph = Graph(network)
     shape = plan.input.shape
     for operation in plan.forward:
@@ -66,7 +66,7 @@ def model(network: Network, plan: Plan) -> Any:
 
 
 def session(network: Network, plan: Plan, threads: int) -> Any:
-    """A session of ONNX Runtime with so many threads."""
+    """Return an ONNX Runtime session with a number of threads."""
     runtime: Any = importlib.import_module("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
@@ -93,7 +93,7 @@ def _reshape(graph: Graph, found: tuple[int, ...], wanted: tuple[int, ...]) -> N
 
 
 def _pads(padding: Any) -> list[int]:
-    """ONNX names all beginnings before all ends."""
+    """Return the padding in ONNX's order: the beginnings of all axes, then the ends."""
     return [before for before, _ in padding] + [after for _, after in padding]
 
 

@@ -1,7 +1,7 @@
-"""Our networks as PyTorch modules, from the forward operations of their plan, with our weights.
+"""Our networks as PyTorch modules, translated from the forward operations of their plan, with our weights.
 
-Where PyTorch has a module of its own for an operation, that one is used; the few written here are for what it lacks:
-padding that is not the same on both sides, rotated kernels, untied bias.
+PyTorch's own module is used wherever there is one. The few written here cover what it lacks: asymmetric padding,
+rotated kernels, untied bias.
 """
 
 import importlib
@@ -24,9 +24,9 @@ functional: Any = torch.nn.functional
 
 @dataclass
 class Translation:
-    """Modules in a row, and their parameters and running statistics by our names (conv1.w).
+    """A chain of modules, and their parameters and running statistics by our names (conv1.w).
 
-    A parameter lies in the module in the shape of ours; where a layer has one dimension, with an axis of 1 more.
+    Parameters have the same shape as ours, with an additional axis of 1 for one-dimensional layers.
     """
 
     network: Network
@@ -36,11 +36,11 @@ class Translation:
 
     @property
     def module(self) -> Any:
-        """The network: an nn.Sequential."""
+        """The network as an nn.Sequential."""
         return nn.Sequential(*self.modules)
 
     def gradient(self) -> Array:
-        """The gradients of all parameters, flat and in our order, after a backward pass."""
+        """Return the gradients of all parameters, flat and in our order, after a backward pass."""
         found = np.zeros_like(self.network.parameters)
         for name, (first, last) in self.network.layout.items():
             tensor = self.tensors.get(name)
@@ -49,7 +49,7 @@ class Translation:
         return found
 
     def parameter(self, tensor: Tensor | None) -> Any:
-        """A parameter with our weights; None for none."""
+        """Make a parameter with our weights; None for None."""
         if tensor is None:
             return None
         made = nn.Parameter(self._copied(tensor.name, tensor.shape))
@@ -57,7 +57,7 @@ class Translation:
         return made
 
     def statistic(self, name: str) -> Any:
-        """A running statistic with our numbers."""
+        """Make a running statistic with our values."""
         self.tensors[name] = self._copied(name, self.network.weights[name].shape)
         return self.tensors[name]
 
@@ -66,7 +66,7 @@ class Translation:
 
 
 def translate(network: Network, plan: Plan) -> Translation:
-    """The modules that compute what a plan of a network computes forward, up to its output."""
+    """Translate the forward operations of a plan, up to its output, into modules."""
     found = Translation(network, plan)
     shape = plan.input.shape
     for operation in plan.forward:
@@ -89,46 +89,46 @@ def _shaped(found: tuple[int, ...], wanted: tuple[int, ...]) -> list[Any]:
 
 
 class View(nn.Module):
-    """The numbers of a sample in another shape."""
+    """Reshape each sample."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         nn.Module.__init__(self)
         self.shape = shape
 
     def forward(self, x: Any) -> Any:
-        """x (N, …) → (N, *shape)."""
+        """Reshape x (N, …) to (N, *shape)."""
         return x.reshape(len(x), *self.shape)
 
 
 class Bias(nn.Module):
-    """A bias for every output position, or one a channel."""
+    """Add a bias per output position, or per channel."""
 
     def __init__(self, b: Any) -> None:
         nn.Module.__init__(self)
         self.b = b
 
     def forward(self, x: Any) -> Any:
-        """x + b."""
+        """Return x + b."""
         return x + (self.b if self.b.dim() == x.dim() - 1 else self.b.reshape(-1, *(1,) * (x.dim() - 2)))
 
 
 class TrueConvolution(nn.Conv2d):
-    """Slides the kernel rotated by 180°."""
+    """Convolution proper: the kernel is rotated by 180°."""
 
     def forward(self, x: Any) -> Any:
-        """The cross-correlation with the rotated kernel."""
+        """Return the cross-correlation with the rotated kernel."""
         return self._conv_forward(x, self.weight.flip(2, 3), self.bias)
 
 
 class Transposed(nn.Module):
-    """A transposed convolution cropped to a size, with crops that may differ from side to side."""
+    """Transposed convolution cropped to a size, with possibly asymmetric crops."""
 
     def __init__(self, w: Any, options: dict[str, Any], crop: Any, size: tuple[int, int]) -> None:
         nn.Module.__init__(self)
         self.w, self.options, self.crop, self.size = w, options, crop, size
 
     def forward(self, x: Any) -> Any:
-        """x (N, C, H, W) → (N, filters, *size)."""
+        """Return (N, filters, *size) for x (N, C, H, W)."""
         y = functional.conv_transpose2d(x, self.w, **self.options)
         ends = [size - have + before for size, have, (before, _) in zip(self.size, y.shape[2:], self.crop, strict=True)]
         (top, _), (left, _) = self.crop
@@ -136,7 +136,7 @@ class Transposed(nn.Module):
 
 
 class PaddedMean(nn.Module):
-    """Average pooling whose padding differs from side to side, or is wider than PyTorch takes."""
+    """Average pooling with asymmetric padding, or with wider padding than PyTorch supports."""
 
     def __init__(self, operation: Operation, size: tuple[int, int], dtype: Any) -> None:
         nn.Module.__init__(self)
@@ -151,7 +151,7 @@ class PaddedMean(nn.Module):
         return functional.avg_pool2d(padded, self.window, self.stride, divisor_override=1)
 
     def forward(self, x: Any) -> Any:
-        """x (N, C, H, W) → (N, C, H', W')."""
+        """Return (N, C, H', W') for x (N, C, H, W)."""
         return self._sums(x) / self.divisor
 
 
@@ -161,7 +161,7 @@ def _edges(padding: Any) -> tuple[int, int, int, int]:
 
 
 def _even(padding: Any) -> tuple[int, int] | None:
-    """Padding as PyTorch takes it; None where the two sides differ."""
+    """Return symmetric padding in PyTorch's form; None if the two sides differ."""
     (top, bottom), (left, right) = padding
     return (top, left) if top == bottom and left == right else None
 
@@ -213,7 +213,7 @@ def _max_pool(made: Translation, operation: Operation) -> list[Any]:
 
 
 def _usual(options: Any) -> tuple[int, int] | None:
-    """Padding of a pooling as PyTorch takes it: even, and at most half the window."""
+    """Return the padding of a pooling if PyTorch supports it (symmetric, and at most half the window), else None."""
     even = _even(options["padding"])
     fits = even is not None and all(2 * p <= w for p, w in zip(even, options["window"], strict=True))
     return even if fits else None
@@ -244,10 +244,10 @@ def _batch_norm(made: Translation, operation: Operation) -> list[Any]:
 
 
 class Arctan(nn.Module):
-    """arctan x."""
+    """Elementwise arctan."""
 
     def forward(self, x: Any) -> Any:
-        """arctan x."""
+        """Return arctan x."""
         return torch.atan(x)
 
 

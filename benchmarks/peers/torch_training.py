@@ -1,4 +1,4 @@
-"""Our losses and optimizers in PyTorch's terms."""
+"""Our losses and optimizers in PyTorch."""
 
 import importlib
 from collections.abc import Callable, Iterable
@@ -34,13 +34,13 @@ LOSSES: dict[str, Loss] = {
 
 
 def ending(plan: Plan) -> str:
-    """The loss that a training plan ends with: softmax and cross-entropy as one, where it has them as one."""
+    """Return the loss operation of a training plan, which may be softmax fused with cross-entropy."""
     _, loss, _ = plan.ends
     return next(operation.name for operation in plan.forward if loss in operation.writes)
 
 
 def targets(loss: str, t: Array) -> Any:
-    """Targets (N, K) as PyTorch's loss is usually given them: labels for cross-entropy, where each row is one class."""
+    """Convert targets (N, K) to the usual form for PyTorch's loss: labels for cross-entropy with one-hot rows."""
     one_hot = np.array_equal(t, np.eye(t.shape[1], dtype=t.dtype)[t.argmax(1)])
     if loss == "softmax_cross_entropy" and one_hot:
         return torch.from_numpy(t.argmax(1))
@@ -48,7 +48,7 @@ def targets(loss: str, t: Array) -> Any:
 
 
 def optimizer(ours: Optimizer, parameters: Iterable[Any]) -> Any:
-    """The same optimizer, in PyTorch's fused form."""
+    """Return the same optimizer in PyTorch, fused where PyTorch offers that."""
     if isinstance(ours, Adam):
         options: dict[str, Any] = {"lr": ours.rate, "betas": (ours.beta1, ours.beta2), "eps": ours.epsilon}
         if isinstance(ours, AdamW):

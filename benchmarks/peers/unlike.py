@@ -1,4 +1,4 @@
-"""The error for what a peer has no words for."""
+"""The error for operations that cannot be translated for a peer."""
 
 from collections.abc import Iterable
 
@@ -6,5 +6,5 @@ from chainrule.errors import OptionError
 
 
 def unlike(peer: str, operation: str, known: Iterable[str]) -> OptionError:
-    """An operation that cannot be translated."""
+    """Return the error for an operation without a translation, which lists the translated ones."""
     return OptionError(f"operation {operation!r} has no translation for {peer}; translated are: {', '.join(known)}")

@@ -8,7 +8,7 @@
     model.fit(training, epochs=2, schedule="one-cycle", rate=0.01)
     print(model.evaluate(test).accuracy)
 
-Names are imported when they are first used, so that `import chainrule` costs little.
+Names are imported on first use, so that `import chainrule` is fast.
 """
 
 import importlib
@@ -109,7 +109,7 @@ __all__ = sorted([*MODULES, *_PLACE_OF, "__version__"])  # pyright: ignore[repor
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for."""
+    """Import a public name on first use."""
     if name in MODULES:
         return importlib.import_module(f"chainrule.{name}")
     if name in _PLACE_OF:

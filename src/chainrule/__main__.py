@@ -1,4 +1,4 @@
-"""`python -m chainrule`: the same as the command `chainrule`."""
+"""`python -m chainrule`: the command `chainrule`."""
 
 from chainrule.cli import main
 

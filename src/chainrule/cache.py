@@ -1,4 +1,4 @@
-"""Where chainrule keeps what it can make or fetch again: compiled programs and data."""
+"""Location of the cache: compiled programs and fetched data sets."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ CACHE_VARIABLE = "CHAINRULE_CACHE"
 def cache_folder() -> Path:
     """Return the user's cache folder for chainrule, or the one named by the environment variable CHAINRULE_CACHE.
 
-    Errors   OptionError when the user has no home folder, or the variable names that of nobody
+    Errors   OptionError when the user has no home folder, or the variable names one that does not exist
     """
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:

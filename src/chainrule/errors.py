@@ -1,16 +1,16 @@
-"""The exceptions of chainrule: one small family, each a single readable line."""
+"""The exceptions of chainrule: one small family, whose texts are single printable lines."""
 
 import re
 
 MOST_LETTERS = 300
-# control characters, breaks of lines and paragraphs, overrides of direction, halves of surrogate pairs
+# control characters, line and paragraph separators, bidirectional overrides, lone surrogates
 HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class ChainruleError(Exception):
-    """Base of every error of this library; the command prints its text and exits with 2.
+    """Base class of every error of this library; a command prints its text and exits with 2.
 
-    The text is one line of at most 300 printable letters, whatever names of files and values are quoted in it.
+    The text is one line of at most 300 printable characters, whatever file names and values it quotes.
     """
 
     def __str__(self) -> str:
@@ -22,7 +22,7 @@ class ShapeError(ChainruleError, ValueError):
 
 
 class OptionError(ChainruleError, ValueError):
-    """An option out of its range, or a name that nobody knows."""
+    """An option out of range, or an unknown name."""
 
 
 class DataError(ChainruleError):
@@ -34,11 +34,11 @@ class FormatError(ChainruleError):
 
 
 class RunError(ChainruleError):
-    """A run folder that cannot be used: not writable, already holding a run, or of another model."""
+    """A run folder that cannot be used: not writable, already in use, or of another model."""
 
 
 class StudentError(ChainruleError):
-    """A learner's own layer that cannot be used: no forward, a result of the wrong kind, an exception inside it."""
+    """A learner's code that cannot be used: no forward, a result of the wrong type, an exception inside it."""
 
 
 class NotFiniteError(ChainruleError, ArithmeticError):
@@ -46,22 +46,22 @@ class NotFiniteError(ChainruleError, ArithmeticError):
 
 
 class EngineError(ChainruleError):
-    """A compiled program that would not compute what its plan says: a mistake of this library, found in time."""
+    """A compiled program that does not match its plan: a bug in this library, caught before anything was computed."""
 
 
 def one_of(what: str, given: object, known: list[str] | tuple[str, ...]) -> OptionError:
-    """The error for a name that is not known: quotes it and lists those that are."""
+    """Return the error for an unknown name, which quotes it and lists the known ones."""
     return OptionError(f"unknown {what} {quoted(given)}; known: {', '.join(known)}")
 
 
 def printable(text: str) -> str:
-    """Return text with what breaks a line, moves a cursor, turns the direction of writing or is no Unicode escaped."""
+    """Escape line breaks, control characters, bidirectional overrides and lone surrogates in a text."""
     return HARMFUL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def one_line(text: str, most: int = MOST_LETTERS) -> str:
-    """Return text as one printable line of at most ``most`` letters; a longer one loses its middle."""
-    if len(text) > 4 * most:  # most of it is never looked at
+    """Return a text as one printable line of at most ``most`` characters; a longer one is cut in its middle."""
+    if len(text) > 4 * most:  # do not escape what is cut anyway
         text = f"{text[: 2 * most]} … {text[-2 * most :]}"
     line = printable(text)
     if len(line) <= most:
@@ -71,11 +71,11 @@ def one_line(text: str, most: int = MOST_LETTERS) -> str:
 
 
 def quoted(value: object, most: int = 60) -> str:
-    """Return what Python calls a value, cut to at most ``most`` letters; never fails, however large the value is."""
+    """Return the repr of a value, cut to at most ``most`` characters; never raises, however large the value is."""
     if isinstance(value, int) and value.bit_length() > 4 * most:
         return f"a whole number of {value.bit_length()} bits"
     try:
         text = repr(value)
-    except Exception:  # a foreign object's own code
+    except Exception:  # repr runs the object's own code
         text = f"a {type(value).__name__}"
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,8 +1,9 @@
-"""Files that are whole or not there, and tensors with a checksum.
+"""Atomic writing of files, and tensor files with a checksum.
 
-A file is written under a temporary name in the same folder, flushed to the disk and renamed. Tensors are safetensors
-(no pickle); their metadata carry the kind and version of the file and a SHA-256 over names, shapes and bytes. They are
-one JSON text, because safetensors writes several in any order, and equal models should be equal files.
+A file is written under a temporary name in the same folder, flushed to disk and renamed. Tensors are stored as
+safetensors (no pickle). Their metadata hold the kind and version of the file and a SHA-256 over names, shapes and
+bytes, all in one JSON string: safetensors writes several entries in arbitrary order, and equal models should give
+equal files.
 """
 
 import csv
@@ -30,22 +31,34 @@ from chainrule.reading import read_bytes, reading
 Array = NDArray[Any]
 
 VERSION = 1
-KEY = "chainrule"  # of the one entry in the metadata of a file of tensors
+KEY = "chainrule"  # the only key in the metadata of a tensor file
 MOST_HEADER = 4 << 20  # bytes; safetensors' own bound is 100 MB, which takes seconds and a gigabyte to parse
-FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # as a spreadsheet takes them
+FORMULAS = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+    "＝",
+    "＋",
+    "－",
+    "＠",
+)  # first characters of a formula in a spreadsheet
 FLOATS = ("F16", "F32", "F64")
-TORN = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.part")  # what `write_whole` writes first
+TORN = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.part")  # the temporary file of `write_whole`
 
 
 def path_of(given: Any) -> Path:
-    """Return the path that somebody gave as a text or a path; OptionError when it is neither."""
+    """Return a path from a string or a path-like object; OptionError for an empty string or anything else."""
     if not isinstance(given, str | os.PathLike) or (isinstance(given, str) and not given):
         raise OptionError(f"path {quoted(given)}: expected the name of a file or folder")
     return Path(cast("str | os.PathLike[str]", given))
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is never seen half; RunError when that cannot be done, with the old file unharmed."""
+    """Write a file atomically; RunError on failure, with the old file intact."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         _write(temporary, content, os.O_EXCL)
@@ -60,7 +73,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def append(path: Path, content: bytes) -> None:
-    """Append to a file and flush it to the disk; RunError when that cannot be done, perhaps with a part appended."""
+    """Append to a file and flush it to disk; RunError on failure, when part of the content may have been appended."""
     try:
         _write(path, content, os.O_APPEND)
     except OSError as error:
@@ -79,9 +92,9 @@ def _write(path: Path, content: bytes, flags: int) -> None:
 
 
 def remove_torn(folder: Path, names: Iterable[str]) -> None:
-    """Remove the temporary files of some names (with ``*``: of many) that a killed process left in a folder.
+    """Remove the temporary files that a killed process left in a folder, for files of these names (``*`` allowed).
 
-    Nobody may be writing files of these names there.
+    No other process may be writing files of these names at the time.
     """
     known = list(names)
     for torn in folder.glob(".*.part"):
@@ -92,7 +105,7 @@ def remove_torn(folder: Path, names: Iterable[str]) -> None:
 
 
 def plain(content: Any) -> Any:
-    """The same with None for NaN and the infinities, which JSON does not have."""
+    """Return the content with None in place of NaN and the infinities, which JSON does not have."""
     if isinstance(content, float):
         return content if math.isfinite(content) else None
     if isinstance(content, Mapping):
@@ -103,21 +116,21 @@ def plain(content: Any) -> Any:
 
 
 def json_bytes(content: Any) -> bytes:
-    """Return JSON, indented for people; RunError when a name in it is not Unicode, as a file's name may be."""
+    """Return indented JSON; RunError when a string in it, such as a file name, is not valid Unicode."""
     return _encoded(json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _encoded(text: str) -> bytes:
-    """The bytes of a text; RunError when a name in it is none: one of a file, in another encoding than UTF-8."""
+    """Encode a text as UTF-8; RunError when it holds undecodable bytes, such as a file name in another encoding."""
     try:
         return text.encode()
     except UnicodeEncodeError as error:
         around = quoted(text[max(0, error.start - 20) : error.end + 20])
-        raise RunError(f"cannot be written: a name in it is not Unicode, near {around}") from None
+        raise RunError(f"cannot be written: a text in it is not valid Unicode, near {around}") from None
 
 
 def csv_bytes(rows: Iterable[Sequence[Any]]) -> bytes:
-    """Return rows as a CSV file in UTF-8. No cell is a formula: a text that looks like one gets an apostrophe."""
+    """Return rows as CSV in UTF-8; a text that a spreadsheet would take for a formula gets a leading apostrophe."""
     stream = io.StringIO(newline="")
     csv.writer(stream).writerows([_without_formula(cell) for cell in row] for row in rows)
     return stream.getvalue().encode(errors="backslashreplace")
@@ -128,7 +141,7 @@ def _without_formula(cell: Any) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; FormatError when it is none, or not within the bounds of `strict_json`."""
+    """Read a JSON file; FormatError when it is not JSON or exceeds the bounds of `strict_json`."""
     try:
         return strict_json.parse(read_bytes(path, strict_json.MOST_BYTES, FormatError))
     except FormatError as error:
@@ -137,12 +150,12 @@ def read_json(path: Path) -> Any:
 
 
 def write_tensors(path: Path, kind: str, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> None:
-    """Write tensors and what they are about (JSON) as one file of a kind: "model" or "checkpoint"."""
+    """Write tensors and a JSON description of them as one file of a kind: "model" or "checkpoint"."""
     write_whole(path, tensor_bytes(kind, tensors, about))
 
 
 def tensor_bytes(kind: str, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> bytes:
-    """Return the bytes of `write_tensors`."""
+    """Return the bytes that `write_tensors` writes."""
     from safetensors.numpy import save
 
     whole = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
@@ -153,7 +166,7 @@ def tensor_bytes(kind: str, tensors: Mapping[str, Array], about: Mapping[str, An
 
 
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Tensors and what they are about, from a file of a kind; FormatError when it is damaged or of another kind."""
+    """Read tensors and their description from a file; FormatError when it is damaged or of another kind."""
     tensors, entries = _opened(path)
     metadata = _object(path, entries.get(KEY, "{}"))
     expected = f"chainrule {kind} {VERSION}"
@@ -166,7 +179,7 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
 
 
 def _opened(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
-    """The tensors and the metadata of a safetensors file."""
+    """Read the tensors and the metadata of a safetensors file."""
     from safetensors import safe_open
 
     tensors: dict[str, Array] = {}
@@ -181,13 +194,13 @@ def _opened(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
             for name in list(file.keys()):
                 if (kind := file.get_slice(name).get_dtype()) not in FLOATS:
                     what = f"{quoted(name)} is {kind}; expected {', '.join(FLOATS)}"
-                    raise FormatError(f"{path} holds numbers of another kind than floats: {what}")
+                    raise FormatError(f"{path} holds a tensor that is not of floats: {what}")
                 tensors[name] = file.get_tensor(name)
     return tensors, entries
 
 
 def _object(path: Path, text: str) -> dict[str, Any]:
-    """The object in a JSON text of the metadata."""
+    """Parse a JSON text of the metadata that must be an object."""
     try:
         return strict_json.entries(strict_json.parse(text), "its content")
     except FormatError as error:
@@ -204,7 +217,7 @@ def _checksum(tensors: Mapping[str, Array], text: str) -> str:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make the renaming itself lasting, where the system can open and flush a folder."""
+    """Flush the renaming itself to disk, where the system can open and flush a folder."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:

@@ -1,6 +1,6 @@
-"""How parameters begin: pure functions of a shape, its fans and a generator.
+"""Parameter initialisers: pure functions of a shape, its fans and a generator.
 
-The fans of a kernel (C_out, C_in, KH, KW) are the connections of one cell: C_in·KH·KW in, C_out·KH·KW out.
+The fans of a kernel (C_out, C_in, KH, KW) are the connections of one neuron: C_in·KH·KW in, C_out·KH·KW out.
 """
 
 import math
@@ -15,32 +15,32 @@ from chainrule.errors import OptionError, one_of
 
 @dataclass(frozen=True)
 class Fans:
-    """Connections into and out of one cell of a layer."""
+    """Number of connections into and out of one neuron of a layer."""
 
     into: int
     out: int
 
 
 class Initializer(Protocol):
-    """Draws the first values of a parameter."""
+    """A function that draws the initial values of a parameter."""
 
     def __call__(self, shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]: ...
 
 
 def zeros(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
-    """All 0.   Source   VanillaCNN eq. 8, 10, 12"""
+    """Return zeros.   Source   VanillaCNN eq. 8, 10, 12"""
     return np.zeros(shape)
 
 
 def ones(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
-    """All 1: the scale of batch normalisation."""
+    """Return ones, for the scale of batch normalisation."""
     return np.ones(shape)
 
 
 def glorot_uniform(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
-    """U(±√(6 / (fan_in + fan_out))).
+    """Draw from U(±√(6 / (fan_in + fan_out))).
 
-    For a kernel fan_in + fan_out = (C_in + C_out)·K², which is VanillaCNN's (1+6)·5² and (6+12)·5².
+    For a kernel, fan_in + fan_out = (C_in + C_out)·K², which is VanillaCNN's (1+6)·5² and (6+12)·5².
     Source   VanillaCNN eq. 7, 9, 11; Glorot and Bengio 2010
     """
     bound = math.sqrt(6 / (fans.into + fans.out))
@@ -48,30 +48,30 @@ def glorot_uniform(shape: tuple[int, ...], fans: Fans, generator: np.random.Gene
 
 
 def he_normal(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
-    """N(0, 2 / fan_in): keeps the variance through ReLU.   Source   He et al. 2015"""
+    """Draw from N(0, 2 / fan_in), which preserves the variance through ReLU.   Source   He et al. 2015"""
     return generator.normal(0.0, math.sqrt(2 / fans.into), shape)
 
 
 def he_uniform(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
-    """U(±√(6 / fan_in)).   Source   He et al. 2015"""
+    """Draw from U(±√(6 / fan_in)).   Source   He et al. 2015"""
     bound = math.sqrt(6 / fans.into)
     return generator.uniform(-bound, bound, shape)
 
 
 def lecun_normal(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
-    """N(0, 1 / fan_in).   Source   LeCun et al. 1998"""
+    """Draw from N(0, 1 / fan_in).   Source   LeCun et al. 1998"""
     return generator.normal(0.0, math.sqrt(1 / fans.into), shape)
 
 
 def lecun_uniform(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
-    """U(±√(1 / fan_in)): PyTorch's default for its layers, biases aside."""
+    """Draw from U(±√(1 / fan_in)), PyTorch's default for weights."""
     bound = math.sqrt(1 / fans.into)
     return generator.uniform(-bound, bound, shape)
 
 
 @dataclass(frozen=True)
 class Normal:
-    """N(0, std²), whatever the fans: ``Normal(1.0)`` is what the Independent Code draws."""
+    """N(0, std²), whatever the fans. The Independent Code uses ``Normal(1.0)``."""
 
     std: float = 1.0
 
@@ -86,7 +86,7 @@ NAMED: dict[str, Initializer] = {
 
 
 def find(name: str) -> Initializer:
-    """The initialiser of that name: one of `NAMED`, or ``normal`` and ``normal:STD``."""
+    """Return the initialiser of a name: one of `NAMED`, ``normal`` or ``normal:STD``."""
     if name in NAMED:
         return NAMED[name]
     kind, _, std = name.partition(":")
@@ -102,5 +102,5 @@ def find(name: str) -> Initializer:
 
 
 def draw(name: str, shape: tuple[int, ...], fans: Fans, generator: np.random.Generator, dtype: Any) -> NDArray[Any]:
-    """The first values of a parameter, drawn in float64 and rounded to the dtype of the model."""
+    """Draw the initial values of a parameter in float64 and round them to the dtype of the model."""
     return find(name)(shape, fans, generator).astype(dtype)

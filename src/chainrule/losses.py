@@ -1,6 +1,6 @@
-"""The losses by name, a loss of your own, and how one ends a plan.
+"""The named losses, custom losses, and the end of a training plan.
 
-A loss gives one number a sample; what is trained is their mean over the batch, and gradients are of that mean.
+A loss gives one value per sample; training minimises their mean over the batch, and gradients are of that mean.
 The equations are in reference/losses.py.
 """
 
@@ -24,10 +24,10 @@ NAMES = (
 
 
 class OwnLoss:
-    """A loss of your own, by what `docs/training.md` says: a class or an object with ``forward(p, t)`` and
-    ``backward()``, or a pair of functions ``forward(p, t)`` and ``backward(p, t)``.
+    """A custom loss: a class or an object with ``forward(p, t)`` and ``backward()``, or a pair of functions
+    ``forward(p, t)`` and ``backward(p, t)``; see docs/training.md.
 
-    name  what it is called in messages and files
+    name  name in messages and files
     """
 
     def __init__(self, source: Any, name: str | None = None) -> None:
@@ -36,7 +36,7 @@ class OwnLoss:
 
     @staticmethod
     def absent(name: str) -> "OwnLoss":
-        """Return what stands for a loss that a file only names."""
+        """Return a placeholder for a custom loss of which a file holds only the name."""
         return OwnLoss(None, name)
 
     def losses(self, p: Array, t: Array) -> Array:
@@ -44,7 +44,7 @@ class OwnLoss:
         return self._known().losses(p, t)
 
     def gradient(self, p: Array, t: Array) -> Array:
-        """Return the gradient of the mean loss by p, (N, K)."""
+        """Return the gradient of the mean loss with respect to p, (N, K)."""
         return self._known().gradient(p, t)
 
     def _known(self) -> TrainableLoss:
@@ -60,16 +60,16 @@ class OwnLoss:
 
 
 class ForwardBackward(Protocol):
-    """An object, a class or a module with `forward` and `backward` as a loss has them."""
+    """An object, a class or a module with the `forward` and `backward` of a loss."""
 
     @property
     def forward(self) -> Callable[..., Any]:
-        """Predictions and targets (N, K) to the loss of each sample (N,), or to their mean."""
+        """Function of predictions and targets (N, K) that returns the loss of each sample (N,), or their mean."""
         ...
 
     @property
     def backward(self) -> Callable[..., Any]:
-        """The gradient of the mean loss by the predictions, (N, K)."""
+        """Function that returns the gradient of the mean loss with respect to the predictions, (N, K)."""
         ...
 
 
@@ -78,7 +78,7 @@ LossLike: TypeAlias = Loss | ForwardBackward | type | tuple[Callable[..., Any], 
 
 
 def find(name: str) -> str:
-    """Return the loss of that name (hyphens do for underscores)."""
+    """Return the name of a known loss in its usual form; hyphens may stand for underscores."""
     known = name.replace("-", "_") if isinstance(name, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]
     if known not in NAMES:
         raise one_of("loss", name, NAMES)
@@ -86,7 +86,7 @@ def find(name: str) -> str:
 
 
 def choose(loss: Any) -> Loss:
-    """Return the loss of a name, or one of your own: an `OwnLoss`, or what one can be made of."""
+    """Return the loss of a name, or the `OwnLoss` of a custom loss."""
     if isinstance(loss, OwnLoss):
         return loss
     if not isinstance(loss, str):
@@ -95,10 +95,10 @@ def choose(loss: Any) -> Loss:
 
 
 def check_ending(loss: Loss, ending: str, outputs: int) -> None:
-    """Refuse a loss that makes no sense after a last layer of some kind, whatever the targets are.
+    """Raise OptionError for a loss that cannot work after the last layer, whatever the targets are.
 
-    Cross-entropy over classes looks at the output of the true class alone. Outputs that do not share one whole are all
-    driven to 1: the loss becomes 0 and nothing is learnt.
+    Categorical cross-entropy depends only on the output of the true class. Outputs that are not normalised to sum to 1
+    are all driven to 1: the loss becomes 0 and nothing is learnt.
     """
     if isinstance(loss, OwnLoss):
         return
@@ -112,26 +112,27 @@ def check_ending(loss: Loss, ending: str, outputs: int) -> None:
 
 
 def usual(ending: str, outputs: int) -> str:
-    """Return the loss of a model for which none was chosen, by the kind of its last layer and how many it gives.
+    """Return the default loss for the type of the last layer and its number of outputs.
 
-    Probabilities have their cross-entropy; other outputs are taken for logits of classes, a single one for a number.
+    Probabilities get their cross-entropy; other outputs are taken for the logits of classes, or, if there is only one,
+    for a real number.
     """
     if ending == "Sigmoid":
         return "binary_cross_entropy"
-    if ending in ("Softmax", ""):  # of a layer of somebody's own nothing is known
+    if ending in ("Softmax", ""):  # "": a custom layer, whose outputs are unknown
         return "categorical_cross_entropy"
     return "softmax_cross_entropy" if outputs > 1 else "mean_squared_error"
 
 
 def of_samples(loss: Loss, engine: Engine, p: Array, t: Array) -> Array:
-    """Return the loss of each sample, (N,), of predictions and targets (N, K)."""
+    """Compute the loss of each sample, (N,), given predictions and targets (N, K)."""
     if isinstance(loss, OwnLoss):
         return loss.losses(p, t)
     return engine.run(loss, (p, t), {})[0]
 
 
 def emit(builder: Builder, loss: Loss, p: Tensor, task: Task) -> dict[str, Tensor]:
-    """End a training plan: the loss and the measure of each sample, and the gradient of the mean loss by p."""
+    """Add the end of a training plan: loss and metric of each sample, and the gradient of the mean loss w.r.t. p."""
     builder.begin("loss")
     target, measured = Tensor("t", p.shape, "target"), "error" if task.operation == "absolute_error" else "correct"
     ends = {"target": target, "loss": builder.activation("y", ()), "correct": builder.activation(measured, ())}
@@ -150,7 +151,7 @@ def emit(builder: Builder, loss: Loss, p: Tensor, task: Task) -> dict[str, Tenso
 
 
 def _single(function: Any) -> Any:
-    """The function as an opaque operation has it: its one result in a tuple."""
+    """Wrap a function as an opaque operation, which returns its one result in a tuple."""
 
     def call(p: Array, t: Array) -> tuple[Array]:
         return (function(p, t),)

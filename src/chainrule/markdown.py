@@ -1,4 +1,4 @@
-"""Tables for pages, with the machine and the versions that they were made with."""
+"""Markdown tables for documentation pages, with the machine and the versions that produced them."""
 
 import platform
 from collections.abc import Sequence
@@ -12,32 +12,32 @@ MARKS = ("<!-- table -->", "<!-- end of table -->")
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; the first row is its heading."""
+    """Format rows as a Markdown table; the first row is its heading."""
     head, *rest = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
     return "\n".join([head, f"|{' --- |' * len(rows[0])}", *rest])
 
 
 def write(path: Path, rows: Sequence[Sequence[str]], engine: str, threads: int) -> None:
-    """Write a table and what it was made with; a page that has `MARKS` keeps its text and gets them in between."""
+    """Write a table with engine, machine and versions to a page; see `insert`."""
     used = f"{engine} engine, {threads} thread{'s' if threads > 1 else ''}" if engine == "numba" else f"{engine} engine"
     insert(path, f"{table(rows)}\n\n{used}; {machine()}")
 
 
 def insert(path: Path, made: str, marks: tuple[str, str] = MARKS) -> None:
-    """Write what was made to a page, between its marks where it has them."""
+    """Write generated text to a page: between its marks where it has them, else as the whole page."""
     page = path.read_text(encoding="utf-8") if path.is_file() else ""
     files.write_whole(path, _inserted(page, f"{made}\n", marks).encode())
 
 
 def _inserted(page: str, made: str, marks: tuple[str, str]) -> str:
-    """The page with what was made between its marks; what was made alone where there are none."""
+    """Return the page with the generated text between its marks, or the generated text alone where there are none."""
     before, begin, rest = page.partition(marks[0])
     _, end, after = rest.partition(marks[1])
     return f"{before}{begin}\n\n{made}\n{end}{after}" if end else made
 
 
 def machine() -> str:
-    """This machine and the versions of what computes on it, in a line."""
+    """Describe this machine and the versions of Python, NumPy and numba in one line."""
     system = f"{_processor()}, {engines.processors()} processors, {platform.system()}"
     versions = [f"chainrule {__version__}", f"Python {platform.python_version()}"]
     for name in ("numpy", "numba"):
@@ -49,7 +49,7 @@ def machine() -> str:
 
 
 def _processor() -> str:
-    """The name of the processor, where the system tells it."""
+    """Return the name of the processor, as far as the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

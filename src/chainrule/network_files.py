@@ -1,7 +1,6 @@
-"""A network of the user's own in a file: Python that makes it, or TOML or JSON that lists its layers.
+"""User-defined networks in files: Python code that builds one, or TOML or JSON that lists its layers.
 
-A Python file is run; TOML and JSON are data, of which nothing is run. Either becomes an `Entry`, as the named networks
-are.
+A Python file is executed; TOML and JSON are only parsed. Either becomes an `Entry`, like the named networks.
 """
 
 import inspect
@@ -31,17 +30,18 @@ from chainrule.zoo import Entry
 
 RECIPE = Recipe(epochs=3, optimizer=Adam(0.003), schedule=OneCycle(), normalise="standardise", validation=0.05)
 ENTRIES = ("name", "input_shape", "dtype", "layers", "recipe")
-LARGEST = 1 << 20  # bytes of a file that lists layers
-CLASSES, SHAPE = 10, (1, 28, 28)  # what a function is called with before the data are known
+LARGEST = 1 << 20  # bytes of a TOML or JSON file
+CLASSES, SHAPE = 10, (1, 28, 28)  # arguments of a function that is called before the data are known
 
 
 @dataclass(frozen=True)
 class OwnNetwork(Entry):
     """A network from a file.
 
-    input_shape   that it is for; None: that of the data
-    dtype         that it is for; None: that which is asked for
-    own_recipe    the entries of the file's own recipe
+    input_shape   the only input shape it accepts; None: any
+    dtype         its dtype, unless another is requested; None: float32
+    make          function from the number of classes and the input shape to the layers
+    own_recipe    entries of the recipe in the file
     """
 
     input_shape: tuple[int, ...] | None = None
@@ -57,34 +57,34 @@ class OwnNetwork(Entry):
         as_tutorial: bool = False,
         **options: Any,
     ) -> Sequential:
-        """The model for an input shape and the names of its classes; ShapeError when it is for another shape."""
+        """Build the model for an input shape and class names; ShapeError when the network has another input shape."""
         shape = input_shape or self.input_shape or SHAPE
         if self.input_shape is not None and shape != self.input_shape:
-            raise ShapeError(f"{self.source}: it takes {text(self.input_shape)}, and the images are {text(shape)}")
+            raise ShapeError(f"{self.source}: its input is {text(self.input_shape)}, but the images are {text(shape)}")
         names = classes or tuple(map(str, range(CLASSES)))
         made = self.make(len(names), shape)
         options["dtype"] = options.get("dtype") or self.dtype or "float32"
         try:
             outputs = Sequential(made, shape, engine="numpy").output_shape[-1]
             if outputs != len(names):
-                raise ShapeError(f"it has {outputs} outputs, and the data have {len(names)} classes")
+                raise ShapeError(f"it has {outputs} outputs, but the data have {len(names)} classes")
             return Sequential(made, shape, name=self.name, classes=names, **options)
         except ChainruleError as error:
             raise type(error)(f"{self.source}: {error}") from None
 
     def check(self, **options: Any) -> None:
-        """Refuse what can be refused before the shape of the data is known."""
+        """Raise the errors that can be found before the shape of the data is known."""
         if self.input_shape is not None:
             self.build(**options).check_loss()
 
 
 def is_file(name: str) -> bool:
-    """Return whether a model is named by a file, FILE.py:NAME, FILE.toml or FILE.json."""
+    """Return whether a model's name refers to a file: FILE.py:NAME, FILE.toml or FILE.json."""
     return ".py" in name or Path(name).suffix in (".toml", ".json")
 
 
 def find(name: str) -> OwnNetwork:
-    """The network in FILE.py:NAME, FILE.py, FILE.toml or FILE.json; one error of one line for what is wrong with it."""
+    """Load the network in FILE.py:NAME, FILE.py, FILE.toml or FILE.json; any problem is a one-line ChainruleError."""
     return _of_python(name) if ".py" in name else _of_data(Path(name))
 
 
@@ -92,19 +92,19 @@ def find(name: str) -> OwnNetwork:
 
 
 def _of_python(name: str) -> OwnNetwork:
-    """NAME of a file: a model, a list of layers, or a function that gives one (of `classes`, `input_shape`)."""
+    """Load FILE.py:NAME: a model, a list of layers, or a function of `classes`, `input_shape` that returns either."""
     place, _, inner = name.partition(".py:")
     path = Path(place if place.endswith(".py") else f"{place}.py")
     module = sources.load(path)
     label, thing = _named(vars(module), inner, path) if inner else _only(vars(module), module.__name__, path)
 
-    def given(classes: int, shape: tuple[int, ...]) -> Any:
+    def build(classes: int, shape: tuple[int, ...]) -> Any:
         return _called(thing, classes, shape, path) if inspect.isfunction(thing) else thing
 
     def make(classes: int, shape: tuple[int, ...]) -> Sequence[Any]:
-        return _layers(given(classes, shape), label, path)
+        return _layers(build(classes, shape), label, path)
 
-    made = given(CLASSES, SHAPE)
+    made = build(CLASSES, SHAPE)
     model = made if isinstance(made, Sequential) else None
     recipe = replace(RECIPE, loss=_usual_loss(_layers(made, label, path), model))
     return OwnNetwork(
@@ -126,7 +126,7 @@ def _named(found: dict[str, Any], inner: str, path: Path) -> tuple[str, Any]:
 
 
 def _only(found: dict[str, Any], module: str, path: Path) -> tuple[str, Any]:
-    """The only network that a file makes: a model, a list of layers, or a function of its own."""
+    """Return the name and value of the only network that a file defines: a model, a list of layers or a function."""
     several = [
         (name, thing)
         for name, thing in found.items()
@@ -147,7 +147,7 @@ def _is_network(thing: Any) -> bool:
 
 
 def _called(function: Any, classes: int, shape: tuple[int, ...], path: Path) -> Any:
-    """Call a function with the number of classes and the input shape, as far as it asks for them by name."""
+    """Call a function with those of `classes` and `input_shape` that are among its parameters."""
     offered = {"classes": classes, "input_shape": shape}
     given = {name: offered[name] for name in inspect.signature(function).parameters if name in offered}
     try:
@@ -169,7 +169,7 @@ def _layers(thing: Any, label: str, path: Path) -> Sequence[Any]:
 
 
 def _usual_loss(made: Sequence[Any], model: Sequential | None) -> str:
-    """The loss of a model that can be trained with it, else that which goes with the last layer."""
+    """Return the model's own loss if it can be trained with it, else the usual loss for the last layer."""
     if model is not None and not isinstance(model.loss, str):
         raise OptionError(f"the loss {model.loss} is a function of your own, which a run folder cannot hold")
     with suppress(ChainruleError):
@@ -201,7 +201,7 @@ def _of_data(path: Path) -> OwnNetwork:
     if dtype not in (None, *DTYPES):
         raise FormatError(f"{path}: {one_of('dtype', dtype, DTYPES)}")
     if not isinstance(name, str) or not name.isprintable() or not 1 <= len(name) <= 100:
-        raise FormatError(f"{path}: name is {str(name)[:50]!r}; expected up to 100 letters")
+        raise FormatError(f"{path}: name is {str(name)[:50]!r}; expected up to 100 printable characters")
     stated = content.get("recipe", {})
     recipe = _recipe(stated, _usual_loss(make(CLASSES, SHAPE), None), path)
     sizes = None if shape is None else tuple(cast("list[int]", shape))
@@ -220,12 +220,12 @@ def _read(path: Path) -> dict[str, Any]:
     if isinstance(found, list):
         found = cast("dict[str, Any]", {"layers": found})
     if not isinstance(found, dict):
-        raise FormatError(f"{path}: expected entries, of which one is layers; found {type(found).__name__}")
+        raise FormatError(f"{path}: expected entries that include layers; found {type(found).__name__}")
     return cast("dict[str, Any]", found)
 
 
 def _layer(written: Any, number: int, classes: int, path: Path) -> Layer:
-    """A layer written as "Conv2D(8, 5)", or as a table with `layer` and its options. `classes` is a number there."""
+    """Build a layer from "Conv2D(8, 5)" or a table with `layer` and its options; `classes` replaces that word."""
     try:
         if isinstance(written, str):
             return expressions.layer(re.sub(r"\bclasses\b", str(classes), written))
@@ -239,7 +239,7 @@ def _layer(written: Any, number: int, classes: int, path: Path) -> Layer:
 
 
 def _recipe(written: Any, loss: str, path: Path) -> Recipe:
-    """The recipe of a file: what it says, and the rest from `RECIPE`."""
+    """Build the recipe of a file from its entries and, for the rest, `RECIPE`."""
     if not isinstance(written, dict):
         raise FormatError(f"{path}: recipe is {str(written)[:50]!r}; expected entries such as epochs")
     options: dict[str, Any] = {"loss": loss, **cast("dict[str, Any]", written)}

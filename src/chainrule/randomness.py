@@ -1,8 +1,8 @@
 """Randomness as a pure function of (seed, stream, step, sample, element).
 
-There is no generator and no state: dropout, shuffling and augmentation are the same on every engine and thread
-count, and a run that is resumed needs nothing but its step number. The mixing function is the finaliser of
-SplitMix64 (Steele, Lea, Flood 2014), applied once for each coordinate.
+No generator holds any state: dropout, shuffling and augmentation are the same on every engine and for every number of
+threads, and a resumed run needs only its step number. The mixing function is the finaliser of SplitMix64 (Steele,
+Lea, Flood 2014), applied once per coordinate.
 """
 
 import zlib
@@ -25,7 +25,7 @@ def mix(key: int, value: int) -> int:
 
 
 def mix_array(key: NDArray[np.uint64] | int, values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """`mix` for arrays of keys and values (broadcast together)."""
+    """Apply `mix` elementwise to keys and values, broadcast against each other."""
     with np.errstate(over="ignore"):
         z = np.asarray(key, np.uint64) + values * np.uint64(GOLDEN) + np.uint64(GOLDEN)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(MIX1)
@@ -34,12 +34,12 @@ def mix_array(key: NDArray[np.uint64] | int, values: NDArray[np.uint64]) -> NDAr
 
 
 def stream_number(purpose: str) -> int:
-    """A stable number for a purpose such as "shuffle" or "dropout1"."""
+    """Return a stable stream number for a purpose such as "shuffle" or "dropout1"."""
     return zlib.crc32(purpose.encode())
 
 
 def uniform(seed: int, stream: int, step: int, samples: NDArray[np.int64], elements: int) -> NDArray[np.float64]:
-    """Uniform numbers in [0, 1), shape (len(samples), elements): one for each sample and element.
+    """Draw uniform values in [0, 1), one per sample and element, shape (len(samples), elements).
 
     u = ⌊mix(mix(mix(mix(seed, stream), step), sample), element) / 2¹¹⌋ · 2⁻⁵³
     """
@@ -50,7 +50,7 @@ def uniform(seed: int, stream: int, step: int, samples: NDArray[np.int64], eleme
 
 
 def generator(seed: int, purpose: str, *coordinates: int) -> np.random.Generator:
-    """A NumPy generator for one purpose, seeded by the coordinates alone."""
+    """Return a NumPy generator for one purpose, seeded by the seed and the coordinates alone."""
     key = mix(seed & MASK, stream_number(purpose))
     for coordinate in coordinates:
         key = mix(key, coordinate)

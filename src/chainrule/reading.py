@@ -1,7 +1,7 @@
-"""Files that somebody else may have written: regular files only, and every failure of a reader as one of our errors.
+"""Reading of untrusted files: regular files only, with every failure of a decoder turned into a `ChainruleError`.
 
-A library that reads a format (Pillow, zipfile, tarfile) may raise anything at all on a damaged file. It is called
-inside `decoding` or `reading`, so that a list of its exceptions is kept nowhere.
+A library that reads a format (Pillow, zipfile, tarfile) may raise any exception on a damaged file. It is called
+inside `decoding` or `reading`, so that no list of its exceptions has to be kept.
 """
 
 import os
@@ -14,8 +14,8 @@ from typing import BinaryIO
 
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, printable
 
-BOMB_BYTES, BOMB_RATIO = 100_000_000, 100  # larger and packed more closely: made to fill a memory
-NOT_REGULAR = 0  # no error number of the system's
+BOMB_BYTES, BOMB_RATIO = 100_000_000, 100  # a file beyond both is a decompression bomb
+NOT_REGULAR = 0  # errno that no operating system uses
 KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
@@ -27,9 +27,9 @@ KINDS = (
 
 @contextmanager
 def opened(path: Path, refusal: type[ChainruleError] = DataError) -> Generator[BinaryIO]:
-    """Open a regular file to read its bytes. Nothing waits: a pipe or a device is refused.
+    """Open a regular file for reading bytes, without blocking: a pipe or a device is refused.
 
-    refusal   the error for what cannot be opened or read, or is no regular file
+    refusal   error to raise when the path cannot be opened or read, or is not a regular file
     """
     if "\0" in str(path):
         raise refusal(f"{path}: cannot be read (its name holds a null byte)")
@@ -37,19 +37,19 @@ def opened(path: Path, refusal: type[ChainruleError] = DataError) -> Generator[B
         with open(path, "rb", opener=_open_regular) as stream:
             yield stream
     except OSError as error:
-        if error.errno is None:  # a decoder's, not the system's
+        if error.errno is None:  # raised by a decoder, not by the operating system
             raise
         raise refusal(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 @contextmanager
 def decoding(path: Path | str, what: str) -> Generator[None]:
-    """Turn whatever a library raises while it decodes a file into a FormatError that names file and exception.
+    """Turn any exception that a library raises while decoding a file into a FormatError naming file and exception.
 
-    what   kind of file, for the message: "image"
+    what   kind of file, for the message, such as "image"
     """
     try:
-        with warnings.catch_warnings():  # they are no line of ours
+        with warnings.catch_warnings():  # the library's warnings are not for our users
             warnings.simplefilter("ignore")
             yield
     except ChainruleError:
@@ -66,13 +66,13 @@ def decoding(path: Path | str, what: str) -> Generator[None]:
 
 @contextmanager
 def reading(path: Path, what: str, refusal: type[ChainruleError] = DataError) -> Generator[BinaryIO]:
-    """Open a regular file and decode it: `opened` and `decoding` together."""
+    """Open a regular file and decode it: `opened` combined with `decoding`."""
     with opened(path, refusal) as stream, decoding(path, what):
         yield stream
 
 
 def read_bytes(path: Path, most: int, refusal: type[ChainruleError] = DataError) -> bytes:
-    """Return the bytes of a regular file; FormatError when there are more than ``most``."""
+    """Read the bytes of a regular file; FormatError when there are more than ``most``."""
     with opened(path, refusal) as stream:
         if (size := os.fstat(stream.fileno()).st_size) > most:
             raise FormatError(f"{path}: {size} bytes; expected at most {most}")
@@ -80,19 +80,19 @@ def read_bytes(path: Path, most: int, refusal: type[ChainruleError] = DataError)
 
 
 def refuse_bomb(place: Path | str, packed: int, unpacked: int) -> None:
-    """Refuse what would unpack to more than 100 MB and more than a hundred times its size: FormatError."""
+    """Raise FormatError for content that would unpack to more than 100 MB and more than 100 times its packed size."""
     if unpacked > BOMB_BYTES and unpacked > BOMB_RATIO * packed:
         found = f"its header promises {unpacked} bytes, packed into {packed}"
         raise FormatError(f"{place}: {found}; expected at most {BOMB_RATIO} times as many")
 
 
 def kind_of(mode: int) -> str:
-    """Return what a file of a mode (`os.stat_result.st_mode`) is, in words: "a pipe"."""
+    """Return the kind of file for a mode (`os.stat_result.st_mode`) in words, such as "a pipe"."""
     return next((name for is_kind, name in KINDS if is_kind(mode)), "a file")
 
 
 def expanded(path: str | Path) -> Path:
-    """Return a path with ~ and ~user replaced by the home folder; OptionError when nobody has that name."""
+    """Return a path with ~ and ~user replaced by the home folder; OptionError when there is no such user."""
     try:
         return Path(path).expanduser()
     except RuntimeError:

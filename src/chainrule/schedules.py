@@ -1,7 +1,7 @@
-"""How the learning rate moves during training: pure functions of the step.
+"""Learning-rate schedules: pure functions of the step.
 
-A schedule gives the factor by which the optimizer's rate is multiplied at one step (0 … steps − 1). One of your own is
-any function of the step, see `OwnSchedule`.
+A schedule returns the factor by which the optimizer's rate is multiplied at a step (0 … steps − 1). A custom schedule
+is any function of the step; see `OwnSchedule`.
 """
 
 import math
@@ -16,11 +16,11 @@ from chainrule.student.interface import OWN
 
 @dataclass(frozen=True)
 class Schedule:
-    """The constant schedule, and what all schedules have: a name and a factor for each step."""
+    """The constant schedule, and the base class of all others: a name, and a factor for each step."""
 
     @property
     def name(self) -> str:
-        """The name it is chosen by on the command line."""
+        """Name on the command line."""
         return next(name for name, kind in KINDS.items() if kind is type(self))
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
@@ -28,14 +28,14 @@ class Schedule:
         return 1.0
 
     def extended(self, step: int, epochs: int) -> "Schedule":
-        """The schedule of a run of ``epochs`` epochs that is given more of them after ``step`` steps.
+        """Return the schedule to continue with when a run of ``epochs`` epochs is extended after ``step`` steps.
 
-        One that depends on the number of steps begins a new cycle; see `Restarted`.
+        A schedule that depends on the total number of steps starts a new cycle; see `Restarted`.
         """
         return self if type(self) is Schedule else Restarted(self, step, epochs)
 
     def to_config(self) -> dict[str, Any]:
-        """Name and numbers, for config.json."""
+        """Return the name and the options, for config.json."""
         return {"name": self.name, **asdict(self)}
 
 
@@ -56,11 +56,11 @@ class Step(Schedule):
             )
 
     def extended(self, step: int, epochs: int) -> Schedule:
-        """The same: it does not depend on the number of steps."""
+        """Return the schedule itself: it does not depend on the total number of steps."""
         return self
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
-        """γ^⌊epoch / epochs⌋."""
+        """Return γ^⌊epoch / epochs⌋."""
         return self.gamma ** (step // epoch_steps // self.epochs)
 
 
@@ -69,15 +69,15 @@ class Cosine(Schedule):
     """Half a cosine from 1 to 0: (1 + cos(π·step/steps)) / 2.   Source   Loshchilov and Hutter 2017"""
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
-        """(1 + cos(π·step/steps)) / 2."""
+        """Return (1 + cos(π·step/steps)) / 2."""
         return (1 + math.cos(math.pi * step / steps)) / 2
 
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Up from 1/divisor to 1 in the first ``warm`` of the steps, down to 1/(divisor·final) in the rest, by cosines.
+    """Rise from 1/divisor to 1 over the share ``warm`` of the steps, then fall to 1/(divisor·final), by cosines.
 
-    Source   Smith and Topin 2018, in the formula of PyTorch's OneCycleLR (momentum is left alone)
+    Source   Smith and Topin 2018, with the formula of PyTorch's OneCycleLR (momentum is not changed)
     """
 
     warm: float = 0.3
@@ -89,7 +89,7 @@ class OneCycle(Schedule):
             raise OptionError(f"one-cycle schedule: expected 0 < warm < 1, divisor ≥ 1 and final ≥ 1, found {self}")
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
-        """Two cosine arcs: 1/divisor → 1 → 1/(divisor·final)."""
+        """Return the factor on two cosine arcs: 1/divisor → 1 → 1/(divisor·final)."""
         top = self.warm * steps - 1
         low = 1 / self.divisor
         if top > 0 and step <= top:
@@ -99,7 +99,7 @@ class OneCycle(Schedule):
 
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """Rise linearly to 1 over the first ``share`` of the steps, then stay."""
+    """Rise linearly to 1 over the first ``share`` of the steps, then stay constant."""
 
     share: float = 0.1
 
@@ -108,15 +108,15 @@ class WarmUp(Schedule):
             raise OptionError(f"warm-up schedule: expected 0 < share ≤ 1, found {self.share}")
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
-        """min(1, (step + 1) / (share·steps))."""
+        """Return min(1, (step + 1) / (share·steps))."""
         return min(1.0, (step + 1) / max(self.share * steps, 1))
 
 
 @dataclass(frozen=True)
 class Restarted(Schedule):
-    """``before`` over the ``epochs`` epochs that were planned at first, up to ``step``; from there on once more.
+    """The schedule of an extended run: ``before`` over the planned ``epochs`` up to ``step``, then a new cycle.
 
-    The second cycle spans the steps that are left. The schedule of a run that was given more epochs.
+    The new cycle spans the remaining steps.
     """
 
     before: Schedule
@@ -129,22 +129,22 @@ class Restarted(Schedule):
 
     @property
     def first(self) -> Schedule:
-        """The schedule that the run began with."""
+        """Schedule that the run started with."""
         return self.before.first if isinstance(self.before, Restarted) else self.before
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
-        """That of the first cycle before ``step``, of a new one from there on."""
+        """Return the factor of the first cycle before ``step``, and of the new cycle from there on."""
         if step < self.step:
             return self.before.factor(step, self.epochs * epoch_steps, epoch_steps)
         return self.first.factor(step - self.step, steps - self.step, epoch_steps)
 
     def to_config(self) -> dict[str, Any]:
-        """Name, numbers, and the schedule that is restarted."""
+        """Return the name, the options and the schedule that is restarted."""
         return {"name": self.name, "before": self.before.to_config(), "step": self.step, "epochs": self.epochs}
 
 
 def _arc(start: float, end: float, part: float) -> float:
-    """Half a cosine from ``start`` (part 0) to ``end`` (part 1)."""
+    """Interpolate from ``start`` (part 0) to ``end`` (part 1) along half a cosine."""
     return end + (start - end) / 2 * (1 + math.cos(math.pi * min(part, 1.0)))
 
 
@@ -160,8 +160,10 @@ KINDS: dict[str, type[Schedule]] = {**NAMED, "restarted": Restarted}
 
 @dataclass(frozen=True)
 class OwnSchedule(Schedule):
-    """A schedule of your own: a function of the step (from 0) that returns the factor of the rate, or an object with
-    ``factor(step, steps, epoch_steps)`` as all schedules have.
+    """A custom schedule.
+
+    source  function of the step (from 0) that returns the factor of the rate, or the ``factor`` of an object that has
+            ``factor(step, steps, epoch_steps)`` like every schedule; None when only its name is known, from a file
     """
 
     source: Callable[[int, int, int], Any] | None = None
@@ -169,7 +171,7 @@ class OwnSchedule(Schedule):
 
     @staticmethod
     def of(source: Any) -> "OwnSchedule":
-        """Return it around a function or an object; OptionError when it is neither."""
+        """Wrap a function or an object with ``factor``; OptionError for anything else."""
         label = str(getattr(source, "__name__", type(source).__name__))
         if not isinstance(source, type):
             if callable(getattr(source, "factor", None)):
@@ -184,11 +186,11 @@ class OwnSchedule(Schedule):
 
     @property
     def name(self) -> str:
-        """Its name, marked as one's own."""
+        """Name, marked as custom."""
         return f"{self.label}{OWN}"
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
-        """Return the factor that the function gives; OptionError when it is no number of at least 0."""
+        """Return the function's factor; OptionError when it is not a finite number of at least 0."""
         if self.source is None:
             raise OptionError(f"the schedule {self.label} is own code, which no file holds: give it again (schedule=…)")
         found = self.source(step, steps, epoch_steps)
@@ -201,17 +203,17 @@ class OwnSchedule(Schedule):
         return number
 
     def to_config(self) -> dict[str, Any]:
-        """The name: the code is not written."""
+        """Return the name; the code is not saved."""
         return {"name": self.name}
 
 
 def _of_step(function: Callable[[int], Any], step: int, steps: int, epoch_steps: int) -> Any:
-    """Call a function of the step alone; by name, so that a schedule pickles."""
+    """Call a function of the step alone (a module-level function, so that a schedule can be pickled)."""
     return function(step)
 
 
 class HasFactor(Protocol):
-    """A schedule as an object: a built-in one, or any with this method."""
+    """Any object with this method, such as a built-in schedule."""
 
     def factor(self, step: int, steps: int, epoch_steps: int) -> float:
         """Return the factor of the rate at ``step`` of ``steps``, of which ``epoch_steps`` make one epoch."""
@@ -222,7 +224,7 @@ ScheduleLike: TypeAlias = HasFactor | Callable[[int], float]
 
 
 def find(schedule: Any) -> Schedule:
-    """Return a schedule from itself, its name, its config (None: constant), or a function of one's own."""
+    """Return a schedule given a schedule, its name, its config (None: constant), or a custom function or object."""
     if schedule is None:
         return Schedule()
     if isinstance(schedule, OwnSchedule) or type(schedule) in KINDS.values():

@@ -1,7 +1,7 @@
 """Output sizes and padding rules, as pure functions.
 
-One axis at a time: ``size`` cells, a window of ``window`` cells spread by ``dilation``, moved by ``stride``,
-over an axis with ``before`` and ``after`` zeros added.
+All sizes are those of one axis: ``size`` elements, padded with zeros before and after, and a window of ``window``
+elements spaced by ``dilation`` that moves by ``stride``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,28 +14,28 @@ Padding: TypeAlias = tuple[Pair, Pair]
 PaddingLike: TypeAlias = str | int | Sequence[int | Sequence[int]]
 
 
-LARGEST = 2**31 - 1  # of a size, a stride, a dilation or a padding
+LARGEST = 2**31 - 1  # bound of a size, stride, dilation or padding
 
 
 def is_whole(value: object, least: int = -LARGEST) -> bool:
-    """Return whether a value is a whole number, no truth value, from ``least`` to `LARGEST`."""
+    """Return whether a value is an integer, not a bool, from ``least`` to `LARGEST`."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST
 
 
 def wanted(value: object, least: int) -> str:
-    """Describe in words the values that `is_whole` takes, for an error about another."""
+    """Describe the values that `is_whole` accepts, for an error message."""
     if isinstance(value, int) and value > LARGEST:
         return f"at most {LARGEST}"
     return f"a whole number of at least {least}"
 
 
 def extent(window: int, dilation: int = 1) -> int:
-    """Cells from the first to the last tap of a dilated window: d(K − 1) + 1."""
+    """Return the extent of a dilated window from its first to its last tap: d(K − 1) + 1."""
     return dilation * (window - 1) + 1
 
 
 def output_size(size: int, window: int, stride: int = 1, padding: Pair = (0, 0), dilation: int = 1) -> int:
-    """How often the window fits: H' = ⌊(H + p_before + p_after − d(K − 1) − 1) / s⌋ + 1.
+    """Return the number of window positions: H' = ⌊(H + p_before + p_after − d(K − 1) − 1) / s⌋ + 1.
 
     Source   VanillaCNN eq. 4 (s = 1, p = 0) and 5 (p = K − 1); Venchislaw eq. 1–2; numpy-cnn eq. 28
     """
@@ -43,16 +43,16 @@ def output_size(size: int, window: int, stride: int = 1, padding: Pair = (0, 0),
 
 
 def transposed_size(size: int, window: int, stride: int = 1, padding: Pair = (0, 0), dilation: int = 1) -> int:
-    """The smallest input of a cross-correlation whose output has ``size`` cells: s(H − 1) + d(K − 1) + 1 − p."""
+    """Return the smallest input size of a cross-correlation with output size ``size``: s(H − 1) + d(K − 1) + 1 − p."""
     return stride * (size - 1) + extent(window, dilation) - padding[0] - padding[1]
 
 
 def axis_padding(rule: str, size: int, window: int, stride: int = 1, dilation: int = 1) -> Pair:
-    """Zeros before and after one axis for a named rule.
+    """Return the zeros before and after one axis for a named rule.
 
-    valid   none
-    same    as many as give ⌈size/stride⌉ outputs, the odd one at the end
-    full    one less than the window on either side: every cell meets every tap
+    valid   no padding
+    same    enough for ⌈size/stride⌉ outputs, an odd zero at the end
+    full    the window's extent less one on either side, so that every element meets every tap
     """
     if rule == "valid":
         return (0, 0)
@@ -69,7 +69,7 @@ def axis_padding(rule: str, size: int, window: int, stride: int = 1, dilation: i
 def resolve_padding(
     padding: PaddingLike, size: Sequence[int], window: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
 ) -> tuple[Pair, ...]:
-    """Padding as (before, after) for each axis, from a name, a number, one number an axis, or the pairs themselves."""
+    """Return the padding of each axis as (before, after), given a rule, a number, a number per axis, or such pairs."""
     axes = len(size)
     if isinstance(padding, str):
         return tuple(axis_padding(padding, *axis) for axis in zip(size, window, stride, dilation, strict=True))
@@ -94,7 +94,7 @@ def _pair_of(entry: Any, padding: PaddingLike) -> Pair:
 
 
 def per_axis(name: str, value: int | Sequence[int], axes: int, least: int = 1) -> tuple[int, ...]:
-    """One whole number for each axis, from a number or a sequence; each at least ``least``."""
+    """Return one integer per axis, each at least ``least``, given one integer or a sequence."""
     values: tuple[Any, ...] = tuple(value) if isinstance(value, Iterable) else (value,) * axes
     if len(values) != axes or not all(is_whole(entry, least) for entry in values):
         raise OptionError(f"{name} {quoted(value)}: expected {wanted(value, least)}, or {axes} of them")
@@ -102,12 +102,12 @@ def per_axis(name: str, value: int | Sequence[int], axes: int, least: int = 1) -
 
 
 def text(shape: Iterable[int]) -> str:
-    """A shape as people write it: 8×5×5."""
+    """Format a shape as in 8×5×5."""
     return "×".join(str(size) for size in shape)
 
 
 def check_fits(layer: str, what: str, window: Sequence[int], size: Sequence[int], padding: Sequence[Pair]) -> None:
-    """Refuse a window (its dilated extent) that is larger than the padded image."""
+    """Raise ShapeError when a window (its dilated extent) is larger than the padded image."""
     if any(w > s + p[0] + p[1] for w, s, p in zip(window, size, padding, strict=True)):
         zeros = sorted({zeros for pair in padding for zeros in pair})
         shown = str(zeros[0]) if len(zeros) == 1 else str(tuple(padding))

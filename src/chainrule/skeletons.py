@@ -1,4 +1,4 @@
-"""The files that `chainrule models --new FILE` writes: a network to begin with, which trains as it stands."""
+"""Templates that `chainrule models --new FILE` writes: a network to start from, which trains as it stands."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import chainrule as cr
 
 
 def network(classes):
-    """Return the layers in order; `classes` is how many the data have, and `input_shape` could be asked for too."""
+    """Return the layers in order, for the number of classes; a parameter `input_shape` may be added."""
     return [
         cr.Conv2D(8, 5),
         cr.ReLU(),
@@ -28,7 +28,7 @@ def network(classes):
     ]
 
 
-if __name__ == "__main__":  # the same from Python: python {file}
+if __name__ == "__main__":  # train from Python: python {file}
     training, test = cr.data.load("mnist")
     model = cr.Sequential(network(len(training.classes)), training.shape, name="{name}")
     model.fit(training, epochs=3, rate=0.003, schedule="one-cycle", run="runs/{name}", test_data=test)
@@ -39,7 +39,7 @@ TOML = """# A network of your own. Train it:    chainrule train --model {file}
 
 name = "{name}"
 
-# In order; "classes" stands for the number of classes in the data. Nothing here is run as code.
+# The layers in order; "classes" stands for the number of classes in the data. Nothing here is run as code.
 layers = [
     "Conv2D(8, 5)",
     "ReLU()",
@@ -52,7 +52,7 @@ layers = [
     "Softmax()",
 ]
 
-[recipe]  # what is left out is chosen by chainrule; options of the command line come first
+[recipe]  # entries left out get defaults; command-line options take precedence
 epochs = 3
 optimizer = "adam"
 rate = 0.003
@@ -78,11 +78,11 @@ TEXTS = {".py": PYTHON, ".toml": TOML, ".json": JSON}
 
 
 def write(path: Path) -> None:
-    """Write the skeleton that the ending of a name asks for; never over a file that is there."""
+    """Write the template for a file's extension; RunError when the file exists."""
     if path.suffix not in TEXTS:
         raise OptionError(f"{path}: expected a name that ends with {', '.join(TEXTS)}")
     if not path.stem.isprintable() or any(sign in path.stem for sign in "\"'\\{}"):
-        raise OptionError(f"{path.name!r}: expected a name without quotes, braces and signs that cannot be printed")
+        raise OptionError(f"{path.name!r}: expected a name without quotes, braces or unprintable characters")
     if path.exists() or path.is_symlink():
-        raise RunError(f"{path} is there already; choose another name")
+        raise RunError(f"{path} exists already; choose another name")
     files.write_whole(path, TEXTS[path.suffix].format(file=path.name, name=path.stem).encode())

@@ -1,6 +1,6 @@
-"""JSON that somebody else may have written: parsed within bounds, and its values checked one by one.
+"""Parsing of untrusted JSON within bounds, and checks of its values.
 
-Errors   FormatError; the caller names the file
+Errors   FormatError; the caller adds the name of the file
 """
 
 import json
@@ -11,7 +11,7 @@ from chainrule.errors import FormatError, quoted
 
 T = TypeVar("T")
 
-MOST_BYTES = 4 << 20  # a description of a thousand layers has a hundredth of it
+MOST_BYTES = 4 << 20  # the description of a thousand layers takes a hundredth of this
 MOST_DEPTH = 32
 MOST_DIGITS = 40
 LARGEST = 2**63
@@ -19,16 +19,16 @@ CALLED = {"str": "a text", "int": "a whole number", "dict": "an object", "list":
 
 
 def parse(text: str | bytes, most_bytes: int = MOST_BYTES) -> Any:
-    """Return the value of a JSON text.
+    """Parse a JSON text.
 
-    Errors   FormatError when it is none; when it is too long or too deep; when a number in it is infinite, not a
-             number, or whole and beyond 64 bits; when a text in it cannot be written as UTF-8
+    Errors   FormatError when the text is not JSON, is too long or nested too deeply, or holds a number that is infinite
+             or NaN, an integer beyond 64 bits, or a string that cannot be encoded as UTF-8
     """
     if len(text) > most_bytes:
         raise FormatError(f"JSON of {len(text)} bytes; expected at most {most_bytes}")
     try:
         found = json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=_finite)
-    except ValueError as error:  # of json, and UnicodeDecodeError
+    except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
         if isinstance(error, FormatError):
             raise
         raise FormatError(f"not JSON: {error}") from None
@@ -39,19 +39,19 @@ def parse(text: str | bytes, most_bytes: int = MOST_BYTES) -> Any:
 
 
 def of(kind: type[T], value: Any, name: str) -> T:
-    """Return a value that must be of a kind."""
+    """Return a value after checking its type; FormatError when it is of another type."""
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise FormatError(f"{name} is {quoted(value)}; expected {CALLED[kind.__name__]}")
     return value
 
 
 def entries(value: Any, name: str) -> dict[str, Any]:
-    """Return the entries of a value that must be an object."""
+    """Return a value that must be an object as a dictionary."""
     return cast(dict[str, Any], of(dict, value, name))
 
 
 def several(kind: type[T], value: Any, name: str) -> tuple[T, ...]:
-    """Return the values of what must be a list of one kind."""
+    """Return a value that must be a list with elements of one type as a tuple."""
     return tuple(of(kind, one, f"an entry of {name}") for one in cast(list[Any], of(list, value, name)))
 
 
@@ -69,7 +69,7 @@ def _finite(digits: str) -> float:
 
 
 def _check(found: Any) -> None:
-    """Walk a value level by level: how deep it is, and whether every text in it can be written."""
+    """Check a value level by level: its depth, and that every string in it can be encoded."""
     level = [found]
     for _ in range(MOST_DEPTH):
         below: list[Any] = []

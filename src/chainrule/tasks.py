@@ -1,9 +1,9 @@
-"""What a network is trained to answer, and the measure that means something for it.
+"""Tasks that a network can be trained for, and the metric of each.
 
 classification  one of several classes: accuracy, the share of samples whose largest output is the true class
-binary          yes or no, by one output: accuracy, an output of at least ½ being a yes
-multi-label     any number of labels at once, an output each: label accuracy, the share of labels on the right side of ½
-regression      numbers: mean absolute error
+binary          yes or no, from one output: accuracy, where an output of at least ½ means yes
+multi-label     any number of labels, one output per label: label accuracy, the share of labels on the right side of ½
+regression      real numbers: mean absolute error
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from chainrule.errors import DataError, OptionError, one_of
 
-DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")  # their targets are shares that add up to 1
-ROUNDING = 1e-3  # of targets that were written as float32 or with few digits
+DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")  # targets sum to 1
+ROUNDING = 1e-3  # tolerance for targets written as float32 or with few digits
 RANGES = {"Sigmoid": (0.0, 1.0), "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0), "ReLU": (0.0, np.inf)}
 
 Targets = NDArray[np.float64]
@@ -23,10 +23,10 @@ Targets = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Task:
-    """The kind of answer that is learnt.
+    """A kind of prediction problem.
 
-    operation  gives the measure of each sample, in a plan of training
-    measure    what its mean is called in histories and evaluations
+    operation  operation of a training plan that computes the metric of each sample
+    measure    name of the metric's mean in histories and evaluations
     """
 
     name: str
@@ -35,7 +35,7 @@ class Task:
 
     @property
     def is_share(self) -> bool:
-        """Return whether the measure is a share from 0 to 1, of which more is better; else it is an error."""
+        """Return whether the metric is a share from 0 to 1, where higher is better, rather than an error."""
         return self.measure != "mean_absolute_error"
 
 
@@ -48,24 +48,24 @@ MEASURES = tuple(dict.fromkeys(task.measure for task in NAMED.values()))
 
 
 def find(name: str) -> Task:
-    """Return the task of a name."""
+    """Return the task of a name; OptionError when it is unknown."""
     if name not in NAMED:
         raise one_of("task", name, [*NAMED])
     return NAMED[name]
 
 
 def usual(loss: str, outputs: int) -> Task:
-    """Return the task that a loss suggests while no targets are known."""
+    """Return the task to assume for a loss while the targets are unknown."""
     if outputs > 1:
         return CLASSIFICATION
     return BINARY if loss == "binary_cross_entropy" else REGRESSION
 
 
 def of_targets(loss: str, ending: str, targets: Targets) -> Task:
-    """Return the task that targets (N, K) make of a loss and the kind of the last layer.
+    """Return the task that follows from targets (N, K), the loss and the type of the last layer.
 
-    Rows with a single 1 are classes; other rows of zeros and ones are labels, where the outputs are probabilities; one
-    output with zeros and ones is a yes or no. All else are numbers.
+    One-hot rows mean classes. Other rows of zeros and ones mean labels, or yes or no for a single output, if the
+    outputs are probabilities. Everything else is regression.
     """
     if loss in DISTRIBUTIONS:
         return CLASSIFICATION
@@ -78,7 +78,7 @@ def of_targets(loss: str, ending: str, targets: Targets) -> Task:
 
 
 def check(loss: str, ending: str, targets: Targets) -> None:
-    """Refuse targets (N, K) that a loss is not defined for, or that the last layer can never give together."""
+    """Raise an error for targets (N, K) that the loss is not defined for or the last layer can never output."""
     sums = targets.sum(1)
     if loss in DISTRIBUTIONS:
         wrong = (np.abs(sums - 1) > ROUNDING) | (targets < 0).any(1)
@@ -94,7 +94,7 @@ def check(loss: str, ending: str, targets: Targets) -> None:
 
 
 def out_of_reach(ending: str, targets: Targets) -> str:
-    """Say that targets lie where the last layer never goes; "" where they do not."""
+    """Return a warning if targets lie outside the range of the last layer, else ""."""
     low, high = RANGES.get(ending, (-np.inf, np.inf))
     least, most = float(targets.min()), float(targets.max())
     if least >= low and most <= high:

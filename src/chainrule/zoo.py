@@ -1,7 +1,7 @@
-"""The networks by name: those of the tutorials, and what they are compared with.
+"""The named networks: those of the tutorials, and the ones they are compared with.
 
-Each has its layers, the recipe that reaches its figure, and the recipe that its tutorial states, where it states any.
-Where a tutorial leaves something open, `notes` says what was chosen.
+Each has its layers, the recipe that reaches its target accuracy, and the recipe that its tutorial states, if any.
+Where a tutorial leaves a choice open, `notes` records it.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ from chainrule.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Target:
-    """Test accuracy that the recipe must reach on a data set, as a share."""
+    """Test accuracy, from 0 to 1, that the recipe must reach on a data set."""
 
     data: str
     accuracy: float
@@ -43,12 +43,13 @@ class Target:
 class Entry:
     """A named network.
 
-    layers    the layers for an input shape and a number of classes
-    recipe    reaches the figure of `targets`
-    tutorial  what the tutorial itself states; None where it states nothing
-    tutorial_layers  its layers, where those of `layers` begin otherwise
-    stated    the accuracy the tutorial reports, in its words
-    tutorial_images  how many images it trains on, if not on all
+    layers           function from the number of classes to the layers
+    recipe           recipe that reaches the accuracies of `targets`
+    tutorial         recipe that the tutorial states; None where it states none
+    tutorial_layers  the tutorial's layers, where their initialisation differs from that of `layers`
+    stated           accuracy that the tutorial reports, in its own words
+    tutorial_images  number of training images in the tutorial; None for all
+    recipes          recipes for single data sets, in place of `recipe`
     """
 
     name: str
@@ -65,7 +66,7 @@ class Entry:
     recipes: tuple[tuple[str, Recipe], ...] = ()
 
     def recipe_for(self, data: str) -> Recipe:
-        """The recipe for a data set: its own, or the general one."""
+        """Return the recipe for a data set: the one written for it, else the general one."""
         return dict(self.recipes).get(data, self.recipe)
 
     def build(
@@ -76,13 +77,13 @@ class Entry:
         as_tutorial: bool = False,
         **options: object,
     ) -> Sequential:
-        """The model for an input shape and the names of its classes; `as_tutorial` begins as its tutorial does."""
+        """Build the model for an input shape and class names; `as_tutorial` uses the tutorial's initialisation."""
         names = classes or tuple(str(label) for label in self.choice.only or range(10))
         layers = (self.tutorial_layers if as_tutorial else None) or self.layers
         return Sequential(layers(len(names)), input_shape, name=self.name, classes=names, **options)  # pyright: ignore[reportArgumentType]
 
     def check(self, **options: Any) -> None:
-        """Refuse what `build` or training would refuse, before there are data."""
+        """Raise the errors that `build` or training would raise, before any data are loaded."""
         self.build(**options).check_loss()
 
 
@@ -275,7 +276,7 @@ ENTRIES = (
             normalise="scale",
         ),
         targets=(Target("mnist", 0.985),),
-        notes="the text shows its network only in a lost picture; no bias in convolutions, as its equations have them; "
+        notes="the text shows its network only in a lost image; no bias in convolutions, as its equations have them; "
         "98.53 to 98.71 % over seeds 0 to 4",
     ),
     Entry(
@@ -301,7 +302,7 @@ ENTRIES = (
     ),
     Entry(
         "mlp",
-        "what the tutorials compare a CNN with",
+        "the network that the tutorials compare a CNN with",
         _mlp,
         TWO_EPOCHS,
         notes="same recipe as numpy-cnn",
@@ -316,15 +317,15 @@ ENTRIES = (
     ),
     Entry(
         "vgg-small",
-        "the manner of VGG (Simonyan and Zisserman 2014), not a tutorial",
+        "in the style of VGG (Simonyan and Zisserman 2014), not a tutorial",
         _vgg_small,
         Recipe(epochs=1, batch_size=128, optimizer=Adam(0.003), schedule=OneCycle(), normalise="standardise"),
         targets=(Target("mnist", 0.989),),
-        notes="wide 3×3 layers, where the arithmetic is; in one epoch",
+        notes="wide 3×3 layers, which dominate the arithmetic; in one epoch",
     ),
     Entry(
         "photo-cnn",
-        "what images of your own are trained with, not a tutorial",
+        "the default for images of your own, not a tutorial",
         _photo_cnn,
         Recipe(epochs=2, batch_size=32, optimizer=Adam(0.003), schedule=OneCycle(), normalise="standardise"),
         targets=(Target("mnist", 0.985),),
@@ -336,7 +337,7 @@ NAMED = {entry.name: entry for entry in ENTRIES}
 
 
 def find(name: str) -> Entry:
-    """The network of that name."""
+    """Return the network of a name; OptionError when it is unknown."""
     if name not in NAMED:
         raise one_of("model", name, [*NAMED])
     return NAMED[name]

@@ -1,4 +1,4 @@
-"""The table of the zoo: every network trained with its recipe, and whether it reaches its figure."""
+"""The table of the zoo: every network trained with its recipe and compared with its target accuracy."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,18 +15,18 @@ from chainrule.training.loop import Callback
 from chainrule.training.recipe import Recipe
 from chainrule.zoo import Entry
 
-SEEDS = {"fast-mnist": 5}  # its figure is the mean of so many runs; of all others, one
+SEEDS = {"fast-mnist": 5}  # runs that are averaged; 1 for every other network
 QUICK_IMAGES = 256
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How the table is made.
+    """Settings of the table.
 
-    folder   where the runs are written, a folder each
-    options  of `DataChoice.load`: folder, offline, progress
-    quick    one epoch on a few images, to try the command: no figure is judged
-    cifar10  True: must be run; False: must not; None: if its data can be had
+    folder   folder in which each run gets a run folder
+    options  options of `DataChoice.load`: folder, offline, progress
+    quick    train one epoch on a few images, to try the command; no accuracy is judged
+    cifar10  True: require the runs on CIFAR-10; False: leave them out; None: run them if the data are available
     """
 
     folder: Path
@@ -39,7 +39,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Row:
-    """A network on a data set. `reached` is None when it was skipped, for the reason in `note`."""
+    """Result of a network on a data set. `reached` is None when it was skipped, for the reason in `note`."""
 
     name: str
     source: str
@@ -54,14 +54,14 @@ class Row:
     note: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, as JSON has it."""
+        """Return all fields as JSON values."""
         return asdict(self)
 
 
 def rows(
     entries: Sequence[Entry], setting: Setting, callbacks: Callable[[str], Sequence[Callback]] = lambda title: ()
 ) -> Iterator[Row]:
-    """Train the networks one after the other. `callbacks` gives those of a run, by its title."""
+    """Train the networks one after the other and yield their rows; `callbacks` maps a run's title to its callbacks."""
     for entry in entries:
         figures = [(target.data, target.accuracy) for target in entry.targets] or [(entry.choice.name, None)]
         for data, must in figures:
@@ -78,7 +78,7 @@ def _row(
     stated = entry.stated if data == entry.choice.name else "–"
     row = Row(entry.name, entry.source, 0, data, recipe.epochs, stated, must, None, None)
     try:
-        optional = setting.quick and data == "cifar10" and not setting.cifar10  # too much to fetch for a trial
+        optional = setting.quick and data == "cifar10" and not setting.cifar10  # too large to fetch for a trial
         where: dict[str, Any] = dict(setting.options or {})
         if optional:
             where["offline"] = True
@@ -121,7 +121,7 @@ def _run(
 
 
 def _judged(row: Row, results: Sequence[running.Result], quick: bool) -> Row:
-    """The row with the mean of its runs."""
+    """Return the row with the mean over its runs filled in."""
     reached = float(np.mean([result.evaluation.accuracy for result in results if result.evaluation]))
     seconds = sum(result.seconds for result in results) / len(results)
     missed = row.must_reach is not None and reached < row.must_reach and not quick

@@ -39,7 +39,7 @@ def test_a_network_of_the_zoo(invoke: Invoke, served: list[Subject]) -> None:
 
 def test_a_model_file(invoke: Invoke, served: list[Subject], finished: Path) -> None:
     result = invoke("explain", finished / "model.safetensors")
-    assert result.stderr.endswith("model.safetensors, a model by itself; Ctrl-C ends it\n")
+    assert result.stderr.endswith("model.safetensors, a model without a run; Ctrl-C ends it\n")
 
 
 def test_without_a_name_the_newest_run_or_else_the_default(

@@ -71,7 +71,7 @@ def test_a_run_validates_on_the_validation_folder_and_goes_on_with_it(invoke, pa
     result = invoke(*words, "--skip-damaged", "--json")
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["data"]["left_out"] == {"damaged": 2, "HEIC, which is not read": 1}
-    assert "validated on 12 images of its own validation part" in result.stderr
+    assert "validated on 12 images of the data's own validation set" in result.stderr
     assert "left out 2 (damaged): test/b/torn.webp, train/a/torn.png" in result.stderr
     job = running.read_job(Path("o"))
     assert (job.recipe.validation, job.choice.skip_damaged, job.epoch_images) == (0.0, True, 40)
@@ -101,7 +101,7 @@ def test_own_data_get_a_network_and_a_recipe_of_their_own(invoke, tmp_path):
     assert job.model["name"] == own_data.MODEL
     assert job.recipe.augmentation == Augmentation(shift=1)
     assert job.recipe.validation == 0.2
-    assert "53 of the 264 training images are held back to validate on" in result.stderr.replace("\n    ", " ")
+    assert "53 of the 264 training images are held back for validation" in result.stderr.replace("\n    ", " ")
 
 
 def test_damaged_images_of_other_data(invoke, trained):
@@ -152,11 +152,11 @@ def test_remarks_name_what_is_not_tested():
     options = {**UNSAID, "validation": 0.02}
     said = own_data.remarks(Recipe(validation=0.02), some(400), some(4)[:1], options)
     assert said == [
-        "8 of the 400 training images are held back to validate on, too few to say much: one image is more than 2 % "
-        "of them",
+        "8 of the 400 training images are held back for validation, too few for a precise figure: one image is more "
+        "than 2 % of them",
         "no image to test on of class b",
     ]
-    assert "nothing is held back" in own_data.remarks(Recipe(), some(100), some(4), UNSAID)[0]
+    assert "no images are held back" in own_data.remarks(Recipe(), some(100), some(4), UNSAID)[0]
     assert own_data.remarks(Recipe(), some(1000), some(4), UNSAID) == []
 
 

@@ -66,7 +66,7 @@ def test_a_file(tmp_path: Path) -> None:
 
 def test_what_holds_no_digit(tmp_path: Path) -> None:
     Image.new("L", (50, 60), 200).save(tmp_path / "blank.png")
-    with pytest.raises(DataError, match=r"blank.png: no digit found, the picture is blank"):
+    with pytest.raises(DataError, match=r"blank.png: no digit found, the image is blank"):
         load_digit(tmp_path / "blank.png")
     (tmp_path / "text.png").write_text("text")
     with pytest.raises(FormatError, match=r"text.png: not a PNG, JPEG, WebP or TIFF image"):
@@ -76,5 +76,5 @@ def test_what_holds_no_digit(tmp_path: Path) -> None:
     for array in (np.zeros((3, 4)), np.zeros(5, np.uint8), np.zeros((2, 4, 4), np.uint8)):
         with pytest.raises(DataError, match="expected bytes of shape"):
             as_mnist(array)
-    with pytest.raises(DataError, match="the picture is empty"):
+    with pytest.raises(DataError, match="the image is empty"):
         as_mnist(np.zeros((0, 4), np.uint8))

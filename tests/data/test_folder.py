@@ -80,7 +80,7 @@ def test_a_validation_folder_stands_in_for_a_test_folder(tmp_path: Path) -> None
     tree(tmp_path / "val", {"a": 1, "b": 1})
     training, test = load(tmp_path)
     assert (len(training), len(test), training.validation) == (6, 2, None)
-    assert "val is tested on" in str(training.inventory)
+    assert "val is the test set" in str(training.inventory)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_grey_or_colour(tmp_path: Path) -> None:
 def test_jpeg_and_sizes(tmp_path: Path) -> None:
     tree(tmp_path, {"a": 2, "b": 1})
     picture(tmp_path / "b" / "z.JPG", 99, size=(10, 8))
-    with pytest.raises(DataError, match=r"z.JPG: 10×8 pixels, but .*0.png has 5×4; say which size"):
+    with pytest.raises(DataError, match=r"z.JPG: 10×8 pixels, but .*0.png has 5×4; give a size"):
         load_folder(tmp_path)
     train, test = load_folder(tmp_path, size=(6, 7))
     assert train.shape == test.shape == (1, 6, 7)

@@ -75,7 +75,7 @@ def test_what_is_no_image(tmp_path: Path) -> None:
     saved(tmp_path / "other.png", np.zeros((3, 3), np.uint8), format="GIF")
     with pytest.raises(FormatError, match=r"other.png: not a PNG, JPEG, WebP or TIFF image"):
         open_image(tmp_path / "other.png")
-    with pytest.raises(OptionError, match="a model of input 5×4×4 takes no pictures"):
+    with pytest.raises(OptionError, match="a model of input 5×4×4 takes no images"):
         load_image(tmp_path / "other.png", (5, 4, 4))
 
 

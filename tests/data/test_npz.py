@@ -102,7 +102,7 @@ def test_a_label_far_outside_makes_no_classes(tmp_path: Path, label: int) -> Non
     y = Y.copy()
     y[4] = label
     message = (
-        f"some.npz: y speaks of {label + 1} classes .0 … {label}.; without an array 'classes', expected at most 1000"
+        f"some.npz: y implies {label + 1} classes .0 … {label}.; without an array 'classes', expected at most 1000"
     )
     with pytest.raises(DataError, match=message):
         load(npz(tmp_path, x=X, y=y))

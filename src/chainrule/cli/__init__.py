@@ -1,4 +1,4 @@
-"""The command line. Commands parse, call the library and print; what they do is in the library."""
+"""The command line. Commands parse options, call the library and print; the work is done by the library."""
 
 import click
 
@@ -13,6 +13,6 @@ def main() -> None:
 
     \b
     chainrule train                  train a network on MNIST and leave a run folder
-    chainrule evaluate RUN           how well it does on the test set
-    chainrule predict RUN photo.png  which digit a picture shows
+    chainrule evaluate RUN           measure it on the test set
+    chainrule predict RUN photo.png  recognise the digit in an image
     """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 against = click.option(
     "--against",
     metavar="LAYER",
-    help='What it is meant to be: "Conv2D(4, (3, 2), stride=2)", or the name of a loss.',
+    help='The layer it should compute, such as "Conv2D(4, (3, 2), stride=2)", or the name of a loss.',
 )
 input_shape = click.option("--input-shape", metavar="C,H,W", help="Shape of one input, such as 3,7,6; or C,W or F.")
 constant = click.option(
@@ -23,17 +23,19 @@ constant = click.option(
     "constants",
     metavar="NAME",
     multiple=True,
-    help="An array of your object that is no parameter and needs no gradient; may be given several times.",
+    help="An array of your object that is not a parameter and needs no gradient; may be repeated.",
 )
-seed = click.option("--seed", type=options.Within(0), default=0, metavar="N", help="Of the probes; 0 by default.")
+seed = click.option(
+    "--seed", type=options.Within(0), default=0, metavar="N", help="Seed of the random inputs; 0 by default."
+)
 SECONDS, LONGEST = 60, 86_400
 
 
-@click.command(short_help="Check gradients, and name what is wrong with them.")
+@click.command(short_help="Check gradients, and diagnose wrong ones.")
 @click.argument("subject", required=False, metavar="[MODEL|FILE.py:NAME]")
 @against
 @input_shape
-@click.option("--loss", metavar="NAME", help="Of a model; its own when not given.")
+@click.option("--loss", metavar="NAME", help="Loss to check a model with; its own by default.")
 @constant
 @options.engine
 @click.option(
@@ -41,7 +43,7 @@ SECONDS, LONGEST = 60, 86_400
     type=options.Within(1, LONGEST),
     default=SECONDS,
     metavar="N",
-    help=f"How long code in FILE.py may take altogether; {SECONDS} by default.",
+    help=f"Time limit for the code in FILE.py in all; {SECONDS} by default.",
 )
 @seed
 @options.as_json
@@ -56,18 +58,18 @@ def check(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Check every gradient by numbers alone, and name the classic mistake behind a wrong one.
+    """Check every gradient numerically, and diagnose the classic mistakes in wrong ones.
 
-    MODEL is a network by name (chainrule models), a run folder, a model file, a layer such as "Conv2D(4, 3)", or the
-    name of a loss. FILE.py:NAME is a layer of your own: a class or an object with forward(x) and backward(dy);
-    FILE.py alone will do where it has only one, or two functions forward(x, w, b) and backward(dy, x, w, b).
-    A notebook, FILE.ipynb, is read cell by cell. Without either, every layer and loss of this library is checked.
+    MODEL is a named network (chainrule models), a run folder, a model file, a layer such as "Conv2D(4, 3)", or the
+    name of a loss. FILE.py:NAME is a layer of your own: a class or an object with forward(x) and backward(dy).
+    FILE.py alone is enough if it holds only one, or two functions forward(x, w, b) and backward(dy, x, w, b).
+    A notebook, FILE.ipynb, is read cell by cell. Without an argument, every layer and loss of this library is checked.
 
-    Code in a file runs in a process of its own, as you: check only what you would run. What it prints goes to stderr,
-    the first 40 lines of it.
+    Code in a file runs in a separate process with your permissions: check only code that you would run. The first
+    40 lines that it prints go to stderr.
 
-    Exits with 0 when all is right, 1 when something is wrong, 2 when the file cannot be used, 3 when nothing is wrong
-    but something could not be checked, such as a parameter whose gradient nobody recognises.
+    Exits with 0 when everything is right, 1 when something is wrong, 2 when the file cannot be used, and 3 when nothing
+    is wrong but something could not be checked, such as a parameter whose gradient could not be identified.
     """
     from chainrule.check import expressions
     from chainrule.check.entry import check_gradients
@@ -97,7 +99,7 @@ def check(
 def _found(
     text: str | None, against: str | None, engine: str | None, seconds: int
 ) -> Generator[tuple[Any, str | None]]:
-    """Yield what is named on the command line, and what to call it."""
+    """Yield the subject given on the command line, and its name in the report."""
     from chainrule import losses
     from chainrule.check import sources
     from chainrule.check.host import Limits, hosted
@@ -119,7 +121,7 @@ def _echo(printed: str) -> None:
 
 
 def _ours(text: str | None, engine: str | None) -> tuple[Any, str | None]:
-    """Return a model, a layer or a loss of this library, and what to call it; nothing for all of them."""
+    """Return a model, a layer or a loss of this library and its name in the report; (None, None) for all of them."""
     from chainrule import losses, zoo
     from chainrule.check import expressions
     from chainrule.cli.opened import model_and_job

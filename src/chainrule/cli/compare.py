@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from chainrule.runs.jobs import Job
 
 
-@click.command(short_help="Several runs side by side.")
+@click.command(short_help="Compare runs side by side.")
 @click.argument("folders", metavar="RUN...", nargs=-1, required=True, type=options.PATH)
 @options.picture
 @options.accept_changes
 @options.as_json
 def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: bool, as_json: bool) -> None:
-    """The figures of several runs side by side, and the options in which they differ."""
+    """Compare the results of several runs side by side, and list the options in which they differ."""
     from chainrule.cli import opened, places
     from chainrule.cli.output import json_out, line
 
@@ -41,7 +41,7 @@ def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: boo
 
 
 def _figures(run: "Run") -> dict[str, Any]:
-    """The figures of a run; None for what it does not have (yet)."""
+    """Return the results of a run; None for those it does not have (yet)."""
     from chainrule.network import layers_from, parameter_count
     from chainrule.training.history import ERROR
 
@@ -64,7 +64,7 @@ def _figures(run: "Run") -> dict[str, Any]:
 
 
 def _settings(job: "Job") -> dict[str, Any]:
-    """All that was chosen for a run, by dotted name."""
+    """Return all options of a run by dotted name."""
     config = job.to_config()
     chosen = {"engine": job.engine, "threads": job.threads, "dtype": job.model["dtype"]}
     chosen["data"] = config["data"]["name"]
@@ -83,7 +83,7 @@ def _flat(tree: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
 
 
 def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
-    """The options that are not the same in all runs, in their order."""
+    """Return the options that are not the same in all runs, in order."""
     known = list(dict.fromkeys(name for one in settings for name in one))
     return [name for name in known if any(one.get(name) != settings[0].get(name) for one in settings)]
 

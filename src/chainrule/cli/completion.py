@@ -9,11 +9,11 @@ SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_CHAINRULE_COMPLETE"
 
 
-@click.command(short_help="The script that completes commands in a shell.")
+@click.command(short_help="Print the completion script of a shell.")
 @click.argument("shell", type=click.Choice(SHELLS), required=False)
 @click.pass_context
 def completion(context: click.Context, shell: str | None) -> None:
-    """Print the script that completes this command in a shell (by default in yours).
+    """Print the script that completes chainrule's commands in a shell (by default, yours).
 
     \b
     bash  eval "$(chainrule completion bash)"          in ~/.bashrc

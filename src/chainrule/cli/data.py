@@ -13,26 +13,26 @@ if TYPE_CHECKING:
     from chainrule.data import DatasetInfo
 
 
-COMPILED = "compiled"  # what `clear` calls the compiled programs
+COMPILED = "compiled"  # name of the compiled programs in `clear`
 
 
-@click.group(cls=Group)
+@click.group(cls=Group, short_help="Fetch, list, inspect and clear data sets.")
 def data() -> None:
-    """Fetch, list and clear the data sets known by name, and inspect an image folder of your own.
+    """Fetch, list and clear the known data sets, and inspect an image folder of your own.
 
-    The known ones lie in the cache folder of the user, or in that named by CHAINRULE_CACHE, beside the compiled
-    programs. --data-folder and CHAINRULE_DATA name a folder that is looked into first.
+    The known data sets are kept in the user's cache folder, or the folder named by CHAINRULE_CACHE, beside the compiled
+    programs. --data-folder and CHAINRULE_DATA name a folder that is searched first.
     """
 
 
-@data.command(short_help="Fetch data sets, or check those that are there.")
+@data.command(short_help="Fetch data sets, or verify cached ones.")
 @click.argument(
     "names", metavar="NAME...|all", nargs=-1, required=True, shell_complete=options.names(options.data_names)
 )
 @options.where
 @options.quiet
 def fetch(names: tuple[str, ...], data_folder: str | None, offline: bool | None, quiet: bool) -> None:
-    """Fetch data sets, or check those that are there: every file by its SHA-256."""
+    """Fetch data sets that are not cached, and verify the SHA-256 of every file."""
     from chainrule.cli.output import line
     from chainrule.data import catalogue
     from chainrule.data.catalogue import find
@@ -46,12 +46,12 @@ def fetch(names: tuple[str, ...], data_folder: str | None, offline: bool | None,
         line(f"{info.name}: {images}, in {training.source}")
 
 
-@data.command("list", short_help="What is known, and what is in the cache.")
+@data.command("list", short_help="List the known data sets, and which are cached.")
 @options.as_json
 def list_(as_json: bool) -> None:
-    """The data sets known by name: what they hold, where they are from, and what of them is in the cache.
+    """List the known data sets: their contents, their sources, and how much of each is in the cache.
 
-    The last lines say how much the compiled programs take there.
+    The last lines give the size of the compiled programs in the cache.
     """
     from chainrule import compiled
     from chainrule.cache import cache_folder
@@ -79,12 +79,12 @@ def list_(as_json: bool) -> None:
     line(f"cache: {cache_folder()} (empty it with chainrule data clear)")
 
 
-@data.command(short_help="What of an image folder is used, and what is left out and why.")
+@data.command(short_help="Report which images of a folder are used, and which are left out.")
 @click.argument("folder", metavar="FOLDER", type=options.PATH)
 @click.option("--list", "listed", is_flag=True, help="Name every file that is left out.")
 @options.as_json
 def inspect(folder: Path, listed: bool, as_json: bool) -> None:
-    """Read an image folder as training would, and say what of it is used, and what is left out and why."""
+    """Read an image folder as training would, and report which files are used, and which are left out and why."""
     from chainrule.cli.output import json_out, table
     from chainrule.data.folder import load_folder, suggested_size
     from chainrule.shapes import text
@@ -106,7 +106,7 @@ def inspect(folder: Path, listed: bool, as_json: bool) -> None:
 
 
 def _clearable() -> list[str]:
-    """The names that `clear` takes."""
+    """Return the names that `clear` accepts."""
     return [*options.data_names(), COMPILED]
 
 
@@ -114,9 +114,9 @@ def _clearable() -> list[str]:
 @click.argument("name", required=False, shell_complete=options.names(_clearable))
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def clear(name: str | None, yes: bool) -> None:
-    """Remove from the cache the data set NAME, the programs (compiled), or, without a name, everything.
+    """Remove the data set NAME, the compiled programs (NAME "compiled"), or, without a name, everything from the cache.
 
-    Programs are compiled again when they are next needed, also by processes that are running.
+    Programs are compiled again when they are next needed, also by running processes.
     """
     from chainrule import compiled
     from chainrule.cache import cache_folder
@@ -135,7 +135,7 @@ def clear(name: str | None, yes: bool) -> None:
         try:
             agreed = click.confirm(f"remove {', '.join(held)} from {cache_folder()}?", err=True)
         except click.Abort:
-            raise OptionError("nothing was removed: not confirmed; say --yes to remove without being asked") from None
+            raise OptionError("nothing was removed: not confirmed; give --yes to remove without being asked") from None
         if not agreed:
             click.echo("nothing was removed")
             return

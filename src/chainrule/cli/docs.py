@@ -10,11 +10,11 @@ FIRST = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")  # pages
 
 
 def pages() -> dict[str, Path]:
-    """Return the files of the documentation by the names of their pages: of a clone, or of an installed package."""
+    """Return the documentation files by page name, from a clone or from the installed package."""
     import chainrule
 
     package = Path(chainrule.__file__).parent
-    installed = package / "docs"  # where the wheel has them; the pages of FIRST among them
+    installed = package / "docs"  # in a wheel, with the pages of FIRST
     root = installed if installed.is_dir() else package.parents[1]
     folder = installed if installed.is_dir() else root / "docs"
     found = {name.removesuffix(".md").lower(): root / name for name in FIRST}
@@ -29,15 +29,15 @@ def page_names() -> list[str]:
     return list(pages())
 
 
-@click.command(short_help="The documentation: list its pages, or read one.")
+@click.command(short_help="List the pages of the documentation, or read one.")
 @click.argument("page", required=False, type=options.WORD, shell_complete=options.names(page_names))
-@click.option("--open", "opened", is_flag=True, help="Open the page in the program your system has for it.")
-@click.option("--path", is_flag=True, help="Print where the page lies.")
+@click.option("--open", "opened", is_flag=True, help="Open the page in your system's default program.")
+@click.option("--path", is_flag=True, help="Print the path of the page.")
 def docs(page: str | None, opened: bool, path: bool) -> None:
     """List the pages of the documentation, or print PAGE.
 
-    In a terminal a page is laid out and shown a screen at a time; elsewhere it is printed as Markdown. Pages come with
-    the package, so that they are those of the version that is installed.
+    A terminal shows the page formatted, one screen at a time; elsewhere it is printed as Markdown. The pages come with
+    the package and describe the installed version.
     """
     known = pages()
     if not known:
@@ -56,7 +56,7 @@ def docs(page: str | None, opened: bool, path: bool) -> None:
 
 
 def _find(page: str, known: dict[str, Path]) -> Path:
-    """Return the file of a page by its name, the last part of it, or the name of its file."""
+    """Return the file of a page, given its name, the last part of its name, or its file name."""
     from chainrule.errors import OptionError
 
     name = page.lower().removeprefix("docs/").removesuffix(".md").removesuffix("/readme").strip("/")

@@ -9,14 +9,14 @@ from chainrule.cli import options
 from chainrule.errors import printable
 
 
-@click.command(short_help="How well a run does on the test set.")
+@click.command(short_help="Evaluate a run on the test set.")
 @click.argument("run", metavar="RUN", type=options.PATH)
 @click.option(
     "--data",
     type=options.WORD,
     metavar="WHAT",
     shell_complete=options.names(options.data_names),
-    help="Other data than the run's own: a name, a folder or a FILE.npz. Of these, too, the test part is taken.",
+    help="Use the test set of other data than the run's own: a data set's name, a folder or a FILE.npz.",
 )
 @options.skip_damaged
 @options.where
@@ -34,11 +34,12 @@ def evaluate(
     accept_changes: bool,
     as_json: bool,
 ) -> None:
-    """The measures of a model, and precision and recall a class, on test data.
+    """Evaluate a model on test data: its metrics, and precision and recall per class.
 
-    Accuracy where it classifies; label accuracy where samples have several labels; errors and R² of numbers.
+    The metrics are accuracy for classification, label accuracy for several labels per sample, and errors and R² for
+    regression.
 
-    RUN is a run folder, or a model.safetensors file. Of a run that is not finished, the best weights so far are used.
+    RUN is a run folder or a model.safetensors file. For an unfinished run, the best weights so far are used.
     """
     from chainrule.cli import opened
     from chainrule.cli.output import json_out

@@ -13,33 +13,35 @@ if TYPE_CHECKING:
     from chainrule.explain.record import Explanation
 
 
-@click.command(short_help="How any number of a training step was made.")
+@click.command(short_help="Explain any number of a training step.")
 @click.argument("run", metavar="[RUN]", required=False, type=options.PATH)
 @click.option(
     "--model",
     metavar="NAME",
     shell_complete=options.names(options.model_names),
-    help="A network by name, before its first step, in place of a RUN.",
+    help="A named network before its first step, in place of a RUN.",
 )
 @click.option(
     "--cell",
     "cells",
     metavar="CELL",
     multiple=True,
-    help='The number: "conv2.dw[3,1,0,2]", also .y .x .w .b .dx .dy .db .update, loss; may be repeated.',
+    help='The element to explain: "conv2.dw[3,1,0,2]", also .y .x .w .b .dx .dy .db .update, loss; may be repeated.',
 )
-@click.option("--sample", type=options.WHOLE, default=0, metavar="N", help="The test image to look at.  [default: 0]")
+@click.option("--sample", type=options.WHOLE, default=0, metavar="N", help="Index of the test image.  [default: 0]")
 @click.option("--image", metavar="FILE", type=options.WORD, help="A PNG or JPEG in place of a test image.")
-@click.option("--label", metavar="CLASS", help="What the image shows; an image of your own else what the network says.")
-@click.option("--all", "everything", is_flag=True, help="Print every term, however many there are.")
-@click.option("--optimizer", metavar="NAME", help="Another optimizer, at its first step: sgd, momentum, adam, …")
-@click.option("--rate", type=options.NUMBER, metavar="R", help="Another learning rate.")
+@click.option(
+    "--label", metavar="CLASS", help="True class of the image; for an --image, the network's answer by default."
+)
+@click.option("--all", "everything", is_flag=True, help="Print all terms, not only the largest.")
+@click.option("--optimizer", metavar="NAME", help="Use another optimizer, at its first step: sgd, momentum, adam, …")
+@click.option("--rate", type=options.NUMBER, metavar="R", help="Use another learning rate.")
 @click.option(
     "--data",
     type=options.WORD,
     metavar="WHAT",
     shell_complete=options.names(options.data_names),
-    help="Other data than the run's own: a name, a folder or a FILE.npz.",
+    help="Data other than the run's own: a data set's name, a folder or a FILE.npz.",
 )
 @options.skip_damaged
 @options.where
@@ -55,13 +57,15 @@ def explain(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """How a number came about: any activation, gradient, parameter or update of the training step that comes next.
+    """Explain how any activation, gradient, parameter or update of the next training step is computed.
 
-    RUN is a run folder, or a model.safetensors file; without it, the newest run under runs/ is taken, or numpy-cnn
-    before its first step where there is none. With --cell, the step is looked at for one sample, and printed are the
-    equation, its terms, largest first, and where in the code it is computed. A whole tensor, such as conv1.y, is
-    answered with its shape, its statistics and how to name one of its numbers. Without --cell, a page opens in the
-    browser that shows every number being made, while training goes on if you like; nothing in RUN is changed.
+    RUN is a run folder or a model.safetensors file. Without it, the newest run under runs/ is used, or, if there is
+    none, numpy-cnn before its first step.
+
+    With --cell, the step is computed for one sample, and the command prints the equation of the element, its terms,
+    largest first, and where in the code it is computed. For a whole tensor, such as conv1.y, it prints the shape,
+    statistics, and how to name one of its elements. Without --cell, a page opens in the browser that shows how every
+    number is computed, and where training can be continued; nothing in RUN is changed.
     """
     paged.check(context, with_cell=bool(cells))
     if not cells:
@@ -81,12 +85,12 @@ def explain(
 
 
 def _answer(trace: "Trace", cell: str) -> "Explanation | Overview":
-    """Return how a number was made, or the overview of a whole tensor."""
+    """Return the explanation of one element, or the overview of a whole tensor."""
     return trace.overview(cell.strip()) if trace.is_tensor(cell) else trace.explain(cell)
 
 
 def _alias(cell: str, canonical: str) -> str:
-    """A line that says which number was meant, where it was called by another name."""
+    """Return a line with the canonical name of a cell if another name was used for it, else ""."""
     called = "".join(cell.split())
     return "" if called == canonical else f"{called} is {canonical}:\n"
 

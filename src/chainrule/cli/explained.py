@@ -1,4 +1,4 @@
-"""What `chainrule explain` looks at: a network, the training step that would come next, and one sample."""
+"""The subject of `chainrule explain`: a network, its next training step, and one sample."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,11 +30,13 @@ ENGINE = "numpy"  # a trace computes in float64, one operation at a time
 
 @dataclass(frozen=True)
 class Subject:
-    """A trace, and the words for its heading.
+    """A trace, and the texts of its heading.
 
-    sample   where it came from: "sample 0 of mnist", or the name of a file
-    assumed  whether nobody said what it shows, so that the network's own answer was taken for right
-    run      the run folder or model file; None: a network that is not trained
+    sample   origin of the sample: "sample 0 of mnist", or a file name
+    label    class that the step is trained towards
+    assumed  whether the label is unknown, so that the network's own answer is used in its place
+    answer   class that the network predicts
+    run      run folder or model file; None for an untrained network
     """
 
     model: Sequential
@@ -46,15 +48,15 @@ class Subject:
     run: Path | None = None
 
     def heading(self) -> str:
-        """Network and step, and the sample that it is taken on."""
+        """Return the heading: the network and its step, and the sample."""
         training = self.trace.training
         step = f"step {training.step} ({training.optimizer.name}, rate {shown(self.trace.update.rate)})"
-        says = "taken for what the network says" if self.assumed else f"the network says {self.answer}"
+        says = "assumed: the network's own answer" if self.assumed else f"the network says {self.answer}"
         network = printable(f"{self.model.name}, {step}, taken on one sample alone:")
         return f"{network}\n{printable(f'{self.sample}, class {self.label} ({says})')}"
 
     def to_json(self) -> dict[str, Any]:
-        """The same for a program."""
+        """Return the content of the heading as JSON values."""
         training = self.trace.training
         run = None if self.run is None else str(self.run)
         about = {
@@ -72,7 +74,7 @@ class Subject:
 
 
 def subject(run: Path | None, given: Options) -> Subject:
-    """The subject that the options name; else the newest run, else the usual network, as the page takes them."""
+    """Return the subject that the options name; by default the newest run, else the default network, as on the page."""
     if run is None and given["model"] is None:
         run = newest_run(places.RUNS)
         given = {**given, "model": None if run is not None else DEFAULT}
@@ -90,19 +92,19 @@ def subject(run: Path | None, given: Options) -> Subject:
 
 
 def _answer(model: Sequential, outputs: Array) -> float:
-    """The number of the class that a network says; of one output that gives numbers, the number."""
+    """Return the index of the predicted class, or the predicted value of a regression with one output."""
     if outputs.size > 1:
         return int(outputs.argmax())
     return float(outputs[0]) if model.task == REGRESSION else int(outputs[0] >= 0.5)
 
 
 def _word(model: Sequential, answer: float) -> str:
-    """The name of a class; a number, where no class has it."""
+    """Return the name of a class, or the answer as a number where no class has this index."""
     return model.classes[answer] if isinstance(answer, int) and answer < len(model.classes) else f"{answer:.4g}"
 
 
 def _network(run: Path | None, given: Options) -> tuple[Sequential, Training, Dataset | None]:
-    """The network, its next step, and test data where they are needed."""
+    """Return the network, its next step, and the test data where they are needed."""
     if run is not None and given["model"] is not None:
         raise OptionError(f"expected a RUN or --model NAME, found both {run} and {given['model']}")
     if run is None:
@@ -122,7 +124,7 @@ def _network(run: Path | None, given: Options) -> tuple[Sequential, Training, Da
 
 
 def _untrained(given: Options) -> tuple[Sequential, Training, Dataset]:
-    """A network of the zoo before its first step, normalised as it would be trained."""
+    """Return a network of the zoo before its first step, with its normalisation for training, and its test data."""
     if given["data"] is not None:
         raise OptionError("--data is for a RUN; a network that is not trained takes its own data")
     entry = zoo.find(given["model"])
@@ -135,7 +137,7 @@ def _untrained(given: Options) -> tuple[Sequential, Training, Dataset]:
 
 
 def _sample(model: Sequential, test: Dataset | None, given: Options) -> tuple[Array, int | None, str]:
-    """Pixels, the label where it is known, and where the sample came from."""
+    """Return the pixels of the sample, its label if known, and its origin."""
     if given["image"] is not None:
         image = given["image"]
         return opened.pixels(model, image), _label(model, given["label"]), image

@@ -16,37 +16,40 @@ if TYPE_CHECKING:
 UNJUDGED = 3  # exit code
 
 
-@click.command(short_help="Grade a folder of homework.")
+@click.command(short_help="Grade a folder of homework submissions.")
 @click.argument("folder", type=options.PATH)
 @click.option(
     "--against",
     required=True,
     metavar="LAYER",
-    help='What was to be written: "Conv2D(4, (3, 2))", or the name of a loss.',
+    help='The layer that was to be written, such as "Conv2D(4, (3, 2))", or the name of a loss.',
 )
 @input_shape
-@click.option("--csv", "table", type=options.PATH, metavar="FILE", help="Write the rows for a spreadsheet.")
+@click.option("--csv", "table", type=options.PATH, metavar="FILE", help="Write the table as a CSV file.")
 @click.option(
     "--seconds",
     type=options.Within(1, LONGEST),
     metavar="N",
-    help="That each submission may take over its answers; 30 by default.",
+    help="Time limit for each submission; 30 by default.",
 )
 @click.option(
-    "--memory", type=options.Within(256, 1_000_000), metavar="MB", help="For each submission; 2048 by default."
+    "--memory",
+    type=options.Within(256, 1_000_000),
+    metavar="MB",
+    help="Memory limit for each submission; 2048 by default.",
 )
 @click.option(
     "--package",
     "packages",
     multiple=True,
     metavar="NAME",
-    help="That submissions may import beside NumPy and the standard library; may be repeated.",
+    help="A package that submissions may import besides NumPy and the standard library; may be repeated.",
 )
 @click.option(
     "--seed",
     type=options.Within(0),
     metavar="N",
-    help="Of the numbers that submissions are given; drawn anew each time, and told, so that it can be done again.",
+    help="Seed of the random inputs; by default a new one each time, which is printed.",
 )
 @options.quiet
 @options.as_json
@@ -62,15 +65,15 @@ def grade(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Check every submission in FOLDER and name its mistakes.
+    """Check every submission in FOLDER and diagnose its mistakes.
 
-    A submission is a Python file, a notebook, or a folder with one; every other entry gets a row that says why it was
-    not judged. Names that begin with _ or . are no submissions.
+    A submission is a Python file, a notebook, or a folder with one of these; every other entry gets a row with the
+    reason why it was not judged. Names that begin with _ or . are ignored.
 
-    Each runs in a process of its own, which sees NumPy, the standard library and its own files, and returns arrays:
-    what is right is decided outside of it. See SECURITY.md for what that protects from, and what not.
+    Each submission runs in a separate process, which can use NumPy, the standard library and its own files. It returns
+    arrays, which are judged outside that process. SECURITY.md describes what this protects against, and what not.
 
-    Exits with 0 when every entry was judged, right or wrong, and with 3 when one was not.
+    Exits with 0 when every entry was judged, right or wrong, and with 3 when an entry could not be judged.
     """
     from chainrule.check import entries, expressions, homework
     from chainrule.cli import places
@@ -95,7 +98,7 @@ def grade(
 
 
 def _text(rows: "list[Grade]", left_out: "list[str]") -> str:
-    """Return a line for each submission, and under it what is said about it."""
+    """Return a line for each submission, followed by the remark on it, if any."""
     import textwrap
 
     from chainrule.cli.output import WIDTH, table

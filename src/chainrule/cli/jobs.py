@@ -1,4 +1,4 @@
-"""From the options of `chainrule train` to a job: the model's recipe, and what the user would have otherwise."""
+"""Translate the options of `chainrule train` into a network, data and a recipe."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -21,8 +21,8 @@ Options = Mapping[str, Any]
 USUAL = "numpy-cnn"
 RECIPES = ("best", "tutorial")
 MOST_IMAGES = 1_000_000_000
-NUMBERS = ("rate", "momentum", "alpha", "beta1", "beta2", "decay")  # of optimizers
-STATED = {"epochs": "epochs", "validation": "validation", "augmentation": "augment"}  # options by entries of a recipe
+NUMBERS = ("rate", "momentum", "alpha", "beta1", "beta2", "decay")  # options of optimizers
+STATED = {"epochs": "epochs", "validation": "validation", "augmentation": "augment"}  # recipe entries → options
 PLAIN = {
     "batch_size": "batch_size",
     "epochs": "epochs",
@@ -35,7 +35,7 @@ PLAIN = {
 
 
 def entry(options: Options) -> Entry:
-    """The network that is named; else the usual one for the data."""
+    """Return the network named by the options, else the default network for the data."""
     name, material = options["model"], options["data"]
     own = material is not None and own_data.is_own(located(material)) and options["recipe"] != "tutorial"
     if name is not None and network_files.is_file(name):
@@ -44,16 +44,17 @@ def entry(options: Options) -> Entry:
 
 
 def with_stated(entry: Entry, options: Options) -> Options:
-    """Return the options, and in place of those that were not given what the file of a network says in its recipe."""
+    """Return the options, completed by the recipe in a network file for options that were not given."""
     stated: Mapping[str, Any] = entry.own_recipe if isinstance(entry, network_files.OwnNetwork) else {}
     found = {option: stated.get(name) for name, option in STATED.items() if options[option] is None}
     return {**options, **found}
 
 
 def choice(entry: Entry, options: Options) -> DataChoice:
-    """The data: the model's own choice, unless another is named.
+    """Return the data to train on: the model's default, unless the options name others.
 
-    What a model leaves out of its own data set (independent-code takes 100 images of two classes) it takes from others.
+    The restriction of a model to a part of its data set (independent-code uses 100 images each of two classes) does not
+    apply to other data.
     """
     limit, size, name = options["limit"], options["resize"], options["data"]
     if limit is not None and not 1 <= limit <= MOST_IMAGES:
@@ -73,18 +74,18 @@ def choice(entry: Entry, options: Options) -> DataChoice:
 
 
 def located(name: str) -> str:
-    """A data set's name as it is; a path in full, so that a run finds it again from anywhere."""
+    """Return the name of a known data set unchanged, and any other path as an absolute path."""
     known = [info.name for info in data.catalogue()]
     if name in known:
         return name
     path = str(expanded(name).absolute())
     if not path.isascii() and path != path.encode(errors="replace").decode():
-        raise OptionError(f"{path}: its name is not Unicode, and a run could not be told where its data are; rename it")
+        raise OptionError(f"{path}: its name is not Unicode and cannot be written to a run's config.json; rename it")
     return path
 
 
 def recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
-    """The recipe of the model for the data, with what the options say otherwise."""
+    """Return the recipe of the model for the data, with the changes that the options make."""
     chosen = _stated(entry, data_name, options["recipe"])
     changes = {name: options[option] for option, name in PLAIN.items() if options[option] is not None}
     if options["loss"] is not None:
@@ -102,11 +103,11 @@ def recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
 
 
 def optimizer(own: Optimizer, name: str | None, given: Mapping[str, float]) -> Optimizer:
-    """The recipe's optimizer, or another, with the numbers given.
+    """Return the recipe's optimizer, or the named one, with the given hyperparameters.
 
-    The recipe's numbers are kept by one that takes steps of the same size, which those with the same moments do
-    (momentum and nesterov; adam and adamw). Any other begins with its own: 3.0 suits SGD, and never Adam. Adam with a
-    decay is AdamW: added to the gradient, the decay would be divided by its root mean square.
+    An optimizer with the same moments takes steps of the same size (momentum and nesterov; adam and adamw), so it keeps
+    the recipe's hyperparameters. Any other starts from its own defaults: a rate of 3.0 suits SGD, but never Adam. Adam
+    with weight decay becomes AdamW: Adam would divide a decay term in the gradient by the root mean square.
     """
     chosen = own
     if name is not None and name != own.name:

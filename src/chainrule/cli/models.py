@@ -15,15 +15,20 @@ if TYPE_CHECKING:
     from chainrule.zoo import Entry
 
 
-@click.command(short_help="The networks by name.")
+@click.command(short_help="List the named networks, or describe one.")
 @click.argument("name", required=False, shell_complete=options.names(options.model_names))
 @click.option("--program", is_flag=True, help="Print the compiled program of the model's training step.")
-@click.option("--new", metavar="FILE", type=options.PATH, help="Begin a network of your own: FILE.py, .toml or .json.")
+@click.option(
+    "--new",
+    metavar="FILE",
+    type=options.PATH,
+    help="Write a template for a network of your own: FILE.py, .toml or .json.",
+)
 @options.as_json
 def models(name: str | None, program: bool, new: Path | None, as_json: bool) -> None:
-    """The networks by name: their layers, parameters, sources and figures; or all about one of them.
+    """List the named networks with their layers, parameters, sources and target accuracies, or describe one in full.
 
-    --new FILE writes a network that trains as it stands, to be changed into your own: chainrule train --model FILE.
+    --new FILE writes a network that trains as it stands, for you to change; train it with chainrule train --model FILE.
     """
     from chainrule import zoo
     from chainrule.cli.output import json_out
@@ -45,7 +50,7 @@ def models(name: str | None, program: bool, new: Path | None, as_json: bool) -> 
 
 
 def _begin(path: Path, *, alone: bool) -> None:
-    """Write the skeleton of a network, and say how it is trained."""
+    """Write a network template, and print the command that trains it."""
     from chainrule import skeletons
     from chainrule.cli import places
     from chainrule.errors import OptionError
@@ -59,7 +64,7 @@ def _begin(path: Path, *, alone: bool) -> None:
 
 
 def _program(entry: "Entry") -> str:
-    """The source that the numba engine compiles, for all threads."""
+    """Return the source code that the numba engine compiles, in its multithreaded form."""
     from chainrule import engines
 
     engines.find("numba")
@@ -128,6 +133,6 @@ def _data(entry: "Entry") -> str:
 
 
 def _short(layer: "Layer") -> str:
-    """A layer without how its parameters begin."""
+    """Describe a layer without its initialiser."""
     begins: dict[str, Any] = {field.name: field.default for field in fields(layer) if field.name == "initializer"}
     return replace(layer, **begins).describe().removesuffix("()")

@@ -1,4 +1,4 @@
-"""Runs on disk, opened to be looked at."""
+"""Reading of runs, models and test data for the commands."""
 
 import math
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ from chainrule.training.history import History
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder: its job, its history, and what its evaluation found (None while it is not finished)."""
+    """A run folder: its job, its history, and the results of its evaluation (None while it is unfinished)."""
 
     folder: Path
     job: Job
@@ -37,17 +37,17 @@ class Run:
 
     @property
     def seconds(self) -> float | None:
-        """Seconds of training, up to the last epoch that ended."""
+        """Seconds of training up to the end of the last complete epoch."""
         return self.history.epochs[-1].seconds if self.history.epochs else None
 
     @property
     def speed(self) -> float | None:
-        """Images a second."""
+        """Training speed in images per second."""
         return speed(self.job, self.history)
 
 
 def run(folder: Path, *, accept_changes: bool = False) -> Run:
-    """The run in a folder, finished or not; of its history what its checksums vouch for."""
+    """Read the run in a folder, finished or not; its history only as far as the checksums cover it."""
     running.existing(folder)
     remarks = checksums.check(folder, (CONFIG, HISTORY, EVALUATION), accept=accept_changes)
     job = running.read_job(folder)
@@ -60,7 +60,7 @@ def run(folder: Path, *, accept_changes: bool = False) -> Run:
 
 
 def _evaluation(path: Path) -> dict[str, Any] | None:
-    """What the evaluation of a run found; None where there is none."""
+    """Read the evaluation of a run; None if there is none."""
     if not path.exists():
         return None
     found = files.read_json(path)
@@ -74,7 +74,7 @@ def _evaluation(path: Path) -> dict[str, Any] | None:
 
 
 def speed(job: Job, found: History) -> float | None:
-    """Images a second over the epochs that ended."""
+    """Return the training speed over the complete epochs in images per second."""
     if not found.epochs or found.epochs[-1].seconds <= 0:
         return None
     return len(found.epochs) * job.epoch_images / found.epochs[-1].seconds
@@ -83,9 +83,9 @@ def speed(job: Job, found: History) -> float | None:
 def model_and_job(
     path: Path, *, engine: str | None = None, threads: int | None = None, accept_changes: bool = False
 ) -> tuple[Sequential, Job | None]:
-    """The model of a run folder or a .safetensors file, and the job of the folder, where there is one.
+    """Load the model of a run folder or a .safetensors file, and the job of the folder, if there is one.
 
-    Remarks go to stderr: of a run that is not finished, whose weights these are; what was changed.
+    Remarks go to stderr: which weights of an unfinished run are used, and which files were changed.
     """
     if path.is_dir():
         found = opening.open_run(path, engine=engine, threads=threads, accept_changes=accept_changes)
@@ -102,7 +102,7 @@ def model_and_job(
 
 
 def remark(remarks: Iterable[str]) -> None:
-    """Say remarks on stderr, a line each."""
+    """Print remarks to stderr, one per line."""
     for one in remarks:
         say(one)
 
@@ -116,12 +116,12 @@ def test_data(
     offline: bool | None,
     skip_damaged: bool,
 ) -> Dataset:
-    """The test part of the data a run was made with, or of other data, brought to what the model takes."""
+    """Load the test set of a run's data, or of other data, converted to the model's input shape and classes."""
     if job is not None and (name is None or located(name) == job.choice.name):
         choice = replace(job.choice, skip_damaged=job.choice.skip_damaged or skip_damaged)
         return choice.load(job.recipe.seed, folder=folder, offline=offline)[1]
     if name is None:
-        raise OptionError("a model file does not say what to test it on; give --data")
+        raise OptionError("a model file does not name its test data; give --data")
     channels, *size = model.input_shape
     picture = len(size) == 2 and channels in (1, 3)
     _, test = data.load(
@@ -136,16 +136,16 @@ def test_data(
 
 
 def _relabelled(test: Dataset, classes: tuple[str, ...]) -> Dataset:
-    """The data with the model's numbers for its classes, found by name. Classes that are only numbered are kept."""
+    """Return the data with labels renumbered to the model's classes by name; numbered classes keep their labels."""
     if test.classes == classes or test.classes == tuple(map(str, range(len(test.classes)))):
         return test
     unknown = [name for name in test.classes if name not in classes]
     if unknown:
-        raise DataError(f"{test.name}: this model knows no class {unknown[0]!r}; it knows: {', '.join(classes)}")
+        raise DataError(f"{test.name}: this model has no class {unknown[0]!r}; it has: {', '.join(classes)}")
     places = np.array([classes.index(name) for name in test.classes], np.int64)
     return replace(test, y=places[test.y], classes=classes)
 
 
 def pixels(model: Sequential, image: str, *, as_is: bool = False) -> Array:
-    """An image file as the model takes it; a digit centred and scaled as MNIST was made, unless ``as_is``."""
+    """Read an image file for a model; a digit is centred and scaled as in MNIST, unless ``as_is``."""
     return read_input(image, model.input_shape, model.classes, as_is=as_is)

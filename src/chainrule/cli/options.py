@@ -1,4 +1,4 @@
-"""Options that several commands have, and the completion of names."""
+"""Options shared by several commands, and completion of names."""
 
 import os
 import re
@@ -23,19 +23,19 @@ Completer = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
 def names(known: Callable[[], list[str]]) -> Completer:
-    """Completes a name from a list that is only imported when the shell asks."""
+    """Return a completer for names from a function, which is called only when the shell asks."""
     return lambda context, parameter, begun: [name for name in known() if name.startswith(begun)]
 
 
 def model_names() -> list[str]:
-    """The networks of the zoo."""
+    """Return the names of the networks in the zoo."""
     from chainrule import zoo
 
     return list(zoo.NAMED)
 
 
 def data_names() -> list[str]:
-    """The data sets known by name."""
+    """Return the names of the known data sets."""
     from chainrule.data import catalogue
 
     return [info.name for info in catalogue()]
@@ -48,58 +48,58 @@ def _engine_names() -> list[str]:
 
 
 class _Path(click.Path):
-    """A path, which is not empty: that would be the current folder."""
+    """A path that is not empty: an empty one would mean the current folder."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path of a word."""
+        """Convert a command-line argument to a path."""
         if not os.fspath(value):
             self.fail("expected a name or a path, found nothing", param, ctx)
         return super().convert(value, param, ctx)
 
 
 class Whole(IntParamType):
-    """A whole number in digits: what Python also takes for one (1_000, other scripts) is a mistake.
+    """A whole number in ASCII digits, without the other forms that Python accepts (1_000, other scripts).
 
-    Its bounds are for its reader to say.
+    Bounds are checked where the number is used.
     """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The number of a word."""
+        """Convert a command-line argument to an int."""
         if not DIGITS.fullmatch(str(value)):
             self.fail(f"expected a whole number, found {quoted(str(value))}", param, ctx)
         return super().convert(value, param, ctx)
 
 
 class Within(click.IntRange):
-    """A whole number in digits, between bounds, which the help says.
+    """A whole number in ASCII digits between bounds, which the help shows.
 
-    least, most   its bounds
+    least, most   bounds, both included
     """
 
     def __init__(self, least: int, most: int = LARGEST) -> None:
         super().__init__(least, most)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The number of a word."""
+        """Convert a command-line argument to an int within the bounds."""
         return super().convert(WHOLE.convert(value, param, ctx), param, ctx)
 
 
 class Number(FloatParamType):
-    """A number in digits, as it is written in English: 0.01, 1e-3."""
+    """A decimal number as written in English: 0.01, 1e-3."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The number of a word; what it must be is for its reader to say."""
+        """Convert a command-line argument to a float; bounds are checked where it is used."""
         if not DECIMAL.fullmatch(str(value)):
             self.fail(f"expected a number, found {quoted(str(value))}", param, ctx)
         return super().convert(value, param, ctx)
 
 
 WHOLE, NUMBER = Whole(), Number()
-PATH, WORD = _Path(path_type=Path), _Path()  # a `Path`; the text as it was written, which may also be a name
+PATH, WORD = _Path(path_type=Path), _Path()  # a `Path`; the text as given, which may also be a name
 
 
 def together(*options: Callable[[F], F]) -> Callable[[F], F]:
-    """Several options as one decorator, in the order given."""
+    """Combine several options into one decorator, in the order given."""
 
     def decorate(function: F) -> F:
         for option in reversed(options):
@@ -110,39 +110,44 @@ def together(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-quiet = click.option("--quiet", is_flag=True, help="No progress on stderr.")
+quiet = click.option("--quiet", is_flag=True, help="Show no progress on stderr.")
 data_folder = click.option(
     "--data-folder",
     type=WORD,
     metavar="FOLDER",
-    help="Where to look first for a data set known by name [CHAINRULE_DATA].",
+    help="Folder that is searched first for a known data set [CHAINRULE_DATA].",
 )
 offline = click.option("--offline", is_flag=True, default=None, help="Fetch nothing [CHAINRULE_OFFLINE].")
 where = together(data_folder, offline)
 skip_damaged = click.option(
-    "--skip-damaged", is_flag=True, help="Leave damaged images of a folder out, in place of an error that names them."
+    "--skip-damaged", is_flag=True, help="Leave out damaged images of a folder, instead of failing with an error."
 )
 engine = click.option(
     "--engine",
     metavar="NAME",
     shell_complete=names(_engine_names),
-    help="numba (default), numpy or reference [CHAINRULE_ENGINE].",
+    help="Engine: numba (default), numpy or reference [CHAINRULE_ENGINE].",
 )
 threads = click.option(
-    "--threads", type=WHOLE, metavar="N", help="Threads to compute with; one a processor [CHAINRULE_THREADS]."
+    "--threads", type=WHOLE, metavar="N", help="Number of threads; one per processor by default [CHAINRULE_THREADS]."
 )
 machine = together(engine, threads)
 accept_changes = click.option(
     "--accept-changes",
     is_flag=True,
-    help="Use the files of a run even where they were changed since they were written.",
+    help="Use the files of a run even if they have been changed since they were written.",
 )
-markdown = click.option("--markdown", metavar="FILE", type=PATH, help="Write the table, with the machine, to a file.")
-picture = click.option("--picture", metavar="FILE.png", type=PATH, help="Draw the learning curves.")
+markdown = click.option(
+    "--markdown",
+    metavar="FILE",
+    type=PATH,
+    help="Write the table and the machine it was measured on to a Markdown file.",
+)
+picture = click.option("--picture", metavar="FILE.png", type=PATH, help="Plot the learning curves.")
 
 
 def announced(title: str) -> "Sequence[Callback]":
-    """The callbacks of one run of several: its title, then a progress bar."""
+    """Print the title of one of several runs, and return the callback for its progress bar."""
     from chainrule.training.progress import ProgressBar
 
     click.echo(title, err=True)
@@ -150,5 +155,5 @@ def announced(title: str) -> "Sequence[Callback]":
 
 
 def silent(title: str) -> "Sequence[Callback]":
-    """The callbacks of a run that is not watched."""
+    """Return no callbacks, for a run without progress output."""
     return []

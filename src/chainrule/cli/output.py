@@ -1,4 +1,4 @@
-"""What commands print: aligned tables, figures in one form, JSON."""
+"""Output of the commands: aligned tables, uniformly formatted numbers, JSON."""
 
 import json
 import math
@@ -16,19 +16,19 @@ WORDS = {"r2": "R²", "mean_f1": "mean F1"}
 
 
 def json_out(value: Any) -> None:
-    """Print JSON: indented, in ASCII, so that any name survives any terminal; null for what is not a number."""
+    """Print indented JSON in ASCII, so that any name survives any terminal; NaN and infinities become null."""
     from chainrule.files import plain
 
     click.echo(json.dumps(plain(value), indent=2, allow_nan=False))
 
 
 def line(text: object, *, err: bool = False) -> None:
-    """Print one line that names what others have named: a file, a class, a model; without what moves a cursor."""
+    """Print a line that quotes names from outside (files, classes, models), with control characters escaped."""
     click.echo(printable(str(text)), err=err)
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str = "") -> str:
-    """Rows in aligned columns, two spaces apart; the columns numbered in `right` are set to the right."""
+    """Format rows in aligned columns, two spaces apart; the columns with an index in `right` are right-aligned."""
     rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines: list[str] = []
@@ -42,29 +42,29 @@ def table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str 
 
 
 def percent(share: float | None, digits: int = 2) -> str:
-    """0.9907 as "99.07 %"; a dash for what is not known."""
+    """Format 0.9907 as "99.07 %", and None as a dash."""
     return NONE if share is None else f"{share * 100:.{digits}f} %"
 
 
 def number(value: float | None) -> str:
-    """A loss: four places, or four figures where it is very small or large."""
+    """Format a number with four decimal places, or in scientific notation where it is very small or large."""
     if value is None:
         return NONE
     return f"{value:.4f}" if value == 0 or 0.001 <= abs(value) < 10_000 else f"{value:.3e}"
 
 
 def figure(name: str, value: float | None) -> str:
-    """A measure: shares in per cent, anything else as a number."""
+    """Format a metric: shares in per cent, anything else as a number."""
     return percent(value) if name in SHARES else number(value)
 
 
 def figures(found: Mapping[str, float | None]) -> list[list[str]]:
-    """The measures of an evaluation, their names in words, as text."""
+    """Return rows of name and value, as text, for the metrics of an evaluation."""
     return [[WORDS.get(name, name.replace("_", " ")), figure(name, value)] for name, value in found.items()]
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as "16.2 s", "3 min 12 s" or "2 h 5 min"."""
+    """Format seconds as "16.2 s", "3 min 12 s" or "2 h 5 min"."""
     if seconds is None or not math.isfinite(seconds):
         return NONE
     if seconds < 99.95:
@@ -74,5 +74,5 @@ def duration(seconds: float | None) -> str:
 
 
 def count(many: int, what: str) -> str:
-    """1 image, 2 images."""
+    """Format a count with its noun: 1 image, 2 images."""
     return f"{many:,} {what}" if many == 1 else f"{many:,} {what}s"

@@ -1,4 +1,4 @@
-"""The network and the recipe for data that no recipe was written for: a folder or a file of the user's."""
+"""Default network and recipe for the user's own data, a folder or a file, for which no recipe exists."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,21 +17,21 @@ from chainrule.training.recipe import Recipe
 Options = Mapping[str, Any]
 
 MODEL = "photo-cnn"
-SEEN = 32_000  # images that training should see in all: 1,000 steps of 32
+SEEN = 32_000  # training images over all epochs: 1,000 steps of 32
 FEWEST_EPOCHS, MOST_EPOCHS = 2, 60
-SHIFT, GREY_SHIFT = 1 / 16, 1 / 28  # of the width of an image
-USUAL_SHARE = 0.02  # that the recipes of the networks hold back of MNIST
+SHIFT, GREY_SHIFT = 1 / 16, 1 / 28  # as a share of the width of an image
+USUAL_SHARE = 0.02  # held back for validation, as in the recipes for MNIST
 COLOURS = 3
-NAMED = 5  # classes in a remark
+NAMED = 5  # classes named in a remark
 
 
 def is_own(name: str) -> bool:
-    """Return whether data are a user's own, and no data set known by name."""
+    """Return whether data are the user's own rather than a known data set."""
     return name not in [info.name for info in data.catalogue()]
 
 
 def usual_size(path: Path) -> tuple[int, int] | None:
-    """(H, W) that the images of a folder are brought to where the user names none; None: as they are."""
+    """Return the default size (H, W) to resize the images of a folder to; None to leave them as they are."""
     from chainrule.data.folder import suggested_size
     from chainrule.data.local import is_idx_folder
 
@@ -39,12 +39,12 @@ def usual_size(path: Path) -> tuple[int, int] | None:
 
 
 def suited(recipe: Recipe, training: Dataset, options: Options, *, own: bool) -> Recipe:
-    """Bring a recipe to its data, as far as the options leave it open.
+    """Return the recipe adapted to its data, as far as the options leave it open.
 
-    Of little data enough are held back to validate on, or none (`data.batches.validation_share`); data with a
-    validation part of their own hold nothing back. For a user's own data, besides: as many epochs as make training see
-    `SEEN` images, from 2 to 60; images in colour, taken for photographs, are mirrored and shifted by up to a
-    sixteenth of their width; grey ones, which may be letters, are shifted by half as much and not mirrored.
+    The validation share grows for small data sets, or becomes 0 (`data.batches.validation_share`); it is 0 for data
+    with their own validation set. For a user's own data, moreover, the number of epochs (2 to 60) is chosen such that
+    training sees about `SEEN` images; colour images, presumably photographs, are flipped and shifted by up to 1/16 of
+    their width; grey images, which may show letters, are shifted by up to 1/28 and not flipped.
     """
     changes: dict[str, Any] = {}
     stated = options["recipe"] == "tutorial"
@@ -65,29 +65,29 @@ def suited(recipe: Recipe, training: Dataset, options: Options, *, own: bool) ->
 
 
 def check_patience(recipe: Recipe, validated: bool) -> None:
-    """OptionError when training should stop by a validation loss that nothing gives."""
+    """Raise OptionError when patience is set but there are no validation data."""
     if recipe.patience is not None and not recipe.validation and not validated:
         raise OptionError("--patience watches the validation loss; give --validation SHARE too")
 
 
 def remarks(recipe: Recipe, training: Dataset, test: Dataset, options: Options) -> list[str]:
-    """Return remarks on how the data are used: what validates, and classes that are not tested."""
+    """Return remarks on the use of the data: the validation set, and classes without training or test images."""
     found: list[str] = []
     many = len(training)
     if training.validation is not None and not recipe.validation:
-        found.append(f"validated on {len(training.validation):,} images of its own validation part")
+        found.append(f"validated on {len(training.validation):,} images of the data's own validation set")
     elif recipe.validation:
         held = held_back_count(many, recipe.validation)
-        few = ", too few to say much: one image is more than 2 % of them" if held < FEWEST else ""
-        found.append(f"{held:,} of the {many:,} training images are held back to validate on{few}")
+        few = ", too few for a precise figure: one image is more than 2 % of them" if held < FEWEST else ""
+        found.append(f"{held:,} of the {many:,} training images are held back for validation{few}")
     elif options["validation"] is None and many < FEWEST / 0.2:
-        found.append(f"nothing is held back to validate on: a fifth of {many:,} images would say little")
+        found.append(f"no images are held back for validation: a fifth of {many:,} images would be too few")
     found += [line for part, use in ((training, "train"), (test, "test")) for line in _without_images(part, use)]
     return found
 
 
 def choices(name: str, options: Options) -> list[str]:
-    """A line that says what was chosen for data of the user's own, and the options that choose otherwise."""
+    """Return a line that lists the automatic choices for a user's own data, and the options to override them."""
     if not is_own(name) or options["recipe"] == "tutorial":
         return []
     words = {"model": "network", "resize": "size", "epochs": "epochs", "augment": "augmentation"}
@@ -101,7 +101,7 @@ def choices(name: str, options: Options) -> list[str]:
 
 
 def _without_images(part: Dataset, use: str) -> list[str]:
-    """A line that names the classes of which a part has no image, if there are any."""
+    """Return a line that names the classes without an image in a part of the data; [] if there are none."""
     counts = np.bincount(part.y, minlength=len(part.classes)).tolist()
     empty = [name for name, count in zip(part.classes, counts, strict=True) if not count]
     others = " and others" if len(empty) > NAMED else ""

@@ -1,4 +1,4 @@
-"""`chainrule explain` without a cell: the page in a browser, or as one file."""
+"""`chainrule explain` without --cell: the page in a browser, or in a single file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,18 +13,22 @@ from chainrule.errors import OptionError
 if TYPE_CHECKING:
     from chainrule.web.subjects import Subject
 
-OWN = ("html", "port", "no_browser")  # only without a cell
-SHARED = ("run", "model", "cells", "data_folder", "offline", "accept_changes")  # with a cell or without
+OWN = ("html", "port", "no_browser")  # options for the page only
+SHARED = ("run", "model", "cells", "data_folder", "offline", "accept_changes")  # options for the page and for --cell
 
 page_options = options.together(
-    click.option("--html", metavar="FILE", type=options.PATH, help="Write the page as one file that works offline."),
-    click.option("--port", type=options.Within(0, 65535), metavar="N", help="Of the page; else any that is free."),
-    click.option("--no-browser", is_flag=True, help="Print the page's address, and open no browser."),
+    click.option(
+        "--html", metavar="FILE", type=options.PATH, help="Write the page to a single file that works offline."
+    ),
+    click.option(
+        "--port", type=options.Within(0, 65535), metavar="N", help="Port of the page; any free one by default."
+    ),
+    click.option("--no-browser", is_flag=True, help="Print the page's address without opening a browser."),
 )
 
 
 def check(context: click.Context, with_cell: bool) -> None:
-    """OptionError when an option was given that goes only with a cell, or only without."""
+    """Raise OptionError for an option that needs --cell when it is absent, or excludes it when it is present."""
     for parameter in context.command.params:
         name = parameter.name or ""
         given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
@@ -37,7 +41,7 @@ def check(context: click.Context, with_cell: bool) -> None:
 
 
 def show(run: Path | None, given: dict[str, Any]) -> None:
-    """Open the page until Ctrl-C, or write it to a file."""
+    """Serve the page until Ctrl-C, or write it to a file."""
     path: Path | None = given["html"]
     places.writable(path)
     subject = _subject(run, given)
@@ -57,7 +61,7 @@ def show(run: Path | None, given: dict[str, Any]) -> None:
 
 
 def _subject(run: Path | None, given: dict[str, Any]) -> "Subject":
-    """What is named; else the newest run, else the model of `chainrule train`."""
+    """Return the subject of the page: the named one, else the newest run, else the default model."""
     from chainrule.web import subjects
 
     model: str | None = given["model"]
@@ -72,7 +76,7 @@ def _subject(run: Path | None, given: dict[str, Any]) -> "Subject":
 
 def _step(subject: "Subject") -> str:
     if not subject.trainable:
-        return "a model by itself"
+        return "a model without a run"
     done = len(subject.history)
     return f"after {done} training steps" if done else "before its first training step"
 
@@ -82,7 +86,7 @@ def _write(path: Path, subject: "Subject", where: dict[str, Any]) -> None:
 
     written = single_file.write(path, subject, **where)
     if written.lacking:
-        say(f"no pictures and no earlier steps: {written.lacking}")
+        say(f"no images and no earlier steps: {written.lacking}")
     if written.size > single_file.BUDGET:
         say(f"{path} has {written.size / 1e6:.1f} MB: a smaller network makes a smaller file")
     line(path)

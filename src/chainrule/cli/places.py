@@ -1,4 +1,4 @@
-"""Where runs are written: a folder named by the user, or a dated one."""
+"""Output paths: run folders, named by the user or dated, and checks that a file can be written."""
 
 import os
 import re
@@ -17,18 +17,18 @@ RUNS = Path("runs")
 
 @contextmanager
 def reserved(out: Path | None, name: str) -> Generator[Path]:
-    """A new run folder: `out`, or runs/NAME-DATE-TIME. If nothing comes to lie in it, it is removed again."""
+    """Create a run folder: `out`, or runs/NAME-DATE-TIME; remove it again if it is still empty in the end."""
     made: list[Path] = []
     try:
         yield _new(out, made) if out is not None else _dated(name, made)
     finally:
         for folder in reversed(made):
-            with suppress(OSError):  # not empty: it is needed
+            with suppress(OSError):  # not empty: keep it
                 folder.rmdir()
 
 
 def writable(path: Path | None) -> None:
-    """RunError when a file cannot be written there: said before the work, not after it."""
+    """Raise RunError when a file cannot be written to a path, to fail before the work instead of after it."""
     if path is None:
         return
     if path.exists() and not path.is_file():
@@ -40,7 +40,7 @@ def writable(path: Path | None) -> None:
 
 
 def empty(folder: Path) -> Path:
-    """The folder, if nothing is in it yet; RunError otherwise."""
+    """Return the folder if it is empty or does not exist; RunError otherwise."""
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise RunError(f"{folder} is not an empty folder; choose another")
     return folder
@@ -56,7 +56,7 @@ def _new(folder: Path, made: list[Path]) -> Path:
 
 def _dated(name: str, made: list[Path]) -> Path:
     _make(RUNS, made)
-    plain = re.sub(r"[^\w.-]+", "-", name).strip(".-")  # a network of the user's own is called anything
+    plain = re.sub(r"[^\w.-]+", "-", name).strip(".-")  # a user's network may have any name
     first = f"{plain or 'run'}-{datetime.now():%Y-%m-%d-%H%M}"
     for number in count(1):
         folder = RUNS / (first if number == 1 else f"{first}-{number}")
@@ -72,7 +72,7 @@ def _dated(name: str, made: list[Path]) -> Path:
 
 
 def _make(folder: Path, made: list[Path]) -> None:
-    """Make a folder and those it lies in, and note which were not there before."""
+    """Create a folder and its missing parents, and append them to `made`."""
     try:
         for place in reversed([place for place in (folder, *folder.parents) if not place.exists()]):
             place.mkdir(exist_ok=True)

@@ -14,15 +14,23 @@ from chainrule.cli.program import FAILED, say
 from chainrule.errors import ChainruleError, DataError, OptionError
 
 TOP = 3
-TOGETHER = 256  # images that are read before the model looks at them
+TOGETHER = 256  # images per batch
 
 
-@click.command(short_help="What images show.")
+@click.command(short_help="Classify images with a trained model.")
 @click.argument("run", metavar="RUN", type=options.PATH)
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=options.WORD)
-@click.option("--as-is", is_flag=True, help="Only resize a digit; do not centre and scale it as MNIST was made.")
-@click.option("--top", type=int, default=TOP, show_default=True, metavar="K", help="How many classes to name.")
-@click.option("--csv", "csv_file", type=options.PATH, metavar="FILE", help="Write a row an image, for a spreadsheet.")
+@click.option("--as-is", is_flag=True, help="Only resize a digit; do not centre and scale it as in MNIST.")
+@click.option(
+    "--top", type=int, default=TOP, show_default=True, metavar="K", help="Number of classes to list per image."
+)
+@click.option(
+    "--csv",
+    "csv_file",
+    type=options.PATH,
+    metavar="FILE",
+    help="Write the predictions as a CSV file, one row per image.",
+)
 @options.machine
 @options.accept_changes
 @options.as_json
@@ -37,12 +45,14 @@ def predict(
     accept_changes: bool,
     as_json: bool,
 ) -> None:
-    """What images show: the class, how sure the model is, and the runners-up; of other models the outputs.
+    """Predict the class of each image, with the model's confidence and the runners-up.
 
-    RUN is a run folder, or a model.safetensors file; an IMAGE is a PNG, JPEG, WebP or TIFF file, or a folder, of which
-    every image is taken, however deep it lies, sorted by its path. For a model of handwritten digits, a photographed or
-    drawn digit is found, centred and scaled as the makers of MNIST did it. Images that cannot be read are named on
-    stderr, or in the column "problem" of the --csv FILE, and the command exits with 2 after the others.
+    For models that are not classifiers, the outputs are printed instead.
+
+    RUN is a run folder or a model.safetensors file. IMAGE is a PNG, JPEG, WebP or TIFF file, or a folder, of which
+    every image at any depth is used, sorted by path. For a model of handwritten digits, the digit in a photo or drawing
+    is found, centred and scaled as in MNIST. Images that cannot be read are listed on stderr, or in the column
+    "problem" of the --csv FILE; the others are still predicted, and the command exits with 2.
     """
     from chainrule.cli import opened, places
     from chainrule.cli.output import json_out
@@ -72,7 +82,7 @@ def predict(
 
 
 def _files(images: Sequence[str]) -> Iterator[str]:
-    """The image files that are named, and those below the folders that are named."""
+    """Yield the given image files, and every image below the given folders."""
     from chainrule.data.folder_layout import images_below
 
     for image in images:
@@ -86,9 +96,9 @@ def _files(images: Sequence[str]) -> Iterator[str]:
 
 
 def _answers(model: Any, files: Iterator[str], as_is: bool, top: int) -> Iterator[dict[str, Any]]:
-    """For every image: its label, confidence and runners-up, or the problem with it. In the order of the files.
+    """Yield for each file, in order, the label, confidence and runners-up, or the problem with it.
 
-    Of a model that answers with numbers, or with several labels at once: its outputs by name.
+    For a regression or multi-label model, yield its outputs by name instead.
     """
     import numpy as np
 
@@ -116,7 +126,7 @@ def _answers(model: Any, files: Iterator[str], as_is: bool, top: int) -> Iterato
 
 
 def _read(model: Any, image: str, as_is: bool) -> tuple[str, Any]:
-    """An image with its pixels, or with the problem: one that cannot be read does not spoil the others."""
+    """Return an image's name with its pixels, or with the error text if it cannot be read."""
     from chainrule.cli import opened
 
     try:
@@ -128,7 +138,7 @@ def _read(model: Any, image: str, as_is: bool) -> tuple[str, Any]:
 
 
 def _rows(found: Sequence[dict[str, Any]], top: int) -> Iterator[list[Any]]:
-    """The rows of the CSV file, its heading first."""
+    """Yield the rows of the CSV file, the heading first."""
     outputs = next((answer["outputs"] for answer in found if "outputs" in answer), None)
     if outputs is not None:
         yield ["file", *outputs, "problem"]

@@ -1,4 +1,4 @@
-"""The program around the commands: they are imported when they are used, and their errors become one line."""
+"""The program around the commands: commands are imported on use, and errors are reported in one line."""
 
 import errno
 import importlib
@@ -21,14 +21,14 @@ FULL = "out of memory"
 
 
 class Interrupted(Exception):
-    """A KeyboardInterrupt, without what click prints of one."""
+    """A KeyboardInterrupt in a form that click does not print anything for."""
 
 
 class Guarded(click.Group):
-    """The group of a whole program: what goes wrong in a command is one line on stderr and an exit code."""
+    """The group of a whole program, which turns errors of a command into one line on stderr and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
+        """Run the command, with KeyboardInterrupt turned into Interrupted."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -37,9 +37,9 @@ class Guarded(click.Group):
     def main(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> NoReturn:
-        """Run a command and exit: 0 when all is well, 2 with one line on stderr for what a user can mend.
+        """Run a command and exit: with 0 on success, with 2 and one line on stderr for an error that a user can fix.
 
-        The words of the command line are kept with the context, for a run's config.json.
+        The context keeps the words of the command line, for a run's config.json.
         """
         words = sys.argv[1:] if args is None else list(args)
         for stream in (sys.stdout, sys.stderr):
@@ -64,7 +64,7 @@ class Group(Guarded):
     """A group that prints its help when no command is named."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take the words apart; without any, print the help and exit with 0."""
+        """Parse the arguments; without any, print the help and exit with 0."""
         if not args and not ctx.resilient_parsing:
             click.echo(ctx.get_help())
             ctx.exit()
@@ -72,13 +72,13 @@ class Group(Guarded):
 
 
 class Lazy(Guarded):
-    """A group whose commands lie in the files of a folder, each under its own name, and are imported when used."""
+    """A group whose commands are modules of a package, each named like its command, and imported on use."""
 
     folder: ClassVar[str]
     names: ClassVar[tuple[str, ...]]
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order in which they are met."""
+        """Return the names in the order of the help."""
         return list(self.names)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -96,7 +96,7 @@ class Program(Lazy, Group):
 
 
 def _failed(error: BaseException) -> int:
-    """Say in one line what went wrong, and give the exit code."""
+    """Report an error in one line on stderr, and return the exit code."""
     interrupted = isinstance(error, (Interrupted, click.Abort))
     with suppress(OSError):
         if interrupted and sys.stderr.isatty():
@@ -108,7 +108,7 @@ def _failed(error: BaseException) -> int:
 
 
 def say(text: str) -> None:
-    """One line on stderr, under the name of the program."""
+    """Print one line to stderr, after the name of the program."""
     print(f"chainrule: {one_line(text)}", file=sys.stderr, flush=True)
 
 
@@ -131,7 +131,7 @@ def _line(error: BaseException) -> str:
 
 
 def _let_go(stream: Any) -> None:
-    """Send what is still to be written to a broken stream nowhere, so that Python's own flush at exit is silent."""
+    """Redirect a broken stream to the null device, so that Python's flush at exit stays silent."""
     with suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

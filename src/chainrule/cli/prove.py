@@ -10,20 +10,23 @@ from chainrule.cli import options
 if TYPE_CHECKING:
     from chainrule.check.sweep import Failure
 
-SHOWN = 5  # failures that are printed whole
+SHOWN = 5  # failures that are printed in full
 
 
-@click.command(short_help="Thousands of random layers: output and gradients.")
-@click.option("--count", type=options.Within(1, 10**9), default=10_000, metavar="N", help="How many; 10000 by default.")
-@click.option("--seed", type=options.Within(0), default=0, metavar="N", help="Of all of them; 0 by default.")
-@click.option("--first", type=options.Within(0), default=0, metavar="N", help="Number of the first one.")
+@click.command(short_help="Test thousands of random layers: outputs and gradients.")
+@click.option(
+    "--count", type=options.Within(1, 10**9), default=10_000, metavar="N", help="Number of layers; 10000 by default."
+)
+@click.option("--seed", type=options.Within(0), default=0, metavar="N", help="Seed of all layers; 0 by default.")
+@click.option("--first", type=options.Within(0), default=0, metavar="N", help="Number of the first layer.")
 @options.engine
 @options.quiet
 @options.as_json
 def prove(count: int, seed: int, first: int, engine: str | None, quiet: bool, as_json: bool) -> None:
-    """Random layers with random options on random shapes: output against the reference, gradients by numbers.
+    """Test random layers with random options on random shapes.
 
-    Every one has a number; --seed, --first and --count 1 repeat it alone. Exits with 1 when something is wrong.
+    Outputs are compared with the reference, and gradients are checked numerically. Every layer has a number; --seed,
+    --first and --count 1 repeat it alone. Exits with 1 when something is wrong.
     """
     from chainrule import engines
     from chainrule.check.configurations import ENGINES

@@ -1,4 +1,4 @@
-"""What `chainrule train` says of a run before and after it."""
+"""Output of `chainrule train` before and after a run."""
 
 import textwrap
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from chainrule.training.recipe import Recipe
 
 
 def heading(job: Job, training: Dataset, test: Dataset, model: Sequential, quiet: bool) -> None:
-    """What will be trained, on what and how: on stderr."""
+    """Print the model, the data and the recipe of a run to stderr."""
     if quiet:
         return
     images = f"{count(len(training), 'image')} {text(training.shape)} in {len(training.classes)} classes"
@@ -33,13 +33,13 @@ def heading(job: Job, training: Dataset, test: Dataset, model: Sequential, quiet
 
 
 def remarks(lines: Sequence[str], quiet: bool) -> None:
-    """Print the remarks on the data to stderr, a line or more each."""
+    """Print remarks on the data to stderr, each wrapped to the width of the output."""
     for remark in () if quiet else lines:
         click.echo(textwrap.fill(printable(remark), WIDTH, initial_indent="  ", subsequent_indent="    "), err=True)
 
 
 def recipe_text(recipe: Recipe) -> str:
-    """A recipe in a line."""
+    """Describe a recipe in one line."""
     parts = [optimizer_text(recipe.optimizer)]
     if recipe.schedule.name != "constant":
         parts.append(recipe.schedule.name)
@@ -53,7 +53,7 @@ def recipe_text(recipe: Recipe) -> str:
 
 
 def optimizer_text(optimizer: Optimizer) -> str:
-    """adam at rate 0.01 (beta1 0.95); numbers that are the optimizer's usual ones are left out."""
+    """Describe an optimizer, as in "adam at rate 0.01 (beta1 0.95)"; default hyperparameters are left out."""
     config = optimizer.to_config()
     usual = config if isinstance(optimizer, OwnOptimizer) else type(optimizer)().to_config()
     rest = [f"{name} {config[name]:g}" for name in list(config)[2:] if config[name] != usual[name]]
@@ -61,7 +61,7 @@ def optimizer_text(optimizer: Optimizer) -> str:
 
 
 def run_text(result: Result) -> None:
-    """The figures of a finished run, and its path last; nothing of an interrupted one."""
+    """Print the results of a finished run, its path last; nothing for an interrupted run."""
     if not result.finished:
         return
     evaluation, rows = result.evaluation, list[list[str]]()
@@ -79,7 +79,7 @@ def run_text(result: Result) -> None:
 
 
 def run_json(result: Result, inventory: Inventory | None = None) -> None:
-    """The same as JSON, and what became of the files of an image folder."""
+    """Print the results of a run, and the inventory of an image folder, as JSON."""
     evaluation = result.evaluation
     found: dict[str, Any] = {
         "run": str(result.folder),

@@ -14,7 +14,7 @@ from chainrule.cli import options, train_options
 from chainrule.cli.program import INTERRUPTED, say
 from chainrule.errors import NotFiniteError, OptionError, RunError, printable
 
-EXTENDING = ("epochs", "patience")  # change a run that is resumed
+EXTENDING = ("epochs", "patience")  # options that change a resumed run
 NEUTRAL = ("resume", "data", "data_folder", "offline", "quiet", "as_json", "accept_changes", *EXTENDING)
 
 
@@ -28,9 +28,9 @@ NEUTRAL = ("resume", "data", "data_folder", "offline", "quiet", "as_json", "acce
 def train(context: click.Context, **given: Any) -> None:
     """Train a network and leave a run folder.
 
-    Without options: numpy-cnn on MNIST, with the recipe that reaches 99 %. What is not said comes from the model's
-    recipe; for images of your own a network and a recipe are chosen, and printed. The folder holds the model,
-    config.json, history.csv and pictures; its path is printed last.
+    Without options, numpy-cnn is trained on MNIST, with the recipe that reaches 99 %. Options that are not given come
+    from the model's recipe; for images of your own, a network and a recipe are chosen and printed. The run folder holds
+    the model, config.json, history.csv and plots; its path is printed last.
     """
     from chainrule.cli import report
 
@@ -44,7 +44,7 @@ def train(context: click.Context, **given: Any) -> None:
 
 
 def _fresh(context: click.Context, given: dict[str, Any]) -> Any:
-    """A new run. All that can be checked is checked before data are fetched or anything is written."""
+    """Start a new run, after checking as much as possible before data are fetched or anything is written."""
     from chainrule.cli import jobs, own_data, places, report
     from chainrule.runs import running
     from chainrule.runs.jobs import Job
@@ -78,13 +78,13 @@ def _fresh(context: click.Context, given: dict[str, Any]) -> Any:
 
 
 def _dtype(context: click.Context, entry: Any, given: dict[str, Any]) -> str:
-    """The dtype that is asked for, else that of a network's file, else float32."""
+    """Return the dtype given on the command line, else the one in the network's file, else float32."""
     asked = context.get_parameter_source("dtype") is click.core.ParameterSource.COMMANDLINE
     return given["dtype"] if asked else getattr(entry, "dtype", None) or given["dtype"]
 
 
 def _resumed(context: click.Context, given: dict[str, Any]) -> Any:
-    """A run gone on with: the job is that of its config.json, perhaps with more epochs."""
+    """Resume a run with the job in its config.json, perhaps with more epochs."""
     from chainrule.cli import jobs, opened, report
     from chainrule.runs import checksums, running
 
@@ -109,21 +109,21 @@ def _resumed(context: click.Context, given: dict[str, Any]) -> Any:
 
 
 def _tell_of_schedule(recipe: Any, epochs: int) -> None:
-    """Say what more epochs mean for the learning rate."""
+    """Print what a changed number of epochs means for the learning rate."""
     schedule = recipe.schedule.extended(1, recipe.epochs)
     if schedule is recipe.schedule:
-        say(f"{epochs} epochs in place of {recipe.epochs}: as if there had been so many from the start")
+        say(f"{epochs} epochs in place of {recipe.epochs}: the same as a run begun with {epochs}")
         return
-    what = f"a new cycle of {schedule.first.name} begins over those that are left"
+    what = f"a new cycle of {schedule.first.name} spans the remaining epochs"
     say(f"{epochs} epochs in place of {recipe.epochs}: {what}, so the run differs from one begun with {epochs}")
 
 
 def _refuse(context: click.Context, names: Sequence[str]) -> None:
-    """An error when one of these options was given."""
+    """Raise OptionError when one of these options was given."""
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
         if parameter.name in names and source is click.core.ParameterSource.COMMANDLINE:
-            raise OptionError(f"{parameter.opts[0]} cannot go with --resume: the run's config.json says it")
+            raise OptionError(f"{parameter.opts[0]} cannot go with --resume: the run's config.json sets it")
 
 
 def _where(given: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def _callbacks(given: dict[str, Any]) -> list[Any]:
 
 @contextmanager
 def _advice(folder: Path, memory: str) -> Generator[None]:
-    """Say of a run that broke off what is left of it."""
+    """Add advice to the error of a failed run, and report an interrupted run that can be resumed."""
     from chainrule.runs.folder import CHECKPOINT
 
     try:

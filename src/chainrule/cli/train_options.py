@@ -1,4 +1,4 @@
-"""The options of `chainrule train`, in groups."""
+"""Options of `chainrule train`, in groups."""
 
 import re
 from typing import Any
@@ -10,7 +10,7 @@ from chainrule.cli.options import NUMBER, WHOLE
 from chainrule.errors import quoted
 
 SIZE = re.compile(r"([0-9]{1,9})[x×]([0-9]{1,9})")
-MOST_SIDE = 4096  # pixels that images are resized to
+MOST_SIDE = 4096  # largest height and width to resize images to, in pixels
 
 
 def _optimizer_names() -> list[str]:
@@ -32,7 +32,7 @@ def _loss_names() -> list[str]:
 
 
 def _size(context: click.Context, parameter: click.Parameter, value: Any) -> tuple[int, int] | None:
-    """The pair (H, W) of "28x28"."""
+    """Parse "28x28" into (H, W)."""
     if value is None:
         return None
     size = SIZE.fullmatch(str(value).lower())
@@ -47,55 +47,58 @@ network = options.together(
                  "numpy-cnn; photo-cnn for images of your own]"),
     click.option("--recipe", default="best", show_default=True, metavar="WHICH",
                  shell_complete=options.names(lambda: ["best", "tutorial"]),
-                 help="best reaches the model's figure; tutorial is what its source states."),
+                 help="best: the one that reaches the model's target accuracy; tutorial: the one its source states."),
     click.option("--dtype", default="float32", show_default=True, metavar="NAME", help="float32 or float64."),
-    click.option("--seed", type=WHOLE, metavar="N", help="Of the first weights, the order, dropout and augmentation."),
+    click.option("--seed", type=WHOLE, metavar="N",
+                 help="Seed of the initial weights, sample order, dropout and augmentation."),
 )  # fmt: skip
 material = options.together(
     click.option("--data", type=options.WORD, metavar="WHAT", shell_complete=options.names(options.data_names),
-                 help="mnist, fashion-mnist, cifar10; a folder with a sub-folder a class, perhaps within train, val "
-                 "and test; a FILE.npz with x and y."),
+                 help="mnist, fashion-mnist or cifar10; a folder with a sub-folder per class, optionally within train, "
+                 "val and test; or a FILE.npz with x and y."),
     options.where,
-    click.option("--limit", type=WHOLE, metavar="N", help="Train on so many images, chosen by the seed."),
+    click.option("--limit", type=WHOLE, metavar="N", help="Train on N images only, chosen by the seed."),
     click.option("--validation", type=NUMBER, metavar="SHARE",
-                 help="Hold back a share of every class to validate after every epoch; else the recipe's, and more "
-                 "of little data."),
+                 help="Share of every class held back for validation after every epoch; by default the recipe's, and "
+                 "more for small data sets."),
     click.option("--resize", callback=_size, metavar="HxW",
-                 help="Bring the images of a folder to this size; else to 64x64, unless all are small and alike."),
+                 help="Resize the images of a folder to this size; by default to 64x64, unless all are of one smaller "
+                 "size."),
     options.skip_damaged,
-    click.option("--normalise", metavar="KIND", help="scale (to 0…1), standardise or none."),
-    click.option("--augment", metavar="TEXT", help='Change images at random: "shift=2,rotation=10,scale=0.1,flip".'),
+    click.option("--normalise", metavar="KIND", help="Normalisation: scale (to 0…1), standardise or none."),
+    click.option("--augment", metavar="TEXT",
+                 help='Transform images at random: "shift=2,rotation=10,scale=0.1,flip", or none.'),
 )  # fmt: skip
 steps = options.together(
     click.option("--epochs", type=WHOLE, metavar="N", help="Passes over the training images."),
-    click.option("--batch-size", type=WHOLE, metavar="N", help="Images a step."),
-    click.option("--lr", "rate", type=NUMBER, metavar="X", help="The rate, which the schedule multiplies."),
+    click.option("--batch-size", type=WHOLE, metavar="N", help="Images per step."),
+    click.option("--lr", "rate", type=NUMBER, metavar="X", help="Learning rate, which the schedule multiplies."),
     click.option("--optimizer", metavar="NAME", shell_complete=options.names(_optimizer_names),
-                 help="sgd, momentum, nesterov, rmsprop, adam or adamw. momentum and nesterov keep each other's "
-                 "numbers, so do adam and adamw; any other begins with its own rate."),
-    click.option("--momentum", type=NUMBER, metavar="X", help="Of momentum, nesterov and rmsprop."),
+                 help="sgd, momentum, nesterov, rmsprop, adam or adamw. Changing between momentum and nesterov, or "
+                 "adam and adamw, keeps the recipe's rate and other options; any other starts from its defaults."),
+    click.option("--momentum", type=NUMBER, metavar="X", help="Momentum of momentum, nesterov and rmsprop."),
     click.option("--alpha", type=NUMBER, metavar="X",
-                 help="Of rmsprop: the share of the old mean square that is kept."),
-    click.option("--beta1", type=NUMBER, metavar="X", help="Of adam and adamw."),
-    click.option("--beta2", type=NUMBER, metavar="X", help="Of adam and adamw."),
+                 help="Smoothing constant of rmsprop: the share of the running mean square that is kept."),
+    click.option("--beta1", type=NUMBER, metavar="X", help="Decay rate of the first moment, in adam and adamw."),
+    click.option("--beta2", type=NUMBER, metavar="X", help="Decay rate of the second moment, in adam and adamw."),
     click.option("--weight-decay", "decay", type=NUMBER, metavar="X",
-                 help="Draw the parameters towards 0: by X times the rate a step with adamw (adam becomes adamw), "
-                 "by X times them in the gradient with the others; for sgd both are the same."),
+                 help="Shrink the parameters by X times the rate per step (adamw, which replaces adam), or add X times "
+                 "the parameters to the gradient (other optimizers); the same for sgd."),
     click.option("--loss", metavar="NAME", shell_complete=options.names(_loss_names),
                  help="half_squared_error, mean_squared_error, binary_cross_entropy, categorical_cross_entropy "
                  "or softmax_cross_entropy."),
     click.option("--schedule", metavar="NAME", shell_complete=options.names(_schedule_names),
                  help="constant, step, cosine, one-cycle or warm-up."),
-    click.option("--clip-norm", type=NUMBER, metavar="X", help="Shrink longer gradients to this norm."),
+    click.option("--clip-norm", type=NUMBER, metavar="X", help="Clip the gradient to this norm."),
     click.option("--patience", type=WHOLE, metavar="N", help="Stop after N epochs without a better validation loss."),
 )  # fmt: skip
 outcome = options.together(
-    click.option("--out", type=options.PATH, metavar="RUN", help="The run folder; else a dated one under runs/."),
+    click.option("--out", type=options.PATH, metavar="RUN", help="Run folder; by default a dated one under runs/."),
     click.option(
         "--resume",
         type=options.PATH,
         metavar="RUN",
-        help="Go on with a run that was stopped, bit for bit; with --epochs N in all, also with one that is finished.",
+        help="Resume an interrupted run, bit for bit; with --epochs N (in all), also extend a finished one.",
     ),
     options.accept_changes,
     options.quiet,

@@ -14,7 +14,7 @@ from chainrule.cli import options
 if TYPE_CHECKING:
     from chainrule.zoo_table import Row
 
-LONG = 20  # letters: longer notes go below the table
+LONG = 20  # characters; longer notes go below the table
 NETWORK, FIGURES = ["name", "source", "parameters", "data", "epochs"], ["figure of the source", "must reach", "reached"]
 HEADS = [*NETWORK, *FIGURES, "time", "note"]
 
@@ -24,11 +24,13 @@ HEADS = [*NETWORK, *FIGURES, "time", "note"]
 @click.option(
     "--cifar10/--no-cifar10",
     default=None,
-    help="Train venchislaw on CIFAR-10 too; by default if its 160 MB can be had.",
+    help="Train venchislaw on CIFAR-10 too; by default if its 160 MB are available.",
 )
-@click.option("--out", type=options.PATH, metavar="FOLDER", help="Keep the runs here; else they are thrown away.")
+@click.option(
+    "--out", type=options.PATH, metavar="FOLDER", help="Keep the runs in this folder; by default they are deleted."
+)
 @options.markdown
-@click.option("--quick", is_flag=True, help="A few images, one epoch, no figure judged: only tries the command.")
+@click.option("--quick", is_flag=True, help="Only try the command: a few images, one epoch, and no accuracy is judged.")
 @options.where
 @options.machine
 @options.quiet
@@ -46,9 +48,9 @@ def zoo(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Train every network with its recipe, and print the table of what was reached.
+    """Train every network with its recipe, and print a table of the accuracies reached.
 
-    Exits with 1 when a network missed its figure. Progress is on stderr.
+    Exits with 1 when a network misses its target accuracy. Progress is shown on stderr.
     """
     from chainrule import engines, zoo_table
     from chainrule import zoo as networks
@@ -77,7 +79,7 @@ def zoo(
 
 @contextmanager
 def _folder(out: Path | None) -> Generator[Path]:
-    """Where the runs go: a folder that must be empty, or one that is thrown away."""
+    """Yield the folder for the runs: `out`, which must be empty, or a temporary folder."""
     from chainrule.cli import places
 
     if out is not None:
@@ -88,7 +90,7 @@ def _folder(out: Path | None) -> Generator[Path]:
 
 
 def _told(row: "Row") -> "Row":
-    """Say on stderr at once what a network reached: the others may take long."""
+    """Print the result of a network to stderr at once, since the others may take long, and return it."""
     from chainrule.cli.output import percent
 
     reached = f"test accuracy {percent(row.reached)}" if row.reached is not None else f"{row.data} {row.note}"
@@ -106,7 +108,7 @@ def _cells(row: "Row") -> list[str]:
 
 
 def _text(rows: "Sequence[Row]") -> str:
-    """The table for a terminal: sources, and what they say, below it."""
+    """Format the table for a terminal, with the sources and long notes below it."""
     from chainrule.cli.output import table
 
     cells = [HEADS, *(_cells(row) for row in rows)]

@@ -1,6 +1,6 @@
-"""Data: the sets known by name, folders, archives; batches, normalisation, augmentation, photographed digits.
+"""Data: known data sets, folders, archives; batches, normalisation, augmentation, photographed digits.
 
-Nothing here is imported before it is used: neither Pillow, nor rich, nor the network.
+Pillow, rich and urllib are imported on first use only.
 """
 
 from chainrule.data.augmentation import Augmentation

@@ -1,7 +1,7 @@
-"""Small random changes of training images: shift, rotation, scale, flip.
+"""Augmentation of training images: random shift, rotation, scaling and flip.
 
-What happens to a sample is a function of (seed, step, sample) alone: it does not depend on the batch it is in, on the
-engine or on the number of threads.
+The transformation of a sample is a function of (seed, step, sample) alone: it does not depend on the rest of the
+batch, the engine or the number of threads.
 """
 
 import math
@@ -20,12 +20,12 @@ MOST_SHIFT = 1000
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far images are changed, each by its own random amounts.
+    """Largest random changes of an image.
 
-    shift      whole pixels, up to so many in each direction; at most 1000
-    rotation   degrees, up to so many either way
-    scale      share of the size, up to so much larger or smaller
-    flip       left and right exchanged, for every second image
+    shift      largest shift in each direction, in whole pixels; at most 1000
+    rotation   largest rotation either way, in degrees
+    scale      largest change of scale, as a share of the size
+    flip       whether to mirror images left to right, with probability ½
     """
 
     shift: int = 0
@@ -41,7 +41,7 @@ class Augmentation:
             raise OptionError(f"augmentation rotation {self.rotation}: expected degrees from 0 to 180")
         if not 0 <= self.scale < 1:
             raise OptionError(f"augmentation scale {self.scale}: expected a share of at least 0 and less than 1")
-        for name in ("rotation", "scale"):  # one type and one zero, so that what `parse` reads computes the same bits
+        for name in ("rotation", "scale"):  # float, and no −0.0, so that a parsed augmentation gives the same bits
             object.__setattr__(self, name, float(getattr(self, name)) + 0.0)
         object.__setattr__(self, "flip", bool(self.flip))
 
@@ -49,14 +49,14 @@ class Augmentation:
         return bool(self.shift or self.rotation or self.scale or self.flip)
 
     def __str__(self) -> str:
-        """As `parse` reads it, exactly: "shift=2,rotation=10,scale=0.1,flip"; "none" when nothing is changed."""
+        """Return the text that `parse` reads: "shift=2,rotation=10,scale=0.1,flip", or "none"."""
         amounts = {"shift": self.shift, "rotation": self.rotation, "scale": self.scale}
         parts = [f"{name}={repr(value).removesuffix('.0')}" for name, value in amounts.items() if value]
         return ",".join(parts + ["flip"] * self.flip) or "none"
 
     @staticmethod
     def parse(text: str) -> "Augmentation":
-        """The augmentation of a command line: "shift=2,rotation=10,scale=0.1,flip", or "none"."""
+        """Parse an augmentation as on the command line: "shift=2,rotation=10,scale=0.1,flip", or "none"."""
         given: dict[str, Any] = {}
         for part in (part.strip() for part in text.split(",")):
             name, equals, amount = part.partition("=")
@@ -65,18 +65,18 @@ class Augmentation:
             if name not in _NAMES:
                 raise one_of("augmentation", name, _NAMES)
             if name in given:
-                raise OptionError(f"augmentation {text!r} says {name} twice")
+                raise OptionError(f"augmentation {text!r} names {name} twice")
             given[name] = _amount(name, amount if equals else None)
         return Augmentation(**given)
 
     def apply(
         self, x: NDArray[Any], *, seed: int, step: int, samples: NDArray[np.int64], fill: float = 0.0
     ) -> NDArray[Any]:
-        """Images changed, in the same shape and dtype (x itself when there is nothing to change).
+        """Return randomly transformed images in the same shape and dtype (x itself when there is nothing to change).
 
         x         (N, C, H, W) floats
-        samples   (N,) the numbers of the images in their data set
-        fill      the value of the background that comes in from outside
+        samples   (N,) indices of the images in their data set
+        fill      value of pixels outside the image
         """
         if not self or not len(x):
             return x
@@ -96,10 +96,10 @@ class Augmentation:
     def _inverse_maps(
         self, seed: int, step: int, samples: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """From a pixel of the result, seen from the centre, back to the source: p ↦ A (p − t), with
+        """Return the maps from a pixel of the result, relative to the centre, to its source: p ↦ A (p − t).
 
-        A = 1/scale · F · R(−angle), its four entries by row (N, 4); t the shift in rows and columns (N, 2).
-        The sines are Python's, one by one: NumPy's may differ in the last bit with the length of an array.
+        A = 1/scale · F · R(−angle), its four entries by row (N, 4); t is the shift in rows and columns (N, 2).
+        Sines are computed by Python one by one, because NumPy's may differ in the last bit with the length of an array.
         """
         u = uniform(seed, STREAM, step, samples, 5)
         move = np.floor(u[:, :2] * (2 * self.shift + 1)) - self.shift
@@ -114,9 +114,9 @@ class Augmentation:
 def _read(
     x: NDArray[Any], rows: NDArray[np.float64], columns: NDArray[np.float64], fill: float, *, between: bool
 ) -> NDArray[Any]:
-    """x (N, C, H, W) read at rows and columns (N, H, W), `fill` outside.
+    """Sample x (N, C, H, W) at rows and columns (N, H, W), with `fill` outside.
 
-    between   places lie between pixels too, and are read bilinearly, by their distances; else on pixels
+    between   whether coordinates may lie between pixels, which needs bilinear interpolation
     """
     count, channels, height, width = x.shape
     padded = np.full((count, channels, height + 2, width + 2), fill, x.dtype)

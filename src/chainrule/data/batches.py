@@ -1,4 +1,4 @@
-"""The samples of an epoch: their order, the number of batches, and the share that is held back from training."""
+"""Shuffling, batch counts, and the split of training data into a training and a validation part."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,17 +6,17 @@ from numpy.typing import NDArray
 from chainrule.errors import OptionError
 from chainrule.randomness import generator
 
-ENOUGH, FEWEST = 1000, 50  # samples that validate: enough for any purpose; too few to say anything
+ENOUGH, FEWEST = 1000, 50  # validation samples: enough for any purpose; the least that are of use
 MOST_HELD = 0.2
 
 
 def order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """The numbers 0 … count − 1 shuffled, shape (count,): a function of the seed and the epoch alone."""
+    """Return a permutation of 0 … count − 1, shape (count,), as a function of the seed and the epoch alone."""
     return generator(seed, "shuffle", epoch).permutation(count).astype(np.int64, copy=False)
 
 
 def batch_count(count: int, batch_size: int) -> int:
-    """How many batches `count` samples make, the last perhaps shorter: ⌈count / batch_size⌉."""
+    """Return the number of batches of `count` samples, the last perhaps shorter: ⌈count / batch_size⌉."""
     if batch_size < 1:
         raise OptionError(f"batch size {batch_size}: expected at least 1")
     return -(-count // batch_size)
@@ -25,9 +25,9 @@ def batch_count(count: int, batch_size: int) -> int:
 def held_back(
     count: int, share: float, seed: int, labels: NDArray[np.int64] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(indices kept, indices held back) of 0 … count − 1, both in ascending order, chosen by the seed.
+    """Split 0 … count − 1 into indices to keep and to hold back, both in ascending order, chosen by the seed.
 
-    labels   (count,) the class of each sample: every class then gives the share (see `class_quotas`); None: one class
+    labels   (count,) class of each sample, to hold back the share of every class (see `class_quotas`); None: one class
     Errors   as `held_back_count`
     """
     total = held_back_count(count, share)
@@ -43,7 +43,7 @@ def held_back(
 
 
 def held_back_count(count: int, share: float) -> int:
-    """How many of `count` samples `held_back` takes: the nearest number, with at least one on either side.
+    """Return the number of samples that `held_back` holds back of `count`, rounded, with at least one on either side.
 
     Errors   OptionError when the share is not between 0 and 1, or there are not two samples
     """
@@ -55,10 +55,10 @@ def held_back_count(count: int, share: float) -> int:
 
 
 def class_quotas(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
-    """Return how many samples of each class are held back, (K,), for `total` of counts.sum() samples.
+    """Return the number of samples to hold back of each class, (K,), such that they sum to `total`.
 
-    Each class gives its proportional part, rounded by largest remainder. Where `total` allows it, a class of two
-    samples or more gives at least one and keeps at least one, and a class of one sample keeps it.
+    Classes contribute in proportion to their counts (K,), rounded by largest remainder. Where `total` allows it, a
+    class of two or more samples contributes at least one and keeps at least one, and a class of one sample keeps it.
     """
     exact = counts * (total / counts.sum())
     least, most = np.minimum(counts - 1, 1), np.maximum(counts - 1, 0)
@@ -76,11 +76,11 @@ def class_quotas(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
 
 
 def validation_share(count: int, share: float) -> float:
-    """The share of `count` training samples that validates in place of a recipe's `share`, which suits large data.
+    """Return the validation share for `count` training samples, given a recipe's `share`, which suits large data.
 
-    A recipe's share stands where it gives `ENOUGH` samples: an accuracy measured on so many has a standard error of at
-    most 1.6 percentage points. Of fewer, as many are held back as give `ENOUGH`, but never more than a fifth; none (0)
-    where a fifth is fewer than `FEWEST`, whose standard error would exceed 7 points.
+    The recipe's share is kept if it gives `ENOUGH` samples, on which an accuracy has a standard error of at most
+    1.6 percentage points. Otherwise the share is raised to give `ENOUGH` samples, but to no more than a fifth. It is 0
+    if a fifth is fewer than `FEWEST` samples, on which the standard error would exceed 7 points.
     """
     if not share or round(share * count) >= ENOUGH:
         return share

@@ -1,7 +1,7 @@
-"""The folder of fetched files: every one written whole or not at all, and known by its SHA-256.
+"""The cache of fetched files, each written atomically and verified by its SHA-256.
 
-A file is written under a name of its own, flushed to the disk, and renamed once its hash is right. So a broken
-download never passes for a whole one, and two processes that fetch at once each put the same bytes in place.
+A file is written under a temporary name, flushed to disk, and renamed once its hash is verified. A broken download is
+therefore never taken for a complete one, and two processes that fetch at once both put the same bytes in place.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ STALE_SECONDS = 24 * 3600
 
 @dataclass(frozen=True)
 class FileRecord:
-    """A file as it lies in the cache: its name, its size in bytes, and its SHA-256."""
+    """A file of the cache: its name, its size in bytes, and its SHA-256."""
 
     name: str
     size: int
@@ -37,18 +37,18 @@ class FileRecord:
 
 
 class CacheWriteError(DataError):
-    """The cache cannot be written: no other source would help."""
+    """The cache cannot be written, so trying another source is of no use."""
 
 
 def data_folder() -> Path:
-    """Where fetched data sets lie, a folder for each."""
+    """Return the folder of the fetched data sets, which has a sub-folder for each."""
     return cache_folder() / "data"
 
 
 def read_verified(path: Path, record: FileRecord) -> NDArray[np.uint8]:
-    """The array in an IDX file, plain or gzip, if its unpacked bytes have the SHA-256 of the record.
+    """Read the array in an IDX file, plain or gzip, and verify the SHA-256 of its unpacked bytes.
 
-    Errors   FormatError saying what was expected and what was found
+    Errors   FormatError with the expected and the actual hash
     """
     array = read_idx(path)
     digest = hashlib.sha256(header(array.shape))
@@ -59,14 +59,14 @@ def read_verified(path: Path, record: FileRecord) -> NDArray[np.uint8]:
 
 
 def idx_blocks(array: NDArray[np.uint8]) -> Blocks:
-    """An array as the blocks of its IDX file."""
+    """Return an array as the blocks of an IDX file."""
     return (header(array.shape), np.ascontiguousarray(array).reshape(-1).data)
 
 
 def store(record: FileRecord, blocks: Blocks, folder: Path) -> Path:
-    """Put a file into the folder, if the blocks are exactly the file of the record, and return its path.
+    """Write blocks to a file in the folder, if they match the size and SHA-256 of the record, and return its path.
 
-    Errors   FormatError when size or SHA-256 differ (nothing is left); CacheWriteError when it cannot be written
+    Errors   FormatError when size or SHA-256 differ (no file is left); CacheWriteError when it cannot be written
     """
     partial = folder / f"{PARTIAL}{os.getpid()}-{secrets.token_hex(4)}-{record.name}"
     path = folder / record.name
@@ -83,11 +83,11 @@ def store(record: FileRecord, blocks: Blocks, folder: Path) -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder of the cache, and clear out what killed processes left in it a day or longer ago."""
+    """Create a folder of the cache, and remove the temporary files in it that are more than a day old."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(f"{PARTIAL}*"):
-            with suppress(FileNotFoundError):  # another process has just cleared it out
+            with suppress(FileNotFoundError):  # another process has just removed it
                 if time.time() - left.stat().st_mtime > STALE_SECONDS:
                     remove(left)
     except OSError as error:
@@ -103,7 +103,7 @@ def remove(path: Path) -> None:
 
 
 class _Writer:
-    """A new file whose every error says that the cache cannot be written."""
+    """A new file whose errors are all raised as CacheWriteError."""
 
     def __init__(self, path: Path) -> None:
         self._folder = path.parent
@@ -150,7 +150,7 @@ def _copy(record: FileRecord, blocks: Blocks, writer: _Writer) -> None:
 def _move(partial: Path, path: Path) -> None:
     try:
         partial.replace(path)
-    except OSError as error:  # on Windows: another process has just put the same file there and reads it
+    except OSError as error:  # on Windows: another process has just written the same file and has it open
         if not path.is_file() or path.stat().st_size != partial.stat().st_size:
             raise _unwritable(path.parent, error) from error
 

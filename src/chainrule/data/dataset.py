@@ -1,4 +1,4 @@
-"""A data set: images, labels and the names of the classes, checked once when it is made."""
+"""A data set: images, labels and class names, checked on construction."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ Images: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]
 
 
 class SampleIndexError(DataError, IndexError):
-    """An index beyond the samples of a data set."""
+    """An index that is out of range for a data set."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -26,14 +26,14 @@ class Dataset:
 
     x           (N, C, H, W), uint8 (0 … 255) or float32
     y           (N,) int64, each from 0 to len(classes) − 1
-    classes     the name of each class
-    name        what the data set is called in messages
-    source      where it came from: a folder, a host, a package
-    validation  of training data: the images that its source keeps to validate on; None: none
-    inventory   of an image folder: which files were used, and which were left out and why; None for other sources
+    classes     name of each class
+    name        name of the data set in messages
+    source      origin: a folder, a host, a package
+    validation  the source's own validation set, for training data; None if there is none
+    inventory   account of the used and unused files of an image folder; None for other sources
 
     ``data[3]`` is (image (C, H, W), label); ``data[:100]``, ``data[data.y == 2]`` and ``data[[5, 1]]`` are data sets
-    with the same names. Iterating gives (image, label) pairs.
+    with the same names. Iterating yields (image, label) pairs.
     """
 
     x: Images
@@ -45,7 +45,7 @@ class Dataset:
     inventory: Inventory | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        # Class names were names of folders, or stood in files.
+        # Class names come from folder names or files, so they may hold control characters.
         object.__setattr__(self, "classes", tuple(map(printable, self.classes)))
         _check_images(self.x, self.name)
         _check_labels(self.y, len(self.x), len(self.classes), self.name)
@@ -60,10 +60,10 @@ class Dataset:
     def __getitem__(self, index: slice | Sequence[int] | Sequence[bool] | NDArray[Any]) -> "Dataset": ...
 
     def __getitem__(self, index: Any) -> "tuple[Images, int] | Dataset":
-        """One sample as (image, label), or the samples of a slice, a mask or a sequence of indices as a data set.
+        """Return one sample as (image, label), or a data set for a slice, a mask or a sequence of indices.
 
-        Errors   DataError when a sample does not exist (an IndexError too), a mask has another length, or nothing
-                 is selected
+        Errors   DataError when an index is out of range (then also an IndexError), a mask has another length, or
+                 nothing is selected
         """
         if isinstance(index, slice):
             return self.take(np.arange(len(self))[index])
@@ -73,12 +73,12 @@ class Dataset:
         return self.take(self._places(index))
 
     def __iter__(self) -> Iterator[tuple[Images, int]]:
-        """The samples in their order, each as (image (C, H, W), label)."""
+        """Yield the samples in order, each as (image (C, H, W), label)."""
         for image, label in zip(self.x, self.y, strict=True):
             yield image, int(label)
 
     def _places(self, index: Any) -> NDArray[np.int64]:
-        """The sample numbers that an index or a mask stands for; negative ones count from the end."""
+        """Return the sample indices for an index or a mask; negative ones count from the end."""
         given = np.asarray(index)
         if given.dtype == np.bool_:
             if given.shape != (len(self),):
@@ -99,7 +99,7 @@ class Dataset:
         return f"Dataset({self.name!r}: {what})"
 
     def _repr_html_(self) -> str:
-        """The first images with their classes, in a notebook."""
+        """Show the first images and their classes in a notebook."""
         from chainrule.pictures import files, mistakes, notebook
 
         shown = self.x[:40]
@@ -110,12 +110,12 @@ class Dataset:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """The shape of one image, (C, H, W)."""
+        """Shape of one image, (C, H, W)."""
         channels, height, width = self.x.shape[1:]
         return channels, height, width
 
     def take(self, samples: int | ArrayLike) -> "Dataset":
-        """The first `samples` samples (all, if there are fewer), or those at the given indices, in that order."""
+        """Return the first `samples` samples (all, if fewer), or those at the given indices, in that order."""
         if isinstance(samples, int):
             if samples < 1:
                 raise DataError(f"{self.name}: cannot take {samples} samples; expected at least 1")
@@ -127,7 +127,7 @@ class Dataset:
         return replace(self, x=self.x[indices], y=self.y[indices])
 
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
-        """(the rest, a share of `fraction` of every class chosen by the seed). Both keep their order."""
+        """Split off a share of `fraction` of every class, chosen by the seed; return (rest, share), both in order."""
         try:
             kept, held = held_back(len(self), fraction, seed, self.y)
         except OptionError as error:
@@ -135,7 +135,7 @@ class Dataset:
         return self.take(kept), self.take(held)
 
     def only(self, labels: Sequence[int | str]) -> "Dataset":
-        """The samples of some classes (numbers or names), which become classes 0, 1, … in the order given."""
+        """Return the samples of some classes (indices or names), which become classes 0, 1, … in the order given."""
         kept = [self._class_number(label) for label in labels]
         if len(set(kept)) != len(kept):
             raise DataError(f"{self.name}: classes {list(labels)} name one class twice")
@@ -148,7 +148,7 @@ class Dataset:
         return replace(self, x=self.x[chosen], y=y[chosen], classes=names, validation=validation)
 
     def per_class(self, count: int, seed: int | None = None) -> "Dataset":
-        """`count` samples of every class: the first ones, or with a seed a random choice. They keep their order."""
+        """Return `count` samples of every class, in order: the first ones or, with a seed, randomly chosen ones."""
         members = [np.flatnonzero(self.y == label) for label in range(len(self.classes))]
         for name, found in zip(self.classes, members, strict=True):
             if not 1 <= count <= len(found):

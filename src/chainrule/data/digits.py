@@ -1,7 +1,7 @@
-"""A drawn or photographed digit, prepared as the makers of MNIST prepared theirs.
+"""Preprocessing of a drawn or photographed digit as in MNIST.
 
-They scaled each digit to fit a box of 20×20 pixels, its proportions kept, with grey levels from the anti-aliasing, and
-moved its centre of mass to the centre of a field of 28×28 (yann.lecun.com/exdb/mnist).
+The authors of MNIST scaled each digit to fit a box of 20×20 pixels, preserving its aspect ratio, with grey levels from
+anti-aliasing, and moved its centre of mass to the centre of a field of 28×28 (yann.lecun.com/exdb/mnist).
 """
 
 import math
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
 FIELD = 28
 BOX = 20
-CENTRE = 14.0  # of mass, as MNIST has it: 14.0 on average, from 13.5 to 14.5
-WORKING_SIZE = 160  # pixels of the longest side that the ink is looked for at
+CENTRE = 14.0  # centre of mass in MNIST: 14.0 on average, from 13.5 to 14.5
+WORKING_SIZE = 160  # longest side, in pixels, of the image in which ink is searched
 FAINT = 0.05
-PAPER = 0.3  # of the size of the digit, on every side of it
+PAPER = 0.3  # margin on every side, as a share of the digit's size
 
 
 def load_digit(path: str | Path, most_pixels: int = MOST_PIXELS) -> NDArray[np.uint8]:
-    """A PNG or JPEG picture of one digit as MNIST would have it: (1, 28, 28), light on dark, 0 … 255.
+    """Read an image file of one digit and prepare it as in MNIST: (1, 28, 28), light on dark, 0 … 255.
 
-    Errors   DataError, FormatError, naming the file: no image, damaged, too large, blank
+    Errors   DataError, FormatError, naming the file: not an image, damaged, too large, blank
     """
     return as_mnist(open_image(path, most_pixels), str(path))[None]
 
 
 def as_mnist(image: "NDArray[Any] | Image", name: str = "image") -> NDArray[np.uint8]:
-    """A picture of one digit as MNIST would have it: (28, 28), light on dark, 0 … 255.
+    """Prepare an image of one digit as in MNIST: (28, 28), light on dark, 0 … 255.
 
-    image   a Pillow image, or bytes (H, W), (1, H, W) or (H, W, 3), of any size, dark on light or light on dark
-    name    what an error calls it
+    image   Pillow image, or uint8 array (H, W), (1, H, W) or (H, W, 3), of any size, dark on light or light on dark
+    name    name of the image in errors
     """
     from PIL import Image
 
@@ -63,12 +63,12 @@ def _picture(array: NDArray[Any], name: str) -> "Image":
         found = f"{array.dtype} of shape {text(array.shape)}"
         raise DataError(f"{name}: expected bytes of shape (H, W) or (H, W, 3), found {found}")
     if not pixels.size:
-        raise DataError(f"{name}: the picture is empty")
+        raise DataError(f"{name}: the image is empty")
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
 def _reduced(grey: "Image") -> NDArray[np.uint8]:
-    """The picture at a size at which ink can be looked for quickly."""
+    """Shrink an image to a size at which ink is found quickly."""
     from PIL import Image
 
     small = grey.copy()
@@ -79,13 +79,13 @@ def _reduced(grey: "Image") -> NDArray[np.uint8]:
 
 
 def _extent(ink: NDArray[np.float64]) -> tuple[range, range]:
-    """The rows and the columns that the ink takes up."""
+    """Return the rows and the columns that contain ink."""
     rows, columns = (np.flatnonzero((ink > FAINT).any(axis)).tolist() for axis in (1, 0))
     return range(rows[0], rows[-1] + 1), range(columns[0], columns[-1] + 1)
 
 
 def _surroundings(ink: NDArray[np.float64], size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Where the digit is in a picture of (width, height) `size`, with some paper: left, top, right, bottom."""
+    """Return the box of the digit with a margin, in an image of `size` (width, height): left, top, right, bottom."""
     rows, columns = _extent(ink)
     margin = max(2.0, PAPER * max(len(rows), len(columns)))
     across, down = size[0] / ink.shape[1], size[1] / ink.shape[0]
@@ -98,7 +98,7 @@ def _surroundings(ink: NDArray[np.float64], size: tuple[int, int]) -> tuple[int,
 
 
 def _scaled(ink: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Resized so that the longest side is 20 pixels."""
+    """Resize the ink so that its longest side is 20 pixels."""
     from PIL import Image
 
     height, width = ink.shape
@@ -109,7 +109,7 @@ def _scaled(ink: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _centred(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The digit in a field of 28×28, its centre of mass in the middle as far as whole pixels go."""
+    """Place the digit in a field of 28×28, with its centre of mass in the middle to the nearest pixel."""
     field = np.zeros((FIELD, FIELD), np.uint8)
     corner: list[int] = []
     for axis, size in enumerate(digit.shape):

@@ -1,7 +1,7 @@
-"""Bringing the files of a data set from somewhere else. Whatever brings them, the cache checks their SHA-256.
+"""Fetching the files of a data set from several sources. The cache verifies every file by its SHA-256.
 
-A source yields (record, blocks) for files that are wanted. When it fails, what it brought so far is kept, and the next
-source is asked for the rest: so a host that failed once is not tried again.
+A source yields (record, blocks) for the wanted files. When it fails, the files fetched so far are kept, and the next
+source is tried for the rest; a host that failed once is not tried again.
 """
 
 import gzip
@@ -27,7 +27,7 @@ TIMEOUT_SECONDS = 8.0
 
 @dataclass(frozen=True)
 class Source:
-    """A place that may have files: what to call it, and how to bring those that are wanted.
+    """A source of files: its name in messages, and the function that fetches wanted files.
 
     bring(wanted, work, report) may use the folder `work`, which is removed afterwards.
     """
@@ -37,9 +37,9 @@ class Source:
 
 
 def fetch(wanted: Sequence[FileRecord], sources: Sequence[Source], folder: Path, report: Reporter) -> list[str]:
-    """Bring files into a folder of the cache from the first source that has each.
+    """Fetch files into a folder of the cache, each from the first source that has it.
 
-    Returns nothing when all of them are there, otherwise what was tried and how it failed, a line a source.
+    Return an empty list on success, otherwise a line per source that says how it failed.
     """
     make_folder(folder)
     missing = list(wanted)
@@ -52,7 +52,7 @@ def fetch(wanted: Sequence[FileRecord], sources: Sequence[Source], folder: Path,
                     missing.remove(record)
         except CacheWriteError:
             raise
-        except Exception as error:  # the network's, a tool's, or that of whatever decodes a damaged container
+        except Exception as error:  # from the network, a tool, or the decoder of a damaged container
             failed.append(f"{source.label}: {_reason(error)}")
         if not missing:
             return []
@@ -60,7 +60,7 @@ def fetch(wanted: Sequence[FileRecord], sources: Sequence[Source], folder: Path,
 
 
 def mirror(host: str, path: str) -> Source:
-    """A host that serves each file as https://host/path/NAME.gz."""
+    """Return the source for a host that serves each file as https://host/path/NAME.gz."""
 
     def bring(wanted: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
         for record in wanted:
@@ -73,7 +73,7 @@ def mirror(host: str, path: str) -> Source:
 
 
 def download(url: str, path: Path, most: int, report: Reporter) -> None:
-    """Save what an https address serves; DataError when it is larger than `most` bytes."""
+    """Download an https address to a file; DataError when it is larger than `most` bytes."""
     with opened(url) as (stream, size), path.open("wb") as out, report.task(path.name, size) as advance:
         found = 0
         for block in blocks_of(stream):
@@ -85,14 +85,14 @@ def download(url: str, path: Path, most: int, report: Reporter) -> None:
 
 
 def blocks_of(stream: IO[bytes]) -> Iterator[bytes]:
-    """A stream, a quarter of a megabyte at a time."""
+    """Yield a stream in blocks of a quarter of a megabyte."""
     while block := stream.read(BLOCK):
         yield block
 
 
 @contextmanager
 def opened(url: str) -> Generator[tuple[IO[bytes], int | None]]:
-    """An https address as (stream, its size in bytes or None); a redirect must stay on https."""
+    """Open an https address as (stream, size in bytes or None); a redirect must stay on https."""
     import urllib.request
 
     request = urllib.request.Request(url, headers={"User-Agent": "chainrule"})
@@ -104,7 +104,7 @@ def opened(url: str) -> Generator[tuple[IO[bytes], int | None]]:
 
 
 class _Counted(io.RawIOBase):
-    """A stream that tells a progress bar how much was read of it."""
+    """A stream that reports the number of bytes read to a progress bar."""
 
     def __init__(self, stream: IO[bytes], advance: Advance) -> None:
         self._stream, self._advance = stream, advance

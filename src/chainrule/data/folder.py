@@ -1,4 +1,4 @@
-"""A folder with one sub-folder of images for each class, read into data sets."""
+"""Reading of image folders with one sub-folder per class."""
 
 import os
 from collections import Counter
@@ -15,8 +15,8 @@ from chainrule.data.images import image_size, is_grey, open_image, to_array, tre
 from chainrule.data.inventory import Inventory, LeftOut
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError
 
-NAMED = 2  # damaged files in an error
-LARGEST = 64  # pixels: smaller images of one size are kept as they are, others are brought to this
+NAMED = 2  # damaged files named in an error
+LARGEST = 64  # pixels: images of one size up to this are not resized by default; others are resized to it
 
 
 def load_folder(
@@ -28,17 +28,17 @@ def load_folder(
     seed: int = 0,
     skip_damaged: bool = False,
 ) -> tuple[Dataset, Dataset]:
-    """(training set, test set) from FOLDER/CLASS/…, or from FOLDER/train/CLASS/… and FOLDER/test/CLASS/….
+    """Read (training set, test set) from FOLDER/CLASS/…, or from FOLDER/train/CLASS/… and FOLDER/test/CLASS/….
 
-    PNG, JPEG, WebP and TIFF files are read, however deep they lie below the folder of their class. Part folders may
-    also be called training, testing, val, valid and validation. Images of a validation folder become the training
-    set's `validation`; without a test folder they are the test set. What was used, and what was not and why, is the
-    training set's `inventory`.
+    PNG, JPEG, WebP and TIFF files are read at any depth below the folder of their class. The folders of the parts may
+    also be called training, testing, val, valid and validation. Images in a validation folder become the training
+    set's `validation`, or the test set if there is no test folder. The training set's `inventory` lists the used files,
+    and the unused ones with the reasons.
 
-    size          (H, W) that every image is resized to; None: they must all be as large as the first
-    channels      1 for grey, 3 for colour; None: grey if every image is
-    test_share    the share of every class that becomes the test set, chosen by `seed`, where no folder is one
-    skip_damaged  leave damaged images out, in place of an error that names them all
+    size          (H, W) to resize every image to; None: all must have the size of the first
+    channels      1 for grey, 3 for colour; None: grey if every image is grey
+    test_share    share of every class that becomes the test set, chosen by `seed`, if there is no folder for it
+    skip_damaged  leave out damaged images instead of raising an error
     Errors        DataError naming the folder or file that is empty or of another size, or classes that only one part
                   has; FormatError for damaged images
     """
@@ -64,9 +64,9 @@ def load_folder(
 
 
 def suggested_size(folder: str | Path) -> tuple[int, int] | None:
-    """(H, W) to bring the images of a folder to: None where they are all of one size of at most 64 pixels a side.
+    """Return the size (H, W) to resize a folder's images to; None if all have one size of at most 64 pixels a side.
 
-    Only the beginning of every file is read. Damaged files are not judged here.
+    Only image headers are decoded. Damaged files are ignored.
     """
     sizes: set[tuple[int, int]] = set()
     for files in survey(Path(folder)).parts.values():
@@ -82,7 +82,7 @@ def suggested_size(folder: str | Path) -> tuple[int, int] | None:
 
 
 class _Reader:
-    """Reads image files into arrays of one size, and remembers what was damaged and what was changed."""
+    """Reader of image files into arrays of one size, which records damaged and converted images."""
 
     def __init__(self, top: Path, size: tuple[int, int] | None, channels: int | None) -> None:
         self._top = top
@@ -93,7 +93,7 @@ class _Reader:
         self.changed: Counter[str] = Counter()
 
     def read(self, files: Sequence[tuple[Path, int]]) -> tuple[list[NDArray[np.uint8]], list[int]]:
-        """The images (C, H, W) that can be read, each opened once, and their labels."""
+        """Read images (C, H, W), each opened once, and return the readable ones with their labels."""
         images: list[NDArray[np.uint8]] = []
         labels: list[int] = []
         for path, label in files:
@@ -117,11 +117,11 @@ class _Reader:
         if size != self._first[1]:
             here, first = (f"{width}×{height}" for height, width in (size, self._first[1]))
             raise DataError(
-                f"{path}: {here} pixels, but {self._first[0]} has {first}; say which size to bring them all to"
+                f"{path}: {here} pixels, but {self._first[0]} has {first}; give a size to resize all images to"
             )
 
     def check(self, skip_damaged: bool) -> None:
-        """Raise the error that names the damaged files, unless they are to be skipped."""
+        """Raise an error that names the damaged files, unless they are to be skipped."""
         if not self.damaged or skip_damaged:
             return
         count = len(self.damaged)
@@ -133,7 +133,7 @@ class _Reader:
         raise kind(f"{several}{first}{more}; to leave {'them' if count > 1 else 'it'} out: --skip-damaged")
 
     def left_out(self) -> list[LeftOut]:
-        """The damaged files as entries of the inventory."""
+        """Return the damaged files as entries of the inventory."""
         return [
             LeftOut(relative(path, self._top), "damaged", str(error).removeprefix(f"{path}: "))
             for path, error in self.damaged
@@ -141,7 +141,7 @@ class _Reader:
 
 
 def _inventory(layout: Layout, reader: _Reader, labels: dict[str, list[int]]) -> Inventory:
-    """The account of a folder; DataError when nothing of a class is left after damaged images."""
+    """Return the inventory of a folder; DataError when every image of a class is damaged."""
     used: dict[str, dict[str, int]] = {}
     for part, found in labels.items():
         counts = np.bincount(np.array(found, np.int64), minlength=len(layout.classes)).tolist()
@@ -157,7 +157,7 @@ def _inventory(layout: Layout, reader: _Reader, labels: dict[str, list[int]]) ->
 def _dataset(
     place: Path, classes: tuple[str, ...], images: Sequence[NDArray[np.uint8]], labels: Sequence[int], channels: int
 ) -> Dataset:
-    """The images as one array (N, channels, H, W): grey ones beside colours get three equal channels."""
+    """Stack the images into one array (N, channels, H, W); grey images among colour ones get three equal channels."""
     x = np.empty((len(images), channels, *images[0].shape[1:]), np.uint8)
     for at, image in enumerate(images):
         x[at] = image

@@ -1,4 +1,4 @@
-"""What lies in an image folder: its parts, its classes, their image files, and what is none of these."""
+"""Layout of an image folder: its parts, its classes, their image files, and all other files."""
 
 import os
 import stat
@@ -16,7 +16,7 @@ PART_NAMES = {
     VALIDATION: ("val", "valid", "validation"),
     TEST: ("test", "testing"),
 }
-QUIET = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")  # besides what begins with a dot
+QUIET = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")  # ignored, like names that begin with a dot
 TELEPHONE = (".heic", ".heif", ".hif", ".avif")
 OTHER_IMAGES = (
     *(".gif", ".bmp", ".svg", ".psd", ".jxl", ".jp2", ".ico", ".tga", ".ppm", ".pgm", ".eps", ".pdf"),
@@ -28,10 +28,10 @@ OTHER_IMAGES = (
 class Layout:
     """The image files of a folder.
 
-    classes   the names, numbers in the order of their values; what is not printable in them is written out
-    parts     "all", or "train", "validation" and "test" as far as they are there → (file, number of its class)
-    left_out  what is no image file of a class
-    notes     how the folder was understood, where that may surprise
+    classes   class names, numbers sorted by value; unprintable characters are escaped
+    parts     "all", or those of "train", "validation" and "test" that exist → (file, class index)
+    left_out  everything that is not an image file of a class
+    notes     remarks on how the folder was interpreted, where that may surprise
     """
 
     folder: Path
@@ -42,10 +42,10 @@ class Layout:
 
 
 def survey(folder: Path) -> Layout:
-    """The layout of a folder: FOLDER/CLASS/…, or FOLDER/train/CLASS/… with `val` and `test` beside it.
+    """Determine the layout of a folder: FOLDER/CLASS/…, or FOLDER/train/CLASS/… with `val` and `test` beside it.
 
-    Every image below a class folder, however deep, is of that class. Hidden files and what systems leave behind
-    (`__MACOSX`, `Thumbs.db`) are passed over and not reported.
+    Every image at any depth below a class folder belongs to that class. Hidden files and system files (`__MACOSX`,
+    `Thumbs.db`) are ignored and not reported.
 
     Errors   DataError when there is no class or only one, a class has no image, or parts have different classes
     """
@@ -70,21 +70,21 @@ def survey(folder: Path) -> Layout:
     left_out.sort(key=lambda entry: entry.path)
     classes = tuple(map(printable, classes))
     if TRAIN in parts and TEST not in parts and VALIDATION in parts:
-        note = f"there is no test folder: {roots[VALIDATION].name} is tested on, and nothing of it validates"
+        note = f"there is no test folder: {roots[VALIDATION].name} is the test set, and no validation set is left"
         parts[TEST] = parts.pop(VALIDATION)
         return Layout(folder, classes, parts, left_out, (note,))
     return Layout(folder, classes, parts, left_out)
 
 
 def relative(path: Path, top: Path) -> str:
-    """Return the name of a file in a folder, for reports."""
+    """Return the path of a file relative to a folder, for reports."""
     return printable(path.relative_to(top).as_posix())
 
 
 def images_below(folder: Path) -> list[Path]:
-    """Every visible image file of a folder and below it, sorted, also of formats that are not read.
+    """Return every visible image file in and below a folder, sorted, including those of unsupported formats.
 
-    Links to nothing are among them, pipes and the like are not.
+    Broken links are included; pipes and other special files are not.
     """
     images = (*SUFFIXES, *TELEPHONE, *OTHER_IMAGES)
     found = [path for path in _below(folder, frozenset()) if path.suffix.lower() in images]
@@ -92,7 +92,7 @@ def images_below(folder: Path) -> list[Path]:
 
 
 def _visible(folder: Path) -> list[Path]:
-    """Return the entries of a folder, sorted, without hidden files and those that systems leave behind."""
+    """Return the entries of a folder, sorted, without hidden files and system files."""
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
@@ -105,7 +105,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _part_folders(folder: Path) -> dict[str, Path] | None:
-    """The folders of the parts; None where the sub-folders are classes themselves."""
+    """Return the folders of the parts; None if the sub-folders are the classes."""
     folders = _folders(folder)
     named: dict[str, Path] = {}
     for part, names in PART_NAMES.items():
@@ -131,7 +131,7 @@ def _part_folders(folder: Path) -> dict[str, Path] | None:
 
 
 def _classes(roots: dict[str, Path], names: dict[str, list[str]]) -> tuple[str, ...]:
-    """The names of the classes, which every part must have."""
+    """Return the class names, which must be the same in every part."""
     first = next(iter(roots))
     for part in list(roots)[1:]:
         _check_same(roots[first], set(names[first]), roots[part], set(names[part]))
@@ -156,7 +156,7 @@ def _check_same(one: Path, own: set[str], other: Path, theirs: set[str]) -> None
 
 
 def _of_class(folder: Path, top: Path) -> tuple[list[Path], list[LeftOut]]:
-    """The image files below a class folder, sorted, and what else lies there; DataError when there is no image."""
+    """Return the sorted image files below a class folder, and the other files there; DataError without any image."""
     images: list[Path] = []
     left_out: list[LeftOut] = []
     for path in _below(folder, frozenset()):
@@ -170,7 +170,7 @@ def _of_class(folder: Path, top: Path) -> tuple[list[Path], list[LeftOut]]:
 
 
 def _below(folder: Path, above: frozenset[str]) -> Iterator[Path]:
-    """Every visible file below a folder, sorted; a link to a folder it lies in is given as a file."""
+    """Yield every visible file below a folder, sorted; a link to one of its own parent folders counts as a file."""
     above = above | {os.path.realpath(folder)}
     for path in _visible(folder):
         if path.is_dir() and os.path.realpath(path) not in above:
@@ -190,7 +190,7 @@ def _beside(folder: Path, top: Path) -> LeftOut:
 
 
 def _left_out(path: Path, top: Path) -> LeftOut:
-    """Why a file is not used."""
+    """Return the inventory entry with the reason why a file is not used."""
     name, suffix = relative(path, top), path.suffix.lower()
     try:
         mode = path.stat().st_mode
@@ -210,7 +210,7 @@ def _left_out(path: Path, top: Path) -> LeftOut:
 
 
 def _what_is_in(folder: Path) -> str:
-    """The first few names in a folder, and how to use what a telephone took."""
+    """Return the first few names in a folder, and advice on images in the formats of telephones."""
     others = [printable(path.name) for path in _visible(folder)]
     if not others:
         return "nothing"

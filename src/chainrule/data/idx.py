@@ -1,7 +1,8 @@
-"""A strict reader of IDX, the format of MNIST: plain or gzip, unsigned bytes, one to four axes.
+"""Strict reader of IDX, the format of MNIST: plain or gzip, unsigned bytes, one to four axes.
 
-The header is read first, and what it promises is compared with the file before anything is allocated. A gzip file
-is unpacked twice, the first time only to count, so that neither a lying header nor a bomb gets memory.
+The header is read first, and the size it declares is compared with the file before anything is allocated. A gzip file
+is unpacked twice, the first time only to count, so that neither a false header nor a decompression bomb can make the
+reader allocate memory.
 """
 
 import gzip
@@ -24,10 +25,10 @@ BLOCK = 1 << 18
 
 
 def read_idx(path: str | Path, axes: int | None = None) -> NDArray[np.uint8]:
-    """The array in an IDX file, plain or gzip, with the shape that its header says.
+    """Read the array in an IDX file, plain or gzip, in the shape given by its header.
 
-    axes     how many axes it must have (None: any from 1 to 4)
-    Errors   FormatError naming the file, and how many bytes were expected and found; DataError when it cannot be read
+    axes     required number of axes (None: any from 1 to 4)
+    Errors   FormatError with the file and the numbers of bytes expected and found; DataError when it cannot be read
     """
     path = Path(path)
     with _opened(path) as stream:
@@ -43,17 +44,17 @@ def read_idx(path: str | Path, axes: int | None = None) -> NDArray[np.uint8]:
 
 
 def header(shape: tuple[int, ...]) -> bytes:
-    """The IDX header of an array of unsigned bytes: two zeros, type, axes, and each size as four bytes."""
+    """Return the IDX header of a uint8 array: two zeros, type, number of axes, and each size as four bytes."""
     return bytes([0, 0, UNSIGNED_BYTE, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)
 
 
 def header_size(axes: int) -> int:
-    """Bytes before the first value: 4 + 4 for each axis."""
+    """Return the size of a header in bytes: 4 + 4 for each axis."""
     return 4 + 4 * axes
 
 
 def check_size(path: Path, expected: int, found: int, *, exact: bool = True) -> None:
-    """FormatError unless the file holds what its header promises; `exact`: found is no lower bound."""
+    """Raise FormatError unless a file has the size its header declares; `exact`: `found` is not a lower bound."""
     if found < expected:
         raise FormatError(f"{path}: truncated: its header promises {expected} bytes, found {found} bytes")
     if found > expected:
@@ -63,7 +64,7 @@ def check_size(path: Path, expected: int, found: int, *, exact: bool = True) -> 
 
 @contextmanager
 def _opened(path: Path) -> Generator[BinaryIO]:
-    """The file, unpacked if it is gzip."""
+    """Open a file, unpacked if it is gzip."""
     with reading(path, "gzip file") as plain:
         packed = plain.read(2) == GZIP_MAGIC
         plain.seek(0)
@@ -89,7 +90,7 @@ def _read_header(stream: BinaryIO, path: Path, axes: int | None) -> tuple[int, .
 
 
 def _count(stream: BinaryIO, enough: int) -> int:
-    """Bytes in the stream, from its beginning, counted no further than one beyond `enough`."""
+    """Count the bytes of a stream from its beginning, up to one more than `enough`."""
     stream.seek(0)
     found = 0
     while found <= enough and (block := stream.read(min(BLOCK, enough + 1 - found))):

@@ -1,4 +1,4 @@
-"""Image files (PNG, JPEG, WebP, TIFF) as arrays; guarded against damaged files and against bombs."""
+"""Reading of image files (PNG, JPEG, WebP, TIFF) into arrays, safe against damaged files and bombs."""
 
 import io
 from contextlib import suppress
@@ -20,11 +20,11 @@ FORMATS_TEXT = "PNG, JPEG, WebP or TIFF"
 CONVERT = "convert to JPEG first, as with: magick mogrify -format jpg FILE"
 SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff")
 LEVELS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "I")  # and I;16…
-TREATMENTS = "treatments"  # where an opened image keeps what was done to it
-MOST_PIXELS = 51_000_000  # of a telephone's camera; twice so many, four bytes each, are what decoding needs
-MOST_BYTES = 200_000_000  # of a file
-ORIENTATION = 0x0112  # in EXIF data
-UPRIGHT = {  # from an orientation, what turns the picture upright
+TREATMENTS = "treatments"  # key in `Image.info` for the conversions made on opening
+MOST_PIXELS = 51_000_000  # a 50-megapixel phone camera; decoding needs memory for twice as many, of 4 bytes
+MOST_BYTES = 200_000_000  # largest size of a file
+ORIENTATION = 0x0112  # EXIF tag
+UPRIGHT = {  # EXIF orientation → transposition that turns the image upright
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
     4: "FLIP_TOP_BOTTOM",
@@ -34,17 +34,17 @@ UPRIGHT = {  # from an orientation, what turns the picture upright
     8: "ROTATE_90",
 }
 QUARTER_TURNS = ("TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90")
-STRIP = 1 << 20  # pixels that are converted at a time
+STRIP = 1 << 20  # pixels converted at a time
 
 
 def open_image(path: str | Path, most_pixels: int = MOST_PIXELS) -> "Image":
-    """Return a PNG, JPEG, WebP or TIFF file as a Pillow image, grey (L) or colours (RGB), upright as its EXIF data say.
+    """Open a PNG, JPEG, WebP or TIFF file as a Pillow image, grey (L) or RGB, turned upright by its EXIF data.
 
-    Transparent parts are shown on white, 16 bits a channel become 8 (65535 → 255), CMYK becomes RGB; of an animated
-    image, or of several pages, the first is taken.
+    Transparent parts are shown on white, 16 bits per channel become 8 (65535 → 255), CMYK becomes RGB; of an animation
+    or several pages, the first image is taken.
 
-    Errors   DataError when it is missing or larger than `most_pixels`; FormatError when it is no image, damaged, or
-             its pixels are no levels of 8 or 16 bits
+    Errors   DataError when the file is missing or has more than `most_pixels`; FormatError when it is not an image, is
+             damaged, or does not have 8 or 16 bits per channel
     """
     content = _content(path)
     with decoding(path, "image"):
@@ -52,7 +52,7 @@ def open_image(path: str | Path, most_pixels: int = MOST_PIXELS) -> "Image":
 
 
 def decode(stream: BinaryIO, name: str, formats: tuple[str, ...], most_pixels: int = MOST_PIXELS) -> "Image":
-    """Return an image in one of some formats, as `open_image` does; to be called inside `reading.decoding`."""
+    """Decode an image in one of the given formats as `open_image` does; must be called inside `reading.decoding`."""
     from PIL import Image, UnidentifiedImageError
 
     too_large = f"is too large; expected at most {most_pixels} pixels"
@@ -69,14 +69,14 @@ def decode(stream: BinaryIO, name: str, formats: tuple[str, ...], most_pixels: i
         image.load()
         _check_levels(image, name)
         upright = _upright(_opaque(image))
-        if upright is image:  # what has several frames reads its file again
+        if upright is image:  # an image of several frames would read its file again
             upright = image.copy()
         upright.info[TREATMENTS] = _treatments(image)
         return upright
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """Return (H, W) of an image as `open_image` turns it upright, from its header alone.
+    """Return (H, W) of an image after turning it upright, from its header alone.
 
     Errors   as `open_image`
     """
@@ -89,24 +89,24 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def treatments(image: "Image") -> list[str]:
-    """Return what `open_image` did to an image that is no plain 8-bit one, in words that can be counted."""
+    """Return the conversions that `open_image` made, in fixed wordings that can be counted; [] for plain 8 bits."""
     return list(image.info.get(TREATMENTS, ()))
 
 
 def is_grey(image: "Image") -> bool:
-    """Whether a Pillow image has no colours, going by its mode."""
+    """Return whether a Pillow image is grey, judged by its mode."""
     return image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16")
 
 
 def to_array(image: "Image", channels: int, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-    """A Pillow image as (channels, H, W) bytes: 1 channel grey, 3 red, green, blue; resized to (H, W) if asked.
+    """Convert a Pillow image to uint8 (channels, H, W), 1 channel for grey or 3 for RGB, resized to `size` (H, W).
 
     Transparent parts are shown on white.
     """
     from PIL import Image
 
     if channels not in (1, 3):
-        raise OptionError(f"pictures have 1 or 3 channels, not {channels}")
+        raise OptionError(f"images have 1 or 3 channels, not {channels}")
     flat, mode = _opaque(image), "L" if channels == 1 else "RGB"
     flat = flat if flat.mode == mode else flat.convert(mode)
     if size is not None and flat.size != (size[1], size[0]):
@@ -118,25 +118,25 @@ def to_array(image: "Image", channels: int, size: tuple[int, int] | None = None)
 def load_image(
     path: str | Path, input_shape: tuple[int, int, int], most_pixels: int = MOST_PIXELS
 ) -> NDArray[np.uint8]:
-    """Return an image file as a model of `input_shape` (C, H, W) takes it: bytes (C, H, W), 0 … 255.
+    """Read an image file for a model of `input_shape` (C, H, W): uint8 (C, H, W), 0 … 255.
 
     Errors   as `open_image`; OptionError when the model takes neither 1 nor 3 channels
     """
     channels, height, width = input_shape
     if channels not in (1, 3):
-        raise OptionError(f"{path}: a model of input {text(input_shape)} takes no pictures; expected 1 or 3 channels")
+        raise OptionError(f"{path}: a model of input {text(input_shape)} takes no images; expected 1 or 3 channels")
     return to_array(open_image(path, most_pixels), channels, (height, width))
 
 
 def _content(path: str | Path) -> BinaryIO:
-    """Return the bytes of a file: of the file itself, Pillow would read as many as a chunk claims to have."""
+    """Read a file into memory, since from the file itself Pillow would read as many bytes as a chunk claims to have."""
     return io.BytesIO(read_bytes(Path(path), MOST_BYTES))
 
 
 def _turn(image: "Image") -> str:
-    """Return what turns an image upright, as its EXIF data say where they can be read; "" for nothing."""
+    """Return the transposition that turns an image upright according to its EXIF data, or "" for none."""
     orientation: object = None
-    with suppress(Exception):  # of damaged EXIF data: the pixels are none the worse
+    with suppress(Exception):  # damaged EXIF data do not harm the pixels
         orientation = image.getexif().get(ORIENTATION)
     return UPRIGHT.get(orientation, "") if isinstance(orientation, int) else ""
 
@@ -149,7 +149,7 @@ def _upright(image: "Image") -> "Image":
 
 
 def _check_levels(image: "Image", name: str) -> None:
-    """FormatError for pixels that cannot be brought to bytes without a guess: floating point, 32 bits, Lab."""
+    """Raise FormatError for pixels without an unambiguous conversion to bytes: floating point, 32 bits, Lab."""
     known = image.mode in LEVELS or image.mode.startswith("I;16")
     if known and image.mode == "I":
         least, greatest = (int(level) for level in image.getextrema())  # pyright: ignore[reportArgumentType]
@@ -159,13 +159,13 @@ def _check_levels(image: "Image", name: str) -> None:
 
 
 def _remedy(stream: BinaryIO) -> str:
-    """Return what to do with a telephone's HEIC or AVIF file, whatever its name says."""
+    """Return advice on an HEIC or AVIF file, as phones write them, whatever its name; "" for other content."""
     stream.seek(0)
     return f", but HEIC or AVIF: {CONVERT}" if stream.read(12)[4:8] == b"ftyp" else ""
 
 
 def _treatments(image: "Image") -> list[str]:
-    """Return what happens to an opened image, before it does."""
+    """Return the conversions that an opened image needs."""
     found: list[str] = []
     if image.mode.startswith("I"):
         found.append("16 bits a channel, reduced to 8")
@@ -185,7 +185,7 @@ def _is_clear(image: "Image") -> bool:
 
 
 def _opaque(image: "Image") -> "Image":
-    """The image in 8 bits a channel and without transparency: grey (L) or colours (RGB)."""
+    """Convert an image to 8 bits per channel without transparency: grey (L) or RGB."""
     if image.mode in ("L", "RGB") and "transparency" not in image.info:
         return image
     from PIL import Image

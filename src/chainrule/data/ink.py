@@ -1,4 +1,4 @@
-"""Finding the ink of a drawn or photographed digit: background removed, specks dropped."""
+"""Segmentation of a drawn or photographed digit: the background and specks are removed."""
 
 from collections.abc import Callable
 
@@ -7,19 +7,19 @@ from numpy.typing import NDArray
 
 from chainrule.errors import DataError
 
-LEAST_CONTRAST = 12.0  # grey levels of 255
-STROKE_SHARE = 0.3  # strokes are narrower than this share of the picture's longest side
-SPECK_SHARE = 0.08  # of the mass of the largest piece: less is dust, more is the bar of a 5
+LEAST_CONTRAST = 12.0  # grey levels, of 255
+STROKE_SHARE = 0.3  # strokes are narrower than this share of the image's longest side
+SPECK_SHARE = 0.08  # share of the largest component's mass: below is dust, above may be the bar of a 5
 CLEARLY_INK = 0.25
 
 
 def find_ink(grey: NDArray[np.uint8], name: str = "image") -> NDArray[np.float64]:
-    """How much ink there is at each pixel of a grey picture (H, W), from 0 to 1, whatever its light.
+    """Return the amount of ink at each pixel of a grey image (H, W), from 0 to 1, whatever the lighting.
 
-    Dark ink on a light ground is turned round: the ground is what the rim of the picture mostly is. Slow changes of
-    the light are removed by a top-hat transform, the picture less its opening with a window wider than a stroke.
+    Dark ink on a light background is inverted; the background is the median of the image's rim. Slow changes of the
+    light are removed by a top-hat transform: the image minus its opening with a window wider than a stroke.
 
-    Errors   DataError when the picture is blank
+    Errors   DataError when the image is blank
     """
     light = grey.astype(np.float64)
     if _ground(light) > (light.min() + light.max()) / 2:
@@ -30,7 +30,7 @@ def find_ink(grey: NDArray[np.uint8], name: str = "image") -> NDArray[np.float64
     floor = noise + 4.0 * float(np.median(np.abs(ink - noise)))
     peak = float(ink.max())
     if peak - floor < LEAST_CONTRAST:
-        raise DataError(f"{name}: no digit found, the picture is blank")
+        raise DataError(f"{name}: no digit found, the image is blank")
     full = float(np.median(ink[ink > (peak + floor) / 2]))
     return _without_specks(((ink - floor) / (full - floor)).clip(0.0, 1.0))
 
@@ -41,7 +41,7 @@ def _ground(light: NDArray[np.float64]) -> float:
 
 
 def _slid(light: NDArray[np.float64], window: int, pick: Callable[..., NDArray[np.float64]]) -> NDArray[np.float64]:
-    """The least or the greatest value in a square window around each pixel."""
+    """Return the minimum or maximum (`pick`) in a square window around each pixel."""
     reach = window // 2
     for axis in (0, 1):
         pads = [(reach, reach) if each == axis else (0, 0) for each in (0, 1)]
@@ -52,7 +52,7 @@ def _slid(light: NDArray[np.float64], window: int, pick: Callable[..., NDArray[n
 
 
 def _without_specks(ink: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The ink of the larger connected pieces, with two pixels of their soft rim."""
+    """Return the ink of the larger connected components, with two pixels of their soft rim."""
     pieces = _pieces(ink > CLEARLY_INK)
     masses = [float(ink.reshape(-1)[piece].sum()) for piece in pieces]
     kept = np.zeros(ink.size, np.bool_)
@@ -63,7 +63,7 @@ def _without_specks(ink: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _pieces(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
-    """The connected pieces of a mask (eight neighbours), each as flat indices."""
+    """Return the connected components of a mask (eight neighbours), each as flat indices."""
     height, width = mask.shape
     padded = np.zeros((height + 2, width + 2), np.bool_)
     padded[1:-1, 1:-1] = mask

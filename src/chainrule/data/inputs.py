@@ -1,4 +1,4 @@
-"""Images as a model takes them, from files or Pillow images: the one way for predictions in Python and the command."""
+"""Conversion of image files and Pillow images to model inputs, for predictions in Python and on the command line."""
 
 import os
 import sys
@@ -23,15 +23,15 @@ DIGIT = (1, 28, 28)
 
 
 def is_source(x: Any) -> bool:
-    """Return whether something is an image to be read: a path or a Pillow image."""
+    """Return whether a value is an image source: a path or a Pillow image."""
     pillow = sys.modules.get("PIL.Image")
     return isinstance(x, (str, os.PathLike)) or (pillow is not None and isinstance(x, pillow.Image))
 
 
 def read_inputs(x: Any, shape: Sequence[int], classes: Sequence[str]) -> Any:
-    """A path, a Pillow image, or a list of them as an array (N, C, H, W) of bytes; anything else as it is.
+    """Read a path, a Pillow image, or a list of them into a uint8 array (N, C, H, W); return anything else unchanged.
 
-    shape, classes   of the model: its input (C, H, W), and the names of its classes
+    shape, classes   the model's input shape (C, H, W) and class names
     Errors           as `read_input`
     """
     if is_source(x):
@@ -45,10 +45,10 @@ def read_inputs(x: Any, shape: Sequence[int], classes: Sequence[str]) -> Any:
 def read_input(
     source: ImageSource, shape: Sequence[int], classes: Sequence[str], *, as_is: bool = False
 ) -> NDArray[np.uint8]:
-    """One image as a model of input `shape` takes it: bytes (C, H, W), 0 … 255.
+    """Read one image for a model of input `shape`: uint8 (C, H, W), 0 … 255.
 
-    It is turned upright, brought to the model's channels and resized. For a model of handwritten digits (1×28×28 and
-    classes of one digit each) the digit is found, centred and scaled as the makers of MNIST did it, unless `as_is`.
+    It is turned upright, converted to the model's channels and resized. For a model of handwritten digits (1×28×28 and
+    classes of one digit each), the digit is found, centred and scaled as in MNIST, unless `as_is`.
 
     Errors   DataError, FormatError naming the file; OptionError when the model takes no images
     """

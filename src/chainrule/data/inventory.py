@@ -1,21 +1,21 @@
-"""What became of the files of an image folder: which were used, and which were left out and why."""
+"""Inventory of an image folder: the files used, and the files left out with the reasons."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-SHOWN = 3  # files that a summary names
+SHOWN = 3  # files named in a summary
 
 
 @dataclass(frozen=True)
 class LeftOut:
     """A file or folder that was not used.
 
-    path     within the folder, with / between its parts
-    reason   a category that is counted: "damaged", "not an image", …
-    detail   what is wrong with this file; empty where the reason says it all
-    remedy   how files left out for this reason can be used; empty where there is no way
+    path     path relative to the folder, with / as separator
+    reason   category to count: "damaged", "no image", …
+    detail   problem of this file in particular, or ""
+    remedy   way to use files left out for this reason, or ""
     """
 
     path: str
@@ -29,13 +29,13 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Inventory:
-    """The account of an image folder.
+    """Account of the files of an image folder.
 
-    folder    its path
+    folder    path of the folder
     used      part ("all", or "train", "validation", "test") → class → number of images
-    left_out  what was not used, in the order of the paths
-    changed   what was done to images that are not plain 8-bit pictures → in how many: "transparency shown on white"
-    notes     how the folder was understood, where that may surprise
+    left_out  unused files, sorted by path
+    changed   conversion of images that are not plain 8-bit, such as "transparent parts shown on white" → their number
+    notes     remarks on how the folder was interpreted, where that may surprise
     """
 
     folder: str
@@ -46,16 +46,16 @@ class Inventory:
 
     @property
     def images(self) -> int:
-        """Return how many images were used."""
+        """Number of images used."""
         return sum(sum(classes.values()) for classes in self.used.values())
 
     @property
     def reasons(self) -> dict[str, int]:
-        """Return how many files were left out for each reason, the most frequent first."""
+        """Number of files left out for each reason, the most frequent first."""
         return dict(Counter(entry.reason for entry in self.left_out).most_common())
 
     def lines(self) -> list[str]:
-        """Return counts of the files left out or changed, with the first few names; nothing where all was plain."""
+        """Return lines with the counts of files left out or converted and the first few names, and the notes."""
         found = list(self.notes)
         for reason, count in self.reasons.items():
             of_reason = [entry for entry in self.left_out if entry.reason == reason]
@@ -69,7 +69,7 @@ class Inventory:
         return found
 
     def to_json(self, *, listed: bool = True) -> dict[str, Any]:
-        """All of it for a program; without the list of files unless `listed`."""
+        """Return the inventory as JSON values, with the list of files left out if `listed`."""
         about: dict[str, Any] = {
             "folder": self.folder,
             "images": self.images,

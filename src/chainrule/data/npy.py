@@ -1,7 +1,7 @@
-"""A strict reader of .npy files inside an archive: plain numbers and letters, C or Fortran order, versions 1 to 3.
+"""Strict reader of .npy files inside an archive: plain numbers and strings, C or Fortran order, versions 1 to 3.
 
-The header is matched by a grammar of our own, and what it promises is compared with the archive's directory before
-anything is allocated. Members are read to their end, where the archive's checksum (CRC-32) is compared.
+The header is matched by a strict grammar, and the size it declares is compared with the archive's directory before
+anything is allocated. Members are read to their end, where zipfile checks the archive's checksum (CRC-32).
 """
 
 import math
@@ -17,10 +17,10 @@ from chainrule.errors import FormatError, quoted
 from chainrule.reading import refuse_bomb
 
 MAGIC = b"\x93NUMPY"
-LENGTH_BYTES = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # of the field before the header, by version
-MOST_HEADER = 4096  # of plain arrays: 128 bytes
+LENGTH_BYTES = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # length field before the header, by version
+MOST_HEADER = 4096  # bytes; a plain array has 128
 MOST_AXES = 8
-LARGEST = 1 << 56  # cells of an array, axes of size 0 counted as 1
+LARGEST = 1 << 56  # elements of an array, axes of size 0 counted as 1
 PACKING = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflated"}
 ENCRYPTED = 0x1
 BLOCK = 1 << 20
@@ -35,7 +35,7 @@ PLAIN = re.compile(r"[<>|=]?(?:b1|[iu][1248]|f[248]|c8|c16|[SU][1-9][0-9]{0,5})"
 
 
 class Header(NamedTuple):
-    """The content of a .npy header, and how many bytes it takes up with all that is before it."""
+    """Content of a .npy header, and its size in bytes including everything before it."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -44,11 +44,11 @@ class Header(NamedTuple):
 
 
 def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDArray[Any]:
-    """Return the array of a member of an archive.
+    """Read the array in a member of an archive.
 
-    Errors   FormatError for a header that is no plain array's, for a size that does not fit, for a member that is
-             encrypted, packed in an unusual way or so closely that it was made to fill the memory. A checksum that
-             does not fit is zipfile's BadZipFile.
+    Errors   FormatError for a header that does not describe a plain array, a size that does not match, or a member that
+             is encrypted, compressed in an unusual way, or a decompression bomb. A wrong checksum raises zipfile's
+             BadZipFile.
     """
     place = f"{path}: array {info.filename}"
     if info.compress_type not in PACKING or info.flag_bits & ENCRYPTED:
@@ -67,7 +67,7 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> 
 
 
 def read_header(stream: IO[bytes], place: str) -> Header:
-    """Return the header at the beginning of a .npy file; FormatError, beginning with ``place``, when it is none."""
+    """Read the header of a .npy file; FormatError, beginning with ``place``, when it is not one."""
     start = stream.read(8)
     if len(start) < 8 or start[:6] != MAGIC or (width := LENGTH_BYTES.get((start[6], start[7]))) is None:
         raise FormatError(f"{place} is damaged: it does not begin as a .npy file of version 1 to 3")
@@ -85,7 +85,7 @@ def read_header(stream: IO[bytes], place: str) -> Header:
 
 
 def _entries(text: str, place: str) -> dict[str, str]:
-    """The three entries of a header, each once, in any order."""
+    """Parse the three entries of a header, each exactly once, in any order."""
     inner = text.strip()
     at, found = 1, dict[str, str]()
     while inner[:1] == "{" and len(found) < len(ENTRIES):
@@ -112,7 +112,7 @@ def _dtype(descr: str, place: str) -> np.dtype[Any]:
 
 
 def _fill(flat: NDArray[Any], stream: IO[bytes], place: str) -> None:
-    """Read an array's bytes, and then the end of the stream, where its checksum is compared."""
+    """Read an array's bytes and the end of the stream, where zipfile checks the checksum."""
     view = flat.view(np.uint8).data if flat.size else memoryview(b"")
     at = 0
     while at < len(view):

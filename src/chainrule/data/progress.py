@@ -1,4 +1,4 @@
-"""A progress bar on stderr for fetching, or nothing at all."""
+"""Progress of fetching on stderr: bars, lines or nothing."""
 
 import sys
 from collections.abc import Callable, Generator
@@ -12,7 +12,7 @@ Advance: TypeAlias = Callable[[int], None]
 
 
 class Reporter:
-    """Shows what is being fetched; made by `reporter`. Without bars a line for each, where lines are wanted."""
+    """Display of the files being fetched, made by `reporter`: with bars, with a line per file, or silent."""
 
     def __init__(self, bars: "Progress | None", *, lines: bool = False) -> None:
         self._bars = bars
@@ -20,7 +20,7 @@ class Reporter:
 
     @contextmanager
     def task(self, description: str, total: int | None) -> Generator[Advance]:
-        """One bar, of `total` bytes (None: not known). Yields the function that moves it on by some bytes."""
+        """Show one bar of `total` bytes (None: unknown), and yield the function that advances it by some bytes."""
         bars = self._bars
         if bars is None:
             if self._lines:
@@ -36,7 +36,7 @@ class Reporter:
 
 @contextmanager
 def reporter(show: bool) -> Generator[Reporter]:
-    """A reporter that draws bars on stderr while the block runs, writes lines where it is no terminal, or is silent."""
+    """Yield a reporter that draws bars on stderr, writes lines if that is not a terminal, or is silent."""
     if not show:
         yield Reporter(None)
         return

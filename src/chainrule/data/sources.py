@@ -1,4 +1,4 @@
-"""Loading data: by name (a folder of the user's, the cache, public mirrors, packages, in this order) or by path."""
+"""Loading of data by name (from the user's folder, the cache, mirrors or packages, in this order) or by path."""
 
 import os
 from pathlib import Path
@@ -31,17 +31,17 @@ def load(
     seed: int = 0,
     skip_damaged: bool = False,
 ) -> tuple[Dataset, Dataset]:
-    """(training set, test set): images (N, C, H, W), labels (N,).
+    """Load data as (training set, test set), with images (N, C, H, W) and labels (N,).
 
-    name_or_path   mnist, fashion-mnist, cifar10; or a folder with one sub-folder a class, a folder of IDX files, or a
-                   FILE.npz (a path wins over a name only when it is written as one: ./mnist)
-    folder         where to look first for a data set known by name (None: the environment's CHAINRULE_DATA)
-    offline        use nothing but that folder and the cache (None: the environment's CHAINRULE_OFFLINE)
+    name_or_path   mnist, fashion-mnist, cifar10; or a folder with one sub-folder per class, a folder of IDX files, or a
+                   FILE.npz (a known name takes precedence over a path, unless written as one: ./mnist)
+    folder         folder to search first for a known data set (None: environment variable CHAINRULE_DATA)
+    offline        use only that folder and the cache (None: environment variable CHAINRULE_OFFLINE)
     progress       show a bar on stderr while fetching
-    size, channels (H, W) and 1 or 3 that pictures of a folder are brought to (None: as they are)
-    test_share     the share of every class of a folder or file without a test set that becomes one, chosen by `seed`
-    skip_damaged   leave damaged images of a folder out; `inventory` of the training set says which
-    Errors         DataError, FormatError: one line that says what was tried, or which file is wrong and how
+    size, channels (H, W) and 1 or 3 channels to convert the images of a folder to (None: unchanged)
+    test_share     share of every class that becomes the test set, chosen by `seed`, for data without one
+    skip_damaged   leave out damaged images of a folder; the training set's `inventory` lists them
+    Errors         DataError, FormatError: one line on what was tried, or on which file is wrong and why
     """
     for info in catalogue():
         if str(name_or_path) == info.name:
@@ -54,7 +54,7 @@ def load(
 
         shape: dict[str, Any] = {"size": size, "channels": channels}
         return load_folder(path, **shape, test_share=test_share, seed=seed, skip_damaged=skip_damaged)
-    if path.exists():  # `load_npz` says what it is, where it is no file
+    if path.exists():  # `load_npz` raises the error if it is not a regular file
         from chainrule.data.npz import load_npz
 
         return load_npz(path, test_share=test_share, seed=seed)
@@ -65,7 +65,7 @@ def load(
 def load_known(
     info: DatasetInfo, *, folder: str | Path | None = None, offline: bool | None = None, progress: bool = True
 ) -> tuple[Dataset, Dataset]:
-    """(training set, test set) of a data set of the catalogue, fetched if need be; arguments as in `load`."""
+    """Load (training set, test set) of a known data set, fetched if necessary; arguments as in `load`."""
     tried: list[str] = []
     given = folder if folder is not None else os.environ.get("CHAINRULE_DATA")
     if given:
@@ -85,7 +85,7 @@ def load_known(
 
 
 def _cached(info: DatasetInfo, tried: list[str]) -> tuple[list[NDArray[np.uint8]], list[FileRecord]]:
-    """The files in the cache, and the records of those that are missing or damaged."""
+    """Return the arrays in the cache, and the records of files that are missing or damaged."""
     files: list[NDArray[np.uint8]] = []
     absent = [record for record in info.files if not (info.path / record.name).is_file()]
     if absent:

@@ -1,7 +1,7 @@
-"""Pictures: learning curves, kernels, confusion matrices, mistakes; how they are saved and shown in a notebook.
+"""Plots: learning curves, kernels, confusion matrices, mistakes; saving them, and showing them in a notebook.
 
-Nothing here touches global state (no pyplot), so figures may be drawn in several threads; matplotlib is imported when
-the first one is drawn.
+No global state is used (no pyplot), so figures may be drawn in several threads. matplotlib is imported when the first
+figure is drawn.
 """
 
 from chainrule.pictures import confusion, curves, files, kernels, mistakes, notebook

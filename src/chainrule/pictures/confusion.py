@@ -1,4 +1,4 @@
-"""The confusion matrix: which classes are taken for which others."""
+"""The confusion matrix."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RIGHT_COLOUR = "#dce6ee"
-MOST_CHARACTERS = 18  # of a class name
-_BAR = 1.05  # inches: the colour bar with its numbers and its label
-_SMALLEST_CELL, _SMALLEST_NUMBER = 0.2, 4.0  # inches, points: below them a cell carries no number
+MOST_CHARACTERS = 18  # in a class name
+_BAR = 1.05  # inches: width of the colour bar with its ticks and label
+_SMALLEST_CELL, _SMALLEST_NUMBER = 0.2, 4.0  # inches, points: below these, cells are drawn without numbers
 
 
 def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Confusion matrix") -> "Figure":
-    """Counts with recall and precision at the margins. The colour is for the errors alone: their share of the row.
+    """Plot counts with recall and precision at the margins; only errors are coloured, by their share of the row.
 
     Shapes   counts (K, K), rows the true class, columns the predicted one; classes K names
     Errors   ShapeError when there are not K×K counts
@@ -61,7 +61,7 @@ def confusion_matrix(counts: ArrayLike, classes: Sequence[str], title: str = "Co
 
 @dataclass(frozen=True)
 class _Layout:
-    """Inches beside the cells, the size of type of the names (points), and which labels are turned upright."""
+    """Margins in inches, the type size of the names in points, and which labels are vertical."""
 
     left: float
     top: float
@@ -83,7 +83,7 @@ def _layout(names: list[str], cell: float) -> _Layout:
 
 
 def shares(numbers: NDArray[np.generic], totals: NDArray[np.generic]) -> NDArray[np.float64]:
-    """numbers / totals, and NaN where there is nothing to take a share of."""
+    """Return numbers / totals, and NaN where a total is 0."""
     wide, whole = np.asarray(numbers, np.float64), np.asarray(totals, np.float64)
     return np.divide(wide, whole, out=np.full(np.broadcast_shapes(wide.shape, whole.shape), np.nan), where=whole > 0)
 

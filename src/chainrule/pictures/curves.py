@@ -1,4 +1,4 @@
-"""Learning curves: loss and accuracy at every training step, and on validation data after every epoch."""
+"""Learning curves: loss and metric at every training step, and on validation data after every epoch."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -33,12 +33,12 @@ from chainrule.pictures.style import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Curves: TypeAlias = tuple[Any, ...]  # steps, loss, measured, epochs, and perhaps the name of the measure
+Curves: TypeAlias = tuple[Any, ...]  # steps, loss, measured, epochs, and optionally the name of the metric
 
 MOST_STEPS = 20_000  # more are drawn as an envelope
 COLUMNS = 2_000
 WIDTH, LEGEND_LINE, LEGEND_LINE_LENGTH = 11.0, 0.19, 0.65  # inches
-NO_LABEL = "_"  # what begins with it stays out of the legend
+NO_LABEL = "_"  # matplotlib leaves such labels out of the legend
 DASHES = ("-", "--", ":", "-.")
 
 
@@ -50,12 +50,12 @@ def learning_curves(
     title: str = "Learning curves",
     measure: str = ACCURACY,
 ) -> "Figure":
-    """Loss and measure of every batch (thin), smoothed (thick), and on validation data (points).
+    """Plot loss and metric of every batch (thin), smoothed (thick), and on validation data (points).
 
-    Shapes   steps, loss, measured (S,); an accuracy as a share, 0 … 1
-    measure  accuracy, label_accuracy or mean_absolute_error
-    epochs   one mapping each: step (the last one of the epoch), loss, accuracy, validation_loss and
-             validation_accuracy (None: not measured)
+    Shapes   steps, loss, measured (S,); an accuracy from 0 to 1
+    measure  name of the metric: accuracy, label_accuracy or mean_absolute_error
+    epochs   one mapping per epoch: step (its last step), loss, accuracy, validation_loss and validation_accuracy
+             (None: not measured)
     """
     run = series("learning curves", steps, loss, measured, epochs, measure)
     if run.steps.size == 0:
@@ -74,10 +74,10 @@ def learning_curves(
 
 
 def compare_curves(runs: Mapping[str, Curves], title: str = "Comparison of runs") -> "Figure":
-    """Several runs on the same axes: the smoothed loss and accuracy of each, and its validation points.
+    """Plot several runs on the same axes: the smoothed loss and metric of each, and its validation points.
 
-    runs   name → (steps, loss, measured, epochs) and perhaps the name of the measure; runs with another one than the
-           first panel shows are in the panel of the loss alone
+    runs   name → (steps, loss, measured, epochs) and optionally the name of the metric; a run with another metric than
+           the plotted one appears in the panel of the loss only
     """
     checked = {name: series(name, *run) for name, run in runs.items()}
     drawn = {name: run for name, run in checked.items() if run.steps.size}
@@ -102,7 +102,7 @@ def compare_curves(runs: Mapping[str, Curves], title: str = "Comparison of runs"
 
 
 def _panels(legend_rows: int, title: str, marked: bool) -> tuple[Sheet, tuple[Drawing, Drawing]]:
-    """Room for loss and accuracy side by side, perhaps with epochs marked, and for so many rows of a legend below."""
+    """Return a sheet with panels for loss and metric side by side, and space for a legend and epoch marks."""
     top, height, ticks, gap = 0.42 if marked else 0.26, 3.25, 0.6, 0.25  # inches
     width = (WIDTH - MARGIN - 2 * (ticks + gap)) / 2
     sheet = new_sheet(WIDTH, top + height + 0.6 + LEGEND_LINE * legend_rows, title)
@@ -122,7 +122,7 @@ def _draw_batches(axes: Drawing, run: Series, quantity: str) -> None:
 
 
 def _draw_run(axes: Drawing, run: Series, quantity: str, colour: str, dash: str, label: str) -> None:
-    every = slice(None, None, max(1, run.steps.size // MOST_STEPS))  # smooth at this scale: nothing is lost
+    every = slice(None, None, max(1, run.steps.size // MOST_STEPS))  # the curve is smooth at this scale
     steps, values = run.steps[every], run.smoothed(quantity)[every]
     axes.plot(steps, values, color=colour, ls=dash, lw=1.8, label=label, marker=run.marker, ms=4)
 

@@ -1,4 +1,4 @@
-"""Pictures as PNG: the same bytes for the same figure, and a file that is written whole or not at all."""
+"""Figures as PNG: the same bytes for the same figure, and files written atomically."""
 
 import os
 from io import BytesIO
@@ -15,7 +15,7 @@ DPI = 150
 
 
 def png(figure: "Figure") -> bytes:
-    """The figure as a PNG of 150 dots an inch, without a date or a version in it."""
+    """Return the figure as a PNG of 150 dpi, without date or version."""
     buffer = BytesIO()
     drawing: Drawing = figure
     drawing.savefig(buffer, format="png", dpi=DPI, facecolor=figure.get_facecolor(), metadata={"Software": None})
@@ -23,7 +23,7 @@ def png(figure: "Figure") -> bytes:
 
 
 def save(figure: "Figure", path: str | os.PathLike[str]) -> None:
-    """Write the figure to a PNG file; on an error the file that was there stays as it was.
+    """Write the figure to a PNG file; on an error, an existing file is left unchanged.
 
     Errors   RunError when it cannot be written
     """

@@ -1,4 +1,4 @@
-"""The graph of a function beside that of its derivative."""
+"""Graphs of functions beside those of their derivatives."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 Curves: TypeAlias = Mapping[str, NDArray[Any]]
 
-JUMP = 0.25  # a step of more than that from one point to the next is a jump, and no line joins its ends
-_WIDTH, _HEIGHT, _TICKS, _GAP = 3.3, 2.1, 0.45, 0.2  # inches, of a panel
+JUMP = 0.25  # a larger difference between neighbouring points is a jump, which is not joined by a line
+_WIDTH, _HEIGHT, _TICKS, _GAP = 3.3, 2.1, 0.45, 0.2  # dimensions of a panel, in inches
 
 
 def graphs(title: str, x: NDArray[Any], functions: Curves, derivatives: Curves) -> "Figure":
-    """Functions of x in the left panel, their derivatives in the right one, in the same colours.
+    """Plot functions of x in the left panel and their derivatives in the right one, in the same colours.
 
-    Where a curve jumps, a full dot is at the end that belongs to it and a hollow one at the other.
+    Where a curve jumps, a filled dot marks the end that belongs to it, and a hollow dot the other end.
 
-    Shapes   x (S,), rising; every curve (S,). A curve is named by its key, unless it is alone
+    Shapes   x (S,), ascending; every curve (S,). Several curves are labelled by their keys
     """
     sheet = new_sheet(2 * (_WIDTH + _TICKS + _GAP) + MARGIN, _HEIGHT + 0.75, title)
     for panel, (heading, curves) in enumerate((("y", functions), ("dy/dx", derivatives))):

@@ -1,4 +1,4 @@
-"""The learnt kernels of a layer as small pictures."""
+"""The learnt kernels of a layer as a grid of tiles."""
 
 import math
 from collections.abc import Mapping
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_FILTERS, MOST_CHANNELS = 64, 16
-COLOURS = "RdBu_r"  # blue below 0, white at 0, red above: told apart by colour-blind readers
+COLOURS = "RdBu_r"  # blue below 0, white at 0, red above: safe for colour-blind readers
 
 _WIDEST, _AREA = 9.5, 24.0  # inches; square inches
 _LARGEST_TILE, _SMALLEST_TILE = 0.85, 0.2  # inches
-_GAP, _LABEL = 0.05, 0.2  # inches: between the channels of a filter; for the number above it
-_NOTE, _BAR = 0.24, 0.75  # inches: the line below the title; the colour bar with its numbers
+_GAP, _LABEL = 0.05, 0.2  # inches: gap between the channels of a filter; height of the number above it
+_NOTE, _BAR = 0.24, 0.75  # inches: height of the line below the title; width of the colour bar with its ticks
 
 
 def kernel_grid(w: ArrayLike, title: str = "Kernels") -> "Figure":
-    """Every filter as a row of tiles, one a channel, on one colour scale symmetric about 0.
+    """Plot every filter as a row of tiles, one per channel, on one colour scale symmetric about 0.
 
-    Shapes   w (C_out, C_in, KH, KW). The first 64 filters and 16 channels are shown; a line of the figure says so
-    Errors   ShapeError when w has not four axes, or is empty
+    Shapes   w (C_out, C_in, KH, KW); only the first 64 filters and 16 channels are shown, as the figure then states
+    Errors   ShapeError when w does not have four axes, or is empty
     """
     kernels = np.asarray(w, np.float64)
     if kernels.ndim != 4 or kernels.size == 0:
@@ -47,7 +47,7 @@ def kernel_grid(w: ArrayLike, title: str = "Kernels") -> "Figure":
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the tiles lie, in inches: filters in `columns` and `rows`, each a strip of channels side by side."""
+    """Positions of the tiles, in inches: filters in `columns` and `rows`, each a strip of channels side by side."""
 
     columns: int
     rows: int
@@ -63,7 +63,7 @@ class _Layout:
         return self.rows * (self.tile[0] + _LABEL)
 
     def corner(self, filter_: int, channel: int) -> tuple[float, float]:
-        """(left, top) of a tile."""
+        """Return (left, top) of a tile."""
         row, column = divmod(filter_, self.columns)
         left = column * self.strip + channel * (self.tile[1] + _GAP)
         return left, row * (self.tile[0] + _LABEL) + _LABEL
@@ -110,14 +110,14 @@ def _colour_bar(axes: Drawing, place: Drawing) -> None:
 
 
 def layer_kernels(weights: Mapping[str, ArrayLike], model: str, layer: str | None = None) -> "Figure":
-    """Draw the kernels of one convolution of a model, by default the first.
+    """Plot the kernels of one convolution of a model, by default the first.
 
-    weights  of the model by name, "conv1.w"
+    weights  the model's weights by name, "conv1.w"
     Errors   OptionError when there is no such convolution
     """
     known = [name.removesuffix(".w") for name, w in weights.items() if name.endswith(".w") and np.ndim(w) == 4]
     if not known:
-        raise OptionError(f"{model} has no two-dimensional convolution, whose kernels could be drawn")
+        raise OptionError(f"{model} has no two-dimensional convolution whose kernels could be drawn")
     if layer is not None and layer not in known:
         raise one_of("convolution", layer, known)
     chosen = layer or known[0]

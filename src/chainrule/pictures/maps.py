@@ -1,6 +1,6 @@
-"""Maps of numbers as small PNGs, one pixel a number: blue below 0, vermillion above, the page shining through at 0.
+"""Arrays as small PNGs with one pixel per value: blue below 0, vermilion above, transparent at 0.
 
-Half-clear colours can be read on light and on dark pages; blue and vermillion are told apart by colour-blind readers.
+Translucent colours are legible on light and dark pages, and colour-blind readers can tell blue from vermilion.
 """
 
 import math
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 MOST_MAPS = 16
 LOW, HIGH = (33, 102, 172), (213, 94, 0)  # #2166ac, #d55e00
 
-_GAP = 1  # clear pixels between two maps
+_GAP = 1  # transparent pixels between two maps
 
 
 def png(values: NDArray[np.float64]) -> bytes:
-    """Numbers of any shape as a mosaic of maps, on one scale symmetric about 0; of many maps the first 16.
+    """Return an array of any shape as a mosaic of at most 16 maps, on one scale symmetric about 0, as PNG bytes.
 
-    Shapes   (C, H, W): C maps; (H, W): one; (F,): rows of a nearly square map; () a single pixel
+    Shapes   (C, H, W): C maps; (H, W): one map; (F,): a nearly square map, row by row; (): a single pixel
     """
     from PIL import Image
 
@@ -32,7 +32,7 @@ def png(values: NDArray[np.float64]) -> bytes:
 
 
 def _maps(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(M, H, W), the gaps at the end of a vector's last row NaN."""
+    """Reshape values to maps (M, H, W), with NaN at the end of a vector's last row."""
     if values.ndim >= 2:
         return values.reshape(-1, *values.shape[-2:])[:MOST_MAPS]
     flat = values.reshape(-1)
@@ -43,7 +43,7 @@ def _maps(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _coloured(values: NDArray[np.float64], largest: float) -> NDArray[np.uint8]:
-    """(H, W, 4): the colour of the sign, as strong as the number; what is not finite is clear."""
+    """Return RGBA (H, W, 4): the colour of the sign, with opacity proportional to magnitude; NaN is transparent."""
     share = np.nan_to_num(values / largest, nan=0.0, posinf=1.0, neginf=-1.0)
     colour = np.where((share < 0)[..., None], np.array(LOW), np.array(HIGH))
     strength = np.rint(np.abs(share) * 255)[..., None]
@@ -51,7 +51,7 @@ def _coloured(values: NDArray[np.float64], largest: float) -> NDArray[np.uint8]:
 
 
 def _mosaic(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Maps (M, H, W, 4) side by side and below each other."""
+    """Arrange maps (M, H, W, 4) in a nearly square grid."""
     many, height, width, _ = tiles.shape
     columns = math.ceil(math.sqrt(many))
     rows = math.ceil(many / columns)

@@ -1,4 +1,4 @@
-"""Images in a grid: the most confident mistakes, and any batch."""
+"""Grids of images: the most confident mistakes, and any batch."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 Images: TypeAlias = NDArray[np.uint8] | NDArray[np.floating]
 
 MOST_MISTAKES, MOST_IMAGES = 24, 64
-SHORT = 16  # characters of "true → predicted" that fit on one line
+SHORT = 16  # longest "true → predicted" that fits on one line
 
 
 def mistakes(
     images: Images, true: ArrayLike, predicted: ArrayLike, confidence: ArrayLike, classes: Sequence[str]
 ) -> "Figure":
-    """The 24 mistakes the model was surest of, each with "true → predicted" and its confidence.
+    """Plot the 24 most confident mistakes, each with "true → predicted" and its confidence.
 
-    Shapes   images (M, C, H, W), uint8 or float; true, predicted (M,) class numbers; confidence (M,), 0 … 1.
-             Images that were classified right may be among them and are left out
+    Shapes   images (M, C, H, W), uint8 or float; true, predicted (M,) class indices; confidence (M,), 0 … 1.
+             Correctly classified images are left out
     """
     _check_images(images)
     truth, guess, sure = np.asarray(true), np.asarray(predicted), np.asarray(confidence, np.float64)
@@ -44,9 +44,9 @@ def mistakes(
 def batch_grid(
     images: Images, labels: ArrayLike | None = None, classes: Sequence[str] | None = None, columns: int = 8
 ) -> "Figure":
-    """A batch of images, the first 64 of it, with their labels.
+    """Plot the first 64 images of a batch with their labels.
 
-    Shapes   images (M, C, H, W), uint8 or float; labels (M,) class numbers or None; classes their names or None
+    Shapes   images (M, C, H, W), uint8 or float; labels (M,) class indices or None; classes their names or None
     """
     _check_images(images)
     numbers = None if labels is None else np.asarray(labels)
@@ -63,7 +63,7 @@ def batch_grid(
 
 
 def percent(share: float) -> str:
-    """A confidence in words; never 100 % for less than 1."""
+    """Format a confidence in per cent; anything below 1 is at most 99.9 %."""
     return "100 %" if share >= 1 else f"{min(100 * share, 99.9):.1f} %"
 
 

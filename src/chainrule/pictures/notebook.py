@@ -1,4 +1,4 @@
-"""Pieces of HTML for notebooks, legible on light and dark pages: every colour is the page's own or half-clear grey."""
+"""HTML for notebooks, legible on light and dark pages: colours are the page's own or a translucent grey."""
 
 import re
 from base64 import b64encode
@@ -18,13 +18,13 @@ _LINE = "1px solid rgba(128,128,128,0.35)"
 _CELL = "padding:3px 12px;background:transparent;color:inherit;border:0;white-space:nowrap;"
 _TABLE = "border-collapse:collapse;border:0;font-size:13px;line-height:1.45;margin:6px 0;color:inherit;"
 _CAPTION = "caption-side:top;text-align:left;padding:2px 12px 6px;font-weight:600;color:inherit;"
-_CSS_PIXELS = 96  # an inch
+_CSS_PIXELS = 96  # per inch
 
 
 def table(headers: Sequence[object], rows: Iterable[Sequence[object]], caption: str = "") -> str:
-    """An HTML table; columns of numbers are set to the right. Whole numbers get thousands separators.
+    """Return an HTML table, with columns of numbers right-aligned and thousands separators in integers.
 
-    headers, rows   cells of any kind, as many in each row as there are headers; None is shown as a dash
+    headers, rows   cells of any type, as many in each row as headers; None is shown as a dash
     """
     cells = [[_text(cell) for cell in row] for row in rows]
     right = [_numeric([row[k] for row in cells if k < len(row)]) for k in range(len(headers))]
@@ -36,16 +36,16 @@ def table(headers: Sequence[object], rows: Iterable[Sequence[object]], caption: 
 
 
 def image(content: bytes, alt: str) -> str:
-    """A PNG as an `<img>` that carries its own data, shown in the size it was drawn for; `alt` says what it shows."""
+    """Return an `<img>` with an embedded PNG, displayed at the size it was drawn for, and an alternative text."""
     width = round(int.from_bytes(content[16:20], "big") * _CSS_PIXELS / DPI)
     style = f"width:{width}px;max-width:100%;height:auto;border-radius:4px;background:#fff;"
     return f'<img src="data:image/png;base64,{b64encode(content).decode()}" alt="{escape(alt)}" style="{style}">'
 
 
 def evaluation(figures: Mapping[str, Any], confusion: "Figure | None") -> str:
-    """The figures of an evaluation, its classes with precision and recall, and its confusion matrix.
+    """Return the metrics of an evaluation, precision and recall of its classes, and its confusion matrix as HTML.
 
-    figures   as `Evaluation.to_json` gives them: single figures, and under "classes" a mapping a class
+    figures   result of `Evaluation.to_json`: metrics, and under "classes" one mapping per class
     """
     single = [(name.replace("_", " "), value) for name, value in figures.items() if isinstance(value, (int, float))]
     parts = [table(["figure", "value"], [[name, _figure(name, value)] for name, value in single], "evaluation")]
@@ -64,7 +64,7 @@ def _figure(name: str, value: Any) -> object:
 
 
 def paragraphs(texts: Iterable[str]) -> str:
-    """A paragraph for each text."""
+    """Return an HTML paragraph for each text."""
     return "".join(f'<p style="margin:4px 12px;color:inherit;">{escape(text)}</p>' for text in texts)
 
 

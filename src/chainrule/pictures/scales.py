@@ -1,4 +1,4 @@
-"""The axes of learning curves: a scale on which both the first steps and the last ones can be read."""
+"""Axis scales of learning curves, on which both the first steps and the last ones are legible."""
 
 from collections.abc import Sequence
 
@@ -13,9 +13,10 @@ MOST_EPOCH_LABELS = 9
 
 
 def loss_scale(axes: Drawing, smoothed: NDArray[np.float64], raw: NDArray[np.float64]) -> None:
-    """Logarithmic when the smoothed losses span more than a factor of 8 and none is 0; else linear, from 0 if near.
+    """Set a logarithmic scale if all smoothed losses are positive and span a factor of 8, else a linear one from 0.
 
-    smoothed, raw   every smoothed or validation loss; every loss drawn. Any shape
+    smoothed   all smoothed and validation losses, of any shape
+    raw        all losses that are drawn, of any shape
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
@@ -27,7 +28,7 @@ def loss_scale(axes: Drawing, smoothed: NDArray[np.float64], raw: NDArray[np.flo
         bottom, top = min(float(drawn.min()), 0.0), high
         axes.set_ylim(bottom - 0.03 * (top - bottom), (top + 0.05 * (top - bottom)) or 1.0)
         return
-    low = max(float(drawn.min()), low / 5)  # lucky batches below that are cut off, or they would squeeze the rest
+    low = max(float(drawn.min()), low / 5)  # cut off lower values from single batches, which would compress the rest
     axes.set_yscale("log")
     axes.set_ylim(low / 1.15, high * 1.15)
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 2000 * low else (1,)))
@@ -36,7 +37,7 @@ def loss_scale(axes: Drawing, smoothed: NDArray[np.float64], raw: NDArray[np.flo
 
 
 def step_scale(axes: Drawing) -> None:
-    """Whole steps, with thousands separators."""
+    """Label the x-axis with whole steps, with thousands separators."""
     from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
     axes.margins(x=0.015)
@@ -46,7 +47,7 @@ def step_scale(axes: Drawing) -> None:
 
 
 def accuracy_scale(axes: Drawing, smoothed: NDArray[np.float64]) -> None:
-    """Per cent, from 0 to 100; stretched towards 100 % when that is where the curves end."""
+    """Set a scale from 0 to 100 %, stretched towards 100 % if the curves come close to it."""
     from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
     if smoothed[np.isfinite(smoothed)].max(initial=0.0) >= NEARLY_RIGHT:
@@ -60,17 +61,17 @@ def accuracy_scale(axes: Drawing, smoothed: NDArray[np.float64]) -> None:
 
 
 def stretch(share: ArrayLike) -> NDArray[np.float64]:
-    """−log₁₀(1.005 − a): the share of errors on a logarithmic scale, with a place for no error at all."""
+    """Return −log₁₀(1.005 − a): the error rate on a logarithmic scale that remains finite without errors."""
     return -np.log10(np.maximum(1.005 - np.asarray(share, np.float64), 1e-4))
 
 
 def shrink(height: ArrayLike) -> NDArray[np.float64]:
-    """The inverse of `stretch`."""
+    """Invert `stretch`."""
     return 1.005 - 10.0 ** -np.asarray(height, np.float64)
 
 
 def mark_epochs(axes: Drawing, ends: Sequence[float]) -> None:
-    """A light line where each epoch ends, and its number above; of many epochs, every 2nd, 5th, 10th, …"""
+    """Draw a light line at the end of each epoch with its number above it; with many epochs, at every 2nd, 5th, …"""
     every = next(k for k in _round_numbers() if len(ends) <= k * MOST_EPOCH_LABELS)
     chosen = [(step, number) for number, step in enumerate(ends, 1) if number % every == 0 and np.isfinite(step)]
     for step, _ in chosen:

@@ -1,4 +1,4 @@
-"""The numbers of one training run as the curves read them, checked once."""
+"""The data of one training run for the learning curves, checked once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ ACCURACY = "accuracy"
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """Steps (S,), loss and measure of each (S,), and one mapping an epoch.
+    """Steps (S,), loss and metric of each step (S,), and one mapping per epoch.
 
-    measure   accuracy, label_accuracy or mean_absolute_error
+    measure   name of the metric: accuracy, label_accuracy or mean_absolute_error
     """
 
     steps: Numbers
@@ -30,25 +30,25 @@ class Series:
 
     @property
     def window(self) -> int:
-        """Over how many steps the running mean goes."""
+        """Width of the running mean in steps."""
         return 2 * half_window(self.steps.size) + 1
 
     @property
     def marker(self) -> str:
-        """A single step is a dot; a line through it would not be seen."""
+        """Marker: a dot for a single step, where a line would be invisible; else none."""
         return "o" if self.steps.size == 1 else "none"
 
     @property
     def ends(self) -> list[float]:
-        """The last step of each epoch."""
+        """Last step of each epoch."""
         return [_number(epoch, "step") for epoch in self.epochs]
 
     def smoothed(self, quantity: str) -> Numbers:
-        """Its running mean, (S,)."""
+        """Return the running mean of a quantity, (S,)."""
         return smooth(self.values[quantity], half_window(self.steps.size))
 
     def validation(self, quantity: str) -> tuple[Numbers, Numbers]:
-        """(steps, values) of the epochs after which it was measured on validation data."""
+        """Return (steps, values) of a quantity on validation data, for the epochs after which it was measured."""
         key = f"validation_{ACCURACY if quantity.endswith(ACCURACY) else quantity}"
         found = [(_number(epoch, "step"), _number(epoch, key)) for epoch in self.epochs]
         points = np.array([point for point in found if np.isfinite(point).all()]).reshape(-1, 2)
@@ -63,9 +63,9 @@ def series(
     epochs: Epochs,
     measure: str = ACCURACY,
 ) -> Series:
-    """The series of one run.
+    """Make the series of one run.
 
-    Errors   ShapeError when there is not one loss and one measure a step
+    Errors   ShapeError unless there is one loss and one metric value per step
     """
     at = np.asarray(steps, np.float64).reshape(-1)
     values = {"loss": np.asarray(loss, np.float64), measure: np.asarray(measured, np.float64)}

@@ -1,6 +1,6 @@
-"""The look that all pictures share: colours, sizes of type, and text that can always be drawn.
+"""The common style of all plots: colours, type sizes, and text that can always be drawn.
 
-Every colour is set where it is used, so that a notebook's own matplotlib style cannot make a picture illegible.
+Every colour is set explicitly, so that a notebook's own matplotlib style cannot make a plot illegible.
 """
 
 import textwrap
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
 
-# Figures, axes and all on them: matplotlib does not type its keyword arguments, which a strict checker refuses.
+# Figures, axes and their artists: matplotlib's keyword arguments are untyped, which a strict checker rejects.
 Drawing: TypeAlias = Any
 
 PAPER, INK, MUTED, RULE, GRID = "#ffffff", "#1f2328", "#636c76", "#b4bbc3", "#e6e9ed"
-# Okabe and Ito's palette, told apart by colour-blind readers too (without its yellow, which is faint on white).
+# Okabe and Ito's palette, safe for colour-blind readers (without its yellow, which is faint on white).
 BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE, INK)
 TITLE, BODY, SMALL = 13.0, 10.0, 8.5  # points
-MARGIN = 0.1  # inches, left and right of all
+MARGIN = 0.1  # inches, at the left and right
 
-_CHARACTERS_PER_INCH, _TITLE_LINE = 9.5, 0.21  # of a title; inches
+_CHARACTERS_PER_INCH, _TITLE_LINE = 9.5, 0.21  # of a title; height of its line in inches
 _OTHER_SCRIPTS = (
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",
@@ -35,23 +35,23 @@ _OTHER_SCRIPTS = (
 
 @dataclass(frozen=True)
 class Sheet:
-    """A figure whose parts are placed in inches from the left and from below the title.
+    """A figure whose parts are positioned in inches from the left edge and from below the title.
 
-    Nothing is moved afterwards, so it is the same however often it is drawn (a fitted layout creeps).
+    Positions are fixed, so the figure is the same however often it is drawn (automatic layouts drift).
     """
 
     figure: Drawing
     title_height: float
 
     def axes(self, left: float, top: float, width: float, height: float) -> Drawing:
-        """New axes; all in inches."""
+        """Add axes; all arguments are in inches."""
         across, down = self.figure.get_size_inches()
         bottom = down - self.title_height - top - height
         return self.figure.add_axes((left / across, bottom / down, width / across, height / down))
 
 
 def new_sheet(width: float, height: float, title: str) -> Sheet:
-    """A white figure on an Agg canvas of its own: the title at the top left, `width`×`height` inches below it."""
+    """Make a white figure on its own Agg canvas, with a title at the top left and `width`×`height` inches below it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     lines = textwrap.wrap(legible(title), max(int(width * _CHARACTERS_PER_INCH), 12))
@@ -79,7 +79,7 @@ def _figure_class() -> Any:
 
 
 def widest(texts: Iterable[str], size: float) -> float:
-    """The width in inches of the widest of some texts (of one or more lines) set in `size` points."""
+    """Return the width in inches of the widest of some texts (of one or more lines) at `size` points."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -90,7 +90,7 @@ def widest(texts: Iterable[str], size: float) -> float:
 
 
 def tidy(axes: Drawing, *, grid: bool = True) -> None:
-    """Plain axes: two light spines, small muted ticks, a light grid behind the data."""
+    """Style axes plainly: two light spines, small muted ticks, a light grid behind the data."""
     axes.set_facecolor(PAPER)
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
@@ -104,21 +104,21 @@ def tidy(axes: Drawing, *, grid: bool = True) -> None:
 
 
 def tidy_ticks(axis: Drawing, length: float = 3.0) -> None:
-    """Small muted ticks, on the side where the axis has them already."""
+    """Style ticks as small and muted, on the side where the axis has them already."""
     axis.set_tick_params(which="both", colors=RULE, labelcolor=MUTED, labelsize=SMALL, width=0.8, direction="out")
     axis.set_tick_params(which="major", length=length, labelfontfamily=typeface()["fontfamily"])
     axis.set_tick_params(which="minor", length=0)
 
 
 def ruled(axes: Drawing) -> None:
-    """Axes that only place what is drawn on them: no frame, no ticks, units of an inch."""
+    """Turn axes into a bare drawing area: no frame, no ticks, units of an inch, y pointing down."""
     axes.set_axis_off()
     box, (across, down) = axes.get_position(), axes.figure.get_size_inches()
     axes.set(autoscale_on=False, aspect="auto", xlim=(0, box.width * across), ylim=(box.height * down, 0))
 
 
 def message(title: str, text: str) -> Drawing:
-    """A figure of one sentence."""
+    """Make a figure that only shows a sentence."""
     sheet = new_sheet(6, 1.1, title)
     axes = sheet.axes(MARGIN, 0, 6 - MARGIN, 0.9)
     axes.set_axis_off()
@@ -127,7 +127,7 @@ def message(title: str, text: str) -> Drawing:
 
 
 def legible(text: str, limit: int | None = None) -> str:
-    """Text on one line, at most `limit` characters, with `?` for those that no known font can draw."""
+    """Return text on one line, cut to `limit` characters, with `?` for characters that no known font can draw."""
     line = " ".join(text.split())
     if limit is not None and len(line) > limit:
         line = line[: limit - 1].rstrip() + "…"
@@ -137,7 +137,7 @@ def legible(text: str, limit: int | None = None) -> str:
 
 @cache
 def typeface() -> dict[str, Any]:
-    """How text is set: fonts in order of preference, and a `$` in it is a dollar sign, not a formula."""
+    """Return text options: fonts in order of preference, and `$` as a dollar sign rather than a formula."""
     return {"fontfamily": list(_families()), "parse_math": False}
 
 

@@ -1,4 +1,4 @@
-"""Images side by side in one picture, each with a few words below it."""
+"""Figures of several images with captions."""
 
 import math
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ from chainrule.pictures.style import INK, MARGIN, SMALL, legible, new_sheet, rul
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_CHARACTERS = 20  # of a line below an image
+MOST_CHARACTERS = 20  # in a line of a caption
 
-_SIDE, _GAP, _LINE = 1.0, 0.14, 0.155  # inches: the longer side of an image; between images; a line of words
+_SIDE, _GAP, _LINE = 1.0, 0.14, 0.155  # inches: longer side of an image; gap; line height of captions
 
 
 def tiles(images: NDArray[np.generic], captions: Sequence[str], columns: int, title: str) -> "Figure":
-    """A figure of images, row by row.
+    """Plot images row by row.
 
-    Shapes   images (M, C, H, W), M ≥ 1; captions M texts of one or more lines, or none
+    Shapes   images (M, C, H, W), M ≥ 1; captions: M texts of one or more lines, or none
     """
     lines = [[legible(line, MOST_CHARACTERS) for line in caption.split("\n")] for caption in captions]
     count, _, height, width = images.shape
@@ -46,9 +46,9 @@ def tiles(images: NDArray[np.generic], captions: Sequence[str], columns: int, ti
 
 
 def pictures(images: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Images (M, C, H, W) as 0 … 1: (M, H, W, 3) when there are three channels, else their mean, (M, H, W).
+    """Return images (M, C, H, W) in 0 … 1: (M, H, W, 3) for three channels, else their mean over channels, (M, H, W).
 
-    Bytes are divided by 255. Floats outside 0 … 1 (standardised ones) are scaled together, darkest to brightest.
+    Bytes are divided by 255. Floats beyond 0 … 1 (standardised ones) are scaled together from minimum to maximum.
     """
     bright = np.asarray(images, np.float64)
     if images.dtype.kind in "ui":

@@ -1,1 +1,1 @@
-"""Run folders: what makes a run, training it there, keeping it so that it can be resumed."""
+"""Run folders: jobs, training with checkpoints, checksums, resuming."""

@@ -1,6 +1,6 @@
-"""What the entries of a config.json must be: they may have been written by anybody.
+"""Validation of the data entry of a config.json, which is untrusted input.
 
-Errors   KeyError (an entry is missing) or FormatError; `Job.from_config` names the file
+Errors   KeyError (an entry is missing) or FormatError; `Job.from_config` adds the name of the file
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from chainrule.strict_json import entries, of, several
 
 
 def data(value: Any) -> dict[str, Any]:
-    """What config.json says of the data, with tuples for lists."""
+    """Return a checked copy of the data entry, with tuples for lists."""
     found = entries(value, "data").copy()
     of(str, found["name"], "name")
     for name in ("per_class", "limit"):

@@ -1,9 +1,9 @@
-"""The checksums of a run's files, so that what was changed by hand or by damage is not taken for the run's own.
+"""Checksums of a run's files, to detect files that were edited or damaged.
 
-checksums.json lists for each file of the run its size and SHA-256. It is written before the files it lists, and a file
-about to be replaced is listed twice, as it was and as it will be: a run that was killed at any moment verifies. Of
-history.csv the first bytes are listed, for rows behind them may follow. The file detects changes; whoever wants to
-deceive can write it anew.
+checksums.json lists the size and SHA-256 of each file of the run. It is written before the files it lists, with both
+the old and the new digest of a file about to be replaced, so that a run killed at any moment still verifies. For
+history.csv it covers the first bytes only, since rows may be appended. It detects accidents, not forgery: anyone can
+recompute it.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from chainrule.runs.folder import CHECKSUMS, CONFIG, HELD, HISTORY
 
 FORMAT = 1
 CHUNK = 1 << 20  # bytes read at a time
-TRIES, PAUSE = 50, 0.01  # readings of checksums that another process is replacing, and the seconds between them
+TRIES, PAUSE = 50, 0.01  # retries while another process replaces files, and the seconds between them
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,17 @@ class Digest:
 
     @staticmethod
     def of(content: bytes) -> "Digest":
-        """The digest of bytes."""
+        """Return the digest of bytes."""
         return Digest(len(content), hashlib.sha256(content).hexdigest())
 
 
-Listed = dict[str, tuple[Digest | None, ...]]  # a file's name → what it may be; None: not there
+Listed = dict[str, tuple[Digest | None, ...]]  # file name → allowed digests; None: may be absent
 
 
 def check(folder: Path, names: Iterable[str] = HELD, *, accept: bool = False) -> list[str]:
-    """Compare files of a run with its checksums, and return remarks to be shown: accepted changes, no checksums.
+    """Compare files of a run with its checksums, and return remarks on accepted changes or missing checksums.
 
-    accept   whether files that were changed may be used
+    accept   whether changed files may be used
     Errors   FormatError naming the changed files, unless ``accept``
     """
     for _ in range(TRIES):
@@ -55,16 +55,16 @@ def check(folder: Path, names: Iterable[str] = HELD, *, accept: bool = False) ->
             return []
         if stamp == _stamp(folder):
             return _changed(folder, found, accept)
-        time.sleep(PAUSE)  # the run is being trained, and has just written other files
+        time.sleep(PAUSE)  # the run is being trained and has just written new checksums
     else:
         return []
     if _announced(folder) and (folder / CONFIG).is_file():
         return _changed(folder, [CHECKSUMS], accept)
-    return [f"{folder} has no checksums: it was written before chainrule kept them, and changes would not be seen"]
+    return [f"{folder} has no checksums: an older chainrule wrote it, and changes to its files cannot be detected"]
 
 
 def read(folder: Path) -> Listed | None:
-    """Return what checksums.json lists; None when there is none, or when it was itself changed."""
+    """Read checksums.json; None if it is missing, or was itself changed."""
     path = folder / CHECKSUMS
     if not path.is_file():
         return None
@@ -78,20 +78,20 @@ def read(folder: Path) -> Listed | None:
 
 
 def refuse_foreign(folder: Path) -> None:
-    """RunError when a file of that name lies in the folder of a new run which no run wrote."""
+    """Raise RunError when the folder of a new run holds a checksums.json that no run has written."""
     if (folder / CHECKSUMS).exists() and read(folder) is None:
         raise RunError(f"{folder} holds another {CHECKSUMS}; choose another folder")
 
 
 def history_bytes(folder: Path) -> int | None:
-    """Return how many bytes of history.csv the checksums vouch for; None when they list none."""
+    """Return the number of bytes of history.csv covered by the checksums; None if they do not list it."""
     listed = (read(folder) or {}).get(HISTORY, ())
     sizes = [one.size for one in listed if one is not None and _matches(folder / HISTORY, (one,))]
     return max(sizes, default=None)
 
 
 class Recorder:
-    """Writes the files of a run, whose folder is locked, and their checksums before them."""
+    """Writer of a run's files, which writes their checksums first; the folder must be locked."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -100,13 +100,13 @@ class Recorder:
             if (folder / name).is_file():
                 self._now[name] = _digest_of(folder / name)
         listed = read(folder) or {}
-        if HISTORY in self._now:  # rows behind those listed may be torn
+        if HISTORY in self._now:  # rows after the listed ones may be incomplete
             known = [one for one in listed.get(HISTORY, ()) if one and _matches(folder / HISTORY, (one,))]
             self._now[HISTORY] = max(known, key=lambda one: one.size, default=self._now[HISTORY])
         self._history = hashlib.sha256()
 
     def write(self, contents: Mapping[str, bytes]) -> None:
-        """Replace files, in the order given, each whole or not at all."""
+        """Replace files in the order given, each atomically."""
         coming = {name: Digest.of(content) for name, content in contents.items()}
         self._list(coming)
         for name, content in contents.items():
@@ -116,13 +116,13 @@ class Recorder:
             self._history = hashlib.sha256(contents[HISTORY])
 
     def append_history(self, rows: bytes) -> None:
-        """Append rows to history.csv, which `write` wrote; they are listed by the next `write` or `settle`."""
+        """Append rows to the history.csv written by `write`; the next `write` or `settle` updates its digest."""
         files.append(self.folder / HISTORY, rows)
         self._history.update(rows)
         self._now[HISTORY] = Digest(self._now[HISTORY].size + len(rows), self._history.hexdigest())
 
     def settle(self) -> None:
-        """List every file as it is now, and as nothing else."""
+        """List only the current digest of every file."""
         self._list({})
 
     def _list(self, coming: Mapping[str, Digest]) -> None:
@@ -138,12 +138,12 @@ def _changed(folder: Path, names: list[str], accept: bool) -> list[str]:
     parts = [f"{name} was {'changed' if (folder / name).exists() else 'removed'}" for name in names]
     what = f"{folder}: {', '.join(parts)} since the run wrote it"
     if not accept:
-        raise FormatError(f"{what}; --accept-changes goes on nevertheless")
+        raise FormatError(f"{what}; --accept-changes uses it anyway")
     return [f"{what}, and is used as it is"]
 
 
 def _announced(folder: Path) -> bool:
-    """Return whether there should be checksums: config.json says so, or a file of that name is there."""
+    """Return whether a run should have checksums: config.json says so, or checksums.json exists."""
     if (folder / CHECKSUMS).exists():
         return True
     try:
@@ -154,7 +154,7 @@ def _announced(folder: Path) -> bool:
 
 
 def _matches(path: Path, listed: tuple[Digest | None, ...]) -> bool:
-    """Return whether a file is as listed; of history.csv, whether it begins so."""
+    """Return whether a file, or the beginning of history.csv, matches one of the listed digests."""
     if not path.is_file():
         return None in listed
     whole = path.name != HISTORY
@@ -165,7 +165,7 @@ def _matches(path: Path, listed: tuple[Digest | None, ...]) -> bool:
 
 
 def _digest_of(path: Path, size: int | None = None) -> Digest:
-    """The digest of a file, or of its first bytes."""
+    """Compute the digest of a file, or of its first `size` bytes."""
     digest, left, done = hashlib.sha256(), size, 0
     with path.open("rb") as stream:
         while block := stream.read(CHUNK if left is None else min(CHUNK, left - done)):
@@ -184,7 +184,7 @@ def _digest(value: Any) -> Digest | None:
 
 
 def _own(listed: Any) -> str:
-    """The checksum of the checksums: they, too, may be changed or damaged."""
+    """Return the checksum of the checksums, which may be changed or damaged too."""
     return hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
 
 

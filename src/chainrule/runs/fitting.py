@@ -1,4 +1,4 @@
-"""The run folder of `model.fit(…, run=FOLDER)`: the files of `chainrule train`, from data that Python has."""
+"""Run folders of `model.fit(…, run=FOLDER)`: the same files as from `chainrule train`, for data in memory."""
 
 import sys
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ from chainrule.training.history import History
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.recipe import Recipe
 
-PLANNED = ("epochs", "patience", "schedule")  # of a recipe: what may be another when a run is resumed
+PLANNED = ("epochs", "patience", "schedule")  # entries of a recipe that may change when a run is resumed
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Inputs x (N, …) and labels or targets y as `fit` was given them, and where they came from."""
+    """Inputs x (N, …) and labels or targets y as given to `fit`, and their origin."""
 
     x: Any
     y: Any
@@ -35,7 +35,7 @@ class Part:
 
     @staticmethod
     def of(given: Any) -> "Part | None":
-        """A part from a `Dataset`, a pair (x, y) or None."""
+        """Make a part from a `Dataset` or a pair (x, y); None for None."""
         if given is None:
             return None
         if isinstance(given, Dataset):
@@ -57,12 +57,12 @@ def fit_in_folder(
     *,
     resume: bool,
 ) -> History:
-    """Train what `fit` prepared, in a new run folder or, to resume, on from the checkpoint of one.
+    """Train a model and trainer prepared by `fit` in a new run folder or, to resume, from a folder's checkpoint.
 
     run   the folder
     training, validation, test   a `Dataset`, a pair (x, y), or None
-    Errors   RunError when the folder holds a run, or is not one to resume; OptionError when that was trained otherwise;
-             DataError when it was trained on other data
+    Errors   RunError when the folder holds a run, or none that can be resumed; OptionError when that run has another
+             model or recipe; DataError when it was trained on other data
     """
     folder = files.path_of(run)
     parts = [Part.of(given) for given in (training, validation, test)]
@@ -87,7 +87,7 @@ def fit_in_folder(
 
 
 def _job(model: Sequential, trainer: Trainer, parts: Sequence[Part | None]) -> Job:
-    """The job that describes what `fit` was given."""
+    """Return the job that describes the arguments of `fit`."""
     training, validation, test = parts
     if training is None:
         raise DataError("there are no data to train on")
@@ -97,7 +97,7 @@ def _job(model: Sequential, trainer: Trainer, parts: Sequence[Part | None]) -> J
     recipe = trainer.recipe
     try:
         kept = Recipe.from_config(recipe.to_config()) == recipe
-    except Exception:  # whatever an object of the user's own answers
+    except Exception:  # to_config may run the user's code
         kept = False
     if not kept:
         raise RunError("a run folder cannot hold a loss, schedule or optimizer of your own; leave out run=")
@@ -108,7 +108,7 @@ def _job(model: Sequential, trainer: Trainer, parts: Sequence[Part | None]) -> J
 
 
 def _check_same(folder: Path, kept: Job, job: Job) -> None:
-    """Refuse to resume with another network, another recipe or other data than the run's."""
+    """Raise an error unless network, recipe, engine and data are those of the run to resume."""
     plain = files.plain
     for what in ("layers", "input_shape", "dtype"):
         if plain(kept.model[what]) != plain(job.model[what]):
@@ -124,7 +124,7 @@ def _check_same(folder: Path, kept: Job, job: Job) -> None:
 
 
 def _differing(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """What the data of a run and those that were given now differ in, as far as their numbers tell."""
+    """Describe how the given data differ from those of a run, as far as the numbers of samples show it."""
     for part in ("training", "test", "validation"):
         counts = [found.get(f"{part}_samples", 0) for found in (before, now)]
         if counts[0] != counts[1]:
@@ -133,7 +133,7 @@ def _differing(before: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def _comparable(recipe: Recipe) -> dict[str, Any]:
-    """The entries of a recipe that a resumed run must share; of a schedule, that which it began with."""
+    """Return the entries of a recipe that a resumed run must share, with the schedule that the run started with."""
     found = {entry.name: getattr(recipe, entry.name) for entry in fields(recipe)}
     schedule = recipe.schedule.first if isinstance(recipe.schedule, Restarted) else recipe.schedule
     return {name: value for name, value in found.items() if name not in PLANNED} | {"schedule": schedule}

@@ -1,4 +1,4 @@
-"""The folder of a run: the names of what lies in it, and the lock of the one process that writes there."""
+"""The folder of a run: the names of its files, and the lock held by the process that writes there."""
 
 import errno
 import os
@@ -13,17 +13,17 @@ from chainrule.errors import RunError
 CONFIG, EVALUATION = "config.json", "evaluation.json"
 CHECKPOINT, HISTORY, MODEL, BEST = "checkpoint.safetensors", "history.csv", "model.safetensors", "best.safetensors"
 CHECKSUMS = "checksums.json"
-START = "start.safetensors"  # the first weights, where the seed does not tell them
+START = "start.safetensors"  # initial weights that do not follow from the seed
 HELD = (CONFIG, START, CHECKPOINT, HISTORY, MODEL, BEST, EVALUATION)
 PICTURES = ("curves.png", "kernels-*.png", "confusion.png", "mistakes.png")
 LOCK = ".lock"
-GLANCE = 0.05  # seconds after which nobody merely looks at a lock any more
+GLANCE = 0.05  # seconds after which a lock is not held by a mere check any more
 
 
 def refuse_held(folder: Path) -> None:
-    """RunError when a run, or any file of one, lies in the folder, or when it cannot be named in a line."""
+    """Raise RunError when the folder holds any file of a run, or its name is not printable."""
     if not str(folder).isprintable():
-        raise RunError(f"{str(folder)!r} cannot be a run folder: its name holds letters that cannot be printed")
+        raise RunError(f"{str(folder)!r} cannot be a run folder: its name holds unprintable characters")
     for name in HELD:
         if os.path.lexists(folder / name):
             advice = f"go on with it by --resume {folder} or fit(…, resume=True), or " if name == CONFIG else ""
@@ -32,7 +32,7 @@ def refuse_held(folder: Path) -> None:
 
 @contextmanager
 def claimed(folder: Path) -> Generator[None]:
-    """Make the folder of a new run and keep all others out of it; RunError when it holds a run already."""
+    """Create and lock the folder of a new run; RunError when it holds a run already."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -44,14 +44,14 @@ def claimed(folder: Path) -> Generator[None]:
 
 @contextmanager
 def locked(folder: Path) -> Generator[None]:
-    """Keep all other processes from training in a folder; RunError when one does.
+    """Lock a folder against training by other processes; RunError when it is locked already.
 
-    The lock is the system's, on a file: it ends with the process, however that dies. The file is removed with it.
+    The lock is a file lock of the operating system, so it ends with the process in any case. Its file is removed then.
     """
     path = folder / LOCK
     try:
         handle = _acquired(path)
-        if handle is None:  # or somebody is just looking whether it is locked
+        if handle is None:  # perhaps only a check by `in_use`
             time.sleep(GLANCE)
             handle = _acquired(path)
     except OSError as error:
@@ -65,7 +65,7 @@ def locked(folder: Path) -> Generator[None]:
 
 
 def in_use(folder: Path) -> bool:
-    """Whether a process trains in a folder. Nothing there is made, written or removed."""
+    """Return whether a process is training in a folder, without changing anything there."""
     try:
         handle = os.open(folder / LOCK, os.O_RDWR)
     except OSError:
@@ -75,11 +75,11 @@ def in_use(folder: Path) -> bool:
     except OSError:
         return False
     finally:
-        _close(handle)  # and with it the lock, if it was free
+        _close(handle)  # releases the lock if it was free
 
 
 def _acquired(path: Path) -> int | None:
-    """The locked file; None where another has locked it. One removed between opening and locking is nobody's: again."""
+    """Open and lock the file; None if another process holds the lock. Retry if the file is removed in between."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         got = kept = False
@@ -101,7 +101,7 @@ def _is_there(handle: int, path: Path) -> bool:
 
 
 def _release(handle: int, path: Path) -> None:
-    if sys.platform == "win32":  # an open file cannot be removed; one that somebody else has opened stays
+    if sys.platform == "win32":  # an open file cannot be removed; a file opened by another process stays
         _close(handle)
         with suppress(OSError):
             path.unlink()
@@ -112,7 +112,7 @@ def _release(handle: int, path: Path) -> None:
 
 
 def _close(handle: int) -> None:
-    """Close the file of a lock, in which nothing is written: it is closed even where the system complains."""
+    """Close the lock file; since nothing is written to it, an error does not matter."""
     with suppress(OSError):
         os.close(handle)
 
@@ -139,5 +139,5 @@ else:
             return False
         except OSError as error:
             if error.errno not in UNABLE:
-                raise  # where the file system has no locks, nobody can be kept out, and training goes on
+                raise  # a file system without locks cannot keep others out, and training goes on
         return True

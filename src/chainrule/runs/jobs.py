@@ -1,4 +1,4 @@
-"""A job: everything that makes a run, as it is kept in config.json."""
+"""A job: everything that determines a run, as stored in config.json."""
 
 import hashlib
 import platform
@@ -20,11 +20,11 @@ from chainrule.training.recipe import Recipe
 from chainrule.version import __version__
 
 FORMAT = 1
-ARRAYS = "arrays of model.fit"  # the name of data that no file holds
+ARRAYS = "arrays of model.fit"  # name of data that exist in memory only
 
 
 class Labelled(Protocol):
-    """Samples as they are kept apart from training: a `Dataset`, or arrays.
+    """Labelled samples: a `Dataset`, or a pair of arrays.
 
     x   inputs (N, …)
     y   labels (N,), or targets (N, K)
@@ -38,13 +38,13 @@ class Labelled(Protocol):
 
 @dataclass(frozen=True)
 class DataChoice:
-    """Which data a run is trained and tested on.
+    """The data that a run is trained and tested on.
 
-    name       a known data set, a folder of pictures, or an .npz file
-    only       the classes that are kept, as labels; None: all
-    per_class  so many training samples of each class, chosen by the seed; None: all
-    limit      so many training samples in all, chosen by the seed; None: all
-    size       (H, W) that the images of a folder are resized to; None: that of the first
+    name          a known data set, a folder of images, or an .npz file
+    only          labels of the classes to use; None: all
+    per_class     number of training samples of each class, chosen by the seed; None: all
+    limit         number of training samples in all, chosen by the seed; None: all
+    size          (H, W) to resize the images of a folder to; None: the size of the first
     skip_damaged  whether damaged images of a folder are left out
     """
 
@@ -58,7 +58,7 @@ class DataChoice:
     def load(
         self, seed: int, *, folder: str | None = None, offline: bool | None = None, progress: bool = True
     ) -> tuple[Dataset, Dataset]:
-        """Training and test data."""
+        """Load training and test data."""
         if self.name == ARRAYS:
             again = "give --data, or in Python go on with model.fit(…, run=…, resume=True)"
             raise DataError(f"this run was trained on arrays that were given to model.fit: {again}")
@@ -75,11 +75,12 @@ class DataChoice:
 
 @dataclass(frozen=True)
 class Job:
-    """A model to be made, the data and the recipe to train it with, and the engine that does it.
+    """A model description, the data and the recipe to train it with, and the engine to use.
 
-    model   what `Sequential.about` gives
-    found   what the data turned out to be: counts, source and a fingerprint
-    start   a file with the first weights, where they are not those of the model's seed
+    model    description from `Sequential.about`
+    found    properties of the loaded data: counts, source and a fingerprint
+    command  command line that started the run
+    start    file with the initial weights; None if they follow from the model's seed
     """
 
     model: dict[str, Any]
@@ -93,19 +94,19 @@ class Job:
 
     @property
     def epoch_images(self) -> int:
-        """Images of an epoch: the training images without those held back."""
+        """Number of images in an epoch: the training images without those held back."""
         images, share = self.found["training_samples"], self.recipe.validation
         return images - data.held_back_count(images, share) if share else images
 
     def build(self) -> Sequential:
-        """The model with its first weights."""
+        """Build the model with its initial weights."""
         model = Sequential.from_about(self.model, engine=self.engine, threads=self.threads)
         if self.start is not None:
             model.set_weights(files.read_tensors(self.start, "model")[0])
         return model
 
     def to_config(self) -> dict[str, Any]:
-        """All of it and the versions, as JSON has it."""
+        """Return the job and the versions of the software as JSON values."""
         return {
             "format": FORMAT,
             "chainrule": __version__,
@@ -123,7 +124,7 @@ class Job:
 
     @staticmethod
     def from_config(config: dict[str, Any], place: Path) -> "Job":
-        """The job that `to_config` wrote."""
+        """Read a job written by `to_config`; FormatError, naming `place`, when it is invalid."""
         found = config.get("format") if isinstance(config, dict) else None  # pyright: ignore[reportUnnecessaryIsInstance]
         if found != FORMAT:
             raise FormatError(f"{place}: expected a config of format {FORMAT}, found {quoted(found)}")
@@ -136,12 +137,12 @@ class Job:
             command = strict_json.several(str, config["command"], "command")
             return Job(model, choice, recipe, engine, threads, about, command)
         except KeyError as error:
-            raise FormatError(f"{place}: there is no {error.args[0]}") from None
+            raise FormatError(f"{place}: {error.args[0]} is missing") from None
         except (ChainruleError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise FormatError(f"{place}: {error}") from None
 
     def check_data(self, training: Dataset, test: Dataset) -> dict[str, Any]:
-        """What the data are; DataError or ShapeError when this job's model cannot be trained on them."""
+        """Describe the data; DataError or ShapeError when this job's model cannot be trained on them."""
         shape = tuple(self.model["input_shape"])
         for part, name in ((training, "training"), (test, "test")):
             if part.x.shape[1:] != shape:
@@ -157,9 +158,9 @@ class Job:
 
 
 def describe(training: Labelled, test: Labelled | None, validation: Labelled | None = None) -> dict[str, Any]:
-    """Counts, source, and a SHA-256 over inputs and labels of all parts.
+    """Return counts, source, and a SHA-256 over the inputs and labels of all parts.
 
-    validation   other data than the training set's own, which belong to it
+    validation   validation data other than the training set's own
     """
     digest = hashlib.sha256()
     for part in (training, test, getattr(training, "validation", None), validation):

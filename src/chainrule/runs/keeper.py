@@ -1,8 +1,8 @@
-"""Keeps a run on disk while it trains, so that it can be killed at any moment and resumed bit for bit.
+"""Saving of a run while it trains, so that it can be killed at any moment and resumed bit for bit.
 
-The order at every save: first the rows of history.csv are flushed, then the checksums of what comes, then
-checkpoint.safetensors is replaced. A history longer than its checkpoint is therefore normal after a crash; the rest is
-trained again, to the same bits.
+Every save first flushes the rows of history.csv, then writes the checksums of the new files, then replaces
+checkpoint.safetensors. After a crash, the history may therefore be longer than the checkpoint; the difference is
+trained again, with the same bits.
 """
 
 import json
@@ -28,7 +28,7 @@ INTERVAL = 15.0  # seconds between two checkpoints within an epoch
 
 
 class Keeper(Callback):
-    """Writes history.csv, checkpoint.safetensors and best.safetensors of a run folder, through its recorder."""
+    """Callback that writes history.csv, checkpoint.safetensors and best.safetensors through a recorder."""
 
     def __init__(self, recorder: Recorder, model: Sequential, interval: float = INTERVAL) -> None:
         self.recorder = recorder
@@ -38,7 +38,7 @@ class Keeper(Callback):
         self._saved = time.monotonic()
 
     def begin(self, trainer: Trainer) -> None:
-        """Write the history so far and, of a fresh run, the first checkpoint."""
+        """Write the history so far and, in a new run, the first checkpoint."""
         files.remove_torn(self.recorder.folder, (CHECKSUMS, *HELD, *PICTURES))
         rows = [",".join(history.columns(trainer.history.measure)) + "\n", *trainer.history.rows()]
         self.recorder.write({HISTORY: "".join(rows).encode()})
@@ -47,22 +47,22 @@ class Keeper(Callback):
             self.save(trainer)
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Save now and then; not at the end of an epoch, which is saved with its validation."""
+        """Save when the interval has passed; not at the end of an epoch, which is saved after its validation."""
         ended = len(trainer.history) % trainer.epoch_steps == 0
         if not ended and time.monotonic() - self._saved >= self._interval:
             self.save(trainer)
 
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
-        """Save, and keep the model if it is the best so far."""
+        """Save a checkpoint, and the model too if it is the best so far."""
         done = len(trainer.history.epochs)
         self.save(trainer, best=best_epoch(trainer.history.epochs) == done - 1)
 
     def stopped(self, trainer: Trainer) -> None:
-        """Save."""
+        """Save a checkpoint."""
         self.save(trainer)
 
     def save(self, trainer: Trainer, *, best: bool = False) -> None:
-        """Flush the history, then replace the checkpoint; never with parameters that an update made infinite.
+        """Flush the history, then replace the checkpoint; NotFiniteError if an update made parameters infinite.
 
         best   whether to replace best.safetensors too
         """
@@ -84,18 +84,18 @@ class Keeper(Callback):
 
 
 def packed(model: Sequential, epoch: int, of: int | None = None) -> bytes:
-    """Return the bytes of a model file that says after which epoch it is, and the end of how many in all."""
+    """Return the bytes of a model file, with its epoch and, for a finished run, the number of epochs in all."""
     about = {**model.about(), "epoch": epoch} | ({} if of is None else {"epochs": of})
     return files.tensor_bytes("model", model.weights, about)
 
 
 def restore(folder: Path, model: Sequential, trainer: Trainer) -> None:
-    """Bring model and trainer to where the checkpoint of a run folder is; without one yet, that is the start."""
+    """Restore model and trainer from the checkpoint of a run folder; a run without one yet is at its start."""
     path = folder / CHECKPOINT
     if not path.exists() and history.is_bare(folder / HISTORY):
         return
     tensors, about = files.read_tensors(path, "checkpoint")
-    expected = json.loads(json.dumps(model.architecture()))  # tuples as lists, as a file has them
+    expected = json.loads(json.dumps(model.architecture()))  # tuples become lists, as in a file
     if not _describes(about.get("model"), expected):
         raise FormatError(f"{path} is a checkpoint of another model")
     model.set_weights(finite_weights(tensors, path))

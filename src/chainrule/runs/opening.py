@@ -1,4 +1,4 @@
-"""The weights of a run, finished or not: those of its end, else the best so far, else those of its checkpoint."""
+"""Loading a run's model, finished or not: the final weights, else the best so far, else the last checkpoint."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from chainrule.runs.keeper import finite_weights
 
 @dataclass(frozen=True)
 class Opened:
-    """The model of a run, its job, and remarks to be shown: which weights these are, what was changed."""
+    """The model of a run, its job, and remarks on which weights were loaded and which files were changed."""
 
     model: Sequential
     job: Job
@@ -25,9 +25,9 @@ class Opened:
 def open_run(
     folder: Path, *, engine: str | None = None, threads: int | None = None, accept_changes: bool = False
 ) -> Opened:
-    """The best weights there are in a run folder.
+    """Load the model with the best available weights of a run folder.
 
-    Errors   RunError when there are none yet; FormatError when a file was changed, unless ``accept_changes``
+    Errors   RunError when there are no weights yet; FormatError when a file was changed, unless ``accept_changes``
     """
     remarks = checksums.check(running.existing(folder), (CONFIG, START), accept=accept_changes)
     job = running.read_job(folder)
@@ -37,7 +37,7 @@ def open_run(
             continue
         tensors, about = files.read_tensors(path, kind)
         if name == MODEL and about.get("epochs", job.recipe.epochs) != job.recipe.epochs and (folder / BEST).exists():
-            continue  # the end of fewer epochs: more of them are being trained
+            continue  # the final weights of a shorter run that is being extended
         remarks += checksums.check(folder, (name,), accept=accept_changes)
         described = about if kind == "model" else about.get("model")
         if not isinstance(described, dict):
@@ -49,7 +49,7 @@ def open_run(
 
 
 def load_run(folder: Path, *, engine: str | None = None, threads: int | None = None) -> Sequential:
-    """The model with the best weights of a run folder; of a folder without config.json its model.safetensors."""
+    """Load the model with the best weights of a run folder, or model.safetensors in a folder without config.json."""
     if (folder / CONFIG).is_file():
         opened = open_run(folder, engine=engine, threads=threads)
         for remark in opened.remarks:
@@ -63,7 +63,7 @@ def load_run(folder: Path, *, engine: str | None = None, threads: int | None = N
 
 
 def _which(folder: Path, name: str, about: dict[str, Any], job: Job) -> list[str]:
-    """Return the remark on weights that are not those of the end of the run."""
+    """Return a remark if the weights are not those of the finished run."""
     if name == MODEL:
         return []
     when = f"epoch {about.get('epoch', '?')} of {job.recipe.epochs}" if name == BEST else f"step {about.get('step')}"

@@ -1,7 +1,7 @@
-"""Run folders: a job trained from start to end, or on from where it stopped.
+"""Training of a job in a run folder, from the start or from a checkpoint.
 
 A run folder holds config.json, history.csv, checkpoint.safetensors, best.safetensors, checksums.json and, at the end,
-model.safetensors, evaluation.json and pictures.
+model.safetensors, evaluation.json and plots.
 """
 
 import os
@@ -34,11 +34,11 @@ STDERR = 2
 
 @dataclass(frozen=True)
 class Result:
-    """The result of a run.
+    """Result of a run.
 
-    finished     False when it was stopped: it can be resumed
+    finished     False if the run was stopped and can be resumed
     interrupted  whether Ctrl-C stopped it
-    evaluation   on the test data; None where there are none, or the run is not finished
+    evaluation   evaluation on the test data; None without test data, or if the run is not finished
     """
 
     folder: Path
@@ -76,9 +76,9 @@ def begin(
     *,
     first: bytes | None = None,
 ) -> Result:
-    """Train in a new folder.
+    """Train a model in a new folder.
 
-    first   a model file of the first weights, where they are not those of the model's seed
+    first   model file of the initial weights; None if they follow from the model's seed
     """
     with claimed(folder):
         checksums.refuse_foreign(folder)
@@ -99,7 +99,7 @@ def resume(
     patience: int | None = None,
     accept_changes: bool = False,
 ) -> Result:
-    """Train the job of a folder on from its checkpoint, bit for bit as if it had never stopped; see `go_on`."""
+    """Resume the job of a folder from its checkpoint, bit for bit as if it had never stopped; see `go_on`."""
 
     def prepare(job: Job) -> tuple[Sequential, Trainer]:
         job.check_data(training, test)
@@ -120,11 +120,11 @@ def go_on(
     patience: int | None = None,
     accept_changes: bool = False,
 ) -> Result:
-    """Train on from the checkpoint of a folder.
+    """Resume training from the checkpoint of a folder.
 
-    prepare            makes model and trainer of its job, or refuses it
-    epochs, patience   of the recipe from here on (`extended`); None: as they were
-    accept_changes     whether files that were changed since they were written may be used (`checksums.check`)
+    prepare            function that makes model and trainer for the job, or raises an error
+    epochs, patience   new values for the recipe (`extended`); None: unchanged
+    accept_changes     whether to use files that were changed since they were written (`checksums.check`)
     """
     with locked(existing(folder)):
         checksums.check(folder, accept=accept_changes)
@@ -135,7 +135,7 @@ def go_on(
         longer = extended(job, trainer, epochs, patience)
         if longer != job:
             job = longer
-            Job.from_config(files.plain(job.to_config()), folder / CONFIG)  # what could not be read is not written
+            Job.from_config(files.plain(job.to_config()), folder / CONFIG)  # do not write what could not be read
             recorder.write({CONFIG: files.json_bytes(job.to_config())})
             replan(trainer, job.recipe)
         tested = test if job.found["test_samples"] else None
@@ -143,9 +143,9 @@ def go_on(
 
 
 def extended(job: Job, trainer: Trainer, epochs: int | None, patience: int | None) -> Job:
-    """A job with more epochs in all, or another patience, after the steps that a trainer has behind it.
+    """Return the job with another number of epochs in all, or another patience, from the trainer's step on.
 
-    What is behind stays as it was: a schedule that depends on the number of steps begins a new cycle.
+    Steps already done are not affected: a schedule that depends on the number of steps starts a new cycle.
     """
     recipe, done = job.recipe, len(trainer.history)
     if patience is not None:
@@ -153,7 +153,7 @@ def extended(job: Job, trainer: Trainer, epochs: int | None, patience: int | Non
     if epochs is not None and epochs != recipe.epochs:
         if epochs * trainer.epoch_steps <= done:
             ended = f"{done // trainer.epoch_steps} epochs are done"
-            raise OptionError(f"{epochs} epochs: {ended}, and the number is of epochs in all; expected more")
+            raise OptionError(f"{epochs} epochs: {ended}, and the number counts all epochs; expected more")
         schedule = recipe.schedule.extended(done, recipe.epochs) if done else recipe.schedule
         recipe = replace(recipe, epochs=epochs, schedule=schedule)
     return replace(job, recipe=recipe)
@@ -165,13 +165,13 @@ def replan(trainer: Trainer, recipe: Recipe) -> None:
 
 
 def read_job(folder: Path) -> Job:
-    """The job of a run folder."""
+    """Read the job of a run folder."""
     found = Job.from_config(files.read_json(existing(folder) / CONFIG), folder / CONFIG)
     return replace(found, start=folder / START) if (folder / START).exists() else found
 
 
 def existing(folder: Path) -> Path:
-    """The folder; RunError when it holds no run."""
+    """Return the folder; RunError when it holds no run."""
     if not (folder / CONFIG).is_file():
         raise RunError(f"{folder} holds no run (there is no {CONFIG})")
     return folder
@@ -192,7 +192,7 @@ def _train(
     callbacks: Sequence[Callback],
     interval: float,
 ) -> Result:
-    """Train to the end in a locked folder, and leave model, evaluation and pictures there."""
+    """Train to the end in a locked folder, and write model, evaluation and plots there."""
     folder = recorder.folder
     with _stop_on_interrupt(trainer) as interrupted:
         trainer.run([keeper.Keeper(recorder, model, interval), *callbacks])
@@ -213,9 +213,9 @@ def _train(
 
 @contextmanager
 def _stop_on_interrupt(trainer: Trainer) -> Generator[list[int]]:
-    """The first Ctrl-C ends training after the current step, and says so; a second one interrupts at once.
+    """Stop training after the current step at the first Ctrl-C, with a message, and at once at the second.
 
-    Yields a list that then holds the signal.
+    Yield a list to which the signal is appended.
     """
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -236,7 +236,7 @@ def _stop_on_interrupt(trainer: Trainer) -> Generator[list[int]]:
 
 
 def _tell(text: str) -> None:
-    """A line on stderr, past Python's buffers: a signal may come while they are being written."""
+    """Write a line to stderr, bypassing Python's buffers, which the signal may have interrupted."""
     with suppress(OSError):
         os.write(STDERR, f"{chr(10) if os.isatty(STDERR) else ''}{text}\n".encode())
 
@@ -244,7 +244,7 @@ def _tell(text: str) -> None:
 def draw(
     folder: Path, model: Sequential, history: History, test: Labelled | None, evaluation: Evaluation | None
 ) -> None:
-    """The pictures of a run: curves, kernels; of a tested one confusion matrix and most confident mistakes."""
+    """Plot learning curves and kernels and, with an evaluation, the confusion matrix and most confident mistakes."""
     from chainrule.pictures import confusion, curves, kernels, mistakes
     from chainrule.pictures.files import save
 

@@ -1,4 +1,4 @@
-"""Where a run stands: its network, and the training step that would come next."""
+"""The state of a run at its checkpoint: its network, and its next training step."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from chainrule.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Standing:
-    """A run's network as its checkpoint has it, its job, and its next step."""
+    """A run's network at its checkpoint, its job, and its next step."""
 
     model: Sequential
     job: Job
@@ -27,7 +27,7 @@ class Standing:
 
 
 def of_run(folder: Path, *, engine: str | None = None, threads: int | None = None) -> Standing:
-    """Where the checkpoint of a run folder is."""
+    """Read the state of a run folder from its checkpoint."""
     job = running.read_job(folder)
     path = folder / CHECKPOINT
     tensors, about = files.read_tensors(path, "checkpoint")
@@ -43,10 +43,10 @@ def of_run(folder: Path, *, engine: str | None = None, threads: int | None = Non
 
 
 def next_step(recipe: Recipe, done: int, images: int, moments: tuple[Array, ...] | None = None) -> Training:
-    """The step after so many; after the last of the recipe, one more at the rate of the last.
+    """Return the step after `done` steps; beyond the end of the recipe, one at the rate of its last step.
 
-    images   training images of an epoch
-    moments  of the optimizer; None: zeros, as before the first step
+    images   number of training images in an epoch
+    moments  the optimizer's moments; None: zeros, as before the first step
     """
     epoch_steps = data.batch_count(images, recipe.batch_size)
     steps = epoch_steps * recipe.epochs
@@ -56,7 +56,7 @@ def next_step(recipe: Recipe, done: int, images: int, moments: tuple[Array, ...]
 
 
 def otherwise(training: Training, optimizer: Optimizer | None, rate: float | None) -> Training:
-    """The same step with another optimizer, which remembers nothing, or at another rate."""
+    """Return the step with another optimizer, whose moments are zero, or at another rate."""
     changed = training
     if optimizer is not None:
         changed = replace(training, optimizer=optimizer, rate=optimizer.rate, moments=None, step=1)

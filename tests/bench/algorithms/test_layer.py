@@ -29,7 +29,7 @@ def test_one_dimension():
 @pytest.mark.parametrize(
     ("written", "one_dimensional", "said"),
     [
-        ("16x32", False, "expected CHANNELS,FILTERS,KERNEL@PICTURE, such as 16,32,3x3@28x28"),
+        ("16x32", False, "expected CHANNELS,FILTERS,KERNEL@IMAGE, such as 16,32,3x3@28x28"),
         ("1,2,3", True, "such as 1,1,63@4096"),
         ("1,1,3x3@28x28", True, "has two dimensions"),
         ("1,1,-3@28", False, "'1,1,-3@28'"),

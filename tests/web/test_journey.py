@@ -45,7 +45,7 @@ def test_a_digit_drawn_by_mouse_is_answered_as_predict_does(page: "Page", networ
 
     waited(page, lambda: read() == pytest.approx([*answer], abs=1))  # the pad is finer than what is computed with
     assert max(answer) > 20  # a network that has not learnt anything would say yes to everything
-    assert page.locator(".winner").inner_text().startswith(f"It says {answer.argmax()}")
+    assert page.locator(".winner").inner_text().startswith(f"Prediction: {answer.argmax()}")
 
 
 def drawing(page: "Page") -> np.ndarray:

@@ -152,7 +152,7 @@ def test_correlation_and_convolution_side_by_side(lab: "Page") -> None:
     assert block(lab, "y") == printed(correlate2d(IMAGE[0], KERNEL[0, 0], "valid")[None])
     assert block(lab, "other") == printed(convolve2d(IMAGE[0], KERNEL[0, 0], "valid")[None])
     assert block(lab, "rotated") == [["0", "−1", "2", "1"]]
-    assert lab.locator(".lab-both").inner_text() == "4 of the 4 numbers differ."
+    assert lab.locator(".lab-both").inner_text() == "4 of the 4 values differ."
     lab.locator("[data-block=other] [role=gridcell]").nth(2).click()
     assert lab.locator("#lab .made-value").inner_text() == "11"
     assert lab.locator("[data-value=convolution]").get_attribute("aria-pressed") == "true"
@@ -189,7 +189,7 @@ def test_what_is_no_number_is_named_and_the_last_one_counts(lab: "Page") -> None
         cell.fill(text)
         assert block(lab, "y")[0][0] == y
     cell.fill("ten")
-    assert "“ten” is no number" in lab.locator(".lab-words").inner_text()
+    assert "“ten” is not a number" in lab.locator(".lab-words").inner_text()
     assert block(lab, "y")[0][0] == "17"
     cell.press("Tab")
     assert cell.input_value() == "10"
@@ -202,7 +202,7 @@ def test_a_block_of_a_spreadsheet_is_pasted(lab: "Page") -> None:
     lab.evaluate(paste, ["[data-block=x] input", "1\t2,5\t3\t4\n5\t6\t7\t8\n"])
     assert block(lab, "x") == [["1", "2.5", "3", "4", "5", "6", "7", "8"]]
     lab.evaluate(paste, ["[data-block=x] input:nth-of-type(4)", "1;2\n3;x"])
-    assert "“x” in what was pasted is no number" in lab.locator(".lab-words").inner_text()
+    assert "“x” in the pasted text is not a number" in lab.locator(".lab-words").inner_text()
     rows = "\n".join("\t".join(map(str, range(15))) for _ in range(3))
     lab.evaluate(paste, ["[data-block=x] input", rows])
     assert [len(plane) for plane in block(lab, "x")] == [36]
@@ -210,7 +210,7 @@ def test_a_block_of_a_spreadsheet_is_pasted(lab: "Page") -> None:
 
 
 def test_the_address_holds_the_whole_lab(lab: "Page") -> None:
-    lab.get_by_label("An example to begin with").select_option(label="two channels, three filters")
+    lab.get_by_label("Example").select_option(label="two channels, three filters")
     lab.locator("[data-block=x] input").nth(4).fill("0.1")
     lab.locator("[data-block=dy] input").nth(1).fill("2.5")
     lab.locator("[data-block=b] input").nth(2).fill("-3")
@@ -284,8 +284,8 @@ def test_every_kind_of_cell_is_explained_by_the_panel(lab: "Page") -> None:
 def test_a_picture_and_a_known_filter(lab: "Page") -> None:
     went(lab, query="?sample=2")
     lab.wait_for_timeout(300)  # the picture follows the address
-    lab.locator("#lab").get_by_role("button", name="picture").click()
-    lab.get_by_label("A known filter").select_option("Sobel y")
+    lab.locator("#lab").get_by_role("button", name="image").click()
+    lab.get_by_label("Filter preset").select_option("Sobel y")
     picture = plain().images[2].astype(float)
     sobel = np.array([[-1, -2, -1], [0, 0, 0], [1, 2, 1]]) / 2  # one kernel a channel, over their number
     assert block(lab, "x") == printed(picture)
@@ -301,13 +301,13 @@ def test_a_picture_and_a_known_filter(lab: "Page") -> None:
 
 def test_from_sample_to_sample_and_the_middle_as_numbers(lab: "Page") -> None:
     lab.wait_for_timeout(300)
-    lab.get_by_label("An example to begin with").select_option(label="the picture of the page, and Sobel's kernel")
+    lab.get_by_label("Example").select_option(label="the page's image and a Sobel kernel")
     images = plain().images.astype(float)
     assert block(lab, "x") == printed(images[0])
-    lab.locator("#lab").get_by_role("button", name="the sample before").click()
+    lab.locator("#lab").get_by_role("button", name="Previous sample").click()
     lab.wait_for_function("() => location.hash.includes('xsample2')")
     assert block(lab, "x") == printed(images[2])
-    lab.locator("#lab").get_by_role("button", name="its middle").click()
+    lab.locator("#lab").get_by_role("button", name="crop centre").click()
     assert lab.locator("[data-block=x] .number-plane input").count() == images[2].size
     lab.locator("[data-block=x] .number-plane input").first.fill("7")
     assert block(lab, "x")[0][0] == "7"
@@ -350,7 +350,7 @@ def test_on_a_phone_nothing_scrolls_sideways(browser: "Browser", site: str) -> N
     page = context.new_page()
     opened(page, site)
     for example in ("the worked example of the tutorials", "two channels, three filters", "one dimension"):
-        page.get_by_label("An example to begin with").select_option(label=example)
+        page.get_by_label("Example").select_option(label=example)
         page.get_by_label("correlation and convolution side by side").check()
         page.locator("[data-block=dw] [role=gridcell]").first.click()
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], example

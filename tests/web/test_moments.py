@@ -47,7 +47,7 @@ def test_maps_of_an_update_go_and_come_back(forgetful: "Page", address: str) -> 
     whole = ["conv1.w", "conv1.w.change", "conv1.w.update"]
     assert shown(page) == whole
     page.evaluate(f"location.hash = '#/network/update?step={EARLY}'")
-    page.get_by_text(f"not kept at step {EARLY}").wait_for()
+    page.get_by_text(f"not stored at step {EARLY}").wait_for()
     assert shown(page) == whole[:1]
     page.evaluate("location.hash = '#/network/update'")
     page.locator('#river canvas[data-key="conv1.w.change"]').wait_for()
@@ -61,5 +61,5 @@ def test_a_cell_of_an_update_that_is_not_known(forgetful: "Page", address: str, 
     banner = page.locator(".banner p")
     banner.wait_for()
     assert cell in banner.inner_text()
-    assert f"not kept at step {EARLY}" in banner.inner_text()
+    assert f"not stored at step {EARLY}" in banner.inner_text()
     assert shown(page) == ["conv1.w"]

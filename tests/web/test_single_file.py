@@ -166,7 +166,7 @@ def test_what_there_is_no_room_for_stays_out(tmp_path: Path, page: Path) -> None
     least = single_file.made(session, budget=0, limit=len(without) - 1)
     assert kept(least) == [27]
     assert embedded(least, "chainrule-data")["frames"][0]["moments"] is None
-    with pytest.raises(OptionError, match=r"small: the file would have 0\.0 MB; expected at most 0 MB"):
+    with pytest.raises(OptionError, match=r"small: the file would be 0\.0 MB; expected at most 0 MB"):
         single_file.made(session, limit=len(least) - 1)
     session.close()
 
@@ -216,12 +216,12 @@ def test_nothing_is_fetched_and_nothing_else_may_run(page: Path) -> None:
     ("name", "text", "said"),
     [
         ("b.js", 'import { a } from "./engine/a.js";', "import each other: engine/a.js → b.js → engine/a.js"),
-        ("b.js", 'import { a } from "./nothing.js";', "b.js imports nothing.js, which is not there"),
+        ("b.js", 'import { a } from "./nothing.js";', "b.js imports nothing.js, which does not exist"),
         ("engine/worker.js", 'import a from "./a.js";', "engine/worker.js: cannot import a by itself"),
         ("engine/worker.js", "export default 3;", "export default 3"),
         ("style/a.css", "@import 'b.css';", "a style may fetch nothing"),
         ("style/a.css", "p { background: url(x.png); }", "a style may fetch nothing"),
-        ("index.html", INDEX.replace("app.js", "nothing.js"), "nothing.js, which is not there"),
+        ("index.html", INDEX.replace("app.js", "nothing.js"), "nothing.js, which does not exist"),
         ("index.html", INDEX.replace("a.css", "nothing.css"), "nothing.css"),
         ("index.html", INDEX.replace("</body>", ""), "expected"),
     ],

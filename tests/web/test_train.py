@@ -89,7 +89,7 @@ def test_one_step_ten_steps_an_epoch_start_and_pause(opened: "Page") -> None:
     assert opened.inner_text(".train-go") == "Pause"
     assert opened.is_disabled(".train-one")
     opened.click(".train-go")
-    until(opened, lambda: opened.inner_text(".train-go") == "Go on")
+    until(opened, lambda: opened.inner_text(".train-go") == "Continue")
     rested = step(opened)
     opened.wait_for_timeout(400)
     assert step(opened) == rested
@@ -106,7 +106,7 @@ def test_an_earlier_step_is_that_of_python(opened: "Page", weights: dict[int, np
     slider.focus()
     for _ in range(2 * EPOCH - LOOKED_AT):
         opened.keyboard.press("ArrowLeft")
-    until(opened, lambda: opened.inner_text(".train-past span") == f"You are looking at step {LOOKED_AT}")
+    until(opened, lambda: opened.inner_text(".train-past span") == f"Showing step {LOOKED_AT}")
     assert slider.get_attribute("aria-valuetext").startswith(f"step {LOOKED_AT} of 30,000, epoch 2 of 1,000, loss ")
     assert f"step={LOOKED_AT}" in opened.evaluate("location.hash")
     for index in ((0, 0, 0, 0), (2, 0, 3, 1), (3, 0, 4, 4)):
@@ -125,11 +125,11 @@ def test_training_goes_on_while_an_earlier_step_is_looked_at(opened: "Page") -> 
     until(opened, lambda: step(opened) == 10)
     opened.locator(".train-slider").focus()
     opened.keyboard.press("Home")
-    until(opened, lambda: opened.inner_text(".train-past span") == "You are looking at step 0")
+    until(opened, lambda: opened.inner_text(".train-past span") == "Showing step 0")
     before = named(opened, (0, 0, 0, 0))
     opened.click(".train-go")
     until(opened, lambda: step(opened) > 40)
-    assert opened.inner_text(".train-past span") == "You are looking at step 0"
+    assert opened.inner_text(".train-past span") == "Showing step 0"
     assert named(opened, (0, 0, 0, 0)) == before
     opened.click(".train-go")
     opened.click(".train-back")
@@ -144,7 +144,7 @@ def test_two_windows_show_the_same(opened: "Page", served: Served) -> None:
     other.click(".train-go")
     until(opened, lambda: opened.inner_text(".train-go") == "Pause")
     opened.click(".train-go")
-    until(other, lambda: other.inner_text(".train-go") == "Go on")
+    until(other, lambda: other.inner_text(".train-go") == "Continue")
     until(opened, lambda: words(opened) == words(other))
     other.close()
 
@@ -160,7 +160,7 @@ def test_training_outlives_its_window(opened: "Page", served: Served) -> None:
     visit(again, served.key.address)
     until(again, lambda: step(again) > left)
     again.click(".train-go")
-    until(again, lambda: again.inner_text(".train-go") == "Go on")
+    until(again, lambda: again.inner_text(".train-go") == "Continue")
     until(again, lambda: f"steps 1 to {step(again):,}," in again.get_attribute(".train-loss canvas", "aria-label"))
 
 
@@ -271,5 +271,5 @@ def test_what_a_step_changed_is_followed_while_it_trains(opened: "Page") -> None
     opened.click("button:has-text('Δ this step')")
     until(opened, lambda: sum("frame?step=" in url for url in asked) > 5)
     opened.click(".train-go")
-    until(opened, lambda: opened.inner_text(".train-go") == "Go on")
+    until(opened, lambda: opened.inner_text(".train-go") == "Continue")
     until(opened, lambda: f"since step {step(opened) - 1:,}" in named(opened, (0, 0, 0, 0)))

@@ -46,7 +46,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> None:
     page.context.set_offline(True)
     visit(page, file)
-    assert "only the 60 pictures in this file" in page.inner_text(".train-about")
+    assert "only the 60 images in this file" in page.inner_text(".train-about")
     assert words(page)["step"] == "45 of 30,000"
     assert page.locator(".train-norms .train-name").all_inner_texts() == ["conv1", "dense1"]
     slider = page.locator(".train-slider")
@@ -57,14 +57,14 @@ def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> N
     until(page, lambda: "It can from step 0 or 45." in page.inner_text(".train-message"))
     slider.focus()
     page.keyboard.press("Home")
-    until(page, lambda: page.inner_text(".train-past span") == "You are looking at step 0")
+    until(page, lambda: page.inner_text(".train-past span") == "Showing step 0")
     page.click(".train-one")
     until(page, lambda: step(page) == 1)
     first = float(words(page)["loss"])
     page.click(".train-go")
     until(page, lambda: step(page) > 40)
     page.click(".train-go")
-    until(page, lambda: page.inner_text(".train-go") == "Go on")
+    until(page, lambda: page.inner_text(".train-go") == "Continue")
     assert float(words(page)["loss"]) < first / 2
     slider.focus()
     page.keyboard.press("Home")
@@ -72,7 +72,7 @@ def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> N
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     chosen = int(slider.input_value())
-    looked = f"You are looking at step {chosen}"
+    looked = f"Showing step {chosen}"
     until(page, lambda: page.inner_text(".train-past span") == looked)
     seen = [named(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))]
     page.click("text=The run")

@@ -206,7 +206,7 @@ def test_the_link_opens_that_very_cell_in_the_network(walk: "Page", subject: Sub
         if walk.locator(".reveal").count() == 0:  # another test may have answered
             right(walk)
         link = walk.locator(".see")
-        cell = re.fullmatch(r"See (.*) being made →", link.inner_text())
+        cell = re.fullmatch(r"See how (.*) is computed →", link.inner_text())
         assert cell
         link.click()
         walk.wait_for_selector("#made .made-name")
@@ -223,7 +223,7 @@ def test_the_link_opens_that_very_cell_in_the_network(walk: "Page", subject: Sub
 
 def test_a_number_that_is_none_is_asked_for_again(walk: "Page") -> None:
     went(walk, 5)
-    for text, words in (("", "Type a number first."), ("many", "“many” is no number.")):
+    for text, words in (("", "Type a number first."), ("many", "“many” is not a number.")):
         walk.locator(".guesses input").fill(text)
         walk.locator(".guesses input").press("Enter")
         assert walk.locator(".number-words").inner_text() == words
@@ -250,7 +250,7 @@ def test_by_keyboard_alone(walk: "Page") -> None:
     walk.keyboard.press("Enter")
     assert walk.locator(".reveal").is_visible()
     walk.keyboard.press("Tab")
-    assert "being made" in walk.evaluate("document.activeElement.textContent")
+    assert "is computed" in walk.evaluate("document.activeElement.textContent")
     walk.keyboard.press("ArrowLeft")
     assert walk.locator(".stop").get_attribute("data-stop") == IDS[0]
 

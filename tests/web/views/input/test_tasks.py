@@ -48,13 +48,13 @@ def test_answers_are_said_in_the_words_of_the_task(
         page.goto("about:blank")  # it would ask the server on
     if task is tasks.BINARY:
         share = max(float(y[0]), 1 - float(y[0]))
-        assert said.startswith(f"It says {classes[int(y[0] >= 0.5)]}, ")
+        assert said.startswith(f"Prediction: {classes[int(y[0] >= 0.5)]}, ")
         assert float(said.split()[-2]) == pytest.approx(100 * share, abs=0.06)
     elif task is tasks.MULTI_LABEL:
         names = [name for name, value in zip(classes, y, strict=True) if value >= 0.5]
-        assert said == f"It says {', '.join(names) or 'none of them'}"
+        assert said == f"Prediction: {', '.join(names) or 'no label'}"
     else:
-        assert said.startswith("It gives ")
+        assert said.startswith("Output: ")
         assert float(said.split()[-1].replace("−", "-")) == pytest.approx(float(y[0]), rel=0.01)
         assert np.isfinite(y).all()
     named = task.measure.replace("_", " ")

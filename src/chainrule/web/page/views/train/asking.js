@@ -1,4 +1,4 @@
-/** Asks before something that cannot be taken back. */
+/** Confirmation of an action that cannot be undone. */
 
 /**
  * @param {HTMLElement} home @param {string} question @param {string} words @param {string} yes
@@ -10,7 +10,7 @@ export function sure(home, question, words, yes) {
   const [title, text, buttons] = [make("h2", question), make("p", words), make("div", "")];
   title.id = "train-question";
   dialog.setAttribute("aria-labelledby", title.id);
-  const [keep, go] = [make("button", "Keep it"), make("button", yes)];
+  const [keep, go] = [make("button", "Cancel"), make("button", yes)];
   go.className = "train-button train-go";
   keep.className = "train-button";
   buttons.className = "train-buttons";

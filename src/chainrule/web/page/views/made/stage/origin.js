@@ -7,7 +7,7 @@ import { relatives } from "../relatives.js";
 import { stepStage } from "./steps.js";
 
 /**
- * Numbers that no operation made: a pixel and how it was normalised; a parameter, and what this step does to it.
+ * Values that no operation computes: a pixel and its normalisation; a parameter and its update in this step.
  *
  * @typedef {import("./stage.js").Making} Making
  * @typedef {import("./stage.js").Stage} Stage
@@ -54,7 +54,7 @@ function parameterStage(making) {
   const caption = make(
     "p",
     { class: "made-pick-words" },
-    `After ${trace.frame.step} steps of training. What the next one does to it:`,
+    `After ${trace.frame.step} training steps. The next step changes it as follows:`,
   );
   return {
     element: make(

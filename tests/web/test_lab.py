@@ -30,7 +30,7 @@ def site() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def opened_page(browser: "Browser", site: str) -> "Iterator[Page]":
-    """One page for all tests, which go to addresses of their own on it."""
+    """Open one page for all tests, which navigate it to their own addresses."""
     context = browser.new_context()
     page = context.new_page()
     opened(page, site)
@@ -40,7 +40,7 @@ def opened_page(browser: "Browser", site: str) -> "Iterator[Page]":
 
 @pytest.fixture
 def lab(opened_page: "Page") -> "Iterator[Page]":
-    """The lab as it opens; the test fails when something went wrong on it unseen."""
+    """Open the lab; the test fails if an error goes unreported on it."""
     with watched(opened_page):
         went(opened_page)
         yield opened_page
@@ -58,7 +58,7 @@ def test_opens_on_the_worked_example_of_the_tutorials(lab: "Page") -> None:
 
 
 def drawn(seed: int) -> tuple[Setting, dict[str, Any], np.ndarray, np.ndarray]:
-    """A random setting, the reference's options for it, its biases and its dy."""
+    """Draw a random setting, the reference's options for it, its biases and its dy."""
     random = np.random.default_rng(seed)
     C_in, C_out = (int(n) for n in random.integers(1, 4, 2))
     size = tuple(int(n) for n in random.integers(5, 8, 2)) if seed % 4 else (1, 9)
@@ -69,7 +69,7 @@ def drawn(seed: int) -> tuple[Setting, dict[str, Any], np.ndarray, np.ndarray]:
     if rule != "numbers":
         padding = shapes.resolve_padding(rule, size, kernel, stride, dilation)
     x = random.integers(-40, 40, (C_in, *size)) / 8
-    w = random.integers(-20, 20, (C_out, C_in, *kernel)) / 8  # all sums are exact: their order does not show
+    w = random.integers(-20, 20, (C_out, C_in, *kernel)) / 8  # all sums are exact, in any order
     b = random.integers(-9, 9, C_out) / 4
     options = {"stride": stride, "padding": padding, "dilation": dilation, "flip": bool(seed % 2)}
     dy = random.integers(-30, 30, reference.cross_correlate(x[None], w, b, **options)[0].shape) / 16
@@ -102,7 +102,7 @@ def test_random_settings_equal_the_reference_to_the_printed_digit(lab: "Page") -
 def test_pooling_of_every_kind_equals_the_reference(lab: "Page", kind: str) -> None:
     options = {"window": (3, 2), "stride": (1, 2), "padding": ((1, 0), (0, 1))}
     random = np.random.default_rng(len(kind))
-    x = random.integers(-3, 4, (2, 5, 6)).astype(float)  # small numbers: ties among them
+    x = random.integers(-3, 4, (2, 5, 6)).astype(float)  # small values, with ties
     for divisor in ("cells", "window") if kind == "average" else ("cells",):
         setting = Setting(x, KERNEL.repeat(2, 1), kind, ("s1~2", "p1~0~0~1", "k3~2", f"v{divisor}"))
         went(lab, setting.address)
@@ -142,7 +142,7 @@ def test_what_a_number_was_made_from_and_goes_into_lights_up(lab: "Page") -> Non
     assert marked(lab, "chosen") == ["conv1.y[0,0,1]"]
     weights = [f"conv1.w[0,0,{u},{v}]" for u in (0, 1) for v in (0, 1)]
     assert marked(lab, "from") == ["x[0,0,1]", "x[0,0,2]", "x[0,2,1]", "x[0,2,2]", *weights, "conv1.b[0]"]
-    lab.locator("[data-block=x] input").nth(9).hover()  # x[0,2,1]: under the second row of the kernel only
+    lab.locator("[data-block=x] input").nth(9).hover()  # x[0,2,1]: only under the second row of the kernel
     reached = ["conv1.y[0,0,0]", "conv1.y[0,0,1]", "conv1.dw[0,0,1,0]", "conv1.dw[0,0,1,1]"]
     assert marked(lab, "reach") == reached
 
@@ -283,11 +283,11 @@ def test_every_kind_of_cell_is_explained_by_the_panel(lab: "Page") -> None:
 
 def test_a_picture_and_a_known_filter(lab: "Page") -> None:
     went(lab, query="?sample=2")
-    lab.wait_for_timeout(300)  # the picture follows the address
+    lab.wait_for_timeout(300)  # the image follows the address
     lab.locator("#lab").get_by_role("button", name="image").click()
     lab.get_by_label("Filter preset").select_option("Sobel y")
     picture = plain().images[2].astype(float)
-    sobel = np.array([[-1, -2, -1], [0, 0, 0], [1, 2, 1]]) / 2  # one kernel a channel, over their number
+    sobel = np.array([[-1, -2, -1], [0, 0, 0], [1, 2, 1]]) / 2  # one kernel per channel, divided by their number
     assert block(lab, "x") == printed(picture)
     assert block(lab, "y") == printed(sum(correlate2d(plane, sobel, "valid") for plane in picture)[None])
     assert "xsample2!" in lab.url

@@ -1,4 +1,4 @@
-"""Steps of which the optimizer's moments were not kept: no update is shown, and the page says why."""
+"""Steps without stored moments: no update is shown, and the page says why."""
 
 import json
 import struct
@@ -17,7 +17,7 @@ EARLY = 5
 
 @pytest.fixture
 def forgetful(page: "Page", subject: Subject) -> "Page":
-    """A page whose server kept the parameters of an early step, and not its moments."""
+    """Serve a page whose server stored the parameters of an early step, but not its moments."""
     model = subject.model
     sizes = {"parameters": model.parameters.size, "statistics": model.statistics.size, "moments": None}
     header = json.dumps({"step": EARLY, "rate": subject.rate, "sizes": sizes}).encode()
@@ -33,7 +33,7 @@ def forgetful(page: "Page", subject: Subject) -> "Page":
 
 
 def shown(page: "Page") -> list[str]:
-    """The tensors whose maps are shown of the first convolution's weights."""
+    """Return the tensors of the first convolution's weights whose maps are shown."""
     maps = page.locator('#river canvas[data-key^="conv1.w"]')
     return maps.evaluate_all("all => all.map((each) => each.dataset.key)")
 

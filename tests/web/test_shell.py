@@ -1,4 +1,4 @@
-"""The page around its views: addresses, trouble, light and dark."""
+"""The page around its views: addresses, notices, light and dark."""
 
 from typing import TYPE_CHECKING
 
@@ -72,7 +72,7 @@ def test_light_and_dark(page: "Page", address: str) -> None:
     assert page.evaluate(ground) != dark
     page.reload()
     page.wait_for_selector("html[data-ready]")
-    assert page.evaluate(ground) == dark  # the choice is not kept
+    assert page.evaluate(ground) == dark  # the choice is not stored
 
 
 def test_the_server_goes_and_comes_back(browser: "Browser", subject: Subject) -> None:

@@ -1,4 +1,4 @@
-"""The training dock, against a real server that trains on real MNIST."""
+"""The training panel with a real server that trains on MNIST."""
 
 import signal
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ LOOKED_AT = 37
 
 @pytest.fixture(scope="module", autouse=True)
 def mnist() -> None:
-    """MNIST itself, or nothing of this can be tried."""
+    """Load MNIST itself, or skip."""
     try:
         load("mnist", progress=False)
     except DataError as error:
@@ -46,7 +46,7 @@ def served() -> Iterator[Served]:
 
 @pytest.fixture
 def opened(page: "Page", served: Served) -> "Page":
-    """The page, with training at step 0."""
+    """Open the page, with training at step 0."""
     visit(page, served.key.address)
     if step(page):
         page.click(".train-again")
@@ -57,7 +57,7 @@ def opened(page: "Page", served: Served) -> "Page":
 
 @pytest.fixture(scope="module")
 def weights() -> dict[int, np.ndarray]:
-    """The parameters after each of the first steps, by an ordinary training in Python."""
+    """Return the parameters after each of the first steps of ordinary training in Python."""
     subject = train_served.subject()
     assert subject.choice is not None
     training, _ = subject.choice.load(RECIPE.seed)
@@ -234,7 +234,7 @@ def test_on_a_phone(browser: "Browser", served: Served) -> None:
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that stopped early, for its validation loss rose."""
+    """Train a run that stops early because its validation loss rises."""
     home = tmp_path_factory.mktemp("ended")
     recipe = replace(looked_at.RECIPE, epochs=30, validation=0.3, patience=1, optimizer=Adam(0.05))
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""Training in the self-contained file, opened from disk with the network off."""
+"""Training in the self-contained file, opened from disk without a network."""
 
 import time
 from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module", autouse=True)
 def mnist() -> None:
-    """MNIST itself, or nothing of this can be tried."""
+    """Load MNIST itself, or skip."""
     try:
         load("mnist", progress=False)
     except DataError as error:
@@ -29,7 +29,7 @@ def mnist() -> None:
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The address of a self-contained file of a run of 45 steps."""
+    """Write a self-contained file of a run of 45 steps; return its address."""
     session = Session(train_served.subject())
     try:
         session.loaded.wait()
@@ -86,7 +86,7 @@ def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> N
 
 
 def test_an_epoch_sees_every_picture_once_in_an_order_of_its_own(modules: "Page") -> None:
-    """Of 23 pictures, 5 a step: the last step of an epoch has 3."""
+    """Of 23 images in batches of 5, the last step of an epoch has 3."""
     epochs = modules.evaluate(
         """async () => {
           const { batch, batchSize, epochSteps } = await import("/source/batches.js");
@@ -117,7 +117,7 @@ def test_keyframes_become_sparser_and_replays_stay_exact(modules: "Page") -> Non
 
 
 def test_what_is_drawn_of_many_steps_is_what_they_are(modules: "Page") -> None:
-    """Spans and running means of 5,000 numbers, held to NumPy's."""
+    """Compare ranges and running means of 5,000 values with NumPy's."""
     values = np.random.default_rng(0).normal(size=5000)
     asked = [(0, 5000), (17, 18), (1000, 3333), (4096, 4999)]
     found = modules.evaluate(

@@ -1,4 +1,4 @@
-"""What the page says of answers that are no classes: yes or no, several labels, numbers."""
+"""The page's output for tasks other than classification: yes/no, several labels, regression."""
 
 from typing import TYPE_CHECKING
 
@@ -42,10 +42,10 @@ def test_answers_are_said_in_the_words_of_the_task(
     y = made.model.predict(made.images[:1])[0]
     with served(made) as address:
         opened(page, f"{address}#/network?sample=0")
-        train_page.until(page, lambda: train_page.words(page))  # the training is asked for beside the network
+        train_page.until(page, lambda: train_page.words(page))  # the training state is polled as well
         said = page.locator(".winner").inner_text()
         measures = page.locator(".train-title").all_text_contents(), train_page.words(page)
-        page.goto("about:blank")  # it would ask the server on
+        page.goto("about:blank")  # or it would keep polling the server
     if task is tasks.BINARY:
         share = max(float(y[0]), 1 - float(y[0]))
         assert said.startswith(f"Prediction: {classes[int(y[0] >= 0.5)]}, ")

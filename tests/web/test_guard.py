@@ -146,7 +146,7 @@ def test_foreign_origins(inside: Browser, method: str, origin: str) -> None:
     path = "/api/training" if method == "GET" else "/api/training/start"
     answer = inside.request(method, path, headers={"Origin": origin})
     assert answer.status_code == 403
-    assert "another page" in error(answer)
+    assert "another site" in error(answer)
 
 
 def test_foreign_pages_cannot_open_it_with_a_token_either(session: Session) -> None:

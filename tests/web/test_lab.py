@@ -165,7 +165,7 @@ def test_what_cannot_be_is_said_in_words_and_the_last_result_stays(lab: "Page") 
     kernel = lab.locator("[data-block=w]")
     kernel.get_by_label("Size, rows").fill("4")
     trouble = lab.locator("#lab .lab-trouble")
-    assert "The kernel's 4 rows do not fit on the input's 3." in trouble.inner_text()
+    assert "The kernel's 4 rows do not fit into the input's 3." in trouble.inner_text()
     assert block(lab, "y") == [["8", "7", "4", "5"]]
     assert lab.locator(".bench-rows.stale").count() == 1
     kernel.get_by_label("Size, rows").fill("2")
@@ -206,7 +206,7 @@ def test_a_block_of_a_spreadsheet_is_pasted(lab: "Page") -> None:
     rows = "\n".join("\t".join(map(str, range(15))) for _ in range(3))
     lab.evaluate(paste, ["[data-block=x] input", rows])
     assert [len(plane) for plane in block(lab, "x")] == [36]
-    assert "those that fit in 3 × 12 are here" in lab.locator(".lab-words").inner_text()
+    assert "those that fit into 3 × 12 are used" in lab.locator(".lab-words").inner_text()
 
 
 def test_the_address_holds_the_whole_lab(lab: "Page") -> None:

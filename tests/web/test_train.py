@@ -206,7 +206,7 @@ def test_with_the_keyboard_alone(opened: "Page") -> None:
     tab(opened, "slider")
     opened.keyboard.press("Home")
     opened.keyboard.press("PageUp")
-    until(opened, lambda: "looking at step 1" in opened.inner_text(".train-past"))
+    until(opened, lambda: "Showing step 1" in opened.inner_text(".train-past"))
     opened.keyboard.press("End")
     until(opened, lambda: not opened.is_visible(".train-back"))
     tab(opened, "kernels")

@@ -105,7 +105,7 @@ class Answers:
         return tuple(np.unravel_index(np.abs(self["conv2.dw"]).argmax(), self["conv2.dw"].shape))
 
     def gradient(self) -> str:
-        return "It should grow" if self["conv2.dw"][self.weight()] < 0 else "It should shrink"
+        return "It should increase" if self["conv2.dw"][self.weight()] < 0 else "It should decrease"
 
     def step(self) -> str:
         """Compute Adam by its paper."""

@@ -9,7 +9,7 @@
  * @typedef {"cells" | "window" | "one"} Divisor
  */
 
-import { sliding } from "./shapes.js";
+import { covered, sliding } from "./shapes.js";
 import { checkAxes, checkSame, checkShape, integers, text, zeros } from "./tensor.js";
 
 /**
@@ -111,14 +111,14 @@ export function average_pool_dx(dy, options) {
  * @param {(at: number, plane: number, top: number, bottom: number, left: number, right: number) => void} visit
  */
 function eachWindow([N, C], rows, columns, visit) {
+  const [down, across] = [rows, columns].map((axis) => {
+    return Array.from({ length: axis.outputs }, (_, position) => covered(axis, position));
+  });
   for (let plane = 0, at = 0; plane < N * C; plane += 1) {
-    for (let i = 0; i < rows.outputs; i += 1) {
-      const h = rows.stride * i - rows.padding[0];
-      const [top, bottom] = [Math.max(h, 0), Math.min(h + rows.window, rows.size)];
-      for (let j = 0; j < columns.outputs; j += 1, at += 1) {
-        const k = columns.stride * j - columns.padding[0];
-        const [left, right] = [Math.max(k, 0), Math.min(k + columns.window, columns.size)];
+    for (const [top, bottom] of down) {
+      for (const [left, right] of across) {
         visit(at, plane * rows.size * columns.size, top, bottom, left, right);
+        at += 1;
       }
     }
   }

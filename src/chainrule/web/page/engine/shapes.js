@@ -77,6 +77,17 @@ export function tapsOf(axis) {
 }
 
 /**
+ * Returns the cells of the image under an undilated window at a position, from first (inclusive) to end (exclusive).
+ *
+ * @param {Axis} axis @param {number} position
+ * @returns {Pair}
+ */
+export function covered(axis, position) {
+  const first = axis.stride * position - axis.padding[0];
+  return [Math.max(first, 0), Math.min(first + axis.window, axis.size)];
+}
+
+/**
  * Returns the padding before and after one axis for a named rule.
  *
  * valid: none; same: enough for ⌈size/stride⌉ outputs, the odd zero at the end; full: one less than the window

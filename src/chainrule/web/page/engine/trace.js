@@ -21,9 +21,14 @@ import { clipping, squares, updated } from "./updating.js";
  * @param {Description} description @param {Picture} picture
  */
 export function normalised(description, picture) {
-  const { gain, offset, pixels } = description.normalisation;
-  const times = pixels === "shares" ? gain / 255 : gain;
-  return Float64Array.from(picture.x, (byte) => byte * times + offset);
+  const { normalisation } = description;
+  const gain = byteGain(normalisation);
+  return Float64Array.from(picture.x, (byte) => byte * gain + normalisation.offset);
+}
+
+/** Returns the factor by which normalisation multiplies a byte. @param {Description["normalisation"]} normalisation */
+export function byteGain({ gain, pixels }) {
+  return pixels === "shares" ? gain / 255 : gain;
 }
 
 /**
@@ -62,7 +67,7 @@ export function makeTrace(description, frame, picture, options = {}) {
   const values = new Map();
   values.set("x", { shape: plan.input.shape, data: walk.read(plan.input).data });
   values.set("t", { shape: [t.shape[1]], data: t.data });
-  for (const [name, shape] of Object.entries(shapesOf(description))) {
+  for (const [name, shape] of Object.entries(description.shapes)) {
     const [first, last] = layout[name];
     const buffer = isState(description, name) ? buffers.statistics : buffers.parameters;
     values.set(name, { shape, data: buffer.slice(first, last) });
@@ -96,11 +101,6 @@ export function oneHot(labels, description) {
     else t.data[n * K + label] = 1;
   });
   return t;
-}
-
-/** The shape of each parameter and running statistic as its layer has it. @param {Description} description */
-function shapesOf(description) {
-  return description.shapes;
 }
 
 /** Whether a name is a running statistic. @param {Description} description @param {string} name */
@@ -184,7 +184,7 @@ function probabilities(description, walk, values) {
 function changed(description, frame, walk, values) {
   const moments = momentsOf(description, frame);
   const results = updated(description, walk.buffers.parameters, walk.gradient, moments, frame.step + 1, frame.rate);
-  for (const [name, shape] of Object.entries(shapesOf(description))) {
+  for (const [name, shape] of Object.entries(description.shapes)) {
     if (isState(description, name)) continue;
     const [first, last] = description.layout[name];
     description.optimizer.moments.forEach((moment, place) => {

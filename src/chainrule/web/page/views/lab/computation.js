@@ -8,6 +8,7 @@
  * @typedef {import("../../types.js").Operation} Operation
  * @typedef {import("../../types.js").Trace} Trace
  */
+import { gradientName } from "../../engine/interpreter.js";
 import { operations } from "../../engine/operations.js";
 import { reshaped, sameShape } from "../../engine/tensor.js";
 import { array, resized, slides } from "./setting.js";
@@ -116,8 +117,7 @@ const tensor = (name, shape, kind = "activation") => ({ name, shape, kind, stora
 
 /** Returns the tensor of a gradient, named with a `d`. @param {Tensor} of @returns {Tensor} */
 function gradient(of) {
-  const parts = of.name.split(".");
-  const name = [...parts.slice(0, -1), `d${parts[parts.length - 1]}`].join(".");
+  const name = gradientName(of.name);
   return { ...of, name, storage: name, kind: of.kind === "parameter" ? "gradient" : "activation" };
 }
 

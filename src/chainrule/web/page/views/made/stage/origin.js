@@ -1,5 +1,6 @@
 import { bracketed } from "../../../explain/numbers.js";
 import { ravel } from "../../../engine/tensor.js";
+import { byteGain } from "../../../engine/trace.js";
 import { layered, parted, valueOf } from "../../../explain/naming.js";
 import { make } from "../../../elements.js";
 import { numberLink } from "../links.js";
@@ -23,15 +24,14 @@ export function originStage(making) {
 /** @param {Making} making @returns {Stage} */
 function pixelStage(making) {
   const { trace, explanation } = making;
-  const { gain, offset, pixels } = trace.description.normalisation;
+  const { normalisation } = trace.description;
   const byte = trace.picture.x[ravel(explanation.index, trace.description.input_shape)] ?? 0;
-  const times = pixels === "shares" ? gain / 255 : gain;
   const steps = [
     { name: "pixel", symbols: "byte", numbers: `${byte}`, value: byte },
     {
       name: "x",
       symbols: "byte · gain + offset",
-      numbers: `${byte} · ${bracketed(times)} + ${bracketed(offset)}`,
+      numbers: `${byte} · ${bracketed(byteGain(normalisation))} + ${bracketed(normalisation.offset)}`,
       value: explanation.value,
     },
   ];

@@ -1,6 +1,7 @@
 /** Stops on ReLU and max pooling. */
 import { rough } from "../../../brief.js";
 import { named } from "../../../explain/naming.js";
+import { gradientName } from "../../../engine/interpreter.js";
 import { unravel } from "../../../engine/tensor.js";
 import { shown } from "../../../explain/numbers.js";
 import { many, percent } from "../look.js";
@@ -96,7 +97,7 @@ export function pooling(look) {
 /** Builds the stop on the path of a gradient through max pooling. @param {Look} look @returns {Stop | null} */
 export function route(look) {
   const site = look.planar("max_pool");
-  if (!site || !look.has(gradient(site.y))) return null;
+  if (!site || !look.has(gradientName(site.y))) return null;
   const place = loudest(look, site.y);
   if (!place) return null;
   const { cell, pick, dy } = place;
@@ -139,7 +140,7 @@ export function route(look) {
 
 /** Finds the window with a single maximum and the largest gradient. @param {Look} look @param {string} y */
 function loudest(look, y) {
-  const { data, shape } = look.array(gradient(y));
+  const { data, shape } = look.array(gradientName(y));
   const order = Array.from(data.keys()).sort((one, other) => Math.abs(data[other]) - Math.abs(data[one]));
   for (const k of order) {
     if (data[k] === 0) return null;
@@ -189,8 +190,5 @@ function windowFigure(look, tensor, { candidates, winner }, shape) {
   return { ...figure, marks: new Map(winner < 0 ? [] : [[winner, /** @type {const} */ ("won")]]) };
 }
 
-/** Returns the name of a gradient: relu2.dy for relu2.y, dx for x. @param {string} tensor */
-const gradient = (tensor) => tensor.replace(/([^.]+)$/, "d$1");
-
 /** @param {string} cell */
-const gradientCell = (cell) => gradient(cell.slice(0, cell.indexOf("["))) + cell.slice(cell.indexOf("["));
+const gradientCell = (cell) => gradientName(cell.slice(0, cell.indexOf("["))) + cell.slice(cell.indexOf("["));

@@ -1,5 +1,6 @@
 /** The stop on the network's input. */
 import { rough } from "../../../brief.js";
+import { byteGain } from "../../../engine/trace.js";
 import { named } from "../../../explain/naming.js";
 import { shown } from "../../../explain/numbers.js";
 import { choices } from "../stop.js";
@@ -8,8 +9,8 @@ import { choices } from "../stop.js";
 export function picture(look) {
   const { shape } = look.array("x");
   if (shape.length !== 3) return null;
-  const { gain, offset, pixels } = look.description.normalisation;
-  const times = pixels === "shares" ? gain / 255 : gain;
+  const { normalisation } = look.description;
+  const [times, offset] = [byteGain(normalisation), normalisation.offset];
   const index = look.largest("x", (value) => value * Math.sign(times));
   const value = look.value("x", index);
   const byte = Math.round((value - offset) / times);

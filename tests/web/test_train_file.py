@@ -52,7 +52,7 @@ def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> N
     slider = page.locator(".train-slider")
     slider.focus()
     page.keyboard.press("ArrowLeft")
-    until(page, lambda: "looking at step 10" in page.inner_text(".train-past"))
+    until(page, lambda: "Showing step 10" in page.inner_text(".train-past"))
     page.click(".train-one")
     until(page, lambda: "It can from step 0 or 45." in page.inner_text(".train-message"))
     slider.focus()

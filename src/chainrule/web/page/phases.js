@@ -12,7 +12,7 @@ const LABELS = { forward: "Forward →", backward: "← Backward", update: "Upda
 const WORDS = {
   forward: "What each layer computes from the image, from the input to the loss.",
   backward: "How the loss changes with each value: the gradients, from the loss back to the first layer.",
-  update: "What one training step changes: each parameter before the step, its change, and after the step.",
+  update: "What one training step changes: each parameter before and after the step, and its change.",
 };
 
 /** @param {App} app */

@@ -95,7 +95,7 @@ export function softmax(look) {
     figures: [look.row(`${z}, the scores`, z)],
     question: `What probability does the class with the largest score, ${className(look, best[0])}, get?`,
     reveal: [
-      `${percent(share)}, or exactly ${shown(share)}. Its score leads the next one by ` +
+      `${percent(share)}, or more precisely ${shown(share)}. Its score leads the next one by ` +
         `${shown(lead)}, so its probability is ${shown(Math.exp(lead))} times as large.`,
     ],
   };

@@ -65,7 +65,7 @@ export function gradient(look) {
     ],
     question: `To reduce the loss of this image, should ${w} increase or decrease?`,
     reveal: [
-      `${cell} = ${shown(value)}: increasing it makes the loss ${so}. ` + "A step goes against the gradient.",
+      `${cell} = ${shown(value)}: increasing the weight makes the loss ${so}. A step goes against the gradient.`,
       `The largest contribution is ${loudest.factors[0].cell} · ${loudest.factors[1].cell} = ` +
         `${shown(loudest.value)}. ` +
         "Follow it: its dy comes from the next layer, its x from the previous one. In this way one can trace why " +
@@ -154,7 +154,7 @@ function remark(look, { name, index, g, change, rate }) {
   if (operation === "momentum_update") {
     return agrees ? "The step goes against the gradient, by the learning rate times the velocity." : AGAINST;
   }
-  const m = look.has(`${name}.m`) ? ` Its first moment was ${shown(look.value(`${name}.m`, index))}.` : "";
+  const m = look.has(`${name}.m`) ? ` The first moment was ${shown(look.value(`${name}.m`, index))}.` : "";
   const far = rough(Math.abs(change) / rate);
   return `${agrees ? `The step goes against the gradient, by ${far} times the learning rate.` : AGAINST}${m}`;
 }

@@ -233,7 +233,7 @@ export class Application {
     }
   }
 
-  /** Whether there is a newer step to show. */
+  /** Returns whether there is a newer step to show. */
   #behind() {
     const newest = this.training?.newest ?? 0;
     return this.place.step === null && this.tracing.newest?.step !== newest;

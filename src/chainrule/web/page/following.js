@@ -89,7 +89,7 @@ function pauseAfter({ running, survey }) {
 }
 
 /**
- * What a training has besides, where there are several histories of it.
+ * Wraps the optional methods of a training, which it has where there are several histories.
  * @param {Training} training @param {(answer: Promise<TrainingState>) => Promise<TrainingState>} heard
  */
 function several(training, heard) {

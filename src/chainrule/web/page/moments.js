@@ -4,7 +4,7 @@ import { knowsUpdate } from "./engine/trace.js";
 
 /** @typedef {import("./types.js").Trace} Trace */
 
-/** Whether a trace contains the update. @param {Trace} trace */
+/** Returns whether a trace contains the update. @param {Trace} trace */
 export function hasUpdate(trace) {
   return knowsUpdate(trace.description, trace.frame);
 }
@@ -15,7 +15,7 @@ export function lackingWords(trace) {
   return `The optimizer's moments were not stored at step ${step}, so the next update cannot be shown.`;
 }
 
-/** Whether a cell is missing only because the moments are. @param {Trace} trace @param {string} cell */
+/** Returns whether a cell is missing only because the moments are. @param {Trace} trace @param {string} cell */
 export function lacks(trace, cell) {
   if (hasUpdate(trace)) return false;
   const part = cell.replace(/\[.*$/, "").split(".").at(-1) ?? "";

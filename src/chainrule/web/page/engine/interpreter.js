@@ -13,7 +13,7 @@ import { operations } from "./operations.js";
 
 const PER_SAMPLE = new Set(["input", "target", "activation"]);
 
-/** Whether a tensor has one entry per sample of the batch. @param {Tensor} tensor */
+/** Returns whether a tensor has one entry per sample of the batch. @param {Tensor} tensor */
 export function perSample(tensor) {
   return PER_SAMPLE.has(tensor.kind);
 }

@@ -67,7 +67,7 @@ export function categorical_cross_entropy_dp(p, t, { batch }) {
 }
 
 /**
- * Categorical cross-entropy of the softmax of p, computed in log space.
+ * Computes the categorical cross-entropy of softmax(p) in log space.
  *
  * loss[n] = Σ_k t[n,k] (L[n] − p[n,k])        L[n] = m + log Σ_k e^(p[n,k] − m),  m = max_k p[n,k]
  *
@@ -129,7 +129,7 @@ export function correct_labels(p, t) {
   return summed("correct_labels", p, t, (a, b, K) => (sameSide(a, b) ? 1 / K : 0));
 }
 
-/** Whether both are at least ½ or both are less. @param {number} a @param {number} b */
+/** Returns whether both are at least ½ or both are less. @param {number} a @param {number} b */
 export function sameSide(a, b) {
   return (a >= 0.5 && b >= 0.5) || (a < 0.5 && b < 0.5);
 }

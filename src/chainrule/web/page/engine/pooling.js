@@ -125,7 +125,7 @@ function eachWindow([N, C], rows, columns, visit) {
 }
 
 /**
- * Whether a cell replaces the best one so far: it is larger, or the first NaN.
+ * Returns whether a cell replaces the best one so far: it is larger, or the first NaN.
  *
  * @param {number} cell @param {number} best
  */

@@ -103,7 +103,7 @@ export function oneHot(labels, description) {
   return t;
 }
 
-/** Whether a name is a running statistic. @param {Description} description @param {string} name */
+/** Returns whether a name is a running statistic. @param {Description} description @param {string} name */
 export function isState(description, name) {
   return description.plan.closing.some((operation) => operation.writes.some((tensor) => tensor.storage === name));
 }
@@ -125,7 +125,7 @@ function momentsOf({ optimizer }, frame) {
 }
 
 /**
- * Whether the update after a frame can be computed: not if the optimizer has moments that were not stored.
+ * Returns whether the update after a frame can be computed: not if the optimizer has moments that were not stored.
  *
  * @param {Pick<Description, "optimizer">} description @param {Frame} frame
  */

@@ -99,7 +99,7 @@ function typed(element, all, options) {
   });
 }
 
-/** Whether the caret can still move within the field. @param {HTMLInputElement} input @param {string} key */
+/** Returns whether the caret can still move within the field. @param {HTMLInputElement} input @param {string} key */
 function inside(input, key) {
   const [from, to] = [input.selectionStart ?? 0, input.selectionEnd ?? 0];
   if (from !== to) return false;

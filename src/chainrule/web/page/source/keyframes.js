@@ -26,7 +26,7 @@ export class Keyframes {
     return [this.first.step, ...this.kept.keys()].sort((one, other) => one - other);
   }
 
-  /** Whether a frame of this step would be kept. @param {number} step */
+  /** Returns whether a frame of this step would be kept. @param {number} step */
   wants(step) {
     return step > this.first.step && (step - this.first.step) % this.spacing === 0 && !this.kept.has(step);
   }

@@ -22,12 +22,12 @@ export async function loadPicture(file, name, description) {
   return { x, label: null, from: name };
 }
 
-/** Whether the network reads digits as in MNIST. @param {Description} description */
+/** Returns whether the network reads digits as in MNIST. @param {Description} description */
 export function isOfDigits(description) {
   return description.input_shape.join() === "1,28,28" && description.classes.every((name) => /^\d$/.test(name));
 }
 
-/** Whether the input is an image, greyscale or in colour. @param {Description} description */
+/** Returns whether the input is an image, greyscale or in colour. @param {Description} description */
 export function takesPictures({ input_shape }) {
   return input_shape.length === 3 && (input_shape[0] === 1 || input_shape[0] === 3);
 }

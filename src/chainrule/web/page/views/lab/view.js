@@ -157,7 +157,7 @@ class Lab {
     this.bench.mark(marksOf(this.#good.trace, there ? cell : null), this.#isSecond());
   }
 
-  /** Whether the explained cell is in the second lane. */
+  /** Returns whether the explained cell is in the second lane. */
   #isSecond() {
     return this.#good.other !== null && this.#good.setting.kind === "convolution";
   }

@@ -22,7 +22,7 @@ export function measureWords(measure) {
   return measure.replaceAll("_", " ");
 }
 
-/** Whether a measure is a share, where higher is better. @param {string} measure */
+/** Returns whether a measure is a share, where higher is better. @param {string} measure */
 export function isShare(measure) {
   return measure.endsWith("accuracy");
 }

@@ -59,7 +59,7 @@ class Walk {
     this.update();
   }
 
-  /** Whether the values are those of the previous trace. @param {import("../../types.js").Trace} trace */
+  /** Returns whether the values are those of the previous trace. @param {import("../../types.js").Trace} trace */
   #same(trace) {
     return (
       this.#trace?.frame === trace.frame &&

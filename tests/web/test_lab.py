@@ -171,7 +171,7 @@ def test_what_cannot_be_is_said_in_words_and_the_last_result_stays(lab: "Page") 
     kernel.get_by_label("Size, rows").fill("2")
     assert trouble.is_hidden()
     lab.get_by_label("Dilation, down").fill("3")
-    assert "spread over 4 by the dilation of 3" in trouble.inner_text()
+    assert "dilated by 3 to 4" in trouble.inner_text()
     lab.locator("[data-value=full]").click()
     assert trouble.is_hidden()
 

@@ -17,7 +17,7 @@ def test_draw_a_one_and_it_is_answered(page: "Page", address: str) -> None:
     opened(page, f"{address}#/network?sample=0")
     draw(page)
     arrived(page, "#/network")
-    page.wait_for_selector("text=As MNIST would see it")
+    page.wait_for_selector("text=Prepared as in MNIST")
     shares = [float(text.strip("< %")) for text in page.locator(".bars .number").all_inner_texts()]
     assert sum(shares) == pytest.approx(100, abs=1)
     said = page.locator(".winner").inner_text()
@@ -32,7 +32,7 @@ def test_draw_a_one_and_it_is_answered(page: "Page", address: str) -> None:
     page.go_back()
     page.wait_for_selector("text=Sample 0")
     page.go_forward()
-    page.wait_for_selector("text=As MNIST would see it")
+    page.wait_for_selector("text=Prepared as in MNIST")
 
 
 def test_samples_by_class(page: "Page", address: str, subject: Subject) -> None:

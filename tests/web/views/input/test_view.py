@@ -22,7 +22,7 @@ def test_draw_a_one_and_it_is_answered(page: "Page", address: str) -> None:
     assert sum(shares) == pytest.approx(100, abs=1)
     said = page.locator(".winner").inner_text()
     assert re.fullmatch(r"Prediction: \d, [\d.]+ %", said)
-    own = said[8]
+    own = said.removeprefix("Prediction: ")[0]
     other = str((int(own) + 1) % 10)
     page.locator("#input option", has_text=f"the prediction: {own}").wait_for(state="attached")
     loss = page.locator('figure:has(canvas[data-tensor="loss.y"]) figcaption')

@@ -1,4 +1,4 @@
-"""Derivatives by numbers alone, and arrays that refuse to be written to."""
+"""Finite differences, and read-only arrays."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,20 +10,20 @@ Array = NDArray[Any]
 
 
 def normals(seed: int, *shapes: tuple[int, ...], dtype: Any = np.float64) -> list[Array]:
-    """Normal numbers of each shape. Read-only: an operation that modifies its input raises."""
+    """Draw normal arrays of each shape, read-only: an operation that modifies its input raises."""
     generator = np.random.default_rng(seed)
     return [frozen(generator.normal(size=shape).astype(dtype)) for shape in shapes]
 
 
 def frozen(array: Any, dtype: Any = None) -> Array:
-    """A read-only array."""
+    """Make an array read-only."""
     array = np.array(array, dtype)
     array.setflags(write=False)
     return array
 
 
 def central_difference(f: Callable[[Array], Any], x: Array, step: float = 1e-6) -> Array:
-    """df/dx of a scalar function, (f(x + h) − f(x − h))/2h one element at a time. Error about h² and ε/h."""
+    """Compute df/dx of a scalar function, (f(x + h) − f(x − h))/2h, per element. Error about h² and ε/h."""
     gradient = np.zeros(x.shape)
     for e in np.ndindex(x.shape):
         up, down = x.copy(), x.copy()
@@ -34,7 +34,7 @@ def central_difference(f: Callable[[Array], Any], x: Array, step: float = 1e-6) 
 
 
 def complex_step(f: Callable[[Array], Any], x: Array, step: float = 1e-30) -> Array:
-    """df/dx of a scalar function that also takes complex numbers, Im f(x + ih)/h: exact to rounding."""
+    """Compute df/dx of a scalar function of complex numbers, Im f(x + ih)/h: exact to rounding."""
     gradient = np.zeros(x.shape)
     for e in np.ndindex(x.shape):
         up = x.astype(np.complex128)
@@ -46,7 +46,7 @@ def complex_step(f: Callable[[Array], Any], x: Array, step: float = 1e-30) -> Ar
 def assert_gradient(
     operation: Callable[[Array], Array], x: Array, dy: Array, dx: Array, *, smooth: bool = True, step: float = 1e-6
 ) -> None:
-    """dx must be the gradient of ⟨dy, operation(x)⟩, by central differences and, where smooth, by a complex step."""
+    """Check that dx is the gradient of ⟨dy, operation(x)⟩ by central differences and, if smooth, a complex step."""
 
     def scalar(x: Array) -> Any:
         return np.sum(dy * operation(x))

@@ -1,4 +1,4 @@
-"""The folders of compiled programs: which are removed, and when."""
+"""The folders of compiled programs: which are deleted, and when."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def made(folder: Path, days: float, *, locks: bool = True) -> Path:
-    """A folder of 1,000 bytes that was last used so many days ago, by a version that has locks or had none yet."""
+    """Create a folder of 1,000 bytes last used some days ago, by a version with or without locks."""
     (folder / "kernels").mkdir(parents=True)
     (folder / "kernels" / "a.nbc").write_bytes(b"x" * 1000)
     then = time.time() - days * DAY
@@ -36,7 +36,7 @@ def made(folder: Path, days: float, *, locks: bool = True) -> Path:
 def test_a_new_version_clears_out_those_not_used_for_a_month(programs: Path) -> None:
     old, older = made(programs / "old", 31), made(programs / "older", 40, locks=False)
     used, recent = made(programs / "used", 90), made(programs / "recent", 29)
-    (programs / "used" / LOCKS).touch()  # by another checkout, just now
+    (programs / "used" / LOCKS).touch()  # just used by another checkout
     (programs / "a file").touch()
     now = compiled.use("now")
     assert now == programs / "now"
@@ -90,7 +90,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize("found", ["~/.cache/chainrule", RuntimeError("no home"), ValueError("no home")])
 def test_a_user_without_a_home_folder(found: str | Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    """platformdirs left the ~ as it is, or raises, as its versions do: no folder named ~ is made."""
+    """Handle platformdirs versions that keep the ~ or raise: no folder named ~ is created."""
 
     def user_cache_dir(name: str) -> str:
         if isinstance(found, Exception):

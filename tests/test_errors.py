@@ -1,4 +1,4 @@
-"""Every error is one printable line of at most 300 letters, whatever is quoted in it."""
+"""Every error is one printable line of at most 300 letters, whatever it quotes."""
 
 import unicodedata
 
@@ -43,7 +43,7 @@ def test_what_moves_a_cursor_is_written_out() -> None:
         "👩\u200d🚀",
         "12\u00a0000",
         "ﬁn",
-    ):  # joiners are spelling, and spaces are spaces
+    ):  # joiners are part of spelling, and spaces are kept
         assert printable(text) == text
 
 

@@ -1,4 +1,4 @@
-"""Files whole or not there; every kind of damage found; no pickle."""
+"""Files are complete or absent; every kind of damage is detected; no pickle."""
 
 import errno
 import json
@@ -182,7 +182,7 @@ def test_a_file_that_grew_is_refused(path: Path) -> None:
 
 
 def test_every_flipped_byte_is_noticed(path: Path) -> None:
-    """All of them: header, names, shapes, metadata, data. Only white space that pads the header may change."""
+    """Flip bytes everywhere: header, names, shapes, metadata, data. Only white space padding the header may change."""
     whole = path.read_bytes()
     header = 8 + int.from_bytes(whole[:8], "little")
     for place in range(len(whole)):
@@ -221,7 +221,7 @@ def test_safetensors_of_others_are_refused(tmp_path: Path, metadata: dict[str, s
 
 @pytest.mark.parametrize("about", [None, 3, {}, "", "{", "[]", "null", '"text"', "[" * 100_000])
 def test_a_description_that_is_none(tmp_path: Path, about: Any) -> None:
-    """In a file whose checksum is right."""
+    """Use a file with a right checksum."""
     tensors, path = {"a": np.zeros(3)}, tmp_path / "model.safetensors"
     metadata = {"format": "chainrule model 1", "about": about}
     metadata["sha256"] = files._checksum(tensors, about if isinstance(about, str) else "")

@@ -1,4 +1,4 @@
-"""Imports only ever point down: the floors of docs/architecture.md, lowest first."""
+"""Imports only point down: the floors of docs/architecture.md, lowest first."""
 
 import ast
 import re
@@ -28,11 +28,11 @@ FLOORS = (
     ("cli",),
 )
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
-ENTRANCES = {"__init__", "__main__"}  # the public names and the command: they see the whole house
+ENTRANCES = {"__init__", "__main__"}  # the public names and the command may import everything
 
 
 def imported(file: Path) -> set[str]:
-    """The names of the package that a file imports, inside functions too, but not for types alone."""
+    """Return the package's modules that a file imports, also inside functions, except for types alone."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":

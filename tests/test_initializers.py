@@ -1,4 +1,4 @@
-"""First weights: bounds by the paper's formulas, distributions by Kolmogorov and Smirnov's test."""
+"""Initial weights: bounds by the papers' formulas, distributions by the Kolmogorov–Smirnov test."""
 
 import math
 
@@ -87,7 +87,7 @@ def network(seed: int, dtype: str = "float64") -> Network:
 
 
 def test_fans_are_the_connections_of_one_cell() -> None:
-    """Counted: the taps that a cell of the output reads, the cells of the output that one tap's input goes to."""
+    """Count the taps that an output cell reads, and the output cells reached by one tap's input."""
     conv = layers.Conv2D(6, (3, 2), groups=2).parameters((4, 9, 9), "conv1")[0]
     assert conv.fans == Fans(2 * 3 * 2, 6 * 3 * 2)
     assert conv.shape == (6, 2, 3, 2)
@@ -108,7 +108,7 @@ def test_float32_weights_are_the_float64_ones_rounded() -> None:
 
 
 def test_no_two_parameters_share_their_draws() -> None:
-    """Standardised draws of all kernels, of the same place in different layers: uncorrelated and never equal."""
+    """Draw all kernels and the same position in different layers: uncorrelated and never equal."""
     weights = [
         {n: w.ravel() / w.std() for n, w in network(seed).weights.items() if n.endswith(".w")} for seed in range(40)
     ]

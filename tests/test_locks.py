@@ -108,7 +108,7 @@ def test_without_a_file_nobody_is_kept_out(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
 def test_a_lock_that_another_thread_holds_is_free_in_a_forked_process() -> None:
-    """A layer of one's own and NumPy's threads have such locks."""
+    """Custom layers and NumPy's threads hold such locks."""
     code = """
 import os, signal, threading
 import numpy as np

@@ -1,4 +1,4 @@
-"""The losses by name, and the operations that end a plan."""
+"""The losses by name, and the final operations of a plan."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_a_plan_ends_with_loss_hits_and_gradient() -> None:
 
 
 def test_the_gradient_is_that_of_the_mean_over_the_batch() -> None:
-    """A parameter as prediction: an operation that leads to no parameter is left out of the plan."""
+    """Use a parameter as prediction: operations that lead to no parameter are left out of the plan."""
     builder = Builder({"dense1.y": Tensor("dense1.y", (3,), "parameter")}, training=True)
     builder.begin("dense1")
     p = builder.parameter("y")

@@ -1,4 +1,4 @@
-"""The main job, whole: `chainrule train` on real MNIST reaches 99 % in two passes and leaves what it promises."""
+"""The main job as a whole: `chainrule train` on real MNIST reaches 99 % in two epochs and writes its files."""
 
 import csv
 import json
@@ -22,11 +22,11 @@ def test_make_train(tmp_path: Path) -> None:
     assert evaluation["samples"] == 10_000
     with (run / "history.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == 2 * -(-58_800 // 32)  # 2 % are held back to validate
+    assert len(rows) == 2 * -(-58_800 // 32)  # 2 % are held back for validation
     assert [row["epoch"] for row in rows if row["validation_accuracy"]] == ["1", "2"]
     assert all(float(row["loss"]) >= 0 for row in rows)
     assert json.loads((run / "config.json").read_text(encoding="utf-8"))["recipe"]["epochs"] == 2
     assert all((run / name).read_bytes().startswith(b"\x89PNG") for name in PICTURES)
     _, test = cr.data.load("mnist")
     again = cr.load(run, engine="numpy").evaluate(test).accuracy
-    assert abs(again - evaluation["accuracy"]) <= 2e-4  # the engines differ in last bits, which may turn a close call
+    assert abs(again - evaluation["accuracy"]) <= 2e-4  # a close prediction may depend on the engine

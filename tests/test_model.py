@@ -1,4 +1,4 @@
-"""`Sequential` as a user meets it: build, look at, train, evaluate, predict, save, load."""
+"""`Sequential` as users use it: build, inspect, train, evaluate, predict, save, load."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ def small(**options) -> cr.Sequential:
 
 
 def stripes(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Bytes with horizontal stripes, vertical stripes, or noise."""
+    """Draw images in bytes with horizontal stripes, vertical stripes, or noise."""
     rng = np.random.default_rng(seed)
     y = rng.integers(0, 3, count)
     x = rng.integers(0, 100, (count, 1, 10, 10))

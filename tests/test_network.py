@@ -1,4 +1,4 @@
-"""What a network needs is known, compared and bounded before anything is allocated."""
+"""A network's memory needs are computed and bounded before anything is allocated."""
 
 import tracemalloc
 from typing import Any
@@ -70,7 +70,7 @@ def test_what_is_too_large_gets_no_memory(what: str) -> None:
 
 
 def test_weights_that_do_not_fit_a_description_get_no_memory() -> None:
-    """A file of a kilobyte that describes a network of 240 MB."""
+    """Use a file of a kilobyte that describes a network of 240 MB."""
     about = network().about()
     about["layers"] = [{"layer": "Flatten"}, {"layer": "Dense", "features": 10**6}]
     tracemalloc.start()

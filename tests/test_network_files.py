@@ -1,4 +1,4 @@
-"""Networks in files: Python, TOML and JSON; what is wrong with them is one line that names the place."""
+"""Networks in files: Python, TOML and JSON; every error is one line that names the place."""
 
 import json
 from pathlib import Path
@@ -71,7 +71,7 @@ def test_the_same_network_in_every_form(tmp_path: Path) -> None:
 
 
 def test_any_layer_survives_being_written(tmp_path: Path) -> None:
-    """As a table of its options, and as one would write it: drawn layers of every kind."""
+    """Write drawn layers of every kind as tables of options and as expressions."""
     drawn = [configurations.draw(3, number).layer for number in range(60)]
     assert len({type(layer) for layer in drawn}) > 12
     for layer in drawn:

@@ -130,7 +130,7 @@ def test_a_config_without_a_name_is_refused() -> None:
 
 
 def test_numbers_become_pythons_own() -> None:
-    """A NumPy scalar in float64 would make float32 parameters float64."""
+    """Convert, as a NumPy scalar in float64 would turn float32 parameters into float64."""
     optimizer = optimizers.Adam(rate=np.float64(0.5), beta1=np.float32(0.5), beta2=0.25)
     assert [type(number) for number in (optimizer.rate, optimizer.beta1, optimizer.beta2)] == [float] * 3
     assert (optimizer.rate, optimizer.beta1, optimizer.beta2) == (0.5, 0.5, 0.25)

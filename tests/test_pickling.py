@@ -1,4 +1,4 @@
-"""Models, and what comes with them, pickle and copy: small, whole, and into another process."""
+"""Models and related objects pickle and copy: compactly, completely, and into another process."""
 
 import copy
 import os
@@ -21,7 +21,7 @@ X, Y = RNG.random((40, 1, 10, 8)).astype("f4"), np.arange(40) % 3
 
 
 class Doubled:
-    """A layer of a learner, with a parameter."""
+    """A learner's layer with a parameter."""
 
     def __init__(self) -> None:
         self.w = np.full((1,), 2.0)
@@ -36,7 +36,7 @@ class Doubled:
 
 
 class Squares:
-    """A loss of a learner."""
+    """A learner's loss."""
 
     def forward(self, p: np.ndarray, t: np.ndarray) -> np.ndarray:
         self.e = p - t
@@ -78,7 +78,7 @@ def test_a_used_model_goes_on_where_it_was(engine: str, own: bool) -> None:
     unused = len(pickle.dumps(made))
     fit(made)
     found = made.predict(X)
-    if not own:  # what a learner's object keeps is its own affair
+    if not own:  # a learner's object may keep anything
         assert len(pickle.dumps(made)) < unused + 300 < made.parameters.nbytes + 5000
     for twin in (pickle.loads(pickle.dumps(made)), copy.deepcopy(made)):
         np.testing.assert_array_equal(twin.predict(X), found)
@@ -144,7 +144,7 @@ def test_what_comes_with_a_model() -> None:
 @pytest.mark.parametrize("own", [False, True], ids=["plain", "own"])
 @pytest.mark.parametrize("nothing", [X[:0], [], np.empty((0, 1, 10, 8), np.uint8)], ids=["floats", "list", "bytes"])
 def test_nothing_predicts_nothing_and_is_no_data(engine: str, own: bool, nothing: Any) -> None:
-    """As the first call of a model, and as a later one."""
+    """Predict first and again."""
     made, outputs = model(engine, own=own), (0, 3)
     for _ in range(2):
         assert made.predict(nothing).shape == outputs

@@ -1,4 +1,4 @@
-"""The plan: what layers emit, what is left out, and that names and scopes say what they should."""
+"""The plan: emitted operations, omitted ones, names and scopes."""
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_training_plan_runs_forward_then_backward_in_reverse() -> None:
         "batch_norm_dw",
         "batch_norm_dx",
         "bias_gradient",
-        "cross_correlate_dw",  # and no cross_correlate_dx: nobody reads the gradient of the images
+        "cross_correlate_dw",  # and no cross_correlate_dx: the gradient of the images is not used
     ]
 
 

@@ -1,4 +1,4 @@
-"""The counter-based generator against SplitMix64 written down once more, and published values of it."""
+"""The counter-based generator against an independent SplitMix64 and its published values."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from chainrule import engines, randomness
 
 
 def split_mix_64(seed: int, count: int) -> list[int]:
-    """The generator as its authors wrote it, with a state (Steele, Lea, Flood 2014; Vigna's splitmix64.c)."""
+    """Implement the generator with a state as its authors do (Steele, Lea, Flood 2014; Vigna's splitmix64.c)."""
     numbers, state = [], seed
     for _ in range(count):
         state = (state + 0x9E3779B97F4A7C15) % 2**64

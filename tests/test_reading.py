@@ -1,4 +1,4 @@
-"""Files of others: regular ones only, nothing waits, and whatever a decoder raises is one of our errors."""
+"""Files from elsewhere: regular files only, no waiting, and all decoder exceptions become our errors."""
 
 import os
 import socket
@@ -16,7 +16,7 @@ unix = pytest.mark.skipif(os.name != "posix", reason="pipes and devices of Unix"
 
 
 def made(kind: str, folder: Path) -> Path:
-    """What is no file, under a name that a file could have."""
+    """Create something that is not a regular file under a plausible name."""
     path = folder / "some"
     if kind == "a pipe":
         os.mkfifo(path)
@@ -27,7 +27,7 @@ def made(kind: str, folder: Path) -> Path:
     else:
         with socket.socket(socket.AF_UNIX) as listener:
             here = os.getcwd()
-            os.chdir(folder)  # the name of a socket is short
+            os.chdir(folder)  # names of sockets must be short
             listener.bind("some")
             os.chdir(here)
     return path

@@ -22,7 +22,7 @@ def test_factors_are_pytorchs(entry: dict[str, Any]) -> None:
 
 
 def test_one_cycle_where_pytorch_divides_by_zero() -> None:
-    """The rise ends at step 0, which is then the top."""
+    """Reach the top at step 0, where the rise ends."""
     found = factors(schedules.OneCycle(warm=0.25), 4, 4)
     assert found[0] == 1.0
     assert found[-1] == pytest.approx(1 / (25 * 1e4))

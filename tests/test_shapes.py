@@ -1,4 +1,4 @@
-"""Output sizes against windows that are really laid down and counted."""
+"""Output sizes against counted windows."""
 
 import pytest
 from hypothesis import given
@@ -16,7 +16,7 @@ AXES = {
 
 
 def windows(size: int, window: int, stride: int, padding: tuple[int, int], dilation: int) -> int:
-    """Windows that lie on the padded axis, found by trying every starting cell."""
+    """Count the windows on the padded axis by trying every starting cell."""
     padded = size + sum(padding)
     taps = [dilation * tap for tap in range(window)]
     return sum(all(start + tap < padded for tap in taps) for start in range(0, padded, stride))
@@ -56,7 +56,7 @@ def test_same_gives_size_over_stride_with_the_odd_zero_at_the_end(
     before, after = shapes.axis_padding("same", size, window, stride, dilation)
     assert windows(size, window, stride, (before, after), dilation) == -(-size // stride)
     assert after - before in (0, 1)
-    if before + after:  # not one zero more than needed
+    if before + after:  # no unnecessary zero
         assert windows(size, window, stride, (before, after - 1), dilation) < -(-size // stride)
 
 

@@ -1,4 +1,4 @@
-"""JSON within bounds: what `json` takes and no run has is refused, all else is as `json` reads it."""
+"""Bounded JSON: what `json` accepts but no run contains is refused, everything else reads as with `json`."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What targets make of a loss, over drawn targets."""
+"""The task implied by a loss and its targets, over drawn targets."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ ENDINGS = ("Softmax", "Sigmoid", "Dense", "")
 
 @st.composite
 def rows(draw: st.DrawFn, kind: str) -> np.ndarray:
-    """One-hot rows, several labels, or numbers: (N, K)."""
+    """Draw one-hot rows, several labels, or values: (N, K)."""
     seed, count, width = draw(st.integers(0, 2**32 - 1)), draw(st.integers(2, 9)), draw(st.integers(2, 5))
     generator = np.random.default_rng(seed)
     if kind == "one-hot":
@@ -62,7 +62,7 @@ def test_one_output_is_a_yes_or_no_or_a_number() -> None:
 @pytest.mark.parametrize("loss", losses.NAMES)
 @pytest.mark.parametrize("outputs", [1, 4])
 def test_a_loss_that_cannot_be_learnt_from_after_an_ending_is_refused(loss: str, ending: str, outputs: int) -> None:
-    """Refused: classes by one output, a softmax of one output, and classes by independent sigmoids."""
+    """Refuse classes by one output, a softmax of one output, and classes by independent sigmoids."""
     classes = loss in ("categorical_cross_entropy", "softmax_cross_entropy")
     senseless = (classes and (outputs == 1 or ending == "Sigmoid")) or (ending == "Softmax" and outputs == 1)
     if senseless:

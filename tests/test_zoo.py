@@ -1,4 +1,4 @@
-"""The named networks are those of the tutorials: layers, parameter counts, what each recipe keeps to."""
+"""The named networks match the tutorials: layers, parameter counts, recipes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Networks drawn for benchmarks: reproducible, within bounds, varied; and the figures made of their rows."""
+"""Networks drawn for benchmarks: reproducible, bounded, varied; and the statistics of their rows."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Our networks as ONNX graphs: ONNX Runtime computes what ours do."""
+"""Our networks as ONNX graphs: ONNX Runtime computes the same results."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Everyone in turn: the order rotates, medians and spreads are those of the seconds that were answered."""
+"""Rounds of measurements: the order rotates; medians and spreads are those of the measured seconds."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Rows of training steps: who does not compute the same is not timed, and says so."""
+"""Rows of training steps: a peer with different results is not timed, and a note says so."""
 
 import pytest
 
@@ -11,7 +11,7 @@ SUBJECT = subjects.find("mlp")
 
 
 class Asked:
-    """A process whose answers are given."""
+    """A process with given answers."""
 
     def __init__(self, difference=0.0, error=None):
         self.difference, self.error = difference, error

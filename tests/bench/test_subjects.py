@@ -1,4 +1,4 @@
-"""What is timed: made-up images, and networks by name or file."""
+"""Subjects of benchmarks: synthetic images, and networks by name or file."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a benchmark is run on when nothing is said, and when something is."""
+"""The subjects of a benchmark, by default and as given."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from chainrule import zoo
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list:
-    """What would have been timed."""
+    """Return the arguments that would have been timed."""
     found: list = []
     monkeypatch.setattr(
         epochs, "epochs", lambda pairs, *rest: found.append(([(s.name, b) for s, b in pairs], rest)) or []

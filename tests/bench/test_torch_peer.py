@@ -1,4 +1,4 @@
-"""Our networks as PyTorch modules: loss, every gradient and every step are ours, in float64.
+"""Our networks as PyTorch modules: loss, every gradient and every step agree in float64.
 
 The networks of the zoo, and random configurations of every layer, are compared in tests/parity.
 """
@@ -28,7 +28,7 @@ ENDINGS = {
 
 
 def same_steps(network, loss, optimizer, x, t, steps):
-    """Take steps on both, and compare loss, gradients and weights at each."""
+    """Take steps on both sides and compare loss, gradients and weights after each."""
     plan = network.plan(loss)
     made = peer.translate(network, plan)
     module, ending = made.module, training.ending(plan)

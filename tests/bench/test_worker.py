@@ -1,4 +1,4 @@
-"""The process of a contender: asked within this process, and as a process of its own."""
+"""The measuring process: run within this process and as a process of its own."""
 
 import io
 import json

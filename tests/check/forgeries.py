@@ -1,4 +1,4 @@
-"""Submissions that want marks they have not earned, or that want to do harm. All are meant to be a ReLU.
+"""Submissions that try to earn undeserved marks or to do harm. All are meant to be a ReLU.
 
 Each has a right forward unless it says otherwise, and no right backward. {reference} stands for a file of the library.
 """
@@ -56,7 +56,7 @@ REPLY = {{"value": {{"arrays": {{}}, "changed": []}}, "held": {{}}, "names": []}
 
 
 def text(forward: str = "pass", backward: str = "pass", top: str = "") -> str:
-    """A submission with these lines in it."""
+    """Return a submission with these lines in it."""
     lines = [textwrap.indent(textwrap.dedent(part).strip(), " " * 8).strip() for part in (forward, backward)]
     return (HEAD + FRAME + textwrap.dedent(top).replace("{", "{{").replace("}", "}}")).format() + LAYER.format(
         forward=lines[0], backward=lines[1]

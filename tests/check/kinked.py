@@ -1,4 +1,4 @@
-"""Layers full of kinks, right and with a mistake, in either dtype: what numbers must tell apart at any size."""
+"""Layers full of kinks, right or with a mistake, in either dtype, told apart by finite differences at any size."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ W1, W2 = (np.random.default_rng(5).normal(size=size) for size in ((40, 64), (3, 
 
 
 class Kinked:
-    """y = f(x), entry by entry, in a dtype; the slope on either side of each kink is known by hand."""
+    """y = f(x), element-wise, in a dtype, with known slopes on both sides of each kink."""
 
     dtype = np.float64
 
@@ -51,7 +51,7 @@ class ReLU6(Kinked):
 
 
 class Wave(Kinked):
-    """|sin 3x|: bends and kinks."""
+    """|sin 3x|: smooth curvature and kinks."""
 
     def function(self, x):
         return np.abs(np.sin(3 * x))
@@ -61,7 +61,7 @@ class Wave(Kinked):
 
 
 class MaxPool(Kinked):
-    """2×2 windows; rows and columns left over belong to none."""
+    """2×2 windows; remaining rows and columns are ignored."""
 
     def cells(self, x):
         N, C, H, W = x.shape
@@ -83,7 +83,7 @@ class MaxPool(Kinked):
 
 
 class Hidden(Kinked):
-    """A small network on every row: hundreds of kinks in each output."""
+    """A small network on every row, with hundreds of kinks in each output."""
 
     def rows(self, x):
         return x.reshape(-1, x.shape[-1])
@@ -103,17 +103,17 @@ RIGHT = (ReLU, SoftShrink, HardSwish, ReLU6, Wave, MaxPool, Hidden)
 
 
 def in_dtype(kind: type, dtype: str) -> type:
-    """The layer, computing in a dtype."""
+    """Return the layer, computing in a dtype."""
     return type(f"{kind.__name__}_{dtype}", (kind,), {"dtype": np.dtype(dtype)})
 
 
 def two_percent(kind: type) -> type:
-    """Every gradient 2 % too large."""
+    """Scale every gradient by 1.02."""
     return type("TwoPercent", (kind,), {"backward": lambda self, dy: 1.02 * kind.backward(self, dy)})
 
 
 def one_sample(kind: type) -> type:
-    """The gradient of the first sample only."""
+    """Return the gradient of the first sample only."""
 
     def backward(self, dy):
         dx = kind.backward(self, dy)
@@ -124,12 +124,12 @@ def one_sample(kind: type) -> type:
 
 
 def neighbour(kind: type) -> type:
-    """Every gradient one column too far to the right."""
+    """Shift every gradient one column to the right."""
     return type("Neighbour", (kind,), {"backward": lambda self, dy: np.roll(kind.backward(self, dy), 1, axis=-1)})
 
 
 def above_one(kind: type) -> type:
-    """Wrong where x is above 1 only."""
+    """Return a gradient that is wrong only where x is above 1."""
     return type(
         "AboveOne", (kind,), {"backward": lambda self, dy: kind.backward(self, dy) * np.where(self.x > 1, 1.5, 1)}
     )

@@ -1,12 +1,12 @@
-"""Layers that are right at a first glance, and wrong in another call, another batch, other memory, or far from zero."""
+"""Layers that pass a quick check but fail in another call, another batch, other memory, or far from zero."""
 
 import numpy as np
 
-CONDUCT = []  # (class, layer it is meant to be or None, shape or None, tensor, name of what is found)
+CONDUCT = []  # (class, its intended layer or None, shape or None, tensor, name of the finding)
 
 
 def conduct(tensor, name, against=None, shape=None):
-    """Register a class with what a check of it must find."""
+    """Register a class with the expected finding."""
 
     def register(source):
         CONDUCT.append((source, against, shape, tensor, name))
@@ -55,7 +55,7 @@ class FirstInputForEver(Dense):
 
 @conduct("w", "stale-forward", "Dense(4)")
 class Queue(Dense):
-    """Backward takes the oldest input."""
+    """Uses the oldest input in backward."""
 
     def __init__(self):
         super().__init__()
@@ -72,7 +72,7 @@ class Queue(Dense):
 
 @conduct("x", "stale-forward", "ReLU()")
 class MaskOfTheForwardBefore(ReLU):
-    """Two forward passes, and backward uses the first; one pass at a time is right."""
+    """Uses the first of two forward passes in backward; a single pass is right."""
 
     def __init__(self):
         self.waiting = []
@@ -93,7 +93,7 @@ class FirstInputWithoutJudge(FirstInputForEver):
 
 @conduct("x", "stale-forward", "Dense(4)")
 class OldWeights(Dense):
-    """Backward uses the weights of the first call."""
+    """Uses the weights of the first call in backward."""
 
     def forward(self, x):
         y = super().forward(x)
@@ -108,7 +108,7 @@ class OldWeights(Dense):
 
 @conduct("y", None, "ReLU()")
 class RunningScale(ReLU):
-    """Counts the inputs that it saw, and scales by that."""
+    """Counts the inputs seen and scales by that number."""
 
     seen = 0.0
 
@@ -209,7 +209,7 @@ class SquaredWithoutJudge:
 
 @conduct("y", "fails", "ReLU()")
 class FixedBatch(ReLU):
-    """Has room for as many samples as came first."""
+    """Has buffers only for the batch size of the first call."""
 
     room = None
 
@@ -230,7 +230,7 @@ class GoesByBytes(ReLU):
 
 @conduct("y", "float32-inputs", "Tanh()")
 class RoundsSingles:
-    """Takes float32 for bytes, and throws the fractions away."""
+    """Truncates float32 input to integers."""
 
     def forward(self, x):
         self.y = np.tanh(np.round(x, 2) if x.dtype == np.float32 else x)

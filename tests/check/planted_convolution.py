@@ -6,7 +6,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 
 class Plain:
-    """Stride 1, no padding, loops over windows; correct. The mistakes below change one method."""
+    """Stride 1, no padding, loops over windows; correct. The mistakes below override one method."""
 
     def __init__(self):
         self.w = np.random.default_rng(0).normal(size=(4, 3, 3, 2))
@@ -39,7 +39,7 @@ PLAIN = "Conv2D(4, (3, 2))"
 
 
 def full_correlation(dy, w):
-    """dy surrounded by zeros, correlated with w as it is."""
+    """Pad dy with zeros and correlate it with the unrotated w."""
     KH, KW = w.shape[2:]
     padded = np.pad(dy, ((0, 0), (0, 0), (KH - 1, KH - 1), (KW - 1, KW - 1)))
     return np.einsum("nohwuv,ocuv->nchw", sliding_window_view(padded, (KH, KW), axis=(2, 3)), w)
@@ -120,7 +120,7 @@ class Assigned(Plain):
 
 @planted(PLAIN, "x", "overwritten-in-windows")
 class FancyIndex(Plain):
-    """im2col, and back with += on an index array, which keeps one of several."""
+    """im2col, and col2im with += on an index array, which keeps only one of several contributions."""
 
     def backward(self, dy):
         super().backward(dy)
@@ -274,7 +274,7 @@ class LastChannel(Plain):
 
 
 class TrueConvolution(Plain):
-    """A true convolution in both directions."""
+    """A true convolution in forward and backward."""
 
     def forward(self, x):
         w, self.w = self.w, self.w[:, :, ::-1, ::-1]
@@ -291,7 +291,7 @@ class TrueConvolution(Plain):
 
 @planted(PLAIN, "y", "correlation-convolution-mixed-up")
 class FlippedForward(TrueConvolution):
-    """Its gradients agree with its own wrong forward."""
+    """A wrong forward with gradients that agree with it."""
 
 
 @planted("Conv2D(4, (3, 2), convolution=True)", "x", "kernel-rotated")

@@ -107,7 +107,7 @@ class AverageAssigned(AveragePool):
 
 
 class PaddedAverage:
-    """2×2 windows on a picture with one row of zeros above; the zeros are not counted. Correct."""
+    """2×2 windows on an image with one row of zeros above; the zeros are not counted. Correct."""
 
     def forward(self, x):
         self.shape, self.cells = x.shape, self.count(x)

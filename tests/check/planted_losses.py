@@ -8,7 +8,7 @@ from check.planting import planted
 
 
 class BatchNorm:
-    """Correct, with running statistics, which are no parameters."""
+    """Correct, with running statistics, which are not parameters."""
 
     def __init__(self):
         self.gamma, self.beta = np.ones(3), np.zeros(3)
@@ -86,7 +86,7 @@ class SquareDerived(SquaredError):
 
 
 class CrossEntropy:
-    """Softmax and cross-entropy in one, a number a sample; correct."""
+    """Fused softmax and cross-entropy, one value per sample; correct."""
 
     def forward(self, p, t):
         self.y, self.t = Softmax().forward(p), t

@@ -1,4 +1,4 @@
-"""The rarer mistakes, a class each."""
+"""The rarer mistakes, one class each."""
 
 import numpy as np
 from check.planted_convolution import PLAIN, Plain
@@ -198,12 +198,12 @@ class LogLoss(SquaredError):
 
 @planted("categorical_cross_entropy", "p", "prediction-minus-target")
 class FusedGradient(LogLoss):
-    """Inherits the gradient of another loss: p − t."""
+    """Inherits the fused gradient p − t from another loss."""
 
 
 @planted("ConvTranspose2D(4, (3, 2))", "x", "kernel-rotated")
 class Transposed:
-    """Spreads every cell over a window."""
+    """Spreads every cell over a window (transposed convolution)."""
 
     def __init__(self):
         self.w, self.b = np.zeros((3, 4, 3, 2)), np.zeros(4)

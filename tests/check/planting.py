@@ -1,10 +1,10 @@
-"""The list of planted mistakes: every module of planted_*.py adds to it."""
+"""The list of planted mistakes, to which every module planted_*.py adds."""
 
-PLANTED = []  # (class, layer it is meant to be, tensor that is wrong, name of the mistake)
+PLANTED = []  # (class, its intended layer, tensor that is wrong, name of the mistake)
 
 
 def planted(against, tensor, name):
-    """Register a class with what a check of it must find."""
+    """Register a class with the expected finding."""
 
     def register(source):
         PLANTED.append((source, against, tensor, name))

@@ -1,6 +1,6 @@
 """Right code full of kinks is never called wrong, and wrong code never right: drawn sizes, seeds and dtypes.
 
-`make alarms` draws more; CHAINRULE_ALARMS says how many.
+`make alarms` draws more; CHAINRULE_ALARMS sets the number.
 """
 
 import os
@@ -61,6 +61,6 @@ def test_unusual_code_is_right_for_any_seed(case: tuple, number: int) -> None:
 
 
 def test_the_kinks_are_there() -> None:
-    """At 6×20×20 hundreds of entries lie within a step of float32's differences."""
+    """Verify that at 6×20×20 hundreds of entries lie within one difference step in float32."""
     x = np.random.default_rng(0).normal(size=(2, 6, 20, 20))
     assert (np.abs(x) < 0.06).sum() > 200

@@ -1,4 +1,4 @@
-"""Every planted mistake is found, named, and told apart from every other."""
+"""Every planted mistake is found, named, and distinguished from every other."""
 
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def test_every_kind_of_mistake_in_the_catalogues_was_planted() -> None:
 
 @pytest.mark.parametrize(("layer", "shape"), probes.LAYERS, ids=lambda value: getattr(value, "kind", None))
 def test_every_mistake_can_be_made_with_every_layer(layer: Layer, shape: tuple[int, ...]) -> None:
-    """Also those that no probe of ours meets: nothing is left out because its sizes do not fit."""
+    """Combine them with every layer, also with those not used by our probes: no combination is skipped."""
     subject = LayerSubject(layer, shape, engine="numpy")
     values = probes.values(shape, subject.parameters, 3, seed=1)
     truth = of_layer(subject, values, np.ones((3, *subject.output_shape)))
@@ -74,7 +74,7 @@ def test_every_mistake_can_be_made_with_every_layer(layer: Layer, shape: tuple[i
 
 
 class Odd(planted_convolution.Plain):
-    """Wrong in no classic way."""
+    """A mistake outside the classic list."""
 
     def backward(self, dy):
         dx = super().backward(dy)
@@ -98,7 +98,7 @@ def test_what_is_the_same_on_one_probe_is_told_apart_by_another() -> None:
 
 
 class TwiceAverage:
-    """A window of two cells: without 1/k² is twice the right answer, whatever the probe."""
+    """A window of two cells: leaving out 1/k² gives twice the right answer for every probe."""
 
     def forward(self, x):
         self.shape = x.shape

@@ -1,4 +1,4 @@
-"""Every entry of a folder is a file to grade, or a reason why there is none."""
+"""Every entry of a folder is a file to grade or a reason why it is not graded."""
 
 import os
 import sys
@@ -12,13 +12,13 @@ BOTH = "class Layer:\n    def forward(self, x): ...\n    def backward(self, dy):
 
 
 def only(folder: Path) -> Entry:
-    """The one entry of a folder."""
+    """Return the only entry of a folder."""
     (found,) = entries(folder)
     return found
 
 
 def filled(folder: Path, files: dict[str, str]) -> Path:
-    """A folder with these files; names that end with a / are folders."""
+    """Create a folder with these files; names ending with a / are folders."""
     for name, text in files.items():
         place = folder / name
         (place if name.endswith("/") else place.parent).mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""`check_gradients`: everything that can be given to it, and that it finds a spoilt engine."""
+"""`check_gradients`: all its inputs, and its detection of a faulty engine."""
 
 import numpy as np
 import pytest
@@ -127,7 +127,7 @@ class Twice:
 
 
 class Scale:
-    """A parameter of an unusual name, in a layer that is none of ours."""
+    """A layer outside the library, with a parameter of an unusual name."""
 
     def __init__(self):
         self.factor = np.ones(3)
@@ -200,7 +200,7 @@ class Endless:
 
 
 class NoGradient:
-    """Has w, and leaves no dw."""
+    """A layer with w but without dw."""
 
     w, b = np.ones((4, 7)), np.ones(4)
 

@@ -1,4 +1,4 @@
-"""Layers and shapes as they are written on the command line."""
+"""Parsing of layers and shapes on the command line."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""No mark that was not earned, and no submission that keeps another from its row."""
+"""No submission earns an undeserved mark or keeps another from its row."""
 
 import os
 import sys
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX
 
 
 def graded(folder: Path, texts: dict[str, str], seconds: int) -> dict[str, homework.Grade]:
-    """The rows of a class, by the names of the submissions; a right one comes first, and one last."""
+    """Return the rows of a class by the names of the submissions; the first and the last submission are right."""
     for name, text in {"0 right": RIGHT, **texts, "~ right": RIGHT}.items():
         (folder / f"{name}.py").write_text(text.replace("{source}", str(SOURCE)), encoding="utf-8")
     before = sorted(os.listdir(folder))
@@ -48,7 +48,7 @@ def forged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, homework.Grade
 
 @pytest.fixture(scope="module")
 def harmful(tmp_path_factory: pytest.TempPathFactory) -> dict[str, homework.Grade]:
-    """Graded in two classes, so that nobody waits for long for those that never end."""
+    """Grade in two classes, to limit the wait for submissions that never end."""
     late = {name: text for name, (text, remark) in HARMFUL.items() if remark == "stopped after"}
     others = {name: text for name, (text, _) in HARMFUL.items() if name not in late}
     rows = graded(tmp_path_factory.mktemp("class"), others, seconds=120)

@@ -1,4 +1,4 @@
-"""Every submission becomes a row, whatever it does; what it must not do is in test_forging.py."""
+"""Every submission becomes a row, whatever it does; forbidden actions are tested in test_forging.py."""
 
 import csv
 import inspect
@@ -41,14 +41,14 @@ EXPECTED = {  # of examples/homework/submissions
 
 
 def graded(folder: Path, text: str, against: str = "ReLU()", **options: object) -> homework.Grade:
-    """The row of one submission with this text."""
+    """Return the row of one submission with this text."""
     (folder / "one.py").write_text(textwrap.dedent(text), encoding="utf-8")
     (row,) = homework.grade(folder, against, **{"seconds": 120, **options})  # pyright: ignore
     return row
 
 
 def test_the_examples(tmp_path: Path) -> None:
-    """All but the one that never ends, which needs its own limit; with any seed."""
+    """Grade all examples with any seed, except the one that never ends, which needs its own limit."""
     for name in EXPECTED:
         shutil.copy(EXAMPLES / "submissions" / name, tmp_path)
     rows = list(homework.grade(tmp_path, LAYER, seconds=120))
@@ -71,7 +71,7 @@ def test_the_skeleton_says_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_harmless_oddities_are_right(tmp_path: Path) -> None:
-    """Megabytes of output, threads that never end, a file in the working folder, which is a temporary one."""
+    """Accept megabytes of output, threads that never end, and a file in the (temporary) working folder."""
     forward = """
             import sys, threading, time
             print("x" * 10**5)
@@ -105,7 +105,7 @@ def test_a_loss(tmp_path: Path) -> None:
 
 
 def test_a_forward_that_is_bent_to_wrong_gradients_is_found_out(tmp_path: Path) -> None:
-    """Flat where it is looked at, and gradients that are zero."""
+    """Reject a forward that is flat at the probed points with zero gradients."""
     from check.test_verifying import Bent
 
     text = "from __future__ import annotations\nimport numpy as np\n" + inspect.getsource(Bent)
@@ -187,7 +187,7 @@ def test_a_mistake_of_the_judge_is_a_row(tmp_path: Path, monkeypatch: pytest.Mon
 def test_only_what_was_found_right_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: tuple[tuple[str, bool | None], ...]
 ) -> None:
-    """A report without a row for a part, or with one that is neither right nor wrong."""
+    """Reject a report that lacks a row, or has a row that is neither right nor wrong."""
     report = Report("", tuple(Row("", name, "", 0.0, 0.0, ok) for name, ok in rows))  # pyright: ignore
     monkeypatch.setattr(homework, "check_gradients", lambda *_, **__: report)
     row = graded(tmp_path, RELU.format(forward=""))

@@ -1,4 +1,4 @@
-"""What is right at one point, in one call, is looked at further; and right code stands all of it."""
+"""Code that is right at one point, in one call, is examined further; right code passes all examinations."""
 
 import numpy as np
 import pytest

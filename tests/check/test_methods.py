@@ -104,7 +104,7 @@ def test_on_a_kink_any_slope_between_both_sides_is_right() -> None:
     knots=st.lists(st.floats(-2, 2), min_size=1, max_size=4),
 )
 def test_kinks_anywhere_are_stepped_round(seed: int, size: int, single: bool, knots: list[float]) -> None:
-    """Broken lines, whose slopes are known: along any direction the derivative lies within its bar."""
+    """Use piecewise linear functions with known slopes: along any direction the derivative lies within its bar."""
     generator = np.random.default_rng(seed)
     v, dy, u = generator.normal(size=(3, size))
     slopes = generator.normal(size=len(knots))

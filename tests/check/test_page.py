@@ -1,4 +1,4 @@
-"""docs/checking.md: every form of a learner's code on it is checked by the command under it."""
+"""docs/checking.md: every form of a learner's code on the page is checked by the command below it."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""A learner's file: what in it is meant, and what is said when it cannot be used."""
+"""A learner's file: the selected object, and the messages when it cannot be used."""
 
 import json
 import sys

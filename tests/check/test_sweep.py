@@ -1,4 +1,4 @@
-"""More than a thousand random layers: output against the reference, gradients by numbers."""
+"""More than a thousand random layers: outputs against the reference, gradients by finite differences."""
 
 from dataclasses import fields
 

@@ -1,4 +1,4 @@
-"""What was not checked is never right: parameters are found whatever they are called, and left out with a word."""
+"""Unchecked parts are never called right: parameters are found whatever their names, and exceptions are reported."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ class Dense:
         return dy @ {w}
 """
 
-# where the parameters lie, and their gradients: (made, W, b, how dW and db are kept)
+# how parameters and gradients are stored: (construction, W, b, storage of dW and db)
 PLAIN = "self.{0}, self.{1} = np.ones((4, 7)), np.zeros(4)"
 NAMES = {
     "dLdW": (PLAIN.format("W", "b"), "self.W", "self.b", "self.dLdW, self.dLdb = DW, DB"),
@@ -117,7 +117,7 @@ def test_a_wrong_gradient_never_passes_whatever_its_name(name: str, seed: int, f
 
 
 class Scaled:
-    """A Dense whose output is scaled by numbers that Dense has not."""
+    """A Dense whose output is scaled by additional parameters."""
 
     def __init__(self):
         self.w, self.b, self.extra, self.rate = np.ones((4, 7)), np.zeros(4), np.ones(4), 1.0
@@ -149,7 +149,7 @@ def test_in_a_model() -> None:
 
 def test_what_numbers_cannot_tell_is_not_checked() -> None:
     class Sawtooth:
-        """Steps everywhere: no derivative by numbers."""
+        """A step function, whose derivative finite differences cannot find."""
 
         def forward(self, x):
             return np.floor(x * 1e9) / 1e9 * (1 + np.floor(x * 1e7) % 2)

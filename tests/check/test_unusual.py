@@ -1,4 +1,4 @@
-"""No false alarm at layers that are right and look strange, whatever the seed."""
+"""No false alarms for layers that are right but unusual, for any seed."""
 
 import pytest
 from check.unusual import UNUSUAL

@@ -1,4 +1,4 @@
-"""A part counts only when it is the reference's, whatever a report has come to believe."""
+"""A part counts as right only if it agrees with the reference, whatever a report claims."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ CONVOLUTION = Task.of("Conv2D(4, (3, 2))", (2, 5, 4))
 
 
 def believing(task: Task, tolerance: float = 1e-12, **known: str) -> Report:
-    """A report that finds every part right, but for diagnoses of those that are named."""
+    """Return a report that calls every part right, except for the named diagnoses."""
     rows = [
         Row("", part if part == "y" else part[1:], "", 0.0, tolerance, part not in known,
             diagnoses=(Diagnosis(known[part], ""),) if part in known else ())
@@ -26,7 +26,7 @@ def believing(task: Task, tolerance: float = 1e-12, **known: str) -> Report:
 
 
 class Convolution:
-    """Right, but for what is done to y and the gradients, and for the kernel that is slid."""
+    """A right convolution with optional changes of y, the gradients and the kernel."""
 
     def __init__(self, y: float = 1, dx: float = 1, db: float = 1, turned: bool = False) -> None:
         self.w, self.b = np.zeros((4, 2, 3, 2)), np.zeros(4)
@@ -75,7 +75,7 @@ def test_a_layer(code: Convolution, known: dict[str, str], wrong: set[str], seed
 
 
 def test_rounding_is_believed_within_reason() -> None:
-    """A report gives a tolerance to code in float32; nobody gets one of several per cent."""
+    """Accept a report's tolerance for float32 code, but none of several per cent."""
     for factor, tolerance, wrong in (
         (1 + 1e-6, 1e-6, set[str]()),
         (1 + 3 * MOST, 0.1, {"dx"}),
@@ -87,7 +87,7 @@ def test_rounding_is_believed_within_reason() -> None:
 
 
 class Bent:
-    """A sigmoid whose gradients are zero, and whose forward is flat around the point at which they are looked at."""
+    """A sigmoid with zero gradients, whose forward is flat around the probed point."""
 
     point: np.ndarray | None = None
 

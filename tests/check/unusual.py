@@ -1,11 +1,11 @@
-"""Layers that are right, and written as nobody would expect: a checker must not cry wolf at them."""
+"""Layers that are right but written in unusual ways: a checker must raise no false alarm."""
 
 import math
 
 import numpy as np
 
 CONVOLUTION = "Conv2D(4, (3, 2))"
-UNUSUAL = []  # (class, layer that it is meant to be or None, input shape or None)
+UNUSUAL = []  # (class, its intended layer or None, input shape or None)
 
 
 def unusual(against=None, shape=None):
@@ -39,7 +39,7 @@ class Float32Inside(Kernels):
 
 @unusual(CONVOLUTION)
 class Float32Backward(Float32Inside):
-    """Forward in float64, the gradients rounded."""
+    """Computes forward in float64 and rounds the gradients."""
 
     def forward(self, x):
         super().forward(x)
@@ -64,7 +64,7 @@ class Fourier(Kernels):
 
 @unusual(CONVOLUTION)
 class ComplexFourier(Fourier):
-    """The real part is never taken, and what is left beside it is rounding."""
+    """Never takes the real part; the remaining imaginary part is rounding error."""
 
     def forward(self, x):
         self.x, H, W = x, *x.shape[2:]
@@ -74,7 +74,7 @@ class ComplexFourier(Fourier):
 
 @unusual(CONVOLUTION)
 class Im2col(Kernels):
-    """Columns of patches, kept in a buffer that is made once and written anew."""
+    """im2col with a buffer that is allocated once and overwritten."""
 
     buffer = None
 
@@ -100,7 +100,7 @@ class Im2col(Kernels):
 
 @unusual(CONVOLUTION)
 class Lists(Kernels):
-    """Lists of channels, all in Python's own numbers."""
+    """Lists of channels in Python floats."""
 
     def forward(self, x):
         self.x = x.tolist()
@@ -128,7 +128,7 @@ class Lists(Kernels):
 
 @unusual("ReLU()")
 class SlopeAtZero:
-    """The derivative at 0 taken as 1."""
+    """Takes the derivative at 0 to be 1."""
 
     def forward(self, x):
         self.mask = x >= 0
@@ -140,7 +140,7 @@ class SlopeAtZero:
 
 @unusual("Sigmoid()")
 class FloatBuffer:
-    """A buffer of floats: imaginary parts are lost on the way."""
+    """Uses a float buffer, in which imaginary parts are lost."""
 
     def forward(self, x):
         self.y = np.zeros(x.shape)
@@ -154,7 +154,7 @@ class FloatBuffer:
 
 @unusual("Sigmoid()")
 class HalfComplex:
-    """Loses imaginary parts where x is below 0 only."""
+    """Loses imaginary parts only where x is below 0."""
 
     def forward(self, x):
         self.y = np.where(x > 0, 1 / (1 + np.exp(-x)), np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))))
@@ -176,7 +176,7 @@ class Float32Smooth:
 
 @unusual("Sigmoid()")
 class Clipped:
-    """Guards against overflow by clipping, which the probes never reach."""
+    """Clips against overflow, which the probes never reach."""
 
     def forward(self, x):
         self.y = 1 / (1 + np.exp(-np.clip(x, -500, 500)))
@@ -188,7 +188,7 @@ class Clipped:
 
 @unusual("MaxPool2D(2)")
 class LastWinner:
-    """The last of equals wins, by a mask made in one go; rows that no window covers are left out."""
+    """Lets the last of equal values win, by a mask computed at once; rows that no window covers are ignored."""
 
     def forward(self, x):
         self.shape = N, C, H, W = x.shape
@@ -209,7 +209,7 @@ class LastWinner:
 
 @unusual("MaxPool2D(2)")
 class SharedTies(LastWinner):
-    """Ties share what comes from above."""
+    """Divides the upstream gradient among equal maxima."""
 
     def forward(self, x):
         self.shape = N, C, H, W = x.shape
@@ -229,7 +229,7 @@ class SharedTies(LastWinner):
 
 @unusual("Dense(4)")
 class Returned:
-    """Other names, a dictionary of gradients, weights in a list."""
+    """Uses other names, a dictionary of gradients, and weights in a list."""
 
     def __init__(self):
         self.weights, self.bias = np.eye(4, 7).tolist(), [0.0] * 4
@@ -265,7 +265,7 @@ class LayerNorm:
 
 @unusual(shape=(5,))
 class PythonFunctions:
-    """math.erf takes no arrays and no complex numbers."""
+    """Uses math.erf, which takes neither arrays nor complex numbers."""
 
     def forward(self, x):
         self.x = x
@@ -278,7 +278,7 @@ class PythonFunctions:
 
 @unusual(shape=(7,))
 class TwoLayers:
-    """A small network: hundreds of kinks."""
+    """A small network with hundreds of kinks."""
 
     dtype = np.float64
 
@@ -322,7 +322,7 @@ class Sorted:
 
 @unusual(shape=(6,))
 class LargeOffset:
-    """A million, and a little that depends on x."""
+    """Adds a million to small values that depend on x."""
 
     def forward(self, x):
         return 1e6 + 3 * x
@@ -333,7 +333,7 @@ class LargeOffset:
 
 @unusual(shape=(6,))
 class Steep:
-    """Bends within the steps of central differences."""
+    """Curves within the steps of central differences."""
 
     def forward(self, x):
         self.y = np.tanh(30 * np.real(x))

@@ -1,4 +1,4 @@
-"""What the tests of the commands share."""
+"""Shared helpers for tests of the commands."""
 
 import subprocess
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Invoke = Callable[..., Result]
 
 
 def invoker(program: click.Group, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    """Return what runs a program's command in this process, in a folder, offline."""
+    """Return a function that runs a program's command in this process, in a folder, offline."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("CHAINRULE_OFFLINE", "1")
 
@@ -24,7 +24,7 @@ def invoker(program: click.Group, folder: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def bars(samples: int, size: int = 28, classes: int = 10) -> tuple[np.ndarray, np.ndarray]:
-    """Images of one class a height: a bright bar on noise, which a network learns in a moment."""
+    """Draw images with a bright bar at a height per class on noise, which a network learns quickly."""
     generator = np.random.default_rng(7)
     y = np.arange(samples) % classes
     x = generator.integers(0, 60, (samples, size, size)).astype(np.uint8)
@@ -35,7 +35,7 @@ def bars(samples: int, size: int = 28, classes: int = 10) -> tuple[np.ndarray, n
 
 
 def refused(result: "Result | subprocess.CompletedProcess[str]", *parts: str) -> None:
-    """The command exited with 2, printed nothing, and said why in exactly one line with these parts."""
+    """Check that the command exited with 2, printed nothing, and reported one line with these parts."""
     code = result.exit_code if isinstance(result, Result) else result.returncode
     lines = result.stderr.splitlines()
     assert code == 2, (result.stdout, result.stderr)

@@ -19,7 +19,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An .npz of 200 images 1×28×28 in ten classes."""
+    """Write an .npz of 200 images 1×28×28 in ten classes."""
     path = tmp_path_factory.mktemp("data") / "digits.npz"
     x, y = bars(200)
     np.savez(path, x=x, y=y)
@@ -28,7 +28,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Run `python -m chainrule …` in tmp_path, on the NumPy engine unless `engine` says otherwise."""
+    """Return a function that runs `python -m chainrule …` in tmp_path, by default with the NumPy engine."""
 
     def start(*words: object, engine: str = "numpy", **options: object) -> "subprocess.CompletedProcess[str]":
         env = {**os.environ, "CHAINRULE_ENGINE": engine, "CHAINRULE_OFFLINE": "1", "PYTHONUTF8": "1"}
@@ -41,13 +41,13 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    """Run a command in this process, in tmp_path."""
+    """Return a function that runs a command in this process, in tmp_path."""
     return invoker(main, tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="session")
 def finished_once(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of `mlp` that came to its end."""
+    """Train a run of `mlp` to its end."""
     folder = tmp_path_factory.mktemp("runs") / "first"
     words = ["train", "--model", "mlp", "--data", str(digits), "--engine", "numpy", "--out", str(folder), "--quiet"]
     result = CliRunner().invoke(main, [*words, "--epochs", "4", "--validation", "0.2"])
@@ -57,5 +57,5 @@ def finished_once(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture
 def finished(finished_once: Path, tmp_path: Path) -> Path:
-    """A copy of that run, to be spoiled."""
+    """Return a copy of that run, which may be damaged."""
     return Path(shutil.copytree(finished_once, tmp_path / "finished"))

@@ -1,4 +1,4 @@
-"""Every bad input: one line on stderr, exit code 2, and nothing lost or left behind."""
+"""Bad input: one line on stderr, exit code 2, nothing lost and nothing left behind."""
 
 import errno
 import gzip
@@ -18,7 +18,7 @@ MLP = (*TRAIN, "--model", "mlp", "--epochs", 1)
 
 
 def untouched(folder: Path) -> dict[str, bytes]:
-    """The files of a folder, to be compared."""
+    """Return the contents of a folder, for comparison."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -70,7 +70,7 @@ OPTIONS = {
 
 @pytest.mark.parametrize("what", OPTIONS)
 def test_options_out_of_range(invoke, what, tmp_path):
-    """Said before data are fetched: offline and with an empty cache, that would be the error."""
+    """Report them before data are fetched, which would fail offline with an empty cache."""
     words, text = OPTIONS[what]
     empty = {"CHAINRULE_CACHE": str(tmp_path / "cache"), "CHAINRULE_DATA": ""}
     refused(invoke("train", "--engine", "numpy", "--out", "out", *words, env=empty), text)
@@ -217,7 +217,7 @@ def test_a_folder_that_holds_a_run(invoke, finished, digits):
 
 @pytest.mark.parametrize("when", [1, 2, 3, 5])
 def test_a_full_disk(invoke, digits, tmp_path, monkeypatch, when):
-    """The disk is full at one of the first files; whatever is there is whole."""
+    """Fail one of the first writes; every existing file is complete."""
     real, calls = os.fsync, []
 
     def fsync(handle: int) -> None:
@@ -234,7 +234,7 @@ def test_a_full_disk(invoke, digits, tmp_path, monkeypatch, when):
 
 
 def test_a_limit_on_the_size_of_files(run, digits, tmp_path):
-    """The system itself refuses to write, in a process of its own."""
+    """Let the system refuse a write, in a process of its own."""
     resource = pytest.importorskip("resource")
     done = run(*MLP, "--data", digits, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)))
     refused(done, "cannot write", "checkpoint.safetensors")
@@ -293,7 +293,7 @@ def test_a_history_of_other_bytes(invoke, finished):
 
 
 def test_a_model_that_is_about_nothing(invoke, finished):
-    """The checksum is right, and the description is none."""
+    """Pass a file with a right checksum and an invalid description."""
     tensors, about = files.read_tensors(finished / MODEL, "model")
     for damaged in ({}, {**about, "layers": None}, {**about, "normalisation": 3}, {**about, "classes": 5}):
         files.write_tensors(finished / MODEL, "model", tensors, damaged)

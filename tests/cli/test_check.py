@@ -59,7 +59,7 @@ def test_what_the_code_prints_does_not_spoil_the_json(invoke, tmp_path):
 
 
 def mine(folder: Path, line: str, top: str = "") -> None:
-    """A layer that is right but for a line in its forward."""
+    """Write a layer that is right except for a line in its forward."""
     text = (EXAMPLES / "ada.py").read_text(encoding="utf-8").replace("self.x = x", f"self.x = x; {line}")
     (folder / "mine.py").write_text(top + "\n" + text, encoding="utf-8")
 
@@ -97,7 +97,7 @@ def test_code_that_ends_itself(invoke, tmp_path, line):
 
 
 def test_own_code_sees_what_is_installed(invoke, tmp_path, monkeypatch):
-    """And its neighbours, and the folder that the command is called in."""
+    """Import a neighbouring file and the folder of the command too."""
     (tmp_path / "neighbour.py").write_text("import scipy, chainrule as cr\nok = cr.ReLU()", encoding="utf-8")
     mine(tmp_path, "open('here.txt').close()", top="import neighbour")
     (tmp_path / "here.txt").write_text("")
@@ -163,7 +163,7 @@ def test_grade(invoke, tmp_path):
 
 
 def test_grade_says_what_was_not_judged(invoke, tmp_path):
-    """Every entry has a row, in the table and in the files; names and cells are harmless."""
+    """List every entry in the table and in the files, with harmless names and cells."""
     folder = tmp_path / "class"
     for name in ("empty", "two", "_shared"):
         (folder / name).mkdir(parents=True)
@@ -187,7 +187,7 @@ def test_grade_says_what_was_not_judged(invoke, tmp_path):
 
 
 def running(group_of: int) -> list[str]:
-    """The submissions whose parent is that process."""
+    """Return the submissions whose parent is that process."""
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -197,7 +197,7 @@ def running(group_of: int) -> list[str]:
 
 
 def ends(numbers: list[str]) -> bool:
-    """Whether these submissions end soon; nobody may be there to bury them."""
+    """Return whether these submissions end soon; they may remain as zombies."""
     until = time.monotonic() + 15
     while time.monotonic() < until:
         alive = []

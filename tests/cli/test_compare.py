@@ -12,7 +12,7 @@ from chainrule.runs.folder import HISTORY, MODEL
 
 @pytest.fixture
 def second(invoke, digits, tmp_path):
-    """Another run, with a constant rate of another optimizer."""
+    """Train another run with a constant rate and another optimizer."""
     words = ["train", "--model", "vanilla-cnn", "--data", digits, "--engine", "numpy", "--epochs", 2, "--lr", 0.5]
     assert invoke(*words, "--out", "second", "--quiet").exit_code == 0
     return tmp_path / "second"

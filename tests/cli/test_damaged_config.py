@@ -1,4 +1,4 @@
-"""config.json with anything missing, of another kind or far too large: every command says so in one line."""
+"""config.json with missing entries, entries of another type or far too large ones: every command reports one line."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ NEEDED = (
 
 
 def places(tree: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to every entry; of lists only to the first."""
+    """Return the paths of all entries; of lists only the first."""
     pairs = tree.items() if isinstance(tree, dict) else list(enumerate(tree))[:1] if isinstance(tree, list) else ()
     for key, value in pairs:
         yield (*before, key)
@@ -38,7 +38,7 @@ def places(tree: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
 
 
 def changed(config: Any, place: tuple[Any, ...], value: Any = ...) -> Any:
-    """The config with another value at a place; without one, with nothing there."""
+    """Return the config with another value at a path, or without the entry."""
     found = json.loads(json.dumps(config))
     inner = found
     for key in place[:-1]:
@@ -59,7 +59,7 @@ def config(finished: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_entry_of_every_kind(invoke, finished, config, command):
-    """What is no harm (the version of Python, another seed) may be accepted; nothing ends in a traceback."""
+    """Accept harmless changes (the version of Python, another seed); nothing ends in a traceback."""
     words = [str(finished) if word == "RUN" else word for word in COMMANDS[command]]
     whole = shutil.copytree(finished, finished.parent / "whole")
     tried = accepted = 0

@@ -1,4 +1,4 @@
-"""`chainrule data`: the cache is a folder of the test, filled with files of the right sizes."""
+"""`chainrule data`, with a temporary cache that contains files of the right sizes."""
 
 import json
 
@@ -11,7 +11,7 @@ from chainrule.data import catalogue, load_npz, sources
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """A cache with a sparse Fashion-MNIST."""
+    """Create a cache with a sparse Fashion-MNIST."""
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("CHAINRULE_DATA", "")
     folder = tmp_path / "cache" / "data" / "fashion-mnist"
@@ -87,7 +87,7 @@ def test_clear_empties_compiled_programs_too(invoke, cache):
 
 
 def test_fetch_offline(invoke, cache):
-    """What is in the cache is checked, and not believed for its size."""
+    """Verify the checksum of a cached file, not only its size."""
     refused(
         invoke("data", "fetch", "fashion-mnist", "--offline", "--quiet"), "fashion-mnist", "train-images-idx3-ubyte"
     )

@@ -1,4 +1,4 @@
-"""`chainrule docs`: every page, from a clone and as a wheel lays it out."""
+"""`chainrule docs`: every page, from a clone and in the layout of a wheel."""
 
 import shutil
 from pathlib import Path
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(params=["clone", "installed"])
 def root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the pages. An installed package has those of pyproject.toml's force-include, and no clone."""
+    """Return the folder of the pages; an installed package has those listed in pyproject.toml's force-include."""
     if request.param == "clone":
         return ROOT / "docs"
     package = tmp_path / "site-packages" / "chainrule"
@@ -31,7 +31,7 @@ def test_all_pages_are_listed_with_their_titles(invoke, root: Path) -> None:
         assert f"\n{name} " in listed
     assert "Checking gradients" in listed
     count = len(list((ROOT / "docs").rglob("*.md"))) + len(docs.FIRST)
-    assert len(listed.splitlines()) == count + 3  # the heading, and how to read one
+    assert len(listed.splitlines()) == count + 3  # the heading, and how to read a page
 
 
 @pytest.mark.parametrize(

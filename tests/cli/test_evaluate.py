@@ -1,4 +1,4 @@
-"""`chainrule evaluate`: figures of the test part, in a table and as JSON."""
+"""`chainrule evaluate`: metrics of the test part, as a table and as JSON."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ ENGINE = ("--engine", "numpy")
 
 
 def test_json_has_the_figures_of_the_test_part(invoke, finished, digits):
-    """Counted anew from the model's predictions, class by class."""
+    """Compute them again from the model's predictions, class by class."""
     result = invoke("evaluate", finished, *ENGINE, "--json")
     assert (result.exit_code, result.stderr) == (0, "")
     found = json.loads(result.stdout)
@@ -59,7 +59,7 @@ def test_a_model_file_of_a_run_and_one_alone(invoke, finished, digits, tmp_path)
 
 
 def test_classes_are_found_by_name(invoke, tmp_path):
-    """Data with fewer classes, in another order, count for the classes of their names."""
+    """Match data with fewer classes in another order by class name."""
     x, y = bars(80, classes=4)
     names = np.array(["ant", "bee", "cat", "dog"])
     np.savez(tmp_path / "all.npz", x=x, y=y, classes=names)

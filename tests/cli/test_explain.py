@@ -1,4 +1,4 @@
-"""`chainrule explain`: any number of the next training step, as text and as JSON."""
+"""`chainrule explain`: any value of the next training step, as text and as JSON."""
 
 import json
 import os
@@ -21,7 +21,7 @@ CELL = ("--cell", "dense1.dw[3,400]")
 
 
 def expected(folder, number=0):
-    """The trace of a sample, made without the command."""
+    """Trace a sample without the command."""
     stands = standing.of_run(folder, engine="numpy")
     _, test = load(stands.job.choice.name)
     model = stands.model
@@ -69,7 +69,7 @@ def test_text(invoke, finished, monkeypatch):
 def test_a_bare_model_has_no_memory(invoke, finished, digits):
     words = ["explain", finished / "model.safetensors", "--data", digits, "--cell", "dense1.update[3]", "--json"]
     found = json.loads(invoke(*words).stdout)
-    # beside the run's config, its data are known; its moments are not looked for
+    # its data are known from the run's config beside it; its moments are not searched
     assert (found["optimizer"], found["step"], found["rate"]) == ("adam", 1, 0.001)
     other = json.loads(invoke(*words, "--optimizer", "momentum", "--rate", 0.5).stdout)
     assert (other["optimizer"], other["rate"]) == ("momentum", 0.5)
@@ -135,7 +135,7 @@ def test_what_cannot_be_explained(invoke, finished, digits, tmp_path):
 
 
 def test_a_whole_tensor(invoke, finished):
-    """Its shape, its statistics, and the cell of the largest number, which can be asked for next."""
+    """Print shape, statistics and the cell of the largest value, which can be explained next."""
     words = ["explain", finished, "--cell", "dense1.w", "--cell", "relu1.x", "--cell", "loss", "--json"]
     whole, alias, loss = json.loads(invoke(*words).stdout)["cells"]
     trace, _ = expected(finished)

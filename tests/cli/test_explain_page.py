@@ -1,4 +1,4 @@
-"""`chainrule explain` without a cell: what it opens, what it writes, and what it refuses."""
+"""`chainrule explain` without a cell: the page it opens, the file it writes, the inputs it refuses."""
 
 import re
 import socket
@@ -16,7 +16,7 @@ THERE = (page_files.PAGE / "index.html").exists()
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Subject]:
-    """What would have been served."""
+    """Return the arguments with which the page would be served."""
     found: list[Subject] = []
     monkeypatch.setattr(opening, "serve", lambda subject, announce, **_: (found.append(subject), announce("ADDRESS")))
     return found
@@ -86,13 +86,13 @@ def test_the_browser(
 
 
 class AtOnce:
-    """A thread that is done when it is started, if it opens a browser; else it does nothing."""
+    """A thread that runs at once if it opens a browser, and otherwise does nothing."""
 
     def __init__(self, target: object, args: object = (), **_: object) -> None:
         self.target, self.args = target, args
 
     def start(self) -> None:
-        """Run it."""
+        """Run the target."""
         if self.args:
             self.target(*self.args)
 

@@ -1,4 +1,4 @@
-"""From options to an optimizer: which of the recipe's numbers are kept."""
+"""From options to an optimizer: the recipe's values that are kept."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Options and names: plain digits within bounds; what is no file is refused; what moves a cursor is not printed."""
+"""Options and names: plain digits within bounds; missing files are refused; control characters are not printed."""
 
 import json
 import os
@@ -23,7 +23,7 @@ unix = pytest.mark.skipif(os.name != "posix", reason="pipes and devices of Unix"
 
 
 def taken(kind: click.ParamType, word: str) -> object:
-    """What an option of a kind makes of a word; None when it is refused."""
+    """Parse a word as an option of a type; None when it is refused."""
     found: list[object] = []
 
     @click.command()
@@ -157,7 +157,7 @@ def test_names_with_line_breaks_and_escapes(invoke, finished, tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files that are not Unicode")
 def test_names_that_are_not_unicode(invoke, tmp_path):
-    """Of classes they are written out; of data they are refused, since a run could not find them again."""
+    """Escape names of classes; refuse names of data, since a run could not find them again."""
     generator = np.random.default_rng(0)
     for name in (b"pictures/a", b"pictures/\xff"):
         folder = os.fsencode(tmp_path) + b"/" + name

@@ -1,4 +1,4 @@
-"""Image folders of a user's own on the command line: what is used, how it is trained on, what is predicted of it."""
+"""A user's own image folders on the command line: the files used, the training, the predictions."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ UNSAID = {"recipe": "best", "validation": None, "epochs": None, "augment": None}
 
 
 def write(root: Path, samples: int, classes: int = 2, *, size: int = 16, first: int = 0) -> Path:
-    """Images of bars, one class a height, a sub-folder a class; every other one a folder deeper."""
+    """Write images of bars, one class per height, a sub-folder per class, every other image one folder deeper."""
     x, y = bars(samples, size, classes)
     for number, (image, label) in enumerate(zip(x, y, strict=True), first):
         folder = root / "abcdef"[label] / ("" if number % 2 else "deeper")
@@ -33,7 +33,7 @@ def write(root: Path, samples: int, classes: int = 2, *, size: int = 16, first: 
 
 @pytest.fixture
 def parts(tmp_path):
-    """train, val and test, with two damaged images and what else lies about."""
+    """Create train, val and test with two damaged images and unrelated files."""
     for part, samples in (("train", 40), ("val", 12), ("test", 8)):
         write(tmp_path / "bars" / part, samples)
     for name in ("train/a/torn.png", "test/b/torn.webp"):
@@ -137,7 +137,7 @@ def some(count: int, channels: int = 3, size: int = 64, validation: Dataset | No
     ],
 )
 def test_recipes_are_brought_to_the_data(training, own, said, expected):
-    """32,000 images seen in all; what an option says is left to it."""
+    """Adapt the recipe to 32,000 images seen in all; explicit options take precedence."""
     found = own_data.suited(TWO_EPOCHS, training, {**UNSAID, **said}, own=own)
     assert (found.epochs, str(found.augmentation), found.validation) == expected
 
@@ -174,7 +174,7 @@ def test_what_was_chosen_is_said(tmp_path):
 
 @pytest.fixture
 def trained(invoke, tmp_path):
-    """A run of `mlp` on two classes with awkward names."""
+    """Train `mlp` on two classes with awkward names."""
     folder = write(tmp_path / "bars", 40)
     (folder / "a").rename(folder / "=1+1")
     assert invoke("train", "--data", folder, *MLP, "--epochs", 8, "--out", "o", "--quiet").exit_code == 0
@@ -182,7 +182,7 @@ def trained(invoke, tmp_path):
 
 
 def test_a_folder_as_a_table(invoke, trained, tmp_path):
-    """Every image a row, sorted, however deep; damaged ones with the reason; no cell is a formula."""
+    """Print one sorted row per image, at any depth, damaged ones with the reason; no cell is a formula."""
     odd = tmp_path / "odd"
     odd.mkdir()
     x, _ = bars(600, 16, 2)

@@ -1,4 +1,4 @@
-"""A network of the user's own by the command: begun, trained, stopped, extended, compared, looked at."""
+"""A user's own network with the commands: started, trained, stopped, extended, compared, explained."""
 
 import errno
 import json
@@ -36,14 +36,14 @@ def test_a_skeleton_trains_as_it_stands(invoke, digits, ending):
     begun = invoke("models", "--new", f"mine{ending}")
     assert (begun.exit_code, begun.stdout) == (0, f"mine{ending}\n")
     assert begun.stderr == f"train it with: chainrule train --model mine{ending}\n"
-    epochs = ["--epochs", 3] if ending == ".py" else []  # the others say it in their recipe
+    epochs = ["--epochs", 3] if ending == ".py" else []  # the others set it in their recipe
     done = invoke("train", "--model", f"mine{ending}", "--data", digits, "--quiet", *epochs, *ENGINE)
     assert done.exit_code == 0, done.stderr
     folder = Path(done.stdout.splitlines()[-1])
     assert folder.name.startswith("mine-")
     assert json.loads((folder / "config.json").read_text())["recipe"]["epochs"] == 3
     x = picture(Path("x.png"))
-    Path(f"mine{ending}").unlink()  # the run holds all of the network
+    Path(f"mine{ending}").unlink()  # the run contains the whole network
     for words in (("evaluate", folder, *ENGINE), ("compare", folder), ("predict", folder, x, *ENGINE)):
         assert invoke(*words).exit_code == 0
     assert invoke("explain", folder, *CELL).exit_code == 0
@@ -111,7 +111,7 @@ def test_names_that_no_line_can_hold(invoke, digits, tmp_path, name):
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, number: int, folder: Path | None = None) -> None:
-    """A disk on which nothing can be written."""
+    """Fail every write to the disk."""
     for call in ("open", "mkdir"):
         monkeypatch.setattr(os, call, _failed(getattr(os, call), number, call == "mkdir"))
 

@@ -16,7 +16,7 @@ ENGINE = ("--engine", "numpy")
 
 @pytest.fixture
 def picture(tmp_path):
-    """A dark stroke on light paper, off the centre."""
+    """Draw a dark stroke on light paper, off centre."""
     pixels = np.full((90, 70), 230, np.uint8)
     pixels[15:60, 20:27] = 30
     Image.fromarray(pixels).save(tmp_path / "stroke.png")
@@ -25,7 +25,7 @@ def picture(tmp_path):
 
 @pytest.mark.parametrize("as_is", [False, True])
 def test_json(invoke, finished, picture, as_is):
-    """A digit is brought to the form of MNIST first, or only resized."""
+    """Prepare the image as in MNIST, or only resize it."""
     result = invoke("predict", finished, picture, picture, *ENGINE, "--json", *(["--as-is"] if as_is else []))
     assert (result.exit_code, result.stderr) == (0, "")
     found = json.loads(result.stdout)
@@ -49,7 +49,7 @@ def test_table(invoke, finished, picture):
 
 
 def test_pictures_of_other_models_are_only_resized(invoke, tmp_path):
-    """Colour, two classes with names: nothing of digits."""
+    """Resize images for a model with colour and two named classes."""
     x, y = bars(40, size=16, classes=2)
     colour = np.stack([x, x, 255 - x], axis=1)
     np.savez(tmp_path / "colour.npz", x=colour, y=y, classes=np.array(["low", "high"]))
@@ -84,7 +84,7 @@ def test_one_bad_picture_does_not_spoil_the_others(invoke, finished, picture, tm
 
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_a_model_that_answers_with_numbers_or_several_labels_shows_its_outputs(invoke, picture, tmp_path, outputs):
-    """Confidences of classes would mean nothing: 0.4 is a number, not 40 % of a class."""
+    """Show raw outputs, because confidences would be wrong: 0.4 is a value, not 40 % of a class."""
     random = np.random.default_rng(0)
     x = random.random((40, 1, 9, 7), np.float32)
     last, names = ([cr.Dense(1)], ["output"]) if outputs == 1 else ([cr.Dense(3), cr.Sigmoid()], ["red", "big", "new"])

@@ -1,4 +1,4 @@
-"""The program around the commands: help, version, errors as one line, broken outputs, completion."""
+"""The program itself: help, version, one-line errors, broken pipes, completion."""
 
 import errno
 import json
@@ -176,7 +176,7 @@ def test_names_are_completed(run, monkeypatch, words, expected):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
 def test_interrupted_before_training(tmp_path):
-    """While data are read, nothing is left behind."""
+    """Interrupt while data are read: nothing is left behind."""
     code = (
         "import sys, time, chainrule.data as data\n"
         "data.load = lambda *a, **k: (print('reading', flush=True), time.sleep(60))\n"

@@ -1,4 +1,4 @@
-"""A run of a network that says yes or no: the folder, its figures and the commands that read it."""
+"""A run of a yes/no network: the folder, its metrics and the commands that read it."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""`chainrule train`: what it writes, what it says, and going on with what was stopped."""
+"""`chainrule train`: the files it writes, its output, and resuming."""
 
 import json
 import os
@@ -107,7 +107,7 @@ def test_the_recipe_of_the_tutorial(invoke, tmp_path):
 
 
 def test_shape_and_classes_come_from_the_data(invoke, tmp_path):
-    """Colour photographs of three classes, of several sizes, resized."""
+    """Train on colour photographs of three classes and several sizes, resized."""
     generator = np.random.default_rng(1)
     for place, name in enumerate(["cat", "dog", "elk"]):
         (tmp_path / "pets" / name).mkdir(parents=True)
@@ -149,7 +149,7 @@ def test_on_the_numba_engine(run, digits, tmp_path):
 
 
 def history(folder: Path) -> list[list[str]]:
-    """The rows of history.csv, without the seconds."""
+    """Read the rows of history.csv without the seconds."""
     return [line.split(",")[:7] for line in (folder / "history.csv").read_text().splitlines()]
 
 

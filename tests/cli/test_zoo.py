@@ -1,4 +1,4 @@
-"""`chainrule zoo`: on small data in place of the known sets."""
+"""`chainrule zoo` with small data in place of the known data sets."""
 
 import json
 
@@ -15,7 +15,7 @@ ENGINE = ("--engine", "numpy", "--threads", 1)
 
 
 def small(name: str, samples: int) -> Dataset:
-    """Bars in the place of MNIST or CIFAR-10."""
+    """Return bars in place of MNIST or CIFAR-10."""
     x, y = bars(samples, size=32 if name == "cifar10" else 28)
     images = np.repeat(x[:, None], 3, axis=1) if name == "cifar10" else x[:, None]
     return Dataset(images, y.astype(np.int64), tuple("0123456789"), name, "made up")
@@ -23,7 +23,7 @@ def small(name: str, samples: int) -> Dataset:
 
 @pytest.fixture
 def known(monkeypatch):
-    """The known sets, small; the words they were asked for with."""
+    """Provide small versions of the known data sets, and record the requests for them."""
     asked = []
 
     def load(name, **options):
@@ -31,7 +31,7 @@ def known(monkeypatch):
         return small(name, 1100), small(name, 100)
 
     monkeypatch.setattr(data, "load", load)
-    monkeypatch.setattr(running, "draw", lambda *arguments: None)  # pictures take longer than training does here
+    monkeypatch.setattr(running, "draw", lambda *arguments: None)  # drawing figures takes longer than training here
     monkeypatch.setattr(zoo_table, "QUICK_IMAGES", 64)
     return asked
 
@@ -57,7 +57,7 @@ def test_quick_tries_every_network(invoke, known, tmp_path):
 
 
 def test_a_figure_that_is_missed_exits_with_1(invoke, monkeypatch):
-    """Noise cannot be learnt."""
+    """Train on noise, which cannot be learned."""
     noise = np.random.default_rng(3).integers(0, 255, (64, 1, 28, 28)).astype(np.uint8)
     made_up = Dataset(noise, np.arange(64) % 10, tuple("0123456789"), "mnist")
     monkeypatch.setattr(data, "load", lambda name, **options: (made_up.take(32), made_up.take(np.arange(32, 64))))

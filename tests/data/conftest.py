@@ -1,4 +1,4 @@
-"""What the tests of the data share: a cache of their own, IDX files, a small data set known by its hashes."""
+"""Shared fixtures for data tests: a separate cache, IDX files, a small data set known by its hashes."""
 
 import gzip
 import hashlib
@@ -14,7 +14,7 @@ from chainrule.errors import DataError
 
 
 def idx_bytes(array: np.ndarray, *, sizes: Sequence[int] | None = None, kind: int = 8) -> bytes:
-    """An IDX file; `sizes` and `kind` let its header lie."""
+    """Encode an IDX file; `sizes` and `kind` may falsify its header."""
     sizes = array.shape if sizes is None else sizes
     head = bytes([0, 0, kind, len(sizes)]) + np.array(sizes, ">u4").tobytes()
     return head + array.astype(np.uint8).tobytes()
@@ -39,7 +39,7 @@ def write_idx(tmp_path: Path) -> Callable[..., Path]:
 
 
 class Mini:
-    """A data set of 6 + 4 images 5×3 in three classes, its files and what is known of it."""
+    """A data set of 6 + 4 images 5×3 in three classes, with its files and hashes."""
 
     def __init__(self) -> None:
         rng = np.random.default_rng(1)
@@ -76,7 +76,7 @@ def mini() -> Mini:
 
 @pytest.fixture(scope="session")
 def real_mnist() -> tuple[Dataset, Dataset]:
-    """MNIST itself, fetched the way everyone gets it."""
+    """Fetch MNIST itself as users do."""
     try:
         return load("mnist", progress=False)
     except DataError as error:

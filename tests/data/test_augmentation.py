@@ -1,4 +1,4 @@
-"""Augmentation: worked by hand, against SciPy, and a function of (seed, step, sample) alone."""
+"""Augmentation: worked by hand, against SciPy, and as a function of (seed, step, sample) alone."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The order of an epoch, its batches, and the share that is held back."""
+"""The order of an epoch, its batches, and the validation split."""
 
 import random
 
@@ -76,7 +76,7 @@ def test_every_class_gives_its_share(counts: list[int], share: float, seed: int,
     if several <= total <= sum(counts) - len(counts):
         assert all((gave[k] > 0) == (count > 1) and gave[k] <= max(count - 1, 0) for k, count in enumerate(counts))
     smaller = min(total, len(labels) - total)
-    if min(counts) * smaller / len(labels) >= 1:  # nothing is bent: each is a neighbour of its part
+    if min(counts) * smaller / len(labels) >= 1:  # each is exact or rounded to a neighbouring integer
         assert all(abs(gave[k] - count * total / len(labels)) < 1 for k, count in enumerate(counts))
 
 
@@ -85,7 +85,7 @@ def test_classes_of_one_sample_are_kept_while_others_can_give() -> None:
     for seed in range(5):
         _, held = held_back(6, 0.34, seed, labels)
         assert sorted(labels[held].tolist()) == [1, 2]
-    assert len(held_back(4, 0.5, 0, np.arange(4))[1]) == 2  # all are of one: some must
+    assert len(held_back(4, 0.5, 0, np.arange(4))[1]) == 2  # all are of one class, so some must be taken
 
 
 @pytest.mark.parametrize(
@@ -96,6 +96,6 @@ def test_classes_of_one_sample_are_kept_while_others_can_give() -> None:
     ],
 )
 def test_how_many_validate(count: int, share: float, expected: int) -> None:
-    """Enough for a standard error of 1.6 points, √(¼/1000); at most a fifth of little; nothing of very little."""
+    """Hold back enough for a standard error of 1.6 points, √(¼/1000); at most a fifth of small data, none of tiny."""
     chosen = validation_share(count, share)
     assert (held_back_count(count, chosen) if chosen else 0) == expected

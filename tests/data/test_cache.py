@@ -1,4 +1,4 @@
-"""The cache: files whole or not at all, whoever writes them and whatever happens."""
+"""The cache: files are complete or absent, with several writers and after any failure."""
 
 import gzip
 import hashlib

@@ -1,4 +1,4 @@
-"""CIFAR-10's two containers, made small: both must come to the same arrays."""
+"""CIFAR-10's two containers in miniature, which must give the same arrays."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""Data sets: what they refuse, and the selections made of them."""
+"""Data sets: refused inputs, and selections."""
 
 from typing import Any
 
@@ -128,7 +128,7 @@ def test_one_sample_and_iteration() -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_selections_are_those_of_an_array(draw: st.DataObject) -> None:
-    """Slices, masks, indices: the same samples that NumPy selects, with names and classes."""
+    """Select the same samples as NumPy by slices, masks and indices, with names and classes."""
     data = some()
     index = draw.draw(
         st.one_of(

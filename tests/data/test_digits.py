@@ -11,7 +11,7 @@ from chainrule.errors import DataError, FormatError
 
 
 def drawn(size: tuple[int, int] = (200, 300), corner: tuple[int, int] = (50, 40), ink: int = 255) -> np.ndarray:
-    """A seven: a bar and a leg, strokes of 12 pixels, 100 high and 60 wide, light on dark."""
+    """Draw a seven: a bar and a leg, strokes of 12 pixels, 100 high and 60 wide, light on dark."""
     image = Image.new("L", (size[1], size[0]), 0)
     y, x = corner
     draw = ImageDraw.Draw(image)

@@ -1,4 +1,4 @@
-"""Fetching: the order of the sources, broken ones, wrong bytes, several processes at once."""
+"""Fetching: the order of sources, broken sources, wrong bytes, several processes at once."""
 
 import gzip
 import io
@@ -27,7 +27,7 @@ HERE = Path(__file__).parent
 
 
 def giving(files: dict[str, bytes], asked: list[str], label: str = "fake") -> Source:
-    """A source that yields the given files among those that are wanted."""
+    """Return a source that yields the given files when requested."""
 
     def bring(wanted: Sequence[FileRecord], work: Path, report: Any):
         asked.extend(f"{label} {record.name}" for record in wanted)

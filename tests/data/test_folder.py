@@ -1,4 +1,4 @@
-"""A folder of pictures: classes, order, colours, sizes, and what cannot be used."""
+"""A folder of images: classes, order, colours, sizes, and unusable files."""
 
 import json
 import os
@@ -105,7 +105,7 @@ def test_parts_that_do_not_fit_together(tmp_path: Path, parts: dict[str, str], m
 
 
 def test_images_of_a_part_without_classes(tmp_path: Path) -> None:
-    """As some contests pack them: the labels are in a table."""
+    """Read a part without class folders, as in contests whose labels are in a table."""
     for part in ("train", "test"):
         picture(tmp_path / part / "0.png", 0)
     with pytest.raises(DataError, match=r"train: expected one sub-folder of images a class, found only 0.png"):
@@ -186,7 +186,7 @@ def test_damaged_pictures_are_named(tmp_path: Path) -> None:
 
 
 def bomb(path: Path, side: int) -> None:
-    """A PNG file of a few bytes that says it is side×side pixels."""
+    """Encode a PNG file of a few bytes that claims to be side×side pixels."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -230,7 +230,7 @@ def test_grey_beside_colour_is_what_pillow_makes_of_it(tmp_path: Path, mode: str
 
 
 def test_every_format_that_is_read(tmp_path: Path) -> None:
-    """Lossless ones give the very bytes; a multi-page TIFF and an animated WebP their first image."""
+    """Read lossless formats exactly, and the first image of a multi-page TIFF and an animated WebP."""
     levels = np.random.default_rng(4).integers(0, 256, (6, 4, 5, 3), np.uint8)
     images = [Image.fromarray(each) for each in levels]
     more = [Image.fromarray(levels[0])]
@@ -272,7 +272,7 @@ def test_all_damaged_files_are_named_at_once_and_can_be_left_out(tmp_path: Path)
 
 
 def test_links(tmp_path: Path) -> None:
-    """Folders and files may be links; one to a folder around it is not followed for ever; one to nothing is said."""
+    """Follow links to files and folders, except a link to a parent folder; report a broken link."""
     tree(tmp_path / "store", {"cats": 3})
     data = tree(tmp_path / "data", {"dog": 2})
     try:
@@ -301,7 +301,7 @@ QUIET = (".DS_Store", "Thumbs.db", "._0.png", "__MACOSX/0.png", ".git/0.png", "d
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_every_file_is_accounted_for(tmp_path_factory: pytest.TempPathFactory, draw: st.DataObject) -> None:
-    """Used, left out with its reason, or passed over because the system put it there: nothing is lost."""
+    """Account for every file: used, skipped with a reason, or ignored as a system file."""
     root = tmp_path_factory.mktemp("drawn")
     parts = draw.draw(st.sampled_from([[""], ["train/"], ["train/", "test/"], ["training/", "valid/", "test/"]]))
     used: Counter[str] = Counter()
@@ -341,7 +341,7 @@ def test_suggested_sizes(tmp_path: Path) -> None:
 
 
 def test_the_suggested_size_sees_photographs_upright(tmp_path: Path) -> None:
-    """Two photographs of one size on the screen, one of which the camera stored lying."""
+    """Suggest a size from two photographs that look the same size, one of which is stored rotated."""
     tree(tmp_path, {"a": 1, "b": 1}, size=(8, 16))
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -1,4 +1,4 @@
-"""The IDX reader: what it reads, and everything it refuses."""
+"""The IDX reader: accepted and refused inputs."""
 
 import gzip
 import tracemalloc

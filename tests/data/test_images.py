@@ -39,7 +39,7 @@ def test_transparent_is_white(tmp_path: Path) -> None:
 
 def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned a quarter: what is stored left is up
+    exif[0x0112] = 6  # the camera was rotated by 90°: the stored left is up
     stored = np.zeros((8, 16), np.uint8)
     stored[:, 8:] = 255
     path = saved(tmp_path / "p.jpg", stored, exif=exif, quality=100)
@@ -83,7 +83,7 @@ def test_arrays_are_contiguous() -> None:
     assert to_array(Image.new("RGB", (3, 2)), 3).flags.c_contiguous
 
 
-ORIENTED = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12"  # and then the kind, the count and the value of the orientation
+ORIENTED = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12"  # followed by the type, count and value of the orientation
 
 
 @pytest.mark.parametrize("orientation", range(10))
@@ -122,7 +122,7 @@ def test_a_large_image_is_converted_in_strips(mode: str, tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "tiff"])
 def test_alpha_is_laid_on_white(tmp_path: Path, suffix: str) -> None:
-    """α·c + (1 − α)·255, to a level."""
+    """Blend with white, α·c + (1 − α)·255, to within one level."""
     levels = np.random.default_rng(5).integers(0, 256, (7, 6, 4), np.uint8)
     path = saved(tmp_path / f"a.{suffix}", levels, **({"lossless": True, "exact": True} if suffix == "webp" else {}))
     alpha = levels[:, :, 3:] / 255
@@ -144,7 +144,7 @@ def test_a_palette_gives_its_colours(tmp_path: Path) -> None:
 
 
 def test_cmyk(tmp_path: Path) -> None:
-    """R = (255 − C)(255 − K)/255, and so on, to two levels."""
+    """Convert R = (255 − C)(255 − K)/255 and so on, to within two levels."""
     inks = np.random.default_rng(8).integers(0, 256, (5, 4, 4), np.uint8)
     Image.fromarray(inks, "CMYK").save(tmp_path / "c.tiff")
     expected = (255 - inks[:, :, :3].astype(float)) * (255 - inks[:, :, 3:].astype(float)) / 255

@@ -1,4 +1,4 @@
-"""Importing the data package costs little: what is heavy waits until it is used."""
+"""Importing the data package is cheap: heavy modules are imported on first use."""
 
 import subprocess
 import sys

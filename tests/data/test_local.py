@@ -1,4 +1,4 @@
-"""Data sets in a folder of the user's: known ones, others of IDX files, and what is named wrong."""
+"""Data sets in a user's folder: known ones, other IDX files, and wrong names."""
 
 from collections.abc import Callable
 from pathlib import Path

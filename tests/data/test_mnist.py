@@ -1,4 +1,4 @@
-"""MNIST itself, fetched the way everyone gets it (skipped where neither a cache nor a network has it)."""
+"""MNIST itself, fetched as users do (skipped where neither the cache nor the network has it)."""
 
 import numpy as np
 from PIL import Image
@@ -25,7 +25,7 @@ def test_digits_are_prepared_as_mnist_was_made(real_mnist: tuple[Dataset, Datase
 
 
 def test_photographs_of_mnist_are_still_read_right(real_mnist: tuple[Dataset, Dataset]) -> None:
-    """By the nearest of 5000 training images: no worse on photographs than on the images themselves."""
+    """Classify by the nearest of 5000 training images: no worse on photographs than on the images themselves."""
     train, test = real_mnist
     known = train.x[:5000].reshape(5000, -1).astype(np.float32)
     images, labels = test.x[:COUNT, 0], test.y[:COUNT]
@@ -41,7 +41,7 @@ def test_photographs_of_mnist_are_still_read_right(real_mnist: tuple[Dataset, Da
 
 
 def photograph(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Dark ink on paper in uneven light, somewhere in a picture of 480×640, with the noise of a camera."""
+    """Draw dark ink on unevenly lit paper, somewhere in an image of 480×640, with camera noise."""
     ink = np.zeros((480, 640))
     top, left = rng.integers(10, 190), rng.integers(10, 350)
     ink[top : top + 280, left : left + 280] = Image.fromarray(image).resize((280, 280), Image.Resampling.BICUBIC)

@@ -1,4 +1,4 @@
-"""Normalisation: the numbers, the same way back from a configuration, bytes and floats."""
+"""Normalisation: values, the round trip through a configuration, bytes and floats."""
 
 import json
 from typing import Any
@@ -107,7 +107,7 @@ SHARES = (BYTES / 255).astype(np.float32)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.int32, np.int64])
 def test_whole_numbers_are_taken_by_their_values(kind: str, dtype: Any) -> None:
-    """Sixteen-bit pixels are as floats of the same values, not as bytes."""
+    """Treat sixteen-bit pixels like floats of the same values, not like bytes."""
     x = BYTES.astype(dtype) * 100 + 7
     found, as_floats = Normalisation.fit(kind, x), Normalisation.fit(kind, x.astype(np.float64))
     assert found.gain == pytest.approx(as_floats.gain, rel=1e-12)
@@ -157,7 +157,7 @@ def test_floats_that_are_neither_shares_nor_bytes_are_refused(value: float) -> N
 
 
 def test_training_floats_are_never_judged() -> None:
-    """A nearly black image among byte values in floats, or a large one among shares, stays as it is."""
+    """Keep a nearly black image among byte values in floats, or a large one among shares, as it is."""
     x = BYTES.astype(np.float32)
     x[2] = SHARES[2]
     np.testing.assert_array_equal(Normalisation.fit("none", x).apply(x), x)

@@ -1,4 +1,4 @@
-"""Arrays in archives: what NumPy writes is read back; what only its own parser would take is refused."""
+"""Arrays in archives: NumPy's files are read back; files that only NumPy's parser accepts are refused."""
 
 import io
 import struct
@@ -26,7 +26,7 @@ def saved(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:
 
 
 def member(path: Path, content: bytes, method: int = zipfile.ZIP_STORED) -> np.ndarray:
-    """What comes back of a .npy file that is put into an archive."""
+    """Read a .npy file back from an archive."""
     with zipfile.ZipFile(path, "w", method) as archive:
         archive.writestr("x.npy", content)
     with zipfile.ZipFile(path) as archive:
@@ -108,7 +108,7 @@ def test_ways_of_packing_that_numpy_does_not_use(method: int, tmp_path: Path) ->
 
 
 def test_every_damaged_pixel_is_noticed(tmp_path: Path) -> None:
-    """By the archive's checksum, which is only compared at the end of a member."""
+    """Detect damage by the archive's checksum, which is compared only at the end of a member."""
     x, path = np.arange(10 * 6 * 5).astype(np.uint8).reshape(10, 6, 5), tmp_path / "some.npz"
     np.savez(path, x=x, y=np.arange(10) % 3)
     whole = path.read_bytes()

@@ -1,4 +1,4 @@
-"""NumPy archives: shapes, kinds of numbers, and what is refused."""
+"""NumPy archives: shapes, dtypes, and refused inputs."""
 
 import io
 import zipfile

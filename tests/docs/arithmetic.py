@@ -1,7 +1,7 @@
-"""Equations between numbers, as the pages set them in LaTeX, computed anew.
+"""Numerical equations of the pages, written in LaTeX, recomputed.
 
-`equations` splits a formula at its = and ≈ signs. A side made of numbers, matrices and operations alone has a value
-(`value`); a side with a letter in it is `Symbolic`, and only stands between the others.
+`equations` splits a formula at its = and ≈ signs. A side of numbers, matrices and operations only has a value
+(`value`); a side that contains a letter is `Symbolic` and is skipped in the comparison.
 """
 
 import re
@@ -26,11 +26,11 @@ SPACES = re.compile(r"\\(?:left|right|,|;|!|quad\b|qquad\b)")
 
 
 class Symbolic(Exception):
-    """A side that has a letter in it."""
+    """A side that contains a letter."""
 
 
 def equations(formula: str) -> Iterator[list[tuple[str, str]]]:
-    """Every line of a formula as its sides, each with the sign before it: [("", "y"), ("=", "2 + 3"), ("=", "5")]."""
+    """Return the sides of a formula's lines with the sign before each: [("", "y"), ("=", "2 + 3"), ("=", "5")]."""
     held: list[str] = []
 
     def hold(match: re.Match[str]) -> str:
@@ -39,7 +39,7 @@ def equations(formula: str) -> Iterator[list[tuple[str, str]]]:
 
     text = re.sub(r"\\begin\{pmatrix\}.*?\\end\{pmatrix\}", hold, formula, flags=re.S)
     text = re.sub(r"\\(?:begin|end)\{aligned\}|&|\\text\{[^}]*\}", "", text)
-    text = re.sub(r"\\\\\s*(?==|\\approx)", "", text)  # a line that begins with a sign goes on with the one before
+    text = re.sub(r"\\\\\s*(?==|\\approx)", "", text)  # a line that begins with a sign continues the line before
     for line in re.split(r"\\\\|\\quad|\\qquad", text):
         line = re.sub(r"@(\d+)@", lambda match: held[int(match[1])], line)
         signs = ["", *re.findall(r"=|\\approx(?![a-z])", line)]
@@ -47,7 +47,7 @@ def equations(formula: str) -> Iterator[list[tuple[str, str]]]:
 
 
 def value(side: str) -> Values:
-    """The value of a side; Symbolic where it has none."""
+    """Return the value of a side; raise Symbolic if it has none."""
     tokens = TOKEN.findall(SPACES.sub(" ", side).strip().rstrip(".,;"))
     reader = _Reader([token for token in tokens if token.strip()])
     found = reader.sum()
@@ -57,7 +57,7 @@ def value(side: str) -> Values:
 
 
 class _Reader:
-    """Sums of products of powers, read from left to right."""
+    """Parser for sums of products of powers, from left to right."""
 
     def __init__(self, tokens: list[str]) -> None:
         self.tokens = tokens
@@ -119,7 +119,7 @@ class _Reader:
         raise Symbolic(token)
 
     def _argument(self) -> Values:
-        """What a command takes: a group, or a single digit, as in \\tfrac12."""
+        """Return the argument of a command: a group, or a single digit as in \\tfrac12."""
         if len(self._next()) > 1 and self._next().isdigit():
             self.tokens[:1] = [self._next()[0], self._next()[1:]]
         return self._base()
@@ -142,13 +142,13 @@ def _matrix(text: str) -> np.ndarray:
 
 
 def tolerance(side: str) -> float:
-    """Half a unit in the last place of the shortest decimal that a side prints."""
+    """Return half a unit in the last place of the shortest decimal on a side."""
     places = [len(decimals) for decimals in re.findall(r"\d+\.(\d+)", side)]
     return 0.5000001 * 10.0 ** -min(places, default=0)
 
 
 def disagreements(formula: str) -> tuple[int, list[str]]:
-    """How many sides were compared with the side before that has a value, and those that differ."""
+    """Return the number of sides compared with the previous numerical side, and the sides that differ."""
     compared, wrong = 0, []
     for sides in equations(formula):
         if len(sides) == 1:  # nothing to compare with

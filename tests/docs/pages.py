@@ -1,4 +1,4 @@
-"""What the pages of docs/derivations/ hold: fenced blocks, formulas, rows of tables, links to code."""
+"""Contents of the pages in docs/derivations/: code blocks, formulas, table rows, links to code."""
 
 import ast
 import inspect
@@ -22,17 +22,17 @@ EQUATION = re.compile(r"\w+(\[[^\]]*\])?\s*(=|←) ")
 
 @cache
 def text(page: Path) -> str:
-    """A page."""
+    """Read a page."""
     return page.read_text(encoding="utf-8")
 
 
 def fences(page: Path, language: str) -> list[str]:
-    """The blocks of one language."""
+    """Return the code blocks of one language."""
     return [block for found, block in FENCE.findall(text(page)) if found == language]
 
 
 def session(page: Path) -> str:
-    """The page with all but its Python sessions left blank, so that lines keep their numbers."""
+    """Blank everything except the Python sessions of a page, keeping line numbers."""
     whole, pieces, end = text(page), list[str](), 0
     for block in FENCE.finditer(whole):
         pieces.append("\n" * whole.count("\n", end, block.start(2)))
@@ -42,41 +42,41 @@ def session(page: Path) -> str:
 
 
 def prose(page: Path) -> str:
-    """The page without its blocks and without code in a line."""
+    """Return the page without code blocks and inline code."""
     return re.sub(r"`[^`\n]*`", "", FENCE.sub("", text(page)))
 
 
 def formulas(page: Path) -> list[str]:
-    """Every formula of a page, displayed or in a line."""
+    """Return every formula of a page, displayed or inline."""
     return [*fences(page, "math"), *INLINE.findall(prose(page))]
 
 
 def stated(page: Path) -> dict[str, list[str]]:
-    """The equations of a page by operation: in a text block, its name, then the lines."""
+    """Return the equations of a page by operation: the lines of a text block below its name."""
     blocks = [block.splitlines() for block in fences(page, "text")]
     return {lines[0]: [line.strip() for line in lines[1:]] for lines in blocks}
 
 
 def defined_equations(operation: str) -> list[str]:
-    """The lines of an operation's docstring that are equations."""
+    """Return the equation lines of an operation's docstring."""
     doc = inspect.getdoc(getattr(reference, operation)) or ""
     return [line.strip() for line in doc.splitlines() if EQUATION.match(line.strip())]
 
 
 def rows(page: Path) -> dict[str, list[str]]:
-    """The rows of all tables that begin with a name in code: name → the other cells."""
+    """Return the rows of all tables that begin with a name in code: name → the other cells."""
     found = re.findall(r"^\| `(\w+)` \|(.*)\|$", text(page), flags=re.M)
     return {name: [cell.strip() for cell in rest.split("|")] for name, rest in found}
 
 
 def target(page: Path, place: str) -> Path:
-    """The file a link of a page leads to."""
+    """Return the file to which a link of a page points."""
     return (page.parent / place).resolve()
 
 
 @cache
 def names_in(file: Path) -> frozenset[str]:
-    """What a Python file defines: functions, classes with their methods, and constants."""
+    """Return the names defined in a Python file: functions, classes with their methods, and constants."""
     found: set[str] = set()
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):

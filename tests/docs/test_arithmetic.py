@@ -1,4 +1,4 @@
-"""The reader of equations sees what is wrong, and leaves alone what has letters in it."""
+"""The reader of equations detects wrong ones and ignores those with letters."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""docs/derivations/ is true: its sessions run, its arithmetic is computed, its equations are those of the code."""
+"""docs/derivations/ is correct: its sessions run, its arithmetic is right, its equations are those of the code."""
 
 import doctest
 import re
@@ -30,7 +30,7 @@ from chainrule import reference
 
 SOURCE = ROOT / "src" / "chainrule"
 SECTIONS = ("the numbers", "the index form", "the matrix form", "the einsum form", "in the code")
-MANGLED = re.compile(r"\\[,;!{}\\]|\}_|\*")  # what Markdown makes something else of, inside a line
+MANGLED = re.compile(r"\\[,;!{}\\]|\}_|\*")  # characters that Markdown changes within a line
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 each_family = pytest.mark.parametrize("family", FAMILIES)

@@ -42,7 +42,7 @@ def inventory() -> list[Item]:
 
 @cache
 def rows(page: str) -> dict[str, list[str]]:
-    """The cells of every row of a page's tables that begins with an id, by that id."""
+    """Return the cells of every table row that begins with an id, by id."""
     found: dict[str, list[str]] = {}
     for line in (PAGES / page).read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
@@ -54,7 +54,7 @@ def rows(page: str) -> dict[str, list[str]]:
 
 @cache
 def functions_in(file: str) -> frozenset[str]:
-    """The names of the test functions in a file under tests/."""
+    """Return the names of the test functions in a file under tests/."""
     path = TESTS / file
     assert path.is_file(), f"{file} is not there"
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -67,7 +67,7 @@ def missing_test(name: str) -> bool:
 
 
 def resolved(name: str) -> object:
-    """What `chainrule.` and the name stand for; a function before the module of the same name."""
+    """Resolve `chainrule.` and the name; functions take precedence over modules of the same name."""
     found, place = importlib.import_module("chainrule"), "chainrule"
     for part in name.split("."):
         place += f".{part}"
@@ -119,7 +119,7 @@ def test_every_row_has_a_function_and_a_test(id_: str) -> None:
 
 
 def known_command(words: list[str]) -> bool:
-    """`python -m experiments NAME`, one of its questions, or another command."""
+    """Return whether it is `python -m experiments NAME` for one of its questions, or another command."""
     match words:
         case ["python", "-m", "experiments", "claims", question]:
             return question in QUESTIONS
@@ -174,7 +174,7 @@ def test_every_erratum_says_what_is_wrong_and_what_is_right(id_: str) -> None:
 
 
 def test_every_test_of_the_tutorials_has_a_row() -> None:
-    """A test that no table names is one that nobody finds, but for those of this project's own additions."""
+    """Require a table row for every test, except those of this project's own additions."""
     named = {cells[5].strip("`") for cells in rows("tutorials.md").values()}
     named |= {check for cells in rows("claims.md").values() for check in QUOTED.findall(cells[5])}
     unnamed = [

@@ -1,8 +1,8 @@
-"""For every operation, a hypothesis strategy of arguments: random arrays, shapes and attributes.
+"""A hypothesis strategy of arguments for every operation: random arrays, shapes and attributes.
 
 Arrays are small, because the reference is slow, and of order one. They are float64; `Case.astype` makes them float32.
-`sliding` is where windows are drawn: strides, dilations, paddings that differ on every side, kernels that lie on
-padding with whole rows.
+`sliding` draws windows: strides, dilations, paddings that differ on every side, and kernels with whole rows on
+padding.
 """
 
 from dataclasses import dataclass, replace
@@ -24,11 +24,11 @@ class Case:
     attributes: dict[str, Any]
 
     def astype(self, dtype: Any) -> "Case":
-        """The same case with its floating-point arrays in another dtype."""
+        """Return the case with its floating-point arrays in another dtype."""
         return self.with_arrays(lambda a: a.astype(dtype) if a.dtype.kind == "f" else a.copy())
 
     def with_arrays(self, change: Any) -> "Case":
-        """The same case with every array changed by a function."""
+        """Return the case with every array changed by a function."""
         return replace(self, arrays=tuple(None if array is None else change(array) for array in self.arrays))
 
 
@@ -36,7 +36,7 @@ CASES: dict[str, st.SearchStrategy[Case]] = {}
 
 
 def cases(*names: str, **options: Any) -> Any:
-    """Register a function of ``draw``, the operation's name and the options: it returns (arrays, attributes)."""
+    """Register a function of ``draw``, the operation's name and the options that returns (arrays, attributes)."""
 
     def register(build: Any) -> Any:
         @st.composite
@@ -59,12 +59,12 @@ def positive(draw: st.DrawFn, *shape: int) -> NDArray[np.float64]:
 
 
 def features(draw: st.DrawFn) -> tuple[int, int]:
-    """(N, K), more often with several samples and classes."""
+    """Draw (N, K), often with several samples and classes."""
     return draw(st.sampled_from((2, 3, 1, 5))), draw(st.sampled_from((3, 2, 5, 1)))
 
 
 def any_shape(draw: st.DrawFn) -> tuple[int, ...]:
-    """(N, F) or (N, C, H, W)."""
+    """Draw (N, F) or (N, C, H, W)."""
     axes = draw(st.sampled_from((4, 2)))
     return tuple(draw(st.sampled_from((2, 3, 1, 4))) for _ in range(axes))
 
@@ -72,7 +72,7 @@ def any_shape(draw: st.DrawFn) -> tuple[int, ...]:
 def sliding(
     draw: st.DrawFn, *, pooling: bool
 ) -> tuple[tuple[int, int], tuple[int, int], dict[str, Any], tuple[int, int]]:
-    """A window and an image that it fits: size, window, attributes of the sliding, number of outputs."""
+    """Draw a window and an image that it fits: size, window, attributes of the sliding window, number of outputs."""
     axes = []
     for _ in range(2):
         window, stride = draw(st.sampled_from((2, 3, 4, 1))), draw(st.integers(1, 3))
@@ -115,7 +115,7 @@ def biases(draw: st.DrawFn, name: str) -> Any:
 
 
 def picture(draw: st.DrawFn, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Numbers to take the largest of: now and then with ties, all below zero, or with NaN and −∞ among them."""
+    """Draw values for max pooling: sometimes with ties, all negative, or with NaN and −∞."""
     x = normal(draw, *shape)
     kind = draw(st.sampled_from(("any", "ties", "negative", "special")))
     if kind == "ties":
@@ -142,7 +142,7 @@ def pools(draw: st.DrawFn, name: str) -> Any:
 
 @cases("max_pool_dx")
 def winners(draw: st.DrawFn, name: str) -> Any:
-    """Any winners, so that cells are won by several windows or by none."""
+    """Draw any winners, so that some cells are won by several windows and some by none."""
     planes = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
     size = (draw(st.integers(1, 5)), draw(st.integers(1, 5)))
     shape = (*planes, draw(st.integers(1, 4)), draw(st.integers(1, 4)))
@@ -165,7 +165,7 @@ SCALES = st.sampled_from((1.0, 1.0, 30.0, 1000.0))
 @cases("sigmoid", "tanh", "arctan", "relu", "gelu", "leaky_relu")
 @cases("sigmoid_dx", "tanh_dx", "relu_dx", "arctan_dx", "gelu_dx", "leaky_relu_dx")
 def elementwise(draw: st.DrawFn, name: str) -> Any:
-    """Numbers up to thousands, with zeros; a gradient that reads y is given a y, in (0, 1), (−1, 1) or from 0."""
+    """Draw values up to thousands, with zeros; a gradient that reads y gets y in (0, 1), (−1, 1) or from 0."""
     shape, scale = any_shape(draw), draw(SCALES)
     x = normal(draw, *shape, scale=scale)
     x[np.abs(x) < 0.2] = 0
@@ -177,7 +177,7 @@ def elementwise(draw: st.DrawFn, name: str) -> Any:
 
 
 def distributions(draw: st.DrawFn, N: int, K: int) -> NDArray[np.float64]:
-    """Rows that add up to one; now and then zeros and ones alone."""
+    """Draw rows that sum to 1; sometimes of zeros and ones only."""
     rows = np.exp(normal(draw, N, K))
     if draw(st.booleans()):
         rows = (rows == rows.max(axis=1, keepdims=True)).astype(np.float64)
@@ -197,20 +197,20 @@ def classes(draw: st.DrawFn, name: str) -> Any:
 @cases("binary_cross_entropy", "binary_cross_entropy_dp", "correct_labels", prediction="probability")
 @cases("categorical_cross_entropy", "categorical_cross_entropy_dp", prediction="probability")
 def losses(draw: st.DrawFn, name: str, prediction: str) -> Any:
-    """Predictions to thousands, or probabilities with exact zeros and ones; targets one-hot, soft, or any numbers."""
+    """Draw large predictions, or probabilities with exact zeros and ones; targets one-hot, soft, or any values."""
     N, K = features(draw)
     p = normal(draw, N, K, scale=draw(SCALES)) if prediction == "any" else distributions(draw, N, K)
     t = draw(st.sampled_from((distributions, normal)))(draw, N, K)
     if name == "correct":
         p, t = np.round(p), np.round(t)
     if name == "correct_labels":
-        p, t = np.where(p < 0.1, 0.5, p), np.where(np.abs(t) < 0.1, 0.5, t)  # neither a little more nor less
+        p, t = np.where(p < 0.1, 0.5, p), np.where(np.abs(t) < 0.1, 0.5, t)  # neither slightly more nor slightly less
     return (p, t), {"batch": draw(st.sampled_from((None, N + 3)))} if name.endswith("_dp") else {}
 
 
 @cases("batch_norm", "batch_norm_inference", "batch_norm_dx", "batch_norm_dw")
 def norms(draw: st.DrawFn, name: str) -> Any:
-    """At least four values a channel: with two, x̂ is ±1 and dx is nothing but rounding errors."""
+    """Draw at least four values per channel: with two, x̂ is ±1 and dx is pure rounding error."""
     N, C = draw(st.integers(4, 6)), draw(st.integers(1, 3))
     shape = (N, C, *draw(st.sampled_from(((), (1, 3), (3, 2)))))
     x, dy = normal(draw, *shape) + 2, normal(draw, *shape)
@@ -233,7 +233,7 @@ def running(draw: st.DrawFn, name: str) -> Any:
 
 @cases("dropout")
 def dropouts(draw: st.DrawFn, name: str) -> Any:
-    """Now and then a rate that is the very number of the first element, which is then kept."""
+    """Sometimes draw a rate equal to the uniform number of the first element, which is then kept."""
     big = st.integers(0, 2**31)
     seed, stream, step, first = draw(big), draw(big), draw(big), draw(st.integers(0, 1000))
     number = float(uniform(seed, stream, step, np.array([first]), 1)[0, 0])

@@ -1,6 +1,6 @@
-"""What the tests of processes run in a process of their own: `python process_driver.py SCENARIO...`.
+"""Scenarios that tests run in a process of their own: `python process_driver.py SCENARIO...`.
 
-It ends with 0 if all went well; a child that hangs is ended by an alarm.
+The exit code is 0 on success; a child that hangs is killed by an alarm.
 """
 
 import copy
@@ -19,7 +19,7 @@ import chainrule as cr
 from chainrule import compiled
 from chainrule.training.loop import Callback
 
-SECONDS = 120  # after which a child is taken to hang
+SECONDS = 120  # after which a child is considered to hang
 RNG = np.random.default_rng(5)
 X, Y = RNG.standard_normal((70, 2, 9, 8)).astype("f4"), np.arange(70) % 5
 
@@ -36,7 +36,7 @@ def trained(start: cr.Sequential) -> cr.Sequential:
 
 
 def ends_well(work: Callable[[], bool]) -> bool:
-    """Whether some work, in a forked child, ends within its time and returns True."""
+    """Return whether some work in a forked child ends in time and returns True."""
     child = os.fork()
     if child == 0:
         signal.alarm(SECONDS)
@@ -49,7 +49,7 @@ def ends_well(work: Callable[[], bool]) -> bool:
 
 
 def fork() -> bool:
-    """A forked child, and its child, compute the bits of their parent: predictions of all sizes, and a training."""
+    """Check that a forked child and its child compute the same bits as their parent: predictions and a training."""
     here = model()
     sizes = [int(size) for size in RNG.integers(1, 71, 8)]
     expected, parameters = [here.predict(X[:size]) for size in sizes], trained(here).parameters
@@ -63,7 +63,7 @@ def fork() -> bool:
 
 
 def pool() -> bool:
-    """A pool of forked workers predicts what its parent does."""
+    """Check that a pool of forked workers predicts the same as its parent."""
     here = model()
     expected = here.predict(X)
     with multiprocessing.get_context("fork").Pool(3) as workers:
@@ -72,7 +72,7 @@ def pool() -> bool:
 
 
 def fork_amid_work() -> bool:
-    """Children that are forked while threads of the parent train and compile can do both."""
+    """Check that children forked while threads of the parent train and compile can do both."""
     here, stop = model(), threading.Event()
     expected = here.predict(X)
 
@@ -97,7 +97,7 @@ def fork_amid_work() -> bool:
 
 
 def spawn() -> bool:
-    """A model that was used goes to a spawned process and predicts the same bits there."""
+    """Check that a used model predicts the same bits in a spawned process."""
     used = trained(model())
     with multiprocessing.get_context("spawn").Pool(1) as workers:
         found = workers.apply_async(used.predict, (X,)).get(SECONDS)
@@ -109,7 +109,7 @@ def small() -> cr.Sequential:
 
 
 def compiling() -> bool:
-    """Print what this process compiles itself of the package's functions."""
+    """Print the package's functions that this process compiles itself."""
     import numba.core.event as event
 
     names: list[str] = []
@@ -131,7 +131,7 @@ def compiling() -> bool:
 
 
 def full_disk() -> bool:
-    """No file can be written any more once the process has begun."""
+    """Run with a disk on which no file can be written once the process has started."""
     import resource
 
     from chainrule.engines.numba import workers
@@ -143,7 +143,7 @@ def full_disk() -> bool:
 
 
 def interrupted() -> bool:
-    """Interrupts at any moment of compiling leave a process that works once it is let."""
+    """Check that interrupts at any moment of compiling leave a working process."""
     small()  # numba, whose import does not survive being interrupted
     caught = 0
     for pause in np.random.default_rng().uniform(0.01, 0.5, 8):
@@ -159,7 +159,7 @@ def interrupted() -> bool:
 
 
 def at_once() -> bool:
-    """Threads that use one model for the first time at the same moment all get what one gets."""
+    """Check that threads that use one model for the first time at the same moment get the same results."""
     here, start, found = model(), threading.Barrier(6), list[Any]()
 
     def work() -> None:
@@ -175,7 +175,7 @@ def at_once() -> bool:
 
 
 def nested() -> bool:
-    """A callback predicts, evaluates and trains another model; a signal's handler predicts amid training."""
+    """Predict, evaluate and train another model in a callback; predict in a signal handler during training."""
     here, other, seen = model(), model(), list[Any]()
     expected = other.predict(X)
     signal.signal(signal.SIGALRM, lambda *_: seen.append((other.predict(X) == expected).all()))
@@ -195,7 +195,7 @@ def nested() -> bool:
 
 
 def one_processor() -> bool:
-    """One thread is the default where one processor is allowed; two that are asked for work all the same."""
+    """Check that one thread is the default on one processor, and that two also work."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     default = cr.Sequential([cr.Flatten(), cr.Dense(5)], (2, 9, 8))
     return (
@@ -204,7 +204,7 @@ def one_processor() -> bool:
 
 
 def cleared() -> bool:
-    """A process goes on when its compiled programs are removed under it."""
+    """Check that a process continues when its compiled programs are deleted."""
     small().predict(X)
     return compiled.clear() > 0 and bool(
         np.allclose(cr.Sequential([cr.Tanh()], (3,)).predict(X[:4, 0, 0, :3]), np.tanh(X[:4, 0, 0, :3]), atol=1e-6)
@@ -212,7 +212,7 @@ def cleared() -> bool:
 
 
 def one_prediction() -> bool:
-    """Predict, or say in a line why that cannot be."""
+    """Predict, or print in one line why that is impossible."""
     try:
         return bool(np.allclose(cr.Sequential([cr.Tanh()], (7,)).predict(np.ones((3, 7))), np.tanh(1)))
     except cr.ChainruleError as error:

@@ -1,4 +1,4 @@
-"""The process that helps to compile: when it is started, what it leaves on disk, and that it does not stay."""
+"""The process that compiles in parallel: when it starts, its files on disk, and its end."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The threads of NumPy's matrix products are those that a model asks for, while it runs, and no longer."""
+"""NumPy's matrix products use the model's number of threads while it runs, and only then."""
 
 import threading
 
@@ -18,7 +18,7 @@ def now() -> set[int]:
 
 
 class Watching:
-    """Notes on how many threads products run meanwhile."""
+    """Records the number of threads of matrix products."""
 
     def forward(self, x):
         self.seen = now()

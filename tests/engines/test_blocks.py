@@ -1,4 +1,4 @@
-"""The NumPy engine's convolutions, a few samples at a time: the same as the reference however the batch is cut."""
+"""The NumPy engine's convolutions in blocks of samples: equal to the reference for any split of the batch."""
 
 from collections.abc import Iterator
 
@@ -45,7 +45,7 @@ def test_blocks_of_any_size_equal_the_reference(room: int, monkeypatch: pytest.M
 
 
 def test_a_block_holds_as_many_samples_as_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copied for a sample: forward and for dw C·KW·H·W′ numbers, for dx (C_out·KW + KH·C)·H′·W."""
+    """Per sample, forward and dw copy C·KW·H·W′ elements, and dx (C_out·KW + KH·C)·H′·W."""
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((5, 4, 7, 8)), rng.standard_normal((6, 2, 3, 2))
     dy = rng.standard_normal(reference.cross_correlate(x, w, **OPTIONS).shape)

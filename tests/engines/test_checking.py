@@ -1,4 +1,4 @@
-"""A plan that would read what nobody wrote, or beyond a buffer, never becomes a program."""
+"""A plan that would read unwritten data, or beyond a buffer, is never compiled."""
 
 from dataclasses import replace
 from typing import Any
@@ -55,7 +55,7 @@ def test_shapes_are_those_that_kernels_write() -> None:
 
 
 def convolutions(count: int) -> list[Operation]:
-    """Drawn cross-correlations and their gradients, half of them with filters side by side."""
+    """Draw cross-correlations and their gradients, half of them with interleaved filters."""
     draw, found = np.random.default_rng(3), list[Operation]()
     while len(found) < count:
         size, window, stride, padding, dilation, outputs = axes(draw)
@@ -83,7 +83,7 @@ def test_buffers_are_as_long_as_tiles_reach(itemsize: int, monkeypatch: pytest.M
     assert len(pairs) > 100
     assert all(0 < furthest <= room for room, furthest in pairs)
     assert any(furthest == room for room, furthest in pairs)
-    monkeypatch.setattr(reaching, "room_for", lambda cells, start, taps, length: cells + 128)  # as it once was
+    monkeypatch.setattr(reaching, "room_for", lambda cells, start, taps, length: cells + 128)  # as it was
     pairs = [pair for operation in operations for pair in reaching.reaches(operation, itemsize)]
     assert any(furthest > room for room, furthest in pairs)
 

@@ -1,4 +1,4 @@
-"""Compiling: once for all processes, whatever becomes of them, and of what they leave on disk."""
+"""Compiling: once for all processes, whatever happens to them or to their files on disk."""
 
 import os
 import random
@@ -20,7 +20,7 @@ def started(scenario: str, cache: Path) -> "subprocess.Popen[str]":
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[list[str], str]:
-    """The words and the complaints of a process, which must end well."""
+    """Return stdout and stderr of a process, which must succeed."""
     words, complaints = process.communicate(timeout=300)
     assert process.returncode == 0, complaints
     return words.split(), complaints
@@ -65,7 +65,7 @@ def test_a_process_that_dies_compiling_holds_up_nobody(tmp_path: Path) -> None:
     dying.communicate()
     start = time.monotonic()
     assert ended(started("compiling", tmp_path))[0]
-    assert time.monotonic() - start < 100  # and not the patience of a lock
+    assert time.monotonic() - start < 100  # and not the timeout of a lock
 
 
 def test_interrupts_while_compiling(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The kernels for filters that fill vectors: chosen where they do, and the same sums as the reference has."""
+"""The kernels for filters that fill vectors: when they are selected, and agreement with the reference."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ each_bias = pytest.mark.parametrize("bias", ["none", "tied", "untied"])
 
 
 def drawn(layer: str) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[str, Any]]:
-    """x, w and attributes."""
+    """Draw x, w and attributes."""
     count, ins, outs, kernel, size, options = LAYERS[layer]
     rng = np.random.default_rng(len(layer))
     return rng.standard_normal((count, ins, *size)), rng.standard_normal((outs, ins, *kernel)), {**PLAIN, **options}
@@ -75,12 +75,12 @@ def test_pooled_results_are_the_largest_of_four(layer: str, bias: str) -> None:
     filters.correlate_filters(*given, found, *options.values(), True, True, 0, -1)
     close(found, expected)
     found[:] = np.nan
-    for first, last in ((0, 1), (1, found.shape[2])):  # rows that two threads have
+    for first, last in ((0, 1), (1, found.shape[2])):  # rows of two threads
         filters.correlate_filters(*given, found, *options.values(), True, True, first, last)
     close(found, expected)
     found[:] = np.nan
     half = WHOLE if found.shape[1] > WHOLE else found.shape[1]
-    for lowest, highest in ((0, half), (half, found.shape[1])):  # filters that two threads have
+    for lowest, highest in ((0, half), (half, found.shape[1])):  # filters of two threads
         filters.correlate_filters(*given, found, *options.values(), True, True, 0, -1, lowest, highest)
     close(found, expected)
 

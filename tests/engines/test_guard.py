@@ -1,4 +1,4 @@
-"""Kernels stay within their arrays and within the buffers that they allocate; `make guard` tries many more shapes."""
+"""Kernels stay within their arrays and their own buffers; `make guard` tries many more shapes."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from chainrule.engines.numba.processor import WIDTH
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is fenced off with mprotect")
 
-# A kernel that loads a vector from a place of a buffer of its own, or of an array that it is given.
+# A kernel that loads a vector at an offset of its own buffer or of an argument.
 READER = """
 import sys
 import numpy as np
@@ -74,7 +74,7 @@ def environment() -> dict[str, str]:
 
 
 def test_every_kernel_is_called_in_every_way() -> None:
-    """Each kernel; joined steps, shares of threads, paddings and reaches of hundreds of cells, filters side by side."""
+    """Cover each kernel: fused steps, shares of threads, large paddings and extents, interleaved filters."""
     calls = [draw_case(0, number, "float64") for number in range(900)]
     assert {case.name for case in calls} == set(OPERATIONS)
     assert {case.kernel for case in calls} == set(KERNELS)

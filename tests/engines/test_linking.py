@@ -1,4 +1,4 @@
-"""Views, which are the parts of a room that a program gives its kernels, and other things that programs rely on."""
+"""Views, the parts of a workspace that a program passes to its kernels, and other assumptions of programs."""
 
 import numpy as np
 import pytest

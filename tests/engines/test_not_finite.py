@@ -1,4 +1,4 @@
-"""NaN, infinities, zeros of both signs and the largest numbers go through every engine as the reference sends them."""
+"""NaN, infinities, signed zeros and the largest numbers give the reference's results on every engine."""
 
 import itertools
 from typing import Any
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from chainrule import engines, losses, reference
 
 ELEMENTWISE = ("sigmoid", "tanh", "arctan", "relu", "leaky_relu", "gelu")
-LENGTH = 37  # fills vectors of any width, with a rest
+LENGTH = 37  # fills vectors of any width, with a remainder
 
 each_engine = pytest.mark.parametrize("engine", ["numpy", "numba"])
 each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -22,7 +22,7 @@ def specials(dtype: str) -> NDArray[Any]:
 
 
 def pairs(dtype: str) -> NDArray[Any]:
-    """Every two of them, in an order that puts each into each lane of a vector."""
+    """Return all pairs of values, ordered so that each occurs in each lane of a vector."""
     found = np.array(list(itertools.product(specials(dtype), repeat=2)), dtype)
     return np.random.default_rng(0).permutation(np.concatenate([found] * 3))
 
@@ -51,7 +51,7 @@ def test_activations_and_their_gradients(engine: str, dtype: str, name: str) -> 
 @pytest.mark.parametrize("target", [(0.0, 1.0), (0.4, 0.6)])
 def test_softmax_and_the_losses(engine: str, dtype: str, name: str, target: tuple[float, float]) -> None:
     rows = pairs(dtype)
-    if name == "softmax_cross_entropy":  # where a log-sum is lost beside the largest numbers, engines lose it their way
+    if name == "softmax_cross_entropy":  # where a log-sum is lost beside the largest numbers, engines differ
         rows = rows[~(np.isfinite(rows) & (np.abs(rows) > 2)).all(axis=1)]
     targets = np.tile(np.array(target, dtype), (len(rows), 1))
     compare(engine, name, rows, *([] if name == "softmax" else [targets]))

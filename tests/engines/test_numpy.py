@@ -1,4 +1,4 @@
-"""What the NumPy engine alone must do: updates of parameters of any shape and layout. Others take flat buffers."""
+"""Duties of the NumPy engine alone: updates of parameters of any shape and layout. Others take flat buffers."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ UPDATES: dict[str, tuple[int, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", UPDATES)
 def test_updates_take_any_shape_and_layout(name: str) -> None:
-    """Results are in row-major order, whatever the order of what they are made from."""
+    """Return row-major results for inputs of any order."""
     count, attributes = UPDATES[name]
     arrays = [np.abs(array).T for array in normals(3, *[(3, 4)] * count)]
     found, expected = (as_tuple(getattr(place, name)(*arrays, **attributes)) for place in (engine, reference))
@@ -35,7 +35,7 @@ def as_tuple(results: Any) -> tuple[Any, ...]:
 @pytest.mark.parametrize(("dtype", "huge"), [(np.float32, 1e30), (np.float64, 1e200)])
 @pytest.mark.parametrize("name", ["arctan_dx", "gelu", "gelu_dx"])
 def test_powers_of_huge_numbers_do_not_overflow(name: str, dtype: type, huge: float) -> None:
-    """Warnings are errors in these tests. The slope of gelu there is 0 or 1, that of the arcus tangens 0."""
+    """The derivative of GELU is 0 or 1 there, that of arctan 0; warnings are errors in these tests."""
     x = np.array([[huge, -huge, 1]], dtype)
     arrays = (np.ones_like(x), x) if name.endswith("_dx") else (x,)
     np.testing.assert_allclose(getattr(engine, name)(*arrays), getattr(reference, name)(*arrays), rtol=1e-6)
@@ -75,6 +75,6 @@ def test_what_is_left_out_is_what_the_reference_takes(name: str) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("name", "exact"), [("categorical_cross_entropy", 0), ("categorical_cross_entropy_dp", -1)])
 def test_a_probability_of_exactly_one_is_kept(name: str, exact: int, dtype: type) -> None:
-    """Clipped like a binary one it would lose a last bit, less than any tolerance sees."""
+    """Clipping as in binary cross-entropy would lose the last bit, less than any tolerance detects."""
     sure = np.array([[1, 0]], dtype)
     assert getattr(engine, name)(sure, sure).flat[0] == exact

@@ -1,6 +1,6 @@
 """Every engine computes what the reference defines.
 
-To hold another engine to it, add it to ENGINES: anything that has the operations as attributes.
+To test another engine, add it to ENGINES: any object with the operations as attributes.
 The number of examples of each operation is EXAMPLES; a longer sweep sets CHAINRULE_EXAMPLES.
 """
 
@@ -25,7 +25,7 @@ from chainrule.engines.numba.tiles import lanes
 
 
 def as_functions(engine: engines.Engine) -> SimpleNamespace:
-    """The operations of an engine that runs them by name, as functions with the signatures of the reference."""
+    """Return an engine's operations as functions with the signatures of the reference."""
 
     def function(name: str) -> Callable[..., Any]:
         @functools.wraps(getattr(reference, name))
@@ -44,7 +44,7 @@ ENGINES: dict[str, Any] = {
 }
 EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "60"))
 TOLERANCE = {np.float64: 1e-12, np.float32: 2e-5}  # of the largest entry of the result, or of 1 if that is larger
-KEEP_X = ("arctan", "leaky_relu", "gelu")  # the gradients that read x, not y
+KEEP_X = ("arctan", "leaky_relu", "gelu")  # gradients that read x, not y
 
 sweep = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 glance = settings(sweep, max_examples=1 + EXAMPLES // 5)
@@ -54,13 +54,13 @@ each_dtype = pytest.mark.parametrize("dtype", list(TOLERANCE), ids=["float64", "
 
 
 def call(operations: Any, name: str, case: Case) -> tuple[NDArray[Any], ...]:
-    """The results of an operation, always as a tuple."""
+    """Return the results of an operation as a tuple."""
     results = getattr(operations, name)(*case.arrays, **case.attributes)
     return results if isinstance(results, tuple) else (results,)
 
 
 def assert_close(results: tuple[NDArray[Any], ...], expected: tuple[NDArray[Any], ...], tolerance: float) -> None:
-    """Equal shapes and dtypes, and entries apart by no more than the tolerance, relative to the scale of the result."""
+    """Check equal shapes and dtypes, and entries within the tolerance, relative to the scale of the result."""
     assert len(results) == len(expected)
     for result, wanted in zip(results, expected, strict=True):
         assert (result.shape, result.dtype) == (wanted.shape, wanted.dtype)
@@ -104,7 +104,7 @@ def test_equals_the_reference(engine: str, name: str, dtype: type, data: st.Data
 
 
 def strided(array: NDArray[Any]) -> NDArray[Any]:
-    """Every second cell of each axis of a larger array."""
+    """Return every second cell of each axis of a larger array."""
     room = np.full([2 * size for size in array.shape], 7, array.dtype)
     view = room[(slice(None, None, 2),) * array.ndim]
     view[...] = array
@@ -112,13 +112,13 @@ def strided(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def reversed_(array: NDArray[Any]) -> NDArray[Any]:
-    """Negative strides on all axes."""
+    """Return a view with negative strides on all axes."""
     turn = (slice(None, None, -1),) * array.ndim
     return array[turn].copy()[turn]
 
 
 def transposed(array: NDArray[Any]) -> NDArray[Any]:
-    """The channel axis innermost, as a transpose of (N, H, W, C)."""
+    """Return a view with the channel axis innermost, a transpose of (N, H, W, C)."""
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1) if array.ndim > 1 else array
 
 
@@ -138,7 +138,7 @@ def test_layout_in_memory_does_not_matter(engine: str, name: str, layout: Any, d
 @each_dtype
 @pytest.mark.parametrize("name", ["sigmoid", "tanh", "arctan", "relu", "leaky_relu", "gelu", "softmax"])
 def test_large_activations_are_finite(engine: str, dtype: type, name: str) -> None:
-    """Of ±1000; warnings are errors in these tests."""
+    """Evaluate at ±1000; warnings are errors in these tests."""
     x = np.array([[1000, -1000, 0], [-1000, -999, -1000]], dtype)
     (y,) = call(ENGINES[engine], name, Case((x,), {}))
     (dx,) = call(ENGINES[engine], f"{name}_dx", Case((np.ones_like(x), x if name in KEEP_X else y), {}))

@@ -1,4 +1,4 @@
-"""The width of vector registers is the processor's, or the one that CHAINRULE_VECTOR asks for."""
+"""The width of vector registers is the processor's, or the one set by CHAINRULE_VECTOR."""
 
 import os
 import subprocess

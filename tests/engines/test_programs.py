@@ -1,4 +1,4 @@
-"""Compiled programs against the interpreter on the reference, and what a program is made of."""
+"""Compiled programs against the interpreter on the reference, and the structure of a program."""
 
 import copy
 import importlib
@@ -123,7 +123,7 @@ def test_arrays_of_one_segment_live_in_a_block_and_others_in_the_batch() -> None
     rooms = {name: room for name, (room, _) in writer.memory.offsets.items()}
     assert rooms["conv1.y"] == "batch_work"  # batch normalisation needs all of it
     assert rooms["conv2.y"] == "work"
-    assert rooms["pool2.winner"] == "batch_places"  # read again behind the second normalisation
+    assert rooms["pool2.winner"] == "batch_places"  # read again after the second normalisation
     source = writer.source(parallel=True)
     assert "prange" in source
     assert source.count("def samples_") == sum(run[0].scope == "sample" for run in writer.segments)
@@ -237,7 +237,7 @@ def test_a_copy_shares_nothing_that_changes() -> None:
 
 @pytest.mark.parametrize("groups", [1, 2])
 def test_threads_share_the_filters_of_large_layers_for_one_picture(groups: int) -> None:
-    """18 filters: shares that no tile divides and that cut a group; the second layer is too small to share."""
+    """Split 18 filters into shares that no tile divides and that cut a group; the second layer is too small."""
     made = [
         layers.Conv2D(18, 3, padding="same", groups=groups, bias="untied"),
         layers.ReLU(),

@@ -1,6 +1,6 @@
-"""Every special loop of the compiled kernels is taken by some shape, and computes what the general one does.
+"""Every specialised loop of the compiled kernels is taken by some shape and agrees with the general one.
 
-Run without compiling (NUMBA_DISABLE_JIT), so that it can be watched which loops are entered.
+Kernels run uncompiled (NUMBA_DISABLE_JIT), so that the loops they enter can be observed.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Tiles in compiled code compute what their definitions in NumPy say: same sums, same places, nothing else touched."""
+"""Compiled tiles compute the same as their NumPy definitions: same sums, same offsets, nothing else modified."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ SHAPES = [(3, 8), (6, 4), (4, 6), (1, 8), (8, 1), (2, 3)]
 
 
 def calls(rows: int, columns: int):
-    """Every function of `tiles`, once, in a function to compile: numba must see the shape as constants."""
+    """Call every function of `tiles` once, in a function to compile: numba must see the shape as constants."""
 
     def run(y, g, places, outer, products, picked, turned, sums):
         tile = tiles.load(y, 3, 101, rows, columns)
@@ -50,7 +50,7 @@ def test_compiled_tiles_are_their_definitions(shape: tuple[int, int], dtype: str
         )
     for expected, found in zip(results[0][:-1], results[1][:-1], strict=True):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 if dtype == "float32" else 1e-13)
-        assert ((found == 7) == (expected == 7)).all()  # a tile touches its own places only
+        assert ((found == 7) == (expected == 7)).all()  # a tile modifies its own cells only
     whole = 8 + -(-used // tiles.lanes(y.itemsize)) * tiles.lanes(y.itemsize)
     assert (results[1][-1][whole:] == 7).all()
     assert (results[1][-1][:8] == 7).all()

@@ -1,4 +1,4 @@
-"""Processes: forked from one that has worker threads, without a threading layer, with one processor."""
+"""Processes: forked from one with worker threads, without a threading layer, with one processor."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ def test_forked_processes_work_and_say_that_they_have_one_thread() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
 @pytest.mark.parametrize("layer", ["workqueue", "nonsense"])
 def test_any_threading_layer_serves(layer: str) -> None:
-    """With the bits of every other, forked or not: `fork` compares; one without threads says so."""
+    """Get the same bits from every threading layer, forked or not; a layer without threads says so."""
     ended = run("fork", NUMBA_THREADING_LAYER=layer)
     assert ended.returncode == 0, ended.stderr
     if layer == "nonsense":

@@ -1,4 +1,4 @@
-"""The commands of `python -m experiments`, run in this process."""
+"""Fixtures that run `python -m experiments` in this process."""
 
 from pathlib import Path
 
@@ -10,5 +10,5 @@ from experiments.commands import experiment
 
 @pytest.fixture
 def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    """Run a command in tmp_path."""
+    """Return a function that runs a command in tmp_path."""
     return invoker(experiment, tmp_path, monkeypatch)

@@ -1,4 +1,4 @@
-"""`python -m experiments claims`: on small data in place of MNIST and the others."""
+"""`python -m experiments claims` on small data in place of MNIST and the others."""
 
 import json
 
@@ -16,7 +16,7 @@ SMALL = ("--engine", "numpy", "--quiet", "--epochs", 1, "--limit", 40)
 
 @pytest.fixture(autouse=True)
 def images(monkeypatch):
-    """64 bars to train on."""
+    """Write 64 images of bars to train on."""
 
     def load(name, **options):
         parts = []

@@ -1,4 +1,4 @@
-"""`python -m experiments`: on small data in place of MNIST."""
+"""`python -m experiments` on small data in place of MNIST."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ SMALL = ("--engine", "numpy", "--quiet", "--epochs", 2)
 
 @pytest.fixture(autouse=True)
 def mnist(monkeypatch):
-    """96 bars to train on."""
+    """Write 96 images of bars to train on."""
 
     def load(name, **options):
         assert name == "mnist"

@@ -1,6 +1,6 @@
-"""Equations in linear notation, computed: the numbers of a step, and the right-hand side of `here`.
+"""Evaluation of equations in linear notation: the values of a step, and the right-hand side of `here`.
 
-A small reader of its own, which knows nothing of what wrote them.
+A small parser that is independent of the code under test.
 """
 
 import itertools
@@ -8,12 +8,12 @@ import math
 import re
 from collections.abc import Callable
 
-Lookup = Callable[[str, tuple[int, ...]], float | None]  # None: outside
+Lookup = Callable[[str, tuple[int, ...]], float | None]  # None: outside the array
 FUNCTIONS = {"tanh": "math.tanh", "arctan": "math.atan", "log": "math.log", "max": "largest", "√": "math.sqrt"}
 
 
 def number(text: str) -> float:
-    """The value of an equation in numbers alone: 0.9·(−0.002) + (1 − 0.9)·1.5e-7^{2}, e^{−3}, √(…), max(…)."""
+    """Evaluate an equation of numbers: 0.9·(−0.002) + (1 − 0.9)·1.5e-7^{2}, e^{−3}, √(…), max(…)."""
     python = re.sub(r"\bargmax\(([^)]*)\)", lambda m: str(_argmax(m[1])), text)
     python = re.sub(r"\be\^\{", "math.e**{", python)
     for name, function in FUNCTIONS.items():
@@ -29,7 +29,7 @@ def _argmax(inside: str) -> int:
 
 
 def right_hand_side(here: str, lookup: Lookup, ranges: dict[str, range]) -> float:
-    """The value of what stands right of the first `=`: sums over letters of products of tensors at indices."""
+    """Evaluate the right-hand side of the first `=`: sums over letters of products of tensors at indices."""
     right = here.partition(" = ")[2]
     total = 0.0
     for part in _summands(right):
@@ -45,7 +45,7 @@ def right_hand_side(here: str, lookup: Lookup, ranges: dict[str, range]) -> floa
 
 
 def _summands(right: str) -> list[str]:
-    """What is added at the top: a bias, and a sum."""
+    """Return the top-level summands: a bias and a sum."""
     parts, depth, begin = [], 0, 0
     for place, letter in enumerate(right):
         depth += letter in "[({"

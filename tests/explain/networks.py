@@ -1,4 +1,4 @@
-"""Small networks to trace: one of every kind of layer, drawn as the sweep of the gradient checker draws them."""
+"""Small networks to trace, with one layer of every kind, drawn as in the sweep of the gradient checker."""
 
 import math
 
@@ -19,7 +19,7 @@ SEED = 31
 
 
 def around(layer, shape, loss="half_squared_error", outputs=3, seed=0) -> Network:
-    """A network with a layer in its middle: something to learn before it, and a dense layer after."""
+    """Build a network with a trainable layer, the given layer and a dense layer."""
     first = [cr.Sigmoid()] if len(shape) == 2 else [cr.BatchNorm2D()]
     layers = [*first, layer, cr.Tanh(), cr.Flatten(), cr.Dense(outputs), *ENDINGS.get(loss, ())]
     network = Network(layers, shape, seed=seed, engine="numpy")
@@ -36,7 +36,7 @@ def trace_of(network, loss="half_squared_error", samples=1, seed=0, training=Non
 
 
 def drawn(number: int, samples: int | None = None, training: Training | None = None) -> Trace:
-    """A trace through the layer of that number of the sweep."""
+    """Trace the layer with that number of the sweep."""
     one = draw(SEED, number)
     loss = LOSSES[number // len(KINDS) % len(LOSSES)]
     network = around(one.layer, one.shape, loss, seed=number)

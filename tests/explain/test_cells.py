@@ -1,4 +1,4 @@
-"""Cells by name: what is read, what is printed, and what is refused."""
+"""Names of cells: parsing, canonical form and refusals."""
 
 import numpy as np
 import pytest
@@ -97,7 +97,7 @@ def test_a_batch_has_the_sample_first(batch):
 
 
 def test_what_a_loss_reads():
-    """The scores where softmax is fused with it or left out, else the last layer."""
+    """Read the scores where softmax is fused with the loss or absent, else the last layer's output."""
     for ending, loss, name in (
         ([cr.Softmax()], "categorical_cross_entropy", "dense1.y"),
         ([], "softmax_cross_entropy", "dense1.y"),
@@ -123,7 +123,7 @@ def test_arrays_by_name(trace, batch):
 
 
 def test_one_dimension_and_the_average_of_a_picture():
-    """Names have the shape of the operation; the layer's own is read too."""
+    """Use the shape of the operation; accept that of the layer too."""
     network = Network([cr.Conv1D(3, 2), cr.Flatten(), cr.Dense(2)], (2, 6), engine="numpy")
     trace = trace_of(network)
     assert trace.explain("conv1.y[2,4]").cell == "conv1.y[2,0,4]"

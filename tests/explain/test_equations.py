@@ -1,4 +1,4 @@
-"""What is written is what is computed: the equation with its indices, and every step with its numbers."""
+"""The equations with indices and the steps with values agree with the computed values."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ BAR = "\u0304"
 
 
 def tensors(trace, operation, layer):
-    """A look-up of what an operation reads and writes, by the names that equations have for them."""
+    """Return a function that looks up an operation's tensors by their names in equations."""
     source = trace.catalogue.inputs[layer]
     found = {}
     for tensor in (*operation.reads, *operation.writes):
@@ -38,7 +38,7 @@ def tensors(trace, operation, layer):
 
 @pytest.mark.parametrize("kind", [0, 1, 2, 10], ids=lambda kind: KINDS[kind])
 def test_equations_with_indices(kind):
-    """Sums of products: `here`, computed by a reader of its own, gives the number."""
+    """Evaluate `here`, a sum of products, with an independent parser."""
     generator, met = np.random.default_rng(kind), set()
     for turn in range(12):
         trace = drawn(kind + turn * len(KINDS), 1 if turn % 3 else 2)
@@ -80,7 +80,7 @@ def test_equations_with_indices(kind):
 
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=KINDS)
 def test_steps_with_numbers(kind):
-    """Every step's numbers come to its value, as far as six digits can tell."""
+    """Evaluate every step to six digits."""
     generator = np.random.default_rng(kind)
     for turn in range(5):
         training = TRAININGS[turn % len(TRAININGS)]

@@ -1,4 +1,4 @@
-"""Traces and explanations in a notebook: well formed, escaped, with words for those who do not see the pictures."""
+"""Traces and explanations in a notebook: well formed, escaped, with text alternatives for figures."""
 
 import re
 from base64 import b64decode
@@ -14,7 +14,7 @@ from chainrule import layers as cr
 
 
 def parsed(html: str) -> ElementTree.Element:
-    """As XML, which has no tags without an end."""
+    """Parse as XML, in which every tag must be closed."""
     return ElementTree.fromstring(re.sub(r"<img ([^>]*)>", r"<img \1/>", html.replace("<br>", "<br/>")))
 
 

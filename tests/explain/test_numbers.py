@@ -1,4 +1,4 @@
-"""Numbers as they are printed."""
+"""Formatting of numbers."""
 
 import math
 
@@ -22,7 +22,7 @@ from chainrule.explain.numbers import bracketed, listed, powered, shown
         (999999.4, "999999"),
         (999999.5, "1e6"),
         (1e6, "1e6"),
-        (1234565.0, "1.23457e6"),  # a tie goes away from 0, where %g goes to the even digit
+        (1234565.0, "1.23457e6"),  # a tie rounds away from 0, where %g rounds to even
         (-1234565.0, "−1.23457e6"),
         (0.0001, "0.0001"),
         (0.00009999996, "0.0001"),

@@ -1,4 +1,4 @@
-"""Every kind of number explained: what is said to make it makes it."""
+"""Explanations of every operation: the stated terms give the value."""
 
 import math
 
@@ -27,13 +27,13 @@ ALWAYS = (
 
 
 def value_of(trace: Trace, cell: str) -> float:
-    """A number by its canonical name, looked up in the tensor's array."""
+    """Look up a value by its canonical name in the tensor's array."""
     name, _, index = cell.partition("[")
     return float(trace[name][tuple(int(k) for k in index.rstrip("]").split(",") if k)])
 
 
 def check(trace: Trace, explanation: Explanation) -> None:
-    """The terms, the last step, the pick, the curve and the rows of the Jacobian come to the value; so do factors."""
+    """Check that terms, last step, pick, curve, Jacobian rows and factors give the value."""
     record = explanation.to_json()
     assert [key for key in record if key in ALWAYS] == list(ALWAYS)
     assert record.keys() - set(ALWAYS) <= set(OPTIONAL)
@@ -79,7 +79,7 @@ def check(trace: Trace, explanation: Explanation) -> None:
 
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=KINDS)
 def test_random_layers(kind: int) -> None:
-    """Some cells of all tensors, through all kinds of layers, losses and optimizers; one sample and several."""
+    """Explain some cells of all tensors for all kinds of layers, losses and optimizers, one sample and several."""
     generator = np.random.default_rng(kind)
     for turn in range(10):
         number = kind + turn * len(KINDS)
@@ -92,7 +92,7 @@ def test_random_layers(kind: int) -> None:
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("samples", [1, 3])
 def test_targets_that_are_no_classes(loss: str, samples: int) -> None:
-    """Any numbers, which need not add up to 1."""
+    """Use arbitrary targets, which need not sum to 1."""
     network = around(cr.Tanh(), (2, 3, 3), loss)
     generator = np.random.default_rng(3)
     x, t = generator.normal(size=(samples, 2, 3, 3)), generator.uniform(0.1, 0.9, (samples, 3))

@@ -1,4 +1,4 @@
-"""docs/explaining.md: what it shows is what comes."""
+"""docs/explaining.md shows the actual output."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from chainrule.errors import DataError
 
 PAGE = (Path(__file__).parents[2] / "docs" / "explaining.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", PAGE, re.S | re.M)
-LINES = re.compile(r":\d+")  # of the code, which moves
+LINES = re.compile(r":\d+")  # line numbers in the code, which change
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""A trace's arrays: those of the reference engine, and derivatives by numbers; and its update, a real step's."""
+"""A trace's arrays against the reference engine and finite differences, and its update against a training step."""
 
 import json
 from dataclasses import replace
@@ -24,7 +24,7 @@ class Buffers:
 
 
 def mean_loss(network, loss, x, t, parameters, training):
-    """By the reference engine, in float64, at other parameters."""
+    """Compute the mean loss with the reference engine in float64 at other parameters."""
     buffers = Buffers(network)
     buffers.parameters = parameters
     walk = Interpreter(engines.find("reference"), network.plan(loss), network.layout, buffers)
@@ -57,7 +57,7 @@ def test_arrays(loss, samples):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_gradients_by_differences(loss):
-    """Of the input and of the parameters, with dropout on the way."""
+    """Difference the input and the parameters, with dropout in between."""
     network = around(cr.Dropout(0.3), (2, 3, 3), loss)
     training = Training(seed=5, step=2)
     trace = trace_of(network, loss, 2, 3, training)
@@ -96,7 +96,7 @@ def test_fused_softmax_is_there():
 @pytest.mark.parametrize("name", [*optimizers.NAMED])
 @pytest.mark.parametrize("clip", [None, 0.01])
 def test_the_update_is_the_step_of_training(name, clip):
-    """Two real steps in float32; the trace shows the third, with the moments that two have left."""
+    """Take two real steps in float32 and trace the third, with the moments after two."""
     network = around(cr.Conv2D(2, 3), (2, 5, 5), "categorical_cross_entropy")
     optimizer = replace(optimizers.find(name), rate=0.02)
     stepper = Stepper(network, optimizer, "categorical_cross_entropy", clip)
@@ -150,7 +150,7 @@ def test_what_cannot_be_traced():
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_networks_that_are_not_finite(loss, value):
-    """Everything can still be looked at."""
+    """Show everything although values are not finite."""
     for layer in (cr.GELU(), cr.MaxPool2D(2), cr.Conv2D(2, 2)):
         network = around(layer, (2, 3, 3), loss)
         network.parameters[::2] = np.float32(value)

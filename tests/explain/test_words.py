@@ -1,4 +1,4 @@
-"""What is said for a learner: titles, words, and where in the code."""
+"""Titles, sentences and code locations for learners."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from chainrule.randomness import stream_number, uniform
 
 @pytest.mark.parametrize("operation", reference.__all__)
 def test_places(operation):
-    """File, function and line as Python itself knows them; numba's by the text of the file."""
+    """Compare file, function and line with Python's own; for numba with the source text."""
     found = places(operation)
     assert [place.file.rpartition("/")[0] for place in found] == ["reference", "engines/numpy", "engines/numba"]
     for place, module in zip(found, (reference, engine), strict=False):

@@ -13,7 +13,7 @@ KERNEL = np.array([[1.0, 2], [-1, 0]])
 
 
 def of(layer, image, kernel=None, t=None):
-    """A trace of one layer on one image: the loss is half the squared distance to t, so that dy is y − t."""
+    """Trace one layer on one image; the loss is half the squared distance to t, so that dy is y − t."""
     network = Network([layer, cr.Flatten()], (1, *image.shape), engine="numpy")
     if kernel is not None:
         network.weights["conv1.w"][0, 0] = kernel
@@ -56,7 +56,7 @@ def test_its_gradients():
 
 
 def test_the_true_convolution():
-    """The kernel turned is 0 −1, 2 1; 1·0 + 6·−1 + 5·2 + 3·1 = 7."""
+    """Rotate the kernel to 0 −1, 2 1; 1·0 + 6·−1 + 5·2 + 3·1 = 7."""
     trace = of(cr.Conv2D(1, 2, bias=False, convolution=True), IMAGE, KERNEL)
     explanation = trace.explain("conv1.y[0,0,0]")
     assert products(explanation) == [(1, 0), (6, -1), (5, 2), (3, 1)]

@@ -1,1 +1,1 @@
-"""Faults while a run is written: kills, full and broken disks, two processes at once; `make faults` sweeps."""
+"""Faults while a run is written: kills, full and broken disks, concurrent processes; `make faults` sweeps."""

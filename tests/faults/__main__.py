@@ -1,4 +1,4 @@
-"""`make faults`: the sweep, and its table."""
+"""`make faults`: the sweep and its table."""
 
 import argparse
 import random
@@ -17,7 +17,7 @@ MARKS = ("<!-- faults -->", "<!-- end of faults -->")
 
 
 def main() -> int:
-    """Print the table; 1 when anything was wrong."""
+    """Print the table; return 1 if anything was wrong."""
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
     parser.add_argument("--kills", type=int, default=500, help="kills at random moments (500)")
     parser.add_argument("--calls", type=int, default=0, help="calls for each fault, drawn; 0: all of them")

@@ -1,4 +1,4 @@
-"""A layer under the few system calls with which files are written, that fails or kills at a chosen one of them."""
+"""A layer below the few system calls that write files, which fails or kills the process at a chosen call."""
 
 import errno
 import os
@@ -16,10 +16,10 @@ EFFECTS = (*KILLS, *ERRORS)
 
 
 class Layer:
-    """Counts the calls of this process that touch a folder, from 0; at call `at` the effect comes.
+    """Counts this process's calls on a folder, from 0; call `at` triggers the effect.
 
-    seen   what was called, as "fsync checkpoint.safetensors"
-    An error, once it came, stays: a full disk stays full for what is written, but files can be closed and removed.
+    seen   the calls so far, such as "fsync checkpoint.safetensors"
+    An error persists: a full disk stays full for writes, but files can be closed and removed.
     """
 
     def __init__(self, folder: Path, at: int | None = None, effect: str = "") -> None:
@@ -29,7 +29,7 @@ class Layer:
         self._handles: dict[int, str] = {}
 
     def install(self) -> None:
-        """Put the layer under `os`, for the rest of this process."""
+        """Install the layer under `os` for the rest of this process."""
         for call in CALLS:
             setattr(os, call, self._wrapped(call, getattr(os, call)))
 
@@ -59,7 +59,7 @@ class Layer:
         return called
 
     def _name(self, call: str, arguments: tuple[Any, ...]) -> str | None:
-        """The file of the run that a call is about, without the letters of a temporary name; None: of no run."""
+        """Return the run's file a call concerns, without the random part of a temporary name; None: no such file."""
         if call in ("write", "fsync", "close"):
             name = self._handles.get(arguments[0])
             if call == "close":
@@ -79,7 +79,7 @@ class Layer:
         os.kill(os.getpid(), signal.SIGKILL)
 
     def _let_go(self, call: str, real: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        """What a call does although it fails: half of the bytes are written, and a file is closed."""
+        """Perform the side effects of a failing call: half of the bytes are written, a file is closed."""
         if call == "write":
             handle, content = arguments
             real(handle, bytes(content)[: len(content) // 2])

@@ -1,4 +1,4 @@
-"""The same faults by the kernel's own hand: strace kills the process, or fails its call, at a real system call."""
+"""The same faults at real system calls: strace kills the process or fails the call."""
 
 import os
 import random
@@ -14,12 +14,12 @@ from faults.injection import ERRORS
 from faults.trials import RECIPE, Outcome, Trials
 
 TRACED = ("write", "fsync", "rename")
-FIRST = 6  # of the calls: those before may be other writes of the process, such as that it is ready
-LIMIT = 120  # seconds that a traced process may take
+FIRST = 6  # number of the first call to fail: earlier ones may be other writes, such as the ready message
+LIMIT = 120  # seconds allowed for a traced process
 
 
 def available() -> bool:
-    """Whether strace is installed and may trace a process here."""
+    """Return whether strace is installed and may trace a process here."""
     if shutil.which("strace") is None:
         return False
     command = ["strace", "-f", "-qq", "-e", "trace=fsync", "-e", "inject=fsync:error=EIO", "true"]
@@ -27,7 +27,7 @@ def available() -> bool:
 
 
 def sweep(trials: Trials, count: int, draw: random.Random) -> Outcome:
-    """Faults at so many drawn occurrences of each call."""
+    """Inject faults at `count` drawn occurrences of each call."""
     outcome = Outcome("killed, ENOSPC and EIO by strace")
     for call in TRACED:
         most = sum(one.startswith("replace" if call == "rename" else call) for one in trials.calls)
@@ -48,4 +48,4 @@ def _traced(folder: Path, data: Path, fault: str) -> int:
     if "Traceback" in done.stderr:
         print(done.stderr, file=sys.stderr)
         return 1
-    return done.returncode if done.returncode < 128 else 128 - done.returncode  # strace dies as its child did
+    return done.returncode if done.returncode < 128 else 128 - done.returncode  # strace ends as its child does

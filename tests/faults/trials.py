@@ -1,4 +1,4 @@
-"""Trials: a run is cut short by a fault, looked at, and gone on with; its bits are those of a run without any."""
+"""Trials: a fault cuts a run short, its files are examined, it is resumed, and its bits are compared."""
 
 import os
 import random
@@ -25,10 +25,10 @@ RECIPE = replace(run_driver.RECIPE, epochs=2)  # 14 steps with a checkpoint afte
 
 @dataclass
 class Outcome:
-    """What came of trials of a kind.
+    """Results of trials of one kind.
 
-    cut     how many were really cut short
-    wrong   what was wrong with some, a line each
+    cut     number of runs that were really cut short
+    wrong   descriptions of failures, one line each
     """
 
     name: str
@@ -38,7 +38,7 @@ class Outcome:
 
 
 class Trials:
-    """Trials in a folder of their own. The processes are forked: this one has no threads."""
+    """Trials in a folder of their own. The processes are forked, as this one has no threads."""
 
     def __init__(self, place: Path) -> None:
         place.mkdir(parents=True, exist_ok=True)
@@ -59,15 +59,15 @@ class Trials:
         Path(self.place / "calls").write_text("\n".join(layer.seen))
 
     def one_of_each(self, draw: random.Random) -> list[int]:
-        """Numbers of calls: of every call on every file one, drawn among its occurrences."""
+        """Return the number of one drawn occurrence of every call on every file."""
         return sorted(draw.choice([at for at, one in enumerate(self.calls) if one == name]) for name in self.kinds())
 
     def kinds(self) -> list[str]:
-        """The different calls."""
+        """Return the different calls."""
         return sorted(set(self.calls))
 
     def at_calls(self, numbers: Sequence[int], effect: str) -> Outcome:
-        """A fault at each of these calls."""
+        """Run one trial with a fault at each of these calls."""
         outcome = Outcome(f"{effect} at a system call")
         for at in numbers:
             folder = self.folder()
@@ -80,7 +80,7 @@ class Trials:
         return outcome
 
     def at_moments(self, count: int, draw: random.Random) -> Outcome:
-        """Killed after a drawn time, up to three times, each time gone on with."""
+        """Kill after drawn times, up to three times, and resume after each."""
         outcome = Outcome("killed at a random moment")
         while outcome.tried < count:
             folder, delay = self.folder(), draw.uniform(0, self.usual)
@@ -89,7 +89,7 @@ class Trials:
         return outcome
 
     def at_once(self, count: int, draw: random.Random) -> Outcome:
-        """Two processes go on with one run; one of them may be killed. One trains, the other says that it does."""
+        """Resume one run in two processes, one of which may be killed; only one trains, the other refuses."""
         outcome = Outcome("two processes at once")
         for number in range(count):
             folder = self.folder()
@@ -106,10 +106,10 @@ class Trials:
         return outcome
 
     def judge(self, outcome: Outcome, folder: Path, code: int, what: str, error: bool = False) -> None:
-        """Look at what a fault left, go on, and compare with the run that had none.
+        """Examine the files after a fault, resume, and compare with an undisturbed run.
 
-        code    how the process ended
-        error   whether an error was to be met, not a kill
+        code    exit status of the process
+        error   whether the fault was an error rather than a kill
         """
         outcome.tried += 1
         outcome.cut += code != 0
@@ -128,7 +128,7 @@ class Trials:
             outcome.wrong.append(f"{what}: {str(wrong).splitlines()[0]}")
 
     def _looked_at(self, folder: Path) -> None:
-        """After a fault: no file is half, and all are as the checksums have it."""
+        """Check after a fault that every file is complete and agrees with the checksums."""
         if (folder / "config.json").exists():
             assert checksums.check(folder) == []
             files.read_json(folder / "config.json")
@@ -136,7 +136,7 @@ class Trials:
             files.read_tensors(path, "checkpoint" if path.stem == "checkpoint" else "model")
 
     def folder(self) -> Path:
-        """A place for a run."""
+        """Return a new folder for a run."""
         self._number += 1
         return self.place / str(self._number)
 
@@ -147,13 +147,13 @@ def start(folder: Path, data: Path) -> None:
 
 
 def forked(work: Callable[[], object]) -> int:
-    """A process that does it: 0, or 2 for an error of one line; 1 for anything else, which it prints."""
+    """Run in a forked process: 0, or 2 for a one-line error; 1 for anything else, which is printed."""
     process = os.fork()
     if process:
         return process
     code = 1
     try:
-        running.draw = lambda *_: None  # of this process alone: pictures take longer than the run
+        running.draw = lambda *_: None  # in this process only: drawing figures takes longer than the run
         work()
         code = 0
     except RunError as error:
@@ -165,12 +165,12 @@ def forked(work: Callable[[], object]) -> int:
 
 
 def ended(process: int) -> int:
-    """How a process ended: its exit code, or minus the signal that killed it."""
+    """Return the exit code of a process, or minus the signal that killed it."""
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def child(work: Callable[[], object], kill_after: float | None = None) -> int:
-    """Do it in a process, which may be killed after some seconds."""
+    """Run in a child process, which may be killed after some seconds."""
     process = forked(work)
     if kill_after is not None:
         time.sleep(kill_after)

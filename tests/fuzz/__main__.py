@@ -1,4 +1,4 @@
-"""`make fuzz`: damaged, hostile and absurd inputs for every format that is read, and for every command.
+"""`make fuzz`: damaged, hostile and absurd inputs for every file format and every command.
 
 python -m fuzz [FORMAT …] [--count N] [--seed N] [--markdown FILE] [--keep FOLDER]
 """
@@ -17,7 +17,7 @@ from chainrule.markdown import insert, machine, table
 
 HEADS = ("format", "inputs", "of them guided by coverage", "refused", "read", "slowest", "largest memory", "faults")
 MARKS = ("<!-- fuzz -->", "<!-- end of fuzz -->")
-UNGUIDED = ("options",)  # words of commands are drawn, not changed
+UNGUIDED = ("options",)  # command lines are drawn, not mutated
 
 
 def tried(kind: Format, count: int, seed: int, work: Path) -> tuple[Tally, int]:
@@ -31,13 +31,13 @@ def tried(kind: Format, count: int, seed: int, work: Path) -> tuple[Tally, int]:
 
 
 def cells(tally: Tally, by_coverage: int) -> list[str]:
-    """Return the row of a format."""
+    """Return the table row of a format."""
     counts = [f"{number:,}" for number in (tally.inputs, by_coverage, tally.refused, tally.inputs - tally.refused)]
     return [tally.name, *counts, f"{tally.seconds:.2f} s", f"{tally.bytes / 1e6:.0f} MB", str(len(tally.faults))]
 
 
 def keep(folder: Path, tally: Tally) -> None:
-    """Write the inputs that ended badly, to be looked at."""
+    """Write the failing inputs for inspection."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, (_, content) in enumerate(tally.faults[:100]):
         (folder / f"{tally.name.replace(' ', '-')}-{number}").write_bytes(content)

@@ -1,4 +1,4 @@
-"""A format, the inputs that are made of it, and what came of them all."""
+"""A format, inputs generated for it, and their results."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ from fuzz.mutators import mutated
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file, or the words of a command.
+    """A file format, or the words of a command.
 
-    seeds   whole files, which blind changes are made to
-    read    reads an input, in a folder where it may write; what it raises is judged
-    craft   an input that blind changes would not come upon: a changed value under a right checksum; None: there is none
-    words   that have a meaning in this format
-    found   inputs that once ended otherwise than in an error of ours, by what was wrong with them
-    heavy   inputs that take as much as an input may, and are only tried by `make fuzz`
+    seeds   valid files to mutate
+    read    reads an input in a writable folder; exceptions are judged
+    craft   makes an input that blind mutation would not find: a changed value with a right checksum; None: none
+    words   tokens with a meaning in this format
+    found   inputs that once failed otherwise than with an error of ours, by failure
+    heavy   inputs at the resource limits, tried only by `make fuzz`
     """
 
     name: str
@@ -33,7 +33,7 @@ class Format:
 
 @dataclass
 class Tally:
-    """What came of the inputs of a format: counts, the worst figures, and every fault with its input."""
+    """Results for the inputs of a format: counts, maxima, and every failure with its input."""
 
     name: str
     inputs: int = 0
@@ -52,7 +52,7 @@ class Tally:
             self.faults.append((verdict.fault, content))
 
     def join(self, other: "Tally") -> None:
-        """Count the inputs of another tally too."""
+        """Merge another tally."""
         self.inputs += other.inputs
         self.refused += other.refused
         self.seconds, self.bytes = max(self.seconds, other.seconds), max(self.bytes, other.bytes)
@@ -60,7 +60,7 @@ class Tally:
 
 
 class Inputs:
-    """The inputs of a format by number: the same ones in every process, from a seed."""
+    """The inputs of a format by number, determined by a seed in every process."""
 
     def __init__(self, kind: Format, seed: int) -> None:
         self._kind = kind
@@ -75,7 +75,7 @@ class Inputs:
 
 
 def campaign(kind: Format, count: int, folder: Path, seed: int = 0, *, heavy: bool = False) -> Tally:
-    """Read what was once found, and then so many inputs, one after the other."""
+    """Read the inputs that once failed, and then `count` inputs in order."""
     tally, inputs = Tally(kind.name), Inputs(kind, seed)
     known = [*kind.found().values(), *(kind.heavy().values() if heavy else ())]
     if all(judge(partial(kind.read, folder, content)).refused for content in inputs.seeds):

@@ -1,4 +1,4 @@
-"""Runs a command in this process, and judges how it ended."""
+"""Runs a command in this process and judges how it ends."""
 
 import os
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ ENVIRONMENT = {"CHAINRULE_OFFLINE": "1", "CHAINRULE_ENGINE": "numpy", "CHAINRULE
 
 
 class Refused(ChainruleError):
-    """What a command said on stderr before it exited with 2: its first line."""
+    """The first stderr line of a command that exited with 2."""
 
 
 class Misbehaved(Exception):
-    """A command that ended otherwise than it may."""
+    """A command that ended in a forbidden way."""
 
 
 def command(folder: Path, words: Sequence[str]) -> str:
@@ -41,7 +41,7 @@ def command(folder: Path, words: Sequence[str]) -> str:
         if fault := next((line for line in result.stdout.splitlines() if printable(line) != line), None):
             raise Misbehaved(f"printed {fault[:200]!r}")
         return result.stdout
-    lines = result.stderr.removesuffix("\n").split("\n")  # one for each image that is refused
+    lines = result.stderr.removesuffix("\n").split("\n")  # one for each refused image
     if result.exit_code != 2 or not all(line.startswith(NAME) for line in lines):
         raise Misbehaved(f"exit code {result.exit_code} after {result.stderr[:200]!r}")
     faults = [one_line_fault(line.removeprefix(NAME)) for line in lines]

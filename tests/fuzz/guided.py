@@ -1,4 +1,4 @@
-"""Inputs that atheris finds by the code they reach, in a process of its own: what is imported must be instrumented.
+"""Inputs guided by code coverage with atheris, in a process of its own, whose imports must be instrumented.
 
 python -m fuzz.guided FORMAT COUNT FOLDER SEED        writes FOLDER/tally.json; `make fuzz` calls it
 """
@@ -12,18 +12,18 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-EVERY = 500  # inputs after which the tally is written: libFuzzer ends the process without a word to Python
+EVERY = 500  # inputs between two writes of the tally, as libFuzzer ends the process without notice
 MOST_BYTES = 1 << 17
-MARGIN = 3600  # seconds a process may take beside a twentieth of a second an input: the machine may have other work
+MARGIN = 3600  # seconds allowed beyond a twentieth of a second per input, as the machine may be busy
 
 
 def available() -> bool:
-    """Whether atheris is installed."""
+    """Return whether atheris is installed."""
     return importlib.util.find_spec("atheris") is not None
 
 
 def run(name: str, count: int, folder: Path, seed: int) -> dict[str, Any]:
-    """Let atheris make so many inputs of a format, and return their tally: the fields of `campaign.Tally`."""
+    """Let atheris make `count` inputs of a format, and return their tally: the fields of `campaign.Tally`."""
     folder.mkdir(parents=True)
     words = [sys.executable, "-m", "fuzz.guided", name, str(count), str(folder), str(seed)]
     seconds = MARGIN + count // 20
@@ -37,7 +37,7 @@ def run(name: str, count: int, folder: Path, seed: int) -> dict[str, Any]:
 
 
 def main(name: str, count: int, folder: Path, seed: int) -> None:
-    """Run atheris until so many inputs are read."""
+    """Run atheris until `count` inputs have been read."""
     import atheris
 
     with atheris.instrument_imports(include=["chainrule"]):
@@ -63,7 +63,7 @@ def main(name: str, count: int, folder: Path, seed: int) -> None:
                 write()
 
     def mutate(content: bytes, most: int, number: int) -> bytes:
-        """Every second change is libFuzzer's own, every second one of ours, which knows the checksums."""
+        """Alternate libFuzzer's own mutation with ours, which repairs the checksums."""
         if number % 2:
             return atheris.Mutate(content, most)
         return inputs[Random(number).getrandbits(40)][:most]

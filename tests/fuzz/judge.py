@@ -1,4 +1,4 @@
-"""Judges how a reader takes one input: only errors of chainrule, of one short line, soon, and in little memory."""
+"""Judges how a reader handles one input: only errors of chainrule, in one short line, quickly, and in little memory."""
 
 import resource
 import signal
@@ -13,24 +13,24 @@ from typing import Any
 
 from chainrule.errors import MOST_LETTERS, ChainruleError, printable
 
-SECONDS = 2.0  # of the processor, so that other work on the machine does not count
+SECONDS = 2.0  # of processor time, so that other work on the machine does not count
 BYTES = 500_000_000
-HANG = 60.0  # seconds of the clock after which an input is given up: it waits for something
+HANG = 60.0  # seconds of wall time after which an input is considered to hang
 STATUS, PEAK_AGAIN = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class Hang(BaseException):
-    """An input that took far too long; no reader's `except Exception` takes it."""
+    """An input that took far too long; a BaseException, so that no reader's `except Exception` catches it."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of one input.
+    """The result of one input.
 
     refused   whether it ended in an error of ours
-    fault     what is wrong with how it ended; None: nothing
-    seconds   of the processor
-    bytes     by which the memory of the process grew while it was read
+    fault     the failure; None: none
+    seconds   processor time
+    bytes     growth of the process's memory during the read
     """
 
     refused: bool
@@ -40,7 +40,7 @@ class Verdict:
 
 
 def judge(read: Callable[[], object]) -> Verdict:
-    """Read one input and judge how that ended."""
+    """Read one input and judge the outcome."""
     before = _memory("VmRSS")
     _start_peak()
     began = time.process_time()
@@ -65,7 +65,7 @@ def judge(read: Callable[[], object]) -> Verdict:
 
 
 def one_line_fault(line: str) -> str | None:
-    """Return what is wrong with the line of an error; None: nothing."""
+    """Return the fault in the line of an error; None: none."""
     if not line or len(line) > MOST_LETTERS or printable(line) != line:
         return f"not one printable line of at most {MOST_LETTERS} letters: {line[:400]!r}"
     return None
@@ -73,7 +73,7 @@ def one_line_fault(line: str) -> str | None:
 
 @contextmanager
 def little_memory(more: int = 4 * BYTES) -> Generator[None]:
-    """Give this process no more memory than so many bytes above what it has: a bomb ends in a MemoryError."""
+    """Limit this process to `more` bytes above its current memory: a bomb ends in a MemoryError."""
     before = resource.getrlimit(resource.RLIMIT_AS)
     size = _memory("VmSize")
     if size:
@@ -108,7 +108,7 @@ def _alarm() -> Generator[None]:
 
 
 def _start_peak() -> None:
-    """Let the system measure the largest memory anew, where it can."""
+    """Reset the system's peak memory of this process where possible."""
     try:
         PEAK_AGAIN.write_text("5")
     except OSError:
@@ -116,7 +116,7 @@ def _start_peak() -> None:
 
 
 def _memory(what: str) -> int:
-    """A figure of /proc/self/status in bytes; 0 where there is none."""
+    """Return a field of /proc/self/status in bytes; 0 if it does not exist."""
     try:
         text = STATUS.read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""Changes that are made to whole files before they are read: blind ones of bytes, and of values of JSON."""
+"""Mutations of whole files: blind changes of bytes, and changes of JSON values."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ def mutated(content: bytes, others: Sequence[bytes], words: Sequence[bytes], ran
 
 
 def _place(found: bytearray, random: Random) -> int:
-    """Where to change: at the beginning, where headers are, more often than elsewhere."""
+    """Return an offset to change, more often near the beginning, where headers are."""
     return random.randint(0, min(len(found), 128)) if random.random() < 0.5 else random.randint(0, len(found))
 
 
@@ -86,7 +86,7 @@ CHANGES: tuple[Change, ...] = (_flip, _flip, _byte, _byte, _number, _number, _cu
 
 
 def places(tree: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the ways to all entries of a JSON value."""
+    """Return the paths of all entries of a JSON value."""
     pairs = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, (list, tuple)) else ()
     found: list[tuple[Any, ...]] = []
     for key, value in pairs:
@@ -95,7 +95,7 @@ def places(tree: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def changed(tree: Any, random: Random) -> Any:
-    """Return a JSON value with one to four entries missing, of another kind, far too large or deeply nested."""
+    """Return a JSON value with one to four entries missing, of another type, far too large or deeply nested."""
     found = json.loads(json.dumps(tree))
     for _ in range(random.randint(1, MOST_CHANGES)):
         ways = places(found)
@@ -115,7 +115,7 @@ def changed(tree: Any, random: Random) -> Any:
 
 
 def near(old: Any, random: Random) -> Any:
-    """Return another value of the kind that a value is of."""
+    """Return another value of the same type."""
     if isinstance(old, bool):
         return not old
     if isinstance(old, int):
@@ -128,7 +128,7 @@ def near(old: Any, random: Random) -> Any:
 
 
 def value(random: Random) -> Any:
-    """Return a JSON value that is probably not the right one."""
+    """Return a JSON value that is probably wrong."""
     kind = random.random()
     if kind < 0.6:
         return deepcopy(random.choice(VALUES))
@@ -143,5 +143,5 @@ def value(random: Random) -> Any:
 
 
 def text_of(tree: Any) -> str:
-    """Return JSON as Python writes it, NaN and half surrogates included."""
+    """Return JSON as Python writes it, including NaN and lone surrogates."""
     return json.dumps(tree)

@@ -1,4 +1,4 @@
-"""A thousand damaged inputs of every format: errors of ours, of one line, soon; `make fuzz` tries twenty thousand."""
+"""A thousand damaged inputs of every format: one-line errors of ours, quickly; `make fuzz` tries twenty thousand."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The judge notices what no reader may do."""
+"""The judge detects forbidden behaviour of a reader."""
 
 import os
 import time

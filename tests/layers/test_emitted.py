@@ -1,4 +1,4 @@
-"""The whole of what each family of layers emits, and how its parameters begin."""
+"""The operations that each family of layers emits, and the initial values of their parameters."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from chainrule.layers import Layer, Parameter
 from chainrule.plan import Builder, Operation, Plan, Tensor
 
 Shape = tuple[int, ...]
-X = "parameter"  # what the input is taken for, so that its gradient is wanted
+X = "parameter"  # treat the input as a parameter, so that its gradient is computed
 
 
 def emitted(layer: Layer, shape: Shape, *, training: bool = True) -> tuple[Tensor, Plan]:
-    """The output and the plan of a layer named l, on an input x."""
+    """Return the output and the plan of a layer named l on an input x."""
     known = {f"l.{one.name}": Tensor(f"l.{one.name}", one.shape, "parameter") for one in layer.parameters(shape, "l")}
     builder = Builder(known, training=training)
     builder.begin("l")
@@ -25,7 +25,7 @@ def emitted(layer: Layer, shape: Shape, *, training: bool = True) -> tuple[Tenso
 
 
 def learnt(name: str, *shape: int, view: Shape = ()) -> tuple[Tensor, Tensor]:
-    """A parameter of the layer and its gradient, or a view of both."""
+    """Return a parameter of the layer and its gradient, or a view of each."""
     whole = Tensor(f"l.{name}", view or shape, "parameter")
     return whole, Tensor(f"l.d{name}", view or shape, "gradient")
 
@@ -204,7 +204,7 @@ def test_dropout_tells_its_stream_and_what_the_run_must_give() -> None:
 
 
 def emitted_stream(name: str) -> int:
-    """The stream of dropout in a layer of that name."""
+    """Return the stream of dropout in a layer of that name."""
     builder, x = Builder({}, training=True), Tensor("x", (5,), X)
     builder.begin(name)
     layers.Dropout(0.25).emit(builder, x)

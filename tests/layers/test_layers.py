@@ -10,7 +10,7 @@ from chainrule.network import Network
 
 
 def applied(layer: layers.Layer, x: np.ndarray, engine: str = "reference") -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """A layer alone as a network in float64, on a batch; its output and its weights."""
+    """Apply a layer alone, as a network in float64, to a batch; return its output and its weights."""
     network = Network([layer], x.shape[1:], dtype="float64", seed=3, engine=engine)
     rng = np.random.default_rng(5)
     network.parameters[:] = rng.standard_normal(network.parameters.size)
@@ -99,7 +99,7 @@ LINES = [layers.Conv1D(4, 3), layers.BatchNorm1D(momentum=1.0), layers.Tanh(), l
 @pytest.mark.parametrize("engine", ["numba", "numpy", "reference"])
 @pytest.mark.parametrize(("last", "numpy"), [(layers.GlobalAveragePool1D, np.mean), (layers.GlobalMaxPool1D, np.max)])
 def test_a_network_over_lines_normalises_and_pools_like_numpy(engine: str, last, numpy) -> None:
-    """In training over the batch, in inference with the running statistics, which momentum 1 makes the batch's."""
+    """Use the batch in training and the running statistics in inference; with momentum 1 they are the batch's."""
     x = np.random.default_rng(4).standard_normal((6, 2, 11))
     network = Network([*LINES, last()], (2, 11), dtype="float64", engine=engine, seed=2)
     weights = network.weights
@@ -163,7 +163,7 @@ def test_config_round_trip_through_json(layer: layers.Layer) -> None:
     import json
 
     assert layers.from_config(json.loads(json.dumps(layer.to_config()))) == layer
-    assert eval(layer.describe(), vars(layers)) == layer  # what summary() shows is what one would write
+    assert eval(layer.describe(), vars(layers)) == layer  # summary() shows what one would write
 
 
 def test_unknown_layers_and_options_in_a_file_are_named() -> None:

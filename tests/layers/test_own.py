@@ -1,4 +1,4 @@
-"""A learner's own layers in a model: they train as ours do, alone and among others, on every engine."""
+"""A learner's own layers in a model: they train like built-in ones, alone and among others, on every engine."""
 
 import copy
 import threading
@@ -26,7 +26,7 @@ class MyReLU:
 
 
 class MyDense:
-    """Makes its parameters at the first call, when it sees how long its input is."""
+    """Creates its parameters in the first call, when the input length is known."""
 
     def __init__(self, features=3):
         self.features, self.w = features, None
@@ -89,7 +89,7 @@ def trained(model: cr.Sequential, optimizer: str = "adam", **options) -> np.ndar
 
 
 def begun_alike(own: cr.Sequential, **options) -> cr.Sequential:
-    """Our layers with the first weights of a model of a learner's."""
+    """Copy the initial weights of a learner's model to our layers."""
     twin = ours(**options)
     twin.parameters[:] = own.parameters
     return twin
@@ -155,7 +155,7 @@ def test_the_object_holds_the_weights_that_were_used_last() -> None:
     trained(model)
     model.predict(X)
     np.testing.assert_array_equal(mine.w, model.weights["student2.w"])
-    mine.w[:] = 0  # the model's own are elsewhere
+    mine.w[:] = 0  # the model has its own copy
     assert model.weights["student2.w"].any()
 
 
@@ -189,7 +189,7 @@ def test_a_file_is_refused_and_weights_can_be_carried_over(tmp_path) -> None:
 
 
 def test_predictions_of_other_threads_do_not_spoil_a_step() -> None:
-    """Between forward and backward of a step another thread runs the same objects forward."""
+    """Run the same objects forward in another thread between a step's forward and backward."""
     model = mixed(MyDense)
     dense, relu = model.layers[3], model.layers[1]
     quiet = Stepper(copy.deepcopy(model), cr.SGD(0.1), "categorical_cross_entropy")
@@ -230,7 +230,7 @@ def test_threads_may_predict_together() -> None:
 
 
 class Shrinking(MyReLU):
-    """Loses the batch axis."""
+    """Drops the batch axis."""
 
     def forward(self, x):
         return super().forward(x).sum(axis=(1, 2, 3))
@@ -240,7 +240,7 @@ class Shrinking(MyReLU):
 
 
 class Fickle(MyReLU):
-    """Gives another shape for more than two samples."""
+    """Changes the output shape for more than two samples."""
 
     def forward(self, x):
         return super().forward(x) if len(x) == 2 else super().forward(x)[:, :1]

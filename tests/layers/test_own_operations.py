@@ -1,4 +1,4 @@
-"""The two operations that a layer of one's own emits, called as a plan calls them: numbers, dtypes, and how often."""
+"""The two operations that a custom layer emits, called as in a plan: values, dtypes, and number of calls."""
 
 import copy
 from typing import Any
@@ -13,7 +13,7 @@ from chainrule.plan import Builder, Tensor
 
 
 class Scale:
-    """y = w x with one number w, in float64 whatever x is; counts its forward passes."""
+    """y = w x with a scalar w, in float64 for any x; counts its forward passes."""
 
     def __init__(self):
         self.w, self.times = np.array(3.0), 0
@@ -29,7 +29,7 @@ class Scale:
 
 
 def calls(layer: Own, shape: tuple[int, ...]) -> tuple[Any, Any]:
-    """The forward and the backward operation of a layer named own1."""
+    """Return the forward and the backward operation of a layer named own1."""
     known = {one.name: Tensor(f"own1.{one.name}", one.shape, "parameter") for one in layer.parameters(shape, "own1")}
     builder = Builder({f"own1.{name}": tensor for name, tensor in known.items()}, training=True)
     builder.begin("own1")

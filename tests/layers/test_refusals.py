@@ -1,4 +1,4 @@
-"""What layers refuse, with the whole message as a user reads it, and what is only just allowed."""
+"""Inputs that layers refuse, with the complete messages, and the limits that are still allowed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""VanillaCNN 2.2.2: kernels learnt with correlation are the 180°-rotated ones that convolution would have learnt."""
+"""VanillaCNN 2.2.2: kernels learned with correlation are the 180° rotations of those learned with convolution."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""`make mutate`: change the code in small ways, one at a time, and see that each module's own tests notice.
+"""`make mutate`: mutate the code one small change at a time and check that each module's own tests fail.
 
 python -m mutation [MODULE …] [--markdown PAGE]      for instance: reference/pooling optimizers
 """
@@ -11,7 +11,7 @@ from mutation import page as pages
 from mutation import running
 from mutation.subjects import subjects
 
-LEAST = 95.0  # per cent of the mutants that must die
+LEAST = 95.0  # per cent of the mutants that must be killed
 
 
 @click.command(help=__doc__)

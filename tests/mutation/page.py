@@ -1,4 +1,4 @@
-"""docs/mutation.md: the table of counts is written here, the reasons why a mutant may live are written by hand."""
+"""docs/mutation.md: the table of counts is generated, the reasons for surviving mutants are written by hand."""
 
 import fnmatch
 import hashlib
@@ -15,12 +15,12 @@ REASON = re.compile(r"^\| `(?P<module>[^`]+)` \| `+ ?(?P<part>.+?) ?`+ \| (?P<wh
 
 
 def digest(subject: Subject) -> str:
-    """The first letters of the source's SHA-256: a row tells of this text of the module and of no other."""
+    """Return the first letters of the source's SHA-256, which ties a row to this version of the module."""
     return hashlib.sha256((ROOT / subject.source).read_bytes()).hexdigest()[:8]
 
 
 def row(subject: Subject, outcome: Outcome) -> tuple[str, ...]:
-    """A module's line of the table."""
+    """Return a module's row of the table."""
     killed = outcome.killed + outcome.timed_out
     counts = (outcome.mutants, killed, outcome.timed_out, len(outcome.survivors))
     percent = f"{100 * killed / outcome.mutants:.1f}" if outcome.mutants else "–"
@@ -28,7 +28,7 @@ def row(subject: Subject, outcome: Outcome) -> tuple[str, ...]:
 
 
 def kept(page: Path, subjects: dict[str, Subject]) -> dict[str, tuple[str, ...]]:
-    """The lines that the page has already, of modules that are still as they were."""
+    """Return the page's existing rows of unchanged modules."""
     text = page.read_text(encoding="utf-8") if page.is_file() else ""
     lines = text.partition(MARKS[0])[2].partition(MARKS[1])[0].splitlines()
     rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines if line.startswith("| ")]
@@ -36,7 +36,7 @@ def kept(page: Path, subjects: dict[str, Subject]) -> dict[str, tuple[str, ...]]
 
 
 def write(page: Path, rows: dict[str, tuple[str, ...]], subjects: dict[str, Subject]) -> None:
-    """Put the table on the page, in the order of the subjects, with the sum and what has not been run."""
+    """Write the table to the page in the order of the subjects, with the total and the modules not run."""
     ordered = [rows[module] for module in subjects if module in rows]
     absent = [module for module in subjects if module not in rows]
     end = f"Not run on the source as it is: {', '.join(absent)}." if absent else "Every module has been run."
@@ -44,7 +44,7 @@ def write(page: Path, rows: dict[str, tuple[str, ...]], subjects: dict[str, Subj
 
 
 def total(rows: list[tuple[str, ...]]) -> tuple[str, ...]:
-    """The sum of all lines."""
+    """Return the total of all rows."""
     mutants, killed, endless, survived = (sum(int(one[column]) for one in rows) for column in range(1, 5))
     seconds = sum(int(one[6]) for one in rows)
     return (
@@ -61,9 +61,9 @@ def _percent(killed: int, mutants: int) -> str:
 
 
 def without_reason(page: Path, subject: Subject, survivors: tuple[Survivor, ...]) -> list[Survivor]:
-    """The survivors that the page gives no reason for.
+    """Return the survivors for which the page gives no reason.
 
-    A row names the module, or several by a pattern, and quotes a part of the line as the mutant has it.
+    A row names a module or a pattern of modules, and quotes a part of the mutated line.
     """
     text = page.read_text(encoding="utf-8") if page.is_file() else ""
     parts = [

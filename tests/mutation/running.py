@@ -1,4 +1,4 @@
-"""One module in a folder of its own: mutmut makes the mutants, runs the tests on each, and says who lived."""
+"""Mutation of one module in a folder of its own: mutmut makes the mutants, runs the tests and reports survivors."""
 
 import json
 import os
@@ -27,7 +27,7 @@ pytest_add_cli_args=
 pytest_add_cli_args_test_selection=
     {tests}
 """
-# The same examples in every run (hypothesis takes CI for a machine without memory), and one thread a mutant.
+# Use the same examples in every run (hypothesis treats CI as a machine without a database), and one thread per mutant.
 QUIET = {
     "CI": "1",
     "CHAINRULE_ENGINE": "numpy",
@@ -41,16 +41,16 @@ QUIET = {
 
 
 LIVED = ("survived", "no tests")
-ENDED = ("timeout", "segfault")  # by no failing test, but ended
+ENDED = ("timeout", "segfault")  # not by a failing test, but ended
 
 
 class RunError(Exception):
-    """mutmut could not do its work."""
+    """A failure of mutmut itself."""
 
 
 @dataclass(frozen=True)
 class Survivor:
-    """A mutant that no test noticed: the function, and its lines before and after."""
+    """A mutant that no test detected: the function, and its lines before and after."""
 
     name: str
     before: str
@@ -59,7 +59,7 @@ class Survivor:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of the mutants of one module. Those that never ended count as killed: no test can pass on them."""
+    """Results for the mutants of one module. Mutants that never end count as killed, as no test can pass on them."""
 
     mutants: int
     killed: int
@@ -71,7 +71,7 @@ class Outcome:
 def run(subject: Subject, children: int, *, again: bool = False) -> Outcome:
     """Make the mutants of one module and run its tests on each.
 
-    ``again`` goes on where an earlier run stopped, and tests once more those that lived: tests may have come since.
+    ``again`` resumes an earlier run and retests its survivors, as tests may have been added.
     """
     folder = WORK / subject.module.replace("/", "-")
     if not again:
@@ -91,7 +91,7 @@ def run(subject: Subject, children: int, *, again: bool = False) -> Outcome:
 
 
 def _outcome(folder: Path, subject: Subject, seconds: float) -> Outcome:
-    """What mutmut noted in a module's folder."""
+    """Read mutmut's results from a module's folder."""
     _mutmut(folder, "export-cicd-stats")
     counts = json.loads((folder / "mutants/mutmut-cicd-stats.json").read_text(encoding="utf-8"))
     states = _lived(folder)
@@ -102,7 +102,7 @@ def _outcome(folder: Path, subject: Subject, seconds: float) -> Outcome:
 
 
 def _prepare(folder: Path, subject: Subject) -> None:
-    """The project as mutmut wants to find it, with settings for one module and its tests."""
+    """Prepare the project as mutmut expects it, with settings for one module and its tests."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("src", "tests", "pyproject.toml"):
         link = folder / name
@@ -114,7 +114,7 @@ def _prepare(folder: Path, subject: Subject) -> None:
 
 
 def _lived(folder: Path) -> list[tuple[str, str]]:
-    """Name and state of every mutant that was not killed by a failing test."""
+    """Return name and state of every mutant that was not killed by a failing test."""
     if not (folder / "mutants").is_dir():
         return []
     lines = _mutmut(folder, "results").splitlines()

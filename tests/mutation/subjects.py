@@ -1,4 +1,4 @@
-"""What is mutated, and the tests that have to notice: each module's own."""
+"""The mutated modules, each with the tests that must detect the mutants."""
 
 import ast
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ LAYERS = (
     "tests/test_plan.py",
     "tests/training/test_gradients.py::test_every_layer_by_numbers",
 )
-EMPTY = {"reference/__init__", "engines/numpy/__init__", "engines/numpy/arrays"}  # names only: there is no function
+EMPTY = {"reference/__init__", "engines/numpy/__init__", "engines/numpy/arrays"}  # names only: no functions
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A module and the tests it is held to: files or single tests, and pytest's ``-k``."""
+    """A module and its tests: files or single tests, and pytest's ``-k``."""
 
     module: str
     tests: tuple[str, ...]
@@ -28,12 +28,12 @@ class Subject:
 
     @property
     def source(self) -> Path:
-        """The module's file, from the root."""
+        """Path of the module's file, relative to the root."""
         return PACKAGE / f"{self.module}.py"
 
 
 def subjects() -> dict[str, Subject]:
-    """All of them by module: "reference/pooling", "layers/dense", "optimizers"."""
+    """Return all subjects by module: "reference/pooling", "layers/dense", "optimizers"."""
     found = [
         *(_reference(name) for name in _names("reference")),
         *(_numpy(name) for name in _names("engines/numpy")),
@@ -49,7 +49,7 @@ def _names(folder: str) -> list[str]:
 
 
 def _reference(module: str) -> Subject:
-    """A file of equations has a test file of its name; what several share is tested where they are."""
+    """Return the test file with the name of the reference file; shared code is tested with its users."""
     name = Path(module).name
     shared = {"windows": SLIDING, "checks": ()}
     own = tuple(f"tests/reference/test_{one}.py" for one in shared.get(name, (name,)))
@@ -57,7 +57,7 @@ def _reference(module: str) -> Subject:
 
 
 def _numpy(module: str) -> Subject:
-    """An engine's operations are compared with the reference's, each by name."""
+    """Return the comparison of the engine's operations with the reference, selected by name."""
     name = Path(module).name
     files = SLIDING if name == "windows" else (name,)
     operations = [one for file in files for one in _operations(ROOT / PACKAGE / "engines/numpy" / f"{file}.py")]

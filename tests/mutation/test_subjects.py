@@ -1,4 +1,4 @@
-"""What `make mutate` covers, and that its page keeps only what is still true."""
+"""The modules covered by `make mutate`; its page keeps only rows that are still valid."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -3,7 +3,7 @@
 PYTHONPATH=tests python -m networks [--count 2000] [--seed 0] [--first 0] [--compiled 25] [--stop] [--markdown PAGE]
 
 Programs run as plain Python around compiled kernels (`interpreted`), half of them with layers treated as large ones;
-one in some is compiled whole instead, as users run it, with real threads.
+one in `--compiled` is compiled whole instead, as for users, with real threads.
 """
 
 import argparse
@@ -19,9 +19,9 @@ MARKS = ("<!-- networks -->", "<!-- end of networks -->")
 
 
 def main() -> int:
-    """Print what was found and return 1 where a network differs."""
+    """Print the results and return 1 if a network differs."""
     options = _options()
-    os.environ.setdefault("NUMBA_NUM_THREADS", "3")  # so many are drawn, on any machine
+    os.environ.setdefault("NUMBA_NUM_THREADS", "3")  # many are drawn, on any machine
     outcomes, began = Counter[str](), time.perf_counter()
     for number in range(options.first, options.first + options.count):
         outcomes[_outcome(number, options)] += 1
@@ -35,7 +35,7 @@ def main() -> int:
 
 
 def _write(options: argparse.Namespace, outcomes: Counter[str]) -> None:
-    """Write the counts between the marks of a page."""
+    """Write the counts between the markers of a page."""
     from chainrule.markdown import insert, machine, table
 
     whole = -(-options.count // options.compiled) if options.compiled else 0
@@ -56,7 +56,7 @@ def _options() -> argparse.Namespace:
 
 
 def _outcome(number: int, options: argparse.Namespace) -> str:
-    """What became of a network; of one that differs, a line says how."""
+    """Return the outcome for a network, with a line that describes a difference."""
     from networks import interpreted
     from networks.comparing import compare
     from networks.drawing import draw_network

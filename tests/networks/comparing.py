@@ -1,8 +1,8 @@
-"""A drawn network on two engines, through what a user calls: predictions, losses, gradients, training, statistics.
+"""A drawn network on two engines through the public API: predictions, losses, gradients, training, statistics.
 
-Engines round in different orders. Where a result hangs on that (an input that lies on a kink of ReLU or on a tie of max
-pooling, 1 − p of a softmax that is sure), it hangs on any rounding: results may be as far apart as those of the NumPy
-engine are when every number that an operation gives is moved in its last digits (`Rounding`).
+Engines round in different orders. Where a result depends on rounding (an input on a kink of ReLU or a tie of max
+pooling, 1 − p of a confident softmax), results may differ by as much as those of the NumPy engine do when
+the last digits of every operation's result are perturbed (`Rounding`).
 """
 
 from collections.abc import Mapping
@@ -16,16 +16,16 @@ from chainrule.engines import ModuleEngine
 from chainrule.model import Sequential
 from chainrule.training.step import Stepper
 
-TOLERANCE = {"float64": 1e-10, "float32": 2e-4}  # of the largest number of an array, or of 1
-ROUNDINGS = 3  # how often the NumPy engine is moved
-SENSITIVE = 30  # how many times further apart than moved results are
-LOST = 1e-2  # share of the largest number beyond which a result that rounding moves so far says nothing
+TOLERANCE = {"float64": 1e-10, "float32": 2e-4}  # relative to the largest entry of an array, or to 1
+ROUNDINGS = 3  # number of perturbed runs of the NumPy engine
+SENSITIVE = 30  # allowed difference relative to that of perturbed results
+LOST = 1e-2  # relative difference of perturbed results above which a comparison is meaningless
 
 Results = dict[str, Array]
 
 
 class Rounding(ModuleEngine):
-    """The NumPy engine with every result of an operation moved by some units of its last digit."""
+    """The NumPy engine with every result perturbed by some units in the last place."""
 
     def __init__(self, seed: int) -> None:
         super().__init__("numpy")
@@ -42,7 +42,7 @@ class Rounding(ModuleEngine):
 
 
 def results_of(drawn: Drawn, engine: str, rounding: int = 0) -> Results:
-    """Everything that a user sees of a network, by name; `rounding`: the seed of `Rounding`."""
+    """Return all user-visible results of a network by name; `rounding`: the seed of `Rounding`."""
     model = drawn.build(engine)
     if rounding:
         model.engine = Rounding(rounding)
@@ -65,7 +65,7 @@ def results_of(drawn: Drawn, engine: str, rounding: int = 0) -> Results:
 
 
 def trained(drawn: Drawn, model: Sequential, x: Array, t: Array) -> Results:
-    """What steps of training report and leave, of one sample among them, and of an epoch of `fit`."""
+    """Return the reports and states of training steps, one of them with a single sample, and of an epoch of `fit`."""
     found: Results = {}
     stepper = Stepper(model, drawn.optimizer, drawn.loss or "", drawn.clip_norm)
     for turn, count in enumerate((*drawn.batches, 1)):
@@ -82,7 +82,7 @@ def trained(drawn: Drawn, model: Sequential, x: Array, t: Array) -> Results:
 
 
 def outcome_of(drawn: Drawn, engine: str, rounding: int = 0) -> Results | str:
-    """The results, or the error that ends them."""
+    """Return the results, or the error that prevents them."""
     try:
         with np.errstate(all="ignore"):
             return results_of(drawn, engine, rounding)
@@ -91,7 +91,7 @@ def outcome_of(drawn: Drawn, engine: str, rounding: int = 0) -> Results | str:
 
 
 def compare(drawn: Drawn, engine: str = "numba", other: str = "numpy") -> str:
-    """ "same", or "sensitive" where rounding alone decides; an AssertionError that names the network where neither."""
+    """Return "same", or "sensitive" where rounding decides; else raise an AssertionError that names the network."""
     found, expected = outcome_of(drawn, engine), outcome_of(drawn, other)
     if isinstance(found, str) or isinstance(expected, str):
         if found == expected:
@@ -111,7 +111,7 @@ def compare(drawn: Drawn, engine: str = "numba", other: str = "numpy") -> str:
 
 
 def apart(found: Array, expected: Array) -> float:
-    """The largest difference, as a share of the largest number or of 1; infinite where only one is finite."""
+    """Return the largest difference relative to the largest entry or to 1; infinite where only one is finite."""
     if found.shape != expected.shape or found.dtype != expected.dtype:
         return np.inf
     if not found.size:

@@ -1,8 +1,8 @@
-"""Networks with drawn rows of layers, and what they are given; each is a pure function of (seed, number).
+"""Networks with drawn sequences of layers and their inputs, each a pure function of (seed, number).
 
-Layers come in any order that their shapes allow, with the options that `parity.drawing` draws, so that a layer which is
-added there is drawn here. Convolutions have filters that fill vectors as often as not, and are followed by ReLU and
-pooling more often than by chance, since kernels do those on the way.
+Layers come in any order that their shapes allow, with the options drawn by `parity.drawing`, so that a new layer
+there is drawn here too. Convolutions often have filters that fill vectors, and are followed by ReLU and
+pooling more often than by chance, since kernels fuse them.
 """
 
 from dataclasses import dataclass, replace
@@ -23,10 +23,10 @@ Draw = np.random.Generator
 Shape = tuple[int, ...]
 MOST = 4_000_000  # multiplications of a forward pass of the largest batch
 NUMBERS = 3_000_000  # entries of the largest array
-TRIES = 40  # layers that are drawn for a shape before one that takes it is found
+TRIES = 40  # layers drawn for a shape before one is found that accepts it
 
 CONVOLUTIONS = ("Conv1D", "Conv2D")
-AFTER = {  # what follows more often than by chance
+AFTER = {  # likely successors
     **dict.fromkeys(CONVOLUTIONS, ("ReLU", "ReLU", "MaxPool1D", "MaxPool2D", "MaxPool2D")),
     "ReLU": ("MaxPool1D", "MaxPool2D", "ReLU"),
     "MaxPool1D": ("MaxPool1D", "ReLU"),
@@ -43,10 +43,10 @@ OPTIMIZERS = (
 
 @dataclass(frozen=True)
 class Drawn:
-    """A network and what it is given.
+    """A network and its inputs.
 
-    loss     None where the last layer gives no vector, so that it can only predict
-    batches  sizes of successive batches; samples are cut from x and t
+    loss     None where the last layer's output is not a vector, so that the network can only predict
+    batches  sizes of successive batches, which are slices of x and t
     """
 
     number: int
@@ -70,7 +70,7 @@ class Drawn:
         )
 
     def build(self, engine: str) -> Sequential:
-        """The model on an engine; biases and running statistics moved away from 0 and 1."""
+        """Build the model on an engine; biases and running statistics differ from 0 and 1."""
         options: dict[str, Any] = {"dtype": self.dtype, "seed": self.seed, "engine": engine, "threads": self.threads}
         model = Sequential(self.layers, self.x.shape[1:], loss=self.loss or losses.NAMES[0], **options)
         draw = np.random.default_rng([self.seed, 1])
@@ -80,7 +80,7 @@ class Drawn:
 
 
 def draw_network(seed: int, number: int, dtypes: tuple[str, ...] = ("float64", "float32")) -> Drawn:
-    """The network of that number."""
+    """Draw the network with that number."""
     draw = np.random.default_rng([seed, number])
     while True:
         loss = one(draw, *losses.NAMES)
@@ -109,7 +109,7 @@ def draw_network(seed: int, number: int, dtypes: tuple[str, ...] = ("float64", "
 
 
 def input_shape(draw: Draw) -> Shape:
-    """(F,), (C, W) or (C, H, W): mostly small, up to 224×224."""
+    """Draw (F,), (C, W) or (C, H, W): usually small, up to 224×224."""
     most = one(draw, 9, 16, 16, 32, 64, 224)
     sizes = [int(size) for size in draw.integers(1, most + 1, 2)]
     if most == 224 and draw.integers(2):
@@ -119,13 +119,13 @@ def input_shape(draw: Draw) -> Shape:
 
 
 def batch_sizes(draw: Draw) -> tuple[int, ...]:
-    """Of successive batches on the same model, from 1 to 130."""
+    """Draw sizes of successive batches, from 1 to 130."""
     most = one(draw, 3, 9, 33, 130)
     return tuple(int(one(draw, 1, *draw.integers(1, most + 1, 3))) for _ in range(3))
 
 
 def layer_row(draw: Draw, shape: Shape) -> tuple[list[Layer], Shape]:
-    """Up to eight layers, each of which takes what the one before gives."""
+    """Draw up to eight layers, each of which accepts the output of the one before."""
     row: list[Layer] = []
     for _ in range(int(draw.integers(1, 9))):
         found = next_layer(draw, row, shape)
@@ -137,7 +137,7 @@ def layer_row(draw: Draw, shape: Shape) -> tuple[list[Layer], Shape]:
 
 
 def next_layer(draw: Draw, row: list[Layer], shape: Shape) -> Layer | None:
-    """A layer that takes a shape; None where none was found."""
+    """Draw a layer that accepts a shape; return None if none was found."""
     usual = AFTER.get(type(row[-1]).__name__ if row else "", ())
     for _ in range(TRIES):
         name = one(draw, *DRAWN)
@@ -155,7 +155,7 @@ def next_layer(draw: Draw, row: list[Layer], shape: Shape) -> Layer | None:
 
 
 def candidate(draw: Draw, name: str, shape: Shape) -> Layer:
-    """A layer of that name; what depends on its input is drawn to fit the shape."""
+    """Draw options of a layer of that type, to fit the shape where they depend on it."""
     layer: Any = DRAWN[name](draw, cr.NAMED[name])[0]
     if name in (*CONVOLUTIONS, "ConvTranspose2D"):
         groups = layer.groups if shape[0] % layer.groups == 0 else 1
@@ -171,7 +171,7 @@ def candidate(draw: Draw, name: str, shape: Shape) -> Layer:
 
 
 def end(draw: Draw, row: list[Layer], shape: Shape, loss: str) -> list[Layer] | None:
-    """The row and what makes a vector of it that the loss takes; None where nothing does."""
+    """Append an ending that gives a vector for the loss; none where nothing fits."""
     row = list(row)
     if len(shape) > 1:
         row.append(cr.Flatten())
@@ -189,7 +189,7 @@ def end(draw: Draw, row: list[Layer], shape: Shape, loss: str) -> list[Layer] | 
 
 
 def targets(draw: Draw, loss: str | None, count: int, classes: int) -> Array:
-    """Rows of one class, of several, or of any numbers where the loss takes them."""
+    """Draw targets of one class, of several, or of any values, as the loss accepts."""
     if loss is None:
         return np.zeros((count, 1))
     one_hot = np.eye(classes)[draw.integers(0, classes, count)]
@@ -199,7 +199,7 @@ def targets(draw: Draw, loss: str | None, count: int, classes: int) -> Array:
 
 
 def follow(row: list[Layer], shape: Shape) -> list[Shape]:
-    """The shapes that come out of each layer."""
+    """Return the output shape of each layer."""
     shapes: list[Shape] = []
     for layer in row:
         shape = layer.output_shape(shape, "drawn")
@@ -208,7 +208,7 @@ def follow(row: list[Layer], shape: Shape) -> list[Shape]:
 
 
 def work(row: list[Layer], shape: Shape) -> int:
-    """About how many multiplications a sample costs forward."""
+    """Estimate the multiplications of a forward pass per sample."""
     total = 0
     for layer, out in zip(row, follow(row, shape), strict=True):
         weights = [parameter for parameter in layer.parameters(shape, "drawn") if parameter.name == "w"]
@@ -219,5 +219,5 @@ def work(row: list[Layer], shape: Shape) -> int:
 
 
 def largest(row: list[Layer], shape: Shape) -> int:
-    """Entries of the largest array of a sample."""
+    """Return the size of a sample's largest array."""
     return max(int(np.prod(each)) for each in [shape, *follow(row, shape)])

@@ -1,8 +1,8 @@
-"""Compiled programs run as plain Python around compiled kernels: the same source, without the seconds of compiling it.
+"""Compiled programs run as plain Python around compiled kernels: the same source, without the time to compile it.
 
-What a program does itself is to call kernels in an order, on parts of rooms. Done by Python, thousands of programs can
-be tried where compiling each takes seconds; and Python sees what compiled code does not look at: whether a part lies in
-its room, and whether a kernel is given arrays of the types that it was linked with.
+A program itself only calls kernels in an order on parts of workspaces. In Python, thousands of programs can
+be tried where compiling each takes seconds, and Python can check what compiled code does not: whether a part lies
+within its workspace, and whether a kernel is passed arrays of the types it was linked with.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ IMPORTS = (
     ("from numba import", "from networks.interpreted import"),
     ("from chainrule.engines.numba.linking import", "from networks.interpreted import"),
 )
-SMALL = (  # sizes from which on layers are shared by threads, gradients held back, and updates shared: of any layer
+SMALL = (  # sizes above which layers are shared by threads, gradients deferred and updates shared: of any layer
     (rewriting, {"LARGE": {"cross_correlate": 64, "dense": 8}}),
     (generator, {"HELD": 8}),
     (programs, {"SHARED": 8, "ROWS": 16, "CACHE_BYTES": 1 << 12, "BLOCKS": (1, 5)}),
@@ -31,7 +31,7 @@ _programs: dict[str, Any] = {}
 
 @contextlib.contextmanager
 def running(*, small: bool) -> Generator[None]:
-    """While it lasts, programs are interpreted; `small`: and treat small layers as they do large ones."""
+    """Interpret programs in this context; `small`: and treat small layers like large ones."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(programs, "load", load))
         for module, sizes in SMALL if small else ():
@@ -40,7 +40,7 @@ def running(*, small: bool) -> Generator[None]:
 
 
 def load(source: str) -> Any:
-    """The function `run` of a program, as `chainrule.engines.numba.programs.load` returns it."""
+    """Return the function `run` of a program, like `chainrule.engines.numba.programs.load`."""
     if source not in _programs:
         module = ModuleType(f"interpreted_{len(_programs)}")
         text = source
@@ -52,7 +52,7 @@ def load(source: str) -> Any:
 
 
 def njit(**options: Any) -> Callable[[Any], Any]:
-    """The function as it is."""
+    """Return a decorator that returns the function unchanged."""
     return lambda function: function
 
 
@@ -72,7 +72,7 @@ def call(symbol: str, arguments: tuple[Any, ...]) -> None:
 
 
 def view(room: np.ndarray, begin: int, shape: tuple[int, ...]) -> np.ndarray:
-    """The numbers of a room from place `begin` on, which must lie in it."""
+    """Return the part of a workspace that starts at `begin`, which must lie within it."""
     size = int(np.prod(shape))
     flat = room.reshape(-1)
     if begin < 0 or begin + size > flat.size:

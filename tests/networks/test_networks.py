@@ -19,7 +19,7 @@ from chainrule.engines.numba import generator, programs, rewriting
 from chainrule.engines.numba.generator import Writer
 
 COUNT, PARTS = 60, 4
-MANY = 400  # networks that are drawn only, to see what is among them
+MANY = 400  # networks that are only drawn, to check their variety
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -65,7 +65,7 @@ def test_a_compiled_program_predicts_and_trains_as_an_interpreted_one() -> None:
 
 
 def test_two_poolings_by_one_kernel_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mistake that was made once: found when the program is made, and if not there, by the comparison."""
+    """Repeat a former mistake: it is detected when the program is generated, and otherwise by the comparison."""
     monkeypatch.setattr(rewriting, "_is_open", lambda operation, step: True)
     wrong = named(ROWS["two poolings"])
     with pytest.raises(cr.ChainruleError, match=r"cross_correlate of pool2.y: the plan has 1×4×4×4, the kernel writes"):

@@ -1,4 +1,4 @@
-"""The equations of operations, as data: they say what the reference computes, and what is no equation is refused."""
+"""The equations of operations as data: they agree with the reference, and invalid equations are refused."""
 
 import inspect
 import itertools
@@ -18,7 +18,7 @@ EQUATIONS = {name: entry for name, entry in operations.entries().items() if "equ
 
 
 def plain(equation: str) -> str:
-    """An equation without what only some configurations need: groups, flipped kernels, untied biases."""
+    """Remove parts that only some configurations need: groups, flipped kernels, untied biases."""
     text = unicodedata.normalize("NFD", equation)
     text = re.sub(r"c₀ ?\+ ?|( ?− ?c₀)|'", "", text).replace("b[o,i,j]", "b[o]")
     return re.sub(r"Σ_(\w)\b", r"Σ_{\1}", text).replace(" ", "")
@@ -37,7 +37,7 @@ def test_the_docstring_of_the_reference_has_the_equation(name: str) -> None:
 
 
 def value_of(index: Any, known: dict[str, Any], axis: int) -> float:
-    """An index as a number, by another way than the library's: floats, and every constant by its axis."""
+    """Evaluate an index independently of the library: with floats, and every constant by its axis."""
     if isinstance(index, list):
         operator, left, right = index
         first, second = value_of(left, known, axis), value_of(right, known, axis)
@@ -55,7 +55,7 @@ def value_of(index: Any, known: dict[str, Any], axis: int) -> float:
 
 @pytest.mark.parametrize("number", range(40))
 def test_the_equation_of_a_convolution_is_what_the_reference_computes(number: int) -> None:
-    """A literal walk over all letters of the parsed equation, for drawn strides, paddings, dilations, groups, flips."""
+    """Evaluate the parsed equation literally for drawn strides, paddings, dilations, groups and flips."""
     one = draw(7, number * 13)  # every 13th is a Conv2D
     network = Network([one.layer], one.shape, engine="numpy")
     plan = network.plan("half_squared_error", input_gradient=True) if len(network.output_shape) == 1 else network.plan()
@@ -72,7 +72,7 @@ def test_the_equation_of_a_convolution_is_what_the_reference_computes(number: in
 
 
 def walk(name: str, reads: list[Any], given: dict[str, Any], shape: tuple[int, ...]) -> np.ndarray:
-    """Σ over all values of all letters, entry by entry."""
+    """Sum over all values of all letters, entry by entry."""
     entry = EQUATIONS[name]
     parsed, names = entry["parsed"], dict(zip(entry["reads"], reads, strict=False))
     kernel = names["w"].shape if "w" in names else shape

@@ -1,4 +1,4 @@
-"""What the sweep says before and after: its seed, and the largest deviation of each layer and network."""
+"""Reports of the sweep: its seed, and the largest deviation of each layer and network."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ def pytest_report_header() -> str:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """A line for each comparison that was recorded with `record_property`."""
+    """Print a line for each comparison recorded with `record_property`."""
     reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, [])]
     rows = sorted(value for report in reports for key, value in report.user_properties if key == "parity")
     if not rows:

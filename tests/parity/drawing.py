@@ -1,6 +1,6 @@
-"""Random configurations of every layer and every loss: what is compared with PyTorch.
+"""Random configurations of every layer and every loss, for comparison with PyTorch.
 
-Each is a pure function of a generator; one that a layer refuses (a kernel larger than its picture, say) is drawn again.
+Each is a pure function of a generator; refused ones (a kernel larger than its image, for example) are drawn again.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ Draw = np.random.Generator
 
 @dataclass(frozen=True)
 class Configuration:
-    """Layers and a loss, and the batch they are given."""
+    """Layers, a loss and their batch."""
 
     layers: tuple[Layer, ...]
     loss: str
@@ -34,7 +34,7 @@ class Configuration:
         return f"[{shown}], {self.loss}, x {self.x.shape}"
 
     def network(self) -> Network:
-        """In float64; parameters and running statistics all moved away from 0 and 1."""
+        """Build the network in float64, with parameters and running statistics different from 0 and 1."""
         network = Network(self.layers, self.x.shape[1:], dtype="float64", engine="numpy", threads=1)
         generator = np.random.default_rng(self.x.size)
         network.parameters += generator.normal(scale=0.5, size=network.parameters.shape)
@@ -43,12 +43,12 @@ class Configuration:
 
 
 def one(draw: Draw, *choices: Any) -> Any:
-    """One of the choices."""
+    """Draw one of the choices."""
     return choices[draw.integers(len(choices))]
 
 
 def numbers(draw: Draw, axes: int, most: int, least: int = 1) -> Any:
-    """One number for all axes, or one each."""
+    """Draw one number for all axes, or one per axis."""
     each = tuple(int(n) for n in draw.integers(least, most + 1, axes))
     return one(draw, each[0], each, each)
 
@@ -58,7 +58,7 @@ def sizes(draw: Draw, axes: int, most: int = 9) -> Shape:
 
 
 def padding(draw: Draw, axes: int, most: int) -> Any:
-    """Of every kind that a layer takes; half the time unlike on the two sides."""
+    """Draw a padding of every kind that a layer accepts, half of them asymmetric."""
     pairs = tuple((int(a), int(b)) for a, b in draw.integers(0, most + 1, (axes, 2)))
     return one(draw, "valid", "same", "full", numbers(draw, axes, most, 0), pairs, pairs, pairs, pairs)
 
@@ -89,7 +89,7 @@ def pool(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
 
 
 def any_shape(draw: Draw) -> Shape:
-    """(F,), (C, W) or (C, H, W)."""
+    """Draw (F,), (C, W) or (C, H, W)."""
     return sizes(draw, one(draw, 1, 2, 3), 6)
 
 
@@ -150,7 +150,7 @@ ENDINGS: dict[str, tuple[tuple[Layer, ...], ...]] = {
 
 
 def fitting(draw: Draw, name: str) -> tuple[Layer, Shape]:
-    """A layer and a shape that it takes."""
+    """Draw a layer and a shape that it accepts."""
     while True:
         try:
             layer, shape = DRAWN[name](draw, cr.NAMED[name])
@@ -161,13 +161,13 @@ def fitting(draw: Draw, name: str) -> tuple[Layer, Shape]:
 
 
 def inputs(draw: Draw, count: int, shape: Shape) -> Array:
-    """Numbers of either sign: now and then with zeros and ties, or large."""
+    """Draw values of either sign, sometimes with zeros and ties, or large."""
     x = draw.normal(size=(count, *shape))
     return one(draw, x, x, np.round(x), 5 * x)
 
 
 def layer_configuration(draw: Draw, name: str) -> Configuration:
-    """A layer under half the squared error of random targets: its upstream gradient is random too."""
+    """Draw a layer under half the squared error of random targets, so that its upstream gradient is random too."""
     layer, shape = fitting(draw, name)
     count = int(draw.integers(4, 8) if name.startswith("BatchNorm") else draw.integers(1, 5))
     outputs = int(np.prod(layer.output_shape(shape, name)))
@@ -176,10 +176,10 @@ def layer_configuration(draw: Draw, name: str) -> Configuration:
 
 
 def loss_configuration(draw: Draw, name: str) -> Configuration:
-    """A loss after what it may follow; targets of one class, of several, and of any numbers where it takes them.
+    """Draw a loss after a suitable ending, with targets of one class, of several, or of any values, as it accepts.
 
-    Binary cross-entropy is given no probabilities near 0 or 1: log(1 − p) has few correct digits there, whoever takes
-    it, and beyond ε each library clips in its own way.
+    Binary cross-entropy is given no probabilities near 0 or 1: log(1 − p) has few correct digits there in any
+    library, and beyond ε each library clips in its own way.
     """
     found, count = one(draw, *ENDINGS[name]), int(draw.integers(1, 7))
     shape = sizes(draw, 1, 7)

@@ -1,4 +1,4 @@
-"""How many configurations are compared, drawn from which seed, and how far from PyTorch is too far."""
+"""The number of configurations compared, their seed, and the tolerated deviation from PyTorch."""
 
 import os
 import zlib
@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 SEED = int(os.environ.get("CHAINRULE_SEED", "1"))
-EXAMPLES = int(os.environ.get("CHAINRULE_PARITY", "100"))  # configurations of each layer and of each loss
-TOLERANCE = 1e-9  # of the largest number of a tensor
-SMALL = 1e-3  # a tensor whose largest number is below is measured by this: what is left of it may be rounding alone
+EXAMPLES = int(os.environ.get("CHAINRULE_PARITY", "100"))  # configurations per layer and per loss
+TOLERANCE = 1e-9  # relative to the largest entry of a tensor
+SMALL = 1e-3  # reference magnitude for tensors with smaller entries, which may be rounding error
 
 
 def generator(*purpose: Any) -> np.random.Generator:
-    """Random numbers for one purpose of this sweep."""
+    """Return the generator for one purpose of this sweep."""
     return np.random.default_rng([SEED, *(zlib.crc32(str(word).encode()) for word in purpose)])
 
 
 def deviation(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
-    """The largest difference of two arrays, as a share of the largest number; infinite where one is not finite."""
+    """Return the largest difference of two arrays relative to the largest entry; infinite where one is not finite."""
     if ours.shape != theirs.shape:
         raise AssertionError(f"shapes differ: ours {ours.shape}, theirs {theirs.shape}")
     if not ours.size:
@@ -31,13 +31,13 @@ def deviation(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
 
 @dataclass
 class Largest:
-    """The largest deviation met, and where."""
+    """The largest deviation so far, and where it occurred."""
 
     value: float = 0.0
     where: str = "–"
 
     def meet(self, where: str, ours: Any, theirs: Any) -> None:
-        """Compare two arrays; further apart than the tolerance, they fail the test."""
+        """Compare two arrays; fail the test if they differ by more than the tolerance."""
         found = deviation(np.asarray(ours, np.float64), np.asarray(theirs, np.float64))
         if found > self.value:
             self.value, self.where = found, where

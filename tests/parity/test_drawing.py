@@ -1,4 +1,4 @@
-"""The configurations that are compared with PyTorch: of every layer and loss, with every option. No PyTorch needed."""
+"""The configurations compared with PyTorch cover every layer and loss with every option. No PyTorch needed."""
 
 from dataclasses import fields
 
@@ -22,7 +22,7 @@ def test_every_option_takes_several_values(name: str) -> None:
     found = [drawing.fitting(generator(name, number), name) for number in range(DRAWS)]
     assert len({shape for _, shape in found}) > 4
     for field in fields(layers.NAMED[name]):
-        if field.name != "initializer":  # parameters are moved from where they begin
+        if field.name != "initializer":  # parameters are moved from their initial values
             values = {getattr(layer, field.name) for layer, _ in found}
             assert len(values) > 1, field.name
             if field.name == "padding":

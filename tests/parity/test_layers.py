@@ -1,4 +1,4 @@
-"""Every layer and every loss in random configurations beside PyTorch, in float64: forward and all gradients."""
+"""Every layer and every loss in random configurations against PyTorch, in float64: forward and all gradients."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -20,11 +20,11 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed (make pari
 theirs = pytest.importorskip("parity.theirs")
 training = pytest.importorskip("benchmarks.peers.torch_training")
 
-STEP = 3  # of the dropout's masks
+STEP = 3  # step of dropout's masks
 
 
 class Whole(Builder):
-    """Keeps the operations whose results nobody reads: the gradient of the input."""
+    """A plan that keeps operations with unused results: the gradient of the input."""
 
     def plan(self, source: Tensor, output: Tensor, *wanted: Any, **ends: Tensor) -> Plan:
         found = super().plan(source, output, *wanted, **ends)
@@ -33,7 +33,7 @@ class Whole(Builder):
 
 
 def by_torch(network: Network, plan: Plan, config: Configuration) -> dict[str, Any]:
-    """Output, losses' mean, the gradients of x and of all parameters, running statistics, and the inference after."""
+    """Return output, mean loss, gradients of x and of all parameters, running statistics and inference by PyTorch."""
     made = theirs.translate(network, plan)
     module, ending = made.module.double(), training.ending(plan)
     theirs.at_step(module, STEP)
@@ -50,7 +50,7 @@ def by_torch(network: Network, plan: Plan, config: Configuration) -> dict[str, A
 
 
 def by_engine(name: str, network: Network, plan: Plan, config: Configuration) -> dict[str, Any]:
-    """The same by the operations of an engine, one by one: no program is compiled for a configuration."""
+    """Return the same by an engine's single operations, so that no program is compiled per configuration."""
     network = copy.deepcopy(network)
     walk = Interpreter(engines.find(name), plan, network.layout, network, 1)
     each, _, gradients = walk.gradients(config.x, config.t, seed=0, step=STEP)
@@ -74,7 +74,7 @@ def sweep(engine: str, name: str, draw: Callable[[np.random.Generator, str], Con
 
 @pytest.fixture
 def recorded(record_property: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Largest], None]:
-    """Plans that keep the gradient of their input, and a line in the table at the end."""
+    """Record plans that keep the gradient of their input, and a line for the final table."""
     monkeypatch.setattr("chainrule.network.Builder", Whole)
 
     def record(name: str, largest: Largest) -> None:

@@ -1,6 +1,6 @@
-"""Twenty steps of every network of the zoo beside PyTorch, in float64: loss, gradients and weights at every step.
+"""Twenty steps of every network of the zoo against PyTorch, in float64: loss, gradients and weights at every step.
 
-Each network is trained as its recipes say, with made-up images, new ones at every step; besides, the networks of
+Each network is trained with its recipes on new synthetic images at every step; in addition, the networks of
 tests/training, which have every layer between them, with gradients that are clipped. The numba engine runs its compiled
 programs, with two threads.
 
@@ -34,7 +34,7 @@ MOST = 8  # samples of a batch
 
 
 def trained(name: str, engine: str) -> tuple[Network, Recipe]:
-    """A network and its recipe, by a name of `TRAININGS`."""
+    """Build a network and its recipe by a name of `TRAININGS`."""
     if name in NETWORKS:
         return build(name, engine, threads=2), CLIPPED[name]
     entry = zoo.find(name.partition(", ")[0])
@@ -62,14 +62,14 @@ TRAININGS = (
 
 
 def images(draw: np.random.Generator, shape: tuple[int, ...], normalise: str) -> NDArray[np.float64]:
-    """Made-up images as a recipe normalises them: a fifth of the pixels ink, from 0 to 1, or all of unit variance."""
+    """Draw images, normalised for a recipe: a fifth of the pixels ink, from 0 to 1, or all of unit variance."""
     if normalise == "scale":
         return draw.uniform(size=shape) * (draw.uniform(size=shape) < 0.2)
     return draw.normal(size=shape)
 
 
 def batches(name: str, network: Network, recipe: Recipe) -> Any:
-    """A batch and its targets for each step."""
+    """Draw a batch and its targets for each step."""
     draw, classes, count = generator(name), network.output_shape[0], min(recipe.batch_size, MOST)
     for _ in range(STEPS):
         x = images(draw, (count, *network.input_shape), recipe.normalise)
@@ -77,7 +77,7 @@ def batches(name: str, network: Network, recipe: Recipe) -> Any:
 
 
 def follow(largest: Largest, name: str, network: Network, recipe: Recipe) -> None:
-    """Take every step on both sides, and compare all that it computes."""
+    """Take every step on both sides and compare all results."""
     plan = network.plan(recipe.loss)
     made, ending = theirs.translate(network, plan), training.ending(plan)
     module = made.module

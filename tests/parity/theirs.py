@@ -1,4 +1,4 @@
-"""PyTorch's side: a plan of ours as its modules, with the masks that our dropout draws."""
+"""PyTorch's side: our plan as its modules, with the masks of our dropout."""
 
 import importlib
 from typing import Any
@@ -14,14 +14,14 @@ peer: Any = importlib.import_module("benchmarks.peers.torch")
 
 
 class Masked(torch.nn.Module):
-    """Drops what our dropout drops at a step; PyTorch multiplies by the mask and differentiates it."""
+    """Dropout with our mask at a step; PyTorch multiplies by the mask and differentiates."""
 
     def __init__(self, rate: float, stream: int) -> None:
         torch.nn.Module.__init__(self)
         self.rate, self.stream, self.step = rate, stream, 0
 
     def forward(self, x: Any) -> Any:
-        """x (N, …) → x / (1 − rate) where kept, else 0; x itself in inference."""
+        """Compute x (N, …) → x / (1 − rate) where kept, else 0; x itself in inference."""
         if not self.training:
             return x
         places = randomness.uniform(0, self.stream, self.step, np.arange(len(x)), x[0].numel())
@@ -30,7 +30,7 @@ class Masked(torch.nn.Module):
 
 
 def translate(network: Network, plan: Plan) -> Any:
-    """`peer.translate`, with `Masked` for each dropout."""
+    """Apply `peer.translate`, with `Masked` for each dropout."""
     made = peer.translate(network, plan)
     dropouts = iter([operation for operation in plan.forward if operation.name == "dropout"])
     for place, module in enumerate(made.modules):
@@ -41,7 +41,7 @@ def translate(network: Network, plan: Plan) -> Any:
 
 
 def at_step(module: Any, step: int) -> None:
-    """Have every `Masked` drop what is dropped at a step."""
+    """Set every `Masked` to the mask of a step."""
     for part in module:
         if isinstance(part, Masked):
             part.step = step

@@ -1,4 +1,4 @@
-"""The confusion matrix: its counts, the shares they are coloured by, recall and precision."""
+"""The confusion matrix: its counts, the shares that set its colours, recall and precision."""
 
 from typing import Any
 

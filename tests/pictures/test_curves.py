@@ -1,4 +1,4 @@
-"""Learning curves show the numbers they were given."""
+"""Learning curves show the given values."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The figures that histories, models and evaluations draw of themselves, and what they say of themselves in a line."""
+"""The figures of histories, models and evaluations, and their one-line representations."""
 
 import dataclasses
 from functools import partial
@@ -44,7 +44,7 @@ def figures(model: cr.Sequential, data: cr.Dataset, history: History) -> dict[st
 
 
 def test_figures_are_saved_and_shown(model: cr.Sequential, data: cr.Dataset, history: History, tmp_path: Path) -> None:
-    """matplotlib's own figures, which need no pyplot to be shown in a notebook."""
+    """Use matplotlib's own figures, which need no pyplot in a notebook."""
     for name, figure in figures(model, data, history).items():
         assert isinstance(figure, Figure)
         shown: Any = figure
@@ -78,7 +78,7 @@ def test_an_evaluation_in_a_notebook(model: cr.Sequential, data: cr.Dataset) -> 
 
 
 def test_everything_says_what_it_is_in_a_short_line(model: cr.Sequential, data: cr.Dataset, history: History) -> None:
-    """No array is ever printed number by number."""
+    """Print no array element by element."""
     evaluation = model.evaluate(data)
     trace = model.trace(data.x[:2], data.y[:2])
     several: list[object] = [data, data[:5], model, history, evaluation, trace, *model.layers, model.normalisation]
@@ -98,7 +98,7 @@ def test_everything_says_what_it_is_in_a_short_line(model: cr.Sequential, data: 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_predictions_of_files_and_of_pillow_images(channels: int, tmp_path: Path) -> None:
-    """A path, a Pillow image, lists of both, a data set: the same outputs as of the array."""
+    """Get the same outputs from a path, a Pillow image, lists of both, a data set and an array."""
     model = cr.Sequential([cr.Flatten(), cr.Dense(2), cr.Softmax()], (channels, 6, 5), engine="numpy")
     x = np.random.default_rng(1).integers(0, 256, (3, channels, 6, 5), np.uint8)
     paths = [tmp_path / f"{n}.{suffix}" for n, suffix in enumerate(("png", "webp", "tiff"))]

@@ -1,4 +1,4 @@
-"""PNG files: the same bytes each time, and written whole or not at all."""
+"""PNG files: the same bytes each time, written atomically."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor

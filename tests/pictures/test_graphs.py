@@ -1,4 +1,4 @@
-"""Graphs hold the numbers they are given, and lift the pen where a curve jumps."""
+"""Graphs contain the given values and have a gap where a curve jumps."""
 
 import numpy as np
 

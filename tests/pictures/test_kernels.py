@@ -1,4 +1,4 @@
-"""The kernels in the picture are those of the layer."""
+"""The kernels in the figure are those of the layer."""
 
 import numpy as np
 import pytest

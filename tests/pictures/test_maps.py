@@ -1,4 +1,4 @@
-"""Maps of numbers as small pictures."""
+"""Arrays as small images."""
 
 from io import BytesIO
 

@@ -1,4 +1,4 @@
-"""The grids of images: the right images, in the right order, under the right words."""
+"""The grids of images: the right images, in the right order, with the right captions."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""HTML for notebooks: well formed, escaped, and with a text for those who do not see the picture."""
+"""HTML for notebooks: well formed, escaped, with text alternatives."""
 
 from base64 import b64decode
 from xml.etree import ElementTree

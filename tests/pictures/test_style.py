@@ -1,4 +1,4 @@
-"""What all pictures share: text that can be drawn, and no import before a picture is."""
+"""Properties of all figures: drawable text, and no import before the first figure."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""ONNX as an oracle, one operator at a time: ONNX Runtime, and for operators that it lacks ONNX's reference evaluator.
+"""ONNX as an oracle, one operator at a time: ONNX Runtime, or ONNX's reference evaluator for operators it lacks.
 
 Models are written by hand; the `onnx` package is needed for the evaluator alone.
 """
@@ -23,7 +23,7 @@ def varint(number: int) -> bytes:
 
 
 def field(tag: int, value: int | float | str | bytes) -> bytes:
-    """One protobuf field: a number, a float, or text and messages by length."""
+    """Encode one protobuf field: an integer, a float, or a length-delimited string or message."""
     if isinstance(value, int):
         return varint(tag << 3) + varint(value)
     if isinstance(value, float):
@@ -64,7 +64,7 @@ def model(
 
 @pytest.fixture(scope="session")
 def onnx() -> Callable[..., Any]:
-    """onnx(operator, *arrays, outputs=1, **attributes): the operator's results as ONNX Runtime computes them.
+    """Return onnx(operator, *arrays, outputs=1, **attributes), which gives the operator's results by ONNX Runtime.
 
     Operators of another domain than ONNX's own are computed by its reference evaluator.
     """

@@ -1,6 +1,6 @@
 """Every forward operation as operators of ONNX, with all its attributes.
 
-ONNX Runtime computes them, in float64 where it can and else in float32; what it cannot, ONNX's own reference evaluator.
+ONNX Runtime computes them, in float64 where it can and else in float32; otherwise ONNX's own reference evaluator.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Onnx = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Oracle:
-    """compute(onnx, *arrays, **attributes): the results. ``single``: ONNX Runtime has the operator in float32 alone."""
+    """compute(onnx, *arrays, **attributes): the results. ``single``: ONNX Runtime has the operator only in float32."""
 
     compute: Callable[..., Any]
     single: bool = False
@@ -37,7 +37,7 @@ def oracle(name: str, *, single: bool = False) -> Any:
 
 
 def pads(padding: Any) -> list[int]:
-    """ONNX names all beginnings before all ends."""
+    """Order paddings as ONNX does, all beginnings before all ends."""
     return [before for before, _ in padding] + [after for _, after in padding]
 
 
@@ -63,7 +63,7 @@ def _(onnx: Onnx, x: Array, w: Array, b: Any):
 @oracle("max_pool")
 def _(onnx: Onnx, x: Array, *, window: Any, stride: Any, padding: Any):
     y, places = onnx("MaxPool", x, outputs=2, kernel_shape=window, strides=stride, pads=pads(padding))
-    return y, (places % np.prod(x.shape[2:])).astype(np.int32)  # ONNX counts through all planes
+    return y, (places % np.prod(x.shape[2:])).astype(np.int32)  # ONNX counts across all planes
 
 
 @oracle("average_pool", single=True)
@@ -117,7 +117,7 @@ def _(onnx: Onnx, p: Array, t: Array):
 
 @oracle("categorical_cross_entropy")
 def _(onnx: Onnx, p: Array, t: Array):
-    """ONNX has the loss for labels: it is summed over all of them, each with its share of the target."""
+    """Sum ONNX's loss for labels over all labels, each weighted by its target."""
     logarithms = onnx("Log", clipped(onnx, p, float(np.finfo(p.dtype).eps), 1.0))
     return by_labels(onnx, "NegativeLogLikelihoodLoss", logarithms, t)
 
@@ -151,7 +151,7 @@ def _(onnx: Onnx, p: Array, t: Array):
 
 @oracle("batch_norm")
 def _(onnx: Onnx, x: Array, gamma: Array, beta: Array, *, epsilon: float):
-    """Running statistics that forget all but this batch (momentum 0) are its own."""
+    """Set momentum to 0, so that the running statistics equal the batch's."""
     start = np.zeros_like(gamma), np.ones_like(gamma)
     options = {"outputs": 3, "training_mode": 1, "momentum": 0.0, "epsilon": epsilon}
     return onnx("BatchNormalization", x, gamma, beta, *start, **options)
@@ -164,9 +164,9 @@ def _(onnx: Onnx, x: Array, gamma: Array, beta: Array, mean: Array, variance: Ar
 
 @oracle("running_statistics")
 def _(onnx: Onnx, mean: Array, variance: Array, old_mean: Array, old_variance: Array, *, momentum: float, count: int):
-    """ONNX's momentum is the share of what was before, so old and new change places: 1 − momentum is no float32.
+    """Exchange old and new statistics, as ONNX's momentum is the weight of the old ones and 1 − momentum is no float32.
 
-    The old statistics are those of the two numbers mean ± √variance; the new variance is made unbiased by hand.
+    The old statistics are those of the two values mean ± √variance; the new variance is corrected to be unbiased.
     """
     root, ones = np.sqrt(old_variance), np.ones_like(mean)
     batch = np.stack([old_mean - root, old_mean + root])
@@ -186,7 +186,7 @@ def _(
     onnx: Onnx, p: Array, g: Array, v: Array, u: Array, *,
     rate: float, alpha: float, epsilon: float, momentum: float, decay: float,
 ):  # fmt: skip
-    """ONNX has no operator of that name: PyTorch's lines, one operator each."""
+    """Compose the operator as PyTorch does, since ONNX has none of that name."""
 
     def times(factor: float, array: Array) -> Array:
         return onnx("Mul", np.array(factor, p.dtype), array)
@@ -219,7 +219,7 @@ def _(
     beta2: float,
     **rest: Any,
 ):
-    """ONNX adds ε before v is corrected, so that its ε is ours times √(1 − β₂ᵗ); its decay comes after the step."""
+    """Scale ε by √(1 − β₂ᵗ), since ONNX adds it before correcting v; ONNX's decay follows the step."""
     options = {"alpha": beta1, "beta": beta2, "epsilon": rest["epsilon"] * np.sqrt(1 - beta2**step)}
     none = {"norm_coefficient": 0.0, "norm_coefficient_post": 0.0}
     shrunk = onnx("Mul", p, np.array(1 - rate * rest["decay"]))
@@ -227,13 +227,13 @@ def _(
 
 
 def trained(onnx: Onnx, operator: str, rate: float, step: int, *arrays: Array, **options: Any) -> Any:
-    """An operator of training, which ONNX Runtime lacks."""
+    """Return an operator of ONNX's training domain, which ONNX Runtime lacks."""
     return onnx(operator, np.array(rate), np.array(step), *arrays, domain="ai.onnx.preview.training", **options)
 
 
 @oracle("dropout")
 def _(onnx: Onnx, x: Array, *, rate: float, **coordinates: int):
-    """ONNX has no seeds like ours: which are kept is SplitMix64 in plain integers, what they become is ONNX's."""
+    """Draw the mask with SplitMix64 in Python integers, as ONNX has no such seeds, and apply it with ONNX."""
     first = coordinates.pop("first")
     order = [coordinates[name] for name in ("seed", "stream", "step")]
     kept = np.array([[splitmix64(*order, first + n, e) >= rate for e in range(x[0].size)] for n in range(len(x))])

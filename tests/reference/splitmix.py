@@ -1,8 +1,8 @@
-"""SplitMix64 in plain integers: the uniform numbers of dropout, from its authors' paper and the contract."""
+"""SplitMix64 in Python integers: the uniform numbers of dropout, from its authors' paper and our specification."""
 
 
 def splitmix64(*coordinates: int) -> float:
-    """The uniform number of the contract: each coordinate folded in, then the 53 highest bits."""
+    """Return the specified uniform number: fold in each coordinate, then take the 53 highest bits."""
     key = coordinates[0]
     for value in coordinates[1:]:
         z = (key + (value + 1) * 0x9E3779B97F4A7C15) % 2**64

@@ -1,4 +1,4 @@
-"""Activations against scipy.special and ONNX Runtime, gradients by numbers, and the far ends."""
+"""Activations against scipy.special and ONNX Runtime, gradients by finite differences, and extreme inputs."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from chainrule.errors import ShapeError
 
 FAR = [-1e30, -1000.0, -100.0, -20.0, -1.0, -1e-8, 0.0, 1e-8, 1.0, 20.0, 100.0, 1000.0, 1e30]
 
-# name: (what backward keeps, whether it is smooth)
+# name: (the array kept for backward, whether it is smooth)
 ELEMENTWISE = {
     "sigmoid": ("y", True),
     "tanh": ("y", True),
@@ -31,7 +31,7 @@ def kept(name, x):
 
 
 def gelu_of_scipy(x):
-    """½x(1 + tanh a) = x σ(2a)."""
+    """Compute ½x(1 + tanh a) = x σ(2a)."""
     return x * special.expit(2 * np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))
 
 
@@ -100,7 +100,7 @@ def test_the_derivative_of_relu_at_zero_is_zero():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_far_ends_are_finite_and_in_silence(name, dtype):
-    """The largest inputs give no warning (an error here), no NaN, and the limits of the function and its slope."""
+    """Give no warning (an error here), no NaN, and the limits of function and derivative for the largest inputs."""
     x, dy = frozen(FAR, dtype), frozen(np.full(len(FAR), 3), dtype)
     forward, backward = pair(name)
     y, dx = forward(x), backward(dy, kept(name, x))

@@ -1,4 +1,4 @@
-"""The bias and its gradient: sums by hand, derivatives by numbers."""
+"""The bias and its gradient: sums by hand, finite differences."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def test_tied_and_untied_by_hand():
 
 
 def test_gradients_by_hand():
-    """VanillaCNN eq. 37: the sum over the map. Independent Code: ∂E/∂b = ∂E/∂Y, one for each position."""
+    """VanillaCNN eq. 37: the sum over the map. Independent Code: ∂E/∂b = ∂E/∂Y, one per position."""
     dy = frozen([[[[1.0, 2]], [[3, 4]]], [[[10, 20]], [[30, 40]]]])
     np.testing.assert_array_equal(bias_gradient(dy), [33, 77])
     np.testing.assert_array_equal(bias_gradient(dy, untied=True), [[[11, 22]], [[33, 44]]])

@@ -1,4 +1,4 @@
-"""Cross-correlation against the tutorials, SciPy, ONNX Runtime, and derivatives by numbers."""
+"""Cross-correlation against the tutorials, SciPy, ONNX Runtime, and finite differences."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from chainrule.reference import cross_correlate, cross_correlate_dw, cross_corre
 IMAGE = frozen([[[[1.0, 6, 2], [5, 3, 1], [7, 0, 4]]]])
 KERNEL = frozen([[[[1.0, 2], [-1, 0]]]])
 
-# name: (size, C_in, kernel, C_out, attributes); every size and kernel has unlike sides
+# name: (size, C_in, kernel, C_out, attributes); sizes and kernels are not square
 CASES = {
     "plain": ((5, 4), 2, (3, 2), 3, {}),
     "stride": ((7, 6), 2, (3, 2), 3, {"stride": (2, 3)}),
@@ -40,7 +40,7 @@ cases = pytest.mark.parametrize(("size", "C_in", "kernel", "C_out", "options"), 
 
 
 def by_scipy(x, w, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
-    """The same from SciPy: pad, spread the kernel with zeros, correlate every pair of planes, keep every s-th cell."""
+    """Compute it with SciPy: pad, dilate the kernel, correlate every pair of planes, keep every s-th cell."""
     padded = np.pad(x, ((0, 0), (0, 0), *padding))
     spread = np.zeros((*w.shape[:2], *(d * (k - 1) + 1 for d, k in zip(dilation, w.shape[2:], strict=True))))
     spread[:, :, :: dilation[0], :: dilation[1]] = w
@@ -199,7 +199,7 @@ def test_any_setting_against_scipy_and_the_adjoint_identities(case):
 def test_onnx_runtime(onnx, size, C_in, kernel, C_out, options):
     x, w, dy = operands(size, C_in, kernel, C_out, options, np.float32)
     (b,) = normals(6, (C_out,), dtype=np.float32)
-    turned = w[:, :, ::-1, ::-1].copy() if options.get("flip") else w  # ONNX only slides kernels as they are
+    turned = w[:, :, ::-1, ::-1].copy() if options.get("flip") else w  # ONNX only slides unrotated kernels
     padding = options.get("padding", ((0, 0), (0, 0)))
     attributes = {
         "strides": options.get("stride", (1, 1)),
@@ -210,7 +210,7 @@ def test_onnx_runtime(onnx, size, C_in, kernel, C_out, options):
     np.testing.assert_allclose(cross_correlate(x, w, b, **options), onnx("Conv", x, turned, b, **attributes), atol=1e-5)
     dx = cross_correlate_dx(dy, w, size=size, **options)
     expected = onnx("ConvTranspose", dy, turned, **attributes)
-    reached = tuple(slice(cells) for cells in expected.shape[2:])  # the cells after the last window get no gradient
+    reached = tuple(slice(cells) for cells in expected.shape[2:])  # cells after the last window get no gradient
     np.testing.assert_allclose(dx[:, :, *reached], expected, atol=1e-5)
     assert np.count_nonzero(dx) == np.count_nonzero(dx[:, :, *reached])
 

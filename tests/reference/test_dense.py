@@ -1,4 +1,4 @@
-"""The fully connected layer: by hand, ONNX Runtime, and derivatives by numbers."""
+"""The fully connected layer: by hand, ONNX Runtime, and finite differences."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Dropout: SplitMix64 by hand, the counts it promises, and its gradient."""
+"""Dropout: SplitMix64 by hand, expected counts, and its gradient."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_what_is_kept_is_scaled_as_by_onnx_runtime(onnx):
     ours = dropout(x, **OPTIONS)
     both = kept & (ours != 0)
     assert both.sum() > 200
-    np.testing.assert_allclose(ours[both], y[both], rtol=1e-7)  # their rate is a float32 inside
+    np.testing.assert_allclose(ours[both], y[both], rtol=1e-7)  # their rate is float32 internally
 
 
 def test_parts_of_a_batch_are_dropped_like_the_whole():

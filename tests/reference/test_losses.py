@@ -1,4 +1,4 @@
-"""Losses by hand, against scipy.special and ONNX Runtime, gradients by numbers, and probabilities of 0 and 1."""
+"""Losses by hand, against scipy.special and ONNX Runtime, by finite differences, and at probabilities of 0 and 1."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def pair(name):
 
 
 def samples(name, dtype=np.float64):
-    """Predictions and targets of the right kind: numbers, probabilities, or one-hot rows."""
+    """Draw predictions and targets of a kind: values, probabilities, or one-hot rows."""
     x, t = normals(1, (4, 3), (4, 3))
     if "cross_entropy" in name:
         t = special.expit(t) if name.startswith("binary") else np.eye(3)[[2, 0, 1, 2]]
@@ -150,7 +150,7 @@ def test_correct():
 
 
 def test_correct_labels():
-    """½ is a yes; a NaN is neither yes nor no."""
+    """Count ½ as yes, and NaN as neither yes nor no."""
     p = frozen([[0.5, 0.49, 0.9], [0.1, 0.2, 0.7], [np.nan, 0.2, 0.7]])
     t = frozen([[1.0, 0, 1], [1, 0, 0], [0, 0, 1]])
     np.testing.assert_allclose(reference.correct_labels(p, t), [1, 1 / 3, 2 / 3], rtol=1e-15)

@@ -1,4 +1,4 @@
-"""Batch normalisation by hand, against NumPy's statistics and ONNX Runtime, gradients by numbers."""
+"""Batch normalisation by hand, against NumPy's statistics and ONNX Runtime, and by finite differences."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def test_statistics_are_those_of_numpy(shape):
 
 
 def test_variance_beside_a_large_mean():
-    """The squares are of what is left after the mean is taken away: nothing cancels."""
+    """Square after subtracting the mean, so that nothing cancels."""
     x = frozen(1e8 + np.arange(4.0)[:, None])
     _, mean, variance = batch_norm(x, frozen([1.0]), frozen([0.0]))
     np.testing.assert_allclose([mean.item() - 1e8, variance.item()], [1.5, 1.25], atol=1e-6)
@@ -60,7 +60,7 @@ def test_gradients(shape):
 
 @shapes
 def test_the_gradient_is_blind_to_shift_and_scale(shape):
-    """y does not change when a channel of x is shifted, nor, without ε, when it is scaled: dx is orthogonal to both."""
+    """y does not change when a channel of x is shifted or, without ε, scaled: dx is orthogonal to both."""
     x, gamma, beta, dy = operands(shape)
     _, mean, variance = batch_norm(x, gamma, beta, epsilon=0)
     dx = batch_norm_dx(dy, x, gamma, mean, variance, epsilon=0)

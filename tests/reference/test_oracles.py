@@ -16,7 +16,10 @@ from chainrule import reference
 GRADIENTS = ("_dx", "_dw", "_dp", "bias_gradient")
 FORWARD = tuple(name for name in reference.__all__ if not name.endswith(GRADIENTS))
 EXAMPLES = int(os.environ.get("CHAINRULE_EXAMPLES", "60"))
-TOLERANCE = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 2e-5}  # of the largest entry, or of 1 if it is larger
+TOLERANCE = {
+    np.dtype(np.float64): 1e-12,
+    np.dtype(np.float32): 2e-5,
+}  # relative to the largest entry, or to 1 if it is larger
 
 sweep = settings(
     max_examples=EXAMPLES,
@@ -27,9 +30,9 @@ sweep = settings(
 
 
 def for_onnx(case: Case, dtype: Any) -> Case:
-    """The case in what ONNX can be told: attributes in float32, and pictures without NaN and −∞, of which it is silent.
+    """Adapt the case to ONNX: attributes in float32, and images without NaN and −∞, for which it is unspecified.
 
-    Both sides are given these, so that nothing is lost by it; NaN and −∞ have tests of their own.
+    Both sides use the adapted case; NaN and −∞ have tests of their own.
     """
     attributes = {
         name: float(np.float32(value)) if isinstance(value, float) else value for name, value in case.attributes.items()

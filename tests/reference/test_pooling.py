@@ -1,4 +1,4 @@
-"""Pooling against the tutorials, ONNX Runtime, and derivatives by numbers."""
+"""Pooling against the tutorials, ONNX Runtime, and finite differences."""
 
 import numpy as np
 import pytest

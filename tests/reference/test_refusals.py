@@ -1,4 +1,4 @@
-"""What the operations refuse, with the whole message as a user reads it; and numbers of two kinds in one operation."""
+"""Inputs that the operations refuse, with the complete messages; and mixed dtypes in one operation."""
 
 from typing import Any
 
@@ -206,7 +206,7 @@ PAIRS: list[tuple[str, tuple[Shape, ...], dict[str, Any]]] = [
 def test_one_complex_array_makes_the_result_complex(
     name: str, shapes: tuple[Shape, ...], attributes: dict[str, Any]
 ) -> None:
-    """Either of them: a complex step may be taken in each of the arrays."""
+    """Allow a complex step in each of the arrays."""
     for chosen in range(len(shapes)):
         arrays = [np.ones(shape, complex if place == chosen else float) for place, shape in enumerate(shapes)]
         assert getattr(reference, name)(*arrays, **attributes).dtype == complex

@@ -1,4 +1,4 @@
-"""What the tests of runs share: data, a run that nobody interrupted, a copy of it that may be damaged."""
+"""Shared fixtures for runs: data, an uninterrupted run, and a copy of it that may be damaged."""
 
 import shutil
 from pathlib import Path
@@ -12,7 +12,7 @@ from chainrule.runs import running
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Bright stripes, blocks and frames with noise."""
+    """Write bright stripes, blocks and frames with noise."""
     path = tmp_path_factory.mktemp("data") / "data.npz"
     make_data(path)
     return path
@@ -25,7 +25,7 @@ def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nobody interrupted."""
+    """Train an uninterrupted run."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
     assert completed("start", folder, data, "numpy") == "finished"
     return folder
@@ -33,6 +33,6 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(whole: Path, tmp_path: Path) -> Path:
-    """A copy of the run that may be damaged."""
+    """Copy the run, so that it may be damaged."""
     shutil.copytree(whole, tmp_path / "run")
     return tmp_path / "run"

@@ -1,4 +1,4 @@
-"""Runs in processes of their own, and what they leave, to the bit."""
+"""Runs in processes of their own, and their exact contents."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 def started(*arguments: object) -> "subprocess.Popen[str]":
-    """The driver, once it is about to train."""
+    """Start the driver and wait until it is about to train."""
     command = [sys.executable, str(DRIVER), *map(str, arguments)]
     environment = {**os.environ, **ONE_THREAD}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
@@ -32,7 +32,7 @@ def completed(*arguments: object) -> str:
 
 
 def content(folder: Path) -> dict[str, Any]:
-    """Everything a run left, to the bit, but for the seconds."""
+    """Return the exact contents of a run, except for the seconds."""
     found: dict[str, Any] = {}
     for name, kind in (("model", "model"), ("best", "model"), ("checkpoint", "checkpoint")):
         tensors, about = files.read_tensors(folder / f"{name}.safetensors", kind)

@@ -1,8 +1,8 @@
 """A process that trains a small run, to be killed by test_runs.py.
 
     run_driver.py start FOLDER DATA ENGINE [EPOCHS]    a run from the start; a checkpoint after every step
-    run_driver.py resume FOLDER DATA          on from the checkpoint
-Everything that makes training depend on what happened before is on: dropout, augmentation, batch norm, Adam,
+    run_driver.py resume FOLDER DATA          resumes from the checkpoint
+Everything that makes training depend on earlier steps is enabled: dropout, augmentation, batch norm, Adam,
 a one-cycle rate, clipping and validation.
 """
 
@@ -58,7 +58,7 @@ def make_job(data: Path, engine: str = "numpy", recipe: Recipe = RECIPE) -> Job:
 
 
 class Slowly(Callback):
-    """Time enough between two steps for a signal to arrive there."""
+    """Waits between two steps, so that a signal arrives there."""
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
         time.sleep(0.003)
@@ -75,7 +75,7 @@ def resume(folder: Path, data: Path, *callbacks: Callback, interval: float = 0.0
 
 
 def make_data(path: Path) -> None:
-    """Bright stripes, blocks and frames with noise, as an .npz."""
+    """Write bright stripes, blocks and frames with noise as an .npz."""
     generator = np.random.default_rng(0)
     y = generator.integers(0, 3, 80)
     x = generator.integers(0, 120, (80, 8, 8), dtype=np.uint8)

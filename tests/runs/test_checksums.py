@@ -1,4 +1,4 @@
-"""What was changed in a run since it was written is said, by every reader; what was not is never doubted."""
+"""Changes of a run since it was written are reported by every reader; unchanged runs are not."""
 
 import json
 import random
@@ -23,7 +23,7 @@ ALL = (*FILES, "evaluation.json", CHECKSUMS)
 
 
 def damaged(content: bytes, draw: random.Random) -> bytes:
-    """One bit flipped, a byte inserted or removed, or the end cut off."""
+    """Return the content with one bit flipped, a byte inserted or removed, or the end cut off."""
     at = draw.randrange(len(content))
     match draw.randrange(4):
         case 0:
@@ -38,7 +38,7 @@ def damaged(content: bytes, draw: random.Random) -> bytes:
 
 @pytest.mark.parametrize("name", ALL)
 def test_any_damage_of_any_file_is_seen(run: Path, name: str) -> None:
-    """But in checksums.json white space, which says nothing."""
+    """Detect every change, except of white space in checksums.json."""
     assert checksums.check(run) == []
     whole, draw = (run / name).read_bytes(), random.Random(name)
     for _ in range(60):
@@ -62,7 +62,7 @@ def _json(content: bytes) -> Any:
 
 
 def test_figures_changed_by_hand(run: Path, data: Path) -> None:
-    """Another job, and other figures: neither is gone on with, shown or predicted with, unless one says so."""
+    """Change the job and the metrics: neither is resumed, shown or used for prediction without permission."""
     config = files.read_json(run / "config.json")
     config["recipe"]["batch_size"] = 14
     (run / "config.json").write_text(json.dumps(config))
@@ -78,7 +78,7 @@ def test_figures_changed_by_hand(run: Path, data: Path) -> None:
 
 
 def test_another_runs_files_are_a_change(run: Path, data: Path, tmp_path: Path) -> None:
-    """They are whole, by their own checksums."""
+    """Use complete files with valid checksums of their own."""
     other = make_job(data, recipe=make_job(data).recipe.__class__(epochs=1, seed=9))
     running.start(tmp_path / "other", other, *load_npz(data))
     for name in ("model.safetensors", "best.safetensors"):
@@ -88,7 +88,7 @@ def test_another_runs_files_are_a_change(run: Path, data: Path, tmp_path: Path) 
 
 
 def test_rows_behind_those_vouched_for_are_not_read(run: Path, data: Path) -> None:
-    """A history longer than its checkpoint is normal after a crash; a changed row of it is not."""
+    """Accept a history longer than its checkpoint, which is normal after a crash, but not a changed row of it."""
     path = run / "history.csv"
     with path.open("ab") as stream:
         stream.write(b"29,5,0.1,0.2,0.3,,,\n30,5,0.")
@@ -109,7 +109,7 @@ def test_runs_written_before_there_were_checksums(run: Path, data: Path, whole: 
     assert "has no checksums" in said[0]
     assert opening.open_run(run, engine="numpy").remarks == tuple(said)
     running.resume(run, *load_npz(data))
-    assert checksums.check(run) == []  # from here on it has
+    assert checksums.check(run) == []  # from here on it has one
     assert_same(run, whole)
 
 
@@ -170,7 +170,7 @@ def test_a_checkpoint_that_is_not_finite_is_not_restored(run: Path, data: Path, 
     ):
         with pytest.raises(FormatError, match=f"not finite .in {name}"):
             act()
-    assert opening.open_run(run, engine="numpy").model  # its other files are whole
+    assert opening.open_run(run, engine="numpy").model  # its other files are intact
 
 
 # ---------------------------------------------------------------------- which weights

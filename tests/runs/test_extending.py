@@ -1,4 +1,4 @@
-"""A run that is given more epochs, finished or not."""
+"""Runs extended by more epochs, finished or not."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,7 @@ EPOCH = 7  # steps
 def test_schedules_that_know_no_end_give_the_run_of_so_many_epochs(
     schedule: Schedule, stop: int | None, data: Path, tmp_path: Path
 ) -> None:
-    """To the bit."""
+    """Compare the bits."""
     long, short = (make_job(data, recipe=replace(RECIPE, schedule=schedule, epochs=epochs)) for epochs in (5, 3))
     running.start(tmp_path / "long", long, *load_npz(data))
     running.start(tmp_path / "short", short, *load_npz(data), [] if stop is None else [Halt(stop)])
@@ -54,7 +54,7 @@ def test_an_extended_run_that_is_cut_short_again(data: Path, tmp_path: Path) -> 
         running.resume(folder, *load_npz(data), steps, epochs=4)
         assert checksums.check(folder) == []
     opened = opening.open_run(tmp_path / "cut", engine="numpy")
-    assert "is not finished" in opened.remarks[0]  # model.safetensors is the end of two epochs, and there are better
+    assert "is not finished" in opened.remarks[0]  # model.safetensors is the end of two epochs
     running.resume(tmp_path / "cut", *load_npz(data))
     assert_same(tmp_path / "cut", tmp_path / "whole")
     running.resume(tmp_path / "cut", *load_npz(data), epochs=6)  # and once more

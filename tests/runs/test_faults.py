@@ -1,4 +1,4 @@
-"""A small draw of `make faults`: every system call of a run once with every fault, and kills at random moments."""
+"""A small sample of `make faults`: every system call of a run once with every fault, and kills at random moments."""
 
 import os
 import random
@@ -15,20 +15,20 @@ forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are fork
 
 @pytest.fixture(scope="module")
 def trials() -> Iterator[Trials]:
-    memory = Path("/dev/shm")  # where to flush costs nothing
+    memory = Path("/dev/shm")  # where flushing costs nothing
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as place:
         yield Trials(Path(place))
 
 
 def fine(outcome: Outcome, cut: float = 0.6) -> None:
-    """Check that no trial ended wrong, and that at least the share ``cut`` was cut short: the others test nothing."""
+    """Check that no trial failed, and that at least a share ``cut`` was cut short, since others test nothing."""
     assert outcome.wrong == []
     assert outcome.cut > cut * outcome.tried
 
 
 @forking
 def test_the_calls_are_those_of_all_files(trials: Trials) -> None:
-    """The layer sees what is written: each file opened, written, flushed, closed and put into place."""
+    """Check that each file is opened, written, flushed, closed and renamed in view of the layer."""
     for name in ("config.json", "checkpoint.safetensors", "best.safetensors", "model.safetensors", "checksums.json"):
         assert {f"{call} {name}" for call in ("open", "write", "fsync", "close", "replace")} <= set(trials.calls)
     assert {f"{call} history.csv" for call in ("open", "write", "fsync", "close")} <= set(trials.calls)
@@ -46,7 +46,7 @@ def test_every_system_call_once(trials: Trials, effect: str) -> None:
 
 @forking
 def test_killed_at_random_moments(trials: Trials) -> None:
-    fine(trials.at_moments(30, random.Random(1)), cut=0.3)  # on a busy machine, a moment may lie past the run's end
+    fine(trials.at_moments(30, random.Random(1)), cut=0.3)  # on a busy machine, a moment may fall after the run's end
 
 
 @forking

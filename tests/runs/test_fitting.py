@@ -1,4 +1,4 @@
-"""`model.fit(…, run=FOLDER)`: the run folder of the command, from Python's own arrays."""
+"""`model.fit(…, run=FOLDER)`: the run folder of the command, from Python arrays."""
 
 import itertools
 import signal
@@ -58,7 +58,7 @@ def test_it_is_the_same_training_and_the_same_folder(parts: Any, tmp_path: Path,
 
 @pytest.mark.parametrize("stop", [1, 4, 7, 12])
 def test_it_is_resumed_to_the_same_bits(parts: Any, tmp_path: Path, stop: int) -> None:
-    """Here, and by the command with a file of the same arrays."""
+    """Resume here, and by the command with a file of the same arrays."""
     training, test = parts
     network().fit(training, epochs=2, run=tmp_path / "whole", test_data=test, **FIT)
     for name, resume in itertools.product(["here", "there"], [False, True]):
@@ -77,7 +77,7 @@ def test_it_is_resumed_to_the_same_bits(parts: Any, tmp_path: Path, stop: int) -
 
 
 def test_weights_that_no_seed_gives(parts: Any, tmp_path: Path) -> None:
-    """Of a model that was trained before: they are kept, for a run that was killed before its first checkpoint."""
+    """Keep the weights of a trained model for a run that was killed before its first checkpoint."""
     training, test = parts
     models = [network(), network()]
     for model in models:
@@ -164,7 +164,7 @@ def test_what_a_folder_cannot_hold(parts: Any, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_keeps_the_run_and_is_not_swallowed(parts: Any, tmp_path: Path) -> None:
-    """The script ends, as without a folder; run again, it goes on."""
+    """End the script as without a folder; running it again resumes."""
     training, _ = parts
 
     class Interrupting(cr.Callback):

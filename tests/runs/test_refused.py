@@ -1,4 +1,4 @@
-"""Run folders that cannot be used: held, damaged, of another model, with other data. Not a byte is lost."""
+"""Unusable run folders: locked, damaged, of another model, with other data. No byte is lost."""
 
 import json
 import shutil
@@ -28,7 +28,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 def refused(kind: type[ChainruleError], words: str, folder: Path, act: Any) -> None:
-    """One line, and not a byte of the folder is another."""
+    """Check that one line is reported and that no byte of the folder changes."""
     before = snapshot(folder)
     with pytest.raises(kind) as caught:
         act()
@@ -38,7 +38,7 @@ def refused(kind: type[ChainruleError], words: str, folder: Path, act: Any) -> N
 
 
 def accepted(run: Path, data: Path) -> Any:
-    """Gone on with, although it was changed: what is damaged beyond use is still refused."""
+    """Check that a changed run can be resumed with permission, unless it is damaged beyond use."""
     return running.resume(run, *load_npz(data), accept_changes=True)
 
 
@@ -81,7 +81,7 @@ def test_changed_data(run: Path, data: Path) -> None:
 
 
 def test_the_fingerprint_knows_shape_and_dtype() -> None:
-    """The same bytes, in other shapes and of other kinds."""
+    """Distinguish the same bytes in other shapes and dtypes."""
     x, y = np.zeros((4, 1, 2, 4), np.uint8), np.zeros(4, np.int64)
     same = [x, x.reshape(4, 1, 4, 2), x.view(np.float32)]
     found = {describe(Dataset(one, y, ("0",)), Dataset(x, y, ("0",)))["fingerprint"] for one in same}
@@ -154,7 +154,7 @@ def test_a_config_that_is_none(run: Path, data: Path, content: str) -> None:
 
 
 def test_every_part_of_the_config_is_looked_at(run: Path, data: Path) -> None:
-    """Without any one entry, or with nonsense in it, the run is refused in one line or goes on unharmed."""
+    """Refuse the run in one line, or continue unharmed, when any entry is missing or nonsense."""
     config = files.read_json(run / "config.json")
     for part in ("engine", "threads", "data", "recipe", "model"):
         for nonsense in (None, [], {}, "x", -1):

@@ -1,4 +1,4 @@
-"""Runs that are killed, interrupted and refused a full disk, and come to the same bits all the same."""
+"""Runs that are killed, interrupted or refused a full disk reach the same bits nevertheless."""
 
 import shutil
 import signal
@@ -86,7 +86,7 @@ def test_the_same_seed_gives_the_same_bits_in_another_process(whole: Path, data:
 
 
 def kill_and_resume(folder: Path, data: Path, engine: str, delays: list[float], sent: int = signal.SIGKILL) -> int:
-    """Start, and be cut short after each delay; then go on to the end. How often it was really cut short."""
+    """Start, kill after each delay, and resume to the end; return how often the run was really cut short."""
     cut, command = 0, ("start", folder, data, engine)
     for delay in delays:
         process = started(*command)
@@ -124,7 +124,7 @@ def test_interrupted_saves_and_stops(whole: Path, data: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("step", [1, 6, 7, 8, 28])
 def test_a_stop_that_comes_late_in_a_step_is_saved_too(step: int, whole: Path, data: Path, tmp_path: Path) -> None:
-    """After the keeper looked, and with a long interval: the last step must be in the checkpoint nevertheless."""
+    """Stop after the checkpointer's turn, with a long interval: the last step must still be in the checkpoint."""
 
     class Late(run_driver.Callback):
         def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
@@ -159,7 +159,7 @@ def test_resuming_a_finished_run_is_harmless(whole: Path, data: Path, tmp_path: 
 
 
 def test_several_processes_on_one_run(whole: Path, data: Path, tmp_path: Path) -> None:
-    """One goes on with it, and the others say that it does."""
+    """Let one process resume it; the others report that it is in use."""
     folder = tmp_path / "run"
 
     class Halt(run_driver.Callback):
@@ -180,7 +180,7 @@ def test_a_run_that_is_being_trained(data: Path, tmp_path: Path) -> None:
     folder, said = tmp_path / "run", list[str]()
 
     class Intruder(run_driver.Callback):
-        """While the first trains: another that resumes it, and one that begins anew, in the same place."""
+        """Resumes the run, and starts a new one in the same place, while the first trains."""
 
         def stepped(self, trainer: Any, outcome: Any, samples: int) -> None:
             if len(trainer.history) == 2:

@@ -1,4 +1,4 @@
-"""Where a run stands: the trace of its next step is the step that it then takes."""
+"""The resume point of a run: the trace of its next step agrees with the step then taken."""
 
 import json
 from dataclasses import replace
@@ -37,7 +37,7 @@ def stopped(data, tmp_path):
 
 
 def test_the_next_step(stopped, data):
-    """With its rate, moments, clipping, dropout, augmentation and batch statistics."""
+    """Include rate, moments, clipping, dropout, augmentation and batch statistics."""
     stands = standing.of_run(stopped, engine="numpy")
     assert (stands.training.step, stands.training.clip_norm, stands.training.seed) == (STOP + 1, 2.0, 3)
     training, test = load_npz(data)
@@ -52,7 +52,7 @@ def test_the_next_step(stopped, data):
     assert result.history.rates[STOP] == pytest.approx(stands.training.rate, rel=1e-12)
     assert result.history.losses[STOP] == pytest.approx(float(trace["loss.y"].mean()), rel=1e-5)
     for name, weights in result.model.weights.items():
-        if name == "conv1.b":  # batch norm takes every shift away: its gradient is rounding alone, which Adam enlarges
+        if name == "conv1.b":  # batch norm cancels shifts: this gradient is rounding error, which Adam amplifies
             assert np.abs(trace["conv1.db"]).max() < 1e-12
             continue
         np.testing.assert_allclose(trace[f"{name}.update"], weights, rtol=2e-4, atol=2e-5)

@@ -1,4 +1,4 @@
-"""All that is asked of a learner's code fits through a pipe: bytes, names and numbers."""
+"""The interface to a learner's code consists of bytes, names and numbers, and thus fits through a pipe."""
 
 import json
 
@@ -15,7 +15,7 @@ from chainrule.student.methods import Methods
 
 
 def sent(array: np.ndarray) -> np.ndarray:
-    """An array as a pipe would bring it."""
+    """Return an array as it arrives through a pipe."""
     head = json.loads(json.dumps({"dtype": array.dtype.str, "shape": array.shape}))
     return np.frombuffer(array.tobytes(), head["dtype"]).reshape(head["shape"])
 
@@ -25,7 +25,7 @@ def passed(result: Result) -> Result:
 
 
 class Piped:
-    """Code beyond a pipe."""
+    """Code at the other end of a pipe."""
 
     def __init__(self, code: Code) -> None:
         self.code, self.kind, self.arguments = code, code.kind, code.arguments
@@ -54,7 +54,7 @@ class Piped:
 
 
 class PipedLoss(LossFunctions):
-    """A loss beyond a pipe."""
+    """A loss at the other end of a pipe."""
 
     def forward(self, p: np.ndarray, t: np.ndarray) -> Result:
         return passed(super().forward(sent(p), sent(t)))

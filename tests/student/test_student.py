@@ -1,4 +1,4 @@
-"""What a learner may write, and what is said when it cannot be used."""
+"""The forms of a learner's code, and the messages when it cannot be used."""
 
 import copy
 from types import ModuleType, SimpleNamespace
@@ -19,7 +19,7 @@ DX = DY @ W
 
 
 class Dense:
-    """Gradients beside the parameters; x and dx beside each other too, which makes x no parameter."""
+    """Stores gradients beside the parameters, and x beside dx, which does not make x a parameter."""
 
     def __init__(self):
         self.w, self.b = W.copy(), B.copy()
@@ -35,7 +35,7 @@ class Dense:
 
 
 class Lazy(Dense):
-    """Parameters made at the first forward call."""
+    """Creates parameters in the first forward call."""
 
     def __init__(self):
         self.w = None
@@ -70,7 +70,7 @@ class Second(Dense):
 
 
 class Lists(Dense):
-    """Lists for everything."""
+    """Uses lists for everything."""
 
     def __init__(self):
         self.w, self.b = W.tolist(), B.tolist()
@@ -85,7 +85,7 @@ class Lists(Dense):
 
 
 class InPlace(Dense):
-    """Spoils what it is given, and returns its own buffers."""
+    """Overwrites its inputs and returns its own buffers."""
 
     def forward(self, x):
         self.x = x.copy()

@@ -1,4 +1,4 @@
-"""Small data that can be learnt, and small models to learn them: drawn from a seed."""
+"""Small learnable data and small models for it, drawn from a seed."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ import chainrule as cr
 
 
 def points(count: int = 240, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs (N, 6) around zero, and a straight-line value (N,) of them with a little noise."""
+    """Draw inputs (N, 6) around zero, and a linear function (N,) of them with a little noise."""
     generator = np.random.default_rng(seed)
     x = generator.normal(size=(count, 6)).astype(np.float32)
     return x, x @ np.array([1.5, -2.0, 0.5, 0.0, 1.0, -1.0]) + 0.05 * generator.normal(size=count)
 
 
 def stripes(count: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Bytes (N, 1, 8, 8) with horizontal stripes, vertical stripes, or noise, and which it is (N,)."""
+    """Draw bytes (N, 1, 8, 8) with horizontal stripes, vertical stripes, or noise, and the class (N,)."""
     generator = np.random.default_rng(seed)
     y = generator.integers(0, 3, count)
     x = generator.integers(0, 100, (count, 1, 8, 8))
@@ -25,7 +25,7 @@ def stripes(count: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def dense(outputs: int, *ending: Any, shape: tuple[int, ...] = (6,), **options: Any) -> cr.Sequential:
-    """One hidden layer, and an ending."""
+    """Build a network with one hidden layer and an ending."""
     flat = [cr.Flatten()] if len(shape) > 1 else []
     layers = [*flat, cr.Dense(12), cr.Tanh(), cr.Dense(outputs), *ending]
     return cr.Sequential(layers, shape, **{"engine": "numpy", "seed": 1, **options})

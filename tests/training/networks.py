@@ -1,4 +1,4 @@
-"""Small networks that between them have every layer, and their data. Few, because each is compiled."""
+"""Small networks that together contain every layer, and their data. Few, because each is compiled."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -74,7 +74,7 @@ NETWORKS: dict[str, tuple[Sequence[Layer], tuple[int, ...], str]] = {
 
 
 def build(name: str, engine: str, threads: int = 1, dtype: str = "float64") -> Network:
-    """The network of that name; parameters and running statistics all moved away from 0 and 1."""
+    """Build the network of that name, with parameters and running statistics different from 0 and 1."""
     found, shape, _ = NETWORKS[name]
     network = Network(found, shape, dtype=dtype, seed=5, engine=engine, threads=threads)
     generator = np.random.default_rng(6)
@@ -84,7 +84,7 @@ def build(name: str, engine: str, threads: int = 1, dtype: str = "float64") -> N
 
 
 def batch(name: str, count: int, dtype: str = "float64", seed: int = 7) -> tuple[Array, Array]:
-    """Inputs and one-hot targets."""
+    """Draw inputs and one-hot targets."""
     _, shape, _ = NETWORKS[name]
     generator = np.random.default_rng(seed)
     x = generator.normal(size=(count, *shape)).astype(dtype)

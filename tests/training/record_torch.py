@@ -1,4 +1,4 @@
-"""Records what PyTorch computes, for test_trajectories.py and tests/test_optimizers.py, tests/test_schedules.py.
+"""Records PyTorch's results for test_trajectories.py, tests/test_optimizers.py and tests/test_schedules.py.
 
 PyTorch is not a dependency of the tests. In an environment of its own:
 
@@ -33,7 +33,7 @@ OPTIMIZERS = {
         {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "decay": 0.1},
     ),
 }
-DECAYED = {  # the same with weight decay, and RMSProp with momentum, under the names of ours
+DECAYED = {  # the same with weight decay, and RMSProp with momentum, under our names
     "sgd": (torch.optim.SGD, {"weight_decay": 0.1}, {"decay": 0.1}),
     "momentum": (torch.optim.SGD, {"momentum": 0.85, "weight_decay": 0.1}, {"momentum": 0.85, "decay": 0.1}),
     "nesterov": (
@@ -57,7 +57,7 @@ ONE_CYCLES = [
     (1, 0.3, 25.0, 1e4),
     (7, 0.9, 1.0, 1.0),
 ]
-STEP_RULES = [(12, 4, 1, 0.1), (12, 3, 2, 0.5), (9, 1, 4, 0.9)]  # steps, steps an epoch, epochs, gamma
+STEP_RULES = [(12, 4, 1, 0.1), (12, 3, 2, 0.5), (9, 1, 4, 0.9)]  # steps, steps per epoch, epochs, gamma
 COSINES = [1, 2, 7, 50]
 
 
@@ -89,7 +89,7 @@ def run(start, gradients, rates, kind, theirs, ours):
         trajectory.append(p.detach().numpy().copy())
     state = optimizer.state[p]
     keys = [key for key in ("momentum_buffer", "exp_avg", "exp_avg_sq", "square_avg") if state.get(key) is not None]
-    keys.sort(key=lambda key: key == "momentum_buffer")  # of RMSprop it comes second
+    keys.sort(key=lambda key: key == "momentum_buffer")  # for RMSprop it comes second
     moments = [pack(state[key].numpy()) for key in keys]
     return {"options": ours, "trajectory": pack(trajectory), "moments": moments}
 

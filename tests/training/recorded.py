@@ -1,4 +1,4 @@
-"""What PyTorch computed, as record_torch.py wrote it."""
+"""PyTorch's results, as recorded by record_torch.py."""
 
 import base64
 import json
@@ -12,6 +12,6 @@ RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "fixtures" / "tor
 
 
 def unpack(packed: list[Any]) -> NDArray[np.float64]:
-    """An array of the file."""
+    """Decode an array of the file."""
     shape, text = packed
     return np.frombuffer(base64.b64decode(text), "<f8").reshape(shape)

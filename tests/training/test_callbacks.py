@@ -1,4 +1,4 @@
-"""The protocol of callbacks: who is called when, who may stop training, and what is left after an exception."""
+"""The callback protocol: order of calls, stopping, and the state after an exception."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def test_a_function_that_returns_true_stops() -> None:
 
 
 class Some:
-    """Has two of the methods, and is no `Callback`."""
+    """Has two of the methods and is not a `Callback`."""
 
     def __init__(self) -> None:
         self.log: list[Any] = []
@@ -81,7 +81,7 @@ def test_an_exception_leaves_the_best_weights_where_patience_keeps_them() -> Non
             raise KeyboardInterrupt
 
     trained = model()
-    with pytest.raises(KeyboardInterrupt):  # on labels that are turned round it only gets worse
+    with pytest.raises(KeyboardInterrupt):  # with rotated labels the loss only rises
         trained.fit(x, y, epochs=5, validation_data=(x, 2 - y), patience=5, callbacks=fail, **QUIET)
     losses = [trained.evaluate(x, 2 - y).loss]
     for parameters in kept[:3]:

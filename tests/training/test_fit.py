@@ -1,4 +1,4 @@
-"""`fit`: whose loss, which normalisation, which inputs and targets, and what it says at the end."""
+"""`fit`: loss, normalisation, inputs and targets, and its final messages."""
 
 from typing import Any
 

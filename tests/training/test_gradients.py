@@ -1,4 +1,4 @@
-"""Gradients of whole networks: by numbers alone, and the same on every engine, thread count and batch size."""
+"""Gradients of whole networks: by finite differences, and equal on every engine, thread count and batch size."""
 
 import numpy as np
 import pytest
@@ -84,7 +84,7 @@ def data(shape: tuple[int, ...], count: int) -> tuple[Array, Array]:
 
 
 def by_numbers(network: Network, loss: str, x: Array, t: Array, h: float = 1e-6) -> Array:
-    """Central differences of the mean loss by every parameter."""
+    """Compute central differences of the mean loss for every parameter."""
     walk = network.ready(network.plan(loss))
     gradient = np.empty_like(network.parameters)
     for place in range(gradient.size):
@@ -151,7 +151,7 @@ def assert_close(found: Array, expected: Array) -> None:
 
 
 def run(network: Network, name: str, count: int) -> list[Array]:
-    """Losses, hits, gradient, running statistics, and the outputs of inference."""
+    """Return losses, hits, gradient, running statistics, and inference outputs."""
     network.statistics[:] = build(name, "numpy").statistics
     x, t = batch(name, count)
     walk = network.ready(network.plan(NETWORKS[name][2]))
@@ -162,7 +162,7 @@ def run(network: Network, name: str, count: int) -> list[Array]:
 
 @pytest.fixture(scope="module")
 def expected() -> dict[tuple[str, int], list[Array]]:
-    """What the reference loops say. Batches of one have no unbiased variance, so batch norm starts at two."""
+    """Compute the same with the reference loops. Batches of one have no unbiased variance: batch norm starts at two."""
     return {
         (name, count): run(build(name, "reference"), name, count)
         for name in NETWORKS

@@ -10,12 +10,12 @@ from chainrule.errors import FormatError
 from chainrule.training import history
 from chainrule.training.history import Epoch, History
 
-SAMPLES, BATCH = 11, 4  # three steps an epoch; the last has three samples
+SAMPLES, BATCH = 11, 4  # three steps per epoch; the last has three samples
 NUMBERS = [0.1, 1 / 3, 5e-324, 1e300, 2.0, 0.1 + 0.2, math.pi]
 
 
 def made(*, validated: bool = True) -> History:
-    """Two epochs and a step."""
+    """Return a history of two epochs and a step."""
     log = History()
     for step in range(7):
         log.add(step // 3 + 1, NUMBERS[step], NUMBERS[-step], step / 7)

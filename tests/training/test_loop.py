@@ -1,4 +1,4 @@
-"""The loop: what it feeds to a step, in which order, and whom it tells."""
+"""The training loop: the inputs of a step, their order, and the callbacks."""
 
 import math
 from collections import Counter
@@ -39,7 +39,7 @@ def network() -> Network:
 
 
 def samples(count: int = COUNT, seed: int = 0) -> Samples:
-    """Every sample is known by its first pixel."""
+    """Return samples that can be identified by their first pixel."""
     generator = np.random.default_rng(seed)
     x = generator.normal(size=(count, 1, 4, 4)).astype(np.float32)
     x[:, 0, 0, 0] = np.arange(count)
@@ -53,7 +53,7 @@ def recipe(**options: Any) -> Recipe:
 
 
 class Recorder(Callback):
-    """Notes every call, and what the steps were given."""
+    """Records every call, and the inputs of the steps."""
 
     def __init__(self, log: list[Any] | None = None, name: str = "") -> None:
         self.log = [] if log is None else log
@@ -76,7 +76,7 @@ class Recorder(Callback):
 
 
 def spied(trainer: Trainer) -> list[dict[str, Any]]:
-    """What each step of the trainer is given."""
+    """Record the inputs of each of the trainer's steps."""
     given: list[dict[str, Any]] = []
     step = trainer.stepper.step
 
@@ -103,7 +103,7 @@ def test_every_sample_once_an_epoch_in_a_seeded_order() -> None:
         assert all(Counter(epoch) == Counter(range(COUNT)) for epoch in seen.tolist())
         assert len({tuple(epoch) for epoch in seen.tolist()} | {tuple(range(COUNT))}) == 4
         orders.append(seen.tolist())
-        for step in given:  # targets go with their samples
+        for step in given:  # targets stay with their samples
             assert (step["t"] == samples().targets[step["x"][:, 0, 0, 0].astype(int)]).all()
     assert orders[0] == orders[1] != orders[2]
 

@@ -1,4 +1,4 @@
-"""A loss, a schedule and an optimizer of one's own: they train as those of the house do, on every engine."""
+"""Custom losses, schedules and optimizers: they train like the built-in ones on every engine."""
 
 import copy
 from pathlib import Path
@@ -28,7 +28,7 @@ class Half:
 
 
 class Mean(Half):
-    """The same, but forward gives the mean alone and backward takes the upstream gradient."""
+    """The same, but forward returns the mean alone and backward takes the upstream gradient."""
 
     def forward(self, p: Any, t: Any) -> Any:
         return super().forward(p, t).mean()
@@ -38,7 +38,7 @@ class Mean(Half):
 
 
 def forward(p: Any, t: Any) -> Any:
-    p -= t  # what is given is a copy
+    p -= t  # the argument is a copy
     return 0.5 * (p**2).sum(1)
 
 
@@ -74,7 +74,7 @@ def test_an_own_loss_is_named_in_files_which_do_not_hold_it(tmp_path: Path, caps
 
 
 class Wrong:
-    """forward and backward give what they are told to."""
+    """Returns prescribed values from forward and backward."""
 
     def __init__(self, forward: Any = 1.0, backward: Any = 0.0) -> None:
         self.given = forward, backward
@@ -111,7 +111,7 @@ def test_what_is_no_loss_is_refused_in_one_line(loss: Any, error: type[Exception
 
 
 class Lion:
-    """An optimizer of two methods: steps by the sign of a running mean."""
+    """An optimizer of two methods: it steps by the sign of a running mean."""
 
     rate = 0.01
 
@@ -125,7 +125,7 @@ class Lion:
 
 
 class Plain:
-    """Adam in the words of an own optimizer, by the formula of its paper."""
+    """Adam by the formula of its paper, as a custom optimizer."""
 
     def init(self, parameters: Any) -> Any:
         return [np.zeros_like(parameters), np.zeros_like(parameters)]
@@ -133,7 +133,7 @@ class Plain:
     def update(self, parameters: Any, gradients: Any, moments: Any, *, step: int, rate: float) -> Any:
         m = 0.9 * moments[0] + 0.1 * gradients
         v = 0.999 * moments[1] + 0.001 * gradients**2
-        gradients[:] = 0  # what is given is a copy
+        gradients[:] = 0  # the argument is a copy
         corrected = np.sqrt(v / (1 - 0.999**step)) + 1e-8
         return parameters - rate * (m / (1 - 0.9**step)) / corrected, [m, v]
 
@@ -237,7 +237,7 @@ def test_what_reads_files_says_what_they_only_name(tmp_path: Path) -> None:
     model = dense(1, loss=Half)
     model.fit(x, y, **QUIET)
     model.save(tmp_path / "model.safetensors")
-    with pytest.raises(cr.DataError, match="no file holds what is own code: loss Half"):
+    with pytest.raises(cr.DataError, match="the page cannot run custom code, which no file holds: loss Half"):
         subjects.of_path(tmp_path / "model.safetensors")
     recipe = Recipe(optimizer=optimizers.find(Lion()), schedule=schedules.find(Halving()))
     assert recipe_text(Recipe.from_config(recipe.to_config())).startswith("Lion (own) at rate 0.01, Halving (own)")

@@ -1,4 +1,4 @@
-"""A recipe and its config.json: what a resumed run is made of."""
+"""A recipe and its config.json, from which a run is resumed."""
 
 import json
 

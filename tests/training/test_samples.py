@@ -1,4 +1,4 @@
-"""Samples as training takes them: what validates, and that every class gives its share of it."""
+"""Training samples: the validation split, with a share of every class."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_data_with_a_validation_part_are_validated_on_it() -> None:
     expected = second.fit(data(60, 2), epochs=2, validation_data=held, progress=False)
     assert [epoch.validation_loss for epoch in history.epochs] == [epoch.validation_loss for epoch in expected.epochs]
     assert history.epochs[-1].validation_loss == pytest.approx(first.evaluate(held).loss)
-    other = third.fit(training, epochs=1, validation_data=data(9, 3), progress=False)  # what is said wins
+    other = third.fit(training, epochs=1, validation_data=data(9, 3), progress=False)  # arguments take precedence
     assert other.epochs[0].validation_loss == pytest.approx(third.evaluate(data(9, 3)).loss)
 
 

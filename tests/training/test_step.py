@@ -1,4 +1,4 @@
-"""A step that is not finite changes nothing and says where; clipping clips."""
+"""A non-finite step changes nothing and is reported; clipping limits the norm."""
 
 import math
 import warnings
@@ -44,7 +44,7 @@ def test_an_input_that_is_not_finite(engine: str, bad: float) -> None:
     x[3, 1, 4, 4] = bad
     assert refused(stepper, x, t) == "the input is not finite"
     x, t = batch("pictures", 5)
-    stepper.step(x, t, step=2, rate=0.01)  # and it goes on as if nothing had been
+    stepper.step(x, t, step=2, rate=0.01)  # and training continues as if nothing had happened
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_the_layer_and_the_tensor_are_named(engine: str, name: str, place: str) 
 
 @pytest.mark.parametrize("engine", ["numpy", "numba"])
 def test_a_gradient_that_is_not_finite_though_the_loss_is(engine: str) -> None:
-    """Batch norm divides by the spread of its input: the gradient overflows before the loss does."""
+    """Overflow a gradient before the loss: batch norm divides by the spread of its input."""
     network = build("pictures", engine, 2)
     stepper = Stepper(network, optimizers.SGD(), LOSS)
     network.weights["dense2.w"][...] *= 1e200
@@ -81,7 +81,7 @@ def test_a_gradient_that_is_not_finite_though_the_loss_is(engine: str) -> None:
 
 @pytest.mark.parametrize("kind", optimizers.NAMED)
 def test_an_exploding_rate_stops_before_anything_is_lost(kind: str) -> None:
-    """The rate throws the parameters so far off that the loss overflows; every state before the error is finite."""
+    """Raise the rate until the loss overflows; every state before the error is finite."""
     parts = [layers.Dense(4), layers.Dense(4), layers.Dense(3)]
     network = Network(parts, (3,), dtype="float32", engine="numpy", seed=1)
     stepper = Stepper(network, optimizers.find(kind), "half_squared_error")
@@ -100,7 +100,7 @@ def test_an_exploding_rate_stops_before_anything_is_lost(kind: str) -> None:
 @pytest.mark.parametrize("kind", optimizers.NAMED)
 @pytest.mark.parametrize("engine", ["numpy", "numba"])
 def test_clipping_shrinks_the_gradient_to_the_norm(engine: str, kind: str) -> None:
-    """The update is that of a gradient of the norm asked for, in the same direction."""
+    """The update is that of a gradient with the requested norm and the same direction."""
     network = Network(SMALL, (5,), dtype="float64", engine=engine, threads=1, seed=3)
     loss, rate, clip = "categorical_cross_entropy", 0.1, 0.05
     generator = np.random.default_rng(1)
@@ -134,7 +134,7 @@ def test_a_short_gradient_is_left_alone() -> None:
 
 
 def test_float32_squares_that_overflow_are_no_error() -> None:
-    """|g| = 1e25 is finite in float32 though g² is not."""
+    """Keep |g| = 1e25, which is finite in float32 though g² is not."""
     network = Network([layers.Dense(1, bias=False)], (1,), dtype="float32", engine="numpy")
     network.parameters[:] = 0
     x, t = np.full((1, 1), 1e5, np.float32), np.full((1, 1), -1e18, np.float32)
@@ -156,7 +156,7 @@ def test_the_outcome_is_that_of_the_batch() -> None:
 
 @pytest.mark.parametrize("clip", [None, 0.05])
 def test_one_sample_whose_gradient_the_update_makes_ends_where_the_whole_gradient_leads(clip: float | None) -> None:
-    """A large dense layer behind a picture and one behind another layer: the program leaves both gradients out."""
+    """Put a large dense layer after an image and after another layer: the program omits both gradients."""
     made = [layers.Flatten(), layers.Dense(150), layers.ReLU(), layers.Dense(120), layers.ReLU(), layers.Dense(3)]
     x, t = np.random.default_rng(2).standard_normal((1, 2, 8, 8)), np.eye(3)[[1]]
     ends, norms = [], []

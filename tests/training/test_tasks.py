@@ -1,4 +1,4 @@
-"""Yes or no, several labels and numbers: what is trained, what is measured, and what is not said."""
+"""Yes/no, several labels and regression: training, measures, and omitted messages."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Twenty steps of a small network beside PyTorch's, in float64: loss, gradients, weights and statistics."""
+"""Twenty steps of a small network against PyTorch, in float64: loss, gradients, weights and statistics."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The loops of the NumPy CNN's listings, as short as they can be said, with what differs from print as an option."""
+"""The loops of the NumPy CNN's listings in a compact form, with deviations from the print as options."""
 
 from itertools import product
 from typing import Any
@@ -9,7 +9,7 @@ Array = Any
 
 
 def convolution(image: Array, filt: Array, bias: Array, s: int = 1, *, as_indented: bool = False) -> Array:
-    """Its `convolution`; `as_indented` steps down in the inner loop, as the converted text has it."""
+    """Run its `convolution`; `as_indented` steps down in the inner loop, as in the converted text."""
     n_f, _, f, _ = filt.shape
     size = image.shape[1]
     out = np.zeros((n_f, (size - f) // s + 1, (size - f) // s + 1))
@@ -29,7 +29,7 @@ def convolution(image: Array, filt: Array, bias: Array, s: int = 1, *, as_indent
 
 
 def maxpool(image: Array, f: int = 2, s: int = 2) -> Array:
-    """Its `maxpool`."""
+    """Run its `maxpool`."""
     channels, height, width = image.shape
     out = np.zeros((channels, (height - f) // s + 1, (width - f) // s + 1))
     for c, i, j in np.ndindex(out.shape):
@@ -38,7 +38,7 @@ def maxpool(image: Array, f: int = 2, s: int = 2) -> Array:
 
 
 def convolution_backward(dout: Array, image: Array, filt: Array, s: int) -> tuple[Array, Array, Array]:
-    """Its `convolutionBackward`: gradients of the image, the filters and the biases."""
+    """Run its `convolutionBackward`: gradients of the image, the filters and the biases."""
     n_f, _, f, _ = filt.shape
     dimage, dfilt = np.zeros(image.shape), np.zeros(filt.shape)
     for at, (i, j) in product(range(n_f), places(image, f, s)):
@@ -49,13 +49,13 @@ def convolution_backward(dout: Array, image: Array, filt: Array, s: int) -> tupl
 
 
 def places(image: Array, f: int, s: int) -> list[tuple[int, int]]:
-    """Where its backward functions put their window, counted in outputs: by the height alone, both down and across."""
+    """Return the window positions of its backward functions, counted by the height alone in both directions."""
     steps = range((image.shape[1] - f) // s + 1)
     return list(product(steps, steps))
 
 
 def maxpool_backward(dpool: Array, image: Array, f: int, s: int, *, add: bool = False) -> Array:
-    """Its `maxpoolBackward`, which assigns; `add` accumulates instead."""
+    """Run its `maxpoolBackward`, which assigns; `add` accumulates instead."""
     dout = np.zeros(image.shape)
     for c, (i, j) in product(range(len(image)), places(image, f, s)):
         window = image[c, i * s : i * s + f, j * s : j * s + f]
@@ -65,7 +65,7 @@ def maxpool_backward(dpool: Array, image: Array, f: int, s: int, *, add: bool = 
 
 
 def conv(image: Array, label: Array, params: list[Array], s: int, f: int, pool_s: int) -> tuple[list[Array], float]:
-    """Its `conv`: the network forward and back; gradients in the order of the parameters, and the loss."""
+    """Run its `conv`: the network forward and back; gradients in the order of the parameters, and the loss."""
     f1, f2, w3, w4, b1, b2, b3, b4 = params
     conv1 = np.maximum(convolution(image, f1, b1, s), 0)
     conv2 = np.maximum(convolution(conv1, f2, b2, s), 0)

@@ -1,6 +1,6 @@
-"""VanillaCNN's network in SciPy, beside which its equations are put, in its letters: K1[p], K2[p, q], C1s = σ(C1).
+"""VanillaCNN's network in SciPy, for comparison with its equations, in its letters: K1[p], K2[p, q], C1s = σ(C1).
 
-Nothing of the project is used here: the loss from any stage on, and with it central differences of every Δ, are an
+Nothing of the project is used here: the loss from any stage on, and central differences of every Δ, are an
 oracle for the paper's formulas and for our operations alike.
 """
 
@@ -16,24 +16,24 @@ Array = Any
 
 
 def pooled(C: Array) -> Array:
-    """The mean of every 2×2 block."""
+    """Average every 2×2 block."""
     return C.reshape(len(C), C.shape[1] // 2, 2, C.shape[2] // 2, 2).mean((2, 4))
 
 
 def first(image: Array, K1: Array, b1: Array) -> Array:
-    """C1: six maps of 24×24."""
+    """Compute C1: six maps of 24×24."""
     return np.stack([correlate2d(image, K, "valid") + b for K, b in zip(K1, b1, strict=True)])
 
 
 def second(S1: Array, K2: Array, b2: Array) -> Array:
-    """C2: twelve maps of 8×8."""
+    """Compute C2: twelve maps of 8×8."""
     return np.stack(
         [sum(correlate2d(S, K2[p, q], "valid") for p, S in enumerate(S1)) + b2[q] for q in range(K2.shape[1])]
     )
 
 
 class Paper:
-    """The network with random numbers in the paper's shapes, its stages, and the loss from any of them on."""
+    """The network with random parameters in the paper's shapes, its stages, and the loss from any stage on."""
 
     def __init__(self) -> None:
         r = np.random.default_rng(430)
@@ -44,7 +44,7 @@ class Paper:
 
     @cached_property
     def stages(self) -> dict[str, Array]:
-        """C1, C1s, S1, C2, C2s, S2, v, z (the paper's ŷ), a (its ŷσ)."""
+        """Compute C1, C1s, S1, C2, C2s, S2, v, z (the paper's ŷ), a (its ŷσ)."""
         C1 = first(self.image, self.K1, self.b1)
         S1 = pooled(expit(C1))
         C2 = second(S1, self.K2, self.b2)
@@ -60,7 +60,7 @@ class Paper:
             raise AttributeError(name) from None
 
     def loss(self, **changed: Array) -> float:
-        """The loss when one stage or parameter has other values: what comes after it is worked out anew."""
+        """Compute the loss with other values of one stage or parameter, recomputing what follows it."""
         now = {**self.stages, **vars(self), **changed}
         last = next(iter(changed))
 
@@ -82,7 +82,7 @@ class Paper:
         return 0.5 * float(np.sum((now["a"] - now["y"]) ** 2))
 
     def slope(self, name: str, place: tuple[int, ...], step: float = 1e-5) -> float:
-        """∂L/∂(one number of a stage or parameter), by central differences."""
+        """Return ∂L/∂(one entry of a stage or parameter) by central differences."""
         values = getattr(self, name)
         ends = []
         for sign in (1, -1):
@@ -92,7 +92,7 @@ class Paper:
         return (ends[0] - ends[1]) / (2 * step)
 
     def check(self, name: str, delta: Array, places: int = 8) -> None:
-        """Δ of a stage or parameter against central differences at the corners and at some places between."""
+        """Check Δ of a stage or parameter against central differences at the corners and some entries between."""
         values = getattr(self, name)
         assert delta.shape == values.shape
         spread = np.linspace(0, values.size - 1, places).astype(int)

@@ -1,4 +1,4 @@
-"""What the tutorials claim of parameters, activations, pooling and learning: proved or counted; verdicts in claims.md.
+"""The tutorials' claims about parameters, activations, pooling and learning: proved or counted; verdicts in claims.md.
 
 Claims that only training can judge are tried by `python -m experiments claims`, whose table is on that page.
 """

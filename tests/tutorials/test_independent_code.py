@@ -1,4 +1,4 @@
-"""The Independent Code's notes, display by display, beside the reference and derivatives by numbers."""
+"""The Independent Code's notes, equation by equation, against the reference and finite differences."""
 
 import numpy as np
 import pytest

@@ -18,13 +18,13 @@ N_X, N_Y, K_X, K_Y = 6, 5, 3, 2  # η_x + 1, η_y + 1 of layer l − 1, k_x + 1,
 
 @pytest.fixture
 def layer() -> list[np.ndarray]:
-    """a^(l−1), w, b and ∂ℓ/∂z of a convolutional layer."""
+    """Draw a^(l−1), w, b and ∂ℓ/∂z of a convolutional layer."""
     return normals(1, (N_C, N_X, N_Y), (K_C, N_C, K_X, K_Y), (K_C,), (K_C, N_X - K_X + 1, N_Y - K_Y + 1))
 
 
 @pytest.fixture
 def neurons() -> list[np.ndarray]:
-    """a^(l−1), W, b and ∂ℓ/∂z of a fully-connected layer."""
+    """Draw a^(l−1), W, b and ∂ℓ/∂z of a fully connected layer."""
     return normals(2, (4,), (3, 4), (3,), (3,))
 
 

@@ -1,4 +1,4 @@
-"""Introduction to a NumPy CNN, sections 3 and 4: what its listings compute, beside the reference."""
+"""Introduction to a NumPy CNN, sections 3 and 4: its listings against the reference."""
 
 import numpy as np
 import pytest

@@ -23,12 +23,12 @@ def paper() -> Paper:
 
 @pytest.fixture
 def pair() -> list[np.ndarray]:
-    """An image 7×6 and a kernel 3×2: outputs are 5×5."""
+    """Draw an image 7×6 and a kernel 3×2: outputs are 5×5."""
     return normals(1, (7, 6), (3, 2))
 
 
 def correlated(image: np.ndarray, kernel: np.ndarray, flip: bool = False) -> np.ndarray:
-    """One plane with one kernel by the reference."""
+    """Correlate one plane with one kernel by the reference."""
     return reference.cross_correlate(plane(image), plane(kernel), flip=flip)[0, 0]
 
 

@@ -23,7 +23,7 @@ def paper() -> Paper:
 
 @pytest.fixture(scope="module")
 def deltas(paper: Paper) -> Deltas:
-    """Every Δ from the one before it, as the equations say (in SciPy where they say ⋆ and *)."""
+    """Compute every Δ from the one before it by the equations (in SciPy where they use ⋆ and *)."""
     d: Deltas = {"a": paper.a - paper.y}
     d["z"] = d["a"] * paper.a * (1 - paper.a)
     d["v"] = paper.W.T @ d["z"]
@@ -158,7 +158,7 @@ def test_the_updates_of_section_4_5(paper, deltas):
 
 
 def stepped(paper: Paper, alpha: float) -> Deltas:
-    """The six parameters of our vanilla-cnn after one step of gradient descent on the paper's image."""
+    """Return the six parameters of our vanilla-cnn after one step of gradient descent on the paper's image."""
     model = zoo.find("vanilla-cnn").build(dtype="float64", engine="numpy", loss="half_squared_error")
     names = {"K1": "conv1.w", "b1": "conv1.b", "K2": "conv2.w", "b2": "conv2.b", "W": "dense1.w", "b": "dense1.b"}
     ours = {"K1": paper.K1[:, None], "K2": paper.K2.transpose(1, 0, 2, 3)}

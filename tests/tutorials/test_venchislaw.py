@@ -1,4 +1,4 @@
-"""Venchislaw's paper, display by display, beside the reference and derivatives by numbers."""
+"""Venchislaw's paper, equation by equation, against the reference and finite differences."""
 
 import numpy as np
 import pytest

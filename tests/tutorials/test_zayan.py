@@ -1,4 +1,4 @@
-"""Zayan's text, display by display, beside the reference and derivatives by numbers."""
+"""Zayan's text, equation by equation, against the reference and finite differences."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Numbers between Python and the browser, without losing a bit: arrays as base64 of their bytes, in JSON.
+"""Lossless transfer of values between Python and the browser: arrays as base64 of their bytes, in JSON.
 
 `tests/web/bridge.js` is the other end.
 """
@@ -17,7 +17,7 @@ KINDS = {"f8": np.float64, "f4": np.float32, "i4": np.int32, "u1": np.uint8}
 
 
 def call(page: "Page", function: str, *arguments: Any) -> Any:
-    """What a function of bridge.js answers; arrays in the arguments and in the answer travel whole."""
+    """Call a function of bridge.js and return its result; arrays are transferred exactly."""
     script = "async ([name, text]) => (await import('/tests/bridge.js')).answered(name, text)"
     answer = page.evaluate(script, [function, json.dumps(arguments, default=_packed, allow_nan=False)])
     return json.loads(answer, object_hook=_unpacked)
@@ -34,6 +34,6 @@ def _packed(value: Any) -> Any:
 def _unpacked(value: dict[str, Any]) -> Any:
     if value.keys() == {"shape", "kind", "bytes"}:
         return np.frombuffer(base64.b64decode(value["bytes"]), KINDS[value["kind"]]).reshape(value["shape"])
-    if value.keys() == {"number"}:  # what JSON has no word for
+    if value.keys() == {"number"}:  # values that JSON cannot represent
         return float(value["number"])
     return value

@@ -32,13 +32,13 @@ ARGUMENTS = (
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small data set on disk."""
+    """Write a small data set."""
     return stripes(tmp_path_factory.mktemp("data") / "data.npz")
 
 
 @pytest.fixture
 def session(data: Path) -> Iterator[Session]:
-    """A session over a small network that has not been trained yet."""
+    """Open a session of a small untrained network."""
     session = opened(small(data))
     yield session
     session.close()
@@ -46,7 +46,7 @@ def session(data: Path) -> Iterator[Session]:
 
 @pytest.fixture(scope="session")
 def browser() -> "Iterator[Browser]":
-    """One browser for all tests of the session."""
+    """Start one browser for all tests of the session."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         _without("no chromium on this machine")
@@ -62,34 +62,34 @@ def browser() -> "Iterator[Browser]":
 
 @pytest.fixture(scope="session")
 def site() -> Iterator[str]:
-    """The address of a server of the page's files and of the scripts beside these tests (at /tests/)."""
+    """Serve the page's files and the scripts beside these tests (at /tests/); return the address."""
     with served() as address:
         yield address
 
 
 @pytest.fixture(scope="module")
 def subject() -> Subject:
-    """A small network of digits."""
+    """Return a small network of digits."""
     return digits()
 
 
 @pytest.fixture(scope="module")
 def address(subject: Subject) -> Iterator[str]:
-    """The address of the page over it."""
+    """Serve the page of that network; return the address."""
     with served_page(subject) as found:
         yield found
 
 
 @pytest.fixture
 def page(browser: "Browser") -> "Iterator[Page]":
-    """A page; the test fails when something went wrong on it unseen."""
+    """Open a page; the test fails if an error goes unreported on it."""
     with _page(browser) as page:
         yield page
 
 
 @pytest.fixture(scope="module")
 def modules(browser: "Browser", site: str) -> "Iterator[Page]":
-    """An empty page from which the modules can be imported: /engine/trace.js, /explain/index.js, …"""
+    """Open an empty page from which the modules can be imported: /engine/trace.js, /explain/index.js, …"""
     with _page(browser) as page:
         page.goto(f"{site}/empty")
         yield page

@@ -1,4 +1,4 @@
-"""Small networks that together hold every kind of cell, with random numbers in all their buffers."""
+"""Small networks that together contain every kind of cell, with random values in all buffers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ SAMPLES = 3
 
 
 def plain() -> Subject:
-    """What most people train: convolutions, ReLU, max pooling, dense, softmax with cross-entropy, Adam."""
+    """Build a typical network: convolutions, ReLU, max pooling, dense, softmax with cross-entropy, Adam."""
     body = [
         *(layers.Conv2D(3, (3, 2)), layers.ReLU(), layers.Conv2D(4, 3, padding="same"), layers.ReLU()),
         *(layers.MaxPool2D(2), layers.Flatten(), layers.Dense(5), layers.Softmax()),
@@ -24,7 +24,7 @@ def plain() -> Subject:
 
 
 def rich() -> Subject:
-    """Strides, dilation, groups, batch normalisation, dropout, average pooling, smooth curves, weight decay."""
+    """Use strides, dilation, groups, batch normalisation, dropout, average pooling, smooth activations, decay."""
     body = [
         layers.Conv2D(4, 3, stride=2, padding=1, bias="untied"),
         *(layers.BatchNorm2D(), layers.GELU(), layers.Conv2D(4, 2, dilation=2, groups=2, convolution=True)),
@@ -38,14 +38,14 @@ def rich() -> Subject:
 
 
 def yes_or_no() -> Subject:
-    """Binary cross-entropy of sigmoids, and Nesterov's momentum."""
+    """Use binary cross-entropy of sigmoids, and Nesterov's momentum."""
     body = [layers.SumPool2D(2), layers.Flatten(), layers.Dense(4), layers.Tanh(), layers.Dense(3), layers.Sigmoid()]
     recipe = Recipe(loss="binary_cross_entropy", optimizer=optimizers.Nesterov(rate=0.1))
     return random_subject("yes-or-no", body, (1, 6, 6), recipe, seed=3)
 
 
 def squares() -> Subject:
-    """Half the squared error of probabilities, and plain gradient descent."""
+    """Use half the squared error of probabilities, and plain gradient descent."""
     body = [layers.Flatten(), layers.Dense(4), layers.Softmax()]
     recipe = Recipe(loss="half_squared_error", optimizer=optimizers.SGD(rate=0.1))
     return random_subject("squares", body, (1, 3, 4), recipe, seed=4)

@@ -1,4 +1,4 @@
-"""The page over a network whose numbers stay as they are: it is known in every bit, and is not trained."""
+"""The page of a network with fixed values, which is not trained."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,10 +21,10 @@ from chainrule.web.guard import Key
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A network between two steps: what the page shows, and what Python computes for comparison.
+    """A network between two steps, as the page shows it and Python computes it.
 
     images   (S, *input_shape) bytes
-    moments  flat, one array for each that the optimizer keeps
+    moments  flat, one array for each moment of the optimizer
     """
 
     model: Sequential
@@ -39,7 +39,7 @@ class Subject:
         return self.recipe.optimizer.rate
 
     def trace(self, sample: int) -> Trace:
-        """The training step of one sample, as Python sees it."""
+        """Trace the training step of one sample in Python."""
         x = self.model.normalisation.apply(self.images[sample : sample + 1], np.dtype("float64"))
         t = np.eye(self.model.output_shape[-1])[[self.labels[sample]]]
         training = Training(
@@ -48,7 +48,7 @@ class Subject:
         return Trace(self.model, x, t, self.recipe.loss, training)
 
     def looked_at(self, folder: Path) -> subjects.Subject:
-        """The same as the page's session takes it: at its step, with its images in a folder."""
+        """Return it as a subject of the page: at its step, with its images in a folder."""
         data = folder / "images.npz"
         np.savez(data, x=self.images, y=self.labels, x_test=self.images, y_test=self.labels)
         history = History()
@@ -67,9 +67,9 @@ class Subject:
 
 @contextmanager
 def served(subject: Subject, key: Key | None = None) -> Iterator[str]:
-    """The address that lets a browser in to the page over this subject, while the context lasts.
+    """Serve the page of this subject in this context; yield the address with the token.
 
-    key   of an earlier server: this one has its address, and knows who it let in
+    key   of an earlier server: this one has its address and recognises its browsers
     """
     key = key or Key(serving.free_port())
     with TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""The real server over networks of the page's own kind, and what Python computes of the same numbers."""
+"""The real server with networks for the page, and Python's results for the same values."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ SAMPLE = 3
 
 
 def numpy_cnn(folder: Path) -> Subject:
-    """numpy-cnn itself, on bars in place of digits."""
+    """Build numpy-cnn itself, for bars in place of digits."""
     x, y = bars(64)
     np.savez(folder / "bars.npz", x=x, y=y)
     found = subjects.of_name("numpy-cnn", engine="numpy")
@@ -41,7 +41,7 @@ def numpy_cnn(folder: Path) -> Subject:
 
 
 def smooth(folder: Path) -> Subject:
-    """Average pooling, sigmoid, batch normalisation, dropout."""
+    """Use average pooling, sigmoid, batch normalisation, dropout."""
     body = [Conv2D(3, 3), BatchNorm2D(), Sigmoid(), AveragePool2D(2), Flatten(), Dropout(0.3), Dense(3), Softmax()]
     recipe = Recipe(epochs=400, batch_size=7, optimizer=Adam(0.01), normalise="standardise", seed=5)
     model = Sequential(body, (1, 8, 8), seed=5, engine="numpy", name="smooth")
@@ -52,18 +52,18 @@ def smooth(folder: Path) -> Subject:
 
 @dataclass(frozen=True)
 class Journey:
-    """A session, and the address at which its server lets a browser in."""
+    """A session, and the address of its server with the token."""
 
     session: Session
     address: str
 
     def trace(self, sample: int = SAMPLE) -> Trace:
-        """The step that comes next, of one sample, as Python sees it."""
+        """Trace the next step for one sample in Python."""
         pictures = self.session.pictures()
         return self.trace_of(pictures.x[sample], int(pictures.labels[sample]))
 
     def trace_of(self, picture: np.ndarray, label: int) -> Trace:
-        """The same for any picture (C, H, W) of bytes."""
+        """Trace the next step for any image (C, H, W) of bytes."""
         frame, subject = self.session.frame(None, threading.Event()), self.session.subject
         x = subject.model.normalisation.apply(picture[None], np.dtype("float64"))
         t = np.eye(subject.model.output_shape[-1])[[label]]
@@ -74,7 +74,7 @@ class Journey:
         return Trace(self.model(frame), x, t, subject.recipe.loss, training)
 
     def model(self, frame: Frame | None = None) -> Sequential:
-        """A network of its own with the numbers of a frame; None: the newest."""
+        """Return a separate network with the values of a frame; None: the newest."""
         frame = frame or self.session.frame(None, threading.Event())
         known = self.session.subject.model
         model = Sequential(known.layers, known.input_shape, loss=known.loss, engine="numpy", name=known.name)
@@ -83,13 +83,13 @@ class Journey:
         return model
 
     def rest(self) -> None:
-        """Wait until no step is being trained."""
+        """Wait until no step is being taken."""
         until(lambda: not self.session.state()["running"])
 
 
 @contextmanager
 def journey(subject: Subject, steps: int) -> Iterator[Journey]:
-    """The server of the page, as `chainrule explain` runs it, after some steps of training."""
+    """Serve the page as `chainrule explain` does, after some steps of training."""
     session = opened(subject)
     session.command("advance", steps)
     until(lambda: not session.state()["running"])
@@ -108,7 +108,7 @@ def journey(subject: Subject, steps: int) -> Iterator[Journey]:
 
 
 def entered(page: "Page", address: str, place: str = "") -> None:
-    """The page, ready, at a place."""
+    """Open the page at a place and wait until it is ready."""
     page.goto(address)
     page.wait_for_selector("html[data-ready]")
     if place:
@@ -116,7 +116,7 @@ def entered(page: "Page", address: str, place: str = "") -> None:
 
 
 def waited(page: "Page", true: Callable[[], object]) -> None:
-    """Wait until something is true, while the page goes on."""
+    """Wait until a condition holds, while the page keeps running."""
     for _ in range(1000):
         if true():
             return

@@ -1,4 +1,4 @@
-"""The lab as a test sees it: addresses written without its JavaScript, blocks of numbers read from the page."""
+"""Access to the lab in tests: addresses written without its JavaScript, arrays read from the page."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -33,31 +33,31 @@ class Setting:
 
 
 def array(values: NDArray[Any]) -> str:
-    """1.2.2_1~2~3~4"""
+    """Encode an array: 1.2.2_1~2~3~4"""
     return (
         f"{'.'.join(map(str, values.shape))}_{'~'.join(np.format_float_positional(v, trim='-') for v in values.flat)}"
     )
 
 
 def opened(page: "Page", site: str) -> None:
-    """Open the page on the lab."""
+    """Open the page at the lab."""
     page.goto(f"{site}#/lab")
     page.wait_for_selector("html[data-ready]")
 
 
 def went(page: "Page", address: str = "", query: str = "?sample=0") -> None:
-    """Another address, as if it was typed: nothing is loaded again."""
+    """Go to another address as if it were typed, without reloading."""
     place = f"#/lab{'/' if address else ''}{address}{query}"
     page.evaluate("place => { location.hash = place; }", place)
     page.evaluate("() => new Promise(done => setTimeout(() => requestAnimationFrame(done), 30))")
 
 
 def block(page: "Page", name: str) -> list[list[str]]:
-    """The numbers of a block as printed, plane by plane."""
+    """Return the printed values of a block, plane by plane."""
     return page.evaluate(READ, name)
 
 
 def printed(values: NDArray[Any]) -> list[list[str]]:
-    """What a block should hold: planes of numbers to the printed digit."""
+    """Return the expected values of a block: planes of numbers as printed."""
     planes = values.reshape(1, -1) if values.ndim == 1 else values.reshape(-1, values.shape[-1] * values.shape[-2])
     return [[shown(float(value)) for value in plane] for plane in planes]

@@ -1,4 +1,4 @@
-"""What the tests of the page look at: small networks with small data, and ways to wait."""
+"""Subjects for tests of the page: small networks with small data, and waiting functions."""
 
 import time
 from collections.abc import Callable
@@ -33,12 +33,12 @@ RECIPE = Recipe(
 
 
 def layers() -> list[Layer]:
-    """One of everything that makes replaying hard: statistics of batches, dropout."""
+    """Return layers that make replaying hard: batch statistics, dropout."""
     return [Conv2D(3, 3), BatchNorm2D(), ReLU(), MaxPool2D(2), Flatten(), Dropout(0.3), Dense(3), Softmax()]
 
 
 def stripes(path: Path, samples: int = 60) -> Path:
-    """An .npz of noisy 8×8 images of three classes: a bright row, corner or column."""
+    """Write an .npz of noisy 8×8 images of three classes: a bright row, corner or column."""
     generator = np.random.default_rng(0)
     y = generator.integers(0, 3, samples + 30)
     x = generator.integers(0, 120, (samples + 30, 8, 8), dtype=np.uint8)
@@ -50,21 +50,21 @@ def stripes(path: Path, samples: int = 60) -> Path:
 
 
 def small(data: Path, engine: str = "numpy", recipe: Recipe = RECIPE) -> Subject:
-    """An untrained network with its data."""
+    """Return an untrained network with its data."""
     model = Sequential(layers(), (1, 8, 8), seed=recipe.seed, engine=engine, threads=2, name="small")
     moments = recipe.optimizer.init(model.parameters)
     return Subject("small", model, recipe, DataChoice(str(data)), moments=moments, fitted=False)
 
 
 def opened(subject: Subject) -> Session:
-    """A session with its data loaded."""
+    """Open a session and load its data."""
     session = Session(subject)
     assert session.loaded.wait(20)
     return session
 
 
 def until(true: Callable[[], Any], seconds: float = 60.0) -> None:
-    """Wait until something is true."""
+    """Wait until a condition holds."""
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "waited too long"
@@ -72,24 +72,24 @@ def until(true: Callable[[], Any], seconds: float = 60.0) -> None:
 
 
 def finished(session: Session) -> dict[str, Any]:
-    """Train to the end, and the state there."""
+    """Train to the end and return the final state."""
     session.command("start")
     until(lambda: not session.state()["running"])
     return session.state()
 
 
 class Watch(Callback):
-    """Copies of all numbers after each step."""
+    """Copies all parameters, statistics and moments after each step."""
 
     def __init__(self) -> None:
         self.seen: dict[int, list[np.ndarray]] = {}
 
     def begin(self, trainer: Trainer) -> None:
-        """Step 0."""
+        """Copy at step 0."""
         self._look(trainer)
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Each step."""
+        """Copy after each step."""
         self._look(trainer)
 
     def _look(self, trainer: Trainer) -> None:
@@ -98,7 +98,7 @@ class Watch(Callback):
 
 
 def trained_through(subject: Subject) -> tuple[dict[int, list[np.ndarray]], Trainer]:
-    """The numbers after each step of an ordinary training of the same, without any page."""
+    """Return the values after each step of ordinary training, without the page."""
     model = small(Path(subject.choice.name), subject.model.engine.name, subject.recipe).model
     training, _ = subject.choice.load(subject.recipe.seed)
     trainer = model.trainer(subject.recipe, Samples.of_dataset(training, 3))
@@ -119,7 +119,7 @@ class StopAt(Callback):
 
 
 def run(folder: Path, data: Path, recipe: Recipe = RECIPE, stop: int = 10**9) -> Path:
-    """A run folder, up to a step."""
+    """Train a run up to a step; return its folder."""
     subject = small(data, recipe=recipe)
     training, test = subject.choice.load(recipe.seed)
     job = Job(subject.model.about(), subject.choice, recipe, "numpy", 2)

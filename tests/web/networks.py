@@ -1,6 +1,6 @@
-"""Networks for the page to compute with: those of the zoo, and others that hold what the zoo leaves out.
+"""Networks for the page to compute: those of the zoo, and others with what the zoo lacks.
 
-Every number of their buffers is random, so that no term of an equation is lost in a zero.
+All values in their buffers are random, so that no term of an equation vanishes.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ SEED = 5
 
 @dataclass(frozen=True)
 class Subject:
-    """A network, what it is trained with, and what the optimizer remembers."""
+    """A network with its training recipe and the optimizer's moments."""
 
     model: Sequential
     recipe: Recipe
@@ -33,27 +33,27 @@ class Subject:
 
     @property
     def description(self) -> dict[str, Any]:
-        """What the page is told."""
+        """Return the description sent to the page."""
         return describe(self.model, self.recipe)
 
     @property
     def frame(self) -> dict[str, Any]:
-        """The numbers that the page is given."""
+        """Return the frame sent to the page."""
         buffers = {"parameters": self.model.parameters, "statistics": self.model.statistics}
         return {"step": self.step, "rate": self.rate, **buffers, "moments": list(self.moments)}
 
     def picture(self, seed: int = 0) -> dict[str, Any]:
-        """A random picture with a label."""
+        """Draw a random image with a label."""
         random = np.random.default_rng(seed)
         x = random.integers(0, 256, self.model.input_shape, dtype=np.uint8)
         return {"x": x, "label": int(random.integers(max(2, self.model.output_shape[0]))), "from": "a test"}
 
     def trace(self, picture: dict[str, Any]) -> Trace:
-        """Python's trace of a picture."""
+        """Trace an image in Python."""
         x = self.model.normalisation.apply(picture["x"][None], np.float64)
         t = np.zeros((1, *self.model.output_shape))
         if t.shape[1] == 1:
-            t[0, 0] = picture["label"]  # of one output: yes or no
+            t[0, 0] = picture["label"]  # a single output: yes or no
         else:
             t[0, picture["label"]] = 1
         training = Training(
@@ -63,13 +63,13 @@ class Subject:
 
 
 def of_zoo(name: str) -> Subject:
-    """A network of the zoo with its recipe."""
+    """Return a network of the zoo with its recipe."""
     entry = zoo.find(name)
     return subject(entry.build(engine="numpy", seed=1), entry.recipe, keep=True)
 
 
 def flat() -> Subject:
-    """One dimension: convolution, pooling of every kind, a reshape."""
+    """Build for one dimension: convolution, pooling of every kind, a reshape."""
     body = [
         layers.Conv1D(4, 3, stride=2, padding=1),
         *(layers.LeakyReLU(0.2), layers.MaxPool1D(2, stride=1), layers.Conv1D(6, 2, groups=2, dilation=2)),
@@ -80,7 +80,7 @@ def flat() -> Subject:
 
 
 def lines() -> Subject:
-    """One dimension, and pooling over all of it."""
+    """Build for one dimension, with pooling over all of it."""
     body = [
         *(layers.Conv1D(4, 3, bias=False), layers.BatchNorm1D(), layers.Tanh(), layers.Conv1D(5, 2)),
         *(layers.GlobalMaxPool1D(), layers.Dense(4), layers.Softmax()),
@@ -89,7 +89,7 @@ def lines() -> Subject:
 
 
 def rich() -> Subject:
-    """Strides, dilation, groups, batch normalisation, dropout, a transposed convolution, smooth curves, clipping."""
+    """Use strides, dilation, groups, batch normalisation, dropout, transposed convolution, clipping."""
     body = [
         layers.Conv2D(4, 3, stride=2, padding=1, bias="untied"),
         *(layers.BatchNorm2D(), layers.GELU(), layers.Conv2D(4, 2, dilation=2, groups=2, convolution=True)),
@@ -106,14 +106,14 @@ def rich() -> Subject:
 
 
 def first_pool() -> Subject:
-    """Begins with a layer that learns nothing, and ends in sigmoids; Nesterov's momentum."""
+    """Begin with a layer without parameters, and end in sigmoids; Nesterov's momentum."""
     body = [layers.SumPool2D(2), layers.MaxPool2D(2), layers.Flatten(), layers.Dense(4), layers.Tanh(), layers.Dense(3)]
     recipe = Recipe(loss="binary_cross_entropy", optimizer=optimizers.Nesterov(0.1))
     return subject(Sequential([*body, layers.Sigmoid()], (1, 8, 8), name="first-pool", engine="numpy"), recipe)
 
 
 def squares(loss: str) -> Callable[[], Subject]:
-    """Dense layers alone with a loss; plain gradient descent."""
+    """Use dense layers only; plain gradient descent."""
 
     def build() -> Subject:
         body: list[Any] = [layers.Flatten(), layers.Dense(5), layers.ReLU(), layers.Dense(4)]
@@ -126,7 +126,7 @@ def squares(loss: str) -> Callable[[], Subject]:
 
 
 def answers(outputs: int, loss: str, task: tasks.Task, optimizer: optimizers.Optimizer) -> Callable[[], Subject]:
-    """A network of another task than one class of several, with an optimizer; of regression the end is open."""
+    """Build a network for a task other than classification; for regression without a final activation."""
 
     def build() -> Subject:
         ending = [layers.Sigmoid()] if loss == "binary_cross_entropy" else []
@@ -156,12 +156,12 @@ NAMES: Sequence[str] = (*(entry.name for entry in zoo.ENTRIES), *OTHERS)
 
 
 def find_subject(name: str) -> Subject:
-    """A network of the zoo, or one of the others."""
+    """Return a network of the zoo or one of the others."""
     return OTHERS[name]() if name in OTHERS else of_zoo(name)
 
 
 def subject(model: Sequential, recipe: Recipe, *, keep: bool = False) -> Subject:
-    """Random numbers in every buffer of a model; ``keep``: but its first weights, as they are drawn."""
+    """Fill every buffer of a model with random values; ``keep``: except its initial weights."""
     random = np.random.default_rng(SEED)
     size = model.parameters.shape
     if keep:

@@ -1,4 +1,4 @@
-"""The pictures of the page in the README: `make screenshots`, with a trained run; needs Chromium and Playwright.
+"""The screenshots in the README: `make screenshots`, with a trained run; needs Chromium and Playwright.
 
 python tests/web/screenshots.py RUN docs/pictures
 """
@@ -17,11 +17,11 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from chainrule.web import single_file, subjects
 
 SIZE: ViewportSize = {"width": 1440, "height": 720}
-SAMPLE = 18  # a 3 that the network is not sure of, so that its gradients can be seen
+SAMPLE = 18  # a 3 that the network is uncertain of, so that its gradients are visible
 CELL = "conv2.dw[3,1,0,2]"
 ROTATED = "relu1.dy[3,8,9]"
-TALL: ViewportSize = {"width": 1440, "height": 1150}  # all of what is played at once
-TURNING, TERMS = 12, 4  # pictures of the kernel as it turns; terms from one picture to the next
+TALL: ViewportSize = {"width": 1440, "height": 1150}  # shows the whole computation at once
+TURNING, TERMS = 12, 4  # frames of the kernel's rotation; terms between two frames
 PAUSE, LAST = 140, 2500  # milliseconds
 SCENE_WIDTH = 900
 
@@ -40,7 +40,7 @@ def main() -> None:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The browser."""
+    """Start the browser."""
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
@@ -49,7 +49,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def opened(browser: Browser, file: Path, place: str, size: ViewportSize = SIZE) -> Page:
-    """The page at a place, ready."""
+    """Open the page at a place and wait until it is ready."""
     page = browser.new_context(viewport=size, device_scale_factor=1.5, color_scheme="light").new_page()
     page.goto(file.as_uri() + place)
     page.wait_for_selector("html[data-ready]")
@@ -58,21 +58,21 @@ def opened(browser: Browser, file: Path, place: str, size: ViewportSize = SIZE) 
 
 
 def take(browser: Browser, file: Path, place: str, target: Path) -> None:
-    """One picture of the page as one sees it."""
+    """Take a screenshot of the page."""
     page = opened(browser, file, place)
     save(Image.open(io.BytesIO(page.screenshot())), target)
     page.context.close()
 
 
 def take_made(browser: Browser, file: Path, place: str, target: Path) -> None:
-    """One picture of a number that was made."""
+    """Take a screenshot of a value's computation."""
     page = opened(browser, file, place, TALL)
     save(scene(page), target)
     page.context.close()
 
 
 def scene(page: Page) -> Image.Image:
-    """The panel from its top to the buttons that play it."""
+    """Return an image of the panel from its top to the player's buttons."""
     page.evaluate("scrollTo(0, scrollY + document.querySelector('#made').getBoundingClientRect().top - 60)")
     top = page.locator("#made").bounding_box()
     end = page.locator(".made-player").bounding_box()
@@ -83,18 +83,18 @@ def scene(page: Page) -> Image.Image:
 
 
 def at_the_end(page: Page) -> bool:
-    """Whether the last term has been added: "200 of 200"."""
+    """Return whether the last term has been added: "200 of 200"."""
     done, _, terms = page.inner_text(".made-player output").partition(" of ")
     return done == terms
 
 
 def save(image: Image.Image, target: Path) -> None:
-    """A small PNG."""
+    """Write a small PNG."""
     image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
 def animate(browser: Browser, file: Path, place: str, target: Path) -> None:
-    """The number being made: the kernel turns, and one term after the other is added."""
+    """Record the computation: the kernel rotates, and one term after the other is added."""
     page = opened(browser, file, place, TALL)
     page.keyboard.press("Home")
     scene(page)  # scrolls there

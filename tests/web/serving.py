@@ -1,4 +1,4 @@
-"""A session behind its server, asked in this process or over the wire."""
+"""A session with its server, for requests in this process or over the network."""
 
 import asyncio
 import http.client
@@ -28,20 +28,20 @@ HOST = f"127.0.0.1:{PORT}"
 
 
 def in_a_loop(made: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
-    """Run a coroutine in a thread of its own: Playwright keeps a loop running in that of the tests."""
+    """Run a coroutine in a separate thread, since Playwright occupies the event loop of the tests' thread."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(lambda: asyncio.run(made())).result()
 
 
 class Browser:
-    """Asks the application in this process, and keeps its cookies."""
+    """A client that calls the application in this process and keeps its cookies."""
 
     def __init__(self, session: Session, key: Key) -> None:
         self._transport = httpx.ASGITransport(application(session, key), raise_app_exceptions=True)
         self._cookies = httpx.Cookies()
 
     def request(self, method: str, path: str, **options: object) -> httpx.Response:
-        """One request."""
+        """Send a request."""
         return in_a_loop(lambda: self._asked(method, path, options))
 
     async def _asked(self, method: str, path: str, options: dict[str, object]) -> httpx.Response:
@@ -53,16 +53,16 @@ class Browser:
             return answer
 
     def get(self, path: str, **options: object) -> httpx.Response:
-        """A GET."""
+        """Send a GET request."""
         return self.request("GET", path, **options)
 
     def post(self, path: str, **options: object) -> httpx.Response:
-        """A POST."""
+        """Send a POST request."""
         return self.request("POST", path, **options)
 
 
 def client(session: Session, key: Key | None = None, *, inside: bool = True) -> Browser:
-    """A browser; inside: it has come by the opened address already."""
+    """Return a client, by default one that has already opened the address with the token."""
     key = key or Key(PORT)
     found = Browser(session, key)
     if inside:
@@ -71,7 +71,7 @@ def client(session: Session, key: Key | None = None, *, inside: bool = True) -> 
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]
@@ -79,7 +79,7 @@ def free_port() -> int:
 
 @contextmanager
 def listening(session: Session, key: Key) -> Iterator[None]:
-    """The application behind a real server, in a thread of this process."""
+    """Run the application in a real server, in a thread of this process."""
     with socket.socket() as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(("127.0.0.1", key.port))
@@ -98,7 +98,7 @@ def listening(session: Session, key: Key) -> Iterator[None]:
 
 
 class Served:
-    """A real server in a process of its own, ended by `end`."""
+    """A real server in a process of its own, stopped by `end`."""
 
     def __init__(self, folder: Path, *words: str) -> None:
         environment = {**os.environ, "CHAINRULE_ENGINE": "numpy", "CHAINRULE_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
@@ -115,7 +115,7 @@ class Served:
         self.cookie = self._asked("GET", f"/?token={self.token}")[0]["set-cookie"].split(";")[0]
 
     def ask(self, method: str, path: str) -> bytes:
-        """What one request is answered, over a connection of its own."""
+        """Send one request over a new connection and return the response."""
         headers, content = self._asked(method, path)
         assert headers["status"] == "200", content
         return content
@@ -130,7 +130,7 @@ class Served:
             connection.close()
 
     def end(self, signal: int) -> tuple[int, str]:
-        """The exit code and what was on stderr."""
+        """Stop the server; return its exit code and stderr."""
         self.process.send_signal(signal)
         _, errors = self.process.communicate(timeout=10)
         return self.process.returncode, errors

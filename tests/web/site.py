@@ -1,4 +1,4 @@
-"""A server of the page's files as they are, without the page's own server."""
+"""A server of the page's plain files, without the page's own server."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +15,15 @@ EMPTY = b"<!doctype html><title>tests</title><link rel=icon href=data:,>"
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Files of the page; below /tests/ those beside the tests; /empty is an empty page."""
+    """Serves files of the page, files beside the tests below /tests/, and an empty page at /empty."""
 
     def translate_path(self, path: str) -> str:
-        """/tests/… is beside these tests."""
+        """Map /tests/… to files beside this one."""
         own = path.removeprefix("/tests/")
         return str(TESTS / own) if own != path else super().translate_path(path)
 
     def do_GET(self) -> None:
-        """A file, or the empty page."""
+        """Send a file or the empty page."""
         if self.path != "/empty":
             super().do_GET()
             return
@@ -33,12 +33,12 @@ class Handler(SimpleHTTPRequestHandler):
         self.wfile.write(EMPTY)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+        """Suppress logging."""
 
 
 @contextmanager
 def served() -> Iterator[str]:
-    """The address of the server, while the block lasts."""
+    """Serve in this context; yield the address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(PAGE)))
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()

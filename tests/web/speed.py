@@ -1,4 +1,4 @@
-"""How quick the page is: `make page-speed`; needs Chromium and Playwright. No test: a busy machine has other numbers.
+"""Speed of the page: `make page-speed`; needs Chromium and Playwright. Not a test, as a busy machine varies.
 
 python tests/web/speed.py [RUN]     without a RUN numpy-cnn before its first step
 """
@@ -21,7 +21,7 @@ from chainrule.web import single_file, subjects
 TIMES = 5
 SIZE = {"width": 1440, "height": 900}
 FRAME = 1000 / 60
-LATE = 1.5 * FRAME  # a frame that took longer left one out
+LATE = 1.5 * FRAME  # a frame that took longer skipped one
 OPENED = """new MutationObserver((_, watching) => {
   window.readyAt = performance.now();
   watching.disconnect();
@@ -50,7 +50,7 @@ def main() -> None:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The browser."""
+    """Start the browser."""
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
@@ -59,7 +59,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def report(browser: Browser, served: str, file: str) -> None:
-    """All that is measured, in two tables."""
+    """Measure everything and print two tables."""
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; best and median of {TIMES}\n")
     print(f"{'opening, ms':<28}{'best':>8}{'median':>8}")
     for name, address, again in (("served", served, False), ("served, again", served, True), ("file", file, False)):
@@ -78,7 +78,7 @@ def report(browser: Browser, served: str, file: str) -> None:
 
 
 def opening(browser: Browser, address: str, *, again: bool) -> float:
-    """Milliseconds from the start of the navigation until the page says it is ready; again: not the first time."""
+    """Return the milliseconds from navigation until the page reports that it is ready; again: with a warm cache."""
     context = browser.new_context(viewport=SIZE)
     context.add_init_script(OPENED)
     page = context.new_page()
@@ -92,7 +92,7 @@ def opening(browser: Browser, address: str, *, again: bool) -> float:
 
 
 def frames(page: Page, act: Callable[[Page], None]) -> tuple[float, float, float]:
-    """Frames a second while something is done, the longest in milliseconds, and the share of those left out."""
+    """Return frames per second during an action, the longest frame in milliseconds, and the share of skipped frames."""
     page.wait_for_timeout(300)
     page.evaluate("window.frameTimes.length = 0")
     act(page)
@@ -105,12 +105,12 @@ def frames(page: Page, act: Callable[[Page], None]) -> tuple[float, float, float
 
 
 def nothing(page: Page) -> None:
-    """What the machine can do at all."""
+    """Do nothing, to measure the machine's limit."""
     page.wait_for_timeout(1500)
 
 
 def hover(tensor: str) -> Callable[[Page], None]:
-    """The pointer goes about on the maps of a tensor."""
+    """Move the pointer over the maps of a tensor."""
 
     def act(page: Page) -> None:
         page.evaluate("location.hash.includes('/network') || (location.hash = '#/network?sample=0')")
@@ -126,7 +126,7 @@ def hover(tensor: str) -> Callable[[Page], None]:
 
 
 def draw(page: Page) -> None:
-    """A curve on the pad; the network answers meanwhile."""
+    """Draw a curve on the pad; the output follows."""
     pad = page.locator(".pad-canvas")
     pad.scroll_into_view_if_needed()
     box = pad.bounding_box()
@@ -140,7 +140,7 @@ def draw(page: Page) -> None:
 
 
 def play(page: Page) -> None:
-    """A gradient of the second convolution adds its terms up, quickly."""
+    """Play the sum of a gradient of the second convolution quickly."""
     page.evaluate("location.hash = '#/network/backward/conv2.dw[3,1,0,2]?sample=0'")
     page.wait_for_selector(".made-play")
     page.locator(".made-speed input").fill("0.8")

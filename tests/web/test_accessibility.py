@@ -1,4 +1,4 @@
-"""The page judged by axe-core (npm), view by view, on a desktop and on a phone, by day and by night."""
+"""The page checked with axe-core (npm): all views, desktop and phone, light and dark."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
-# All animations at their end, and what was drawn for the next frame drawn.
+# Finish all animations, and draw the frame after the next.
 STILL = """async () => {
   const frame = () => new Promise((done) => requestAnimationFrame(done));
   await frame();
@@ -30,11 +30,11 @@ FOUND = """async () => {
 
 
 def name_is(cell: str) -> str:
-    """The panel of a cell."""
+    """Return a selector for the panel of a cell."""
     return f'.made-name:text-is("{cell}")'
 
 
-PLACES = {  # and what is there once it is shown
+PLACES = {  # place: selector that appears once it is shown
     "forward": ("#/network/forward", ".river-track[data-phase=forward]"),
     "backward": ("#/network/backward/conv1.dw[3,0,0,2]?sample=3", name_is("conv1.dw[3,0,0,2]")),
     "pooling": ("#/network/forward/pool1.y[1,2,3]", name_is("pool1.y[1,2,3]")),
@@ -47,7 +47,7 @@ SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 
 @pytest.fixture(scope="module")
 def axe() -> str:
-    """The source of axe-core."""
+    """Return the source of axe-core."""
     if not AXE.is_file():
         reason = "axe-core is not installed (make node_modules/.installed)"
         (pytest.fail if os.environ.get("CHAINRULE_BROWSER") == "required" else pytest.skip)(reason)
@@ -56,7 +56,7 @@ def axe() -> str:
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The address of a self-contained file of a network before its first step."""
+    """Write a self-contained file of an untrained network; return its address."""
     session = Session(train_served.subject())
     try:
         session.loaded.wait()

@@ -1,4 +1,4 @@
-"""Without a browser the tests of the page are skipped and say why; where one is required, they fail."""
+"""Without a browser, tests of the page are skipped with a reason; where one is required, they fail."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What the page is told of a model: plain JSON, with the gradient of the input and the places in the code."""
+"""The model description for the page: plain JSON, with the gradient of the input and code locations."""
 
 import json
 

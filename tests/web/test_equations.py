@@ -1,4 +1,4 @@
-"""Equations of one line of text, drawn as MathML."""
+"""Equations in linear notation as MathML."""
 
 import inspect
 import re
@@ -89,6 +89,6 @@ def unread(modules: "Page", lines: list[str]) -> list[str]:
 
 
 def equations(operation: Any) -> list[str]:
-    """The lines `y[n] = …` of a docstring, without the words beside them."""
+    """Return the lines `y[n] = …` of a docstring without adjacent words."""
     found = re.findall(r"^ *([a-zα-ω][\w\[\],]* +[=←] .*)$", inspect.getdoc(operation) or "", re.M)
     return [line.split("        ")[0] for line in found]

@@ -1,4 +1,4 @@
-"""Who is let in, and what is refused."""
+"""Access control: accepted and refused requests."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -36,7 +36,7 @@ def inside(session: Session) -> Browser:
 
 
 def error(answer: object) -> str:
-    """The one line that a refusal says."""
+    """Return the message of a refusal."""
     found = answer.json()
     assert list(found) == ["error"]
     assert found["error"]
@@ -146,7 +146,7 @@ def test_foreign_origins(inside: Browser, method: str, origin: str) -> None:
     path = "/api/training" if method == "GET" else "/api/training/start"
     answer = inside.request(method, path, headers={"Origin": origin})
     assert answer.status_code == 403
-    assert "another page" in error(answer)
+    assert "another site" in error(answer)
 
 
 def test_foreign_pages_cannot_open_it_with_a_token_either(session: Session) -> None:
@@ -214,7 +214,7 @@ def test_a_get_has_no_body(inside: Browser) -> None:
 
 
 def answers(inside: Browser, outside: Browser) -> list[object]:
-    """An answer of every kind."""
+    """Return one response of every kind."""
     return [
         inside.get("/types.js"), inside.get("/api/training"), inside.get("/api/frame"), inside.get("/nothing"),
         inside.get("/api/frame?step=x"), inside.get("/api/frame?step=99999"), inside.request("DELETE", "/"),
@@ -233,7 +233,7 @@ def test_every_answer_has_the_headers(inside: Browser, outside: Browser) -> None
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["cross-origin-opener-policy"] == "same-origin"
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
-        assert answer.headers["cache-control"] == ("no-cache" if answer is found[0] else "no-store")  # a file; the rest
+        assert answer.headers["cache-control"] == ("no-cache" if answer is found[0] else "no-store")  # a file; others
         assert "access-control-allow-origin" not in answer.headers
 
 

@@ -1,4 +1,4 @@
-"""A visit to the real server from its beginning to its end, in mouse, keyboard and drawing."""
+"""A complete visit to the real server with mouse, keyboard and drawing."""
 
 import json
 import re
@@ -43,13 +43,13 @@ def test_a_digit_drawn_by_mouse_is_answered_as_predict_does(page: "Page", networ
     def read() -> list[float]:
         return [float(text.strip("< %")) for text in bars.all_inner_texts()]
 
-    waited(page, lambda: read() == pytest.approx([*answer], abs=1))  # the pad is finer than what is computed with
-    assert max(answer) > 20  # a network that has not learnt anything would say yes to everything
-    assert page.locator(".winner").inner_text().startswith(f"It says {answer.argmax()}")
+    waited(page, lambda: read() == pytest.approx([*answer], abs=1))  # the pad has a higher resolution than the input
+    assert max(answer) > 20  # an untrained network would give the same answer for all
+    assert page.locator(".winner").inner_text().startswith(f"Prediction: {answer.argmax()}")
 
 
 def drawing(page: "Page") -> np.ndarray:
-    """What is on the pad, from 0 to 255: a mixture of the colours of paper (in its corner) and ink (the furthest)."""
+    """Return the pad's content, 0 to 255, as a mixture of paper (its corner) and ink (the most distant colour)."""
     numbers = page.locator(".pad-canvas").evaluate(
         "c => [c.width, ...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
     )
@@ -70,7 +70,7 @@ def test_training_and_looking_at_once_and_a_reload_in_the_middle(page: "Page", n
     page.reload()
     page.wait_for_selector(".made-name")
     assert page.locator(".made-name").inner_text() == names[-1]
-    assert network.session.state()["running"]  # a reload stops nothing
+    assert network.session.state()["running"]  # reloading stops nothing
     waited(page, lambda: page.locator(".train-go").inner_text() == "Pause")
     page.locator(".train-go").click()
     network.rest()

@@ -1,4 +1,4 @@
-"""Every kind of cell, reached by the mouse on the real server, is printed as Python prints it."""
+"""Every kind of cell, selected with the mouse on the real server, shows the same value as in Python."""
 
 import re
 from collections.abc import Iterator
@@ -47,11 +47,11 @@ def test_every_kind_of_cell_by_mouse(page: "Page", network: Journey) -> None:
 
 
 def clicked(page: "Page", key: str, random: np.random.Generator) -> str:
-    """Clicks somewhere on a map, and the name of the cell that was there when the mouse was still."""
+    """Click on a map, and return the name of the cell under the resting pointer."""
     canvas = page.locator(f'{MAPS}[data-key="{key}"]')
     readout = page.locator(".river-readout")
     canvas.scroll_into_view_if_needed()
-    for _ in range(20):  # some places between two maps are nobody's
+    for _ in range(20):  # some positions between two maps hold no cell
         box = canvas.bounding_box()
         assert box
         x, y = box["x"] + random.uniform(0.1, 0.9) * box["width"], box["y"] + random.uniform(0.1, 0.9) * box["height"]
@@ -66,7 +66,7 @@ def clicked(page: "Page", key: str, random: np.random.Generator) -> str:
 
 
 def compared(page: "Page", trace: Trace, cell: str) -> set[str]:
-    """The cell, and the moments of a parameter, are as Python has them; the kinds that were compared."""
+    """Compare the cell and the moments of a parameter with Python's; return the kinds compared."""
     explained = trace.explain(cell)
     printed = page.locator(".made-value").inner_text()
     assert printed == explained.shown or both_nothing(printed, explained), (cell, printed, explained.shown)
@@ -85,13 +85,13 @@ def compared(page: "Page", trace: Trace, cell: str) -> set[str]:
 
 
 def both_nothing(printed: str, explained: Explanation) -> bool:
-    """A sum that cancels to zero but for rounding, as of a bias before batch normalisation: both are such a nothing."""
+    """Return whether both are rounding errors of a sum that cancels, as for a bias before batch normalisation."""
     most = 1e-13 * max((abs(term.value) for term in explained.made.terms), default=0)
     return max(abs(explained.value), abs(float(printed.replace("−", "-")))) < most
 
 
 def winner(best: "Locator", trace: Trace, cell: str) -> set[str]:
-    """The winner that is marked is the one whose flat index Python has."""
+    """Compare the marked winner with the flat index in Python."""
     pool = cell.split(".")[0]
     index = tuple(int(part) for part in cell.partition("[")[2][:-1].split(","))
     flat = int(trace[f"{pool}.winner"][index])

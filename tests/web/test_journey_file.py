@@ -1,4 +1,4 @@
-"""The self-contained file, opened from disk with the network off, through all its places."""
+"""All views of the self-contained file, opened from disk without a network."""
 
 from typing import TYPE_CHECKING
 
@@ -49,7 +49,7 @@ def test_the_file_through_all_its_places(
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """Its address, and a number that is in it as Python prints it."""
+    """Write the file; return its address, and one of its values as printed by Python."""
     folder = tmp_path_factory.mktemp("file")
     with journey(numpy_cnn(folder), steps=2) as found:
         network: Journey = found

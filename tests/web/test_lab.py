@@ -30,7 +30,7 @@ def site() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def opened_page(browser: "Browser", site: str) -> "Iterator[Page]":
-    """One page for all tests, which go to addresses of their own on it."""
+    """Open one page for all tests, which navigate it to their own addresses."""
     context = browser.new_context()
     page = context.new_page()
     opened(page, site)
@@ -40,7 +40,7 @@ def opened_page(browser: "Browser", site: str) -> "Iterator[Page]":
 
 @pytest.fixture
 def lab(opened_page: "Page") -> "Iterator[Page]":
-    """The lab as it opens; the test fails when something went wrong on it unseen."""
+    """Open the lab; the test fails if an error goes unreported on it."""
     with watched(opened_page):
         went(opened_page)
         yield opened_page
@@ -58,7 +58,7 @@ def test_opens_on_the_worked_example_of_the_tutorials(lab: "Page") -> None:
 
 
 def drawn(seed: int) -> tuple[Setting, dict[str, Any], np.ndarray, np.ndarray]:
-    """A random setting, the reference's options for it, its biases and its dy."""
+    """Draw a random setting, the reference's options for it, its biases and its dy."""
     random = np.random.default_rng(seed)
     C_in, C_out = (int(n) for n in random.integers(1, 4, 2))
     size = tuple(int(n) for n in random.integers(5, 8, 2)) if seed % 4 else (1, 9)
@@ -69,7 +69,7 @@ def drawn(seed: int) -> tuple[Setting, dict[str, Any], np.ndarray, np.ndarray]:
     if rule != "numbers":
         padding = shapes.resolve_padding(rule, size, kernel, stride, dilation)
     x = random.integers(-40, 40, (C_in, *size)) / 8
-    w = random.integers(-20, 20, (C_out, C_in, *kernel)) / 8  # all sums are exact: their order does not show
+    w = random.integers(-20, 20, (C_out, C_in, *kernel)) / 8  # all sums are exact, in any order
     b = random.integers(-9, 9, C_out) / 4
     options = {"stride": stride, "padding": padding, "dilation": dilation, "flip": bool(seed % 2)}
     dy = random.integers(-30, 30, reference.cross_correlate(x[None], w, b, **options)[0].shape) / 16
@@ -102,7 +102,7 @@ def test_random_settings_equal_the_reference_to_the_printed_digit(lab: "Page") -
 def test_pooling_of_every_kind_equals_the_reference(lab: "Page", kind: str) -> None:
     options = {"window": (3, 2), "stride": (1, 2), "padding": ((1, 0), (0, 1))}
     random = np.random.default_rng(len(kind))
-    x = random.integers(-3, 4, (2, 5, 6)).astype(float)  # small numbers: ties among them
+    x = random.integers(-3, 4, (2, 5, 6)).astype(float)  # small values, with ties
     for divisor in ("cells", "window") if kind == "average" else ("cells",):
         setting = Setting(x, KERNEL.repeat(2, 1), kind, ("s1~2", "p1~0~0~1", "k3~2", f"v{divisor}"))
         went(lab, setting.address)
@@ -142,7 +142,7 @@ def test_what_a_number_was_made_from_and_goes_into_lights_up(lab: "Page") -> Non
     assert marked(lab, "chosen") == ["conv1.y[0,0,1]"]
     weights = [f"conv1.w[0,0,{u},{v}]" for u in (0, 1) for v in (0, 1)]
     assert marked(lab, "from") == ["x[0,0,1]", "x[0,0,2]", "x[0,2,1]", "x[0,2,2]", *weights, "conv1.b[0]"]
-    lab.locator("[data-block=x] input").nth(9).hover()  # x[0,2,1]: under the second row of the kernel only
+    lab.locator("[data-block=x] input").nth(9).hover()  # x[0,2,1]: only under the second row of the kernel
     reached = ["conv1.y[0,0,0]", "conv1.y[0,0,1]", "conv1.dw[0,0,1,0]", "conv1.dw[0,0,1,1]"]
     assert marked(lab, "reach") == reached
 
@@ -152,7 +152,7 @@ def test_correlation_and_convolution_side_by_side(lab: "Page") -> None:
     assert block(lab, "y") == printed(correlate2d(IMAGE[0], KERNEL[0, 0], "valid")[None])
     assert block(lab, "other") == printed(convolve2d(IMAGE[0], KERNEL[0, 0], "valid")[None])
     assert block(lab, "rotated") == [["0", "−1", "2", "1"]]
-    assert lab.locator(".lab-both").inner_text() == "4 of the 4 numbers differ."
+    assert lab.locator(".lab-both").inner_text() == "4 of the 4 values differ."
     lab.locator("[data-block=other] [role=gridcell]").nth(2).click()
     assert lab.locator("#lab .made-value").inner_text() == "11"
     assert lab.locator("[data-value=convolution]").get_attribute("aria-pressed") == "true"
@@ -165,13 +165,13 @@ def test_what_cannot_be_is_said_in_words_and_the_last_result_stays(lab: "Page") 
     kernel = lab.locator("[data-block=w]")
     kernel.get_by_label("Size, rows").fill("4")
     trouble = lab.locator("#lab .lab-trouble")
-    assert "The kernel's 4 rows do not fit on the input's 3." in trouble.inner_text()
+    assert "The kernel's 4 rows do not fit into the input's 3." in trouble.inner_text()
     assert block(lab, "y") == [["8", "7", "4", "5"]]
     assert lab.locator(".bench-rows.stale").count() == 1
     kernel.get_by_label("Size, rows").fill("2")
     assert trouble.is_hidden()
     lab.get_by_label("Dilation, down").fill("3")
-    assert "spread over 4 by the dilation of 3" in trouble.inner_text()
+    assert "dilated by 3 to 4" in trouble.inner_text()
     lab.locator("[data-value=full]").click()
     assert trouble.is_hidden()
 
@@ -189,7 +189,7 @@ def test_what_is_no_number_is_named_and_the_last_one_counts(lab: "Page") -> None
         cell.fill(text)
         assert block(lab, "y")[0][0] == y
     cell.fill("ten")
-    assert "“ten” is no number" in lab.locator(".lab-words").inner_text()
+    assert "“ten” is not a number" in lab.locator(".lab-words").inner_text()
     assert block(lab, "y")[0][0] == "17"
     cell.press("Tab")
     assert cell.input_value() == "10"
@@ -202,15 +202,15 @@ def test_a_block_of_a_spreadsheet_is_pasted(lab: "Page") -> None:
     lab.evaluate(paste, ["[data-block=x] input", "1\t2,5\t3\t4\n5\t6\t7\t8\n"])
     assert block(lab, "x") == [["1", "2.5", "3", "4", "5", "6", "7", "8"]]
     lab.evaluate(paste, ["[data-block=x] input:nth-of-type(4)", "1;2\n3;x"])
-    assert "“x” in what was pasted is no number" in lab.locator(".lab-words").inner_text()
+    assert "“x” in the pasted text is not a number" in lab.locator(".lab-words").inner_text()
     rows = "\n".join("\t".join(map(str, range(15))) for _ in range(3))
     lab.evaluate(paste, ["[data-block=x] input", rows])
     assert [len(plane) for plane in block(lab, "x")] == [36]
-    assert "those that fit in 3 × 12 are here" in lab.locator(".lab-words").inner_text()
+    assert "those that fit into 3 × 12 are used" in lab.locator(".lab-words").inner_text()
 
 
 def test_the_address_holds_the_whole_lab(lab: "Page") -> None:
-    lab.get_by_label("An example to begin with").select_option(label="two channels, three filters")
+    lab.get_by_label("Example").select_option(label="two channels, three filters")
     lab.locator("[data-block=x] input").nth(4).fill("0.1")
     lab.locator("[data-block=dy] input").nth(1).fill("2.5")
     lab.locator("[data-block=b] input").nth(2).fill("-3")
@@ -283,11 +283,11 @@ def test_every_kind_of_cell_is_explained_by_the_panel(lab: "Page") -> None:
 
 def test_a_picture_and_a_known_filter(lab: "Page") -> None:
     went(lab, query="?sample=2")
-    lab.wait_for_timeout(300)  # the picture follows the address
-    lab.locator("#lab").get_by_role("button", name="picture").click()
-    lab.get_by_label("A known filter").select_option("Sobel y")
+    lab.wait_for_timeout(300)  # the image follows the address
+    lab.locator("#lab").get_by_role("button", name="image").click()
+    lab.get_by_label("Filter preset").select_option("Sobel y")
     picture = plain().images[2].astype(float)
-    sobel = np.array([[-1, -2, -1], [0, 0, 0], [1, 2, 1]]) / 2  # one kernel a channel, over their number
+    sobel = np.array([[-1, -2, -1], [0, 0, 0], [1, 2, 1]]) / 2  # one kernel per channel, divided by their number
     assert block(lab, "x") == printed(picture)
     assert block(lab, "y") == printed(sum(correlate2d(plane, sobel, "valid") for plane in picture)[None])
     assert "xsample2!" in lab.url
@@ -301,13 +301,13 @@ def test_a_picture_and_a_known_filter(lab: "Page") -> None:
 
 def test_from_sample_to_sample_and_the_middle_as_numbers(lab: "Page") -> None:
     lab.wait_for_timeout(300)
-    lab.get_by_label("An example to begin with").select_option(label="the picture of the page, and Sobel's kernel")
+    lab.get_by_label("Example").select_option(label="the page's image and a Sobel kernel")
     images = plain().images.astype(float)
     assert block(lab, "x") == printed(images[0])
-    lab.locator("#lab").get_by_role("button", name="the sample before").click()
+    lab.locator("#lab").get_by_role("button", name="Previous sample").click()
     lab.wait_for_function("() => location.hash.includes('xsample2')")
     assert block(lab, "x") == printed(images[2])
-    lab.locator("#lab").get_by_role("button", name="its middle").click()
+    lab.locator("#lab").get_by_role("button", name="crop centre").click()
     assert lab.locator("[data-block=x] .number-plane input").count() == images[2].size
     lab.locator("[data-block=x] .number-plane input").first.fill("7")
     assert block(lab, "x")[0][0] == "7"
@@ -350,7 +350,7 @@ def test_on_a_phone_nothing_scrolls_sideways(browser: "Browser", site: str) -> N
     page = context.new_page()
     opened(page, site)
     for example in ("the worked example of the tutorials", "two channels, three filters", "one dimension"):
-        page.get_by_label("An example to begin with").select_option(label=example)
+        page.get_by_label("Example").select_option(label=example)
         page.get_by_label("correlation and convolution side by side").check()
         page.locator("[data-block=dw] [role=gridcell]").first.click()
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], example

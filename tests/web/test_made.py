@@ -1,4 +1,4 @@
-"""A number being made: what the page prints is what Python computes, and everything leads on."""
+"""The computation of a value: the page shows the same as Python, and all links work."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -25,14 +25,14 @@ SHOWS = "cell => document.querySelector('.made-name')?.textContent === cell"
 
 @pytest.fixture(scope="module")
 def plain() -> Iterator[str]:
-    """The address of the page over the plain network."""
+    """Serve the page of the plain network; return the address."""
     with served(NETWORKS["plain"]) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
 def opened(browser: "Browser", plain: str) -> "Iterator[Page]":
-    """One page over the plain network for all tests that only walk about in it; nothing may go wrong on it unseen."""
+    """Open one page of the plain network for all tests that only navigate; no error may go unreported on it."""
     page = browser.new_page(viewport=DESKTOP)
     with watched(page):
         page.goto(plain)
@@ -41,7 +41,7 @@ def opened(browser: "Browser", plain: str) -> "Iterator[Page]":
 
 
 def show(page: "Page", address: str, cell: str, phase: str = "backward") -> None:
-    """Opens the address of a cell, in a page that may be there already."""
+    """Open the address of a cell, in a page that may already be open."""
     place = f"#/network/{phase}/{cell}?sample={SAMPLE}"
     if page.url.startswith(address.partition("?")[0]):
         page.evaluate("place => { location.hash = place; document.activeElement?.blur(); }", place)
@@ -75,11 +75,11 @@ def test_a_cell_of_every_kind_is_printed_as_python_prints_it(page: "Page", name:
 
 
 def one_of_each_kind(subject: Subject) -> list[Explanation]:
-    """A random cell of one tensor for each operation and each part a tensor can have in it."""
+    """Draw a random cell of one tensor for each operation and each role of a tensor in it."""
     trace, random = subject.trace(SAMPLE), np.random.default_rng(5)
     kinds: dict[tuple[str, ...], Explanation] = {}
     for tensor in trace.names:
-        if tensor != "dx":  # of the picture itself: only Python's trace has it
+        if tensor != "dx":  # of the input: only Python's trace has it
             explained = trace.explain(tensor, [int(random.integers(size)) for size in trace[tensor].shape])
             kinds[explained.operation, *tensor.split(".")[1:]] = explained
     return list(kinds.values())
@@ -198,7 +198,7 @@ def test_the_kernel_of_an_input_gradient_is_rotated(opened: "Page", plain: str) 
 
 
 def titles(page: "Page", grid: int) -> list[float]:
-    """The numbers of a grid, row by row, as their titles have them."""
+    """Return the values of a grid, row by row, from their titles."""
     squares = page.locator(".made-products .made-grid").nth(grid).locator(".made-square")
     texts: list[str] = squares.evaluate_all("all => all.map((each) => each.title)")
     return [float(text.rpartition("= ")[2].replace("−", "-")) for text in texts]
@@ -306,7 +306,7 @@ def test_another_picture_makes_the_same_cell_anew(opened: "Page", plain: str) ->
 
 
 def test_subjects_differ() -> None:
-    """The networks hold every operation of the table but those that only inference has."""
+    """The networks contain every operation of the table except those used only in inference."""
     seen = {operation.name for subject in NETWORKS.values() for operation in operations(subject)}
     missing = {"batch_norm_inference", "mean_squared_error", "mean_squared_error_dp", "categorical_cross_entropy"}
     assert {"cross_correlate_dx", "max_pool_dx", "batch_norm_dw", "dropout", "softmax_cross_entropy_dp"} <= seen

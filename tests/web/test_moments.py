@@ -1,4 +1,4 @@
-"""Steps of which the optimizer's moments were not kept: no update is shown, and the page says why."""
+"""Steps without stored moments: no update is shown, and the page says why."""
 
 import json
 import struct
@@ -17,7 +17,7 @@ EARLY = 5
 
 @pytest.fixture
 def forgetful(page: "Page", subject: Subject) -> "Page":
-    """A page whose server kept the parameters of an early step, and not its moments."""
+    """Serve a page whose server stored the parameters of an early step, but not its moments."""
     model = subject.model
     sizes = {"parameters": model.parameters.size, "statistics": model.statistics.size, "moments": None}
     header = json.dumps({"step": EARLY, "rate": subject.rate, "sizes": sizes}).encode()
@@ -33,7 +33,7 @@ def forgetful(page: "Page", subject: Subject) -> "Page":
 
 
 def shown(page: "Page") -> list[str]:
-    """The tensors whose maps are shown of the first convolution's weights."""
+    """Return the tensors of the first convolution's weights whose maps are shown."""
     maps = page.locator('#river canvas[data-key^="conv1.w"]')
     return maps.evaluate_all("all => all.map((each) => each.dataset.key)")
 
@@ -47,7 +47,7 @@ def test_maps_of_an_update_go_and_come_back(forgetful: "Page", address: str) -> 
     whole = ["conv1.w", "conv1.w.change", "conv1.w.update"]
     assert shown(page) == whole
     page.evaluate(f"location.hash = '#/network/update?step={EARLY}'")
-    page.get_by_text(f"not kept at step {EARLY}").wait_for()
+    page.get_by_text(f"not stored at step {EARLY}").wait_for()
     assert shown(page) == whole[:1]
     page.evaluate("location.hash = '#/network/update'")
     page.locator('#river canvas[data-key="conv1.w.change"]').wait_for()
@@ -61,5 +61,5 @@ def test_a_cell_of_an_update_that_is_not_known(forgetful: "Page", address: str, 
     banner = page.locator(".banner p")
     banner.wait_for()
     assert cell in banner.inner_text()
-    assert f"not kept at step {EARLY}" in banner.inner_text()
+    assert f"not stored at step {EARLY}" in banner.inner_text()
     assert shown(page) == ["conv1.w"]

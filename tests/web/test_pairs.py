@@ -1,4 +1,4 @@
-"""While it trains, the frame before the newest one is at hand."""
+"""During training, the frame before the newest one is available."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What the server answers: in this process, and as a process of its own."""
+"""The server's responses: in this process, and as a process of its own."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ def browser(session: Session) -> Browser:
 
 
 def read(content: bytes) -> tuple[dict[str, object], list[np.ndarray]]:
-    """A frame as PAGE describes it: length, header, arrays."""
+    """Decode a frame: length, header, arrays."""
     (length,) = struct.unpack("<I", content[:4])
     header = json.loads(content[4 : 4 + length])
     assert length % 4 == 0
@@ -71,7 +71,7 @@ def test_a_file_is_sent_again_only_when_it_has_changed(browser: Browser) -> None
 
 
 def test_every_module_that_is_imported_is_announced(browser: Browser) -> None:
-    """Found here by following the imports from the entrance; all else of index.html is as it is."""
+    """Find the modules by following imports from the entrance; the rest of index.html is unchanged."""
     page = browser.get("/").text
     announced = re.findall(r' *<link rel="modulepreload" href="page/([^"]+)">\n', page)
     left, found = ["main.js"], set[str]()
@@ -247,7 +247,7 @@ def test_training_by_hand(browser: Browser, session: Session) -> None:
 
 @pytest.fixture(scope="module")
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder that stopped before its first step, with very many to go."""
+    """Create a run folder stopped before its first step, with many steps to go."""
     folder = tmp_path_factory.mktemp("runs") / "long"
     recipe = replace(RECIPE, epochs=20_000)
     subject = small(data, recipe=recipe)
@@ -284,7 +284,7 @@ def test_ctrl_c_ends_at_once_and_quietly(served: Served) -> None:
 
 
 def test_a_closed_tab_and_two_windows(served: Served) -> None:
-    """Training goes on when nobody looks; two windows see one training; frames are whole while it runs."""
+    """Training continues without viewers; two windows show the same training; frames are consistent meanwhile."""
     served.ask("POST", "/api/training/start")
     until(lambda: json.loads(served.ask("GET", "/api/training"))["step"] > 20)
     wrong: list[object] = []
@@ -309,7 +309,7 @@ def test_a_closed_tab_and_two_windows(served: Served) -> None:
 
 
 def test_no_answer_waits_for_an_acknowledgement() -> None:
-    """Head and body are sent apart; without TCP_NODELAY the second waits for 40 ms."""
+    """Send head and body separately; without TCP_NODELAY the second is delayed by 40 ms."""
 
     async def accepted() -> int:
         ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -352,7 +352,7 @@ def test_it_listens_on_this_machine_only(served: Served) -> None:
 
 
 def raw(served: Served, request: bytes) -> bytes:
-    """What comes back for some bytes, until the connection ends."""
+    """Send bytes and return the response until the connection ends."""
     with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
         with suppress(OSError):  # refused before all of it was sent
             connection.sendall(request)

@@ -1,4 +1,4 @@
-"""The network being looked at: any step again to the same bits, training that can be watched, and what goes wrong."""
+"""The page's session: any step to the same bits, observable training, and failures."""
 
 import threading
 from dataclasses import replace
@@ -39,7 +39,7 @@ def test_any_step_comes_back_to_the_bit(data: Path, engine: str, optimizer: obje
     state = finished(session)
     assert (state["step"], state["steps"], state["epochSteps"]) == (27, 27, 9)
     running = session._running
-    running.timeline.forget(session.frame(0, NOBODY))  # so that all must be trained again
+    running.timeline.forget(session.frame(0, NOBODY))  # so that all steps must be replayed
     running.timeline._kept.clear()
     running.timeline.spacing = 4
     for step in (26, 3, 9, 10, 25, 1, 18, 0, 27):

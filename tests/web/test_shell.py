@@ -1,4 +1,4 @@
-"""The page around its views: addresses, trouble, light and dark."""
+"""The page around its views: addresses, notices, light and dark."""
 
 from typing import TYPE_CHECKING
 
@@ -68,11 +68,11 @@ def test_light_and_dark(page: "Page", address: str) -> None:
     opened(page, address)
     ground = "getComputedStyle(document.documentElement).backgroundColor"
     dark = page.evaluate(ground)
-    page.get_by_role("button", name="Light or dark").click()
+    page.get_by_role("button", name="Light or dark colours").click()
     assert page.evaluate(ground) != dark
     page.reload()
     page.wait_for_selector("html[data-ready]")
-    assert page.evaluate(ground) == dark  # the choice is not kept
+    assert page.evaluate(ground) == dark  # the choice is not stored
 
 
 def test_the_server_goes_and_comes_back(browser: "Browser", subject: Subject) -> None:

@@ -1,4 +1,4 @@
-"""The self-contained file: what is in it, to the bit, and how large it is."""
+"""The self-contained file: its exact contents and its size."""
 
 import base64
 import hashlib
@@ -40,7 +40,7 @@ FILES = {
 
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A page of a few files in the place of the real one."""
+    """Write a page of a few files in place of the real one."""
     folder = tmp_path / "page"
     for name, text in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def embedded(content: bytes, name: str) -> Any:
-    """The JSON of an element."""
+    """Return the JSON of an element."""
     found = re.findall(rf'<script type="application/json" id="{name}">(.*?)</script>', content.decode(), re.DOTALL)
     assert len(found) == 1
     assert "<" not in found[0]
@@ -58,7 +58,7 @@ def embedded(content: bytes, name: str) -> Any:
 
 
 def unpacked(packed: dict[str, Any]) -> np.ndarray:
-    """As the page does it: DecompressionStream, then one number's bytes from four planes."""
+    """Decode as the page does: DecompressionStream, then four byte planes."""
     content = zlib.decompress(base64.b64decode(packed["base64"], validate=True), -15)
     count = packed["length"]
     assert len(content) == packed["planes"] * count
@@ -112,12 +112,12 @@ def test_the_file_holds_norms_of_steps_taken_before(tmp_path: Path, page: Path) 
 
 
 def kept(content: bytes) -> list[int]:
-    """The steps whose frames are in a file."""
+    """Return the steps whose frames are in a file."""
     return [frame["step"] for frame in embedded(content, "chainrule-data")["frames"]]
 
 
 def hashed(text: str) -> str:
-    """As a policy names what may run."""
+    """Return the source hash as in a policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
@@ -133,7 +133,7 @@ def test_special_numbers_survive() -> None:
 
 
 def trained_numpy_cnn(tmp_path: Path) -> Session:
-    """numpy-cnn after steps enough that no number of it is round any more."""
+    """Train numpy-cnn until none of its values is a short decimal."""
     x, y = bars(600)
     noise = np.random.default_rng(0).integers(0, 60, x.shape).astype(np.uint8)
     np.savez(tmp_path / "bars.npz", x=x // 2 + noise, y=y)
@@ -166,7 +166,7 @@ def test_what_there_is_no_room_for_stays_out(tmp_path: Path, page: Path) -> None
     least = single_file.made(session, budget=0, limit=len(without) - 1)
     assert kept(least) == [27]
     assert embedded(least, "chainrule-data")["frames"][0]["moments"] is None
-    with pytest.raises(OptionError, match=r"small: the file would have 0\.0 MB; expected at most 0 MB"):
+    with pytest.raises(OptionError, match=r"small: the file would be 0\.0 MB; expected at most 0 MB"):
         single_file.made(session, limit=len(least) - 1)
     session.close()
 
@@ -216,12 +216,12 @@ def test_nothing_is_fetched_and_nothing_else_may_run(page: Path) -> None:
     ("name", "text", "said"),
     [
         ("b.js", 'import { a } from "./engine/a.js";', "import each other: engine/a.js → b.js → engine/a.js"),
-        ("b.js", 'import { a } from "./nothing.js";', "b.js imports nothing.js, which is not there"),
+        ("b.js", 'import { a } from "./nothing.js";', "b.js imports nothing.js, which does not exist"),
         ("engine/worker.js", 'import a from "./a.js";', "engine/worker.js: cannot import a by itself"),
         ("engine/worker.js", "export default 3;", "export default 3"),
         ("style/a.css", "@import 'b.css';", "a style may fetch nothing"),
         ("style/a.css", "p { background: url(x.png); }", "a style may fetch nothing"),
-        ("index.html", INDEX.replace("app.js", "nothing.js"), "nothing.js, which is not there"),
+        ("index.html", INDEX.replace("app.js", "nothing.js"), "nothing.js, which does not exist"),
         ("index.html", INDEX.replace("a.css", "nothing.css"), "nothing.css"),
         ("index.html", INDEX.replace("</body>", ""), "expected"),
     ],

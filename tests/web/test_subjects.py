@@ -1,4 +1,4 @@
-"""What is looked at: runs in every state, networks of the zoo, model files; and nothing of them is changed."""
+"""Subjects of the page: runs in every state, networks of the zoo, model files; none of them is changed."""
 
 import json
 import os
@@ -98,7 +98,7 @@ def test_a_run_that_stopped_early_for_want_of_patience(data: Path, tmp_path: Pat
     session = opened(subjects.of_path(folder))
     state = session.state()
     assert state["step"] < state["steps"]
-    assert not session.command("start")["running"]  # its patience is at an end here too
+    assert not session.command("start")["running"]  # its patience is exhausted here too
     assert session.frame(1, NOBODY).step == 1
     session.close()
 
@@ -209,7 +209,7 @@ def test_a_page_loaded_again_shows_the_newer_checkpoint(data: Path, tmp_path: Pa
     session.command("advance", 4)
     until(lambda: not session.state()["running"])
     running.resume(folder, training, test, [StopAt(22)])
-    browser.get("/api/description")  # an older one than what was trained here
+    browser.get("/api/description")  # older than the training here
     assert session.state()["step"] == 24
     assert finished(session)["step"] == 27
     assert np.array_equal(session.frame(None, NOBODY).parameters, expected[27][0])

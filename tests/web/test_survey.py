@@ -1,4 +1,4 @@
-"""Norms of the gradient at steps that were taken before the page was opened."""
+"""Gradient norms at steps taken before the page was opened."""
 
 import threading
 import time
@@ -27,7 +27,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that stopped within its second epoch."""
+    """Train a run that stops within its second epoch."""
     return run(tmp_path_factory.mktemp("runs") / "run", data, stop=STOP)
 
 
@@ -40,7 +40,7 @@ def session(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
 
 
 def surveyed(session: Session) -> dict[str, int]:
-    """Have a page look until all is measured."""
+    """Keep a page open until all norms are measured."""
 
     def looked() -> bool:
         session.seen()
@@ -52,7 +52,7 @@ def surveyed(session: Session) -> dict[str, int]:
 
 
 def gradients(data: Path, steps: list[int]) -> dict[int, np.ndarray]:
-    """Those of some steps, by the loops that define them, with the weights of an ordinary training."""
+    """Return the norms at some steps, by the reference loops with the weights of ordinary training."""
     subject = small(data)
     numbers, _ = trained_through(subject)
     model, (training, _) = small(data).model, subject.choice.load(subject.recipe.seed)
@@ -105,7 +105,7 @@ def test_nothing_is_measured_while_nobody_looks_or_something_is_asked(session: S
 
 
 def test_a_request_interrupts_it(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measuring that would take an hour gives way within a step, and takes up where it was."""
+    """Interrupt a measurement of an hour within a step; it resumes where it stopped."""
     survey_, entered = session._running.survey, threading.Event()
     norms = survey_._gauge.norms
 

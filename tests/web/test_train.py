@@ -1,4 +1,4 @@
-"""The training dock, against a real server that trains on real MNIST."""
+"""The training panel with a real server that trains on MNIST."""
 
 import signal
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ LOOKED_AT = 37
 
 @pytest.fixture(scope="module", autouse=True)
 def mnist() -> None:
-    """MNIST itself, or nothing of this can be tried."""
+    """Load MNIST itself, or skip."""
     try:
         load("mnist", progress=False)
     except DataError as error:
@@ -46,7 +46,7 @@ def served() -> Iterator[Served]:
 
 @pytest.fixture
 def opened(page: "Page", served: Served) -> "Page":
-    """The page, with training at step 0."""
+    """Open the page, with training at step 0."""
     visit(page, served.key.address)
     if step(page):
         page.click(".train-again")
@@ -57,7 +57,7 @@ def opened(page: "Page", served: Served) -> "Page":
 
 @pytest.fixture(scope="module")
 def weights() -> dict[int, np.ndarray]:
-    """The parameters after each of the first steps, by an ordinary training in Python."""
+    """Return the parameters after each of the first steps of ordinary training in Python."""
     subject = train_served.subject()
     assert subject.choice is not None
     training, _ = subject.choice.load(RECIPE.seed)
@@ -89,7 +89,7 @@ def test_one_step_ten_steps_an_epoch_start_and_pause(opened: "Page") -> None:
     assert opened.inner_text(".train-go") == "Pause"
     assert opened.is_disabled(".train-one")
     opened.click(".train-go")
-    until(opened, lambda: opened.inner_text(".train-go") == "Go on")
+    until(opened, lambda: opened.inner_text(".train-go") == "Continue")
     rested = step(opened)
     opened.wait_for_timeout(400)
     assert step(opened) == rested
@@ -106,7 +106,7 @@ def test_an_earlier_step_is_that_of_python(opened: "Page", weights: dict[int, np
     slider.focus()
     for _ in range(2 * EPOCH - LOOKED_AT):
         opened.keyboard.press("ArrowLeft")
-    until(opened, lambda: opened.inner_text(".train-past span") == f"You are looking at step {LOOKED_AT}")
+    until(opened, lambda: opened.inner_text(".train-past span") == f"Showing step {LOOKED_AT}")
     assert slider.get_attribute("aria-valuetext").startswith(f"step {LOOKED_AT} of 30,000, epoch 2 of 1,000, loss ")
     assert f"step={LOOKED_AT}" in opened.evaluate("location.hash")
     for index in ((0, 0, 0, 0), (2, 0, 3, 1), (3, 0, 4, 4)):
@@ -125,11 +125,11 @@ def test_training_goes_on_while_an_earlier_step_is_looked_at(opened: "Page") -> 
     until(opened, lambda: step(opened) == 10)
     opened.locator(".train-slider").focus()
     opened.keyboard.press("Home")
-    until(opened, lambda: opened.inner_text(".train-past span") == "You are looking at step 0")
+    until(opened, lambda: opened.inner_text(".train-past span") == "Showing step 0")
     before = named(opened, (0, 0, 0, 0))
     opened.click(".train-go")
     until(opened, lambda: step(opened) > 40)
-    assert opened.inner_text(".train-past span") == "You are looking at step 0"
+    assert opened.inner_text(".train-past span") == "Showing step 0"
     assert named(opened, (0, 0, 0, 0)) == before
     opened.click(".train-go")
     opened.click(".train-back")
@@ -144,7 +144,7 @@ def test_two_windows_show_the_same(opened: "Page", served: Served) -> None:
     other.click(".train-go")
     until(opened, lambda: opened.inner_text(".train-go") == "Pause")
     opened.click(".train-go")
-    until(other, lambda: other.inner_text(".train-go") == "Go on")
+    until(other, lambda: other.inner_text(".train-go") == "Continue")
     until(opened, lambda: words(opened) == words(other))
     other.close()
 
@@ -160,7 +160,7 @@ def test_training_outlives_its_window(opened: "Page", served: Served) -> None:
     visit(again, served.key.address)
     until(again, lambda: step(again) > left)
     again.click(".train-go")
-    until(again, lambda: again.inner_text(".train-go") == "Go on")
+    until(again, lambda: again.inner_text(".train-go") == "Continue")
     until(again, lambda: f"steps 1 to {step(again):,}," in again.get_attribute(".train-loss canvas", "aria-label"))
 
 
@@ -206,7 +206,7 @@ def test_with_the_keyboard_alone(opened: "Page") -> None:
     tab(opened, "slider")
     opened.keyboard.press("Home")
     opened.keyboard.press("PageUp")
-    until(opened, lambda: "looking at step 1" in opened.inner_text(".train-past"))
+    until(opened, lambda: "Showing step 1" in opened.inner_text(".train-past"))
     opened.keyboard.press("End")
     until(opened, lambda: not opened.is_visible(".train-back"))
     tab(opened, "kernels")
@@ -234,7 +234,7 @@ def test_on_a_phone(browser: "Browser", served: Served) -> None:
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that stopped early, for its validation loss rose."""
+    """Train a run that stops early because its validation loss rises."""
     home = tmp_path_factory.mktemp("ended")
     recipe = replace(looked_at.RECIPE, epochs=30, validation=0.3, patience=1, optimizer=Adam(0.05))
     with pytest.MonkeyPatch.context() as patch:
@@ -271,5 +271,5 @@ def test_what_a_step_changed_is_followed_while_it_trains(opened: "Page") -> None
     opened.click("button:has-text('Δ this step')")
     until(opened, lambda: sum("frame?step=" in url for url in asked) > 5)
     opened.click(".train-go")
-    until(opened, lambda: opened.inner_text(".train-go") == "Go on")
+    until(opened, lambda: opened.inner_text(".train-go") == "Continue")
     until(opened, lambda: f"since step {step(opened) - 1:,}" in named(opened, (0, 0, 0, 0)))

@@ -1,4 +1,4 @@
-"""Training in the self-contained file, opened from disk with the network off."""
+"""Training in the self-contained file, opened from disk without a network."""
 
 import time
 from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module", autouse=True)
 def mnist() -> None:
-    """MNIST itself, or nothing of this can be tried."""
+    """Load MNIST itself, or skip."""
     try:
         load("mnist", progress=False)
     except DataError as error:
@@ -29,7 +29,7 @@ def mnist() -> None:
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The address of a self-contained file of a run of 45 steps."""
+    """Write a self-contained file of a run of 45 steps; return its address."""
     session = Session(train_served.subject())
     try:
         session.loaded.wait()
@@ -46,25 +46,25 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> None:
     page.context.set_offline(True)
     visit(page, file)
-    assert "only the 60 pictures in this file" in page.inner_text(".train-about")
+    assert "only the 60 images in this file" in page.inner_text(".train-about")
     assert words(page)["step"] == "45 of 30,000"
     assert page.locator(".train-norms .train-name").all_inner_texts() == ["conv1", "dense1"]
     slider = page.locator(".train-slider")
     slider.focus()
     page.keyboard.press("ArrowLeft")
-    until(page, lambda: "looking at step 10" in page.inner_text(".train-past"))
+    until(page, lambda: "Showing step 10" in page.inner_text(".train-past"))
     page.click(".train-one")
     until(page, lambda: "It can from step 0 or 45." in page.inner_text(".train-message"))
     slider.focus()
     page.keyboard.press("Home")
-    until(page, lambda: page.inner_text(".train-past span") == "You are looking at step 0")
+    until(page, lambda: page.inner_text(".train-past span") == "Showing step 0")
     page.click(".train-one")
     until(page, lambda: step(page) == 1)
     first = float(words(page)["loss"])
     page.click(".train-go")
     until(page, lambda: step(page) > 40)
     page.click(".train-go")
-    until(page, lambda: page.inner_text(".train-go") == "Go on")
+    until(page, lambda: page.inner_text(".train-go") == "Continue")
     assert float(words(page)["loss"]) < first / 2
     slider.focus()
     page.keyboard.press("Home")
@@ -72,7 +72,7 @@ def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> N
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     chosen = int(slider.input_value())
-    looked = f"You are looking at step {chosen}"
+    looked = f"Showing step {chosen}"
     until(page, lambda: page.inner_text(".train-past span") == looked)
     seen = [named(page, index) for index in ((0, 0, 0, 0), (3, 0, 4, 4))]
     page.click("text=The run")
@@ -86,7 +86,7 @@ def test_the_file_trains_and_finds_its_steps_again(page: "Page", file: str) -> N
 
 
 def test_an_epoch_sees_every_picture_once_in_an_order_of_its_own(modules: "Page") -> None:
-    """Of 23 pictures, 5 a step: the last step of an epoch has 3."""
+    """Of 23 images in batches of 5, the last step of an epoch has 3."""
     epochs = modules.evaluate(
         """async () => {
           const { batch, batchSize, epochSteps } = await import("/source/batches.js");
@@ -117,7 +117,7 @@ def test_keyframes_become_sparser_and_replays_stay_exact(modules: "Page") -> Non
 
 
 def test_what_is_drawn_of_many_steps_is_what_they_are(modules: "Page") -> None:
-    """Spans and running means of 5,000 numbers, held to NumPy's."""
+    """Compare ranges and running means of 5,000 values with NumPy's."""
     values = np.random.default_rng(0).normal(size=5000)
     asked = [(0, 5000), (17, 18), (1000, 3333), (4096, 4999)]
     found = modules.evaluate(

@@ -1,4 +1,4 @@
-"""Each stop of the walk asks what NumPy answers likewise from the same network and picture."""
+"""The answer of each stop of the walk agrees with NumPy on the same network and image."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ IDS = [
 
 
 def network() -> Subject:
-    """conv, ReLU, conv, ReLU, max pooling, dense, ReLU, dense, softmax; Adam: as in numpy-cnn, but small."""
+    """Build conv, ReLU, conv, ReLU, max pooling, dense, ReLU, dense, softmax with Adam: a small numpy-cnn."""
     body = [
         *(layers.Conv2D(3, (3, 2)), layers.ReLU(), layers.Conv2D(4, (2, 3)), layers.ReLU(), layers.MaxPool2D(2)),
         *(layers.Flatten(), layers.Dense(6), layers.ReLU(), layers.Dense(5), layers.Softmax()),
@@ -47,7 +47,7 @@ def percent(value: float) -> str:
 
 
 class Answers:
-    """What each stop's answer is, from the arrays of Python's trace."""
+    """The answer of each stop from the arrays of Python's trace."""
 
     def __init__(self, subject: Subject, trace: Trace) -> None:
         self.subject, self.trace = subject, trace
@@ -105,10 +105,10 @@ class Answers:
         return tuple(np.unravel_index(np.abs(self["conv2.dw"]).argmax(), self["conv2.dw"].shape))
 
     def gradient(self) -> str:
-        return "It should grow" if self["conv2.dw"][self.weight()] < 0 else "It should shrink"
+        return "It should increase" if self["conv2.dw"][self.weight()] < 0 else "It should decrease"
 
     def step(self) -> str:
-        """Adam as its paper writes it."""
+        """Compute Adam by its paper."""
         at, layout = self.weight(), self.subject.model.layout["conv2.w"]
         g, t = self["conv2.dw"][at], self.subject.step + 1
         m, v = (
@@ -131,7 +131,7 @@ def site(subject: Subject) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def opened(browser: "Browser", site: str) -> "Iterator[Page]":
-    """One page for all tests; it fails when something went wrong on it unseen."""
+    """Open one page for all tests; it fails if an error goes unreported on it."""
     context = browser.new_context()
     page = context.new_page()
     page.set_default_timeout(8000)
@@ -159,7 +159,7 @@ def went(page: "Page", stop: int, sample: int = SAMPLE) -> None:
 
 
 def right(page: "Page") -> str:
-    """Answers wrongly where it can, and reads what would have been right."""
+    """Answer wrongly where possible, and return the right answer shown."""
     if page.locator(".guesses input").count():
         page.locator(".guesses input").fill("−1")
         page.get_by_role("button", name="Check").click()
@@ -206,7 +206,7 @@ def test_the_link_opens_that_very_cell_in_the_network(walk: "Page", subject: Sub
         if walk.locator(".reveal").count() == 0:  # another test may have answered
             right(walk)
         link = walk.locator(".see")
-        cell = re.fullmatch(r"See (.*) being made →", link.inner_text())
+        cell = re.fullmatch(r"See how (.*) is computed →", link.inner_text())
         assert cell
         link.click()
         walk.wait_for_selector("#made .made-name")
@@ -223,7 +223,7 @@ def test_the_link_opens_that_very_cell_in_the_network(walk: "Page", subject: Sub
 
 def test_a_number_that_is_none_is_asked_for_again(walk: "Page") -> None:
     went(walk, 5)
-    for text, words in (("", "Type a number first."), ("many", "“many” is no number.")):
+    for text, words in (("", "Type a number first."), ("many", "“many” is not a number.")):
         walk.locator(".guesses input").fill(text)
         walk.locator(".guesses input").press("Enter")
         assert walk.locator(".number-words").inner_text() == words
@@ -242,7 +242,7 @@ def test_a_stop_that_is_not_there_is_said(walk: "Page") -> None:
 
 
 def test_by_keyboard_alone(walk: "Page") -> None:
-    went(walk, 1, sample=0)  # where no other test has answered
+    went(walk, 1, sample=0)  # no other test has answered here
     walk.locator(".walk h2").focus()
     walk.keyboard.press("ArrowRight")
     assert walk.evaluate("document.activeElement.textContent") == "One output of conv1"
@@ -250,7 +250,7 @@ def test_by_keyboard_alone(walk: "Page") -> None:
     walk.keyboard.press("Enter")
     assert walk.locator(".reveal").is_visible()
     walk.keyboard.press("Tab")
-    assert "being made" in walk.evaluate("document.activeElement.textContent")
+    assert "is computed" in walk.evaluate("document.activeElement.textContent")
     walk.keyboard.press("ArrowLeft")
     assert walk.locator(".stop").get_attribute("data-stop") == IDS[0]
 
@@ -268,7 +268,7 @@ def test_other_networks_leave_out_what_they_have_not(page: "Page", name: str) ->
             seen.append(page.locator(".stop").get_attribute("data-stop"))
             assert right(page)
             assert not re.search(r"undefined|NaN|null|\[object", page.locator("#walk").inner_text())
-        page.goto("about:blank")  # which asks nothing of a server that is gone
+        page.goto("about:blank")  # which sends no requests to a stopped server
     assert seen == [stop for stop in IDS if stop in seen]
     left_out = {
         "plain": set(),

@@ -1,4 +1,4 @@
-"""What the tests of training read off the page, and how they wait for it."""
+"""Reading the training panel of the page, and waiting for it."""
 
 import time
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def until(page: "Page", true: Callable[[], Any], seconds: float = 20) -> None:
 
 
 def words(page: "Page") -> dict[str, str]:
-    """The state of the training as the page words it."""
+    """Return the state of training as shown on the page."""
     pairs = page.locator(".train-words div").all_inner_texts()
     return {name: value for name, _, value in (pair.partition("\n") for pair in pairs)}
 
@@ -37,7 +37,7 @@ def step(page: "Page") -> int:
 
 
 def named(page: "Page", index: tuple[int, ...]) -> str:
-    """What the page says of one weight of conv1 when the pointer is on it."""
+    """Return the page's text for one weight of conv1 under the pointer."""
     o, _, u, v = index
     canvas = page.locator(".train-kernel-map").first
     box = canvas.bounding_box()

@@ -1,4 +1,4 @@
-"""A small network that is trained on real MNIST, behind a server that can be killed and started again."""
+"""A small network trained on real MNIST, with a server that can be killed and restarted."""
 
 import signal
 import socket
@@ -28,7 +28,7 @@ LAYERS = (Conv2D(4, 5), ReLU(), MaxPool2D(3), Flatten(), Dense(10), Softmax())
 
 
 def subject() -> Subject:
-    """The network before its first step."""
+    """Return the untrained network."""
     model = Sequential([*LAYERS], (1, 28, 28), seed=RECIPE.seed, engine="numpy", threads=1, name="small-mnist")
     moments = RECIPE.optimizer.init(model.parameters)
     return Subject("small-mnist", model, RECIPE, DataChoice(limit=SAMPLES), moments=moments, fitted=False)
@@ -36,13 +36,13 @@ def subject() -> Subject:
 
 @dataclass
 class Served:
-    """Its server, in a process of its own. Started again, it has the same address and lets the same browser in."""
+    """Its server in a process of its own. After a restart it keeps its address and recognises the same browser."""
 
     key: Key
     process: subprocess.Popen[bytes] | None = field(default=None)
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it and wait until it answers."""
         words = [str(self.key.port), self.key.token, self.key.cookie]
         self.process = subprocess.Popen([sys.executable, str(Path(__file__)), *words])
         for _ in range(400):
@@ -53,14 +53,14 @@ class Served:
         raise AssertionError("the server does not answer")
 
     def kill(self) -> None:
-        """End it as it stands."""
+        """Kill it."""
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(10)
 
 
 def made() -> Served:
-    """A server, not started yet, at a port that is free."""
+    """Create a server for a free port, not started yet."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         return Served(Key(listening.getsockname()[1]))

@@ -1,4 +1,4 @@
-"""What goes wrong on a page unseen: errors of its scripts, and what it says in the console."""
+"""Unreported errors of a page: exceptions in its scripts, and console messages."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def watched(page: "Page") -> Iterator["Page"]:
-    """The page; at the end, nothing may have gone wrong on it."""
+    """Yield the page; at the end, fail if an error was unreported."""
     wrong: list[str] = []
 
     def threw(error: "Error") -> None:

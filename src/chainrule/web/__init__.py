@@ -1,1 +1,1 @@
-"""The page that shows every number of a training step being made, and what serves it."""
+"""The interactive page, which shows how each value of a training step is computed, and its server."""

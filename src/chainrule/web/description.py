@@ -1,4 +1,4 @@
-"""A model as the page gets it: its layers, its plan and its training, as JSON has them."""
+"""JSON description of a model for the page: its layers, its plan and its training recipe."""
 
 from dataclasses import asdict
 from typing import Any
@@ -11,14 +11,14 @@ from chainrule.training.recipe import Recipe
 
 FORMAT = 1
 EXTRA = (
-    *("softmax", "categorical_cross_entropy_dp"),  # what a trace shows where the plan has fused them
-    *("cross_correlate", "cross_correlate_dx", "cross_correlate_dw", "bias_gradient"),  # what the lab does
+    *("softmax", "categorical_cross_entropy_dp"),  # shown by a trace where the plan fuses them
+    *("cross_correlate", "cross_correlate_dx", "cross_correlate_dw", "bias_gradient"),  # used by the lab
     *("max_pool", "max_pool_dx", "average_pool", "average_pool_dx"),
 )
 
 
 def describe(model: Sequential, recipe: Recipe) -> dict[str, Any]:
-    """All that the page needs to compute with a model, but the numbers in its buffers."""
+    """Return everything the page needs to compute with a model, except the contents of its buffers."""
     training = model.plan(recipe.loss, input_gradient=True)
     names = [operation.name for operation in (*training.operations, *training.closing)]
     explained = dict.fromkeys([*names, *EXTRA, recipe.optimizer.operation])
@@ -49,7 +49,7 @@ def describe(model: Sequential, recipe: Recipe) -> dict[str, Any]:
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
-    """A plan: its tensors by name and its operations."""
+    """Return a plan as JSON: its tensors by name and its operations."""
     ends = {"target": plan.target, "loss": plan.loss, "correct": plan.correct}
     return {
         "input": _tensor(plan.input),

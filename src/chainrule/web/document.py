@@ -1,4 +1,4 @@
-"""The page's HTML with everything in it that it would otherwise fetch."""
+"""The page's HTML with the styles, modules and data that the served page fetches."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ STYLE = re.compile(r'<link\b[^>]*\brel="stylesheet"[^>]*>')
 SCRIPT = re.compile(r'<script\b[^>]*\btype="module"[^>]*>\s*</script>')
 ADDRESS = re.compile(r'\b(?:href|src)="(?:\./)?(?:page/)?([^"]+)"')
 FETCHED = re.compile(r"@import|url\((?!\s*[\"']?(?:data:|#))", re.IGNORECASE)
-WORKERS = "worker.js"  # the end of the names of what runs in a worker: nothing imports that
+WORKERS = "worker.js"  # suffix of the modules that run in a worker and that no module imports
 CHARSET = '<meta charset="utf-8">'
 LOADER = """(async () => {
   const packed = JSON.parse(document.getElementById("chainrule-modules").textContent);
@@ -43,14 +43,14 @@ LOADER = """(async () => {
 
 @dataclass(frozen=True)
 class Parts:
-    """The HTML up to where the data go, and what comes after them."""
+    """The HTML before and after the place where the data are inserted."""
 
     head: str
     tail: str
 
 
 def parts(folder: Path = PAGE) -> Parts:
-    """The page with its styles and modules; FormatError when it needs what is not there, or fetches something."""
+    """Inline the page's styles and modules; FormatError when a file is missing or a style fetches another."""
     page = _text(folder, "index.html")
     sources = {path.relative_to(folder).as_posix(): _text(folder, path) for path in sorted(folder.rglob("*.js"))}
     begun = entries(page)
@@ -72,23 +72,23 @@ def parts(folder: Path = PAGE) -> Parts:
 
 
 def assembled(page: Parts, data: str) -> bytes:
-    """The whole file."""
+    """Return the complete file: the page with its data inserted."""
     return (page.head + _json("chainrule-data", data) + page.tail).encode()
 
 
 def entries(page: str) -> list[str]:
-    """The modules that a page begins with."""
+    """Return the paths of the modules that the page loads first."""
     return [_address(tag) for tag in SCRIPT.findall(page)]
 
 
 def _json(name: str, text: str) -> str:
-    """JSON within HTML: no `<`, so that nothing in it ends the element."""
+    """Embed JSON in HTML, with `<` escaped so that no text can close the element."""
     safe = text.replace("<", "\\u003c")
     return f'<script type="application/json" id="{name}">{safe}</script>\n'
 
 
 def _policy(loader: str, styles: list[str]) -> str:
-    """Nothing from outside; of what is written in the file, the loader and the styles, known by their hashes."""
+    """Return a policy that allows no external source, and of inline ones only this loader and these styles, by hash."""
     return "; ".join(
         (
             "default-src 'none'",
@@ -115,7 +115,7 @@ def _style(folder: Path, name: str) -> str:
 
 
 def _address(tag: str) -> str:
-    """The path, in the folder of the page, of what a tag links to."""
+    """Return the path, relative to the page's folder, that a tag links to."""
     found = ADDRESS.search(tag)
     if found is None:
         raise FormatError(f"index.html: {tag} names no file")

@@ -1,4 +1,4 @@
-"""The page's HTML as the server sends it, and the tags by which its files are known."""
+"""The page's HTML as the server sends it, and the entity tags of its files."""
 
 import hashlib
 from functools import cache
@@ -10,7 +10,7 @@ from chainrule.web.page_files import PAGE
 
 @cache
 def linked(folder: Path = PAGE) -> bytes:
-    """index.html that names every module: the browser asks for all at once, not for one after another's imports."""
+    """Return index.html with a preload link for every module, so that the browser requests all of them at once."""
     page = (folder / "index.html").read_text(encoding="utf-8")
     sources = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in folder.rglob("*.js")}
     needed = modules.collected(sources, document.entries(page))
@@ -19,5 +19,5 @@ def linked(folder: Path = PAGE) -> bytes:
 
 
 def tag(content: bytes) -> str:
-    """What a browser may ask with whether its copy is still the same."""
+    """Return the entity tag (ETag) of a file's content."""
     return f'"{hashlib.sha256(content).hexdigest()[:32]}"'

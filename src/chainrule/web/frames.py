@@ -1,4 +1,4 @@
-"""Frames: the numbers of a network between two steps of its training, copied, put back, and as bytes for the page."""
+"""Frames: copies of a network's parameters between two steps of its training."""
 
 import json
 import struct
@@ -10,16 +10,16 @@ from chainrule.engines import Array
 from chainrule.training.loop import Trainer
 from chainrule.training.recipe import Recipe
 
-ALIGNMENT = 4  # bytes: JavaScript reads float32 only from multiples of it
+ALIGNMENT = 4  # bytes: JavaScript reads float32 only at multiples of it
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
     """A network after `step` steps.
 
-    rate         of the step that comes next
-    parameters   flat; so are statistics (running ones) and each of the moments
-    moments      the optimizer's; None: not known
+    rate         learning rate of the next step
+    parameters   flat, like the running statistics and each of the moments
+    moments      the optimizer's; None: unknown
     """
 
     step: int
@@ -30,11 +30,11 @@ class Frame:
 
     @property
     def memory(self) -> int:
-        """Bytes."""
+        """Size in bytes."""
         return sum(array.nbytes for array in (self.parameters, self.statistics, *(self.moments or ())))
 
     def packed(self) -> bytes:
-        """A length (4 bytes), a JSON header padded to a multiple of 4, then every array as little-endian float32."""
+        """Encode as a length (4 bytes), a JSON header padded to a multiple of 4, then little-endian float32 arrays."""
         moments = None if self.moments is None else [moment.size for moment in self.moments]
         sizes = {"parameters": self.parameters.size, "statistics": self.statistics.size, "moments": moments}
         header = json.dumps({"step": self.step, "rate": self.rate, "sizes": sizes}).encode()
@@ -44,18 +44,18 @@ class Frame:
 
 
 def as_float32(array: Array) -> bytes:
-    """The numbers as little-endian float32."""
+    """Return the values as little-endian float32."""
     return np.ascontiguousarray(array, "<f4").tobytes()
 
 
 def rate_at(recipe: Recipe, step: int, steps: int, epoch_steps: int) -> float:
-    """The rate of the step after `step`; after the last one that of the last."""
+    """Return the learning rate of the step after `step`; after the last step, the rate of that step."""
     place = min(step, max(steps - 1, 0))
     return recipe.optimizer.rate * recipe.schedule.factor(place, max(steps, 1), max(epoch_steps, 1))
 
 
 def taken(trainer: Trainer) -> Frame:
-    """A copy of where a trainer is; nobody may take a step meanwhile."""
+    """Copy a trainer's current parameters, statistics and moments; the caller must hold the trainer between steps."""
     network, step = trainer.network, len(trainer.history)
     return Frame(
         step,
@@ -67,7 +67,7 @@ def taken(trainer: Trainer) -> Frame:
 
 
 def put(frame: Frame, trainer: Trainer) -> None:
-    """Bring a trainer's numbers (not its history) to a frame that holds moments."""
+    """Restore a trainer's parameters, statistics and moments (not its history) from a frame that holds moments."""
     trainer.network.parameters[:] = frame.parameters
     trainer.network.statistics[:] = frame.statistics
     for moment, value in zip(trainer.moments, frame.moments or (), strict=True):

@@ -1,7 +1,7 @@
-"""What stands before the page: who may ask, how much, and the headers of every answer.
+"""Access control of the page's server: which requests are accepted, how large they may be, and every answer's headers.
 
-The server is for one person's browser on this machine. Other pages in that browser, other people on the machine, and
-whoever leads the browser here under another name are refused.
+The server is for one person's browser on this machine. It refuses other pages in that browser, other people on the
+machine, and requests that reach it under another host name (DNS rebinding).
 """
 
 import secrets
@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST = 5_000_000  # bytes of a request's body
 TOO_LARGE = f"the body is larger than {LARGEST:,} bytes"
-BROKEN = "something went wrong here; the terminal says what"
+BROKEN = "an internal error occurred; see the terminal"
 METHODS = ("GET", "HEAD", "POST")
 ENTRANCE = "/"
 POLICY = "; ".join(
@@ -45,14 +45,14 @@ HEADERS = {
 }
 CLOSED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>chainrule</title>
 <h1>This page needs its key</h1>
-<p>Open the whole address that <code>chainrule explain</code> printed in the terminal, with what stands after
-<code>?token=</code>. If you came from there just now, <a href="/">go on</a>.</p></html>
+<p>Open the whole address that <code>chainrule explain</code> printed in the terminal, including
+<code>?token=…</code>. If you have just done so, <a href="/">continue</a>.</p></html>
 """
 
 
 @dataclass(frozen=True)
 class Key:
-    """What a browser proves itself with: the token of the opened address, which it is given a cookie for."""
+    """The credentials of a browser: the token in the opened address, exchanged for a cookie."""
 
     port: int
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
@@ -60,29 +60,29 @@ class Key:
 
     @property
     def name(self) -> str:
-        """The cookie's: cookies are shared between the ports of a host."""
+        """Name of the cookie; it contains the port because cookies are shared between the ports of a host."""
         return f"chainrule-{self.port}"
 
     @property
     def hosts(self) -> tuple[str, str]:
-        """The names under which the server is asked."""
+        """Host names under which the server may be addressed."""
         return f"127.0.0.1:{self.port}", f"localhost:{self.port}"
 
     @property
     def address(self) -> str:
-        """What is opened."""
+        """Address to open, with the token."""
         return f"http://{self.hosts[0]}{ENTRANCE}?token={self.token}"
 
 
 class Guard:
-    """An application behind these rules."""
+    """An ASGI application with access control."""
 
     def __init__(self, app: ASGIApp, key: Key) -> None:
         self._app = app
         self._key = key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or pass it on."""
+        """Answer a request or pass it on to the application."""
         if scope["type"] != "http":
             return
         answer = _Answer(send)
@@ -100,15 +100,15 @@ class Guard:
             await answer.instead(_error(500, BROKEN), scope, receive)
 
     def _refusal(self, scope: Scope) -> Response | None:
-        """Why a request is not passed on."""
+        """Return the refusal of a request, or None to pass it on."""
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
         if len(hosts) != 1 or hosts[0].lower() not in self._key.hosts:
-            return _error(421, f"asked under another name than {' or '.join(self._key.hosts)}")
+            return _error(421, f"the host is not {' or '.join(self._key.hosts)}")
         if _is_foreign(headers, hosts[0].lower(), scope["path"]):
-            return _error(403, "asked by another page than this server's own")
+            return _error(403, "the request comes from another site")
         if scope["method"] not in METHODS:
-            return _error(405, f"{scope['method']} is not known here", {"Allow": ", ".join(METHODS)})
+            return _error(405, f"unsupported method {scope['method']}", {"Allow": ", ".join(METHODS)})
         length = headers.get("content-length", "0")
         if scope["method"] != "POST" and (length != "0" or "transfer-encoding" in headers):
             return _error(400, f"{scope['method']} with a body")
@@ -117,7 +117,7 @@ class Guard:
         return self._unproven(scope, headers)
 
     def _unproven(self, scope: Scope, headers: Headers) -> Response | None:
-        """The exchange of the token for a cookie; the refusal of who has neither."""
+        """Exchange the token for a cookie, or refuse a request that has neither; None when the cookie is valid."""
         entering = scope["path"] == ENTRANCE and scope["method"] == "GET"
         given = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=20).get("token") if entering else None
         if given and _same(given[0], self._key.token):
@@ -127,19 +127,19 @@ class Guard:
         if not given and any(_same(value, self._key.cookie) for value in _cookies(headers, self._key.name)):
             return None
         if scope["path"].startswith("/api/"):
-            return _error(401, "the token is missing or wrong: open the whole address that the terminal shows")
+            return _error(401, "the token is missing or wrong: open the whole address printed in the terminal")
         return HTMLResponse(CLOSED, 401)
 
 
 class _Answer:
-    """Sends an answer with the headers that every answer has."""
+    """Sends an answer with the common headers."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self._begun = False
 
     async def send(self, message: Message) -> None:
-        """Pass a message on."""
+        """Send a message, with the headers added to the first one."""
         if message["type"] == "http.response.start":
             self._begun = True
             headers = MutableHeaders(scope=message)
@@ -149,13 +149,13 @@ class _Answer:
         await self._send(message)
 
     async def instead(self, response: Response, scope: Scope, receive: Receive) -> None:
-        """Answer with this, if no answer has begun."""
+        """Send this response if no answer has been started."""
         if not self._begun:
             await response(scope, receive, self.send)
 
 
 def _limited(receive: Receive) -> Receive:
-    """The same, but a body that turns out too large is not read to its end."""
+    """Return a receiver that stops reading a body once it exceeds the limit."""
     read = 0
 
     async def limited() -> Message:
@@ -170,7 +170,7 @@ def _limited(receive: Receive) -> Receive:
 
 
 def _is_foreign(headers: Headers, host: str, path: str) -> bool:
-    """Whether another page asks. To come here by a link from elsewhere is allowed, to the entrance only."""
+    """Return whether the request comes from another site; a link from elsewhere may lead to the entrance only."""
     origins = headers.getlist("origin")
     if any(origin.lower() != f"http://{host}" for origin in origins):
         return True
@@ -178,7 +178,7 @@ def _is_foreign(headers: Headers, host: str, path: str) -> bool:
 
 
 def _cookies(headers: Headers, name: str) -> list[str]:
-    """The values of a cookie."""
+    """Return all values of a cookie."""
     found: list[str] = []
     for line in headers.getlist("cookie"):
         try:

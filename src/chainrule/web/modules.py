@@ -1,8 +1,8 @@
-"""The modules of the page for the self-contained file, where nothing can be fetched by a relative name.
+"""The page's modules as the self-contained file holds them, where no relative address can be fetched.
 
-For the page itself each keeps its own address, and they are put into an order in which each comes after those it
-imports. A worker gets one classic script of all that it needs: in a page opened from disk, Chromium lets no worker
-import anything, nor be a module.
+Modules of the page itself keep one address each and are ordered so that each comes after those it imports. A worker
+gets one classic script with everything it needs: in a page opened from disk, Chromium allows a worker neither to
+import anything nor to be a module.
 """
 
 import posixpath
@@ -21,26 +21,26 @@ DECLARED = re.compile(
 )
 LISTED = re.compile(r"^export\s*\{(?P<names>[\w\s,$]*)\}\s*;?[ \t]*$", re.MULTILINE)
 LEFT = re.compile(r"^[ \t]*(?:import|export)\b.*", re.MULTILINE)
-PREFIX = "module:"  # before the path of a module, in the place of the relative name it was imported by
+PREFIX = "module:"  # precedes the path of a module where the relative name was
 
 
 def collected(sources: Mapping[str, str], entries: Iterable[str]) -> dict[str, str]:
-    """The entries and all that they import, by path; every import names a module as `module:PATH`.
+    """Return the entries and all that they import, by path; each import refers to a module as `module:PATH`.
 
-    sources   of all modules, by path (engine/tensor.js)
-    Errors    FormatError for an import of what is not there, and for modules that import each other in a ring
+    sources   source of every module, by path (engine/tensor.js)
+    Errors    FormatError for an import of a missing module and for circular imports
     """
     return {path: _addressed(path, sources[path]) for path in _ordered(sources, entries)}
 
 
 def bundled(sources: Mapping[str, str], entry: str) -> str:
-    """An entry and all that it imports as one classic script; each module is a function with its own names."""
+    """Return an entry and all it imports as one classic script; each module becomes a function with its own scope."""
     parts = [_enclosed(path, sources[path]) for path in _ordered(sources, [entry])]
     return "\n".join(['"use strict";', "const modules = {};", *parts])
 
 
 def _ordered(sources: Mapping[str, str], entries: Iterable[str]) -> list[str]:
-    """The paths of the entries and of all that they import, each after those it imports."""
+    """Return the paths of the entries and of all that they import, each after those it imports."""
     found: dict[str, None] = {}
     for entry in entries:
         _visit(entry, sources, found, [])
@@ -53,7 +53,7 @@ def _visit(path: str, sources: Mapping[str, str], found: dict[str, None], way: l
     if path in found:
         return
     if path not in sources:
-        raise FormatError(f"{way[-1] if way else 'the page'} imports {path}, which is not there")
+        raise FormatError(f"{way[-1] if way else 'the page'} imports {path}, which does not exist")
     for match in IMPORT.finditer(sources[path]):
         _visit(_resolved(path, match["name"]), sources, found, [*way, path])
     found[path] = None
@@ -64,7 +64,7 @@ def _addressed(path: str, source: str) -> str:
 
 
 def _enclosed(path: str, source: str) -> str:
-    """A module as a function that takes what it imports from `modules`, and puts there what it exports."""
+    """Wrap a module in a function that reads its imports from `modules` and stores its exports there."""
     exports = [match["name"] for match in DECLARED.finditer(source)]
     for match in LISTED.finditer(source):
         exports += [_renamed(name, first=1) for name in _list(match["names"])]
@@ -77,7 +77,7 @@ def _enclosed(path: str, source: str) -> str:
 
 
 def _taken(path: str, match: re.Match[str]) -> str:
-    """An import as a constant."""
+    """Turn an import into a constant."""
     what, origin = match["what"], f'modules["{_resolved(path, match["name"])}"]'
     if what is None:
         return ""
@@ -94,11 +94,11 @@ def _list(names: str) -> list[str]:
 
 
 def _renamed(name: str, first: int = 0) -> str:
-    """`a as b` as a property of an object: `a: b` where it is taken, `b: a` where it is given."""
+    """Turn `a as b` into a property of an object: `a: b` in an import (first = 0), `b: a` in an export (first = 1)."""
     words = re.split(r"\s+as\s+", name)
     return name if len(words) == 1 else f"{words[first]}: {words[1 - first]}"
 
 
 def _resolved(path: str, name: str) -> str:
-    """The path that a relative name in a module means."""
+    """Return the path that a relative name in a module refers to."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(path), name))

@@ -1,4 +1,4 @@
-"""How long each layer's gradient is, at some of the steps: of all of them it would cost as much as training does."""
+"""Norm of each layer's gradient at some of the steps: measuring every step would cost as much as training."""
 
 import threading
 import time
@@ -15,11 +15,11 @@ from chainrule.training.loop import Trainer
 
 INTERVAL = 0.05  # seconds between two measurements
 SHARE = 10  # a measurement may take a tenth of the time
-MOST = 4096  # measurements kept; of more, every second one goes
+MOST = 4096  # measurements kept; beyond that, every second one is dropped
 
 
 class Gauge:
-    """Measures the gradient of a trainer's next step, layer by layer; it has room of its own to compute in."""
+    """Measures the norm of each layer's gradient at a trainer's next step, in a workspace of its own."""
 
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
@@ -28,18 +28,18 @@ class Gauge:
 
     @property
     def layers(self) -> list[str]:
-        """Those with parameters that are trained."""
+        """Names of the layers with trained parameters."""
         return [*self._spans]
 
     def norms(self) -> dict[str, float]:
-        """Norms of the step that comes next; nobody may take a step meanwhile."""
+        """Measure the norms of the next step; the caller must hold the trainer between steps."""
         trainer, step = self._trainer, len(self._trainer.history)
         x, t = trainer.batch(step)
         gradient = self._ready().gradients(x, t, seed=trainer.recipe.seed, step=step + 1)[2]
         return {name: _norm(gradient[first:last]) for name, (first, last) in self._spans.items()}
 
     def _ready(self) -> Pass:
-        """For batches of one sample a compiled engine would have to compile another program: NumPy does those."""
+        """Return the plan's engine; NumPy for one sample per batch, which would need another compiled program."""
         network, recipe = self._trainer.network, self._trainer.recipe
         if self._pass is None:
             plan = network.plan(recipe.loss)
@@ -51,7 +51,7 @@ class Gauge:
 
 
 class Norms:
-    """Norms by layer, and the steps (counted from 1) that they belong to, in order. Safe from several threads."""
+    """Gradient norms by layer, and the steps (from 1) at which they were measured, in order. Thread-safe."""
 
     def __init__(self, layers: list[str]) -> None:
         self.steps: list[int] = []
@@ -60,7 +60,7 @@ class Norms:
         self._next = 0.0
 
     def measure(self, gauge: Gauge, trainer: Trainer) -> None:
-        """Measure the step that comes next, if it is time; nobody may take a step meanwhile."""
+        """Measure the next step if a measurement is due; the caller must hold the trainer between steps."""
         step, begun = len(trainer.history), time.monotonic()
         if begun < self._next or step >= trainer.steps:
             return
@@ -69,7 +69,7 @@ class Norms:
         self._next = ended + max(INTERVAL, SHARE * (ended - begun))
 
     def add(self, step: int, norms: dict[str, float]) -> None:
-        """Take in what was measured of a step; of a known one it is the same."""
+        """Add the norms measured at a step; ignore them if that step is known, for they are the same."""
         with self._lock:
             place = bisect_left(self.steps, step)
             if self.steps[place : place + 1] == [step]:
@@ -83,13 +83,13 @@ class Norms:
                     del found[1::2]
 
     def since(self, step: int) -> tuple[list[int], dict[str, list[float]]]:
-        """The steps after a step that were measured, and their norms by layer."""
+        """Return the measured steps after `step` and their norms by layer."""
         with self._lock:
             first = bisect_right(self.steps, step)
             return self.steps[first:], {name: found[first:] for name, found in self.layers.items()}
 
     def clear(self) -> None:
-        """Forget all."""
+        """Discard all measurements."""
         with self._lock:
             self._next = 0.0
             self.steps.clear()
@@ -102,7 +102,7 @@ def _norm(gradient: NDArray[np.floating]) -> float:
 
 
 def _spans(network: Network) -> dict[str, tuple[int, int]]:
-    """Where each layer's trained parameters lie in the flat buffer: side by side."""
+    """Return the range of each layer's trained parameters, which are contiguous, in the flat buffer."""
     found: dict[str, tuple[int, int]] = {}
     before = [network.input_shape, *network.shapes[:-1]]
     for name, layer, shape in zip(network.names, network.layers, before, strict=True):

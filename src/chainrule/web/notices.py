@@ -1,4 +1,4 @@
-"""What somebody who looks at a run should know of it, in a line."""
+"""Notices about a run, one line each."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from chainrule.training.loop import Trainer, best_epoch
 
 
 def elsewhere(place: Path | None, step: int) -> str:
-    """Of a run that another process trains right now."""
+    """Return a notice if another process is training the run now, else ""."""
     if place is None or not folder.in_use(place):
         return ""
     return (
@@ -17,7 +17,7 @@ def elsewhere(place: Path | None, step: int) -> str:
 
 
 def best_step(trainer: Trainer) -> int | None:
-    """The step whose weights a run with patience keeps in the end; None: it keeps the last, or is not over."""
+    """Return the step whose weights a run with patience keeps; None while it trains or when it keeps the last."""
     patience, epochs = trainer.recipe.patience, trainer.history.epochs
     if patience is None or trainer.validation is None or not epochs or not trainer.finished:
         return None
@@ -25,12 +25,12 @@ def best_step(trainer: Trainer) -> int | None:
 
 
 def ended(trainer: Trainer) -> str:
-    """Of a run whose best step is not its last one."""
+    """Return a notice if the best step of a finished run is not its last one, else ""."""
     best, last = best_step(trainer), len(trainer.history)
     if best is None or best == last:
         return ""
     early = f"Training stopped early, after step {last:,}. " if last < trainer.steps else ""
     return (
-        f"{early}The validation loss was lowest after step {best:,}: a run keeps those weights in model.safetensors. "
-        "This page opens at the last step; the other is marked on the time line."
+        f"{early}The validation loss was lowest after step {best:,}: the run keeps those weights in model.safetensors. "
+        "This page opens at the last step; the best one is marked on the time line."
     )

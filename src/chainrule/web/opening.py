@@ -1,4 +1,4 @@
-"""Opening the page: a server for one browser on this machine, until Ctrl-C."""
+"""Serving the page to one browser on this machine until Ctrl-C."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ from chainrule.web.session import Session
 from chainrule.web.subjects import Subject
 
 HOST = "127.0.0.1"
-CONNECTIONS = 100  # at a time; more are told to come later
+CONNECTIONS = 100  # at a time; further ones are refused
 
 
 def serve(
@@ -32,8 +32,8 @@ def serve(
 ) -> None:
     """Serve the page until Ctrl-C.
 
-    port       0: any that is free
-    announce   is given the address
+    port       0: any free port
+    announce   called with the address
     """
     with _bound(port) as listening:
         key = Key(listening.getsockname()[1])
@@ -63,11 +63,11 @@ def serve(
 
 
 def _bound(port: int) -> socket.socket:
-    """A socket that listens on this machine only; OptionError when the port is taken."""
-    # asyncio sends at once (TCP_NODELAY) only where it is said to be TCP; else each answer waits for 40 ms
+    """Return a socket that listens on this machine only; OptionError when the port is taken."""
+    # asyncio sets TCP_NODELAY only for IPPROTO_TCP; without it each answer is delayed by 40 ms
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    if sys.platform != "win32":  # there it would let two programs listen
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was left a moment ago
+    if sys.platform != "win32":  # on Windows it would let two programs listen
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # allows a port that was closed a moment ago
     try:
         listening.bind((HOST, port))
         listening.listen()
@@ -80,7 +80,7 @@ def _bound(port: int) -> socket.socket:
 
 
 def _open(address: str) -> None:
-    """Open the browser; not one that would take over the terminal."""
+    """Open the browser, unless it would take over the terminal."""
     screen = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
     if sys.platform.startswith("linux") and not screen:
         return

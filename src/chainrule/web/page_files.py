@@ -1,4 +1,4 @@
-"""The files of the page: which there are, and as what they are served."""
+"""The files of the page and their media types."""
 
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,6 @@ TYPES = {
 
 @cache
 def found(folder: Path = PAGE) -> dict[str, Path]:
-    """The files by their path in the folder (engine/tensor.js): no other name leads anywhere."""
+    """Return the files by their path in the folder (engine/tensor.js); nothing else is served."""
     every = (path for path in folder.rglob("*") if path.suffix in TYPES and path.is_file())
     return {path.relative_to(folder).as_posix(): path for path in every}

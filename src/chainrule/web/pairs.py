@@ -1,7 +1,7 @@
-"""The newest frame of a training that goes on, and the one before it: their difference is what the newest step changed.
+"""The newest frame of a running training and the one before it: their difference is the newest step's update.
 
-A copy at every step would slow quick steps down, so two steps in a row are copied when somebody asks. Where a step
-takes long, a copy is cheap beside it, and nobody should wait for two of them: there every frame is kept for a while.
+Copying at every step would slow quick steps down, so two consecutive steps are copied on request. Where a step is
+slow, a copy is cheap by comparison and a request should not wait for two of them: every frame is then kept a while.
 """
 
 import threading
@@ -12,12 +12,12 @@ from chainrule.web import frames
 from chainrule.web.frames import Frame
 from chainrule.web.timeline import Timeline
 
-SLOW = 0.1  # seconds of a step beside which a copy is cheap
-WAIT = 0.25  # seconds that somebody waits for two steps; by then they were slow, or training has stopped
+SLOW = 0.1  # seconds a step takes beside which a copy is cheap
+WAIT = 0.25  # seconds to wait for two steps; after that they are slow, or training has stopped
 
 
 class Pairs:
-    """Two frames in a row for whoever asks while it trains."""
+    """Two consecutive frames, on request, while training runs."""
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
@@ -29,14 +29,14 @@ class Pairs:
         self._last = 0.0
 
     def newest(self) -> Frame | None:
-        """A frame of a step about to be taken; the timeline remembers the one before it. None: none came in time."""
+        """Return a frame copied after this call; the timeline keeps the one before it. None when none comes in time."""
         with self._made:
             before = self._count
             self._asked = True
             return self._newest if self._made.wait_for(lambda: self._count > before, WAIT) else None
 
     def stepped(self, trainer: Trainer) -> None:
-        """After a step; called by the thread that trains, which holds the trainer."""
+        """Copy the step just taken if needed; called by the training thread, which holds the trainer."""
         last, self._last = self._last, time.monotonic()
         slow = self._last - last > SLOW
         if not (slow or self._asked):

@@ -1,4 +1,4 @@
-"""The test images that the page has to choose from."""
+"""The test images offered by the page."""
 
 from dataclasses import dataclass
 
@@ -12,20 +12,20 @@ COUNT = 200
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """x (N, …) bytes, labels (N,)."""
+    """Images x (N, …) as bytes, and labels (N,)."""
 
     x: NDArray[np.uint8]
     labels: NDArray[np.int64]
 
 
 def none(shape: tuple[int, ...]) -> Pictures:
-    """No pictures of a shape."""
+    """Return an empty set of images of a shape."""
     return Pictures(np.zeros((0, *shape), np.uint8), np.zeros(0, np.int64))
 
 
 def chosen(x: Array, labels: NDArray[np.int64], count: int = COUNT) -> Pictures:
-    """The first of some images; where they lack a class, its first image comes in for one of the last."""
-    if x.dtype != np.uint8:  # the page takes pictures in bytes
+    """Return the first images; the first image of a class missing among them replaces one of the last."""
+    if x.dtype != np.uint8:  # the page takes images as bytes
         return none(x.shape[1:])
     places = list(range(min(count, len(x))))
     firsts = [int(np.argmax(labels == label)) for label in np.unique(labels)]
@@ -37,6 +37,6 @@ def chosen(x: Array, labels: NDArray[np.int64], count: int = COUNT) -> Pictures:
 
 
 def _without(places: list[int], needed: set[int], count: int) -> list[int]:
-    """The places without the last so many that are not needed."""
+    """Return the places without the last `count` of them that are not needed."""
     spare = [place for place in reversed(places) if place not in needed][:count]
     return [place for place in places if place not in spare]

@@ -1,15 +1,15 @@
-"""Whoever looks comes first: threads that compute for long let the browser and the server have the processors."""
+"""Thread priority: long computations leave the processors to the browser and the server."""
 
 import os
 import sys
 import threading
 from contextlib import suppress
 
-LESS = 5  # as `nice` counts: a third of the processor time of whoever wants the same processor
+LESS = 5  # increment of `nice`: the thread gets a third of a contended processor
 
 
 def yielding() -> None:
-    """Let this thread, and those it starts for its loops, wait for others. Only Linux can say that of a thread."""
+    """Lower the priority of this thread and of those it starts; only Linux sets it for a single thread."""
     if sys.platform == "linux":
         with suppress(OSError):
             thread = threading.get_native_id()

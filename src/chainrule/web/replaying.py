@@ -1,4 +1,4 @@
-"""Any earlier step again: a twin of the network is trained on from the keyframe before it, to the same bits."""
+"""Replaying any earlier step: a twin of the network is trained from the keyframe before it, to the same bits."""
 
 import copy
 import threading
@@ -14,11 +14,11 @@ from chainrule.web.timeline import Timeline
 
 
 class Cancelled(Exception):
-    """Nobody waits for the replay any more."""
+    """Raised when a replay is no longer needed."""
 
 
 class Replayer:
-    """Gives frames of a timeline that are not kept. It has its own network and lock: training goes on meanwhile."""
+    """Recomputes frames that a timeline has dropped, with its own network and lock: training goes on meanwhile."""
 
     def __init__(self, trainer: Trainer, timeline: Timeline) -> None:
         self._timeline = timeline
@@ -28,25 +28,25 @@ class Replayer:
         self.twin = Trainer(network, trainer.recipe, trainer.training, trainer.normalisation)
 
     def prepare(self) -> None:
-        """Have a compiled engine compile what a step runs, so that training does not stand still for it later."""
+        """Compile the twin's step in advance, so that training does not stop for it later."""
         if not self._prepared:
             with self._lock:
                 self._compile()
 
     def frame(self, step: int, cancelled: threading.Event) -> Frame:
-        """The frame of a step; `Cancelled` when the event is set before it is there."""
+        """Return the frame of a step; raise `Cancelled` when the event is set first."""
         known = self._timeline.before(step)
         if known is not None and known.step == step:
             return known
         with self._lock:
-            known = self._timeline.before(step)  # another replay may have kept it while this one waited
+            known = self._timeline.before(step)  # another replay may have added it while this one waited
             if known is not None and known.step == step:
                 return known
             self._replay(known, step, cancelled.is_set)
             return frames.taken(self.twin)
 
     def along(self, first: int, last: int, look: Callable[[Trainer], None], stop: Callable[[], bool]) -> None:
-        """Show the twin to `look` at every step from `first` (or one before) to `last`; `stop` ends it: `Cancelled`."""
+        """Call `look` with the twin at each step from `first` (or one before) to `last`; Cancelled when `stop()`."""
         with self._lock:
             self._replay(self._timeline.before(first), last, stop, look)
 
@@ -76,7 +76,7 @@ class Replayer:
 
 
 class _Until(Callback):
-    """Ends training at a step, and keeps keyframes on the way."""
+    """Ends training at a step and keeps keyframes on the way."""
 
     def __init__(
         self, step: int, timeline: Timeline, stop: Callable[[], bool], look: Callable[[Trainer], None]
@@ -84,11 +84,11 @@ class _Until(Callback):
         self._step, self._timeline, self._stop, self._look = step, timeline, stop, look
 
     def begin(self, trainer: Trainer) -> None:
-        """The frame it begins from."""
+        """Look at the first frame."""
         self._seen(trainer)
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """A step on."""
+        """Keep a keyframe where the timeline wants one, and look."""
         if self._timeline.wants(len(trainer.history)):
             self._timeline.keep(frames.taken(trainer))
         self._seen(trainer)
@@ -99,7 +99,7 @@ class _Until(Callback):
 
 
 def blank(steps: int) -> History:
-    """A history of so many steps with nothing in it: a trainer knows from its length where it is."""
+    """Return a history of `steps` steps, all zero: a trainer takes its position from the length."""
     zeros = bytes(8 * steps)
     rates, losses, measures = (array("d", zeros) for _ in range(3))
     return History(rates, losses, measures, array("l", [0]) * steps)

@@ -1,4 +1,4 @@
-"""Training in a thread of its own, which others ask to start and stop, and between whose steps they may look."""
+"""Training in a thread of its own, which others start, stop and inspect between steps."""
 
 import threading
 from collections.abc import Generator
@@ -19,14 +19,14 @@ from chainrule.web.timeline import Timeline
 
 COMPILING = "compiling the step for this machine …"
 PATIENCE = 5.0  # seconds that a command waits for the training thread
-LEAVING = 0.5  # seconds that the end of the server waits for it: it may be compiling
+LEAVING = 0.5  # seconds that the end of the server waits for it, as it may be compiling
 
 
 class Running(Callback):
-    """A trainer in a thread. Everything the thread changes is changed while it holds the lock.
+    """A trainer in a thread, which holds the lock whenever it changes the trainer's state.
 
-    first     the frame before the first step
-    message   what goes on, or why training stopped; "" when there is nothing to say
+    first     frame before the first step
+    message   what is happening, or why training stopped; "" if there is nothing to report
     """
 
     def __init__(self, trainer: Trainer, first: Frame, timeline: Timeline) -> None:
@@ -46,21 +46,21 @@ class Running(Callback):
         self._thread = threading.Thread(target=self._work, name="training", daemon=True)
         self._thread.start()
 
-    # ------------------------------------------------------------------ what others call
+    # ------------------------------------------------------------------ called from other threads
 
     @property
     def step(self) -> int:
-        """Steps done."""
+        """Number of completed steps."""
         return len(self.trainer.history)
 
     @property
     def active(self) -> bool:
-        """Whether steps are taken, or will be as soon as they can."""
+        """Whether steps are being taken or are about to be."""
         return self._goal > self.step and not self.trainer.finished
 
     @contextmanager
     def between_steps(self) -> Generator[Trainer]:
-        """The trainer, standing still: whoever waits comes before the next step."""
+        """Hold the trainer between two steps; a waiting caller has priority over the next step."""
         with self._turn:
             self._lock.acquire()
         try:
@@ -69,17 +69,17 @@ class Running(Callback):
             self._lock.release()
 
     def frame(self) -> Frame:
-        """The network as it is now."""
+        """Return the current frame."""
         with self.between_steps() as trainer:
             return frames.taken(trainer)
 
     def newest(self) -> Frame:
-        """The network as it is now, or a step or two on: while it trains, the frame before it is kept for a while."""
+        """Return the current frame or one shortly after; during training the frame before it is kept for a while."""
         found = self._pairs.newest() if self.active and not self.message else None
         return self.frame() if found is None else found
 
     def jump(self, frame: Frame, history: History) -> bool:
-        """Go on to a later frame of the same run, as if it had been trained here; not while it trains."""
+        """Move to a later frame of the same run, as if it had been trained here; return False while training."""
         with self.between_steps() as trainer:
             if self.active or frame.step <= self.step:
                 return False
@@ -90,7 +90,7 @@ class Running(Callback):
         return True
 
     def go_to(self, step: int) -> None:
-        """Train until so many steps are done."""
+        """Train until `step` steps are completed."""
         with self._changed:
             if not self.active:
                 self.message = ""
@@ -106,14 +106,14 @@ class Running(Callback):
             pass
 
     def restart(self) -> None:
-        """Back to before the first step."""
+        """Return to the state before the first step."""
         with self._changed:
             self._goal, self._restart = 0, True
             self._changed.notify_all()
             self._changed.wait_for(lambda: not self._restart, PATIENCE)
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop the threads."""
         with self._changed:
             self._goal, self._closed = 0, True
             self._changed.notify_all()
@@ -144,7 +144,7 @@ class Running(Callback):
                 self.trainer.run([self])
         except ChainruleError as error:
             self._failed(str(error))
-        except Exception as error:  # whatever it is, the page is told, and can begin again
+        except Exception as error:  # whatever it is, the page reports it and can begin again
             self._failed(f"training stopped: {type(error).__name__}: {error}")
 
     def _failed(self, why: str) -> None:
@@ -161,18 +161,18 @@ class Running(Callback):
             self.message = ""
 
     def begin(self, trainer: Trainer) -> None:
-        """Before the first step of a stretch; called by the trainer."""
+        """Record the state before the first step; called by the trainer."""
         self._settle(trainer)
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """After a step: let others look; called by the trainer."""
+        """Let waiting threads in after a step; called by the trainer."""
         self._lock.release()
         with self._turn:
             self._lock.acquire()
         self._settle(trainer)
 
     def _settle(self, trainer: Trainer) -> None:
-        """Keep what is to be kept, and find out whether to go on."""
+        """Keep the frames and norms that are due, and decide whether to go on."""
         step = len(trainer.history)
         if self.timeline.wants(step):
             self.timeline.keep(frames.taken(trainer))

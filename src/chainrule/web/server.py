@@ -1,4 +1,4 @@
-"""The page's server: the files of the page, and what the page asks of the session."""
+"""The page's server: its files, and the session's answers to the page's requests."""
 
 import asyncio
 import json
@@ -21,15 +21,15 @@ from chainrule.web.session import COMMANDS, Session
 from chainrule.web.threads import in_thread
 
 BYTES = "application/octet-stream"
-TICK = 0.02  # seconds between two looks at whether what a request waits for is there
-LOOK = 0.1  # seconds between two looks at whether somebody still waits for a frame
-DIGITS = 9  # of a number in an address
+TICK = 0.02  # seconds between two checks for what a request waits for
+LOOK = 0.1  # seconds between two checks whether the client still waits for a frame
+DIGITS = 9  # most digits of an integer in an address
 
 Answer = Callable[[Request], Awaitable[Response]]
 
 
 def application(session: Session, key: Key) -> ASGIApp:
-    """All routes, behind the guard."""
+    """Return the application with all routes and access control."""
     asked: dict[str, Answer] = {
         "/api/description": _description,
         "/api/samples": _samples,
@@ -58,7 +58,7 @@ async def _file(request: Request) -> Response:
         return Response(entrance.linked(), media_type=page_files.TYPES[".html"])
     path = page_files.found().get(name)
     if path is None:
-        raise HTTPException(404, "there is no such page")
+        raise HTTPException(404, "no such page")
     content = path.read_bytes()
     headers = {"ETag": entrance.tag(content), "Cache-Control": "no-cache"}
     if request.headers.get("if-none-match") == headers["ETag"]:
@@ -72,7 +72,7 @@ async def _file(request: Request) -> Response:
 async def _description(request: Request) -> Response:
     session = _session(request)
     await _until(lambda: session.described, request)
-    await in_thread(session.catch_up)  # a page that is opened, or loaded again, shows the newest there is
+    await in_thread(session.catch_up)  # a newly opened or reloaded page shows the newest checkpoint
     return JSONResponse(session.description())
 
 
@@ -106,7 +106,7 @@ async def _frame(request: Request) -> Response:
     except DataError as error:
         raise HTTPException(404, str(error)) from None
     except Cancelled:
-        raise HTTPException(503, "given up") from None
+        raise HTTPException(503, "cancelled") from None
     finally:
         cancelled.set()
 
@@ -139,7 +139,7 @@ async def _command(request: Request) -> Response:
 
 
 def _steps(body: bytes) -> int:
-    """The steps in the body of an `advance`."""
+    """Return the number of steps in the body of an `advance`."""
     try:
         found: Any = json.loads(body)
         steps: Any = found["steps"]
@@ -158,7 +158,7 @@ def _session(request: Request) -> Session:
 
 
 def _number(request: Request, name: str) -> int | None:
-    """A whole number in the address."""
+    """Return an integer from the query, or None if it is absent."""
     text = request.query_params.get(name)
     if text is None:
         return None
@@ -168,11 +168,11 @@ def _number(request: Request, name: str) -> int | None:
 
 
 async def _until(ready: Callable[[], bool], request: Request) -> None:
-    """Wait, as long as somebody does."""
+    """Wait until `ready()` is true or the client has disconnected."""
     while not ready():
         await asyncio.sleep(TICK)
         if await request.is_disconnected():
-            raise HTTPException(503, "given up")
+            raise HTTPException(503, "cancelled")
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -181,7 +181,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _broken(request: Request, error: Exception) -> Response:
-    """Starlette sends this and raises the error again, for the guard to tell the terminal."""
+    """Answer with a general message; Starlette raises the error again, and the guard reports it in the terminal."""
     return JSONResponse({"error": BROKEN}, 500)
 
 

@@ -1,4 +1,4 @@
-"""The network being looked at: one session, however many windows show it."""
+"""The network shown by the page: one session, shared by all its windows."""
 
 import copy
 import threading
@@ -25,9 +25,9 @@ UNTRAINABLE = "a model file holds no training: open the folder of a run"
 
 
 class Session:
-    """Answers what the page asks. Data are loaded in a thread of their own; safe from several threads.
+    """Answers the page's requests; thread-safe. The data are loaded in a thread of their own.
 
-    loaded   set once the data are there, or cannot be had
+    loaded   set once the data are loaded, or cannot be
     """
 
     def __init__(self, subject: Subject, *, folder: str | None = None, offline: bool | None = None) -> None:
@@ -44,24 +44,24 @@ class Session:
 
     @property
     def described(self) -> bool:
-        """Whether `description` can be given: what a network was not fitted to yet are its data."""
+        """Whether `description` is available: the normalisation of an untrained network needs the data."""
         return self.subject.fitted or self.loaded.is_set()
 
     @property
     def problem(self) -> str:
-        """Why there is no training, or what goes on before there is; "": there is."""
+        """Why training is unavailable, or what has to finish first; "" when it is available."""
         return self._problem if self._running is None else ""
 
     def description(self) -> dict[str, Any]:
-        """See `description.describe`."""
+        """Return the model's description; see `description.describe`."""
         return describe(self.subject.model, self.subject.recipe)
 
     def pictures(self) -> Pictures:
-        """The test images to choose from; none before they are loaded, or where there are none."""
+        """Return the test images to choose from; none before they are loaded, or where the data have none."""
         return self._pictures
 
     def frame(self, step: int | None, cancelled: threading.Event) -> Frame:
-        """The network after so many steps; None: as it is now."""
+        """Return the frame after `step` steps; None: the current one."""
         running = self._running
         if running is None:
             known = {frame.step: frame for frame in (self._first, self._opened)}
@@ -84,7 +84,7 @@ class Session:
         return running.replayer.frame(step, cancelled)
 
     def state(self) -> dict[str, Any]:
-        """See `TrainingState` in page/types.js."""
+        """Return the state of training; see `TrainingState` in page/types.js."""
         running = self._running
         trainer = None if running is None else running.trainer
         steps, epoch_steps = (trainer.steps, trainer.epoch_steps) if trainer else _sizes(self.subject)
@@ -106,7 +106,7 @@ class Session:
         }
 
     def _message(self, step: int) -> str:
-        """What is to be said, in a line or two."""
+        """Return the notices to show, in a line or two."""
         running = self._running
         said = [self.problem if running is None else running.message]
         if running is None or not running.active:
@@ -115,39 +115,39 @@ class Session:
         return " ".join(filter(None, said))
 
     def seen(self) -> None:
-        """A page is open: what it lacks may be made ready."""
+        """Note that a page is open, which allows the survey to work."""
         if self._running is not None:
             self._running.survey.seen()
 
     def survey(self, seconds: float) -> None:
-        """Measure norms of steps that were taken before, as many as one gets in so many seconds."""
+        """Measure gradient norms of earlier steps for at most `seconds`."""
         if self._running is not None:
             self._running.survey.complete(seconds)
 
     def norms(self) -> dict[str, Any]:
-        """All that were measured: those of earlier steps may come later."""
+        """Return all measured norms; those of earlier steps may follow later."""
         steps, norms = ([], {}) if self._running is None else self._running.norms.since(0)
         return {"norms": files.plain(norms), "norm_steps": steps}
 
     def series(self, after: int) -> dict[str, Any]:
-        """See `Series` in page/types.js: what is known of the steps after `after`."""
+        """Return losses, measures and norms of the steps after `after`; see `Series` in page/types.js."""
         running = self._running
         history = self.subject.history if running is None else running.trainer.history
         loss, accuracy = history.losses[after:].tolist(), history.measures[after:].tolist()
         steps, norms = ([], {}) if running is None else running.norms.since(after)
-        several = min(len(loss), len(accuracy))  # a step may be taken just now
+        several = min(len(loss), len(accuracy))  # a step may be in progress
         found = {"loss": loss[:several], "accuracy": accuracy[:several], "norms": norms, "norm_steps": steps}
         return {"first": after + 1, **files.plain(found)}
 
     def command(self, name: str, steps: int = 1) -> dict[str, Any]:
-        """Do one of `COMMANDS`, and give the state after it."""
+        """Execute one of `COMMANDS` and return the state after it."""
         if name not in COMMANDS:
             raise one_of("command", name, COMMANDS)
         if not 1 <= steps <= LARGEST:
             raise OptionError(f"{steps} steps: expected from 1 to {LARGEST}")
         running = self._running
         if running is None:
-            raise OptionError(self._problem or "there is nothing to train")
+            raise OptionError(self._problem or "this network cannot be trained here")
         match name:
             case "start":
                 running.go_to(running.trainer.steps)
@@ -163,14 +163,14 @@ class Session:
         return self.state()
 
     def catch_up(self) -> None:
-        """Where the run's checkpoint is a newer one by now, go on to it."""
+        """Move to the run's newest checkpoint if it has changed."""
         folder, running = self.subject.folder, self._running
         if folder is None or not self.loaded.is_set() or self._checkpoint == _changed(folder):
             return
         changed = _changed(folder)
         try:
             newer = subjects.of_path(folder, accept_changes=self.subject.accepted)
-        except ChainruleError:  # the folder is gone, or another run's: what was opened stays
+        except ChainruleError:  # the folder is gone or holds another run: keep what was opened
             return
         if running is None:
             if newer.fitted:
@@ -180,26 +180,26 @@ class Session:
         self._checkpoint = changed
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         if self._running is not None:
             self._running.close()
 
-    # ------------------------------------------------------------------ at the beginning
+    # ------------------------------------------------------------------ loading
 
     def _load(self) -> None:
-        """Have pictures to show and, where training can go on, a trainer."""
+        """Load the test images and, where training can go on, create a trainer."""
         try:
             if self.subject.choice is not None:
                 self._problem = self._use(*self.subject.choice.load(self.subject.recipe.seed, **self._where))
         except ChainruleError as error:
             self._problem = str(error)
-        except Exception as error:  # whatever it is, the page shows what can be shown
+        except Exception as error:  # whatever it is, the page shows what it can
             self._problem = f"the data cannot be used: {type(error).__name__}: {error}"
         finally:
             self.loaded.set()
 
     def _use(self, training: Dataset, test: Dataset) -> str:
-        """Take the data; gives why there is no training, or "" """
+        """Take the loaded data; return why training is unavailable, or "" if it is available."""
         subject = self.subject
         if subject.job is not None:
             subject.job.check_data(training, test)
@@ -211,7 +211,7 @@ class Session:
         return ""
 
     def _prepared(self, samples: Samples) -> Running:
-        """Training at the step where the subject was found."""
+        """Return the training, at the step where the subject was opened."""
         subject, recipe = self.subject, self.subject.recipe
         kept, held = samples.parts(recipe.validation, recipe.seed)
         trainer = subject.model.trainer(recipe, kept, held if recipe.patience is not None else None)
@@ -226,20 +226,20 @@ class Session:
 
 
 def _beginning(subject: Subject) -> str:
-    """What goes on while the data are not there."""
+    """Return what is happening until the data are loaded."""
     name = Path(subject.choice.name).name if subject.choice is not None else "the data"
     return f"loading {name} …" if subject.trainable else UNTRAINABLE
 
 
 def _opened(subject: Subject) -> Frame:
-    """Where a subject was found."""
+    """Return the frame at which a subject was opened."""
     step, model = len(subject.history), subject.model
     rate = frames.rate_at(subject.recipe, step, *_sizes(subject))
     return Frame(step, rate, model.parameters.copy(), model.statistics.copy(), subject.moments)
 
 
 def _first(subject: Subject, opened: Frame) -> Frame:
-    """The frame before the first step, from the seed."""
+    """Return the frame before the first step, rebuilt from the seed."""
     if not len(subject.history):
         return opened
     model = subject.model
@@ -250,7 +250,7 @@ def _first(subject: Subject, opened: Frame) -> Frame:
 
 
 def _changed(folder: Path | None) -> int:
-    """When the checkpoint of a run was written, as the file system counts; 0: there is none."""
+    """Return the modification time in ns of a run's checkpoint; 0 when there is none."""
     try:
         return 0 if folder is None else (folder / CHECKPOINT).stat().st_mtime_ns
     except OSError:
@@ -258,7 +258,7 @@ def _changed(folder: Path | None) -> int:
 
 
 def _sizes(subject: Subject) -> tuple[int, int]:
-    """Steps in all and steps an epoch; 0 where they are not known, or there is nothing to train."""
+    """Return the total number of steps and the steps per epoch; 0 where unknown or not trainable."""
     if subject.images is None:
         return 0, 0
     every = data.batch_count(subject.images, subject.recipe.batch_size)

@@ -1,26 +1,26 @@
-"""The page as one self-contained file: its modules, its styles, a network, pictures and a few frames.
+"""The page as one self-contained file: its modules, its styles, a network, images and a few frames.
 
-What `source/file.js` finds in the document:
+Contents of the document that `source/file.js` reads:
 
-    globalThis.chainruleModules   {"app.js": "blob:…", …}: the address of every module, by its path. What ends in
-                                  worker.js is a classic script with all it needs in it: new Worker(address), WITHOUT
+    globalThis.chainruleModules   {"app.js": "blob:…", …}: the address of every module, by its path. Each path ending in
+                                  worker.js is a classic script with everything it needs: new Worker(address), WITHOUT
                                   {type: "module"} (Chromium refuses that in a page opened from disk)
     <script type="application/json" id="chainrule-data">, an object:
         format        1
-        description   what `GET /api/description` answers
-        samples       {count, labels, shape, x: PACKED bytes}: all classes are among them
-        training      TrainingState of page/types.js as it was written (running is false)
+        description   the answer of `GET /api/description`
+        samples       {count, labels, shape, x: PACKED bytes}: every class is among them
+        training      TrainingState of page/types.js at the time of writing (running is false)
         series        {first: 1, loss: PACKED, accuracy: PACKED, norm_steps: PACKED, norms: {layer: PACKED}}: loss and
-                      accuracy of every step so far (float32), norms of the gradient at `norm_steps`; lengths may be 0
-        frames        by step, the first (mostly step 0) to the newest, which is the last one:
+                      accuracy of every step so far (float32), gradient norms at `norm_steps`; lengths may be 0
+        frames        by step, from the first (usually step 0) to the newest, which is the last:
                       [{step, rate, parameters: PACKED, statistics: PACKED, moments}, …]
                       moments: [PACKED, …], null (not kept), or "zeros" (before the first step)
     PACKED   {length, planes, base64}: base64 of deflate-raw (DecompressionStream("deflate-raw")) of bytes.
              planes 1: `length` bytes as they are.
-             planes 4: `length` float32, little-endian, as four planes of `length` bytes each: byte k of number n
-             stands at k·length + n.
-The modules stand in `<script type="application/json" id="chainrule-modules">`: PACKED bytes of a JSON object of sources
-by path, imports named `module:PATH`; the loader gives each a blob URL, those it imports first.
+             planes 4: `length` float32, little-endian, as four planes of `length` bytes each: byte k of value n
+             is at k·length + n.
+The modules are in `<script type="application/json" id="chainrule-modules">`: PACKED bytes of a JSON object of sources
+by path, with imports named `module:PATH`; the loader gives each a blob URL, imported modules first.
 """
 
 import json
@@ -41,23 +41,23 @@ from chainrule.web.session import Session
 from chainrule.web.subjects import Subject
 
 FORMAT = 1
-BUDGET = 3_000_000  # bytes that keyframes may fill the file up to
-LIMIT = 20_000_000  # bytes that no file may have
-KEYFRAMES = (100, 10, 1000)  # steps, the most wanted first
+BUDGET = 3_000_000  # size in bytes up to which keyframes are added
+LIMIT = 20_000_000  # largest size in bytes of a file
+KEYFRAMES = (100, 10, 1000)  # steps, by priority
 SURVEY = 40.0  # seconds that measuring norms may take
 PICTURES, PICTURE_BYTES = 60, 400_000  # at most
 
 
 @dataclass(frozen=True)
 class Written:
-    """The size of a file in bytes, and why it lacks pictures or keyframes ("": it does not)."""
+    """Size of a written file in bytes, and why it has no images or keyframes ("" if it has them)."""
 
     size: int
     lacking: str
 
 
 def write(path: Path, subject: Subject, *, folder: str | None = None, offline: bool | None = None) -> Written:
-    """Write the file, whole or not at all. OptionError when the model is too large."""
+    """Write the file atomically; OptionError when the model is too large."""
     session = Session(subject, folder=folder, offline=offline)
     try:
         session.loaded.wait()
@@ -70,7 +70,7 @@ def write(path: Path, subject: Subject, *, folder: str | None = None, offline: b
 
 
 def made(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> bytes:
-    """The file: the newest frame, the first one, and as many keyframes as there is room for."""
+    """Return the file: the newest frame, the first one, and as many keyframes as the budget allows."""
     page = document.parts()
     session.survey(SURVEY)
     newest, first = session.frame(None, threading.Event()), _frame(session, 0)
@@ -81,7 +81,7 @@ def made(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> bytes:
         content = _made(page, session, kept)
     if len(content) > limit:
         size = f"{len(content) / 1e6:.1f} MB"
-        raise OptionError(f"{session.subject.title}: the file would have {size}; expected at most {limit / 1e6:.0f} MB")
+        raise OptionError(f"{session.subject.title}: the file would be {size}; expected at most {limit / 1e6:.0f} MB")
     for frame in _keyframes(session, newest.step):
         more = [*kept, _packed(frame)]
         larger = _made(page, session, more)
@@ -92,7 +92,7 @@ def made(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> bytes:
 
 
 def _keyframes(session: Session, newest: int) -> Iterable[Frame]:
-    """Frames of the beginning of training, without moments."""
+    """Yield frames from the beginning of training, without moments."""
     for step in KEYFRAMES:
         found = _frame(session, step) if step < newest else None
         if found is not None:
@@ -100,7 +100,7 @@ def _keyframes(session: Session, newest: int) -> Iterable[Frame]:
 
 
 def _frame(session: Session, step: int) -> Frame | None:
-    """The frame of a step; None where it cannot be had: the data are missing."""
+    """Return the frame of a step; None when it cannot be computed because the data are missing."""
     try:
         return session.frame(step, threading.Event())
     except ChainruleError:
@@ -108,7 +108,7 @@ def _frame(session: Session, step: int) -> Frame | None:
 
 
 def _made(page: document.Parts, session: Session, frames: list[dict[str, Any]]) -> bytes:
-    """The file with some frames."""
+    """Return the file with these frames."""
     series = session.series(0)
     content = {
         "format": FORMAT,

@@ -1,4 +1,4 @@
-"""What the page looks at: a run, finished or not; a network of the zoo, untrained; a model file by itself."""
+"""Subjects of the page: a run, finished or not; an untrained network of the zoo; a model file."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,18 +20,18 @@ DEFAULT = "numpy-cnn"
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A model, and what is known of its training without its data.
+    """A model and what is known of its training without its data.
 
-    title      what it is called where it is opened
-    choice     its data; None: none are known
-    job        of a run, to check the data against; None: no run
-    images     that an epoch trains on; None: only its data tell
-    moments    the optimizer's, after the steps of `history`; None: not known
+    title      name shown where it is opened
+    choice     its data; None: unknown
+    job        the run's job, to check the data against; None: not a run
+    images     number of training images per epoch; None: only the data tell
+    moments    the optimizer's, after the steps of `history`; None: unknown
     fitted     whether the model has the normalisation it was trained with
-    trainable  whether its training can go on
-    folder     of a run
-    accepted   whether files of the run that were changed may be used
-    remarks    to be said where it is opened
+    trainable  whether its training can continue
+    folder     the run's folder
+    accepted   whether changed files of the run may be used
+    remarks    notices to print when it is opened
     """
 
     title: str
@@ -50,7 +50,7 @@ class Subject:
 
 
 def of_name(name: str, *, engine: str | None = None, threads: int | None = None) -> Subject:
-    """A network of the zoo with its first weights, to be trained by its recipe."""
+    """Return a network of the zoo with its initial weights, to be trained with its recipe."""
     entry = zoo.find(name)
     recipe = entry.recipe_for(entry.choice.name)
     model = entry.build(seed=recipe.seed, loss=recipe.loss, engine=engine, threads=threads)
@@ -59,7 +59,7 @@ def of_name(name: str, *, engine: str | None = None, threads: int | None = None)
 
 
 def newest_run(runs: Path) -> Path | None:
-    """The run that was begun last, of those whose folders lie in a folder."""
+    """Return the most recently started run in a folder of runs, or None."""
     found = [path.parent for path in runs.glob(f"*/{CONFIG}") if path.is_file()]
     return max(found, key=lambda folder: (folder / CONFIG).stat().st_mtime, default=None)
 
@@ -67,7 +67,7 @@ def newest_run(runs: Path) -> Path | None:
 def of_path(
     path: Path, *, engine: str | None = None, threads: int | None = None, accept_changes: bool = False
 ) -> Subject:
-    """A run folder, or a .safetensors file; engine and threads are for the file: a run has its own.
+    """Return the subject of a run folder or a .safetensors file; engine and threads apply to a file only.
 
     accept_changes   whether files of the run that were changed since they were written may be used
     """
@@ -78,12 +78,12 @@ def of_path(
     )
     if found.recipe.own:
         parts = ", ".join(found.recipe.own)
-        raise DataError(f"{path}: the page computes everything itself, and no file holds what is own code: {parts}")
+        raise DataError(f"{path}: the page cannot run custom code, which no file holds: {parts}")
     return found
 
 
 def _of_run(folder: Path, accept_changes: bool) -> Subject:
-    """A run at its last checkpoint; nothing in its folder is locked or written, for it may be training."""
+    """Return a run at its last checkpoint; nothing in its folder is locked or written, as it may be training."""
     names = (CONFIG, START, HISTORY, CHECKPOINT)
     remarks = checksums.check(running.existing(folder), names, accept=accept_changes)
     job = running.read_job(folder)
@@ -100,7 +100,7 @@ def _of_run(folder: Path, accept_changes: bool) -> Subject:
 
 
 def _of_file(path: Path, model: Sequential) -> Subject:
-    """A model file: how it was trained is not in it, so the page cannot go on with that."""
+    """Return a model file, whose training cannot continue because the file holds no optimizer state."""
     known = zoo.NAMED.get(model.name)
     recipe = known.recipe if known is not None and known.recipe.loss == model.loss else Recipe(loss=model.loss)
     folder = path.parent

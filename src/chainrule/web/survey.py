@@ -1,7 +1,7 @@
-"""Norms of the gradient at some steps that were taken before this page was there, measured by replaying the run once.
+"""Gradient norms at some of the steps taken before the page was opened, measured by replaying the run once.
 
-It has time: it works only while a page is open and neither training nor a request needs the machine, ends within a
-step when one does, and rests between. It leaves keyframes on its way: steps looked at later come quickly.
+It runs in the background: only while a page is open and neither training nor a request needs the machine. It stops
+within a step when one does, and pauses regularly. It adds keyframes on its way, so that later replays are short.
 """
 
 import threading
@@ -14,19 +14,19 @@ from chainrule.web.norms import Gauge, Norms
 from chainrule.web.priority import yielding
 from chainrule.web.replaying import Cancelled, Replayer
 
-POINTS = 80  # steps that are measured
-AWAY = 5.0  # seconds without a question after which no page is open, or none that anybody sees
-QUIET = 0.5  # seconds after a request before it goes on: another one is likely
-GLANCE = 0.2  # seconds between two looks at whether it may go on
-SLICE = 0.02  # seconds of work between two rests
-REST = 0.5  # of the time worked
-LIMIT = 300.0  # seconds of work in all: of a run that took hours, its beginning is measured
+POINTS = 80  # number of steps to measure
+AWAY = 5.0  # seconds without a request after which the page is taken to be closed or hidden
+QUIET = 0.5  # seconds to wait after a request, since another is likely
+GLANCE = 0.2  # seconds between two checks whether it may continue
+SLICE = 0.02  # seconds of work between two pauses
+REST = 0.5  # length of a pause, relative to the work before it
+LIMIT = 300.0  # total seconds of work; of a long run only the beginning is measured
 
 
 class Survey:
-    """Measures in a thread of its own.
+    """Measures gradient norms in a thread of its own.
 
-    total   how many steps it is to measure; 0: there are none
+    total   number of steps to measure; 0: none
     busy    whether the machine is needed for training
     """
 
@@ -43,7 +43,7 @@ class Survey:
         threading.Thread(target=self._work, name="survey", daemon=True).start()
 
     def begin(self, steps: int) -> None:
-        """Measure some of so many steps, those already known left out."""
+        """Start measuring some of the first `steps` steps, except those already measured."""
         known, _ = self._norms.since(0)
         with self._changed:
             self._left = [step for step in spread(steps) if step not in known]
@@ -52,18 +52,18 @@ class Survey:
 
     @property
     def measured(self) -> int:
-        """Steps done."""
+        """Number of steps measured."""
         return self.total - len(self._left)
 
     def seen(self) -> None:
-        """A page is open."""
+        """Note that a page is open."""
         with self._changed:
             self._seen = time.monotonic()
             self._changed.notify_all()
 
     @contextmanager
     def aside(self) -> Generator[None]:
-        """Keep out of the way of a request."""
+        """Pause while a request is served."""
         with self._changed:
             self._requests += 1
             self._changed.notify_all()
@@ -75,18 +75,18 @@ class Survey:
                 self._asked = time.monotonic()
 
     def complete(self, seconds: float) -> None:
-        """Measure now what is left, without a rest, as far as one gets in so many seconds."""
+        """Measure what is left now, without pauses, for at most `seconds`."""
         end = time.monotonic() + seconds
         self._walk(lambda: time.monotonic() > end, lambda: None)
 
     def forget(self) -> None:
-        """The steps are gone: training began again."""
+        """Discard the remaining steps, because training has restarted."""
         with self._changed:
             self._left, self.total = [], 0
             self._changed.notify_all()
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -123,17 +123,17 @@ class Survey:
             self._replayer.along(left[0] - 1, left[-1] - 1, look, lambda: stop() or not self._left)
         except Cancelled:
             pass
-        except Exception:  # a run that does not repeat itself: nothing here is worth a complaint
+        except Exception:  # a run that cannot be replayed: only the norms are missing
             self._give_up()
 
     def _look(self, trainer: Trainer) -> None:
-        """Measure the step that comes next, if it is one of those."""
+        """Measure the next step, if it is due."""
         step = len(trainer.history) + 1
         if step not in self._left[:1]:
             return
         found = self._gauge.norms()
         with self._changed:
-            if step in self._left[:1]:  # training may have begun again meanwhile
+            if step in self._left[:1]:  # training may have restarted meanwhile
                 self._norms.add(step, found)
                 self._left.pop(0)
 
@@ -143,14 +143,14 @@ class Survey:
 
 
 class _Pace:
-    """Rests now and then; a change ends the rest."""
+    """Pauses regularly; a change ends the pause."""
 
     def __init__(self, changed: threading.Condition) -> None:
         self._changed = changed
         self._begun = time.monotonic()
 
     def rest(self) -> None:
-        """Rest, if it is time."""
+        """Pause if it is due."""
         worked = time.monotonic() - self._begun
         if worked > SLICE:
             with self._changed:
@@ -159,7 +159,7 @@ class _Pace:
 
 
 def spread(steps: int) -> list[int]:
-    """Steps (from 1) evenly over so many, the first and the last among them."""
+    """Return at most `POINTS` steps (from 1), evenly spaced up to `steps`, the first and the last included."""
     if steps <= POINTS:
         return [*range(1, steps + 1)]
     return [1 + round(place * (steps - 1) / (POINTS - 1)) for place in range(POINTS)]

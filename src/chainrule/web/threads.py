@@ -1,4 +1,4 @@
-"""Work that takes long, in a thread that nobody has to wait for when the server ends."""
+"""Long work in threads that do not delay the end of the server."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """What `work` gives. asyncio's own threads are joined at the end: a compiler in one would hold up Ctrl-C."""
+    """Return the result of `work`, run in a daemon thread; asyncio joins its own at exit, which delays Ctrl-C."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -19,7 +19,7 @@ async def in_thread(work: Callable[[], T]) -> T:
             settle: tuple[Callable[[Any], None], Any] = future.set_result, work()
         except Exception as error:
             settle = future.set_exception, error
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed: the result is not needed
             loop.call_soon_threadsafe(_settled, future, *settle)
 
     threading.Thread(target=run, name="request", daemon=True).start()

@@ -1,4 +1,4 @@
-"""Keyframes: frames that are kept, from which any later one can be trained again to the same bits."""
+"""Keyframes: stored frames from which any later one can be recomputed to the same bits."""
 
 import threading
 from collections import deque
@@ -6,15 +6,15 @@ from collections import deque
 from chainrule.web.frames import Frame
 
 MOST = 128  # keyframes
-MEMORY = 256 << 20  # bytes of all of them, as far as FEWEST allow
+MEMORY = 256 << 20  # bytes of all keyframes, if FEWEST allows
 FEWEST = 8
-RECENT = 4  # frames looked at a moment ago, whatever their step
+RECENT = 4  # recently viewed frames, whatever their step
 
 
 class Timeline:
-    """Frames at every multiple of a spacing, which doubles when there are too many, and a few that always stay.
+    """Frames at every multiple of a spacing, which doubles when there are too many, and some that always stay.
 
-    pinned   those that stay: the first one, and the one a run was opened at
+    pinned   frames that always stay: the first one, and the one at which a run was opened
     """
 
     def __init__(self, pinned: list[Frame], most: int | None = None) -> None:
@@ -30,11 +30,11 @@ class Timeline:
         return len(self._kept) + len(self._pinned)
 
     def wants(self, step: int) -> bool:
-        """Whether a frame of this step would be kept."""
+        """Return whether a frame of this step would be kept."""
         return step % self.spacing == 0 and step not in self._kept and step not in self._pinned
 
     def keep(self, frame: Frame) -> None:
-        """Add a frame; where they become too many, every second one goes."""
+        """Add a frame; while there are too many, drop every second one."""
         with self._lock:
             self._kept[frame.step] = frame
             while len(self._kept) > self.most:
@@ -42,24 +42,24 @@ class Timeline:
                 self._kept = {step: kept for step, kept in self._kept.items() if step % self.spacing == 0}
 
     def remember(self, frame: Frame) -> None:
-        """Keep a frame for a while: it is likely to be asked for next."""
+        """Keep a frame for a while, as it is likely to be requested next."""
         with self._lock:
             self._recent.append(frame)
 
     def pin(self, frame: Frame) -> None:
-        """Keep a frame for good."""
+        """Keep a frame permanently."""
         with self._lock:
             self._pinned[frame.step] = frame
 
     def before(self, step: int) -> Frame | None:
-        """The last frame at or before a step that is here."""
+        """Return the last stored frame at or before a step."""
         with self._lock:
             known = {**{frame.step: frame for frame in self._recent}, **self._kept, **self._pinned}
             found = max((place for place in known if place <= step), default=None)
             return None if found is None else known[found]
 
     def forget(self, first: Frame) -> None:
-        """Begin again with one pinned frame."""
+        """Start over with one pinned frame."""
         with self._lock:
             self._kept, self._pinned, self.spacing = {}, {first.step: first}, 1
             self._recent.clear()

@@ -1,10 +1,10 @@
-"""Numbers that count how often they are multiplied."""
+"""Numbers that count their multiplications."""
 
 import numpy as np
 
 
 class Counted:
-    """A number; every product of two is counted."""
+    """A number whose products with another such number are counted."""
 
     products = 0
 
@@ -31,5 +31,5 @@ class Counted:
 
 
 def counted(array):
-    """An array of them."""
+    """Return an array of counted numbers."""
     return np.vectorize(Counted, otypes=[object])(array)

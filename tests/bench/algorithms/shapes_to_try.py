@@ -25,7 +25,7 @@ LAYERS = [
 
 
 def arrays(layer, dtype=np.float64, batch=3, seed=0):
-    """x, w and the padding."""
+    """Draw x and w, and return them with the padding."""
     channels, filters, kernel, size, padding = layer
     generator = np.random.default_rng(seed)
     x = generator.normal(size=(batch, channels, *size)).astype(dtype)
@@ -36,7 +36,7 @@ def arrays(layer, dtype=np.float64, batch=3, seed=0):
 
 
 def random_layers(count, square=None):
-    """Layers drawn at random; with kernels of `square` taps where that is given."""
+    """Draw random layers, with kernels of `square` taps if given."""
     generator = np.random.default_rng(11)
     for _ in range(count):
         kernel = (square, square) if square else tuple(map(int, generator.integers(1, 8, 2)))

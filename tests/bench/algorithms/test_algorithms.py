@@ -16,7 +16,7 @@ BOUNDS = {"direct": 40, "gemm": 40, "winograd F(2,3)": 40, "winograd F(4,3)": 40
 
 
 def truth(x, w, padding):
-    """Direct sums by SciPy, in float64."""
+    """Compute the direct sums with SciPy in float64."""
     padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), *padding))
     found = [
         [sum(map(lambda a, b: correlate2d(a, b, mode="valid"), picture, kernel)) for kernel in w.astype(np.float64)]
@@ -26,7 +26,7 @@ def truth(x, w, padding):
 
 
 def able(algorithm, layers):
-    """The layers that an algorithm can compute: all, but for Winograd's."""
+    """Return the layers that an algorithm supports; only Winograd's supports fewer than all."""
     return [one for one in layers if not isinstance(algorithm, Winograd) or set(one[2]) in ({3}, {1, 3})]
 
 
@@ -60,7 +60,7 @@ def test_views_are_taken_as_they_are(algorithm):
 
 
 def test_gemm_in_parts(monkeypatch):
-    """Columns of a few rows, and of a part of a row."""
+    """Split into columns of a few rows and of a part of a row."""
     x, w, padding = arrays((3, 4, (3, 5), (11, 23), ((1, 2), (2, 0))))
     for least, size in itertools.product((1, 4, 30), (1, 45 * 8 * 50)):
         monkeypatch.setattr(gemm, "LEAST", least)
@@ -79,7 +79,7 @@ def test_tiles_are_really_taken():
 
 
 def test_the_padding_is_on_the_circle_once():
-    """Zeros before the picture are those after it: 30 cells hold 20 with 10 on either side."""
+    """Share the zeros before the image with those after it: 30 cells hold 20 with 10 on either side."""
     from benchmarks.algorithms.layer import Layer
 
     assert Fft().size(Layer(1, 1, 1, (1, 21), (1, 20), ((0, 0), (10, 10)))) == (1, 30)

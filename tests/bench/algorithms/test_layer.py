@@ -1,4 +1,4 @@
-"""The shape of a layer, read and written."""
+"""The text form of a layer's shape."""
 
 import pytest
 

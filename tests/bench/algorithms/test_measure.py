@@ -1,4 +1,4 @@
-"""Measuring: what is known of an algorithm afterwards; small, in this process and in one of its own."""
+"""Measurements of an algorithm, on small layers, in this process and in a process of its own."""
 
 import json
 import tracemalloc
@@ -40,7 +40,7 @@ def test_measured_closely():
 
 
 def test_memory_sees_what_compiled_code_allocates():
-    """What `memory` rests on: numba asks Python for it."""
+    """Check the assumption of `memory` that numba allocates through Python."""
 
     @numba.njit
     def ends(count):
@@ -82,7 +82,7 @@ def test_a_process_that_dies(monkeypatch):
 
 
 def test_what_does_not_fit_into_memory():
-    """More kernels than any machine can address: the process says so, and lives on."""
+    """Allocate more kernels than any machine can address: the process reports it and continues."""
     huge = Layer(1, 10**5, 10**12, (1, 1), (1, 1))
     with worker.Worker() as one:
         with pytest.raises(RunError, match="allocate"):
@@ -96,7 +96,7 @@ def test_jobs_travel_as_json():
 
 
 def made_up(**seconds):
-    """Measurements with these seconds, one of them preparing for each second of the rest."""
+    """Return measurements with these seconds, in which preparing takes one second for each other second."""
     return [
         Measurement(name.replace("_", " "), 100, value, value, 3, 2_000_000, 1e-7) for name, value in seconds.items()
     ]

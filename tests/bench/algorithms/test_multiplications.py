@@ -1,4 +1,4 @@
-"""The multiplications that are stated, against those that are made."""
+"""Stated numbers of multiplications against counted ones."""
 
 from math import log2
 
@@ -20,7 +20,7 @@ LAYERS = [
 
 @pytest.fixture(autouse=True)
 def in_python(monkeypatch):
-    """The kernels as they are written, not compiled: they take any numbers."""
+    """Return the uncompiled kernels, which accept any numbers."""
     Counted.products = 0
     for module in (kernels, winograd_kernels):
         for name, value in list(vars(module).items()):
@@ -29,7 +29,7 @@ def in_python(monkeypatch):
 
 
 def found(algorithm, x, w, padding):
-    """Products counted for a batch, those of `prepare` aside, and what is stated for it."""
+    """Count the products of a batch, except those of `prepare`, and return them with the stated number."""
     layer = of_arrays(x, w, padding)
     prepared = counted(algorithm.prepare(w, layer))
     given = counted(x)
@@ -54,7 +54,7 @@ def test_winograd_2(layer):
 
 @pytest.mark.parametrize("size", [(6, 10), (1, 14)])
 def test_winograd_4(size):
-    """Whole tiles: zeros beyond the picture are plain numbers, whose products nobody counts."""
+    """Use whole tiles only, since products with zeros beyond the image are not counted."""
     x, w, padding = arrays((2, 3, (min(size[0], 3), 3), size, ((0, 0), (0, 0))), batch=2)
     products, stated = found(Winograd(4), x, w, padding)
     assert products == stated
@@ -69,7 +69,7 @@ def test_winograd_of_whole_tiles_by_hand():
 
 
 def radix_2(z):
-    """The textbook's transform; every product with a power of ω, of four real products, is counted."""
+    """Compute the textbook transform; each product with a power of ω counts as four real products."""
     if len(z) == 1:
         return z
     even, odd = radix_2(z[::2]), radix_2(z[1::2])

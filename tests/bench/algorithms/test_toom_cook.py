@@ -1,4 +1,4 @@
-"""The derived matrices, against those of the literature and the identity that they stand for."""
+"""The derived matrices against published ones and the identity that they satisfy."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("m", [2, 4])
 def test_as_published(m):
-    """Up to signs that cancel: the same product at every point, as a tensor Aᵀ[i,k]·G[k,j]·Bᵀ[k,l]."""
+    """Compare up to signs that cancel: the same tensor Aᵀ[i,k]·G[k,j]·Bᵀ[k,l] at every point."""
     theirs = [np.array(matrix, float) for matrix in PUBLISHED[m]]
     at_each = [np.einsum("ik,kj,kl->kijl", *three) for three in (matrices(m, 3), theirs)]
     np.testing.assert_allclose(*at_each, atol=1e-15)

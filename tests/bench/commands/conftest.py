@@ -1,4 +1,4 @@
-"""The commands of `python -m benchmarks`, run in this process."""
+"""Fixtures that run `python -m benchmarks` in this process."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks algorithms`: on a small layer and a short sweep."""
+"""`python -m benchmarks algorithms` on a small layer and a short sweep."""
 
 import json
 
@@ -13,7 +13,7 @@ NAMES = [algorithm.name for algorithm in ALGORITHMS]
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    """Two kernels and two pictures."""
+    """Restrict the sweep to two kernels and two images."""
     monkeypatch.setattr(report, "KERNELS", {False: (3, 5), True: (3, 9)})
     monkeypatch.setattr(report, "SIZES", {False: (8, 12), True: (16, 40)})
 

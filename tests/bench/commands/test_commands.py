@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: its options, its tables, its errors. What it times is tested in the folder above."""
+"""`python -m benchmarks`: options, tables and errors; the measurements are tested in the folder above."""
 
 import importlib.util
 import json
@@ -19,7 +19,7 @@ QUICK = ("--rounds", 1, "--threads", 1, "--quiet")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """The NumPy engine compiles nothing; short turns; no PyTorch, even where it is installed."""
+    """Use the NumPy engine, short rounds and no PyTorch, even where it is installed."""
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
     monkeypatch.setattr(rounds, "SETTLE", 0)
     found = importlib.util.find_spec
@@ -65,7 +65,7 @@ def test_help_names_all(invoke):
 
 
 def of_ours(mark: str) -> list[int]:
-    """The processes that have a variable in their environment."""
+    """Return the processes that have a variable in their environment."""
     found = []
     for place in Path("/proc").glob("[0-9]*/environ"):
         try:

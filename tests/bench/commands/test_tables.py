@@ -1,4 +1,4 @@
-"""How benchmarks are printed: units, dashes for what is missing, notes."""
+"""Formatting of benchmark tables: units, dashes for missing values, notes."""
 
 import pytest
 

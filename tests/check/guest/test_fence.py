@@ -1,4 +1,4 @@
-"""What the fence lets through and what not, in one process for all paths."""
+"""The accesses that the fence allows and refuses, in one process for all paths."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The bytes between the processes: what goes in comes out, and whatever comes in is a value or a FrameError."""
+"""The bytes between the processes: values survive the round trip, and any bytes give a value or a FrameError."""
 
 import struct
 import tracemalloc
@@ -25,7 +25,7 @@ VALUES = st.recursive(
 
 
 def same(one: object, other: object) -> bool:
-    """Equality of values, arrays by dtype, shape and bits."""
+    """Return whether two values are equal; arrays by dtype, shape and bits."""
     if isinstance(one, np.ndarray):
         equal = isinstance(other, np.ndarray) and (one.dtype, one.shape) == (other.dtype, other.shape)
         return equal and one.tobytes() == np.ascontiguousarray(other).tobytes()

@@ -1,4 +1,4 @@
-"""Whatever the process of a submission answers: arrays, a StudentError, or the end of it, and nothing else."""
+"""Any answer of a submission's process gives arrays, a StudentError or the end of the process, and nothing else."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ REPLIES = st.one_of(
 
 
 def damaged(place: int, byte: int) -> dict[str, Any]:
-    """A good reply in which a byte is another one, if that is still a value."""
+    """Return a good reply with one byte changed, if it still decodes to a value."""
     body = bytearray(encode(GOOD)[8:])
     body[place % len(body)] = byte
     try:
@@ -40,7 +40,7 @@ def damaged(place: int, byte: int) -> dict[str, Any]:
 
 
 class Answering:
-    """A process that answers with these replies, over and over."""
+    """A process that repeats these replies."""
 
     def __init__(self, replies: list[dict[str, Any]]) -> None:
         self.replies, self.asked = replies, 0
@@ -95,7 +95,7 @@ def test_any_answer(replies: list[dict[str, Any]]) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(REPLIES | st.just(GOOD), min_size=1, max_size=3))
 def test_any_answer_is_judged(replies: list[dict[str, Any]]) -> None:
-    """The checker itself meets arrays of any shape and type there."""
+    """Let the checker itself receive arrays of any shape and type."""
     try:
         report = cr.check_gradients(Student.around(code(replies), "Layer"), against="Dense(3)", input_shape=(3,))
     except (ChainruleError, Ended):

@@ -1,4 +1,4 @@
-"""Code in another process is judged as it is in this one."""
+"""Code in another process is judged in the same way as in this one."""
 
 import inspect
 import subprocess
@@ -48,12 +48,12 @@ ODD = """
 
 @pytest.fixture(autouse=True)
 def neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The planted mistakes import each other."""
+    """Allow the planted mistakes to import each other."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
 
 
 def both(folder: Path, text: str, name: str) -> "tuple[Student, object]":
-    """A learner's class here, and how to open it there."""
+    """Return a learner's class in this process, and a function that opens it in another."""
     (folder / "mine.py").write_text(textwrap.dedent(text), encoding="utf-8")
     names: dict[str, object] = {"__name__": "mine"}
     exec(textwrap.dedent(text), names)
@@ -135,7 +135,7 @@ def test_what_cannot_be_set_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
 def test_a_stranger_sees_no_more_than_it_should(tmp_path: Path) -> None:
-    """Neither the library, nor variables, nor what else is installed; an own file sees it all."""
+    """Hide the library, environment variables and other installed packages from strangers; trusted files see all."""
     text = """
         import os, sys
         import numpy as np
@@ -163,7 +163,7 @@ def test_a_stranger_sees_no_more_than_it_should(tmp_path: Path) -> None:
 
 
 def test_nothing_that_knows_an_answer_is_loaded() -> None:
-    """Of chainrule the process of a submission imports the interface to a learner's code, and none of its layers."""
+    """Import only the interface to a learner's code in the process of a submission, and no layer of chainrule."""
     lines = (
         "import boot, sys",
         "boot._pose()",

@@ -18,7 +18,7 @@ MARKS = ("<!-- guard -->", "<!-- end of guard -->")
 
 
 def main() -> int:
-    """Run each dtype and register width in a process of its own; 1 where one was stopped or computed nonsense."""
+    """Run each dtype and register width in a process of its own; return 1 if one crashed or computed wrong results."""
     options = _options()
     if options.alone:
         from engines.guard.calling import run
@@ -55,7 +55,7 @@ def _all_bits() -> list[int]:
 
 
 def _guarded(bits: int, dtype: str, options: argparse.Namespace) -> int:
-    """One process; a line about it, and 1 where it failed."""
+    """Run one process; print a line about it and return 1 if it failed."""
     with tempfile.TemporaryDirectory() as folder:
         note = Path(folder) / "call"
         chosen = ["--count", options.count, "--seed", options.seed, "--first", options.first, "--dtype", dtype]

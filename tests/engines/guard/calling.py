@@ -1,4 +1,4 @@
-"""Makes the drawn calls in this process, between guard pages, and compares what they compute with the NumPy engine."""
+"""Makes the drawn calls in this process, between guard pages, and compares the results with the NumPy engine's."""
 
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,11 @@ from chainrule import engines
 from chainrule.engines.numba.operations import KERNELS, Array
 
 ADDED_TO = ("cross_correlate_dw", "dense_dw", "bias_gradient", "batch_norm_dw")  # results that kernels add to
-TOLERANCE = 2000  # times the dtype's precision, of the largest number of a result
+TOLERANCE = 2000  # times the dtype's precision, relative to the largest entry of a result
 
 
 def run(dtype: str, seed: int, first: int, count: int, note: Path) -> int:
-    """Make the calls of these numbers; the note always names the one that is being made."""
+    """Make the calls with these numbers; the note always names the current one."""
     fence = memory.Fence()
     memory.fence_allocations(fence)
     for number in range(first, first + count):
@@ -30,7 +30,7 @@ def run(dtype: str, seed: int, first: int, count: int, note: Path) -> int:
 
 
 def call(case: Case, fence: memory.Fence) -> list[Array]:
-    """What a kernel makes of a case, as copies."""
+    """Return copies of a kernel's results for a case."""
     entry = KERNELS[case.kernel]
     given = [None if array is None else fence.copy(array) for array in case.arrays]
     dtype = next(array.dtype for array in given if array is not None)
@@ -56,7 +56,7 @@ def call(case: Case, fence: memory.Fence) -> list[Array]:
 
 
 def compare(case: Case, found: list[Array]) -> None:
-    """Raise an AssertionError where a result is not what the NumPy engine computes."""
+    """Raise an AssertionError where a result differs from the NumPy engine's."""
     arrays: Any = case.arrays
     expected = list(engines.find("numpy").run(case.name, arrays, case.attributes))
     if case.joined.get("rectify"):

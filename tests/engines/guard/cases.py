@@ -1,6 +1,6 @@
 """Calls of compiled kernels with drawn shapes and options; each is a pure function of (seed, number).
 
-Sizes, strides, dilations and paddings are drawn from three ranges: small, long (one axis, with paddings and reaches of
+Sizes, strides, dilations and paddings are drawn from three ranges: small, long (one axis, with paddings and extents of
 hundreds of cells) and broad (images with paddings of dozens). Filters fill vectors as often as not.
 """
 
@@ -19,16 +19,16 @@ from chainrule.shapes import extent, output_size
 
 Array = NDArray[Any]
 Draw = np.random.Generator
-MOST = 3_000_000  # multiplications of a case: NumPy has to follow
+MOST = 3_000_000  # multiplications of a case, as NumPy computes it too
 
 
 @dataclass(frozen=True)
 class Case:
-    """One operation: what it reads, its attributes, and how the kernel is asked to do it.
+    """One operation: its inputs, its attributes, and how the kernel computes it.
 
-    kernel   its name; another than the operation's where filters lie side by side
-    joined   what the kernel does besides: rectify, pooled
-    threads  among which the result is shared
+    kernel   name of the kernel; differs from the operation's where filters are interleaved
+    joined   operations fused into the kernel: rectify, pooled
+    threads  number of threads that share the result
     """
 
     name: str
@@ -63,7 +63,7 @@ class Range:
     padding: int
 
     def axis(self, draw: Draw, pooling: bool) -> tuple[int, int, int, tuple[int, int], int] | None:
-        """Size, window, stride, padding and dilation of one axis; None where the window does not fit."""
+        """Draw size, window, stride, padding and dilation of one axis; return None where the window does not fit."""
         size, window = whole(draw, 1, self.size), whole(draw, 1, self.window)
         stride = one(draw, 1, 1, whole(draw, 1, self.stride))
         dilation = 1 if pooling else one(draw, 1, whole(draw, 1, self.dilation))
@@ -86,7 +86,7 @@ RANGES = {
 
 
 def axes(draw: Draw, *, pooling: bool = False) -> list[tuple[Any, ...]]:
-    """Sizes, windows, strides, paddings, dilations and numbers of outputs, each of two axes."""
+    """Draw sizes, windows, strides, paddings, dilations and numbers of outputs for two axes."""
     ranges = RANGES[one(draw, "small", "small", *RANGES)]
     found = []
     for each in ranges:
@@ -101,7 +101,7 @@ def normal(draw: Draw, dtype: Any, *shape: int) -> Array:
 
 
 def convolution(draw: Draw, name: str, dtype: Any) -> Case:
-    """Any of the three operations, by either kernel that can do it."""
+    """Draw any of the three operations, with either kernel that supports it."""
     while True:
         size, window, stride, padding, dilation, outputs = axes(draw)
         groups = one(draw, 1, 1, 1, 2, 3)
@@ -133,7 +133,7 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
 
 
 def pool(draw: Draw, name: str, dtype: Any) -> Case:
-    """Windows of 2×2 side by side, which have loops of their own, or any."""
+    """Draw 2×2 windows with stride 2, which have loops of their own, or any windows."""
     size, window, stride, padding, _, outputs = axes(draw, pooling=True)
     if draw.integers(2):
         size = whole(draw, 2, 40), whole(draw, 2, 70)
@@ -163,7 +163,7 @@ def dense(draw: Draw, name: str, dtype: Any) -> Case:
 
 
 def plain(draw: Draw, name: str, dtype: Any) -> Case:
-    """Kernels that are loops over their arrays."""
+    """Draw a case of a kernel that loops over its arrays."""
     image = (whole(draw, 1, 9), whole(draw, 1, 5), whole(draw, 1, 9), whole(draw, 1, 40))
     vectors = (whole(draw, 1, 9), whole(draw, 2, 70))
     shape: tuple[int, ...] = one(draw, image, vectors)
@@ -202,7 +202,7 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
 
 
 def update(draw: Draw, name: str, dtype: Any) -> Case:
-    """An optimizer's update of parameters with a gradient and moments, by options that leave nothing out."""
+    """Draw an optimizer's update with all its options."""
     parameters = KERNELS[name].signature.parameters
     reads = list(parameters)[: list(parameters).index("rate")]
     options = {key: parameter.default for key, parameter in parameters.items() if key not in reads}
@@ -223,7 +223,7 @@ PLAIN = [name for name in OPERATIONS if name not in DRAWERS]
 
 
 def draw_case(seed: int, number: int, dtype: Any) -> Case:
-    """The case of that number: convolutions three times in five, and every other operation in its turn."""
+    """Draw the case with that number: convolutions three times in five, and the other operations in turn."""
     draw = np.random.default_rng([seed, number])
     turn, place = divmod(number, 10)
     if place < 6:
@@ -236,7 +236,7 @@ def draw_case(seed: int, number: int, dtype: Any) -> Case:
 
 
 def parts(case: Case, shape: tuple[int, ...], itemsize: int) -> list[dict[str, int]]:
-    """The arguments that say which part of the result each thread makes; none where one thread makes it all."""
+    """Return the arguments that select each thread's part of the result; none for a single thread."""
     if case.threads == 1:
         return [{}]
     (low, high), many, size = shared(case.kernel, shape[1:], itemsize)

@@ -1,6 +1,6 @@
-"""Arrays between guard pages, those that compiled kernels allocate for themselves included.
+"""Arrays between guard pages, including those that compiled kernels allocate themselves.
 
-An array lies against a page that may be neither read nor written: one number too far, and the processor stops the
+An array touches a page that may be neither read nor written: one access beyond its end, and the processor stops the
 process. Kernels allocate their buffers through numba's runtime; `fence_allocations` gives compiled code, which is
 linked to the runtime by name, another function of that name.
 """
@@ -15,9 +15,9 @@ from numba.core.registry import cpu_target
 from numba.core.runtime import _nrt_python, rtsys
 from numpy.typing import NDArray
 
-SIDES = ("behind", "before")  # where the page lies that an array touches
+SIDES = ("behind", "before")  # the position of the array's neighbouring guard page
 PAGE = mmap.PAGESIZE
-POISON = 0xFF  # every byte of fresh memory: NaN as a number, so that reading what was never written shows
+POISON = 0xFF  # every byte of fresh memory: a NaN, so that reading uninitialised memory shows
 
 ALLOCATE = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint)
 DESTRUCTOR = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
@@ -34,7 +34,7 @@ class Fence:
     """Memory between guard pages, given back all at once by `release`.
 
     side       "behind": arrays end where a guard page begins; "before": they begin where one ends
-    allocated  how many arrays compiled code has allocated here
+    allocated  number of arrays that compiled code has allocated here
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Fence:
         self._mappings: list[tuple[int, int]] = []
 
     def allocate(self, size: int) -> int:
-        """Return the address of so many poisoned bytes."""
+        """Return the address of `size` poisoned bytes."""
         room = max(-(-size // PAGE), 1) * PAGE
         whole = room + 2 * PAGE
         start = _libc.mmap(None, whole, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
@@ -69,7 +69,7 @@ class Fence:
         return found
 
     def release(self) -> None:
-        """Give all memory back; nobody may use an array in it any more."""
+        """Release all memory; no array in it may be used afterwards."""
         for start, size in self._mappings:
             _libc.munmap(start, size)
         self._mappings.clear()
@@ -88,7 +88,7 @@ _KEPT: list[Any] = []  # functions that compiled code calls, for as long as the 
 
 
 def fence_allocations(fence: Fence) -> None:
-    """Let arrays that compiled code allocates lie in a fence; to be called before any kernel is loaded."""
+    """Redirect allocations of compiled code to a fence; call this before any kernel is loaded."""
     rtsys.initialize(cpu_target.target_context)
     table = ctypes.CFUNCTYPE(ctypes.POINTER(_Api))(_nrt_python.c_helpers["get_api"])()
     manage, nothing = MANAGE(table.contents.manage_memory), DESTRUCTOR(lambda data: None)

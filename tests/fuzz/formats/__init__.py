@@ -1,4 +1,4 @@
-"""The formats, each in its own file."""
+"""The formats, one per file."""
 
 from fuzz.campaign import Format
 from fuzz.formats import cifar, idx, images, models, npz, options, runs

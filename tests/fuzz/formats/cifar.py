@@ -1,4 +1,4 @@
-"""The two archives that CIFAR-10 comes in, made small: the tar file, the records, the pictures, the labels."""
+"""CIFAR-10's two archives in miniature: the tar file, the records, the images, the labels."""
 
 import gzip
 import io
@@ -17,7 +17,7 @@ from PIL import Image
 
 from chainrule.data import cifar
 
-COUNT = 2  # images a batch, where the real ones have ten thousand
+COUNT = 2  # images per batch; the real ones have ten thousand
 NAMES = (*cifar.TRAIN, *cifar.TEST)
 RANDOM = np.random.default_rng(0)
 RECORDS = {f"{name}.bin": bytes(RANDOM.integers(0, 10, COUNT * cifar.RECORD, np.uint8)) for name in NAMES}
@@ -49,7 +49,7 @@ def tar(members: dict[str, bytes]) -> bytes:
 
 
 def packed(content: bytes) -> bytes:
-    """Return it as gzip, quickly and always the same."""
+    """Compress with gzip, quickly and reproducibly."""
     return gzip.compress(content, 1, mtime=0)
 
 
@@ -59,13 +59,13 @@ def seeds() -> list[bytes]:
 
 
 def _checksum(header: bytes) -> bytes:
-    """A header of a tar file with a right checksum."""
+    """Return a tar header with a right checksum."""
     total = sum(header[:148]) + 8 * 32 + sum(header[156:512])
     return header[:148] + b"%06o\0 " % (total % 0o1000000) + header[156:]
 
 
 def craft(random: Random) -> bytes:
-    """Return changes under right checksums: of a header, of a member, of a picture's chunks, of the labels."""
+    """Return a mutation with right checksums: of a header, a member, an image's chunks or the labels."""
     members = dict(random.choice((RECORDS, PICTURES)))
     name, kind = random.choice([*members]), random.random()
     if kind < 0.35:
@@ -91,7 +91,7 @@ def craft(random: Random) -> bytes:
 
 
 def read(folder: Path, content: bytes) -> None:
-    """Read it as the archive it holds members of."""
+    """Read the input as the archive whose members it contains."""
     path = folder / "some.tar.gz"
     path.write_bytes(content)
     with patch.object(cifar, "IN_BATCH", COUNT):
@@ -102,7 +102,7 @@ def read(folder: Path, content: bytes) -> None:
 
 
 def is_package(content: bytes) -> bool:
-    """Whether an archive looks as if it held pictures."""
+    """Return whether an archive seems to contain images."""
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
             start = stream.read(4096)
@@ -123,7 +123,7 @@ def _header(at: int, content: bytes) -> bytes:
 
 
 def found() -> dict[str, bytes]:
-    """Return what was once found."""
+    """Return inputs that once failed."""
     picture = chunks(PICTURES["test_batch.png"])
     wide = struct.pack(">II", 100_000, 100_000) + picture[0][1][8:]
     zeros = tarfile.TarInfo("zeros")

@@ -12,7 +12,7 @@ from chainrule.data import read_idx
 
 
 def idx(*sizes: int, content: bytes | None = None) -> bytes:
-    """Return an IDX file that says these sizes."""
+    """Return an IDX file whose header states these sizes."""
     count = 1
     for size in sizes:
         count *= size
@@ -20,13 +20,13 @@ def idx(*sizes: int, content: bytes | None = None) -> bytes:
 
 
 def seeds() -> list[bytes]:
-    """Return images, labels, and both packed."""
+    """Return images, labels, and both compressed."""
     plain = [idx(3, 5, 4, content=bytes(range(60))), idx(7, content=bytes(range(7))), idx(2, 3, 4, 5)]
     return [*plain, *(gzip.compress(content, mtime=0) for content in plain[:2])]
 
 
 def craft(random: Random) -> bytes:
-    """Return a header of drawn sizes, or changes under a right gzip checksum."""
+    """Return a header with drawn sizes, or a mutation with a right gzip checksum."""
     sizes = [abs(random.choice((*WHOLE, 1, 2, 3, 4))) % 2**32 for _ in range(random.randint(1, 4))]
     content = idx(*sizes, content=bytes(random.choice((0, 1, 24, 60, 1000))))
     if random.random() < 0.5:
@@ -35,14 +35,14 @@ def craft(random: Random) -> bytes:
 
 
 def read(folder: Path, content: bytes) -> None:
-    """Read it as any array, and as labels."""
+    """Read the input as any array and as labels."""
     path = folder / "some-idx"
     path.write_bytes(content)
     read_idx(path)
 
 
 def found() -> dict[str, bytes]:
-    """Return what was once found."""
+    """Return inputs that once failed."""
     return {
         "a bomb": gzip.compress(idx(2**30, content=bytes(50_000_000)), mtime=0),
         "sizes of 2^128 in all": gzip.compress(idx(*[2**32 - 1] * 4, content=b""), mtime=0),

@@ -1,4 +1,4 @@
-"""Images: PNG and JPEG, and others that are refused or read."""
+"""Images: PNG, JPEG and other formats, read or refused."""
 
 import io
 import struct
@@ -28,7 +28,7 @@ SAVED = {
     "TGA": ("RGB",),
 }
 START = b"\x89PNG\r\n\x1a\n"
-EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12"  # and then kind, count and value of the orientation
+EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12"  # followed by the type, count and value of the orientation
 
 
 def picture(mode: str) -> Image.Image:
@@ -46,7 +46,7 @@ def saved(mode: str, form: str, **options: object) -> bytes:
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    """Return a chunk of a PNG file under a right checksum."""
+    """Return a chunk of a PNG file with a right checksum."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
@@ -61,12 +61,12 @@ def chunks(content: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def png(parts: list[tuple[bytes, bytes]]) -> bytes:
-    """Return a PNG file of chunks."""
+    """Assemble a PNG file from chunks."""
     return START + b"".join(chunk(kind, content) for kind, content in parts)
 
 
 def oriented(entry: bytes) -> bytes:
-    """Return a JPEG file whose EXIF data say the orientation in other bytes than they should."""
+    """Return a JPEG file with corrupted bytes in its EXIF orientation."""
     return saved("RGB", "JPEG", exif=EXIF + entry + b"\0\0\0\0")
 
 
@@ -101,7 +101,7 @@ ADDED = (
 
 
 def craft(random: Random) -> bytes:
-    """Return a PNG file with changed chunks under right checksums, or a JPEG file with a changed orientation."""
+    """Return a PNG file with changed chunks and right checksums, or a JPEG file with a changed orientation."""
     if random.random() < 0.2:
         entry = struct.pack(
             ">HII",
@@ -136,7 +136,7 @@ def craft(random: Random) -> bytes:
 
 
 def read(folder: Path, content: bytes) -> None:
-    """Read it for a network of colours, and as a digit."""
+    """Read the input for a colour network and as a digit."""
     path = folder / "some.png"
     path.write_bytes(content)
     refusal: ChainruleError | None = None
@@ -151,7 +151,7 @@ def read(folder: Path, content: bytes) -> None:
 
 
 def is_blank(path: Path) -> bool:
-    """Whether an image that is read shows no digit."""
+    """Return whether a readable image shows no digit."""
     try:
         load_digit(path)
     except ChainruleError:
@@ -160,7 +160,7 @@ def is_blank(path: Path) -> bool:
 
 
 def bomb(mode: int, width: int, height: int, depth: int = 8) -> bytes:
-    """Return a PNG file of few bytes and many pixels, all of them 0."""
+    """Return a PNG file of few bytes and many zero pixels."""
     samples = {0: 1, 2: 3, 4: 2, 6: 4}[mode]
     packed, row = zlib.compressobj(9), bytes(1 + width * samples * depth // 8)
     rows = b"".join(packed.compress(row) for _ in range(height)) + packed.flush()
@@ -169,7 +169,7 @@ def bomb(mode: int, width: int, height: int, depth: int = 8) -> bytes:
 
 
 def found() -> dict[str, bytes]:
-    """Return what was once found, by the exception that Pillow raised."""
+    """Return inputs that once failed, by Pillow's exception."""
     parts = chunks(saved("P", "PNG"))
     head, rest = parts[0], [part for part in parts[1:] if part[0] != b"PLTE"]
     idat = next(content for name, content in chunks(PNGS[0]) if name == b"IDAT")
@@ -189,7 +189,7 @@ def found() -> dict[str, bytes]:
 
 
 def large() -> dict[str, bytes]:
-    """Return the largest images that are still read."""
+    """Return the largest images that are accepted."""
     return {
         "50 million pixels, transparent": bomb(6, 8000, 6250),
         "50 million pixels, 16 bits": bomb(0, 8000, 6250, 16),

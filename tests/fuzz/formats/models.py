@@ -22,12 +22,12 @@ LAYERS = (
 
 
 def networks() -> list[cr.Sequential]:
-    """Return small networks of most kinds of layers."""
+    """Return small networks with most kinds of layers."""
     return [cr.Sequential(layers, (1, 8, 8), engine="numpy", name="small") for layers in LAYERS]
 
 
 def described(tensors: dict[str, np.ndarray], about: str, metadata: Any = None, kind: str = "model") -> bytes:
-    """Return a model file, or another kind, whose checksum is right, whatever it says."""
+    """Return a model file, or another kind, with any description and a right checksum."""
     digest = hashlib.sha256(about.encode("utf-8", errors="surrogatepass"))
     for name in sorted(tensors):
         digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
@@ -37,7 +37,7 @@ def described(tensors: dict[str, np.ndarray], about: str, metadata: Any = None, 
 
 
 def seeds() -> list[bytes]:
-    """Return the files of the networks."""
+    """Return the model files of the networks."""
     return [described(dict(model.weights), json.dumps(model.about())) for model in networks()]
 
 
@@ -45,7 +45,7 @@ KNOWN = [(dict(model.weights), model.about()) for model in networks()]
 
 
 def craft(random: Random) -> bytes:
-    """Return a file with a changed description or changed tensors, under a right checksum."""
+    """Return a file with a changed description or changed tensors and a right checksum."""
     tensors, about = random.choice(KNOWN)
     kind = random.random()
     if kind < 0.7:
@@ -60,7 +60,7 @@ def craft(random: Random) -> bytes:
 
 
 def read(folder: Path, content: bytes) -> None:
-    """Open it as the page does, and say what it is."""
+    """Open the input as the page does and describe it."""
     path = folder / "model.safetensors"
     path.write_bytes(content)
     subject = subjects.of_path(path, engine="numpy")
@@ -73,7 +73,7 @@ def _with(**changes: Any) -> bytes:
 
 
 def found() -> dict[str, bytes]:
-    """Return what was once found."""
+    """Return inputs that once failed."""
     tensors, about = KNOWN[0]
     deep: Any = 3
     for _ in range(900):

@@ -1,4 +1,4 @@
-"""NumPy archives: the zip around them, and the header of every array in it."""
+"""NumPy archives: the zip container and the headers of its arrays."""
 
 import io
 import struct
@@ -51,13 +51,13 @@ HEADERS = (
 
 
 def npy(header: str, content: bytes, version: int = 1) -> bytes:
-    """Return a .npy file with a header of any text."""
+    """Return a .npy file with an arbitrary header."""
     text = header.encode("latin-1", errors="replace") + b"\n"
     return b"\x93NUMPY" + bytes((version, 0)) + struct.pack("<H" if version == 1 else "<I", len(text)) + text + content
 
 
 def packed(members: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
-    """Return an archive, always the same bytes."""
+    """Return a reproducible archive."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", method) as archive:
         for name, content in members.items():
@@ -76,7 +76,7 @@ def arrays(**given: np.ndarray) -> dict[str, bytes]:
 
 
 def seeds() -> list[bytes]:
-    """Return archives of several kinds, packed and not."""
+    """Return archives of several kinds, compressed and stored."""
     names = np.array(["a", "bb", "c"])
     plain = arrays(x=X, y=Y)
     return [
@@ -88,7 +88,7 @@ def seeds() -> list[bytes]:
 
 
 def craft(random: Random) -> bytes:
-    """Return changes under right checksums: of a header, of an array's bytes, of the way it is packed."""
+    """Return a mutation with right checksums: of a header, an array's bytes or the compression."""
     members = arrays(x=X, y=Y) | arrays(classes=np.array(["a", "b", "c"]))
     name = random.choice([*members])
     kind = random.random()
@@ -107,14 +107,14 @@ def craft(random: Random) -> bytes:
 
 
 def read(folder: Path, content: bytes) -> None:
-    """Load it as training and test data."""
+    """Load the input as training and test data."""
     path = folder / "some.npz"
     path.write_bytes(content)
     load_npz(path)
 
 
 def wrong_checksum() -> bytes:
-    """Return an archive with one pixel changed, and the checksum of before."""
+    """Return an archive with one changed pixel and the old checksum."""
     content = bytearray(seeds()[0])
     at = content.index(X.tobytes())
     content[at + 77] ^= 0x40
@@ -122,7 +122,7 @@ def wrong_checksum() -> bytes:
 
 
 def found() -> dict[str, bytes]:
-    """Return what was once found, by the exception that NumPy or zipfile raised."""
+    """Return inputs that once failed, by the exception of NumPy or zipfile."""
     y = arrays(y=Y)
     header = "{'descr': '|u1', 'fortran_order': False, 'shape': (10, 6, 5), }"
     wanted = {

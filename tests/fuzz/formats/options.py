@@ -1,4 +1,4 @@
-"""The words of every command: options in and out of range, names that nobody knows, paths to what is no file."""
+"""Command lines of every command: options in and out of range, unknown names, paths that are not files."""
 
 import os
 import shlex
@@ -19,7 +19,7 @@ import chainrule as cr
 from chainrule.cli import main
 from chainrule.errors import DataError
 
-WORK = (  # what a command does once its options are read: it would take long, open a browser or run code
+WORK = (  # a command's work after its options are parsed, which would take long, open a browser or run code
     "chainrule.runs.running.start",
     "chainrule.runs.running.resume",
     "chainrule.check.entry.check_gradients",
@@ -62,7 +62,7 @@ PATHS = (
 
 @cache
 def commands() -> list[tuple[tuple[str, ...], click.Command]]:
-    """Return every command by the words that call it."""
+    """Return every command by its words."""
     context = click.Context(main)
     found: list[tuple[tuple[str, ...], click.Command]] = []
     ways: list[tuple[tuple[str, ...], click.Command]] = [
@@ -80,7 +80,7 @@ def commands() -> list[tuple[tuple[str, ...], click.Command]]:
 
 
 def _value(parameter: click.Parameter, random: Random) -> str:
-    """A word for a parameter: mostly of its kind."""
+    """Return a word for a parameter, usually of its type."""
     if random.random() < 0.15:
         return random.choice(random.choice((NUMBERS, NAMES, PATHS)))
     if isinstance(parameter.type, (click.types.IntParamType, click.types.FloatParamType)):
@@ -97,7 +97,7 @@ def _options(each: click.Command, random: Random) -> Iterator[str]:
 
 
 def craft(random: Random) -> bytes:
-    """Return a command with drawn options and arguments, as a shell has it."""
+    """Return a command with drawn options and arguments, as a shell passes them."""
     way, each = random.choice(commands())
     words = list(_options(each, random))
     for parameter in each.params:
@@ -109,7 +109,7 @@ def craft(random: Random) -> bytes:
 
 
 def seeds() -> list[bytes]:
-    """Return commands that do what they say."""
+    """Return valid commands."""
     return [
         b"models",
         b"compare run",
@@ -121,7 +121,7 @@ def seeds() -> list[bytes]:
 
 
 def _special(folder: Path) -> None:
-    """Put what is no file, and what a user may name, into a folder."""
+    """Create special files and awkward names in a folder."""
     (folder / "pictures").mkdir(parents=True)
     (folder / "empty").mkdir()
     os.mkfifo(folder / "fifo")
@@ -140,7 +140,7 @@ def _special(folder: Path) -> None:
 
 @cache
 def place(folder: Path) -> Path:
-    """Return a folder with a run, a model, data, pictures, and what is no file."""
+    """Return a folder with a run, a model, data, images, and special files."""
     from fuzz.formats.runs import config, history
 
     from chainrule.files import json_bytes, write_whole
@@ -158,7 +158,7 @@ def place(folder: Path) -> Path:
 
 @contextmanager
 def idle() -> Iterator[None]:
-    """Let no command do its work: it is refused once its options are read."""
+    """Replace the work of commands, which are refused after their options are parsed."""
 
     def refuse(*arguments: object, **options: object) -> None:
         raise DataError("this is where the work would begin")
@@ -170,9 +170,9 @@ def idle() -> Iterator[None]:
 
 
 def read(folder: Path, content: bytes) -> None:
-    """Run the command up to its work; of those that are not known here, only read the options."""
+    """Run the command up to its work; of commands not listed here, only parse the options."""
     try:
-        text = content.replace(b"\0", b"")  # which no shell can hand over
+        text = content.replace(b"\0", b"")  # which no shell can pass
         words = shlex.split(text.decode("utf-8", errors="surrogateescape"))
     except ValueError:
         return
@@ -186,7 +186,7 @@ def read(folder: Path, content: bytes) -> None:
 
 
 def _parse(each: click.Command, way: tuple[str, ...], words: list[str]) -> None:
-    """Read the options of a command: the words after ``way``; what it would do is not done."""
+    """Parse the options of a command, the words after ``way``, without executing it."""
 
     def do_nothing(*arguments: object, **options: object) -> None:
         return
@@ -196,7 +196,7 @@ def _parse(each: click.Command, way: tuple[str, ...], words: list[str]) -> None:
 
 
 def found() -> dict[str, bytes]:
-    """Return what was once found."""
+    """Return inputs that once failed."""
     lines = (
         "train --epochs 9223372036854775808 --data tiny.npz",
         f"train --limit {'9' * 400} --data tiny.npz",

@@ -1,4 +1,4 @@
-"""The files of a run folder: config.json and history.csv, which people open in an editor, and the checkpoint."""
+"""The files of a run folder: config.json and history.csv, which users may edit, and the checkpoint."""
 
 import json
 from functools import cache
@@ -28,13 +28,13 @@ FOUND = {"source": "x.npz", "training_samples": 32, "test_samples": 8, "fingerpr
 
 @cache
 def config() -> Any:
-    """Return what config.json says of a small run."""
+    """Return the config.json of a small run."""
     layers = [cr.Conv2D(2, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
     model = cr.Sequential(layers, (1, 8, 8), engine="numpy", name="small")
     recipe = Recipe(epochs=2, batch_size=8, optimizer=Adam(0.01), schedule=OneCycle())
     job = Job(model.about(), DataChoice("x.npz", (0, 1, 2)), recipe, "numpy", 1, FOUND, ("chainrule", "train"))
     found = json.loads(json.dumps(job.to_config()))
-    del found["checksums"]  # or whatever is changed would be refused before it is read
+    del found["checksums"]  # otherwise every change would be refused before it is read
     return found
 
 
@@ -51,19 +51,19 @@ def history() -> bytes:
 
 @cache
 def tensors() -> dict[str, np.ndarray]:
-    """Return what a checkpoint of the run holds."""
+    """Return the tensors of a checkpoint of the run."""
     model = Sequential.from_about(config()["model"], engine="numpy")
     moments = {f"optimizer.{name}": np.ones_like(model.parameters) for name in Adam.moments}
     return {**model.weights, **moments}
 
 
 def checkpoint(about: str, **changes: np.ndarray) -> bytes:
-    """Return a checkpoint that says this, under a right checksum."""
+    """Return a checkpoint with these contents and a right checksum."""
     return described({**tensors(), **changes}, about, kind="checkpoint")
 
 
 def _run(folder: Path) -> Path:
-    """A run in a folder."""
+    """Create a run in a folder."""
     run = folder / "run"
     if not run.is_dir():
         run.mkdir(parents=True)
@@ -80,7 +80,7 @@ def read_checkpoint(folder: Path, content: bytes) -> None:
 
 
 def craft_checkpoint(random: Random) -> bytes:
-    """Return a checkpoint with changed words or tensors, under a right checksum."""
+    """Return a checkpoint with changed metadata or tensors and a right checksum."""
     about = {"step": 2 * STEPS, "model": config()["model"]}
     if random.random() < 0.7:
         return checkpoint(text_of(changed(about, random)))
@@ -90,7 +90,7 @@ def craft_checkpoint(random: Random) -> bytes:
 
 
 def _compare(folder: Path, name: str, content: bytes) -> None:
-    """`chainrule compare` of a run of which one file is the input: it reads both, and counts the parameters."""
+    """Run `chainrule compare` on a run with the input as one of its files: it reads both and counts the parameters."""
     run = _run(folder)
     whole = (run / name).read_bytes()
     (run / name).write_bytes(content)
@@ -128,7 +128,7 @@ def craft_history(random: Random) -> bytes:
 
 
 def found_config() -> dict[str, bytes]:
-    """Return what was once found in config.json."""
+    """Return contents of config.json that once failed."""
     layers = [{"layer": "Flatten"}, {"layer": "Dense", "features": 10**12}]
     whole = config()
     return {
@@ -142,7 +142,7 @@ def found_config() -> dict[str, bytes]:
 
 
 def found_history() -> dict[str, bytes]:
-    """Return what was once found in history.csv."""
+    """Return contents of history.csv that once failed."""
     whole = history()
     return {
         "OverflowError": whole.replace(b",6.5\n", b",inf\n"),

@@ -16,7 +16,7 @@ SIZES = [(28, 5), (7, 3), (4, 4)]  # cells before, cells of the kernel
 
 @pytest.fixture
 def layer() -> list[np.ndarray]:
-    """a^(l−1) (2 channels of 6×5), w (3×2 kernels of 3×2), ∂ℓ/∂z."""
+    """Draw a^(l−1) (2 channels of 6×5), w (3×2 kernels of 3×2), ∂ℓ/∂z."""
     return normals(1, (2, 6, 5), (3, 2, 3, 2), (3, 4, 4))
 
 
@@ -84,7 +84,7 @@ def test_eq_10_lacks_the_zero(layer):
     x2, y2 = 1, 1
 
     def total(least: int) -> float:
-        """Σ over the places whose difference is at least `least`, and on the kernel on the far side."""
+        """Sum over the positions whose difference is at least `least`, and on the kernel at the far side."""
         places = [(x, y) for x, y in np.ndindex(4, 4) if least <= x2 - x < 3 and least <= y2 - y < 2]
         return sum(dz[c, x, y] * w[c, 0, x2 - x, y2 - y] for c in range(3) for x, y in places)
 

@@ -133,7 +133,7 @@ def test_a_sixteenth_is_another_one_in_every_epoch():
 
 
 def adam_without_correction(g: float, steps: int, *, rate: float, beta1: float, beta2: float) -> list[float]:
-    """The steps of Adam with moments that are kept and not corrected, for a gradient that stays the same."""
+    """Return the steps of Adam with stored, uncorrected moments for a constant gradient."""
     first = second = 0.0
     taken: list[float] = []
     for _ in range(steps):
@@ -165,7 +165,7 @@ def test_adam_without_the_number_of_the_step():
 
 
 def mean_and_deviation_of_mnist() -> tuple[float, float]:
-    """Of the 50,000 images that its code reads; where MNIST is out of reach, as they were."""
+    """Return those of the 50,000 images that its code reads, precomputed where MNIST is unavailable."""
     try:
         training, _ = load("mnist", progress=False)
     except DataError:

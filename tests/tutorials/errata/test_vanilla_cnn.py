@@ -220,7 +220,7 @@ def test_eq_36_and_41_run_along_the_diagonal(paper, image, size):
 
 
 def spread(dC: np.ndarray, K: np.ndarray, last: int) -> np.ndarray:
-    """Σ over u, v from 0 to `last` of ΔC(i − u, j − v) K(u, v), ΔC zero outside."""
+    """Sum ΔC(i − u, j − v) K(u, v) over u, v from 0 to `last`, with ΔC zero outside."""
     result = np.zeros((12, 12))
     for u, v in np.ndindex(last + 1, last + 1):
         result[u : u + 8, v : v + 8] += dC * K[u, v]

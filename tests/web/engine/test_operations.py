@@ -1,4 +1,4 @@
-"""Every operation of the page's engine computes what the reference defines, on random shapes and options."""
+"""Every operation of the page's engine agrees with the reference, on random shapes and options."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 EXAMPLES = 30
-TOLERANCE = 1e-12  # of the largest entry of the result, or of 1 if that is larger
+TOLERANCE = 1e-12  # relative to the largest entry of the result, or to 1 if that is larger
 
 collecting = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=[*HealthCheck])
 

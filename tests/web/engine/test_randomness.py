@@ -1,4 +1,4 @@
-"""The page's random numbers are Python's, bit for bit."""
+"""The page's random numbers equal Python's, bit for bit."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The page's schedules are Python's."""
+"""The page's schedules equal Python's."""
 
 from typing import TYPE_CHECKING, Any
 

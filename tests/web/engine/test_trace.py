@@ -1,4 +1,4 @@
-"""A whole training step on the page, of every network of the zoo and of others, is that of Python."""
+"""A training step on the page equals Python's, for every network of the zoo and others."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from chainrule.data.normalisation import PIXELS, Normalisation
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-TOLERANCE = 1e-10  # of the largest entry of a tensor
+TOLERANCE = 1e-10  # relative to the largest entry of a tensor
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,4 +1,4 @@
-"""Training steps on the page are those of Python's `Stepper`, computed in float64 and kept in float32."""
+"""Training steps on the page equal those of Python's `Stepper`, computed in float64 and stored in float32."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 STEPS, BATCH = 4, 3
-ROUNDED = 2.0**-23  # numbers on the edge between two of float32 may be rounded either way
+ROUNDED = 2.0**-23  # values halfway between two float32 numbers may be rounded either way
 
 
 def batches(subject: Subject) -> list[dict[str, Any]]:
@@ -25,7 +25,7 @@ def batches(subject: Subject) -> list[dict[str, Any]]:
 
 
 def train_in_python(subject: Subject, given: list[dict[str, Any]], rates: list[float]) -> tuple[list[Any], Stepper]:
-    """The outcomes, and where it stands at the end: float64, but rounded to float32 after every step."""
+    """Return the outcomes and the final state: computed in float64, rounded to float32 after every step."""
     model = Sequential(subject.model.layers, subject.model.input_shape, dtype="float64", engine="numpy")
     model.parameters[:], model.statistics[:] = subject.model.parameters, subject.model.statistics
     stepper = Stepper(model, subject.recipe.optimizer, subject.recipe.loss, subject.recipe.clip_norm)

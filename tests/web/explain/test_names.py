@@ -1,4 +1,4 @@
-"""The page reads the names of cells that Python reads, prints the same one of them, and refuses what Python refuses."""
+"""The page accepts and refuses the same names of cells as Python, with the same canonical form."""
 
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ WRONG = [
 
 
 def read_by_python(trace: Trace, cell: str) -> str | dict[str, str]:
-    """The canonical name, or the words of the refusal: which of two parameters is meant?"""
+    """Return the canonical name or the error message of Python."""
     try:
         return str(trace.catalogue.read(cell))
     except OptionError as error:

@@ -1,4 +1,4 @@
-"""Numbers are printed on the page as in Python, to the last digit."""
+"""Numbers are formatted on the page as in Python, to the last digit."""
 
 import math
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ ODD = [math.nan, math.inf, -math.inf]
 
 
 def nasty() -> np.ndarray:
-    """Edges, ties, both neighbours of each, and random numbers of every size."""
+    """Return edge cases, ties, both neighbours of each, and random numbers of every size."""
     random = np.random.default_rng(7)
     known = np.array([*EDGES, *TIES, *SMALL])
     with np.errstate(all="ignore"):

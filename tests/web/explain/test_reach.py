@@ -1,4 +1,4 @@
-"""The cells that light up: those that a number came from, and those that it goes to."""
+"""The highlighted cells: inputs of a cell, and cells computed from it."""
 
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 NAMES = ["numpy-cnn", "flat", "lines", "rich", "first-pool", "mean_squared_error"]
-SOURCES = 4  # of each number, that are followed back
+SOURCES = 4  # sources of each cell that are followed
 
 
 def split(cell: str) -> tuple[str, tuple[int, ...]]:
@@ -37,7 +37,7 @@ def phase_of(trace: Trace, tensor: str) -> str:
 
 
 def made_cells(trace: Trace) -> list[str]:
-    """Random cells of every tensor that something makes."""
+    """Draw random cells of every computed tensor."""
     random = np.random.default_rng(2)
     found: list[str] = []
     for name in trace.names:

@@ -1,4 +1,4 @@
-"""The page explains a number as Python does: the same record, word for word, for random cells of every tensor."""
+"""The page explains a value as Python does: the same record, word for word, for random cells of every tensor."""
 
 import math
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ from chainrule.explain import Trace
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-CELLS = 3  # of every tensor
-TOLERANCE = 1e-12  # of a number, or of the largest of its record, where the rest may be rounding errors
-LEAST = 1e-15  # what is left when 1 is taken from a probability that is about 1
+CELLS = 3  # per tensor
+TOLERANCE = 1e-12  # relative to the value, or to the largest one of its record, where the rest may be rounding errors
+LEAST = 1e-15  # the remainder when 1 is subtracted from a probability of about 1
 
 
 def cells_of(trace: Trace) -> list[str]:
-    """Random cells of every tensor, with the first and the last."""
+    """Draw random cells of every tensor, and add the first and the last."""
     random = np.random.default_rng(3)
     found: list[str] = []
     for name in trace.names:
@@ -33,7 +33,7 @@ def cells_of(trace: Trace) -> list[str]:
 
 
 def numbers(record: Any) -> Iterator[float]:
-    """All numbers of a record."""
+    """Return all numbers of a record."""
     if isinstance(record, float):
         yield abs(record)
     for part in record.values() if isinstance(record, dict) else record if isinstance(record, list | tuple) else ():
@@ -41,7 +41,7 @@ def numbers(record: Any) -> Iterator[float]:
 
 
 def differences(found: Any, expected: Any, slight: float, path: str = "") -> Iterator[str]:
-    """Where two records differ: numbers by more than ``slight`` or a share of themselves, all else at all."""
+    """Return where two records differ: numbers by more than ``slight`` or a relative tolerance, others at all."""
     if isinstance(expected, dict) and isinstance(found, dict):
         if found.keys() != expected.keys():
             yield f"{path}: {sorted(found)} for {sorted(expected)}"

@@ -1,4 +1,4 @@
-"""The page over a fixed network, opened and gone about in."""
+"""Opening and navigating the page of a fixed network."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def opened(page: "Page", address: str) -> "Page":
-    """The page at an address, once it stands."""
+    """Open the page at an address and wait until it is ready."""
     page.set_viewport_size({"width": 1440, "height": 900})
     page.goto(address)
     page.wait_for_selector("html[data-ready]")
@@ -16,7 +16,7 @@ def opened(page: "Page", address: str) -> "Page":
 
 
 def arrived(page: "Page", place: str) -> None:
-    """Waits until the address ends so."""
+    """Wait until the address has this ending."""
     page.wait_for_url(lambda url: url.endswith(place))
 
 
@@ -25,7 +25,7 @@ def hash_of(page: "Page") -> str:
 
 
 def point(page: "Page", tensor: str, x: int, y: int) -> str:
-    """What is said of the cell of the first map at column x, row y."""
+    """Return the text shown for the cell of the first map at column x, row y."""
     canvas = page.locator(f'#river canvas[data-tensor="{tensor}"]').first
     cell = canvas.evaluate("(canvas) => canvas.parentElement.parentElement.dataset.cell")
     canvas.hover(position={"x": (x + 0.5) * float(cell), "y": (y + 0.5) * float(cell)})

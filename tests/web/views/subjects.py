@@ -1,4 +1,4 @@
-"""A small network of digits, for the views that need pictures as MNIST has them."""
+"""A small network of digits, for views that need images as in MNIST."""
 
 import numpy as np
 from web.fixed_page import Subject
@@ -12,7 +12,7 @@ SAMPLES = 6
 
 
 def digits() -> Subject:
-    """28×28 bytes to ten classes; random numbers in all buffers."""
+    """Build a network from 28×28 bytes to ten classes, with random values in all buffers."""
     random = np.random.default_rng(8)
     convolution = [layers.Conv2D(4, 5), layers.ReLU(), layers.MaxPool2D(2)]
     body = [*convolution, layers.Flatten(), layers.Dense(10), layers.Softmax()]

@@ -1,4 +1,4 @@
-/** The page's state, in one place: where one is, the picture, its trace, the training. The views hear of changes. */
+/** The page's state in one place: address, image, trace and training. The views are notified of changes. */
 
 import { say, unsay } from "./banner.js";
 import { answer } from "./engine/trace.js";
@@ -18,8 +18,8 @@ import { wordsOf } from "./trouble.js";
 /** @typedef {import("./types.js").Description} Description */
 /** @typedef {import("./types.js").Frame} Frame */
 
-const GONE = "The server of this page does not answer. What is here still works, training waits. " +
-  "If chainrule was ended, start it again and open the address it prints; this page looks for it meanwhile.";
+const GONE = "The server of this page does not answer. The page still works, but training is paused. " +
+  "If chainrule was stopped, start it again and open the address it prints; this page keeps trying to reconnect.";
 
 /** @implements {App} */
 export class Application {
@@ -36,7 +36,7 @@ export class Application {
   #drawn = null;
   #gone = false;
   #renewing = false;
-  #turn = 0; // of what was asked for last: an answer that comes late is not shown
+  #turn = 0; // serial number of the newest request: results of older ones are dropped
   /** @type {Map<string, string>} */
   #rests = new Map();
 
@@ -65,7 +65,7 @@ export class Application {
     return this.following.state;
   }
 
-  /** Goes where the address says, and begins to follow the training. */
+  /** Opens what the address names and begins to follow the training. */
   async begin() {
     await this.#arrive();
     this.following.begin();
@@ -77,7 +77,7 @@ export class Application {
   }
 
   /**
-   * Changes the place and the address. Scrubbing through steps and a view's own notes make no history.
+   * Changes the place and the address. Scrubbing through steps and a view's own state add no history entry.
    * @param {Partial<Place>} change
    */
   go(change) {
@@ -93,7 +93,7 @@ export class Application {
   }
 
   /**
-   * Shows another picture. A label of null: the network's own answer is taken for the gradient.
+   * Shows another image. With a label of null, the gradient uses the network's own prediction.
    * @param {Picture} picture
    */
   show(picture) {
@@ -110,7 +110,7 @@ export class Application {
     this.#listeners.tell("hover");
   }
 
-  /** The answer to a picture without a trace. @param {Picture} picture */
+  /** Returns the network's output without a trace; null before the first frame. @param {Picture} picture */
   answer(picture) {
     return this.frame ? answer(this.description, this.frame, picture).probabilities : null;
   }
@@ -164,7 +164,7 @@ export class Application {
       if (this.place.sample !== number) return;
       const chosen = number < count ? number : 0;
       if (chosen !== number) {
-        say("address", `There is no sample ${number}; the samples are 0 to ${count - 1}. This is sample 0.`);
+        say("address", `There is no sample ${number}; the samples are 0 to ${count - 1}. Showing sample 0.`);
         this.place = { ...this.place, sample: 0 };
         history.replaceState(null, "", address(this.place));
       }
@@ -179,7 +179,7 @@ export class Application {
     } catch (error) {
       if (step === null || error instanceof Unreachable) throw error;
       const why = wordsOf(error);
-      say("address", `Step ${step} cannot be shown (${why}). This is the newest step.`);
+      say("address", `Step ${step} cannot be shown (${why}). Showing the newest step.`);
       this.place = { ...this.place, step: null };
       history.replaceState(null, "", address(this.place));
       return this.tracing.frame(null);
@@ -192,7 +192,7 @@ export class Application {
     this.#listeners.tell("trace");
   }
 
-  /** An address may name a cell by another of its names, or one that is not there. */
+  /** Replaces an alias of a cell in the address by its canonical name; drops a cell that does not exist. */
   #checkCell() {
     const { cell } = this.place;
     if (cell === null || !this.trace) return;
@@ -202,9 +202,9 @@ export class Application {
     } catch (error) {
       const why = lacks(this.trace, cell)
         ? lackingWords(this.trace).replace(/\.$/, ` (“${cell}”).`)
-        : `The address names “${cell}”, which this network does not have ` +
+        : `The address names “${cell}”, which does not exist in this network `  +
           `(${wordsOf(error)}).`;
-      say("address", `${why} Nothing is chosen.`);
+      say("address", `${why} No cell is selected.`);
     }
     if (name === cell) return;
     this.place = { ...this.place, cell: name };
@@ -216,7 +216,7 @@ export class Application {
   async #trained(restarted) {
     if (restarted) this.tracing.forget();
     this.#listeners.tell("training");
-    const early = this.training?.running && !this.tracing.due; // the next state comes soon, and asks again
+    const early = this.training?.running && !this.tracing.due; // the next state comes soon and asks again
     if (this.#renewing || early || !this.#behind()) return;
     this.#renewing = true;
     try {
@@ -233,7 +233,7 @@ export class Application {
     }
   }
 
-  /** Whether there is a newer step to show. */
+  /** Returns whether there is a newer step to show. */
   #behind() {
     const newest = this.training?.newest ?? 0;
     return this.place.step === null && this.tracing.newest?.step !== newest;

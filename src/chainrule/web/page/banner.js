@@ -1,4 +1,4 @@
-/** Calm lines at the top of the page: what went wrong, and what to do. One line for each kind of trouble. */
+/** Notices at the top of the page: what went wrong and what to do. One notice for each kind of trouble. */
 
 import { button, make } from "./elements.js";
 
@@ -6,8 +6,8 @@ import { button, make } from "./elements.js";
 const lines = new Map();
 
 /**
- * Says something until it is dismissed or `unsay` takes it back.
- * @param {string} kind  another line of the same kind replaces this one
+ * Shows a notice until it is dismissed or `unsay` removes it.
+ * @param {string} kind  another notice of the same kind replaces this one
  * @param {string} words
  */
 export function say(kind, words) {

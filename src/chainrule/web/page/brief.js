@@ -1,17 +1,17 @@
-/** Numbers in fewer digits than they have, for small places and for the ear. All of them are always a glance away. */
+/** Numbers with few digits, for small cells and for screen readers. The full value is always available elsewhere. */
 
 import { shown } from "./explain/numbers.js";
 
 const ROOM = 6;
 
-/** Two or three digits, for a small square. @param {number} value @returns {string} */
+/** Formats a number with two or three digits, for a small cell. @param {number} value @returns {string} */
 export function brief(value) {
   const size = Math.abs(value);
   if (value === 0 || !Number.isFinite(value)) return shown(value);
   return (value < 0 ? "−" : "") + (size >= 1e-3 && size < 1e4 ? plain(size) : scientific(size));
 }
 
-/** As many digits as six characters or so have room for. @param {number} value @returns {string} */
+/** Formats a number with as many digits as fit into about six characters. @param {number} value @returns {string} */
 export function fitted(value) {
   const whole = shown(value);
   if (whole.length <= ROOM || !Number.isFinite(value)) return whole;
@@ -22,7 +22,7 @@ export function fitted(value) {
   return shown(Number(value.toPrecision(2)));
 }
 
-/** Three digits, as one guesses a number. @param {number} value @returns {string} */
+/** Formats a number with three digits. @param {number} value @returns {string} */
 export function rough(value) {
   return shown(Number(value.toPrecision(3)));
 }

@@ -1,4 +1,4 @@
-/** Elements made in one expression. */
+/** Creation of HTML and SVG elements in one expression. */
 
 /** @typedef {Record<string, string | number | boolean | null>} Attributes  false and null are left out */
 
@@ -14,7 +14,7 @@ export function make(tag, attributes = {}, ...children) {
 }
 
 /**
- * A button that does one thing.
+ * Creates a button.
  * @param {string} text
  * @param {() => void} act
  * @param {Attributes} [attributes]
@@ -26,7 +26,7 @@ export function button(text, act, attributes = {}) {
 }
 
 /**
- * A part of a drawing.
+ * Creates an SVG element.
  * @template {keyof SVGElementTagNameMap} K
  * @param {K} tag
  * @param {Attributes} [attributes]

@@ -1,10 +1,10 @@
-/** Follows the training: asks how it stands, a few times a second while it runs, seldom when it does not. */
+/** Follows the training by polling its state, a few times a second while it runs and less often when it does not. */
 
 /** @typedef {import("./types.js").Training} Training */
 /** @typedef {import("./types.js").TrainingState} TrainingState */
 
 const WHILE_RUNNING = 250; // milliseconds
-const WHILE_MEASURING = 500; // the server measures what was trained before
+const WHILE_MEASURING = 500; // the server measures gradient norms of earlier steps
 const WHILE_RESTING = 2000; // another window may start it
 
 export class Following {
@@ -16,7 +16,7 @@ export class Following {
 
   /**
    * @param {Training} training
-   * @param {() => void} reached  there was an answer
+   * @param {() => void} reached  called after every answer
    * @param {(restarted: boolean) => void} changed
    * @param {(error: unknown) => void} failed
    */
@@ -55,7 +55,7 @@ export class Following {
   }
 
   /**
-   * Takes an answer. That to an earlier question than the last one answered may be older than it: it is asked again.
+   * Takes an answer. One to an earlier request than the last one answered may be older than it, so the state is polled
    * @param {Promise<TrainingState>} answer
    */
   async #heard(answer) {
@@ -89,7 +89,7 @@ function pauseAfter({ running, survey }) {
 }
 
 /**
- * What a training has besides, where there are several histories of it.
+ * Wraps the optional methods of a training, which it has where there are several histories.
  * @param {Training} training @param {(answer: Promise<TrainingState>) => Promise<TrainingState>} heard
  */
 function several(training, heard) {

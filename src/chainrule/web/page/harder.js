@@ -1,4 +1,4 @@
-/** Where the network is sure of a picture all gradients are tiny: says so, and offers a sample that it finds hard. */
+/** Where the network is certain of an image, all gradients are tiny: this notice says so and offers a harder sample. */
 
 import { button, make } from "./elements.js";
 import { shown } from "./explain/numbers.js";
@@ -8,19 +8,19 @@ import { sampleOf } from "./source/samples.js";
 /** @typedef {import("./types.js").App} App */
 
 const SURE = 0.01; // a loss below this
-const AT_ONCE = 12; // pictures answered between two frames
+const AT_ONCE = 12; // images evaluated between two frames of the screen
 
-/** @param {App} app @param {HTMLElement} instead  what is said otherwise; the note stands after it */
+/** @param {App} app @param {HTMLElement} instead  the text shown otherwise; the notice is placed after it */
 export function mountHarder(app, instead) {
   const words = make("span");
-  const go = button("Show one it finds hard", () => void goToHardest(app), { class: "link" });
+  const go = button("Show a harder one", () => void goToHardest(app), { class: "link" });
   const note = make("p", { class: "phase-words" }, words, " ", go);
   const update = () => {
     const loss = app.trace?.values.get("loss.y")?.data[0] ?? Infinity;
     const unknown = app.place.phase === "update" && app.trace && !hasUpdate(app.trace);
     note.hidden = app.place.phase === "forward" || unknown || !(loss < SURE);
     instead.hidden = !note.hidden;
-    if (!note.hidden) words.textContent = `The loss of this picture is only ${shown(loss)}, so its gradients are tiny.`;
+    if (!note.hidden) words.textContent = `The loss of this image is only ${shown(loss)}, so its gradients are tiny.`;
   };
   app.listen("place", update);
   app.listen("trace", update);

@@ -1,4 +1,4 @@
-/** The slim row at the top: the views, the model's name, light or dark, the keys. */
+/** The header: the views, the model's name, light or dark, the keys. */
 
 import { make } from "./elements.js";
 import { keysDialog } from "./keys.js";

@@ -1,4 +1,4 @@
-/** The dialog that shows the keys. */
+/** The dialog that lists the keyboard shortcuts. */
 
 import { make } from "./elements.js";
 
@@ -7,41 +7,41 @@ const KEYS = [
   [
     "Anywhere",
     [
-      ["?", "these keys"],
+      ["?", "show this list"],
       ["f b u", "forward, backward, update"],
-      ["Tab", "to the next map or control"],
+      ["Tab", "next map or control"],
     ],
   ],
   [
     "On a map",
     [
-      ["← ↑ → ↓", "to the next cell; past the edge, to the next map"],
-      ["Page Up, Page Down", "to the map before, or after"],
-      ["Enter", "choose the cell: see how it was made"],
+      ["← ↑ → ↓", "next cell; past the edge, the next map"],
+      ["Page Up, Page Down", "previous or next page of maps"],
+      ["Enter", "select the cell and show how it is computed"],
     ],
   ],
   [
-    "While a cell is made",
+    "In the computation of a cell",
     [
       ["← →", "a step back, or on"],
-      ["Space", "play, or stop"],
+      ["Space", "play or pause"],
       ["Esc", "close"],
     ],
   ],
   [
     "In the lab",
     [
-      ["← ↑ → ↓", "to the next number"],
-      ["Enter", "on a result: see how it was made"],
+      ["← ↑ → ↓", "next value"],
+      ["Enter", "on a result: show how it is computed"],
     ],
   ],
-  ["On the walk", [["← →", "to the stop before, or after"]]],
+  ["On the walk", [["← →", "previous or next stop"]]],
   [
     "On the time line",
     [
       ["← →", "a step back, or on"],
-      ["Page Up, Page Down", "a tenth of the time on, or back"],
-      ["Home, End", "the first step, or now"],
+      ["Page Up, Page Down", "a tenth of the time line forward or back"],
+      ["Home, End", "the first or the newest step"],
     ],
   ],
 ];

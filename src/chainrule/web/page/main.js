@@ -1,4 +1,4 @@
-/** Starts the page: where the network comes from, the state, the views. */
+/** Starts the page: network source, state and views. */
 
 import { Application } from "./app.js";
 import { say } from "./banner.js";
@@ -22,7 +22,7 @@ const VIEWS = {
   walk: mountWalk,
 };
 
-/** One view that fails to mount must not take the others with it. @param {Application} app */
+/** Mounts the views; one that fails must not affect the others. @param {Application} app */
 function mountViews(app) {
   for (const [name, mount] of Object.entries(VIEWS)) {
     const section = document.getElementById(name);
@@ -40,7 +40,7 @@ async function start() {
   const loading = document.getElementById("loading");
   try {
     const source = await chooseSource();
-    source.samples().catch(() => undefined); // on their way already; who needs them hears what went wrong
+    source.samples().catch(() => undefined); // prefetched; whoever needs them reports a failure
     const app = new Application(source, await source.description());
     mountHeader(app);
     mountPhases(app);
@@ -49,7 +49,7 @@ async function start() {
     loading?.remove();
     document.documentElement.dataset.ready = "";
   } catch (error) {
-    if (loading) loading.textContent = "The network could not be read. Reload the page once that is mended.";
+    if (loading) loading.textContent = "The network could not be loaded. Reload the page once the problem is fixed.";
     say("start", wordsOf(error));
     if (!(error instanceof Error)) reportError(error);
   }

@@ -1,21 +1,21 @@
-/** Not every step is kept with the optimizer's moments; without them nobody can say what the next step changes. */
+/** Some frames are stored without the optimizer's moments; the update after such a frame cannot be computed. */
 
 import { knowsUpdate } from "./engine/trace.js";
 
 /** @typedef {import("./types.js").Trace} Trace */
 
-/** Whether a trace knows what its step changes. @param {Trace} trace */
+/** Returns whether a trace contains the update. @param {Trace} trace */
 export function hasUpdate(trace) {
   return knowsUpdate(trace.description, trace.frame);
 }
 
-/** Why there is no update to show. @param {Trace} trace */
+/** Returns why the update cannot be shown. @param {Trace} trace */
 export function lackingWords(trace) {
   const step = trace.frame.step.toLocaleString("en");
-  return `The optimizer's moments were not kept at step ${step}, so what the next step changes cannot be shown.`;
+  return `The optimizer's moments were not stored at step ${step}, so the next update cannot be shown.`;
 }
 
-/** Whether a cell would be there if the moments were. @param {Trace} trace @param {string} cell */
+/** Returns whether a cell is missing only because the moments are. @param {Trace} trace @param {string} cell */
 export function lacks(trace, cell) {
   if (hasUpdate(trace)) return false;
   const part = cell.replace(/\[.*$/, "").split(".").at(-1) ?? "";

@@ -1,4 +1,4 @@
-/** The switch: forward, backward, update. */
+/** The switch between forward, backward and update. */
 
 import { button, make } from "./elements.js";
 import { mountHarder } from "./harder.js";
@@ -10,9 +10,9 @@ import { PHASES } from "./state.js";
 
 const LABELS = { forward: "Forward →", backward: "← Backward", update: "Update" };
 const WORDS = {
-  forward: "What every layer makes of the picture, from the input to the loss.",
-  backward: "How the loss would change with every number: the gradients, from the loss back to the first layer.",
-  update: "What one step of training changes: every parameter before it, its change, and after it.",
+  forward: "What each layer computes from the image, from the input to the loss.",
+  backward: "How the loss changes with each value: the gradients, from the loss back to the first layer.",
+  update: "What one training step changes: each parameter before and after the step, and its change.",
 };
 
 /** @param {App} app */
@@ -20,7 +20,7 @@ export function mountPhases(app) {
   const row = document.getElementById("phases");
   if (!row) return;
   const buttons = PHASES.map((phase) => button(LABELS[phase], () => app.go({ phase }), { "data-phase": phase }));
-  const group = make("div", { class: "switch", role: "group", "aria-label": "What is shown" }, ...buttons);
+  const group = make("div", { class: "switch", role: "group", "aria-label": "Pass shown" }, ...buttons);
   const words = make("p", { class: "phase-words" });
   row.append(group, words, make("div", { id: "legend" }));
   mountHarder(app, words);

@@ -1,4 +1,4 @@
-/** Where one is on the page, and its address: `#/network/backward/conv2.dw[3,1,0,2]?sample=12&step=300`. */
+/** The place on the page and its address: `#/network/backward/conv2.dw[3,1,0,2]?sample=12&step=300`. */
 
 /** @typedef {import("./types.js").Place} Place */
 /** @typedef {import("./types.js").View} View */
@@ -13,7 +13,7 @@ export const PHASES = ["forward", "backward", "update"];
 export const START = { view: "network", phase: "forward", cell: null, sample: null, step: null, rest: "" };
 
 /**
- * The place that an address names. What cannot be read is left at its default, and said.
+ * Parses an address. What cannot be read keeps its default and is reported.
  * @param {string} hash  with its #
  * @returns {{place: Place, complaints: string[]}}
  */
@@ -23,11 +23,11 @@ export function readAddress(hash) {
   const complaints = [];
   const [path, query] = halves(hash.replace(/^#\/?/, ""), "?");
   const [view, ...parts] = path.split("/").map((part) => plain(part, complaints));
-  place.view = oneOf(VIEWS, view, "network", "no view of this page", complaints);
+  place.view = oneOf(VIEWS, view, "network", "not a view of this page", complaints);
   const own = place.view === "network" ? "" : parts.join("/");
   if (place.view === "network") {
     const [phase, ...cell] = parts;
-    place.phase = oneOf(PHASES, phase, "forward", "none of forward, backward, update", complaints);
+    place.phase = oneOf(PHASES, phase, "forward", "not one of forward, backward, update", complaints);
     place.cell = cell.join("/") || null;
   }
   const kept = [];
@@ -41,7 +41,7 @@ export function readAddress(hash) {
 }
 
 /**
- * The address of a place, with its #.
+ * Returns the address of a place, with its #.
  * @param {Place} place
  */
 export function address(place) {
@@ -57,12 +57,12 @@ export function address(place) {
   return `#/${path.map(encoded).join("/")}${numbers.length ? `?${numbers.join("&")}` : ""}`;
 }
 
-/** Brackets stay as they are, to be read. @param {string} part */
+/** Encodes a part of the address, leaving brackets readable. @param {string} part */
 function encoded(part) {
   return encodeURI(part).replaceAll("%5B", "[").replaceAll("%5D", "]");
 }
 
-/** What the page tells its views; each has a list of those who listen. */
+/** Listeners by event. */
 export class Listeners {
   /** @type {Map<string, Set<() => void>>} */
   #lists = new Map();
@@ -74,7 +74,7 @@ export class Listeners {
   }
 
   /**
-   * Tells all of them; one that fails keeps nothing from the others.
+   * Calls all listeners of an event; one that fails does not affect the others.
    * @param {string} what
    */
   tell(what) {
@@ -99,7 +99,7 @@ function plain(text, complaints) {
   try {
     return decodeURIComponent(text);
   } catch {
-    complaints.push(`The address holds “${text}”, which is no valid text; it was left out.`);
+    complaints.push(`The address holds “${text}”, which is not valid text; it was ignored.`);
     return "";
   }
 }
@@ -113,13 +113,13 @@ function plain(text, complaints) {
 function oneOf(known, found, otherwise, what, complaints) {
   const match = known.find((each) => each === found);
   if (match) return match;
-  if (found) complaints.push(`The address says “${found}”, which is ${what}; this is ${otherwise}.`);
+  if (found) complaints.push(`The address says “${found}”, which is ${what}; showing ${otherwise}.`);
   return otherwise;
 }
 
 /** @param {string} name @param {string} text @param {string[]} complaints */
 function wholeNumber(name, text, complaints) {
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  complaints.push(`The address says ${name}=${text || "nothing"}; expected a whole number. It was left out.`);
+  complaints.push(`The address says ${name}=${text || "nothing"}; expected a whole number. It was ignored.`);
   return null;
 }

@@ -1,4 +1,4 @@
-/** Light or dark: as the system has it, until the reader chooses. The choice is kept while the page is open. */
+/** Light or dark colours colours: the system's preference until the reader chooses. The choice lasts while the page is open. */
 
 /** @type {Set<() => void>} */
 const listeners = new Set();
@@ -6,7 +6,7 @@ const listeners = new Set();
 const system = matchMedia("(prefers-color-scheme: dark)");
 system.addEventListener("change", tell);
 
-/** Canvases are painted anew when the colours change. @param {() => void} listener */
+/** Registers a listener for a change of colours, since canvases must be repainted. @param {() => void} listener */
 export function onTheme(listener) {
   listeners.add(listener);
 }

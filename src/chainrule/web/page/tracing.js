@@ -1,4 +1,4 @@
-/** Keeps one trace up to date: of the picture shown, with the network as it was at the step shown. */
+/** Keeps one trace up to date: that of the image shown, with the network at the step shown. */
 
 import { makeTrace } from "./engine/trace.js";
 
@@ -9,11 +9,11 @@ import { makeTrace } from "./engine/trace.js";
 /** @typedef {import("./types.js").Source} Source */
 
 const KEPT_FRAMES = 12;
-const REST = 2; // after a trace, so many times its duration are left to drawing and painting
-const QUICK = 12; // milliseconds: a trace that took less is made in every frame of the screen
-const SLOW = 120; // one that took more waits until nothing was asked for a while: nobody draws against it
+const REST = 2; // after a trace, REST times its duration is left for drawing and painting
+const QUICK = 12; // milliseconds: a faster trace is computed in every frame of the screen
+const SLOW = 120; // a slower one waits until there were no requests for a while, so that drawing stays smooth
 const PAUSE = 200;
-const SHARE = 5; // while it trains, traces take at most one part in so many of the time
+const SHARE = 5; // during training, traces take at most 1/SHARE of the time
 
 export class Tracing {
   /** @type {Trace | null} */
@@ -31,7 +31,7 @@ export class Tracing {
   /**
    * @param {Source} source
    * @param {Description} description
-   * @param {() => void} ready  another trace is there
+   * @param {() => void} ready  called when a new trace is available
    * @param {(error: unknown) => void} failed
    */
   constructor(source, description, ready, failed) {
@@ -42,7 +42,7 @@ export class Tracing {
   }
 
   /**
-   * The network after a step; null: the newest there is.
+   * Returns the frame of a step; null: the newest one.
    * @param {number | null} step
    * @returns {Promise<Frame>}
    */
@@ -56,7 +56,7 @@ export class Tracing {
     return frame;
   }
 
-  /** Whether it is time for a trace that nobody asked for. */
+  /** Whether a trace may be computed without a request. */
   get due() {
     return performance.now() - this.#ended >= (SHARE - 1) * this.#took;
   }
@@ -67,14 +67,14 @@ export class Tracing {
     return this.newest;
   }
 
-  /** Training began anew: the frames that were kept are of another run. */
+  /** Drops the frames, because training has restarted. */
   forget() {
     this.#frames.clear();
     this.newest = null;
   }
 
   /**
-   * Traces soon; asked again before it began, only the last is traced.
+   * Schedules a trace; of several requests before it starts, only the last is traced.
    * @param {Frame} frame
    * @param {Picture} picture  with a label
    */

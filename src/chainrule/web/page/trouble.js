@@ -1,4 +1,4 @@
-/** What went wrong, in words. */
+/** Error messages. */
 
 /** @param {unknown} error  whatever was thrown */
 export function wordsOf(error) {

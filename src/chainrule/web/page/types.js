@@ -1,5 +1,5 @@
 /**
- * The shapes of what the modules of the page hand to each other. Types only: nothing here runs.
+ * The types of the data that modules of the page exchange. Types only: nothing here runs.
  *
  * @typedef {{shape: number[], data: Float64Array | Float32Array | Int32Array}} NDArray  row-major
  *
@@ -35,21 +35,21 @@
  *   derivations?: Record<string, string>,
  *   operations: Record<string, OperationEntry>,
  * }} Description  what `chainrule/web/description.py` writes. layout, shapes: of each parameter and running statistic;
- *   plan: of training, with the gradient of the input; operations: what each says of itself, from chainrule/operations;
- *   measure: what is measured of each step besides the loss, "accuracy", "label_accuracy" or "mean_absolute_error"
+ *   plan: of training, with the gradient of the input; operations: equations and sentences, from chainrule/operations;
+ *   measure: what is measured at each step besides the loss, "accuracy", "label_accuracy" or "mean_absolute_error"
  *
  * @typedef {{
  *   step: number, rate: number, parameters: Float32Array, statistics: Float32Array, moments: Float32Array[] | null,
- * }} Frame  the network after `step` steps; `rate` is that of the next one. moments: null when they were not kept
+ * }} Frame  the network after `step` steps; `rate` is the next step's learning rate. moments: null when not stored
  *
  * @typedef {{x: Uint8Array, label: number | null, from: string}} Picture
- *   one input in bytes, row-major in the input shape of the model; from: "sample 12", "drawn", the name of a file
+ *   one input in bytes, row-major in the input shape of the model; from: "sample 12", "drawn", a file name
  *
  * @typedef {{
  *   description: Description, frame: Frame, picture: Picture,
  *   values: Map<string, NDArray>,
  * }} Trace
- *   one training step of one picture, in float64. values: canonical tensor name -> array WITHOUT the sample axis, in
+ *   one training step on one image, in float64. values: canonical tensor name -> array WITHOUT the sample axis, in
  *   the shape of the operation that wrote it: x, t, conv1.y, conv2.dw, pool1.winner, loss.y, conv2.w, conv2.w.update,
  *   conv2.w.m (moments before the step), softmax1.y, softmax1.dy
  *
@@ -73,22 +73,22 @@
  * @typedef {"network" | "lab" | "walk"} View
  * @typedef {"forward" | "backward" | "update"} Phase
  * @typedef {{view: View, phase: Phase, cell: string | null, sample: number | null, step: number | null, rest: string}} Place
- *   where one is on the page: all of it is in the address after #. sample null: drawn or loaded; step null: the newest;
- *   rest: what a view keeps in the address for itself
+ *   the place on the page: all of it is in the address after #. sample null: drawn or loaded; step null: the newest;
+ *   rest: what a view stores in the address for itself
  *
  * @typedef {{
  *   step: number, steps: number, epochSteps: number, running: boolean, message: string, newest: number,
  *   history?: string, origin?: number, sparse?: boolean, best?: number, survey?: {measured: number, of: number},
- * }} TrainingState  step: done so far; steps: of the whole recipe (0: without end). history: the name of the history
- *   this is the state of, where there are several; origin: its first step (else 0); sparse: only marked steps can be
- *   looked at; best: the step whose weights the run keeps; survey: of steps taken before this page was there, how many
- *   the server measured by now
- * @typedef {{step: number, words: string}} Mark  a step that is there without being computed anew: a keyframe
- * @typedef {{name: string, words: string}} History  one course of training, and what it is
+ * }} TrainingState  step: completed steps; steps: of the whole recipe (0: unlimited). history: the name of the open
+ *   history, where there are several; origin: its first step (else 0); sparse: only marked steps can be viewed;
+ *   best: the step whose weights the run keeps; survey: of the steps to measure that were taken before the page was
+ *   opened, how many the server has measured
+ * @typedef {{step: number, words: string}} Mark  a step whose frame is stored: a keyframe
+ * @typedef {{name: string, words: string}} History  one history of training, and its label
  * @typedef {{
  *   first: number, loss: number[], accuracy: number[], norms: Record<string, number[]>, norm_steps: number[],
- * }} Series  from step `first` (counted from 1) on: loss and measure (`accuracy`: whatever it is) of each step's batch; norms: of the gradient, by
- *   layer, at the steps `norm_steps` only (each list of norms is as long as it)
+ * }} Series  from step `first` (counted from 1) on: loss and measure (`accuracy`: whatever it is) of each step's batch;
+ *   norms: of the gradient, by layer, at the steps `norm_steps` only (each list of norms has its length)
  * @typedef {{
  *   state(): Promise<TrainingState>,
  *   series(after: number): Promise<Series>,
@@ -97,17 +97,17 @@
  *   restart(): Promise<TrainingState>,
  *   about?(): string, marks?(): Mark[], histories?(): History[], open?(name: string): Promise<TrainingState>,
  *   begin?(step: number): Promise<TrainingState>, norms?(): Promise<Pick<Series, "norms" | "norm_steps">>,
- * }} Training  about: what this trains on, in words; norms: all that are known, where a survey adds to them; histories: those that can be looked at, and open one of them;
- *   begin: another one, from a step of the one that is open
+ * }} Training  about: a description of the training data; norms: all known ones, where a survey adds to them;
+ *   histories: those that can be opened; open: opens one; begin: starts another one from a step of the open one
  *
- * @typedef {{count: number, labels: number[], x: Uint8Array}} Samples  pictures to choose from, one after the other
+ * @typedef {{count: number, labels: number[], x: Uint8Array}} Samples  images to choose from, one after the other
  *
  * @typedef {{
  *   description(): Promise<Description>,
  *   frame(step: number | null): Promise<Frame>,
  *   samples(): Promise<Samples>,
  *   training: Training,
- * }} Source  where the page gets a network from: the server, or the file it is in
+ * }} Source  provides the page with a network: the server, or the file that contains the page
  *
  * @typedef {{
  *   source: Source, description: Description, place: Place,
@@ -117,9 +117,9 @@
  *   listen(what: "place" | "trace" | "training" | "hover", listener: () => void): void,
  *   training: TrainingState | null,
  *   hovered: string | null, hover(cell: string | null): void,
- * }} App  what every view is given. go: change the place (and the address); show: another picture; answer: what the
- *   network says of one, where it is there already
- *   listen "trace": another trace is there; "training": its state changed; "hover": another cell is pointed at
+ * }} App  given to every view. go: change the place (and the address); show: another image; answer: the network's
+ *   output for an image, if the network is loaded
+ *   listen "trace": a new trace is available; "training": its state changed; "hover": another cell is pointed at
  */
 
 export {};

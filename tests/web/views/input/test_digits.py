@@ -1,4 +1,4 @@
-"""Drawn and photographed digits are prepared on the page as Python prepares them."""
+"""The page prepares drawn and photographed digits as Python does."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ async ([width, height, grey, name]) => {
 
 
 def strokes(*lines: list[tuple[int, int]], size: int = 160, width: int = 13) -> np.ndarray:
-    """Light strokes on dark, with soft rims."""
+    """Draw light strokes on dark, with soft edges."""
     image = Image.new("L", (4 * size, 4 * size), 0)
     for line in lines:
         ImageDraw.Draw(image).line([(4 * x, 4 * y) for x, y in line], 255, 4 * width, "curve")
@@ -39,7 +39,7 @@ def seven() -> np.ndarray:
 
 
 def photographed() -> np.ndarray:
-    """Dark on uneven paper, with noise and a speck."""
+    """Draw dark strokes on uneven paper, with noise and a speck."""
     random = np.random.default_rng(3)
     rows, columns = np.indices((160, 160))
     paper = 225 - 0.3 * columns - 0.2 * rows
@@ -49,7 +49,7 @@ def photographed() -> np.ndarray:
 
 
 def prepared(page: "Page", grey: np.ndarray, name: str = "digit") -> np.ndarray | str:
-    """What the page makes of a grey picture, or the words of its error."""
+    """Return the page's prepared digit for a greyscale image, or its error message."""
     found = page.evaluate(PREPARED, [grey.shape[1], grey.shape[0], grey.ravel().tolist(), name])
     return found if isinstance(found, str) else np.array(found).reshape(28, 28)
 

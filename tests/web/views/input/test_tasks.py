@@ -1,4 +1,4 @@
-"""What the page says of answers that are no classes: yes or no, several labels, numbers."""
+"""The page's output for tasks other than classification: yes/no, several labels, regression."""
 
 from typing import TYPE_CHECKING
 
@@ -42,19 +42,19 @@ def test_answers_are_said_in_the_words_of_the_task(
     y = made.model.predict(made.images[:1])[0]
     with served(made) as address:
         opened(page, f"{address}#/network?sample=0")
-        train_page.until(page, lambda: train_page.words(page))  # the training is asked for beside the network
+        train_page.until(page, lambda: train_page.words(page))  # the training state is polled as well
         said = page.locator(".winner").inner_text()
         measures = page.locator(".train-title").all_text_contents(), train_page.words(page)
-        page.goto("about:blank")  # it would ask the server on
+        page.goto("about:blank")  # or it would keep polling the server
     if task is tasks.BINARY:
         share = max(float(y[0]), 1 - float(y[0]))
-        assert said.startswith(f"It says {classes[int(y[0] >= 0.5)]}, ")
+        assert said.startswith(f"Prediction: {classes[int(y[0] >= 0.5)]}, ")
         assert float(said.split()[-2]) == pytest.approx(100 * share, abs=0.06)
     elif task is tasks.MULTI_LABEL:
         names = [name for name, value in zip(classes, y, strict=True) if value >= 0.5]
-        assert said == f"It says {', '.join(names) or 'none of them'}"
+        assert said == f"Prediction: {', '.join(names) or 'no label'}"
     else:
-        assert said.startswith("It gives ")
+        assert said.startswith("Output: ")
         assert float(said.split()[-1].replace("−", "-")) == pytest.approx(float(y[0]), rel=0.01)
         assert np.isfinite(y).all()
     named = task.measure.replace("_", " ")

@@ -17,14 +17,14 @@ def test_draw_a_one_and_it_is_answered(page: "Page", address: str) -> None:
     opened(page, f"{address}#/network?sample=0")
     draw(page)
     arrived(page, "#/network")
-    page.wait_for_selector("text=As MNIST would see it")
+    page.wait_for_selector("text=Prepared as in MNIST")
     shares = [float(text.strip("< %")) for text in page.locator(".bars .number").all_inner_texts()]
     assert sum(shares) == pytest.approx(100, abs=1)
     said = page.locator(".winner").inner_text()
-    assert re.fullmatch(r"It says \d, [\d.]+ %", said)
-    own = said[8]
+    assert re.fullmatch(r"Prediction: \d, [\d.]+ %", said)
+    own = said.removeprefix("Prediction: ")[0]
     other = str((int(own) + 1) % 10)
-    page.locator("#input option", has_text=f"as it says: {own}").wait_for(state="attached")
+    page.locator("#input option", has_text=f"the prediction: {own}").wait_for(state="attached")
     loss = page.locator('figure:has(canvas[data-tensor="loss.y"]) figcaption')
     before = loss.inner_text()
     page.locator("#input select").select_option(other)
@@ -32,7 +32,7 @@ def test_draw_a_one_and_it_is_answered(page: "Page", address: str) -> None:
     page.go_back()
     page.wait_for_selector("text=Sample 0")
     page.go_forward()
-    page.wait_for_selector("text=As MNIST would see it")
+    page.wait_for_selector("text=Prepared as in MNIST")
 
 
 def test_samples_by_class(page: "Page", address: str, subject: Subject) -> None:
@@ -44,7 +44,7 @@ def test_samples_by_class(page: "Page", address: str, subject: Subject) -> None:
     page.get_by_role("button", name=f"Sample 2: {label}").click()
     arrived(page, "#/network?sample=2")
     page.get_by_text("Sample 2", exact=True).wait_for()
-    assert page.locator(".input-label").inner_text().split("\n\n") == ["Sample 2", f"labelled {label}"]
+    assert page.locator(".input-label").inner_text().split("\n\n") == ["Sample 2", f"label: {label}"]
 
 
 def files() -> list[tuple[dict[str, Any], str]]:

@@ -1,4 +1,4 @@
-"""What the river says of its cells, by mouse and by keyboard."""
+"""The network diagram's text for its cells, with mouse and keyboard."""
 
 from typing import TYPE_CHECKING
 
@@ -67,7 +67,7 @@ def test_by_keyboard_alone(page: "Page", address: str, subject: Subject) -> None
     page.keyboard.press("b")
     assert hash_of(page) == "#/network/backward/conv1.y[0,1,2]?sample=0"
     focused = "document.activeElement?.dataset.tensor"
-    assert page.evaluate(focused) == "conv1.dy"  # the maps are others, the layer is the same
+    assert page.evaluate(focused) == "conv1.dy"  # the maps differ, the layer is the same
     page.keyboard.press("?")
     assert page.get_by_role("dialog", name="Keys").is_visible()
     page.keyboard.press("Escape")

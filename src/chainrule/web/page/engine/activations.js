@@ -1,7 +1,7 @@
 /**
  * The activations and their gradients, element by element (softmax: row by row).
  *
- * Where the derivative is simplest in the result, y is kept for backward; elsewhere x.
+ * Backward keeps y where the derivative is simplest in y, else x.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  */
@@ -41,7 +41,7 @@ export function arctan_dx(dy, x) {
   return both("arctan_dx", dy, x, "x", (d, a) => d / (1 + a * a));
 }
 
-/** y = max(0, x); NaN stays. @param {NDArray} x */
+/** y = max(0, x); NaN propagates. @param {NDArray} x */
 export function relu(x) {
   return each(x, (a) => (a <= 0 ? 0 : a));
 }
@@ -51,7 +51,7 @@ export function relu_dx(dy, y) {
   return both("relu_dx", dy, y, "y", (d, b) => (b <= 0 ? 0 : d));
 }
 
-/** y = x where x > 0, else slope · x; NaN stays. @param {NDArray} x @param {{slope?: number}} options */
+/** y = x where x > 0, else slope · x; NaN propagates. @param {NDArray} x @param {{slope?: number}} options */
 export function leaky_relu(x, { slope = 0.01 }) {
   return each(x, (a) => (a <= 0 ? slope * a : a));
 }
@@ -75,7 +75,7 @@ export function gelu_dx(dy, x) {
   return both("gelu_dx", dy, x, "x", (d, a) => d * geluSlope(a));
 }
 
-/** The derivative of gelu at x. @param {number} x */
+/** Returns the derivative of GELU at x. @param {number} x */
 export function geluSlope(x) {
   const t = Math.tanh(GELU_SCALE * (x + GELU_CUBIC * x * x * x));
   const da = GELU_SCALE * (1 + 3 * GELU_CUBIC * x * x);
@@ -119,7 +119,7 @@ export function softmax_dx(dy, y) {
   return dx;
 }
 
-/** A function of every element. @param {NDArray} x @param {(a: number) => number} f */
+/** Applies a function to every element. @param {NDArray} x @param {(a: number) => number} f */
 function each(x, f) {
   const y = zeros(x.shape);
   for (let e = 0; e < y.data.length; e += 1) y.data[e] = f(x.data[e]);
@@ -127,9 +127,9 @@ function each(x, f) {
 }
 
 /**
- * A function of the elements of dy and of what forward kept.
+ * Applies a function to the elements of dy and of the array kept by forward.
  *
- * @param {string} operation @param {NDArray} dy @param {NDArray} kept @param {string} name  of what was kept
+ * @param {string} operation @param {NDArray} dy @param {NDArray} kept @param {string} name  of the kept array
  * @param {(d: number, a: number) => number} f
  */
 function both(operation, dy, kept, name, f) {

@@ -1,5 +1,5 @@
 /**
- * The bias of a convolution or a dense layer: one number a channel, or one for each output position.
+ * The bias of a convolution or a dense layer: one value per channel, or one per output position.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  */
@@ -7,7 +7,7 @@
 import { sameShape, sizeOf, text, zeros } from "./tensor.js";
 
 /**
- * Add to every channel its bias.
+ * Adds to every channel its bias.
  *
  * y[n,o,i,j] = x[n,o,i,j] + b[o]        tied
  * y[n,o,i,j] = x[n,o,i,j] + b[o,i,j]    untied
@@ -20,7 +20,7 @@ export function add_bias(x, b) {
   return y;
 }
 
-/** y ← y + b, where y is nobody else's yet. @param {NDArray} y @param {NDArray} b */
+/** y ← y + b; the caller owns y. @param {NDArray} y @param {NDArray} b */
 export function addInPlace(y, b) {
   const [N, C] = y.shape;
   const cells = sizeOf(y.shape.slice(2));

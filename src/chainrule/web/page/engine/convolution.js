@@ -1,9 +1,9 @@
 /**
- * Cross-correlation and its two gradients. Each sums the same products; only where they are added differs.
+ * Cross-correlation and its two gradients. All three sum the same products; they differ in what they are added to.
  *
  * `eachRow` visits the rows of positions (i, j) at which a kernel cell (o, c, u, v) lies on the image, so that the
- * loops along a row are without a condition: ij is the place in y, k that in x, and at that of the weight. Where four
- * filters read the same channel, a row is walked for all four at once: it is then read once for four products.
+ * loops along a row need no condition: ij is the offset in y, k that in x, and `at` that of the weight. Where four
+ * filters read the same channel, a row is visited for all four at once: it is read once for four products.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("./shapes.js").Pair} Pair
@@ -14,7 +14,7 @@
  * @typedef {{N: number, C_out: number, C_group: number, groups: number, flip: boolean, rows: Axis, columns: Axis,
  *   down: Tap[], across: Tap[]}} Walk  down and across: the taps of the kernel
  * @typedef {(at: number, from: number, end: number, k: number) => void} Visit
- *   a row of positions: ij from `from` (inclusive) to `end`, of which the first lies on cell k of x
+ * a row of positions: ij from `from` (inclusive) to `end` (exclusive), the first of which lies on cell k of x
  */
 
 import { addInPlace } from "./bias.js";
@@ -35,7 +35,7 @@ const DEFAULTS = {
 const FOUR = 4;
 
 /**
- * Slide every kernel over the image and add the bias.
+ * Slides every kernel over the image and adds the bias.
  *
  * y[n,o,i,j] = b[o] + Σ_{c,u,v} x̄[n,c, s·i + d·u, s·j + d·v] · w[o,c,u,v]        x̄: x padded with zeros
  *
@@ -146,7 +146,7 @@ export function cross_correlate_dw(x, dy, options) {
 }
 
 /**
- * From a filter's kernels to the next one's, from its plane of y to the next, from a position to the next on x.
+ * Returns the offsets in w between filters (filter), in y between planes (plane), in x between positions (step).
  *
  * @param {Walk} walk
  */
@@ -156,7 +156,7 @@ function strides({ C_group, rows, columns }) {
 }
 
 /**
- * Every row of positions of every kernel cell of every sample; four filters at once where a group has so many left.
+ * Visits every row of positions of every kernel cell of every sample; four filters at once where a group has four.
  *
  * @param {Walk} walk @param {Visit} one @param {Visit} four
  */
@@ -178,10 +178,10 @@ function eachRow(walk, one, four) {
 }
 
 /**
- * The rows of one kernel over one plane of x.
+ * Visits the rows of one kernel over one plane of x.
  *
- * @param {Walk} walk @param {number} kernel  its number in w @param {number} yPlane  where the plane of y begins
- * @param {number} xPlane  where that of x begins @param {Visit} visit
+ * @param {Walk} walk @param {number} kernel  its index in w @param {number} yPlane  offset of the plane of y
+ * @param {number} xPlane  offset of the plane of x @param {Visit} visit
  */
 function planeRows({ flip, rows, columns, ...taps }, kernel, yPlane, xPlane, visit) {
   const cells = rows.window * columns.window;
@@ -200,7 +200,7 @@ function planeRows({ flip, rows, columns, ...taps }, kernel, yPlane, xPlane, vis
 }
 
 /**
- * What the loops need, after a look at the shapes.
+ * Checks the shapes and returns the geometry that the loops need.
  *
  * @param {string} operation @param {number[]} image  (N, C_in, H, W) @param {number[]} kernel  the shape of w
  * @param {Options} given

@@ -1,5 +1,5 @@
 /**
- * The fully connected layer and its gradients. A row of w stays near while all samples meet it.
+ * The fully connected layer and its gradients. The loops reuse a row of w for all samples while it is in the cache.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  */
@@ -8,7 +8,7 @@ import { addInPlace } from "./bias.js";
 import { checkAxes, text, zeros } from "./tensor.js";
 
 /**
- * Every output is a weighted sum of every input: y[n,o] = b[o] + Σ_c w[o,c] · x[n,c]
+ * Computes every output as a weighted sum of all inputs: y[n,o] = b[o] + Σ_c w[o,c] · x[n,c]
  *
  * @param {NDArray} x  (N, F_in) @param {NDArray} w  (F_out, F_in) @param {NDArray | null} b  (F_out,)
  * @returns {NDArray}  (N, F_out)

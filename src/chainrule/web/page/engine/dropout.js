@@ -1,5 +1,5 @@
 /**
- * Dropout: its gradient is the same operation on dy, with the same coordinates.
+ * Dropout; its gradient is the same operation on dy with the same coordinates.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  */

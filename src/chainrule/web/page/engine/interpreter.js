@@ -1,5 +1,5 @@
 /**
- * Walks a plan, one operation at a time, and keeps every array, so that any of them can be looked at.
+ * Runs a plan one operation at a time and keeps every array, so that each can be inspected.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").Plan} Plan
@@ -13,13 +13,13 @@ import { operations } from "./operations.js";
 
 const PER_SAMPLE = new Set(["input", "target", "activation"]);
 
-/** Whether a batch holds this tensor once for every sample. @param {Tensor} tensor */
+/** Returns whether a tensor has one entry per sample of the batch. @param {Tensor} tensor */
 export function perSample(tensor) {
   return PER_SAMPLE.has(tensor.kind);
 }
 
 /**
- * The arguments of an operation, with those known at run time.
+ * Returns the attributes of an operation, with those known only at run time filled in.
  *
  * @param {Operation} operation @param {Record<string, number>} known
  */
@@ -31,7 +31,7 @@ export function argumentsOf(operation, known) {
 export class Interpreter {
   /**
    * @param {Plan} plan @param {Record<string, [number, number]>} layout  name of a parameter or running statistic →
-   *   its first and last place in its flat buffer
+   *   its range in its flat buffer
    * @param {Buffers} buffers
    */
   constructor(plan, layout, buffers) {
@@ -50,7 +50,7 @@ export class Interpreter {
   }
 
   /**
-   * Walk forward, and of a training plan backward too; the gradient of the mean loss is then in `gradient`.
+   * Runs forward and, for a training plan, backward; `gradient` then holds the gradient of the mean loss.
    *
    * @param {NDArray} x  (N, …) @param {NDArray | null} t  (N, K), for a training plan @param {Runtime} runtime
    */
@@ -63,7 +63,7 @@ export class Interpreter {
     this.walk(this.plan.backward);
   }
 
-  /** Write the running statistics of the last batch. */
+  /** Commits the running statistics of the last batch. */
   close() {
     this.walk(this.plan.closing);
   }
@@ -81,7 +81,7 @@ export class Interpreter {
     }
   }
 
-  /** The array of a tensor, in the tensor's shape. @param {Tensor} tensor @returns {NDArray} */
+  /** Returns the array of a tensor, in the tensor's shape. @param {Tensor} tensor @returns {NDArray} */
   read(tensor) {
     const view = this.#view(tensor);
     if (view) return { shape: tensor.shape, data: view };
@@ -97,7 +97,7 @@ export class Interpreter {
     else this.values.set(tensor.storage, result);
   }
 
-  /** A parameter, its gradient or a running statistic in its flat buffer; null for any other. @param {Tensor} tensor */
+  /** Returns the view of a tensor in its flat buffer; null when it is in none. @param {Tensor} tensor */
   #view(tensor) {
     if (tensor.kind === "gradient") {
       const [first, last] = this.layout[primal(tensor.storage)];
@@ -110,13 +110,13 @@ export class Interpreter {
   }
 }
 
-/** conv1.w of conv1.dw, x of dx: what a tensor is the gradient of. @param {string} name */
+/** Returns the name of the tensor that a gradient belongs to: conv1.w for conv1.dw, x for dx. @param {string} name */
 export function primal(name) {
   const dot = name.lastIndexOf(".");
   return `${name.slice(0, dot + 1)}${name.slice(dot + 2)}`;
 }
 
-/** conv1.dw of conv1.w, dx of x. @param {string} name */
+/** Returns the name of a tensor's gradient: conv1.dw for conv1.w, dx for x. @param {string} name */
 export function gradientName(name) {
   const dot = name.lastIndexOf(".");
   return `${name.slice(0, dot + 1)}d${name.slice(dot + 1)}`;

@@ -1,7 +1,7 @@
 /**
- * The losses, one number a sample, and the gradient of their mean over the batch.
+ * The losses, one value per sample, and the gradient of their mean over the batch.
  *
- * Every gradient is of the *mean* over `batch` samples (null: those given). ε is the machine epsilon of float64.
+ * Every gradient is of the *mean* over `batch` samples (null: the samples given). ε is the epsilon of float64.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {{batch?: number | null}} Batch
@@ -67,7 +67,7 @@ export function categorical_cross_entropy_dp(p, t, { batch }) {
 }
 
 /**
- * Categorical cross-entropy of the softmax of p, without leaving the logarithms.
+ * Computes the categorical cross-entropy of softmax(p) in log space.
  *
  * loss[n] = Σ_k t[n,k] (L[n] − p[n,k])        L[n] = m + log Σ_k e^(p[n,k] − m),  m = max_k p[n,k]
  *
@@ -129,7 +129,7 @@ export function correct_labels(p, t) {
   return summed("correct_labels", p, t, (a, b, K) => (sameSide(a, b) ? 1 / K : 0));
 }
 
-/** Whether both are at least ½, or both less. @param {number} a @param {number} b */
+/** Returns whether both are at least ½ or both are less. @param {number} a @param {number} b */
 export function sameSide(a, b) {
   return (a >= 0.5 && b >= 0.5) || (a < 0.5 && b < 0.5);
 }
@@ -139,7 +139,7 @@ export function absolute_error(p, t) {
   return summed("absolute_error", p, t, (a, b, K) => Math.abs(a - b) / K);
 }
 
-/** The first of equals, the first NaN. @param {NDArray["data"]} data @param {number} from @param {number} K */
+/** Returns the index of the first maximum or NaN. @param {NDArray["data"]} data @param {number} from @param {number} K */
 export function placeOfLargest(data, from, K) {
   let best = 0;
   for (let k = 1; k < K; k += 1) {
@@ -149,14 +149,14 @@ export function placeOfLargest(data, from, K) {
   return best;
 }
 
-/** p kept in [low, high]; NaN stays. @param {number} p @param {number} low @param {number} high */
+/** Returns p clipped to [low, high]; NaN propagates. @param {number} p @param {number} low @param {number} high */
 export function clipped(p, low, high) {
   if (p < low) return low;
   return p > high ? high : p;
 }
 
 /**
- * Zeros, one for each sample, after a look at the shapes.
+ * Checks the shapes and returns zeros, one per sample.
  *
  * @param {string} name @param {NDArray} p @param {NDArray} t
  */
@@ -167,7 +167,7 @@ function oneASample(name, p, t) {
 }
 
 /**
- * The sum over the classes of a function of prediction and target.
+ * Sums a function of prediction and target over the classes.
  *
  * @param {string} name @param {NDArray} p @param {NDArray} t @param {(a: number, b: number, K: number) => number} f
  */
@@ -179,7 +179,7 @@ function summed(name, p, t, f) {
 }
 
 /**
- * The gradient of the mean loss: the function over the number of samples.
+ * Returns the gradient of the mean loss: the function divided by the batch size.
  *
  * @param {string} name @param {NDArray} p @param {NDArray} t @param {number | null | undefined} batch
  * @param {(a: number, b: number, K: number) => number} f

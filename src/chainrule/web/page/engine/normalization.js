@@ -1,7 +1,7 @@
 /**
- * Batch normalisation: every channel is given mean 0 and variance 1 over the batch, then a scale and a shift.
+ * Batch normalisation: every channel is scaled to mean 0 and variance 1 over the batch, then scaled and shifted.
  *
- * M is the number of values a channel has in the batch, N·H·W (or N); sums over n, i, j run over those.
+ * M is the number of values of a channel in the batch, N·H·W (or N); sums over n, i, j run over them.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {{epsilon?: number}} Options
@@ -66,7 +66,7 @@ export function batch_norm_dw(dy, x, mean, variance, options) {
 }
 
 /**
- * Normalise every channel by statistics that are given: after training, the running ones.
+ * Normalises every channel with given statistics: after training, the running ones.
  *
  * @param {NDArray} x @param {NDArray} gamma @param {NDArray} beta @param {NDArray} mean @param {NDArray} variance
  * @param {Options} options
@@ -106,7 +106,7 @@ function deviations(variance, { epsilon = 1e-5 }) {
   return Float64Array.from(variance.data, (value) => Math.sqrt(value + epsilon));
 }
 
-/** Every cell of (N, C, …) with its channel. @param {number[]} shape @param {(e: number, c: number) => void} visit */
+/** Visits all cells of (N, C, …) with their channel. @param {number[]} shape @param {(e: number, c: number) => void} visit */
 function eachCell([N, C, ...size], visit) {
   const cells = sizeOf(size);
   for (let plane = 0, e = 0; plane < N * C; plane += 1) {
@@ -116,7 +116,7 @@ function eachCell([N, C, ...size], visit) {
 }
 
 /**
- * M, after a look at the shapes.
+ * Checks the shapes and returns M.
  *
  * @param {string} name @param {NDArray} x @param {Record<string, NDArray>} channelwise
  */

@@ -1,6 +1,6 @@
 /**
- * All operations by name: arrays in the order that a plan reads them, attributes, results in the order it writes them.
- *
+ * All operations by name: they take arrays in the order in which a plan reads them, and return results in the order in
+ * which it writes them.
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {(arrays: (NDArray | null)[], attributes: Record<string, any>) => NDArray[]} Run
  */
@@ -15,7 +15,7 @@ import * as normalization from "./normalization.js";
 import { average_pool, average_pool_dx, max_pool, max_pool_dx } from "./pooling.js";
 import { adam_update, momentum_update, rmsprop_update, sgd_update } from "./updates.js";
 
-/** For each operation its function and how many arrays it reads. @type {Record<string, [Function, number]>} */
+/** The function of each operation and the number of arrays it reads. @type {Record<string, [Function, number]>} */
 const FUNCTIONS = {
   cross_correlate: [cross_correlate, 3],
   cross_correlate_dx: [cross_correlate_dx, 2],
@@ -74,7 +74,7 @@ export const operations = Object.fromEntries(
 );
 
 /**
- * An operation with its arrays as a list; arrays left out at the end (a bias) are null.
+ * Wraps an operation so that it takes its arrays as a list; arrays missing at the end (a bias) are null.
  *
  * @param {Function} operation @param {number} reads
  * @returns {Run}

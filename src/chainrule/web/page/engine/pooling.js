@@ -9,11 +9,11 @@
  * @typedef {"cells" | "window" | "one"} Divisor
  */
 
-import { sliding } from "./shapes.js";
+import { covered, sliding } from "./shapes.js";
 import { checkAxes, checkSame, checkShape, integers, text, zeros } from "./tensor.js";
 
 /**
- * The largest cell under each window, and where it was.
+ * Finds the largest cell under each window and its position.
  *
  * y[n,c,i,j]      = max_{u,v} x[n,c,h,k]        h = s·i + u − p_top, k = s·j + v − p_left, on the image only
  * winner[n,c,i,j] = h·W + k of that cell: the first in row-major window order; the first NaN when there is one
@@ -59,12 +59,12 @@ export function max_pool_dx(dy, winner, { size }) {
 }
 
 /**
- * The sum of the cells under each window, over a divisor.
+ * Sums the cells under each window and divides by D.
  *
  * y[n,c,i,j] = 1/D Σ_{u,v} x[n,c,h,k]        h = s·i + u − p_top, k = s·j + v − p_left, on the image only
  *
  * @param {NDArray} x  (N, C, H, W)
- * @param {Options & {divisor?: Divisor}} options  D is the number of those cells ("cells"), KH·KW ("window"), or 1
+ * @param {Options & {divisor?: Divisor}} options  D is the number of cells on the image ("cells"), KH·KW ("window"), 1
  * @returns {NDArray}
  */
 export function average_pool(x, options) {
@@ -104,28 +104,28 @@ export function average_pool_dx(dy, options) {
 }
 
 /**
- * Every window: its place in y, where its plane of x begins, and the cells of the image under it, from top and left
- * (inclusive) to bottom and right (exclusive).
+ * Visits every window: its offset in y, the offset of its plane of x, and the cells of the image under it, from top and
+ * left (inclusive) to bottom and right (exclusive).
  *
  * @param {number[]} shape  of y @param {Axis} rows @param {Axis} columns
  * @param {(at: number, plane: number, top: number, bottom: number, left: number, right: number) => void} visit
  */
 function eachWindow([N, C], rows, columns, visit) {
+  const [down, across] = [rows, columns].map((axis) => {
+    return Array.from({ length: axis.outputs }, (_, position) => covered(axis, position));
+  });
   for (let plane = 0, at = 0; plane < N * C; plane += 1) {
-    for (let i = 0; i < rows.outputs; i += 1) {
-      const h = rows.stride * i - rows.padding[0];
-      const [top, bottom] = [Math.max(h, 0), Math.min(h + rows.window, rows.size)];
-      for (let j = 0; j < columns.outputs; j += 1, at += 1) {
-        const k = columns.stride * j - columns.padding[0];
-        const [left, right] = [Math.max(k, 0), Math.min(k + columns.window, columns.size)];
+    for (const [top, bottom] of down) {
+      for (const [left, right] of across) {
         visit(at, plane * rows.size * columns.size, top, bottom, left, right);
+        at += 1;
       }
     }
   }
 }
 
 /**
- * Whether a cell takes over from the best so far: larger, or the first NaN.
+ * Returns whether a cell replaces the best one so far: it is larger, or the first NaN.
  *
  * @param {number} cell @param {number} best
  */
@@ -134,7 +134,7 @@ function beats(cell, best) {
 }
 
 /**
- * What the sum over a window is divided by.
+ * Returns the function that computes the divisor of a window.
  *
  * @param {Divisor} divisor @param {Axis} rows @param {Axis} columns
  * @returns {(top: number, bottom: number, left: number, right: number) => number}
@@ -146,7 +146,7 @@ function divided(divisor, rows, columns) {
   throw new Error(`unknown divisor ${JSON.stringify(divisor)}; known: cells, window, one`);
 }
 
-/** Rows and columns. @param {string} operation @param {number[]} size @param {Options} options */
+/** Returns the rows and columns. @param {string} operation @param {number[]} size @param {Options} options */
 function pooled(operation, size, { window, stride, padding = [[0, 0], [0, 0]] }) {
   if (padding.some((pair, axis) => pair.some((none) => none >= window[axis]))) {
     const zeros = `(${padding.map(([before, after]) => `(${before}, ${after})`).join(", ")})`;

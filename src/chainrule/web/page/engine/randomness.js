@@ -1,8 +1,8 @@
 /**
- * Randomness as a pure function of (seed, stream, step, sample, element): `chainrule/randomness.py`, bit for bit.
+ * Randomness as a pure function of (seed, stream, step, sample, element), the same bits as `chainrule/randomness.py`.
  *
  * The mixing function is the finaliser of SplitMix64, applied once for each coordinate. Keys of the outer coordinates
- * are BigInts; the innermost, one for each element, is computed in 32-bit halves, which are many times quicker.
+ * are BigInts; the innermost key, one per element, is computed in 32-bit halves, which is many times faster.
  */
 
 const GOLDEN = 0x9e3779b97f4a7c15n;
@@ -10,7 +10,7 @@ const MIX1 = 0xbf58476d1ce4e5b9n;
 const MIX2 = 0x94d049bb133111ebn;
 const MASK = 0xffffffffffffffffn;
 
-/** Fold one coordinate into a 64-bit key. @param {bigint} key @param {bigint} value */
+/** Folds one coordinate into a 64-bit key. @param {bigint} key @param {bigint} value */
 function mix(key, value) {
   let z = (key + value * GOLDEN + GOLDEN) & MASK;
   z = ((z ^ (z >> 30n)) * MIX1) & MASK;
@@ -18,7 +18,7 @@ function mix(key, value) {
   return z ^ (z >> 31n);
 }
 
-/** A stable number for a purpose such as "shuffle" or "dropout1": its CRC-32. @param {string} purpose */
+/** Returns a stable number for a purpose such as "shuffle" or "dropout1": its CRC-32. @param {string} purpose */
 export function streamNumber(purpose) {
   let crc = 0xffffffff;
   for (const byte of new TextEncoder().encode(purpose)) {
@@ -29,7 +29,7 @@ export function streamNumber(purpose) {
 }
 
 /**
- * Uniform numbers in [0, 1) for the elements of one sample:
+ * Draws uniform numbers in [0, 1) for the elements of one sample:
  * u = ⌊mix(mix(mix(mix(seed, stream), step), sample), element) / 2¹¹⌋ · 2⁻⁵³
  *
  * @param {number | bigint} seed @param {number} stream @param {number} step @param {number} sample
@@ -49,7 +49,7 @@ export function uniform(seed, stream, step, sample, elements) {
   return numbers;
 }
 
-/** SplitMix64's finaliser of a number in halves, as a number in [0, 1). @param {number} high @param {number} low */
+/** Applies SplitMix64's finaliser to a number given in halves; returns a number in [0, 1). @param {number} high @param {number} low */
 function finalised(high, low) {
   let h = high ^ (high >>> 30);
   let l = low ^ ((low >>> 30) | (high << 2));
@@ -61,7 +61,7 @@ function finalised(high, low) {
 }
 
 /**
- * The upper half of the last 64 bits of a product of two numbers in halves.
+ * Returns the upper half of the low 64 bits of a product of two numbers given in halves.
  *
  * @param {number} h @param {number} l @param {number} otherH @param {number} otherL
  */

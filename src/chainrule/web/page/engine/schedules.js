@@ -1,5 +1,5 @@
 /**
- * How the learning rate moves during training: pure functions of the step. `chainrule/schedules.py`.
+ * Learning-rate schedules as pure functions of the step, as in `chainrule/schedules.py`.
  *
  * @typedef {{step: number, steps: number, epochSteps: number}} Progress  step: 0 … steps − 1
  */
@@ -24,9 +24,9 @@ const FACTORS = {
 };
 
 /**
- * What the optimizer's rate is multiplied by at one step.
+ * Returns the factor of the optimizer's learning rate at a step.
  *
- * @param {Record<string, any>} schedule  name and numbers, as a recipe has them @param {Progress} progress
+ * @param {Record<string, any>} schedule  name and parameters, as in a recipe @param {Progress} progress
  */
 export function factor(schedule, progress) {
   const found = FACTORS[schedule.name];
@@ -35,7 +35,7 @@ export function factor(schedule, progress) {
 }
 
 /**
- * Half a cosine from `start` (part 0) to `end` (part 1).
+ * Interpolates along half a cosine from `start` (part 0) to `end` (part 1).
  *
  * @param {number} start @param {number} end @param {number} part
  */

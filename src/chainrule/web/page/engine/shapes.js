@@ -1,5 +1,5 @@
 /**
- * Output sizes and the window that convolution and pooling slide over an image, one axis at a time.
+ * Output sizes and window geometry of convolution and pooling, one axis at a time.
  *
  * @typedef {[number, number]} Pair
  * @typedef {[Pair, Pair]} Padding  ((top, bottom), (left, right))
@@ -11,7 +11,7 @@
 import { sameShape, text } from "./tensor.js";
 
 /**
- * Cells from the first to the last tap of a dilated window: d(K − 1) + 1.
+ * Returns the number of cells from the first to the last tap of a dilated window: d(K − 1) + 1.
  *
  * @param {number} window @param {number} dilation
  */
@@ -20,7 +20,7 @@ export function extent(window, dilation) {
 }
 
 /**
- * How often the window fits: H' = ⌊(H + p_before + p_after − d(K − 1) − 1) / s⌋ + 1.
+ * Returns the number of positions of the window: H' = ⌊(H + p_before + p_after − d(K − 1) − 1) / s⌋ + 1.
  *
  * @param {number} size @param {number} window @param {number} stride @param {Pair} padding @param {number} dilation
  */
@@ -29,7 +29,7 @@ export function outputSize(size, window, stride = 1, padding = [0, 0], dilation 
 }
 
 /**
- * Rows and columns of a window over an image; an Error when it does not fit.
+ * Returns the rows and columns of a window over an image; throws when it does not fit.
  *
  * @param {string} operation @param {string} what  "kernel" or "window"
  * @param {number[]} size @param {number[]} window
@@ -57,13 +57,13 @@ export function sliding(operation, what, size, window, stride, padding, dilation
   return [axes[0], axes[1]];
 }
 
-/** Padding in a message: one number where it is the same on every side. @param {Padding} padding */
+/** Formats a padding for a message, as one number where all sides are equal. @param {Padding} padding */
 function zerosText(padding) {
   const sides = new Set(padding.flat());
   return sides.size === 1 ? String(padding[0][0]) : `(${padding.map(([a, b]) => `(${a}, ${b})`).join(", ")})`;
 }
 
-/** Every tap of the window along one axis, with the positions at which it lies on the image. @param {Axis} axis */
+/** Returns every tap along one axis and the positions at which it lies on the image. @param {Axis} axis */
 export function tapsOf(axis) {
   /** @type {Tap[]} */
   const taps = [];
@@ -77,9 +77,20 @@ export function tapsOf(axis) {
 }
 
 /**
- * Padding from a name: zeros before and after one axis.
+ * Returns the cells of the image under an undilated window at a position, from first (inclusive) to end (exclusive).
  *
- * valid: none; same: as many as give ⌈size/stride⌉ outputs, the odd one at the end; full: one less than the window
+ * @param {Axis} axis @param {number} position
+ * @returns {Pair}
+ */
+export function covered(axis, position) {
+  const first = axis.stride * position - axis.padding[0];
+  return [Math.max(first, 0), Math.min(first + axis.window, axis.size)];
+}
+
+/**
+ * Returns the padding before and after one axis for a named rule.
+ *
+ * valid: none; same: enough for ⌈size/stride⌉ outputs, the odd zero at the end; full: one less than the window
  *
  * @param {string} rule @param {number} size @param {number} window @param {number} stride @param {number} dilation
  * @returns {Pair}

@@ -1,39 +1,39 @@
 /**
- * Arrays: a shape, and the numbers row by row.
+ * Arrays: a shape and the values in row-major order.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  */
 
-/** How many numbers a shape holds. @param {number[]} shape */
+/** Returns the number of elements of a shape. @param {number[]} shape */
 export function sizeOf(shape) {
   let size = 1;
   for (const length of shape) size *= length;
   return size;
 }
 
-/** An array of zeros in float64. @param {number[]} shape @returns {NDArray} */
+/** Returns a float64 array of zeros. @param {number[]} shape @returns {NDArray} */
 export function zeros(shape) {
   return { shape, data: new Float64Array(sizeOf(shape)) };
 }
 
-/** An array of zeros that holds places. @param {number[]} shape @returns {NDArray} */
+/** Returns an int32 array of zeros, for indices. @param {number[]} shape @returns {NDArray} */
 export function integers(shape) {
   return { shape, data: new Int32Array(sizeOf(shape)) };
 }
 
-/** The same numbers in another shape. @param {NDArray} array @param {number[]} shape @returns {NDArray} */
+/** Returns the same values with another shape. @param {NDArray} array @param {number[]} shape @returns {NDArray} */
 export function reshaped(array, shape) {
   return { shape, data: array.data };
 }
 
-/** Where a cell lies in the flat data: row-major. @param {number[]} index @param {number[]} shape */
+/** Returns the row-major offset of an index. @param {number[]} index @param {number[]} shape */
 export function ravel(index, shape) {
   let place = 0;
   for (let axis = 0; axis < shape.length; axis += 1) place = place * shape[axis] + index[axis];
   return place;
 }
 
-/** The index of a place in the flat data. @param {number} place @param {number[]} shape */
+/** Returns the index of a row-major offset. @param {number} place @param {number[]} shape */
 export function unravel(place, shape) {
   const index = new Array(shape.length);
   let rest = place;
@@ -44,7 +44,7 @@ export function unravel(place, shape) {
   return /** @type {number[]} */ (index);
 }
 
-/** A shape as people write it: 8×5×5. @param {number[]} shape */
+/** Formats a shape: 8×5×5. @param {number[]} shape */
 export function text(shape) {
   return shape.join("×");
 }
@@ -55,7 +55,7 @@ export function sameShape(one, other) {
 }
 
 /**
- * Refuse arrays of different shapes.
+ * Throws when arrays differ in shape.
  *
  * @param {string} operation @param {Record<string, NDArray>} arrays
  */
@@ -67,7 +67,7 @@ export function checkSame(operation, arrays) {
 }
 
 /**
- * Refuse an array with another number of axes than its letters say.
+ * Throws when an array has another number of axes than `letters`.
  *
  * @param {string} operation @param {string} name @param {NDArray} array @param {string} letters  "N, C, H, W"
  */
@@ -78,7 +78,7 @@ export function checkAxes(operation, name, array, letters) {
 }
 
 /**
- * Refuse an array of another shape.
+ * Throws when an array has another shape.
  *
  * @param {string} operation @param {string} name @param {NDArray} array @param {number[]} shape
  */

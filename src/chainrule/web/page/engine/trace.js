@@ -1,5 +1,5 @@
 /**
- * A trace: one training step of one picture looked at in float64, with every array that it made.
+ * A trace: one training step on one image, computed in float64, with every array it writes.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {import("../types.js").Description} Description
@@ -16,21 +16,26 @@ import { zeros } from "./tensor.js";
 import { clipping, squares, updated } from "./updating.js";
 
 /**
- * The picture as the network reads it: bytes · gain + offset.
+ * Normalises an image as the network reads it: bytes · gain + offset.
  *
  * @param {Description} description @param {Picture} picture
  */
 export function normalised(description, picture) {
-  const { gain, offset, pixels } = description.normalisation;
-  const times = pixels === "shares" ? gain / 255 : gain;
-  return Float64Array.from(picture.x, (byte) => byte * times + offset);
+  const { normalisation } = description;
+  const gain = byteGain(normalisation);
+  return Float64Array.from(picture.x, (byte) => byte * gain + normalisation.offset);
+}
+
+/** Returns the factor by which normalisation multiplies a byte. @param {Description["normalisation"]} normalisation */
+export function byteGain({ gain, pixels }) {
+  return pixels === "shares" ? gain / 255 : gain;
 }
 
 /**
- * What the network answers: inference only.
+ * Computes the network's output by inference.
  *
  * @param {Description} description @param {Frame} frame @param {Picture} picture
- * @returns {{probabilities: number[]}}  of one output that says yes or no, those of no and yes; numbers as they are
+ * @returns {{probabilities: number[]}}  for one yes/no output those of no and yes; for regression the outputs
  */
 export function answer(description, frame, picture) {
   const walk = new Interpreter(description.inference, description.layout, buffersOf(frame));
@@ -43,9 +48,9 @@ export function answer(description, frame, picture) {
 }
 
 /**
- * Forward, loss, backward and update of one picture, in float64 from the float32 parameters.
+ * Computes forward, loss, backward and update for one image, in float64 from the float32 parameters.
  *
- * A picture without a label is taken for what the network thinks it is, unless `label` says otherwise.
+ * An image without a label takes the network's prediction as its label, unless `label` is given.
  *
  * @param {Description} description @param {Frame} frame @param {Picture} picture @param {{label?: number}} options
  * @returns {Trace}
@@ -62,7 +67,7 @@ export function makeTrace(description, frame, picture, options = {}) {
   const values = new Map();
   values.set("x", { shape: plan.input.shape, data: walk.read(plan.input).data });
   values.set("t", { shape: [t.shape[1]], data: t.data });
-  for (const [name, shape] of Object.entries(shapesOf(description))) {
+  for (const [name, shape] of Object.entries(description.shapes)) {
     const [first, last] = layout[name];
     const buffer = isState(description, name) ? buffers.statistics : buffers.parameters;
     values.set(name, { shape, data: buffer.slice(first, last) });
@@ -73,7 +78,7 @@ export function makeTrace(description, frame, picture, options = {}) {
   return { description, frame, picture: { ...picture, label }, values };
 }
 
-/** How long the whole gradient is, and what the update multiplies it by. @param {Trace} trace */
+/** Returns the norm of the whole gradient and the factor by which clipping scales it. @param {Trace} trace */
 export function clippingOf({ description, values }) {
   const parts = Object.keys(description.layout).map((name) => values.get(gradientName(name))?.data ?? []);
   const norm = Math.sqrt(parts.reduce((sum, part) => sum + squares(part), 0));
@@ -81,7 +86,7 @@ export function clippingOf({ description, values }) {
 }
 
 /**
- * The label as a row of zeros with a one, for each sample; of one output the label itself, 0 or 1.
+ * Returns the labels as one-hot rows; for a single output, the labels themselves (0 or 1).
  *
  * @param {number[]} labels @param {Description} description
  */
@@ -98,23 +103,18 @@ export function oneHot(labels, description) {
   return t;
 }
 
-/** The shape of each parameter and running statistic as its layer has it. @param {Description} description */
-function shapesOf(description) {
-  return description.shapes;
-}
-
-/** Whether it is a running statistic, which no gradient moves. @param {Description} description @param {string} name */
+/** Returns whether a name is a running statistic. @param {Description} description @param {string} name */
 export function isState(description, name) {
   return description.plan.closing.some((operation) => operation.writes.some((tensor) => tensor.storage === name));
 }
 
-/** Parameters and running statistics in float64. @param {Frame} frame */
+/** Converts parameters and running statistics to float64. @param {Frame} frame */
 function buffersOf(frame) {
   return { parameters: new Float64Array(frame.parameters), statistics: new Float64Array(frame.statistics) };
 }
 
 /**
- * The moments in float64: before the first step zeros; null where they were not kept.
+ * Returns the moments in float64: zeros before the first step, null where they were not stored.
  *
  * @param {Description} description @param {Frame} frame
  */
@@ -125,7 +125,7 @@ function momentsOf({ optimizer }, frame) {
 }
 
 /**
- * Whether it can be said what the step after a frame changes: not where the optimizer has moments that were not kept.
+ * Returns whether the update after a frame can be computed: not if the optimizer has moments that were not stored.
  *
  * @param {Pick<Description, "optimizer">} description @param {Frame} frame
  */
@@ -145,8 +145,8 @@ function likeliest(description, frame, picture) {
 }
 
 /**
- * Everything that the operations wrote, in the shape of the operation that wrote it; a gradient in that of what it is
- * the gradient of.
+ * Collects everything the operations wrote, in the shape of the operation that wrote it; a gradient takes the shape of
+ * its tensor.
  *
  * @param {Interpreter} walk @param {Map<string, NDArray>} values
  */
@@ -162,7 +162,7 @@ function written(walk, values) {
 }
 
 /**
- * The probabilities and their gradient, which a plan that fuses softmax with the loss does not write.
+ * Adds the probabilities and their gradient, which a plan that fuses softmax with the loss does not write.
  *
  * @param {Description} description @param {Interpreter} walk @param {Map<string, NDArray>} values
  */
@@ -177,14 +177,14 @@ function probabilities(description, walk, values) {
 }
 
 /**
- * What the step makes of the parameters, the moments and the running statistics.
+ * Adds the updated parameters, moments and running statistics.
  *
  * @param {Description} description @param {Frame} frame @param {Interpreter} walk @param {Map<string, NDArray>} values
  */
 function changed(description, frame, walk, values) {
   const moments = momentsOf(description, frame);
   const results = updated(description, walk.buffers.parameters, walk.gradient, moments, frame.step + 1, frame.rate);
-  for (const [name, shape] of Object.entries(shapesOf(description))) {
+  for (const [name, shape] of Object.entries(description.shapes)) {
     if (isState(description, name)) continue;
     const [first, last] = description.layout[name];
     description.optimizer.moments.forEach((moment, place) => {

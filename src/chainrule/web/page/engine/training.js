@@ -1,5 +1,5 @@
 /**
- * Takes training steps. What is kept between steps is float32, as training in Python holds it; a step is computed in
+ * Training steps. The state between steps is float32, as in training in Python; a step is computed in
  * float64.
  *
  * @typedef {import("../types.js").Description} Description
@@ -8,7 +8,7 @@
  * @typedef {import("../types.js").Plan} Plan
  * @typedef {{x: Uint8Array[], labels: number[]}} Pictures  a batch, in bytes
  * @typedef {{loss: number, accuracy: number, norms: Record<string, number>}} Outcome
- *   mean loss of the batch, the share that was right, and the norm of each layer's gradient (before clipping)
+ * mean loss of the batch, the fraction classified correctly, and the norm of each layer's gradient before clipping
  */
 
 import { Interpreter } from "./interpreter.js";
@@ -22,9 +22,9 @@ export class Trainer {
   #moments;
 
   /**
-   * @param {Description} description @param {Frame} frame  where training goes on; without moments they begin at zero
-   * @param {{epochSteps?: number}} options  steps of an epoch, by which the schedule moves the rate of the recipe;
-   *   without them the rate stays that of the frame
+   * @param {Description} description @param {Frame} frame  where training continues; missing moments start at zero
+   * @param {{epochSteps?: number}} options  steps per epoch, with which the schedule sets the learning rate;
+   *   without them the rate of the frame is kept
    */
   constructor(description, frame, { epochSteps } = {}) {
     this.description = description;
@@ -40,7 +40,7 @@ export class Trainer {
   }
 
   /**
-   * One step on a batch. A loss or gradient that is not finite changes nothing.
+   * Takes one step on a batch; throws and changes nothing when a loss or gradient is not finite.
    *
    * @param {Pictures} pictures @returns {Outcome}
    */
@@ -66,13 +66,13 @@ export class Trainer {
     return outcome;
   }
 
-  /** The network as it is now; the arrays are its own from here on. @returns {Frame} */
+  /** Returns the current frame, which shares the trainer's arrays. @returns {Frame} */
   frame() {
     const { done: step, rate, parameters, statistics } = this;
     return { step, rate, parameters, statistics, moments: this.#moments };
   }
 
-  /** Of the next step. */
+  /** Returns the learning rate of the next step. */
   #rate() {
     const { recipe, optimizer } = this.description;
     const epochSteps = /** @type {number} */ (this.epochSteps);
@@ -83,7 +83,7 @@ export class Trainer {
 }
 
 /**
- * The plan without what no parameter's gradient needs: the gradient of the input.
+ * Returns the plan without operations that no parameter's gradient needs, such as the gradient of the input.
  *
  * @param {Plan} plan @returns {Plan}
  */
@@ -100,7 +100,7 @@ function trained(plan) {
   return { ...plan, backward };
 }
 
-/** Pictures as the network reads them, (N, …). @param {Description} description @param {Uint8Array[]} pictures */
+/** Normalises images for the network, (N, …). @param {Description} description @param {Uint8Array[]} pictures */
 function batch(description, pictures) {
   const size = pictures[0].length;
   const data = new Float64Array(pictures.length * size);

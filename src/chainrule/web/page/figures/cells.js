@@ -1,4 +1,4 @@
-/** A plane as a table of numbers: arrow keys move, Enter and a click choose. */
+/** A plane as a table of values: arrow keys move, Enter or a click selects. */
 import { fitted } from "../brief.js";
 import { shown } from "../explain/numbers.js";
 import { make } from "../elements.js";

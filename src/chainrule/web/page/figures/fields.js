@@ -1,4 +1,4 @@
-/** A plane to type in: a field a number. Arrow keys move between them, a block of a spreadsheet can be pasted. */
+/** An editable plane: one text field per value. Arrow keys move between fields; a spreadsheet block can be pasted. */
 import { shown } from "../explain/numbers.js";
 import { mark, watched } from "./cells.js";
 import { make } from "../elements.js";
@@ -53,7 +53,7 @@ function show(all, values, scale) {
   });
 }
 
-/** As one would type it: a number that its six digits do not hold keeps all of them. @param {number} value */
+/** Formats a value for editing, with all digits where six do not suffice. @param {number} value */
 function plain(value) {
   const text = shown(value);
   return numberOf(text) === value ? text : String(value);
@@ -70,7 +70,7 @@ function typed(element, all, options) {
     const input = /** @type {HTMLInputElement} */ (event.target);
     const value = numberOf(input.value);
     input.toggleAttribute("aria-invalid", value === null);
-    if (value === null) return options.refuse(`“${input.value}” is no number; the last one still counts.`);
+    if (value === null) return options.refuse(`“${input.value}” is not a number; the previous value is kept.`);
     const [i, j] = at(event);
     return options.change(i, j, value);
   });
@@ -99,7 +99,7 @@ function typed(element, all, options) {
   });
 }
 
-/** Whether an arrow key still has a character to move over. @param {HTMLInputElement} input @param {string} key */
+/** Returns whether the caret can still move within the field. @param {HTMLInputElement} input @param {string} key */
 function inside(input, key) {
   const [from, to] = [input.selectionStart ?? 0, input.selectionEnd ?? 0];
   if (from !== to) return false;

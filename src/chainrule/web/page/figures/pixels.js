@@ -1,4 +1,4 @@
-/** A plane too large for text: a pixel a number, on a canvas. Arrow keys move, Enter and a click choose. */
+/** A plane too large for text: one pixel per value on a canvas. Arrow keys move, Enter or a click selects. */
 import { shown } from "../explain/numbers.js";
 import { ink } from "../style/ink.js";
 import { colourOf } from "../style/scale.js";
@@ -21,7 +21,7 @@ export function pixels(options) {
   const canvas = make("canvas", { ...size, role, tabindex, "aria-label": label });
   const said = make("output", { class: "pixel-said", "aria-live": "polite" });
   const element = make("div", { class: "pixels" }, canvas, said);
-  /** The pixels without marks, painted when numbers or colours change. */
+  /** The pixels without marks, repainted when values or colours change. */
   const plain = make("canvas", size);
   /** @type {{values: ArrayLike<number>, marks: Map<number, string>, at: number}} */
   const state = { values: [], marks: new Map(), at: -1 };
@@ -91,7 +91,7 @@ function painted(canvas, plain, { marks, at }, columns, side) {
 }
 
 /**
- * The sides of a marked cell that border on cells without the mark: together, the outline of what is marked.
+ * Draws the sides of a marked cell that border on cells without the mark; together they outline the marked cells.
  * @param {CanvasRenderingContext2D} context
  * @param {number} k
  * @param {Map<number, string>} marks

@@ -1,8 +1,8 @@
 /**
- * What the planes of numbers have in common, be they cells with text, fields or pixels: one plane of one array.
+ * Types and keys shared by planes of values shown as cells, as fields or as pixels: one plane of one array.
  *
  * @typedef {"chosen" | "from" | "won" | "reach"} Mark
- *   chosen: the cell that is explained; from: made from it; reach: under the pointer's window; won: a winner of pooling
+ * chosen: the selected cell; from: an input of it; reach: under the pointer's window; won: a winner of pooling
  * @typedef {import("../style/scale.js").Scale} Scale
  * @typedef {{
  *   label: string, rows: number, columns: number, widest?: number, name: (row: number, column: number) => string,
@@ -16,7 +16,7 @@
  */
 
 /**
- * The cell that an arrow key leads to from (row, column); null for other keys and at the rim.
+ * Returns the cell that an arrow key leads to from (row, column); null for other keys and at the border.
  * @param {string} key @param {number} row @param {number} column @param {number} rows @param {number} columns
  */
 export function neighbour(key, row, column, rows, columns) {

@@ -1,7 +1,7 @@
-/** What people type for a number, alone or in a block from a spreadsheet. */
+/** Parsing of typed numbers, single or as a block from a spreadsheet. */
 
 /**
- * A number: 2, −0.5, 1e-3, 1/9, and with a decimal comma. null: it is none.
+ * Parses a number: 2, −0.5, 1e-3, 1/9, also with a decimal comma. Returns null when the text is not a number.
  * @param {string} text
  * @returns {number | null}
  */
@@ -17,8 +17,8 @@ export function numberOf(text) {
 const decimal = (text) => (/^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i.test(text) ? Number(text) : NaN);
 
 /**
- * The rows of a block: lines, with tabs, semicolons, commas or spaces between the numbers. A comma is a decimal comma
- * where something else separates, or where no line has two. An Error names what is no number.
+ * Parses the rows of a block: lines with tabs, semicolons, commas or spaces between the numbers. A comma is a decimal
+ * comma where another separator occurs, or where no line has two. Throws and names what is not a number.
  * @param {string} block
  * @returns {number[][]}
  */
@@ -38,14 +38,14 @@ export function blockOf(block) {
   return rows.map((row) =>
     row.map((text) => {
       const value = text === "" ? 0 : numberOf(text);
-      if (value === null) throw new Error(`“${text}” in what was pasted is no number`);
+      if (value === null) throw new Error(`“${text}” in the pasted text is not a number`);
       return value;
     }),
   );
 }
 
 /**
- * An array's plane as lines of tab-separated numbers, for a spreadsheet.
+ * Formats a plane of an array as lines of tab-separated numbers, for a spreadsheet.
  * @param {ArrayLike<number>} values
  * @param {number} columns
  */

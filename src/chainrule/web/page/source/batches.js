@@ -1,25 +1,25 @@
 /**
- * Which pictures each step learns from: every epoch all of them, in an order of its own. A pure function of the step,
- * so that replaying a step finds the same ones.
+ * The images of each batch: every epoch visits all of them, in an order of its own. A pure function of the step,
+ * so that replaying a step finds the same images.
  */
 
 import { streamNumber, uniform } from "../engine/randomness.js";
 
 const STREAM = streamNumber("page");
-const LARGEST = 10; // a step of more would make the page wait
+const LARGEST = 10; // larger batches would make the page wait
 
-/** Pictures a step. @param {number} count @param {number} recipe  what the recipe says */
+/** Returns the batch size. @param {number} count @param {number} recipe  batch size of the recipe */
 export function batchSize(count, recipe) {
   return Math.max(1, Math.min(LARGEST, recipe, count));
 }
 
-/** Steps of an epoch; the last one may have fewer pictures. @param {number} count @param {number} size */
+/** Returns the number of steps in an epoch. @param {number} count @param {number} size */
 export function epochSteps(count, size) {
   return Math.ceil(count / size);
 }
 
 /**
- * The numbers of the pictures of a step.
+ * Returns the indices of the images in a step's batch.
  *
  * @param {number} step  counted from 0 @param {number} count @param {number} size @param {number} seed
  */

@@ -1,11 +1,11 @@
 /**
- * Ways to whoever takes the training steps: a worker, or where none can be had the page itself.
+ * Channels to the training loop: in a worker, or in the page itself where workers are unavailable.
  *
  * @import {OpenChannel} from "./page_course.js"
  */
 import { TrainingLoop } from "./training_loop.js";
 
-/** To a worker that runs training_worker.js. @param {string} address @returns {OpenChannel} */
+/** Opens a channel to a worker that runs training_worker.js. @param {string} address @returns {OpenChannel} */
 export function inWorker(address) {
   return (heard, failed) => {
     const worker = new Worker(address);
@@ -15,7 +15,7 @@ export function inWorker(address) {
   };
 }
 
-/** In this thread, between what else the page does. @type {OpenChannel} */
+/** Runs the training loop in this thread, between other tasks of the page. @type {OpenChannel} */
 export function inThisThread(heard) {
   let open = true;
   const loop = new TrainingLoop((answer) => setTimeout(() => open && heard(answer), 0));

@@ -1,4 +1,4 @@
-/** Where the page gets its network from: the file it is in, or the server it came from. */
+/** Choice of the network's source: the file that contains the page, or its server. */
 
 import { fileSource } from "./file.js";
 import { ServerSource } from "./server.js";

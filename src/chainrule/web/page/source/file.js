@@ -1,5 +1,5 @@
 /**
- * A network from the file that the page is in; `chainrule/web/single_file.py` says what is where.
+ * A network from the self-contained file; its format is in `chainrule/web/single_file.py`.
  *
  * @import {Description, Frame, Series, Source} from "../types.js"
  */
@@ -9,7 +9,7 @@ import { bytesOf, numbersOf } from "./packed.js";
 
 const WORKER = "source/training_worker.js";
 
-/** What the file holds, or null where the page is served. @returns {Promise<Source> | null} */
+/** Returns the contents of the file, or null where the page is served. @returns {Promise<Source> | null} */
 export function fileSource() {
   const text = document.getElementById("chainrule-data")?.textContent;
   return text ? opened(JSON.parse(text)) : null;
@@ -50,7 +50,7 @@ function frameOf(description) {
   };
 }
 
-/** Where its training runs. */
+/** Returns the channel to the training loop. */
 function channel() {
   const address = /** @type {any} */ (globalThis).chainruleModules?.[WORKER];
   return address ? inWorker(address) : inThisThread;

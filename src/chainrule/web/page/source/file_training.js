@@ -1,7 +1,7 @@
 /**
- * Training in the self-contained file. There are two histories. The run's is over: its steps were taken in Python on
- * all the data, and of some of them the file holds the network. The page's begins where one asks for it, at one of
- * those: its steps are taken here, on the pictures in the file.
+ * Training in the self-contained file. There are two histories. The run is over: its steps were taken in Python on all
+ * the data, and the file contains the network at some of them. The page's history starts at one of those steps when the
+ * reader asks for it: its steps are taken here, on the images in the file.
  *
  * @import {Description, Frame, History, Mark, Series, Training, TrainingState} from "../types.js"
  * @import {OpenChannel} from "./page_course.js"
@@ -17,17 +17,17 @@ const whole = new Intl.NumberFormat("en-US");
 
 /** @implements {Training} */
 export class FileTraining {
-  /** @param {Contents} contents @param {OpenChannel} channel  to a worker, or what does without one */
+  /** @param {Contents} contents @param {OpenChannel} channel  to a worker or to this thread */
   constructor(contents, channel) {
     this.contents = contents;
     this.channel = channel;
-    /** @type {PageCourse | null} the page's history, once there is one */
+    /** @type {PageCourse | null} the page's history, once it exists */
     this.course = null;
-    /** @type {PageCourse | null} that of the two which is open; null: the run's */
+    /** @type {PageCourse | null} the open history; null: the run's */
     this.opened = null;
   }
 
-  // ------------------------------------------------------------------ what any training answers
+  // ------------------------------------------------------------------ the interface of Training
 
   async state() {
     if (this.opened) return this.opened.state();
@@ -62,7 +62,7 @@ export class FileTraining {
     return this.go((course) => course.epochEnd);
   }
 
-  /** Training on this page from the first weights. */
+  /** Starts training on this page from the initial weights. */
   restart() {
     return this.begun(this.contents.frames[0]);
   }
@@ -85,13 +85,13 @@ export class FileTraining {
     return this.state();
   }
 
-  /** Training on this page, from a step of the run. @param {number} step */
+  /** Starts training on this page from a step of the run. @param {number} step */
   async begin(step) {
     const usable = this.contents.frames.filter((frame) => this.canBegin(frame)).map((frame) => whole.format(frame.step));
     const frame = this.contents.frames.find((each) => each.step === step);
     if (!frame || !this.canBegin(frame)) {
       throw new Error(
-        `Training cannot go on from step ${whole.format(step)}: the file does not hold the optimizer's moments there. ` +
+        `Training cannot continue from step ${whole.format(step)}: the file has no optimizer moments there. ` +
           `It can from step ${usable.join(" or ")}.`,
       );
     }
@@ -100,22 +100,22 @@ export class FileTraining {
 
   /** @returns {Mark[]} */
   marks() {
-    if (this.opened) return this.opened.kept.map((step) => ({ step, words: `step ${whole.format(step)}: kept` }));
+    if (this.opened) return this.opened.kept.map((step) => ({ step, words: `step ${whole.format(step)}: stored` }));
     return this.contents.frames.map(({ step }) => ({ step, words: `step ${whole.format(step)}: in this file` }));
   }
 
-  /** What the history that is open learnt from, in words. */
+  /** Describes what the open history was trained on. */
   about() {
     const { description, frames, samples } = this.contents;
     if (!this.opened) {
-      return `The run was trained in Python on all of its data; this file holds the network as it was at ` +
-        `${frames.length} of its steps, marked below. Training on this page begins from one of them, and learns only the ` +
-        `${samples.count} pictures in this file.`;
+      return `The run was trained in Python on all of its data; this file contains the network at ${frames.length} of ` +
+        `its steps, marked below. Training on this page starts from one of them and uses only the ` +
+        `${samples.count} images in this file.`;
     }
     const { origin, size } = this.opened;
-    return `Trained on this page, from step ${whole.format(origin)} of the run: only on the ${samples.count} pictures ` +
-      `in this file, ${size} a step, at a constant rate of ${rateOf(description, size)}. It will soon know these by heart, ` +
-      `which says little about other pictures.`;
+    return `Trained on this page from step ${whole.format(origin)} of the run, on only the ${samples.count} images in ` +
+      `this file, in batches of ${size}, at a constant learning rate of ${rateOf(description, size)}. The network will ` +
+      `soon memorise them, so its accuracy on them says little about other images.`;
   }
 
   /** @param {number | null} step @returns {Promise<Frame>} */
@@ -128,13 +128,13 @@ export class FileTraining {
     throw new Error(`this file does not hold step ${step} of the run; it holds steps ${known}`);
   }
 
-  // ------------------------------------------------------------------ how
+  // ------------------------------------------------------------------ implementation
 
   /** @param {Frame | undefined} frame */
   async begun(frame) {
     if (!frame || !this.canBegin(frame)) throw new Error("this file holds no step that training can begin from");
     const { description, samples } = this.contents;
-    if (!samples.count) throw new Error("this file holds no pictures to learn from");
+    if (!samples.count) throw new Error("this file holds no images to learn from");
     this.course?.end();
     const rate = rateOf(description, batchSize(samples.count, description.recipe.batch_size));
     this.course = new PageCourse(this.channel, description, samples, { ...frame, rate });
@@ -145,7 +145,7 @@ export class FileTraining {
 
   /** @param {(course: PageCourse) => number} until */
   async go(until) {
-    if (!this.opened) throw new Error("The run is over. Training on this page begins from one of its steps.");
+    if (!this.opened) throw new Error("The run is over. Training on this page starts from one of its steps.");
     await this.opened.go(until(this.opened));
     return this.state();
   }
@@ -158,7 +158,7 @@ export class FileTraining {
 }
 
 /**
- * The recipe's rate, smaller as the root of the batch is: fewer pictures tell less of the way.
+ * Returns the recipe's learning rate, scaled by the square root of the ratio of batch sizes.
  *
  * @param {Description} description @param {number} size
  */

@@ -1,16 +1,16 @@
 /**
- * Frames from which any later one is trained again to the same bits: at every multiple of a spacing, which doubles when
- * they would need more memory than they may have.
+ * Frames from which any later one can be recomputed to the same bits: at every multiple of a spacing, which doubles
+ * when the memory limit is reached.
  *
  * @import {Frame} from "../types.js"
  */
 
 const MEMORY = 64 * 2 ** 20; // bytes
 const FEWEST = 8;
-const RECENT = 4; // frames just looked at, whatever their step
+const RECENT = 4; // recently viewed frames, whatever their step
 
 export class Keyframes {
-  /** @param {Frame} first  stays @param {number} [most]  frames besides it */
+  /** @param {Frame} first  kept permanently @param {number} [most]  number of further frames */
   constructor(first, most) {
     this.first = first;
     this.spacing = 1;
@@ -21,12 +21,12 @@ export class Keyframes {
     this.recent = [];
   }
 
-  /** The steps of all that are kept for good, in order. */
+  /** The steps of all keyframes, in order. */
   get steps() {
     return [this.first.step, ...this.kept.keys()].sort((one, other) => one - other);
   }
 
-  /** Whether a frame of this step would be kept. @param {number} step */
+  /** Returns whether a frame of this step would be kept. @param {number} step */
   wants(step) {
     return step > this.first.step && (step - this.first.step) % this.spacing === 0 && !this.kept.has(step);
   }
@@ -40,12 +40,12 @@ export class Keyframes {
     }
   }
 
-  /** Keep a frame for a while: its neighbours are often looked at next. @param {Frame} frame */
+  /** Keeps a frame for a while, as its neighbours are often viewed next. @param {Frame} frame */
   remember(frame) {
     this.recent = [frame, ...this.recent.filter(({ step }) => step !== frame.step)].slice(0, RECENT);
   }
 
-  /** The last frame at or before a step. @param {number} step @returns {Frame} */
+  /** Returns the last frame at or before a step. @param {number} step @returns {Frame} */
   before(step) {
     let best = this.first;
     for (const frame of [...this.kept.values(), ...this.recent]) {

@@ -1,5 +1,5 @@
 /**
- * Numbers as they stand in the self-contained file: deflated, and those of four bytes in four planes.
+ * Decoding of arrays in the self-contained file: deflated, float32 values in four byte planes.
  *
  * @typedef {{length: number, planes: number, base64: string}} Packed
  */

@@ -1,11 +1,11 @@
 /**
- * A history of training on this page, seen from where the page is: what the worker was told, and what it told.
+ * A history of training on this page, as seen by the page: the requests sent to the worker and its answers.
  *
  * @import {Description, Frame, Series, TrainingState} from "../types.js"
  * @import {Answer, Request, Samples, Stepped} from "./training_loop.js"
  * @typedef {{
  *   send(request: Request): void, close(): void,
- * }} Channel  to whoever trains
+ * }} Channel  to the training loop
  * @typedef {(heard: (answer: Answer) => void, failed: (words: string) => void) => Channel} OpenChannel
  */
 import { batchSize, epochSteps } from "./batches.js";
@@ -63,7 +63,7 @@ export class PageCourse {
     this.waiting.clear();
   }
 
-  /** Train until so many steps are done; 0 stops. @param {number} step */
+  /** Trains until `step` steps are completed; 0 stops. @param {number} step */
   async go(step) {
     await this.begun;
     this.message = "";
@@ -71,7 +71,7 @@ export class PageCourse {
     this.until = step > this.step ? step : this.step;
   }
 
-  /** The next end of an epoch. */
+  /** The step at the end of the current epoch. */
   get epochEnd() {
     return this.origin + (Math.floor((this.step - this.origin) / this.epochSteps) + 1) * this.epochSteps;
   }
@@ -80,7 +80,7 @@ export class PageCourse {
   async frame(step) {
     await this.begun;
     const frame = await this.ask({ kind: "frame", step: step ?? this.step });
-    if (!frame) throw new Error("no frame came");
+    if (!frame) throw new Error("no frame was returned");
     return frame;
   }
 

@@ -1,11 +1,11 @@
 /**
- * The samples: pictures that the network was not trained on, one after the other in one array.
+ * The samples: images that the network was not trained on, one after the other in one array.
  *
  * @typedef {import("../types.js").Picture} Picture
  * @typedef {import("../types.js").Samples} Samples
  */
 
-/** The bytes of one of them. @param {Samples} samples @param {number} number */
+/** Returns the bytes of a sample. @param {Samples} samples @param {number} number */
 export function samplePixels({ count, x }, number) {
   const size = x.length / count;
   return x.subarray(number * size, (number + 1) * size);
@@ -16,12 +16,12 @@ export function sampleOf(samples, number) {
   return { x: samplePixels(samples, number), label: samples.labels[number], from: sampleName(number) };
 }
 
-/** Where such a picture is from, in words. @param {number} number */
+/** Returns the name of a sample. @param {number} number */
 export function sampleName(number) {
   return `sample ${number}`;
 }
 
-/** The number of a sample by where a picture is from; null: it is none. @param {string} from */
+/** Returns the number of a sample from its name; null for another image. @param {string} from */
 export function sampleNumber(from) {
   const found = /^sample (\d+)$/.exec(from);
   return found ? Number(found[1]) : null;

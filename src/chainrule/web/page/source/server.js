@@ -7,7 +7,7 @@
 /** @typedef {import("../types.js").Training} Training */
 /** @typedef {import("../types.js").Samples} Samples */
 
-/** The server did not answer: it was ended, or the machine sleeps. It may come back. */
+/** The server did not answer: it was stopped, or the machine sleeps. It may come back. */
 export class Unreachable extends Error {}
 
 export class ServerSource {
@@ -81,7 +81,7 @@ class ServerTraining {
 }
 
 /**
- * The bytes of a frame: the length of a JSON header (4 bytes, little-endian), the header, then float32 arrays.
+ * Decodes a frame: the length of a JSON header (4 bytes, little-endian), the header, then float32 arrays.
  * @param {ArrayBuffer} bytes
  * @returns {Frame}
  */
@@ -124,10 +124,10 @@ async function asked(path, options) {
   return answer;
 }
 
-/** What the server said, in words. @param {Response} answer @param {string} path */
+/** Returns the server's error message. @param {Response} answer @param {string} path */
 async function refusal(answer, path) {
   if (answer.status === 401 || answer.status === 403) {
-    return "The server does not know this window. Open the address that chainrule printed, with its token.";
+    return "The server refused this window. Open the address that chainrule printed, including its token.";
   }
   const text = await answer.text();
   try {

@@ -1,16 +1,16 @@
 /**
- * Training on this page: steps are taken one after the other, and between two of them it listens. It keeps keyframes,
- * and gives the frame of any step by training again from the one before it.
+ * The training loop of the page: takes one step after another and handles requests in between. It keeps keyframes and
+ * recomputes the frame of any step from the keyframe before it.
  *
  * @import {Description, Frame} from "../types.js"
  * @typedef {import("../types.js").Samples} Samples
  * @typedef {{
  *   id: number, kind: "begin" | "until" | "frame",
  *   description?: Description, frame?: Frame, samples?: Samples, size?: number, step?: number,
- * }} Request  begin: a history, from a frame; until: train to a step (one that is over: stop); frame: of a step
+ * }} Request  begin: a history, from a frame; until: train up to a step (a completed one: stop); frame: of a step
  * @typedef {{step: number, loss: number, accuracy: number, norms: Record<string, number>}} Stepped
  * @typedef {{id: number, frame?: Frame, error?: string} | {steps: Stepped[], kept: number[], error?: string}} Answer
- *   to a request by its id, or news: the steps that were taken, and of which steps there are keyframes
+ *   to a request by its id, or a report: the steps taken, and the steps of the keyframes
  */
 import { Trainer } from "../engine/training.js";
 import { wordsOf } from "../trouble.js";
@@ -18,7 +18,7 @@ import { batch } from "./batches.js";
 import { Keyframes } from "./keyframes.js";
 import { samplePixels } from "./samples.js";
 
-const NEWS = 100; // milliseconds between two of them
+const NEWS = 100; // milliseconds between two reports
 const MOMENT = 12; // milliseconds
 
 export class TrainingLoop {
@@ -54,7 +54,7 @@ export class TrainingLoop {
 
   /** @param {Request} request */
   begin({ id, description, frame, samples, size }) {
-    if (!description || !frame || !samples || !size) throw new Error("training needs a network and pictures");
+    if (!description || !frame || !samples || !size) throw new Error("training needs a network and images");
     this.task = { description, samples, size };
     this.keyframes = new Keyframes(frame);
     this.trainer = new Trainer(description, frame);
@@ -86,7 +86,7 @@ export class TrainingLoop {
     this.wake();
   }
 
-  /** Take no step more. */
+  /** Cancels all training and replays. */
   end() {
     this.until = this.step;
     this.replays = [];
@@ -98,7 +98,7 @@ export class TrainingLoop {
     setTimeout(() => this.turn(), 0);
   }
 
-  /** A step of a replay and one of training, or as many as a moment has room for, then listen. */
+  /** Takes steps of a replay and of training for a moment, then yields to requests. */
   turn() {
     this.awake = false;
     const end = performance.now() + MOMENT;
@@ -139,7 +139,7 @@ export class TrainingLoop {
     this.answer({ id: replay.id, frame });
   }
 
-  /** @param {Trainer} trainer @param {number} step  how many this history has before */
+  /** @param {Trainer} trainer @param {number} step  number of steps before it in this history */
   take(trainer, step) {
     if (!this.task) throw new Error("no training has begun");
     const { description, samples, size } = this.task;

@@ -1,4 +1,4 @@
-/** Training on this page, in a thread of its own. */
+/** The worker that trains on this page. */
 
 import { TrainingLoop } from "./training_loop.js";
 

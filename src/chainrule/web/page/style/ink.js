@@ -1,7 +1,7 @@
 import { make } from "../elements.js";
 import { isDark } from "../theme.js";
 
-/** Colours of the style sheet for canvases, which cannot read light-dark() themselves. */
+/** Colours of the style sheet for canvases, which cannot resolve light-dark() themselves. */
 
 /** @type {Map<string, string>} */
 const known = new Map();

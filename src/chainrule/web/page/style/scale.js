@@ -1,10 +1,10 @@
-/** How numbers are coloured everywhere on the page: activations in ink, signed numbers from blue to vermillion. */
+/** The colour scales of the page: activations from grey to ink, signed values from blue to vermillion. */
 
 import { isDark } from "../theme.js";
 
 /** @typedef {[number, number, number]} Colour  red, green, blue from 0 to 255 */
 /** @typedef {"sequential" | "diverging"} Kind */
-/** @typedef {{kind: Kind, low: number, high: number}} Scale  the numbers that have the end colours */
+/** @typedef {{kind: Kind, low: number, high: number}} Scale  the values that have the end colours */
 
 /** @type {Record<string, {ground: Colour, ink: Colour, zero: Colour, negative: Colour[], positive: Colour[]}>} */
 const THEMES = {
@@ -43,7 +43,7 @@ const THEMES = {
 export const NOT_A_NUMBER = [204, 0, 153];
 
 /**
- * The scale of some numbers: zero is the ground of activations and the middle of signed numbers.
+ * Returns the scale of an array: zero is the ground of activations and the middle of signed values.
  * @param {ArrayLike<number>} values @param {Kind} kind @returns {Scale}
  */
 export function scaleOf(values, kind) {
@@ -57,12 +57,12 @@ export function scaleOf(values, kind) {
   return { kind, low: -most, high: most };
 }
 
-/** As far to either side of zero as the largest of them. @param {ArrayLike<number>} values */
+/** Returns the scale from −m to m, where m is the largest magnitude. @param {ArrayLike<number>} values */
 export function signed(values) {
   return scaleOf(values, "diverging");
 }
 
-/** Grey to ink from the least to the most. @param {ArrayLike<number>} values @returns {Scale} */
+/** Returns the scale from the smallest value to the largest. @param {ArrayLike<number>} values @returns {Scale} */
 export function grey(values) {
   let [low, high] = [Infinity, -Infinity];
   for (let at = 0; at < values.length; at += 1) {
@@ -71,7 +71,7 @@ export function grey(values) {
   return { kind: "sequential", low, high };
 }
 
-/** Where a value lies on its scale: 0 … 1, or −1 … 1. @param {number} value @param {Scale} scale */
+/** Returns the position of a value on its scale: 0 … 1, or −1 … 1. @param {number} value @param {Scale} scale */
 export function share(value, { kind, low, high }) {
   if (!(high > low)) return 0;
   return kind === "diverging" ? value / high : (value - low) / (high - low);
@@ -84,7 +84,7 @@ export function colourOf(value, scale) {
 }
 
 /**
- * The colour of a share from 0 (nothing) to 1 (the most): grey to ink.
+ * Returns the colour of a share from 0 (grey) to 1 (ink).
  * @param {number} share
  * @returns {Colour}
  */
@@ -94,7 +94,7 @@ export function sequential(share) {
 }
 
 /**
- * The colour of a share from −1 to 1: blue below zero, the ground at zero, vermillion above.
+ * Returns the colour of a share from −1 to 1: blue below zero, the ground at zero, vermillion above.
  * @param {number} share
  * @returns {Colour}
  */
@@ -107,7 +107,7 @@ export function diverging(share) {
 }
 
 /**
- * A scale as a table of 256 colours, so that a picture is painted without calling it for every cell.
+ * Returns a scale as a table of 256 colours, so that painting an image needs no call per cell.
  * @param {Kind} kind  the table runs from share 0, or −1, to 1
  * @returns {Uint8ClampedArray}  256 × (red, green, blue)
  */
@@ -119,7 +119,7 @@ export function table(kind) {
   return colours;
 }
 
-/** The relative luminance of a colour, from 0 to 1 (WCAG). @param {Colour} colour */
+/** Returns the relative luminance of a colour, from 0 to 1 (WCAG). @param {Colour} colour */
 export function luminance(colour) {
   const [red, green, blue] = colour.map((part) => {
     const share = part / 255;

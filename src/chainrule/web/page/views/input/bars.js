@@ -1,15 +1,15 @@
-/** What the network answers: a bar for every class, the most likely one named. */
+/** The network's output: a bar for each class, and the most likely class by name. */
 
 import { fitted } from "../../brief.js";
 import { make } from "../../elements.js";
 
-const MOST = 12; // classes with a bar each; of more, the most likely
+const MOST = 12; // classes shown; of more, the most likely
 
 export class Bars {
   /** @type {{row: HTMLElement, name: HTMLElement, bar: HTMLElement, share: HTMLElement}[]} */
   #rows = [];
 
-  /** @param {string[]} classes @param {string} measure  of the description: what kind of answers these are */
+  /** @param {string[]} classes @param {string} measure  of the description: the kind of output */
   constructor(classes, measure) {
     this.classes = classes;
     this.measure = measure;
@@ -19,7 +19,7 @@ export class Bars {
     this.element = make("div", { class: "input-answer" }, this.winner, list);
   }
 
-  /** @param {number[]} probabilities @param {number | null} label  marked as the right one */
+  /** @param {number[]} probabilities @param {number | null} label  marked as correct */
   show(probabilities, label) {
     const best = probabilities.indexOf(Math.max(...probabilities));
     const isNumbers = this.measure === "mean_absolute_error";
@@ -39,14 +39,14 @@ export class Bars {
     });
   }
 
-  /** What it says, in a line. @param {number[]} answers @param {number} best */
+  /** Returns a summary of the output in one line. @param {number[]} answers @param {number} best */
   words(answers, best) {
-    if (this.measure === "mean_absolute_error") return `It gives ${answers.slice(0, MOST).map(fitted).join(", ")}`;
+    if (this.measure === "mean_absolute_error") return `Output: ${answers.slice(0, MOST).map(fitted).join(", ")}`;
     if (this.measure === "label_accuracy") {
       const said = this.classes.filter((_, k) => answers[k] >= 0.5);
-      return `It says ${said.join(", ") || "none of them"}`;
+      return `Prediction: ${said.join(", ") || "no label"}`;
     }
-    return `It says ${this.classes[best]}, ${percent(answers[best])}`;
+    return `Prediction: ${this.classes[best]}, ${percent(answers[best])}`;
   }
 }
 

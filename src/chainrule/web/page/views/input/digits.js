@@ -1,4 +1,4 @@
-/** A drawn or photographed digit as the makers of MNIST prepared theirs. As data/digits.py does it. */
+/** Preparation of a drawn or photographed digit as in MNIST, following data/digits.py. */
 
 import { crop } from "./grey.js";
 import { findInk } from "./ink.js";
@@ -10,13 +10,13 @@ const FIELD = 28;
 const BOX = 20;
 const CENTRE = 14; // of mass, as MNIST has it
 const FAINT = 0.05;
-const PAPER = 0.3; // of the size of the digit, on every side of it
-/** Pixels of the longest side that the ink is looked for at. */
+const PAPER = 0.3; // relative to the digit's size, on every side
+/** Longest side in pixels of the image in which ink is looked for. */
 export const WORKING_SIZE = 160;
 
 /**
- * A picture of one digit as MNIST would have it: 28 × 28 bytes, light on dark.
- * @param {Grey} grey  of any size, dark on light or light on dark @param {string} name  what an error calls it
+ * Prepares an image of one digit as in MNIST: 28 × 28 bytes, light on dark.
+ * @param {Grey} grey  of any size, dark on light or light on dark @param {string} name  used in errors
  * @returns {Uint8Array}
  */
 export function asMnist(grey, name) {
@@ -29,7 +29,7 @@ export function asMnist(grey, name) {
 }
 
 /**
- * Strokes, or what was found of them: nothing to be removed, so that a drawing takes a millisecond.
+ * Prepares ink as in MNIST. Nothing is removed, so that a drawing takes about a millisecond.
  * @param {Grey} ink  from 0 to 1, with some ink
  * @returns {Uint8Array}
  */
@@ -47,7 +47,7 @@ function inkOf(grey, name) {
   return ink;
 }
 
-/** The picture at a size at which ink can be looked for quickly. @param {Grey} grey */
+/** Returns the image at a size at which finding ink is fast. @param {Grey} grey */
 function reduced(grey) {
   if (Math.max(grey.width, grey.height) <= WORKING_SIZE) return grey;
   const small = shrunk(grey, WORKING_SIZE);
@@ -55,7 +55,7 @@ function reduced(grey) {
   return resize(small, Math.max(3, small.width), Math.max(3, small.height), BICUBIC);
 }
 
-/** The rectangle that the ink takes up. @param {Grey} ink */
+/** Returns the bounding box of the ink. @param {Grey} ink */
 function extent({ width, height, data }) {
   const box = { left: width, top: height, right: 0, bottom: 0 };
   for (let i = 0; i < data.length; i += 1) {
@@ -69,7 +69,7 @@ function extent({ width, height, data }) {
   return box;
 }
 
-/** The digit with some paper around it. @param {Grey} grey @param {Grey} ink  of the whole picture, reduced */
+/** Returns the digit with a margin of paper. @param {Grey} grey @param {Grey} ink  of the whole image, reduced */
 function surroundings(grey, ink) {
   const { left, top, right, bottom } = extent(ink);
   const margin = Math.max(2, PAPER * Math.max(right - left, bottom - top));
@@ -83,7 +83,7 @@ function surroundings(grey, ink) {
   );
 }
 
-/** Resized so that the longest side is 20 pixels. @param {Grey} ink */
+/** Resizes ink so that its longest side is 20 pixels. @param {Grey} ink */
 function scaled(ink) {
   const longest = Math.max(ink.width, ink.height);
   const size = (/** @type {number} */ side) => Math.max(1, roundEven((side * BOX) / longest));
@@ -91,7 +91,7 @@ function scaled(ink) {
   return { ...small, data: small.data.map((value) => Math.min(1, Math.max(0, value))) };
 }
 
-/** In a field of 28×28, its centre of mass in the middle as far as whole pixels go. @param {Grey} digit */
+/** Places a digit in a field of 28×28 with its centre of mass in the middle, to whole pixels. @param {Grey} digit */
 function centred(digit) {
   const { width, height, data } = digit;
   let [sum, across, down] = [0, 0, 0];
@@ -110,7 +110,7 @@ function centred(digit) {
   return field;
 }
 
-/** Halves to the even number, as Python rounds. @param {number} value */
+/** Rounds halves to even, as Python does. @param {number} value */
 function roundEven(value) {
   const whole = Math.round(value);
   return whole - value === 0.5 && whole % 2 ? whole - 1 : whole;

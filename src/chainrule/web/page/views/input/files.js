@@ -21,7 +21,7 @@ export function fileButton(app, say) {
     take(input.files?.[0], app, say);
     input.value = "";
   });
-  const title = "A PNG or JPEG, up to 5 MB; dropped or pasted too";
+  const title = "PNG or JPEG, up to 5 MB; can also be dropped or pasted";
   return make(
     "span",
     {},
@@ -30,7 +30,7 @@ export function fileButton(app, say) {
   );
 }
 
-/** @param {HTMLElement} element  dropped on @param {App} app @param {Say} say */
+/** @param {HTMLElement} element  drop target @param {App} app @param {Say} say */
 export function acceptFiles(element, app, say) {
   element.addEventListener("dragover", (event) => {
     event.preventDefault();
@@ -52,7 +52,7 @@ export function acceptFiles(element, app, say) {
 async function take(file, app, say) {
   if (!file) return;
   try {
-    const own = sampleNumber(file.name) !== null || file.name === "drawn"; // what pictures of the page are called
+    const own = sampleNumber(file.name) !== null || file.name === "drawn"; // names used for images of the page itself
     const name = own ? `“${file.name}”` : file.name || "pasted image";
     app.show(await loadPicture(file, name, app.description));
     say("");

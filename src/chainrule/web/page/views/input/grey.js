@@ -1,5 +1,5 @@
 /**
- * A grey picture, 0 to 255 (or ink from 0 to 1), row-major.
+ * A greyscale image, 0 to 255 (or ink from 0 to 1), row-major.
  * @typedef {{width: number, height: number, data: Float64Array}} Grey
  */
 
@@ -9,7 +9,7 @@ export function blank(width, height) {
 }
 
 /**
- * A part of a picture.
+ * Returns a part of an image.
  * @param {Grey} grey @param {number} left @param {number} top @param {number} right @param {number} bottom
  * @returns {Grey}
  */
@@ -23,7 +23,7 @@ export function crop(grey, left, top, right, bottom) {
 }
 
 /**
- * Grey as Pillow makes it of red, green, blue, on white where transparent.
+ * Converts to greyscale as Pillow does, with transparent parts on white.
  * @param {ImageData} image @returns {Grey}
  */
 export function greyOf(image) {

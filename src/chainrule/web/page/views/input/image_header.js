@@ -1,9 +1,9 @@
-/** The size of a PNG or JPEG picture from its first bytes, before anything is decoded. */
+/** The size of a PNG or JPEG image from its first bytes, before it is decoded. */
 
 /** @typedef {{width: number, height: number}} Size */
 
 const PNG = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
-const NO_FRAME = [0xc4, 0xc8, 0xcc]; // tables and reserved numbers among the frame markers of JPEG
+const NO_FRAME = [0xc4, 0xc8, 0xcc]; // tables and reserved values among JPEG's frame markers
 
 /** @param {Uint8Array} bytes @returns {Size | null}  null: neither PNG nor JPEG, or cut short */
 export function imageSize(bytes) {
@@ -15,7 +15,7 @@ export function imageSize(bytes) {
   return bytes[0] === 0xff && bytes[1] === 0xd8 ? jpegSize(view) : null;
 }
 
-/** Walks from segment to segment to the frame header. @param {DataView} view @returns {Size | null} */
+/** Walks over the segments to the frame header. @param {DataView} view @returns {Size | null} */
 function jpegSize(view) {
   let at = 2;
   while (at + 9 < view.byteLength) {

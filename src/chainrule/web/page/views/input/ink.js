@@ -1,17 +1,17 @@
-/** Finding the ink of a drawn or photographed digit: background removed, specks dropped. As data/ink.py does it. */
+/** Finding the ink of a drawn or photographed digit: background removed, specks dropped. Follows data/ink.py. */
 
 import { blank } from "./grey.js";
 
 /** @typedef {import("./grey.js").Grey} Grey */
 
 const LEAST_CONTRAST = 12; // grey levels of 255
-const STROKE_SHARE = 0.3; // strokes are narrower than this share of the picture's longest side
-const SPECK_SHARE = 0.08; // of the mass of the largest piece: less is dust, more is the bar of a 5
+const STROKE_SHARE = 0.3; // strokes are narrower than this fraction of the longest side
+const SPECK_SHARE = 0.08; // of the largest component's mass: smaller ones are dust, larger ones may be the bar of a 5
 const CLEARLY_INK = 0.25;
 
 /**
- * How much ink there is at each pixel of a grey picture, from 0 to 1, whatever its light.
- * @param {Grey} grey @returns {Grey | null}  null when the picture is blank
+ * Returns the amount of ink at each pixel of a greyscale image, from 0 to 1, independent of its brightness.
+ * @param {Grey} grey @returns {Grey | null}  null when the image is blank
  */
 export function findInk(grey) {
   const light = upright(grey);
@@ -29,7 +29,7 @@ export function findInk(grey) {
 }
 
 /**
- * Light ink on a dark ground: the ground is what the rim of the picture mostly is.
+ * Inverts an image if needed so that ink is light on dark; the border shows which the background is.
  * @param {Grey} grey @returns {Grey}
  */
 function upright(grey) {
@@ -47,7 +47,7 @@ function upright(grey) {
 }
 
 /**
- * The least or the greatest value in a square window around each pixel; the rim is repeated outside.
+ * Returns the minimum or maximum in a square window around each pixel; the border is repeated outside.
  * @param {Grey} grey @param {number} window  odd @param {(a: number, b: number) => number} pick @returns {Grey}
  */
 function slid(grey, window, pick) {
@@ -60,7 +60,7 @@ function slid(grey, window, pick) {
 }
 
 /**
- * One row or column, in blocks of a window: the pick from the left and from the right of each block make every window.
+ * Filters one row or column in blocks of the window's size: prefix and suffix results of the blocks give every window.
  * @param {Float64Array} from @param {Float64Array} to @param {number} start @param {number} stride
  * @param {number} size @param {number} window @param {(a: number, b: number) => number} pick
  */
@@ -74,7 +74,7 @@ function slide(from, to, start, stride, size, window, pick) {
   for (let i = 0; i < size; i += 1) to[start + i * stride] = pick(right[i], left[i + window - 1]);
 }
 
-/** The ink of the larger connected pieces, with two pixels of their soft rim. @param {Grey} ink @returns {Grey} */
+/** Keeps the larger connected components, with two pixels of their soft edge. @param {Grey} ink @returns {Grey} */
 function withoutSpecks(ink) {
   const found = pieces(ink);
   const masses = found.map((piece) => piece.reduce((sum, i) => sum + ink.data[i], 0));
@@ -87,7 +87,7 @@ function withoutSpecks(ink) {
   return { ...ink, data: ink.data.map((value, i) => value * near.data[i]) };
 }
 
-/** The connected pieces of what is clearly ink (eight neighbours). @param {Grey} ink @returns {number[][]} */
+/** Returns the connected components (8 neighbours) of clear ink. @param {Grey} ink @returns {number[][]} */
 function pieces({ width, height, data }) {
   const seen = new Uint8Array(width * height);
   const result = [];
@@ -95,7 +95,7 @@ function pieces({ width, height, data }) {
     if (seen[first] || data[first] <= CLEARLY_INK) continue;
     const piece = [first];
     seen[first] = 1;
-    for (const i of piece) { // grows while it is walked through
+    for (const i of piece) { // grows during the loop
       const [x, y] = [i % width, Math.floor(i / width)];
       for (let v = Math.max(0, y - 1); v <= Math.min(height - 1, y + 1); v += 1) {
         for (let u = Math.max(0, x - 1); u <= Math.min(width - 1, x + 1); u += 1) {

@@ -1,11 +1,11 @@
-/** What the picture is: the label of a sample, or of a drawing what the reader says; the gradient needs one. */
+/** The image's label: a sample has one; for a drawing the reader may choose one. The gradient needs a label. */
 
 import { make } from "../../elements.js";
 import { sampleNumber } from "../../source/samples.js";
 
 /** @typedef {import("../../types.js").App} App */
 
-const OWN = "as it says"; // without a word of the reader, the gradient takes the network's own answer
+const OWN = "the prediction"; // without a choice, the gradient uses the network's own prediction
 
 export class Label {
   /** @param {App} app */
@@ -27,11 +27,11 @@ export class Label {
     if (!picture) return;
     const isSample = sampleNumber(picture.from) !== null;
     const name = picture.label === null ? "" : (description.classes[picture.label] ?? String(picture.label));
-    const other = picture.from === "drawn" ? "As MNIST would see it" : picture.from;
+    const other = picture.from === "drawn" ? "Prepared as in MNIST" : picture.from;
     this.words.textContent = isSample ? capital(picture.from) : other;
     this.ask.hidden = isSample;
     this.note.hidden = !isSample;
-    this.note.textContent = `labelled ${name}`;
+    this.note.textContent = `label: ${name}`;
     this.select.value = picture.label === null ? "" : String(picture.label);
     const own = this.app.trace?.picture.from === picture.from ? this.app.trace.picture.label : null;
     if (picture.label !== null || own === null) return;

@@ -1,4 +1,4 @@
-/** An image file as the network takes it. PNG and JPEG only, judged by the bytes before they are decoded. */
+/** Loading of image files for the network. PNG and JPEG only, checked by their bytes before they are decoded. */
 
 import { make } from "../../elements.js";
 import { asMnist } from "./digits.js";
@@ -22,12 +22,12 @@ export async function loadPicture(file, name, description) {
   return { x, label: null, from: name };
 }
 
-/** Whether the network reads digits as MNIST has them. @param {Description} description */
+/** Returns whether the network reads digits as in MNIST. @param {Description} description */
 export function isOfDigits(description) {
   return description.input_shape.join() === "1,28,28" && description.classes.every((name) => /^\d$/.test(name));
 }
 
-/** Whether the input is a picture, grey or in colour. @param {Description} description */
+/** Returns whether the input is an image, greyscale or in colour. @param {Description} description */
 export function takesPictures({ input_shape }) {
   return input_shape.length === 3 && (input_shape[0] === 1 || input_shape[0] === 3);
 }
@@ -50,16 +50,18 @@ async function decoded(file, name) {
   }
   const canvas = make("canvas", { width: bitmap.width, height: bitmap.height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  if (!context) throw new Error(`${name}: this browser gives no canvas to read the image with`);
-  context.fillStyle = "#ffffff"; // transparent parts are shown on white
+  if (!context) throw new Error(`${name}: this browser provides no canvas to read the image`);
+  context.fillStyle = "#ffffff"; // transparent parts become white
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
   return context.getImageData(0, 0, canvas.width, canvas.height);
 }
 
-/** Any picture in the shape of the input: grey, or red, green and blue. */
-/** @param {ImageData} image @param {number[]} shape */
+/**
+ * Resizes an image to the shape of the input: greyscale, or red, green and blue.
+ * @param {ImageData} image @param {number[]} shape
+ */
 function fitted(image, shape) {
   const [channels, height, width] = shape;
   const planes = channels === 1 ? [greyOf(image)] : [0, 1, 2].map((channel) => planeOf(image, channel));

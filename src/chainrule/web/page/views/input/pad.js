@@ -1,4 +1,4 @@
-/** The pad to draw on, with mouse, finger or pen. Before the first stroke it shows the picture the network sees. */
+/** The drawing pad, for mouse, finger or pen. Before the first stroke it shows the image given to the network. */
 
 import { make } from "../../elements.js";
 import { onTheme } from "../../theme.js";
@@ -10,8 +10,8 @@ import { pictureCanvas } from "./thumbnail.js";
 /** @typedef {import("../../types.js").Picture} Picture */
 /** @typedef {{x: number, y: number}} Point */
 
-const STROKE = 13; // pixels of the working picture: the width of MNIST's strokes
-const SHARP = 2; // the pad has so many pixels a pixel of the working picture
+const STROKE = 13; // pixels of the working image: the width of MNIST's strokes
+const SHARP = 2; // pixels of the pad per pixel of the working image
 
 export class Pad {
   /** @type {Point[][]} */
@@ -21,7 +21,7 @@ export class Pad {
   #pointer = -1;
   #waiting = false;
 
-  /** @param {(ink: import("./grey.js").Grey) => void} drawn  the drawing, from 0 to 1 */
+  /** @param {(ink: import("./grey.js").Grey) => void} drawn  called with the drawing, from 0 to 1 */
   constructor(drawn) {
     this.drawn = drawn;
     this.canvas = make("canvas", {
@@ -38,7 +38,7 @@ export class Pad {
     onTheme(() => this.paint());
   }
 
-  /** A picture that was not drawn here. @param {Picture} picture @param {number[]} shape */
+  /** Shows an image that was not drawn here. @param {Picture} picture @param {number[]} shape */
   show(picture, shape) {
     this.#shown = { picture, shape };
     this.strokes = [];
@@ -89,7 +89,7 @@ export class Pad {
     return { x: (event.clientX - box.left) * scale, y: (event.clientY - box.top) * scale };
   }
 
-  /** At most once a frame of the screen. */
+  /** Repaints, at most once per frame of the screen. */
   #changed() {
     if (this.#waiting) return;
     this.#waiting = true;
@@ -113,7 +113,7 @@ export class Pad {
 }
 
 /**
- * Draws strokes as smooth lines: curves through the middles between the points.
+ * Draws strokes as smooth curves through the midpoints between their points.
  * @param {CanvasRenderingContext2D} context @param {Point[][]} strokes @param {number} scale @param {string} colour
  */
 function trace(context, strokes, scale, colour) {

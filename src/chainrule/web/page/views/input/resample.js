@@ -1,4 +1,4 @@
-/** Pictures in another size, as Pillow resizes them: each pixel a weighted sum of those under its filter. */
+/** Image resizing as in Pillow: each pixel is a weighted sum of the pixels under its filter. */
 
 import { blank } from "./grey.js";
 
@@ -27,8 +27,8 @@ export function resize(grey, width, height, filter) {
 }
 
 /**
- * A picture of bytes so small that its longest side is `most`: whole pixels averaged to at least twice that size, then
- * weighed by area.
+ * Reduces an image of bytes to a longest side of `most`: averages blocks of whole pixels to at least twice that size,
+ * then resamples by area.
  * @param {Grey} grey @param {number} most @returns {Grey}
  */
 export function shrunk(grey, most) {
@@ -40,7 +40,7 @@ export function shrunk(grey, most) {
   return bytes(transposed(along(transposed(rows), height, BOX, grey.height / down)));
 }
 
-/** The size with the longest side `most` that keeps the proportion best. @param {Grey} grey @param {number} most */
+/** Returns the size with longest side `most` closest in aspect ratio. @param {Grey} grey @param {number} most */
 function sizeWithin({ width, height }, most) {
   const aspect = width / height;
   /** @type {(exact: number, off: (n: number) => number) => number} */
@@ -52,7 +52,7 @@ function sizeWithin({ width, height }, most) {
   return [most, best(most / aspect, (n) => (n === 0 ? 0 : Math.abs(aspect - most / n)))];
 }
 
-/** Blocks of pixels averaged. @param {Grey} grey @param {number} across @param {number} down @returns {Grey} */
+/** Averages blocks of pixels. @param {Grey} grey @param {number} across @param {number} down @returns {Grey} */
 function averaged(grey, across, down) {
   if (across === 1 && down === 1) return grey;
   const result = blank(Math.ceil(grey.width / across), Math.ceil(grey.height / down));
@@ -73,9 +73,9 @@ function bytes(grey) {
 }
 
 /**
- * Every row in another length.
+ * Resamples every row to another length.
  * @param {Grey} grey @param {number} width @param {Filter} filter
- * @param {number} length  of the rows: the last pixel may be there in part
+ * @param {number} length  of the rows; the last pixel may be covered in part
  * @returns {Grey}
  */
 function along(grey, width, filter, length) {

@@ -1,4 +1,4 @@
-/** A dialog with the samples, by class. */
+/** The dialog for choosing a sample, filtered by class. */
 
 import { button, make } from "../../elements.js";
 import { sampleName, samplePixels } from "../../source/samples.js";

@@ -1,4 +1,4 @@
-/** A picture in bytes on a canvas of its own size: grey in the ink of the theme, three channels in colour. */
+/** An image in bytes on a canvas of its own size: one channel in the ink of the theme, three channels in colour. */
 
 import { make } from "../../elements.js";
 import { table } from "../../style/scale.js";

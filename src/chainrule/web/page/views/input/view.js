@@ -1,4 +1,4 @@
-/** The input: draw a digit, pick a sample, load an image; the network answers at once. */
+/** The input: draw a digit, choose a sample or load an image; the output follows at once. */
 
 import { button, make } from "../../elements.js";
 import { onTheme } from "../../theme.js";
@@ -92,8 +92,8 @@ class InputView {
     const row = make(
       "div",
       { class: "input-choices" },
-      button("‹", () => this.#step(-1), { "aria-label": "The sample before" }),
-      button("›", () => this.#step(1), { "aria-label": "The next sample" }),
+      button("‹", () => this.#step(-1), { "aria-label": "Previous sample" }),
+      button("›", () => this.#step(1), { "aria-label": "Next sample" }),
       button("Samples", () => dialog.open().catch((error) => this.#say(error.message))),
     );
     if (takesPictures(this.app.description)) row.append(fileButton(this.app, (words) => this.#say(words)));

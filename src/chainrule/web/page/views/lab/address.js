@@ -1,5 +1,5 @@
 /**
- * A setting as a piece of the address, for a link on a slide: `max!x1.4.4_5~2~7…!s1~1`. What is as usual is left out.
+ * A setting encoded in the address, for links: `max!x1.4.4_5~2~7…!s1~1`. Defaults are left out.
  *
  * @typedef {import("./setting.js").Setting} Setting
  * @typedef {import("./setting.js").Kind} Kind
@@ -41,10 +41,10 @@ export function toAddress(now) {
 }
 
 /**
- * The setting of an address. An Error says what of it cannot be read.
+ * Decodes the setting of an address; throws and names what cannot be read.
  *
  * @param {string} text
- * @param {(number: number) => NDArray | null} sample  the pixels of a sample, where the page has it
+ * @param {(number: number) => NDArray | null} sample  returns the pixels of a sample, if the page has it
  * @returns {Setting}
  */
 export function fromAddress(text, sample) {
@@ -72,7 +72,7 @@ function options(fields, filters) {
   const [b, dy, stride, padding] = ["b", "d", "s", "p"].map((name) => fields.get(name));
   const [dilation, window, divisor] = ["e", "k", "v"].map((name) => fields.get(name));
   if (b) found.b = numbersOf("the biases", b, filters);
-  if (dy) found.dy = arrayOf("the gradient from above", dy, 3, [CHANNELS, 3 * FARTHEST, 3 * FARTHEST]);
+  if (dy) found.dy = arrayOf("the upstream gradient", dy, 3, [CHANNELS, 3 * FARTHEST, 3 * FARTHEST]);
   if (stride) found.stride = pairOf("stride", stride);
   if (padding) found.padding = paddingOf(padding);
   if (dilation) found.dilation = pairOf("dilation", dilation);
@@ -91,14 +91,14 @@ function inputOf(text, pixels, sample) {
   const named = /^sample(\d+)$/.exec(text);
   if (!named) {
     const most = pixels ? FARTHEST : LARGEST;
-    return [arrayOf("the input", text, 3, [CHANNELS, most, most]), pixels ? "a picture" : ""];
+    return [arrayOf("the input", text, 3, [CHANNELS, most, most]), pixels ? "an image" : ""];
   }
   const x = sample(Number(named[1]));
   if (!x) throw new Error(`there is no sample ${named[1]} here`);
   return [x, sampleName(Number(named[1]))];
 }
 
-/** conv1.dw~0~0~1~1 as a cell is called. @param {string | undefined} text */
+/** Decodes the name of a cell from conv1.dw~0~0~1~1. @param {string | undefined} text */
 function cellOf(text) {
   const found = /^([a-z0-9.]+)~(\d+(?:~\d+)*)$/.exec(text ?? "");
   return found ? `${found[1]}[${found[2].replaceAll("~", ",")}]` : null;
@@ -119,7 +119,7 @@ function arrayOf(what, text, axes, most) {
   const [sizes, values] = [text.slice(0, end), text.slice(end + 1)];
   const shape = sizes.split(".").map(Number);
   const fits = shape.length === axes && shape.every((size, axis) => size >= 1 && size <= most[axis] && size % 1 === 0);
-  if (!fits) throw new Error(`${what} has the size ${short(sizes)}; at most ${most.join("×")} is read`);
+  if (!fits) throw new Error(`${what} has the size ${short(sizes)}; expected at most ${most.join("×")}`);
   return array(shape, numbersOf(what, values, sizeOf(shape)));
 }
 

@@ -1,4 +1,4 @@
-/** The arrays of the lab in two rows: forward as an equation, backward as what is made of dy. */
+/** The arrays of the lab in two rows: forward as an equation, backward as the gradients computed from dy. */
 import { grey, signed } from "../../style/scale.js";
 import { make } from "../../elements.js";
 import { compared, rotated } from "./comparison.js";
@@ -13,19 +13,19 @@ import { divisors } from "./divisors.js";
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {import("../../figures/plane.js").Mark} Mark
  * @typedef {{setting: Setting, trace: Trace, other: Trace | null}} Result
- *   other: the trace of the other of correlation and convolution, where both are shown
+ * other: the trace of the other one of correlation and convolution, where both are shown
  */
 
-const DW = "everywhere that a weight was used: dy times the number under it, added up";
-const DB = "the bias was added everywhere: the sum of dy";
+const DW = "at each position of the kernel, dy times the input under the weight, summed";
+const DB = "the bias is added at every position: the sum of dy";
 /** @type {Record<string, string>} */
 const DX = {
-  max: "dy goes to the winner of each window; the other cells get 0",
-  average: "each dy is shared out: dy/D to every cell of its window",
-  sum: "each dy goes to every cell of its window",
+  max: "dy goes to the maximum of each window; the other cells get 0",
+  average: "dy/D goes to every cell of the window",
+  sum: "dy goes to every cell of the window",
 };
 
-/** In words how the two results differ, where there are two. @param {Result} result */
+/** Returns how the two results differ; "" where there is only one. @param {Result} result */
 function comparison({ setting, trace, other }) {
   const name = `${layerOf(setting)}.y`;
   const [one, two] = [trace.values.get(name), other?.values.get(name)];
@@ -62,8 +62,8 @@ export class Bench {
   }
 
   /**
-   * @param {Setting} now  what stands in the fields
-   * @param {Result} good  the last setting that has a result, which is this one unless `stale`
+   * @param {Setting} now  as in the fields
+   * @param {Result} good  the last setting that has a result: this one unless `stale`
    * @param {boolean} stale
    */
   show(now, good, stale) {
@@ -77,7 +77,7 @@ export class Bench {
     this.both.textContent = comparison(good);
     const upstream = arrayOf(good.setting, "dy");
     dy.show(`${layerOf(good.setting)}.dy`, upstream, signed(upstream.data), {
-      note: now.dy ? "" : "a pattern of small numbers: with ones everywhere, many gradients would be alike",
+      note: now.dy ? "" : "a pattern of small values: with all ones, many gradients would be equal",
     });
     this.follow(now);
     this.element.classList.toggle("stale", stale);
@@ -107,7 +107,7 @@ export class Bench {
     if (flips) turned.show("turned", rotated(now.w), signed(now.w.data), { editable: false });
   }
 
-  /** The rotated kernel: beside the kernel, or in the lane of the convolution. @param {boolean} beside */
+  /** Places the rotated kernel beside the kernel, or in the lane of the convolution. @param {boolean} beside */
   #placeTurned(beside) {
     const { turned, w } = this.blocks;
     if (beside) this.signs.second.after(turned.element);
@@ -145,13 +145,13 @@ export class Bench {
       block.show(`${layer}.${name}`, gradient, signed(gradient.data), { note });
     }
     const back = value(trace, "dx");
-    const note = DX[setting.kind] ?? "every output that a number went into: dy times the weight on the way, added up";
+    const note = DX[setting.kind] ?? "over all outputs that use this input: dy times the weight, summed";
     dx.show("dx", back, signed(back.data), { note });
   }
 
   /**
    * @param {Map<string, Mark>} marks
-   * @param {boolean} second  whether they belong to the lane below
+   * @param {boolean} second  whether they belong to the second lane
    */
   mark(marks, second) {
     const { turned, otherY, y, ...others } = this.blocks;

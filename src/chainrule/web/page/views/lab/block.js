@@ -1,4 +1,4 @@
-/** One array on the bench: its name, its size, what can be done with it, and its planes. */
+/** One array on the bench: its name, its size, its tools and its planes. */
 import { make } from "../../elements.js";
 import { sameShape, text } from "../../engine/tensor.js";
 import { stack } from "./stack.js";
@@ -20,9 +20,9 @@ export class Block {
   #editable = false;
 
   /**
-   * @param {string} name  a class of its own, and the key of its tests
+   * @param {string} name  used as a class and by tests
    * @param {string} title
-   * @param {Omit<StackOptions, "tensor" | "shape">} options  with `editing` where it can be typed in
+   * @param {Omit<StackOptions, "tensor" | "shape">} options  with `editing` if it can be edited
    * @param {HTMLElement[]} tools
    */
   constructor(name, title, options, tools = []) {

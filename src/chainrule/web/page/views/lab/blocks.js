@@ -1,4 +1,4 @@
-/** All blocks of the bench with their tools, made once. */
+/** All blocks of the bench with their tools, created once. */
 import { button, make } from "../../elements.js";
 import { asBlock } from "../../figures/typed.js";
 import { sampleNumber } from "../../source/samples.js";
@@ -30,20 +30,20 @@ export function blocksOf(actions) {
   const typing = (/** @type {Editable} */ which) => ({ ...reading, editing: editing(which, actions) });
   const [sizeOfX, sizeOfW] = [size("x", actions), size("w", actions)];
   const drawn = randomly("x", actions);
-  const crop = button("its middle", actions.crop, { title: "the middle of the picture, as numbers to type in" });
+  const crop = button("crop centre", actions.crop, { title: "crop the image to its centre, as editable values" });
   const samples = [
-    button("‹", () => actions.sample(-1), { "aria-label": "the sample before" }),
-    button("›", () => actions.sample(1), { "aria-label": "the next sample" }),
+    button("‹", () => actions.sample(-1), { "aria-label": "Previous sample" }),
+    button("›", () => actions.sample(1), { "aria-label": "Next sample" }),
   ];
   const blocks = {
     x: new Block("x", "x", typing("x"), [sizeOfX.element, drawn, ...toolsOfX(actions), ...samples, crop]),
     w: new Block("w", "w", typing("w"), [sizeOfW.element, ...toolsOfW(actions)]),
-    turned: new Block("rotated", "w turned by 180°", still),
+    turned: new Block("rotated", "w rotated by 180°", still),
     b: new Block("b", "b", typing("b")),
     y: new Block("y", "y", reading),
     otherY: new Block("other", "y, convolution", below),
     counts: new Block("counts", "D, cells under the window", still),
-    dy: new Block("dy", "dy, from above", typing("dy"), toolsOfDy(actions)),
+    dy: new Block("dy", "dy, upstream gradient", typing("dy"), toolsOfDy(actions)),
     dw: new Block("dw", "dw", reading),
     dx: new Block("dx", "dx", reading),
     db: new Block("db", "db", reading),
@@ -86,15 +86,15 @@ function editing(which, { change, now, say, restore }) {
 
 /** @param {Actions} actions */
 function toolsOfX(actions) {
-  const picture = button("picture", actions.picture, {
-    title: "take the picture of the page: a sample, the drawn digit, a loaded file",
+  const picture = button("image", actions.picture, {
+    title: "use the page's image: a sample, a drawn digit or a loaded file",
   });
   return [copy("x", actions), picture];
 }
 
 /** @param {Actions} actions */
 function toolsOfW(actions) {
-  const select = make("select", { "aria-label": "A known filter" }, make("option", { value: "" }, "known filters …"));
+  const select = make("select", { "aria-label": "Filter preset" }, make("option", { value: "" }, "filter presets …"));
   for (const filter of FILTERS) select.append(make("option", { value: filter.name }, filter.name));
   select.addEventListener("change", () => {
     const filter = FILTERS.find((each) => each.name === select.value);
@@ -116,8 +116,8 @@ function toolsOfDy(actions) {
     return button(text, () => actions.change((now) => ({ ...now, dy: of(outputShape(now)) })), { title });
   };
   return [
-    put("pattern", () => null, "small distinct numbers, so that gradients differ"),
-    put("ones", ones, "dw is then the sum of the windows, dx of the weights"),
+    put("pattern", () => null, "small distinct values, so that gradients differ"),
+    put("ones", ones, "dw is then the sum of the windows, and dx the sum of the weights"),
     put("one cell", single, "the gradients are then the derivatives of that one output"),
     copy("dy", actions),
   ];
@@ -145,11 +145,11 @@ function copy(which, { now, say }) {
       const columns = array.shape[array.shape.length - 1];
       try {
         await navigator.clipboard.writeText(asBlock(array.data, columns));
-        say("Copied; a spreadsheet takes it as it is.");
+        say("Copied; paste it into a spreadsheet.");
       } catch {
-        say("This browser does not let a page copy. The link of the lab holds all numbers.");
+        say("This browser does not allow copying. The lab's address contains all values.");
       }
     },
-    { title: "copy the numbers, for a spreadsheet" },
+    { title: "copy the values for a spreadsheet" },
   );
 }

@@ -1,7 +1,7 @@
-/** Correlation and convolution: the same sliding, but the kernel is turned by 180° before. */
+/** Correlation and convolution: the same sliding window, but convolution first rotates the kernel by 180°. */
 
 /**
- * Every kernel turned: w[o,c, KH−1−u, KW−1−v].
+ * Rotates every kernel by 180°: w[o,c, KH−1−u, KW−1−v].
  * @param {import("../../types.js").NDArray} w
  * @returns {import("../../types.js").NDArray}
  */
@@ -14,10 +14,10 @@ export function rotated(w) {
   return { shape: w.shape, data };
 }
 
-/** In words, what the two results have in common. @param {ArrayLike<number>} one @param {ArrayLike<number>} other */
+/** Returns how many values of two results differ. @param {ArrayLike<number>} one @param {ArrayLike<number>} other */
 export function compared(one, other) {
   let differ = 0;
   for (let k = 0; k < one.length; k++) differ += Number(one[k] !== other[k]);
-  if (differ === 0) return "The two results are equal: turning this kernel by 180° changes nothing that counts here.";
-  return `${differ} of the ${one.length} numbers differ.`;
+  if (differ === 0) return "The two results are equal: rotating this kernel by 180° makes no difference here.";
+  return `${differ} of the ${one.length} values differ.`;
 }

@@ -1,6 +1,6 @@
 /**
- * One operation and its gradients over the numbers of the lab, as a trace: a network of one layer whose loss is
- * Σ dy · y for the dy that stands there. So every cell is explained by what explains those of a real network.
+ * One operation and its gradients on the arrays of the lab, as a trace: a network of one layer whose loss is
+ * Σ dy · y for the given dy. Every cell is thus explained in the same way as in a real network.
  *
  * @typedef {import("./setting.js").Setting} Setting
  * @typedef {import("../../types.js").NDArray} NDArray
@@ -8,6 +8,7 @@
  * @typedef {import("../../types.js").Operation} Operation
  * @typedef {import("../../types.js").Trace} Trace
  */
+import { gradientName } from "../../engine/interpreter.js";
 import { operations } from "../../engine/operations.js";
 import { reshaped, sameShape } from "../../engine/tensor.js";
 import { array, resized, slides } from "./setting.js";
@@ -17,10 +18,10 @@ import { pattern } from "./upstream.js";
 /** @type {Record<string, string>} */
 const LAYERS = { correlation: "conv1", convolution: "conv1", max: "pool1", average: "pool1", sum: "pool1" };
 
-/** What the one layer is called. @param {Setting} setting */
+/** Returns the name of the one layer. @param {Setting} setting */
 export const layerOf = (setting) => LAYERS[setting.kind];
 
-/** dy as it stands: what was typed, in the shape of the result, and the pattern elsewhere. @param {Setting} setting */
+/** Returns dy in the shape of the result: typed values, and the pattern elsewhere. @param {Setting} setting */
 export function upstream(setting) {
   const shape = outputShape(setting);
   const usual = pattern(shape);
@@ -31,7 +32,7 @@ export function upstream(setting) {
 
 /**
  * @param {Setting} setting
- * @param {Partial<import("../../types.js").Description>} [told]  what else a description holds: what operations say, places in the code
+ * @param {Partial<import("../../types.js").Description>} [told]  further parts of the description
  * @returns {Trace}
  */
 export function traceOf(setting, told = {}) {
@@ -53,7 +54,7 @@ export function traceOf(setting, told = {}) {
   };
 }
 
-/** One operation of the plan, on one sample. @param {Operation} operation @param {Map<string, NDArray>} values */
+/** Runs one operation of the plan on one sample. @param {Operation} operation @param {Map<string, NDArray>} values */
 function run(operation, values) {
   const arrays = operation.reads.map((tensor) => {
     const found = tensor && values.get(tensor.name);
@@ -114,10 +115,9 @@ function pooled(setting, layer) {
 /** @param {string} name @param {number[]} shape @param {string} [kind] @returns {Tensor} */
 const tensor = (name, shape, kind = "activation") => ({ name, shape, kind, storage: name, integer: false });
 
-/** The tensor of a gradient: `d` before the last part of the name. @param {Tensor} of @returns {Tensor} */
+/** Returns the tensor of a gradient, named with a `d`. @param {Tensor} of @returns {Tensor} */
 function gradient(of) {
-  const parts = of.name.split(".");
-  const name = [...parts.slice(0, -1), `d${parts[parts.length - 1]}`].join(".");
+  const name = gradientName(of.name);
   return { ...of, name, storage: name, kind: of.kind === "parameter" ? "gradient" : "activation" };
 }
 

@@ -1,4 +1,4 @@
-/** The switches of the lab: what slides, and how. They are made once, and follow the setting. */
+/** The controls of the lab: the operation and its options. They are created once and follow the setting. */
 import { make } from "../../elements.js";
 import { MOST } from "./address.js";
 import { CHANNELS, slides, withChannels } from "./setting.js";

@@ -1,4 +1,4 @@
-/** What average pooling divides by at each place: how many cells of the picture its window covers. */
+/** The divisor of average pooling at each position: the number of cells of the image that its window covers. */
 import { operations } from "../../engine/operations.js";
 import { reshaped } from "../../engine/tensor.js";
 import { paddingOf, strideOf } from "./sizes.js";

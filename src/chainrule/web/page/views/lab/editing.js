@@ -1,4 +1,4 @@
-/** What typing, pasting, random numbers and other sizes do to the arrays of a setting. */
+/** Changes to the arrays of a setting: typing, pasting, random values and other sizes. */
 import { blockOf } from "../../figures/typed.js";
 import { LARGEST, array, resized } from "./setting.js";
 import { upstream } from "./computation.js";
@@ -24,7 +24,7 @@ export function withArray(now, which, values) {
   return which === "x" ? { ...now, x: values, source: "" } : { ...now, [which]: values };
 }
 
-/** One number. @param {Setting} now @param {Editable} which @param {number} at @param {number} value */
+/** Changes one value. @param {Setting} now @param {Editable} which @param {number} at @param {number} value */
 export function typed(now, which, at, value) {
   const old = arrayOf(now, which);
   const data = Float64Array.from(old.data);
@@ -33,7 +33,7 @@ export function typed(now, which, at, value) {
 }
 
 /**
- * A block from a spreadsheet, from one cell on. In the first cell it is the whole plane; elsewhere the plane grows.
+ * Pastes a block from a spreadsheet at a cell. In the first cell it replaces the plane; elsewhere the plane grows.
  * @param {Setting} now @param {Editable} which @param {number} at @param {string} text
  * @returns {{now: Setting, words: string}}
  */
@@ -57,16 +57,16 @@ export function pasted(now, which, at, text) {
   );
   const cut = wanted[0] > rowsKept || wanted[1] > columnsKept;
   const words = cut
-    ? `Of the ${size.join(" × ")} numbers pasted, those that fit in ${rowsKept} × ${columnsKept} are here.`
+    ? `Of the ${size.join(" × ")} values pasted, only those that fit into ${rowsKept} × ${columnsKept} are used.`
     : "";
   return { now: withArray(now, which, grown), words };
 }
 
-/** Another height and width; new cells are 0. @param {NDArray} old @param {number} rows @param {number} columns */
+/** Changes height and width; new cells are 0. @param {NDArray} old @param {number} rows @param {number} columns */
 export const sized = (old, rows, columns) => resized(old, [...old.shape.slice(0, -2), rows, columns]);
 
 /**
- * Small whole numbers, drawn anew.
+ * Draws small random integers.
  * @param {NDArray} old
  * @param {number} [low]
  * @param {number} [high]

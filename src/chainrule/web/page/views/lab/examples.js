@@ -1,4 +1,4 @@
-/** Settings to begin with, each for something that is worth seeing. */
+/** Example settings, each showing something worth seeing. */
 import { filterNamed, kernelOf } from "./filters.js";
 import { array, kernel, plane, setting, withChannels, worked } from "./setting.js";
 
@@ -17,14 +17,14 @@ const ONE = plane(
 );
 const small = () => worked();
 
-/** @typedef {{name: string, setting: () => Setting, filter?: string}} Example  filter: over the picture of the page */
+/** @typedef {{name: string, setting: () => Setting, filter?: string}} Example  filter: applied to the page's image */
 
 /** @type {Example[]} */
 export const EXAMPLES = [
   { name: "the worked example of the tutorials", setting: worked },
   { name: "the same as a true convolution", setting: () => ({ ...small(), kind: "convolution", beside: true }) },
   {
-    name: "one bright pixel: the kernel's own picture",
+    name: "one bright pixel: an image of the kernel",
     setting: () =>
       setting(
         ONE,
@@ -36,8 +36,8 @@ export const EXAMPLES = [
         { beside: true, padding: "same" },
       ),
   },
-  { name: "an edge, and Sobel's kernel", setting: () => setting(STEP, kernelOf(filterNamed("Sobel x"), 1)) },
-  { name: "the picture of the page, and Sobel's kernel", setting: worked, filter: "Sobel x" },
+  { name: "an edge and a Sobel kernel", setting: () => setting(STEP, kernelOf(filterNamed("Sobel x"), 1)) },
+  { name: "the page's image and a Sobel kernel", setting: worked, filter: "Sobel x" },
   { name: "padding and stride", setting: () => ({ ...small(), padding: "full", stride: [2, 2] }) },
   {
     name: "a dilated kernel",
@@ -55,11 +55,11 @@ export const EXAMPLES = [
   { name: "one dimension", setting: () => setting(SIGNAL, kernel([[1, 2, 1]]), { padding: "same" }) },
   { name: "max pooling", setting: () => pooling("max") },
   {
-    name: "max pooling, windows that overlap",
+    name: "max pooling with overlapping windows",
     setting: () => ({ ...small(), kind: "max", stride: [1, 1] }),
   },
   {
-    name: "average pooling: what it divides by at the rim",
+    name: "average pooling: the divisor at the border",
     setting: () => ({
       ...pooling("average"),
       window: [3, 3],

@@ -1,16 +1,16 @@
-/** How a cell of the lab came about: as in a network, but what no operation made was typed. */
+/** Explanation of a cell of the lab: as in a network, except that inputs were typed. */
 import { explain } from "../../explain/index.js";
 
 /** @type {[RegExp, string, string][]} */
 const TYPED = [
   [
     /\.dy$/,
-    "the gradient that comes from above",
-    "In a network the layers above send it: how the loss changes with this output. Here it stands in the lab, to type.",
+    "the upstream gradient",
+    "In a network it comes from the next layer: how the loss changes with this output. In the lab it is typed in.",
   ],
-  [/^x$/, "one number of the input", "It stands in the lab, to type."],
-  [/\.w$/, "one weight", "It stands in the lab, to type. In a network it would be learnt."],
-  [/\.b$/, "one bias", "It stands in the lab, to type. In a network it would be learnt."],
+  [/^x$/, "one input value", "In the lab it is typed in."],
+  [/\.w$/, "one weight", "In the lab it is typed in. In a network it would be learned."],
+  [/\.b$/, "one bias", "In the lab it is typed in. In a network it would be learned."],
 ];
 
 /**

@@ -1,4 +1,4 @@
-/** The filters that image editors know, as kernels of whole numbers over a divisor. */
+/** Filters known from image editors, as integer kernels with a divisor. */
 import { array } from "./setting.js";
 
 /** @typedef {{name: string, words: string, rows: number[][], divisor: number}} Filter */
@@ -7,7 +7,7 @@ import { array } from "./setting.js";
 export const FILTERS = [
   {
     name: "identity",
-    words: "every pixel as it is",
+    words: "every pixel unchanged",
     rows: [
       [0, 0, 0],
       [0, 1, 0],
@@ -17,7 +17,7 @@ export const FILTERS = [
   },
   {
     name: "box blur",
-    words: "the mean of nine neighbours",
+    words: "the mean of the 3 × 3 neighbourhood",
     rows: [
       [1, 1, 1],
       [1, 1, 1],
@@ -27,7 +27,7 @@ export const FILTERS = [
   },
   {
     name: "Gaussian blur",
-    words: "a mean that trusts the centre most",
+    words: "a mean weighted towards the centre",
     rows: [
       [1, 2, 1],
       [2, 4, 2],
@@ -37,7 +37,7 @@ export const FILTERS = [
   },
   {
     name: "sharpen",
-    words: "the pixel, plus what it has over its four neighbours",
+    words: "the pixel plus its differences from its four neighbours",
     rows: [
       [0, -1, 0],
       [-1, 5, -1],
@@ -47,7 +47,7 @@ export const FILTERS = [
   },
   {
     name: "Sobel x",
-    words: "right minus left: large on upright edges",
+    words: "right minus left: large at vertical edges",
     rows: [
       [-1, 0, 1],
       [-2, 0, 2],
@@ -57,7 +57,7 @@ export const FILTERS = [
   },
   {
     name: "Sobel y",
-    words: "below minus above: large on level edges",
+    words: "below minus above: large at horizontal edges",
     rows: [
       [-1, -2, -1],
       [0, 0, 0],
@@ -91,7 +91,7 @@ export const FILTERS = [
 export const filterNamed = (name) => FILTERS.find((each) => each.name === name) ?? FILTERS[0];
 
 /**
- * A filter for a picture of so many channels: the same for each, over their number, so that the result keeps its scale.
+ * Returns a filter for several channels: the same kernel for each, divided by their number to keep the scale.
  * @param {Filter} filter
  * @param {number} channels
  */

@@ -1,4 +1,4 @@
-/** The cell that is explained, in the panel in which the cells of a network are made. */
+/** The selected cell in the panel that shows how a cell is computed. */
 import { make } from "../../elements.js";
 import { keysOf } from "../made/keys.js";
 import { Panel } from "../made/panel.js";
@@ -22,7 +22,7 @@ export class Making {
   /** @param {Acts} acts */
   constructor(acts) {
     this.acts = acts;
-    this.element = make("section", { class: "lab-making", "aria-label": "How the chosen number was made" });
+    this.element = make("section", { class: "lab-making", "aria-label": "How the selected value is computed" });
     this.live = make("p", { class: "unseen", role: "status" });
     keysOf(
       this.element,
@@ -32,7 +32,7 @@ export class Making {
     );
   }
 
-  /** Whether there is such a cell. @param {Trace} trace @param {string} cell */
+  /** Shows a cell; returns whether it exists. @param {Trace} trace @param {string} cell */
   show(trace, cell) {
     if (this.#panel?.cell === cell && this.#panel.trace === trace) return true;
     let explanation;

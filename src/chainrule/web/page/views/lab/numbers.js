@@ -1,8 +1,8 @@
 /**
- * Many numbers in few characters, all of which may stand in an address as they are.
+ * Compact encoding of numbers in characters that an address allows.
  *
- * Short lists are written out: 1~6~-2.5. Long ones are packed: as whole numbers over a power of ten, runs of zeros
- * counted, seven bits a byte, in the base64 of addresses. Both give back exactly the numbers that were put in.
+ * Short lists are written out: 1~6~-2.5. Long ones are packed as integers over a power of ten, with runs of zeros
+ * counted, seven bits a byte, in URL-safe base64. Both are lossless.
  */
 
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -21,7 +21,7 @@ export function written(values) {
   return packed.length < text.length ? packed : text;
 }
 
-/** The numbers of a text, or null where it is not `count` finite numbers. @param {string} text @param {number} count */
+/** Decodes a text; null unless it holds exactly `count` finite numbers. @param {string} text @param {number} count */
 export function read(text, count) {
   const values = text.startsWith("*") ? unpacked(text, count) : text.split("~").map(number);
   return values && values.length === count && values.every(Number.isFinite) ? values : null;
@@ -30,7 +30,7 @@ export function read(text, count) {
 /** @param {string} text */
 const number = (text) => (/^-?\d*\.?\d+(e[-+]?\d+)?$/.test(text) ? Number(text) : NaN);
 
-/** How many digits after the point hold all of them exactly; null: no few digits do. @param {number[]} list */
+/** Returns how many decimals represent all values exactly; null if too many. @param {number[]} list */
 function decimals(list) {
   for (let digits = 0; digits <= DIGITS; digits++) {
     const scale = 10 ** digits;
@@ -42,7 +42,7 @@ function decimals(list) {
 }
 
 /**
- * Whole numbers as base64: each one's sign folded in, a 0 followed by how many more there are.
+ * Encodes integers in base64: the sign in the lowest bit, each 0 followed by the number of further zeros.
  * @param {number[]} list
  */
 function letters(list) {

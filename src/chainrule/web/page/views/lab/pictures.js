@@ -1,4 +1,4 @@
-/** A picture of the page as numbers of the lab: bytes as they are, 0 to 255. */
+/** Images of the page as arrays of the lab: bytes unchanged, 0 to 255. */
 /**
  * @typedef {import("../../types.js").NDArray} NDArray
  * @typedef {import("./setting.js").Setting} Setting
@@ -8,7 +8,7 @@ import { CHANNELS, FARTHEST, LARGEST, array } from "./setting.js";
 /**
  * @param {Uint8Array} bytes
  * @param {number[]} shape  (C, H, W) of the model's input
- * @returns {NDArray | null}  null: it is no picture, or too large for the lab
+ * @returns {NDArray | null}  null: not an image, or too large for the lab
  */
 export function pixelsOf(bytes, shape) {
   if (shape.length !== 3) return null;
@@ -17,7 +17,7 @@ export function pixelsOf(bytes, shape) {
   return fits ? array(shape, bytes) : null;
 }
 
-/** The middle of a picture, small enough to be typed in. @param {NDArray} x */
+/** Returns the centre of an image, small enough to be edited. @param {NDArray} x */
 export function cropped(x) {
   const [C, H, W] = x.shape;
   const [rows, columns] = [Math.min(H, LARGEST), Math.min(W, LARGEST)];
@@ -30,7 +30,7 @@ export function cropped(x) {
 }
 
 /**
- * A setting with a picture for its input; kernels get as many channels, the last repeated.
+ * Returns a setting with an image as its input; the last input channel of the kernels is repeated as needed.
  * @param {Setting} now
  * @param {NDArray} x
  * @param {string} source

@@ -1,5 +1,5 @@
 /**
- * What stands in the lab: the numbers that were typed, and how the window slides over them.
+ * A setting of the lab: the arrays and the options of the operation.
  *
  * @typedef {import("../../types.js").NDArray} NDArray
  * @typedef {"correlation" | "convolution" | "max" | "average" | "sum"} Kind
@@ -11,10 +11,10 @@
  *   stride: Pair | null, padding: Padding, dilation: Pair, window: Pair, divisor: Divisor,
  *   source: string, beside: boolean, cell: string | null,
  * }} Setting
- *   x (C_in, H, W); w (C_out, C_in, KH, KW) with `b`, one number a filter; `window` is that of pooling.
- *   dy null: the pattern of upstream.js. stride null: 1, or the window where one pools.
- *   source: "" where x was typed, or where its pixels are from ("sample 12"); beside: both results side by side;
- *   cell: the one that is explained
+ *   x (C_in, H, W); w (C_out, C_in, KH, KW); `b` one value per filter; `window` is that of pooling.
+ *   dy null: the pattern of upstream.js. stride null: 1 for a convolution, the window for pooling.
+ *   source: "" where x was typed, else the origin of its pixels ("sample 12"); beside: both results side by side;
+ *   cell: the explained one
  */
 import { zeros } from "../../engine/tensor.js";
 
@@ -35,13 +35,13 @@ export function array(shape, values) {
 }
 
 /**
- * Rows of one plane.
+ * Builds a plane from its rows.
  * @param {number[][]} rows
  * @returns {NDArray}
  */
 export const plane = (rows) => array([1, rows.length, rows[0].length], rows.flat());
 
-/** The worked example of the tutorials: The Independent Code's 3×3 picture and 2×2 kernel. */
+/** Returns the tutorials' worked example: The Independent Code's 3×3 image and 2×2 kernel. */
 export function worked() {
   return setting(
     plane([
@@ -57,7 +57,7 @@ export function worked() {
 }
 
 /**
- * One filter over one channel.
+ * Builds a kernel of one filter and one channel from its rows.
  * @param {number[][]} rows
  * @returns {NDArray}
  */
@@ -89,7 +89,7 @@ export function setting(x, w, change = {}) {
 }
 
 /**
- * An array in another size: what fits of the old one stays in its place, the rest is `fill`.
+ * Resizes an array: entries that fit keep their indices, the others are set by `fill`.
  * @param {NDArray} from
  * @param {number[]} shape
  * @param {(at: number[]) => number} [fill]
@@ -107,7 +107,7 @@ export function resized(from, shape, fill = () => 0) {
 }
 
 /**
- * The same setting with so many channels and filters; new planes copy none of the old, so that they differ.
+ * Returns the setting with other numbers of channels and filters; new planes differ from the existing ones.
  * @param {Setting} old
  * @param {number} channels
  * @param {number} filters

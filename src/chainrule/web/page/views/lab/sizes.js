@@ -1,5 +1,5 @@
 /**
- * How large the result is, as a formula with its numbers, or in words why there is none.
+ * The size of the result, as a formula with its values; the reason where there is no result.
  *
  * @typedef {import("./setting.js").Setting} Setting
  * @typedef {import("./setting.js").Pair} Pair
@@ -8,19 +8,19 @@
 import { axisPadding, extent, outputSize } from "../../engine/shapes.js";
 import { slides } from "./setting.js";
 
-/** Height and width of what slides. @param {Setting} setting @returns {Pair} */
+/** Returns the height and width of the kernel or window. @param {Setting} setting @returns {Pair} */
 export const windowOf = (setting) => (slides(setting.kind) ? [setting.w.shape[2], setting.w.shape[3]] : setting.window);
 
-/** The stride that counts: one cell, or a whole window where one pools. @param {Setting} setting @returns {Pair} */
+/** Returns the stride; by default 1, or the window for pooling. @param {Setting} setting @returns {Pair} */
 export function strideOf(setting) {
   if (setting.stride) return setting.stride;
   return slides(setting.kind) ? [1, 1] : setting.window;
 }
 
-/** Pooling knows no dilation. @param {Setting} setting @returns {Pair} */
+/** Returns the dilation; pooling has none. @param {Setting} setting @returns {Pair} */
 export const dilationOf = (setting) => (slides(setting.kind) ? setting.dilation : [1, 1]);
 
-/** Zeros above, below, left and right. @param {Setting} setting @returns {[Pair, Pair]} */
+/** Returns the zeros at top, bottom, left and right. @param {Setting} setting @returns {[Pair, Pair]} */
 export function paddingOf(setting) {
   const { padding } = setting;
   if (typeof padding !== "string") return padding;
@@ -31,13 +31,13 @@ export function paddingOf(setting) {
   return [along(0), along(1)];
 }
 
-/** The shape of the result: (C_out, H', W'). @param {Setting} setting @returns {number[]} */
+/** Returns the shape of the result: (C_out, H', W'). @param {Setting} setting @returns {number[]} */
 export function outputShape(setting) {
   const channels = slides(setting.kind) ? setting.w.shape[0] : setting.x.shape[0];
   return [channels, ...sizes(setting).map((size) => size.value)];
 }
 
-/** H' and W', each with what it was reckoned from. @param {Setting} setting @returns {Size[]} */
+/** Returns H' and W', each with its formula. @param {Setting} setting @returns {Size[]} */
 export function sizes(setting) {
   const [padding, window, stride, dilation] = [paddingOf, windowOf, strideOf, dilationOf].map((of) => of(setting));
   return ["H", "W"].map((axis, k) => {
@@ -55,7 +55,7 @@ export function sizes(setting) {
   });
 }
 
-/** Why this setting has no result, in a sentence; null where it has one. @param {Setting} setting */
+/** Returns why a setting has no result; null if it has one. @param {Setting} setting */
 export function problem(setting) {
   const [padding, window, dilation] = [paddingOf(setting), windowOf(setting), dilationOf(setting)];
   const what = slides(setting.kind) ? "kernel" : "window";
@@ -67,14 +67,14 @@ export function problem(setting) {
     if (!slides(setting.kind) && Math.max(before, after) >= window[axis]) {
       return (
         `Padding of ${Math.max(before, after)} is not smaller than the window of ${window[axis]} ${many}: ` +
-        "some windows would lie on padding alone, and have nothing to pool."
+        "some windows would cover padding only and have nothing to pool."
       );
     }
     if (reach > size + before + after) {
-      const spread = dilation[axis] > 1 ? `, spread over ${reach} by the dilation of ${dilation[axis]},` : "";
+      const spread = dilation[axis] > 1 ? `, dilated by ${dilation[axis]} to ${reach},` : "";
       const padded = before + after ? `${size} + ${before} + ${after} = ${size + before + after}` : `${size}`;
       return (
-        `The ${what}'s ${window[axis]} ${many}${spread} do not fit on the ${before + after ? "padded " : ""}input's ` +
+        `The ${what}'s ${window[axis]} ${many}${spread} do not fit into the ${before + after ? "padded " : ""}input's ` +
         `${padded}. Add padding, make the input larger, or make the ${what}${spread ? " or the dilation" : ""} smaller.`
       );
     }

@@ -1,4 +1,4 @@
-/** An array of the lab: its planes one under another (a kernel's beside each other by input channel). */
+/** An array of the lab as planes below each other (those of a kernel side by side by input channel). */
 import { ravel, sizeOf } from "../../engine/tensor.js";
 import { named, parted } from "../../explain/naming.js";
 import { cells } from "../../figures/cells.js";
@@ -92,7 +92,7 @@ function onePlane(options, k, rows, columns, leading) {
 }
 
 /**
- * How the cells of plane k are called: `conv1.w[o,c,u,v]`, or `conv1.b[o]` for an array of one axis.
+ * Returns a function that names the cells of plane k: `conv1.w[o,c,u,v]`, or `conv1.b[o]` for an array of one axis.
  * @param {string} tensor @param {number[]} leading @param {number} columns @param {number} axes
  */
 function namer(tensor, leading, columns, axes) {
@@ -104,7 +104,7 @@ function namer(tensor, leading, columns, axes) {
 }
 
 /**
- * The marks of one array, plane by plane.
+ * Returns the marks of one array by plane.
  * @param {Map<string, Mark>} marks
  * @param {string} tensor
  * @param {number[]} shape

@@ -1,8 +1,8 @@
-/** The kinds of switch the lab has. Each has an element and can be set from outside. */
+/** The lab's input controls. Each has an element and a setter. */
 import { button, make } from "../../elements.js";
 
 /**
- * One of a few.
+ * Creates a switch between a few choices.
  * @template {string} T
  * @param {string} label
  * @param {[T, string][]} choices
@@ -21,7 +21,7 @@ export function choice(label, choices, pick) {
 }
 
 /**
- * Whole numbers side by side, each in its bounds.
+ * Creates a row of integer fields with bounds.
  * @param {string} label
  * @param {string[]} names
  * @param {number} least

@@ -1,4 +1,4 @@
-/** Which cells light up for one: what it was made from; for a number that was typed, also what it went into. */
+/** Highlighting of related cells: the inputs of a cell and, for a typed value, the cells computed from it. */
 import { indicesOf } from "../../explain/boxes.js";
 import { named } from "../../explain/naming.js";
 import { goesTo } from "../../explain/reach.js";
@@ -13,7 +13,7 @@ const MOST_LOOKED_AT = 300;
 
 /**
  * @param {Trace} trace
- * @param {string | null} cell  null: none, but winners of pooling are marked nevertheless
+ * @param {string | null} cell  null: only the winners of pooling are marked
  * @returns {Map<string, Mark>}
  */
 export function marksOf(trace, cell) {
@@ -25,12 +25,12 @@ export function marksOf(trace, cell) {
     for (const source of sources) marks.set(source, "from");
     marks.set(cell, "chosen");
   } catch {
-    return marks; // a cell of a setting that was left
+    return marks; // a cell of a setting that has changed
   }
   return marks;
 }
 
-/** The cells of the input that won a window. @param {Trace} trace @returns {Map<string, Mark>} */
+/** Marks the cells of the input that won a window. @param {Trace} trace @returns {Map<string, Mark>} */
 function winners({ values, description }) {
   /** @type {Map<string, Mark>} */
   const marks = new Map();
@@ -44,7 +44,7 @@ function winners({ values, description }) {
   return marks;
 }
 
-/** The cells that were made from one. @param {Trace} trace @param {string} cell @returns {string[]} */
+/** Returns the cells computed from a cell. @param {Trace} trace @param {string} cell @returns {string[]} */
 function reachedFrom(trace, cell) {
   const boxes = [...goesTo(trace, cell, "forward"), ...goesTo(trace, cell, "backward")];
   return boxes.flatMap((box) => {

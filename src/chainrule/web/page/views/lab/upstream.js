@@ -1,8 +1,8 @@
 /**
- * The gradient that comes from above when nobody typed one: small whole numbers, no two neighbours alike.
+ * The default upstream gradient: a pattern of small integers in which neighbours differ.
  *
- * With ones everywhere dw would be sums of windows and dx sums of weights: a kernel rotated where it should not be, or
- * a dy read in the wrong order, would show the same numbers. On a 2×2 output it is the (1 −1; 2 3) of the derivation.
+ * With all ones, dw would be sums of windows and dx sums of weights: a kernel rotated by mistake, or a dy read in the
+ * wrong order, would give the same values. On a 2×2 output it is the (1 −1; 2 3) of the derivation.
  *
  * @typedef {import("../../types.js").NDArray} NDArray
  */
@@ -30,7 +30,7 @@ export function pattern(shape) {
 export const ones = (shape) => ({ shape, data: array(shape).data.fill(1) });
 
 /**
- * 1 in the cell in the middle, 0 elsewhere: the gradients are then the derivatives of that one output.
+ * Returns 1 in the middle cell and 0 elsewhere: the gradients are then the derivatives of that one output.
  * @param {number[]} shape
  * @returns {NDArray}
  */

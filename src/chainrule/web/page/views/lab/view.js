@@ -1,4 +1,4 @@
-/** The lab: numbers of one's own through one convolution or pooling, forward and backward, every cell explained. */
+/** The lab: one convolution or pooling on typed arrays, forward and backward, with every cell explained. */
 import { say, unsay } from "../../banner.js";
 import { button, make } from "../../elements.js";
 import { sampleName, sampleNumber, samplePixels } from "../../source/samples.js";
@@ -36,7 +36,7 @@ class Lab {
   #now = worked();
   /** @type {Result} */
   #good;
-  /** @type {string | null} what the address of the lab was when last looked at */
+  /** @type {string | null} the lab's part of the address when last read */
   #address = null;
   /** @type {import("../../types.js").Samples | null} */
   #samples = null;
@@ -74,7 +74,7 @@ class Lab {
   #head() {
     const select = make(
       "select",
-      { "aria-label": "An example to begin with" },
+      { "aria-label": "Example" },
       make("option", { value: "" }, "examples …"),
     );
     EXAMPLES.forEach((example, k) => select.append(make("option", { value: k }, example.name)));
@@ -83,8 +83,8 @@ class Lab {
       if (select.value !== "" && example) this.#begin(example);
       select.value = "";
     });
-    const link = button("copy link", () => this.copyLink(), { title: "a link to the lab as it stands, for a slide" });
-    const words = make("p", {}, "Type numbers, choose how the kernel slides, and click any result to see it made.");
+    const link = button("copy link", () => this.copyLink(), { title: "a link to the lab with all its values" });
+    const words = make("p", {}, "Type values, choose how the kernel slides, and click any result to see how it is computed.");
     return make("header", { class: "lab-head" }, make("h2", {}, "Lab"), words, select, link);
   }
 
@@ -94,7 +94,7 @@ class Lab {
     if (filter) this.takePicture(filter);
   }
 
-  /** The place changed, perhaps to a lab that somebody put in a link. */
+  /** Reads the setting from the address when the place has changed. */
   async arrive() {
     const { view, rest } = this.app.place;
     if (view !== "lab" || rest === this.#address) return;
@@ -102,11 +102,11 @@ class Lab {
     unsay("lab");
     try {
       if (/!xsample\d/.test(rest)) this.#samples = await this.app.source.samples();
-      if (rest !== this.#address) return; // another link was followed meanwhile
+      if (rest !== this.#address) return; // another link was followed in the meantime
       this.#now = fromAddress(rest, (number) => this.#sample(number));
     } catch (error) {
       const why = wordsOf(error);
-      say("lab", `The link to the lab cannot be read: ${why}. This is the worked example.`);
+      say("lab", `The link to the lab cannot be read: ${why}. Showing the worked example.`);
       this.#now = worked();
     }
     this.show();
@@ -132,12 +132,12 @@ class Lab {
     if (this.app.place.view === "lab") this.app.go({ rest: this.#address });
   }
 
-  /** All that is shown, from the setting. */
+  /** Shows the setting: controls, sizes, arrays and explanation. */
   show() {
     const why = problem(this.#now);
     if (!why) this.#good = resultOf(this.#now, this.app);
     this.trouble.hidden = !why;
-    this.trouble.textContent = why ? `${why} Below is the last result that there was.` : "";
+    this.trouble.textContent = why ? `${why} The last valid result is shown.` : "";
     this.controls.follow(this.#now);
     this.size.replaceChildren(
       ...sizes(this.#now).map((size) => {
@@ -157,7 +157,7 @@ class Lab {
     this.bench.mark(marksOf(this.#good.trace, there ? cell : null), this.#isSecond());
   }
 
-  /** Whether what is explained stands in the lower lane. */
+  /** Returns whether the explained cell is in the second lane. */
   #isSecond() {
     return this.#good.other !== null && this.#good.setting.kind === "convolution";
   }
@@ -183,16 +183,16 @@ class Lab {
     this.bench.mark(marksOf(of, cell), isOther ? second : this.#isSecond());
   }
 
-  /** The picture of the page, with a known filter or the kernel as it is. @param {string} [filter] */
+  /** Uses the page's image as input, with a preset filter or the current kernel. @param {string} [filter] */
   takePicture(filter) {
     const { picture, description } = this.app;
     const x = picture && pixelsOf(picture.x, description.input_shape);
-    if (!picture || !x) return this.tell("There is no picture of one to three channels on the page.");
+    if (!picture || !x) return this.tell("The page has no image with one to three channels that fits into the lab.");
     this.change((now) => withPicture(now, x, picture.from));
     if (filter) this.change((now) => ({ ...now, w: kernelOf(filterNamed(filter), x.shape[0]), b: [0] }));
   }
 
-  /** Another sample. @param {number} by */
+  /** Moves to another sample. @param {number} by */
   async stepSample(by) {
     this.#samples ??= await this.app.source.samples();
     const { count } = this.#samples;
@@ -204,9 +204,9 @@ class Lab {
   async copyLink() {
     try {
       await navigator.clipboard.writeText(location.href);
-      this.tell("The link is copied; it holds every number that stands here.");
+      this.tell("The link is copied; it contains all values of the lab.");
     } catch {
-      this.tell("This browser does not let a page copy. The link is the address of this page.");
+      this.tell("This browser does not allow copying. The link is the address of this page.");
     }
   }
 
@@ -216,7 +216,7 @@ class Lab {
   }
 }
 
-/** p_top as p with a small top below. @param {string} text @returns {(Node | string)[]} */
+/** Sets p_top as p with a subscript. @param {string} text @returns {(Node | string)[]} */
 function subscripted(text) {
   return text.split(/_(\w+)/).map((part, k) => (k % 2 ? make("sub", {}, part) : part));
 }

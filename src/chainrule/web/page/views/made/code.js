@@ -1,7 +1,7 @@
 import { make } from "../../elements.js";
 
 /**
- * Where this is computed, floor by floor, and on which page it is derived.
+ * Lists where the value is computed in the code, and the page of its derivation.
  *
  * @param {import("../../types.js").Explanation} explanation
  */
@@ -22,6 +22,6 @@ export function codeOf({ code, derivation }) {
     ),
   );
   if (code.length) made.append(list);
-  if (derivation) made.append(make("h3", {}, "Derived step by step"), make("p", {}, make("code", {}, derivation)));
+  if (derivation) made.append(make("h3", {}, "Derivation"), make("p", {}, make("code", {}, derivation)));
   return made;
 }

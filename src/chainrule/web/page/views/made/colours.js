@@ -1,21 +1,21 @@
 import { colourOf, luminance, scaleOf } from "../../style/scale.js";
 
 /**
- * The colours of numbers in squares.
+ * Colours of cells with text.
  *
  * @typedef {import("../../style/scale.js").Scale} Scale
  */
 
-const EVEN = 0.179; // the luminance at which black and white contrast alike
+const EVEN = 0.179; // the luminance at which black and white have equal contrast
 
-/** The scale of a whole tensor, so that a cell has one colour wherever it is shown.
+/** Returns the scale of a whole tensor, so that a cell has the same colour wherever it is shown.
  * @param {import("../../types.js").Trace} trace @param {string} tensor @returns {Scale} */
 export function scaleOfTensor(trace, tensor) {
   const array = trace.values.get(tensor);
   return scaleOf(array ? array.data : [1], /(?:^x|^t|\.y)$/u.test(tensor) ? "sequential" : "diverging");
 }
 
-/** A square's colour, and black or white on it, whichever reads better.
+/** Paints a cell, with black or white text, whichever has more contrast.
  * @param {HTMLElement} element @param {Scale} scale @param {number} value */
 export function paint(element, scale, value) {
   const colour = colourOf(value, scale);

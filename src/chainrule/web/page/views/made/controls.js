@@ -1,20 +1,20 @@
 import { button, draw, make } from "../../elements.js";
 
 /**
- * Buttons to step and play, the speed, and how far it is.
+ * The player's buttons, its speed and its position.
  *
  * @typedef {import("./player.js").Player} Player
  */
 
-/** The slider runs over powers: from one a second to a thousand. */
+/** The slider is logarithmic: from 1 to MOST per second. */
 const MOST = 1000;
 
 /** @param {Player} player */
 export function controlsOf(player) {
   const first = iconButton("M4 3v12M14 3L6 9l8 6z", "to the start (Home)", () => player.to(0));
-  const back = iconButton("M12 3L5 9l7 6z", "a step back (←)", () => player.back());
+  const back = iconButton("M12 3L5 9l7 6z", "previous step (←)", () => player.back());
   const play = button("", () => player.toggle(), { class: "made-play" });
-  const forward = iconButton("M6 3l7 6-7 6z", "a step on (→)", () => player.forward());
+  const forward = iconButton("M6 3l7 6-7 6z", "next step (→)", () => player.forward());
   const last = iconButton("M14 3v12M4 3l8 6-8 6z", "to the end (End)", () => player.to(player.count));
   const where = make("output", { class: "made-where-now" }, "");
   const { slider, setRate } = speed(player);
@@ -30,8 +30,8 @@ export function controlsOf(player) {
     element,
     setRate,
     show() {
-      play.textContent = player.playing ? "Stop" : "Play";
-      play.setAttribute("aria-label", player.playing ? "stop (space)" : "play (space)");
+      play.textContent = player.playing ? "Pause" : "Play";
+      play.setAttribute("aria-label", player.playing ? "pause (space)" : "play (space)");
       first.disabled = back.disabled = player.done === 0;
       forward.disabled = player.position === player.count;
       where.textContent = player.position === null ? `all ${player.count}` : `${player.done} of ${player.count}`;
@@ -60,7 +60,7 @@ function speed(player) {
   const words = make("span", { class: "made-rate" }, "");
   const setRate = (/** @type {number} */ rate) => {
     player.rate = rate;
-    words.textContent = `${rate} a second`;
+    words.textContent = `${rate} per second`;
     slider.setAttribute("aria-valuetext", words.textContent);
   };
   slider.addEventListener("input", () => setRate(Math.round(MOST ** Number(slider.value))));

@@ -4,7 +4,7 @@ import { make } from "../../elements.js";
 const LONG = 24;
 
 /**
- * The equation in symbols, with this cell's indices, and in words.
+ * Shows the equation in symbols, with the cell's indices, and in words.
  *
  * @typedef {import("../../types.js").Explanation} Explanation
  * @param {Explanation} explanation
@@ -17,7 +17,7 @@ export function equationOf({ symbols, here, words }) {
   return made;
 }
 
-/** A line that may be longer than a phone is wide is scrolled with the keyboard too. @param {string} names
+/** Creates a line that can be scrolled with the keyboard when it may exceed the width. @param {string} names
  * @param {string} linear */
 function line(names, linear) {
   const made = make("div", { class: names }, mathml(linear));

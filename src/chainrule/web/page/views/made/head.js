@@ -4,7 +4,7 @@ import { cellLink } from "./links.js";
 import { onward, relatives } from "./relatives.js";
 
 /**
- * The top of the panel: the path walked, the cell's name and value, its like, and where it goes.
+ * The top of the panel: the path, the cell's name and value, the related cells, and the cells computed from it.
  *
  * @typedef {import("./stage/stage.js").Making} Making
  */
@@ -26,7 +26,7 @@ export function pathBar(making, path, act) {
   back.disabled = path.length < 2;
   const close = button("×", act.close, { class: "tool made-close", "aria-label": "close (Esc)" });
   const bar = make("nav", { class: "made-path" }, back, list, copyButton(), close);
-  bar.setAttribute("aria-label", "The path walked");
+  bar.setAttribute("aria-label", "Path of cells");
   return bar;
 }
 
@@ -42,17 +42,17 @@ function copyButton() {
       }
       setTimeout(() => (copy.textContent = "Copy link"), 2000);
     },
-    { class: "plain", "aria-label": "Copy link to this number" },
+    { class: "plain", "aria-label": "Copy link to this value" },
   );
   return copy;
 }
 
-/** Where the clipboard is out of reach: the address, selected. */
+/** Returns a field with the address selected, for use without clipboard access. */
 function addressField() {
   const field = make("input", { class: "made-address" });
   field.value = location.href;
   field.readOnly = true;
-  field.setAttribute("aria-label", "the link to this number");
+  field.setAttribute("aria-label", "the link to this value");
   requestAnimationFrame(() => field.select());
   return field;
 }
@@ -98,7 +98,7 @@ function likeSwitch(making, like) {
 function onwardLinks(making, ways) {
   const links = ways.map(({ cell, tensor, many }) => {
     const link = cellLink(making, cell, many === 1 ? cell : parted(cell).tensor, "made-cell-link cell-name");
-    link.title = many === 1 ? cell : `${cell}, the largest of the ${many} numbers of ${tensor} it goes into`;
+    link.title = many === 1 ? cell : `${cell}, the largest of the ${many} values of ${tensor} computed from it`;
     return make(
       "span",
       { class: "way" },
@@ -106,7 +106,7 @@ function onwardLinks(making, ways) {
       ...(many === 1 ? [] : [make("span", { class: "made-many" }, ` in ${many} cells`)]),
     );
   });
-  const made = make("nav", { class: "made-onward" }, make("span", { class: "made-caption" }, "goes into"), ...links);
-  made.setAttribute("aria-label", "Where this number goes");
+  const made = make("nav", { class: "made-onward" }, make("span", { class: "made-caption" }, "used by"), ...links);
+  made.setAttribute("aria-label", "Values computed from this one");
   return made;
 }

@@ -1,10 +1,10 @@
 /**
- * The keys of the panel: ← → Home End, space, Esc.
+ * Handles the keys of the panel: ← → Home End, space, Esc.
  *
- * They work while the focus is in the panel, and while it is nowhere in particular; Esc wherever it is.
+ * They work while the focus is in the panel or on no particular element; Esc works everywhere.
  *
  * @param {HTMLElement} element
- * @param {() => boolean} active whether the panel is on a view that is shown
+ * @param {() => boolean} active whether the panel's view is shown
  * @param {() => import("./panel.js").Panel | null} current
  * @param {() => void} close
  */

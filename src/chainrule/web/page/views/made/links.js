@@ -2,7 +2,7 @@ import { shown } from "../../explain/numbers.js";
 import { make } from "../../elements.js";
 
 /**
- * Links to cells. The address is real: a link opens in another tab, or is copied, like any other.
+ * Links to cells. The addresses are real: a link can be opened in another tab or copied.
  *
  * @typedef {{follow(cell: string): void, hover(cell: string | null): void, href(cell: string): string}} Follower
  */
@@ -23,7 +23,7 @@ export function cellLink(follower, cell, text, names = "made-cell-link") {
   return link;
 }
 
-/** A number that is a cell. @param {Follower} follower @param {string} cell @param {number} value */
+/** Creates a link showing a cell's value. @param {Follower} follower @param {string} cell @param {number} value */
 export function numberLink(follower, cell, value) {
   const link = cellLink(follower, cell, shown(value), "made-cell-link number");
   link.title = cell;

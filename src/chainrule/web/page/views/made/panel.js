@@ -8,7 +8,7 @@ import { sourcesOf } from "./sources.js";
 import { stageOf } from "./stage/choose.js";
 import { TermTable } from "./terms.js";
 
-/** One cell being made: its panel from top to bottom, and what moves in it.
+/** The panel that shows how one cell is computed.
  *
  * @typedef {import("./stage/stage.js").Making} Making
  */
@@ -52,7 +52,7 @@ export class Panel {
   }
 
   /**
-   * Stands where the panel before it stood, when that showed the same cell.
+   * Continues at the position of the previous panel if it showed the same cell.
    * @param {number | null} position
    * @param {number} [rate]
    * @param {boolean} [playing]
@@ -74,7 +74,7 @@ export class Panel {
     if (this.element.getBoundingClientRect().top < 0) this.element.scrollIntoView({ block: "start" });
   }
 
-  /** A panel that begins below the window is brought up, so far that the map above it stays in sight. */
+  /** Scrolls up a panel that begins below the window, as far as the map above it stays visible. */
   peek() {
     const { top } = this.element.getBoundingClientRect();
     if (top > innerHeight * 0.75) scrollBy({ top: top - innerHeight * 0.45 });

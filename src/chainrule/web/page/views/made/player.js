@@ -1,12 +1,12 @@
 /**
- * Steps through something of `count` parts, by hand or by itself.
+ * Steps through `count` parts, manually or automatically.
  *
- * position: how many parts are there; null: all of them, before any stepping.
+ * position: number of parts shown; null: all of them, before any stepping.
  */
 export class Player {
   /**
    * @param {number} count
-   * @param {(player: Player) => void} changed called after every change, at most once a frame while it plays
+   * @param {(player: Player) => void} changed called after every change, at most once per frame while playing
    */
   constructor(count, changed) {
     this.count = count;
@@ -14,13 +14,13 @@ export class Player {
     /** @type {number | null} */
     this.position = null;
     this.playing = false;
-    /** parts a second */
+    /** parts per second */
     this.rate = 8;
     this.frame = 0;
     this.due = 0;
   }
 
-  /** How many parts are there. */
+  /** Number of parts shown. */
   get done() {
     return this.position ?? this.count;
   }

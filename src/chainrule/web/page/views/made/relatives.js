@@ -4,17 +4,17 @@ import { indicesOf, volume } from "../../explain/boxes.js";
 import { layered, named, parted } from "../../explain/naming.js";
 
 /**
- * The cells that belong to a cell: what it is the gradient of, what it becomes, where it goes.
+ * The cells related to a cell: its gradient, its moments and update, and the cells computed from it.
  *
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {import("../../types.js").Box} Box
  * @typedef {{cell: string, words: string}} Relative
- * @typedef {{cell: string, tensor: string, many: number}} Way  cell: the one of the largest number among many
+ * @typedef {{cell: string, tensor: string, many: number}} Way  cell: the one with the largest magnitude among many
  */
 
 const MOST_LOOKED_AT = 20000;
 
-/** A cell and its like, in the order in which a step makes them. @param {Trace} trace @param {string} cell
+/** Returns a cell and its related cells, in the order of a training step. @param {Trace} trace @param {string} cell
  * @returns {Relative[]} */
 export function relatives(trace, cell) {
   const { tensor, index } = parted(cell);
@@ -40,7 +40,7 @@ export function relatives(trace, cell) {
   });
 }
 
-/** Where a cell goes next, forward and backward. @param {Trace} trace @param {string} cell @returns {Way[]} */
+/** Returns the cells computed from a cell. @param {Trace} trace @param {string} cell @returns {Way[]} */
 export function onward(trace, cell) {
   const phases = /** @type {const} */ (["forward", "backward", "update"]);
   const boxes = phases.flatMap((phase) => goesTo(trace, cell, phase));

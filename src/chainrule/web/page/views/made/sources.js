@@ -2,7 +2,7 @@ import { valueOf } from "../../explain/naming.js";
 import { make } from "../../elements.js";
 import { numberLink } from "./links.js";
 
-/** The numbers that a number was made from, where it is no sum: each a link. */
+/** The inputs of a value that is not a sum, as links. */
 
 const MOST = 48;
 
@@ -20,7 +20,7 @@ export function sourcesOf(making) {
       ...(value === null ? [] : [" ", numberLink(making, cell, value)]),
     );
   });
-  made.append(make("h3", {}, "Made from"), make("ul", {}, ...items));
+  made.append(make("h3", {}, "Computed from"), make("ul", {}, ...items));
   if (sources.length > MOST) made.append(make("p", { class: "made-caption" }, `and ${sources.length - MOST} more`));
   return made;
 }

@@ -3,7 +3,7 @@ import { button, make } from "../../elements.js";
 import { numberLink } from "./links.js";
 
 /**
- * All terms as a table, in the order of the sum or the largest first. Only the rows in sight exist.
+ * All terms as a table, in summation order or the largest first. Only the visible rows exist in the document.
  *
  * @typedef {import("./stage/stage.js").Making} Making
  */
@@ -12,7 +12,7 @@ const ROW = 34;
 const SPARE = 6;
 
 export class TermTable {
-  /** @param {Making} making @param {(done: number) => void} chosen a row was pointed at */
+  /** @param {Making} making @param {(done: number) => void} chosen called with the term of a clicked row */
   constructor(making, chosen) {
     this.making = making;
     this.chosen = chosen;
@@ -119,7 +119,7 @@ export class TermTable {
   }
 }
 
-/** What stands in which column. */
+/** Creates the column headings. */
 function head() {
   const names = ["", "", "product", "sum"];
   const made = make(
@@ -131,13 +131,13 @@ function head() {
   return made;
 }
 
-/** Sums down to each row and with it. @param {{value: number}[]} terms @param {number[]} order */
+/** Returns the partial sums down to each row. @param {{value: number}[]} terms @param {number[]} order */
 function sums(terms, order) {
   let sum = 0;
   return order.map((at) => (sum += terms[at].value));
 }
 
-/** How long the longest name of a factor is. @param {import("../../types.js").Term[]} terms */
+/** Returns the length of the longest factor name. @param {import("../../types.js").Term[]} terms */
 function longestName(terms) {
   const factors = terms.flatMap((term) => term.factors);
   return factors.reduce((most, { cell, name, why }) => Math.max(most, (cell ?? (why || name)).length), 0);

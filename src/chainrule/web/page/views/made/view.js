@@ -9,7 +9,7 @@ import { Panel } from "./panel.js";
 import { walked } from "./walk.js";
 
 /**
- * The panel in which the chosen cell is made.
+ * The panel that shows how the selected cell is computed.
  *
  * @typedef {import("../../types.js").App} App
  * @typedef {import("../../types.js").Place} Place
@@ -46,7 +46,7 @@ class View {
     );
   }
 
-  /** At most once a frame, however often the trace changes. */
+  /** Renders at most once per frame, however often the trace changes. */
   update() {
     if (this.scheduled) return;
     this.scheduled = requestAnimationFrame(() => {
@@ -55,7 +55,7 @@ class View {
     });
   }
 
-  /** Colours are in the elements: another theme is another panel. */
+  /** Renders again for another theme, since colours are stored in the elements. */
   repaint() {
     if (this.panel) this.panel.trace = null;
     this.update();
@@ -85,7 +85,7 @@ class View {
     return undefined;
   }
 
-  /** A new panel in the place of the last; of the same cell, it stands where that stood. @param {string} cell
+  /** Replaces the panel; a panel of the same cell keeps the position. @param {string} cell
    * @param {Panel} panel */
   #replace(cell, panel) {
     const before = this.panel?.cell === cell ? this.panel.player : null;
@@ -160,13 +160,13 @@ function focusable(element) {
   );
 }
 
-/** A cell, and the phase in which its numbers flow. @param {string} cell @returns {Partial<Place>} */
+/** Returns a cell and the phase to which it belongs. @param {string} cell @returns {Partial<Place>} */
 function towards(cell) {
   const phase = phaseOf(cell);
   return phase ? { cell, phase } : { cell };
 }
 
-/** Which way numbers of this name flow. @param {string} cell @returns {import("../../types.js").Phase | null} */
+/** Returns the phase of a cell's tensor. @param {string} cell @returns {import("../../types.js").Phase | null} */
 function phaseOf(cell) {
   const { rest } = layered(parted(cell).tensor);
   if (/\.(?:update|m|v)$/u.test(rest)) return "update";

@@ -1,8 +1,8 @@
 /**
- * The path a reader walked from cell to cell, the newest last.
+ * Returns the path of cells that a reader followed, the newest last.
  *
- * A cell that was followed from the last one is added; one that is on the path already is gone back to; any other
- * begins a new path.
+ * A cell followed from the last one is appended; one already on the path truncates the path; any other starts a new
+ * path.
  *
  * @param {string[]} path
  * @param {string} cell

@@ -1,4 +1,4 @@
-/** One tensor in the river: a caption, a canvas of its cells, and pages where there are more than fit. */
+/** One tensor of the network diagram: a caption, a canvas of its cells, and pages where not all fit. */
 
 import { button, make } from "../../elements.js";
 import { text, unravel } from "../../engine/tensor.js";
@@ -17,7 +17,7 @@ import { Tiling } from "./tiling.js";
  * @typedef {{
  *   point(block: Block, flat: number): void, leave(block: Block): void, choose(block: Block, flat: number): void,
  *   speak(block: Block, flat: number): void, turned(block: Block): void,
- * }} River  what a block tells the river
+ * }} River  callbacks of a block
  */
 
 export class Block {
@@ -40,7 +40,7 @@ export class Block {
     this.canvas = make("canvas", {
       tabindex: 0,
       role: "application",
-      "aria-roledescription": "map of numbers",
+      "aria-roledescription": "map of values",
       "aria-describedby": "river-keys",
       "data-tensor": spec.tensor,
       "data-key": spec.key,
@@ -51,7 +51,7 @@ export class Block {
     this.#listen();
   }
 
-  /** The numbers of a trace. @param {Trace} trace */
+  /** Takes the values from a trace. @param {Trace} trace */
   take(trace) {
     const array = trace.values.get(this.spec.tensor);
     if (!array) return;
@@ -64,7 +64,7 @@ export class Block {
     this.size.classList.toggle("one", !array.shape.length);
   }
 
-  /** Room for it: chooses which planes stand where. @param {Room} room */
+  /** Lays out the planes in the given space. @param {Room} room */
   fit(room) {
     const isFirst = !this.planes;
     this.planes = new Planes(this.shape ?? [], room, this.spec.role, this.spec.reads);
@@ -89,7 +89,7 @@ export class Block {
     this.#mark();
   }
 
-  /** Turns to the page of a number. @param {number} flat @returns {boolean} whether it turned */
+  /** Turns to the page that contains an element. @param {number} flat @returns {boolean} whether it turned */
   reveal(flat) {
     const page = this.planes?.pageOf(flat) ?? 0;
     if (page === this.page) return false;
@@ -106,7 +106,7 @@ export class Block {
     this.unit.textContent = power ? ` in 10${superscript(power)}` : "";
   }
 
-  /** @param {number} flat */
+  /** Returns the name of a cell. @param {number} flat */
   nameOf(flat) {
     return named(this.spec.tensor, unravel(flat, this.shape ?? []));
   }
@@ -115,7 +115,7 @@ export class Block {
     const turn = (/** @type {string} */ sign, /** @type {number} */ by, /** @type {string} */ word) =>
       button(sign, () => this.#turnBy(by), { class: "plain", "aria-label": `${this.spec.tensor}: ${word}` });
     this.words = make("span");
-    this.pager = make("div", { class: "river-pager" }, turn("‹", -1, "before"), this.words, turn("›", 1, "next"));
+    this.pager = make("div", { class: "river-pager" }, turn("‹", -1, "previous page"), this.words, turn("›", 1, "next page"));
     return this.pager;
   }
 
@@ -130,13 +130,13 @@ export class Block {
 
   /** @param {string} words @param {number} pages */
   #describe(words, pages) {
-    const size = text(this.shape ?? []) || "one number";
+    const size = text(this.shape ?? []) || "one value";
     this.canvas.setAttribute("aria-label", `${this.spec.tensor}, ${size}${pages > 1 ? `, ${words}` : ""}`);
     if (this.words) this.words.textContent = words;
     if (this.pager) this.pager.hidden = pages < 2 || this.spec.follows;
   }
 
-  /** Words beside the cells of a vector, where each has a name: the classes. */
+  /** Labels the cells of a vector where each has a name: the classes. */
   #mark() {
     this.frame.querySelector("ol")?.remove();
     const { marks } = this.spec;
@@ -149,7 +149,7 @@ export class Block {
   #listen() {
     const { canvas, river } = this;
     const flatAt = (/** @type {PointerEvent} */ event) => this.tiling?.at(event.offsetX, event.offsetY) ?? -1;
-    let under = -1; // a click has rounded coordinates: what is chosen must be what was shown
+    let under = -1; // a click has rounded coordinates; the cell shown must be the one selected
     canvas.addEventListener("pointermove", (event) => {
       const flat = flatAt(event);
       if (flat >= 0) river.point(this, flat);
@@ -172,7 +172,7 @@ export class Block {
     canvas.addEventListener("keydown", (event) => this.#key(event));
   }
 
-  /** The cursor, or the first cell of the page where the cursor is elsewhere. */
+  /** Returns the cursor, or the first cell of the page when the cursor is not on it. */
   #cursorHere() {
     return this.tiling?.tileOf(this.cursor) ? this.cursor : (this.tiling?.tiles[0].base ?? 0);
   }
@@ -184,7 +184,7 @@ export class Block {
     event.stopPropagation();
   }
 
-  /** What a key does here. @param {string} key @returns {boolean} whether it does anything */
+  /** Handles a key. @param {string} key @returns {boolean} whether it does anything */
   press(key) {
     if (!this.tiling) return false;
     const here = this.#cursorHere();
@@ -213,7 +213,7 @@ export class Block {
   }
 }
 
-/** The place of the largest number, whatever its sign. @param {Float64Array | Float32Array | Int32Array} data */
+/** Returns the index of the largest magnitude. @param {Float64Array | Float32Array | Int32Array} data */
 function largest(data) {
   let place = 0;
   for (let i = 1; i < data.length; i += 1) if (Math.abs(data[i]) > Math.abs(data[place])) place = i;

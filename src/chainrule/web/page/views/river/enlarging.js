@@ -1,4 +1,4 @@
-/** Which map is shown large, and where: beside the others of its layer. */
+/** The enlarged map and its position beside the other maps of its layer. */
 
 import { Loupe } from "./loupe.js";
 
@@ -12,7 +12,7 @@ export class Enlarging {
   loupe = null;
 
   /**
-   * @param {HTMLElement} place  that scrolls sideways @param {HTMLElement} track @param {Reporting} river
+   * @param {HTMLElement} place  scrolls sideways @param {HTMLElement} track @param {Reporting} river
    * @param {() => void} closed
    */
   constructor(place, track, river, closed) {
@@ -26,7 +26,7 @@ export class Enlarging {
     return this.loupe?.block ?? null;
   }
 
-  /** @param {Trace} trace @param {StageView} stage @param {Block} source @param {number} flat  must be in sight */
+  /** @param {Trace} trace @param {StageView} stage @param {Block} source @param {number} flat  must be visible */
   open(trace, stage, source, flat) {
     if (this.loupe?.source === source) {
       this.loupe.block.cursor = flat;
@@ -46,7 +46,7 @@ export class Enlarging {
     this.track.style.columnGap = "";
   }
 
-  /** Shuts it on the reader's wish. */
+  /** Closes it at the reader's request. */
   close() {
     const stage = this.loupe?.stage;
     this.shut();
@@ -54,7 +54,7 @@ export class Enlarging {
     this.closed();
   }
 
-  /** The stages must not move away under the pointer when one of them grows. @param {StageView} stage */
+  /** Fixes the gap so that the stages do not move under the pointer when one of them grows. @param {StageView} stage */
   #holdStill(stage) {
     const next = stage.element.nextElementSibling;
     if (!next?.classList.contains("river-stage")) return;
@@ -62,7 +62,7 @@ export class Enlarging {
     this.track.style.columnGap = `${gap}px`;
   }
 
-  /** Scrolls sideways, no further than needed, until stage and loupe are in sight. @param {HTMLElement} stage */
+  /** Scrolls sideways just far enough to show the stage and the loupe. @param {HTMLElement} stage */
   #bringIn(stage) {
     const { scrollLeft, clientWidth } = this.place;
     const { offsetLeft, offsetWidth } = stage;

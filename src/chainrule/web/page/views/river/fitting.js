@@ -1,18 +1,18 @@
-/** How large a cell of a map is, so that the river fits its place: one size for all maps, their true proportion. */
+/** The size of a cell, the same for all maps, so that the network diagram fits its container. */
 
 import { Planes } from "./planes.js";
 
 /** @typedef {import("./block.js").Block} Block */
 /** @typedef {import("./planes.js").Room} Room */
 
-const UNITS = [4, 3.5, 3, 2.5, 2]; // pixels of a cell, largest first
-const WIDE = 204; // pixels of a stage, where it has more maps than go under each other
+const UNITS = [4, 3.5, 3, 2.5, 2]; // pixels per cell, largest first
+const WIDE = 204; // pixels of a stage that has more maps than fit below each other
 const LOUPE_MOST = 40;
 const LOUPE_LEAST = 12;
 
 /**
- * Gives every block its room at the largest unit at which none has more pages than it must, and the track is not
- * wider than its place.
+ * Fits every block with the largest unit at which the number of pages is minimal and the track is no wider than its
+ * container.
  * @param {HTMLElement} place @param {HTMLElement} track @param {Block[]} blocks
  */
 export function fitRiver(place, track, blocks) {
@@ -25,7 +25,7 @@ export function fitRiver(place, track, blocks) {
   }
 }
 
-/** How many pages all blocks have: the fewer the better. @param {Block[]} blocks @param {number} unit */
+/** Returns the total number of pages at a unit. @param {Block[]} blocks @param {number} unit */
 function pagesAt(blocks, unit) {
   const pages = (/** @type {Block} */ { shape, spec }, /** @type {Room} */ room) =>
     new Planes(shape ?? [], room, spec.role, spec.reads).pages;
@@ -52,8 +52,8 @@ function mapCell(size, unit) {
 }
 
 /**
- * Room in which single cells can be hit: one plane of the block fills it.
- * @param {number[]} shape @param {number[] | null} reads @param {number} side  pixels there are
+ * Returns the space for one enlarged plane, in which single cells can be hit.
+ * @param {number[]} shape @param {number[] | null} reads @param {number} side  available pixels
  * @returns {Room}
  */
 export function loupeRoom(shape, reads, side) {

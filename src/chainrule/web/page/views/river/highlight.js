@@ -1,4 +1,4 @@
-/** Over the river: the cell pointed at, the cells it came from and goes to, and thin lines between them. */
+/** Marks over the network diagram: the cell pointed at, its inputs, the cells computed from it, and lines. */
 
 import { draw } from "../../elements.js";
 
@@ -42,7 +42,7 @@ export class Highlight {
   }
 
   /**
-   * Where boxes stand in the river, as far as they are on the pages shown.
+   * Returns the rectangles of boxes, as far as they are on the pages shown.
    * @param {Box[]} boxes @param {Block[]} blocks @returns {Rect[]}
    */
   place(boxes, blocks) {
@@ -55,7 +55,7 @@ export class Highlight {
   }
 
   /**
-   * Where lines to boxes end: at every map, but once for all the parameters of a tensor.
+   * Returns where lines to boxes end: at every map, but once for all parameters of a tensor.
    * @param {Box[]} boxes @param {Block[]} blocks @returns {Rect[]}
    */
   ends(boxes, blocks) {
@@ -86,13 +86,13 @@ function outline({ x, y, width, height }) {
   return `M${x - 1} ${y - 1}h${width + 2}v${height + 2}h${-width - 2}z`;
 }
 
-/** So many of them, evenly picked. @param {Rect[]} rects */
+/** Returns at most MOST_LINES rectangles, evenly spaced. @param {Rect[]} rects */
 function few(rects) {
   const every = Math.ceil(rects.length / MOST_LINES);
   return rects.filter((_, i) => i % every === 0);
 }
 
-/** A curve from the side of one rectangle to the side of another. @param {Rect} one @param {Rect} other */
+/** Returns a curve between the sides of two rectangles. @param {Rect} one @param {Rect} other */
 function line(one, other) {
   const toLeft = other.x + other.width <= one.x;
   const toRight = other.x >= one.x + one.width;

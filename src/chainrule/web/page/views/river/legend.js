@@ -1,4 +1,4 @@
-/** The colour scale of the map pointed at, or chosen, with its ends in numbers. */
+/** The colour scale of the map pointed at or selected, with the values at its ends. */
 
 import { rough } from "../../brief.js";
 import { make } from "../../elements.js";

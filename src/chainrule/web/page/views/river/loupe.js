@@ -1,4 +1,4 @@
-/** One plane of a tensor enlarged, so that single cells can be hit with a mouse or a finger. */
+/** One plane of a tensor enlarged, so that single cells can be hit with a mouse or finger. */
 
 import { button, make } from "../../elements.js";
 import { Block } from "./block.js";
@@ -12,7 +12,7 @@ const NUDGES = [
   ["↑", "ArrowUp", "up"],
   ["↓", "ArrowDown", "down"],
   ["→", "ArrowRight", "right"],
-  ["Choose", "Enter", "choose the cell"],
+  ["Select", "Enter", "select the cell"],
 ];
 
 /** @param {Block} source */
@@ -37,7 +37,7 @@ export class Loupe {
     stage.button?.setAttribute("aria-expanded", "true");
   }
 
-  /** @param {import("../../types.js").Trace} trace @param {number} flat  the number that must be seen */
+  /** @param {import("../../types.js").Trace} trace @param {number} flat  element that must be visible */
   open(trace, flat) {
     const side = Math.min(SIDE, globalThis.innerWidth - 64);
     this.block.take(trace);
@@ -53,7 +53,7 @@ export class Loupe {
     this.stage.button?.setAttribute("aria-expanded", "false");
   }
 
-  /** Buttons for a finger: a cell further. */
+  /** Creates buttons that move the cursor by one cell, for touch screens. */
   #pad() {
     const buttons = NUDGES.map(([sign, key, words]) =>
       button(sign, () => void this.block.press(key), { "aria-label": words }),

@@ -1,4 +1,4 @@
-/** Paints the cells of a tiling into the pixels of a canvas. */
+/** Painting of the cells of a tiling on a canvas. */
 
 import { NOT_A_NUMBER, luminance, table } from "../../style/scale.js";
 import { onTheme } from "../../theme.js";
@@ -7,15 +7,15 @@ import { onTheme } from "../../theme.js";
 /** @typedef {import("../../style/scale.js").Scale} Scale */
 /** @typedef {Float64Array | Float32Array | Int32Array} Numbers */
 
-const GRID_FROM = 6; // pixels of a cell from which cells stand apart
-export const NUMBERS_FROM = 32; // pixels of a cell from which its number is written in it
-const EVEN = 0.19; // the luminance at which dark and light ink contrast alike
+const GRID_FROM = 6; // pixels per cell from which cells are separated
+export const NUMBERS_FROM = 32; // pixels per cell from which values are written in the cells
+const EVEN = 0.19; // the luminance at which dark and light ink have equal contrast
 
 /** @type {Map<string, Uint32Array>} */
 const palettes = new Map();
 onTheme(() => palettes.clear());
 
-/** The colours of a scale, packed for ImageData. @param {Scale["kind"]} kind */
+/** Returns the colours of a scale packed for ImageData. @param {Scale["kind"]} kind */
 function palette(kind) {
   const kept = palettes.get(kind);
   if (kept) return kept;
@@ -88,7 +88,7 @@ function write(context, tiling, data, scale, density) {
 }
 
 /**
- * The power of ten that the numbers of a scale are written in, where they are written small: 0 for 0.01 to 1000.
+ * Returns the power of ten in which the values of a scale are written in cells: 0 for 0.01 to 1000.
  * @param {Scale} scale
  */
 export function powerOf(scale) {
@@ -97,7 +97,7 @@ export function powerOf(scale) {
   return power < -1 || power > 2 ? power : 0;
 }
 
-/** A number in a few digits, for a small place. @param {number} value @param {number} power */
+/** Formats a value with few digits, for a small cell. @param {number} value @param {number} power */
 function inPower(value, power) {
   const part = value / 10 ** power;
   return part

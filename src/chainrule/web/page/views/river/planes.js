@@ -1,19 +1,19 @@
 /**
- * A tensor as flat planes of cells, and which planes are shown together: maps, kernels, the weights of one unit laid
- * out like what it reads, vectors as columns of cells.
+ * A tensor as planes of cells, and the planes that are shown together: maps, kernels, the weights of one unit laid
+ * out like its input, vectors as columns of cells.
  *
  * @typedef {{base: number, rows: number, columns: number}} Plane
- *   cell (r, c) is the number base + r·columns + c of the tensor
+ * cell (r, c) is element base + r·columns + c of the tensor
  * @typedef {{wide: number, high: number, unit: number, cell: number, gap: number}} Room
- *   pixels there are; of one cell of a plane; of one cell of a vector; between planes
+ * available width and height in pixels; pixels per cell of a plane, per cell of a vector, between planes
  * @typedef {{
  *   planes: Plane[], across: number, page: number, pages: number, words: string, cell: number,
- * }} Page  the planes shown, so many in a row
+ * }} Page  the planes shown, `across` per row
  */
 
 import { sizeOf } from "../../engine/tensor.js";
 
-const SHORT = 16; // a bias of so many numbers stands in a row
+const SHORT = 16; // a bias with at most this many values is laid out in a row
 
 /** Planes by the rank of the tensor. */
 export class Planes {
@@ -21,7 +21,7 @@ export class Planes {
    * @param {number[]} shape
    * @param {Room} room
    * @param {"maps" | "parameters"} role
-   * @param {number[] | null} reads  for dense weights (units, inputs): the shape that the inputs have as maps
+   * @param {number[] | null} reads  for dense weights (units, inputs): the shape of the inputs as maps
    */
   constructor(shape, room, role, reads = null) {
     this.shape = shape;
@@ -48,7 +48,7 @@ export class Planes {
   }
 
   /**
-   * How many planes stand side by side, and one above the other.
+   * Returns the numbers of planes side by side and below each other.
    * @param {number} fitAcross @param {number} fitDown
    */
   #grid(fitAcross, fitDown) {
@@ -68,7 +68,7 @@ export class Planes {
       : Math.ceil(this.count / (this.across * this.down));
   }
 
-  /** The page that a number of the tensor is on. @param {number} flat */
+  /** Returns the page that contains an element of the tensor. @param {number} flat */
   pageOf(flat) {
     const unit = Math.floor(flat / this.perUnit);
     const plane = Math.floor((flat % this.perUnit) / (this.rows * this.columns));
@@ -115,7 +115,7 @@ export class Planes {
     return Math.min(this.across, this.inner[1] - (within % sides) * this.across);
   }
 
-  /** What the page holds, as indices. @param {number} unit @param {number[]} ids */
+  /** Describes the content of a page by its indices. @param {number} unit @param {number[]} ids */
   #words(unit, ids) {
     const [first, last] = [ids[0], ids[ids.length - 1]];
     const span = (/** @type {number} */ a, /** @type {number} */ b) => (a === b ? `${a}` : `${a}–${b}`);
@@ -130,7 +130,7 @@ export class Planes {
   }
 }
 
-/** How a vector is cut into columns: [cells in a column, 1]. @param {number} size @param {Room} room */
+/** Splits a vector into columns: [cells per column, 1]. @param {number} size @param {Room} room */
 function chunk(size, room) {
   const most = Math.max(1, Math.floor(room.high / room.cell));
   const columns = Math.ceil(size / most);

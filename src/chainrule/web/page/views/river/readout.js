@@ -1,4 +1,4 @@
-/** The name and the value of the cell pointed at: beside it for the eye, in a live region for a screen reader. */
+/** The name and value of the cell pointed at, shown beside it and announced in a live region. */
 
 import { make } from "../../elements.js";
 import { shown } from "../../explain/numbers.js";

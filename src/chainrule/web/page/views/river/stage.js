@@ -1,4 +1,4 @@
-/** One stage of the river as elements: its name and shape, its maps, its parameters. */
+/** One stage of the network diagram as elements: its name and shape, its maps, its parameters. */
 
 import { button, make } from "../../elements.js";
 import { text } from "../../engine/tensor.js";
@@ -68,7 +68,7 @@ function group(kind, blocks) {
   return element;
 }
 
-/** How a layer is written, without how its parameters began. @param {string} written */
+/** Shortens the description of a layer by leaving out its initializers. @param {string} written */
 function short(written) {
   return written.replace(/, (\w+_)?initializer='[^']*'/g, "").replace(/, padding=0/, "");
 }

@@ -1,5 +1,5 @@
 /**
- * What stands in the river, stage by stage: the input, every layer, the loss; and which tensors each shows in a phase.
+ * The stages of the network diagram (input, layers, loss) and the tensors that each shows in a phase.
  *
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {import("../../types.js").Phase} Phase
@@ -10,11 +10,11 @@
  *   minus: string | null, trio: string | null, leads: boolean, follows: boolean,
  *   reads: number[] | null, marks: string[] | null,
  * }} BlockSpec
- *   tensor: what its cells are called; key: tells blocks of one tensor apart; minus: another tensor is taken away
- *   (the change of a parameter); trio: stands in a row with the others of this name,
- *   which follow the page of the one that leads; what leads opens at its largest number; reads: for dense
- *   weights, the shape that a unit's weights are laid out in; marks:
- *   words beside the cells of a vector
+ *   tensor: the tensor of its cells; key: distinguishes blocks of one tensor; minus: a tensor to subtract (for the
+ *   change of a parameter); trio: name of a row of blocks; those that follow show the same page as the one that leads,
+ *   which opens at its largest magnitude; reads: for dense
+ *   weights, the shape in which a unit's weights are laid out; marks:
+ *   labels beside the cells of a vector
  * @typedef {{
  *   name: string, written: string, shape: number[], parameters: number, slim: boolean, blocks: BlockSpec[],
  * }} Stage
@@ -75,8 +75,10 @@ function inPhase(name, phase) {
   ];
 }
 
-/** The shape in which a dense layer's inputs were written: maps, where it reads maps. */
-/** @param {LayerInfo} layer @param {Trace} trace @param {string} name */
+/**
+ * Returns the shape of a dense layer's inputs before flattening, or null.
+ * @param {LayerInfo} layer @param {Trace} trace @param {string} name
+ */
 function readShape(layer, trace, name) {
   const operation = trace.description.plan.forward.find((each) => each.reads.some((tensor) => tensor?.name === name));
   const source = operation?.reads[0]?.storage ?? "";

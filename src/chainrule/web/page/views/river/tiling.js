@@ -1,5 +1,5 @@
 /**
- * Where the cells of a page of planes stand, in pixels; from a pixel to a cell and back.
+ * Positions of the cells of a page of planes in pixels, and the mapping from pixels to cells.
  *
  * @typedef {import("./planes.js").Page} Page
  * @typedef {import("./planes.js").Plane} Plane
@@ -30,7 +30,7 @@ export class Tiling {
     this.height = Math.max(...this.tiles.map((tile) => tile.y + height));
   }
 
-  /** The number under a pixel; −1 where there is none. @param {number} x @param {number} y */
+  /** Returns the element under a pixel; −1 where there is none. @param {number} x @param {number} y */
   at(x, y) {
     for (const tile of this.tiles) {
       const column = Math.floor((x - tile.x) / this.cell);
@@ -42,7 +42,7 @@ export class Tiling {
     return -1;
   }
 
-  /** The tile that holds a number, or undefined. @param {number} flat */
+  /** Returns the tile that contains an element, or undefined. @param {number} flat */
   tileOf(flat) {
     return this.tiles.find((tile) => flat >= tile.base && flat < tile.base + tile.rows * tile.columns);
   }
@@ -54,7 +54,7 @@ export class Tiling {
   }
 
   /**
-   * The cells of a box as few rectangles.
+   * Returns rectangles that cover the cells of a box.
    * @param {Box} box @returns {Rect[]}
    */
   rects(box) {
@@ -75,7 +75,7 @@ export class Tiling {
     return bottom > top && right > left ? [this.#block(tile, top, left, bottom, right)] : [];
   }
 
-  /** Vectors, and weights of dense layers: runs of consecutive numbers. @param {Tile} tile @param {Box} box */
+  /** Returns the runs of consecutive elements of a vector or of dense weights. @param {Tile} tile @param {Box} box */
   #runs(tile, box) {
     const inner = this.shape.length === 2 ? this.shape[1] : 0;
     const unit = inner ? Math.floor(tile.base / inner) : 0;
@@ -88,7 +88,7 @@ export class Tiling {
     return bottom - top === 1 ? [this.#part(tile, from, to)] : [this.#block(tile, top, 0, bottom, tile.columns)];
   }
 
-  /** Part of one row. @param {Tile} tile @param {number} from @param {number} to @returns {Rect} */
+  /** Returns a part of one row. @param {Tile} tile @param {number} from @param {number} to @returns {Rect} */
   #part(tile, from, to) {
     const row = Math.floor(from / tile.columns);
     const column = from % tile.columns;

@@ -1,4 +1,4 @@
-/** The network as a river: from the input at one end to the loss at the other. */
+/** The network diagram: from the input at one end to the loss at the other. */
 
 import { make } from "../../elements.js";
 import { ravel } from "../../engine/tensor.js";
@@ -19,7 +19,7 @@ import { stagesOf } from "./stages.js";
 /** @typedef {import("./block.js").River} Reporting */
 /** @typedef {import("../../types.js").Box} Box */
 
-const KEYS = "Arrow keys move from cell to cell, Enter chooses one, Page Up and Page Down change the map.";
+const KEYS = "Arrow keys move from cell to cell, Enter selects one, Page Up and Page Down change the page of maps.";
 
 /** @param {HTMLElement} element @param {App} app */
 export function mount(element, app) {
@@ -58,7 +58,7 @@ class River {
     this.enlarging = new Enlarging(this.place, this.track, this, () => this.mark());
   }
 
-  /** Another trace. */
+  /** Shows a new trace. */
   take() {
     const { trace } = this.app;
     if (!trace) return;
@@ -70,7 +70,7 @@ class River {
     this.mark();
   }
 
-  /** Another place. */
+  /** Follows a change of place. */
   moved() {
     if (!this.app.trace) return;
     this.#build();
@@ -79,7 +79,7 @@ class River {
     this.#comeBack();
   }
 
-  /** Where the place in which a cell was made is closed with the focus in it, the keyboard comes back to the map. */
+  /** Returns the keyboard focus to the map when the panel that had it is closed. */
   #comeBack() {
     const { trace, place } = this.app;
     const left = place.cell === null ? this.#chosen : null;
@@ -89,7 +89,7 @@ class River {
     const come = () => {
       if (document.activeElement === document.body) this.#first(was.tensor)?.canvas.focus({ preventScroll: true });
     };
-    requestAnimationFrame(() => requestAnimationFrame(come)); // the place goes in the next frame
+    requestAnimationFrame(() => requestAnimationFrame(come)); // the panel is removed in the next frame
   }
 
   resized() {
@@ -132,7 +132,7 @@ class River {
     if (focused) this.#focusLike(focused);
   }
 
-  /** The keyboard stays in the layer in which it was. @param {Block} gone */
+  /** Keeps the keyboard focus in the same layer. @param {Block} gone */
   #focusLike({ spec }) {
     const layer = (/** @type {string} */ tensor) => tensor.split(".", 1)[0];
     const own = this.blocks.filter((each) => layer(each.spec.tensor) === layer(spec.tensor));
@@ -146,7 +146,7 @@ class River {
     for (const block of this.blocks.filter((each) => each.spec.leads)) this.#together(block);
   }
 
-  /** The chosen cell is shown large. */
+  /** Enlarges the selected cell. */
   #enlarge() {
     const { trace, place } = this.app;
     const chosen = trace && place.cell ? placeOf(trace, place.cell) : null;
@@ -156,7 +156,7 @@ class River {
     if (source) this.#openAt(source, chosen.flat);
   }
 
-  /** The block of a tensor itself, not of its change. @param {string} tensor */
+  /** Returns the block of a tensor itself, not of its change. @param {string} tensor */
   #first(tensor) {
     return this.blocks.find((block) => block.spec.tensor === tensor && block.spec.minus === null);
   }
@@ -217,7 +217,7 @@ class River {
     this.mark();
   }
 
-  /** Before, change and after of a parameter show the same page. @param {Block} block */
+  /** Shows the same page of a parameter before, as change, and after. @param {Block} block */
   #together(block) {
     const { trio } = block.spec;
     if (trio === null || !this.blocks.includes(block)) return;
@@ -227,7 +227,7 @@ class River {
     }
   }
 
-  /** Marks the cell pointed at, where it came from and goes to, and the chosen one. */
+  /** Marks the cell pointed at, its inputs, the cells computed from it, and the selected cell. */
   mark() {
     const { trace, hovered, place } = this.app;
     const all = this.all();
@@ -255,7 +255,7 @@ class River {
     } else this.readout.hide();
   }
 
-  /** Turns to the parameters that a cell came from, where none of them is in sight. @param {Box[]} boxes */
+  /** Turns to the parameters that a cell was computed from, if none of them is visible. @param {Box[]} boxes */
   #turnTo(boxes) {
     for (const box of boxes) {
       const block = this.blocks.find((each) => each.spec.tensor === box.tensor && each.spec.role === "parameters");
@@ -265,7 +265,7 @@ class River {
     }
   }
 
-  /** The block of a tensor that is pointed at, or else enlarged, or else the first. @param {string} tensor */
+  /** Returns the block of a tensor that is pointed at, else enlarged, else the first. @param {string} tensor */
   #nearest(tensor) {
     const is = (/** @type {Block | null | undefined} */ block) => block?.spec.tensor === tensor;
     if (is(this.pointed) && this.pointed && this.all().includes(this.pointed)) return this.pointed;

@@ -1,36 +1,24 @@
-/** Asks before something that cannot be taken back. */
+/** Confirmation of an action that cannot be undone. */
+import { button, make } from "../../elements.js";
 
 /**
+ * Asks a question in a dialog; resolves to whether it was confirmed.
  * @param {HTMLElement} home @param {string} question @param {string} words @param {string} yes
  * @returns {Promise<boolean>}
  */
 export function sure(home, question, words, yes) {
-  const dialog = document.createElement("dialog");
-  dialog.className = "train-dialog";
-  const [title, text, buttons] = [make("h2", question), make("p", words), make("div", "")];
-  title.id = "train-question";
-  dialog.setAttribute("aria-labelledby", title.id);
-  const [keep, go] = [make("button", "Keep it"), make("button", yes)];
-  go.className = "train-button train-go";
-  keep.className = "train-button";
-  buttons.className = "train-buttons";
-  buttons.append(keep, go);
-  dialog.append(title, text, buttons);
+  const title = make("h2", { id: "train-question" }, question);
+  const keep = button("Cancel", () => dialog.close(), { class: "train-button" });
+  const go = button(yes, () => dialog.close("yes"), { class: "train-button train-go" });
+  const buttons = make("div", { class: "train-buttons" }, keep, go);
+  const attributes = { class: "train-dialog", "aria-labelledby": title.id };
+  const dialog = make("dialog", attributes, title, make("p", {}, words), buttons);
   home.append(dialog);
   dialog.showModal();
   return new Promise((resolve) => {
-    go.addEventListener("click", () => dialog.close("yes"));
-    keep.addEventListener("click", () => dialog.close());
     dialog.addEventListener("close", () => {
       dialog.remove();
       resolve(dialog.returnValue === "yes");
     });
   });
-}
-
-/** @param {string} name @param {string} text */
-function make(name, text) {
-  const element = document.createElement(name);
-  element.textContent = text;
-  return element;
 }

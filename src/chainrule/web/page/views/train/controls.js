@@ -1,5 +1,5 @@
 /**
- * The buttons of the training, and its state in words.
+ * The training buttons and the training state.
  *
  * @import {Training, TrainingState} from "../../types.js"
  */
@@ -8,7 +8,7 @@ import { brief, epochWords, measured, measureWords, Speed, stepWords, whole } fr
 
 export class Controls {
   /**
-   * @param {Training} training @param {() => number} shown  the step that is looked at
+   * @param {Training} training @param {() => number} shown  returns the step shown
    * @param {(error: unknown) => void} failed @param {string} measure
    */
   constructor(training, shown, failed, measure) {
@@ -62,11 +62,11 @@ export class Controls {
     return this.state?.running ? this.training.pause() : this.begun(() => this.training.start());
   }
 
-  /** Where the history that is shown is over, training begins one of its own. @param {() => Promise<unknown>} act */
+  /** Starts training on this page first if the open history is complete. @param {() => Promise<unknown>} act */
   async begun(act) {
     if (this.state?.sparse) {
       const step = this.shown();
-      const words = "What was trained on this page before is forgotten. The run's history stays as it is.";
+      const words = "Earlier training on this page is discarded. The run's history is kept.";
       if (this.training.histories?.().length && !(await this.sure(`Train from step ${whole(step)}?`, words, "Train"))) return;
       await this.training.begin?.(step);
     }
@@ -75,10 +75,10 @@ export class Controls {
 
   async restart() {
     const words = this.state?.history
-      ? "Training on this page begins from the first weights, and what was trained on it before is forgotten. The run's " +
-        "history stays as it is."
-      : "Training begins again from step 0, and what was trained until now is forgotten. The same seed brings about the " +
-        "same history, step by step.";
+      ? "Training on this page starts from the initial weights, and earlier training on it is discarded. The run's " +
+        "history is kept."
+      : "Training starts again from step 0, and its results so far are discarded. With the same seed, the history " +
+        "repeats itself step by step.";
     if (await this.sure("Restart the training?", words, "Restart")) await this.training.restart();
   }
 
@@ -108,7 +108,7 @@ export class Controls {
     const epoch = epochWords(state, state.step);
     const rate = this.speed.rate;
     const pairs = [
-      ["steps a second", state.running && rate ? (rate < 10 ? brief(rate) : whole(rate)) : ""],
+      ["steps per second", state.running && rate ? (rate < 10 ? brief(rate) : whole(rate)) : ""],
       ["step", stepWords(state, state.step)],
       ...(epoch ? [["epoch", epoch.replace("epoch ", "")]] : []),
       ["loss", numbers ? brief(numbers.loss) : "–"],
@@ -126,12 +126,12 @@ export class Controls {
   }
 }
 
-/** What the first button does. @param {TrainingState} state @param {boolean} ended */
+/** Returns the label of the first button. @param {TrainingState} state @param {boolean} ended */
 function nameOf(state, ended) {
   if (state.running) return "Pause";
   if (state.sparse) return "Train from here";
   if (ended) return "Trained";
-  return state.step > (state.origin ?? 0) ? "Go on" : "Train";
+  return state.step > (state.origin ?? 0) ? "Continue" : "Train";
 }
 
 function pair() {

@@ -1,6 +1,6 @@
 /**
- * What happened at every step of the history that is shown: loss, accuracy, and the gradient's norm a layer. Fetched
- * from the source as it comes about, and only what is new of it.
+ * The series of the open history: loss, measure and gradient norms by layer. New steps are fetched from the source
+ * as training proceeds.
  *
  * @import {Series, Training, TrainingState} from "../../types.js"
  */
@@ -13,11 +13,11 @@ export class Course {
     this.origin = 0; // the step before the first one here
     this.loss = new Signal();
     this.accuracy = new Signal();
-    /** @type {Map<string, Signal>} of the steps in `normSteps`: measuring all might cost as much as training */
+    /** @type {Map<string, Signal>} at the steps in `normSteps` only: measuring all might cost as much as training */
     this.norms = new Map();
     /** @type {number[]} */
     this.normSteps = [];
-    this.surveyed = 0; // of those that a survey measured
+    this.surveyed = 0; // number of steps measured by a survey
   }
 
   /** @param {string} history @param {number} origin */
@@ -31,13 +31,13 @@ export class Course {
     this.surveyed = 0;
   }
 
-  /** The newest step of which this knows. */
+  /** The newest known step. */
   get newest() {
     return this.origin + this.loss.length;
   }
 
   /**
-   * Fetch what is missing up to this state; answers whether anything changed. While one call fetches, others return.
+   * Fetches what is missing up to a state; returns whether anything changed. While one call fetches, others return.
    *
    * @param {Training} training @param {TrainingState} state
    */
@@ -61,7 +61,7 @@ export class Course {
   }
 
   /**
-   * A survey adds norms of earlier steps, between those known: all are fetched anew.
+   * Fetches all norms again, since a survey inserts norms of earlier steps.
    *
    * @param {Training} training @param {TrainingState} state
    */
@@ -81,7 +81,7 @@ export class Course {
     return state.step < this.newest || this.history !== (state.history ?? "") || this.origin !== (state.origin ?? 0);
   }
 
-  /** @param {Series} series @param {number} until  a step: what came about since the state was asked for can wait */
+  /** @param {Series} series @param {number} until  later steps are left for the next call */
   append(series, until) {
     const [skip, behind] = [this.newest + 1 - series.first, until + 1 - series.first];
     if (skip < 0 || skip >= series.loss.length) return;
@@ -104,7 +104,7 @@ export class Course {
   }
 
   /**
-   * Loss and accuracy of one step, or null when it is not known.
+   * Returns loss and measure of a step, or null when unknown.
    *
    * @param {number} step
    */
@@ -115,7 +115,7 @@ export class Course {
   }
 
   /**
-   * The gradient's norms at the last measured step that is not after this one: the step, and each layer's.
+   * Returns the last measured step not after `step`, and each layer's gradient norm there.
    *
    * @param {number} step
    */

@@ -1,6 +1,6 @@
 /**
- * The curves: loss, accuracy (or what else is measured), and the norm of the gradient a layer, on one scale of steps. Pointing at one of them
- * names that step and its numbers on all three; clicking goes there.
+ * The curves: loss, accuracy (or another measure) and gradient norms by layer, on a common axis of steps. Pointing
+ * at one shows the step and its values on all three; clicking selects the step.
  *
  * @import {Course} from "./course.js"
  * @import {Palette} from "./palette.js"
@@ -8,7 +8,7 @@
  * @import {Signal} from "./signal.js"
  * @typedef {{
  *   epochSteps: number, shown: number | null, survey: {measured: number, of: number} | null,
- * }} Where  shown: the step looked at, null for the newest; survey: see TrainingState
+ * }} Where  shown: the selected step, null for the newest; survey: see TrainingState
  */
 import { lineDash, lineName } from "./palette.js";
 import { Panel } from "./panel.js";
@@ -40,14 +40,14 @@ export class Curves {
     this.due = { frame: 0, curves: false };
   }
 
-  /** @param {Course} course @param {Where} where @param {boolean} curves  whether more than the lines over them changed */
+  /** @param {Course} course @param {Where} where @param {boolean} curves  whether the curves changed */
   show(course, where, curves) {
     this.course = course;
     this.where = where;
     this.later(curves);
   }
 
-  /** How far the server is with measuring what was trained before this page was there. */
+  /** Returns the progress of the survey. */
   progress() {
     const { survey } = this.where;
     return survey && survey.measured < survey.of ? `measuring … ${survey.measured} of ${survey.of} steps` : "";
@@ -112,7 +112,7 @@ function accuracyOf(lines) {
 
 /** @param {Line[]} lines */
 function normsOf(lines) {
-  const seen = smoothed(lines); // only the smooth lines are drawn, or where there are few values these
+  const seen = smoothed(lines); // only smoothed lines are drawn, or points where there are few values
   return amountScale(seen, (lines[0]?.signal.length ?? 0) > FEW ? seen : raw(lines));
 }
 

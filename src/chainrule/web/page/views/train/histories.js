@@ -1,6 +1,6 @@
 /**
- * Where there are several histories (the run's, and that of training on this page), which of them is shown, and the
- * way to the others; and what the one shown learns from.
+ * The choice between histories (the run's and that of training on this page), and a description of the open one's
+ * training data.
  *
  * @import {Training, TrainingState} from "../../types.js"
  */
@@ -15,7 +15,7 @@ export class Histories {
     this.choices = document.createElement("div");
     this.choices.className = "switch train-choices";
     this.choices.setAttribute("role", "group");
-    this.choices.setAttribute("aria-label", "Which training is shown");
+    this.choices.setAttribute("aria-label", "Training shown");
     this.about = document.createElement("p");
     this.about.className = "train-about";
     this.element.append(this.choices, this.about);

@@ -1,12 +1,12 @@
 /**
- * The kernels of one convolution as one small picture: a column for every filter, a row for every input channel.
+ * The kernels of one convolution as one small image: a column per filter, a row per input channel.
  *
- * @typedef {{name: string, shape: number[], from: number, to: number}} Weights  where they lie in the parameters
+ * @typedef {{name: string, shape: number[], from: number, to: number}} Weights  from, to: range in the parameters
  * @typedef {{values: Float32Array, top: number, diverging(share: number): number[]}} Filling
- *   values: of all weights of this layer; top: what the strongest colour stands for
+ * values: all weights of the layer; top: the magnitude shown in the strongest colour
  */
 
-const MOST = [32, 16]; // filters and input channels that are drawn
+const MOST = [32, 16]; // largest numbers of filters and input channels drawn
 const ROOM = [320, 192]; // CSS pixels
 
 export class KernelMap {
@@ -28,12 +28,12 @@ export class KernelMap {
     this.pixel = Math.max(2, Math.min(10, Math.floor(pixel)));
     this.canvas.style.width = `${this.columns * this.pixel}px`;
     this.canvas.style.height = `${this.rows * this.pixel}px`;
-    /** @type {number[] | null} where the keyboard is */
+    /** @type {number[] | null} the keyboard cursor */
     this.cursor = null;
     this.listen();
   }
 
-  /** Words where not all of it is drawn, or "". */
+  /** Which kernels are drawn where not all are, else "". */
   get left() {
     const [filters = 1, inputs = 1] = this.weights.shape;
     const parts = [
@@ -53,7 +53,7 @@ export class KernelMap {
     canvas.addEventListener("keydown", (event) => this.key(event));
   }
 
-  /** The weight under the pointer: [o, c, u, v]. @param {MouseEvent} event */
+  /** Returns the weight under the pointer: [o, c, u, v]. @param {MouseEvent} event */
   at(event) {
     const x = Math.floor((event.offsetX / Math.max(1, this.canvas.clientWidth)) * this.columns);
     const y = Math.floor((event.offsetY / Math.max(1, this.canvas.clientHeight)) * this.rows);
@@ -82,7 +82,7 @@ export class KernelMap {
     return [Math.floor(column / width), Math.floor(row / height), row % height, column % width];
   }
 
-  /** Where a weight lies among those of its layer. @param {number[]} index */
+  /** Returns the offset of a weight in its layer. @param {number[]} index */
   place([o = 0, c = 0, u = 0, v = 0]) {
     const [, inputs = 1, height = 1, width = 1] = this.weights.shape;
     return ((o * inputs + c) * height + u) * width + v;

@@ -1,6 +1,6 @@
 /**
- * The kernels of every convolution, live: as they are at the step that is shown, what the step before it changed, or
- * what changed since the beginning.
+ * The kernels of every convolution during training: the weights at the step shown, the change of the step before it, or
+ * the change since the start.
  *
  * @import {App, Description, Frame, TrainingState} from "../../types.js"
  * @import {Weights} from "./kernel_map.js"
@@ -11,11 +11,11 @@ import { diverging } from "../../style/scale.js";
 import { KernelMap } from "./kernel_map.js";
 import { brief, whole } from "./words.js";
 
-const CHANGED = "what this step changed";
+const CHANGED = "the change of this step";
 const MODES = /** @type {const} */ ([
-  ["weights", "weights", "the weights as they are"],
+  ["weights", "weights", "the current weights"],
   ["step", "Δ this step", CHANGED],
-  ["start", "Δ since start", "what changed since the start"],
+  ["start", "Δ since start", "the change since the start"],
 ]);
 
 export class Kernels {
@@ -44,7 +44,7 @@ export class Kernels {
     this.now = { frame: null, other: null };
     /** @type {{frame: Frame, other: Frame | null} | null} */
     this.drawn = null;
-    /** @type {{cell: string, at: number} | null} the weight that is pointed at, and its place in the parameters */
+    /** @type {{cell: string, at: number} | null} the weight pointed at, and its offset in the parameters */
     this.named = null;
     this.history = "";
     this.origin = 0;
@@ -90,7 +90,7 @@ export class Kernels {
   choose() {
     for (const button of this.choices) {
       button.disabled = button.value === "step" && this.sparse;
-      if (button.value === "step") button.title = this.sparse ? "the step before is not in this file" : CHANGED;
+      if (button.value === "step") button.title = this.sparse ? "the previous step is not in this file" : CHANGED;
       if (button.disabled && this.mode === "step") this.mode = "weights";
     }
     for (const button of this.choices) button.setAttribute("aria-pressed", String(button.value === this.mode));
@@ -111,7 +111,7 @@ export class Kernels {
     map.canvas.setAttribute(
       "aria-label",
       `Kernels of ${weights.name}: ${filters} filters in columns, ${inputs} input channels in rows, ` +
-        `${height} by ${width} weights each. Arrow keys name a weight, Enter shows how it is made.`,
+        `${height} by ${width} weights each. Arrow keys move between weights, Enter shows how a weight is computed.`,
     );
     element.append(caption, map.canvas);
     if (map.left) {
@@ -124,9 +124,9 @@ export class Kernels {
   }
 
   /**
-   * Show the kernels of a frame.
+   * Shows the kernels of a frame.
    *
-   * @param {Frame} frame @param {TrainingState | null} state  of the history that the frame is of
+   * @param {Frame} frame @param {TrainingState | null} state  of the frame's history
    */
   show(frame, state) {
     const { history = "", origin = 0, sparse = false } = state ?? {};
@@ -139,7 +139,7 @@ export class Kernels {
     void this.refresh();
   }
 
-  /** Fetch what to compare with, one request at a time, and draw. */
+  /** Fetches the frame to compare with, one request at a time, and draws. */
   async refresh() {
     if (this.busy || !this.now.frame) return;
     this.busy = true;
@@ -151,13 +151,13 @@ export class Kernels {
         if (this.element.checkVisibility()) this.draw(frame, other);
       }
     } catch {
-      this.note.textContent = "The step to compare with could not be had.";
+      this.note.textContent = "The step to compare with could not be loaded.";
     } finally {
       this.busy = false;
     }
   }
 
-  /** The colours from the most below zero to the most above. */
+  /** Draws the colour scale from negative to positive. */
   drawLegend() {
     const context = this.legend.getContext("2d");
     if (!context) return;
@@ -167,7 +167,7 @@ export class Kernels {
     context.putImageData(image, 0, 0);
   }
 
-  /** The theme is another one. */
+  /** Redraws for another theme. */
   recoloured() {
     this.drawLegend();
     if (this.drawn) this.draw(this.drawn.frame, this.drawn.other);
@@ -209,7 +209,7 @@ export class Kernels {
     this.say();
   }
 
-  /** The weight that is pointed at, in words. */
+  /** Describes the weight pointed at. */
   say() {
     if (!this.named || !this.drawn) {
       this.note.textContent = "";
@@ -224,7 +224,7 @@ export class Kernels {
   }
 }
 
-/** The kernels of a network, in the order of its layers. @param {Description} description @returns {Weights[]} */
+/** Returns the kernels in the order of the layers. @param {Description} description @returns {Weights[]} */
 function convolutions(description) {
   const kernels = description.plan.forward
     .filter((operation) => operation.name === "cross_correlate")
@@ -235,7 +235,7 @@ function convolutions(description) {
   });
 }
 
-/** The next of 1, 2, 5, 10 … that is not smaller: a scale that does not flicker. @param {number} value */
+/** Rounds up to 1, 2, 5, 10 …, so that the scale does not flicker. @param {number} value */
 function rounded(value) {
   if (!(value > 0)) return 0;
   const power = 10 ** Math.floor(Math.log10(value));

@@ -1,12 +1,12 @@
 /**
- * The colours of the style sheet, for canvases: read from elements that carry them, since a custom property with
- * `light-dark()` in it cannot be read as a colour.
+ * The colours of the style sheet, for canvases: read from carrier elements, since a custom property that contains
+ * `light-dark()` cannot be read as a colour.
  */
 
-const CYCLE = 8; // colours of lines in train-curves.css
+const CYCLE = 8; // number of line colours in train-curves.css
 
 export class Palette {
-  /** @param {HTMLElement} home  where the carriers are put; they are never seen @param {() => void} changed */
+  /** @param {HTMLElement} home  parent of the carriers, which are never visible @param {() => void} changed */
   constructor(home, changed) {
     this.carriers = document.createElement("span");
     this.carriers.hidden = true;
@@ -23,7 +23,7 @@ export class Palette {
     new MutationObserver(forget).observe(document.documentElement, { attributes: true });
   }
 
-  /** The colour of the class `train-<name>`. @param {string} name */
+  /** Returns the colour of the class `train-<name>`. @param {string} name */
   colour(name) {
     const known = this.known.get(name);
     if (known) return known;
@@ -40,12 +40,12 @@ export class Palette {
   }
 }
 
-/** The name of the colour of the k-th line of many. @param {number} k */
+/** Returns the colour name of the k-th line. @param {number} k */
 export function lineName(k) {
   return `line-${k % CYCLE}`;
 }
 
-/** The dashes of the k-th line of many. @param {number} k @returns {number[]} */
+/** Returns the dash pattern of the k-th line. @param {number} k @returns {number[]} */
 export function lineDash(k) {
   return [[], [6, 3], [2, 2]][Math.floor(k / CYCLE) % 3] ?? [];
 }

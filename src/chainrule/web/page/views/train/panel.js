@@ -1,5 +1,5 @@
 /**
- * A plot with its name, its number and, where it has several lines, what they are.
+ * A plot with its title, its current value and, for several lines, a legend.
  *
  * @import {Palette} from "./palette.js"
  * @import {Content, Line} from "./plot.js"
@@ -44,7 +44,7 @@ export class Panel {
     }
     this.plot.draw({ ...content, lines, scale: scaleOf(lines) });
     const [first, last] = [content.origin + 1, content.newest];
-    const steps = last < first ? "no step yet" : `steps ${whole(first)} to ${whole(last)}, now ${number || "below"}`;
+    const steps = last < first ? "no steps yet" : `steps ${whole(first)} to ${whole(last)}, now ${number || "below"}`;
     this.plot.base.setAttribute("aria-label", `${this.title}: ${steps}`);
   }
 

@@ -1,17 +1,17 @@
 /**
- * One plot of numbers against steps: two canvases, the curves and over them what follows the pointer, so that moving
- * it draws two lines and not the curves.
+ * One plot of values over steps, on two canvases: the curves, and over them the markers, so that moving the pointer
+ * redraws two lines and not the curves.
  *
  * @import {Palette} from "./palette.js"
  * @import {Scale} from "./scales.js"
  * @import {Signal} from "./signal.js"
  * @typedef {{
  *   name: string, signal: Signal, steps: number[] | null, colour: string, dash: number[], raw: boolean,
- * }} Line  steps: those that the values belong to, null for all of them; raw: draw each faintly behind the smooth line
+ * }} Line  steps: the steps of the values, null for all steps; raw: draw each value faintly behind the smoothed line
  * @typedef {{
  *   lines: Line[], scale: Scale, origin: number, newest: number, epochSteps: number,
  *   shown: number | null, hovered: number | null,
- * }} Content  shown: the step that is looked at, null for the newest
+ * }} Content  shown: the selected step, null for the newest
  */
 import { round } from "./scales.js";
 import { whole } from "./words.js";
@@ -20,8 +20,8 @@ const LEFT = 46;
 const RIGHT = 12;
 const TOP = 18;
 const BOTTOM = 22;
-const LINE = 12; // between two numbers of the axis
-export const FEW = 12; // values that are drawn as points, too
+const LINE = 12; // smallest distance between two labels of the axis
+export const FEW = 12; // with at most this many values, they are also drawn as points
 const FONT = "11px system-ui, sans-serif";
 
 export class Plot {
@@ -73,7 +73,7 @@ export class Plot {
     this.point(content);
   }
 
-  /** The lines over the curves: where one is, and where the pointer is. @param {Content} content */
+  /** Draws the markers over the curves: the selected step and the pointer. @param {Content} content */
   point(content) {
     this.content = content;
     const context = this.clean(this.over);
@@ -138,7 +138,7 @@ export class Plot {
     let above = Infinity;
     for (const tick of content.scale.ticks) {
       const y = Math.round(this.y(tick.value)) + 0.5;
-      if (y > above - LINE) continue; // no room for it
+      if (y > above - LINE) continue; // it would overlap
       above = y;
       stroke(context, LEFT, y, this.size.width - RIGHT, y);
       context.fillText(tick.text, LEFT - 8, y);
@@ -181,7 +181,7 @@ export class Plot {
   }
 
   /**
-   * Every step, or where a column of pixels holds several the span of them.
+   * Draws every step or, where a column of pixels covers several, their range.
    *
    * @param {CanvasRenderingContext2D} context @param {Content} content @param {Line} line
    */
@@ -225,7 +225,7 @@ export class Plot {
   }
 
   /**
-   * The values themselves, where a line would hide how few they are.
+   * Draws the values as points, where a line would hide how few they are.
    *
    * @param {CanvasRenderingContext2D} context @param {Content} content @param {Line} line
    */
@@ -245,7 +245,7 @@ export class Plot {
 }
 
 /**
- * So many of the indices 0 … length − 1, evenly, the first and the last among them.
+ * Returns `most` of the indices 0 … length − 1, evenly spaced, including the first and the last.
  *
  * @param {number} length @param {number} most
  */

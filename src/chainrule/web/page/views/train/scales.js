@@ -1,6 +1,6 @@
 /**
- * The axes of the curves, the same as in a run folder's picture (`chainrule/pictures/scales.py`): scales on which both
- * the first steps and the last ones can be read.
+ * The axes of the curves, as in the figure of a run folder (`chainrule/pictures/scales.py`): scales on which both the
+ * first and the last steps are readable.
  *
  * @typedef {{value: number, text: string}} Tick
  * @typedef {{place(value: number): number, ticks: Tick[]}} Scale  place: 0 at the bottom of the plot, 1 at its top
@@ -10,20 +10,20 @@ const NEARLY_RIGHT = 0.9; // from this accuracy on, the scale is stretched towar
 const STRETCHED_TICKS = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1];
 
 /**
- * Logarithmic when what is drawn spans more than a factor of 8 and none of it is 0; else linear, from 0.
+ * Returns a logarithmic scale where the smoothed values span more than a factor of 8 and none is 0, else a linear one.
  *
- * @param {[number, number]} smoothed  smallest and largest of the smooth line
- * @param {[number, number]} raw  smallest and largest of all
+ * @param {[number, number]} smoothed  minimum and maximum of the smoothed line
+ * @param {[number, number]} raw  minimum and maximum of all values
  * @returns {Scale}
  */
 export function amountScale(smoothed, raw) {
   const [low, high] = smoothed;
   const top = Number.isFinite(raw[1]) ? raw[1] : 1;
   if (!(low > 0) || high < 8 * low) return linear(Math.min(0, Number.isFinite(raw[0]) ? raw[0] : 0), top || 1);
-  return logarithmic(Math.max(raw[0], low / 5) / 1.15, top * 1.15); // lucky batches below are cut off
+  return logarithmic(Math.max(raw[0], low / 5) / 1.15, top * 1.15); // unusually low batches are cut off
 }
 
-/** Per cent, stretched towards 100 % when that is where the curve gets to. @param {number} best @returns {Scale} */
+/** Returns a scale in per cent, stretched near 100 %. @param {number} best @returns {Scale} */
 export function accuracyScale(best) {
   if (!(best >= NEARLY_RIGHT)) {
     return { place: (share) => (share + 0.02) / 1.04, ticks: [0, 0.25, 0.5, 0.75, 1].map(percentTick) };
@@ -38,7 +38,7 @@ function percentTick(share) {
   return { value: share, text: `${Math.round(100 * share)} %` };
 }
 
-/** The share of errors on a logarithmic scale, with a place for no error at all. @param {number} share */
+/** Maps a share to the logarithm of its error, bounded for errors of 0. @param {number} share */
 function stretch(share) {
   return -Math.log10(Math.max(1.005 - share, 1e-4));
 }
@@ -70,7 +70,7 @@ function logarithmic(low, high) {
 }
 
 /**
- * At most about `count` + 1 round numbers from low to high.
+ * Returns about `count` + 1 round values or fewer from low to high.
  *
  * @param {number} low @param {number} high @param {number} count
  */

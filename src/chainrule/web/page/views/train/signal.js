@@ -1,6 +1,6 @@
 /**
- * One number of every training step, kept so that any stretch of 100,000 steps is drawn in as many operations as the
- * picture has columns: sums up to each step for running means, and smallest and largest of 2, 4, 8 … neighbours.
+ * One value per training step, stored so that any range of 100,000 steps is drawn in as many operations as the
+ * plot has columns: prefix sums for running means, and the minimum and maximum of groups of 2, 4, 8 … values.
  */
 
 export class Signal {
@@ -8,7 +8,7 @@ export class Signal {
     this.length = 0;
     this.values = new Float64Array(1024);
     this.sums = new Float64Array(1025); // sums[k]: of the first k values
-    /** @type {{low: Float64Array, high: Float64Array}[]} levels[k]: of 2^(k+1) values each, whole groups only */
+    /** @type {{low: Float64Array, high: Float64Array}[]} levels[k]: of complete groups of 2^(k+1) values */
     this.levels = [];
   }
 
@@ -24,7 +24,7 @@ export class Signal {
     }
   }
 
-  /** Smallest and largest of the groups that the newest value completes. */
+  /** Adds the minimum and maximum of the groups that the newest value completes. */
   close() {
     for (let level = 0, size = 2; this.length % size === 0; level += 1, size *= 2) {
       const index = this.length / size - 1;
@@ -48,7 +48,7 @@ export class Signal {
   }
 
   /**
-   * The smallest and the largest of the values from `first` (inclusive) to `last` (exclusive).
+   * Returns the minimum and maximum of the values from `first` (inclusive) to `last` (exclusive).
    *
    * @param {number} first @param {number} last
    * @returns {[number, number]}
@@ -70,8 +70,8 @@ export class Signal {
   }
 
   /**
-   * The running mean at one step, as `chainrule/pictures/smoothing.py` has it: near the start both sides are as short
-   * as what came before, near the end only the right one is shorter.
+   * Returns the running mean at a step, as `chainrule/pictures/smoothing.py` does: near the start the window is
+   * symmetric and shorter, near the end only its right side is shorter.
    *
    * @param {number} centre
    */
@@ -83,7 +83,7 @@ export class Signal {
   }
 }
 
-/** How many neighbours on either side a running mean of so many values takes in. @param {number} count */
+/** Returns the number of neighbours on either side in a running mean of `count` values. @param {number} count */
 export function halfWindow(count) {
   return Math.floor(Math.sqrt(count) / 2);
 }

@@ -1,15 +1,15 @@
 /**
- * The time line: a slider over all steps of the history that is shown, with the steps marked on it that are there
- * without being computed anew. Dragging asks for a step, and for the next one only once that one is seen.
+ * The time line: a slider over all steps of the open history, with marks at the steps whose frames are stored.
+ * Dragging requests a step, and the next one only once that one is shown.
  *
  * @import {Mark} from "../../types.js"
  * @typedef {{
  *   origin: number, newest: number, shown: number | null, marks: Mark[], sparse: boolean, words(step: number): string,
- * }} Times  shown: the step looked at, null for the newest; sparse: only marks can be looked at
+ * }} Times  shown: the selected step, null for the newest; sparse: only marked steps can be shown
  */
 import { whole } from "./words.js";
 
-const PATIENCE = 400; // milliseconds for which a drag waits until the step before is seen
+const PATIENCE = 400; // milliseconds that a drag waits for the previous step to be shown
 
 export class Timeline {
   /** @param {(step: number | null) => void} go */
@@ -21,7 +21,7 @@ export class Timeline {
     this.slider.type = "range";
     this.slider.step = "1";
     this.slider.className = "train-slider";
-    this.slider.setAttribute("aria-label", "Time line: the step of the training that is looked at");
+    this.slider.setAttribute("aria-label", "Time line: the training step shown");
     this.marks = document.createElement("div");
     this.marks.className = "train-marks";
     this.marks.setAttribute("aria-hidden", "true");
@@ -66,7 +66,7 @@ export class Timeline {
     this.drawMarks();
   }
 
-  /** What was asked for is seen; a drag that waited for it goes on. */
+  /** Notes that the requested step is shown; a waiting drag continues. */
   arrived() {
     this.asked.at = -PATIENCE;
     if (this.asked.waiting) this.ask();
@@ -100,7 +100,7 @@ export class Timeline {
     const chosen = this.times.sparse ? nearest(this.times.marks, step) : step;
     this.slider.value = String(chosen);
     this.say();
-    if (this.asked.waiting) return; // the one under way takes up where the slider then is
+    if (this.asked.waiting) return; // the pending request will read the slider's new position
     this.asked.waiting = setTimeout(() => this.ask(), Math.max(0, this.asked.at + PATIENCE - performance.now()));
   }
 
@@ -122,7 +122,7 @@ export class Timeline {
     this.choose(Math.min(newest, Math.max(origin, target)));
   }
 
-  /** Where a key leads, or null. @param {string} key @param {number} step */
+  /** Returns the step that a key leads to, or null. @param {string} key @param {number} step */
   target(key, step) {
     const { origin, newest, marks, sparse } = this.times;
     if (key === "Home") return origin;

@@ -1,5 +1,5 @@
 /**
- * The training, to run and to look back on: buttons and state, the time line, the curves, the kernels.
+ * Training and its history: buttons and state, time line, curves, kernels.
  *
  * @import {App, Mark, TrainingState} from "../../types.js"
  */
@@ -14,7 +14,7 @@ import { Past } from "./past.js";
 import { Timeline } from "./timeline.js";
 import { brief, epochWords, measured, measureWords, stepWords, whole } from "./words.js";
 
-const FEW = 2; // layers whose kernels stand beside the curves
+const FEW = 2; // with at most this many layers, the kernels are beside the curves
 
 /** @param {HTMLElement} element @param {App} app */
 export function mount(element, app) {
@@ -30,7 +30,7 @@ class View {
   /** @param {HTMLElement} element @param {App} app */
   constructor(element, app) {
     this.app = app;
-    /** @type {string | undefined} the history that was shown last, and where it began */
+    /** @type {string | undefined} the history shown last, and its first step */
     this.opened = undefined;
     const failed = (/** @type {unknown} */ error) => this.failed(error);
     const { training } = app.source;
@@ -53,15 +53,15 @@ class View {
     element.append(histories.element, controls.element, controls.message, timeline.element, past.element, details);
   }
 
-  /** The step that is looked at. */
+  /** The step shown. */
   get shown() {
     return this.app.place.step ?? this.app.training?.newest ?? 0;
   }
 
-  /** In another history, or where it began again, one begins at its end. @param {TrainingState} state */
+  /** Goes to the newest step when another history is opened or training has restarted. @param {TrainingState} state */
   turned({ history = "", origin = 0, newest }) {
     const now = `${history} ${origin}`;
-    const gone = (this.app.place.step ?? 0) > newest; // it began again
+    const gone = (this.app.place.step ?? 0) > newest; // training has restarted
     if (this.app.place.step !== null && (gone || (this.opened !== undefined && this.opened !== now))) this.go(null);
     this.opened = now;
   }
@@ -77,7 +77,7 @@ class View {
     this.controls.message.textContent = wordsOf(error);
   }
 
-  /** The state of the training changed. */
+  /** Follows a change of the training state. */
   async trained() {
     const state = this.app.training;
     if (!state) return;
@@ -88,7 +88,7 @@ class View {
     try {
       if (!(await this.course.follow(this.app.source.training, state))) return;
     } catch {
-      return; // the next state tries again; that the server is gone is said above
+      return; // the next state tries again; the banner reports that the server is gone
     }
     const { training } = this.app;
     if (training) this.controls.say(training, this.course.at(this.course.newest));
@@ -97,7 +97,7 @@ class View {
     if (training && training.step > this.course.newest) void this.trained();
   }
 
-  /** Another step is looked at. */
+  /** Follows a change of the step shown. */
   placed() {
     const { training, place } = this.app;
     if (!training) return;
@@ -115,7 +115,7 @@ class View {
     this.drawCurves(false);
   }
 
-  /** Everything above shows another step, or another picture. */
+  /** Follows a new trace: another step or another image. */
   traced() {
     const { trace, training } = this.app;
     this.timeline.arrived();
@@ -135,7 +135,7 @@ class View {
     this.curves.show(this.course, { epochSteps, survey, shown: place.step }, curves);
   }
 
-  /** A step in words, for those who hear the time line. @param {number} step */
+  /** Describes a step, for screen readers on the time line. @param {number} step */
   words(step) {
     const { training } = this.app;
     if (!training) return String(step);
@@ -149,7 +149,7 @@ class View {
   }
 }
 
-/** The step whose weights the run keeps, where that is not its last. @param {TrainingState} state @returns {Mark[]} */
+/** Returns the mark of the kept step unless it is the last. @param {TrainingState} state @returns {Mark[]} */
 function bestOf({ best, newest }) {
   return best === undefined || best === newest ? [] : [{ step: best, words: `step ${whole(best)}: kept by the run` }];
 }

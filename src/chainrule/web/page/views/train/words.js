@@ -1,12 +1,12 @@
 /**
- * What the training is doing, in words.
+ * Formatting of the training state.
  *
  * @import {TrainingState} from "../../types.js"
  */
 
 const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
-/** A whole number with thousands separators. @param {number} value */
+/** Formats an integer with thousands separators. @param {number} value */
 export function whole(value) {
   return WHOLE.format(value);
 }
@@ -17,22 +17,22 @@ export function percent(share) {
   return Number.isFinite(value) ? `${Number(value.toFixed(1))} %` : "–";
 }
 
-/** What is measured besides the loss, in words. @param {string} measure */
+/** Returns the name of the measure. @param {string} measure */
 export function measureWords(measure) {
   return measure.replaceAll("_", " ");
 }
 
-/** Whether a measure is a share, of which more is better. @param {string} measure */
+/** Returns whether a measure is a share, where higher is better. @param {string} measure */
 export function isShare(measure) {
   return measure.endsWith("accuracy");
 }
 
-/** A measure: a share in per cent, an error as a number. @param {string} measure @param {number} value */
+/** Formats a measure: a share in per cent, an error as a number. @param {string} measure @param {number} value */
 export function measured(measure, value) {
   return isShare(measure) ? percent(value) : brief(value);
 }
 
-/** A number to read at a glance: three digits. @param {number} value */
+/** Formats a value with three digits. @param {number} value */
 export function brief(value) {
   if (!Number.isFinite(value)) return "–";
   if (value === 0) return "0";
@@ -42,7 +42,7 @@ export function brief(value) {
   return text.replaceAll("-", "−");
 }
 
-/** "epoch 1 of 2" for the step that is done, or "" where there are none. @param {TrainingState} state @param {number} step */
+/** Returns "epoch 1 of 2" for a step, or "" if unknown. @param {TrainingState} state @param {number} step */
 export function epochWords(state, step) {
   if (!state.epochSteps) return "";
   const done = Math.max(1, Math.ceil((step - (state.origin ?? 0)) / state.epochSteps));
@@ -50,12 +50,12 @@ export function epochWords(state, step) {
   return all ? `epoch ${whole(Math.min(done, all))} of ${whole(all)}` : `epoch ${whole(done)}`;
 }
 
-/** "120 of 3,676". @param {TrainingState} state @param {number} step */
+/** Returns "120 of 3,676". @param {TrainingState} state @param {number} step */
 export function stepWords(state, step) {
   return state.steps ? `${whole(step)} of ${whole(state.steps)}` : whole(step);
 }
 
-/** How quickly steps follow each other, from the states that came in the last few seconds. */
+/** The speed of training, from the states of the last few seconds. */
 export class Speed {
   constructor() {
     /** @type {{time: number, step: number}[]} */
@@ -70,7 +70,7 @@ export class Speed {
     while (this.seen.length > 2 && time - (this.seen[0]?.time ?? 0) > 2000) this.seen.shift();
   }
 
-  /** Steps a second; 0 when not known. */
+  /** Steps per second; 0 when unknown. */
   get rate() {
     const [first, last] = [this.seen[0], this.seen.at(-1)];
     if (!first || !last || last.time - first.time < 150) return 0;

@@ -1,5 +1,5 @@
 /**
- * A trace as the stops ask about it: its operations by kind, its arrays, its cells.
+ * Access to a trace for the stops: its operations by kind, its arrays, its cells.
  *
  * @typedef {import("../../types.js").NDArray} NDArray
  * @typedef {import("../../types.js").Operation} Operation
@@ -12,7 +12,7 @@ import { explain } from "../../explain/index.js";
 import { named } from "../../explain/naming.js";
 import { grey, signed } from "../../style/scale.js";
 
-/** Planes with more rows or columns are shown as pixels, others as numbers. */
+/** Planes with more rows or columns are shown as pixels, others as text. */
 export const TEXT = 12;
 
 export class Look {
@@ -22,13 +22,15 @@ export class Look {
     this.description = trace.description;
   }
 
-  /** The forward operations of that name, in order. @param {string} name */
+  /** Returns the forward operations with a name, in order. @param {string} name */
   operations(name) {
     return this.description.plan.forward.filter((operation) => operation.name === name);
   }
 
-  /** The k-th operation of that name, with what it is called and what it reads and writes; null: there is none. */
-  /** @param {string} name @param {number} [k] */
+  /**
+   * Returns the k-th operation with a name, its layer and the tensors it reads and writes; null if there is none.
+   * @param {string} name @param {number} [k]
+   */
   site(name, k = 0) {
     const operation = this.operations(name)[k];
     if (!operation) return null;
@@ -38,7 +40,7 @@ export class Look {
   }
 
   /**
-   * The same, where it reads maps as they are, not one long vector seen as maps.
+   * Returns the same, if the operation reads and writes maps rather than a vector; else null.
    * @param {string} name
    * @param {number} [k]
    */
@@ -71,8 +73,10 @@ export class Look {
     return explain(this.trace, cell);
   }
 
-  /** The index of the largest number of an array, after something was done to it. The first of equals. */
-  /** @param {string} tensor @param {(value: number) => number} [of] */
+  /**
+   * Returns the index of the largest value of an array, after applying `of`; the first of equal ones.
+   * @param {string} tensor @param {(value: number) => number} [of]
+   */
   largest(tensor, of = (value) => value) {
     const { shape, data } = this.array(tensor);
     let best = 0;
@@ -81,7 +85,7 @@ export class Look {
   }
 
   /**
-   * A rectangle of one plane of an array, to look at.
+   * Returns a figure of a rectangle of one plane of an array.
    * @param {string} title
    * @param {string} tensor
    * @param {number[]} plane  its leading indices
@@ -103,7 +107,7 @@ export class Look {
   }
 
   /**
-   * A row of numbers, such as scores or probabilities.
+   * Returns a figure of a vector, such as scores or probabilities.
    * @param {string} title
    * @param {string} tensor
    * @returns {Figure}
@@ -124,8 +128,8 @@ export class Look {
   }
 }
 
-/** A share as people say it. @param {number} value */
+/** Formats a share in per cent. @param {number} value */
 export const percent = (value) => `${rough(100 * value)} %`;
 
-/** One of several, many of it. @param {number} count @param {string} noun */
+/** Formats a count with its noun. @param {number} count @param {string} noun */
 export const many = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;

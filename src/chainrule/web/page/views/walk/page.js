@@ -1,4 +1,4 @@
-/** One stop on the page: what it says, what it shows, what it asks, and what the answer is. */
+/** One stop as elements: its text, its figures, its question and the answer. */
 import { shown } from "../../explain/numbers.js";
 import { cells } from "../../figures/cells.js";
 import { button, make } from "../../elements.js";
@@ -91,7 +91,7 @@ function numberRow(stop, { answered, answer }) {
     "Check",
     () => {
       if (numberOf(input.value) === null)
-        words.textContent = input.value ? `“${input.value}” is no number.` : "Type a number first.";
+        words.textContent = input.value ? `“${input.value}” is not a number.` : "Type a number first.";
       else answer(input.value.trim());
     },
     { disabled: answered !== null },
@@ -110,7 +110,7 @@ function reveal(stop, { href, follow }, answered) {
       : numberOf(answered) === stop.number;
   const correct = stop.number === null ? stop.choices.find((choice) => choice.right)?.text : shown(stop.number);
   const verdict = right ? "Yes." : `No: ${correct}.`;
-  const link = make("a", { href, class: "see" }, `See ${stop.cell} being made →`);
+  const link = make("a", { href, class: "see" }, `See how ${stop.cell} is computed →`);
   link.addEventListener("click", (event) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey) return;
     event.preventDefault();

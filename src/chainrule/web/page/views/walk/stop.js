@@ -1,5 +1,5 @@
 /**
- * A stop of the walk: a few sentences, something to look at, a question, and its answer out of the trace.
+ * A stop of the walk: a few sentences, figures, a question, and its answer from the trace.
  *
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {import("../../types.js").Phase} Phase
@@ -8,21 +8,21 @@
  * @typedef {{
  *   title: string, rows: number, columns: number, values: ArrayLike<number>, scale: Scale,
  *   heads?: string[], name: (row: number, column: number) => string, marks?: Map<number, Mark>,
- * }} Figure  heads: what stands above the columns
+ * }} Figure  heads: labels above the columns
  * @typedef {{text: string, right: boolean}} Choice
  * @typedef {{
  *   id: string, title: string, words: string[], figures: (Figure | string)[],
  *   question: string, choices: Choice[], number: number | null,
  *   reveal: string[], cell: string, phase: Phase,
- * }} Stop  number: where a number is asked for; choices is then empty. A string among the figures stands between two
+ * }} Stop  number: the answer where a number is asked for; choices is then empty. Strings are shown between figures
  */
 
 /**
- * The right answer among wrong ones that read differently, in an order that depends on nothing but the texts.
+ * Returns the right answer among wrong ones with different texts, in an order that depends only on the texts;
  * null where no wrong one is left.
  * @param {string} id
  * @param {string} right
- * @param {string[]} wrong  the best first; two are taken
+ * @param {string[]} wrong  the best first; two are used
  * @returns {Choice[] | null}
  */
 export function choices(id, right, wrong) {
@@ -32,7 +32,7 @@ export function choices(id, right, wrong) {
   return all.sort((one, other) => order(id + one.text) - order(id + other.text));
 }
 
-/** FNV-1a, mixed once more so that texts that differ in their last letter fall apart. @param {string} text */
+/** Hashes a text with FNV-1a and a final mix that separates similar texts. @param {string} text */
 function order(text) {
   let hash = 0x811c9dc5;
   for (let k = 0; k < text.length; k++) hash = Math.imul(hash ^ text.charCodeAt(k), 0x01000193);

@@ -1,4 +1,4 @@
-/** The guided walk: a dozen stops on the real network, with the picture of the page. Predict first, then reveal. */
+/** The guided walk: a dozen stops on the real network with the page's image. Predict first, then reveal. */
 import { say, unsay } from "../../banner.js";
 import { button, make } from "../../elements.js";
 import { sampleName, sampleNumber } from "../../source/samples.js";
@@ -25,7 +25,7 @@ class Walk {
   #stops = [];
   /** @type {import("../../types.js").Trace | null} */
   #trace = null;
-  /** What was answered, by the id of the stop. @type {Map<string, string>} */
+  /** Answers given, by the id of the stop. @type {Map<string, string>} */
   #answers = new Map();
   #shown = "";
 
@@ -53,13 +53,13 @@ class Walk {
     this.#render(number);
   }
 
-  /** The same in other colours. */
+  /** Renders again for another theme. */
   repaint() {
     this.#shown = "";
     this.update();
   }
 
-  /** Whether the numbers are those of the trace before. @param {import("../../types.js").Trace} trace */
+  /** Returns whether the values are those of the previous trace. @param {import("../../types.js").Trace} trace */
   #same(trace) {
     return (
       this.#trace?.frame === trace.frame &&
@@ -68,7 +68,7 @@ class Walk {
     );
   }
 
-  /** Which stop the address names, from 0. */
+  /** Returns the index of the stop named by the address. */
   #number() {
     const { rest } = this.app.place;
     const last = this.#stops.length;
@@ -78,7 +78,7 @@ class Walk {
     else
       say(
         "walk",
-        `There is no stop “${rest.slice(0, 24)}” on this walk; the stops are 1 to ${last}. This is the first.`,
+        `There is no stop “${rest.slice(0, 24)}”; the stops are 1 to ${last}. Showing the first.`,
       );
     return there ? number - 1 : 0;
   }
@@ -87,7 +87,7 @@ class Walk {
   #render(number, focus = false) {
     const stop = this.#stops[number];
     if (!stop) {
-      this.element.replaceChildren(make("p", {}, "This network has no layer that the walk could stop at."));
+      this.element.replaceChildren(make("p", {}, "The walk has no stop for any layer of this network."));
       return;
     }
     const content = page(stop, {
@@ -103,14 +103,14 @@ class Walk {
     if (focus) /** @type {HTMLElement | null} */ (this.element.querySelector("h2"))?.focus();
   }
 
-  /** What is walked on: the picture, and how far the network is trained. */
+  /** Describes the walk's network and image. */
   #about() {
     const from = this.#trace?.picture.from ?? "";
     const step = this.#trace?.frame.step ?? 0;
-    const picture = sampleNumber(from) !== null ? from : `a picture (${from})`;
+    const picture = sampleNumber(from) !== null ? from : `an image (${from})`;
     const trained =
       step === 0
-        ? "not trained yet: its weights are random, so the numbers mean little, but they are made as they will be"
+        ? "not trained yet: its weights are random, so the values mean little, but they are computed in the same way"
         : `after ${step.toLocaleString("en")} ${step === 1 ? "step" : "steps"} of training`;
     return `${this.app.description.name}, ${trained}; ${picture}`;
   }
@@ -150,16 +150,16 @@ class Walk {
     return make("nav", { class: "walk-navigation", "aria-label": "Stops" }, back, dots, next, this.#pictures());
   }
 
-  /** Another sample, on the same stop. */
+  /** Creates the choice of another sample for the same stop. */
   #pictures() {
     const { sample } = this.app.place;
     const to = (/** @type {number} */ number) => () => this.app.go({ sample: number });
     const words = sample === null ? (this.app.picture?.from ?? "") : sampleName(sample);
     const before = button("‹", to((sample ?? 1) - 1), {
-      "aria-label": "the sample before",
+      "aria-label": "Previous sample",
       disabled: (sample ?? 0) === 0 && sample !== null,
     });
-    const after = button("›", to((sample ?? -1) + 1), { "aria-label": "the next sample" });
+    const after = button("›", to((sample ?? -1) + 1), { "aria-label": "Next sample" });
     return make("div", { class: "walk-pictures" }, make("span", {}, words), before, after);
   }
 

@@ -4,7 +4,7 @@ import { make } from "../../../elements.js";
 import { numberLink } from "../links.js";
 
 /**
- * The probabilities beside the targets, class by class.
+ * The probabilities and the targets by class.
  *
  * @typedef {import("./stage.js").Making} Making
  * @typedef {import("./stage.js").Stage} Stage
@@ -34,7 +34,7 @@ export function barStage(making) {
     row.classList.toggle("made-now", explanation.cell === named(name, [k]));
     return row;
   });
-  const caption = make("figcaption", {}, "what the network thinks, and what it should think");
+  const caption = make("figcaption", {}, "predicted probabilities and targets");
   return {
     element: make("figure", { class: "made-factor made-place" }, caption, make("ol", { class: "made-bars" }, ...rows)),
     count: 0,

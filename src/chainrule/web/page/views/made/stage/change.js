@@ -4,7 +4,7 @@ import { draw, make } from "../../../elements.js";
 import { numberLink } from "../links.js";
 
 /**
- * A parameter before and after the step of the optimizer, on a line that is as long as the step needs.
+ * A parameter before and after the optimizer's step, on a number line scaled to the step.
  *
  * @typedef {import("./stage.js").Making} Making
  * @typedef {import("./stage.js").Stage} Stage
@@ -12,7 +12,7 @@ import { numberLink } from "../links.js";
 
 const [WIDTH, HEIGHT, EDGE] = [640, 96, 72];
 
-/** @param {Making} making @returns {Stage | null} null where there is nothing before it */
+/** @param {Making} making @returns {Stage | null} null where the value before is unknown */
 export function changeStage(making) {
   const { cell, value } = making.explanation;
   const earlier = cell.replace(".update", "");
@@ -68,7 +68,7 @@ function lineOf(before, after) {
   );
 }
 
-/** Round numbers along the line. @param {number} low @param {number} reach */
+/** Returns the positions of ticks at multiples of a power of ten. @param {number} low @param {number} reach */
 function ticks(low, reach) {
   const step = 10 ** Math.floor(Math.log10(reach));
   const found = [];

@@ -12,13 +12,13 @@ import { stepStage } from "./steps.js";
 import { sumStage } from "./sum.js";
 
 /**
- * The stages on which a number is made, by what its explanation holds.
+ * Choice of the stages for a value, by the content of its explanation.
  *
  * @typedef {import("./stage.js").Making} Making
  * @typedef {import("./stage.js").Stage} Stage
  */
 
-/** @param {Making} making @param {(done: number) => void} chosen a place in the sum was pointed at @returns {Stage} */
+/** @param {Making} making @param {(done: number) => void} chosen called with a position in the sum @returns {Stage} */
 export function stageOf(making, chosen) {
   return together(parts(making, chosen).filter((stage) => stage !== null));
 }
@@ -55,7 +55,7 @@ function termStage(making, chosen) {
   return making.explanation.terms.length ? sumStage(making, chosen) : null;
 }
 
-/** Several stages that are stepped through at once. @param {Stage[]} stages @returns {Stage} */
+/** Combines several stages that are stepped through together. @param {Stage[]} stages @returns {Stage} */
 function together(stages) {
   return {
     element: make("div", { class: "made-stage" }, ...stages.map((stage) => stage.element)),

@@ -3,7 +3,7 @@ import { shown } from "../../../explain/numbers.js";
 import { draw, make } from "../../../elements.js";
 
 /**
- * The curve of an activation, the point on it, and its tangent: the slope by which the gradient is multiplied.
+ * The graph of an activation with its point and tangent, whose slope multiplies the gradient.
  *
  * @typedef {import("./stage.js").Making} Making
  * @typedef {import("./stage.js").Stage} Stage

@@ -4,18 +4,18 @@ import { paint } from "../colours.js";
 import { make } from "../../../elements.js";
 
 /**
- * Numbers in rows and columns, each on its colour.
+ * Values in rows and columns, each on its colour.
  *
  * @typedef {import("../../../style/scale.js").Scale} Scale
  * @typedef {{value: number, cell: string | null, why: string}} Entry
  */
 
 const WORDS = /** @type {Record<string, string>} */ ({
-  padding: "a zero of the padding",
+  padding: "a padding zero",
   stride: "a zero between strides",
 });
 
-/** So few rows and columns have room for larger digits. */
+/** With at most this many rows and columns, digits are larger. */
 const ROOMY = 3;
 
 export class NumberGrid {
@@ -31,7 +31,7 @@ export class NumberGrid {
     this.element = make("div", { class: columns <= ROOMY && rows <= ROOMY ? "made-grid made-roomy" : "made-grid" });
     this.element.style.setProperty("--columns", String(columns));
     this.element.setAttribute("role", "img");
-    this.element.setAttribute("aria-label", `${label}: ${rows} by ${columns} numbers`);
+    this.element.setAttribute("aria-label", `${label}: ${rows} by ${columns} values`);
     /** @type {HTMLElement[]} */
     this.squares = Array.from({ length: rows * columns }, square);
     this.element.append(...this.squares);
@@ -43,7 +43,7 @@ export class NumberGrid {
     this.element.addEventListener("pointerleave", () => making.hover(null));
   }
 
-  /** @param {(Entry | null)[]} entries row by row; null: nothing there yet @param {Scale} scale */
+  /** @param {(Entry | null)[]} entries row by row; null: not shown yet @param {Scale} scale */
   fill(entries, scale) {
     entries.forEach((entry, at) => {
       if (entry === this.entries[at] && this.scale === scale) return;

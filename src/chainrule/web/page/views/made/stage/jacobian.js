@@ -9,8 +9,8 @@ import { paint } from "../colours.js";
 import { Plane } from "./plane.js";
 
 /**
- * Softmax with cross-entropy: the gradient of the probabilities, the matrix of their slopes, one column of their
- * product, and how little of it is left.
+ * Softmax with cross-entropy: the gradient of the probabilities, the Jacobian, one column of their product, and its
+ * simplification.
  *
  * @typedef {import("./stage.js").Making} Making
  * @typedef {import("./stage.js").Stage} Stage
@@ -89,7 +89,7 @@ function matrixOf(making, rows, column) {
   return plane;
 }
 
-/** The matrix with its row and column numbers, where there is room for them. @param {HTMLElement} matrix
+/** Adds row and column numbers to the matrix if they fit. @param {HTMLElement} matrix
  * @param {number} count */
 function labelled(matrix, count) {
   if (count > MOST_LABELS) return matrix;
@@ -141,7 +141,7 @@ function cellOf(tag, text, span) {
   return cell;
 }
 
-/** Why so little is left. @param {Making} making @param {Row[]} rows @param {number} column */
+/** Shows how the product simplifies. @param {Making} making @param {Row[]} rows @param {number} column */
 function collapseOf(making, rows, column) {
   const own = rows[column];
   const lines = [
@@ -152,8 +152,8 @@ function collapseOf(making, rows, column) {
       : []),
   ];
   const words = [
-    "Each probability cancels against its own 1/ŷ.",
-    "The targets add up to 1, and one number is left:",
+    "Each probability cancels with its own 1/ŷ.",
+    "The targets sum to 1, and one value remains:",
     "",
   ];
   return make(

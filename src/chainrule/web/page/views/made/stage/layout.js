@@ -1,15 +1,15 @@
 import { parted } from "../../../explain/naming.js";
 
 /**
- * Where each term of a sum stands in a picture of rows and columns, on which page of it.
+ * The layout of the terms of a sum in rows and columns, and on pages.
  *
  * @typedef {{page: number, row: number, column: number}} Spot
  * @typedef {{
  *   pages: {letter: string, number: number | null}[], rows: number, columns: number,
  *   spots: (Spot | null)[], kernel: "none" | "straight" | "rotated", slides: boolean,
  * }} Layout
- *   spots: of each term; null: a term that stands apart (a bias). kernel: whether the second factor is a kernel laid on
- *   the first, and how. slides: the terms are positions of the output, and the second factor is a moving place
+ *   spots: of each term; null: a term outside the grid (a bias). kernel: whether the second factor is a kernel placed
+ *   on the first, and how. slides: the terms are output positions, and the second factor moves
  *
  * @typedef {import("../../../types.js").Explanation} Explanation
  * @typedef {import("../../../types.js").Trace} Trace
@@ -25,7 +25,7 @@ export function layoutOf(explanation, trace) {
   return planeLayout(terms);
 }
 
-/** Taps of a kernel, page by page. @param {Term[]} terms @param {Trace} trace @param {number} pageAxis of w
+/** Lays out a kernel's taps, page by page. @param {Term[]} terms @param {Trace} trace @param {number} pageAxis of w
  * @returns {Layout} */
 function kernelLayout(terms, trace, pageAxis) {
   const taps = terms.map((term) => (term.factors.length > 1 ? parted(term.factors[1].cell ?? "") : null));
@@ -47,7 +47,7 @@ function kernelLayout(terms, trace, pageAxis) {
   return { pages, rows, columns, spots, kernel: straight ? "straight" : "rotated", slides: false };
 }
 
-/** Terms laid out as the first factor that changes from term to term is. @param {Term[]} terms
+/** Lays out terms like the first factor that differs in every term. @param {Term[]} terms
  * @returns {Layout} */
 function planeLayout(terms) {
   const apart = terms.map((term) => terms.length > 1 && term.factors.length !== terms[terms.length - 1].factors.length);
@@ -74,7 +74,7 @@ function planeLayout(terms) {
   };
 }
 
-/** The factor of three axes that has another cell in every term. @param {Term[]} terms */
+/** Returns the indices of the factor of three axes that is another cell in every term. @param {Term[]} terms */
 function guideOf(terms) {
   for (let at = 0; at < (terms[0]?.factors.length ?? 0); at += 1) {
     const cells = terms.map((term) => term.factors[at]?.cell ?? null);
@@ -86,7 +86,7 @@ function guideOf(terms) {
   return null;
 }
 
-/** Terms in a row, or in rows of about the same length. @param {boolean[]} apart @returns {Layout} */
+/** Lays out terms in one row, or in rows of about equal length. @param {boolean[]} apart @returns {Layout} */
 function lineLayout(apart) {
   const many = apart.filter((alone) => !alone).length;
   const columns = many <= 7 ? many : many <= 12 ? Math.ceil(many / 2) : Math.ceil(Math.sqrt(many));

@@ -1,5 +1,6 @@
 import { bracketed } from "../../../explain/numbers.js";
 import { ravel } from "../../../engine/tensor.js";
+import { byteGain } from "../../../engine/trace.js";
 import { layered, parted, valueOf } from "../../../explain/naming.js";
 import { make } from "../../../elements.js";
 import { numberLink } from "../links.js";
@@ -7,7 +8,7 @@ import { relatives } from "../relatives.js";
 import { stepStage } from "./steps.js";
 
 /**
- * Numbers that no operation made: a pixel and how it was normalised; a parameter, and what this step does to it.
+ * Values that no operation computes: a pixel and its normalisation; a parameter and its update in this step.
  *
  * @typedef {import("./stage.js").Making} Making
  * @typedef {import("./stage.js").Stage} Stage
@@ -23,15 +24,14 @@ export function originStage(making) {
 /** @param {Making} making @returns {Stage} */
 function pixelStage(making) {
   const { trace, explanation } = making;
-  const { gain, offset, pixels } = trace.description.normalisation;
+  const { normalisation } = trace.description;
   const byte = trace.picture.x[ravel(explanation.index, trace.description.input_shape)] ?? 0;
-  const times = pixels === "shares" ? gain / 255 : gain;
   const steps = [
     { name: "pixel", symbols: "byte", numbers: `${byte}`, value: byte },
     {
       name: "x",
       symbols: "byte · gain + offset",
-      numbers: `${byte} · ${bracketed(times)} + ${bracketed(offset)}`,
+      numbers: `${byte} · ${bracketed(byteGain(normalisation))} + ${bracketed(normalisation.offset)}`,
       value: explanation.value,
     },
   ];
@@ -54,7 +54,7 @@ function parameterStage(making) {
   const caption = make(
     "p",
     { class: "made-pick-words" },
-    `After ${trace.frame.step} steps of training. What the next one does to it:`,
+    `After ${trace.frame.step} training steps. The next step changes it as follows:`,
   );
   return {
     element: make(

@@ -4,7 +4,7 @@ import { signed } from "../../../style/scale.js";
 import { paint } from "../colours.js";
 
 /**
- * The channels or filters of a sum, each with what it has added so far. One of them is looked at.
+ * The channels or filters of a sum, each with its partial sum. One of them is shown.
  *
  * @typedef {import("../../../types.js").Term} Term
  * @typedef {import("./layout.js").Layout} Layout
@@ -45,7 +45,7 @@ export class Pages {
     });
   }
 
-  /** Brings a button into sight without moving the page. @param {number} page */
+  /** Scrolls a button into view without moving the page. @param {number} page */
   #reveal(page) {
     this.page = page;
     const { element } = this;

@@ -7,7 +7,7 @@ import { NumberGrid } from "./grid.js";
 import { whereOf } from "./where.js";
 
 /**
- * Max pooling: the window, the largest number in it, and the way its gradient goes back.
+ * Max pooling: the window, its maximum, and the path of the gradient.
  *
  * @typedef {import("./stage.js").Making} Making
  * @typedef {import("./stage.js").Stage} Stage
@@ -64,13 +64,13 @@ function largest(candidates, done, winner) {
 /** @param {Making} making @param {{cell: string, value: number}[]} candidates @param {number} best @param {number} done
  * @returns {Node[]} */
 function said(making, candidates, best, done) {
-  if (best < 0) return [document.createTextNode("nothing looked at yet")];
-  const text = done < candidates.length ? "largest so far " : "the largest ";
+  if (best < 0) return [document.createTextNode("no cell compared yet")];
+  const text = done < candidates.length ? "maximum so far " : "the maximum ";
   return [document.createTextNode(text), numberLink(making, candidates[best].cell, candidates[best].value)];
 }
 
 /**
- * Cells of a window as a grid of numbers.
+ * Shows the cells of a window as a grid of values.
  * @param {Making} making @param {{cell: string, value: number}[]} candidates @param {string} label
  */
 export function windowOf(making, candidates, label) {
@@ -99,7 +99,7 @@ export function windowOf(making, candidates, label) {
   };
 }
 
-/** The gradient of the output goes to the winner whole; the others get nothing. @param {Making} making
+/** Shows that the output's gradient goes entirely to the winner. @param {Making} making
  * @param {string} cell @param {string | undefined} winner */
 function routeOf(making, cell, winner) {
   const [from, to] = [cell, winner ?? ""].map(gradientOf);
@@ -109,14 +109,14 @@ function routeOf(making, cell, winner) {
   return make(
     "figure",
     { class: "made-factor made-route" },
-    make("figcaption", {}, "on the way back"),
+    make("figcaption", {}, "in the backward pass"),
     make("p", { class: "made-lead" }, numberLink(making, from, value), make("span", { class: "made-under" }, from)),
     make("p", { class: "made-arrow" }, "↓"),
     make("p", { class: "made-lead" }, numberLink(making, to, arrived), make("span", { class: "made-under" }, to)),
     make(
       "p",
       { class: "made-pick-words" },
-      "The gradient of this number goes to the largest, whole. The others get none from here.",
+      "The gradient of this value goes entirely to the maximum. The other cells get none from this window.",
     ),
   );
 }

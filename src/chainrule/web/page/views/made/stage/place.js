@@ -6,7 +6,7 @@ import { NumberGrid } from "./grid.js";
 import { Plane } from "./plane.js";
 
 /**
- * Where a number lies: the picture, the kernel, the row of weights it is part of.
+ * The position of a value in its tensor: the image, the kernel or the row of weights that contains it.
  *
  * @typedef {import("./stage.js").Making} Making
  * @typedef {import("./stage.js").Stage} Stage

@@ -3,7 +3,7 @@ import { ink } from "../../../style/ink.js";
 import { colourOf } from "../../../style/scale.js";
 
 /**
- * Many numbers as a picture, too many for digits: with a frame around some and a mark on one.
+ * A plane of values too large for digits, with a frame around some cells and a mark on one.
  *
  * @typedef {import("../../../style/scale.js").Scale} Scale
  * @typedef {{top: number, left: number, rows: number, columns: number}} Frame
@@ -17,7 +17,7 @@ export class Plane {
    * @param {number} columns
    * @param {string} label
    * @param {{follow(cell: string): void, hover(cell: string | null): void}} making
-   * @param {(row: number, column: number) => string | null} cellAt  null: nothing there
+   * @param {(row: number, column: number) => string | null} cellAt  null: no cell
    * @param {number} [side] of the longer side, in pixels
    */
   constructor(rows, columns, label, making, cellAt, side = SIDE) {
@@ -27,7 +27,7 @@ export class Plane {
     this.picture = new OffscreenCanvas(columns, rows);
     this.element = make("canvas", { class: "made-plane" });
     this.element.setAttribute("role", "img");
-    this.element.setAttribute("aria-label", `${label}: ${rows} by ${columns} numbers`);
+    this.element.setAttribute("aria-label", `${label}: ${rows} by ${columns} values`);
     this.element.style.setProperty("--width", `${columns * this.zoom}px`);
     this.element.style.setProperty("--share", `${columns} / ${rows}`);
     const sharp = Math.min(3, Math.max(1, globalThis.devicePixelRatio || 1));
@@ -35,7 +35,7 @@ export class Plane {
     this.element.height = rows * this.zoom * sharp;
     /** @type {Frame | null} */
     this.frame = null;
-    this.veil = 0.6; // so much of what is outside the frame is covered
+    this.veil = 0.6; // opacity of the cover outside the frame
     this.row = -1;
     this.column = -1;
     this.element.addEventListener("click", (event) => {
@@ -50,7 +50,7 @@ export class Plane {
     this.element.addEventListener("pointerleave", () => making.hover(null));
   }
 
-  /** @param {(row: number, column: number) => number | null} valueAt null: nothing there @param {Scale} scale */
+  /** @param {(row: number, column: number) => number | null} valueAt null: no value @param {Scale} scale */
   fill(valueAt, scale) {
     const pixels = new ImageData(this.columns, this.rows);
     for (let at = 0; at < this.rows * this.columns; at += 1) {
@@ -98,7 +98,7 @@ export class Plane {
     outline(brush, box, 2);
   }
 
-  /** The row and column under the pointer. @param {MouseEvent} event @returns {[number, number] | null} */
+  /** Returns the row and column under the pointer. @param {MouseEvent} event @returns {[number, number] | null} */
   #placeOf(event) {
     const box = this.element.getBoundingClientRect();
     const row = Math.floor(((event.clientY - box.top) / box.height) * this.rows);

@@ -11,7 +11,7 @@ import { Rotation } from "./rotation.js";
 import { Where } from "./where.js";
 
 /**
- * The two factors of every term side by side, and their products: a patch and a kernel, a vector and a row of weights.
+ * The factors of every term side by side, and their products: a patch and a kernel, a vector and a row of weights.
  *
  * @typedef {import("./stage.js").Making} Making
  * @typedef {import("./stage.js").Stage} Stage
@@ -20,7 +20,7 @@ import { Where } from "./where.js";
  * @typedef {import("../../../style/scale.js").Scale} Scale
  */
 
-/** From so many columns on, numbers become pictures: digits would be too small to read. */
+/** With more columns, values are shown as pixels, since digits would be too small to read. */
 const MOST_COLUMNS = 7;
 
 /** @param {Making} making @returns {Stage} */
@@ -69,7 +69,7 @@ class Products {
   /** @param {number} done */
   say(done) {
     const term = this.terms[done - 1];
-    if (!term) return "nothing added yet";
+    if (!term) return "no term added yet";
     const factors = term.factors.map(({ name, cell, value, why }) => `${cell ?? (why || name)}, ${brief(value)}`);
     return `term ${done} of ${this.count}: ${factors.join(", times ")}, is ${brief(term.value)}`;
   }
@@ -89,7 +89,7 @@ class Products {
     return places;
   }
 
-  /** One scale for each factor, that of its tensor; one for the products. @returns {Scale[]} */
+  /** Returns one scale per factor, that of its tensor, and one for the products. @returns {Scale[]} */
   #scales() {
     const factors = Array.from({ length: this.wide }, (_, at) => {
       const cell = this.terms.find((term) => term.factors.length === this.wide && term.factors[at].cell)?.factors[at]
@@ -100,7 +100,7 @@ class Products {
     return [...factors, signed(this.terms.map((term) => term.value))];
   }
 
-  /** A picture for each factor, and one for the products where there is more than one factor. */
+  /** Creates a panel for each factor, and one for the products where there is more than one factor. */
   #panels() {
     const many = this.wide > 1 ? this.wide + 1 : 1;
     return Array.from({ length: many }, (_, at) => this.#panel(at));
@@ -134,7 +134,7 @@ class Products {
     });
   }
 
-  /** @param {number} at which factor; after the last, the product @param {number} place @returns {Entry | null} */
+  /** @param {number} at index of a factor; after the last, the product @param {number} place @returns {Entry | null} */
   #entry(at, place) {
     const index = this.termAt[this.page][place];
     if (index < 0) return null;

@@ -1,9 +1,9 @@
 import { button, make } from "../../../elements.js";
 
 /**
- * A kernel that is drawn turning by 180°, from how it is stored to how it is laid on the patch. Its numbers stay
+ * A kernel with an animated rotation by 180°, from its stored orientation to that on the patch. Its digits stay
  * upright.
- * For a reader who asked for less motion it stands there twice, before and after.
+ * For readers who prefer reduced motion, it is shown twice instead: before and after.
  *
  * @typedef {import("./grid.js").NumberGrid} NumberGrid
  * @typedef {import("./grid.js").Entry} Entry
@@ -11,7 +11,7 @@ import { button, make } from "../../../elements.js";
  */
 
 export class Rotation {
-  /** @param {() => NumberGrid} grid makes one @param {Making} making */
+  /** @param {() => NumberGrid} grid creates one @param {Making} making */
   constructor(grid, { still, again }) {
     this.grid = grid();
     this.before = still ? grid() : null;
@@ -46,7 +46,7 @@ export class Rotation {
     element.classList.add("made-turned", "made-turning");
   }
 
-  /** @param {(Entry | null)[]} entries as they are laid on the patch
+  /** @param {(Entry | null)[]} entries as placed on the patch
    * @param {import("../../../style/scale.js").Scale} scale */
   fill(entries, scale) {
     const stored = [...entries].reverse();

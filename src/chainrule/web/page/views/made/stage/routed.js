@@ -7,7 +7,7 @@ import { numberLink } from "../links.js";
 import { windowOf } from "./pick.js";
 
 /**
- * The gradient of max pooling's input: the windows in which the cell competed, and which of them it won.
+ * The gradient of max pooling's input: the windows that cover the cell, and which of them it won.
  *
  * @typedef {import("./stage.js").Making} Making
  * @typedef {import("./stage.js").Stage} Stage
@@ -20,7 +20,7 @@ export function routedStage(making) {
   const { tensor, index } = parted(making.explanation.cell);
   const input = named(tensor.replace(/(^|\.)d(?=[xy]$)/u, "$1"), index);
   const figures = outputs(making, input).map((output) => windowFigure(making, output, input));
-  const none = make("p", { class: "made-pick-words" }, "No window lies on this cell.");
+  const none = make("p", { class: "made-pick-words" }, "No window covers this cell.");
   return {
     element: make(
       "div",
@@ -57,8 +57,8 @@ function windowFigure(making, output, input) {
   const best = candidates[winner];
   const words =
     best?.cell === input
-      ? ["The largest of its window: it made ", numberLink(making, output, made.value), "."]
-      : ["Not the largest of its window: ", ...(best ? [numberLink(making, best.cell, best.value)] : []), " is."];
+      ? ["The maximum of its window, which gives ", numberLink(making, output, made.value), "."]
+      : ["Not the maximum of its window: ", ...(best ? [numberLink(making, best.cell, best.value)] : []), " is."];
   return make(
     "figure",
     { class: "made-factor" },

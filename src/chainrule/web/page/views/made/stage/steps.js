@@ -4,7 +4,7 @@ import { shown } from "../../../explain/numbers.js";
 import { make } from "../../../elements.js";
 
 /**
- * A calculation line by line: a name, its formula, the formula with the numbers put in, what it comes to.
+ * A calculation line by line: a name, its formula, the formula with values, the result.
  *
  * @typedef {import("./stage.js").Making} Making
  * @typedef {import("./stage.js").Stage} Stage
@@ -12,7 +12,7 @@ import { make } from "../../../elements.js";
 
 const LONG = 40;
 
-/** A side of an equation; what may be too long for its place is scrolled with the keyboard too.
+/** Creates one side of an equation, scrollable with the keyboard when it may be too long.
  * @param {string} names @param {string} linear */
 function side(names, linear) {
   const made = make("span", { class: names }, "= ", mathml(linear));

@@ -4,7 +4,7 @@ import { numberLink } from "../links.js";
 import { Waterfall } from "./waterfall.js";
 
 /**
- * The term that was added last, in large numbers, and the sum so far.
+ * The term added last, in large digits, and the partial sum.
  *
  * @typedef {import("./stage.js").Making} Making
  * @typedef {import("./stage.js").Stage} Stage
@@ -24,12 +24,12 @@ export function sumStage(making, chosen) {
       const whole = done === terms.length;
       const total = whole && !scale ? value : sums[done];
       const parts = stepping && done ? termParts(making, done) : [];
-      const name = whole ? `sum of ${counted(terms.length)}` : done ? "sum so far" : "nothing added yet";
+      const name = whole ? `sum of ${counted(terms.length)}` : done ? "sum so far" : "no term added yet";
       parts.push(large(document.createTextNode(shown(total)), name, "made-so-far"));
       if (scale && whole) {
         parts.push(
           sign("·"),
-          large(document.createTextNode(scale.symbols), "shared out", ""),
+          large(document.createTextNode(scale.symbols), "divisor", ""),
           sign("="),
           large(document.createTextNode(shown(value)), making.explanation.cell, "made-so-far"),
         );
@@ -77,7 +77,7 @@ function sign(text) {
   return make("span", { class: "made-between" }, text);
 }
 
-/** Sums of the first 0, 1, 2 … @param {number[]} values */
+/** Returns the partial sums of the first 0, 1, 2 … values. @param {number[]} values */
 function running(values) {
   const sums = [0];
   for (const value of values) sums.push(sums[sums.length - 1] + value);

@@ -1,10 +1,10 @@
 import { make } from "../../../elements.js";
 import { ink } from "../../../style/ink.js";
 
-/** The sum as it grows, term by term: each term is a bar from the sum before it to the sum after it. */
+/** A waterfall chart of the partial sums: the bar of a term reaches from the sum before it to the sum after it. */
 
 const HEIGHT = 104;
-/** A bar is no wider than this, however few there are. */
+/** Largest width of a bar in pixels. */
 const WIDEST = 72;
 
 export class Waterfall {
@@ -17,7 +17,7 @@ export class Waterfall {
     this.stepping = false;
     this.canvas = make("canvas", { class: "made-waterfall" });
     this.canvas.setAttribute("role", "img");
-    this.canvas.setAttribute("aria-label", `the sum as it grows over ${sums.length - 1} terms`);
+    this.canvas.setAttribute("aria-label", `partial sums over ${sums.length - 1} terms`);
     this.element = make("div", { class: "made-waterfall-room" }, this.canvas);
     this.canvas.addEventListener("pointerdown", (event) => {
       this.canvas.setPointerCapture(event.pointerId);

@@ -5,7 +5,7 @@ import { make } from "../../../elements.js";
 import { Plane } from "./plane.js";
 
 /**
- * The whole map that a patch is cut from, with a frame around the patch and a mark on the number of the current term.
+ * The whole map that contains a patch, with a frame around the patch and a mark on the cell of the current term.
  *
  * @typedef {import("./stage.js").Making} Making
  * @typedef {import("./layout.js").Layout} Layout
@@ -13,7 +13,7 @@ import { Plane } from "./plane.js";
 
 const SIDE = 208;
 
-/** The map that some cells are cut from, framed; null where they are all of it. @param {Making} making
+/** Shows the map that contains some cells, framed; null where they are the whole map. @param {Making} making
  * @param {string[]} names */
 export function whereOf(making, names) {
   const cells = names.map(parted);

@@ -1,4 +1,4 @@
-/** From the dense layer to the first gradient. */
+/** Stops from the dense layer to the first gradient. */
 import { rough } from "../../../brief.js";
 import { named } from "../../../explain/naming.js";
 import { shown } from "../../../explain/numbers.js";
@@ -14,7 +14,7 @@ import { choices } from "../stop.js";
 
 const LISTED = 12;
 
-/** Which inputs speak loudest. @param {Look} look @returns {Stop | null} */
+/** Builds the stop on the largest products of a dense output. @param {Look} look @returns {Stop | null} */
 export function dense(look) {
   const site = look.site("dense");
   if (!site) return null;
@@ -36,33 +36,33 @@ export function dense(look) {
   const [one, other] = loudest[0].factors;
   return {
     id: "dense",
-    title: "A dense layer: who speaks loudest",
+    title: "A dense layer: which inputs count most",
     phase: "forward",
     cell,
     number: null,
     choices: found,
     figures: [
       row(
-        "its twelve largest products",
+        "its largest products",
         cell,
         loudest.map((term) => term.value),
       ),
     ],
     words: [
-      `Every output of ${site.layer} has a weight for every one of its ${many(products.length, "input")}, wherever ` +
-        "in the picture that lay, and adds up all products. There is no sliding any more, and no neighbourhood.",
-      `Take ${cell}, its largest output. Line its products up from the largest to the smallest, signs left aside.`,
+      `Every output of ${site.layer} has one weight for each of its ${many(products.length, "input")}, whatever ` +
+        "its position in the image, and sums all products. The kernel no longer slides, and neighbours play no role.",
+      `Take ${cell}, its largest output, and sort its products by magnitude, ignoring the signs.`,
     ],
-    question: `How many of the ${many(products.length, "product")} does it take for half of the sum of their sizes?`,
+    question: `How many of the ${many(products.length, "product")} make up half of the sum of their magnitudes?`,
     reveal: [
-      `${needed}. ${many(silent, "product")} ${silent === 1 ? "is" : "are"} 0. The loudest is ${one.cell} · ` +
+      `${needed}. ${many(silent, "product")} ${silent === 1 ? "is" : "are"} 0. The largest is ${one.cell} · ` +
         `${other.cell} = ${shown(one.value)} · ${shown(other.value)} = ${shown(loudest[0].value)}, ` +
-        `of a sum of ${shown(value)}.`,
+        `in a sum of ${shown(value)}.`,
     ],
   };
 }
 
-/** The winner's share. @param {Look} look @returns {Stop | null} */
+/** Builds the stop on the probability of the predicted class. @param {Look} look @returns {Stop | null} */
 export function softmax(look) {
   const scores = logits(look);
   if (!scores) return null;
@@ -81,27 +81,27 @@ export function softmax(look) {
   const lead = look.value(z, best) - Array.from(data).sort((one, other) => other - one)[1];
   return {
     id: "softmax",
-    title: "Softmax: scores become shares",
+    title: "Softmax: scores become probabilities",
     phase: "forward",
     cell: named(y, best),
     number: null,
     choices: found,
     words: [
-      "The last dense layer gives each class a score, any number. Softmax takes e to the power of each and divides " +
-        "by the sum of all powers: the results are positive, and add up to 1.",
-      "So what counts is the distance between scores: a class that leads another by 1 gets e ≈ 2.72 times its share, " +
-        "one that leads by 5 about 148 times.",
+      "The last dense layer gives each class a score (a logit), which may be any number. Softmax takes e to the power " +
+        "of each score and divides by the sum of all powers: the results are positive and sum to 1.",
+      "Only the differences between scores matter: a class that leads another by 1 gets e ≈ 2.72 times its " +
+        "probability, and one that leads by 5 about 148 times.",
     ],
     figures: [look.row(`${z}, the scores`, z)],
-    question: `Which share does the class with the largest score, ${className(look, best[0])}, get?`,
+    question: `What probability does the class with the largest score, ${className(look, best[0])}, get?`,
     reveal: [
-      `${percent(share)}, exactly ${shown(share)}. Its score leads the next by ` +
-        `${shown(lead)}, so its share is ${shown(Math.exp(lead))} times as large.`,
+      `${percent(share)}, or more precisely ${shown(share)}. Its score leads the next one by ` +
+        `${shown(lead)}, so its probability is ${shown(Math.exp(lead))} times as large.`,
     ],
   };
 }
 
-/** The loss of this picture. @param {Look} look @returns {Stop | null} */
+/** Builds the stop on the loss of the image. @param {Look} look @returns {Stop | null} */
 export function loss(look) {
   const scores = logits(look);
   if (!scores || !look.has("loss.y") || !scores.crossEntropy) return null;
@@ -112,24 +112,24 @@ export function loss(look) {
   if (!found) return null;
   return {
     id: "loss",
-    title: "The loss: one number for how wrong",
+    title: "The loss: how wrong, in one number",
     phase: "forward",
     cell: "loss.y",
     number: null,
     choices: found,
     words: [
-      `${labelled(look, label[0])} The network gave it the share p = ${shown(p)}.`,
-      "The loss is −ln p of that class, and of no other: 0 if it had been certain of it, larger and larger the less " +
-        `it believed in it. A network that guesses among ${look.array("t").data.length} classes has a loss of ` +
+      `${labelled(look, label[0])} The network gave this class the probability p = ${shown(p)}.`,
+      "The loss is −ln p of that class alone: 0 if the network had been certain of it, and larger the less " +
+        `probable it was. A network that guesses among ${look.array("t").data.length} classes has a loss of ` +
         `${rough(Math.log(look.array("t").data.length))}.`,
     ],
-    figures: [look.row(`${scores.y}, the shares`, scores.y)],
-    question: "What is the loss of this picture?",
-    reveal: [`−ln ${shown(p)} = ${shown(value)}. This is the one number that training wants to be smaller.`],
+    figures: [look.row(`${scores.y}, the probabilities`, scores.y)],
+    question: "What is the loss of this image?",
+    reveal: [`−ln ${shown(p)} = ${shown(value)}. This is the number that training makes smaller.`],
   };
 }
 
-/** The first gradient. @param {Look} look @returns {Stop | null} */
+/** Builds the stop on the gradient of the scores. @param {Look} look @returns {Stop | null} */
 export function first(look) {
   const scores = logits(look);
   const dz = scores && scores.z.replace(/y$/, "dy");
@@ -145,8 +145,8 @@ export function first(look) {
   const small =
     Math.abs(value) < 0.05
       ? [
-          "The network is nearly right already, so all gradients of this picture are small: from one that " +
-            "it gets wrong it would learn more.",
+          "The network is nearly right already, so all gradients of this image are small. It would learn more from " +
+            "an image that it gets wrong.",
         ]
       : [];
   return {
@@ -157,36 +157,37 @@ export function first(look) {
     number: null,
     choices: found,
     words: [
-      "Backward begins with one question: if a score grew by a little, how would the loss change? The derivatives of " +
-        "softmax and of the logarithm look complicated, but together they collapse to share minus target, ŷ − t.",
-      `t is 1 for ${own} and 0 for the others. The share of ${own} is ${shown(p)}.`,
+      "The backward pass begins with one question: if a score increased slightly, how would the loss change? The " +
+        "derivatives of softmax and of the logarithm look complicated, but together they simplify to ŷ − t, " +
+      "the probability minus the target.",
+      `t is 1 for ${own} and 0 for the others. The probability of ${own} is ${shown(p)}.`,
     ],
-    figures: [look.row(`${scores.y}, the shares ŷ`, scores.y), "−", look.row("t, the target", "t")],
-    question: `What is the gradient of the score of ${className(look, label[0])}, ${cell}?`,
+    figures: [look.row(`${scores.y}, the probabilities ŷ`, scores.y), "−", look.row("t, the target", "t")],
+    question: `What is the gradient of the loss with respect to the score of ${className(look, label[0])}, ${cell}?`,
     reveal: [
-      `${shown(p)} − 1 = ${shown(value)}: negative, so a larger score of this class would make the loss smaller. For ` +
-        `the other classes it is their share, positive; the largest is ${named(dz, most)} = ` +
-        `${shown(look.value(dz, most))}. Together they add up to 0.`,
+      `${shown(p)} − 1 = ${shown(value)}: negative, so a larger score of this class would reduce the loss. For ` +
+        `the other classes it is their probability, which is positive; the largest is ${named(dz, most)} = ` +
+        `${shown(look.value(dz, most))}. All of them sum to 0.`,
       ...small,
     ],
   };
 }
 
-/** A row of numbers to look at. @param {string} title @param {string} cell @param {number[]} values */
+/** Returns a figure of a row of values. @param {string} title @param {string} cell @param {number[]} values */
 function row(title, cell, values) {
   const scale = signed(values);
   const name = (/** @type {number} */ _, /** @type {number} */ j) => `product ${j + 1} of ${cell}`;
   return { title, rows: 1, columns: values.length, values, scale, name };
 }
 
-/** How many of the largest it takes to reach a sum. @param {number[]} sizes  the largest first @param {number} sum */
+/** Returns how many values reach a sum. @param {number[]} sizes  the largest first @param {number} sum */
 function enough(sizes, sum) {
   let [count, have] = [0, 0];
   while (count < sizes.length && have < sum) have += sizes[count++];
   return count;
 }
 
-/** Scores and shares: where the network ends in softmax. @param {Look} look */
+/** Returns the tensors of scores and probabilities; null unless the network ends in softmax. @param {Look} look */
 function logits(look) {
   const last = look.description.layers[look.description.layers.length - 1];
   if (last.type !== "Softmax" || !look.has(`${last.name}.y`)) return null;
@@ -201,10 +202,10 @@ function logits(look) {
 /** @param {Look} look @param {number} k */
 const className = (look, k) => `“${look.description.classes[k] ?? k}”`;
 
-/** Whose label it is. @param {Look} look @param {number} k */
+/** Names the label of the image. @param {Look} look @param {number} k */
 function labelled(look, k) {
   const drawn = sampleNumber(look.trace.picture.from) === null;
   if (drawn)
-    return `Nobody said what this picture shows: the network's own answer, ${className(look, k)}, is taken for right.`;
-  return `The right answer for this picture is ${className(look, k)}.`;
+    return `This image has no label, so the network's prediction, ${className(look, k)}, is taken as correct.`;
+  return `The correct class of this image is ${className(look, k)}.`;
 }

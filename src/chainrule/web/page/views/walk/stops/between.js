@@ -1,6 +1,7 @@
-/** What stands between the layers of weights: ReLU and max pooling. */
+/** Stops on ReLU and max pooling. */
 import { rough } from "../../../brief.js";
 import { named } from "../../../explain/naming.js";
+import { gradientName } from "../../../engine/interpreter.js";
 import { unravel } from "../../../engine/tensor.js";
 import { shown } from "../../../explain/numbers.js";
 import { many, percent } from "../look.js";
@@ -11,7 +12,7 @@ import { choices } from "../stop.js";
  * @typedef {import("../stop.js").Stop} Stop
  */
 
-/** Which cells die. @param {Look} look @returns {Stop | null} */
+/** Builds the stop on the outputs that ReLU sets to 0. @param {Look} look @returns {Stop | null} */
 export function relu(look) {
   const site = look.site("relu");
   if (!site) return null;
@@ -36,26 +37,26 @@ export function relu(look) {
       : [];
   return {
     id: "relu",
-    title: "ReLU: who falls silent",
+    title: "ReLU: negative values become 0",
     phase: "forward",
     cell,
     number: null,
     choices: found,
     figures,
     words: [
-      "ReLU lets a positive number pass as it is and makes 0 of every other. Without something of this kind between " +
-        "them, two layers of weights would be no more than one.",
-      "A cell at 0 says nothing to the next layer. Backward, no gradient passes through it either: its slope is 0.",
+      "ReLU passes positive values unchanged and replaces all others by 0. Without such a nonlinearity " +
+        "between them, two layers of weights would be no more powerful than one.",
+      "A 0 adds nothing to the next layer, and in the backward pass no gradient flows through it: the slope is 0.",
     ],
-    question: `How many of the ${many(data.length, "number")} of ${site.layer} are 0 for this picture?`,
+    question: `How many of the ${many(data.length, "value")} of ${site.layer} are 0 for this image?`,
     reveal: [
-      `${dead.toLocaleString("en")} of ${data.length.toLocaleString("en")}, which is ${percent(dead / data.length)}. ` +
-        `The one farthest below zero is ${named(site.x, index)} = ${shown(look.value(site.x, index))}.`,
+      `${dead.toLocaleString("en")} of ${data.length.toLocaleString("en")}, or ${percent(dead / data.length)}. ` +
+        `The most negative input is ${named(site.x, index)} = ${shown(look.value(site.x, index))}.`,
     ],
   };
 }
 
-/** What a loser of max pooling has to say. @param {Look} look @returns {Stop | null} */
+/** Builds the stop on the effect of a value that is not the maximum. @param {Look} look @returns {Stop | null} */
 export function pooling(look) {
   const site = look.planar("max_pool");
   const place = site && clearest(look, site.y);
@@ -73,30 +74,30 @@ export function pooling(look) {
   const kept = look.array(site.y).data.length;
   return {
     id: "pooling",
-    title: "Max pooling: what is thrown away",
+    title: "Max pooling: what is discarded",
     phase: "forward",
     cell,
     number: null,
     choices: found,
     words: [
-      `${site.layer} lays windows over each map and keeps only the largest number of each: ` +
-        `${many(data.length, "number")} become ${kept.toLocaleString("en")}. Where in its window the largest lay is ` +
-        "not passed on, so a stroke may move a little and the result stays as it is.",
-      `In the window of ${cell}, the winner (marked) is ${shown(first)}, the runner-up ${shown(second)}.`,
+      `${site.layer} places windows on each map and keeps only the largest value of each: ` +
+        `${many(data.length, "value")} become ${kept.toLocaleString("en")}. The position of the maximum is ` +
+        "not passed on, so a stroke may shift slightly without changing the result.",
+      `In the window of ${cell}, the maximum (marked) is ${shown(first)} and the second largest is ${shown(second)}.`,
     ],
     figures: [windowFigure(look, site.x, pick, shape)],
-    question: `Suppose the runner-up grew by ${shown(growth)}, half of what it lacks. By how much would ${cell} grow?`,
+    question: `Suppose the second largest grew by ${shown(growth)}, half of the gap. By how much would ${cell} grow?`,
     reveal: [
-      `By ${shown(change)}. Only the winner counts; the others may change as long as they stay smaller. That is why ` +
-        "the gradient will go to the winner alone.",
+      `By ${shown(change)}. Only the maximum counts; the others may change as long as they stay smaller. This is ` +
+        "why the gradient goes to the maximum alone.",
     ],
   };
 }
 
-/** Where the gradient goes. @param {Look} look @returns {Stop | null} */
+/** Builds the stop on the path of a gradient through max pooling. @param {Look} look @returns {Stop | null} */
 export function route(look) {
   const site = look.planar("max_pool");
-  if (!site || !look.has(gradient(site.y))) return null;
+  if (!site || !look.has(gradientName(site.y))) return null;
   const place = loudest(look, site.y);
   if (!place) return null;
   const { cell, pick, dy } = place;
@@ -116,30 +117,30 @@ export function route(look) {
   const target = gradientCell(reached[0].cell);
   return {
     id: "route",
-    title: "A gradient meets max pooling",
+    title: "Max pooling: where the gradient goes",
     phase: "backward",
     cell: target,
     number: null,
     choices: found,
     words: [
-      "Now backward. From above, each output of the pooling is told how the loss changes with it. Take one whose " +
-        `window had one winner alone: for ${cell} it is ${gradientCell(cell)} = ${shown(dy)}.`,
-      "Below is the window that this output was taken from, with the numbers as they were in the forward pass.",
+      "Now the backward pass. Each output of the pooling receives its upstream gradient. Take one whose " +
+        `window has a single maximum: for ${cell} it is ${gradientCell(cell)} = ${shown(dy)}.`,
+      "The window of this output is shown with its values of the forward pass.",
     ],
     figures: [windowFigure(look, site.x, { ...pick, winner: -1 }, look.array(site.x).shape)],
     question: `Where does the ${shown(dy)} go?`,
     reveal: [
-      `All of it to the winner, ${reached[0].cell} = ${shown(reached[0].value)}: had it grown by a little, the ` +
-        "output would have grown by as much. The others get 0 from this window: a little change of theirs would " +
+      `All of it to the maximum, ${reached[0].cell} = ${shown(reached[0].value)}: a small increase of it would have ` +
+        "increased the output equally. The others get 0 from this window, since a small change of theirs would " +
         "have changed nothing.",
       `${target} is ${shown(look.explain(target).value)}.`,
     ],
   };
 }
 
-/** The window with one winner alone whose output has the largest gradient. @param {Look} look @param {string} y */
+/** Finds the window with a single maximum and the largest gradient. @param {Look} look @param {string} y */
 function loudest(look, y) {
-  const { data, shape } = look.array(gradient(y));
+  const { data, shape } = look.array(gradientName(y));
   const order = Array.from(data.keys()).sort((one, other) => Math.abs(data[other]) - Math.abs(data[one]));
   for (const k of order) {
     if (data[k] === 0) return null;
@@ -152,7 +153,7 @@ function loudest(look, y) {
   return null;
 }
 
-/** The window whose winner leads by most. @param {Look} look @param {string} y */
+/** Finds the window whose maximum leads by the largest margin. @param {Look} look @param {string} y */
 function clearest(look, y) {
   const { data, shape } = look.array(y);
   let best = null;
@@ -170,7 +171,7 @@ function clearest(look, y) {
 }
 
 /**
- * The candidates of a window as they lie on the map, the winner marked.
+ * Returns a figure of a window on the map, with the maximum marked.
  * @param {Look} look
  * @param {string} tensor
  * @param {NonNullable<import("../../../types.js").Explanation["pick"]>} pick
@@ -189,8 +190,5 @@ function windowFigure(look, tensor, { candidates, winner }, shape) {
   return { ...figure, marks: new Map(winner < 0 ? [] : [[winner, /** @type {const} */ ("won")]]) };
 }
 
-/** relu2.y → relu2.dy, x → dx. @param {string} tensor */
-const gradient = (tensor) => tensor.replace(/([^.]+)$/, "d$1");
-
 /** @param {string} cell */
-const gradientCell = (cell) => gradient(cell.slice(0, cell.indexOf("["))) + cell.slice(cell.indexOf("["));
+const gradientCell = (cell) => gradientName(cell.slice(0, cell.indexOf("["))) + cell.slice(cell.indexOf("["));

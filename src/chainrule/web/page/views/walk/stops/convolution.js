@@ -1,4 +1,4 @@
-/** The convolutions: one output, why a kernel finds edges, and sums over channels. */
+/** Stops on convolutions: one output, edge detection, and sums over channels. */
 import { rough } from "../../../brief.js";
 import { named } from "../../../explain/naming.js";
 import { sizeOf } from "../../../engine/tensor.js";
@@ -11,7 +11,7 @@ import { choices } from "../stop.js";
  * @typedef {import("../stop.js").Stop} Stop
  */
 
-/** One output as a patch times a kernel. @param {Look} look @returns {Stop | null} */
+/** Builds the stop on one output as a patch times a kernel. @param {Look} look @returns {Stop | null} */
 export function patch(look) {
   const site = look.planar("cross_correlate");
   if (!site || site.operation.attributes.flip) return null;
@@ -38,11 +38,11 @@ export function patch(look) {
     number: null,
     choices: found,
     words: [
-      `${site.layer} slides small kernels over the picture. At every place, the numbers of the patch are multiplied ` +
-        `by the weights that lie on them, and the products are added${biased ? ", with one bias" : ""}. That sum is ` +
+      `${site.layer} slides small kernels over the image. At every position, the values of the patch are multiplied ` +
+        `by the weights on top of them, and the products are summed${biased ? ", plus one bias" : ""}. That sum is ` +
         "one output.",
-      `Below are the patch and kernel ${o}. Orange is positive, blue negative. Where two of a colour lie on each ` +
-        "other the product is positive, where orange meets blue it is negative.",
+      `These are the patch and kernel ${o}. Orange is positive, blue negative. Where the two have the same colour, ` +
+        "the product is positive; where they differ, it is negative.",
     ],
     figures: [
       {
@@ -53,16 +53,16 @@ export function patch(look) {
       "⋆",
       look.figure(`${site.layer}.w: kernel ${o}`, `${site.layer}.w`, [o, channel % w[1]]),
     ],
-    question: `Without working it out: what do ${parts} come to, ${cell}?`,
+    question: `Without calculating: what is the sum of ${parts}, ${cell}?`,
     reveal: [
-      `${cell} = ${shown(value)}. It is the largest output of ${site.layer} for this picture: nowhere else do ` +
-        "a patch and a kernel agree so well.",
+      `${cell} = ${shown(value)}. It is the largest output of ${site.layer} for this image: nowhere else do ` +
+        "a patch and a kernel match so well.",
     ],
   };
 }
 
 /**
- * The cells of the patch, by their place in the map.
+ * Returns marks for the cells of the patch on the map.
  * @param {[number, number]} place
  * @param {number[]} w
  * @param {number[]} x
@@ -72,7 +72,7 @@ function patchMarks([top, left], [, , KH, KW], [, , W]) {
   return new Map(cells.map((cell) => [cell, /** @type {const} */ ("from")]));
 }
 
-/** What is left of a kernel on an even surface. @param {Look} look @returns {Stop | null} */
+/** Builds the stop on a kernel's response to a uniform patch. @param {Look} look @returns {Stop | null} */
 export function edges(look) {
   const site = look.planar("cross_correlate");
   if (!site) return null;
@@ -85,35 +85,35 @@ export function edges(look) {
   const flat = evenest(look, site, w.shape);
   const conclusion =
     ratio < 0.2
-      ? "Positive and negative weights all but cancel. On an even surface, bright or dark, hardly anything is left; " +
-        "where one side of the patch is brighter than the other, the difference is. Such a kernel finds edges."
-      : "Positive and negative weights cancel in part only: this network has no pure edge finder. What cancels " +
-        "answers to differences between the two sides of a patch, the rest to its brightness.";
+      ? "Positive and negative weights nearly cancel. On a uniform area, bright or dark, hardly anything remains; " +
+        "where one side of the patch is brighter than the other, the difference does. Such a kernel detects edges."
+      : "Positive and negative weights cancel only in part: this network has no pure edge detector. The part that " +
+        "cancels responds to differences between the two sides of a patch, the rest to its brightness.";
   return {
     id: "edges",
-    title: "Why a kernel finds edges",
+    title: "Why a kernel detects edges",
     phase: "forward",
     number: null,
     choices: found,
     cell: flat,
     words: [
-      "What does a kernel say to an even surface? Let all numbers of the patch be 1: then every product is a weight, " +
-        "and their sum is the sum of the weights.",
-      `This is kernel ${o} of ${site.layer}, the one whose positive and negative weights are best balanced. The ` +
-        `sizes of its ${many(w.data.length / w.shape[0], "weight")}, signs left aside, add up to ${rough(sizes)}.`,
+      "How does a kernel respond to a uniform patch? Let all its values be 1: every product is then a weight, " +
+        "and the output is the sum of the weights.",
+      `This is kernel ${o} of ${site.layer}, whose positive and negative weights are the best balanced. The ` +
+        `magnitudes of its ${many(w.data.length / w.shape[0], "weight")} sum to ${rough(sizes)}.`,
     ],
     figures: Array.from({ length: w.shape[1] }, (_, c) =>
       look.figure(`kernel ${o}${w.shape[1] > 1 ? `, channel ${c}` : ""}`, `${site.layer}.w`, [o, c]),
     ),
-    question: "What do the weights add up to, signs and all (without the bias)?",
+    question: "What is the sum of the weights, with their signs (without the bias)?",
     reveal: [
-      `Σ w = ${shown(sum)}, which is ${percent(ratio)} of ${shown(sizes)}. ${conclusion}`,
-      `In this picture, ${flat} is an output on the evenest patch: see what its products come to.`,
+      `Σ w = ${shown(sum)}, or ${percent(ratio)} of ${shown(sizes)}. ${conclusion}`,
+      `In this image, ${flat} is an output on the most uniform patch: see what its products sum to.`,
     ],
   };
 }
 
-/** How many products make one number of a later convolution. @param {Look} look @returns {Stop | null} */
+/** Builds the stop on the number of products in an output. @param {Look} look @returns {Stop | null} */
 export function channels(look) {
   const site = look.planar("cross_correlate", 1);
   if (!site) return null;
@@ -130,22 +130,22 @@ export function channels(look) {
     choices: [],
     number: products,
     words: [
-      `${site.layer} does not read a picture: it reads the ${many(maps, "map")} of ${site.x.split(".")[0]}. Each of ` +
-        `its ${many(shape[0], "kernel")} has a slice of ${shape[2]} × ${shape[3]} weights for every map it reads ` +
-        `(${shape[1] === maps ? "all of them" : `${shape[1]} of them`}), and adds all products up.`,
-      "So a kernel here can ask for a combination: an upright edge here and a level one beside it is a corner.",
+      `${site.layer} does not read the image: it reads the ${many(maps, "map")} of ${site.x.split(".")[0]}. Each of ` +
+        `its ${many(shape[0], "kernel")} has ${shape[2]} × ${shape[3]} weights for every map it reads ` +
+        `(${shape[1] === maps ? "all of them" : `${shape[1]} of them`}), and sums all products.`,
+      "A kernel here can therefore respond to a combination: a vertical edge beside a horizontal one is a corner.",
     ],
     figures: sliced(look, site, index[0], shape),
-    question: "How many products make one number? (The bias is none.)",
+    question: "How many products are summed for one output? (The bias is not a product.)",
     reveal: [
       `${shape[1]} × ${shape[2]} × ${shape[3]} = ${products}. ${cell}, the largest output, is ` +
-        `${shown(look.value(site.y, index))}. A whole map needs as many for each of its cells, with the same weights.`,
+        `${shown(look.value(site.y, index))}. Every other cell of the map takes as many, with the same weights.`,
     ],
   };
 }
 
 /**
- * The slices of one kernel, at most four.
+ * Returns figures of the slices of one kernel, at most four.
  * @param {Look} look
  * @param {{layer: string}} site
  * @param {number} o
@@ -158,7 +158,7 @@ function sliced(look, site, o, shape) {
   return some < shape[1] ? [...all, `… and ${shape[1] - some} more`] : all;
 }
 
-/** A kernel's sum, and the sum of its sizes. @param {import("../../../types.js").NDArray} w @param {number} o */
+/** Returns a kernel's sum and sum of magnitudes. @param {import("../../../types.js").NDArray} w @param {number} o */
 function weighed(w, o) {
   const size = sizeOf(w.shape.slice(1));
   const weights = Array.from(w.data.subarray(o * size, (o + 1) * size));
@@ -168,7 +168,7 @@ function weighed(w, o) {
 }
 
 /**
- * The output whose patch has the least difference between its numbers.
+ * Finds the output whose patch has the smallest range of values.
  * @param {Look} look
  * @param {NonNullable<ReturnType<Look["site"]>>} site
  * @param {number[]} w
@@ -209,8 +209,9 @@ function rangeOf(data, shape, [top, left], w) {
   return high - low;
 }
 
-/** The first row and column of a patch that lies whole on the input; null: it does not, or is dilated. */
 /**
+ * Returns the first row and column of a patch that lies entirely on the input; null if it does not, or is dilated.
+ *
  * @param {import("../../../types.js").Operation} operation
  * @param {number[]} at
  * @param {number[]} x
@@ -232,7 +233,7 @@ function placeOf({ attributes }, at, x, w) {
 }
 
 /**
- * The input channel with the largest products.
+ * Returns the input channel with the largest products.
  * @param {import("../../../types.js").Term[]} terms
  * @param {number} channels
  */

@@ -1,4 +1,4 @@
-/** The stops in their order. Where a network has no layer of that kind, a stop is left out. */
+/** The stops in order. A stop is left out where a network lacks its layer. */
 import { Look } from "../look.js";
 import { dense, first, loss, softmax } from "./answer.js";
 import { pooling, relu, route } from "./between.js";

@@ -1,4 +1,4 @@
-/** How one weight changes, and why. */
+/** Stops on the gradient and the update of one weight. */
 import { rough } from "../../../brief.js";
 import { named } from "../../../explain/naming.js";
 import { shown } from "../../../explain/numbers.js";
@@ -11,7 +11,7 @@ import { choices } from "../stop.js";
  */
 
 /**
- * The weight that the two stops are about: of the second convolution, the one with the largest gradient.
+ * Returns the weight of both stops: that of the second convolution with the largest gradient.
  * @param {Look} look
  */
 function weight(look) {
@@ -23,7 +23,7 @@ function weight(look) {
   return gradient === 0 ? null : { site, index, gradient, convolution: count > 0 };
 }
 
-/** Every place that used it adds a product. @param {Look} look @returns {Stop | null} */
+/** Builds the stop on a weight's gradient as a sum over positions. @param {Look} look @returns {Stop | null} */
 export function gradient(look) {
   const found = weight(look);
   if (!found || !found.convolution) return null;
@@ -35,23 +35,23 @@ export function gradient(look) {
   const total = (/** @type {typeof terms} */ some) => shown(some.reduce((sum, term) => sum + term.value, 0));
   const loudest = terms.reduce((best, term) => (Math.abs(term.value) > Math.abs(best.value) ? term : best));
   const answers = choices("gradient", value < 0 ? GROW : SHRINK, [GROW, SHRINK, STAY]);
-  const so = value < 0 ? "smaller, so it should grow" : "larger, so it should shrink";
+  const so = value < 0 ? "smaller, so it should increase" : "larger, so it should decrease";
   if (!answers) return null;
   const [o, c] = index;
   const shape = look.array(`${site.layer}.w`).shape;
   return {
     id: "gradient",
-    title: "One weight: all its uses",
+    title: "The gradient of one weight",
     phase: "backward",
     cell,
     number: null,
     choices: answers,
     words: [
-      `${w} is one weight of a sliding kernel, so it was used at ${many(terms.length, "place")} of map ${c}. Each ` +
-        "use counts: how the loss changes with the output there (dy), times the number that the weight met (x). Its " +
-        `gradient is the sum of these ${many(terms.length, "product")}.`,
-      `${up.length} of them are positive and add up to ${total(up)}, ${down.length} negative, ` +
-        `together ${total(down)}; the others are 0, because dy or x is.`,
+      `${w} is one weight of a sliding kernel, so it was used at ${many(terms.length, "position")} of map ${c}. Each ` +
+        "position contributes the gradient of its output (dy) times the input under the weight (x). The gradient of " +
+        `the weight is the sum of these ${many(terms.length, "product")}.`,
+      `${up.length} of them are positive and sum to ${total(up)}; ${down.length} are negative and ` +
+        `sum to ${total(down)}; the others are 0, because dy or x is 0.`,
     ],
     figures: [
       look.figure(`${site.layer}.dy, map ${o}`, `${site.layer}.dy`, [o]),
@@ -63,18 +63,19 @@ export function gradient(look) {
         marks: new Map([[index[2] * shape[3] + index[3], "chosen"]]),
       },
     ],
-    question: `To make the loss of this picture smaller, should ${w} grow or shrink?`,
+    question: `To reduce the loss of this image, should ${w} increase or decrease?`,
     reveal: [
-      `${cell} = ${shown(value)}: growing makes the loss ${so}. ` + "A step goes against the gradient.",
-      `The loudest use was ${loudest.factors[0].cell} · ${loudest.factors[1].cell} = ${shown(loudest.value)}. ` +
-        "Follow it: that dy came from the layer after, that x from the layer before. This is how one finds out why " +
-        "the weight changed.",
+      `${cell} = ${shown(value)}: increasing the weight makes the loss ${so}. A step goes against the gradient.`,
+      `The largest contribution is ${loudest.factors[0].cell} · ${loudest.factors[1].cell} = ` +
+        `${shown(loudest.value)}. ` +
+        "Follow it: its dy comes from the next layer, its x from the previous one. In this way one can trace why " +
+        "a weight changes.",
     ],
   };
 }
 
 /**
- * The part of the input that a weight meets while the kernel slides; the whole map where it slides in strides.
+ * Returns a figure of the part of the input that a weight is multiplied by; the whole map for strides over 1.
  * @param {Look} look
  * @param {NonNullable<ReturnType<Look["planar"]>>} site
  * @param {number[]} index
@@ -86,14 +87,14 @@ function met(look, { operation, x, y }, [, c, u, v]) {
     padding.flat().every((/** @type {number} */ zeros) => zeros === 0);
   const [, rows, columns] = look.array(y).shape;
   if (!plain || flip) return look.figure(`${x}, map ${c}`, x, [c]);
-  return look.figure(`${x}, map ${c}: the part that this weight met`, x, [c], [u, v], [rows, columns]);
+  return look.figure(`${x}, map ${c}: the part multiplied by this weight`, x, [c], [u, v], [rows, columns]);
 }
 
-const GROW = "It should grow";
-const SHRINK = "It should shrink";
+const GROW = "It should increase";
+const SHRINK = "It should decrease";
 const STAY = "It makes no difference";
 
-/** Direction and size of the step. @param {Look} look @returns {Stop | null} */
+/** Builds the stop on the direction and size of the update. @param {Look} look @returns {Stop | null} */
 export function step(look) {
   const found = weight(look);
   if (!found) return null;
@@ -117,28 +118,28 @@ export function step(look) {
     choices: answers,
     figures: [],
     words: [
-      `The gradient of ${named(name, index)} is ${shown(g)}, and the rate of this step is ${shown(rate)}.`,
-      RULES[optimizer.operation] ?? "The optimizer makes a step of it.",
+      `The gradient of ${named(name, index)} is ${shown(g)}, and the learning rate at this step is ${shown(rate)}.`,
+      RULES[optimizer.operation] ?? "The optimizer computes the step from the gradient.",
     ],
     question: "By how much does the weight change?",
     reveal: [
       `From ${shown(before)} to ${shown(after)}: by ${shown(change)}. ` +
         remark(look, { name, index, g, change, rate }),
-      "One picture alone was looked at here; in training a batch is, and the gradient is the mean of theirs.",
+      "This step uses one image; in training, the gradient is the mean over a batch.",
     ],
   };
 }
 
 /** @type {Record<string, string>} */
 const RULES = {
-  sgd_update: "Plain gradient descent subtracts the rate times the gradient.",
+  sgd_update: "Plain gradient descent subtracts the learning rate times the gradient.",
   momentum_update:
-    "Momentum adds the gradient to a share of the velocity that earlier gradients left, and subtracts the rate " +
-    "times that.",
+    "Momentum adds the gradient to a fraction of the velocity from earlier steps, and subtracts the learning rate " +
+    "times the new velocity.",
   adam_update:
-    "Adam subtracts the rate times m̂/(√v̂ + ε): a running mean of the gradients, in units of their usual size. " +
-    "How large the gradients are does not matter, only how much they agree; so a step is seldom much longer than " +
-    "the rate.",
+    "Adam subtracts the learning rate times m̂/(√v̂ + ε): a running mean of the gradients relative to their usual " +
+    "magnitude. The size of the gradients does not matter, only how consistent they are; a step is therefore seldom " +
+    "much larger than the learning rate.",
 };
 
 /** @param {string} name */
@@ -149,14 +150,14 @@ const called = (name) =>
 function remark(look, { name, index, g, change, rate }) {
   const agrees = Math.sign(change) === -Math.sign(g);
   const { operation } = look.description.optimizer;
-  if (operation === "sgd_update") return "That is the rate times the gradient, downhill.";
+  if (operation === "sgd_update") return "This is minus the learning rate times the gradient.";
   if (operation === "momentum_update") {
-    return agrees ? "It goes against the gradient, as far as the velocity carries it." : AGAINST;
+    return agrees ? "The step goes against the gradient, by the learning rate times the velocity." : AGAINST;
   }
-  const m = look.has(`${name}.m`) ? ` The mean it remembered was ${shown(look.value(`${name}.m`, index))}.` : "";
+  const m = look.has(`${name}.m`) ? ` The first moment was ${shown(look.value(`${name}.m`, index))}.` : "";
   const far = rough(Math.abs(change) / rate);
-  return `${agrees ? `It goes against the gradient, by ${far} times the rate.` : AGAINST}${m}`;
+  return `${agrees ? `The step goes against the gradient, by ${far} times the learning rate.` : AGAINST}${m}`;
 }
 
 const AGAINST =
-  "It does not go against the gradient of this picture: what earlier batches said weighs more than this one picture.";
+  "The step does not go against the gradient of this image: earlier batches outweigh this single image.";

@@ -1,5 +1,6 @@
-/** What the network sees. */
+/** The stop on the network's input. */
 import { rough } from "../../../brief.js";
+import { byteGain } from "../../../engine/trace.js";
 import { named } from "../../../explain/naming.js";
 import { shown } from "../../../explain/numbers.js";
 import { choices } from "../stop.js";
@@ -8,8 +9,8 @@ import { choices } from "../stop.js";
 export function picture(look) {
   const { shape } = look.array("x");
   if (shape.length !== 3) return null;
-  const { gain, offset, pixels } = look.description.normalisation;
-  const times = pixels === "shares" ? gain / 255 : gain;
+  const { normalisation } = look.description;
+  const [times, offset] = [byteGain(normalisation), normalisation.offset];
   const index = look.largest("x", (value) => value * Math.sign(times));
   const value = look.value("x", index);
   const byte = Math.round((value - offset) / times);
@@ -24,10 +25,10 @@ export function picture(look) {
     cell: named("x", index),
     number: null,
     words: [
-      `A picture is ${numbers} numbers from 0 (nothing) to 255 (full ink), and nothing else. The network does not ` +
-        "know which of them are neighbours; that is left to the way its layers are built.",
-      `It does not read the bytes as they are: each is multiplied by ${rough(times)}, and ${rough(offset)} is added, ` +
-        "so that the numbers are neither large nor all of one sign.",
+      `An image is ${numbers} values from 0 (background) to 255 (full ink), and nothing else. The network does not ` +
+        "know which of them are neighbours; the structure of its layers accounts for that.",
+      `The bytes are normalised first: each is multiplied by ${rough(times)}, and ${rough(offset)} is added, ` +
+        "so that the values are small and of both signs.",
     ],
     figures: [
       {
@@ -35,11 +36,11 @@ export function picture(look) {
         marks: new Map([[index[1] * W + index[2], "chosen"]]),
       },
     ],
-    question: `The pixel with the most ink (marked) is ${byte} in the file. Which number does the network read there?`,
+    question: `The pixel with the most ink (marked) is ${byte} in the file. What value does the network read there?`,
     choices: found,
     reveal: [
       `${shown(times)} · ${byte} + (${shown(offset)}) = ${shown(value)}. ` +
-        `Where there is no ink, ${shown(offset)} is read.`,
+        `Where there is no ink, the value is ${shown(offset)}.`,
     ],
   };
 }

@@ -153,7 +153,7 @@ def correct(site: Site) -> Made:
         Step("truth", "argmax_{k} t[k]", f"argmax({listed([float(v) for v in t], ', ')})", float(truth)),
         Step("correct", "1 if answer is truth, else 0", shown(site.value), site.value),
     )
-    words = site.say(answer=answer, truth=truth)
+    words = site.say(answer=answer, truth=truth, right=answer == truth)
     written = [
         f"{site.bracket('correct', sample=n)} = "
         f"(argmax_{{k}} {_at(site, 'p', 'k', n)} = argmax_{{k}} {_at(site, 't', 'k', n)})"
@@ -171,17 +171,13 @@ def correct_labels(site: Site) -> Made:
         Step("right", "Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))", str(right), float(right)),
         Step("correct", "right / K", f"{right} / {outputs}", site.value),
     )
-    words = site.say(several=outputs > 1, outputs=outputs, right=right, said=_said(p[0]), wanted=_said(t[0]))
+    words = site.say(several=outputs > 1, outputs=outputs, right=right, said=p[0] >= 0.5, wanted=t[0] >= 0.5)
     written = [
         f"{site.bracket('correct', sample=n)} = 1/K · Σ_{{k}} "
         f"(({_at(site, 'p', 'k', n)} ≥ 0.5) = ({_at(site, 't', 'k', n)} ≥ 0.5))"
         for n in ("n", site.sample)
     ]
     return Made(words, written[0], written[1], steps=steps, sources=(*_cells(site, 0), *_cells(site, 1)))
-
-
-def _said(value: float) -> str:
-    return "yes" if value >= 0.5 else "no"
 
 
 def absolute_error(site: Site) -> Made:

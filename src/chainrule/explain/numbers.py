@@ -34,12 +34,6 @@ def bracketed(value: float) -> str:
     return f"({text})" if text.startswith(MINUS) else text
 
 
-def powered(value: float, power: str) -> str:
-    """The number to a power: in parentheses where it has a sign or an exponent of its own."""
-    text = shown(value)
-    return f"({text})^{{{power}}}" if text.startswith(MINUS) or "e" in text else f"{text}^{{{power}}}"
-
-
 def listed(values: Sequence[float], joint: str) -> str:
     """Numbers in a row; of many the first ten, an ellipsis and the last."""
     texts = [shown(value) if joint == ", " else bracketed(value) for value in values]

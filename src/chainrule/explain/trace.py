@@ -198,12 +198,12 @@ class Trace:
 
 
 def _other_shape(site: Site, cell: Cell, shape: tuple[int, ...]) -> str:
-    """A sentence where the operation sees its result in another shape than its name has."""
+    """Return a sentence where the operation sees its result in another shape than its name has."""
     seen = site.operation.writes[site.place].shape
     if seen == shape:
         return ""
-    own, here = (",".join(map(str, index)) for index in (cell.index, site.index[-len(seen) :]))
-    return f" {site.layer} sees {text(shape)} numbers as {text(seen)}: [{own}] is its [{here}]."
+    index, own = (",".join(map(str, each)) for each in (cell.index, site.index[-len(seen) :]))
+    return site.say("reshaped", layer=site.layer, shape=text(shape), seen=text(seen), index=index, own=own)
 
 
 def _checked(network: Network, x: Array, t: Array) -> int:

@@ -103,10 +103,12 @@ class Window:
 
     def facts(self) -> Mapping[str, object]:
         """Return what sentences about it name."""
-        channels = f" in each of {self.channels} channels" if self.channels > 1 else ""
         return {
-            "patch": f"a patch of {self.kernel[0]}×{self.kernel[1]} values{channels}",
+            "rows": self.kernel[0],
+            "columns": self.kernel[1],
+            "deep": self.channels > 1,
             "padded": self.padded,
+            "strided": max(self.stride) > 1,
             "grouped": self.groups > 1,
             "groups": self.groups,
             "filters": self.filters,

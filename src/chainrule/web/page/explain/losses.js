@@ -132,7 +132,7 @@ export function correct(site) {
     step("correct", "1 if answer is truth, else 0", shown(site.value), site.value),
   ];
   const symbols = "correct = (argmax_{k} p[k] = argmax_{k} t[k])";
-  const words = site.say({ answer, truth });
+  const words = site.say({ answer, truth, right: answer === truth });
   return { words, symbols, here: symbols, steps, sources: [...cells(site, 0), ...cells(site, 1)] };
 }
 
@@ -144,7 +144,7 @@ export function correct_labels(site) {
     step("right", "Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))", String(right), right),
     step("correct", "right / K", `${right} / ${outputs}`, site.value),
   ];
-  const [said, wanted] = [p[0], t[0]].map((value) => (value >= 0.5 ? "yes" : "no"));
+  const [said, wanted] = [p[0], t[0]].map((value) => value >= 0.5);
   const words = site.say({ several: outputs > 1, outputs, right, said, wanted });
   const symbols = "correct = 1/K · Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))";
   return { words, symbols, here: symbols, steps, sources: [...cells(site, 0), ...cells(site, 1)] };

@@ -22,16 +22,6 @@ export function bracketed(value) {
   return text.startsWith(MINUS) ? `(${text})` : text;
 }
 
-/**
- * The number to a power: in parentheses where it has a sign or an exponent of its own.
- *
- * @param {number} value @param {string} power
- */
-export function powered(value, power) {
-  const text = shown(value);
-  return text.startsWith(MINUS) || text.includes("e") ? `(${text})^{${power}}` : `${text}^{${power}}`;
-}
-
 /** Numbers in a row; of many the first ten, an ellipsis and the last. @param {number[]} values @param {string} joint */
 export function listed(values, joint) {
   const texts = values.map(joint === ", " ? shown : bracketed);

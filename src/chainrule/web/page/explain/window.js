@@ -70,10 +70,12 @@ export class Window {
 
   /** What sentences about it name. */
   facts() {
-    const channels = this.channels > 1 ? ` in each of ${this.channels} channels` : "";
     return {
-      patch: `a patch of ${this.kernel[0]}×${this.kernel[1]} values${channels}`,
+      rows: this.kernel[0],
+      columns: this.kernel[1],
+      deep: this.channels > 1,
       padded: this.padded,
+      strided: Math.max(...this.stride) > 1,
       grouped: this.groups > 1,
       groups: this.groups,
       filters: this.filters,

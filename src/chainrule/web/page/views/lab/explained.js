@@ -5,12 +5,12 @@ import { explain } from "../../explain/index.js";
 const TYPED = [
   [
     /\.dy$/,
-    "the gradient that comes from above",
-    "In a network the layers above send it: how the loss changes with this output. Here it stands in the lab, to type.",
+    "the upstream gradient",
+    "In a network, the layer above computes it: how the loss changes with this output. In the lab it can be typed.",
   ],
-  [/^x$/, "one number of the input", "It stands in the lab, to type."],
-  [/\.w$/, "one weight", "It stands in the lab, to type. In a network it would be learnt."],
-  [/\.b$/, "one bias", "It stands in the lab, to type. In a network it would be learnt."],
+  [/^x$/, "one value of the input", "In the lab it can be typed."],
+  [/\.w$/, "one weight", "In the lab it can be typed; in a network it is learnt."],
+  [/\.b$/, "one bias", "In the lab it can be typed; in a network it is learnt."],
 ];
 
 /**

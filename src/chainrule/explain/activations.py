@@ -1,4 +1,4 @@
-"""Softmax and its gradient, explained. Equations: reference/activations.py."""
+"""Explanations of softmax and its gradient. Equations: reference/activations.py."""
 
 import numpy as np
 

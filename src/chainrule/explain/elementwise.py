@@ -1,4 +1,4 @@
-"""Element-wise operations and their gradients, explained from their formulas (`chainrule.operations`)."""
+"""Explanations of element-wise operations and their gradients, from their formulas in `chainrule.operations`."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Formulas of one entry (`chainrule.operations`), evaluated, and written in letters and with numbers.
+"""Evaluation of formulas of one entry (`chainrule.operations`), written in letters and with numbers.
 
 The page has the same: page/explain/formulas.js.
 """

@@ -1,4 +1,4 @@
-"""The losses and the gradients of their mean, explained. Equations: reference/losses.py."""
+"""Explanations of the losses and their gradients. Equations: reference/losses.py."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,18 +14,18 @@ EPSILON = float(np.finfo(np.float64).eps)
 
 
 def half_squared_error(site: Site) -> Made:
-    """loss = 1/2 · Σ_k (p[k] − t[k])²"""
+    """Explain loss = 1/2 · Σ_k (p[k] − t[k])²."""
     return _squared(site, Scale("1/2", 0.5))
 
 
 def mean_squared_error(site: Site) -> Made:
-    """loss = 1/K · Σ_k (p[k] − t[k])²"""
+    """Explain loss = 1/K · Σ_k (p[k] − t[k])²."""
     outputs = site.array(0).shape[1]
     return _squared(site, Scale(f"1/{outputs}", 1 / outputs))
 
 
 def binary_cross_entropy(site: Site) -> Made:
-    """loss = −1/K · Σ_k t[k]·log p̂[k] + (1 − t[k])·log(1 − p̂[k])"""
+    """Explain loss = −1/K · Σ_k t[k]·log p̂[k] + (1 − t[k])·log(1 − p̂[k])."""
     p, t = _rows(site)
     terms: list[Term] = []
     for k, q in enumerate(np.clip(p, EPSILON, 1 - EPSILON)):
@@ -44,7 +44,7 @@ def binary_cross_entropy(site: Site) -> Made:
 
 
 def categorical_cross_entropy(site: Site) -> Made:
-    """loss = −Σ_k t[k]·log p̂[k]"""
+    """Explain loss = −Σ_k t[k]·log p̂[k]."""
     p, _ = _rows(site)
     logs = np.log(np.clip(p, EPSILON, 1))
     terms = tuple(
@@ -59,7 +59,7 @@ def categorical_cross_entropy(site: Site) -> Made:
 
 
 def softmax_cross_entropy(site: Site) -> Made:
-    """loss = Σ_k t[k]·(L − z[k]), L = log Σ_k e^{z[k]}"""
+    """Explain loss = Σ_k t[k]·(L − z[k]), where L = log Σ_k e^{z[k]}."""
     z, t = _rows(site)
     m, powers = _powers(z)
     logarithm, right = float(np.log(sum(powers))), _one_hot(t)
@@ -82,14 +82,14 @@ def softmax_cross_entropy(site: Site) -> Made:
 
 
 def half_squared_error_dp(site: Site) -> Made:
-    """dp[k] = (p[k] − t[k]) / N"""
+    """Explain dp[k] = (p[k] − t[k]) / N."""
     p, t = _entries(site)
     numbers = f"{bracketed(p)} − {bracketed(t)}"
     return _gradient(site, "p[k] − t[k]", numbers)
 
 
 def mean_squared_error_dp(site: Site) -> Made:
-    """dp[k] = 2/K · (p[k] − t[k]) / N"""
+    """Explain dp[k] = 2/K · (p[k] − t[k]) / N."""
     p, t = _entries(site)
     outputs = site.array(0).shape[1]
     numbers = f"2/{outputs} · ({bracketed(p)} − {bracketed(t)})"
@@ -97,7 +97,7 @@ def mean_squared_error_dp(site: Site) -> Made:
 
 
 def binary_cross_entropy_dp(site: Site) -> Made:
-    """dp[k] = 1/K · ((1 − t[k])/(1 − p̂[k]) − t[k]/p̂[k]) / N"""
+    """Explain dp[k] = 1/K · ((1 − t[k])/(1 − p̂[k]) − t[k]/p̂[k]) / N."""
     p, t = _entries(site)
     q = float(np.clip(p, EPSILON, 1 - EPSILON))
     outputs = site.array(0).shape[1]
@@ -106,13 +106,13 @@ def binary_cross_entropy_dp(site: Site) -> Made:
 
 
 def categorical_cross_entropy_dp(site: Site) -> Made:
-    """dp[k] = −t[k] / p̂[k] / N"""
+    """Explain dp[k] = −t[k] / p̂[k] / N."""
     p, t = _entries(site)
     return _gradient(site, "−t[k] / p̂[k]", f"−{bracketed(t)} / {bracketed(float(np.clip(p, EPSILON, 1)))}")
 
 
 def softmax_cross_entropy_dp(site: Site) -> Made:
-    """dz[j] = (ŷ[j] · Σ_k t[k] − t[j]) / N, and ŷ[j] − t[j] for one sample with one right class"""
+    """Explain dz[j] = (ŷ[j] · Σ_k t[k] − t[j]) / N, or ŷ[j] − t[j] for one sample and a one-hot target."""
     z, t = _rows(site)
     n, j = site.sample, site.own[0]
     m, powers = _powers(z)
@@ -145,7 +145,7 @@ def softmax_cross_entropy_dp(site: Site) -> Made:
 
 
 def correct(site: Site) -> Made:
-    """1 where the largest entries of p and t are in the same place, else 0"""
+    """Explain whether the largest entries of p and t have the same index."""
     p, t = _rows(site)
     answer, truth = int(np.argmax(p)), int(np.argmax(t))
     steps = (
@@ -163,7 +163,7 @@ def correct(site: Site) -> Made:
 
 
 def correct_labels(site: Site) -> Made:
-    """1/K Σ_k 1 where p[k] and t[k] are on the same side of ½"""
+    """Explain the share of entries where p[k] and t[k] are on the same side of ½."""
     p, t = _rows(site)
     same = [(a >= 0.5 and b >= 0.5) or (a < 0.5 and b < 0.5) for a, b in zip(p, t, strict=True)]
     outputs, right = len(same), sum(same)
@@ -181,7 +181,7 @@ def correct_labels(site: Site) -> Made:
 
 
 def absolute_error(site: Site) -> Made:
-    """1/K Σ_k |p[k] − t[k]|"""
+    """Explain 1/K Σ_k abs(p[k] − t[k])."""
     p, t = _rows(site)
     distances = [abs(float(a) - float(b)) for a, b in zip(p, t, strict=True)]
     total, outputs = sum(distances), len(distances)
@@ -210,7 +210,7 @@ EXPLAINERS: dict[str, Callable[[Site], Made]] = {
 
 
 def _squared(site: Site, scale: Scale) -> Made:
-    """Both squared errors: terms (p − t)·(p − t), and a scale."""
+    """Explain a squared error: terms (p − t)·(p − t), and a scale."""
     p, t = _rows(site)
     factors = [Factor(f"(p[{k}] − t[{k}])", None, float(a - b)) for k, (a, b) in enumerate(zip(p, t, strict=True))]
     letter = "1/K" if site.operation.name.startswith("mean") else scale.symbols
@@ -224,7 +224,7 @@ def _squared(site: Site, scale: Scale) -> Made:
 
 
 def _gradient(site: Site, formula: str, numbers: str) -> Made:
-    """A gradient that is a formula of p[k] and t[k], over N in a batch."""
+    """Explain a gradient that is a formula in p[k] and t[k], divided by N in a batch."""
     n, k = site.sample, site.own[0]
     last = Step(f"dp[{k}]", _over(site, formula), _over(site, numbers, str(site.samples)), site.value)
     symbols = _over(site, _of_sample(site, formula, "n"))
@@ -242,7 +242,7 @@ def _of_sample(site: Site, formula: str, sample: Index) -> str:
 
 
 def _over(site: Site, formula: str, size: str = "N") -> str:
-    """The formula, over the number of samples where there are several."""
+    """Divide a formula by the number of samples where there are several."""
     return formula if site.samples == 1 else f"({formula}) / {size}"
 
 
@@ -252,13 +252,13 @@ def _difference(site: Site, k: Index, sample: Index, whole: bool) -> str:
 
 
 def _sum_steps(z: Array, m: float, powers: Sequence[float]) -> tuple[Step, Step]:
-    """The largest score, and the sum of powers without it."""
+    """Return the steps for the largest score and for the sum of powers."""
     largest = Step("m", "max_{k} z[k]", f"max({listed([float(value) for value in z], ', ')})", m)
     return largest, Step("S", "Σ_{k} e^{z[k] − m}", listed(powers, " + "), sum(powers))
 
 
 def _jacobian(site: Site, y: Sequence[float], t: Array, j: int) -> Jacobian:
-    """Through every probability: dLoss/dŷ_k · dŷ_k/dz_j."""
+    """Return dLoss/dŷ_k · dŷ_k/dz_j for every class k."""
     rows: list[Row] = []
     for k, p in enumerate(y):
         slope = (1.0 if k == j else 0.0) - y[j]
@@ -269,7 +269,7 @@ def _jacobian(site: Site, y: Sequence[float], t: Array, j: int) -> Jacobian:
 
 
 def _read_by_gradient(site: Site, n: int, j: int) -> tuple[str, ...]:
-    """The probability where a softmax layer holds it, else all scores; and the target."""
+    """Return the probability if a softmax layer holds it, else all scores; and the target."""
     softmax = f"{site.catalogue.layers[-1]}.y"
     if softmax in site.catalogue.entries and softmax != site.tensor(0).storage:
         index = f"{n},{j}" if site.samples > 1 else f"{j}"
@@ -278,12 +278,12 @@ def _read_by_gradient(site: Site, n: int, j: int) -> tuple[str, ...]:
 
 
 def _rows(site: Site) -> tuple[Array, Array]:
-    """p and t of this sample."""
+    """Return p and t of this sample."""
     return site.array(0)[site.sample], site.array(1)[site.sample]
 
 
 def _entries(site: Site) -> tuple[float, float]:
-    """p[k] and t[k] of this entry."""
+    """Return p[k] and t[k] of this entry."""
     p, t = _rows(site)
     return float(p[site.own]), float(t[site.own])
 
@@ -294,7 +294,7 @@ def _powers(z: Array) -> tuple[float, list[float]]:
 
 
 def _one_hot(t: Array) -> int | None:
-    """The right class, where the target is one."""
+    """Return the right class if the target is one-hot."""
     right = int(t.argmax())
     return right if t[right] == 1 and np.count_nonzero(t) == 1 else None
 

@@ -1,4 +1,4 @@
-"""The optimizers' updates, explained from their formulas (`chainrule.operations`). Loops: reference/updates.py."""
+"""Explanations of the optimizers' updates, from formulas in `chainrule.operations`. Loops: reference/updates.py."""
 
 from collections.abc import Mapping
 from dataclasses import replace

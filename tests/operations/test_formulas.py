@@ -19,6 +19,7 @@ OPTIMIZERS = (
     *(optimizers.Nesterov(0.1, decay=0.3), optimizers.RMSProp(momentum=0.5), optimizers.Adam()),
     optimizers.AdamW(0.01, decay=0.3),
 )
+GRADIENTS = [name for name, entry in operations.entries().items() if name.endswith("_dp") and "steps" in entry]
 sources = pytest.mark.parametrize("source", [docstring, page], ids=["docstring", "page"])
 element_wise = pytest.mark.parametrize("name", operations.element_wise())
 
@@ -83,6 +84,20 @@ def test_updates(optimizer: optimizers.Optimizer, source: Any) -> None:
     letters = {**given, **constants, **start}
     nesterov = bool(given.get("nesterov"))
     assert computed(lines, letters, nesterov=nesterov)["p"] == pytest.approx([after], rel=1e-13)
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+@pytest.mark.parametrize("batch", [1, 3])
+@sources
+def test_gradients_of_losses(name: str, batch: int, source: Any) -> None:
+    generator = np.random.default_rng(batch)
+    p, t = generator.uniform(0.1, 0.9, (2, batch, 4))
+    expected = getattr(reference, name)(p, t)[0, 1]
+    known = {"p": p[0, 1], "t": t[0, 1], "K": 4.0, "N": float(batch), "ε": 1e-16}
+    steps = chain(operations.entries()[name]["steps"], known, {"batch": batch > 1}, {})
+    assert steps[-1].value == pytest.approx(expected, rel=1e-13)
+    lines = [line.replace("[n,k]", "") for line in source(name)]
+    assert computed(lines, {**known, "p̂": p[0, 1], "batch": batch})["dp"] == pytest.approx([expected], rel=1e-13)
 
 
 def test_the_reader_sees_what_is_wrong() -> None:

@@ -1,16 +1,20 @@
 """Explanations of the losses and their gradients. Equations: reference/losses.py."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from chainrule import operations
 from chainrule.engines import Array
+from chainrule.explain.formulas import chain, in_letters, in_numbers
 from chainrule.explain.notation import Index, at
 from chainrule.explain.numbers import bracketed, listed, shown
 from chainrule.explain.record import Factor, Jacobian, Made, Row, Scale, Step, Term
 from chainrule.explain.site import Site
 
 EPSILON = float(np.finfo(np.float64).eps)
+OF_ENTRY = ("p", "t", "p̂")  # letters of formulas that have an index
 
 
 def half_squared_error(site: Site) -> Made:
@@ -81,34 +85,21 @@ def softmax_cross_entropy(site: Site) -> Made:
     return Made(words, written[0], written[1], steps=steps, sources=(*_cells(site, 0), *_cells(site, 1)))
 
 
-def half_squared_error_dp(site: Site) -> Made:
-    """Explain dp[k] = (p[k] − t[k]) / N."""
+def gradient(site: Site) -> Made:
+    """Explain a gradient whose steps are formulas in p[k] and t[k]."""
+    n, k = site.sample, site.own[0]
     p, t = _entries(site)
-    numbers = f"{bracketed(p)} − {bracketed(t)}"
-    return _gradient(site, "p[k] − t[k]", numbers)
-
-
-def mean_squared_error_dp(site: Site) -> Made:
-    """Explain dp[k] = 2/K · (p[k] − t[k]) / N."""
-    p, t = _entries(site)
-    outputs = site.array(0).shape[1]
-    numbers = f"2/{outputs} · ({bracketed(p)} − {bracketed(t)})"
-    return _gradient(site, "2/K · (p[k] − t[k])", numbers)
-
-
-def binary_cross_entropy_dp(site: Site) -> Made:
-    """Explain dp[k] = 1/K · ((1 − t[k])/(1 − p̂[k]) − t[k]/p̂[k]) / N."""
-    p, t = _entries(site)
-    q = float(np.clip(p, EPSILON, 1 - EPSILON))
-    outputs = site.array(0).shape[1]
-    numbers = f"1/{outputs} · ((1 − {bracketed(t)}) / (1 − {bracketed(q)}) − {bracketed(t)} / {bracketed(q)})"
-    return _gradient(site, "1/K · ((1 − t[k]) / (1 − p̂[k]) − t[k] / p̂[k])", numbers)
-
-
-def categorical_cross_entropy_dp(site: Site) -> Made:
-    """Explain dp[k] = −t[k] / p̂[k] / N."""
-    p, t = _entries(site)
-    return _gradient(site, "−t[k] / p̂[k]", f"−{bracketed(t)} / {bracketed(float(np.clip(p, EPSILON, 1)))}")
+    known = {"p": p, "t": t, "K": float(site.array(0).shape[1]), "N": float(site.samples), "ε": EPSILON}
+    formulas = operations.entries()[site.operation.name]["steps"]
+    facts = {"batch": site.samples > 1}
+    steps = chain(formulas, known, facts, {letter: f"{letter}[k]" for letter in OF_ENTRY})
+    steps[-1] = replace(steps[-1], name=f"dp[{k}]", value=site.value)
+    last = [formula for formula in formulas if operations.holds(formula, facts)][-1]
+    letters = {letter: site.bracket(letter, "k") for letter in OF_ENTRY}
+    own = {letter: site.bracket(letter, k, sample=n) for letter in OF_ENTRY}
+    symbols = f"{site.bracket('dp', 'k')} = {in_letters(last, letters)}"
+    here = f"{site.bracket('dp', k, sample=n)} = {in_numbers(last, known, own)}"
+    return Made(site.say(), symbols, here, steps=tuple(steps), sources=(site.cell(0, (n, k)), site.cell(1, (n, k))))
 
 
 def softmax_cross_entropy_dp(site: Site) -> Made:
@@ -200,10 +191,9 @@ EXPLAINERS: dict[str, Callable[[Site], Made]] = {
     function.__name__: function
     for function in (
         *(half_squared_error, mean_squared_error, binary_cross_entropy, categorical_cross_entropy),
-        *(softmax_cross_entropy, half_squared_error_dp, mean_squared_error_dp, binary_cross_entropy_dp),
-        *(categorical_cross_entropy_dp, softmax_cross_entropy_dp, correct, correct_labels, absolute_error),
+        *(softmax_cross_entropy, softmax_cross_entropy_dp, correct, correct_labels, absolute_error),
     )
-}
+} | {name: gradient for name, entry in operations.entries().items() if name.endswith("_dp") and "steps" in entry}
 
 
 # -------------------------------------------------------------------------------------------------- parts
@@ -221,24 +211,6 @@ def _squared(site: Site, scale: Scale) -> Made:
     ]
     terms = tuple(Term.of(factor, factor) for factor in factors)
     return Made(site.say(), written[0], written[1], terms, scale, sources=(*_cells(site, 0), *_cells(site, 1)))
-
-
-def _gradient(site: Site, formula: str, numbers: str) -> Made:
-    """Explain a gradient that is a formula in p[k] and t[k], divided by N in a batch."""
-    n, k = site.sample, site.own[0]
-    last = Step(f"dp[{k}]", _over(site, formula), _over(site, numbers, str(site.samples)), site.value)
-    symbols = _over(site, _of_sample(site, formula, "n"))
-    here = _over(
-        site, _of_sample(site, formula, n).replace("[k]", f"[{k}]").replace(",k]", f",{k}]"), str(site.samples)
-    )
-    here = here.replace("/K", f"/{site.array(0).shape[1]}")
-    written = (f"{site.bracket('dp', 'k')} = {symbols}", f"{site.bracket('dp', k, sample=n)} = {here}")
-    sources = (site.cell(0, (n, k)), site.cell(1, (n, k)))
-    return Made(site.say(), written[0], written[1], steps=(last,), sources=sources)
-
-
-def _of_sample(site: Site, formula: str, sample: Index) -> str:
-    return formula if site.samples == 1 else formula.replace("[k]", f"[{sample},k]")
 
 
 def _over(site: Site, formula: str, size: str = "N") -> str:

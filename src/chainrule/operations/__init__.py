@@ -26,7 +26,8 @@ value      y from x and the attributes
 slope      f′(x) from either x or y, whichever is kept for backward; the gradient is dy · f′(x), and needs no entry
 facts      names for sentences to test: { negative = "x ≤ 0" }
 
-An optimizer's update has, with `if` and `unless` like sentences,
+An optimizer's update, and the gradient of a loss that takes one entry at a time, has, with `if` and `unless` like
+sentences,
 
 steps      formulas, one after the other; { alias = { h = "g" } } lets one letter stand for another
 rule       the update as one formula

@@ -9,11 +9,15 @@
  */
 
 import { clipped, placeOfLargest, sameSide } from "../engine/losses.js";
+import { chain, inLetters, inNumbers } from "./formulas.js";
 import { at } from "./notation.js";
 import { bracketed, listed, shown } from "./numbers.js";
 import { term } from "./site.js";
+import { holds } from "./words.js";
 
 const EPSILON = Number.EPSILON;
+/** Letters of formulas that have an index. */
+const OF_ENTRY = ["p", "t", "p̂"];
 
 /** loss = 1/2 · Σ_k (p[k] − t[k])² @param {Site} site @returns {Made} */
 export function half_squared_error(site) {
@@ -74,30 +78,24 @@ export function softmax_cross_entropy(site) {
   return { words, symbols, here: symbols, steps, sources: [...cells(site, 0), ...cells(site, 1)] };
 }
 
-/** dp[k] = (p[k] − t[k]) / N @param {Site} site @returns {Made} */
-export function half_squared_error_dp(site) {
-  const { p, t } = entries(site);
-  return gradient(site, "p[k] − t[k]", `${bracketed(p)} − ${bracketed(t)}`);
-}
-
-/** dp[k] = 2/K · (p[k] − t[k]) / N @param {Site} site @returns {Made} */
-export function mean_squared_error_dp(site) {
-  const { p, t, K } = entries(site);
-  return gradient(site, "2/K · (p[k] − t[k])", `2/${K} · (${bracketed(p)} − ${bracketed(t)})`);
-}
-
-/** dp[k] = 1/K · ((1 − t[k])/(1 − p̂[k]) − t[k]/p̂[k]) / N @param {Site} site @returns {Made} */
-export function binary_cross_entropy_dp(site) {
-  const { p, t, K } = entries(site);
-  const [q, target] = [bracketed(clipped(p, EPSILON, 1 - EPSILON)), bracketed(t)];
-  const numbers = `1/${K} · ((1 − ${target}) / (1 − ${q}) − ${target} / ${q})`;
-  return gradient(site, "1/K · ((1 − t[k]) / (1 − p̂[k]) − t[k] / p̂[k])", numbers);
-}
-
-/** dp[k] = −t[k] / p̂[k] / N @param {Site} site @returns {Made} */
-export function categorical_cross_entropy_dp(site) {
-  const { p, t } = entries(site);
-  return gradient(site, "−t[k] / p̂[k]", `−${bracketed(t)} / ${bracketed(clipped(p, EPSILON, 1))}`);
+/** A gradient whose steps are formulas in p[k] and t[k]. @param {Site} site @returns {Made} */
+export function gradient(site) {
+  const [k] = site.own;
+  const [p, t] = [site.number(0, site.own), site.number(1, site.own)];
+  const known = { p, t, K: site.array(0).shape[0], N: 1, "ε": EPSILON };
+  const formulas = site.trace.description.operations[site.operation.name].steps ?? [];
+  const [letters, own] = ["k", k].map((index) => Object.fromEntries(OF_ENTRY.map((each) => [each, at(each, index)])));
+  const steps = chain(formulas, known, { batch: false }, { ...letters });
+  const last = formulas.filter((formula) => holds(formula, { batch: false })).slice(-1)[0];
+  steps[steps.length - 1].name = `dp[${k}]`;
+  steps[steps.length - 1].value = site.value;
+  return {
+    words: site.say(),
+    symbols: `${at("dp", "k")} = ${inLetters(last, letters)}`,
+    here: `${at("dp", k)} = ${inNumbers(last, known, own)}`,
+    steps,
+    sources: [site.cell(0, [k]), site.cell(1, [k])],
+  };
 }
 
 /** dz[j] = ŷ[j] · Σ_k t[k] − t[j], and ŷ[j] − t[j] where one class is right @param {Site} site @returns {Made} */
@@ -181,24 +179,6 @@ function squared(site, letter, scale) {
 }
 
 /**
- * A gradient that is a formula of p[k] and t[k].
- *
- * @param {Site} site @param {string} formula @param {string} numbers @returns {Made}
- */
-function gradient(site, formula, numbers) {
-  const [k] = site.own;
-  const K = site.array(0).shape[0];
-  const here = formula.replaceAll("[k]", `[${k}]`).replaceAll("/K", `/${K}`);
-  return {
-    words: site.say(),
-    symbols: `${at("dp", "k")} = ${formula}`,
-    here: `${at("dp", k)} = ${here}`,
-    steps: [step(`dp[${k}]`, formula, numbers, site.value)],
-    sources: [site.cell(0, [k]), site.cell(1, [k])],
-  };
-}
-
-/**
  * The largest score, and the sum of powers without it.
  *
  * @param {number[]} z @param {number} m @param {number[]} powers @param {number} total
@@ -234,11 +214,6 @@ function readByGradient(site, j) {
 /** p and t. @param {Site} site */
 function rows(site) {
   return { p: Array.from(site.array(0).data), t: Array.from(site.array(1).data) };
-}
-
-/** p[k] and t[k] of this entry, and how many there are. @param {Site} site */
-function entries(site) {
-  return { p: site.number(0, site.own), t: site.number(1, site.own), K: site.array(0).shape[0] };
 }
 
 /** @param {number[]} z */

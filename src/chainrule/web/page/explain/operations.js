@@ -24,6 +24,7 @@ export function explained(site) {
   if (operations[name]?.parsed) return sumOfProducts(site);
   if (operations[name]?.slope) return elementwise.value(site);
   if (operations[name.replace(/_dx$/, "")]?.slope) return elementwise.gradient(site);
+  if (operations[name]?.steps) return losses.gradient(site);
   return EXPLAINERS[name](site);
 }
 

@@ -1,5 +1,5 @@
 /**
- * How any number of a trace came about. The same records as Python's chainrule/explain.
+ * Explanations of the cells of a trace: the same records as Python's chainrule/explain.
  *
  * @typedef {import("../types.js").Trace} Trace
  * @typedef {import("../types.js").Explanation} Explanation

@@ -1,4 +1,4 @@
-/** How a number is printed: alike here and in Python, which has the same rules (chainrule/explain/numbers.py). */
+/** Numbers as text, by the same rules as in Python (chainrule/explain/numbers.py). */
 
 const DIGITS = 6;
 const MINUS = "−";

@@ -19,7 +19,11 @@ import { at, letters } from "./notation.js";
 import { shown } from "./numbers.js";
 import { fill, holds } from "./words.js";
 
-/** One entry of a parameter after the step. @param {Trace} trace @param {string} tensor @param {number[]} index @returns {Made} */
+/**
+ * One entry of a parameter after the step.
+ *
+ * @param {Trace} trace @param {string} tensor @param {number[]} index @returns {Made}
+ */
 export function update(trace, tensor, index) {
   const { operations, optimizer } = trace.description;
   const parameter = tensor.slice(0, -".update".length);
@@ -57,7 +61,7 @@ function constants(trace) {
   return { ...Object.fromEntries(attributes), clip: recipe.clip_norm ?? 0, "‖g‖": clippingOf(trace).norm };
 }
 
-/** What sentences and steps depend on. @param {Trace} trace @param {Values} known @param {number} after */
+/** Facts for sentences and steps. @param {Trace} trace @param {Values} known @param {number} after */
 function factsOf(trace, { p, dp: gradient }, after) {
   const change = after - p;
   return {

@@ -46,7 +46,7 @@ export class Window {
     return Math.floor(index / (letter === "o" ? this.filters : this.channels));
   }
 
-  /** What the constants are called, for each axis; those that change nothing are 1 or 0. @returns {Values[]} */
+  /** The names of the constants, for each axis; those that change nothing are 1 or 0. @returns {Values[]} */
   letters() {
     return ["p", "q"].map((padding, axis) => ({
       s: this.stride[axis] > 1 ? "s" : 1,
@@ -68,7 +68,7 @@ export class Window {
     }));
   }
 
-  /** What sentences about it name. */
+  /** Facts for the sentences. */
   facts() {
     return {
       rows: this.kernel[0],

@@ -36,11 +36,11 @@ def test_code_of_nobody():
 @pytest.mark.parametrize(
     ("cell", "title"),
     [
-        ("x[0,0,0]", "one number of the input"),
-        ("t[0]", "one number of the target"),
-        ("dx[0,0,0]", "the gradient of one number of the input"),
+        ("x[0,0,0]", "one value of the input"),
+        ("t[0]", "one value of the target"),
+        ("dx[0,0,0]", "the gradient of one value of the input"),
         ("loss.y", "the loss"),
-        ("loss.correct", "whether the answer is right"),
+        ("loss.correct", "whether the prediction is correct"),
         ("conv1.w[0,0,0,0]", "one weight of conv1"),
         ("conv1.dw[0,0,0,0]", "the gradient of one weight of conv1"),
         ("conv1.b.update[0]", "one bias of conv1 after the step"),
@@ -60,7 +60,7 @@ def test_titles(cell, title):
 def test_a_velocity_is_not_a_mean():
     trace = trace_of(around(cr.Conv2D(2, 2), (1, 3, 3)), training=Training(Momentum(0.1), step=3))
     assert trace.explain("conv1.w.v[0,0,0,0]").title == "the velocity of one weight of conv1"
-    assert "none yet" not in trace.explain("conv1.w.v[0,0,0,0]").made.words
+    assert "empty before the first" not in trace.explain("conv1.w.v[0,0,0,0]").made.words
 
 
 def test_an_update_says_which_way_and_why():
@@ -69,20 +69,22 @@ def test_an_update_says_which_way_and_why():
     place = tuple(int(k) for k in np.unravel_index(np.abs(trace["conv1.dw"]).argmax(), (2, 1, 2, 2)))
     gradient = trace["conv1.dw"][place]
     words = trace.explain("conv1.w.update", place).made.words
-    assert ("raise the loss, so it falls" if gradient > 0 else "lower the loss, so it rises") in words
+    assert (
+        "increase the loss, so the step lowers it" if gradient > 0 else "reduce the loss, so the step raises it"
+    ) in words
     against = tuple(np.full(network.parameters.size, -np.sign(gradient) * 9) for _ in range(1))
     words = (
         trace_of(network, training=Training(Momentum(0.5), moments=against)).explain("conv1.w.update", place).made.words
     )
-    assert "is stronger" in words
+    assert "because of earlier gradients" in words
     network.weights["conv1.w"][...] = 0
     network.weights["conv1.b"][...] = 0
     network.weights["dense1.w"][...] = 0
     still = trace_of(network, training=Training(SGD(0.5))).explain("conv1.w.update", place)
-    assert "stays as it is" in still.made.words
+    assert "Nothing moves this parameter" in still.made.words
     ones = (np.ones(network.parameters.size),) * 2
     moved = trace_of(network, training=Training(Adam(), moments=ones, step=2)).explain("conv1.w.update", place)
-    assert "although its gradient is 0" in moved.made.words
+    assert "gradient is 0, yet the step" in moved.made.words
 
 
 def test_clipping_is_a_step_of_its_own():
@@ -131,11 +133,11 @@ def test_a_layer_of_ones_own():
     network = Network([cr.Dense(3), Mine(), cr.Tanh()], (4,), engine="numpy")
     trace = trace_of(network)
     explanation = trace.explain("student1.y[2]")
-    assert explanation.made.words == "It was made by your own code (Mine.forward), which cannot be looked into."
+    assert explanation.made.words == "Your own code (Mine.forward) computed this value; it cannot be explained further."
     assert explanation.code == ()
     assert trace.explain("student1.dx[2]").cell == "dense1.dy[2]"
     assert trace.explain("student1.dscale[2]").value == pytest.approx(trace["student1.dy"][2] * trace["dense1.y"][2])
-    assert trace.explain("student1.scale[1]").title == "one number of scale of student1"
+    assert trace.explain("student1.scale[1]").title == "one value of scale of student1"
     assert trace.explain("student1.update[1]").cell == "student1.scale.update[1]"
     for name in trace.names:
         str(trace.explain(name, (0,) * trace[name].ndim))

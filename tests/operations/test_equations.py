@@ -1,13 +1,14 @@
 """The equations of operations as data: they agree with the reference, and invalid equations are refused."""
 
-import inspect
 import itertools
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from operations.written import docstring, page
 
 from chainrule import operations, reference
 from chainrule.check.configurations import draw
@@ -17,21 +18,25 @@ from chainrule.operations.equation import parse
 EQUATIONS = {name: entry for name, entry in operations.entries().items() if "equation" in entry}
 
 
-def plain(equation: str) -> str:
+def plain(equation: str, *, tied: bool = True) -> str:
     """Remove parts that only some configurations need: groups, flipped kernels, untied biases."""
     text = unicodedata.normalize("NFD", equation)
-    text = re.sub(r"c₀ ?\+ ?|( ?− ?c₀)|'", "", text).replace("b[o,i,j]", "b[o]")
+    text = re.sub(r"c₀ ?\+ ?|( ?− ?c₀)|'", "", text)
+    text = re.sub(r"(?<!d)b\[o,i,j\]", "b[o]", text) if tied else text
     return re.sub(r"Σ_(\w)\b", r"Σ_{\1}", text).replace(" ", "")
 
 
 @pytest.mark.parametrize("name", EQUATIONS)
-def test_the_docstring_of_the_reference_has_the_equation(name: str) -> None:
-    written = plain(inspect.getdoc(getattr(reference, name)) or "")
+@pytest.mark.parametrize("source", [docstring, page], ids=["docstring", "page"])
+def test_docstrings_and_pages_have_the_equation(name: str, source: Callable[[str], list[str]]) -> None:
+    written = plain("\n".join(source(name)))
     expected = plain(EQUATIONS[name]["equation"])
     if name == "bias_gradient":  # tied, and untied
         assert "db[o]=Σ_{n,i,j}dy[n,o,i,j]" in written
+        assert "db[o,i,j]=Σ_{n}dy[n,o,i,j]" in written
     elif name == "add_bias":
-        assert "y[n,o,i,j]=x[n,o,i,j]+b[o]" in written
+        assert "y[n,o,i,j]=x[n,o,i,j]+b[o]tied" in written
+        assert "y[n,o,i,j]=x[n,o,i,j]+b[o,i,j]untied" in plain("\n".join(source(name)), tied=False)
     else:
         assert expected in written
 

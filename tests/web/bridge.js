@@ -6,7 +6,7 @@ import { factor } from "/engine/schedules.js";
 import { answer, makeTrace, normalised } from "/engine/trace.js";
 import { Trainer } from "/engine/training.js";
 import { canonical, explain } from "/explain/index.js";
-import { bracketed, listed, powered, shown } from "/explain/numbers.js";
+import { bracketed, listed, shown } from "/explain/numbers.js";
 import { cameFrom, goesTo } from "/explain/reach.js";
 
 const KINDS = { f8: Float64Array, f4: Float32Array, i4: Int32Array, u1: Uint8Array };
@@ -20,7 +20,7 @@ export async function answered(name, text) {
 
 const FUNCTIONS = {
   run: (cases) => cases.map(({ name, arrays, attributes }) => attempted(() => operations[name](arrays, attributes))),
-  numbers: (values) => Array.from(values.data, (value) => [shown(value), bracketed(value), powered(value, "2")]),
+  numbers: (values) => Array.from(values.data, (value) => [shown(value), bracketed(value)]),
   listed: (values, joint) => listed(Array.from(values.data), joint),
   uniform: (seed, stream, step, sample, elements) => array(uniform(BigInt(seed), stream, step, sample, elements)),
   streamNumber,

@@ -1,4 +1,4 @@
-"""A training step looked at: every number of forward, backward and update, and how it was made."""
+"""Traces of one training step: every value of forward, backward and update, and its explanation."""
 
 from chainrule.explain.record import Explanation
 from chainrule.explain.stepping import Training

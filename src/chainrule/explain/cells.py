@@ -1,4 +1,4 @@
-"""The cells of a trace by name: one canonical name each, and other names that are read too.
+"""Cells of a trace by name: one canonical name each, and aliases.
 
 A tensor has the shape of the operation that wrote it; a gradient that of what it is the gradient of; the input and the
 parameters their own. An index has no sample axis when the trace has one sample.
@@ -21,7 +21,7 @@ UPDATE = ".update"
 
 @dataclass(frozen=True)
 class Entry:
-    """A tensor: its shape without the sample axis, its kind, and whether each sample has it."""
+    """A tensor of a trace: shape without the sample axis, kind, and whether each sample has its own."""
 
     name: str
     shape: Shape
@@ -42,7 +42,7 @@ class Cell:
 
 @dataclass
 class Catalogue:
-    """All tensors of a trace of so many samples, in the order in which they are made.
+    """All tensors of a trace, in the order in which they are computed.
 
     aliases  name → the tensors it also stands for, each with the shape in which they are seen (without samples)
     writers  tensor → the operation that writes it, the place among what that writes, and the layer it belongs to
@@ -57,22 +57,22 @@ class Catalogue:
     inputs: dict[str, str] = field(default_factory=dict[str, str])
 
     def add(self, name: str, shape: Shape, kind: str, *, per_sample: bool) -> None:
-        """A tensor, unless it is known."""
+        """Add a tensor, unless it is known."""
         self.entries.setdefault(name, Entry(name, shape, kind, per_sample))
 
     def also(self, name: str, target: str, shape: Shape) -> None:
-        """Another name of a tensor, or the same in another shape; nothing where there is no such tensor."""
+        """Add an alias of a tensor, in the same or in another shape; do nothing if there is no such tensor."""
         if target in self.entries:
             self.aliases.setdefault(name, []).append((target, shape))
 
     def full_shape(self, name: str, shape: Shape | None = None) -> Shape:
-        """The shape that an index has: with the samples where there are several."""
+        """Return the shape that an index refers to: with the sample axis where the trace has several samples."""
         entry = self.entries[name]
         own = entry.shape if shape is None else shape
         return (self.samples, *own) if entry.per_sample and self.samples > 1 else own
 
     def cell(self, tensor: Tensor, at: Index) -> str:
-        """The canonical cell of an entry of a tensor as an operation sees it: ``at`` begins with the sample."""
+        """Return the canonical cell of an entry as an operation indexes it; ``at`` begins with the sample."""
         entry = self.entries[tensor.storage]
         own = at[1:] if entry.per_sample else at
         if tensor.shape != entry.shape:
@@ -80,7 +80,7 @@ class Catalogue:
         return named(entry.name, (at[0], *own) if entry.per_sample and self.samples > 1 else own)
 
     def read(self, cell: str) -> Cell:
-        """The cell that somebody wrote: conv2.dw[3,1,0,2], or an alias. OptionError when there is none."""
+        """Parse a cell's name, conv2.dw[3,1,0,2] or an alias; OptionError when there is no such cell."""
         found = CELL.fullmatch(str(cell))
         if not found:
             raise OptionError(f"cell {cell!r}: expected TENSOR[i,j,…], such as conv1.y[0,2,3]")
@@ -91,7 +91,7 @@ class Catalogue:
         return self.find(name, tuple(map(int, numbers)))
 
     def find(self, name: str, index: Index) -> Cell:
-        """The cell of that name, canonical or not, and index."""
+        """Return the cell with that name, canonical or not, and index."""
         seen = self.seen(name, len(index))
         target, shape = next((one for one in seen if len(one[1]) == len(index)), seen[0])
         called = named(name, index) if index else f"{name}[]"
@@ -104,7 +104,7 @@ class Catalogue:
         return Cell(target, unravelled(ravelled(index, shape), self.full_shape(target)))
 
     def seen(self, name: str, axes: int | None = None) -> list[tuple[str, Shape]]:
-        """The tensors that a name may stand for, with the shapes of their indices, the likeliest first."""
+        """Return the tensors that a name may refer to, with the shapes of their indices, the likeliest first."""
         known = [(name, self.full_shape(name))] if name in self.entries else []
         known += [(target, self.full_shape(target, shape)) for target, shape in self.aliases.get(name, [])]
         known += [(target, self.full_shape(target)) for target, _ in self.aliases.get(name, []) if target != name]
@@ -115,7 +115,7 @@ class Catalogue:
         return known
 
     def _updates(self, name: str, axes: int | None) -> list[tuple[str, Shape]]:
-        """conv2.update: the parameter of that layer with as many axes."""
+        """Resolve conv2.update: the parameter of that layer with as many axes."""
         layer = name.removesuffix(UPDATE)
         own = [
             entry for entry in self.entries.values() if entry.kind == "update" and entry.name.startswith(f"{layer}.")
@@ -138,7 +138,7 @@ class Catalogue:
 
 
 def ravelled(index: Index, shape: Shape) -> int:
-    """The place of an entry in row-major order."""
+    """Return the row-major position of an index."""
     place = 0
     for here, size in zip(index, shape, strict=True):
         place = place * size + here
@@ -146,7 +146,7 @@ def ravelled(index: Index, shape: Shape) -> int:
 
 
 def unravelled(place: int, shape: Shape) -> Index:
-    """The entry at a place in row-major order."""
+    """Return the index at a row-major position."""
     index: list[int] = []
     for size in reversed(shape):
         place, here = divmod(place, size)
@@ -155,7 +155,7 @@ def unravelled(place: int, shape: Shape) -> Index:
 
 
 def named(name: str, index: Index) -> str:
-    """conv2.dw[3,1,0,2]; loss.y, which has no axes, without brackets."""
+    """Return a cell's name: conv2.dw[3,1,0,2], or loss.y for a tensor without axes."""
     return f"{name}[{','.join(map(str, index))}]" if index else name
 
 

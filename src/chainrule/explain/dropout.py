@@ -1,4 +1,4 @@
-"""Dropout, explained. Equation: reference/dropout.py."""
+"""Explanation of dropout. Equation: reference/dropout.py."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from chainrule.randomness import uniform
 
 
 def dropout(site: Site) -> Made:
-    """y = x / (1 − rate) where u ≥ rate, else 0; the gradient is the same of dy"""
+    """Explain y = x / (1 − rate) where u ≥ rate, else 0; the gradient does the same to dy."""
     given, (n, *own) = site.arguments, site.index
     rate, element = given["rate"], ravelled(tuple(own), site.shape)
     elements = int(np.prod(site.shape))

@@ -1,4 +1,4 @@
-"""Sums of products, explained from their equations: the terms of a cell, the equation in letters and in its indices.
+"""Explanations of sums of products: the terms of a cell, the equation in letters and in its indices.
 
 The equations are those of `chainrule.operations`. Every index is worked out by the same rules with letters, with the
 numbers of the cell, and with the numbers of a term.
@@ -38,25 +38,25 @@ class _Equation:
 
     @cached_property
     def window(self) -> Window | None:
-        """The window, where the operation has one."""
+        """Window of the operation; None if it has none."""
         return Window.of(self.site) if "stride" in self.site.arguments else None
 
     @cached_property
     def own(self) -> dict[str, int]:
-        """The letters of the result and their numbers here; the sample's is n."""
+        """Letters of the result with their values here; n is the sample."""
         letters = [letter for letter in self.entry["parsed"]["result"]["index"] if letter != "n"]
         own = dict(zip(letters, self.site.own, strict=False))
         return {"n": self.site.sample, **own} if self.site.operation.writes[self.site.place].per_sample else own
 
     @cached_property
     def group(self) -> int:
-        """The group that the entry belongs to."""
+        """Group that the entry belongs to."""
         letter = "o" if "o" in self.own else "c"
         return self.window.group(letter, self.own[letter]) if self.window else 0
 
     @cached_property
     def parts(self) -> list[Parsed]:
-        """The summands of which everything is there: a bias may be missing."""
+        """Summands whose tensors are all read: a bias may be missing."""
         return [part for part in self.entry["parsed"]["parts"] if all(map(self._is_read, part["factors"]))]
 
     def made(self) -> Made:
@@ -77,7 +77,7 @@ class _Equation:
         return self.site.reads(self._read(factor))
 
     def _indices(self, factor: Parsed) -> list[Any]:
-        """The indices of a factor, as many as its tensor has axes."""
+        """Return the indices of a factor, as many as its tensor has axes."""
         tensor = self.site.tensor(self._read(factor))
         return factor["index"][: len(tensor.shape) + tensor.per_sample]
 
@@ -168,7 +168,7 @@ class _Equation:
 
 
 def _in(index: Any) -> Iterator[str]:
-    """The letters of an index; u of u'."""
+    """Yield the letters of an index; u for u'."""
     if isinstance(index, list):
         _, left, right = cast("list[Any]", index)
         yield from (*_in(left), *_in(right))
@@ -177,7 +177,7 @@ def _in(index: Any) -> Iterator[str]:
 
 
 def _plane(axis: int, axes: int) -> int:
-    """Which constants belong to an axis: those of the columns to the last, those of the rows to the others."""
+    """Return which constants an axis takes: 1 (columns) for the last, 0 (rows) for the others."""
     return 1 if axis == axes - 1 else 0
 
 

@@ -1,4 +1,4 @@
-"""The catalogue of a training plan: which tensors there are, who writes them, and under which names they are read."""
+"""The catalogue of a training plan: its tensors, the operations that write them, and their aliases."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from chainrule.plan import Operation, Plan, Tensor, gradient_name
 
 
 def gather(network: Network, plan: Plan, optimizer: Optimizer, samples: int) -> Catalogue:
-    """All that a trace of so many samples holds."""
+    """Return the catalogue of a trace."""
     found = Catalogue(samples, tuple(network.names))
     trained = _parameters(network, plan, found)
     _written(plan, found)
@@ -24,7 +24,7 @@ def gather(network: Network, plan: Plan, optimizer: Optimizer, samples: int) -> 
 
 
 def owned(plan: Plan) -> Iterator[tuple[Operation, str]]:
-    """Every operation with the layer that emitted it."""
+    """Yield every operation with the layer that emitted it."""
     for operation in (*plan.forward, *plan.closing):
         yield operation, prefix(operation.writes[0].name)
     for operation in plan.backward:
@@ -36,18 +36,18 @@ def owned(plan: Plan) -> Iterator[tuple[Operation, str]]:
 
 
 def prefix(name: str) -> str:
-    """conv2 of conv2.w."""
+    """Return the layer of a tensor's name: conv2 for conv2.w."""
     return name.rpartition(".")[0]
 
 
 def primal(name: str) -> str:
-    """conv1.w of conv1.dw: what a tensor is the gradient of."""
+    """Return the tensor that a gradient belongs to: conv1.w for conv1.dw."""
     layer, _, own = name.rpartition(".")
     return f"{layer}.{own[1:]}" if layer else own[1:]
 
 
 def is_fused(network: Network, plan: Plan) -> bool:
-    """Whether the softmax at the end is one operation with the loss."""
+    """Return whether the softmax at the end is one operation with the loss."""
     last = network.layers[-1]
     return isinstance(last, Softmax) and not any(
         operation.writes[0].name == f"{network.names[-1]}.y" for operation in plan.forward
@@ -55,7 +55,7 @@ def is_fused(network: Network, plan: Plan) -> bool:
 
 
 def _parameters(network: Network, plan: Plan, found: Catalogue) -> dict[str, Shape]:
-    """Input, target and parameters, which no operation writes; the shapes of those that are trained."""
+    """Add input, target and parameters, which no operation writes; return the shapes of the trained ones."""
     target = plan.ends[0]
     found.add("x", plan.input.shape, "input", per_sample=True)
     found.add(target.name, target.shape, "target", per_sample=True)
@@ -81,7 +81,7 @@ def _written(plan: Plan, found: Catalogue) -> None:
 
 
 def _softmax(network: Network, plan: Plan, found: Catalogue) -> None:
-    """The probabilities and their gradient, which a fused plan does not write."""
+    """Add the probabilities and their gradient, which a fused plan does not write."""
     if is_fused(network, plan):
         softmax, vector = network.names[-1], network.output_shape
         read = plan.output
@@ -95,7 +95,7 @@ def _softmax(network: Network, plan: Plan, found: Catalogue) -> None:
 
 
 def _aliases(network: Network, plan: Plan, found: Catalogue) -> None:
-    """L.x and L.dx of every layer, and L.y and L.dy of those that only rename the axes."""
+    """Add L.x and L.dx of every layer, and L.y and L.dy of layers that only rename axes."""
     storage, shape = "x", network.input_shape
     for name, output in zip(network.names, network.shapes, strict=True):
         found.inputs[name] = storage

@@ -1,4 +1,4 @@
-"""A trace and an explanation as HTML, in a notebook. Every colour is the page's own or half-clear."""
+"""Traces and explanations as HTML, for notebooks. Colours are inherited or half transparent."""
 
 from base64 import b64encode
 from html import escape
@@ -25,7 +25,7 @@ CODE = "background:transparent;color:inherit;white-space:pre-wrap;"
 
 
 def explanation(record: "Explanation") -> str:
-    """Title, words, equations, the largest terms or the steps, and where in the code."""
+    """Return title, sentences, equations, the largest terms or the steps, and where it is computed."""
     made = record.made
     head = f"<b>{escape(record.cell)} = {escape(record.shown)}</b><br>{escape(record.title)}"
     parts = [f"<p>{head}</p>", f'<p style="max-width:46em">{escape(made.words)}</p>']
@@ -41,7 +41,7 @@ def explanation(record: "Explanation") -> str:
 
 
 def trace(record: "Trace") -> str:
-    """The layers in a row: what each gives, and the gradient that comes back to it, as small maps."""
+    """Return the layers in a row, each with its output and the gradient that comes back to it, as small maps."""
     names = ["x", *(name for layer in record.network.names if (name := f"{layer}.y") in record.names)]
     cells: dict[str, list[str]] = {"": [], "forward": [], "backward": []}
     for name in names:
@@ -107,7 +107,7 @@ def _terms(record: "Explanation") -> list[str]:
 
 
 def _product(term: "Term") -> str:
-    """conv2.dy[3,0,0] (0.0123) · relu1.y[1,0,2] (0.5)"""
+    """Return the factors of a term: conv2.dy[3,0,0] (0.0123) · relu1.y[1,0,2] (0.5)."""
     if len(term.factors) == 1:
         return term.factors[0].cell or term.factors[0].name
     return " · ".join(f"{factor.cell or factor.why or factor.name} ({shown(factor.value)})" for factor in term.factors)

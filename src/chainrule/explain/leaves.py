@@ -1,23 +1,23 @@
-"""Numbers that no operation of the trace makes: the input, the target, the parameters and the moments."""
+"""Explanations of cells that no operation of the trace computes: input, target, parameters, moments, own code."""
 
+from typing import Any
+
+from chainrule import operations
 from chainrule.explain.cells import Entry
 from chainrule.explain.record import Made
 
-WORDS = {
-    "input": "It comes from outside: a number of the sample, normalised as in training.",
-    "target": "It comes from outside: what the network should have answered.",
-    "parameter": "The network learnt it: this is its value before the step.",
-    "state": "Training gathered it from the batches before: this is its value before the step.",
-    "moment": "The optimizer remembers it from the steps before.",
-}
-FIRST = "The optimizer remembers it from the steps before; there was none yet."
+KINDS = ("input", "target", "parameter", "state", "moment")
 
 
 def leaf(entry: Entry, step: int) -> Made:
-    """What is said of it."""
-    return Made(FIRST if entry.kind == "moment" and step == 1 else WORDS[entry.kind])
+    """Explain a cell that the step begins with."""
+    return _said("leaf", {**{kind: kind == entry.kind for kind in KINDS}, "first": step == 1})
 
 
 def own(operation: str) -> Made:
-    """What is said of a number that a learner's own code made."""
-    return Made(f"It was made by your own code ({operation}), which cannot be looked into.")
+    """Explain a cell that a learner's own code computed."""
+    return _said("own_code", {"operation": operation})
+
+
+def _said(name: str, facts: dict[str, Any]) -> Made:
+    return Made(operations.fill(operations.entries()[name]["words"], facts))

@@ -1,31 +1,35 @@
-"""The losses and the gradients of their mean, explained. Equations: reference/losses.py."""
+"""Explanations of the losses and their gradients. Equations: reference/losses.py."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from chainrule import operations
 from chainrule.engines import Array
+from chainrule.explain.formulas import chain, in_letters, in_numbers
 from chainrule.explain.notation import Index, at
 from chainrule.explain.numbers import bracketed, listed, shown
 from chainrule.explain.record import Factor, Jacobian, Made, Row, Scale, Step, Term
 from chainrule.explain.site import Site
 
 EPSILON = float(np.finfo(np.float64).eps)
+OF_ENTRY = ("p", "t", "p̂")  # letters of formulas that have an index
 
 
 def half_squared_error(site: Site) -> Made:
-    """loss = 1/2 · Σ_k (p[k] − t[k])²"""
+    """Explain loss = 1/2 · Σ_k (p[k] − t[k])²."""
     return _squared(site, Scale("1/2", 0.5))
 
 
 def mean_squared_error(site: Site) -> Made:
-    """loss = 1/K · Σ_k (p[k] − t[k])²"""
+    """Explain loss = 1/K · Σ_k (p[k] − t[k])²."""
     outputs = site.array(0).shape[1]
     return _squared(site, Scale(f"1/{outputs}", 1 / outputs))
 
 
 def binary_cross_entropy(site: Site) -> Made:
-    """loss = −1/K · Σ_k t[k]·log p̂[k] + (1 − t[k])·log(1 − p̂[k])"""
+    """Explain loss = −1/K · Σ_k t[k]·log p̂[k] + (1 − t[k])·log(1 − p̂[k])."""
     p, t = _rows(site)
     terms: list[Term] = []
     for k, q in enumerate(np.clip(p, EPSILON, 1 - EPSILON)):
@@ -44,7 +48,7 @@ def binary_cross_entropy(site: Site) -> Made:
 
 
 def categorical_cross_entropy(site: Site) -> Made:
-    """loss = −Σ_k t[k]·log p̂[k]"""
+    """Explain loss = −Σ_k t[k]·log p̂[k]."""
     p, _ = _rows(site)
     logs = np.log(np.clip(p, EPSILON, 1))
     terms = tuple(
@@ -59,7 +63,7 @@ def categorical_cross_entropy(site: Site) -> Made:
 
 
 def softmax_cross_entropy(site: Site) -> Made:
-    """loss = Σ_k t[k]·(L − z[k]), L = log Σ_k e^{z[k]}"""
+    """Explain loss = Σ_k t[k]·(L − z[k]), where L = log Σ_k e^{z[k]}."""
     z, t = _rows(site)
     m, powers = _powers(z)
     logarithm, right = float(np.log(sum(powers))), _one_hot(t)
@@ -81,38 +85,25 @@ def softmax_cross_entropy(site: Site) -> Made:
     return Made(words, written[0], written[1], steps=steps, sources=(*_cells(site, 0), *_cells(site, 1)))
 
 
-def half_squared_error_dp(site: Site) -> Made:
-    """dp[k] = (p[k] − t[k]) / N"""
+def gradient(site: Site) -> Made:
+    """Explain a gradient whose steps are formulas in p[k] and t[k]."""
+    n, k = site.sample, site.own[0]
     p, t = _entries(site)
-    numbers = f"{bracketed(p)} − {bracketed(t)}"
-    return _gradient(site, "p[k] − t[k]", numbers)
-
-
-def mean_squared_error_dp(site: Site) -> Made:
-    """dp[k] = 2/K · (p[k] − t[k]) / N"""
-    p, t = _entries(site)
-    outputs = site.array(0).shape[1]
-    numbers = f"2/{outputs} · ({bracketed(p)} − {bracketed(t)})"
-    return _gradient(site, "2/K · (p[k] − t[k])", numbers)
-
-
-def binary_cross_entropy_dp(site: Site) -> Made:
-    """dp[k] = 1/K · ((1 − t[k])/(1 − p̂[k]) − t[k]/p̂[k]) / N"""
-    p, t = _entries(site)
-    q = float(np.clip(p, EPSILON, 1 - EPSILON))
-    outputs = site.array(0).shape[1]
-    numbers = f"1/{outputs} · ((1 − {bracketed(t)}) / (1 − {bracketed(q)}) − {bracketed(t)} / {bracketed(q)})"
-    return _gradient(site, "1/K · ((1 − t[k]) / (1 − p̂[k]) − t[k] / p̂[k])", numbers)
-
-
-def categorical_cross_entropy_dp(site: Site) -> Made:
-    """dp[k] = −t[k] / p̂[k] / N"""
-    p, t = _entries(site)
-    return _gradient(site, "−t[k] / p̂[k]", f"−{bracketed(t)} / {bracketed(float(np.clip(p, EPSILON, 1)))}")
+    known = {"p": p, "t": t, "K": float(site.array(0).shape[1]), "N": float(site.samples), "ε": EPSILON}
+    formulas = operations.entries()[site.operation.name]["steps"]
+    facts = {"batch": site.samples > 1}
+    steps = chain(formulas, known, facts, {letter: f"{letter}[k]" for letter in OF_ENTRY})
+    steps[-1] = replace(steps[-1], name=f"dp[{k}]", value=site.value)
+    last = [formula for formula in formulas if operations.holds(formula, facts)][-1]
+    letters = {letter: site.bracket(letter, "k") for letter in OF_ENTRY}
+    own = {letter: site.bracket(letter, k, sample=n) for letter in OF_ENTRY}
+    symbols = f"{site.bracket('dp', 'k')} = {in_letters(last, letters)}"
+    here = f"{site.bracket('dp', k, sample=n)} = {in_numbers(last, known, own)}"
+    return Made(site.say(), symbols, here, steps=tuple(steps), sources=(site.cell(0, (n, k)), site.cell(1, (n, k))))
 
 
 def softmax_cross_entropy_dp(site: Site) -> Made:
-    """dz[j] = (ŷ[j] · Σ_k t[k] − t[j]) / N, and ŷ[j] − t[j] for one sample with one right class"""
+    """Explain dz[j] = (ŷ[j] · Σ_k t[k] − t[j]) / N, or ŷ[j] − t[j] for one sample and a one-hot target."""
     z, t = _rows(site)
     n, j = site.sample, site.own[0]
     m, powers = _powers(z)
@@ -145,7 +136,7 @@ def softmax_cross_entropy_dp(site: Site) -> Made:
 
 
 def correct(site: Site) -> Made:
-    """1 where the largest entries of p and t are in the same place, else 0"""
+    """Explain whether the largest entries of p and t have the same index."""
     p, t = _rows(site)
     answer, truth = int(np.argmax(p)), int(np.argmax(t))
     steps = (
@@ -153,7 +144,7 @@ def correct(site: Site) -> Made:
         Step("truth", "argmax_{k} t[k]", f"argmax({listed([float(v) for v in t], ', ')})", float(truth)),
         Step("correct", "1 if answer is truth, else 0", shown(site.value), site.value),
     )
-    words = site.say(answer=answer, truth=truth)
+    words = site.say(answer=answer, truth=truth, right=answer == truth)
     written = [
         f"{site.bracket('correct', sample=n)} = "
         f"(argmax_{{k}} {_at(site, 'p', 'k', n)} = argmax_{{k}} {_at(site, 't', 'k', n)})"
@@ -163,7 +154,7 @@ def correct(site: Site) -> Made:
 
 
 def correct_labels(site: Site) -> Made:
-    """1/K Σ_k 1 where p[k] and t[k] are on the same side of ½"""
+    """Explain the share of entries where p[k] and t[k] are on the same side of ½."""
     p, t = _rows(site)
     same = [(a >= 0.5 and b >= 0.5) or (a < 0.5 and b < 0.5) for a, b in zip(p, t, strict=True)]
     outputs, right = len(same), sum(same)
@@ -171,7 +162,7 @@ def correct_labels(site: Site) -> Made:
         Step("right", "Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))", str(right), float(right)),
         Step("correct", "right / K", f"{right} / {outputs}", site.value),
     )
-    words = site.say(several=outputs > 1, outputs=outputs, right=right, said=_said(p[0]), wanted=_said(t[0]))
+    words = site.say(several=outputs > 1, outputs=outputs, right=right, said=p[0] >= 0.5, wanted=t[0] >= 0.5)
     written = [
         f"{site.bracket('correct', sample=n)} = 1/K · Σ_{{k}} "
         f"(({_at(site, 'p', 'k', n)} ≥ 0.5) = ({_at(site, 't', 'k', n)} ≥ 0.5))"
@@ -180,12 +171,8 @@ def correct_labels(site: Site) -> Made:
     return Made(words, written[0], written[1], steps=steps, sources=(*_cells(site, 0), *_cells(site, 1)))
 
 
-def _said(value: float) -> str:
-    return "yes" if value >= 0.5 else "no"
-
-
 def absolute_error(site: Site) -> Made:
-    """1/K Σ_k |p[k] − t[k]|"""
+    """Explain 1/K Σ_k abs(p[k] − t[k])."""
     p, t = _rows(site)
     distances = [abs(float(a) - float(b)) for a, b in zip(p, t, strict=True)]
     total, outputs = sum(distances), len(distances)
@@ -204,17 +191,16 @@ EXPLAINERS: dict[str, Callable[[Site], Made]] = {
     function.__name__: function
     for function in (
         *(half_squared_error, mean_squared_error, binary_cross_entropy, categorical_cross_entropy),
-        *(softmax_cross_entropy, half_squared_error_dp, mean_squared_error_dp, binary_cross_entropy_dp),
-        *(categorical_cross_entropy_dp, softmax_cross_entropy_dp, correct, correct_labels, absolute_error),
+        *(softmax_cross_entropy, softmax_cross_entropy_dp, correct, correct_labels, absolute_error),
     )
-}
+} | {name: gradient for name, entry in operations.entries().items() if name.endswith("_dp") and "steps" in entry}
 
 
 # -------------------------------------------------------------------------------------------------- parts
 
 
 def _squared(site: Site, scale: Scale) -> Made:
-    """Both squared errors: terms (p − t)·(p − t), and a scale."""
+    """Explain a squared error: terms (p − t)·(p − t), and a scale."""
     p, t = _rows(site)
     factors = [Factor(f"(p[{k}] − t[{k}])", None, float(a - b)) for k, (a, b) in enumerate(zip(p, t, strict=True))]
     letter = "1/K" if site.operation.name.startswith("mean") else scale.symbols
@@ -227,26 +213,8 @@ def _squared(site: Site, scale: Scale) -> Made:
     return Made(site.say(), written[0], written[1], terms, scale, sources=(*_cells(site, 0), *_cells(site, 1)))
 
 
-def _gradient(site: Site, formula: str, numbers: str) -> Made:
-    """A gradient that is a formula of p[k] and t[k], over N in a batch."""
-    n, k = site.sample, site.own[0]
-    last = Step(f"dp[{k}]", _over(site, formula), _over(site, numbers, str(site.samples)), site.value)
-    symbols = _over(site, _of_sample(site, formula, "n"))
-    here = _over(
-        site, _of_sample(site, formula, n).replace("[k]", f"[{k}]").replace(",k]", f",{k}]"), str(site.samples)
-    )
-    here = here.replace("/K", f"/{site.array(0).shape[1]}")
-    written = (f"{site.bracket('dp', 'k')} = {symbols}", f"{site.bracket('dp', k, sample=n)} = {here}")
-    sources = (site.cell(0, (n, k)), site.cell(1, (n, k)))
-    return Made(site.say(), written[0], written[1], steps=(last,), sources=sources)
-
-
-def _of_sample(site: Site, formula: str, sample: Index) -> str:
-    return formula if site.samples == 1 else formula.replace("[k]", f"[{sample},k]")
-
-
 def _over(site: Site, formula: str, size: str = "N") -> str:
-    """The formula, over the number of samples where there are several."""
+    """Divide a formula by the number of samples where there are several."""
     return formula if site.samples == 1 else f"({formula}) / {size}"
 
 
@@ -256,13 +224,13 @@ def _difference(site: Site, k: Index, sample: Index, whole: bool) -> str:
 
 
 def _sum_steps(z: Array, m: float, powers: Sequence[float]) -> tuple[Step, Step]:
-    """The largest score, and the sum of powers without it."""
+    """Return the steps for the largest score and for the sum of powers."""
     largest = Step("m", "max_{k} z[k]", f"max({listed([float(value) for value in z], ', ')})", m)
     return largest, Step("S", "Σ_{k} e^{z[k] − m}", listed(powers, " + "), sum(powers))
 
 
 def _jacobian(site: Site, y: Sequence[float], t: Array, j: int) -> Jacobian:
-    """Through every probability: dLoss/dŷ_k · dŷ_k/dz_j."""
+    """Return dLoss/dŷ_k · dŷ_k/dz_j for every class k."""
     rows: list[Row] = []
     for k, p in enumerate(y):
         slope = (1.0 if k == j else 0.0) - y[j]
@@ -273,7 +241,7 @@ def _jacobian(site: Site, y: Sequence[float], t: Array, j: int) -> Jacobian:
 
 
 def _read_by_gradient(site: Site, n: int, j: int) -> tuple[str, ...]:
-    """The probability where a softmax layer holds it, else all scores; and the target."""
+    """Return the probability if a softmax layer holds it, else all scores; and the target."""
     softmax = f"{site.catalogue.layers[-1]}.y"
     if softmax in site.catalogue.entries and softmax != site.tensor(0).storage:
         index = f"{n},{j}" if site.samples > 1 else f"{j}"
@@ -282,12 +250,12 @@ def _read_by_gradient(site: Site, n: int, j: int) -> tuple[str, ...]:
 
 
 def _rows(site: Site) -> tuple[Array, Array]:
-    """p and t of this sample."""
+    """Return p and t of this sample."""
     return site.array(0)[site.sample], site.array(1)[site.sample]
 
 
 def _entries(site: Site) -> tuple[float, float]:
-    """p[k] and t[k] of this entry."""
+    """Return p[k] and t[k] of this entry."""
     p, t = _rows(site)
     return float(p[site.own]), float(t[site.own])
 
@@ -298,7 +266,7 @@ def _powers(z: Array) -> tuple[float, list[float]]:
 
 
 def _one_hot(t: Array) -> int | None:
-    """The right class, where the target is one."""
+    """Return the right class if the target is one-hot."""
     right = int(t.argmax())
     return right if t[right] == 1 and np.count_nonzero(t) == 1 else None
 

@@ -1,4 +1,4 @@
-"""Batch normalisation, explained. Equations: reference/normalization.py."""
+"""Explanations of batch normalisation and its gradients. Equations: reference/normalization.py."""
 
 from collections.abc import Iterator
 from math import prod, sqrt
@@ -16,12 +16,12 @@ WHERE = ("i", "j")
 
 
 def batch_norm(site: Site) -> Made:
-    """y = γ·x̂ + β, x̂ = (x − μ) / √(σ² + ε); μ and σ² of the channel, over the batch"""
+    """Explain y = γ·x̂ + β with x̂ = (x − μ) / √(σ² + ε), or the channel's μ or σ² over the batch."""
     return (_output, _mean, _variance)[site.place](site)
 
 
 def batch_norm_dw(site: Site) -> Made:
-    """dγ[c] = Σ dy·x̂, dβ[c] = Σ dy, over the batch"""
+    """Explain dγ[c] = Σ dy·x̂ or dβ[c] = Σ dy, over the batch."""
     (c,) = site.own
     scaled = site.place == 0
     terms: list[Term] = []
@@ -39,7 +39,7 @@ def batch_norm_dw(site: Site) -> Made:
 
 
 def batch_norm_dx(site: Site) -> Made:
-    """dx = γ/√(σ² + ε) · (dy − dβ/M − x̂·dγ/M)"""
+    """Explain dx = γ/√(σ² + ε) · (dy − dβ/M − x̂·dγ/M)."""
     n, (c, *where) = site.sample, site.own
     place = (n, c, *where)
     dy, gamma = site.factor(0, place), site.factor(2, (c,))
@@ -71,7 +71,7 @@ def batch_norm_dx(site: Site) -> Made:
 
 
 def running_statistics(site: Site) -> Made:
-    """running ← (1 − m)·running + m·batch; of the variance, m·batch·M/(M − 1)"""
+    """Explain running ← (1 − m)·running + m·batch; for the variance, m·batch·M/(M − 1)."""
     (c,) = site.own
     momentum, size = float(site.arguments["momentum"]), int(site.arguments["count"])
     new, old = site.factor(site.place, (c,)), site.factor(2 + site.place, (c,))
@@ -158,7 +158,7 @@ def _variance(site: Site) -> Made:
 
 
 def _places(site: Site, c: int) -> Iterator[Index]:
-    """Every entry of a channel in the batch, sample after sample."""
+    """Yield every index of a channel in the batch, sample after sample."""
     read = site.array(0)
     for n in range(site.samples):
         for where in np.ndindex(read.shape[2:]):
@@ -170,7 +170,7 @@ def _count(site: Site) -> int:
 
 
 def _statistics(site: Site, c: int) -> tuple[float, float]:
-    """Mean and variance of a channel, as the operation itself wrote them."""
+    """Return mean and variance of a channel, as the operation wrote them."""
     return tuple(float(site.arrays[f"{site.layer}.{name}"][c]) for name in ("mean", "variance"))  # pyright: ignore
 
 
@@ -179,7 +179,7 @@ def _deviation(site: Site, read: int, c: int) -> float:
 
 
 def _normal(site: Site, read: int, place: Index, mean: int) -> float:
-    """x̂ of an entry; mean: where the operation reads it, followed by the variance."""
+    """Return x̂ of an entry; the operation reads the mean at ``mean``, followed by the variance."""
     c = place[1]
     return (float(site.array(read)[place]) - float(site.array(mean)[c])) / _deviation(site, mean + 1, c)
 
@@ -199,6 +199,6 @@ def _root(variance: float, epsilon: float) -> str:
 
 
 def _read(site: Site, x: int, c: int, statistics: tuple[int, ...]) -> tuple[str, ...]:
-    """Cells of the channel's x, and of its statistics."""
+    """Return the cells of the channel's x, and of its statistics."""
     cells = [site.cell(x, place) for place in _places(site, c)]
     return (*cells, *(site.cell(read, (c,)) for read in statistics))

@@ -1,4 +1,4 @@
-"""Equations in linear notation: indices, sums of them, and tensors with their indices in brackets.
+"""Linear notation of equations: indices, sums of them, and tensors with their indices in brackets.
 
 An index is a letter or, once a cell's own numbers are put in, a whole number; a factor is 1, a letter or a number.
 What is trivial is left out: 1·i is i, u + 0 is u.
@@ -20,7 +20,7 @@ def times(factor: Index, index: Index) -> Index:
 
 
 def plus(first: Index, second: Index) -> Index:
-    """i+u, with spaces around where there is a product: s·i + u."""
+    """Return i+u, with spaces if there is a product: s·i + u."""
     if isinstance(first, int) and isinstance(second, int):
         return first + second
     if first == 0 or second == 0:
@@ -29,7 +29,7 @@ def plus(first: Index, second: Index) -> Index:
 
 
 def minus(first: Index, second: Index) -> Index:
-    """h−u, likewise."""
+    """Return h−u, with spaces if there is a product."""
     if isinstance(first, int) and isinstance(second, int):
         return first - second
     if second == 0:
@@ -40,14 +40,14 @@ def minus(first: Index, second: Index) -> Index:
 
 
 def over(index: Index, divisor: Index) -> Index:
-    """(h−u)/s."""
+    """Return (h−u)/s."""
     if divisor == 1:
         return index
     return f"({index})/{divisor}" if _has(index) or _is_sum(index) else f"{index}/{divisor}"
 
 
 def at(name: str, *indices: Index) -> str:
-    """dw[o,c,u,v]; x[c, i+u, j+v] with spaces where an index is an expression; a bare name without indices."""
+    """Return dw[o,c,u,v], with spaces if an index is an expression: x[c, i+u, j+v]; the bare name without indices."""
     texts = [str(index) for index in indices]
     if not texts:
         return name
@@ -56,18 +56,18 @@ def at(name: str, *indices: Index) -> str:
 
 
 def summed(letters: Iterable[str]) -> str:
-    """Σ_{o,u,v} and a space; nothing where nothing is summed over."""
+    """Return Σ_{o,u,v} and a space; nothing if there are no letters."""
     joined = ",".join(letter for letter in letters if letter)
     return f"Σ_{{{joined}}} " if joined else ""
 
 
 def barred(name: str) -> str:
-    """x̄: the tensor with zeros around it."""
+    """Return x̄, the tensor padded with zeros."""
     return f"{name}\u0304"
 
 
 def letters(axes: int) -> tuple[str, ...]:
-    """Index letters of a tensor with so many axes, without the sample axis."""
+    """Return the index letters of a tensor with that many axes, without the sample axis."""
     return {0: (), 1: ("k",), 2: ("c", "j"), 3: ("c", "i", "j"), 4: ("o", "c", "u", "v")}.get(
         axes, tuple(f"i{axis}" for axis in range(axes))
     )

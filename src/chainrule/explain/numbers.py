@@ -1,4 +1,4 @@
-"""How a number is printed: alike here and on the page, which has the same rules (page/explain/numbers.js)."""
+"""Numbers as text, by the same rules as on the page (page/explain/numbers.js)."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _ROUNDED = Context(prec=DIGITS, rounding=ROUND_HALF_UP)
 
 
 def shown(value: float) -> str:
-    """A number in six significant digits: −0.0123457, 1.23457e-7, ∞."""
+    """Return a number in six significant digits: −0.0123457, 1.23457e-7, ∞."""
     if math.isnan(value):
         return "NaN"
     sign = MINUS if value < 0 else ""
@@ -29,18 +29,12 @@ def shown(value: float) -> str:
 
 
 def bracketed(value: float) -> str:
-    """The number as it stands within an equation: in parentheses where it has a sign."""
+    """Return a number for use in an equation: in parentheses if it has a sign."""
     text = shown(value)
     return f"({text})" if text.startswith(MINUS) else text
 
 
-def powered(value: float, power: str) -> str:
-    """The number to a power: in parentheses where it has a sign or an exponent of its own."""
-    text = shown(value)
-    return f"({text})^{{{power}}}" if text.startswith(MINUS) or "e" in text else f"{text}^{{{power}}}"
-
-
 def listed(values: Sequence[float], joint: str) -> str:
-    """Numbers in a row; of many the first ten, an ellipsis and the last."""
+    """Return numbers in a row; if there are many, the first ten, an ellipsis and the last."""
     texts = [shown(value) if joint == ", " else bracketed(value) for value in values]
     return joint.join(texts if len(texts) <= MOST_LISTED else [*texts[:10], "…", texts[-1]])

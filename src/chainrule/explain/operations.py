@@ -1,15 +1,13 @@
-"""Which function explains which operation."""
+"""Explainers of the operations by name."""
 
 from collections.abc import Callable
 
 from chainrule import operations
-from chainrule.explain import activations, dropout, equations, losses, normalization, pooling
+from chainrule.explain import activations, dropout, elementwise, equations, losses, normalization, pooling
 from chainrule.explain.record import Made
 from chainrule.explain.site import Site
 
 Explainer = Callable[[Site], Made]
-
-ACTIVATIONS = ("sigmoid", "tanh", "arctan", "relu", "leaky_relu", "gelu")
 
 EXPLAINERS: dict[str, Explainer] = {
     **dict.fromkeys((name for name, entry in operations.entries().items() if "equation" in entry), equations.explain),
@@ -17,8 +15,8 @@ EXPLAINERS: dict[str, Explainer] = {
     "max_pool_dx": pooling.max_pool_dx,
     "average_pool": pooling.average_pool,
     "average_pool_dx": pooling.average_pool_dx,
-    **dict.fromkeys(ACTIVATIONS, activations.activation),
-    **{f"{name}_dx": activations.activation_dx for name in ACTIVATIONS},
+    **dict.fromkeys(operations.element_wise(), elementwise.value),
+    **{f"{name}_dx": elementwise.gradient for name in operations.element_wise()},
     "softmax": activations.softmax,
     "softmax_dx": activations.softmax_dx,
     "dropout": dropout.dropout,

@@ -1,4 +1,4 @@
-"""A whole tensor of a trace at a glance: its shape, its statistics, and how to name one of its cells."""
+"""Overview of a whole tensor of a trace: its shape, its statistics, and how to name one of its cells."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from chainrule.shapes import text
 
 @dataclass(frozen=True)
 class Overview:
-    """The content of a tensor in a few figures.
+    """Statistics of a tensor.
 
     name                    as it was asked for; tensor: its canonical name
     numbers, zeros          how many there are, and how many of them are 0
@@ -37,7 +37,7 @@ class Overview:
     largest: float
 
     def to_json(self) -> dict[str, Any]:
-        """All of it for a program."""
+        """Return all fields."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ class Overview:
 
 
 def overview(name: str, tensor: str, values: Array) -> Overview:
-    """The overview of a tensor of one axis or more, from its values."""
+    """Return the overview of a tensor with one axis or more."""
     flat = values.reshape(-1)
     finite = flat[np.isfinite(flat)]
     size = np.where(np.isnan(flat), np.inf, np.abs(flat))

@@ -1,4 +1,4 @@
-"""Pooling and its gradients, explained. Equations: reference/pooling.py."""
+"""Explanations of pooling and its gradients. Equations: reference/pooling.py."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ Cell = tuple[int, int]
 
 
 def max_pool(site: Site) -> Made:
-    """y[c,i,j] = max_{u,v} x[c, s·i + u, s·j + v]; winner: where it was"""
+    """Explain y[c,i,j] = max_{u,v} x[c, s·i + u, s·j + v], or the position of the winner."""
     x = site.array(0)
     n, (c, i, j) = site.sample, site.own
     rows, columns = _axes(site, x.shape[2:])
@@ -37,7 +37,7 @@ def max_pool(site: Site) -> Made:
 
 
 def max_pool_dx(site: Site) -> Made:
-    """dx[c,h,k] = Σ dy[c,i,j] over the windows that this cell won"""
+    """Explain dx[c,h,k] = Σ dy[c,i,j] over the windows that this cell won."""
     winner = site.array(1)
     n, (c, h, k) = site.sample, site.own
     flat = h * site.size[1] + k
@@ -56,7 +56,7 @@ def max_pool_dx(site: Site) -> Made:
 
 
 def average_pool(site: Site) -> Made:
-    """y[c,i,j] = 1/D · Σ_{u,v} x[c, s·i + u, s·j + v]"""
+    """Explain y[c,i,j] = 1/D · Σ_{u,v} x[c, s·i + u, s·j + v]."""
     n, (c, i, j) = site.sample, site.own
     rows, columns = _axes(site, site.array(0).shape[2:])
     terms = tuple(Term.of(site.factor(0, (n, c, h, k))) for h, k in _under(rows, columns, i, j))
@@ -81,7 +81,7 @@ def average_pool(site: Site) -> Made:
 
 
 def average_pool_dx(site: Site) -> Made:
-    """dx[c,h,k] = Σ_{i,j} dy[c,i,j] / D, over the windows that cover this cell"""
+    """Explain dx[c,h,k] = Σ_{i,j} dy[c,i,j] / D, over the windows that cover this cell."""
     n, (c, h, k) = site.sample, site.own
     rows, columns = _axes(site, site.size)
     windows = [(i, j) for i in _covering(rows, h) for j in _covering(columns, k)]
@@ -112,14 +112,14 @@ def _axes(site: Site, size: tuple[int, ...]) -> tuple[Axis, Axis]:
 
 
 def _under(rows: Axis, columns: Axis, i: int, j: int) -> Iterator[Cell]:
-    """The cells of the picture under a window, row by row."""
+    """Yield the cells of the image in a window, row by row."""
     for _, h in rows.taps(i):
         for _, k in columns.taps(j):
             yield h, k
 
 
 def _covering(axis: Axis, h: int) -> list[int]:
-    """The windows that cover a cell."""
+    """Return the windows that cover a cell."""
     return [i for i in range(axis.outputs) if any(h == cell for _, cell in axis.taps(i))]
 
 
@@ -134,7 +134,7 @@ def _divisor(site: Site, rows: Axis, columns: Axis, i: int, j: int) -> int:
 
 
 def _window(site: Site, index: tuple[Index, ...], sample: Index, letters: bool) -> str:
-    """x[c, s·i + u, s·j + v]"""
+    """Return x[c, s·i + u, s·j + v]."""
     stride = site.arguments["stride"]
     c, i, j = index
     s, t = ("s" if letters and step > 1 else step for step in stride)

@@ -1,4 +1,4 @@
-"""The explanation of one number: what it is, the equation that made it, its terms and where they come from."""
+"""The explanation of one cell: title, sentences, equation, and the terms with their sources."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -12,7 +12,7 @@ OPTIONAL = ("scale", "pick", "curve", "steps", "jacobian")
 
 @dataclass(frozen=True)
 class Factor:
-    """A number in a product. cell: where it is read, None for a number that no tensor holds; why it is a zero then."""
+    """A factor of a product. cell: where it is read, None if no tensor holds it; why: the reason for a zero then."""
 
     name: str
     cell: str | None
@@ -22,14 +22,14 @@ class Factor:
 
 @dataclass(frozen=True)
 class Term:
-    """A product of a sum."""
+    """A product in a sum."""
 
     factors: tuple[Factor, ...]
     value: float
 
     @staticmethod
     def of(*factors: Factor) -> "Term":
-        """The product of some factors; one with a zero that stands for padding is 0, whatever the other is."""
+        """Return the product of factors; one with a zero for padding is 0, whatever the others are."""
         value = 1.0
         for factor in factors:
             value *= factor.value
@@ -38,7 +38,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Scale:
-    """What a sum is multiplied by."""
+    """Factor of a whole sum."""
 
     symbols: str
     value: float
@@ -46,7 +46,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A cell under the window of max pooling."""
+    """A cell in the window of max pooling."""
 
     cell: str
     value: float
@@ -54,7 +54,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Pick:
-    """The cells that competed, row by row, and the place of the winner among them."""
+    """The cells of a window, row by row, and the index of the winner among them."""
 
     candidates: tuple[Candidate, ...]
     winner: int
@@ -62,7 +62,7 @@ class Pick:
 
 @dataclass(frozen=True)
 class Curve:
-    """Where on the curve of an activation a number lies."""
+    """A point on the curve of an activation, with the slope there."""
 
     function: str
     x: float
@@ -72,7 +72,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Step:
-    """A line of a calculation: its name, in symbols, with numbers put in, and what it comes to."""
+    """A line of a calculation: name, in symbols, in numbers, and value."""
 
     name: str
     symbols: str
@@ -82,7 +82,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Row:
-    """A class k in the chain rule through softmax: ŷ_k, t_k, dLoss/dŷ_k, dŷ_k/dx_j and their product."""
+    """One class k in the chain rule through softmax: ŷ_k, t_k, dLoss/dŷ_k, dŷ_k/dx_j and their product."""
 
     k: int
     p: float
@@ -101,7 +101,7 @@ class Jacobian:
 
 @dataclass(frozen=True)
 class Made:
-    """What an operation says of a number: everything of an `Explanation` that depends on the operation.
+    """The part of an `Explanation` that depends on the operation.
 
     sources   cells that are read besides those of terms and candidates
     """
@@ -118,7 +118,7 @@ class Made:
     sources: tuple[str, ...] = ()
 
     def all_sources(self) -> tuple[str, ...]:
-        """Every cell it was made from, once, in the order met."""
+        """Return every cell it was computed from, once, in the order met."""
         found = dict.fromkeys(self.sources)
         found |= dict.fromkeys(factor.cell for term in self.terms for factor in term.factors if factor.cell)
         if self.pick:
@@ -128,7 +128,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Explanation:
-    """How one number of a trace came about; see docs/explaining.md for what the fields mean."""
+    """The explanation of one cell of a trace; docs/explaining.md describes the fields."""
 
     cell: str
     tensor: str
@@ -143,11 +143,11 @@ class Explanation:
 
     @property
     def shown(self) -> str:
-        """The value as it is printed."""
+        """Value as it is printed."""
         return shown(self.value)
 
     def to_json(self) -> dict[str, Any]:
-        """The record as the page has it; optional parts only where they are."""
+        """Return the record for the page; optional parts only if present."""
         made = asdict(self.made)
         parts = {name: made.pop(name) for name in OPTIONAL}
         head = {"cell": self.cell, "tensor": self.tensor, "index": list(self.index), "value": self.value}

@@ -1,4 +1,4 @@
-"""The place where a number is made: an operation, the entry of what it writes, and what it reads, by name."""
+"""The context of an explained cell: its operation, its index, and what the operation reads, by name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,22 +41,22 @@ class Site:
 
     @property
     def sample(self) -> int:
-        """The sample that this entry belongs to; 0 where the whole batch has it."""
+        """Sample that this entry belongs to; 0 if it belongs to the whole batch."""
         return self.index[0] if self.operation.writes[self.place].per_sample else 0
 
     @property
     def own(self) -> Index:
-        """The index without the sample."""
+        """Index without the sample."""
         return self.index[1:] if self.operation.writes[self.place].per_sample else self.index
 
     @property
     def shape(self) -> Index:
-        """The shape of what is written, without the samples."""
+        """Shape of the written tensor, without the samples."""
         return self.operation.writes[self.place].shape
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the tensor that is written."""
+        """Height and width of the written tensor."""
         height, width = self.operation.writes[self.place].shape[-2:]
         return height, width
 
@@ -66,21 +66,21 @@ class Site:
 
     @property
     def value(self) -> float:
-        """The entry itself."""
+        """Value of the entry."""
         return float(self._seen(self.operation.writes[self.place], self.name)[self.index])
 
     def tensor(self, read: int) -> Tensor:
-        """What the operation reads there."""
+        """Return the tensor that the operation reads at a position."""
         found = self.operation.reads[read]
         assert found is not None, f"{self.operation.name} reads nothing at {read}"
         return found
 
     def reads(self, read: int) -> bool:
-        """Whether the operation reads something there: a bias may be missing."""
+        """Return whether the operation reads a tensor at a position: a bias may be missing."""
         return len(self.operation.reads) > read and self.operation.reads[read] is not None
 
     def array(self, read: int) -> Array:
-        """What the operation reads there, in the shape in which it sees it, the samples first."""
+        """Return the array read at a position, in the operation's shape, with the sample axis first."""
         tensor = self.tensor(read)
         return self._seen(tensor, tensor.storage)
 
@@ -89,22 +89,22 @@ class Site:
         return self.arrays[name].reshape(shape)
 
     def cell(self, read: int, index: Index) -> str:
-        """The canonical name of an entry of what is read."""
+        """Return the canonical name of an entry that is read."""
         return self.catalogue.cell(self.tensor(read), index)
 
     def factor(self, read: int, index: Index) -> Factor:
-        """An entry of what is read, as part of a product."""
+        """Return an entry that is read, as a factor of a product."""
         return Factor(self.called(read), self.cell(read, index), float(self.array(read)[index]))
 
     # ------------------------------------------------------------------ names in equations
 
     def called(self, read: int) -> str:
-        """What the equation calls a tensor that is read: x, w, dy."""
+        """Return the name in equations of a tensor that is read: x, w, dy."""
         return self._called(self.tensor(read))
 
     @property
     def result(self) -> str:
-        """What the equation calls the tensor that is written."""
+        """Name in equations of the tensor that is written."""
         return self._called(self.operation.writes[self.place])
 
     def _called(self, tensor: Tensor) -> str:
@@ -117,11 +117,11 @@ class Site:
         return tensor.name.rpartition(".")[2]
 
     def bracket(self, name: str, *indices: Symbol, sample: Symbol | None = None) -> str:
-        """x[c,i,j], and x[n,c,i,j] in a batch; ``sample``: the number of the sample in place of n."""
+        """Return x[c,i,j], or x[n,c,i,j] in a batch; ``sample``: the number to write for n."""
         if self.samples == 1:
             return at(name, *indices)
         return at(name, "n" if sample is None else sample, *indices)
 
     def over(self, *letters: str) -> str:
-        """Σ over indices, and over the samples of a batch."""
+        """Return Σ over indices, and over the samples of a batch."""
         return summed(letters if self.samples == 1 else ("n", *letters))

@@ -1,4 +1,4 @@
-"""The update that a trace shows: what the optimizer does with the gradient, and what it remembers."""
+"""The update that a trace shows: optimizer, moments and gradient clipping."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ CLIPPING = 1e-6  # as in training/step.py
 
 @dataclass(frozen=True)
 class Training:
-    """What the next step is taken with.
+    """Optimizer and state that the next step is taken with.
 
     rate     of this step; None: the optimizer's own
     step     its number, from 1
@@ -31,7 +31,7 @@ class Training:
     seed: int = 0
 
     def begun(self, parameters: Array) -> Moments:
-        """The moments in float64."""
+        """Return the moments in float64."""
         initial, size = self.optimizer.init(parameters), parameters.size
         expected = len(initial)
         if self.moments is None:
@@ -44,7 +44,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Update:
-    """The update of all parameters: moments before, parameters after, and how far the gradient was clipped.
+    """The update of all parameters: moments before, parameters after, and gradient clipping.
 
     norm   of the whole gradient
     scale  what it is multiplied by: 1, or less where it is clipped
@@ -59,12 +59,12 @@ class Update:
 
     @property
     def attributes(self) -> Mapping[str, Any]:
-        """All numbers of the update operation."""
+        """All attributes of the update operation."""
         return {"rate": self.rate, **self.training.optimizer.step_attributes(self.training.step)}
 
 
 def update(parameters: Array, gradient: Array, training: Training) -> Update:
-    """The step that training would take, in float64. Nothing is modified."""
+    """Return the step that training would take, in float64. Nothing is modified."""
     norm = float(np.sqrt(np.dot(gradient, gradient)))
     clip = training.clip_norm
     scale = clip / (norm + CLIPPING) if clip is not None and norm > clip else 1.0

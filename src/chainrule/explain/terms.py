@@ -1,4 +1,4 @@
-"""Terms sorted by size and folded: the largest, and what the others come to."""
+"""Terms sorted by magnitude: the largest, and the sum of the others."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from chainrule.explain.record import Term
 
 @dataclass(frozen=True)
 class Folded:
-    """The largest terms by |value|; how many others there are, how many of these are 0, and their sum."""
+    """The largest terms by |value|; the number of others, how many of these are 0, and their sum."""
 
     largest: tuple[Term, ...]
     others: int
@@ -19,7 +19,7 @@ class Folded:
 
 
 def fold(terms: Sequence[Term], room: int | None) -> Folded:
-    """At most ``room`` terms, largest first (None: all); of equals the first first.
+    """Keep at most ``room`` terms, largest first (None: all); of equal ones the first comes first.
 
     One alone is never folded away; where any are, all zeros are.
     """
@@ -31,7 +31,7 @@ def fold(terms: Sequence[Term], room: int | None) -> Folded:
 
 
 def _total(terms: Sequence[Term]) -> float:
-    """The sum, rounded once; with infinities, as it comes."""
+    """Return the sum, rounded once; with infinities, by plain addition."""
     values = [term.value for term in terms]
     try:
         return math.fsum(values)

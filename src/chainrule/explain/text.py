@@ -1,4 +1,4 @@
-"""An explanation as text, for the terminal: title, equation, terms largest first, steps, and where in the code."""
+"""Explanations as text, for the terminal: title, equation, terms largest first, steps, and where it is computed."""
 
 import shutil
 import textwrap
@@ -17,7 +17,7 @@ INDENT = "  "
 
 
 def text(explanation: Explanation, *, everything: bool = False) -> str:
-    """All about one number, on one screen, or with every term."""
+    """Return the explanation of one cell, on one screen, or with every term."""
     screen = shutil.get_terminal_size(SCREEN)
     width = max(min(screen.columns, WIDEST), 40)
     made = explanation.made
@@ -39,7 +39,7 @@ def _wrapped(words: str, width: int) -> list[str]:
 
 
 def _equations(symbols: str, here: str, width: int) -> list[str]:
-    """In letters and with indices, the left sides under each other; once where they are alike."""
+    """Return the equation in letters and with indices; once if they are equal."""
     lines: list[str] = []
     for equation in dict.fromkeys((symbols, here)):
         lines += textwrap.wrap(equation, width, initial_indent=INDENT, subsequent_indent=INDENT * 3)
@@ -50,7 +50,7 @@ def _equations(symbols: str, here: str, width: int) -> list[str]:
 
 
 def _terms(explanation: Explanation, room: int | None) -> list[str]:
-    """The largest terms, the rest in one line, and the sum."""
+    """Return the largest terms, the rest in one line, and the sum."""
     made = explanation.made
     if not made.terms:
         return []
@@ -70,7 +70,7 @@ def _terms(explanation: Explanation, room: int | None) -> list[str]:
 
 
 def _heading(terms: Sequence[Term], factors: int) -> list[str]:
-    """dy · x: what the equation calls the factors, where it is one for all and does not stand there."""
+    """Return the factors' names in the equation, dy · x, where all terms share them."""
     full = [term for term in terms if len(term.factors) == factors]
     names: list[str] = []
     for place in range(factors):
@@ -82,7 +82,7 @@ def _heading(terms: Sequence[Term], factors: int) -> list[str]:
 
 
 def _row(term: Term, factors: int) -> list[str]:
-    """conv2.dy[3,0,0]  0.0123  ·  relu1.y[1,0,2]  0.5  =  0.00615; a lone factor among products is its own product."""
+    """Return a term: conv2.dy[3,0,0]  0.0123  ·  relu1.y[1,0,2]  0.5  =  0.00615; a lone factor is its own product."""
     first = term.factors[0]
     if factors == 1:
         return [first.cell or _nowhere(first), shown(term.value)]
@@ -96,7 +96,7 @@ def _row(term: Term, factors: int) -> list[str]:
 
 
 def _nowhere(factor: Factor) -> str:
-    """The name of a factor that is no cell, or why it is 0."""
+    """Return the name of a factor that no tensor holds, or why it is 0."""
     return {"padding": "(padding)", "stride": "(between strides)"}.get(factor.why, factor.name)
 
 
@@ -119,7 +119,7 @@ def _pick(pick: Pick) -> list[str]:
 
 
 def _jacobian(jacobian: Jacobian, room: int | None) -> list[str]:
-    """The chain rule through every probability."""
+    """Return the rows of the chain rule through every probability."""
     rows = [["k", "ŷ[k]", "t[k]", "∂loss/∂ŷ[k]", "∂ŷ[k]/∂z[j]", "product"]]
     everything = room is None or len(jacobian.rows) <= room
     shown_rows = jacobian.rows if everything else [row for row in jacobian.rows if row.product or row.k < LEAST]
@@ -138,7 +138,7 @@ def _jacobian(jacobian: Jacobian, room: int | None) -> list[str]:
 
 
 def _steps(steps: Iterable[Step], width: int) -> list[str]:
-    """m̂ = m′ / (1 − β₁^{t}) = 0.0123 / (1 − 0.9^{12}) = 0.017, broken before = where it is too long."""
+    """Return lines m̂ = m′ / (1 − β₁^{t}) = 0.0123 / (1 − 0.9^{12}) = 0.017, broken before = if too long."""
     lines: list[str] = []
     found = list(steps)
     names = max((_width(step.name) for step in found), default=0)
@@ -164,7 +164,7 @@ def _curve(explanation: Explanation) -> list[str]:
 
 
 def _footer(explanation: Explanation, width: int) -> list[str]:
-    """What it was made from, where no terms say so; where it is computed and derived."""
+    """Return the sources, unless the terms name them, and where the value is computed and derived."""
     rows: list[tuple[str, list[str]]] = []
     made = explanation.made
     if made.sources and not made.pick:
@@ -192,7 +192,7 @@ def _footer(explanation: Explanation, width: int) -> list[str]:
 
 
 def _aligned(rows: Sequence[Sequence[str]], right: set[int]) -> list[str]:
-    """Rows in columns, two spaces apart; those numbered in ``right`` set to the right."""
+    """Return rows in columns, two spaces apart; those numbered in ``right`` aligned to the right."""
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -209,5 +209,5 @@ def _padded(text: str, width: int, *, right: bool) -> str:
 
 
 def _width(text: str) -> int:
-    """Columns of a terminal: marks above a letter take none."""
+    """Return the columns that a text takes in a terminal: combining marks take none."""
     return sum(1 for letter in text if not unicodedata.combining(letter))

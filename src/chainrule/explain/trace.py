@@ -1,4 +1,4 @@
-"""A trace: one training step looked at in float64, with every array that it made, and an explanation of any number."""
+"""Traces: one training step in float64, with every array that it computed, and an explanation of any value."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ from chainrule.shapes import text
 
 
 class _Doubles:
-    """The flat buffers of a network, copied to float64."""
+    """Flat buffers of a network, copied to float64."""
 
     def __init__(self, network: Network) -> None:
         self.parameters: Array = network.parameters.astype(np.float64)
@@ -82,7 +82,7 @@ class Trace:
         self._arrays[name] = np.array(array).reshape(*samples, *entry.shape)
 
     def _cut(self, before: Array, after: Array, moments: Sequence[Array]) -> None:
-        """The trained parameters, before and after, and their moments, out of the flat buffers."""
+        """Keep the trained parameters, before and after, and their moments."""
         names = self.training.optimizer.moments
         for name in self._named("parameter"):
             place = slice(*self.network.layout[name])
@@ -101,7 +101,7 @@ class Trace:
         return [entry.name for entry in self.catalogue.entries.values() if entry.kind == kind]
 
     def _unfuse(self) -> None:
-        """Softmax and the gradient of its result, which the plan has fused with the loss."""
+        """Compute softmax and the gradient of its result, which the plan has fused with the loss."""
         engine, name = engines.find("numpy"), self.network.names[-1]
         (y,) = engine.run("softmax", (self._arrays[self.plan.output.storage],), {})
         self._arrays[f"{name}.y"] = y
@@ -110,11 +110,11 @@ class Trace:
 
     @property
     def names(self) -> list[str]:
-        """The canonical names of all tensors, in the order in which they are made."""
+        """Canonical names of all tensors, in the order in which they are computed."""
         return list(self.catalogue.entries)
 
     def __getitem__(self, name: str) -> Array:
-        """A tensor, or one of its other names (conv2.x); without the sample axis when there is one sample. A copy."""
+        """Return a copy of a tensor, by any of its names; without the sample axis when there is one sample."""
         target, shape = self.catalogue.seen(name)[0]
         return self._arrays[target].reshape(shape).copy()
 
@@ -125,7 +125,7 @@ class Trace:
 
     @np.errstate(all="ignore")
     def explain(self, cell: str, index: Sequence[int] | int | None = None) -> Explanation:
-        """How one number came about: ``explain("conv2.dx[1,4,7]")`` or ``explain("conv2.dx", (1, 4, 7))``."""
+        """Explain one value: ``explain("conv2.dx[1,4,7]")`` or ``explain("conv2.dx", (1, 4, 7))``."""
         place = (index,) if isinstance(index, int) else index
         found = self.catalogue.read(cell) if place is None else self.catalogue.find(cell, tuple(map(int, place)))
         entry = self.catalogue.entries[found.tensor]
@@ -145,7 +145,7 @@ class Trace:
         )
 
     def overview(self, name: str) -> Overview:
-        """Shape and statistics of a whole tensor, and how to name one of its cells: ``overview("conv1.y")``.
+        """Return shape and statistics of a whole tensor, and how to name one of its cells: ``overview("conv1.y")``.
 
         Errors   OptionError for a name that is not known, or a single number, which `explain` is for
         """
@@ -164,7 +164,7 @@ class Trace:
         return float(array.reshape(-1)[ravelled(cell.index, self.catalogue.full_shape(cell.tensor))])
 
     def _made(self, cell: Cell) -> tuple[str, Made]:
-        """The operation that made a number, and what it says of it."""
+        """Return the operation that computed a value, and its explanation."""
         entry = self.catalogue.entries[cell.tensor]
         if cell.tensor not in self.catalogue.writers:
             if entry.kind != "update":
@@ -198,16 +198,16 @@ class Trace:
 
 
 def _other_shape(site: Site, cell: Cell, shape: tuple[int, ...]) -> str:
-    """A sentence where the operation sees its result in another shape than its name has."""
+    """Return a sentence where the operation sees its result in another shape than its name has."""
     seen = site.operation.writes[site.place].shape
     if seen == shape:
         return ""
-    own, here = (",".join(map(str, index)) for index in (cell.index, site.index[-len(seen) :]))
-    return f" {site.layer} sees {text(shape)} numbers as {text(seen)}: [{own}] is its [{here}]."
+    index, own = (",".join(map(str, each)) for each in (cell.index, site.index[-len(seen) :]))
+    return site.say("reshaped", layer=site.layer, shape=text(shape), seen=text(seen), index=index, own=own)
 
 
 def _checked(network: Network, x: Array, t: Array) -> int:
-    """How many samples there are, after a look at the shapes."""
+    """Return the number of samples after checking the shapes."""
     outputs = network.output_shape
     if x.shape[1:] != network.input_shape or not len(x):
         raise ShapeError(f"trace: expected inputs N×{text(network.input_shape)}, found {text(x.shape)}")

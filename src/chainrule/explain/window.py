@@ -1,4 +1,4 @@
-"""The window of a convolution as its equations see it: the constants of each axis, groups, padding."""
+"""The window of a convolution as its equations see it: constants of each axis, groups, padding."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class Window:
 
     @property
     def padded(self) -> bool:
-        """Return whether the window reaches over an edge of the image."""
+        """Whether the window reaches over an edge of the image."""
         return any(
             before > 0 or stride * (output - 1) + dilation * (kernel - 1) - before >= size
             for size, output, kernel, stride, dilation, before in zip(
@@ -103,10 +103,12 @@ class Window:
 
     def facts(self) -> Mapping[str, object]:
         """Return what sentences about it name."""
-        channels = f" in each of {self.channels} channels" if self.channels > 1 else ""
         return {
-            "patch": f"a patch of {self.kernel[0]}×{self.kernel[1]} values{channels}",
+            "rows": self.kernel[0],
+            "columns": self.kernel[1],
+            "deep": self.channels > 1,
             "padded": self.padded,
+            "strided": max(self.stride) > 1,
             "grouped": self.groups > 1,
             "groups": self.groups,
             "filters": self.filters,

@@ -24,7 +24,7 @@ def parse(equation: str) -> dict[str, Any]:
     left, equals, right = unicodedata.normalize("NFD", equation).partition(" = ")
     if not equals:
         raise ValueError(f"no ' = ' in the equation {equation!r}")
-    return {"result": _reference(left), "parts": [_part(text) for text in _summands(right)]}
+    return {"result": _reference(left), "parts": [_part(text) for text in split(right, " + ")]}
 
 
 def _part(text: str) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def _part(text: str) -> dict[str, Any]:
     if found is None:
         raise ValueError(f"no sum of products: {text!r}")
     over = found[1].split(",") if found[1] else []
-    return {"over": over, "factors": [_reference(factor) for factor in _split(found[2], " · ")]}
+    return {"over": over, "factors": [_reference(factor) for factor in split(found[2], " · ")]}
 
 
 def _reference(text: str) -> dict[str, Any]:
@@ -41,14 +41,10 @@ def _reference(text: str) -> dict[str, Any]:
     found = REFERENCE.fullmatch(text.strip())
     if found is None:
         raise ValueError(f"no tensor with indices: {text!r}")
-    return {"name": found[1], "bar": bool(found[2]), "index": [_index(part) for part in _split(found[3], ",")]}
+    return {"name": found[1], "bar": bool(found[2]), "index": [_index(part) for part in split(found[3], ",")]}
 
 
-def _summands(right: str) -> list[str]:
-    return _split(right, " + ")
-
-
-def _split(text: str, separator: str) -> list[str]:
+def split(text: str, separator: str) -> list[str]:
     """Return the parts between separators that stand outside brackets."""
     parts: list[str] = []
     depth, begin = 0, 0

@@ -22,10 +22,18 @@
  * @typedef {string | number | [string, any, any]} ParsedIndex
  * @typedef {{name: string, bar: boolean, index: ParsedIndex[]}} ParsedReference
  * @typedef {{over: string[], factors: ParsedReference[]}} ParsedSum
+ * @typedef {{parts: string[], tree: any}} Expression
+ * @typedef {{
+ *   name: string, cases?: {value: Expression, when?: Expression}[], alias?: Record<string, string>,
+ *   if?: string[], unless?: string[],
+ * }} Formula
  * @typedef {{
  *   equation: string, parsed: {result: ParsedReference, parts: ParsedSum[]}, reads: string[],
  *   called?: string, framed?: string, extended?: string, within?: string[], words: import("./explain/words.js").Sentence[],
+ *   value?: Formula[], slope?: Formula[], keeps?: string, facts?: Record<string, Expression>,
+ *   steps?: Formula[], rule?: Formula[], letters?: Record<string, string>,
  * }} OperationEntry  see chainrule/operations/__init__.py
+ * @typedef {Record<"whole" | "part" | "kind" | "moment", Record<string, string>>} Titles
  * @typedef {{
  *   format: number, name: string, classes: string[], input_shape: number[],
  *   normalisation: {kind: string, gain: number, offset: number, pixels: string},

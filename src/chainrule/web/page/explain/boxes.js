@@ -6,7 +6,7 @@
 
 import { sizeOf, unravel } from "../engine/tensor.js";
 
-/** How many cells a box holds. @param {Box} box */
+/** The number of cells in a box. @param {Box} box */
 export function volume(box) {
   return sizeOf(sides(box));
 }

@@ -23,7 +23,7 @@ import { fill } from "./words.js";
 /** @type {Record<string, (first: Index, second: Index) => Index>} */
 const OPERATORS = { "+": plus, "−": minus, "·": times, "/": over };
 
-/** How a number came about that is a sum of products. @param {Site} site @returns {Made} */
+/** Explain a sum of products. @param {Site} site @returns {Made} */
 export function sumOfProducts(site) {
   return new Equation(site).made();
 }
@@ -68,7 +68,7 @@ class Equation {
     return factor.index.filter((letter) => letter !== "n").slice(0, shape.length);
   }
 
-  /** What a part sums over here: letters that its tensors have, and the result has not. @param {Part} part */
+  /** The letters that a part sums over: its tensors have them, the result has not. @param {Part} part */
   #letters(part) {
     const found = new Set(part.factors.flatMap((factor) => this.#indices(factor).flatMap(lettersIn)));
     return part.over.filter((letter) => found.has(letter) && !(letter in this.own));
@@ -153,7 +153,7 @@ class Equation {
     return at(name, ...texts);
   }
 
-  /** What the sentences may name. @returns {Record<string, any>} */
+  /** Facts for the sentences. @returns {Record<string, any>} */
   #facts() {
     const { site } = this;
     const place = this.entry.reads.indexOf("b");
@@ -181,7 +181,7 @@ function lettersIn(index) {
 }
 
 /**
- * Which constants belong to an axis: those of the columns to the last, those of the rows to the others.
+ * The constants that an axis takes: 1 (columns) for the last, 0 (rows) for the others.
  *
  * @param {number} axis @param {number} axes
  */

@@ -1,5 +1,5 @@
 /**
- * How any number of a trace came about. The same records as Python's chainrule/explain.
+ * Explanations of the cells of a trace: the same records as Python's chainrule/explain.
  *
  * @typedef {import("../types.js").Trace} Trace
  * @typedef {import("../types.js").Explanation} Explanation
@@ -32,7 +32,7 @@ export function explain(trace, cell) {
   const value = valueOf(trace, { tensor, index });
   const { words, symbols = "", here = "", terms = [], sources: _, ...parts } = made;
   const given = Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined));
-  const { optimizer, code, derivations } = trace.description;
+  const { code, derivations } = trace.description;
   return {
     cell: named(tensor, index),
     tensor,
@@ -41,7 +41,7 @@ export function explain(trace, cell) {
     shown: shown(value),
     layer: prefix(tensor).split(".")[0],
     operation,
-    title: title(entry, optimizer.moments.length),
+    title: title(trace.description, entry),
     words,
     symbols,
     here,
@@ -75,7 +75,7 @@ function madeOf(trace, catalogue, { tensor, index }) {
   const writer = catalogue.writers.get(tensor);
   const entry = catalogue.entry(tensor);
   if (!writer) {
-    if (entry.kind !== "update") return { operation: "", made: leaf(entry, trace.frame.step + 1) };
+    if (entry.kind !== "update") return { operation: "", made: leaf(trace.description, entry, trace.frame.step + 1) };
     return { operation: trace.description.optimizer.operation, made: update(trace, tensor, index) };
   }
   const site = new Site(trace, catalogue, tensor, index, writer);
@@ -91,5 +91,6 @@ function madeOf(trace, catalogue, { tensor, index }) {
  */
 function otherShape(site, index, shape) {
   if (sameShape(site.shape, shape)) return "";
-  return ` ${site.layer} sees ${text(shape)} numbers as ${text(site.shape)}: [${index}] is its [${site.own}].`;
+  const facts = { layer: site.layer, shape: text(shape), seen: text(site.shape), index, own: site.own };
+  return site.say(facts, "reshaped");
 }

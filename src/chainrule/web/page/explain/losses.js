@@ -9,11 +9,15 @@
  */
 
 import { clipped, placeOfLargest, sameSide } from "../engine/losses.js";
+import { chain, inLetters, inNumbers } from "./formulas.js";
 import { at } from "./notation.js";
 import { bracketed, listed, shown } from "./numbers.js";
 import { term } from "./site.js";
+import { holds } from "./words.js";
 
 const EPSILON = Number.EPSILON;
+/** Letters of formulas that have an index. */
+const OF_ENTRY = ["p", "t", "p̂"];
 
 /** loss = 1/2 · Σ_k (p[k] − t[k])² @param {Site} site @returns {Made} */
 export function half_squared_error(site) {
@@ -74,30 +78,24 @@ export function softmax_cross_entropy(site) {
   return { words, symbols, here: symbols, steps, sources: [...cells(site, 0), ...cells(site, 1)] };
 }
 
-/** dp[k] = (p[k] − t[k]) / N @param {Site} site @returns {Made} */
-export function half_squared_error_dp(site) {
-  const { p, t } = entries(site);
-  return gradient(site, "p[k] − t[k]", `${bracketed(p)} − ${bracketed(t)}`);
-}
-
-/** dp[k] = 2/K · (p[k] − t[k]) / N @param {Site} site @returns {Made} */
-export function mean_squared_error_dp(site) {
-  const { p, t, K } = entries(site);
-  return gradient(site, "2/K · (p[k] − t[k])", `2/${K} · (${bracketed(p)} − ${bracketed(t)})`);
-}
-
-/** dp[k] = 1/K · ((1 − t[k])/(1 − p̂[k]) − t[k]/p̂[k]) / N @param {Site} site @returns {Made} */
-export function binary_cross_entropy_dp(site) {
-  const { p, t, K } = entries(site);
-  const [q, target] = [bracketed(clipped(p, EPSILON, 1 - EPSILON)), bracketed(t)];
-  const numbers = `1/${K} · ((1 − ${target}) / (1 − ${q}) − ${target} / ${q})`;
-  return gradient(site, "1/K · ((1 − t[k]) / (1 − p̂[k]) − t[k] / p̂[k])", numbers);
-}
-
-/** dp[k] = −t[k] / p̂[k] / N @param {Site} site @returns {Made} */
-export function categorical_cross_entropy_dp(site) {
-  const { p, t } = entries(site);
-  return gradient(site, "−t[k] / p̂[k]", `−${bracketed(t)} / ${bracketed(clipped(p, EPSILON, 1))}`);
+/** A gradient whose steps are formulas in p[k] and t[k]. @param {Site} site @returns {Made} */
+export function gradient(site) {
+  const [k] = site.own;
+  const [p, t] = [site.number(0, site.own), site.number(1, site.own)];
+  const known = { p, t, K: site.array(0).shape[0], N: 1, "ε": EPSILON };
+  const formulas = site.trace.description.operations[site.operation.name].steps ?? [];
+  const [letters, own] = ["k", k].map((index) => Object.fromEntries(OF_ENTRY.map((each) => [each, at(each, index)])));
+  const steps = chain(formulas, known, { batch: false }, { ...letters });
+  const last = formulas.filter((formula) => holds(formula, { batch: false })).slice(-1)[0];
+  steps[steps.length - 1].name = `dp[${k}]`;
+  steps[steps.length - 1].value = site.value;
+  return {
+    words: site.say(),
+    symbols: `${at("dp", "k")} = ${inLetters(last, letters)}`,
+    here: `${at("dp", k)} = ${inNumbers(last, known, own)}`,
+    steps,
+    sources: [site.cell(0, [k]), site.cell(1, [k])],
+  };
 }
 
 /** dz[j] = ŷ[j] · Σ_k t[k] − t[j], and ŷ[j] − t[j] where one class is right @param {Site} site @returns {Made} */
@@ -132,7 +130,7 @@ export function correct(site) {
     step("correct", "1 if answer is truth, else 0", shown(site.value), site.value),
   ];
   const symbols = "correct = (argmax_{k} p[k] = argmax_{k} t[k])";
-  const words = site.say({ answer, truth });
+  const words = site.say({ answer, truth, right: answer === truth });
   return { words, symbols, here: symbols, steps, sources: [...cells(site, 0), ...cells(site, 1)] };
 }
 
@@ -144,7 +142,7 @@ export function correct_labels(site) {
     step("right", "Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))", String(right), right),
     step("correct", "right / K", `${right} / ${outputs}`, site.value),
   ];
-  const [said, wanted] = [p[0], t[0]].map((value) => (value >= 0.5 ? "yes" : "no"));
+  const [said, wanted] = [p[0], t[0]].map((value) => value >= 0.5);
   const words = site.say({ several: outputs > 1, outputs, right, said, wanted });
   const symbols = "correct = 1/K · Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))";
   return { words, symbols, here: symbols, steps, sources: [...cells(site, 0), ...cells(site, 1)] };
@@ -178,24 +176,6 @@ function squared(site, letter, scale) {
   });
   const [symbols, here] = [letter, scale.symbols].map((part) => `loss = ${part} · Σ_{k} (p[k] − t[k])^{2}`);
   return { words: site.say(), symbols, here, terms, scale, sources: [...cells(site, 0), ...cells(site, 1)] };
-}
-
-/**
- * A gradient that is a formula of p[k] and t[k].
- *
- * @param {Site} site @param {string} formula @param {string} numbers @returns {Made}
- */
-function gradient(site, formula, numbers) {
-  const [k] = site.own;
-  const K = site.array(0).shape[0];
-  const here = formula.replaceAll("[k]", `[${k}]`).replaceAll("/K", `/${K}`);
-  return {
-    words: site.say(),
-    symbols: `${at("dp", "k")} = ${formula}`,
-    here: `${at("dp", k)} = ${here}`,
-    steps: [step(`dp[${k}]`, formula, numbers, site.value)],
-    sources: [site.cell(0, [k]), site.cell(1, [k])],
-  };
 }
 
 /**
@@ -234,11 +214,6 @@ function readByGradient(site, j) {
 /** p and t. @param {Site} site */
 function rows(site) {
   return { p: Array.from(site.array(0).data), t: Array.from(site.array(1).data) };
-}
-
-/** p[k] and t[k] of this entry, and how many there are. @param {Site} site */
-function entries(site) {
-  return { p: site.number(0, site.own), t: site.number(1, site.own), K: site.array(0).shape[0] };
 }
 
 /** @param {number[]} z */

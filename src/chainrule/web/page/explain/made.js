@@ -1,5 +1,5 @@
 /**
- * What an operation says of a number: everything of an explanation that depends on the operation.
+ * The part of an explanation that depends on the operation.
  *
  * @typedef {import("../types.js").Explanation} Explanation
  * @typedef {{

@@ -1,4 +1,4 @@
-/** How a number is printed: alike here and in Python, which has the same rules (chainrule/explain/numbers.py). */
+/** Numbers as text, by the same rules as in Python (chainrule/explain/numbers.py). */
 
 const DIGITS = 6;
 const MINUS = "−";
@@ -20,16 +20,6 @@ export function shown(value) {
 export function bracketed(value) {
   const text = shown(value);
   return text.startsWith(MINUS) ? `(${text})` : text;
-}
-
-/**
- * The number to a power: in parentheses where it has a sign or an exponent of its own.
- *
- * @param {number} value @param {string} power
- */
-export function powered(value, power) {
-  const text = shown(value);
-  return text.startsWith(MINUS) || text.includes("e") ? `(${text})^{${power}}` : `${text}^{${power}}`;
 }
 
 /** Numbers in a row; of many the first ten, an ellipsis and the last. @param {number[]} values @param {string} joint */

@@ -1,5 +1,5 @@
 /**
- * Where a cell came from and where it goes to, as boxes of cells to light up.
+ * The cells that a cell was computed from, and the cells that depend on it, as boxes to highlight.
  *
  * @typedef {import("../types.js").Box} Box
  * @typedef {import("../types.js").Operation} Operation

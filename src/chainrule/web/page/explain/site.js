@@ -61,19 +61,19 @@ export class Site {
     return this.#values(this.name)[ravel(this.own, this.shape)];
   }
 
-  /** What the operation reads there. @param {number} read @returns {Tensor} */
+  /** The tensor read at a position. @param {number} read @returns {Tensor} */
   tensor(read) {
     const found = this.operation.reads[read];
     if (!found) throw new Error(`${this.operation.name} reads nothing at ${read}`);
     return found;
   }
 
-  /** Whether the operation reads something there: a bias may be missing. @param {number} read */
+  /** Whether a tensor is read at a position: a bias may be missing. @param {number} read */
   reads(read) {
     return Boolean(this.operation.reads[read]);
   }
 
-  /** What the operation reads there, in the shape in which it sees it. @param {number} read @returns {NDArray} */
+  /** The array read at a position, in the operation's shape. @param {number} read @returns {NDArray} */
   array(read) {
     if (!this.#arrays[read]) {
       const tensor = this.tensor(read);
@@ -98,12 +98,12 @@ export class Site {
     return { name: this.called(read), cell: this.cell(read, index), value: this.number(read, index), why: "" };
   }
 
-  /** What the equation calls a tensor that is read: x, w, dy. @param {number} read */
+  /** The name in equations of a tensor that is read: x, w, dy. @param {number} read */
   called(read) {
     return this.#called(this.tensor(read));
   }
 
-  /** What the equation calls the tensor that is written. */
+  /** The name in equations of the tensor that is written. */
   get result() {
     return this.#called(this.write);
   }

@@ -1,5 +1,5 @@
 /**
- * Which cells of what an operation writes depend on a cell that it reads: a range on every axis.
+ * The written cells that depend on a cell that an operation reads: a range on every axis.
  *
  * @typedef {import("../types.js").Operation} Operation
  * @typedef {[number, number]} Range  from (inclusive) to (exclusive)

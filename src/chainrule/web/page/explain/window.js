@@ -46,7 +46,7 @@ export class Window {
     return Math.floor(index / (letter === "o" ? this.filters : this.channels));
   }
 
-  /** What the constants are called, for each axis; those that change nothing are 1 or 0. @returns {Values[]} */
+  /** The names of the constants, for each axis; those that change nothing are 1 or 0. @returns {Values[]} */
   letters() {
     return ["p", "q"].map((padding, axis) => ({
       s: this.stride[axis] > 1 ? "s" : 1,
@@ -68,12 +68,14 @@ export class Window {
     }));
   }
 
-  /** What sentences about it name. */
+  /** Facts for the sentences. */
   facts() {
-    const channels = this.channels > 1 ? ` in each of ${this.channels} channels` : "";
     return {
-      patch: `a patch of ${this.kernel[0]}×${this.kernel[1]} values${channels}`,
+      rows: this.kernel[0],
+      columns: this.kernel[1],
+      deep: this.channels > 1,
       padded: this.padded,
+      strided: Math.max(...this.stride) > 1,
       grouped: this.groups > 1,
       groups: this.groups,
       filters: this.filters,

@@ -1,16 +1,30 @@
 /**
  * The sentences of an operation that hold, with the facts of the explained number put in.
  *
- * The same as in Python: `fill` of chainrule/operations/__init__.py, where the sentences lie.
+ * The same as in Python: chainrule/operations/__init__.py, where the sentences lie.
  *
  * @typedef {string | {if?: string[], unless?: string[], text: string}} Sentence
  */
+
+/**
+ * Whether all `if` facts of a sentence or a step are true, and all its `unless` facts false.
+ *
+ * @param {{if?: string[], unless?: string[]}} part @param {Record<string, any>} facts
+ */
+export function holds(part, facts) {
+  return (part.if ?? []).every((name) => facts[name]) && !(part.unless ?? []).some((name) => facts[name]);
+}
 
 /** @param {Sentence[]} words @param {Record<string, any>} facts */
 export function fill(words, facts) {
   return words
     .map((part) => (typeof part === "string" ? { text: part } : part))
-    .filter((part) => (part.if ?? []).every((name) => facts[name]) && !(part.unless ?? []).some((name) => facts[name]))
-    .map(({ text }) => text.replace(/\{(\w+)\}/g, (_, name) => String(facts[name])))
+    .filter((part) => holds(part, facts))
+    .map(({ text }) => put(text, facts))
     .join("");
+}
+
+/** A text with the facts put in. @param {string} text @param {Record<string, any>} facts */
+export function put(text, facts) {
+  return text.replace(/\{(\w+)\}/g, (_, name) => String(facts[name]));
 }

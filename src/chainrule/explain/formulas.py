@@ -1,0 +1,107 @@
+"""Evaluation of formulas of one entry (`chainrule.operations`), written in letters and with numbers.
+
+The page has the same: page/explain/formulas.js.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
+
+import numpy as np
+
+from chainrule import operations
+from chainrule.explain.numbers import bracketed, shown
+from chainrule.explain.record import Step
+
+Formula = Mapping[str, Any]
+Values = dict[str, float]
+
+
+def _power(base: Any, power: Any) -> Any:
+    """Return a power; one of e is the exponential."""
+    return np.exp(power) if base == np.e else np.power(base, power)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "+": np.add,
+    "−": np.subtract,
+    "·": np.multiply,
+    "/": np.divide,
+    "≤": np.less_equal,
+    "≥": np.greater_equal,
+    "<": np.less,
+    ">": np.greater,
+    "√": np.sqrt,
+    "tanh": np.tanh,
+    "arctan": np.arctan,
+    "log": np.log,
+    "max": lambda *values: np.maximum.reduce(values),
+    "min": lambda *values: np.minimum.reduce(values),
+    "and": lambda *values: all(values),
+    "^": _power,
+}
+
+
+def evaluate(tree: Any, known: Mapping[str, float]) -> float:
+    """Return the value of a parsed expression, or whether a parsed condition holds."""
+    if isinstance(tree, list):
+        operator, *operands = cast("list[Any]", tree)
+        with np.errstate(all="ignore"):  # infinities and NaN are shown as they are
+            return FUNCTIONS[operator](*(np.float64(evaluate(operand, known)) for operand in operands))
+    return known[tree] if isinstance(tree, str) else tree
+
+
+def chosen(formula: Formula, known: Mapping[str, float]) -> Mapping[str, Any]:
+    """Return the expression of the case that holds."""
+    for case in formula["cases"]:
+        if "when" not in case or evaluate(case["when"]["tree"], known):
+            return case["value"]
+    raise ValueError(f"no case of {formula['name']} holds")
+
+
+def result(formula: Formula, known: Mapping[str, float]) -> float:
+    """Return the value of a formula."""
+    return float(evaluate(chosen(formula, known)["tree"], known))
+
+
+def in_letters(formula: Formula, names: Mapping[str, str]) -> str:
+    """Return the right-hand side with all its cases; ``names``: what is written for a letter, where it differs."""
+    cases: list[str] = []
+    for place, case in enumerate(formula["cases"]):
+        text = _joined(case["value"], lambda letter: names.get(letter, letter))
+        when = "when" in case and _joined(case["when"], lambda letter: names.get(letter, letter))
+        cases.append(f"{text} if {when}" if when else f"else {text}" if place else text)
+    return ", ".join(cases)
+
+
+def in_numbers(formula: Formula, known: Mapping[str, float], names: Mapping[str, str] | None = None) -> str:
+    """Return the right-hand side of the case that holds, with numbers for its letters but for those in ``names``."""
+    expression = chosen(formula, known)
+    if names is None and expression["parts"][::2] == ["", ""]:
+        return shown(known[expression["parts"][1]])
+    return _joined(expression, lambda letter: (names or {}).get(letter) or bracketed(known[letter]))
+
+
+def chain(formulas: Iterable[Formula], known: Values, facts: Mapping[str, Any], names: dict[str, str]) -> list[Step]:
+    """Return the steps that hold, one after the other; their values are added to ``known``, aliases to ``names``."""
+    steps: list[Step] = []
+    for formula in (each for each in formulas if operations.holds(each, facts)):
+        aliases: Mapping[str, str] = formula.get("alias", {})
+        for letter, other in aliases.items():
+            known[letter], names[letter] = known[other], names.get(other, other)
+        if "cases" in formula:
+            name: str = formula["name"]
+            value = result(formula, known)
+            steps.append(Step(names.get(name, name), in_letters(formula, names), in_numbers(formula, known), value))
+            known[name] = value
+    return steps
+
+
+def _joined(expression: Mapping[str, Any], write: Callable[[str], str]) -> str:
+    """Return an expression as text; a number that is raised to a power needs parentheses if it has an exponent."""
+    parts: list[str] = expression["parts"]
+    texts = list(parts)
+    for place in range(1, len(parts), 2):
+        text = write(parts[place])
+        raised = parts[place + 1].startswith("^{") and text[:1].isdigit() and "e" in text
+        texts[place] = f"({text})" if raised else text
+    return "".join(texts)

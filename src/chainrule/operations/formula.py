@@ -1,0 +1,163 @@
+"""Formulas of single entries in linear notation, parsed into what Python and the page evaluate, as JSON has it.
+
+"y = 0 if x ≤ 0, else slope·x" becomes
+
+{"name": "y", "cases": [{"value": 0, "when": x ≤ 0}, {"value": slope·x}]}
+
+where an expression or a condition is {"parts": […], "tree": …}. The parts are its text, cut at the letters: text,
+letter, text, …, letter, text. A tree is a number, a letter, or a list: an operator or a function, then its operands.
+
+Operators are + − · / and ^{…}; functions √, tanh, arctan, log, max and min; e^{…} is the exponential and π is known.
+"""
+
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from chainrule.operations.equation import split
+
+NAME = r"‖\w+‖|[^\W\d_]\w*[\u0300-\u036f]*′?"
+TOKEN = re.compile(rf"\s*(\d+(?:\.\d+)?|{NAME}|[+−·/^{{}}(),√≤≥<>])")
+FUNCTIONS = ("√", "tanh", "arctan", "log", "max", "min")
+CONSTANTS = ("e", "π")
+COMPARISONS = ("≤", "≥", "<", ">")
+
+
+def parse(formula: str) -> dict[str, Any]:
+    """Return the parsed formula; ValueError, with the formula, for anything else."""
+    name, equals, right = formula.partition(" = ")
+    if not equals:
+        raise ValueError(f"no ' = ' in the formula {formula!r}")
+    try:
+        return {"name": name, "cases": [_case(text) for text in split(right, ", ")]}
+    except ValueError as error:
+        raise ValueError(f"{error}, in the formula {formula!r}") from error
+
+
+def condition(text: str) -> dict[str, Any]:
+    """Return a parsed comparison, or a chain of them: low < x < high."""
+    reader = _Reader(text)
+    left: Any = reader.sum()
+    found: list[Any] = []
+    while reader.next in COMPARISONS:
+        operator = reader.take()
+        right = reader.sum()
+        found.append([operator, left, right])
+        left = right
+    reader.end()
+    if not found:
+        raise ValueError(f"no comparison: {text!r}")
+    return {"parts": _parts(text), "tree": ["and", *found]}
+
+
+def letters_of(formulas: Iterable[dict[str, Any]]) -> set[str]:
+    """Return every letter that formulas contain."""
+    expressions = [case[part] for formula in formulas for case in formula.get("cases", ()) for part in case]
+    return {letter for expression in expressions for letter in expression["parts"][1::2]}
+
+
+def _case(text: str) -> dict[str, Any]:
+    """Return "A if c", "else A" or "A"."""
+    value, given, when = text.partition(" if ")
+    found = {"value": _expression(value.removeprefix("else "))}
+    return {**found, "when": condition(when)} if given else found
+
+
+def _expression(text: str) -> dict[str, Any]:
+    reader = _Reader(text)
+    tree = reader.sum()
+    reader.end()
+    return {"parts": _parts(text), "tree": tree}
+
+
+def _parts(text: str) -> list[str]:
+    """Return the text cut at the letters, which stand at the odd places."""
+    parts = [""]
+    for place, piece in enumerate(re.split(rf"({NAME})", text)):
+        if place % 2 and piece not in (*FUNCTIONS, *CONSTANTS):
+            parts += [piece, ""]
+        else:
+            parts[-1] += piece
+    return parts
+
+
+class _Reader:
+    """A recursive descent over the tokens of an expression."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.at = text, 0
+        self.tokens = TOKEN.findall(text)
+        if "".join(self.tokens) != re.sub(r"\s", "", text):
+            raise ValueError(f"no expression: {text!r}")
+
+    @property
+    def next(self) -> str:
+        """Next token; "" at the end."""
+        return self.tokens[self.at] if self.at < len(self.tokens) else ""
+
+    def take(self, expected: str = "") -> str:
+        """Return the next token and step over it."""
+        token = self.next
+        if not token or (expected and token != expected):
+            raise ValueError(f"expected {expected or 'more'} after {''.join(self.tokens[: self.at])!r}")
+        self.at += 1
+        return token
+
+    def end(self) -> None:
+        """Raise ValueError unless all tokens are read."""
+        if self.next:
+            raise ValueError(f"{self.next!r} is not expected")
+
+    def sum(self) -> Any:
+        """Read a + b − c."""
+        return self._chain("+−", self._product)
+
+    def _product(self) -> Any:
+        return self._chain("·/", self._factor)
+
+    def _chain(self, operators: str, part: Any) -> Any:
+        left = part()
+        while self.next and self.next in operators:
+            left = [self.take(), left, part()]
+        return left
+
+    def _factor(self) -> Any:
+        """Read −x, x^{3} or e^{−x}."""
+        if self.next == "−":
+            self.take()
+            return ["−", 0, self._factor()]
+        base = self._atom()
+        if self.next != "^":
+            return base
+        self.take()
+        self.take("{")
+        power = self.sum()
+        self.take("}")
+        return ["^", base, power]
+
+    def _atom(self) -> Any:
+        token = self.take()
+        if token in FUNCTIONS:
+            return [token, *self._arguments()]
+        if token == "(":
+            inner = self.sum()
+            self.take(")")
+            return inner
+        if token in CONSTANTS:
+            return getattr(math, {"π": "pi"}.get(token, token))
+        if re.fullmatch(NAME, token):
+            return token
+        return float(token) if token[0].isdigit() else self._refuse(token)
+
+    def _arguments(self) -> list[Any]:
+        self.take("(")
+        found = [self.sum()]
+        while self.next == ",":
+            self.take()
+            found.append(self.sum())
+        self.take(")")
+        return found
+
+    def _refuse(self, token: str) -> float:
+        raise ValueError(f"{token!r} is no operand")

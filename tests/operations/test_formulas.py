@@ -1,0 +1,139 @@
+"""Formulas of element-wise operations and updates, as data: the reference and what is written about it say the same."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from operations.written import computed, docstring, page
+
+from chainrule import operations, optimizers, reference
+from chainrule.explain.formulas import chain, evaluate, in_letters, in_numbers, result
+from chainrule.operations import formula
+
+POINTS = (-3.7, -1.0, -0.2, 0.0, 0.3, 1.0, 2.9)
+FAR = (-800.0, -40.0, 40.0, 800.0, math.nan)
+ATTRIBUTES: dict[str, dict[str, float]] = {"leaky_relu": {"slope": 0.2}}
+OPTIMIZERS = (
+    *(optimizers.SGD(0.1), optimizers.SGD(0.1, decay=0.3), optimizers.Momentum(0.1), optimizers.RMSProp(decay=0.2)),
+    *(optimizers.Nesterov(0.1, decay=0.3), optimizers.RMSProp(momentum=0.5), optimizers.Adam()),
+    optimizers.AdamW(0.01, decay=0.3),
+)
+GRADIENTS = [name for name, entry in operations.entries().items() if name.endswith("_dp") and "steps" in entry]
+sources = pytest.mark.parametrize("source", [docstring, page], ids=["docstring", "page"])
+element_wise = pytest.mark.parametrize("name", operations.element_wise())
+
+
+def result_of(name: str, part: str, known: dict[str, float]) -> float:
+    """The last value of an entry's formulas."""
+    return chain(operations.entries()[name][part], known, {}, {})[-1].value
+
+
+def at(name: str, x: float) -> tuple[float, float]:
+    """f(x) and f′(x), from the formulas."""
+    attributes = ATTRIBUTES.get(name, {})
+    y = result_of(name, "value", {**attributes, "x": x})
+    kept = {"x": x, "y": y}[operations.entries()[name]["keeps"]]
+    return y, result_of(name, "slope", {**attributes, operations.entries()[name]["keeps"]: kept})
+
+
+@element_wise
+@pytest.mark.parametrize("x", [*POINTS, *FAR])
+def test_formulas_compute_what_the_reference_computes(name: str, x: float) -> None:
+    given = ATTRIBUTES.get(name, {})
+    y = getattr(reference, name)(np.array([x]), **given)
+    kept = y if operations.entries()[name]["keeps"] == "y" else np.array([x])
+    slope = getattr(reference, f"{name}_dx")(np.ones(1), kept, **given)
+    found = at(name, x)
+    assert found[0] == pytest.approx(y[0], rel=1e-13, abs=1e-300, nan_ok=True)
+    if abs(x) < 100 or name != "gelu":  # where ∞ · 0 is NaN, which the reference leaves out
+        assert found[1] == pytest.approx(slope[0], rel=1e-12, abs=1e-15, nan_ok=True)
+
+
+@element_wise
+@pytest.mark.parametrize("x", POINTS)
+@sources
+def test_docstrings_and_pages_have_the_formulas(name: str, x: float, source: Any) -> None:
+    y, slope = at(name, x)
+    known = {**ATTRIBUTES.get(name, {}), "x": x, "y": y, "dy": 0.7}
+    forward = computed(source(name), {letter: value for letter, value in known.items() if letter != "y"})["y"]
+    assert forward == pytest.approx([y] * len(forward), rel=1e-13)
+    assert computed([*source(name), *source(f"{name}_dx")], known)["dx"] == pytest.approx(
+        [0.7 * slope], rel=1e-12, abs=1e-15
+    )
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: f"{optimizer.name} {optimizer.attributes()}")
+@sources
+def test_updates(optimizer: optimizers.Optimizer, source: Any) -> None:
+    """The formulas, the reference and what is written about it take the same step."""
+    given = {"rate": optimizer.rate, **optimizer.step_attributes(7)}
+    shared, entry = (operations.entries()[name] for name in ("update", optimizer.operation))
+    start = {"p": 0.8, "g": -0.6, **dict(zip(optimizer.moments, (0.35, 0.15), strict=False))}
+    constants = {letter: float(given[name]) for letter, name in shared["letters"].items() if name in given}
+    facts = {"decay": False, "clipped": False, **{name: bool(value) for name, value in given.items()}}
+    known = {**constants, **start, "dp": start["g"]}
+    after = chain([*shared["steps"], *entry["steps"]], known, facts, {})[-1].value
+    arrays = [np.array([value]) for value in start.values()]
+    found = getattr(reference, optimizer.operation)(*arrays, **given)
+    first = found[0] if optimizer.moments else found
+    assert after == pytest.approx(float(first[0]), rel=1e-13)
+    (rule,) = (each for each in entry["rule"] if operations.holds(each, facts))
+    assert result(rule, known) == pytest.approx(after, rel=1e-13)
+    lines = source(optimizer.operation)
+    letters = {**given, **constants, **start}
+    nesterov = bool(given.get("nesterov"))
+    assert computed(lines, letters, nesterov=nesterov)["p"] == pytest.approx([after], rel=1e-13)
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+@pytest.mark.parametrize("batch", [1, 3])
+@sources
+def test_gradients_of_losses(name: str, batch: int, source: Any) -> None:
+    generator = np.random.default_rng(batch)
+    p, t = generator.uniform(0.1, 0.9, (2, batch, 4))
+    expected = getattr(reference, name)(p, t)[0, 1]
+    known = {"p": p[0, 1], "t": t[0, 1], "K": 4.0, "N": float(batch), "ε": 1e-16}
+    steps = chain(operations.entries()[name]["steps"], known, {"batch": batch > 1}, {})
+    assert steps[-1].value == pytest.approx(expected, rel=1e-13)
+    lines = [line.replace("[n,k]", "") for line in source(name)]
+    assert computed(lines, {**known, "p̂": p[0, 1], "batch": batch})["dp"] == pytest.approx([expected], rel=1e-13)
+
+
+def test_the_reader_sees_what_is_wrong() -> None:
+    known = {"x": 0.5, "y": 0.75, "dy": 2.0, "a": 0.1}
+    assert computed(["dx = dy · y(1 − y)"], known) == {"dx": [0.375]}
+    assert computed(["dx = dy · y(1 + y)"], known) == {"dx": [2.625]}
+    assert computed(["y = σ(x) = 1/(1 + e⁻ˣ)        for x ≤ 0"], known) == {"y": [1 / (1 + math.exp(-0.5))]}
+    assert computed(["y = ½ x (1 + tanh b)        b = 2 x³"], known) == {
+        "y": [0.25 * (1 + math.tanh(0.25))],
+        "b": [0.25],
+    }
+    assert computed(["dx = dy where y > 1, else 3 · dy: at 1 it is 3"], known) == {"dx": [6.0]}
+    assert computed(["v ← μ v + x", "p ← p − v"], {"v": 1.0, "μ": 3.0, "p": 1.0, "x": 1.0}) == {"v": [4.0], "p": [-3.0]}
+
+
+def test_the_cases_of_a_formula() -> None:
+    read = formula.parse("y = 0 if x ≤ −3, x·x if −3 < x < low, else max(x, 3)")
+    for x, expected, numbers in ((-4.0, 0, "0"), (-2.0, 4, "(−2)·(−2)"), (2.0, 3, "max(2, 3)"), (9.0, 9, "max(9, 3)")):
+        known = {"x": x, "low": 1.0}
+        assert result(read, known) == expected
+        assert in_numbers(read, known) == numbers
+    assert in_letters(read, {"x": "x[i]"}) == "0 if x[i] ≤ −3, x[i]·x[i] if −3 < x[i] < low, else max(x[i], 3)"
+    assert in_numbers(read, {"x": -2.0, "low": 1.0}, {"x": "x[4]"}) == "x[4]·x[4]"
+
+
+def test_numbers_that_are_raised_to_a_power() -> None:
+    square = formula.parse("q = g^{2} + e^{−g}")
+    assert in_numbers(square, {"g": -2.0}) == "(−2)^{2} + e^{−(−2)}"
+    assert in_numbers(square, {"g": 1e-7}) == "(1e-7)^{2} + e^{−1e-7}"
+    assert result(square, {"g": -2.0}) == 4 + math.exp(2)
+    assert evaluate(["/", 1.0, 0.0], {}) == math.inf
+
+
+@pytest.mark.parametrize(
+    "text", ["y", "y = ", "y = (x", "y = x x", "y = x^2", "y = 1 if x, else 2", "y = · x", "y = x]"]
+)
+def test_what_is_no_formula_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="formula"):
+        formula.parse(text)

@@ -67,6 +67,18 @@ def claims(questions: tuple[str, ...], seeds: int, **given: Any) -> None:
     _show(given, cells, [{name: getattr(row, name) for name in names} for row in found], words=3)
 
 
+@experiment.command(short_help="The transcripts of docs/explaining.md.")
+@options.markdown
+def transcripts(markdown: Path | None) -> None:
+    """A command and an example of docs/explaining.md, with what they print; both are printed without --markdown."""
+    from experiments.transcripts import example, terminal, write
+
+    if markdown is None:
+        click.echo(f"{terminal()}\n\n{example()}")
+    else:
+        write(markdown)
+
+
 @experiment.command(short_help="VanillaCNN's 10 % and 88 %, explained by the rate.")
 @size
 @options.picture

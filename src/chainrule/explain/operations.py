@@ -6,10 +6,9 @@ from chainrule import operations
 from chainrule.explain import activations, dropout, equations, losses, normalization, pooling
 from chainrule.explain.record import Made
 from chainrule.explain.site import Site
+from chainrule.layers.activations import ELEMENTWISE
 
 Explainer = Callable[[Site], Made]
-
-ACTIVATIONS = ("sigmoid", "tanh", "arctan", "relu", "leaky_relu", "gelu")
 
 EXPLAINERS: dict[str, Explainer] = {
     **dict.fromkeys((name for name, entry in operations.entries().items() if "equation" in entry), equations.explain),
@@ -17,8 +16,8 @@ EXPLAINERS: dict[str, Explainer] = {
     "max_pool_dx": pooling.max_pool_dx,
     "average_pool": pooling.average_pool,
     "average_pool_dx": pooling.average_pool_dx,
-    **dict.fromkeys(ACTIVATIONS, activations.activation),
-    **{f"{name}_dx": activations.activation_dx for name in ACTIVATIONS},
+    **dict.fromkeys(ELEMENTWISE, activations.activation),
+    **{f"{name}_dx": activations.activation_dx for name in ELEMENTWISE},
     "softmax": activations.softmax,
     "softmax_dx": activations.softmax_dx,
     "dropout": dropout.dropout,

@@ -5,6 +5,7 @@
  * @typedef {import("./made.js").Made} Made
  */
 
+import * as functions from "../engine/activations.js";
 import { activation, activation_dx, softmax, softmax_dx } from "./activations.js";
 import { dropout } from "./dropout.js";
 import { sumOfProducts } from "./equations.js";
@@ -12,7 +13,8 @@ import * as losses from "./losses.js";
 import { batch_norm, batch_norm_dw, batch_norm_dx, running_statistics } from "./normalization.js";
 import { average_pool, average_pool_dx, max_pool, max_pool_dx } from "./pooling.js";
 
-const ACTIVATIONS = ["sigmoid", "tanh", "arctan", "relu", "leaky_relu", "gelu"];
+/** The operations of each element by itself: those of their file that have a gradient, but for softmax. */
+const ACTIVATIONS = Object.keys(functions).filter((name) => name !== "softmax" && `${name}_dx` in functions);
 
 /**
  * What explains an operation: its equation where it has one, else a function of its own.

@@ -123,6 +123,7 @@ experiments: $(VENV)/.installed
 	$(BIN)/python -m experiments claims --markdown docs/derivations/claims.md
 	$(BIN)/chainrule zoo --markdown docs/zoo.md
 	$(BIN)/python -m experiments activations --pictures docs/derivations/pictures
+	$(BIN)/python -m experiments transcripts --markdown docs/explaining.md
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks --markdown docs/benchmarks.md $(ARGS)

@@ -71,6 +71,18 @@ def claims(questions: tuple[str, ...], seeds: int, **given: Any) -> None:
     _show(given, cells, [{name: getattr(row, name) for name in names} for row in found], words=3)
 
 
+@experiment.command(short_help="Write the transcripts of docs/explaining.md.")
+@options.markdown
+def transcripts(markdown: Path | None) -> None:
+    """Run the command and the example of docs/explaining.md and print their transcripts, or write them to a page."""
+    from experiments.transcripts import example, terminal, write
+
+    if markdown is None:
+        click.echo(f"{terminal()}\n\n{example()}")
+    else:
+        write(markdown)
+
+
 @experiment.command(short_help="Reproduce VanillaCNN's 10 % and 88 % with several rates.")
 @size
 @options.picture

@@ -12,6 +12,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from chainrule import reference
+from chainrule.layers.activations import ELEMENTWISE
 from chainrule.randomness import uniform
 from chainrule.shapes import extent, output_size
 
@@ -162,18 +164,20 @@ def linear(draw: st.DrawFn, name: str) -> Any:
 SCALES = st.sampled_from((1.0, 1.0, 30.0, 1000.0))
 
 
-@cases("sigmoid", "tanh", "arctan", "relu", "gelu", "leaky_relu")
-@cases("sigmoid_dx", "tanh_dx", "relu_dx", "arctan_dx", "gelu_dx", "leaky_relu_dx")
+ATTRIBUTES = {"leaky_relu": {"slope": st.sampled_from((0.0, 0.01, 0.3))}}  # of the element-wise operations
+
+
+@cases(*ELEMENTWISE, *(f"{name}_dx" for name in ELEMENTWISE))
 def elementwise(draw: st.DrawFn, name: str) -> Any:
-    """Draw values up to thousands, with zeros; a gradient that reads y gets y in (0, 1), (−1, 1) or from 0."""
-    shape, scale = any_shape(draw), draw(SCALES)
+    """Draw values up to thousands, with zeros; a gradient that reads y is given the y of the reference."""
+    shape, scale, forward = any_shape(draw), draw(SCALES), name.removesuffix("_dx")
     x = normal(draw, *shape, scale=scale)
     x[np.abs(x) < 0.2] = 0
-    y = {"sigmoid_dx": lambda: np.abs(np.tanh(x)), "tanh_dx": lambda: np.tanh(x), "relu_dx": lambda: np.maximum(x, 0)}
-    attributes = {"slope": draw(st.sampled_from((0.0, 0.01, 0.3)))} if name.startswith("leaky") else {}
-    if name.endswith("_dx"):
-        return (normal(draw, *shape), y.get(name, lambda: x)()), attributes
-    return (x,), attributes
+    attributes = {key: draw(values) for key, values in ATTRIBUTES.get(forward, {}).items()}
+    if name == forward:
+        return (x,), attributes
+    kept = getattr(reference, forward)(x, **attributes) if ELEMENTWISE[forward].keeps == "y" else x
+    return (normal(draw, *shape), kept), attributes
 
 
 def distributions(draw: st.DrawFn, N: int, K: int) -> NDArray[np.float64]:

@@ -1,5 +1,6 @@
 """The kernels for filters that fill vectors: when they are selected, and agreement with the reference."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from chainrule import layers, reference
-from chainrule.engines.numba import filters, operations, programs, rewriting
+from chainrule.engines.numba import filters, operations, programs
 from chainrule.engines.numba.generator import Writer
+from chainrule.engines.numba.operations import KERNELS
 from chainrule.engines.numba.tiles import lanes
 from chainrule.network import Network
 
@@ -156,7 +158,8 @@ def pooling_network(engine: str, threads: int = 1) -> Network:
 
 @pytest.mark.parametrize("count", [1, 5])
 def test_programs_pool_straight_from_the_sums(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rewriting, "LARGE", {"cross_correlate": 1 << 10, "dense": 1})
+    for name, least in (("cross_correlate", 1 << 10), ("dense", 1)):
+        monkeypatch.setitem(KERNELS, name, replace(KERNELS[name], shared_from=least))
     expected, alone, shared = pooling_network("reference"), pooling_network("numba"), pooling_network("numba", 3)
     x = np.random.default_rng(count).standard_normal((count, 2, 15, 14))
     close(alone.apply(x), expected.apply(x))

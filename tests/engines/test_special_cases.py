@@ -21,9 +21,10 @@ taken = set()
 def watch(module, name, sizes=0):
     # the last arguments of some are the shape of their tiles
     function = getattr(module, name)
-    def watched(*arguments):
-        taken.add((name, *arguments[len(arguments) - sizes :]))
-        return function(*arguments)
+    def watched(*arguments, **named):
+        given = [*arguments, *named.values()]
+        taken.add((name, *given[len(given) - sizes :]))
+        return function(*arguments, **named)
     setattr(module, name, watched)
 
 watch(convolution, "_sum_by", 3)

@@ -1,37 +1,25 @@
-"""docs/explaining.md shows the actual output."""
+"""docs/explaining.md shows the actual output, line numbers of the code included (`make experiments` writes it)."""
 
-import re
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from click.testing import CliRunner
 
-from chainrule.cli import main
 from chainrule.data import load
 from chainrule.errors import DataError
-
-PAGE = (Path(__file__).parents[2] / "docs" / "explaining.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", PAGE, re.S | re.M)
-LINES = re.compile(r":\d+")  # line numbers in the code, which change
+from experiments import transcripts
 
 
-@pytest.fixture(autouse=True)
-def _screen(monkeypatch):
-    for name, value in {"COLUMNS": "80", "LINES": "24", "CHAINRULE_ENGINE": "numpy"}.items():
-        monkeypatch.setenv(name, value)
+def between(name: str) -> str:
+    """What stands between the marks of a transcript."""
+    begin, end = transcripts.MARKS[name]
+    return transcripts.PAGE.read_text(encoding="utf-8").partition(begin)[2].partition(end)[0].strip()
 
 
-def test_the_example_in_python(capsys):
-    (code,) = [block for kind, block in BLOCKS if kind == "python"]
-    exec(code, {})
-    assert LINES.sub("", capsys.readouterr().out) == LINES.sub("", BLOCKS[-1][1])
-
-
-def test_the_example_in_the_terminal():
-    try:
-        load("mnist", progress=False)
-    except DataError as error:
-        pytest.skip(f"MNIST is out of reach: {error}")
-    command, _, printed = BLOCKS[0][1].partition("\n")
-    words = command.removeprefix("$ chainrule ").replace('"', "").split()
-    assert LINES.sub("", CliRunner().invoke(main, words).output) == LINES.sub("", printed)
+@pytest.mark.parametrize("transcript", [transcripts.example, transcripts.terminal])
+def test_a_transcript_is_what_is_printed(transcript: Callable[[], str]) -> None:
+    if transcript is transcripts.terminal:
+        try:
+            load("mnist", progress=False)
+        except DataError as error:
+            pytest.skip(f"MNIST is out of reach: {error}")
+    assert transcript() == between(transcript.__name__)

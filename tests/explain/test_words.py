@@ -7,8 +7,10 @@ from explain.networks import around, trace_of
 import chainrule.reference as reference
 from chainrule import layers as cr
 from chainrule.engines import numpy as engine
+from chainrule.engines.numba.tiles import lanes
 from chainrule.explain import Training
 from chainrule.explain.code import SOURCE, derivation, places
+from chainrule.model import Sequential
 from chainrule.network import Network
 from chainrule.optimizers import SGD, Adam, Momentum
 from chainrule.randomness import stream_number, uniform
@@ -26,6 +28,28 @@ def test_places(operation):
     line = (SOURCE / found[2].file).read_text(encoding="utf-8").splitlines()[found[2].line - 1]
     assert line.startswith(f"def {operation}(")
     assert (SOURCE.parent.parent / derivation(operation)).is_file()
+
+
+def test_the_kernel_that_ran_is_named():
+    """The one chosen for the shapes; a ReLU that no other operation needs is done by the convolution before it."""
+    made = [cr.Conv2D(lanes(4), 3), cr.ReLU(), cr.Conv2D(3, 2), cr.Tanh(), cr.Flatten(), cr.Dense(2)]
+    model = Sequential(made, (1, 7, 6), loss="half_squared_error", engine="numba")
+    trace = model.trace(np.ones((1, 1, 7, 6)), np.zeros((1, 2)))
+    found = {
+        cell: trace.explain(cell).code[2]
+        for cell in ("conv1.y[0,0,0]", "relu1.y[0,0,0]", "conv1.dw[0,0,0,0]", "conv2.y[0,0,0]", "conv2.dx[0,0,0]")
+    }
+    assert {cell: (place.file.rpartition("/")[2], place.function) for cell, place in found.items()} == {
+        "conv1.y[0,0,0]": ("filters.py", "correlate_filters"),
+        "relu1.y[0,0,0]": ("filters.py", "correlate_filters"),
+        "conv1.dw[0,0,0,0]": ("filters.py", "correlate_filters_dw"),
+        "conv2.y[0,0,0]": ("convolution.py", "cross_correlate"),
+        "conv2.dx[0,0,0]": ("filters.py", "correlate_filters_dx"),
+    }
+    for place in found.values():
+        line = (SOURCE / place.file).read_text(encoding="utf-8").splitlines()[place.line - 1]
+        assert line.startswith(f"def {place.function}(")
+    assert "correlate_filters in engines/numba/filters.py:" in " ".join(str(trace.explain("relu1.y[0,0,0]")).split())
 
 
 def test_code_of_nobody():

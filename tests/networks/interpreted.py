@@ -7,23 +7,25 @@ within its workspace, and whether a kernel is passed arrays of the types it was 
 
 import contextlib
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 from unittest import mock
 
 import numpy as np
 
-from chainrule.engines.numba import generator, programs, rewriting
+from chainrule.engines.numba import generator, programs
+from chainrule.engines.numba.operations import KERNELS
 
 IMPORTS = (
     ("from numba import", "from networks.interpreted import"),
     ("from chainrule.engines.numba.linking import", "from networks.interpreted import"),
 )
 SMALL = (  # sizes above which layers are shared by threads, gradients deferred and updates shared: of any layer
-    (rewriting, {"LARGE": {"cross_correlate": 64, "dense": 8}}),
     (generator, {"HELD": 8}),
     (programs, {"SHARED": 8, "ROWS": 16, "CACHE_BYTES": 1 << 12, "BLOCKS": (1, 5)}),
 )
+SHARED_FROM = {"cross_correlate": 64, "dense": 8}
 prange = range
 _linked: dict[str, tuple[Callable[..., None], list[Any]]] = {}
 _programs: dict[str, Any] = {}
@@ -34,6 +36,9 @@ def running(*, small: bool) -> Generator[None]:
     """Interpret programs in this context; `small`: and treat small layers like large ones."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(programs, "load", load))
+        if small:
+            shared = {name: replace(KERNELS[name], shared_from=least) for name, least in SHARED_FROM.items()}
+            stack.enter_context(mock.patch.dict(KERNELS, shared))
         for module, sizes in SMALL if small else ():
             stack.enter_context(mock.patch.multiple(module, **sizes))
         yield

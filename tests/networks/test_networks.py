@@ -17,6 +17,7 @@ import chainrule as cr
 from chainrule import layers, losses, optimizers
 from chainrule.engines.numba import generator, programs, rewriting
 from chainrule.engines.numba.generator import Writer
+from chainrule.engines.numba.operations import KERNELS
 
 COUNT, PARTS = 60, 4
 MANY = 400  # networks that are only drawn, to check their variety
@@ -102,9 +103,10 @@ def test_every_rewriting_is_met() -> None:
         for number in range(MANY):
             for writer in plans_of(draw_network(0, number)):
                 for operation in writer.plan.operations:
-                    steps = [step for step in rewriting.STEPS if operation.attributes.get(step)]
+                    facts = KERNELS[operation.name]
+                    steps = [step for step in facts.epilogues if operation.attributes.get(step)]
                     met[" ".join([operation.name, *steps])] += 1
-                    batch_wide += operation.scope == "batch" and operation.name in rewriting.LARGE
+                    batch_wide += operation.scope == "batch" and facts.shared_from is not None
                 held += bool(writer.training and writer.held)
     for kernel, steps in itertools.product(
         ("cross_correlate", "correlate_filters"), ("", " rectify", " pooled", " rectify pooled")

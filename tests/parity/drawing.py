@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from chainrule import layers as cr
 from chainrule.errors import ShapeError
 from chainrule.layers import Layer
+from chainrule.layers.activations import ELEMENTWISE
 from chainrule.network import Network
 
 Array = NDArray[Any]
@@ -130,7 +131,8 @@ def reshape(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
 DRAWN: dict[str, Callable[[Draw, Any], tuple[Layer, Shape]]] = {
     **dict.fromkeys(("Conv1D", "Conv2D", "ConvTranspose2D"), convolution),
     **dict.fromkeys(("MaxPool1D", "MaxPool2D", "AveragePool1D", "AveragePool2D", "SumPool1D", "SumPool2D"), pool),
-    **dict.fromkeys(("Sigmoid", "Tanh", "Arctan", "ReLU", "GELU", "Flatten"), plain),
+    **dict.fromkeys((kind.__name__ for kind in ELEMENTWISE.values()), plain),
+    "Flatten": plain,
     "LeakyReLU": leaky,
     "Softmax": vector,
     **dict.fromkeys(("GlobalAveragePool1D", "GlobalAveragePool2D", "GlobalMaxPool1D", "GlobalMaxPool2D"), picture),

@@ -8,7 +8,8 @@ import numpy as np
 
 from chainrule import layers as cr
 from chainrule.errors import ChainruleError
-from chainrule.layers import NAMED, Layer
+from chainrule.layers import Layer
+from chainrule.layers.activations import ELEMENTWISE
 from chainrule.shapes import text
 
 ENGINES = ("numpy", "numba")
@@ -179,5 +180,6 @@ DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
     "Reshape": _reshape,
     "Softmax": _vector(cr.Softmax),
     "LeakyReLU": _plain(cr.LeakyReLU, slope=lambda g: _one(g, 0.0, 0.01, 0.3)),
-    **{kind: _plain(NAMED[kind]) for kind in ("Arctan", "GELU", "ReLU", "Sigmoid", "Tanh")},
 }
+for _kind in sorted(ELEMENTWISE.values(), key=lambda kind: kind.__name__):
+    DRAWERS.setdefault(_kind.__name__, _plain(_kind))

@@ -10,10 +10,11 @@ from chainrule.check.subjects import LayerSubject
 from chainrule.engines import Array
 from chainrule.errors import ChainruleError
 from chainrule.layers import Layer
+from chainrule.layers.activations import ELEMENTWISE
 from chainrule.student.recognition import family
 
 EXACT = 1e-9
-ACTIVATIONS = (cr.Sigmoid(), cr.Tanh(), cr.Arctan(), cr.ReLU(), cr.LeakyReLU(), cr.LeakyReLU(0.1), cr.GELU())
+ACTIVATIONS = (*(kind() for kind in ELEMENTWISE.values()), cr.LeakyReLU(0.1))
 PADDINGS = ("valid", "same", "full", 1)
 
 

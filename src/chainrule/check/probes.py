@@ -13,6 +13,7 @@ from chainrule import layers as cr
 from chainrule.engines import Array
 from chainrule.errors import ShapeError
 from chainrule.layers import Layer
+from chainrule.layers.activations import ELEMENTWISE
 
 LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.Conv2D(4, (3, 2)), (3, 6, 7)),
@@ -47,12 +48,8 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.Dropout(0.4), (3, 4, 5)),
     (cr.Flatten(), (3, 4, 5)),
     (cr.Reshape((5, 12)), (3, 4, 5)),
-    (cr.Sigmoid(), (3, 4, 5)),
-    (cr.Tanh(), (3, 4, 5)),
-    (cr.Arctan(), (3, 4, 5)),
-    (cr.ReLU(), (3, 4, 5)),
+    *((kind(), (3, 4, 5)) for kind in ELEMENTWISE.values()),
     (cr.LeakyReLU(0.2), (3, 4, 5)),
-    (cr.GELU(), (3, 4, 5)),
     (cr.Softmax(), (6,)),
 )
 

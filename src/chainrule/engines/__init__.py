@@ -75,6 +75,10 @@ class Engine(Protocol):
         """Compute an optimizer's update in place."""
         ...
 
+    def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
+        """Return file and function that compute each tensor, by its storage, where they are not the operation's own."""
+        ...
+
     def compile(
         self, plan: Plan, layout: "Mapping[str, tuple[int, int]]", buffers: "Buffers", threads: int
     ) -> Pass | None:
@@ -115,6 +119,10 @@ class ModuleEngine:
         """Compute the update and copy the results back."""
         for target, result in zip((p, *moments), self.run(name, (p, g, *moments), attributes), strict=True):
             target[...] = result
+
+    def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
+        """Return none: each operation is computed by the function of its name."""
+        return {}
 
     def compile(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> Pass | None:
         """None: these functions are called one by one."""

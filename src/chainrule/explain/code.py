@@ -1,6 +1,7 @@
-"""Where in the code an operation is computed: found by reading the files, so that no engine has to be imported."""
+"""The lines of code that compute an operation, found by reading the files: no engine has to be imported."""
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,29 +22,43 @@ class Place:
 
 
 @cache
-def places(operation: str) -> tuple[Place, ...]:
-    """The reference's function of an operation first, then the engines'; none for what nobody knows."""
-    family = family_of(operation)
-    found = [(f"{floor}/{family}.py", _lines(floor, family).get(operation)) for floor in FLOORS]
-    return tuple(Place(file, operation, line) for file, line in found if line is not None)
+def places(operation: str, kernel: tuple[str, str] | None = None) -> tuple[Place, ...]:
+    """Return the function of the reference, then those of the engines; none for an unknown operation.
+
+    kernel   file and function by which the compiled engine computes it (`Engine.kernels`), if not those of its name
+    """
+    own = (family_of(operation), operation)
+    chosen = [*((floor, *own) for floor in FLOORS[:-1]), (FLOORS[-1], *(kernel or own))]
+    found = [(f"{floor}/{file}.py", name, _lines(floor, file).get(name)) for floor, file, name in chosen]
+    return tuple(Place(file, name, line) for file, name, line in found if line is not None)
+
+
+def located(found: Sequence[Place]) -> list[str]:
+    """Return file and line of every function, with its name where that is another than before."""
+    lines, before = list[str](), ""
+    for place in found:
+        name = "" if place.function == before else f"{place.function} in "
+        lines.append(f"{name}{place.file}:{place.line}")
+        before = place.function
+    return lines
 
 
 def derivation(operation: str) -> str:
-    """The page that derives an operation; nothing for what nobody knows."""
+    """Return the page that derives an operation; "" for an unknown one."""
     family = family_of(operation)
     return f"docs/derivations/{family}.md" if family else ""
 
 
 @cache
 def family_of(operation: str) -> str:
-    """convolution for cross_correlate_dx: the file that defines an operation, on every floor."""
+    """Return the name of the file that defines an operation, on every floor: convolution for cross_correlate_dx."""
     files = sorted((SOURCE / "reference").glob("*.py"))
     return next((file.stem for file in files if operation in _lines("reference", file.stem)), "")
 
 
 @cache
 def _lines(floor: str, family: str) -> dict[str, int]:
-    """Functions of a file and the lines where they begin."""
+    """Return the functions of a file and the lines where they begin."""
     path = SOURCE / floor / f"{family}.py"
     if not path.is_file():
         return {}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chainrule.engines import Array
+from chainrule.explain.code import located
 from chainrule.explain.numbers import shown
 from chainrule.explain.terms import fold
 from chainrule.pictures import maps, notebook
@@ -35,8 +36,7 @@ def explanation(record: "Explanation") -> str:
     parts += [f"<p>{'<br>'.join(equations)}</p>"] if equations else []
     parts += [*_terms(record), *_pick(record), *_steps(record), *_jacobian(record)]
     if record.code:
-        places = ", ".join(f"{place.file}:{place.line}" for place in record.code)
-        parts.append(f"<p><small>{escape(record.code[0].function)} in {escape(places)}</small></p>")
+        parts.append(f"<p><small>{escape(', '.join(located(record.code)))}</small></p>")
     return f'<div style="{SCROLL}">{"".join(parts)}</div>'
 
 

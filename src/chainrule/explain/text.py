@@ -5,6 +5,7 @@ import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from chainrule.explain.code import located
 from chainrule.explain.numbers import shown
 from chainrule.explain.record import Explanation, Factor, Jacobian, Pick, Step, Term
 from chainrule.explain.terms import Folded, fold
@@ -171,8 +172,7 @@ def _footer(explanation: Explanation, width: int) -> list[str]:
         more = [f"… ({len(made.sources)} in all)"] if len(made.sources) > MOST_SOURCES else []
         rows.append(("made from", [*made.sources[:MOST_SOURCES], *more]))
     if explanation.code:
-        places = [f"{place.file}:{place.line}" for place in explanation.code]
-        rows.append(("computed by", [f"{explanation.code[0].function} in {places[0]}", *places[1:]]))
+        rows.append(("computed by", located(explanation.code)))
     if explanation.derivation:
         rows.append(("derived in", [explanation.derivation]))
     lines: list[str] = []

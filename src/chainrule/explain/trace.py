@@ -52,6 +52,7 @@ class Trace:
         inputs, targets = np.array(x, np.float64), np.array(t, np.float64)  # kept, whatever the caller does
         self.samples = _checked(network, inputs, targets)
         self.catalogue: Catalogue = gather(network, self.plan, self.training.optimizer, self.samples)
+        self._kernels = network.engine.kernels(self.plan, network.dtype)
         self._arrays = {"x": inputs, "t": targets}
         with np.errstate(all="ignore"):  # what overflows is shown as it is
             self.update = self._run(inputs, targets)
@@ -130,7 +131,7 @@ class Trace:
         found = self.catalogue.read(cell) if place is None else self.catalogue.find(cell, tuple(map(int, place)))
         entry = self.catalogue.entries[found.tensor]
         operation, made = self._made(found)
-        places = code.places(operation)
+        places = code.places(operation, self._kernels.get(found.tensor)) if operation else ()
         return Explanation(
             cell=str(found),
             tensor=found.tensor,

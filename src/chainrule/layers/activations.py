@@ -9,7 +9,7 @@ from chainrule.plan import Builder, Tensor
 
 
 @dataclass(frozen=True)
-class _Activation(Layer):
+class Activation(Layer):
     """An operation and its gradient, which reads what forward kept: the result y or the input x."""
 
     keeps: ClassVar[str] = "x"
@@ -27,7 +27,7 @@ class _Activation(Layer):
 
 
 @dataclass(frozen=True)
-class Sigmoid(_Activation):
+class Sigmoid(Activation):
     """y = 1 / (1 + e^−x),  dx = y (1 − y) dy.   Source   VanillaCNN eq. 6"""
 
     kind: ClassVar[str] = "sigmoid"
@@ -35,7 +35,7 @@ class Sigmoid(_Activation):
 
 
 @dataclass(frozen=True)
-class Tanh(_Activation):
+class Tanh(Activation):
     """y = tanh x,  dx = (1 − y²) dy.   Source   reference/activations.py"""
 
     kind: ClassVar[str] = "tanh"
@@ -43,14 +43,14 @@ class Tanh(_Activation):
 
 
 @dataclass(frozen=True)
-class Arctan(_Activation):
+class Arctan(Activation):
     """y = arctan x,  dx = dy / (1 + x²).   Source   named by numpy-cnn, section 2.6"""
 
     kind: ClassVar[str] = "arctan"
 
 
 @dataclass(frozen=True)
-class ReLU(_Activation):
+class ReLU(Activation):
     """y = max(0, x),  dx = dy where x > 0, else 0.   Source   numpy-cnn eq. 31–32"""
 
     kind: ClassVar[str] = "relu"
@@ -58,7 +58,7 @@ class ReLU(_Activation):
 
 
 @dataclass(frozen=True)
-class LeakyReLU(_Activation):
+class LeakyReLU(Activation):
     """y = x where x > 0, else slope·x;  dx = dy, or slope·dy.   Source   Maas et al. 2013"""
 
     slope: float = 0.01
@@ -75,14 +75,14 @@ class LeakyReLU(_Activation):
 
 
 @dataclass(frozen=True)
-class GELU(_Activation):
+class GELU(Activation):
     """y = x/2 · (1 + tanh(√(2/π)·(x + 0.044715 x³))): the tanh form.   Source   Hendrycks and Gimpel 2016"""
 
     kind: ClassVar[str] = "gelu"
 
 
 @dataclass(frozen=True)
-class Softmax(_Activation):
+class Softmax(Activation):
     """y_k = e^{x_k} / Σ_j e^{x_j} over the classes of a sample.   Source   numpy-cnn eq. 33–34
 
     As the last layer before categorical cross-entropy it is trained fused with it: the gradient is ŷ − t.
@@ -95,3 +95,7 @@ class Softmax(_Activation):
         """The shape that came, a vector."""
         self._expect(shape, name, 1, "vector of classes")
         return shape
+
+
+# Layers that map every element by itself, by the operation that they emit.
+ELEMENTWISE = {kind.kind: kind for kind in Activation.__subclasses__() if kind is not Softmax}

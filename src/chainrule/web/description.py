@@ -1,10 +1,12 @@
 """JSON description of a model for the page: its layers, its plan and its training recipe."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
 from chainrule import operations, tasks
 from chainrule.explain import code
+from chainrule.explain.code import Place
 from chainrule.model import Sequential
 from chainrule.plan import Operation, Plan, Tensor
 from chainrule.training.recipe import Recipe
@@ -43,9 +45,21 @@ def describe(model: Sequential, recipe: Recipe) -> dict[str, Any]:
             "attributes": recipe.optimizer.attributes(),
         },
         "operations": operations.entries(),
-        "code": {name: [asdict(place) for place in code.places(name)] for name in explained},
+        "code": {name: [asdict(place) for place in found] for name, found in _places(model, training, explained)},
         "derivations": {name: code.derivation(name) for name in explained},
     }
+
+
+def _places(model: Sequential, training: Plan, explained: Iterable[str]) -> Iterator[tuple[str, tuple[Place, ...]]]:
+    """Yield the code of each operation by its name, and of each tensor that another kernel computes by its storage."""
+    for name in explained:
+        yield name, code.places(name)
+    kernels = model.engine.kernels(training, model.dtype)
+    for operation in training.operations:
+        for tensor in operation.writes:
+            found = code.places(operation.name, kernels.get(tensor.storage))
+            if found != code.places(operation.name):
+                yield tensor.storage, found
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:

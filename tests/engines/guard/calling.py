@@ -10,7 +10,6 @@ from engines.guard.cases import Case, draw_case, parts
 from chainrule import engines
 from chainrule.engines.numba.operations import KERNELS, Array
 
-ADDED_TO = ("cross_correlate_dw", "dense_dw", "bias_gradient", "batch_norm_dw")  # results that kernels add to
 TOLERANCE = 2000  # times the dtype's precision, relative to the largest entry of a result
 
 
@@ -34,22 +33,22 @@ def call(case: Case, fence: memory.Fence) -> list[Array]:
     entry = KERNELS[case.kernel]
     given = [None if array is None else fence.copy(array) for array in case.arrays]
     dtype = next(array.dtype for array in given if array is not None)
-    shapes = entry.shapes(case.arrays, case.attributes)
-    if case.joined.get("pooled"):
-        shapes = [(*shape[:2], shape[2] // 2, shape[3] // 2) for shape in shapes]
-    results = [fence.array(shape, dtype) for shape in shapes]
-    if case.name == "max_pool":
-        results[1] = fence.array(shapes[1], np.int32)
-    if case.name in ADDED_TO:
+    shapes = entry.shapes(case.arrays, {**case.attributes, **case.joined})
+    written = entry.arrays[len(given) :]
+    results = [
+        fence.array(shape, np.int32 if own in entry.integers else dtype)
+        for own, shape in zip(written, shapes, strict=True)
+    ]
+    if entry.accumulates:
         for result in results:
             result[...] = 0
-    place = {"cross_correlate": 2, "add_bias": 1}.get(case.name)
-    if place is not None and given[place] is not None:
-        given[place] = given[place].reshape(-1)
-    written = [result.reshape(-1) for result in results] if case.name == "bias_gradient" else results
+    passed = [
+        array.reshape(-1) if own in entry.flat and array is not None else array
+        for own, array in zip(entry.arrays, [*given, *results], strict=True)
+    ]
     for part in parts(case, shapes[0] if shapes else (), dtype.itemsize):
         known = {**case.attributes, **case.joined, **part}
-        entry.kernel(*given, *written, *entry.arguments(len(given) + len(written), known))
+        entry.kernel(*passed, *entry.arguments(len(passed), known))
     if not results:
         return [np.array(array) for place, array in enumerate(given) if place != 1]
     return [np.array(result) for result in results]

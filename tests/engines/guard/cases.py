@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engines.numba import losses, updates
+from chainrule.engines.numba import losses
 from chainrule.engines.numba.operations import KERNELS, fitting, shared
 from chainrule.engines.numba.tiles import lanes
 from chainrule.shapes import extent, output_size
@@ -194,7 +194,7 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
     }
     if name in special:
         return Case(name, name, *special[name])
-    if KERNELS[name].module is updates:
+    if KERNELS[name].in_place:
         return update(draw, name, dtype)
     if KERNELS[name].module is losses:
         return Case(name, name, (p, t), {})
@@ -204,7 +204,7 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
 def update(draw: Draw, name: str, dtype: Any) -> Case:
     """Draw an optimizer's update with all its options."""
     parameters = KERNELS[name].signature.parameters
-    reads = list(parameters)[: list(parameters).index("rate")]
+    reads = KERNELS[name].arrays
     options = {key: parameter.default for key, parameter in parameters.items() if key not in reads}
     unlike = {"rate": 0.1, "momentum": 0.9, "nesterov": True, "decay": 0.1, "step": 3}
     size = whole(draw, 1, 70)
@@ -218,7 +218,7 @@ DRAWERS: dict[str, Callable[[Draw, str, Any], Case]] = {
     **dict.fromkeys(["max_pool", "max_pool_dx", "average_pool", "average_pool_dx"], pool),
     **dict.fromkeys(["dense", "dense_dx", "dense_dw"], dense),
 }
-OPERATIONS = [name for name in KERNELS if not name.startswith("correlate_filters")]
+OPERATIONS = [name for name in KERNELS if not KERNELS[name].replaces]
 PLAIN = [name for name in OPERATIONS if name not in DRAWERS]
 
 

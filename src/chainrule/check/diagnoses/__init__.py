@@ -22,12 +22,12 @@ from chainrule.check.diagnoses import (
 from chainrule.check.diagnoses.truth import Catalogue, Mistake, Truth, lifted, of_layer, of_loss, same
 from chainrule.check.report import Diagnosis
 from chainrule.engines import Array
+from chainrule.layers.activations import ELEMENTWISE
 from chainrule.losses import NAMES as LOSSES
 
 __all__ = ["Truth", "diagnose", "known", "of_layer", "of_loss"]
 
 EXACT = 1e-9
-ACTIVATIONS = ("sigmoid", "tanh", "arctan", "relu", "leaky_relu", "gelu")
 
 CATALOGUES: dict[str, tuple[Catalogue, ...]] = {
     "cross_correlate": (
@@ -42,7 +42,7 @@ CATALOGUES: dict[str, tuple[Catalogue, ...]] = {
     "average_pool": (pooling.AVERAGE,),
     "softmax": (activations.SOFTMAX,),
     "batch_norm": (normalization.CATALOGUE,),
-    **dict.fromkeys(ACTIVATIONS, (activations.CATALOGUE,)),
+    **dict.fromkeys(ELEMENTWISE, (activations.CATALOGUE,)),
     **dict.fromkeys(LOSSES, (losses.CATALOGUE,)),
 }
 

@@ -1,11 +1,13 @@
-"""Bias and its gradient, compiled. The equations are in reference/bias.py. b and db come flat."""
+"""Bias and its gradient, compiled. The equations are in reference/bias.py. b and db are passed flat."""
 
 from chainrule.engines.numba.compiling import kernel
+from chainrule.engines.numba.registry import like, operation
 
 
+@operation(like(0), flat=("b",))
 @kernel
 def add_bias(x, b, y):
-    """y = x + b: b has one number a channel, or one for every position (untied)."""
+    """Compute y = x + b: b has one entry for each channel, or one for every position (untied)."""
     count = x.shape[0]
     cells = x.size // (count * x.shape[1]) if count else 1
     source, target = x.reshape(x.size), y.reshape(y.size)
@@ -16,9 +18,14 @@ def add_bias(x, b, y):
         target[k] = source[k] + (b[place] if untied else b[place // cells])
 
 
+@operation(
+    lambda arrays, given: [arrays[0].shape[1:] if given.get("untied") else arrays[0].shape[1:2]],
+    accumulates=True,
+    flat=("db",),
+)
 @kernel
 def bias_gradient(dy, db, untied=False):
-    """db += dy, summed over the samples and, unless untied, the positions: one pass over dy, row by row."""
+    """Add dy to db, summed over the samples and, unless untied, the positions: one pass over dy, row by row."""
     count, channels = dy.shape[0], dy.shape[1]
     cells = dy.size // max(count * channels, 1)
     slopes = dy.reshape(count * channels * cells)

@@ -1,7 +1,7 @@
-"""What must hold of a rewritten plan before it becomes a program: compiled code checks nothing any more.
+"""Checks of a rewritten plan before it becomes a program: compiled code checks nothing.
 
-- Whatever is read was given or written before, and each kernel writes arrays of the shapes that its plan says.
-- The buffers into which convolutions lay their images are as long as their tiles reach, whatever padding and dilation.
+- Every tensor that is read was given or written before, and each kernel writes arrays of the shapes in the plan.
+- The buffers that hold the images of convolutions are as long as their tiles reach, whatever padding and dilation.
 """
 
 from types import SimpleNamespace
@@ -17,9 +17,9 @@ GIVEN = ("input", "target", "parameter", "state")  # kinds of tensors that no op
 
 
 def check_plan(plan: Plan, itemsize: int) -> None:
-    """Refuse a plan that would read what nobody wrote, or beyond an array.
+    """Refuse a plan that would read a tensor before it is written, or beyond an array.
 
-    itemsize  bytes of a number
+    itemsize  bytes of an element
     Errors    EngineError, which names the operation and what it was expected to write or read
     """
     written: set[str] = set()
@@ -37,10 +37,8 @@ def check_plan(plan: Plan, itemsize: int) -> None:
 
 
 def _check_shapes(operation: Operation) -> None:
-    """Each tensor has the shape that the kernel gives it: one written otherwise would be garbage, or memory overrun."""
+    """Refuse tensors of other shapes than the kernel writes: they would be garbage, or memory would be overrun."""
     expected = KERNELS[operation.name].shapes([_sample(tensor) for tensor in operation.reads], operation.attributes)
-    if operation.attributes.get("pooled"):
-        expected = [(*shape[:2], shape[2] // 2, shape[3] // 2) for shape in expected]
     found = [_sample(tensor).shape for tensor in operation.writes]
     if found != [tuple(shape) for shape in expected]:
         names = ", ".join(tensor.name for tensor in operation.writes)
@@ -49,14 +47,14 @@ def _check_shapes(operation: Operation) -> None:
 
 
 def _sample(tensor: Tensor | None) -> Any:
-    """Return the stand-in of an array of one sample."""
+    """Return an object with the shape of the tensor's array for one sample."""
     if tensor is None:
         return None
     return SimpleNamespace(shape=(1, *tensor.shape) if tensor.per_sample else tensor.shape)
 
 
 def _check_reach(operation: Operation, itemsize: int) -> None:
-    """The buffer of a convolution holds every number that a tile may read of it."""
+    """Refuse a convolution whose tiles would read beyond its buffer."""
     for room, furthest in reaches(operation, itemsize):
         if furthest > room:
             raise EngineError(f"{operation.name} of {operation.writes[0].name}: reads {furthest} numbers of {room}")

@@ -1,27 +1,34 @@
 """Cross-correlation and its gradients, compiled. The equations are in reference/convolution.py.
 
-One walk serves all strides, dilations, groups and kernels. A padded picture is kept flat, its rows one after the
+One walk serves all strides, dilations, groups and kernels. A padded image is kept flat, its rows one after the
 other, `width` cells each. The cell under a tap is then always the same distance ahead of the output p = i·width + j:
 
     y[o, p] = Σ_k w[o, k] · rows[p + places[k]]        k over the taps (c, u, v)
 
-There are no row ends, and outputs side by side are one vector; the last cells of each row of y are garbage that
-nobody reads. The sums of a few vectors of outputs for a few filters stay in registers while k runs (see `tiles`).
+There are no row ends, and outputs side by side are one vector; the last cells of each row of y are garbage that is
+never read. The sums of a few vectors of outputs for a few filters stay in registers while k runs (see `tiles`).
 
-stride  the cells of one remainder (i mod s, j mod s) are a picture of their own, a phase; every tap lies in one.
+stride  the cells of one remainder (i mod s, j mod s) are an image of their own, a phase; every tap lies in one.
 dx      the same sums over dy, one phase of dx after the other: with stride 1 the full convolution.
 dw      dw[o, k] += Σ_p dy[o, p] · rows[p + places[k]], with dy zero where a row is garbage.
 """
+
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import literally
 
 from chainrule.engines.numba.compiling import inlined, kernel
 from chainrule.engines.numba.layout import (
+    Frame,
+    Sliding,
     aligned_zeros,
     apart,
     backward_taps,
     copy_rows,
+    correlated,
+    correlated_dw,
+    correlated_dx,
     forward_taps,
     frame,
     lay_out,
@@ -29,14 +36,73 @@ from chainrule.engines.numba.layout import (
     room_for,
 )
 from chainrule.engines.numba.processor import COUNT, WIDTH
+from chainrule.engines.numba.registry import Slide, always, operation
 from chainrule.engines.numba.tiles import add_outer, add_products, store, store_sums, zeros
 
-# Tiles, as (vectors, fewer vectors for a rest, filters): what fits into the registers of the processor.
+# Tiles, as (vectors, fewer vectors for a rest, filters): as large as the registers of the processor allow.
 EIGHT, SIX = ((3, 2, 8), (4, 2, 6)) if COUNT == 32 else ((1, 1, 8), (2, 1, 6))
 TALL, BROAD = (4, 6) if COUNT == 32 else (2, 6)  # a tile of a kernel gradient: filters and taps, or the reverse
 MANY = 4096  # products of a kernel gradient that are summed in registers before the lanes are added up
+SHARED_FROM = 1 << 20  # multiplications for one image from which on threads share it
 
 
+class Rows(NamedTuple):
+    """Images in rows, `image` cells apart; taps: how far ahead of its output the cell under each tap lies."""
+
+    cells: Any
+    image: int
+    taps: Any
+
+
+class Weights(NamedTuple):
+    """Weights of filters: tap k of filter o is values[start + o·step + order[k]]."""
+
+    values: Any
+    start: int
+    step: int
+    order: Any
+
+
+class Sums(NamedTuple):
+    """Rows of values of filters, `size` entries apart, each `length` long without the rest of its last tile."""
+
+    values: Any
+    size: int
+    length: int
+
+
+class Slopes(NamedTuple):
+    """Upstream gradients of images, `image` entries apart, in rows of values like `Sums`."""
+
+    values: Any
+    image: int
+    size: int
+    length: int
+
+
+class Result(NamedTuple):
+    """How sums in rows of `width` become results: plus `plus`, and no less than `least`.
+
+    −∞ stands for no bound: a choice in the loop would prevent vectors.
+    """
+
+    width: int
+    plus: Any
+    least: Any
+
+
+def _tied(arrays: Any) -> bool:
+    """Return whether a filter has one bias at most."""
+    return arrays[2] is None or len(arrays[2].shape) == 1
+
+
+@operation(
+    correlated,
+    flat=("b",),
+    shared_from=SHARED_FROM,
+    epilogues={"rectify": always, "pooled": _tied},
+    slide=Slide("y", tiled=True),
+)
 @kernel
 def cross_correlate(
     x,
@@ -53,99 +119,99 @@ def cross_correlate(
     first=0,
     last=-1,
 ):
-    """y = w ⋆ x + b for every sample of a block: all filters, or those that a thread has of one picture.
+    """Compute y = w ⋆ x + b for every sample of a block: all filters, or the share of a thread of one image.
 
-    rectify  y is 0 where that is not positive, as ReLU behind it would have it
-    pooled   y has the largest of each 2×2 results, which are not written elsewhere; no untied bias
+    rectify  set y to 0 where it is not positive, as the ReLU that follows would
+    pooled   write the largest of each 2×2 results alone; the bias must be tied
     """
+    slide = Sliding(stride, padding, dilation, flip)
     last = y.shape[1] if last < 0 else last
     untied, least = b is not None and b.size > y.shape[1], y.dtype.type(0 if rectify else -np.inf)
     bias = np.zeros(y.shape[1], y.dtype) if b is None else b
     outs, filters = y.shape[1] // groups, w[0].size
-    width, plane = frame(x, stride, padding)
-    places = forward_taps(w.shape, width, plane, stride, dilation, flip)
+    laid = frame(x, slide)
+    places = forward_taps(w.shape, laid, slide)
     by = 2 if pooled else 1
-    length = (by * y.shape[2] - 1) * width + by * y.shape[3]
+    length = (by * y.shape[2] - 1) * laid.width + by * y.shape[3]
     size = _row_size(length, x.itemsize)
-    phases = plane * stride[0] * stride[1]
+    phases = laid.plane * stride[0] * stride[1]
     rows = np.zeros(room_for(x.shape[1] * phases, (groups - 1) * w.shape[1] * phases, places, size), x.dtype)
-    sums = np.empty(_tall(outs) * size, x.dtype)
-    weights = _with_slack(w, outs if last - first == y.shape[1] else (last - first if groups == 1 else 1), filters)
+    sums = Sums(np.empty(_tall(outs) * size, x.dtype), size, length)
+    flat = _with_slack(w, outs if last - first == y.shape[1] else (last - first if groups == 1 else 1), filters)
     for s in range(x.shape[0]):
-        lay_out(x[s], rows, width, plane, stride, padding)
+        lay_out(x[s], rows, laid, slide)
         for g in range(groups):
             ahead = g * w.shape[1] * phases
             begin, many = max(first, g * outs), min(last, (g + 1) * outs) - max(first, g * outs)
             if many <= 0:
                 continue
-            _sum(rows, ahead, places, weights, begin * filters, filters, np.arange(filters), sums, size, length, many)
+            weights = Weights(flat, begin * filters, filters, np.arange(filters))
+            _sum(Rows(rows, 0, places), ahead, weights, sums, many)
             for o in range(many):
-                target = y[s, begin + o]
+                target, tied = y[s, begin + o], Result(laid.width, bias[begin + o], least)
                 if pooled:
-                    _pool_up(sums, o * size, width, target, bias[begin + o], least)
+                    _pool_up(sums.values, o * size, target, tied)
                 elif untied:
                     more = bias[(begin + o) * target.size : (begin + o + 1) * target.size]
-                    _take_up_untied(sums, o * size, width, target, more, least)
+                    _take_up_untied(sums.values, o * size, target, Result(laid.width, more, least))
                 else:
-                    _take_up(sums, o * size, width, target, bias[begin + o], least)
+                    _take_up(sums.values, o * size, target, tied)
 
 
+@operation(correlated_dx, slide=Slide("dx", tiled=True))
 @kernel
 def cross_correlate_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
-    """dx: the cells of every phase from the taps that fall on it."""
+    """Compute the cells of every phase of dx from the taps that fall on it."""
     for down in range(stride[0]):
         for along in range(stride[1]):
-            _correlate_phase(dy, w, dx, (down, along), stride, padding, dilation, groups, flip)
+            _correlate_phase(dy, w, dx, (down, along), groups, Sliding(stride, padding, dilation, flip))
 
 
 @inlined
-def _correlate_phase(dy, w, dx, phase, stride, padding, dilation, groups, flip):
-    """dx[c, s·i + r] = Σ_{o, u ≡ r} w[o, c, u] dy[o, i − d·u // s], in both directions alike, r the phase."""
-    first_i, rows_i, above, down, below = reach(
-        phase[0], stride[0], padding[0][0], dilation[0], w.shape[2], dy.shape[2], dx.shape[2]
-    )
-    first_j, cells_j, before, along, after = reach(
-        phase[1], stride[1], padding[1][0], dilation[1], w.shape[3], dy.shape[3], dx.shape[3]
-    )
-    if rows_i <= 0 or cells_j <= 0:
+def _correlate_phase(dy, w, dx, phase, groups, slide):
+    """Compute dx[c, s·i + r] = Σ_{o, u ≡ r} w[o, c, u] dy[o, i − d·u // s], on both axes alike, r the phase."""
+    stride, padding = slide.stride, slide.padding
+    down = reach(0, phase, slide, w.shape, dy.shape, dx.shape)
+    along = reach(1, phase, slide, w.shape, dy.shape, dx.shape)
+    if down.count <= 0 or along.count <= 0:
         return
     ins, of_group = w.shape[1], dy.shape[1] // groups
-    width = dy.shape[3] + max(before, after)
-    plane = (above + dy.shape[2] + below) * width
-    places, order = backward_taps(w.shape, phase, width, plane, of_group, stride, dilation, flip)
-    places += down * width + along
-    length = (rows_i - 1) * width + cells_j
+    width = dy.shape[3] + max(along.before, along.after)
+    laid = Frame(width, (down.before + dy.shape[2] + down.after) * width)
+    places, order = backward_taps(w.shape, phase, laid, of_group, slide)
+    places += down.skip * width + along.skip
+    length = (down.count - 1) * width + along.count
     size = _row_size(length, dy.itemsize)
-    rows = np.zeros(room_for(dy.shape[1] * plane, (groups - 1) * of_group * plane, places, size), dy.dtype)
-    sums = np.empty(_tall(ins) * size, dy.dtype)
+    rows = np.zeros(room_for(dy.shape[1] * laid.plane, (groups - 1) * of_group * laid.plane, places, size), dy.dtype)
+    sums = Sums(np.empty(_tall(ins) * size, dy.dtype), size, length)
     taps = w.shape[2] * w.shape[3]
-    weights = _with_slack(w, ins, taps)
-    zero, least = dy.dtype.type(0), dy.dtype.type(-np.inf)
+    flat = _with_slack(w, ins, taps)
+    result = Result(width, dy.dtype.type(0), dy.dtype.type(-np.inf))
     for s in range(dy.shape[0]):
-        copy_rows(dy[s], rows, above * width + before, width, plane)
+        copy_rows(dy[s], rows, down.before * width + along.before, laid)
         for g in range(groups):
-            start = g * of_group * ins * taps
-            _sum(rows, g * of_group * plane, places, weights, start, taps, order, sums, size, length, ins)
+            weights = Weights(flat, g * of_group * ins * taps, taps, order)
+            _sum(Rows(rows, 0, places), g * of_group * laid.plane, weights, sums, ins)
             for c in range(ins):
                 target = dx[s, g * ins + c]
                 if stride[0] == 1 and stride[1] == 1:
-                    _take_up(sums, c * size, width, target, zero, least)
+                    _take_up(sums.values, c * size, target, result)
                     continue
-                top, left = (
-                    stride[0] * first_i + phase[0] - padding[0][0],
-                    stride[1] * first_j + phase[1] - padding[1][0],
-                )
-                _take_apart(sums, c * size, width, target[top :: stride[0], left :: stride[1]])
+                top = stride[0] * down.first + phase[0] - padding[0][0]
+                left = stride[1] * along.first + phase[1] - padding[1][0]
+                _take_apart(sums.values, c * size, width, target[top :: stride[0], left :: stride[1]])
 
 
+@operation(correlated_dw, accumulates=True, slide=Slide("dw", tiled=True))
 @kernel
 def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
-    """dw += x ⋆ dy, summed over the samples of a block, as many at a time as stay in a cache."""
-    width, plane = frame(x, stride, padding)
-    places = forward_taps(dw.shape, width, plane, stride, dilation, flip)
-    length = (dy.shape[2] - 1) * width + dy.shape[3]
+    """Add x ⋆ dy to dw, summed over the samples of a block, as many at a time as stay in a cache."""
+    slide = Sliding(stride, padding, dilation, flip)
+    laid = frame(x, slide)
+    places = forward_taps(dw.shape, laid, slide)
+    length = (dy.shape[2] - 1) * laid.width + dy.shape[3]
     size = _row_size(length, x.itemsize)
-    phases = plane * stride[0] * stride[1]
+    phases = laid.plane * stride[0] * stride[1]
     picture, all_slopes = apart(x.shape[1] * phases), apart(dy.shape[1] * size)
     together = max(1, min(x.shape[0], MANY // length))
     last = (together - 1) * picture + (groups - 1) * dw.shape[1] * phases
@@ -155,21 +221,12 @@ def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilat
     for first in range(0, x.shape[0], together):
         many = min(together, x.shape[0] - first)
         for s in range(many):
-            lay_out(x[first + s], rows[s * picture :], width, plane, stride, padding)
-            copy_rows(dy[first + s], slopes, s * all_slopes, width, size)
+            lay_out(x[first + s], rows[s * picture :], laid, slide)
+            copy_rows(dy[first + s], slopes, s * all_slopes, Frame(laid.width, size))
         for g in range(groups):
-            ahead = g * dw.shape[1] * phases
-            _sum_up(
-                slopes[g * outs * size :],
-                all_slopes,
-                size,
-                rows[ahead:],
-                picture,
-                places,
-                dw[g * outs : (g + 1) * outs],
-                many,
-                length,
-            )
+            given = Slopes(slopes[g * outs * size :], all_slopes, size, length)
+            seen = Rows(rows[g * dw.shape[1] * phases :], picture, places)
+            _sum_up(given, seen, dw[g * outs : (g + 1) * outs], many)
 
 
 # ---------------------------------------------------------------------- rows of sums
@@ -177,22 +234,22 @@ def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilat
 
 @inlined
 def _row_size(length, itemsize):
-    """Numbers that tiles read from a tap on, and write, for a row of so many sums: whole vectors, or a whole tile."""
+    """Return the entries that tiles read from a tap on, and write, for a row: whole vectors, or a whole tile."""
     vector = WIDTH // itemsize
     return max((length + vector - 1) // vector, max(EIGHT[0], SIX[0])) * vector
 
 
 @inlined
 def _tall(outs):
-    """So many rows of sums, and those that the last tile has too much."""
+    """Return the number of rows of sums, with the rest of the last tile."""
     return (outs + _broad(outs) - 1) // _broad(outs) * _broad(outs)
 
 
 @inlined
 def _with_slack(w, outs, step):
-    """The kernel, flat; where tiles are broader than filters are left, with what they read behind it.
+    """Return w, flat; where the last tile is broader than the filters that are left, with zeros for it to read.
 
-    That is never more than a tile of six has too much, since tiles of eight are taken where they have less.
+    A tile of eight is taken only where it has less to spare than one of six, so the zeros for six are enough.
     """
     flat = w.reshape(w.size)
     if outs % _broad(outs):
@@ -204,11 +261,9 @@ def _with_slack(w, outs, step):
 
 
 @kernel
-def _take_up(sums, start, width, picture, plus, least):
-    """Copy rows of `width` cells into (H, W), without the garbage at their ends; add a number, and be no less than one.
-
-    The least is −∞ where there is none: a choice in the loop would cost the vectors.
-    """
+def _take_up(sums, start, picture, result):
+    """Copy rows from `start` on into (H, W), without the garbage at their ends."""
+    width, plus, least = result
     height, cells = picture.shape
     for i in range(height):
         place = start + i * width
@@ -219,8 +274,9 @@ def _take_up(sums, start, width, picture, plus, least):
 
 
 @kernel
-def _pool_up(sums, start, width, picture, plus, least):
-    """The same of the largest of each 2×2 sums; NaN is larger than all."""
+def _pool_up(sums, start, picture, result):
+    """Copy the largest of each 2×2 sums; NaN is larger than all."""
+    width, plus, least = result
     height, cells = picture.shape
     for i in range(height):
         place = start + 2 * i * width
@@ -237,8 +293,9 @@ def _larger(a, b):
 
 
 @kernel
-def _take_up_untied(sums, start, width, picture, bias, least):
-    """The same with a number to add for every cell."""
+def _take_up_untied(sums, start, picture, result):
+    """Copy rows with a bias for every cell."""
+    width, bias, least = result
     height, cells = picture.shape
     for i in range(height):
         place = start + i * width
@@ -250,7 +307,7 @@ def _take_up_untied(sums, start, width, picture, bias, least):
 
 @kernel
 def _take_apart(sums, start, width, picture):
-    """The same into every s-th cell of every s-th row."""
+    """Copy rows into every s-th cell of every s-th row."""
     height, cells = picture.shape
     for i in range(height):
         for j in range(cells):
@@ -262,28 +319,31 @@ def _take_apart(sums, start, width, picture):
 
 @inlined
 def _broad(outs):
-    """How many filters a tile takes: 8 or 6, whichever leaves fewer places empty."""
+    """Return the filters of a tile: 8 or 6, whichever leaves less of it empty."""
     return 8 if -outs % 8 <= -outs % 6 else 6
 
 
 @inlined
-def _sum(rows, ahead, places, w, start, step, order, sums, size, length, outs):
-    """sums[o·size + p] = Σ_k w[start + o·step + order[k]] · rows[ahead + p + places[k]]."""
+def _sum(rows, ahead, weights, sums, outs):
+    """Compute sums[o·size + p] = Σ_k w[start + o·step + order[k]] · rows[ahead + p + taps[k]] for `outs` filters o."""
     if _broad(outs) == 8:
-        _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs, EIGHT[0], EIGHT[1], EIGHT[2])
+        _sum_by(rows, ahead, weights, sums, outs, tall=EIGHT[0], low=EIGHT[1], broad=EIGHT[2])
     else:
-        _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs, SIX[0], SIX[1], SIX[2])
+        _sum_by(rows, ahead, weights, sums, outs, tall=SIX[0], low=SIX[1], broad=SIX[2])
 
 
 @kernel
-def _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs, tall, low, broad):
-    """The same by tiles of `tall` vectors of outputs by `broad` filters, and one or two of `low` for the rest.
+def _sum_by(laid, ahead, weights, results, outs, tall, low, broad):
+    """Compute `_sum` by tiles of `tall` vectors of outputs by `broad` filters, and one or two of `low` for the rest.
 
     The last tile of a row covers some outputs again, or reaches behind its end.
     """
     literally(tall)
     literally(low)
     literally(broad)
+    rows, _, places = laid
+    w, start, step, order = weights
+    sums, size, length = results
     vector = WIDTH // rows.itemsize
     vectors = (length + vector - 1) // vector
     rest = vectors % tall
@@ -309,19 +369,21 @@ def _sum_by(rows, ahead, places, w, start, step, order, sums, size, length, outs
 
 
 @inlined
-def _sum_up(slopes, all_slopes, size, rows, picture, places, dw, many, length):
-    """dw[o, k] += Σ_s Σ_p slopes[s·all_slopes + o·size + p] · rows[s·picture + p + places[k]]."""
+def _sum_up(given, seen, dw, many):
+    """Add Σ_s Σ_p slopes[s·image + o·size + p] · rows[s·image + p + taps[k]] over `many` samples to dw[o, k]."""
     if -dw.shape[0] % TALL <= -dw.shape[0] % BROAD:
-        _sum_up_by(slopes, all_slopes, size, rows, picture, places, dw, many, length, TALL, BROAD)
+        _sum_up_by(given, seen, dw, many, tall=TALL, broad=BROAD)
     else:
-        _sum_up_by(slopes, all_slopes, size, rows, picture, places, dw, many, length, BROAD, TALL)
+        _sum_up_by(given, seen, dw, many, tall=BROAD, broad=TALL)
 
 
 @kernel
-def _sum_up_by(slopes, all_slopes, size, rows, picture, places, dw, many, length, tall, broad):
-    """The same by tiles of `tall` filters by `broad` taps; of those at the edges, what is left over is not taken."""
+def _sum_up_by(given, seen, dw, many, tall, broad):
+    """Compute `_sum_up` by tiles of `tall` filters by `broad` taps; the rest of tiles at the edges is not added."""
     literally(tall)
     literally(broad)
+    slopes, all_slopes, size, length = given
+    rows, picture, places = seen
     outs, taps, vector = dw.shape[0], places.size, WIDTH // rows.itemsize
     gradient, sums = dw.reshape(outs, taps), np.empty(tall * broad + vector, rows.dtype)
     ahead = np.zeros(taps + broad, np.int64)

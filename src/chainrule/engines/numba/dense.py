@@ -1,41 +1,67 @@
 """The dense layer and its gradients, compiled. The equations are in reference/dense.py.
 
 All three are products of matrices, by tiles of sums that stay in registers (see `tiles`). Rows of W and of x lie side
-by side in memory, so the forward pass is a sum over vectors, and the gradients are vectors times single numbers. What
-tiles leave over at the edges is done by plain loops.
+by side in memory, so the forward pass is a sum over vectors, and the gradients are vectors times scalars. The rest at
+the edges is done by plain loops.
 """
+
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import literally
 
 from chainrule.engines.numba.compiling import kernel
 from chainrule.engines.numba.processor import COUNT, WIDTH
+from chainrule.engines.numba.registry import operation
 from chainrule.engines.numba.tiles import add_outer, add_picked, add_products, load, store, store_sums, zeros
-from chainrule.engines.numba.turning import turn_matrix
+from chainrule.engines.numba.turning import Matrix, turn_matrix
 
 SAMPLES, ROWS = (4, 6) if COUNT == 32 else (2, 6)  # a tile of the forward pass
 TALL, BROAD = (3, 8) if COUNT == 32 else (1, 8)  # a tile of the gradients: vectors, and samples or rows of W
 OUTS = 10 if COUNT == 32 else 6  # rows of W of a tile for two vectors of samples
+# Multiplications for one sample from which on threads share it: a half of the weights may stay in a cache that is too
+# small for all of them, so fewer than for a convolution.
+SHARED_FROM = 1 << 18
 ALONE = 8  # rows of W, or vectors, of a tile for one sample
 
 
+class Size(NamedTuple):
+    """Samples, and entries of y and of x for each."""
+
+    samples: int
+    outs: int
+    ins: int
+
+
+class Product(NamedTuple):
+    """Rows of x and of w, flat, of `ins` entries, the first `length` of which are multiplied; rows: offsets in w."""
+
+    x: Any
+    w: Any
+    rows: Any
+    ins: int
+    length: int
+
+
+@operation(lambda arrays, given: [(arrays[0].shape[0], arrays[1].shape[0])], shared_from=SHARED_FROM)
 @kernel
 def dense(x, w, b, y, first=0, last=-1):
-    """y[s] = W x[s] + b: all of it, or the rows that a thread has for few samples."""
+    """Compute y[s] = W x[s] + b: all of it, or the rows of a thread for few samples."""
     count, outs, ins = x.shape[0], w.shape[0], w.shape[1]
     last = outs if last < 0 else last
     rest = ins % (WIDTH // x.itemsize)
     places = np.empty(outs + OUTS + ALONE, np.int64)
     for o in range(outs + OUTS + ALONE):
-        places[o] = min(o, outs - 1) * ins  # rows behind the last are the last once more; nobody reads their sums
+        places[o] = min(o, outs - 1) * ins  # after the last row, the last once more; its sums are not read
     flat_x, flat_w = x.reshape(x.size), w.reshape(w.size)
     together = count - count % (2 * (WIDTH // x.itemsize)) if last - first == outs else 0
     if together:
         _side_by_side(flat_x, flat_w, places, b, y[:together])
+    others = Product(flat_x[together * ins :], flat_w, places, ins, ins - rest)
     if count - together >= SAMPLES:
-        _products(flat_x[together * ins :], flat_w, places, y[together:], ins - rest, ins, first, last, SAMPLES, ROWS)
+        _products(others, y[together:], first, last, samples=SAMPLES, rows=ROWS)
     elif count > together:
-        _products(flat_x[together * ins :], flat_w, places, y[together:], ins - rest, ins, first, last, 1, ALONE)
+        _products(others, y[together:], first, last, samples=1, rows=ALONE)
     for s in range(together, count):
         for o in range(first, last):
             total = y[s, o] if b is None else y[s, o] + b[o]
@@ -46,11 +72,11 @@ def dense(x, w, b, y, first=0, last=-1):
 
 @kernel
 def _side_by_side(x, w, places, b, y):
-    """The same for samples that fill two vectors, or several times two: x turned, no lanes have to be added up."""
+    """Compute y for samples that fill pairs of vectors: x is transposed, so no lanes have to be added up."""
     (count, outs), ins, many = y.shape, w.size // y.shape[1], 2 * (WIDTH // x.itemsize)
     side_by_side, sums = np.empty(ins * many, x.dtype), np.empty((outs + OUTS) * many, x.dtype)
     for s in range(0, count, many):
-        turn_matrix(x, s * ins, ins, many, ins, side_by_side, 0, many)
+        turn_matrix(Matrix(x, s * ins, ins), many, ins, Matrix(side_by_side, 0, many))
         for o in range(0, outs, OUTS):
             tile = zeros(x, 2, OUTS)
             for k in range(ins):
@@ -63,10 +89,11 @@ def _side_by_side(x, w, places, b, y):
 
 
 @kernel
-def _products(x, w, places, y, length, ins, first, last, samples, rows):
-    """y[s, o] = Σ_k x[s, k] w[o, k] over the first `length` k; the last samples may be done twice."""
+def _products(given, y, first, last, samples, rows):
+    """Compute y[s, o] = Σ_k x[s, k] w[o, k] over the first `length` k; the last samples may be done twice."""
     literally(samples)
     literally(rows)
+    x, w, places, ins, length = given
     count = y.shape[0]
     sums = np.empty(samples * rows + WIDTH // x.itemsize, x.dtype)  # of a tile, stored by whole vectors
     for t in range(0, count, samples):
@@ -81,27 +108,29 @@ def _products(x, w, places, y, length, ins, first, last, samples, rows):
                     y[s + a, o + c] = sums[a * rows + c]
 
 
+@operation(lambda arrays, given: [(arrays[0].shape[0], arrays[1].shape[1])])
 @kernel
 def dense_dx(dy, w, dx):
-    """dx[s] = Wᵀ dy[s]: the rows of W added up, for some samples at once."""
+    """Compute dx[s] = Wᵀ dy[s]: the rows of W added up, for some samples at once."""
     count, ins = dx.shape
-    outs, vector = w.shape[0], WIDTH // w.itemsize
+    size, vector = Size(count, w.shape[0], ins), WIDTH // w.itemsize
     slopes, flat, result = dy.reshape(dy.size), w.reshape(w.size), dx.reshape(dx.size)
     done, together = 0, count - count % BROAD
     if ins >= TALL * vector:
-        _rows_times(slopes, flat, result, done, together, outs, ins, TALL, BROAD)
+        _rows_times(slopes, flat, result, size, done, together, tall=TALL, broad=BROAD)
         done = together
     if ins >= ALONE * vector:
-        _rows_times(slopes, flat, result, done, count, outs, ins, ALONE, 1)
+        _rows_times(slopes, flat, result, size, done, count, tall=ALONE, broad=1)
         done = count
     _add_rows(dy, w, dx, done)
 
 
 @kernel
-def _rows_times(dy, w, dx, first, last, outs, ins, tall, broad):
-    """dx[s, k] = Σ_o dy[s, o] w[o, k] for some samples; the last k are done twice."""
+def _rows_times(dy, w, dx, size, first, last, tall, broad):
+    """Compute dx[s, k] = Σ_o dy[s, o] w[o, k] for samples from `first` to `last`; the last k are done twice."""
     literally(tall)
     literally(broad)
+    _, outs, ins = size
     width = tall * (WIDTH // w.itemsize)
     for s in range(first, last, broad):
         for t in range(0, ins, width):
@@ -114,7 +143,7 @@ def _rows_times(dy, w, dx, first, last, outs, ins, tall, broad):
 
 @kernel
 def _add_rows(dy, w, dx, first):
-    """The same for the samples from `first` on, in plain loops."""
+    """Compute dx for the samples from `first` on, in plain loops."""
     for s in range(first, dx.shape[0]):
         row = dx[s]
         row[:] = 0
@@ -124,16 +153,18 @@ def _add_rows(dy, w, dx, first):
                 row[k] += slope * weights[k]
 
 
+@operation(lambda arrays, given: [(arrays[1].shape[1], arrays[0].shape[1])], accumulates=True, outer_product=True)
 @kernel
 def dense_dw(x, dy, dw):
-    """dW += Σ_s dy[s] x[s]ᵀ: tiles of dW, each loaded and stored once; what fills no vector in plain loops."""
+    """Add Σ_s dy[s] x[s]ᵀ to dW: tiles, each loaded and stored once; entries that fill no vector in plain loops."""
     count, ins = x.shape
     outs, vector = dw.shape[0], WIDTH // x.itemsize
     flat, slopes, result = x.reshape(x.size), dy.reshape(dy.size), dw.reshape(dw.size)
     across, filled, down = ins - ins % (TALL * vector), ins - ins % vector, outs - outs % BROAD
-    _add_outer_to(flat, slopes, result, count, outs, ins, (0, down), (0, across), TALL, BROAD)
-    _add_outer_to(flat, slopes, result, count, outs, ins, (0, down), (across, filled), 1, BROAD)
-    _add_outer_to(flat, slopes, result, count, outs, ins, (down, outs), (0, filled), 1, 1)
+    size = Size(count, outs, ins)
+    _add_outer_to(flat, slopes, result, size, rows=(0, down), columns=(0, across), tall=TALL, broad=BROAD)
+    _add_outer_to(flat, slopes, result, size, rows=(0, down), columns=(across, filled), tall=1, broad=BROAD)
+    _add_outer_to(flat, slopes, result, size, rows=(down, outs), columns=(0, filled), tall=1, broad=1)
     for s in range(count):
         for o in range(outs):
             for k in range(filled, ins):
@@ -141,10 +172,11 @@ def dense_dw(x, dy, dw):
 
 
 @kernel
-def _add_outer_to(x, dy, dw, count, outs, ins, rows, columns, tall, broad):
-    """The same for some rows and columns of dW, which tiles of `tall` vectors by `broad` rows fill."""
+def _add_outer_to(x, dy, dw, size, rows, columns, tall, broad):
+    """Add to a range of rows and of columns of dW, which tiles of `tall` vectors by `broad` rows fill."""
     literally(tall)
     literally(broad)
+    count, outs, ins = size
     for o in range(rows[0], rows[1], broad):
         for k in range(columns[0], columns[1], tall * (WIDTH // x.itemsize)):
             tile = load(dw, o * ins + k, ins, tall, broad)

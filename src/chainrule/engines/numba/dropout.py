@@ -4,6 +4,7 @@ import numpy as np
 
 from chainrule import randomness
 from chainrule.engines.numba.compiling import kernel
+from chainrule.engines.numba.registry import elementwise
 
 GOLDEN = np.uint64(randomness.GOLDEN)
 MIX1, MIX2 = np.uint64(randomness.MIX1), np.uint64(randomness.MIX2)
@@ -19,9 +20,9 @@ def _mix(key, value):
     return z ^ (z >> S31)
 
 
-@kernel
+@elementwise
 def dropout(x, y, rate=0.5, stream=0, seed=0, step=0, first=0):
-    """y = x/(1 − rate) where the number of (seed, stream, step, first + s, element) is at least rate, else 0."""
+    """Compute y = x/(1 − rate) where the draw of (seed, stream, step, first + s, element) is at least rate, else 0."""
     count = x.shape[0]
     cells = x.size // max(count, 1)
     key = _mix(_mix(np.uint64(seed), np.uint64(stream)), np.uint64(step))

@@ -1,4 +1,4 @@
-"""e^x for numbers that are not positive, in a form that LLVM turns into vectors: the library's is one by one.
+"""e^x for x ≤ 0, in a form that LLVM turns into vectors: the library's takes one value at a time.
 
 With k = round(x / ln 2) and r = x − k ln 2, e^x = 2^k e^r. The series of e^r is short where |r| ≤ ½ ln 2, and 2^k is k
 written into the exponent of a float. What would be denormal is 0; NaN stays NaN.
@@ -20,7 +20,7 @@ FORMATS = {
 
 
 def exponential(x: Any) -> Any:
-    """e^x for x ≤ 0."""
+    """Return e^x for x ≤ 0."""
     return np.exp(x)
 
 

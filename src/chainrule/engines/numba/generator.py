@@ -1,4 +1,4 @@
-"""Writes a plan as the source of one compiled program.
+"""Writer of a plan as the source of one compiled program.
 
 Runs of operations that treat every sample alone (scope "sample") become functions `samples_0`, `samples_1` …, in which
 one thread carries its share of the batch through them in blocks of samples whose arrays stay in its cache. Operations
@@ -19,7 +19,7 @@ import numpy as np
 
 from chainrule.engines.numba.checking import check_plan
 from chainrule.engines.numba.operations import KERNELS, shared
-from chainrule.engines.numba.rewriting import fitted, pooled, rectified, widened
+from chainrule.engines.numba.rewriting import flattened, rewritten
 from chainrule.engines.numba.update_programs import link_to, symbol_of
 from chainrule.plan import Operation, Plan, Tensor
 
@@ -33,7 +33,7 @@ from chainrule.engines.numba.linking import call, link, view
 
 '''
 
-# What the program is given, in order: the batch, the flat buffers, and room to work in.
+# Arguments of the program, in order: the batch, the flat buffers, and the workspace.
 DATA = ("x", "t", "y", "loss", "correct", "sums")
 BUFFERS = ("parameters", "statistics", "gradients")
 BUFFER = {"parameter": "parameters", "state": "statistics", "gradient": "gradients"}  # where a kind of tensor lies
@@ -44,13 +44,13 @@ HELD = 1 << 14  # weights of a dense layer from which on its gradient for one sa
 
 @dataclass
 class Memory:
-    """Where the arrays of a plan lie: offsets, in entries a sample, in the rooms of a thread or of the batch."""
+    """Offsets of the arrays of a plan, in entries for each sample, in the workspaces of a thread or of the batch."""
 
     offsets: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
     sizes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ROOM, 0))
 
     def place(self, tensor: Tensor, whole_batch: bool) -> None:
-        """Give a tensor its room, once."""
+        """Give a tensor its offset, once."""
         if tensor.storage not in self.offsets:
             room = ("batch_" if whole_batch else "") + ("places" if tensor.integer else "work")
             self.offsets[tensor.storage] = (room, self.sizes[room])
@@ -58,18 +58,17 @@ class Memory:
 
 
 class Writer:
-    """Writes the program of one plan.
+    """Writer of the program of one plan.
 
-    layout  name of a parameter or running statistic → first and last place in its flat buffer
+    layout  name of a parameter or running statistic → its range in its flat buffer
     dtype   float32 or float64
-    wide    for fewer samples than threads: the threads share the filters of large layers, and one does the rest
+    wide    for fewer samples than threads: the threads share large layers, and one does the rest
     """
 
     def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], dtype: str, *, wide: bool = False) -> None:
-        plan = rectified(plan)
-        plan = widened(plan) if wide else plan
-        self.plan = plan = pooled(fitted(plan, np.dtype(dtype).itemsize))
+        plan = rewritten(plan, np.dtype(dtype).itemsize, wide=wide)
         check_plan(plan, np.dtype(dtype).itemsize)
+        self.plan = plan = flattened(plan)
         self._wide = wide
         self.dtype = dtype
         self.segments = [list(run) for _, run in groupby(plan.operations, key=_segment_key())]
@@ -93,44 +92,44 @@ class Writer:
 
     @property
     def data(self) -> tuple[str, ...]:
-        """The arrays of the batch that this program is given, of `DATA`."""
+        """Arguments of `DATA` that this program has."""
         given = {*self._given.values(), *(["sums"] if self.training else [])}
         return tuple(name for name in DATA if name in given)
 
     @property
     def training(self) -> bool:
-        """Return whether the program ends in losses and gradients (of no numbers, where nothing is learnt)."""
+        """Whether the program ends in losses and gradients (empty ones where nothing is learnt)."""
         return self.plan.loss is not None
 
     @cached_property
     def held(self) -> list[Operation]:
-        """What makes the gradients of large dense layers, in the order of their places.
+        """Operations that make the gradients of large dense layers, in the order of the parameters.
 
-        For one sample the update makes them (`OUTER_UPDATE`).
+        For one sample the update makes these gradients (`OUTER_UPDATE`).
         """
         large = [
             operation
             for operation in self.plan.operations
-            if operation.name == "dense_dw" and math.prod(operation.writes[0].shape) >= HELD
+            if KERNELS[operation.name].outer_product and math.prod(operation.writes[0].shape) >= HELD
         ]
         return sorted(large, key=lambda operation: self.place(operation.writes[0]))
 
     def place(self, gradient: Tensor) -> tuple[int, int]:
-        """First and last place of a gradient in its flat buffer."""
+        """Return the range of a gradient in its flat buffer."""
         layer, _, own = gradient.storage.rpartition(".")
         return self._layout[f"{layer}.{own[1:]}"]
 
     def source(self, *, parallel: bool, single: bool = False) -> str:
-        """The whole module: its function `run` is the program; `single`: for one sample."""
+        """Return the source of a module with the program as its function `run`; `single`: for one sample."""
         held = self.held if single and not parallel else []
-        used = {_module(operation) for operation in self.plan.operations}
+        used = {KERNELS[operation.name].family for operation in self.plan.operations}
         modules = sorted(used | {"updates"} if self.training else used)
         parts = [HEAD.format(modules=", ".join(modules)), *self._links(held)]
         parts += [self._samples(number, held) for number, run in enumerate(self.segments) if run[0].scope == "sample"]
         return "".join([*parts, self._run(parallel, held)])
 
     def _links(self, held: list[Operation]) -> list[str]:
-        """A line for every kernel that is called, with the types it is called with."""
+        """Return a line for every kernel that is called, with the types of its arguments."""
         lines = list(
             dict.fromkeys(self._link(operation) for operation in self.plan.operations if operation not in held)
         )
@@ -148,21 +147,20 @@ class Writer:
         arrays = [self._type(tensor) for tensor in (*operation.reads, *operation.writes)]
         numbers = dict(operation.attributes) | dict.fromkeys(operation.runtime, 0)
         rest = KERNELS[operation.name].arguments(len(arrays), numbers)
-        kernel = f"{_module(operation)}.{operation.name}"
+        kernel = f"{KERNELS[operation.name].family}.{operation.name}"
         return f"link({self._symbol(operation)!r}, {kernel}, {arrays!r}, {rest!r})\n"
 
     def _symbol(self, operation: Operation) -> str:
-        """What a kernel is called by: its name and the types of its arrays."""
+        """Return the symbol of a kernel: its name and the types of its arrays."""
         axes = [self._type(tensor) for tensor in (*operation.reads, *operation.writes)]
         shown = ["-" if found is None else f"{found[1]}" for found in axes]
-        return f"{_module(operation)}.{operation.name} {self.dtype} {' '.join(shown)}"
+        return f"{KERNELS[operation.name].family}.{operation.name} {self.dtype} {' '.join(shown)}"
 
     def _type(self, tensor: Tensor | None) -> tuple[str, int] | None:
-        """(dtype, axes) of the array that a kernel is given for a tensor."""
+        """Return (dtype, axes) of the array that a kernel is given for a tensor."""
         if tensor is None:
             return None
-        axes = 1 if _is_bias(tensor) else len(tensor.shape) + tensor.per_sample
-        return ("int32" if tensor.integer else self.dtype, axes)
+        return ("int32" if tensor.integer else self.dtype, len(tensor.shape) + tensor.per_sample)
 
     def _arguments(self) -> list[str]:
         buffers = BUFFERS if self.training else BUFFERS[:2]
@@ -193,7 +191,7 @@ class Writer:
         return "\n".join(lines) + "\n"
 
     def _own_type(self, name: str) -> tuple[str, int]:
-        """(dtype, axes) of what a thread is given of one of the program's arguments."""
+        """Return (dtype, axes) of a thread's part of one of the program's arguments."""
         if name in ("x", "t", "y"):
             tensor = {"x": self.plan.input, "t": self.plan.target, "y": self.plan.output}[name]
             return (self.dtype, 1 + len(tensor.shape if tensor else ()))
@@ -232,13 +230,13 @@ class Writer:
         return "\n".join(lines) + "\n"
 
     def _ranges(self, held: list[Operation]) -> list[tuple[str, str]]:
-        """The places of the flat gradient that the program makes: all but those of what is held."""
+        """Return the ranges of the flat gradient that the program makes: all but those that are deferred."""
         inner = [str(edge) for operation in held for edge in self.place(operation.writes[0])]
         edges = ["0", *inner, "size"]
         return list(zip(edges[::2], edges[1::2], strict=True))
 
     def _whole_batch(self, operation: Operation, loop: str) -> list[str]:
-        """Lines for an operation on the whole batch, of which every thread takes some channels or rows."""
+        """Return the lines of an operation on the whole batch, which the threads share."""
         tensors = _tensors([operation])
         views = {(t.storage, t.shape): self._name(t, {}) for t in tensors}
         lines = [f"    {views[tensor.storage, tensor.shape]} = {self._view(tensor, 'n')}" for tensor in tensors]
@@ -256,7 +254,7 @@ class Writer:
         start: str,
         share: Mapping[str, Any] | None = None,
     ) -> str:
-        """The line that calls the kernel of an operation."""
+        """Return the line that calls the kernel of an operation."""
         kernel = KERNELS[operation.name]
         arrays = [*operation.reads, *operation.writes]
         given = ["None" if tensor is None else views[tensor.storage, tensor.shape] for tensor in arrays]
@@ -267,21 +265,20 @@ class Writer:
         return f"call({self._symbol(operation)!r}, ({', '.join([*given, *rest])},))"
 
     def _view(self, tensor: Tensor, many: str) -> str:
-        """The expression for a tensor: of `m` samples from `s` on in a block, of all `n` at a meeting."""
+        """Return the expression for a tensor: `m` samples from `s` on in a block, all `n` where the threads meet."""
         room, begin = self._begin(tensor, "s" if many == "m" else "0")
-        shape = (tensor.size,) if _is_bias(tensor) else tensor.shape
-        sizes = [*([many] if tensor.per_sample else []), *map(str, shape)]
+        sizes = [*([many] if tensor.per_sample else []), *map(str, tensor.shape)]
         return f"view({room}, {begin}, ({', '.join(sizes)}{',' if len(sizes) == 1 else ''}))"
 
     def _begin(self, tensor: Tensor, sample: str) -> tuple[str, str]:
-        """The room that a tensor lies in, and the place it begins at, or that its sample with this number does."""
+        """Return the array that holds a tensor, and the offset of its sample with this number."""
         if tensor.kind in BUFFER:
             first, _ = self.place(tensor) if tensor.kind == "gradient" else self._layout[tensor.storage]
             return BUFFER[tensor.kind], str(first)
         ahead = f"{sample} * {tensor.size}" if tensor.per_sample and sample != "0" else ""
         if tensor.storage in self._given:
             return self._given[tensor.storage], ahead or "0"
-        # A room holds its arrays one after the other, each for a whole block, or for the whole batch.
+        # A workspace holds its arrays one after the other, each for a whole block, or for the whole batch.
         room, offset = self.memory.offsets[tensor.storage]
         if room.startswith("batch_"):
             return room, f"{offset} * n" + (f" + {ahead}" if ahead else "")
@@ -295,7 +292,7 @@ class Writer:
 
 @dataclass(frozen=True)
 class _Code:
-    """Source text among attribute values: shown as it is."""
+    """Source text among attribute values."""
 
     text: str
 
@@ -304,7 +301,7 @@ class _Code:
 
 
 def _segment_key() -> Any:
-    """A key that groups neighbouring sample operations and leaves every batch operation alone."""
+    """Return a key that groups neighbouring sample operations and leaves every batch operation alone."""
     count = 0
 
     def key(operation: Operation) -> int:
@@ -318,14 +315,5 @@ def _segment_key() -> Any:
 
 
 def _tensors(operations: list[Operation]) -> list[Tensor]:
-    """Every tensor the operations read or write, in order, with repeats."""
+    """Return every tensor the operations read or write, in order, with repeats."""
     return [t for operation in operations for t in (*operation.reads, *operation.writes) if t is not None]
-
-
-def _is_bias(tensor: Tensor) -> bool:
-    """Kernels take biases and their gradients flat, tied and untied alike."""
-    return tensor.kind in ("parameter", "gradient") and tensor.storage.rpartition(".")[2] in ("b", "db")
-
-
-def _module(operation: Operation) -> str:
-    return KERNELS[operation.name].module.__name__.rpartition(".")[2]

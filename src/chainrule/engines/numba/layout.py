@@ -1,48 +1,102 @@
-"""Where the cells of pictures and the taps of kernels lie when a convolution slides over them.
+"""Layout of the cells of images and the taps of kernels when a convolution slides over them.
 
-A padded picture is kept flat, its rows one after the other, `width` cells each, and its channels, `plane` cells each.
+A padded image is kept flat, its rows one after the other, `width` cells each, and its channels, `plane` cells each.
 The cell under a tap is then always the same distance ahead of the output it belongs to. With a stride, the
-cells of one remainder (i mod s, j mod s) are a picture of their own, a phase; every tap lies in one.
+cells of one remainder (i mod s, j mod s) are an image of their own, a phase; every tap lies in one.
 """
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.engines.numba.compiling import inlined, kernel
 from chainrule.engines.numba.processor import WIDTH
+from chainrule.engines.numba.registry import Attributes, Shapes
 from chainrule.engines.numba.tiles import load_part, store_part
+from chainrule.shapes import output_size
 
 LINE = 64  # bytes of a line of the caches
 
 
+class Sliding(NamedTuple):
+    """How a window slides over an image, for rows and columns each; flip: turned by 180°."""
+
+    stride: tuple[int, int]
+    padding: tuple[tuple[int, int], tuple[int, int]]
+    dilation: tuple[int, int]
+    flip: bool
+
+
+class Frame(NamedTuple):
+    """Cells of a row and of a channel (of a phase of it) of images that are laid out flat."""
+
+    width: int
+    plane: int
+
+
+# ---------------------------------------------------------------------- shapes of results
+
+
+def correlated(arrays: Sequence[Any], given: Attributes) -> Shapes:
+    """Return (N, C_out, H', W') of a cross-correlation of x and w, a quarter of it where its result is pooled."""
+    x, w, one = arrays[0], arrays[1], (1, 1)
+    stride, dilation = given.get("stride", one), given.get("dilation", one)
+    padding = given.get("padding", ((0, 0), (0, 0)))
+    sizes = [output_size(*axis) for axis in zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True)]
+    return [(x.shape[0], w.shape[0], *(size // 2 if given.get("pooled") else size for size in sizes))]
+
+
+def correlated_dx(arrays: Sequence[Any], given: Attributes) -> Shapes:
+    """Return (N, C_in, H, W) of the input gradient from dy and w."""
+    return [(arrays[0].shape[0], arrays[1].shape[1] * given.get("groups", 1), *given["size"])]
+
+
+def correlated_dw(arrays: Sequence[Any], given: Attributes) -> Shapes:
+    """Return (C_out, C_in/groups, KH, KW) of the kernel gradient from x and dy."""
+    return [(arrays[1].shape[1], arrays[0].shape[1] // given.get("groups", 1), *given["kernel"])]
+
+
+# ---------------------------------------------------------------------- cells and taps
+
+
 @inlined
-def frame(x, stride, padding):
-    """Width of a row and size of a phase of a padded picture; with stride 1 rows share the zeros between them."""
-    (top, bottom), (left, right) = padding
+def outputs_along(axis, image, window, slide):
+    """Return the outputs along an axis (0 or 1) of shapes (…, H, W): `shapes.output_size`, compiled."""
+    before, after = slide.padding[axis]
+    reach = slide.dilation[axis] * (window[2 + axis] - 1) + 1
+    return (image[2 + axis] + before + after - reach) // slide.stride[axis] + 1
+
+
+@inlined
+def frame(x, slide):
+    """Return the frame of a padded image; with stride 1, rows share the zeros between them."""
+    stride, ((top, bottom), (left, right)) = slide.stride, slide.padding
     height = (x.shape[2] + top + bottom + stride[0] - 1) // stride[0]
     width = (x.shape[3] + left + right + stride[1] - 1) // stride[1]
     if stride[1] == 1:
         width = x.shape[3] + max(left, right)
-    return width, height * width
+    return Frame(width, height * width)
 
 
 @inlined
 def apart(size):
-    """Room for a picture of many: not a multiple of a cache's page, or all begin in the same places of it."""
+    """Return the distance between images: no multiple of a page of the cache, in which they would share their lines."""
     return size if size < 2048 else size + (272 - size) % 1024
 
 
 @inlined
 def unpadded(padding):
-    """Whether nothing is put around pictures."""
+    """Return whether images have no padding."""
     return padding[0][0] == 0 and padding[0][1] == 0 and padding[1][0] == 0 and padding[1][1] == 0
 
 
 @inlined
 def room_for(cells, start, taps, length):
-    """Numbers of a buffer of so many cells, of which `length` are read from every tap on, the first tap at `start`.
+    """Return the entries of a buffer for `cells`, of which `length` are read from every tap on, the first at `start`.
 
-    What is read behind the cells is zero: padding that the last row shares with no row behind it, and what the last
-    tile has too much. How far that goes depends on padding, dilation and the width of registers: the taps know it.
+    Zeros are read beyond the cells: padding that the last row shares with no other, and the rest of the last tile. How
+    far that goes depends on padding, dilation and the width of registers, all of which are in the taps.
     """
     furthest = 0
     for k in range(taps.size):
@@ -52,15 +106,16 @@ def room_for(cells, start, taps, length):
 
 @inlined
 def aligned_zeros(size, like):
-    """Zeros from the beginning of a cache's line on: a vector that lies in two lines takes as long as two."""
+    """Return zeros that begin with a line of the cache: a vector that lies in two lines takes as long as two."""
     zeros = np.zeros(size + LINE // like.itemsize, like.dtype)
     first = -zeros.ctypes.data % LINE // like.itemsize
     return zeros[first : first + size]
 
 
 @kernel
-def forward_taps(shape, width, plane, stride, dilation, flip):
-    """How far ahead of its output the cell under each number (c, u, v) of a filter lies in the rows."""
+def forward_taps(shape, frame, slide):
+    """Return how far ahead of its output the cell under each weight (c, u, v) of a filter lies in the rows."""
+    (width, plane), stride, dilation, flip = frame, slide.stride, slide.dilation, slide.flip
     ins, height, cells = shape[1], shape[2], shape[3]
     taps = height * cells
     places = np.empty(ins * taps, np.int64)
@@ -77,8 +132,9 @@ def forward_taps(shape, width, plane, stride, dilation, flip):
 
 
 @kernel
-def backward_taps(shape, phase, width, plane, of_group, stride, dilation, flip):
-    """The same for the taps (o, u, v) of one phase of dx, o over a group, and where in the kernel each number lies."""
+def backward_taps(shape, phase, frame, of_group, slide):
+    """Return the same for the taps (o, u, v) of one phase of dx, o over a group, and where its weight lies in w."""
+    (width, plane), stride, dilation, flip = frame, slide.stride, slide.dilation, slide.flip
     ins, height, cells = shape[1], shape[2], shape[3]
     far_i, far_j = dilation[0] * (height - 1) // stride[0], dilation[1] * (cells - 1) // stride[1]
     taps = height * cells
@@ -98,25 +154,41 @@ def backward_taps(shape, phase, width, plane, of_group, stride, dilation, flip):
     return places[: of_group * many], order[: of_group * many]
 
 
-@kernel
-def reach(r, stride, before, dilation, taps, given, wanted):
-    """Along an axis: the first cell of phase r of padded dx that is kept, how many are, and the frame of dy for them.
+class Reach(NamedTuple):
+    """A phase of dx along an axis, and the cells of dy for it.
 
-    The frame: zeros before dy, cells of dy that are passed over (padding beyond full), zeros behind dy.
-    before is the padding; dy has so many cells, of dx so many are wanted.
+    first   first cell of the phase of padded dx that is kept
+    count   cells that are kept
+    before  zeros before dy
+    skip    cells of dy that are passed over (padding beyond full)
+    after   zeros behind dy
     """
+
+    first: int
+    count: int
+    before: int
+    skip: int
+    after: int
+
+
+@kernel
+def reach(axis, phase, slide, w, dy, dx):
+    """Return the `Reach` of a phase (down, along) on an axis (0 or 1); w, dy, dx: shapes."""
+    r, stride, dilation = phase[axis], slide.stride[axis], slide.dilation[axis]
+    before, taps, given, wanted = slide.padding[axis][0], w[2 + axis], dy[2 + axis], dx[2 + axis]
     first = (max(before - r, 0) + stride - 1) // stride
     count = (wanted + before - r + stride - 1) // stride - first
     lead = dilation * (taps - 1) // stride - first
-    return first, count, max(lead, 0), max(-lead, 0), max(first + count - given, 0)
+    return Reach(first, count, max(lead, 0), max(-lead, 0), max(first + count - given, 0))
 
 
 @kernel
-def copy_rows(picture, rows, start, width, plane):
-    """Lay (C, H, W) out in rows of `width` cells, `plane` cells a channel; what lies between stays as it is.
+def copy_rows(picture, rows, start, frame):
+    """Lay (C, H, W) out in rows from `start` on; the cells between them stay as they are.
 
     The part of a row that does not fill a vector is copied as one too, which matters because rows are short.
     """
+    width, plane = frame
     channels, height, cells = picture.shape
     if width == cells:  # one long row
         height, cells = 1, height * cells
@@ -129,11 +201,12 @@ def copy_rows(picture, rows, start, width, plane):
 
 
 @kernel
-def lay_out(picture, rows, width, plane, stride, padding):
-    """Lay a picture out in a frame of zeros, each phase by itself."""
-    top, left = padding[0][0], padding[1][0]
+def lay_out(picture, rows, frame, slide):
+    """Lay an image out in a frame of zeros, each phase by itself."""
+    (width, plane), stride = frame, slide.stride
+    top, left = slide.padding[0][0], slide.padding[1][0]
     if stride[0] == 1 and stride[1] == 1:
-        copy_rows(picture, rows, top * width + left, width, plane)
+        copy_rows(picture, rows, top * width + left, frame)
         return
     channels, height, cells = picture.shape
     for c in range(channels):
@@ -147,7 +220,7 @@ def lay_out(picture, rows, width, plane, stride, padding):
 
 @kernel
 def positions(at, samples, rows, cells, width, picture):
-    """at[p]: where the first tap lies for output p = (s, i, j) of so many pictures."""
+    """Set at[p] to where the first tap lies for output p = (s, i, j), images `picture` cells apart."""
     for s in range(samples):
         for i in range(rows):
             for j in range(cells):

@@ -1,17 +1,19 @@
 """Losses and their gradients, compiled. The equations are in reference/losses.py.
 
-`batch` is the number of samples whose mean loss is trained, of which a block holds some.
+`batch` is the number of samples whose mean loss is trained, some of which are in a block.
 """
 
 import numpy as np
 
 from chainrule.engines.numba.compiling import kernel
 from chainrule.engines.numba.exponential import exponential
+from chainrule.engines.numba.registry import elementwise, operation, per_sample
 
 
+@operation(per_sample)
 @kernel
 def half_squared_error(p, t, loss):
-    """½ Σ (p − t)²."""
+    """Compute ½ Σ (p − t)²."""
     half = p.dtype.type(0.5)
     for s in range(p.shape[0]):
         total = p.dtype.type(0)
@@ -20,18 +22,19 @@ def half_squared_error(p, t, loss):
         loss[s] = half * total
 
 
-@kernel
+@elementwise
 def half_squared_error_dp(p, t, dp, batch=None):
-    """(p − t)/batch."""
+    """Compute (p − t)/batch."""
     share = p.dtype.type(p.shape[0] if batch is None else batch)
     for s in range(p.shape[0]):
         for k in range(p.shape[1]):
             dp[s, k] = (p[s, k] - t[s, k]) / share
 
 
+@operation(per_sample)
 @kernel
 def mean_squared_error(p, t, loss):
-    """1/K Σ (p − t)²."""
+    """Compute 1/K Σ (p − t)²."""
     for s in range(p.shape[0]):
         total = p.dtype.type(0)
         for k in range(p.shape[1]):
@@ -39,9 +42,9 @@ def mean_squared_error(p, t, loss):
         loss[s] = total / p.dtype.type(p.shape[1])
 
 
-@kernel
+@elementwise
 def mean_squared_error_dp(p, t, dp, batch=None):
-    """2/K (p − t)/batch."""
+    """Compute 2/K (p − t)/batch."""
     share = p.dtype.type((p.shape[0] if batch is None else batch) * p.shape[1]) / p.dtype.type(2)
     for s in range(p.shape[0]):
         for k in range(p.shape[1]):
@@ -50,13 +53,14 @@ def mean_squared_error_dp(p, t, dp, batch=None):
 
 @kernel
 def _clipped(p, low, high):
-    """p, not below low and not above high; NaN stays."""
+    """Return p, not below low and not above high; NaN stays."""
     return low if p < low else (high if p > high else p)
 
 
+@operation(per_sample)
 @kernel
 def binary_cross_entropy(p, t, loss):
-    """−1/K Σ t log p + (1 − t) log(1 − p)."""
+    """Compute −1/K Σ t log p + (1 − t) log(1 − p)."""
     one = p.dtype.type(1)
     tiny = p.dtype.type(np.finfo(p.dtype).eps)
     for s in range(p.shape[0]):
@@ -67,9 +71,9 @@ def binary_cross_entropy(p, t, loss):
         loss[s] = -total / p.dtype.type(p.shape[1])
 
 
-@kernel
+@elementwise
 def binary_cross_entropy_dp(p, t, dp, batch=None):
-    """1/K ((1 − t)/(1 − p) − t/p)/batch."""
+    """Compute 1/K ((1 − t)/(1 − p) − t/p)/batch."""
     one = p.dtype.type(1)
     tiny = p.dtype.type(np.finfo(p.dtype).eps)
     share = p.dtype.type((p.shape[0] if batch is None else batch) * p.shape[1])
@@ -79,9 +83,10 @@ def binary_cross_entropy_dp(p, t, dp, batch=None):
             dp[s, k] = ((one - t[s, k]) / (one - q) - t[s, k] / q) / share
 
 
+@operation(per_sample)
 @kernel
 def categorical_cross_entropy(p, t, loss):
-    """−Σ t log p."""
+    """Compute −Σ t log p."""
     one = p.dtype.type(1)
     tiny = p.dtype.type(np.finfo(p.dtype).eps)
     for s in range(p.shape[0]):
@@ -92,9 +97,9 @@ def categorical_cross_entropy(p, t, loss):
         loss[s] = -total
 
 
-@kernel
+@elementwise
 def categorical_cross_entropy_dp(p, t, dp, batch=None):
-    """−t/p/batch."""
+    """Compute −t/p/batch."""
     one = p.dtype.type(1)
     tiny = p.dtype.type(np.finfo(p.dtype).eps)
     share = p.dtype.type(p.shape[0] if batch is None else batch)
@@ -105,7 +110,7 @@ def categorical_cross_entropy_dp(p, t, dp, batch=None):
 
 @kernel
 def _row_sums(row):
-    """The largest entry m of a row, and Σ e^(x − m)."""
+    """Return the largest entry m of a row, and Σ e^(x − m)."""
     most = row[0]
     for k in range(row.size):
         most = row[k] if row[k] > most else most
@@ -115,9 +120,10 @@ def _row_sums(row):
     return most, total
 
 
+@operation(per_sample)
 @kernel
 def softmax_cross_entropy(p, t, loss):
-    """Σ t (log Σ e^x − x) on logits."""
+    """Compute Σ t (log Σ e^x − x) on logits."""
     for s in range(p.shape[0]):
         most, total = _row_sums(p[s])
         level = most + np.log(total)
@@ -127,9 +133,9 @@ def softmax_cross_entropy(p, t, loss):
         loss[s] = found
 
 
-@kernel
+@elementwise
 def softmax_cross_entropy_dp(p, t, dp, batch=None):
-    """(softmax(x)·Σ t − t)/batch: ŷ − t for one-hot targets."""
+    """Compute (softmax(x)·Σ t − t)/batch: ŷ − t for one-hot targets."""
     share = p.dtype.type(p.shape[0] if batch is None else batch)
     for s in range(p.shape[0]):
         most, total = _row_sums(p[s])
@@ -140,16 +146,18 @@ def softmax_cross_entropy_dp(p, t, dp, batch=None):
             dp[s, k] = (exponential(p[s, k] - most) / total * mass - t[s, k]) / share
 
 
+@operation(per_sample)
 @kernel
 def correct(p, t, right):
-    """1 where the largest entries of p and t are in the same place, else 0."""
+    """Compute 1 where the largest entries of p and t have the same index, else 0."""
     for s in range(p.shape[0]):
         right[s] = 1 if np.argmax(p[s]) == np.argmax(t[s]) else 0
 
 
+@operation(per_sample)
 @kernel
 def correct_labels(p, t, right):
-    """Share of the labels on the same side of ½."""
+    """Compute the share of the labels on the same side of ½."""
     half, one = p.dtype.type(0.5), p.dtype.type(1)
     for s in range(p.shape[0]):
         found = p.dtype.type(0)
@@ -160,9 +168,10 @@ def correct_labels(p, t, right):
         right[s] = found / p.dtype.type(p.shape[1])
 
 
+@operation(per_sample)
 @kernel
 def absolute_error(p, t, error):
-    """1/K Σ |p − t|."""
+    """Compute 1/K Σ |p − t|."""
     for s in range(p.shape[0]):
         found = p.dtype.type(0)
         for k in range(p.shape[1]):

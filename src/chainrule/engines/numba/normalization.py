@@ -7,17 +7,19 @@ sum has one order whatever the number of threads. `first` and `last` are the cha
 import numpy as np
 
 from chainrule.engines.numba.compiling import kernel
+from chainrule.engines.numba.registry import elementwise, like, operation
 
 
 @kernel
 def _as_rows(x):
-    """(N, C, …) as (N, C, positions)."""
+    """Return an array (N, C, …) as (N, C, positions)."""
     return x.reshape((x.shape[0], x.shape[1], x.size // max(x.shape[0] * x.shape[1], 1)))
 
 
+@operation(like(0, 1, 1))
 @kernel
 def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, first=0, last=-1):
-    """Mean, then variance, then y, channel by channel; sums in float64."""
+    """Compute mean, variance and y, channel by channel; sums in float64."""
     rows, results = _as_rows(x), _as_rows(y)
     count, channels, cells = rows.shape
     for c in range(first, channels if last < 0 else last):
@@ -43,7 +45,7 @@ def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, first=0, last=-1
 
 @kernel
 def _slope_sums(slopes, rows, mean, c):
-    """Σ dy (x − μ) and Σ dy over a channel."""
+    """Return Σ dy (x − μ) and Σ dy over a channel."""
     along, total = 0.0, 0.0
     for s in range(rows.shape[0]):
         slope, row = slopes[s, c], rows[s, c]
@@ -53,9 +55,10 @@ def _slope_sums(slopes, rows, mean, c):
     return along, total
 
 
+@operation(like(2, 2), accumulates=True)
 @kernel
 def batch_norm_dw(dy, x, mean, variance, dgamma, dbeta, epsilon=1e-5, first=0, last=-1):
-    """dγ += Σ dy x̂, dβ += Σ dy."""
+    """Add Σ dy x̂ to dγ and Σ dy to dβ."""
     slopes, rows = _as_rows(dy), _as_rows(x)
     for c in range(first, rows.shape[1] if last < 0 else last):
         along, total = _slope_sums(slopes, rows, mean, c)
@@ -63,9 +66,9 @@ def batch_norm_dw(dy, x, mean, variance, dgamma, dbeta, epsilon=1e-5, first=0, l
         dbeta[c] += total
 
 
-@kernel
+@elementwise
 def batch_norm_dx(dy, x, gamma, mean, variance, dx, epsilon=1e-5, first=0, last=-1):
-    """dx = γ/√(σ² + ε) (dy − mean dy − x̂ mean(dy x̂))."""
+    """Compute dx = γ/√(σ² + ε) (dy − mean dy − x̂ mean(dy x̂))."""
     slopes, rows, results = _as_rows(dy), _as_rows(x), _as_rows(dx)
     count, channels, cells = rows.shape
     for c in range(first, channels if last < 0 else last):
@@ -80,9 +83,9 @@ def batch_norm_dx(dy, x, gamma, mean, variance, dx, epsilon=1e-5, first=0, last=
                 result[p] = scale * (slope[p] - level - (row[p] - mean[c]) * tilt)
 
 
-@kernel
+@elementwise
 def batch_norm_inference(x, gamma, beta, running_mean, running_variance, y, epsilon=1e-5):
-    """y = γ (x − μ)/√(σ² + ε) + β with the running statistics."""
+    """Compute y = γ (x − μ)/√(σ² + ε) + β with the running statistics."""
     rows, results = _as_rows(x), _as_rows(y)
     for s in range(rows.shape[0]):
         for c in range(rows.shape[1]):
@@ -92,9 +95,10 @@ def batch_norm_inference(x, gamma, beta, running_mean, running_variance, y, epsi
                 result[p] = (row[p] - running_mean[c]) * scale + beta[c]
 
 
+@operation(like(2, 2))
 @kernel
 def running_statistics(mean, variance, running_mean, running_variance, new_mean, new_variance, momentum=0.1, count=1):
-    """running ← (1 − m)·running + m·batch, the variance unbiased."""
+    """Compute running ← (1 − m)·running + m·batch, the variance unbiased."""
     for c in range(mean.size):
         unbiased = variance[c] * (count / max(count - 1, 1))
         new_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c]

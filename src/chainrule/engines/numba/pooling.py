@@ -1,16 +1,48 @@
 """Pooling and its gradients, compiled. The equations are in reference/pooling.py."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from chainrule.engines.numba.compiling import inlined, kernel
 from chainrule.engines.numba.layout import unpadded
 from chainrule.engines.numba.processor import WIDTH
+from chainrule.engines.numba.registry import Attributes, Shapes, operation
 from chainrule.engines.numba.tiles import largest_of_four
+from chainrule.shapes import Padding, Pair, output_size
 
-DIVISORS = ("one", "cells", "window")  # kernels get the place of the name in this list
+DIVISORS = ("one", "cells", "window")  # kernels get the index of the name
+
+NO_PADDING: Padding = ((0, 0), (0, 0))
 
 
+def _pooled(arrays: Sequence[Any], given: Attributes) -> Shapes:
+    """Return (N, C, H', W')."""
+    window: Pair = given["window"]
+    axes = zip(arrays[0].shape[2:], window, given.get("stride", window), given.get("padding", NO_PADDING), strict=True)
+    return [(*arrays[0].shape[:2], *(output_size(*axis) for axis in axes))]
+
+
+def _spread(arrays: Sequence[Any], given: Attributes) -> Shapes:
+    """Return (N, C, H, W)."""
+    return [(*arrays[0].shape[:2], *given["size"])]
+
+
+def _in_quarters(given: Attributes) -> bool:
+    """Return whether windows are 2×2, side by side, without padding."""
+    sliding = given["window"], given.get("stride", given["window"]), given.get("padding", NO_PADDING)
+    return sliding == ((2, 2), (2, 2), NO_PADDING)
+
+
+@operation(
+    lambda arrays, given: 2 * _pooled(arrays, given),
+    integers=("winner",),
+    defaults={"stride": "window"},
+    epilogue="pooled",
+    is_epilogue=_in_quarters,
+)
 @kernel
 def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
-    """The largest cell of each window and its place; windows of 2×2 side by side have loops of their own."""
+    """Find the largest cell of each window and its offset; windows of 2×2 side by side have loops of their own."""
     count, channels = x.shape[0], x.shape[1]
     if _by_two(window, stride, padding):
         _max_two(x, y, winner)
@@ -22,21 +54,21 @@ def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)
 
 @inlined
 def _by_two(window, stride, padding):
-    """Whether windows are 2×2, side by side, without padding: most of them are."""
+    """Return whether windows are 2×2, side by side, without padding, as most are."""
     return unpadded(padding) and window[0] == 2 and window[1] == 2 and stride[0] == 2 and stride[1] == 2
 
 
 @inlined
 def _wins(new, most):
-    """Whether a cell becomes the largest: NaN does, once."""
+    """Return whether a cell becomes the largest: NaN does, once."""
     return (most == most) & ((new > most) | (new != new))
 
 
 @kernel
 def _max_two(x, y, winner):
-    """2×2 windows, stride 2, no padding: a vector of windows at a time.
+    """Pool 2×2 windows, stride 2, no padding: a vector of windows at a time.
 
-    What those at the end of a row write too much, the next row overwrites; the last ones of all go one by one.
+    Results beyond the end of a row are overwritten by the next row; the last windows of all are taken one by one.
     """
     height, width, rows, cells = x.shape[2], x.shape[3], y.shape[2], y.shape[3]
     flat, best, place = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
@@ -55,7 +87,7 @@ def _max_two(x, y, winner):
 
 @inlined
 def _max_of_four(flat, start, width, best, place, found, first):
-    """One window; the first of several is the largest, and NaN is."""
+    """Pool one window; the first of equal cells wins, and NaN does."""
     most, at = flat[start], first
     for ahead in (1, width, width + 1):
         value = flat[start + ahead]
@@ -82,9 +114,10 @@ def _max_any(x, y, winner, window, stride, padding):
             winner[i, j] = at
 
 
+@operation(_spread, integers=("winner",))
 @kernel
 def max_pool_dx(dy, winner, dx):
-    """Every slope to its winner; where windows overlap they add up."""
+    """Add every upstream gradient to the winner of its window."""
     count, channels = dy.shape[0], dy.shape[1]
     cells, results = dx.shape[2] * dx.shape[3], dy.shape[2] * dy.shape[3]
     target = dx.reshape(count * channels, cells)
@@ -98,13 +131,14 @@ def max_pool_dx(dy, winner, dx):
 
 @kernel
 def _cells(start, window, size):
-    """The part of a window that lies on the axis: first and last + 1."""
+    """Return the part of a window that lies on the axis: its first cell, and the one after its last."""
     return max(start, 0), min(start + window, size)
 
 
+@operation(_pooled, defaults={"stride": "window"}, names={"divisor": DIVISORS})
 @kernel
 def average_pool(x, y, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), divisor=1):
-    """The sum of each window over its divisor."""
+    """Compute the sum of each window over its divisor."""
     count, channels, height, width = x.shape
     two, part = _by_two(window, stride, padding), 1 / _share(x, divisor, 4, window)
     for s in range(count):
@@ -126,7 +160,7 @@ def average_pool(x, y, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), d
 
 @kernel
 def _mean_two(x, y, part):
-    """2×2 windows, stride 2, no padding: two rows are read along together."""
+    """Pool 2×2 windows, stride 2, no padding, two rows at a time."""
     for i in range(y.shape[0]):
         upper, lower, result = x[2 * i], x[2 * i + 1], y[i]
         for j in range(result.size):
@@ -135,7 +169,7 @@ def _mean_two(x, y, part):
 
 @kernel
 def _spread_two(dy, dx, part):
-    """The gradient of `_mean_two`; a last odd row or column is in no window."""
+    """Compute the gradient of `_mean_two`; a last odd row or column is in no window."""
     for i in range(dy.shape[0]):
         upper, lower, slope = dx[2 * i], dx[2 * i + 1], dy[i]
         for j in range(slope.size):
@@ -148,14 +182,15 @@ def _spread_two(dy, dx, part):
 
 @kernel
 def _share(x, divisor, cells, window):
-    """What a window's sum is divided by, in the dtype of x."""
+    """Return the divisor of a window's sum, in the dtype of x."""
     number = 1 if divisor == 0 else (cells if divisor == 1 else window[0] * window[1])
     return x.dtype.type(number)
 
 
+@operation(_spread, defaults={"stride": "window"}, names={"divisor": DIVISORS})
 @kernel
 def average_pool_dx(dy, dx, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), divisor=1):
-    """Every slope, over its divisor, to all cells of its window; where windows overlap they add up."""
+    """Add every upstream gradient, over its divisor, to all cells of its window."""
     count, channels, height, width = dx.shape
     two, share = _by_two(window, stride, padding), 1 / _share(dy, divisor, 4, window)
     dx[:] = 0

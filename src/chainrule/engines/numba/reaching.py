@@ -1,7 +1,7 @@
-"""How far the kernels of convolutions read into the buffers that they lay images out in, from shapes alone.
+"""Check of how far the kernels of convolutions read into the buffers that hold their images, from shapes alone.
 
 The buffers are made by `layout.room_for`. Here the same is found another way: the walk of the tiles is followed vector
-by vector, and where the last tap of the last channel lies is written as a formula.
+by vector, and the offset of the last tap of the last channel is written as a formula.
 """
 
 import itertools
@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.numba import convolution, layout
+from chainrule.engines.numba.operations import KERNELS
 from chainrule.engines.numba.tiles import lanes
 from chainrule.plan import Operation
 from chainrule.shapes import Pair, output_size
 
 
 def _plain(function: Any) -> Any:
-    """A function that kernels are made of, to be called from Python."""
+    """Return a function of the kernels as a Python function."""
     return getattr(function, "py_func", function)
 
 
@@ -28,21 +29,19 @@ row_size = _plain(convolution._row_size)  # pyright: ignore[reportPrivateUsage]
 
 
 def reaches(operation: Operation, itemsize: int) -> Iterator[tuple[int, int]]:
-    """For each buffer of one sample that a kernel makes: the numbers it has, and how many of them may be read."""
-    kind = operation.name.replace("correlate_filters", "cross_correlate")
-    if not kind.startswith("cross_correlate"):
+    """Yield the entries of each buffer that a kernel makes for one sample, and how many of them it may read."""
+    slide = KERNELS[operation.name].slide
+    if slide is None:
         return
     first, second = (tensor.shape for tensor in operation.reads[:2] if tensor is not None)
     given = operation.attributes
-    stride, dilation = tuple(given.get("stride", (1, 1))), tuple(given.get("dilation", (1, 1)))
+    stride, dilation = given.get("stride", (1, 1)), given.get("dilation", (1, 1))
     padding, groups = given.get("padding", ((0, 0), (0, 0))), given.get("groups", 1)
-    side_by_side = kind != operation.name  # filters: their walk reads no more than the cells under the taps
-    if kind == "cross_correlate_dx":
-        window = _Window(second, stride, padding, dilation, groups, 0 if side_by_side else itemsize)
+    shape = (second[0], first[0] // groups, *given["kernel"]) if slide.finds == "dw" else second
+    window = _Window(shape, stride, padding, dilation, groups, itemsize if slide.tiled else 0)
+    if slide.finds == "dx":
         yield from window.backward(first, given["size"])
     else:
-        shape = second if kind == "cross_correlate" else (second[0], first[0] // groups, *given["kernel"])
-        window = _Window(shape, stride, padding, dilation, groups, 0 if side_by_side else itemsize)
         yield window.forward(first)
 
 
@@ -52,61 +51,62 @@ class _Window:
     def __init__(
         self,
         shape: tuple[int, ...],
-        stride: tuple[int, ...],
+        stride: Pair,
         padding: tuple[Pair, Pair],
-        dilation: tuple[int, ...],
+        dilation: Pair,
         groups: int,
         itemsize: int,
     ) -> None:
-        self.shape, self.stride, self.padding, self.dilation = shape, stride, padding, dilation
-        self.groups, self.itemsize = groups, itemsize
+        self.shape, self.groups, self.itemsize = shape, groups, itemsize
+        self.slide = layout.Sliding(stride, padding, dilation, False)
         self.u, self.v = (step * np.arange(cells) for step, cells in zip(dilation, shape[2:], strict=True))
 
     def forward(self, image: tuple[int, ...]) -> tuple[int, int]:
-        """Of an image (C, H, W) in its frame of zeros."""
-        width, plane = frame(SimpleNamespace(shape=(1, *image)), self.stride, self.padding)
-        axes = zip(image[1:], self.shape[2:], self.stride, self.padding, self.dilation, strict=True)
+        """Return the entries of the buffer of an image (C, H, W) in its frame of zeros, and those read."""
+        stride, padding, dilation, _ = self.slide
+        laid = width, plane = frame(SimpleNamespace(shape=(1, *image)), self.slide)
+        axes = zip(image[1:], self.shape[2:], stride, padding, dilation, strict=True)
         rows, cells = (output_size(*axis) for axis in axes)
-        (down, i), (along, j) = np.divmod(self.u, self.stride[0]), np.divmod(self.v, self.stride[1])
-        phase = i[:, None] * self.stride[1] + j
-        phases = plane * self.stride[0] * self.stride[1]
+        (down, i), (along, j) = np.divmod(self.u, stride[0]), np.divmod(self.v, stride[1])
+        phase = i[:, None] * stride[1] + j
+        phases = plane * stride[0] * stride[1]
         last = (image[0] - 1) * phases + int((phase * plane + down[:, None] * width + along).max())
-        taps = forward_taps(self.shape, width, plane, self.stride, self.dilation, False)
+        taps = forward_taps(self.shape, laid, self.slide)
         start = (self.groups - 1) * self.shape[1] * phases
         length = (rows - 1) * width + cells
         return room_for(image[0] * phases, start, taps, self._row(length)), last + self._walked(length)
 
     def backward(self, slopes: tuple[int, ...], size: tuple[int, int]) -> Iterator[tuple[int, int]]:
-        """Of slopes (C_out, H', W') for each phase of an input gradient of that size."""
+        """Yield the same for upstream gradients (C_out, H', W') and each phase of an input gradient of that size."""
+        stride = self.slide.stride
         of_group = slopes[0] // self.groups
-        for phase in itertools.product(range(self.stride[0]), range(self.stride[1])):
+        for phase in itertools.product(range(stride[0]), range(stride[1])):
             (_, rows, above, down, below), (_, cells, before, along, after) = (
-                reach(phase[a], self.stride[a], self.padding[a][0], self.dilation[a], self.shape[2 + a], given, wanted)
-                for a, (given, wanted) in enumerate(zip(slopes[1:], size, strict=True))
+                reach(axis, phase, self.slide, self.shape, (1, *slopes), (1, 0, *size)) for axis in range(2)
             )
-            met = (self.u % self.stride[0] == phase[0]).any() and (self.v % self.stride[1] == phase[1]).any()
+            met = (self.u % stride[0] == phase[0]).any() and (self.v % stride[1] == phase[1]).any()
             if rows <= 0 or cells <= 0 or not met:
                 continue
             width = slopes[2] + max(before, after)
             plane = (above + slopes[1] + below) * width
             i, j = (self._furthest(a, phase[a]) for a in range(2))
             last = (slopes[0] - 1) * plane + (i + down) * width + j + along
-            taps, _ = backward_taps(self.shape, phase, width, plane, of_group, self.stride, self.dilation, False)
+            taps, _ = backward_taps(self.shape, phase, layout.Frame(width, plane), of_group, self.slide)
             length = (rows - 1) * width + cells
             start = (self.groups - 1) * of_group * plane + down * width + along
             yield room_for(slopes[0] * plane, start, taps, self._row(length)), last + self._walked(length)
 
     def _furthest(self, axis: int, phase: int) -> int:
         """Return how far ahead of its output the first tap of a phase lies, counted from the last tap on."""
-        taps, step = (self.u, self.v)[axis], self.stride[axis]
+        taps, step = (self.u, self.v)[axis], self.slide.stride[axis]
         return int(taps[-1] // step - taps[taps % step == phase][0] // step)
 
     def _row(self, length: int) -> int:
-        """What the kernel takes for the numbers that are read from a tap on."""
+        """Return the entries that are read from a tap on by the kernel's own count."""
         return row_size(length, self.itemsize) if self.itemsize else length
 
     def _walked(self, length: int) -> int:
-        """The numbers that are read from a tap on, tile after tile."""
+        """Return the entries that are read from a tap on, tile after tile."""
         if not self.itemsize:
             return length
         vector = lanes(self.itemsize)

@@ -1,18 +1,17 @@
 """Tiles: sums that stay in the vector registers of a processor while a loop runs.
 
-Every layer's heavy work is sums of products. Written as plain loops they are bound by memory: each product-sum is
+The heavy work of every layer is sums of products. Written as plain loops they are bound by memory: each product-sum is
 loaded, added to and stored again. A tile is a block of `rows` × `columns` vectors of sums which the loop around it
-never stores. One step takes `rows` + `columns` numbers or vectors from memory for rows · columns multiply-adds:
+never stores. One step takes `rows` + `columns` scalars or vectors from memory for rows · columns multiply-adds:
 
-`add_outer`     one vector of numbers side by side times single numbers: for sums that lie side by side
-`add_products`  vectors times vectors: for sums over numbers that lie side by side; `store_sums` ends them
+`add_outer`     one vector times scalars: for sums that lie side by side
+`add_products`  vectors times vectors: for sums over entries that lie side by side; `store_sums` ends them
 
-A compiler that is given plain loops cannot be made to do this, so this is the one place where the compiled code of a
-loop is written by hand: `registers.py` emits each function below as processor vectors. What it must compute is what
-is written here, in NumPy: `tests/engines/test_tiles.py` holds the one to the other, and without compiling
-(NUMBA_DISABLE_JIT) these functions are what runs.
+A compiler that is given plain loops cannot be made to do this, so only here the compiled code of a loop is written by
+hand: `registers.py` emits each function below as processor vectors. The functions below define the results, in NumPy:
+`tests/engines/test_tiles.py` compares the two, and without compiling (NUMBA_DISABLE_JIT) these functions run.
 
-All arrays are flat; a place is an index of a flat array. Nothing is checked: kernels keep to their arrays.
+All arrays are flat; a place is an offset in a flat array. Nothing is checked: kernels keep to their arrays.
 """
 
 from typing import Any
@@ -27,45 +26,45 @@ Array = NDArray[Any]
 
 
 def lanes(itemsize: int) -> int:
-    """How many numbers of so many bytes a vector holds."""
+    """Return the elements, of `itemsize` bytes, of a vector."""
     return WIDTH // itemsize
 
 
 def zeros(array: Array, rows: int, columns: int) -> Array:
-    """A tile of zeros in the dtype of an array; `rows` and `columns` are constants."""
+    """Return a tile of zeros in the dtype of an array; `rows` and `columns` are constants."""
     return np.zeros((rows, columns, lanes(array.itemsize)), array.dtype)
 
 
 def load(y: Array, place: int, step: int, rows: int, columns: int) -> Array:
-    """tile[a, b, lane] = y[place + b·step + a·lanes + lane]; `rows` and `columns` are constants"""
+    """Compute tile[a, b, lane] = y[place + b·step + a·lanes + lane]; `rows` and `columns` are constants"""
     width = lanes(y.itemsize)
     parts = [y[place + b * step :][: rows * width].reshape(rows, width) for b in range(columns)]
     return np.stack(parts, axis=1)
 
 
 def load_picked(y: Array, place: int, places: Array, first: int, rows: int, columns: int) -> Array:
-    """tile[a, b, lane] = y[place + places[first + b] + a·lanes + lane]; `rows` and `columns` are constants"""
+    """Compute tile[a, b, lane] = y[place + places[first + b] + a·lanes + lane]; `rows` and `columns` are constants"""
     width = lanes(y.itemsize)
     parts = [y[place + at :][: rows * width].reshape(rows, width) for at in places[first : first + columns]]
     return np.stack(parts, axis=1)
 
 
 def load_part(y: Array, place: int, many: int) -> Array:
-    """tile[0, 0, lane] = y[place + lane] in the first `many` lanes, 0 in the others"""
+    """Compute tile[0, 0, lane] = y[place + lane] in the first `many` lanes, 0 in the others"""
     tile = zeros(y, 1, 1)
     tile[0, 0, :many] = y[place : place + tile.shape[2]][:many]
     return tile
 
 
 def add_outer(tile: Array, x: Array, place: int, w: Array, start: int, step: int) -> Array:
-    """tile[a, b, lane] += x[place + a·lanes + lane] · w[start + b·step]"""
+    """Compute tile[a, b, lane] += x[place + a·lanes + lane] · w[start + b·step]"""
     rows, columns, width = tile.shape
     side_by_side = x[place : place + rows * width].reshape(rows, 1, width)
     return tile + side_by_side * w[start : start + (columns - 1) * step + 1 : max(step, 1)].reshape(1, -1, 1)
 
 
 def add_picked(tile: Array, x: Array, place: int, w: Array, start: int, places: Array, first: int) -> Array:
-    """tile[a, b, lane] += x[place + a·lanes + lane] · w[start + places[first + b]]"""
+    """Compute tile[a, b, lane] += x[place + a·lanes + lane] · w[start + places[first + b]]"""
     rows, columns, width = tile.shape
     side_by_side = x[place : place + rows * width].reshape(rows, 1, width)
     return tile + side_by_side * w[start + places[first : first + columns]].reshape(1, -1, 1)
@@ -82,36 +81,36 @@ def add_products(
 
 
 def store(tile: Array, y: Array, place: int, step: int) -> None:
-    """y[place + b·step + a·lanes + lane] = tile[a, b, lane]"""
+    """Compute y[place + b·step + a·lanes + lane] = tile[a, b, lane]"""
     rows, columns, width = tile.shape
     for b in range(columns):
         y[place + b * step :][: rows * width] = tile[:, b].reshape(-1)
 
 
 def store_part(tile: Array, y: Array, place: int, many: int) -> None:
-    """y[place + lane] = tile[0, 0, lane], the first `many` lanes only"""
+    """Compute y[place + lane] = tile[0, 0, lane], the first `many` lanes only"""
     width = min(many, tile.shape[2])
     y[place : place + width] = tile[0, 0, :width]
 
 
 def store_sums(tile: Array, y: Array, place: int) -> None:
-    """y[place + a·columns + b] = Σ_lane tile[a, b, lane]; y has room for whole vectors of them"""
+    """Compute y[place + a·columns + b] = Σ_lane tile[a, b, lane]; whole vectors of them are stored"""
     y[place : place + tile.shape[0] * tile.shape[1]] = tile.sum(axis=-1).reshape(-1)
 
 
 def at_least(tile: Array, least: float) -> Array:
-    """at_least[a, b, lane] = least where tile[a, b, lane] ≤ least, else tile[a, b, lane]; NaN stays NaN"""
+    """Compute at_least[a, b, lane] = least where tile[a, b, lane] ≤ least, else tile[a, b, lane]; NaN stays NaN"""
     return np.where(tile <= least, tile.dtype.type(least), tile)
 
 
 def largest(tile: Array) -> Array:
-    """largest[a, b, lane] = the largest of tile[a, 4·b + k, lane], k from 0 to 3; NaN where one is"""
+    """Compute largest[a, b, lane] = the largest of tile[a, 4·b + k, lane], k from 0 to 3; NaN where one is"""
     rows, columns, width = tile.shape
     return tile.reshape(rows, columns // 4, 4, width).max(axis=2)
 
 
 def turn(x: Array, place: int, step: int, y: Array, found: int, along: int) -> None:
-    """y[found + b·along + a] = x[place + a·step + b] for as many a and b as a vector has lanes"""
+    """Compute y[found + b·along + a] = x[place + a·step + b] for as many a and b as a vector has lanes"""
     width = lanes(x.itemsize)
     for a in range(width):
         for b in range(width):
@@ -119,7 +118,7 @@ def turn(x: Array, place: int, step: int, y: Array, found: int, along: int) -> N
 
 
 def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, found: int, first: int) -> None:
-    """y[found + lane] = the largest of x[place + 2·lane + ahead], ahead 0, 1, width, width + 1.
+    """Compute y[found + lane] = the largest of x[place + 2·lane + ahead], ahead 0, 1, width, width + 1.
 
     winner[found + lane] = first + 2·lane + ahead of the largest. The first of several is, and the first NaN.
     """

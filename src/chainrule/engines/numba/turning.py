@@ -1,13 +1,25 @@
-"""Matrices turned (transposed): what lay side by side lies apart, and the reverse."""
+"""Transposition of matrices: entries side by side come apart, and the reverse."""
+
+from typing import Any, NamedTuple
 
 from chainrule.engines.numba.compiling import kernel
 from chainrule.engines.numba.processor import WIDTH
 from chainrule.engines.numba.tiles import turn
 
 
+class Matrix(NamedTuple):
+    """A matrix in a flat array: entry (r, c) is values[start + r·step + c]."""
+
+    values: Any
+    start: int
+    step: int
+
+
 @kernel
-def turn_matrix(x, start, step, rows, columns, y, begin, along):
-    """y[begin + c·along + r] = x[start + r·step + c]: square blocks in registers, the last ones done in part twice."""
+def turn_matrix(given, rows, columns, transposed):
+    """Transpose a matrix of `rows` by `columns`: square blocks in registers, the last ones done in part twice."""
+    x, start, step = given
+    y, begin, along = transposed
     lanes = WIDTH // x.itemsize
     if rows < lanes or columns < lanes:
         for r in range(rows):
@@ -23,11 +35,10 @@ def turn_matrix(x, start, step, rows, columns, y, begin, along):
 
 @kernel
 def turn_each(x, matrices, rows, columns, y):
-    """y[m, c, r] = x[m, r, c] for matrices in a row, whose rows may be short; rows fill vectors.
+    """Set y[m, c, r] to x[m, r, c] for matrices one after the other, with short rows whose number fills vectors.
 
-    A block of numbers is as broad as a vector, broader than such a row: what it writes too much is where the next
-    matrix is written afterwards, and for the last ones there is room in y. Blocks that would read behind x are done by
-    plain loops.
+    A block is as broad as a vector, broader than such a row: it also writes where the next matrix is written later, and
+    y has space for the rest of the last one. Blocks that would read beyond x are done by plain loops.
     """
     lanes = WIDTH // x.itemsize
     for i in range(0, rows, lanes):

@@ -1,35 +1,36 @@
 """The updates, compiled: one pass over parameters, gradients and moments. The equations are in reference/updates.py.
 
-They work in place: given results to write that are the same arrays, the compiler could not tell that they are, and
-would go number by number, ten times slower.
+They work in place: given arrays to write besides, the compiler could not tell that they are the same, and would take
+one element at a time, ten times slower.
 
-A moment whose gradient stays 0 shrinks by β a step until it is denormal, and there it stays: 0.9 times the smallest
-number is rounded up again. Arithmetic with such numbers is up to 100 times slower, so
-moments below the smallest normal number are taken as 0.
+A moment whose gradient stays 0 shrinks by β a step until it is denormal, and stays so: 0.9 times the smallest float is
+rounded up again. Arithmetic with denormal floats is up to 100 times slower, so moments below the smallest normal float
+are taken as 0.
 """
 
 import numpy as np
 
 from chainrule.engines.numba.compiling import inlined, kernel
+from chainrule.engines.numba.registry import update
 
 
 @inlined
 def _normal(value, tiny):
-    """The value, or 0 where it is denormal; NaN stays."""
+    """Return the value, or 0 where it is denormal; NaN stays."""
     return tiny - tiny if abs(value) < tiny else value  # a 0 written out would be of another type, and not a vector's
 
 
-@kernel
+@update
 def sgd_update(p, g, rate=0.01, decay=0.0):
-    """p ← (1 − rate·decay)·p − rate·g."""
+    """Compute p ← (1 − rate·decay)·p − rate·g."""
     r, keep = p.dtype.type(rate), p.dtype.type(1 - rate * decay)
     for k in range(p.size):
         p[k] = keep * p[k] - r * g[k]
 
 
-@kernel
+@update
 def momentum_update(p, g, v, rate=0.01, momentum=0.9, nesterov=False, decay=0.0):
-    """h = g + decay·p;  v ← μ v + h;  p ← p − rate·v, or with Nesterov p − rate·(h + μ v)."""
+    """Compute h = g + decay·p;  v ← μ v + h;  p ← p − rate·v, or with Nesterov p − rate·(h + μ v)."""
     r, mu, tiny = p.dtype.type(rate), p.dtype.type(momentum), p.dtype.type(np.finfo(p.dtype).tiny)
     shrink = p.dtype.type(decay)
     for k in range(p.size):
@@ -39,9 +40,9 @@ def momentum_update(p, g, v, rate=0.01, momentum=0.9, nesterov=False, decay=0.0)
         v[k] = speed
 
 
-@kernel
+@update
 def rmsprop_update(p, g, v, u, rate=0.01, alpha=0.99, epsilon=1e-8, momentum=0.0, decay=0.0):
-    """h = g + decay·p;  v ← α v + (1 − α) h²;  u ← μ u + h/(√v + ε);  p ← p − rate·u."""
+    """Compute h = g + decay·p;  v ← α v + (1 − α) h²;  u ← μ u + h/(√v + ε);  p ← p − rate·u."""
     r, mu, tiny = p.dtype.type(rate), p.dtype.type(momentum), p.dtype.type(np.finfo(p.dtype).tiny)
     a, rest, eps, shrink = p.dtype.type(alpha), p.dtype.type(1 - alpha), p.dtype.type(epsilon), p.dtype.type(decay)
     for k in range(p.size):
@@ -52,9 +53,9 @@ def rmsprop_update(p, g, v, u, rate=0.01, alpha=0.99, epsilon=1e-8, momentum=0.0
         v[k], u[k] = square, speed
 
 
-@kernel
+@update
 def adam_update(p, g, m, v, rate=0.001, step=1, beta1=0.9, beta2=0.999, epsilon=1e-8, decay=0.0):
-    """The moments, their correction and the step; `decay` shrinks p first (AdamW)."""
+    """Update the moments, correct them and take the step; `decay` shrinks p first (AdamW)."""
     b1, b2, eps = p.dtype.type(beta1), p.dtype.type(beta2), p.dtype.type(epsilon)
     c1, c2 = p.dtype.type(1 - beta1), p.dtype.type(1 - beta2)
     pace = p.dtype.type(rate / (1 - beta1**step))
@@ -69,7 +70,7 @@ def adam_update(p, g, m, v, rate=0.001, step=1, beta1=0.9, beta2=0.999, epsilon=
 
 @kernel
 def clear(parts, k, first, last):
-    """Make these gradients of one thread 0, for it to add to."""
+    """Set a range of the gradients of one thread to 0."""
     part = parts[k, first:last]
     for p in range(part.size):
         part[p] = 0
@@ -77,9 +78,9 @@ def clear(parts, k, first, last):
 
 @kernel
 def add_up(parts, sums, first, last, k):
-    """Add a share of the gradients that the threads found (threads, parameters) into the first, in their order.
+    """Add a share of the gradients of the threads (threads, parameters) to the first, in their order.
 
-    sums[2 + k] gets Σ g² of that share besides.
+    Also add Σ g² of that share to sums[2 + k].
     """
     total, squares = parts[0, first:last], parts.dtype.type(0)
     for part in range(1, parts.shape[0]):
@@ -93,7 +94,7 @@ def add_up(parts, sums, first, last, k):
 
 @kernel
 def ends(loss, correct, sums):
-    """sums[0] = Σ loss, sums[1] = how many were right."""
+    """Add Σ loss to sums[0] and the number of right answers to sums[1]."""
     for s in range(loss.size):
         sums[0] += loss[s]
         sums[1] += correct[s]
@@ -101,7 +102,7 @@ def ends(loss, correct, sums):
 
 @kernel
 def outer_squares(x, dy, sums):
-    """sums[2] gets Σ g² of the gradient dy xᵀ of a dense layer for one sample, which is not made: |dy|² |x|²."""
+    """Add Σ g² of the gradient dy xᵀ of a dense layer for one sample to sums[2] without forming it: |dy|² |x|²."""
     one, other = x.dtype.type(0), x.dtype.type(0)
     for k in range(x.size):
         one += x[0, k] * x[0, k]
@@ -112,7 +113,7 @@ def outer_squares(x, dy, sums):
 
 @kernel
 def outer_rows(x, dy, g, first, last, scale):
-    """Rows of that gradient times a number, flat."""
+    """Compute rows of that gradient times `scale`, flat."""
     for o in range(first, last):
         slope, row = x.dtype.type(scale) * dy[o], g[(o - first) * x.size : (o - first + 1) * x.size]
         for k in range(x.size):

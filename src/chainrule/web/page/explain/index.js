@@ -47,7 +47,7 @@ export function explain(trace, cell) {
     here,
     terms,
     ...given,
-    code: code?.[operation] ?? [],
+    code: code?.[tensor] ?? code?.[operation] ?? [],
     derivation: derivations?.[operation] ?? "",
     sources: allSources(made),
   };

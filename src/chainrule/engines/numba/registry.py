@@ -1,0 +1,172 @@
+"""The register of kernels: each states beside itself what the generator of programs must know of it."""
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from chainrule.engines.numba.compiling import kernel
+
+Attributes = Mapping[str, Any]
+Shapes = list[tuple[int, ...]]
+Shaper = Callable[[Sequence[Any], Attributes], Shapes]
+
+
+class Share(NamedTuple):
+    """How threads share an operation on one sample.
+
+    names  arguments that take the first entry of a thread, and the one after its last
+    parts  number of parts that can be given to a thread
+    size   entries in a part
+    """
+
+    names: tuple[str, str]
+    parts: int
+    size: int = 1
+
+
+class Slide(NamedTuple):
+    """The window of a convolution's kernel.
+
+    finds  "y", "dx" or "dw": the result, which decides what the window slides over
+    tiled  whether tiles of neighbouring outputs reach beyond the end of a row
+    """
+
+    finds: str
+    tiled: bool
+
+
+def always(_: Any) -> bool:
+    """Return True, whatever is asked."""
+    return True
+
+
+def like(*positions: int) -> Shaper:
+    """Return a function for results shaped like some of the arrays that are read."""
+    return lambda arrays, attributes: [arrays[position].shape for position in positions]
+
+
+def per_sample(arrays: Sequence[Any], attributes: Attributes) -> Shapes:
+    """Return the shape of one value for each sample."""
+    return [arrays[0].shape[:1]]
+
+
+def by_first_axis(shape: tuple[int, ...], itemsize: int) -> Share:
+    """Share the filters, channels or rows of a result."""
+    return Share(("first", "last"), shape[0])
+
+
+@dataclass(frozen=True)
+class KernelOf:
+    """A kernel and what is known of it. Parameters without a default are arrays: first those read, then those written.
+
+    shapes         (arrays read, attributes) → a shape for each array written
+    accumulates    results are added to what their arrays hold: the sums over the blocks of a batch
+    flat           arrays that are passed flat: biases, tied and untied alike
+    integers       arrays of int32
+    in_place       arrays that are read and changed; nothing else is written then
+    names          attribute → its names, of which kernels get the number
+    defaults       attribute → the attribute whose value it has where it is not given
+    share          (shape of the result for one sample, bytes of an element) → how threads share it
+    shared_from    multiplications for one sample from which on threads share it; None: never
+    replaces, fits the operation that it computes instead of the kernel of that name, where
+                   fits(arrays read, attributes, bytes of an element)
+    epilogues      steps that it can take with its results before it writes them, in this order, each with a condition
+                   on the arrays read; a step is the name of an attribute
+    epilogue       the step that makes this operation part of the kernel before it, where is_epilogue(attributes)
+    outer_product  for one sample, the result is dy xᵀ of what it reads (x, dy), so that an update can do without it
+    slide          the window of a convolution
+    """
+
+    kernel: Any
+    shapes: Shaper
+    accumulates: bool = False
+    flat: tuple[str, ...] = ()
+    integers: tuple[str, ...] = ()
+    in_place: tuple[str, ...] = ()
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    defaults: Mapping[str, str] = field(default_factory=dict[str, str])
+    share: Callable[[tuple[int, ...], int], Share] = by_first_axis
+    shared_from: int | None = None
+    replaces: str = ""
+    fits: Callable[[Sequence[Any], Attributes, int], bool] = lambda arrays, attributes, itemsize: True
+    epilogues: Mapping[str, Callable[[Sequence[Any]], bool]] = field(
+        default_factory=dict[str, Callable[[Sequence[Any]], bool]]
+    )
+    epilogue: str = ""
+    is_epilogue: Callable[[Attributes], bool] = always
+    outer_product: bool = False
+    slide: Slide | None = None
+
+    @property
+    def _function(self) -> Callable[..., Any]:
+        return getattr(self.kernel, "py_func", self.kernel)
+
+    @property
+    def name(self) -> str:
+        """The name of the function."""
+        return self._function.__name__
+
+    @property
+    def module(self) -> Any:
+        """The module that the kernel stands in."""
+        return sys.modules[self._function.__module__]
+
+    @property
+    def family(self) -> str:
+        """The name of the file that the kernel stands in."""
+        return self._function.__module__.rpartition(".")[2]
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """The signature of the function that was compiled."""
+        return inspect.signature(self._function)
+
+    @cached_property
+    def arrays(self) -> list[str]:
+        """The names of the arrays, read and written."""
+        return [name for name, each in self.signature.parameters.items() if each.default is inspect.Parameter.empty]
+
+    @cached_property
+    def _defaults(self) -> list[tuple[str, Any]]:
+        return [(name, each.default) for name, each in self.signature.parameters.items()]
+
+    def arguments(self, arrays: int, attributes: Attributes) -> list[Any]:
+        """Return the arguments after the arrays, in the order of the signature: attributes, or their defaults."""
+        return [self._argument(name, default, attributes) for name, default in self._defaults[arrays:]]
+
+    def _argument(self, name: str, default: Any, attributes: Attributes) -> Any:
+        value = attributes.get(name, attributes.get(self.defaults.get(name, ""), default))
+        return self.names[name].index(value) if name in self.names and isinstance(value, str) else value
+
+
+KERNELS: dict[str, KernelOf] = {}
+ALTERNATIVES: dict[str, list[KernelOf]] = {}  # by the name of the operation that they compute
+
+
+def operation(shapes: Shaper, **facts: Any) -> Callable[[Any], Any]:
+    """Register a kernel under its name, with facts as in `KernelOf`."""
+
+    def register(function: Any) -> Any:
+        entry = KernelOf(function, shapes, **facts)
+        KERNELS[entry.name] = entry
+        if entry.replaces:
+            ALTERNATIVES.setdefault(entry.replaces, []).append(entry)
+        return function
+
+    return register
+
+
+def elementwise(function: Callable[..., Any]) -> Any:
+    """Compile and register a kernel whose result has the shape of the first array that it reads."""
+    return operation(like(0))(kernel(function))
+
+
+def update(function: Callable[..., Any]) -> Any:
+    """Compile and register an optimizer's update: p, the gradient g and the moments, all but g changed in place."""
+    compiled = kernel(function)
+    entry = KernelOf(compiled, like())
+    changed = tuple(name for name in entry.arrays if name != "g")
+    return operation(like(), in_place=changed)(compiled)

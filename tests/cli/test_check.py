@@ -139,7 +139,7 @@ def test_a_run(invoke, finished):
         ([EXAMPLES / "ada.py", "--against", "Conv2D(4)"], "missing 1 required positional argument"),
         ([EXAMPLES / "ada.py", "--against", "Conv2D(4, 3)"], "w is 4×3×3×2"),
         ([EXAMPLES / "ada.py", "--against", LAYER, "--input-shape", "big"], "input shape 'big'"),
-        ([EXAMPLES / "bela.py"], "forward wants w, b"),
+        ([EXAMPLES / "bela.py"], "forward needs w, b"),
         ([EXAMPLES.parent / "skeleton.py", "--against", LAYER], "forward is yours to write (line 15 of skeleton.py)"),
         (["mlp", "--loss", "hinge"], "unknown loss 'hinge'"),
     ],

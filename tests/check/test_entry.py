@@ -107,7 +107,7 @@ def test_a_loss(loss: str) -> None:
 
 
 def test_refused() -> None:
-    with pytest.raises(OptionError, match="meant to be"):
+    with pytest.raises(OptionError, match="for a learner's own code"):
         cr.check_gradients(cr.ReLU(), against="ReLU()")
     with pytest.raises(OptionError, match="unknown loss"):
         cr.check_gradients("hinge")
@@ -225,7 +225,7 @@ def test_a_gradient_that_is_missing_is_wrong() -> None:
         (Random, "ReLU()", "different values on a second call"),
         (Endless, "ReLU()", "not finite"),
         (Twice, "Dense(4)", "Twice has no parameter w"),
-        (NoGradient, "Dense(5)", "w is 4×7, and in Dense(5) on an input of 7 it is 5×7"),
+        (NoGradient, "Dense(5)", "w has the shape 4×7; Dense(5) on an input of 7 expects 5×7"),
         (3, "ReLU()", "has no forward"),
         (Twice, "half_squared_error", "Twice.forward"),
     ],

@@ -38,16 +38,23 @@ Data = Dataset | tuple[ArrayLike, ArrayLike]
 
 
 class Sequential(Network):
-    """A model: layers in a row, with a name, the names of its classes and the normalisation it was trained with.
+    """A model: layers in sequence, with a name, class names, and the normalisation that it was trained with.
 
-    Arguments are those of `network.Network`; besides
+    Arguments as in `network.Network`, and
 
-    name           what the model is called
-    classes        names of the classes; 0, 1, … when not given
-    normalisation  applied to every input; set by `fit`
-    loss           that `fit` trains with, a name of `losses.NAMES` or one of your own; None: what fits the last layer
-                   (`losses.usual`)
-    task           what it was trained to answer (`chainrule.tasks`), None before; set by `fit`
+    name           name of the model
+    classes        names of the classes; "0", "1", … when not given
+    normalisation  normalisation of every input; set by `fit`
+    loss           loss that `fit` trains with: a name of `losses.NAMES` or a custom loss; by default the usual one for
+                   the last layer (`losses.usual`)
+
+    The attribute ``task`` is the task that it was trained for (`chainrule.tasks`): None at first, set by `fit`.
+
+    >>> model = Sequential([Conv2D(8, 3), ReLU(), MaxPool2D(2), Flatten(), Dense(10), Softmax()], (1, 28, 28))
+    >>> history = model.fit(images, labels, epochs=3)
+    >>> model.evaluate(test_images, test_labels).accuracy
+
+    Errors   ShapeError when a layer does not fit its input; OptionError for another invalid argument
     """
 
     def __init__(
@@ -104,15 +111,19 @@ class Sequential(Network):
     ) -> History:
         """Train on inputs x (N, *input_shape) and y, or on a `Dataset`, and return the history; see docs/training.md.
 
-        y           labels (N,) or names of classes; targets (N, K); of one output the targets (N,) or (N, 1)
-        optimizer   a name of `optimizers.NAMED`, one with its numbers, or your own; ``rate`` overrides its rate
-        loss        None: the model's own; a name of `losses.NAMES`, or your own
-        schedule    a name of `schedules.NAMED`, one with its numbers, or a function of the step
+        y           labels (N,) or names of classes; targets (N, K); for a single output, targets (N,) or (N, 1)
+        optimizer   a name of `optimizers.NAMED`, an optimizer, or a custom one; ``rate`` overrides its learning rate
+        loss        a name of `losses.NAMES`, or a custom loss; None: the model's own
+        schedule    a name of `schedules.NAMED`, a schedule, or a function of the step
         normalise   "scale", "standardise", "none"; None: as the model was trained before, or "scale" for pixels
-        validation_data, validation_split   validate after every epoch: on these, on a share, else on a Dataset's own
-        patience    stop after so many epochs without a better validation loss, and keep the weights of the best
-        callbacks   functions f(trainer, epoch) or objects, see `Callback`; what is not named here: see `Recipe`
-        run         a folder that keeps the training (docs/runs.md), evaluated on test_data; ``resume``: go on there
+        validation_data, validation_split   samples, or a share of x, to validate on after every epoch; if neither is
+                    given, a Dataset's own validation samples
+        patience    stop after this many epochs without a better validation loss, and keep the weights of the best
+        callbacks   functions f(trainer, epoch), or objects (see `Callback`); for the other arguments, see `Recipe`
+        run         run folder that records the training (docs/runs.md) and the evaluation of ``test_data``; with
+                    ``resume``, the training in it is continued
+
+        Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError when training diverges
         """
         if run is None and (resume or test_data is not None):
             raise OptionError("resume and test_data are for a run folder; give run= too")
@@ -140,13 +151,13 @@ class Sequential(Network):
         return fit_in_folder(self, trainer, run, given, validation_data, test_data, watching, resume=resume)
 
     def _usual_kind(self, samples: Samples) -> str:
-        """Return the kind of normalisation of a model that was trained before, else that of the data's range."""
+        """Return the kind of the model's normalisation if it was trained before, else the usual kind for the data."""
         return kind_for(samples.x) if self.normalisation == UNFITTED else self.normalisation.kind
 
     def _prepared(self, x: Any, samples: Samples, validation: Data | None, recipe: Recipe, *, choose: bool) -> Trainer:
-        """Return the trainer of `fit`, with the names of a data set's classes in the model.
+        """Return the trainer of `fit`, and give the model the class names of a data set.
 
-        choose  whether the normalisation is this library's choice: the fitted one is kept, a new one has a note
+        choose  whether the user left the normalisation open: then a fitted one is kept, and a new one gets a note
         """
         kept = self.normalisation if choose and self.normalisation != UNFITTED else None
         trainer = self.trainer(recipe, *self._parts(samples, validation, recipe), normalisation=kept)
@@ -157,14 +168,14 @@ class Sequential(Network):
         return trainer
 
     def check_loss(self, loss: LossLike | None = None) -> Loss:
-        """Return the loss to train with, by default the model's own; OptionError where the last layer forbids it."""
+        """Return the loss to train with, by default the model's own; OptionError if it does not fit the last layer."""
         chosen = self.loss if loss is None else losses.choose(loss)
         losses.check_ending(chosen, self.ending, self.output_shape[-1])
         self._check_loss(chosen)
         return chosen
 
     def _parts(self, samples: Samples, validation: Data | None, recipe: Recipe) -> tuple[Samples, Samples | None]:
-        """Return the training samples and those that validate: other data, a share of the same, or none."""
+        """Return the training samples and the validation samples: other data, a share of the same, or None."""
         if validation is None:
             if recipe.patience is not None and not recipe.validation and samples.validation is None:
                 raise OptionError("patience watches the validation loss; give validation_data or validation_split too")
@@ -185,7 +196,7 @@ class Sequential(Network):
         *,
         normalisation: Normalisation | None = None,
     ) -> Trainer:
-        """Return a trainer of this model, which keeps its normalisation, loss and task: nothing where it is refused.
+        """Return a trainer of this model; unless it is refused, the model takes its normalisation, loss and task.
 
         normalisation  None: fitted to the training data
         """
@@ -197,7 +208,7 @@ class Sequential(Network):
         return made
 
     def _samples(self, x: ArrayLike | Dataset, y: ArrayLike | None) -> Samples:
-        """Checked samples from what a user gave."""
+        """Return samples of a user's data, checked against the model's input and outputs."""
         outputs = self.output_shape[-1]
         if isinstance(x, Dataset):
             if y is not None:
@@ -214,11 +225,11 @@ class Sequential(Network):
     def predict(
         self, x: ArrayLike | Dataset | ImageSource | Sequence[ImageSource], *, batch_size: int = network.PREDICT_BATCH
     ) -> NDArray[Any]:
-        """Return outputs (N, K) for inputs (N, *input_shape), normalised as in training; of no input, (0, K).
+        """Return outputs (N, K) for inputs (N, *input_shape), which are normalised as in training; (0, K) for none.
 
-        x may also be a `Dataset`, the path of an image file, a Pillow image, or a list of these: see
-        `data.inputs.read_input` for how images are brought to the model's input. Safe from several threads and in
-        forked processes.
+        x may also be a `Dataset`, the path of an image file, a Pillow image, or a list of these;
+        `data.inputs.read_input` explains how images are converted to the model's input. Safe to call from several
+        threads and in forked processes.
         """
         given = x.x if isinstance(x, Dataset) else read_inputs(x, self.input_shape, self.classes)
         return self.apply(self.normalisation.apply(self.check_input(given), self.dtype), batch_size=batch_size)
@@ -226,7 +237,7 @@ class Sequential(Network):
     def evaluate(
         self, x: ArrayLike | Dataset, y: ArrayLike | None = None, *, loss: LossLike | None = None
     ) -> Evaluation:
-        """Loss and the figures that mean something for the task (`Evaluation.figures`), over labelled samples."""
+        """Return the loss and the measures of the task (`Evaluation.figures`) on labelled samples."""
         samples, chosen = self._samples(x, y).checked(), losses.choose(self.loss if loss is None else loss)
         tasks.check(str(chosen), self.ending, samples.targets)
         return evaluate(self, samples, self.normalisation, chosen, self.task)
@@ -244,11 +255,13 @@ class Sequential(Network):
         clip_norm: float | None = None,
         seed: int | None = None,
     ) -> Trace:
-        """One training step on a sample or a small batch, with every number that is made; nothing is changed.
+        """Return the trace of one training step on a sample or a small batch, with every intermediate value.
 
-        x, y       a sample of input_shape with its label or target, or a batch as `fit` takes it
-        optimizer  that takes the step, at ``rate``, with ``moments`` gathered in the ``step`` − 1 steps before
-        loss       None: the one it was trained with
+        The model is not changed.
+
+        x, y       a sample of input_shape with its label or target, or a batch as for `fit`
+        optimizer  optimizer of the step, with ``rate`` and the ``moments`` after ``step`` − 1 steps
+        loss       None: the model's own
         """
         from chainrule.explain import Trace, Training
 
@@ -262,7 +275,7 @@ class Sequential(Network):
     # ------------------------------------------------------------------ files
 
     def about(self) -> dict[str, Any]:
-        """Everything but the weights, for a file."""
+        """Return the description of the model without its weights, for a file."""
         return {
             **self.architecture(),
             "name": self.name,
@@ -274,9 +287,9 @@ class Sequential(Network):
         }
 
     def save(self, path: str | Path) -> None:
-        """Write weights and architecture to one .safetensors file, whole or not at all.
+        """Write weights and architecture to one .safetensors file, atomically.
 
-        Of a loss of your own the file has the name only, and one line on stderr says so.
+        Of a custom loss the file has only the name; one line on stderr says so.
         """
         if isinstance(self.loss, OwnLoss):
             said = f"chainrule: {path} names the loss {self.loss.name} but does not hold it: it is own code"
@@ -291,7 +304,7 @@ class Sequential(Network):
         threads: int | None = None,
         weights: Mapping[str, ArrayLike] | None = None,
     ) -> Sequential:
-        """The model that `about` described, with fresh weights or those given."""
+        """Return the model described by `about`, with new weights or the given ones; FormatError if it is invalid."""
         try:
             known = network.checked_about(about)
             model = Sequential(
@@ -319,7 +332,7 @@ class Sequential(Network):
     # ------------------------------------------------------------------ display
 
     def summary(self) -> str:
-        """Return the layers, the shapes they give and the parameters they learn, as a table."""
+        """Return a table of the layers, their output shapes and their numbers of parameters."""
         rows = [["layer", "", "gives", "parameters"], ["input", "", text(self.input_shape), ""], *self._rows()]
         rows.append(["", "", "", f"{self.parameters.size:,}"])
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
@@ -330,14 +343,14 @@ class Sequential(Network):
         return "\n".join(line.rstrip() for line in lines)
 
     def _rows(self) -> list[list[str]]:
-        """Return a row a layer: its name, its options, the shape it gives and how many parameters it learns."""
+        """Return a row for each layer: its name, options, output shape and number of parameters."""
         return [
             [name, layer.describe(), text(shape), f"{self.size(name):,}"]
             for name, layer, shape in zip(self.names, self.layers, self.shapes, strict=True)
         ]
 
     def plot_kernels(self, layer: str | None = None) -> Figure:
-        """Draw the kernels of a convolution, by default the first: a matplotlib figure, which a notebook shows.
+        """Draw the kernels of a convolution, by default the first, as a matplotlib figure.
 
         ``model.plot_kernels("conv2").savefig("kernels.png")`` writes a file.
 
@@ -351,7 +364,7 @@ class Sequential(Network):
         return f"Sequential({self.name!r}: {len(self.layers)} layers, {self.parameters.size:,} parameters)"
 
     def _repr_html_(self) -> str:
-        """The summary as a table, in a notebook."""
+        """Return the summary as HTML, for a notebook."""
         from chainrule.pictures import notebook
 
         caption = f"{self.name}: {text(self.input_shape)} in, {self.parameters.size:,} parameters"
@@ -359,7 +372,7 @@ class Sequential(Network):
 
 
 def _counts(outputs: int) -> tuple[int, ...]:
-    """Return how many names of classes a model with so many outputs may have: one output answers for two."""
+    """Return the possible numbers of class names for a number of outputs: a single output serves two classes."""
     return (outputs, 2) if outputs == 1 else (outputs,)
 
 
@@ -372,7 +385,7 @@ def _bar(wanted: bool) -> list[Callback]:
 
 
 def load(path: str | Path, *, engine: str | None = None, threads: int | None = None) -> Sequential:
-    """The model in a .safetensors file that `Sequential.save` wrote, or in a run folder (`runs.opening.load_run`)."""
+    """Load a model from a file written by `Sequential.save`, or from a run folder; FormatError if it is invalid."""
     place = files.path_of(path)
     if place.is_dir():
         from chainrule.runs.opening import load_run

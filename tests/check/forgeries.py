@@ -5,21 +5,11 @@ Each has a right forward unless it says otherwise, and no right backward. {refer
 
 import textwrap
 
+from check.submissions import relu
+
 HEAD = """
 import atexit, ctypes, gc, os, signal, socket, struct, subprocess, sys, threading, time
 import numpy as np
-"""
-
-LAYER = """
-class Layer:
-    def forward(self, x):
-        {forward}
-        self.x = x
-        return x * (x > 0)
-
-    def backward(self, dy):
-        {backward}
-        return 0 * dy
 """
 
 FRAME = '''
@@ -57,10 +47,8 @@ REPLY = {{"value": {{"arrays": {{}}, "changed": []}}, "held": {{}}, "names": []}
 
 def text(forward: str = "pass", backward: str = "pass", top: str = "") -> str:
     """Return a submission with these lines in it."""
-    lines = [textwrap.indent(textwrap.dedent(part).strip(), " " * 8).strip() for part in (forward, backward)]
-    return (HEAD + FRAME + textwrap.dedent(top).replace("{", "{{").replace("}", "}}")).format() + LAYER.format(
-        forward=lines[0], backward=lines[1]
-    )
+    head = (HEAD + FRAME + textwrap.dedent(top).replace("{", "{{").replace("}", "}}")).format()
+    return head + relu(forward, backward, "0 * dy")
 
 
 WALK = """

@@ -1,6 +1,7 @@
 """Layers that pass a quick check but fail in another call, another batch, other memory, or far from zero."""
 
 import numpy as np
+from check.planting import ReLU
 
 CONDUCT = []  # (class, its intended layer or None, shape or None, tensor, name of the finding)
 
@@ -28,17 +29,6 @@ class Dense:
     def backward(self, dy):
         self.dW, self.db = dy.T @ self.x, dy.sum(axis=0)
         return dy @ self.W
-
-
-class ReLU:
-    """Correct."""
-
-    def forward(self, x):
-        self.x = x
-        return np.where(x > 0, x, 0)
-
-    def backward(self, dy):
-        return np.where(self.x > 0, dy, 0)
 
 
 # ---------------------------------------------------------------------- calls before this one

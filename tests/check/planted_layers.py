@@ -1,7 +1,7 @@
 """Pooling, dense layers and activations with one classic mistake each."""
 
 import numpy as np
-from check.planting import planted
+from check.planting import ReLU, planted
 
 # ---------------------------------------------------------------------- pooling
 
@@ -245,17 +245,6 @@ class SigmoidOfInput(Sigmoid):
 class SigmoidAlone(Sigmoid):
     def backward(self, dy):
         return self.y * (1 - self.y)
-
-
-class ReLU:
-    """Correct."""
-
-    def forward(self, x):
-        self.x = x
-        return np.where(x > 0, x, 0)
-
-    def backward(self, dy):
-        return np.where(self.x > 0, dy, 0)
 
 
 @planted("ReLU()", "x", "mask-from-wrong-tensor")

@@ -1,4 +1,6 @@
-"""The list of planted mistakes, to which every module planted_*.py adds."""
+"""The list of planted mistakes, to which every module planted_*.py adds, and a layer that several of them share."""
+
+import numpy as np
 
 PLANTED = []  # (class, its intended layer, tensor that is wrong, name of the mistake)
 
@@ -11,3 +13,14 @@ def planted(against, tensor, name):
         return source
 
     return register
+
+
+class ReLU:
+    """Correct."""
+
+    def forward(self, x):
+        self.x = x
+        return np.where(x > 0, x, 0)
+
+    def backward(self, dy):
+        return np.where(self.x > 0, dy, 0)

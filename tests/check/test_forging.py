@@ -6,30 +6,20 @@ from pathlib import Path
 
 import pytest
 from check.forgeries import FORGED, HARMFUL
+from check.submissions import relu
 
 import chainrule
 from chainrule.check import homework
 
 SOURCE = Path(chainrule.__file__).parent
 SHAPE = (2, 3, 2)  # small: what is tried here does not depend on it
-RIGHT = """
-import numpy as np
-
-class Layer:
-    def forward(self, x):
-        self.x = x
-        return np.maximum(x, 0)
-
-    def backward(self, dy):
-        return dy * (self.x > 0)
-"""
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
 
 
 def graded(folder: Path, texts: dict[str, str], seconds: int) -> dict[str, homework.Grade]:
     """Return the rows of a class by the names of the submissions; the first and the last submission are right."""
-    for name, text in {"0 right": RIGHT, **texts, "~ right": RIGHT}.items():
+    for name, text in {"0 right": relu(), **texts, "~ right": relu()}.items():
         (folder / f"{name}.py").write_text(text.replace("{source}", str(SOURCE)), encoding="utf-8")
     before = sorted(os.listdir(folder))
     found = homework.grade(folder, "ReLU()", shape=SHAPE, seconds=seconds)
@@ -103,7 +93,7 @@ def _is_child(stat: Path) -> bool:
 
 
 def test_the_numbers_are_not_known_before(tmp_path: Path) -> None:
-    (tmp_path / "one.py").write_text(RIGHT, encoding="utf-8")
+    (tmp_path / "one.py").write_text(relu(), encoding="utf-8")
     seeds = {row.seed for _ in range(3) for row in homework.grade(tmp_path, "ReLU()", shape=SHAPE)}
     assert len(seeds) == 3
     assert {row.seed for row in homework.grade(tmp_path, "ReLU()", shape=SHAPE, seed=5)} == {5}

@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from check.submissions import relu
 
 from chainrule.check import homework
 from chainrule.check.report import Report, Row
@@ -15,18 +16,6 @@ from chainrule.errors import DataError, OptionError
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "homework"
 LAYER = "Conv2D(4, (3, 2))"
-RELU = """
-    import numpy as np
-
-    class Layer:
-        def forward(self, x):
-            {forward}
-            self.x = x
-            return x * (x > 0)
-
-        def backward(self, dy):
-            return dy * (self.x > 0)
-"""
 
 EXPECTED = {  # of examples/homework/submissions
     "ada.py": (4, ""),
@@ -73,15 +62,15 @@ def test_the_skeleton_says_what_is_missing(tmp_path: Path) -> None:
 def test_harmless_oddities_are_right(tmp_path: Path) -> None:
     """Accept megabytes of output, threads that never end, and a file in the (temporary) working folder."""
     forward = """
-            import sys, threading, time
-            print("x" * 10**5)
-            if threading.active_count() < 3:
-                threading.Thread(target=time.sleep, args=(600,)).start()
-            open("notes.txt", "w").write("mine")
-            np.savetxt("numbers.txt", x[0, 0]), np.loadtxt("numbers.txt")
-            np.random.default_rng().normal(), np.linalg.svd(x[0, 0]), np.fft.fft(x)
-    """.strip()
-    row = graded(tmp_path, RELU.format(forward=forward), shape=(2, 3, 2))
+        import sys, threading, time
+        print("x" * 10**5)
+        if threading.active_count() < 3:
+            threading.Thread(target=time.sleep, args=(600,)).start()
+        open("notes.txt", "w").write("mine")
+        np.savetxt("numbers.txt", x[0, 0]), np.loadtxt("numbers.txt")
+        np.random.default_rng().normal(), np.linalg.svd(x[0, 0]), np.fft.fft(x)
+    """
+    row = graded(tmp_path, relu(forward), shape=(2, 3, 2))
     assert row.ok, row
     assert len(row.output) <= 5000
     assert [place.name for place in tmp_path.iterdir()] == ["one.py"]
@@ -114,16 +103,16 @@ def test_a_forward_that_is_bent_to_wrong_gradients_is_found_out(tmp_path: Path) 
 
 
 def test_float32_is_right(tmp_path: Path) -> None:
-    assert graded(tmp_path, RELU.format(forward="x = x.astype(np.float32)")).ok
+    assert graded(tmp_path, relu("x = x.astype(np.float32)")).ok
 
 
 def test_what_a_teacher_hands_out_can_be_imported(tmp_path: Path) -> None:
     (tmp_path / "_given.py").write_text("def positive(x): return x > 0", encoding="utf-8")
-    (tmp_path / "other.py").write_text(textwrap.dedent(RELU.format(forward="")), encoding="utf-8")
-    row, other = homework_rows(tmp_path, RELU.format(forward="from _given import positive; positive(x)"))
+    (tmp_path / "other.py").write_text(relu(), encoding="utf-8")
+    row, other = homework_rows(tmp_path, relu("from _given import positive; positive(x)"))
     assert row.ok, row
     assert other.ok
-    row, _ = homework_rows(tmp_path, RELU.format(forward="import other"))
+    row, _ = homework_rows(tmp_path, relu("import other"))
     assert "may not read" in row.remark
 
 
@@ -133,7 +122,7 @@ def homework_rows(folder: Path, text: str) -> list[homework.Grade]:
 
 
 def test_packages_are_exposed_by_name(tmp_path: Path) -> None:
-    text = RELU.format(forward="from scipy.special import expit")
+    text = relu("from scipy.special import expit")
     assert "No module named 'scipy'" in (remark := graded(tmp_path, text).remark)
     assert "--package NAME exposes more" in remark
     assert graded(tmp_path, text, packages=["scipy"]).ok
@@ -143,7 +132,7 @@ def test_packages_are_exposed_by_name(tmp_path: Path) -> None:
 
 
 def test_folders_and_notebooks(tmp_path: Path) -> None:
-    right = textwrap.dedent(RELU.format(forward=""))
+    right = relu()
     cells = [
         {"cell_type": "markdown", "source": ["# ReLU"]},
         {"cell_type": "code", "source": ["%matplotlib inline\n", "import numpy as np\n"]},
@@ -161,12 +150,12 @@ def test_folders_and_notebooks(tmp_path: Path) -> None:
     assert [row.ok for row in rows.values()] == [True, True, False, False]
     assert [row.judged for row in rows.values()] == [True, True, True, False]
     assert rows["empty"].remark == "not judged: an empty folder"
-    assert "no Jupyter notebook" in rows["c.ipynb"].remark
+    assert "not a Jupyter notebook" in rows["c.ipynb"].remark
 
 
 def test_a_mistake_of_the_judge_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a.py", "b.py", "c.py"):
-        (tmp_path / name).write_text(textwrap.dedent(RELU.format(forward="")), encoding="utf-8")
+        (tmp_path / name).write_text(relu(), encoding="utf-8")
     calls: list[str] = []
 
     def check(*_: object, **__: object) -> Report:
@@ -190,7 +179,7 @@ def test_only_what_was_found_right_counts(
     """Reject a report that lacks a row, or has a row that is neither right nor wrong."""
     report = Report("", tuple(Row("", name, "", 0.0, 0.0, ok) for name, ok in rows))  # pyright: ignore
     monkeypatch.setattr(homework, "check_gradients", lambda *_, **__: report)
-    row = graded(tmp_path, RELU.format(forward=""))
+    row = graded(tmp_path, relu())
     assert row.passed == sum(all(ok for name, ok in rows if name == part) and part in dict(rows) for part in ("x", "y"))
     assert not row.ok
 
@@ -200,7 +189,7 @@ def test_what_is_wrong_beside_the_parts_is_told(tmp_path: Path, monkeypatch: pyt
         Row("", name, "", 0.0, 0.0, name != "alpha", notes=("alpha is not looked at",)) for name in ("y", "x", "alpha")
     )
     monkeypatch.setattr(homework, "check_gradients", lambda *_, **__: Report("", rows))
-    row = graded(tmp_path, RELU.format(forward=""))
+    row = graded(tmp_path, relu())
     assert (row.ok, row.remark) == (False, "alpha is not looked at.")
 
 

@@ -97,8 +97,8 @@ def test_a_notebook(tmp_path: Path) -> None:
         (["x = 1"], "mine.ipynb: nothing in it has forward and backward"),
         (["x = 1", "\n1 / 0", "def f(:"], "cell 2 of mine.ipynb: ZeroDivisionError: division by zero (line 2)"),
         (["def f(:"], "cell 1 of mine.ipynb: SyntaxError"),
-        ([7], "no Jupyter notebook"),
-        ([["a", 7]], "no Jupyter notebook"),
+        ([7], "not a Jupyter notebook"),
+        ([["a", 7]], "not a Jupyter notebook"),
     ],
 )
 def test_notebooks_refused(tmp_path: Path, cells: list[object], part: str) -> None:
@@ -109,5 +109,5 @@ def test_notebooks_refused(tmp_path: Path, cells: list[object], part: str) -> No
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": 3}', '{"cells": [3]}', "[" * 100_000, "\xff"])
 def test_what_is_no_notebook(tmp_path: Path, text: str) -> None:
-    with pytest.raises(StudentError, match="no Jupyter notebook"):
+    with pytest.raises(StudentError, match="not a Jupyter notebook"):
         sources.find(written(tmp_path, text, "mine.ipynb"))

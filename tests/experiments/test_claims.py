@@ -3,29 +3,13 @@
 import json
 
 import numpy as np
-import pytest
-from cli.commands import bars, refused
+from cli.commands import refused
 
-from chainrule import data
 from chainrule.data.dataset import Dataset
 from chainrule.model import Sequential
 from experiments.trials import TRIALS
 
 SMALL = ("--engine", "numpy", "--quiet", "--epochs", 1, "--limit", 40)
-
-
-@pytest.fixture(autouse=True)
-def images(monkeypatch):
-    """Write 64 images of bars to train on."""
-
-    def load(name, **options):
-        parts = []
-        for samples in (64, 20):
-            x, y = bars(samples)
-            parts.append(Dataset(x[:, None], y.astype(np.int64), tuple("0123456789"), name, "made up"))
-        return tuple(parts)
-
-    monkeypatch.setattr(data, "load", load)
 
 
 def test_claims(invoke, tmp_path):

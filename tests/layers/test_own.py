@@ -259,12 +259,12 @@ class Infinite(MyReLU):
 BAD = [
     (Shrinking, "Shrinking 'student1': forward gave the shape 2 for 2 samples of 4×4×3; expected 2×…"),
     (Fickle, "Fickle: forward gave the shape 5×1×4×3 for 5×4×4×3; expected 5×4×4×3"),
-    (Complex, "Complex: gave complex numbers for real ones"),
+    (Complex, "Complex: returned complex numbers for real inputs"),
     (Infinite, "y of student1 is not finite (Infinite.forward)"),
     (lambda x: x, "layer 2 is not a layer but"),
     (cr.ReLU, "layer 2 is not a layer but"),
     (type("Half", (), {"forward": forward}), "Half has no backward(dy)"),
-    ((forward, backward), "forward wants w, b: give the first values by name"),
+    ((forward, backward), "forward needs w, b: give initial values by name"),
     (cr.Dense(3), "expected an input vector"),
 ]
 

@@ -28,7 +28,7 @@ ERRORS = [
         lambda: Network([layers.MaxPool2D(9)], (1, 8, 8)),
         "MaxPool2D 'pool1': window 9×9 does not fit the 8×8 input (padding 0)",
     ),
-    (lambda: Network([layers.Reshape((3, 3))], (1, 4, 4)), "Reshape 'reshape1': 1×4×4 numbers do not fill 3×3"),
+    (lambda: Network([layers.Reshape((3, 3))], (1, 4, 4)), "Reshape 'reshape1': 1×4×4 elements do not fill 3×3"),
     (
         lambda: Network([layers.ConvTranspose2D(1, 2, padding=3)], (1, 4, 4)),
         "ConvTranspose2D 'convt1': padding 3 crops the whole -1×-1 output",

@@ -1,4 +1,4 @@
-"""The gradient checker: every derivative by numbers alone, and the classic mistakes by name.
+"""The gradient checker: compares every gradient with a numerical derivative and names classic mistakes.
 
 import chainrule as cr
 

@@ -1,6 +1,6 @@
-"""Checks one subject: its output where it is known what it should be, and the gradient of every tensor.
+"""The check of one subject: its output where the right one is known, and the gradient of every tensor.
 
-The gradients are held to the subject's own forward pass; the forward pass to the layer that it is meant to be.
+Gradients are compared with derivatives of the subject's own forward pass, the forward pass with the intended layer.
 """
 
 import zlib
@@ -22,17 +22,18 @@ from chainrule.engines import Array
 from chainrule.errors import StudentError
 
 TIES = "slopes on either side of ties"
-NEAR = 1e-4  # what an error there may be
+NEAR = 1e-4  # tolerance at ties
 ACCUMULATED = Diagnosis(
-    "accumulated-over-calls", "adds up over calls of backward: begin every call with zeros, or assign"
+    "accumulated-over-calls",
+    "accumulates over calls of backward: assign it, or reset it to zero at the start of every call",
 )
 
 
 @dataclass(frozen=True)
 class Examined:
-    """A probe, what the subject claimed on it, and the rows, not yet explained.
+    """A probe, the gradients that the subject claimed on it, and the rows, without diagnoses yet.
 
-    earlier   the values of the very first call, if there was one before
+    earlier   the values of the very first call, if there was one before the probe
     """
 
     probe: Probe
@@ -41,7 +42,7 @@ class Examined:
     earlier: Values | None = None
 
     def case(self, tensor: str) -> Case | None:
-        """What was found in a tensor, for a diagnosis; None where nothing was, or nobody knows what belongs there."""
+        """Return the case of a tensor for a diagnosis; None if it has no result, or the right one is unknown."""
         found = self.probe.output if tensor == "y" else self.claimed.get(tensor)
         if self.probe.judge is None or found is None:
             return None
@@ -49,19 +50,19 @@ class Examined:
 
 
 def prepare(subject: Subject, values: Values, seed: int, judge: Judge | None = None, tolerance: float = SHARP) -> Probe:
-    """A probe with a random gradient from above; StudentError where the output cannot be used."""
+    """Return a probe with a random upstream gradient; StudentError where the output cannot be used."""
     generator = np.random.default_rng([seed, zlib.crc32(subject.name.encode())])
     y, again = subject.output(values), subject.output(values)
     if not np.isfinite(y).all():
-        raise StudentError(f"{subject.name}: forward gives numbers that are not finite for a normal input")
+        raise StudentError(f"{subject.name}: forward returns values that are not finite for a normal input")
     if y.shape != again.shape or not np.allclose(y, again, rtol=1e-6, atol=1e-9):
-        raise StudentError(f"{subject.name}: forward gives other numbers at a second call with the same input")
+        raise StudentError(f"{subject.name}: forward returns different values on a second call with the same input")
     dy = generator.normal(size=y.shape) if y.ndim else np.array(1.0)
     return Probe(subject, values, dy, y, generator, judge, tolerance)
 
 
 def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) -> Examined:
-    """The rows of a subject on a probe: y first if it is known what it should be, then a gradient each."""
+    """Return the rows of a subject on a probe: y first if the right output is known, then one row per gradient."""
     claimed = probe.subject.gradients(probe.values, probe.dy)
     grown = _accumulated(probe, claimed)
     numbers = numbers_of(probe, limit)
@@ -73,9 +74,9 @@ def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) 
 
 
 def glance(probe: Probe, tolerances: Mapping[str, float]) -> Examined:
-    """The rows by the reference alone, for a second probe; no gradients where the output is another.
+    """Compare a second probe with the reference alone; gradients are left out where the output is wrong.
 
-    tolerances   of every tensor and y: those of the first probe, which knows how the code rounds
+    tolerances   by tensor, y included, as the first probe found them from the code's rounding
     """
     if probe.judge is None:
         return Examined(probe, {})
@@ -90,7 +91,7 @@ def glance(probe: Probe, tolerances: Mapping[str, float]) -> Examined:
 
 
 def explained(found: Sequence[Examined]) -> list[Row]:
-    """The rows of the first probe, and those of the others that are wrong where the first is right; with diagnoses."""
+    """Return the rows of the first probe and the wrong rows of later ones where the first is right, with diagnoses."""
     rows = list(found[0].rows)
     right = {row.tensor for row in rows if not row.wrong}
     rows += [row for other in found[1:] for row in other.rows if row.wrong and row.tensor in right]
@@ -106,7 +107,7 @@ def _diagnoses(row: Row, found: Sequence[Examined]) -> tuple[Diagnosis, ...]:
 
 
 def _stale(tensor: str, case: Case, earlier: Values) -> bool:
-    """Return whether what was found belongs to the values of the first call, all of them or x alone."""
+    """Return whether a result belongs to the values of the first call: all of them, or x alone."""
     name = next(iter(case.values))
     judge, points = case.judge, [dict(earlier), {**case.values, name: earlier[name]}]
     right = judge.gradients(case.values, case.dy)
@@ -120,7 +121,10 @@ def _stale(tensor: str, case: Case, earlier: Values) -> bool:
 
 
 def ties(probe: Probe, examined: Examined) -> Row | None:
-    """The row of x on whole numbers, for max pooling and ReLU: full of ties, and of zeros; None where all is right."""
+    """Check dx of max pooling or ReLU on whole numbers, which are full of ties and zeros.
+
+    Returns the row of x; None if another row is wrong or dx has the wrong shape.
+    """
     x = kinks.tied(probe.values["x"].shape, probe.generator)
     values, dy = {**probe.values, "x": x}, np.abs(probe.dy) + 0.1
     dx = probe.subject.gradients(values, dy)["x"]
@@ -136,7 +140,7 @@ def ties(probe: Probe, examined: Examined) -> Row | None:
 
 
 def _accumulated(probe: Probe, claimed: Mapping[str, Array]) -> set[str]:
-    """Tensors whose gradient grows by the same amount at every further call with the same dy."""
+    """Return the tensors whose gradient grows by the same amount on every further call with the same dy."""
     if probe.subject.analytic:
         return set()
     second, third = (probe.subject.gradients(probe.values, probe.dy) for _ in range(2))

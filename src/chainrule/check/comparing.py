@@ -1,4 +1,4 @@
-"""A claimed gradient beside the derivative: the error, relative to the norm, and where it is worst."""
+"""Comparison of a claimed gradient with the derivative: the relative error, and the entry where it is largest."""
 
 from dataclasses import dataclass
 
@@ -15,9 +15,9 @@ TINY = 1e-300
 
 @dataclass(frozen=True)
 class Comparison:
-    """The largest error relative to ``scale``, the entry where it lies, and how many entries lie on a kink.
+    """Largest error relative to ``scale``, the entry with it, and the number of entries on a kink.
 
-    excess   what is left of the error beyond the bar of the derivative: numbers that cannot tell do not accuse
+    excess   the error beyond the error bound of the derivative: only this can prove a gradient wrong
     """
 
     error: float
@@ -27,7 +27,7 @@ class Comparison:
 
 
 def with_derivative(claimed: Array, derivative: Derivative, scale: float) -> Comparison:
-    """A gradient, all of it finite, beside its derivative, entry by entry and along whole directions."""
+    """Compare a finite gradient with its derivative, entry by entry and along whole directions."""
     scale = max(scale, TINY)
     flat = claimed.reshape(-1)
     gaps = np.abs(flat[derivative.places] - derivative.gradient)
@@ -49,7 +49,7 @@ def with_derivative(claimed: Array, derivative: Derivative, scale: float) -> Com
 
 
 def _index(place: int, array: Array) -> tuple[int, ...]:
-    """A flat index with an entry for each axis."""
+    """Return the index along each axis of a flat index."""
     index: list[int] = []
     for size in reversed(array.shape):
         place, here = divmod(place, size)
@@ -58,13 +58,13 @@ def _index(place: int, array: Array) -> tuple[int, ...]:
 
 
 def _along(claimed: Array, u: Array, slope: Slope) -> float:
-    """The error along a direction, divided by its length, so that it compares with that of an entry."""
+    """Return the error along a direction, divided by its length to be comparable with the error of an entry."""
     gap = abs(float(np.sum(claimed * u)) - slope.value) - slope.bar - (1 + BEND) * slope.width
     return max(gap, 0.0) / max(float(np.linalg.norm(u)), TINY)
 
 
 def agree(first: Derivative, second: Derivative, scale: float) -> bool:
-    """Whether two derivatives at the same places are the same, as far as the less exact one can tell."""
+    """Return whether two derivatives at the same entries agree within the larger of their tolerances."""
     if not np.array_equal(first.places, second.places):
         return False
     gaps = np.abs(first.gradient - second.gradient) / max(scale, TINY)
@@ -72,7 +72,7 @@ def agree(first: Derivative, second: Derivative, scale: float) -> bool:
 
 
 def with_array(found: Array, expected: Array, least: float = TINY) -> Comparison:
-    """Two arrays of one shape; errors are relative to the largest entry expected, or to ``least`` if that is more."""
+    """Compare two arrays of one shape, relative to the largest expected entry, or to ``least`` if that is larger."""
     size = max(float(np.abs(expected).max(initial=0.0)), least)
     gaps = np.abs(found - expected) / size
     gaps = np.where(np.isfinite(gaps), gaps, np.inf)
@@ -85,7 +85,7 @@ def with_array(found: Array, expected: Array, least: float = TINY) -> Comparison
 
 
 def not_finite(found: Array) -> str | None:
-    """Describe the entries of an array that are infinite or no numbers; None where all are finite."""
+    """Describe the entries of an array that are infinite or NaN; None where all are finite."""
     wrong = ~np.isfinite(found)
     if not wrong.any():
         return None
@@ -96,5 +96,5 @@ def not_finite(found: Array) -> str | None:
 
 
 def shapes_differ(title: str, found: Array, expected: tuple[int, ...]) -> str:
-    """What is said about a result of the wrong shape."""
+    """Return the sentence about a result of the wrong shape."""
     return f"{title} has the shape {text(found.shape) or '()'}, not {text(expected) or '()'}"

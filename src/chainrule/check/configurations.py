@@ -15,7 +15,7 @@ from chainrule.shapes import text
 ENGINES = ("numpy", "numba")
 DTYPES = ("float64", "float32")
 TRIES = 1000
-LARGE = 9  # every so many turns a batch is large; odd, so that all engines and dtypes get one
+LARGE = 9  # every ninth turn has a large batch; odd, so that all engines and dtypes get one
 
 Generator = np.random.Generator
 Drawn = tuple[Layer, tuple[int, ...]]
@@ -23,7 +23,7 @@ Drawn = tuple[Layer, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Configuration:
-    """A layer on an engine, and the batch it gets."""
+    """A layer, its engine and dtype, and the shape of its batch."""
 
     number: int
     layer: Layer
@@ -38,7 +38,7 @@ class Configuration:
 
 
 def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configuration:
-    """The configuration of that number. All kinds of layers, engines and dtypes take their turns."""
+    """Draw the configuration of a number. Kinds of layers, engines and dtypes take turns."""
     generator = np.random.default_rng([seed, number])
     kinds = list(DRAWERS)
     kind = kinds[number % len(kinds)]
@@ -48,13 +48,13 @@ def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configur
     layer, shape = _fitting(DRAWERS[kind], generator)
     least = 4 if kind.startswith("BatchNorm") else 1
     samples = int(generator.integers(least, least + 3))
-    if turn % LARGE == LARGE - 1:  # more than are done side by side
+    if turn % LARGE == LARGE - 1:  # more samples than a kernel takes in one block
         samples += int(generator.integers(14, 36))
     return Configuration(number, layer, shape, samples, engine, dtype)
 
 
 def _fitting(drawer: Callable[[Generator], Drawn], generator: Generator) -> Drawn:
-    """A layer and a shape that it takes: options that do not go together are drawn again."""
+    """Draw a layer and a shape that it accepts: incompatible options are drawn again."""
     for _ in range(TRIES):
         try:
             layer, shape = drawer(generator)
@@ -74,14 +74,14 @@ def _whole(generator: Generator, low: int, high: int) -> int:
 
 
 def _each(generator: Generator, axes: int, low: int, high: int) -> Any:
-    """A number, or one for each axis."""
+    """Draw a number, or one for each axis."""
     if axes == 1 or generator.random() < 0.3:
         return _whole(generator, low, high)
     return tuple(_whole(generator, low, high) for _ in range(axes))
 
 
 def _padding(generator: Generator, axes: int, most: int) -> Any:
-    """In all the ways in which it may be written."""
+    """Draw a padding, in any notation that layers accept."""
     pairs = tuple((_whole(generator, 0, most), _whole(generator, 0, most)) for _ in range(axes))
     return _one(generator, "valid", "same", "full", _each(generator, axes, 0, most), pairs, pairs)
 
@@ -134,7 +134,7 @@ def _any_shape(generator: Generator) -> tuple[int, ...]:
 
 
 def _plain(kind: Any, **options: Callable[[Generator], Any]) -> Callable[[Generator], Drawn]:
-    """A layer that takes any shape, with options drawn."""
+    """Return a drawer of a layer that accepts any shape, with random options."""
 
     def drawn(generator: Generator) -> Drawn:
         return kind(**{name: option(generator) for name, option in options.items()}), _any_shape(generator)

@@ -1,9 +1,9 @@
-"""Central differences that know their kinks: every output is followed on its own, down to a step that meets none.
+"""Central differences that detect kinks: each output has a step of its own, small enough to cross none.
 
-A kink (ReLU at 0, another winner in max pooling) within reach of a step spoils that step alone. Along a direction most
-outputs have none in reach; for those four points are exact. The others are looked at with smaller and smaller steps,
-until their slopes before and after the point agree as those of a smooth function would. What never agrees lies on the
-kink, and its slope is anything between both.
+A kink (ReLU at 0, a change of the winner in max pooling) within a step spoils that step alone. Along a direction, most
+outputs have no kink within the step; for them the four-point formula is exact. For the others the step shrinks until
+the slopes before and after the point agree as they do for a smooth function. An output whose slopes never agree lies
+on the kink, where any slope between the two is right.
 """
 
 from collections.abc import Callable
@@ -15,19 +15,19 @@ from chainrule.engines import Array
 
 EPSILON = 2.2e-16
 ROUNDING = 4.0  # standard deviations
-BEND = 1e-3  # slopes before and after that differ by less, relative to their size, belong to no kink
-SHRINK = 8.0  # of steps
-LEVELS = 4  # of steps, for outputs with a kink in reach
-SAFETY = 3.0  # times the disagreement of two steps
-AGREED, AGREED_NOISY = 1e-5, 1e-3  # how close four points and two are where there is no kink
+BEND = 1e-3  # relative difference of the slopes before and after below which there is no kink
+SHRINK = 8.0  # ratio of successive steps
+LEVELS = 4  # smaller steps tried for outputs with a kink within the step
+SAFETY = 3.0  # factor on the difference between two steps
+AGREED, AGREED_NOISY = 1e-5, 1e-3  # relative difference of the four-point and two-point formulas without a kink
 
 
 @dataclass(frozen=True)
 class Slope:
     """A derivative along a direction.
 
-    bar    how far off it may be: rounding, and steps that disagree
-    width  how far it may lie on either side because the point is on a kink
+    bar    error bound: rounding, and the disagreement between steps
+    width  half the range of right values, where the point lies on a kink
     """
 
     value: float
@@ -37,7 +37,7 @@ class Slope:
 
 @dataclass(frozen=True)
 class Sides:
-    """The slopes of every output before and after the point, over one step, and their rounding."""
+    """Slopes of every output before and after the point, over one step, and their rounding error."""
 
     before: Array
     after: Array
@@ -45,24 +45,24 @@ class Sides:
 
     @property
     def middle(self) -> Array:
-        """The central difference."""
+        """Central difference."""
         return (self.before + self.after) / 2
 
     @property
     def jump(self) -> Array:
-        """By how much both differ: in proportion to the step for a smooth function, as a whole at a kink."""
+        """Difference of the two slopes: proportional to the step for a smooth function, constant at a kink."""
         return np.abs(self.after - self.before)
 
     def calm(self, expected: Array) -> Array:
-        """Which outputs have no kink in reach; ``expected`` is the jump that their bend accounts for."""
+        """Return which outputs have no kink within the step; ``expected`` is the jump due to their curvature."""
         size = np.maximum(np.abs(self.before), np.abs(self.after))
         return self.jump <= BEND * size + 2 * self.rounding + 2 * expected
 
 
 class Differences:
-    """⟨dy, f⟩ differentiated at v along directions.
+    """Directional derivatives of ⟨dy, f⟩ at v.
 
-    wide, narrow  steps of four points and of two, for noise of that size
+    wide, narrow  steps of the four-point and the two-point formula, chosen for the noise
     """
 
     def __init__(self, f: Callable[[Array], Array], v: Array, dy: Array, noise: float, scale: float) -> None:
@@ -74,13 +74,13 @@ class Differences:
         self._error = ROUNDING * eps * max(float(np.abs(self._here).max(initial=0.0)), 1e-300)
 
     def along(self, u: Array) -> Slope:
-        """The derivative along u."""
+        """Return the derivative along u."""
         near = self._sides(u, self.narrow)
         four, bend = self._four(u)
         two, size = near.middle, np.maximum(np.abs(four), np.abs(near.middle))
         gap = np.abs(four - two)
         settled = near.calm(bend * self.narrow / self.wide) & (gap <= self._agreed * size + near.rounding)
-        # NaN is never settled: what is not finite at a wide step is looked at more closely
+        # NaN is never settled: outputs that are not finite at a wide step get smaller ones
         smooth = float(np.sum((self._dy * four)[settled]))
         spread = float(np.linalg.norm((self._dy * gap)[settled]))
         if settled.all():
@@ -89,7 +89,7 @@ class Differences:
         return Slope(smooth + rest.value, spread + rest.bar, rest.width)
 
     def _closer(self, u: Array, sides: Sides, expected: Array, rest: Array) -> Slope:
-        """The part of the outputs with a kink in reach of the wide steps."""
+        """Return the contribution of the outputs that have a kink within the wide step."""
         dy, size = self._dy, sides.middle.shape
         value, exact, doubt, width = (np.zeros(size) for _ in range(4))
         step, open_ = self.narrow, rest.copy()
@@ -116,12 +116,12 @@ class Differences:
         return Sides((self._here - below) / step, (above - self._here) / step, moved * self._error / step)
 
     def _four(self, u: Array) -> tuple[Array, Array]:
-        """(−f(2h) + 8 f(h) − 8 f(−h) + f(−2h)) / 12h, and how far the slope bends over a step h."""
+        """Return (−f(2h) + 8 f(h) − 8 f(−h) + f(−2h)) / 12h, and the change of the slope over a step h."""
         h = self.wide
         below, above = self._at(u, -h), self._at(u, h)
         far = self._at(u, 2 * h) - self._at(u, -2 * h)
         return (8 * (above - below) - far) / (12 * h), np.abs(above - 2 * self._here + below) / h
 
     def _at(self, u: Array, step: float) -> Array:
-        """Every output a step along u, as real numbers in float64."""
+        """Return every output after a step along u, as real float64, flattened."""
         return np.real(np.asarray(self._f(self._v + step * u))).astype(np.float64).reshape(-1)

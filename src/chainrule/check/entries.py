@@ -1,8 +1,8 @@
-"""What lies in a folder of homework: for every entry the file that is graded, or why there is none.
+"""The entries of a homework folder: for each the file to grade, or the reason why there is none.
 
-A submission is a Python file or a notebook, or a folder with one. Of several Python files in a folder it is the one
-that defines both forward and backward. Links are not followed, archives not opened. Names that begin with _ or . are
-no submissions: submissions may import them (`_given.py`).
+A submission is a Python file, a notebook, or a folder with one of these. In a folder with several Python files, the
+one that defines both forward and backward is graded. Links are not followed and archives not opened. Names that begin
+with _ or . are not submissions; submissions may import them (`_given.py`).
 """
 
 import os
@@ -16,9 +16,9 @@ from chainrule.errors import DataError, printable
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 CODE, NOTEBOOK = ".py", ".ipynb"
 SIZES = {CODE: 1 << 20, NOTEBOOK: 16 << 20}  # bytes of a file, at most
-NESTED = 3  # folders in folders, each the only thing in the one around it
+NESTED = 3  # levels of folders that hold nothing but a folder
 MOST = 1000  # files and folders in a submission
-SHOWN = 5  # names in a sentence
+SHOWN = 5  # names listed in a sentence
 DEFINITIONS = [re.compile(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{name}[ \t]*\(", re.M) for name in ("forward", "backward")]
 
 
@@ -26,10 +26,10 @@ DEFINITIONS = [re.compile(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{name}[ \t]*\(", re
 class Entry:
     """An entry of the folder.
 
-    name      as it is shown: letters that cannot be printed are written with backslashes
-    file      what is graded; None where there is nothing
-    readable  what the submission may read: the file, or the folder it is handed in with
-    reason    why nothing is graded
+    name      for display: characters that cannot be printed are escaped with backslashes
+    file      the file to grade; None if there is none
+    readable  the paths that the submission may read: the file, or the folder that was handed in
+    reason    why nothing is graded; empty if something is
     """
 
     name: str
@@ -50,7 +50,7 @@ def entries(folder: Path) -> list[Entry]:
 
 
 def left_out(folder: Path) -> list[str]:
-    """Return the names in a folder that are no submissions, because of how they begin."""
+    """Return the names in a folder that begin with _ or . and so are not submissions."""
     return sorted(printable(place.name) for place in folder.iterdir() if _aside(place))
 
 
@@ -73,7 +73,7 @@ def _entry(place: Path, shared: tuple[Path, ...]) -> Entry:
 
 
 def _folder(place: Path, name: str, shared: tuple[Path, ...]) -> Entry:
-    """Look for the one file in a folder, through folders that hold nothing but a folder."""
+    """Return the entry of a folder: its only candidate, below folders that hold nothing but a folder."""
     inside = place
     for _ in range(NESTED):
         held = [one for one in sorted(inside.iterdir()) if not _aside(one)]
@@ -119,7 +119,7 @@ def _holds_no_links(place: Path) -> bool:
 
 
 def _first_link(folder: Path) -> str | None:
-    """Return what is said about a link somewhere in a folder, or about too many files; None when there is nothing."""
+    """Return why a folder is refused: a link anywhere in it, or too many files; None if it is accepted."""
     count = 0
     for root, folders, files in os.walk(folder):
         for name in (*folders, *files):
@@ -132,7 +132,7 @@ def _first_link(folder: Path) -> str | None:
 
 
 def _unusable(place: Path) -> str:
-    """Return why a file cannot be graded, by what can be seen from outside; nothing where it can."""
+    """Return why a file cannot be graded, judging by its name, type and size; an empty string if it can."""
     status, suffix = place.lstat(), place.suffix.lower()
     if stat.S_ISLNK(status.st_mode):
         return "a link, and links are not followed"
@@ -150,6 +150,6 @@ def _unusable(place: Path) -> str:
 
 
 def _defines(file: Path) -> bool:
-    """Return whether the text of a file defines both functions; nothing is parsed or run."""
+    """Return whether the text of a file defines both functions, without parsing or running it."""
     text = file.read_text(encoding="utf-8", errors="replace")
     return all(definition.search(text) for definition in DEFINITIONS)

@@ -1,4 +1,4 @@
-"""`check_gradients`: what can be given, and what is then looked at."""
+"""`check_gradients`: accepts any subject and runs the checks that apply to it."""
 
 import copy
 import warnings
@@ -28,8 +28,8 @@ from chainrule.shapes import is_whole, text
 from chainrule.student import Student
 from chainrule.student.losses import LossFunctions
 
-TIED = ("max_pool", "relu", "leaky_relu")  # convex, made of straight lines: what happens at ties can be told
-MODEL_LIMIT = 8  # entries of a model's tensor that are looked at one by one
+TIED = ("max_pool", "relu", "leaky_relu")  # convex and piecewise linear: gradients at ties can be checked
+MODEL_LIMIT = 8  # entries of a model's tensor that are checked one by one
 MODEL_SAMPLES = 2
 SECOND = 1e-9
 
@@ -45,18 +45,25 @@ def check_gradients(
     name: str | None = None,
     constants: Sequence[str] = (),
 ) -> Report:
-    """Check every gradient of a subject by numbers, in float64, with random gradients from above.
+    """Compare every gradient of a subject with numerical derivatives, in float64, for random upstream gradients.
 
-    subject      a layer, a model, the name of a loss, or a learner's own: a class or an object with forward(x) and
-                 backward(dy), a module or a pair of plain functions; None: every layer and loss of this library
-    against      the layer that a learner's code is meant to be, or its expression: "Conv2D(4, (3, 2), stride=2)"
-    input_shape  of a layer or a learner's code, without the batch axis; chosen when not given
-    loss         of a model; by default its own
-    engine       whose gradients are checked
-    name         what a learner's code is called in the report
-    constants    arrays of a learner's object that are no parameters, and need no gradient
+    subject      a layer, a model, the name of a loss, or a learner's own code: a class or an object with forward(x)
+                 and backward(dy), a module or a pair of plain functions; None: every layer and loss of this library
+    against      the layer or loss that a learner's code should implement: a layer, an expression such as
+                 "Conv2D(4, (3, 2), stride=2)", or the name of a loss
+    input_shape  shape of one input, without the batch axis; chosen when not given
+    loss         loss of a model; by default its own
+    engine       engine whose gradients are checked
+    seed         seed of all random values
+    name         name of a learner's code in the report
+    constants    names of arrays of a learner's object that are not parameters and need no gradient
 
-    The report is true when all is right and every parameter was checked; it prints as a table.
+    Returns a report that prints as a table and is true if every gradient is right and every parameter was checked.
+    Raises OptionError, ShapeError or StudentError where the subject cannot be checked.
+
+    >>> import chainrule as cr
+    >>> bool(cr.check_gradients(cr.Dense(3)))
+    True
     """
     if isinstance(against, str) and against.replace("-", "_") not in losses.NAMES:
         against = expressions.layer(against)
@@ -66,9 +73,9 @@ def check_gradients(
         raise OptionError(f"seed {quoted(seed)}: expected a whole number from 0 to 2⁶³ − 1")
     shape = tuple(input_shape) if input_shape is not None else None
     if against is not None and (subject is None or isinstance(subject, str | Layer | Network)):
-        raise OptionError("against says what a learner's own code is meant to be: name such code, FILE.py:NAME")
+        raise OptionError("against is for a learner's own code: give such code, FILE.py:NAME")
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # probes lie outside of what a learner's code expects
+        warnings.simplefilter("ignore")  # some probes lie outside the range that a learner's code expects
         return _chosen(subject, against, shape, loss, engine, seed, name, constants)
 
 
@@ -82,7 +89,7 @@ def _chosen(
     name: str | None,
     constants: Sequence[str],
 ) -> Report:
-    """The report of what was given."""
+    """Return the report of a subject, whatever its kind."""
     if subject is None:
         return everything(engine, seed)
     if isinstance(subject, Network):
@@ -99,7 +106,7 @@ def _chosen(
 
 
 def everything(engine: str | None, seed: int) -> Report:
-    """Every layer with options that are hard to fool, and every loss."""
+    """Check every layer, with options that hide no mistake, and every loss."""
     rows: list[Row] = []
     for layer, shape in probes.LAYERS:
         rows += _layer(LayerSubject(layer, shape, engine=engine), seed)
@@ -165,7 +172,7 @@ def _model(
 
 
 def _usual_loss(network: Network) -> str:
-    """The model's own loss; where it has none, or somebody's own code, that which fits the last layer."""
+    """Return the model's loss; if it has none, or a custom one, the usual loss of its last layer."""
     named = getattr(network, "loss", None)
     return named if isinstance(named, str) else losses.usual(network.ending, network.output_shape[-1])
 
@@ -194,7 +201,7 @@ def _student(
 def _found(
     given: Student, against: Layer | None, shape: tuple[int, ...] | None, seed: int
 ) -> tuple[StudentSubject, LayerSubject | None, list[str]]:
-    """A learner's layer with its parameters, the layer that it is meant to be, or is by its output, and a note."""
+    """Return a learner's layer with its parameters, the layer it should be (given, or guessed by its output), notes."""
     student, notes = copy.deepcopy(given), list[str]()
     if against is not None:
         meant = LayerSubject(against, shape or probes.shape_for(against), engine="numpy")
@@ -205,17 +212,17 @@ def _found(
         meant = guess(subject, [values, {**values, "x": probes.far(values["x"].shape, np.random.default_rng(seed))}])
         if meant is not None:
             subject = students.meant_for(student, meant)
-            notes.append(f"forward is that of {meant.name}")
+            notes.append(f"forward computes {meant.name}")
     return students.unused(given, subject), meant, notes
 
 
 def _told(row: Row, rows: Sequence[Row]) -> bool:
-    """Return whether there is a remark about this tensor already; overwritten arrays are a matter of their own."""
+    """Return whether a row already reports a mistake in this tensor; overwritten arrays are always reported."""
     return row.diagnoses[0].name != OVERWRITTEN and any(one.tensor == row.tensor and one.wrong for one in rows)
 
 
 def _looks(found: Examined, other: Values) -> list[Row]:
-    """Return the mistakes that show beyond the probe."""
+    """Return the rows of mistakes that do not show at the probe."""
     rows = {row.tensor: row for row in found.rows}
     right = {tensor for tensor, row in rows.items() if row.ok} | ({"y"} - rows.keys())
     tolerances = {tensor: max(SECOND, 4 * row.tolerance) for tensor, row in rows.items()}
@@ -227,7 +234,7 @@ def _looks(found: Examined, other: Values) -> list[Row]:
 def _values(
     subject: StudentSubject, count: int, seed: int, meant: LayerSubject | None = None
 ) -> dict[str, np.ndarray[Any, Any]]:
-    """Random numbers for the input and all parameters, which keep the shapes that they have."""
+    """Draw random values for the input and all parameters, in their shapes."""
     shapes = (
         meant.parameters
         if meant is not None
@@ -239,8 +246,11 @@ def _values(
 def _batches(
     subject: StudentSubject, first: Examined, judge: Judge | None, seed: int
 ) -> tuple[list[Examined], list[Row]]:
-    """Looks at another number of samples, and another size where the code and the layer take it; and what is wrong for
-    one sample alone, of which no classic mistake is told: half of them are the same there."""
+    """Check other batch sizes, and another input size where the code and the layer accept it.
+
+    Returns what was found on these probes, and the rows that are wrong for a batch of one alone. The latter get no
+    diagnosis of a classic mistake, since many mistakes give the same result on one sample.
+    """
     if not isinstance(judge, LayerJudge):
         return [], []
     tolerances = {row.tensor: max(SECOND, 4 * row.tolerance) for row in first.rows}
@@ -250,7 +260,7 @@ def _batches(
         if shape != subject.shape and not _takes(judge, shape):
             continue
         if samples == 1 and isinstance(judge.meant.layer, BatchNorm2D):
-            continue  # the variance of one number is zero
+            continue  # the variance of a single value is zero
         meant = LayerSubject(judge.meant.layer, shape, engine="numpy")
         other = StudentSubject(subject.student, shape, subject.names)
         try:

@@ -1,8 +1,7 @@
-"""An engine for derivatives: the operations in float64 and in complex numbers, quick where that costs no exactness.
+"""An engine for derivatives: the operations in float64 and complex128, as fast as exactness allows.
 
-A complex step through an operation needs it to be written without |x| and comparisons of whole complex numbers. Of the
-NumPy engine's operations those are that only add, multiply and divide; a few are written here for complex numbers; the
-reference loops serve for the rest.
+A complex step needs operations without |x| and without comparisons of complex numbers. Operations of the NumPy engine
+that only add, multiply and divide qualify; a few are written for complex numbers here; the reference loops do the rest.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +21,7 @@ LINEAR = {
 
 
 def _sigmoid(x: Array) -> Array:
-    """The form that does not overflow, chosen by the real part."""
+    """Compute the sigmoid in the form that does not overflow, chosen by the real part."""
     e = np.exp(np.where(np.real(x) > 0, -x, x))
     return np.where(np.real(x) > 0, 1 / (1 + e), e / (1 + e))
 
@@ -36,7 +35,7 @@ def _leaky_relu(x: Array, *, slope: float) -> Array:
 
 
 def _max_pool(x: Array, **options: Any) -> tuple[Array, Array]:
-    """The cells whose real parts win."""
+    """Return the cells with the largest real parts, and their flat indices."""
     _, winner = pooling.max_pool(np.ascontiguousarray(np.real(x)), **options)
     cells = np.take_along_axis(x.reshape(*x.shape[:2], -1), winner.reshape(*x.shape[:2], -1).astype(np.intp), axis=2)
     return cells.reshape(winner.shape), winner
@@ -51,7 +50,7 @@ COMPLEX: dict[str, Callable[..., Any]] = {
 
 
 class ExactEngine(ModuleEngine):
-    """NumPy's operations on real numbers; on complex ones those that let imaginary parts through."""
+    """The NumPy engine for real arrays; for complex ones, operations that preserve imaginary parts."""
 
     def __init__(self) -> None:
         super().__init__("numpy")
@@ -59,7 +58,7 @@ class ExactEngine(ModuleEngine):
         self._reference = engines.find("reference")
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
-        """Call the function of that name, all numbers in the widest type among them."""
+        """Call the operation, with all arrays converted to their widest type, float64 at least."""
         numbers = [array.dtype for array in arrays if array is not None and array.dtype.kind in "fc"]
         dtype = np.result_type(np.float64, *numbers)
         given = tuple(None if array is None else _cast(array, dtype) for array in arrays)
@@ -73,7 +72,7 @@ class ExactEngine(ModuleEngine):
     def compile(
         self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: engines.Buffers, threads: int
     ) -> None:
-        """None: these functions are called one by one."""
+        """Return None: operations run one by one."""
         return
 
 

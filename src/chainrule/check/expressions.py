@@ -1,4 +1,4 @@
-"""Layers and shapes as people write them on a command line. Nothing is evaluated but literals."""
+"""Layers and shapes as written on a command line. Only literals are evaluated."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ MODULES = ("", "cr", "chainrule", "layers", "cr.layers", "chainrule.layers")
 
 
 def layer(text: str) -> Layer:
-    """The layer of an expression such as "Conv2D(4, (3, 2), stride=2)"; a name alone is one without options."""
+    """Return the layer of an expression such as "Conv2D(4, (3, 2), stride=2)"; a bare name has no options."""
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -39,14 +39,14 @@ def layer(text: str) -> Layer:
 
 
 def _dotted(node: ast.expr) -> list[str | None]:
-    """The parts of a dotted name; None for what is none."""
+    """Return the parts of a dotted name, with None for a part that is not a name."""
     if isinstance(node, ast.Attribute):
         return [*_dotted(node.value), node.attr]
     return [node.id if isinstance(node, ast.Name) else None]
 
 
 def shape(text: str) -> tuple[int, ...]:
-    """The shape of a text such as "3,7,6" or "3x7x6"."""
+    """Return the shape written as "3,7,6" or "3x7x6"."""
     parts = [
         part.strip() for part in text.strip("() ").replace("×", ",").replace("x", ",").removesuffix(",").split(",")
     ]

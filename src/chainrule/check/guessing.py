@@ -1,4 +1,4 @@
-"""Which layer a learner's code is, when nobody says: the one that gives the same output."""
+"""A guess at the layer that a learner's code implements: the one with the same output."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
@@ -19,9 +19,9 @@ PADDINGS = ("valid", "same", "full", 1)
 
 
 def guess(subject: StudentSubject, points: Sequence[Mapping[str, Array]]) -> LayerSubject | None:
-    """The layer whose output is the learner's at all these points, with its parameters by our names; None if none is.
+    """Return the layer whose output equals the learner's at all points; None if there is none.
 
-    points   values of one shape, near zero and further out: ReLU6 is a ReLU up to 6
+    points   values of one shape, near zero and further out, which tells ReLU6 from ReLU
     """
     known = [named for values in points if (named := _named(values)) is not None]
     if not known:
@@ -46,7 +46,7 @@ def _equal(output: Array, y: Array) -> bool:
 
 
 def _named(values: Mapping[str, Array]) -> dict[str, Array] | None:
-    """The values by our names of parameters; None where a name says nothing."""
+    """Return the values by this library's parameter names; None if a name is not recognised."""
     found: dict[str, Array] = {}
     for theirs, value in values.items():
         ours = theirs if theirs == "x" else family(theirs)

@@ -1,7 +1,6 @@
-"""Grades a folder of submissions: each runs in a process of its own, is judged in this one, and becomes a row.
+"""Grading of a folder of submissions: each runs in its own process, is judged in this one, and becomes a row.
 
-The process of a submission returns arrays and nothing else (`host`). What that protects from, and what not, is said in
-SECURITY.md.
+The process of a submission returns only arrays and plain values (`host`). SECURITY.md says what this protects from.
 """
 
 import secrets
@@ -18,7 +17,7 @@ from chainrule.check.verifying import Task, verified
 from chainrule.errors import ChainruleError, one_line
 from chainrule.files import csv_bytes, write_whole
 
-SECONDS, MEMORY = 30, 2048  # for each submission; MB
+SECONDS, MEMORY = 30, 2048  # limits of each submission; memory in MB
 SEEDS = 1 << 32
 COLUMNS = ("submission", "passed", "parts", "diagnosis", "remark", "seconds", "seed")
 MISSING = " (a submission may import NumPy and the standard library; --package NAME exposes more)"
@@ -28,13 +27,13 @@ MISSING = " (a submission may import NumPy and the standard library; --package N
 class Grade:
     """The row of a submission.
 
-    passed, parts   how many of the output and the gradients are right, and how many there are
-    diagnosis       short names of the mistakes, by what they spoil: "dx: kernel-not-rotated"
-    remark          the same in sentences; or why the submission could not be used
-    seconds         how long it took
-    output          the beginning of what it printed
-    judged          whether it was judged: False where there was nothing to judge, or the judge itself failed
-    seed            of the numbers that it was given
+    passed, parts   number of right parts (the output and the gradients), and number of all parts
+    diagnosis       short names of the mistakes by part: "dx: kernel-not-rotated"
+    remark          the same in sentences, or the reason why the submission could not be used
+    seconds         time taken
+    output          beginning of what the submission printed
+    judged          False if there was nothing to judge, or the grader itself failed
+    seed            seed of the values that the submission was given
     """
 
     submission: str
@@ -49,7 +48,7 @@ class Grade:
 
     @property
     def ok(self) -> bool:
-        """Whether everything is right."""
+        """Whether every part is right."""
         return self.judged and self.passed == self.parts
 
 
@@ -65,12 +64,12 @@ def grade(
 ) -> Iterator[Grade]:
     """Yield the row of every entry of a folder, one after the other, in the order of `entries`.
 
-    against   the layer that was to be written, as an expression, or the name of a loss
-    shape     of one input, without the batch axis; chosen when not given
-    seed      of the numbers that submissions are given; drawn when not given, so that nobody knows them before
-    seconds   that the process of a submission may take over its answers
-    memory    that it may take, in MB
-    packages  that submissions may import beside NumPy and the standard library
+    against   the layer to be written, as an expression, or the name of a loss
+    shape     shape of one input, without the batch axis; chosen when not given
+    seed      seed of the values that submissions are given; random when not given, so that they are unpredictable
+    seconds   limit on the time that the process of a submission takes over its answers
+    memory    limit on its memory, in MB
+    packages  packages that submissions may import besides NumPy and the standard library
     """
     task = Task.of(against, None if shape is None else tuple(shape))
     number = secrets.randbelow(SEEDS) if seed is None else seed
@@ -79,12 +78,12 @@ def grade(
 
 
 def write_csv(rows: Sequence[Grade], path: Path) -> None:
-    """Write the rows as a table for a spreadsheet; no cell of it is a formula."""
+    """Write the rows as CSV for a spreadsheet; no cell is interpreted as a formula."""
     write_whole(path, csv_bytes([COLUMNS, *([getattr(row, column) for column in COLUMNS] for row in rows)]))
 
 
 def _row(entry: Entry, task: Task, seed: int, seconds: int, stranger: Stranger) -> Grade:
-    """Return the row of an entry, whatever happens."""
+    """Return the row of an entry; a failure of any kind becomes its remark."""
     begin, printed = time.monotonic(), list[str]()
 
     def row(passed: int, diagnosis: str, remark: str, judged: bool = True) -> Grade:
@@ -103,15 +102,15 @@ def _row(entry: Entry, task: Task, seed: int, seconds: int, stranger: Stranger) 
         return row(*_summary(report, task.parts, wrong))
     except ChainruleError as error:
         return row(0, "", str(error) + MISSING * ("No module named" in str(error)))
-    except Exception as error:  # of the judge: the others are graded all the same
+    except Exception as error:  # a mistake of the grader: the other submissions are still graded
         said = one_line(f"{type(error).__name__}: {error}")
         return row(0, "", f"could not be judged, by a mistake of the grader: {said}", judged=False)
 
 
 def _summary(report: Report, parts: Sequence[str], unverified: Mapping[str, str]) -> tuple[int, str, str]:
-    """Return how many parts are right, and the mistakes by name and in sentences.
+    """Return the number of right parts, and the mistakes by name and in sentences.
 
-    unverified  what is said about parts that are not the right ones, whatever the report says
+    unverified  sentences about parts that do not count, whatever the report says
     """
     names: list[str] = []
     told: list[str] = []
@@ -126,12 +125,12 @@ def _summary(report: Report, parts: Sequence[str], unverified: Mapping[str, str]
             told.append(unverified.get(part, f"{part} was not checked."))
     others = [row for row in report.rows if row.title not in parts and not row.ok]
     told += [_sentence(row) for row in others]
-    right = min(len(parts) - len(names), len(parts) - bool(others))  # no full marks for what was not checked
+    right = min(len(parts) - len(names), len(parts) - bool(others))  # no full marks where something was not checked
     return right, "; ".join(names), " ".join(dict.fromkeys(told))
 
 
 def _sentence(row: Row) -> str:
-    """Return what is said about a wrong part."""
+    """Return the sentence about a wrong part."""
     if row.diagnoses:
         return f"{row.title} {' Or: '.join(map(str, row.diagnoses))}."
     if row.notes:

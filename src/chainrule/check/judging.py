@@ -1,4 +1,4 @@
-"""What a subject is meant to be: the right output, and which mistake a wrong result is."""
+"""The intended layer or loss of a subject: its right results, and the mistake that explains a wrong one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,53 +14,53 @@ from chainrule.engines import Array
 from chainrule.layers import Conv1D, Conv2D
 
 EXACT = 1e-9
-ROUNDED = 1e-6  # a row with a larger tolerance is of a code in float32
+ROUNDED = 1e-6  # a row with a larger tolerance belongs to code that computes in float32
 FOREIGN = "gradient-of-another-layer"
 
 
 class Judge(Protocol):
-    """Knows what is right, by the reference loops in float64."""
+    """Source of right results: the reference loops in float64."""
 
     name: str
 
     def output(self, values: Values) -> Array:
-        """The right output."""
+        """Return the right output."""
         ...
 
     def gradients(self, values: Values, dy: Array) -> Values:
-        """The right gradients."""
+        """Return the right gradients."""
         ...
 
     def truth(self, values: Values, dy: Array) -> Truth:
-        """Where the mistakes begin."""
+        """Return the true quantities from which mistakes are built."""
         ...
 
     def turned(self) -> "Judge | None":
-        """Who judges the same layer with its kernel turned by 180°."""
+        """Return the judge of the same layer with its kernel rotated by 180°; None if it has no kernel."""
         ...
 
 
 class LayerJudge:
-    """Knows the layer that a subject is meant to be."""
+    """Right results of the layer that a subject should be."""
 
     def __init__(self, meant: LayerSubject) -> None:
         self.meant = LayerSubject(meant.layer, meant.shape, engine="reference")
         self.name = meant.name
 
     def output(self, values: Values) -> Array:
-        """The right output."""
+        """Return the right output."""
         return self.meant.output(values)
 
     def gradients(self, values: Values, dy: Array) -> Values:
-        """The right gradients."""
+        """Return the right gradients."""
         return self.meant.gradients(values, dy)
 
     def truth(self, values: Values, dy: Array) -> Truth:
-        """The layer's first operation on these values."""
+        """Return the true quantities of the layer's first operation."""
         return of_layer(self.meant, values, dy)
 
     def turned(self) -> "LayerJudge | None":
-        """The convolution of a cross-correlation, and the other way round."""
+        """Return the judge of the convolution for a cross-correlation, and the other way round."""
         layer = self.meant.layer
         if not isinstance(layer, Conv1D | Conv2D):
             return None
@@ -68,33 +68,33 @@ class LayerJudge:
 
 
 class LossJudge:
-    """Knows the loss that a subject is meant to be."""
+    """Right results of the loss that a subject should be."""
 
     def __init__(self, meant: LossSubject) -> None:
         self.meant, self.name = LossSubject(meant.name, engine="reference"), meant.name
 
     def output(self, values: Values) -> Array:
-        """The right mean loss."""
+        """Return the right mean loss."""
         return np.asarray(self.meant.output(values))
 
     def gradients(self, values: Values, dy: Array) -> Values:
-        """The right gradient."""
+        """Return the right gradient."""
         return self.meant.gradients(values, dy)
 
     def truth(self, values: Values, dy: Array) -> Truth:
-        """The loss of these predictions."""
+        """Return the true quantities of the loss."""
         return of_loss(self.meant, values, dy)
 
     def turned(self) -> None:
-        """Nobody: a loss has no kernel."""
+        """Return None: a loss has no kernel."""
         return
 
 
 @dataclass(frozen=True)
 class Case:
-    """What was found in a tensor on one probe, and who knows what belongs there.
+    """A result found on one probe, and the judge of it.
 
-    output   what the subject's own forward gave on that probe
+    output   the output of the subject's own forward on the probe
     """
 
     judge: Judge
@@ -105,10 +105,10 @@ class Case:
 
 
 def explain(tensor: str, cases: Sequence[Case], tolerance: float) -> tuple[Diagnosis, ...]:
-    """The mistakes that were made with a tensor, on all of these probes.
+    """Return the mistakes that explain a tensor on all of these probes.
 
-    Gradients belong to what forward computes: where that is the layer with the kernel turned, they are judged as its
-    gradients; and a gradient that is right for another layer than forward's is told so.
+    Gradients are judged as those of the function that forward computes, which may be the layer with a rotated kernel.
+    A gradient that is right for the intended layer, which forward does not compute, gets a diagnosis of its own.
     """
     exact = tolerance if tolerance > ROUNDED else EXACT
     truths = [case.judge.truth(case.values, case.dy) for case in cases]
@@ -119,13 +119,13 @@ def explain(tensor: str, cases: Sequence[Case], tolerance: float) -> tuple[Diagn
     if others and _computed(cases, others, exact):
         return diagnose(tensor, list(zip(others, found, strict=True)), exact)
     if all(same(truth.right(tensor), array, exact) for truth, array in zip(truths, found, strict=True)):
-        says = f"is that of {cases[0].judge.name}, which forward does not compute: mend forward"
+        says = f"is the gradient of {cases[0].judge.name}, but forward does not compute that layer: correct forward"
         return (Diagnosis(FOREIGN, says),)
     return diagnose(tensor, list(zip(truths, found, strict=True)), exact)
 
 
 def _computed(cases: Sequence[Case], truths: Sequence[Truth], exact: float) -> bool:
-    """Whether forward gave the outputs of these truths."""
+    """Return whether forward gave the outputs of these truths."""
     return all(same(case.output, _own(truth, case.output), exact) for case, truth in zip(cases, truths, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""Points full of kinks, where a function has a slope on either side and no derivative: ties, and zeros for ReLU."""
+"""Points with many kinks (ties in max pooling, zeros in ReLU), where only one-sided slopes exist."""
 
 from collections.abc import Callable
 
@@ -7,20 +7,20 @@ import numpy as np
 from chainrule.check.methods import LIMIT, basis
 from chainrule.engines import Array
 
-STEP = 0.25  # between whole numbers: no two of them meet on the way
+STEP = 0.25  # less than half the distance between whole numbers: a step creates no new tie
 
 
 def tied(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
-    """Whole numbers from −1 to 1: windows full of ties, and zeros for ReLU."""
+    """Draw whole numbers from −1 to 1, which give many ties, and zeros for ReLU."""
     return generator.integers(-1, 2, shape).astype(np.float64)
 
 
 def outside(f: Callable[[Array], Array], x: Array, dy: Array, dx: Array, generator: np.random.Generator) -> Array:
-    """By how much dx leaves the slopes on either side, entry by entry; all zeros for a right gradient.
+    """Return by how much dx exceeds the one-sided slopes, entry by entry; all zeros for a right gradient.
 
-    f is convex and made of straight lines (max pooling, ReLU), x holds whole numbers, dy ≥ 0: then a right dx (first
-    winner, last winner, shared, or anything between 0 and 1 for ReLU) lies between both slopes along every direction.
-    A last entry is the worst along directions that move many entries at once: the sum of what a window gives.
+    f is convex and piecewise linear (max pooling, ReLU), x holds whole numbers, dy ≥ 0. A right dx (dy to the first
+    winner, to the last, or shared; any factor from 0 to 1 for ReLU at 0) then lies between the two slopes along every
+    direction. The last entry of the result is the largest excess along directions that move many entries at once.
     """
 
     def total(v: Array) -> float:

@@ -1,7 +1,7 @@
-"""Further looks at a learner's code, beyond one point: other calls, other batches, other memory, far from zero.
+"""Further checks of a learner's code: repeated calls, other batch sizes, memory layouts, and inputs far from zero.
 
-Each look compares with what is known to be right already: the results at the probe, the layer that the code is meant to
-be, or derivatives by numbers at another point. It gives rows only where something is wrong.
+Each check compares with results known to be right: those at the probe, those of the intended layer, or numerical
+derivatives at another point. It returns rows only where something is wrong.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -20,40 +20,43 @@ from chainrule.check.subjects import Subject, Values
 from chainrule.engines import Array
 from chainrule.errors import StudentError
 
-ENTRIES = 60  # of a tensor that are looked at one by one, far from zero
+ENTRIES = 60  # entries of a tensor that are checked one by one, far from zero
 LARGE = 1000.0
 OVERWRITTEN = "arrays-overwritten"
-NARROW = 1e-3  # what an error may be with inputs in float32
+NARROW = 1e-3  # tolerance with inputs in float32
 HALF = 1e-3  # tolerances above this are those of 16-bit numbers, which end at 65504
 
 UNBOUNDED = ("half_squared_error", "mean_squared_error", "softmax_cross_entropy")  # losses of any predictions
 
 STALE = Diagnosis(
-    "stale-forward", "belongs to an earlier call of forward: backward follows the last one, so keep what that one saw"
+    "stale-forward",
+    "belongs to an earlier call of forward: backward must use the values that the last forward stored",
 )
-STATE = Diagnosis("state-between-calls", "depends on calls before this one: forward may keep nothing that changes it")
+STATE = Diagnosis(
+    "state-between-calls", "depends on earlier calls: forward must not keep state that changes its later results"
+)
 STRIDED = Diagnosis(
     "memory-layout",
-    "is wrong for arrays with gaps in memory, such as slices: go by shape and index, not by bytes",
+    "is wrong for arrays that are not contiguous in memory, such as slices: use shapes and indices, not raw memory",
 )
-ONE = Diagnosis("batch-of-one", "is right for several samples and wrong for one: nothing may depend on their number")
-MANY = Diagnosis("batch-size", "is right for one number of samples and wrong for another")
-SINGLE = Diagnosis("float32-inputs", "is wrong for inputs in float32: make new arrays in the dtype of x")
+ONE = Diagnosis("batch-of-one", "is right for several samples but wrong for a batch of one: support any batch size")
+MANY = Diagnosis("batch-size", "is right for one batch size but wrong for another: take N from x.shape[0]")
+SINGLE = Diagnosis("float32-inputs", "is wrong for inputs in float32: create new arrays in the dtype of x")
 FAR = Diagnosis(
     "wrong-far-from-zero",
-    "is right near 0 and wrong further out: see whether a bound is left out, such as the 6 of ReLU6",
+    "is right near 0 but wrong for larger inputs: look for a missing bound, such as the 6 of ReLU6",
 )
 
 
-CANCELLED = 0.01  # of inputs far from zero: a smaller output is a sum that nearly cancels
+CANCELLED = 0.01  # relative to inputs far from zero: a smaller output is a sum that nearly cancels
 
 
 @dataclass(frozen=True)
 class Known:
-    """The probe of which all is known, and what the code gave there.
+    """A checked probe, and the gradients that the code claimed on it.
 
-    tolerances   what an error may be, by tensor, y among them
-    right        the tensors that are right at the probe: of the others enough is said already
+    tolerances   tolerance of each tensor, y included
+    right        tensors that are right at the probe: the others are reported already
     """
 
     probe: Probe
@@ -63,11 +66,11 @@ class Known:
 
     @property
     def subject(self) -> Subject:
-        """Return the code that is looked at."""
+        """The code under check."""
         return self.probe.subject
 
     def given(self, values: Values, dy: Array | None = None) -> dict[str, Array]:
-        """y and the gradients that the code gives for these values, in the shapes in which it gives them."""
+        """Return y and the gradients that the code computes for these values, in whatever shapes it returns them."""
         y = self.subject.output(values)
         dy = np.resize(self.probe.dy, y.shape) if dy is None else dy
         return {"y": y, **self.subject.gradients(values, dy)}
@@ -75,9 +78,9 @@ class Known:
     def beside(
         self, method: str, found: Values, right: Values, told: Diagnosis, tolerance: float = 0.0, x: Array | None = None
     ) -> list[Row]:
-        """Return the rows of what differs from what is right by more than its tolerance, or by more than this one.
+        """Return a row for each result that differs from the right one by more than the larger tolerance.
 
-        x   inputs far from zero, whose rounding shows where an output is a sum that nearly cancels
+        x   inputs far from zero, whose rounding limits the accuracy of an output that is a nearly cancelling sum
         """
         rounded = 0.0 if x is None else CANCELLED * float(np.abs(x).max(initial=0.0))
         rows, largest = list[Row](), float(np.abs(self.probe.dy).max(initial=0.0))
@@ -98,10 +101,10 @@ class Known:
 
 
 def all_looks(known: Known, other: Values, judged: bool) -> list[Row]:
-    """Return the mistakes that show beyond the probe, the first of each tensor.
+    """Return the rows of mistakes that do not show at the probe, the first of each tensor.
 
     other   another point, with tensors of the same shapes
-    judged  whether the output is that of the judge's layer, which then knows what is right elsewhere
+    judged  whether the output is that of the judge's layer, whose results are then right everywhere
     """
     looks: list[Callable[[], list[Row]]] = [lambda: untouched(known), lambda: another_forward(known, other)]
     if isinstance(known.subject, StudentSubject):
@@ -119,7 +122,7 @@ def all_looks(known: Known, other: Values, judged: bool) -> list[Row]:
 
 
 def _attempted(known: Known, look: Callable[[], list[Row]]) -> list[Row]:
-    """The rows of a look; code that fails there has not stood it."""
+    """Return the rows of a check; code that raises fails it."""
     try:
         return look()
     except StudentError as error:
@@ -127,13 +130,14 @@ def _attempted(known: Known, look: Callable[[], list[Row]]) -> list[Row]:
 
 
 def failed(name: str, method: str, error: StudentError) -> Row:
-    """The row of code that fails where it should not."""
+    """Return the row of code that raises on valid values."""
     tensor = "x" if ".backward" in str(error) else "y"
-    return Row(name, tensor, method, None, 0.0, False, diagnoses=(Diagnosis("fails", f"is not computed: {error}"),))
+    told = Diagnosis("fails", f"cannot be computed: {error}")
+    return Row(name, tensor, method, None, 0.0, False, diagnoses=(told,))
 
 
 def untouched(known: Known) -> list[Row]:
-    """The arrays of the caller and the parameters, which a call must leave as they are."""
+    """Check that calls leave the caller's arrays and the parameters unchanged."""
     subject, rows = known.subject, list[Row]()
     if not isinstance(subject, StudentSubject | StudentLoss):
         return []
@@ -155,14 +159,14 @@ def _overwritten(call: str, names: tuple[str, ...]) -> str:
     own = [name for name in names if name not in lent]
     parts: list[str] = []
     if lent:
-        parts.append(f"overwrites {' and '.join(lent)}, which the caller still needs: work on a copy")
+        parts.append(f"overwrites {' and '.join(lent)}: work on a copy, since the caller still needs the original")
     if own:
-        parts.append(f"changes {' and '.join(own)}: the update belongs to the optimizer, after backward")
+        parts.append(f"changes {' and '.join(own)}: leave updates to the optimizer, after backward")
     return f"comes from a {call} that {'; and '.join(parts)}"
 
 
 def another_forward(known: Known, other: Values) -> list[Row]:
-    """Forward of other values, forward of these, then backward: all belongs to the last forward."""
+    """Check that results belong to the last forward, after a forward of other values."""
     probe, subject = known.probe, known.subject
     subject.output(other)
     found = {"y": subject.output(probe.values)}
@@ -172,7 +176,7 @@ def another_forward(known: Known, other: Values) -> list[Row]:
 
 
 def with_gaps(known: Known) -> list[Row]:
-    """The same numbers in arrays with gaps in memory."""
+    """Check the same values in arrays that are not contiguous in memory."""
     subject = known.subject
     if not isinstance(subject, StudentSubject):
         return []
@@ -185,7 +189,7 @@ def with_gaps(known: Known) -> list[Row]:
 
 
 def in_float32(known: Known) -> list[Row]:
-    """Inputs in float32, beside the same numbers in float64. A second try, should rounding have crossed a kink."""
+    """Compare inputs in float32 with the same values in float64; twice, in case rounding crosses a kink."""
     rows: list[Row] = []
     for factor in (1.0, 0.75):
         single = {name: (factor * value).astype(np.float32) for name, value in known.probe.values.items()}
@@ -199,7 +203,7 @@ def in_float32(known: Known) -> list[Row]:
 
 
 def wide(known: Known, judged: bool) -> list[Row]:
-    """Inputs far from zero, where other branches of a function begin."""
+    """Check inputs far from zero, where other branches of a function apply."""
     probe = known.probe
     values = {**probe.values, "x": probes.far(probe.values["x"].shape, probe.generator)}
     method = f"inputs up to ±{probes.FAR:.0f}"
@@ -211,7 +215,7 @@ def wide(known: Known, judged: bool) -> list[Row]:
 
 
 def by_numbers(known: Known, values: Values, method: str, told: Diagnosis) -> Iterator[Row]:
-    """The gradients at another point beside derivatives by numbers; nothing where the output is not finite."""
+    """Compare the gradients at another point with numerical derivatives; yield nothing if the output is not finite."""
     y = known.subject.output(values)
     if not np.isfinite(y).all():
         return
@@ -225,7 +229,7 @@ def by_numbers(known: Known, values: Values, method: str, told: Diagnosis) -> It
 
 
 def batch(known: Known, samples: int, told: Diagnosis) -> list[Row]:
-    """Another number of samples, where no judge has looked at one."""
+    """Check another batch size, against numerical derivatives."""
     shape = (samples, *known.probe.values["x"].shape[1:])
     values, method = {**known.probe.values, "x": known.probe.generator.normal(size=shape)}, f"batch of {samples}"
     try:
@@ -235,7 +239,7 @@ def batch(known: Known, samples: int, told: Diagnosis) -> list[Row]:
 
 
 def large(known: Known, judged: bool) -> list[Row]:
-    """Inputs around ±1,000, where eˣ is infinite: the right output, or at least one that is a number."""
+    """Check inputs around ±1,000, where eˣ overflows: the output must be right, or at least not NaN."""
     probe, name = known.probe, known.subject.tests[0]
     operation = probe.judge.truth(probe.values, probe.dy).operation if probe.judge else ""
     if max(known.tolerances.values()) > HALF or (name == "p" and operation not in UNBOUNDED):
@@ -252,6 +256,6 @@ def large(known: Known, judged: bool) -> list[Row]:
         right = {"y": probe.judge.output(values), **probe.judge.gradients(values, probe.dy)}
         finite = all(np.isfinite(array).all() for array in found.values())
         rows = known.beside("large inputs", found, right, FAR if finite else told, x=values[name])
-        return [row for row in rows if row.tensor == "y"] or rows  # what backward makes of nan is no second mistake
+        return [row for row in rows if row.tensor == "y"] or rows  # a NaN in y explains NaN gradients
     row = Row(known.subject.name, "y", "large inputs", None, 0.0, False, diagnoses=(told,))
     return [row] if np.isnan(found["y"]).any() else []

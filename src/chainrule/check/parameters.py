@@ -1,4 +1,4 @@
-"""Which of the arrays that a learner's object holds are parameters, by what they do, whatever they are called."""
+"""Detection of parameters among the arrays of a learner's object, by their effect and not by their names."""
 
 import copy
 from collections.abc import Collection
@@ -10,15 +10,15 @@ from chainrule.engines import Array
 from chainrule.errors import StudentError
 from chainrule.student import Student
 
-WEIGHTS = ("w", "weight", "weights", "b", "bias")  # of which a single number is a parameter too, not an option
+WEIGHTS = ("w", "weight", "weights", "b", "bias")  # a scalar of such a name is a parameter, not an option
 
 
 def influential(student: Student, x: Array, known: Collection[str] = ()) -> tuple[str, ...]:
-    """The arrays that a learner's layer holds whose change changes its output for x; ``known`` ones are left out.
+    """Return the arrays of a learner's layer that affect its output for x, except those in ``known``.
 
-    What forward itself assigns (a kept input, a buffer) changes nothing. Single numbers are options, such as a slope,
-    unless they are called weights. The arrays are moved from the values that they have, and from random ones, since a
-    kernel has no influence while the next one is zero.
+    An array that forward itself assigns (a kept input, a buffer) has no effect. Scalars count as options, such as a
+    slope, unless they are named like weights. Arrays are perturbed from their own values and from random ones, since
+    a kernel has no effect while the next one is zero.
     """
     twin = copy.deepcopy(student)
     held = {name: value for name in twin.holds() if name not in known and (value := _value(twin, name)) is not None}
@@ -31,13 +31,13 @@ def influential(student: Student, x: Array, known: Collection[str] = ()) -> tupl
         for name, value in drawn.items():
             twin.put(name, value)
         found |= _moving(twin, x, drawn)
-    except StudentError:  # random numbers are none for which the code was written
+    except StudentError:  # the code was not written for random values
         pass
     return tuple(name for name in held if name in found)
 
 
 def _value(student: Student, name: str) -> Array | None:
-    """An array that may be a parameter; None for anything else."""
+    """Return the array of that name if it may be a parameter, else None."""
     value = student.peek(name)
     if value is None or value.size == 0 or value.dtype.kind == "c":
         return None
@@ -47,7 +47,7 @@ def _value(student: Student, name: str) -> Array | None:
 
 
 def _moving(student: Student, x: Array, held: dict[str, Array]) -> set[str]:
-    """Return the arrays that change the output when they are changed alone."""
+    """Return the arrays whose change, one at a time, changes the output."""
     before = student.forward(x)
     found: set[str] = set()
     for name, value in held.items():
@@ -64,10 +64,9 @@ def _moving(student: Student, x: Array, held: dict[str, Array]) -> set[str]:
 
 
 def gradient_of(student: Student, name: str, derivative: Derivative, known: Collection[str]) -> str | None:
-    """The array that backward has just left and that equals the derivative of a parameter, whatever it is called.
+    """Return the name of the array that equals a parameter's derivative after backward; None if there is none.
 
-    None where no array does: then nobody knows which of them is meant to be the gradient. Nor does a derivative of
-    zero tell, which any array of zeros equals.
+    A derivative of zero identifies nothing, since every array of zeros equals it.
     """
     own, scale = student.peek(name), derivative.size
     for other in student.holds():

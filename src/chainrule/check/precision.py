@@ -1,4 +1,4 @@
-"""How exactly a piece of code computes: float64 throughout, or float32 somewhere inside."""
+"""Measurement of a function's rounding error: float64 throughout, or float32 somewhere inside."""
 
 from collections.abc import Callable
 from math import comb
@@ -9,16 +9,16 @@ from chainrule.engines import Array
 
 ORDER = 4
 TRIES = 3
-SPACING = 1e-6  # far enough for float32 to notice, near enough for any smooth function to be a straight line
-DOUBLE = 1e-12  # noise above this is not that of float64
-WORST = 1e-5  # noise above this is no rounding of float32
+SPACING = 1e-6  # large enough to change a float32, small enough for a smooth function to be a straight line
+DOUBLE = 1e-12  # noise above this is not the rounding of float64
+WORST = 1e-5  # noise above this is not the rounding of float32 either
 
 
 def noise(f: Callable[[Array], Array], v: Array, generator: np.random.Generator) -> float:
-    """The relative rounding error of f near v, from fourth differences along a few directions.
+    """Return the relative rounding error of f near v, from fourth differences along a few directions.
 
-    A smooth function has none to speak of over steps of 1e-6, so that what is left is rounding. Along some direction
-    the steps may cross a kink, which shows more: the least counts. A result in a narrow type tells its rounding itself.
+    Fourth differences of a smooth function over steps of 1e-6 vanish but for rounding. Steps that cross a kink give
+    larger ones, so the smallest of a few directions counts. A result in a narrow dtype has at least its rounding.
     """
     narrow = np.asarray(f(v)).dtype
     told = float(np.finfo(narrow).eps) / 4 if narrow.kind == "f" and narrow.itemsize < 8 else 0.0
@@ -31,7 +31,7 @@ def noise(f: Callable[[Array], Array], v: Array, generator: np.random.Generator)
 
 
 def _ripple(f: Callable[[Array], Array], v: Array, direction: Array) -> float:
-    """What fourth differences leave of f, as a standard deviation relative to its largest value."""
+    """Return the standard deviation of f's rounding from fourth differences, relative to its largest value."""
     values = [np.asarray(f(v + SPACING * step * direction)) for step in range(ORDER + 1)]
     if not all(np.isfinite(value).all() for value in values):
         return 0.0

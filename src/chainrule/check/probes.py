@@ -1,7 +1,7 @@
-"""Where layers are looked at: shapes and numbers that are hard to fool.
+"""Shapes and values at which layers are checked, chosen so that mistakes show.
 
-Several samples, more rows than columns or fewer, channels that are not as many as filters, random numbers in every
-parameter, biases too.
+Several samples, different numbers of rows and columns, of channels and filters, and random values in every parameter,
+biases included.
 """
 
 import math
@@ -58,7 +58,7 @@ DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")
 
 
 def shape_for(layer: Layer) -> tuple[int, ...]:
-    """An input shape that a layer takes, its channels not as many as its filters; ShapeError if none is found."""
+    """Return an input shape that a layer accepts, with C_in ≠ filters if possible; ShapeError if none is found."""
     error: ShapeError | None = None
     for shape in _shapes(layer):
         try:
@@ -67,7 +67,7 @@ def shape_for(layer: Layer) -> tuple[int, ...]:
             error = error or found
             continue
         return shape
-    raise ShapeError(f"{layer.describe()}: no input shape was found that it takes; give --input-shape ({error})")
+    raise ShapeError(f"{layer.describe()}: found no input shape that it accepts; give --input-shape ({error})")
 
 
 def _shapes(layer: Layer) -> Iterator[tuple[int, ...]]:
@@ -84,35 +84,37 @@ def _shapes(layer: Layer) -> Iterator[tuple[int, ...]]:
 
 
 def larger(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The same channels, a row and two columns more."""
+    """Return a larger shape with the same channels; vectors stay as they are."""
     if len(shape) == 3:
         return (shape[0], shape[1] + 1, shape[2] + 3)
     return (shape[0], shape[1] + 2) if len(shape) == 2 else shape
 
 
 def samples(shape: tuple[int, ...]) -> int:
-    """Samples of a probe: few pictures, a few more vectors."""
+    """Return the batch size of a probe: 2 for images, 5 for other inputs."""
     return 2 if len(shape) == 3 else 5
 
 
 def values(
     shape: tuple[int, ...], parameters: Mapping[str, tuple[int, ...]], count: int, seed: int
 ) -> dict[str, Array]:
-    """Normal numbers for x (``count`` samples) and every parameter."""
+    """Draw normal values for x (``count`` samples) and every parameter."""
     generator = np.random.default_rng([seed, count])
     drawn = {"x": generator.normal(size=(count, *shape))}
     return drawn | {name: generator.normal(size=size) for name, size in parameters.items()}
 
 
 def far(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
-    """Numbers spread evenly from −15 to 15, in any order: few of them are enough to meet every branch of a function."""
+    """Draw values spread evenly from −15 to 15, in random order, so that even a few reach every branch."""
     spread = np.linspace(-FAR, FAR, math.prod(shape)) if math.prod(shape) > 1 else np.array([FAR])
     return (generator.permutation(spread) + generator.normal(0, 0.1, spread.shape)).reshape(shape)
 
 
 def predictions(loss: str, seed: int) -> dict[str, Array]:
-    """p (5, 4) and t (5, 4): probabilities where the loss takes them; targets that are no one-hot rows, and add up to
-    one where the rows are distributions."""
+    """Draw predictions p and targets t, both (5, 4).
+
+    p are probabilities for a loss of probabilities; t are not one-hot, and sum to 1 for a loss of distributions.
+    """
     generator = np.random.default_rng([seed, 5])
     p, t = generator.normal(size=(5, 4)), generator.random((5, 4)) + 0.1
     if loss in ("binary_cross_entropy", "categorical_cross_entropy"):

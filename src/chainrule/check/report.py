@@ -1,4 +1,4 @@
-"""What a check found: a row for each tensor, as a table, as JSON, and in a notebook."""
+"""Reports of checks: a row for each tensor, shown as a table, as JSON, or in a notebook."""
 
 import io
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 
 PLAIN = 160
-RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 is that of what cannot be used
+RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 means that the input cannot be used
 
 
 @dataclass(frozen=True)
 class Worst:
-    """The entry with the largest error: what was found there and what belongs there."""
+    """Entry with the largest error: its index, the value found and the value expected."""
 
     index: tuple[int, ...]
     found: float
@@ -27,11 +27,11 @@ class Worst:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A classic mistake that a wrong result is exactly the result of.
+    """A classic mistake that gives exactly the wrong result found.
 
-    name   short and stable
-    says   what was done, and what is to be done instead
-    page   where the right way is derived; empty when nowhere
+    name   short, stable identifier
+    says   the mistake and its correction, as the predicate of a sentence about the tensor
+    page   page of the derivation; empty if there is none
     """
 
     name: str
@@ -44,15 +44,15 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Row:
-    """One tensor of one subject.
+    """Result of the check of one tensor of one subject.
 
-    tensor     y for the output, otherwise the tensor whose gradient was looked at
-    checked    False: nobody looked at it, or numbers could not tell; then it is not ok, and not wrong either
-    method     how the expected numbers were found
-    error      the largest, relative to the largest entry that was expected; None when there is nothing to compare
-    tolerance  what it may be
-    diagnoses  the mistakes that fit exactly; several where they are the same on every probe
-    notes      what was stepped round or allowed for
+    tensor     y for the output, else the tensor whose gradient was checked
+    method     source of the expected values
+    error      largest error, relative to the largest expected entry; None if nothing could be compared
+    tolerance  largest error that passes
+    diagnoses  mistakes that explain the result exactly; several if they agree on every probe
+    notes      limits of the check, such as kinks and rounding
+    checked    False if the tensor was not checked, or no verdict was possible: then it is neither ok nor wrong
     """
 
     subject: str
@@ -68,23 +68,23 @@ class Row:
 
     @property
     def title(self) -> str:
-        """dx for the gradient of x; y for the output."""
+        """Name of the checked result: dx for the gradient of x, y for the output."""
         layer, _, own = self.tensor.rpartition(".")
         own = own if own == "y" else f"d{own}"
         return f"{layer}.{own}" if layer else own
 
     @property
     def wrong(self) -> bool:
-        """Return whether the tensor was looked at and is not right."""
+        """Whether the tensor was checked and is not right."""
         return self.checked and not self.ok
 
     @property
     def verdict(self) -> str:
-        """right, WRONG or not checked."""
+        """The verdict in words: right, WRONG or not checked."""
         return "right" if self.ok else "WRONG" if self.checked else "not checked"
 
     def to_json(self) -> dict[str, Any]:
-        """The row as plain values; ``diagnosis`` holds the short names, or None."""
+        """Return the row as plain values; ``diagnosis`` holds the short names, or None."""
         worst = self.worst
         return {
             "subject": self.subject,
@@ -103,7 +103,7 @@ class Row:
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """All rows of a check. `str` gives the table; it is true when all is right and nothing was left unchecked."""
+    """All rows of a check. `str` gives a table; it is true if everything is right and was checked."""
 
     subject: str
     rows: tuple[Row, ...]
@@ -111,12 +111,12 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Return whether every row is right: a tensor that was not checked is not."""
+        """Whether every row is right; an unchecked tensor is not."""
         return all(row.ok for row in self.rows)
 
     @property
     def exit_code(self) -> int:
-        """0 all is right, 1 something is wrong, 3 nothing is wrong but something was not checked."""
+        """0 if all is right, 1 if something is wrong, 3 if nothing is wrong but something was not checked."""
         return RIGHT if self.ok else WRONG if any(row.wrong for row in self.rows) else UNCHECKED
 
     def __bool__(self) -> bool:
@@ -127,20 +127,20 @@ class Report:
         return f"Report({self.subject!r}: {verdicts[self.exit_code]}, {len(self.rows)} rows)"
 
     def to_json(self) -> dict[str, Any]:
-        """Everything as plain values."""
+        """Return the report as plain values."""
         rows = [row.to_json() for row in self.rows]
         unchecked = [row.title for row in self.rows if not row.checked]
         found = {"subject": self.subject, "ok": self.ok, "exit_code": self.exit_code, "not_checked": unchecked}
         return {**found, "rows": rows, "notes": list(self.notes)}
 
     def show(self, console: Console) -> None:
-        """Print the table, and under it what the wrong rows are told and what was stepped round."""
+        """Print the table, and below it the diagnoses and notes."""
         console.print(self._table())
         for line in self._lines():
             console.print(line)
 
     def _table(self) -> Table:
-        """Subjects are named where there are several, worst entries where something is wrong."""
+        """Return the table; it names subjects if there are several, and worst entries if something is wrong."""
         shown = {
             "subject": len({row.subject for row in self.rows}) > 1,
             "worst entry": any(row.wrong and row.worst for row in self.rows),
@@ -155,7 +155,7 @@ class Report:
         return table
 
     def _lines(self) -> list[str]:
-        """Diagnoses and notes, a line each."""
+        """Return diagnoses and notes, one per line."""
         lines: list[str] = []
         for row in self.rows:
             lines += [f"{'or: ' if place else ''}{row.title} {one}." for place, one in enumerate(row.diagnoses)]
@@ -169,7 +169,7 @@ class Report:
         return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
 
     def _repr_html_(self) -> str:
-        """The table, in a notebook."""
+        """Return the table and the notes as HTML, for a notebook."""
         from html import escape as quoted
 
         from chainrule.pictures import notebook
@@ -181,7 +181,7 @@ class Report:
 
 
 def _cells(row: Row | None) -> dict[str, str]:
-    """The cells of a row in the console, by the title of their column."""
+    """Return the cells of a row in the console by column title; empty cells for None."""
     if row is None:
         return dict.fromkeys(("subject", "tensor", "method", "error", "verdict", "worst entry"), "")
     return {

@@ -1,4 +1,4 @@
-"""The row of one tensor: the output beside the right one, a gradient beside its derivative."""
+"""Rows of a report: an output compared with the right one, a gradient compared with its derivative."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,22 +14,22 @@ from chainrule.check.subjects import Subject, Values
 from chainrule.engines import Array
 from chainrule.shapes import text
 
-SINGLE = "float32 or less inside: tolerances follow its rounding"
+SINGLE = "the code computes in float32 or less: tolerances are widened to its rounding"
 LOOPS = "reference loops"
 SHARP = 1e-12
 NOT_FINITE = "not-finite"
-KNOWN = 0.1  # a derivative whose bar is larger, relative to the largest, tells nothing
+KNOWN = 0.1  # a derivative with a larger error bound, relative to the largest entry, proves nothing
 UNTOLD = Diagnosis("not-checked", "is not checked: kinks or rounding hide the derivative at most entries")
-FLAT = 1e-4  # gradients below this share of dy·y/x are those of a flat place: their rounding is not their own
-FLAT_SINGLE = 1e-2  # in float32
+FLAT = 1e-4  # errors are relative to at least this share of dy·y/x: where f is flat, rounding exceeds the gradient
+FLAT_SINGLE = 1e-2  # the same in float32
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A point and what comes from above, for one subject.
+    """A point and an upstream gradient at which one subject is checked.
 
-    judge      who knows what is right, if anybody does
-    tolerance  for the output of a subject that is known not to compute in float64
+    judge      source of right results; None if they are unknown
+    tolerance  tolerance of the output, larger for a subject that is known not to compute in float64
     """
 
     subject: Subject
@@ -43,9 +43,9 @@ class Probe:
 
 @dataclass(frozen=True)
 class Numbers:
-    """The derivatives by numbers and how exact they can be.
+    """Numerical derivatives and their accuracy.
 
-    least   what errors are relative to at least: a tensor whose gradient vanishes still has rounding errors
+    least   lower bound of the scale of relative errors: a vanishing gradient still has rounding errors
     """
 
     derivatives: Mapping[str, Derivative]
@@ -55,7 +55,7 @@ class Numbers:
 
 
 def numbers_of(probe: Probe, limit: int) -> Numbers:
-    """Derivatives of every tensor, and the rounding of the code that they were taken of."""
+    """Return the numerical derivatives by every tensor, and the rounding error of the differentiated code."""
     values, generator = probe.values, probe.generator
     functions = {name: partial(function_of, probe.subject, values, name) for name in probe.subject.tests}
     ours = probe.subject.analytic
@@ -75,12 +75,12 @@ def numbers_of(probe: Probe, limit: int) -> Numbers:
 
 
 def function_of(subject: Subject, values: Values, name: str, value: Array) -> Array:
-    """The subject's function of one tensor."""
+    """Return the subject's output with one tensor replaced."""
     return subject.forward({**values, name: value})
 
 
 def output_row(probe: Probe, noise: float) -> Row:
-    """The row of y."""
+    """Return the row of y."""
     judge = probe.judge
     row = Row(probe.subject.name, "y", LOOPS, None, max(probe.tolerance, 200 * noise), False)
     expected = np.asarray(probe.output if judge is None else judge.output(probe.values))
@@ -91,7 +91,7 @@ def output_row(probe: Probe, noise: float) -> Row:
 
 
 def row_beside(probe: Probe, tensor: str, claimed: Array | None, right: Array, tolerance: float) -> Row:
-    """The row of a gradient beside the right one."""
+    """Return the row of a gradient compared with the right one."""
     row = Row(probe.subject.name, tensor, elsewhere(probe), None, tolerance, False)
     if (told := _unlike(row, claimed, right.shape)) or claimed is None:
         return told or row
@@ -100,7 +100,7 @@ def row_beside(probe: Probe, tensor: str, claimed: Array | None, right: Array, t
 
 
 def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numbers: Numbers) -> Row:
-    """The row of one gradient beside its derivative."""
+    """Return the row of a gradient compared with its numerical derivative."""
     derivative, scalar, value = numbers.derivatives[tensor], numbers.scalars[tensor], probe.values[tensor]
     row = Row(probe.subject.name, tensor, derivative.method, None, derivative.tolerance, False)
     if (told := _unlike(row, claimed, value.shape)) or claimed is None:
@@ -116,11 +116,13 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numbers: Numb
             derivative, result = second, plain  # imaginary parts were dropped somewhere
     notes = [SINGLE] if noise else []
     if result.kinks:
-        notes.append(f"{row.title}: {result.kinks} entries lie on a kink, where any slope between both sides is right")
+        notes.append(f"{row.title}: {result.kinks} entries lie on a kink, where any slope between the two is right")
     if (open_ := int(np.sum(derivative.bars > derivative.tolerance * scale))) > 0:
-        notes.append(f"{row.title}: {open_} entries are known less exactly than that, near kinks or large numbers")
+        notes.append(f"{row.title}: {open_} entries are checked less accurately, near kinks or large values")
     if len(derivative.places) < value.size:
-        notes.append(f"of large tensors {len(derivative.places)} entries one by one, and all along random directions")
+        notes.append(
+            f"in large tensors {len(derivative.places)} entries are checked one by one, and all along random directions"
+        )
     row = replace(row, method=derivative.method, tolerance=derivative.tolerance, error=result.error)
     if result.excess > derivative.tolerance:
         return replace(row, worst=result.worst, notes=tuple(notes))
@@ -130,7 +132,7 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numbers: Numb
 
 
 def _unlike(row: Row, found: Array | None, shape: tuple[int, ...]) -> Row | None:
-    """The row of what cannot be compared: nothing, another shape, numbers that are not finite; None for all else."""
+    """Return the row of a result that is missing, of another shape or not finite; None for a comparable one."""
     if found is None:
         return replace(row, notes=(f"backward gives no {row.title}",))
     if found.shape != shape:
@@ -141,12 +143,12 @@ def _unlike(row: Row, found: Array | None, shape: tuple[int, ...]) -> Row | None
 
 
 def elsewhere(probe: Probe) -> str:
-    """The method of a second probe, which has another shape."""
+    """Return the method's name on a later probe, with the shape of its input."""
     return f"{LOOPS} on {text(probe.values['x'].shape)}"
 
 
 def _backward_noise(probe: Probe, tensor: str) -> float:
-    """The rounding of the gradient: it is linear in dy, so that fourth differences leave nothing else."""
+    """Return the rounding error of a gradient: it is linear in dy, so its fourth differences are rounding alone."""
 
     def gradient(dy: Array) -> Array:
         return probe.subject.gradients(probe.values, dy)[tensor]

@@ -1,6 +1,6 @@
-"""A learner's file, and what in it is to be checked.
+"""A learner's file, loaded, and the object in it to be checked.
 
-A notebook (.ipynb) is the names that its code cells leave, run in order.
+A notebook (.ipynb) is run cell by cell and treated as a module of the names that its code cells define.
 """
 
 import importlib.util
@@ -19,7 +19,7 @@ SUFFIXES = (".py", ".ipynb")
 
 
 def split(text: str) -> tuple[Path, str]:
-    """Return the file and the name that "FILE.py:NAME" stands for; the name may be missing."""
+    """Split "FILE.py:NAME" into file and name; the name is empty if missing."""
     for suffix in SUFFIXES:
         place, found, name = text.partition(f"{suffix}:")
         if found:
@@ -28,7 +28,7 @@ def split(text: str) -> tuple[Path, str]:
 
 
 def find(path: Path, name: str = "") -> tuple[Any, str]:
-    """Return what a name is in a file, and the name; without one, the only thing in it that can be checked."""
+    """Return the object of that name in a file, and its name; without a name, the only object that can be checked."""
     module = load(path)
     if not name:
         return _only(module, path)
@@ -42,7 +42,7 @@ def find(path: Path, name: str = "") -> tuple[Any, str]:
 
 
 def load(path: Path) -> ModuleType:
-    """The module of a file, run once; whatever goes wrong in it is a StudentError with its line."""
+    """Run a file and return it as a module; any error in it becomes a StudentError with its line."""
     if not path.is_file():
         raise StudentError(f"{path}: no such file")
     if path.suffix.lower() == ".ipynb":
@@ -63,7 +63,10 @@ def load(path: Path) -> ModuleType:
 
 
 def _notebook(path: Path) -> ModuleType:
-    """Return the names that the cells leave; one that fails is passed over if there is something to check."""
+    """Run the cells of a notebook and return their names as a module.
+
+    A cell that fails is skipped, as long as the module has something to check in the end.
+    """
     module = ModuleType(f"learner_{path.stem}")
     module.__file__, sys.modules[module.__name__] = str(path), module
     failed = ""
@@ -79,13 +82,13 @@ def _notebook(path: Path) -> ModuleType:
 
 
 def _cells(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the code cells with their numbers; lines for IPython alone (%…, !…, ?…) become comments."""
+    """Yield the code cells with their numbers; IPython's own lines (%…, !…, ?…) become comments."""
     try:
         notebook: Any = json.loads(path.read_text(encoding="utf-8"))
         cells = [(number, cell) for number, cell in enumerate(notebook["cells"], 1) if cell["cell_type"] == "code"]
         texts = [(number, "".join(cast("list[str]", cell["source"]))) for number, cell in cells]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise StudentError(f"{path.name} is no Jupyter notebook with cells of code") from None
+        raise StudentError(f"{path.name} is not a Jupyter notebook with code cells") from None
     for number, text in texts:
         if not text.lstrip().startswith("%%"):
             lines = text.split("\n")
@@ -105,7 +108,7 @@ def _told(error: BaseException, path: Path) -> str:
 
 
 def _candidates(module: ModuleType) -> list[str]:
-    """Names of classes and objects that were made in the file and have both methods."""
+    """Return the names of classes and objects defined in the file that have both methods."""
     found: list[str] = []
     for name, value in list(vars(module).items()):
         kind: Any = value if isinstance(value, type) else type(value)

@@ -1,4 +1,4 @@
-"""What a learner wrote as a loss, as a subject."""
+"""A learner's loss as a subject of a check."""
 
 import numpy as np
 
@@ -10,9 +10,8 @@ from chainrule.student.interface import LossCode
 class StudentLoss:
     """A learner's loss of predictions p (N, K) and targets t (N, K).
 
-    code     forward gives the mean loss, or a number a sample, whose mean is then taken; backward the gradient of that
-             mean
-    meant    the loss that it is to be
+    code     its forward returns the mean loss or the loss of each sample, its backward the gradient of the mean
+    meant    the intended loss
     """
 
     tests = ("p",)
@@ -24,17 +23,17 @@ class StudentLoss:
         self.changed: tuple[str, ...] = ()
 
     def forward(self, values: Values) -> Array:
-        """The mean loss."""
+        """Return the mean loss."""
         result = self._code.forward(values["p"], values["t"])
         self.changed = result.changed
         return np.asarray(result.arrays["y"].mean())
 
     def output(self, values: Values) -> Array:
-        """The same."""
+        """Return the mean loss."""
         return self.forward(values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """The claimed gradient of the mean loss, times dy."""
+        """Return the claimed gradient of the mean loss, times dy."""
         self.forward(values)
         before = self.changed
         result = self._code.backward(values["p"], values["t"])

@@ -1,4 +1,4 @@
-"""What a learner wrote, as a subject: its parameters found and given random values, its results taken as they are."""
+"""A learner's layer as a subject: its parameters are found and set to random values, its results taken as they are."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -14,17 +14,17 @@ from chainrule.student import Student
 from chainrule.student.recognition import FAMILIES, called
 
 NEGLIGIBLE, NEGLIGIBLE_SINGLE = 1e-9, 1e-4
-SHAPES = ((3, 7, 6), (7,), (3, 9), (1, 8, 9), (1, 28, 28))  # tried when nobody says what the code takes
+SHAPES = ((3, 7, 6), (7,), (3, 9), (1, 8, 9), (1, 28, 28))  # input shapes tried when none is given
 
 
 class StudentSubject:
-    """A learner's layer on inputs of a shape; its tensors go by the names of the layer that it is to be.
+    """A learner's layer on inputs of a shape; its tensors have the names used in this library.
 
-    names   our name of a parameter → the learner's
+    names   this library's name of a parameter → the learner's
     """
 
     analytic = False
-    strided = False  # whether the code is given arrays with gaps in memory
+    strided = False  # whether the code is given arrays that are not contiguous in memory
 
     def __init__(self, student: Student, shape: tuple[int, ...], names: Mapping[str, str]) -> None:
         self.student, self.shape, self.name, self.names = student, shape, student.name, dict(names)
@@ -33,13 +33,13 @@ class StudentSubject:
         self.changed: tuple[str, ...] = ()  # what the last call overwrote: x, dy, y, or one of the parameters
 
     def add(self, name: str) -> None:
-        """Count another array of the learner's object among its parameters."""
+        """Add another array of the learner's object to its parameters."""
         self.names[name] = name
         self.tests = ("x", *self.names)
         self.student.declare(*self.names.values())
 
     def forward(self, values: Values) -> Array:
-        """What its forward makes of these values."""
+        """Return the output of the learner's forward for these values."""
         for ours, theirs in self.names.items():
             self.student.set(theirs, values[ours])
         y = self.student.forward(values["x"], strided=self.strided)
@@ -47,11 +47,11 @@ class StudentSubject:
         return y if any(np.iscomplexobj(value) for value in values.values()) else _real(y, f"{self.name}.forward")
 
     def output(self, values: Values) -> Array:
-        """The same."""
+        """Return the output of the learner's forward for these values."""
         return self.forward(values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """What its backward claims, in whatever shape; what is missing is left out."""
+        """Return the gradients that the learner's backward claims, in whatever shape; missing ones are left out."""
         self.forward(values)
         before = self.changed
         dx, found = self.student.backward(dy, strict=False, strided=self.strided)
@@ -61,16 +61,16 @@ class StudentSubject:
         return {name: _real(gradient, f"{self.name}.backward") for name, gradient in named.items()}
 
     def _changed(self, values: Values) -> tuple[str, ...]:
-        """Return the arrays that the call just made has overwritten."""
+        """Return the names of the arrays that the last call has overwritten."""
         held = ((ours, self.student.peek(theirs)) for ours, theirs in self.names.items())
         own = [ours for ours, value in held if value is None or not np.array_equal(value, values[ours], equal_nan=True)]
         return tuple(dict.fromkeys([*self.student.changed, *own]))
 
 
 def meant_for(student: Student, meant: LayerSubject) -> StudentSubject:
-    """The learner's layer with its parameters paired with those of the layer that it is meant to be."""
+    """Return the learner's layer as a subject, its parameters paired with those of the intended layer."""
     names = _paired(student, meant)
-    if len(names) < len(meant.parameters):  # made at the first call, or called something that nobody calls it
+    if len(names) < len(meant.parameters):  # created in the first call, or not named in a usual way
         names = _explored(student, meant)
     for ours, theirs in names.items():
         _check_shape(student, theirs, meant.parameters[ours], meant)
@@ -79,7 +79,7 @@ def meant_for(student: Student, meant: LayerSubject) -> StudentSubject:
 
 
 def _paired(student: Student, meant: LayerSubject) -> dict[str, str]:
-    """The learner's names by ours, as far as they are usual ones; the one of the right shape where several are."""
+    """Return the learner's usual names of parameters by this library's; among several, one of the right shape."""
     names: dict[str, str] = {}
     for ours, shape in meant.parameters.items():
         forms = [form for word in FAMILIES.get(ours, (ours,)) for form in (word, word.upper(), word.capitalize())]
@@ -93,7 +93,7 @@ def _paired(student: Student, meant: LayerSubject) -> dict[str, str]:
 
 
 def _explored(student: Student, meant: LayerSubject) -> dict[str, str]:
-    """The same after a first call; what has no usual name is known by its shape and by what it does to the output."""
+    """Pair again after a first call; parameters without a usual name are found by shape and effect on the output."""
     x = np.random.default_rng(0).normal(size=(2, *meant.shape))
     student.explore(x, strict=False)
     names = _paired(student, meant)
@@ -105,7 +105,7 @@ def _explored(student: Student, meant: LayerSubject) -> dict[str, str]:
                 wanted = ", ".join(meant.parameters)
                 raise StudentError(
                     f"{student.name} has no parameter {ours}; {meant.name} has {wanted} "
-                    f"(an attribute beside which backward leaves d{ours}, or an argument of forward)"
+                    f"(make {ours} an attribute, whose gradient backward leaves in d{ours}, or an argument of forward)"
                 )
             names[ours] = fitting[0]
     return {ours: names[ours] for ours in meant.parameters}
@@ -115,13 +115,13 @@ def _check_shape(student: Student, name: str, expected: tuple[int, ...], meant: 
     held = student.peek(name)
     if held is not None and held.shape != expected:
         raise StudentError(
-            f"{student.name}: {name} is {text(held.shape) or 'a number'}, and in {meant.name} on an input of "
-            f"{text(meant.shape)} it is {text(expected)}: make them the same, or give --input-shape"
+            f"{student.name}: {name} has the shape {text(held.shape) or '()'}; {meant.name} on an input of "
+            f"{text(meant.shape)} expects {text(expected)}: make them the same, or give --input-shape"
         )
 
 
 def alone(student: Student, shape: tuple[int, ...] | None) -> StudentSubject:
-    """The learner's layer by itself: its input, where no shape is given, and its parameters are found by trying."""
+    """Return the learner's layer as a subject; its parameters, and its input shape if not given, are found by trial."""
     errors: list[StudentError] = []
     for tried in [shape] if shape is not None else _likely(student):
         try:
@@ -135,11 +135,11 @@ def alone(student: Student, shape: tuple[int, ...] | None) -> StudentSubject:
     if "missing 1 required positional argument" in str(errors[0]):
         advice = "a layer's forward takes x alone; a loss's, p and t: check it with --against half_squared_error, say"
         raise StudentError(f"{errors[0]}; {advice}")
-    raise ShapeError(f"{student.name} takes none of the inputs that were tried (give --input-shape): {errors[0]}")
+    raise ShapeError(f"{student.name} accepts none of the inputs that were tried (give --input-shape): {errors[0]}")
 
 
 def unused(given: Student, found: StudentSubject) -> StudentSubject:
-    """The same subject around code that was never called, where its parameters are there before any call."""
+    """Return the subject around code that was never called, if its parameters exist before the first call."""
     fresh = copy.deepcopy(given)
     if not all(fresh.has(theirs) for theirs in found.names.values()):
         return found
@@ -148,7 +148,7 @@ def unused(given: Student, found: StudentSubject) -> StudentSubject:
 
 
 def _likely(student: Student) -> Sequence[tuple[int, ...]]:
-    """Shapes of inputs that may fit, first of all what the parameters suggest."""
+    """Return input shapes to try, beginning with one suggested by the parameters."""
     for name in called("w", student.holds()):
         w = student.peek(name)
         if w is not None and w.ndim in (2, 3, 4):
@@ -159,10 +159,10 @@ def _likely(student: Student) -> Sequence[tuple[int, ...]]:
 
 
 def _real(array: Array, what: str) -> Array:
-    """The real part of what is real but for rounding (after a Fourier transform); a StudentError for other numbers."""
+    """Return the real part of an array that is real up to rounding; StudentError for any other complex array."""
     if not np.iscomplexobj(array):
         return array
     negligible = NEGLIGIBLE if array.dtype.itemsize == 16 else NEGLIGIBLE_SINGLE
     if np.abs(np.imag(array)).max(initial=0.0) > negligible * np.abs(array).max(initial=0.0):
-        raise StudentError(f"{what} gives complex numbers for real ones")
+        raise StudentError(f"{what} returns complex numbers for real inputs")
     return np.real(array)

@@ -1,7 +1,7 @@
-"""What can be checked, behind one face: a function of named tensors, and the gradients that it claims.
+"""Subjects of a check behind one interface: a function of named tensors, and the gradients that it claims.
 
-A subject has the point at which it is looked at, the exact function whose derivatives are taken (float64, and complex
-where it can), and what its own code says: the output and the gradients.
+A subject has the point at which it is checked, the exact function to differentiate (in float64, and complex128 where
+possible), and the results of its own code: the output and the gradients.
 """
 
 import math
@@ -20,7 +20,7 @@ from chainrule.network import Network
 from chainrule.plan import Builder, Plan, Tensor
 
 Values = Mapping[str, Array]
-SEED, STEP = 9, 4  # of dropout
+SEED, STEP = 9, 4  # of dropout masks
 
 
 class Subject(Protocol):
@@ -28,34 +28,34 @@ class Subject(Protocol):
 
     @property
     def name(self) -> str:
-        """For the heading."""
+        """Name for the heading."""
         ...
 
     @property
     def values(self) -> dict[str, Array]:
-        """The point: every tensor by name, the input first."""
+        """The point of the check: every tensor by name, the input first."""
         ...
 
     @property
     def analytic(self) -> bool:
-        """Whether its function is known to compute in float64 and to let complex numbers through."""
+        """Whether its function is known to compute in float64 and correctly for complex arguments."""
         ...
 
     @property
     def tests(self) -> tuple[str, ...]:
-        """The tensors whose gradients are checked."""
+        """Names of the tensors whose gradients are checked."""
         ...
 
     def forward(self, values: Values) -> Array:
-        """The function to differentiate, at other values."""
+        """Return the function to differentiate, at other values."""
         ...
 
     def output(self, values: Values) -> Array:
-        """What its own code makes of the values."""
+        """Return the output of its own code."""
         ...
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """The claimed gradients of ⟨dy, forward(values)⟩."""
+        """Return the claimed gradients of ⟨dy, forward(values)⟩."""
         ...
 
 
@@ -68,9 +68,9 @@ class Buffers:
 
 
 class LayerSubject:
-    """One of the layers, on an engine.
+    """A layer of this library, on an engine.
 
-    layer, shape   what is checked, on inputs of that shape (without the batch axis)
+    layer, shape   the layer, and the shape of one input (without the batch axis)
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class LayerSubject:
         return builder.plan(x, y, (x.gradient(),))
 
     def _walk(self, engine: engines.Engine, values: Values) -> Interpreter:
-        """The plan over these values, not yet run."""
+        """Return an interpreter of the plan over these values, not yet run."""
         layout, end = dict[str, tuple[int, int]](), 0
         for name, shape in self.parameters.items():
             layout[f"{self._own}.{name}"] = (end, end + math.prod(shape))
@@ -116,17 +116,17 @@ class LayerSubject:
         return Interpreter(engine, self.plan, layout, buffers)
 
     def forward(self, values: Values) -> Array:
-        """The layer's function in float64 or complex numbers."""
+        """Return the layer's output in float64 or complex128."""
         return self._walk(ENGINE, values).forward(values["x"])
 
     def output(self, values: Values, engine: str | None = None) -> Array:
-        """What its engine makes of the input, in the dtype of the subject; another engine's if one is named."""
+        """Return the output by its engine, or by the named one, in the dtype of the subject."""
         given = {name: value.astype(self.dtype) for name, value in values.items()}
         chosen = self.engine if engine is None else engines.find(engine)
         return self._walk(chosen, given).forward(given["x"])
 
     def gradients(self, values: Values, dy: Array, engine: str | None = None) -> dict[str, Array]:
-        """Gradients by its engine, in the dtype of the subject."""
+        """Return the gradients by its engine, or by the named one, in the dtype of the subject."""
         given = {name: value.astype(self.dtype) for name, value in values.items()}
         walk = self._walk(self.engine if engine is None else engines.find(engine), given)
         walk.forward(given["x"])
@@ -150,17 +150,17 @@ class LossSubject:
         self.values: dict[str, Array] = {}
 
     def forward(self, values: Values) -> Array:
-        """The mean loss, as a single number."""
+        """Return the mean loss, a 0-dimensional array."""
         (each,) = ENGINE.run(self.name, (values["p"], values["t"]), {})
         return np.asarray(each.mean())
 
     def output(self, values: Values) -> Array:
-        """The mean loss by its engine."""
+        """Return the mean loss by its engine."""
         (each,) = self.engine.run(self.name, (values["p"], values["t"]), {})
         return np.asarray(each.mean())
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """dp, times what comes from above."""
+        """Return dp times the upstream gradient."""
         (dp,) = self.engine.run(f"{self.name}_dp", (values["p"], values["t"]), {"batch": len(values["p"])})
         return {"p": dp * dy}
 
@@ -183,17 +183,17 @@ class ModelSubject:
         return np.shares_memory(self._network.weights[name], self._network.parameters)
 
     def forward(self, values: Values) -> Array:
-        """The mean loss, as a single number."""
+        """Return the mean loss, a 0-dimensional array."""
         self._exact.parameters = np.concatenate([values[name].reshape(-1) for name in self.values])
         self._walk.forward(self._x, self._t, seed=SEED, step=STEP)
         return np.asarray(self._walk.read(self._plan.ends[1]).mean())
 
     def output(self, values: Values) -> Array:
-        """The mean loss."""
+        """Return the mean loss."""
         return self.forward(values)
 
     def gradients(self, values: Values, dy: Array) -> dict[str, Array]:
-        """The gradient by the model's own engine, in its own dtype."""
+        """Return the gradients by the model's own engine, in its own dtype."""
         self._network.parameters[:] = np.concatenate([values[name].reshape(-1) for name in self.values])
         dtype = self._network.dtype
         flat = self._pass.gradients(self._x.astype(dtype), self._t.astype(dtype), seed=SEED, step=STEP)[2]
@@ -203,5 +203,5 @@ class ModelSubject:
 
 
 def _opaque(plan: Plan) -> bool:
-    """Whether a learner's code is part of a plan, of which nobody knows what it does to complex numbers."""
+    """Return whether a plan calls custom code, whose effect on complex numbers is unknown."""
     return any(operation.call for operation in plan.operations)

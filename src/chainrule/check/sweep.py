@@ -1,7 +1,7 @@
-"""Sweeps over random configurations: the output against the reference, every gradient by numbers; and both against the
-reference after another call, far from zero, and at ±1,000.
+"""Sweeps over random configurations of layers.
 
-Operations run one by one, so that nothing is compiled anew for a configuration.
+The output is compared with the reference and every gradient with numerical derivatives; then both with the reference
+after another call, far from zero, and at ±1,000. Operations run one by one, so that no configuration needs compiling.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,14 +18,14 @@ from chainrule.check.report import Report, Row
 from chainrule.check.rows import SHARP
 from chainrule.check.subjects import LayerSubject
 
-ENTRIES = 8  # of a tensor that are looked at one by one; directions look at all of them
-FAR = 1e-9  # what an error may be far from zero, in float64
+ENTRIES = 8  # entries of a tensor that are checked one by one; directions cover all of them
+FAR = 1e-9  # tolerance far from zero, in float64
 TOLERANCES = {"float64": SHARP, "float32": 5e-5}
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A configuration with what was wrong about it."""
+    """A configuration and its wrong rows."""
 
     configuration: Configuration
     rows: tuple[Row, ...]
@@ -35,13 +35,13 @@ class Failure:
 
 
 def sweep(numbers: Iterable[int], seed: int = 0, engines: tuple[str, ...] = ENGINES) -> Iterator[Failure | None]:
-    """For each number its failure, or None where all is right."""
+    """Yield for each number the failure of its configuration, or None if all is right."""
     for number in numbers:
         yield verify(draw(seed, number, engines), seed)
 
 
 def verify(configuration: Configuration, seed: int = 0) -> Failure | None:
-    """What is wrong about a configuration; None where nothing is."""
+    """Return the failure of a configuration; None if all is right."""
     subject = LayerSubject(
         configuration.layer, configuration.shape, engine=configuration.engine, dtype=configuration.dtype
     )

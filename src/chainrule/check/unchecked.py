@@ -1,4 +1,4 @@
-"""What of a learner's layer is not checked, and why: nobody who passed over it may say that it is right."""
+"""Parameters of a learner's layer that cannot be checked, reported so that the layer does not count as right."""
 
 import copy
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ from chainrule.network import Network
 ENTRIES = 40
 NAME = "not-checked"
 UNKNOWN = (
-    "is not checked: {0} changes the output, and nothing that backward leaves or returns is known as its gradient; "
-    "call it d{1}, dLd{1}, grad_{1} or {1}_grad, or say that {0} is no parameter: --constant {0}"
+    "is not checked: {0} changes the output, but backward neither stores nor returns a gradient recognised as its own; "
+    "name the gradient d{1}, dLd{1}, grad_{1} or {1}_grad, or declare that {0} is not a parameter: --constant {0}"
 )
 
 
 def complete(subject: StudentSubject, values: Values, constants: Sequence[str], judged: bool, seed: int) -> list[Row]:
-    """Find the gradients that go by no usual name, and return a row for every parameter that stays without.
+    """Find the gradients that have no usual name, and return a row for every parameter without a gradient.
 
-    values   a point; the learner's code is called there
-    judged   whether the subject is to be a certain layer, which has no other parameters than the subject has already
+    values   a point at which the learner's code is called
+    judged   whether the intended layer is known, so that the subject already has all of its parameters
     """
     student = subject.student
     claimed = subject.gradients(values, _upstream(subject, values, seed))
@@ -51,7 +51,7 @@ def complete(subject: StudentSubject, values: Values, constants: Sequence[str], 
 
 
 def parameters_without_gradient(network: Network, title: str, constants: Sequence[str]) -> list[Row]:
-    """A row for every parameter of a learner's layers in a network that no gradient is known of."""
+    """Return a row for every parameter of a network's custom layers that has no known gradient."""
     rows: list[Row] = []
     shapes = [network.input_shape, *network.shapes[:-1]]
     for place, layer, shape in zip(network.names, network.layers, shapes, strict=True):
@@ -63,13 +63,13 @@ def parameters_without_gradient(network: Network, title: str, constants: Sequenc
 
 
 def _row(subject: str, tensor: str, name: str) -> Row:
-    """The row of a parameter that was not checked."""
+    """Return the row of a parameter that was not checked."""
     told = Diagnosis(NAME, UNKNOWN.format(name, name.rpartition(".")[2]))
     return Row(subject, tensor, "none", None, 0.0, False, diagnoses=(told,), checked=False)
 
 
 def _by_value(subject: StudentSubject, ours: str, values: Values, seed: int) -> str | None:
-    """The array that equals the derivative of a parameter after backward."""
+    """Return the name of the array that equals the derivative of a parameter after backward; None if there is none."""
     generator, dy = np.random.default_rng(seed), _upstream(subject, values, seed)
     f = partial(function_of, subject, values, ours)
     noise = precision.noise(f, values[ours], generator)

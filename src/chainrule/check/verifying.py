@@ -1,7 +1,7 @@
-"""Holds what a submission computes to the right answers, on numbers that nobody can tell from any others.
+"""Comparison of a submission with the right answers, on values that it cannot predict.
 
-The report of a check holds gradients to the submission's own forward pass, which says best what is wrong, but which a
-submission could bend to its wrong gradients. So a part counts only if it is also the reference's.
+The report of a check compares gradients with the submission's own forward pass. That gives the best explanations, but
+a submission could adapt its forward pass to wrong gradients. So a part counts only if it also equals the reference.
 """
 
 import math
@@ -24,17 +24,18 @@ from chainrule.layers import Layer
 from chainrule.student import Student
 
 ROUNDS = 3
-COMPLEX = 16  # bytes
-SPARE = 16  # times the bytes that right answers need may be sent; what is larger keeps the judge busy for nothing
-LEAST, MOST = 1e-9, 1e-3  # tolerances: of code in float64, and the largest that rounding may ask for
+COMPLEX = 16  # bytes of a complex128
+SPARE = 16  # largest reply, in multiples of the bytes of right answers: a larger one only costs time
+LEAST, MOST = 1e-9, 1e-3  # tolerances: of code in float64, and the largest that rounding can justify
 
 
 @dataclass(frozen=True)
 class Task:
-    """The task of a class: the layer or loss that was to be written.
+    """A homework task: the layer or loss to be written.
 
-    parts  the output and the gradients: y, dx, dw, db
-    shape  of one input, as it was given
+    shape  shape of one input; None if it was not given
+    meant  the layer or loss, with right results
+    parts  names of the output and the gradients: y, dx, dw, db
     """
 
     against: str | Layer
@@ -44,7 +45,7 @@ class Task:
 
     @classmethod
     def of(cls, against: str, shape: tuple[int, ...] | None) -> "Task":
-        """Return the task of an expression, or of the name of a loss; an OptionError or ShapeError for neither."""
+        """Return the task of a layer's expression or a loss's name; OptionError or ShapeError if it is neither."""
         if against.replace("-", "_") in losses.NAMES:
             loss = LossSubject(losses.find(against), engine="reference")
             return cls(against, shape, loss, ("y", "dp"))
@@ -54,7 +55,7 @@ class Task:
 
     @property
     def reply(self) -> int:
-        """Return how many bytes an answer may have."""
+        """Largest number of bytes in a reply."""
         if isinstance(self.meant, LossSubject):
             return 1 << 20
         samples = probes.samples(self.meant.shape) + 1
@@ -63,18 +64,18 @@ class Task:
 
     @property
     def is_loss(self) -> bool:
-        """Return whether a loss was to be written."""
+        """Whether the task is to write a loss."""
         return isinstance(self.meant, LossSubject)
 
 
 def verified(code: Student | RemoteLoss, task: Task, report: Report, seed: int) -> dict[str, str]:
-    """Return what is wrong beyond what a report says: a sentence for each part that does not count.
+    """Return a sentence for each part that does not count although the report may call it right.
 
-    Gradients of a forward pass that is wrong count where that is a known mistake, which the report names.
+    Gradients of a wrong forward pass count if the report explains the forward pass by a known mistake.
     """
-    first = {row.title: row for row in reversed(report.rows)}  # which knows how the code rounds
+    first = {row.title: row for row in reversed(report.rows)}  # the first row of a part has its rounding
     tolerances = {title: min(max(LEAST, 4 * row.tolerance), MOST) for title, row in first.items()}
-    known = "y" in first and bool(first["y"].diagnoses)  # of its numbers; rows that follow tell of other things
+    known = "y" in first and bool(first["y"].diagnoses)  # the first row of y; later ones are about other mistakes
     wrong: dict[str, str] = {}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
@@ -83,18 +84,20 @@ def verified(code: Student | RemoteLoss, task: Task, report: Report, seed: int) 
             dy = np.random.default_rng([seed, y.size]).normal(size=y.shape) if y.ndim else np.array(1.0)
             right = [judge for judge in judges if _same(y, judge.output(values), tolerances.get("y", LEAST))]
             if right[:1] != judges[:1]:
-                wrong["y"] = "y is not the right output for other numbers."
+                wrong["y"] = "y is not the right output for other values."
             if right:
                 wrong |= _compared(subject, right[0], values, dy, tolerances)
             elif not known:
-                says = "gradients count where the output is right, or wrong by a known mistake."
+                says = "gradients count only if the output is right, or wrong by a known mistake."
                 wrong |= {part: says for part in task.parts if part != "y"}
     return wrong
 
 
 def _drawn(code: Student | RemoteLoss, task: Task, seed: int) -> Iterator[tuple[Subject, list[Judge], Values]]:
-    """Yield the code with numbers in the sizes of the check before, and who knows what is right: first the layer, then
-    the same with its kernel turned."""
+    """Yield the code, its judges and new values in the shapes of the check.
+
+    The first judge is that of the intended layer, the second that of the layer with its kernel rotated.
+    """
     for number in range(ROUNDS):
         drawn = seed + 1000 + number
         if isinstance(task.meant, LossSubject):
@@ -115,7 +118,7 @@ def _compared(
     found, right = subject.gradients(values, dy), judge.gradients(values, dy)
     titles = {name: f"d{name}" for name in subject.tests}
     return {
-        title: f"{title} is not the gradient for other numbers, though it agrees with forward."
+        title: f"{title} is not the right gradient for other values, although it agrees with forward."
         for name, title in titles.items()
         if name not in found or not _same(found[name], right[name], tolerances.get(title, LEAST))
     }

@@ -1,4 +1,4 @@
-"""The layers: hyper-parameters, shape rules, parameters and the operations they emit. One family a file."""
+"""The layers: hyper-parameters, shape rules, parameters and the operations they emit. One file per family."""
 
 from typing import Any
 
@@ -69,7 +69,7 @@ NAMED: dict[str, type[Layer]] = {
 
 
 def from_config(config: dict[str, Any]) -> Layer:
-    """The layer that `Layer.to_config` wrote."""
+    """Return the layer described by `Layer.to_config`; OptionError or FormatError for an invalid description."""
     options = dict(config)
     kind = options.pop("layer", None)
     if not isinstance(kind, str) or kind not in NAMED:

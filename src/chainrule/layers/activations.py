@@ -1,4 +1,4 @@
-"""Activation layers: one number in, one number out, but for softmax, which sees all the classes of a sample."""
+"""Activation layers: element-wise functions, and softmax over the classes of a sample."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from chainrule.plan import Builder, Tensor
 
 @dataclass(frozen=True)
 class Activation(Layer):
-    """An operation and its gradient, which reads what forward kept: the result y or the input x."""
+    """Base of activations: an operation and its gradient, which reads the kept output y or input x."""
 
     keeps: ClassVar[str] = "x"
 
@@ -18,7 +18,7 @@ class Activation(Layer):
         return {}
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """y = f(x);  dx = f'(x) dy."""
+        """Emit y = f(x) and dx = f'(x) dy."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
         kept = y if self.keeps == "y" else x
         builder.forward(self.kind, (x,), (y,), **self._attributes())
@@ -28,7 +28,12 @@ class Activation(Layer):
 
 @dataclass(frozen=True)
 class Sigmoid(Activation):
-    """y = 1 / (1 + e^−x),  dx = y (1 − y) dy.   Source   VanillaCNN eq. 6"""
+    """Sigmoid activation, for inputs of any shape.
+
+    y = 1 / (1 + e⁻ˣ),  dx = y (1 − y) dy
+
+    Source   VanillaCNN eq. 6; reference/activations.py
+    """
 
     kind: ClassVar[str] = "sigmoid"
     keeps: ClassVar[str] = "y"
@@ -36,7 +41,12 @@ class Sigmoid(Activation):
 
 @dataclass(frozen=True)
 class Tanh(Activation):
-    """y = tanh x,  dx = (1 − y²) dy.   Source   reference/activations.py"""
+    """Hyperbolic tangent, for inputs of any shape.
+
+    y = tanh x,  dx = (1 − y²) dy
+
+    Source   reference/activations.py
+    """
 
     kind: ClassVar[str] = "tanh"
     keeps: ClassVar[str] = "y"
@@ -44,14 +54,24 @@ class Tanh(Activation):
 
 @dataclass(frozen=True)
 class Arctan(Activation):
-    """y = arctan x,  dx = dy / (1 + x²).   Source   named by numpy-cnn, section 2.6"""
+    """Arctangent, for inputs of any shape.
+
+    y = arctan x,  dx = dy / (1 + x²)
+
+    Source   numpy-cnn section 2.6; reference/activations.py
+    """
 
     kind: ClassVar[str] = "arctan"
 
 
 @dataclass(frozen=True)
 class ReLU(Activation):
-    """y = max(0, x),  dx = dy where x > 0, else 0.   Source   numpy-cnn eq. 31–32"""
+    """Rectified linear unit, for inputs of any shape.
+
+    y = max(0, x),  dx = dy where x > 0, else 0
+
+    Source   numpy-cnn eq. 31–32; reference/activations.py
+    """
 
     kind: ClassVar[str] = "relu"
     keeps: ClassVar[str] = "y"
@@ -59,7 +79,15 @@ class ReLU(Activation):
 
 @dataclass(frozen=True)
 class LeakyReLU(Activation):
-    """y = x where x > 0, else slope·x;  dx = dy, or slope·dy.   Source   Maas et al. 2013"""
+    """Leaky rectified linear unit, for inputs of any shape.
+
+    slope   factor of negative inputs, 0 ≤ slope < 1
+
+    y = x where x > 0, else slope·x;  dx = dy where x > 0, else slope·dy
+
+    Errors   OptionError when the slope is outside [0, 1)
+    Source   Maas et al. 2013; reference/activations.py
+    """
 
     slope: float = 0.01
 
@@ -76,23 +104,34 @@ class LeakyReLU(Activation):
 
 @dataclass(frozen=True)
 class GELU(Activation):
-    """y = x/2 · (1 + tanh(√(2/π)·(x + 0.044715 x³))): the tanh form.   Source   Hendrycks and Gimpel 2016"""
+    """Gaussian error linear unit in its tanh form, for inputs of any shape.
+
+    y = x/2 · (1 + tanh(√(2/π)·(x + 0.044715 x³)))
+
+    Source   Hendrycks and Gimpel 2016; reference/activations.py
+    """
 
     kind: ClassVar[str] = "gelu"
 
 
 @dataclass(frozen=True)
 class Softmax(Activation):
-    """y_k = e^{x_k} / Σ_j e^{x_j} over the classes of a sample.   Source   numpy-cnn eq. 33–34
+    """Softmax over the classes of a sample.
 
-    As the last layer before categorical cross-entropy it is trained fused with it: the gradient is ŷ − t.
+    y_k = e^{x_k} / Σ_j e^{x_j},  dx_k = y_k (dy_k − Σ_j dy_j y_j)
+
+    As the last layer before categorical cross-entropy it is fused with the loss in training: the gradient is ŷ − t.
+
+    Shapes   (K,) → (K,)
+    Errors   ShapeError when the input is not a vector
+    Source   numpy-cnn eq. 33–34; reference/activations.py
     """
 
     kind: ClassVar[str] = "softmax"
     keeps: ClassVar[str] = "y"
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """The shape that came, a vector."""
+        """Return the input's shape; ShapeError when it is not a vector."""
         self._expect(shape, name, 1, "vector of classes")
         return shape
 

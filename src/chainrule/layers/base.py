@@ -1,4 +1,4 @@
-"""What every layer is: hyper-parameters, a shape rule, parameters, and the operations it emits.
+"""The base of all layers: hyper-parameters, a shape rule, parameters, and the emitted operations.
 
 A layer holds no arrays and no state. Its fields are its options, so that it can be written to a file and read back.
 """
@@ -21,10 +21,10 @@ ONE = Fans(1, 1)
 
 @dataclass(frozen=True, eq=False)
 class Parameter:
-    """A parameter a layer needs: its name in the layer, its shape, and how it begins.
+    """A parameter of a layer: its name within the layer, its shape, and its initial values.
 
-    trained   False for running statistics, which training writes but no gradient moves
-    values    the first values themselves, where they are not drawn: the parameters of a layer of one's own
+    trained   False for running statistics, which have no gradient
+    values    the initial values, where they are given and not drawn, as for a custom layer
     """
 
     name: str
@@ -35,7 +35,7 @@ class Parameter:
     values: NDArray[Any] | None = None
 
     def begin(self, generator: np.random.Generator, dtype: Any) -> NDArray[Any]:
-        """The first values."""
+        """Return the initial values."""
         if self.values is not None:
             return self.values.astype(dtype)
         return initializers.draw(self.initializer, self.shape, self.fans, generator, dtype)
@@ -43,21 +43,21 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Layer:
-    """The base of all layers. Shapes are those of one sample: (C, H, W), (C, W) or (F,)."""
+    """Base of all layers. Shapes are those of one sample: (C, H, W), (C, W) or (F,)."""
 
     kind: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        """Options as Python's own numbers and tuples, whatever they came as: NumPy scalars, lists."""
+        """Convert options such as NumPy scalars and lists to Python numbers and tuples."""
         for field in fields(self):
             object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Shape of what the layer makes of ``shape``; ``name`` is for the error when it cannot."""
+        """Return the output's shape for an input of ``shape``; ShapeError, quoting ``name``, if that is impossible."""
         return shape
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
-        """What the layer learns, given the shape of its input."""
+        """Return the layer's parameters for an input of ``shape``."""
         return ()
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
@@ -65,11 +65,11 @@ class Layer:
         return x
 
     def to_config(self) -> dict[str, Any]:
-        """Kind and options, for a file."""
+        """Return class name and options, for a file."""
         return {"layer": type(self).__name__, **{field.name: getattr(self, field.name) for field in fields(self)}}
 
     def describe(self) -> str:
-        """The layer as one would write it, without the options left at their defaults."""
+        """Return the layer as an expression, without options at their defaults: "Conv2D(8, 3, stride=2)"."""
         shown: list[str] = []
         named = False
         for field in fields(self):

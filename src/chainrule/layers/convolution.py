@@ -1,8 +1,8 @@
 """Convolutional layers: two-dimensional, one-dimensional, transposed.
 
-All three are the same operations, `cross_correlate` and its gradients (reference/convolution.py): one dimension is a
-picture of height 1, the true convolution rotates the kernel, and the transposed convolution is the input gradient of a
-cross-correlation run forward.
+All three use the same operations, `cross_correlate` and its gradients (reference/convolution.py): a one-dimensional
+input is an image of height 1, the true convolution rotates the kernel, and the transposed convolution is the input
+gradient of a cross-correlation, run forward.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ BIASES = (True, False, "untied")
 
 @dataclass(frozen=True)
 class _Convolution(Layer):
-    """What the convolutional layers share. `axes` is 1 or 2; inside, every picture has two."""
+    """Base of convolutional layers. `axes` is 1 or 2; operations always have two."""
 
     filters: int
     kernel: int | tuple[int, ...]
@@ -47,7 +47,7 @@ class _Convolution(Layer):
         return shapes.per_axis(option, getattr(self, option), self.axes)
 
     def _padding(self, size: Shape) -> tuple[shapes.Pair, ...]:
-        """(before, after) an axis, for a picture of ``size``."""
+        """Return (before, after) for each axis of an image of ``size``."""
         return shapes.resolve_padding(
             self.padding, size, self._numbers("kernel"), self._numbers("stride"), self._numbers("dilation")
         )
@@ -67,7 +67,7 @@ class _Convolution(Layer):
         return output if self.bias == "untied" else output[:1]
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
-        """Kernels w and, unless ``bias=False``, b: one a filter, or one an output position if untied."""
+        """Return kernels w and, unless ``bias=False``, b: one entry per filter, or per output position if untied."""
         w = self._kernel_shape(shape[0])
         fans = self._fans(w)
         learnt = [Parameter("w", w, self.initializer, fans)]
@@ -79,7 +79,7 @@ class _Convolution(Layer):
         return initializers.Fans(prod(w[1:]), w[0] * prod(w[2:]))
 
     def _attributes(self, padding: tuple[shapes.Pair, ...], flip: bool) -> dict[str, Any]:
-        """Attributes of the operations, with a vertical axis put before a lone horizontal one."""
+        """Return the attributes of the operations, with a vertical axis before a single horizontal one."""
         lift = 2 - self.axes
         return {
             "stride": (1,) * lift + self._numbers("stride"),
@@ -90,13 +90,13 @@ class _Convolution(Layer):
         }
 
     def _lifted(self, tensor: Tensor) -> Tensor:
-        """The same tensor as a picture: (…, W) → (…, 1, W)."""
+        """Return a view of a tensor as an image: (…, W) → (…, 1, W)."""
         return tensor if self.axes == 2 else tensor.viewed((*tensor.shape[:-1], 1, tensor.shape[-1]))
 
 
 @dataclass(frozen=True)
 class _CrossCorrelation(_Convolution):
-    """Slides every kernel over the picture; with ``convolution=True``, rotated by 180°."""
+    """Base of layers that slide every kernel over the image; rotated by 180° with ``convolution=True``."""
 
     convolution: bool = False
 
@@ -107,7 +107,7 @@ class _CrossCorrelation(_Convolution):
         chosen(self, "convolution", self.convolution, (True, False))
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """(filters, H', W') with H' = ⌊(H + p − d(K−1) − 1)/s⌋ + 1."""
+        """Return (filters, H', W') with H' = ⌊(H + p − d(K−1) − 1)/s⌋ + 1."""
         self._check(shape, name)
         size, kernel, dilation = shape[1:], self._numbers("kernel"), self._numbers("dilation")
         padding = self._padding(size)
@@ -118,7 +118,7 @@ class _CrossCorrelation(_Convolution):
         return (self.filters, *(shapes.output_size(*axis) for axis in axes))
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """y = w ⋆ x + b;  db = Σ dy,  dw = x ⋆ dy,  dx = the full convolution of dy with w."""
+        """Emit y = w ⋆ x + b;  db = Σ dy,  dw = x ⋆ dy,  dx = the full convolution of dy with w."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
         w = self._lifted(builder.parameter("w"))
         b = builder.parameter("b") if self.bias else None
@@ -139,17 +139,21 @@ class Conv2D(_CrossCorrelation):
     """Two-dimensional convolutional layer: ``filters`` kernels slid over (C, H, W).
 
     kernel       KH = KW, or (KH, KW)
-    stride       cells from one window to the next: a number or (vertical, horizontal)
-    padding      "valid", "same", "full", a number, one an axis, or ((top, bottom), (left, right))
-    dilation     cells from one tap to the next
-    groups       the channels and filters are dealt into so many groups that do not see each other
-    bias         True: one a filter; "untied": one per output position; False: none
-    initializer  of the kernels (initializers.py); biases begin at 0
-    convolution  True rotates the kernel by 180°, as mathematics has it
+    stride       pixels from one window to the next: a number or (vertical, horizontal)
+    padding      "valid", "same", "full", a number of pixels, one for each axis, or ((top, bottom), (left, right))
+    dilation     pixels from one kernel element to the next
+    groups       number of groups of channels and filters; filters read the channels of their own group
+    bias         True: one for each filter; "untied": one for each output position; False: none
+    initializer  initializer of the kernels (initializers.py); biases start at 0
+    convolution  True rotates the kernel by 180°: the convolution of mathematics
 
-    y[o,i,j] = b[o] + Σ_{c,u,v} x̄[c, s·i + d·u, s·j + d·v] · w[o,c,u,v]
+    y[o,i,j] = b[o] + Σ_{c,u,v} x̄[c, s·i + d·u, s·j + d·v] · w[o,c,u,v]        x̄: x padded with zeros
+
+    >>> Conv2D(8, 3, stride=2, padding="same").output_shape((3, 28, 28), "conv1")
+    (8, 14, 14)
 
     Shapes   (C, H, W) → (filters, H', W'), H' = ⌊(H + p_top + p_bottom − d(KH − 1) − 1)/s⌋ + 1
+    Errors   ShapeError when the kernel does not fit the padded image, or groups do not divide channels and filters
     Source   VanillaCNN eq. 13–14, 17–18; numpy-cnn eq. 8; Venchislaw; reference/convolution.py
     """
 
@@ -158,7 +162,7 @@ class Conv2D(_CrossCorrelation):
 class Conv1D(_CrossCorrelation):
     """One-dimensional convolutional layer; options as in `Conv2D`, for one axis.
 
-    Shapes   (C, W) → (filters, W')
+    Shapes   (C, W) → (filters, W'), W' = ⌊(W + p_left + p_right − d(KW − 1) − 1)/s⌋ + 1
     """
 
     axes: ClassVar[int] = 1
@@ -166,15 +170,16 @@ class Conv1D(_CrossCorrelation):
 
 @dataclass(frozen=True)
 class ConvTranspose2D(_Convolution):
-    """Transposed convolution: the input gradient of a cross-correlation, run forward; it enlarges pictures.
+    """Transposed convolution: the input gradient of a cross-correlation, run forward; it enlarges images.
 
-    Options are those of the cross-correlation it transposes, see `Conv2D`: a stride of 2 doubles the size
-    ("same": exactly), padding crops the output. ``output_padding`` adds rows and columns at the end, of the sizes
-    that a strided cross-correlation would have mapped to the same input.
+    Options are those of the transposed cross-correlation, see `Conv2D`: a stride of 2 doubles the size (exactly with
+    "same"), and padding crops the output. ``output_padding`` adds rows and columns at the end, to select one of the
+    output sizes that the strided cross-correlation maps to the same input size.
 
-    x[c,i,j] spreads over y[o, s·i + d·u − p, s·j + d·v − p] with weight w[c,o,u,v];  w (C_in, filters/groups, KH, KW)
+    x[c,i,j] is added to y[o, s·i + d·u − p, s·j + d·v − p] with weight w[c,o,u,v];  w (C_in, filters/groups, KH, KW)
 
     Shapes   (C, H, W) → (filters, H', W'), H' = s(H − 1) + d(KH − 1) + 1 − p_top − p_bottom + output_padding
+    Errors   ShapeError when the padding crops everything, or no cross-correlation maps the output size to the input's
     Source   Dumoulin and Visin 2016, section 4; the gradient is VanillaCNN eq. 38, run forward
     """
 
@@ -197,12 +202,12 @@ class ConvTranspose2D(_Convolution):
         return initializers.Fans(w[0] * prod(w[2:]), prod(w[1:]))
 
     def _crop(self, size: Shape) -> tuple[shapes.Pair, ...]:
-        """Padding of the cross-correlation that is transposed; "same" is that of a picture of s·H cells."""
+        """Return the padding of the transposed cross-correlation; "same" refers to an image of s·H rows."""
         strides = self._numbers("stride")
         return self._padding(tuple(cells * step for cells, step in zip(size, strides, strict=True)))
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """(filters, H', W') with H' = s(H − 1) + d(K − 1) + 1 − p + output_padding; with "same", s·H."""
+        """Return (filters, H', W') with H' = s(H − 1) + d(K − 1) + 1 − p + output_padding; with "same", s·H."""
         self._check(shape, name)
         kernel, strides, dilation = (self._numbers(option) for option in ("kernel", "stride", "dilation"))
         extra = shapes.per_axis("output_padding", self.output_padding, 2, least=0)
@@ -226,7 +231,7 @@ class ConvTranspose2D(_Convolution):
         return (self.filters, *sizes)
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """y = wᵀ x + b;  db = Σ dy,  dw = dy ⋆ x,  dx = w ⋆ dy: the operations of `Conv2D` in exchanged places."""
+        """Emit y = wᵀ x + b;  db = Σ dy,  dw = dy ⋆ x,  dx = w ⋆ dy: the operations of `Conv2D`, exchanged."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
         w, dy = builder.parameter("w"), y.gradient()
         options = self._attributes(self._crop(x.shape[1:]), False)

@@ -10,13 +10,14 @@ from chainrule.plan import Builder, Tensor
 
 @dataclass(frozen=True)
 class Dense(Layer):
-    """Every output sees every input: y = W x + b, from (F_in,) to (features,).
+    """Dense (fully connected) layer: y = W x + b.
 
     features     number of outputs
     bias         False for none
-    initializer  of W (features, F_in); b begins at 0
+    initializer  initializer of W (features, F_in); b starts at 0
 
     Shapes   (F_in,) → (features,)
+    Errors   ShapeError when the input is not a vector
     Source   VanillaCNN eq. 23–24, 29–31; numpy-cnn eq. 1–5; reference/dense.py
     """
 
@@ -33,19 +34,19 @@ class Dense(Layer):
         initializers.find(self.initializer)
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """(features,)."""
+        """Return (features,)."""
         self._expect(shape, name, 1, "vector (put Flatten() before it)")
         return (self.features,)
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
-        """W (features, F_in) and b (features,)."""
+        """Return W (features, F_in) and, unless ``bias=False``, b (features,)."""
         self.output_shape(shape, name)
         fans = initializers.Fans(shape[0], self.features)
         w = Parameter("w", (self.features, shape[0]), self.initializer, fans)
         return (w, Parameter("b", (self.features,), "zeros", fans)) if self.bias else (w,)
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """y = W x + b;  db = Σ dy,  dW = Σ dy xᵀ,  dx = Wᵀ dy."""
+        """Emit y = W x + b;  db = Σ dy,  dW = Σ dy xᵀ,  dx = Wᵀ dy."""
         y = builder.activation("y", (self.features,))
         w = builder.parameter("w")
         b = builder.parameter("b") if self.bias else None

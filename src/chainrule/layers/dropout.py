@@ -13,12 +13,17 @@ RUNTIME = {"seed": ("seed", 1), "step": ("step", 1), "first": ("first", 1)}
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """In training, drops each number with probability ``rate`` and divides the rest by 1 − rate; else nothing.
+    """Dropout: in training, sets each element to 0 with probability ``rate``; in inference, the identity.
 
-    What is dropped is a function of (seed, layer, step, sample, element), so that backward makes the same mask again.
+    rate   probability of dropping an element, 0 ≤ rate < 1
+
+    The mask is a function of (seed, layer, step, sample, element), so that backward computes the same one again.
 
     y = x / (1 − rate) where kept, else 0
-    Source   Srivastava et al. 2014, scaled in training; reference/dropout.py
+
+    Shapes   any shape, unchanged
+    Errors   OptionError when the rate is outside [0, 1)
+    Source   Srivastava et al. 2014, with the scaling in training; reference/dropout.py
     """
 
     rate: float = 0.5
@@ -31,7 +36,7 @@ class Dropout(Layer):
             raise OptionError(f"Dropout: rate {self.rate!r}: expected at least 0 and below 1")
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """y = mask·x / (1 − rate);  dx = mask·dy / (1 − rate): the same operation."""
+        """Emit y = mask·x / (1 − rate) and dx = mask·dy / (1 − rate), the same operation."""
         if not builder.training or self.rate == 0:
             return x
         y = builder.activation("y", x.shape)

@@ -12,14 +12,15 @@ from chainrule.shapes import text
 
 @dataclass(frozen=True)
 class BatchNorm2D(Layer):
-    """Every channel with mean 0 and variance 1 over the batch, then scaled by γ and shifted by β.
+    """Batch normalisation: each channel gets mean 0 and variance 1 over the batch, then the scale γ and the shift β.
 
-    momentum  share of the batch in the running statistics that inference uses: running ← (1−m)·running + m·batch
+    momentum  weight of the batch in the running statistics, which inference uses: running ← (1−m)·running + m·batch
     epsilon   added to the variance
-    Takes (C, H, W) and (F,).
 
-    y = γ (x − μ)/√(σ² + ε) + β      μ, σ² of the channel over the whole batch (inference: the running ones)
+    y = γ (x − μ)/√(σ² + ε) + β      μ, σ² of the channel over the whole batch (inference: running statistics)
 
+    Shapes   (C, H, W) or (F,), unchanged
+    Errors   ShapeError for an input of another shape; OptionError unless 0 < momentum ≤ 1 and epsilon > 0
     Source   Ioffe and Szegedy 2015; reference/normalization.py
     """
 
@@ -35,14 +36,14 @@ class BatchNorm2D(Layer):
             raise OptionError(f"{self.describe()}: expected 0 < momentum ≤ 1 and epsilon > 0")
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """The shape that came."""
+        """Return the input's shape; ShapeError when it is not accepted."""
         if len(shape) not in (1, self.axes + 1):
             taken = "(C, H, W)" if self.axes == 2 else "(C, W)"
             raise ShapeError(f"{type(self).__name__} {name!r}: expected an input {taken} or (F,), found {text(shape)}")
         return shape
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
-        """γ and β, and the running mean and variance."""
+        """Return γ and β, and the running mean and variance, all (C,)."""
         channels = shape[:1]
         return (
             Parameter("gamma", channels, "ones"),
@@ -52,7 +53,7 @@ class BatchNorm2D(Layer):
         )
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Training: batch statistics, which need the whole batch; inference: the running ones, sample by sample."""
+        """Emit normalisation by batch statistics in training, by running statistics in inference."""
         given = builder.activation("y", x.shape)
         x, y = lifted(x), lifted(given)
         gamma, beta = builder.parameter("gamma"), builder.parameter("beta")
@@ -83,6 +84,6 @@ class BatchNorm2D(Layer):
 
 @dataclass(frozen=True)
 class BatchNorm1D(BatchNorm2D):
-    """`BatchNorm2D` for (C, W), and (F,) as well."""
+    """`BatchNorm2D` for inputs (C, W) or (F,)."""
 
     axes: ClassVar[int] = 1

@@ -1,4 +1,4 @@
-"""A layer that a learner wrote: one opaque operation forward, and one backward."""
+"""A custom layer: a user's own code as one opaque operation forward, and one backward."""
 
 import copy
 from typing import Any, ClassVar, cast
@@ -14,18 +14,21 @@ from chainrule.shapes import text
 from chainrule.student import Array, Student
 from chainrule.student.interface import OWN
 
-TRIAL = 2  # samples of the batch on which shapes and parameters are found
+TRIAL = 2  # batch size of the trial that determines shapes and parameters
 
 
 class Own(Layer):
-    """Your own layer among the others: a class, an object, a module, or (forward, backward); docs/own-layers.md.
+    """Custom layer around a class, an object, a module, or (forward, backward); see docs/own-layers.md.
 
-    source      what you wrote; a class is made without arguments
-    parameters  first values by name, for plain functions, which have no other
+    source      your code; a class is instantiated without arguments
+    parameters  initial values by name, for plain functions, which have no others
 
-    `Sequential` makes one of every object with `forward` and `backward`. Shapes and parameters are found by a trial on
-    two random samples; the first values of the parameters are those the object has. They then live in the model's
-    buffers, and the object is given them anew at every call. Threads call it one at a time.
+    `Sequential` wraps every object with `forward` and `backward` in one. A trial on two random samples determines the
+    output shape and the parameters; the object's own values are the initial ones. The parameters then live in the
+    model's buffers, and every call sets them in the object. Threads call it one at a time.
+
+    Shapes   any (…) → the shape that forward returns, without the batch axis
+    Errors   StudentError, of one line, for any error in the code, and for results of the wrong shape
     """
 
     kind: ClassVar[str] = "student"
@@ -36,15 +39,15 @@ class Own(Layer):
         self._trials: dict[Shape, tuple[Shape, tuple[Parameter, ...]]] = {}
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """What the trial gave."""
+        """Return the output shape of the trial."""
         return self._trial(shape, name)[0]
 
     def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
-        """What the trial found, beginning with the values it found."""
+        """Return the parameters that the trial found, with their values."""
         return self._trial(shape, name)[1]
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """y from x and the parameters; dx and their gradients from dy, and from x once more: see `backward`."""
+        """Emit the calls of forward and backward; backward also reads x and the parameters, to repeat forward."""
         shape, parameters = self._trial(x.shape, builder.layer)
         y = builder.activation("y", shape)
         own = [builder.parameter(parameter.name) for parameter in parameters]
@@ -56,18 +59,18 @@ class Own(Layer):
         return y
 
     def to_config(self) -> dict[str, Any]:
-        """Nothing: code is not written to a file, and none is ever run because a file says so."""
+        """Refuse with a StudentError: code is neither written to a file nor run because a file names it."""
         raise StudentError(
             f"{self.student.kind} is your own code, which no file holds: keep model.weights (numpy.savez), "
             "and give them to model.set_weights of a model you made again"
         )
 
     def describe(self) -> str:
-        """What the learner calls it."""
+        """Return the name of the code, marked as custom."""
         return f"{self.student.kind}{OWN}"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Own":
-        """Return another layer around a copy of the learner's object."""
+        """Return an independent layer, around a copy of the object."""
         twin = Own.__new__(Own)
         with self._lock:
             twin.__dict__.update(self.__dict__ | {"student": copy.deepcopy(self.student, memo), "_lock": ThreadLock()})
@@ -89,12 +92,12 @@ class Own(Layer):
         return self._trials[shape]
 
     def _forward(self, x: Array, *values: Array) -> tuple[Array]:
-        """The operation forward."""
+        """Run forward for a batch."""
         with self._lock:
             return (self._run(x, values),)
 
     def _backward(self, dy: Array, x: Array, *values: Array) -> tuple[Array, ...]:
-        """The operation backward; goes forward again where another thread did so in between."""
+        """Run backward for a batch, after repeating forward if another call of it came in between."""
         with self._lock:
             if not self.student.follows(x, dict(zip(self.student.names, values, strict=True))):
                 self._run(x, values)
@@ -116,12 +119,12 @@ class Own(Layer):
 
     def _real(self, values: Array, dtype: Any) -> Array:
         if np.iscomplexobj(values) and np.dtype(dtype).kind == "f":
-            raise StudentError(f"{self.student.kind}: gave complex numbers for real ones")
+            raise StudentError(f"{self.student.kind}: returned complex numbers for real inputs")
         return np.ascontiguousarray(values, dtype).reshape(values.shape)
 
 
 def is_own(thing: Any) -> bool:
-    """Whether `Own` could be made of something that is no layer."""
+    """Return whether an object that is not a layer can be wrapped in `Own`."""
     if isinstance(thing, tuple | list):
         pair = cast("tuple[Any, ...]", thing)
         return len(pair) == 2 and all(callable(function) for function in pair)

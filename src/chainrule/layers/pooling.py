@@ -1,4 +1,4 @@
-"""Pooling layers: max, average and sum, in one and two dimensions, and max and average over the whole image."""
+"""Pooling layers: max, average and sum in one and two dimensions, and global max and average."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,11 +12,11 @@ from chainrule.shapes import PaddingLike
 
 @dataclass(frozen=True)
 class _Pool(Layer):
-    """What the pooling layers share: a window moved over every channel alone.
+    """Base of pooling layers: a window slides over every channel separately.
 
-    window   cells a side, or (vertical, horizontal)
-    stride   cells from one window to the next; the window itself when not given
-    padding  as in `Conv2D`; at every side smaller than the window
+    window   size of the window: a number of pixels, or (vertical, horizontal)
+    stride   pixels from one window to the next; the window size when not given
+    padding  as in `Conv2D`; smaller than the window on every side
     """
 
     window: int | tuple[int, ...] = 2
@@ -43,7 +43,7 @@ class _Pool(Layer):
         return shapes.resolve_padding(self.padding, size, window, stride, (1,) * self.axes)
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """(C, H', W') with H' = ⌊(H + p − K)/s⌋ + 1."""
+        """Return (C, H', W') with H' = ⌊(H + p − K)/s⌋ + 1."""
         self._expect(shape, name, self.axes + 1, "(C, H, W)" if self.axes == 2 else "(C, W)")
         window, stride = self._windows()
         padding = self._padding(shape[1:])
@@ -70,7 +70,7 @@ class _MaxPool(_Pool):
     kind: ClassVar[str] = "pool"
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """y = the largest cell of each window, and where it was;  dx = dy put back there."""
+        """Emit y = the maximum of each window, with its position;  dx = dy at that position."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
         picture, result = lifted(x), lifted(y)
         winner = builder.activation("winner", result.shape, integer=True)
@@ -88,7 +88,7 @@ class _MeanPool(_Pool):
         return "cells"
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """y = the sum of each window over its divisor;  dx = dy over the divisor, to every cell of the window."""
+        """Emit y = the sum of each window divided by D;  dx = dy/D at every position of the window."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
         picture, result = lifted(x), lifted(y)
         options = {**self._attributes(x.shape[1:]), "divisor": self._divisor()}
@@ -101,7 +101,7 @@ class _MeanPool(_Pool):
 
 @dataclass(frozen=True)
 class MaxPool2D(_MaxPool):
-    """The largest cell of every window; ties go to the first, padding never wins, NaN does.
+    """Max pooling: the maximum of every window. Ties go to the first entry, padding never wins, NaN propagates.
 
     window, stride, padding   as in `AveragePool2D`
 
@@ -114,21 +114,21 @@ class MaxPool2D(_MaxPool):
 
 @dataclass(frozen=True)
 class MaxPool1D(_MaxPool):
-    """`MaxPool2D` for (C, W)."""
+    """`MaxPool2D` for inputs (C, W)."""
 
     axes: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)
 class AveragePool2D(_MeanPool):
-    """The mean of every window.
+    """Average pooling: the mean of every window.
 
-    window         cells a side, or (vertical, horizontal)
-    stride         cells from one window to the next; the window itself when not given
-    padding        as in `Conv2D`, at every side smaller than the window
-    count_padding  divide by the whole window even where part of it lies on padding
+    window         size of the window: a number of pixels, or (vertical, horizontal)
+    stride         pixels from one window to the next; the window size when not given
+    padding        as in `Conv2D`; smaller than the window on every side
+    count_padding  True divides by the size of the whole window even where part of it lies on padding
 
-    y[c,i,j] = 1/n · Σ_{u,v} x̄[c, s·i + u, s·j + v],   n the cells of the window that are not padding
+    y[c,i,j] = 1/D · Σ_{u,v} x̄[c, s·i + u, s·j + v],   D the number of entries in the window that are not padding
 
     Shapes   (C, H, W) → (C, H', W'), H' = ⌊(H + p_top + p_bottom − K)/s⌋ + 1
     Source   VanillaCNN eq. 16, 20, 34, 39; reference/pooling.py
@@ -146,14 +146,17 @@ class AveragePool2D(_MeanPool):
 
 @dataclass(frozen=True)
 class AveragePool1D(AveragePool2D):
-    """`AveragePool2D` for (C, W)."""
+    """`AveragePool2D` for inputs (C, W)."""
 
     axes: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)
 class SumPool2D(_MeanPool):
-    """The sum of every window: average pooling without the division."""
+    """Sum pooling: the sum of every window; options and shapes as in `AveragePool2D`.
+
+    y[c,i,j] = Σ_{u,v} x̄[c, s·i + u, s·j + v]
+    """
 
     def _divisor(self) -> str:
         return "one"
@@ -161,14 +164,14 @@ class SumPool2D(_MeanPool):
 
 @dataclass(frozen=True)
 class SumPool1D(SumPool2D):
-    """`SumPool2D` for (C, W)."""
+    """`SumPool2D` for inputs (C, W)."""
 
     axes: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)
 class _GlobalPool(Layer):
-    """Base of pooling over whole channels: one window as large as the image."""
+    """Base of global pooling: one window as large as the image."""
 
     kind: ClassVar[str] = "pool"
     axes: ClassVar[int] = 2
@@ -179,7 +182,7 @@ class _GlobalPool(Layer):
         return shape[:1]
 
     def _whole(self, builder: Builder, x: Tensor) -> tuple[Tensor, Tensor, Tensor, dict[str, Any]]:
-        """Return the output, the image, the output as 1×1 results, and the options of the window."""
+        """Return the output (C,), the image, the output viewed as (C, 1, 1), and the attributes of the window."""
         y, image = builder.activation("y", x.shape[:1]), lifted(x)
         size = image.shape[1:]
         options = {"window": size, "stride": size, "padding": ((0, 0), (0, 0))}
@@ -188,10 +191,10 @@ class _GlobalPool(Layer):
 
 @dataclass(frozen=True)
 class GlobalAveragePool2D(_GlobalPool):
-    """The mean of every channel: (C, H, W) → (C,)."""
+    """Global average pooling: the mean of every channel, (C, H, W) → (C,)."""
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """y = the mean of each channel;  dx = dy over the number of its cells, to every cell."""
+        """Emit y = the mean of each channel;  dx = dy/(H·W) at every position."""
         y, image, result, options = self._whole(builder, x)
         options["divisor"] = "cells"
         builder.forward("average_pool", (image,), (result,), **options)
@@ -202,17 +205,17 @@ class GlobalAveragePool2D(_GlobalPool):
 
 @dataclass(frozen=True)
 class GlobalAveragePool1D(GlobalAveragePool2D):
-    """`GlobalAveragePool2D` for (C, W)."""
+    """`GlobalAveragePool2D` for inputs (C, W)."""
 
     axes: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)
 class GlobalMaxPool2D(_GlobalPool):
-    """The largest cell of every channel, the first of equals: (C, H, W) → (C,)."""
+    """Global max pooling: the maximum of every channel, (C, H, W) → (C,). Ties go to the first entry."""
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """y = the largest cell of each channel, and where it was;  dx = dy put back there."""
+        """Emit y = the maximum of each channel, with its position;  dx = dy at that position."""
         y, image, result, options = self._whole(builder, x)
         winner = builder.activation("winner", result.shape, integer=True)
         builder.forward("max_pool", (image,), (result, winner), **options)
@@ -222,6 +225,6 @@ class GlobalMaxPool2D(_GlobalPool):
 
 @dataclass(frozen=True)
 class GlobalMaxPool1D(GlobalMaxPool2D):
-    """`GlobalMaxPool2D` for (C, W)."""
+    """`GlobalMaxPool2D` for inputs (C, W)."""
 
     axes: ClassVar[int] = 1

@@ -1,4 +1,4 @@
-"""Layers that only rename the axes: the numbers stay where they are, forward and backward, so nothing is emitted."""
+"""Layers that only change the shape: values keep their memory, forward and backward, so nothing is emitted."""
 
 import math
 from dataclasses import dataclass
@@ -12,22 +12,31 @@ from chainrule.shapes import text
 
 @dataclass(frozen=True)
 class Flatten(Layer):
-    """All axes of a sample as one, row by row, channel after channel.   Source   VanillaCNN eq. 21–22"""
+    """Flatten every sample to a vector, in row-major order, channel after channel.
+
+    Shapes   (C, H, W) → (C·H·W,); likewise for any other shape
+    Source   VanillaCNN eq. 21–22
+    """
 
     kind: ClassVar[str] = "flatten"
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """(C·H·W,)."""
+        """Return (C·H·W,)."""
         return (math.prod(shape),)
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """The same memory in another shape."""
+        """Return a view of the same memory in the new shape."""
         return x.viewed(self.output_shape(x.shape, builder.layer))
 
 
 @dataclass(frozen=True)
 class Reshape(Layer):
-    """The numbers of a sample in another shape with as many of them."""
+    """Reshape every sample, in row-major order.
+
+    shape   the new shape, without the batch axis
+
+    Errors   ShapeError when the input has another number of elements
+    """
 
     shape: tuple[int, ...]
 
@@ -39,11 +48,11 @@ class Reshape(Layer):
             whole(self, "shape", size)
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """``shape``."""
+        """Return ``self.shape``; ShapeError when the input has another number of elements."""
         if math.prod(shape) != math.prod(self.shape):
-            raise ShapeError(f"Reshape {name!r}: {text(shape)} numbers do not fill {text(self.shape)}")
+            raise ShapeError(f"Reshape {name!r}: {text(shape)} elements do not fill {text(self.shape)}")
         return self.shape
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """The same memory in another shape."""
+        """Return a view of the same memory in the new shape."""
         return x.viewed(self.output_shape(x.shape, builder.layer))

@@ -1,7 +1,7 @@
-"""The operations as their equations, in literal loops: what they mean, and what every engine is held to.
+"""The definition of every operation: its equation as literal loops, with which every engine is compared.
 
 Any dtype: float32 and float64, and complex numbers where the mathematics allows it (for complex-step derivatives).
-Slow on purpose; to compute with, take an engine.
+Slow on purpose; engines do the actual computation.
 """
 
 from chainrule.reference.activations import (

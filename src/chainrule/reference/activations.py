@@ -1,6 +1,6 @@
 """The activations and their gradients, element by element (softmax: row by row).
 
-Where the derivative is simplest in the result, y is kept for backward; elsewhere x.
+y is kept for backward where the derivative is simplest in terms of y, elsewhere x.
 
 Derived step by step in docs/derivations/activations.md.
 """
@@ -18,7 +18,7 @@ GELU_CUBIC = 0.044715
 
 
 def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
-    """Squash every number into (0, 1).
+    """Map every element to (0, 1).
 
     y = σ(x) = 1/(1 + e⁻ˣ) = eˣ/(1 + eˣ)        the second form for x ≤ 0, so that no power of e overflows
 
@@ -48,7 +48,7 @@ def sigmoid_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
 
 
 def tanh(x: NDArray[Any]) -> NDArray[Any]:
-    """Squash every number into (−1, 1).
+    """Map every element to (−1, 1).
 
     y = tanh(x) = (eˣ − e⁻ˣ)/(eˣ + e⁻ˣ)
 
@@ -72,7 +72,7 @@ def tanh_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
 
 
 def arctan(x: NDArray[Any]) -> NDArray[Any]:
-    """Squash every number into (−π/2, π/2).
+    """Map every element to (−π/2, π/2).
 
     y = arctan(x)
 
@@ -90,14 +90,14 @@ def arctan_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     """dx = dy / (1 + x²)"""
     check_same("arctan_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
-    with np.errstate(over="ignore"):  # an x² beyond the largest number gives 0, its limit
+    with np.errstate(over="ignore"):  # an x² that overflows gives 0, the limit
         for e in np.ndindex(dy.shape):
             dx[e] = dy[e] / (1 + x[e] * x[e])
     return dx
 
 
 def relu(x: NDArray[Any]) -> NDArray[Any]:
-    """Replace what is negative by zero; NaN stays.
+    """Replace negative elements by zero; NaN propagates.
 
     y = max(0, x)
 
@@ -124,7 +124,7 @@ def relu_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
 
 
 def leaky_relu(x: NDArray[Any], *, slope: float = 0.01) -> NDArray[Any]:
-    """Scale what is negative by a small slope; NaN stays.
+    """Scale negative elements by a small slope; NaN propagates.
 
     y = x where x > 0, else slope · x
 
@@ -148,7 +148,7 @@ def leaky_relu_dx(dy: NDArray[Any], x: NDArray[Any], *, slope: float = 0.01) -> 
 
 
 def gelu(x: NDArray[Any]) -> NDArray[Any]:
-    """Weigh every number by about the probability that a normal one is smaller: the tanh form.
+    """Weight every element by the normal distribution function, approximated by tanh.
 
     y = ½ x (1 + tanh a)        a = √(2/π) (x + 0.044715 x³)
 
@@ -157,7 +157,7 @@ def gelu(x: NDArray[Any]) -> NDArray[Any]:
     Source   Hendrycks, Gimpel 2016
     """
     y = np.empty_like(x)
-    with np.errstate(over="ignore"):  # an infinite a is as good as a large one
+    with np.errstate(over="ignore"):  # tanh of an infinite a is right
         for e in np.ndindex(x.shape):
             a = GELU_SCALE * (x[e] + GELU_CUBIC * x[e] * x[e] * x[e])
             y[e] = 0.5 * x[e] * (1 + np.tanh(a))
@@ -172,7 +172,7 @@ def gelu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
         for e in np.ndindex(dy.shape):
             t = np.tanh(GELU_SCALE * (x[e] + GELU_CUBIC * x[e] * x[e] * x[e]))
             da = GELU_SCALE * (1 + 3 * GELU_CUBIC * x[e] * x[e])
-            bend = 0 if abs(t) == 1 else 0.5 * x[e] * (1 - t * t) * da  # 0, also where da is infinite
+            bend = 0 if abs(t) == 1 else 0.5 * x[e] * (1 - t * t) * da  # 0 even where da is infinite
             dx[e] = dy[e] * (0.5 * (1 + t) + bend)
     return dx
 
@@ -213,5 +213,5 @@ def softmax_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
 
 
 def _at_most_zero(x: Any) -> bool:
-    """x ≤ 0, by the real part of a complex number; False for NaN, which therefore passes through."""
+    """Return whether x ≤ 0, by the real part of a complex number; False for NaN, which therefore propagates."""
     return bool(x.real <= 0)

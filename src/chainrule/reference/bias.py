@@ -1,4 +1,4 @@
-"""The bias of a convolution or a dense layer: one number a channel, or one for each output position.
+"""The bias of a convolution or a dense layer: one entry for each channel, or for each output position.
 
 Derived step by step in docs/derivations/bias.md.
 """
@@ -13,14 +13,14 @@ from chainrule.shapes import text
 
 
 def add_bias(x: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    """Add to every channel its bias.
+    """Add the bias of every channel.
 
     y[n,o,i,j] = x[n,o,i,j] + b[o]        tied
     y[n,o,i,j] = x[n,o,i,j] + b[o,i,j]    untied
 
     Shapes   x (N, C, H, W) or (N, F), b (C,) or (C, H, W)  →  y like x
     Kept     nothing
-    Errors   ShapeError when b is neither one number a channel nor one for each position
+    Errors   ShapeError when b has neither one entry for each channel nor one for each position
     Source   VanillaCNN eq. 14, 18 (tied); numpy-cnn eq. 8; Independent Code and Venchislaw eq. 4 (untied)
     """
     if x.ndim < 2 or b.shape not in ((x.shape[1],), x.shape[1:]):

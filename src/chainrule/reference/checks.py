@@ -1,4 +1,4 @@
-"""Refusals that several operations share; each message names the operation and quotes the sizes."""
+"""Checks of shapes shared by operations; each message names the operation and quotes the sizes."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from chainrule.shapes import text
 
 
 def check_axes(operation: str, name: str, array: NDArray[Any], axes: str) -> None:
-    """Refuse an array whose number of axes is not that of ``axes``, such as "N, C, H, W"."""
+    """Refuse an array whose number of axes differs from that of ``axes``, such as "N, C, H, W"."""
     if array.ndim != len(axes.split(",")):
         raise ShapeError(f"{operation}: {name} is {text(array.shape) or 'a single number'}, expected ({axes})")
 
 
 def check_same(operation: str, **arrays: NDArray[Any]) -> None:
-    """Refuse arrays, given by name, that are not all of one shape."""
+    """Refuse arrays, given by name, whose shapes differ."""
     if len({array.shape for array in arrays.values()}) > 1:
         shown = ", ".join(f"{name} {text(array.shape)}" for name, array in arrays.items())
         raise ShapeError(f"{operation}: shapes differ: {shown}")

@@ -1,4 +1,4 @@
-"""Cross-correlation and its two gradients. Each sums the same products; only where they are added differs.
+"""Cross-correlation and its two gradients, which iterate over the same products and sum them by different indices.
 
 Derived step by step in docs/derivations/convolution.md.
 """
@@ -32,7 +32,7 @@ def cross_correlate(
     y[n,o,i,j] = b[o] + Σ_{c,u,v} x̄[n,c, s·i + d·u, s·j + d·v] · w[o,c,u,v]        x̄: x padded with zeros
 
     groups   group g of the outputs reads group g of the inputs: c counts from g·C_in/groups
-    flip     the true convolution: w[o,c, KH−1−u, KW−1−v] in place of w[o,c,u,v]
+    flip     true convolution: w[o,c, KH−1−u, KW−1−v] in place of w[o,c,u,v]
 
     Shapes   x (N, C_in, H, W), w (C_out, C_in/groups, KH, KW), b (C_out,) or (C_out, H', W')  →  y (N, C_out, H', W')
              H' = ⌊(H + p_top + p_bottom − d(KH−1) − 1)/s⌋ + 1, W' likewise
@@ -65,8 +65,8 @@ def cross_correlate_dx(
     """dx[n,c,h,k] = Σ_{o,i,j,u,v} dy[n,o,i,j] · w[o,c,u,v]        where h = s·i + d·u − p_top, k = s·j + d·v − p_left
     dx[n,c,h,k] = Σ_{o,u,v} dȳ[n,o, (h + p − d·u)/s, (k + q − d·v)/s] · w[o,c,u,v]        dȳ: 0 where there is no output
 
-    The first line is as the loops have it: each dy is sent to the cells under its window. The second is the same sum,
-    collected by one cell; p = p_top and q = p_left.
+    The first line is the form of the loops: each dy is added to the cells under its window. The second is the same sum
+    collected for one cell, with p = p_top and q = p_left.
 
     With s = d = 1 this is the full convolution of dy and w. ``size`` is (H, W) of x.
 
@@ -108,7 +108,7 @@ def cross_correlate_dw(
     rows, columns = sliding("cross_correlate_dw", "kernel", x.shape[2:], kernel, stride, padding, dilation)
     check_shape("cross_correlate_dw", "dy", dy, (x.shape[0], dy.shape[1], rows.outputs, columns.outputs))
     dw = np.zeros(shape, np.result_type(x, dy))
-    slid = _rotated(dw) if flip else dw  # a view: what is added to it lands in dw
+    slid = _rotated(dw) if flip else dw  # a view of dw
     for n, o, i, j, c, u, v, (a, h, k) in _products(x.shape[0], shape, rows, columns, groups):
         slid[o, c, u, v] += dy[n, o, i, j] * x[n, a, h, k]
     return dw
@@ -117,7 +117,7 @@ def cross_correlate_dw(
 def _products(
     samples: int, shape: tuple[int, ...], rows: Axis, columns: Axis, groups: int
 ) -> Iterator[tuple[int, int, int, int, int, int, int, tuple[int, int, int]]]:
-    """Every product in the sum of the equation: n,o,i,j of y, then c,u,v of w, then channel and cell (a,h,k) of x."""
+    """Yield every product of the equation's sum: n,o,i,j of y, then c,u,v of w, then channel and cell (a,h,k) of x."""
     C_out, C_group = shape[:2]
     for n in range(samples):
         for o in range(C_out):
@@ -131,7 +131,7 @@ def _products(
 
 
 def _rotated(w: NDArray[Any]) -> NDArray[Any]:
-    """The kernel turned by 180°, as a view: w[o,c, KH−1−u, KW−1−v]."""
+    """Return a view of the kernel rotated by 180°: w[o,c, KH−1−u, KW−1−v]."""
     return w[:, :, ::-1, ::-1]
 
 

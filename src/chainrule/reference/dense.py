@@ -1,4 +1,4 @@
-"""The fully connected layer and its gradients.
+"""The dense (fully connected) layer and its gradients.
 
 Derived step by step in docs/derivations/dense.md.
 """
@@ -15,7 +15,7 @@ from chainrule.shapes import text
 
 
 def dense(x: NDArray[Any], w: NDArray[Any], b: NDArray[Any] | None = None) -> NDArray[Any]:
-    """Every output is a weighted sum of every input: y = W x + b.
+    """Compute weighted sums of all inputs: y = W x + b.
 
     y[n,o] = b[o] + Σ_c w[o,c] · x[n,c]
 

@@ -1,4 +1,4 @@
-"""Dropout: its gradient is the same operation on dy, with the same coordinates.
+"""Dropout, whose gradient is the same operation on dy with the same attributes.
 
 Derived step by step in docs/derivations/dropout.md.
 """
@@ -13,7 +13,7 @@ from chainrule.randomness import uniform
 
 
 def dropout(x: NDArray[Any], *, rate: float, stream: int, seed: int, step: int, first: int = 0) -> NDArray[Any]:
-    """Drop each element with probability ``rate`` and scale the others, so that the mean stays.
+    """Drop each element with probability ``rate`` and scale the others, which preserves the mean.
 
     y[n,e] = x[n,e] / (1 − rate) where uniform(seed, stream, step, first + n, e) ≥ rate, else 0
     dx     = dropout(dy) with the same attributes
@@ -21,7 +21,7 @@ def dropout(x: NDArray[Any], *, rate: float, stream: int, seed: int, step: int, 
     e counts the elements of a sample in row-major order; ``first`` is the number of sample 0 in the whole batch.
 
     Shapes   x (N, …)  →  y like x
-    Kept     nothing: the numbers are a pure function of the attributes
+    Kept     nothing: the mask is a pure function of the attributes
     Errors   ShapeError when x has no batch axis
     Source   Srivastava and others 2014, inverted; chainrule/randomness.py
     """

@@ -1,7 +1,7 @@
-"""The losses, one number a sample, and the gradient of their mean over the batch.
+"""The losses of each sample, and the gradient of their mean over the batch.
 
-Every gradient is of the *mean* over ``batch`` samples (None: those given), so that parts of a batch add up to the
-gradient of the whole. ε is the machine epsilon of the dtype.
+Every gradient is that of the *mean* over ``batch`` samples (None: the number given), so that the gradients of parts of
+a batch add up to that of the whole. ε is the machine epsilon of the dtype.
 
 Derived step by step in docs/derivations/losses.md.
 """
@@ -16,7 +16,7 @@ from chainrule.reference.checks import check_axes, check_same
 
 
 def half_squared_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """Half the squared distance between prediction and target.
+    """Compute half the squared distance between prediction and target.
 
     loss[n] = ½ Σ_k (p[n,k] − t[n,k])²
 
@@ -43,7 +43,7 @@ def half_squared_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None
 
 
 def mean_squared_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """The mean squared difference between prediction and target.
+    """Compute the mean squared difference between prediction and target.
 
     loss[n] = 1/K Σ_k (p[n,k] − t[n,k])²
 
@@ -70,7 +70,7 @@ def mean_squared_error_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | None
 
 
 def binary_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """How surprising the targets are when every p is a probability of its own.
+    """Compute the mean cross-entropy of independent probabilities p.
 
     loss[n] = −1/K Σ_k t[n,k] log p̂[n,k] + (1 − t[n,k]) log(1 − p̂[n,k])        p̂: p clipped to [ε, 1 − ε]
 
@@ -101,7 +101,7 @@ def binary_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | No
 
 
 def categorical_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """How surprising the target is when every row of p is one distribution over the classes.
+    """Compute the cross-entropy of a distribution over the classes, a row of p.
 
     loss[n] = −Σ_k t[n,k] log p̂[n,k]        p̂: p clipped to [ε, 1]
 
@@ -130,7 +130,7 @@ def categorical_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int
 
 
 def softmax_cross_entropy(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """Categorical cross-entropy of the softmax of p, without leaving the logarithms.
+    """Compute the categorical cross-entropy of the softmax of p, in terms of logarithms.
 
     loss[n] = Σ_k t[n,k] (L[n] − p[n,k])        L[n] = m + log Σ_k e^(p[n,k] − m),  m = max_k p[n,k]
 
@@ -163,7 +163,7 @@ def softmax_cross_entropy_dp(p: NDArray[Any], t: NDArray[Any], *, batch: int | N
 
 
 def correct(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """Whether prediction and target have their largest entry in the same place.
+    """Compare the positions of the largest entries of prediction and target.
 
     hit[n] = 1 where argmax_k p[n,k] = argmax_k t[n,k], else 0        argmax: the first of equals, the first NaN
 
@@ -177,7 +177,7 @@ def correct(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
 
 
 def correct_labels(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """Share of the labels of a sample that prediction and target put on the same side of ½.
+    """Compute the share of labels that prediction and target put on the same side of ½.
 
     share[n] = 1/K Σ_k (1 where (p[n,k] ≥ ½) = (t[n,k] ≥ ½), else 0)        NaN is on neither side
 
@@ -193,7 +193,7 @@ def correct_labels(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
 
 
 def absolute_error(p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """Mean distance between the outputs of a sample and their targets.
+    """Compute the mean absolute difference between prediction and target.
 
     error[n] = 1/K Σ_k abs(p[n,k] − t[n,k])
 
@@ -215,21 +215,21 @@ def _place_of_largest(row: NDArray[Any]) -> int:
 
 
 def _clipped(p: Any, low: Any, high: Any) -> Any:
-    """p kept in [low, high]; NaN stays."""
+    """Clip p to [low, high]; NaN propagates."""
     if p.real < low:
         return low
     return high if p.real > high else p
 
 
 def _one_a_sample(operation: str, p: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
-    """Zeros, one for each sample, after a look at the shapes."""
+    """Return a zero for each sample, after checking the shapes."""
     check_axes(operation, "p", p, "N, K")
     check_same(operation, p=p, t=t)
     return np.zeros(p.shape[:1], p.dtype)
 
 
 def _gradient(operation: str, p: NDArray[Any], t: NDArray[Any], batch: int | None) -> tuple[NDArray[Any], int]:
-    """Room for the gradient, after a look at the shapes, and the number of samples that the mean is over."""
+    """Return an empty array for the gradient, after checking the shapes, and the batch size of the mean."""
     check_axes(operation, "p", p, "N, K")
     check_same(operation, p=p, t=t)
     return np.empty_like(p), p.shape[0] if batch is None else batch

@@ -1,6 +1,6 @@
-"""Batch normalisation: every channel is given mean 0 and variance 1 over the batch, then a scale and a shift.
+"""Batch normalisation: every channel gets mean 0 and variance 1 over the batch, then a scale and a shift.
 
-M is the number of values a channel has in the batch, N·H·W (or N); sums over n, i, j run over those.
+M is the number of values of a channel in the batch, N·H·W (or N); sums over n, i, j run over them.
 
 Derived step by step in docs/derivations/normalization.md.
 """
@@ -26,7 +26,7 @@ def batch_norm(
 
     Shapes   x (N, C, H, W) or (N, C), gamma (C,), beta (C,)  →  y like x, mean (C,), variance (C,)
     Kept     x, mean and variance
-    Errors   ShapeError when gamma or beta is not one number a channel
+    Errors   ShapeError when gamma or beta does not have one entry for each channel
     Source   Ioffe, Szegedy 2015, algorithm 1
     """
     M = _check("batch_norm", x, gamma=gamma, beta=beta)
@@ -50,9 +50,9 @@ def batch_norm_dx(
 ) -> NDArray[Any]:
     """dx = gamma[c] / √(variance[c] + ε) · (dy − dbeta[c]/M − x̂ · dgamma[c]/M)
 
-    Mean and variance depend on x: the two subtracted terms are what flows through them.
+    Mean and variance depend on x: the two subtracted terms are their contributions to the gradient.
 
-    Source   Ioffe, Szegedy 2015, section 3, gathered into one line
+    Source   Ioffe, Szegedy 2015, section 3, combined into one equation
     """
     M = _check("batch_norm_dx", x, gamma=gamma, mean=mean, variance=variance)
     dgamma, dbeta = batch_norm_dw(dy, x, mean, variance, epsilon=epsilon)
@@ -89,12 +89,12 @@ def batch_norm_inference(
     *,
     epsilon: float = 1e-5,
 ) -> NDArray[Any]:
-    """Normalise every channel by statistics that are given: after training, the running ones.
+    """Normalise every channel by given statistics: in inference, the running ones.
 
     y[n,c,i,j] = gamma[c] · (x[n,c,i,j] − running_mean[c]) / √(running_variance[c] + ε) + beta[c]
 
     Shapes   x (N, C, H, W) or (N, C), the others (C,)  →  y like x
-    Errors   ShapeError when one of the others is not one number a channel
+    Errors   ShapeError when one of the others does not have one entry for each channel
     Source   Ioffe, Szegedy 2015, algorithm 2
     """
     given = {"gamma": gamma, "beta": beta, "running_mean": running_mean, "running_variance": running_variance}
@@ -115,13 +115,13 @@ def running_statistics(
     count: int,
     momentum: float = 0.1,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Move the running statistics a little towards those of the batch.
+    """Move the running statistics towards those of the batch.
 
     running_mean[c]     ← (1 − momentum) · running_mean[c] + momentum · mean[c]
     running_variance[c] ← (1 − momentum) · running_variance[c] + momentum · variance[c] · M/(M − 1)        unbiased
 
-    Shapes   all (C,)  →  running_mean (C,), running_variance (C,);  ``count`` is M. A single value (M = 1) has no
-             unbiased variance; its variance, 0, is then taken as it is
+    Shapes   all (C,)  →  running_mean (C,), running_variance (C,);  ``count`` is M. For M = 1, where the unbiased
+             variance is undefined, the variance 0 is used
     Errors   ShapeError when the four differ
     Source   Ioffe, Szegedy 2015, algorithm 2; PyTorch, BatchNorm2d
     """
@@ -137,7 +137,7 @@ def running_statistics(
 
 
 def _check(operation: str, x: NDArray[Any], **channelwise: NDArray[Any]) -> int:
-    """M, after a look at the shapes."""
+    """Return M, after checking the shapes."""
     if x.ndim not in (2, 4):
         raise ShapeError(f"{operation}: x is {text(x.shape)}, expected (N, C, H, W) or (N, C)")
     for name, array in channelwise.items():

@@ -20,7 +20,7 @@ DIVISORS = ("cells", "window", "one")
 def max_pool(
     x: NDArray[Any], *, window: Pair, stride: Pair | None = None, padding: Padding = ((0, 0), (0, 0))
 ) -> tuple[NDArray[Any], NDArray[np.int32]]:
-    """The largest cell under each window, and where it was.
+    """Compute the maximum of each window, and its position.
 
     y[n,c,i,j]      = max_{u,v} x[n,c,h,k]        h = s·i + u − p_top, k = s·j + v − p_left, on the image only
     winner[n,c,i,j] = h·W + k of that cell: the first in row-major window order; the first NaN when there is one
@@ -66,7 +66,7 @@ def average_pool(
     padding: Padding = ((0, 0), (0, 0)),
     divisor: str = "cells",
 ) -> NDArray[Any]:
-    """The sum of the cells under each window, over a divisor.
+    """Compute the sum of each window, divided by D.
 
     y[n,c,i,j] = 1/D Σ_{u,v} x[n,c,h,k]        h = s·i + u − p_top, k = s·j + v − p_left, on the image only
 
@@ -114,14 +114,14 @@ def average_pool_dx(
 
 
 def _cells(rows: Axis, columns: Axis, i: int, j: int) -> Iterator[Pair]:
-    """The cells of the image under the window at (i, j), row by row."""
+    """Yield the cells of the image under the window at (i, j), row by row."""
     for _, h in rows.taps(i):
         for _, k in columns.taps(j):
             yield h, k
 
 
 def _beats(cell: Any, best: Any) -> bool:
-    """Whether a cell takes over from the best so far: larger, or the first NaN."""
+    """Return whether a cell replaces the best so far: it is larger, or the first NaN."""
     return bool(cell > best or (np.isnan(cell) and not np.isnan(best)))
 
 
@@ -136,7 +136,7 @@ def _divided_by(divisor: str, rows: Axis, columns: Axis, i: int, j: int) -> int:
 
 
 def _pooled(operation: str, size: Pair, window: Pair, stride: Pair | None, padding: Padding) -> tuple[Axis, Axis]:
-    """Rows and columns; with less padding than window, no window lies on padding alone."""
+    """Return rows and columns; padding must be smaller than the window, so that none lies on padding alone."""
     if any(zeros >= taps for taps, pair in zip(window, padding, strict=True) for zeros in pair):
         raise ShapeError(f"{operation}: padding {padding} is not smaller than the {text(window)} window")
     return sliding(operation, "window", size, window, window if stride is None else stride, padding)

@@ -38,7 +38,7 @@ def momentum_update(
     nesterov: bool,
     decay: float = 0.0,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Step along a velocity that gathers the gradients; Nesterov looks one step ahead of it.
+    """Step along a velocity that accumulates the gradients; with Nesterov, evaluated one step ahead.
 
     h = g + decay · p,  v ← μ v + h
     p ← p − rate · v, and Nesterov p ← p − rate · (h + μ v)        μ = momentum, v the new velocity
@@ -69,7 +69,7 @@ def rmsprop_update(
     momentum: float,
     decay: float = 0.0,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Step along the gradient over its root mean square, or along a velocity that gathers such steps.
+    """Step along the gradient divided by its root mean square, or along a velocity that accumulates such steps.
 
     h = g + decay · p,  v ← α v + (1 − α) h²
     u ← μ u + h / (√v + ε),  p ← p − rate · u        α = alpha, ε = epsilon, μ = momentum
@@ -101,7 +101,7 @@ def adam_update(
     epsilon: float,
     decay: float,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Step along the mean gradient over its root mean square; with decay, shrink the parameters first (AdamW).
+    """Step along the mean gradient divided by its root mean square; with decay, shrink the parameters first (AdamW).
 
     m ← β₁ m + (1 − β₁) g,  v ← β₂ v + (1 − β₂) g²
     p ← (1 − rate · decay) p − rate · m̂ / (√v̂ + ε)        m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ),  t = step, from 1

@@ -1,4 +1,4 @@
-"""The window that convolution and pooling slide over an image, one axis at a time."""
+"""The sliding window of convolution and pooling, one axis at a time."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from chainrule.shapes import Padding, Pair, check_fits, extent, output_size, tex
 
 
 class Axis(NamedTuple):
-    """One axis: ``size`` cells of image, and a window of ``window`` taps that slides along them."""
+    """One axis: ``size`` cells of the image, and a sliding window of ``window`` taps."""
 
     size: int
     window: int
@@ -17,13 +17,13 @@ class Axis(NamedTuple):
 
     @property
     def outputs(self) -> int:
-        """Positions of the window: H' = ⌊(H + p_before + p_after − d(K−1) − 1)/s⌋ + 1."""
+        """Number of positions of the window: H' = ⌊(H + p_before + p_after − d(K−1) − 1)/s⌋ + 1."""
         return output_size(*self)
 
     def taps(self, i: int) -> Iterator[tuple[int, int]]:
-        """At position i: every tap u that lies on the image, with its cell h = s·i + d·u − p_before.
+        """Yield every tap u of position i that lies on the image, with its cell h = s·i + d·u − p_before.
 
-        The other taps lie on padding: they read a zero, and no gradient leaves through them.
+        The other taps lie on padding: they read a zero and pass no gradient.
         """
         for u in range(self.window):
             h = self.stride * i + self.dilation * u - self.padding[0]
@@ -34,7 +34,7 @@ class Axis(NamedTuple):
 def sliding(
     operation: str, what: str, size: Pair, window: Pair, stride: Pair, padding: Padding, dilation: Pair = (1, 1)
 ) -> tuple[Axis, Axis]:
-    """Rows and columns of a window over an image; ShapeError when it does not fit."""
+    """Return rows and columns of a window that slides over an image; ShapeError when it does not fit."""
     reach = (extent(window[0], dilation[0]), extent(window[1], dilation[1]))
     shown = what if reach == tuple(window) else f"{what} {text(window)} dilated to"
     check_fits(operation, shown, reach, size, padding)

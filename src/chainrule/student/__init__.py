@@ -1,9 +1,9 @@
-"""What a learner wrote, behind one interface: any object with `forward` and `backward`, or two plain functions.
+"""A learner's code behind one interface: any object with `forward` and `backward`, or two plain functions.
 
-An object keeps what it likes between the two calls and leaves the gradient of its parameter ``w`` in ``dw`` (or under
+An object may keep anything between the two calls. It leaves the gradient of its parameter ``w`` in ``dw`` (or under
 another usual name, see `recognition`), or returns it. Functions keep nothing: they are ``forward(x, w, b)`` and
-``backward(dy, x, w, b)``, in a module or as a pair. Every mistake in using or in running them is a `StudentError` of
-one line.
+``backward(dy, x, w, b)``, in a module or as a pair. Every error in using or running them is a `StudentError` of one
+line.
 """
 
 import copy
@@ -26,14 +26,14 @@ __all__ = ["Array", "Student"]
 
 
 class Student:
-    """One interface to a learner's class, instance, module of functions, or pair of functions.
+    """A learner's class, object, module of functions, or pair of functions.
 
-    source      a class (made without arguments), an object, a module, or (forward, backward)
-    name        for messages; by default what the source calls itself
-    parameters  the first values of parameters, by name; plain functions have no others
+    source      a class (instantiated without arguments), an object, a module, or (forward, backward)
+    name        name in messages; by default that of the source
+    parameters  initial values of parameters, by name; plain functions have no others
 
-    An object's parameters are those beside which its `backward` leaves a gradient, or whose gradient it returns: they
-    are known after the first `backward`, or after `explore`. What `forward` changes (a kept input) is no parameter.
+    An object's parameters are the arrays whose gradient its `backward` stores or returns: they are known after the
+    first `backward`, or after `explore`. An array that `forward` changes (a kept input) is not a parameter.
     """
 
     def __init__(self, source: Any, name: str | None = None, parameters: Mapping[str, ArrayLike] | None = None) -> None:
@@ -44,7 +44,7 @@ class Student:
 
     @classmethod
     def around(cls, code: Code, name: str | None = None) -> "Student":
-        """A student around code that runs elsewhere."""
+        """Return a student around code that may run in another process."""
         student = cls.__new__(cls)
         student._begin(code, name)
         return student
@@ -62,7 +62,7 @@ class Student:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the parameters, as far as they are known."""
+        """Names of the parameters, as far as they are known."""
         return self._names or ()
 
     @property
@@ -72,38 +72,38 @@ class Student:
         return {name: array(value, name) for name, value in found.items() if value is not None}
 
     def holds(self) -> tuple[str, ...]:
-        """The names of all numbers and arrays that it holds, kept inputs and gradients among them."""
+        """Return the names of all numbers and arrays that it holds, kept inputs and gradients included."""
         return self._code.names()
 
     def has(self, name: str) -> bool:
-        """Whether it has an attribute, or its functions an argument, of that name."""
+        """Return whether it has an attribute, or its functions an argument, of that name."""
         return self._code.has(name)
 
     def peek(self, name: str) -> Array | None:
-        """A copy of what it holds under that name, whole numbers as such; None where it holds no numbers there."""
+        """Return a copy of the array or number under a name, in its own dtype; None if there is none."""
         return self._code.get(name)
 
     def declare(self, *names: str) -> None:
-        """Say which attributes are the parameters, instead of finding out by `backward`."""
+        """Set the names of the parameters, instead of detecting them by `backward`."""
         self._names = names
 
     def adopt(self, name: str, gradient: str) -> None:
-        """Say under which name `backward` leaves the gradient of a parameter."""
+        """Set the name under which `backward` leaves the gradient of a parameter."""
         self._adopted[name] = gradient
 
     def set(self, name: str, value: ArrayLike) -> None:
-        """Give a parameter another value, in the dtype of that value."""
+        """Set a parameter; it takes the dtype of the value. StudentError if there is no such parameter."""
         if not self._code.has(name) or (self._names is not None and name not in self._names):
             raise StudentError(f"{self.name} has no parameter {name!r}; known: {', '.join(self.names) or 'none'}")
         self.put(name, value)
 
     def put(self, name: str, value: ArrayLike) -> None:
-        """Give anything that it holds another value; whole numbers stay whole."""
+        """Set anything that it holds, parameter or not; integers stay integers."""
         whole = isinstance(value, np.ndarray) and value.dtype.kind in "iu"
         self._code.set(name, np.array(value) if whole else array(value, f"{self.name}: the value of {name} is"))
 
     def explore(self, x: ArrayLike, *, strict: bool = True) -> Array:
-        """`forward`, and where that is needed `backward` for any gradient, after which the parameters are known.
+        """Call `forward`, and `backward` if needed, so that the parameters are known; return y.
 
         strict  False accepts gradients of any shape
         """
@@ -113,9 +113,9 @@ class Student:
         return y
 
     def forward(self, x: ArrayLike, *, strided: bool = False) -> Array:
-        """y for a batch x. The learner's code gets a copy, and what it returns is copied.
+        """Return y for a batch x; the learner's code gets a copy of x, and its result is copied.
 
-        strided  whether its copy of x lies in memory with gaps, as a slice of a larger array does
+        strided  whether that copy of x is not contiguous, like a slice of a larger array
 
         Afterwards ``changed`` names the arrays of the caller that the code has overwritten.
         """
@@ -125,9 +125,9 @@ class Student:
         return self._y.copy()
 
     def backward(self, dy: ArrayLike, *, strict: bool = True, strided: bool = False) -> tuple[Array, dict[str, Array]]:
-        """dx (in the shape of x) and the gradients of the parameters (in theirs), for the last `forward`.
+        """Return dx (in the shape of x) and the parameters' gradients (in their shapes), for the last `forward`.
 
-        strict  False returns them in whatever shape they have, and leaves out those that are missing
+        strict  False returns gradients of any shape, and leaves out missing ones
         """
         if self._x is None or self._y is None:
             raise StudentError(f"{self.name}: backward before forward")
@@ -145,21 +145,21 @@ class Student:
         return dx, {name: self._checked(name, gradients, label) for name in self._names}
 
     def follows(self, x: Array, parameters: Mapping[str, Array]) -> bool:
-        """Whether the last `forward` was of these x and with these parameters."""
+        """Return whether the last `forward` was called with this x and these parameters."""
         if self._x is None or not np.array_equal(self._x, x, equal_nan=True):
             return False
         own = self.parameters
         return all(np.array_equal(own[name], value, equal_nan=True) for name, value in parameters.items())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Student":
-        """Another student with an object of its own."""
+        """Return an independent copy, around a copy of the learner's object."""
         twin = copy.copy(self)
         twin._code = copy.deepcopy(self._code, memo)
         twin._adopted = dict(self._adopted)
         return twin
 
     def _gradients(self, returned: Mapping[str, Array], label: str) -> dict[str, Array]:
-        """The gradients by parameter: those that were returned, and those that lie beside what they belong to."""
+        """Return the gradients by parameter: returned ones, and those left under a usual name."""
         held = self._code.names()
         if held != self._paired[0]:
             self._paired = (held, owners(held, held))
@@ -172,12 +172,12 @@ class Student:
         for key in others:
             owner = key if key in known else by_name.get(key)
             if owner is None:
-                raise StudentError(f"{label} returned {key!r}, the gradient of nothing that {self.name} has")
+                raise StudentError(f"{label} returned {key!r}, which belongs to no parameter of {self.name}")
             found[owner] = returned[key]
         return found
 
     def _kept(self, gradients: Mapping[str, Array], x: Array) -> tuple[str, ...]:
-        """Those with a gradient that another `forward` leaves as they are; afterwards all is as after this one."""
+        """Return the arrays with a gradient that another `forward` leaves unchanged; then repeat the first one."""
         before = {name: self._code.get(name) for name in gradients}
         self._code.forward((np.flip(x) * 0.75).astype(x.dtype))
         kept = [name for name, old in before.items() if old is not None and _same(old, self._code.get(name))]

@@ -1,4 +1,4 @@
-"""Calls into a learner's code, and what comes back from them."""
+"""Calls into a learner's code, and conversion of their arguments and results."""
 
 import inspect
 import traceback
@@ -15,7 +15,7 @@ Array: TypeAlias = NDArray[Any]
 
 
 def call(label: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """The result of a learner's function; whatever goes wrong in it is a StudentError with its message and line."""
+    """Return the result of a learner's function; any error in it becomes a StudentError with its message and line."""
     try:
         return function(*arguments)
     except StudentError:
@@ -25,7 +25,7 @@ def call(label: str, function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _told(label: str, error: BaseException) -> str:
-    """What went wrong, and the deepest line of the file in which the learner's function stands."""
+    """Return the message of an error, with the innermost line in the file of the learner's function."""
     message = " ".join(f"{type(error).__name__}: {error}".split())
     house = str(Path(__file__).parent)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(house)]
@@ -36,7 +36,7 @@ def _told(label: str, error: BaseException) -> str:
 
 
 def array(value: Any, what: str) -> Array:
-    """A copy of numbers as an array of floats or complex numbers, or a StudentError that begins with ``what``."""
+    """Return a copy of numbers as a real or complex array; StudentError, which begins with ``what``, for the rest."""
     if value is None:
         hint = ": is its return missing?" if what.endswith("returned") else ""
         raise StudentError(f"{what} None{hint}")
@@ -50,7 +50,7 @@ def array(value: Any, what: str) -> Array:
 
 
 def numeric(value: Any) -> bool:
-    """Whether `array` would take it, truth values left out."""
+    """Return whether `array` accepts a value; booleans are left out."""
     if value is None or isinstance(value, bool | str):
         return False
     try:
@@ -60,17 +60,16 @@ def numeric(value: Any) -> bool:
 
 
 def handed(values: Array, strided: bool) -> Array:
-    """A copy to hand to a learner's code; with gaps in memory on request."""
+    """Return a copy for a learner's code, on request not contiguous in memory."""
     if not strided or not values.ndim:
         return np.array(values)
-    room = np.zeros((*values.shape[:-1], 2 * values.shape[-1]), values.dtype)
-    given = room[..., ::2]
+    given = np.zeros((*values.shape[:-1], 2 * values.shape[-1]), values.dtype)[..., ::2]
     given[...] = values
     return given
 
 
 def overwritten(handed: Mapping[str, tuple[Any, Array]]) -> tuple[str, ...]:
-    """Which arrays are no longer what they were: (as it is now, as it was) by name."""
+    """Return the names of the arrays that have changed, given (array now, copy from before) by name."""
     return tuple(
         name
         for name, (now, was) in handed.items()
@@ -79,7 +78,7 @@ def overwritten(handed: Mapping[str, tuple[Any, Array]]) -> tuple[str, ...]:
 
 
 def defaults(function: Callable[..., Any]) -> list[tuple[str, Any]] | None:
-    """The names that a function takes by position and their default values (`NO_DEFAULT`); None where it cannot say."""
+    """Return the positional parameters of a function with their defaults, or `NO_DEFAULT`; None if unknown."""
     try:
         signature = inspect.signature(function)
     except (ValueError, TypeError):

@@ -14,10 +14,10 @@ from chainrule.student.results import split
 
 
 class Functions:
-    """Two functions as `Student` sees them; the parameters are what `forward` takes besides x.
+    """Two functions behind the interface `Code`; the parameters are the arguments of `forward` besides x.
 
-    Arguments with a default that is no array are options and keep it. `backward` is given what it asks for: the first
-    argument is dy, then x, and by name the parameters and y.
+    An argument whose default is not an array is an option and keeps its default. `backward` gets dy as its first
+    argument, then x, and the parameters and y by name, as far as its signature has them.
     """
 
     def __init__(self, source: Any, name: str | None) -> None:
@@ -26,7 +26,7 @@ class Functions:
         self._label = name or self.kind
         taken = defaults(self._forward)
         if not taken:
-            raise StudentError(f"{self._label}: forward should name what it takes: x, and its parameters")
+            raise StudentError(f"{self._label}: forward must name its arguments: x, and its parameters")
         found = {argument: value for argument, value in taken[1:] if value is NO_DEFAULT or _is_array(value)}
         self._values: dict[str, Any] = {key: None if value is NO_DEFAULT else value for key, value in found.items()}
         self.arguments: tuple[str, ...] | None = tuple(self._values)
@@ -41,7 +41,7 @@ class Functions:
         return Result({"y": y}, overwritten({"x": (given, x), **self._beside(parameters)}))
 
     def backward(self, dy: Array, *, strided: bool = False) -> Result:
-        """Call backward(dy, x, …) with the x, the y and the parameters of the last forward."""
+        """Call backward(dy, x, …) with x and y of the last forward and the parameters."""
         if self._last is None:
             raise StudentError(f"{self._label}: backward before forward")
         label = f"{self._label}.backward"
@@ -56,28 +56,28 @@ class Functions:
         return Result(arrays, overwritten({"dy": (given, dy), **lent, **self._beside(parameters)}))
 
     def names(self) -> tuple[str, ...]:
-        """The names of the parameters."""
+        """Return the names of the parameters."""
         return tuple(self._values)
 
     def has(self, name: str) -> bool:
-        """Whether `forward` takes it."""
+        """Return whether `forward` has an argument of that name."""
         return name in self._values
 
     def get(self, name: str) -> Array | None:
-        """A copy of a parameter; None when it was never set."""
+        """Return a copy of a parameter; None if it was never set."""
         value = self._values.get(name)
         return np.array(value) if numeric(value) else None
 
     def set(self, name: str, value: Array) -> None:
-        """Give a parameter another value."""
+        """Set a parameter."""
         self._values[name] = value
 
     def copy(self) -> "Functions":
-        """The same functions with parameters of their own."""
+        """Return the same functions with independent parameters."""
         return copy.deepcopy(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Functions":
-        """The same functions with parameters of their own."""
+        """Return the same functions with independent parameters."""
         twin = copy.copy(self)
         twin._values = dict(self._values)
         return twin
@@ -95,24 +95,24 @@ class Functions:
                 arguments.append(x)
             elif default is NO_DEFAULT:
                 names = ", ".join(["x", "y", *self._values])
-                raise StudentError(f"{self._label}: backward wants {name!r}; known: {names}")
+                raise StudentError(f"{self._label}: backward has an unknown argument {name!r}; known: {names}")
             else:
                 arguments.append(default)
         return arguments
 
     def _beside(self, given: dict[str, Any]) -> dict[str, tuple[Any, Array]]:
-        """Every parameter as a call left it, and as it is."""
+        """Return every parameter as a call left it, and as it should be."""
         return {name: (value, np.asarray(self._values[name])) for name, value in given.items()}
 
     def _given(self) -> dict[str, Any]:
         missing = [name for name, value in self._values.items() if value is None]
         if missing:
-            raise StudentError(f"{self._label}: forward wants {', '.join(missing)}: give the first values by name")
+            raise StudentError(f"{self._label}: forward needs {', '.join(missing)}: give initial values by name")
         return {name: np.array(value) for name, value in self._values.items()}
 
 
 def _pair(source: Any, name: str | None) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """(forward, backward) of a module or a pair."""
+    """Return (forward, backward) of a module or a pair."""
     if isinstance(source, ModuleType):
         label = name or source.__name__
         for function in ("forward", "backward"):

@@ -1,6 +1,6 @@
-"""The numbers that a learner's object holds: its attributes, and what lies in its containers and other objects.
+"""The arrays and numbers that a learner's object holds: in attributes, containers and nested objects.
 
-A name is a path with dots: w, params.W, conv.w, layers.0.b, weight.grad.
+A name is a dotted path: w, params.W, conv.w, layers.0.b, weight.grad.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,13 +12,13 @@ import numpy as np
 from chainrule.errors import StudentError
 from chainrule.student.calls import Array, numeric
 
-DEPTH = 4  # containers in containers
-MOST = 500  # names
+DEPTH = 4  # levels of nesting
+MOST = 500  # most names
 OPAQUE = (ModuleType, FunctionType, MethodType, BuiltinFunctionType, type, str, bytes, np.random.Generator)
 
 
 def names(thing: Any) -> tuple[str, ...]:
-    """The names of all numbers and arrays in an object, in the order in which it holds them."""
+    """Return the names of all numbers and arrays in an object, in the order of its attributes."""
     found: list[str] = []
     for name in _walk(thing, "", DEPTH, {id(thing)}):
         found.append(name)
@@ -28,7 +28,7 @@ def names(thing: Any) -> tuple[str, ...]:
 
 
 def has(thing: Any, name: str) -> bool:
-    """Return whether there is anything of that name."""
+    """Return whether an object has an attribute or entry of that name."""
     try:
         find(thing, name)
     except (AttributeError, KeyError, IndexError, ValueError, TypeError):
@@ -44,7 +44,7 @@ def find(thing: Any, name: str) -> Any:
 
 
 def put(thing: Any, name: str, value: Array) -> None:
-    """Replace what it holds under a name; a list stays a list, a number a number, a tuple is made anew."""
+    """Replace the value under a name, keeping its type: array, number, list or tuple."""
     *path, last = name.split(".")
     owner = find(thing, ".".join(path)) if path else thing
     kept: Any = value
@@ -58,7 +58,7 @@ def put(thing: Any, name: str, value: Array) -> None:
     elif isinstance(owner, list):
         owner[int(last)] = kept
     elif isinstance(owner, tuple):
-        raise StudentError(f"{name} lies in a tuple, which cannot be given another value: use a list")
+        raise StudentError(f"{name} is an entry of a tuple, which cannot be changed: use a list")
     else:
         setattr(owner, last, kept)
 
@@ -75,7 +75,7 @@ def _walk(thing: Any, prefix: str, depth: int, seen: set[int]) -> Iterator[str]:
 
 
 def _parts(thing: Any) -> Iterator[tuple[str, Any]]:
-    """Return the parts of an object, a dictionary or a list."""
+    """Yield the parts of an object, a dictionary or a list, with their names."""
     if isinstance(thing, Mapping):
         yield from ((str(key), value) for key, value in list(cast("Mapping[Any, Any]", thing).items()))
     elif isinstance(thing, list | tuple):
@@ -88,7 +88,7 @@ def _parts(thing: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _attributes(thing: Any) -> list[str]:
-    """The names of what was assigned to an object, and of what its classes hold as data."""
+    """Return the names of an object's own attributes and of its classes' data."""
     if isinstance(thing, np.ndarray):
         return [*getattr(cast("Any", thing), "__dict__", {})]
     found = dict.fromkeys(getattr(thing, "__dict__", {}))
@@ -109,7 +109,7 @@ def _has_attributes(value: Any) -> bool:
 
 
 def _holds_arrays(value: Any) -> bool:
-    """Return whether a list is one of arrays, each of which is a part of its own."""
+    """Return whether a list holds arrays, each of which is a part of its own."""
     return isinstance(value, list | tuple) and any(isinstance(part, np.ndarray) for part in cast("list[Any]", value))
 
 
@@ -122,5 +122,5 @@ def _part(thing: Any, name: str) -> Any:
 
 
 def _key(thing: Mapping[Any, Any], name: str) -> Any:
-    """The key that prints as this name."""
+    """Return the key whose text is this name."""
     return next((key for key in thing if str(key) == name), name)

@@ -1,7 +1,7 @@
-"""All that is ever asked of a learner's code. What stands on the other side may be another process.
+"""The interface to a learner's code, which may run in another process.
 
-Arrays go in and arrays come out; everything that goes wrong over there is a `StudentError` of one line. `Methods` (a
-class or an object), `Functions` (two plain functions) and `LossFunctions` run the code in this process.
+Arguments and results are arrays; any error in the code becomes a `StudentError` of one line. `Methods` (a class or an
+object), `Functions` (two plain functions) and `LossFunctions` run the code in this process.
 """
 
 from collections.abc import Mapping
@@ -10,15 +10,15 @@ from typing import Protocol
 
 from chainrule.student.calls import Array
 
-OWN = " (own)"  # stands after the name of anybody's own code, which no file holds
+OWN = " (own)"  # suffix of the name of custom code, which no file contains
 
 
 @dataclass(frozen=True)
 class Result:
-    """The result of one call.
+    """Result of one call.
 
-    arrays   {"y": …} of forward; {"dx": …} of backward, and whatever else it returned, by the name it was given
-    changed  which of the arrays that belong to the caller the call has overwritten: x, dy, y, parameters of functions
+    arrays   {"y": …} of forward; {"dx": …} of backward, with any other arrays that it returned, by name
+    changed  names of the caller's arrays that the call has overwritten: x, dy, y, parameters of functions
     """
 
     arrays: Mapping[str, Array]
@@ -26,41 +26,41 @@ class Result:
 
 
 class Code(Protocol):
-    """A learner's layer: it goes forward and backward, and holds arrays by name.
+    """A learner's layer, with forward, backward, and arrays by name.
 
-    The names of what an object holds in containers and other objects have dots: params.W, conv.w, layers.0.b.
+    Names of arrays in containers and nested objects are dotted: params.W, conv.w, layers.0.b.
     """
 
     @property
     def kind(self) -> str:
-        """Return the name that the code has for itself."""
+        """Name of the code: of its class, module or function."""
         ...
 
     @property
     def arguments(self) -> tuple[str, ...] | None:
-        """The parameters of plain functions, in order; None for an object, whose parameters have to be found out."""
+        """Names of the parameters of plain functions, in order; None for an object, whose parameters are detected."""
         ...
 
     def names(self) -> tuple[str, ...]:
-        """The names of all numbers and arrays that it holds, gradients and kept inputs among them."""
+        """Return the names of all numbers and arrays that it holds, gradients and kept inputs included."""
         ...
 
     def has(self, name: str) -> bool:
-        """Return whether the code holds anything of that name, be it None."""
+        """Return whether it holds anything under a name, even None."""
         ...
 
     def get(self, name: str) -> Array | None:
-        """A copy of what it holds under a name, whole numbers as such; None where it holds no numbers there."""
+        """Return a copy of the array or number under a name, in its own dtype; None if there is none."""
         ...
 
     def set(self, name: str, value: Array) -> None:
-        """Replace what it holds under a name."""
+        """Replace the value under a name."""
         ...
 
     def forward(self, x: Array, *, strided: bool = False) -> Result:
         """Call forward on a copy of x.
 
-        strided  whether that copy lies in memory with gaps, as a slice of a larger array does
+        strided  whether that copy is not contiguous in memory, like a slice of a larger array
         """
         ...
 
@@ -69,7 +69,7 @@ class Code(Protocol):
         ...
 
     def copy(self) -> "Code":
-        """The same with state of its own."""
+        """Return an independent copy."""
         ...
 
 
@@ -77,9 +77,9 @@ class LossCode(Protocol):
     """A learner's loss of predictions p (N, K) and targets t (N, K)."""
 
     def forward(self, p: Array, t: Array) -> Result:
-        """{"y": the mean loss, or one number a sample}."""
+        """Return {"y": the mean loss, or the loss of each sample (N,)}."""
         ...
 
     def backward(self, p: Array, t: Array) -> Result:
-        """{"dp": the gradient of the mean loss}, for the last forward, which was of these p and t."""
+        """Return {"dp": the gradient of the mean loss}, after a forward of the same p and t."""
         ...

@@ -28,8 +28,8 @@ class LossFunctions:
             pair = list(cast("tuple[Any, ...]", source))
         if len(pair) != 2 or not all(callable(function) for function in pair):
             raise StudentError(
-                f"{self.name} has no forward(p, t) and backward(); a loss is its name, an object or class with both, "
-                "or the pair (forward, backward): nothing here derives a gradient by itself"
+                f"{self.name} has no forward(p, t) and backward(); a loss is a name, an object or class with both, "
+                "or the pair (forward, backward): there is no automatic differentiation"
             )
         self._forward, self._backward = cast("list[Callable[..., Any]]", pair)
 
@@ -41,7 +41,7 @@ class LossFunctions:
         return Result({"y": array(result, f"{self.name}.forward returned")}, overwritten(lent))
 
     def backward(self, p: Array, t: Array) -> Result:
-        """Call backward with what it asks for: nothing, dy, p and t, or dy, p and t."""
+        """Call backward with the arguments that it takes: none; dy; p and t; or dy, p and t."""
         lent = {"p": (p.copy(), p), "t": (t.copy(), t)}
         own = [now for now, _ in lent.values()]
         taken = defaults(self._backward)
@@ -52,12 +52,12 @@ class LossFunctions:
 
 
 class TrainableLoss:
-    """A learner's loss as training needs it: losses and gradients of the right shapes, one call at a time.
+    """A learner's loss for training: checks the shapes of losses and gradients, and admits one call at a time.
 
-    source   as `LossFunctions` takes it
+    source   see `LossFunctions`; its forward returns the mean loss or the loss of each sample, its backward the
+             gradient of the mean by p
 
-    forward gives the mean loss, or a number a sample; backward the gradient of the mean by p. Every mistake in using or
-    in running it is a `StudentError` of one line.
+    Every error in using or running it is a `StudentError` of one line.
     """
 
     def __init__(self, source: Any, name: str | None = None) -> None:
@@ -66,12 +66,12 @@ class TrainableLoss:
         self._lock = ThreadLock()
 
     def losses(self, p: Array, t: Array) -> Array:
-        """Return the loss of each sample, (N,); the mean for every one where `forward` gives the mean alone."""
+        """Return the loss of each sample, (N,); N copies of the mean if `forward` returns the mean alone."""
         with self._lock:
             return self._losses(p, t)
 
     def gradient(self, p: Array, t: Array) -> Array:
-        """Return the gradient of the mean loss by p, (N, K); `forward` is called before."""
+        """Return the gradient of the mean loss by p, (N, K), after a call of `forward`."""
         with self._lock:
             self._losses(p, t)
             dp = self._code.backward(p, t).arrays["dp"]
@@ -82,7 +82,7 @@ class TrainableLoss:
         return _real(np.full(len(p), found) if found.ndim == 0 else found, f"{self.name}.forward", (len(p),), p)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "TrainableLoss":
-        """Itself: what it keeps between two calls belongs to one call of `gradient`."""
+        """Return itself: it keeps no state beyond a call of `gradient`."""
         return self
 
 

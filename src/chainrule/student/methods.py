@@ -14,7 +14,7 @@ from chainrule.student.results import split
 
 
 class Methods:
-    """An object as `Student` sees it; what it holds are its parameters, its gradients, and what it keeps."""
+    """An object with methods behind the interface `Code`; it holds parameters, gradients and kept values."""
 
     arguments: tuple[str, ...] | None = None
 
@@ -26,10 +26,10 @@ class Methods:
             if not callable(getattr(source, method, None)):
                 raise StudentError(f"{label} has no {method}({argument})")
         self.thing: Any = _made(kind, label) if isinstance(source, type) else source
-        self._lent: dict[str, tuple[Any, Array]] = {}  # x and y: the learner's code may hold on to them
+        self._lent: dict[str, tuple[Any, Array]] = {}  # x and y, which the learner's code may keep
 
     def forward(self, x: Array, *, strided: bool = False) -> Result:
-        """Call its forward."""
+        """Call the object's forward."""
         label = f"{self._label}.forward"
         given = handed(x, strided)
         returned = call(label, self.thing.forward, given)
@@ -41,7 +41,7 @@ class Methods:
         return Result({"y": y}, changed)
 
     def backward(self, dy: Array, *, strided: bool = False) -> Result:
-        """Call its backward; x and y it has to remember itself."""
+        """Call the object's backward, which must have kept x and y itself."""
         label = f"{self._label}.backward"
         given = handed(dy, strided)
         before = overwritten(self._lent)
@@ -52,28 +52,28 @@ class Methods:
         return Result(arrays, tuple(name for name in changed if name not in before))
 
     def names(self) -> tuple[str, ...]:
-        """The names of the numbers that it holds."""
+        """Return the names of the numbers and arrays that the object holds."""
         return holdings.names(self.thing)
 
     def has(self, name: str) -> bool:
-        """Return whether the code holds something of that name."""
+        """Return whether the object holds anything under a name."""
         return holdings.has(self.thing, name)
 
     def get(self, name: str) -> Array | None:
-        """A copy of it; None where it is no numbers."""
+        """Return a copy of the array or number under a name; None if there is none."""
         value = holdings.find(self.thing, name) if self.has(name) else None
         return np.array(value) if numeric(value) else None
 
     def set(self, name: str, value: Array) -> None:
-        """Replace it."""
+        """Replace the value under a name."""
         holdings.put(self.thing, name, value)
 
     def copy(self) -> "Methods":
-        """The same around a copy of the object."""
+        """Return an independent copy, around a copy of the object."""
         return copy.deepcopy(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Methods":
-        """The same around a copy of the object, which others that are copied with it share."""
+        """Return an independent copy; objects copied together share the copy of what they share."""
         twin = copy.copy(self)
         twin.thing = call(f"{self.kind}: a copy", copy.deepcopy, self.thing, memo)
         twin._lent = {}
@@ -81,7 +81,7 @@ class Methods:
 
 
 def _made(kind: type[Any], label: str) -> Any:
-    """An instance, without arguments."""
+    """Instantiate a class without arguments; StudentError if it needs some."""
     try:
         inspect.signature(kind).bind()
     except TypeError:

@@ -1,8 +1,8 @@
-"""Which of an object's arrays is the gradient of which, by their names.
+"""Pairing of an object's parameters with their gradients by name.
 
-Beside a parameter W its gradient may be called dW, d_W, dLdW, dL_dW, grad_W, gW, nabla_W, delta_W, W_grad, W.grad,
-grads["W"] or grads["dW"], whatever the case. Where that leaves a parameter alone, the usual words for weights stand for
-each other (dw belongs to `weights`), and so do those for a bias.
+The gradient of a parameter W may be called dW, d_W, dLdW, dL_dW, grad_W, gW, nabla_W, delta_W, W_grad, W.grad,
+grads["W"] or grads["dW"], in upper or lower case. If that leaves a parameter without a gradient, usual names of weights
+are interchangeable (dw belongs to `weights`), and so are those of a bias.
 """
 
 import re
@@ -15,7 +15,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "beta": ("beta", "shift", "offset", "b", "bias"),
 }
 HOLDERS = ("params", "parameters", "param", "trainable", "learnable")  # containers of parameters
-VALUES = ("data", "value", "values", "array", "val")  # where an object of a parameter's own keeps its numbers
+VALUES = ("data", "value", "values", "array", "val")  # attributes with the array of a parameter object
 CONTAINERS = ("grads", "gradients", "grad", "gradient", "dparams", "derivatives", "derivs", "gradparams", "paramgrads")
 PREFIXES = (
     *("d", "dld", "dlossd", "djd", "ded", "dcd", "dcostd", "dlby", "derrord"),
@@ -24,11 +24,11 @@ PREFIXES = (
 )
 SUFFIXES = ("grad", "gradient", "gradients", "grads", "deriv", "derivative", "bar", "adjoint", "delta")
 
-Stem = tuple[tuple[str, ...], str]  # the containers, and what is left of the last part
+Stem = tuple[tuple[str, ...], str]  # the containers, and the last part without prefix or suffix
 
 
 def owners(gradients: Iterable[str], held: Collection[str]) -> dict[str, str]:
-    """The gradient of each array that has one: name of the array → name of its gradient, the plainest if several."""
+    """Return the name of the gradient of each array that has one; the plainest name if there are several."""
     found: dict[str, tuple[int, str]] = {}
     for name in gradients:
         for rank, owner in _owned(name, held):
@@ -47,14 +47,14 @@ def family(name: str) -> str | None:
 
 
 def called(ours: str, held: Iterable[str]) -> list[str]:
-    """The arrays that go by one of the usual names of a parameter: the most usual first."""
+    """Return the arrays that have a usual name of a parameter, the most usual first."""
     words = FAMILIES.get(ours, (ours,))
     ranked = [(words.index(word), name) for name in held if (word := _plain(_own(name)[1])) in words]
     return [name for _, name in sorted(ranked, key=lambda one: one[0])]
 
 
 def _owned(name: str, held: Collection[str]) -> Iterable[tuple[int, str]]:
-    """The arrays whose gradient an array may be by its name, with the rank of that manner of naming."""
+    """Yield the arrays whose gradient an array may be by its name, with the rank of that naming scheme."""
     exact = name.removeprefix("d")
     if exact != name and exact in held:
         yield -1, exact
@@ -68,7 +68,7 @@ def _owned(name: str, held: Collection[str]) -> Iterable[tuple[int, str]]:
 
 
 def _stems(name: str) -> Iterable[Stem]:
-    """Return the names of which an array may be the gradient, the likeliest first."""
+    """Yield the names of parameters whose gradient an array may be, the likeliest first."""
     *path, last = name.split(".")
     plain = tuple(_plain(part) for part in path)
     inside = next((place for place, part in enumerate(plain) if part in CONTAINERS), None)
@@ -86,7 +86,7 @@ def _stems(name: str) -> Iterable[Stem]:
 
 
 def _own(name: str) -> Stem:
-    """The containers and the own name of a parameter, without what only holds it."""
+    """Return the containers and the name of a parameter, without generic containers and attributes."""
     *path, last = name.split(".")
     if _plain(last) in VALUES and path:
         *path, last = path
@@ -99,12 +99,12 @@ def _canonical(stem: Stem) -> Stem:
 
 
 def _plain(part: str) -> str:
-    """A part of a name without underscores and case."""
+    """Return a part of a name without underscores, in lower case."""
     return re.sub(r"_+", "", part).casefold()
 
 
 def _related(gradients: Iterable[str], free: Iterable[str]) -> dict[str, str]:
-    """Arrays that are alone of their family, with the only gradient of that family: weights and dw."""
+    """Pair arrays that are the only ones of their family with the only gradient of it: weights with dw."""
     wanted: Mapping[str, list[str]] = {ours: [] for ours in FAMILIES}
     given: Mapping[str, list[str]] = {ours: [] for ours in FAMILIES}
     for name in free:

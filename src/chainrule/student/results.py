@@ -1,4 +1,4 @@
-"""What a learner's `backward` returns: dx alone, with gradients in order, or with a dictionary of them."""
+"""Results of a learner's `backward`: dx alone, dx with gradients in order, or with a dictionary of them."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -7,7 +7,10 @@ from chainrule.errors import StudentError
 
 
 def split(result: Any, label: str, names: tuple[str, ...]) -> tuple[Any, dict[str, Any]]:
-    """dx and the gradients returned with it, by name; ``names`` are the parameters of plain functions, in order."""
+    """Return dx, and the gradients returned with it by name.
+
+    names   parameters of plain functions, in the order of their gradients
+    """
     if isinstance(result, Mapping):
         entries = _entries(result, label)
         if "dx" not in entries:
@@ -20,7 +23,7 @@ def split(result: Any, label: str, names: tuple[str, ...]) -> tuple[Any, dict[st
         return parts[0], {f"d{name}": gradient for name, gradient in zip(names, parts[1:], strict=True)}
     if isinstance(result, tuple):
         expected = ", ".join(["dx", *(f"d{name}" for name in names)])
-        raise StudentError(f"{label} returned {len(parts)} things; expected {expected}, or dx and a dictionary")
+        raise StudentError(f"{label} returned {len(parts)} values; expected {expected}, or dx and a dictionary")
     return cast("Any", result), {}
 
 

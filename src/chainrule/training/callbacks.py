@@ -1,4 +1,4 @@
-"""What may be done besides training, at moments of it: the protocol of `fit(callbacks=…)`."""
+"""Callbacks of training: the protocol of `fit(callbacks=…)`."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,34 +16,34 @@ METHODS = ("begin", "stepped", "stopped", "epoch_ended", "end")
 
 
 class Callback:
-    """Does something at moments of training; every method does nothing by default.
+    """Base of callbacks, whose methods are called during training; each does nothing by default.
 
-    Any object with some of these methods will do, and so will a function ``f(trainer, epoch)``, which is called when an
-    epoch ended and stops training by returning True. A method stops training by ``trainer.stop = True``: no further
-    step is taken. What a callback raises ends training at once, and comes out of `fit`; the model is as after its last
-    step, and `end` is called for all that were begun.
+    Any object with some of these methods serves as a callback, and so does a function ``f(trainer, epoch)``, which is
+    called after every epoch and stops training by returning True. A method stops training by setting
+    ``trainer.stop = True``: no further step is taken. An exception in a callback ends training at once and leaves
+    `fit`; the model is as after its last step, and `end` is called for every callback whose `begin` has returned.
 
     trainer   `training.loop.Trainer`: network, recipe, history, moments, steps, epoch_steps, seconds, stop
     """
 
     def begin(self, trainer: "Trainer") -> None:
-        """Before the first step."""
+        """Prepare, before the first step."""
 
     def stepped(self, trainer: "Trainer", outcome: Outcome, samples: int) -> None:
-        """After a step on so many samples; outcome: loss, measured (accuracy or an error) and norm of the gradient."""
+        """Act after a step on ``samples`` samples; outcome: loss, measured (accuracy or error), gradient norm."""
 
     def stopped(self, trainer: "Trainer") -> None:
-        """After the last step, where training was stopped within an epoch."""
+        """Act after the last step, if training was stopped within an epoch."""
 
     def epoch_ended(self, trainer: "Trainer", epoch: Epoch) -> None:
-        """After an epoch and its validation."""
+        """Act after an epoch and its validation."""
 
     def end(self, trainer: "Trainer") -> None:
-        """After the last step, also when training was stopped or failed; the last begun comes first."""
+        """Finish, after the last step, even if training was stopped or failed; in the reverse order of `begin`."""
 
 
 class _Methods(Callback):
-    """An object that has some of the methods."""
+    """An object with some of the methods, as a callback."""
 
     def __init__(self, source: Any) -> None:
         for name in METHODS:
@@ -53,36 +53,39 @@ class _Methods(Callback):
 
 
 class _Function(Callback):
-    """A function that is called when an epoch ended."""
+    """A function that is called after every epoch, as a callback."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
 
     def epoch_ended(self, trainer: "Trainer", epoch: Epoch) -> None:
-        """Call it, and stop where it returns True."""
+        """Call the function, and stop training if it returns True."""
         if self._function(trainer, epoch) is True:
             trainer.stop = True
 
 
 class KeepBest(Callback):
-    """Ends training with the weights of the best epoch, as `best_epoch` judges them."""
+    """Restores the weights of the best epoch (see `best_epoch`) at the end of training."""
 
     def __init__(self) -> None:
         self._best: tuple[Array, Array] | None = None
 
     def epoch_ended(self, trainer: "Trainer", epoch: Epoch) -> None:
-        """Copy the weights when they are the best so far."""
+        """Copy the weights if the epoch is the best so far."""
         if best_epoch(trainer.history.epochs) == len(trainer.history.epochs) - 1:
             self._best = trainer.network.parameters.copy(), trainer.network.statistics.copy()
 
     def end(self, trainer: "Trainer") -> None:
-        """Put the best weights back."""
+        """Restore the best weights."""
         if self._best is not None:
             trainer.network.parameters[:], trainer.network.statistics[:] = self._best
 
 
 def best_epoch(epochs: Sequence[Epoch]) -> int:
-    """Place of the epoch with the lowest validation loss (the first of equals), or of the lowest training loss."""
+    """Return the index of the epoch with the lowest validation loss, or training loss without validation.
+
+    The first of equals wins; NaN counts as infinite.
+    """
     scores = [epoch.loss if epoch.validation_loss is None else epoch.validation_loss for epoch in epochs]
     scores = [math.inf if math.isnan(score) else score for score in scores]
     return scores.index(min(scores))
@@ -92,7 +95,7 @@ CallbackLike: TypeAlias = Callback | Callable[["Trainer", Epoch], object] | obje
 
 
 def adapted(given: Any) -> list[Callback]:
-    """Return callbacks for what a user gave: one or several callbacks, objects with some of the methods, functions."""
+    """Return callbacks for one or several of: callbacks, objects with some of the methods, functions."""
     several = cast("list[Any]", [] if given is None else given if isinstance(given, list | tuple) else [given])
     return [_adapted(one) for one in several]
 
@@ -107,6 +110,6 @@ def _adapted(one: Any) -> Callback:
     if callable(one):
         return _Function(one)
     raise OptionError(
-        f"{repr(one)[:60]} is no callback; one is a function f(trainer, epoch), or an object with some of "
+        f"{repr(one)[:60]} is no callback: expected a function f(trainer, epoch), or an object with some of "
         f"{', '.join(METHODS)}"
     )

@@ -1,4 +1,4 @@
-"""How well a network does on labelled samples."""
+"""Evaluation of a network on labelled samples."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,13 +26,13 @@ Shares = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
-    """Figures over all samples. Those that mean nothing for the task are refused, not made up.
+    """Loss and measures over all samples. A measure that is undefined for the task raises OptionError.
 
-    loss      the mean
-    outputs   (N, K) what the network gave
-    targets   (N, K) what it should have given
-    task      what it was trained to answer
-    classes   their names; of one output the two, of several labels the labels
+    loss      mean loss
+    outputs   (N, K) outputs of the network
+    targets   (N, K) targets
+    task      the task that the network was trained for
+    classes   names of the classes; both classes for a single output, the labels for several labels
     """
 
     loss: float
@@ -43,7 +43,7 @@ class Evaluation:
 
     @property
     def samples(self) -> int:
-        """Return how many samples there were."""
+        """Number of samples."""
         return len(self.outputs)
 
     def __repr__(self) -> str:
@@ -54,38 +54,38 @@ class Evaluation:
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
-        """(N,) the class with the largest output; of one output 1 where it is at least ½."""
+        """Predicted classes (N,): the largest output; for a single output, 1 where it is at least ½."""
         self._of("predicted classes", CLASSIFICATION, BINARY)
         return self._classes(self.outputs)
 
     @cached_property
     def confusion(self) -> NDArray[np.int64]:
-        """(K, K) counts: rows the true class, columns the predicted one."""
+        """Confusion matrix (K, K): counts with the true class as row and the predicted class as column."""
         self._of("a confusion matrix", CLASSIFICATION, BINARY)
         K = max(self.outputs.shape[1], 2)
         return np.bincount(self._classes(self.targets) * K + self.predicted, minlength=K * K).reshape(K, K)
 
     @property
     def accuracy(self) -> float:
-        """Share of the samples whose class was predicted; refused for several labels and for numbers."""
+        """Share of the samples whose class was predicted right; undefined for several labels and for regression."""
         self._of("accuracy", CLASSIFICATION, BINARY)
         return float((self._classes(self.targets) == self.predicted).mean())
 
     @property
     def recall(self) -> Shares:
-        """(K,) share of each class, or label, that was found; NaN for one that no sample has."""
+        """Recall (K,) of each class or label: the share of its samples that was found; NaN without samples."""
         found, true, _ = self._counts()
         return _share(found, true)
 
     @property
     def precision(self) -> Shares:
-        """(K,) share of what was called a class, or label, that is of it; NaN for one never predicted."""
+        """Precision (K,) of each class or label: the share of its predictions that is right; NaN if never predicted."""
         found, _, called = self._counts()
         return _share(found, called)
 
     @property
     def f1(self) -> Shares:
-        """(K,) 2·found / (true + predicted): the harmonic mean of precision and recall; NaN where both are nothing."""
+        """F1 (K,), the harmonic mean of precision and recall: 2·found / (true + predicted); NaN for 0/0."""
         found, true, called = self._counts()
         return _share(2 * found, true + called)
 
@@ -93,13 +93,13 @@ class Evaluation:
 
     @property
     def label_accuracy(self) -> float:
-        """Share of all labels of all samples that were predicted right, at ½."""
+        """Share of all labels of all samples that were predicted right, with the threshold ½."""
         self._of("label accuracy", MULTI_LABEL)
         return float((self._yes(self.outputs) == self._yes(self.targets)).mean())
 
     @property
     def exact_match(self) -> float:
-        """Share of the samples of which every label was predicted right."""
+        """Share of the samples whose labels were all predicted right."""
         self._of("exact match", MULTI_LABEL)
         return float((self._yes(self.outputs) == self._yes(self.targets)).all(1).mean())
 
@@ -113,15 +113,15 @@ class Evaluation:
 
     @property
     def root_mean_squared_error(self) -> float:
-        """Root of the mean of (output − target)² over samples and outputs."""
+        """Square root of the mean of (output − target)² over samples and outputs."""
         self._of("root mean squared error", REGRESSION)
         return float(np.sqrt(np.square(self._errors).mean()))
 
     @property
     def r2(self) -> float:
-        """Share of the targets' variance that is explained, the mean over the outputs: 1 − Σ(t − p)²/Σ(t − t̄)².
+        """Coefficient of determination, 1 − Σ(t − p)²/Σ(t − t̄)², averaged over the outputs.
 
-        1 is perfect, 0 is what the mean of the targets would do, below 0 is worse; NaN where a target never varies.
+        1 is perfect, 0 is as good as predicting the mean of the targets; NaN if a target is constant.
         """
         self._of("R²", REGRESSION)
         spread = np.square(self.targets - self.targets.mean(0)).sum(0)
@@ -132,7 +132,7 @@ class Evaluation:
 
     @property
     def figures(self) -> dict[str, float]:
-        """The measures that mean something for the task, the first of which stands for it; and the loss."""
+        """Measures of the task by name, the main one first, and the loss."""
         names = {
             CLASSIFICATION: ("accuracy",),
             BINARY: ("accuracy",),
@@ -143,13 +143,13 @@ class Evaluation:
 
     @property
     def mean_f1(self) -> float:
-        """Mean of `f1` over the labels that have one; NaN where none has."""
+        """Mean of `f1` over the labels for which it is defined; NaN if there is none."""
         known = self.f1[~np.isnan(self.f1)]
         return float(known.mean()) if known.size else float("nan")
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Sentences about what the figures above hide: classes of which not one sample was found."""
+        """Sentences about classes or labels with recall 0, which the other measures hide."""
         if self.task == REGRESSION:
             return ()
         _, true, _ = self._counts()
@@ -163,7 +163,7 @@ class Evaluation:
         return (f"{many} with recall 0 %: {shown}; not one of {samples:,} sample{'s' * (samples != 1)} was found",)
 
     def to_json(self, classes: tuple[str, ...] = ()) -> dict[str, Any]:
-        """The figures of the task, samples and warnings; precision and recall a class, or label."""
+        """Return measures, number of samples and warnings; precision, recall and F1 of each class or label."""
         found: dict[str, Any] = {"task": self.task.name}
         found |= {name: _number(value) for name, value in self.figures.items()}
         found |= {"samples": self.samples, "warnings": list(self.warnings)}
@@ -185,7 +185,7 @@ class Evaluation:
             raise OptionError(f"{what} means nothing for {self.task.name}; it has {measures}")
 
     def _counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Of each class or label: how many samples were found, have it, and were said to have it."""
+        """Return, for each class or label, the number of samples found, true, and predicted."""
         if self.task == MULTI_LABEL:
             said, true = self._yes(self.outputs), self._yes(self.targets)
             return (said & true).sum(0), true.sum(0), said.sum(0)
@@ -209,13 +209,13 @@ class Evaluation:
     # ------------------------------------------------------------------ display
 
     def plot_confusion(self) -> "Figure":
-        """Draw the confusion matrix: a matplotlib figure, which a notebook shows and ``.savefig(FILE)`` writes."""
+        """Draw the confusion matrix as a matplotlib figure; ``.savefig(FILE)`` writes it."""
         from chainrule.pictures import confusion
 
         return confusion.confusion_matrix(self.confusion, self._names())
 
     def _repr_html_(self) -> str:
-        """The figures; where samples have classes, precision and recall of each and the confusion matrix."""
+        """Return the measures as HTML for a notebook; for classes, with a row for each and the confusion matrix."""
         from chainrule.pictures import notebook
 
         drawn = self.task in (CLASSIFICATION, BINARY)
@@ -225,7 +225,7 @@ class Evaluation:
 def evaluate(
     network: Network, samples: Samples, normalisation: Normalisation, loss: Loss, task: Task | None = None
 ) -> Evaluation:
-    """Run a network over samples, about a thousand at a time; without a task, theirs."""
+    """Evaluate a network on samples, in large batches; the task is that of the targets if not given."""
     outputs = np.empty((len(samples), samples.targets.shape[1]), network.dtype)
     total = 0.0
     for start in range(0, len(samples), BATCH):
@@ -239,10 +239,10 @@ def evaluate(
 
 
 def confidences(outputs: Array, loss: Loss) -> NDArray[np.float64]:
-    """Outputs (N, K) of a network trained with a loss, as shares that add up to 1.
+    """Convert outputs (N, K) of a network trained with a loss to confidences that sum to 1.
 
-    Logits go through softmax; what came out of a softmax stays as it is; any other is cut to 0 … 1 and normalised. One
-    output p is a yes: the shares of no and yes are 1 − p and p.
+    Logits go through softmax; outputs of a softmax stay as they are; others are clipped to [0, 1] and normalised. A
+    single output p gives (1 − p, p), for no and yes.
     """
     found = np.nan_to_num(outputs.astype(np.float64))
     if loss == "softmax_cross_entropy":

@@ -1,8 +1,8 @@
-"""The history of a run: loss and measure of every step, and what each epoch came to.
+"""The history of a training: loss and measure of every step, and a summary of every epoch.
 
-The measure is that of the task (`chainrule.tasks`): accuracy, label accuracy or mean absolute error, and its column is
-called so. history.csv has a row a step; the last row of an epoch also has its validation figures and the seconds.
-Numbers are written so that they read back bit for bit.
+The measure is that of the task (`chainrule.tasks`): accuracy, label accuracy or mean absolute error, which is also the
+name of its column. history.csv has one row per step; the last row of an epoch has its validation results and the
+seconds. Numbers are written with all digits, so that reading returns the same bits.
 """
 
 import math
@@ -30,7 +30,7 @@ _Pair: TypeAlias = tuple[float | None, float | None]
 
 
 def columns(measure: str) -> tuple[str, ...]:
-    """Return the heading of a history.csv with a measure."""
+    """Return the column names of a history.csv with a measure."""
     return ("step", "epoch", "rate", "loss", measure, "validation_loss", f"validation_{measure}", "seconds")
 
 
@@ -39,13 +39,13 @@ COLUMNS = columns(CLASSIFICATION.measure)
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to.
+    """Summary of an epoch, numbered from 1.
 
-    step      steps done at its end
-    loss      mean training loss over its samples, as they were when each was trained on
-    accuracy  likewise the share that was right, of samples or of labels; None where numbers are learnt
-    seconds   since training began, pauses left out
-    mean_absolute_error   where numbers are learnt
+    step      number of steps done at its end
+    loss      mean training loss over its samples, each with the weights of its own step
+    accuracy  likewise the share of samples, or labels, that was right; None for regression
+    seconds   seconds since training began, without pauses
+    mean_absolute_error   likewise, for regression; else None
     """
 
     epoch: int
@@ -62,19 +62,19 @@ class Epoch:
     def of(
         measure: str, epoch: int, step: int, means: _Pair, validation: _Pair = (None, None), seconds: float = 0
     ) -> "Epoch":
-        """Return the epoch whose loss and measure, in training and validation, are given as pairs."""
+        """Return an epoch from pairs (loss, measure) of training and validation."""
         name = ERROR if measure == ERROR else CLASSIFICATION.measure
         figures = {name: means[1], "validation_loss": validation[0], f"validation_{name}": validation[1]}
         return Epoch(epoch, step, means[0] or 0.0, seconds=seconds, **figures)
 
     @property
     def measured(self) -> float | None:
-        """The measure of the task, in training."""
+        """Measure of the task in training."""
         return self.mean_absolute_error if self.accuracy is None else self.accuracy
 
     @property
     def validation_measured(self) -> float | None:
-        """The measure of the task, in validation."""
+        """Measure of the task in validation; None without."""
         found = self.validation_accuracy
         return self.validation_mean_absolute_error if found is None else found
 
@@ -83,8 +83,9 @@ class Epoch:
 class History:
     """Rate, loss and measure of every step (from 0), and the epochs.
 
-    measure   what is measured besides the loss: one of `tasks.MEASURES`
-    notes     sentences on what was decided before training, and what came of it
+    numbers   number of the epoch of every step, from 1
+    measure   name of the measure: one of `tasks.MEASURES`
+    notes     sentences about decisions before training and about its outcome
     """
 
     rates: "array[float]" = field(default_factory=lambda: array("d"))
@@ -112,18 +113,18 @@ class History:
 
     @property
     def measured(self) -> NDArray[np.float64]:
-        """The measure of the batch at every step; `measure` is its name."""
+        """Measure of the batch at every step; `measure` is its name."""
         return np.array(self.measures, np.float64)
 
     @property
     def accuracy(self) -> NDArray[np.float64]:
-        """Share of the batch (of its labels, where each sample has several) that was right, at every step."""
+        """Share of the batch (of its labels, if each sample has several) that was right, at every step."""
         if self.measure == ERROR:
             raise OptionError("accuracy means nothing for regression; the history has mean_absolute_error (`measured`)")
         return self.measured
 
     def rows(self, start: int = 0) -> Iterator[str]:
-        """The lines of history.csv from a step on, without the heading."""
+        """Yield the lines of history.csv from a step on, without the heading."""
         ends = {epoch.step: epoch for epoch in self.epochs}
         for step in range(start, len(self)):
             numbers = (self.rates[step], self.losses[step], self.measures[step])
@@ -133,7 +134,7 @@ class History:
             yield f"{line},{','.join('' if number is None else repr(number) for number in rest)}\n"
 
     def epoch_dicts(self) -> list[dict[str, Any]]:
-        """The epochs as dictionaries, for pictures and JSON: without the figures of other tasks."""
+        """Return the epochs as dictionaries, for plots and JSON, without measures of other tasks."""
         drop = CLASSIFICATION.measure if self.measure == ERROR else ERROR
         return [
             {name: value for name, value in asdict(epoch).items() if name.removeprefix("validation_") != drop}
@@ -147,14 +148,14 @@ class History:
         return f"History({_count(len(self.epochs), 'epoch')}, {_count(len(self), 'step')}{figures})"
 
     def plot(self, title: str = "training") -> "Figure":
-        """Draw loss and measure: a matplotlib figure, which a notebook shows and ``.savefig(FILE)`` writes."""
+        """Draw loss and measure as a matplotlib figure; ``.savefig(FILE)`` writes it."""
         from chainrule.pictures import curves
 
         steps = range(1, len(self) + 1)
         return curves.learning_curves(steps, self.loss, self.measured, self.epoch_dicts(), title, self.measure)
 
     def _repr_html_(self) -> str:
-        """Curves and a table of the epochs, in a notebook."""
+        """Return curves and a table of the epochs as HTML, for a notebook."""
         from chainrule.pictures import files, notebook
 
         rows = [[shown(name, value) for name, value in epoch.items()] for epoch in self.epoch_dicts()]
@@ -165,7 +166,7 @@ class History:
 
 
 def shown(name: str, value: Any) -> str:
-    """Return a figure as it is shown everywhere: 98.81 %, 12.3 (seconds), 0.0412."""
+    """Return a value as displayed: 98.81 % for an accuracy, 12.3 for seconds, else 0.0412."""
     if value is None:
         return "–"
     if "accuracy" in name:
@@ -176,9 +177,11 @@ def shown(name: str, value: Any) -> str:
 
 
 def read(path: Path, steps: int, samples: int, batch_size: int) -> History:
-    """The first ``steps`` steps of a history.csv; what lies beyond (or is torn) is left out.
+    """Read the first ``steps`` steps of a history.csv; later rows, which may be incomplete, are ignored.
 
-    samples, batch_size   of an epoch, to weigh its last, shorter batch
+    samples, batch_size   of an epoch, to weight its last, shorter batch
+
+    Errors   FormatError when the heading or a row is invalid, or there are too few rows
     """
     lines = _lines(path)
     measure = next((name for name in MEASURES if lines and lines[0] == ",".join(columns(name))), None)
@@ -197,7 +200,7 @@ def read(path: Path, steps: int, samples: int, batch_size: int) -> History:
 
 
 def is_bare(path: Path) -> bool:
-    """Whether a history.csv holds no step yet."""
+    """Return whether a history.csv is missing or has no step yet."""
     return not path.exists() or len(_lines(path)) <= 1
 
 
@@ -207,7 +210,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _add_row(history: History, fields: list[str], samples: int, batch_size: int) -> None:
-    """Append the step of a row, and the epoch if it ends one; ValueError when it is no row of the next step."""
+    """Append the step of a row, and the epoch if it ends one; ValueError if it is not the row of the next step."""
     steps = -(-samples // batch_size)
     epoch, place = divmod(len(history), steps)
     step, number, rate, loss, measured, *checked, seconds = fields
@@ -225,21 +228,21 @@ def _add_row(history: History, fields: list[str], samples: int, batch_size: int)
 
 
 def _number(text: str, least: float = 0.0, most: float = math.inf) -> float:
-    """The finite number that was written, from ``least`` to ``most``; ValueError when it is none."""
+    """Parse a finite number from ``least`` to ``most``; ValueError for anything else."""
     if not NUMBER.fullmatch(text) or not least <= (value := float(text)) <= most or math.isinf(value):
         raise ValueError
     return value
 
 
 def _validation_loss(text: str) -> float | None:
-    """A loss that may be missing, infinite or not a number, since nothing stops when it is."""
+    """Parse a validation loss, which may be missing, infinite or NaN, since that does not end training."""
     if text in ("", "inf", "nan"):
         return float(text) if text else None
     return _number(text, least=-math.inf)
 
 
 def epoch_means(history: History, samples: int, batch_size: int) -> tuple[float, float]:
-    """Loss and measure over the samples of the epoch that just ended."""
+    """Return mean loss and measure over the samples of the epoch that has just ended."""
     steps = -(-samples // batch_size)
     weights = np.full(steps, batch_size, np.float64)
     weights[-1] = samples - (steps - 1) * batch_size

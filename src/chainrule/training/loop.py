@@ -23,19 +23,19 @@ from chainrule.training.step import Outcome, Stepper
 
 
 class Clock(Protocol):
-    """Seconds, for the history."""
+    """Source of seconds, for the history."""
 
     def __call__(self) -> float: ...
 
 
 class Trainer:
-    """Trains a network by a recipe; everything that a run is between two steps.
+    """Trains a network by a recipe, and holds the complete state of a training between two steps.
 
-    epoch_steps   steps an epoch
-    steps         in all
-    history       its length is the number of steps done: order, augmentation and dropout are functions of it
-    stop          set to True by a callback, it ends training after the current step
-    task          what is learnt, as the targets say; the network keeps it
+    epoch_steps   number of steps per epoch
+    steps         number of steps in all
+    history       its length is the number of steps done, which order, augmentation and dropout depend on
+    stop          True, set by a callback, ends training after the current step
+    task          task given by the targets, stored in the network
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Trainer:
         self._started = clock()
 
     def _task(self) -> tasks.Task:
-        """Return the task that the targets make of the loss; refused where they do not belong together."""
+        """Return the task given by loss and targets; an error if they do not fit together."""
         loss, ending = str(self.recipe.loss), self.network.ending
         for samples in (self.training, self.validation):
             if samples is not None:
@@ -75,17 +75,17 @@ class Trainer:
 
     @property
     def moments(self) -> tuple[Array, ...]:
-        """The optimizer's moments."""
+        """Moments of the optimizer."""
         return self.stepper.moments
 
     @property
     def seconds(self) -> float:
-        """Seconds of training so far, those before a resumption included."""
+        """Seconds of training so far, including those before it was resumed."""
         return self._clock() - self._started
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do: all steps are done, or the validation loss stopped improving."""
+        """Whether all steps are done, or the validation loss has stopped improving."""
         return len(self.history) >= self.steps or self._out_of_patience()
 
     def run(self, callbacks: Sequence[Callback] = ()) -> History:
@@ -104,7 +104,7 @@ class Trainer:
         return self.history
 
     def _epoch(self, epoch: int, callbacks: Sequence[Callback]) -> None:
-        """From the current step to the end of its epoch."""
+        """Train from the current step to the end of its epoch."""
         size = self.recipe.batch_size
         samples = order(len(self.training), self.recipe.seed, epoch)
         for place in range(len(self.history) - epoch * self.epoch_steps, self.epoch_steps):
@@ -119,7 +119,7 @@ class Trainer:
         self._end_epoch(epoch, callbacks)
 
     def batch(self, step: int) -> tuple[Array, Array]:
-        """The samples x and targets t that a step (from 0) trains on."""
+        """Return the batch x, t of a step (from 0), normalised and augmented."""
         epoch, place = divmod(step, self.epoch_steps)
         size = self.recipe.batch_size
         samples = order(len(self.training), self.recipe.seed, epoch)

@@ -1,4 +1,4 @@
-"""Sentences on what came of a training: that it diverged, or learnt no more than a constant answer knows."""
+"""Sentences on the outcome of a training: that it diverged, or is no better than a constant prediction."""
 
 import math
 from typing import TYPE_CHECKING
@@ -12,13 +12,13 @@ from chainrule.training.history import shown
 if TYPE_CHECKING:
     from chainrule.training.loop import Trainer
 
-GROWN, MANY = 1.25, 64  # times the loss of the beginning, over so many samples: grown by less may be chance
-START, FAR = 8, 3.0  # samples at the very beginning, and times their loss
-NEARLY = 0.98  # of the error of a constant answer
+GROWN, MANY = 1.25, 64  # growth of the loss that means divergence, if measured over this many samples
+START, FAR = 8, 3.0  # samples at the very beginning, and growth over their loss that means divergence
+NEARLY = 0.98  # share of a constant prediction's error above which nothing was learnt
 
 
 def outcome(trainer: "Trainer") -> list[str]:
-    """Return what should be said of a training that ended; mostly nothing."""
+    """Return warnings about a finished training; usually none."""
     history, half = trainer.history, max(1, trainer.epoch_steps // 2)
     if len(history) < 2 * half or len(history) < 2:
         return []
@@ -46,14 +46,13 @@ def _chance(trainer: "Trainer", reached: float, samples: int) -> list[str]:
         return []
     measure = trainer.history.measure
     return [
-        f"the {measure.replace('_', ' ')} in training was {shown(measure, reached)} at last, and always the same "
-        f"answer would have {shown(measure, constant)}: more than chance was not learnt yet; try another rate, more "
-        "epochs, or look at the labels"
+        f"the {measure.replace('_', ' ')} in training was {shown(measure, reached)} at the end, not clearly better "
+        f"than a constant prediction ({shown(measure, constant)}): try another rate, more epochs, or check the labels"
     ]
 
 
 def baseline(task: Task, targets: NDArray[np.float64]) -> float:
-    """Return the measure that the best constant answer has on targets (N, K)."""
+    """Return the measure of the best constant prediction on targets (N, K)."""
     if task == REGRESSION:
         return float(np.abs(targets - np.median(targets, 0)).mean())
     means = targets.mean(0)

@@ -8,12 +8,12 @@ from chainrule.training.history import Epoch, shown
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.step import Outcome
 
-REFRESH = 0.1  # seconds between two drawings: a step of the smallest network takes a thousandth of that
-SMOOTH = 0.98  # share of the old value in the loss and accuracy shown
+REFRESH = 0.1  # seconds between two updates: a step of the smallest network takes a thousandth of that
+SMOOTH = 0.98  # weight of the old value in the displayed loss and measure
 
 
 class ProgressBar(Callback):
-    """Loss, accuracy, images a second and the time left, on stderr; plain lines where it is no terminal."""
+    """Progress bar on stderr: loss, measure, images per second and remaining time; a line per epoch if no terminal."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -41,7 +41,7 @@ class ProgressBar(Callback):
         self._first = self._drawn = time.perf_counter()
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
-        """Count the samples, and draw now and then."""
+        """Count the samples, and update the bar from time to time."""
         steps = len(trainer.history)
         weight = SMOOTH if self._done else 0.0
         self._done += samples
@@ -61,7 +61,7 @@ class ProgressBar(Callback):
         self._bar.update(self._task, completed=steps, figures=figures, description=description, refresh=True)
 
     def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
-        """A line for the epoch."""
+        """Print a line for the epoch."""
         epochs = str(trainer.recipe.epochs)
         measure, found = trainer.history.measure, epoch.validation_loss
         text = f"epoch {epoch.epoch:{len(epochs)}}/{epochs}  {_figures(epoch.loss, measure, epoch.measured)}"
@@ -78,13 +78,13 @@ class ProgressBar(Callback):
             print(text, file=sys.stderr, flush=True)
 
     def _print_notes(self, trainer: Trainer) -> None:
-        """The notes of the history that were not printed yet."""
+        """Print the notes of the history that have not been printed yet."""
         for note in trainer.history.notes[self._notes :]:
             self._print(f"chainrule: {note}")
         self._notes = len(trainer.history.notes)
 
     def end(self, trainer: Trainer) -> None:
-        """Say what came of it, and leave the terminal as it was."""
+        """Print notes on the outcome, and remove the bar."""
         self._print_notes(trainer)
         if self._bar is not None:
             self._bar.stop()

@@ -1,4 +1,4 @@
-"""A recipe: every number of a training run but the data and the network."""
+"""A recipe: all settings of a training except the data and the network."""
 
 import math
 from dataclasses import dataclass, field, fields
@@ -14,9 +14,9 @@ from chainrule.optimizers import Optimizer
 from chainrule.schedules import Schedule
 from chainrule.student.interface import OWN
 
-MOST_EPOCHS = 1_000_000  # more is a mistake: no training takes so many
+MOST_EPOCHS = 1_000_000  # no real training takes more
 MOST_BATCH = 1_000_000
-BOUNDS = (  # of whole numbers: the field, its name, the least and the most
+BOUNDS = (  # of whole numbers: field, name in messages, least and most
     ("epochs", "epochs", 1, MOST_EPOCHS),
     ("batch_size", "batch size", 1, MOST_BATCH),
     ("seed", "seed", 0, 2**63 - 1),
@@ -25,18 +25,21 @@ BOUNDS = (  # of whole numbers: the field, its name, the least and the most
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained.
+    """Settings of a training.
 
     epochs        passes over the training set
-    batch_size    samples a step
-    optimizer     and its rate, which the schedule multiplies
-    loss          one of `losses.NAMES`, or one of your own
-    normalise     "scale", "standardise" or "none", fitted to the training data and kept with the model
-    augmentation  of training images, new in every epoch; None: none
-    clip_norm     the gradient is shrunk to this norm when it is longer; None: never
-    validation    share of the training set that is held back to validate after every epoch
-    patience      stop after so many epochs in which the validation loss did not improve; None: never
-    seed          of the first weights, the order of the samples, dropout and augmentation
+    batch_size    samples per step
+    optimizer     optimizer, with the learning rate that the schedule multiplies
+    loss          a name of `losses.NAMES`, or a custom loss
+    schedule      factor of the learning rate as a function of the step
+    normalise     "scale", "standardise" or "none", fitted to the training data and stored with the model
+    augmentation  augmentation of training images, new in every epoch; None for none
+    clip_norm     largest norm of the gradient, which is scaled down to it; None for no limit
+    validation    share of the training set held back for validation after every epoch
+    patience      stop after this many epochs without a better validation loss; None for never
+    seed          seed of the initial weights, the order of the samples, dropout and augmentation
+
+    Errors   OptionError for a value out of range
     """
 
     epochs: int = 1
@@ -68,12 +71,12 @@ class Recipe:
 
     @property
     def own(self) -> tuple[str, ...]:
-        """Return the names of the parts that are somebody's own code, which no file holds."""
+        """Names of the parts that are custom code, which no file contains."""
         parts = {"loss": str(self.loss), "optimizer": self.optimizer.name, "schedule": self.schedule.name}
         return tuple(f"{part} {name.removesuffix(OWN)}" for part, name in parts.items() if name.endswith(OWN))
 
     def to_config(self) -> dict[str, Any]:
-        """All of it, as JSON has it; of own code the name."""
+        """Return all settings as JSON values; custom code by name."""
         config = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         config["loss"] = str(self.loss)
         config["optimizer"] = self.optimizer.to_config()
@@ -83,7 +86,7 @@ class Recipe:
 
     @staticmethod
     def from_config(config: dict[str, Any]) -> "Recipe":
-        """The recipe that `to_config` wrote."""
+        """Return the recipe described by `to_config`; FormatError or OptionError for an invalid description."""
         options = dict(config)
         try:
             options["optimizer"] = optimizers.find(options["optimizer"])

@@ -1,4 +1,4 @@
-"""Samples as training takes them: pixels kept as they came, made into normalised batches when they are needed."""
+"""Samples for training: inputs in their original dtype, converted to normalised batches on demand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,9 +17,9 @@ from chainrule.shapes import text
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Inputs x (N, *input_shape) and targets t, float (N, K): one-hot rows, zeros and ones, or any numbers.
+    """Inputs x (N, *input_shape) and targets, float64 (N, K): one-hot rows, zeros and ones, or any numbers.
 
-    validation   the samples that the data keep to validate on; None: none
+    validation   validation samples that come with the data; None if there are none
     """
 
     x: Array
@@ -31,10 +31,12 @@ class Samples:
 
     @staticmethod
     def of(x: ArrayLike, y: ArrayLike, outputs: int, names: Sequence[str] = ()) -> "Samples":
-        """Return samples from inputs and what belongs to them, for a network with so many outputs.
+        """Return samples of inputs and labels or targets, for a network with ``outputs`` outputs.
 
         y      labels (N,) or (N, 1): whole numbers from 0 to outputs − 1, or ``names`` of classes; or targets
-               (N, outputs). Of one output: the targets (N,) or (N, 1), of which two names are 0 and 1.
+               (N, outputs). For a single output: targets (N,) or (N, 1), or two names, which mean 0 and 1.
+
+        Errors   DataError when they do not fit the network or each other, or targets are not finite
         """
         inputs, given = np.asarray(x), _labels(y)
         if inputs.size == 0:
@@ -47,7 +49,7 @@ class Samples:
 
     @staticmethod
     def of_dataset(dataset: Dataset, outputs: int) -> "Samples":
-        """Return the samples of a data set, for a network with so many outputs; one answers for two classes."""
+        """Return the samples of a data set, for a network with ``outputs`` outputs; a single one serves two classes."""
         classes = len(dataset.classes)
         if classes > outputs and (classes, outputs) != (2, 1):
             raise DataError(f"{dataset.name} has {classes} classes, and the network {outputs} outputs")
@@ -56,7 +58,7 @@ class Samples:
         return replace(Samples.of(dataset.x, dataset.y, outputs), validation=validation)
 
     def checked(self) -> "Samples":
-        """Return these samples; DataError when an input is infinite or not a number."""
+        """Return these samples; DataError if an input is infinite or NaN."""
         x = self.x
         if x.dtype.kind == "f" and not (np.isfinite(x.min()) and np.isfinite(x.max())):
             first = next(number for number, one in enumerate(x) if not np.isfinite(one).all())
@@ -64,13 +66,13 @@ class Samples:
         return self
 
     def held_back(self, share: float, seed: int) -> tuple["Samples", "Samples"]:
-        """The rest and a share of every class, chosen by the seed: training and validation."""
+        """Split into training and validation samples: the latter are a share of every class, chosen by the seed."""
         parts = held_back(len(self), share, seed, self._classes())
         kept, held = (Samples(self.x[part], self.targets[part]) for part in parts)
         return kept, held
 
     def _classes(self) -> NDArray[np.int64] | None:
-        """The class of every sample (N,): of one-hot rows, or of a single column of 0 and 1; None for other targets."""
+        """Return the class of every sample (N,) for one-hot rows or a column of 0 and 1; None for other targets."""
         if not ((self.targets == 0) | (self.targets == 1)).all():
             return None
         if self.targets.shape[1] == 1:
@@ -78,7 +80,7 @@ class Samples:
         return self.targets.argmax(1) if (self.targets.sum(1) == 1).all() else None
 
     def parts(self, share: float, seed: int) -> tuple["Samples", "Samples | None"]:
-        """Return training and validation samples: `held_back`; for a share of 0 all, and the data's own validation."""
+        """Return training and validation samples: see `held_back`; for a share of 0, all and the data's own ones."""
         return self.held_back(share, seed) if share else (self, self.validation)
 
     def batch(
@@ -91,7 +93,7 @@ class Samples:
         seed: int = 0,
         epoch: int = 0,
     ) -> tuple[Array, Array]:
-        """The samples at some indices: x normalised (and changed, if augmented) and their targets."""
+        """Return the batch at some indices: x, normalised and augmented, and its targets, in a dtype."""
         x = normalisation.apply(self.x[indices], dtype)
         if augmentation:
             fill = normalisation.background
@@ -100,7 +102,7 @@ class Samples:
 
 
 def _labels(y: ArrayLike) -> Array:
-    """Return labels as an array of numbers or of texts, also from an array of objects that are all one of these."""
+    """Return labels as an array of numbers or strings, converting an object array of either; DataError for others."""
     try:
         found = np.asarray(y)
     except ValueError as error:
@@ -119,7 +121,7 @@ def _labels(y: ArrayLike) -> Array:
 
 
 def _numbered(y: Array, names: Sequence[str]) -> Array:
-    """The numbers of classes by their names."""
+    """Convert names of classes to their numbers."""
     number_of = {name: number for number, name in enumerate(names)}
     texts = y.astype(str).reshape(len(y), -1)
     unknown = next(((n, name) for n, row in enumerate(texts.tolist()) for name in row if name not in number_of), None)
@@ -134,14 +136,14 @@ def _numbered(y: Array, names: Sequence[str]) -> Array:
 
 
 def _values(y: Array) -> NDArray[np.float64]:
-    """Targets of one output, (N, 1)."""
+    """Return targets of a single output as (N, 1)."""
     if y.ndim > 2 or (y.ndim == 2 and y.shape[1] != 1):
         raise DataError(f"targets of shape {text(y.shape)} for a network with 1 output; expected (N,) or (N, 1)")
     return _finite(y).astype(np.float64).reshape(-1, 1)
 
 
 def _targets(y: Array, classes: int) -> NDArray[np.float64]:
-    """One-hot rows of labels; targets as they are."""
+    """Return labels as one-hot rows, and targets as they are."""
     if y.ndim == 2 and y.shape[1] == 1 and y.dtype.kind in "iub":
         y = y[:, 0]
     if y.ndim == 2:

@@ -1,7 +1,7 @@
-"""Which classic mistake a wrong result is.
+"""Diagnosis of wrong results as classic mistakes.
 
-Every mistake is a small function that computes, from the true quantities, what the mistake would have given. A
-diagnosis is made where the number found equals that exactly: on every probe on which it was wrong.
+Every mistake is a small function that computes its result from the true quantities. It is the diagnosis if that result
+equals the one found on every probe on which the latter is wrong.
 """
 
 from collections.abc import Sequence
@@ -48,15 +48,15 @@ CATALOGUES: dict[str, tuple[Catalogue, ...]] = {
 
 
 def known(operation: str, tensor: str) -> list[Mistake]:
-    """The mistakes that can be made with a tensor of an operation; those of its own before those of all."""
+    """Return the mistakes possible for a tensor of an operation: those of the operation, then the general ones."""
     own = [one for catalogue in CATALOGUES.get(operation, ()) for one in catalogue.mistakes if one.tensor == tensor]
     return [*own, *general.mistakes(tensor)]
 
 
 def diagnose(tensor: str, cases: Sequence[tuple[Truth, Array]], tolerance: float = EXACT) -> tuple[Diagnosis, ...]:
-    """The mistakes that explain what was found on every one of these probes; failing that, two at once.
+    """Return the mistakes that explain the results on all of these probes; if there is none, pairs of mistakes.
 
-    cases   (truth, what was found); those on which it was right are left out by the caller
+    cases   (truth, result found) of each probe with a wrong result
     """
     if not cases:
         return ()
@@ -77,12 +77,12 @@ def _two(
     tolerance: float,
     second: Diagnosis,
 ) -> tuple[Diagnosis, ...]:
-    """The mistakes that fit together with a wrong sign, or with a division by the batch."""
+    """Return the mistakes that explain the results together with a wrong sign, or with a division by the batch size."""
     mended = [(truth, -found if second is general.SIGN else found * len(truth.x)) for truth, found in cases]
     return tuple(
         Diagnosis(
             f"{one.diagnosis.name}+{second.name}",
-            f"{second.says}; besides, it {one.diagnosis.says}",
+            f"{second.says}; in addition, it {one.diagnosis.says}",
             one.diagnosis.page,
         )
         for one in mistakes
@@ -91,7 +91,7 @@ def _two(
 
 
 def _fits(mistake: Mistake, truth: Truth, found: Array, tensor: str, tolerance: float) -> bool:
-    """Whether the mistake gives what was found, and not the right answer."""
+    """Return whether a mistake gives the result found, and differs from the right one."""
     right = truth.right(tensor)
     shown = found.reshape(right.shape) if found.size == right.size and tensor == "y" else found
     forms = (shown, lifted(shown, truth.line))
@@ -102,7 +102,7 @@ def _fits(mistake: Mistake, truth: Truth, found: Array, tensor: str, tolerance: 
 
 
 def _candidates(mistake: Mistake, truth: Truth) -> list[Array]:
-    """What the mistake would have given; nothing where it cannot be made with these sizes."""
+    """Return the results that a mistake gives; none if it is impossible with these sizes."""
     try:
         return list(mistake.build(truth))
     except (ValueError, IndexError):

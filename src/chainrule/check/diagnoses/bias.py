@@ -17,7 +17,7 @@ def _tied(t: Truth) -> bool:
 @add(
     "b",
     "bias-not-summed-over-positions",
-    "is not summed over the positions: the bias was added at every (i, j), so sum dy over all of them",
+    "is not summed over the positions: the bias is added at every (i, j), so sum dy over all of them",
 )
 def each_position(t: Truth) -> Candidates:
     if _tied(t):
@@ -31,14 +31,14 @@ def each_position(t: Truth) -> Candidates:
             yield t.dy.sum(axis=(0, axis))
 
 
-@add("b", "bias-averaged-over-positions", "is the mean over the positions: it must be the sum")
+@add("b", "bias-averaged-over-positions", "is the mean over the positions: take the sum")
 def mean_position(t: Truth) -> Candidates:
     if _tied(t):
         yield t.dy.mean(axis=_positions(t)).sum(axis=0)
         yield t.dy.mean(axis=(0, *_positions(t)))
 
 
-@add("b", "bias-not-summed-over-batch", "is not summed over the batch: every sample adds to the same bias")
+@add("b", "bias-not-summed-over-batch", "is not summed over the batch: every sample uses the same bias, so sum over n")
 def each_sample(t: Truth) -> Candidates:
     kept = t.dy.sum(axis=_positions(t)) if _tied(t) else t.dy
     yield kept
@@ -46,7 +46,7 @@ def each_sample(t: Truth) -> Candidates:
     yield kept[-1]
 
 
-@add("b", "bias-summed-over-positions", "is summed over the positions: an untied bias has one number for each of them")
+@add("b", "bias-summed-over-positions", "is summed over the positions: an untied bias has one entry for each of them")
 def over_positions(t: Truth) -> Candidates:
     if t.dy.ndim > 2 and t.gradients["b"].ndim > 1:
         summed = t.dy.sum(axis=(0, *_positions(t)))

@@ -34,8 +34,8 @@ def unrotated(t: Truth) -> Candidates:
 @add(
     "x",
     "kernel-rotated",
-    "equals the right answer for a kernel rotated by 180°: forward is a true convolution and "
-    "has rotated it already, so slide K as it is in the full correlation",
+    "equals the right answer for a kernel rotated by 180°: forward is a true convolution, which rotates K already, "
+    "so use K unrotated in the full correlation",
 )
 def rotated(t: Truth) -> Candidates:
     if t.attributes.get("flip"):
@@ -45,7 +45,7 @@ def rotated(t: Truth) -> Candidates:
 @add(
     "x",
     "valid-for-full",
-    "is the valid correlation of dy and the rotated kernel: it must be the full one, with dy surrounded by K − 1 zeros",
+    "is the valid correlation of dy and the rotated kernel: compute the full one, with dy padded by K − 1 zeros",
 )
 def valid(t: Truth) -> Candidates:
     slide = slide_of(t)
@@ -56,7 +56,7 @@ def valid(t: Truth) -> Candidates:
         yield from _pasted(inner, t.x.shape)
 
 
-@add("x", "same-for-full", "is the full correlation cut to the size of dy: it must have the size of x")
+@add("x", "same-for-full", "is the full correlation cropped to the size of dy: crop it to the size of x")
 def same_size(t: Truth) -> Candidates:
     frame, slide = sliding.full(t.dy, slid_kernel(t), groups_of(t)), slide_of(t)
     first = [(taps - 1) // 2 for taps in slide.window]
@@ -64,7 +64,7 @@ def same_size(t: Truth) -> Candidates:
     yield from _pasted(frame[:, :, rows, columns], t.x.shape)
 
 
-@add("x", "stride-forgotten", "is scattered with stride 1: window (i, j) begins at cell (s·i, s·j)")
+@add("x", "stride-forgotten", "is scattered with stride 1: window (i, j) starts at row s·i and column s·j")
 def scattered_densely(t: Truth) -> Candidates:
     slide = slide_of(t)
     frame = _dx(t, slid_kernel(t), slide.but(stride=(1, 1)))
@@ -72,7 +72,7 @@ def scattered_densely(t: Truth) -> Candidates:
     yield frame[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
-@add("x", "padding-not-cropped", "still has the padding on it: cut off the rows and columns that lie on zeros")
+@add("x", "padding-not-cropped", "still includes the padding: crop the rows and columns of the padding")
 def uncropped(t: Truth) -> Candidates:
     yield _dx(t, slid_kernel(t))
 
@@ -80,13 +80,13 @@ def uncropped(t: Truth) -> Candidates:
 @add(
     "x",
     "padding-cropped-at-end",
-    "is cut at the end only: the padding before x must go as well, so begin at row p_top and column p_left",
+    "is cropped at the end only: crop the padding before x too, so start at row p_top and column p_left",
 )
 def cropped_at_end(t: Truth) -> Candidates:
     yield _dx(t, slid_kernel(t))[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
-@add("x", "dilation-ignored", "is scattered with dilation 1: tap (u, v) of a window lies at (d·u, d·v)")
+@add("x", "dilation-ignored", "is scattered with dilation 1: kernel element (u, v) lies at offset (d·u, d·v)")
 def scattered_closely(t: Truth) -> Candidates:
     for slide in undilated(t):
         yield slide_of(t).crop(_dx(t, slid_kernel(t), slide))
@@ -95,7 +95,7 @@ def scattered_closely(t: Truth) -> Candidates:
 @add(
     "x",
     "channels-transposed",
-    "takes the kernel with filters and channels exchanged by a reshape: use a transpose, w.transpose(1, 0, 2, 3)",
+    "swaps filters and channels of the kernel by a reshape: use a transpose, w.transpose(1, 0, 2, 3)",
 )
 def reshaped_channels(t: Truth) -> Candidates:
     w = slid_kernel(t)
@@ -105,13 +105,13 @@ def reshaped_channels(t: Truth) -> Candidates:
         yield slide_of(t).crop(_dx(t, w.transpose(1, 0, 2, 3).reshape(C_out, C, KH, KW)))
 
 
-@add("x", "kernel-axes-transposed", "takes the kernel with its rows and columns exchanged: K[u, v], not K[v, u]")
+@add("x", "kernel-axes-transposed", "uses the kernel with rows and columns swapped: K[u, v], not K[v, u]")
 def sideways(t: Truth) -> Candidates:
     for w in exchanged_axes(slid_kernel(t)):
         yield slide_of(t).crop(_dx(t, w))
 
 
-@add("x", "filter-sum-missing", "holds one filter only: sum over all the filters that saw the channel")
+@add("x", "filter-sum-missing", "includes one filter only: sum over all filters that read the channel")
 def one_filter(t: Truth) -> Candidates:
     for w in single_filters(t):
         yield slide_of(t).crop(_dx(t, w))
@@ -120,7 +120,7 @@ def one_filter(t: Truth) -> Candidates:
 @add(
     "x",
     "overwritten-in-windows",
-    "keeps only the last window that covers a cell: windows overlap, so add with += (np.add.at for index arrays)",
+    "keeps only the last window that covers a cell: windows overlap, so accumulate with += (or np.add.at for indices)",
 )
 def overwritten(t: Truth) -> Candidates:
     for w in (slid_kernel(t), *single_filters(t)):
@@ -129,12 +129,12 @@ def overwritten(t: Truth) -> Candidates:
 
 
 def _dx(t: Truth, w: Array, slide: Slide | None = None, how: str = "add") -> Array:
-    """dx for a kernel as it lies on the picture, on the padded frame."""
+    """Return dx on the padded image, for a kernel in the orientation in which it is slid."""
     return sliding.scatter(sliding.products(t.dy, w, groups_of(t)), slide or slide_of(t), how)
 
 
 def _pasted(inner: Array, shape: tuple[int, ...]) -> Iterator[Array]:
-    """A result that is too small, as it is, and in the corner and the middle of zeros in the right shape."""
+    """Yield a result that is too small: as it is, and placed in the corner and in the middle of zeros of ``shape``."""
     yield inner
     room = [whole - part for whole, part in zip(shape[2:], inner.shape[2:], strict=True)]
     if min(room) < 0:

@@ -20,8 +20,8 @@ add = CATALOGUE.add
 @add(
     "w",
     "kernel-gradient-rotated",
-    "is rotated by 180°: the gradient of a cross-correlation's kernel is a "
-    "cross-correlation of x and dy, with nothing rotated",
+    "is rotated by 180°: the kernel gradient of a cross-correlation is the "
+    "cross-correlation of x and dy, without any rotation",
 )
 def turned_gradient(t: Truth) -> Candidates:
     if not t.attributes.get("flip"):
@@ -38,12 +38,12 @@ def unturned_gradient(t: Truth) -> Candidates:
         yield t.gradients["w"][:, :, ::-1, ::-1]
 
 
-@add("w", "stride-forgotten", "reads x with stride 1: window (i, j) begins at cell (s·i, s·j)")
+@add("w", "stride-forgotten", "reads x with stride 1: window (i, j) starts at row s·i and column s·j")
 def gathered_densely(t: Truth) -> Candidates:
     yield _dw(t, slide_of(t).but(stride=(1, 1)))
 
 
-@add("w", "padding-ignored", "reads x without its padding: surround x with zeros as in forward")
+@add("w", "padding-ignored", "reads x without its padding: pad x with zeros as in forward")
 def gathered_unpadded(t: Truth) -> Candidates:
     slide = slide_of(t)
     frame = np.zeros((*t.x.shape[:2], *slide.frame))
@@ -51,13 +51,13 @@ def gathered_unpadded(t: Truth) -> Candidates:
     yield _dw(t, slide, frame)
 
 
-@add("w", "dilation-ignored", "reads x with dilation 1: tap (u, v) of a window lies at (d·u, d·v)")
+@add("w", "dilation-ignored", "reads x with dilation 1: kernel element (u, v) lies at offset (d·u, d·v)")
 def gathered_closely(t: Truth) -> Candidates:
     for slide in undilated(t):
         yield _dw(t, slide, slide_of(t).pad(t.x))
 
 
-@add("w", "channels-transposed", "has filters and channels exchanged: dw is (C_out, C_in, KH, KW)")
+@add("w", "channels-transposed", "has filters and channels swapped: dw has the shape (C_out, C_in, KH, KW)")
 def exchanged_channels(t: Truth) -> Candidates:
     dw = t.gradients["w"]
     other = dw.transpose(1, 0, 2, 3)
@@ -65,13 +65,13 @@ def exchanged_channels(t: Truth) -> Candidates:
     yield other.reshape(dw.shape)
 
 
-@add("w", "kernel-axes-transposed", "has rows and columns exchanged: dw[u, v], not dw[v, u]")
+@add("w", "kernel-axes-transposed", "has rows and columns swapped: dw[u, v], not dw[v, u]")
 def exchanged_rows(t: Truth) -> Candidates:
     yield t.gradients["w"].swapaxes(2, 3)
     yield from exchanged_axes(t.gradients["w"])
 
 
-@add("w", "positions-not-summed", "holds one position of the window only: sum over all positions (i, j)")
+@add("w", "positions-not-summed", "includes one output position only: sum over all positions (i, j)")
 def one_position(t: Truth) -> Candidates:
     for n in (slice(None), slice(-1, None)):
         for place in (-1, 0):

@@ -10,43 +10,43 @@ CATALOGUE = Catalogue("docs/derivations/convolution.md")
 add = CATALOGUE.add
 
 
-@add("y", "correlation-convolution-mixed-up", "is that of a true convolution: slide the kernel without rotating it")
+@add("y", "correlation-convolution-mixed-up", "is the output of a true convolution: do not rotate the kernel")
 def rotated_output(t: Truth) -> Candidates:
     if not t.attributes.get("flip"):
         yield _turned(t)
 
 
-@add("y", "correlation-convolution-mixed-up", "is that of a cross-correlation: rotate the kernel by 180° first")
+@add("y", "correlation-convolution-mixed-up", "is the output of a cross-correlation: rotate the kernel by 180° first")
 def unrotated_output(t: Truth) -> Candidates:
     if t.attributes.get("flip"):
         yield _turned(t)
 
 
-@add("y", "bias-not-added", "equals the output without the bias: add b to every filter's map")
+@add("y", "bias-not-added", "equals the output without the bias: add b[o] to every entry of output channel o")
 def without_bias(t: Truth) -> Candidates:
     if "b" in t.values:
         yield sliding.correlate(t.x, slid_kernel(t), None, slide_of(t), groups_of(t))
 
 
-@add("y", "channel-sum-missing", "holds one input channel only: sum over all the channels that a kernel sees")
+@add("y", "channel-sum-missing", "includes one input channel only: sum over all channels that a filter reads")
 def one_channel(t: Truth) -> Candidates:
     if groups_of(t) == 1:
         for c in (t.x.shape[1] - 1, 0):
             yield sliding.correlate(t.x[:, c : c + 1], slid_kernel(t)[:, c : c + 1], bias_of(t), slide_of(t), 1)
 
 
-@add("y", "stride-forgotten", "equals the output for stride 1: move the window by the stride")
+@add("y", "stride-forgotten", "equals the output for stride 1: move the window by s from one output to the next")
 def every_position(t: Truth) -> Candidates:
     yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide_of(t).but(stride=(1, 1)), groups_of(t))
 
 
-@add("y", "dilation-ignored", "equals the output for dilation 1: the taps of the kernel lie apart by the dilation")
+@add("y", "dilation-ignored", "equals the output for dilation 1: kernel element (u, v) lies at offset (d·u, d·v)")
 def close_output(t: Truth) -> Candidates:
     for slide in undilated(t):
         yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide, groups_of(t))
 
 
-@add("y", "padding-ignored", "equals the output without padding: surround x with zeros first")
+@add("y", "padding-ignored", "equals the output without padding: pad x with zeros first")
 def unpadded(t: Truth) -> Candidates:
     yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide_of(t).but(padding=((0, 0), (0, 0))), groups_of(t))
 
@@ -54,7 +54,7 @@ def unpadded(t: Truth) -> Candidates:
 @add(
     "y",
     "padding-at-wrong-end",
-    "equals the output with the zeros before and after x exchanged: top before bottom, left before right",
+    "equals the output with the padding before and after x swapped: it is ((top, bottom), (left, right))",
 )
 def exchanged_padding(t: Truth) -> Candidates:
     slide = slide_of(t)

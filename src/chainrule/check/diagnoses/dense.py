@@ -10,14 +10,14 @@ def without_bias(t: Truth) -> Candidates:
     yield t.x @ t.values["w"].T
 
 
-@CATALOGUE.add("w", "axes-transposed", "is the transpose of the right answer: dW = dy xᵀ is (F_out, F_in)")
+@CATALOGUE.add("w", "axes-transposed", "is the transpose of the right answer: dW = dy xᵀ has the shape (F_out, F_in)")
 def transposed(t: Truth) -> Candidates:
     dw = t.gradients["w"]
     yield dw.T
     yield dw.T.reshape(dw.shape)
 
 
-@CATALOGUE.add("x", "axes-transposed", "takes W with its axes exchanged by a reshape: dx = Wᵀ dy")
+@CATALOGUE.add("x", "axes-transposed", "uses W with the wrong axes: dx = Wᵀ dy, with a transpose and not a reshape")
 def reshaped(t: Truth) -> Candidates:
     w = t.values["w"]
     yield t.dy @ w.T.reshape(w.shape)
@@ -25,12 +25,12 @@ def reshaped(t: Truth) -> Candidates:
         yield t.dy @ w.T
 
 
-@CATALOGUE.add("x", "feature-sum-missing", "holds one output feature only: sum over all the outputs that saw the input")
+@CATALOGUE.add("x", "feature-sum-missing", "includes one output feature only: sum over all outputs, dx = Wᵀ dy")
 def one_feature(t: Truth) -> Candidates:
     for place in (-1, 0):
         yield t.dy[:, [place]] * t.values["w"][place]
 
 
-@CATALOGUE.add("w", "input-forgotten", "is dy in every column: multiply by the input, dW = dy xᵀ")
+@CATALOGUE.add("w", "input-forgotten", "has dy in every column: multiply by the input, dW = dy xᵀ")
 def without_input(t: Truth) -> Candidates:
     yield t.dy.sum(axis=0)[:, None].repeat(t.x.shape[1], axis=1)

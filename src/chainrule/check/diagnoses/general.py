@@ -1,4 +1,4 @@
-"""Classic mistakes that any layer can make."""
+"""Classic mistakes that occur in any layer."""
 
 from functools import partial
 
@@ -9,18 +9,23 @@ from chainrule.check.report import Diagnosis
 
 SIGN = Diagnosis("sign", "has the wrong sign")
 BATCH = Diagnosis(
-    "batch-division-doubled", "has a factor 1/n too many: dy already holds the division by the batch, so only sum"
+    "batch-division-doubled",
+    "has an extra factor 1/N: dy already includes the division by the batch size, so only sum",
 )
 DOUBLED = Diagnosis("gradient-doubled", "is twice the right answer")
 HALVED = Diagnosis("gradient-halved", "is half the right answer")
 ZERO = Diagnosis("gradient-zero", "is zero everywhere")
-UPSTREAM = Diagnosis("upstream-forgotten", "is what it would be if dy were all ones: multiply by what comes from above")
-UNSUMMED = Diagnosis("batch-not-summed", "holds one sample only: every sample of the batch adds to the same parameters")
-ALONE = (SIGN, BATCH, ZERO, DOUBLED, HALVED)  # never one of two
+UPSTREAM = Diagnosis(
+    "upstream-forgotten", "equals the right answer for a dy of all ones: multiply by the upstream gradient dy"
+)
+UNSUMMED = Diagnosis(
+    "batch-not-summed", "is not summed over the batch: every sample uses the same parameters, so sum over n"
+)
+ALONE = (SIGN, BATCH, ZERO, DOUBLED, HALVED)  # never part of a pair
 
 
 def mistakes(tensor: str) -> list[Mistake]:
-    """Those that can befall the gradient of a tensor (the output has none of them)."""
+    """Return the general mistakes in the gradient of a tensor; for y, only a wrong sign."""
     if tensor == "y":
         return [Mistake(tensor, SIGN, lambda t: [-t.y])]
     found = [
@@ -40,7 +45,7 @@ def _without_upstream(tensor: str, t: Truth) -> Candidates:
 
 
 def _samples(tensor: str, t: Truth) -> Candidates:
-    """The gradient of every sample alone: all of them side by side, the last, the first."""
+    """Yield gradients of single samples: all of them stacked, the last, the first."""
     if t.operation == "batch_norm":
         return
     each = [t.compute({**t.values, "x": t.x[n : n + 1]}, t.dy[n : n + 1])[tensor] for n in range(len(t.x))]

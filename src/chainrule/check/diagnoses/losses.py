@@ -1,4 +1,4 @@
-"""Classic mistakes in the gradient of a loss, which is that of the mean over the batch."""
+"""Classic mistakes in the gradient of a loss (of its mean over the batch)."""
 
 from chainrule.check.diagnoses.truth import Candidates, Catalogue, Truth
 from chainrule.reference import softmax
@@ -7,7 +7,7 @@ CATALOGUE = Catalogue("docs/derivations/losses.md")
 add = CATALOGUE.add
 
 
-@add("p", "batch-division-missing", "lacks the factor 1/n: the loss is the mean over the batch")
+@add("p", "batch-division-missing", "lacks the factor 1/N: the loss is the mean over the batch")
 def not_averaged(t: Truth) -> Candidates:
     yield t.gradients["p"] * len(t.values["p"])
 
@@ -19,13 +19,17 @@ def not_averaged_over_classes(t: Truth) -> Candidates:
         yield t.gradients["p"] * t.values["p"].shape[1] * len(t.values["p"])
 
 
-@add("p", "softmax-forgotten", "takes the logits for probabilities: it is softmax(p) − t")
+@add("p", "softmax-forgotten", "uses logits as probabilities: the gradient is (softmax(p) − t)/N")
 def without_softmax(t: Truth) -> Candidates:
     if t.operation == "softmax_cross_entropy":
         yield (t.values["p"] - t.values["t"]) / len(t.values["p"])
 
 
-@add("p", "prediction-minus-target", "is p − t: that is the gradient by the logits, with softmax (or sigmoid) in one")
+@add(
+    "p",
+    "prediction-minus-target",
+    "is p − t, the gradient by the logits: that is right only for a loss fused with softmax (or sigmoid)",
+)
 def fused(t: Truth) -> Candidates:
     if t.operation in ("categorical_cross_entropy", "binary_cross_entropy"):
         yield (t.values["p"] - t.values["t"]) / len(t.values["p"])

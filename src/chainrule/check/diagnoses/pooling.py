@@ -17,7 +17,7 @@ def _slide(t: Truth) -> Slide:
 
 
 def _cells(t: Truth, fill: float) -> Array:
-    """Every window's cells: (N, C, KH, KW, H', W'), ``fill`` on the padding."""
+    """Return the cells of every window, (N, C, KH, KW, H', W'), with ``fill`` on the padding."""
     slide = _slide(t)
     padded = np.pad(t.x, ((0, 0), (0, 0), *slide.padding), constant_values=fill)
     cells = np.empty((*t.x.shape[:2], *slide.window, *slide.outputs))
@@ -27,26 +27,26 @@ def _cells(t: Truth, fill: float) -> Array:
 
 
 def _first(largest: Array) -> Array:
-    """Only the first of the marked cells of each window, row by row."""
+    """Keep only the first marked cell of each window, in row-major order."""
     flat = largest.reshape(*largest.shape[:2], -1, *largest.shape[4:])
     kept = flat & (np.cumsum(flat, axis=2) == 1)
     return kept.reshape(largest.shape)
 
 
 def _won(t: Truth) -> Array:
-    """Which cell wins each window."""
+    """Return a mask of the cell that wins each window."""
     cells = _cells(t, -np.inf)
     return _first(cells == cells.max(axis=(2, 3), keepdims=True))
 
 
 def _spread(t: Truth, weights: Array, slide: Slide | None = None, how: str = "add") -> Array:
-    """dy shared out over the cells of every window, on the padded frame."""
+    """Distribute dy over the cells of every window by weights, on the padded image."""
     given = weights * t.dy[:, :, None, None]
     return sliding.scatter(given, slide or _slide(t), how)
 
 
 def _even(t: Truth, divisor: str | None = None) -> Array:
-    """The share of each cell in average pooling: 1/D."""
+    """Return the weight of each cell in average pooling, 1/D."""
     slide = _slide(t)
     shape = (*t.x.shape[:2], *slide.window, *slide.outputs)
     rule = divisor or t.attributes.get("divisor", "cells")
@@ -59,7 +59,7 @@ def _even(t: Truth, divisor: str | None = None) -> Array:
 @MAXIMUM.add(
     "x",
     "ties-all-credited",
-    "credits every cell that ties for the maximum: give dy to one of them, the first in row-major order",
+    "passes dy to every cell that ties for the maximum: pass it to one of them, the first in row-major order",
 )
 def all_ties(t: Truth) -> Candidates:
     cells = _cells(t, -np.inf)
@@ -69,7 +69,7 @@ def all_ties(t: Truth) -> Candidates:
 @MAXIMUM.add(
     "x",
     "maximum-as-average",
-    "shares dy out over the whole window, as average pooling does: the cell that won gets all of it",
+    "spreads dy over the whole window, as average pooling does: pass all of it to the cell of the maximum",
 )
 def shared_out(t: Truth) -> Candidates:
     for divisor in ("cells", "window", "one"):
@@ -77,7 +77,7 @@ def shared_out(t: Truth) -> Candidates:
 
 
 @MAXIMUM.add(
-    "x", "overwritten-in-windows", "keeps only the last window that a cell won: windows overlap, so add with +="
+    "x", "overwritten-in-windows", "keeps only the last window that a cell won: windows overlap, so accumulate with +="
 )
 def last_window(t: Truth) -> Candidates:
     won, slide = _won(t), _slide(t)
@@ -91,25 +91,25 @@ def last_window(t: Truth) -> Candidates:
     yield slide.crop(_spread(t, won.astype(float), how="tap"))
 
 
-@MAXIMUM.add("x", "stride-forgotten", "is scattered with stride 1: window (i, j) begins at cell (s·i, s·j)")
+@MAXIMUM.add("x", "stride-forgotten", "is scattered with stride 1: window (i, j) starts at row s·i and column s·j")
 def dense_winners(t: Truth) -> Candidates:
     slide = _slide(t)
     yield slide.crop(_spread(t, _won(t).astype(float), slide.but(stride=(1, 1))))
 
 
-@MAXIMUM.add("x", "padding-not-cropped", "still has the padding on it: cut off the rows and columns of the padding")
+@MAXIMUM.add("x", "padding-not-cropped", "still includes the padding: crop the rows and columns of the padding")
 def padded_winners(t: Truth) -> Candidates:
     frame = _spread(t, _won(t).astype(float))
     yield frame
     yield frame[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
-@MAXIMUM.add("y", "padding-wins", "lets the zeros of the padding win: fill the padding with −∞")
+@MAXIMUM.add("y", "padding-wins", "lets zeros of the padding win: pad with −∞, so that padding never wins")
 def zeros_win(t: Truth) -> Candidates:
     yield _cells(t, 0.0).max(axis=(2, 3))
 
 
-@MAXIMUM.add("y", "average-for-maximum", "equals average pooling, where the maximum is meant")
+@MAXIMUM.add("y", "average-for-maximum", "is the mean of each window: take the maximum")
 def averaged(t: Truth) -> Candidates:
     yield np.nansum(_cells(t, np.nan) * _even(t, "cells"), axis=(2, 3))
 
@@ -117,13 +117,13 @@ def averaged(t: Truth) -> Candidates:
 @AVERAGE.add(
     "x",
     "average-not-divided",
-    "lacks the factor 1/k²: every cell of a window gets dy divided by the number of its cells",
+    "lacks the factor 1/k²: every cell of a window gets dy divided by the number of cells in the window",
 )
 def undivided(t: Truth) -> Candidates:
     yield _slide(t).crop(_spread(t, _even(t, "one")))
 
 
-@AVERAGE.add("x", "average-divided-twice", "has the factor 1/k² twice: dy over the number of cells, once")
+@AVERAGE.add("x", "average-divided-twice", "has the factor 1/k² twice: divide dy by the number of cells once")
 def divided_twice(t: Truth) -> Candidates:
     share = _even(t)
     yield _slide(t).crop(_spread(t, share * share))
@@ -132,7 +132,7 @@ def divided_twice(t: Truth) -> Candidates:
 @AVERAGE.add(
     "x y",
     "padding-counted",
-    "divides by the whole window where part of it lies on padding: divide by the cells that are there",
+    "divides by the size of the whole window where part of it lies on padding: divide by the number of cells inside x",
 )
 def counted(t: Truth) -> Candidates:
     if t.attributes.get("divisor") == "cells":
@@ -140,14 +140,16 @@ def counted(t: Truth) -> Candidates:
 
 
 @AVERAGE.add(
-    "x y", "padding-not-counted", "divides by the cells that are there: divide by the whole window, padding and all"
+    "x y",
+    "padding-not-counted",
+    "divides by the number of cells inside x: divide by the size of the whole window, padding included",
 )
 def not_counted(t: Truth) -> Candidates:
     if t.attributes.get("divisor") == "window":
         yield from _divided(t, "cells")
 
 
-@AVERAGE.add("y", "average-not-divided", "is the sum of the window: divide it by the number of its cells")
+@AVERAGE.add("y", "average-not-divided", "is the sum of each window: divide it by the number of cells")
 def summed(t: Truth) -> Candidates:
     yield np.nansum(_cells(t, np.nan), axis=(2, 3))
 
@@ -158,20 +160,22 @@ def _divided(t: Truth, divisor: str) -> Candidates:
 
 
 @AVERAGE.add(
-    "x", "overwritten-in-windows", "keeps only the last window that covers a cell: windows overlap, so add with +="
+    "x",
+    "overwritten-in-windows",
+    "keeps only the last window that covers a cell: windows overlap, so accumulate with +=",
 )
 def overwritten(t: Truth) -> Candidates:
     for how in ("window", "tap"):
         yield _slide(t).crop(_spread(t, _even(t), how=how))
 
 
-@AVERAGE.add("x", "stride-forgotten", "is scattered with stride 1: window (i, j) begins at cell (s·i, s·j)")
+@AVERAGE.add("x", "stride-forgotten", "is scattered with stride 1: window (i, j) starts at row s·i and column s·j")
 def dense_shares(t: Truth) -> Candidates:
     slide = _slide(t)
     yield slide.crop(_spread(t, _even(t), slide.but(stride=(1, 1))))
 
 
-@AVERAGE.add("x", "padding-not-cropped", "still has the padding on it: cut off the rows and columns of the padding")
+@AVERAGE.add("x", "padding-not-cropped", "still includes the padding: crop the rows and columns of the padding")
 def padded_shares(t: Truth) -> Candidates:
     frame = _spread(t, _even(t))
     yield frame
@@ -179,7 +183,7 @@ def padded_shares(t: Truth) -> Candidates:
 
 
 @AVERAGE.add(
-    "x", "shared-to-one", "gives dy to one cell of each window, as max pooling does: every cell gets its share"
+    "x", "shared-to-one", "passes dy to one cell of each window, as max pooling does: divide it among all cells"
 )
 def to_one(t: Truth) -> Candidates:
     for weights in (_won(t).astype(float), _won(t) * _even(t)):

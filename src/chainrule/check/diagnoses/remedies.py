@@ -1,15 +1,15 @@
-"""What helps where a function overflows for large inputs."""
+"""Remedies for functions that overflow for large inputs."""
 
 REMEDIES = {
-    "softmax": "subtract the largest entry of each row before eˣ, which changes nothing else",
-    "softmax_cross_entropy": "subtract the largest entry of each row before eˣ: log Σ eˣ = m + log Σ eˣ⁻ᵐ",
-    "sigmoid": "take 1/(1 + e⁻ˣ) where x ≥ 0 and eˣ/(1 + eˣ) only where x < 0",
+    "softmax": "subtract the largest entry of each row before taking eˣ, which does not change the result",
+    "softmax_cross_entropy": "subtract the largest entry m of each row before taking eˣ: log Σ eˣ = m + log Σ eˣ⁻ᵐ",
+    "sigmoid": "use 1/(1 + e⁻ˣ) where x ≥ 0 and eˣ/(1 + eˣ) where x < 0",
     "tanh": "use np.tanh, or write it with e⁻²|ˣ|",
     "gelu": "use np.tanh",
 }
 
 
 def overflow(operation: str) -> str:
-    """Return the advice about large inputs; ``operation`` is the one that the code is meant to be, if it is known."""
+    """Return the advice about large inputs for the intended operation; "" if it is unknown."""
     remedy = REMEDIES.get(operation, "write it so that no exponent is above 0")
     return f"overflows for inputs around ±1,000 (eˣ is infinite above 709): {remedy}"

@@ -1,4 +1,4 @@
-"""Windows over pictures, with every choice open, so that each can be made wrongly: stride, padding, the sum itself."""
+"""Sliding windows whose stride, padding, dilation and accumulation can each be chosen, rightly or wrongly."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from chainrule.shapes import Padding, Pair, extent, output_size
 
 @dataclass(frozen=True)
 class Slide:
-    """How a window moves over a picture of ``size``; see `reference.windows`."""
+    """Geometry of a window that slides over an image of ``size``; see `reference.windows`."""
 
     size: Pair
     window: Pair
@@ -22,18 +22,18 @@ class Slide:
 
     @classmethod
     def of(cls, attributes: Mapping[str, Any], size: tuple[int, ...], window: tuple[int, ...]) -> "Slide":
-        """From the attributes of an operation."""
+        """Return the geometry given by the attributes of an operation."""
         stride = attributes.get("stride") or (1, 1)
         padding = attributes.get("padding", ((0, 0), (0, 0)))
         return cls((size[0], size[1]), (window[0], window[1]), stride, padding, attributes.get("dilation", (1, 1)))
 
     def but(self, **changes: Any) -> "Slide":
-        """The same with something changed."""
+        """Return a copy with some fields replaced."""
         return replace(self, **changes)
 
     @property
     def frame(self) -> Pair:
-        """H and W with the padding."""
+        """H and W of the padded image."""
         (top, bottom), (left, right) = self.padding
         return (self.size[0] + top + bottom, self.size[1] + left + right)
 
@@ -45,16 +45,16 @@ class Slide:
         return (sizes[0], sizes[1])
 
     def pad(self, x: Array) -> Array:
-        """x surrounded by zeros."""
+        """Return x padded with zeros."""
         return np.pad(x, ((0, 0), (0, 0), *self.padding))
 
     def crop(self, frame: Array) -> Array:
-        """A padded frame without its padding."""
+        """Return a padded image without its padding."""
         (top, _), (left, _) = self.padding
         return frame[:, :, top : top + self.size[0], left : left + self.size[1]]
 
     def taps(self, outputs: Pair) -> Iterator[tuple[Pair, tuple[slice, slice]]]:
-        """Every tap (u, v), and the cells of the frame that it meets at the outputs."""
+        """Yield every tap (u, v), and the cells of the padded image that it reads over all outputs."""
         for u in range(self.window[0]):
             for v in range(self.window[1]):
                 yield (u, v), (self._met(0, u, outputs), self._met(1, v, outputs))
@@ -65,16 +65,16 @@ class Slide:
 
 
 def products(dy: Array, w: Array, groups: int) -> Array:
-    """P[n,c,u,v,i,j] = Σ_o dy[n,o,i,j] · w[o,c,u,v]: what every window gives back to every cell under it."""
+    """P[n,c,u,v,i,j] = Σ_o dy[n,o,i,j] · w[o,c,u,v]: the gradient from every window to every cell under it."""
     N, _, rows, columns = dy.shape
     upper, kernels = dy.reshape(N, groups, -1, rows, columns), w.reshape(groups, -1, *w.shape[1:])
     return np.einsum("ngoij,gocuv->ngcuvij", upper, kernels).reshape(N, -1, *w.shape[2:], rows, columns)
 
 
 def scatter(given: Array, slide: Slide, how: str = "add") -> Array:
-    """What the windows give back, P[n,c,u,v,i,j], on the padded frame.
+    """Scatter the gradients of the windows, P[n,c,u,v,i,j], to the padded image.
 
-    how   "add": right. "window": windows come row by row and the last one overwrites. "tap": taps come row by row
+    how   "add" accumulates, as is right; "window" overwrites window by window, "tap" tap by tap, in row-major order
     """
     outputs = (given.shape[4], given.shape[5])
     room = [
@@ -110,7 +110,7 @@ def gather(padded: Array, dy: Array, slide: Slide, groups: int) -> Array:
 
 
 def correlate(x: Array, w: Array, b: Array | None, slide: Slide, groups: int) -> Array:
-    """The cross-correlation of x with kernels as they lie on the picture."""
+    """Return the cross-correlation of x with kernels in the orientation in which they are slid."""
     outputs, N, C = slide.outputs, x.shape[0], x.shape[1]
     padded = slide.pad(x)
     y = np.zeros((N, len(w), *outputs))
@@ -122,7 +122,7 @@ def correlate(x: Array, w: Array, b: Array | None, slide: Slide, groups: int) ->
 
 
 def full(dy: Array, w: Array, groups: int) -> Array:
-    """The full correlation of dy with the rotated kernels, as for stride and dilation 1; (N, C_in, …)."""
+    """Return the full correlation of dy with the rotated kernels, for stride and dilation 1; (N, C_in, …)."""
     size = (dy.shape[2] + w.shape[2] - 1, dy.shape[3] + w.shape[3] - 1)
     plain = Slide(size, (w.shape[2], w.shape[3]), (1, 1), ((0, 0), (0, 0)), (1, 1))
     return scatter(products(dy, w, groups), plain)

@@ -12,18 +12,18 @@ add = CATALOGUE.add
     "x",
     "kernel-rotated",
     "equals the right answer for a kernel rotated by 180°: the input gradient of a transposed "
-    "convolution is the plain cross-correlation of dy",
+    "convolution is the cross-correlation of dy with the unrotated kernel",
 )
 def rotated(t: Truth) -> Candidates:
     yield t.compute({**t.values, "w": t.values["w"][:, :, ::-1, ::-1]}, t.dy)["x"]
 
 
-@add("w", "kernel-gradient-rotated", "is rotated by 180°: correlate dy with x, with nothing rotated")
+@add("w", "kernel-gradient-rotated", "is rotated by 180°: correlate dy with x, without any rotation")
 def turned_gradient(t: Truth) -> Candidates:
     yield t.gradients["w"][:, :, ::-1, ::-1]
 
 
-@add("w", "channels-transposed", "has filters and channels exchanged: dw is (C_in, C_out, KH, KW)")
+@add("w", "channels-transposed", "has filters and channels swapped: dw has the shape (C_in, C_out, KH, KW)")
 def exchanged_channels(t: Truth) -> Candidates:
     other = t.gradients["w"].transpose(1, 0, 2, 3)
     yield other

@@ -1,4 +1,4 @@
-"""What a classic mistake starts from: the true quantities of one operation on one probe."""
+"""The true quantities of one operation on one probe, from which classic mistakes are built."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from chainrule.engines import Array
 
 @dataclass(frozen=True)
 class Truth:
-    """One operation on one probe, in the symbols of reference/.
+    """True quantities of one operation on one probe, in the symbols of reference/.
 
-    operation   the first forward operation of the layer ("" for one that only reshapes), or the loss
+    operation   name of the layer's first forward operation ("" for a layer that only reshapes), or of the loss
     values      x (p and t of a loss) and the parameters
-    y, dy       the output, and what comes from above
-    gradients   the right ones, by tensor
-    attributes  of the operation
-    compute     the right gradients for other values and another dy
-    line        of a one-dimensional layer, whose arrays have got a vertical axis here
+    y, dy       the output and the upstream gradient
+    gradients   the right gradients, by tensor
+    attributes  attributes of the operation
+    compute     returns the right gradients for other values and another dy
+    line        whether the layer is one-dimensional; its arrays then have an added vertical axis
     """
 
     operation: str
@@ -39,7 +39,7 @@ class Truth:
         return next(iter(self.values.values()))
 
     def right(self, tensor: str) -> Array:
-        """What belongs in a tensor: y, or the gradient of a tensor."""
+        """Return the right result for a tensor: y, or the gradient of the tensor."""
         return self.y if tensor == "y" else self.gradients[tensor]
 
 
@@ -48,9 +48,9 @@ Candidates: TypeAlias = Iterable[Array]
 
 @dataclass(frozen=True)
 class Mistake:
-    """A classic mistake: whose result it spoils, what is said about it, and what it would have computed.
+    """A classic mistake: the tensor that it affects, its diagnosis, and its results.
 
-    build   every form in which the mistake is met
+    build   returns the result of every variant of the mistake
     """
 
     tensor: str
@@ -59,14 +59,14 @@ class Mistake:
 
 
 class Catalogue:
-    """The mistakes of a family of operations, in the order in which they are written down."""
+    """The mistakes of a family of operations, in the order of registration."""
 
     def __init__(self, page: str) -> None:
         self.page = page
         self.mistakes: list[Mistake] = []
 
     def add(self, tensors: str, name: str, says: str) -> Callable[[Callable[[Truth], Candidates]], Any]:
-        """Register what a mistake would have computed in place of these tensors (names with spaces between)."""
+        """Register a function that builds the results of a mistake in these tensors (names separated by spaces)."""
 
         def register(build: Callable[[Truth], Candidates]) -> Any:
             for tensor in tensors.split():
@@ -80,7 +80,7 @@ SLIDING = ("cross_correlate", "cross_correlate_dx", "max_pool", "average_pool")
 
 
 def of_layer(subject: LayerSubject, values: Values, dy: Array) -> Truth:
-    """The truth about a layer, by the reference."""
+    """Return the truth about a layer, by the reference."""
     forward = subject.plan.forward
     operation = forward[0].name if forward else ""
     line = operation in SLIDING and len(subject.shape) == 2
@@ -98,13 +98,13 @@ def of_layer(subject: LayerSubject, values: Values, dy: Array) -> Truth:
 
 
 def of_loss(subject: LossSubject, values: Values, dy: Array) -> Truth:
-    """The truth about a loss, by the reference."""
+    """Return the truth about a loss, by the reference."""
     right = LossSubject(subject.name, engine="reference")
     return Truth(subject.name, values, right.forward(values), dy, right.gradients(values, dy), {}, right.gradients)
 
 
 def lifted(array: Array, line: bool) -> Array:
-    """(…, W) → (…, 1, W) for what belongs to a line; the biases of filters are left as they are."""
+    """Insert an axis for one-dimensional layers, (…, W) → (…, 1, W); tied biases stay as they are."""
     return array[..., None, :] if line and array.ndim > 1 else array
 
 
@@ -113,7 +113,7 @@ def _lowered(array: Array, line: bool) -> Array:
 
 
 def same(found: Array, candidate: Array, tolerance: float) -> bool:
-    """Return whether two arrays have one shape and one finite value up to a relative tolerance."""
+    """Return whether two finite arrays have the same shape and equal entries up to a relative tolerance."""
     if found.shape != candidate.shape or not (np.isfinite(found).all() and np.isfinite(candidate).all()):
         return False
     size = max(float(np.abs(candidate).max(initial=0.0)), float(np.abs(found).max(initial=0.0)))

@@ -1,1 +1,1 @@
-"""What runs in the process of a submission: `boot.py`. It knows `chainrule.student`, and of the rest nothing."""
+"""The code that runs in the process of a submission: `boot.py`. It imports `chainrule.student` and nothing else."""

@@ -1,8 +1,8 @@
 """The process of a submission, started as `python boot.py OPTIONS`: limits, imports, the fence, and then requests.
 
-OPTIONS is JSON: seconds and memory (bytes) or null, path (where the imports of the submission are looked for first),
-and packages: null for the user's own file; for a stranger's the folder of each package that it may import, by name,
-beside the standard library. Then readable, libraries and listed say what the fence lets through.
+OPTIONS is JSON: seconds and memory (bytes), or null; path, the folders in which imports are searched first; packages,
+null for the user's own file, else the folder by name of each package that the submission may import besides the
+standard library. With packages, readable, libraries and listed are the paths that the fence admits.
 """
 
 import importlib.machinery
@@ -17,13 +17,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-FILE_SIZE = 16 << 20  # bytes that may be written to any one file
-PROCESSES = 256  # and threads, beside those that the user has
-GRACE = 5  # seconds of processor time beyond the limit of the host, which ends it with a sentence
+FILE_SIZE = 16 << 20  # largest file that may be written, in bytes
+PROCESSES = 256  # limit on processes and threads, in addition to those that the user already has
+GRACE = 5  # seconds of processor time beyond the limit of the host, which ends the process with a clear message
 
 
 class Packages:
-    """Finds packages by name, each in its folder and nowhere else."""
+    """Import finder of the exposed packages, each in its own folder only."""
 
     def __init__(self, folders: Mapping[str, str]) -> None:
         self.folders = folders
@@ -31,14 +31,14 @@ class Packages:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Return where the package is; None for one that is not exposed."""
+        """Return the spec of a package; None for one that is not exposed."""
         if path is None and name in self.folders:
             return importlib.machinery.PathFinder.find_spec(name, [self.folders[name]])
         return None
 
 
 def main(text: str) -> None:
-    """Serve one submission, and end at once: threads that still run are not waited for."""
+    """Serve one submission, then exit at once, without waiting for threads that still run."""
     options: dict[str, Any] = json.loads(text)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     reads, writes = _take_pipes()
@@ -60,14 +60,14 @@ def main(text: str) -> None:
 
 
 def _end_with(host: int) -> None:
-    """End when the host has ended without a chance to say so, in the middle of an endless loop, too."""
+    """Exit when the host process is gone, even in the middle of an endless loop."""
     while os.getppid() == host:
         time.sleep(1)
     os._exit(0)
 
 
 def _pose() -> None:
-    """Let chainrule be two empty packages, so that `chainrule.student` is imported and not the library around it."""
+    """Replace chainrule by two empty packages, so that `chainrule.student` is imported without the rest."""
     place = Path(__file__).parents[2]
     for name, folder in (("chainrule", place), ("chainrule.check", place / "check")):
         sys.modules[name] = ModuleType(name)
@@ -75,13 +75,13 @@ def _pose() -> None:
 
 
 def _forget() -> None:
-    """Let an import of chainrule from now on find what is installed, if anything is to be found."""
+    """Remove chainrule from the imported modules, so that a later import finds the installed package, if any."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "chainrule"]:
         del sys.modules[name]
 
 
 def _take_pipes() -> tuple[int, int]:
-    """Keep the pipes of the host for the server: a learner's code reads nothing, and prints where errors go."""
+    """Return the pipes of the host, and redirect standard input to nothing and standard output to stderr."""
     reads, writes = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -93,7 +93,7 @@ def _take_pipes() -> tuple[int, int]:
 
 
 def _import_ahead() -> None:
-    """Import what NumPy imports late and what is then behind the fence."""
+    """Import the modules that NumPy imports lazily, which the fence would refuse later."""
     import ctypes
     import subprocess
 
@@ -103,7 +103,7 @@ def _import_ahead() -> None:
 
 
 def limit(seconds: int | None, memory: int | None) -> None:
-    """Limit this process by the operating system, where that has limits."""
+    """Set the limits of this process, on operating systems that have them."""
     try:
         import resource
     except ImportError:  # Windows
@@ -122,7 +122,7 @@ def limit(seconds: int | None, memory: int | None) -> None:
 
 
 def _tasks() -> int:
-    """Count the processes and threads of this user, where /proc shows them; elsewhere return a large number."""
+    """Count the processes and threads of this user in /proc; without /proc, return a large number."""
     count, me = 0, os.getuid()
     try:
         for place in os.scandir("/proc"):

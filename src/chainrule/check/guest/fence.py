@@ -1,10 +1,10 @@
-"""Refuses what a submission has no business with: files that are not its own, processes, the network, foreign memory.
+"""The fence: refuses a submission's access to foreign files, to processes, the network and foreign memory.
 
-It is a hook of Python's audit events (PEP 578), which cannot be taken off again. A submission can dig the functions of
-the hook out, by the traceback of a refusal or by a signal that comes in its midst; so there is nothing in them to write
-to. They call nothing by a global name and have no closures: what they need are the defaults of their arguments, a
-tuple, and the fence refuses to give them other code or other defaults. It is no sandbox: native code, and memory
-written through a made-up address, go past it (SECURITY.md).
+It is an audit hook (PEP 578), which cannot be removed again. A submission can get hold of the hook's functions, through
+the traceback of a refusal or a signal that interrupts one, so nothing in them may be writable. They use no global name
+and no closure: whatever they need is a default of their arguments, in a tuple, and the fence refuses to change their
+code or defaults. It is not a sandbox: native code, and memory written through a forged address, bypass it
+(SECURITY.md).
 """
 
 import os
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-REFUSED = {  # the beginnings of events, and what is said about them
+REFUSED = {  # prefixes of refused events, by their description in the message
     "start processes": ("os.fork", "os.exec", "os.spawn", "os.posix_spawn", "os.system", "os.startfile", "subprocess."),
     "open terminals": ("pty.",),
     "use the network": ("socket.", "urllib.", "ftplib.", "http.", "smtplib.", "poplib.", "imaplib.", "webbrowser."),
@@ -22,7 +22,7 @@ REFUSED = {  # the beginnings of events, and what is said about them
     "make links": ("os.symlink", "os.link"),
     "use the system": ("sqlite3.", "syslog.", "fcntl.", "os.mount", "mmap."),
 }
-SILENT = {  # functions that raise no event, and the modules that they are taken out of
+SILENT = {  # functions that raise no audit event, and the modules from which they are removed
     "fork_exec": ("_posixsubprocess",),
     "_fork_exec": ("subprocess",),
     "pidfd_send_signal": ("signal", "_signal"),
@@ -32,11 +32,11 @@ WRITES = frozenset(("os.chmod", "os.chown", "os.remove", "os.rmdir", "os.mkdir",
 LISTS = frozenset(("os.listdir", "os.scandir", "os.chdir"))
 DEVICES = frozenset(("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"))
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-FILES = 100  # that may be written
+FILES = 100  # number of files that may be written
 SITES = ("/site-packages/", "/dist-packages/")
 WINDOWS = os.name == "nt"
 
-PARTS = frozenset(("__code__", "__defaults__", "__kwdefaults__"))  # of functions, which are as they were defined
+PARTS = frozenset(("__code__", "__defaults__", "__kwdefaults__"))  # attributes of functions that must not change
 
 Hook = Callable[[str, tuple[Any, ...]], None]
 Check = Callable[[Any], None]
@@ -45,12 +45,12 @@ Places = tuple[str, ...]
 
 
 def put_up(readable: Sequence[str], packages: Sequence[str], listed: Sequence[str], writable: str) -> None:
-    """Refuse from now on to read other files than these, and to write outside a folder.
+    """Refuse from now on to read any files but these, and to write outside one folder.
 
-    readable  files, and folders with all that is in them
-    packages  the same, of which compiled modules may be imported, too; so may those of the standard library
-    listed    folders of which the names may be listed
-    writable  a folder
+    readable  files, and folders with their whole content
+    packages  the same, from which compiled modules may be imported too, as from the standard library
+    listed    folders whose entries may be listed
+    writable  the folder in which files may be written
     """
     for module, name in ((module, name) for name, modules in SILENT.items() for module in modules):
         if hasattr(sys.modules.get(module), name):
@@ -65,7 +65,7 @@ def put_up(readable: Sequence[str], packages: Sequence[str], listed: Sequence[st
 
 
 def _places(paths: Sequence[str]) -> tuple[str, ...]:
-    """Return each path as it was given and without links, as the hook compares them: with a / behind."""
+    """Return each path as given and with links resolved, ending in /, as the hook compares them."""
     both = [form(path) for path in paths for form in (os.path.abspath, os.path.realpath)]
     return tuple(dict.fromkeys(f"{_plain(path)}/" for path in both))
 
@@ -74,11 +74,11 @@ def _plain(path: str) -> str:
     return path.replace("\\", "/").lower() if WINDOWS else path
 
 
-# Each function below returns one that calls nothing by a global name and has no closure (see above).
+# Each function below returns one that uses no global name and no closure (see above).
 
 
 def _hook(refuse: Check, read: Check, look: Check, load: Check, write: Check, kept: tuple[Any, ...]) -> Hook:
-    """Return the hook, which keeps these functions as they are; nobody gets hold of the hook itself."""
+    """Return the hook, which protects these functions from changes; no code can get hold of the hook itself."""
     events = tuple((beginning, what) for what, beginnings in REFUSED.items() for beginning in beginnings)
 
     def hook(
@@ -122,7 +122,7 @@ def _hook(refuse: Check, read: Check, look: Check, load: Check, write: Check, ke
 
 
 def _installer(library: Places, packages: Places) -> Callable[[str], bool]:
-    """Return what says whether a path with a / behind is of the standard library or a package."""
+    """Return a test whether a path ending in / belongs to the standard library or to a package."""
 
     def installed(
         within: str, library: Places = library, packages: Places = packages, sites: tuple[str, str] = SITES
@@ -134,7 +134,7 @@ def _installer(library: Places, packages: Places) -> Callable[[str], bool]:
 
 
 def _reader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool], owned: Places) -> Check:
-    """Return what looks at a path that is opened to read."""
+    """Return the check of a path that is opened for reading."""
 
     def read(
         path: Any,
@@ -163,7 +163,7 @@ def _reader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool],
 def _looker(
     refuse: Check, resolved: Resolver, installed: Callable[[str], bool], owned: Places, listed: Places
 ) -> Check:
-    """Return what looks at a folder that is listed or entered."""
+    """Return the check of a folder that is listed or entered."""
 
     def look(
         path: Any,
@@ -182,7 +182,7 @@ def _looker(
 
 
 def _loader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool]) -> Check:
-    """Return what looks at a compiled module that is loaded."""
+    """Return the check of a compiled module that is loaded."""
 
     def load(path: Any, checks: tuple[Check, Resolver, Callable[[str], bool]] = (refuse, resolved, installed)) -> None:
         refuse, resolved, installed = checks
@@ -193,8 +193,8 @@ def _loader(refuse: Check, resolved: Resolver, installed: Callable[[str], bool])
 
 
 def _writer(refuse: Check, resolved: Resolver, writable: Places) -> Check:
-    """Return what looks at a path that is written, made or removed."""
-    written = set[str]()  # whoever empties it writes more files, into the folder that is removed in the end
+    """Return the check of a path that is written, created or removed."""
+    written = set[str]()  # a submission that empties it only writes more files to a folder that is removed in the end
 
     def write(
         path: Any,
@@ -219,7 +219,7 @@ def _writer(refuse: Check, resolved: Resolver, writable: Places) -> Check:
 
 
 def _resolver(refuse: Check) -> Resolver:
-    """Return what makes a path absolute, without . and ..: nobody can make a link, so that names are places."""
+    """Return a function that makes a path absolute, without . and .. (no links can be made, so names are unique)."""
 
     def resolved(
         path: Any,
@@ -231,8 +231,8 @@ def _resolver(refuse: Check) -> Resolver:
         kind_of, text, raw = types
         if kind_of(path) is raw:
             path = path.decode("utf-8", "surrogateescape")
-        if kind_of(path) is not text:  # Python has made text of every path but those with a type of their own
-            refuse("open a path of a type of its own")
+        if kind_of(path) is not text:  # Python has converted every path to text, except for custom subclasses
+            refuse("open a path of a custom type")
         absolute = path[:1] == "/" or (windows and (path[:1] == "\\" or path[1:2] == ":"))
         whole = path if absolute else f"{folder_now()}/{path}"
         if windows:
@@ -250,6 +250,6 @@ def _resolver(refuse: Check) -> Resolver:
 
 def _refuser() -> Check:
     def refuse(why: str, error: type[Exception] = PermissionError) -> None:
-        raise error(f"a submission is checked alone: it may not {why}")
+        raise error(f"a submission is checked in isolation: it may not {why}")
 
     return refuse

@@ -1,17 +1,17 @@
-"""Values as bytes, between the process that judges and the process of a submission.
+"""The binary format of values between the process that judges and the process of a submission.
 
 A frame is its length (8 bytes, little-endian) and one value. A value is a tag of one byte and its content:
 
 N, T, F  None, True, False
-I        a whole number: 8 bytes
-S        text: its length (4 bytes) and UTF-8
-A        an array: its dtype (1 byte, an index into DTYPES), how many axes (1 byte), their sizes (8 bytes each), and its
-         entries in C order, little-endian
-L        a list: how many (4 bytes), and then its values
-M        a dictionary: how many (4 bytes), and then its keys, which are texts, each with its value
+I        an integer: 8 bytes
+S        a string: its length (4 bytes) and its UTF-8 bytes
+A        an array: its dtype (1 byte, an index into DTYPES), the number of axes (1 byte), their sizes (8 bytes each),
+         and its entries in C order, little-endian
+L        a list: its length (4 bytes) and its values
+M        a dictionary: its length (4 bytes) and its entries, each a string as key and a value
 
-What is read is checked against the bytes that are there before anything is allocated. Nothing is unpickled, and NumPy
-parses no header.
+Every size is checked against the bytes present before anything is allocated. Nothing is unpickled, and NumPy parses no
+header.
 """
 
 import struct
@@ -19,9 +19,9 @@ from typing import Any, cast
 
 import numpy as np
 
-LARGEST = 64 << 20  # bytes of a frame
-VALUES, DEPTH = 20_000, 8  # of a frame
-SIZE = 1 << 31  # entries of an array, were its empty axes not empty
+LARGEST = 64 << 20  # largest frame, in bytes
+VALUES, DEPTH = 20_000, 8  # most values in a frame, and levels of nesting
+SIZE = 1 << 31  # most entries of an array, counting an empty axis as 1
 AXES = 32
 DTYPES = tuple(
     np.dtype(name)
@@ -31,18 +31,18 @@ CONSTANTS = {b"N": None, b"T": True, b"F": False}
 
 
 class FrameError(ValueError):
-    """Bytes that are no value, or a value for which there are no bytes."""
+    """Bytes that encode no value, or a value that cannot be encoded."""
 
 
 def encode(value: Any) -> bytes:
-    """Return a value as a frame; FrameError when it is none of those above, or too large."""
+    """Return the frame of a value; FrameError if its type has no encoding or it is too large."""
     body = bytearray()
     _write(body, value)
     return struct.pack("<Q", len(body)) + body
 
 
 def decode(body: bytes | bytearray) -> Any:
-    """Return the value of a frame without its length; FrameError when it is none."""
+    """Return the value of a frame, given without its length; FrameError if the bytes encode none."""
     reader = _Reader(memoryview(body))
     value = reader.value(0)
     if reader.at != len(body):
@@ -72,7 +72,7 @@ def _write(body: bytearray, value: Any) -> None:
                 _write_text(body, key)
                 _write(body, item)
         case _:
-            raise FrameError(f"{type(value).__name__} does not travel")
+            raise FrameError(f"{type(value).__name__} cannot be sent")
     if len(body) > LARGEST:
         raise FrameError(f"more than {LARGEST >> 20} MB")
 
@@ -83,33 +83,33 @@ def _write_text(body: bytearray, text: str) -> None:
 
 
 def _write_array(body: bytearray, array: "np.ndarray[Any, Any]") -> None:
-    """Write an array; extended precision becomes double."""
+    """Append an array; extended precision becomes double."""
     if array.nbytes > LARGEST:
         raise FrameError(f"an array of {array.nbytes >> 20} MB; at most {LARGEST >> 20}")
     dtype = array.dtype.newbyteorder("<")
     if dtype not in DTYPES and array.dtype.kind in "fc":
         dtype = np.dtype("<f8" if array.dtype.kind == "f" else "<c16")
     if dtype not in DTYPES or array.ndim > AXES:
-        raise FrameError(f"an array of {array.dtype} with {array.ndim} axes does not travel")
+        raise FrameError(f"an array of {array.dtype} with {array.ndim} axes cannot be sent")
     body += b"A" + struct.pack("<BB", DTYPES.index(dtype), array.ndim) + struct.pack(f"<{array.ndim}Q", *array.shape)
     body += array.astype(dtype, copy=False).tobytes()
 
 
 class _Reader:
-    """Reads values from bytes, and never beyond them."""
+    """Reader of values from bytes, which never reads beyond their end."""
 
     def __init__(self, body: memoryview) -> None:
         self.body, self.at, self.left = body, 0, VALUES
 
     def take(self, count: int) -> memoryview:
-        """Return the next bytes."""
+        """Return the next ``count`` bytes; FrameError if there are fewer."""
         if count > len(self.body) - self.at:
             raise FrameError("ends in the middle of a value")
         self.at += count
         return self.body[self.at - count : self.at]
 
     def numbers(self, form: str) -> tuple[int, ...]:
-        """Return the next whole numbers, of a form of `struct`."""
+        """Return the next integers, in a format of `struct`."""
         return struct.unpack(form, self.take(struct.calcsize(form)))
 
     def value(self, depth: int) -> Any:
@@ -134,13 +134,13 @@ class _Reader:
                 raise FrameError(f"unknown tag {tag!r}")
 
     def key(self) -> str:
-        """Return the next text, which is a key."""
+        """Return the next string, which is a key."""
         if bytes(self.take(1)) != b"S":
-            raise FrameError("a key that is no text")
+            raise FrameError("a key that is not a string")
         return self.text()
 
     def text(self) -> str:
-        """Return the next text."""
+        """Return the next string."""
         return bytes(self.take(self.numbers("<I")[0])).decode("utf-8", "replace")
 
     def array(self) -> "np.ndarray[Any, Any]":

@@ -1,15 +1,15 @@
-"""Answers the host: carries its calls to the code of a submission, and the arrays that come of them back.
+"""The server in the process of a submission: calls its code on request and returns the resulting arrays.
 
-A request is {"steps": […], "wanted": names, "names": whether}, each step a list: what, of which code (a number), and
-arguments. The reply is {"value": that of the last step, "held": [whether there is one, its numbers] for each wanted
-name, "names": all names that the code holds}; or {"error": a line, "step": the step that failed}. The steps:
+A request is {"steps": […], "wanted": names, "names": whether to list all}, each step a list: its kind, the number of
+the code, and arguments. The reply is {"value": the value of the last step, "held": [whether it exists, its array] for
+each wanted name, "names": all names that the code holds}; or {"error": a line, "step": the failed step}. The steps:
 
 load      path, name, "layer" or "loss"   → its name, kind and arguments; it becomes code 0
 set       name, array                     → None
 forward   its arguments by name           → arrays by name, and which arguments were overwritten
 backward  the same                        → the same
-copy                                      → the number of a copy that shares nothing
-look                                      → None: for what is wanted
+copy                                      → the number of a deep copy
+look                                      → None: only to get the wanted names
 """
 
 import os
@@ -26,7 +26,7 @@ from chainrule.student.interface import Result
 from chainrule.student.losses import LossFunctions
 from chainrule.student.methods import Methods
 
-LETTERS = 1000  # of an error
+LETTERS = 1000  # longest error message
 
 
 def serve(reads: int, writes: int) -> None:
@@ -39,7 +39,7 @@ def serve(reads: int, writes: int) -> None:
 
 
 def _read(reads: int, count: int) -> bytes:
-    """Return so many bytes; none where the host has closed its end."""
+    """Return ``count`` bytes; an empty string if the host has closed its end."""
     parts = bytearray()
     while len(parts) < count:
         part = os.read(reads, min(count - len(parts), 1 << 20))
@@ -50,7 +50,7 @@ def _read(reads: int, count: int) -> bytes:
 
 
 def _answer(codes: list[Any], request: dict[str, Any]) -> bytes:
-    """Take the steps in order, stop at the first that fails, and return the reply as a frame."""
+    """Execute the steps in order up to the first that fails, and return the reply as a frame."""
     taken = 0
     try:
         value: Any = None
@@ -63,13 +63,13 @@ def _answer(codes: list[Any], request: dict[str, Any]) -> bytes:
         return encode({"value": value, "held": held, "names": names})
     except FrameError as error:
         return encode({"error": f"returned {error}", "step": taken})
-    except BaseException as error:  # whatever the code of a learner may raise
+    except BaseException as error:  # a learner's code may raise anything
         said = str(error) if isinstance(error, StudentError) else f"{type(error).__name__}: {error}".removesuffix(": ")
         return encode({"error": said[:LETTERS], "step": taken})
 
 
 def _step(codes: list[Any], what: str, which: int, *arguments: Any) -> Any:
-    """Take one step and return its value."""
+    """Execute one step and return its value."""
     match what:
         case "load":
             return _load(codes, *arguments)
@@ -86,7 +86,7 @@ def _step(codes: list[Any], what: str, which: int, *arguments: Any) -> Any:
 
 
 def _load(codes: list[Any], path: str, name: str, kind: str) -> dict[str, Any]:
-    """Make what is to be checked in a file code 0."""
+    """Load the object to be checked from a file as code 0, and describe it."""
     source, name = sources.find(Path(path), name)
     if kind == "loss":
         codes.append(LossFunctions(source, name))

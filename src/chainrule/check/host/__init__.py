@@ -1,7 +1,7 @@
 """A learner's file, run in a process of its own and judged in this one.
 
-Only arrays and plain values go to and fro (`guest.frames`). The process knows neither the layer that it is compared
-with nor any right answer; whatever it does, it can only answer, be late, or end.
+Only arrays and plain values are exchanged (`guest.frames`). The process has neither the layer that it is compared with
+nor any right answer; whatever it does, it can only answer, time out, or exit.
 """
 
 import importlib.util
@@ -20,10 +20,10 @@ from chainrule.student import Student
 
 __all__ = ["Hosted", "Limits", "Stranger", "exposed", "hosted"]
 
-KEPT = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")  # variables that a stranger's submission sees
+KEPT = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")  # environment variables that a stranger's submission sees
 SINGLE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 NUMPY = ("numpy",)
-LETTERS = 80  # of a name
+LETTERS = 80  # longest name
 
 
 @dataclass
@@ -36,11 +36,11 @@ class Hosted:
 
 @dataclass(frozen=True)
 class Stranger:
-    """The permissions of a submission by somebody else: its own files, NumPy, and little else.
+    """The permissions of somebody else's submission: its own files, NumPy, and little else.
 
-    readable  files, and folders with all that is in them
-    packages  that can be imported beside the standard library, by name, and the folder of each
-    memory    bytes
+    readable  files, and folders with their whole content
+    packages  folders of the packages that can be imported besides the standard library, by name
+    memory    limit in bytes
     """
 
     readable: tuple[Path, ...]
@@ -49,7 +49,7 @@ class Stranger:
 
 
 def exposed(names: Sequence[str] = NUMPY) -> dict[str, str]:
-    """Return the folders of packages by name; OptionError for one that is not installed, or holds the answers."""
+    """Return the folders of packages by name; OptionError for one that is not installed, or is chainrule itself."""
     found: dict[str, str] = {}
     for name in dict.fromkeys([*NUMPY, *names]):
         spec = importlib.util.find_spec(name) if name.isidentifier() else None
@@ -70,13 +70,13 @@ def hosted(
     stranger: Stranger | None = None,
     printed: Callable[[str], None] | None = None,
 ) -> Generator[Hosted]:
-    """Yield what is to be checked in a file; StudentError where the file, or its process, comes to nothing.
+    """Yield the object to be checked in a file; StudentError if the file or its process fails.
 
-    name      of a class, an object or a module in it; empty where there is only one
-    loss      whether it is to be a loss
-    limits    of its process
-    printed   is called in the end with the beginning of what the code has printed
-    stranger  None: the file is the user's own, and sees all that the user's Python sees
+    limits    limits of its process
+    name      name of a class, an object or a module in the file; empty if there is only one
+    loss      whether it is a loss
+    stranger  permissions; None if the file is the user's own, which sees all that the user's Python sees
+    printed   called at the end with the beginning of what the code has printed
     """
     _refuse_unreadable(path)
     with ExitStack() as stack:
@@ -124,7 +124,7 @@ def _started(
 
 
 def _parts(package: str) -> tuple[str, ...]:
-    """Return what a package installs: itself, one module, and the shared libraries beside it."""
+    """Return the paths that a package may install: a folder, a module, and its shared libraries."""
     return (package, f"{package}.py", f"{package}.libs")
 
 

@@ -1,14 +1,14 @@
-"""What a submission prints: its beginning, and how much more there was."""
+"""The printed output of a submission: its beginning, and the amount left out."""
 
 import os
 import threading
 from typing import IO
 
-BYTES, LINES = 4000, 40  # that are kept
+BYTES, LINES = 4000, 40  # kept at most
 
 
 class Output:
-    """Reads all that comes through a pipe, so that its writer never waits, and keeps the beginning."""
+    """Reader of a pipe that drains it, so that the writer never blocks, and keeps the beginning."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self._kept, self._bytes, self._lines = stream, bytearray(), 0, 0
@@ -17,7 +17,7 @@ class Output:
 
     @property
     def text(self) -> str:
-        """The beginning, and a line that counts what was left out."""
+        """The beginning of the output, and a line that counts the rest."""
         whole = bytes(self._kept).decode("utf-8", "replace")
         lines = whole.splitlines()
         shown = "\n".join(lines[:LINES])
@@ -27,7 +27,7 @@ class Output:
         return f"{shown}\n… {left:,} more lines" if left > 1 else f"{shown}\n… {self._bytes:,} bytes in all"
 
     def close(self) -> None:
-        """Wait for the end; a process that left the group may still hold the other end, and is not waited for."""
+        """Close the pipe, after a second at most: a process that left the group may keep the other end open."""
         self._thread.join(1)
         if not self._thread.is_alive():
             self._stream.close()

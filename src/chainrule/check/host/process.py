@@ -1,4 +1,4 @@
-"""The process of a submission as its host sees it: started with limits, asked, and ended with all that it started."""
+"""The process of a submission, seen from its host: started with limits, asked, and killed with all its children."""
 
 import json
 import os
@@ -18,24 +18,24 @@ from typing import IO, Any, cast
 from chainrule.check.guest.frames import LARGEST, FrameError, decode, encode
 from chainrule.check.host.output import Output
 
-ALONE = ("-I", "-S", "-B", "-X", "utf8")  # no variables, no packages but those that are exposed, nothing written
+ALONE = ("-I", "-S", "-B", "-X", "utf8")  # no environment variables, only exposed packages, no bytecode written
 OWN = ("-P", "-B")
 BOOT = Path(__file__).parents[1] / "guest" / "boot.py"
 WINDOWS = os.name == "nt"
-NO_ANSWER = "its process answered what is no answer"
-GRACE = 1.0  # seconds until a process that has closed its pipes is ended
+NO_ANSWER = "its process sent an invalid reply"
+GRACE = 1.0  # seconds until a process that has closed its pipes is killed
 
 
 class Ended(BaseException):
-    """The process of a submission is over, and why. No code that catches what a learner raises may catch this."""
+    """The end of a submission's process, with the reason; not an Exception, so that no handler of others catches it."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """The limits of a process.
 
-    seconds  over all answers together, the transport included
-    reply    bytes of an answer
+    seconds  time for all replies together, transport included
+    reply    largest reply, in bytes
     """
 
     seconds: int
@@ -45,8 +45,11 @@ class Limits:
 class GuestProcess:
     """A process that answers requests.
 
-    options  for `guest/boot.py`
-    alone    whether nothing of this environment is to be seen in it
+    options  options of `guest/boot.py`
+    limits   limits on its replies
+    folder   working directory
+    env      environment variables
+    alone    whether to isolate it from this Python's environment
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class GuestProcess:
         self._requests, self._replies, errors = cast("tuple[IO[bytes], IO[bytes], IO[bytes]]", streams)
         self.output = Output(errors)
         self._timer: threading.Timer | None = None
-        if WINDOWS:  # whose pipes cannot be waited for with a limit
+        if WINDOWS:  # pipes cannot be waited for with a timeout there
             self._timer = threading.Timer(limits.seconds, self._process.kill)
             self._timer.start()
         else:
@@ -76,7 +79,7 @@ class GuestProcess:
             os.set_blocking(self._replies.fileno(), False)
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the reply to a request; Ended where there is none, or none in time, or one that is not a reply."""
+        """Return the reply to a request; Ended if there is none, or none in time, or an invalid one."""
         begin = time.monotonic()
         try:
             self._write(encode(dict(request)), begin)
@@ -84,7 +87,7 @@ class GuestProcess:
             if length > LARGEST:
                 raise FrameError(f"more than {LARGEST >> 20} MB")
             if length > self._limits.reply:
-                raise Ended(f"returned {length / 1e6:,.0f} MB, which is no answer to what was asked")
+                raise Ended(f"returned {length / 1e6:,.0f} MB, far more than a right answer")
             reply: Any = decode(self._read(length, begin))
         except FrameError as error:
             raise Ended(f"{NO_ANSWER}: {error}") from None
@@ -95,7 +98,7 @@ class GuestProcess:
         return cast("dict[str, Any]", reply)
 
     def close(self) -> None:
-        """End the process and those that it started, as far as they stayed in its group."""
+        """Kill the process and its children, except those that left its group."""
         if self._timer is not None:
             self._timer.cancel()
         self._kill()
@@ -115,7 +118,7 @@ class GuestProcess:
                 raise self._over() from None
 
     def _read(self, count: int, begin: float) -> bytearray:
-        """Return so many bytes; memory grows only with what has really come."""
+        """Return ``count`` bytes; memory grows only with the bytes received."""
         found = bytearray()
         while len(found) < count:
             try:
@@ -131,7 +134,7 @@ class GuestProcess:
         return found
 
     def _wait(self, stream: IO[bytes], event: int, begin: float) -> None:
-        """Wait until a pipe is ready; Ended when the time is up."""
+        """Wait until a pipe is ready; Ended if the time is up."""
         left = self._limits.seconds - self._spent - (time.monotonic() - begin)
         poll = select.poll()
         poll.register(stream, event)
@@ -139,7 +142,7 @@ class GuestProcess:
             raise Ended(self._late())
 
     def _over(self) -> Ended:
-        """Return why a process says nothing any more."""
+        """Return the reason why the process no longer answers."""
         try:
             code = self._process.wait(GRACE)
         except subprocess.TimeoutExpired:

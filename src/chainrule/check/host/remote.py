@@ -1,7 +1,7 @@
-"""A learner's code in another process, behind the interface that code in this one has (`chainrule.student.interface`).
+"""A learner's code in another process, behind the interface of code in this one (`chainrule.student.interface`).
 
-A call is one round trip: what was set before goes with it, and with its result comes what is then held under the names
-that were asked for so far, because they will be asked for again.
+A call is one round trip: pending assignments are sent with it, and the reply carries the current values of all names
+read so far, because they will be read again.
 """
 
 import copy
@@ -14,27 +14,27 @@ from chainrule.errors import StudentError, one_line
 from chainrule.student.calls import Array
 from chainrule.student.interface import Result
 
-LETTERS = 500  # of what a learner's code says
+LETTERS = 500  # longest message of a learner's code
 
 
 class Connection:
-    """The process of a submission, and what waits to be sent with the next request."""
+    """The connection to a submission's process, with the steps to be sent with the next request."""
 
     def __init__(self, process: GuestProcess) -> None:
         self._process = process
         self._waiting: list[list[Any]] = []
 
     def later(self, *step: Any) -> None:
-        """Take a step before the next one that is asked for."""
+        """Queue a step, to be executed before the next request."""
         self._waiting.append(list(step))
 
     def ask(self, *step: Any, wanted: list[str] | None = None, names: bool = False) -> dict[str, Any]:
-        """Return the reply to a step; StudentError where the learner's code raised in it."""
+        """Return the reply to a step; StudentError if the learner's code raised in it."""
         steps, self._waiting = [*self._waiting, list(step)], []
         reply = self._process.ask({"steps": steps, "wanted": wanted or [], "names": names})
         if "error" in reply:
             said, failed = text_line(reply["error"]), reply.get("step")
-            if isinstance(failed, int) and 0 <= failed < len(steps) - 1:  # only what is set goes before a step
+            if isinstance(failed, int) and 0 <= failed < len(steps) - 1:  # only assignments are queued
                 said = f"{steps[failed][2]} cannot be set: {said}"
             raise StudentError(said)
         return reply
@@ -43,20 +43,20 @@ class Connection:
 class RemoteCode:
     """A learner's layer in another process.
 
-    number     of the code there
-    arguments  the parameters of plain functions; None for an object
+    number     number of the code in that process
+    arguments  names of the parameters of plain functions; None for an object
     """
 
     def __init__(self, connection: Connection, number: int, kind: str, arguments: tuple[str, ...] | None) -> None:
         self.kind, self.arguments = kind, arguments
         self._connection, self._number = connection, number
         self._names: tuple[str, ...] | None = None
-        self._wanted: dict[str, None] = {}  # names that were asked for, in order
-        self._there: dict[str, bool] = {}  # whether there is one of that name: setting one makes none and removes none
+        self._wanted: dict[str, None] = {}  # names read so far, in order
+        self._there: dict[str, bool] = {}  # whether a name exists: an assignment neither creates nor removes one
         self._values: dict[str, Array | None] = {}
 
     def names(self) -> tuple[str, ...]:
-        """The names of the numbers that it holds."""
+        """Return the names of the arrays and numbers that it holds."""
         if self._names is None:
             self._take("look", names=True)
         return self._names or ()
@@ -67,13 +67,13 @@ class RemoteCode:
         return self._there[name]
 
     def get(self, name: str) -> Array | None:
-        """A copy of what it holds under a name."""
+        """Return a copy of the array under a name; None if there is none."""
         self._look(name, self._values)
         value = self._values[name]
         return None if value is None else value.copy()
 
     def set(self, name: str, value: Array) -> None:
-        """Replace what it holds under a name, when it is next asked for anything."""
+        """Replace the value under a name; sent with the next request."""
         self._connection.later("set", self._number, name, np.asarray(value))
         self._values.clear()
 
@@ -86,11 +86,11 @@ class RemoteCode:
         return _result(self._take("backward", {"dy": np.asarray(dy), "strided": strided}), "dx")
 
     def copy(self) -> "RemoteCode":
-        """The same with state of its own."""
+        """Return an independent copy."""
         return copy.deepcopy(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "RemoteCode":
-        """The same with state of its own."""
+        """Return an independent copy."""
         number = self._take("copy")
         if not isinstance(number, int):
             raise Ended(NO_ANSWER)
@@ -102,7 +102,7 @@ class RemoteCode:
             self._take("look")
 
     def _take(self, what: str, *arguments: Any, names: bool = False) -> Any:
-        """Take a step, remember what is held after it, and return its value."""
+        """Execute a step, store the reported values of wanted names, and return the step's value."""
         names = names or self._names is not None
         reply = self._connection.ask(what, self._number, *arguments, wanted=[*self._wanted], names=names)
         held = cast("dict[str, Any]", found) if isinstance(found := reply.get("held"), dict) else {}
@@ -129,7 +129,7 @@ class RemoteLoss:
 
 
 def _held(told: Any) -> tuple[bool, Array | None]:
-    """Return whether there is one of a name, and its numbers."""
+    """Return whether a name exists, and its array."""
     match told:
         case [bool(there), np.ndarray() | None as value]:
             return there, cast("Array | None", value)
@@ -138,7 +138,7 @@ def _held(told: Any) -> tuple[bool, Array | None]:
 
 
 def _result(told: Any, needed: str) -> Result:
-    """Return the result of a call, of which one array must be there; floats or complex numbers all."""
+    """Return the result of a call; it must have one array, and all of its arrays must be real or complex."""
     arrays = cast("dict[str, Any]", told).get("arrays") if isinstance(told, dict) else None
     found = cast("dict[str, Any]", arrays) if isinstance(arrays, dict) else {}
     if needed not in found or not all(_is_numbers(one) for one in found.values()):
@@ -159,5 +159,5 @@ def _texts(told: Any) -> tuple[str, ...]:
 
 
 def text_line(text: Any, letters: int = LETTERS) -> str:
-    """Return a text of a learner's code as one printable line; nothing for what is no text."""
+    """Return a learner's text as one printable line; an empty string for anything else."""
     return one_line(" ".join(text.split()), letters) if isinstance(text, str) else ""

@@ -1,4 +1,4 @@
-"""The NumPy engine: every operation of `chainrule.reference`, computed on whole arrays."""
+"""The NumPy engine: every operation of `chainrule.reference`, vectorised."""
 
 from chainrule.engines.numpy.activations import (
     arctan,

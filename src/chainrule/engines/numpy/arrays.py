@@ -1,4 +1,4 @@
-"""The type of what operations take and give."""
+"""The type of arguments and results of operations."""
 
 from typing import Any, TypeAlias
 

@@ -6,15 +6,15 @@ from chainrule.engines.numpy.arrays import Array
 
 
 def add_bias(x: Array, b: Array) -> Array:
-    """`reference.add_bias` by broadcasting: a tied bias is stretched over the positions, none are copied."""
+    """Compute `reference.add_bias` by broadcasting, without copies of the bias."""
     return np.add(x, spread_bias(b, x.ndim), order="C")
 
 
 def bias_gradient(dy: Array, *, untied: bool = False) -> Array:
-    """`reference.bias_gradient` as one reduction over all axes along which the bias was stretched."""
+    """Compute `reference.bias_gradient` as one reduction over all axes along which the bias is broadcast."""
     return np.ascontiguousarray(dy.sum(axis=0 if untied else (0, *range(2, dy.ndim))))
 
 
 def spread_bias(b: Array, axes: int) -> Array:
-    """View b so that it broadcasts over the batch (untied) or over batch and positions (tied)."""
+    """Return a view of b that broadcasts over the batch (untied) or over batch and positions (tied)."""
     return b.reshape(b.shape + (1,) * (axes - 1 - b.ndim))

@@ -1,10 +1,10 @@
 """Cross-correlation and its gradients, in NumPy: one kernel row at a time. Equations: `reference.convolution`.
 
-Laying out every patch of the image as a column (im2col) makes the whole a single matrix product, but copies the image
-KH · KW times. Here the image is copied only KW times, shifted sideways (`_columns`): the patches of kernel row u are
-then whole rows of that copy, a view of it, and the operation is KH matrix products, which is faster for the small
-channel counts of small networks, and needs a KH-th of the memory. A few samples at a time (`_blocks`): copies of the
-whole batch would leave the caches, and memory fresh from the system costs more than what is written to it.
+Laying out every patch of the image as a column (im2col) gives a single matrix product, but copies the image KH · KW
+times. Here the image is copied only KW times, shifted horizontally (`_columns`): the patches of kernel row u are then
+rows of that copy, a view of it, and the operation is KH matrix products. That is faster for the few channels of small
+networks, and needs 1/KH of the memory. A few samples are processed at a time (`_blocks`): copies of the whole batch
+would exceed the caches, and newly allocated memory costs more than writing to it.
 """
 
 import math
@@ -19,7 +19,7 @@ from chainrule.shapes import Padding, Pair, output_size
 
 ONE: Pair = (1, 1)
 NO_PADDING: Padding = ((0, 0), (0, 0))
-BLOCK_BYTES = 1 << 21  # the copies of one block
+BLOCK_BYTES = 1 << 21  # size of the copies of one block
 
 
 def cross_correlate(
@@ -33,7 +33,7 @@ def cross_correlate(
     groups: int = 1,
     flip: bool = False,
 ) -> Array:
-    """`reference.cross_correlate` as one matrix product for each kernel row, over all samples and positions."""
+    """Compute `reference.cross_correlate` as a matrix product for each kernel row, over all samples and positions."""
     outputs = tuple(map(output_size, x.shape[2:], w.shape[2:], stride, padding, dilation))
     down, across = map(axis_taps, x.shape[2:], outputs, w.shape[2:], stride, padding, dilation)
     kernel_rows = _kernel_rows(w, groups, flip)
@@ -58,9 +58,9 @@ def cross_correlate_dx(
     groups: int = 1,
     flip: bool = False,
 ) -> Array:
-    """`reference.cross_correlate_dx` as one matrix product, whose kernel rows are then added where they belong.
+    """Compute `reference.cross_correlate_dx` as one matrix product, whose kernel rows are then scattered.
 
-    Sideways dy is laid out as the gradient needs it (the full convolution), downwards the products are scattered:
+    Horizontally, dy is laid out for the full convolution; vertically, the products are added to their rows, so that
     zeros between and around the rows of dy are never multiplied.
     """
     down, across = map(axis_taps, size, dy.shape[2:], w.shape[2:], stride, padding, dilation)
@@ -91,7 +91,7 @@ def cross_correlate_dw(
     groups: int = 1,
     flip: bool = False,
 ) -> Array:
-    """`reference.cross_correlate_dw` as one matrix product for each kernel row and sample, summed over the samples."""
+    """Compute `reference.cross_correlate_dw` as matrix products by kernel row and sample, summed over samples."""
     outputs, C_out = dy.shape[2:], dy.shape[1]
     down, across = map(axis_taps, x.shape[2:], outputs, kernel, stride, padding, dilation)
     dw = np.zeros((C_out, x.shape[1] // groups, *kernel), x.dtype)
@@ -105,13 +105,13 @@ def cross_correlate_dw(
 
 
 def _blocks(x: Array, copied: int) -> Iterator[slice]:
-    """The batch in slices of as many samples as `BLOCK_BYTES` hold, when so many numbers are copied for a sample."""
+    """Return slices of the batch whose copies fit `BLOCK_BYTES`; ``copied`` is the number of elements per sample."""
     samples = max(1, BLOCK_BYTES // (copied * x.itemsize))
     return (slice(start, start + samples) for start in range(0, len(x), samples))
 
 
 def _columns(x: Array, across: list[tuple[slice, slice]], outputs: int) -> Array:
-    """Copies of x, one for each kernel column, shifted and strided sideways: (N, C, KW, H, W'), 0 on the padding."""
+    """Return a copy of x for each kernel column, shifted and strided: (N, C, KW, H, W'), 0 on the padding."""
     N, C, H, _ = x.shape
     columns = np.zeros((N, C, len(across), H, outputs), x.dtype)
     for v, (cells, j) in enumerate(across):
@@ -120,18 +120,18 @@ def _columns(x: Array, across: list[tuple[slice, slice]], outputs: int) -> Array
 
 
 def _by_group(values: Array, groups: int) -> Array:
-    """(N, C, …, H, W) → (N, groups, C/groups · …, H · W), for one matrix product a group; a view if it can be."""
+    """Reshape (N, C, …, H, W) to (N, groups, C/groups · …, H · W), for one matrix product per group."""
     N, *inner, H, W = values.shape
     return values.reshape(N, groups, math.prod(inner) // groups, H * W)
 
 
 def _kernel_rows(w: Array, groups: int, flip: bool) -> Array:
-    """w by kernel row, as matrices: (KH, groups, C_out/groups, C_in/groups · KW)."""
+    """Return the kernel rows as matrices: (KH, groups, C_out/groups, C_in/groups · KW)."""
     C_out, _, KH, _ = w.shape
     rows = _turned(w, flip).transpose(2, 0, 1, 3)
     return rows.reshape(KH, groups, C_out // groups, -1)
 
 
 def _turned(w: Array, flip: bool) -> Array:
-    """The kernel as it is slid: rotated by 180° for a true convolution."""
+    """Return the kernel in the orientation in which it is slid: rotated by 180° for a true convolution."""
     return w[:, :, ::-1, ::-1] if flip else w

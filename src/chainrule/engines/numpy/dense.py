@@ -4,7 +4,7 @@ from chainrule.engines.numpy.arrays import Array
 
 
 def dense(x: Array, w: Array, b: Array | None = None) -> Array:
-    """`reference.dense` as one matrix product for the whole batch, which BLAS blocks for the caches."""
+    """Compute `reference.dense` as one matrix product for the whole batch."""
     y = x @ w.T
     if b is not None:
         y += b
@@ -12,10 +12,10 @@ def dense(x: Array, w: Array, b: Array | None = None) -> Array:
 
 
 def dense_dx(dy: Array, w: Array) -> Array:
-    """`reference.dense_dx` as one matrix product for the whole batch."""
+    """Compute `reference.dense_dx` as one matrix product for the whole batch."""
     return dy @ w
 
 
 def dense_dw(x: Array, dy: Array) -> Array:
-    """`reference.dense_dw` as one matrix product, in which the sum over the batch is the inner one."""
+    """Compute `reference.dense_dw` as one matrix product, which sums over the batch."""
     return dy.T @ x

@@ -9,7 +9,7 @@ from chainrule.randomness import uniform
 
 
 def dropout(x: Array, *, rate: float, stream: int, seed: int, step: int, first: int = 0) -> Array:
-    """`reference.dropout` with the random numbers of the whole batch drawn at once, and a product with 0 or 1."""
+    """Compute `reference.dropout` with the mask of the whole batch drawn at once."""
     samples = np.arange(first, first + len(x))
     kept = uniform(seed, stream, step, samples, math.prod(x.shape[1:])) >= rate
     y = np.multiply(x, kept.reshape(x.shape), order="C")

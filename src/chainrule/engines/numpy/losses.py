@@ -7,54 +7,54 @@ from chainrule.engines.numpy.arrays import Array
 
 
 def half_squared_error(p: Array, t: Array) -> Array:
-    """`reference.half_squared_error`, all samples at once."""
+    """Compute `reference.half_squared_error` for all samples at once."""
     return 0.5 * np.square(p - t).sum(axis=1)
 
 
 def half_squared_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """`reference.half_squared_error_dp`, all samples at once."""
+    """Compute `reference.half_squared_error_dp` for all samples at once."""
     return _mean(np.subtract(p, t, order="C"), batch)
 
 
 def mean_squared_error(p: Array, t: Array) -> Array:
-    """`reference.mean_squared_error`, all samples at once."""
+    """Compute `reference.mean_squared_error` for all samples at once."""
     return np.square(p - t).mean(axis=1)
 
 
 def mean_squared_error_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """`reference.mean_squared_error_dp`, all samples at once."""
+    """Compute `reference.mean_squared_error_dp` for all samples at once."""
     return _mean(np.subtract(p, t, order="C") * (2 / p.shape[1]), batch)
 
 
 def binary_cross_entropy(p: Array, t: Array) -> Array:
-    """`reference.binary_cross_entropy`, all samples and classes at once."""
+    """Compute `reference.binary_cross_entropy` for all samples and classes at once."""
     p = _clipped(p, 1)
     return -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean(axis=1)
 
 
 def binary_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """`reference.binary_cross_entropy_dp`, both fractions on one denominator: (p − t) / (p (1 − p)) / K."""
+    """Compute `reference.binary_cross_entropy_dp` with a common denominator: (p − t) / (p (1 − p)) / K."""
     p = _clipped(p, 1)
     return _mean(np.subtract(p, t, order="C") / (p * (1 - p) * p.shape[1]), batch)
 
 
 def categorical_cross_entropy(p: Array, t: Array) -> Array:
-    """`reference.categorical_cross_entropy`, all samples and classes at once."""
+    """Compute `reference.categorical_cross_entropy` for all samples and classes at once."""
     return -(t * np.log(_clipped(p, 0))).sum(axis=1)
 
 
 def categorical_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """`reference.categorical_cross_entropy_dp`, all samples and classes at once."""
+    """Compute `reference.categorical_cross_entropy_dp` for all samples and classes at once."""
     return _mean(np.divide(-t, _clipped(p, 0), order="C"), batch)
 
 
 def softmax_cross_entropy(p: Array, t: Array) -> Array:
-    """`reference.softmax_cross_entropy` from the logarithm of the softmax, which no probability of 0 can spoil."""
+    """Compute `reference.softmax_cross_entropy` from the log-softmax, which is finite for a probability of 0."""
     return -(t * _log_softmax(p)).sum(axis=1)
 
 
 def softmax_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) -> Array:
-    """`reference.softmax_cross_entropy_dp`, all samples at once: the Jacobian of the softmax is never formed."""
+    """Compute `reference.softmax_cross_entropy_dp` for all samples at once, without forming a Jacobian."""
     dp = softmax(p)
     dp *= t.sum(axis=1, keepdims=True)
     dp -= t
@@ -62,18 +62,18 @@ def softmax_cross_entropy_dp(p: Array, t: Array, *, batch: int | None = None) ->
 
 
 def correct(p: Array, t: Array) -> Array:
-    """`reference.correct`: both largest entries found and compared for all samples at once."""
+    """Compute `reference.correct` for all samples at once."""
     return (p.argmax(axis=1) == t.argmax(axis=1)).astype(p.dtype)
 
 
 def correct_labels(p: Array, t: Array) -> Array:
-    """`reference.correct_labels`, all labels of all samples compared at once."""
+    """Compute `reference.correct_labels` for all samples at once."""
     same = ((p >= 0.5) & (t >= 0.5)) | ((p < 0.5) & (t < 0.5))
     return same.mean(axis=1, dtype=p.dtype)
 
 
 def absolute_error(p: Array, t: Array) -> Array:
-    """`reference.absolute_error`, all samples at once."""
+    """Compute `reference.absolute_error` for all samples at once."""
     return np.abs(p - t).mean(axis=1)
 
 

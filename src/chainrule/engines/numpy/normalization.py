@@ -7,7 +7,7 @@ from chainrule.engines.numpy.bias import spread_bias
 
 
 def batch_norm(x: Array, gamma: Array, beta: Array, *, epsilon: float = 1e-5) -> tuple[Array, Array, Array]:
-    """`reference.batch_norm` in two passes over x: the mean, then the variance of what is left of it (stable)."""
+    """Compute `reference.batch_norm` in two passes over x, which is stable: the mean, then the variance of x − mean."""
     mean = x.mean(axis=_axes(x))
     y = np.subtract(x, spread_bias(mean, x.ndim), order="C")
     variance = np.square(y).mean(axis=_axes(x))
@@ -17,7 +17,7 @@ def batch_norm(x: Array, gamma: Array, beta: Array, *, epsilon: float = 1e-5) ->
 
 
 def batch_norm_dx(dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, *, epsilon: float = 1e-5) -> Array:
-    """`reference.batch_norm_dx` from the two sums over a channel, dγ and dβ, and one pass over x and dy."""
+    """Compute `reference.batch_norm_dx` from dγ and dβ, the two sums over a channel, and one pass over x and dy."""
     dgamma, dbeta = batch_norm_dw(dy, x, mean, variance, epsilon=epsilon)
     count = x.size // x.shape[1]
     dx = _normalized(x, mean, variance, epsilon)
@@ -29,14 +29,14 @@ def batch_norm_dx(dy: Array, x: Array, gamma: Array, mean: Array, variance: Arra
 
 
 def batch_norm_dw(dy: Array, x: Array, mean: Array, variance: Array, *, epsilon: float = 1e-5) -> tuple[Array, Array]:
-    """`reference.batch_norm_dw` as two reductions, of all channels at once."""
+    """Compute `reference.batch_norm_dw` as two reductions, for all channels at once."""
     return (dy * _normalized(x, mean, variance, epsilon)).sum(axis=_axes(x)), dy.sum(axis=_axes(x))
 
 
 def batch_norm_inference(
     x: Array, gamma: Array, beta: Array, running_mean: Array, running_variance: Array, *, epsilon: float = 1e-5
 ) -> Array:
-    """`reference.batch_norm_inference` with one scale a channel, so that x is passed over once for each of − · +."""
+    """Compute `reference.batch_norm_inference` with one scale per channel: one pass over x for each of − · +."""
     y = np.subtract(x, spread_bias(running_mean, x.ndim), order="C")
     y *= spread_bias(gamma / np.sqrt(running_variance + epsilon), x.ndim)
     y += spread_bias(beta, x.ndim)
@@ -46,7 +46,7 @@ def batch_norm_inference(
 def running_statistics(
     mean: Array, variance: Array, running_mean: Array, running_variance: Array, *, count: int, momentum: float = 0.1
 ) -> tuple[Array, Array]:
-    """`reference.running_statistics`, all channels at once."""
+    """Compute `reference.running_statistics` for all channels at once."""
     unbiased = variance * (count / max(count - 1, 1))
     return (
         (1 - momentum) * running_mean + momentum * mean,

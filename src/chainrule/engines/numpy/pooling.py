@@ -1,4 +1,4 @@
-"""Pooling, in NumPy: all windows at once, one tap of the window after the other. Equations: `reference.pooling`."""
+"""Pooling, in NumPy: all windows at once, one tap at a time. Equations: `reference.pooling`."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,10 @@ NO_PADDING: Padding = ((0, 0), (0, 0))
 def max_pool(
     x: Array, *, window: Pair, stride: Pair | None = None, padding: Padding = NO_PADDING
 ) -> tuple[Array, Array]:
-    """`reference.max_pool` as a running maximum over the taps.
+    """Compute `reference.max_pool` as a running maximum over the taps.
 
-    Cells come in the order of their flat index, so a cell that beats those before it has the largest index so far:
-    the winner is a maximum as well, of whole arrays and without a branch.
+    Taps are visited in the order of flat indices, so a new best cell has the largest index so far: the winner is a
+    running maximum too, on whole arrays and without a branch.
     """
     stride, size = stride or window, x.shape[2:]
     outputs = tuple(map(output_size, size, window, stride, padding))
@@ -28,7 +28,7 @@ def max_pool(
     for rows, i in down:
         for columns, j in across:
             cell, best, place = x[..., rows, columns], y[..., i, j], winner[..., i, j]
-            better = ~(cell <= best) & (best == best)  # a first NaN is better than a number, nothing better than NaN
+            better = ~(cell <= best) & (best == best)  # the first NaN is better than any number, and stays
             np.maximum(best, cell, out=best)
             np.maximum(place, better * cells[rows, columns], out=place)
     return y, winner
@@ -40,7 +40,7 @@ def max_pool_dx(
     *,
     size: Pair,
 ) -> Array:
-    """`reference.max_pool_dx` as one scatter-add to flat indices: only winners are touched."""
+    """Compute `reference.max_pool_dx` as one scatter-add to the flat indices of the winners."""
     planes, cells = dy.shape[0] * dy.shape[1], size[0] * size[1]
     dx = np.zeros(planes * cells, dy.dtype)
     starts: NDArray[np.intp] = np.arange(planes, dtype=np.intp)[:, None] * cells
@@ -56,7 +56,7 @@ def average_pool(
     padding: Padding = NO_PADDING,
     divisor: str = "cells",
 ) -> Array:
-    """`reference.average_pool` summed over the rows of the window, then its columns: KH + KW passes, not KH · KW."""
+    """Compute `reference.average_pool` by rows, then by columns of the window: KH + KW passes, not KH · KW."""
     stride, size = stride or window, x.shape[2:]
     outputs = tuple(map(output_size, size, window, stride, padding))
     down, across = map(axis_taps, size, outputs, window, stride, padding)
@@ -79,7 +79,7 @@ def average_pool_dx(
     padding: Padding = NO_PADDING,
     divisor: str = "cells",
 ) -> Array:
-    """`reference.average_pool_dx` spread over the columns of the window, then over its rows: the forward in reverse."""
+    """Compute `reference.average_pool_dx` by columns, then by rows of the window: the reverse of forward."""
     stride, outputs = stride or window, dy.shape[2:]
     down, across = map(axis_taps, size, outputs, window, stride, padding)
     share = dy / _divisors(size, outputs, window, stride, padding, divisor).astype(dy.dtype)
@@ -93,20 +93,20 @@ def average_pool_dx(
 
 
 def _first_cells(outputs: int, stride: int, padding: Pair) -> Array:
-    """The first cell of every window of one axis that is not padding."""
+    """Return the first cell of every window along one axis that is not padding."""
     return np.maximum(stride * np.arange(outputs) - padding[0], 0)
 
 
 def _divisors(
     size: tuple[int, ...], outputs: tuple[int, ...], window: Pair, stride: Pair, padding: Padding, divisor: str
 ) -> Array:
-    """What the sum of each window is divided by: (H', W'), or (1, 1) where it is the same for all."""
+    """Return the divisor of each window's sum: (H', W'), or (1, 1) if it is the same for all."""
     if divisor == "cells":
         return np.multiply.outer(*map(_cells_under, size, outputs, window, stride, padding))
     return np.full((1, 1), {"window": window[0] * window[1], "one": 1}[divisor])
 
 
 def _cells_under(size: int, outputs: int, window: int, stride: int, padding: Pair) -> Array:
-    """How many cells of one axis lie under each window, padding left out."""
+    """Return the number of cells under each window along one axis, without padding."""
     starts = stride * np.arange(outputs) - padding[0]
     return np.minimum(starts + window, size) - np.maximum(starts, 0)

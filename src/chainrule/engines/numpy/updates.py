@@ -8,14 +8,14 @@ from chainrule.engines.numpy.arrays import Array
 
 
 def sgd_update(p: Array, g: Array, *, rate: float, decay: float = 0.0) -> Array:
-    """`reference.sgd_update`, the whole buffer at once."""
+    """Compute `reference.sgd_update` for the whole buffer at once."""
     return np.subtract(_kept(p, rate, decay), rate * g, order="C")
 
 
 def momentum_update(
     p: Array, g: Array, v: Array, *, rate: float, momentum: float, nesterov: bool, decay: float = 0.0
 ) -> tuple[Array, Array]:
-    """`reference.momentum_update`, the whole buffer at once."""
+    """Compute `reference.momentum_update` for the whole buffer at once."""
     h = _decayed(g, p, decay)
     v = np.multiply(v, momentum, order="C")
     v += h
@@ -35,7 +35,7 @@ def rmsprop_update(
     momentum: float,
     decay: float = 0.0,
 ) -> tuple[Array, Array, Array]:
-    """`reference.rmsprop_update`, the whole buffer at once."""
+    """Compute `reference.rmsprop_update` for the whole buffer at once."""
     h = _decayed(g, p, decay)
     v = np.multiply(v, alpha, order="C")
     v += (1 - alpha) * (h * h)
@@ -45,7 +45,7 @@ def rmsprop_update(
 
 
 def _decayed(g: Array, p: Array, decay: float) -> Array:
-    """The gradient of the loss and of ½ decay p²."""
+    """Return the gradient of the loss plus ½ decay p²."""
     return g + decay * p if decay else g
 
 
@@ -66,7 +66,7 @@ def adam_update(
     epsilon: float,
     decay: float,
 ) -> tuple[Array, Array, Array]:
-    """`reference.adam_update`, the whole buffer at once; the bias corrections are two numbers, not two buffers."""
+    """Compute `reference.adam_update` for the whole buffer at once; the bias corrections are scalars, not buffers."""
     m = np.multiply(m, beta1, order="C")
     m += (1 - beta1) * g
     v = np.multiply(v, beta2, order="C")

@@ -4,7 +4,7 @@ A kernel here calls no compiled function of another file, whose changes numba's 
 before they are walked: an index that could be negative would be looked at each time.
 """
 
-from chainrule.engines.numba.compiling import inlined, kernel
+from chainrule.engines.numba.toolchain import inlined, kernel
 
 FREQUENCIES = 64  # of a block of spectra: those of all kernels stay in the second cache
 

@@ -10,7 +10,7 @@ two dimensions it is done twice, from d to e column by column, each of which bec
 
 import numpy as np
 
-from chainrule.engines.numba.compiling import inlined, kernel
+from chainrule.engines.numba.toolchain import inlined, kernel
 
 LANES = 64  # the numbers of so many tiles stay in the first cache
 

@@ -11,16 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule import engines, layers, losses, randomness, strict_json, tasks
-from chainrule.engines import Array, Engine, ModuleEngine, Pass
+from chainrule.engines import Array, Engine, Pass
 from chainrule.errors import DataError, FormatError, OptionError, ShapeError, one_of, quoted
-from chainrule.interpreter import Interpreter
 from chainrule.layers import Layer, Own, Softmax
 from chainrule.layers.base import Parameter
 from chainrule.layers.own import is_own
 from chainrule.losses import Loss, OwnLoss
 from chainrule.plan import Builder, Plan, Tensor
 from chainrule.shapes import is_whole, text
-from chainrule.student.interface import OWN
 from chainrule.tasks import Task
 
 DTYPES = ("float32", "float64")
@@ -200,13 +198,8 @@ class Network:
         }
 
     def ready(self, plan: Plan) -> Pass:
-        """A plan of this network on its engine, over its buffers."""
-        if plan.opaque and not isinstance(self.engine, ModuleEngine) and plan.backward:
-            own = dict.fromkeys(each.name.rpartition(".")[0] for each in plan.operations if each.call)
-            names = ", ".join(f"{name}{OWN}" for name in own)
-            engines.say_once(f"chainrule: {names}: operations run one by one, not as a compiled program")
-        compiled = None if plan.opaque else self.engine.compile(plan, self.layout, self, self.threads)
-        return compiled or Interpreter(self.engine, plan, self.layout, self, self.threads)
+        """Return a plan of this network made ready to run on its engine, over its buffers."""
+        return self.engine.compile(plan, self.layout, self, self.threads)
 
     # ------------------------------------------------------------------ use
 

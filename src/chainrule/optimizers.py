@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule import engines
 from chainrule.errors import OptionError, one_of
 from chainrule.student.interface import OWN
 
@@ -58,12 +59,9 @@ class Optimizer:
         rate: float | None = None,
     ) -> tuple[NDArray[Any], Moments]:
         """Parameters and moments after step number ``step`` (the first is 1). Nothing is modified."""
-        from chainrule.engines import numpy as engine
-
-        results = getattr(engine, self.operation)(
-            parameters, gradients, *moments, rate=self.rate if rate is None else rate, **self.step_attributes(step)
-        )
-        return (results[0], tuple(results[1:])) if self.moments else (results, ())
+        attributes = {"rate": self.rate if rate is None else rate, **self.step_attributes(step)}
+        after, *kept = engines.fallback().run(self.operation, (parameters, gradients, *moments), attributes)
+        return after, tuple(kept)
 
     def step_attributes(self, step: int) -> dict[str, Any]:
         """`attributes` with the step number where the update needs it."""

@@ -44,7 +44,7 @@ class Gauge:
         if self._pass is None:
             plan = network.plan(recipe.loss)
             if recipe.batch_size == 1:
-                self._pass = Interpreter(engines.find("numpy"), plan, network.layout, network)
+                self._pass = Interpreter(engines.fallback(), plan, network.layout, network)
             else:
                 self._pass = network.ready(plan)
         return self._pass

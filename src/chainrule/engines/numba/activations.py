@@ -7,8 +7,7 @@ import math
 
 import numpy as np
 
-from chainrule.engines.numba.compiling import kernel
-from chainrule.engines.numba.exponential import exponential
+from chainrule.engines.numba.toolchain import exponential, kernel
 
 
 @kernel

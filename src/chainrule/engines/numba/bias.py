@@ -1,6 +1,6 @@
 """Bias and its gradient, compiled. The equations are in reference/bias.py. b and db come flat."""
 
-from chainrule.engines.numba.compiling import kernel
+from chainrule.engines.numba.toolchain import kernel
 
 
 @kernel

@@ -14,9 +14,7 @@ dw      dw[o, k] += Σ_p dy[o, p] · rows[p + places[k]], with dy zero where a r
 """
 
 import numpy as np
-from numba import literally
 
-from chainrule.engines.numba.compiling import inlined, kernel
 from chainrule.engines.numba.layout import (
     aligned_zeros,
     apart,
@@ -28,8 +26,8 @@ from chainrule.engines.numba.layout import (
     reach,
     room_for,
 )
-from chainrule.engines.numba.processor import COUNT, WIDTH
 from chainrule.engines.numba.tiles import add_outer, add_products, store, store_sums, zeros
+from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
 
 # Tiles, as (vectors, fewer vectors for a rest, filters): what fits into the registers of the processor.
 EIGHT, SIX = ((3, 2, 8), (4, 2, 6)) if COUNT == 32 else ((1, 1, 8), (2, 1, 6))

@@ -15,9 +15,7 @@ dx   the same sums over dy, filters and channels having changed places; with str
 """
 
 import numpy as np
-from numba import literally
 
-from chainrule.engines.numba.compiling import inlined, kernel
 from chainrule.engines.numba.layout import (
     apart,
     backward_taps,
@@ -30,8 +28,8 @@ from chainrule.engines.numba.layout import (
     room_for,
     unpadded,
 )
-from chainrule.engines.numba.processor import COUNT, WIDTH
 from chainrule.engines.numba.tiles import add_picked, at_least, largest, load, load_picked, store
+from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
 from chainrule.engines.numba.turning import turn_each, turn_matrix
 
 # Columns of a tile, which has two vectors of filters, or one where there are not more: outputs, outputs to pool, taps.

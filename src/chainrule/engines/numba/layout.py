@@ -7,9 +7,8 @@ cells of one remainder (i mod s, j mod s) are a picture of their own, a phase; e
 
 import numpy as np
 
-from chainrule.engines.numba.compiling import inlined, kernel
-from chainrule.engines.numba.processor import WIDTH
 from chainrule.engines.numba.tiles import load_part, store_part
+from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel
 
 LINE = 64  # bytes of a line of the caches
 

@@ -5,8 +5,7 @@
 
 import numpy as np
 
-from chainrule.engines.numba.compiling import kernel
-from chainrule.engines.numba.exponential import exponential
+from chainrule.engines.numba.toolchain import exponential, kernel
 
 
 @kernel

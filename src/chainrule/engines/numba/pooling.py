@@ -1,9 +1,8 @@
 """Pooling and its gradients, compiled. The equations are in reference/pooling.py."""
 
-from chainrule.engines.numba.compiling import inlined, kernel
 from chainrule.engines.numba.layout import unpadded
-from chainrule.engines.numba.processor import WIDTH
 from chainrule.engines.numba.tiles import largest_of_four
+from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel
 
 DIVISORS = ("one", "cells", "window")  # kernels get the place of the name in this list
 

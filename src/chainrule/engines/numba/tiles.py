@@ -8,8 +8,8 @@ never stores. One step takes `rows` + `columns` numbers or vectors from memory f
 `add_products`  vectors times vectors: for sums over numbers that lie side by side; `store_sums` ends them
 
 A compiler that is given plain loops cannot be made to do this, so this is the one place where the compiled code of a
-loop is written by hand: `registers.py` emits each function below as processor vectors. What it must compute is what
-is written here, in NumPy: `tests/engines/test_tiles.py` holds the one to the other, and without compiling
+loop is written by hand: `toolchain/registers.py` emits each function below as processor vectors. What it must compute
+is what is written here, in NumPy: `tests/engines/test_tiles.py` holds the one to the other, and without compiling
 (NUMBA_DISABLE_JIT) these functions are what runs.
 
 All arrays are flat; a place is an index of a flat array. Nothing is checked: kernels keep to their arrays.
@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engines.numba import registers
-from chainrule.engines.numba.processor import WIDTH
+from chainrule.engines.numba.toolchain import WIDTH, compile_by_hand
 
 Array = NDArray[Any]
 
@@ -137,4 +136,4 @@ for _function in (
     *(zeros, load, load_part, load_picked, add_outer, add_picked, add_products),
     *(at_least, largest, store, store_part, store_sums, turn, largest_of_four),
 ):
-    registers.compile_as(_function, *registers.CODE[_function.__name__])
+    compile_by_hand(_function)

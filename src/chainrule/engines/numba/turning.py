@@ -1,8 +1,7 @@
 """Matrices turned (transposed): what lay side by side lies apart, and the reverse."""
 
-from chainrule.engines.numba.compiling import kernel
-from chainrule.engines.numba.processor import WIDTH
 from chainrule.engines.numba.tiles import turn
+from chainrule.engines.numba.toolchain import WIDTH, kernel
 
 
 @kernel

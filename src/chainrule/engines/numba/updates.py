@@ -10,7 +10,7 @@ moments below the smallest normal number are taken as 0.
 
 import numpy as np
 
-from chainrule.engines.numba.compiling import inlined, kernel
+from chainrule.engines.numba.toolchain import inlined, kernel
 
 
 @inlined

@@ -5,12 +5,14 @@ It knows nothing of data, files or training; `model.Sequential` adds what a user
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule import engines, layers, losses, randomness, strict_json, tasks
+from chainrule.data.normalisation import Normalisation
 from chainrule.engines import Array, Engine, Pass
 from chainrule.errors import DataError, FormatError, OptionError, ShapeError, one_of, quoted
 from chainrule.layers import Layer, Own, Softmax
@@ -26,6 +28,15 @@ PREDICT_BATCH = 256
 MOST_LAYERS = 10_000
 MOST_NUMBERS = 2**28  # parameters of a network, or what a layer gives for a sample: a gigabyte in float32
 PROBABILITIES = ("Softmax", "Sigmoid")  # layers whose outputs are probabilities
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a trainer fits to its data before the first step; a model that it trains adopts it."""
+
+    normalisation: Normalisation
+    loss: Loss
+    task: Task
 
 
 class Network:
@@ -242,6 +253,12 @@ class Network:
             return self._idle.pop()
         except IndexError:
             return self.ready(self.plan())
+
+    # ------------------------------------------------------------------ training
+
+    def adopt(self, fitted: "Fitted") -> None:
+        """Keep what training on some data fitted besides the parameters: of a network, the task."""
+        self.task = fitted.task
 
     # ------------------------------------------------------------------ files
 

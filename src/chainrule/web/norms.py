@@ -42,7 +42,7 @@ class Gauge:
         """For batches of one sample a compiled engine would have to compile another program: NumPy does those."""
         network, recipe = self._trainer.network, self._trainer.recipe
         if self._pass is None:
-            plan = network.plan(recipe.loss)
+            plan = network.plan(recipe.loss, task=self._trainer.task)
             if recipe.batch_size == 1:
                 self._pass = Interpreter(engines.fallback(), plan, network.layout, network)
             else:

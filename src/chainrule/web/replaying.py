@@ -26,6 +26,7 @@ class Replayer:
         self._prepared = False
         network = copy.deepcopy(trainer.network)
         self.twin = Trainer(network, trainer.recipe, trainer.training, trainer.normalisation)
+        self.twin.adopt()
 
     def prepare(self) -> None:
         """Have a compiled engine compile what a step runs, so that training does not stand still for it later."""

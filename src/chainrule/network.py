@@ -32,7 +32,7 @@ PROBABILITIES = ("Softmax", "Sigmoid")  # layers whose outputs are probabilities
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a trainer fits to its data before the first step; a model that it trains adopts it."""
+    """Normalisation, loss and task, which a trainer fits to its data before the first step."""
 
     normalisation: Normalisation
     loss: Loss
@@ -93,7 +93,7 @@ class Network:
     # ------------------------------------------------------------------ parameters
 
     def _buffer(self, *, trained: bool) -> Array:
-        """A flat buffer for all parameters, or for all running statistics; sets their places in `layout`."""
+        """Return a flat buffer for all parameters, or all running statistics, and enter their indices in `layout`."""
         end = 0
         for name, parameter in self._table.items():
             if parameter.trained == trained:
@@ -110,7 +110,7 @@ class Network:
 
     @property
     def weights(self) -> dict[str, Array]:
-        """Parameters and running statistics by name; views of the flat buffers."""
+        """Return parameters and running statistics by name: views of the flat buffers."""
         found: dict[str, Array] = {}
         for name, parameter in self._table.items():
             first, last = self.layout[name]
@@ -125,7 +125,7 @@ class Network:
             target[...] = values[name]
 
     def _check_weights(self, weights: Mapping[str, ArrayLike]) -> dict[str, Array]:
-        """The weights as arrays, if they are those of the layers; FormatError otherwise."""
+        """Return the weights as arrays; FormatError unless names and shapes are those of the layers."""
         if missing := sorted(self._table.keys() ^ weights.keys()):
             raise FormatError(f"weights do not belong to this model: {', '.join(missing[:5])} on one side only")
         values = {name: np.asarray(value) for name, value in weights.items()}
@@ -150,7 +150,7 @@ class Network:
         self._idle = []
 
     def size(self, layer: str) -> int:
-        """How many parameters a layer learns."""
+        """Return how many parameters a layer learns."""
         return sum(
             last - first
             for name, (first, last) in self.layout.items()
@@ -160,7 +160,7 @@ class Network:
     # ------------------------------------------------------------------ plans
 
     def plan(self, loss: Loss | None = None, *, input_gradient: bool = False, task: Task | None = None) -> Plan:
-        """The operations of inference or, given a loss, of training.
+        """Return the operations of inference or, given a loss, of training.
 
         Softmax at the end and categorical cross-entropy are trained as one operation on the logits.
         input_gradient  keep what leads to the gradient of the input, which training does not need
@@ -183,7 +183,7 @@ class Network:
 
     @property
     def ending(self) -> str:
-        """The kind of the last layer; "" where it is somebody's own, of which nothing is known."""
+        """Return the kind of the last layer; "" for a layer of the user's own, about which nothing is known."""
         return "" if isinstance(self.layers[-1], Own) else type(self.layers[-1]).__name__
 
     def _check_loss(self, loss: Loss) -> None:
@@ -215,7 +215,7 @@ class Network:
     # ------------------------------------------------------------------ use
 
     def check_input(self, x: ArrayLike) -> Array:
-        """A batch as an array (N, *input_shape), or a ShapeError."""
+        """Return a batch as an array (N, *input_shape), or raise a ShapeError."""
         try:
             array = np.asarray(x)
         except ValueError as error:
@@ -248,7 +248,7 @@ class Network:
         return outputs
 
     def _idle_pass(self) -> Pass:
-        """A pass of the inference plan that nobody else uses meanwhile; to pop is one thread's at a time."""
+        """Return a pass of the inference plan that no other thread uses; `pop` gives it to one thread alone."""
         try:
             return self._idle.pop()
         except IndexError:
@@ -263,7 +263,7 @@ class Network:
     # ------------------------------------------------------------------ files
 
     def architecture(self) -> dict[str, Any]:
-        """Layers, input shape and dtype, for a file."""
+        """Return layers, input shape and dtype, for a file."""
         return {
             "layers": [layer.to_config() for layer in self.layers],
             "input_shape": list(self.input_shape),
@@ -272,14 +272,14 @@ class Network:
 
 
 def layers_from(configs: Sequence[Mapping[str, Any]]) -> list[Layer]:
-    """The layers that `Network.architecture` wrote."""
+    """Return the layers that `Network.architecture` described."""
     if len(configs) > MOST_LAYERS:
         raise FormatError(f"{len(configs)} layers; expected at most {MOST_LAYERS}")
     return [layers.from_config(dict(config)) for config in configs]
 
 
 def parameter_count(found: Sequence[Layer], input_shape: Sequence[int]) -> int:
-    """Return how many numbers a network of these layers learns; nothing is allocated."""
+    """Return how many parameters a network of these layers learns; nothing is allocated."""
     table = _shapes_and_parameters(found, _names(found), _checked_shape(input_shape))[1]
     return sum(math.prod(parameter.shape) for parameter in table.values() if parameter.trained)
 
@@ -287,7 +287,7 @@ def parameter_count(found: Sequence[Layer], input_shape: Sequence[int]) -> int:
 def _shapes_and_parameters(
     found: Sequence[Layer], names: Sequence[str], shape: tuple[int, ...]
 ) -> tuple[list[tuple[int, ...]], dict[str, Parameter]]:
-    """The shape that each layer gives, in order, and what it needs, by full name (conv1.w)."""
+    """Return the output shape of each layer, in order, and all parameters by full name (conv1.w)."""
     shapes, table, total = list[tuple[int, ...]](), dict[str, Parameter](), 0
     for name, layer in zip(names, found, strict=True):
         before, shape = shape, layer.output_shape(shape, name)
@@ -303,7 +303,7 @@ def _shapes_and_parameters(
 
 
 def _checked_layers(given: Sequence[Any]) -> tuple[Layer, ...]:
-    """The layers, with an `Own` around what is none but has `forward` and `backward`."""
+    """Return the layers; an object of the user's own with `forward` and `backward` is wrapped in an `Own`."""
     found = tuple(layer if isinstance(layer, Layer) or not is_own(layer) else Own(layer) for layer in given)
     if not found:
         raise OptionError("a model needs at least one layer")
@@ -329,7 +329,7 @@ def _checked_seed(seed: Any) -> int:
 
 
 def _names(found: Sequence[Layer]) -> list[str]:
-    """conv1, relu1, conv2, …: kind and order."""
+    """Return the layers' names by kind and order: conv1, relu1, conv2, …"""
     counts: dict[str, int] = {}
     names: list[str] = []
     for layer in found:

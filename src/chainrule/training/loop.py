@@ -131,7 +131,7 @@ class Trainer:
         self._end_epoch(epoch, callbacks)
 
     def batch(self, step: int) -> tuple[Array, Array]:
-        """The samples x and targets t that a step (from 0) trains on."""
+        """Return the samples x and targets t that a step (from 0) trains on."""
         epoch, place = divmod(step, self.epoch_steps)
         size = self.recipe.batch_size
         samples = order(len(self.training), self.recipe.seed, epoch)

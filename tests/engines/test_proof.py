@@ -115,7 +115,7 @@ def network(engine: str) -> Network:
 
 def steps(made: Network) -> list[np.ndarray]:
     """Parameters, running statistics and outputs after three steps."""
-    stepper, draw = Stepper(made, optimizers.Adam(), LOSS, clip_norm=0.5), np.random.default_rng(4)
+    stepper, draw = Stepper(made, optimizers.Momentum(), LOSS, clip_norm=0.5), np.random.default_rng(4)
     stepper.prepare(5)
     for step in range(1, 4):
         x, t = draw.standard_normal((5, 2, 7, 6)), np.eye(4)[draw.integers(0, 4, 5)]

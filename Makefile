@@ -4,15 +4,17 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 TORCH  ?= torch==2.13.0
+OLDEST_NUMBA ?= 0.61.0
 SPREAD ?= --numprocesses=auto --dist=loadfile --durations=10
 
-.PHONY: help wheel train zoo test prove alarms parity networks guard fuzz faults mutate lint types format
+.PHONY: help wheel train zoo test numba-range prove alarms parity networks guard fuzz faults mutate lint types format
 .PHONY: experiments bench page-speed screenshots clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for more)"
 	@echo "make zoo          train every named network with its recipe and print the table"
 	@echo "make test         run all tests"
+	@echo "make numba-range  the engine's tests with the oldest numba that is allowed and the newest there is"
 	@echo "make prove        20,000 random layers: output and gradients (ARGS=\"--count 100000 --seed 1\")"
 	@echo "make alarms       right code full of kinks is never called wrong, and wrong code never right: 3,000 checks"
 	@echo "make parity       every layer and every network beside PyTorch, in float64 (CHAINRULE_PARITY=1000 for more)"
@@ -73,6 +75,18 @@ zoo: $(VENV)/.installed
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(SPREAD) $(ARGS)
+
+# Environments with the oldest numba that pyproject.toml allows, and the newest that pip offers, allowed or not.
+build/numba-%/.installed: pyproject.toml
+	$(PYTHON) -m venv build/numba-$*
+	build/numba-$*/bin/python -m pip install --quiet --editable ".[test]"
+	build/numba-$*/bin/python -m pip install --quiet --upgrade "numba$(if $(filter oldest,$*),==$(OLDEST_NUMBA))"
+	touch $@
+
+numba-range: build/numba-oldest/.installed build/numba-newest/.installed
+	for which in oldest newest; do \
+	  build/numba-$$which/bin/python -m pytest $(SPREAD) $(or $(ARGS),tests/engines) || exit 1; \
+	done
 
 wheel: $(VENV)/.installed
 	rm -rf build/wheel build/fresh

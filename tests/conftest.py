@@ -1,7 +1,33 @@
 """Configuration of all tests."""
 
 import signal
+from collections.abc import Generator
+
+import pytest
+
+from chainrule import engines
 
 # A shell's background job ignores interrupts, and so would all processes that a test starts to interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_stand_in = engines.stand_in
+
+
+def _refused(why: str) -> engines.Engine:
+    raise AssertionError(f"the NumPy engine would have computed what this test compares: {why}")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_stand_in() -> Generator[None]:
+    """Fail a test in which compiled code fails, where a user's model goes on with the NumPy engine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engines, "stand_in", _refused)
+        yield
+
+
+@pytest.fixture
+def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the NumPy engine stand in for compiled code that fails, as it does for users."""
+    monkeypatch.setattr(engines, "stand_in", _stand_in)
+    engines.say_once.cache_clear()

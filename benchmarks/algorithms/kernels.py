@@ -4,7 +4,7 @@ A kernel here calls no compiled function of another file, since numba's cache wo
 sliced before the inner loops, which avoids a check of every index for negative values.
 """
 
-from chainrule.engines.numba.compiling import inlined, kernel
+from chainrule.engines.numba.toolchain import inlined, kernel
 
 FREQUENCIES = 64  # in a block of spectra: the blocks of all kernels fit into the second-level cache
 

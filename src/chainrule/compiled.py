@@ -1,4 +1,4 @@
-"""The compiled programs on disk: a folder for each version of the kernels, and which of these are still wanted.
+"""Compiled programs on disk: a folder for each version of the kernels, removed when it is no longer used.
 
 A folder is used by every process whose kernels have the same fingerprint, of this checkout or another. It is removed
 when a newer one is begun and it has not been used for a month; a process that runs keeps its folder.
@@ -76,7 +76,7 @@ def _folders() -> list[Path]:
 
 
 def _last_used(folder: Path) -> float:
-    """Seconds since the epoch; now, where another process has just removed it."""
+    """Return seconds since the epoch; the present, where another process has just removed the folder."""
     try:
         return max(path.stat().st_mtime for path in (folder, folder / LOCKS) if path.exists())
     except (OSError, ValueError):

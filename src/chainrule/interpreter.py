@@ -1,4 +1,4 @@
-"""Walks a plan, one operation at a time, on any engine.
+"""Interpreter of plans: one operation at a time, on any engine.
 
 It serves the engines that are modules of functions, the gradient checks, and traces: every array it makes is kept
 until the next run, so that any of them can be looked at.
@@ -17,9 +17,9 @@ from chainrule.plan import Operation, Plan, Tensor
 class Interpreter:
     """A plan made ready to run; see `engines.Pass`.
 
-    layout   name of a parameter or running statistic → its first and last place in its flat buffer
-    threads  of NumPy's matrix products while a run lasts; None: as many as they use anyway
-    values   the arrays of the last run by storage name, activations with the batch axis first
+    layout   name of a parameter or running statistic → its first and last index in its flat buffer
+    threads  threads of NumPy's matrix products during a run; None: as many as they use anyway
+    values   arrays of the last run by storage name, activations with the batch axis first
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Interpreter:
         self._runtime: dict[str, int] = {}
 
     def forward(self, x: Array, t: Array | None = None, *, seed: int = 0, step: int = 0) -> Array:
-        """The output for a batch x; a training plan also needs its targets t."""
+        """Return the output for a batch x; a training plan also needs its targets t."""
         self._begin(x, {"batch": len(x), "first": 0, "seed": seed, "step": step})
         if t is not None:
             self.values[self.plan.ends[0].storage] = t
@@ -49,7 +49,7 @@ class Interpreter:
         return self.read(self.plan.output)
 
     def gradients(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[Array, Array, Array]:
-        """Losses, hits and the flat gradient of the mean loss."""
+        """Return losses, hits and the flat gradient of the mean loss."""
         self._begin(x, {"batch": len(x), "first": 0, "seed": seed, "step": step})
         target, loss, correct = self.plan.ends
         self.values[target.storage] = t
@@ -59,7 +59,7 @@ class Interpreter:
         return self.read(loss), self.read(correct), self._gradient
 
     def backward(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[float, float, float]:
-        """Sum of the losses, how many were right, and Σ g²."""
+        """Return the sum of the losses, the number of hits and Σ g²."""
         losses, right, gradient = self.gradients(x, t, seed=seed, step=step)
         return (
             float(losses.sum(dtype=np.float64)),
@@ -68,13 +68,13 @@ class Interpreter:
         )
 
     def update(self, name: str, moments: tuple[Array, ...], attributes: Mapping[str, Any], scale: float) -> None:
-        """Change the parameters with the gradient of `backward` times a number."""
+        """Change the parameters with the gradient of `backward` times `scale`."""
         if scale != 1:
             self._gradient *= scale
         self.engine.update(name, self._buffers.parameters, self._gradient, moments, attributes, self._threads or 1)
 
     def pull_back(self, dy: Array) -> Array:
-        """After `forward` of a plan that has no loss: the flat gradient of ⟨dy, output⟩."""
+        """Return the flat gradient of ⟨dy, output⟩, after `forward` of a plan that has no loss."""
         self.values[self.plan.output.gradient().storage] = dy
         self._gradient[:] = 0
         self._walk(self.plan.backward)
@@ -84,8 +84,13 @@ class Interpreter:
         """Write the running statistics of the last batch."""
         self._walk(self.plan.closing)
 
+    def prepare(
+        self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any]
+    ) -> None:
+        """Do nothing: no operation is compiled ahead."""
+
     def read(self, tensor: Tensor) -> Array:
-        """The array of a tensor, in the tensor's shape."""
+        """Return the array of a tensor, in the tensor's shape."""
         if tensor.kind in ("parameter", "state", "gradient"):
             return self._view(tensor)
         array = self.values[tensor.storage]
@@ -93,10 +98,10 @@ class Interpreter:
         return array.reshape(shape)
 
     def _begin(self, x: Array, runtime: dict[str, int]) -> None:
-        """Arrays of the run before stay until they are replaced one by one.
+        """Begin a run; the arrays of the one before stay until they are replaced one by one.
 
-        Given back all at once, their memory would go back to the system, and come from it anew, page by page: a third
-        of a step.
+        Freed all at once, their memory would go back to the system, and come from it again page by page: a third of a
+        step.
         """
         self._runtime = runtime
         self.values[self.plan.input.storage] = x
@@ -118,7 +123,7 @@ class Interpreter:
             self.values[tensor.storage] = result
 
     def _view(self, tensor: Tensor) -> Array:
-        """A parameter, its gradient or a running statistic in its flat buffer."""
+        """Return a parameter, its gradient or a running statistic: a view of its flat buffer."""
         if tensor.kind == "gradient":
             layer, _, own = tensor.storage.rpartition(".")
             first, last = self._layout[f"{layer}.{own[1:]}"]

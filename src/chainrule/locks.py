@@ -1,4 +1,4 @@
-"""Locks between processes, which end with them, and locks between threads, which a forked process finds free."""
+"""Locks between processes, which end with the process, and locks between threads, which are free after a fork."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ NAMES = 1 << 30  # bytes after it, one for each name
 
 
 class ThreadLock:
-    """A lock between threads that is free in a forked process, where those that might hold it are not.
+    """Lock between threads that is free in a forked process, where no thread that held it exists.
 
     Copies and pickles of what holds one have a lock of their own, which is free.
     """
@@ -41,7 +41,7 @@ _thread_locks: "weakref.WeakSet[ThreadLock]" = weakref.WeakSet()
 
 
 def _free_all() -> None:
-    """Make all locks between threads anew, in a process that has one thread."""
+    """Replace all locks between threads by free ones, in a process that has one thread."""
     for lock in list(_thread_locks):
         lock.lock = threading.Lock()
 

@@ -161,6 +161,7 @@ class Sequential(Network):
         """
         kept = self.normalisation if choose and self.normalisation != UNFITTED else None
         trainer = self.trainer(recipe, *self._parts(samples, validation, recipe), normalisation=kept)
+        trainer.adopt()
         if isinstance(x, Dataset) and len(x.classes) in _counts(self.output_shape[-1]):
             self.classes = x.classes
         if choose and kept is None:
@@ -196,16 +197,19 @@ class Sequential(Network):
         *,
         normalisation: Normalisation | None = None,
     ) -> Trainer:
-        """Return a trainer of this model; unless it is refused, the model takes its normalisation, loss and task.
+        """Return a trainer of this model; the model is changed only when training begins, see `Trainer.adopt`.
 
         normalisation  None: fitted to the training data
         """
         fitted = normalisation or Normalisation.fit(recipe.normalise, training.x)
-        made = Trainer(self, recipe, training, fitted, validation)
-        self.normalisation, self.loss = fitted, recipe.loss
-        if len(self.classes) == 1 and made.task == BINARY:
+        return Trainer(self, recipe, training, fitted, validation)
+
+    def adopt(self, fitted: network.Fitted) -> None:
+        """Keep the normalisation, loss and task that training fitted, and name the classes of one output."""
+        super().adopt(fitted)
+        self.normalisation, self.loss = fitted.normalisation, fitted.loss
+        if len(self.classes) == 1 and fitted.task == BINARY:
             self.classes = ("0", "1")
-        return made
 
     def _samples(self, x: ArrayLike | Dataset, y: ArrayLike | None) -> Samples:
         """Return samples of a user's data, checked against the model's input and outputs."""

@@ -5,22 +5,22 @@ It knows nothing of data, files or training; `model.Sequential` adds what a user
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule import engines, layers, losses, randomness, strict_json, tasks
-from chainrule.engines import Array, Engine, ModuleEngine, Pass
+from chainrule.data.normalisation import Normalisation
+from chainrule.engines import Array, Engine, Pass
 from chainrule.errors import DataError, FormatError, OptionError, ShapeError, one_of, quoted
-from chainrule.interpreter import Interpreter
 from chainrule.layers import Layer, Own, Softmax
 from chainrule.layers.base import Parameter
 from chainrule.layers.own import is_own
 from chainrule.losses import Loss, OwnLoss
 from chainrule.plan import Builder, Plan, Tensor
 from chainrule.shapes import is_whole, text
-from chainrule.student.interface import OWN
 from chainrule.tasks import Task
 
 DTYPES = ("float32", "float64")
@@ -28,6 +28,15 @@ PREDICT_BATCH = 256
 MOST_LAYERS = 10_000
 MOST_NUMBERS = 2**28  # parameters of a network, or what a layer gives for a sample: a gigabyte in float32
 PROBABILITIES = ("Softmax", "Sigmoid")  # layers whose outputs are probabilities
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Normalisation, loss and task, which a trainer fits to its data before the first step."""
+
+    normalisation: Normalisation
+    loss: Loss
+    task: Task
 
 
 class Network:
@@ -84,7 +93,7 @@ class Network:
     # ------------------------------------------------------------------ parameters
 
     def _buffer(self, *, trained: bool) -> Array:
-        """A flat buffer for all parameters, or for all running statistics; sets their places in `layout`."""
+        """Return a flat buffer for all parameters, or all running statistics, and enter their indices in `layout`."""
         end = 0
         for name, parameter in self._table.items():
             if parameter.trained == trained:
@@ -101,7 +110,7 @@ class Network:
 
     @property
     def weights(self) -> dict[str, Array]:
-        """Parameters and running statistics by name; views of the flat buffers."""
+        """Return parameters and running statistics by name: views of the flat buffers."""
         found: dict[str, Array] = {}
         for name, parameter in self._table.items():
             first, last = self.layout[name]
@@ -116,7 +125,7 @@ class Network:
             target[...] = values[name]
 
     def _check_weights(self, weights: Mapping[str, ArrayLike]) -> dict[str, Array]:
-        """The weights as arrays, if they are those of the layers; FormatError otherwise."""
+        """Return the weights as arrays; FormatError unless names and shapes are those of the layers."""
         if missing := sorted(self._table.keys() ^ weights.keys()):
             raise FormatError(f"weights do not belong to this model: {', '.join(missing[:5])} on one side only")
         values = {name: np.asarray(value) for name, value in weights.items()}
@@ -141,7 +150,7 @@ class Network:
         self._idle = []
 
     def size(self, layer: str) -> int:
-        """How many parameters a layer learns."""
+        """Return how many parameters a layer learns."""
         return sum(
             last - first
             for name, (first, last) in self.layout.items()
@@ -151,7 +160,7 @@ class Network:
     # ------------------------------------------------------------------ plans
 
     def plan(self, loss: Loss | None = None, *, input_gradient: bool = False, task: Task | None = None) -> Plan:
-        """The operations of inference or, given a loss, of training.
+        """Return the operations of inference or, given a loss, of training.
 
         Softmax at the end and categorical cross-entropy are trained as one operation on the logits.
         input_gradient  keep what leads to the gradient of the input, which training does not need
@@ -174,7 +183,7 @@ class Network:
 
     @property
     def ending(self) -> str:
-        """The kind of the last layer; "" where it is somebody's own, of which nothing is known."""
+        """Return the kind of the last layer; "" for a layer of the user's own, about which nothing is known."""
         return "" if isinstance(self.layers[-1], Own) else type(self.layers[-1]).__name__
 
     def _check_loss(self, loss: Loss) -> None:
@@ -200,18 +209,13 @@ class Network:
         }
 
     def ready(self, plan: Plan) -> Pass:
-        """A plan of this network on its engine, over its buffers."""
-        if plan.opaque and not isinstance(self.engine, ModuleEngine) and plan.backward:
-            own = dict.fromkeys(each.name.rpartition(".")[0] for each in plan.operations if each.call)
-            names = ", ".join(f"{name}{OWN}" for name in own)
-            engines.say_once(f"chainrule: {names}: operations run one by one, not as a compiled program")
-        compiled = None if plan.opaque else self.engine.compile(plan, self.layout, self, self.threads)
-        return compiled or Interpreter(self.engine, plan, self.layout, self, self.threads)
+        """Return a plan of this network made ready to run on its engine, over its buffers."""
+        return self.engine.compile(plan, self.layout, self, self.threads)
 
     # ------------------------------------------------------------------ use
 
     def check_input(self, x: ArrayLike) -> Array:
-        """A batch as an array (N, *input_shape), or a ShapeError."""
+        """Return a batch as an array (N, *input_shape), or raise a ShapeError."""
         try:
             array = np.asarray(x)
         except ValueError as error:
@@ -244,16 +248,22 @@ class Network:
         return outputs
 
     def _idle_pass(self) -> Pass:
-        """A pass of the inference plan that nobody else uses meanwhile; to pop is one thread's at a time."""
+        """Return a pass of the inference plan that no other thread uses; `pop` gives it to one thread alone."""
         try:
             return self._idle.pop()
         except IndexError:
             return self.ready(self.plan())
 
+    # ------------------------------------------------------------------ training
+
+    def adopt(self, fitted: "Fitted") -> None:
+        """Keep what training on some data fitted besides the parameters: of a network, the task."""
+        self.task = fitted.task
+
     # ------------------------------------------------------------------ files
 
     def architecture(self) -> dict[str, Any]:
-        """Layers, input shape and dtype, for a file."""
+        """Return layers, input shape and dtype, for a file."""
         return {
             "layers": [layer.to_config() for layer in self.layers],
             "input_shape": list(self.input_shape),
@@ -262,14 +272,14 @@ class Network:
 
 
 def layers_from(configs: Sequence[Mapping[str, Any]]) -> list[Layer]:
-    """The layers that `Network.architecture` wrote."""
+    """Return the layers that `Network.architecture` described."""
     if len(configs) > MOST_LAYERS:
         raise FormatError(f"{len(configs)} layers; expected at most {MOST_LAYERS}")
     return [layers.from_config(dict(config)) for config in configs]
 
 
 def parameter_count(found: Sequence[Layer], input_shape: Sequence[int]) -> int:
-    """Return how many numbers a network of these layers learns; nothing is allocated."""
+    """Return how many parameters a network of these layers learns; nothing is allocated."""
     table = _shapes_and_parameters(found, _names(found), _checked_shape(input_shape))[1]
     return sum(math.prod(parameter.shape) for parameter in table.values() if parameter.trained)
 
@@ -277,7 +287,7 @@ def parameter_count(found: Sequence[Layer], input_shape: Sequence[int]) -> int:
 def _shapes_and_parameters(
     found: Sequence[Layer], names: Sequence[str], shape: tuple[int, ...]
 ) -> tuple[list[tuple[int, ...]], dict[str, Parameter]]:
-    """The shape that each layer gives, in order, and what it needs, by full name (conv1.w)."""
+    """Return the output shape of each layer, in order, and all parameters by full name (conv1.w)."""
     shapes, table, total = list[tuple[int, ...]](), dict[str, Parameter](), 0
     for name, layer in zip(names, found, strict=True):
         before, shape = shape, layer.output_shape(shape, name)
@@ -293,7 +303,7 @@ def _shapes_and_parameters(
 
 
 def _checked_layers(given: Sequence[Any]) -> tuple[Layer, ...]:
-    """The layers, with an `Own` around what is none but has `forward` and `backward`."""
+    """Return the layers; an object of the user's own with `forward` and `backward` is wrapped in an `Own`."""
     found = tuple(layer if isinstance(layer, Layer) or not is_own(layer) else Own(layer) for layer in given)
     if not found:
         raise OptionError("a model needs at least one layer")
@@ -319,7 +329,7 @@ def _checked_seed(seed: Any) -> int:
 
 
 def _names(found: Sequence[Layer]) -> list[str]:
-    """conv1, relu1, conv2, …: kind and order."""
+    """Return the layers' names by kind and order: conv1, relu1, conv2, …"""
     counts: dict[str, int] = {}
     names: list[str] = []
     for layer in found:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule import engines
 from chainrule.errors import OptionError, one_of
 from chainrule.student.interface import OWN
 
@@ -22,7 +23,7 @@ Moments = tuple[NDArray[Any], ...]
 
 @dataclass(frozen=True)
 class Optimizer:
-    """What all optimizers have: a rate, an update operation, and the moments it keeps."""
+    """Base of all optimizers: a rate, an update operation, and the moments that it keeps."""
 
     rate: float = 0.01
 
@@ -30,22 +31,22 @@ class Optimizer:
     moments: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        """All numbers as Python's own: a NumPy scalar would change the dtype of what it meets."""
+        """Turn all options into Python's own numbers: a NumPy scalar would change the dtype of arrays it meets."""
         for entry in fields(self):
             object.__setattr__(self, entry.name, _number(entry.name, getattr(self, entry.name)))
         _check("rate", self.rate, 0 < self.rate < math.inf, "a number above 0")
 
     @property
     def name(self) -> str:
-        """The name it is chosen by on the command line."""
+        """Name by which the optimizer is chosen on the command line."""
         return next(name for name, kind in NAMED.items() if kind is type(self))
 
     def attributes(self) -> dict[str, Any]:
-        """The attributes of the update operation that stay the same from step to step."""
+        """Return the attributes of the update operation that stay the same from step to step."""
         return {}
 
     def init(self, parameters: NDArray[Any]) -> Moments:
-        """The moments before the first step: zeros, one buffer each, like the parameters."""
+        """Return the moments before the first step: zeros, one buffer each, like the parameters."""
         return tuple(np.zeros_like(parameters) for _ in self.moments)
 
     def update(
@@ -57,16 +58,13 @@ class Optimizer:
         step: int,
         rate: float | None = None,
     ) -> tuple[NDArray[Any], Moments]:
-        """Parameters and moments after step number ``step`` (the first is 1). Nothing is modified."""
-        from chainrule.engines import numpy as engine
-
-        results = getattr(engine, self.operation)(
-            parameters, gradients, *moments, rate=self.rate if rate is None else rate, **self.step_attributes(step)
-        )
-        return (results[0], tuple(results[1:])) if self.moments else (results, ())
+        """Return parameters and moments after step number ``step`` (the first is 1). Nothing is modified."""
+        attributes = {"rate": self.rate if rate is None else rate, **self.step_attributes(step)}
+        after, *kept = engines.fallback().run(self.operation, (parameters, gradients, *moments), attributes)
+        return after, tuple(kept)
 
     def step_attributes(self, step: int) -> dict[str, Any]:
-        """`attributes` with the step number where the update needs it."""
+        """Return `attributes`, with the step number where the update needs it."""
         return self.attributes()
 
     def with_rate(self, rate: float) -> "Optimizer":
@@ -74,7 +72,7 @@ class Optimizer:
         return replace(self, rate=rate)
 
     def to_config(self) -> dict[str, Any]:
-        """Name and numbers, for config.json."""
+        """Return name and options, for config.json."""
         return {"name": self.name, **asdict(self)}
 
 
@@ -89,7 +87,7 @@ class SGD(Optimizer):
         _check_decay(self.decay)
 
     def attributes(self) -> dict[str, Any]:
-        """decay."""
+        """Return decay."""
         return {"decay": self.decay}
 
 
@@ -110,7 +108,7 @@ class Momentum(Optimizer):
         _check_decay(self.decay)
 
     def attributes(self) -> dict[str, Any]:
-        """momentum, nesterov and decay."""
+        """Return momentum, nesterov and decay."""
         return {"momentum": self.momentum, "nesterov": self.nesterov, "decay": self.decay}
 
 
@@ -144,7 +142,7 @@ class RMSProp(Optimizer):
         _check_decay(self.decay)
 
     def attributes(self) -> dict[str, Any]:
-        """alpha, epsilon, momentum and decay."""
+        """Return alpha, epsilon, momentum and decay."""
         return {"alpha": self.alpha, "epsilon": self.epsilon, "momentum": self.momentum, "decay": self.decay}
 
 
@@ -170,11 +168,11 @@ class Adam(Optimizer):
         _check("epsilon", self.epsilon, 0 < self.epsilon < math.inf, "a number above 0")
 
     def attributes(self) -> dict[str, Any]:
-        """beta1, beta2, epsilon and a decay of 0."""
+        """Return beta1, beta2, epsilon and a decay of 0."""
         return {"beta1": self.beta1, "beta2": self.beta2, "epsilon": self.epsilon, "decay": 0.0}
 
     def step_attributes(self, step: int) -> dict[str, Any]:
-        """`attributes` and the step number, for the correction."""
+        """Return `attributes` and the step number, for the correction."""
         return {"step": step, **self.attributes()}
 
 
@@ -189,7 +187,7 @@ class AdamW(Adam):
         _check_decay(self.decay)
 
     def attributes(self) -> dict[str, Any]:
-        """beta1, beta2, epsilon and decay."""
+        """Return beta1, beta2, epsilon and decay."""
         return {**super().attributes(), "decay": self.decay}
 
 
@@ -232,16 +230,16 @@ class OwnOptimizer(Optimizer):
     label: str
 
     def with_rate(self, rate: float) -> "OwnOptimizer":
-        """Return it with another rate."""
+        """Return the optimizer with another rate."""
         return OwnOptimizer(self.source, self.label, rate)
 
     @property
     def name(self) -> str:
-        """The name of its class, marked as one's own."""
+        """Name of the object's class, marked as the user's own."""
         return f"{self.label}{OWN}"
 
     def init(self, parameters: NDArray[Any]) -> Moments:
-        """The moments that the object begins with."""
+        """Return the moments that the object begins with."""
         moments = _arrays(self._known().init(parameters.copy()), parameters, f"{self.label}.init returned")
         object.__setattr__(self, "moments", tuple(f"own{place}" for place in range(1, len(moments) + 1)))
         return moments
@@ -255,7 +253,7 @@ class OwnOptimizer(Optimizer):
         step: int,
         rate: float | None = None,
     ) -> tuple[NDArray[Any], Moments]:
-        """Return the parameters and moments that the object makes of copies of these."""
+        """Return the parameters and moments that the object computes from copies of these."""
         given = [array.copy() for array in (parameters, gradients, *moments)]
         pace = self.rate if rate is None else rate
         result = self._known().update(given[0], given[1], tuple(given[2:]), step=step, rate=pace)
@@ -269,7 +267,7 @@ class OwnOptimizer(Optimizer):
         return _arrays((after,), parameters, label)[0], found
 
     def to_config(self) -> dict[str, Any]:
-        """Name and rate: the code is not written."""
+        """Return name and rate; the code is not written."""
         return {"name": self.name, "rate": self.rate}
 
     def _known(self) -> Any:
@@ -278,7 +276,7 @@ class OwnOptimizer(Optimizer):
         return self.source
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "OwnOptimizer":
-        """Another around a copy of the object."""
+        """Return another optimizer around a copy of the object."""
         twin = OwnOptimizer(copy.deepcopy(self.source, memo), self.label, self.rate)
         object.__setattr__(twin, "moments", self.moments)
         return twin
@@ -288,7 +286,7 @@ class OptimizerLike(Protocol):
     """An optimizer: a built-in one, or any object with these methods over flat arrays (see `OwnOptimizer`)."""
 
     def init(self, parameters: NDArray[Any], /) -> Any:
-        """The moments before the first step: arrays like the parameters, in a tuple."""
+        """Return the moments before the first step: arrays like the parameters, in a tuple."""
         ...
 
     @property
@@ -317,7 +315,7 @@ def find(optimizer: Any) -> Optimizer:
 
 
 def _updates(source: Any) -> bool:
-    """Return whether an object has the two methods of an optimizer; a class has not, which lacks its `self`."""
+    """Return whether an object has the two methods of an optimizer; a class does not, whose methods lack `self`."""
     methods = [getattr(source, name, None) for name in ("init", "update")]
     return not isinstance(source, type) and all(callable(method) for method in methods)
 
@@ -327,7 +325,7 @@ def _is_pair(thing: Any) -> bool:
 
 
 def _arrays(given: Any, like: NDArray[Any], what: str) -> Moments:
-    """Arrays of one's own, in the dtype of the parameters; OptionError where one is not like them."""
+    """Return given arrays in the dtype of the parameters; OptionError for one of another shape or kind."""
     if not isinstance(given, tuple | list):
         raise OptionError(f"{what} {type(given).__name__}; expected arrays like the parameters, in a tuple")
     found = [np.asarray(array) for array in cast("list[Any]", given)]

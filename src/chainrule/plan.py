@@ -1,4 +1,4 @@
-"""What a model is once its shapes are known: a plan of operations over named tensors.
+"""Plan of a model: the operations over named tensors that it is once its shapes are known.
 
 Every layer emits its forward and its backward operations into a `Builder`, side by side; the `Plan` is the list of
 them. The interpreter walks it one operation at a time, a compiled engine takes it whole, a trace runs it without
@@ -40,7 +40,7 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        """Entries, for one sample where each sample has its own."""
+        """Number of entries, for one sample where each sample has its own."""
         return math.prod(self.shape)
 
     @property
@@ -49,11 +49,11 @@ class Tensor:
         return self.kind in PER_SAMPLE
 
     def viewed(self, shape: tuple[int, ...]) -> "Tensor":
-        """The same memory in another shape."""
+        """Return the same memory in another shape."""
         return replace(self, shape=shape, storage=self.storage)
 
     def gradient(self) -> "Tensor":
-        """The derivative of the loss by this tensor: `d` before the last part of its name."""
+        """Return the derivative of the loss by this tensor: `d` before the last part of its name."""
         return replace(
             self,
             name=gradient_name(self.name),
@@ -63,7 +63,7 @@ class Tensor:
 
 
 def gradient_name(name: str) -> str:
-    """conv1.w → conv1.dw, x → dx."""
+    """Return the name of a gradient: conv1.w → conv1.dw, x → dx."""
     layer, _, own = name.rpartition(".")
     return f"{layer}.d{own}" if layer else f"d{own}"
 
@@ -87,7 +87,7 @@ class Operation:
     call: Callable[..., tuple[NDArray[Any], ...]] | None = field(default=None, compare=False)
 
     def arguments(self, values: Mapping[str, int]) -> dict[str, Any]:
-        """All keyword arguments, with the run-time ones filled in from ``values``."""
+        """Return all keyword arguments, with the run-time ones filled in from ``values``."""
         return {**self.attributes, **{name: values[what] * times for name, (what, times) in self.runtime.items()}}
 
 
@@ -139,20 +139,20 @@ class Builder:
         self._closing: list[Operation] = []
 
     def begin(self, layer: str) -> None:
-        """From here on, emitted operations belong to this layer."""
+        """Begin a layer, to which the operations emitted from here on belong."""
         self.layer = layer
         self._backward.append([])
 
     def parameter(self, name: str) -> Tensor:
-        """A parameter or running statistic of the current layer."""
+        """Return a parameter or running statistic of the current layer."""
         return self._parameters[f"{self.layer}.{name}"]
 
     def activation(self, name: str, shape: tuple[int, ...], *, integer: bool = False) -> Tensor:
-        """A new tensor that each sample has."""
+        """Return a new tensor that each sample has."""
         return Tensor(f"{self.layer}.{name}", shape, integer=integer)
 
     def statistic(self, name: str, shape: tuple[int, ...]) -> Tensor:
-        """A new tensor that the whole batch has once."""
+        """Return a new tensor that the whole batch has once."""
         return Tensor(f"{self.layer}.{name}", shape, "statistic")
 
     def forward(self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], **options: Any) -> None:
@@ -169,7 +169,7 @@ class Builder:
         self._closing.append(_operation(name, reads, writes, options))
 
     def plan(self, source: Tensor, output: Tensor, wanted: Iterable[Tensor] = (), /, **ends: Tensor) -> Plan:
-        """The finished plan, without operations whose results nobody reads.
+        """Return the finished plan, without operations whose results are never read.
 
         ``wanted`` are read from outside: the gradient of the input, say, which is otherwise left out.
         """
@@ -188,7 +188,7 @@ def _operation(
 
 
 def _needed(operations: list[Operation], wanted: set[str]) -> tuple[Operation, ...]:
-    """Operations that lead to a gradient of a parameter or to what is wanted, in order."""
+    """Return, in order, the operations that lead to a gradient of a parameter or to a wanted tensor."""
     kept: list[Operation] = []
     for operation in reversed(operations):
         if any(tensor.kind == "gradient" or tensor.storage in wanted for tensor in operation.writes):

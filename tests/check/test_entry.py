@@ -7,7 +7,7 @@ import chainrule as cr
 from chainrule import losses
 from chainrule.check import probes
 from chainrule.check.methods import JACOBIAN
-from chainrule.engines import ModuleEngine
+from chainrule.engines.modules import ModuleEngine
 from chainrule.errors import OptionError, ShapeError, StudentError
 from chainrule.layers import NAMED
 

@@ -7,7 +7,7 @@ import pytest
 
 from chainrule.check.configurations import DRAWERS, DTYPES, ENGINES, Configuration, draw
 from chainrule.check.sweep import sweep, verify
-from chainrule.engines import ModuleEngine
+from chainrule.engines.modules import ModuleEngine
 from chainrule.layers import NAMED
 
 COUNT, PARTS = 1600, 8

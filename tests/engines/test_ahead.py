@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.engines.numba import ahead
+from chainrule.engines.numba.toolchain import ahead
 
 PROGRAM = '''"""Two kernels."""
 
 from chainrule.engines.numba import activations, updates
-from chainrule.engines.numba.linking import link
+from chainrule.engines.numba.toolchain import link
 
 link('activations.relu float64 1 1', activations.relu, [('float64', 2), ('float64', 2)], [])
 link('updates.clear float64', updates.clear, [('float64', 2)], [0, 0, 0])
@@ -30,7 +30,7 @@ def sleeper(file: Path) -> "subprocess.Popen[bytes]":
 
 def test_what_it_compiles_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path))
-    command = [sys.executable, "-m", "chainrule.engines.numba.ahead", str(program(tmp_path))]
+    command = [sys.executable, "-m", "chainrule.engines.numba.toolchain", str(program(tmp_path))]
     subprocess.run(command, check=True)
     assert {file.name.split("-")[0] for file in tmp_path.rglob("*.nbi")} == {"activations.relu", "updates.clear"}
 

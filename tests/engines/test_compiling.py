@@ -1,5 +1,6 @@
 """Compiling: once for all processes, whatever happens to them or to their files on disk."""
 
+import contextlib
 import os
 import random
 import signal
@@ -10,10 +11,21 @@ from pathlib import Path
 
 import pytest
 
+from chainrule.engines.numba import toolchain
+
 DRIVER = Path(__file__).with_name("process_driver.py")
 
 
+def proven(cache: Path) -> None:
+    """Spare processes with a cache of their own the proof of their compiled code, which compiles more than they do."""
+    folder = cache / "compiled" / toolchain.fingerprint()
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"proven-{toolchain.NAME}").touch()
+
+
 def started(scenario: str, cache: Path) -> "subprocess.Popen[str]":
+    proven(cache)
     environment = {**os.environ, "CHAINRULE_CACHE": str(cache)}
     command = [sys.executable, str(DRIVER), scenario]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -10,7 +10,7 @@ import pytest
 from engines.guard.cases import DRAWERS, OPERATIONS, draw_case, parts
 
 from chainrule.engines.numba.operations import KERNELS
-from chainrule.engines.numba.processor import WIDTH
+from chainrule.engines.numba.toolchain import WIDTH
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is fenced off with mprotect")
 

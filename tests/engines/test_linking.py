@@ -5,9 +5,8 @@ import pytest
 from numba import njit, prange
 from numba.core.errors import TypingError
 
-from chainrule.engines.numba.compiling import OPTIONS, PARALLEL
 from chainrule.engines.numba.layout import LINE, aligned_zeros
-from chainrule.engines.numba.linking import view
+from chainrule.engines.numba.toolchain import OPTIONS, PARALLEL, view
 
 
 @njit

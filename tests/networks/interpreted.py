@@ -17,15 +17,14 @@ import numpy as np
 from chainrule.engines.numba import generator, programs
 from chainrule.engines.numba.operations import KERNELS
 
-IMPORTS = (
-    ("from numba import", "from networks.interpreted import"),
-    ("from chainrule.engines.numba.linking import", "from networks.interpreted import"),
-)
+IMPORT = ("from chainrule.engines.numba.toolchain import", "from networks.interpreted import")
 SMALL = (  # sizes above which layers are shared by threads, gradients deferred and updates shared: of any layer
     (generator, {"HELD": 8}),
     (programs, {"SHARED": 8, "ROWS": 16, "CACHE_BYTES": 1 << 12, "BLOCKS": (1, 5)}),
 )
 SHARED_FROM = {"cross_correlate": 64, "dense": 8}
+OPTIONS: dict[str, Any] = {}
+PARALLEL = True
 prange = range
 _linked: dict[str, tuple[Callable[..., None], list[Any]]] = {}
 _programs: dict[str, Any] = {}
@@ -48,10 +47,7 @@ def load(source: str) -> Any:
     """Return the function `run` of a program, like `chainrule.engines.numba.programs.load`."""
     if source not in _programs:
         module = ModuleType(f"interpreted_{len(_programs)}")
-        text = source
-        for before, after in IMPORTS:
-            text = text.replace(before, after)
-        exec(text, module.__dict__)
+        exec(source.replace(*IMPORT), module.__dict__)
         _programs[source] = module.run
     return _programs[source]
 

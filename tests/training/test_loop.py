@@ -16,7 +16,7 @@ from chainrule.data.normalisation import Normalisation
 from chainrule.errors import DataError, NotFiniteError, OptionError
 from chainrule.layers import BatchNorm2D, Dense, Dropout, Flatten, Layer, Softmax, Tanh
 from chainrule.model import Sequential
-from chainrule.network import Network
+from chainrule.network import Fitted, Network
 from chainrule.optimizers import SGD
 from chainrule.schedules import OneCycle, Step
 from chainrule.training.evaluation import evaluate
@@ -379,3 +379,14 @@ def test_labels_and_one_hot_rows_are_the_same(tmp_path: Path) -> None:
     labels = np.array([2, 0, 1])
     by_label, by_row = Samples.of(np.zeros((3, 2)), labels, 3), Samples.of(np.zeros((3, 2)), np.eye(3)[labels], 3)
     assert (by_label.targets == by_row.targets).all()
+
+
+def test_to_build_a_trainer_changes_nothing_and_to_run_it_gives_what_was_fitted() -> None:
+    model = Sequential(layers(), (1, 4, 4), engine="numpy")
+    before = model.about()
+    trainer = model.trainer(replace(recipe(), normalise="standardise"), samples())
+    assert model.about() == before
+    assert model.task is None
+    trainer.run()
+    assert Fitted(model.normalisation, model.loss, model.task) == trainer.fitted
+    assert model.normalisation.kind == "standardise"

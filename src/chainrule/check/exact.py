@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from chainrule import engines
-from chainrule.engines import Array, ModuleEngine
+from chainrule.engines import Array
+from chainrule.engines.modules import ModuleEngine
 from chainrule.engines.numpy import pooling
-from chainrule.plan import Plan
 
 LINEAR = {
     *("cross_correlate", "cross_correlate_dx", "add_bias", "dense", "average_pool"),
@@ -68,12 +68,6 @@ class ExactEngine(ModuleEngine):
             results: Array | tuple[Array, ...] = COMPLEX[name](*given, **attributes)
             return results if isinstance(results, tuple) else (results,)
         return self._reference.run(name, given, attributes)
-
-    def compile(
-        self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: engines.Buffers, threads: int
-    ) -> None:
-        """Return None: operations run one by one."""
-        return
 
 
 def _cast(array: Array, dtype: np.dtype[Any]) -> Array:

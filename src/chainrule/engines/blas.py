@@ -1,4 +1,4 @@
-"""How many threads NumPy's matrix products use while a pass runs.
+"""Number of threads of NumPy's matrix products while a pass runs.
 
 The number is a setting of the whole process, which threadpoolctl finds and changes. Finding it takes a millisecond and
 is done once; changing it and back takes 6 to 20 µs, so it is done for a pass, not for an operation.
@@ -16,7 +16,7 @@ _taken = ThreadLock()
 
 @contextmanager
 def limited(threads: int | None) -> Generator[None]:
-    """Matrix products on so many threads while it lasts; None: as it is.
+    """Run matrix products on so many threads meanwhile; None: on as many as they use anyway.
 
     Of passes that overlap the first decides: each putting back what it found would leave the number of another.
     """
@@ -33,7 +33,7 @@ def limited(threads: int | None) -> Generator[None]:
 
 @cache
 def _controller() -> Any:
-    """What knows the libraries of matrix products in this process."""
+    """Return the controller of the libraries of matrix products in this process."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

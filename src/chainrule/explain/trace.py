@@ -63,7 +63,7 @@ class Trace:
         """Walk the plan and take the step, keeping all arrays."""
         buffers = _Doubles(self.network)
         before = buffers.parameters.copy()
-        walk = Interpreter(engines.find("numpy"), self.plan, self.network.layout, buffers)
+        walk = Interpreter(engines.fallback(), self.plan, self.network.layout, buffers)
         _, _, gradient = walk.gradients(x, t, seed=self.training.seed, step=self.training.step)
         for operation in self.plan.operations:
             for tensor in operation.writes:
@@ -103,7 +103,7 @@ class Trace:
 
     def _unfuse(self) -> None:
         """Compute softmax and the gradient of its result, which the plan has fused with the loss."""
-        engine, name = engines.find("numpy"), self.network.names[-1]
+        engine, name = engines.fallback(), self.network.names[-1]
         (y,) = engine.run("softmax", (self._arrays[self.plan.output.storage],), {})
         self._arrays[f"{name}.y"] = y
         (dy,) = engine.run("categorical_cross_entropy_dp", (y, self._arrays["t"]), {})

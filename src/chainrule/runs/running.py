@@ -180,7 +180,9 @@ def existing(folder: Path) -> Path:
 def _prepare(job: Job, training: Dataset) -> tuple[Sequential, Trainer]:
     model = job.build()
     samples = Samples.of_dataset(training, model.output_shape[-1])
-    return model, model.trainer(job.recipe, *samples.parts(job.recipe.validation, job.recipe.seed))
+    trainer = model.trainer(job.recipe, *samples.parts(job.recipe.validation, job.recipe.seed))
+    trainer.adopt()
+    return model, trainer
 
 
 def _train(

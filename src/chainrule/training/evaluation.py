@@ -246,7 +246,7 @@ def confidences(outputs: Array, loss: Loss) -> NDArray[np.float64]:
     """
     found = np.nan_to_num(outputs.astype(np.float64))
     if loss == "softmax_cross_entropy":
-        (found,) = engines.find("numpy").run("softmax", (found,), {})
+        (found,) = engines.fallback().run("softmax", (found,), {})
     shares = np.clip(found, 0.0, 1.0)
     if shares.shape[1] == 1:
         return np.concatenate([1 - shares, shares], axis=1)

@@ -12,7 +12,7 @@ from chainrule.data.batches import batch_count, order
 from chainrule.data.normalisation import Normalisation
 from chainrule.engines import Array
 from chainrule.errors import NotFiniteError
-from chainrule.network import Network
+from chainrule.network import Fitted, Network
 from chainrule.training import notes
 from chainrule.training.callbacks import Callback, best_epoch
 from chainrule.training.evaluation import evaluate
@@ -35,7 +35,11 @@ class Trainer:
     steps         number of steps in all
     history       its length is the number of steps done, which order, augmentation and dropout depend on
     stop          True, set by a callback, ends training after the current step
-    task          task given by the targets, stored in the network
+    task          task given by the targets
+    fitted        what was fitted to the data besides the parameters
+
+    Building a trainer leaves the network as it is. `run` gives the network what was fitted; before single steps, call
+    `adopt`.
     """
 
     def __init__(
@@ -59,7 +63,6 @@ class Trainer:
         self.history = History(measure=self.task.measure)
         self.stop = False
         self.stepper = Stepper(network, recipe.optimizer, recipe.loss, recipe.clip_norm, self.task)
-        network.task = self.task
         if said := tasks.out_of_reach(network.ending, training.targets):
             self.history.notes.append(said)
         self._clock = clock
@@ -72,6 +75,15 @@ class Trainer:
             if samples is not None:
                 tasks.check(loss, ending, samples.targets)
         return tasks.of_targets(loss, ending, self.training.targets)
+
+    @property
+    def fitted(self) -> Fitted:
+        """Return what was fitted to the data besides the parameters."""
+        return Fitted(self.normalisation, self.recipe.loss, self.task)
+
+    def adopt(self) -> None:
+        """Give the network what was fitted, which its evaluations and its files need."""
+        self.network.adopt(self.fitted)
 
     @property
     def moments(self) -> tuple[Array, ...]:
@@ -90,6 +102,7 @@ class Trainer:
 
     def run(self, callbacks: Sequence[Callback] = ()) -> History:
         """Train from the current step to the end."""
+        self.adopt()
         self.stepper.prepare(min(self.recipe.batch_size, len(self.training)))
         before = self.history.epochs[-1].seconds if self.history.epochs else 0.0
         self._started = self._clock() - before

@@ -1,4 +1,4 @@
-"""One training step: gradients, a look at whether they are finite, and the update."""
+"""A training step: gradients, a check that they are finite, and the update."""
 
 import math
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ class Outcome(NamedTuple):
 class Stepper:
     """Takes training steps on a network.
 
-    moments   the optimizer's, flat like the parameters
+    moments   moments of the optimizer, flat like the parameters
     """
 
     def __init__(
@@ -49,28 +49,18 @@ class Stepper:
         self._clip = clip_norm
 
     def prepare(self, samples: int) -> None:
-        """Have a compiled engine compile what a step on so many samples runs, so that no clock counts it.
+        """Have a compiled engine compile what a step on so many samples runs, so that no clock counts it."""
+        own = isinstance(self.optimizer, OwnOptimizer)
+        name = None if own else self.optimizer.operation
+        self._pass.prepare(samples, name, self.moments, self._attributes(1, self.optimizer.rate))
 
-        What the update changes is put back.
-        """
-        if isinstance(self._pass, Interpreter):
-            return
-        target, _, _ = self._plan.ends
-        network = self.network
-        x, t = (np.zeros((samples, *shape), network.dtype) for shape in (network.input_shape, target.shape))
-        parameters = network.parameters.copy()
-        self._pass.backward(x, t, seed=0, step=0)
-        if not isinstance(self.optimizer, OwnOptimizer):
-            self._update(tuple(moment.copy() for moment in self.moments), 1, self.optimizer.rate, 1.0)
-        network.parameters[:] = parameters
-
-    def _update(self, moments: tuple[Array, ...], step: int, rate: float, scale: float) -> None:
-        attributes: dict[str, Any] = {"rate": rate, **self.optimizer.step_attributes(step)}
-        self._pass.update(self.optimizer.operation, moments, attributes, scale)
+    def _attributes(self, step: int, rate: float) -> dict[str, Any]:
+        """Return the attributes of the update operation."""
+        return {"rate": rate, **self.optimizer.step_attributes(step)}
 
     @np.errstate(all="ignore")  # what overflows is found below, and named
     def step(self, x: Array, t: Array, *, step: int, rate: float, seed: int = 0) -> Outcome:
-        """One step on a batch; ``step`` counts from 1. A loss or gradient that is not finite changes nothing."""
+        """Take a step on a batch; ``step`` counts from 1. A loss or gradient that is not finite changes nothing."""
         if isinstance(self.optimizer, OwnOptimizer):
             return self._own_step(self.optimizer, x, t, step, rate, seed)
         total, right, squares = self._pass.backward(x, t, seed=seed, step=step)
@@ -80,11 +70,12 @@ class Stepper:
             raise self._not_finite(x, t, seed, step)
         self._close(x, t, seed, step)
         norm = math.sqrt(squares)
-        self._update(self.moments, step, rate, self._scale(norm))
+        scale = self._scale(norm)
+        self._pass.update(self.optimizer.operation, self.moments, self._attributes(step, rate), scale)
         return Outcome(total / len(x), right / len(x), norm)
 
     def _own_step(self, optimizer: OwnOptimizer, x: Array, t: Array, step: int, rate: float, seed: int) -> Outcome:
-        """A step that somebody's own optimizer takes with the engine's gradient; what it raises changes nothing."""
+        """Have a user's own optimizer take a step with the engine's gradient; nothing is changed if it raises."""
         losses, measured, gradient = self._pass.gradients(x, t, seed=seed, step=step)
         squares = float(np.square(gradient, dtype=np.float64).sum())
         total, right = (float(values.sum(dtype=np.float64)) for values in (losses, measured))
@@ -100,11 +91,11 @@ class Stepper:
         return Outcome(total / len(x), right / len(x), norm)
 
     def _scale(self, norm: float) -> float:
-        """Return the factor of the gradient: 1, or less where its norm is more than is allowed."""
+        """Return the factor of the gradient: 1, or less where its norm exceeds the limit."""
         return self._clip / (norm + 1e-6) if self._clip is not None and norm > self._clip else 1.0
 
     def _close(self, x: Array, t: Array, seed: int, step: int) -> None:
-        """Write the running statistics; an infinite variance does not show in the loss, so they are looked at."""
+        """Write the running statistics, and check them: an infinite variance does not show in the loss."""
         if not self._plan.closing:
             return
         before = self.network.statistics.copy()
@@ -120,10 +111,10 @@ class Stepper:
         return NotFiniteError(f"step {step}: {where}; the parameters were left as they were")
 
     def _culprit(self, x: Array, t: Array, seed: int, step: int) -> str:
-        """The first tensor that is not finite, found by walking the plan again operation by operation."""
+        """Return the first tensor that is not finite, found by walking the plan again operation by operation."""
         if not np.isfinite(x).all():
             return "the input is not finite"
-        walk = Interpreter(engines.find("numpy"), self._plan, self.network.layout, self.network)
+        walk = Interpreter(engines.fallback(), self._plan, self.network.layout, self.network)
         walk.gradients(x, t, seed=seed, step=step)
         for operation in self._plan.operations:
             for tensor in operation.writes:

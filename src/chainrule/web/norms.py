@@ -42,9 +42,9 @@ class Gauge:
         """Return the plan's engine; NumPy for one sample per batch, which would need another compiled program."""
         network, recipe = self._trainer.network, self._trainer.recipe
         if self._pass is None:
-            plan = network.plan(recipe.loss)
+            plan = network.plan(recipe.loss, task=self._trainer.task)
             if recipe.batch_size == 1:
-                self._pass = Interpreter(engines.find("numpy"), plan, network.layout, network)
+                self._pass = Interpreter(engines.fallback(), plan, network.layout, network)
             else:
                 self._pass = network.ready(plan)
         return self._pass

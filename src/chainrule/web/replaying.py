@@ -26,6 +26,7 @@ class Replayer:
         self._prepared = False
         network = copy.deepcopy(trainer.network)
         self.twin = Trainer(network, trainer.recipe, trainer.training, trainer.normalisation)
+        self.twin.adopt()
 
     def prepare(self) -> None:
         """Compile the twin's step in advance, so that training does not stop for it later."""

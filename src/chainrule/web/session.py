@@ -215,6 +215,7 @@ class Session:
         subject, recipe = self.subject, self.subject.recipe
         kept, held = samples.parts(recipe.validation, recipe.seed)
         trainer = subject.model.trainer(recipe, kept, held if recipe.patience is not None else None)
+        trainer.adopt()
         if len(subject.history) > trainer.steps:
             raise FormatError(f"{subject.title}: {len(subject.history)} steps, and the run has {trainer.steps}")
         trainer.history = copy.deepcopy(subject.history)

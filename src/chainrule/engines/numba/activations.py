@@ -7,9 +7,8 @@ import math
 
 import numpy as np
 
-from chainrule.engines.numba.compiling import kernel
-from chainrule.engines.numba.exponential import exponential
 from chainrule.engines.numba.registry import elementwise, like, operation
+from chainrule.engines.numba.toolchain import exponential, kernel
 
 
 @elementwise

@@ -1,7 +1,7 @@
 """Bias and its gradient, compiled. The equations are in reference/bias.py. b and db are passed flat."""
 
-from chainrule.engines.numba.compiling import kernel
 from chainrule.engines.numba.registry import like, operation
+from chainrule.engines.numba.toolchain import kernel
 
 
 @operation(like(0), flat=("b",))

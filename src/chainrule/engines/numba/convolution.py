@@ -16,9 +16,7 @@ dw      dw[o, k] += Σ_p dy[o, p] · rows[p + places[k]], with dy zero where a r
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import literally
 
-from chainrule.engines.numba.compiling import inlined, kernel
 from chainrule.engines.numba.layout import (
     Frame,
     Sliding,
@@ -35,9 +33,9 @@ from chainrule.engines.numba.layout import (
     reach,
     room_for,
 )
-from chainrule.engines.numba.processor import COUNT, WIDTH
 from chainrule.engines.numba.registry import Slide, always, operation
 from chainrule.engines.numba.tiles import add_outer, add_products, store, store_sums, zeros
+from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
 
 # Tiles, as (vectors, fewer vectors for a rest, filters): as large as the registers of the processor allow.
 EIGHT, SIX = ((3, 2, 8), (4, 2, 6)) if COUNT == 32 else ((1, 1, 8), (2, 1, 6))

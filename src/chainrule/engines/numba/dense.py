@@ -8,12 +8,10 @@ the edges is done by plain loops.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import literally
 
-from chainrule.engines.numba.compiling import kernel
-from chainrule.engines.numba.processor import COUNT, WIDTH
 from chainrule.engines.numba.registry import operation
 from chainrule.engines.numba.tiles import add_outer, add_picked, add_products, load, store, store_sums, zeros
+from chainrule.engines.numba.toolchain import COUNT, WIDTH, kernel, literally
 from chainrule.engines.numba.turning import Matrix, turn_matrix
 
 SAMPLES, ROWS = (4, 6) if COUNT == 32 else (2, 6)  # a tile of the forward pass

@@ -3,8 +3,8 @@
 import numpy as np
 
 from chainrule import randomness
-from chainrule.engines.numba.compiling import kernel
 from chainrule.engines.numba.registry import elementwise
+from chainrule.engines.numba.toolchain import kernel
 
 GOLDEN = np.uint64(randomness.GOLDEN)
 MIX1, MIX2 = np.uint64(randomness.MIX1), np.uint64(randomness.MIX2)

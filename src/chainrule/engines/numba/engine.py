@@ -5,10 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import engines
 from chainrule.engines import Array, Buffers, Pass
-from chainrule.engines.numba import operations, programs, rewriting, workers
+from chainrule.engines.numba import operations, programs, rewriting, toolchain
+from chainrule.engines.numba.standby import OWN_ERRORS, GuardedProgram
 from chainrule.errors import one_of
+from chainrule.interpreter import Interpreter
 from chainrule.plan import Plan
+from chainrule.student.interface import OWN
 
 
 class NumbaEngine:
@@ -17,26 +21,52 @@ class NumbaEngine:
     name = "numba"
 
     def limited(self, threads: int) -> int:
-        """Return the threads, no more than numba was started with."""
-        return min(threads, workers.most())
+        """Return no more threads than numba was started with."""
+        return min(threads, toolchain.most_threads())
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
-        """Run one kernel by itself."""
-        return operations.call(name, arrays, attributes)
+        """Run one kernel by itself, or NumPy's operation where the kernel cannot be compiled."""
+        if name not in operations.KERNELS:
+            raise one_of("operation of the numba engine", name, [*operations.KERNELS])
+        try:
+            return operations.call(name, arrays, attributes)
+        except OWN_ERRORS:
+            raise
+        except Exception as error:  # foreign code may raise anything
+            return _instead(name, error).run(name, arrays, attributes)
 
     def update(
         self, name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any], threads: int
     ) -> None:
-        """Update parameters and moments in place, in one pass."""
-        programs.update(name, p, g, moments, attributes, threads)
+        """Compute an optimizer's update in place, in one pass over parameters, gradients and moments."""
+        try:
+            programs.update(name, p, g, moments, attributes, threads)
+        except OWN_ERRORS:
+            raise
+        except Exception as error:  # foreign code may raise anything
+            _instead(name, error).update(name, p, g, moments, attributes, threads)
 
     def compile(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> Pass:
-        """Compile the plan as one program."""
+        """Return the plan as one program; one with a learner's own code is walked operation by operation."""
+        if plan.opaque:
+            if plan.backward:
+                _say_own(plan)
+            return Interpreter(self, plan, layout, buffers, threads)
         unknown = [operation.name for operation in plan.operations if operation.name not in operations.KERNELS]
         if unknown:
             raise one_of("operation of the numba engine", unknown[0], [*operations.KERNELS])
-        return programs.Program(plan, layout, buffers, threads)
+        return GuardedProgram(plan, layout, buffers, threads)
 
     def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
         """Return file and function of the kernel that computes each tensor of a plan, by its storage."""
         return rewriting.kernels_of(plan, np.dtype(dtype).itemsize)
+
+
+def _instead(name: str, error: Exception) -> engines.Engine:
+    return engines.stand_in(f"numba cannot run {name} ({engines.first_line(error)})")
+
+
+def _say_own(plan: Plan) -> None:
+    own = dict.fromkeys(each.name.rpartition(".")[0] for each in plan.operations if each.call)
+    names = ", ".join(f"{name}{OWN}" for name in own)
+    engines.say_once(f"chainrule: {names}: operations run one by one, not as a compiled program")

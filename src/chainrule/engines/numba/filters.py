@@ -18,9 +18,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import literally
 
-from chainrule.engines.numba.compiling import inlined, kernel
 from chainrule.engines.numba.layout import (
     Frame,
     Sliding,
@@ -39,9 +37,9 @@ from chainrule.engines.numba.layout import (
     room_for,
     unpadded,
 )
-from chainrule.engines.numba.processor import COUNT, WIDTH
 from chainrule.engines.numba.registry import Attributes, Share, Slide, always, operation
 from chainrule.engines.numba.tiles import add_picked, at_least, lanes, largest, load, load_picked, store
+from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
 from chainrule.engines.numba.turning import Matrix, turn_each, turn_matrix
 
 # Columns of a tile, which has two vectors of filters, or one where there are not more: outputs, outputs to pool, taps.

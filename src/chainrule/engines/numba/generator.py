@@ -25,11 +25,8 @@ from chainrule.plan import Operation, Plan, Tensor
 
 HEAD = '''"""A compiled program of chainrule, written from the plan of a model by engines/numba/generator.py."""
 
-from numba import njit, prange
-
 from chainrule.engines.numba import {modules}
-from chainrule.engines.numba.compiling import OPTIONS, PARALLEL
-from chainrule.engines.numba.linking import call, link, view
+from chainrule.engines.numba.toolchain import OPTIONS, PARALLEL, call, link, njit, prange, view
 
 '''
 

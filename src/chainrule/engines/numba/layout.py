@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.numba.compiling import inlined, kernel
-from chainrule.engines.numba.processor import WIDTH
 from chainrule.engines.numba.registry import Attributes, Shapes
 from chainrule.engines.numba.tiles import load_part, store_part
+from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel
 from chainrule.shapes import output_size
 
 LINE = 64  # bytes of a line of the caches

@@ -5,9 +5,8 @@
 
 import numpy as np
 
-from chainrule.engines.numba.compiling import kernel
-from chainrule.engines.numba.exponential import exponential
 from chainrule.engines.numba.registry import elementwise, operation, per_sample
+from chainrule.engines.numba.toolchain import exponential, kernel
 
 
 @operation(per_sample)

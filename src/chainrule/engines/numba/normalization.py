@@ -6,8 +6,8 @@ sum has one order whatever the number of threads. `first` and `last` are the cha
 
 import numpy as np
 
-from chainrule.engines.numba.compiling import kernel
 from chainrule.engines.numba.registry import elementwise, like, operation
+from chainrule.engines.numba.toolchain import kernel
 
 
 @kernel

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.engines.numba.compiling import inlined, kernel
 from chainrule.engines.numba.layout import unpadded
-from chainrule.engines.numba.processor import WIDTH
 from chainrule.engines.numba.registry import Attributes, Shapes, operation
 from chainrule.engines.numba.tiles import largest_of_four
+from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel
 from chainrule.shapes import Padding, Pair, output_size
 
 DIVISORS = ("one", "cells", "window")  # kernels get the index of the name

@@ -1,36 +1,29 @@
-"""Compiled programs: made once from a plan, kept on disk, and run over a model's buffers."""
+"""A plan as a compiled program, run over a model's buffers."""
 
-import hashlib
-import importlib.util
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from functools import cache
-from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from chainrule import files
-from chainrule.engines import Array, Buffers, say_once
-from chainrule.engines.numba import ahead, compiling, operations, workers
+from chainrule.engines import Array, Buffers
+from chainrule.engines.numba import operations, workers
 from chainrule.engines.numba.generator import ROOM, Writer
 from chainrule.engines.numba.rewriting import is_large
+from chainrule.engines.numba.toolchain import load
 from chainrule.engines.numba.update_programs import outer_update_source, update_source
-from chainrule.errors import RunError
 from chainrule.plan import Operation, Plan, Tensor
 
 CACHE_BYTES = 1 << 21  # of a block's arrays: half of it cost numpy-cnn 8 % (weights are read again for every block)
 BLOCKS = (4, 32)  # the fewest and the most samples of a block: fewer starve the dense layers
 SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
-ROWS = 1 << 12  # numbers of a held gradient that are made at a time: they stay in the fastest cache
+ROWS = 1 << 12  # entries of a held gradient that are made at a time: they stay in the fastest cache
 
 
 def update(
     name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any], threads: int
 ) -> None:
-    """One pass over parameters, gradients and moments, in place."""
+    """Compute an optimizer's update in place, in one pass over parameters, gradients and moments."""
     entry = operations.KERNELS[name]
     arrays = (p, g, *moments)
     numbers = entry.arguments(len(arrays), attributes)
@@ -43,7 +36,7 @@ def update(
 
 
 def _run_program(program: Any, threads: int, parallel: bool, arguments: Sequence[Any]) -> None:
-    """Run a program, by worker threads if it is parallel."""
+    """Run a program, on worker threads if it is parallel."""
     if parallel:
         workers.run(threads, program, arguments)
     else:
@@ -52,11 +45,11 @@ def _run_program(program: Any, threads: int, parallel: bool, arguments: Sequence
 
 @cache
 def _dtype_name(dtype: Any) -> str:
-    """What a dtype is called; NumPy takes 3 µs to say it."""
+    """Return the name of a dtype, which takes NumPy 3 µs."""
     return str(dtype)
 
 
-# Of a held gradient dy xᵀ of one sample: x (None: the sample itself), dy, and from where to where to update with it.
+# A held gradient dy xᵀ of one sample: x (None: the sample itself), dy, and the edges of the update that uses it.
 _Held: TypeAlias = tuple[Array | None, Array, tuple[int, int, int, int]]
 
 
@@ -102,7 +95,7 @@ class Program:
         self._count = 0
 
     def forward(self, x: Array) -> Array:
-        """The output for a batch x."""
+        """Return the output for a batch x."""
         if not self._plan.operations:
             return x.reshape(len(x), *self._plan.output.shape).copy()
         if self._shared and len(x) < self._threads:
@@ -112,22 +105,22 @@ class Program:
         return self._results["y"]
 
     def gradients(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[Array, Array, Array]:
-        """Losses, hits and the flat gradient of the mean loss."""
+        """Return losses, hits and the flat gradient of the mean loss."""
         self._single = None
         self._run((x, t), seed, step)
         return self._results["loss"], self._results["correct"], self._rooms["gradients"][0]
 
     def backward(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[float, float, float]:
-        """Sum of the losses, how many were right, and Σ g²; of one sample, what is `Writer.held` is not made yet."""
+        """Return the sum of the losses, the number of hits and Σ g²; `Writer.held` of one sample is not made yet."""
         self._single = x if len(x) == 1 else None
         self._run((x, t), seed, step)
         sums = self._sums.tolist()
         return sums[0], sums[1], sum(sums[2:])
 
     def update(self, name: str, moments: tuple[Array, ...], attributes: Mapping[str, Any], scale: float) -> None:
-        """Change the parameters, held gradients row by row.
+        """Change the parameters, with held gradients row by row.
 
-        After one sample by one thread: others, which had nothing to do before, sleep by now.
+        One thread does it after one sample: the others, which had nothing to do before, sleep by now.
         """
         p, g = self._buffers.parameters, self._rooms["gradients"][0]
         if scale != 1:
@@ -145,7 +138,7 @@ class Program:
             program(p, g, *moments, self._rooms["rows"], given, dy, *edges, scale, *numbers)
 
     def _held_gradients(self, held: list[Operation], size: int) -> list[_Held]:
-        """What makes each held gradient, and the part of the parameters, of so many, that is updated with it."""
+        """Return the factors of each held gradient, and which of the `size` parameters are updated with it."""
         places = [self._writer.place(operation.writes[0]) for operation in held]
         inner = [first for first, _ in places[1:]]
         found: list[_Held] = []
@@ -156,12 +149,24 @@ class Program:
         return found
 
     def _of_sample(self, tensor: Tensor) -> Array:
-        """An array of a batch of one sample, flat; not the batch itself."""
+        """Return an array of a batch of one sample, flat; the batch itself is not among them."""
         room, offset = self._writer.memory.offsets[tensor.storage]
         whole_batch = room.startswith("batch_")
         array = self._rooms[room] if whole_batch else self._rooms[room][0]
         first = offset if whole_batch else offset * self._block
         return array[first : first + tensor.size]
+
+    def prepare(
+        self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any]
+    ) -> None:
+        """Compile what a step on so many samples runs, by taking one on zeros; what it changes is put back."""
+        target, _, _ = self._plan.ends
+        x, t = (np.zeros((samples, *tensor.shape), self._dtype) for tensor in (self._plan.input, target))
+        parameters = self._buffers.parameters.copy()
+        self.backward(x, t, seed=0, step=0)
+        if name is not None:
+            self.update(name, tuple(moment.copy() for moment in moments), attributes, 1.0)
+        self._buffers.parameters[:] = parameters
 
     def close(self) -> None:
         """Write the running statistics of the last batch."""
@@ -172,7 +177,7 @@ class Program:
             kernel.kernel(*arrays, *kernel.arguments(len(arrays), arguments))
 
     def _whole(self, tensor: Tensor) -> Array:
-        """A running statistic, or a statistic of the last batch."""
+        """Return a running statistic, or a statistic of the last batch."""
         if tensor.kind == "state":
             first, last = self._layout[tensor.storage]
             return self._buffers.statistics[first:last]
@@ -201,13 +206,13 @@ class Program:
         return self._program(parallel, single), results, rooms, (threads, self._count, self._block)
 
     def _program(self, parallel: bool, single: bool) -> Any:
-        """The program whose loops are shared, or not; its source is written once."""
+        """Return the program whose loops threads share, or its serial twin; its source is written once."""
         if (parallel, single) not in self._programs:
             self._programs[parallel, single] = load(self._writer.source(parallel=parallel, single=single))
         return self._programs[parallel, single]
 
     def _make_room(self, count: int) -> None:
-        """What depends on the size of a batch; it is kept from step to step, and all else from batch to batch."""
+        """Allocate the arrays whose size depends on the batch; steps of the same batch size share them."""
         sizes = self._writer.memory.sizes
         self._rooms["batch_work"] = np.zeros(sizes["batch_work"] * count, self._dtype)
         self._rooms["batch_places"] = np.zeros(sizes["batch_places"] * count, np.int32)
@@ -218,66 +223,3 @@ class Program:
         self._count = count
         self._calls.clear()
         self._held.clear()
-
-
-@cache
-def _announce() -> None:
-    """Say, once in a process, what takes so long."""
-    print("chainrule: compiling for this machine; the programs are kept for the next time", file=sys.stderr)
-
-
-_loaded: dict[str, Any] = {}
-
-
-def load(source: str) -> Any:
-    """Return the function `run` of a program, compiled and cached on disk.
-
-    Numba caches only functions that lie in files, so the source is written to one named by its own hash, in the
-    folder that belongs to exactly these kernels and versions.
-    """
-    with compiling.SETTING:
-        if source not in _loaded:
-            _loaded[source] = _imported(source)
-        return _loaded[source]
-
-
-def _imported(source: str) -> Any:
-    name = "program_" + hashlib.sha256(source.encode()).hexdigest()[:16]
-    folder = compiling.compiled_folder()
-    file = None if folder is None else folder / f"{name}.py"
-    is_new = file is not None and not _is_written(file, source)
-    if is_new and file is not None and not _written(file, source):
-        file = None
-    if file is None:
-        module = ModuleType(name)
-        sys.modules[name] = module
-        exec(source.replace("cache=True", "cache=False"), module.__dict__)
-        return module.run
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"cannot import {file}")
-    module = importlib.util.module_from_spec(spec)
-    with compiling.cached(), ahead.helped(file) if is_new else nullcontext():
-        sys.modules[name] = module  # numba finds what a cached function refers to by the name of its module
-        spec.loader.exec_module(module)
-    return compiling.once(module.run)
-
-
-def _is_written(file: Path, source: str) -> bool:
-    """Return whether a file holds a program whole."""
-    try:
-        return file.read_bytes() == source.encode()
-    except OSError:
-        return False
-
-
-def _written(file: Path, source: str) -> bool:
-    """Write a program; False, and a line that says so, where that cannot be done."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)  # `chainrule data clear` may have removed it meanwhile
-        files.write_whole(file, source.encode())
-    except (OSError, RunError) as error:
-        say_once(f"chainrule: {error}; this process compiles the program for itself")
-        return False
-    _announce()
-    return True

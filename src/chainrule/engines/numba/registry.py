@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from chainrule.engines.numba.compiling import kernel
+from chainrule.engines.numba.toolchain import kernel
 
 Attributes = Mapping[str, Any]
 Shapes = list[tuple[int, ...]]

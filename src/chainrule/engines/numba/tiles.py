@@ -8,8 +8,8 @@ never stores. One step takes `rows` + `columns` scalars or vectors from memory f
 `add_products`  vectors times vectors: for sums over entries that lie side by side; `store_sums` ends them
 
 A compiler that is given plain loops cannot be made to do this, so only here the compiled code of a loop is written by
-hand: `registers.py` emits each function below as processor vectors. The functions below define the results, in NumPy:
-`tests/engines/test_tiles.py` compares the two, and without compiling (NUMBA_DISABLE_JIT) these functions run.
+hand: `toolchain/registers.py` emits each function below as processor vectors. The functions below define the results,
+in NumPy: `tests/engines/test_tiles.py` compares the two, and without compiling (NUMBA_DISABLE_JIT) these functions run.
 
 All arrays are flat; a place is an offset in a flat array. Nothing is checked: kernels keep to their arrays.
 """
@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engines.numba import registers
-from chainrule.engines.numba.processor import WIDTH
+from chainrule.engines.numba.toolchain import WIDTH, compile_by_hand
 
 Array = NDArray[Any]
 
@@ -136,4 +135,4 @@ for _function in (
     *(zeros, load, load_part, load_picked, add_outer, add_picked, add_products),
     *(at_least, largest, store, store_part, store_sums, turn, largest_of_four),
 ):
-    registers.compile_as(_function, *registers.CODE[_function.__name__])
+    compile_by_hand(_function)

@@ -2,9 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from chainrule.engines.numba.compiling import kernel
-from chainrule.engines.numba.processor import WIDTH
 from chainrule.engines.numba.tiles import turn
+from chainrule.engines.numba.toolchain import WIDTH, kernel
 
 
 class Matrix(NamedTuple):

@@ -1,4 +1,4 @@
-"""Writes the programs of optimizers' updates, which threads share or which make a held gradient row by row."""
+"""Source of the programs of optimizers' updates: shared by threads, or making a held gradient row by row."""
 
 from functools import cache
 from typing import Any
@@ -7,11 +7,8 @@ from chainrule.engines.numba.operations import KERNELS
 
 UPDATE = '''"""A compiled program of chainrule: an optimizer's update, of which every thread has a share."""
 
-from numba import njit, prange
-
 from chainrule.engines.numba import updates
-from chainrule.engines.numba.compiling import OPTIONS, PARALLEL
-from chainrule.engines.numba.linking import call, link
+from chainrule.engines.numba.toolchain import OPTIONS, PARALLEL, call, link, njit, prange
 
 link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})
 
@@ -25,11 +22,8 @@ def run({reads}, threads, {arguments}):
 
 OUTER_UPDATE = '''"""A compiled program of chainrule: an update for one sample, whose dense gradients are dy xᵀ."""
 
-from numba import njit
-
 from chainrule.engines.numba import updates
-from chainrule.engines.numba.compiling import OPTIONS
-from chainrule.engines.numba.linking import call, link
+from chainrule.engines.numba.toolchain import OPTIONS, call, link, njit
 
 link({symbol!r}, updates.{name}, {arrays!r}, {numbers!r})
 link({rows!r}, updates.outer_rows, {vectors!r}, [0, 0, 1.0])
@@ -58,14 +52,14 @@ def update_source(name: str, dtype: str, *, parallel: bool) -> str:
 
 @cache
 def outer_update_source(name: str, dtype: str) -> str:
-    """The program of the update of a dense layer for one sample."""
+    """Return the program of an update after one sample, which makes the gradients of dense layers row by row."""
     words = _update_words(name, dtype)
     words["held_shares"] = words["shares"].replace("g[s]", "made")
     return OUTER_UPDATE.format(**words, rows=symbol_of("outer_rows", dtype), vectors=[(dtype, 1)] * 3)
 
 
 def _update_words(name: str, dtype: str) -> dict[str, Any]:
-    """What the templates of updates are filled with."""
+    """Return the words that fill the templates of updates."""
     entry = KERNELS[name]
     signature = list(entry.signature.parameters)
     reads = signature[: signature.index("rate")]
@@ -81,10 +75,10 @@ def _update_words(name: str, dtype: str) -> dict[str, Any]:
 
 
 def symbol_of(name: str, dtype: str) -> str:
-    """What a kernel of `updates` is called by."""
+    """Return the symbol that a kernel of `updates` is linked as."""
     return f"updates.{name} {dtype}"
 
 
 def link_to(name: str, dtype: str, arrays: list[tuple[str, int]], numbers: list[int]) -> str:
-    """The line that links a kernel of `updates`."""
+    """Return the line that links a kernel of `updates`."""
     return f"link({symbol_of(name, dtype)!r}, updates.{name}, {arrays!r}, {numbers!r})\n"

@@ -10,8 +10,8 @@ are taken as 0.
 
 import numpy as np
 
-from chainrule.engines.numba.compiling import inlined, kernel
 from chainrule.engines.numba.registry import update
+from chainrule.engines.numba.toolchain import inlined, kernel
 
 
 @inlined

@@ -1,9 +1,9 @@
-"""The worker threads that share a program's loops, and the processes that have none.
+"""Worker threads that share a program's loops, and the processes that have none.
 
-They are numba's, started by the first parallel program. A process has none of its own where no threading layer can be
-loaded, or where it was forked from one that had started OpenMP's: threads do not survive a fork, and the next parallel
-loop would kill the child or never end. Such a process runs the serial twin of every program. The twin makes the same
-shares of a batch, one after the other, so results have the same bits.
+Numba starts them for the first parallel program. A process has none where no threading layer can be loaded, or where it
+was forked from one that had started OpenMP's: threads do not survive a fork, and the next parallel loop would kill the
+child or never end. Such a process runs the serial twin of every program. The twin makes the same shares of a batch, one
+after the other, so results have the same bits.
 
 Locks do not survive a fork either: one that another thread of the parent holds would stay locked in the child for ever.
 So a fork waits until no thread of the parent runs a parallel program or compiles.
@@ -16,20 +16,9 @@ from contextlib import ExitStack
 from functools import cache
 from typing import Any
 
-import numba
-from llvmlite.binding import ffi as _ffi
-from numba.core.compiler_lock import global_compiler_lock as _compiler_lock
-from numba.np.ufunc import parallel as _parallel
-
 from chainrule import engines
-from chainrule.engines.numba.compiling import CONFIG, SETTING
+from chainrule.engines.numba import toolchain
 
-# Private to numba and llvmlite, which do not say their types.
-layer: Any = _parallel
-ffi: Any = _ffi
-compiler_lock: Any = _compiler_lock
-
-FORKSAFE = ("tbb", "workqueue")  # threading layers that start their threads anew in a forked process
 LOST = (
     "chainrule: this process was forked from one that had started OpenMP's threads, which do not survive that: "
     "programs run on one thread here, with the same results"
@@ -40,23 +29,18 @@ _lost = False  # whether this process was forked from one whose threads it would
 
 
 def run(threads: int, program: Callable[..., None], arguments: Sequence[Any]) -> None:
-    """Run a parallel program, which makes so many shares, by as many worker threads or all that there are."""
+    """Run a parallel program on so many worker threads, or on all there are; its shares of the batch stay the same."""
     with RUNNING:
-        numba.set_num_threads(min(threads, most()))
+        toolchain.use_threads(threads)
         program(*arguments)
-
-
-def most() -> int:
-    """Return how many worker threads numba was started with."""
-    return int(CONFIG.NUMBA_NUM_THREADS)
 
 
 def available() -> bool:
     """Return whether parallel programs can run in this process; if not, one line on stderr says why.
 
-    They need not where numba was started with one thread.
+    Nothing is said where numba was started with one thread.
     """
-    if most() == 1:
+    if toolchain.most_threads() == 1:
         return False
     if _lost:
         engines.say_once(LOST)
@@ -69,18 +53,12 @@ def available() -> bool:
 
 @cache
 def _why_not() -> str:
-    """Start numba's threads; return why that cannot be done, or nothing."""
+    """Start numba's threads; return why they cannot be started, or an empty string."""
     try:
-        layer._launch_threads()
-    except Exception as error:  # what a threading layer raises is its own affair
+        toolchain.launch_threads()
+    except Exception as error:  # a threading layer may raise anything
         return f"numba has no threads here ({engines.first_line(error)})"
     return ""
-
-
-def _locks() -> list[Any]:
-    """The locks that no other thread may hold while a process is forked, in the order in which they are taken."""
-    of_llvm = getattr(ffi.lib, "_lock", None)
-    return [RUNNING, SETTING, compiler_lock, *([of_llvm] if of_llvm is not None else [])]
 
 
 _held = threading.local()
@@ -88,7 +66,7 @@ _held = threading.local()
 
 def _before_fork() -> None:
     _held.locks = ExitStack()
-    for lock in _locks():
+    for lock in (RUNNING, *toolchain.locks_of_a_fork()):
         _held.locks.enter_context(lock)
 
 
@@ -99,7 +77,7 @@ def _after_fork() -> None:
 def _after_fork_in_child() -> None:
     global _lost
     _after_fork()
-    _lost = _lost or (layer._is_initialized and layer._threading_layer not in FORKSAFE)
+    _lost = _lost or not toolchain.threads_survive_forks()
 
 
 if hasattr(os, "register_at_fork"):

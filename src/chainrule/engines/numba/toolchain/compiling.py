@@ -1,4 +1,4 @@
-"""How kernels are compiled: the flags, and a cache folder that can never be stale.
+"""Options of the compiler, and a cache folder that can never be stale.
 
 - `fastmath=True` would delete NaN checks; the four flags below let sums be reordered and multiply-adds be fused, and
   keep NaN and infinity what they are.
@@ -6,6 +6,12 @@
   folder named by a fingerprint of every kernel file, of the versions and of the width of the vector registers: any
   change begins an empty folder.
 - `a[i:j] = b` between arrays costs 1.4 s of compiling, for an error message about shapes: kernels loop instead.
+
+Tried with numba 0.61 and 0.68; private to numba:
+- `ParallelOptions` as the value of `parallel=`, and `no_cfunc_wrapper` among the options of `njit`;
+- `numba.core.config.CACHE_DIR`, read when a function is decorated, and `THREADING_LAYER_PRIORITY`;
+- a dispatcher's `compile`, which is replaced by one that holds a lock (`once`), and the `flush` and `disable` of its
+  `_cache`.
 """
 
 import contextlib
@@ -27,13 +33,16 @@ from numba.core.cpu_options import ParallelOptions as _ParallelOptions
 from numba.core.errors import NumbaError as _NumbaError
 
 from chainrule import compiled, engines, randomness
-from chainrule.engines.numba import processor
+from chainrule.engines.numba.toolchain import processor
 from chainrule.errors import ChainruleError
 from chainrule.locks import Locks
 
 CONFIG: Any = _numba_config  # numba reads it when a function is decorated, compiled or first run in parallel
 
-_njit: Any = numba.njit
+DISABLED = bool(CONFIG.DISABLE_JIT)  # NUMBA_DISABLE_JIT: functions stay plain Python
+
+_numba: Any = numba
+njit, prange, literally = _numba.njit, _numba.prange, _numba.literally
 ParallelOptions: Any = _ParallelOptions
 NumbaError: Any = _NumbaError
 
@@ -63,12 +72,10 @@ if "NUMBA_THREADING_LAYER" not in os.environ and "NUMBA_THREADING_LAYER_PRIORITY
 
 @cache
 def fingerprint() -> str:
-    """Return the name of exactly these sources and versions, by which their compiled code is kept."""
+    """Return the name under which the compiled code of exactly these sources and versions is kept."""
     digest = hashlib.sha256()
-    for file in (
-        *sorted(Path(__file__).parent.glob("*.py")),
-        Path(str(randomness.__file__)),
-    ):  # dropout has its numbers
+    sources = sorted(Path(__file__).parents[1].rglob("*.py"))
+    for file in (*sources, Path(str(randomness.__file__))):  # dropout draws as `randomness` does
         digest.update(file.read_bytes())
     versions = numba.__version__, llvmlite.__version__, np.__version__, platform.python_version(), platform.machine()
     for version in (*versions, str(processor.WIDTH)):
@@ -103,7 +110,7 @@ SETTING = threading.RLock()  # held while a setting of numba's, which is the who
 
 @contextlib.contextmanager
 def cached() -> Generator[bool]:
-    """While it lasts, functions compiled by numba are cached in `compiled_folder`; False where that cannot be."""
+    """Cache what numba compiles meanwhile in `compiled_folder`; yield False where nothing can be cached."""
     folder = compiled_folder()
     with SETTING:
         before = CONFIG.CACHE_DIR
@@ -116,7 +123,7 @@ def cached() -> Generator[bool]:
 
 @contextlib.contextmanager
 def uninterrupted() -> Generator[None]:
-    """Keep a Ctrl-C until the end: in the midst of LLVM's work it can end the process (a memory freed twice).
+    """Put off a Ctrl-C until the end: amid LLVM's work it can end the process (memory freed twice).
 
     Only the main thread is ever interrupted, and only Python's own handler is put off.
     """
@@ -135,9 +142,9 @@ def uninterrupted() -> Generator[None]:
 
 
 def once(dispatcher: Any) -> Any:
-    """Have a function of numba compiled by one process at a time; those that waited find it on disk.
+    """Have a function of numba compiled by one process at a time; processes that waited find it on disk.
 
-    What is on disk and cannot be read is compiled anew, and what cannot be written is not kept.
+    Compiled code that cannot be read is compiled anew; where none can be written, none is kept.
     """
     if CONFIG.DISABLE_JIT or "compile" in vars(dispatcher):  # a plain function, or one that was here before
         return dispatcher
@@ -171,9 +178,9 @@ def kernel(function: Callable[..., Any]) -> Any:
     code is what is kept. So all arithmetic is in kernels, and the parallel functions of a program only call them.
     """
     with cached() as writable:
-        return once(_njit(cache=writable, **OPTIONS)(function))
+        return once(njit(cache=writable, **OPTIONS)(function))
 
 
 def inlined(function: Callable[..., Any]) -> Any:
-    """A piece of a kernel that is copied into it: a call costs 50 ns, as much as a short row of arithmetic."""
-    return _njit(inline="always", **OPTIONS)(function)
+    """Compile a piece of a kernel that is copied into it: a call costs 50 ns, as much as a short row of arithmetic."""
+    return njit(inline="always", **OPTIONS)(function)

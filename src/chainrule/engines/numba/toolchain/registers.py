@@ -1,10 +1,18 @@
-"""What the functions of `tiles` are in compiled code: vectors in registers, written with llvmlite.
+"""Compiled code of the functions in `tiles`: vectors in registers, emitted with llvmlite.
 
-A tile is a value like a number: an array of LLVM vectors. LLVM keeps it in registers as long as it fits there.
+A tile is a value, as a float is one: an array of LLVM vectors. LLVM keeps it in registers as long as it fits there.
+
+Tried with numba 0.61 (llvmlite 0.44) and numba 0.68 (llvmlite 0.50):
+- a numba type of our own with a primitive data model (`Tile`, `TileModel`);
+- functions whose code is emitted by hand: a typing template and a lowering for each (`compile_as`);
+- LLVM's intrinsics for fused multiply-add and masked loads and stores, declared by name (`multiply_add`, `masked`);
+- an empty convergent instruction that keeps a loop from being unrolled (`close`).
+llvmlite announces the end of typed pointers. No type is therefore read off a pointer: each address carries the type of
+its elements (`Address`), and every `load` and `gep` names the type it works on.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir as _ir
 from numba import extending as _extending
@@ -12,10 +20,10 @@ from numba.core import cgutils as _cgutils
 from numba.core import types as _types
 from numba.core.typing import templates as _templates
 
-from chainrule.engines.numba.compiling import CONFIG
-from chainrule.engines.numba.processor import WIDTH
+from chainrule.engines.numba.toolchain.compiling import CONFIG
+from chainrule.engines.numba.toolchain.processor import WIDTH
 
-# None of these libraries says what types its functions take.
+# numba and llvmlite have no type annotations.
 cgutils: Any = _cgutils
 ir: Any = _ir
 templates: Any = _templates
@@ -24,7 +32,7 @@ extending: Any = _extending
 
 
 class Tile(_types.Type):
-    """rows × columns vectors of numbers."""
+    """Numba's type of a tile: rows × columns vectors of elements of a dtype."""
 
     def __init__(self, dtype: Any, rows: int, columns: int) -> None:
         self.dtype, self.rows, self.columns = dtype, rows, columns
@@ -33,7 +41,7 @@ class Tile(_types.Type):
 
 
 class TileModel(_extending.models.PrimitiveModel):
-    """A tile in memory: an array of vectors, row by row."""
+    """Layout of a tile in memory: an array of vectors, row by row."""
 
     def __init__(self, manager: Any, tile: Tile) -> None:
         vector = ir.VectorType(manager.lookup(tile.dtype).get_value_type(), tile.lanes)
@@ -43,47 +51,62 @@ class TileModel(_extending.models.PrimitiveModel):
 extending.register_model(Tile)(TileModel)
 
 
+class Address(NamedTuple):
+    """A pointer and the LLVM type of the elements that it points to."""
+
+    pointer: Any
+    element: Any
+
+
 class _Code:
-    """The code of one call: addresses, loads and stores for its arguments."""
+    """Builder of the code of one call: addresses, loads and stores for its arguments."""
 
     def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
         self.context, self.builder = context, builder
         self.types, self.arguments = signature.args, list(arguments)
 
     def number(self, which: int) -> Any:
-        """A whole number among the arguments, as 64 bits."""
+        """Return an integer argument as 64 bits."""
         return self.context.cast(self.builder, self.arguments[which], self.types[which], types.int64)
 
-    def address(self, which: int, place: Any) -> Any:
-        """The address of a place of an array among the arguments."""
+    def address(self, which: int, place: Any) -> Address:
+        """Return the address of an element of an array argument, given its flat index."""
         array = self.context.make_array(self.types[which])(self.context, self.builder, self.arguments[which])
-        return self.builder.gep(array.data, [place])
+        return self.after(Address(array.data, self.context.get_data_type(self.types[which].dtype)), place)
 
-    def after(self, address: Any, steps: Any) -> Any:
-        """The address so many numbers further on."""
-        return self.builder.gep(address, [steps if isinstance(steps, ir.Value) else ir.IntType(64)(steps)])
+    def after(self, address: Address, steps: Any) -> Address:
+        """Return the address a number of elements further on."""
+        many = steps if isinstance(steps, ir.Value) else ir.IntType(64)(steps)
+        return Address(self.builder.gep(address.pointer, [many], source_etype=address.element), address.element)
 
-    def load(self, tile: Tile, address: Any) -> Any:
-        """The vector at an address, which need not be a multiple of its size."""
-        pointer = self.builder.bitcast(address, _vector(tile).as_pointer())
-        return self.builder.load(pointer, align=tile.dtype.bitwidth // 8)
+    def element(self, address: Address) -> Any:
+        """Load the element at an address."""
+        return self.builder.load(address.pointer, typ=address.element)
 
-    def store(self, tile: Tile, vector: Any, address: Any) -> None:
-        """A vector to an address."""
-        pointer = self.builder.bitcast(address, _vector(tile).as_pointer())
-        self.builder.store(vector, pointer, align=tile.dtype.bitwidth // 8)
+    def load(self, tile: Tile, address: Address) -> Any:
+        """Load the vector at an address, which need not be a multiple of the vector's size."""
+        vector = _vector(tile)
+        return self.builder.load(self._pointer(address, vector), align=tile.dtype.bitwidth // 8, typ=vector)
 
-    def masked(self, what: str, tile: Tile, given: list[Any], address: Any, many: Any) -> Any:
-        """Load from an address, or store to it, the first so many lanes only; others are 0."""
+    def store(self, vector: Any, address: Address, align: int) -> None:
+        """Store a vector at an address that is a multiple of `align` bytes."""
+        self.builder.store(vector, self._pointer(address, vector.type), align=align)
+
+    def _pointer(self, address: Address, kind: Any) -> Any:
+        """Return the pointer of an address as one to another type; the same pointer where pointers have no types."""
+        return self.builder.bitcast(address.pointer, _pointer_to(kind))
+
+    def masked(self, what: str, tile: Tile, given: list[Any], address: Address, many: Any) -> Any:
+        """Load from an address, or store to it, the first `many` lanes only; the others are loaded as 0."""
         vector, whole, bit = _vector(tile), ir.IntType(32), ir.IntType(1)
-        pointer, numbers = vector.as_pointer(), ir.VectorType(whole, tile.lanes)
+        pointer, numbers = _pointer_to(vector), ir.VectorType(whole, tile.lanes)
         first = self.builder.insert_element(
             ir.Constant(numbers, ir.Undefined), self.builder.trunc(many, whole), whole(0)
         )
         limit = self.builder.shuffle_vector(first, ir.Constant(numbers, ir.Undefined), ir.Constant(numbers, None))
         mask = self.builder.icmp_signed("<", ir.Constant(numbers, list(range(tile.lanes))), limit)
         rest = [ir.Constant(vector, None)] if what == "load" else []
-        place = [self.builder.bitcast(address, pointer), ir.IntType(32)(tile.dtype.bitwidth // 8), mask]
+        place = [self._pointer(address, vector), ir.IntType(32)(tile.dtype.bitwidth // 8), mask]
         kinds = [vector] * len(given) + [pointer, ir.IntType(32), ir.VectorType(bit, tile.lanes)] + [vector] * len(rest)
         kind = ir.FunctionType(vector if what == "load" else ir.VoidType(), kinds)
         name = f"llvm.masked.{what}.v{tile.lanes}f{tile.dtype.bitwidth}.p0"
@@ -91,14 +114,14 @@ class _Code:
         return self.builder.call(function, [*given, *place, *rest])
 
     def fold(self, tile: Tile, a: Any, b: Any, group: int) -> Any:
-        """Of two vectors, the first half of every group of lanes plus its second half, side by side."""
+        """Add the second half of every group of lanes of two vectors to the first half, and join the sums."""
         starts = range(0, 2 * tile.lanes, group)
         halves = [[start + k + half for start in starts for k in range(group // 2)] for half in (0, group // 2)]
         masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), half) for half in halves]
         return self.builder.fadd(*(self.builder.shuffle_vector(a, b, mask) for mask in masks))
 
     def exchanged(self, tile: Tile, a: Any, b: Any, apart: int) -> tuple[Any, Any]:
-        """Two vectors after the second half of every group of lanes of a and the first half of b's changed places."""
+        """Exchange the second half of every group of lanes of a with the first half of b's, and return both."""
         lanes = range(tile.lanes)
         kept = [lane + tile.lanes - apart if lane & apart else lane for lane in lanes]
         given = [lane + tile.lanes if lane & apart else lane + apart for lane in lanes]
@@ -106,24 +129,24 @@ class _Code:
         first, second = (self.builder.shuffle_vector(a, b, mask) for mask in masks)
         return first, second
 
-    def spread(self, tile: Tile, address: Any) -> Any:
-        """The number at an address, in every lane."""
-        return self.every(tile, self.builder.load(address))
+    def spread(self, tile: Tile, address: Address) -> Any:
+        """Load the element at an address into every lane."""
+        return self.every(tile, self.element(address))
 
     def every(self, tile: Tile, number: Any) -> Any:
-        """A number in every lane."""
+        """Return a vector with a value in every lane."""
         vector = _vector(tile)
         nothing, lane = ir.Constant(vector, ir.Undefined), ir.IntType(32)
         one = self.builder.insert_element(nothing, number, lane(0))
         return self.builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(lane, tile.lanes), None))
 
     def close(self) -> None:
-        """End a step: an empty instruction that keeps LLVM from unrolling the loop, for which registers do not last."""
+        """End a step with an empty instruction that keeps LLVM from unrolling the loop until registers run out."""
         nothing = ir.InlineAsm(ir.FunctionType(ir.VoidType(), []), "", "", side_effect=True)
         self.builder.call(nothing, [], attrs=("convergent",))
 
     def multiply_add(self, tile: Tile, a: Any, b: Any, total: Any) -> Any:
-        """a · b + total, rounded once."""
+        """Return a · b + total, rounded once."""
         vector = _vector(tile)
         name = f"llvm.fma.v{tile.lanes}f{tile.dtype.bitwidth}"
         function = cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(vector, [vector] * 3), name)
@@ -134,8 +157,13 @@ def _vector(tile: Tile) -> Any:
     return ir.VectorType(ir.DoubleType() if tile.dtype.bitwidth == 64 else ir.FloatType(), tile.lanes)
 
 
+def _pointer_to(kind: Any) -> Any:
+    """Return the type of pointers to a type; the one type of all pointers once llvmlite has no typed ones."""
+    return kind.as_pointer() if hasattr(kind, "as_pointer") else ir.PointerType()
+
+
 def _with_products(code: _Code, tile: Tile, left: list[Any], right: Iterable[Any]) -> Any:
-    """The tile with left[a] · right[b] added to its vector [a, b]; one right[b] at a time, or registers run out."""
+    """Add left[a] · right[b] to vector [a, b] of the tile, one right[b] at a time, or the registers run out."""
     sums = code.arguments[0]
     for b, other in enumerate(right):
         for a, one in enumerate(left):
@@ -167,7 +195,7 @@ def _load_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> 
     y, places = code.address(0, code.number(1)), code.address(2, code.number(3))
     sums = ir.Constant(context.get_value_type(tile), None)
     for b in range(tile.columns):
-        column = code.after(y, builder.load(code.after(places, b)))
+        column = code.after(y, code.element(code.after(places, b)))
         for a in range(tile.rows):
             vector = code.load(tile, code.after(column, a * tile.lanes))
             sums = builder.insert_value(sums, vector, a * tile.columns + b)
@@ -186,7 +214,7 @@ def _add_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> A
     code, tile = _Code(context, builder, signature, arguments), signature.args[0]
     x, w, places = code.address(1, code.number(2)), code.address(3, code.number(4)), code.address(5, code.number(6))
     left = [code.load(tile, code.after(x, a * tile.lanes)) for a in range(tile.rows)]
-    right = (code.spread(tile, code.after(w, builder.load(code.after(places, b)))) for b in range(tile.columns))
+    right = (code.spread(tile, code.after(w, code.element(code.after(places, b)))) for b in range(tile.columns))
     return _with_products(code, tile, left, right)
 
 
@@ -206,7 +234,7 @@ def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) ->
     g, step, x = code.address(1, code.number(2)), code.number(3), code.address(4, code.number(5))
     places = code.address(6, code.number(7))
     left = [code.load(tile, code.after(g, builder.mul(step, ir.IntType(64)(a)))) for a in range(tile.rows)]
-    right = (code.load(tile, code.after(x, builder.load(code.after(places, b)))) for b in range(tile.columns))
+    right = (code.load(tile, code.after(x, code.element(code.after(places, b)))) for b in range(tile.columns))
     return _with_products(code, tile, left, right)
 
 
@@ -217,12 +245,12 @@ def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         column = code.after(y, builder.mul(step, ir.IntType(64)(b)))
         for a in range(tile.rows):
             sums = builder.extract_value(arguments[0], a * tile.columns + b)
-            code.store(tile, sums, code.after(column, a * tile.lanes))
+            code.store(sums, code.after(column, a * tile.lanes), tile.dtype.bitwidth // 8)
     return context.get_dummy_value()
 
 
 def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    """As many vectors as one has lanes are added up together: halves of two become one, until a lane is a sum."""
+    """Add up as many vectors as one has lanes together: halves of two become one, until each lane is a sum."""
     code, tile = _Code(context, builder, signature, arguments), signature.args[0]
     size, lanes = tile.rows * tile.columns, tile.lanes
     for first in range(0, size, lanes):
@@ -232,7 +260,7 @@ def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> A
         while len(vectors) > 1:
             vectors = [code.fold(tile, *pair, group) for pair in zip(vectors[::2], vectors[1::2], strict=True)]
             group //= 2
-        code.store(tile, vectors[0], code.after(code.address(1, code.number(2)), first))
+        code.store(vectors[0], code.after(code.address(1, code.number(2)), first), tile.dtype.bitwidth // 8)
     return context.get_dummy_value()
 
 
@@ -261,12 +289,12 @@ def _largest(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 
 def _wins(builder: Any, value: Any, most: Any) -> Any:
-    """Whether a number is larger or NaN, and the largest is no NaN yet."""
+    """Return whether a value is larger or NaN, while the largest so far is not NaN."""
     return builder.and_(builder.fcmp_unordered(">", value, most), builder.fcmp_ordered("ord", most, most))
 
 
 def _turn(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    """Of every two vectors, 1, 2, 4 … apart, the lanes that are as far apart change places."""
+    """Exchange, in every two vectors 1, 2, 4 … apart, the lanes that are as far apart."""
     code, tile = _Code(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     x, step, y, along = code.address(0, code.number(1)), code.number(2), code.address(3, code.number(4)), code.number(5)
     lanes = range(tile.lanes)
@@ -277,7 +305,7 @@ def _turn(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             vectors[a], vectors[a + apart] = code.exchanged(tile, vectors[a], vectors[a + apart], apart)
         apart *= 2
     for b, vector in enumerate(vectors):
-        code.store(tile, vector, code.after(y, builder.mul(along, ir.IntType(64)(b))))
+        code.store(vector, code.after(y, builder.mul(along, ir.IntType(64)(b))), tile.dtype.bitwidth // 8)
     return context.get_dummy_value()
 
 
@@ -287,7 +315,7 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
     numbers = ir.VectorType(whole, tile.lanes)
 
     def cells(start: Any) -> tuple[Any, Any]:
-        """Of two vectors side by side the numbers at even places and those at odd ones."""
+        """Return the elements at even and at odd indices of two vectors side by side."""
         address = code.address(0, start)
         pair = [code.load(tile, code.after(address, k * tile.lanes)) for k in range(2)]
         masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
@@ -306,26 +334,25 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
         larger = _wins(builder, value, most)
         most, at = builder.select(larger, value, most), builder.select(larger, ahead, at)
     found = code.number(5)
-    code.store(tile, most, code.address(3, found))
+    code.store(most, code.address(3, found), tile.dtype.bitwidth // 8)
     first = builder.add(every(code.number(6)), ir.Constant(numbers, list(range(0, 2 * tile.lanes, 2))))
-    places = builder.bitcast(code.address(4, found), numbers.as_pointer())
-    builder.store(builder.add(at, first), places, align=4)
+    code.store(builder.add(at, first), code.address(4, found), 4)
     return context.get_dummy_value()
 
 
 def _new(arguments: Any) -> Tile | None:
-    """The tile that constants at the end of the arguments ask for."""
+    """Return the type of the tile of as many rows and columns as the last arguments say; None unless constant."""
     array, *_, rows, columns = arguments
     constant = isinstance(rows, types.IntegerLiteral) and isinstance(columns, types.IntegerLiteral)
     return Tile(array.dtype, rows.literal_value, columns.literal_value) if constant else None
 
 
 def _quarter(tile: Tile) -> Tile:
-    """A tile with a column for every four."""
+    """Return the type of a tile with one column for every four."""
     return Tile(tile.dtype, tile.rows, tile.columns // 4)
 
 
-CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of the result, and what writes the code
+CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of the result, emitter
     "zeros": (_new, _zeros),
     "load": (_new, _load),
     "load_picked": (_new, _load_picked),
@@ -344,7 +371,7 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of 
 
 
 def compile_as(function: Any, result: Callable[[Any], Any], code: Callable[..., Any]) -> None:
-    """Tell numba what a function is in compiled code: the type of its result, and what writes it."""
+    """Tell numba the compiled form of a function: what gives the type of its result, and what emits its code."""
     if CONFIG.DISABLE_JIT:
         return
 
@@ -358,3 +385,8 @@ def compile_as(function: Any, result: Callable[[Any], Any], code: Callable[..., 
 
     templates.infer_global(function, types.Function(Template))
     extending.lower_builtin(function, types.VarArg(types.Any))(code)
+
+
+def compile_by_hand(function: Any) -> None:
+    """Give a function of `tiles` the code of the same name in `CODE`."""
+    compile_as(function, *CODE[function.__name__])

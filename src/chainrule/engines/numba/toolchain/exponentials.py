@@ -1,7 +1,10 @@
-"""e^x for x ≤ 0, in a form that LLVM turns into vectors: the library's takes one value at a time.
+"""Code of eˣ for x ≤ 0 in a form that LLVM turns into vectors, unlike a library call for each element.
 
-With k = round(x / ln 2) and r = x − k ln 2, e^x = 2^k e^r. The series of e^r is short where |r| ≤ ½ ln 2, and 2^k is k
-written into the exponent of a float. What would be denormal is 0; NaN stays NaN.
+With k = round(x / ln 2) and r = x − k ln 2, eˣ = 2ᵏ eʳ. The series of eʳ is short where |r| ≤ ½ ln 2, and 2ᵏ is k
+written into the exponent of a float. Results that would be denormal are 0; NaN stays NaN.
+
+Tried with numba 0.61 (llvmlite 0.44) and numba 0.68 (llvmlite 0.50): LLVM's intrinsics `fma` and `floor`, declared with
+`declare_intrinsic`.
 """
 
 import math
@@ -9,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engines.numba.registers import compile_as, ir
+from chainrule.engines.numba.toolchain.registers import compile_as, ir
 
 TERMS = {32: 7, 64: 13}
 # Bits of the fraction, largest exponent, and ln 2 in two parts, of which k times the first is exact.
@@ -20,7 +23,7 @@ FORMATS = {
 
 
 def exponential(x: Any) -> Any:
-    """Return e^x for x ≤ 0."""
+    """Return eˣ for x ≤ 0."""
     return np.exp(x)
 
 

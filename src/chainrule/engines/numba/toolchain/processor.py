@@ -1,7 +1,10 @@
-"""The vector registers that kernels are compiled for: those of this processor, or narrower ones by choice.
+"""Vector registers that kernels are compiled for: the processor's own, or narrower ones by choice.
 
 CHAINRULE_VECTOR=128, 256 or 512 sets their width in bits, so that the code for another processor (SSE, AVX2, AVX-512)
 can be tested, or measured, on one that has more. Compiled programs of each width have a folder of their own.
+
+Tried with numba 0.61 (llvmlite 0.44) and numba 0.68 (llvmlite 0.50): `numba.core.config.CPU_FEATURES`, read when numba
+compiles for the first time, in the spelling of llvmlite's `get_host_cpu_features`.
 """
 
 import os
@@ -22,7 +25,7 @@ NOT_IN = {512: (), 256: ("avx512", "avx10", "evex512"), 128: ("avx", "evex", "fm
 
 
 def chosen_bits(chosen: str | None, features: Mapping[str, bool]) -> int:
-    """Bits of a vector register: those named by CHAINRULE_VECTOR, or all that a processor with such features has.
+    """Return the bits of a vector register: those of CHAINRULE_VECTOR, or the most that such a processor has.
 
     Errors   OptionError for a width that is none, or that the processor does not have
     """
@@ -36,7 +39,7 @@ def chosen_bits(chosen: str | None, features: Mapping[str, bool]) -> int:
 
 
 def feature_string(bits: int, features: Mapping[str, bool]) -> str:
-    """The features of a processor as LLVM reads them, without those beyond registers of so many bits."""
+    """Return the features of a processor as LLVM reads them, without those that need registers of more bits."""
     without = NOT_IN[bits]
     return ",".join(
         f"{'+' if has and not name.startswith(without) else '-'}{name}" for name, has in sorted(features.items())
@@ -44,7 +47,7 @@ def feature_string(bits: int, features: Mapping[str, bool]) -> str:
 
 
 def _chosen() -> tuple[int, int]:
-    """Bytes of a vector register, and how many registers there are; numba is told which instructions it may use."""
+    """Return the bytes of a vector register and the number of registers; tell numba which instructions it may use."""
     features: dict[str, bool] = dict(_binding.get_host_cpu_features())
     bits = chosen_bits(os.environ.get(VARIABLE), features)
     if os.environ.get(VARIABLE):
@@ -54,3 +57,4 @@ def _chosen() -> tuple[int, int]:
 
 
 WIDTH, COUNT = _chosen()
+NAME: str = _binding.get_host_cpu_name()

@@ -1,4 +1,4 @@
-"""What the program of a model is written with: kernels called by address, and arrays that are parts of a room.
+"""Functions that programs are written with: `call`, for kernels linked by address, and `view`, for parts of an array.
 
 Numba would copy the code of every kernel into the program, and again into each of the functions that it makes of a
 parallel loop, and optimise all of it every time: 12 s for `numpy-cnn`, again for every other network. Linked by name, a
@@ -6,6 +6,13 @@ kernel is compiled once for a dtype, kept on disk, and a new program costs what 
 
 Those lines are mostly names for arrays. `room[first:last].reshape(shape)` is a page of code in numba, with errors to
 raise and references to count; `view` is a pointer and a shape. For `numpy-cnn` the one took 5 s, the other takes 1.5.
+
+Tried with numba 0.61 (llvmlite 0.44) and numba 0.68 (llvmlite 0.50); private to them:
+- the address of a compiled kernel: `overloads[types].library.get_pointer_to_function`, registered with LLVM by
+  `binding.add_symbol` (`link`);
+- a call to that symbol by numba's calling convention, `context.call_conv`, which passes errors on (`call`);
+- `make_array` and `populate_array` of `numba.np.arrayobj`: an array structure without an owner (`view`).
+Pointers are never asked for the type they point to: llvmlite announces the end of typed pointers.
 """
 
 from collections.abc import Sequence
@@ -19,9 +26,9 @@ from numba.core.errors import TypingError
 from numba.extending import intrinsic
 from numba.np import arrayobj as _arrayobj
 
-from chainrule.engines.numba import compiling
+from chainrule.engines.numba.toolchain import compiling
 
-# Neither numba nor llvmlite says what types its functions take.
+# numba and llvmlite have no type annotations.
 binding: Any = _binding
 arrayobj: Any = _arrayobj
 cgutils: Any = _cgutils
@@ -31,7 +38,7 @@ _argument_types: dict[str, tuple[Any, ...]] = {}
 
 
 def link(symbol: str, kernel: Any, arrays: Sequence[Any], attributes: Sequence[Any]) -> None:
-    """Make `call(symbol, …)` mean a kernel for arrays (numpy dtype, axes; None: no array) and values like these."""
+    """Make `call(symbol, …)` call a kernel with arrays (dtype, axes; None: no array) and attributes like these."""
     given = [types.none if array is None else _array(*array) for array in arrays]
     arguments = (*given, *(numba.typeof(value) for value in attributes))
     if _argument_types.get(symbol, arguments) != arguments:
@@ -44,7 +51,7 @@ def link(symbol: str, kernel: Any, arrays: Sequence[Any], attributes: Sequence[A
 
 
 def _array(dtype: str, axes: int) -> Any:
-    """Numba's type of a contiguous array."""
+    """Return numba's type of a contiguous array."""
     return types.Array(getattr(types, dtype), axes, "C")
 
 
@@ -74,29 +81,29 @@ def call(typing_context: Any, symbol: Any, arguments: Any) -> Any:
 
 @intrinsic
 def view(typing_context: Any, room: Any, begin: Any, shape: Any) -> Any:
-    """The numbers of a room from place `begin` on, as an array of a shape; in compiled code only, while the room lasts.
+    """Return the elements of an array from flat index `begin` on, as an array of a shape; in compiled code only.
 
-    Nothing is checked, and the room is not kept alive.
+    Bounds are not checked, and the array is not kept alive.
     """
     if room.layout != "C":
         raise TypingError("a room must be contiguous")
     result = types.Array(room.dtype, len(shape), "C")
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        data = arrayobj.make_array(room)(context, builder, values[0]).data
+        data, element = arrayobj.make_array(room)(context, builder, values[0]).data, context.get_data_type(room.dtype)
         first = context.cast(builder, values[1], signature.args[1], types.intp)
         sizes = [
             context.cast(builder, size, found, types.intp)
             for size, found in zip(cgutils.unpack_tuple(builder, values[2]), signature.args[2], strict=True)
         ]
-        item = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(room.dtype)))
+        item = context.get_constant(types.intp, context.get_abi_sizeof(element))
         strides = [item]
         for size in reversed(sizes[1:]):
             strides.insert(0, builder.mul(strides[0], size))
         array = arrayobj.make_array(result)(context, builder)
         arrayobj.populate_array(
             array,
-            data=builder.gep(data, [first]),
+            data=builder.gep(data, [first], source_etype=element),
             shape=cgutils.pack_array(builder, sizes),
             strides=cgutils.pack_array(builder, strides),
             itemsize=item,

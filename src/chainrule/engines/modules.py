@@ -1,0 +1,42 @@
+"""Engines that are modules of pure functions, one an operation: NumPy's, and the reference."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from chainrule.engines import Array, Buffers, Pass
+from chainrule.errors import one_of
+from chainrule.interpreter import Interpreter
+from chainrule.plan import Plan
+
+
+class ModuleEngine:
+    """An engine that calls the functions of a module one by one; see `engines.Engine`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._module = importlib.import_module(
+            "chainrule.reference" if name == "reference" else f"chainrule.engines.{name}"
+        )
+
+    def limited(self, threads: int) -> int:
+        """Return all of them: NumPy's matrix products are told how many to use (`blas`)."""
+        return threads
+
+    def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
+        """Call the function of that name."""
+        if not hasattr(self._module, name):
+            raise one_of(f"operation of the {self.name} engine", name, self._module.__all__)
+        results: Array | tuple[Array, ...] = getattr(self._module, name)(*arrays, **attributes)
+        return results if isinstance(results, tuple) else (results,)
+
+    def update(
+        self, name: str, p: Array, g: Array, moments: tuple[Array, ...], attributes: Mapping[str, Any], threads: int
+    ) -> None:
+        """Compute the update and copy the results back."""
+        for target, result in zip((p, *moments), self.run(name, (p, g, *moments), attributes), strict=True):
+            target[...] = result
+
+    def compile(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> Pass:
+        """Return the plan to be walked operation by operation."""
+        return Interpreter(self, plan, layout, buffers, threads)

@@ -1,0 +1,81 @@
+"""A model's compiled program, with the NumPy engine at hand for a program that cannot be compiled.
+
+Numba and LLVM may fail on one program where they compiled others. Whatever they raise, the model goes on: the NumPy
+engine takes over from there, and one line says why. Errors of this package, which concern what the user gave, are not
+caught, nor is a lack of memory.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chainrule import engines
+from chainrule.engines import Array, Buffers, Pass
+from chainrule.engines.numba.programs import Program
+from chainrule.errors import ChainruleError
+from chainrule.plan import Plan
+
+OWN_ERRORS = (ChainruleError, MemoryError)  # raised as they are
+
+
+class GuardedProgram:
+    """A plan as a compiled program until that fails, then on the NumPy engine; see `engines.Pass`."""
+
+    def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> None:
+        self._given = plan, layout, buffers, threads
+        self._failed = False
+        self._batch: tuple[Array, Array, int, int] | None = None  # of the last `gradients` or `backward`
+        try:
+            self._pass: Pass = Program(plan, layout, buffers, threads)
+        except OWN_ERRORS:
+            raise
+        except Exception as error:  # foreign code may raise anything
+            self._replace(error)
+
+    def forward(self, x: Array) -> Array:
+        """Return the output for a batch x."""
+        return self._call("forward", x)
+
+    def gradients(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[Array, Array, Array]:
+        """Return losses, hits and the flat gradient of the mean loss."""
+        self._batch = x, t, seed, step
+        return self._call("gradients", x, t, seed=seed, step=step)
+
+    def backward(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[float, float, float]:
+        """Return the sum of the losses, the number of hits and Σ g²."""
+        self._batch = x, t, seed, step
+        return self._call("backward", x, t, seed=seed, step=step)
+
+    def update(self, name: str, moments: tuple[Array, ...], attributes: Mapping[str, Any], scale: float) -> None:
+        """Change the parameters by an optimizer's operation."""
+        self._call("update", name, moments, attributes, scale)
+
+    def close(self) -> None:
+        """Write the running statistics of the last batch."""
+        self._call("close")
+
+    def prepare(
+        self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any]
+    ) -> None:
+        """Compile what a step on so many samples runs; see `engines.Pass`."""
+        self._call("prepare", samples, name, moments, attributes)
+        self._batch = None
+
+    def _call(self, method: str, *arguments: Any, **named: Any) -> Any:
+        """Call a method of the program; if that fails, the method of the pass that replaces it."""
+        try:
+            return getattr(self._pass, method)(*arguments, **named)
+        except OWN_ERRORS:
+            raise
+        except Exception as error:  # foreign code may raise anything
+            if self._failed:
+                raise
+            self._replace(error)
+        if method in ("update", "close") and self._batch is not None:  # they go on from where `backward` ended
+            x, t, seed, step = self._batch
+            self._pass.backward(x, t, seed=seed, step=step)
+        return getattr(self._pass, method)(*arguments, **named)
+
+    def _replace(self, error: Exception) -> None:
+        why = f"numba cannot run this model's program ({engines.first_line(error)})"
+        self._pass = engines.stand_in(why).compile(*self._given)
+        self._failed = True

@@ -1,0 +1,67 @@
+"""All contact with numba and llvmlite, and the one face by which the rest of the engine uses them.
+
+Nothing outside this folder imports numba or llvmlite, or anything of this folder but what is listed here. Both
+libraries change their inner parts from version to version. Each trick that relies on such parts is named in the file
+that plays it, with the versions it was tried on; `engines.numba.proof` finds out whether all of them work here.
+
+processor     width and number of the vector registers
+compiling     options of the compiler, the cache of compiled code, and one process at a time that compiles
+registers     code of `tiles`, emitted by hand
+exponentials  eˣ in vectors, emitted by hand
+linking       kernels called by address; arrays that are parts of a workspace
+loading       programs from their source
+ahead         a second process that compiles the kernels of a new program
+threads       numba's worker threads, and the locks that a fork must not copy while they are held
+"""
+
+from chainrule.engines.numba.toolchain.compiling import (
+    DISABLED,
+    OPTIONS,
+    PARALLEL,
+    compiled_folder,
+    fingerprint,
+    inlined,
+    kernel,
+    literally,
+    njit,
+    prange,
+)
+from chainrule.engines.numba.toolchain.exponentials import exponential
+from chainrule.engines.numba.toolchain.linking import call, link, view
+from chainrule.engines.numba.toolchain.loading import load
+from chainrule.engines.numba.toolchain.processor import COUNT, NAME, WIDTH
+from chainrule.engines.numba.toolchain.registers import compile_by_hand
+from chainrule.engines.numba.toolchain.threads import (
+    launch_threads,
+    locks_of_a_fork,
+    most_threads,
+    threads_survive_forks,
+    use_threads,
+)
+
+__all__ = [
+    "COUNT",
+    "DISABLED",
+    "NAME",
+    "OPTIONS",
+    "PARALLEL",
+    "WIDTH",
+    "call",
+    "compile_by_hand",
+    "compiled_folder",
+    "exponential",
+    "fingerprint",
+    "inlined",
+    "kernel",
+    "launch_threads",
+    "link",
+    "literally",
+    "load",
+    "locks_of_a_fork",
+    "most_threads",
+    "njit",
+    "prange",
+    "threads_survive_forks",
+    "use_threads",
+    "view",
+]

@@ -1,0 +1,182 @@
+"""Compiled code proves itself once; where it computes something wrong, or fails, the NumPy engine serves."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule import engines, layers, optimizers
+from chainrule.engines.numba import operations, programs, proof, toolchain
+from chainrule.network import Network
+from chainrule.training.step import Stepper
+
+LOSS = "softmax_cross_entropy"
+FAULTS = {
+    "a wrong kernel": (
+        """
+from chainrule.engines.numba import dense
+
+@toolchain.njit(**toolchain.OPTIONS)
+def wrong(x, w, b, y, first=0, last=-1):
+    for n in range(len(y)):
+        for o in range(y.shape[1]):
+            y[n, o] = 0.5
+
+dense.dense = wrong
+""",
+        "are wrong by",
+    ),
+    "linking": (
+        """
+class Binding:
+    def add_symbol(self, name, address):
+        raise RuntimeError("no symbols here\\nsecond line")
+
+toolchain.linking.binding = Binding()
+""",
+        "no symbols here",
+    ),
+}
+DRIVER = """
+import os, sys
+import numpy as np
+import chainrule as cr
+from chainrule import engines
+from chainrule.engines.numba import toolchain
+
+toolchain.NAME = f"planted {os.getpid()}"  # a processor on which nothing was proven
+FAULT
+model = cr.Sequential([cr.Conv2D(2, 3), cr.Flatten(), cr.Dense(3)], (1, 5, 5))
+print(model.engine.name, np.isfinite(model.predict(np.ones((2, 1, 5, 5)))).all())
+try:
+    engines.find("numba")
+except cr.OptionError as error:
+    print(error)
+print(list(toolchain.compiled_folder().glob(f"{toolchain.NAME}*")))
+"""
+
+
+def run(code: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ})
+
+
+def said(text: str) -> list[str]:
+    """The lines on stderr but the one that says that something is compiled."""
+    return [line for line in text.splitlines() if "compiling for this machine" not in line]
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_found_on_first_use(name: str) -> None:
+    fault, said = FAULTS[name]
+    done = run(DRIVER.replace("FAULT", fault))
+    used, refused, marks = done.stdout.splitlines()
+    assert used == "numpy True"
+    assert refused.startswith("the numba engine cannot be used here")
+    assert said in refused
+    assert marks == "[]"
+    lines = said(done.stderr)
+    assert len(lines) == 1
+    assert lines[0].endswith("the NumPy engine serves instead")
+    assert said in lines[0]
+
+
+def test_a_part_of_numba_that_is_gone_is_no_crash() -> None:
+    done = run(
+        "import numba.core.cpu_options as part; del part.ParallelOptions\n"
+        "from chainrule import engines; print(engines.find().name)"
+    )
+    assert done.stdout == "numpy\n"
+    assert done.stderr.count("\n") == 1
+    assert "cannot import name 'ParallelOptions'" in done.stderr
+
+
+def test_compiled_code_is_right() -> None:
+    assert proof.difference() == ""
+
+
+def test_a_set_of_compiled_code_is_proven_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, asked = ["wrong", "", "never"], list[str]()
+    monkeypatch.setattr(toolchain, "compiled_folder", lambda: tmp_path)
+    monkeypatch.setattr(proof, "difference", lambda: asked.append(found.pop(0)) or asked[-1])
+    assert [proof.failure() for _ in range(4)] == ["wrong", "", "", ""]
+    assert asked == ["wrong", ""]
+    monkeypatch.setattr(toolchain, "NAME", "another processor")
+    assert proof.failure() == "never"
+    monkeypatch.setattr(proof, "difference", lambda: "")
+    monkeypatch.setattr(toolchain, "compiled_folder", lambda: tmp_path / "removed meanwhile")
+    assert proof.failure() == ""
+    monkeypatch.setattr(toolchain, "compiled_folder", lambda: None)
+    assert proof.failure() == ""
+
+
+def network(engine: str) -> Network:
+    rows = [layers.Conv2D(3, 3), layers.BatchNorm2D(), layers.ReLU(), layers.Flatten(), layers.Dense(4)]
+    return Network(rows, (2, 7, 6), dtype="float64", engine=engine, threads=1, seed=2)
+
+
+def steps(made: Network) -> list[np.ndarray]:
+    """Parameters, running statistics and outputs after three steps."""
+    stepper, draw = Stepper(made, optimizers.Momentum(), LOSS, clip_norm=0.5), np.random.default_rng(4)
+    stepper.prepare(5)
+    for step in range(1, 4):
+        x, t = draw.standard_normal((5, 2, 7, 6)), np.eye(4)[draw.integers(0, 4, 5)]
+        stepper.step(x, t, step=step, rate=0.01)
+    return [made.parameters, made.statistics, made.apply(draw.standard_normal((3, 2, 7, 6)))]
+
+
+@pytest.mark.usefixtures("stand_ins")
+@pytest.mark.parametrize("failing", ["__init__", "forward", "backward", "update", "close", "prepare"])
+def test_a_program_that_fails_is_replaced(failing: str, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def fails(*arguments: Any, **named: Any) -> None:
+        raise RuntimeError("LLVM ERROR: out of registers\nand more")
+
+    expected, made = steps(network("numpy")), network("numba")
+    monkeypatch.setattr(programs.Program, failing, fails)
+    for found, wanted in zip(steps(made), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
+    assert said(capsys.readouterr().err) == [
+        "chainrule: numba cannot run this model's program (LLVM ERROR: out of registers); "
+        "the NumPy engine serves instead"
+    ]
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_what_linking_raises_is_caught(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def fails(source: str) -> None:
+        raise OSError("libLLVM.so: cannot map")
+
+    expected, made = steps(network("numpy")), network("numba")
+    monkeypatch.setattr(programs, "load", fails)
+    for found, wanted in zip(steps(made), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
+    assert len(said(capsys.readouterr().err)) == 1
+
+
+@pytest.mark.usefixtures("stand_ins")
+def test_a_kernel_that_fails_alone_is_replaced(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def fails(*arguments: Any) -> None:
+        raise RuntimeError("no registers")
+
+    engine, x = engines.find("numba"), np.array([[-1.0, 2.0]])
+    monkeypatch.setattr(operations, "call", fails)
+    monkeypatch.setattr(programs, "update", fails)
+    np.testing.assert_array_equal(engine.run("relu", (x,), {})[0], [[0.0, 2.0]])
+    engine.update("sgd_update", x, np.ones_like(x), (), {"rate": 0.5, "decay": 0.0}, 1)
+    np.testing.assert_array_equal(x, [[-1.5, 1.5]])
+    assert capsys.readouterr().err.count("the NumPy engine serves instead\n") == 2
+
+
+def test_what_the_user_gave_wrong_is_no_reason_to_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: Any) -> None:
+        raise MemoryError("too large")
+
+    made = network("numba")
+    monkeypatch.setattr(programs.Program, "forward", fails)
+    with pytest.raises(MemoryError, match="too large"):
+        made.apply(np.zeros((3, 2, 7, 6)))
+    with pytest.raises(engines.OptionError, match="unknown operation of the numba engine"):
+        made.engine.run("nonsense", (), {})

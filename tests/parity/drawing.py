@@ -131,7 +131,7 @@ def reshape(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
 DRAWN: dict[str, Callable[[Draw, Any], tuple[Layer, Shape]]] = {
     **dict.fromkeys(("Conv1D", "Conv2D", "ConvTranspose2D"), convolution),
     **dict.fromkeys(("MaxPool1D", "MaxPool2D", "AveragePool1D", "AveragePool2D", "SumPool1D", "SumPool2D"), pool),
-    **dict.fromkeys((kind.__name__ for kind in ELEMENTWISE.values()), plain),
+    **dict.fromkeys((kind.__name__ for kind in ELEMENTWISE.values() if kind is not cr.LeakyReLU), plain),
     "Flatten": plain,
     "LeakyReLU": leaky,
     "Softmax": vector,

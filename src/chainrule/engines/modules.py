@@ -37,6 +37,10 @@ class ModuleEngine:
         for target, result in zip((p, *moments), self.run(name, (p, g, *moments), attributes), strict=True):
             target[...] = result
 
+    def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
+        """Return none: each operation is computed by the function of its name."""
+        return {}
+
     def compile(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> Pass:
         """Return the plan to be walked operation by operation."""
         return Interpreter(self, plan, layout, buffers, threads)

@@ -312,9 +312,6 @@ def _take_apart(sums, start, width, picture):
             picture[i, j] = sums[start + i * width + j]
 
 
-# ---------------------------------------------------------------------- the sums
-
-
 @inlined
 def _broad(outs):
     """Return the filters of a tile: 8 or 6, whichever leaves less of it empty."""

@@ -128,6 +128,7 @@ def test_arrays_of_one_segment_live_in_a_block_and_others_in_the_batch() -> None
     assert source.count("def samples_") == sum(run[0].scope == "sample" for run in writer.segments)
 
 
+@pytest.mark.usefixtures("stand_ins")
 @pytest.mark.parametrize(
     "error",
     [
@@ -146,7 +147,6 @@ def test_the_numpy_engine_stands_in_where_numba_cannot_be_used(
         raise error
 
     engines._made.cache_clear()
-    engines.say_once.cache_clear()
     monkeypatch.setattr(proof, "failure", broken)
     try:
         for _ in range(2):

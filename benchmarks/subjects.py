@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import zoo
-from chainrule.errors import ChainruleError, one_of
+from chainrule.errors import ChainruleError, unknown_name
 from chainrule.layers import Dropout
 from chainrule.model import Sequential, load
 from chainrule.training.recipe import Recipe
@@ -84,7 +84,7 @@ def find(name: str) -> Subject:
         return of_model(entry.build(engine="numpy", seed=entry.recipe.seed), entry.recipe)
     place = Path(name)
     if not place.exists():
-        raise one_of("model", name, [*zoo.NAMED, "a model file", "a run folder"])
+        raise unknown_name("model", name, [*zoo.NAMED, "a model file", "a run folder"])
     model = load(place, engine="numpy")
     return replace(of_model(model, _trained_by(place, model), str(place.absolute())), name=name)
 
@@ -121,7 +121,7 @@ def images(
     return x.reshape(count, *shape), y.astype(np.int64)
 
 
-def enough(shape: Sequence[int], batch: int) -> int:
+def samples_needed(shape: Sequence[int], batch: int) -> int:
     """Return the number of images to make: whole batches, more than the caches hold, but not too many."""
     wanted = min(max(1 << 22, 1) // math.prod(shape) + 1, 4096)
     return batch * max(-(-wanted // batch), 2)

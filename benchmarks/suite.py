@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks import drawn, epochs, growth, peers, startup, steps, subjects
+from benchmarks import epochs, growth, peers, random_networks, startup, steps, subjects
 from benchmarks.rows import Row
 from benchmarks.setting import Setting
 from benchmarks.subjects import Subject
@@ -36,7 +36,7 @@ class Choice:
 
 def train(choice: Choice, setting: Setting) -> Iterator[Row]:
     """Time training steps."""
-    names = peers.those(choice.names, "torch", "numpy")
+    names = peers.select_peers(choice.names, "torch", "numpy")
     yield from steps.rows("train", choice.subjects(subjects.standard()), choice.batches or (1, 32, 128), names, setting)
 
 
@@ -48,7 +48,7 @@ def infer(choice: Choice, setting: Setting) -> Iterator[Row]:
 
 def epoch(choice: Choice, setting: Setting) -> Iterator[Row]:
     """Time epochs of fit and of the plainest loop, including fast-mnist, whose whole training is one epoch."""
-    names = _without("torch-compile", peers.those(choice.names, "torch", "numpy"))
+    names = _without("torch-compile", peers.select_peers(choice.names, "torch", "numpy"))
     pairs = _with_batches(choice.subjects(subjects.standard()[:2]), choice.batches)
     if choice.models or choice.batches:
         yield from epochs.epochs(pairs, choice.samples, names, setting)
@@ -75,7 +75,7 @@ def start(choice: Choice, setting: Setting) -> Iterator[Row]:
 
 def memory(choice: Choice, setting: Setting) -> Iterator[Row]:
     """Measure the peak memory of whole training runs."""
-    names = _without("torch-compile", peers.those(choice.names, "torch", "numpy"))
+    names = _without("torch-compile", peers.select_peers(choice.names, "torch", "numpy"))
     for subject in choice.subjects(subjects.standard()[:1]):
         for batch in choice.batches or (32,):
             yield from epochs.memory(subject, batch, choice.samples, names, setting)
@@ -89,7 +89,7 @@ def grow(choice: Choice, setting: Setting) -> Iterator[Row]:
 
 def draw(choice: Choice, setting: Setting) -> Iterator[Row]:
     """Time random networks."""
-    yield from drawn.rows(choice.count, choice.seed, choice.batches, choice.names, setting)
+    yield from random_networks.rows(choice.count, choice.seed, choice.batches, choice.names, setting)
 
 
 def _without(name: str, names: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.data.dataset import Dataset
 from chainrule.engines.numpy.convolution import cross_correlate
-from chainrule.errors import one_of
+from chainrule.errors import unknown_name
 from chainrule.model import Sequential
 from chainrule.optimizers import Optimizer
 from chainrule.schedules import OneCycle
@@ -52,7 +52,7 @@ def rows(setting: Setting, questions: Sequence[str] = (), seeds: int = SEEDS) ->
     """Run the trials of some questions (all by default), and yield their results."""
     for question in questions:
         if question not in QUESTIONS:
-            raise one_of("question", question, QUESTIONS)
+            raise unknown_name("question", question, QUESTIONS)
     for question in questions or QUESTIONS:
         if question == "fourier":
             yield from fourier()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from experiments.rate import Curve
     from experiments.setting import Setting
 
-size = options.together(
+size = options.combine(
     click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Passes over the data."),
     click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Number of training images."),
     options.where,
@@ -33,13 +33,13 @@ def experiment() -> None:
 @size
 def shares(**given: Any) -> None:
     """Train numpy-cnn on all, a half and a sixteenth of MNIST, and compare time and accuracy with its tutorial."""
-    from chainrule.cli.output import duration, percent
+    from chainrule.cli.output import format_duration, format_percent
     from experiments.shares import shares as measured
 
     rows = list(measured(_setting(given)))
     cells = [["share", "images", "epochs", "time", "test accuracy", "time in the tutorial"]]
     for row in rows:
-        figures = [duration(row.seconds), percent(row.accuracy), row.tutorial]
+        figures = [format_duration(row.seconds), format_percent(row.accuracy), row.tutorial]
         cells.append([row.text, f"{row.images:,}", str(row.epochs), *figures])
     names = ("divisor", "images", "epochs", "seconds", "accuracy", "tutorial")
     _show(given, cells, [{name: getattr(row, name) for name in names} for row in rows])
@@ -57,14 +57,14 @@ def claims(questions: tuple[str, ...], seeds: int, **given: Any) -> None:
     A QUESTION is pooling, activation, parameters, order (of the pixels), position (of the digit), padding, kernels,
     optimizer or fourier; by default, all are tested. Training uses few images, unless --limit is given.
     """
-    from chainrule.cli.output import percent
+    from chainrule.cli.output import format_percent
     from experiments.claims import rows
 
     found = list(rows(_setting(given), questions, seeds))
     cells = [["question", "data", "setting", "parameters", "test accuracy", "least", "most", "time"]]
     for row in found:
         ends = (None, None) if row.accuracies is None else (min(row.accuracies), max(row.accuracies))
-        shares = [percent(share, 1) for share in (row.accuracy, *ends)]
+        shares = [format_percent(share, 1) for share in (row.accuracy, *ends)]
         size = "–" if row.parameters is None else f"{row.parameters:,}"
         cells.append([row.question, row.data, row.setting, size, *shares, _short(row.seconds)])
     names = ("question", "data", "setting", "parameters", "accuracies", "seconds")
@@ -88,15 +88,17 @@ def transcripts(markdown: Path | None) -> None:
 @options.picture
 def rate(picture: Path | None, **given: Any) -> None:
     """Train VanillaCNN's network with several rates and batch sizes; print test accuracy after every epoch."""
-    from chainrule.cli import places
-    from chainrule.cli.output import percent
+    from chainrule.cli import run_paths
+    from chainrule.cli.output import format_percent
     from experiments.rate import curves
 
-    places.writable(picture)
+    run_paths.require_writable(picture)
     found = list(curves(_setting(given)))
     cells = [["rate", "batch", *(f"{epoch}" for epoch in range(1, len(found[0].accuracies) + 1))]]
     for curve in found:
-        cells.append([f"{curve.rate:g}", str(curve.batch_size), *(percent(share, 1) for share in curve.accuracies)])
+        cells.append(
+            [f"{curve.rate:g}", str(curve.batch_size), *(format_percent(share, 1) for share in curve.accuracies)]
+        )
     known = [{"rate": one.rate, "batch_size": one.batch_size, "accuracies": one.accuracies} for one in found]
     _show(given, cells, known)
     if picture is not None:
@@ -107,14 +109,19 @@ def rate(picture: Path | None, **given: Any) -> None:
 @size
 def losses(**given: Any) -> None:
     """Train The Independent Code's network on ten digits with either loss; print test accuracy after every epoch."""
-    from chainrule.cli.output import percent
+    from chainrule.cli.output import format_percent
     from experiments.losses import losses as trained
 
     rows = list(trained(_setting(given)))
     cells = [["ending", "loss", "rate", *(f"{epoch}" for epoch in range(1, len(rows[0].accuracies) + 1))]]
     for row in rows:
         cells.append(
-            [row.ending, row.loss.replace("_", " "), f"{row.rate:g}", *(percent(share, 1) for share in row.accuracies)]
+            [
+                row.ending,
+                row.loss.replace("_", " "),
+                f"{row.rate:g}",
+                *(format_percent(share, 1) for share in row.accuracies),
+            ]
         )
     known = [{"ending": row.ending, "loss": row.loss, "rate": row.rate, "accuracies": row.accuracies} for row in rows]
     _show(given, cells, known, words=2)
@@ -146,13 +153,13 @@ def _draw_graphs(folder: Path | None) -> None:
         return
     import numpy as np
 
-    from chainrule.cli import places
-    from chainrule.pictures.files import save
-    from chainrule.pictures.graphs import graphs
+    from chainrule.cli import run_paths
+    from chainrule.figures.files import save
+    from chainrule.figures.graphs import graphs
     from experiments.activations import NAMES, curves
 
     for name in NAMES:
-        places.writable(folder / f"{name}.png")
+        run_paths.require_writable(folder / f"{name}.png")
     x = np.arange(-500, 501) / 100
     for one in curves(x):
         save(graphs(one.title, x, one.y, one.slope), folder / f"{one.name}.png")
@@ -161,13 +168,13 @@ def _draw_graphs(folder: Path | None) -> None:
 def _setting(given: dict[str, Any]) -> "Setting":
     """Return the settings of an experiment, after checking that its Markdown file can be written."""
     from chainrule import engines
-    from chainrule.cli import places
+    from chainrule.cli import run_paths
     from experiments.setting import Setting
 
-    places.writable(given["markdown"])
+    run_paths.require_writable(given["markdown"])
     where = {"folder": given["data_folder"], "offline": given["offline"], "progress": not given["quiet"]}
     engine, threads = engines.find(given["engine"]).name, engines.thread_count(given["threads"])
-    callbacks: Callable[[str], Sequence[Any]] = options.silent if given["quiet"] else options.announced
+    callbacks: Callable[[str], Sequence[Any]] = options.silent_run if given["quiet"] else options.announce_run
     return Setting(given["epochs"], given["limit"], engine, threads, where, callbacks)
 
 
@@ -187,8 +194,8 @@ def _show(given: dict[str, Any], cells: list[list[str]], known: list[dict[str, A
 
 
 def _draw(found: "Sequence[Curve]", picture: Path) -> None:
-    from chainrule.pictures.curves import compare_curves
-    from chainrule.pictures.files import save
+    from chainrule.figures.curves import compare_curves
+    from chainrule.figures.files import save
 
     runs: dict[str, Any] = {}
     for curve in found:
@@ -199,6 +206,6 @@ def _draw(found: "Sequence[Curve]", picture: Path) -> None:
 
 def _short(seconds: float) -> str:
     """Format a time that may be much shorter than a second."""
-    from chainrule.cli.output import duration
+    from chainrule.cli.output import format_duration
 
-    return duration(seconds) if seconds >= 0.1 else f"{1000 * seconds:.1f} ms"
+    return format_duration(seconds) if seconds >= 0.1 else f"{1000 * seconds:.1f} ms"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule import errors
-from chainrule.errors import MOST_LETTERS, ChainruleError, one_line, printable, quoted
+from chainrule.errors import MAX_CHARACTERS, ChainruleError, one_line, printable, quoted
 
 FAMILY = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ChainruleError)]
 
@@ -17,11 +17,11 @@ FAMILY = [kind for kind in vars(errors).values() if isinstance(kind, type) and i
 def test_a_line_whatever_is_quoted(kind: type[ChainruleError], text: str) -> None:
     line = str(kind(text))
     assert not any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in line)
-    assert len(line) <= MOST_LETTERS
+    assert len(line) <= MAX_CHARACTERS
     line.encode()
 
 
-@given(st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), max_size=MOST_LETTERS))
+@given(st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), max_size=MAX_CHARACTERS))
 def test_a_short_line_is_left_alone(text: str) -> None:
     assert one_line(text) == text
 

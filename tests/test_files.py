@@ -30,8 +30,8 @@ def interrupted(*arguments: Any) -> Any:
 
 def test_write_whole_writes_and_replaces(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    files.write_whole(path, b"one")
-    files.write_whole(path, b"two")
+    files.write_atomic(path, b"one")
+    files.write_atomic(path, b"two")
     assert path.read_bytes() == b"two"
     assert os.listdir(tmp_path) == ["file"]
 
@@ -41,10 +41,10 @@ def test_a_full_disk_keeps_the_old_file_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     path = tmp_path / "file"
-    files.write_whole(path, b"old")
+    files.write_atomic(path, b"old")
     monkeypatch.setattr(os, call, full_disk)
     with pytest.raises(RunError) as caught:
-        files.write_whole(path, b"new")
+        files.write_atomic(path, b"new")
     assert str(caught.value) == f"cannot write {path}: No space left on device"
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
@@ -55,10 +55,10 @@ def test_an_interrupt_while_writing_keeps_the_old_file_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     path = tmp_path / "file"
-    files.write_whole(path, b"old")
+    files.write_atomic(path, b"old")
     monkeypatch.setattr(os, call, interrupted)
     with pytest.raises(KeyboardInterrupt):
-        files.write_whole(path, b"new")
+        files.write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
 
@@ -68,13 +68,13 @@ def test_the_content_is_flushed_before_the_renaming(tmp_path: Path, monkeypatch:
     fsync, replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda handle: (calls.append("fsync"), fsync(handle))[1])
     monkeypatch.setattr(os, "replace", lambda *names: (calls.append("replace"), replace(*names))[1])
-    files.write_whole(tmp_path / "file", b"new")
+    files.write_atomic(tmp_path / "file", b"new")
     assert calls == ["fsync", "replace", "fsync"]
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="cannot write"):
-        files.write_whole(tmp_path / "none" / "file", b"")
+        files.write_atomic(tmp_path / "none" / "file", b"")
 
 
 def test_only_torn_files_of_known_names_are_removed(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_only_torn_files_of_known_names_are_removed(tmp_path: Path) -> None:
     others += [f".history.csv.{digits.upper()}.part", f"history.csv.{digits}.part", f".history.csv.{digits}.parts"]
     for name in [*torn, *others]:
         (tmp_path / name).touch()
-    files.remove_torn(tmp_path, ["history.csv", "kernels-*.png"])
+    files.remove_temporary(tmp_path, ["history.csv", "kernels-*.png"])
     assert sorted(os.listdir(tmp_path)) == sorted(others)
 
 
@@ -93,7 +93,7 @@ def test_only_torn_files_of_known_names_are_removed(tmp_path: Path) -> None:
 
 def test_json_round_trip(tmp_path: Path) -> None:
     content = {"a": [1, 2.5, None], "ü": "Σ", "tiny": 5e-324}
-    files.write_whole(tmp_path / "file.json", files.json_bytes(content))
+    files.write_atomic(tmp_path / "file.json", files.json_bytes(content))
     assert files.read_json(tmp_path / "file.json") == content
 
 
@@ -105,7 +105,7 @@ def test_what_is_not_json(tmp_path: Path, content: bytes) -> None:
 
 
 def test_what_json_does_not_have_is_null(tmp_path: Path) -> None:
-    files.write_whole(tmp_path / "file.json", files.json_bytes({"loss": float("nan"), "rates": (float("inf"), 1.5)}))
+    files.write_atomic(tmp_path / "file.json", files.json_bytes({"loss": float("nan"), "rates": (float("inf"), 1.5)}))
     assert json.loads((tmp_path / "file.json").read_text(), parse_constant=pytest.fail) == {
         "loss": None,
         "rates": [None, 1.5],
@@ -114,7 +114,7 @@ def test_what_json_does_not_have_is_null(tmp_path: Path) -> None:
 
 def test_a_name_that_is_not_unicode_is_not_written(tmp_path: Path) -> None:
     for write in (
-        lambda: files.write_whole(tmp_path / "file.json", files.json_bytes({"data": "\udcff.npz"})),
+        lambda: files.write_atomic(tmp_path / "file.json", files.json_bytes({"data": "\udcff.npz"})),
         lambda: files.write_tensors(tmp_path / "file", "model", {}, {"classes": ["\ud800"]}),
     ):
         with pytest.raises(RunError, match="not valid Unicode"):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import chainrule as cr
-from chainrule import network_files, skeletons
+from chainrule import network_files, templates
 from chainrule.check import configurations
 from chainrule.errors import ChainruleError, OptionError, RunError
 
@@ -42,17 +42,17 @@ def written(folder: Path, content: Any, name: str = "mine.json") -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("ending", skeletons.TEXTS)
+@pytest.mark.parametrize("ending", templates.TEXTS)
 def test_a_skeleton_is_a_network(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"mine{ending}"
-    skeletons.write(path)
+    templates.write(path)
     entry = network_files.find(str(path))
     model = entry.build((3, 32, 32), ("cat", "dog"), engine="numpy")
     assert (model.name, model.output_shape, model.classes) == ("mine", (2,), ("cat", "dog"))
     with pytest.raises(RunError, match="exists already"):
-        skeletons.write(path)
+        templates.write(path)
     with pytest.raises(OptionError, match=r"\.py, \.toml, \.json"):
-        skeletons.write(tmp_path / "mine.txt")
+        templates.write(tmp_path / "mine.txt")
 
 
 def test_the_same_network_in_every_form(tmp_path: Path) -> None:

@@ -57,9 +57,9 @@ def test_inference_plan_has_no_dropout_and_takes_running_statistics() -> None:
     plan = network().plan()
     assert names(plan) == ["cross_correlate", "batch_norm_inference", "relu", "max_pool", "dense", "softmax"]
     assert not plan.backward
-    assert not plan.closing
+    assert not plan.deferred
     with pytest.raises(OptionError, match="for inference"):
-        _ = plan.ends
+        _ = plan.loss_tensors
 
 
 def test_losses_other_than_categorical_leave_softmax_apart() -> None:
@@ -71,14 +71,14 @@ def test_losses_other_than_categorical_leave_softmax_apart() -> None:
 def test_every_operation_exists_and_every_gradient_is_written_once() -> None:
     plan = network().plan("categorical_cross_entropy")
     known = {*reference.__all__}
-    assert {*names(plan), *(operation.name for operation in plan.closing)} <= known
+    assert {*names(plan), *(operation.name for operation in plan.deferred)} <= known
     written = [t.name for operation in plan.operations for t in operation.writes if t.kind == "gradient"]
     assert sorted(written) == ["conv1.db", "conv1.dw", "dense1.db", "dense1.dw", "norm1.dbeta", "norm1.dgamma"]
 
 
 def test_whole_batch_operations_are_marked() -> None:
     plan = network().plan("categorical_cross_entropy")
-    whole = {operation.name for operation in (*plan.operations, *plan.closing) if operation.scope == "batch"}
+    whole = {operation.name for operation in (*plan.operations, *plan.deferred) if operation.scope == "batch"}
     assert whole == {"batch_norm", "batch_norm_dw", "batch_norm_dx", "running_statistics"}
 
 

@@ -39,7 +39,7 @@ def test_mix_and_mix_array_are_the_generator(seed: int) -> None:
 
 
 def test_uniform_is_the_mixing_of_its_coordinates() -> None:
-    seed, stream, step, samples = 2**63 - 1, randomness.stream_number("dropout1"), 7, np.array([0, 3, 10**9])
+    seed, stream, step, samples = 2**63 - 1, randomness.stream_key("dropout1"), 7, np.array([0, 3, 10**9])
     found = randomness.uniform(seed, stream, step, samples, 4)
     for row, sample in enumerate(samples.tolist()):
         for element in range(4):
@@ -85,7 +85,7 @@ def test_generators_are_functions_of_purpose_and_coordinates() -> None:
 
 
 def test_stream_numbers_are_those_of_crc32() -> None:
-    assert randomness.stream_number("123456789") == 0xCBF43926  # the check value of CRC-32/ISO-HDLC
+    assert randomness.stream_key("123456789") == 0xCBF43926  # the check value of CRC-32/ISO-HDLC
 
 
 @pytest.mark.parametrize("seed", [0, 11, 2**63 - 1])

@@ -52,16 +52,16 @@ def test_what_is_just_within_bounds() -> None:
     assert strict_json.parse("9223372036854775807") == 2**63 - 1
     deep = "[" * 31 + "1" + "]" * 31
     assert strict_json.parse(deep) == json.loads(deep)
-    assert strict_json.parse("[1]", most_bytes=3) == [1]
+    assert strict_json.parse("[1]", max_bytes=3) == [1]
     with pytest.raises(FormatError, match="JSON of 3 bytes; expected at most 2"):
-        strict_json.parse("[1]", most_bytes=2)
+        strict_json.parse("[1]", max_bytes=2)
 
 
 def test_kinds_of_values() -> None:
-    assert strict_json.of(str, "x", "name") == "x"
-    assert strict_json.several(int, [1, 2], "sizes") == (1, 2)
+    assert strict_json.expect(str, "x", "name") == "x"
+    assert strict_json.expect_list(int, [1, 2], "sizes") == (1, 2)
     for kind, value in ((int, True), (int, 1.0), (str, 1), (list, {}), (dict, [])):
         with pytest.raises(FormatError, match=r"name is .*; expected"):
-            strict_json.of(kind, value, "name")
+            strict_json.expect(kind, value, "name")
     with pytest.raises(FormatError, match="an entry of sizes is '2'; expected a whole number"):
-        strict_json.several(int, [1, "2"], "sizes")
+        strict_json.expect_list(int, [1, "2"], "sizes")

@@ -28,14 +28,14 @@ def rows(draw: st.DrawFn, kind: str) -> np.ndarray:
 @given(rows("one-hot"), st.sampled_from(losses.NAMES), st.sampled_from(ENDINGS))
 def test_rows_with_a_single_one_are_classes(t: np.ndarray, loss: str, ending: str) -> None:
     tasks.check(loss, ending, t)
-    assert tasks.of_targets(loss, ending, t) is tasks.CLASSIFICATION
+    assert tasks.infer_task(loss, ending, t) is tasks.CLASSIFICATION
 
 
 @given(rows("labels"))
 def test_several_ones_are_labels_where_outputs_are_probabilities(t: np.ndarray) -> None:
-    assert tasks.of_targets("binary_cross_entropy", "Sigmoid", t) is tasks.MULTI_LABEL
-    assert tasks.of_targets("half_squared_error", "Sigmoid", t) is tasks.MULTI_LABEL
-    assert tasks.of_targets("half_squared_error", "Dense", t) is tasks.REGRESSION
+    assert tasks.infer_task("binary_cross_entropy", "Sigmoid", t) is tasks.MULTI_LABEL
+    assert tasks.infer_task("half_squared_error", "Sigmoid", t) is tasks.MULTI_LABEL
+    assert tasks.infer_task("half_squared_error", "Dense", t) is tasks.REGRESSION
     with pytest.raises(DataError, match="add up to 1 in every row; the target of sample"):
         tasks.check("categorical_cross_entropy", "Softmax", t)
     with pytest.raises(OptionError, match=r"for several labels end with Sigmoid\(\)"):
@@ -45,17 +45,17 @@ def test_several_ones_are_labels_where_outputs_are_probabilities(t: np.ndarray) 
 @given(rows("numbers"), st.sampled_from(("half_squared_error", "mean_squared_error")), st.sampled_from(ENDINGS))
 def test_other_numbers_are_regression(t: np.ndarray, loss: str, ending: str) -> None:
     tasks.check(loss, ending, t)
-    assert tasks.of_targets(loss, ending, t) is tasks.REGRESSION
+    assert tasks.infer_task(loss, ending, t) is tasks.REGRESSION
     with pytest.raises(DataError, match="targets from 0 to 1"):
         tasks.check("binary_cross_entropy", ending, np.abs(t) + 1.01)
 
 
 def test_one_output_is_a_yes_or_no_or_a_number() -> None:
     t = np.array([[0.0], [1.0], [1.0]])
-    assert tasks.of_targets("binary_cross_entropy", "Sigmoid", t) is tasks.BINARY
-    assert tasks.of_targets("half_squared_error", "Sigmoid", t) is tasks.BINARY
-    assert tasks.of_targets("half_squared_error", "Dense", t) is tasks.REGRESSION
-    assert tasks.of_targets("binary_cross_entropy", "Sigmoid", t * 0.9) is tasks.REGRESSION
+    assert tasks.infer_task("binary_cross_entropy", "Sigmoid", t) is tasks.BINARY
+    assert tasks.infer_task("half_squared_error", "Sigmoid", t) is tasks.BINARY
+    assert tasks.infer_task("half_squared_error", "Dense", t) is tasks.REGRESSION
+    assert tasks.infer_task("binary_cross_entropy", "Sigmoid", t * 0.9) is tasks.REGRESSION
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -74,6 +74,6 @@ def test_a_loss_that_cannot_be_learnt_from_after_an_ending_is_refused(loss: str,
 
 def test_targets_that_the_last_layer_never_gives_are_said() -> None:
     t = np.array([[0.5], [40.0]])
-    assert tasks.out_of_reach("Sigmoid", t) == "targets run from 0.5 to 40, and Sigmoid() at the end gives 0 … 1 only"
-    assert tasks.out_of_reach("ReLU", -t).endswith("gives 0 and more only")
-    assert tasks.out_of_reach("ReLU", t) == tasks.out_of_reach("Dense", -t) == ""
+    assert tasks.range_warning("Sigmoid", t) == "targets run from 0.5 to 40, and Sigmoid() at the end gives 0 … 1 only"
+    assert tasks.range_warning("ReLU", -t).endswith("gives 0 and more only")
+    assert tasks.range_warning("ReLU", t) == tasks.range_warning("Dense", -t) == ""

@@ -14,7 +14,7 @@ from benchmarks.algorithms.fft import Fft
 from benchmarks.algorithms.fft_tiles import FftTiles
 from benchmarks.algorithms.gemm import Gemm
 from benchmarks.algorithms.winograd import Winograd
-from chainrule.errors import one_of
+from chainrule.errors import unknown_name
 
 ALGORITHMS: tuple[Algorithm, ...] = (Direct(), Gemm(), Winograd(2), Winograd(4), Fft(), FftTiles())
 
@@ -24,4 +24,4 @@ def find(name: str) -> Algorithm:
     for algorithm in ALGORITHMS:
         if algorithm.name == name:
             return algorithm
-    raise one_of("algorithm", name, [algorithm.name for algorithm in ALGORITHMS])
+    raise unknown_name("algorithm", name, [algorithm.name for algorithm in ALGORITHMS])

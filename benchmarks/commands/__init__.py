@@ -6,10 +6,10 @@ import click
 
 from benchmarks.commands import options
 from chainrule.cli import options as general
-from chainrule.cli.program import Lazy
+from chainrule.cli.program import LazyGroup
 
 
-class Bench(Lazy):
+class Bench(LazyGroup):
     """The benchmarks; to add one, add a file here and its name to the list."""
 
     folder = "benchmarks.commands"

@@ -58,10 +58,10 @@ def algorithms(
     from benchmarks.algorithms.layer import EXAMPLES, parse
     from benchmarks.algorithms.report import layer_rows, sweep_rows
     from benchmarks.algorithms.worker import Worker
-    from chainrule.cli import places
+    from chainrule.cli import run_paths
     from chainrule.cli.output import json_out
 
-    places.writable(markdown)
+    run_paths.require_writable(markdown)
     rule = int(padding) if padding.isascii() and padding.isdigit() else padding
     layer = parse(EXAMPLES[one_dimensional] if written is None else written, batch, rule, one_dimensional)
     title = f"{layer.text}, padding {padding}, batch {batch}, {dtype}"

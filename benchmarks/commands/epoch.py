@@ -10,7 +10,7 @@ from chainrule.cli import options as general
 
 
 @click.command(short_help="Time an epoch of fit on MNIST.")
-@options.usual(rounds=3)
+@options.default_options(rounds=3)
 @options.samples
 @click.option(
     "--seeds",

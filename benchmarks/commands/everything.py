@@ -28,10 +28,10 @@ TITLES = {
 def run(given: Mapping[str, Any], markdown: Path | None) -> None:
     """Run the benchmarks, print their tables, and write the page if one is named."""
     from benchmarks.commands import tables
-    from chainrule.cli import places
+    from chainrule.cli import run_paths
     from chainrule.cli.output import json_out
 
-    places.writable(markdown)
+    run_paths.require_writable(markdown)
     works = [work for work in TITLES if markdown is not None or work not in ("growth", "drawn", "engines")]
     found: dict[str, list[Row]] = {}
     for work in works:

@@ -10,7 +10,7 @@ from chainrule.cli import options as general
 
 
 @click.command(short_help="Measure the peak memory of a training run.")
-@options.usual(rounds=1)
+@options.default_options(rounds=1)
 @options.samples
 @general.where
 def memory(**given: Any) -> None:

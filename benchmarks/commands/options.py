@@ -45,7 +45,7 @@ samples = click.option(
 )
 
 
-def usual(rounds: int = 20) -> Callable[[F], F]:
+def default_options(rounds: int = 20) -> Callable[[F], F]:
     """Return the options of every benchmark as one decorator, with a default number of rounds."""
     turns = click.option(
         "--rounds",
@@ -55,7 +55,7 @@ def usual(rounds: int = 20) -> Callable[[F], F]:
         metavar="N",
         help="Rounds, in each of which every contender has a turn.",
     )
-    return options.together(models, batches, peers, threads, turns, options.quiet, options.as_json)
+    return options.combine(models, batches, peers, threads, turns, options.quiet, options.as_json)
 
 
 Watch = Callable[[str, float], None]
@@ -72,7 +72,7 @@ def watched(quiet: bool) -> Generator[Watch]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _spoken
+        yield _report_share
         return
     columns = (BarColumn(20), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:
@@ -81,10 +81,10 @@ def watched(quiet: bool) -> Generator[Watch]:
 
 
 @cache
-def _said(text: str) -> None:
+def _report(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _spoken(text: str, share: float) -> None:
+def _report_share(text: str, share: float) -> None:
     """Print each new text once, if stderr is not a terminal."""
-    _said(text)
+    _report(text)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from benchmarks import drawn
-from chainrule.cli.output import NONE, count, percent, table
+from benchmarks import random_networks
+from chainrule.cli.output import NONE, format_count, format_percent, table
 
 if TYPE_CHECKING:
     from benchmarks.rows import Row
@@ -36,8 +36,8 @@ RATIO: Column = ("ratio", lambda row: NONE if row.ratio is None else f"{row.rati
 SPEEDS: tuple[Column, ...] = (
     ("GFLOP/s", lambda row: _number(row.more.get("ours_gflops"))),
     ("theirs", lambda row: _number(row.more.get("theirs_gflops"))),
-    ("of the peak", lambda row: percent(row.more.get("ours_share"), 0)),
-    ("theirs", lambda row: percent(row.more.get("theirs_share"), 0)),
+    ("of the peak", lambda row: format_percent(row.more.get("ours_share"), 0)),
+    ("theirs", lambda row: format_percent(row.more.get("theirs_share"), 0)),
 )
 STEPS = (MODEL, BATCH, PEER, OURS, THEIRS, RATIO, *SPEEDS)
 
@@ -48,8 +48,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "epoch": (
         *(MODEL, BATCH, PEER, OURS, THEIRS, RATIO),
         ("images", lambda row: f"{row.more['samples']:,}" if row.more["samples"] else "all"),
-        ("accuracy", lambda row: percent(row.more.get("ours_accuracy"))),
-        ("theirs", lambda row: percent(row.more.get("theirs_accuracy"))),
+        ("accuracy", lambda row: format_percent(row.more.get("ours_accuracy"))),
+        ("theirs", lambda row: format_percent(row.more.get("theirs_accuracy"))),
     ),
     "startup": (
         ("what", lambda row: row.more["what"]),
@@ -79,23 +79,23 @@ def cells(rows: "Sequence[Row]") -> list[list[str]]:
     """Return the table of one benchmark's rows, its heading first; for random networks only the worst ten."""
     columns = COLUMNS[rows[0].work]
     if rows[0].work == "drawn":
-        rows = drawn.against_the_quickest(rows)[:WORST]
+        rows = random_networks.ratios_to_fastest(rows)[:WORST]
     return [[head for head, _ in columns], *([cell(row) for _, cell in columns] for row in rows)]
 
 
 def notes(rows: "Sequence[Row]") -> list[str]:
     """Return a line for every missing contender, and notes on the peak of the machine and the means."""
     found = [f"missing: {' '.join(_named(row))}: {row.missing}" for row in rows if row.missing]
-    found += drawn.geometric_means(rows) if rows[0].work == "drawn" else _against_the_best(rows)
+    found += random_networks.geometric_means(rows) if rows[0].work == "drawn" else _ratio_notes(rows)
     best = rows[0].more
     if best.get("machine_gemm_gflops"):
         fma, gemm = (_number(best[f"machine_{what}_gflops"]) for what in ("fma", "gemm"))
         what = f"multiply-adds in registers {fma} GFLOP/s, NumPy's product of large matrices {gemm}"
-        found.append(f"the peak of this machine, {count(best['threads'], 'thread')}: {what}")
+        found.append(f"the peak of this machine, {format_count(best['threads'], 'thread')}: {what}")
     return found
 
 
-def _against_the_best(rows: "Sequence[Row]") -> list[str]:
+def _ratio_notes(rows: "Sequence[Row]") -> list[str]:
     """Return the ratios to the fastest PyTorch variant, if several were timed."""
     ratios: dict[tuple[str, str], list[float]] = {}
     for row in rows:

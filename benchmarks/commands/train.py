@@ -9,7 +9,7 @@ from benchmarks.commands.running import run
 
 
 @click.command(short_help="Time a training step of fit.")
-@options.usual()
+@options.default_options()
 def train(**given: Any) -> None:
     """Time a training step of fit, and of PyTorch: forward, loss, backward, fused update.
 

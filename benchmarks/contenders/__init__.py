@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from benchmarks.subjects import Subject
-from chainrule.errors import one_of
+from chainrule.errors import unknown_name
 
 OURS = ("numba", "numpy")
 TORCH = ("torch", "torch-channels-last", "torch-compile")
@@ -74,6 +74,6 @@ def make(task: Task) -> Any:
     """Import and make the contender for a task."""
     family = "ours" if task.who in OURS else "torch" if task.who in TORCH else task.who
     if (task.work, family) not in PLACES:
-        raise one_of("contender", f"{task.work} {task.who}", [" ".join(pair) for pair in PLACES])
+        raise unknown_name("contender", f"{task.work} {task.who}", [" ".join(pair) for pair in PLACES])
     module, _, name = PLACES[task.work, family].partition(":")
     return getattr(importlib.import_module(f"benchmarks.contenders.{module}"), name)(task)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.contenders import Task
-from benchmarks.subjects import enough, images
+from benchmarks.subjects import images, samples_needed
 from chainrule.data.normalisation import Normalisation
 from chainrule.engines import Array
 from chainrule.training.samples import Samples
@@ -25,7 +25,7 @@ def prepare(task: Task) -> Prepared:
     """Make the images for a task, which are the same for every contender."""
     model = task.subject.build("numpy", 1)
     classes = model.output_shape[-1]
-    samples = Samples.of(*images(model.input_shape, classes, enough(model.input_shape, task.batch)), classes)
+    samples = Samples.of(*images(model.input_shape, classes, samples_needed(model.input_shape, task.batch)), classes)
     normalisation = Normalisation.fit(task.subject.steps(task.batch).normalise, samples.x)
     x, t = samples.batch(np.arange(len(samples)), normalisation, model.dtype)
     return Prepared(samples, normalisation, x, t)
@@ -34,7 +34,7 @@ def prepare(task: Task) -> Prepared:
 def first_step(task: Task, given: Prepared) -> tuple[float, Array]:
     """Compute mean loss and flat gradient of the first batch, without dropout."""
     model = task.subject.build("numpy", 1, dropout=False)
-    program = model.ready(model.plan(task.subject.steps(task.batch).loss))
+    program = model.compile(model.plan(task.subject.steps(task.batch).loss))
     losses, _, gradient = program.gradients(given.x[: task.batch], given.t[: task.batch], seed=0, step=1)
     return float(losses.mean(dtype=np.float64)), gradient
 

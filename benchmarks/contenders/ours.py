@@ -10,7 +10,7 @@ from chainrule.training.progress import ProgressBar
 from chainrule.training.step import Outcome
 
 
-class Turn(Callback):
+class TimedSteps(Callback):
     """Callback for one turn: some warm-up steps, then the timed steps, then a stop.
 
     All turns share one progress bar. It is redrawn when a tenth of a second has passed since it was last drawn, which
@@ -58,13 +58,13 @@ class Training:
         """Return the relative difference of loss and gradient of the first step."""
         model = self._task.subject.build(self._task.who, self._task.threads, dropout=False)
         batch = self._task.batch
-        program = model.ready(model.plan(self._trainer.recipe.loss))
+        program = model.compile(model.plan(self._trainer.recipe.loss))
         losses, _, gradient = program.gradients(self._given.x[:batch], self._given.t[:batch], seed=0, step=1)
         return step_difference(self._task, self._given, float(losses.mean()), gradient)
 
     def run(self, repetitions: int, warm_ups: int) -> float:
         """Continue training for a turn, and return the seconds of its timed steps."""
-        turn = Turn(self._bar, repetitions, warm_ups)
+        turn = TimedSteps(self._bar, repetitions, warm_ups)
         self._trainer.stop = False
         self._trainer.run([turn])
         return turn.seconds

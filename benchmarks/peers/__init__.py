@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import metadata
 
-from chainrule.errors import OptionError, one_of
+from chainrule.errors import OptionError, unknown_name
 
 FAMILIES = {
     "torch": ("torch", "torch-channels-last", "torch-compile"),
@@ -29,7 +29,7 @@ def chosen(text: str) -> list[str]:
     found: list[str] = []
     for word in (word.strip() for word in text.split(",") if word.strip()):
         if word not in NAMES:
-            raise one_of("peer", word, NAMES)
+            raise unknown_name("peer", word, NAMES)
         found += [name for name in FAMILIES.get(word, (word,)) if name not in found]
     if not found:
         raise OptionError(f"peers {text!r}: expected at least one of {', '.join(NAMES)}")
@@ -54,6 +54,6 @@ def versions() -> str:
     return found
 
 
-def those(names: Sequence[str], *families: str) -> list[str]:
+def select_peers(names: Sequence[str], *families: str) -> list[str]:
     """Return the names that belong to some families."""
     return [name for name in names if any(name in FAMILIES[family] for family in families)]

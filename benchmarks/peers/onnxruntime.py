@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.unlike import unlike
+from benchmarks.peers.differences import difference_reason
 from chainrule.engines import Array
 from chainrule.network import Network
 from chainrule.plan import Operation, Plan, Tensor
@@ -55,7 +55,7 @@ def model(network: Network, plan: Plan) -> Any:
     for operation in plan.forward:
         source = operation.reads[0]
         if operation.name not in NODES:
-            raise unlike("ONNX", operation.name, NODES)
+            raise difference_reason("ONNX", operation.name, NODES)
         if source is not None:
             _reshape(graph, shape, source.shape)
         NODES[operation.name](graph, operation)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.unlike import unlike
+from benchmarks.peers.differences import difference_reason
 from chainrule.engines import Array
 from chainrule.network import Network
 from chainrule.plan import Operation, Plan, Tensor
@@ -75,7 +75,7 @@ def translate(network: Network, plan: Plan) -> Translation:
             break
         found.modules += _shaped(shape, source.shape)
         if operation.name not in MODULES:
-            raise unlike("PyTorch", operation.name, MODULES)
+            raise difference_reason("PyTorch", operation.name, MODULES)
         found.modules += MODULES[operation.name](found, operation)
         shape = result.shape
     found.modules += _shaped(shape, plan.output.shape)
@@ -205,14 +205,14 @@ def _dense(made: Translation, operation: Operation) -> list[Any]:
 
 def _max_pool(made: Translation, operation: Operation) -> list[Any]:
     options = operation.attributes
-    even = _usual(options)
+    even = _is_default(options)
     if even is not None:
         return [nn.MaxPool2d(options["window"], options["stride"], even)]
     before = nn.ConstantPad2d(_edges(options["padding"]), -math.inf)
     return [before, nn.MaxPool2d(options["window"], options["stride"])]
 
 
-def _usual(options: Any) -> tuple[int, int] | None:
+def _is_default(options: Any) -> tuple[int, int] | None:
     """Return the padding of a pooling if PyTorch supports it (symmetric, and at most half the window), else None."""
     even = _even(options["padding"])
     fits = even is not None and all(2 * p <= w for p, w in zip(even, options["window"], strict=True))
@@ -221,7 +221,7 @@ def _usual(options: Any) -> tuple[int, int] | None:
 
 def _average_pool(made: Translation, operation: Operation) -> list[Any]:
     options, source = operation.attributes, operation.reads[0]
-    even = _usual(options)
+    even = _is_default(options)
     if even is None and source is not None:
         dtype = getattr(torch, str(made.network.dtype))
         return [PaddedMean(operation, source.shape[1:], dtype)]  # pyright: ignore[reportArgumentType]
@@ -233,7 +233,7 @@ def _average_pool(made: Translation, operation: Operation) -> list[Any]:
 def _batch_norm(made: Translation, operation: Operation) -> list[Any]:
     source, gamma, beta, *_ = operation.reads
     layer = operation.writes[0].name.rpartition(".")[0]
-    closing = [each for each in made.plan.closing if each.writes[0].name == f"{layer}.running_mean"]
+    closing = [each for each in made.plan.deferred if each.writes[0].name == f"{layer}.running_mean"]
     kind = nn.BatchNorm2d if source is not None and len(source.shape) == 3 else nn.BatchNorm1d
     weight = made.parameter(gamma)
     norm = kind(len(weight), operation.attributes["epsilon"], closing[0].attributes["momentum"] if closing else 0.1)

@@ -35,7 +35,7 @@ LOSSES: dict[str, Loss] = {
 
 def ending(plan: Plan) -> str:
     """Return the loss operation of a training plan, which may be softmax fused with cross-entropy."""
-    _, loss, _ = plan.ends
+    _, loss, _ = plan.loss_tensors
     return next(operation.name for operation in plan.forward if loss in operation.writes)
 
 

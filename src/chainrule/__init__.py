@@ -12,6 +12,7 @@ Names are imported on first use, so that `import chainrule` is fast.
 """
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from chainrule.version import __version__ as __version__
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from chainrule.layers import Conv1D as Conv1D
     from chainrule.layers import Conv2D as Conv2D
     from chainrule.layers import ConvTranspose2D as ConvTranspose2D
+    from chainrule.layers import CustomLayer as CustomLayer
     from chainrule.layers import Dense as Dense
     from chainrule.layers import Dropout as Dropout
     from chainrule.layers import Flatten as Flatten
@@ -57,7 +59,6 @@ if TYPE_CHECKING:
     from chainrule.layers import LeakyReLU as LeakyReLU
     from chainrule.layers import MaxPool1D as MaxPool1D
     from chainrule.layers import MaxPool2D as MaxPool2D
-    from chainrule.layers import Own as Own
     from chainrule.layers import ReLU as ReLU
     from chainrule.layers import Reshape as Reshape
     from chainrule.layers import Sigmoid as Sigmoid
@@ -81,6 +82,8 @@ if TYPE_CHECKING:
     from chainrule.training.callbacks import Callback as Callback
     from chainrule.training.recipe import Recipe as Recipe
 
+RENAMED = {"Own": "CustomLayer"}  # former names, which still work
+
 MODULES = ("data", "errors", "initializers", "losses", "optimizers", "reference", "schedules", "zoo")
 
 PLACES = {
@@ -94,7 +97,7 @@ PLACES = {
     "chainrule.layers": (
         "Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Conv1D Conv2D ConvTranspose2D Dense Dropout "
         "Flatten GELU GlobalAveragePool1D GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D LeakyReLU MaxPool1D "
-        "MaxPool2D Own ReLU Reshape Sigmoid Softmax SumPool1D SumPool2D Tanh"
+        "MaxPool2D CustomLayer ReLU Reshape Sigmoid Softmax SumPool1D SumPool2D Tanh"
     ),
     "chainrule.model": "Sequential load",
     "chainrule.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",
@@ -110,6 +113,9 @@ __all__ = sorted([*MODULES, *_PLACE_OF, "__version__"])  # pyright: ignore[repor
 
 def __getattr__(name: str) -> Any:
     """Import a public name on first use."""
+    if name in RENAMED:
+        warnings.warn(f"{__name__}.{name} is now {RENAMED[name]}", DeprecationWarning, stacklevel=2)
+        return getattr(importlib.import_module(__name__), RENAMED[name])
     if name in MODULES:
         return importlib.import_module(f"chainrule.{name}")
     if name in _PLACE_OF:

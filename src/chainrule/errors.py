@@ -2,7 +2,7 @@
 
 import re
 
-MOST_LETTERS = 300
+MAX_CHARACTERS = 300
 # control characters, line and paragraph separators, bidirectional overrides, lone surrogates
 HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -49,7 +49,7 @@ class EngineError(ChainruleError):
     """A compiled program that does not match its plan: a bug in this library, caught before anything was computed."""
 
 
-def one_of(what: str, given: object, known: list[str] | tuple[str, ...]) -> OptionError:
+def unknown_name(what: str, given: object, known: list[str] | tuple[str, ...]) -> OptionError:
     """Return the error for an unknown name, which quotes it and lists the known ones."""
     return OptionError(f"unknown {what} {quoted(given)}; known: {', '.join(known)}")
 
@@ -59,7 +59,7 @@ def printable(text: str) -> str:
     return HARMFUL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
-def one_line(text: str, most: int = MOST_LETTERS) -> str:
+def one_line(text: str, most: int = MAX_CHARACTERS) -> str:
     """Return a text as one printable line of at most ``most`` characters; a longer one is cut in its middle."""
     if len(text) > 4 * most:  # do not escape what is cut anyway
         text = f"{text[: 2 * most]} … {text[-2 * most :]}"

@@ -32,7 +32,7 @@ Array = NDArray[Any]
 
 VERSION = 1
 KEY = "chainrule"  # the only key in the metadata of a tensor file
-MOST_HEADER = 4 << 20  # bytes; safetensors' own bound is 100 MB, which takes seconds and a gigabyte to parse
+MAX_HEADER = 4 << 20  # bytes; safetensors' own bound is 100 MB, which takes seconds and a gigabyte to parse
 FORMULAS = (
     "=",
     "+",
@@ -47,17 +47,17 @@ FORMULAS = (
     "＠",
 )  # first characters of a formula in a spreadsheet
 FLOATS = ("F16", "F32", "F64")
-TORN = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.part")  # the temporary file of `write_whole`
+TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.part")  # the temporary file of `write_atomic`
 
 
-def path_of(given: Any) -> Path:
+def as_path(given: Any) -> Path:
     """Return a path from a string or a path-like object; OptionError for an empty string or anything else."""
     if not isinstance(given, str | os.PathLike) or (isinstance(given, str) and not given):
         raise OptionError(f"path {quoted(given)}: expected the name of a file or folder")
     return Path(cast("str | os.PathLike[str]", given))
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_atomic(path: Path, content: bytes) -> None:
     """Write a file atomically; RunError on failure, with the old file intact."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
@@ -91,33 +91,33 @@ def _write(path: Path, content: bytes, flags: int) -> None:
         os.close(handle)
 
 
-def remove_torn(folder: Path, names: Iterable[str]) -> None:
+def remove_temporary(folder: Path, names: Iterable[str]) -> None:
     """Remove the temporary files that a killed process left in a folder, for files of these names (``*`` allowed).
 
     No other process may be writing files of these names at the time.
     """
     known = list(names)
     for torn in folder.glob(".*.part"):
-        found = TORN.fullmatch(torn.name)
+        found = TEMPORARY.fullmatch(torn.name)
         if found and any(fnmatchcase(found["name"], name) for name in known):
             with suppress(OSError):
                 torn.unlink()
 
 
-def plain(content: Any) -> Any:
+def without_nonfinite(content: Any) -> Any:
     """Return the content with None in place of NaN and the infinities, which JSON does not have."""
     if isinstance(content, float):
         return content if math.isfinite(content) else None
     if isinstance(content, Mapping):
-        return {name: plain(value) for name, value in cast(Mapping[str, Any], content).items()}
+        return {name: without_nonfinite(value) for name, value in cast(Mapping[str, Any], content).items()}
     if isinstance(content, (list, tuple)):
-        return [plain(value) for value in cast(list[Any], content)]
+        return [without_nonfinite(value) for value in cast(list[Any], content)]
     return content
 
 
 def json_bytes(content: Any) -> bytes:
     """Return indented JSON; RunError when a string in it, such as a file name, is not valid Unicode."""
-    return _encoded(json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    return _encoded(json.dumps(without_nonfinite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _encoded(text: str) -> bytes:
@@ -143,23 +143,23 @@ def _without_formula(cell: Any) -> Any:
 def read_json(path: Path) -> Any:
     """Read a JSON file; FormatError when it is not JSON or exceeds the bounds of `strict_json`."""
     try:
-        return strict_json.parse(read_bytes(path, strict_json.MOST_BYTES, FormatError))
+        return strict_json.parse(read_bytes(path, strict_json.MAX_BYTES, FormatError))
     except FormatError as error:
         text = str(error)
         raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
 
 
-def write_tensors(path: Path, kind: str, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> None:
+def write_tensors(path: Path, kind: str, tensors: Mapping[str, Array], description: Mapping[str, Any]) -> None:
     """Write tensors and a JSON description of them as one file of a kind: "model" or "checkpoint"."""
-    write_whole(path, tensor_bytes(kind, tensors, about))
+    write_atomic(path, tensor_bytes(kind, tensors, description))
 
 
-def tensor_bytes(kind: str, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> bytes:
+def tensor_bytes(kind: str, tensors: Mapping[str, Array], description: Mapping[str, Any]) -> bytes:
     """Return the bytes that `write_tensors` writes."""
     from safetensors.numpy import save
 
     whole = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
-    text = json.dumps(about, ensure_ascii=False, sort_keys=True)
+    text = json.dumps(description, ensure_ascii=False, sort_keys=True)
     _encoded(text)
     metadata = {"format": f"chainrule {kind} {VERSION}", "about": text, "sha256": _checksum(whole, text)}
     return save(whole, {KEY: json.dumps(metadata, ensure_ascii=False)})
@@ -167,26 +167,26 @@ def tensor_bytes(kind: str, tensors: Mapping[str, Array], about: Mapping[str, An
 
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
     """Read tensors and their description from a file; FormatError when it is damaged or of another kind."""
-    tensors, entries = _opened(path)
-    metadata = _object(path, entries.get(KEY, "{}"))
+    tensors, entries = _read_safetensors(path)
+    metadata = _parse_object(path, entries.get(KEY, "{}"))
     expected = f"chainrule {kind} {VERSION}"
     if metadata.get("format") != expected:
         raise FormatError(f"{path}: expected a {expected!r} file, found {quoted(metadata.get('format'))}")
     about = metadata.get("about")
     if not isinstance(about, str) or metadata.get("sha256") != _checksum(tensors, about):
         raise FormatError(f"{path}: the checksum does not match; the file is damaged")
-    return tensors, _object(path, about)
+    return tensors, _parse_object(path, about)
 
 
-def _opened(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
+def _read_safetensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     """Read the tensors and the metadata of a safetensors file."""
     from safetensors import safe_open
 
     tensors: dict[str, Array] = {}
     with reading(path, "safetensors file", FormatError) as stream:
         header = int.from_bytes(stream.read(8), "little")
-        if header > MOST_HEADER:
-            found = f"a header of {header} bytes; expected at most {MOST_HEADER}"
+        if header > MAX_HEADER:
+            found = f"a header of {header} bytes; expected at most {MAX_HEADER}"
             raise FormatError(f"{path}: damaged safetensors file ({found})")
         opened: Any = safe_open(path, "np")
         with opened as file:
@@ -199,10 +199,10 @@ def _opened(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     return tensors, entries
 
 
-def _object(path: Path, text: str) -> dict[str, Any]:
+def _parse_object(path: Path, text: str) -> dict[str, Any]:
     """Parse a JSON text of the metadata that must be an object."""
     try:
-        return strict_json.entries(strict_json.parse(text), "its content")
+        return strict_json.expect_object(strict_json.parse(text), "its content")
     except FormatError as error:
         raise FormatError(f"{path}: the metadata are damaged: {error}") from None
 

@@ -10,15 +10,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import OptionError, one_of
+from chainrule.errors import OptionError, unknown_name
 
 
 @dataclass(frozen=True)
 class Fans:
     """Number of connections into and out of one neuron of a layer."""
 
-    into: int
-    out: int
+    fan_in: int
+    fan_out: int
 
 
 class Initializer(Protocol):
@@ -43,29 +43,29 @@ def glorot_uniform(shape: tuple[int, ...], fans: Fans, generator: np.random.Gene
     For a kernel, fan_in + fan_out = (C_in + C_out)·K², which is VanillaCNN's (1+6)·5² and (6+12)·5².
     Source   VanillaCNN eq. 7, 9, 11; Glorot and Bengio 2010
     """
-    bound = math.sqrt(6 / (fans.into + fans.out))
+    bound = math.sqrt(6 / (fans.fan_in + fans.fan_out))
     return generator.uniform(-bound, bound, shape)
 
 
 def he_normal(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
     """Draw from N(0, 2 / fan_in), which preserves the variance through ReLU.   Source   He et al. 2015"""
-    return generator.normal(0.0, math.sqrt(2 / fans.into), shape)
+    return generator.normal(0.0, math.sqrt(2 / fans.fan_in), shape)
 
 
 def he_uniform(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
     """Draw from U(±√(6 / fan_in)).   Source   He et al. 2015"""
-    bound = math.sqrt(6 / fans.into)
+    bound = math.sqrt(6 / fans.fan_in)
     return generator.uniform(-bound, bound, shape)
 
 
 def lecun_normal(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
     """Draw from N(0, 1 / fan_in).   Source   LeCun et al. 1998"""
-    return generator.normal(0.0, math.sqrt(1 / fans.into), shape)
+    return generator.normal(0.0, math.sqrt(1 / fans.fan_in), shape)
 
 
 def lecun_uniform(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
     """Draw from U(±√(1 / fan_in)), PyTorch's default for weights."""
-    bound = math.sqrt(1 / fans.into)
+    bound = math.sqrt(1 / fans.fan_in)
     return generator.uniform(-bound, bound, shape)
 
 
@@ -91,7 +91,7 @@ def find(name: str) -> Initializer:
         return NAMED[name]
     kind, _, std = name.partition(":")
     if kind != "normal":
-        raise one_of("initialiser", name, [*NAMED, "normal", "normal:STD"])
+        raise unknown_name("initialiser", name, [*NAMED, "normal", "normal:STD"])
     try:
         value = float(std or 1.0)
     except ValueError:

@@ -15,7 +15,7 @@ from chainrule.plan import Operation, Plan, Tensor
 
 
 class Interpreter:
-    """A plan made ready to run; see `engines.Pass`.
+    """A plan made ready to run; see `engines.CompiledPlan`.
 
     layout   name of a parameter or running statistic → its first and last index in its flat buffer
     threads  threads of NumPy's matrix products during a run; None: as many as they use anyway
@@ -43,18 +43,18 @@ class Interpreter:
         """Return the output for a batch x; a training plan also needs its targets t."""
         self._begin(x, {"batch": len(x), "first": 0, "seed": seed, "step": step})
         if t is not None:
-            self.values[self.plan.ends[0].storage] = t
-        with blas.limited(self._threads):
+            self.values[self.plan.loss_tensors[0].storage] = t
+        with blas.limit_threads(self._threads):
             self._walk(self.plan.forward)
         return self.read(self.plan.output)
 
     def gradients(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[Array, Array, Array]:
         """Return losses, hits and the flat gradient of the mean loss."""
         self._begin(x, {"batch": len(x), "first": 0, "seed": seed, "step": step})
-        target, loss, correct = self.plan.ends
+        target, loss, correct = self.plan.loss_tensors
         self.values[target.storage] = t
         self._gradient[:] = 0
-        with blas.limited(self._threads):
+        with blas.limit_threads(self._threads):
             self._walk(self.plan.operations)
         return self.read(loss), self.read(correct), self._gradient
 
@@ -80,9 +80,9 @@ class Interpreter:
         self._walk(self.plan.backward)
         return self._gradient
 
-    def close(self) -> None:
+    def commit_statistics(self) -> None:
         """Write the running statistics of the last batch."""
-        self._walk(self.plan.closing)
+        self._walk(self.plan.deferred)
 
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any]

@@ -10,8 +10,8 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-PATIENCE = 120.0  # seconds to wait for a process that holds a lock and does not go on
-PAUSE = 0.01  # seconds between two looks at a lock
+LOCK_TIMEOUT = 120.0  # seconds to wait for a process that holds a lock and does not go on
+POLL_INTERVAL = 0.01  # seconds between two looks at a lock
 IN_USE = 0  # the byte that every process which uses the folder of the file has locked, shared
 NAMES = 1 << 30  # bytes after it, one for each name
 
@@ -40,14 +40,14 @@ class ThreadLock:
 _thread_locks: "weakref.WeakSet[ThreadLock]" = weakref.WeakSet()
 
 
-def _free_all() -> None:
+def _reset_after_fork() -> None:
     """Replace all locks between threads by free ones, in a process that has one thread."""
     for lock in list(_thread_locks):
         lock.lock = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_free_all)
+    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 class Locks:
@@ -59,19 +59,19 @@ class Locks:
 
     def __init__(self, file: Path) -> None:
         self._handle: int | None = None
-        self._held: dict[int, int] = {}  # how often this process holds each byte
-        self._changing = threading.Lock()
+        self._holding: dict[int, int] = {}  # how often this process holds each byte
+        self._mutex = threading.Lock()
         with suppress(OSError):
             self._handle = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
             _share(self._handle, IN_USE)
 
     @contextmanager
-    def held(self, name: str, patience: float = PATIENCE) -> Generator[bool]:
+    def hold(self, name: str, patience: float = LOCK_TIMEOUT) -> Generator[bool]:
         """Keep other processes out while it lasts; False when one was still in after `patience` seconds."""
         byte = 1 + int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % NAMES
         end = time.monotonic() + patience
         while not (got := self._take(byte)) and time.monotonic() < end:
-            time.sleep(PAUSE)
+            time.sleep(POLL_INTERVAL)
         try:
             yield got
         finally:
@@ -81,25 +81,25 @@ class Locks:
     def _take(self, byte: int) -> bool:
         if self._handle is None:
             return True
-        with self._changing:
-            if byte not in self._held and not _lock(self._handle, byte):
+        with self._mutex:
+            if byte not in self._holding and not _lock(self._handle, byte):
                 return False
-            self._held[byte] = self._held.get(byte, 0) + 1
+            self._holding[byte] = self._holding.get(byte, 0) + 1
             return True
 
     def _free(self, byte: int) -> None:
         if self._handle is None:
             return
-        with self._changing:
-            self._held[byte] -= 1
-            if not self._held[byte]:
-                del self._held[byte]
+        with self._mutex:
+            self._holding[byte] -= 1
+            if not self._holding[byte]:
+                del self._holding[byte]
                 _unlock(self._handle, byte)
 
     def forget(self) -> None:
         """Hold nothing in a forked process: locks stay with the parent."""
-        self._changing = threading.Lock()
-        self._held.clear()
+        self._mutex = threading.Lock()
+        self._holding.clear()
 
 
 def in_use(file: Path) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
 from chainrule.engines import Array, Engine
-from chainrule.errors import OptionError, one_of
+from chainrule.errors import OptionError, unknown_name
 from chainrule.plan import Builder, Tensor
 from chainrule.student.interface import OWN
 from chainrule.student.losses import TrainableLoss
@@ -23,7 +23,7 @@ NAMES = (
 )
 
 
-class OwnLoss:
+class CustomLoss:
     """A custom loss: a class or an object with ``forward(p, t)`` and ``backward()``, or a pair of functions
     ``forward(p, t)`` and ``backward(p, t)``; see docs/training.md.
 
@@ -35,9 +35,9 @@ class OwnLoss:
         self.name = name or (self.code.name if self.code else "a loss")
 
     @staticmethod
-    def absent(name: str) -> "OwnLoss":
+    def absent(name: str) -> "CustomLoss":
         """Return a placeholder for a custom loss of which a file holds only the name."""
-        return OwnLoss(None, name)
+        return CustomLoss(None, name)
 
     def losses(self, p: Array, t: Array) -> Array:
         """Return the loss of each sample, (N,)."""
@@ -73,7 +73,7 @@ class ForwardBackward(Protocol):
         ...
 
 
-Loss: TypeAlias = str | OwnLoss
+Loss: TypeAlias = str | CustomLoss
 LossLike: TypeAlias = Loss | ForwardBackward | type | tuple[Callable[..., Any], Callable[..., Any]]
 
 
@@ -81,37 +81,37 @@ def find(name: str) -> str:
     """Return the name of a known loss in its usual form; hyphens may stand for underscores."""
     known = name.replace("-", "_") if isinstance(name, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]
     if known not in NAMES:
-        raise one_of("loss", name, NAMES)
+        raise unknown_name("loss", name, NAMES)
     return known
 
 
 def choose(loss: Any) -> Loss:
-    """Return the loss of a name, or the `OwnLoss` of a custom loss."""
-    if isinstance(loss, OwnLoss):
+    """Return the loss of a name, or the `CustomLoss` of a custom loss."""
+    if isinstance(loss, CustomLoss):
         return loss
     if not isinstance(loss, str):
-        return OwnLoss(loss)
-    return OwnLoss.absent(loss.removesuffix(OWN)) if loss.endswith(OWN) else find(loss)
+        return CustomLoss(loss)
+    return CustomLoss.absent(loss.removesuffix(OWN)) if loss.endswith(OWN) else find(loss)
 
 
-def check_ending(loss: Loss, ending: str, outputs: int) -> None:
+def check_ending(loss: Loss, last_layer: str, outputs: int) -> None:
     """Raise OptionError for a loss that cannot work after the last layer, whatever the targets are.
 
     Categorical cross-entropy depends only on the output of the true class. Outputs that are not normalised to sum to 1
     are all driven to 1: the loss becomes 0 and nothing is learnt.
     """
-    if isinstance(loss, OwnLoss):
+    if isinstance(loss, CustomLoss):
         return
-    if ending == "Softmax" and outputs == 1:
+    if last_layer == "Softmax" and outputs == 1:
         raise OptionError("Softmax() of one output is always 1: end with Sigmoid(), or with an output a class")
     if loss in DISTRIBUTIONS and outputs == 1:
         raise OptionError(f"{loss} needs an output a class: for yes or no, train Sigmoid() with binary_cross_entropy")
-    if loss in DISTRIBUTIONS and ending == "Sigmoid":
+    if loss in DISTRIBUTIONS and last_layer == "Sigmoid":
         advice = "end with Softmax() and categorical_cross_entropy, or train with binary_cross_entropy"
         raise OptionError(f"{loss} after Sigmoid() is best when every output is 1: {advice}")
 
 
-def usual(ending: str, outputs: int) -> str:
+def default_for(ending: str, outputs: int) -> str:
     """Return the default loss for the type of the last layer and its number of outputs.
 
     Probabilities get their cross-entropy; other outputs are taken for the logits of classes, or, if there is only one,
@@ -126,7 +126,7 @@ def usual(ending: str, outputs: int) -> str:
 
 def of_samples(loss: Loss, engine: Engine, p: Array, t: Array) -> Array:
     """Compute the loss of each sample, (N,), given predictions and targets (N, K)."""
-    if isinstance(loss, OwnLoss):
+    if isinstance(loss, CustomLoss):
         return loss.losses(p, t)
     return engine.run(loss, (p, t), {})[0]
 
@@ -136,21 +136,21 @@ def emit(builder: Builder, loss: Loss, p: Tensor, task: Task) -> dict[str, Tenso
     builder.begin("loss")
     target, measured = Tensor("t", p.shape, "target"), "error" if task.operation == "absolute_error" else "correct"
     ends = {"target": target, "loss": builder.activation("y", ()), "correct": builder.activation(measured, ())}
-    if isinstance(loss, OwnLoss):
+    if isinstance(loss, CustomLoss):
         own = {"scope": "batch"}
-        builder.forward(f"{loss.name}.forward", (p, target), (ends["loss"],), call=_single(loss.losses), **own)
+        builder.forward(f"{loss.name}.forward", (p, target), (ends["loss"],), call=_as_operation(loss.losses), **own)
     else:
         builder.forward(loss, (p, target), (ends["loss"],))
     builder.forward(task.operation, (p, target), (ends["correct"],))
-    if isinstance(loss, OwnLoss):
-        backward = {"call": _single(loss.gradient), "scope": "batch"}
+    if isinstance(loss, CustomLoss):
+        backward = {"call": _as_operation(loss.gradient), "scope": "batch"}
         builder.backward(f"{loss.name}.backward", (p, target), (p.gradient(),), **backward)
     else:
         builder.backward(f"{loss}_dp", (p, target), (p.gradient(),), runtime={"batch": ("batch", 1)})
     return ends
 
 
-def _single(function: Any) -> Any:
+def _as_operation(function: Any) -> Any:
     """Wrap a function as an opaque operation, which returns its one result in a tuple."""
 
     def call(p: Array, t: Array) -> tuple[Array]:

@@ -23,17 +23,17 @@ def write(path: Path, rows: Sequence[Sequence[str]], engine: str, threads: int) 
     insert(path, f"{table(rows)}\n\n{used}; {machine()}")
 
 
-def insert(path: Path, made: str, marks: tuple[str, str] = MARKS) -> None:
+def insert(path: Path, generated: str, marks: tuple[str, str] = MARKS) -> None:
     """Write generated text to a page: between its marks where it has them, else as the whole page."""
     page = path.read_text(encoding="utf-8") if path.is_file() else ""
-    files.write_whole(path, _inserted(page, f"{made}\n", marks).encode())
+    files.write_atomic(path, _replace_between(page, f"{generated}\n", marks).encode())
 
 
-def _inserted(page: str, made: str, marks: tuple[str, str]) -> str:
+def _replace_between(page: str, generated: str, marks: tuple[str, str]) -> str:
     """Return the page with the generated text between its marks, or the generated text alone where there are none."""
     before, begin, rest = page.partition(marks[0])
     _, end, after = rest.partition(marks[1])
-    return f"{before}{begin}\n\n{made}\n{end}{after}" if end else made
+    return f"{before}{begin}\n\n{generated}\n{end}{after}" if end else generated
 
 
 def machine() -> str:

@@ -15,13 +15,13 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import ImageSource, read_inputs
 from chainrule.data.normalisation import Normalisation, decision, kind_for
 from chainrule.errors import DataError, FormatError, OptionError, printable, quoted
-from chainrule.losses import Loss, LossLike, OwnLoss
+from chainrule.losses import CustomLoss, Loss, LossLike
 from chainrule.network import Network
 from chainrule.optimizers import OptimizerLike
 from chainrule.schedules import ScheduleLike
 from chainrule.shapes import text
 from chainrule.tasks import BINARY
-from chainrule.training.callbacks import Callback, CallbackLike, KeepBest, adapted
+from chainrule.training.callbacks import Callback, CallbackLike, RestoreBest, as_callbacks
 from chainrule.training.evaluation import Evaluation, evaluate
 from chainrule.training.history import History
 from chainrule.training.loop import Trainer
@@ -78,10 +78,10 @@ class Sequential(Network):
         if not isinstance(names, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OptionError(f"classes {quoted(names)}: expected the names of the classes")
         self.classes = tuple(printable(str(each)) for each in names)
-        if len(self.classes) not in _counts(self.output_shape[-1]):
+        if len(self.classes) not in _accepts_class_count(self.output_shape[-1]):
             raise OptionError(f"{len(self.classes)} names of classes for {self.output_shape[-1]} outputs")
         self.normalisation = normalisation or Normalisation("none")
-        self.loss = losses.choose(losses.usual(self.ending, self.output_shape[-1]) if loss is None else loss)
+        self.loss = losses.choose(losses.default_for(self.last_layer, self.output_shape[-1]) if loss is None else loss)
 
     # ------------------------------------------------------------------ training
 
@@ -134,27 +134,27 @@ class Sequential(Network):
             optimizer=chosen if rate is None else chosen.with_rate(rate),
             loss=wanted,
             schedule=schedules.find(schedule),
-            normalise=self._usual_kind(samples) if normalise is None else normalise,
+            normalise=self._default_normalisation(samples) if normalise is None else normalise,
             augmentation=Augmentation.parse(augmentation) if isinstance(augmentation, str) else augmentation,
             clip_norm=clip_norm,
             validation=validation_split,
             patience=patience,
             seed=self.seed if seed is None else seed,
         )
-        watching = [*_bar(progress), *adapted(callbacks)]
-        trainer = self._prepared(x, samples, validation_data, recipe, choose=normalise is None)
+        watching = [*_progress_callbacks(progress), *as_callbacks(callbacks)]
+        trainer = self._prepare(x, samples, validation_data, recipe, choose=normalise is None)
         if run is None:
-            return trainer.run([*watching, *([KeepBest()] if patience is not None else [])])
+            return trainer.run([*watching, *([RestoreBest()] if patience is not None else [])])
         from chainrule.runs.fitting import fit_in_folder
 
         given = x if y is None else (x, y)
         return fit_in_folder(self, trainer, run, given, validation_data, test_data, watching, resume=resume)
 
-    def _usual_kind(self, samples: Samples) -> str:
+    def _default_normalisation(self, samples: Samples) -> str:
         """Return the kind of the model's normalisation if it was trained before, else the usual kind for the data."""
         return kind_for(samples.x) if self.normalisation == UNFITTED else self.normalisation.kind
 
-    def _prepared(self, x: Any, samples: Samples, validation: Data | None, recipe: Recipe, *, choose: bool) -> Trainer:
+    def _prepare(self, x: Any, samples: Samples, validation: Data | None, recipe: Recipe, *, choose: bool) -> Trainer:
         """Return the trainer of `fit`, and give the model the class names of a data set.
 
         choose  whether the user left the normalisation open: then a fitted one is kept, and a new one gets a note
@@ -162,7 +162,7 @@ class Sequential(Network):
         kept = self.normalisation if choose and self.normalisation != UNFITTED else None
         trainer = self.trainer(recipe, *self._parts(samples, validation, recipe), normalisation=kept)
         trainer.adopt()
-        if isinstance(x, Dataset) and len(x.classes) in _counts(self.output_shape[-1]):
+        if isinstance(x, Dataset) and len(x.classes) in _accepts_class_count(self.output_shape[-1]):
             self.classes = x.classes
         if choose and kept is None:
             trainer.history.notes.insert(0, decision(samples.x, recipe.normalise))
@@ -171,7 +171,7 @@ class Sequential(Network):
     def check_loss(self, loss: LossLike | None = None) -> Loss:
         """Return the loss to train with, by default the model's own; OptionError if it does not fit the last layer."""
         chosen = self.loss if loss is None else losses.choose(loss)
-        losses.check_ending(chosen, self.ending, self.output_shape[-1])
+        losses.check_ending(chosen, self.last_layer, self.output_shape[-1])
         self._check_loss(chosen)
         return chosen
 
@@ -243,7 +243,7 @@ class Sequential(Network):
     ) -> Evaluation:
         """Return the loss and the measures of the task (`Evaluation.figures`) on labelled samples."""
         samples, chosen = self._samples(x, y).checked(), losses.choose(self.loss if loss is None else loss)
-        tasks.check(str(chosen), self.ending, samples.targets)
+        tasks.check(str(chosen), self.last_layer, samples.targets)
         return evaluate(self, samples, self.normalisation, chosen, self.task)
 
     def trace(
@@ -267,13 +267,13 @@ class Sequential(Network):
         optimizer  optimizer of the step, with ``rate`` and the ``moments`` after ``step`` − 1 steps
         loss       None: the model's own
         """
-        from chainrule.explain import Trace, Training
+        from chainrule.explain import NextStep, Trace
 
         one = np.shape(x) == self.input_shape
         samples = self._samples(np.asarray(x)[None] if one else x, np.asarray(y)[None] if one else y)
         inputs = self.normalisation.apply(samples.x, self.dtype)
         chosen, own_seed = optimizers.find(optimizer), self.seed if seed is None else seed
-        training = Training(chosen, rate, step, moments, clip_norm, own_seed)
+        training = NextStep(chosen, rate, step, moments, clip_norm, own_seed)
         return Trace(self, inputs, samples.targets, losses.choose(self.loss if loss is None else loss), training)
 
     # ------------------------------------------------------------------ files
@@ -295,10 +295,10 @@ class Sequential(Network):
 
         Of a custom loss the file has only the name; one line on stderr says so.
         """
-        if isinstance(self.loss, OwnLoss):
+        if isinstance(self.loss, CustomLoss):
             said = f"chainrule: {path} names the loss {self.loss.name} but does not hold it: it is own code"
             engines.say_once(f"{said}; to train on or evaluate, give loss=… again")
-        files.write_tensors(files.path_of(path), "model", self.weights, self.about())
+        files.write_tensors(files.as_path(path), "model", self.weights, self.about())
 
     @staticmethod
     def from_about(
@@ -360,7 +360,7 @@ class Sequential(Network):
 
         Errors   OptionError when the model has no such convolution
         """
-        from chainrule.pictures import kernels
+        from chainrule.figures import kernels
 
         return kernels.layer_kernels(self.weights, self.name, layer)
 
@@ -369,18 +369,18 @@ class Sequential(Network):
 
     def _repr_html_(self) -> str:
         """Return the summary as HTML, for a notebook."""
-        from chainrule.pictures import notebook
+        from chainrule.figures import notebook
 
         caption = f"{self.name}: {text(self.input_shape)} in, {self.parameters.size:,} parameters"
         return notebook.table(["layer", "options", "gives", "parameters"], self._rows(), caption)
 
 
-def _counts(outputs: int) -> tuple[int, ...]:
+def _accepts_class_count(outputs: int) -> tuple[int, ...]:
     """Return the possible numbers of class names for a number of outputs: a single output serves two classes."""
     return (outputs, 2) if outputs == 1 else (outputs,)
 
 
-def _bar(wanted: bool) -> list[Callback]:
+def _progress_callbacks(wanted: bool) -> list[Callback]:
     if not wanted:
         return []
     from chainrule.training.progress import ProgressBar
@@ -390,7 +390,7 @@ def _bar(wanted: bool) -> list[Callback]:
 
 def load(path: str | Path, *, engine: str | None = None, threads: int | None = None) -> Sequential:
     """Load a model from a file written by `Sequential.save`, or from a run folder; FormatError if it is invalid."""
-    place = files.path_of(path)
+    place = files.as_path(path)
     if place.is_dir():
         from chainrule.runs.opening import load_run
 

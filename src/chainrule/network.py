@@ -13,20 +13,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule import engines, layers, losses, randomness, strict_json, tasks
 from chainrule.data.normalisation import Normalisation
-from chainrule.engines import Array, Engine, Pass
-from chainrule.errors import DataError, FormatError, OptionError, ShapeError, one_of, quoted
-from chainrule.layers import Layer, Own, Softmax
+from chainrule.engines import Array, CompiledPlan, Engine
+from chainrule.errors import DataError, FormatError, OptionError, ShapeError, quoted, unknown_name
+from chainrule.layers import CustomLayer, Layer, Softmax
 from chainrule.layers.base import Parameter
-from chainrule.layers.own import is_own
-from chainrule.losses import Loss, OwnLoss
+from chainrule.layers.custom import is_custom
+from chainrule.losses import CustomLoss, Loss
 from chainrule.plan import Builder, Plan, Tensor
 from chainrule.shapes import is_whole, text
 from chainrule.tasks import Task
 
 DTYPES = ("float32", "float64")
 PREDICT_BATCH = 256
-MOST_LAYERS = 10_000
-MOST_NUMBERS = 2**28  # parameters of a network, or what a layer gives for a sample: a gigabyte in float32
+MAX_LAYERS = 10_000
+MAX_PARAMETERS = 2**28  # parameters of a network, or what a layer gives for a sample: a gigabyte in float32
 PROBABILITIES = ("Softmax", "Sigmoid")  # layers whose outputs are probabilities
 
 
@@ -70,12 +70,12 @@ class Network:
         self.layers = _checked_layers(layers)
         self.input_shape = _checked_shape(input_shape)
         if dtype not in DTYPES:
-            raise one_of("dtype", dtype, DTYPES)
+            raise unknown_name("dtype", dtype, DTYPES)
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.seed = _checked_seed(seed)
         self.task: Task | None = None
         self.engine: Engine = engines.find(engine)
-        self.threads = self.engine.limited(engines.thread_count(threads))
+        self.threads = self.engine.thread_limit(engines.thread_count(threads))
         self.names = _names(self.layers)
         self.shapes, self._table = _shapes_and_parameters(self.layers, self.names, self.input_shape)
         self.output_shape = self.shapes[-1]
@@ -88,7 +88,7 @@ class Network:
             self.reset(self.seed)
         else:
             self.set_weights(weights)
-        self._idle: list[Pass] = []
+        self._idle_plans: list[CompiledPlan] = []
 
     # ------------------------------------------------------------------ parameters
 
@@ -137,7 +137,7 @@ class Network:
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy or a pickle needs: the description and the weights, not what programs work in."""
         state = self.__dict__.copy()
-        del state["_idle"]
+        del state["_idle_plans"]
         return state | {"engine": self.engine.name}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -147,7 +147,7 @@ class Network:
         """
         self.__dict__.update(state)
         self.engine = engines.find(state["engine"], required=False)
-        self._idle = []
+        self._idle_plans = []
 
     def size(self, layer: str) -> int:
         """Return how many parameters a layer learns."""
@@ -177,30 +177,32 @@ class Network:
             x = layer.emit(builder, x)
         if loss is None:
             return builder.plan(source, x)
-        measured = task or self.task or tasks.usual(str(loss), self.output_shape[0])
+        measured = task or self.task or tasks.default_for(str(loss), self.output_shape[0])
         ends = losses.emit(builder, "softmax_cross_entropy" if fused else loss, x, measured)
         return builder.plan(source, x, (source.gradient(),) if input_gradient else (), **ends)
 
     @property
-    def ending(self) -> str:
+    def last_layer(self) -> str:
         """Return the kind of the last layer; "" for a layer of the user's own, about which nothing is known."""
-        return "" if isinstance(self.layers[-1], Own) else type(self.layers[-1]).__name__
+        return "" if isinstance(self.layers[-1], CustomLayer) else type(self.layers[-1]).__name__
 
     def _check_loss(self, loss: Loss) -> None:
         losses.choose(loss)
         if len(self.output_shape) != 1:
             shape = text(self.output_shape)
             raise ShapeError(f"the loss needs a vector a sample, and the last layer gives {shape}: end with Flatten()")
-        if isinstance(loss, OwnLoss):
+        if isinstance(loss, CustomLoss):
             return
         if loss in tasks.DISTRIBUTIONS and self.output_shape == (1,):
             raise ShapeError(f"{loss} needs an output a class, and the last layer gives one")
-        if not self.ending:
+        if not self.last_layer:
             return
-        if loss == "softmax_cross_entropy" and self.ending == "Softmax":
+        if loss == "softmax_cross_entropy" and self.last_layer == "Softmax":
             raise OptionError(f"{loss} takes logits: leave out Softmax(), or train with categorical_cross_entropy")
-        if loss in ("binary_cross_entropy", "categorical_cross_entropy") and self.ending not in PROBABILITIES:
-            raise OptionError(f"{loss} takes probabilities: end with Softmax() or Sigmoid(), not with {self.ending}")
+        if loss in ("binary_cross_entropy", "categorical_cross_entropy") and self.last_layer not in PROBABILITIES:
+            raise OptionError(
+                f"{loss} takes probabilities: end with Softmax() or Sigmoid(), not with {self.last_layer}"
+            )
 
     def _tensors(self) -> dict[str, Tensor]:
         return {
@@ -208,7 +210,7 @@ class Network:
             for name, parameter in self._table.items()
         }
 
-    def ready(self, plan: Plan) -> Pass:
+    def compile(self, plan: Plan) -> CompiledPlan:
         """Return a plan of this network made ready to run on its engine, over its buffers."""
         return self.engine.compile(plan, self.layout, self, self.threads)
 
@@ -237,22 +239,22 @@ class Network:
         array = np.ascontiguousarray(self.check_input(x), self.dtype)
         if not len(array):
             return np.empty((0, *self.output_shape), self.dtype)
-        program = self._idle_pass()
+        program = self._idle_plan()
         if len(array) <= batch_size:
             outputs = program.forward(array).copy()
         else:
             outputs = np.empty((len(array), *self.output_shape), self.dtype)
             for start in range(0, len(array), batch_size):
                 outputs[start : start + batch_size] = program.forward(array[start : start + batch_size])
-        self._idle.append(program)  # not after an error, which may leave it half-way
+        self._idle_plans.append(program)  # not after an error, which may leave it half-way
         return outputs
 
-    def _idle_pass(self) -> Pass:
+    def _idle_plan(self) -> CompiledPlan:
         """Return a pass of the inference plan that no other thread uses; `pop` gives it to one thread alone."""
         try:
-            return self._idle.pop()
+            return self._idle_plans.pop()
         except IndexError:
-            return self.ready(self.plan())
+            return self.compile(self.plan())
 
     # ------------------------------------------------------------------ training
 
@@ -273,8 +275,8 @@ class Network:
 
 def layers_from(configs: Sequence[Mapping[str, Any]]) -> list[Layer]:
     """Return the layers that `Network.architecture` described."""
-    if len(configs) > MOST_LAYERS:
-        raise FormatError(f"{len(configs)} layers; expected at most {MOST_LAYERS}")
+    if len(configs) > MAX_LAYERS:
+        raise FormatError(f"{len(configs)} layers; expected at most {MAX_LAYERS}")
     return [layers.from_config(dict(config)) for config in configs]
 
 
@@ -291,20 +293,20 @@ def _shapes_and_parameters(
     shapes, table, total = list[tuple[int, ...]](), dict[str, Parameter](), 0
     for name, layer in zip(names, found, strict=True):
         before, shape = shape, layer.output_shape(shape, name)
-        if math.prod(shape) > MOST_NUMBERS:
-            raise ShapeError(f"{name} gives {text(shape)} numbers a sample; expected at most {MOST_NUMBERS:,}")
+        if math.prod(shape) > MAX_PARAMETERS:
+            raise ShapeError(f"{name} gives {text(shape)} numbers a sample; expected at most {MAX_PARAMETERS:,}")
         shapes.append(shape)
         for parameter in layer.parameters(before, name):
             table[f"{name}.{parameter.name}"] = parameter
             total += math.prod(parameter.shape)
-    if total > MOST_NUMBERS:
-        raise ShapeError(f"the layers have {total:,} parameters; expected at most {MOST_NUMBERS:,}")
+    if total > MAX_PARAMETERS:
+        raise ShapeError(f"the layers have {total:,} parameters; expected at most {MAX_PARAMETERS:,}")
     return shapes, table
 
 
 def _checked_layers(given: Sequence[Any]) -> tuple[Layer, ...]:
-    """Return the layers; an object of the user's own with `forward` and `backward` is wrapped in an `Own`."""
-    found = tuple(layer if isinstance(layer, Layer) or not is_own(layer) else Own(layer) for layer in given)
+    """Return the layers; an object of the user's own with `forward` and `backward` is wrapped in an `CustomLayer`."""
+    found = tuple(layer if isinstance(layer, Layer) or not is_custom(layer) else CustomLayer(layer) for layer in given)
     if not found:
         raise OptionError("a model needs at least one layer")
     for place, layer in enumerate(found):
@@ -317,8 +319,8 @@ def _checked_shape(given: Sequence[int]) -> tuple[int, ...]:
     shape: tuple[Any, ...] = tuple(given) if isinstance(given, Iterable) else ()  # pyright: ignore[reportUnnecessaryIsInstance]
     if not 1 <= len(shape) <= 3 or not all(is_whole(size) and size > 0 for size in shape):
         raise ShapeError(f"input_shape {quoted(given)}: expected (C, H, W), (C, W) or (F,), whole numbers above 0")
-    if math.prod(shape) > MOST_NUMBERS:
-        raise ShapeError(f"input_shape {quoted(given)}: expected at most {MOST_NUMBERS:,} numbers a sample")
+    if math.prod(shape) > MAX_PARAMETERS:
+        raise ShapeError(f"input_shape {quoted(given)}: expected at most {MAX_PARAMETERS:,} numbers a sample")
     return shape
 
 
@@ -343,14 +345,14 @@ def checked_about(value: Any) -> dict[str, Any]:
 
     Errors   KeyError (an entry is missing) or FormatError
     """
-    found = strict_json.entries(value, "model")
+    found = strict_json.expect_object(value, "model")
     for name in ("name", "dtype", "loss"):
-        strict_json.of(str, found[name], name)
-    strict_json.several(int, found["input_shape"], "input_shape")
-    strict_json.several(str, found["classes"], "classes")
-    strict_json.several(dict, found["layers"], "layers")
-    strict_json.of(dict, found["normalisation"], "normalisation")
-    strict_json.of(int, found["seed"], "seed")
+        strict_json.expect(str, found[name], name)
+    strict_json.expect_list(int, found["input_shape"], "input_shape")
+    strict_json.expect_list(str, found["classes"], "classes")
+    strict_json.expect_list(dict, found["layers"], "layers")
+    strict_json.expect(dict, found["normalisation"], "normalisation")
+    strict_json.expect(int, found["seed"], "seed")
     if found.get("task") is not None:
-        strict_json.of(str, found["task"], "task")
+        strict_json.expect(str, found["task"], "task")
     return found

@@ -17,7 +17,7 @@ from chainrule import layers as known_layers
 from chainrule import losses, optimizers, schedules, strict_json
 from chainrule.check import expressions, sources
 from chainrule.data.augmentation import Augmentation
-from chainrule.errors import ChainruleError, FormatError, OptionError, ShapeError, StudentError, one_of
+from chainrule.errors import ChainruleError, FormatError, OptionError, ShapeError, StudentError, unknown_name
 from chainrule.layers import Layer
 from chainrule.model import Sequential
 from chainrule.network import DTYPES
@@ -35,7 +35,7 @@ CLASSES, SHAPE = 10, (1, 28, 28)  # arguments of a function that is called befor
 
 
 @dataclass(frozen=True)
-class OwnNetwork(Entry):
+class CustomNetwork(Entry):
     """A network from a file.
 
     input_shape   the only input shape it accepts; None: any
@@ -47,7 +47,7 @@ class OwnNetwork(Entry):
     input_shape: tuple[int, ...] | None = None
     dtype: str | None = None
     make: Callable[[int, tuple[int, ...]], Sequence[Any]] = lambda classes, shape: ()
-    own_recipe: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    file_recipe: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def build(
         self,
@@ -83,15 +83,15 @@ def is_file(name: str) -> bool:
     return ".py" in name or Path(name).suffix in (".toml", ".json")
 
 
-def find(name: str) -> OwnNetwork:
+def find(name: str) -> CustomNetwork:
     """Load the network in FILE.py:NAME, FILE.py, FILE.toml or FILE.json; any problem is a one-line ChainruleError."""
-    return _of_python(name) if ".py" in name else _of_data(Path(name))
+    return _from_python(name) if ".py" in name else _from_data(Path(name))
 
 
 # ---------------------------------------------------------------------- Python
 
 
-def _of_python(name: str) -> OwnNetwork:
+def _from_python(name: str) -> CustomNetwork:
     """Load FILE.py:NAME: a model, a list of layers, or a function of `classes`, `input_shape` that returns either."""
     place, _, inner = name.partition(".py:")
     path = Path(place if place.endswith(".py") else f"{place}.py")
@@ -99,15 +99,15 @@ def _of_python(name: str) -> OwnNetwork:
     label, thing = _named(vars(module), inner, path) if inner else _only(vars(module), module.__name__, path)
 
     def build(classes: int, shape: tuple[int, ...]) -> Any:
-        return _called(thing, classes, shape, path) if inspect.isfunction(thing) else thing
+        return _call(thing, classes, shape, path) if inspect.isfunction(thing) else thing
 
     def make(classes: int, shape: tuple[int, ...]) -> Sequence[Any]:
         return _layers(build(classes, shape), label, path)
 
     made = build(CLASSES, SHAPE)
     model = made if isinstance(made, Sequential) else None
-    recipe = replace(RECIPE, loss=_usual_loss(_layers(made, label, path), model))
-    return OwnNetwork(
+    recipe = replace(RECIPE, loss=_default_loss(_layers(made, label, path), model))
+    return CustomNetwork(
         model.name if model is not None and model.name != "model" else path.stem,
         str(path),
         lambda classes: [],
@@ -146,7 +146,7 @@ def _is_network(thing: Any) -> bool:
     return bool(entries) and any(isinstance(one, Layer) for one in entries)
 
 
-def _called(function: Any, classes: int, shape: tuple[int, ...], path: Path) -> Any:
+def _call(function: Any, classes: int, shape: tuple[int, ...], path: Path) -> Any:
     """Call a function with those of `classes` and `input_shape` that are among its parameters."""
     offered = {"classes": classes, "input_shape": shape}
     given = {name: offered[name] for name in inspect.signature(function).parameters if name in offered}
@@ -168,7 +168,7 @@ def _layers(thing: Any, label: str, path: Path) -> Sequence[Any]:
     raise StudentError(f"{path.name}: {label} gives {what}; expected a Sequential or a list of layers")
 
 
-def _usual_loss(made: Sequence[Any], model: Sequential | None) -> str:
+def _default_loss(made: Sequence[Any], model: Sequential | None) -> str:
     """Return the model's own loss if it can be trained with it, else the usual loss for the last layer."""
     if model is not None and not isinstance(model.loss, str):
         raise OptionError(f"the loss {model.loss} is a function of your own, which a run folder cannot hold")
@@ -176,17 +176,17 @@ def _usual_loss(made: Sequence[Any], model: Sequential | None) -> str:
         if model is not None:
             model.plan(model.loss)
             return str(model.loss)
-    return losses.usual(type(made[-1]).__name__, CLASSES)
+    return losses.default_for(type(made[-1]).__name__, CLASSES)
 
 
 # ---------------------------------------------------------------------- TOML and JSON
 
 
-def _of_data(path: Path) -> OwnNetwork:
+def _from_data(path: Path) -> CustomNetwork:
     content = _read(path)
     for name in content:
         if name not in ENTRIES:
-            raise FormatError(f"{path}: {one_of('entry', name, ENTRIES)}")
+            raise FormatError(f"{path}: {unknown_name('entry', name, ENTRIES)}")
     listed = content.get("layers")
     if not isinstance(listed, list) or not listed:
         raise FormatError(f'{path}: expected layers, a list such as ["Flatten()", "Dense(classes)", "Softmax()"]')
@@ -199,14 +199,14 @@ def _of_data(path: Path) -> OwnNetwork:
     if shape is not None and not (isinstance(shape, list) and all(type(size) is int for size in cast(Any, shape))):
         raise FormatError(f"{path}: input_shape is {shape!r}; expected sizes such as [1, 28, 28]")
     if dtype not in (None, *DTYPES):
-        raise FormatError(f"{path}: {one_of('dtype', dtype, DTYPES)}")
+        raise FormatError(f"{path}: {unknown_name('dtype', dtype, DTYPES)}")
     if not isinstance(name, str) or not name.isprintable() or not 1 <= len(name) <= 100:
         raise FormatError(f"{path}: name is {str(name)[:50]!r}; expected up to 100 printable characters")
     stated = content.get("recipe", {})
-    recipe = _recipe(stated, _usual_loss(make(CLASSES, SHAPE), None), path)
+    recipe = _recipe(stated, _default_loss(make(CLASSES, SHAPE), None), path)
     sizes = None if shape is None else tuple(cast("list[int]", shape))
     own: dict[str, Any] = {"input_shape": sizes, "dtype": dtype, "make": make, "own_recipe": stated}
-    return OwnNetwork(name, str(path), lambda classes: [], recipe, **own)
+    return CustomNetwork(name, str(path), lambda classes: [], recipe, **own)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -246,7 +246,7 @@ def _recipe(written: Any, loss: str, path: Path) -> Recipe:
     known = [*RECIPE.to_config(), "rate"]
     for name in options:
         if name not in known:
-            raise FormatError(f"{path}: recipe: {one_of('entry', name, known)}")
+            raise FormatError(f"{path}: recipe: {unknown_name('entry', name, known)}")
     try:
         rate = options.pop("rate", None)
         options["loss"] = losses.find(options["loss"])

@@ -2,7 +2,7 @@
 
 An optimizer is its numbers and the name of its update operation; the equations are in reference/updates.py, and each
 engine computes them in its own way (the compiled one in a single pass over parameters, gradients and moments).
-An optimizer of your own is any object with the same `init` and `update`, see `OwnOptimizer`.
+An optimizer of your own is any object with the same `init` and `update`, see `CustomOptimizer`.
 """
 
 import copy
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import engines
-from chainrule.errors import OptionError, one_of
+from chainrule.errors import OptionError, unknown_name
 from chainrule.student.interface import OWN
 
 Moments = tuple[NDArray[Any], ...]
@@ -201,7 +201,7 @@ NAMED: dict[str, type[Optimizer]] = {
 }
 
 
-class OwnOptimizer(Optimizer):
+class CustomOptimizer(Optimizer):
     """An optimizer of your own: an object whose two methods are those of `Optimizer`, on flat arrays.
 
         init(parameters) → moments                                  arrays like the parameters, in a tuple
@@ -229,9 +229,9 @@ class OwnOptimizer(Optimizer):
     source: Any
     label: str
 
-    def with_rate(self, rate: float) -> "OwnOptimizer":
+    def with_rate(self, rate: float) -> "CustomOptimizer":
         """Return the optimizer with another rate."""
-        return OwnOptimizer(self.source, self.label, rate)
+        return CustomOptimizer(self.source, self.label, rate)
 
     @property
     def name(self) -> str:
@@ -275,15 +275,15 @@ class OwnOptimizer(Optimizer):
             raise OptionError(f"the optimizer {self.label} is own code, which no file holds: give it with optimizer=…")
         return self.source
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "OwnOptimizer":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "CustomOptimizer":
         """Return another optimizer around a copy of the object."""
-        twin = OwnOptimizer(copy.deepcopy(self.source, memo), self.label, self.rate)
+        twin = CustomOptimizer(copy.deepcopy(self.source, memo), self.label, self.rate)
         object.__setattr__(twin, "moments", self.moments)
         return twin
 
 
 class OptimizerLike(Protocol):
-    """An optimizer: a built-in one, or any object with these methods over flat arrays (see `OwnOptimizer`)."""
+    """An optimizer: a built-in one, or any object with these methods over flat arrays (see `CustomOptimizer`)."""
 
     def init(self, parameters: NDArray[Any], /) -> Any:
         """Return the moments before the first step: arrays like the parameters, in a tuple."""
@@ -297,17 +297,17 @@ class OptimizerLike(Protocol):
 
 def find(optimizer: Any) -> Optimizer:
     """Return an optimizer from itself, its name, its config, or an object of one's own with `init` and `update`."""
-    if isinstance(optimizer, OwnOptimizer) or type(optimizer) in NAMED.values():
+    if isinstance(optimizer, CustomOptimizer) or type(optimizer) in NAMED.values():
         return cast(Optimizer, optimizer)
     if not isinstance(optimizer, str | dict) and optimizer is not None:
-        return OwnOptimizer(optimizer)
+        return CustomOptimizer(optimizer)
     is_config = isinstance(optimizer, dict)
     config: dict[str, Any] = dict(cast("dict[str, Any]", optimizer)) if is_config else {"name": optimizer}
     name = config.pop("name", None)
     if isinstance(name, str) and name.endswith(OWN):
-        return OwnOptimizer(None, name.removesuffix(OWN), config.get("rate"))
+        return CustomOptimizer(None, name.removesuffix(OWN), config.get("rate"))
     if name not in NAMED:
-        raise one_of("optimizer", name, [*NAMED])
+        raise unknown_name("optimizer", name, [*NAMED])
     known = [entry.name for entry in fields(NAMED[name])]
     if unknown := [key for key in config if key not in known]:
         raise OptionError(f"optimizer {name} has no {unknown[0]}; it has: {', '.join(known)}")

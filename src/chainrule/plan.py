@@ -104,13 +104,13 @@ class Plan:
     output: Tensor
     forward: tuple[Operation, ...]
     backward: tuple[Operation, ...] = ()
-    closing: tuple[Operation, ...] = ()
+    deferred: tuple[Operation, ...] = ()
     target: Tensor | None = None
     loss: Tensor | None = None
     correct: Tensor | None = None
 
     @property
-    def ends(self) -> tuple[Tensor, Tensor, Tensor]:
+    def loss_tensors(self) -> tuple[Tensor, Tensor, Tensor]:
         """Target, loss and hits of a training plan."""
         if self.target is None or self.loss is None or self.correct is None:
             raise OptionError("this plan is for inference: it has no loss")
@@ -136,7 +136,7 @@ class Builder:
         self._parameters = parameters
         self._forward: list[Operation] = []
         self._backward: list[list[Operation]] = []
-        self._closing: list[Operation] = []
+        self._deferred: list[Operation] = []
 
     def begin(self, layer: str) -> None:
         """Begin a layer, to which the operations emitted from here on belong."""
@@ -164,18 +164,20 @@ class Builder:
         if self.training:
             self._backward[-1].append(_operation(name, reads, writes, options))
 
-    def closing(self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], **options: Any) -> None:
+    def deferred(self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], **options: Any) -> None:
         """Emit an operation that runs once the step proved finite."""
-        self._closing.append(_operation(name, reads, writes, options))
+        self._deferred.append(_operation(name, reads, writes, options))
 
-    def plan(self, source: Tensor, output: Tensor, wanted: Iterable[Tensor] = (), /, **ends: Tensor) -> Plan:
+    def plan(
+        self, source: Tensor, output: Tensor, parameters_wanted: Iterable[Tensor] = (), /, **loss_tensors: Tensor
+    ) -> Plan:
         """Return the finished plan, without operations whose results are never read.
 
-        ``wanted`` are read from outside: the gradient of the input, say, which is otherwise left out.
+        ``parameters_wanted`` are read from outside: the gradient of the input, say, which is otherwise left out.
         """
         backward = [operation for layer in reversed(self._backward) for operation in layer]
-        kept = _needed(backward, {tensor.storage for tensor in wanted})
-        return Plan(source, output, tuple(self._forward), kept, tuple(self._closing), **ends)
+        kept = _needed(backward, {tensor.storage for tensor in parameters_wanted})
+        return Plan(source, output, tuple(self._forward), kept, tuple(self._deferred), **loss_tensors)
 
 
 def _operation(

@@ -33,7 +33,7 @@ def mix_array(key: NDArray[np.uint64] | int, values: NDArray[np.uint64]) -> NDAr
         return z ^ (z >> np.uint64(31))
 
 
-def stream_number(purpose: str) -> int:
+def stream_key(purpose: str) -> int:
     """Return a stable stream number for a purpose such as "shuffle" or "dropout1"."""
     return zlib.crc32(purpose.encode())
 
@@ -51,7 +51,7 @@ def uniform(seed: int, stream: int, step: int, samples: NDArray[np.int64], eleme
 
 def generator(seed: int, purpose: str, *coordinates: int) -> np.random.Generator:
     """Return a NumPy generator for one purpose, seeded by the seed and the coordinates alone."""
-    key = mix(seed & MASK, stream_number(purpose))
+    key = mix(seed & MASK, stream_key(purpose))
     for coordinate in coordinates:
         key = mix(key, coordinate)
     return np.random.Generator(np.random.Philox(key=key))

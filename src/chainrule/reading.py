@@ -26,20 +26,20 @@ KINDS = (
 
 
 @contextmanager
-def opened(path: Path, refusal: type[ChainruleError] = DataError) -> Generator[BinaryIO]:
+def open_regular(path: Path, error_type: type[ChainruleError] = DataError) -> Generator[BinaryIO]:
     """Open a regular file for reading bytes, without blocking: a pipe or a device is refused.
 
     refusal   error to raise when the path cannot be opened or read, or is not a regular file
     """
     if "\0" in str(path):
-        raise refusal(f"{path}: cannot be read (its name holds a null byte)")
+        raise error_type(f"{path}: cannot be read (its name holds a null byte)")
     try:
-        with open(path, "rb", opener=_open_regular) as stream:
+        with open(path, "rb", opener=_open_descriptor) as stream:
             yield stream
     except OSError as error:
         if error.errno is None:  # raised by a decoder, not by the operating system
             raise
-        raise refusal(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise error_type(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 @contextmanager
@@ -65,25 +65,25 @@ def decoding(path: Path | str, what: str) -> Generator[None]:
 
 
 @contextmanager
-def reading(path: Path, what: str, refusal: type[ChainruleError] = DataError) -> Generator[BinaryIO]:
+def reading(path: Path, what: str, error_type: type[ChainruleError] = DataError) -> Generator[BinaryIO]:
     """Open a regular file and decode it: `opened` combined with `decoding`."""
-    with opened(path, refusal) as stream, decoding(path, what):
+    with open_regular(path, error_type) as stream, decoding(path, what):
         yield stream
 
 
-def read_bytes(path: Path, most: int, refusal: type[ChainruleError] = DataError) -> bytes:
-    """Read the bytes of a regular file; FormatError when there are more than ``most``."""
-    with opened(path, refusal) as stream:
-        if (size := os.fstat(stream.fileno()).st_size) > most:
-            raise FormatError(f"{path}: {size} bytes; expected at most {most}")
+def read_bytes(path: Path, max_bytes: int, error_type: type[ChainruleError] = DataError) -> bytes:
+    """Read the bytes of a regular file; FormatError when there are more than ``max_bytes``."""
+    with open_regular(path, error_type) as stream:
+        if (size := os.fstat(stream.fileno()).st_size) > max_bytes:
+            raise FormatError(f"{path}: {size} bytes; expected at most {max_bytes}")
         return stream.read()
 
 
-def refuse_bomb(place: Path | str, packed: int, unpacked: int) -> None:
+def refuse_bomb(path: Path | str, packed: int, unpacked: int) -> None:
     """Raise FormatError for content that would unpack to more than 100 MB and more than 100 times its packed size."""
     if unpacked > BOMB_BYTES and unpacked > BOMB_RATIO * packed:
         found = f"its header promises {unpacked} bytes, packed into {packed}"
-        raise FormatError(f"{place}: {found}; expected at most {BOMB_RATIO} times as many")
+        raise FormatError(f"{path}: {found}; expected at most {BOMB_RATIO} times as many")
 
 
 def kind_of(mode: int) -> str:
@@ -99,7 +99,7 @@ def expanded(path: str | Path) -> Path:
         raise OptionError(f"{path}: there is no such home folder") from None
 
 
-def _open_regular(path: str, flags: int) -> int:
+def _open_descriptor(path: str, flags: int) -> int:
     handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     mode = os.fstat(handle).st_mode
     if stat.S_ISREG(mode):

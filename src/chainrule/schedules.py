@@ -1,7 +1,7 @@
 """Learning-rate schedules: pure functions of the step.
 
 A schedule returns the factor by which the optimizer's rate is multiplied at a step (0 … steps − 1). A custom schedule
-is any function of the step; see `OwnSchedule`.
+is any function of the step; see `CustomSchedule`.
 """
 
 import math
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Any, Protocol, TypeAlias, cast
 
-from chainrule.errors import OptionError, one_of
+from chainrule.errors import OptionError, unknown_name
 from chainrule.student.interface import OWN
 
 
@@ -159,7 +159,7 @@ KINDS: dict[str, type[Schedule]] = {**NAMED, "restarted": Restarted}
 
 
 @dataclass(frozen=True)
-class OwnSchedule(Schedule):
+class CustomSchedule(Schedule):
     """A custom schedule.
 
     source  function of the step (from 0) that returns the factor of the rate, or the ``factor`` of an object that has
@@ -170,14 +170,14 @@ class OwnSchedule(Schedule):
     label: str = ""
 
     @staticmethod
-    def of(source: Any) -> "OwnSchedule":
+    def of(source: Any) -> "CustomSchedule":
         """Wrap a function or an object with ``factor``; OptionError for anything else."""
         label = str(getattr(source, "__name__", type(source).__name__))
         if not isinstance(source, type):
             if callable(getattr(source, "factor", None)):
-                return OwnSchedule(source.factor, label)
+                return CustomSchedule(source.factor, label)
             if callable(source):
-                return OwnSchedule(partial(_of_step, source), label)
+                return CustomSchedule(partial(_of_step, source), label)
         raise OptionError(
             f"{str(source)[:60]} is no schedule; one is a name ({', '.join(NAMED)}), cr.Step(epochs=2) and the like, a "
             "function of the step that returns the factor of the rate, or an object with factor(step, steps, "
@@ -227,16 +227,16 @@ def find(schedule: Any) -> Schedule:
     """Return a schedule given a schedule, its name, its config (None: constant), or a custom function or object."""
     if schedule is None:
         return Schedule()
-    if isinstance(schedule, OwnSchedule) or type(schedule) in KINDS.values():
+    if isinstance(schedule, CustomSchedule) or type(schedule) in KINDS.values():
         return cast(Schedule, schedule)
     if not isinstance(schedule, str | dict):
-        return OwnSchedule.of(schedule)
+        return CustomSchedule.of(schedule)
     config: dict[str, Any] = {"name": schedule} if isinstance(schedule, str) else dict(cast("dict[str, Any]", schedule))
     name = config.pop("name", None)
     if isinstance(name, str) and name.endswith(OWN):
-        return OwnSchedule(label=name.removesuffix(OWN))
+        return CustomSchedule(label=name.removesuffix(OWN))
     if name not in (KINDS if config else NAMED):
-        raise one_of("schedule", name, [*NAMED])
+        raise unknown_name("schedule", name, [*NAMED])
     known = [entry.name for entry in fields(KINDS[name])]
     if unknown := [key for key in config if key not in known]:
         raise OptionError(f"schedule {name} has no {unknown[0]}; it has: {', '.join(known) or 'no numbers'}")

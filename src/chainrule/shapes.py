@@ -22,7 +22,7 @@ def is_whole(value: object, least: int = -LARGEST) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST
 
 
-def wanted(value: object, least: int) -> str:
+def expected_integer(value: object, least: int) -> str:
     """Describe the values that `is_whole` accepts, for an error message."""
     if isinstance(value, int) and value > LARGEST:
         return f"at most {LARGEST}"
@@ -97,7 +97,7 @@ def per_axis(name: str, value: int | Sequence[int], axes: int, least: int = 1) -
     """Return one integer per axis, each at least ``least``, given one integer or a sequence."""
     values: tuple[Any, ...] = tuple(value) if isinstance(value, Iterable) else (value,) * axes
     if len(values) != axes or not all(is_whole(entry, least) for entry in values):
-        raise OptionError(f"{name} {quoted(value)}: expected {wanted(value, least)}, or {axes} of them")
+        raise OptionError(f"{name} {quoted(value)}: expected {expected_integer(value, least)}, or {axes} of them")
     return values
 
 

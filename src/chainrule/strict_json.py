@@ -11,23 +11,23 @@ from chainrule.errors import FormatError, quoted
 
 T = TypeVar("T")
 
-MOST_BYTES = 4 << 20  # the description of a thousand layers takes a hundredth of this
-MOST_DEPTH = 32
-MOST_DIGITS = 40
+MAX_BYTES = 4 << 20  # the description of a thousand layers takes a hundredth of this
+MAX_DEPTH = 32
+MAX_DIGITS = 40
 LARGEST = 2**63
-CALLED = {"str": "a text", "int": "a whole number", "dict": "an object", "list": "a list"}
+TYPE_NAMES = {"str": "a text", "int": "a whole number", "dict": "an object", "list": "a list"}
 
 
-def parse(text: str | bytes, most_bytes: int = MOST_BYTES) -> Any:
+def parse(text: str | bytes, max_bytes: int = MAX_BYTES) -> Any:
     """Parse a JSON text.
 
     Errors   FormatError when the text is not JSON, is too long or nested too deeply, or holds a number that is infinite
              or NaN, an integer beyond 64 bits, or a string that cannot be encoded as UTF-8
     """
-    if len(text) > most_bytes:
-        raise FormatError(f"JSON of {len(text)} bytes; expected at most {most_bytes}")
+    if len(text) > max_bytes:
+        raise FormatError(f"JSON of {len(text)} bytes; expected at most {max_bytes}")
     try:
-        found = json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=_finite)
+        found = json.loads(text, parse_int=_integer, parse_float=_finite, parse_constant=_finite)
     except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
         if isinstance(error, FormatError):
             raise
@@ -38,25 +38,25 @@ def parse(text: str | bytes, most_bytes: int = MOST_BYTES) -> Any:
     return found
 
 
-def of(kind: type[T], value: Any, name: str) -> T:
+def expect(kind: type[T], value: Any, name: str) -> T:
     """Return a value after checking its type; FormatError when it is of another type."""
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise FormatError(f"{name} is {quoted(value)}; expected {CALLED[kind.__name__]}")
+        raise FormatError(f"{name} is {quoted(value)}; expected {TYPE_NAMES[kind.__name__]}")
     return value
 
 
-def entries(value: Any, name: str) -> dict[str, Any]:
+def expect_object(value: Any, name: str) -> dict[str, Any]:
     """Return a value that must be an object as a dictionary."""
-    return cast(dict[str, Any], of(dict, value, name))
+    return cast(dict[str, Any], expect(dict, value, name))
 
 
-def several(kind: type[T], value: Any, name: str) -> tuple[T, ...]:
+def expect_list(kind: type[T], value: Any, name: str) -> tuple[T, ...]:
     """Return a value that must be a list with elements of one type as a tuple."""
-    return tuple(of(kind, one, f"an entry of {name}") for one in cast(list[Any], of(list, value, name)))
+    return tuple(expect(kind, one, f"an entry of {name}") for one in cast(list[Any], expect(list, value, name)))
 
 
-def _whole(digits: str) -> int:
-    if len(digits) > MOST_DIGITS or abs(value := int(digits)) >= LARGEST:
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS or abs(value := int(digits)) >= LARGEST:
         raise FormatError(f"a whole number of {len(digits)} digits; expected at most 63 bits")
     return value
 
@@ -71,7 +71,7 @@ def _finite(digits: str) -> float:
 def _check(found: Any) -> None:
     """Check a value level by level: its depth, and that every string in it can be encoded."""
     level = [found]
-    for _ in range(MOST_DEPTH):
+    for _ in range(MAX_DEPTH):
         below: list[Any] = []
         for value in level:
             if isinstance(value, dict):
@@ -95,4 +95,4 @@ def _check_text(text: str) -> None:
 
 
 def _too_deep() -> FormatError:
-    return FormatError(f"JSON nested more than {MOST_DEPTH} deep")
+    return FormatError(f"JSON nested more than {MAX_DEPTH} deep")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import DataError, OptionError, one_of
+from chainrule.errors import DataError, OptionError, unknown_name
 
 DISTRIBUTIONS = ("categorical_cross_entropy", "softmax_cross_entropy")  # targets sum to 1
 ROUNDING = 1e-3  # tolerance for targets written as float32 or with few digits
@@ -50,18 +50,18 @@ MEASURES = tuple(dict.fromkeys(task.measure for task in NAMED.values()))
 def find(name: str) -> Task:
     """Return the task of a name; OptionError when it is unknown."""
     if name not in NAMED:
-        raise one_of("task", name, [*NAMED])
+        raise unknown_name("task", name, [*NAMED])
     return NAMED[name]
 
 
-def usual(loss: str, outputs: int) -> Task:
+def default_for(loss: str, outputs: int) -> Task:
     """Return the task to assume for a loss while the targets are unknown."""
     if outputs > 1:
         return CLASSIFICATION
     return BINARY if loss == "binary_cross_entropy" else REGRESSION
 
 
-def of_targets(loss: str, ending: str, targets: Targets) -> Task:
+def infer_task(loss: str, ending: str, targets: Targets) -> Task:
     """Return the task that follows from targets (N, K), the loss and the type of the last layer.
 
     One-hot rows mean classes. Other rows of zeros and ones mean labels, or yes or no for a single output, if the
@@ -77,7 +77,7 @@ def of_targets(loss: str, ending: str, targets: Targets) -> Task:
     return MULTI_LABEL if yes_or_no and (loss == "binary_cross_entropy" or ending == "Sigmoid") else REGRESSION
 
 
-def check(loss: str, ending: str, targets: Targets) -> None:
+def check(loss: str, last_layer: str, targets: Targets) -> None:
     """Raise an error for targets (N, K) that the loss is not defined for or the last layer can never output."""
     sums = targets.sum(1)
     if loss in DISTRIBUTIONS:
@@ -87,13 +87,13 @@ def check(loss: str, ending: str, targets: Targets) -> None:
     elif loss == "binary_cross_entropy":
         outside = np.any((targets < 0) | (targets > 1), axis=1)
         _refuse(outside, targets, f"{loss} takes targets from 0 to 1")
-        if ending == "Softmax" and (np.abs(sums - 1) > ROUNDING).any():
+        if last_layer == "Softmax" and (np.abs(sums - 1) > ROUNDING).any():
             raise OptionError(
                 "the outputs of Softmax() add up to 1, and the targets do not: for several labels end with Sigmoid()"
             )
 
 
-def out_of_reach(ending: str, targets: Targets) -> str:
+def range_warning(ending: str, targets: Targets) -> str:
     """Return a warning if targets lie outside the range of the last layer, else ""."""
     low, high = RANGES.get(ending, (-np.inf, np.inf))
     least, most = float(targets.min()), float(targets.max())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chainrule.data.augmentation import Augmentation
-from chainrule.errors import one_of
+from chainrule.errors import unknown_name
 from chainrule.layers import (
     AveragePool2D,
     BatchNorm2D,
@@ -339,5 +339,5 @@ NAMED = {entry.name: entry for entry in ENTRIES}
 def find(name: str) -> Entry:
     """Return the network of a name; OptionError when it is unknown."""
     if name not in NAMED:
-        raise one_of("model", name, [*NAMED])
+        raise unknown_name("model", name, [*NAMED])
     return NAMED[name]

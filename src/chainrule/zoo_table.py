@@ -38,7 +38,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Row:
+class ZooRow:
     """Result of a network on a data set. `reached` is None when it was skipped, for the reason in `note`."""
 
     name: str
@@ -60,7 +60,7 @@ class Row:
 
 def rows(
     entries: Sequence[Entry], setting: Setting, callbacks: Callable[[str], Sequence[Callback]] = lambda title: ()
-) -> Iterator[Row]:
+) -> Iterator[ZooRow]:
     """Train the networks one after the other and yield their rows; `callbacks` maps a run's title to its callbacks."""
     for entry in entries:
         figures = [(target.data, target.accuracy) for target in entry.targets] or [(entry.choice.name, None)]
@@ -70,13 +70,13 @@ def rows(
 
 
 def _row(
-    entry: Entry, data: str, must: float | None, setting: Setting, callbacks: Callable[[str], Sequence[Callback]]
-) -> Row:
+    entry: Entry, data: str, target: float | None, setting: Setting, callbacks: Callable[[str], Sequence[Callback]]
+) -> ZooRow:
     recipe, choice = entry.recipe_for(data), entry.choice if data == entry.choice.name else DataChoice(data)
     if setting.quick:
         recipe, choice = replace(recipe, epochs=1), replace(choice, limit=QUICK_IMAGES)
     stated = entry.stated if data == entry.choice.name else "–"
-    row = Row(entry.name, entry.source, 0, data, recipe.epochs, stated, must, None, None)
+    row = ZooRow(entry.name, entry.source, 0, data, recipe.epochs, stated, target, None, None)
     try:
         optional = setting.quick and data == "cifar10" and not setting.cifar10  # too large to fetch for a trial
         where: dict[str, Any] = dict(setting.options or {})
@@ -94,7 +94,7 @@ def _row(
     for seed in seeds:
         title = f"{entry.name} on {data}" + (f", seed {seed}" if len(seeds) > 1 else "")
         results.append(_run(entry, choice, replace(recipe, seed=seed), loaded, setting, title, callbacks(title)))
-    return _judged(row, results, setting.quick)
+    return _judge(row, results, setting.quick)
 
 
 def _run(
@@ -120,7 +120,7 @@ def _run(
     return result
 
 
-def _judged(row: Row, results: Sequence[running.Result], quick: bool) -> Row:
+def _judge(row: ZooRow, results: Sequence[running.Result], quick: bool) -> ZooRow:
     """Return the row with the mean over its runs filled in."""
     reached = float(np.mean([result.evaluation.accuracy for result in results if result.evaluation]))
     seconds = sum(result.seconds for result in results) / len(results)

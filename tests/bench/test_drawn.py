@@ -2,28 +2,30 @@
 
 import math
 
-from benchmarks import drawn, work
+from benchmarks import random_networks, work
 from benchmarks.rows import Row
 from chainrule.layers import Conv2D
 
 
 def test_a_seed_draws_the_same_networks_whatever_the_count():
-    few, many = drawn.networks(3, 4), drawn.networks(5, 4)
+    few, many = random_networks.networks(3, 4), random_networks.networks(5, 4)
     assert [one.to_config() for one in few] == [one.to_config() for one in many[:3]]
-    assert few[0].about != drawn.networks(1, 5)[0].about
+    assert few[0].about != random_networks.networks(1, 5)[0].about
 
 
 def test_networks_keep_to_their_bounds_and_differ():
     met, texts = set(), set()
-    for subject in drawn.networks(60):
+    for subject in random_networks.networks(60):
         model = subject.build("numpy", 1)
-        assert drawn.LEAST_MULTIPLICATIONS <= work.of_plan(model.plan()) <= drawn.MOST_MULTIPLICATIONS
-        assert model.parameters.size <= drawn.MOST_PARAMETERS
+        assert (
+            random_networks.LEAST_MULTIPLICATIONS <= work.of_plan(model.plan()) <= random_networks.MOST_MULTIPLICATIONS
+        )
+        assert model.parameters.size <= random_networks.MOST_PARAMETERS
         met |= {type(layer).__name__ for layer in model.layers}
         for layer in model.layers:
             if isinstance(layer, Conv2D):
                 met |= {f"stride {layer.stride}", f"groups {min(layer.groups, 3)}", f"dilation {layer.dilation}"}
-        texts.add(drawn.describe(model.layers, model.input_shape))
+        texts.add(random_networks.describe(model.layers, model.input_shape))
     assert len(texts) == 60
     assert met >= {"BatchNorm2D", "Dropout", "GELU", "Tanh", "LeakyReLU", "GlobalAveragePool2D", "Flatten"}
     assert met >= {"stride 2", "groups 2", "groups 3", "dilation 2"}
@@ -41,18 +43,18 @@ def test_means_are_against_the_quickest_form_of_a_library():
         row("b", 1, "torch-channels-last", 3.0),
         row("a", 1, "onnxruntime", 0.25, "infer"),
     ]
-    worst = drawn.against_the_quickest(rows)
+    worst = random_networks.ratios_to_fastest(rows)
     assert [(one.model, one.peer, one.ratio) for one in worst] == [
         ("a", "onnxruntime", 0.25),
         ("b", "torch", 0.5),
         ("a", "torch-channels-last", 2.0),
     ]
-    lines = drawn.geometric_means(rows)
+    lines = random_networks.geometric_means(rows)
     assert f"{math.sqrt(0.5 * 2.0):.2f}×" in lines[1]
     assert "below 1×: 1" in lines[1]
     assert "ONNX Runtime" in lines[0]
 
 
 def test_nothing_to_compare():
-    assert drawn.against_the_quickest([]) == []
-    assert drawn.geometric_means([]) == []
+    assert random_networks.ratios_to_fastest([]) == []
+    assert random_networks.geometric_means([]) == []

@@ -77,7 +77,7 @@ FORGED = {  # name: submission
     "patches the comparison": text(
         top="""
             from chainrule.check import comparing
-            comparing.with_array = lambda *_: comparing.Comparison(0.0, 0.0)"""
+            comparing.compare_with_array = lambda *_: comparing.Comparison(0.0, 0.0)"""
     ),
     "patches whatever is loaded": text(
         top="""

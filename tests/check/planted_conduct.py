@@ -87,7 +87,7 @@ class OldWeights(Dense):
 
     def forward(self, x):
         y = super().forward(x)
-        if not hasattr(self, "turned"):
+        if not hasattr(self, "rotated"):
             self.turned = self.W.copy()
         return y
 

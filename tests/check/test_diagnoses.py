@@ -9,7 +9,7 @@ from check.planting import PLANTED
 
 import chainrule as cr
 from chainrule.check import probes
-from chainrule.check.diagnoses import CATALOGUES, general, known, of_layer
+from chainrule.check.diagnoses import CATALOGUES, general, mistakes_for, of_layer
 from chainrule.check.subjects import LayerSubject
 from chainrule.layers import Layer
 
@@ -46,7 +46,7 @@ def test_a_planted_mistake_is_named(case: tuple) -> None:
 @pytest.mark.parametrize("operation", CATALOGUES)
 def test_every_diagnosis_is_a_sentence_with_its_tensor_before_it(operation: str) -> None:
     for tensor in ("x", "w", "b", "y", "p", "gamma", "beta"):
-        for one in known(operation, tensor):
+        for one in mistakes_for(operation, tensor):
             assert one.diagnosis.says[0].islower(), one
             assert not one.diagnosis.says.endswith("."), one
             assert one.diagnosis.page == "" or (ROOT / one.diagnosis.page).is_file(), one
@@ -66,7 +66,7 @@ def test_every_mistake_can_be_made_with_every_layer(layer: Layer, shape: tuple[i
     values = probes.values(shape, subject.parameters, 3, seed=1)
     truth = of_layer(subject, values, np.ones((3, *subject.output_shape)))
     for tensor in ("y", *subject.tests):
-        for mistake in known(truth.operation, tensor):
+        for mistake in mistakes_for(truth.operation, tensor):
             assert all(np.isfinite(candidate).all() for candidate in mistake.build(truth)), mistake
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.check.entries import MOST, Entry, entries, left_out
+from chainrule.check.entries import MOST, Submission, entries, ignored_entries
 
 BOTH = "class Layer:\n    def forward(self, x): ...\n    def backward(self, dy): ...\n"
 
 
-def only(folder: Path) -> Entry:
+def only(folder: Path) -> Submission:
     """Return the only entry of a folder."""
     (found,) = entries(folder)
     return found
@@ -107,6 +107,6 @@ def test_what_is_no_file_and_names_that_are_no_text(tmp_path: Path) -> None:
 
 def test_left_out_by_their_names(tmp_path: Path) -> None:
     filled(tmp_path, {".DS_Store": "", "_given.py": "", "__MACOSX/x.py": "", "a.py": ""})
-    assert left_out(tmp_path) == [".DS_Store", "__MACOSX", "_given.py"]
+    assert ignored_entries(tmp_path) == [".DS_Store", "__MACOSX", "_given.py"]
     (found,) = entries(tmp_path)
     assert {place.name for place in found.readable} == {"a.py", "_given.py", "__MACOSX"}

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule.check import kinks, methods, precision
-from chainrule.check.differences import Differences
+from chainrule.check.differences import DirectionalDerivatives
 from chainrule.check.methods import CENTRAL, COMPLEX, JACOBIAN
 from chainrule.engines import Array
 
@@ -90,7 +90,7 @@ def test_float32_is_recognised_by_its_rounding(f, single: bool) -> None:
 
 
 def test_on_a_kink_any_slope_between_both_sides_is_right() -> None:
-    along = Differences(lambda x: np.maximum(x, 0), np.array([0.0, 1.0]), np.ones(2), 0.0, 1.0).along
+    along = DirectionalDerivatives(lambda x: np.maximum(x, 0), np.array([0.0, 1.0]), np.ones(2), 0.0, 1.0).along
     first, second = along(np.array([1.0, 0.0])), along(np.array([0.0, 1.0]))
     assert (first.value, first.width) == (pytest.approx(0.5), pytest.approx(0.5))
     assert (second.value, second.width) == (pytest.approx(1.0), 0.0)
@@ -114,7 +114,7 @@ def test_kinks_anywhere_are_stepped_round(seed: int, size: int, single: bool, kn
         return sum(slope * np.abs(x.astype(dtype) - dtype(knot)) for slope, knot in zip(slopes, knots, strict=True))
 
     noise = 6e-8 if single else 0.0
-    found = Differences(f, v, dy, noise, 1.0).along(u)
+    found = DirectionalDerivatives(f, v, dy, noise, 1.0).along(u)
     right = sum(slope * np.sign(v - knot) for slope, knot in zip(slopes, knots, strict=True))
     allowed = (2e-4 if single else 1e-7) * np.linalg.norm(u) * np.abs(slopes).sum() + found.bar + found.width
     assert abs(found.value - float(np.sum(dy * right * u))) <= allowed
@@ -128,5 +128,7 @@ def test_ties_of_a_maximum(dx: list[float], right: bool) -> None:
     def maximum(x: Array) -> Array:
         return x.max(keepdims=True)
 
-    excess = kinks.outside(maximum, np.ones(2), np.array([3.0]), np.array(dx, float), np.random.default_rng(0))
+    excess = kinks.excess_beyond_slopes(
+        maximum, np.ones(2), np.array([3.0]), np.array(dx, float), np.random.default_rng(0)
+    )
     assert (excess.max() < 1e-9) == right

@@ -36,7 +36,7 @@ def test_further_looks_are_on_the_page() -> None:
     seen = set()
     for source, against, shape, *_ in CONDUCT:
         rows = cr.check_gradients(source, against=against, input_shape=shape).rows
-        seen |= {row.method.rpartition(", ")[2] for row in rows if row.wrong}
+        seen |= {row.method.rpartition(", ")[2] for row in rows if row.is_wrong}
     seen = {re.sub(r"batch of \d+", "batch of 1, batch of N", method) for method in seen}
     for look in seen - {*methods.SHARP, "another call"}:
         assert look in PAGE or look.startswith(LOOPS), look

@@ -170,7 +170,7 @@ def test_what_is_not_finite_is_said_to_be_so_and_nothing_else(bad: float, tensor
             return gradients["x"]
 
     for against in ("Dense(4)", None):
-        (row,) = (row for row in cr.check_gradients(Endless, against=against, input_shape=(7,)).rows if row.wrong)
+        (row,) = (row for row in cr.check_gradients(Endless, against=against, input_shape=(7,)).rows if row.is_wrong)
         assert row.tensor.casefold() == tensor.casefold()
         assert [one.name for one in row.diagnoses] == ["not-finite"]
         assert "is not finite: 1 of" in str(row.diagnoses[0])

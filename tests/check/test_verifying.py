@@ -7,15 +7,15 @@ import pytest
 
 import chainrule as cr
 from chainrule.check.report import Diagnosis, Report, Row
-from chainrule.check.verifying import MOST, Task, verified
+from chainrule.check.verifying import MOST, Assignment, verify
 from chainrule.errors import OptionError, ShapeError
 from chainrule.student import Student
 from chainrule.student.losses import LossFunctions
 
-CONVOLUTION = Task.of("Conv2D(4, (3, 2))", (2, 5, 4))
+CONVOLUTION = Assignment.of("Conv2D(4, (3, 2))", (2, 5, 4))
 
 
-def believing(task: Task, tolerance: float = 1e-12, **known: str) -> Report:
+def believing(task: Assignment, tolerance: float = 1e-12, **known: str) -> Report:
     """Return a report that calls every part right, except for the named diagnoses."""
     rows = [
         Row("", part if part == "y" else part[1:], "", 0.0, tolerance, part not in known,
@@ -69,7 +69,7 @@ class Convolution:
 )
 @pytest.mark.parametrize("seed", [0, 2**32 - 1])
 def test_a_layer(code: Convolution, known: dict[str, str], wrong: set[str], seed: int) -> None:
-    found = verified(Student(code), CONVOLUTION, believing(CONVOLUTION, **known), seed)
+    found = verify(Student(code), CONVOLUTION, believing(CONVOLUTION, **known), seed)
     assert found.keys() == wrong
     assert all(said.startswith((part, "gradients")) for part, said in found.items())
 
@@ -82,7 +82,7 @@ def test_rounding_is_believed_within_reason() -> None:
         (1 + MOST / 3, 0.1, set[str]()),
     ):
         assert (
-            verified(Student(Convolution(dx=factor)), CONVOLUTION, believing(CONVOLUTION, tolerance), 1).keys() == wrong
+            verify(Student(Convolution(dx=factor)), CONVOLUTION, believing(CONVOLUTION, tolerance), 1).keys() == wrong
         )
 
 
@@ -104,8 +104,8 @@ class Bent:
 
 
 def test_a_forward_that_is_bent_to_its_gradients() -> None:
-    task = Task.of("Sigmoid()", None)
-    assert verified(Student(Bent()), task, believing(task), 3).keys() == {"dx"}
+    task = Assignment.of("Sigmoid()", None)
+    assert verify(Student(Bent()), task, believing(task), 3).keys() == {"dx"}
 
 
 @pytest.mark.parametrize(
@@ -120,15 +120,15 @@ def test_a_loss(divided: bool, signed: int, wrong: set[str]) -> None:
         def backward(self) -> np.ndarray:
             return signed * (self.p - self.t) / (len(self.p) if divided else 1)
 
-    task = Task.of("half-squared-error", None)
+    task = Assignment.of("half-squared-error", None)
     code: Callable[..., LossFunctions] = LossFunctions
-    assert verified(code(HalfSquaredError, None), task, believing(task), 4).keys() == wrong  # pyright: ignore
+    assert verify(code(HalfSquaredError, None), task, believing(task), 4).keys() == wrong  # pyright: ignore
 
 
 def test_tasks() -> None:
     assert CONVOLUTION.parts == ("y", "dx", "dw", "db")
-    assert Task.of("MaxPool2D(2)", None).parts == ("y", "dx")
-    assert (Task.of("half_squared_error", None).parts, Task.of("half_squared_error", None).is_loss) == (
+    assert Assignment.of("MaxPool2D(2)", None).parts == ("y", "dx")
+    assert (Assignment.of("half_squared_error", None).parts, Assignment.of("half_squared_error", None).is_loss) == (
         ("y", "dp"),
         True,
     )
@@ -136,4 +136,4 @@ def test_tasks() -> None:
     assert 1 << 20 < CONVOLUTION.reply < 2 << 20
     for text, shape, error in (("Nothing()", None, OptionError), ("Conv2D(4, 9)", (3, 5, 5), ShapeError)):
         with pytest.raises(error):
-            Task.of(text, shape)
+            Assignment.of(text, shape)

@@ -11,7 +11,7 @@ import pytest
 from cli.commands import bars, refused
 
 from chainrule import files
-from chainrule.runs.folder import CHECKPOINT, HELD, HISTORY, MODEL
+from chainrule.runs.folder import CHECKED_FILES, CHECKPOINT, HISTORY, MODEL
 
 TRAIN = ("train", "--engine", "numpy", "--quiet", "--out", "out")
 MLP = (*TRAIN, "--model", "mlp", "--epochs", 1)
@@ -273,7 +273,7 @@ def test_an_empty_path_is_not_the_current_folder(invoke, finished, monkeypatch, 
     refused(invoke("compare", finished, "--picture", ""), "found nothing")
 
 
-@pytest.mark.parametrize("name", HELD)
+@pytest.mark.parametrize("name", CHECKED_FILES)
 def test_a_folder_that_holds_part_of_a_run(invoke, digits, tmp_path, name):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / name).write_text("precious")

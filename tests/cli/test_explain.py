@@ -14,7 +14,7 @@ from PIL import Image
 from chainrule.data import load, load_digit
 from chainrule.explain import Trace
 from chainrule.model import load as load_model
-from chainrule.runs import standing
+from chainrule.runs import resume_point
 from chainrule.training.samples import Samples
 
 CELL = ("--cell", "dense1.dw[3,400]")
@@ -22,7 +22,7 @@ CELL = ("--cell", "dense1.dw[3,400]")
 
 def expected(folder, number=0):
     """Trace a sample without the command."""
-    stands = standing.of_run(folder, engine="numpy")
+    stands = resume_point.of_run(folder, engine="numpy")
     _, test = load(stands.job.choice.name)
     model = stands.model
     x = model.normalisation.apply(test.x[number : number + 1], model.dtype)

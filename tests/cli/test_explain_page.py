@@ -9,20 +9,20 @@ from cli.commands import refused
 from cli.conftest import Invoke
 
 from chainrule.web import opening, page_files, single_file
-from chainrule.web.subjects import Subject
+from chainrule.web.subjects import PageSubject
 
 THERE = (page_files.PAGE / "index.html").exists()
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> list[Subject]:
+def served(monkeypatch: pytest.MonkeyPatch) -> list[PageSubject]:
     """Return the arguments with which the page would be served."""
-    found: list[Subject] = []
+    found: list[PageSubject] = []
     monkeypatch.setattr(opening, "serve", lambda subject, announce, **_: (found.append(subject), announce("ADDRESS")))
     return found
 
 
-def test_a_run(invoke: Invoke, served: list[Subject], finished: Path) -> None:
+def test_a_run(invoke: Invoke, served: list[PageSubject], finished: Path) -> None:
     result = invoke("explain", finished)
     assert result.exit_code == 0, result.output
     assert result.stdout == "ADDRESS\n"
@@ -31,19 +31,19 @@ def test_a_run(invoke: Invoke, served: list[Subject], finished: Path) -> None:
     assert [subject.title for subject in served] == [str(finished)]
 
 
-def test_a_network_of_the_zoo(invoke: Invoke, served: list[Subject]) -> None:
+def test_a_network_of_the_zoo(invoke: Invoke, served: list[PageSubject]) -> None:
     result = invoke("explain", "--model", "mlp", "--no-browser")
     assert result.stderr == "chainrule: mlp, before its first training step; Ctrl-C ends it\n"
     assert served[0].model.name == "mlp"
 
 
-def test_a_model_file(invoke: Invoke, served: list[Subject], finished: Path) -> None:
+def test_a_model_file(invoke: Invoke, served: list[PageSubject], finished: Path) -> None:
     result = invoke("explain", finished / "model.safetensors")
     assert result.stderr.endswith("model.safetensors, a model without a run; Ctrl-C ends it\n")
 
 
 def test_without_a_name_the_newest_run_or_else_the_default(
-    invoke: Invoke, served: list[Subject], finished: Path, tmp_path: Path
+    invoke: Invoke, served: list[PageSubject], finished: Path, tmp_path: Path
 ) -> None:
     assert invoke("explain").stderr.startswith("chainrule: numpy-cnn, before its first training step")
     (tmp_path / "runs").mkdir()
@@ -126,7 +126,7 @@ def test_writing_the_file(invoke: Invoke, finished: Path, tmp_path: Path, monkey
     assert (tmp_path / "page.html").stat().st_size < single_file.BUDGET
     monkeypatch.setattr(single_file, "BUDGET", 1000)
     assert "a smaller network makes a smaller file" in invoke("explain", finished, "--html", "page.html").stderr
-    monkeypatch.setattr(single_file.made, "__defaults__", (1000, 2000))
+    monkeypatch.setattr(single_file.file_bytes, "__defaults__", (1000, 2000))
     (tmp_path / "page.html").write_text("mine")
     refused(invoke("explain", finished, "--html", "page.html"), "expected at most 0 MB")
     assert (tmp_path / "page.html").read_text() == "mine"

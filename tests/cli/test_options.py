@@ -39,7 +39,7 @@ def taken(kind: click.ParamType, word: str) -> object:
 @given(st.integers(-(10**30), 10**30))
 def test_whole_numbers(number: int) -> None:
     assert taken(options.WHOLE, str(number)) == number
-    assert taken(options.Within(-5, 5), str(number)) == (number if abs(number) <= 5 else None)
+    assert taken(options.BoundedInteger(-5, 5), str(number)) == (number if abs(number) <= 5 else None)
 
 
 @given(st.floats(allow_nan=False))

@@ -10,7 +10,7 @@ import pytest
 from cli.commands import bars, refused
 from PIL import Image
 
-from chainrule.cli import own_data
+from chainrule.cli import custom_data
 from chainrule.data import Augmentation, Dataset, load
 from chainrule.model import load as load_model
 from chainrule.runs import running
@@ -98,7 +98,7 @@ def test_own_data_get_a_network_and_a_recipe_of_their_own(invoke, tmp_path):
     result = invoke("train", "--data", folder, "--engine", "numpy", "--epochs", 1, "--out", "o")
     assert result.exit_code == 0, result.stderr
     job = running.read_job(Path("o"))
-    assert job.model["name"] == own_data.MODEL
+    assert job.model["name"] == custom_data.MODEL
     assert job.recipe.augmentation == Augmentation(shift=1)
     assert job.recipe.validation == 0.2
     assert "53 of the 264 training images are held back for validation" in result.stderr.replace("\n    ", " ")
@@ -138,38 +138,38 @@ def some(count: int, channels: int = 3, size: int = 64, validation: Dataset | No
 )
 def test_recipes_are_brought_to_the_data(training, own, said, expected):
     """Adapt the recipe to 32,000 images seen in all; explicit options take precedence."""
-    found = own_data.suited(TWO_EPOCHS, training, {**UNSAID, **said}, own=own)
+    found = custom_data.adapt_recipe(TWO_EPOCHS, training, {**UNSAID, **said}, own=own)
     assert (found.epochs, str(found.augmentation), found.validation) == expected
 
 
 def test_patience_needs_something_to_watch(invoke, tmp_path):
     folder = write(tmp_path / "bars", 30)
     refused(invoke("train", "--data", folder, *MLP, "--patience", 2, "--quiet"), "--patience watches")
-    assert own_data.suited(Recipe(patience=3), some(800), UNSAID, own=True).validation == 0.2
+    assert custom_data.adapt_recipe(Recipe(patience=3), some(800), UNSAID, own=True).validation == 0.2
 
 
 def test_remarks_name_what_is_not_tested():
     options = {**UNSAID, "validation": 0.02}
-    said = own_data.remarks(Recipe(validation=0.02), some(400), some(4)[:1], options)
+    said = custom_data.remarks(Recipe(validation=0.02), some(400), some(4)[:1], options)
     assert said == [
         "8 of the 400 training images are held back for validation, too few for a precise figure: one image is more "
         "than 2 % of them",
         "no image to test on of class b",
     ]
-    assert "no images are held back" in own_data.remarks(Recipe(), some(100), some(4), UNSAID)[0]
-    assert own_data.remarks(Recipe(), some(1000), some(4), UNSAID) == []
+    assert "no images are held back" in custom_data.remarks(Recipe(), some(100), some(4), UNSAID)[0]
+    assert custom_data.remarks(Recipe(), some(1000), some(4), UNSAID) == []
 
 
 def test_what_was_chosen_is_said(tmp_path):
     options = {**UNSAID, "model": None, "resize": None}
-    assert own_data.choices(str(tmp_path), options) == [
+    assert custom_data.choices(str(tmp_path), options) == [
         "chosen for images of your own: network, size, epochs, augmentation "
         "(--model, --resize, --epochs, --augment to choose otherwise)"
     ]
-    (line,) = own_data.choices("some.npz", {**options, "model": "mlp", "epochs": 3})
+    (line,) = custom_data.choices("some.npz", {**options, "model": "mlp", "epochs": 3})
     assert line == "chosen for images of your own: augmentation (--augment to choose otherwise)"
-    assert own_data.choices("mnist", options) == []
-    assert own_data.choices("some.npz", {**options, "model": "mlp", "epochs": 3, "augment": "none"}) == []
+    assert custom_data.choices("mnist", options) == []
+    assert custom_data.choices("some.npz", {**options, "model": "mlp", "epochs": 3, "augment": "none"}) == []
 
 
 @pytest.fixture

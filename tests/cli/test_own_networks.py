@@ -11,7 +11,7 @@ import pytest
 from cli.commands import refused
 from PIL import Image
 
-from chainrule import skeletons
+from chainrule import templates
 from chainrule.runs import running
 from chainrule.runs.folder import CHECKSUMS
 
@@ -31,7 +31,7 @@ def picture(place: Path) -> Path:
     return place
 
 
-@pytest.mark.parametrize("ending", skeletons.TEXTS)
+@pytest.mark.parametrize("ending", templates.TEXTS)
 def test_a_skeleton_trains_as_it_stands(invoke, digits, ending):
     begun = invoke("models", "--new", f"mine{ending}")
     assert (begun.exit_code, begun.stdout) == (0, f"mine{ending}\n")

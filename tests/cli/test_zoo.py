@@ -68,7 +68,7 @@ def test_a_figure_that_is_missed_exits_with_1(invoke, monkeypatch):
 
 
 def test_the_judgement(monkeypatch):
-    row = zoo_table.Row("n", "s", 0, "mnist", 1, "–", 0.9, None, None)
+    row = zoo_table.ZooRow("n", "s", 0, "mnist", 1, "–", 0.9, None, None)
 
     class Found:
         def __init__(self, accuracy):
@@ -76,10 +76,10 @@ def test_the_judgement(monkeypatch):
             self.model = type("M", (), {"parameters": np.zeros(7)})
             self.seconds = 2.0
 
-    mean = zoo_table._judged(row, [Found(0.8), Found(1.0)], quick=False)
+    mean = zoo_table._judge(row, [Found(0.8), Found(1.0)], quick=False)
     assert (mean.reached, mean.missed, mean.seconds, mean.note) == (pytest.approx(0.9), False, 2.0, "mean of 2 seeds")
-    assert zoo_table._judged(row, [Found(0.89)], quick=False).missed
-    assert not zoo_table._judged(row, [Found(0.89)], quick=True).missed
+    assert zoo_table._judge(row, [Found(0.89)], quick=False).missed
+    assert not zoo_table._judge(row, [Found(0.89)], quick=True).missed
 
 
 def test_cifar10_is_skipped_where_it_cannot_be_had(invoke, known, monkeypatch):

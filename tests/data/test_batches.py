@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainrule.data import batch_count, held_back, held_back_count, order
+from chainrule.data import batch_count, order, split_validation, validation_count
 from chainrule.data.batches import validation_share
 from chainrule.errors import OptionError
 
@@ -36,27 +36,27 @@ def test_batch_sizes_out_of_range(size: int) -> None:
     ("count", "share", "expected"), [(20, 0.25, 5), (24, 0.3, 7), (12, 0.001, 1), (12, 0.999, 11), (2, 0.5, 1)]
 )
 def test_a_share_is_held_back(count: int, share: float, expected: int) -> None:
-    kept, held = held_back(count, share, seed=3)
-    assert len(held) == held_back_count(count, share) == expected
+    kept, held = split_validation(count, share, seed=3)
+    assert len(held) == validation_count(count, share) == expected
     assert sorted([*kept.tolist(), *held.tolist()]) == list(range(count))
     for part in (kept, held):
         assert part.dtype == np.int64
         assert part.tolist() == sorted(part.tolist())
-    np.testing.assert_array_equal(held_back(count, share, seed=3)[1], held)
+    np.testing.assert_array_equal(split_validation(count, share, seed=3)[1], held)
 
 
 def test_the_seed_decides_what_is_held_back() -> None:
-    assert not np.array_equal(held_back(100, 0.5, seed=3)[1], held_back(100, 0.5, seed=4)[1])
+    assert not np.array_equal(split_validation(100, 0.5, seed=3)[1], split_validation(100, 0.5, seed=4)[1])
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
 def test_what_cannot_be_held_back(share: float) -> None:
-    for action in (lambda: held_back(9, share, 0), lambda: held_back_count(9, share)):
+    for action in (lambda: split_validation(9, share, 0), lambda: validation_count(9, share)):
         with pytest.raises(OptionError, match=f"cannot hold back a share of {share}; expected more than 0"):
             action()
     for count, words in ((1, "1 sample;"), (0, "0 samples;")):
         with pytest.raises(OptionError, match=f"cannot hold back a share of {words} expected at least 2"):
-            held_back(count, 0.5, 0)
+            split_validation(count, 0.5, 0)
 
 
 @settings(max_examples=200, deadline=None)
@@ -66,11 +66,11 @@ def test_every_class_gives_its_share(counts: list[int], share: float, seed: int,
     mix.shuffle(labels)
     if len(labels) < 2:
         return
-    total = held_back_count(len(labels), share)
-    kept, held = held_back(len(labels), share, seed, np.array(labels))
+    total = validation_count(len(labels), share)
+    kept, held = split_validation(len(labels), share, seed, np.array(labels))
     assert sorted([*kept.tolist(), *held.tolist()]) == list(range(len(labels)))
     assert len(held) == total
-    np.testing.assert_array_equal(held, held_back(len(labels), share, seed, np.array(labels))[1])
+    np.testing.assert_array_equal(held, split_validation(len(labels), share, seed, np.array(labels))[1])
     gave = [sum(labels[at] == 7 * k for at in held.tolist()) for k in range(len(counts))]
     several = sum(count > 1 for count in counts)
     if several <= total <= sum(counts) - len(counts):
@@ -83,9 +83,9 @@ def test_every_class_gives_its_share(counts: list[int], share: float, seed: int,
 def test_classes_of_one_sample_are_kept_while_others_can_give() -> None:
     labels = np.array([0, 1, 1, 1, 2, 2])
     for seed in range(5):
-        _, held = held_back(6, 0.34, seed, labels)
+        _, held = split_validation(6, 0.34, seed, labels)
         assert sorted(labels[held].tolist()) == [1, 2]
-    assert len(held_back(4, 0.5, 0, np.arange(4))[1]) == 2  # all are of one class, so some must be taken
+    assert len(split_validation(4, 0.5, 0, np.arange(4))[1]) == 2  # all are of one class, so some must be taken
 
 
 @pytest.mark.parametrize(
@@ -98,4 +98,4 @@ def test_classes_of_one_sample_are_kept_while_others_can_give() -> None:
 def test_how_many_validate(count: int, share: float, expected: int) -> None:
     """Hold back enough for a standard error of 1.6 points, √(¼/1000); at most a fifth of small data, none of tiny."""
     chosen = validation_share(count, share)
-    assert (held_back_count(count, chosen) if chosen else 0) == expected
+    assert (validation_count(count, chosen) if chosen else 0) == expected

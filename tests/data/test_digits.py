@@ -61,7 +61,7 @@ def test_a_file(tmp_path: Path) -> None:
     assert found.shape == (1, 28, 28)
     assert np.abs(found[0].astype(int) - as_mnist(drawn())).mean() < 2
     with pytest.raises(DataError, match=r"seven.jpg: 300×200 pixels is too large; expected at most 1000"):
-        load_digit(tmp_path / "seven.jpg", most_pixels=1000)
+        load_digit(tmp_path / "seven.jpg", max_pixels=1000)
 
 
 def test_what_holds_no_digit(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_a_mirror(mini, use, monkeypatch: pytest.MonkeyPatch) -> None:
         cut = content[:20] if "cut.example" in url else content
         yield io.BytesIO(cut), len(cut)
 
-    monkeypatch.setattr(fetch, "opened", opened)
+    monkeypatch.setattr(fetch, "open_https", opened)
     use(mirror("dead.example", "d"), mirror("cut.example", "c"), mirror("good.example", "path/to"))
     mini.check(loaded(mini))
     assert [url for url in asked if "dead" in url] == ["https://dead.example/d/train-images-idx3-ubyte.gz"]
@@ -173,7 +173,7 @@ def test_https_only_and_no_more_than_expected(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("urllib.request.urlopen", lambda request, timeout: Response("http://b.example/f"))
     with (
         pytest.raises(DataError, match=r"leads away from https, to http://b.example/f"),
-        fetch.opened("https://a.example"),
+        fetch.open_https("https://a.example"),
     ):
         pass
 

@@ -50,9 +50,9 @@ def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:
 
 def test_too_many_pixels(tmp_path: Path) -> None:
     path = saved(tmp_path / "big.png", np.zeros((30, 20), np.uint8))
-    assert open_image(path, most_pixels=600).size == (20, 30)
+    assert open_image(path, max_pixels=600).size == (20, 30)
     with pytest.raises(DataError, match=r"big.png: 20×30 pixels is too large; expected at most 599 pixels"):
-        open_image(path, most_pixels=599)
+        open_image(path, max_pixels=599)
 
 
 @pytest.mark.parametrize("side", [10_000, 60_000])

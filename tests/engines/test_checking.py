@@ -8,7 +8,7 @@ import pytest
 from engines.guard.cases import axes, one, whole
 
 from chainrule import layers
-from chainrule.engines.numba import reaching
+from chainrule.engines.numba import buffer_bounds
 from chainrule.engines.numba.checking import check_plan
 from chainrule.errors import ChainruleError, EngineError
 from chainrule.network import Network
@@ -79,17 +79,17 @@ def convolutions(count: int) -> list[Operation]:
 @pytest.mark.parametrize("itemsize", [4, 8])
 def test_buffers_are_as_long_as_tiles_reach(itemsize: int, monkeypatch: pytest.MonkeyPatch) -> None:
     operations = convolutions(150)
-    pairs = [pair for operation in operations for pair in reaching.reaches(operation, itemsize)]
+    pairs = [pair for operation in operations for pair in buffer_bounds.buffer_reads(operation, itemsize)]
     assert len(pairs) > 100
     assert all(0 < furthest <= room for room, furthest in pairs)
     assert any(furthest == room for room, furthest in pairs)
-    monkeypatch.setattr(reaching, "room_for", lambda cells, start, taps, length: cells + 128)  # as it was
-    pairs = [pair for operation in operations for pair in reaching.reaches(operation, itemsize)]
+    monkeypatch.setattr(buffer_bounds, "buffer_size", lambda cells, start, taps, length: cells + 128)  # as it was
+    pairs = [pair for operation in operations for pair in buffer_bounds.buffer_reads(operation, itemsize)]
     assert any(furthest > room for room, furthest in pairs)
 
 
 def test_a_buffer_too_short_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     made = [layers.Conv1D(3, 3, dilation=200, padding="same")]
-    monkeypatch.setattr(reaching, "room_for", lambda cells, start, taps, length: cells + 128)
+    monkeypatch.setattr(buffer_bounds, "buffer_size", lambda cells, start, taps, length: cells + 128)
     with pytest.raises(EngineError, match=r"cross_correlate of conv1.y: reads \d+ numbers of \d+"):
         check_plan(Network(made, (1, 1000), engine="numpy").plan(), 8)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule import layers, reference
 from chainrule.engines.numba import filters, operations, programs
-from chainrule.engines.numba.generator import Writer
+from chainrule.engines.numba.generator import ProgramWriter
 from chainrule.engines.numba.operations import KERNELS
 from chainrule.engines.numba.tiles import lanes
 from chainrule.network import Network
@@ -58,7 +58,7 @@ def close(found: NDArray[np.float64], expected: NDArray[np.float64]) -> None:
 def test_results_are_those_of_the_reference(layer: str, bias: str) -> None:
     x, w, options = drawn(layer)
     b = biased(bias, reference.cross_correlate(x, w, **options).shape)
-    assert operations.fitting("cross_correlate", (x, w, b), options, 8) == "correlate_filters"
+    assert operations.select_kernel("cross_correlate", (x, w, b), options, 8) == "correlate_filters"
     close(operations.call("cross_correlate", (x, w, b), options)[0], reference.cross_correlate(x, w, b, **options))
 
 
@@ -92,7 +92,7 @@ def test_gradients_are_those_of_the_reference(layer: str) -> None:
     x, w, options = drawn(layer)
     dy = np.random.default_rng(2).standard_normal(reference.cross_correlate(x, w, **options).shape)
     size, kernel = x.shape[2:], w.shape[2:]
-    assert operations.fitting("cross_correlate_dw", (x, dy), options, 8) == "correlate_filters_dw"
+    assert operations.select_kernel("cross_correlate_dw", (x, dy), options, 8) == "correlate_filters_dw"
     found = operations.call("cross_correlate_dw", (x, dy), {**options, "kernel": kernel})[0]
     close(found, reference.cross_correlate_dw(x, dy, kernel=kernel, **options))
     found = operations.call("cross_correlate_dx", (dy, w), {**options, "size": size})[0]
@@ -103,7 +103,7 @@ def test_the_kernel_is_chosen_by_what_lies_side_by_side() -> None:
     x, w, dy = np.zeros((2, 3, 5, 5)), np.zeros((2 * WHOLE, 3, 3, 3)), np.zeros((2, 2 * WHOLE, 3, 3))
 
     def chosen(name: str, *arrays: NDArray[np.float64], itemsize: int = 8, **options: Any) -> bool:
-        return operations.fitting(name, arrays, {**PLAIN, **options}, itemsize) != name
+        return operations.select_kernel(name, arrays, {**PLAIN, **options}, itemsize) != name
 
     assert chosen("cross_correlate", x, w)
     assert chosen("cross_correlate_dw", x, dy)
@@ -140,10 +140,10 @@ def test_few_filters_are_pooled_too() -> None:
     x = np.random.default_rng(3).standard_normal((3, 2, 12, 11))
     x[1, 1, 5, 5] = np.nan
     np.testing.assert_allclose(found.apply(x), expected.apply(x), atol=1e-12)
-    names = [operation.name for operation in Writer(found.plan(), found.layout, "float64").plan.operations]
+    names = [operation.name for operation in ProgramWriter(found.plan(), found.layout, "float64").plan.operations]
     assert names == ["cross_correlate", "cross_correlate"]
     untied = Network([layers.Conv2D(5, 3, bias="untied"), layers.MaxPool2D(2)], (2, 12, 11), seed=1)
-    names = [operation.name for operation in Writer(untied.plan(), untied.layout, "float32").plan.operations]
+    names = [operation.name for operation in ProgramWriter(untied.plan(), untied.layout, "float32").plan.operations]
     assert names == ["cross_correlate", "max_pool"]
 
 
@@ -165,10 +165,10 @@ def test_programs_pool_straight_from_the_sums(count: int, monkeypatch: pytest.Mo
     close(alone.apply(x), expected.apply(x))
     close(shared.apply(x), expected.apply(x))
     plan = alone.plan()
-    wide = Writer(plan, alone.layout, "float64", wide=True)
+    wide = ProgramWriter(plan, alone.layout, "float64", intra_sample=True)
     names = [operation.name for operation in wide.plan.operations]
     assert names.count("correlate_filters") == 3
     assert names.count("max_pool") == 1  # its windows overlap
     assert programs.is_large(plan.forward[0])
-    training = Writer(alone.plan("softmax_cross_entropy"), alone.layout, "float64")
+    training = ProgramWriter(alone.plan("softmax_cross_entropy"), alone.layout, "float64")
     assert [operation.name for operation in training.plan.forward].count("max_pool") == 3

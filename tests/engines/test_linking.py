@@ -5,7 +5,7 @@ import pytest
 from numba import njit, prange
 from numba.core.errors import TypingError
 
-from chainrule.engines.numba.layout import LINE, aligned_zeros
+from chainrule.engines.numba.layout import CACHE_LINE, aligned_zeros
 from chainrule.engines.numba.toolchain import OPTIONS, PARALLEL, view
 
 
@@ -60,5 +60,5 @@ def test_aligned_zeros_begin_with_a_line_of_the_cache(dtype: str) -> None:
     for size in (1, 17, 1000):
         found = made(size, np.zeros(1, dtype))
         assert found.size >= size
-        assert found.ctypes.data % LINE == 0
+        assert found.ctypes.data % CACHE_LINE == 0
         assert not found.any()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chainrule import engines, layers, optimizers
 from chainrule.engines.numba import programs, proof, workers
-from chainrule.engines.numba.generator import Writer
+from chainrule.engines.numba.generator import ProgramWriter
 from chainrule.errors import printable
 from chainrule.network import Network
 
@@ -51,9 +51,9 @@ def test_a_program_computes_what_the_reference_defines(count: int, threads: int)
     found, expected = network("numba", threads), network("reference")
     results = []
     for each in (found, expected):
-        run = each.ready(each.plan(LOSS))
+        run = each.compile(each.plan(LOSS))
         losses, right, gradient = run.gradients(x, t, seed=7, step=3)
-        run.close()
+        run.commit_statistics()
         results.append((losses.copy(), right.copy(), gradient.copy(), each.statistics, each.apply(x)))
     for one, other in zip(*results, strict=True):
         scale = max(1.0, np.abs(other).max())
@@ -63,7 +63,7 @@ def test_a_program_computes_what_the_reference_defines(count: int, threads: int)
 def test_the_same_thread_count_gives_the_same_bits() -> None:
     x, t = batch(33)
     first, second = network("numba"), network("numba")
-    runs = [each.ready(each.plan(LOSS)) for each in (first, second)]
+    runs = [each.compile(each.plan(LOSS)) for each in (first, second)]
     gradients = [run.gradients(x, t, seed=7, step=3)[2].copy() for run in (*runs, *runs, *runs)]
     assert all((gradient == gradients[0]).all() for gradient in gradients)
 
@@ -78,7 +78,7 @@ def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: i
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(workers, "_lost", lost)
             patch.setattr(programs, "SHARED", 16)
-            run = made.ready(made.plan(LOSS))
+            run = made.compile(made.plan(LOSS))
             sums = run.backward(x, t, seed=seed, step=3)
             run.update("adam_update", adam.init(made.parameters), {"rate": 0.1, **adam.step_attributes(3)}, 0.5)
             results.append([np.array(sums), made.parameters, made.apply(x)])
@@ -88,7 +88,7 @@ def test_where_there_are_no_threads_the_bits_are_the_same(count: int, threads: i
 
 def test_batches_of_changing_size_reuse_nothing_stale() -> None:
     network_ = network("numba")
-    run = network_.ready(network_.plan(LOSS))
+    run = network_.compile(network_.plan(LOSS))
     fresh = {}
     for count in (5, 2, 33, 1, 5, 2, 33):
         x, t = batch(count)
@@ -118,7 +118,7 @@ def test_predicting_from_several_threads_gives_what_one_gives() -> None:
 
 def test_arrays_of_one_segment_live_in_a_block_and_others_in_the_batch() -> None:
     made = network("numba")
-    writer = Writer(made.plan(LOSS), made.layout, "float64")
+    writer = ProgramWriter(made.plan(LOSS), made.layout, "float64")
     rooms = {name: room for name, (room, _) in writer.memory.offsets.items()}
     assert rooms["conv1.y"] == "batch_work"  # batch normalisation needs all of it
     assert rooms["conv2.y"] == "work"
@@ -146,7 +146,7 @@ def test_the_numpy_engine_stands_in_where_numba_cannot_be_used(
     def broken() -> str:
         raise error
 
-    engines._made.cache_clear()
+    engines._load.cache_clear()
     monkeypatch.setattr(proof, "failure", broken)
     try:
         for _ in range(2):
@@ -158,11 +158,11 @@ def test_the_numpy_engine_stands_in_where_numba_cannot_be_used(
             engines.find("numba")
         assert "\n" not in str(refused.value)
     finally:
-        engines._made.cache_clear()
+        engines._load.cache_clear()
 
 
 @given(
-    st.one_of(
+    st.unknown_name(
         st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
         st.from_regex(r"\d{1,400}", fullmatch=True),
     )
@@ -180,7 +180,7 @@ def test_any_text_as_number_of_threads(text: str) -> None:
 
 
 def test_environment_chooses_engine_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    engines._made.cache_clear()
+    engines._load.cache_clear()
     monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
     monkeypatch.setenv("CHAINRULE_THREADS", "3")
     assert engines.find().name == "numpy"
@@ -189,10 +189,10 @@ def test_environment_chooses_engine_and_threads(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(engines.OptionError, match="CHAINRULE_THREADS=many"):
         engines.thread_count()
     monkeypatch.setenv("CHAINRULE_ENGINE", "cuda")
-    engines._made.cache_clear()
+    engines._load.cache_clear()
     with pytest.raises(engines.OptionError, match="unknown engine 'cuda'; known: numba, numpy, reference"):
         engines.find()
-    engines._made.cache_clear()
+    engines._load.cache_clear()
 
 
 def test_a_symbol_is_never_linked_with_other_types() -> None:
@@ -247,7 +247,7 @@ def test_threads_share_the_filters_of_large_layers_for_one_picture(groups: int) 
     for model in models[1:]:
         for count in (1, 2, 3):
             np.testing.assert_allclose(model.apply(x[:count]), expected[:count], rtol=1e-12)
-    source = Writer(models[1].plan(), models[1].layout, "float64", wide=True).source(parallel=True)
+    source = ProgramWriter(models[1].plan(), models[1].layout, "float64", intra_sample=True).source(parallel=True)
     assert source.count("prange(threads)") == 1
 
 
@@ -266,10 +266,10 @@ def test_a_relu_that_alone_reads_a_convolution_is_done_by_it(bias: bool | str) -
     for engine in ("numba", "reference"):
         model = Network(made, (2, 9, 8), dtype="float64", engine=engine, threads=2, seed=2)
         model.parameters[:] = np.random.default_rng(1).standard_normal(model.parameters.size)
-        losses, right, gradient = model.ready(model.plan(LOSS)).gradients(x, t, seed=0, step=1)
+        losses, right, gradient = model.compile(model.plan(LOSS)).gradients(x, t, seed=0, step=1)
         results.append((losses, right, gradient, model.apply(x)))
         if engine == "numba":
-            source = Writer(model.plan(LOSS), model.layout, "float64").source(parallel=True)
+            source = ProgramWriter(model.plan(LOSS), model.layout, "float64").source(parallel=True)
             assert "call('activations.relu " not in source
             assert "call('activations.relu_dx " in source
     for one, other in zip(*results, strict=True):

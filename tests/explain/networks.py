@@ -6,7 +6,7 @@ import numpy as np
 
 from chainrule import layers as cr
 from chainrule.check.configurations import DRAWERS, draw
-from chainrule.explain import Trace, Training
+from chainrule.explain import NextStep, Trace
 from chainrule.network import Network
 
 LOSSES = (
@@ -35,7 +35,7 @@ def trace_of(network, loss="half_squared_error", samples=1, seed=0, training=Non
     return Trace(network, x, t, loss, training)
 
 
-def drawn(number: int, samples: int | None = None, training: Training | None = None) -> Trace:
+def drawn(number: int, samples: int | None = None, training: NextStep | None = None) -> Trace:
     """Trace the layer with that number of the sweep."""
     one = draw(SEED, number)
     loss = LOSSES[number // len(KINDS) % len(LOSSES)]

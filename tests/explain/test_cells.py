@@ -106,7 +106,7 @@ def test_what_a_loss_reads():
         trace = trace_of(Network([cr.Dense(3), *ending], (4,), engine="numpy"), loss)
         assert trace.explain("loss.p[1]").cell == f"{name}[1]"
         assert trace.explain("loss.dp[1]").cell == f"{name.replace('y', 'dy')}[1]"
-        assert trace.explain("loss.y").made.sources[0] == f"{name}[0]"
+        assert trace.explain("loss.y").derived.sources[0] == f"{name}[0]"
 
 
 def test_arrays_by_name(trace, batch):
@@ -128,8 +128,8 @@ def test_one_dimension_and_the_average_of_a_picture():
     trace = trace_of(network)
     assert trace.explain("conv1.y[2,4]").cell == "conv1.y[2,0,4]"
     assert trace.explain("conv1.w[2,1,0]").cell == "conv1.w[2,1,0]"
-    assert trace.explain("conv1.dw[2,1,0]").made.here == "dw[2,1,0,0] = Σ_{i,j} dy[2,i,j] · x[1,i,j]"
-    assert trace.explain("conv1.dw[2,1,0]").made.words.endswith(
+    assert trace.explain("conv1.dw[2,1,0]").derived.instantiated == "dw[2,1,0,0] = Σ_{i,j} dy[2,i,j] · x[1,i,j]"
+    assert trace.explain("conv1.dw[2,1,0]").derived.words.endswith(
         "conv1 treats this 3×2×2 tensor as 3×2×1×2: the entry [2,1,0] is its [2,1,0,0]."
     )
     network = Network([cr.Conv2D(3, 2), cr.GlobalAveragePool2D(), cr.Dense(2)], (2, 6, 5), engine="numpy")

@@ -5,13 +5,13 @@ import pytest
 from explain.linear import number, right_hand_side
 from explain.networks import KINDS, drawn, random_index
 
-from chainrule.explain import Training
-from chainrule.explain.gathering import owned
+from chainrule.explain import NextStep
+from chainrule.explain.cataloguing import layer_of_operations
 from chainrule.optimizers import AdamW, Momentum, Nesterov, RMSProp
 
 TRAININGS = (
-    *(Training(AdamW(0.01), step=5), Training(Nesterov(0.1), clip_norm=0.05), Training(RMSProp(decay=0.2))),
-    *(Training(Momentum(0.1, decay=0.2)), Training(RMSProp(momentum=0.5))),
+    *(NextStep(AdamW(0.01), step=5), NextStep(Nesterov(0.1), clip_norm=0.05), NextStep(RMSProp(decay=0.2))),
+    *(NextStep(Momentum(0.1, decay=0.2)), NextStep(RMSProp(momentum=0.5))),
 )
 SLIDING = ("cross_correlate", "cross_correlate_dx", "cross_correlate_dw")
 SUMS = (*SLIDING, "dense", "dense_dx", "dense_dw", "bias_gradient", "add_bias")
@@ -42,7 +42,7 @@ def test_equations_with_indices(kind):
     generator, met = np.random.default_rng(kind), set()
     for turn in range(12):
         trace = drawn(kind + turn * len(KINDS), 1 if turn % 3 else 2)
-        for operation, layer in owned(trace.plan):
+        for operation, layer in layer_of_operations(trace.plan):
             if operation.name not in SUMS:
                 continue
             met.add(operation.name)
@@ -72,8 +72,8 @@ def test_equations_with_indices(kind):
                 ]
                 first = channel // operation.reads[1].shape[1] * filters
                 ranges["o"] = range(first, first + filters)
-            value = right_hand_side(explanation.made.here, lookup, ranges)
-            assert value == pytest.approx(explanation.value, rel=1e-9, abs=1e-12), explanation.made.here
+            value = right_hand_side(explanation.derived.instantiated, lookup, ranges)
+            assert value == pytest.approx(explanation.value, rel=1e-9, abs=1e-12), explanation.derived.instantiated
     assert met >= {"dense", "dense_dx", "dense_dw", "bias_gradient"}
     assert kind == 10 or met >= set(SLIDING)
 
@@ -86,7 +86,7 @@ def test_steps_with_numbers(kind):
         training = TRAININGS[turn % len(TRAININGS)]
         trace = drawn(kind + turn * len(KINDS), 1 + turn % 2, training)
         for name in trace.names:
-            for step in trace.explain(name, random_index(trace[name].shape, generator)).made.steps or ():
+            for step in trace.explain(name, random_index(trace[name].shape, generator)).derived.steps or ():
                 if "uniform" in step.numbers or "…" in step.numbers or step.name == "correct":
                     continue
                 assert number(step.numbers) == pytest.approx(step.value, rel=1e-3, abs=2e-5), (name, step)

@@ -47,6 +47,6 @@ def test_every_kind_of_explanation_is_well_formed(kind):
         explanation = trace.explain(name, random_index(trace[name].shape, generator))
         tree = parsed(explanation._repr_html_())
         words = "".join(tree.itertext())
-        assert explanation.made.words in words
+        assert explanation.derived.words in words
         assert f"{explanation.cell} = {explanation.shown}" in words
         assert "#" not in explanation._repr_html_()

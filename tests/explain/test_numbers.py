@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from chainrule.explain.numbers import bracketed, listed, shown
+from chainrule.explain.numbers import bracketed, format_list, format_number
 
 
 @pytest.mark.parametrize(
@@ -39,13 +39,13 @@ from chainrule.explain.numbers import bracketed, listed, shown
     ],
 )
 def test_one_number(value, text):
-    assert shown(value) == text
+    assert format_number(value) == text
 
 
 def test_many_numbers_as_python_rounds_them():
     generator = np.random.default_rng(1)
     for value in generator.normal(size=4000) * 10.0 ** generator.integers(-12, 12, 4000):
-        text = shown(float(value)).replace("−", "-")
+        text = format_number(float(value)).replace("−", "-")
         assert float(text) == float(f"{value:.6g}")
         assert ("e" in text) == (not 1e-4 <= abs(float(f"{value:.6g}")) < 1e6)
         assert not text.endswith(".")
@@ -54,7 +54,7 @@ def test_many_numbers_as_python_rounds_them():
 
 def test_in_equations():
     assert (bracketed(-0.5), bracketed(0.5), bracketed(1e-7)) == ("(−0.5)", "0.5", "1e-7")
-    assert listed([1, -2], " + ") == "1 + (−2)"
-    assert listed([1, -2], ", ") == "1, −2"
-    assert listed(list(range(12)), ", ") == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
-    assert listed(list(range(20)), ", ") == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …, 19"
+    assert format_list([1, -2], " + ") == "1 + (−2)"
+    assert format_list([1, -2], ", ") == "1, −2"
+    assert format_list(list(range(12)), ", ") == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
+    assert format_list(list(range(20)), ", ") == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …, 19"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.explain import Training
+from chainrule.explain import NextStep
 from chainrule.optimizers import SGD, Adam
 
 
@@ -26,7 +26,7 @@ def test_a_sample(model):
     np.testing.assert_array_equal(trace["x"], network.normalisation.apply(x[4:5], np.float32)[0])
     np.testing.assert_array_equal(trace["t"], np.eye(3)[y[4]])
     np.testing.assert_allclose(trace["softmax1.y"], network.predict(x[4:5])[0], rtol=1e-4)
-    assert trace.training == Training(Adam(), None, 1, None, None, network.seed)
+    assert trace.training == NextStep(Adam(), None, 1, None, None, network.seed)
     assert trace.update.rate == 0.001
     assert repr(trace).startswith("Trace of one sample, input 1×6×5")
 
@@ -36,7 +36,7 @@ def test_a_batch_with_options(model):
     trace = network.trace(
         x[:5], y[:5], optimizer="sgd", rate=0.5, step=3, seed=9, clip_norm=1e-4, loss="half_squared_error"
     )
-    assert trace.training == Training(SGD(), 0.5, 3, None, 1e-4, 9)
+    assert trace.training == NextStep(SGD(), 0.5, 3, None, 1e-4, 9)
     assert trace["loss.y"].shape == (5,)
     np.testing.assert_allclose(
         trace["loss.y"], 0.5 * ((network.predict(x[:5]) - np.eye(3)[y[:5]]) ** 2).sum(1), rtol=1e-4

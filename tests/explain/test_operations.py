@@ -8,15 +8,15 @@ from explain.linear import number
 from explain.networks import KINDS, LOSSES, around, drawn, random_index
 
 from chainrule import layers as cr
-from chainrule.explain import Explanation, Trace, Training
+from chainrule.explain import Explanation, NextStep, Trace
 from chainrule.explain.record import OPTIONAL
 from chainrule.optimizers import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
 
 TRAININGS = (
-    *(Training(SGD(0.1)), Training(Momentum(0.1)), Training(Nesterov(0.05), clip_norm=0.01)),
-    *(Training(Adam(), step=7), Training(AdamW(0.01), clip_norm=0.1, step=3)),
-    *(Training(SGD(0.1, decay=0.3)), Training(Nesterov(0.05, decay=0.3)), Training(RMSProp(), step=2)),
-    Training(RMSProp(momentum=0.5, decay=0.3)),
+    *(NextStep(SGD(0.1)), NextStep(Momentum(0.1)), NextStep(Nesterov(0.05), clip_norm=0.01)),
+    *(NextStep(Adam(), step=7), NextStep(AdamW(0.01), clip_norm=0.1, step=3)),
+    *(NextStep(SGD(0.1, decay=0.3)), NextStep(Nesterov(0.05, decay=0.3)), NextStep(RMSProp(), step=2)),
+    NextStep(RMSProp(momentum=0.5, decay=0.3)),
 )
 
 
@@ -100,6 +100,6 @@ def test_targets_that_are_no_classes(loss: str, samples: int) -> None:
     for name in ("loss.y", "dense1.dy", "loss.dp"):
         explanation = trace.explain(name, (samples - 1,) * trace[name].ndim)
         check(trace, explanation)
-        for step in explanation.made.steps or ():
+        for step in explanation.derived.steps or ():
             if "argmax" not in step.symbols:
                 assert number(step.numbers) == pytest.approx(step.value, rel=1e-4, abs=1e-5)

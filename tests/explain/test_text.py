@@ -8,7 +8,7 @@ import pytest
 from explain.networks import KINDS, around, drawn, random_index, trace_of
 
 from chainrule import layers as cr
-from chainrule.explain.numbers import shown
+from chainrule.explain.numbers import format_number
 from chainrule.explain.record import Factor, Term
 from chainrule.explain.terms import fold
 from chainrule.explain.text import text
@@ -99,4 +99,4 @@ def test_picks_scales_curves_and_jacobians(screen):
     head = next(k for k, line in enumerate(jacobian) if "∂loss/∂ŷ[k]" in line)
     assert jacobian[head + 4].split() == ["sum", trace.explain("dense1.dy[1]").shown]
     mean = text(trace.explain("norm1.mean[0]")).splitlines()
-    assert any(line.split() == ["·", "1/16", shown(trace["norm1.mean"][0])] for line in mean)
+    assert any(line.split() == ["·", "1/16", format_number(trace["norm1.mean"][0])] for line in mean)

@@ -10,8 +10,8 @@ from explain.networks import LOSSES, around, trace_of
 from chainrule import engines, optimizers, reference
 from chainrule import layers as cr
 from chainrule.errors import OptionError, ShapeError
-from chainrule.explain import Trace, Training
-from chainrule.files import plain
+from chainrule.explain import NextStep, Trace
+from chainrule.files import without_nonfinite
 from chainrule.interpreter import Interpreter
 from chainrule.model import Sequential
 from chainrule.network import Network
@@ -29,14 +29,14 @@ def mean_loss(network, loss, x, t, parameters, training):
     buffers.parameters = parameters
     walk = Interpreter(engines.find("reference"), network.plan(loss), network.layout, buffers)
     walk.forward(x, t, seed=training.seed, step=training.step)
-    return float(walk.read(walk.plan.ends[1]).mean())
+    return float(walk.read(walk.plan.loss_tensors[1]).mean())
 
 
 @pytest.mark.parametrize("samples", [1, 3])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_arrays(loss, samples):
     network = around(cr.Conv2D(2, (2, 3), stride=(1, 2), padding=1), (2, 4, 5), loss)
-    training = Training(optimizers.Adam(), step=4, seed=11)
+    training = NextStep(optimizers.Adam(), step=4, seed=11)
     trace = trace_of(network, loss, samples, 1, training)
     x, t = trace._arrays["x"], trace._arrays["t"]
     buffers = Buffers(network)
@@ -46,7 +46,7 @@ def test_arrays(loss, samples):
         for tensor in operation.writes:
             found = trace._arrays[tensor.storage].reshape(walk.read(tensor).shape)
             np.testing.assert_allclose(found, walk.read(tensor), rtol=1e-10, atol=1e-13)
-    walk.close()
+    walk.commit_statistics()
     for name in ("running_mean", "running_variance"):
         first, last = network.layout[f"norm1.{name}"]
         np.testing.assert_allclose(trace[f"norm1.{name}.update"], buffers.statistics[first:last], rtol=1e-12)
@@ -59,7 +59,7 @@ def test_arrays(loss, samples):
 def test_gradients_by_differences(loss):
     """Difference the input and the parameters, with dropout in between."""
     network = around(cr.Dropout(0.3), (2, 3, 3), loss)
-    training = Training(seed=5, step=2)
+    training = NextStep(seed=5, step=2)
     trace = trace_of(network, loss, 2, 3, training)
     x, t, parameters = trace._arrays["x"], trace._arrays["t"], network.parameters.astype(float)
     generator, step = np.random.default_rng(0), 1e-5
@@ -106,7 +106,7 @@ def test_the_update_is_the_step_of_training(name, clip):
     for step in (1, 2):
         stepper.step(x, t, step=step, rate=0.02, seed=4)
     moments = tuple(moment.copy() for moment in stepper.moments)
-    training = Training(optimizer, 0.02, 3, moments, clip, 4)
+    training = NextStep(optimizer, 0.02, 3, moments, clip, 4)
     trace = Trace(network, x, t, "categorical_cross_entropy", training)
     before = network.parameters.copy()
     stepper.step(x, t, step=3, rate=0.02, seed=4)
@@ -144,7 +144,7 @@ def test_what_cannot_be_traced():
     with pytest.raises(ShapeError, match="2×3, found 2×4"):
         Trace(network, x, np.zeros((2, 4)), "half_squared_error")
     with pytest.raises(OptionError, match="each of"):
-        Trace(network, x, t, "half_squared_error", Training(moments=(np.zeros(3),)))
+        Trace(network, x, t, "half_squared_error", NextStep(moments=(np.zeros(3),)))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
@@ -159,7 +159,7 @@ def test_networks_that_are_not_finite(loss, value):
             explanation = trace.explain(name, tuple(size - 1 for size in trace[name].shape))
             assert explanation.shown in str(explanation)
             assert explanation._repr_html_()
-            json.dumps(plain(explanation.to_json()), allow_nan=False)
+            json.dumps(without_nonfinite(explanation.to_json()), allow_nan=False)
 
 
 def test_a_network_without_parameters():

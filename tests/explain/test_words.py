@@ -8,18 +8,18 @@ import chainrule.reference as reference
 from chainrule import layers as cr
 from chainrule.engines import numpy as engine
 from chainrule.engines.numba.tiles import lanes
-from chainrule.explain import Training
-from chainrule.explain.code import SOURCE, derivation, places
+from chainrule.explain import NextStep
+from chainrule.explain.code import SOURCE, derivation, locations
 from chainrule.model import Sequential
 from chainrule.network import Network
 from chainrule.optimizers import SGD, Adam, Momentum
-from chainrule.randomness import stream_number, uniform
+from chainrule.randomness import stream_key, uniform
 
 
 @pytest.mark.parametrize("operation", reference.__all__)
 def test_places(operation):
     """Compare file, function and line with Python's own; for numba with the source text."""
-    found = places(operation)
+    found = locations(operation)
     assert [place.file.rpartition("/")[0] for place in found] == ["reference", "engines/numpy", "engines/numba"]
     for place, module in zip(found, (reference, engine), strict=False):
         code = getattr(module, operation).__code__
@@ -53,7 +53,7 @@ def test_the_kernel_that_ran_is_named():
 
 
 def test_code_of_nobody():
-    assert places("mine.forward") == ()
+    assert locations("mine.forward") == ()
     assert derivation("mine.forward") == ""
 
 
@@ -82,59 +82,61 @@ def test_titles(cell, title):
 
 
 def test_a_velocity_is_not_a_mean():
-    trace = trace_of(around(cr.Conv2D(2, 2), (1, 3, 3)), training=Training(Momentum(0.1), step=3))
+    trace = trace_of(around(cr.Conv2D(2, 2), (1, 3, 3)), training=NextStep(Momentum(0.1), step=3))
     assert trace.explain("conv1.w.v[0,0,0,0]").title == "the velocity of one weight of conv1"
-    assert "empty before the first" not in trace.explain("conv1.w.v[0,0,0,0]").made.words
+    assert "empty before the first" not in trace.explain("conv1.w.v[0,0,0,0]").derived.words
 
 
 def test_an_update_says_which_way_and_why():
     network = around(cr.Conv2D(2, 2), (1, 3, 3))
-    trace = trace_of(network, training=Training(SGD(0.5)))
+    trace = trace_of(network, training=NextStep(SGD(0.5)))
     place = tuple(int(k) for k in np.unravel_index(np.abs(trace["conv1.dw"]).argmax(), (2, 1, 2, 2)))
     gradient = trace["conv1.dw"][place]
-    words = trace.explain("conv1.w.update", place).made.words
+    words = trace.explain("conv1.w.update", place).derived.words
     assert (
         "increase the loss, so the step lowers it" if gradient > 0 else "reduce the loss, so the step raises it"
     ) in words
     against = tuple(np.full(network.parameters.size, -np.sign(gradient) * 9) for _ in range(1))
     words = (
-        trace_of(network, training=Training(Momentum(0.5), moments=against)).explain("conv1.w.update", place).made.words
+        trace_of(network, training=NextStep(Momentum(0.5), moments=against))
+        .explain("conv1.w.update", place)
+        .derived.words
     )
     assert "because of earlier gradients" in words
     network.weights["conv1.w"][...] = 0
     network.weights["conv1.b"][...] = 0
     network.weights["dense1.w"][...] = 0
-    still = trace_of(network, training=Training(SGD(0.5))).explain("conv1.w.update", place)
-    assert "Nothing moves this parameter" in still.made.words
+    still = trace_of(network, training=NextStep(SGD(0.5))).explain("conv1.w.update", place)
+    assert "Nothing moves this parameter" in still.derived.words
     ones = (np.ones(network.parameters.size),) * 2
-    moved = trace_of(network, training=Training(Adam(), moments=ones, step=2)).explain("conv1.w.update", place)
-    assert "gradient is 0, yet the step" in moved.made.words
+    moved = trace_of(network, training=NextStep(Adam(), moments=ones, step=2)).explain("conv1.w.update", place)
+    assert "gradient is 0, yet the step" in moved.derived.words
 
 
 def test_clipping_is_a_step_of_its_own():
-    trace = trace_of(around(cr.Conv2D(2, 2), (1, 3, 3)), training=Training(SGD(0.5), clip_norm=0.001))
-    steps = trace.explain("conv1.b.update[1]").made.steps
+    trace = trace_of(around(cr.Conv2D(2, 2), (1, 3, 3)), training=NextStep(SGD(0.5), clip_norm=0.001))
+    steps = trace.explain("conv1.b.update[1]").derived.steps
     assert [step.name for step in steps] == ["κ", "g", "b′"]
     assert steps[0].value == pytest.approx(0.001 / (trace.update.norm + 1e-6))
 
 
 def test_dropout_shows_the_lot_it_drew():
-    trace = trace_of(around(cr.Dropout(0.4), (2, 3, 3)), samples=2, training=Training(seed=8, step=6))
+    trace = trace_of(around(cr.Dropout(0.4), (2, 3, 3)), samples=2, training=NextStep(seed=8, step=6))
     for n, c, i, j in np.ndindex(2, 2, 3, 3):
-        made = trace.explain("dropout1.y", (n, c, i, j)).made
-        u = uniform(8, stream_number("dropout1"), 6, np.array([n]), 18)[0, (c * 3 + i) * 3 + j]
+        made = trace.explain("dropout1.y", (n, c, i, j)).derived
+        u = uniform(8, stream_key("dropout1"), 6, np.array([n]), 18)[0, (c * 3 + i) * 3 + j]
         assert made.steps[0].value == u
         assert made.steps[0].numbers == f"uniform(8, dropout1, 6, {n}, {(c * 3 + i) * 3 + j})"
         assert ("dropped" in made.words) == (u < 0.4)
-        assert trace.explain("dropout1.dx", (n, c, i, j)).made.steps[0].value == u
+        assert trace.explain("dropout1.dx", (n, c, i, j)).derived.steps[0].value == u
 
 
 def test_batch_norm_takes_the_whole_batch():
     trace = trace_of(around(cr.Tanh(), (2, 3, 3)), samples=3)
     mean = trace.explain("norm1.mean[1]")
-    assert len(mean.made.terms) == 27
+    assert len(mean.derived.terms) == 27
     assert mean.value == pytest.approx(trace["x"][:, 1].mean())
-    assert mean.made.here == "mean[1] = 1/27 · Σ_{n,i,j} x[n,1,i,j]"
+    assert mean.derived.instantiated == "mean[1] = 1/27 · Σ_{n,i,j} x[n,1,i,j]"
     variance = trace.explain("norm1.variance[1]")
     assert variance.value == pytest.approx(trace["x"][:, 1].var())
     running = trace.explain("norm1.running_variance.update[1]")
@@ -157,7 +159,9 @@ def test_a_layer_of_ones_own():
     network = Network([cr.Dense(3), Mine(), cr.Tanh()], (4,), engine="numpy")
     trace = trace_of(network)
     explanation = trace.explain("student1.y[2]")
-    assert explanation.made.words == "Your own code (Mine.forward) computed this value; it cannot be explained further."
+    assert (
+        explanation.derived.words == "Your own code (Mine.forward) computed this value; it cannot be explained further."
+    )
     assert explanation.code == ()
     assert trace.explain("student1.dx[2]").cell == "dense1.dy[2]"
     assert trace.explain("student1.dscale[2]").value == pytest.approx(trace["student1.dy"][2] * trace["dense1.y"][2])

@@ -22,7 +22,7 @@ def of(layer, image, kernel=None, t=None):
 
 
 def products(explanation):
-    return [tuple(factor.value for factor in term.factors) for term in explanation.made.terms]
+    return [tuple(factor.value for factor in term.factors) for term in explanation.derived.terms]
 
 
 def test_the_walk_through_of_independent_code():
@@ -32,11 +32,11 @@ def test_the_walk_through_of_independent_code():
     first = trace.explain("conv1.y[0,0,0]")
     assert products(first) == [(1, 1), (6, 2), (5, -1), (3, 0)]
     assert (first.value, first.shown) == (8, "8")
-    assert first.made.here == "y[0,0,0] = Σ_{c,u,v} x[c,u,v] · w[0,c,u,v]"
+    assert first.derived.instantiated == "y[0,0,0] = Σ_{c,u,v} x[c,u,v] · w[0,c,u,v]"
     last = trace.explain("conv1.y[0,1,1]")
     assert products(last) == [(3, 1), (1, 2), (0, -1), (4, 0)]
-    assert last.made.here == "y[0,1,1] = Σ_{c,u,v} x[c, 1+u, 1+v] · w[0,c,u,v]"
-    assert [factor.cell for factor in last.made.terms[2].factors] == ["x[0,2,1]", "conv1.w[0,0,1,0]"]
+    assert last.derived.instantiated == "y[0,1,1] = Σ_{c,u,v} x[c, 1+u, 1+v] · w[0,c,u,v]"
+    assert [factor.cell for factor in last.derived.terms[2].factors] == ["x[0,2,1]", "conv1.w[0,0,1,0]"]
 
 
 def test_its_gradients():
@@ -47,12 +47,12 @@ def test_its_gradients():
     assert dw.value == 6 + 4 + 9 + 4
     corner = trace.explain("conv1.dx[0,0,0]")
     assert products(corner) == [(1, 1), (0, 2), (0, -1), (0, 0)]
-    assert [term.factors[0].why for term in corner.made.terms] == ["", "padding", "padding", "padding"]
+    assert [term.factors[0].why for term in corner.derived.terms] == ["", "padding", "padding", "padding"]
     middle = trace.explain("conv1.dx[0,1,1]")
     assert products(middle) == [(4, 1), (3, 2), (2, -1), (1, 0)]
-    assert middle.made.symbols == "dx[c,h,k] = Σ_{o,u,v} dȳ[o, h−u, k−v] · w[o,c,u,v]".replace("ȳ", "y\u0304")
+    assert middle.derived.symbols == "dx[c,h,k] = Σ_{o,u,v} dȳ[o, h−u, k−v] · w[o,c,u,v]".replace("ȳ", "y\u0304")
     update = trace.explain("conv1.update[0,0,0,1]")
-    assert update.made.steps[0].value == dw.value
+    assert update.derived.steps[0].value == dw.value
 
 
 def test_the_true_convolution():
@@ -61,39 +61,39 @@ def test_the_true_convolution():
     explanation = trace.explain("conv1.y[0,0,0]")
     assert products(explanation) == [(1, 0), (6, -1), (5, 2), (3, 1)]
     assert explanation.value == 7
-    assert explanation.made.terms[0].factors[1].cell == "conv1.w[0,0,1,1]"
-    assert explanation.made.here == "y[0,0,0] = Σ_{c,u,v} x[c,u,v] · w[0, c, 1−u, 1−v]"
-    assert explanation.made.symbols == "y[o,i,j] = Σ_{c,u,v} x[c, i+u, j+v] · w[o, c, KH−1−u, KW−1−v]"
+    assert explanation.derived.terms[0].factors[1].cell == "conv1.w[0,0,1,1]"
+    assert explanation.derived.instantiated == "y[0,0,0] = Σ_{c,u,v} x[c,u,v] · w[0, c, 1−u, 1−v]"
+    assert explanation.derived.symbols == "y[o,i,j] = Σ_{c,u,v} x[c, i+u, j+v] · w[o, c, KH−1−u, KW−1−v]"
 
 
 def test_max_pooling_of_zayan():
     A = np.array([[5.0, 2, 7, 4], [6, 3, 2, 1], [8, 6, 5, 9], [1, 3, 6, 1]])
     trace = of(cr.MaxPool2D(2), A)
     assert trace["pool1.y"][0].tolist() == [[6, 7], [8, 9]]
-    pick = trace.explain("pool1.y[0,1,1]").made.pick
+    pick = trace.explain("pool1.y[0,1,1]").derived.pick
     assert [candidate.value for candidate in pick.candidates] == [5, 9, 6, 1]
     assert pick.candidates[pick.winner].cell == "x[0,2,3]"
     assert trace.explain("pool1.winner[0,1,1]").value == 2 * 4 + 3
     assert products(trace.explain("dx[0,2,3]")) == [(9,)]
     assert products(trace.explain("dx[0,2,2]")) == []
-    assert "not the largest" in trace.explain("dx[0,2,2]").made.words
+    assert "not the largest" in trace.explain("dx[0,2,2]").derived.words
 
 
 def test_padding_strides_dilation_and_groups_are_written():
     layer = cr.Conv2D(4, (2, 3), stride=(1, 2), padding=1, dilation=(2, 1), groups=2)
     trace = trace_of(Network([layer, cr.Flatten(), cr.Dense(2)], (4, 5, 6), engine="numpy"))
-    y = trace.explain("conv1.y[2,1,0]").made
+    y = trace.explain("conv1.y[2,1,0]").derived
     assert y.symbols.replace("\u0304", "̄") == "y[o,i,j] = b[o] + Σ_{c,u,v} x̄[c₀+c, i + d·u, s·j + v] · w[o,c,u,v]"
-    assert y.here == "y[2,1,0] = b[2] + Σ_{c,u,v} x̄[2+c, 1 + 2·u, v] · w[2,c,u,v]"
+    assert y.instantiated == "y[2,1,0] = b[2] + Σ_{c,u,v} x̄[2+c, 1 + 2·u, v] · w[2,c,u,v]"
     assert y.terms[1].factors[0].why == "padding"
-    dx = trace.explain("conv1.dx[3,1,2]").made
+    dx = trace.explain("conv1.dx[3,1,2]").derived
     assert dx.symbols == "dx[c,h,k] = Σ_{o,u,v} dy\u0304[o, h+p − d·u, (k+q−v)/s] · w[o, c−c₀, u, v]"
-    assert dx.here == "dx[3,1,2] = Σ_{o,u,v} dy\u0304[o, 2 − 2·u, (3−v)/2] · w[o,1,u,v]"
+    assert dx.instantiated == "dx[3,1,2] = Σ_{o,u,v} dy\u0304[o, 2 − 2·u, (3−v)/2] · w[o,1,u,v]"
     assert {term.factors[0].why for term in dx.terms} == {"", "stride"}
-    assert {term.factors[0].why for term in trace.explain("conv1.dx[3,4,5]").made.terms} == {"", "stride", "padding"}
+    assert {term.factors[0].why for term in trace.explain("conv1.dx[3,4,5]").derived.terms} == {"", "stride", "padding"}
     assert {term.factors[1].cell.split("[")[1][0] for term in dx.terms} == {"2", "3"}
-    dw = trace.explain("conv1.dw[3,1,1,2]").made
-    assert dw.here == "dw[3,1,1,2] = Σ_{i,j} dy[3,i,j] · x̄[3, i+2, 2·j + 2]"
+    dw = trace.explain("conv1.dw[3,1,1,2]").derived
+    assert dw.instantiated == "dw[3,1,1,2] = Σ_{i,j} dy[3,i,j] · x̄[3, i+2, 2·j + 2]"
 
 
 @pytest.mark.parametrize(
@@ -106,13 +106,13 @@ def test_padding_strides_dilation_and_groups_are_written():
     ],
 )
 def test_divisors(layer, here, scale):
-    made = of(layer, np.arange(16.0).reshape(4, 4)).explain("pool1.y[0,0,0]").made
-    assert made.here == here
+    made = of(layer, np.arange(16.0).reshape(4, 4)).explain("pool1.y[0,0,0]").derived
+    assert made.instantiated == here
     assert (made.scale and (made.scale.symbols, made.scale.value)) == scale
 
 
 def test_unlike_divisors_are_factors():
     trace = of(cr.AveragePool2D(3, 2, padding=1), np.arange(16.0).reshape(4, 4))
-    made = trace.explain("dx[0,1,1]").made
+    made = trace.explain("dx[0,1,1]").derived
     assert [term.factors[1].value for term in made.terms] == [1 / 4, 1 / 6, 1 / 6, 1 / 9]
     assert made.scale is None

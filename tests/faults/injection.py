@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from chainrule.files import TORN
+from chainrule.files import TEMPORARY
 
 CALLS = ("open", "write", "fsync", "close", "replace", "unlink")
 KILLS = ("killed before", "killed half way", "killed after")
@@ -69,7 +69,7 @@ class Layer:
         if not isinstance(path, str) or not path.startswith(self.folder):
             return None
         name = path[len(self.folder) :].strip("/")
-        torn = TORN.fullmatch(name)
+        torn = TEMPORARY.fullmatch(name)
         return (torn["name"] if torn else name) or "folder"
 
     def _half(self, call: str, real: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

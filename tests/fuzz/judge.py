@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chainrule.errors import MOST_LETTERS, ChainruleError, printable
+from chainrule.errors import MAX_CHARACTERS, ChainruleError, printable
 
 SECONDS = 2.0  # of processor time, so that other work on the machine does not count
 BYTES = 500_000_000
@@ -66,8 +66,8 @@ def judge(read: Callable[[], object]) -> Verdict:
 
 def one_line_fault(line: str) -> str | None:
     """Return the fault in the line of an error; None: none."""
-    if not line or len(line) > MOST_LETTERS or printable(line) != line:
-        return f"not one printable line of at most {MOST_LETTERS} letters: {line[:400]!r}"
+    if not line or len(line) > MAX_CHARACTERS or printable(line) != line:
+        return f"not one printable line of at most {MAX_CHARACTERS} letters: {line[:400]!r}"
     return None
 
 

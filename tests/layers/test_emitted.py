@@ -180,11 +180,11 @@ def test_batch_norm_needs_the_whole_batch_in_training() -> None:
         Operation("batch_norm_dx", (dy, x, gamma, mean, variance), (dx,), **whole),
     )
     share = {"attributes": {"momentum": 0.25}, "runtime": {"count": ("batch", 12)}, "scope": "batch"}
-    assert plan.closing == (Operation("running_statistics", (mean, variance, *running), running, **share),)
+    assert plan.deferred == (Operation("running_statistics", (mean, variance, *running), running, **share),)
     y, plan = emitted(layers.BatchNorm2D(epsilon=0.5), (2, 3, 4), training=False)
     read = (x, gamma, beta, *running)
     assert plan.forward == (Operation("batch_norm_inference", read, (y,), {"epsilon": 0.5}),)
-    assert plan.closing == ()
+    assert plan.deferred == ()
 
 
 def test_dropout_tells_its_stream_and_what_the_run_must_give() -> None:

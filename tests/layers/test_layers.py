@@ -116,11 +116,11 @@ def test_a_network_over_lines_normalises_and_pools_like_numpy(engine: str, last,
     normal = (made - mean[:, None]) * scale[:, None] + weights["norm1.beta"][:, None]
     expected = numpy(lines(np.tanh(normal), LINES[3], "conv2"), axis=2)
 
-    run = network.ready(network.plan("half_squared_error"))
+    run = network.compile(network.plan("half_squared_error"))
     t = np.random.default_rng(5).standard_normal((6, 3))
     losses, _, _ = run.gradients(x, t, seed=0, step=1)
     np.testing.assert_allclose(losses, ((expected - t) ** 2).sum(1) / 2, rtol=1e-10)
-    run.close()
+    run.commit_statistics()
     np.testing.assert_allclose(weights["norm1.running_mean"], mean, rtol=1e-10)
     np.testing.assert_allclose(weights["norm1.running_variance"], variance, rtol=1e-10)
 

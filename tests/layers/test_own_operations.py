@@ -8,7 +8,7 @@ import pytest
 from numerical import normals
 
 from chainrule.errors import StudentError
-from chainrule.layers import Own
+from chainrule.layers import CustomLayer
 from chainrule.plan import Builder, Tensor
 
 
@@ -28,7 +28,7 @@ class Scale:
         return np.multiply(self.w, dy, dtype=np.result_type(dy, np.float64))
 
 
-def calls(layer: Own, shape: tuple[int, ...]) -> tuple[Any, Any]:
+def calls(layer: CustomLayer, shape: tuple[int, ...]) -> tuple[Any, Any]:
     """Return the forward and the backward operation of a layer named own1."""
     known = {one.name: Tensor(f"own1.{one.name}", one.shape, "parameter") for one in layer.parameters(shape, "own1")}
     builder = Builder({f"own1.{name}": tensor for name, tensor in known.items()}, training=True)
@@ -40,7 +40,7 @@ def calls(layer: Own, shape: tuple[int, ...]) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_results_have_the_dtype_of_the_model(dtype: type) -> None:
-    forward, backward = calls(Own(Scale()), (4,))
+    forward, backward = calls(CustomLayer(Scale()), (4,))
     x, dy = normals(1, (2, 4), (2, 4), dtype=dtype)
     w = np.array(3, dtype)
     (y,) = forward(x, w)
@@ -54,9 +54,9 @@ def test_results_have_the_dtype_of_the_model(dtype: type) -> None:
 
 def test_complex_numbers_are_for_complex_input_alone() -> None:
     x = normals(1, (2, 4))[0].astype(complex)
-    (y,) = calls(Own(Scale()), (4,))[0](x, np.array(3.0))
+    (y,) = calls(CustomLayer(Scale()), (4,))[0](x, np.array(3.0))
     np.testing.assert_allclose(y, 3 * x)
-    spiral = Own((lambda x: x * 1j if x.dtype == np.float64 else x, lambda dy, x: dy))
+    spiral = CustomLayer((lambda x: x * 1j if x.dtype == np.float64 else x, lambda dy, x: dy))
     forward, _ = calls(spiral, (4,))
     with pytest.raises(StudentError, match="returned complex numbers for real inputs"):
         forward(x.real)
@@ -64,7 +64,7 @@ def test_complex_numbers_are_for_complex_input_alone() -> None:
 
 def test_backward_goes_forward_again_only_for_other_numbers() -> None:
     thing = Scale()
-    forward, backward = calls(Own(thing), (4,))
+    forward, backward = calls(CustomLayer(thing), (4,))
     x, other = normals(1, (2, 4), (2, 4))
     w, dy = np.array(3.0), np.ones((2, 4))
     forward(x, w)
@@ -84,12 +84,12 @@ def test_layers_that_share_an_object_share_its_copy() -> None:
             return Counted()
 
     thing = Counted()
-    copy.deepcopy([Own(thing), Own(thing)])
+    copy.deepcopy([CustomLayer(thing), CustomLayer(thing)])
     assert Counted.copies == 1
 
 
 def test_a_file_holds_no_code() -> None:
     with pytest.raises(StudentError) as caught:
-        Own(Scale()).to_config()
+        CustomLayer(Scale()).to_config()
     advice = "keep model.weights (numpy.savez), and give them to model.set_weights of a model you made again"
     assert str(caught.value) == f"Scale is your own code, which no file holds: {advice}"

@@ -54,7 +54,7 @@ def results_of(drawn: Drawn, engine: str, rounding: int = 0) -> Results:
         return found
     evaluation = model.evaluate(x, t)
     found["evaluate"], found["evaluate loss"] = evaluation.outputs, np.array(evaluation.loss)
-    run = model.ready(model.plan(drawn.loss))
+    run = model.compile(model.plan(drawn.loss))
     for turn, count in enumerate(drawn.batches):
         losses, right, gradient = run.gradients(x[:count], t[:count], seed=3, step=turn)
         found[f"losses {turn} of {count}"], found[f"hits {turn} of {count}"] = losses.copy(), right.copy()

@@ -16,7 +16,7 @@ from networks.drawing import Drawn, draw_network
 import chainrule as cr
 from chainrule import layers, losses, optimizers
 from chainrule.engines.numba import generator, programs, rewriting
-from chainrule.engines.numba.generator import Writer
+from chainrule.engines.numba.generator import ProgramWriter
 from chainrule.engines.numba.operations import KERNELS
 
 COUNT, PARTS = 60, 4
@@ -70,16 +70,16 @@ def test_two_poolings_by_one_kernel_are_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(rewriting, "_is_open", lambda operation, step: True)
     wrong = named(ROWS["two poolings"])
     with pytest.raises(cr.ChainruleError, match=r"cross_correlate of pool2.y: the plan has 1×4×4×4, the kernel writes"):
-        Writer(wrong.build("numba").plan(), wrong.build("numba").layout, "float64")
+        ProgramWriter(wrong.build("numba").plan(), wrong.build("numba").layout, "float64")
     monkeypatch.setattr(generator, "check_plan", lambda plan, itemsize: None)
     with pytest.raises(AssertionError, match=r"predict 0 of 5 is .* apart"), interpreted.running(small=False):
         compare(wrong)
 
 
-def plans_of(drawn: Drawn) -> list[Writer]:
+def plans_of(drawn: Drawn) -> list[ProgramWriter]:
     model = drawn.build("numpy")
-    found = [Writer(model.plan(), model.layout, drawn.dtype, wide=wide) for wide in (False, True)]
-    return [*found, Writer(model.plan(drawn.loss), model.layout, drawn.dtype)] if drawn.loss else found
+    found = [ProgramWriter(model.plan(), model.layout, drawn.dtype, intra_sample=wide) for wide in (False, True)]
+    return [*found, ProgramWriter(model.plan(drawn.loss), model.layout, drawn.dtype)] if drawn.loss else found
 
 
 def test_everything_is_drawn() -> None:
@@ -107,7 +107,7 @@ def test_every_rewriting_is_met() -> None:
                     steps = [step for step in facts.epilogues if operation.attributes.get(step)]
                     met[" ".join([operation.name, *steps])] += 1
                     batch_wide += operation.scope == "batch" and facts.shared_from is not None
-                held += bool(writer.training and writer.held)
+                held += bool(writer.training and writer.deferred_gradients)
     for kernel, steps in itertools.product(
         ("cross_correlate", "correlate_filters"), ("", " rectify", " pooled", " rectify pooled")
     ):

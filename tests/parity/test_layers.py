@@ -55,7 +55,7 @@ def by_engine(name: str, network: Network, plan: Plan, config: Configuration) ->
     walk = Interpreter(engines.find(name), plan, network.layout, network, 1)
     each, _, gradients = walk.gradients(config.x, config.t, seed=0, step=STEP)
     found = {"y": walk.read(plan.output), "loss": each.mean(), "dx": walk.read(plan.input.gradient())}
-    walk.close()
+    walk.commit_statistics()
     inference = Interpreter(engines.find(name), network.plan(), network.layout, network, 1).forward(config.x)
     return {**found, "gradients": gradients, "statistics": network.statistics, "inference": inference}
 

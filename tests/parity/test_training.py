@@ -83,7 +83,7 @@ def follow(largest: Largest, name: str, network: Network, recipe: Recipe) -> Non
     module = made.module
     optimizer = training.optimizer(recipe.optimizer, module.parameters())
     stepper = Stepper(network, recipe.optimizer, recipe.loss, recipe.clip_norm)
-    probe = network.ready(plan)
+    probe = network.compile(plan)
     for step, (x, t) in enumerate(batches(name, network, recipe), 1):
         rate = recipe.optimizer.rate * recipe.schedule.factor(step - 1, STEPS, STEPS)
         gradient = probe.gradients(x, t, seed=0, step=step)[2].copy()

@@ -15,8 +15,8 @@ from runs.run_driver import Callback, make_job
 from chainrule import files
 from chainrule.data import load_npz
 from chainrule.errors import ChainruleError, FormatError
-from chainrule.runs import checksums, opening, running, standing
-from chainrule.runs.folder import CHECKSUMS, HELD
+from chainrule.runs import checksums, opening, resume_point, running
+from chainrule.runs.folder import CHECKED_FILES, CHECKSUMS
 
 FILES = ("config.json", "history.csv", "checkpoint.safetensors", "best.safetensors", "model.safetensors")
 ALL = (*FILES, "evaluation.json", CHECKSUMS)
@@ -166,7 +166,7 @@ def test_a_checkpoint_that_is_not_finite_is_not_restored(run: Path, data: Path, 
     files.write_tensors(path, "checkpoint", tensors, about)
     for act in (
         lambda: running.resume(run, *load_npz(data), accept_changes=True),
-        lambda: standing.of_run(run),
+        lambda: resume_point.of_run(run),
     ):
         with pytest.raises(FormatError, match=f"not finite .in {name}"):
             act()
@@ -203,4 +203,4 @@ def test_a_run_without_weights(data: Path, tmp_path: Path) -> None:
         path.unlink()
     with pytest.raises(ChainruleError, match="holds no weights yet"):
         opening.open_run(folder, engine="numpy")
-    assert set(HELD) > {"config.json"}
+    assert set(CHECKED_FILES) > {"config.json"}

@@ -14,7 +14,7 @@ from chainrule import files
 from chainrule.data import load_npz
 from chainrule.errors import ChainruleError, DataError, OptionError, RunError, StudentError
 from chainrule.runs import checksums, opening, running
-from chainrule.runs.folder import HELD, START
+from chainrule.runs.folder import CHECKED_FILES, START
 
 FIT: dict[str, Any] = {"batch_size": 7, "validation_split": 0.2, "optimizer": "adam", "rate": 0.02, "progress": False}
 
@@ -50,7 +50,7 @@ def test_it_is_the_same_training_and_the_same_folder(parts: Any, tmp_path: Path,
     assert list(found.losses) == list(expected.losses)
     assert same(plain.weights, kept.weights)
     assert same(kept.weights, weights(tmp_path / "run"))
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {*HELD, "checksums.json"} - {START}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {*CHECKED_FILES, "checksums.json"} - {START}
     assert checksums.check(tmp_path / "run") == []
     accuracy = files.read_json(tmp_path / "run" / "evaluation.json")["accuracy"]
     assert accuracy == opening.open_run(tmp_path / "run", engine="numpy").model.evaluate(test).accuracy

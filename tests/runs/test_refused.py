@@ -19,7 +19,7 @@ from chainrule.engines import find
 from chainrule.errors import ChainruleError, DataError, FormatError, RunError, ShapeError
 from chainrule.model import Sequential
 from chainrule.runs import running
-from chainrule.runs.folder import HELD
+from chainrule.runs.folder import CHECKED_FILES
 from chainrule.runs.jobs import describe
 
 
@@ -46,7 +46,7 @@ def test_a_folder_that_holds_a_run(run: Path, data: Path) -> None:
     refused(RunError, f"{run} already holds a run", run, lambda: running.start(run, make_job(data), *load_npz(data)))
 
 
-@pytest.mark.parametrize("name", HELD)
+@pytest.mark.parametrize("name", CHECKED_FILES)
 def test_a_folder_that_holds_part_of_a_run(data: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("precious")
     refused(RunError, f"({name})", tmp_path, lambda: running.start(tmp_path, make_job(data), *load_npz(data)))
@@ -89,7 +89,7 @@ def test_the_fingerprint_knows_shape_and_dtype() -> None:
 
 
 def test_the_threads_that_really_run_are_kept(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(find("numpy")), "limited", lambda self, threads: min(threads, 3))
+    monkeypatch.setattr(type(find("numpy")), "thread_limit", lambda self, threads: min(threads, 3))
     running.start(tmp_path / "run", replace(make_job(data), threads=1000), *load_npz(data))
     assert files.read_json(tmp_path / "run" / "config.json")["threads"] == 3
 

@@ -18,7 +18,7 @@ from chainrule import files
 from chainrule.data import load_npz
 from chainrule.errors import ChainruleError, NotFiniteError, RunError
 from chainrule.model import load
-from chainrule.runs import keeper, running
+from chainrule.runs import checkpointer, running
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.jobs import Job
 from chainrule.training.history import Epoch
@@ -233,7 +233,7 @@ def test_a_step_that_is_not_finite_keeps_the_last_checkpoint(data: Path, tmp_pat
 def test_no_model_is_kept_before_it_is_known_to_be_finite(data: Path, tmp_path: Path) -> None:
     job, training = make_job(data), load_npz(data)[0]
     model, trainer = running._prepare(job, training)
-    keeping = keeper.Keeper(Recorder(tmp_path), model)
+    keeping = checkpointer.Checkpointer(Recorder(tmp_path), model)
     keeping.begin(trainer)
     epoch = Epoch(1, 1, 0.5, 0.5)
     trainer.history.epochs.append(epoch)
@@ -244,4 +244,4 @@ def test_no_model_is_kept_before_it_is_known_to_be_finite(data: Path, tmp_path: 
 
 
 def test_the_interval_is_the_keepers() -> None:
-    assert keeper.INTERVAL > 1
+    assert checkpointer.INTERVAL > 1

@@ -9,7 +9,7 @@ from check.planted_conduct import CONDUCT
 
 import chainrule as cr
 from chainrule.student import Student
-from chainrule.student.interface import Code, Result
+from chainrule.student.interface import CallResult, Code
 from chainrule.student.losses import LossFunctions
 from chainrule.student.methods import Methods
 
@@ -20,8 +20,8 @@ def sent(array: np.ndarray) -> np.ndarray:
     return np.frombuffer(array.tobytes(), head["dtype"]).reshape(head["shape"])
 
 
-def passed(result: Result) -> Result:
-    return Result({name: sent(array) for name, array in result.arrays.items()}, tuple(map(str, result.changed)))
+def passed(result: CallResult) -> CallResult:
+    return CallResult({name: sent(array) for name, array in result.arrays.items()}, tuple(map(str, result.changed)))
 
 
 class Piped:
@@ -43,10 +43,10 @@ class Piped:
     def set(self, name: str, value: np.ndarray) -> None:
         self.code.set(name, sent(value).copy())
 
-    def forward(self, x: np.ndarray, *, strided: bool = False) -> Result:
+    def forward(self, x: np.ndarray, *, strided: bool = False) -> CallResult:
         return passed(self.code.forward(sent(x), strided=strided))
 
-    def backward(self, dy: np.ndarray, *, strided: bool = False) -> Result:
+    def backward(self, dy: np.ndarray, *, strided: bool = False) -> CallResult:
         return passed(self.code.backward(sent(dy), strided=strided))
 
     def copy(self) -> "Piped":
@@ -56,10 +56,10 @@ class Piped:
 class PipedLoss(LossFunctions):
     """A loss at the other end of a pipe."""
 
-    def forward(self, p: np.ndarray, t: np.ndarray) -> Result:
+    def forward(self, p: np.ndarray, t: np.ndarray) -> CallResult:
         return passed(super().forward(sent(p), sent(t)))
 
-    def backward(self, p: np.ndarray, t: np.ndarray) -> Result:
+    def backward(self, p: np.ndarray, t: np.ndarray) -> CallResult:
         return passed(super().backward(sent(p), sent(t)))
 
 

@@ -85,7 +85,7 @@ def data(shape: tuple[int, ...], count: int) -> tuple[Array, Array]:
 
 def by_numbers(network: Network, loss: str, x: Array, t: Array, h: float = 1e-6) -> Array:
     """Compute central differences of the mean loss for every parameter."""
-    walk = network.ready(network.plan(loss))
+    walk = network.compile(network.plan(loss))
     gradient = np.empty_like(network.parameters)
     for place in range(gradient.size):
         before, ends = network.parameters[place], []
@@ -98,7 +98,7 @@ def by_numbers(network: Network, loss: str, x: Array, t: Array, h: float = 1e-6)
 
 
 def check(network: Network, loss: str, x: Array, t: Array) -> None:
-    found = network.ready(network.plan(loss)).gradients(x, t, seed=SEED, step=STEP)[2].copy()
+    found = network.compile(network.plan(loss)).gradients(x, t, seed=SEED, step=STEP)[2].copy()
     expected = by_numbers(network, loss, x, t)
     assert np.abs(expected).max() > 1e-3
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=2e-9 * max(1, np.abs(expected).max()))
@@ -129,7 +129,7 @@ def test_numpy_gives_the_gradients_of_the_reference(name: str) -> None:
     results = []
     for engine in ("reference", "numpy"):
         network = small(parts, shape, engine)
-        found = network.ready(network.plan("half_squared_error")).gradients(x, t, seed=SEED, step=STEP)
+        found = network.compile(network.plan("half_squared_error")).gradients(x, t, seed=SEED, step=STEP)
         results.append([array.copy() for array in found])
     for expected, found in zip(*results, strict=True):
         assert_close(found, expected)
@@ -154,9 +154,9 @@ def run(network: Network, name: str, count: int) -> list[Array]:
     """Return losses, hits, gradient, running statistics, and inference outputs."""
     network.statistics[:] = build(name, "numpy").statistics
     x, t = batch(name, count)
-    walk = network.ready(network.plan(NETWORKS[name][2]))
+    walk = network.compile(network.plan(NETWORKS[name][2]))
     found = [array.copy() for array in walk.gradients(x, t, seed=SEED, step=STEP)]
-    walk.close()
+    walk.commit_statistics()
     return [*found, network.statistics.copy()]
 
 
@@ -194,7 +194,7 @@ def test_engines_agree_at_every_batch_size(
 @pytest.mark.parametrize("name", ["pictures", "lines"])
 def test_one_pass_takes_batches_of_changing_size(name: str, expected: dict[tuple[str, int], list[Array]]) -> None:
     network = build(name, "numba", 2)
-    walk = network.ready(network.plan(NETWORKS[name][2]))
+    walk = network.compile(network.plan(NETWORKS[name][2]))
     for count in (33, 5, 2, 33, 5):
         loss, _, gradient = walk.gradients(*batch(name, count), seed=SEED, step=STEP)
         assert_close(loss, expected[name, count][0])
@@ -205,7 +205,7 @@ def test_one_pass_takes_batches_of_changing_size(name: str, expected: dict[tuple
 def test_float32_is_near(name: str, expected: dict[tuple[str, int], list[Array]]) -> None:
     network = build(name, "numpy", 1, "float32")
     x, t = batch(name, 33, "float32")
-    gradient = network.ready(network.plan(NETWORKS[name][2])).gradients(x, t, seed=SEED, step=STEP)[2]
+    gradient = network.compile(network.plan(NETWORKS[name][2])).gradients(x, t, seed=SEED, step=STEP)[2]
     assert gradient.dtype == np.float32
     scale = np.abs(expected[name, 33][2]).max()
     np.testing.assert_allclose(gradient / scale, expected[name, 33][2] / scale, rtol=0, atol=2e-5)
@@ -216,7 +216,7 @@ def test_inputs_are_left_as_they_are() -> None:
         network = build("pictures", engine, 2)
         x, t = batch("pictures", 5)
         before = [array.tobytes() for array in (x, t, network.parameters, network.statistics)]
-        network.ready(network.plan(NETWORKS["pictures"][2])).gradients(x, t, seed=SEED, step=STEP)
+        network.compile(network.plan(NETWORKS["pictures"][2])).gradients(x, t, seed=SEED, step=STEP)
         assert [array.tobytes() for array in (x, t, network.parameters, network.statistics)] == before
 
 

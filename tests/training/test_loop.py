@@ -254,17 +254,17 @@ def test_the_best_epoch_is_never_one_that_is_not_a_number() -> None:
 
 def test_the_validation_split_is_disjoint_and_seeded() -> None:
     whole = samples()
-    kept, held = whole.held_back(0.3, 1)
+    kept, held = whole.split_validation(0.3, 1)
     numbers = [part.x[:, 0, 0, 0].astype(int).tolist() for part in (kept, held)]
     assert sorted(numbers[0] + numbers[1]) == list(range(COUNT))
     assert len(held) == 7
     assert (held.targets == whole.targets[numbers[1]]).all()
-    assert whole.held_back(0.3, 1)[1].x.tobytes() == held.x.tobytes()
-    assert whole.held_back(0.3, 2)[1].x.tobytes() != held.x.tobytes()
-    assert len(whole.held_back(0.001, 1)[1]) == 1
-    assert len(whole.held_back(0.999, 1)[0]) == 1
+    assert whole.split_validation(0.3, 1)[1].x.tobytes() == held.x.tobytes()
+    assert whole.split_validation(0.3, 2)[1].x.tobytes() != held.x.tobytes()
+    assert len(whole.split_validation(0.001, 1)[1]) == 1
+    assert len(whole.split_validation(0.999, 1)[0]) == 1
     with pytest.raises(OptionError):
-        samples(1).held_back(0.5, 0)
+        samples(1).split_validation(0.5, 0)
 
 
 def test_fit_holds_back_what_it_validates_on() -> None:

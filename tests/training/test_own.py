@@ -211,21 +211,21 @@ def test_what_is_no_schedule_is_refused(odd: Any) -> None:
 
 def test_a_recipe_names_what_it_cannot_hold() -> None:
     recipe = Recipe(optimizer=optimizers.find(Lion()), loss=losses.choose(Half), schedule=schedules.find(Halving()))
-    assert recipe.own == ("loss Half", "optimizer Lion", "schedule Halving")
+    assert recipe.custom_parts == ("loss Half", "optimizer Lion", "schedule Halving")
     again = Recipe.from_config(copy.deepcopy(recipe.to_config()))
-    assert again.own == recipe.own
+    assert again.custom_parts == recipe.custom_parts
     assert again.optimizer.rate == Lion.rate
     for use in (lambda: again.optimizer.init(np.zeros(3)), lambda: again.schedule.factor(0, 1, 1)):
         with pytest.raises(cr.OptionError, match="is own code, which no file holds"):
             use()
-    assert Recipe().own == ()
+    assert Recipe().custom_parts == ()
 
 
 def test_an_own_loss_and_optimizer_are_traced() -> None:
     x, y = points(40)
     trace = dense(1, loss=Half).trace(x[0], y[:1], optimizer=Lion())
     assert trace["dense1.w.update"].shape == (12, 6)
-    assert "own optimizer" in trace.explain("dense1.w.update[0,0]").made.words
+    assert "own optimizer" in trace.explain("dense1.w.update[0,0]").derived.words
     assert trace.explain("loss.y").value == pytest.approx(0.5 * (trace["dense2.y"][0] - y[0]) ** 2)
 
 

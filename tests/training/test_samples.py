@@ -42,13 +42,13 @@ def test_every_class_gives_its_share(one_hot: bool) -> None:
     labels = np.repeat([0, 1, 2], [140, 40, 20])
     targets = np.eye(3)[labels] if one_hot else labels
     for seed in range(3):
-        kept, held = Samples.of(np.zeros((200, 2)), targets, 3).held_back(0.1, seed)
+        kept, held = Samples.of(np.zeros((200, 2)), targets, 3).split_validation(0.1, seed)
         assert held.targets.sum(0).tolist() == [14, 4, 2]
         assert kept.targets.sum(0).tolist() == [126, 36, 18]
 
 
 def test_targets_that_are_no_classes_are_split_by_chance() -> None:
     targets = np.random.default_rng(0).normal(size=(20, 3))
-    kept, held = Samples.of(np.arange(40.0).reshape(20, 2), targets, 3).held_back(0.25, 0)
+    kept, held = Samples.of(np.arange(40.0).reshape(20, 2), targets, 3).split_validation(0.25, 0)
     assert (len(kept), len(held)) == (15, 5)
     assert sorted([*kept.x[:, 0], *held.x[:, 0]]) == list(range(0, 40, 2))

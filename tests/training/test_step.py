@@ -105,7 +105,7 @@ def test_clipping_shrinks_the_gradient_to_the_norm(engine: str, kind: str) -> No
     loss, rate, clip = "categorical_cross_entropy", 0.1, 0.05
     generator = np.random.default_rng(1)
     x, t = generator.normal(size=(6, 5)), np.eye(3)[generator.integers(0, 3, 6)]
-    gradient = network.ready(network.plan(loss)).gradients(x, t, seed=0, step=1)[2].copy()
+    gradient = network.compile(network.plan(loss)).gradients(x, t, seed=0, step=1)[2].copy()
     norm = float(np.linalg.norm(gradient))
     assert norm > 2 * clip
     before = network.parameters.copy()
@@ -148,7 +148,7 @@ def test_float32_squares_that_overflow_are_no_error() -> None:
 def test_the_outcome_is_that_of_the_batch() -> None:
     network = build("pictures", "numpy")
     x, t = batch("pictures", 5)
-    losses, right, gradient = network.ready(network.plan(LOSS)).gradients(x, t, seed=3, step=1)
+    losses, right, gradient = network.compile(network.plan(LOSS)).gradients(x, t, seed=3, step=1)
     expected = float(losses.mean()), float(right.mean()), float(np.linalg.norm(gradient))
     outcome = Stepper(network, optimizers.SGD(), LOSS).step(x, t, step=1, rate=0.1, seed=3)
     assert (outcome.loss, outcome.measured, outcome.norm) == pytest.approx(expected, rel=1e-12)

@@ -31,7 +31,7 @@ def network(engine: str) -> Network:
 def test_twenty_steps_follow_pytorch(engine: str) -> None:
     net = network(engine)
     stepper = Stepper(net, AdamW(THEIRS["rate"], decay=THEIRS["decay"]), "categorical_cross_entropy")
-    probe = net.ready(net.plan("categorical_cross_entropy"))
+    probe = net.compile(net.plan("categorical_cross_entropy"))
     x, t = unpack(THEIRS["x"]), np.eye(3)[THEIRS["y"]]
     assert len(THEIRS["steps"]) == 20
     for number, theirs in enumerate(THEIRS["steps"]):

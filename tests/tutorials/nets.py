@@ -13,5 +13,5 @@ def small(parts: Iterable[Layer], shape: tuple[int, ...] = (1, 6, 6), seed: int 
 
 
 def gradients(net: Network, x: np.ndarray, t: np.ndarray, loss: str = "half_squared_error") -> tuple[float, np.ndarray]:
-    losses, _, gradient = net.ready(net.plan(loss)).gradients(x, t, seed=0, step=1)
+    losses, _, gradient = net.compile(net.plan(loss)).gradients(x, t, seed=0, step=1)
     return float(losses.mean()), gradient.copy()

@@ -49,7 +49,7 @@ def test_the_whole_network_and_its_gradients():
     places = ["conv1.w", "conv2.w", "dense1.w", "dense2.w", "conv1.b", "conv2.b", "dense1.b", "dense2.b"]
     params = [model.weights[name].reshape(-1, 1) if name.endswith("b") else model.weights[name] for name in places]
     found, loss = listings.conv(image, label[:, None], params, 1, 2, 2)
-    losses, _, gradient = model.ready(model.plan(find("categorical_cross_entropy"))).gradients(
+    losses, _, gradient = model.compile(model.plan(find("categorical_cross_entropy"))).gradients(
         image[None], label[None], seed=0, step=1
     )
     same(losses[0], loss)
@@ -94,7 +94,7 @@ def test_a_batch_is_the_mean_of_its_images():
     """adamGD adds up the gradients and losses of the images and divides the loss by their number."""
     model = Network(zoo.find("mlp").layers(10), (1, 6, 6), dtype="float64", engine="numpy")
     x, t = normals(7, (4, 1, 6, 6))[0], np.eye(10)[[1, 2, 3, 1]]
-    one_pass = model.ready(model.plan("categorical_cross_entropy"))
+    one_pass = model.compile(model.plan("categorical_cross_entropy"))
     losses, _, gradient = (each.copy() for each in one_pass.gradients(x, t, seed=0, step=1))
     alone = [[each.copy() for each in one_pass.gradients(x[[n]], t[[n]], seed=0, step=1)] for n in range(4)]
     same(losses.mean(), sum(loss[0] for loss, _, _ in alone) / 4)

@@ -6,8 +6,8 @@ import { factor } from "/engine/schedules.js";
 import { answer, makeTrace, normalised } from "/engine/trace.js";
 import { Trainer } from "/engine/training.js";
 import { canonical, explain } from "/explain/index.js";
-import { bracketed, listed, shown } from "/explain/numbers.js";
-import { cameFrom, goesTo } from "/explain/reach.js";
+import { bracketed, formatList, formatNumber } from "/explain/numbers.js";
+import { sourcesOf, readersOf } from "/explain/dependencies.js";
 
 const KINDS = { f8: Float64Array, f4: Float32Array, i4: Int32Array, u1: Uint8Array };
 let trace = null;
@@ -20,8 +20,8 @@ export async function answered(name, text) {
 
 const FUNCTIONS = {
   run: (cases) => cases.map(({ name, arrays, attributes }) => attempted(() => operations[name](arrays, attributes))),
-  numbers: (values) => Array.from(values.data, (value) => [shown(value), bracketed(value)]),
-  listed: (values, joint) => listed(Array.from(values.data), joint),
+  numbers: (values) => Array.from(values.data, (value) => [formatNumber(value), bracketed(value)]),
+  listed: (values, joint) => formatList(Array.from(values.data), joint),
   uniform: (seed, stream, step, sample, elements) => array(uniform(BigInt(seed), stream, step, sample, elements)),
   streamNumber,
   factors: (schedule, steps, epochSteps) =>
@@ -39,7 +39,7 @@ const FUNCTIONS = {
   explain: (cells) => cells.map((cell) => attempted(() => explain(trace, cell))),
   canonical: (cells) => cells.map((cell) => attempted(() => canonical(trace, cell))),
   reach: (cells) =>
-    cells.map(([cell, phase]) => ({ from: cameFrom(trace, cell), to: goesTo(trace, cell, phase) })),
+    cells.map(([cell, phase]) => ({ from: sourcesOf(trace, cell), to: readersOf(trace, cell, phase) })),
   failing(description, frame, { x, labels }) {
     const trainer = new Trainer(description, raw(frame));
     const result = attempted(() => trainer.step({ x: x.map(({ data }) => data), labels }));

@@ -10,7 +10,7 @@ import numpy as np
 from web import looked_at, serving
 
 from chainrule.engines import Array
-from chainrule.explain import Trace, Training
+from chainrule.explain import NextStep, Trace
 from chainrule.model import Sequential
 from chainrule.runs.jobs import DataChoice
 from chainrule.training.history import History
@@ -42,19 +42,19 @@ class Subject:
         """Trace the training step of one sample in Python."""
         x = self.model.normalisation.apply(self.images[sample : sample + 1], np.dtype("float64"))
         t = np.eye(self.model.output_shape[-1])[[self.labels[sample]]]
-        training = Training(
+        training = NextStep(
             self.recipe.optimizer, self.rate, self.step + 1, self.moments, self.recipe.clip_norm, self.recipe.seed
         )
         return Trace(self.model, x, t, self.recipe.loss, training)
 
-    def looked_at(self, folder: Path) -> subjects.Subject:
+    def looked_at(self, folder: Path) -> subjects.PageSubject:
         """Return it as a subject of the page: at its step, with its images in a folder."""
         data = folder / "images.npz"
         np.savez(data, x=self.images, y=self.labels, x_test=self.images, y_test=self.labels)
         history = History()
         for _ in range(self.step):
             history.add(1, self.rate, 1.0, 0.5)
-        return subjects.Subject(
+        return subjects.PageSubject(
             self.model.name,
             self.model,
             self.recipe,

@@ -12,7 +12,7 @@ import uvicorn
 from cli.commands import bars
 from web.looked_at import opened, stripes, until
 
-from chainrule.explain import Trace, Training
+from chainrule.explain import NextStep, Trace
 from chainrule.layers import AveragePool2D, BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Sigmoid, Softmax
 from chainrule.model import Sequential
 from chainrule.optimizers import Adam
@@ -23,7 +23,7 @@ from chainrule.web.frames import Frame
 from chainrule.web.guard import Key
 from chainrule.web.server import application
 from chainrule.web.session import Session
-from chainrule.web.subjects import Subject
+from chainrule.web.subjects import PageSubject
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SAMPLE = 3
 
 
-def numpy_cnn(folder: Path) -> Subject:
+def numpy_cnn(folder: Path) -> PageSubject:
     """Build numpy-cnn itself, for bars in place of digits."""
     x, y = bars(64)
     np.savez(folder / "bars.npz", x=x, y=y)
@@ -40,14 +40,14 @@ def numpy_cnn(folder: Path) -> Subject:
     return replace(found, recipe=recipe, choice=DataChoice(str(folder / "bars.npz")))
 
 
-def smooth(folder: Path) -> Subject:
+def smooth(folder: Path) -> PageSubject:
     """Use average pooling, sigmoid, batch normalisation, dropout."""
     body = [Conv2D(3, 3), BatchNorm2D(), Sigmoid(), AveragePool2D(2), Flatten(), Dropout(0.3), Dense(3), Softmax()]
     recipe = Recipe(epochs=400, batch_size=7, optimizer=Adam(0.01), normalise="standardise", seed=5)
     model = Sequential(body, (1, 8, 8), seed=5, engine="numpy", name="smooth")
     moments = recipe.optimizer.init(model.parameters)
     choice = DataChoice(str(stripes(folder / "stripes.npz")))
-    return Subject("smooth", model, recipe, choice, moments=moments, fitted=False)
+    return PageSubject("smooth", model, recipe, choice, moments=moments, fitted=False)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Journey:
 
     def trace(self, sample: int = SAMPLE) -> Trace:
         """Trace the next step for one sample in Python."""
-        pictures = self.session.pictures()
+        pictures = self.session.sample_images()
         return self.trace_of(pictures.x[sample], int(pictures.labels[sample]))
 
     def trace_of(self, picture: np.ndarray, label: int) -> Trace:
@@ -68,7 +68,7 @@ class Journey:
         x = subject.model.normalisation.apply(picture[None], np.dtype("float64"))
         t = np.eye(subject.model.output_shape[-1])[[label]]
         assert frame.moments is not None
-        training = Training(
+        training = NextStep(
             subject.recipe.optimizer, frame.rate, frame.step + 1, frame.moments, None, subject.recipe.seed
         )
         return Trace(self.model(frame), x, t, subject.recipe.loss, training)
@@ -88,7 +88,7 @@ class Journey:
 
 
 @contextmanager
-def journey(subject: Subject, steps: int) -> Iterator[Journey]:
+def journey(subject: PageSubject, steps: int) -> Iterator[Journey]:
     """Serve the page as `chainrule explain` does, after some steps of training."""
     session = opened(subject)
     session.command("advance", steps)

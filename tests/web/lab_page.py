@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.explain.numbers import shown
+from chainrule.explain.numbers import format_number
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -60,4 +60,4 @@ def block(page: "Page", name: str) -> list[list[str]]:
 def printed(values: NDArray[Any]) -> list[list[str]]:
     """Return the expected values of a block: planes of numbers as printed."""
     planes = values.reshape(1, -1) if values.ndim == 1 else values.reshape(-1, values.shape[-1] * values.shape[-2])
-    return [[shown(float(value)) for value in plane] for plane in planes]
+    return [[format_number(float(value)) for value in plane] for plane in planes]

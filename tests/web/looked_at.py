@@ -19,7 +19,7 @@ from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.step import Outcome
 from chainrule.web.session import Session
-from chainrule.web.subjects import Subject
+from chainrule.web.subjects import PageSubject
 
 RECIPE = Recipe(
     epochs=3,
@@ -49,14 +49,14 @@ def stripes(path: Path, samples: int = 60) -> Path:
     return path
 
 
-def small(data: Path, engine: str = "numpy", recipe: Recipe = RECIPE) -> Subject:
+def small(data: Path, engine: str = "numpy", recipe: Recipe = RECIPE) -> PageSubject:
     """Return an untrained network with its data."""
     model = Sequential(layers(), (1, 8, 8), seed=recipe.seed, engine=engine, threads=2, name="small")
     moments = recipe.optimizer.init(model.parameters)
-    return Subject("small", model, recipe, DataChoice(str(data)), moments=moments, fitted=False)
+    return PageSubject("small", model, recipe, DataChoice(str(data)), moments=moments, fitted=False)
 
 
-def opened(subject: Subject) -> Session:
+def opened(subject: PageSubject) -> Session:
     """Open a session and load its data."""
     session = Session(subject)
     assert session.loaded.wait(20)
@@ -97,7 +97,7 @@ class Watch(Callback):
         self.seen[len(trainer.history)] = [array.copy() for array in arrays]
 
 
-def trained_through(subject: Subject) -> tuple[dict[int, list[np.ndarray]], Trainer]:
+def trained_through(subject: PageSubject) -> tuple[dict[int, list[np.ndarray]], Trainer]:
     """Return the values after each step of ordinary training, without the page."""
     model = small(Path(subject.choice.name), subject.model.engine.name, subject.recipe).model
     training, _ = subject.choice.load(subject.recipe.seed)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule import layers, optimizers, tasks, zoo
 from chainrule.data.normalisation import Normalisation
-from chainrule.explain import Trace, Training
+from chainrule.explain import NextStep, Trace
 from chainrule.losses import find
 from chainrule.model import Sequential
 from chainrule.training.recipe import Recipe
@@ -56,7 +56,7 @@ class Subject:
             t[0, 0] = picture["label"]  # a single output: yes or no
         else:
             t[0, picture["label"]] = 1
-        training = Training(
+        training = NextStep(
             self.recipe.optimizer, self.rate, self.step + 1, self.moments, self.recipe.clip_norm, self.recipe.seed
         )
         return Trace(self.model, x, t, self.recipe.loss, training)

@@ -12,7 +12,7 @@ from web.journey import Journey, entered, journey, numpy_cnn, waited
 from web.looked_at import until
 
 from chainrule.data import as_mnist
-from chainrule.explain.numbers import shown
+from chainrule.explain.numbers import format_number
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -89,7 +89,7 @@ def test_scrubbing_back_shows_that_step(page: "Page", network: Journey) -> None:
     network.rest()
     frame = network.session.frame(1, threading.Event())
     weight = network.model(frame).weights["conv1.w"][2, 0, 1, 1]
-    waited(page, lambda: page.locator(".made-value").inner_text() == shown(float(weight)))
+    waited(page, lambda: page.locator(".made-value").inner_text() == format_number(float(weight)))
 
 
 def test_from_loading_to_a_number_by_keyboard_alone(page: "Page", network: Journey) -> None:

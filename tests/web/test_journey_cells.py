@@ -10,7 +10,7 @@ from web import journey
 from web.journey import SAMPLE, Journey, entered, waited
 
 from chainrule.explain import Explanation, Trace
-from chainrule.explain.numbers import shown
+from chainrule.explain.numbers import format_number
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -86,7 +86,7 @@ def compared(page: "Page", trace: Trace, cell: str) -> set[str]:
 
 def both_nothing(printed: str, explained: Explanation) -> bool:
     """Return whether both are rounding errors of a sum that cancels, as for a bias before batch normalisation."""
-    most = 1e-13 * max((abs(term.value) for term in explained.made.terms), default=0)
+    most = 1e-13 * max((abs(term.value) for term in explained.derived.terms), default=0)
     return max(abs(explained.value), abs(float(printed.replace("−", "-")))) < most
 
 
@@ -106,7 +106,7 @@ def test_the_probabilities_and_the_loss_are_numpys(page: "Page", network: Journe
     dense = [name for name in trace.names if re.fullmatch(r"dense\d\.y", name)]
     scores = np.asarray(trace[dense[-1]], float)
     model = network.model()
-    answer = model.predict(network.session.pictures().x[SAMPLE : SAMPLE + 1])[0]
+    answer = model.predict(network.session.sample_images().x[SAMPLE : SAMPLE + 1])[0]
     assert scores.shape == answer.shape
     bars = page.locator(".bars .number")
     expected = pytest.approx([*(100 * answer)], abs=0.06)
@@ -115,7 +115,7 @@ def test_the_probabilities_and_the_loss_are_numpys(page: "Page", network: Journe
     loss = -np.log(p[int(np.argmax(trace["t"]))])
     page.locator('canvas[data-tensor="loss.y"]').click()
     page.wait_for_selector(".made-value")
-    assert page.locator(".made-value").inner_text() == shown(float(loss))
+    assert page.locator(".made-value").inner_text() == format_number(float(loss))
 
 
 def read(texts: list[str]) -> list[float]:

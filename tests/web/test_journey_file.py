@@ -53,5 +53,5 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     folder = tmp_path_factory.mktemp("file")
     with journey(numpy_cnn(folder), steps=2) as found:
         network: Journey = found
-        (folder / "page.html").write_bytes(single_file.made(network.session))
+        (folder / "page.html").write_bytes(single_file.file_bytes(network.session))
         return (folder / "page.html").as_uri(), network.trace().explain(CELL).shown

@@ -52,7 +52,7 @@ def read(content: bytes) -> tuple[dict[str, object], list[np.ndarray]]:
 
 
 def test_every_file_of_the_page_is_served_as_what_it_is(browser: Browser) -> None:
-    found = page_files.found()
+    found = page_files.list_files()
     assert "types.js" in found
     kinds = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
     for name, path in found.items():
@@ -84,7 +84,7 @@ def test_every_module_that_is_imported_is_announced(browser: Browser) -> None:
             left += [posixpath.normpath(posixpath.join(posixpath.dirname(name), a or b)) for a, b in named]
     assert len(announced) == len(set(announced)) > 100
     assert set(announced) == found
-    assert re.sub(r' *<link rel="modulepreload".*\n', "", page) == page_files.found()["index.html"].read_text()
+    assert re.sub(r' *<link rel="modulepreload".*\n', "", page) == page_files.list_files()["index.html"].read_text()
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_links_out_of_the_folder_and_other_files_are_not_served(tmp_path: Path) 
     (tmp_path / "page").mkdir()
     for name in ("a.js", "secret.py", "notes.txt", ".hidden"):
         (tmp_path / "page" / name).write_text("x")
-    assert [*page_files.found(tmp_path / "page")] == ["a.js"]
+    assert [*page_files.list_files(tmp_path / "page")] == ["a.js"]
 
 
 # ------------------------------------------------------------------ the network
@@ -136,7 +136,7 @@ def test_all_classes_are_among_the_samples(tmp_path: Path) -> None:
     x = np.arange(303 * 64).reshape(303, 8, 8).astype(np.uint8)
     np.savez(path, **{**arrays, "x_test": x, "y_test": y})
     session = opened(small(path))
-    found = session.pictures()
+    found = session.sample_images()
     assert len(found.x) == 200
     assert np.bincount(found.labels).tolist() == [198, 1, 1]
     assert np.array_equal(found.x[-2:, 0], x[[300, 302]])
@@ -190,7 +190,7 @@ def test_a_replay_ends_when_its_window_is_gone(session: Session, monkeypatch: py
         ended.set()
         raise Cancelled
 
-    monkeypatch.setattr(Session, "frame", replaying)
+    monkeypatch.setattr(Session, "padded_layout", replaying)
     key = Key(PORT)
     messages = iter([{"type": "http.request", "body": b"", "more_body": False}])
 

@@ -16,7 +16,7 @@ from chainrule.training.samples import Samples
 from chainrule.web.frames import Frame
 from chainrule.web.replaying import Cancelled
 from chainrule.web.session import Session
-from chainrule.web.subjects import Subject
+from chainrule.web.subjects import PageSubject
 from chainrule.web.timeline import Timeline
 
 NOBODY = threading.Event()
@@ -194,10 +194,10 @@ def test_large_networks_have_fewer_keyframes() -> None:
 
 
 def test_data_that_cannot_be_had(tmp_path: Path) -> None:
-    subject: Subject = small(tmp_path / "missing.npz")
+    subject: PageSubject = small(tmp_path / "missing.npz")
     session = opened(subject)
     assert "missing.npz" in session.state()["message"]
-    assert len(session.pictures().x) == 0
+    assert len(session.sample_images().x) == 0
     assert session.frame(None, NOBODY).step == 0
     with pytest.raises(OptionError, match=r"missing\.npz"):
         session.command("start")

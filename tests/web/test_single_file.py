@@ -76,7 +76,7 @@ def test_the_file_holds_the_network_to_the_bit(tmp_path: Path, page: Path) -> No
     expected, trainer = trained_through(subject)
     session = opened(subject)
     finished(session)
-    content = single_file.made(session)
+    content = single_file.file_bytes(session)
     data = embedded(content, "chainrule-data")
     assert data["format"] == 1
     assert data["description"] == json.loads(json.dumps(session.description()))
@@ -101,7 +101,7 @@ def test_the_file_holds_the_network_to_the_bit(tmp_path: Path, page: Path) -> No
 def test_the_file_holds_norms_of_steps_taken_before(tmp_path: Path, page: Path) -> None:
     folder = run(tmp_path / "run", stripes(tmp_path / "data.npz"), stop=12)
     session = opened(subjects.of_path(folder))
-    data = embedded(single_file.made(session), "chainrule-data")
+    data = embedded(single_file.file_bytes(session), "chainrule-data")
     series, measured = data["series"], session.norms()
     assert unpacked(series["norm_steps"]).tolist() == [*range(1, 13)]
     assert [*series["norms"]] == ["conv1", "norm1", "dense1"]
@@ -124,9 +124,9 @@ def hashed(text: str) -> str:
 def test_special_numbers_survive() -> None:
     bits = np.array([0, 1 << 31, 0x7F800000, 0xFF800000, 0x7FC00001, 1, 0x3F800000, 0x00800000], np.uint32)
     for count in range(len(bits) + 1):
-        packed = packing.packed_numbers(bits[:count].view(np.float32))
+        packed = packing.pack_numbers(bits[:count].view(np.float32))
         assert np.array_equal(unpacked(packed).view(np.uint32), bits[:count])
-        assert np.array_equal(packing.unpacked(packed).view(np.uint32), bits[:count])
+        assert np.array_equal(packing.unpack(packed).view(np.uint32), bits[:count])
 
 
 # ------------------------------------------------------------------ size
@@ -147,7 +147,7 @@ def trained_numpy_cnn(tmp_path: Path) -> Session:
 @pytest.mark.skipif(not (page_files.PAGE / "index.html").exists(), reason="there is no page yet")
 def test_numpy_cnn_is_smaller_than_three_megabytes(tmp_path: Path) -> None:
     session = trained_numpy_cnn(tmp_path)
-    content = single_file.made(session)
+    content = single_file.file_bytes(session)
     frames = embedded(content, "chainrule-data")["frames"]
     assert [frame["step"] for frame in frames][:: len(frames) - 1] == [0, 12]
     assert len(frames[-1]["moments"]) == 2
@@ -158,16 +158,16 @@ def test_numpy_cnn_is_smaller_than_three_megabytes(tmp_path: Path) -> None:
 def test_what_there_is_no_room_for_stays_out(tmp_path: Path, page: Path) -> None:
     session = opened(small(stripes(tmp_path / "data.npz")))
     finished(session)
-    whole = single_file.made(session)
-    assert kept(single_file.made(session, budget=len(whole))) == [0, 10, 27]
-    assert kept(single_file.made(session, budget=len(whole) - 1)) == [0, 27]
-    without = single_file.made(session, budget=0)
+    whole = single_file.file_bytes(session)
+    assert kept(single_file.file_bytes(session, budget=len(whole))) == [0, 10, 27]
+    assert kept(single_file.file_bytes(session, budget=len(whole) - 1)) == [0, 27]
+    without = single_file.file_bytes(session, budget=0)
     assert kept(without) == [0, 27]
-    least = single_file.made(session, budget=0, limit=len(without) - 1)
+    least = single_file.file_bytes(session, budget=0, limit=len(without) - 1)
     assert kept(least) == [27]
     assert embedded(least, "chainrule-data")["frames"][0]["moments"] is None
     with pytest.raises(OptionError, match=r"small: the file would be 0\.0 MB; expected at most 0 MB"):
-        single_file.made(session, limit=len(least) - 1)
+        single_file.file_bytes(session, limit=len(least) - 1)
     session.close()
 
 
@@ -186,7 +186,7 @@ def test_without_data_there_is_still_a_file(tmp_path: Path, page: Path) -> None:
 
 
 def test_modules_stand_in_the_order_of_their_imports(page: Path) -> None:
-    content = document.assembled(document.parts(), "{}")
+    content = document.assemble(document.parts(), "{}")
     found = json.loads(unpacked(embedded(content, "chainrule-modules")).tobytes())
     assert [*found] == ["b.js", "engine/a.js", "app.js", "engine/worker.js"]
     assert 'import { a } from "module:engine/a.js";' in found["app.js"]
@@ -197,7 +197,7 @@ def test_modules_stand_in_the_order_of_their_imports(page: Path) -> None:
 
 
 def test_nothing_is_fetched_and_nothing_else_may_run(page: Path) -> None:
-    text = document.assembled(document.parts(), '{"x": "</script><script>alert(1)</script>"}').decode()
+    text = document.assemble(document.parts(), '{"x": "</script><script>alert(1)</script>"}').decode()
     assert "page/" not in text
     policy = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">', text)
     assert policy
@@ -238,7 +238,7 @@ def test_a_worker_is_one_script() -> None:
         "m.js": "export function f() {}\nexport class C {}\nconst x = 1, y = 2;\nexport { x, y as z };\n",
         "side.js": 'export async function later() { return "export const no"; }\nexport function* many() {}\n',
     }
-    text = modules.bundled(sources, "w.js")
+    text = modules.bundle(sources, "w.js")
     assert text.index('modules["m.js"] =') < text.index('modules["w.js"] =')
     assert "return { f, C, x, z: y };" in text
     assert 'const m = modules["m.js"];' in text
@@ -248,7 +248,7 @@ def test_a_worker_is_one_script() -> None:
 
 @pytest.mark.skipif(not (page_files.PAGE / "index.html").exists(), reason="there is no page yet")
 def test_the_real_page_can_be_one_file() -> None:
-    text = document.assembled(document.parts(), "{}").decode()
+    text = document.assemble(document.parts(), "{}").decode()
     assert not re.search(r'(?:src|href)="(?!data:|#)', text.split('<script type="application/json"')[0])
 
 

@@ -122,7 +122,7 @@ def test_a_model_file_by_itself(data: Path, tmp_path: Path) -> None:
     session = opened(subjects.of_path(tmp_path / "model.safetensors", engine="numpy"))
     assert session.state()["steps"] == 0
     assert "holds no training" in session.state()["message"]
-    assert len(session.pictures().x) == 0
+    assert len(session.sample_images().x) == 0
     frame = session.frame(None, NOBODY)
     assert (frame.step, frame.moments) == (0, None)
     assert np.array_equal(frame.parameters, model.parameters)
@@ -134,7 +134,7 @@ def test_a_model_file_by_itself(data: Path, tmp_path: Path) -> None:
 def test_the_model_file_of_a_run_has_its_pictures(data: Path, tmp_path: Path) -> None:
     folder = run(tmp_path / "run", data)
     session = opened(subjects.of_path(folder / "model.safetensors"))
-    assert len(session.pictures().x) == 30
+    assert len(session.sample_images().x) == 30
     assert np.array_equal(session.frame(None, NOBODY).parameters, load(folder).parameters)
     session.close()
 

@@ -37,7 +37,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> str:
         while session.state()["running"]:
             time.sleep(0.01)
         path: Path = tmp_path_factory.mktemp("file") / "page.html"
-        path.write_bytes(single_file.made(session))
+        path.write_bytes(single_file.file_bytes(session))
     finally:
         session.close()
     return path.as_uri()

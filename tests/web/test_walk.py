@@ -14,7 +14,7 @@ from web.watching import watched
 
 from chainrule import layers, optimizers
 from chainrule.explain import Trace
-from chainrule.explain.numbers import shown
+from chainrule.explain.numbers import format_number
 from chainrule.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def network() -> Subject:
 
 
 def rough(value: float) -> str:
-    return shown(float(f"{value:.2e}"))
+    return format_number(float(f"{value:.2e}"))
 
 
 def percent(value: float) -> str:
@@ -212,7 +212,7 @@ def test_the_link_opens_that_very_cell_in_the_network(walk: "Page", subject: Sub
         walk.wait_for_selector("#made .made-name")
         assert walk.locator("#made .made-name").inner_text() == cell[1]
         trace = subject.trace(SAMPLE)
-        assert walk.locator("#made .made-value").inner_text() == shown(trace.explain(cell[1]).value)
+        assert walk.locator("#made .made-value").inner_text() == format_number(trace.explain(cell[1]).value)
         phase = {2: "forward", 10: "backward", 12: "backward", 13: "update"}[number]
         assert f"#/network/{phase}/" in walk.url
         walk.go_back()

@@ -19,7 +19,7 @@ from chainrule.training.recipe import Recipe
 from chainrule.web.guard import Key
 from chainrule.web.server import application
 from chainrule.web.session import Session
-from chainrule.web.subjects import Subject
+from chainrule.web.subjects import PageSubject
 
 SAMPLES, BATCH = 600, 20
 EPOCH = SAMPLES // BATCH
@@ -27,11 +27,11 @@ RECIPE = Recipe(epochs=1000, batch_size=BATCH, optimizer=Adam(0.003), normalise=
 LAYERS = (Conv2D(4, 5), ReLU(), MaxPool2D(3), Flatten(), Dense(10), Softmax())
 
 
-def subject() -> Subject:
+def subject() -> PageSubject:
     """Return the untrained network."""
     model = Sequential([*LAYERS], (1, 28, 28), seed=RECIPE.seed, engine="numpy", threads=1, name="small-mnist")
     moments = RECIPE.optimizer.init(model.parameters)
-    return Subject("small-mnist", model, RECIPE, DataChoice(limit=SAMPLES), moments=moments, fitted=False)
+    return PageSubject("small-mnist", model, RECIPE, DataChoice(limit=SAMPLES), moments=moments, fitted=False)
 
 
 @dataclass

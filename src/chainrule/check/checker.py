@@ -12,8 +12,8 @@ import numpy as np
 
 from chainrule.check import kinks
 from chainrule.check.diagnoses.truth import same
+from chainrule.check.extra_checks import STALE
 from chainrule.check.judging import EXACT, Case, Judge, explain
-from chainrule.check.looks import STALE
 from chainrule.check.methods import LIMIT
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.rows import SHARP, Probe, elsewhere, function_of, gradient_row, numbers_of, output_row, row_beside
@@ -30,7 +30,7 @@ ACCUMULATED = Diagnosis(
 
 
 @dataclass(frozen=True)
-class Examined:
+class Examination:
     """A probe, the gradients that the subject claimed on it, and the rows, without diagnoses yet.
 
     earlier   the values of the very first call, if there was one before the probe
@@ -39,7 +39,7 @@ class Examined:
     probe: Probe
     claimed: Mapping[str, Array]
     rows: tuple[Row, ...] = field(default=())
-    earlier: Values | None = None
+    previous: Values | None = None
 
     def case(self, tensor: str) -> Case | None:
         """Return the case of a tensor for a diagnosis; None if it has no result, or the right one is unknown."""
@@ -61,7 +61,7 @@ def prepare(subject: Subject, values: Values, seed: int, judge: Judge | None = N
     return Probe(subject, values, dy, y, generator, judge, tolerance)
 
 
-def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) -> Examined:
+def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) -> Examination:
     """Return the rows of a subject on a probe: y first if the right output is known, then one row per gradient."""
     claimed = probe.subject.gradients(probe.values, probe.dy)
     grown = _accumulated(probe, claimed)
@@ -70,38 +70,40 @@ def examine(probe: Probe, *, limit: int = LIMIT, earlier: Values | None = None) 
     for tensor in probe.subject.tests:
         row = gradient_row(probe, tensor, claimed.get(tensor), numbers)
         rows.append(replace(row, ok=False, diagnoses=(ACCUMULATED,)) if tensor in grown else row)
-    return Examined(probe, claimed, tuple(rows), earlier)
+    return Examination(probe, claimed, tuple(rows), earlier)
 
 
-def glance(probe: Probe, tolerances: Mapping[str, float]) -> Examined:
+def quick_check(probe: Probe, tolerances: Mapping[str, float]) -> Examination:
     """Compare a second probe with the reference alone; gradients are left out where the output is wrong.
 
     tolerances   by tensor, y included, as the first probe found them from the code's rounding
     """
     if probe.judge is None:
-        return Examined(probe, {})
+        return Examination(probe, {})
     output = output_row(replace(probe, tolerance=tolerances["y"]), 0.0)
     output = replace(output, method=elsewhere(probe))
     claimed = probe.subject.gradients(probe.values, probe.dy)
     if not output.ok:
-        return Examined(probe, claimed, (output,))
+        return Examination(probe, claimed, (output,))
     right = probe.judge.gradients(probe.values, probe.dy)
     rows = [row_beside(probe, name, claimed.get(name), right[name], tolerances[name]) for name in probe.subject.tests]
-    return Examined(probe, claimed, (output, *rows))
+    return Examination(probe, claimed, (output, *rows))
 
 
-def explained(found: Sequence[Examined]) -> list[Row]:
+def with_diagnoses(found: Sequence[Examination]) -> list[Row]:
     """Return the rows of the first probe and the wrong rows of later ones where the first is right, with diagnoses."""
     rows = list(found[0].rows)
-    right = {row.tensor for row in rows if not row.wrong}
-    rows += [row for other in found[1:] for row in other.rows if row.wrong and row.tensor in right]
-    return [replace(row, diagnoses=_diagnoses(row, found)) if row.wrong and not row.diagnoses else row for row in rows]
+    right = {row.tensor for row in rows if not row.is_wrong}
+    rows += [row for other in found[1:] for row in other.rows if row.is_wrong and row.tensor in right]
+    return [
+        replace(row, diagnoses=_diagnoses(row, found)) if row.is_wrong and not row.diagnoses else row for row in rows
+    ]
 
 
-def _diagnoses(row: Row, found: Sequence[Examined]) -> tuple[Diagnosis, ...]:
-    wrong = [one for one in found if any(other.tensor == row.tensor and other.wrong for other in one.rows)]
+def _diagnoses(row: Row, found: Sequence[Examination]) -> tuple[Diagnosis, ...]:
+    wrong = [one for one in found if any(other.tensor == row.tensor and other.is_wrong for other in one.rows)]
     cases = [case for one in wrong if (case := one.case(row.tensor))]
-    if any(_stale(row.tensor, case, one.earlier) for one in wrong if one.earlier and (case := one.case(row.tensor))):
+    if any(_stale(row.tensor, case, one.previous) for one in wrong if one.previous and (case := one.case(row.tensor))):
         return (STALE,)
     return explain(row.tensor, cases, row.tolerance) if cases else ()
 
@@ -120,17 +122,17 @@ def _stale(tensor: str, case: Case, earlier: Values) -> bool:
     )
 
 
-def ties(probe: Probe, examined: Examined) -> Row | None:
+def ties(probe: Probe, examined: Examination) -> Row | None:
     """Check dx of max pooling or ReLU on whole numbers, which are full of ties and zeros.
 
     Returns the row of x; None if another row is wrong or dx has the wrong shape.
     """
-    x = kinks.tied(probe.values["x"].shape, probe.generator)
+    x = kinks.tied_integers(probe.values["x"].shape, probe.generator)
     values, dy = {**probe.values, "x": x}, np.abs(probe.dy) + 0.1
     dx = probe.subject.gradients(values, dy)["x"]
     if dx.shape != x.shape or not all(row.ok for row in examined.rows):
         return None
-    excess = kinks.outside(partial(function_of, probe.subject, values, "x"), x, dy, dx, probe.generator)
+    excess = kinks.excess_beyond_slopes(partial(function_of, probe.subject, values, "x"), x, dy, dx, probe.generator)
     error = float(excess.max()) / float(dy.max())
     row = Row(probe.subject.name, "x", TIES, error, NEAR, error <= NEAR)
     if row.ok or probe.judge is None:

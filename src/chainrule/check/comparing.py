@@ -6,7 +6,7 @@ import numpy as np
 
 from chainrule.check.differences import BEND, Slope
 from chainrule.check.methods import Derivative
-from chainrule.check.report import Worst
+from chainrule.check.report import WorstEntry
 from chainrule.engines import Array
 from chainrule.shapes import text
 
@@ -22,11 +22,11 @@ class Comparison:
 
     error: float
     excess: float
-    worst: Worst | None = None
+    worst: WorstEntry | None = None
     kinks: int = 0
 
 
-def with_derivative(claimed: Array, derivative: Derivative, scale: float) -> Comparison:
+def compare_with_derivative(claimed: Array, derivative: Derivative, scale: float) -> Comparison:
     """Compare a finite gradient with its derivative, entry by entry and along whole directions."""
     scale = max(scale, TINY)
     flat = claimed.reshape(-1)
@@ -44,7 +44,7 @@ def with_derivative(claimed: Array, derivative: Derivative, scale: float) -> Com
         return Comparison(error, excess, None, met)
     at = int(beyond.argmax())
     place = int(derivative.places[at])
-    worst = Worst(_index(place, claimed), float(flat[place]), float(derivative.gradient[at]))
+    worst = WorstEntry(_index(place, claimed), float(flat[place]), float(derivative.gradient[at]))
     return Comparison(error, excess, worst, met)
 
 
@@ -71,7 +71,7 @@ def agree(first: Derivative, second: Derivative, scale: float) -> bool:
     return bool(gaps.max(initial=0.0) <= max(first.tolerance, second.tolerance))
 
 
-def with_array(found: Array, expected: Array, least: float = TINY) -> Comparison:
+def compare_with_array(found: Array, expected: Array, least: float = TINY) -> Comparison:
     """Compare two arrays of one shape, relative to the largest expected entry, or to ``least`` if that is larger."""
     size = max(float(np.abs(expected).max(initial=0.0)), least)
     gaps = np.abs(found - expected) / size
@@ -81,7 +81,7 @@ def with_array(found: Array, expected: Array, least: float = TINY) -> Comparison
         return Comparison(0.0, 0.0)
     place = int(gaps.argmax())
     values = [float(array.reshape(-1)[place]) for array in (found, expected)]
-    return Comparison(error, error, Worst(_index(place, gaps), *values))
+    return Comparison(error, error, WorstEntry(_index(place, gaps), *values))
 
 
 def not_finite(found: Array) -> str | None:

@@ -45,7 +45,7 @@ def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configur
     turn = number // len(kinds)
     engine = engines[turn % len(engines)]
     dtype = DTYPES[turn // len(engines) % len(DTYPES)]
-    layer, shape = _fitting(DRAWERS[kind], generator)
+    layer, shape = _draw_layer(DRAWERS[kind], generator)
     least = 4 if kind.startswith("BatchNorm") else 1
     samples = int(generator.integers(least, least + 3))
     if turn % LARGE == LARGE - 1:  # more samples than a kernel takes in one block
@@ -53,7 +53,7 @@ def draw(seed: int, number: int, engines: tuple[str, ...] = ENGINES) -> Configur
     return Configuration(number, layer, shape, samples, engine, dtype)
 
 
-def _fitting(drawer: Callable[[Generator], Drawn], generator: Generator) -> Drawn:
+def _draw_layer(drawer: Callable[[Generator], Drawn], generator: Generator) -> Drawn:
     """Draw a layer and a shape that it accepts: incompatible options are drawn again."""
     for _ in range(TRIES):
         try:
@@ -65,75 +65,75 @@ def _fitting(drawer: Callable[[Generator], Drawn], generator: Generator) -> Draw
     raise AssertionError(f"{drawer} draws nothing that fits")
 
 
-def _one(generator: Generator, *choices: Any) -> Any:
+def _choice(generator: Generator, *choices: Any) -> Any:
     return choices[int(generator.integers(len(choices)))]
 
 
-def _whole(generator: Generator, low: int, high: int) -> int:
+def _integer(generator: Generator, low: int, high: int) -> int:
     return int(generator.integers(low, high + 1))
 
 
-def _each(generator: Generator, axes: int, low: int, high: int) -> Any:
+def _per_axis(generator: Generator, axes: int, low: int, high: int) -> Any:
     """Draw a number, or one for each axis."""
     if axes == 1 or generator.random() < 0.3:
-        return _whole(generator, low, high)
-    return tuple(_whole(generator, low, high) for _ in range(axes))
+        return _integer(generator, low, high)
+    return tuple(_integer(generator, low, high) for _ in range(axes))
 
 
 def _padding(generator: Generator, axes: int, most: int) -> Any:
     """Draw a padding, in any notation that layers accept."""
-    pairs = tuple((_whole(generator, 0, most), _whole(generator, 0, most)) for _ in range(axes))
-    return _one(generator, "valid", "same", "full", _each(generator, axes, 0, most), pairs, pairs)
+    pairs = tuple((_integer(generator, 0, most), _integer(generator, 0, most)) for _ in range(axes))
+    return _choice(generator, "valid", "same", "full", _per_axis(generator, axes, 0, most), pairs, pairs)
 
 
 def _convolution(generator: Generator, axes: int) -> dict[str, Any]:
-    groups = _one(generator, 1, 1, 2, 3)
+    groups = _choice(generator, 1, 1, 2, 3)
     return {
-        "filters": groups * _whole(generator, 1, 3),
-        "kernel": _each(generator, axes, 1, 4),
-        "stride": _each(generator, axes, 1, 3),
+        "filters": groups * _integer(generator, 1, 3),
+        "kernel": _per_axis(generator, axes, 1, 4),
+        "stride": _per_axis(generator, axes, 1, 3),
         "padding": _padding(generator, axes, 3),
-        "dilation": _each(generator, axes, 1, 3),
+        "dilation": _per_axis(generator, axes, 1, 3),
         "groups": groups,
-        "bias": _one(generator, True, False, "untied"),
+        "bias": _choice(generator, True, False, "untied"),
     }
 
 
-def _picture(generator: Generator, axes: int, groups: int = 1) -> tuple[int, ...]:
-    return (groups * _whole(generator, 1, 3), *(_whole(generator, 1, 8) for _ in range(axes)))
+def _image_shape(generator: Generator, axes: int, groups: int = 1) -> tuple[int, ...]:
+    return (groups * _integer(generator, 1, 3), *(_integer(generator, 1, 8) for _ in range(axes)))
 
 
-def _correlated(kind: Any, axes: int) -> Callable[[Generator], Drawn]:
+def _convolution_drawer(kind: Any, axes: int) -> Callable[[Generator], Drawn]:
     def drawn(generator: Generator) -> Drawn:
         options = _convolution(generator, axes)
         layer = kind(**options, convolution=bool(generator.integers(2)))
-        return layer, _picture(generator, axes, options["groups"])
+        return layer, _image_shape(generator, axes, options["groups"])
 
     return drawn
 
 
-def _transposed(generator: Generator) -> Drawn:
+def _draw_transposed(generator: Generator) -> Drawn:
     options = _convolution(generator, 2)
-    layer = cr.ConvTranspose2D(**options, output_padding=_each(generator, 2, 0, 2))
+    layer = cr.ConvTranspose2D(**options, output_padding=_per_axis(generator, 2, 0, 2))
     groups = options["groups"]
-    return layer, (groups * _whole(generator, 1, 3), _whole(generator, 1, 5), _whole(generator, 1, 5))
+    return layer, (groups * _integer(generator, 1, 3), _integer(generator, 1, 5), _integer(generator, 1, 5))
 
 
-def _pooled(kind: Any, axes: int) -> Callable[[Generator], Drawn]:
+def _pooling_drawer(kind: Any, axes: int) -> Callable[[Generator], Drawn]:
     def drawn(generator: Generator) -> Drawn:
-        window = _each(generator, axes, 1, 4)
-        stride = _one(generator, None, _each(generator, axes, 1, 4))
+        window = _per_axis(generator, axes, 1, 4)
+        stride = _choice(generator, None, _per_axis(generator, axes, 1, 4))
         options = {"count_padding": bool(generator.integers(2))} if "Average" in kind.__name__ else {}
-        return kind(window, stride, _padding(generator, axes, 3), **options), _picture(generator, axes)
+        return kind(window, stride, _padding(generator, axes, 3), **options), _image_shape(generator, axes)
 
     return drawn
 
 
 def _any_shape(generator: Generator) -> tuple[int, ...]:
-    return _one(generator, _picture(generator, 2), _picture(generator, 1), (_whole(generator, 1, 9),))
+    return _choice(generator, _image_shape(generator, 2), _image_shape(generator, 1), (_integer(generator, 1, 9),))
 
 
-def _plain(kind: Any, **options: Callable[[Generator], Any]) -> Callable[[Generator], Drawn]:
+def _any_shape_drawer(kind: Any, **options: Callable[[Generator], Any]) -> Callable[[Generator], Drawn]:
     """Return a drawer of a layer that accepts any shape, with random options."""
 
     def drawn(generator: Generator) -> Drawn:
@@ -143,43 +143,43 @@ def _plain(kind: Any, **options: Callable[[Generator], Any]) -> Callable[[Genera
 
 
 def _reshape(generator: Generator) -> Drawn:
-    a, b, c = (_whole(generator, 1, 4) for _ in range(3))
-    return cr.Reshape(_one(generator, (a, b * c), (c, b, a), (a * b * c,))), (a, b, c)
+    a, b, c = (_integer(generator, 1, 4) for _ in range(3))
+    return cr.Reshape(_choice(generator, (a, b * c), (c, b, a), (a * b * c,))), (a, b, c)
 
 
-def _vector(kind: Any, **options: Callable[[Generator], Any]) -> Callable[[Generator], Drawn]:
+def _vector_drawer(kind: Any, **options: Callable[[Generator], Any]) -> Callable[[Generator], Drawn]:
     def drawn(generator: Generator) -> Drawn:
-        return kind(**{name: option(generator) for name, option in options.items()}), (_whole(generator, 1, 9),)
+        return kind(**{name: option(generator) for name, option in options.items()}), (_integer(generator, 1, 9),)
 
     return drawn
 
 
-def _truth(generator: Generator) -> bool:
+def _boolean(generator: Generator) -> bool:
     return bool(generator.integers(2))
 
 
 DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
-    "Conv2D": _correlated(cr.Conv2D, 2),
-    "Conv1D": _correlated(cr.Conv1D, 1),
-    "ConvTranspose2D": _transposed,
-    "MaxPool2D": _pooled(cr.MaxPool2D, 2),
-    "MaxPool1D": _pooled(cr.MaxPool1D, 1),
-    "AveragePool2D": _pooled(cr.AveragePool2D, 2),
-    "AveragePool1D": _pooled(cr.AveragePool1D, 1),
-    "SumPool2D": _pooled(cr.SumPool2D, 2),
-    "SumPool1D": _pooled(cr.SumPool1D, 1),
-    "GlobalAveragePool2D": lambda generator: (cr.GlobalAveragePool2D(), _picture(generator, 2)),
-    "GlobalAveragePool1D": lambda generator: (cr.GlobalAveragePool1D(), _picture(generator, 1)),
-    "GlobalMaxPool2D": lambda generator: (cr.GlobalMaxPool2D(), _picture(generator, 2)),
-    "GlobalMaxPool1D": lambda generator: (cr.GlobalMaxPool1D(), _picture(generator, 1)),
-    "Dense": _vector(cr.Dense, features=lambda g: _whole(g, 1, 7), bias=_truth),
-    "BatchNorm2D": _plain(cr.BatchNorm2D, epsilon=lambda g: _one(g, 1e-5, 1e-3, 0.1)),
-    "BatchNorm1D": _plain(cr.BatchNorm1D, epsilon=lambda g: _one(g, 1e-5, 1e-3, 0.1)),
-    "Dropout": _plain(cr.Dropout, rate=lambda g: _one(g, 0.0, 0.2, 0.5, 0.9)),
-    "Flatten": _plain(cr.Flatten),
+    "Conv2D": _convolution_drawer(cr.Conv2D, 2),
+    "Conv1D": _convolution_drawer(cr.Conv1D, 1),
+    "ConvTranspose2D": _draw_transposed,
+    "MaxPool2D": _pooling_drawer(cr.MaxPool2D, 2),
+    "MaxPool1D": _pooling_drawer(cr.MaxPool1D, 1),
+    "AveragePool2D": _pooling_drawer(cr.AveragePool2D, 2),
+    "AveragePool1D": _pooling_drawer(cr.AveragePool1D, 1),
+    "SumPool2D": _pooling_drawer(cr.SumPool2D, 2),
+    "SumPool1D": _pooling_drawer(cr.SumPool1D, 1),
+    "GlobalAveragePool2D": lambda generator: (cr.GlobalAveragePool2D(), _image_shape(generator, 2)),
+    "GlobalAveragePool1D": lambda generator: (cr.GlobalAveragePool1D(), _image_shape(generator, 1)),
+    "GlobalMaxPool2D": lambda generator: (cr.GlobalMaxPool2D(), _image_shape(generator, 2)),
+    "GlobalMaxPool1D": lambda generator: (cr.GlobalMaxPool1D(), _image_shape(generator, 1)),
+    "Dense": _vector_drawer(cr.Dense, features=lambda g: _integer(g, 1, 7), bias=_boolean),
+    "BatchNorm2D": _any_shape_drawer(cr.BatchNorm2D, epsilon=lambda g: _choice(g, 1e-5, 1e-3, 0.1)),
+    "BatchNorm1D": _any_shape_drawer(cr.BatchNorm1D, epsilon=lambda g: _choice(g, 1e-5, 1e-3, 0.1)),
+    "Dropout": _any_shape_drawer(cr.Dropout, rate=lambda g: _choice(g, 0.0, 0.2, 0.5, 0.9)),
+    "Flatten": _any_shape_drawer(cr.Flatten),
     "Reshape": _reshape,
-    "Softmax": _vector(cr.Softmax),
-    "LeakyReLU": _plain(cr.LeakyReLU, slope=lambda g: _one(g, 0.0, 0.01, 0.3)),
+    "Softmax": _vector_drawer(cr.Softmax),
+    "LeakyReLU": _any_shape_drawer(cr.LeakyReLU, slope=lambda g: _choice(g, 0.0, 0.01, 0.3)),
 }
 for _kind in sorted(ELEMENTWISE.values(), key=lambda kind: kind.__name__):
-    DRAWERS.setdefault(_kind.__name__, _plain(_kind))
+    DRAWERS.setdefault(_kind.__name__, _any_shape_drawer(_kind))

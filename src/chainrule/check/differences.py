@@ -36,7 +36,7 @@ class Slope:
 
 
 @dataclass(frozen=True)
-class Sides:
+class OneSidedSlopes:
     """Slopes of every output before and after the point, over one step, and their rounding error."""
 
     before: Array
@@ -53,13 +53,13 @@ class Sides:
         """Difference of the two slopes: proportional to the step for a smooth function, constant at a kink."""
         return np.abs(self.after - self.before)
 
-    def calm(self, expected: Array) -> Array:
+    def is_smooth(self, expected: Array) -> Array:
         """Return which outputs have no kink within the step; ``expected`` is the jump due to their curvature."""
         size = np.maximum(np.abs(self.before), np.abs(self.after))
         return self.jump <= BEND * size + 2 * self.rounding + 2 * expected
 
 
-class Differences:
+class DirectionalDerivatives:
     """Directional derivatives of ⟨dy, f⟩ at v.
 
     wide, narrow  steps of the four-point and the two-point formula, chosen for the noise
@@ -70,8 +70,8 @@ class Differences:
         eps = max(noise, EPSILON)
         self.wide, self.narrow = scale * eps**0.2, scale * eps ** (1 / 3)
         self._agreed = AGREED if noise == 0 else AGREED_NOISY
-        self._here = self._at(np.zeros_like(v), 0.0)
-        self._error = ROUNDING * eps * max(float(np.abs(self._here).max(initial=0.0)), 1e-300)
+        self._at_point = self._at(np.zeros_like(v), 0.0)
+        self._error = ROUNDING * eps * max(float(np.abs(self._at_point).max(initial=0.0)), 1e-300)
 
     def along(self, u: Array) -> Slope:
         """Return the derivative along u."""
@@ -79,7 +79,7 @@ class Differences:
         four, bend = self._four(u)
         two, size = near.middle, np.maximum(np.abs(four), np.abs(near.middle))
         gap = np.abs(four - two)
-        settled = near.calm(bend * self.narrow / self.wide) & (gap <= self._agreed * size + near.rounding)
+        settled = near.is_smooth(bend * self.narrow / self.wide) & (gap <= self._agreed * size + near.rounding)
         # NaN is never settled: outputs that are not finite at a wide step get smaller ones
         smooth = float(np.sum((self._dy * four)[settled]))
         spread = float(np.linalg.norm((self._dy * gap)[settled]))
@@ -88,7 +88,7 @@ class Differences:
         rest = self._closer(u, near, bend * self.narrow / self.wide, ~settled)
         return Slope(smooth + rest.value, spread + rest.bar, rest.width)
 
-    def _closer(self, u: Array, sides: Sides, expected: Array, rest: Array) -> Slope:
+    def _closer(self, u: Array, sides: OneSidedSlopes, expected: Array, rest: Array) -> Slope:
         """Return the contribution of the outputs that have a kink within the wide step."""
         dy, size = self._dy, sides.middle.shape
         value, exact, doubt, width = (np.zeros(size) for _ in range(4))
@@ -98,7 +98,7 @@ class Differences:
                 break
             step /= SHRINK
             finer = self._sides(u, step)
-            calm = open_ & sides.calm(expected)
+            calm = open_ & sides.is_smooth(expected)
             gap = np.abs(sides.middle - finer.middle)
             plain = gap > sides.rounding + finer.rounding
             value[calm] = sides.middle[calm]
@@ -110,17 +110,19 @@ class Differences:
         bar = float(np.linalg.norm(dy * exact) + np.sum(np.abs(dy) * doubt))
         return Slope(float(np.sum(dy * value)), bar, float(np.sum(np.abs(dy) * width)))
 
-    def _sides(self, u: Array, step: float) -> Sides:
+    def _sides(self, u: Array, step: float) -> OneSidedSlopes:
         below, above = self._at(u, -step), self._at(u, step)
-        moved = (below != self._here) | (above != self._here)
-        return Sides((self._here - below) / step, (above - self._here) / step, moved * self._error / step)
+        moved = (below != self._at_point) | (above != self._at_point)
+        return OneSidedSlopes(
+            (self._at_point - below) / step, (above - self._at_point) / step, moved * self._error / step
+        )
 
     def _four(self, u: Array) -> tuple[Array, Array]:
         """Return (−f(2h) + 8 f(h) − 8 f(−h) + f(−2h)) / 12h, and the change of the slope over a step h."""
         h = self.wide
         below, above = self._at(u, -h), self._at(u, h)
         far = self._at(u, 2 * h) - self._at(u, -2 * h)
-        return (8 * (above - below) - far) / (12 * h), np.abs(above - 2 * self._here + below) / h
+        return (8 * (above - below) - far) / (12 * h), np.abs(above - 2 * self._at_point + below) / h
 
     def _at(self, u: Array, step: float) -> Array:
         """Return every output after a step along u, as real float64, flattened."""

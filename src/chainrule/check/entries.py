@@ -23,7 +23,7 @@ DEFINITIONS = [re.compile(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{name}[ \t]*\(", re
 
 
 @dataclass(frozen=True)
-class Entry:
+class Submission:
     """An entry of the folder.
 
     name      for display: characters that cannot be printed are escaped with backslashes
@@ -38,78 +38,78 @@ class Entry:
     reason: str = ""
 
 
-def entries(folder: Path) -> list[Entry]:
+def entries(folder: Path) -> list[Submission]:
     """Return all entries of a folder, in the order of their names; DataError when there are none."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    places = sorted(place for place in folder.iterdir() if not _aside(place))
+    places = sorted(place for place in folder.iterdir() if not _is_ignored(place))
     if not places:
         raise DataError(f"{folder}: no submissions (files *.py or *.ipynb, or folders with one)")
     shared = tuple(place for place in folder.iterdir() if place.name.startswith("_") and _holds_no_links(place))
     return [_entry(place, shared) for place in places]
 
 
-def left_out(folder: Path) -> list[str]:
+def ignored_entries(folder: Path) -> list[str]:
     """Return the names in a folder that begin with _ or . and so are not submissions."""
-    return sorted(printable(place.name) for place in folder.iterdir() if _aside(place))
+    return sorted(printable(place.name) for place in folder.iterdir() if _is_ignored(place))
 
 
-def _aside(place: Path) -> bool:
+def _is_ignored(place: Path) -> bool:
     return place.name.startswith(("_", "."))
 
 
-def _entry(place: Path, shared: tuple[Path, ...]) -> Entry:
+def _entry(place: Path, shared: tuple[Path, ...]) -> Submission:
     name = printable(place.name)
     try:
         mode = place.lstat().st_mode
         if stat.S_ISDIR(mode):
             return _folder(place, name, shared)
-        reason = _unusable(place)
+        reason = _unusable_reason(place)
     except OSError as error:
         reason = error.strerror or str(error)
     if reason:
-        return Entry(name, reason=reason)
-    return Entry(name, place, (place, *shared))
+        return Submission(name, reason=reason)
+    return Submission(name, place, (place, *shared))
 
 
-def _folder(place: Path, name: str, shared: tuple[Path, ...]) -> Entry:
+def _folder(place: Path, name: str, shared: tuple[Path, ...]) -> Submission:
     """Return the entry of a folder: its only candidate, below folders that hold nothing but a folder."""
     inside = place
     for _ in range(NESTED):
-        held = [one for one in sorted(inside.iterdir()) if not _aside(one)]
+        held = [one for one in sorted(inside.iterdir()) if not _is_ignored(one)]
         if len(held) != 1 or held[0].is_symlink() or not held[0].is_dir():
             break
         inside = held[0]
     link = _first_link(place)
     if link is not None:
-        return Entry(name, reason=link)
-    held = [one for one in sorted(inside.iterdir()) if not _aside(one)]
+        return Submission(name, reason=link)
+    held = [one for one in sorted(inside.iterdir()) if not _is_ignored(one)]
     code = [one for one in held if one.suffix.lower() == CODE]
     notebooks = [one for one in held if one.suffix.lower() == NOTEBOOK]
     chosen = code or notebooks
     if len(code) > 1:
-        chosen = [one for one in code if not _unusable(one) and _defines(one)]
+        chosen = [one for one in code if not _unusable_reason(one) and _defines(one)]
     if len(chosen) != 1:
-        return Entry(name, reason=_not_one(held, code, notebooks, len(chosen)))
-    reason = _unusable(chosen[0])
+        return Submission(name, reason=_ambiguous(held, code, notebooks, len(chosen)))
+    reason = _unusable_reason(chosen[0])
     file = printable(str(chosen[0].relative_to(place.parent)))
     if reason:
-        return Entry(name, reason=f"{file}: {reason}")
-    return Entry(file, chosen[0], (inside, *shared))
+        return Submission(name, reason=f"{file}: {reason}")
+    return Submission(file, chosen[0], (inside, *shared))
 
 
-def _not_one(held: list[Path], code: list[Path], notebooks: list[Path], fitting: int) -> str:
+def _ambiguous(held: list[Path], code: list[Path], notebooks: list[Path], fitting: int) -> str:
     if not held:
         return "an empty folder"
     if code:
         which = "more than one of which defines" if fitting else "none of which defines"
-        return f"{len(code)} Python files, {which} both forward and backward: {_listed(code)}"
+        return f"{len(code)} Python files, {which} both forward and backward: {_list_names(code)}"
     if notebooks:
-        return f"{len(notebooks)} notebooks: {_listed(notebooks)}; leave one"
-    return f"no Python file and no notebook, but {_listed(held)}"
+        return f"{len(notebooks)} notebooks: {_list_names(notebooks)}; leave one"
+    return f"no Python file and no notebook, but {_list_names(held)}"
 
 
-def _listed(places: list[Path]) -> str:
+def _list_names(places: list[Path]) -> str:
     names = [printable(place.name) + "/" * place.is_dir() for place in places]
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
@@ -131,7 +131,7 @@ def _first_link(folder: Path) -> str | None:
     return None
 
 
-def _unusable(place: Path) -> str:
+def _unusable_reason(place: Path) -> str:
     """Return why a file cannot be graded, judging by its name, type and size; an empty string if it can."""
     status, suffix = place.lstat(), place.suffix.lower()
     if stat.S_ISLNK(status.st_mode):

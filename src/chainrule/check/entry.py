@@ -11,14 +11,14 @@ import numpy as np
 
 from chainrule import losses
 from chainrule.check import expressions, probes, students
-from chainrule.check.checker import Examined, examine, explained, glance, prepare, ties
+from chainrule.check.checker import Examination, examine, prepare, quick_check, ties, with_diagnoses
+from chainrule.check.extra_checks import ONE, OVERWRITTEN, KnownProbe, extra_checks, failed
 from chainrule.check.guessing import guess
 from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.judging import Judge, LayerJudge, LossJudge
-from chainrule.check.looks import ONE, OVERWRITTEN, Known, all_looks, failed
 from chainrule.check.report import Report, Row
-from chainrule.check.student_losses import StudentLoss
-from chainrule.check.students import StudentSubject
+from chainrule.check.student_losses import SubmittedLoss
+from chainrule.check.students import SubmittedLayer
 from chainrule.check.subjects import LayerSubject, LossSubject, ModelSubject, Values
 from chainrule.check.unchecked import complete, parameters_without_gradient
 from chainrule.errors import OptionError, ShapeError, StudentError, quoted
@@ -76,10 +76,10 @@ def check_gradients(
         raise OptionError("against is for a learner's own code: give such code, FILE.py:NAME")
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # some probes lie outside the range that a learner's code expects
-        return _chosen(subject, against, shape, loss, engine, seed, name, constants)
+        return _check(subject, against, shape, loss, engine, seed, name, constants)
 
 
-def _chosen(
+def _check(
     subject: Any,
     against: str | Layer | None,
     shape: tuple[int, ...] | None,
@@ -91,21 +91,21 @@ def _chosen(
 ) -> Report:
     """Return the report of a subject, whatever its kind."""
     if subject is None:
-        return everything(engine, seed)
+        return check_everything(engine, seed)
     if isinstance(subject, Network):
         return _model(subject, loss, engine, seed, name, constants)
     if isinstance(subject, str):
         return Report(subject, tuple(_loss(losses.find(subject), engine, seed)))
     if isinstance(subject, Layer):
         found = LayerSubject(subject, shape or probes.shape_for(subject), engine=engine)
-        return Report(found.name, tuple(_layer(found, seed)), (_on(found.shape),))
+        return Report(found.name, tuple(_layer(found, seed)), (_on_shape(found.shape),))
     if isinstance(against, str):
         return _student_loss(subject, losses.find(against), seed, name)
     student = subject if isinstance(subject, Student) else Student(subject, name)
     return _student(student, against, shape, seed, constants)
 
 
-def everything(engine: str | None, seed: int) -> Report:
+def check_everything(engine: str | None, seed: int) -> Report:
     """Check every layer, with options that hide no mistake, and every loss."""
     rows: list[Row] = []
     for layer, shape in probes.LAYERS:
@@ -119,28 +119,28 @@ def _layer(subject: LayerSubject, seed: int) -> list[Row]:
     subject.values = probes.values(subject.shape, subject.parameters, probes.samples(subject.shape), seed)
     probe = prepare(subject, subject.values, seed, LayerJudge(subject))
     found = examine(probe)
-    rows = explained([found])
+    rows = with_diagnoses([found])
     if subject.plan.forward and subject.plan.forward[0].name in TIED:
         rows += [row for row in [ties(probe, found)] if row]
     other = probes.values(subject.shape, subject.parameters, probes.samples(subject.shape), seed + 2)
-    return rows + _looks(found, other)
+    return rows + _extra_checks(found, other)
 
 
 def _loss(loss: str, engine: str | None, seed: int) -> list[Row]:
     subject = LossSubject(loss, engine=engine)
     subject.values = probes.predictions(loss, seed)
-    return explained([examine(prepare(subject, subject.values, seed, LossJudge(subject)))])
+    return with_diagnoses([examine(prepare(subject, subject.values, seed, LossJudge(subject)))])
 
 
 def _student_loss(source: Any, loss: str, seed: int, name: str | None) -> Report:
     meant = LossSubject(loss, engine="reference")
     code = source if isinstance(source, RemoteLoss | LossFunctions) else LossFunctions(source, name)
-    subject = StudentLoss(code, code.name, meant)
+    subject = SubmittedLoss(code, code.name, meant)
     subject.values, other = (probes.predictions(loss, number) for number in (seed, seed + 2))
     subject.gradients(other, np.array(1.0))
     found = examine(prepare(subject, subject.values, seed, LossJudge(meant)), earlier=other)
-    rows = explained([found])
-    return Report(subject.name, (*rows, *_looks(found, other)), ("on predictions 5×4",))
+    rows = with_diagnoses([found])
+    return Report(subject.name, (*rows, *_extra_checks(found, other)), ("on predictions 5×4",))
 
 
 def _model(
@@ -174,65 +174,65 @@ def _model(
 def _usual_loss(network: Network) -> str:
     """Return the model's loss; if it has none, or a custom one, the usual loss of its last layer."""
     named = getattr(network, "loss", None)
-    return named if isinstance(named, str) else losses.usual(network.ending, network.output_shape[-1])
+    return named if isinstance(named, str) else losses.default_for(network.last_layer, network.output_shape[-1])
 
 
 def _student(
     given: Student, against: Layer | None, shape: tuple[int, ...] | None, seed: int, constants: Sequence[str]
 ) -> Report:
-    subject, meant, notes = _found(given, against, shape, seed)
+    subject, meant, notes = _matched_layer(given, against, shape, seed)
     count = probes.samples(subject.shape)
     first = _values(subject, count, seed + 2, meant)
     unchecked = complete(subject, first, constants, meant is not None, seed)
     subject.values, other = (_values(subject, count, number, meant) for number in (seed, seed + 2))
-    notes.insert(0, _on(subject.shape))
+    notes.insert(0, _on_shape(subject.shape))
     judge = LayerJudge(meant) if meant is not None else None
     probe = prepare(subject, subject.values, seed, judge)
     found = examine(probe, earlier=other)
     others, alone = _batches(subject, found, judge, seed)
-    rows = explained([found, *others])
+    rows = with_diagnoses([found, *others])
     if meant is not None and meant.plan.forward and meant.plan.forward[0].name in TIED:
         rows += [row for row in [ties(probe, found)] if row]
-    rows += [] if any(row.wrong for row in rows) else alone
-    rows += [row for row in _looks(found, other) if not _told(row, rows)]
+    rows += [] if any(row.is_wrong for row in rows) else alone
+    rows += [row for row in _extra_checks(found, other) if not _has_remark(row, rows)]
     return Report(given.name, (*rows, *unchecked), tuple(notes))
 
 
-def _found(
+def _matched_layer(
     given: Student, against: Layer | None, shape: tuple[int, ...] | None, seed: int
-) -> tuple[StudentSubject, LayerSubject | None, list[str]]:
+) -> tuple[SubmittedLayer, LayerSubject | None, list[str]]:
     """Return a learner's layer with its parameters, the layer it should be (given, or guessed by its output), notes."""
     student, notes = copy.deepcopy(given), list[str]()
     if against is not None:
         meant = LayerSubject(against, shape or probes.shape_for(against), engine="numpy")
-        subject = students.meant_for(student, meant)
+        subject = students.matched_to(student, meant)
     else:
         subject = students.alone(student, shape)
         values = _values(subject, 2, seed)
         meant = guess(subject, [values, {**values, "x": probes.far(values["x"].shape, np.random.default_rng(seed))}])
         if meant is not None:
-            subject = students.meant_for(student, meant)
+            subject = students.matched_to(student, meant)
             notes.append(f"forward computes {meant.name}")
     return students.unused(given, subject), meant, notes
 
 
-def _told(row: Row, rows: Sequence[Row]) -> bool:
+def _has_remark(row: Row, rows: Sequence[Row]) -> bool:
     """Return whether a row already reports a mistake in this tensor; overwritten arrays are always reported."""
-    return row.diagnoses[0].name != OVERWRITTEN and any(one.tensor == row.tensor and one.wrong for one in rows)
+    return row.diagnoses[0].name != OVERWRITTEN and any(one.tensor == row.tensor and one.is_wrong for one in rows)
 
 
-def _looks(found: Examined, other: Values) -> list[Row]:
+def _extra_checks(found: Examination, other: Values) -> list[Row]:
     """Return the rows of mistakes that do not show at the probe."""
     rows = {row.tensor: row for row in found.rows}
     right = {tensor for tensor, row in rows.items() if row.ok} | ({"y"} - rows.keys())
     tolerances = {tensor: max(SECOND, 4 * row.tolerance) for tensor, row in rows.items()}
     tolerances.setdefault("y", max(tolerances.values()))
-    known = Known(found.probe, found.claimed, tolerances, frozenset(right))
-    return all_looks(known, other, judged=found.probe.judge is not None and "y" in right)
+    known = KnownProbe(found.probe, found.claimed, tolerances, frozenset(right))
+    return extra_checks(known, other, judged=found.probe.judge is not None and "y" in right)
 
 
 def _values(
-    subject: StudentSubject, count: int, seed: int, meant: LayerSubject | None = None
+    subject: SubmittedLayer, count: int, seed: int, meant: LayerSubject | None = None
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Draw random values for the input and all parameters, in their shapes."""
     shapes = (
@@ -244,8 +244,8 @@ def _values(
 
 
 def _batches(
-    subject: StudentSubject, first: Examined, judge: Judge | None, seed: int
-) -> tuple[list[Examined], list[Row]]:
+    subject: SubmittedLayer, first: Examination, judge: Judge | None, seed: int
+) -> tuple[list[Examination], list[Row]]:
     """Check other batch sizes, and another input size where the code and the layer accept it.
 
     Returns what was found on these probes, and the rows that are wrong for a batch of one alone. The latter get no
@@ -255,26 +255,26 @@ def _batches(
         return [], []
     tolerances = {row.tensor: max(SECOND, 4 * row.tolerance) for row in first.rows}
     count, larger = probes.samples(subject.shape), probes.larger(subject.shape)
-    found = list[Examined]()
+    found = list[Examination]()
     for shape, samples in ((larger, count + 1), (subject.shape, count + 1), (subject.shape, 1)):
-        if shape != subject.shape and not _takes(judge, shape):
+        if shape != subject.shape and not _accepts(judge, shape):
             continue
         if samples == 1 and isinstance(judge.meant.layer, BatchNorm2D):
             continue  # the variance of a single value is zero
         meant = LayerSubject(judge.meant.layer, shape, engine="numpy")
-        other = StudentSubject(subject.student, shape, subject.names)
+        other = SubmittedLayer(subject.student, shape, subject.names)
         try:
             there = prepare(other, _values(other, samples, seed + 1, meant), seed, LayerJudge(meant))
-            found.append(glance(there, tolerances))
+            found.append(quick_check(there, tolerances))
         except StudentError as error:
             if shape == subject.shape:
                 return found, [failed(subject.name, f"batch of {samples}", error)]
-    one = [row for row in found[-1].rows if row.wrong] if len(found[-1].probe.values["x"]) == 1 else []
+    one = [row for row in found[-1].rows if row.is_wrong] if len(found[-1].probe.values["x"]) == 1 else []
     single = [replace(row, method="batch of 1", diagnoses=row.diagnoses or (ONE,)) for row in one]
     return [each for each in found if len(each.probe.values["x"]) > 1], single
 
 
-def _takes(judge: LayerJudge, shape: tuple[int, ...]) -> bool:
+def _accepts(judge: LayerJudge, shape: tuple[int, ...]) -> bool:
     """Return whether a layer has the same parameters on inputs of another shape."""
     try:
         return LayerSubject(judge.meant.layer, shape, engine="numpy").parameters == judge.meant.parameters
@@ -282,5 +282,5 @@ def _takes(judge: LayerJudge, shape: tuple[int, ...]) -> bool:
         return False
 
 
-def _on(shape: tuple[int, ...]) -> str:
+def _on_shape(shape: tuple[int, ...]) -> str:
     return f"on inputs {text(shape)}"

@@ -4,7 +4,7 @@ import ast
 import re
 from typing import Any
 
-from chainrule.errors import OptionError, one_of, quoted
+from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.layers import NAMED, Layer
 
 SIZE = re.compile(r"[0-9]{1,9}")
@@ -22,7 +22,7 @@ def layer(text: str) -> Layer:
     if name is None or ".".join(map(str, module)) not in MODULES:
         raise _unreadable(text)
     if name not in NAMED:
-        raise one_of("layer", name, [*NAMED])
+        raise unknown_name("layer", name, [*NAMED])
     if any(keyword.arg is None for keyword in call.keywords):
         raise _unreadable(text)
     try:

@@ -5,7 +5,7 @@ from itertools import product
 
 from chainrule import layers as cr
 from chainrule.check.diagnoses.truth import same
-from chainrule.check.students import StudentSubject
+from chainrule.check.students import SubmittedLayer
 from chainrule.check.subjects import LayerSubject
 from chainrule.engines import Array
 from chainrule.errors import ChainruleError
@@ -18,7 +18,7 @@ ACTIVATIONS = (*(kind() for kind in ELEMENTWISE.values()), cr.LeakyReLU(0.1))
 PADDINGS = ("valid", "same", "full", 1)
 
 
-def guess(subject: StudentSubject, points: Sequence[Mapping[str, Array]]) -> LayerSubject | None:
+def guess(subject: SubmittedLayer, points: Sequence[Mapping[str, Array]]) -> LayerSubject | None:
     """Return the layer whose output equals the learner's at all points; None if there is none.
 
     points   values of one shape, near zero and further out, which tells ReLU6 from ReLU

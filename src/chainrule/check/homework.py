@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chainrule.check.entries import Entry, entries
+from chainrule.check.entries import Submission, entries
 from chainrule.check.entry import check_gradients
-from chainrule.check.host import Limits, Stranger, exposed, hosted
+from chainrule.check.host import Limits, Permissions, host_file, package_folders
 from chainrule.check.report import Report, Row
-from chainrule.check.verifying import Task, verified
+from chainrule.check.verifying import Assignment, verify
 from chainrule.errors import ChainruleError, one_line
-from chainrule.files import csv_bytes, write_whole
+from chainrule.files import csv_bytes, write_atomic
 
 SECONDS, MEMORY = 30, 2048  # limits of each submission; memory in MB
 SEEDS = 1 << 32
@@ -71,18 +71,18 @@ def grade(
     memory    limit on its memory, in MB
     packages  packages that submissions may import besides NumPy and the standard library
     """
-    task = Task.of(against, None if shape is None else tuple(shape))
+    task = Assignment.of(against, None if shape is None else tuple(shape))
     number = secrets.randbelow(SEEDS) if seed is None else seed
-    folders, found = exposed(packages), entries(folder)
-    return (_row(entry, task, number, seconds, Stranger(entry.readable, folders, memory << 20)) for entry in found)
+    folders, found = package_folders(packages), entries(folder)
+    return (_row(entry, task, number, seconds, Permissions(entry.readable, folders, memory << 20)) for entry in found)
 
 
 def write_csv(rows: Sequence[Grade], path: Path) -> None:
     """Write the rows as CSV for a spreadsheet; no cell is interpreted as a formula."""
-    write_whole(path, csv_bytes([COLUMNS, *([getattr(row, column) for column in COLUMNS] for row in rows)]))
+    write_atomic(path, csv_bytes([COLUMNS, *([getattr(row, column) for column in COLUMNS] for row in rows)]))
 
 
-def _row(entry: Entry, task: Task, seed: int, seconds: int, stranger: Stranger) -> Grade:
+def _row(entry: Submission, task: Assignment, seed: int, seconds: int, stranger: Permissions) -> Grade:
     """Return the row of an entry; a failure of any kind becomes its remark."""
     begin, printed = time.monotonic(), list[str]()
 
@@ -94,11 +94,11 @@ def _row(entry: Entry, task: Task, seed: int, seconds: int, stranger: Stranger) 
         return row(0, "", f"not judged: {entry.reason}", judged=False)
     try:
         limits = Limits(seconds, task.reply)
-        with hosted(entry.file, limits, loss=task.is_loss, stranger=stranger, printed=printed.append) as guest:
+        with host_file(entry.file, limits, loss=task.is_loss, stranger=stranger, printed=printed.append) as guest:
             report = check_gradients(
                 guest.subject, against=task.against, input_shape=task.shape, seed=seed, name=guest.name
             )
-            wrong = verified(guest.subject, task, report, seed)
+            wrong = verify(guest.subject, task, report, seed)
         return row(*_summary(report, task.parts, wrong))
     except ChainruleError as error:
         return row(0, "", str(error) + MISSING * ("No module named" in str(error)))

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from chainrule.check.diagnoses import Truth, diagnose, of_layer, of_loss
+from chainrule.check.diagnoses import GroundTruth, diagnose, of_layer, of_loss
 from chainrule.check.diagnoses.truth import same
 from chainrule.check.report import Diagnosis
 from chainrule.check.subjects import LayerSubject, LossSubject, Values
@@ -31,11 +31,11 @@ class Judge(Protocol):
         """Return the right gradients."""
         ...
 
-    def truth(self, values: Values, dy: Array) -> Truth:
+    def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the true quantities from which mistakes are built."""
         ...
 
-    def turned(self) -> "Judge | None":
+    def rotated(self) -> "Judge | None":
         """Return the judge of the same layer with its kernel rotated by 180°; None if it has no kernel."""
         ...
 
@@ -55,11 +55,11 @@ class LayerJudge:
         """Return the right gradients."""
         return self.meant.gradients(values, dy)
 
-    def truth(self, values: Values, dy: Array) -> Truth:
+    def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the true quantities of the layer's first operation."""
         return of_layer(self.meant, values, dy)
 
-    def turned(self) -> "LayerJudge | None":
+    def rotated(self) -> "LayerJudge | None":
         """Return the judge of the convolution for a cross-correlation, and the other way round."""
         layer = self.meant.layer
         if not isinstance(layer, Conv1D | Conv2D):
@@ -81,11 +81,11 @@ class LossJudge:
         """Return the right gradient."""
         return self.meant.gradients(values, dy)
 
-    def truth(self, values: Values, dy: Array) -> Truth:
+    def ground_truth(self, values: Values, dy: Array) -> GroundTruth:
         """Return the true quantities of the loss."""
         return of_loss(self.meant, values, dy)
 
-    def turned(self) -> None:
+    def rotated(self) -> None:
         """Return None: a loss has no kernel."""
         return
 
@@ -111,23 +111,23 @@ def explain(tensor: str, cases: Sequence[Case], tolerance: float) -> tuple[Diagn
     A gradient that is right for the intended layer, which forward does not compute, gets a diagnosis of its own.
     """
     exact = tolerance if tolerance > ROUNDED else EXACT
-    truths = [case.judge.truth(case.values, case.dy) for case in cases]
+    truths = [case.judge.ground_truth(case.values, case.dy) for case in cases]
     found = [case.found for case in cases]
     if tensor == "y" or _computed(cases, truths, exact):
         return diagnose(tensor, list(zip(truths, found, strict=True)), exact)
-    others = [judge.truth(case.values, case.dy) for case in cases if (judge := case.judge.turned())]
+    others = [judge.ground_truth(case.values, case.dy) for case in cases if (judge := case.judge.rotated())]
     if others and _computed(cases, others, exact):
         return diagnose(tensor, list(zip(others, found, strict=True)), exact)
-    if all(same(truth.right(tensor), array, exact) for truth, array in zip(truths, found, strict=True)):
+    if all(same(truth.expected(tensor), array, exact) for truth, array in zip(truths, found, strict=True)):
         says = f"is the gradient of {cases[0].judge.name}, but forward does not compute that layer: correct forward"
         return (Diagnosis(FOREIGN, says),)
     return diagnose(tensor, list(zip(truths, found, strict=True)), exact)
 
 
-def _computed(cases: Sequence[Case], truths: Sequence[Truth], exact: float) -> bool:
+def _computed(cases: Sequence[Case], truths: Sequence[GroundTruth], exact: float) -> bool:
     """Return whether forward gave the outputs of these truths."""
     return all(same(case.output, _own(truth, case.output), exact) for case, truth in zip(cases, truths, strict=True))
 
 
-def _own(truth: Truth, output: Array) -> Array:
+def _own(truth: GroundTruth, output: Array) -> Array:
     return truth.y.reshape(output.shape) if truth.y.size == output.size else truth.y

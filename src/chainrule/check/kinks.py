@@ -10,12 +10,14 @@ from chainrule.engines import Array
 STEP = 0.25  # less than half the distance between whole numbers: a step creates no new tie
 
 
-def tied(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
+def tied_integers(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
     """Draw whole numbers from −1 to 1, which give many ties, and zeros for ReLU."""
     return generator.integers(-1, 2, shape).astype(np.float64)
 
 
-def outside(f: Callable[[Array], Array], x: Array, dy: Array, dx: Array, generator: np.random.Generator) -> Array:
+def excess_beyond_slopes(
+    f: Callable[[Array], Array], x: Array, dy: Array, dx: Array, generator: np.random.Generator
+) -> Array:
     """Return by how much dx exceeds the one-sided slopes, entry by entry; all zeros for a right gradient.
 
     f is convex and piecewise linear (max pooling, ReLU), x holds whole numbers, dy ≥ 0. A right dx (dy to the first

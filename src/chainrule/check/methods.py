@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chainrule.check.differences import EPSILON, Differences, Slope
+from chainrule.check.differences import EPSILON, DirectionalDerivatives, Slope
 from chainrule.engines import Array
 
 JACOBIAN, COMPLEX, CENTRAL = "exact Jacobian, adjoint", "complex step", "central differences"
@@ -89,16 +89,16 @@ def derive(
     """
     scalar = Scalar(f, v, dy, noise)
     if is_affine(f, v, generator, noise):
-        return _gathered(JACOBIAN, scalar, generator, limit, _column(scalar), _difference(scalar))
+        return _derive_each(JACOBIAN, scalar, generator, limit, _column(scalar), _difference(scalar))
     if analytic or takes_complex(scalar, generator):
-        return _gathered(COMPLEX, scalar, generator, limit, scalar.complex_step, scalar.complex_step)
+        return _derive_each(COMPLEX, scalar, generator, limit, scalar.complex_step, scalar.complex_step)
     return by_differences(scalar, generator, limit)
 
 
 def by_differences(scalar: Scalar, generator: np.random.Generator, limit: int = LIMIT) -> Derivative:
     """Return the derivative by central differences."""
-    along = Differences(scalar.f, scalar.v, scalar.dy, scalar.noise, scalar.scale).along
-    return _gathered(CENTRAL, scalar, generator, limit, along, along)
+    along = DirectionalDerivatives(scalar.f, scalar.v, scalar.dy, scalar.noise, scalar.scale).along
+    return _derive_each(CENTRAL, scalar, generator, limit, along, along)
 
 
 def is_affine(f: Function, v: Array, generator: np.random.Generator, noise: float) -> bool:
@@ -158,7 +158,7 @@ def _change(scalar: Scalar, there: Array, here: Array) -> Slope:
     return Slope(float(np.sum(scalar.dy * (there - here))), float(rounding))
 
 
-def _gathered(
+def _derive_each(
     method: str,
     scalar: Scalar,
     generator: np.random.Generator,

@@ -21,7 +21,9 @@ def influential(student: Student, x: Array, known: Collection[str] = ()) -> tupl
     a kernel has no effect while the next one is zero.
     """
     twin = copy.deepcopy(student)
-    held = {name: value for name in twin.holds() if name not in known and (value := _value(twin, name)) is not None}
+    held = {
+        name: value for name in twin.array_names() if name not in known and (value := _value(twin, name)) is not None
+    }
     if not held:
         return ()
     found = _moving(twin, x, held)
@@ -38,7 +40,7 @@ def influential(student: Student, x: Array, known: Collection[str] = ()) -> tupl
 
 def _value(student: Student, name: str) -> Array | None:
     """Return the array of that name if it may be a parameter, else None."""
-    value = student.peek(name)
+    value = student.copy_of(name)
     if value is None or value.size == 0 or value.dtype.kind == "c":
         return None
     if value.ndim == 0 and (name.rpartition(".")[2].strip("_").lower() not in WEIGHTS or value.dtype.kind != "f"):
@@ -68,9 +70,9 @@ def gradient_of(student: Student, name: str, derivative: Derivative, known: Coll
 
     A derivative of zero identifies nothing, since every array of zeros equals it.
     """
-    own, scale = student.peek(name), derivative.size
-    for other in student.holds():
-        found = student.peek(other)
+    own, scale = student.copy_of(name), derivative.size
+    for other in student.array_names():
+        found = student.copy_of(other)
         if other in known or other == name or own is None or found is None or found.shape != own.shape or scale == 0:
             continue
         gaps = np.abs(found.reshape(-1)[derivative.places] - derivative.gradient)

@@ -14,7 +14,7 @@ RIGHT, WRONG, UNCHECKED = 0, 1, 3  # exit codes; 2 means that the input cannot b
 
 
 @dataclass(frozen=True)
-class Worst:
+class WorstEntry:
     """Entry with the largest error: its index, the value found and the value expected."""
 
     index: tuple[int, ...]
@@ -61,7 +61,7 @@ class Row:
     error: float | None
     tolerance: float
     ok: bool
-    worst: Worst | None = None
+    worst: WorstEntry | None = None
     diagnoses: tuple[Diagnosis, ...] = ()
     notes: tuple[str, ...] = ()
     checked: bool = True
@@ -74,7 +74,7 @@ class Row:
         return f"{layer}.{own}" if layer else own
 
     @property
-    def wrong(self) -> bool:
+    def is_wrong(self) -> bool:
         """Whether the tensor was checked and is not right."""
         return self.checked and not self.ok
 
@@ -117,7 +117,7 @@ class Report:
     @property
     def exit_code(self) -> int:
         """0 if all is right, 1 if something is wrong, 3 if nothing is wrong but something was not checked."""
-        return RIGHT if self.ok else WRONG if any(row.wrong for row in self.rows) else UNCHECKED
+        return RIGHT if self.ok else WRONG if any(row.is_wrong for row in self.rows) else UNCHECKED
 
     def __bool__(self) -> bool:
         return self.ok
@@ -143,7 +143,7 @@ class Report:
         """Return the table; it names subjects if there are several, and worst entries if something is wrong."""
         shown = {
             "subject": len({row.subject for row in self.rows}) > 1,
-            "worst entry": any(row.wrong and row.worst for row in self.rows),
+            "worst entry": any(row.is_wrong and row.worst for row in self.rows),
         }
         table = Table(box=None, pad_edge=False, header_style="bold")
         titles = [title for title in _cells(None) if shown.get(title, True)]
@@ -172,7 +172,7 @@ class Report:
         """Return the table and the notes as HTML, for a notebook."""
         from html import escape as quoted
 
-        from chainrule.pictures import notebook
+        from chainrule.figures import notebook
 
         heads = ["subject", "tensor", "method", "error", "verdict", "worst entry", "diagnosis"]
         table = notebook.table(heads, [_html_row(row) for row in self.rows], f"{self.subject}: gradients")
@@ -190,7 +190,7 @@ def _cells(row: Row | None) -> dict[str, str]:
         "method": escape(row.method),
         "error": "–" if row.error is None else f"{row.error:.1e}",
         "verdict": f"[{_colour(row)}]{row.verdict}[/{_colour(row)}]",
-        "worst entry": "" if not row.wrong or row.worst is None else escape(str(row.worst)),
+        "worst entry": "" if not row.is_wrong or row.worst is None else escape(str(row.worst)),
     }
 
 
@@ -200,5 +200,5 @@ def _colour(row: Row) -> str:
 
 def _html_row(row: Row) -> Sequence[str | None]:
     error = None if row.error is None else f"{row.error:.1e}"
-    worst = "" if not row.wrong or row.worst is None else str(row.worst)
+    worst = "" if not row.is_wrong or row.worst is None else str(row.worst)
     return [row.subject, row.title, row.method, error, row.verdict, worst, " Or: ".join(map(str, row.diagnoses))]

@@ -42,7 +42,7 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class Numbers:
+class NumericalDerivatives:
     """Numerical derivatives and their accuracy.
 
     least   lower bound of the scale of relative errors: a vanishing gradient still has rounding errors
@@ -54,7 +54,7 @@ class Numbers:
     least: float
 
 
-def numbers_of(probe: Probe, limit: int) -> Numbers:
+def numbers_of(probe: Probe, limit: int) -> NumericalDerivatives:
     """Return the numerical derivatives by every tensor, and the rounding error of the differentiated code."""
     values, generator = probe.values, probe.generator
     functions = {name: partial(function_of, probe.subject, values, name) for name in probe.subject.tests}
@@ -71,7 +71,7 @@ def numbers_of(probe: Probe, limit: int) -> Numbers:
         for one in scalars.values()
     )
     flat = FLAT if probe.tolerance <= SHARP else FLAT_SINGLE
-    return Numbers(derivatives, scalars, noise, max(1e-3 * largest, flat * usual))
+    return NumericalDerivatives(derivatives, scalars, noise, max(1e-3 * largest, flat * usual))
 
 
 def function_of(subject: Subject, values: Values, name: str, value: Array) -> Array:
@@ -86,7 +86,7 @@ def output_row(probe: Probe, noise: float) -> Row:
     expected = np.asarray(probe.output if judge is None else judge.output(probe.values))
     if told := _unlike(row, probe.output, expected.shape):
         return told
-    result = comparing.with_array(probe.output, expected)
+    result = comparing.compare_with_array(probe.output, expected)
     return replace(row, error=result.error, ok=result.error <= row.tolerance, worst=result.worst)
 
 
@@ -95,11 +95,11 @@ def row_beside(probe: Probe, tensor: str, claimed: Array | None, right: Array, t
     row = Row(probe.subject.name, tensor, elsewhere(probe), None, tolerance, False)
     if (told := _unlike(row, claimed, right.shape)) or claimed is None:
         return told or row
-    result = comparing.with_array(claimed, right)
+    result = comparing.compare_with_array(claimed, right)
     return replace(row, error=result.error, ok=result.error <= tolerance, worst=result.worst)
 
 
-def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numbers: Numbers) -> Row:
+def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numbers: NumericalDerivatives) -> Row:
     """Return the row of a gradient compared with its numerical derivative."""
     derivative, scalar, value = numbers.derivatives[tensor], numbers.scalars[tensor], probe.values[tensor]
     row = Row(probe.subject.name, tensor, derivative.method, None, derivative.tolerance, False)
@@ -108,10 +108,10 @@ def gradient_row(probe: Probe, tensor: str, claimed: Array | None, numbers: Numb
     noise = max(numbers.noise, _backward_noise(probe, tensor))
     derivative = replace(derivative, tolerance=max(derivative.tolerance, probe.tolerance, 200 * noise))
     scale = max(derivative.size, numbers.least)
-    result = comparing.with_derivative(claimed, derivative, scale)
+    result = comparing.compare_with_derivative(claimed, derivative, scale)
     if result.excess > derivative.tolerance and derivative.method == COMPLEX and not probe.subject.analytic:
         second = methods.by_differences(scalar, probe.generator)
-        plain = comparing.with_derivative(claimed, second, scale)
+        plain = comparing.compare_with_derivative(claimed, second, scale)
         if plain.excess <= second.tolerance and not comparing.agree(derivative, second, scale):
             derivative, result = second, plain  # imaginary parts were dropped somewhere
     notes = [SINGLE] if noise else []

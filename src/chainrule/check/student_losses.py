@@ -7,7 +7,7 @@ from chainrule.engines import Array
 from chainrule.student.interface import LossCode
 
 
-class StudentLoss:
+class SubmittedLoss:
     """A learner's loss of predictions p (N, K) and targets t (N, K).
 
     code     its forward returns the mean loss or the loss of each sample, its backward the gradient of the mean

@@ -11,13 +11,13 @@ from chainrule.engines import Array
 from chainrule.errors import ShapeError, StudentError
 from chainrule.shapes import text
 from chainrule.student import Student
-from chainrule.student.recognition import FAMILIES, called
+from chainrule.student.recognition import FAMILIES, arrays_named
 
 NEGLIGIBLE, NEGLIGIBLE_SINGLE = 1e-9, 1e-4
 SHAPES = ((3, 7, 6), (7,), (3, 9), (1, 8, 9), (1, 28, 28))  # input shapes tried when none is given
 
 
-class StudentSubject:
+class SubmittedLayer:
     """A learner's layer on inputs of a shape; its tensors have the names used in this library.
 
     names   this library's name of a parameter → the learner's
@@ -62,12 +62,12 @@ class StudentSubject:
 
     def _changed(self, values: Values) -> tuple[str, ...]:
         """Return the names of the arrays that the last call has overwritten."""
-        held = ((ours, self.student.peek(theirs)) for ours, theirs in self.names.items())
+        held = ((ours, self.student.copy_of(theirs)) for ours, theirs in self.names.items())
         own = [ours for ours, value in held if value is None or not np.array_equal(value, values[ours], equal_nan=True)]
         return tuple(dict.fromkeys([*self.student.changed, *own]))
 
 
-def meant_for(student: Student, meant: LayerSubject) -> StudentSubject:
+def matched_to(student: Student, meant: LayerSubject) -> SubmittedLayer:
     """Return the learner's layer as a subject, its parameters paired with those of the intended layer."""
     names = _paired(student, meant)
     if len(names) < len(meant.parameters):  # created in the first call, or not named in a usual way
@@ -75,7 +75,7 @@ def meant_for(student: Student, meant: LayerSubject) -> StudentSubject:
     for ours, theirs in names.items():
         _check_shape(student, theirs, meant.parameters[ours], meant)
     student.declare(*names.values())
-    return StudentSubject(student, meant.shape, names)
+    return SubmittedLayer(student, meant.shape, names)
 
 
 def _paired(student: Student, meant: LayerSubject) -> dict[str, str]:
@@ -83,10 +83,10 @@ def _paired(student: Student, meant: LayerSubject) -> dict[str, str]:
     names: dict[str, str] = {}
     for ours, shape in meant.parameters.items():
         forms = [form for word in FAMILIES.get(ours, (ours,)) for form in (word, word.upper(), word.capitalize())]
-        known = [*called(ours, student.names), *(form for form in forms if student.has(form))]
-        known += called(ours, student.holds())
+        known = [*arrays_named(ours, student.names), *(form for form in forms if student.has(form))]
+        known += arrays_named(ours, student.array_names())
         free = [name for name in dict.fromkeys(known) if name not in names.values()]
-        fitting = [name for name in free if (held := student.peek(name)) is not None and held.shape == shape]
+        fitting = [name for name in free if (held := student.copy_of(name)) is not None and held.shape == shape]
         if free:
             names[ours] = (fitting or free)[0]
     return names
@@ -100,7 +100,7 @@ def _explored(student: Student, meant: LayerSubject) -> dict[str, str]:
     for ours, shape in meant.parameters.items():
         if ours not in names:
             others = [name for name in influential(student, x) if name not in names.values()]
-            fitting = [name for name in others if (held := student.peek(name)) is not None and held.shape == shape]
+            fitting = [name for name in others if (held := student.copy_of(name)) is not None and held.shape == shape]
             if len(fitting) != 1:
                 wanted = ", ".join(meant.parameters)
                 raise StudentError(
@@ -112,7 +112,7 @@ def _explored(student: Student, meant: LayerSubject) -> dict[str, str]:
 
 
 def _check_shape(student: Student, name: str, expected: tuple[int, ...], meant: LayerSubject) -> None:
-    held = student.peek(name)
+    held = student.copy_of(name)
     if held is not None and held.shape != expected:
         raise StudentError(
             f"{student.name}: {name} has the shape {text(held.shape) or '()'}; {meant.name} on an input of "
@@ -120,7 +120,7 @@ def _check_shape(student: Student, name: str, expected: tuple[int, ...], meant: 
         )
 
 
-def alone(student: Student, shape: tuple[int, ...] | None) -> StudentSubject:
+def alone(student: Student, shape: tuple[int, ...] | None) -> SubmittedLayer:
     """Return the learner's layer as a subject; its parameters, and its input shape if not given, are found by trial."""
     errors: list[StudentError] = []
     for tried in [shape] if shape is not None else _likely(student):
@@ -129,7 +129,7 @@ def alone(student: Student, shape: tuple[int, ...] | None) -> StudentSubject:
         except StudentError as error:
             errors.append(error)
             continue
-        return StudentSubject(student, tried, {name: name for name in student.names})
+        return SubmittedLayer(student, tried, {name: name for name in student.names})
     if shape is not None or len(errors) == 1:
         raise errors[0]
     if "missing 1 required positional argument" in str(errors[0]):
@@ -138,19 +138,19 @@ def alone(student: Student, shape: tuple[int, ...] | None) -> StudentSubject:
     raise ShapeError(f"{student.name} accepts none of the inputs that were tried (give --input-shape): {errors[0]}")
 
 
-def unused(given: Student, found: StudentSubject) -> StudentSubject:
+def unused(given: Student, found: SubmittedLayer) -> SubmittedLayer:
     """Return the subject around code that was never called, if its parameters exist before the first call."""
     fresh = copy.deepcopy(given)
     if not all(fresh.has(theirs) for theirs in found.names.values()):
         return found
     fresh.declare(*found.names.values())
-    return StudentSubject(fresh, found.shape, found.names)
+    return SubmittedLayer(fresh, found.shape, found.names)
 
 
 def _likely(student: Student) -> Sequence[tuple[int, ...]]:
     """Return input shapes to try, beginning with one suggested by the parameters."""
-    for name in called("w", student.holds()):
-        w = student.peek(name)
+    for name in arrays_named("w", student.array_names()):
+        w = student.copy_of(name)
         if w is not None and w.ndim in (2, 3, 4):
             C, *window = w.shape[1:]
             sizes = [taps + more for taps, more in zip(window, (5, 3), strict=False)]

@@ -60,7 +60,7 @@ class Subject(Protocol):
 
 
 @dataclass
-class Buffers:
+class SubjectBuffers:
     """Flat buffers of parameters and running statistics, of any dtype."""
 
     parameters: Array
@@ -112,7 +112,7 @@ class LayerSubject:
             layout[f"{self._own}.{name}"] = (end, end + math.prod(shape))
             end += math.prod(shape)
         parts = [values[name].reshape(-1) for name in self.parameters] or [np.zeros(0)]
-        buffers = Buffers(np.concatenate(parts), np.zeros(0))
+        buffers = SubjectBuffers(np.concatenate(parts), np.zeros(0))
         return Interpreter(engine, self.plan, layout, buffers)
 
     def forward(self, values: Values) -> Array:
@@ -172,9 +172,9 @@ class ModelSubject:
         self.name, self._network, self._x, self._t = name, network, x, t
         self._plan = network.plan(loss)
         self.analytic = not _opaque(self._plan)
-        self._exact = Buffers(network.parameters, network.statistics.astype(np.float64))
+        self._exact = SubjectBuffers(network.parameters, network.statistics.astype(np.float64))
         self._walk = Interpreter(ENGINE, self._plan, network.layout, self._exact)
-        self._pass = network.ready(self._plan)
+        self._compiled = network.compile(self._plan)
         trained = [name for name, (first, last) in network.layout.items() if self._trained(name) and last > first]
         self.values = {name: network.weights[name].astype(np.float64) for name in trained}
         self.tests = tuple(self.values)
@@ -186,7 +186,7 @@ class ModelSubject:
         """Return the mean loss, a 0-dimensional array."""
         self._exact.parameters = np.concatenate([values[name].reshape(-1) for name in self.values])
         self._walk.forward(self._x, self._t, seed=SEED, step=STEP)
-        return np.asarray(self._walk.read(self._plan.ends[1]).mean())
+        return np.asarray(self._walk.read(self._plan.loss_tensors[1]).mean())
 
     def output(self, values: Values) -> Array:
         """Return the mean loss."""
@@ -196,7 +196,7 @@ class ModelSubject:
         """Return the gradients by the model's own engine, in its own dtype."""
         self._network.parameters[:] = np.concatenate([values[name].reshape(-1) for name in self.values])
         dtype = self._network.dtype
-        flat = self._pass.gradients(self._x.astype(dtype), self._t.astype(dtype), seed=SEED, step=STEP)[2]
+        flat = self._compiled.gradients(self._x.astype(dtype), self._t.astype(dtype), seed=SEED, step=STEP)[2]
         layout = self._network.layout
         found = {name: flat[layout[name][0] : layout[name][1]].reshape(self.values[name].shape) for name in self.values}
         return {name: value * dy for name, value in found.items()}

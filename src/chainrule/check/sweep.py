@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.check import probes
-from chainrule.check.checker import examine, explained, prepare
+from chainrule.check.checker import examine, prepare, with_diagnoses
 from chainrule.check.configurations import ENGINES, Configuration, draw
+from chainrule.check.extra_checks import KnownProbe, extra_checks
 from chainrule.check.judging import LayerJudge
-from chainrule.check.looks import Known, all_looks
 from chainrule.check.report import Report, Row
 from chainrule.check.rows import SHARP
 from chainrule.check.subjects import LayerSubject
@@ -49,12 +49,12 @@ def verify(configuration: Configuration, seed: int = 0) -> Failure | None:
     subject.values = {name: value.astype(subject.dtype).astype(np.float64) for name, value in drawn.items()}
     judge, tolerance = LayerJudge(subject), TOLERANCES[configuration.dtype]
     found = examine(prepare(subject, subject.values, configuration.number, judge, tolerance), limit=ENTRIES)
-    wrong = [row for row in explained([found]) if not row.ok]
+    wrong = [row for row in with_diagnoses([found]) if not row.ok]
     if not wrong:
         other = probes.values(subject.shape, subject.parameters, configuration.samples, seed + configuration.number + 1)
         tensors = ("y", *subject.tests)
-        known = Known(found.probe, found.claimed, dict.fromkeys(tensors, max(FAR, tolerance)), frozenset(tensors))
-        wrong += all_looks(known, other, judged=True)
+        known = KnownProbe(found.probe, found.claimed, dict.fromkeys(tensors, max(FAR, tolerance)), frozenset(tensors))
+        wrong += extra_checks(known, other, judged=True)
     results = {"y": found.probe.output, **found.claimed}
     wrong += [
         Row(subject.name, name, f"{result.dtype}, not {subject.dtype}", None, 0.0, False)

@@ -10,10 +10,10 @@ from chainrule.check import methods, precision
 from chainrule.check.parameters import gradient_of, influential
 from chainrule.check.report import Diagnosis, Row
 from chainrule.check.rows import function_of
-from chainrule.check.students import StudentSubject
+from chainrule.check.students import SubmittedLayer
 from chainrule.check.subjects import Values
 from chainrule.engines import Array
-from chainrule.layers import Own
+from chainrule.layers import CustomLayer
 from chainrule.network import Network
 
 ENTRIES = 40
@@ -24,7 +24,7 @@ UNKNOWN = (
 )
 
 
-def complete(subject: StudentSubject, values: Values, constants: Sequence[str], judged: bool, seed: int) -> list[Row]:
+def complete(subject: SubmittedLayer, values: Values, constants: Sequence[str], judged: bool, seed: int) -> list[Row]:
     """Find the gradients that have no usual name, and return a row for every parameter without a gradient.
 
     values   a point at which the learner's code is called
@@ -37,9 +37,9 @@ def complete(subject: StudentSubject, values: Values, constants: Sequence[str], 
             student.adopt(theirs, gradient)
     rows, point = list[Row](), dict(values)
     for name in influential(student, values["x"], {*subject.names.values(), *constants}):
-        extended = StudentSubject(copy.deepcopy(student), subject.shape, {**subject.names, name: name})
+        extended = SubmittedLayer(copy.deepcopy(student), subject.shape, {**subject.names, name: name})
         extended.student.declare(*extended.names.values())
-        held = np.asarray(student.peek(name), np.float64)
+        held = np.asarray(student.copy_of(name), np.float64)
         gradient = None if judged else _by_value(extended, name, {**point, name: held}, seed)
         if gradient is None:
             rows.append(_row(subject.name, name, name))
@@ -55,7 +55,7 @@ def parameters_without_gradient(network: Network, title: str, constants: Sequenc
     rows: list[Row] = []
     shapes = [network.input_shape, *network.shapes[:-1]]
     for place, layer, shape in zip(network.names, network.layers, shapes, strict=True):
-        if isinstance(layer, Own):
+        if isinstance(layer, CustomLayer):
             x = np.random.default_rng(0).normal(size=(2, *shape))
             names = influential(layer.student, x, {*layer.student.names, *constants})
             rows += [_row(title, f"{place}.{name}", name) for name in names]
@@ -68,7 +68,7 @@ def _row(subject: str, tensor: str, name: str) -> Row:
     return Row(subject, tensor, "none", None, 0.0, False, diagnoses=(told,), checked=False)
 
 
-def _by_value(subject: StudentSubject, ours: str, values: Values, seed: int) -> str | None:
+def _by_value(subject: SubmittedLayer, ours: str, values: Values, seed: int) -> str | None:
     """Return the name of the array that equals the derivative of a parameter after backward; None if there is none."""
     generator, dy = np.random.default_rng(seed), _upstream(subject, values, seed)
     f = partial(function_of, subject, values, ours)
@@ -79,5 +79,5 @@ def _by_value(subject: StudentSubject, ours: str, values: Values, seed: int) -> 
     return gradient_of(subject.student, theirs, derivative, set(subject.names.values()))
 
 
-def _upstream(subject: StudentSubject, values: Values, seed: int) -> Array:
+def _upstream(subject: SubmittedLayer, values: Values, seed: int) -> Array:
     return np.random.default_rng(seed).normal(size=subject.output(values).shape)

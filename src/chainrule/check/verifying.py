@@ -17,7 +17,7 @@ from chainrule.check import comparing, expressions, probes, students
 from chainrule.check.host.remote import RemoteLoss
 from chainrule.check.judging import Judge, LayerJudge, LossJudge
 from chainrule.check.report import Report
-from chainrule.check.student_losses import StudentLoss
+from chainrule.check.student_losses import SubmittedLoss
 from chainrule.check.subjects import LayerSubject, LossSubject, Subject, Values
 from chainrule.engines import Array
 from chainrule.layers import Layer
@@ -30,7 +30,7 @@ LEAST, MOST = 1e-9, 1e-3  # tolerances: of code in float64, and the largest that
 
 
 @dataclass(frozen=True)
-class Task:
+class Assignment:
     """A homework task: the layer or loss to be written.
 
     shape  shape of one input; None if it was not given
@@ -44,7 +44,7 @@ class Task:
     parts: tuple[str, ...]
 
     @classmethod
-    def of(cls, against: str, shape: tuple[int, ...] | None) -> "Task":
+    def of(cls, against: str, shape: tuple[int, ...] | None) -> "Assignment":
         """Return the task of a layer's expression or a loss's name; OptionError or ShapeError if it is neither."""
         if against.replace("-", "_") in losses.NAMES:
             loss = LossSubject(losses.find(against), engine="reference")
@@ -68,7 +68,7 @@ class Task:
         return isinstance(self.meant, LossSubject)
 
 
-def verified(code: Student | RemoteLoss, task: Task, report: Report, seed: int) -> dict[str, str]:
+def verify(code: Student | RemoteLoss, task: Assignment, report: Report, seed: int) -> dict[str, str]:
     """Return a sentence for each part that does not count although the report may call it right.
 
     Gradients of a wrong forward pass count if the report explains the forward pass by a known mistake.
@@ -79,21 +79,23 @@ def verified(code: Student | RemoteLoss, task: Task, report: Report, seed: int) 
     wrong: dict[str, str] = {}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        for subject, judges, values in _drawn(code, task, seed):
+        for subject, judges, values in _random_variants(code, task, seed):
             y = subject.output(values)
             dy = np.random.default_rng([seed, y.size]).normal(size=y.shape) if y.ndim else np.array(1.0)
             right = [judge for judge in judges if _same(y, judge.output(values), tolerances.get("y", LEAST))]
             if right[:1] != judges[:1]:
                 wrong["y"] = "y is not the right output for other values."
             if right:
-                wrong |= _compared(subject, right[0], values, dy, tolerances)
+                wrong |= _compare(subject, right[0], values, dy, tolerances)
             elif not known:
                 says = "gradients count only if the output is right, or wrong by a known mistake."
                 wrong |= {part: says for part in task.parts if part != "y"}
     return wrong
 
 
-def _drawn(code: Student | RemoteLoss, task: Task, seed: int) -> Iterator[tuple[Subject, list[Judge], Values]]:
+def _random_variants(
+    code: Student | RemoteLoss, task: Assignment, seed: int
+) -> Iterator[tuple[Subject, list[Judge], Values]]:
     """Yield the code, its judges and new values in the shapes of the check.
 
     The first judge is that of the intended layer, the second that of the layer with its kernel rotated.
@@ -101,20 +103,18 @@ def _drawn(code: Student | RemoteLoss, task: Task, seed: int) -> Iterator[tuple[
     for number in range(ROUNDS):
         drawn = seed + 1000 + number
         if isinstance(task.meant, LossSubject):
-            loss = StudentLoss(cast("RemoteLoss", code), task.meant.name, task.meant)
+            loss = SubmittedLoss(cast("RemoteLoss", code), task.meant.name, task.meant)
             yield loss, [LossJudge(task.meant)], probes.predictions(task.meant.name, drawn)
         else:
             judge = LayerJudge(task.meant)
-            turned = judge.turned()
-            subject = students.meant_for(cast("Student", code), task.meant)
+            turned = judge.rotated()
+            subject = students.matched_to(cast("Student", code), task.meant)
             shape = task.meant.shape
             values = probes.values(shape, task.meant.parameters, probes.samples(shape), drawn)
             yield subject, [judge, turned] if turned else [judge], values
 
 
-def _compared(
-    subject: Subject, judge: Judge, values: Values, dy: Array, tolerances: dict[str, float]
-) -> dict[str, str]:
+def _compare(subject: Subject, judge: Judge, values: Values, dy: Array, tolerances: dict[str, float]) -> dict[str, str]:
     found, right = subject.gradients(values, dy), judge.gradients(values, dy)
     titles = {name: f"d{name}" for name in subject.tests}
     return {
@@ -125,4 +125,4 @@ def _compared(
 
 
 def _same(found: Array, right: Array, tolerance: float) -> bool:
-    return found.shape == right.shape and comparing.with_array(found, right).error <= tolerance
+    return found.shape == right.shape and comparing.compare_with_array(found, right).error <= tolerance

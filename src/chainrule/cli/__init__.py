@@ -2,11 +2,11 @@
 
 import click
 
-from chainrule.cli.program import Program
+from chainrule.cli.program import MainGroup
 from chainrule.version import __version__
 
 
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=MainGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="chainrule")
 def main() -> None:
     """Convolutional networks worked out by hand: every gradient derived, readable, and fast.

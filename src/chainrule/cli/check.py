@@ -26,7 +26,7 @@ constant = click.option(
     help="An array of your object that is not a parameter and needs no gradient; may be repeated.",
 )
 seed = click.option(
-    "--seed", type=options.Within(0), default=0, metavar="N", help="Seed of the random inputs; 0 by default."
+    "--seed", type=options.BoundedInteger(0), default=0, metavar="N", help="Seed of the random inputs; 0 by default."
 )
 SECONDS, LONGEST = 60, 86_400
 
@@ -40,7 +40,7 @@ SECONDS, LONGEST = 60, 86_400
 @options.engine
 @click.option(
     "--seconds",
-    type=options.Within(1, LONGEST),
+    type=options.BoundedInteger(1, LONGEST),
     default=SECONDS,
     metavar="N",
     help=f"Time limit for the code in FILE.py in all; {SECONDS} by default.",
@@ -102,14 +102,14 @@ def _found(
     """Yield the subject given on the command line, and its name in the report."""
     from chainrule import losses
     from chainrule.check import sources
-    from chainrule.check.host import Limits, hosted
+    from chainrule.check.host import Limits, host_file
 
     path, name = sources.split(text or "")
     if path.suffix.lower() not in sources.SUFFIXES:
         yield _ours(text, engine)
         return
     loss = against is not None and against.replace("-", "_") in losses.NAMES
-    with hosted(path, Limits(seconds), name=name, loss=loss, printed=_echo) as guest:
+    with host_file(path, Limits(seconds), name=name, loss=loss, printed=_echo) as guest:
         yield guest.subject, guest.name
 
 
@@ -125,7 +125,7 @@ def _ours(text: str | None, engine: str | None) -> tuple[Any, str | None]:
     from chainrule import losses, zoo
     from chainrule.check import expressions
     from chainrule.cli.opened import model_and_job
-    from chainrule.errors import one_of
+    from chainrule.errors import unknown_name
     from chainrule.layers import NAMED
 
     if text is None:
@@ -138,7 +138,7 @@ def _ours(text: str | None, engine: str | None) -> tuple[Any, str | None]:
         return model_and_job(Path(text), engine=engine)[0], None
     if "(" in text or text in NAMED:
         return expressions.layer(text), None
-    raise one_of("model", text, [*zoo.NAMED, "a layer, a loss, a run folder, FILE.py:NAME"])
+    raise unknown_name("model", text, [*zoo.NAMED, "a layer, a loss, a run folder, FILE.py:NAME"])
 
 
 def _print(report: "Report") -> None:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 @options.as_json
 def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: bool, as_json: bool) -> None:
     """Compare the results of several runs side by side, and list the options in which they differ."""
-    from chainrule.cli import opened, places
+    from chainrule.cli import opened, run_paths
     from chainrule.cli.output import json_out, line
 
-    places.writable(picture)
+    run_paths.require_writable(picture)
     runs = [opened.run(folder, accept_changes=accept_changes) for folder in folders]
     figures = [_figures(run) for run in runs]
     settings = [_settings(run.job) for run in runs]
@@ -89,7 +89,7 @@ def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _text(figures: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]], differing: Sequence[str]) -> str:
-    from chainrule.cli.output import NONE, duration, figure, number, table
+    from chainrule.cli.output import NONE, format_duration, format_loss, format_measure, table
 
     measures = list(dict.fromkeys(one["measure"] for one in figures))
     named = [name for measure in measures for name in (measure.replace("_", " "), "validation")]
@@ -104,10 +104,13 @@ def _text(figures: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]],
             f"{one['parameters']:,}",
             str(one["epochs"]),
         ]
-        row.append(number(one["loss"]))
+        row.append(format_loss(one["loss"]))
         for measure in measures:
-            row += [figure(measure, one.get(measure)), figure(measure, one.get(f"best_validation_{measure}"))]
-        rows.append([*row, duration(one["seconds"]), NONE if speed is None else f"{speed:,.0f}"])
+            row += [
+                format_measure(measure, one.get(measure)),
+                format_measure(measure, one.get(f"best_validation_{measure}")),
+            ]
+        rows.append([*row, format_duration(one["seconds"]), NONE if speed is None else f"{speed:,.0f}"])
     text = table(rows, right=range(3, len(heads)))
     if not differing:
         return text + "\n\nno option differs" if len(figures) > 1 else text
@@ -119,8 +122,8 @@ def _text(figures: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]],
 
 
 def _draw(runs: Sequence["Run"], picture: Path) -> None:
-    from chainrule.pictures.curves import compare_curves
-    from chainrule.pictures.files import save
+    from chainrule.figures.curves import compare_curves
+    from chainrule.figures.files import save
 
     names: dict[str, Any] = {}
     for run in runs:

@@ -22,11 +22,11 @@ def completion(context: click.Context, shell: str | None) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    from chainrule.errors import one_of
+    from chainrule.errors import unknown_name
 
     wanted = shell or PurePath(os.environ.get("SHELL", "bash")).name
     kind = get_completion_class(wanted) if wanted in SHELLS else None
     if kind is None:
-        raise one_of("shell", wanted, SHELLS)
+        raise unknown_name("shell", wanted, SHELLS)
     source = kind(context.find_root().command, {}, "chainrule", VARIABLE)
     click.echo(source.source_template % source.source_vars())

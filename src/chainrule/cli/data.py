@@ -122,11 +122,11 @@ def clear(name: str | None, yes: bool) -> None:
     from chainrule.cache import cache_folder
     from chainrule.data import catalogue
     from chainrule.data import clear as remove
-    from chainrule.errors import OptionError, one_of
+    from chainrule.errors import OptionError, unknown_name
 
     infos = [info for info in catalogue() if name in (None, info.name)]
     if not infos and name != COMPILED:
-        raise one_of("name", name, _clearable())
+        raise unknown_name("name", name, _clearable())
     held = [f"{info.name} ({_size(info.bytes_on_disk)})" for info in infos if info.bytes_on_disk]
     programs = name in (None, COMPILED)
     if programs and compiled.versions():

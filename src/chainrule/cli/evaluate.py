@@ -55,8 +55,8 @@ def evaluate(
 
 
 def _text(title: str, figures: dict[str, Any]) -> str:
-    from chainrule.cli.output import figures as shown
-    from chainrule.cli.output import percent, table
+    from chainrule.cli.output import format_measures as shown
+    from chainrule.cli.output import format_percent, table
 
     rows = shown({name: value for name, value in figures.items() if isinstance(value, float)})
     text = f"{printable(title)}\n\n{table(rows)}"
@@ -64,6 +64,8 @@ def _text(title: str, figures: dict[str, Any]) -> str:
         kind = "label" if figures["task"] == "multi-label" else "class"
         lines = [[kind, "precision", "recall", "images"]]
         for row in figures["classes"]:
-            lines.append([row["class"], percent(row["precision"]), percent(row["recall"]), f"{row['samples']:,}"])
+            lines.append(
+                [row["class"], format_percent(row["precision"]), format_percent(row["recall"]), f"{row['samples']:,}"]
+            )
         text += f"\n\n{table(lines, right=(1, 2, 3))}"
     return "\n\n".join([text, *figures["warnings"]])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chainrule.cli import options, paged
+from chainrule.cli import options, page_options
 
 if TYPE_CHECKING:
     from chainrule.explain import Trace
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 @options.where
 @options.accept_changes
 @options.as_json
-@paged.page_options
+@page_options.page_options
 @click.pass_context
 def explain(
     context: click.Context,
@@ -67,11 +67,11 @@ def explain(
     statistics, and how to name one of its elements. Without --cell, a page opens in the browser that shows how every
     number is computed, and where training can be continued; nothing in RUN is changed.
     """
-    paged.check(context, with_cell=bool(cells))
+    page_options.check(context, with_cell=bool(cells))
     if not cells:
-        paged.show(run, given)
+        page_options.open_or_write(run, given)
         return
-    from chainrule.cli.explained import subject
+    from chainrule.cli.explained_subject import subject
     from chainrule.cli.output import json_out
 
     found = subject(run, given)

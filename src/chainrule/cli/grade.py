@@ -28,13 +28,13 @@ UNJUDGED = 3  # exit code
 @click.option("--csv", "table", type=options.PATH, metavar="FILE", help="Write the table as a CSV file.")
 @click.option(
     "--seconds",
-    type=options.Within(1, LONGEST),
+    type=options.BoundedInteger(1, LONGEST),
     metavar="N",
     help="Time limit for each submission; 30 by default.",
 )
 @click.option(
     "--memory",
-    type=options.Within(256, 1_000_000),
+    type=options.BoundedInteger(256, 1_000_000),
     metavar="MB",
     help="Memory limit for each submission; 2048 by default.",
 )
@@ -47,7 +47,7 @@ UNJUDGED = 3  # exit code
 )
 @click.option(
     "--seed",
-    type=options.Within(0),
+    type=options.BoundedInteger(0),
     metavar="N",
     help="Seed of the random inputs; by default a new one each time, which is printed.",
 )
@@ -76,10 +76,10 @@ def grade(
     Exits with 0 when every entry was judged, right or wrong, and with 3 when an entry could not be judged.
     """
     from chainrule.check import entries, expressions, homework
-    from chainrule.cli import places
+    from chainrule.cli import run_paths
     from chainrule.cli.output import json_out
 
-    places.writable(table)
+    run_paths.require_writable(table)
     shape = expressions.shape(input_shape) if input_shape is not None else None
     limits = {"seconds": seconds or homework.SECONDS, "memory": memory or homework.MEMORY}
     count, rows = len(entries.entries(folder)), list["Grade"]()
@@ -92,7 +92,7 @@ def grade(
     if as_json:
         json_out([{**asdict(row), "ok": row.ok} for row in rows])
     else:
-        click.echo(_text(rows, entries.left_out(folder)))
+        click.echo(_text(rows, entries.ignored_entries(folder)))
     if not all(row.judged for row in rows):
         raise SystemExit(UNJUDGED)
 

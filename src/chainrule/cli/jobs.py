@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from chainrule import data, losses, network_files, optimizers, schedules, zoo
-from chainrule.cli import own_data
+from chainrule.cli import custom_data
 from chainrule.data.augmentation import Augmentation
-from chainrule.errors import OptionError, one_of, quoted
+from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.network import DTYPES
 from chainrule.optimizers import Adam, AdamW, Optimizer
 from chainrule.reading import expanded
@@ -20,7 +20,7 @@ Options = Mapping[str, Any]
 
 USUAL = "numpy-cnn"
 RECIPES = ("best", "tutorial")
-MOST_IMAGES = 1_000_000_000
+MAX_IMAGES = 1_000_000_000
 NUMBERS = ("rate", "momentum", "alpha", "beta1", "beta2", "decay")  # options of optimizers
 STATED = {"epochs": "epochs", "validation": "validation", "augmentation": "augment"}  # recipe entries → options
 PLAIN = {
@@ -37,15 +37,15 @@ PLAIN = {
 def entry(options: Options) -> Entry:
     """Return the network named by the options, else the default network for the data."""
     name, material = options["model"], options["data"]
-    own = material is not None and own_data.is_own(located(material)) and options["recipe"] != "tutorial"
+    own = material is not None and custom_data.is_custom(full_path(material)) and options["recipe"] != "tutorial"
     if name is not None and network_files.is_file(name):
         return network_files.find(name)
-    return zoo.find(name or (own_data.MODEL if own else USUAL))
+    return zoo.find(name or (custom_data.MODEL if own else USUAL))
 
 
-def with_stated(entry: Entry, options: Options) -> Options:
+def with_recipe_options(entry: Entry, options: Options) -> Options:
     """Return the options, completed by the recipe in a network file for options that were not given."""
-    stated: Mapping[str, Any] = entry.own_recipe if isinstance(entry, network_files.OwnNetwork) else {}
+    stated: Mapping[str, Any] = entry.file_recipe if isinstance(entry, network_files.CustomNetwork) else {}
     found = {option: stated.get(name) for name, option in STATED.items() if options[option] is None}
     return {**options, **found}
 
@@ -57,23 +57,23 @@ def choice(entry: Entry, options: Options) -> DataChoice:
     apply to other data.
     """
     limit, size, name = options["limit"], options["resize"], options["data"]
-    if limit is not None and not 1 <= limit <= MOST_IMAGES:
-        raise OptionError(f"limit {quoted(limit)}: expected from 1 to {MOST_IMAGES} training samples")
+    if limit is not None and not 1 <= limit <= MAX_IMAGES:
+        raise OptionError(f"limit {quoted(limit)}: expected from 1 to {MAX_IMAGES} training samples")
     if limit is None and options["recipe"] == "tutorial":
         limit = entry.tutorial_images
     chosen = entry.choice
-    if name is not None and located(name) != chosen.name:
-        chosen = DataChoice(located(name))
+    if name is not None and full_path(name) != chosen.name:
+        chosen = DataChoice(full_path(name))
     if size is not None and not Path(chosen.name).is_dir():
         raise OptionError(f"--resize is for a folder of images, and the data are {chosen.name}")
-    if own_data.is_own(chosen.name):
-        size = size or own_data.usual_size(Path(chosen.name))
+    if custom_data.is_custom(chosen.name):
+        size = size or custom_data.default_size(Path(chosen.name))
     elif options["skip_damaged"]:
         raise OptionError(f"--skip-damaged is for a folder of images, and the data are {chosen.name}")
     return replace(chosen, limit=limit, size=size, skip_damaged=options["skip_damaged"])
 
 
-def located(name: str) -> str:
+def full_path(name: str) -> str:
     """Return the name of a known data set unchanged, and any other path as an absolute path."""
     known = [info.name for info in data.catalogue()]
     if name in known:
@@ -96,9 +96,9 @@ def recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
         changes["augmentation"] = Augmentation.parse(options["augment"]) or None
     given = {name: options[name] for name in NUMBERS if options[name] is not None}
     chosen = replace(chosen, optimizer=optimizer(chosen.optimizer, options["optimizer"], given), **changes)
-    own_data.check_patience(chosen, own_data.is_own(data_name) and options["validation"] is None)
+    custom_data.check_patience(chosen, custom_data.is_custom(data_name) and options["validation"] is None)
     if options["dtype"] not in DTYPES:
-        raise one_of("dtype", options["dtype"], DTYPES)
+        raise unknown_name("dtype", options["dtype"], DTYPES)
     return chosen
 
 
@@ -126,7 +126,7 @@ def optimizer(own: Optimizer, name: str | None, given: Mapping[str, float]) -> O
 
 def _stated(entry: Entry, data_name: str, which: str) -> Recipe:
     if which not in RECIPES:
-        raise one_of("recipe", which, RECIPES)
+        raise unknown_name("recipe", which, RECIPES)
     if which == "best":
         return entry.recipe_for(data_name)
     if entry.tutorial is None:

@@ -51,14 +51,14 @@ def models(name: str | None, program: bool, new: Path | None, as_json: bool) -> 
 
 def _begin(path: Path, *, alone: bool) -> None:
     """Write a network template, and print the command that trains it."""
-    from chainrule import skeletons
-    from chainrule.cli import places
+    from chainrule import templates
+    from chainrule.cli import run_paths
     from chainrule.errors import OptionError
 
     if not alone:
         raise OptionError("--new FILE writes a file and shows no model; leave out the rest")
-    places.writable(path)
-    skeletons.write(path)
+    run_paths.require_writable(path)
+    templates.write(path)
     click.echo(f"train it with: chainrule train --model {shlex.quote(str(path))}", err=True)
     click.echo(path)
 
@@ -68,10 +68,10 @@ def _program(entry: "Entry") -> str:
     from chainrule import engines
 
     engines.find("numba")
-    from chainrule.engines.numba.generator import Writer
+    from chainrule.engines.numba.generator import ProgramWriter
 
     model = entry.build(engine="numpy")
-    return Writer(model.plan(entry.recipe.loss), model.layout, str(model.dtype)).source(parallel=True)
+    return ProgramWriter(model.plan(entry.recipe.loss), model.layout, str(model.dtype)).source(parallel=True)
 
 
 def _about(entry: "Entry") -> dict[str, Any]:
@@ -121,9 +121,9 @@ def _one(entry: "Entry") -> str:
 
 
 def _targets(entry: "Entry") -> str:
-    from chainrule.cli.output import NONE, percent
+    from chainrule.cli.output import NONE, format_percent
 
-    return ", ".join(f"{target.data} ≥ {percent(target.accuracy, 1)}" for target in entry.targets) or NONE
+    return ", ".join(f"{target.data} ≥ {format_percent(target.accuracy, 1)}" for target in entry.targets) or NONE
 
 
 def _data(entry: "Entry") -> str:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule import data, files
-from chainrule.cli.jobs import located
+from chainrule.cli.jobs import full_path
 from chainrule.cli.output import SHARES
 from chainrule.cli.program import say
 from chainrule.data.dataset import Dataset
@@ -48,7 +48,7 @@ class Run:
 
 def run(folder: Path, *, accept_changes: bool = False) -> Run:
     """Read the run in a folder, finished or not; its history only as far as the checksums cover it."""
-    running.existing(folder)
+    running.require_run(folder)
     remarks = checksums.check(folder, (CONFIG, HISTORY, EVALUATION), accept=accept_changes)
     job = running.read_job(folder)
     path, end = folder / HISTORY, None if accept_changes else checksums.history_bytes(folder)
@@ -117,7 +117,7 @@ def test_data(
     skip_damaged: bool,
 ) -> Dataset:
     """Load the test set of a run's data, or of other data, converted to the model's input shape and classes."""
-    if job is not None and (name is None or located(name) == job.choice.name):
+    if job is not None and (name is None or full_path(name) == job.choice.name):
         choice = replace(job.choice, skip_damaged=job.choice.skip_damaged or skip_damaged)
         return choice.load(job.recipe.seed, folder=folder, offline=offline)[1]
     if name is None:

@@ -57,7 +57,7 @@ class _Path(click.Path):
         return super().convert(value, param, ctx)
 
 
-class Whole(IntParamType):
+class Integer(IntParamType):
     """A whole number in ASCII digits, without the other forms that Python accepts (1_000, other scripts).
 
     Bounds are checked where the number is used.
@@ -70,7 +70,7 @@ class Whole(IntParamType):
         return super().convert(value, param, ctx)
 
 
-class Within(click.IntRange):
+class BoundedInteger(click.IntRange):
     """A whole number in ASCII digits between bounds, which the help shows.
 
     least, most   bounds, both included
@@ -94,11 +94,11 @@ class Number(FloatParamType):
         return super().convert(value, param, ctx)
 
 
-WHOLE, NUMBER = Whole(), Number()
+WHOLE, NUMBER = Integer(), Number()
 PATH, WORD = _Path(path_type=Path), _Path()  # a `Path`; the text as given, which may also be a name
 
 
-def together(*options: Callable[[F], F]) -> Callable[[F], F]:
+def combine(*options: Callable[[F], F]) -> Callable[[F], F]:
     """Combine several options into one decorator, in the order given."""
 
     def decorate(function: F) -> F:
@@ -118,7 +118,7 @@ data_folder = click.option(
     help="Folder that is searched first for a known data set [CHAINRULE_DATA].",
 )
 offline = click.option("--offline", is_flag=True, default=None, help="Fetch nothing [CHAINRULE_OFFLINE].")
-where = together(data_folder, offline)
+where = combine(data_folder, offline)
 skip_damaged = click.option(
     "--skip-damaged", is_flag=True, help="Leave out damaged images of a folder, instead of failing with an error."
 )
@@ -131,7 +131,7 @@ engine = click.option(
 threads = click.option(
     "--threads", type=WHOLE, metavar="N", help="Number of threads; one per processor by default [CHAINRULE_THREADS]."
 )
-machine = together(engine, threads)
+machine = combine(engine, threads)
 accept_changes = click.option(
     "--accept-changes",
     is_flag=True,
@@ -146,7 +146,7 @@ markdown = click.option(
 picture = click.option("--picture", metavar="FILE.png", type=PATH, help="Plot the learning curves.")
 
 
-def announced(title: str) -> "Sequence[Callback]":
+def announce_run(title: str) -> "Sequence[Callback]":
     """Print the title of one of several runs, and return the callback for its progress bar."""
     from chainrule.training.progress import ProgressBar
 
@@ -154,6 +154,6 @@ def announced(title: str) -> "Sequence[Callback]":
     return [ProgressBar()]
 
 
-def silent(title: str) -> "Sequence[Callback]":
+def silent_run(title: str) -> "Sequence[Callback]":
     """Return no callbacks, for a run without progress output."""
     return []

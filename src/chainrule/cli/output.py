@@ -17,9 +17,9 @@ WORDS = {"r2": "R²", "mean_f1": "mean F1"}
 
 def json_out(value: Any) -> None:
     """Print indented JSON in ASCII, so that any name survives any terminal; NaN and infinities become null."""
-    from chainrule.files import plain
+    from chainrule.files import without_nonfinite
 
-    click.echo(json.dumps(plain(value), indent=2, allow_nan=False))
+    click.echo(json.dumps(without_nonfinite(value), indent=2, allow_nan=False))
 
 
 def line(text: object, *, err: bool = False) -> None:
@@ -41,29 +41,29 @@ def table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str 
     return "\n".join(lines)
 
 
-def percent(share: float | None, digits: int = 2) -> str:
+def format_percent(share: float | None, digits: int = 2) -> str:
     """Format 0.9907 as "99.07 %", and None as a dash."""
     return NONE if share is None else f"{share * 100:.{digits}f} %"
 
 
-def number(value: float | None) -> str:
+def format_loss(value: float | None) -> str:
     """Format a number with four decimal places, or in scientific notation where it is very small or large."""
     if value is None:
         return NONE
     return f"{value:.4f}" if value == 0 or 0.001 <= abs(value) < 10_000 else f"{value:.3e}"
 
 
-def figure(name: str, value: float | None) -> str:
+def format_measure(name: str, value: float | None) -> str:
     """Format a metric: shares in per cent, anything else as a number."""
-    return percent(value) if name in SHARES else number(value)
+    return format_percent(value) if name in SHARES else format_loss(value)
 
 
-def figures(found: Mapping[str, float | None]) -> list[list[str]]:
+def format_measures(found: Mapping[str, float | None]) -> list[list[str]]:
     """Return rows of name and value, as text, for the metrics of an evaluation."""
-    return [[WORDS.get(name, name.replace("_", " ")), figure(name, value)] for name, value in found.items()]
+    return [[WORDS.get(name, name.replace("_", " ")), format_measure(name, value)] for name, value in found.items()]
 
 
-def duration(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:
     """Format seconds as "16.2 s", "3 min 12 s" or "2 h 5 min"."""
     if seconds is None or not math.isfinite(seconds):
         return NONE
@@ -73,6 +73,6 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def count(many: int, what: str) -> str:
+def format_count(many: int, what: str) -> str:
     """Format a count with its noun: 1 image, 2 images."""
     return f"{many:,} {what}" if many == 1 else f"{many:,} {what}s"

@@ -54,20 +54,20 @@ def predict(
     is found, centred and scaled as in MNIST. Images that cannot be read are listed on stderr, or in the column
     "problem" of the --csv FILE; the others are still predicted, and the command exits with 2.
     """
-    from chainrule.cli import opened, places
+    from chainrule.cli import opened, run_paths
     from chainrule.cli.output import json_out
-    from chainrule.files import csv_bytes, write_whole
+    from chainrule.files import csv_bytes, write_atomic
 
     if top < 1:
         raise OptionError(f"--top {top}: expected at least 1")
-    places.writable(csv_file)
+    run_paths.require_writable(csv_file)
     model, _ = opened.model_and_job(run, engine=engine, threads=threads, accept_changes=accept_changes)
     top = min(top, len(model.classes))
     found = list(_answers(model, _files(images), as_is, top))
     answers = [answer for answer in found if "problem" not in answer]
     refused = [f"{answer['image']}: {answer['problem']}" for answer in found if "problem" in answer]
     if csv_file is not None:
-        write_whole(csv_file, csv_bytes(_rows(found, top)))
+        write_atomic(csv_file, csv_bytes(_rows(found, top)))
         refused = [f"{len(refused):,} of {len(found):,} images cannot be used: see {csv_file}"] if refused else []
     if as_json:
         json_out([answer for answer in found if csv_file is not None or answer in answers])
@@ -160,7 +160,7 @@ def _rows(found: Sequence[dict[str, Any]], top: int) -> Iterator[list[Any]]:
 
 
 def _text(found: Sequence[dict[str, Any]]) -> str:
-    from chainrule.cli.output import percent, table
+    from chainrule.cli.output import format_percent, table
 
     if "outputs" in found[0]:
         names = list(found[0]["outputs"])
@@ -168,6 +168,6 @@ def _text(found: Sequence[dict[str, Any]]) -> str:
         return table([["image", *names], *numbers], right=tuple(range(1, len(names) + 1)))
     rows = [["image", "label", "confidence", "runners-up"]]
     for answer in found:
-        others = [f"{other['label']} {percent(other['confidence'], 1)}" for other in answer["runners_up"]]
-        rows.append([answer["image"], answer["label"], percent(answer["confidence"], 1), ", ".join(others)])
+        others = [f"{other['label']} {format_percent(other['confidence'], 1)}" for other in answer["runners_up"]]
+        rows.append([answer["image"], answer["label"], format_percent(answer["confidence"], 1), ", ".join(others)])
     return table(rows, right=(2,))

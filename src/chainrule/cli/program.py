@@ -24,7 +24,7 @@ class Interrupted(Exception):
     """A KeyboardInterrupt in a form that click does not print anything for."""
 
 
-class Guarded(click.Group):
+class ErrorHandlingGroup(click.Group):
     """The group of a whole program, which turns errors of a command into one line on stderr and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -51,7 +51,7 @@ class Guarded(click.Group):
             if sys.stdout is not None:  # None where it was closed before Python began
                 sys.stdout.flush()
         except BrokenPipeError:
-            _let_go(sys.stdout)
+            _discard_output(sys.stdout)
             sys.exit(1)
         except click.exceptions.Exit as stop:
             code = stop.exit_code
@@ -60,7 +60,7 @@ class Guarded(click.Group):
         sys.exit(code or 0)
 
 
-class Group(Guarded):
+class Group(ErrorHandlingGroup):
     """A group that prints its help when no command is named."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -71,7 +71,7 @@ class Group(Guarded):
         return super().parse_args(ctx, args)
 
 
-class Lazy(Guarded):
+class LazyGroup(ErrorHandlingGroup):
     """A group whose commands are modules of a package, each named like its command, and imported on use."""
 
     folder: ClassVar[str]
@@ -88,7 +88,7 @@ class Lazy(Guarded):
         return getattr(importlib.import_module(f"{self.folder}.{cmd_name}"), cmd_name)
 
 
-class Program(Lazy, Group):
+class MainGroup(LazyGroup, Group):
     """All commands of chainrule."""
 
     folder = "chainrule.cli"
@@ -103,7 +103,7 @@ def _failed(error: BaseException) -> int:
             print(file=sys.stderr)  # after the ^C of the terminal
         say(_line(error))
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO):
-        _let_go(sys.stdout)
+        _discard_output(sys.stdout)
     return INTERRUPTED if interrupted else FAILED
 
 
@@ -130,7 +130,7 @@ def _line(error: BaseException) -> str:
             return str(error)
 
 
-def _let_go(stream: Any) -> None:
+def _discard_output(stream: Any) -> None:
     """Redirect a broken stream to the null device, so that Python's flush at exit stays silent."""
     with suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)

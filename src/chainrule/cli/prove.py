@@ -15,10 +15,16 @@ SHOWN = 5  # failures that are printed in full
 
 @click.command(short_help="Test thousands of random layers: outputs and gradients.")
 @click.option(
-    "--count", type=options.Within(1, 10**9), default=10_000, metavar="N", help="Number of layers; 10000 by default."
+    "--count",
+    type=options.BoundedInteger(1, 10**9),
+    default=10_000,
+    metavar="N",
+    help="Number of layers; 10000 by default.",
 )
-@click.option("--seed", type=options.Within(0), default=0, metavar="N", help="Seed of all layers; 0 by default.")
-@click.option("--first", type=options.Within(0), default=0, metavar="N", help="Number of the first layer.")
+@click.option(
+    "--seed", type=options.BoundedInteger(0), default=0, metavar="N", help="Seed of all layers; 0 by default."
+)
+@click.option("--first", type=options.BoundedInteger(0), default=0, metavar="N", help="Number of the first layer.")
 @options.engine
 @options.quiet
 @options.as_json

@@ -7,13 +7,22 @@ from typing import Any
 import click
 
 from chainrule.cli import opened
-from chainrule.cli.output import WIDTH, count, duration, figures, json_out, line, percent, table
+from chainrule.cli.output import (
+    WIDTH,
+    format_count,
+    format_duration,
+    format_measures,
+    format_percent,
+    json_out,
+    line,
+    table,
+)
 from chainrule.cli.program import say
 from chainrule.data.dataset import Dataset
 from chainrule.data.inventory import Inventory
 from chainrule.errors import printable
 from chainrule.model import Sequential
-from chainrule.optimizers import Optimizer, OwnOptimizer
+from chainrule.optimizers import CustomOptimizer, Optimizer
 from chainrule.runs.jobs import Job
 from chainrule.runs.running import Result, read_job
 from chainrule.shapes import text
@@ -24,8 +33,8 @@ def heading(job: Job, training: Dataset, test: Dataset, model: Sequential, quiet
     """Print the model, the data and the recipe of a run to stderr."""
     if quiet:
         return
-    images = f"{count(len(training), 'image')} {text(training.shape)} in {len(training.classes)} classes"
-    engine = f"{job.engine}, {count(model.threads, 'thread')}" if job.engine == "numba" else job.engine
+    images = f"{format_count(len(training), 'image')} {text(training.shape)} in {len(training.classes)} classes"
+    engine = f"{job.engine}, {format_count(model.threads, 'thread')}" if job.engine == "numba" else job.engine
     line(f"{model.name}: {model.parameters.size:,} parameters, {job.model['dtype']}, {engine}", err=True)
     line(f"{training.name}: {images}, {len(test):,} to test on", err=True)
     remarks(training.inventory.lines() if training.inventory is not None else [], quiet)
@@ -43,11 +52,11 @@ def recipe_text(recipe: Recipe) -> str:
     parts = [optimizer_text(recipe.optimizer)]
     if recipe.schedule.name != "constant":
         parts.append(recipe.schedule.name)
-    parts += [f"batch {recipe.batch_size}", count(recipe.epochs, "epoch"), str(recipe.loss).replace("_", " ")]
+    parts += [f"batch {recipe.batch_size}", format_count(recipe.epochs, "epoch"), str(recipe.loss).replace("_", " ")]
     parts.append({"none": "not normalised", "scale": "scaled", "standardise": "standardised"}[recipe.normalise])
     parts += [f"augmented {recipe.augmentation}"] if recipe.augmentation else []
     parts += [f"clipped at {recipe.clip_norm:g}"] if recipe.clip_norm else []
-    parts += [f"{percent(recipe.validation, 0)} held back"] if recipe.validation else []
+    parts += [f"{format_percent(recipe.validation, 0)} held back"] if recipe.validation else []
     parts += [f"patience {recipe.patience}"] if recipe.patience else []
     return ", ".join(parts)
 
@@ -55,7 +64,7 @@ def recipe_text(recipe: Recipe) -> str:
 def optimizer_text(optimizer: Optimizer) -> str:
     """Describe an optimizer, as in "adam at rate 0.01 (beta1 0.95)"; default hyperparameters are left out."""
     config = optimizer.to_config()
-    usual = config if isinstance(optimizer, OwnOptimizer) else type(optimizer)().to_config()
+    usual = config if isinstance(optimizer, CustomOptimizer) else type(optimizer)().to_config()
     rest = [f"{name} {config[name]:g}" for name in list(config)[2:] if config[name] != usual[name]]
     return f"{optimizer.name} at rate {optimizer.rate:g}" + (f" ({', '.join(rest)})" if rest else "")
 
@@ -66,9 +75,9 @@ def run_text(result: Result) -> None:
         return
     evaluation, rows = result.evaluation, list[list[str]]()
     if evaluation is not None:
-        rows = [[f"test {name}", value] for name, value in figures(evaluation.figures)]
-        rows[0][1] += f" of {count(evaluation.samples, 'image')}"
-    rows.append(["trained for", f"{duration(result.seconds)} ({_speed(result) or 0:,.0f} images/s)"])
+        rows = [[f"test {name}", value] for name, value in format_measures(evaluation.figures)]
+        rows[0][1] += f" of {format_count(evaluation.samples, 'image')}"
+    rows.append(["trained for", f"{format_duration(result.seconds)} ({_speed(result) or 0:,.0f} images/s)"])
     click.echo(table(rows))
     for warning in evaluation.warnings if evaluation is not None else ():
         say(warning)

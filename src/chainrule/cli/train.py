@@ -45,7 +45,7 @@ def train(context: click.Context, **given: Any) -> None:
 
 def _fresh(context: click.Context, given: dict[str, Any]) -> Any:
     """Start a new run, after checking as much as possible before data are fetched or anything is written."""
-    from chainrule.cli import jobs, own_data, places, report
+    from chainrule.cli import custom_data, jobs, report, run_paths
     from chainrule.runs import running
     from chainrule.runs.jobs import Job
 
@@ -56,10 +56,10 @@ def _fresh(context: click.Context, given: dict[str, Any]) -> Any:
     words |= {"engine": given["engine"], "threads": given["threads"]}
     words["as_tutorial"] = given["recipe"] == "tutorial"
     entry.check(**words)
-    with places.reserved(given["out"], entry.name) as folder:
+    with run_paths.reserve(given["out"], entry.name) as folder:
         training, test = choice.load(recipe.seed, **_where(given))
-        said = jobs.with_stated(entry, given)
-        recipe = own_data.suited(recipe, training, said, own=own_data.is_own(choice.name))
+        said = jobs.with_recipe_options(entry, given)
+        recipe = custom_data.adapt_recipe(recipe, training, said, own=custom_data.is_custom(choice.name))
         model = entry.build(training.shape, training.classes, **words)
         model.check_input(test.x)
         job = Job(
@@ -71,7 +71,7 @@ def _fresh(context: click.Context, given: dict[str, Any]) -> Any:
             command=tuple(map(printable, context.obj or ())),
         )
         report.heading(job, training, test, model, given["quiet"])
-        remarks = own_data.remarks(recipe, training, test, said) + own_data.choices(choice.name, said)
+        remarks = custom_data.remarks(recipe, training, test, said) + custom_data.choices(choice.name, said)
         report.remarks(remarks, given["quiet"])
         with _advice(folder, memory="out of memory; a smaller --batch-size or --limit needs less"):
             return running.start(folder, job, training, test, _callbacks(given)), training.inventory
@@ -91,10 +91,10 @@ def _resumed(context: click.Context, given: dict[str, Any]) -> Any:
     _refuse(context, [name for name in given if name not in NEUTRAL])
     folder: Path = given["resume"]
     accept = given["accept_changes"]
-    remarks = checksums.check(running.existing(folder), accept=accept)
+    remarks = checksums.check(running.require_run(folder), accept=accept)
     job = running.read_job(folder)
     if given["data"] is not None:
-        job = replace(job, choice=replace(job.choice, name=jobs.located(given["data"])))
+        job = replace(job, choice=replace(job.choice, name=jobs.full_path(given["data"])))
     training, test = job.choice.load(job.recipe.seed, **_where(given))
     epochs = given["epochs"] or job.recipe.epochs
     planned = replace(job, recipe=replace(job.recipe, epochs=epochs))

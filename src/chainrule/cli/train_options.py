@@ -41,7 +41,7 @@ def _size(context: click.Context, parameter: click.Parameter, value: Any) -> tup
     return int(size[1]), int(size[2])
 
 
-network = options.together(
+network = options.combine(
     click.option("--model", metavar="NAME", shell_complete=options.names(options.model_names),
                  help="A network of `chainrule models`, or your own: FILE.py:NAME, FILE.toml, FILE.json.  [default: "
                  "numpy-cnn; photo-cnn for images of your own]"),
@@ -52,7 +52,7 @@ network = options.together(
     click.option("--seed", type=WHOLE, metavar="N",
                  help="Seed of the initial weights, sample order, dropout and augmentation."),
 )  # fmt: skip
-material = options.together(
+material = options.combine(
     click.option("--data", type=options.WORD, metavar="WHAT", shell_complete=options.names(options.data_names),
                  help="mnist, fashion-mnist or cifar10; a folder with a sub-folder per class, optionally within train, "
                  "val and test; or a FILE.npz with x and y."),
@@ -69,7 +69,7 @@ material = options.together(
     click.option("--augment", metavar="TEXT",
                  help='Transform images at random: "shift=2,rotation=10,scale=0.1,flip", or none.'),
 )  # fmt: skip
-steps = options.together(
+steps = options.combine(
     click.option("--epochs", type=WHOLE, metavar="N", help="Passes over the training images."),
     click.option("--batch-size", type=WHOLE, metavar="N", help="Images per step."),
     click.option("--lr", "rate", type=NUMBER, metavar="X", help="Learning rate, which the schedule multiplies."),
@@ -92,7 +92,7 @@ steps = options.together(
     click.option("--clip-norm", type=NUMBER, metavar="X", help="Clip the gradient to this norm."),
     click.option("--patience", type=WHOLE, metavar="N", help="Stop after N epochs without a better validation loss."),
 )  # fmt: skip
-outcome = options.together(
+outcome = options.combine(
     click.option("--out", type=options.PATH, metavar="RUN", help="Run folder; by default a dated one under runs/."),
     click.option(
         "--resume",

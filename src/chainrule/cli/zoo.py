@@ -12,7 +12,7 @@ import click
 from chainrule.cli import options
 
 if TYPE_CHECKING:
-    from chainrule.zoo_table import Row
+    from chainrule.zoo_table import ZooRow
 
 LONG = 20  # characters; longer notes go below the table
 NETWORK, FIGURES = ["name", "source", "parameters", "data", "epochs"], ["figure of the source", "must reach", "reached"]
@@ -54,16 +54,16 @@ def zoo(
     """
     from chainrule import engines, zoo_table
     from chainrule import zoo as networks
-    from chainrule.cli import places
+    from chainrule.cli import run_paths
     from chainrule.cli.output import json_out
 
-    places.writable(markdown)
+    run_paths.require_writable(markdown)
     entries = [networks.find(name) for name in names] if names else list(networks.ENTRIES)
     used, many = engines.find(engine).name, engines.thread_count(threads)
     where = {"folder": data_folder, "offline": offline, "progress": not quiet}
     with _folder(out) as folder:
         setting = zoo_table.Setting(folder, used, many, quick, cifar10, where)
-        found = zoo_table.rows(entries, setting, options.silent if quiet else options.announced)
+        found = zoo_table.rows(entries, setting, options.silent_run if quiet else options.announce_run)
         rows = [row if quiet else _told(row) for row in found]
     cells = [HEADS, *(_cells(row) for row in rows)]
     if markdown is not None:
@@ -80,34 +80,34 @@ def zoo(
 @contextmanager
 def _folder(out: Path | None) -> Generator[Path]:
     """Yield the folder for the runs: `out`, which must be empty, or a temporary folder."""
-    from chainrule.cli import places
+    from chainrule.cli import run_paths
 
     if out is not None:
-        yield places.empty(out)
+        yield run_paths.require_empty(out)
         return
     with tempfile.TemporaryDirectory(prefix="chainrule-zoo-") as folder:
         yield Path(folder)
 
 
-def _told(row: "Row") -> "Row":
+def _told(row: "ZooRow") -> "ZooRow":
     """Print the result of a network to stderr at once, since the others may take long, and return it."""
-    from chainrule.cli.output import percent
+    from chainrule.cli.output import format_percent
 
-    reached = f"test accuracy {percent(row.reached)}" if row.reached is not None else f"{row.data} {row.note}"
+    reached = f"test accuracy {format_percent(row.reached)}" if row.reached is not None else f"{row.data} {row.note}"
     click.echo(f"{row.name}: {reached}{', missed' if row.missed else ''}\n", err=True)
     return row
 
 
-def _cells(row: "Row") -> list[str]:
-    from chainrule.cli.output import NONE, duration, percent
+def _cells(row: "ZooRow") -> list[str]:
+    from chainrule.cli.output import NONE, format_duration, format_percent
 
-    must = NONE if row.must_reach is None else f"≥ {percent(row.must_reach, 1)}"
+    must = NONE if row.must_reach is None else f"≥ {format_percent(row.must_reach, 1)}"
     verdict = "missed" if row.missed else row.note
-    figures = [str(row.epochs), row.stated, must, percent(row.reached), duration(row.seconds)]
+    figures = [str(row.epochs), row.stated, must, format_percent(row.reached), format_duration(row.seconds)]
     return [row.name, row.source, f"{row.parameters:,}", row.data, *figures, verdict]
 
 
-def _text(rows: "Sequence[Row]") -> str:
+def _text(rows: "Sequence[ZooRow]") -> str:
     """Format the table for a terminal, with the sources and long notes below it."""
     from chainrule.cli.output import table
 

@@ -4,7 +4,7 @@ Pillow, rich and urllib are imported on first use only.
 """
 
 from chainrule.data.augmentation import Augmentation
-from chainrule.data.batches import batch_count, held_back, held_back_count, order
+from chainrule.data.batches import batch_count, order, split_validation, validation_count
 from chainrule.data.catalogue import DatasetInfo, catalogue, clear
 from chainrule.data.dataset import Dataset
 from chainrule.data.digits import as_mnist, load_digit
@@ -26,8 +26,6 @@ __all__ = [
     "batch_count",
     "catalogue",
     "clear",
-    "held_back",
-    "held_back_count",
     "load",
     "load_digit",
     "load_folder",
@@ -35,4 +33,6 @@ __all__ = [
     "load_npz",
     "order",
     "read_idx",
+    "split_validation",
+    "validation_count",
 ]

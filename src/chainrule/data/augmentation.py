@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import OptionError, one_of
-from chainrule.randomness import stream_number, uniform
+from chainrule.errors import OptionError, unknown_name
+from chainrule.randomness import stream_key, uniform
 
-STREAM = stream_number("augment")
-MOST_SHIFT = 1000
+STREAM = stream_key("augment")
+MAX_SHIFT = 1000
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         whole = type(self.shift) is int
-        if not (whole and 0 <= self.shift <= MOST_SHIFT):
-            raise OptionError(f"augmentation shift {self.shift}: expected whole pixels, from 0 to {MOST_SHIFT}")
+        if not (whole and 0 <= self.shift <= MAX_SHIFT):
+            raise OptionError(f"augmentation shift {self.shift}: expected whole pixels, from 0 to {MAX_SHIFT}")
         if not 0 <= self.rotation <= 180:
             raise OptionError(f"augmentation rotation {self.rotation}: expected degrees from 0 to 180")
         if not 0 <= self.scale < 1:
@@ -63,7 +63,7 @@ class Augmentation:
             if part in ("", "none"):
                 continue
             if name not in _NAMES:
-                raise one_of("augmentation", name, _NAMES)
+                raise unknown_name("augmentation", name, _NAMES)
             if name in given:
                 raise OptionError(f"augmentation {text!r} names {name} twice")
             given[name] = _amount(name, amount if equals else None)

@@ -7,7 +7,7 @@ from chainrule.errors import OptionError
 from chainrule.randomness import generator
 
 ENOUGH, FEWEST = 1000, 50  # validation samples: enough for any purpose; the least that are of use
-MOST_HELD = 0.2
+MAX_VALIDATION = 0.2
 
 
 def order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -22,15 +22,15 @@ def batch_count(count: int, batch_size: int) -> int:
     return -(-count // batch_size)
 
 
-def held_back(
+def split_validation(
     count: int, share: float, seed: int, labels: NDArray[np.int64] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Split 0 … count − 1 into indices to keep and to hold back, both in ascending order, chosen by the seed.
 
     labels   (count,) class of each sample, to hold back the share of every class (see `class_quotas`); None: one class
-    Errors   as `held_back_count`
+    Errors   as `validation_count`
     """
-    total = held_back_count(count, share)
+    total = validation_count(count, share)
     mixed = generator(seed, "split").permutation(count).astype(np.int64, copy=False)
     if labels is None:
         return np.sort(mixed[total:]), np.sort(mixed[:total])
@@ -42,7 +42,7 @@ def held_back(
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
-def held_back_count(count: int, share: float) -> int:
+def validation_count(count: int, share: float) -> int:
     """Return the number of samples that `held_back` holds back of `count`, rounded, with at least one on either side.
 
     Errors   OptionError when the share is not between 0 and 1, or there are not two samples
@@ -84,6 +84,6 @@ def validation_share(count: int, share: float) -> float:
     """
     if not share or round(share * count) >= ENOUGH:
         return share
-    if MOST_HELD * count < FEWEST:
+    if MAX_VALIDATION * count < FEWEST:
         return 0.0
-    return min(ENOUGH / count, max(MOST_HELD, share))
+    return min(ENOUGH / count, max(MAX_VALIDATION, share))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chainrule.data.cache import PARTIAL, FileRecord, data_folder, remove
-from chainrule.errors import DataError, one_of
+from chainrule.errors import DataError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def find(name: str) -> DatasetInfo:
     for info in catalogue():
         if info.name == name:
             return info
-    raise one_of("data set", name, [info.name for info in catalogue()])
+    raise unknown_name("data set", name, [info.name for info in catalogue()])
 
 
 def clear(name: str | None = None) -> int:

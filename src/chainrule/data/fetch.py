@@ -65,21 +65,21 @@ def mirror(host: str, path: str) -> Source:
     def bring(wanted: Sequence[FileRecord], work: Path, report: Reporter) -> Brought:
         for record in wanted:
             url, shown = f"https://{host}/{path}/{record.name}.gz", f"{record.name} from {host}"
-            with opened(url) as (stream, size), report.task(shown, size) as advance:
+            with open_https(url) as (stream, size), report.task(shown, size) as advance:
                 packed = io.BufferedReader(_Counted(stream, advance), BLOCK)
                 yield record, blocks_of(cast(IO[bytes], gzip.GzipFile(fileobj=packed)))
 
     return Source(host, bring)
 
 
-def download(url: str, path: Path, most: int, report: Reporter) -> None:
-    """Download an https address to a file; DataError when it is larger than `most` bytes."""
-    with opened(url) as (stream, size), path.open("wb") as out, report.task(path.name, size) as advance:
+def download(url: str, path: Path, max_bytes: int, report: Reporter) -> None:
+    """Download an https address to a file; DataError when it is larger than `max_bytes` bytes."""
+    with open_https(url) as (stream, size), path.open("wb") as out, report.task(path.name, size) as advance:
         found = 0
         for block in blocks_of(stream):
             found += len(block)
-            if found > most:
-                raise DataError(f"{path.name} is larger than the {most} bytes expected")
+            if found > max_bytes:
+                raise DataError(f"{path.name} is larger than the {max_bytes} bytes expected")
             out.write(block)
             advance(len(block))
 
@@ -91,7 +91,7 @@ def blocks_of(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 @contextmanager
-def opened(url: str) -> Generator[tuple[IO[bytes], int | None]]:
+def open_https(url: str) -> Generator[tuple[IO[bytes], int | None]]:
     """Open an https address as (stream, size in bytes or None); a redirect must stay on https."""
     import urllib.request
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.data.dataset import Dataset
-from chainrule.data.folder_layout import ALL, TEST, TRAIN, VALIDATION, Layout, relative, survey
+from chainrule.data.folder_layout import ALL, TEST, TRAIN, VALIDATION, Layout, read_layout, relative
 from chainrule.data.images import image_size, is_grey, open_image, to_array, treatments
 from chainrule.data.inventory import Inventory, LeftOut
 from chainrule.errors import ChainruleError, DataError, FormatError, OptionError
@@ -45,8 +45,8 @@ def load_folder(
     if size is not None and min(size) < 1:
         raise OptionError(f"images cannot be resized to {size}; expected a height and a width of at least 1")
     place = Path(folder)
-    layout = survey(place)
-    reader = _Reader(place, size, channels)
+    layout = read_layout(place)
+    reader = _ImageReader(place, size, channels)
     read = {part: reader.read(files) for part, files in layout.parts.items()}
     reader.check(skip_damaged)
     inventory = _inventory(layout, reader, {part: labels for part, (_, labels) in read.items()})
@@ -69,7 +69,7 @@ def suggested_size(folder: str | Path) -> tuple[int, int] | None:
     Only image headers are decoded. Damaged files are ignored.
     """
     sizes: set[tuple[int, int]] = set()
-    for files in survey(Path(folder)).parts.values():
+    for files in read_layout(Path(folder)).parts.values():
         for path, _ in files:
             try:
                 sizes.add(image_size(path))
@@ -81,7 +81,7 @@ def suggested_size(folder: str | Path) -> tuple[int, int] | None:
     return (LARGEST, LARGEST) if longest >= LARGEST else (longest, longest)
 
 
-class _Reader:
+class _ImageReader:
     """Reader of image files into arrays of one size, which records damaged and converted images."""
 
     def __init__(self, top: Path, size: tuple[int, int] | None, channels: int | None) -> None:
@@ -140,7 +140,7 @@ class _Reader:
         ]
 
 
-def _inventory(layout: Layout, reader: _Reader, labels: dict[str, list[int]]) -> Inventory:
+def _inventory(layout: Layout, reader: _ImageReader, labels: dict[str, list[int]]) -> Inventory:
     """Return the inventory of a folder; DataError when every image of a class is damaged."""
     used: dict[str, dict[str, int]] = {}
     for part, found in labels.items():

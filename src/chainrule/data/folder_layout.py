@@ -41,7 +41,7 @@ class Layout:
     notes: tuple[str, ...] = ()
 
 
-def survey(folder: Path) -> Layout:
+def read_layout(folder: Path) -> Layout:
     """Determine the layout of a folder: FOLDER/CLASS/…, or FOLDER/train/CLASS/… with `val` and `test` beside it.
 
     Every image at any depth below a class folder belongs to that class. Hidden files and system files (`__MACOSX`,
@@ -55,7 +55,7 @@ def survey(folder: Path) -> Layout:
         roots = {ALL: folder}
     else:
         others = [path for path in _folders(folder) if path not in roots.values()]
-        left_out += [_beside(path, folder) for path in others]
+        left_out += [_files_beside(path, folder) for path in others]
         for root in roots.values():
             left_out += [_left_out(path, folder) for path in _visible(root) if not path.is_dir()]
     names = {part: [path.name for path in _folders(root)] for part, root in roots.items()}
@@ -87,7 +87,7 @@ def images_below(folder: Path) -> list[Path]:
     Broken links are included; pipes and other special files are not.
     """
     images = (*SUFFIXES, *TELEPHONE, *OTHER_IMAGES)
-    found = [path for path in _below(folder, frozenset()) if path.suffix.lower() in images]
+    found = [path for path in _files_below(folder, frozenset()) if path.suffix.lower() in images]
     return [path for path in found if path.is_file() or not path.exists()]
 
 
@@ -137,7 +137,9 @@ def _classes(roots: dict[str, Path], names: dict[str, list[str]]) -> tuple[str, 
         _check_same(roots[first], set(names[first]), roots[part], set(names[part]))
     found = names[first]
     if not found:
-        raise DataError(f"{roots[first]}: expected one sub-folder of images a class, found {_what_is_in(roots[first])}")
+        raise DataError(
+            f"{roots[first]}: expected one sub-folder of images a class, found {_describe_contents(roots[first])}"
+        )
     if len(found) == 1 and _holds_images(roots[first] / found[0]):
         inner = [path.name for path in _folders(roots[first] / found[0])]
         hint = f"; are the classes its sub-folders ({', '.join(inner[:3])})? Then name {found[0]}" if inner else ""
@@ -159,32 +161,32 @@ def _of_class(folder: Path, top: Path) -> tuple[list[Path], list[LeftOut]]:
     """Return the sorted image files below a class folder, and the other files there; DataError without any image."""
     images: list[Path] = []
     left_out: list[LeftOut] = []
-    for path in _below(folder, frozenset()):
+    for path in _files_below(folder, frozenset()):
         if path.suffix.lower() in SUFFIXES and path.is_file():
             images.append(path)
         else:
             left_out.append(_left_out(path, top))
     if not images:
-        raise DataError(f"{folder}: expected {FORMATS_TEXT} images, found {_what_is_in(folder)}")
+        raise DataError(f"{folder}: expected {FORMATS_TEXT} images, found {_describe_contents(folder)}")
     return images, left_out
 
 
-def _below(folder: Path, above: frozenset[str]) -> Iterator[Path]:
+def _files_below(folder: Path, above: frozenset[str]) -> Iterator[Path]:
     """Yield every visible file below a folder, sorted; a link to one of its own parent folders counts as a file."""
     above = above | {os.path.realpath(folder)}
     for path in _visible(folder):
         if path.is_dir() and os.path.realpath(path) not in above:
-            yield from _below(path, above)
+            yield from _files_below(path, above)
         else:
             yield path
 
 
 def _holds_images(folder: Path) -> bool:
-    return any(path.suffix.lower() in SUFFIXES for path in _below(folder, frozenset()))
+    return any(path.suffix.lower() in SUFFIXES for path in _files_below(folder, frozenset()))
 
 
-def _beside(folder: Path, top: Path) -> LeftOut:
-    count = sum(path.suffix.lower() in SUFFIXES for path in _below(folder, frozenset()))
+def _files_beside(folder: Path, top: Path) -> LeftOut:
+    count = sum(path.suffix.lower() in SUFFIXES for path in _files_below(folder, frozenset()))
     detail = f"{count:,} {'image' if count == 1 else 'images'}"
     return LeftOut(f"{relative(folder, top)}/", "folder beside train, val and test", detail)
 
@@ -209,12 +211,12 @@ def _left_out(path: Path, top: Path) -> LeftOut:
     return LeftOut(name, "no image")
 
 
-def _what_is_in(folder: Path) -> str:
+def _describe_contents(folder: Path) -> str:
     """Return the first few names in a folder, and advice on images in the formats of telephones."""
     others = [printable(path.name) for path in _visible(folder)]
     if not others:
         return "nothing"
-    telephone = any(path.suffix.lower() in TELEPHONE for path in _below(folder, frozenset()))
+    telephone = any(path.suffix.lower() in TELEPHONE for path in _files_below(folder, frozenset()))
     more = f" and {len(others) - 3} more" if len(others) > 3 else ""
     advice = f"; {CONVERT}" if telephone else ""
     return f"only {', '.join(others[:3])}{more}{advice}"

@@ -19,7 +19,7 @@ from chainrule.errors import FormatError
 from chainrule.reading import reading, refuse_bomb
 
 UNSIGNED_BYTE = 0x08
-MOST_AXES = 4
+MAX_AXES = 4
 GZIP_MAGIC = b"\x1f\x8b"
 BLOCK = 1 << 18
 
@@ -79,8 +79,8 @@ def _read_header(stream: BinaryIO, path: Path, axes: int | None) -> tuple[int, .
         raise FormatError(f"{path}: not an IDX file: expected it to begin with 0000, found {start[:2].hex()}")
     if start[2] != UNSIGNED_BYTE:
         raise FormatError(f"{path}: IDX type 0x{start[2]:02x} is not read here; expected 0x08, unsigned bytes")
-    if not 1 <= start[3] <= MOST_AXES or (axes is not None and start[3] != axes):
-        raise FormatError(f"{path}: its header says {start[3]} axes; expected {axes or f'1 to {MOST_AXES}'}")
+    if not 1 <= start[3] <= MAX_AXES or (axes is not None and start[3] != axes):
+        raise FormatError(f"{path}: its header says {start[3]} axes; expected {axes or f'1 to {MAX_AXES}'}")
     sizes = stream.read(4 * start[3])
     if len(sizes) < 4 * start[3]:
         raise FormatError(
@@ -90,7 +90,7 @@ def _read_header(stream: BinaryIO, path: Path, axes: int | None) -> tuple[int, .
 
 
 def _count(stream: BinaryIO, enough: int) -> int:
-    """Count the bytes of a stream from its beginning, up to one more than `enough`."""
+    """Count the bytes of a stream from its beginning, up to one more than `samples_needed`."""
     stream.seek(0)
     found = 0
     while found <= enough and (block := stream.read(min(BLOCK, enough + 1 - found))):

@@ -21,8 +21,8 @@ CONVERT = "convert to JPEG first, as with: magick mogrify -format jpg FILE"
 SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff")
 LEVELS = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "I")  # and I;16…
 TREATMENTS = "treatments"  # key in `Image.info` for the conversions made on opening
-MOST_PIXELS = 51_000_000  # a 50-megapixel phone camera; decoding needs memory for twice as many, of 4 bytes
-MOST_BYTES = 200_000_000  # largest size of a file
+MAX_PIXELS = 51_000_000  # a 50-megapixel phone camera; decoding needs memory for twice as many, of 4 bytes
+MAX_BYTES = 200_000_000  # largest size of a file
 ORIENTATION = 0x0112  # EXIF tag
 UPRIGHT = {  # EXIF orientation → transposition that turns the image upright
     2: "FLIP_LEFT_RIGHT",
@@ -37,25 +37,25 @@ QUARTER_TURNS = ("TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90")
 STRIP = 1 << 20  # pixels converted at a time
 
 
-def open_image(path: str | Path, most_pixels: int = MOST_PIXELS) -> "Image":
+def open_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> "Image":
     """Open a PNG, JPEG, WebP or TIFF file as a Pillow image, grey (L) or RGB, turned upright by its EXIF data.
 
     Transparent parts are shown on white, 16 bits per channel become 8 (65535 → 255), CMYK becomes RGB; of an animation
     or several pages, the first image is taken.
 
-    Errors   DataError when the file is missing or has more than `most_pixels`; FormatError when it is not an image, is
+    Errors   DataError when the file is missing or has more than `max_pixels`; FormatError when it is not an image, is
              damaged, or does not have 8 or 16 bits per channel
     """
     content = _content(path)
     with decoding(path, "image"):
-        return decode(content, str(path), FORMATS, most_pixels)
+        return decode(content, str(path), FORMATS, max_pixels)
 
 
-def decode(stream: BinaryIO, name: str, formats: tuple[str, ...], most_pixels: int = MOST_PIXELS) -> "Image":
+def decode(stream: BinaryIO, name: str, formats: tuple[str, ...], max_pixels: int = MAX_PIXELS) -> "Image":
     """Decode an image in one of the given formats as `open_image` does; must be called inside `reading.decoding`."""
     from PIL import Image, UnidentifiedImageError
 
-    too_large = f"is too large; expected at most {most_pixels} pixels"
+    too_large = f"is too large; expected at most {max_pixels} pixels"
     try:
         opened = Image.open(stream, formats=formats)
     except UnidentifiedImageError:
@@ -64,7 +64,7 @@ def decode(stream: BinaryIO, name: str, formats: tuple[str, ...], most_pixels: i
     except Image.DecompressionBombError:
         raise DataError(f"{name}: the image {too_large}") from None
     with opened as image:
-        if image.width * image.height > most_pixels:
+        if image.width * image.height > max_pixels:
             raise DataError(f"{name}: {image.width}×{image.height} pixels {too_large}")
         image.load()
         _check_levels(image, name)
@@ -115,9 +115,7 @@ def to_array(image: "Image", channels: int, size: tuple[int, int] | None = None)
     return np.ascontiguousarray(pixels[None] if channels == 1 else pixels.transpose(2, 0, 1))
 
 
-def load_image(
-    path: str | Path, input_shape: tuple[int, int, int], most_pixels: int = MOST_PIXELS
-) -> NDArray[np.uint8]:
+def load_image(path: str | Path, input_shape: tuple[int, int, int], max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Read an image file for a model of `input_shape` (C, H, W): uint8 (C, H, W), 0 … 255.
 
     Errors   as `open_image`; OptionError when the model takes neither 1 nor 3 channels
@@ -125,12 +123,12 @@ def load_image(
     channels, height, width = input_shape
     if channels not in (1, 3):
         raise OptionError(f"{path}: a model of input {text(input_shape)} takes no images; expected 1 or 3 channels")
-    return to_array(open_image(path, most_pixels), channels, (height, width))
+    return to_array(open_image(path, max_pixels), channels, (height, width))
 
 
 def _content(path: str | Path) -> BinaryIO:
     """Read a file into memory, since from the file itself Pillow would read as many bytes as a chunk claims to have."""
-    return io.BytesIO(read_bytes(Path(path), MOST_BYTES))
+    return io.BytesIO(read_bytes(Path(path), MAX_BYTES))
 
 
 def _turn(image: "Image") -> str:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from chainrule.errors import DataError
 
-LEAST_CONTRAST = 12.0  # grey levels, of 255
+MIN_CONTRAST = 12.0  # grey levels, of 255
 STROKE_SHARE = 0.3  # strokes are narrower than this share of the image's longest side
 SPECK_SHARE = 0.08  # share of the largest component's mass: below is dust, above may be the bar of a 5
 CLEARLY_INK = 0.25
@@ -22,25 +22,27 @@ def find_ink(grey: NDArray[np.uint8], name: str = "image") -> NDArray[np.float64
     Errors   DataError when the image is blank
     """
     light = grey.astype(np.float64)
-    if _ground(light) > (light.min() + light.max()) / 2:
+    if _background(light) > (light.min() + light.max()) / 2:
         light = 255.0 - light
     window = max(3, int(STROKE_SHARE * max(light.shape)) | 1)
-    ink = light - _slid(_slid(light, window, np.min), window, np.max)
+    ink = light - _sliding_extreme(_sliding_extreme(light, window, np.min), window, np.max)
     noise = float(np.median(ink))
     floor = noise + 4.0 * float(np.median(np.abs(ink - noise)))
     peak = float(ink.max())
-    if peak - floor < LEAST_CONTRAST:
+    if peak - floor < MIN_CONTRAST:
         raise DataError(f"{name}: no digit found, the image is blank")
     full = float(np.median(ink[ink > (peak + floor) / 2]))
     return _without_specks(((ink - floor) / (full - floor)).clip(0.0, 1.0))
 
 
-def _ground(light: NDArray[np.float64]) -> float:
+def _background(light: NDArray[np.float64]) -> float:
     rim = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
     return float(np.median(rim))
 
 
-def _slid(light: NDArray[np.float64], window: int, pick: Callable[..., NDArray[np.float64]]) -> NDArray[np.float64]:
+def _sliding_extreme(
+    light: NDArray[np.float64], window: int, pick: Callable[..., NDArray[np.float64]]
+) -> NDArray[np.float64]:
     """Return the minimum or maximum (`pick`) in a square window around each pixel."""
     reach = window // 2
     for axis in (0, 1):
@@ -58,7 +60,7 @@ def _without_specks(ink: NDArray[np.float64]) -> NDArray[np.float64]:
     kept = np.zeros(ink.size, np.bool_)
     for piece, mass in zip(pieces, masses, strict=True):
         kept[piece] = mass >= SPECK_SHARE * max(masses)
-    near = _slid(kept.reshape(ink.shape).astype(np.float64), 5, np.max)
+    near = _sliding_extreme(kept.reshape(ink.shape).astype(np.float64), 5, np.max)
     return ink * near
 
 

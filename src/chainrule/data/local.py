@@ -18,7 +18,7 @@ PARTS = (("train",), ("t10k", "test"))
 KINDS = (("images-idx3-ubyte", "images-idx4-ubyte"), ("labels-idx1-ubyte",))
 
 
-def known_in(folder: Path, info: DatasetInfo) -> Files | None:
+def find_known(folder: Path, info: DatasetInfo) -> Files | None:
     """Read the four arrays of a known data set from a folder or its sub-folder of that name; None without any file.
 
     Errors   DataError when only some of the files exist; FormatError when one is not the known file

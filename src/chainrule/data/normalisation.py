@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from chainrule.errors import DataError, FormatError, one_of
+from chainrule.errors import DataError, FormatError, unknown_name
 
 KINDS = ("scale", "standardise", "none")
 PIXELS = ("bytes", "shares", "numbers")
@@ -43,9 +43,9 @@ class Normalisation:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise one_of("normalisation", self.kind, KINDS)
+            raise unknown_name("normalisation", self.kind, KINDS)
         if self.pixels not in PIXELS:
-            raise one_of("pixels of a normalisation", self.pixels, PIXELS)
+            raise unknown_name("pixels of a normalisation", self.pixels, PIXELS)
         if not (math.isfinite(self.gain) and math.isfinite(self.offset)):
             raise DataError(f"normalisation {self.kind!r}: gain {self.gain} and offset {self.offset} must be finite")
 

@@ -18,8 +18,8 @@ from chainrule.reading import refuse_bomb
 
 MAGIC = b"\x93NUMPY"
 LENGTH_BYTES = {(1, 0): 2, (2, 0): 4, (3, 0): 4}  # length field before the header, by version
-MOST_HEADER = 4096  # bytes; a plain array has 128
-MOST_AXES = 8
+MAX_HEADER = 4096  # bytes; a plain array has 128
+MAX_AXES = 8
 LARGEST = 1 << 56  # elements of an array, axes of size 0 counted as 1
 PACKING = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflated"}
 ENCRYPTED = 0x1
@@ -72,14 +72,14 @@ def read_header(stream: IO[bytes], place: str) -> Header:
     if len(start) < 8 or start[:6] != MAGIC or (width := LENGTH_BYTES.get((start[6], start[7]))) is None:
         raise FormatError(f"{place} is damaged: it does not begin as a .npy file of version 1 to 3")
     length = int.from_bytes(stream.read(width), "little")
-    if length > MOST_HEADER:
-        raise FormatError(f"{place}: a header of {length} bytes; expected at most {MOST_HEADER}")
+    if length > MAX_HEADER:
+        raise FormatError(f"{place}: a header of {length} bytes; expected at most {MAX_HEADER}")
     text = stream.read(length)
     if len(text) != length:
         raise FormatError(f"{place} is damaged: its header ends after {len(text)} of {length} bytes")
     entries = _entries(text.decode("latin-1"), place)
     shape = tuple(int(size.strip(" L")) for size in entries["shape"].split(",") if size.strip())
-    if len(shape) > MOST_AXES or math.prod(max(size, 1) for size in shape) > LARGEST:
+    if len(shape) > MAX_AXES or math.prod(max(size, 1) for size in shape) > LARGEST:
         raise FormatError(f"{place}: shape {quoted(shape)} has too many axes or cells")
     return Header(_dtype(entries["descr"], place), shape, entries["fortran_order"] == "True", 8 + width + length)
 

@@ -14,9 +14,9 @@ from chainrule.reading import decoding, reading
 from chainrule.shapes import text
 
 NAMES = ("x", "y", "x_test", "y_test", "classes")
-MOST_COLOURS = 4
-MOST_CLASSES = 1000  # without names; a larger label is probably a mistake
-MOST_LABEL = 2**53
+MAX_COLOURS = 4
+MAX_CLASSES = 1000  # without names; a larger label is probably a mistake
+MAX_LABEL = 2**53
 
 
 def load_npz(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
@@ -56,7 +56,7 @@ def _images(x: NDArray[Any], path: Path, name: str) -> Images:
         x = x[:, None]
     if x.ndim != 4:
         raise DataError(f"{path}: {name} has shape {text(x.shape)}; expected (N, H, W), (N, C, H, W) or (N, H, W, C)")
-    if x.shape[3] <= MOST_COLOURS < x.shape[1]:
+    if x.shape[3] <= MAX_COLOURS < x.shape[1]:
         x = x.transpose(0, 3, 1, 2)
     if x.dtype.kind == "f":
         with np.errstate(over="ignore"):  # values too large for float32 are refused below
@@ -82,7 +82,7 @@ def _labels(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.int64], 
         return y.argmax(1).astype(np.int64), y.shape[1]
     if y.ndim != 1 and y.shape[1:] != (1,):
         raise DataError(f"{path}: {name} has shape {text(y.shape)}; expected (N,), or one-hot (N, K)")
-    if y.size and not -MOST_LABEL < y.min() <= y.max() < MOST_LABEL:
+    if y.size and not -MAX_LABEL < y.min() <= y.max() < MAX_LABEL:
         raise DataError(f"{path}: {name} holds values from {y.min()} to {y.max()}; expected labels 0, 1, 2, …")
     labels = y.reshape(-1).astype(np.int64)
     return labels, int(labels.max(initial=-1)) + 1
@@ -90,8 +90,8 @@ def _labels(y: NDArray[Any], path: Path, name: str) -> tuple[NDArray[np.int64], 
 
 def _class_names(given: NDArray[Any] | None, count: int, path: Path) -> tuple[str, ...]:
     if given is None:
-        if count > MOST_CLASSES:
-            more = f"without an array 'classes', expected at most {MOST_CLASSES}"
+        if count > MAX_CLASSES:
+            more = f"without an array 'classes', expected at most {MAX_CLASSES}"
             raise DataError(f"{path}: y implies {count} classes (0 … {count - 1}); {more}")
         return tuple(str(label) for label in range(count))
     if given.ndim != 1:

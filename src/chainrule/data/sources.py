@@ -12,7 +12,7 @@ from chainrule.data.cache import FileRecord, read_verified
 from chainrule.data.catalogue import CIFAR10, FASHION_MNIST, MNIST, DatasetInfo, catalogue
 from chainrule.data.dataset import Dataset
 from chainrule.data.fetch import Source, fetch, mirror
-from chainrule.data.local import dataset, is_idx_folder, known_in, load_idx_folder
+from chainrule.data.local import dataset, find_known, is_idx_folder, load_idx_folder
 from chainrule.data.packages import installed, wheel
 from chainrule.data.progress import reporter
 from chainrule.errors import DataError, FormatError
@@ -69,7 +69,7 @@ def load_known(
     tried: list[str] = []
     given = folder if folder is not None else os.environ.get("CHAINRULE_DATA")
     if given:
-        files = known_in(expanded(given), info)
+        files = find_known(expanded(given), info)
         if files is not None:
             return _datasets(info, files, str(given))
         tried.append(f"folder {given}: no {info.files[0].name}")

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from chainrule.errors import OptionError, one_line, one_of, quoted
+from chainrule.errors import OptionError, one_line, quoted, unknown_name
 from chainrule.plan import Plan
 
 Array = NDArray[Any]
@@ -26,7 +26,7 @@ THREADS_VARIABLE = "CHAINRULE_THREADS"
 MOST_THREADS = 1024
 
 
-class Pass(Protocol):
+class CompiledPlan(Protocol):
     """A plan made ready to run over given buffers of parameters and running statistics."""
 
     def forward(self, x: Array) -> Array:
@@ -48,7 +48,7 @@ class Pass(Protocol):
         """Change the parameters by an optimizer's operation, with the gradient of `backward` times `scale`."""
         ...
 
-    def close(self) -> None:
+    def commit_statistics(self) -> None:
         """Write the running statistics of the last batch."""
         ...
 
@@ -72,7 +72,7 @@ class Engine(Protocol):
         """Return the engine's name, one of `NAMES`."""
         ...
 
-    def limited(self, threads: int) -> int:
+    def thread_limit(self, threads: int) -> int:
         """Return how many of so many threads it really uses."""
         ...
 
@@ -90,7 +90,9 @@ class Engine(Protocol):
         """Return file and function that compute each tensor, by its storage, where they are not the operation's own."""
         ...
 
-    def compile(self, plan: Plan, layout: "Mapping[str, tuple[int, int]]", buffers: "Buffers", threads: int) -> Pass:
+    def compile(
+        self, plan: Plan, layout: "Mapping[str, tuple[int, int]]", buffers: "Buffers", threads: int
+    ) -> CompiledPlan:
         """Return the plan made ready to run over buffers: as one program, or operation by operation.
 
         layout  name of a parameter or running statistic → its first and last index in its flat buffer
@@ -115,9 +117,9 @@ def find(name: str | None = None, *, required: bool = True) -> Engine:
     """
     wanted = name or os.environ.get(ENGINE_VARIABLE) or DEFAULT
     if wanted not in NAMES:
-        error = one_of("engine", wanted, NAMES)
+        error = unknown_name("engine", wanted, NAMES)
         raise error if name else OptionError(f"{ENGINE_VARIABLE}: {error}")
-    engine = _made(wanted)
+    engine = _load(wanted)
     if not isinstance(engine, str):
         return engine
     if name and required:
@@ -137,7 +139,7 @@ def stand_in(why: str) -> Engine:
 
 
 @cache
-def _made(name: str) -> "Engine | str":
+def _load(name: str) -> "Engine | str":
     """Return the engine of that name, or the reason why it cannot be used."""
     if name != "numba":
         from chainrule.engines.modules import ModuleEngine

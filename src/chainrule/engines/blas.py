@@ -15,7 +15,7 @@ _taken = ThreadLock()
 
 
 @contextmanager
-def limited(threads: int | None) -> Generator[None]:
+def limit_threads(threads: int | None) -> Generator[None]:
     """Run matrix products on so many threads meanwhile; None: on as many as they use anyway.
 
     Of passes that overlap the first decides: each putting back what it found would leave the number of another.

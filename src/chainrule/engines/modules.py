@@ -4,8 +4,8 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from chainrule.engines import Array, Buffers, Pass
-from chainrule.errors import one_of
+from chainrule.engines import Array, Buffers, CompiledPlan
+from chainrule.errors import unknown_name
 from chainrule.interpreter import Interpreter
 from chainrule.plan import Plan
 
@@ -19,14 +19,14 @@ class ModuleEngine:
             "chainrule.reference" if name == "reference" else f"chainrule.engines.{name}"
         )
 
-    def limited(self, threads: int) -> int:
+    def thread_limit(self, threads: int) -> int:
         """Return all of them: NumPy's matrix products are told how many to use (`blas`)."""
         return threads
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
         """Call the function of that name."""
         if not hasattr(self._module, name):
-            raise one_of(f"operation of the {self.name} engine", name, self._module.__all__)
+            raise unknown_name(f"operation of the {self.name} engine", name, self._module.__all__)
         results: Array | tuple[Array, ...] = getattr(self._module, name)(*arrays, **attributes)
         return results if isinstance(results, tuple) else (results,)
 
@@ -41,6 +41,8 @@ class ModuleEngine:
         """Return none: each operation is computed by the function of its name."""
         return {}
 
-    def compile(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> Pass:
+    def compile(
+        self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int
+    ) -> CompiledPlan:
         """Return the plan to be walked operation by operation."""
         return Interpreter(self, plan, layout, buffers, threads)

@@ -1,7 +1,7 @@
 """Traces of one training step: every value of forward, backward and update, and its explanation."""
 
 from chainrule.explain.record import Explanation
-from chainrule.explain.stepping import Training
+from chainrule.explain.stepping import NextStep
 from chainrule.explain.trace import Trace
 
-__all__ = ["Explanation", "Trace", "Training"]
+__all__ = ["Explanation", "NextStep", "Trace"]

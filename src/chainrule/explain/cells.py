@@ -20,7 +20,7 @@ UPDATE = ".update"
 
 
 @dataclass(frozen=True)
-class Entry:
+class TensorEntry:
     """A tensor of a trace: shape without the sample axis, kind, and whether each sample has its own."""
 
     name: str
@@ -37,11 +37,11 @@ class Cell:
     index: Index
 
     def __str__(self) -> str:
-        return named(self.tensor, self.index)
+        return cell_name(self.tensor, self.index)
 
 
 @dataclass
-class Catalogue:
+class TensorCatalogue:
     """All tensors of a trace, in the order in which they are computed.
 
     aliases  name → the tensors it also stands for, each with the shape in which they are seen (without samples)
@@ -51,16 +51,16 @@ class Catalogue:
 
     samples: int
     layers: tuple[str, ...]
-    entries: dict[str, Entry] = field(default_factory=dict[str, Entry])
+    entries: dict[str, TensorEntry] = field(default_factory=dict[str, TensorEntry])
     aliases: dict[str, list[tuple[str, Shape]]] = field(default_factory=dict[str, list[tuple[str, Shape]]])
     writers: dict[str, tuple[Operation, int, str]] = field(default_factory=dict[str, tuple[Operation, int, str]])
     inputs: dict[str, str] = field(default_factory=dict[str, str])
 
     def add(self, name: str, shape: Shape, kind: str, *, per_sample: bool) -> None:
         """Add a tensor, unless it is known."""
-        self.entries.setdefault(name, Entry(name, shape, kind, per_sample))
+        self.entries.setdefault(name, TensorEntry(name, shape, kind, per_sample))
 
-    def also(self, name: str, target: str, shape: Shape) -> None:
+    def alias(self, name: str, target: str, shape: Shape) -> None:
         """Add an alias of a tensor, in the same or in another shape; do nothing if there is no such tensor."""
         if target in self.entries:
             self.aliases.setdefault(name, []).append((target, shape))
@@ -76,8 +76,8 @@ class Catalogue:
         entry = self.entries[tensor.storage]
         own = at[1:] if entry.per_sample else at
         if tensor.shape != entry.shape:
-            own = unravelled(ravelled(own, tensor.shape), entry.shape)
-        return named(entry.name, (at[0], *own) if entry.per_sample and self.samples > 1 else own)
+            own = cell_index(flat_index(own, tensor.shape), entry.shape)
+        return cell_name(entry.name, (at[0], *own) if entry.per_sample and self.samples > 1 else own)
 
     def read(self, cell: str) -> Cell:
         """Parse a cell's name, conv2.dw[3,1,0,2] or an alias; OptionError when there is no such cell."""
@@ -92,18 +92,18 @@ class Catalogue:
 
     def find(self, name: str, index: Index) -> Cell:
         """Return the cell with that name, canonical or not, and index."""
-        seen = self.seen(name, len(index))
+        seen = self.candidates(name, len(index))
         target, shape = next((one for one in seen if len(one[1]) == len(index)), seen[0])
-        called = named(name, index) if index else f"{name}[]"
+        called = cell_name(name, index) if index else f"{name}[]"
         if len(shape) != len(index):
             size = text(shape) or "a single number"
             raise OptionError(f"{called}: expected {_indices(len(shape))} ({name} is {size}), found {len(index)}")
         for axis, (here, size) in enumerate(zip(index, shape, strict=True)):
             if not 0 <= here < size:
                 raise OptionError(f"{called}: expected index {axis} from 0 to {size - 1} ({name} is {text(shape)})")
-        return Cell(target, unravelled(ravelled(index, shape), self.full_shape(target)))
+        return Cell(target, cell_index(flat_index(index, shape), self.full_shape(target)))
 
-    def seen(self, name: str, axes: int | None = None) -> list[tuple[str, Shape]]:
+    def candidates(self, name: str, axes: int | None = None) -> list[tuple[str, Shape]]:
         """Return the tensors that a name may refer to, with the shapes of their indices, the likeliest first."""
         known = [(name, self.full_shape(name))] if name in self.entries else []
         known += [(target, self.full_shape(target, shape)) for target, shape in self.aliases.get(name, [])]
@@ -137,7 +137,7 @@ class Catalogue:
         return OptionError(f"there is no tensor {name!r} in this trace{hint} (layers: {layers}; besides: x, t, dx)")
 
 
-def ravelled(index: Index, shape: Shape) -> int:
+def flat_index(index: Index, shape: Shape) -> int:
     """Return the row-major position of an index."""
     place = 0
     for here, size in zip(index, shape, strict=True):
@@ -145,7 +145,7 @@ def ravelled(index: Index, shape: Shape) -> int:
     return place
 
 
-def unravelled(place: int, shape: Shape) -> Index:
+def cell_index(place: int, shape: Shape) -> Index:
     """Return the index at a row-major position."""
     index: list[int] = []
     for size in reversed(shape):
@@ -154,7 +154,7 @@ def unravelled(place: int, shape: Shape) -> Index:
     return tuple(reversed(index))
 
 
-def named(name: str, index: Index) -> str:
+def cell_name(name: str, index: Index) -> str:
     """Return a cell's name: conv2.dw[3,1,0,2], or loss.y for a tensor without axes."""
     return f"{name}[{','.join(map(str, index))}]" if index else name
 

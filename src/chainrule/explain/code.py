@@ -13,7 +13,7 @@ SOURCE = Path(chainrule.__file__).parent
 
 
 @dataclass(frozen=True)
-class Place:
+class CodeLocation:
     """A function: its file below chainrule/, its name, the line where it begins."""
 
     file: str
@@ -22,7 +22,7 @@ class Place:
 
 
 @cache
-def places(operation: str, kernel: tuple[str, str] | None = None) -> tuple[Place, ...]:
+def locations(operation: str, kernel: tuple[str, str] | None = None) -> tuple[CodeLocation, ...]:
     """Return the function of the reference, then those of the engines; none for an unknown operation.
 
     kernel   file and function by which the compiled engine computes it (`Engine.kernels`), if not those of its name
@@ -30,10 +30,10 @@ def places(operation: str, kernel: tuple[str, str] | None = None) -> tuple[Place
     own = (family_of(operation), operation)
     chosen = [*((floor, *own) for floor in FLOORS[:-1]), (FLOORS[-1], *(kernel or own))]
     found = [(f"{floor}/{file}.py", name, _lines(floor, file).get(name)) for floor, file, name in chosen]
-    return tuple(Place(file, name, line) for file, name, line in found if line is not None)
+    return tuple(CodeLocation(file, name, line) for file, name, line in found if line is not None)
 
 
-def located(found: Sequence[Place]) -> list[str]:
+def located(found: Sequence[CodeLocation]) -> list[str]:
     """Return file and line of every function, with its name where that is another than before."""
     lines, before = list[str](), ""
     for place in found:

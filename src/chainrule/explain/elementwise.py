@@ -5,75 +5,79 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule import operations
+from chainrule.explain.cell_context import CellContext
 from chainrule.explain.formulas import chain, evaluate, in_letters, in_numbers
 from chainrule.explain.notation import letters
-from chainrule.explain.numbers import bracketed, shown
-from chainrule.explain.record import Curve, Factor, Made, Step, Term
-from chainrule.explain.site import Site
+from chainrule.explain.numbers import bracketed, format_number
+from chainrule.explain.record import CalculationStep, Curve, Derivation, Factor, Term
 from chainrule.reference import activations as reference
 
 
-def value(site: Site) -> Made:
+def value(ctx: CellContext) -> Derivation:
     """Explain y = f(x), entry by entry."""
-    name, (n, *own) = site.operation.name, site.index
+    name, (n, *own) = ctx.operation.name, ctx.index
     entry = operations.entries()[name]
-    x = site.factor(0, site.index)
-    attributes = site.operation.attributes
+    x = ctx.factor(0, ctx.index)
+    attributes = ctx.operation.attributes
     known = {**attributes, "x": x.value}
     steps = chain(entry["value"], known, {}, {})
     last = entry["value"][-1]
-    y, read = site.result, site.called(0)
+    y, read = ctx.result, ctx.symbol_of(0)
     names = letters(len(own))
-    symbols = f"{site.bracket(y, *names)} = {in_letters(last, {'x': site.bracket(read, *names)})}"
-    own_names = {step.name: step.name for step in steps} | {"x": site.bracket(read, *own, sample=n)}
-    here = f"{site.bracket(y, *own, sample=n)} = {in_numbers(last, known, own_names)}"
+    symbols = f"{ctx.bracket(y, *names)} = {in_letters(last, {'x': ctx.bracket(read, *names)})}"
+    own_names = {step.name: step.name for step in steps} | {"x": ctx.bracket(read, *own, sample=n)}
+    here = f"{ctx.bracket(y, *own, sample=n)} = {in_numbers(last, known, own_names)}"
     facts = {fact: bool(evaluate(when["tree"], known)) for fact, when in entry.get("facts", {}).items()}
-    words = site.say(x=shown(x.value), **facts, **{letter: shown(number) for letter, number in attributes.items()})
-    steps[-1] = replace(steps[-1], value=site.value)
-    return Made(words, symbols, here, curve=_curve(site, name, x.value), steps=tuple(steps), sources=(x.cell or "",))
+    words = ctx.sentences(
+        x=format_number(x.value), **facts, **{letter: format_number(number) for letter, number in attributes.items()}
+    )
+    steps[-1] = replace(steps[-1], value=ctx.value)
+    return Derivation(
+        words, symbols, here, curve=_curve(ctx, name, x.value), steps=tuple(steps), sources=(x.cell or "",)
+    )
 
 
-def gradient(site: Site) -> Made:
+def gradient(ctx: CellContext) -> Derivation:
     """Explain dx = dy · f′(x), entry by entry."""
-    name, (n, *own) = site.operation.name.removesuffix("_dx"), site.index
+    name, (n, *own) = ctx.operation.name.removesuffix("_dx"), ctx.index
     entry = operations.entries()[name]
-    dy, kept = site.factor(0, site.index), site.factor(1, site.index)
-    slope = _slope(site, name, kept.value)
-    steps = chain(entry["slope"], {**site.operation.attributes, entry["keeps"]: kept.value}, {}, {})
+    dy, kept = ctx.factor(0, ctx.index), ctx.factor(1, ctx.index)
+    slope = _slope(ctx, name, kept.value)
+    steps = chain(entry["slope"], {**ctx.operation.attributes, entry["keeps"]: kept.value}, {}, {})
     steps[-1] = replace(steps[-1], value=slope)
-    dx, read = site.result, site.called(0)
-    steps.append(Step(dx, f"{read} · f′(x)", f"{bracketed(dy.value)} · {bracketed(slope)}", site.value))
+    dx, read = ctx.result, ctx.symbol_of(0)
+    steps.append(CalculationStep(dx, f"{read} · f′(x)", f"{bracketed(dy.value)} · {bracketed(slope)}", ctx.value))
     symbols, here = (
-        f"{site.bracket(dx, *index, sample=sample)} = {site.bracket(read, *index, sample=sample)} · "
-        f"f′({site.bracket('x', *index, sample=sample)})"
+        f"{ctx.bracket(dx, *index, sample=sample)} = {ctx.bracket(read, *index, sample=sample)} · "
+        f"f′({ctx.bracket('x', *index, sample=sample)})"
         for index, sample in ((letters(len(own)), "n"), (own, n))
     )
-    x = _before(site)
-    words = site.say(
+    x = _before(ctx)
+    words = ctx.sentences(
         "activation_dx",
         called=entry.get("called", name),
-        x=shown(x),
-        slope=shown(slope),
+        x=format_number(x),
+        slope=format_number(slope),
         passes=slope == 1,
         stops=slope == 0,
     )
     terms = (Term.of(dy, Factor("f′(x)", None, slope)),)
-    return Made(
-        words, symbols, here, terms, curve=_curve(site, name, x), steps=tuple(steps), sources=(kept.cell or "",)
+    return Derivation(
+        words, symbols, here, terms, curve=_curve(ctx, name, x), steps=tuple(steps), sources=(kept.cell or "",)
     )
 
 
-def _slope(site: Site, name: str, kept: float) -> float:
+def _slope(ctx: CellContext, name: str, kept: float) -> float:
     """Return f′ by the reference's own gradient, for a dy of 1."""
-    return float(getattr(reference, f"{name}_dx")(np.ones(1), np.array([kept]), **site.operation.attributes)[0])
+    return float(getattr(reference, f"{name}_dx")(np.ones(1), np.array([kept]), **ctx.operation.attributes)[0])
 
 
-def _curve(site: Site, name: str, x: float) -> Curve:
-    y = float(getattr(reference, name)(np.array([x]), **site.operation.attributes)[0])
-    return Curve(name, x, y, _slope(site, name, y if operations.entries()[name]["keeps"] == "y" else x))
+def _curve(ctx: CellContext, name: str, x: float) -> Curve:
+    y = float(getattr(reference, name)(np.array([x]), **ctx.operation.attributes)[0])
+    return Curve(name, x, y, _slope(ctx, name, y if operations.entries()[name]["keeps"] == "y" else x))
 
 
-def _before(site: Site) -> float:
+def _before(ctx: CellContext) -> float:
     """Return x of an activation whose gradient reads y: what the layer read."""
-    source = site.catalogue.inputs[site.layer]
-    return float(site.arrays[source].reshape(site.samples, -1)[site.sample].reshape(site.shape)[site.own])
+    source = ctx.catalogue.inputs[ctx.layer]
+    return float(ctx.arrays[source].reshape(ctx.samples, -1)[ctx.sample].reshape(ctx.shape)[ctx.own_index])

@@ -11,9 +11,9 @@ from itertools import product
 from typing import Any, cast
 
 from chainrule import operations
-from chainrule.explain.notation import Index, at, barred, minus, over, plus, summed, times
-from chainrule.explain.record import Factor, Made, Term
-from chainrule.explain.site import Site
+from chainrule.explain.cell_context import CellContext
+from chainrule.explain.notation import Index, at, minus, over, plus, sum_over, times, with_bar
+from chainrule.explain.record import Derivation, Factor, Term
 from chainrule.explain.window import Window
 
 OPERATORS = {"+": plus, "−": minus, "·": times, "/": over}
@@ -21,16 +21,16 @@ Parsed = Mapping[str, Any]
 Values = Mapping[str, Index]
 
 
-def explain(site: Site) -> Made:
+def explain(ctx: CellContext) -> Derivation:
     """Return how a number came about that is a sum of products."""
-    return _Equation(site).made()
+    return _Equation(ctx).derive()
 
 
 @dataclass(frozen=True)
 class _Equation:
     """The equation of an operation, at one entry of its result."""
 
-    site: Site
+    site: CellContext
 
     @cached_property
     def entry(self) -> Mapping[str, Any]:
@@ -42,31 +42,31 @@ class _Equation:
         return Window.of(self.site) if "stride" in self.site.arguments else None
 
     @cached_property
-    def own(self) -> dict[str, int]:
+    def own_indices(self) -> dict[str, int]:
         """Letters of the result with their values here; n is the sample."""
         letters = [letter for letter in self.entry["parsed"]["result"]["index"] if letter != "n"]
-        own = dict(zip(letters, self.site.own, strict=False))
+        own = dict(zip(letters, self.site.own_index, strict=False))
         return {"n": self.site.sample, **own} if self.site.operation.writes[self.site.place].per_sample else own
 
     @cached_property
     def group(self) -> int:
         """Group that the entry belongs to."""
-        letter = "o" if "o" in self.own else "c"
-        return self.window.group(letter, self.own[letter]) if self.window else 0
+        letter = "o" if "o" in self.own_indices else "c"
+        return self.window.group(letter, self.own_indices[letter]) if self.window else 0
 
     @cached_property
     def parts(self) -> list[Parsed]:
         """Summands whose tensors are all read: a bias may be missing."""
         return [part for part in self.entry["parsed"]["parts"] if all(map(self._is_read, part["factors"]))]
 
-    def made(self) -> Made:
+    def derive(self) -> Derivation:
         none: list[dict[str, Index]] = [{}, {}]
         letters = self.window.letters() if self.window else none
         numbers = self.window.numbers(self.group) if self.window else none
         symbols = self._written([{**axis, "n": "n"} for axis in letters], {})
-        here = self._written([{**axis, **self.own} for axis in numbers], self.own)
+        here = self._written([{**axis, **self.own_indices} for axis in numbers], self.own_indices)
         terms = tuple(term for part in self.parts for term in self._terms(part, numbers))
-        return Made(operations.fill(self.entry["words"], self._facts()), symbols, here, terms)
+        return Derivation(operations.fill(self.entry["words"], self._facts()), symbols, here, terms)
 
     # ------------------------------------------------------------------ what is read
 
@@ -84,7 +84,7 @@ class _Equation:
     def _letters(self, part: Parsed) -> list[str]:
         """Return the letters that a part sums over: those that its tensors have, and the result has not."""
         found = {letter for factor in part["factors"] for index in self._indices(factor) for letter in _in(index)}
-        return [letter for letter in part["over"] if letter in found and letter not in self.own]
+        return [letter for letter in part["over"] if letter in found and letter not in self.own_indices]
 
     def _range(self, part: Parsed, letter: str) -> range:
         """Return the range of a letter: the axis that it alone, or its tap, is the index of."""
@@ -101,7 +101,9 @@ class _Equation:
     def _terms(self, part: Parsed, constants: list[dict[str, Index]]) -> Iterator[Term]:
         letters = self._letters(part)
         for values in product(*(self._range(part, letter) for letter in letters)):
-            known = [{"n": 0, **axis, **self.own, **dict(zip(letters, values, strict=True))} for axis in constants]
+            known = [
+                {"n": 0, **axis, **self.own_indices, **dict(zip(letters, values, strict=True))} for axis in constants
+            ]
             yield Term.of(*(self._factor(factor, known) for factor in part["factors"]))
 
     def _factor(self, factor: Parsed, known: list[dict[str, Index]]) -> Factor:
@@ -112,31 +114,31 @@ class _Equation:
         for axis, index in enumerate(self._indices(factor)):
             value = _evaluated(index, known[_plane(axis, len(shape))])
             if not isinstance(value, int):
-                return Factor(self.site.called(read), None, 0.0, "stride")
+                return Factor(self.site.symbol_of(read), None, 0.0, "stride")
             found.append(value)
         if factor["name"] == self.entry.get("framed") and self.window:
             found[-2:] = [cell - before for cell, before in zip(found[-2:], self.window.before, strict=True)]
         if factor["bar"] and not all(0 <= cell < size for cell, size in zip(found, shape, strict=True)):
-            return Factor(self.site.called(read), None, 0.0, "padding")
+            return Factor(self.site.symbol_of(read), None, 0.0, "padding")
         return self.site.factor(read, tuple(found))
 
     # ------------------------------------------------------------------ writing
 
     def _written(self, known: list[dict[str, Index]], own: Mapping[str, int]) -> str:
         result = self.entry["parsed"]["result"]
-        index = [letter for letter in result["index"] if letter in self.own]
+        index = [letter for letter in result["index"] if letter in self.own_indices]
         left = self._reference(self.site.result, index, known)
         right: list[str] = []
         for part in self.parts:
             letters = [letter for letter in self._letters(part) if letter != "n" or self.site.samples > 1]
             factors = [self._reference(self._name(factor), self._indices(factor), known) for factor in part["factors"]]
-            right.append(summed(letters) + " · ".join(factors))
+            right.append(sum_over(letters) + " · ".join(factors))
         return f"{left} = {' + '.join(right)}"
 
     def _name(self, factor: Parsed) -> str:
-        name = self.site.called(self._read(factor))
+        name = self.site.symbol_of(self._read(factor))
         extended = factor["name"] == self.entry.get("extended")
-        return barred(name) if factor["bar"] and (extended or (self.window and self.window.padded)) else name
+        return with_bar(name) if factor["bar"] and (extended or (self.window and self.window.padded)) else name
 
     def _reference(self, name: str, indices: list[Any], known: list[dict[str, Index]]) -> str:
         """Return a tensor with its indices; without that of the sample where there is only one."""
@@ -147,22 +149,22 @@ class _Equation:
 
     def _facts(self) -> dict[str, Any]:
         """Return what the sentences may name."""
-        site = self.site
+        ctx = self.site
         reads = self.entry["reads"]
         bias = reads.index("b") if "b" in reads else None
-        has_bias = bias is not None and site.reads(bias)
-        own_axes = len(site.shape)
-        untied = has_bias and bias is not None and site.array(bias).ndim == own_axes
+        has_bias = bias is not None and ctx.reads(bias)
+        own_axes = len(ctx.shape)
+        untied = has_bias and bias is not None and ctx.array(bias).ndim == own_axes
         facts: dict[str, Any] = {
-            "layer": site.layer,
-            "x": site.called(0),
-            "batch": site.samples > 1,
+            "layer": ctx.layer,
+            "x": ctx.symbol_of(0),
+            "batch": ctx.samples > 1,
             "bias": has_bias,
             "untied": untied,
             "tied": not untied,
-            "transposed": (site.called(0) == "x") == site.operation.name.endswith("_dx"),
+            "transposed": (ctx.symbol_of(0) == "x") == ctx.operation.name.endswith("_dx"),
             "everywhere": any(self._letters(part) not in ([], ["n"]) for part in self.parts),
-            **self.own,
+            **self.own_indices,
         }
         return {**facts, **(self.window.facts() if self.window else {})}
 

@@ -9,8 +9,8 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule import operations
-from chainrule.explain.numbers import bracketed, shown
-from chainrule.explain.record import Step
+from chainrule.explain.numbers import bracketed, format_number
+from chainrule.explain.record import CalculationStep
 
 Formula = Mapping[str, Any]
 Values = dict[str, float]
@@ -77,13 +77,15 @@ def in_numbers(formula: Formula, known: Mapping[str, float], names: Mapping[str,
     """Return the right-hand side of the case that holds, with numbers for its letters but for those in ``names``."""
     expression = chosen(formula, known)
     if names is None and expression["parts"][::2] == ["", ""]:
-        return shown(known[expression["parts"][1]])
+        return format_number(known[expression["parts"][1]])
     return _joined(expression, lambda letter: (names or {}).get(letter) or bracketed(known[letter]))
 
 
-def chain(formulas: Iterable[Formula], known: Values, facts: Mapping[str, Any], names: dict[str, str]) -> list[Step]:
+def chain(
+    formulas: Iterable[Formula], known: Values, facts: Mapping[str, Any], names: dict[str, str]
+) -> list[CalculationStep]:
     """Return the steps that hold, one after the other; their values are added to ``known``, aliases to ``names``."""
-    steps: list[Step] = []
+    steps: list[CalculationStep] = []
     for formula in (each for each in formulas if operations.holds(each, facts)):
         aliases: Mapping[str, str] = formula.get("alias", {})
         for letter, other in aliases.items():
@@ -91,7 +93,9 @@ def chain(formulas: Iterable[Formula], known: Values, facts: Mapping[str, Any], 
         if "cases" in formula:
             name: str = formula["name"]
             value = result(formula, known)
-            steps.append(Step(names.get(name, name), in_letters(formula, names), in_numbers(formula, known), value))
+            steps.append(
+                CalculationStep(names.get(name, name), in_letters(formula, names), in_numbers(formula, known), value)
+            )
             known[name] = value
     return steps
 

@@ -8,16 +8,16 @@ import numpy as np
 
 from chainrule.engines import Array
 from chainrule.explain.code import located
-from chainrule.explain.numbers import shown
+from chainrule.explain.numbers import format_number
 from chainrule.explain.terms import fold
-from chainrule.pictures import maps, notebook
+from chainrule.figures import maps, notebook
 from chainrule.shapes import text as size_text
 
 if TYPE_CHECKING:
     from chainrule.explain.record import Explanation, Term
     from chainrule.explain.trace import Trace
 
-MOST_TERMS = 12
+MAX_TERMS = 12
 MAP = "width:88px;image-rendering:pixelated;display:block;margin:2px auto;border:1px solid rgba(128,128,128,0.35);"
 CELL = "padding:4px 8px;text-align:center;vertical-align:bottom;border:0;background:transparent;color:inherit;"
 TABLE = "border-collapse:collapse;border:0;font-size:13px;color:inherit;"
@@ -27,11 +27,13 @@ CODE = "background:transparent;color:inherit;white-space:pre-wrap;"
 
 def explanation(record: "Explanation") -> str:
     """Return title, sentences, equations, the largest terms or the steps, and where it is computed."""
-    made = record.made
+    made = record.derived
     head = f"<b>{escape(record.cell)} = {escape(record.shown)}</b><br>{escape(record.title)}"
     parts = [f"<p>{head}</p>", f'<p style="max-width:46em">{escape(made.words)}</p>']
     equations = [
-        f'<code style="{CODE}">{escape(each)}</code>' for each in dict.fromkeys((made.symbols, made.here)) if each
+        f'<code style="{CODE}">{escape(each)}</code>'
+        for each in dict.fromkeys((made.symbols, made.instantiated))
+        if each
     ]
     parts += [f"<p>{'<br>'.join(equations)}</p>"] if equations else []
     parts += [*_terms(record), *_pick(record), *_steps(record), *_jacobian(record)]
@@ -65,7 +67,7 @@ def _caption(record: "Trace") -> str:
     loss = float(np.mean(record["loss.y"]))
     samples = "one sample" if record.samples == 1 else f"{record.samples} samples (maps: the first)"
     return (
-        f"{samples}; loss {shown(loss)}. Blue is below 0, orange above, each map on its own scale. "
+        f"{samples}; loss {format_number(loss)}. Blue is below 0, orange above, each map on its own scale. "
         'trace.explain("NAME[i,j,…]") says how a number was made.'
     )
 
@@ -80,7 +82,7 @@ def _gradient_of(name: str) -> str:
 
 
 def _map(name: str, values: Array) -> str:
-    low, high = (shown(float(bound)) for bound in (values.min(), values.max()))
+    low, high = (format_number(float(bound)) for bound in (values.min(), values.max()))
     what = f"{name}, {size_text(values.shape) or 'a number'}, from {low} to {high}"
     data = b64encode(maps.png(values)).decode()
     return f'<img src="data:image/png;base64,{data}" alt="{escape(what)}" title="{escape(what)}" style="{MAP}">'
@@ -90,17 +92,17 @@ def _map(name: str, values: Array) -> str:
 
 
 def _terms(record: "Explanation") -> list[str]:
-    made = record.made
+    made = record.derived
     if not made.terms:
         return []
-    folded = fold(made.terms, MOST_TERMS)
-    rows = [[_product(term), shown(term.value)] for term in folded.largest]
+    folded = fold(made.terms, MAX_TERMS)
+    rows = [[_product(term), format_number(term.value)] for term in folded.largest]
     if folded.others:
         zeros = f" ({folded.zeros} of them 0)" if folded.zeros else ""
         what = "more, all 0" if folded.zeros == folded.others else f"smaller{zeros}, together"
-        rows.append([f"… and {folded.others} {what}", shown(folded.rest)])
+        rows.append([f"… and {folded.others} {what}", format_number(folded.rest)])
     if len(made.terms) > 1 or made.scale:
-        rows.append(["sum", shown(folded.sum)])
+        rows.append(["sum", format_number(folded.sum)])
     if made.scale:
         rows.append([f"· {made.scale.symbols}", record.shown])
     return [notebook.table(["term", "value"], rows)]
@@ -110,31 +112,34 @@ def _product(term: "Term") -> str:
     """Return the factors of a term: conv2.dy[3,0,0] (0.0123) · relu1.y[1,0,2] (0.5)."""
     if len(term.factors) == 1:
         return term.factors[0].cell or term.factors[0].name
-    return " · ".join(f"{factor.cell or factor.why or factor.name} ({shown(factor.value)})" for factor in term.factors)
+    return " · ".join(
+        f"{factor.cell or factor.why or factor.name} ({format_number(factor.value)})" for factor in term.factors
+    )
 
 
 def _pick(record: "Explanation") -> list[str]:
-    pick = record.made.pick
+    pick = record.derived.pick
     if pick is None:
         return []
     rows = [
-        [candidate.cell, shown(candidate.value), "wins" if place == pick.winner else ""]
+        [candidate.cell, format_number(candidate.value), "wins" if place == pick.winner else ""]
         for place, candidate in enumerate(pick.candidates)
     ]
     return [notebook.table(["cell", "value", ""], rows)]
 
 
 def _steps(record: "Explanation") -> list[str]:
-    rows = [[step.name, step.symbols, step.numbers, shown(step.value)] for step in record.made.steps or ()]
+    rows = [[step.name, step.symbols, step.numbers, format_number(step.value)] for step in record.derived.steps or ()]
     return [notebook.table(["", "in symbols", "with numbers", "value"], rows)] if rows else []
 
 
 def _jacobian(record: "Explanation") -> list[str]:
-    jacobian = record.made.jacobian
+    jacobian = record.derived.jacobian
     if jacobian is None:
         return []
     rows = [
-        [str(row.k), *(shown(number) for number in (row.p, row.t, row.dp, row.j, row.product))] for row in jacobian.rows
+        [str(row.k), *(format_number(number) for number in (row.p, row.t, row.dp, row.j, row.product))]
+        for row in jacobian.rows
     ]
-    rows.append(["sum", "", "", "", "", shown(sum(row.product for row in jacobian.rows))])
+    rows.append(["sum", "", "", "", "", format_number(sum(row.product for row in jacobian.rows))])
     return [notebook.table(["k", "ŷ[k]", "t[k]", "∂loss/∂ŷ[k]", "∂ŷ[k]/∂z[j]", "product"], rows)]

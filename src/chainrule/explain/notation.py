@@ -55,13 +55,13 @@ def at(name: str, *indices: Index) -> str:
     return f"{name}[{joint.join(texts)}]"
 
 
-def summed(letters: Iterable[str]) -> str:
+def sum_over(letters: Iterable[str]) -> str:
     """Return Σ_{o,u,v} and a space; nothing if there are no letters."""
     joined = ",".join(letter for letter in letters if letter)
     return f"Σ_{{{joined}}} " if joined else ""
 
 
-def barred(name: str) -> str:
+def with_bar(name: str) -> str:
     """Return x̄, the tensor padded with zeros."""
     return f"{name}\u0304"
 

@@ -12,7 +12,7 @@ MOST_LISTED = 12
 _ROUNDED = Context(prec=DIGITS, rounding=ROUND_HALF_UP)
 
 
-def shown(value: float) -> str:
+def format_number(value: float) -> str:
     """Return a number in six significant digits: −0.0123457, 1.23457e-7, ∞."""
     if math.isnan(value):
         return "NaN"
@@ -30,11 +30,11 @@ def shown(value: float) -> str:
 
 def bracketed(value: float) -> str:
     """Return a number for use in an equation: in parentheses if it has a sign."""
-    text = shown(value)
+    text = format_number(value)
     return f"({text})" if text.startswith(MINUS) else text
 
 
-def listed(values: Sequence[float], joint: str) -> str:
+def format_list(values: Sequence[float], joint: str) -> str:
     """Return numbers in a row; if there are many, the first ten, an ellipsis and the last."""
-    texts = [shown(value) if joint == ", " else bracketed(value) for value in values]
+    texts = [format_number(value) if joint == ", " else bracketed(value) for value in values]
     return joint.join(texts if len(texts) <= MOST_LISTED else [*texts[:10], "…", texts[-1]])

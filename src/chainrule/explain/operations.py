@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from chainrule import operations
 from chainrule.explain import activations, dropout, elementwise, equations, losses, normalization, pooling
-from chainrule.explain.record import Made
-from chainrule.explain.site import Site
+from chainrule.explain.cell_context import CellContext
+from chainrule.explain.record import Derivation
 
-Explainer = Callable[[Site], Made]
+Explainer = Callable[[CellContext], Derivation]
 
 EXPLAINERS: dict[str, Explainer] = {
     **dict.fromkeys((name for name, entry in operations.entries().items() if "equation" in entry), equations.explain),

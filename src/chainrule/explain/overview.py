@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines import Array
-from chainrule.explain.cells import Shape, named, unravelled
-from chainrule.explain.numbers import shown
+from chainrule.explain.cells import Shape, cell_index, cell_name
+from chainrule.explain.numbers import format_number
 from chainrule.shapes import text
 
 
@@ -44,18 +44,20 @@ class Overview:
         alias = f" ({self.tensor})" if self.tensor != self.name else ""
         odd = f", {self.not_finite:,} of them not finite" if self.not_finite else ""
         zeros = f", {self.zeros:,} of them 0" if self.zeros else ""
-        statistics = f"from {shown(self.least)} to {shown(self.greatest)}, mean {shown(self.mean)}"
+        statistics = (
+            f"from {format_number(self.least)} to {format_number(self.greatest)}, mean {format_number(self.mean)}"
+        )
         return "\n".join(
             [
                 f"{self.name}{alias} is {text(self.shape)}: {self.numbers:,} numbers{zeros}{odd}",
                 statistics,
-                f"largest in magnitude: {self.largest_cell} = {shown(self.largest)}",
+                f"largest in magnitude: {self.largest_cell} = {format_number(self.largest)}",
                 f'one number: --cell "{self.largest_cell}", and so from {self.first_cell} to {self._last()}',
             ]
         )
 
     def _last(self) -> str:
-        return named(self.name, tuple(size - 1 for size in self.shape))
+        return cell_name(self.name, tuple(size - 1 for size in self.shape))
 
 
 def overview(name: str, tensor: str, values: Array) -> Overview:
@@ -75,7 +77,7 @@ def overview(name: str, tensor: str, values: Array) -> Overview:
         least=float(least),
         mean=float(mean),
         greatest=float(greatest),
-        first_cell=named(name, (0,) * values.ndim),
-        largest_cell=named(name, unravelled(place, values.shape)),
+        first_cell=cell_name(name, (0,) * values.ndim),
+        largest_cell=cell_name(name, cell_index(place, values.shape)),
         largest=float(flat[place]),
     )

@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from chainrule.explain.code import Place
-from chainrule.explain.numbers import shown
+from chainrule.explain.code import CodeLocation
+from chainrule.explain.numbers import format_number
 
 MOST_SOURCES = 4096
 OPTIONAL = ("scale", "pick", "curve", "steps", "jacobian")
@@ -71,7 +71,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Step:
+class CalculationStep:
     """A line of a calculation: name, in symbols, in numbers, and value."""
 
     name: str
@@ -81,7 +81,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Row:
+class JacobianRow:
     """One class k in the chain rule through softmax: ŷ_k, t_k, dLoss/dŷ_k, dŷ_k/dx_j and their product."""
 
     k: int
@@ -96,11 +96,11 @@ class Row:
 class Jacobian:
     """All classes; the sum of the products is the gradient."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[JacobianRow, ...]
 
 
 @dataclass(frozen=True)
-class Made:
+class Derivation:
     """The part of an `Explanation` that depends on the operation.
 
     sources   cells that are read besides those of terms and candidates
@@ -108,12 +108,12 @@ class Made:
 
     words: str
     symbols: str = ""
-    here: str = ""
+    instantiated: str = ""
     terms: tuple[Term, ...] = ()
     scale: Scale | None = None
     pick: Pick | None = None
     curve: Curve | None = None
-    steps: tuple[Step, ...] | None = None
+    steps: tuple[CalculationStep, ...] | None = None
     jacobian: Jacobian | None = None
     sources: tuple[str, ...] = ()
 
@@ -137,25 +137,28 @@ class Explanation:
     layer: str
     operation: str
     title: str
-    made: Made = field(repr=False)
-    code: tuple[Place, ...] = field(default=(), repr=False)
+    derived: Derivation = field(repr=False)
+    code: tuple[CodeLocation, ...] = field(default=(), repr=False)
     derivation: str = ""
 
     @property
     def shown(self) -> str:
         """Value as it is printed."""
-        return shown(self.value)
+        return format_number(self.value)
 
     def to_json(self) -> dict[str, Any]:
         """Return the record for the page; optional parts only if present."""
-        made = asdict(self.made)
+        made = asdict(self.derived)
         parts = {name: made.pop(name) for name in OPTIONAL}
         head = {"cell": self.cell, "tensor": self.tensor, "index": list(self.index), "value": self.value}
         head |= {"shown": self.shown, "layer": self.layer, "operation": self.operation, "title": self.title}
-        body = {name: made[name] for name in ("words", "symbols", "here", "terms")}
+        body = {
+            ("here" if name == "instantiated" else name): made[name]
+            for name in ("words", "symbols", "instantiated", "terms")
+        }
         given = {name: part for name, part in parts.items() if part is not None}
         code = [asdict(place) for place in self.code]
-        tail = {"code": code, "derivation": self.derivation, "sources": list(self.made.all_sources())}
+        tail = {"code": code, "derivation": self.derivation, "sources": list(self.derived.all_sources())}
         return {**head, **body, **given, **tail}
 
     def __str__(self) -> str:

@@ -14,7 +14,7 @@ CLIPPING = 1e-6  # as in training/step.py
 
 
 @dataclass(frozen=True)
-class Training:
+class NextStep:
     """Optimizer and state that the next step is taken with.
 
     rate     of this step; None: the optimizer's own
@@ -30,7 +30,7 @@ class Training:
     clip_norm: float | None = None
     seed: int = 0
 
-    def begun(self, parameters: Array) -> Moments:
+    def initial_moments(self, parameters: Array) -> Moments:
         """Return the moments in float64."""
         initial, size = self.optimizer.init(parameters), parameters.size
         expected = len(initial)
@@ -50,7 +50,7 @@ class Update:
     scale  what it is multiplied by: 1, or less where it is clipped
     """
 
-    training: Training
+    training: NextStep
     rate: float
     norm: float
     scale: float
@@ -63,12 +63,12 @@ class Update:
         return {"rate": self.rate, **self.training.optimizer.step_attributes(self.training.step)}
 
 
-def update(parameters: Array, gradient: Array, training: Training) -> Update:
+def update(parameters: Array, gradient: Array, training: NextStep) -> Update:
     """Return the step that training would take, in float64. Nothing is modified."""
     norm = float(np.sqrt(np.dot(gradient, gradient)))
     clip = training.clip_norm
     scale = clip / (norm + CLIPPING) if clip is not None and norm > clip else 1.0
     rate = training.optimizer.rate if training.rate is None else float(training.rate)
-    moments = training.begun(parameters)
+    moments = training.initial_moments(parameters)
     after, _ = training.optimizer.update(parameters, gradient * scale, moments, step=training.step, rate=rate)
     return Update(training, rate, norm, scale, moments, after)

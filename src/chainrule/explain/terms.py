@@ -18,13 +18,13 @@ class Folded:
     sum: float
 
 
-def fold(terms: Sequence[Term], room: int | None) -> Folded:
-    """Keep at most ``room`` terms, largest first (None: all); of equal ones the first comes first.
+def fold(terms: Sequence[Term], max_terms: int | None) -> Folded:
+    """Keep at most ``max_terms`` terms, largest first (None: all); of equal ones the first comes first.
 
     One alone is never folded away; where any are, all zeros are.
     """
     order = sorted(terms, key=_size, reverse=True)
-    keep = len(order) if room is None or len(order) <= room + 1 else min(room, _not_zero(order))
+    keep = len(order) if max_terms is None or len(order) <= max_terms + 1 else min(max_terms, _not_zero(order))
     others = order[keep:]
     zeros = sum(term.value == 0 for term in others)
     return Folded(tuple(order[:keep]), len(others), zeros, _total(others), _total(terms))

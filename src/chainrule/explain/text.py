@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from chainrule.explain.code import located
-from chainrule.explain.numbers import shown
-from chainrule.explain.record import Explanation, Factor, Jacobian, Pick, Step, Term
+from chainrule.explain.numbers import format_number
+from chainrule.explain.record import CalculationStep, Explanation, Factor, Jacobian, Pick, Term
 from chainrule.explain.terms import Folded, fold
 
 WIDEST = 100  # columns
@@ -21,17 +21,17 @@ def text(explanation: Explanation, *, everything: bool = False) -> str:
     """Return the explanation of one cell, on one screen, or with every term."""
     screen = shutil.get_terminal_size(SCREEN)
     width = max(min(screen.columns, WIDEST), 40)
-    made = explanation.made
+    made = explanation.derived
     above = [f"{explanation.cell} = {explanation.shown}", explanation.title, "", *_wrapped(made.words, width)]
     if made.symbols:
-        above += ["", *_equations(made.symbols, made.here, width)]
+        above += ["", *_equations(made.symbols, made.instantiated, width)]
     below = [*_steps(made.steps or (), width), *_curve(explanation), *_footer(explanation, width)]
-    room = None if everything else max(screen.lines - len(above) - len(below) - 6, LEAST)
-    middle = _terms(explanation, room)
+    max_terms = None if everything else max(screen.lines - len(above) - len(below) - 6, LEAST)
+    middle = _terms(explanation, max_terms)
     if made.pick:
         middle = _pick(made.pick)
     if made.jacobian:
-        below = [*_jacobian(made.jacobian, room), *below]
+        below = [*_jacobian(made.jacobian, max_terms), *below]
     return "\n".join(line.rstrip() for line in [*above, *middle, *below])
 
 
@@ -50,18 +50,18 @@ def _equations(symbols: str, here: str, width: int) -> list[str]:
 # -------------------------------------------------------------------------------------------------- terms
 
 
-def _terms(explanation: Explanation, room: int | None) -> list[str]:
+def _terms(explanation: Explanation, max_terms: int | None) -> list[str]:
     """Return the largest terms, the rest in one line, and the sum."""
-    made = explanation.made
+    made = explanation.derived
     if not made.terms:
         return []
-    folded = fold(made.terms, room)
+    folded = fold(made.terms, max_terms)
     factors = max(len(term.factors) for term in made.terms)
     rows = [_heading(made.terms, factors)] if factors > 1 else []
     rows += [_row(term, factors) for term in folded.largest]
     names = set(range(0, 3 * factors, 3))
     lines = _aligned(rows, right=set(range(3 * factors + 1)) - names)
-    closing = [*_rest(folded), *([("sum", shown(folded.sum))] if len(made.terms) > 1 or made.scale else [])]
+    closing = [*_rest(folded), *([("sum", format_number(folded.sum))] if len(made.terms) > 1 or made.scale else [])]
     if made.scale:
         closing.append((f"· {made.scale.symbols}", explanation.shown))
     width = max(map(_width, lines))
@@ -86,14 +86,16 @@ def _row(term: Term, factors: int) -> list[str]:
     """Return a term: conv2.dy[3,0,0]  0.0123  ·  relu1.y[1,0,2]  0.5  =  0.00615; a lone factor is its own product."""
     first = term.factors[0]
     if factors == 1:
-        return [first.cell or _nowhere(first), shown(term.value)]
+        return [first.cell or _nowhere(first), format_number(term.value)]
     if len(term.factors) == 1:
-        return [first.cell or _nowhere(first), *[""] * (3 * factors - 2), "=", shown(term.value)][-3 * factors - 1 :]
+        return [first.cell or _nowhere(first), *[""] * (3 * factors - 2), "=", format_number(term.value)][
+            -3 * factors - 1 :
+        ]
     row: list[str] = []
     for place, factor in enumerate(term.factors):
         row += ["·"] if place else []
-        row += [factor.cell or _nowhere(factor), shown(factor.value)]
-    return [*row, "=", shown(term.value)]
+        row += [factor.cell or _nowhere(factor), format_number(factor.value)]
+    return [*row, "=", format_number(term.value)]
 
 
 def _nowhere(factor: Factor) -> str:
@@ -108,26 +110,27 @@ def _rest(folded: Folded) -> list[tuple[str, str]]:
         return [(f"… and {folded.others} more, all 0", "0")]
     zeros = f" ({folded.zeros} of them 0)" if folded.zeros else ""
     what = "smaller term" if folded.others == 1 else "smaller terms"
-    return [(f"… and {folded.others} {what}{zeros}, together", shown(folded.rest))]
+    return [(f"… and {folded.others} {what}{zeros}, together", format_number(folded.rest))]
 
 
 def _pick(pick: Pick) -> list[str]:
     rows = [
-        [candidate.cell, shown(candidate.value), "◀ wins" if place == pick.winner else ""]
+        [candidate.cell, format_number(candidate.value), "◀ wins" if place == pick.winner else ""]
         for place, candidate in enumerate(pick.candidates)
     ]
     return ["", *(f"{INDENT}{line}" for line in _aligned(rows, right={1}))]
 
 
-def _jacobian(jacobian: Jacobian, room: int | None) -> list[str]:
+def _jacobian(jacobian: Jacobian, max_terms: int | None) -> list[str]:
     """Return the rows of the chain rule through every probability."""
     rows = [["k", "ŷ[k]", "t[k]", "∂loss/∂ŷ[k]", "∂ŷ[k]/∂z[j]", "product"]]
-    everything = room is None or len(jacobian.rows) <= room
+    everything = max_terms is None or len(jacobian.rows) <= max_terms
     shown_rows = jacobian.rows if everything else [row for row in jacobian.rows if row.product or row.k < LEAST]
     rows += [
-        [str(row.k), *(shown(number) for number in (row.p, row.t, row.dp, row.j, row.product))] for row in shown_rows
+        [str(row.k), *(format_number(number) for number in (row.p, row.t, row.dp, row.j, row.product))]
+        for row in shown_rows
     ]
-    total = shown(sum(row.product for row in jacobian.rows))
+    total = format_number(sum(row.product for row in jacobian.rows))
     lines = _aligned([*rows, ["sum", "", "", "", "", total]], right={1, 2, 3, 4, 5})
     hidden = len(jacobian.rows) - len(shown_rows)
     if hidden:
@@ -138,13 +141,13 @@ def _jacobian(jacobian: Jacobian, room: int | None) -> list[str]:
 # -------------------------------------------------------------------------------------------------- steps and footer
 
 
-def _steps(steps: Iterable[Step], width: int) -> list[str]:
+def _steps(steps: Iterable[CalculationStep], width: int) -> list[str]:
     """Return lines m̂ = m′ / (1 − β₁^{t}) = 0.0123 / (1 − 0.9^{12}) = 0.017, broken before = if too long."""
     lines: list[str] = []
     found = list(steps)
     names = max((_width(step.name) for step in found), default=0)
     for step in found:
-        parts = list(dict.fromkeys((step.symbols, step.numbers, shown(step.value))))
+        parts = list(dict.fromkeys((step.symbols, step.numbers, format_number(step.value))))
         name, blank = f"{INDENT}{_padded(step.name, names, right=False)}", " " * (names + len(INDENT))
         line = f"{name} = {' = '.join(parts)}"
         if _width(line) <= width:
@@ -157,17 +160,17 @@ def _steps(steps: Iterable[Step], width: int) -> list[str]:
 
 
 def _curve(explanation: Explanation) -> list[str]:
-    curve = explanation.made.curve
+    curve = explanation.derived.curve
     if not curve:
         return []
-    numbers = f"x = {shown(curve.x)}, y = {shown(curve.y)}, slope {shown(curve.slope)}"
+    numbers = f"x = {format_number(curve.x)}, y = {format_number(curve.y)}, slope {format_number(curve.slope)}"
     return ["", f"{INDENT}on the curve of {curve.function}: {numbers}"]
 
 
 def _footer(explanation: Explanation, width: int) -> list[str]:
     """Return the sources, unless the terms name them, and where the value is computed and derived."""
     rows: list[tuple[str, list[str]]] = []
-    made = explanation.made
+    made = explanation.derived
     if made.sources and not made.pick:
         more = [f"… ({len(made.sources)} in all)"] if len(made.sources) > MOST_SOURCES else []
         rows.append(("made from", [*made.sources[:MOST_SOURCES], *more]))

@@ -1,11 +1,11 @@
 """Titles of cells: noun phrases, from `chainrule.operations`."""
 
 from chainrule import operations
-from chainrule.explain.cells import Entry
-from chainrule.explain.gathering import primal
+from chainrule.explain.cataloguing import without_d
+from chainrule.explain.cells import TensorEntry
 
 
-def title(entry: Entry, moments: int = 0) -> str:
+def title(entry: TensorEntry, moments: int = 0) -> str:
     """Return a noun phrase for an entry of a tensor; ``moments``: how many the optimizer keeps."""
     titles = operations.entries()["titles"]
     if entry.name in titles["whole"]:
@@ -18,7 +18,7 @@ def title(entry: Entry, moments: int = 0) -> str:
         name = "velocity" if moments == 1 and own in known else own
         return known.get(name, known["other"]).format(own=own, of=_part(owner))
     if entry.kind == "gradient":
-        return titles["kind"]["gradient"].format(of=_part(primal(entry.name)))
+        return titles["kind"]["gradient"].format(of=_part(without_d(entry.name)))
     return _part(entry.name)
 
 

@@ -9,13 +9,13 @@ from chainrule import engines
 from chainrule.engines import Array
 from chainrule.errors import OptionError, ShapeError
 from chainrule.explain import code, leaves, updates
-from chainrule.explain.cells import Catalogue, Cell, ravelled, unravelled
-from chainrule.explain.gathering import gather, is_fused
+from chainrule.explain.cataloguing import build_catalogue, is_fused
+from chainrule.explain.cell_context import CellContext
+from chainrule.explain.cells import Cell, TensorCatalogue, cell_index, flat_index
 from chainrule.explain.operations import EXPLAINERS
 from chainrule.explain.overview import Overview, overview
-from chainrule.explain.record import Explanation, Made
-from chainrule.explain.site import Site
-from chainrule.explain.stepping import Training, Update, update
+from chainrule.explain.record import Derivation, Explanation
+from chainrule.explain.stepping import NextStep, Update, update
 from chainrule.explain.titles import title
 from chainrule.interpreter import Interpreter
 from chainrule.losses import Loss
@@ -24,7 +24,7 @@ from chainrule.plan import Plan
 from chainrule.shapes import text
 
 
-class _Doubles:
+class Float64Buffers:
     """Flat buffers of a network, copied to float64."""
 
     def __init__(self, network: Network) -> None:
@@ -44,14 +44,14 @@ class Trace:
     ``trace["conv2.dw"]`` is an array, ``trace.explain("conv2.dw[3,1,0,2]")`` says how one number came about.
     """
 
-    def __init__(self, network: Network, x: Array, t: Array, loss: Loss, training: Training | None = None) -> None:
+    def __init__(self, network: Network, x: Array, t: Array, loss: Loss, training: NextStep | None = None) -> None:
         self.network = network
         self.plan: Plan = network.plan(loss, input_gradient=True)
-        self.training = training or Training()
-        self.training.begun(network.parameters)  # somebody's own optimizer names its moments by beginning
+        self.training = training or NextStep()
+        self.training.initial_moments(network.parameters)  # somebody's own optimizer names its moments by beginning
         inputs, targets = np.array(x, np.float64), np.array(t, np.float64)  # kept, whatever the caller does
         self.samples = _checked(network, inputs, targets)
-        self.catalogue: Catalogue = gather(network, self.plan, self.training.optimizer, self.samples)
+        self.catalogue: TensorCatalogue = build_catalogue(network, self.plan, self.training.optimizer, self.samples)
         self._kernels = network.engine.kernels(self.plan, network.dtype)
         self._arrays = {"x": inputs, "t": targets}
         with np.errstate(all="ignore"):  # what overflows is shown as it is
@@ -61,7 +61,7 @@ class Trace:
 
     def _run(self, x: Array, t: Array) -> Update:
         """Walk the plan and take the step, keeping all arrays."""
-        buffers = _Doubles(self.network)
+        buffers = Float64Buffers(self.network)
         before = buffers.parameters.copy()
         walk = Interpreter(engines.fallback(), self.plan, self.network.layout, buffers)
         _, _, gradient = walk.gradients(x, t, seed=self.training.seed, step=self.training.step)
@@ -69,10 +69,10 @@ class Trace:
             for tensor in operation.writes:
                 self._keep(tensor.storage, walk.read(tensor))
         statistics = buffers.statistics.copy()
-        walk.close()
+        walk.commit_statistics()
         taken = update(before, gradient, self.training)
-        self._cut(before, taken.after, taken.moments)
-        self._cut_statistics(statistics, buffers.statistics)
+        self._split_parameters(before, taken.after, taken.moments)
+        self._split_statistics(statistics, buffers.statistics)
         if is_fused(self.network, self.plan):
             self._unfuse()
         return taken
@@ -82,7 +82,7 @@ class Trace:
         samples = (self.samples,) if entry.per_sample else ()
         self._arrays[name] = np.array(array).reshape(*samples, *entry.shape)
 
-    def _cut(self, before: Array, after: Array, moments: Sequence[Array]) -> None:
+    def _split_parameters(self, before: Array, after: Array, moments: Sequence[Array]) -> None:
         """Keep the trained parameters, before and after, and their moments."""
         names = self.training.optimizer.moments
         for name in self._named("parameter"):
@@ -92,7 +92,7 @@ class Trace:
             for moment, values in zip(names, moments, strict=True):
                 self._keep(f"{name}.{moment}", values[place])
 
-    def _cut_statistics(self, before: Array, after: Array) -> None:
+    def _split_statistics(self, before: Array, after: Array) -> None:
         for name in self._named("state"):
             place = slice(*self.network.layout[name])
             self._keep(name, before[place])
@@ -116,7 +116,7 @@ class Trace:
 
     def __getitem__(self, name: str) -> Array:
         """Return a copy of a tensor, by any of its names; without the sample axis when there is one sample."""
-        target, shape = self.catalogue.seen(name)[0]
+        target, shape = self.catalogue.candidates(name)[0]
         return self._arrays[target].reshape(shape).copy()
 
     def __contains__(self, name: str) -> bool:
@@ -130,8 +130,8 @@ class Trace:
         place = (index,) if isinstance(index, int) else index
         found = self.catalogue.read(cell) if place is None else self.catalogue.find(cell, tuple(map(int, place)))
         entry = self.catalogue.entries[found.tensor]
-        operation, made = self._made(found)
-        places = code.places(operation, self._kernels.get(found.tensor)) if operation else ()
+        operation, made = self._derivation(found)
+        places = code.locations(operation, self._kernels.get(found.tensor)) if operation else ()
         return Explanation(
             cell=str(found),
             tensor=found.tensor,
@@ -140,7 +140,7 @@ class Trace:
             layer=found.tensor.split(".")[0] if "." in found.tensor else "",
             operation=operation,
             title=title(entry, len(self.training.optimizer.moments)),
-            made=made,
+            derived=made,
             code=places,
             derivation=code.derivation(operation),
         )
@@ -150,7 +150,7 @@ class Trace:
 
         Errors   OptionError for a name that is not known, or a single number, which `explain` is for
         """
-        target, shape = self.catalogue.seen(name)[0]
+        target, shape = self.catalogue.candidates(name)[0]
         if not shape:
             raise OptionError(f"{name} is a single number; explain({name!r}) says how it was made")
         return overview(name, target, self._arrays[target].reshape(shape))
@@ -158,35 +158,35 @@ class Trace:
     def is_tensor(self, cell: str) -> bool:
         """Return whether a text names a whole tensor of several numbers: conv1.y, without brackets."""
         name = cell.strip()
-        return "[" not in name and name in self and bool(self.catalogue.seen(name)[0][1])
+        return "[" not in name and name in self and bool(self.catalogue.candidates(name)[0][1])
 
     def _value(self, cell: Cell) -> float:
         array = self._arrays[cell.tensor]
-        return float(array.reshape(-1)[ravelled(cell.index, self.catalogue.full_shape(cell.tensor))])
+        return float(array.reshape(-1)[flat_index(cell.index, self.catalogue.full_shape(cell.tensor))])
 
-    def _made(self, cell: Cell) -> tuple[str, Made]:
+    def _derivation(self, cell: Cell) -> tuple[str, Derivation]:
         """Return the operation that computed a value, and its explanation."""
         entry = self.catalogue.entries[cell.tensor]
         if cell.tensor not in self.catalogue.writers:
             if entry.kind != "update":
                 return "", leaves.leaf(entry, self.training.step)
             return self.training.optimizer.operation, updates.explain(self._arrays, self.update, cell)
-        site = self._site(cell)
-        if site.operation.call:
-            return site.operation.name, leaves.own(site.operation.name)
-        made = EXPLAINERS[site.operation.name](site)
-        return site.operation.name, replace(made, words=made.words + _other_shape(site, cell, entry.shape))
+        ctx = self._context(cell)
+        if ctx.operation.call:
+            return ctx.operation.name, leaves.custom_operation(ctx.operation.name)
+        made = EXPLAINERS[ctx.operation.name](ctx)
+        return ctx.operation.name, replace(made, words=made.words + _other_shape(ctx, cell, entry.shape))
 
-    def _site(self, cell: Cell) -> Site:
+    def _context(self, cell: Cell) -> CellContext:
         operation, place, layer = self.catalogue.writers[cell.tensor]
         written, entry = operation.writes[place], self.catalogue.entries[cell.tensor]
         batch = entry.per_sample and self.samples > 1
         sample, own = (cell.index[:1], cell.index[1:]) if batch else ((0,), cell.index)
-        seen = unravelled(ravelled(own, entry.shape), written.shape)
+        seen = cell_index(flat_index(own, entry.shape), written.shape)
         index = (*sample, *seen) if written.per_sample else seen
         values = {"batch": self.samples, "first": 0, "seed": self.training.seed, "step": self.training.step}
         arguments = operation.arguments(values)
-        return Site(cell.tensor, operation, place, index, arguments, self._arrays, self.catalogue, layer)
+        return CellContext(cell.tensor, operation, place, index, arguments, self._arrays, self.catalogue, layer)
 
     def __repr__(self) -> str:
         what = "one sample" if self.samples == 1 else f"{self.samples} samples"
@@ -198,13 +198,13 @@ class Trace:
         return trace(self)
 
 
-def _other_shape(site: Site, cell: Cell, shape: tuple[int, ...]) -> str:
+def _other_shape(ctx: CellContext, cell: Cell, shape: tuple[int, ...]) -> str:
     """Return a sentence where the operation sees its result in another shape than its name has."""
-    seen = site.operation.writes[site.place].shape
+    seen = ctx.operation.writes[ctx.place].shape
     if seen == shape:
         return ""
-    index, own = (",".join(map(str, each)) for each in (cell.index, site.index[-len(seen) :]))
-    return site.say("reshaped", layer=site.layer, shape=text(shape), seen=text(seen), index=index, own=own)
+    index, own = (",".join(map(str, each)) for each in (cell.index, ctx.index[-len(seen) :]))
+    return ctx.sentences("reshaped", layer=ctx.layer, shape=text(shape), seen=text(seen), index=index, own=own)
 
 
 def _checked(network: Network, x: Array, t: Array) -> int:

@@ -6,16 +6,16 @@ from typing import Any
 
 from chainrule import operations
 from chainrule.engines import Array
-from chainrule.explain.cells import UPDATE, Cell, Index, named
+from chainrule.explain.cells import UPDATE, Cell, Index, cell_name
 from chainrule.explain.formulas import Values, chain, in_letters
 from chainrule.explain.notation import at, letters
-from chainrule.explain.numbers import shown
-from chainrule.explain.record import Made
+from chainrule.explain.numbers import format_number
+from chainrule.explain.record import Derivation
 from chainrule.explain.stepping import Update
 from chainrule.plan import gradient_name
 
 
-def explain(arrays: Mapping[str, Array], update: Update, cell: Cell) -> Made:
+def explain(arrays: Mapping[str, Array], update: Update, cell: Cell) -> Derivation:
     """Explain one entry of a parameter after the step."""
     parameter = cell.tensor.removesuffix(UPDATE)
     moments = update.training.optimizer.moments
@@ -32,8 +32,8 @@ def explain(arrays: Mapping[str, Array], update: Update, cell: Cell) -> Made:
     steps[-1] = replace(steps[-1], value=after)
     (rule,) = (formula for formula in entry["rule"] if operations.holds(formula, facts))
     symbols, here = (_equation(rule, letter, names, index) for index in (letters(len(cell.index)), cell.index))
-    sources = tuple(named(name, cell.index) for name in cells.values())
-    return Made(words, symbols, here, steps=tuple(steps), sources=sources)
+    sources = tuple(cell_name(name, cell.index) for name in cells.values())
+    return Derivation(words, symbols, here, steps=tuple(steps), sources=sources)
 
 
 def _constants(update: Update, attributes: Mapping[str, str]) -> Values:
@@ -59,9 +59,9 @@ def _facts(update: Update, known: Values, after: float) -> dict[str, Any]:
         "remembers": bool(update.training.optimizer.moments),
         "still": change == 0,
         "falls": change < 0,
-        "by": shown(abs(change)),
+        "by": format_number(abs(change)),
         "flat": gradient == 0,
         "uphill": gradient > 0,
         "follows": gradient != 0 and (gradient > 0) == (change < 0),
-        "gradient": shown(gradient),
+        "gradient": format_number(gradient),
     }

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from chainrule.explain.cell_context import CellContext
 from chainrule.explain.notation import Index
-from chainrule.explain.site import Site
 
 Pair = tuple[int, int]
 
@@ -33,17 +33,17 @@ class Window:
     channels: int
 
     @staticmethod
-    def of(site: Site) -> "Window":
+    def of(ctx: CellContext) -> "Window":
         """Return the window of a cross-correlation, or of one of its gradients."""
-        written, reads = site.operation.writes[0].shape, [site.array(0).shape, site.array(1).shape]
-        match site.operation.name:
+        written, reads = ctx.operation.writes[0].shape, [ctx.array(0).shape, ctx.array(1).shape]
+        match ctx.operation.name:
             case "cross_correlate":
                 size, kernel, output = reads[0][-2:], reads[1], written[-2:]
             case "cross_correlate_dx":
                 size, kernel, output = written[-2:], reads[1], reads[0][-2:]
             case _:
                 size, kernel, output = reads[0][-2:], written, reads[1][-2:]
-        given = site.arguments
+        given = ctx.arguments
         (top, _), (left, _) = given["padding"]
         return Window(
             size=_pair(size),

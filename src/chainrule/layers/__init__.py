@@ -1,15 +1,17 @@
 """The layers: hyper-parameters, shape rules, parameters and the operations they emit. One file per family."""
 
+import importlib
+import warnings
 from typing import Any
 
-from chainrule.errors import FormatError, one_of
+from chainrule.errors import FormatError, unknown_name
 from chainrule.layers.activations import GELU, Arctan, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from chainrule.layers.base import Layer, Parameter
 from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
+from chainrule.layers.custom import CustomLayer
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
 from chainrule.layers.normalization import BatchNorm1D, BatchNorm2D
-from chainrule.layers.own import Own
 from chainrule.layers.pooling import (
     AveragePool1D,
     AveragePool2D,
@@ -34,6 +36,7 @@ __all__ = [
     "Conv1D",
     "Conv2D",
     "ConvTranspose2D",
+    "CustomLayer",
     "Dense",
     "Dropout",
     "Flatten",
@@ -45,7 +48,6 @@ __all__ = [
     "LeakyReLU",
     "MaxPool1D",
     "MaxPool2D",
-    "Own",
     "Parameter",
     "ReLU",
     "Reshape",
@@ -73,8 +75,18 @@ def from_config(config: dict[str, Any]) -> Layer:
     options = dict(config)
     kind = options.pop("layer", None)
     if not isinstance(kind, str) or kind not in NAMED:
-        raise one_of("layer", kind, [*NAMED])
+        raise unknown_name("layer", kind, [*NAMED])
     try:
         return NAMED[kind](**options)
     except (TypeError, AttributeError, OverflowError) as error:
         raise FormatError(f"layer {kind}: {error}") from None
+
+
+RENAMED = {"Own": "CustomLayer"}  # former names, which still work
+
+
+def __getattr__(name: str) -> Any:
+    if name in RENAMED:
+        warnings.warn(f"{__name__}.{name} is now {RENAMED[name]}", DeprecationWarning, stacklevel=2)
+        return getattr(importlib.import_module(__name__), RENAMED[name])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import initializers
-from chainrule.errors import OptionError, ShapeError, one_of, quoted
+from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
 from chainrule.initializers import Fans
 from chainrule.plan import Builder, Tensor
-from chainrule.shapes import is_whole, text, wanted
+from chainrule.shapes import expected_integer, is_whole, text
 
 Shape = tuple[int, ...]
 ONE = Fans(1, 1)
@@ -96,7 +96,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def lifted(tensor: Tensor) -> Tensor:
+def as_image(tensor: Tensor) -> Tensor:
     """Return (C, W) as an image of height 1, (C, 1, W), and other tensors as they are."""
     if len(tensor.shape) != 2:
         return tensor
@@ -104,13 +104,13 @@ def lifted(tensor: Tensor) -> Tensor:
     return tensor.viewed((channels, 1, width))
 
 
-def whole(layer: object, what: str, value: object, least: int = 1) -> None:
+def check_whole(layer: object, what: str, value: object, least: int = 1) -> None:
     """Refuse an option that is not a whole number of at least ``least``."""
     if not is_whole(value, least):
-        raise OptionError(f"{type(layer).__name__}: {what} {quoted(value)}: expected {wanted(value, least)}")
+        raise OptionError(f"{type(layer).__name__}: {what} {quoted(value)}: expected {expected_integer(value, least)}")
 
 
-def chosen(layer: object, what: str, value: object, known: tuple[Any, ...]) -> None:
+def check_choice(layer: object, what: str, value: object, known: tuple[Any, ...]) -> None:
     """Refuse an option that is none of the known ones."""
     if not any(type(value) is type(name) and value == name for name in known):
-        raise one_of(f"{type(layer).__name__} {what}", value, [str(name) for name in known])
+        raise unknown_name(f"{type(layer).__name__} {what}", value, [str(name) for name in known])

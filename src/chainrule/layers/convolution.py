@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from chainrule import initializers, shapes
 from chainrule.errors import ShapeError
-from chainrule.layers.base import Layer, Parameter, Shape, chosen, whole
+from chainrule.layers.base import Layer, Parameter, Shape, check_choice, check_whole
 from chainrule.plan import Builder, Tensor
 from chainrule.shapes import PaddingLike
 
@@ -35,9 +35,9 @@ class _Convolution(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole(self, "filters", self.filters)
-        whole(self, "groups", self.groups)
-        chosen(self, "bias", self.bias, BIASES)
+        check_whole(self, "filters", self.filters)
+        check_whole(self, "groups", self.groups)
+        check_choice(self, "bias", self.bias, BIASES)
         initializers.find(self.initializer)
         for option in ("kernel", "stride", "dilation"):
             shapes.per_axis(f"{type(self).__name__}: {option}", getattr(self, option), self.axes)
@@ -104,7 +104,7 @@ class _CrossCorrelation(_Convolution):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        chosen(self, "convolution", self.convolution, (True, False))
+        check_choice(self, "convolution", self.convolution, (True, False))
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
         """Return (filters, H', W') with H' = ⌊(H + p − d(K−1) − 1)/s⌋ + 1."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chainrule import initializers
-from chainrule.layers.base import Layer, Parameter, Shape, chosen, whole
+from chainrule.layers.base import Layer, Parameter, Shape, check_choice, check_whole
 from chainrule.plan import Builder, Tensor
 
 
@@ -29,8 +29,8 @@ class Dense(Layer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole(self, "features", self.features)
-        chosen(self, "bias", self.bias, (True, False))
+        check_whole(self, "features", self.features)
+        check_choice(self, "bias", self.bias, (True, False))
         initializers.find(self.initializer)
 
     def output_shape(self, shape: Shape, name: str) -> Shape:

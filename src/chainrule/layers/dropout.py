@@ -6,7 +6,7 @@ from typing import ClassVar
 from chainrule.errors import OptionError
 from chainrule.layers.base import Layer
 from chainrule.plan import Builder, Tensor
-from chainrule.randomness import stream_number
+from chainrule.randomness import stream_key
 
 RUNTIME = {"seed": ("seed", 1), "step": ("step", 1), "first": ("first", 1)}
 
@@ -40,7 +40,7 @@ class Dropout(Layer):
         if not builder.training or self.rate == 0:
             return x
         y = builder.activation("y", x.shape)
-        options = {"rate": float(self.rate), "stream": stream_number(builder.layer), "runtime": RUNTIME}
+        options = {"rate": float(self.rate), "stream": stream_key(builder.layer), "runtime": RUNTIME}
         builder.forward("dropout", (x,), (y,), **options)
         builder.backward("dropout", (y.gradient(),), (x.gradient(),), **options)
         return y

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chainrule.errors import OptionError, ShapeError
-from chainrule.layers.base import Layer, Parameter, Shape, lifted
+from chainrule.layers.base import Layer, Parameter, Shape, as_image
 from chainrule.plan import Builder, Tensor
 from chainrule.shapes import text
 
@@ -55,7 +55,7 @@ class BatchNorm2D(Layer):
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit normalisation by batch statistics in training, by running statistics in inference."""
         given = builder.activation("y", x.shape)
-        x, y = lifted(x), lifted(given)
+        x, y = as_image(x), as_image(given)
         gamma, beta = builder.parameter("gamma"), builder.parameter("beta")
         running = (builder.parameter("running_mean"), builder.parameter("running_variance"))
         epsilon = float(self.epsilon)
@@ -71,7 +71,7 @@ class BatchNorm2D(Layer):
             "batch_norm_dx", (dy, x, gamma, mean, variance), (x.gradient(),), epsilon=epsilon, scope="batch"
         )
         count = {"count": ("batch", math.prod(x.shape[1:]))}
-        builder.closing(
+        builder.deferred(
             "running_statistics",
             (mean, variance, *running),
             running,

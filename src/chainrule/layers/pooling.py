@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from chainrule import shapes
 from chainrule.errors import ShapeError
-from chainrule.layers.base import Layer, Shape, chosen, lifted
+from chainrule.layers.base import Layer, Shape, as_image, check_choice
 from chainrule.plan import Builder, Tensor
 from chainrule.shapes import PaddingLike
 
@@ -35,17 +35,17 @@ class _Pool(Layer):
     def _step(self) -> int | tuple[int, ...]:
         return self.window if self.stride is None else self.stride
 
-    def _windows(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def _window_sizes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         return shapes.per_axis("window", self.window, self.axes), shapes.per_axis("stride", self._step, self.axes)
 
     def _padding(self, size: Shape) -> tuple[shapes.Pair, ...]:
-        window, stride = self._windows()
+        window, stride = self._window_sizes()
         return shapes.resolve_padding(self.padding, size, window, stride, (1,) * self.axes)
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
         """Return (C, H', W') with H' = ⌊(H + p − K)/s⌋ + 1."""
         self._expect(shape, name, self.axes + 1, "(C, H, W)" if self.axes == 2 else "(C, W)")
-        window, stride = self._windows()
+        window, stride = self._window_sizes()
         padding = self._padding(shape[1:])
         shapes.check_fits(f"{type(self).__name__} {name!r}", "window", window, shape[1:], padding)
         if any(zeros >= cells for cells, pair in zip(window, padding, strict=True) for zeros in pair):
@@ -57,7 +57,7 @@ class _Pool(Layer):
 
     def _attributes(self, size: Shape) -> dict[str, Any]:
         lift = 2 - self.axes
-        window, stride = self._windows()
+        window, stride = self._window_sizes()
         return {
             "window": (1,) * lift + window,
             "stride": (1,) * lift + stride,
@@ -72,7 +72,7 @@ class _MaxPool(_Pool):
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y = the maximum of each window, with its position;  dx = dy at that position."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
-        picture, result = lifted(x), lifted(y)
+        picture, result = as_image(x), as_image(y)
         winner = builder.activation("winner", result.shape, integer=True)
         options = self._attributes(x.shape[1:])
         builder.forward("max_pool", (picture,), (result, winner), **options)
@@ -81,17 +81,17 @@ class _MaxPool(_Pool):
 
 
 @dataclass(frozen=True)
-class _MeanPool(_Pool):
+class _AveragePool(_Pool):
     kind: ClassVar[str] = "pool"
 
-    def _divisor(self) -> str:
+    def _divisor_rule(self) -> str:
         return "cells"
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y = the sum of each window divided by D;  dx = dy/D at every position of the window."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
-        picture, result = lifted(x), lifted(y)
-        options = {**self._attributes(x.shape[1:]), "divisor": self._divisor()}
+        picture, result = as_image(x), as_image(y)
+        options = {**self._attributes(x.shape[1:]), "divisor": self._divisor_rule()}
         builder.forward("average_pool", (picture,), (result,), **options)
         builder.backward(
             "average_pool_dx", (result.gradient(),), (picture.gradient(),), size=picture.shape[1:], **options
@@ -120,7 +120,7 @@ class MaxPool1D(_MaxPool):
 
 
 @dataclass(frozen=True)
-class AveragePool2D(_MeanPool):
+class AveragePool2D(_AveragePool):
     """Average pooling: the mean of every window.
 
     window         size of the window: a number of pixels, or (vertical, horizontal)
@@ -138,9 +138,9 @@ class AveragePool2D(_MeanPool):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        chosen(self, "count_padding", self.count_padding, (True, False))
+        check_choice(self, "count_padding", self.count_padding, (True, False))
 
-    def _divisor(self) -> str:
+    def _divisor_rule(self) -> str:
         return "window" if self.count_padding else "cells"
 
 
@@ -152,13 +152,13 @@ class AveragePool1D(AveragePool2D):
 
 
 @dataclass(frozen=True)
-class SumPool2D(_MeanPool):
+class SumPool2D(_AveragePool):
     """Sum pooling: the sum of every window; options and shapes as in `AveragePool2D`.
 
     y[c,i,j] = Σ_{u,v} x̄[c, s·i + u, s·j + v]
     """
 
-    def _divisor(self) -> str:
+    def _divisor_rule(self) -> str:
         return "one"
 
 
@@ -183,7 +183,7 @@ class _GlobalPool(Layer):
 
     def _whole(self, builder: Builder, x: Tensor) -> tuple[Tensor, Tensor, Tensor, dict[str, Any]]:
         """Return the output (C,), the image, the output viewed as (C, 1, 1), and the attributes of the window."""
-        y, image = builder.activation("y", x.shape[:1]), lifted(x)
+        y, image = builder.activation("y", x.shape[:1]), as_image(x)
         size = image.shape[1:]
         options = {"window": size, "stride": size, "padding": ((0, 0), (0, 0))}
         return y, image, y.viewed((*y.shape, 1, 1)), options

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chainrule.errors import ShapeError
-from chainrule.layers.base import Layer, Shape, whole
+from chainrule.layers.base import Layer, Shape, check_whole
 from chainrule.plan import Builder, Tensor
 from chainrule.shapes import text
 
@@ -45,7 +45,7 @@ class Reshape(Layer):
     def __post_init__(self) -> None:
         super().__post_init__()
         for size in self.shape:
-            whole(self, "shape", size)
+            check_whole(self, "shape", size)
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
         """Return ``self.shape``; ShapeError when the input has another number of elements."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import ShapeError, one_of
+from chainrule.errors import ShapeError, unknown_name
 from chainrule.reference.checks import check_axes, check_same, check_shape
 from chainrule.reference.windows import Axis, sliding
 from chainrule.shapes import Padding, Pair, text
@@ -132,7 +132,7 @@ def _divided_by(divisor: str, rows: Axis, columns: Axis, i: int, j: int) -> int:
         return rows.window * columns.window
     if divisor == "one":
         return 1
-    raise one_of("divisor", divisor, DIVISORS)
+    raise unknown_name("divisor", divisor, DIVISORS)
 
 
 def _pooled(operation: str, size: Pair, window: Pair, stride: Pair | None, padding: Padding) -> tuple[Axis, Axis]:

@@ -6,32 +6,32 @@ Errors   KeyError (an entry is missing) or FormatError; `Job.from_config` adds t
 from typing import Any
 
 from chainrule.errors import FormatError, quoted
-from chainrule.strict_json import entries, of, several
+from chainrule.strict_json import expect, expect_list, expect_object
 
 
 def data(value: Any) -> dict[str, Any]:
     """Return a checked copy of the data entry, with tuples for lists."""
-    found = entries(value, "data").copy()
-    of(str, found["name"], "name")
+    found = expect_object(value, "data").copy()
+    expect(str, found["name"], "name")
     for name in ("per_class", "limit"):
         if found[name] is not None:
             _positive(found[name], name)
     if found["only"] is not None:
-        found["only"] = several(int, found["only"], "only")
+        found["only"] = expect_list(int, found["only"], "only")
     if found["size"] is not None:
-        found["size"] = several(int, found["size"], "size")
+        found["size"] = expect_list(int, found["size"], "size")
         if len(found["size"]) != 2 or min(found["size"]) < 1:
             raise FormatError(f"size is {quoted(found['size'])}; expected height and width")
-    of(bool, found.setdefault("skip_damaged", False), "skip_damaged")
+    expect(bool, found.setdefault("skip_damaged", False), "skip_damaged")
     _positive(found["training_samples"], "training_samples")
     for name in ("test_samples", "validation_samples"):  # 0: model.fit was given none
-        if of(int, found[name] if name == "test_samples" else found.get(name, 0), name) < 0:
+        if expect(int, found[name] if name == "test_samples" else found.get(name, 0), name) < 0:
             raise FormatError(f"{name} is {found[name]}; expected at least 0")
     for name in ("source", "fingerprint"):
-        of(str, found[name], name)
+        expect(str, found[name], name)
     return found
 
 
 def _positive(value: Any, name: str) -> None:
-    if of(int, value, name) < 1:
+    if expect(int, value, name) < 1:
         raise FormatError(f"{name} is {value}; expected at least 1")

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from chainrule import files
 from chainrule.errors import FormatError, RunError
-from chainrule.runs.folder import CHECKSUMS, CONFIG, HELD, HISTORY
+from chainrule.runs.folder import CHECKED_FILES, CHECKSUMS, CONFIG, HISTORY
 
 FORMAT = 1
 CHUNK = 1 << 20  # bytes read at a time
@@ -39,7 +39,7 @@ class Digest:
 Listed = dict[str, tuple[Digest | None, ...]]  # file name → allowed digests; None: may be absent
 
 
-def check(folder: Path, names: Iterable[str] = HELD, *, accept: bool = False) -> list[str]:
+def check(folder: Path, names: Iterable[str] = CHECKED_FILES, *, accept: bool = False) -> list[str]:
     """Compare files of a run with its checksums, and return remarks on accepted changes or missing checksums.
 
     accept   whether changed files may be used
@@ -58,7 +58,7 @@ def check(folder: Path, names: Iterable[str] = HELD, *, accept: bool = False) ->
         time.sleep(PAUSE)  # the run is being trained and has just written new checksums
     else:
         return []
-    if _announced(folder) and (folder / CONFIG).is_file():
+    if _checksums_expected(folder) and (folder / CONFIG).is_file():
         return _changed(folder, [CHECKSUMS], accept)
     return [f"{folder} has no checksums: an older chainrule wrote it, and changes to its files cannot be detected"]
 
@@ -70,7 +70,7 @@ def read(folder: Path) -> Listed | None:
         return None
     try:
         found = files.read_json(path)
-        if found["format"] != FORMAT or found["sha256"] != _own(found["files"]):
+        if found["format"] != FORMAT or found["sha256"] != _self_checksum(found["files"]):
             return None
         return {name: tuple(_digest(one) for one in several) for name, several in found["files"].items()}
     except (FormatError, KeyError, TypeError, ValueError, AttributeError):
@@ -95,14 +95,14 @@ class Recorder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._now: dict[str, Digest] = {}
-        for name in HELD:
+        self._current: dict[str, Digest] = {}
+        for name in CHECKED_FILES:
             if (folder / name).is_file():
-                self._now[name] = _digest_of(folder / name)
+                self._current[name] = _digest_of(folder / name)
         listed = read(folder) or {}
-        if HISTORY in self._now:  # rows after the listed ones may be incomplete
+        if HISTORY in self._current:  # rows after the listed ones may be incomplete
             known = [one for one in listed.get(HISTORY, ()) if one and _matches(folder / HISTORY, (one,))]
-            self._now[HISTORY] = max(known, key=lambda one: one.size, default=self._now[HISTORY])
+            self._current[HISTORY] = max(known, key=lambda one: one.size, default=self._current[HISTORY])
         self._history = hashlib.sha256()
 
     def write(self, contents: Mapping[str, bytes]) -> None:
@@ -110,8 +110,8 @@ class Recorder:
         coming = {name: Digest.of(content) for name, content in contents.items()}
         self._list(coming)
         for name, content in contents.items():
-            files.write_whole(self.folder / name, content)
-            self._now[name] = coming[name]
+            files.write_atomic(self.folder / name, content)
+            self._current[name] = coming[name]
         if HISTORY in contents:
             self._history = hashlib.sha256(contents[HISTORY])
 
@@ -119,19 +119,19 @@ class Recorder:
         """Append rows to the history.csv written by `write`; the next `write` or `settle` updates its digest."""
         files.append(self.folder / HISTORY, rows)
         self._history.update(rows)
-        self._now[HISTORY] = Digest(self._now[HISTORY].size + len(rows), self._history.hexdigest())
+        self._current[HISTORY] = Digest(self._current[HISTORY].size + len(rows), self._history.hexdigest())
 
-    def settle(self) -> None:
+    def record_all(self) -> None:
         """List only the current digest of every file."""
         self._list({})
 
     def _list(self, coming: Mapping[str, Digest]) -> None:
         listed: dict[str, list[Any]] = {}
-        for name in (name for name in HELD if name in self._now or name in coming):
-            may_be = dict.fromkeys([self._now.get(name), coming.get(name, self._now.get(name))])
+        for name in (name for name in CHECKED_FILES if name in self._current or name in coming):
+            may_be = dict.fromkeys([self._current.get(name), coming.get(name, self._current.get(name))])
             listed[name] = [None if one is None else [one.size, one.sha256] for one in may_be]
-        content = {"format": FORMAT, "files": listed, "sha256": _own(listed)}
-        files.write_whole(self.folder / CHECKSUMS, files.json_bytes(content))
+        content = {"format": FORMAT, "files": listed, "sha256": _self_checksum(listed)}
+        files.write_atomic(self.folder / CHECKSUMS, files.json_bytes(content))
 
 
 def _changed(folder: Path, names: list[str], accept: bool) -> list[str]:
@@ -142,7 +142,7 @@ def _changed(folder: Path, names: list[str], accept: bool) -> list[str]:
     return [f"{what}, and is used as it is"]
 
 
-def _announced(folder: Path) -> bool:
+def _checksums_expected(folder: Path) -> bool:
     """Return whether a run should have checksums: config.json says so, or checksums.json exists."""
     if (folder / CHECKSUMS).exists():
         return True
@@ -183,7 +183,7 @@ def _digest(value: Any) -> Digest | None:
     return Digest(size, sha256)
 
 
-def _own(listed: Any) -> str:
+def _self_checksum(listed: Any) -> str:
     """Return the checksum of the checksums, which may be changed or damaged too."""
     return hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
 

@@ -11,7 +11,7 @@ import numpy as np
 from chainrule import data, files
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError, OptionError, RunError, StudentError
-from chainrule.layers import Own
+from chainrule.layers import CustomLayer
 from chainrule.model import Sequential
 from chainrule.runs import running
 from chainrule.runs.folder import CONFIG
@@ -64,7 +64,7 @@ def fit_in_folder(
     Errors   RunError when the folder holds a run, or none that can be resumed; OptionError when that run has another
              model or recipe; DataError when it was trained on other data
     """
-    folder = files.path_of(run)
+    folder = files.as_path(run)
     parts = [Part.of(given) for given in (training, validation, test)]
     job = _job(model, trainer, parts)
     if resume and (folder / CONFIG).is_file():
@@ -75,7 +75,9 @@ def fit_in_folder(
             return model, trainer
 
         recipe = job.recipe
-        result = running.go_on(folder, prepare, parts[2], callbacks, epochs=recipe.epochs, patience=recipe.patience)
+        result = running.continue_run(
+            folder, prepare, parts[2], callbacks, epochs=recipe.epochs, patience=recipe.patience
+        )
     else:
         fresh = job.build().weights
         as_seeded = all(np.array_equal(values, fresh[name]) for name, values in model.weights.items())
@@ -91,7 +93,7 @@ def _job(model: Sequential, trainer: Trainer, parts: Sequence[Part | None]) -> J
     training, validation, test = parts
     if training is None:
         raise DataError("there are no data to train on")
-    own = [layer.describe() for layer in model.layers if isinstance(layer, Own)]
+    own = [layer.describe() for layer in model.layers if isinstance(layer, CustomLayer)]
     if own:
         raise StudentError(f"{own[0]}: a run folder holds no code, so it cannot hold this network; leave out run=")
     recipe = trainer.recipe
@@ -109,7 +111,7 @@ def _job(model: Sequential, trainer: Trainer, parts: Sequence[Part | None]) -> J
 
 def _check_same(folder: Path, kept: Job, job: Job) -> None:
     """Raise an error unless network, recipe, engine and data are those of the run to resume."""
-    plain = files.plain
+    plain = files.without_nonfinite
     for what in ("layers", "input_shape", "dtype"):
         if plain(kept.model[what]) != plain(job.model[what]):
             raise OptionError(f"{folder} is a run of another model: its {what} differ from this one's")
@@ -120,10 +122,10 @@ def _check_same(folder: Path, kept: Job, job: Job) -> None:
     if kept.engine != job.engine:
         raise OptionError(f"{folder} was trained on the {kept.engine} engine, not on {job.engine}")
     if kept.found.get("fingerprint") != job.found["fingerprint"]:
-        raise DataError(f"{folder}: the {_differing(kept.found, job.found)} are not those this run began with")
+        raise DataError(f"{folder}: the {_data_differences(kept.found, job.found)} are not those this run began with")
 
 
-def _differing(before: dict[str, Any], now: dict[str, Any]) -> str:
+def _data_differences(before: dict[str, Any], now: dict[str, Any]) -> str:
     """Describe how the given data differ from those of a run, as far as the numbers of samples show it."""
     for part in ("training", "test", "validation"):
         counts = [found.get(f"{part}_samples", 0) for found in (before, now)]

@@ -14,31 +14,31 @@ CONFIG, EVALUATION = "config.json", "evaluation.json"
 CHECKPOINT, HISTORY, MODEL, BEST = "checkpoint.safetensors", "history.csv", "model.safetensors", "best.safetensors"
 CHECKSUMS = "checksums.json"
 START = "start.safetensors"  # initial weights that do not follow from the seed
-HELD = (CONFIG, START, CHECKPOINT, HISTORY, MODEL, BEST, EVALUATION)
+CHECKED_FILES = (CONFIG, START, CHECKPOINT, HISTORY, MODEL, BEST, EVALUATION)
 PICTURES = ("curves.png", "kernels-*.png", "confusion.png", "mistakes.png")
 LOCK = ".lock"
-GLANCE = 0.05  # seconds after which a lock is not held by a mere check any more
+LOCK_TIMEOUT = 0.05  # seconds after which a lock is not held by a mere check any more
 
 
-def refuse_held(folder: Path) -> None:
+def refuse_occupied(folder: Path) -> None:
     """Raise RunError when the folder holds any file of a run, or its name is not printable."""
     if not str(folder).isprintable():
         raise RunError(f"{str(folder)!r} cannot be a run folder: its name holds unprintable characters")
-    for name in HELD:
+    for name in CHECKED_FILES:
         if os.path.lexists(folder / name):
             advice = f"go on with it by --resume {folder} or fit(…, resume=True), or " if name == CONFIG else ""
             raise RunError(f"{folder} already holds a run ({name}); {advice}choose another folder")
 
 
 @contextmanager
-def claimed(folder: Path) -> Generator[None]:
+def claim(folder: Path) -> Generator[None]:
     """Create and lock the folder of a new run; RunError when it holds a run already."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"cannot make the run folder {folder}: {error.strerror or error}") from None
     with locked(folder):
-        refuse_held(folder)
+        refuse_occupied(folder)
         yield
 
 
@@ -50,10 +50,10 @@ def locked(folder: Path) -> Generator[None]:
     """
     path = folder / LOCK
     try:
-        handle = _acquired(path)
+        handle = _acquire(path)
         if handle is None:  # perhaps only a check by `in_use`
-            time.sleep(GLANCE)
-            handle = _acquired(path)
+            time.sleep(LOCK_TIMEOUT)
+            handle = _acquire(path)
     except OSError as error:
         raise RunError(f"cannot lock the run folder {folder}: {error.strerror or error}") from None
     if handle is None:
@@ -78,7 +78,7 @@ def in_use(folder: Path) -> bool:
         _close(handle)  # releases the lock if it was free
 
 
-def _acquired(path: Path) -> int | None:
+def _acquire(path: Path) -> int | None:
     """Open and lock the file; None if another process holds the lock. Retry if the file is removed in between."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)

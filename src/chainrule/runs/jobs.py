@@ -96,7 +96,7 @@ class Job:
     def epoch_images(self) -> int:
         """Number of images in an epoch: the training images without those held back."""
         images, share = self.found["training_samples"], self.recipe.validation
-        return images - data.held_back_count(images, share) if share else images
+        return images - data.validation_count(images, share) if share else images
 
     def build(self) -> Sequential:
         """Build the model with its initial weights."""
@@ -131,10 +131,10 @@ class Job:
         try:
             about, model = checks.data(config["data"]), checked_about(config["model"])
             choice = DataChoice(**{name: about.pop(name) for name in DataChoice.__dataclass_fields__})
-            recipe = Recipe.from_config(strict_json.entries(config["recipe"], "recipe"))
-            engine = engines.find(strict_json.of(str, config["engine"], "engine")).name
-            threads = engines.thread_count(strict_json.of(int, config["threads"], "threads"))
-            command = strict_json.several(str, config["command"], "command")
+            recipe = Recipe.from_config(strict_json.expect_object(config["recipe"], "recipe"))
+            engine = engines.find(strict_json.expect(str, config["engine"], "engine")).name
+            threads = engines.thread_count(strict_json.expect(int, config["threads"], "threads"))
+            command = strict_json.expect_list(str, config["command"], "command")
             return Job(model, choice, recipe, engine, threads, about, command)
         except KeyError as error:
             raise FormatError(f"{place}: {error.args[0]} is missing") from None

@@ -8,9 +8,9 @@ from chainrule import engines, files
 from chainrule.errors import FormatError, RunError
 from chainrule.model import Sequential
 from chainrule.runs import checksums, running
+from chainrule.runs.checkpointer import finite_weights
 from chainrule.runs.folder import BEST, CHECKPOINT, CONFIG, MODEL, START
 from chainrule.runs.jobs import Job
-from chainrule.runs.keeper import finite_weights
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def open_run(
 
     Errors   RunError when there are no weights yet; FormatError when a file was changed, unless ``accept_changes``
     """
-    remarks = checksums.check(running.existing(folder), (CONFIG, START), accept=accept_changes)
+    remarks = checksums.check(running.require_run(folder), (CONFIG, START), accept=accept_changes)
     job = running.read_job(folder)
     for name, kind in ((MODEL, "model"), (BEST, "model"), (CHECKPOINT, "checkpoint")):
         path = folder / name

@@ -17,9 +17,9 @@ from chainrule import files
 from chainrule.data.dataset import Dataset
 from chainrule.errors import OptionError, RunError
 from chainrule.model import Sequential
-from chainrule.runs import checksums, keeper
+from chainrule.runs import checkpointer, checksums
 from chainrule.runs.checksums import Recorder
-from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, START, claimed, locked
+from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, START, claim, locked
 from chainrule.runs.jobs import Job, Labelled
 from chainrule.tasks import BINARY, CLASSIFICATION
 from chainrule.training.evaluation import Evaluation, confidences
@@ -56,7 +56,7 @@ def start(
     training: Dataset,
     test: Dataset,
     callbacks: Sequence[Callback] = (),
-    interval: float = keeper.INTERVAL,
+    interval: float = checkpointer.INTERVAL,
 ) -> Result:
     """Train a job in a new folder, with a checkpoint after every epoch and every ``interval`` seconds."""
     found = job.check_data(training, test)
@@ -72,7 +72,7 @@ def begin(
     trainer: Trainer,
     test: Labelled | None,
     callbacks: Sequence[Callback],
-    interval: float = keeper.INTERVAL,
+    interval: float = checkpointer.INTERVAL,
     *,
     first: bytes | None = None,
 ) -> Result:
@@ -80,7 +80,7 @@ def begin(
 
     first   model file of the initial weights; None if they follow from the model's seed
     """
-    with claimed(folder):
+    with claim(folder):
         checksums.refuse_foreign(folder)
         recorder = Recorder(folder)
         start = {} if first is None else {START: first}
@@ -93,28 +93,28 @@ def resume(
     training: Dataset,
     test: Dataset,
     callbacks: Sequence[Callback] = (),
-    interval: float = keeper.INTERVAL,
+    interval: float = checkpointer.INTERVAL,
     *,
     epochs: int | None = None,
     patience: int | None = None,
     accept_changes: bool = False,
 ) -> Result:
-    """Resume the job of a folder from its checkpoint, bit for bit as if it had never stopped; see `go_on`."""
+    """Resume the job of a folder from its checkpoint, bit for bit as if it had never stopped; see `continue_run`."""
 
     def prepare(job: Job) -> tuple[Sequential, Trainer]:
         job.check_data(training, test)
         return _prepare(job, training)
 
     changes: dict[str, Any] = {"epochs": epochs, "patience": patience, "accept_changes": accept_changes}
-    return go_on(folder, prepare, test, callbacks, interval, **changes)
+    return continue_run(folder, prepare, test, callbacks, interval, **changes)
 
 
-def go_on(
+def continue_run(
     folder: Path,
     prepare: Callable[[Job], tuple[Sequential, Trainer]],
     test: Labelled | None,
     callbacks: Sequence[Callback],
-    interval: float = keeper.INTERVAL,
+    interval: float = checkpointer.INTERVAL,
     *,
     epochs: int | None = None,
     patience: int | None = None,
@@ -126,16 +126,18 @@ def go_on(
     epochs, patience   new values for the recipe (`extended`); None: unchanged
     accept_changes     whether to use files that were changed since they were written (`checksums.check`)
     """
-    with locked(existing(folder)):
+    with locked(require_run(folder)):
         checksums.check(folder, accept=accept_changes)
         job = read_job(folder)
         model, trainer = prepare(job)
-        keeper.restore(folder, model, trainer)
+        checkpointer.restore(folder, model, trainer)
         recorder = Recorder(folder)
         longer = extended(job, trainer, epochs, patience)
         if longer != job:
             job = longer
-            Job.from_config(files.plain(job.to_config()), folder / CONFIG)  # do not write what could not be read
+            Job.from_config(
+                files.without_nonfinite(job.to_config()), folder / CONFIG
+            )  # do not write what could not be read
             recorder.write({CONFIG: files.json_bytes(job.to_config())})
             replan(trainer, job.recipe)
         tested = test if job.found["test_samples"] else None
@@ -166,11 +168,11 @@ def replan(trainer: Trainer, recipe: Recipe) -> None:
 
 def read_job(folder: Path) -> Job:
     """Read the job of a run folder."""
-    found = Job.from_config(files.read_json(existing(folder) / CONFIG), folder / CONFIG)
+    found = Job.from_config(files.read_json(require_run(folder) / CONFIG), folder / CONFIG)
     return replace(found, start=folder / START) if (folder / START).exists() else found
 
 
-def existing(folder: Path) -> Path:
+def require_run(folder: Path) -> Path:
     """Return the folder; RunError when it holds no run."""
     if not (folder / CONFIG).is_file():
         raise RunError(f"{folder} holds no run (there is no {CONFIG})")
@@ -197,18 +199,18 @@ def _train(
     """Train to the end in a locked folder, and write model, evaluation and plots there."""
     folder = recorder.folder
     with _stop_on_interrupt(trainer) as interrupted:
-        trainer.run([keeper.Keeper(recorder, model, interval), *callbacks])
+        trainer.run([checkpointer.Checkpointer(recorder, model, interval), *callbacks])
     seconds = trainer.history.epochs[-1].seconds if trainer.history.epochs else trainer.seconds
     if not trainer.finished:
         return Result(folder, model, trainer.history, seconds, False, None, interrupted=bool(interrupted))
     if trainer.recipe.patience is not None and trainer.validation is not None:
         model.set_weights(files.read_tensors(folder / BEST, "model")[0])
     evaluation = model.evaluate(test.x, test.y) if test is not None else None
-    contents = {MODEL: keeper.packed(model, len(trainer.history.epochs), of=job.recipe.epochs)}
+    contents = {MODEL: checkpointer.model_bytes(model, len(trainer.history.epochs), of=job.recipe.epochs)}
     if evaluation is not None:
         contents[EVALUATION] = files.json_bytes(evaluation.to_json(model.classes))
     recorder.write(contents)
-    recorder.settle()
+    recorder.record_all()
     draw(folder, model, trainer.history, test, evaluation)
     return Result(folder, model, trainer.history, seconds, True, evaluation)
 
@@ -228,7 +230,7 @@ def _stop_on_interrupt(trainer: Trainer) -> Generator[list[int]]:
         trainer.stop = True
         came.append(number)
         signal.signal(signal.SIGINT, before)
-        _tell(STOPPING)
+        _write_stderr(STOPPING)
 
     before = signal.signal(signal.SIGINT, ask)
     try:
@@ -237,7 +239,7 @@ def _stop_on_interrupt(trainer: Trainer) -> Generator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _tell(text: str) -> None:
+def _write_stderr(text: str) -> None:
     """Write a line to stderr, bypassing Python's buffers, which the signal may have interrupted."""
     with suppress(OSError):
         os.write(STDERR, f"{chr(10) if os.isatty(STDERR) else ''}{text}\n".encode())
@@ -247,8 +249,8 @@ def draw(
     folder: Path, model: Sequential, history: History, test: Labelled | None, evaluation: Evaluation | None
 ) -> None:
     """Plot learning curves and kernels and, with an evaluation, the confusion matrix and most confident mistakes."""
-    from chainrule.pictures import confusion, curves, kernels, mistakes
-    from chainrule.pictures.files import save
+    from chainrule.figures import confusion, curves, kernels, mistakes
+    from chainrule.figures.files import save
 
     steps = range(1, len(history) + 1)
     epochs = history.epoch_dicts()

@@ -71,7 +71,7 @@ class Student:
         found = {name: self._code.get(name) for name in self.names}
         return {name: array(value, name) for name, value in found.items() if value is not None}
 
-    def holds(self) -> tuple[str, ...]:
+    def array_names(self) -> tuple[str, ...]:
         """Return the names of all numbers and arrays that it holds, kept inputs and gradients included."""
         return self._code.names()
 
@@ -79,7 +79,7 @@ class Student:
         """Return whether it has an attribute, or its functions an argument, of that name."""
         return self._code.has(name)
 
-    def peek(self, name: str) -> Array | None:
+    def copy_of(self, name: str) -> Array | None:
         """Return a copy of the array or number under a name, in its own dtype; None if there is none."""
         return self._code.get(name)
 
@@ -144,7 +144,7 @@ class Student:
             return dx, {name: gradients[name] for name in self._names if name in gradients}
         return dx, {name: self._checked(name, gradients, label) for name in self._names}
 
-    def follows(self, x: Array, parameters: Mapping[str, Array]) -> bool:
+    def is_current(self, x: Array, parameters: Mapping[str, Array]) -> bool:
         """Return whether the last `forward` was called with this x and these parameters."""
         if self._x is None or not np.array_equal(self._x, x, equal_nan=True):
             return False

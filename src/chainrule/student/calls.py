@@ -21,10 +21,10 @@ def call(label: str, function: Callable[..., Any], *arguments: Any) -> Any:
     except StudentError:
         raise
     except (Exception, SystemExit) as error:
-        raise StudentError(_told(label, error)) from error
+        raise StudentError(_describe_error(label, error)) from error
 
 
-def _told(label: str, error: BaseException) -> str:
+def _describe_error(label: str, error: BaseException) -> str:
     """Return the message of an error, with the innermost line in the file of the learner's function."""
     message = " ".join(f"{type(error).__name__}: {error}".split())
     house = str(Path(__file__).parent)
@@ -49,7 +49,7 @@ def array(value: Any, what: str) -> Array:
     return found if found.dtype.kind in "fc" else found.astype(np.float64)
 
 
-def numeric(value: Any) -> bool:
+def is_numeric(value: Any) -> bool:
     """Return whether `array` accepts a value; booleans are left out."""
     if value is None or isinstance(value, bool | str):
         return False
@@ -59,7 +59,7 @@ def numeric(value: Any) -> bool:
         return False
 
 
-def handed(values: Array, strided: bool) -> Array:
+def copy_for_call(values: Array, strided: bool) -> Array:
     """Return a copy for a learner's code, on request not contiguous in memory."""
     if not strided or not values.ndim:
         return np.array(values)

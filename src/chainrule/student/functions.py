@@ -8,8 +8,8 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.errors import StudentError
-from chainrule.student.calls import NO_DEFAULT, Array, array, call, defaults, handed, numeric, overwritten
-from chainrule.student.interface import Result
+from chainrule.student.calls import NO_DEFAULT, Array, array, call, copy_for_call, defaults, is_numeric, overwritten
+from chainrule.student.interface import CallResult
 from chainrule.student.results import split
 
 
@@ -32,28 +32,28 @@ class Functions:
         self.arguments: tuple[str, ...] | None = tuple(self._values)
         self._last: tuple[Array, Array] | None = None
 
-    def forward(self, x: Array, *, strided: bool = False) -> Result:
+    def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call forward(x, …)."""
         label = f"{self._label}.forward"
-        x, given, parameters = np.array(x), handed(x, strided), self._given()
+        x, given, parameters = np.array(x), copy_for_call(x, strided), self._given()
         y = array(call(label, lambda: self._forward(given, **parameters)), f"{label} returned")
         self._last = (x, y)
-        return Result({"y": y}, overwritten({"x": (given, x), **self._beside(parameters)}))
+        return CallResult({"y": y}, overwritten({"x": (given, x), **self._beside(parameters)}))
 
-    def backward(self, dy: Array, *, strided: bool = False) -> Result:
+    def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
         """Call backward(dy, x, …) with x and y of the last forward and the parameters."""
         if self._last is None:
             raise StudentError(f"{self._label}: backward before forward")
         label = f"{self._label}.backward"
         x, y = self._last
-        given, parameters = handed(dy, strided), self._given()
+        given, parameters = copy_for_call(dy, strided), self._given()
         lent = {"x": (x.copy(), x), "y": (y.copy(), y)}
         arguments = self._wanted({**parameters, "y": lent["y"][0]}, lent["x"][0])
         result = call(label, lambda: self._backward(given, *arguments))
         found, others = split(result, label, self.arguments or ())
         arrays = {"dx": array(found, f"{label} returned")}
         arrays |= {name: array(value, f"{label}: {name} is") for name, value in others.items()}
-        return Result(arrays, overwritten({"dy": (given, dy), **lent, **self._beside(parameters)}))
+        return CallResult(arrays, overwritten({"dy": (given, dy), **lent, **self._beside(parameters)}))
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the parameters."""
@@ -66,7 +66,7 @@ class Functions:
     def get(self, name: str) -> Array | None:
         """Return a copy of a parameter; None if it was never set."""
         value = self._values.get(name)
-        return np.array(value) if numeric(value) else None
+        return np.array(value) if is_numeric(value) else None
 
     def set(self, name: str, value: Array) -> None:
         """Set a parameter."""

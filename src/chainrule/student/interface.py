@@ -14,7 +14,7 @@ OWN = " (own)"  # suffix of the name of custom code, which no file contains
 
 
 @dataclass(frozen=True)
-class Result:
+class CallResult:
     """Result of one call.
 
     arrays   {"y": …} of forward; {"dx": …} of backward, with any other arrays that it returned, by name
@@ -57,14 +57,14 @@ class Code(Protocol):
         """Replace the value under a name."""
         ...
 
-    def forward(self, x: Array, *, strided: bool = False) -> Result:
+    def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call forward on a copy of x.
 
         strided  whether that copy is not contiguous in memory, like a slice of a larger array
         """
         ...
 
-    def backward(self, dy: Array, *, strided: bool = False) -> Result:
+    def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
         """Call backward on a copy of dy, for the last forward."""
         ...
 
@@ -76,10 +76,10 @@ class Code(Protocol):
 class LossCode(Protocol):
     """A learner's loss of predictions p (N, K) and targets t (N, K)."""
 
-    def forward(self, p: Array, t: Array) -> Result:
+    def forward(self, p: Array, t: Array) -> CallResult:
         """Return {"y": the mean loss, or the loss of each sample (N,)}."""
         ...
 
-    def backward(self, p: Array, t: Array) -> Result:
+    def backward(self, p: Array, t: Array) -> CallResult:
         """Return {"dp": the gradient of the mean loss}, after a forward of the same p and t."""
         ...

@@ -10,7 +10,7 @@ from chainrule.errors import StudentError
 from chainrule.locks import ThreadLock
 from chainrule.shapes import text
 from chainrule.student.calls import Array, array, call, defaults, overwritten
-from chainrule.student.interface import Result
+from chainrule.student.interface import CallResult
 
 
 class LossFunctions:
@@ -33,14 +33,14 @@ class LossFunctions:
             )
         self._forward, self._backward = cast("list[Callable[..., Any]]", pair)
 
-    def forward(self, p: Array, t: Array) -> Result:
+    def forward(self, p: Array, t: Array) -> CallResult:
         """Call forward(p, t)."""
         lent = {"p": (p.copy(), p), "t": (t.copy(), t)}
         given = [now for now, _ in lent.values()]
         result = call(f"{self.name}.forward", self._forward, *given)
-        return Result({"y": array(result, f"{self.name}.forward returned")}, overwritten(lent))
+        return CallResult({"y": array(result, f"{self.name}.forward returned")}, overwritten(lent))
 
-    def backward(self, p: Array, t: Array) -> Result:
+    def backward(self, p: Array, t: Array) -> CallResult:
         """Call backward with the arguments that it takes: none; dy; p and t; or dy, p and t."""
         lent = {"p": (p.copy(), p), "t": (t.copy(), t)}
         own = [now for now, _ in lent.values()]
@@ -48,7 +48,7 @@ class LossFunctions:
         given: tuple[Any, ...] = {0: (), 1: (1.0,), 2: tuple(own)}.get(3 if taken is None else len(taken), (1.0, *own))
         label = f"{self.name}.backward"
         result = call(label, self._backward, *given)
-        return Result({"dp": array(result, f"{label} returned")}, overwritten(lent))
+        return CallResult({"dp": array(result, f"{label} returned")}, overwritten(lent))
 
 
 class TrainableLoss:

@@ -7,9 +7,9 @@ from typing import Any, cast
 import numpy as np
 
 from chainrule.errors import StudentError
-from chainrule.student import holdings
-from chainrule.student.calls import Array, array, call, handed, numeric, overwritten
-from chainrule.student.interface import Result
+from chainrule.student import attributes
+from chainrule.student.calls import Array, array, call, copy_for_call, is_numeric, overwritten
+from chainrule.student.interface import CallResult
 from chainrule.student.results import split
 
 
@@ -25,48 +25,48 @@ class Methods:
         for method, argument in (("forward", "x"), ("backward", "dy")):
             if not callable(getattr(source, method, None)):
                 raise StudentError(f"{label} has no {method}({argument})")
-        self.thing: Any = _made(kind, label) if isinstance(source, type) else source
-        self._lent: dict[str, tuple[Any, Array]] = {}  # x and y, which the learner's code may keep
+        self.thing: Any = _instance(kind, label) if isinstance(source, type) else source
+        self._shared: dict[str, tuple[Any, Array]] = {}  # x and y, which the learner's code may keep
 
-    def forward(self, x: Array, *, strided: bool = False) -> Result:
+    def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call the object's forward."""
         label = f"{self._label}.forward"
-        given = handed(x, strided)
+        given = copy_for_call(x, strided)
         returned = call(label, self.thing.forward, given)
         y = array(returned, f"{label} returned")
-        self._lent = {"x": (given, x.copy())}
-        changed = overwritten(self._lent)
+        self._shared = {"x": (given, x.copy())}
+        changed = overwritten(self._shared)
         if returned is not given:
-            self._lent["y"] = (returned, y.copy())
-        return Result({"y": y}, changed)
+            self._shared["y"] = (returned, y.copy())
+        return CallResult({"y": y}, changed)
 
-    def backward(self, dy: Array, *, strided: bool = False) -> Result:
+    def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
         """Call the object's backward, which must have kept x and y itself."""
         label = f"{self._label}.backward"
-        given = handed(dy, strided)
-        before = overwritten(self._lent)
+        given = copy_for_call(dy, strided)
+        before = overwritten(self._shared)
         dx, others = split(call(label, self.thing.backward, given), label, ())
         arrays = {"dx": array(dx, f"{label} returned")}
         arrays |= {name: array(value, f"{label}: {name} is") for name, value in others.items()}
-        changed = overwritten({"dy": (given, dy), **self._lent})
-        return Result(arrays, tuple(name for name in changed if name not in before))
+        changed = overwritten({"dy": (given, dy), **self._shared})
+        return CallResult(arrays, tuple(name for name in changed if name not in before))
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the numbers and arrays that the object holds."""
-        return holdings.names(self.thing)
+        return attributes.names(self.thing)
 
     def has(self, name: str) -> bool:
         """Return whether the object holds anything under a name."""
-        return holdings.has(self.thing, name)
+        return attributes.has(self.thing, name)
 
     def get(self, name: str) -> Array | None:
         """Return a copy of the array or number under a name; None if there is none."""
-        value = holdings.find(self.thing, name) if self.has(name) else None
-        return np.array(value) if numeric(value) else None
+        value = attributes.find(self.thing, name) if self.has(name) else None
+        return np.array(value) if is_numeric(value) else None
 
     def set(self, name: str, value: Array) -> None:
         """Replace the value under a name."""
-        holdings.put(self.thing, name, value)
+        attributes.put(self.thing, name, value)
 
     def copy(self) -> "Methods":
         """Return an independent copy, around a copy of the object."""
@@ -76,11 +76,11 @@ class Methods:
         """Return an independent copy; objects copied together share the copy of what they share."""
         twin = copy.copy(self)
         twin.thing = call(f"{self.kind}: a copy", copy.deepcopy, self.thing, memo)
-        twin._lent = {}
+        twin._shared = {}
         return twin
 
 
-def _made(kind: type[Any], label: str) -> Any:
+def _instance(kind: type[Any], label: str) -> Any:
     """Instantiate a class without arguments; StudentError if it needs some."""
     try:
         inspect.signature(kind).bind()

@@ -31,7 +31,7 @@ def owners(gradients: Iterable[str], held: Collection[str]) -> dict[str, str]:
     """Return the name of the gradient of each array that has one; the plainest name if there are several."""
     found: dict[str, tuple[int, str]] = {}
     for name in gradients:
-        for rank, owner in _owned(name, held):
+        for rank, owner in _possible_owners(name, held):
             if owner != name and (owner not in found or rank < found[owner][0]):
                 found[owner] = (rank, name)
     claimed = {gradient for _, gradient in found.values()}
@@ -46,14 +46,14 @@ def family(name: str) -> str | None:
     return next((ours for ours, words in FAMILIES.items() if last in words), None)
 
 
-def called(ours: str, held: Iterable[str]) -> list[str]:
+def arrays_named(ours: str, held: Iterable[str]) -> list[str]:
     """Return the arrays that have a usual name of a parameter, the most usual first."""
     words = FAMILIES.get(ours, (ours,))
     ranked = [(words.index(word), name) for name in held if (word := _plain(_own(name)[1])) in words]
     return [name for _, name in sorted(ranked, key=lambda one: one[0])]
 
 
-def _owned(name: str, held: Collection[str]) -> Iterable[tuple[int, str]]:
+def _possible_owners(name: str, held: Collection[str]) -> Iterable[tuple[int, str]]:
     """Yield the arrays whose gradient an array may be by its name, with the rank of that naming scheme."""
     exact = name.removeprefix("d")
     if exact != name and exact in held:

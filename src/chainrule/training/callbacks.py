@@ -64,7 +64,7 @@ class _Function(Callback):
             trainer.stop = True
 
 
-class KeepBest(Callback):
+class RestoreBest(Callback):
     """Restores the weights of the best epoch (see `best_epoch`) at the end of training."""
 
     def __init__(self) -> None:
@@ -94,13 +94,13 @@ def best_epoch(epochs: Sequence[Epoch]) -> int:
 CallbackLike: TypeAlias = Callback | Callable[["Trainer", Epoch], object] | object  # with some of the methods
 
 
-def adapted(given: Any) -> list[Callback]:
+def as_callbacks(given: Any) -> list[Callback]:
     """Return callbacks for one or several of: callbacks, objects with some of the methods, functions."""
     several = cast("list[Any]", [] if given is None else given if isinstance(given, list | tuple) else [given])
-    return [_adapted(one) for one in several]
+    return [_as_callback(one) for one in several]
 
 
-def _adapted(one: Any) -> Callback:
+def _as_callback(one: Any) -> Callback:
     if isinstance(one, Callback):
         return one
     if isinstance(one, type):

@@ -14,7 +14,7 @@ from chainrule.errors import OptionError
 from chainrule.losses import Loss
 from chainrule.network import PREDICT_BATCH, Network
 from chainrule.tasks import BINARY, CLASSIFICATION, MULTI_LABEL, REGRESSION, Task
-from chainrule.training.history import shown
+from chainrule.training.history import formatted
 from chainrule.training.samples import Samples
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Evaluation:
         return len(self.outputs)
 
     def __repr__(self) -> str:
-        found = ", ".join(f"{name.replace('_', ' ')} {shown(name, value)}" for name, value in self.figures.items())
+        found = ", ".join(f"{name.replace('_', ' ')} {formatted(name, value)}" for name, value in self.figures.items())
         return f"Evaluation({self.samples:,} sample{'s' * (self.samples != 1)}: {found})"
 
     # ------------------------------------------------------------------ one class a sample
@@ -210,13 +210,13 @@ class Evaluation:
 
     def plot_confusion(self) -> "Figure":
         """Draw the confusion matrix as a matplotlib figure; ``.savefig(FILE)`` writes it."""
-        from chainrule.pictures import confusion
+        from chainrule.figures import confusion
 
         return confusion.confusion_matrix(self.confusion, self._names())
 
     def _repr_html_(self) -> str:
         """Return the measures as HTML for a notebook; for classes, with a row for each and the confusion matrix."""
-        from chainrule.pictures import notebook
+        from chainrule.figures import notebook
 
         drawn = self.task in (CLASSIFICATION, BINARY)
         return notebook.evaluation(self.to_json(), self.plot_confusion() if drawn else None)
@@ -234,7 +234,7 @@ def evaluate(
         outputs[indices] = network.apply(x)
         total += float(losses.of_samples(loss, network.engine, outputs[indices], t).sum(dtype=np.float64))
     names = tuple(getattr(network, "classes", ()))
-    found = task or tasks.of_targets(str(loss), network.ending, samples.targets)
+    found = task or tasks.infer_task(str(loss), network.last_layer, samples.targets)
     return Evaluation(total / len(samples), outputs, samples.targets, found, names)
 
 

@@ -143,29 +143,29 @@ class History:
 
     def __repr__(self) -> str:
         end = self.epochs[-1] if self.epochs else None
-        measured = shown(self.measure, end.measured) if end else ""
+        measured = formatted(self.measure, end.measured) if end else ""
         figures = f", loss {end.loss:.4f}, {self.measure.replace('_', ' ')} {measured}" if end else ""
         return f"History({_count(len(self.epochs), 'epoch')}, {_count(len(self), 'step')}{figures})"
 
     def plot(self, title: str = "training") -> "Figure":
         """Draw loss and measure as a matplotlib figure; ``.savefig(FILE)`` writes it."""
-        from chainrule.pictures import curves
+        from chainrule.figures import curves
 
         steps = range(1, len(self) + 1)
         return curves.learning_curves(steps, self.loss, self.measured, self.epoch_dicts(), title, self.measure)
 
     def _repr_html_(self) -> str:
         """Return curves and a table of the epochs as HTML, for a notebook."""
-        from chainrule.pictures import files, notebook
+        from chainrule.figures import files, notebook
 
-        rows = [[shown(name, value) for name, value in epoch.items()] for epoch in self.epoch_dicts()]
+        rows = [[formatted(name, value) for name, value in epoch.items()] for epoch in self.epoch_dicts()]
         named = {"accuracy": self.measure, "validation_accuracy": f"validation_{self.measure}"}
         heads = [named.get(name, name).replace("_", " ") for name in (self.epoch_dicts() or [{}])[0]]
         picture = notebook.image(files.png(self.plot()), f"loss and {self.measure.replace('_', ' ')}")
         return picture + notebook.table(heads, rows, "epochs") + notebook.paragraphs(self.notes)
 
 
-def shown(name: str, value: Any) -> str:
+def formatted(name: str, value: Any) -> str:
     """Return a value as displayed: 98.81 % for an accuracy, 12.3 for seconds, else 0.0412."""
     if value is None:
         return "–"

@@ -46,7 +46,7 @@ class Trainer:
         self,
         network: Network,
         recipe: Recipe,
-        training: Samples,
+        train_data: Samples,
         normalisation: Normalisation,
         validation: Samples | None = None,
         *,
@@ -54,27 +54,27 @@ class Trainer:
     ) -> None:
         self.network = network
         self.recipe = recipe
-        self.training = training
+        self.train_data = train_data
         self.validation = validation
         self.normalisation = normalisation
-        self.epoch_steps = batch_count(len(training), recipe.batch_size)
+        self.epoch_steps = batch_count(len(train_data), recipe.batch_size)
         self.steps = self.epoch_steps * recipe.epochs
         self.task = self._task()
         self.history = History(measure=self.task.measure)
         self.stop = False
         self.stepper = Stepper(network, recipe.optimizer, recipe.loss, recipe.clip_norm, self.task)
-        if said := tasks.out_of_reach(network.ending, training.targets):
+        if said := tasks.range_warning(network.last_layer, train_data.targets):
             self.history.notes.append(said)
         self._clock = clock
         self._started = clock()
 
     def _task(self) -> tasks.Task:
         """Return the task given by loss and targets; an error if they do not fit together."""
-        loss, ending = str(self.recipe.loss), self.network.ending
-        for samples in (self.training, self.validation):
+        loss, ending = str(self.recipe.loss), self.network.last_layer
+        for samples in (self.train_data, self.validation):
             if samples is not None:
                 tasks.check(loss, ending, samples.targets)
-        return tasks.of_targets(loss, ending, self.training.targets)
+        return tasks.infer_task(loss, ending, self.train_data.targets)
 
     @property
     def fitted(self) -> Fitted:
@@ -98,12 +98,12 @@ class Trainer:
     @property
     def finished(self) -> bool:
         """Whether all steps are done, or the validation loss has stopped improving."""
-        return len(self.history) >= self.steps or self._out_of_patience()
+        return len(self.history) >= self.steps or self._patience_exhausted()
 
     def run(self, callbacks: Sequence[Callback] = ()) -> History:
         """Train from the current step to the end."""
         self.adopt()
-        self.stepper.prepare(min(self.recipe.batch_size, len(self.training)))
+        self.stepper.prepare(min(self.recipe.batch_size, len(self.train_data)))
         before = self.history.epochs[-1].seconds if self.history.epochs else 0.0
         self._started = self._clock() - before
         with ExitStack() as begun:
@@ -113,13 +113,13 @@ class Trainer:
             while not self.finished and not self.stop:
                 self._epoch(len(self.history) // self.epoch_steps, callbacks)
             if self.finished:
-                self.history.notes += notes.outcome(self)
+                self.history.notes += notes.training_notes(self)
         return self.history
 
     def _epoch(self, epoch: int, callbacks: Sequence[Callback]) -> None:
         """Train from the current step to the end of its epoch."""
         size = self.recipe.batch_size
-        samples = order(len(self.training), self.recipe.seed, epoch)
+        samples = order(len(self.train_data), self.recipe.seed, epoch)
         for place in range(len(self.history) - epoch * self.epoch_steps, self.epoch_steps):
             indices = samples[place * size : (place + 1) * size]
             outcome = self._step(epoch, indices)
@@ -135,12 +135,12 @@ class Trainer:
         """Return the batch x, t of a step (from 0), normalised and augmented."""
         epoch, place = divmod(step, self.epoch_steps)
         size = self.recipe.batch_size
-        samples = order(len(self.training), self.recipe.seed, epoch)
+        samples = order(len(self.train_data), self.recipe.seed, epoch)
         return self._batch(epoch, samples[place * size : (place + 1) * size])
 
     def _batch(self, epoch: int, indices: Any) -> tuple[Array, Array]:
         augmentation, seed = self.recipe.augmentation, self.recipe.seed
-        return self.training.batch(
+        return self.train_data.batch(
             indices, self.normalisation, self.network.dtype, augmentation, seed=seed, epoch=epoch
         )
 
@@ -155,7 +155,7 @@ class Trainer:
     def _end_epoch(self, epoch: int, callbacks: Sequence[Callback]) -> None:
         if not np.isfinite(self.network.parameters).all():
             raise NotFiniteError(f"step {len(self.history)}: an update made parameters infinite; the rate is too large")
-        means = epoch_means(self.history, len(self.training), self.recipe.batch_size)
+        means = epoch_means(self.history, len(self.train_data), self.recipe.batch_size)
         checked: tuple[float | None, float | None] = (None, None)
         if self.validation is not None:
             result = evaluate(self.network, self.validation, self.normalisation, self.recipe.loss, self.task)
@@ -165,7 +165,7 @@ class Trainer:
         for callback in callbacks:
             callback.epoch_ended(self, ended)
 
-    def _out_of_patience(self) -> bool:
+    def _patience_exhausted(self) -> bool:
         epochs = self.history.epochs
         if self.recipe.patience is None or not epochs or self.validation is None:
             return False

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.tasks import BINARY, MULTI_LABEL, REGRESSION, Task
-from chainrule.training.history import shown
+from chainrule.training.history import formatted
 
 if TYPE_CHECKING:
     from chainrule.training.loop import Trainer
@@ -17,7 +17,7 @@ START, FAR = 8, 3.0  # samples at the very beginning, and growth over their loss
 NEARLY = 0.98  # share of a constant prediction's error above which nothing was learnt
 
 
-def outcome(trainer: "Trainer") -> list[str]:
+def training_notes(trainer: "Trainer") -> list[str]:
     """Return warnings about a finished training; usually none."""
     history, half = trainer.history, max(1, trainer.epoch_steps // 2)
     if len(history) < 2 * half or len(history) < 2:
@@ -30,11 +30,11 @@ def outcome(trainer: "Trainer") -> list[str]:
         first = min(first, start)
         rate = trainer.recipe.optimizer.rate
         return [f"the loss grew from {first:.4g} to {last:.4g}: training diverged; try a smaller rate than {rate:g}"]
-    return _chance(trainer, float(np.mean(history.measured[-half:])), half * trainer.recipe.batch_size)
+    return _chance_note(trainer, float(np.mean(history.measured[-half:])), half * trainer.recipe.batch_size)
 
 
-def _chance(trainer: "Trainer", reached: float, samples: int) -> list[str]:
-    task, targets = trainer.task, trainer.training.targets
+def _chance_note(trainer: "Trainer", reached: float, samples: int) -> list[str]:
+    task, targets = trainer.task, trainer.train_data.targets
     constant = baseline(task, targets)
     if task == REGRESSION:
         learnt = reached < NEARLY * constant or constant == 0
@@ -46,8 +46,9 @@ def _chance(trainer: "Trainer", reached: float, samples: int) -> list[str]:
         return []
     measure = trainer.history.measure
     return [
-        f"the {measure.replace('_', ' ')} in training was {shown(measure, reached)} at the end, not clearly better "
-        f"than a constant prediction ({shown(measure, constant)}): try another rate, more epochs, or check the labels"
+        f"the {measure.replace('_', ' ')} in training was {formatted(measure, reached)} at the end, not clearly better "
+        f"than a constant prediction ({formatted(measure, constant)}): "
+        "try another rate, more epochs, or check the labels"
     ]
 
 

@@ -4,7 +4,7 @@ import sys
 import time
 from typing import Any
 
-from chainrule.training.history import Epoch, shown
+from chainrule.training.history import Epoch, formatted
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.step import Outcome
 
@@ -91,4 +91,4 @@ class ProgressBar(Callback):
 
 
 def _figures(loss: float, measure: str, measured: float | None) -> str:
-    return f"loss {loss:<6.4g} {measure.replace('_', ' ')} {shown(measure, measured)}"
+    return f"loss {loss:<6.4g} {measure.replace('_', ' ')} {formatted(measure, measured)}"

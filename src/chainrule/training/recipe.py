@@ -8,7 +8,7 @@ from typing import Any
 from chainrule import losses, optimizers, schedules
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalisation import KINDS
-from chainrule.errors import FormatError, OptionError, one_of, quoted
+from chainrule.errors import FormatError, OptionError, quoted, unknown_name
 from chainrule.losses import Loss
 from chainrule.optimizers import Optimizer
 from chainrule.schedules import Schedule
@@ -61,7 +61,7 @@ class Recipe:
         object.__setattr__(self, "optimizer", optimizers.find(self.optimizer))
         object.__setattr__(self, "schedule", schedules.find(self.schedule))
         if self.normalise not in KINDS:
-            raise one_of("normalisation", self.normalise, KINDS)
+            raise unknown_name("normalisation", self.normalise, KINDS)
         if self.clip_norm is not None and not (_is_number(self.clip_norm) and 0 < self.clip_norm < math.inf):
             raise OptionError(f"clip norm {quoted(self.clip_norm)}: expected a number above 0")
         if not (_is_number(self.validation) and 0 <= self.validation < 1):
@@ -70,7 +70,7 @@ class Recipe:
             object.__setattr__(self, "patience", _whole("patience", self.patience, 1, MOST_EPOCHS))
 
     @property
-    def own(self) -> tuple[str, ...]:
+    def custom_parts(self) -> tuple[str, ...]:
         """Names of the parts that are custom code, which no file contains."""
         parts = {"loss": str(self.loss), "optimizer": self.optimizer.name, "schedule": self.schedule.name}
         return tuple(f"{part} {name.removesuffix(OWN)}" for part, name in parts.items() if name.endswith(OWN))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule.data.augmentation import Augmentation
-from chainrule.data.batches import held_back
+from chainrule.data.batches import split_validation
 from chainrule.data.dataset import Dataset
 from chainrule.data.normalisation import Normalisation
 from chainrule.engines import Array
@@ -44,7 +44,7 @@ class Samples:
         if given.ndim == 0 or len(inputs) != len(given):
             raise DataError(f"{len(inputs)} inputs but {len(given) if given.ndim else 'a single'} targets")
         if given.dtype.kind in "US":
-            given = _numbered(given, names)
+            given = _class_indices(given, names)
         return Samples(inputs, _values(given) if outputs == 1 else _targets(given, outputs))
 
     @staticmethod
@@ -65,9 +65,9 @@ class Samples:
             raise DataError(f"inputs are not finite, the first in sample {first}")
         return self
 
-    def held_back(self, share: float, seed: int) -> tuple["Samples", "Samples"]:
+    def split_validation(self, share: float, seed: int) -> tuple["Samples", "Samples"]:
         """Split into training and validation samples: the latter are a share of every class, chosen by the seed."""
-        parts = held_back(len(self), share, seed, self._classes())
+        parts = split_validation(len(self), share, seed, self._classes())
         kept, held = (Samples(self.x[part], self.targets[part]) for part in parts)
         return kept, held
 
@@ -81,7 +81,7 @@ class Samples:
 
     def parts(self, share: float, seed: int) -> tuple["Samples", "Samples | None"]:
         """Return training and validation samples: see `held_back`; for a share of 0, all and the data's own ones."""
-        return self.held_back(share, seed) if share else (self, self.validation)
+        return self.split_validation(share, seed) if share else (self, self.validation)
 
     def batch(
         self,
@@ -120,7 +120,7 @@ def _labels(y: ArrayLike) -> Array:
     return found
 
 
-def _numbered(y: Array, names: Sequence[str]) -> Array:
+def _class_indices(y: Array, names: Sequence[str]) -> Array:
     """Convert names of classes to their numbers."""
     number_of = {name: number for number, name in enumerate(names)}
     texts = y.astype(str).reshape(len(y), -1)

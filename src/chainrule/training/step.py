@@ -11,7 +11,7 @@ from chainrule.errors import NotFiniteError, OptionError
 from chainrule.interpreter import Interpreter
 from chainrule.losses import Loss
 from chainrule.network import Network
-from chainrule.optimizers import Optimizer, OwnOptimizer
+from chainrule.optimizers import CustomOptimizer, Optimizer
 from chainrule.tasks import Task
 
 
@@ -45,14 +45,14 @@ class Stepper:
         self.optimizer = optimizer
         self.moments = optimizer.init(network.parameters)
         self._plan = network.plan(loss, task=task)
-        self._pass = network.ready(self._plan)
+        self._compiled = network.compile(self._plan)
         self._clip = clip_norm
 
     def prepare(self, samples: int) -> None:
         """Have a compiled engine compile what a step on so many samples runs, so that no clock counts it."""
-        own = isinstance(self.optimizer, OwnOptimizer)
+        own = isinstance(self.optimizer, CustomOptimizer)
         name = None if own else self.optimizer.operation
-        self._pass.prepare(samples, name, self.moments, self._attributes(1, self.optimizer.rate))
+        self._compiled.prepare(samples, name, self.moments, self._attributes(1, self.optimizer.rate))
 
     def _attributes(self, step: int, rate: float) -> dict[str, Any]:
         """Return the attributes of the update operation."""
@@ -61,22 +61,24 @@ class Stepper:
     @np.errstate(all="ignore")  # what overflows is found below, and named
     def step(self, x: Array, t: Array, *, step: int, rate: float, seed: int = 0) -> Outcome:
         """Take a step on a batch; ``step`` counts from 1. A loss or gradient that is not finite changes nothing."""
-        if isinstance(self.optimizer, OwnOptimizer):
-            return self._own_step(self.optimizer, x, t, step, rate, seed)
-        total, right, squares = self._pass.backward(x, t, seed=seed, step=step)
+        if isinstance(self.optimizer, CustomOptimizer):
+            return self._custom_step(self.optimizer, x, t, step, rate, seed)
+        total, right, squares = self._compiled.backward(x, t, seed=seed, step=step)
         if not math.isfinite(squares):  # squares of float32 may overflow where no number of the gradient does
-            squares = float(np.square(self._pass.gradients(x, t, seed=seed, step=step)[2], dtype=np.float64).sum())
+            squares = float(np.square(self._compiled.gradients(x, t, seed=seed, step=step)[2], dtype=np.float64).sum())
         if not (math.isfinite(total) and math.isfinite(squares)):
             raise self._not_finite(x, t, seed, step)
-        self._close(x, t, seed, step)
+        self._commit_statistics(x, t, seed, step)
         norm = math.sqrt(squares)
         scale = self._scale(norm)
-        self._pass.update(self.optimizer.operation, self.moments, self._attributes(step, rate), scale)
+        self._compiled.update(self.optimizer.operation, self.moments, self._attributes(step, rate), scale)
         return Outcome(total / len(x), right / len(x), norm)
 
-    def _own_step(self, optimizer: OwnOptimizer, x: Array, t: Array, step: int, rate: float, seed: int) -> Outcome:
+    def _custom_step(
+        self, optimizer: CustomOptimizer, x: Array, t: Array, step: int, rate: float, seed: int
+    ) -> Outcome:
         """Have a user's own optimizer take a step with the engine's gradient; nothing is changed if it raises."""
-        losses, measured, gradient = self._pass.gradients(x, t, seed=seed, step=step)
+        losses, measured, gradient = self._compiled.gradients(x, t, seed=seed, step=step)
         squares = float(np.square(gradient, dtype=np.float64).sum())
         total, right = (float(values.sum(dtype=np.float64)) for values in (losses, measured))
         if not (math.isfinite(total) and math.isfinite(squares)):
@@ -84,7 +86,7 @@ class Stepper:
         norm = math.sqrt(squares)
         scaled, parameters = gradient * self._scale(norm), self.network.parameters
         after, moments = optimizer.update(parameters, scaled, self.moments, step=step, rate=rate)
-        self._close(x, t, seed, step)
+        self._commit_statistics(x, t, seed, step)
         parameters[:] = after
         for kept, found in zip(self.moments, moments, strict=True):
             kept[:] = found
@@ -94,12 +96,12 @@ class Stepper:
         """Return the factor of the gradient: 1, or less where its norm exceeds the limit."""
         return self._clip / (norm + 1e-6) if self._clip is not None and norm > self._clip else 1.0
 
-    def _close(self, x: Array, t: Array, seed: int, step: int) -> None:
+    def _commit_statistics(self, x: Array, t: Array, seed: int, step: int) -> None:
         """Write the running statistics, and check them: an infinite variance does not show in the loss."""
-        if not self._plan.closing:
+        if not self._plan.deferred:
             return
         before = self.network.statistics.copy()
-        self._pass.close()
+        self._compiled.commit_statistics()
         if not np.isfinite(self.network.statistics).all():
             self.network.statistics[:] = before
             raise self._not_finite(x, t, seed, step)

@@ -6,7 +6,7 @@ from typing import Any
 
 from chainrule import operations, tasks
 from chainrule.explain import code
-from chainrule.explain.code import Place
+from chainrule.explain.code import CodeLocation
 from chainrule.model import Sequential
 from chainrule.plan import Operation, Plan, Tensor
 from chainrule.training.recipe import Recipe
@@ -22,7 +22,7 @@ EXTRA = (
 def describe(model: Sequential, recipe: Recipe) -> dict[str, Any]:
     """Return everything the page needs to compute with a model, except the contents of its buffers."""
     training = model.plan(recipe.loss, input_gradient=True)
-    names = [operation.name for operation in (*training.operations, *training.closing)]
+    names = [operation.name for operation in (*training.operations, *training.deferred)]
     explained = dict.fromkeys([*names, *EXTRA, recipe.optimizer.operation])
     return {
         "format": FORMAT,
@@ -35,7 +35,7 @@ def describe(model: Sequential, recipe: Recipe) -> dict[str, Any]:
         "shapes": {name: list(values.shape) for name, values in model.weights.items()},
         "plan": plan_to_json(training),
         "inference": plan_to_json(model.plan()),
-        "measure": (model.task or tasks.usual(str(recipe.loss), model.output_shape[-1])).measure,
+        "measure": (model.task or tasks.default_for(str(recipe.loss), model.output_shape[-1])).measure,
         "recipe": recipe.to_config(),
         "optimizer": {
             "name": recipe.optimizer.name,
@@ -50,15 +50,17 @@ def describe(model: Sequential, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _places(model: Sequential, training: Plan, explained: Iterable[str]) -> Iterator[tuple[str, tuple[Place, ...]]]:
+def _places(
+    model: Sequential, training: Plan, explained: Iterable[str]
+) -> Iterator[tuple[str, tuple[CodeLocation, ...]]]:
     """Yield the code of each operation by its name, and of each tensor that another kernel computes by its storage."""
     for name in explained:
-        yield name, code.places(name)
+        yield name, code.locations(name)
     kernels = model.engine.kernels(training, model.dtype)
     for operation in training.operations:
         for tensor in operation.writes:
-            found = code.places(operation.name, kernels.get(tensor.storage))
-            if found != code.places(operation.name):
+            found = code.locations(operation.name, kernels.get(tensor.storage))
+            if found != code.locations(operation.name):
                 yield tensor.storage, found
 
 
@@ -71,7 +73,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         **{name: None if tensor is None else _tensor(tensor) for name, tensor in ends.items()},
         "forward": [_operation(each) for each in plan.forward],
         "backward": [_operation(each) for each in plan.backward],
-        "closing": [_operation(each) for each in plan.closing],
+        "closing": [_operation(each) for each in plan.deferred],
     }
 
 

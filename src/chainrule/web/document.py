@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.errors import FormatError
 from chainrule.web import modules
-from chainrule.web.packing import packed_bytes
+from chainrule.web.packing import pack_bytes
 from chainrule.web.page_files import PAGE
 
 STYLE = re.compile(r'<link\b[^>]*\brel="stylesheet"[^>]*>')
@@ -55,8 +55,8 @@ def parts(folder: Path = PAGE) -> Parts:
     sources = {path.relative_to(folder).as_posix(): _text(folder, path) for path in sorted(folder.rglob("*.js"))}
     begun = entries(page)
     workers = [path for path in sources if path.endswith(WORKERS)]
-    linked = modules.collected(sources, begun)
-    linked |= {path: modules.bundled(sources, path) for path in workers}
+    linked = modules.collect(sources, begun)
+    linked |= {path: modules.bundle(sources, path) for path in workers}
     styles = [_style(folder, _address(tag)) for tag in STYLE.findall(page)]
     loader = LOADER.replace("ENTRIES", json.dumps(begun))
     if CHARSET not in page or "</body>" not in page:
@@ -66,12 +66,12 @@ def parts(folder: Path = PAGE) -> Parts:
     sheets = "".join(f"<style>{style}</style>\n" for style in styles)
     page = page.replace(CHARSET, f"{CHARSET}\n    {policy}", 1).replace("</head>", f"{sheets}</head>", 1)
     head, tail = page.split("</body>", 1)
-    packed = packed_bytes(np.frombuffer(json.dumps(linked).encode(), np.uint8))
+    packed = pack_bytes(np.frombuffer(json.dumps(linked).encode(), np.uint8))
     scripts = _json("chainrule-modules", json.dumps(packed))
     return Parts(head, f"{scripts}<script>{loader}</script>\n</body>{tail}")
 
 
-def assembled(page: Parts, data: str) -> bytes:
+def assemble(page: Parts, data: str) -> bytes:
     """Return the complete file: the page with its data inserted."""
     return (page.head + _json("chainrule-data", data) + page.tail).encode()
 

@@ -9,15 +9,15 @@ from chainrule.web.page_files import PAGE
 
 
 @cache
-def linked(folder: Path = PAGE) -> bytes:
+def preloading_index(folder: Path = PAGE) -> bytes:
     """Return index.html with a preload link for every module, so that the browser requests all of them at once."""
     page = (folder / "index.html").read_text(encoding="utf-8")
     sources = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in folder.rglob("*.js")}
-    needed = modules.collected(sources, document.entries(page))
+    needed = modules.collect(sources, document.entries(page))
     links = "".join(f'    <link rel="modulepreload" href="page/{path}">\n' for path in needed)
     return page.replace("  </head>", f"{links}  </head>", 1).encode()
 
 
-def tag(content: bytes) -> str:
+def etag(content: bytes) -> str:
     """Return the entity tag (ETag) of a file's content."""
     return f'"{hashlib.sha256(content).hexdigest()[:32]}"'

@@ -54,7 +54,7 @@ def rate_at(recipe: Recipe, step: int, steps: int, epoch_steps: int) -> float:
     return recipe.optimizer.rate * recipe.schedule.factor(place, max(steps, 1), max(epoch_steps, 1))
 
 
-def taken(trainer: Trainer) -> Frame:
+def take_frame(trainer: Trainer) -> Frame:
     """Copy a trainer's current parameters, statistics and moments; the caller must hold the trainer between steps."""
     network, step = trainer.network, len(trainer.history)
     return Frame(
@@ -66,7 +66,7 @@ def taken(trainer: Trainer) -> Frame:
     )
 
 
-def put(frame: Frame, trainer: Trainer) -> None:
+def restore_frame(frame: Frame, trainer: Trainer) -> None:
     """Restore a trainer's parameters, statistics and moments (not its history) from a frame that holds moments."""
     trainer.network.parameters[:] = frame.parameters
     trainer.network.statistics[:] = frame.statistics

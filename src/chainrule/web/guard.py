@@ -85,13 +85,13 @@ class Guard:
         """Answer a request or pass it on to the application."""
         if scope["type"] != "http":
             return
-        answer = _Answer(send)
+        answer = _GuardedResponse(send)
         refusal = self._refusal(scope)
         if refusal is not None:
             await refusal(scope, receive, answer.send)
             return
         try:
-            await self._app(scope, _limited(receive), answer.send)
+            await self._app(scope, _with_size_limit(receive), answer.send)
         except ClientDisconnect:
             return
         except Exception as error:
@@ -131,7 +131,7 @@ class Guard:
         return HTMLResponse(CLOSED, 401)
 
 
-class _Answer:
+class _GuardedResponse:
     """Sends an answer with the common headers."""
 
     def __init__(self, send: Send) -> None:
@@ -154,7 +154,7 @@ class _Answer:
             await response(scope, receive, self.send)
 
 
-def _limited(receive: Receive) -> Receive:
+def _with_size_limit(receive: Receive) -> Receive:
     """Return a receiver that stops reading a body once it exceeds the limit."""
     read = 0
 

@@ -24,22 +24,22 @@ LEFT = re.compile(r"^[ \t]*(?:import|export)\b.*", re.MULTILINE)
 PREFIX = "module:"  # precedes the path of a module where the relative name was
 
 
-def collected(sources: Mapping[str, str], entries: Iterable[str]) -> dict[str, str]:
+def collect(sources: Mapping[str, str], entries: Iterable[str]) -> dict[str, str]:
     """Return the entries and all that they import, by path; each import refers to a module as `module:PATH`.
 
     sources   source of every module, by path (engine/tensor.js)
     Errors    FormatError for an import of a missing module and for circular imports
     """
-    return {path: _addressed(path, sources[path]) for path in _ordered(sources, entries)}
+    return {path: _absolute_imports(path, sources[path]) for path in _in_import_order(sources, entries)}
 
 
-def bundled(sources: Mapping[str, str], entry: str) -> str:
+def bundle(sources: Mapping[str, str], entry: str) -> str:
     """Return an entry and all it imports as one classic script; each module becomes a function with its own scope."""
-    parts = [_enclosed(path, sources[path]) for path in _ordered(sources, [entry])]
+    parts = [_as_function(path, sources[path]) for path in _in_import_order(sources, [entry])]
     return "\n".join(['"use strict";', "const modules = {};", *parts])
 
 
-def _ordered(sources: Mapping[str, str], entries: Iterable[str]) -> list[str]:
+def _in_import_order(sources: Mapping[str, str], entries: Iterable[str]) -> list[str]:
     """Return the paths of the entries and of all that they import, each after those it imports."""
     found: dict[str, None] = {}
     for entry in entries:
@@ -55,20 +55,20 @@ def _visit(path: str, sources: Mapping[str, str], found: dict[str, None], way: l
     if path not in sources:
         raise FormatError(f"{way[-1] if way else 'the page'} imports {path}, which does not exist")
     for match in IMPORT.finditer(sources[path]):
-        _visit(_resolved(path, match["name"]), sources, found, [*way, path])
+        _visit(_resolve(path, match["name"]), sources, found, [*way, path])
     found[path] = None
 
 
-def _addressed(path: str, source: str) -> str:
-    return IMPORT.sub(lambda match: f'{match["before"]}"{PREFIX}{_resolved(path, match["name"])}"', source)
+def _absolute_imports(path: str, source: str) -> str:
+    return IMPORT.sub(lambda match: f'{match["before"]}"{PREFIX}{_resolve(path, match["name"])}"', source)
 
 
-def _enclosed(path: str, source: str) -> str:
+def _as_function(path: str, source: str) -> str:
     """Wrap a module in a function that reads its imports from `modules` and stores its exports there."""
     exports = [match["name"] for match in DECLARED.finditer(source)]
     for match in LISTED.finditer(source):
-        exports += [_renamed(name, first=1) for name in _list(match["names"])]
-    body = IMPORTED.sub(lambda match: _taken(path, match), source)
+        exports += [_property_alias(name, first=1) for name in _list(match["names"])]
+    body = IMPORTED.sub(lambda match: _import_as_constant(path, match), source)
     body = LISTED.sub("", DECLARED.sub(lambda match: f"{match['what']} {match['name']}", body))
     left = LEFT.search(body)
     if left is not None:
@@ -76,14 +76,14 @@ def _enclosed(path: str, source: str) -> str:
     return f'modules["{path}"] = (() => {{\n{body}\nreturn {{ {", ".join(exports)} }};\n}})();'
 
 
-def _taken(path: str, match: re.Match[str]) -> str:
+def _import_as_constant(path: str, match: re.Match[str]) -> str:
     """Turn an import into a constant."""
-    what, origin = match["what"], f'modules["{_resolved(path, match["name"])}"]'
+    what, origin = match["what"], f'modules["{_resolve(path, match["name"])}"]'
     if what is None:
         return ""
     names, whole = NAMES.fullmatch(what), WHOLE.fullmatch(what)
     if names is not None:
-        return f"const {{ {', '.join(_renamed(name) for name in _list(names['names']))} }} = {origin};"
+        return f"const {{ {', '.join(_property_alias(name) for name in _list(names['names']))} }} = {origin};"
     if whole is not None:
         return f"const {whole['space']} = {origin};"
     raise FormatError(f"{path}: cannot import {what} by itself; expected names in braces")
@@ -93,12 +93,12 @@ def _list(names: str) -> list[str]:
     return [name for name in (part.strip() for part in names.split(",")) if name]
 
 
-def _renamed(name: str, first: int = 0) -> str:
+def _property_alias(name: str, first: int = 0) -> str:
     """Turn `a as b` into a property of an object: `a: b` in an import (first = 0), `b: a` in an export (first = 1)."""
     words = re.split(r"\s+as\s+", name)
     return name if len(words) == 1 else f"{words[first]}: {words[1 - first]}"
 
 
-def _resolved(path: str, name: str) -> str:
+def _resolve(path: str, name: str) -> str:
     """Return the path that a relative name in a module refers to."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(path), name))

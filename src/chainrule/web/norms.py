@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import engines
-from chainrule.engines import Pass
+from chainrule.engines import CompiledPlan
 from chainrule.interpreter import Interpreter
 from chainrule.network import Network
 from chainrule.training.loop import Trainer
@@ -24,7 +24,7 @@ class Gauge:
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
         self._spans = _spans(trainer.network)
-        self._pass: Pass | None = None
+        self._compiled: CompiledPlan | None = None
 
     @property
     def layers(self) -> list[str]:
@@ -35,19 +35,19 @@ class Gauge:
         """Measure the norms of the next step; the caller must hold the trainer between steps."""
         trainer, step = self._trainer, len(self._trainer.history)
         x, t = trainer.batch(step)
-        gradient = self._ready().gradients(x, t, seed=trainer.recipe.seed, step=step + 1)[2]
+        gradient = self._compile().gradients(x, t, seed=trainer.recipe.seed, step=step + 1)[2]
         return {name: _norm(gradient[first:last]) for name, (first, last) in self._spans.items()}
 
-    def _ready(self) -> Pass:
+    def _compile(self) -> CompiledPlan:
         """Return the plan's engine; NumPy for one sample per batch, which would need another compiled program."""
         network, recipe = self._trainer.network, self._trainer.recipe
-        if self._pass is None:
+        if self._compiled is None:
             plan = network.plan(recipe.loss, task=self._trainer.task)
             if recipe.batch_size == 1:
-                self._pass = Interpreter(engines.fallback(), plan, network.layout, network)
+                self._compiled = Interpreter(engines.fallback(), plan, network.layout, network)
             else:
-                self._pass = network.ready(plan)
-        return self._pass
+                self._compiled = network.compile(plan)
+        return self._compiled
 
 
 class Norms:

@@ -15,14 +15,14 @@ from chainrule.errors import OptionError
 from chainrule.web.guard import Key
 from chainrule.web.server import application
 from chainrule.web.session import Session
-from chainrule.web.subjects import Subject
+from chainrule.web.subjects import PageSubject
 
 HOST = "127.0.0.1"
 CONNECTIONS = 100  # at a time; further ones are refused
 
 
 def serve(
-    subject: Subject,
+    subject: PageSubject,
     *,
     port: int = 0,
     browser: bool = True,

@@ -16,26 +16,26 @@ from chainrule.engines import Array
 RAW = -15  # zlib's window bits for what JavaScript's DecompressionStream calls "deflate-raw"
 
 
-def packed_numbers(array: Array) -> dict[str, Any]:
+def pack_numbers(array: Array) -> dict[str, Any]:
     """Pack an array of any dtype as float32: its length and its byte planes."""
     numbers = np.ascontiguousarray(array, "<f4").reshape(-1)
     planes = numbers.view(np.uint8).reshape(-1, 4).T
-    return {"length": int(numbers.size), "planes": 4, "base64": _deflated(planes.tobytes())}
+    return {"length": int(numbers.size), "planes": 4, "base64": _deflate(planes.tobytes())}
 
 
-def packed_bytes(array: NDArray[np.uint8]) -> dict[str, Any]:
+def pack_bytes(array: NDArray[np.uint8]) -> dict[str, Any]:
     """Pack bytes without planes: their length and the bytes, deflated."""
-    return {"length": int(array.size), "planes": 1, "base64": _deflated(np.ascontiguousarray(array).tobytes())}
+    return {"length": int(array.size), "planes": 1, "base64": _deflate(np.ascontiguousarray(array).tobytes())}
 
 
-def unpacked(packed: dict[str, Any]) -> Array:
-    """Return the flat array given to `packed_numbers` or `packed_bytes`."""
+def unpack(packed: dict[str, Any]) -> Array:
+    """Return the flat array given to `pack_numbers` or `pack_bytes`."""
     content = np.frombuffer(zlib.decompress(base64.b64decode(packed["base64"]), RAW), np.uint8)
     if packed["planes"] == 1:
         return content
     return np.ascontiguousarray(content.reshape(packed["planes"], packed["length"]).T).view("<f4").reshape(-1)
 
 
-def _deflated(content: bytes) -> str:
+def _deflate(content: bytes) -> str:
     deflate = zlib.compressobj(9, zlib.DEFLATED, RAW)
     return base64.b64encode(deflate.compress(content) + deflate.flush()).decode("ascii")

@@ -14,7 +14,7 @@ TYPES = {
 
 
 @cache
-def found(folder: Path = PAGE) -> dict[str, Path]:
+def list_files(folder: Path = PAGE) -> dict[str, Path]:
     """Return the files by their path in the folder (engine/tensor.js); nothing else is served."""
     every = (path for path in folder.rglob("*") if path.suffix in TYPES and path.is_file())
     return {path.relative_to(folder).as_posix(): path for path in every}

@@ -8,7 +8,7 @@ from contextlib import suppress
 LESS = 5  # increment of `nice`: the thread gets a third of a contended processor
 
 
-def yielding() -> None:
+def lower_priority() -> None:
     """Lower the priority of this thread and of those it starts; only Linux sets it for a single thread."""
     if sys.platform == "linux":
         with suppress(OSError):

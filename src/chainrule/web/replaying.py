@@ -25,7 +25,7 @@ class Replayer:
         self._lock = threading.Lock()
         self._prepared = False
         network = copy.deepcopy(trainer.network)
-        self.twin = Trainer(network, trainer.recipe, trainer.training, trainer.normalisation)
+        self.twin = Trainer(network, trainer.recipe, trainer.train_data, trainer.normalisation)
         self.twin.adopt()
 
     def prepare(self) -> None:
@@ -44,9 +44,9 @@ class Replayer:
             if known is not None and known.step == step:
                 return known
             self._replay(known, step, cancelled.is_set)
-            return frames.taken(self.twin)
+            return frames.take_frame(self.twin)
 
-    def along(self, first: int, last: int, look: Callable[[Trainer], None], stop: Callable[[], bool]) -> None:
+    def replay_between(self, first: int, last: int, look: Callable[[Trainer], None], stop: Callable[[], bool]) -> None:
         """Call `look` with the twin at each step from `first` (or one before) to `last`; Cancelled when `stop()`."""
         with self._lock:
             self._replay(self._timeline.before(first), last, stop, look)
@@ -62,21 +62,21 @@ class Replayer:
         if stop() or known is None:
             raise Cancelled
         self._compile()
-        frames.put(known, self.twin)
-        self.twin.history = blank(known.step)
+        frames.restore_frame(known, self.twin)
+        self.twin.history = blank_history(known.step)
         self.twin.stop = False
-        self.twin.run([_Until(step, self._timeline, stop, look)])
+        self.twin.run([_StopAtStep(step, self._timeline, stop, look)])
         if len(self.twin.history) != step:
             raise Cancelled
 
     def _compile(self) -> None:
         if not self._prepared:
-            samples = min(self.twin.recipe.batch_size, len(self.twin.training))
+            samples = min(self.twin.recipe.batch_size, len(self.twin.train_data))
             self.twin.stepper.prepare(samples)
             self._prepared = True
 
 
-class _Until(Callback):
+class _StopAtStep(Callback):
     """Ends training at a step and keeps keyframes on the way."""
 
     def __init__(
@@ -91,7 +91,7 @@ class _Until(Callback):
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
         """Keep a keyframe where the timeline wants one, and look."""
         if self._timeline.wants(len(trainer.history)):
-            self._timeline.keep(frames.taken(trainer))
+            self._timeline.keep(frames.take_frame(trainer))
         self._seen(trainer)
 
     def _seen(self, trainer: Trainer) -> None:
@@ -99,7 +99,7 @@ class _Until(Callback):
         trainer.stop = len(trainer.history) >= self._step or self._stop()
 
 
-def blank(steps: int) -> History:
+def blank_history(steps: int) -> History:
     """Return a history of `steps` steps, all zero: a trainer takes its position from the length."""
     zeros = bytes(8 * steps)
     rates, losses, measures = (array("d", zeros) for _ in range(3))

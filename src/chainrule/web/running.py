@@ -9,12 +9,12 @@ from chainrule.training.history import History
 from chainrule.training.loop import Callback, Trainer
 from chainrule.training.step import Outcome
 from chainrule.web import frames
+from chainrule.web.frame_pairs import FramePairs
 from chainrule.web.frames import Frame
+from chainrule.web.norm_backfill import NormBackfill
 from chainrule.web.norms import Gauge, Norms
-from chainrule.web.pairs import Pairs
-from chainrule.web.priority import yielding
+from chainrule.web.priority import lower_priority
 from chainrule.web.replaying import Replayer
-from chainrule.web.survey import Survey
 from chainrule.web.timeline import Timeline
 
 COMPILING = "compiling the step for this machine …"
@@ -33,15 +33,15 @@ class Running(Callback):
         self.trainer = trainer
         self.timeline = timeline
         self.replayer = Replayer(trainer, timeline)
-        self._gauge, self._pairs = Gauge(trainer), Pairs(timeline)
+        self._gauge, self._pairs = Gauge(trainer), FramePairs(timeline)
         self.norms = Norms(self._gauge.layers)
         self.message = ""
         self._first = first
         self._goal = 0
-        self.survey = Survey(self.replayer, self.norms, lambda: self.active)
-        self.survey.begin(len(trainer.history))
+        self.backfill = NormBackfill(self.replayer, self.norms, lambda: self.active)
+        self.backfill.begin(len(trainer.history))
         self._restart = self._closed = False
-        self._lock, self._turn = threading.Lock(), threading.Lock()
+        self._lock, self._waiting = threading.Lock(), threading.Lock()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="training", daemon=True)
         self._thread.start()
@@ -61,7 +61,7 @@ class Running(Callback):
     @contextmanager
     def between_steps(self) -> Generator[Trainer]:
         """Hold the trainer between two steps; a waiting caller has priority over the next step."""
-        with self._turn:
+        with self._waiting:
             self._lock.acquire()
         try:
             yield self.trainer
@@ -71,7 +71,7 @@ class Running(Callback):
     def frame(self) -> Frame:
         """Return the current frame."""
         with self.between_steps() as trainer:
-            return frames.taken(trainer)
+            return frames.take_frame(trainer)
 
     def newest(self) -> Frame:
         """Return the current frame or one shortly after; during training the frame before it is kept for a while."""
@@ -84,9 +84,9 @@ class Running(Callback):
             if self.active or frame.step <= self.step:
                 return False
             self.timeline.pin(frame)
-            frames.put(frame, trainer)
+            frames.restore_frame(frame, trainer)
             trainer.history = history
-        self.survey.begin(frame.step)
+        self.backfill.begin(frame.step)
         return True
 
     def go_to(self, step: int) -> None:
@@ -117,13 +117,13 @@ class Running(Callback):
         with self._changed:
             self._goal, self._closed = 0, True
             self._changed.notify_all()
-        self.survey.close()
+        self.backfill.close()
         self._thread.join(LEAVING)
 
     # ------------------------------------------------------------------ the thread
 
     def _work(self) -> None:
-        yielding()
+        lower_priority()
         while not self._closed:
             with self._changed:
                 self._changed.wait_for(lambda: self.active or self._restart or self._closed)
@@ -153,29 +153,29 @@ class Running(Callback):
 
     def _begin_again(self) -> None:
         with self._lock:
-            frames.put(self._first, self.trainer)
+            frames.restore_frame(self._first, self.trainer)
             self.trainer.history = History(measure=self.trainer.task.measure)
             self.timeline.forget(self._first)
-            self.survey.forget()
+            self.backfill.forget()
             self.norms.clear()
             self.message = ""
 
     def begin(self, trainer: Trainer) -> None:
         """Record the state before the first step; called by the trainer."""
-        self._settle(trainer)
+        self._finish_step(trainer)
 
     def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
         """Let waiting threads in after a step; called by the trainer."""
         self._lock.release()
-        with self._turn:
+        with self._waiting:
             self._lock.acquire()
-        self._settle(trainer)
+        self._finish_step(trainer)
 
-    def _settle(self, trainer: Trainer) -> None:
+    def _finish_step(self, trainer: Trainer) -> None:
         """Keep the frames and norms that are due, and decide whether to go on."""
         step = len(trainer.history)
         if self.timeline.wants(step):
-            self.timeline.keep(frames.taken(trainer))
+            self.timeline.keep(frames.take_frame(trainer))
         self._pairs.stepped(trainer)
         trainer.stop = step >= self._goal
         if not trainer.stop:

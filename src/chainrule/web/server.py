@@ -55,12 +55,12 @@ def application(session: Session, key: Key) -> ASGIApp:
 async def _file(request: Request) -> Response:
     name = request.path_params["path"]
     if not name:
-        return Response(entrance.linked(), media_type=page_files.TYPES[".html"])
-    path = page_files.found().get(name)
+        return Response(entrance.preloading_index(), media_type=page_files.TYPES[".html"])
+    path = page_files.list_files().get(name)
     if path is None:
         raise HTTPException(404, "no such page")
     content = path.read_bytes()
-    headers = {"ETag": entrance.tag(content), "Cache-Control": "no-cache"}
+    headers = {"ETag": entrance.etag(content), "Cache-Control": "no-cache"}
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=page_files.TYPES[path.suffix], headers=headers)
@@ -79,14 +79,14 @@ async def _description(request: Request) -> Response:
 async def _samples(request: Request) -> Response:
     session = _session(request)
     await _until(session.loaded.is_set, request)
-    found = session.pictures()
+    found = session.sample_images()
     return JSONResponse({"count": len(found.x), "labels": found.labels.tolist(), "shape": list(found.x.shape[1:])})
 
 
 async def _samples_bytes(request: Request) -> Response:
     session = _session(request)
     await _until(session.loaded.is_set, request)
-    return Response(session.pictures().x.tobytes(), media_type=BYTES)
+    return Response(session.sample_images().x.tobytes(), media_type=BYTES)
 
 
 async def _frame(request: Request) -> Response:
@@ -116,7 +116,7 @@ async def _frame(request: Request) -> Response:
 
 async def _state(request: Request) -> Response:
     session = _session(request)
-    session.seen()
+    session.page_opened()
     return JSONResponse(session.state())
 
 

@@ -8,15 +8,15 @@ from typing import Any
 
 from chainrule import data, files
 from chainrule.data.dataset import Dataset
-from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, one_of
+from chainrule.errors import ChainruleError, DataError, FormatError, OptionError, unknown_name
 from chainrule.runs.folder import CHECKPOINT
 from chainrule.training.samples import Samples
-from chainrule.web import frames, notices, pictures, subjects
+from chainrule.web import frames, notices, sample_images, subjects
 from chainrule.web.description import describe
 from chainrule.web.frames import Frame
-from chainrule.web.pictures import Pictures
 from chainrule.web.running import Running
-from chainrule.web.subjects import Subject
+from chainrule.web.sample_images import SampleImages
+from chainrule.web.subjects import PageSubject
 from chainrule.web.timeline import Timeline
 
 COMMANDS = ("start", "pause", "advance", "epoch", "restart")
@@ -30,11 +30,11 @@ class Session:
     loaded   set once the data are loaded, or cannot be
     """
 
-    def __init__(self, subject: Subject, *, folder: str | None = None, offline: bool | None = None) -> None:
+    def __init__(self, subject: PageSubject, *, folder: str | None = None, offline: bool | None = None) -> None:
         self.subject = subject
         self.loaded = threading.Event()
         self._where: dict[str, Any] = {"folder": folder, "offline": offline, "progress": False}
-        self._pictures = pictures.none(subject.model.input_shape)
+        self._sample_images = sample_images.no_images(subject.model.input_shape)
         self._running: Running | None = None
         self._problem = _beginning(subject)
         self._opened = _opened(subject)
@@ -56,9 +56,9 @@ class Session:
         """Return the model's description; see `description.describe`."""
         return describe(self.subject.model, self.subject.recipe)
 
-    def pictures(self) -> Pictures:
+    def sample_images(self) -> SampleImages:
         """Return the test images to choose from; none before they are loaded, or where the data have none."""
-        return self._pictures
+        return self._sample_images
 
     def frame(self, step: int | None, cancelled: threading.Event) -> Frame:
         """Return the frame after `step` steps; None: the current one."""
@@ -68,7 +68,7 @@ class Session:
             if step is not None and step not in known:
                 raise DataError(f"step {step} cannot be shown: {self._problem or f'there is only {[*known]}'}")
             return self._opened if step is None else known[step]
-        with running.survey.aside():
+        with running.backfill.paused():
             return self._found(running, step, cancelled)
 
     def _found(self, running: Running, step: int | None, cancelled: threading.Event) -> Frame:
@@ -98,7 +98,7 @@ class Session:
             "newest": step,
         }
         best = None if trainer is None else notices.best_step(trainer)
-        surveyed = running.survey if running is not None and running.survey.total else None
+        surveyed = running.backfill if running is not None and running.backfill.total else None
         return {
             **state,
             **({} if best is None else {"best": best}),
@@ -114,20 +114,20 @@ class Session:
             said.append(notices.elsewhere(self.subject.folder, step))
         return " ".join(filter(None, said))
 
-    def seen(self) -> None:
+    def page_opened(self) -> None:
         """Note that a page is open, which allows the survey to work."""
         if self._running is not None:
-            self._running.survey.seen()
+            self._running.backfill.page_opened()
 
-    def survey(self, seconds: float) -> None:
+    def backfill(self, seconds: float) -> None:
         """Measure gradient norms of earlier steps for at most `seconds`."""
         if self._running is not None:
-            self._running.survey.complete(seconds)
+            self._running.backfill.complete(seconds)
 
     def norms(self) -> dict[str, Any]:
         """Return all measured norms; those of earlier steps may follow later."""
         steps, norms = ([], {}) if self._running is None else self._running.norms.since(0)
-        return {"norms": files.plain(norms), "norm_steps": steps}
+        return {"norms": files.without_nonfinite(norms), "norm_steps": steps}
 
     def series(self, after: int) -> dict[str, Any]:
         """Return losses, measures and norms of the steps after `after`; see `Series` in page/types.js."""
@@ -137,12 +137,12 @@ class Session:
         steps, norms = ([], {}) if running is None else running.norms.since(after)
         several = min(len(loss), len(accuracy))  # a step may be in progress
         found = {"loss": loss[:several], "accuracy": accuracy[:several], "norms": norms, "norm_steps": steps}
-        return {"first": after + 1, **files.plain(found)}
+        return {"first": after + 1, **files.without_nonfinite(found)}
 
     def command(self, name: str, steps: int = 1) -> dict[str, Any]:
         """Execute one of `COMMANDS` and return the state after it."""
         if name not in COMMANDS:
-            raise one_of("command", name, COMMANDS)
+            raise unknown_name("command", name, COMMANDS)
         if not 1 <= steps <= LARGEST:
             raise OptionError(f"{steps} steps: expected from 1 to {LARGEST}")
         running = self._running
@@ -204,7 +204,7 @@ class Session:
         if subject.job is not None:
             subject.job.check_data(training, test)
         subject.model.check_input(test.x)
-        self._pictures = pictures.chosen(test.x, test.y)
+        self._sample_images = sample_images.choose_images(test.x, test.y)
         if not subject.trainable:
             return UNTRAINABLE
         self._running = self._prepared(Samples.of_dataset(training, subject.model.output_shape[-1]))
@@ -219,27 +219,27 @@ class Session:
         if len(subject.history) > trainer.steps:
             raise FormatError(f"{subject.title}: {len(subject.history)} steps, and the run has {trainer.steps}")
         trainer.history = copy.deepcopy(subject.history)
-        frames.put(self._opened, trainer)
-        self._opened = frames.taken(trainer)
+        frames.restore_frame(self._opened, trainer)
+        self._opened = frames.take_frame(trainer)
         rate = frames.rate_at(recipe, 0, trainer.steps, trainer.epoch_steps)
         self._first = replace(self._first, rate=rate)
         return Running(trainer, self._first, Timeline([self._first, self._opened]))
 
 
-def _beginning(subject: Subject) -> str:
+def _beginning(subject: PageSubject) -> str:
     """Return what is happening until the data are loaded."""
     name = Path(subject.choice.name).name if subject.choice is not None else "the data"
     return f"loading {name} …" if subject.trainable else UNTRAINABLE
 
 
-def _opened(subject: Subject) -> Frame:
+def _opened(subject: PageSubject) -> Frame:
     """Return the frame at which a subject was opened."""
     step, model = len(subject.history), subject.model
     rate = frames.rate_at(subject.recipe, step, *_sizes(subject))
     return Frame(step, rate, model.parameters.copy(), model.statistics.copy(), subject.moments)
 
 
-def _first(subject: Subject, opened: Frame) -> Frame:
+def _first(subject: PageSubject, opened: Frame) -> Frame:
     """Return the frame before the first step, rebuilt from the seed."""
     if not len(subject.history):
         return opened
@@ -258,7 +258,7 @@ def _changed(folder: Path | None) -> int:
         return 0
 
 
-def _sizes(subject: Subject) -> tuple[int, int]:
+def _sizes(subject: PageSubject) -> tuple[int, int]:
     """Return the total number of steps and the steps per epoch; 0 where unknown or not trainable."""
     if subject.images is None:
         return 0, 0

@@ -34,11 +34,11 @@ import numpy as np
 
 from chainrule import files
 from chainrule.errors import ChainruleError, OptionError
-from chainrule.web import document, pictures
+from chainrule.web import document, sample_images
 from chainrule.web.frames import Frame
-from chainrule.web.packing import packed_bytes, packed_numbers
+from chainrule.web.packing import pack_bytes, pack_numbers
 from chainrule.web.session import Session
-from chainrule.web.subjects import Subject
+from chainrule.web.subjects import PageSubject
 
 FORMAT = 1
 BUDGET = 3_000_000  # size in bytes up to which keyframes are added
@@ -56,35 +56,35 @@ class Written:
     lacking: str
 
 
-def write(path: Path, subject: Subject, *, folder: str | None = None, offline: bool | None = None) -> Written:
+def write(path: Path, subject: PageSubject, *, folder: str | None = None, offline: bool | None = None) -> Written:
     """Write the file atomically; OptionError when the model is too large."""
     session = Session(subject, folder=folder, offline=offline)
     try:
         session.loaded.wait()
-        content = made(session)
+        content = file_bytes(session)
         lacking = session.problem if subject.trainable else ""
     finally:
         session.close()
-    files.write_whole(path, content)
+    files.write_atomic(path, content)
     return Written(len(content), lacking)
 
 
-def made(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> bytes:
+def file_bytes(session: Session, budget: int = BUDGET, limit: int = LIMIT) -> bytes:
     """Return the file: the newest frame, the first one, and as many keyframes as the budget allows."""
     page = document.parts()
-    session.survey(SURVEY)
+    session.backfill(SURVEY)
     newest, first = session.frame(None, threading.Event()), _frame(session, 0)
     kept = [_packed(newest)] + ([_packed(first)] if first is not None and newest.step else [])
-    content = _made(page, session, kept)
+    content = _assemble(page, session, kept)
     if len(content) > limit:
         kept = [_packed(replace(newest, moments=None))]
-        content = _made(page, session, kept)
+        content = _assemble(page, session, kept)
     if len(content) > limit:
         size = f"{len(content) / 1e6:.1f} MB"
         raise OptionError(f"{session.subject.title}: the file would be {size}; expected at most {limit / 1e6:.0f} MB")
     for frame in _keyframes(session, newest.step):
         more = [*kept, _packed(frame)]
-        larger = _made(page, session, more)
+        larger = _assemble(page, session, more)
         if len(larger) > budget:
             break
         kept, content = more, larger
@@ -107,7 +107,7 @@ def _frame(session: Session, step: int) -> Frame | None:
         return None
 
 
-def _made(page: document.Parts, session: Session, frames: list[dict[str, Any]]) -> bytes:
+def _assemble(page: document.Parts, session: Session, frames: list[dict[str, Any]]) -> bytes:
     """Return the file with these frames."""
     series = session.series(0)
     content = {
@@ -122,24 +122,24 @@ def _made(page: document.Parts, session: Session, frames: list[dict[str, Any]]) 
         },
         "frames": sorted(frames, key=lambda frame: frame["step"]),
     }
-    return document.assembled(page, json.dumps(content, separators=(",", ":"), allow_nan=False))
+    return document.assemble(page, json.dumps(content, separators=(",", ":"), allow_nan=False))
 
 
 def _column(values: list[Any]) -> dict[str, Any]:
-    return packed_numbers(np.array(values, np.float32))
+    return pack_numbers(np.array(values, np.float32))
 
 
 def _samples(session: Session) -> dict[str, Any]:
-    known = session.pictures()
+    known = session.sample_images()
     size = max(int(np.prod(known.x.shape[1:])), 1)
-    found = pictures.chosen(known.x, known.labels, max(1, min(PICTURES, PICTURE_BYTES // size)))
+    found = sample_images.choose_images(known.x, known.labels, max(1, min(PICTURES, PICTURE_BYTES // size)))
     shape = list(found.x.shape[1:])
-    return {"count": len(found.x), "labels": found.labels.tolist(), "shape": shape, "x": packed_bytes(found.x)}
+    return {"count": len(found.x), "labels": found.labels.tolist(), "shape": shape, "x": pack_bytes(found.x)}
 
 
 def _packed(frame: Frame) -> dict[str, Any]:
     moments: Any = None
     if frame.moments is not None:
-        moments = "zeros" if frame.step == 0 else [packed_numbers(moment) for moment in frame.moments]
-    numbers = {"parameters": packed_numbers(frame.parameters), "statistics": packed_numbers(frame.statistics)}
+        moments = "zeros" if frame.step == 0 else [pack_numbers(moment) for moment in frame.moments]
+    numbers = {"parameters": pack_numbers(frame.parameters), "statistics": pack_numbers(frame.statistics)}
     return {"step": frame.step, "rate": frame.rate, **numbers, "moments": moments}

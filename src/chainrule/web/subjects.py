@@ -8,7 +8,7 @@ from chainrule import zoo
 from chainrule.engines import Array
 from chainrule.errors import DataError
 from chainrule.model import Sequential, load
-from chainrule.runs import checksums, running, standing
+from chainrule.runs import checksums, resume_point, running
 from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY, START
 from chainrule.runs.jobs import DataChoice, Job
 from chainrule.training import history
@@ -19,7 +19,7 @@ DEFAULT = "numpy-cnn"
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class PageSubject:
     """A model and what is known of its training without its data.
 
     title      name shown where it is opened
@@ -49,13 +49,13 @@ class Subject:
     remarks: tuple[str, ...] = ()
 
 
-def of_name(name: str, *, engine: str | None = None, threads: int | None = None) -> Subject:
+def of_name(name: str, *, engine: str | None = None, threads: int | None = None) -> PageSubject:
     """Return a network of the zoo with its initial weights, to be trained with its recipe."""
     entry = zoo.find(name)
     recipe = entry.recipe_for(entry.choice.name)
     model = entry.build(seed=recipe.seed, loss=recipe.loss, engine=engine, threads=threads)
     moments = recipe.optimizer.init(model.parameters)
-    return Subject(name, model, recipe, entry.choice, moments=moments, fitted=False)
+    return PageSubject(name, model, recipe, entry.choice, moments=moments, fitted=False)
 
 
 def newest_run(runs: Path) -> Path | None:
@@ -66,7 +66,7 @@ def newest_run(runs: Path) -> Path | None:
 
 def of_path(
     path: Path, *, engine: str | None = None, threads: int | None = None, accept_changes: bool = False
-) -> Subject:
+) -> PageSubject:
     """Return the subject of a run folder or a .safetensors file; engine and threads apply to a file only.
 
     accept_changes   whether files of the run that were changed since they were written may be used
@@ -76,30 +76,30 @@ def of_path(
     found = (
         _of_run(path, accept_changes) if path.is_dir() else _of_file(path, load(path, engine=engine, threads=threads))
     )
-    if found.recipe.own:
-        parts = ", ".join(found.recipe.own)
+    if found.recipe.custom_parts:
+        parts = ", ".join(found.recipe.custom_parts)
         raise DataError(f"{path}: the page cannot run custom code, which no file holds: {parts}")
     return found
 
 
-def _of_run(folder: Path, accept_changes: bool) -> Subject:
+def _of_run(folder: Path, accept_changes: bool) -> PageSubject:
     """Return a run at its last checkpoint; nothing in its folder is locked or written, as it may be training."""
     names = (CONFIG, START, HISTORY, CHECKPOINT)
-    remarks = checksums.check(running.existing(folder), names, accept=accept_changes)
+    remarks = checksums.check(running.require_run(folder), names, accept=accept_changes)
     job = running.read_job(folder)
     about: dict[str, Any] = {"choice": job.choice, "job": job, "images": job.epoch_images, "folder": folder}
     about |= {"accepted": accept_changes, "remarks": tuple(remarks)}
     if not (folder / CHECKPOINT).exists() and history.is_bare(folder / HISTORY):
         model = job.build()
         moments = job.recipe.optimizer.init(model.parameters)
-        return Subject(str(folder), model, job.recipe, moments=moments, fitted=False, **about)
-    stands = standing.of_run(folder, engine=job.engine, threads=job.threads)
+        return PageSubject(str(folder), model, job.recipe, moments=moments, fitted=False, **about)
+    stands = resume_point.of_run(folder, engine=job.engine, threads=job.threads)
     steps = stands.training.step - 1
     found = history.read(folder / HISTORY, steps, job.epoch_images, job.recipe.batch_size)
-    return Subject(str(folder), stands.model, job.recipe, moments=stands.training.moments, history=found, **about)
+    return PageSubject(str(folder), stands.model, job.recipe, moments=stands.training.moments, history=found, **about)
 
 
-def _of_file(path: Path, model: Sequential) -> Subject:
+def _of_file(path: Path, model: Sequential) -> PageSubject:
     """Return a model file, whose training cannot continue because the file holds no optimizer state."""
     known = zoo.NAMED.get(model.name)
     recipe = known.recipe if known is not None and known.recipe.loss == model.loss else Recipe(loss=model.loss)
@@ -107,4 +107,4 @@ def _of_file(path: Path, model: Sequential) -> Subject:
     choice = running.read_job(folder).choice if (folder / CONFIG).is_file() else None
     if choice is None and model.input_shape == (1, 28, 28):
         choice = DataChoice()
-    return Subject(str(path), model, recipe, choice, trainable=False)
+    return PageSubject(str(path), model, recipe, choice, trainable=False)

@@ -12,7 +12,7 @@ from check import planted_convolution, planted_layers, planted_losses
 
 import chainrule as cr
 from chainrule.check import guest
-from chainrule.check.host import Limits, Stranger, exposed, hosted
+from chainrule.check.host import Limits, Permissions, host_file, package_folders
 from chainrule.errors import StudentError
 from chainrule.student import Student
 from chainrule.student.losses import LossFunctions
@@ -57,7 +57,7 @@ def both(folder: Path, text: str, name: str) -> "tuple[Student, object]":
     (folder / "mine.py").write_text(textwrap.dedent(text), encoding="utf-8")
     names: dict[str, object] = {"__name__": "mine"}
     exec(textwrap.dedent(text), names)
-    return Student(names[name]), hosted(folder / "mine.py", LIMITS, name=name)
+    return Student(names[name]), host_file(folder / "mine.py", LIMITS, name=name)
 
 
 def test_all_that_can_be_asked(tmp_path: Path) -> None:
@@ -72,10 +72,10 @@ def test_all_that_can_be_asked(tmp_path: Path) -> None:
             y, other = here.forward(number), there.forward(number)
             assert (y.dtype, y.tolist()) == (other.dtype, other.tolist())
             assert here.changed == there.changed == ("x",)
-        assert here.holds() == there.holds()
-        for name in (*here.holds(), "text", "nothing", "none", "double"):
+        assert here.array_names() == there.holds()
+        for name in (*here.array_names(), "text", "nothing", "none", "double"):
             assert here.has(name) == there.has(name), name
-            found, other = here.peek(name), there.peek(name)
+            found, other = here.copy_of(name), there.copy_of(name)
             assert (found is None) == (other is None), name
             if found is not None and other is not None:
                 assert (found.dtype, found.tolist()) == (other.dtype, other.tolist()), name
@@ -98,7 +98,7 @@ PLANTED = [
 def test_the_same_report(module: object, name: str, against: str | None) -> None:
     here = cr.check_gradients(getattr(module, name), against=against)
     file = Path(inspect.getfile(module))  # pyright: ignore
-    with hosted(file, LIMITS, name=name) as hosting:
+    with host_file(file, LIMITS, name=name) as hosting:
         there = cr.check_gradients(hosting.subject, against=against, name=hosting.name)
     assert not there.ok
     assert str(here) == str(there)
@@ -109,7 +109,7 @@ def test_losses_too() -> None:
     p, t = np.random.default_rng(0).random((2, 5, 4))
     for name in ("SquaredError", "NotAveraged", "CrossEntropy"):
         here = LossFunctions(getattr(planted_losses, name), name)
-        with hosted(file, LIMITS, name=name, loss=True) as hosting:
+        with host_file(file, LIMITS, name=name, loss=True) as hosting:
             assert hosting.subject.forward(p, t).arrays["y"].tolist() == here.forward(p, t).arrays["y"].tolist()  # pyright: ignore
             assert hosting.subject.backward(p, t).arrays["dp"].tolist() == here.backward(p, t).arrays["dp"].tolist()  # pyright: ignore
 
@@ -122,7 +122,7 @@ def test_copies_share_nothing(tmp_path: Path) -> None:
         first = hosting.subject
         second = copy.deepcopy(first)
         second.put("scale", np.array(5.0))
-        assert (float(first.peek("scale")), float(second.peek("scale"))) == (2.0, 5.0)  # pyright: ignore
+        assert (float(first.copy_of("scale")), float(second.copy_of("scale"))) == (2.0, 5.0)  # pyright: ignore
 
 
 def test_what_cannot_be_set_is_said(tmp_path: Path) -> None:
@@ -154,10 +154,10 @@ def test_a_stranger_sees_no_more_than_it_should(tmp_path: Path) -> None:
     file.write_text(textwrap.dedent(text), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ONE", "1")
-        with hosted(file, LIMITS, stranger=Stranger((file,), exposed(), 2 << 30)) as hosting:
-            strange = {name: float(hosting.subject.peek(f"seen.{name}")) for name in ("known", "variables", "one")}  # pyright: ignore
-        with hosted(file, LIMITS) as hosting:
-            own = {name: float(hosting.subject.peek(f"seen.{name}")) for name in ("variables", "one")}  # pyright: ignore
+        with host_file(file, LIMITS, stranger=Permissions((file,), package_folders(), 2 << 30)) as hosting:
+            strange = {name: float(hosting.subject.copy_of(f"seen.{name}")) for name in ("known", "variables", "one")}  # pyright: ignore
+        with host_file(file, LIMITS) as hosting:
+            own = {name: float(hosting.subject.copy_of(f"seen.{name}")) for name in ("variables", "one")}  # pyright: ignore
     assert (strange["known"], strange["one"], own["one"]) == (0, 0, 1)
     assert strange["variables"] <= 12 < own["variables"] + 12
 
@@ -166,10 +166,10 @@ def test_nothing_that_knows_an_answer_is_loaded() -> None:
     """Import only the interface to a learner's code in the process of a submission, and no layer of chainrule."""
     lines = (
         "import boot, sys",
-        "boot._pose()",
+        "boot._install_empty_packages()",
         "from chainrule.check.guest import fence, serving",
         "print(*sys.modules)",
-        "boot._forget()",
+        "boot._remove_empty_packages()",
         "print(*sys.modules)",
     )
     done = subprocess.run(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engines.numba import losses
-from chainrule.engines.numba.operations import KERNELS, fitting, shared
+from chainrule.engines.numba.operations import KERNELS, select_kernel, sharing
 from chainrule.engines.numba.tiles import lanes
 from chainrule.shapes import extent, output_size
 
@@ -122,7 +122,7 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
     }
     arrays, more = given[name]
     attributes |= more
-    fitted = fitting(name, arrays, attributes, np.dtype(dtype).itemsize)
+    fitted = select_kernel(name, arrays, attributes, np.dtype(dtype).itemsize)
     kernel = one(draw, name, fitted, fitted)
     if name != "cross_correlate":
         return Case(name, kernel, arrays, attributes)
@@ -239,6 +239,6 @@ def parts(case: Case, shape: tuple[int, ...], itemsize: int) -> list[dict[str, i
     """Return the arguments that select each thread's part of the result; none for a single thread."""
     if case.threads == 1:
         return [{}]
-    (low, high), many, size = shared(case.kernel, shape[1:], itemsize)
+    (low, high), many, size = sharing(case.kernel, shape[1:], itemsize)
     edges = [k * many // case.threads * size for k in range(case.threads + 1)]
     return [{low: a, high: b} for a, b in itertools.pairwise(edges)]

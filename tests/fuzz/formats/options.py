@@ -143,7 +143,7 @@ def place(folder: Path) -> Path:
     """Return a folder with a run, a model, data, images, and special files."""
     from fuzz.formats.runs import config, history
 
-    from chainrule.files import json_bytes, write_whole
+    from chainrule.files import json_bytes, write_atomic
 
     _special(folder)
     layers = [cr.Conv2D(2, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
@@ -151,7 +151,7 @@ def place(folder: Path) -> Path:
     model.save(folder / "model.safetensors")
     (folder / "run").mkdir()
     model.save(folder / "run" / "model.safetensors")
-    write_whole(folder / "run" / "config.json", json_bytes(config()))
+    write_atomic(folder / "run" / "config.json", json_bytes(config()))
     (folder / "run" / "history.csv").write_bytes(history())
     return folder
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from web.bridge import call
 
-from chainrule.randomness import stream_number, uniform
+from chainrule.randomness import stream_key, uniform
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -15,7 +15,7 @@ COORDINATES = [
     (0, 0, 0, 0),
     (1, 2, 3, 4),
     (2**63 - 1, 2**32 - 1, 2**31, 2**20),
-    (123456789012345678, stream_number("dropout1"), 3676, 31),
+    (123456789012345678, stream_key("dropout1"), 3676, 31),
 ]
 
 
@@ -28,4 +28,4 @@ def test_the_same_numbers_bit_for_bit(modules: "Page", coordinates: tuple[int, i
 
 @pytest.mark.parametrize("purpose", ["", "shuffle", "dropout1", "größe"])
 def test_the_same_streams(modules: "Page", purpose: str) -> None:
-    assert call(modules, "streamNumber", purpose) == stream_number(purpose)
+    assert call(modules, "streamNumber", purpose) == stream_key(purpose)

@@ -48,7 +48,7 @@ def test_every_name_of_a_cell_leads_to_the_same_cell(modules: "Page", name: str)
         if known.endswith(".update") and known not in trace.names:
             sizes = [entry.shape for entry in trace.catalogue.entries.values() if entry.name.startswith(known[:-6])]
         else:
-            sizes = [shape for _, shape in trace.catalogue.seen(known)]
+            sizes = [shape for _, shape in trace.catalogue.candidates(known)]
         for shape in sizes:
             index = ",".join(str(int(random.integers(size))) for size in shape)
             cells.append(f"{known}[{index}]")

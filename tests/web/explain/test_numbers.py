@@ -32,7 +32,7 @@ def nasty() -> np.ndarray:
 
 def test_printed_as_in_python(modules: "Page") -> None:
     values = nasty()
-    one, two = numbers.shown, numbers.bracketed
+    one, two = numbers.format_number, numbers.bracketed
     found = call(modules, "numbers", values)
     expected = [[one(v), two(v)] for v in values.tolist()]
     assert found == expected
@@ -42,4 +42,4 @@ def test_long_rows_are_shortened_alike(modules: "Page") -> None:
     for many in (0, 1, 12, 13, 40):
         values = np.arange(many) - 5.5
         for joint in (" + ", ", "):
-            assert call(modules, "listed", values, joint) == numbers.listed(values.tolist(), joint)
+            assert call(modules, "listed", values, joint) == numbers.format_list(values.tolist(), joint)

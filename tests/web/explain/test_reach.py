@@ -45,7 +45,7 @@ def made_cells(trace: Trace) -> list[str]:
         for _ in range(3):
             index = ",".join(str(int(random.integers(size))) for size in shape)
             found.append(f"{name}[{index}]" if shape else name)
-    return [cell for cell in found if trace.explain(cell).made.all_sources()]
+    return [cell for cell in found if trace.explain(cell).derived.all_sources()]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -55,7 +55,7 @@ def test_what_a_number_came_from_goes_to_it(modules: "Page", name: str) -> None:
     call(modules, "look", subject.description, subject.frame, picture)
     trace = subject.trace(picture)
     cells = made_cells(trace)
-    sources = {cell: trace.explain(cell).made.all_sources() for cell in cells}
+    sources = {cell: trace.explain(cell).derived.all_sources() for cell in cells}
     reached = call(modules, "reach", [[cell, "forward"] for cell in cells])
     for cell, answer in zip(cells, reached, strict=True):
         assert all(lies_in(source, answer["from"]) for source in sources[cell]), cell

@@ -19,17 +19,17 @@ from chainrule.check.diagnoses import (
     pooling,
     transposed,
 )
-from chainrule.check.diagnoses.truth import Catalogue, Mistake, Truth, lifted, of_layer, of_loss, same
+from chainrule.check.diagnoses.truth import GroundTruth, Mistake, MistakeCatalogue, as_image, of_layer, of_loss, same
 from chainrule.check.report import Diagnosis
 from chainrule.engines import Array
 from chainrule.layers.activations import ELEMENTWISE
 from chainrule.losses import NAMES as LOSSES
 
-__all__ = ["Truth", "diagnose", "known", "of_layer", "of_loss"]
+__all__ = ["GroundTruth", "diagnose", "mistakes_for", "of_layer", "of_loss"]
 
 EXACT = 1e-9
 
-CATALOGUES: dict[str, tuple[Catalogue, ...]] = {
+CATALOGUES: dict[str, tuple[MistakeCatalogue, ...]] = {
     "cross_correlate": (
         convolution_outputs.CATALOGUE,
         convolution_inputs.CATALOGUE,
@@ -47,32 +47,34 @@ CATALOGUES: dict[str, tuple[Catalogue, ...]] = {
 }
 
 
-def known(operation: str, tensor: str) -> list[Mistake]:
+def mistakes_for(operation: str, tensor: str) -> list[Mistake]:
     """Return the mistakes possible for a tensor of an operation: those of the operation, then the general ones."""
     own = [one for catalogue in CATALOGUES.get(operation, ()) for one in catalogue.mistakes if one.tensor == tensor]
     return [*own, *general.mistakes(tensor)]
 
 
-def diagnose(tensor: str, cases: Sequence[tuple[Truth, Array]], tolerance: float = EXACT) -> tuple[Diagnosis, ...]:
+def diagnose(
+    tensor: str, cases: Sequence[tuple[GroundTruth, Array]], tolerance: float = EXACT
+) -> tuple[Diagnosis, ...]:
     """Return the mistakes that explain the results on all of these probes; if there is none, pairs of mistakes.
 
     cases   (truth, result found) of each probe with a wrong result
     """
     if not cases:
         return ()
-    mistakes = known(cases[0][0].operation, tensor)
+    mistakes = mistakes_for(cases[0][0].operation, tensor)
     single = [one for one in mistakes if all(_fits(one, *case, tensor, tolerance) for case in cases)]
     if single:
         return tuple(one.diagnosis for one in single)
     return (
-        *_two(tensor, cases, mistakes, tolerance, general.SIGN),
-        *_two(tensor, cases, mistakes, tolerance, general.BATCH),
+        *_pairs(tensor, cases, mistakes, tolerance, general.SIGN),
+        *_pairs(tensor, cases, mistakes, tolerance, general.BATCH),
     )
 
 
-def _two(
+def _pairs(
     tensor: str,
-    cases: Sequence[tuple[Truth, Array]],
+    cases: Sequence[tuple[GroundTruth, Array]],
     mistakes: Sequence[Mistake],
     tolerance: float,
     second: Diagnosis,
@@ -90,18 +92,18 @@ def _two(
     )
 
 
-def _fits(mistake: Mistake, truth: Truth, found: Array, tensor: str, tolerance: float) -> bool:
+def _fits(mistake: Mistake, truth: GroundTruth, found: Array, tensor: str, tolerance: float) -> bool:
     """Return whether a mistake gives the result found, and differs from the right one."""
-    right = truth.right(tensor)
+    right = truth.expected(tensor)
     shown = found.reshape(right.shape) if found.size == right.size and tensor == "y" else found
-    forms = (shown, lifted(shown, truth.line))
+    forms = (shown, as_image(shown, truth.line))
     return any(
         not same(right, candidate, tolerance) and any(same(form, candidate, tolerance) for form in forms)
         for candidate in _candidates(mistake, truth)
     )
 
 
-def _candidates(mistake: Mistake, truth: Truth) -> list[Array]:
+def _candidates(mistake: Mistake, truth: GroundTruth) -> list[Array]:
     """Return the results that a mistake gives; none if it is impossible with these sizes."""
     try:
         return list(mistake.build(truth))

@@ -4,11 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from chainrule.check.diagnoses.truth import Candidates, Catalogue, Truth
+from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 from chainrule.engines import Array
 from chainrule.reference import arctan, gelu, relu, sigmoid, softmax, tanh
 
-CATALOGUE, SOFTMAX = Catalogue("docs/derivations/activations.md"), Catalogue("docs/derivations/activations.md")
+CATALOGUE, SOFTMAX = (
+    MistakeCatalogue("docs/derivations/activations.md"),
+    MistakeCatalogue("docs/derivations/activations.md"),
+)
 add = CATALOGUE.add
 
 FUNCTIONS: dict[str, Callable[[Array], Array]] = {
@@ -20,7 +23,7 @@ FUNCTIONS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def _at(t: Truth, x: Array) -> Array:
+def _at(t: GroundTruth, x: Array) -> Array:
     """Return the right gradient for another input."""
     return t.compute({**t.values, "x": x}, t.dy)["x"]
 
@@ -30,13 +33,13 @@ def _at(t: Truth, x: Array) -> Array:
     "derivative-at-wrong-argument",
     "evaluates the derivative at y = f(x): evaluate it at x (or write it in terms of y, without applying f again)",
 )
-def at_the_output(t: Truth) -> Candidates:
+def at_the_output(t: GroundTruth) -> Candidates:
     if t.operation != "relu":
         yield _at(t, t.y)
 
 
 @add("x", "input-for-output", "uses x where the derivative is in terms of y: σ' = y (1 − y), tanh' = 1 − y²")
-def input_for_output(t: Truth) -> Candidates:
+def input_for_output(t: GroundTruth) -> Candidates:
     if t.operation == "sigmoid":
         yield t.dy * t.x * (1 - t.x)
     if t.operation == "tanh":
@@ -44,35 +47,35 @@ def input_for_output(t: Truth) -> Candidates:
 
 
 @add("x", "derivative-missing", "equals dy: multiply dy by the derivative of the activation")
-def untouched(t: Truth) -> Candidates:
+def untouched(t: GroundTruth) -> Candidates:
     yield t.dy
 
 
 @add("x", "function-for-derivative", "multiplies dy by f(x): multiply it by f'(x)")
-def function(t: Truth) -> Candidates:
+def function(t: GroundTruth) -> Candidates:
     yield t.dy * t.y
 
 
 @add("x", "mask-from-wrong-tensor", "masks by the sign of dy: mask by the sign of x (or y), which must be above 0")
-def mask_of_gradient(t: Truth) -> Candidates:
+def mask_of_gradient(t: GroundTruth) -> Candidates:
     if t.operation in ("relu", "leaky_relu"):
         yield np.where(t.dy > 0, t.dy, t.attributes.get("slope", 0.0) * t.dy)
 
 
 @add("x", "mask-inverted", "passes dy where x is below 0: pass it where x is above 0")
-def inverted(t: Truth) -> Candidates:
+def inverted(t: GroundTruth) -> Candidates:
     if t.operation in ("relu", "leaky_relu"):
         yield np.where(t.x > 0, t.attributes.get("slope", 0.0) * t.dy, t.dy)
 
 
 @add("x", "slope-forgotten", "is zero where x is below 0: there it must be slope · dy")
-def without_slope(t: Truth) -> Candidates:
+def without_slope(t: GroundTruth) -> Candidates:
     if t.operation == "leaky_relu":
         yield np.where(t.x > 0, t.dy, 0.0)
 
 
 @add("x", "slope-without-dy", "is the slope alone where x is below 0: multiply it by dy")
-def bare_slope(t: Truth) -> Candidates:
+def bare_slope(t: GroundTruth) -> Candidates:
     if t.operation == "leaky_relu":
         yield np.where(t.x > 0, t.dy, t.attributes.get("slope", 0.0))
 
@@ -82,19 +85,19 @@ def bare_slope(t: Truth) -> Candidates:
     "softmax-off-diagonal-dropped",
     "uses only the diagonal of the Jacobian, y (1 − y): every output depends on every input, so dx = y (dy − Σ dy·y)",
 )
-def diagonal(t: Truth) -> Candidates:
+def diagonal(t: GroundTruth) -> Candidates:
     yield t.dy * t.y * (1 - t.y)
 
 
 @SOFTMAX.add(
     "x", "softmax-diagonal-without-square", "is dy · y: the Jacobian is diag(y) − y yᵀ, so subtract y · Σ dy·y as well"
 )
-def first_part(t: Truth) -> Candidates:
+def first_part(t: GroundTruth) -> Candidates:
     yield t.dy * t.y
 
 
 @SOFTMAX.add("x", "softmax-summed-over-batch", "sums dy·y over the whole batch: sum over the classes of each sample")
-def over_batch(t: Truth) -> Candidates:
+def over_batch(t: GroundTruth) -> Candidates:
     yield t.y * (t.dy - (t.dy * t.y).sum())
 
 
@@ -103,18 +106,18 @@ def over_batch(t: Truth) -> Candidates:
     "derivative-missing",
     "equals dy: that is right only for softmax fused with cross-entropy; dx = y (dy − Σ dy·y)",
 )
-def passed_on(t: Truth) -> Candidates:
+def passed_on(t: GroundTruth) -> Candidates:
     yield t.dy
 
 
 @SOFTMAX.add("x", "derivative-at-wrong-argument", "applies softmax to y again: write the Jacobian in terms of y itself")
-def twice(t: Truth) -> Candidates:
+def twice(t: GroundTruth) -> Candidates:
     z = softmax(t.y)
     yield z * (t.dy - (t.dy * z).sum(axis=1, keepdims=True))
 
 
 @SOFTMAX.add("y", "softmax-over-batch", "is normalised over the batch: normalise each row, so that it sums to 1")
-def wrong_axis(t: Truth) -> Candidates:
+def wrong_axis(t: GroundTruth) -> Candidates:
     yield softmax(t.x.T).T
     e = np.exp(t.x)
     yield e / e.sum()

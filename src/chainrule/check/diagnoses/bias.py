@@ -1,16 +1,16 @@
 """Classic mistakes in the gradient of a bias."""
 
-from chainrule.check.diagnoses.truth import Candidates, Catalogue, Truth
+from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 
-CATALOGUE = Catalogue("docs/derivations/bias.md")
+CATALOGUE = MistakeCatalogue("docs/derivations/bias.md")
 add = CATALOGUE.add
 
 
-def _positions(t: Truth) -> tuple[int, ...]:
+def _positions(t: GroundTruth) -> tuple[int, ...]:
     return tuple(range(2, t.dy.ndim))
 
 
-def _tied(t: Truth) -> bool:
+def _tied(t: GroundTruth) -> bool:
     return t.dy.ndim > 2 and t.gradients["b"].ndim == 1
 
 
@@ -19,7 +19,7 @@ def _tied(t: Truth) -> bool:
     "bias-not-summed-over-positions",
     "is not summed over the positions: the bias is added at every (i, j), so sum dy over all of them",
 )
-def each_position(t: Truth) -> Candidates:
+def each_position(t: GroundTruth) -> Candidates:
     if _tied(t):
         yield t.dy.sum(axis=0)
         yield t.dy
@@ -32,14 +32,14 @@ def each_position(t: Truth) -> Candidates:
 
 
 @add("b", "bias-averaged-over-positions", "is the mean over the positions: take the sum")
-def mean_position(t: Truth) -> Candidates:
+def mean_position(t: GroundTruth) -> Candidates:
     if _tied(t):
         yield t.dy.mean(axis=_positions(t)).sum(axis=0)
         yield t.dy.mean(axis=(0, *_positions(t)))
 
 
 @add("b", "bias-not-summed-over-batch", "is not summed over the batch: every sample uses the same bias, so sum over n")
-def each_sample(t: Truth) -> Candidates:
+def each_sample(t: GroundTruth) -> Candidates:
     kept = t.dy.sum(axis=_positions(t)) if _tied(t) else t.dy
     yield kept
     yield kept[0]
@@ -47,7 +47,7 @@ def each_sample(t: Truth) -> Candidates:
 
 
 @add("b", "bias-summed-over-positions", "is summed over the positions: an untied bias has one entry for each of them")
-def over_positions(t: Truth) -> Candidates:
+def over_positions(t: GroundTruth) -> Candidates:
     if t.dy.ndim > 2 and t.gradients["b"].ndim > 1:
         summed = t.dy.sum(axis=(0, *_positions(t)))
         yield summed

@@ -13,11 +13,11 @@ from chainrule.check.diagnoses.kernels import (
     slide_of,
     undilated,
 )
-from chainrule.check.diagnoses.sliding import Slide
-from chainrule.check.diagnoses.truth import Candidates, Catalogue, Truth
+from chainrule.check.diagnoses.sliding import SlidingWindow
+from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 from chainrule.engines import Array
 
-CATALOGUE = Catalogue("docs/derivations/convolution.md")
+CATALOGUE = MistakeCatalogue("docs/derivations/convolution.md")
 add = CATALOGUE.add
 
 
@@ -26,7 +26,7 @@ add = CATALOGUE.add
     "kernel-not-rotated",
     "equals the right answer for an unrotated kernel: rotate K by 180° before the full correlation",
 )
-def unrotated(t: Truth) -> Candidates:
+def unrotated(t: GroundTruth) -> Candidates:
     if not t.attributes.get("flip"):
         yield slide_of(t).crop(_dx(t, slid_kernel(t)[:, :, ::-1, ::-1]))
 
@@ -37,7 +37,7 @@ def unrotated(t: Truth) -> Candidates:
     "equals the right answer for a kernel rotated by 180°: forward is a true convolution, which rotates K already, "
     "so use K unrotated in the full correlation",
 )
-def rotated(t: Truth) -> Candidates:
+def rotated(t: GroundTruth) -> Candidates:
     if t.attributes.get("flip"):
         yield slide_of(t).crop(_dx(t, slid_kernel(t)[:, :, ::-1, ::-1]))
 
@@ -47,7 +47,7 @@ def rotated(t: Truth) -> Candidates:
     "valid-for-full",
     "is the valid correlation of dy and the rotated kernel: compute the full one, with dy padded by K − 1 zeros",
 )
-def valid(t: Truth) -> Candidates:
+def valid(t: GroundTruth) -> Candidates:
     slide = slide_of(t)
     if all(outputs >= taps for outputs, taps in zip(slide.outputs, slide.window, strict=True)):
         frame = sliding.full(t.dy, slid_kernel(t), groups_of(t))
@@ -57,7 +57,7 @@ def valid(t: Truth) -> Candidates:
 
 
 @add("x", "same-for-full", "is the full correlation cropped to the size of dy: crop it to the size of x")
-def same_size(t: Truth) -> Candidates:
+def same_size(t: GroundTruth) -> Candidates:
     frame, slide = sliding.full(t.dy, slid_kernel(t), groups_of(t)), slide_of(t)
     first = [(taps - 1) // 2 for taps in slide.window]
     rows, columns = (slice(start, start + size) for start, size in zip(first, slide.outputs, strict=True))
@@ -65,15 +65,15 @@ def same_size(t: Truth) -> Candidates:
 
 
 @add("x", "stride-forgotten", "is scattered with stride 1: window (i, j) starts at row s·i and column s·j")
-def scattered_densely(t: Truth) -> Candidates:
+def scattered_densely(t: GroundTruth) -> Candidates:
     slide = slide_of(t)
-    frame = _dx(t, slid_kernel(t), slide.but(stride=(1, 1)))
+    frame = _dx(t, slid_kernel(t), slide.replace(stride=(1, 1)))
     yield slide.crop(frame)
     yield frame[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
 @add("x", "padding-not-cropped", "still includes the padding: crop the rows and columns of the padding")
-def uncropped(t: Truth) -> Candidates:
+def uncropped(t: GroundTruth) -> Candidates:
     yield _dx(t, slid_kernel(t))
 
 
@@ -82,12 +82,12 @@ def uncropped(t: Truth) -> Candidates:
     "padding-cropped-at-end",
     "is cropped at the end only: crop the padding before x too, so start at row p_top and column p_left",
 )
-def cropped_at_end(t: Truth) -> Candidates:
+def cropped_at_end(t: GroundTruth) -> Candidates:
     yield _dx(t, slid_kernel(t))[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
 @add("x", "dilation-ignored", "is scattered with dilation 1: kernel element (u, v) lies at offset (d·u, d·v)")
-def scattered_closely(t: Truth) -> Candidates:
+def scattered_closely(t: GroundTruth) -> Candidates:
     for slide in undilated(t):
         yield slide_of(t).crop(_dx(t, slid_kernel(t), slide))
 
@@ -97,7 +97,7 @@ def scattered_closely(t: Truth) -> Candidates:
     "channels-transposed",
     "swaps filters and channels of the kernel by a reshape: use a transpose, w.transpose(1, 0, 2, 3)",
 )
-def reshaped_channels(t: Truth) -> Candidates:
+def reshaped_channels(t: GroundTruth) -> Candidates:
     w = slid_kernel(t)
     if groups_of(t) == 1:
         C_out, C, KH, KW = w.shape
@@ -106,13 +106,13 @@ def reshaped_channels(t: Truth) -> Candidates:
 
 
 @add("x", "kernel-axes-transposed", "uses the kernel with rows and columns swapped: K[u, v], not K[v, u]")
-def sideways(t: Truth) -> Candidates:
+def sideways(t: GroundTruth) -> Candidates:
     for w in exchanged_axes(slid_kernel(t)):
         yield slide_of(t).crop(_dx(t, w))
 
 
 @add("x", "filter-sum-missing", "includes one filter only: sum over all filters that read the channel")
-def one_filter(t: Truth) -> Candidates:
+def one_filter(t: GroundTruth) -> Candidates:
     for w in single_filters(t):
         yield slide_of(t).crop(_dx(t, w))
 
@@ -122,13 +122,13 @@ def one_filter(t: Truth) -> Candidates:
     "overwritten-in-windows",
     "keeps only the last window that covers a cell: windows overlap, so accumulate with += (or np.add.at for indices)",
 )
-def overwritten(t: Truth) -> Candidates:
+def overwritten(t: GroundTruth) -> Candidates:
     for w in (slid_kernel(t), *single_filters(t)):
         for how in ("window", "tap"):
             yield slide_of(t).crop(_dx(t, w, how=how))
 
 
-def _dx(t: Truth, w: Array, slide: Slide | None = None, how: str = "add") -> Array:
+def _dx(t: GroundTruth, w: Array, slide: SlidingWindow | None = None, how: str = "add") -> Array:
     """Return dx on the padded image, for a kernel in the orientation in which it is slid."""
     return sliding.scatter(sliding.products(t.dy, w, groups_of(t)), slide or slide_of(t), how)
 

@@ -9,11 +9,11 @@ from chainrule.check.diagnoses.kernels import (
     slide_of,
     undilated,
 )
-from chainrule.check.diagnoses.sliding import Slide
-from chainrule.check.diagnoses.truth import Candidates, Catalogue, Truth
+from chainrule.check.diagnoses.sliding import SlidingWindow
+from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 from chainrule.engines import Array
 
-CATALOGUE = Catalogue("docs/derivations/convolution.md")
+CATALOGUE = MistakeCatalogue("docs/derivations/convolution.md")
 add = CATALOGUE.add
 
 
@@ -23,7 +23,7 @@ add = CATALOGUE.add
     "is rotated by 180°: the kernel gradient of a cross-correlation is the "
     "cross-correlation of x and dy, without any rotation",
 )
-def turned_gradient(t: Truth) -> Candidates:
+def turned_gradient(t: GroundTruth) -> Candidates:
     if not t.attributes.get("flip"):
         yield t.gradients["w"][:, :, ::-1, ::-1]
 
@@ -33,18 +33,18 @@ def turned_gradient(t: Truth) -> Candidates:
     "kernel-gradient-not-rotated",
     "is not rotated: forward is a true convolution, so rotate the correlation of x and dy by 180°",
 )
-def unturned_gradient(t: Truth) -> Candidates:
+def unturned_gradient(t: GroundTruth) -> Candidates:
     if t.attributes.get("flip"):
         yield t.gradients["w"][:, :, ::-1, ::-1]
 
 
 @add("w", "stride-forgotten", "reads x with stride 1: window (i, j) starts at row s·i and column s·j")
-def gathered_densely(t: Truth) -> Candidates:
-    yield _dw(t, slide_of(t).but(stride=(1, 1)))
+def gathered_densely(t: GroundTruth) -> Candidates:
+    yield _dw(t, slide_of(t).replace(stride=(1, 1)))
 
 
 @add("w", "padding-ignored", "reads x without its padding: pad x with zeros as in forward")
-def gathered_unpadded(t: Truth) -> Candidates:
+def gathered_unpadded(t: GroundTruth) -> Candidates:
     slide = slide_of(t)
     frame = np.zeros((*t.x.shape[:2], *slide.frame))
     frame[:, :, : t.x.shape[2], : t.x.shape[3]] = t.x
@@ -52,13 +52,13 @@ def gathered_unpadded(t: Truth) -> Candidates:
 
 
 @add("w", "dilation-ignored", "reads x with dilation 1: kernel element (u, v) lies at offset (d·u, d·v)")
-def gathered_closely(t: Truth) -> Candidates:
+def gathered_closely(t: GroundTruth) -> Candidates:
     for slide in undilated(t):
         yield _dw(t, slide, slide_of(t).pad(t.x))
 
 
 @add("w", "channels-transposed", "has filters and channels swapped: dw has the shape (C_out, C_in, KH, KW)")
-def exchanged_channels(t: Truth) -> Candidates:
+def exchanged_channels(t: GroundTruth) -> Candidates:
     dw = t.gradients["w"]
     other = dw.transpose(1, 0, 2, 3)
     yield other
@@ -66,13 +66,13 @@ def exchanged_channels(t: Truth) -> Candidates:
 
 
 @add("w", "kernel-axes-transposed", "has rows and columns swapped: dw[u, v], not dw[v, u]")
-def exchanged_rows(t: Truth) -> Candidates:
+def exchanged_rows(t: GroundTruth) -> Candidates:
     yield t.gradients["w"].swapaxes(2, 3)
     yield from exchanged_axes(t.gradients["w"])
 
 
 @add("w", "positions-not-summed", "includes one output position only: sum over all positions (i, j)")
-def one_position(t: Truth) -> Candidates:
+def one_position(t: GroundTruth) -> Candidates:
     for n in (slice(None), slice(-1, None)):
         for place in (-1, 0):
             dy = np.zeros_like(t.dy)
@@ -80,7 +80,7 @@ def one_position(t: Truth) -> Candidates:
             yield _dw(t, slide_of(t), dy=dy)
 
 
-def _dw(t: Truth, slide: Slide, frame: Array | None = None, dy: Array | None = None) -> Array:
+def _dw(t: GroundTruth, slide: SlidingWindow, frame: Array | None = None, dy: Array | None = None) -> Array:
     padded = slide_of(t).pad(t.x) if frame is None else frame
     dw = sliding.gather(padded, t.dy if dy is None else dy, slide, groups_of(t))
     return dw[:, :, ::-1, ::-1] if t.attributes.get("flip") else dw

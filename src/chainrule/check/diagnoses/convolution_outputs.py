@@ -2,53 +2,55 @@
 
 from chainrule.check.diagnoses import sliding
 from chainrule.check.diagnoses.kernels import bias_of, groups_of, slid_kernel, slide_of, tied_bias, undilated
-from chainrule.check.diagnoses.sliding import Slide
-from chainrule.check.diagnoses.truth import Candidates, Catalogue, Truth
+from chainrule.check.diagnoses.sliding import SlidingWindow
+from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 from chainrule.engines import Array
 
-CATALOGUE = Catalogue("docs/derivations/convolution.md")
+CATALOGUE = MistakeCatalogue("docs/derivations/convolution.md")
 add = CATALOGUE.add
 
 
 @add("y", "correlation-convolution-mixed-up", "is the output of a true convolution: do not rotate the kernel")
-def rotated_output(t: Truth) -> Candidates:
+def rotated_output(t: GroundTruth) -> Candidates:
     if not t.attributes.get("flip"):
         yield _turned(t)
 
 
 @add("y", "correlation-convolution-mixed-up", "is the output of a cross-correlation: rotate the kernel by 180° first")
-def unrotated_output(t: Truth) -> Candidates:
+def unrotated_output(t: GroundTruth) -> Candidates:
     if t.attributes.get("flip"):
         yield _turned(t)
 
 
 @add("y", "bias-not-added", "equals the output without the bias: add b[o] to every entry of output channel o")
-def without_bias(t: Truth) -> Candidates:
+def without_bias(t: GroundTruth) -> Candidates:
     if "b" in t.values:
         yield sliding.correlate(t.x, slid_kernel(t), None, slide_of(t), groups_of(t))
 
 
 @add("y", "channel-sum-missing", "includes one input channel only: sum over all channels that a filter reads")
-def one_channel(t: Truth) -> Candidates:
+def one_channel(t: GroundTruth) -> Candidates:
     if groups_of(t) == 1:
         for c in (t.x.shape[1] - 1, 0):
             yield sliding.correlate(t.x[:, c : c + 1], slid_kernel(t)[:, c : c + 1], bias_of(t), slide_of(t), 1)
 
 
 @add("y", "stride-forgotten", "equals the output for stride 1: move the window by s from one output to the next")
-def every_position(t: Truth) -> Candidates:
-    yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide_of(t).but(stride=(1, 1)), groups_of(t))
+def every_position(t: GroundTruth) -> Candidates:
+    yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide_of(t).replace(stride=(1, 1)), groups_of(t))
 
 
 @add("y", "dilation-ignored", "equals the output for dilation 1: kernel element (u, v) lies at offset (d·u, d·v)")
-def close_output(t: Truth) -> Candidates:
+def close_output(t: GroundTruth) -> Candidates:
     for slide in undilated(t):
         yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide, groups_of(t))
 
 
 @add("y", "padding-ignored", "equals the output without padding: pad x with zeros first")
-def unpadded(t: Truth) -> Candidates:
-    yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide_of(t).but(padding=((0, 0), (0, 0))), groups_of(t))
+def unpadded(t: GroundTruth) -> Candidates:
+    yield sliding.correlate(
+        t.x, slid_kernel(t), tied_bias(t), slide_of(t).replace(padding=((0, 0), (0, 0))), groups_of(t)
+    )
 
 
 @add(
@@ -56,16 +58,16 @@ def unpadded(t: Truth) -> Candidates:
     "padding-at-wrong-end",
     "equals the output with the padding before and after x swapped: it is ((top, bottom), (left, right))",
 )
-def exchanged_padding(t: Truth) -> Candidates:
+def exchanged_padding(t: GroundTruth) -> Candidates:
     slide = slide_of(t)
-    yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide.but(padding=_exchanged(slide)), groups_of(t))
+    yield sliding.correlate(t.x, slid_kernel(t), tied_bias(t), slide.replace(padding=_exchanged(slide)), groups_of(t))
 
 
-def _exchanged(slide: Slide) -> tuple[tuple[int, int], tuple[int, int]]:
+def _exchanged(slide: SlidingWindow) -> tuple[tuple[int, int], tuple[int, int]]:
     (top, bottom), (left, right) = slide.padding
     return ((bottom, top), (right, left))
 
 
-def _turned(t: Truth) -> Array:
+def _turned(t: GroundTruth) -> Array:
     kernel = slid_kernel(t)[:, :, ::-1, ::-1]
     return sliding.correlate(t.x, kernel, bias_of(t), slide_of(t), groups_of(t))

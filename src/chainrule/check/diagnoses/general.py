@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from chainrule.check.diagnoses.truth import Candidates, Mistake, Truth
+from chainrule.check.diagnoses.truth import Candidates, GroundTruth, Mistake
 from chainrule.check.report import Diagnosis
 
 SIGN = Diagnosis("sign", "has the wrong sign")
@@ -29,22 +29,22 @@ def mistakes(tensor: str) -> list[Mistake]:
     if tensor == "y":
         return [Mistake(tensor, SIGN, lambda t: [-t.y])]
     found = [
-        Mistake(tensor, SIGN, lambda t: [-t.right(tensor)]),
-        Mistake(tensor, BATCH, lambda t: [t.right(tensor) / len(t.x)]),
-        Mistake(tensor, DOUBLED, lambda t: [2 * t.right(tensor)]),
-        Mistake(tensor, HALVED, lambda t: [t.right(tensor) / 2]),
-        Mistake(tensor, ZERO, lambda t: [np.zeros_like(t.right(tensor))]),
+        Mistake(tensor, SIGN, lambda t: [-t.expected(tensor)]),
+        Mistake(tensor, BATCH, lambda t: [t.expected(tensor) / len(t.x)]),
+        Mistake(tensor, DOUBLED, lambda t: [2 * t.expected(tensor)]),
+        Mistake(tensor, HALVED, lambda t: [t.expected(tensor) / 2]),
+        Mistake(tensor, ZERO, lambda t: [np.zeros_like(t.expected(tensor))]),
         Mistake(tensor, UPSTREAM, partial(_without_upstream, tensor)),
     ]
     return found if tensor in ("x", "p", "b") else [*found, Mistake(tensor, UNSUMMED, partial(_samples, tensor))]
 
 
-def _without_upstream(tensor: str, t: Truth) -> Candidates:
+def _without_upstream(tensor: str, t: GroundTruth) -> Candidates:
     if t.dy.size > 1:
         yield t.compute(t.values, np.ones_like(t.dy))[tensor]
 
 
-def _samples(tensor: str, t: Truth) -> Candidates:
+def _samples(tensor: str, t: GroundTruth) -> Candidates:
     """Yield gradients of single samples: all of them stacked, the last, the first."""
     if t.operation == "batch_norm":
         return

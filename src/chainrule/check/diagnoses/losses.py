@@ -1,26 +1,26 @@
 """Classic mistakes in the gradient of a loss (of its mean over the batch)."""
 
-from chainrule.check.diagnoses.truth import Candidates, Catalogue, Truth
+from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 from chainrule.reference import softmax
 
-CATALOGUE = Catalogue("docs/derivations/losses.md")
+CATALOGUE = MistakeCatalogue("docs/derivations/losses.md")
 add = CATALOGUE.add
 
 
 @add("p", "batch-division-missing", "lacks the factor 1/N: the loss is the mean over the batch")
-def not_averaged(t: Truth) -> Candidates:
+def not_averaged(t: GroundTruth) -> Candidates:
     yield t.gradients["p"] * len(t.values["p"])
 
 
 @add("p", "class-division-missing", "lacks the factor 1/K: the loss of a sample is the mean over its outputs")
-def not_averaged_over_classes(t: Truth) -> Candidates:
+def not_averaged_over_classes(t: GroundTruth) -> Candidates:
     if t.operation in ("mean_squared_error", "binary_cross_entropy"):
         yield t.gradients["p"] * t.values["p"].shape[1]
         yield t.gradients["p"] * t.values["p"].shape[1] * len(t.values["p"])
 
 
 @add("p", "softmax-forgotten", "uses logits as probabilities: the gradient is (softmax(p) − t)/N")
-def without_softmax(t: Truth) -> Candidates:
+def without_softmax(t: GroundTruth) -> Candidates:
     if t.operation == "softmax_cross_entropy":
         yield (t.values["p"] - t.values["t"]) / len(t.values["p"])
 
@@ -30,7 +30,7 @@ def without_softmax(t: Truth) -> Candidates:
     "prediction-minus-target",
     "is p − t, the gradient by the logits: that is right only for a loss fused with softmax (or sigmoid)",
 )
-def fused(t: Truth) -> Candidates:
+def fused(t: GroundTruth) -> Candidates:
     if t.operation in ("categorical_cross_entropy", "binary_cross_entropy"):
         yield (t.values["p"] - t.values["t"]) / len(t.values["p"])
         yield (softmax(t.values["p"]) - t.values["t"]) / len(t.values["p"])

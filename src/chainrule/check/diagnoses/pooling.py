@@ -3,20 +3,20 @@
 import numpy as np
 
 from chainrule.check.diagnoses import sliding
-from chainrule.check.diagnoses.sliding import Slide
-from chainrule.check.diagnoses.truth import Candidates, Catalogue, Truth
+from chainrule.check.diagnoses.sliding import SlidingWindow
+from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 from chainrule.engines import Array
 
 PAGE = "docs/derivations/pooling.md"
-MAXIMUM, AVERAGE = Catalogue(PAGE), Catalogue(PAGE)
+MAXIMUM, AVERAGE = MistakeCatalogue(PAGE), MistakeCatalogue(PAGE)
 
 
-def _slide(t: Truth) -> Slide:
+def _slide(t: GroundTruth) -> SlidingWindow:
     window = t.attributes["window"]
-    return Slide.of({**t.attributes, "stride": t.attributes.get("stride") or window}, t.x.shape[2:], window)
+    return SlidingWindow.of({**t.attributes, "stride": t.attributes.get("stride") or window}, t.x.shape[2:], window)
 
 
-def _cells(t: Truth, fill: float) -> Array:
+def _cells(t: GroundTruth, fill: float) -> Array:
     """Return the cells of every window, (N, C, KH, KW, H', W'), with ``fill`` on the padding."""
     slide = _slide(t)
     padded = np.pad(t.x, ((0, 0), (0, 0), *slide.padding), constant_values=fill)
@@ -33,19 +33,19 @@ def _first(largest: Array) -> Array:
     return kept.reshape(largest.shape)
 
 
-def _won(t: Truth) -> Array:
+def _winners(t: GroundTruth) -> Array:
     """Return a mask of the cell that wins each window."""
     cells = _cells(t, -np.inf)
     return _first(cells == cells.max(axis=(2, 3), keepdims=True))
 
 
-def _spread(t: Truth, weights: Array, slide: Slide | None = None, how: str = "add") -> Array:
+def _distribute(t: GroundTruth, weights: Array, slide: SlidingWindow | None = None, how: str = "add") -> Array:
     """Distribute dy over the cells of every window by weights, on the padded image."""
     given = weights * t.dy[:, :, None, None]
     return sliding.scatter(given, slide or _slide(t), how)
 
 
-def _even(t: Truth, divisor: str | None = None) -> Array:
+def _equal_shares(t: GroundTruth, divisor: str | None = None) -> Array:
     """Return the weight of each cell in average pooling, 1/D."""
     slide = _slide(t)
     shape = (*t.x.shape[:2], *slide.window, *slide.outputs)
@@ -61,9 +61,9 @@ def _even(t: Truth, divisor: str | None = None) -> Array:
     "ties-all-credited",
     "passes dy to every cell that ties for the maximum: pass it to one of them, the first in row-major order",
 )
-def all_ties(t: Truth) -> Candidates:
+def all_ties(t: GroundTruth) -> Candidates:
     cells = _cells(t, -np.inf)
-    yield _slide(t).crop(_spread(t, (cells == cells.max(axis=(2, 3), keepdims=True)).astype(float)))
+    yield _slide(t).crop(_distribute(t, (cells == cells.max(axis=(2, 3), keepdims=True)).astype(float)))
 
 
 @MAXIMUM.add(
@@ -71,47 +71,47 @@ def all_ties(t: Truth) -> Candidates:
     "maximum-as-average",
     "spreads dy over the whole window, as average pooling does: pass all of it to the cell of the maximum",
 )
-def shared_out(t: Truth) -> Candidates:
+def shared_out(t: GroundTruth) -> Candidates:
     for divisor in ("cells", "window", "one"):
-        yield _slide(t).crop(_spread(t, _even(t, divisor)))
+        yield _slide(t).crop(_distribute(t, _equal_shares(t, divisor)))
 
 
 @MAXIMUM.add(
     "x", "overwritten-in-windows", "keeps only the last window that a cell won: windows overlap, so accumulate with +="
 )
-def last_window(t: Truth) -> Candidates:
-    won, slide = _won(t), _slide(t)
+def last_window(t: GroundTruth) -> Candidates:
+    won, slide = _winners(t), _slide(t)
     frame = np.zeros((*t.x.shape[:2], *slide.frame))
     for i, j in np.ndindex(slide.outputs):
         for (u, v), _ in slide.taps((1, 1)):
             cell = frame[:, :, slide.stride[0] * i + u, slide.stride[1] * j + v]
             cell[...] = np.where(won[:, :, u, v, i, j], t.dy[:, :, i, j], cell)
     yield slide.crop(frame)
-    yield slide.crop(_spread(t, won.astype(float), how="window"))
-    yield slide.crop(_spread(t, won.astype(float), how="tap"))
+    yield slide.crop(_distribute(t, won.astype(float), how="window"))
+    yield slide.crop(_distribute(t, won.astype(float), how="tap"))
 
 
 @MAXIMUM.add("x", "stride-forgotten", "is scattered with stride 1: window (i, j) starts at row s·i and column s·j")
-def dense_winners(t: Truth) -> Candidates:
+def dense_winners(t: GroundTruth) -> Candidates:
     slide = _slide(t)
-    yield slide.crop(_spread(t, _won(t).astype(float), slide.but(stride=(1, 1))))
+    yield slide.crop(_distribute(t, _winners(t).astype(float), slide.replace(stride=(1, 1))))
 
 
 @MAXIMUM.add("x", "padding-not-cropped", "still includes the padding: crop the rows and columns of the padding")
-def padded_winners(t: Truth) -> Candidates:
-    frame = _spread(t, _won(t).astype(float))
+def padded_winners(t: GroundTruth) -> Candidates:
+    frame = _distribute(t, _winners(t).astype(float))
     yield frame
     yield frame[:, :, : t.x.shape[2], : t.x.shape[3]]
 
 
 @MAXIMUM.add("y", "padding-wins", "lets zeros of the padding win: pad with −∞, so that padding never wins")
-def zeros_win(t: Truth) -> Candidates:
+def zeros_win(t: GroundTruth) -> Candidates:
     yield _cells(t, 0.0).max(axis=(2, 3))
 
 
 @MAXIMUM.add("y", "average-for-maximum", "is the mean of each window: take the maximum")
-def averaged(t: Truth) -> Candidates:
-    yield np.nansum(_cells(t, np.nan) * _even(t, "cells"), axis=(2, 3))
+def averaged(t: GroundTruth) -> Candidates:
+    yield np.nansum(_cells(t, np.nan) * _equal_shares(t, "cells"), axis=(2, 3))
 
 
 @AVERAGE.add(
@@ -119,14 +119,14 @@ def averaged(t: Truth) -> Candidates:
     "average-not-divided",
     "lacks the factor 1/k²: every cell of a window gets dy divided by the number of cells in the window",
 )
-def undivided(t: Truth) -> Candidates:
-    yield _slide(t).crop(_spread(t, _even(t, "one")))
+def undivided(t: GroundTruth) -> Candidates:
+    yield _slide(t).crop(_distribute(t, _equal_shares(t, "one")))
 
 
 @AVERAGE.add("x", "average-divided-twice", "has the factor 1/k² twice: divide dy by the number of cells once")
-def divided_twice(t: Truth) -> Candidates:
-    share = _even(t)
-    yield _slide(t).crop(_spread(t, share * share))
+def divided_twice(t: GroundTruth) -> Candidates:
+    share = _equal_shares(t)
+    yield _slide(t).crop(_distribute(t, share * share))
 
 
 @AVERAGE.add(
@@ -134,7 +134,7 @@ def divided_twice(t: Truth) -> Candidates:
     "padding-counted",
     "divides by the size of the whole window where part of it lies on padding: divide by the number of cells inside x",
 )
-def counted(t: Truth) -> Candidates:
+def counted(t: GroundTruth) -> Candidates:
     if t.attributes.get("divisor") == "cells":
         yield from _divided(t, "window")
 
@@ -144,19 +144,19 @@ def counted(t: Truth) -> Candidates:
     "padding-not-counted",
     "divides by the number of cells inside x: divide by the size of the whole window, padding included",
 )
-def not_counted(t: Truth) -> Candidates:
+def not_counted(t: GroundTruth) -> Candidates:
     if t.attributes.get("divisor") == "window":
         yield from _divided(t, "cells")
 
 
 @AVERAGE.add("y", "average-not-divided", "is the sum of each window: divide it by the number of cells")
-def summed(t: Truth) -> Candidates:
+def summed(t: GroundTruth) -> Candidates:
     yield np.nansum(_cells(t, np.nan), axis=(2, 3))
 
 
-def _divided(t: Truth, divisor: str) -> Candidates:
-    yield np.nansum(_cells(t, np.nan) * _even(t, divisor), axis=(2, 3))
-    yield _slide(t).crop(_spread(t, _even(t, divisor)))
+def _divided(t: GroundTruth, divisor: str) -> Candidates:
+    yield np.nansum(_cells(t, np.nan) * _equal_shares(t, divisor), axis=(2, 3))
+    yield _slide(t).crop(_distribute(t, _equal_shares(t, divisor)))
 
 
 @AVERAGE.add(
@@ -164,20 +164,20 @@ def _divided(t: Truth, divisor: str) -> Candidates:
     "overwritten-in-windows",
     "keeps only the last window that covers a cell: windows overlap, so accumulate with +=",
 )
-def overwritten(t: Truth) -> Candidates:
+def overwritten(t: GroundTruth) -> Candidates:
     for how in ("window", "tap"):
-        yield _slide(t).crop(_spread(t, _even(t), how=how))
+        yield _slide(t).crop(_distribute(t, _equal_shares(t), how=how))
 
 
 @AVERAGE.add("x", "stride-forgotten", "is scattered with stride 1: window (i, j) starts at row s·i and column s·j")
-def dense_shares(t: Truth) -> Candidates:
+def dense_shares(t: GroundTruth) -> Candidates:
     slide = _slide(t)
-    yield slide.crop(_spread(t, _even(t), slide.but(stride=(1, 1))))
+    yield slide.crop(_distribute(t, _equal_shares(t), slide.replace(stride=(1, 1))))
 
 
 @AVERAGE.add("x", "padding-not-cropped", "still includes the padding: crop the rows and columns of the padding")
-def padded_shares(t: Truth) -> Candidates:
-    frame = _spread(t, _even(t))
+def padded_shares(t: GroundTruth) -> Candidates:
+    frame = _distribute(t, _equal_shares(t))
     yield frame
     yield frame[:, :, : t.x.shape[2], : t.x.shape[3]]
 
@@ -185,6 +185,6 @@ def padded_shares(t: Truth) -> Candidates:
 @AVERAGE.add(
     "x", "shared-to-one", "passes dy to one cell of each window, as max pooling does: divide it among all cells"
 )
-def to_one(t: Truth) -> Candidates:
-    for weights in (_won(t).astype(float), _won(t) * _even(t)):
-        yield _slide(t).crop(_spread(t, weights))
+def to_one(t: GroundTruth) -> Candidates:
+    for weights in (_winners(t).astype(float), _winners(t) * _equal_shares(t)):
+        yield _slide(t).crop(_distribute(t, weights))

@@ -11,7 +11,7 @@ from chainrule.shapes import Padding, Pair, extent, output_size
 
 
 @dataclass(frozen=True)
-class Slide:
+class SlidingWindow:
     """Geometry of a window that slides over an image of ``size``; see `reference.windows`."""
 
     size: Pair
@@ -21,13 +21,13 @@ class Slide:
     dilation: Pair
 
     @classmethod
-    def of(cls, attributes: Mapping[str, Any], size: tuple[int, ...], window: tuple[int, ...]) -> "Slide":
+    def of(cls, attributes: Mapping[str, Any], size: tuple[int, ...], window: tuple[int, ...]) -> "SlidingWindow":
         """Return the geometry given by the attributes of an operation."""
         stride = attributes.get("stride") or (1, 1)
         padding = attributes.get("padding", ((0, 0), (0, 0)))
         return cls((size[0], size[1]), (window[0], window[1]), stride, padding, attributes.get("dilation", (1, 1)))
 
-    def but(self, **changes: Any) -> "Slide":
+    def replace(self, **changes: Any) -> "SlidingWindow":
         """Return a copy with some fields replaced."""
         return replace(self, **changes)
 
@@ -57,9 +57,9 @@ class Slide:
         """Yield every tap (u, v), and the cells of the padded image that it reads over all outputs."""
         for u in range(self.window[0]):
             for v in range(self.window[1]):
-                yield (u, v), (self._met(0, u, outputs), self._met(1, v, outputs))
+                yield (u, v), (self._overlap(0, u, outputs), self._overlap(1, v, outputs))
 
-    def _met(self, axis: int, tap: int, outputs: Pair) -> slice:
+    def _overlap(self, axis: int, tap: int, outputs: Pair) -> slice:
         first = self.dilation[axis] * tap
         return slice(first, first + self.stride[axis] * (outputs[axis] - 1) + 1, self.stride[axis])
 
@@ -71,7 +71,7 @@ def products(dy: Array, w: Array, groups: int) -> Array:
     return np.einsum("ngoij,gocuv->ngcuvij", upper, kernels).reshape(N, -1, *w.shape[2:], rows, columns)
 
 
-def scatter(given: Array, slide: Slide, how: str = "add") -> Array:
+def scatter(given: Array, slide: SlidingWindow, how: str = "add") -> Array:
     """Scatter the gradients of the windows, P[n,c,u,v,i,j], to the padded image.
 
     how   "add" accumulates, as is right; "window" overwrites window by window, "tap" tap by tap, in row-major order
@@ -97,7 +97,7 @@ def scatter(given: Array, slide: Slide, how: str = "add") -> Array:
     return frame
 
 
-def gather(padded: Array, dy: Array, slide: Slide, groups: int) -> Array:
+def gather(padded: Array, dy: Array, slide: SlidingWindow, groups: int) -> Array:
     """dw[o,c,u,v] = Σ_{n,i,j} dy[n,o,i,j] · padded[n,c, s·i + d·u, s·j + d·v]."""
     N, C_out, *outputs = dy.shape
     C = padded.shape[1]
@@ -109,7 +109,7 @@ def gather(padded: Array, dy: Array, slide: Slide, groups: int) -> Array:
     return dw
 
 
-def correlate(x: Array, w: Array, b: Array | None, slide: Slide, groups: int) -> Array:
+def correlate(x: Array, w: Array, b: Array | None, slide: SlidingWindow, groups: int) -> Array:
     """Return the cross-correlation of x with kernels in the orientation in which they are slid."""
     outputs, N, C = slide.outputs, x.shape[0], x.shape[1]
     padded = slide.pad(x)
@@ -124,5 +124,5 @@ def correlate(x: Array, w: Array, b: Array | None, slide: Slide, groups: int) ->
 def full(dy: Array, w: Array, groups: int) -> Array:
     """Return the full correlation of dy with the rotated kernels, for stride and dilation 1; (N, C_in, …)."""
     size = (dy.shape[2] + w.shape[2] - 1, dy.shape[3] + w.shape[3] - 1)
-    plain = Slide(size, (w.shape[2], w.shape[3]), (1, 1), ((0, 0), (0, 0)), (1, 1))
+    plain = SlidingWindow(size, (w.shape[2], w.shape[3]), (1, 1), ((0, 0), (0, 0)), (1, 1))
     return scatter(products(dy, w, groups), plain)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from chainrule.check.diagnoses.truth import Candidates, Catalogue, Truth
+from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 
-CATALOGUE = Catalogue("docs/derivations/convolution.md")
+CATALOGUE = MistakeCatalogue("docs/derivations/convolution.md")
 add = CATALOGUE.add
 
 
@@ -14,17 +14,17 @@ add = CATALOGUE.add
     "equals the right answer for a kernel rotated by 180°: the input gradient of a transposed "
     "convolution is the cross-correlation of dy with the unrotated kernel",
 )
-def rotated(t: Truth) -> Candidates:
+def rotated(t: GroundTruth) -> Candidates:
     yield t.compute({**t.values, "w": t.values["w"][:, :, ::-1, ::-1]}, t.dy)["x"]
 
 
 @add("w", "kernel-gradient-rotated", "is rotated by 180°: correlate dy with x, without any rotation")
-def turned_gradient(t: Truth) -> Candidates:
+def turned_gradient(t: GroundTruth) -> Candidates:
     yield t.gradients["w"][:, :, ::-1, ::-1]
 
 
 @add("w", "channels-transposed", "has filters and channels swapped: dw has the shape (C_in, C_out, KH, KW)")
-def exchanged_channels(t: Truth) -> Candidates:
+def exchanged_channels(t: GroundTruth) -> Candidates:
     other = t.gradients["w"].transpose(1, 0, 2, 3)
     yield other
     yield np.ascontiguousarray(other).reshape(t.gradients["w"].shape)

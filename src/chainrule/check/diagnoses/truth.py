@@ -12,7 +12,7 @@ from chainrule.engines import Array
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """True quantities of one operation on one probe, in the symbols of reference/.
 
     operation   name of the layer's first forward operation ("" for a layer that only reshapes), or of the loss
@@ -38,7 +38,7 @@ class Truth:
         """The input."""
         return next(iter(self.values.values()))
 
-    def right(self, tensor: str) -> Array:
+    def expected(self, tensor: str) -> Array:
         """Return the right result for a tensor: y, or the gradient of the tensor."""
         return self.y if tensor == "y" else self.gradients[tensor]
 
@@ -55,20 +55,20 @@ class Mistake:
 
     tensor: str
     diagnosis: Diagnosis
-    build: Callable[[Truth], Candidates]
+    build: Callable[[GroundTruth], Candidates]
 
 
-class Catalogue:
+class MistakeCatalogue:
     """The mistakes of a family of operations, in the order of registration."""
 
     def __init__(self, page: str) -> None:
         self.page = page
         self.mistakes: list[Mistake] = []
 
-    def add(self, tensors: str, name: str, says: str) -> Callable[[Callable[[Truth], Candidates]], Any]:
+    def add(self, tensors: str, name: str, says: str) -> Callable[[Callable[[GroundTruth], Candidates]], Any]:
         """Register a function that builds the results of a mistake in these tensors (names separated by spaces)."""
 
-        def register(build: Callable[[Truth], Candidates]) -> Any:
+        def register(build: Callable[[GroundTruth], Candidates]) -> Any:
             for tensor in tensors.split():
                 self.mistakes.append(Mistake(tensor, Diagnosis(name, says, self.page), build))
             return build
@@ -79,36 +79,38 @@ class Catalogue:
 SLIDING = ("cross_correlate", "cross_correlate_dx", "max_pool", "average_pool")
 
 
-def of_layer(subject: LayerSubject, values: Values, dy: Array) -> Truth:
+def of_layer(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:
     """Return the truth about a layer, by the reference."""
     forward = subject.plan.forward
     operation = forward[0].name if forward else ""
     line = operation in SLIDING and len(subject.shape) == 2
 
     def compute(others: Values, dy: Array) -> Values:
-        given = {name: _lowered(value, line) for name, value in others.items()}
+        given = {name: _as_line(value, line) for name, value in others.items()}
         found = subject.gradients(given, dy.reshape(len(dy), *subject.output_shape), "reference")
-        return {name: lifted(value, line) for name, value in found.items()}
+        return {name: as_image(value, line) for name, value in found.items()}
 
-    point = {name: lifted(value, line) for name, value in values.items()}
+    point = {name: as_image(value, line) for name, value in values.items()}
     shape = (len(dy), *(forward[0].writes[0].shape if forward else subject.output_shape))
     above, y = dy.reshape(shape), subject.output(values, "reference").reshape(shape)
     attributes = dict(forward[0].attributes) if forward else {}
-    return Truth(operation, point, y, above, compute(point, above), attributes, compute, line)
+    return GroundTruth(operation, point, y, above, compute(point, above), attributes, compute, line)
 
 
-def of_loss(subject: LossSubject, values: Values, dy: Array) -> Truth:
+def of_loss(subject: LossSubject, values: Values, dy: Array) -> GroundTruth:
     """Return the truth about a loss, by the reference."""
     right = LossSubject(subject.name, engine="reference")
-    return Truth(subject.name, values, right.forward(values), dy, right.gradients(values, dy), {}, right.gradients)
+    return GroundTruth(
+        subject.name, values, right.forward(values), dy, right.gradients(values, dy), {}, right.gradients
+    )
 
 
-def lifted(array: Array, line: bool) -> Array:
+def as_image(array: Array, line: bool) -> Array:
     """Insert an axis for one-dimensional layers, (…, W) → (…, 1, W); tied biases stay as they are."""
     return array[..., None, :] if line and array.ndim > 1 else array
 
 
-def _lowered(array: Array, line: bool) -> Array:
+def _as_line(array: Array, line: bool) -> Array:
     return array[..., 0, :] if line and array.ndim > 1 else array
 
 

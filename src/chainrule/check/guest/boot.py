@@ -40,16 +40,16 @@ class Packages:
 def main(text: str) -> None:
     """Serve one submission, then exit at once, without waiting for threads that still run."""
     options: dict[str, Any] = json.loads(text)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with_host, args=(os.getppid(),), daemon=True).start()
     reads, writes = _take_pipes()
     limit(options["seconds"], options["memory"])
     packages = options["packages"]
     if packages is not None:
         sys.meta_path.append(Packages(packages))
-    _pose()
+    _install_empty_packages()
     from chainrule.check.guest import fence, serving
 
-    _forget()
+    _remove_empty_packages()
     sys.path[:0] = options["path"]
     if packages is not None:
         _import_ahead()
@@ -59,14 +59,14 @@ def main(text: str) -> None:
     os._exit(0)
 
 
-def _end_with(host: int) -> None:
+def _end_with_host(host: int) -> None:
     """Exit when the host process is gone, even in the middle of an endless loop."""
     while os.getppid() == host:
         time.sleep(1)
     os._exit(0)
 
 
-def _pose() -> None:
+def _install_empty_packages() -> None:
     """Replace chainrule by two empty packages, so that `chainrule.student` is imported without the rest."""
     place = Path(__file__).parents[2]
     for name, folder in (("chainrule", place), ("chainrule.check", place / "check")):
@@ -74,7 +74,7 @@ def _pose() -> None:
         sys.modules[name].__path__ = [str(folder)]
 
 
-def _forget() -> None:
+def _remove_empty_packages() -> None:
     """Remove chainrule from the imported modules, so that a later import finds the installed package, if any."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "chainrule"]:
         del sys.modules[name]

@@ -43,7 +43,7 @@ def encode(value: Any) -> bytes:
 
 def decode(body: bytes | bytearray) -> Any:
     """Return the value of a frame, given without its length; FrameError if the bytes encode none."""
-    reader = _Reader(memoryview(body))
+    reader = _FrameReader(memoryview(body))
     value = reader.value(0)
     if reader.at != len(body):
         raise FrameError(f"{len(body) - reader.at} bytes after the value")
@@ -95,7 +95,7 @@ def _write_array(body: bytearray, array: "np.ndarray[Any, Any]") -> None:
     body += array.astype(dtype, copy=False).tobytes()
 
 
-class _Reader:
+class _FrameReader:
     """Reader of values from bytes, which never reads beyond their end."""
 
     def __init__(self, body: memoryview) -> None:

@@ -22,7 +22,7 @@ from chainrule.check import sources
 from chainrule.check.guest.frames import FrameError, decode, encode
 from chainrule.errors import StudentError
 from chainrule.student.functions import Functions
-from chainrule.student.interface import Result
+from chainrule.student.interface import CallResult
 from chainrule.student.losses import LossFunctions
 from chainrule.student.methods import Methods
 
@@ -79,7 +79,7 @@ def _step(codes: list[Any], what: str, which: int, *arguments: Any) -> Any:
         case "set":
             return codes[which].set(*arguments)
         case "forward" | "backward":
-            result: Result = getattr(codes[which], what)(**arguments[0])
+            result: CallResult = getattr(codes[which], what)(**arguments[0])
             return {"arrays": dict(result.arrays), "changed": list(result.changed)}
         case _:
             return None

@@ -13,21 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from chainrule.check.host.process import NO_ANSWER, Ended, GuestProcess, Limits
+from chainrule.check.host.process import NO_ANSWER, GuestEnded, GuestProcess, Limits
 from chainrule.check.host.remote import Connection, RemoteCode, RemoteLoss, text_line
 from chainrule.errors import OptionError, StudentError
 from chainrule.student import Student
 
-__all__ = ["Hosted", "Limits", "Stranger", "exposed", "hosted"]
+__all__ = ["HostedSubject", "Limits", "Permissions", "host_file", "package_folders"]
 
-KEPT = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")  # environment variables that a stranger's submission sees
+KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "SYSTEMROOT")  # environment variables that a stranger's submission sees
 SINGLE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 NUMPY = ("numpy",)
 LETTERS = 80  # longest name
 
 
 @dataclass
-class Hosted:
+class HostedSubject:
     """The content of a learner's file, as `check_gradients` takes it: a layer (`Student`) or a loss."""
 
     subject: Student | RemoteLoss
@@ -35,7 +35,7 @@ class Hosted:
 
 
 @dataclass(frozen=True)
-class Stranger:
+class Permissions:
     """The permissions of somebody else's submission: its own files, NumPy, and little else.
 
     readable  files, and folders with their whole content
@@ -48,7 +48,7 @@ class Stranger:
     memory: int
 
 
-def exposed(names: Sequence[str] = NUMPY) -> dict[str, str]:
+def package_folders(names: Sequence[str] = NUMPY) -> dict[str, str]:
     """Return the folders of packages by name; OptionError for one that is not installed, or is chainrule itself."""
     found: dict[str, str] = {}
     for name in dict.fromkeys([*NUMPY, *names]):
@@ -61,15 +61,15 @@ def exposed(names: Sequence[str] = NUMPY) -> dict[str, str]:
 
 
 @contextmanager
-def hosted(
+def host_file(
     path: Path,
     limits: Limits,
     *,
     name: str = "",
     loss: bool = False,
-    stranger: Stranger | None = None,
+    stranger: Permissions | None = None,
     printed: Callable[[str], None] | None = None,
-) -> Generator[Hosted]:
+) -> Generator[HostedSubject]:
     """Yield the object to be checked in a file; StudentError if the file or its process fails.
 
     limits    limits of its process
@@ -81,9 +81,9 @@ def hosted(
     _refuse_unreadable(path)
     with ExitStack() as stack:
         try:
-            process = _started(path, limits, stranger, stack, printed)
-            yield _loaded(process, path, name, loss)
-        except Ended as end:
+            process = _start(path, limits, stranger, stack, printed)
+            yield _load(process, path, name, loss)
+        except GuestEnded as end:
             raise StudentError(f"{path.name}: {end}" if stranger is None else str(end)) from None
 
 
@@ -96,8 +96,8 @@ def _refuse_unreadable(path: Path) -> None:
         raise StudentError(f"{path}: permission denied")
 
 
-def _started(
-    path: Path, limits: Limits, stranger: Stranger | None, stack: ExitStack, printed: Callable[[str], None] | None
+def _start(
+    path: Path, limits: Limits, stranger: Permissions | None, stack: ExitStack, printed: Callable[[str], None] | None
 ) -> GuestProcess:
     options: dict[str, Any] = {"path": [str(path.resolve().parent)], "packages": None}
     if stranger is None:
@@ -105,7 +105,7 @@ def _started(
     else:
         work = stack.enter_context(tempfile.TemporaryDirectory(prefix="chainrule-", ignore_cleanup_errors=True))
         home = os.path.realpath(work)
-        env = {key: os.environ[key] for key in KEPT if key in os.environ}
+        env = {key: os.environ[key] for key in KEPT_VARIABLES if key in os.environ}
         env |= {"HOME": home, "TMPDIR": home, "TEMP": home, "TMP": home, **SINGLE}
         libraries = [str(Path(folder, part)) for key, folder in stranger.packages.items() for part in _parts(key)]
         options |= {
@@ -128,15 +128,15 @@ def _parts(package: str) -> tuple[str, ...]:
     return (package, f"{package}.py", f"{package}.libs")
 
 
-def _loaded(process: GuestProcess, path: Path, name: str, loss: bool) -> Hosted:
+def _load(process: GuestProcess, path: Path, name: str, loss: bool) -> HostedSubject:
     connection = Connection(process)
     told: Any = connection.ask("load", 0, str(path.resolve()), name, "loss" if loss else "layer").get("value")
     match told:
         case {"name": str(name), "kind": str(kind), "arguments": arguments}:
             name, kind = text_line(name, LETTERS), text_line(kind, LETTERS)
         case _:
-            raise Ended(NO_ANSWER)
+            raise GuestEnded(NO_ANSWER)
     if loss:
-        return Hosted(RemoteLoss(connection, name), name)
+        return HostedSubject(RemoteLoss(connection, name), name)
     taken = tuple(map(str, cast("list[Any]", arguments))) if isinstance(arguments, list) else None
-    return Hosted(Student.around(RemoteCode(connection, 0, kind, taken), name), name)
+    return HostedSubject(Student.around(RemoteCode(connection, 0, kind, taken), name), name)

@@ -26,7 +26,7 @@ NO_ANSWER = "its process sent an invalid reply"
 GRACE = 1.0  # seconds until a process that has closed its pipes is killed
 
 
-class Ended(BaseException):
+class GuestEnded(BaseException):
     """The end of a submission's process, with the reason; not an Exception, so that no handler of others catches it."""
 
 
@@ -87,14 +87,14 @@ class GuestProcess:
             if length > LARGEST:
                 raise FrameError(f"more than {LARGEST >> 20} MB")
             if length > self._limits.reply:
-                raise Ended(f"returned {length / 1e6:,.0f} MB, far more than a right answer")
+                raise GuestEnded(f"returned {length / 1e6:,.0f} MB, far more than a right answer")
             reply: Any = decode(self._read(length, begin))
         except FrameError as error:
-            raise Ended(f"{NO_ANSWER}: {error}") from None
+            raise GuestEnded(f"{NO_ANSWER}: {error}") from None
         finally:
             self._spent += time.monotonic() - begin
         if not isinstance(reply, dict):
-            raise Ended(NO_ANSWER)
+            raise GuestEnded(NO_ANSWER)
         return cast("dict[str, Any]", reply)
 
     def close(self) -> None:
@@ -139,19 +139,19 @@ class GuestProcess:
         poll = select.poll()
         poll.register(stream, event)
         if left <= 0 or not poll.poll(left * 1000):
-            raise Ended(self._late())
+            raise GuestEnded(self._late())
 
-    def _over(self) -> Ended:
+    def _over(self) -> GuestEnded:
         """Return the reason why the process no longer answers."""
         try:
             code = self._process.wait(GRACE)
         except subprocess.TimeoutExpired:
-            return Ended("closed the pipes through which it is checked")
+            return GuestEnded("closed the pipes through which it is checked")
         if code == -getattr(signal, "SIGXCPU", 0) or (self._timer is not None and not self._timer.is_alive()):
-            return Ended(self._late())
+            return GuestEnded(self._late())
         if code < 0:
-            return Ended(f"crashed: {signal.Signals(-code).name}")
-        return Ended(f"ended by itself with exit code {code}, before it could be checked")
+            return GuestEnded(f"crashed: {signal.Signals(-code).name}")
+        return GuestEnded(f"ended by itself with exit code {code}, before it could be checked")
 
     def _late(self) -> str:
         return f"stopped after {self._limits.seconds} s: does it ever end?"

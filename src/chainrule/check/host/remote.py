@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from chainrule.check.host.process import NO_ANSWER, Ended, GuestProcess
+from chainrule.check.host.process import NO_ANSWER, GuestEnded, GuestProcess
 from chainrule.errors import StudentError, one_line
 from chainrule.student.calls import Array
-from chainrule.student.interface import Result
+from chainrule.student.interface import CallResult
 
 LETTERS = 500  # longest message of a learner's code
 
@@ -24,7 +24,7 @@ class Connection:
         self._process = process
         self._waiting: list[list[Any]] = []
 
-    def later(self, *step: Any) -> None:
+    def queue(self, *step: Any) -> None:
         """Queue a step, to be executed before the next request."""
         self._waiting.append(list(step))
 
@@ -52,38 +52,38 @@ class RemoteCode:
         self._connection, self._number = connection, number
         self._names: tuple[str, ...] | None = None
         self._wanted: dict[str, None] = {}  # names read so far, in order
-        self._there: dict[str, bool] = {}  # whether a name exists: an assignment neither creates nor removes one
+        self._present: dict[str, bool] = {}  # whether a name exists: an assignment neither creates nor removes one
         self._values: dict[str, Array | None] = {}
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the arrays and numbers that it holds."""
         if self._names is None:
-            self._take("look", names=True)
+            self._request("look", names=True)
         return self._names or ()
 
     def has(self, name: str) -> bool:
         """Return whether the code holds anything of that name."""
-        self._look(name, self._there)
-        return self._there[name]
+        self._fetch(name, self._present)
+        return self._present[name]
 
     def get(self, name: str) -> Array | None:
         """Return a copy of the array under a name; None if there is none."""
-        self._look(name, self._values)
+        self._fetch(name, self._values)
         value = self._values[name]
         return None if value is None else value.copy()
 
     def set(self, name: str, value: Array) -> None:
         """Replace the value under a name; sent with the next request."""
-        self._connection.later("set", self._number, name, np.asarray(value))
+        self._connection.queue("set", self._number, name, np.asarray(value))
         self._values.clear()
 
-    def forward(self, x: Array, *, strided: bool = False) -> Result:
+    def forward(self, x: Array, *, strided: bool = False) -> CallResult:
         """Call forward."""
-        return _result(self._take("forward", {"x": np.asarray(x), "strided": strided}), "y")
+        return _result(self._request("forward", {"x": np.asarray(x), "strided": strided}), "y")
 
-    def backward(self, dy: Array, *, strided: bool = False) -> Result:
+    def backward(self, dy: Array, *, strided: bool = False) -> CallResult:
         """Call backward."""
-        return _result(self._take("backward", {"dy": np.asarray(dy), "strided": strided}), "dx")
+        return _result(self._request("backward", {"dy": np.asarray(dy), "strided": strided}), "dx")
 
     def copy(self) -> "RemoteCode":
         """Return an independent copy."""
@@ -91,23 +91,23 @@ class RemoteCode:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "RemoteCode":
         """Return an independent copy."""
-        number = self._take("copy")
+        number = self._request("copy")
         if not isinstance(number, int):
-            raise Ended(NO_ANSWER)
+            raise GuestEnded(NO_ANSWER)
         return RemoteCode(self._connection, number, self.kind, self.arguments)
 
-    def _look(self, name: str, known: dict[str, Any]) -> None:
+    def _fetch(self, name: str, known: dict[str, Any]) -> None:
         self._wanted[name] = None
         if name not in known:
-            self._take("look")
+            self._request("look")
 
-    def _take(self, what: str, *arguments: Any, names: bool = False) -> Any:
+    def _request(self, what: str, *arguments: Any, names: bool = False) -> Any:
         """Execute a step, store the reported values of wanted names, and return the step's value."""
         names = names or self._names is not None
         reply = self._connection.ask(what, self._number, *arguments, wanted=[*self._wanted], names=names)
         held = cast("dict[str, Any]", found) if isinstance(found := reply.get("held"), dict) else {}
         for name in self._wanted:
-            self._there[name], self._values[name] = _held(held.get(name))
+            self._present[name], self._values[name] = _presence(held.get(name))
         if names:
             self._names = _texts(reply.get("names"))
         return reply.get("value")
@@ -119,33 +119,33 @@ class RemoteLoss:
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection, self.name = connection, name
 
-    def forward(self, p: Array, t: Array) -> Result:
+    def forward(self, p: Array, t: Array) -> CallResult:
         """Call forward."""
         return _result(self._connection.ask("forward", 0, {"p": p, "t": t}).get("value"), "y")
 
-    def backward(self, p: Array, t: Array) -> Result:
+    def backward(self, p: Array, t: Array) -> CallResult:
         """Call backward."""
         return _result(self._connection.ask("backward", 0, {"p": p, "t": t}).get("value"), "dp")
 
 
-def _held(told: Any) -> tuple[bool, Array | None]:
+def _presence(told: Any) -> tuple[bool, Array | None]:
     """Return whether a name exists, and its array."""
     match told:
         case [bool(there), np.ndarray() | None as value]:
             return there, cast("Array | None", value)
         case _:
-            raise Ended(NO_ANSWER)
+            raise GuestEnded(NO_ANSWER)
 
 
-def _result(told: Any, needed: str) -> Result:
+def _result(told: Any, needed: str) -> CallResult:
     """Return the result of a call; it must have one array, and all of its arrays must be real or complex."""
     arrays = cast("dict[str, Any]", told).get("arrays") if isinstance(told, dict) else None
     found = cast("dict[str, Any]", arrays) if isinstance(arrays, dict) else {}
     if needed not in found or not all(_is_numbers(one) for one in found.values()):
-        raise Ended(NO_ANSWER)
+        raise GuestEnded(NO_ANSWER)
     if found[needed].size == 0:
         raise StudentError(f"{needed} has no entries")
-    return Result(found, _texts(cast("dict[str, Any]", told).get("changed")))
+    return CallResult(found, _texts(cast("dict[str, Any]", told).get("changed")))
 
 
 def _is_numbers(value: Any) -> bool:

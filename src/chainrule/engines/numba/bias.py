@@ -28,16 +28,16 @@ def bias_gradient(dy, db, untied=False):
     """Add dy to db, summed over the samples and, unless untied, the positions: one pass over dy, row by row."""
     count, channels = dy.shape[0], dy.shape[1]
     cells = dy.size // max(count * channels, 1)
-    slopes = dy.reshape(count * channels * cells)
+    upstream = dy.reshape(count * channels * cells)
     if untied or cells == 1:
         width = channels * cells
         for s in range(count):
-            row = slopes[s * width : (s + 1) * width]
+            row = upstream[s * width : (s + 1) * width]
             for k in range(width):
                 db[k] += row[k]
         return
     for r in range(count * channels):
-        row = slopes[r * cells : (r + 1) * cells]
+        row = upstream[r * cells : (r + 1) * cells]
         total = db.dtype.type(0)
         for p in range(cells):
             total += row[p]

@@ -7,8 +7,8 @@
 from types import SimpleNamespace
 from typing import Any
 
+from chainrule.engines.numba.buffer_bounds import buffer_reads
 from chainrule.engines.numba.operations import KERNELS
-from chainrule.engines.numba.reaching import reaches
 from chainrule.errors import EngineError
 from chainrule.plan import Operation, Plan, Tensor
 from chainrule.shapes import text
@@ -29,7 +29,7 @@ def check_plan(plan: Plan, itemsize: int) -> None:
                 raise EngineError(f"{operation.name}: {tensor.name} is read before it is written")
         written.update(tensor.storage for tensor in operation.writes)
         _check_shapes(operation)
-        _check_reach(operation, itemsize)
+        _check_buffer_bounds(operation, itemsize)
     ends = [plan.output] if plan.loss is None else [plan.loss]
     for tensor in ends:
         if tensor.storage not in written and tensor.storage != plan.input.storage:
@@ -53,8 +53,10 @@ def _sample(tensor: Tensor | None) -> Any:
     return SimpleNamespace(shape=(1, *tensor.shape) if tensor.per_sample else tensor.shape)
 
 
-def _check_reach(operation: Operation, itemsize: int) -> None:
+def _check_buffer_bounds(operation: Operation, itemsize: int) -> None:
     """Refuse a convolution whose tiles would read beyond its buffer."""
-    for room, furthest in reaches(operation, itemsize):
-        if furthest > room:
-            raise EngineError(f"{operation.name} of {operation.writes[0].name}: reads {furthest} numbers of {room}")
+    for workspace, furthest in buffer_reads(operation, itemsize):
+        if furthest > workspace:
+            raise EngineError(
+                f"{operation.name} of {operation.writes[0].name}: reads {furthest} numbers of {workspace}"
+            )

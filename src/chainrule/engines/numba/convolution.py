@@ -21,17 +21,17 @@ from chainrule.engines.numba.layout import (
     Frame,
     Sliding,
     aligned_zeros,
-    apart,
     backward_taps,
+    buffer_size,
+    conflict_free_stride,
     copy_rows,
-    correlated,
-    correlated_dw,
-    correlated_dx,
+    correlate_dw_shape,
+    correlate_dx_shape,
+    correlate_shape,
     forward_taps,
-    frame,
     lay_out,
-    reach,
-    room_for,
+    padded_layout,
+    phase_extent,
 )
 from chainrule.engines.numba.registry import Slide, always, operation
 from chainrule.engines.numba.tiles import add_outer, add_products, store, store_sums, zeros
@@ -40,7 +40,7 @@ from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, lit
 # Tiles, as (vectors, fewer vectors for a rest, filters): as large as the registers of the processor allow.
 EIGHT, SIX = ((3, 2, 8), (4, 2, 6)) if COUNT == 32 else ((1, 1, 8), (2, 1, 6))
 TALL, BROAD = (4, 6) if COUNT == 32 else (2, 6)  # a tile of a kernel gradient: filters and taps, or the reverse
-MANY = 4096  # products of a kernel gradient that are summed in registers before the lanes are added up
+PRODUCTS_IN_REGISTERS = 4096  # products of a kernel gradient that are summed in registers before the lanes are added up
 SHARED_FROM = 1 << 20  # multiplications for one image from which on threads share it
 
 
@@ -69,7 +69,7 @@ class Sums(NamedTuple):
     length: int
 
 
-class Slopes(NamedTuple):
+class UpstreamRows(NamedTuple):
     """Upstream gradients of images, `image` entries apart, in rows of values like `Sums`."""
 
     values: Any
@@ -89,16 +89,16 @@ class Result(NamedTuple):
     least: Any
 
 
-def _tied(arrays: Any) -> bool:
+def _has_tied_bias(arrays: Any) -> bool:
     """Return whether a filter has one bias at most."""
     return arrays[2] is None or len(arrays[2].shape) == 1
 
 
 @operation(
-    correlated,
+    correlate_shape,
     flat=("b",),
     shared_from=SHARED_FROM,
-    epilogues={"rectify": always, "pooled": _tied},
+    epilogues={"rectify": always, "pooled": _has_tied_bias},
     slide=Slide("y", tiled=True),
 )
 @kernel
@@ -127,36 +127,36 @@ def cross_correlate(
     untied, least = b is not None and b.size > y.shape[1], y.dtype.type(0 if rectify else -np.inf)
     bias = np.zeros(y.shape[1], y.dtype) if b is None else b
     outs, filters = y.shape[1] // groups, w[0].size
-    laid = frame(x, slide)
-    places = forward_taps(w.shape, laid, slide)
+    laid = padded_layout(x, slide)
+    offsets = forward_taps(w.shape, laid, slide)
     by = 2 if pooled else 1
     length = (by * y.shape[2] - 1) * laid.width + by * y.shape[3]
     size = _row_size(length, x.itemsize)
     phases = laid.plane * stride[0] * stride[1]
-    rows = np.zeros(room_for(x.shape[1] * phases, (groups - 1) * w.shape[1] * phases, places, size), x.dtype)
-    sums = Sums(np.empty(_tall(outs) * size, x.dtype), size, length)
+    rows = np.zeros(buffer_size(x.shape[1] * phases, (groups - 1) * w.shape[1] * phases, offsets, size), x.dtype)
+    sums = Sums(np.empty(_padded_rows(outs) * size, x.dtype), size, length)
     flat = _with_slack(w, outs if last - first == y.shape[1] else (last - first if groups == 1 else 1), filters)
     for s in range(x.shape[0]):
         lay_out(x[s], rows, laid, slide)
         for g in range(groups):
             ahead = g * w.shape[1] * phases
-            begin, many = max(first, g * outs), min(last, (g + 1) * outs) - max(first, g * outs)
-            if many <= 0:
+            begin, count = max(first, g * outs), min(last, (g + 1) * outs) - max(first, g * outs)
+            if count <= 0:
                 continue
             weights = Weights(flat, begin * filters, filters, np.arange(filters))
-            _sum(Rows(rows, 0, places), ahead, weights, sums, many)
-            for o in range(many):
+            _correlate_tiles(Rows(rows, 0, offsets), ahead, weights, sums, count)
+            for o in range(count):
                 target, tied = y[s, begin + o], Result(laid.width, bias[begin + o], least)
                 if pooled:
-                    _pool_up(sums.values, o * size, target, tied)
+                    _pool_with_bias(sums.values, o * size, target, tied)
                 elif untied:
                     more = bias[(begin + o) * target.size : (begin + o + 1) * target.size]
-                    _take_up_untied(sums.values, o * size, target, Result(laid.width, more, least))
+                    _copy_with_untied_bias(sums.values, o * size, target, Result(laid.width, more, least))
                 else:
-                    _take_up(sums.values, o * size, target, tied)
+                    _copy_with_bias(sums.values, o * size, target, tied)
 
 
-@operation(correlated_dx, slide=Slide("dx", tiled=True))
+@operation(correlate_dx_shape, slide=Slide("dx", tiled=True))
 @kernel
 def cross_correlate_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
     """Compute the cells of every phase of dx from the taps that fall on it."""
@@ -169,19 +169,21 @@ def cross_correlate_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilat
 def _correlate_phase(dy, w, dx, phase, groups, slide):
     """Compute dx[c, s·i + r] = Σ_{o, u ≡ r} w[o, c, u] dy[o, i − d·u // s], on both axes alike, r the phase."""
     stride, padding = slide.stride, slide.padding
-    down = reach(0, phase, slide, w.shape, dy.shape, dx.shape)
-    along = reach(1, phase, slide, w.shape, dy.shape, dx.shape)
+    down = phase_extent(0, phase, slide, w.shape, dy.shape, dx.shape)
+    along = phase_extent(1, phase, slide, w.shape, dy.shape, dx.shape)
     if down.count <= 0 or along.count <= 0:
         return
     ins, of_group = w.shape[1], dy.shape[1] // groups
     width = dy.shape[3] + max(along.before, along.after)
     laid = Frame(width, (down.before + dy.shape[2] + down.after) * width)
-    places, order = backward_taps(w.shape, phase, laid, of_group, slide)
-    places += down.skip * width + along.skip
+    offsets, order = backward_taps(w.shape, phase, laid, of_group, slide)
+    offsets += down.skip * width + along.skip
     length = (down.count - 1) * width + along.count
     size = _row_size(length, dy.itemsize)
-    rows = np.zeros(room_for(dy.shape[1] * laid.plane, (groups - 1) * of_group * laid.plane, places, size), dy.dtype)
-    sums = Sums(np.empty(_tall(ins) * size, dy.dtype), size, length)
+    rows = np.zeros(
+        buffer_size(dy.shape[1] * laid.plane, (groups - 1) * of_group * laid.plane, offsets, size), dy.dtype
+    )
+    sums = Sums(np.empty(_padded_rows(ins) * size, dy.dtype), size, length)
     taps = w.shape[2] * w.shape[3]
     flat = _with_slack(w, ins, taps)
     result = Result(width, dy.dtype.type(0), dy.dtype.type(-np.inf))
@@ -189,42 +191,42 @@ def _correlate_phase(dy, w, dx, phase, groups, slide):
         copy_rows(dy[s], rows, down.before * width + along.before, laid)
         for g in range(groups):
             weights = Weights(flat, g * of_group * ins * taps, taps, order)
-            _sum(Rows(rows, 0, places), g * of_group * laid.plane, weights, sums, ins)
+            _correlate_tiles(Rows(rows, 0, offsets), g * of_group * laid.plane, weights, sums, ins)
             for c in range(ins):
                 target = dx[s, g * ins + c]
                 if stride[0] == 1 and stride[1] == 1:
-                    _take_up(sums.values, c * size, target, result)
+                    _copy_with_bias(sums.values, c * size, target, result)
                     continue
                 top = stride[0] * down.first + phase[0] - padding[0][0]
                 left = stride[1] * along.first + phase[1] - padding[1][0]
-                _take_apart(sums.values, c * size, width, target[top :: stride[0], left :: stride[1]])
+                _copy_strided(sums.values, c * size, width, target[top :: stride[0], left :: stride[1]])
 
 
-@operation(correlated_dw, accumulates=True, slide=Slide("dw", tiled=True))
+@operation(correlate_dw_shape, accumulates=True, slide=Slide("dw", tiled=True))
 @kernel
 def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
     """Add x ⋆ dy to dw, summed over the samples of a block, as many at a time as stay in a cache."""
     slide = Sliding(stride, padding, dilation, flip)
-    laid = frame(x, slide)
-    places = forward_taps(dw.shape, laid, slide)
+    laid = padded_layout(x, slide)
+    offsets = forward_taps(dw.shape, laid, slide)
     length = (dy.shape[2] - 1) * laid.width + dy.shape[3]
     size = _row_size(length, x.itemsize)
     phases = laid.plane * stride[0] * stride[1]
-    picture, all_slopes = apart(x.shape[1] * phases), apart(dy.shape[1] * size)
-    together = max(1, min(x.shape[0], MANY // length))
-    last = (together - 1) * picture + (groups - 1) * dw.shape[1] * phases
-    rows = np.zeros(room_for(together * picture, last, places, size), x.dtype)
-    slopes = aligned_zeros((together - 1) * all_slopes + (dy.shape[1] + BROAD) * size, x)
+    image, upstream_stride = conflict_free_stride(x.shape[1] * phases), conflict_free_stride(dy.shape[1] * size)
+    samples_per_block = max(1, min(x.shape[0], PRODUCTS_IN_REGISTERS // length))
+    last = (samples_per_block - 1) * image + (groups - 1) * dw.shape[1] * phases
+    rows = np.zeros(buffer_size(samples_per_block * image, last, offsets, size), x.dtype)
+    upstream = aligned_zeros((samples_per_block - 1) * upstream_stride + (dy.shape[1] + BROAD) * size, x)
     outs = dy.shape[1] // groups
-    for first in range(0, x.shape[0], together):
-        many = min(together, x.shape[0] - first)
-        for s in range(many):
-            lay_out(x[first + s], rows[s * picture :], laid, slide)
-            copy_rows(dy[first + s], slopes, s * all_slopes, Frame(laid.width, size))
+    for first in range(0, x.shape[0], samples_per_block):
+        count = min(samples_per_block, x.shape[0] - first)
+        for s in range(count):
+            lay_out(x[first + s], rows[s * image :], laid, slide)
+            copy_rows(dy[first + s], upstream, s * upstream_stride, Frame(laid.width, size))
         for g in range(groups):
-            given = Slopes(slopes[g * outs * size :], all_slopes, size, length)
-            seen = Rows(rows[g * dw.shape[1] * phases :], picture, places)
-            _sum_up(given, seen, dw[g * outs : (g + 1) * outs], many)
+            given = UpstreamRows(upstream[g * outs * size :], upstream_stride, size, length)
+            seen = Rows(rows[g * dw.shape[1] * phases :], image, offsets)
+            _weight_gradient(given, seen, dw[g * outs : (g + 1) * outs], count)
 
 
 # ---------------------------------------------------------------------- rows of sums
@@ -238,9 +240,9 @@ def _row_size(length, itemsize):
 
 
 @inlined
-def _tall(outs):
+def _padded_rows(outs):
     """Return the number of rows of sums, with the rest of the last tile."""
-    return (outs + _broad(outs) - 1) // _broad(outs) * _broad(outs)
+    return (outs + _filters_per_tile(outs) - 1) // _filters_per_tile(outs) * _filters_per_tile(outs)
 
 
 @inlined
@@ -250,7 +252,7 @@ def _with_slack(w, outs, step):
     A tile of eight is taken only where it has less to spare than one of six, so the zeros for six are enough.
     """
     flat = w.reshape(w.size)
-    if outs % _broad(outs):
+    if outs % _filters_per_tile(outs):
         longer = np.zeros(w.size + (SIX[2] - 1) * step, w.dtype)
         for k in range(w.size):
             longer[k] = flat[k]
@@ -259,29 +261,29 @@ def _with_slack(w, outs, step):
 
 
 @kernel
-def _take_up(sums, start, picture, result):
+def _copy_with_bias(sums, start, image, result):
     """Copy rows from `start` on into (H, W), without the garbage at their ends."""
-    width, plus, least = result
-    height, cells = picture.shape
+    width, bias, least = result
+    height, cells = image.shape
     for i in range(height):
         place = start + i * width
-        source, target = sums[place : place + cells], picture[i]
+        source, target = sums[place : place + cells], image[i]
         for j in range(cells):
-            value = source[j] + plus
+            value = source[j] + bias
             target[j] = least if value <= least else value
 
 
 @kernel
-def _pool_up(sums, start, picture, result):
+def _pool_with_bias(sums, start, image, result):
     """Copy the largest of each 2×2 sums; NaN is larger than all."""
-    width, plus, least = result
-    height, cells = picture.shape
+    width, bias, least = result
+    height, cells = image.shape
     for i in range(height):
         place = start + 2 * i * width
-        upper, lower, target = sums[place : place + width], sums[place + width : place + 2 * width], picture[i]
+        upper, lower, target = sums[place : place + width], sums[place + width : place + 2 * width], image[i]
         for j in range(cells):
             a, b = _larger(upper[2 * j], upper[2 * j + 1]), _larger(lower[2 * j], lower[2 * j + 1])
-            value = _larger(a, b) + plus
+            value = _larger(a, b) + bias
             target[j] = least if value <= least else value
 
 
@@ -291,44 +293,44 @@ def _larger(a, b):
 
 
 @kernel
-def _take_up_untied(sums, start, picture, result):
+def _copy_with_untied_bias(sums, start, image, result):
     """Copy rows with a bias for every cell."""
     width, bias, least = result
-    height, cells = picture.shape
+    height, cells = image.shape
     for i in range(height):
         place = start + i * width
-        source, more, target = sums[place : place + cells], bias[i * cells : (i + 1) * cells], picture[i]
+        source, more, target = sums[place : place + cells], bias[i * cells : (i + 1) * cells], image[i]
         for j in range(cells):
             value = source[j] + more[j]
             target[j] = least if value <= least else value
 
 
 @kernel
-def _take_apart(sums, start, width, picture):
+def _copy_strided(sums, start, width, image):
     """Copy rows into every s-th cell of every s-th row."""
-    height, cells = picture.shape
+    height, cells = image.shape
     for i in range(height):
         for j in range(cells):
-            picture[i, j] = sums[start + i * width + j]
+            image[i, j] = sums[start + i * width + j]
 
 
 @inlined
-def _broad(outs):
+def _filters_per_tile(outs):
     """Return the filters of a tile: 8 or 6, whichever leaves less of it empty."""
     return 8 if -outs % 8 <= -outs % 6 else 6
 
 
 @inlined
-def _sum(rows, ahead, weights, sums, outs):
+def _correlate_tiles(rows, ahead, weights, sums, outs):
     """Compute sums[o·size + p] = Σ_k w[start + o·step + order[k]] · rows[ahead + p + taps[k]] for `outs` filters o."""
-    if _broad(outs) == 8:
-        _sum_by(rows, ahead, weights, sums, outs, tall=EIGHT[0], low=EIGHT[1], broad=EIGHT[2])
+    if _filters_per_tile(outs) == 8:
+        _correlate_tiles_by(rows, ahead, weights, sums, outs, tall=EIGHT[0], low=EIGHT[1], broad=EIGHT[2])
     else:
-        _sum_by(rows, ahead, weights, sums, outs, tall=SIX[0], low=SIX[1], broad=SIX[2])
+        _correlate_tiles_by(rows, ahead, weights, sums, outs, tall=SIX[0], low=SIX[1], broad=SIX[2])
 
 
 @kernel
-def _sum_by(laid, ahead, weights, results, outs, tall, low, broad):
+def _correlate_tiles_by(laid, ahead, weights, results, outs, tall, low, broad):
     """Compute `_sum` by tiles of `tall` vectors of outputs by `broad` filters, and one or two of `low` for the rest.
 
     The last tile of a row covers some outputs again, or reaches behind its end.
@@ -336,7 +338,7 @@ def _sum_by(laid, ahead, weights, results, outs, tall, low, broad):
     literally(tall)
     literally(low)
     literally(broad)
-    rows, _, places = laid
+    rows, _, offsets = laid
     w, start, step, order = weights
     sums, size, length = results
     vector = WIDTH // rows.itemsize
@@ -352,45 +354,47 @@ def _sum_by(laid, ahead, weights, results, outs, tall, low, broad):
         for t in range(0, whole, tall):
             p = min(t, max(vectors - tall, 0)) * vector
             tile = zeros(rows, tall, broad)
-            for k in range(places.size):
-                tile = add_outer(tile, rows, ahead + p + places[k], w, first + order[k], step)
+            for k in range(offsets.size):
+                tile = add_outer(tile, rows, ahead + p + offsets[k], w, first + order[k], step)
             store(tile, sums, o * size + p, size)
         for t in range(whole, vectors, low):
             p = min(t, max(vectors - low, 0)) * vector
             tile = zeros(rows, low, broad)
-            for k in range(places.size):
-                tile = add_outer(tile, rows, ahead + p + places[k], w, first + order[k], step)
+            for k in range(offsets.size):
+                tile = add_outer(tile, rows, ahead + p + offsets[k], w, first + order[k], step)
             store(tile, sums, o * size + p, size)
 
 
 @inlined
-def _sum_up(given, seen, dw, many):
-    """Add Σ_s Σ_p slopes[s·image + o·size + p] · rows[s·image + p + taps[k]] over `many` samples to dw[o, k]."""
+def _weight_gradient(given, seen, dw, count):
+    """Add Σ_s Σ_p slopes[s·image + o·size + p] · rows[s·image + p + taps[k]] over `count` samples to dw[o, k]."""
     if -dw.shape[0] % TALL <= -dw.shape[0] % BROAD:
-        _sum_up_by(given, seen, dw, many, tall=TALL, broad=BROAD)
+        _weight_gradient_by(given, seen, dw, count, tall=TALL, broad=BROAD)
     else:
-        _sum_up_by(given, seen, dw, many, tall=BROAD, broad=TALL)
+        _weight_gradient_by(given, seen, dw, count, tall=BROAD, broad=TALL)
 
 
 @kernel
-def _sum_up_by(given, seen, dw, many, tall, broad):
-    """Compute `_sum_up` by tiles of `tall` filters by `broad` taps; the rest of tiles at the edges is not added."""
+def _weight_gradient_by(given, seen, dw, count, tall, broad):
+    """Compute `_weight_gradient` by tiles of `tall` filters by `broad` taps; the rest of tiles at the edges is not
+    added.
+    """
     literally(tall)
     literally(broad)
-    slopes, all_slopes, size, length = given
-    rows, picture, places = seen
-    outs, taps, vector = dw.shape[0], places.size, WIDTH // rows.itemsize
+    upstream, upstream_stride, size, length = given
+    rows, image, offsets = seen
+    outs, taps, vector = dw.shape[0], offsets.size, WIDTH // rows.itemsize
     gradient, sums = dw.reshape(outs, taps), np.empty(tall * broad + vector, rows.dtype)
     ahead = np.zeros(taps + broad, np.int64)
     for k in range(taps):
-        ahead[k] = places[k]
+        ahead[k] = offsets[k]
     for o in range(0, outs, tall):
         for k in range(0, taps, broad):
             tile = zeros(rows, tall, broad)
-            for s in range(many):
-                g, r = s * all_slopes + o * size, s * picture
+            for s in range(count):
+                g, r = s * upstream_stride + o * size, s * image
                 for p in range(0, length, vector):
-                    tile = add_products(tile, slopes, g + p, size, rows, r + p, ahead, k)
+                    tile = add_products(tile, upstream, g + p, size, rows, r + p, ahead, k)
             store_sums(tile, sums, 0)
             for a in range(min(tall, outs - o)):
                 for b in range(min(broad, taps - k)):

@@ -12,7 +12,7 @@ import numpy as np
 from chainrule.engines.numba.registry import operation
 from chainrule.engines.numba.tiles import add_outer, add_picked, add_products, load, store, store_sums, zeros
 from chainrule.engines.numba.toolchain import COUNT, WIDTH, kernel, literally
-from chainrule.engines.numba.turning import Matrix, turn_matrix
+from chainrule.engines.numba.transposing import Matrix, transpose_matrix
 
 SAMPLES, ROWS = (4, 6) if COUNT == 32 else (2, 6)  # a tile of the forward pass
 TALL, BROAD = (3, 8) if COUNT == 32 else (1, 8)  # a tile of the gradients: vectors, and samples or rows of W
@@ -48,19 +48,19 @@ def dense(x, w, b, y, first=0, last=-1):
     count, outs, ins = x.shape[0], w.shape[0], w.shape[1]
     last = outs if last < 0 else last
     rest = ins % (WIDTH // x.itemsize)
-    places = np.empty(outs + OUTS + ALONE, np.int64)
+    offsets = np.empty(outs + OUTS + ALONE, np.int64)
     for o in range(outs + OUTS + ALONE):
-        places[o] = min(o, outs - 1) * ins  # after the last row, the last once more; its sums are not read
+        offsets[o] = min(o, outs - 1) * ins  # after the last row, the last once more; its sums are not read
     flat_x, flat_w = x.reshape(x.size), w.reshape(w.size)
-    together = count - count % (2 * (WIDTH // x.itemsize)) if last - first == outs else 0
-    if together:
-        _side_by_side(flat_x, flat_w, places, b, y[:together])
-    others = Product(flat_x[together * ins :], flat_w, places, ins, ins - rest)
-    if count - together >= SAMPLES:
-        _products(others, y[together:], first, last, samples=SAMPLES, rows=ROWS)
-    elif count > together:
-        _products(others, y[together:], first, last, samples=1, rows=ALONE)
-    for s in range(together, count):
+    samples_per_block = count - count % (2 * (WIDTH // x.itemsize)) if last - first == outs else 0
+    if samples_per_block:
+        _batched_samples(flat_x, flat_w, offsets, b, y[:samples_per_block])
+    others = Product(flat_x[samples_per_block * ins :], flat_w, offsets, ins, ins - rest)
+    if count - samples_per_block >= SAMPLES:
+        _products(others, y[samples_per_block:], first, last, samples=SAMPLES, rows=ROWS)
+    elif count > samples_per_block:
+        _products(others, y[samples_per_block:], first, last, samples=1, rows=ALONE)
+    for s in range(samples_per_block, count):
         for o in range(first, last):
             total = y[s, o] if b is None else y[s, o] + b[o]
             for k in range(ins - rest, ins):
@@ -69,21 +69,21 @@ def dense(x, w, b, y, first=0, last=-1):
 
 
 @kernel
-def _side_by_side(x, w, places, b, y):
+def _batched_samples(x, w, offsets, b, y):
     """Compute y for samples that fill pairs of vectors: x is transposed, so no lanes have to be added up."""
     (count, outs), ins, many = y.shape, w.size // y.shape[1], 2 * (WIDTH // x.itemsize)
     side_by_side, sums = np.empty(ins * many, x.dtype), np.empty((outs + OUTS) * many, x.dtype)
     for s in range(0, count, many):
-        turn_matrix(Matrix(x, s * ins, ins), many, ins, Matrix(side_by_side, 0, many))
+        transpose_matrix(Matrix(x, s * ins, ins), many, ins, Matrix(side_by_side, 0, many))
         for o in range(0, outs, OUTS):
             tile = zeros(x, 2, OUTS)
             for k in range(ins):
-                tile = add_picked(tile, side_by_side, k * many, w, k, places, o)
+                tile = add_picked(tile, side_by_side, k * many, w, k, offsets, o)
             store(tile, sums, o * many, many)
         for o in range(outs):
-            plus = x.dtype.type(0) if b is None else b[o]
+            bias = x.dtype.type(0) if b is None else b[o]
             for t in range(many):
-                y[s + t, o] = sums[o * many + t] + plus
+                y[s + t, o] = sums[o * many + t] + bias
 
 
 @kernel
@@ -91,7 +91,7 @@ def _products(given, y, first, last, samples, rows):
     """Compute y[s, o] = Σ_k x[s, k] w[o, k] over the first `length` k; the last samples may be done twice."""
     literally(samples)
     literally(rows)
-    x, w, places, ins, length = given
+    x, w, offsets, ins, length = given
     count = y.shape[0]
     sums = np.empty(samples * rows + WIDTH // x.itemsize, x.dtype)  # of a tile, stored by whole vectors
     for t in range(0, count, samples):
@@ -99,7 +99,7 @@ def _products(given, y, first, last, samples, rows):
         for o in range(first, last, rows):
             tile = zeros(x, samples, rows)
             for k in range(0, length, WIDTH // x.itemsize):
-                tile = add_products(tile, x, s * ins + k, ins, w, k, places, o)
+                tile = add_products(tile, x, s * ins + k, ins, w, k, offsets, o)
             store_sums(tile, sums, 0)
             for a in range(samples):
                 for c in range(min(rows, last - o)):
@@ -112,15 +112,15 @@ def dense_dx(dy, w, dx):
     """Compute dx[s] = Wᵀ dy[s]: the rows of W added up, for some samples at once."""
     count, ins = dx.shape
     size, vector = Size(count, w.shape[0], ins), WIDTH // w.itemsize
-    slopes, flat, result = dy.reshape(dy.size), w.reshape(w.size), dx.reshape(dx.size)
-    done, together = 0, count - count % BROAD
+    upstream, flat, result = dy.reshape(dy.size), w.reshape(w.size), dx.reshape(dx.size)
+    done, samples_per_block = 0, count - count % BROAD
     if ins >= TALL * vector:
-        _rows_times(slopes, flat, result, size, done, together, tall=TALL, broad=BROAD)
-        done = together
+        _rows_times(upstream, flat, result, size, done, samples_per_block, tall=TALL, broad=BROAD)
+        done = samples_per_block
     if ins >= ALONE * vector:
-        _rows_times(slopes, flat, result, size, done, count, tall=ALONE, broad=1)
+        _rows_times(upstream, flat, result, size, done, count, tall=ALONE, broad=1)
         done = count
-    _add_rows(dy, w, dx, done)
+    _add_weighted_rows(dy, w, dx, done)
 
 
 @kernel
@@ -140,7 +140,7 @@ def _rows_times(dy, w, dx, size, first, last, tall, broad):
 
 
 @kernel
-def _add_rows(dy, w, dx, first):
+def _add_weighted_rows(dy, w, dx, first):
     """Compute dx for the samples from `first` on, in plain loops."""
     for s in range(first, dx.shape[0]):
         row = dx[s]
@@ -157,12 +157,12 @@ def dense_dw(x, dy, dw):
     """Add Σ_s dy[s] x[s]ᵀ to dW: tiles, each loaded and stored once; entries that fill no vector in plain loops."""
     count, ins = x.shape
     outs, vector = dw.shape[0], WIDTH // x.itemsize
-    flat, slopes, result = x.reshape(x.size), dy.reshape(dy.size), dw.reshape(dw.size)
+    flat, upstream, result = x.reshape(x.size), dy.reshape(dy.size), dw.reshape(dw.size)
     across, filled, down = ins - ins % (TALL * vector), ins - ins % vector, outs - outs % BROAD
     size = Size(count, outs, ins)
-    _add_outer_to(flat, slopes, result, size, rows=(0, down), columns=(0, across), tall=TALL, broad=BROAD)
-    _add_outer_to(flat, slopes, result, size, rows=(0, down), columns=(across, filled), tall=1, broad=BROAD)
-    _add_outer_to(flat, slopes, result, size, rows=(down, outs), columns=(0, filled), tall=1, broad=1)
+    _add_outer_to(flat, upstream, result, size, rows=(0, down), columns=(0, across), tall=TALL, broad=BROAD)
+    _add_outer_to(flat, upstream, result, size, rows=(0, down), columns=(across, filled), tall=1, broad=BROAD)
+    _add_outer_to(flat, upstream, result, size, rows=(down, outs), columns=(0, filled), tall=1, broad=1)
     for s in range(count):
         for o in range(outs):
             for k in range(filled, ins):

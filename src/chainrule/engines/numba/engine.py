@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from chainrule import engines
-from chainrule.engines import Array, Buffers, Pass
+from chainrule.engines import Array, Buffers, CompiledPlan
 from chainrule.engines.numba import operations, programs, rewriting, toolchain
 from chainrule.engines.numba.standby import OWN_ERRORS, GuardedProgram
-from chainrule.errors import one_of
+from chainrule.errors import unknown_name
 from chainrule.interpreter import Interpreter
 from chainrule.plan import Plan
 from chainrule.student.interface import OWN
@@ -20,14 +20,14 @@ class NumbaEngine:
 
     name = "numba"
 
-    def limited(self, threads: int) -> int:
+    def thread_limit(self, threads: int) -> int:
         """Return no more threads than numba was started with."""
         return min(threads, toolchain.most_threads())
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
         """Run one kernel by itself, or NumPy's operation where the kernel cannot be compiled."""
         if name not in operations.KERNELS:
-            raise one_of("operation of the numba engine", name, [*operations.KERNELS])
+            raise unknown_name("operation of the numba engine", name, [*operations.KERNELS])
         try:
             return operations.call(name, arrays, attributes)
         except OWN_ERRORS:
@@ -46,7 +46,9 @@ class NumbaEngine:
         except Exception as error:  # foreign code may raise anything
             _instead(name, error).update(name, p, g, moments, attributes, threads)
 
-    def compile(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> Pass:
+    def compile(
+        self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int
+    ) -> CompiledPlan:
         """Return the plan as one program; one with a learner's own code is walked operation by operation."""
         if plan.opaque:
             if plan.backward:
@@ -54,7 +56,7 @@ class NumbaEngine:
             return Interpreter(self, plan, layout, buffers, threads)
         unknown = [operation.name for operation in plan.operations if operation.name not in operations.KERNELS]
         if unknown:
-            raise one_of("operation of the numba engine", unknown[0], [*operations.KERNELS])
+            raise unknown_name("operation of the numba engine", unknown[0], [*operations.KERNELS])
         return GuardedProgram(plan, layout, buffers, threads)
 
     def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:

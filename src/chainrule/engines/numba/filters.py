@@ -22,33 +22,33 @@ import numpy as np
 from chainrule.engines.numba.layout import (
     Frame,
     Sliding,
-    apart,
     backward_taps,
+    buffer_size,
+    conflict_free_stride,
     copy_rows,
-    correlated,
-    correlated_dw,
-    correlated_dx,
+    correlate_dw_shape,
+    correlate_dx_shape,
+    correlate_shape,
     forward_taps,
-    frame,
     lay_out,
-    outputs_along,
+    outputs_on_axis,
+    padded_layout,
+    phase_extent,
     positions,
-    reach,
-    room_for,
     unpadded,
 )
 from chainrule.engines.numba.registry import Attributes, Share, Slide, always, operation
 from chainrule.engines.numba.tiles import add_picked, at_least, lanes, largest, load, load_picked, store
 from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
-from chainrule.engines.numba.turning import Matrix, turn_each, turn_matrix
+from chainrule.engines.numba.transposing import Matrix, transpose_each, transpose_matrix
 
 # Columns of a tile, which has two vectors of filters, or one where there are not more: outputs, outputs to pool, taps.
 OUTPUTS, POOLED, TAPS = (14, 12, 12) if COUNT == 32 else (6, 4, 6)
-MANY = 256  # outputs from which on a list of them is long enough to fill its tiles
+OUTPUTS_WORTH_LISTING = 256  # outputs from which on a list of them is long enough to fill its tiles
 STRIP = 256  # outputs whose upstream gradients stay in the fastest cache while all taps pass by
 
 
-class Seen(NamedTuple):
+class ImageCells(NamedTuple):
     """Cells of images; output p sees cells[at[p] + taps[k]] under tap k."""
 
     cells: Any
@@ -82,7 +82,7 @@ def _share(shape: tuple[int, ...], itemsize: int) -> Share:
 
 
 @operation(
-    correlated,
+    correlate_shape,
     flat=("b",),
     replaces="cross_correlate",
     fits=lambda arrays, given, itemsize: _fill(arrays[1].shape[0], given, itemsize),
@@ -117,84 +117,87 @@ def correlate_filters(
     last = y.shape[2] if last < 0 else last
     outs = (all_outs if highest < 0 else highest) - lowest
     by = 2 if pooled else 1
-    laid = frame(x, slide)
-    width, places = laid.width, forward_taps(w.shape, laid, slide)
+    laid = padded_layout(x, slide)
+    width, offsets = laid.width, forward_taps(w.shape, laid, slide)
     cells = (last - first) * y.shape[3]
     untied = b is not None and b.size > all_outs
-    together = 1 if untied else max(1, min(x.shape[0], (MANY + cells - 1) // max(cells, 1)))
+    samples_per_block = 1 if untied else max(1, min(x.shape[0], (OUTPUTS_WORTH_LISTING + cells - 1) // max(cells, 1)))
     length = (by * last - 1) * width + by * y.shape[3]
-    images = _room(x, together, laid, length, places, slide)
-    weights = np.empty(places.size * outs, x.dtype)
-    turn_matrix(
-        Matrix(w.reshape(w.size), lowest * places.size, places.size), outs, places.size, Matrix(weights, 0, outs)
+    images = _read_in_place(x, samples_per_block, laid, length, offsets, slide)
+    weights = np.empty(offsets.size * outs, x.dtype)
+    transpose_matrix(
+        Matrix(w.reshape(w.size), lowest * offsets.size, offsets.size), outs, offsets.size, Matrix(weights, 0, outs)
     )
-    at = np.zeros(together * cells * by * by + OUTPUTS, np.int64)
-    _lay_windows(at, together, last - first, y.shape[3], width, images.apart, pooled)
+    at = np.zeros(samples_per_block * cells * by * by + OUTPUTS, np.int64)
+    _window_offsets(at, samples_per_block, last - first, y.shape[3], width, images.stride, pooled)
     begin = np.zeros(at.size, np.int64)
-    plus, above = np.zeros(outs, x.dtype), 0
+    bias, above = np.zeros(outs, x.dtype), 0
     if untied:
         plane_of_b = b.size // all_outs
-        across = plane_of_b // outputs_along(0, x.shape, w.shape, slide)
-        _lay_windows(begin, together, last - first, y.shape[3], across, 0, pooled)
+        across = plane_of_b // outputs_on_axis(0, x.shape, w.shape, slide)
+        _window_offsets(begin, samples_per_block, last - first, y.shape[3], across, 0, pooled)
         begin, above = begin * outs, first * by * across * outs
-        plus = np.empty(plane_of_b * outs, x.dtype)
-        turn_matrix(Matrix(b, lowest * plane_of_b, plane_of_b), outs, plane_of_b, Matrix(plus, 0, outs))
+        bias = np.empty(plane_of_b * outs, x.dtype)
+        transpose_matrix(Matrix(b, lowest * plane_of_b, plane_of_b), outs, plane_of_b, Matrix(bias, 0, outs))
     elif b is not None:
         for o in range(outs):
-            plus[o] = b[lowest + o]
-    sums = np.empty((together * cells + OUTPUTS) * outs, x.dtype)
+            bias[o] = b[lowest + o]
+    sums = np.empty((samples_per_block * cells + OUTPUTS) * outs, x.dtype)
     result, whole = y.reshape(y.size), y.shape[2] * y.shape[3]
     least = x.dtype.type(0 if rectify else -np.inf)
-    for start in range(0, x.shape[0], together):
-        many = min(together, x.shape[0] - start)
-        seen = _laid(x, start, many, images, laid, slide)[first * by * width :]
-        for p in range(many * cells * by * by, at.size):  # the last tile reads no sample after the last
+    for start in range(0, x.shape[0], samples_per_block):
+        count = min(samples_per_block, x.shape[0] - start)
+        seen = _lay_out_block(x, start, count, images, laid, slide)[first * by * width :]
+        for p in range(count * cells * by * by, at.size):  # the last tile reads no sample after the last
             at[p] = 0
-        _sum(weights, outs, Seen(seen, places, at), Bias(plus[above:], begin), sums, many * cells, least, pooled)
-        for s in range(many):
+        _correlate_tiles(
+            weights, outs, ImageCells(seen, offsets, at), Bias(bias[above:], begin), sums, count * cells, least, pooled
+        )
+        for s in range(count):
             place = ((start + s) * all_outs + lowest) * whole + first * y.shape[3]
-            turn_matrix(Matrix(sums, s * cells * outs, outs), cells, outs, Matrix(result, place, whole))
+            transpose_matrix(Matrix(sums, s * cells * outs, outs), cells, outs, Matrix(result, place, whole))
 
 
-@operation(correlated_dx, replaces="cross_correlate_dx", fits=_fit_dx, slide=Slide("dx", tiled=False))
+@operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=_fit_dx, slide=Slide("dx", tiled=False))
 @kernel
 def correlate_filters_dx(dy, w, dx, padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
     """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i − d·u], on both axes alike."""
     whole, slide, ins, outs = (0, 0), Sliding((1, 1), padding, dilation, flip), w.shape[1], w.shape[0]
     vector = WIDTH // dy.itemsize
-    down = reach(0, whole, slide, w.shape, dy.shape, dx.shape)
-    along = reach(1, whole, slide, w.shape, dy.shape, dx.shape)
+    down = phase_extent(0, whole, slide, w.shape, dy.shape, dx.shape)
+    along = phase_extent(1, whole, slide, w.shape, dy.shape, dx.shape)
     width = dy.shape[3] + max(along.before, along.after)
     laid = Frame(width, (down.before + dy.shape[2] + down.after) * width)
     found, order = backward_taps(w.shape, whole, laid, outs, slide)
     taps = w.shape[2] * w.shape[3]
-    places = np.empty(found.size, np.int64)
+    offsets = np.empty(found.size, np.int64)
     for k in range(found.size):  # of the transposed kernel (o, u, v, c)
-        places[k // taps * taps + order[k % taps]] = found[k] + down.skip * width + along.skip
+        offsets[k // taps * taps + order[k % taps]] = found[k] + down.skip * width + along.skip
     weights = np.empty((outs * taps + vector) * ins, dy.dtype)
-    turn_each(w.reshape(w.size), outs, ins, taps, weights)
-    picture, cells = apart(dy.shape[1] * laid.plane), dx.shape[2] * dx.shape[3]
-    together = max(1, min(dy.shape[0], (MANY + cells - 1) // max(cells, 1)))
+    transpose_each(w.reshape(w.size), outs, ins, taps, weights)
+    image, cells = conflict_free_stride(dy.shape[1] * laid.plane), dx.shape[2] * dx.shape[3]
+    samples_per_block = max(1, min(dy.shape[0], (OUTPUTS_WORTH_LISTING + cells - 1) // max(cells, 1)))
     length = (dx.shape[2] - 1) * width + dx.shape[3]
-    rows = np.zeros(room_for(together * picture, (together - 1) * picture, places, length), dy.dtype)
-    at = np.zeros(together * cells + OUTPUTS, np.int64)
-    positions(at, together, dx.shape[2], dx.shape[3], width, picture)
-    begin, plus = np.zeros(together * cells + OUTPUTS, np.int64), np.zeros(ins, dy.dtype)
-    sums = np.empty((together * cells + OUTPUTS) * ins, dy.dtype)
+    rows = np.zeros(buffer_size(samples_per_block * image, (samples_per_block - 1) * image, offsets, length), dy.dtype)
+    at = np.zeros(samples_per_block * cells + OUTPUTS, np.int64)
+    positions(at, samples_per_block, dx.shape[2], dx.shape[3], width, image)
+    begin, bias = np.zeros(samples_per_block * cells + OUTPUTS, np.int64), np.zeros(ins, dy.dtype)
+    sums = np.empty((samples_per_block * cells + OUTPUTS) * ins, dy.dtype)
     result, least = dx.reshape(dx.size), dy.dtype.type(-np.inf)
-    for start in range(0, dy.shape[0], together):
-        many = min(together, dy.shape[0] - start)
-        for s in range(many):
-            copy_rows(dy[start + s], rows[s * picture :], down.before * width + along.before, laid)
-        _sum(weights, ins, Seen(rows, places, at), Bias(plus, begin), sums, many * cells, least, False)
-        for s in range(many):
-            turn_matrix(
+    for start in range(0, dy.shape[0], samples_per_block):
+        count = min(samples_per_block, dy.shape[0] - start)
+        for s in range(count):
+            copy_rows(dy[start + s], rows[s * image :], down.before * width + along.before, laid)
+        seen = ImageCells(rows, offsets, at)
+        _correlate_tiles(weights, ins, seen, Bias(bias, begin), sums, count * cells, least, False)
+        for s in range(count):
+            transpose_matrix(
                 Matrix(sums, s * cells * ins, ins), cells, ins, Matrix(result, (start + s) * cells * ins, cells)
             )
 
 
 @operation(
-    correlated_dw,
+    correlate_dw_shape,
     accumulates=True,
     replaces="cross_correlate_dw",
     fits=lambda arrays, given, itemsize: _fill(arrays[1].shape[-3], given, itemsize),
@@ -205,127 +208,131 @@ def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dil
     """Add x ⋆ dy to dw, summed over the samples of a block."""
     slide = Sliding(stride, padding, dilation, flip)
     outs, cells = dy.shape[1], dy.shape[2] * dy.shape[3]
-    laid = frame(x, slide)
-    found, places = forward_taps(dw.shape, laid, slide), np.zeros(dw[0].size + TAPS, np.int64)
+    laid = padded_layout(x, slide)
+    found, offsets = forward_taps(dw.shape, laid, slide), np.zeros(dw[0].size + TAPS, np.int64)
     for k in range(found.size):
-        places[k] = found[k]
-    together = max(1, min(x.shape[0], (MANY + cells - 1) // max(cells, 1)))
+        offsets[k] = found[k]
+    samples_per_block = max(1, min(x.shape[0], (OUTPUTS_WORTH_LISTING + cells - 1) // max(cells, 1)))
     length = (dy.shape[2] - 1) * laid.width + dy.shape[3]
-    images = _room(x, together, laid, length, found, slide)
-    slopes = np.empty(together * cells * outs, x.dtype)
-    at = np.empty(together * cells, np.int64)
-    positions(at, together, dy.shape[2], dy.shape[3], laid.width, images.apart)
-    sums = np.zeros(places.size * outs, x.dtype)
-    for start in range(0, x.shape[0], together):
-        many = min(together, x.shape[0] - start)
-        seen = Seen(_laid(x, start, many, images, laid, slide), places, at)
-        for s in range(many):
+    images = _read_in_place(x, samples_per_block, laid, length, found, slide)
+    upstream = np.empty(samples_per_block * cells * outs, x.dtype)
+    at = np.empty(samples_per_block * cells, np.int64)
+    positions(at, samples_per_block, dy.shape[2], dy.shape[3], laid.width, images.stride)
+    sums = np.zeros(offsets.size * outs, x.dtype)
+    for start in range(0, x.shape[0], samples_per_block):
+        count = min(samples_per_block, x.shape[0] - start)
+        seen = ImageCells(_lay_out_block(x, start, count, images, laid, slide), offsets, at)
+        for s in range(count):
             given = (start + s) * outs * cells
-            turn_matrix(Matrix(dy.reshape(dy.size), given, cells), outs, cells, Matrix(slopes, s * cells * outs, outs))
+            transpose_matrix(
+                Matrix(dy.reshape(dy.size), given, cells), outs, cells, Matrix(upstream, s * cells * outs, outs)
+            )
         if outs % (2 * (WIDTH // x.itemsize)) == 0:
-            _sum_up(slopes, outs, seen, many * cells, dw[0].size, sums, tall=2)
+            _weight_gradient(upstream, outs, seen, count * cells, dw[0].size, sums, tall=2)
         else:
-            _sum_up(slopes, outs, seen, many * cells, dw[0].size, sums, tall=1)
-    turned, gradient = np.empty(dw.size, x.dtype), dw.reshape(dw.size)
-    turn_matrix(Matrix(sums, 0, outs), dw[0].size, outs, Matrix(turned, 0, dw[0].size))
+            _weight_gradient(upstream, outs, seen, count * cells, dw[0].size, sums, tall=1)
+    transposed, gradient = np.empty(dw.size, x.dtype), dw.reshape(dw.size)
+    transpose_matrix(Matrix(sums, 0, outs), dw[0].size, outs, Matrix(transposed, 0, dw[0].size))
     for k in range(dw.size):
-        gradient[k] += turned[k]
+        gradient[k] += transposed[k]
 
 
 class Images(NamedTuple):
-    """Rows that images are read from, `apart` cells from one to the next: those of x itself, or a workspace."""
+    """Rows that images are read from, `stride` cells from one to the next: those of x itself, or a workspace."""
 
     in_place: bool
-    apart: int
+    stride: int
     rows: Any
 
 
 @inlined
-def _room(x, together, laid, length, places, slide):
-    """Return the rows for `together` images, `length` cells under the first tap: x itself if nothing is put around."""
+def _read_in_place(x, samples_per_block, laid, length, offsets, slide):
+    """Return the rows for `samples_per_block` images, `length` cells under the first tap: x itself if nothing is put
+    around.
+    """
     stride = slide.stride
     in_place = unpadded(slide.padding) and stride[0] == 1 and stride[1] == 1
-    picture = x[0].size if in_place else apart(x.shape[1] * laid.plane * stride[0] * stride[1])
-    size = 0 if in_place else room_for(together * picture, (together - 1) * picture, places, length)
+    image = x[0].size if in_place else conflict_free_stride(x.shape[1] * laid.plane * stride[0] * stride[1])
+    size = 0 if in_place else buffer_size(samples_per_block * image, (samples_per_block - 1) * image, offsets, length)
     rows = x.reshape(x.size) if in_place else np.zeros(size, x.dtype)
-    return Images(in_place, picture, rows)
+    return Images(in_place, image, rows)
 
 
 @inlined
-def _laid(x, start, many, images, laid, slide):
-    """Return the rows of `many` images from `start` on, laid out first unless they are read in place."""
-    in_place, picture, rows = images
+def _lay_out_block(x, start, count, images, laid, slide):
+    """Return the rows of `count` images from `start` on, laid out first unless they are read in place."""
+    in_place, image, rows = images
     if not in_place:
-        for s in range(many):
-            lay_out(x[start + s], rows[s * picture :], laid, slide)
-    return rows[start * picture if in_place else 0 :]
+        for s in range(count):
+            lay_out(x[start + s], rows[s * image :], laid, slide)
+    return rows[start * image if in_place else 0 :]
 
 
 @kernel
-def _lay_windows(at, samples, results, cells, width, picture, pooled):
+def _window_offsets(at, samples, results, cells, width, image, pooled):
     """Set at[p] to the offset of output p in rows of `width` cells; if pooled, four of 2×2 make one result."""
     if not pooled:
-        positions(at, samples, results, cells, width, picture)
+        positions(at, samples, results, cells, width, image)
         return
     p = 0
     for s in range(samples):
         for i in range(results):
             for j in range(cells):
-                place = s * picture + 2 * i * width + 2 * j
+                place = s * image + 2 * i * width + 2 * j
                 at[p], at[p + 1], at[p + 2], at[p + 3] = place, place + 1, place + width, place + width + 1
                 p += 4
 
 
 @inlined
-def _sum(w, outs, seen, bias, sums, count, least, pooled):
+def _correlate_tiles(w, outs, seen, bias, sums, count, least, pooled):
     """Compute sums[p, o] = bias + Σ_k w[k, o] · cells[at[p] + taps[k]], no less than `least`, for `count` results p."""
     two = outs % (2 * (WIDTH // w.itemsize)) == 0
     if pooled and two:
-        _sum_pooled(w, outs, seen, bias, sums, count, least, tall=2)
+        _correlate_pooled(w, outs, seen, bias, sums, count, least, tall=2)
     elif pooled:
-        _sum_pooled(w, outs, seen, bias, sums, count, least, tall=1)
+        _correlate_pooled(w, outs, seen, bias, sums, count, least, tall=1)
     elif two:
-        _sum_by(w, outs, seen, bias, sums, count, least, tall=2)
+        _correlate_tiles_by(w, outs, seen, bias, sums, count, least, tall=2)
     else:
-        _sum_by(w, outs, seen, bias, sums, count, least, tall=1)
+        _correlate_tiles_by(w, outs, seen, bias, sums, count, least, tall=1)
 
 
 @kernel
-def _sum_by(w, outs, seen, bias, sums, count, least, tall):
+def _correlate_tiles_by(w, outs, seen, bias, sums, count, least, tall):
     """Compute `_sum` by tiles of `tall` vectors of filters by some outputs; the last tile reaches beyond them."""
     literally(tall)
-    (rows, places, at), (plus, begin) = seen, bias
+    (rows, offsets, at), (plus, begin) = seen, bias
     for o in range(0, outs, tall * (WIDTH // rows.itemsize)):
         for p in range(0, count, OUTPUTS):
             tile = load_picked(plus, o, begin, p, tall, OUTPUTS)
-            for k in range(places.size):
-                tile = add_picked(tile, w, k * outs + o, rows, places[k], at, p)
+            for k in range(offsets.size):
+                tile = add_picked(tile, w, k * outs + o, rows, offsets[k], at, p)
             store(at_least(tile, least), sums, p * outs + o, outs)
 
 
 @kernel
-def _sum_pooled(w, outs, seen, bias, sums, count, least, tall):
+def _correlate_pooled(w, outs, seen, bias, sums, count, least, tall):
     """Compute `_sum` for `count` results, each the largest of four sums, while they are in registers."""
     literally(tall)
-    (rows, places, at), (plus, begin) = seen, bias
+    (rows, offsets, at), (plus, begin) = seen, bias
     for o in range(0, outs, tall * (WIDTH // rows.itemsize)):
         for p in range(0, 4 * count, POOLED):
             tile = load_picked(plus, o, begin, p, tall, POOLED)
-            for k in range(places.size):
-                tile = add_picked(tile, w, k * outs + o, rows, places[k], at, p)
+            for k in range(offsets.size):
+                tile = add_picked(tile, w, k * outs + o, rows, offsets[k], at, p)
             store(at_least(largest(tile), least), sums, p // 4 * outs + o, outs)
 
 
 @kernel
-def _sum_up(slopes, outs, seen, count, taps, sums, tall):
+def _weight_gradient(upstream, outs, seen, count, taps, sums, tall):
     """Add Σ_p slopes[p, o] · cells[at[p] + taps[k]] to sums[k, o] by tiles of filters by taps, also beyond the last."""
     literally(tall)
-    rows, places, at = seen
+    rows, offsets, at = seen
     for o in range(0, outs, tall * (WIDTH // rows.itemsize)):
         for first in range(0, count, STRIP):
             last = min(first + STRIP, count)
             for k in range(0, taps, TAPS):
                 tile = load(sums, k * outs + o, outs, tall, TAPS)
                 for p in range(first, last):
-                    tile = add_picked(tile, slopes, p * outs + o, rows, at[p], places, k)
+                    tile = add_picked(tile, upstream, p * outs + o, rows, at[p], offsets, k)
                 store(tile, sums, k * outs + o, outs)

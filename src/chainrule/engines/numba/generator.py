@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.numba.checking import check_plan
-from chainrule.engines.numba.operations import KERNELS, shared
-from chainrule.engines.numba.rewriting import flattened, rewritten
+from chainrule.engines.numba.operations import KERNELS, sharing
+from chainrule.engines.numba.rewriting import flatten_biases, rewrite
 from chainrule.engines.numba.update_programs import link_to, symbol_of
 from chainrule.plan import Operation, Plan, Tensor
 
@@ -34,27 +34,27 @@ from chainrule.engines.numba.toolchain import OPTIONS, PARALLEL, call, link, nji
 DATA = ("x", "t", "y", "loss", "correct", "sums")
 BUFFERS = ("parameters", "statistics", "gradients")
 BUFFER = {"parameter": "parameters", "state": "statistics", "gradient": "gradients"}  # where a kind of tensor lies
-ROOM = ("work", "places", "batch_work", "batch_places")
-NUMBERS = ("n", "block", "seed", "step")
-HELD = 1 << 14  # weights of a dense layer from which on its gradient for one sample is left to the update
+WORKSPACES = ("work", "places", "batch_work", "batch_places")
+SCALARS = ("n", "block", "seed", "step")
+DEFERRED_WEIGHTS = 1 << 14  # weights of a dense layer from which on its gradient for one sample is left to the update
 
 
 @dataclass
-class Memory:
+class MemoryPlan:
     """Offsets of the arrays of a plan, in entries for each sample, in the workspaces of a thread or of the batch."""
 
     offsets: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
-    sizes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ROOM, 0))
+    sizes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WORKSPACES, 0))
 
-    def place(self, tensor: Tensor, whole_batch: bool) -> None:
+    def allocate(self, tensor: Tensor, whole_batch: bool) -> None:
         """Give a tensor its offset, once."""
         if tensor.storage not in self.offsets:
-            room = ("batch_" if whole_batch else "") + ("places" if tensor.integer else "work")
-            self.offsets[tensor.storage] = (room, self.sizes[room])
-            self.sizes[room] += tensor.size
+            workspace = ("batch_" if whole_batch else "") + ("places" if tensor.integer else "work")
+            self.offsets[tensor.storage] = (workspace, self.sizes[workspace])
+            self.sizes[workspace] += tensor.size
 
 
-class Writer:
+class ProgramWriter:
     """Writer of the program of one plan.
 
     layout  name of a parameter or running statistic → its range in its flat buffer
@@ -62,29 +62,31 @@ class Writer:
     wide    for fewer samples than threads: the threads share large layers, and one does the rest
     """
 
-    def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], dtype: str, *, wide: bool = False) -> None:
-        plan = rewritten(plan, np.dtype(dtype).itemsize, wide=wide)
+    def __init__(
+        self, plan: Plan, layout: Mapping[str, tuple[int, int]], dtype: str, *, intra_sample: bool = False
+    ) -> None:
+        plan = rewrite(plan, np.dtype(dtype).itemsize, intra_sample=intra_sample)
         check_plan(plan, np.dtype(dtype).itemsize)
-        self.plan = plan = flattened(plan)
-        self._wide = wide
+        self.plan = plan = flatten_biases(plan)
+        self._intra_sample = intra_sample
         self.dtype = dtype
         self.segments = [list(run) for _, run in groupby(plan.operations, key=_segment_key())]
         self._layout = layout
-        ends = zip(("t", "loss", "correct"), plan.ends, strict=True) if self.training else [("y", plan.output)]
+        ends = zip(("t", "loss", "correct"), plan.loss_tensors, strict=True) if self.training else [("y", plan.output)]
         self._given = {plan.input.storage: "x"} | {tensor.storage: name for name, tensor in ends}
         self.memory = self._assign()
 
-    def _assign(self) -> Memory:
+    def _assign(self) -> MemoryPlan:
         users: dict[str, set[int]] = {}
         for number, segment in enumerate(self.segments):
             for tensor in _tensors(segment):
                 users.setdefault(tensor.storage, set()).add(number)
-        memory = Memory()
+        memory = MemoryPlan()
         for segment in self.segments:
             for tensor in _tensors(segment):
                 if tensor.kind in ("activation", "statistic") and tensor.storage not in self._given:
                     alone = len(users[tensor.storage]) == 1 and segment[0].scope == "sample"
-                    memory.place(tensor, not alone)
+                    memory.allocate(tensor, not alone)
         return memory
 
     @property
@@ -99,7 +101,7 @@ class Writer:
         return self.plan.loss is not None
 
     @cached_property
-    def held(self) -> list[Operation]:
+    def deferred_gradients(self) -> list[Operation]:
         """Operations that make the gradients of large dense layers, in the order of the parameters.
 
         For one sample the update makes these gradients (`OUTER_UPDATE`).
@@ -107,28 +109,30 @@ class Writer:
         large = [
             operation
             for operation in self.plan.operations
-            if KERNELS[operation.name].outer_product and math.prod(operation.writes[0].shape) >= HELD
+            if KERNELS[operation.name].outer_product and math.prod(operation.writes[0].shape) >= DEFERRED_WEIGHTS
         ]
-        return sorted(large, key=lambda operation: self.place(operation.writes[0]))
+        return sorted(large, key=lambda operation: self.gradient_range(operation.writes[0]))
 
-    def place(self, gradient: Tensor) -> tuple[int, int]:
+    def gradient_range(self, gradient: Tensor) -> tuple[int, int]:
         """Return the range of a gradient in its flat buffer."""
         layer, _, own = gradient.storage.rpartition(".")
         return self._layout[f"{layer}.{own[1:]}"]
 
     def source(self, *, parallel: bool, single: bool = False) -> str:
         """Return the source of a module with the program as its function `run`; `single`: for one sample."""
-        held = self.held if single and not parallel else []
+        deferred = self.deferred_gradients if single and not parallel else []
         used = {KERNELS[operation.name].family for operation in self.plan.operations}
         modules = sorted(used | {"updates"} if self.training else used)
-        parts = [HEAD.format(modules=", ".join(modules)), *self._links(held)]
-        parts += [self._samples(number, held) for number, run in enumerate(self.segments) if run[0].scope == "sample"]
-        return "".join([*parts, self._run(parallel, held)])
+        parts = [HEAD.format(modules=", ".join(modules)), *self._links(deferred)]
+        parts += [
+            self._samples(number, deferred) for number, run in enumerate(self.segments) if run[0].scope == "sample"
+        ]
+        return "".join([*parts, self._run(parallel, deferred)])
 
-    def _links(self, held: list[Operation]) -> list[str]:
+    def _links(self, deferred: list[Operation]) -> list[str]:
         """Return a line for every kernel that is called, with the types of its arguments."""
         lines = list(
-            dict.fromkeys(self._link(operation) for operation in self.plan.operations if operation not in held)
+            dict.fromkeys(self._link(operation) for operation in self.plan.operations if operation not in deferred)
         )
         total = ("float64", 1)
         if self.training:
@@ -136,7 +140,7 @@ class Writer:
             lines.append(link_to("clear", self.dtype, [(self.dtype, 2)], [0, 0, 0]))
             lines.append(link_to("ends", self.dtype, [row, row, total], []))
             lines.append(link_to("add_up", self.dtype, [(self.dtype, 2), total], [0, 0, 0]))
-        if held:
+        if deferred:
             lines.append(link_to("outer_squares", self.dtype, [(self.dtype, 2), (self.dtype, 2), total], []))
         return lines
 
@@ -161,12 +165,12 @@ class Writer:
 
     def _arguments(self) -> list[str]:
         buffers = BUFFERS if self.training else BUFFERS[:2]
-        return [*self.data, *buffers, *ROOM]
+        return [*self.data, *buffers, *WORKSPACES]
 
-    def _samples(self, number: int, held: list[Operation]) -> str:
+    def _samples(self, number: int, deferred: list[Operation]) -> str:
         lines = [
             "\n\n@njit(cache=True, **OPTIONS)",
-            f"def samples_{number}({', '.join([*self._arguments(), 'first', 'last', *NUMBERS])}):",
+            f"def samples_{number}({', '.join([*self._arguments(), 'first', 'last', *SCALARS])}):",
             "    for s in range(first, last, block):",
             "        m = min(block, last - s)",
         ]
@@ -177,31 +181,31 @@ class Writer:
                 if key not in views:
                     views[key] = self._name(tensor, views)
                     lines.append(f"        {views[key]} = {self._view(tensor, 'm')}")
-            if operation in held:
+            if operation in deferred:
                 given = ", ".join(views[t.storage, t.shape] for t in operation.reads if t is not None)
                 lines.append(f"        call({symbol_of('outer_squares', self.dtype)!r}, ({given}, sums))")
             else:
                 lines.append(f"        {self._call(operation, views, 'm', 's')}")
-        name, arrays = f"samples_{number}", [self._own_type(name) for name in self._arguments()]
-        given = f"{arrays!r}, {[0] * (2 + len(NUMBERS))!r}"
+        name, arrays = f"samples_{number}", [self._argument_type(name) for name in self._arguments()]
+        given = f"{arrays!r}, {[0] * (2 + len(SCALARS))!r}"
         lines += ["", "", f'SAMPLES_{number} = f"{{__name__}}.{name}"', f"link(SAMPLES_{number}, {name}, {given})"]
         return "\n".join(lines) + "\n"
 
-    def _own_type(self, name: str) -> tuple[str, int]:
+    def _argument_type(self, name: str) -> tuple[str, int]:
         """Return (dtype, axes) of a thread's part of one of the program's arguments."""
         if name in ("x", "t", "y"):
             tensor = {"x": self.plan.input, "t": self.plan.target, "y": self.plan.output}[name]
             return (self.dtype, 1 + len(tensor.shape if tensor else ()))
         return ({"sums": "float64", "places": "int32", "batch_places": "int32"}.get(name, self.dtype), 1)
 
-    def _run(self, parallel: bool, held: list[Operation]) -> str:
+    def _run(self, parallel: bool, deferred: list[Operation]) -> str:
         loop = "prange" if parallel else "range"
         arguments = self._arguments()
         lines = [
             f"\n\n@njit(parallel={'PARALLEL' if parallel else False}, cache=True, **OPTIONS)",
-            f"def run({', '.join([*arguments, 'threads', *NUMBERS])}):",
+            f"def run({', '.join([*arguments, 'threads', *SCALARS])}):",
         ]
-        made = self._ranges(held)
+        made = self._ranges(deferred)
         clear = symbol_of("clear", self.dtype)
         zeros = [f"        call({clear!r}, (gradients, k, {a}, {b}))" for a, b in made] if self.training else []
         if self.training:
@@ -209,9 +213,9 @@ class Writer:
         for number, segment in enumerate(self.segments):
             if segment[0].scope == "sample":
                 own = [f"{name}[k]" if name in ("gradients", "work", "places") else name for name in arguments]
-                share = ["0", "n"] if self._wide else ["k * n // threads", "(k + 1) * n // threads"]
-                each = "range(1)" if self._wide else f"{loop}(threads)"
-                samples = f"        call(SAMPLES_{number}, ({', '.join([*own, *share, *NUMBERS])}))"
+                share = ["0", "n"] if self._intra_sample else ["k * n // threads", "(k + 1) * n // threads"]
+                each = "range(1)" if self._intra_sample else f"{loop}(threads)"
+                samples = f"        call(SAMPLES_{number}, ({', '.join([*own, *share, *SCALARS])}))"
                 lines += [f"    for k in {each}:", *zeros, samples]
             else:
                 lines += [f"    for k in {loop}(threads):", *zeros] if zeros else []
@@ -226,9 +230,9 @@ class Writer:
                 lines += [f"        call({symbol!r}, (gradients, sums, {share}, k))"]
         return "\n".join(lines) + "\n"
 
-    def _ranges(self, held: list[Operation]) -> list[tuple[str, str]]:
+    def _ranges(self, deferred: list[Operation]) -> list[tuple[str, str]]:
         """Return the ranges of the flat gradient that the program makes: all but those that are deferred."""
-        inner = [str(edge) for operation in held for edge in self.place(operation.writes[0])]
+        inner = [str(edge) for operation in deferred for edge in self.gradient_range(operation.writes[0])]
         edges = ["0", *inner, "size"]
         return list(zip(edges[::2], edges[1::2], strict=True))
 
@@ -237,17 +241,17 @@ class Writer:
         tensors = _tensors([operation])
         views = {(t.storage, t.shape): self._name(t, {}) for t in tensors}
         lines = [f"    {views[tensor.storage, tensor.shape]} = {self._view(tensor, 'n')}" for tensor in tensors]
-        names, parts, size = shared(operation.name, operation.writes[0].shape, np.dtype(self.dtype).itemsize)
+        names, parts, size = sharing(operation.name, operation.writes[0].shape, np.dtype(self.dtype).itemsize)
         times = f" * {size}" if size > 1 else ""
         edges = [f"k * {parts} // threads{times}", f"(k + 1) * {parts} // threads{times}"]
-        kernel = self._call(operation, views, "n", "0", dict(zip(names, map(_Code, edges), strict=True)))
+        kernel = self._call(operation, views, "n", "0", dict(zip(names, map(_SourceText, edges), strict=True)))
         return [*lines, f"    for k in {loop}(threads):", f"        {kernel}"]
 
     def _call(
         self,
         operation: Operation,
         views: Mapping[Any, str],
-        many: str,
+        count: str,
         start: str,
         share: Mapping[str, Any] | None = None,
     ) -> str:
@@ -257,29 +261,29 @@ class Writer:
         given = ["None" if tensor is None else views[tensor.storage, tensor.shape] for tensor in arrays]
         runtime = {"batch": "n", "seed": "seed", "step": "step", "first": start}
         known: dict[str, Any] = {**operation.attributes, **(share or {})}
-        known |= {name: _Code(f"{times} * {runtime[what]}") for name, (what, times) in operation.runtime.items()}
+        known |= {name: _SourceText(f"{times} * {runtime[what]}") for name, (what, times) in operation.runtime.items()}
         rest = [repr(value) for value in kernel.arguments(len(arrays), known)]
         return f"call({self._symbol(operation)!r}, ({', '.join([*given, *rest])},))"
 
-    def _view(self, tensor: Tensor, many: str) -> str:
+    def _view(self, tensor: Tensor, count: str) -> str:
         """Return the expression for a tensor: `m` samples from `s` on in a block, all `n` where the threads meet."""
-        room, begin = self._begin(tensor, "s" if many == "m" else "0")
-        sizes = [*([many] if tensor.per_sample else []), *map(str, tensor.shape)]
-        return f"view({room}, {begin}, ({', '.join(sizes)}{',' if len(sizes) == 1 else ''}))"
+        workspace, begin = self._location(tensor, "s" if count == "m" else "0")
+        sizes = [*([count] if tensor.per_sample else []), *map(str, tensor.shape)]
+        return f"view({workspace}, {begin}, ({', '.join(sizes)}{',' if len(sizes) == 1 else ''}))"
 
-    def _begin(self, tensor: Tensor, sample: str) -> tuple[str, str]:
+    def _location(self, tensor: Tensor, sample: str) -> tuple[str, str]:
         """Return the array that holds a tensor, and the offset of its sample with this number."""
         if tensor.kind in BUFFER:
-            first, _ = self.place(tensor) if tensor.kind == "gradient" else self._layout[tensor.storage]
+            first, _ = self.gradient_range(tensor) if tensor.kind == "gradient" else self._layout[tensor.storage]
             return BUFFER[tensor.kind], str(first)
         ahead = f"{sample} * {tensor.size}" if tensor.per_sample and sample != "0" else ""
         if tensor.storage in self._given:
             return self._given[tensor.storage], ahead or "0"
         # A workspace holds its arrays one after the other, each for a whole block, or for the whole batch.
-        room, offset = self.memory.offsets[tensor.storage]
-        if room.startswith("batch_"):
-            return room, f"{offset} * n" + (f" + {ahead}" if ahead else "")
-        return room, f"{offset} * block"
+        workspace, offset = self.memory.offsets[tensor.storage]
+        if workspace.startswith("batch_"):
+            return workspace, f"{offset} * n" + (f" + {ahead}" if ahead else "")
+        return workspace, f"{offset} * block"
 
     def _name(self, tensor: Tensor, taken: Mapping[Any, str]) -> str:
         given = self._given.get(tensor.storage)
@@ -288,7 +292,7 @@ class Writer:
 
 
 @dataclass(frozen=True)
-class _Code:
+class _SourceText:
     """Source text among attribute values."""
 
     text: str

@@ -15,7 +15,7 @@ from chainrule.engines.numba.tiles import load_part, store_part
 from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel
 from chainrule.shapes import output_size
 
-LINE = 64  # bytes of a line of the caches
+CACHE_LINE = 64  # bytes of a line of the caches
 
 
 class Sliding(NamedTuple):
@@ -37,7 +37,7 @@ class Frame(NamedTuple):
 # ---------------------------------------------------------------------- shapes of results
 
 
-def correlated(arrays: Sequence[Any], given: Attributes) -> Shapes:
+def correlate_shape(arrays: Sequence[Any], given: Attributes) -> Shapes:
     """Return (N, C_out, H', W') of a cross-correlation of x and w, a quarter of it where its result is pooled."""
     x, w, one = arrays[0], arrays[1], (1, 1)
     stride, dilation = given.get("stride", one), given.get("dilation", one)
@@ -46,12 +46,12 @@ def correlated(arrays: Sequence[Any], given: Attributes) -> Shapes:
     return [(x.shape[0], w.shape[0], *(size // 2 if given.get("pooled") else size for size in sizes))]
 
 
-def correlated_dx(arrays: Sequence[Any], given: Attributes) -> Shapes:
+def correlate_dx_shape(arrays: Sequence[Any], given: Attributes) -> Shapes:
     """Return (N, C_in, H, W) of the input gradient from dy and w."""
     return [(arrays[0].shape[0], arrays[1].shape[1] * given.get("groups", 1), *given["size"])]
 
 
-def correlated_dw(arrays: Sequence[Any], given: Attributes) -> Shapes:
+def correlate_dw_shape(arrays: Sequence[Any], given: Attributes) -> Shapes:
     """Return (C_out, C_in/groups, KH, KW) of the kernel gradient from x and dy."""
     return [(arrays[1].shape[1], arrays[0].shape[1] // given.get("groups", 1), *given["kernel"])]
 
@@ -60,7 +60,7 @@ def correlated_dw(arrays: Sequence[Any], given: Attributes) -> Shapes:
 
 
 @inlined
-def outputs_along(axis, image, window, slide):
+def outputs_on_axis(axis, image, window, slide):
     """Return the outputs along an axis (0 or 1) of shapes (…, H, W): `shapes.output_size`, compiled."""
     before, after = slide.padding[axis]
     reach = slide.dilation[axis] * (window[2 + axis] - 1) + 1
@@ -68,7 +68,7 @@ def outputs_along(axis, image, window, slide):
 
 
 @inlined
-def frame(x, slide):
+def padded_layout(x, slide):
     """Return the frame of a padded image; with stride 1, rows share the zeros between them."""
     stride, ((top, bottom), (left, right)) = slide.stride, slide.padding
     height = (x.shape[2] + top + bottom + stride[0] - 1) // stride[0]
@@ -79,7 +79,7 @@ def frame(x, slide):
 
 
 @inlined
-def apart(size):
+def conflict_free_stride(size):
     """Return the distance between images: no multiple of a page of the cache, in which they would share their lines."""
     return size if size < 2048 else size + (272 - size) % 1024
 
@@ -91,7 +91,7 @@ def unpadded(padding):
 
 
 @inlined
-def room_for(cells, start, taps, length):
+def buffer_size(cells, start, taps, length):
     """Return the entries of a buffer for `cells`, of which `length` are read from every tap on, the first at `start`.
 
     Zeros are read beyond the cells: padding that the last row shares with no other, and the rest of the last tile. How
@@ -106,8 +106,8 @@ def room_for(cells, start, taps, length):
 @inlined
 def aligned_zeros(size, like):
     """Return zeros that begin with a line of the cache: a vector that lies in two lines takes as long as two."""
-    zeros = np.zeros(size + LINE // like.itemsize, like.dtype)
-    first = -zeros.ctypes.data % LINE // like.itemsize
+    zeros = np.zeros(size + CACHE_LINE // like.itemsize, like.dtype)
+    first = -zeros.ctypes.data % CACHE_LINE // like.itemsize
     return zeros[first : first + size]
 
 
@@ -117,7 +117,7 @@ def forward_taps(shape, frame, slide):
     (width, plane), stride, dilation, flip = frame, slide.stride, slide.dilation, slide.flip
     ins, height, cells = shape[1], shape[2], shape[3]
     taps = height * cells
-    places = np.empty(ins * taps, np.int64)
+    offsets = np.empty(ins * taps, np.int64)
     for u in range(height):
         for v in range(cells):
             down, along, t = u * dilation[0], v * dilation[1], u * cells + v
@@ -126,8 +126,8 @@ def forward_taps(shape, frame, slide):
                 place = down // stride[0] * width + along // stride[1]
                 place += (down % stride[0] * stride[1] + along % stride[1]) * plane
             for c in range(ins):
-                places[c * taps + (taps - 1 - t if flip else t)] = c * stride[0] * stride[1] * plane + place
-    return places
+                offsets[c * taps + (taps - 1 - t if flip else t)] = c * stride[0] * stride[1] * plane + place
+    return offsets
 
 
 @kernel
@@ -137,23 +137,23 @@ def backward_taps(shape, phase, frame, of_group, slide):
     ins, height, cells = shape[1], shape[2], shape[3]
     far_i, far_j = dilation[0] * (height - 1) // stride[0], dilation[1] * (cells - 1) // stride[1]
     taps = height * cells
-    places, order = np.empty(of_group * taps, np.int64), np.empty(of_group * taps, np.int64)
-    many = 0
+    offsets, order = np.empty(of_group * taps, np.int64), np.empty(of_group * taps, np.int64)
+    count = 0
     for u in range(height):
         for v in range(cells):
             down, along, t = u * dilation[0], v * dilation[1], u * cells + v
             if down % stride[0] == phase[0] and along % stride[1] == phase[1]:
-                places[many] = (far_i - down // stride[0]) * width + far_j - along // stride[1]
-                order[many] = taps - 1 - t if flip else t
-                many += 1
+                offsets[count] = (far_i - down // stride[0]) * width + far_j - along // stride[1]
+                order[count] = taps - 1 - t if flip else t
+                count += 1
     for o in range(1, of_group):
-        for k in range(many):
-            places[o * many + k] = o * plane + places[k]
-            order[o * many + k] = o * ins * taps + order[k]
-    return places[: of_group * many], order[: of_group * many]
+        for k in range(count):
+            offsets[o * count + k] = o * plane + offsets[k]
+            order[o * count + k] = o * ins * taps + order[k]
+    return offsets[: of_group * count], order[: of_group * count]
 
 
-class Reach(NamedTuple):
+class PhaseExtent(NamedTuple):
     """A phase of dx along an axis, and the cells of dy for it.
 
     first   first cell of the phase of padded dx that is kept
@@ -171,27 +171,27 @@ class Reach(NamedTuple):
 
 
 @kernel
-def reach(axis, phase, slide, w, dy, dx):
-    """Return the `Reach` of a phase (down, along) on an axis (0 or 1); w, dy, dx: shapes."""
+def phase_extent(axis, phase, slide, w, dy, dx):
+    """Return the `PhaseExtent` of a phase (down, along) on an axis (0 or 1); w, dy, dx: shapes."""
     r, stride, dilation = phase[axis], slide.stride[axis], slide.dilation[axis]
     before, taps, given, wanted = slide.padding[axis][0], w[2 + axis], dy[2 + axis], dx[2 + axis]
     first = (max(before - r, 0) + stride - 1) // stride
     count = (wanted + before - r + stride - 1) // stride - first
     lead = dilation * (taps - 1) // stride - first
-    return Reach(first, count, max(lead, 0), max(-lead, 0), max(first + count - given, 0))
+    return PhaseExtent(first, count, max(lead, 0), max(-lead, 0), max(first + count - given, 0))
 
 
 @kernel
-def copy_rows(picture, rows, start, frame):
+def copy_rows(image, rows, start, frame):
     """Lay (C, H, W) out in rows from `start` on; the cells between them stay as they are.
 
     The part of a row that does not fill a vector is copied as one too, which matters because rows are short.
     """
     width, plane = frame
-    channels, height, cells = picture.shape
+    channels, height, cells = image.shape
     if width == cells:  # one long row
         height, cells = 1, height * cells
-    source, lanes = picture.reshape(picture.size), WIDTH // picture.itemsize
+    source, lanes = image.reshape(image.size), WIDTH // image.itemsize
     for c in range(channels):
         for i in range(height):
             given, target = (c * height + i) * cells, start + c * plane + i * width
@@ -200,17 +200,17 @@ def copy_rows(picture, rows, start, frame):
 
 
 @kernel
-def lay_out(picture, rows, frame, slide):
+def lay_out(image, rows, frame, slide):
     """Lay an image out in a frame of zeros, each phase by itself."""
     (width, plane), stride = frame, slide.stride
     top, left = slide.padding[0][0], slide.padding[1][0]
     if stride[0] == 1 and stride[1] == 1:
-        copy_rows(picture, rows, top * width + left, frame)
+        copy_rows(image, rows, top * width + left, frame)
         return
-    channels, height, cells = picture.shape
+    channels, height, cells = image.shape
     for c in range(channels):
         for i in range(height):
-            down, source = top + i, picture[c, i]
+            down, source = top + i, image[c, i]
             phase = (c * stride[0] + down % stride[0]) * stride[1]
             for j in range(cells):
                 along = left + j
@@ -218,9 +218,9 @@ def lay_out(picture, rows, frame, slide):
 
 
 @kernel
-def positions(at, samples, rows, cells, width, picture):
-    """Set at[p] to where the first tap lies for output p = (s, i, j), images `picture` cells apart."""
+def positions(at, samples, rows, cells, width, image):
+    """Set at[p] to where the first tap lies for output p = (s, i, j), images `image` cells apart."""
     for s in range(samples):
         for i in range(rows):
             for j in range(cells):
-                at[(s * rows + i) * cells + j] = s * picture + i * width + j
+                at[(s * rows + i) * cells + j] = s * image + i * width + j

@@ -44,11 +44,11 @@ def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, first=0, last=-1
 
 
 @kernel
-def _slope_sums(slopes, rows, mean, c):
+def _slope_sums(upstream, rows, mean, c):
     """Return Σ dy (x − μ) and Σ dy over a channel."""
     along, total = 0.0, 0.0
     for s in range(rows.shape[0]):
-        slope, row = slopes[s, c], rows[s, c]
+        slope, row = upstream[s, c], rows[s, c]
         for p in range(row.size):
             along += slope[p] * (row[p] - mean[c])
             total += slope[p]
@@ -59,9 +59,9 @@ def _slope_sums(slopes, rows, mean, c):
 @kernel
 def batch_norm_dw(dy, x, mean, variance, dgamma, dbeta, epsilon=1e-5, first=0, last=-1):
     """Add Σ dy x̂ to dγ and Σ dy to dβ."""
-    slopes, rows = _as_rows(dy), _as_rows(x)
+    upstream, rows = _as_rows(dy), _as_rows(x)
     for c in range(first, rows.shape[1] if last < 0 else last):
-        along, total = _slope_sums(slopes, rows, mean, c)
+        along, total = _slope_sums(upstream, rows, mean, c)
         dgamma[c] += along / np.sqrt(variance[c] + epsilon)
         dbeta[c] += total
 
@@ -69,16 +69,16 @@ def batch_norm_dw(dy, x, mean, variance, dgamma, dbeta, epsilon=1e-5, first=0, l
 @elementwise
 def batch_norm_dx(dy, x, gamma, mean, variance, dx, epsilon=1e-5, first=0, last=-1):
     """Compute dx = γ/√(σ² + ε) (dy − mean dy − x̂ mean(dy x̂))."""
-    slopes, rows, results = _as_rows(dy), _as_rows(x), _as_rows(dx)
+    upstream, rows, results = _as_rows(dy), _as_rows(x), _as_rows(dx)
     count, channels, cells = rows.shape
     for c in range(first, channels if last < 0 else last):
-        along, total = _slope_sums(slopes, rows, mean, c)
+        along, total = _slope_sums(upstream, rows, mean, c)
         inverse = 1.0 / np.sqrt(variance[c] + epsilon)
         level = x.dtype.type(total / (count * cells))
         tilt = x.dtype.type(along * inverse * inverse / (count * cells))
         scale = x.dtype.type(gamma[c] * inverse)
         for s in range(count):
-            slope, row, result = slopes[s, c], rows[s, c], results[s, c]
+            slope, row, result = upstream[s, c], rows[s, c], results[s, c]
             for p in range(cells):
                 result[p] = scale * (slope[p] - level - (row[p] - mean[c]) * tilt)
 

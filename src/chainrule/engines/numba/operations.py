@@ -21,12 +21,12 @@ from chainrule.engines.numba import losses as losses
 from chainrule.engines.numba import normalization as normalization
 from chainrule.engines.numba import pooling as pooling
 from chainrule.engines.numba import updates as updates
-from chainrule.engines.numba.registry import ALTERNATIVES, KERNELS, KernelOf, Share
+from chainrule.engines.numba.registry import ALTERNATIVES, KERNELS, KernelEntry, Share
 
 Array = NDArray[Any]
 
 
-def fitting(name: str, arrays: Sequence[Any], attributes: Mapping[str, Any], itemsize: int) -> str:
+def select_kernel(name: str, arrays: Sequence[Any], attributes: Mapping[str, Any], itemsize: int) -> str:
     """Return the name of the kernel for an operation on arrays of such shapes."""
     for entry in ALTERNATIVES.get(name, ()):
         if entry.fits(arrays, attributes, itemsize):
@@ -34,7 +34,7 @@ def fitting(name: str, arrays: Sequence[Any], attributes: Mapping[str, Any], ite
     return name
 
 
-def shared(name: str, shape: tuple[int, ...], itemsize: int) -> Share:
+def sharing(name: str, shape: tuple[int, ...], itemsize: int) -> Share:
     """Return how threads share an operation on one sample whose result has this shape."""
     return KERNELS[name].share(shape, itemsize)
 
@@ -47,9 +47,9 @@ def call(name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, A
     given = [None if array is None else np.require(array, requirements=("C", "W")) for array in arrays]
     known = {key: value for key, value in attributes.items() if value is not None}
     dtype = next(array.dtype for array in given if array is not None and array.dtype.kind == "f")
-    entry = KERNELS[fitting(name, given, known, dtype.itemsize)]
+    entry = KERNELS[select_kernel(name, given, known, dtype.itemsize)]
     if entry.in_place:
-        return _updated(entry, given, known)
+        return _run_update(entry, given, known)
     names = entry.arrays[len(given) :]
     results = [
         np.zeros(shape, np.int32 if own in entry.integers else dtype)
@@ -63,7 +63,7 @@ def call(name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, A
     return tuple(results)
 
 
-def _updated(entry: KernelOf, given: list[Array | None], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
+def _run_update(entry: KernelEntry, given: list[Array | None], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
     """Run a kernel that works in place on copies, and return those that it changes."""
     arrays = [np.array(array) for array in given]
     entry.kernel(*arrays, *entry.arguments(len(arrays), attributes))

@@ -43,7 +43,7 @@ def _in_quarters(given: Attributes) -> bool:
 def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
     """Find the largest cell of each window and its offset; windows of 2×2 side by side have loops of their own."""
     count, channels = x.shape[0], x.shape[1]
-    if _by_two(window, stride, padding):
+    if _is_2x2(window, stride, padding):
         _max_two(x, y, winner)
         return
     for s in range(count):
@@ -52,7 +52,7 @@ def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)
 
 
 @inlined
-def _by_two(window, stride, padding):
+def _is_2x2(window, stride, padding):
     """Return whether windows are 2×2, side by side, without padding, as most are."""
     return unpadded(padding) and window[0] == 2 and window[1] == 2 and stride[0] == 2 and stride[1] == 2
 
@@ -120,9 +120,9 @@ def max_pool_dx(dy, winner, dx):
     count, channels = dy.shape[0], dy.shape[1]
     cells, results = dx.shape[2] * dx.shape[3], dy.shape[2] * dy.shape[3]
     target = dx.reshape(count * channels, cells)
-    slopes, places = dy.reshape(count * channels, results), winner.reshape(count * channels, results)
+    upstream, offsets = dy.reshape(count * channels, results), winner.reshape(count * channels, results)
     for r in range(count * channels):
-        row, slope, place = target[r], slopes[r], places[r]
+        row, slope, place = target[r], upstream[r], offsets[r]
         row[:] = 0
         for p in range(results):
             row[place[p]] += slope[p]
@@ -139,7 +139,7 @@ def _cells(start, window, size):
 def average_pool(x, y, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), divisor=1):
     """Compute the sum of each window over its divisor."""
     count, channels, height, width = x.shape
-    two, part = _by_two(window, stride, padding), 1 / _share(x, divisor, 4, window)
+    two, part = _is_2x2(window, stride, padding), 1 / _share(x, divisor, 4, window)
     for s in range(count):
         for c in range(channels):
             source, result = x[s, c], y[s, c]
@@ -191,7 +191,7 @@ def _share(x, divisor, cells, window):
 def average_pool_dx(dy, dx, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), divisor=1):
     """Add every upstream gradient, over its divisor, to all cells of its window."""
     count, channels, height, width = dx.shape
-    two, share = _by_two(window, stride, padding), 1 / _share(dy, divisor, 4, window)
+    two, share = _is_2x2(window, stride, padding), 1 / _share(dy, divisor, 4, window)
     dx[:] = 0
     for s in range(count):
         for c in range(channels):

@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.engines import Array, Buffers
 from chainrule.engines.numba import operations, workers
-from chainrule.engines.numba.generator import ROOM, Writer
+from chainrule.engines.numba.generator import WORKSPACES, ProgramWriter
 from chainrule.engines.numba.rewriting import is_large
 from chainrule.engines.numba.toolchain import load
 from chainrule.engines.numba.update_programs import outer_update_source, update_source
@@ -50,11 +50,11 @@ def _dtype_name(dtype: Any) -> str:
 
 
 # A held gradient dy xᵀ of one sample: x (None: the sample itself), dy, and the edges of the update that uses it.
-_Held: TypeAlias = tuple[Array | None, Array, tuple[int, int, int, int]]
+_Deferred: TypeAlias = tuple[Array | None, Array, tuple[int, int, int, int]]
 
 
 class Program:
-    """A plan compiled whole; see `engines.Pass`."""
+    """A plan compiled whole; see `engines.CompiledPlan`."""
 
     def __init__(
         self,
@@ -63,34 +63,35 @@ class Program:
         buffers: Buffers,
         threads: int,
         *,
-        wide: bool = False,
+        intra_sample: bool = False,
     ) -> None:
         self._plan = plan
         self._layout = layout
         self._buffers = buffers
         self._threads = threads
-        self._wide = wide
-        self._few: Program | None = None  # for fewer samples than threads
-        self._shared = not wide and any(map(is_large, plan.forward))  # whether that is another
-        self._writer = Writer(plan, layout, str(buffers.parameters.dtype), wide=wide)
+        self._intra_sample = intra_sample
+        self._small_batch: Program | None = None  # for fewer samples than threads
+        self._shared = not intra_sample and any(map(is_large, plan.forward))  # whether that is another
+        self._writer = ProgramWriter(plan, layout, str(buffers.parameters.dtype), intra_sample=intra_sample)
         self._dtype = buffers.parameters.dtype
         sizes = self._writer.memory.sizes
         sample = max(sizes["work"] * self._dtype.itemsize, 1)
         self._block = int(min(max(CACHE_BYTES // sample, BLOCKS[0]), BLOCKS[1]))
         rows = threads if self._writer.training else 0
-        self._rooms: dict[str, Array] = {
+        self._workspaces: dict[str, Array] = {
             "work": np.zeros((threads, sizes["work"] * self._block), self._dtype),
             "places": np.zeros((threads, sizes["places"] * self._block), np.int32),
             "gradients": np.zeros((rows, buffers.parameters.size), self._dtype),
             "rows": np.zeros(
-                max([ROWS, *(operation.writes[0].shape[1] for operation in self._writer.held)]), self._dtype
+                max([ROWS, *(operation.writes[0].shape[1] for operation in self._writer.deferred_gradients)]),
+                self._dtype,
             ),
         }
         self._results: dict[str, Array] = {}
         self._sums = np.zeros(2 + threads)  # losses, hits, and a share of Σ g² a thread
         self._single: Array | None = None  # the batch, where `backward` was given one sample
         self._programs: dict[tuple[bool, bool], Any] = {}
-        self._held: list[_Held] = []
+        self._deferred: list[_Deferred] = []
         self._calls: dict[tuple[bool, bool], tuple[Any, list[Array], list[Array], tuple[int, ...]]] = {}
         self._count = 0
 
@@ -99,8 +100,10 @@ class Program:
         if not self._plan.operations:
             return x.reshape(len(x), *self._plan.output.shape).copy()
         if self._shared and len(x) < self._threads:
-            self._few = self._few or Program(self._plan, self._layout, self._buffers, self._threads, wide=True)
-            return self._few.forward(x)
+            self._small_batch = self._small_batch or Program(
+                self._plan, self._layout, self._buffers, self._threads, intra_sample=True
+            )
+            return self._small_batch.forward(x)
         self._run((x,), 0, 0)
         return self._results["y"]
 
@@ -108,10 +111,12 @@ class Program:
         """Return losses, hits and the flat gradient of the mean loss."""
         self._single = None
         self._run((x, t), seed, step)
-        return self._results["loss"], self._results["correct"], self._rooms["gradients"][0]
+        return self._results["loss"], self._results["correct"], self._workspaces["gradients"][0]
 
     def backward(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[float, float, float]:
-        """Return the sum of the losses, the number of hits and Σ g²; `Writer.held` of one sample is not made yet."""
+        """Return the sum of the losses, the number of hits and Σ g²; `ProgramWriter.held` of one sample is not made
+        yet.
+        """
         self._single = x if len(x) == 1 else None
         self._run((x, t), seed, step)
         sums = self._sums.tolist()
@@ -122,37 +127,37 @@ class Program:
 
         One thread does it after one sample: the others, which had nothing to do before, sleep by now.
         """
-        p, g = self._buffers.parameters, self._rooms["gradients"][0]
+        p, g = self._buffers.parameters, self._workspaces["gradients"][0]
         if scale != 1:
             g *= scale
-        held = self._writer.held if self._single is not None else []
-        if not held:
+        deferred = self._writer.deferred_gradients if self._single is not None else []
+        if not deferred:
             update(name, p, g, moments, attributes, self._threads if self._single is None else 1)
             return
         numbers = operations.KERNELS[name].arguments(2 + len(moments), attributes)
         program = load(outer_update_source(name, self._writer.dtype))
-        if not self._held:
-            self._held = self._held_gradients(held, p.size)
-        for x, dy, edges in self._held:
+        if not self._deferred:
+            self._deferred = self._deferred_gradients(deferred, p.size)
+        for x, dy, edges in self._deferred:
             given = self._single.reshape(-1) if x is None and self._single is not None else x
-            program(p, g, *moments, self._rooms["rows"], given, dy, *edges, scale, *numbers)
+            program(p, g, *moments, self._workspaces["rows"], given, dy, *edges, scale, *numbers)
 
-    def _held_gradients(self, held: list[Operation], size: int) -> list[_Held]:
+    def _deferred_gradients(self, deferred: list[Operation], size: int) -> list[_Deferred]:
         """Return the factors of each held gradient, and which of the `size` parameters are updated with it."""
-        places = [self._writer.place(operation.writes[0]) for operation in held]
-        inner = [first for first, _ in places[1:]]
-        found: list[_Held] = []
-        for operation, (first, last), start, end in zip(held, places, [0, *inner], [*inner, size], strict=True):
+        offsets = [self._writer.gradient_range(operation.writes[0]) for operation in deferred]
+        inner = [first for first, _ in offsets[1:]]
+        found: list[_Deferred] = []
+        for operation, (first, last), start, end in zip(deferred, offsets, [0, *inner], [*inner, size], strict=True):
             x, dy = (tensor for tensor in operation.reads if tensor is not None)
-            own = None if x.storage == self._plan.input.storage else self._of_sample(x)
-            found.append((own, self._of_sample(dy), (start, first, last, end)))
+            own = None if x.storage == self._plan.input.storage else self._sample_array(x)
+            found.append((own, self._sample_array(dy), (start, first, last, end)))
         return found
 
-    def _of_sample(self, tensor: Tensor) -> Array:
+    def _sample_array(self, tensor: Tensor) -> Array:
         """Return an array of a batch of one sample, flat; the batch itself is not among them."""
-        room, offset = self._writer.memory.offsets[tensor.storage]
-        whole_batch = room.startswith("batch_")
-        array = self._rooms[room] if whole_batch else self._rooms[room][0]
+        workspace, offset = self._writer.memory.offsets[tensor.storage]
+        whole_batch = workspace.startswith("batch_")
+        array = self._workspaces[workspace] if whole_batch else self._workspaces[workspace][0]
         first = offset if whole_batch else offset * self._block
         return array[first : first + tensor.size]
 
@@ -160,7 +165,7 @@ class Program:
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any]
     ) -> None:
         """Compile what a step on so many samples runs, by taking one on zeros; what it changes is put back."""
-        target, _, _ = self._plan.ends
+        target, _, _ = self._plan.loss_tensors
         x, t = (np.zeros((samples, *tensor.shape), self._dtype) for tensor in (self._plan.input, target))
         parameters = self._buffers.parameters.copy()
         self.backward(x, t, seed=0, step=0)
@@ -168,32 +173,32 @@ class Program:
             self.update(name, tuple(moment.copy() for moment in moments), attributes, 1.0)
         self._buffers.parameters[:] = parameters
 
-    def close(self) -> None:
+    def commit_statistics(self) -> None:
         """Write the running statistics of the last batch."""
-        for operation in self._plan.closing:
-            arrays = [self._whole(tensor) for tensor in (*operation.reads, *operation.writes) if tensor]
+        for operation in self._plan.deferred:
+            arrays = [self._statistic(tensor) for tensor in (*operation.reads, *operation.writes) if tensor]
             kernel = operations.KERNELS[operation.name]
             arguments = operation.arguments({"batch": self._count, "seed": 0, "step": 0, "first": 0})
             kernel.kernel(*arrays, *kernel.arguments(len(arrays), arguments))
 
-    def _whole(self, tensor: Tensor) -> Array:
+    def _statistic(self, tensor: Tensor) -> Array:
         """Return a running statistic, or a statistic of the last batch."""
         if tensor.kind == "state":
             first, last = self._layout[tensor.storage]
             return self._buffers.statistics[first:last]
-        room, offset = self._writer.memory.offsets[tensor.storage]
-        return self._rooms[room][offset * self._count : offset * self._count + tensor.size]
+        workspace, offset = self._writer.memory.offsets[tensor.storage]
+        return self._workspaces[workspace][offset * self._count : offset * self._count + tensor.size]
 
     def _run(self, given: tuple[Array, ...], seed: int, step: int) -> None:
         if len(given[0]) != self._count:
-            self._make_room(len(given[0]))
-        threads = self._threads if self._count >= self._threads or self._wide else 1
+            self._allocate(len(given[0]))
+        threads = self._threads if self._count >= self._threads or self._intra_sample else 1
         parallel, single = threads > 1 and workers.available(), self._single is not None
         if (parallel, single) not in self._calls:
             self._calls[parallel, single] = self._call(threads, parallel, single)
-        program, results, rooms, numbers = self._calls[parallel, single]
+        program, results, workspaces, numbers = self._calls[parallel, single]
         buffers = self._buffers
-        arguments = (*given, *results, buffers.parameters, buffers.statistics, *rooms, *numbers, seed, step)
+        arguments = (*given, *results, buffers.parameters, buffers.statistics, *workspaces, *numbers, seed, step)
         _run_program(program, threads, parallel, arguments)
 
     def _call(
@@ -201,9 +206,9 @@ class Program:
     ) -> tuple[Any, list[Array], list[Array], tuple[int, ...]]:
         """Return the program for a batch of this size, and the arguments that stay the same from run to run."""
         results = [self._results[name] for name in self._writer.data if name not in ("x", "t")]
-        gradients = [self._rooms["gradients"][:threads]] if self._writer.training else []
-        rooms = gradients + [self._rooms[name] for name in ROOM]
-        return self._program(parallel, single), results, rooms, (threads, self._count, self._block)
+        gradients = [self._workspaces["gradients"][:threads]] if self._writer.training else []
+        workspaces = gradients + [self._workspaces[name] for name in WORKSPACES]
+        return self._program(parallel, single), results, workspaces, (threads, self._count, self._block)
 
     def _program(self, parallel: bool, single: bool) -> Any:
         """Return the program whose loops threads share, or its serial twin; its source is written once."""
@@ -211,15 +216,15 @@ class Program:
             self._programs[parallel, single] = load(self._writer.source(parallel=parallel, single=single))
         return self._programs[parallel, single]
 
-    def _make_room(self, count: int) -> None:
+    def _allocate(self, count: int) -> None:
         """Allocate the arrays whose size depends on the batch; steps of the same batch size share them."""
         sizes = self._writer.memory.sizes
-        self._rooms["batch_work"] = np.zeros(sizes["batch_work"] * count, self._dtype)
-        self._rooms["batch_places"] = np.zeros(sizes["batch_places"] * count, np.int32)
+        self._workspaces["batch_work"] = np.zeros(sizes["batch_work"] * count, self._dtype)
+        self._workspaces["batch_places"] = np.zeros(sizes["batch_places"] * count, np.int32)
         shapes = {"y": self._plan.output.shape, "loss": (), "correct": ()}
         self._results = {
             name: np.zeros((count, *shapes[name]), self._dtype) for name in shapes if name in self._writer.data
         } | {"sums": self._sums}
         self._count = count
         self._calls.clear()
-        self._held.clear()
+        self._deferred.clear()

@@ -59,7 +59,7 @@ def by_first_axis(shape: tuple[int, ...], itemsize: int) -> Share:
 
 
 @dataclass(frozen=True)
-class KernelOf:
+class KernelEntry:
     """A kernel and what is known of it. Parameters without a default are arrays: first those read, then those written.
 
     shapes         (arrays read, attributes) → a shape for each array written
@@ -142,15 +142,15 @@ class KernelOf:
         return self.names[name].index(value) if name in self.names and isinstance(value, str) else value
 
 
-KERNELS: dict[str, KernelOf] = {}
-ALTERNATIVES: dict[str, list[KernelOf]] = {}  # by the name of the operation that they compute
+KERNELS: dict[str, KernelEntry] = {}
+ALTERNATIVES: dict[str, list[KernelEntry]] = {}  # by the name of the operation that they compute
 
 
 def operation(shapes: Shaper, **facts: Any) -> Callable[[Any], Any]:
-    """Register a kernel under its name, with facts as in `KernelOf`."""
+    """Register a kernel under its name, with facts as in `KernelEntry`."""
 
     def register(function: Any) -> Any:
-        entry = KernelOf(function, shapes, **facts)
+        entry = KernelEntry(function, shapes, **facts)
         KERNELS[entry.name] = entry
         if entry.replaces:
             ALTERNATIVES.setdefault(entry.replaces, []).append(entry)
@@ -167,6 +167,6 @@ def elementwise(function: Callable[..., Any]) -> Any:
 def update(function: Callable[..., Any]) -> Any:
     """Compile and register an optimizer's update: p, the gradient g and the moments, all but g changed in place."""
     compiled = kernel(function)
-    entry = KernelOf(compiled, like())
+    entry = KernelEntry(compiled, like())
     changed = tuple(name for name in entry.arrays if name != "g")
     return operation(like(), in_place=changed)(compiled)

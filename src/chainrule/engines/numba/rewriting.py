@@ -5,17 +5,17 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
-from chainrule.engines.numba.operations import KERNELS, fitting
+from chainrule.engines.numba.operations import KERNELS, select_kernel
 from chainrule.plan import Operation, Plan, Tensor
 
 
-def rewritten(plan: Plan, itemsize: int, *, wide: bool = False) -> Plan:
+def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> Plan:
     """Return the plan of the same results by the kernels that fit its shapes, steps joined where a kernel takes them.
 
     itemsize  bytes of an element
     wide      whether threads share the large layers of one sample
     """
-    return joined(fitted(widened(plan) if wide else plan, itemsize))
+    return fuse(select_kernels(share_large_layers(plan) if intra_sample else plan, itemsize))
 
 
 def is_large(operation: Operation) -> bool:
@@ -27,7 +27,7 @@ def is_large(operation: Operation) -> bool:
     return w is not None and math.prod(w.shape) * math.prod(operation.writes[0].shape[1:]) >= least
 
 
-def widened(plan: Plan) -> Plan:
+def share_large_layers(plan: Plan) -> Plan:
     """Return the plan with its large layers as operations of the whole batch, which threads share."""
     return replace(
         plan,
@@ -35,20 +35,20 @@ def widened(plan: Plan) -> Plan:
     )
 
 
-def fitted(plan: Plan, itemsize: int) -> Plan:
+def select_kernels(plan: Plan, itemsize: int) -> Plan:
     """Return the plan with every operation under the name of the kernel that fits its shapes."""
     return replace(
         plan,
-        forward=tuple(_fitted(each, itemsize) for each in plan.forward),
-        backward=tuple(_fitted(each, itemsize) for each in plan.backward),
+        forward=tuple(_with_kernel(each, itemsize) for each in plan.forward),
+        backward=tuple(_with_kernel(each, itemsize) for each in plan.backward),
     )
 
 
-def _fitted(operation: Operation, itemsize: int) -> Operation:
-    return replace(operation, name=fitting(operation.name, operation.reads, operation.attributes, itemsize))
+def _with_kernel(operation: Operation, itemsize: int) -> Operation:
+    return replace(operation, name=select_kernel(operation.name, operation.reads, operation.attributes, itemsize))
 
 
-def joined(plan: Plan) -> Plan:
+def fuse(plan: Plan) -> Plan:
     """Return the plan with forward operations done by the kernels before them that can.
 
     An operation may be joined with the one just before it if that writes nothing but what it reads, in the same shape,
@@ -56,13 +56,13 @@ def joined(plan: Plan) -> Plan:
     plan. Nor may more than the first result be read: the winners of a pooling are needed in training.
     """
     ends = [plan.output, *(tensor for tensor in (plan.target, plan.loss, plan.correct) if tensor is not None)]
-    readers = Counter(tensor.storage for tensor in (*ends, *_reads(plan.operations + plan.closing)))
+    readers = Counter(tensor.storage for tensor in (*ends, *_reads(plan.operations + plan.deferred)))
     forward: list[Operation] = []
     for operation in plan.forward:
         before = forward[-1] if forward else None
         alone = before and before.writes == operation.reads and readers[before.writes[0].storage] == 1
         unread = not any(readers[tensor.storage] for tensor in operation.writes[1:])
-        both = _both(before, operation) if before and alone and unread else None
+        both = _fused(before, operation) if before and alone and unread else None
         if both:
             forward[-1] = both
         else:
@@ -70,7 +70,7 @@ def joined(plan: Plan) -> Plan:
     return replace(plan, forward=tuple(forward))
 
 
-def _both(before: Operation, operation: Operation) -> Operation | None:
+def _fused(before: Operation, operation: Operation) -> Operation | None:
     """Return one operation for both, or None where the kernel of the first cannot do the second."""
     facts = KERNELS[operation.name]
     if not facts.epilogue or not facts.is_epilogue(operation.attributes) or not _is_open(before, facts.epilogue):
@@ -91,16 +91,16 @@ def _reads(operations: Iterable[Operation]) -> list[Tensor]:
     return [tensor for operation in operations for tensor in operation.reads if tensor is not None]
 
 
-def flattened(plan: Plan) -> Plan:
+def flatten_biases(plan: Plan) -> Plan:
     """Return the plan with the arrays that kernels take flat as vectors."""
     return replace(
         plan,
-        forward=tuple(_flattened(each) for each in plan.forward),
-        backward=tuple(_flattened(each) for each in plan.backward),
+        forward=tuple(_flat_bias_operation(each) for each in plan.forward),
+        backward=tuple(_flat_bias_operation(each) for each in plan.backward),
     )
 
 
-def _flattened(operation: Operation) -> Operation:
+def _flat_bias_operation(operation: Operation) -> Operation:
     flat, names = KERNELS[operation.name].flat, KERNELS[operation.name].arrays
     seen = [
         tensor.viewed((tensor.size,)) if tensor is not None and name in flat else tensor
@@ -117,8 +117,8 @@ def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:
     plan is not compiled: its operations run one by one, those that are known by the kernels that fit.
     """
     known = [each for each in plan.operations if not each.call]
-    names = {tensor.storage: _fitted(each, itemsize).name for each in known for tensor in each.writes}
+    names = {tensor.storage: _with_kernel(each, itemsize).name for each in known for tensor in each.writes}
     if not plan.opaque:
-        joint = rewritten(plan, itemsize).operations
+        joint = rewrite(plan, itemsize).operations
         names |= {tensor.storage: each.name for each in joint for tensor in each.writes}
     return {storage: (KERNELS[name].family, name) for storage, name in names.items()}

@@ -9,23 +9,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from chainrule import engines
-from chainrule.engines import Array, Buffers, Pass
+from chainrule.engines import Array, Buffers, CompiledPlan
 from chainrule.engines.numba.programs import Program
 from chainrule.errors import ChainruleError
 from chainrule.plan import Plan
 
 OWN_ERRORS = (ChainruleError, MemoryError)  # raised as they are
+AFTER_BACKWARD = ("update", "commit_statistics")  # methods that go on from where `backward` ended
 
 
 class GuardedProgram:
-    """A plan as a compiled program until that fails, then on the NumPy engine; see `engines.Pass`."""
+    """A plan as a compiled program until that fails, then on the NumPy engine; see `engines.CompiledPlan`."""
 
     def __init__(self, plan: Plan, layout: Mapping[str, tuple[int, int]], buffers: Buffers, threads: int) -> None:
         self._given = plan, layout, buffers, threads
         self._failed = False
         self._batch: tuple[Array, Array, int, int] | None = None  # of the last `gradients` or `backward`
         try:
-            self._pass: Pass = Program(plan, layout, buffers, threads)
+            self._compiled: CompiledPlan = Program(plan, layout, buffers, threads)
         except OWN_ERRORS:
             raise
         except Exception as error:  # foreign code may raise anything
@@ -49,33 +50,33 @@ class GuardedProgram:
         """Change the parameters by an optimizer's operation."""
         self._call("update", name, moments, attributes, scale)
 
-    def close(self) -> None:
+    def commit_statistics(self) -> None:
         """Write the running statistics of the last batch."""
-        self._call("close")
+        self._call("commit_statistics")
 
     def prepare(
         self, samples: int, name: str | None, moments: tuple[Array, ...], attributes: Mapping[str, Any]
     ) -> None:
-        """Compile what a step on so many samples runs; see `engines.Pass`."""
+        """Compile what a step on a number of samples runs; see `engines.CompiledPlan`."""
         self._call("prepare", samples, name, moments, attributes)
         self._batch = None
 
     def _call(self, method: str, *arguments: Any, **named: Any) -> Any:
-        """Call a method of the program; if that fails, the method of the pass that replaces it."""
+        """Call a method of the program; if that fails, that method of its replacement."""
         try:
-            return getattr(self._pass, method)(*arguments, **named)
+            return getattr(self._compiled, method)(*arguments, **named)
         except OWN_ERRORS:
             raise
         except Exception as error:  # foreign code may raise anything
             if self._failed:
                 raise
             self._replace(error)
-        if method in ("update", "close") and self._batch is not None:  # they go on from where `backward` ended
+        if method in AFTER_BACKWARD and self._batch is not None:
             x, t, seed, step = self._batch
-            self._pass.backward(x, t, seed=seed, step=step)
-        return getattr(self._pass, method)(*arguments, **named)
+            self._compiled.backward(x, t, seed=seed, step=step)
+        return getattr(self._compiled, method)(*arguments, **named)
 
     def _replace(self, error: Exception) -> None:
         why = f"numba cannot run this model's program ({engines.first_line(error)})"
-        self._pass = engines.stand_in(why).compile(*self._given)
+        self._compiled = engines.stand_in(why).compile(*self._given)
         self._failed = True

@@ -41,17 +41,17 @@ def load(y: Array, place: int, step: int, rows: int, columns: int) -> Array:
     return np.stack(parts, axis=1)
 
 
-def load_picked(y: Array, place: int, places: Array, first: int, rows: int, columns: int) -> Array:
+def load_picked(y: Array, place: int, offsets: Array, first: int, rows: int, columns: int) -> Array:
     """Compute tile[a, b, lane] = y[place + places[first + b] + a·lanes + lane]; `rows` and `columns` are constants"""
     width = lanes(y.itemsize)
-    parts = [y[place + at :][: rows * width].reshape(rows, width) for at in places[first : first + columns]]
+    parts = [y[place + at :][: rows * width].reshape(rows, width) for at in offsets[first : first + columns]]
     return np.stack(parts, axis=1)
 
 
-def load_part(y: Array, place: int, many: int) -> Array:
-    """Compute tile[0, 0, lane] = y[place + lane] in the first `many` lanes, 0 in the others"""
+def load_part(y: Array, place: int, count: int) -> Array:
+    """Compute tile[0, 0, lane] = y[place + lane] in the first `count` lanes, 0 in the others"""
     tile = zeros(y, 1, 1)
-    tile[0, 0, :many] = y[place : place + tile.shape[2]][:many]
+    tile[0, 0, :count] = y[place : place + tile.shape[2]][:count]
     return tile
 
 
@@ -62,21 +62,21 @@ def add_outer(tile: Array, x: Array, place: int, w: Array, start: int, step: int
     return tile + side_by_side * w[start : start + (columns - 1) * step + 1 : max(step, 1)].reshape(1, -1, 1)
 
 
-def add_picked(tile: Array, x: Array, place: int, w: Array, start: int, places: Array, first: int) -> Array:
+def add_picked(tile: Array, x: Array, place: int, w: Array, start: int, offsets: Array, first: int) -> Array:
     """Compute tile[a, b, lane] += x[place + a·lanes + lane] · w[start + places[first + b]]"""
     rows, columns, width = tile.shape
     side_by_side = x[place : place + rows * width].reshape(rows, 1, width)
-    return tile + side_by_side * w[start + places[first : first + columns]].reshape(1, -1, 1)
+    return tile + side_by_side * w[start + offsets[first : first + columns]].reshape(1, -1, 1)
 
 
 def add_products(
-    tile: Array, g: Array, place: int, step: int, x: Array, start: int, places: Array, first: int
+    tile: Array, g: Array, place: int, step: int, x: Array, start: int, offsets: Array, first: int
 ) -> Array:
     """tile[a, b, lane] += g[place + a·step + lane] · x[start + places[first + b] + lane]"""
     rows, columns, width = tile.shape
-    slopes = np.stack([g[place + a * step :][:width] for a in range(rows)])
-    others = np.stack([x[start + places[first + b] :][:width] for b in range(columns)])
-    return tile + slopes[:, None] * others[None]
+    upstream = np.stack([g[place + a * step :][:width] for a in range(rows)])
+    others = np.stack([x[start + offsets[first + b] :][:width] for b in range(columns)])
+    return tile + upstream[:, None] * others[None]
 
 
 def store(tile: Array, y: Array, place: int, step: int) -> None:
@@ -86,9 +86,9 @@ def store(tile: Array, y: Array, place: int, step: int) -> None:
         y[place + b * step :][: rows * width] = tile[:, b].reshape(-1)
 
 
-def store_part(tile: Array, y: Array, place: int, many: int) -> None:
-    """Compute y[place + lane] = tile[0, 0, lane], the first `many` lanes only"""
-    width = min(many, tile.shape[2])
+def store_part(tile: Array, y: Array, place: int, count: int) -> None:
+    """Compute y[place + lane] = tile[0, 0, lane], the first `count` lanes only"""
+    width = min(count, tile.shape[2])
     y[place : place + width] = tile[0, 0, :width]
 
 
@@ -108,7 +108,7 @@ def largest(tile: Array) -> Array:
     return tile.reshape(rows, columns // 4, 4, width).max(axis=2)
 
 
-def turn(x: Array, place: int, step: int, y: Array, found: int, along: int) -> None:
+def transpose(x: Array, place: int, step: int, y: Array, found: int, along: int) -> None:
     """Compute y[found + b·along + a] = x[place + a·step + b] for as many a and b as a vector has lanes"""
     width = lanes(x.itemsize)
     for a in range(width):
@@ -133,6 +133,6 @@ def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, f
 
 for _function in (
     *(zeros, load, load_part, load_picked, add_outer, add_picked, add_products),
-    *(at_least, largest, store, store_part, store_sums, turn, largest_of_four),
+    *(at_least, largest, store, store_part, store_sums, transpose, largest_of_four),
 ):
     compile_by_hand(_function)

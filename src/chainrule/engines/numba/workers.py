@@ -45,14 +45,14 @@ def available() -> bool:
     if _lost:
         engines.say_once(LOST)
         return False
-    why = _why_not()
+    why = _unavailable_reason()
     if why:
         engines.say_once(f"chainrule: {why}: programs run on one thread, with the same results")
     return not why
 
 
 @cache
-def _why_not() -> str:
+def _unavailable_reason() -> str:
     """Start numba's threads; return why they cannot be started, or an empty string."""
     try:
         toolchain.launch_threads()

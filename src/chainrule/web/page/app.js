@@ -1,10 +1,10 @@
 /** The page's state in one place: address, image, trace and training. The views are notified of changes. */
 
-import { say, unsay } from "./banner.js";
+import { showBanner, hideBanner } from "./banner.js";
 import { answer } from "./engine/trace.js";
 import { canonical } from "./explain/index.js";
-import { Following } from "./following.js";
-import { lackingWords, lacks } from "./moments.js";
+import { Following } from "./training_poll.js";
+import { lackingWords, lacks } from "./update_availability.js";
 import { sampleName, sampleNumber, sampleOf } from "./source/samples.js";
 import { Unreachable } from "./source/server.js";
 import { Listeners, START, address, readAddress } from "./state.js";
@@ -46,14 +46,14 @@ export class Application {
    */
   constructor(source, description) {
     this.description = description;
-    this.tracing = new Tracing(source, description, () => this.#traced(), (error) => this.complain("trace", error));
+    this.tracing = new Tracing(source, description, () => this.#traced(), (error) => this.showError("trace", error));
     this.following = new Following(
       source.training,
-      () => this.#reached(),
+      () => this.#onReached(),
       (restarted) => this.#trained(restarted),
-      (error) => this.#lost(error),
+      (error) => this.#onLost(error),
     );
-    this.source = { ...bound(source), training: this.following.training };
+    this.source = { ...bindSource(source), training: this.following.training };
     addEventListener("popstate", () => this.#arrive());
   }
 
@@ -88,7 +88,7 @@ export class Application {
     if (address(place) === address(before)) return;
     const slight = ["view", "phase", "cell", "sample"].every((key) => same(place, before, key));
     history[slight ? "replaceState" : "pushState"](null, "", address(place));
-    unsay("address");
+    hideBanner("address");
     this.#moveTo(place);
   }
 
@@ -116,17 +116,17 @@ export class Application {
   }
 
   /** @param {string} kind @param {unknown} error */
-  complain(kind, error) {
-    if (error instanceof Unreachable) this.#lost(error);
-    else say(kind, wordsOf(error));
+  showError(kind, error) {
+    if (error instanceof Unreachable) this.#onLost(error);
+    else showBanner(kind, wordsOf(error));
   }
 
   async #arrive() {
     const { place, complaints } = readAddress(location.hash);
     const isSample = !this.picture || sampleNumber(this.picture.from) !== null;
     if (place.sample === null && !this.#drawn && isSample) place.sample = 0;
-    if (complaints.length) say("address", complaints.join(" "));
-    else unsay("address");
+    if (complaints.length) showBanner("address", complaints.join(" "));
+    else hideBanner("address");
     if (address(place) !== location.hash) history.replaceState(null, "", address(place));
     await this.#moveTo(place);
   }
@@ -149,7 +149,7 @@ export class Application {
       this.frame = frame;
       this.tracing.ask(frame, this.picture);
     } catch (error) {
-      this.complain("trace", error);
+      this.showError("trace", error);
     }
   }
 
@@ -164,7 +164,7 @@ export class Application {
       if (this.place.sample !== number) return;
       const chosen = number < count ? number : 0;
       if (chosen !== number) {
-        say("address", `There is no sample ${number}; the samples are 0 to ${count - 1}. Showing sample 0.`);
+        showBanner("address", `There is no sample ${number}; the samples are 0 to ${count - 1}. Showing sample 0.`);
         this.place = { ...this.place, sample: 0 };
         history.replaceState(null, "", address(this.place));
       }
@@ -179,7 +179,7 @@ export class Application {
     } catch (error) {
       if (step === null || error instanceof Unreachable) throw error;
       const why = wordsOf(error);
-      say("address", `Step ${step} cannot be shown (${why}). Showing the newest step.`);
+      showBanner("address", `Step ${step} cannot be shown (${why}). Showing the newest step.`);
       this.place = { ...this.place, step: null };
       history.replaceState(null, "", address(this.place));
       return this.tracing.frame(null);
@@ -187,7 +187,7 @@ export class Application {
   }
 
   #traced() {
-    unsay("trace");
+    hideBanner("trace");
     this.#checkCell();
     this.#listeners.tell("trace");
   }
@@ -204,7 +204,7 @@ export class Application {
         ? lackingWords(this.trace).replace(/\.$/, ` (“${cell}”).`)
         : `The address names “${cell}”, which does not exist in this network `  +
           `(${wordsOf(error)}).`;
-      say("address", `${why} No cell is selected.`);
+      showBanner("address", `${why} No cell is selected.`);
     }
     if (name === cell) return;
     this.place = { ...this.place, cell: name };
@@ -217,44 +217,44 @@ export class Application {
     if (restarted) this.tracing.forget();
     this.#listeners.tell("training");
     const early = this.training?.running && !this.tracing.due; // the next state comes soon and asks again
-    if (this.#renewing || early || !this.#behind()) return;
+    if (this.#renewing || early || !this.#catchUp()) return;
     this.#renewing = true;
     try {
-      for (let state = null; state !== this.training && this.#behind(); ) {
+      for (let state = null; state !== this.training && this.#catchUp(); ) {
         state = this.training;
         await this.tracing.renew();
         if (this.place.step === null) await this.#retrace();
         if (this.training?.running) return;
       }
     } catch (error) {
-      this.complain("trace", error);
+      this.showError("trace", error);
     } finally {
       this.#renewing = false;
     }
   }
 
   /** Returns whether there is a newer step to show. */
-  #behind() {
+  #catchUp() {
     const newest = this.training?.newest ?? 0;
     return this.place.step === null && this.tracing.newest?.step !== newest;
   }
 
-  #reached() {
-    unsay("server");
+  #onReached() {
+    hideBanner("server");
     if (this.#gone && this.trace?.frame !== this.frame) this.#retrace();
     this.#gone = false;
   }
 
   /** @param {unknown} error */
-  #lost(error) {
+  #onLost(error) {
     this.#gone ||= error instanceof Unreachable;
-    if (error instanceof Unreachable) say("server", GONE);
-    else this.complain("training", error);
+    if (error instanceof Unreachable) showBanner("server", GONE);
+    else this.showError("training", error);
   }
 }
 
 /** @param {Source} source */
-function bound(source) {
+function bindSource(source) {
   return {
     description: () => source.description(),
     frame: (/** @type {number | null} */ step) => source.frame(step),

@@ -1,6 +1,6 @@
 /** Notices at the top of the page: what went wrong and what to do. One notice for each kind of trouble. */
 
-import { button, make } from "./elements.js";
+import { button, createElement } from "./elements.js";
 
 /** @type {Map<string, HTMLElement>} */
 const lines = new Map();
@@ -10,22 +10,22 @@ const lines = new Map();
  * @param {string} kind  another notice of the same kind replaces this one
  * @param {string} words
  */
-export function say(kind, words) {
+export function showBanner(kind, words) {
   const line = lines.get(kind) ?? newLine(kind);
   const text = line.querySelector("p");
   if (text && text.textContent !== words) text.textContent = words;
 }
 
 /** @param {string} kind */
-export function unsay(kind) {
+export function hideBanner(kind) {
   lines.get(kind)?.remove();
   lines.delete(kind);
 }
 
 /** @param {string} kind */
 function newLine(kind) {
-  const close = button("Dismiss", () => unsay(kind), { class: "plain" });
-  const line = make("div", { class: "banner", "data-kind": kind }, make("p"), close);
+  const close = button("Dismiss", () => hideBanner(kind), { class: "plain" });
+  const line = createElement("div", { class: "banner", "data-kind": kind }, createElement("p"), close);
   document.getElementById("banners")?.append(line);
   lines.set(kind, line);
   return line;

@@ -9,8 +9,8 @@
  * @param {(Node | string)[]} children
  * @returns {HTMLElementTagNameMap[K]}
  */
-export function make(tag, attributes = {}, ...children) {
-  return filled(document.createElement(tag), attributes, children);
+export function createElement(tag, attributes = {}, ...children) {
+  return replaceContent(document.createElement(tag), attributes, children);
 }
 
 /**
@@ -20,7 +20,7 @@ export function make(tag, attributes = {}, ...children) {
  * @param {Attributes} [attributes]
  */
 export function button(text, act, attributes = {}) {
-  const element = make("button", { type: "button", ...attributes }, text);
+  const element = createElement("button", { type: "button", ...attributes }, text);
   element.addEventListener("click", act);
   return element;
 }
@@ -33,8 +33,8 @@ export function button(text, act, attributes = {}) {
  * @param {(Node | string)[]} children
  * @returns {SVGElementTagNameMap[K]}
  */
-export function draw(tag, attributes = {}, ...children) {
-  return filled(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+export function createSvg(tag, attributes = {}, ...children) {
+  return replaceContent(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 }
 
 /**
@@ -42,7 +42,7 @@ export function draw(tag, attributes = {}, ...children) {
  * @param {E} element @param {Attributes} attributes @param {(Node | string)[]} children
  * @returns {E}
  */
-function filled(element, attributes, children) {
+function replaceContent(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : String(value));
   }

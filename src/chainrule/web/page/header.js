@@ -1,6 +1,6 @@
 /** The header: the views, the model's name, light or dark, the keys. */
 
-import { make } from "./elements.js";
+import { createElement } from "./elements.js";
 import { keysDialog } from "./keys.js";
 import { VIEWS } from "./state.js";
 import { isDark, onTheme, toggleTheme } from "./theme.js";
@@ -32,7 +32,7 @@ export function mountHeader(app) {
 
 /** @param {import("./types.js").View} view @param {App} app */
 function tab(view, app) {
-  const link = make("a", { href: `#/${view}`, "data-view": view }, NAMES[view]);
+  const link = createElement("a", { href: `#/${view}`, "data-view": view }, NAMES[view]);
   link.addEventListener("click", (event) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey) return;
     event.preventDefault();

@@ -1,6 +1,6 @@
 /** The dialog that lists the keyboard shortcuts. */
 
-import { make } from "./elements.js";
+import { createElement } from "./elements.js";
 
 /** @type {[string, string[][]][]} */
 const KEYS = [
@@ -48,9 +48,9 @@ const KEYS = [
 
 /** @returns {HTMLDialogElement} */
 export function keysDialog() {
-  const dialog = make("dialog", { class: "keys", "aria-label": "Keys" }, make("h2", {}, "Keys"));
-  for (const [heading, rows] of KEYS) dialog.append(make("h3", {}, heading), table(rows));
-  dialog.append(make("form", { method: "dialog" }, make("button", {}, "Close")));
+  const dialog = createElement("dialog", { class: "keys", "aria-label": "Keys" }, createElement("h2", {}, "Keys"));
+  for (const [heading, rows] of KEYS) dialog.append(createElement("h3", {}, heading), table(rows));
+  dialog.append(createElement("form", { method: "dialog" }, createElement("button", {}, "Close")));
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close();
   });
@@ -60,6 +60,6 @@ export function keysDialog() {
 
 /** @param {string[][]} rows */
 function table(rows) {
-  const lines = rows.flatMap(([keys, words]) => [make("dt", {}, make("kbd", {}, keys)), make("dd", {}, words)]);
-  return make("dl", {}, ...lines);
+  const lines = rows.flatMap(([keys, words]) => [createElement("dt", {}, createElement("kbd", {}, keys)), createElement("dd", {}, words)]);
+  return createElement("dl", {}, ...lines);
 }

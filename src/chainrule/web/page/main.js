@@ -1,7 +1,7 @@
 /** Starts the page: network source, state and views. */
 
 import { Application } from "./app.js";
-import { say } from "./banner.js";
+import { showBanner } from "./banner.js";
 import { mountHeader } from "./header.js";
 import { mountPhases } from "./phases.js";
 import { chooseSource } from "./source/choose.js";
@@ -31,7 +31,7 @@ function mountViews(app) {
       mount(section, app);
     } catch (error) {
       reportError(error);
-      app.complain(name, error);
+      app.showError(name, error);
     }
   }
 }
@@ -50,7 +50,7 @@ async function start() {
     document.documentElement.dataset.ready = "";
   } catch (error) {
     if (loading) loading.textContent = "The network could not be loaded. Reload the page once the problem is fixed.";
-    say("start", wordsOf(error));
+    showBanner("start", wordsOf(error));
     if (!(error instanceof Error)) reportError(error);
   }
 }

@@ -1,8 +1,8 @@
 /** The switch between forward, backward and update. */
 
-import { button, make } from "./elements.js";
-import { mountHarder } from "./harder.js";
-import { hasUpdate, lackingWords } from "./moments.js";
+import { button, createElement } from "./elements.js";
+import { mountHardest } from "./hardest_digit.js";
+import { hasUpdate, lackingWords } from "./update_availability.js";
 import { PHASES } from "./state.js";
 
 /** @typedef {import("./types.js").App} App */
@@ -20,10 +20,10 @@ export function mountPhases(app) {
   const row = document.getElementById("phases");
   if (!row) return;
   const buttons = PHASES.map((phase) => button(LABELS[phase], () => app.go({ phase }), { "data-phase": phase }));
-  const group = make("div", { class: "switch", role: "group", "aria-label": "Pass shown" }, ...buttons);
-  const words = make("p", { class: "phase-words" });
-  row.append(group, words, make("div", { id: "legend" }));
-  mountHarder(app, words);
+  const group = createElement("div", { class: "switch", role: "group", "aria-label": "Pass shown" }, ...buttons);
+  const words = createElement("p", { class: "phase-words" });
+  row.append(group, words, createElement("div", { id: "legend" }));
+  mountHardest(app, words);
   const update = () => {
     for (const each of buttons) each.setAttribute("aria-pressed", String(each.dataset.phase === app.place.phase));
     const lacking = app.place.phase === "update" && app.trace && !hasUpdate(app.trace);

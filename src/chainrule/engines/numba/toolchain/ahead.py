@@ -22,12 +22,12 @@ LINK = re.compile(r"^link\('[^']*', (\w+\.\w+), ", re.MULTILINE)
 
 
 @contextlib.contextmanager
-def helped(file: Path) -> Generator[None]:
+def compile_in_parallel(file: Path) -> Generator[None]:
     """Run the second process on the program in a file meanwhile, if most of its kernels are not on disk yet.
 
     Not where one thread is all that may be used, or another process is helped already.
     """
-    with compiling.locks(file.parent).held("ahead", patience=0) as alone:
+    with compiling.locks(file.parent).hold("ahead", patience=0) as alone:
         process = _started(file) if alone and thread_count() > 1 and _is_new(file) else None
         try:
             yield

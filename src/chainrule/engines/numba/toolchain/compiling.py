@@ -154,7 +154,7 @@ def once(dispatcher: Any) -> Any:
     name = f"{dispatcher.py_func.__module__}.{dispatcher.py_func.__qualname__}"
 
     def compile_once(signature: Any) -> Any:
-        with locks(folder).held(name), uninterrupted():
+        with locks(folder).hold(name), uninterrupted():
             try:
                 return compile_(signature)
             except NumbaError:

@@ -27,7 +27,7 @@ def exponential(x: Any) -> Any:
     return np.exp(x)
 
 
-def _code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     bits = signature.return_type.bitwidth
     fraction, largest, high, low = FORMATS[bits]
     kind = ir.FloatType() if bits == 32 else ir.DoubleType()
@@ -54,4 +54,4 @@ def _code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return builder.fmul(total, builder.bitcast(exponent, kind))
 
 
-compile_as(exponential, lambda arguments: arguments[0], _code)
+compile_as(exponential, lambda arguments: arguments[0], _generate)

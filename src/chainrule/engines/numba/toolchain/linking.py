@@ -80,17 +80,20 @@ def call(typing_context: Any, symbol: Any, arguments: Any) -> Any:
 
 
 @intrinsic
-def view(typing_context: Any, room: Any, begin: Any, shape: Any) -> Any:
+def view(typing_context: Any, workspace: Any, begin: Any, shape: Any) -> Any:
     """Return the elements of an array from flat index `begin` on, as an array of a shape; in compiled code only.
 
     Bounds are not checked, and the array is not kept alive.
     """
-    if room.layout != "C":
+    if workspace.layout != "C":
         raise TypingError("a room must be contiguous")
-    result = types.Array(room.dtype, len(shape), "C")
+    result = types.Array(workspace.dtype, len(shape), "C")
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        data, element = arrayobj.make_array(room)(context, builder, values[0]).data, context.get_data_type(room.dtype)
+        data, element = (
+            arrayobj.make_array(workspace)(context, builder, values[0]).data,
+            context.get_data_type(workspace.dtype),
+        )
         first = context.cast(builder, values[1], signature.args[1], types.intp)
         sizes = [
             context.cast(builder, size, found, types.intp)
@@ -111,4 +114,4 @@ def view(typing_context: Any, room: Any, begin: Any, shape: Any) -> Any:
         )
         return array._getvalue()
 
-    return result(room, begin, shape), generate
+    return result(workspace, begin, shape), generate

@@ -53,7 +53,7 @@ def _imported(source: str) -> Any:
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot import {file}")
     module = importlib.util.module_from_spec(spec)
-    with compiling.cached(), ahead.helped(file) if is_new else nullcontext():
+    with compiling.cached(), ahead.compile_in_parallel(file) if is_new else nullcontext():
         sys.modules[name] = module
         spec.loader.exec_module(module)
     return compiling.once(module.run)
@@ -71,7 +71,7 @@ def _written(file: Path, source: str) -> bool:
     """Write the source of a program; return False, and say so in a line, where that cannot be done."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)  # `chainrule data clear` may have removed it meanwhile
-        files.write_whole(file, source.encode())
+        files.write_atomic(file, source.encode())
     except (OSError, RunError) as error:
         say_once(f"chainrule: {error}; this process compiles the program for itself")
         return False

@@ -52,8 +52,8 @@ def _chosen() -> tuple[int, int]:
     bits = chosen_bits(os.environ.get(VARIABLE), features)
     if os.environ.get(VARIABLE):
         CONFIG.CPU_FEATURES = feature_string(bits, features)
-    many = bits == 512 or _binding.get_process_triple().startswith(("aarch64", "arm64"))
-    return bits // 8, 32 if many else 16
+    count = bits == 512 or _binding.get_process_triple().startswith(("aarch64", "arm64"))
+    return bits // 8, 32 if count else 16
 
 
 WIDTH, COUNT = _chosen()

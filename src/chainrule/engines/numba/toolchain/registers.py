@@ -58,7 +58,7 @@ class Address(NamedTuple):
     element: Any
 
 
-class _Code:
+class _CodeBuilder:
     """Builder of the code of one call: addresses, loads and stores for its arguments."""
 
     def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
@@ -76,8 +76,8 @@ class _Code:
 
     def after(self, address: Address, steps: Any) -> Address:
         """Return the address a number of elements further on."""
-        many = steps if isinstance(steps, ir.Value) else ir.IntType(64)(steps)
-        return Address(self.builder.gep(address.pointer, [many], source_etype=address.element), address.element)
+        count = steps if isinstance(steps, ir.Value) else ir.IntType(64)(steps)
+        return Address(self.builder.gep(address.pointer, [count], source_etype=address.element), address.element)
 
     def element(self, address: Address) -> Any:
         """Load the element at an address."""
@@ -96,12 +96,12 @@ class _Code:
         """Return the pointer of an address as one to another type; the same pointer where pointers have no types."""
         return self.builder.bitcast(address.pointer, _pointer_to(kind))
 
-    def masked(self, what: str, tile: Tile, given: list[Any], address: Address, many: Any) -> Any:
-        """Load from an address, or store to it, the first `many` lanes only; the others are loaded as 0."""
+    def masked(self, what: str, tile: Tile, given: list[Any], address: Address, count: Any) -> Any:
+        """Load from an address, or store to it, the first `count` lanes only; the others are loaded as 0."""
         vector, whole, bit = _vector(tile), ir.IntType(32), ir.IntType(1)
         pointer, numbers = _pointer_to(vector), ir.VectorType(whole, tile.lanes)
         first = self.builder.insert_element(
-            ir.Constant(numbers, ir.Undefined), self.builder.trunc(many, whole), whole(0)
+            ir.Constant(numbers, ir.Undefined), self.builder.trunc(count, whole), whole(0)
         )
         limit = self.builder.shuffle_vector(first, ir.Constant(numbers, ir.Undefined), ir.Constant(numbers, None))
         mask = self.builder.icmp_signed("<", ir.Constant(numbers, list(range(tile.lanes))), limit)
@@ -162,7 +162,7 @@ def _pointer_to(kind: Any) -> Any:
     return kind.as_pointer() if hasattr(kind, "as_pointer") else ir.PointerType()
 
 
-def _with_products(code: _Code, tile: Tile, left: list[Any], right: Iterable[Any]) -> Any:
+def _with_products(code: _CodeBuilder, tile: Tile, left: list[Any], right: Iterable[Any]) -> Any:
     """Add left[a] · right[b] to vector [a, b] of the tile, one right[b] at a time, or the registers run out."""
     sums = code.arguments[0]
     for b, other in enumerate(right):
@@ -179,7 +179,7 @@ def _zeros(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 
 def _load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _Code(context, builder, signature, arguments), signature.return_type
+    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.return_type
     y, step = code.address(0, code.number(1)), code.number(2)
     sums = ir.Constant(context.get_value_type(tile), None)
     for b in range(tile.columns):
@@ -191,11 +191,11 @@ def _load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 
 def _load_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _Code(context, builder, signature, arguments), signature.return_type
-    y, places = code.address(0, code.number(1)), code.address(2, code.number(3))
+    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.return_type
+    y, offsets = code.address(0, code.number(1)), code.address(2, code.number(3))
     sums = ir.Constant(context.get_value_type(tile), None)
     for b in range(tile.columns):
-        column = code.after(y, code.element(code.after(places, b)))
+        column = code.after(y, code.element(code.after(offsets, b)))
         for a in range(tile.rows):
             vector = code.load(tile, code.after(column, a * tile.lanes))
             sums = builder.insert_value(sums, vector, a * tile.columns + b)
@@ -203,7 +203,7 @@ def _load_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> 
 
 
 def _add_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _Code(context, builder, signature, arguments), signature.args[0]
+    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.args[0]
     x, w, step = code.address(1, code.number(2)), code.address(3, code.number(4)), code.number(5)
     left = [code.load(tile, code.after(x, a * tile.lanes)) for a in range(tile.rows)]
     right = (code.spread(tile, code.after(w, builder.mul(step, ir.IntType(64)(b)))) for b in range(tile.columns))
@@ -211,16 +211,16 @@ def _add_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> An
 
 
 def _add_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _Code(context, builder, signature, arguments), signature.args[0]
-    x, w, places = code.address(1, code.number(2)), code.address(3, code.number(4)), code.address(5, code.number(6))
+    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    x, w, offsets = code.address(1, code.number(2)), code.address(3, code.number(4)), code.address(5, code.number(6))
     left = [code.load(tile, code.after(x, a * tile.lanes)) for a in range(tile.rows)]
-    right = (code.spread(tile, code.after(w, code.element(code.after(places, b)))) for b in range(tile.columns))
+    right = (code.spread(tile, code.after(w, code.element(code.after(offsets, b)))) for b in range(tile.columns))
     return _with_products(code, tile, left, right)
 
 
 def _at_least(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile, sums = signature.return_type, arguments[0]
-    code = _Code(context, builder, signature, arguments)
+    code = _CodeBuilder(context, builder, signature, arguments)
     least = code.every(tile, code.context.cast(builder, arguments[1], signature.args[1], tile.dtype))
     for k in range(tile.rows * tile.columns):
         value = builder.extract_value(sums, k)
@@ -230,16 +230,16 @@ def _at_least(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
 
 
 def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _Code(context, builder, signature, arguments), signature.args[0]
+    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.args[0]
     g, step, x = code.address(1, code.number(2)), code.number(3), code.address(4, code.number(5))
-    places = code.address(6, code.number(7))
+    offsets = code.address(6, code.number(7))
     left = [code.load(tile, code.after(g, builder.mul(step, ir.IntType(64)(a)))) for a in range(tile.rows)]
-    right = (code.load(tile, code.after(x, code.element(code.after(places, b)))) for b in range(tile.columns))
+    right = (code.load(tile, code.after(x, code.element(code.after(offsets, b)))) for b in range(tile.columns))
     return _with_products(code, tile, left, right)
 
 
 def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _Code(context, builder, signature, arguments), signature.args[0]
+    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.args[0]
     y, step = code.address(1, code.number(2)), code.number(3)
     for b in range(tile.columns):
         column = code.after(y, builder.mul(step, ir.IntType(64)(b)))
@@ -251,7 +251,7 @@ def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Add up as many vectors as one has lanes together: halves of two become one, until each lane is a sum."""
-    code, tile = _Code(context, builder, signature, arguments), signature.args[0]
+    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.args[0]
     size, lanes = tile.rows * tile.columns, tile.lanes
     for first in range(0, size, lanes):
         vectors = [builder.extract_value(arguments[0], k) for k in range(first, min(first + lanes, size))]
@@ -265,13 +265,13 @@ def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> A
 
 
 def _load_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _Code(context, builder, signature, arguments), signature.return_type
+    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.return_type
     vector = code.masked("load", tile, [], code.address(0, code.number(1)), code.number(2))
     return builder.insert_value(ir.Constant(context.get_value_type(tile), None), vector, 0)
 
 
 def _store_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _Code(context, builder, signature, arguments), signature.args[0]
+    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.args[0]
     vector = builder.extract_value(arguments[0], 0)
     code.masked("store", tile, [vector], code.address(1, code.number(2)), code.number(3))
     return context.get_dummy_value()
@@ -293,9 +293,9 @@ def _wins(builder: Any, value: Any, most: Any) -> Any:
     return builder.and_(builder.fcmp_unordered(">", value, most), builder.fcmp_ordered("ord", most, most))
 
 
-def _turn(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _transpose(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Exchange, in every two vectors 1, 2, 4 … apart, the lanes that are as far apart."""
-    code, tile = _Code(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
+    code, tile = _CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     x, step, y, along = code.address(0, code.number(1)), code.number(2), code.address(3, code.number(4)), code.number(5)
     lanes = range(tile.lanes)
     vectors = [code.load(tile, code.after(x, builder.mul(step, ir.IntType(64)(a)))) for a in lanes]
@@ -310,7 +310,7 @@ def _turn(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 
 def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = _Code(context, builder, signature, arguments)
+    code = _CodeBuilder(context, builder, signature, arguments)
     tile, whole = Tile(signature.args[0].dtype, 1, 1), ir.IntType(32)
     numbers = ir.VectorType(whole, tile.lanes)
 
@@ -365,7 +365,7 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of 
     "store_sums": (lambda arguments: types.none, _store_sums),
     "at_least": (lambda arguments: arguments[0], _at_least),
     "largest": (lambda arguments: _quarter(arguments[0]), _largest),
-    "turn": (lambda arguments: types.none, _turn),
+    "transpose": (lambda arguments: types.none, _transpose),
     "largest_of_four": (lambda arguments: types.none, _largest_of_four),
 }
 

@@ -64,7 +64,7 @@ export class Interpreter {
   }
 
   /** Commits the running statistics of the last batch. */
-  close() {
+  commitStatistics() {
     this.walk(this.plan.closing);
   }
 

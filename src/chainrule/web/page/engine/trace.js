@@ -72,9 +72,9 @@ export function makeTrace(description, frame, picture, options = {}) {
     const buffer = isState(description, name) ? buffers.statistics : buffers.parameters;
     values.set(name, { shape, data: buffer.slice(first, last) });
   }
-  written(walk, values);
+  writtenValues(walk, values);
   probabilities(description, walk, values);
-  changed(description, frame, walk, values);
+  updatedParameters(description, frame, walk, values);
   return { description, frame, picture: { ...picture, label }, values };
 }
 
@@ -150,7 +150,7 @@ function likeliest(description, frame, picture) {
  *
  * @param {Interpreter} walk @param {Map<string, NDArray>} values
  */
-function written(walk, values) {
+function writtenValues(walk, values) {
   const { forward, backward } = walk.plan;
   for (const [list, gradients] of /** @type {const} */ ([[forward, false], [backward, true]])) {
     for (const tensor of list.flatMap((operation) => operation.writes)) {
@@ -181,7 +181,7 @@ function probabilities(description, walk, values) {
  *
  * @param {Description} description @param {Frame} frame @param {Interpreter} walk @param {Map<string, NDArray>} values
  */
-function changed(description, frame, walk, values) {
+function updatedParameters(description, frame, walk, values) {
   const moments = momentsOf(description, frame);
   const results = updated(description, walk.buffers.parameters, walk.gradient, moments, frame.step + 1, frame.rate);
   for (const [name, shape] of Object.entries(description.shapes)) {
@@ -192,7 +192,7 @@ function changed(description, frame, walk, values) {
     });
     if (results) values.set(`${name}.update`, { shape, data: results[0].subarray(first, last) });
   }
-  walk.close();
+  walk.commitStatistics();
   for (const tensor of walk.plan.closing.flatMap((operation) => operation.writes)) {
     const { data } = walk.read(tensor);
     values.set(`${tensor.storage}.update`, { shape: tensor.shape, data: data.slice() });

@@ -51,7 +51,7 @@ export class Trainer {
     const step = this.done + 1;
     walk.run(batch(description, x), oneHot(labels, description), { seed: description.recipe.seed, step });
     const outcome = outcomeOf(description, walk, labels.length);
-    walk.close();
+    walk.commitStatistics();
     const finite = [outcome.loss, ...Object.values(outcome.norms), ...buffers.statistics].every(Number.isFinite);
     if (!finite) throw new Error(`step ${step}: a number is not finite; the parameters were left as they were`);
     const moments = this.#moments.map((moment) => new Float64Array(moment));

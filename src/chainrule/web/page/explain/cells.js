@@ -16,7 +16,7 @@ const CELL = /^\s*([^[\]\s]+)\s*(?:\[([^[\]]*)\]\s*)?$/;
 const UPDATE = ".update";
 
 /** All tensors of a trace, in the order in which they are made. */
-export class Catalogue {
+export class TensorCatalogue {
   constructor() {
     /** @type {Map<string, Entry>} */
     this.entries = new Map();
@@ -44,7 +44,7 @@ export class Catalogue {
    *
    * @param {string} name @param {string} target @param {number[]} shape
    */
-  also(name, target, shape) {
+  alias(name, target, shape) {
     if (!this.entries.has(target)) return;
     this.aliases.set(name, [...(this.aliases.get(name) ?? []), [target, shape]]);
   }

@@ -6,8 +6,8 @@
  *
  * @typedef {import("../types.js").Factor} Factor
  * @typedef {import("../types.js").Term} Term
- * @typedef {import("./site.js").Site} Site
- * @typedef {import("./made.js").Made} Made
+ * @typedef {import("./cell_context.js").CellContext} Site
+ * @typedef {import("./derivation.js").Made} Made
  * @typedef {import("./notation.js").Index} Index
  * @typedef {import("./window.js").Values} Values
  * @typedef {import("../types.js").ParsedIndex} Parsed
@@ -15,40 +15,40 @@
  * @typedef {import("../types.js").ParsedSum} Part
  */
 
-import { at, barred, minus, over, plus, summed, times } from "./notation.js";
-import { term } from "./site.js";
+import { at, withBar, minus, over, plus, sumOver, times } from "./notation.js";
+import { term } from "./cell_context.js";
 import { Window } from "./window.js";
 import { fill } from "./words.js";
 
 /** @type {Record<string, (first: Index, second: Index) => Index>} */
 const OPERATORS = { "+": plus, "−": minus, "·": times, "/": over };
 
-/** Explain a sum of products. @param {Site} site @returns {Made} */
-export function sumOfProducts(site) {
-  return new Equation(site).made();
+/** Explain a sum of products. @param {Site} ctx @returns {Made} */
+export function sumOfProducts(ctx) {
+  return new Equation(ctx).derive();
 }
 
 /** The equation of an operation, at one entry of its result. */
 class Equation {
-  /** @param {Site} site */
-  constructor(site) {
-    this.site = site;
-    this.entry = site.trace.description.operations[site.operation.name];
-    this.window = "stride" in site.attributes ? new Window(site) : null;
+  /** @param {Site} ctx */
+  constructor(ctx) {
+    this.site = ctx;
+    this.entry = ctx.trace.description.operations[ctx.operation.name];
+    this.window = "stride" in ctx.attributes ? new Window(ctx) : null;
     /** The letters of the result, and their numbers here. @type {Record<string, number>} */
     this.own = {};
     const letters = /** @type {string[]} */ (this.entry.parsed.result.index.filter((letter) => letter !== "n"));
-    site.own.forEach((number, axis) => {
+    ctx.own.forEach((number, axis) => {
       this.own[letters[axis]] = number;
     });
     const letter = "o" in this.own ? "o" : "c";
     this.group = this.window ? this.window.group(letter, this.own[letter]) : 0;
     /** The summands of which everything is there: a bias may be missing. */
-    this.parts = this.entry.parsed.parts.filter(({ factors }) => factors.every((one) => site.reads(this.#read(one))));
+    this.parts = this.entry.parsed.parts.filter(({ factors }) => factors.every((one) => ctx.reads(this.#read(one))));
   }
 
   /** @returns {Made} */
-  made() {
+  derive() {
     const letters = this.window ? this.window.letters() : [{}, {}];
     const numbers = this.window ? this.window.numbers(this.group) : [{}, {}];
     const symbols = this.#written(letters);
@@ -119,7 +119,7 @@ class Equation {
     const read = this.#read(factor);
     const { shape } = this.site.array(read);
     const found = this.#indices(factor).map((index, axis) => evaluated(index, known[plane(axis, shape.length)]));
-    const none = { name: this.site.called(read), cell: null, value: 0 };
+    const none = { name: this.site.symbolOf(read), cell: null, value: 0 };
     if (found.some((cell) => cell === null)) return { ...none, why: "stride" };
     let cells = /** @type {number[]} */ (found);
     if (this.window && factor.name === this.entry.framed) {
@@ -135,16 +135,16 @@ class Equation {
     const index = this.entry.parsed.result.index.filter((letter) => String(letter) in this.own);
     const right = this.parts.map((part) => {
       const factors = part.factors.map((one) => this.#reference(this.#name(one), this.#indices(one), known));
-      return summed(...this.#letters(part)) + factors.join(" · ");
+      return sumOver(...this.#letters(part)) + factors.join(" · ");
     });
     return `${this.#reference(this.site.result, index, known)} = ${right.join(" + ")}`;
   }
 
   /** @param {Reference} factor */
   #name(factor) {
-    const name = this.site.called(this.#read(factor));
+    const name = this.site.symbolOf(this.#read(factor));
     const extended = factor.name === this.entry.extended;
-    return factor.bar && (extended || this.window?.padded) ? barred(name) : name;
+    return factor.bar && (extended || this.window?.padded) ? withBar(name) : name;
   }
 
   /** A tensor with its indices. @param {string} name @param {Parsed[]} indices @param {Values[]} known */
@@ -161,12 +161,12 @@ class Equation {
     const untied = bias && site.array(place).shape.length === site.shape.length;
     return {
       layer: site.layer,
-      x: site.called(0),
+      x: site.symbolOf(0),
       batch: false,
       bias,
       untied,
       tied: !untied,
-      transposed: (site.called(0) === "x") === site.operation.name.endsWith("_dx"),
+      transposed: (site.symbolOf(0) === "x") === site.operation.name.endsWith("_dx"),
       everywhere: this.parts.some((part) => this.#letters(part).length > 0),
       ...this.own,
       ...(this.window ? this.window.facts() : {}),

@@ -10,7 +10,7 @@
  * @typedef {Record<string, number>} Values
  */
 
-import { bracketed, shown } from "./numbers.js";
+import { bracketed, formatNumber } from "./numbers.js";
 import { holds } from "./words.js";
 
 /** @type {Record<string, (...operands: any[]) => any>} */
@@ -74,7 +74,7 @@ export function inLetters({ cases = [] }, names) {
 export function inNumbers(formula, known, names) {
   const expression = chosen(formula, known);
   const [before, letter, after] = expression.parts;
-  if (!names && expression.parts.length === 3 && !before && !after) return shown(known[letter]);
+  if (!names && expression.parts.length === 3 && !before && !after) return formatNumber(known[letter]);
   return joined(expression, (each) => names?.[each] ?? bracketed(known[each]));
 }
 

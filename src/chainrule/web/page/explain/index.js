@@ -3,19 +3,19 @@
  *
  * @typedef {import("../types.js").Trace} Trace
  * @typedef {import("../types.js").Explanation} Explanation
- * @typedef {import("./cells.js").Catalogue} Catalogue
+ * @typedef {import("./cells.js").TensorCatalogue} Catalogue
  * @typedef {import("./cells.js").Cell} Cell
- * @typedef {import("./made.js").Made} Made
+ * @typedef {import("./derivation.js").Made} Made
  */
 
 import { ravel, sameShape, text } from "../engine/tensor.js";
-import { catalogueOf, prefix } from "./gathering.js";
+import { catalogueOf, prefix } from "./cataloguing.js";
 import { leaf } from "./leaves.js";
-import { allSources } from "./made.js";
+import { allSources } from "./derivation.js";
 import { named } from "./naming.js";
-import { shown } from "./numbers.js";
+import { formatNumber } from "./numbers.js";
 import { explained } from "./operations.js";
-import { Site } from "./site.js";
+import { CellContext } from "./cell_context.js";
 import { title } from "./titles.js";
 import { update } from "./updates.js";
 
@@ -38,7 +38,7 @@ export function explain(trace, cell) {
     tensor,
     index,
     value,
-    shown: shown(value),
+    shown: formatNumber(value),
     layer: prefix(tensor).split(".")[0],
     operation,
     title: title(trace.description, entry),
@@ -78,19 +78,19 @@ function madeOf(trace, catalogue, { tensor, index }) {
     if (entry.kind !== "update") return { operation: "", made: leaf(trace.description, entry, trace.frame.step + 1) };
     return { operation: trace.description.optimizer.operation, made: update(trace, tensor, index) };
   }
-  const site = new Site(trace, catalogue, tensor, index, writer);
-  const operation = site.operation.name;
-  const made = explained(site);
-  return { operation, made: { ...made, words: made.words + otherShape(site, index, entry.shape) } };
+  const ctx = new CellContext(trace, catalogue, tensor, index, writer);
+  const operation = ctx.operation.name;
+  const made = explained(ctx);
+  return { operation, made: { ...made, words: made.words + otherShape(ctx, index, entry.shape) } };
 }
 
 /**
  * A sentence where the operation sees its result in another shape than its name has.
  *
- * @param {Site} site @param {number[]} index @param {number[]} shape
+ * @param {CellContext} ctx @param {number[]} index @param {number[]} shape
  */
-function otherShape(site, index, shape) {
-  if (sameShape(site.shape, shape)) return "";
-  const facts = { layer: site.layer, shape: text(shape), seen: text(site.shape), index, own: site.own };
-  return site.say(facts, "reshaped");
+function otherShape(ctx, index, shape) {
+  if (sameShape(ctx.shape, shape)) return "";
+  const facts = { layer: ctx.layer, shape: text(shape), seen: text(ctx.shape), index, own: ctx.own };
+  return ctx.sentences(facts, "reshaped");
 }

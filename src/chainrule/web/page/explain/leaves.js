@@ -2,7 +2,7 @@
  * Explanations of cells that no operation of the trace computes: the input, the target, the parameters and the moments.
  *
  * @typedef {import("../types.js").Description} Description
- * @typedef {import("./made.js").Made} Made
+ * @typedef {import("./derivation.js").Made} Made
  * @typedef {import("./cells.js").Entry} Entry
  */
 

@@ -3,66 +3,66 @@
  *
  * @typedef {import("../types.js").Factor} Factor
  * @typedef {import("../types.js").Step} Step
- * @typedef {import("./site.js").Site} Site
- * @typedef {import("./made.js").Made} Made
+ * @typedef {import("./cell_context.js").CellContext} Site
+ * @typedef {import("./derivation.js").Made} Made
  * @typedef {import("./notation.js").Index} Index
  */
 
 import { clipped, placeOfLargest, sameSide } from "../engine/losses.js";
 import { chain, inLetters, inNumbers } from "./formulas.js";
 import { at } from "./notation.js";
-import { bracketed, listed, shown } from "./numbers.js";
-import { term } from "./site.js";
+import { bracketed, formatList, formatNumber } from "./numbers.js";
+import { term } from "./cell_context.js";
 import { holds } from "./words.js";
 
 const EPSILON = Number.EPSILON;
 /** Letters of formulas that have an index. */
 const OF_ENTRY = ["p", "t", "p̂"];
 
-/** loss = 1/2 · Σ_k (p[k] − t[k])² @param {Site} site @returns {Made} */
-export function half_squared_error(site) {
-  return squared(site, "1/2", { symbols: "1/2", value: 0.5 });
+/** loss = 1/2 · Σ_k (p[k] − t[k])² @param {Site} ctx @returns {Made} */
+export function half_squared_error(ctx) {
+  return squared(ctx, "1/2", { symbols: "1/2", value: 0.5 });
 }
 
-/** loss = 1/K · Σ_k (p[k] − t[k])² @param {Site} site @returns {Made} */
-export function mean_squared_error(site) {
-  const K = site.array(0).shape[0];
-  return squared(site, "1/K", { symbols: `1/${K}`, value: 1 / K });
+/** loss = 1/K · Σ_k (p[k] − t[k])² @param {Site} ctx @returns {Made} */
+export function mean_squared_error(ctx) {
+  const K = ctx.array(0).shape[0];
+  return squared(ctx, "1/K", { symbols: `1/${K}`, value: 1 / K });
 }
 
-/** loss = −1/K · Σ_k t[k]·log p̂[k] + (1 − t[k])·log(1 − p̂[k]) @param {Site} site @returns {Made} */
-export function binary_cross_entropy(site) {
-  const { p, t } = rows(site);
+/** loss = −1/K · Σ_k t[k]·log p̂[k] + (1 − t[k])·log(1 − p̂[k]) @param {Site} ctx @returns {Made} */
+export function binary_cross_entropy(ctx) {
+  const { p, t } = rows(ctx);
   const terms = p.flatMap((value, k) => {
     const q = clipped(value, EPSILON, 1 - EPSILON);
     const [yes, no] = [factor(`log(p̂[${k}])`, Math.log(q)), factor(`log(1 − p̂[${k}])`, Math.log(1 - q))];
-    return [term(site.factor(1, [k]), yes), term(factor(`(1 − t[${k}])`, 1 - t[k]), no)];
+    return [term(ctx.factor(1, [k]), yes), term(factor(`(1 − t[${k}])`, 1 - t[k]), no)];
   });
   const K = p.length;
   const [symbols, here] = ["K", K].map(
     (size) => `loss = −1/${size} · Σ_{k} (t[k]·log(p̂[k]) + (1 − t[k])·log(1 − p̂[k]))`,
   );
-  return { words: site.say(), symbols, here, terms, scale: { symbols: `−1/${K}`, value: -1 / K }, sources: cells(site, 0) };
+  return { words: ctx.sentences(), symbols, here, terms, scale: { symbols: `−1/${K}`, value: -1 / K }, sources: cells(ctx, 0) };
 }
 
-/** loss = −Σ_k t[k]·log p̂[k] @param {Site} site @returns {Made} */
-export function categorical_cross_entropy(site) {
-  const terms = rows(site).p.map((value, k) =>
-    term(site.factor(1, [k]), factor(`log(p̂[${k}])`, Math.log(clipped(value, EPSILON, 1)))),
+/** loss = −Σ_k t[k]·log p̂[k] @param {Site} ctx @returns {Made} */
+export function categorical_cross_entropy(ctx) {
+  const terms = rows(ctx).p.map((value, k) =>
+    term(ctx.factor(1, [k]), factor(`log(p̂[${k}])`, Math.log(clipped(value, EPSILON, 1)))),
   );
   const symbols = "loss = −Σ_{k} t[k]·log(p̂[k])";
   const scale = { symbols: "−1", value: -1 };
-  return { words: site.say(), symbols, here: symbols, terms, scale, sources: cells(site, 0) };
+  return { words: ctx.sentences(), symbols, here: symbols, terms, scale, sources: cells(ctx, 0) };
 }
 
-/** loss = Σ_k t[k]·(L − z[k]), L = log Σ_k e^{z[k]} @param {Site} site @returns {Made} */
-export function softmax_cross_entropy(site) {
-  const { p: z, t } = rows(site);
+/** loss = Σ_k t[k]·(L − z[k]), L = log Σ_k e^{z[k]} @param {Site} ctx @returns {Made} */
+export function softmax_cross_entropy(ctx) {
+  const { p: z, t } = rows(ctx);
   const { m, powers, total } = powersOf(z);
   const logarithm = Math.log(total);
   const right = oneHot(t);
   const shares = t.map((share, k) => share * (logarithm + m - z[k]));
-  let [formula, numbers] = ["Σ_{k} t[k]·(l + m − z[k])", listed(shares, " + ")];
+  let [formula, numbers] = ["Σ_{k} t[k]·(l + m − z[k])", formatList(shares, " + ")];
   if (right !== null) {
     formula = `l + (m − z[${right}])`;
     numbers = `${bracketed(logarithm)} + (${bracketed(m)} − ${bracketed(z[right])})`;
@@ -70,112 +70,112 @@ export function softmax_cross_entropy(site) {
   const steps = [
     ...sumSteps(z, m, powers, total),
     step("l", "log(S)", `log(${bracketed(total)})`, logarithm),
-    step("loss", formula, numbers, site.value),
+    step("loss", formula, numbers, ctx.value),
   ];
   const symbols = "loss = Σ_{k} t[k] · (L − z[k])";
-  const probability = right === null ? "" : shown(powers[right] / total);
-  const words = site.say({ one_class: right !== null, probability });
-  return { words, symbols, here: symbols, steps, sources: [...cells(site, 0), ...cells(site, 1)] };
+  const probability = right === null ? "" : formatNumber(powers[right] / total);
+  const words = ctx.sentences({ one_class: right !== null, probability });
+  return { words, symbols, here: symbols, steps, sources: [...cells(ctx, 0), ...cells(ctx, 1)] };
 }
 
-/** A gradient whose steps are formulas in p[k] and t[k]. @param {Site} site @returns {Made} */
-export function gradient(site) {
-  const [k] = site.own;
-  const [p, t] = [site.number(0, site.own), site.number(1, site.own)];
-  const known = { p, t, K: site.array(0).shape[0], N: 1, "ε": EPSILON };
-  const formulas = site.trace.description.operations[site.operation.name].steps ?? [];
+/** A gradient whose steps are formulas in p[k] and t[k]. @param {Site} ctx @returns {Made} */
+export function gradient(ctx) {
+  const [k] = ctx.own;
+  const [p, t] = [ctx.number(0, ctx.own), ctx.number(1, ctx.own)];
+  const known = { p, t, K: ctx.array(0).shape[0], N: 1, "ε": EPSILON };
+  const formulas = ctx.trace.description.operations[ctx.operation.name].steps ?? [];
   const [letters, own] = ["k", k].map((index) => Object.fromEntries(OF_ENTRY.map((each) => [each, at(each, index)])));
   const steps = chain(formulas, known, { batch: false }, { ...letters });
   const last = formulas.filter((formula) => holds(formula, { batch: false })).slice(-1)[0];
   steps[steps.length - 1].name = `dp[${k}]`;
-  steps[steps.length - 1].value = site.value;
+  steps[steps.length - 1].value = ctx.value;
   return {
-    words: site.say(),
+    words: ctx.sentences(),
     symbols: `${at("dp", "k")} = ${inLetters(last, letters)}`,
     here: `${at("dp", k)} = ${inNumbers(last, known, own)}`,
     steps,
-    sources: [site.cell(0, [k]), site.cell(1, [k])],
+    sources: [ctx.cell(0, [k]), ctx.cell(1, [k])],
   };
 }
 
-/** dz[j] = ŷ[j] · Σ_k t[k] − t[j], and ŷ[j] − t[j] where one class is right @param {Site} site @returns {Made} */
-export function softmax_cross_entropy_dp(site) {
-  const { p: z, t } = rows(site);
-  const [j] = site.own;
+/** dz[j] = ŷ[j] · Σ_k t[k] − t[j], and ŷ[j] − t[j] where one class is right @param {Site} ctx @returns {Made} */
+export function softmax_cross_entropy_dp(ctx) {
+  const { p: z, t } = rows(ctx);
+  const [j] = ctx.own;
   const { m, powers, total } = powersOf(z);
   const y = powers.map((power) => power / total);
   const whole = oneHot(t) !== null;
   const sum = t.reduce((so, share) => so + share, 0);
   const numbers = `${bracketed(y[j])}${whole ? "" : `·${bracketed(sum)}`} − ${bracketed(t[j])}`;
-  const middle = whole ? [] : [step("T", "Σ_{k} t[k]", listed(t, " + "), sum)];
+  const middle = whole ? [] : [step("T", "Σ_{k} t[k]", formatList(t, " + "), sum)];
   const power = `e^{${bracketed(z[j])} − ${bracketed(m)}}`;
   const steps = [
     ...sumSteps(z, m, powers, total),
     step(`ŷ[${j}]`, `e^{z[${j}] − m} / S`, `${power} / ${bracketed(total)}`, y[j]),
     ...middle,
-    step(`dz[${j}]`, whole ? "ŷ[j] − t[j]" : "ŷ[j]·T − t[j]", numbers, site.value),
+    step(`dz[${j}]`, whole ? "ŷ[j] − t[j]" : "ŷ[j]·T − t[j]", numbers, ctx.value),
   ];
   const times = whole ? "" : " · Σ_{k} t[k]";
   const [symbols, here] = ["j", j].map((k) => `dz[${k}] = ŷ[${k}]${times} − t[${k}]`);
-  return { words: site.say(), symbols, here, steps, jacobian: jacobian(y, t, j), sources: readByGradient(site, j) };
+  return { words: ctx.sentences(), symbols, here, steps, jacobian: jacobian(y, t, j), sources: readByGradient(ctx, j) };
 }
 
-/** 1 where the largest entries of p and t are in the same place, else 0 @param {Site} site @returns {Made} */
-export function correct(site) {
-  const { p, t } = rows(site);
+/** 1 where the largest entries of p and t are in the same place, else 0 @param {Site} ctx @returns {Made} */
+export function correct(ctx) {
+  const { p, t } = rows(ctx);
   const [answer, truth] = [p, t].map((row) => placeOfLargest(Float64Array.from(row), 0, row.length));
   const steps = [
-    step("answer", "argmax_{k} p[k]", `argmax(${listed(p, ", ")})`, answer),
-    step("truth", "argmax_{k} t[k]", `argmax(${listed(t, ", ")})`, truth),
-    step("correct", "1 if answer is truth, else 0", shown(site.value), site.value),
+    step("answer", "argmax_{k} p[k]", `argmax(${formatList(p, ", ")})`, answer),
+    step("truth", "argmax_{k} t[k]", `argmax(${formatList(t, ", ")})`, truth),
+    step("correct", "1 if answer is truth, else 0", formatNumber(ctx.value), ctx.value),
   ];
   const symbols = "correct = (argmax_{k} p[k] = argmax_{k} t[k])";
-  const words = site.say({ answer, truth, right: answer === truth });
-  return { words, symbols, here: symbols, steps, sources: [...cells(site, 0), ...cells(site, 1)] };
+  const words = ctx.sentences({ answer, truth, right: answer === truth });
+  return { words, symbols, here: symbols, steps, sources: [...cells(ctx, 0), ...cells(ctx, 1)] };
 }
 
-/** 1/K Σ_k 1 where p[k] and t[k] are on the same side of ½ @param {Site} site @returns {Made} */
-export function correct_labels(site) {
-  const { p, t } = rows(site);
+/** 1/K Σ_k 1 where p[k] and t[k] are on the same side of ½ @param {Site} ctx @returns {Made} */
+export function correct_labels(ctx) {
+  const { p, t } = rows(ctx);
   const [outputs, right] = [p.length, p.filter((value, k) => sameSide(value, t[k])).length];
   const steps = [
     step("right", "Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))", String(right), right),
-    step("correct", "right / K", `${right} / ${outputs}`, site.value),
+    step("correct", "right / K", `${right} / ${outputs}`, ctx.value),
   ];
   const [said, wanted] = [p[0], t[0]].map((value) => value >= 0.5);
-  const words = site.say({ several: outputs > 1, outputs, right, said, wanted });
+  const words = ctx.sentences({ several: outputs > 1, outputs, right, said, wanted });
   const symbols = "correct = 1/K · Σ_{k} ((p[k] ≥ 0.5) = (t[k] ≥ 0.5))";
-  return { words, symbols, here: symbols, steps, sources: [...cells(site, 0), ...cells(site, 1)] };
+  return { words, symbols, here: symbols, steps, sources: [...cells(ctx, 0), ...cells(ctx, 1)] };
 }
 
-/** 1/K Σ_k |p[k] − t[k]| @param {Site} site @returns {Made} */
-export function absolute_error(site) {
-  const { p, t } = rows(site);
+/** 1/K Σ_k |p[k] − t[k]| @param {Site} ctx @returns {Made} */
+export function absolute_error(ctx) {
+  const { p, t } = rows(ctx);
   const distances = p.map((value, k) => Math.abs(value - t[k]));
   const total = distances.reduce((sum, value) => sum + value, 0);
   const steps = [
-    step("S", "Σ_{k} abs(p[k] − t[k])", listed(distances, " + "), total),
-    step("error", "S / K", `${bracketed(total)} / ${p.length}`, site.value),
+    step("S", "Σ_{k} abs(p[k] − t[k])", formatList(distances, " + "), total),
+    step("error", "S / K", `${bracketed(total)} / ${p.length}`, ctx.value),
   ];
   const symbols = "error = 1/K · Σ_{k} abs(p[k] − t[k])";
-  const words = site.say();
-  return { words, symbols, here: symbols, steps, sources: [...cells(site, 0), ...cells(site, 1)] };
+  const words = ctx.sentences();
+  return { words, symbols, here: symbols, steps, sources: [...cells(ctx, 0), ...cells(ctx, 1)] };
 }
 
 /**
  * Both squared errors: terms (p − t)·(p − t), and a scale.
  *
- * @param {Site} site @param {string} letter @param {{symbols: string, value: number}} scale
+ * @param {Site} ctx @param {string} letter @param {{symbols: string, value: number}} scale
  * @returns {Made}
  */
-function squared(site, letter, scale) {
-  const { p, t } = rows(site);
+function squared(ctx, letter, scale) {
+  const { p, t } = rows(ctx);
   const terms = p.map((value, k) => {
     const difference = factor(`(p[${k}] − t[${k}])`, value - t[k]);
     return term(difference, difference);
   });
   const [symbols, here] = [letter, scale.symbols].map((part) => `loss = ${part} · Σ_{k} (p[k] − t[k])^{2}`);
-  return { words: site.say(), symbols, here, terms, scale, sources: [...cells(site, 0), ...cells(site, 1)] };
+  return { words: ctx.sentences(), symbols, here, terms, scale, sources: [...cells(ctx, 0), ...cells(ctx, 1)] };
 }
 
 /**
@@ -185,8 +185,8 @@ function squared(site, letter, scale) {
  */
 function sumSteps(z, m, powers, total) {
   return [
-    step("m", "max_{k} z[k]", `max(${listed(z, ", ")})`, m),
-    step("S", "Σ_{k} e^{z[k] − m}", listed(powers, " + "), total),
+    step("m", "max_{k} z[k]", `max(${formatList(z, ", ")})`, m),
+    step("S", "Σ_{k} e^{z[k] − m}", formatList(powers, " + "), total),
   ];
 }
 
@@ -202,18 +202,18 @@ function jacobian(y, t, j) {
 /**
  * The probability where a softmax layer holds it, else all scores; and the target.
  *
- * @param {Site} site @param {number} j
+ * @param {Site} ctx @param {number} j
  */
-function readByGradient(site, j) {
-  const { layers, entries: known } = site.catalogue;
+function readByGradient(ctx, j) {
+  const { layers, entries: known } = ctx.catalogue;
   const softmax = `${layers[layers.length - 1]}.y`;
-  if (known.has(softmax) && softmax !== site.tensor(0).storage) return [`${softmax}[${j}]`, site.cell(1, [j])];
-  return [...cells(site, 0), site.cell(1, [j])];
+  if (known.has(softmax) && softmax !== ctx.tensor(0).storage) return [`${softmax}[${j}]`, ctx.cell(1, [j])];
+  return [...cells(ctx, 0), ctx.cell(1, [j])];
 }
 
-/** p and t. @param {Site} site */
-function rows(site) {
-  return { p: Array.from(site.array(0).data), t: Array.from(site.array(1).data) };
+/** p and t. @param {Site} ctx */
+function rows(ctx) {
+  return { p: Array.from(ctx.array(0).data), t: Array.from(ctx.array(1).data) };
 }
 
 /** @param {number[]} z */
@@ -229,9 +229,9 @@ function oneHot(t) {
   return t[right] === 1 && t.filter((share) => share !== 0).length === 1 ? right : null;
 }
 
-/** @param {Site} site @param {number} read */
-function cells(site, read) {
-  return Array.from({ length: site.array(read).shape[0] }, (_, k) => site.cell(read, [k]));
+/** @param {Site} ctx @param {number} read */
+function cells(ctx, read) {
+  return Array.from({ length: ctx.array(read).shape[0] }, (_, k) => ctx.cell(read, [k]));
 }
 
 /** A number that no tensor holds. @param {string} name @param {number} value @returns {Factor} */

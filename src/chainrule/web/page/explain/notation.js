@@ -59,12 +59,12 @@ export function at(name, ...indices) {
 }
 
 /** Σ_{o,u,v} and a space; nothing where nothing is summed over. @param {string[]} letters */
-export function summed(...letters) {
+export function sumOver(...letters) {
   return letters.length ? `Σ_{${letters.join(",")}} ` : "";
 }
 
 /** x̄: the tensor with zeros around it. @param {string} name */
-export function barred(name) {
+export function withBar(name) {
   return `${name}\u0304`;
 }
 

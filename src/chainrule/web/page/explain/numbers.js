@@ -5,7 +5,7 @@ const MINUS = "−";
 const MOST_LISTED = 12;
 
 /** A number in six significant digits: −0.0123457, 1.23457e-7, ∞. @param {number} value */
-export function shown(value) {
+export function formatNumber(value) {
   if (Number.isNaN(value)) return "NaN";
   if (value === 0) return "0";
   const sign = value < 0 ? MINUS : "";
@@ -18,13 +18,13 @@ export function shown(value) {
 
 /** The number as it stands within an equation: in parentheses where it has a sign. @param {number} value */
 export function bracketed(value) {
-  const text = shown(value);
+  const text = formatNumber(value);
   return text.startsWith(MINUS) ? `(${text})` : text;
 }
 
 /** Numbers in a row; of many the first ten, an ellipsis and the last. @param {number[]} values @param {string} joint */
-export function listed(values, joint) {
-  const texts = values.map(joint === ", " ? shown : bracketed);
+export function formatList(values, joint) {
+  const texts = values.map(joint === ", " ? formatNumber : bracketed);
   const few = texts.length <= MOST_LISTED ? texts : [...texts.slice(0, 10), "…", texts[texts.length - 1]];
   return few.join(joint);
 }

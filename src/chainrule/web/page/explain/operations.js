@@ -1,8 +1,8 @@
 /**
  * Explainers of the operations.
  *
- * @typedef {import("./site.js").Site} Site
- * @typedef {import("./made.js").Made} Made
+ * @typedef {import("./cell_context.js").CellContext} Site
+ * @typedef {import("./derivation.js").Made} Made
  */
 
 import { softmax, softmax_dx } from "./activations.js";
@@ -16,16 +16,16 @@ import { average_pool, average_pool_dx, max_pool, max_pool_dx } from "./pooling.
 /**
  * Explain an operation from its equation or its formulas where it has them, else by a function of its own.
  *
- * @param {Site} site @returns {Made}
+ * @param {Site} ctx @returns {Made}
  */
-export function explained(site) {
-  const { name } = site.operation;
-  const { operations } = site.trace.description;
-  if (operations[name]?.parsed) return sumOfProducts(site);
-  if (operations[name]?.slope) return elementwise.value(site);
-  if (operations[name.replace(/_dx$/, "")]?.slope) return elementwise.gradient(site);
-  if (operations[name]?.steps) return losses.gradient(site);
-  return EXPLAINERS[name](site);
+export function explained(ctx) {
+  const { name } = ctx.operation;
+  const { operations } = ctx.trace.description;
+  if (operations[name]?.parsed) return sumOfProducts(ctx);
+  if (operations[name]?.slope) return elementwise.value(ctx);
+  if (operations[name.replace(/_dx$/, "")]?.slope) return elementwise.gradient(ctx);
+  if (operations[name]?.steps) return losses.gradient(ctx);
+  return EXPLAINERS[name](ctx);
 }
 
 /** @type {Record<string, (site: Site) => Made>} */

@@ -1,103 +1,103 @@
 /**
  * Pooling and its gradients, explained. Equations: engine/pooling.js.
  *
- * @typedef {import("./site.js").Site} Site
- * @typedef {import("./made.js").Made} Made
+ * @typedef {import("./cell_context.js").CellContext} Site
+ * @typedef {import("./derivation.js").Made} Made
  * @typedef {import("./notation.js").Index} Index
  * @typedef {import("../engine/shapes.js").Axis} Axis
  */
 
 import { sliding } from "../engine/shapes.js";
-import { at, barred, plus, times } from "./notation.js";
-import { term } from "./site.js";
+import { at, withBar, plus, times } from "./notation.js";
+import { term } from "./cell_context.js";
 
-/** y[c,i,j] = max_{u,v} x[c, s·i + u, s·j + v]; winner: where it was @param {Site} site @returns {Made} */
-export function max_pool(site) {
-  const [c, i, j] = site.own;
-  const [rows, columns] = axes(site, site.array(0).shape.slice(1));
+/** y[c,i,j] = max_{u,v} x[c, s·i + u, s·j + v]; winner: where it was @param {Site} ctx @returns {Made} */
+export function max_pool(ctx) {
+  const [c, i, j] = ctx.own;
+  const [rows, columns] = axes(ctx, ctx.array(0).shape.slice(1));
   const candidates = under(rows, columns, i, j).map(([h, k]) => ({
-    cell: site.cell(0, [c, h, k]),
-    value: site.number(0, [c, h, k]),
+    cell: ctx.cell(0, [c, h, k]),
+    value: ctx.number(0, [c, h, k]),
   }));
   let winner = 0;
   candidates.forEach(({ value }, place) => {
     const best = candidates[winner].value;
     if (value > best || (Number.isNaN(value) && !Number.isNaN(best))) winner = place;
   });
-  const [name, place] = site.place === 0 ? ["max", false] : ["argmax", true];
-  const [symbols, here] = [["c", "i", "j"], site.own].map(
+  const [name, place] = ctx.place === 0 ? ["max", false] : ["argmax", true];
+  const [symbols, here] = [["c", "i", "j"], ctx.own].map(
     (/** @type {Index[]} */ index, numbers) =>
-      `${at(site.result, ...index)} = ${name}_{u,v} ${windowed(site, index, numbers === 0)}`,
+      `${at(ctx.result, ...index)} = ${name}_{u,v} ${windowed(ctx, index, numbers === 0)}`,
   );
   const best = candidates[winner].value;
   const tie = candidates.filter(({ value }) => value === best).length > 1;
   const facts = { values: candidates.length, tie, winner: place, padded: isPadded(rows, columns) };
-  return { words: site.say(facts), symbols, here, pick: { candidates, winner } };
+  return { words: ctx.sentences(facts), symbols, here, pick: { candidates, winner } };
 }
 
-/** dx[c,h,k] = Σ dy[c,i,j] over the windows that this cell won @param {Site} site @returns {Made} */
-export function max_pool_dx(site) {
-  const [c, h, k] = site.own;
-  const flat = h * site.size[1] + k;
-  const { shape } = site.array(1);
+/** dx[c,h,k] = Σ dy[c,i,j] over the windows that this cell won @param {Site} ctx @returns {Made} */
+export function max_pool_dx(ctx) {
+  const [c, h, k] = ctx.own;
+  const flat = h * ctx.size[1] + k;
+  const { shape } = ctx.array(1);
   const terms = [];
   for (let i = 0; i < shape[1]; i += 1) {
     for (let j = 0; j < shape[2]; j += 1) {
-      if (site.number(1, [c, i, j]) === flat) terms.push(term(site.factor(0, [c, i, j])));
+      if (ctx.number(1, [c, i, j]) === flat) terms.push(term(ctx.factor(0, [c, i, j])));
     }
   }
-  const [dx, dy, won] = [site.result, site.called(0), site.called(1)];
+  const [dx, dy, won] = [ctx.result, ctx.symbolOf(0), ctx.symbolOf(1)];
   const [symbols, here] = [
     `${at(dx, "c", "h", "k")} = Σ_{${at(won, "c", "i", "j")}=h·W+k} ${at(dy, "c", "i", "j")}`,
     `${at(dx, c, h, k)} = Σ_{${at(won, c, "i", "j")}=${flat}} ${at(dy, c, "i", "j")}`,
   ];
   const facts = { lost: !terms.length, once: terms.length === 1, windows: terms.length };
-  return { words: site.say(facts), symbols, here, terms };
+  return { words: ctx.sentences(facts), symbols, here, terms };
 }
 
-/** y[c,i,j] = 1/D · Σ_{u,v} x[c, s·i + u, s·j + v] @param {Site} site @returns {Made} */
-export function average_pool(site) {
-  const [c, i, j] = site.own;
-  const [rows, columns] = axes(site, site.array(0).shape.slice(1));
-  const terms = under(rows, columns, i, j).map(([h, k]) => term(site.factor(0, [c, h, k])));
-  const divisor = divisorAt(site, rows, columns, i, j);
-  const share = site.attributes.divisor !== "one";
-  const [symbols, here] = [["c", "i", "j"], site.own].map((/** @type {Index[]} */ index, numbers) => {
+/** y[c,i,j] = 1/D · Σ_{u,v} x[c, s·i + u, s·j + v] @param {Site} ctx @returns {Made} */
+export function average_pool(ctx) {
+  const [c, i, j] = ctx.own;
+  const [rows, columns] = axes(ctx, ctx.array(0).shape.slice(1));
+  const terms = under(rows, columns, i, j).map(([h, k]) => term(ctx.factor(0, [c, h, k])));
+  const divisor = divisorAt(ctx, rows, columns, i, j);
+  const share = ctx.attributes.divisor !== "one";
+  const [symbols, here] = [["c", "i", "j"], ctx.own].map((/** @type {Index[]} */ index, numbers) => {
     const part = share ? `1/${numbers ? divisor : "D"} · ` : "";
-    return `${at(site.result, ...index)} = ${part}Σ_{u,v} ${windowed(site, index, numbers === 0)}`;
+    return `${at(ctx.result, ...index)} = ${part}Σ_{u,v} ${windowed(ctx, index, numbers === 0)}`;
   });
   const padded = isPadded(rows, columns);
   const facts = { values: terms.length, sum: !share, counted: divisor !== terms.length, divisor, padded };
   const scale = share ? { symbols: `1/${divisor}`, value: 1 / divisor } : undefined;
-  return { words: site.say(facts), symbols, here, terms, scale };
+  return { words: ctx.sentences(facts), symbols, here, terms, scale };
 }
 
-/** dx[c,h,k] = Σ_{i,j} dy[c,i,j] / D, over the windows that cover this cell @param {Site} site @returns {Made} */
-export function average_pool_dx(site) {
-  const [c, h, k] = site.own;
-  const [rows, columns] = axes(site, site.size);
+/** dx[c,h,k] = Σ_{i,j} dy[c,i,j] / D, over the windows that cover this cell @param {Site} ctx @returns {Made} */
+export function average_pool_dx(ctx) {
+  const [c, h, k] = ctx.own;
+  const [rows, columns] = axes(ctx, ctx.size);
   const windows = covering(rows, h).flatMap((i) => covering(columns, k).map((j) => [i, j]));
-  const divisors = windows.map(([i, j]) => divisorAt(site, rows, columns, i, j));
+  const divisors = windows.map(([i, j]) => divisorAt(ctx, rows, columns, i, j));
   const alike = new Set(divisors).size === 1;
   const terms = windows.map(([i, j], place) => {
     const share = { name: "1/D", cell: null, value: 1 / divisors[place], why: "" };
-    return term(site.factor(0, [c, i, j]), ...(alike ? [] : [share]));
+    return term(ctx.factor(0, [c, i, j]), ...(alike ? [] : [share]));
   });
-  const one = site.attributes.divisor === "one";
+  const one = ctx.attributes.divisor === "one";
   const scale = alike && !one ? { symbols: `1/${divisors[0]}`, value: 1 / divisors[0] } : undefined;
-  const [symbols, here] = [["c", "h", "k"], site.own].map((/** @type {Index[]} */ index, numbers) => {
+  const [symbols, here] = [["c", "h", "k"], ctx.own].map((/** @type {Index[]} */ index, numbers) => {
     const divisor = numbers && alike ? String(divisors[0]) : "D[i,j]";
-    const sum = `Σ_{i,j} ${at(site.called(0), index[0], "i", "j")}`;
-    return `${at(site.result, ...index)} = ${sum}${one ? "" : ` / ${divisor}`}`;
+    const sum = `Σ_{i,j} ${at(ctx.symbolOf(0), index[0], "i", "j")}`;
+    return `${at(ctx.result, ...index)} = ${sum}${one ? "" : ` / ${divisor}`}`;
   });
   const facts = { covered: windows.length > 0, once: windows.length === 1, windows: windows.length, sum: one };
-  return { words: site.say(facts), symbols, here, terms, scale };
+  return { words: ctx.sentences(facts), symbols, here, terms, scale };
 }
 
-/** @param {Site} site @param {number[]} size @returns {[Axis, Axis]} */
-function axes(site, size) {
-  const { window, stride, padding } = site.attributes;
-  return sliding(site.operation.name, "window", size, window, stride, padding);
+/** @param {Site} ctx @param {number[]} size @returns {[Axis, Axis]} */
+function axes(ctx, size) {
+  const { window, stride, padding } = ctx.attributes;
+  return sliding(ctx.operation.name, "window", size, window, stride, padding);
 }
 
 /**
@@ -121,17 +121,17 @@ function covering(axis, cell) {
   return Array.from({ length: axis.outputs }, (_, i) => i).filter((i) => onPicture(axis, i).includes(cell));
 }
 
-/** @param {Site} site @param {Axis} rows @param {Axis} columns @param {number} i @param {number} j @returns {number} */
-function divisorAt(site, rows, columns, i, j) {
-  if (site.attributes.divisor === "cells") return under(rows, columns, i, j).length;
-  return site.attributes.divisor === "window" ? rows.window * columns.window : 1;
+/** @param {Site} ctx @param {Axis} rows @param {Axis} columns @param {number} i @param {number} j @returns {number} */
+function divisorAt(ctx, rows, columns, i, j) {
+  if (ctx.attributes.divisor === "cells") return under(rows, columns, i, j).length;
+  return ctx.attributes.divisor === "window" ? rows.window * columns.window : 1;
 }
 
-/** x[c, s·i + u, s·j + v] @param {Site} site @param {Index[]} index @param {boolean} letters */
-function windowed(site, [c, i, j], letters) {
-  const { stride, padding } = site.attributes;
+/** x[c, s·i + u, s·j + v] @param {Site} ctx @param {Index[]} index @param {boolean} letters */
+function windowed(ctx, [c, i, j], letters) {
+  const { stride, padding } = ctx.attributes;
   const [s, t] = stride.map((/** @type {number} */ step) => (letters && step > 1 ? "s" : step));
-  const x = padding.flat().some(Boolean) ? barred(site.called(0)) : site.called(0);
+  const x = padding.flat().some(Boolean) ? withBar(ctx.symbolOf(0)) : ctx.symbolOf(0);
   return at(x, c, plus(times(s, i), "u"), plus(times(t, j), "v"));
 }
 

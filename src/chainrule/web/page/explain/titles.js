@@ -7,7 +7,7 @@
  */
 
 import { primal } from "../engine/interpreter.js";
-import { prefix } from "./gathering.js";
+import { prefix } from "./cataloguing.js";
 import { put } from "./words.js";
 
 /** A noun phrase for an entry of a tensor. @param {Description} description @param {Entry} entry */

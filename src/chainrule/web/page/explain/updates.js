@@ -5,7 +5,7 @@
  *
  * @typedef {import("../types.js").Formula} Formula
  * @typedef {import("../types.js").Trace} Trace
- * @typedef {import("./made.js").Made} Made
+ * @typedef {import("./derivation.js").Made} Made
  * @typedef {import("./notation.js").Index} Index
  * @typedef {import("./formulas.js").Values} Values
  */
@@ -16,7 +16,7 @@ import { clippingOf } from "../engine/trace.js";
 import { chain, inLetters } from "./formulas.js";
 import { named } from "./naming.js";
 import { at, letters } from "./notation.js";
-import { shown } from "./numbers.js";
+import { formatNumber } from "./numbers.js";
 import { fill, holds } from "./words.js";
 
 /**
@@ -70,11 +70,11 @@ function factsOf(trace, { p, dp: gradient }, after) {
     remembers: trace.description.optimizer.moments.length > 0,
     still: change === 0,
     falls: change < 0,
-    by: shown(Math.abs(change)),
+    by: formatNumber(Math.abs(change)),
     flat: gradient === 0,
     uphill: gradient > 0,
     follows: gradient !== 0 && gradient > 0 === change < 0,
-    gradient: shown(gradient),
+    gradient: formatNumber(gradient),
   };
 }
 

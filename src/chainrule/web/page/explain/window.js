@@ -3,21 +3,21 @@
  *
  * The same as in Python: chainrule/explain/window.py.
  *
- * @typedef {import("./site.js").Site} Site
+ * @typedef {import("./cell_context.js").CellContext} Site
  * @typedef {import("./notation.js").Index} Index
  * @typedef {Record<string, Index>} Values
  */
 
 export class Window {
-  /** Of a cross-correlation, or of one of its gradients. @param {Site} site */
-  constructor(site) {
-    const [written, first, second] = [site.write.shape, site.array(0).shape, site.array(1).shape];
-    const { stride, dilation, padding, flip, groups } = site.attributes;
+  /** Of a cross-correlation, or of one of its gradients. @param {Site} ctx */
+  constructor(ctx) {
+    const [written, first, second] = [ctx.write.shape, ctx.array(0).shape, ctx.array(1).shape];
+    const { stride, dilation, padding, flip, groups } = ctx.attributes;
     const [size, kernel, output] = {
       cross_correlate: [first, second, written],
       cross_correlate_dx: [written, second, first],
       cross_correlate_dw: [first, written, second],
-    }[site.operation.name] ?? [first, second, written];
+    }[ctx.operation.name] ?? [first, second, written];
     /** Cells of the image, positions of the window, and taps: rows and columns. */
     this.size = size.slice(-2);
     this.output = output.slice(-2);

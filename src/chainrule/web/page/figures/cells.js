@@ -1,7 +1,7 @@
 /** A plane as a table of values: arrow keys move, Enter or a click selects. */
-import { fitted } from "../brief.js";
-import { shown } from "../explain/numbers.js";
-import { make } from "../elements.js";
+import { fittedNumber } from "../numbers_brief.js";
+import { formatNumber } from "../explain/numbers.js";
+import { createElement } from "../elements.js";
 import { share } from "../style/scale.js";
 import { neighbour } from "./plane.js";
 
@@ -13,11 +13,11 @@ const ROOM = 4;
  */
 export function cells(options) {
   const { rows, columns, label } = options;
-  const element = make("div", { class: "number-plane", role: options.pick ? "grid" : "table", "aria-label": label });
+  const element = createElement("div", { class: "number-plane", role: options.pick ? "grid" : "table", "aria-label": label });
   element.style.setProperty("--columns", String(columns));
   const all = Array.from({ length: rows * columns }, (_, k) => cell(options, k));
   for (let i = 0; i < rows; i++) {
-    element.append(make("div", { role: "row" }, ...all.slice(i * columns, (i + 1) * columns)));
+    element.append(createElement("div", { role: "row" }, ...all.slice(i * columns, (i + 1) * columns)));
   }
   if (options.pick) walked(element, all, options);
   if (options.hover) watched(element, all, options);
@@ -33,8 +33,8 @@ export function cells(options) {
 
 /** @param {import("./plane.js").Options} options @param {number} k */
 function cell(options, k) {
-  if (!options.pick) return make("div", { role: "cell" });
-  return make("div", { role: "gridcell", tabindex: k === 0 ? 0 : -1 });
+  if (!options.pick) return createElement("div", { role: "cell" });
+  return createElement("div", { role: "gridcell", tabindex: k === 0 ? 0 : -1 });
 }
 
 /**
@@ -46,8 +46,8 @@ function cell(options, k) {
 function show(all, values, scale, { columns, name }) {
   all.forEach((element, k) => {
     const part = share(values[k], scale);
-    element.textContent = fitted(values[k]);
-    element.setAttribute("aria-label", `${name(Math.floor(k / columns), k % columns)} = ${shown(values[k])}`);
+    element.textContent = fittedNumber(values[k]);
+    element.setAttribute("aria-label", `${name(Math.floor(k / columns), k % columns)} = ${formatNumber(values[k])}`);
     element.classList.toggle("negative", part < 0);
     element.style.setProperty("--share", Math.min(Math.abs(part) || 0, 1).toFixed(3));
   });

@@ -1,7 +1,7 @@
 /** An editable plane: one text field per value. Arrow keys move between fields; a spreadsheet block can be pasted. */
-import { shown } from "../explain/numbers.js";
+import { formatNumber } from "../explain/numbers.js";
 import { mark, watched } from "./cells.js";
-import { make } from "../elements.js";
+import { createElement } from "../elements.js";
 import { share } from "../style/scale.js";
 import { neighbour } from "./plane.js";
 import { numberOf } from "./typed.js";
@@ -20,11 +20,11 @@ import { numberOf } from "./typed.js";
  */
 export function fields(options) {
   const { rows, columns, label } = options;
-  const element = make("div", { class: "number-plane fields", role: "group", "aria-label": label });
+  const element = createElement("div", { class: "number-plane fields", role: "group", "aria-label": label });
   element.style.setProperty("--columns", String(columns));
   const all = Array.from({ length: rows * columns }, (_, k) => {
     const name = options.name(Math.floor(k / columns), k % columns);
-    return make("input", {
+    return createElement("input", {
       type: "text",
       inputmode: "text",
       autocomplete: "off",
@@ -33,7 +33,7 @@ export function fields(options) {
     });
   });
   for (let i = 0; i < rows; i++) {
-    element.append(make("div", { class: "row" }, ...all.slice(i * columns, (i + 1) * columns)));
+    element.append(createElement("div", { class: "row" }, ...all.slice(i * columns, (i + 1) * columns)));
   }
   typed(element, all, options);
   watched(element, all, options);
@@ -55,7 +55,7 @@ function show(all, values, scale) {
 
 /** Formats a value for editing, with all digits where six do not suffice. @param {number} value */
 function plain(value) {
-  const text = shown(value);
+  const text = formatNumber(value);
   return numberOf(text) === value ? text : String(value);
 }
 

@@ -1,8 +1,8 @@
 /** A plane too large for text: one pixel per value on a canvas. Arrow keys move, Enter or a click selects. */
-import { shown } from "../explain/numbers.js";
+import { formatNumber } from "../explain/numbers.js";
 import { ink } from "../style/ink.js";
 import { colourOf } from "../style/scale.js";
-import { make } from "../elements.js";
+import { createElement } from "../elements.js";
 import { neighbour } from "./plane.js";
 
 const WIDEST = 264;
@@ -18,11 +18,11 @@ export function pixels(options) {
   const side = Math.max(Math.floor((options.widest ?? WIDEST) / Math.max(rows, columns)), SMALLEST);
   const size = { width: columns * side, height: rows * side };
   const [role, tabindex] = options.pick ? ["application", 0] : ["img", null];
-  const canvas = make("canvas", { ...size, role, tabindex, "aria-label": label });
-  const said = make("output", { class: "pixel-said", "aria-live": "polite" });
-  const element = make("div", { class: "pixels" }, canvas, said);
+  const canvas = createElement("canvas", { ...size, role, tabindex, "aria-label": label });
+  const said = createElement("output", { class: "pixel-said", "aria-live": "polite" });
+  const element = createElement("div", { class: "pixels" }, canvas, said);
   /** The pixels without marks, repainted when values or colours change. */
-  const plain = make("canvas", size);
+  const plain = createElement("canvas", size);
   /** @type {{values: ArrayLike<number>, marks: Map<number, string>, at: number}} */
   const state = { values: [], marks: new Map(), at: -1 };
   const paint = () => painted(canvas, plain, state, columns, side);
@@ -31,7 +31,7 @@ export function pixels(options) {
     if (state.at >= 0) options.hover?.(Math.floor(state.at / columns), state.at % columns, false);
     state.at = k;
     if (k >= 0) options.hover?.(Math.floor(k / columns), k % columns, true);
-    said.textContent = k < 0 ? "" : `${options.name(Math.floor(k / columns), k % columns)} = ${shown(state.values[k])}`;
+    said.textContent = k < 0 ? "" : `${options.name(Math.floor(k / columns), k % columns)} = ${formatNumber(state.values[k])}`;
     paint();
   };
   if (options.pick) followed(canvas, options, side, state, move);

@@ -1,4 +1,4 @@
-import { make } from "../elements.js";
+import { createElement } from "../elements.js";
 import { isDark } from "../theme.js";
 
 /** Colours of the style sheet for canvases, which cannot resolve light-dark() themselves. */
@@ -21,7 +21,7 @@ export function ink(name) {
 /** @param {string} name */
 function resolved(name) {
   if (!probe?.isConnected) {
-    probe = make("span");
+    probe = createElement("span");
     probe.hidden = true;
     document.body.append(probe);
   }

@@ -1,7 +1,7 @@
 /** The network's output: a bar for each class, and the most likely class by name. */
 
-import { fitted } from "../../brief.js";
-import { make } from "../../elements.js";
+import { fittedNumber } from "../../numbers_brief.js";
+import { createElement } from "../../elements.js";
 
 const MOST = 12; // classes shown; of more, the most likely
 
@@ -13,17 +13,17 @@ export class Bars {
   constructor(classes, measure) {
     this.classes = classes;
     this.measure = measure;
-    this.winner = make("p", { class: "winner", "aria-live": "polite" });
-    const list = make("ol", { class: "bars", "aria-label": "Probability of each class" });
+    this.winner = createElement("p", { class: "winner", "aria-live": "polite" });
+    const list = createElement("ol", { class: "bars", "aria-label": "Probability of each class" });
     this.#rows = classes.slice(0, MOST).map(() => newRow(list));
-    this.element = make("div", { class: "input-answer" }, this.winner, list);
+    this.element = createElement("div", { class: "input-answer" }, this.winner, list);
   }
 
   /** @param {number[]} probabilities @param {number | null} label  marked as correct */
   show(probabilities, label) {
     const best = probabilities.indexOf(Math.max(...probabilities));
     const isNumbers = this.measure === "mean_absolute_error";
-    const shown = isNumbers ? fitted : percent;
+    const shown = isNumbers ? fittedNumber : percent;
     const words = this.words(probabilities, best);
     if (this.winner.textContent !== words) this.winner.textContent = words;
     const order = this.classes.map((_, k) => k);
@@ -41,7 +41,7 @@ export class Bars {
 
   /** Returns a summary of the output in one line. @param {number[]} answers @param {number} best */
   words(answers, best) {
-    if (this.measure === "mean_absolute_error") return `Output: ${answers.slice(0, MOST).map(fitted).join(", ")}`;
+    if (this.measure === "mean_absolute_error") return `Output: ${answers.slice(0, MOST).map(fittedNumber).join(", ")}`;
     if (this.measure === "label_accuracy") {
       const said = this.classes.filter((_, k) => answers[k] >= 0.5);
       return `Prediction: ${said.join(", ") || "no label"}`;
@@ -52,8 +52,8 @@ export class Bars {
 
 /** @param {HTMLElement} list */
 function newRow(list) {
-  const [name, bar, share] = ["name", "bar", "number"].map((kind) => make("span", { class: kind }));
-  const row = make("li", {}, name, make("span", { class: "track" }, bar), share);
+  const [name, bar, share] = ["name", "bar", "number"].map((kind) => createElement("span", { class: kind }));
+  const row = createElement("li", {}, name, createElement("span", { class: "track" }, bar), share);
   list.append(row);
   return { row, name, bar, share };
 }

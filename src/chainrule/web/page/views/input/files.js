@@ -1,6 +1,6 @@
 /** Image files: chosen, dropped on the input, or pasted. */
 
-import { button, make } from "../../elements.js";
+import { button, createElement } from "../../elements.js";
 import { sampleNumber } from "../../source/samples.js";
 import { wordsOf } from "../../trouble.js";
 import { loadPicture } from "./load.js";
@@ -10,7 +10,7 @@ import { loadPicture } from "./load.js";
 
 /** @param {App} app @param {Say} say */
 export function fileButton(app, say) {
-  const input = make("input", {
+  const input = createElement("input", {
     type: "file",
     accept: "image/png,image/jpeg",
     class: "unseen",
@@ -22,7 +22,7 @@ export function fileButton(app, say) {
     input.value = "";
   });
   const title = "PNG or JPEG, up to 5 MB; can also be dropped or pasted";
-  return make(
+  return createElement(
     "span",
     {},
     button("Image…", () => input.click(), { title }),

@@ -1,6 +1,6 @@
 /** The image's label: a sample has one; for a drawing the reader may choose one. The gradient needs a label. */
 
-import { make } from "../../elements.js";
+import { createElement } from "../../elements.js";
 import { sampleNumber } from "../../source/samples.js";
 
 /** @typedef {import("../../types.js").App} App */
@@ -12,14 +12,14 @@ export class Label {
   constructor(app) {
     this.app = app;
     const { classes } = app.description;
-    const options = classes.map((name, k) => make("option", { value: k }, name));
-    this.select = make("select", {}, make("option", { value: "" }, OWN), ...options);
+    const options = classes.map((name, k) => createElement("option", { value: k }, name));
+    this.select = createElement("select", {}, createElement("option", { value: "" }, OWN), ...options);
     this.select.addEventListener("change", () => this.#choose());
     const digits = classes.every((name) => /^\d$/.test(name));
-    this.words = make("p");
-    this.ask = make("label", {}, digits ? "Which digit is it?" : "What is it?", this.select);
-    this.note = make("p", { class: "note" });
-    this.element = make("div", { class: "input-label" }, this.words, this.ask, this.note);
+    this.words = createElement("p");
+    this.ask = createElement("label", {}, digits ? "Which digit is it?" : "What is it?", this.select);
+    this.note = createElement("p", { class: "note" });
+    this.element = createElement("div", { class: "input-label" }, this.words, this.ask, this.note);
   }
 
   update() {

@@ -1,6 +1,6 @@
 /** Loading of image files for the network. PNG and JPEG only, checked by their bytes before they are decoded. */
 
-import { make } from "../../elements.js";
+import { createElement } from "../../elements.js";
 import { asMnist } from "./digits.js";
 import { greyOf } from "./grey.js";
 import { imageSize } from "./image_header.js";
@@ -48,7 +48,7 @@ async function decoded(file, name) {
   } catch {
     throw new Error(`${name}: damaged image, it could not be decoded`);
   }
-  const canvas = make("canvas", { width: bitmap.width, height: bitmap.height });
+  const canvas = createElement("canvas", { width: bitmap.width, height: bitmap.height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
   if (!context) throw new Error(`${name}: this browser provides no canvas to read the image`);
   context.fillStyle = "#ffffff"; // transparent parts become white

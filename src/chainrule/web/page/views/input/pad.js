@@ -1,6 +1,6 @@
 /** The drawing pad, for mouse, finger or pen. Before the first stroke it shows the image given to the network. */
 
-import { make } from "../../elements.js";
+import { createElement } from "../../elements.js";
 import { onTheme } from "../../theme.js";
 import { sequential } from "../../style/scale.js";
 import { WORKING_SIZE } from "./digits.js";
@@ -24,14 +24,14 @@ export class Pad {
   /** @param {(ink: import("./grey.js").Grey) => void} drawn  called with the drawing, from 0 to 1 */
   constructor(drawn) {
     this.drawn = drawn;
-    this.canvas = make("canvas", {
+    this.canvas = createElement("canvas", {
       class: "pad-canvas",
       width: WORKING_SIZE * SHARP,
       height: WORKING_SIZE * SHARP,
       role: "img",
       "aria-label": "Pad to draw a digit on with mouse, finger or pen",
     });
-    this.raster = make("canvas", { width: WORKING_SIZE, height: WORKING_SIZE });
+    this.raster = createElement("canvas", { width: WORKING_SIZE, height: WORKING_SIZE });
     this.canvas.addEventListener("pointerdown", (event) => this.#begin(event));
     this.canvas.addEventListener("pointermove", (event) => this.#move(event));
     for (const end of ["pointerup", "pointercancel"]) this.canvas.addEventListener(end, () => (this.#pointer = -1));

@@ -1,6 +1,6 @@
 /** An image in bytes on a canvas of its own size: one channel in the ink of the theme, three channels in colour. */
 
-import { make } from "../../elements.js";
+import { createElement } from "../../elements.js";
 import { table } from "../../style/scale.js";
 
 /**
@@ -9,7 +9,7 @@ import { table } from "../../style/scale.js";
  */
 export function pictureCanvas(x, shape) {
   const [channels, height, width] = [...(shape.length < 3 ? [1] : []), ...(shape.length < 2 ? [1] : []), ...shape];
-  const canvas = make("canvas", { width, height });
+  const canvas = createElement("canvas", { width, height });
   const context = canvas.getContext("2d");
   if (!context) return canvas;
   const image = context.createImageData(width, height);

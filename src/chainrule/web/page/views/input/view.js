@@ -1,6 +1,6 @@
 /** The input: draw a digit, choose a sample or load an image; the output follows at once. */
 
-import { button, make } from "../../elements.js";
+import { button, createElement } from "../../elements.js";
 import { onTheme } from "../../theme.js";
 import { wordsOf } from "../../trouble.js";
 import { Bars } from "./bars.js";
@@ -35,9 +35,9 @@ class InputView {
     this.label = new Label(app);
     this.bars = new Bars(app.description.classes, app.description.measure);
     this.pad = isOfDigits(app.description) ? new Pad((ink) => this.#drawn(ink)) : null;
-    this.seen = make("div", { class: this.pad ? "seen" : "seen large" });
-    const about = make("div", { class: "input-about" }, this.seen, this.label.element);
-    this.trouble = make("p", { class: "input-trouble", role: "alert" });
+    this.seen = createElement("div", { class: this.pad ? "seen" : "seen large" });
+    const about = createElement("div", { class: "input-about" }, this.seen, this.label.element);
+    this.trouble = createElement("p", { class: "input-trouble", role: "alert" });
     if (this.pad) element.append(this.#padFrame(this.pad));
     element.append(this.#choices(), this.trouble, about, this.bars.element);
     if (takesPictures(app.description)) acceptFiles(element, app, (words) => this.#say(words));
@@ -78,18 +78,18 @@ class InputView {
 
   /** @param {Pad} pad */
   #padFrame(pad) {
-    const hint = make("p", { class: "hint" }, "Draw a digit here");
+    const hint = createElement("p", { class: "hint" }, "Draw a digit here");
     this.hint = hint;
     const clear = () => {
       pad.clear();
       hint.hidden = false;
     };
-    return make("div", { class: "input-pad" }, pad.canvas, hint, button("Clear", clear, { class: "plain" }));
+    return createElement("div", { class: "input-pad" }, pad.canvas, hint, button("Clear", clear, { class: "plain" }));
   }
 
   #choices() {
     const dialog = new SampleDialog(this.app);
-    const row = make(
+    const row = createElement(
       "div",
       { class: "input-choices" },
       button("‹", () => this.#step(-1), { "aria-label": "Previous sample" }),

@@ -1,5 +1,5 @@
 /** One array on the bench: its name, its size, its tools and its planes. */
-import { make } from "../../elements.js";
+import { createElement } from "../../elements.js";
 import { sameShape, text } from "../../engine/tensor.js";
 import { stack } from "./stack.js";
 
@@ -27,13 +27,13 @@ export class Block {
    */
   constructor(name, title, options, tools = []) {
     this.options = options;
-    this.heading = make("h3", {}, title);
-    this.size = make("span", { class: "size" });
-    this.note = make("p", { class: "lab-note" });
-    this.body = make("div", { class: "planes" });
-    const head = make("div", { class: "lab-block-head" }, this.heading, this.size);
-    const tooled = tools.length ? [make("div", { class: "lab-block-tools" }, ...tools)] : [];
-    this.element = make("section", { class: `lab-block ${name}`, "data-block": name, "aria-label": title });
+    this.heading = createElement("h3", {}, title);
+    this.size = createElement("span", { class: "size" });
+    this.note = createElement("p", { class: "lab-note" });
+    this.body = createElement("div", { class: "planes" });
+    const head = createElement("div", { class: "lab-block-head" }, this.heading, this.size);
+    const tooled = tools.length ? [createElement("div", { class: "lab-block-tools" }, ...tools)] : [];
+    this.element = createElement("section", { class: `lab-block ${name}`, "data-block": name, "aria-label": title });
     this.element.append(head, this.body, ...tooled, this.note);
   }
 

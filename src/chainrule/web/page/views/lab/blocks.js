@@ -1,5 +1,5 @@
 /** All blocks of the bench with their tools, created once. */
-import { button, make } from "../../elements.js";
+import { button, createElement } from "../../elements.js";
 import { asBlock } from "../../figures/typed.js";
 import { sampleNumber } from "../../source/samples.js";
 import { wordsOf } from "../../trouble.js";
@@ -94,8 +94,8 @@ function toolsOfX(actions) {
 
 /** @param {Actions} actions */
 function toolsOfW(actions) {
-  const select = make("select", { "aria-label": "Filter preset" }, make("option", { value: "" }, "filter presets …"));
-  for (const filter of FILTERS) select.append(make("option", { value: filter.name }, filter.name));
+  const select = createElement("select", { "aria-label": "Filter preset" }, createElement("option", { value: "" }, "filter presets …"));
+  for (const filter of FILTERS) select.append(createElement("option", { value: filter.name }, filter.name));
   select.addEventListener("change", () => {
     const filter = FILTERS.find((each) => each.name === select.value);
     select.value = "";

@@ -1,5 +1,5 @@
 /** The controls of the lab: the operation and its options. They are created once and follow the setting. */
-import { make } from "../../elements.js";
+import { createElement } from "../../elements.js";
 import { MOST } from "./address.js";
 import { CHANNELS, slides, withChannels } from "./setting.js";
 import { dilationOf, paddingOf, strideOf } from "./sizes.js";
@@ -28,7 +28,7 @@ const KINDS = [
 export function controls(change) {
   const parts = [kind(change), window(change), padding(change), stride(change), dilation(change)];
   parts.push(channels(change), divisor(change), beside(change));
-  const element = make("div", { class: "lab-controls" }, ...parts.map((part) => part.element));
+  const element = createElement("div", { class: "lab-controls" }, ...parts.map((part) => part.element));
   return { element, follow: (now) => parts.forEach((part) => part.follow(now)) };
 }
 
@@ -80,7 +80,7 @@ function padding(change) {
       ],
     }));
   });
-  const element = make("div", { class: "lab-padding" }, rule.element, sides.element);
+  const element = createElement("div", { class: "lab-padding" }, rule.element, sides.element);
   return follower(
     element,
     () => true,

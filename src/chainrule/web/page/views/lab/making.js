@@ -1,8 +1,8 @@
 /** The selected cell in the panel that shows how a cell is computed. */
-import { make } from "../../elements.js";
+import { createElement } from "../../elements.js";
 import { keysOf } from "../made/keys.js";
 import { Panel } from "../made/panel.js";
-import { walked } from "../made/walk.js";
+import { walked } from "../made/path.js";
 import { explained } from "./explained.js";
 
 /**
@@ -22,8 +22,8 @@ export class Making {
   /** @param {Acts} acts */
   constructor(acts) {
     this.acts = acts;
-    this.element = make("section", { class: "lab-making", "aria-label": "How the selected value is computed" });
-    this.live = make("p", { class: "unseen", role: "status" });
+    this.element = createElement("section", { class: "lab-making", "aria-label": "How the selected value is computed" });
+    this.live = createElement("p", { class: "unseen", role: "status" });
     keysOf(
       this.element,
       acts.active,

@@ -2,7 +2,7 @@
 import { ravel, sizeOf } from "../../engine/tensor.js";
 import { named, parted } from "../../explain/naming.js";
 import { cells } from "../../figures/cells.js";
-import { make } from "../../elements.js";
+import { createElement } from "../../elements.js";
 import { fields } from "../../figures/fields.js";
 import { pixels } from "../../figures/pixels.js";
 import { LARGEST } from "./setting.js";
@@ -42,7 +42,7 @@ export function stack(options) {
     return onePlane(options, k, rows, columns, leading);
   });
   const size = rows * columns;
-  const element = make("div", { class: "stack" }, ...planes.map((plane) => plane.element));
+  const element = createElement("div", { class: "stack" }, ...planes.map((plane) => plane.element));
   element.style.setProperty("--across", String(leading.length > 1 ? leading[1] : 1));
   return {
     element,

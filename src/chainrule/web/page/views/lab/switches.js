@@ -1,5 +1,5 @@
 /** The lab's input controls. Each has an element and a setter. */
-import { button, make } from "../../elements.js";
+import { button, createElement } from "../../elements.js";
 
 /**
  * Creates a switch between a few choices.
@@ -10,7 +10,7 @@ import { button, make } from "../../elements.js";
  */
 export function choice(label, choices, pick) {
   const buttons = choices.map(([value, text]) => button(text, () => pick(value), { "data-value": value }));
-  const row = make("div", { class: "switch", role: "group", "aria-label": label }, ...buttons);
+  const row = createElement("div", { class: "switch", role: "group", "aria-label": label }, ...buttons);
   return {
     element: labelled(label, row),
     /** @param {T} value */
@@ -30,7 +30,7 @@ export function choice(label, choices, pick) {
  */
 export function numbers(label, names, least, most, change) {
   const inputs = names.map((name) => {
-    return make("input", {
+    return createElement("input", {
       type: "number",
       min: least,
       max: most,
@@ -41,7 +41,7 @@ export function numbers(label, names, least, most, change) {
   });
   /** @type {number[]} */
   let last = names.map(() => least);
-  const row = make("div", { class: "numbers" }, ...inputs);
+  const row = createElement("div", { class: "numbers" }, ...inputs);
   row.addEventListener("input", () => {
     const values = inputs.map((input) => Number(input.value));
     const good = values.map(
@@ -74,18 +74,18 @@ export function numbers(label, names, least, most, change) {
 
 /** @param {string} text @param {(on: boolean) => void} change */
 export function check(text, change) {
-  const input = make("input", { type: "checkbox" });
+  const input = createElement("input", { type: "checkbox" });
   input.addEventListener("change", () => change(input.checked));
-  const element = make("label", { class: "check" }, input, text);
+  const element = createElement("label", { class: "check" }, input, text);
   return { element, set: (/** @type {boolean} */ on) => void (input.checked = on) };
 }
 
 /** @param {string} label @param {HTMLElement} part */
 function labelled(label, part) {
-  return make(
+  return createElement(
     "div",
     { class: "lab-labelled" },
-    make("span", { class: "lab-label", "aria-hidden": "true" }, label),
+    createElement("span", { class: "lab-label", "aria-hidden": "true" }, label),
     part,
   );
 }

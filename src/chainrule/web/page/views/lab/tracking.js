@@ -1,7 +1,7 @@
 /** Highlighting of related cells: the inputs of a cell and, for a typed value, the cells computed from it. */
 import { indicesOf } from "../../explain/boxes.js";
 import { named } from "../../explain/naming.js";
-import { goesTo } from "../../explain/reach.js";
+import { readersOf } from "../../explain/dependencies.js";
 import { explained } from "./explained.js";
 
 /**
@@ -46,7 +46,7 @@ function winners({ values, description }) {
 
 /** Returns the cells computed from a cell. @param {Trace} trace @param {string} cell @returns {string[]} */
 function reachedFrom(trace, cell) {
-  const boxes = [...goesTo(trace, cell, "forward"), ...goesTo(trace, cell, "backward")];
+  const boxes = [...readersOf(trace, cell, "forward"), ...readersOf(trace, cell, "backward")];
   return boxes.flatMap((box) => {
     const found = indicesOf(box).map((index) => named(box.tensor, index));
     if (found.length > MOST_LOOKED_AT) return found;

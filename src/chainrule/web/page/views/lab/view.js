@@ -1,11 +1,11 @@
 /** The lab: one convolution or pooling on typed arrays, forward and backward, with every cell explained. */
-import { say, unsay } from "../../banner.js";
-import { button, make } from "../../elements.js";
+import { showBanner, hideBanner } from "../../banner.js";
+import { button, createElement } from "../../elements.js";
 import { sampleName, sampleNumber, samplePixels } from "../../source/samples.js";
 import { address } from "../../state.js";
 import { onTheme } from "../../theme.js";
 import { wordsOf } from "../../trouble.js";
-import { Bench } from "./bench.js";
+import { Bench } from "./results.js";
 import { controls } from "./controls.js";
 import { EXAMPLES } from "./examples.js";
 import { filterNamed, kernelOf } from "./filters.js";
@@ -20,7 +20,7 @@ import { marksOf } from "./tracking.js";
 /**
  * @typedef {import("../../types.js").App} App
  * @typedef {import("./setting.js").Setting} Setting
- * @typedef {import("./bench.js").Result} Result
+ * @typedef {import("./results.js").Result} Result
  */
 
 /** @param {HTMLElement} element @param {App} app */
@@ -57,9 +57,9 @@ class Lab {
       sample: (by) => this.stepSample(by),
       crop: () => this.change((now) => ({ ...now, x: cropped(now.x), source: "", dy: null, cell: null })),
     });
-    this.trouble = make("p", { class: "lab-trouble", role: "alert", hidden: true });
-    this.words = make("p", { class: "lab-words", role: "status" });
-    this.size = make("p", { class: "lab-size" });
+    this.trouble = createElement("p", { class: "lab-trouble", role: "alert", hidden: true });
+    this.words = createElement("p", { class: "lab-words", role: "status" });
+    this.size = createElement("p", { class: "lab-size" });
     this.making = new Making({
       active: () => app.place.view === "lab",
       pick: (cell) => this.change((now) => ({ ...now, cell })),
@@ -72,20 +72,20 @@ class Lab {
   }
 
   #head() {
-    const select = make(
+    const select = createElement(
       "select",
       { "aria-label": "Example" },
-      make("option", { value: "" }, "examples …"),
+      createElement("option", { value: "" }, "examples …"),
     );
-    EXAMPLES.forEach((example, k) => select.append(make("option", { value: k }, example.name)));
+    EXAMPLES.forEach((example, k) => select.append(createElement("option", { value: k }, example.name)));
     select.addEventListener("change", () => {
       const example = EXAMPLES[Number(select.value)];
       if (select.value !== "" && example) this.#begin(example);
       select.value = "";
     });
     const link = button("copy link", () => this.copyLink(), { title: "a link to the lab with all its values" });
-    const words = make("p", {}, "Type values, choose how the kernel slides, and click any result to see how it is computed.");
-    return make("header", { class: "lab-head" }, make("h2", {}, "Lab"), words, select, link);
+    const words = createElement("p", {}, "Type values, choose how the kernel slides, and click any result to see how it is computed.");
+    return createElement("header", { class: "lab-head" }, createElement("h2", {}, "Lab"), words, select, link);
   }
 
   /** @param {import("./examples.js").Example} example */
@@ -99,14 +99,14 @@ class Lab {
     const { view, rest } = this.app.place;
     if (view !== "lab" || rest === this.#address) return;
     this.#address = rest;
-    unsay("lab");
+    hideBanner("lab");
     try {
       if (/!xsample\d/.test(rest)) this.#samples = await this.app.source.samples();
       if (rest !== this.#address) return; // another link was followed in the meantime
       this.#now = fromAddress(rest, (number) => this.#sample(number));
     } catch (error) {
       const why = wordsOf(error);
-      say("lab", `The link to the lab cannot be read: ${why}. Showing the worked example.`);
+      showBanner("lab", `The link to the lab cannot be read: ${why}. Showing the worked example.`);
       this.#now = worked();
     }
     this.show();
@@ -142,8 +142,8 @@ class Lab {
     this.size.replaceChildren(
       ...sizes(this.#now).map((size) => {
         const result = why && size.value < 1 ? "none" : String(size.value);
-        const symbols = make("span", { class: "symbols" }, ...subscripted(` = ${size.symbols}`));
-        return make("span", {}, make("i", {}, size.axis), symbols, ` = ${size.numbers} = `, make("b", {}, result));
+        const symbols = createElement("span", { class: "symbols" }, ...subscripted(` = ${size.symbols}`));
+        return createElement("span", {}, createElement("i", {}, size.axis), symbols, ` = ${size.numbers} = `, createElement("b", {}, result));
       }),
     );
     this.bench.show(this.#now, this.#good, Boolean(why));
@@ -218,7 +218,7 @@ class Lab {
 
 /** Sets p_top as p with a subscript. @param {string} text @returns {(Node | string)[]} */
 function subscripted(text) {
-  return text.split(/_(\w+)/).map((part, k) => (k % 2 ? make("sub", {}, part) : part));
+  return text.split(/_(\w+)/).map((part, k) => (k % 2 ? createElement("sub", {}, part) : part));
 }
 
 /** @param {Setting} setting @param {App} app @returns {Result} */

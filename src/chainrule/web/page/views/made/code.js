@@ -1,4 +1,4 @@
-import { make } from "../../elements.js";
+import { createElement } from "../../elements.js";
 
 /**
  * Lists where the value is computed in the code, and the page of its derivation.
@@ -6,22 +6,22 @@ import { make } from "../../elements.js";
  * @param {import("../../types.js").Explanation} explanation
  */
 export function codeOf({ code, derivation }) {
-  const made = make("div", { class: "made-code-places" });
+  const made = createElement("div", { class: "made-code-places" });
   made.hidden = !code.length && !derivation;
-  if (code.length) made.append(make("h3", {}, "In the code"));
-  const list = make(
+  if (code.length) made.append(createElement("h3", {}, "In the code"));
+  const list = createElement(
     "ul",
     {},
     ...code.map((place) =>
-      make(
+      createElement(
         "li",
         {},
-        make("code", {}, `${place.file}:${place.line}`),
-        make("span", { class: "made-function" }, place.function),
+        createElement("code", {}, `${place.file}:${place.line}`),
+        createElement("span", { class: "made-function" }, place.function),
       ),
     ),
   );
   if (code.length) made.append(list);
-  if (derivation) made.append(make("h3", {}, "Derivation"), make("p", {}, make("code", {}, derivation)));
+  if (derivation) made.append(createElement("h3", {}, "Derivation"), createElement("p", {}, createElement("code", {}, derivation)));
   return made;
 }

@@ -1,4 +1,4 @@
-import { button, draw, make } from "../../elements.js";
+import { button, createSvg, createElement } from "../../elements.js";
 
 /**
  * The player's buttons, its speed and its position.
@@ -16,12 +16,12 @@ export function controlsOf(player) {
   const play = button("", () => player.toggle(), { class: "made-play" });
   const forward = iconButton("M6 3l7 6-7 6z", "next step (→)", () => player.forward());
   const last = iconButton("M14 3v12M4 3l8 6-8 6z", "to the end (End)", () => player.to(player.count));
-  const where = make("output", { class: "made-where-now" }, "");
+  const where = createElement("output", { class: "made-where-now" }, "");
   const { slider, setRate } = speed(player);
-  const element = make(
+  const element = createElement(
     "div",
     { class: "made-player" },
-    make("div", { class: "made-keys" }, first, back, play, forward, last),
+    createElement("div", { class: "made-keys" }, first, back, play, forward, last),
     slider,
     where,
   );
@@ -44,30 +44,30 @@ function iconButton(path, label, pressed) {
   const made = button("", pressed, { class: "tool", "aria-label": label });
   made.title = label;
   made.append(
-    draw("svg", { viewBox: "0 0 18 18", class: "made-icon", "aria-hidden": "true" }, draw("path", { d: path })),
+    createSvg("svg", { viewBox: "0 0 18 18", class: "made-icon", "aria-hidden": "true" }, createSvg("path", { d: path })),
   );
   return made;
 }
 
 /** @param {Player} player */
 function speed(player) {
-  const slider = make("input");
+  const slider = createElement("input");
   slider.type = "range";
   slider.min = "0";
   slider.max = "1";
   slider.step = "0.01";
   slider.setAttribute("aria-label", "speed");
-  const words = make("span", { class: "made-rate" }, "");
+  const words = createElement("span", { class: "made-rate" }, "");
   const setRate = (/** @type {number} */ rate) => {
     player.rate = rate;
     words.textContent = `${rate} per second`;
     slider.setAttribute("aria-valuetext", words.textContent);
   };
   slider.addEventListener("input", () => setRate(Math.round(MOST ** Number(slider.value))));
-  const element = make(
+  const element = createElement(
     "label",
     { class: "made-speed" },
-    make("span", { class: "made-caption" }, "speed"),
+    createElement("span", { class: "made-caption" }, "speed"),
     slider,
     words,
   );

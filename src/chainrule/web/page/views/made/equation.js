@@ -1,5 +1,5 @@
 import { mathml } from "../../equations/mathml.js";
-import { make } from "../../elements.js";
+import { createElement } from "../../elements.js";
 
 const LONG = 24;
 
@@ -10,17 +10,17 @@ const LONG = 24;
  * @param {Explanation} explanation
  */
 export function equationOf({ symbols, here, words }) {
-  const made = make("div", { class: "made-equations" });
+  const made = createElement("div", { class: "made-equations" });
   if (symbols) made.append(line("made-equation", symbols));
   if (here && here !== symbols) made.append(line("made-equation made-here", here));
-  made.append(make("p", { class: "made-words" }, words));
+  made.append(createElement("p", { class: "made-words" }, words));
   return made;
 }
 
 /** Creates a line that can be scrolled with the keyboard when it may exceed the width. @param {string} names
  * @param {string} linear */
 function line(names, linear) {
-  const made = make("div", { class: names }, mathml(linear));
+  const made = createElement("div", { class: names }, mathml(linear));
   if (linear.length > LONG) made.tabIndex = 0;
   return made;
 }

@@ -1,5 +1,5 @@
 import { parted } from "../../explain/naming.js";
-import { button, make } from "../../elements.js";
+import { button, createElement } from "../../elements.js";
 import { cellLink } from "./links.js";
 import { onward, relatives } from "./relatives.js";
 
@@ -11,13 +11,13 @@ import { onward, relatives } from "./relatives.js";
 
 /** @param {Making} making @param {string[]} path @param {{back(): void, close(): void}} act */
 export function pathBar(making, path, act) {
-  const list = make("ol", { class: "made-path-cells" });
+  const list = createElement("ol", { class: "made-path-cells" });
   path.forEach((cell, at) => {
     const last = at === path.length - 1;
-    const item = make(
+    const item = createElement(
       "li",
       {},
-      last ? make("span", { class: "cell-name" }, cell) : cellLink(making, cell, cell, "cell-name"),
+      last ? createElement("span", { class: "cell-name" }, cell) : cellLink(making, cell, cell, "cell-name"),
     );
     if (last) item.setAttribute("aria-current", "step");
     list.append(item);
@@ -25,7 +25,7 @@ export function pathBar(making, path, act) {
   const back = button("← Back", act.back, { class: "plain", "aria-label": "Back along the path" });
   back.disabled = path.length < 2;
   const close = button("×", act.close, { class: "tool made-close", "aria-label": "close (Esc)" });
-  const bar = make("nav", { class: "made-path" }, back, list, copyButton(), close);
+  const bar = createElement("nav", { class: "made-path" }, back, list, copyButton(), close);
   bar.setAttribute("aria-label", "Path of cells");
   return bar;
 }
@@ -49,7 +49,7 @@ function copyButton() {
 
 /** Returns a field with the address selected, for use without clipboard access. */
 function addressField() {
-  const field = make("input", { class: "made-address" });
+  const field = createElement("input", { class: "made-address" });
   field.value = location.href;
   field.readOnly = true;
   field.setAttribute("aria-label", "the link to this value");
@@ -60,14 +60,14 @@ function addressField() {
 /** @param {Making} making */
 export function titleOf(making) {
   const { cell, title, shown } = making.explanation;
-  const name = make("h2", { class: "made-name cell-name" }, cell);
+  const name = createElement("h2", { class: "made-name cell-name" }, cell);
   name.tabIndex = -1;
-  return make(
+  return createElement(
     "div",
     { class: "made-title" },
-    make("p", { class: "made-what" }, title),
+    createElement("p", { class: "made-what" }, title),
     name,
-    make("output", { class: "made-value" }, shown),
+    createElement("output", { class: "made-value" }, shown),
   );
 }
 
@@ -76,7 +76,7 @@ export function waysOf(making) {
   const { explanation, trace } = making;
   const like = relatives(trace, explanation.cell);
   const ways = onward(trace, explanation.cell).filter((way) => !like.some(({ cell }) => cell === way.cell));
-  const made = make("div", { class: "made-ways" });
+  const made = createElement("div", { class: "made-ways" });
   if (like.length > 1) made.append(likeSwitch(making, like));
   if (ways.length) made.append(onwardLinks(making, ways));
   return made;
@@ -89,7 +89,7 @@ function likeSwitch(making, like) {
     if (cell === making.explanation.cell) link.setAttribute("aria-current", "true");
     return link;
   });
-  const made = make("nav", { class: "made-likes" }, ...links);
+  const made = createElement("nav", { class: "made-likes" }, ...links);
   made.setAttribute("aria-label", "The same entry elsewhere in the step");
   return made;
 }
@@ -99,14 +99,14 @@ function onwardLinks(making, ways) {
   const links = ways.map(({ cell, tensor, many }) => {
     const link = cellLink(making, cell, many === 1 ? cell : parted(cell).tensor, "made-cell-link cell-name");
     link.title = many === 1 ? cell : `${cell}, the largest of the ${many} values of ${tensor} computed from it`;
-    return make(
+    return createElement(
       "span",
       { class: "way" },
       link,
-      ...(many === 1 ? [] : [make("span", { class: "made-many" }, ` in ${many} cells`)]),
+      ...(many === 1 ? [] : [createElement("span", { class: "made-many" }, ` in ${many} cells`)]),
     );
   });
-  const made = make("nav", { class: "made-onward" }, make("span", { class: "made-caption" }, "used by"), ...links);
+  const made = createElement("nav", { class: "made-onward" }, createElement("span", { class: "made-caption" }, "used by"), ...links);
   made.setAttribute("aria-label", "Values computed from this one");
   return made;
 }

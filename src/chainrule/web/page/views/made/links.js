@@ -1,5 +1,5 @@
-import { shown } from "../../explain/numbers.js";
-import { make } from "../../elements.js";
+import { formatNumber } from "../../explain/numbers.js";
+import { createElement } from "../../elements.js";
 
 /**
  * Links to cells. The addresses are real: a link can be opened in another tab or copied.
@@ -9,7 +9,7 @@ import { make } from "../../elements.js";
 
 /** @param {Follower} follower @param {string} cell @param {string} text @param {string} [names] */
 export function cellLink(follower, cell, text, names = "made-cell-link") {
-  const link = make("a", { class: names }, text);
+  const link = createElement("a", { class: names }, text);
   link.href = follower.href(cell);
   link.addEventListener("click", (event) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
@@ -25,8 +25,8 @@ export function cellLink(follower, cell, text, names = "made-cell-link") {
 
 /** Creates a link showing a cell's value. @param {Follower} follower @param {string} cell @param {number} value */
 export function numberLink(follower, cell, value) {
-  const link = cellLink(follower, cell, shown(value), "made-cell-link number");
+  const link = cellLink(follower, cell, formatNumber(value), "made-cell-link number");
   link.title = cell;
-  link.setAttribute("aria-label", `${shown(value)}, ${cell}`);
+  link.setAttribute("aria-label", `${formatNumber(value)}, ${cell}`);
   return link;
 }

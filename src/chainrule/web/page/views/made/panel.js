@@ -1,6 +1,6 @@
 import { codeOf } from "./code.js";
 import { controlsOf } from "./controls.js";
-import { make } from "../../elements.js";
+import { createElement } from "../../elements.js";
 import { equationOf } from "./equation.js";
 import { pathBar, titleOf, waysOf } from "./head.js";
 import { Player } from "./player.js";
@@ -34,21 +34,21 @@ export class Panel {
     this.controls.setRate(Math.max(4, Math.round(this.stage.count / LONGEST_PLAY)));
     this.terms = making.explanation.terms.length > 1 ? new TermTable(making, choose) : null;
     this.title = titleOf(making);
-    const text = make(
+    const text = createElement(
       "div",
       { class: "made-text" },
-      make("div", { class: "made-head" }, this.title, waysOf(making)),
+      createElement("div", { class: "made-head" }, this.title, waysOf(making)),
       equationOf(making.explanation),
     );
-    const show = make("div", { class: "made-show" }, this.stage.element, this.controls.element);
-    const foot = make(
+    const show = createElement("div", { class: "made-show" }, this.stage.element, this.controls.element);
+    const foot = createElement(
       "div",
       { class: "made-foot" },
       ...(this.terms ? [this.terms.element] : [sourcesOf(making)]),
       codeOf(making.explanation),
     );
     foot.hidden = !making.explanation.sources.length && !making.explanation.code.length;
-    this.element = make("div", { class: "made-panel" }, pathBar(making, path, act), text, show, foot);
+    this.element = createElement("div", { class: "made-panel" }, pathBar(making, path, act), text, show, foot);
   }
 
   /**

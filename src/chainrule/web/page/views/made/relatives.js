@@ -1,4 +1,4 @@
-import { goesTo } from "../../explain/reach.js";
+import { readersOf } from "../../explain/dependencies.js";
 import { ravel } from "../../engine/tensor.js";
 import { indicesOf, volume } from "../../explain/boxes.js";
 import { layered, named, parted } from "../../explain/naming.js";
@@ -43,7 +43,7 @@ export function relatives(trace, cell) {
 /** Returns the cells computed from a cell. @param {Trace} trace @param {string} cell @returns {Way[]} */
 export function onward(trace, cell) {
   const phases = /** @type {const} */ (["forward", "backward", "update"]);
-  const boxes = phases.flatMap((phase) => goesTo(trace, cell, phase));
+  const boxes = phases.flatMap((phase) => readersOf(trace, cell, phase));
   return ways(trace, boxes).filter((way) => way.cell !== cell);
 }
 

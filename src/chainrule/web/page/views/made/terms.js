@@ -1,5 +1,5 @@
-import { shown } from "../../explain/numbers.js";
-import { button, make } from "../../elements.js";
+import { formatNumber } from "../../explain/numbers.js";
+import { button, createElement } from "../../elements.js";
 import { numberLink } from "./links.js";
 
 /**
@@ -21,8 +21,8 @@ export class TermTable {
     this.order = this.inOrder;
     this.sums = sums(this.terms, this.order);
     this.now = -1;
-    this.inner = make("div", { class: "made-term-rows" });
-    this.room = make("div", { class: "made-term-room" }, this.inner);
+    this.inner = createElement("div", { class: "made-term-rows" });
+    this.room = createElement("div", { class: "made-term-room" }, this.inner);
     this.room.tabIndex = 0;
     this.room.setAttribute("role", "table");
     this.room.setAttribute("aria-label", `${this.terms.length} terms`);
@@ -30,10 +30,10 @@ export class TermTable {
     this.room.addEventListener("scroll", () => this.#render());
     this.inner.style.setProperty("--name", `${longestName(this.terms)}ch`);
     this.inner.style.height = `${this.terms.length * ROW}px`;
-    this.element = make(
+    this.element = createElement(
       "div",
       { class: "terms" },
-      make("div", { class: "made-terms-head" }, make("h3", {}, `The ${this.terms.length} terms`), this.#sorting()),
+      createElement("div", { class: "made-terms-head" }, createElement("h3", {}, `The ${this.terms.length} terms`), this.#sorting()),
       head(),
       this.room,
     );
@@ -65,7 +65,7 @@ export class TermTable {
     );
     keys[0].setAttribute("aria-pressed", "true");
     keys[1].setAttribute("aria-pressed", "false");
-    return make("div", { class: "switch" }, ...keys);
+    return createElement("div", { class: "switch" }, ...keys);
   }
 
   /** @param {number} row */
@@ -85,26 +85,26 @@ export class TermTable {
   #row(at, place) {
     const term = this.terms[at];
     const parts = term.factors.flatMap(({ name, cell, value, why }, which) => {
-      const number = cell ? numberLink(this.making, cell, value) : make("span", { class: "number" }, shown(value));
-      const factor = make(
+      const number = cell ? numberLink(this.making, cell, value) : createElement("span", { class: "number" }, formatNumber(value));
+      const factor = createElement(
         "span",
         { class: "made-term-factor" },
         number,
-        make("small", { class: "cell-name" }, cell ?? (why || name)),
+        createElement("small", { class: "cell-name" }, cell ?? (why || name)),
       );
-      return which ? [make("span", { class: "made-between" }, "·"), factor] : [factor];
+      return which ? [createElement("span", { class: "made-between" }, "·"), factor] : [factor];
     });
     const number = button(String(at + 1), () => this.chosen(at + 1), {
       class: "made-term-number",
       "aria-label": `show term ${at + 1}`,
     });
-    const row = make(
+    const row = createElement(
       "div",
       { class: "made-term-row" },
-      make("span", {}, number),
-      make("span", { class: "made-term-product" }, ...parts),
-      make("span", { class: "made-term-value number" }, shown(term.value)),
-      make("span", { class: "made-term-sum number" }, shown(this.sums[place])),
+      createElement("span", {}, number),
+      createElement("span", { class: "made-term-product" }, ...parts),
+      createElement("span", { class: "made-term-value number" }, formatNumber(term.value)),
+      createElement("span", { class: "made-term-sum number" }, formatNumber(this.sums[place])),
     );
     for (const child of row.children) child.setAttribute("role", "cell");
     row.setAttribute("role", "row");
@@ -122,10 +122,10 @@ export class TermTable {
 /** Creates the column headings. */
 function head() {
   const names = ["", "", "product", "sum"];
-  const made = make(
+  const made = createElement(
     "div",
     { class: "made-term-heads" },
-    ...names.map((name) => make("span", { class: "made-caption" }, name)),
+    ...names.map((name) => createElement("span", { class: "made-caption" }, name)),
   );
   made.setAttribute("aria-hidden", "true");
   return made;

@@ -2,11 +2,11 @@ import { explain } from "../../explain/index.js";
 import { layered, parted } from "../../explain/naming.js";
 import { address } from "../../state.js";
 import { onTheme } from "../../theme.js";
-import { make } from "../../elements.js";
+import { createElement } from "../../elements.js";
 import { wordsOf } from "../../trouble.js";
 import { keysOf } from "./keys.js";
 import { Panel } from "./panel.js";
-import { walked } from "./walk.js";
+import { walked } from "./path.js";
 
 /**
  * The panel that shows how the selected cell is computed.
@@ -29,7 +29,7 @@ class View {
   constructor(element, app) {
     this.element = element;
     this.app = app;
-    this.live = make("p", { class: "unseen" });
+    this.live = createElement("p", { class: "unseen" });
     this.live.setAttribute("role", "status");
     /** @type {string[]} */
     this.path = [];
@@ -148,7 +148,7 @@ class View {
     this.panel?.end();
     this.panel = null;
     const words = wordsOf(problem);
-    this.element.replaceChildren(make("p", { class: "made-trouble" }, `${cell} cannot be explained: ${words}`));
+    this.element.replaceChildren(createElement("p", { class: "made-trouble" }, `${cell} cannot be explained: ${words}`));
     if (!(problem instanceof Error) || problem instanceof TypeError) reportError(problem);
   }
 }

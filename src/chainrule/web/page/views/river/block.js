@@ -1,9 +1,9 @@
 /** One tensor of the network diagram: a caption, a canvas of its cells, and pages where not all fit. */
 
-import { button, make } from "../../elements.js";
+import { button, createElement } from "../../elements.js";
 import { text, unravel } from "../../engine/tensor.js";
 import { named } from "../../explain/naming.js";
-import { shown } from "../../explain/numbers.js";
+import { formatNumber } from "../../explain/numbers.js";
 import { scaleOf } from "../../style/scale.js";
 import { move } from "./keyboard.js";
 import { NUMBERS_FROM, paint, powerOf } from "./paint.js";
@@ -35,9 +35,9 @@ export class Block {
   constructor(spec, river) {
     this.spec = spec;
     this.river = river;
-    this.size = make("span");
-    this.unit = make("span");
-    this.canvas = make("canvas", {
+    this.size = createElement("span");
+    this.unit = createElement("span");
+    this.canvas = createElement("canvas", {
       tabindex: 0,
       role: "application",
       "aria-roledescription": "map of values",
@@ -45,14 +45,14 @@ export class Block {
       "data-tensor": spec.tensor,
       "data-key": spec.key,
     });
-    this.frame = make("div", { class: "tensor-cells" }, this.canvas);
-    const caption = make("figcaption", {}, spec.label, " ", this.size, this.unit);
-    this.element = make("figure", { class: `tensor ${spec.role}` }, caption, this.frame, this.#pager());
+    this.frame = createElement("div", { class: "tensor-cells" }, this.canvas);
+    const caption = createElement("figcaption", {}, spec.label, " ", this.size, this.unit);
+    this.element = createElement("figure", { class: `tensor ${spec.role}` }, caption, this.frame, this.#pager());
     this.#listen();
   }
 
   /** Takes the values from a trace. @param {Trace} trace */
-  take(trace) {
+  setTrace(trace) {
     const array = trace.values.get(this.spec.tensor);
     if (!array) return;
     const less = this.spec.minus === null ? null : trace.values.get(this.spec.minus)?.data;
@@ -60,7 +60,7 @@ export class Block {
     this.scale = scaleOf(this.data, this.spec.scale);
     this.shape = array.shape;
     this.size.textContent = this.spec.role === "parameters" && this.spec.trio === null ? text(array.shape) : "";
-    if (!array.shape.length) this.size.textContent = shown(this.data[0]);
+    if (!array.shape.length) this.size.textContent = formatNumber(this.data[0]);
     this.size.classList.toggle("one", !array.shape.length);
   }
 
@@ -114,8 +114,8 @@ export class Block {
   #pager() {
     const turn = (/** @type {string} */ sign, /** @type {number} */ by, /** @type {string} */ word) =>
       button(sign, () => this.#turnBy(by), { class: "plain", "aria-label": `${this.spec.tensor}: ${word}` });
-    this.words = make("span");
-    this.pager = make("div", { class: "river-pager" }, turn("‹", -1, "previous page"), this.words, turn("›", 1, "next page"));
+    this.words = createElement("span");
+    this.pager = createElement("div", { class: "river-pager" }, turn("‹", -1, "previous page"), this.words, turn("›", 1, "next page"));
     return this.pager;
   }
 
@@ -141,7 +141,7 @@ export class Block {
     this.frame.querySelector("ol")?.remove();
     const { marks } = this.spec;
     if (!marks || !this.tiling || this.tiling.tiles.length > 1 || marks.length !== this.data.length) return;
-    const list = make("ol", { "aria-hidden": "true" }, ...marks.map((mark) => make("li", {}, mark)));
+    const list = createElement("ol", { "aria-hidden": "true" }, ...marks.map((mark) => createElement("li", {}, mark)));
     list.style.setProperty("--cell", `${this.tiling.cell}px`);
     this.frame.append(list);
   }

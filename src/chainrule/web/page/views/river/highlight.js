@@ -1,6 +1,6 @@
 /** Marks over the network diagram: the cell pointed at, its inputs, the cells computed from it, and lines. */
 
-import { draw } from "../../elements.js";
+import { createSvg } from "../../elements.js";
 
 /** @typedef {import("./tiling.js").Rect} Rect */
 /** @typedef {import("./block.js").Block} Block */
@@ -18,9 +18,9 @@ export class Highlight {
     this.paths = {};
     for (const name of NAMES) {
       const layers = name === "lines" ? ["line"] : ["halo", "line"];
-      this.paths[name] = layers.map((layer) => draw("path", { class: `${name} ${layer}` }));
+      this.paths[name] = layers.map((layer) => createSvg("path", { class: `${name} ${layer}` }));
     }
-    track.append(draw("svg", { class: "river-marks", "aria-hidden": "true" }, ...Object.values(this.paths).flat()));
+    track.append(createSvg("svg", { class: "river-marks", "aria-hidden": "true" }, ...Object.values(this.paths).flat()));
   }
 
   /** @param {Marks} marks */
@@ -30,7 +30,7 @@ export class Highlight {
     this.#set("from", marks.from.map(outline));
     this.#set("to", marks.to.map(outline));
     const [start] = marks.here;
-    this.#set("lines", start ? few(marks.ends).map((end) => line(start, end)) : []);
+    this.#set("lines", start ? mergeRects(marks.ends).map((end) => line(start, end)) : []);
   }
 
   /** @param {string} name @param {string[]} parts */
@@ -87,7 +87,7 @@ function outline({ x, y, width, height }) {
 }
 
 /** Returns at most MOST_LINES rectangles, evenly spaced. @param {Rect[]} rects */
-function few(rects) {
+function mergeRects(rects) {
   const every = Math.ceil(rects.length / MOST_LINES);
   return rects.filter((_, i) => i % every === 0);
 }

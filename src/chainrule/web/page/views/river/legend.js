@@ -1,7 +1,7 @@
 /** The colour scale of the map pointed at or selected, with the values at its ends. */
 
-import { rough } from "../../brief.js";
-import { make } from "../../elements.js";
+import { roughNumber } from "../../numbers_brief.js";
+import { createElement } from "../../elements.js";
 import { table } from "../../style/scale.js";
 
 /** @typedef {import("../../style/scale.js").Scale} Scale */
@@ -11,18 +11,18 @@ export class Legend {
   constructor(element) {
     this.element = element;
     element.className = "river-legend";
-    this.name = make("span", { class: "cell-name" });
-    this.low = make("span", { class: "number low" });
-    this.high = make("span", { class: "number" });
-    this.canvas = make("canvas", { width: 256, height: 1 });
+    this.name = createElement("span", { class: "cell-name" });
+    this.low = createElement("span", { class: "number low" });
+    this.high = createElement("span", { class: "number" });
+    this.canvas = createElement("canvas", { width: 256, height: 1 });
     element.append(this.name, this.low, this.canvas, this.high);
   }
 
   /** @param {string} name @param {Scale} scale */
   show(name, scale) {
     this.name.textContent = name;
-    this.low.textContent = rough(scale.low);
-    this.high.textContent = rough(scale.high);
+    this.low.textContent = roughNumber(scale.low);
+    this.high.textContent = roughNumber(scale.high);
     const context = this.canvas.getContext("2d");
     if (!context) return;
     const colours = table(scale.kind);

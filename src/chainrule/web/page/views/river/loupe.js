@@ -1,8 +1,8 @@
 /** One plane of a tensor enlarged, so that single cells can be hit with a mouse or finger. */
 
-import { button, make } from "../../elements.js";
+import { button, createElement } from "../../elements.js";
 import { Block } from "./block.js";
-import { loupeRoom } from "./fitting.js";
+import { loupeRoom } from "./sizing.js";
 
 /** @typedef {import("./stage.js").StageView} StageView */
 
@@ -31,7 +31,7 @@ export class Loupe {
     this.block = new Block({ ...source.spec, label: labelOf(source) }, river);
     const label = `Close the enlarged ${source.spec.tensor}`;
     const close = button("×", closed, { class: "plain close", "aria-label": label });
-    this.element = make("div", { class: "loupe" }, close, this.block.element, this.#pad());
+    this.element = createElement("div", { class: "loupe" }, close, this.block.element, this.#pad());
     stage.element.append(this.element);
     stage.element.classList.add("wide");
     stage.button?.setAttribute("aria-expanded", "true");
@@ -40,7 +40,7 @@ export class Loupe {
   /** @param {import("../../types.js").Trace} trace @param {number} flat  element that must be visible */
   open(trace, flat) {
     const side = Math.min(SIDE, globalThis.innerWidth - 64);
-    this.block.take(trace);
+    this.block.setTrace(trace);
     this.block.fit(loupeRoom(this.block.shape ?? [], this.block.spec.reads, side));
     this.block.cursor = flat;
     this.block.reveal(flat);
@@ -58,6 +58,6 @@ export class Loupe {
     const buttons = NUDGES.map(([sign, key, words]) =>
       button(sign, () => void this.block.press(key), { "aria-label": words }),
     );
-    return make("div", { class: "nudge" }, ...buttons);
+    return createElement("div", { class: "nudge" }, ...buttons);
   }
 }

@@ -1,24 +1,24 @@
 /** The name and value of the cell pointed at, shown beside it and announced in a live region. */
 
-import { make } from "../../elements.js";
-import { shown } from "../../explain/numbers.js";
+import { createElement } from "../../elements.js";
+import { formatNumber } from "../../explain/numbers.js";
 
 export class Readout {
   /** @param {HTMLElement} track */
   constructor(track) {
     this.track = track;
-    this.name = make("span", { class: "cell-name" });
-    this.value = make("span", { class: "number" });
+    this.name = createElement("span", { class: "cell-name" });
+    this.value = createElement("span", { class: "number" });
     const hidden = { hidden: true, "aria-hidden": "true" };
-    this.bubble = make("div", { class: "river-readout", ...hidden }, this.name, this.value);
-    this.live = make("p", { class: "unseen", "aria-live": "polite" });
+    this.bubble = createElement("div", { class: "river-readout", ...hidden }, this.name, this.value);
+    this.live = createElement("p", { class: "unseen", "aria-live": "polite" });
     track.append(this.bubble, this.live);
   }
 
   /** @param {string} name @param {number} value @param {string} word @param {import("./tiling.js").Rect} rect */
   show(name, value, word, rect) {
     this.name.textContent = name;
-    this.value.textContent = `${word}= ${shown(value)}`;
+    this.value.textContent = `${word}= ${formatNumber(value)}`;
     this.bubble.hidden = false;
     const { width, height } = this.bubble.getBoundingClientRect();
     const place = this.track.getBoundingClientRect();
@@ -34,6 +34,6 @@ export class Readout {
 
   /** @param {string} name @param {number} value */
   speak(name, value) {
-    this.live.textContent = `${name} = ${shown(value)}`;
+    this.live.textContent = `${name} = ${formatNumber(value)}`;
   }
 }

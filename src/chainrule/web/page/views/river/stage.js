@@ -1,6 +1,6 @@
 /** One stage of the network diagram as elements: its name and shape, its maps, its parameters. */
 
-import { button, make } from "../../elements.js";
+import { button, createElement } from "../../elements.js";
 import { text } from "../../engine/tensor.js";
 import { Block } from "./block.js";
 
@@ -19,7 +19,7 @@ export class StageView {
       "parameters",
       this.blocks.filter((block) => block.spec.role === "parameters"),
     );
-    this.element = make(
+    this.element = createElement(
       "div",
       {
         role: "group",
@@ -42,23 +42,23 @@ export class StageView {
       "aria-expanded": "false",
     });
     const brief = short(written);
-    this.note = make("p", { class: brief.length > 12 ? "written long" : "written", title: written }, brief);
-    const size = make("p", { class: "number" }, shape.length ? text(shape) : "");
-    const head = make("header", {}, make("h2", {}, this.button), this.note, size);
+    this.note = createElement("p", { class: brief.length > 12 ? "written long" : "written", title: written }, brief);
+    const size = createElement("p", { class: "number" }, shape.length ? text(shape) : "");
+    const head = createElement("header", {}, createElement("h2", {}, this.button), this.note, size);
     const count = `${parameters.toLocaleString("en")} parameters`;
-    if (parameters) head.append(make("p", { class: parameters > 99999 ? "number count" : "number" }, count));
+    if (parameters) head.append(createElement("p", { class: parameters > 99999 ? "number count" : "number" }, count));
     return head;
   }
 }
 
 /** @param {string} kind @param {Block[]} blocks */
 function group(kind, blocks) {
-  const element = make("div", { class: `river-group ${kind}` });
+  const element = createElement("div", { class: `river-group ${kind}` });
   /** @type {Map<string, HTMLElement>} */
   const trios = new Map();
   for (const block of blocks) {
     const { trio } = block.spec;
-    const row = trio === null ? element : (trios.get(trio) ?? make("div", { class: "trio" }));
+    const row = trio === null ? element : (trios.get(trio) ?? createElement("div", { class: "trio" }));
     if (trio !== null && !trios.has(trio)) {
       element.append(row);
       trios.set(trio, row);

@@ -1,13 +1,13 @@
 /** The network diagram: from the input at one end to the loss at the other. */
 
-import { make } from "../../elements.js";
+import { createElement } from "../../elements.js";
 import { ravel } from "../../engine/tensor.js";
 import { placeOf } from "../../explain/naming.js";
-import { cameFrom, goesTo } from "../../explain/reach.js";
-import { hasUpdate } from "../../moments.js";
+import { sourcesOf, readersOf } from "../../explain/dependencies.js";
+import { hasUpdate } from "../../update_availability.js";
 import { onTheme } from "../../theme.js";
-import { Enlarging } from "./enlarging.js";
-import { fitRiver } from "./fitting.js";
+import { Enlargement } from "./enlargement.js";
+import { fitRiver } from "./sizing.js";
 import { Highlight } from "./highlight.js";
 import { Legend } from "./legend.js";
 import { Readout } from "./readout.js";
@@ -49,13 +49,13 @@ class River {
   constructor(element, app) {
     this.app = app;
     this.element = element;
-    this.track = make("div", { class: "river-track" });
-    this.place = make("div", { class: "river-place" }, this.track);
-    element.append(make("p", { id: "river-keys", class: "unseen" }, KEYS), this.place);
-    this.legend = new Legend(document.getElementById("legend") ?? make("div"));
+    this.track = createElement("div", { class: "river-track" });
+    this.place = createElement("div", { class: "river-place" }, this.track);
+    element.append(createElement("p", { id: "river-keys", class: "unseen" }, KEYS), this.place);
+    this.legend = new Legend(document.getElementById("legend") ?? createElement("div"));
     this.highlight = new Highlight(this.track);
     this.readout = new Readout(this.track);
-    this.enlarging = new Enlarging(this.place, this.track, this, () => this.mark());
+    this.enlarging = new Enlargement(this.place, this.track, this, () => this.mark());
   }
 
   /** Shows a new trace. */
@@ -63,7 +63,7 @@ class River {
     const { trace } = this.app;
     if (!trace) return;
     this.#build();
-    for (const block of this.all()) block.take(trace);
+    for (const block of this.all()) block.setTrace(trace);
     const [input] = this.stages;
     if (input.note && input.stage.name === "input") input.note.textContent = trace.picture.from;
     this.paint();
@@ -125,7 +125,7 @@ class River {
     this.blocks = this.stages.flatMap((stage) => stage.blocks);
     this.track.dataset.phase = place.phase;
     this.track.prepend(...this.stages.map((stage) => stage.element));
-    for (const block of this.blocks) block.take(trace);
+    for (const block of this.blocks) block.setTrace(trace);
     this.#fit();
     this.#enlarge();
     this.paint();
@@ -283,7 +283,7 @@ class River {
 /** @param {import("../../types.js").Trace} trace @param {string} cell @param {import("../../types.js").Phase} phase */
 function reach(trace, cell, phase) {
   try {
-    return { from: cameFrom(trace, cell), to: goesTo(trace, cell, phase) };
+    return { from: sourcesOf(trace, cell), to: readersOf(trace, cell, phase) };
   } catch {
     return { from: [], to: [] };
   }

@@ -3,7 +3,7 @@
  *
  * @import {Training, TrainingState} from "../../types.js"
  */
-import { sure } from "./asking.js";
+import { sure } from "./confirming.js";
 import { brief, epochWords, measured, measureWords, Speed, stepWords, whole } from "./words.js";
 
 export class Controls {

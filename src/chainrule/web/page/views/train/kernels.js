@@ -6,7 +6,7 @@
  * @import {Weights} from "./kernel_map.js"
  * @typedef {"weights" | "step" | "start"} Mode
  */
-import { shown } from "../../explain/numbers.js";
+import { formatNumber } from "../../explain/numbers.js";
 import { diverging } from "../../style/scale.js";
 import { KernelMap } from "./kernel_map.js";
 import { brief, whole } from "./words.js";
@@ -219,8 +219,8 @@ export class Kernels {
     const { frame, other } = this.drawn;
     const value = frame.parameters[at] ?? NaN;
     const change = value - (other?.parameters[at] ?? 0);
-    const changed = other ? `, changed by ${shown(change)} since step ${whole(other.step)}` : "";
-    this.note.textContent = `${cell} = ${shown(value)}${changed}`;
+    const changed = other ? `, changed by ${formatNumber(change)} since step ${whole(other.step)}` : "";
+    this.note.textContent = `${cell} = ${formatNumber(value)}${changed}`;
   }
 }
 

@@ -6,7 +6,7 @@
  * @typedef {import("../../types.js").Trace} Trace
  * @typedef {import("./stop.js").Figure} Figure
  */
-import { rough } from "../../brief.js";
+import { roughNumber } from "../../numbers_brief.js";
 import { ravel, unravel } from "../../engine/tensor.js";
 import { explain } from "../../explain/index.js";
 import { named } from "../../explain/naming.js";
@@ -129,7 +129,7 @@ export class Look {
 }
 
 /** Formats a share in per cent. @param {number} value */
-export const percent = (value) => `${rough(100 * value)} %`;
+export const percent = (value) => `${roughNumber(100 * value)} %`;
 
 /** Formats a count with its noun. @param {number} count @param {string} noun */
 export const many = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;

@@ -1,7 +1,7 @@
 /** One stop as elements: its text, its figures, its question and the answer. */
-import { shown } from "../../explain/numbers.js";
+import { formatNumber } from "../../explain/numbers.js";
 import { cells } from "../../figures/cells.js";
-import { button, make } from "../../elements.js";
+import { button, createElement } from "../../elements.js";
 import { pixels } from "../../figures/pixels.js";
 import { TEXT } from "./look.js";
 import { numberOf } from "../../figures/typed.js";
@@ -19,10 +19,10 @@ const WIDEST = 216;
 
 /** @param {Stop} stop @param {Around} around */
 export function page(stop, around) {
-  const title = make("h2", { tabindex: -1 }, stop.title);
-  const meta = make("p", { class: "walk-meta" }, `Stop ${around.number + 1} of ${around.count} · ${around.layer}`);
-  const words = make("div", { class: "walk-words" }, meta, title, ...stop.words.map((text) => make("p", {}, text)));
-  const article = make("article", { class: "stop", "data-stop": stop.id }, words);
+  const title = createElement("h2", { tabindex: -1 }, stop.title);
+  const meta = createElement("p", { class: "walk-meta" }, `Stop ${around.number + 1} of ${around.count} · ${around.layer}`);
+  const words = createElement("div", { class: "walk-words" }, meta, title, ...stop.words.map((text) => createElement("p", {}, text)));
+  const article = createElement("article", { class: "stop", "data-stop": stop.id }, words);
   if (stop.figures.length) article.append(figures(stop.figures));
   article.append(question(stop, around));
   return article;
@@ -31,10 +31,10 @@ export function page(stop, around) {
 /** @param {(Figure | string)[]} parts */
 function figures(parts) {
   const row = parts.map((part) => {
-    return typeof part === "string" ? make("span", { class: "joint" }, part) : figure(part);
+    return typeof part === "string" ? createElement("span", { class: "joint" }, part) : figure(part);
   });
   const stacked = parts.some((part) => typeof part !== "string" && part.heads);
-  return make("div", { class: stacked ? "walk-figures stacked" : "walk-figures" }, ...row);
+  return createElement("div", { class: stacked ? "walk-figures stacked" : "walk-figures" }, ...row);
 }
 
 /** @param {Figure} given */
@@ -44,17 +44,17 @@ function figure({ title, rows, columns, values, scale, name, marks, heads }) {
   plane.show(values, scale);
   if (heads)
     plane.element.prepend(
-      make("div", { class: "heads", "aria-hidden": "true" }, ...heads.map((head) => make("span", {}, head))),
+      createElement("div", { class: "heads", "aria-hidden": "true" }, ...heads.map((head) => createElement("span", {}, head))),
     );
   if (marks) plane.mark(marks);
-  return make("figure", {}, plane.element, make("figcaption", {}, title));
+  return createElement("figure", {}, plane.element, createElement("figcaption", {}, title));
 }
 
 /** @param {Stop} stop @param {Around} around */
 function question(stop, around) {
   const { answered } = around;
-  const legend = make("legend", {}, stop.question);
-  const set = make("fieldset", { class: "question" }, legend);
+  const legend = createElement("legend", {}, stop.question);
+  const set = createElement("fieldset", { class: "question" }, legend);
   set.append(stop.number === null ? choiceRow(stop, around) : numberRow(stop, around));
   if (answered !== null) set.append(reveal(stop, around, answered));
   return set;
@@ -62,7 +62,7 @@ function question(stop, around) {
 
 /** @param {Stop} stop @param {Around} around */
 function choiceRow(stop, { answered, answer }) {
-  return make(
+  return createElement(
     "div",
     { class: "guesses" },
     ...stop.choices.map(({ text, right }) => {
@@ -77,14 +77,14 @@ function choiceRow(stop, { answered, answer }) {
 
 /** @param {Stop} stop @param {Around} around */
 function numberRow(stop, { answered, answer }) {
-  const input = make("input", {
+  const input = createElement("input", {
     type: "text",
     inputmode: "numeric",
     autocomplete: "off",
     "aria-label": stop.question,
     size: 8,
   });
-  const words = make("p", { class: "number-words", role: "alert" });
+  const words = createElement("p", { class: "number-words", role: "alert" });
   input.value = answered ?? "";
   input.disabled = answered !== null;
   const check = button(
@@ -99,7 +99,7 @@ function numberRow(stop, { answered, answer }) {
   input.addEventListener("keydown", (event) => {
     if (event.key === "Enter") check.click();
   });
-  return make("div", { class: "guesses" }, input, check, words);
+  return createElement("div", { class: "guesses" }, input, check, words);
 }
 
 /** @param {Stop} stop @param {Around} around @param {string} answered */
@@ -108,19 +108,19 @@ function reveal(stop, { href, follow }, answered) {
     stop.number === null
       ? stop.choices.some((choice) => choice.right && choice.text === answered)
       : numberOf(answered) === stop.number;
-  const correct = stop.number === null ? stop.choices.find((choice) => choice.right)?.text : shown(stop.number);
+  const correct = stop.number === null ? stop.choices.find((choice) => choice.right)?.text : formatNumber(stop.number);
   const verdict = right ? "Yes." : `No: ${correct}.`;
-  const link = make("a", { href, class: "see" }, `See how ${stop.cell} is computed →`);
+  const link = createElement("a", { href, class: "see" }, `See how ${stop.cell} is computed →`);
   link.addEventListener("click", (event) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey) return;
     event.preventDefault();
     follow();
   });
-  const box = make("div", { class: `reveal ${right ? "is-right" : "is-wrong"}`, tabindex: -1, role: "status" });
+  const box = createElement("div", { class: `reveal ${right ? "is-right" : "is-wrong"}`, tabindex: -1, role: "status" });
   box.append(
-    make("p", { class: "verdict" }, verdict),
-    ...stop.reveal.map((text) => make("p", {}, text)),
-    make("p", {}, link),
+    createElement("p", { class: "verdict" }, verdict),
+    ...stop.reveal.map((text) => createElement("p", {}, text)),
+    createElement("p", {}, link),
   );
   return box;
 }

@@ -1,6 +1,6 @@
 /** The guided walk: a dozen stops on the real network with the page's image. Predict first, then reveal. */
-import { say, unsay } from "../../banner.js";
-import { button, make } from "../../elements.js";
+import { showBanner, hideBanner } from "../../banner.js";
+import { button, createElement } from "../../elements.js";
 import { sampleName, sampleNumber } from "../../source/samples.js";
 import { address } from "../../state.js";
 import { onTheme } from "../../theme.js";
@@ -74,9 +74,9 @@ class Walk {
     const last = this.#stops.length;
     const number = rest === "" ? 1 : Number(rest);
     const there = Number.isInteger(number) && number >= 1 && number <= last;
-    if (there) unsay("walk");
+    if (there) hideBanner("walk");
     else
-      say(
+      showBanner(
         "walk",
         `There is no stop “${rest.slice(0, 24)}”; the stops are 1 to ${last}. Showing the first.`,
       );
@@ -87,7 +87,7 @@ class Walk {
   #render(number, focus = false) {
     const stop = this.#stops[number];
     if (!stop) {
-      this.element.replaceChildren(make("p", {}, "The walk has no stop for any layer of this network."));
+      this.element.replaceChildren(createElement("p", {}, "The walk has no stop for any layer of this network."));
       return;
     }
     const content = page(stop, {
@@ -131,11 +131,11 @@ class Walk {
       disabled: number === this.#stops.length - 1,
       class: "next",
     });
-    const dots = make(
+    const dots = createElement(
       "ol",
       { class: "dots" },
       ...this.#stops.map((stop, k) => {
-        const link = make("a", { href: address({ ...this.app.place, rest: String(k + 1) }), title: stop.title });
+        const link = createElement("a", { href: address({ ...this.app.place, rest: String(k + 1) }), title: stop.title });
         link.setAttribute("aria-label", `Stop ${k + 1}: ${stop.title}`);
         if (k === number) link.setAttribute("aria-current", "step");
         if (this.#answers.has(stop.id)) link.classList.add("answered");
@@ -144,10 +144,10 @@ class Walk {
           event.preventDefault();
           this.#to(k);
         });
-        return make("li", {}, link);
+        return createElement("li", {}, link);
       }),
     );
-    return make("nav", { class: "walk-navigation", "aria-label": "Stops" }, back, dots, next, this.#pictures());
+    return createElement("nav", { class: "walk-navigation", "aria-label": "Stops" }, back, dots, next, this.#pictures());
   }
 
   /** Creates the choice of another sample for the same stop. */
@@ -160,7 +160,7 @@ class Walk {
       disabled: (sample ?? 0) === 0 && sample !== null,
     });
     const after = button("›", to((sample ?? -1) + 1), { "aria-label": "Next sample" });
-    return make("div", { class: "walk-pictures" }, make("span", {}, words), before, after);
+    return createElement("div", { class: "walk-pictures" }, createElement("span", {}, words), before, after);
   }
 
   /** @param {number} number */

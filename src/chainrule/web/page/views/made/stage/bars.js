@@ -1,6 +1,6 @@
-import { shown } from "../../../explain/numbers.js";
+import { formatNumber } from "../../../explain/numbers.js";
 import { named } from "../../../explain/naming.js";
-import { make } from "../../../elements.js";
+import { createElement } from "../../../elements.js";
 import { numberLink } from "../links.js";
 
 /**
@@ -21,22 +21,22 @@ export function barStage(making) {
   if (!name || !p || !t || p.data.length > MOST) return null;
   const rows = Array.from(p.data, (value, k) => {
     const label = trace.description.classes[k] ?? String(k);
-    const bar = make("span", { class: "made-bar-room" }, make("span", { class: "made-bar-length" }));
+    const bar = createElement("span", { class: "made-bar-room" }, createElement("span", { class: "made-bar-length" }));
     bar.style.setProperty("--part", String(value));
-    const row = make(
+    const row = createElement(
       "li",
       { class: t.data[k] ? "made-target" : null },
-      make("span", {}, label),
+      createElement("span", {}, label),
       bar,
       numberLink(making, named(name, [k]), value),
-      make("span", {}, t.data[k] ? `target ${shown(t.data[k])}` : ""),
+      createElement("span", {}, t.data[k] ? `target ${formatNumber(t.data[k])}` : ""),
     );
     row.classList.toggle("made-now", explanation.cell === named(name, [k]));
     return row;
   });
-  const caption = make("figcaption", {}, "predicted probabilities and targets");
+  const caption = createElement("figcaption", {}, "predicted probabilities and targets");
   return {
-    element: make("figure", { class: "made-factor made-place" }, caption, make("ol", { class: "made-bars" }, ...rows)),
+    element: createElement("figure", { class: "made-factor made-place" }, caption, createElement("ol", { class: "made-bars" }, ...rows)),
     count: 0,
     show() {},
     say: () => "",

@@ -1,6 +1,6 @@
-import { shown } from "../../../explain/numbers.js";
+import { formatNumber } from "../../../explain/numbers.js";
 import { valueOf } from "../../../explain/naming.js";
-import { draw, make } from "../../../elements.js";
+import { createSvg, createElement } from "../../../elements.js";
 import { numberLink } from "../links.js";
 
 /**
@@ -19,15 +19,15 @@ export function changeStage(making) {
   const before = valueOf(making.trace, earlier);
   if (before === null || earlier === cell) return null;
   const step = value - before;
-  const caption = make(
+  const caption = createElement(
     "figcaption",
     { class: "made-change-numbers" },
-    make("span", {}, "before ", numberLink(making, earlier, before)),
-    make("span", { class: step < 0 ? "made-down" : "made-up" }, `${step < 0 ? "" : "+"}${shown(step)}`),
-    make("span", {}, "after ", make("b", {}, shown(value))),
+    createElement("span", {}, "before ", numberLink(making, earlier, before)),
+    createElement("span", { class: step < 0 ? "made-down" : "made-up" }, `${step < 0 ? "" : "+"}${formatNumber(step)}`),
+    createElement("span", {}, "after ", createElement("b", {}, formatNumber(value))),
   );
   return {
-    element: make("figure", { class: "made-factor change" }, lineOf(before, value), caption),
+    element: createElement("figure", { class: "made-factor change" }, lineOf(before, value), caption),
     count: 0,
     show() {},
     say: () => "",
@@ -43,26 +43,26 @@ function lineOf(before, after) {
   const tip = to > from ? -1 : 1;
   /** @type {SVGElement[]} */
   const parts = [
-    draw("line", { class: "made-axis", x1: EDGE / 2, x2: WIDTH - EDGE / 2, y1: 52, y2: 52 }),
+    createSvg("line", { class: "made-axis", x1: EDGE / 2, x2: WIDTH - EDGE / 2, y1: 52, y2: 52 }),
     ...ticks(low, reach).map((value) =>
-      draw("line", { class: "made-axis", x1: x(value), x2: x(value), y1: 47, y2: 57 }),
+      createSvg("line", { class: "made-axis", x1: x(value), x2: x(value), y1: 47, y2: 57 }),
     ),
-    draw("circle", { class: "made-was", cx: from, cy: 52, r: 6 }),
-    draw("circle", { class: "made-point", cx: to, cy: 52, r: 7 }),
-    draw("text", { class: "made-tick", x: from, y: 82, "text-anchor": "middle" }, "before"),
-    draw("text", { class: "made-tick", x: to, y: 82, "text-anchor": "middle" }, "after"),
+    createSvg("circle", { class: "made-was", cx: from, cy: 52, r: 6 }),
+    createSvg("circle", { class: "made-point", cx: to, cy: 52, r: 7 }),
+    createSvg("text", { class: "made-tick", x: from, y: 82, "text-anchor": "middle" }, "before"),
+    createSvg("text", { class: "made-tick", x: to, y: 82, "text-anchor": "middle" }, "after"),
   ];
   if (from !== to) {
     const head = `m${tip * 10} -7l${-tip * 10} 7l${tip} -12`;
-    parts.push(draw("path", { class: "made-tangent", d: `M${from} 34Q${(from + to) / 2} 6 ${to} 36${head}` }));
+    parts.push(createSvg("path", { class: "made-tangent", d: `M${from} 34Q${(from + to) / 2} 6 ${to} 36${head}` }));
   }
-  return draw(
+  return createSvg(
     "svg",
     {
       viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
       class: "made-change-line",
       role: "img",
-      "aria-label": `from ${shown(before)} to ${shown(after)}`,
+      "aria-label": `from ${formatNumber(before)} to ${formatNumber(after)}`,
     },
     ...parts,
   );

@@ -1,4 +1,4 @@
-import { make } from "../../../elements.js";
+import { createElement } from "../../../elements.js";
 import { barStage } from "./bars.js";
 import { changeStage } from "./change.js";
 import { curveStage } from "./curve.js";
@@ -58,7 +58,7 @@ function termStage(making, chosen) {
 /** Combines several stages that are stepped through together. @param {Stage[]} stages @returns {Stage} */
 function together(stages) {
   return {
-    element: make("div", { class: "made-stage" }, ...stages.map((stage) => stage.element)),
+    element: createElement("div", { class: "made-stage" }, ...stages.map((stage) => stage.element)),
     count: Math.max(0, ...stages.map((stage) => stage.count)),
     show(done, stepping) {
       for (const stage of stages) stage.show(Math.min(done, stage.count || done), stepping);

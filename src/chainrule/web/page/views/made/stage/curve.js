@@ -1,6 +1,6 @@
 import { operations } from "../../../engine/operations.js";
-import { shown } from "../../../explain/numbers.js";
-import { draw, make } from "../../../elements.js";
+import { formatNumber } from "../../../explain/numbers.js";
+import { createSvg, createElement } from "../../../elements.js";
 
 /**
  * The graph of an activation with its point and tangent, whose slope multiplies the gradient.
@@ -30,20 +30,20 @@ export function curveStage(making) {
     x: (value) => EDGE + ((value + reach) / (2 * reach)) * (WIDTH - 2 * EDGE),
     y: (value) => HEIGHT - EDGE - ((value - low + room) / (high - low + 2 * room)) * (HEIGHT - 2 * EDGE),
   };
-  const picture = draw(
+  const picture = createSvg(
     "svg",
     {
       viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
       class: "made-curve",
       role: "img",
-      "aria-label": `${curve.function}: at x = ${shown(curve.x)}, ${shown(curve.y)}, slope ${shown(curve.slope)}`,
+      "aria-label": `${curve.function}: at x = ${formatNumber(curve.x)}, ${formatNumber(curve.y)}, slope ${formatNumber(curve.slope)}`,
     },
     ...axisLines(axes, reach, low, high),
     path(x, data, axes),
     ...pointOf(curve, axes, reach),
   );
   return {
-    element: make("figure", { class: "made-curve-room" }, picture, legend(curve)),
+    element: createElement("figure", { class: "made-curve-room" }, picture, legend(curve)),
     count: 0,
     show() {},
     say: () => "",
@@ -53,42 +53,42 @@ export function curveStage(making) {
 /** @param {Axes} axes @param {number} reach @param {number} low @param {number} high */
 function axisLines(axes, reach, low, high) {
   return [
-    draw("line", { class: "made-axis", x1: axes.x(-reach), x2: axes.x(reach), y1: axes.y(0), y2: axes.y(0) }),
-    draw("line", { class: "made-axis", x1: axes.x(0), x2: axes.x(0), y1: axes.y(low), y2: axes.y(high) }),
-    draw("text", { class: "made-tick", x: axes.x(reach), y: axes.y(0) + 18, "text-anchor": "end" }, "x"),
-    draw("text", { class: "made-tick", x: axes.x(0) + 8, y: axes.y(high) + 4 }, "y"),
+    createSvg("line", { class: "made-axis", x1: axes.x(-reach), x2: axes.x(reach), y1: axes.y(0), y2: axes.y(0) }),
+    createSvg("line", { class: "made-axis", x1: axes.x(0), x2: axes.x(0), y1: axes.y(low), y2: axes.y(high) }),
+    createSvg("text", { class: "made-tick", x: axes.x(reach), y: axes.y(0) + 18, "text-anchor": "end" }, "x"),
+    createSvg("text", { class: "made-tick", x: axes.x(0) + 8, y: axes.y(high) + 4 }, "y"),
   ];
 }
 
 /** @param {Float64Array} x @param {ArrayLike<number>} y @param {Axes} axes */
 function path(x, y, axes) {
   const places = Array.from(x, (value, at) => `${axes.x(value).toFixed(1)} ${axes.y(y[at]).toFixed(1)}`);
-  return draw("path", { class: "made-line", d: `M${places.join("L")}` });
+  return createSvg("path", { class: "made-line", d: `M${places.join("L")}` });
 }
 
 /** @param {{x: number, y: number, slope: number}} curve @param {Axes} axes @param {number} reach */
 function pointOf({ x, y, slope }, axes, reach) {
   const half = reach * 0.35;
   return [
-    draw("path", { class: "made-guide", d: `M${axes.x(x)} ${axes.y(0)}V${axes.y(y)}H${axes.x(0)}` }),
-    draw("line", {
+    createSvg("path", { class: "made-guide", d: `M${axes.x(x)} ${axes.y(0)}V${axes.y(y)}H${axes.x(0)}` }),
+    createSvg("line", {
       class: "made-tangent",
       x1: axes.x(x - half),
       x2: axes.x(x + half),
       y1: axes.y(y - slope * half),
       y2: axes.y(y + slope * half),
     }),
-    draw("circle", { class: "made-point", cx: axes.x(x), cy: axes.y(y), r: 6 }),
+    createSvg("circle", { class: "made-point", cx: axes.x(x), cy: axes.y(y), r: 6 }),
   ];
 }
 
 /** @param {{x: number, y: number, slope: number}} curve */
 function legend({ x, y, slope }) {
   const pair = (/** @type {string} */ name, /** @type {number} */ value, /** @type {string} */ kind) => [
-    make("dt", { class: kind }, name),
-    make("dd", { class: kind }, shown(value)),
+    createElement("dt", { class: kind }, name),
+    createElement("dd", { class: kind }, formatNumber(value)),
   ];
-  return make(
+  return createElement(
     "dl",
     { class: "made-legend" },
     ...pair("x", x, ""),

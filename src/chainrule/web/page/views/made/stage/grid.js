@@ -1,7 +1,7 @@
-import { shown } from "../../../explain/numbers.js";
-import { brief } from "../../../brief.js";
+import { formatNumber } from "../../../explain/numbers.js";
+import { briefNumber } from "../../../numbers_brief.js";
 import { paint } from "../colours.js";
-import { make } from "../../../elements.js";
+import { createElement } from "../../../elements.js";
 
 /**
  * Values in rows and columns, each on its colour.
@@ -28,7 +28,7 @@ export class NumberGrid {
   constructor(rows, columns, label, making) {
     this.rows = rows;
     this.columns = columns;
-    this.element = make("div", { class: columns <= ROOMY && rows <= ROOMY ? "made-grid made-roomy" : "made-grid" });
+    this.element = createElement("div", { class: columns <= ROOMY && rows <= ROOMY ? "made-grid made-roomy" : "made-grid" });
     this.element.style.setProperty("--columns", String(columns));
     this.element.setAttribute("role", "img");
     this.element.setAttribute("aria-label", `${label}: ${rows} by ${columns} values`);
@@ -70,7 +70,7 @@ export class NumberGrid {
 }
 
 function square() {
-  return make("div", { class: "made-square" }, make("span", { class: "made-digits" }));
+  return createElement("div", { class: "made-square" }, createElement("span", { class: "made-digits" }));
 }
 
 /** @param {HTMLElement} element @param {Entry | null} entry @param {Scale} scale */
@@ -79,7 +79,7 @@ function write(element, entry, scale) {
   element.classList.toggle("made-empty", entry === null);
   element.classList.toggle("made-nothing", Boolean(entry?.why));
   element.classList.toggle("made-link", Boolean(entry?.cell));
-  digits.textContent = entry ? brief(entry.value) : "";
-  element.title = entry ? `${entry.cell ?? WORDS[entry.why] ?? "product"} = ${shown(entry.value)}` : "";
+  digits.textContent = entry ? briefNumber(entry.value) : "";
+  element.title = entry ? `${entry.cell ?? WORDS[entry.why] ?? "product"} = ${formatNumber(entry.value)}` : "";
   if (entry && !entry.why) paint(element, scale, entry.value);
 }

@@ -1,9 +1,9 @@
 import { mathml } from "../../../equations/mathml.js";
 import { spoken } from "../../../equations/text.js";
-import { shown } from "../../../explain/numbers.js";
+import { formatNumber } from "../../../explain/numbers.js";
 import { named, parted } from "../../../explain/naming.js";
-import { brief } from "../../../brief.js";
-import { make } from "../../../elements.js";
+import { briefNumber } from "../../../numbers_brief.js";
+import { createElement } from "../../../elements.js";
 import { signed } from "../../../style/scale.js";
 import { paint } from "../colours.js";
 import { Plane } from "./plane.js";
@@ -28,28 +28,28 @@ export function jacobianStage(making) {
   const classes = making.trace.description.classes;
   const matrix = matrixOf(making, rows, column);
   const lines = rows.map((row) => lineOf(row, classes[row.k] ?? ""));
-  const head = make("tr", {}, ...HEADS.map((text) => headOf(text.replace("_{j}", `_{${column}}`))));
-  const total = make("td", { class: "made-total" }, "");
-  const foot = make("tr", {}, cellOf("td", "Σ", 5), total);
+  const head = createElement("tr", {}, ...HEADS.map((text) => headOf(text.replace("_{j}", `_{${column}}`))));
+  const total = createElement("td", { class: "made-total" }, "");
+  const foot = createElement("tr", {}, cellOf("td", "Σ", 5), total);
   paintColumns(lines, rows);
-  const table = make(
+  const table = createElement(
     "table",
     { class: "made-chain" },
-    make("thead", {}, head),
-    make("tbody", {}, ...lines),
-    make("tfoot", {}, foot),
+    createElement("thead", {}, head),
+    createElement("tbody", {}, ...lines),
+    createElement("tfoot", {}, foot),
   );
   const collapse = collapseOf(making, rows, column);
-  const caption = make("figcaption", {}, mathml(`∂ŷ_{k}/∂z_{j} = ŷ_{k} · (δ_kj − ŷ_{j})`));
+  const caption = createElement("figcaption", {}, mathml(`∂ŷ_{k}/∂z_{j} = ŷ_{k} · (δ_kj − ŷ_{j})`));
   return {
-    element: make(
+    element: createElement(
       "div",
       { class: "made-softmax" },
-      make(
+      createElement(
         "div",
         { class: "made-factors" },
-        make("figure", { class: "made-factor" }, caption, labelled(matrix.element, rows.length)),
-        make("figure", { class: "made-factor" }, table),
+        createElement("figure", { class: "made-factor" }, caption, labelled(matrix.element, rows.length)),
+        createElement("figure", { class: "made-factor" }, table),
       ),
       collapse,
     ),
@@ -60,12 +60,12 @@ export function jacobianStage(making) {
         line.classList.toggle("made-now", stepping && at === done - 1);
       });
       matrix.mark(stepping ? done - 1 : -1, column);
-      total.textContent = shown(rows.slice(0, done).reduce((sum, row) => sum + row.product, 0));
+      total.textContent = formatNumber(rows.slice(0, done).reduce((sum, row) => sum + row.product, 0));
       collapse.classList.toggle("made-waiting", done < rows.length);
     },
     say(done) {
       const row = rows[done - 1];
-      return row ? `class ${row.k}: ${brief(row.dp)} times ${brief(row.j)} is ${brief(row.product)}` : "";
+      return row ? `class ${row.k}: ${briefNumber(row.dp)} times ${briefNumber(row.j)} is ${briefNumber(row.product)}` : "";
     },
   };
 }
@@ -93,12 +93,12 @@ function matrixOf(making, rows, column) {
  * @param {number} count */
 function labelled(matrix, count) {
   if (count > MOST_LABELS) return matrix;
-  const numbers = () => Array.from({ length: count }, (_, at) => make("span", {}, String(at)));
-  return make(
+  const numbers = () => Array.from({ length: count }, (_, at) => createElement("span", {}, String(at)));
+  return createElement(
     "div",
     { class: "made-labelled" },
-    make("div", { class: "made-column-numbers" }, ...numbers()),
-    make("div", { class: "made-row-numbers" }, ...numbers()),
+    createElement("div", { class: "made-column-numbers" }, ...numbers()),
+    createElement("div", { class: "made-row-numbers" }, ...numbers()),
     matrix,
   );
 }
@@ -106,11 +106,11 @@ function labelled(matrix, count) {
 /** @param {Row} row @param {string} label */
 function lineOf({ k, p, t, dp, j, product }, label) {
   const name = label && label !== String(k) ? `${k} ${label}` : String(k);
-  return make(
+  return createElement(
     "tr",
     { class: t ? "made-target" : null },
-    make("th", {}, name),
-    ...[p, t, dp, j, product].map((value) => make("td", {}, make("span", {}, shown(value)))),
+    createElement("th", {}, name),
+    ...[p, t, dp, j, product].map((value) => createElement("td", {}, createElement("span", {}, formatNumber(value)))),
   );
 }
 
@@ -131,12 +131,12 @@ function paintColumns(lines, rows) {
 function headOf(linear) {
   const drawn = mathml(linear);
   drawn.setAttribute("aria-hidden", "true");
-  return make("th", {}, drawn, make("span", { class: "unseen" }, spoken(linear)));
+  return createElement("th", {}, drawn, createElement("span", { class: "unseen" }, spoken(linear)));
 }
 
 /** @param {"td"} tag @param {string} text @param {number} span */
 function cellOf(tag, text, span) {
-  const cell = make(tag, { class: "sum-sign" }, text);
+  const cell = createElement(tag, { class: "sum-sign" }, text);
   cell.colSpan = span;
   return cell;
 }
@@ -148,7 +148,7 @@ function collapseOf(making, rows, column) {
     "Σ_{k} (−t_{k} / ŷ_{k}) · ŷ_{k} · (δ_kj − ŷ_{j}) = −Σ_{k} t_{k} · (δ_kj − ŷ_{j})",
     "−Σ_{k} t_{k} · (δ_kj − ŷ_{j}) = ŷ_{j} · Σ_{k} t_{k} − t_{j} = ŷ_{j} − t_{j}",
     ...(making.explanation.value && own
-      ? [`ŷ_{${column}} − t_{${column}} = ${shown(own.p)} − ${shown(own.t)} = ${shown(making.explanation.value)}`]
+      ? [`ŷ_{${column}} − t_{${column}} = ${formatNumber(own.p)} − ${formatNumber(own.t)} = ${formatNumber(making.explanation.value)}`]
       : []),
   ];
   const words = [
@@ -156,11 +156,11 @@ function collapseOf(making, rows, column) {
     "The targets sum to 1, and one value remains:",
     "",
   ];
-  return make(
+  return createElement(
     "ol",
     { class: "made-collapse" },
     ...lines.map((line, at) =>
-      make("li", {}, ...(words[at] ? [make("span", { class: "made-why" }, words[at])] : []), mathml(line)),
+      createElement("li", {}, ...(words[at] ? [createElement("span", { class: "made-why" }, words[at])] : []), mathml(line)),
     ),
   );
 }

@@ -2,7 +2,7 @@ import { bracketed } from "../../../explain/numbers.js";
 import { ravel } from "../../../engine/tensor.js";
 import { byteGain } from "../../../engine/trace.js";
 import { layered, parted, valueOf } from "../../../explain/naming.js";
-import { make } from "../../../elements.js";
+import { createElement } from "../../../elements.js";
 import { numberLink } from "../links.js";
 import { relatives } from "../relatives.js";
 import { stepStage } from "./steps.js";
@@ -44,24 +44,24 @@ function parameterStage(making) {
   const like = relatives(trace, explanation.cell);
   if (like.length < 2) return null;
   const numbers = like.map(({ cell, words }) =>
-    make(
+    createElement(
       "span",
       { class: `made-large-number${cell === explanation.cell ? " made-so-far" : ""}` },
-      make("span", { class: "made-digits" }, numberLink(making, cell, valueOf(trace, cell) ?? NaN)),
-      make("span", { class: "made-under" }, words),
+      createElement("span", { class: "made-digits" }, numberLink(making, cell, valueOf(trace, cell) ?? NaN)),
+      createElement("span", { class: "made-under" }, words),
     ),
   );
-  const caption = make(
+  const caption = createElement(
     "p",
     { class: "made-pick-words" },
     `After ${trace.frame.step} training steps. The next step changes it as follows:`,
   );
   return {
-    element: make(
+    element: createElement(
       "div",
       { class: "made-origin made-steps-like" },
       caption,
-      make("div", { class: "made-term-line" }, ...numbers),
+      createElement("div", { class: "made-term-line" }, ...numbers),
     ),
     count: 0,
     show() {},

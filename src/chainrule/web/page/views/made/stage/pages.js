@@ -1,5 +1,5 @@
-import { brief } from "../../../brief.js";
-import { button, make } from "../../../elements.js";
+import { briefNumber } from "../../../numbers_brief.js";
+import { button, createElement } from "../../../elements.js";
 import { signed } from "../../../style/scale.js";
 import { paint } from "../colours.js";
 
@@ -15,7 +15,7 @@ export class Pages {
   constructor(layout, terms, chosen) {
     this.layout = layout;
     this.terms = terms;
-    this.element = make("div", { class: "made-pages" });
+    this.element = createElement("div", { class: "made-pages" });
     this.element.hidden = layout.pages.length < 2;
     this.done = -1;
     this.page = -1;
@@ -23,13 +23,13 @@ export class Pages {
     this.buttons = layout.pages.map(({ letter, number }, page) => {
       const key = button("", () => chosen(page), { class: "made-page" });
       key.append(
-        make("span", { class: "made-which" }, `${letter} = ${number}`),
-        make("span", { class: "made-part" }, ""),
+        createElement("span", { class: "made-which" }, `${letter} = ${number}`),
+        createElement("span", { class: "made-part" }, ""),
       );
       return key;
     });
     this.scale = signed(this.#sums(terms.length));
-    this.element.append(make("span", { class: "made-caption" }, letterWords(layout.pages[0]?.letter)), ...this.buttons);
+    this.element.append(createElement("span", { class: "made-caption" }, letterWords(layout.pages[0]?.letter)), ...this.buttons);
   }
 
   /** @param {number} page @param {number} done */
@@ -40,7 +40,7 @@ export class Pages {
     this.done = done;
     this.#sums(done).forEach((sum, at) => {
       const part = /** @type {HTMLElement} */ (this.buttons[at].lastElementChild);
-      part.textContent = brief(sum);
+      part.textContent = briefNumber(sum);
       paint(part, this.scale, sum);
     });
   }

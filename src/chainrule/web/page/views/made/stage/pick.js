@@ -1,7 +1,7 @@
-import { shown } from "../../../explain/numbers.js";
+import { formatNumber } from "../../../explain/numbers.js";
 import { named, parted, valueOf } from "../../../explain/naming.js";
 import { scaleOfTensor } from "../colours.js";
-import { make } from "../../../elements.js";
+import { createElement } from "../../../elements.js";
 import { numberLink } from "../links.js";
 import { NumberGrid } from "./grid.js";
 import { whereOf } from "./where.js";
@@ -19,12 +19,12 @@ export function pickStage(making) {
   const { pick, cell } = making.explanation;
   const { candidates, winner } = pick ?? { candidates: [], winner: 0 };
   const window = windowOf(making, candidates, "the window");
-  const words = make("p", { class: "made-pick-words" });
+  const words = createElement("p", { class: "made-pick-words" });
   const route = routeOf(making, cell, candidates[winner]?.cell);
-  const forward = make(
+  const forward = createElement(
     "figure",
     { class: "made-factor" },
-    make("figcaption", {}, "the window"),
+    createElement("figcaption", {}, "the window"),
     window.grid.element,
     words,
   );
@@ -33,10 +33,10 @@ export function pickStage(making) {
     candidates.map((candidate) => candidate.cell),
   );
   return {
-    element: make(
+    element: createElement(
       "div",
       { class: "made-products" },
-      make("div", { class: "made-factors" }, ...(where ? [where] : []), forward, ...(route ? [route] : [])),
+      createElement("div", { class: "made-factors" }, ...(where ? [where] : []), forward, ...(route ? [route] : [])),
     ),
     count: candidates.length,
     show(done, stepping) {
@@ -47,7 +47,7 @@ export function pickStage(making) {
     say(done) {
       const best = candidates[largest(candidates, done, winner)];
       return best
-        ? `cell ${done} of ${candidates.length}: the largest so far is ${best.cell}, ${shown(best.value)}`
+        ? `cell ${done} of ${candidates.length}: the largest so far is ${best.cell}, ${formatNumber(best.value)}`
         : "";
     },
   };
@@ -106,14 +106,14 @@ function routeOf(making, cell, winner) {
   const value = from ? valueOf(making.trace, from) : null;
   const arrived = to ? valueOf(making.trace, to) : null;
   if (!from || !to || value === null || arrived === null) return null;
-  return make(
+  return createElement(
     "figure",
     { class: "made-factor made-route" },
-    make("figcaption", {}, "in the backward pass"),
-    make("p", { class: "made-lead" }, numberLink(making, from, value), make("span", { class: "made-under" }, from)),
-    make("p", { class: "made-arrow" }, "↓"),
-    make("p", { class: "made-lead" }, numberLink(making, to, arrived), make("span", { class: "made-under" }, to)),
-    make(
+    createElement("figcaption", {}, "in the backward pass"),
+    createElement("p", { class: "made-lead" }, numberLink(making, from, value), createElement("span", { class: "made-under" }, from)),
+    createElement("p", { class: "made-arrow" }, "↓"),
+    createElement("p", { class: "made-lead" }, numberLink(making, to, arrived), createElement("span", { class: "made-under" }, to)),
+    createElement(
       "p",
       { class: "made-pick-words" },
       "The gradient of this value goes entirely to the maximum. The other cells get none from this window.",

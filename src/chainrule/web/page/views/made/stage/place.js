@@ -1,7 +1,7 @@
 import { ravel } from "../../../engine/tensor.js";
 import { named, parted } from "../../../explain/naming.js";
 import { scaleOfTensor } from "../colours.js";
-import { make } from "../../../elements.js";
+import { createElement } from "../../../elements.js";
 import { NumberGrid } from "./grid.js";
 import { Plane } from "./plane.js";
 
@@ -37,7 +37,7 @@ export function placeStage(making) {
       ? digits(making, { tensor, rows, columns, cellAt, at, label })
       : picture(making, { tensor, rows, columns, cellAt, at, label });
   return {
-    element: make("figure", { class: "made-factor made-place" }, make("figcaption", {}, label), element),
+    element: createElement("figure", { class: "made-factor made-place" }, createElement("figcaption", {}, label), element),
     count: 0,
     show() {},
     say: () => "",

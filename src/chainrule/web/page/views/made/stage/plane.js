@@ -1,4 +1,4 @@
-import { make } from "../../../elements.js";
+import { createElement } from "../../../elements.js";
 import { ink } from "../../../style/ink.js";
 import { colourOf } from "../../../style/scale.js";
 
@@ -25,7 +25,7 @@ export class Plane {
     this.columns = columns;
     this.zoom = Math.max(2, Math.min(40, Math.floor(side / Math.max(rows, columns))));
     this.picture = new OffscreenCanvas(columns, rows);
-    this.element = make("canvas", { class: "made-plane" });
+    this.element = createElement("canvas", { class: "made-plane" });
     this.element.setAttribute("role", "img");
     this.element.setAttribute("aria-label", `${label}: ${rows} by ${columns} values`);
     this.element.style.setProperty("--width", `${columns * this.zoom}px`);

@@ -1,8 +1,8 @@
 import { parted } from "../../../explain/naming.js";
-import { brief } from "../../../brief.js";
+import { briefNumber } from "../../../numbers_brief.js";
 import { signed } from "../../../style/scale.js";
 import { scaleOfTensor } from "../colours.js";
-import { make } from "../../../elements.js";
+import { createElement } from "../../../elements.js";
 import { NumberGrid } from "./grid.js";
 import { layoutOf } from "./layout.js";
 import { Pages } from "./pages.js";
@@ -48,11 +48,11 @@ class Products {
     this.panels = this.#panels();
     this.where = new Where(making, this.layout);
     this.pages = new Pages(this.layout, this.terms, (page) => this.#turn(page));
-    this.element = make(
+    this.element = createElement(
       "div",
       { class: "made-products" },
       this.pages.element,
-      make("div", { class: "made-factors" }, this.where.element, ...this.#row()),
+      createElement("div", { class: "made-factors" }, this.where.element, ...this.#row()),
     );
     this.#refill();
   }
@@ -70,8 +70,8 @@ class Products {
   say(done) {
     const term = this.terms[done - 1];
     if (!term) return "no term added yet";
-    const factors = term.factors.map(({ name, cell, value, why }) => `${cell ?? (why || name)}, ${brief(value)}`);
-    return `term ${done} of ${this.count}: ${factors.join(", times ")}, is ${brief(term.value)}`;
+    const factors = term.factors.map(({ name, cell, value, why }) => `${cell ?? (why || name)}, ${briefNumber(value)}`);
+    return `term ${done} of ${this.count}: ${factors.join(", times ")}, is ${briefNumber(term.value)}`;
   }
 
   /** @param {number} page */
@@ -120,17 +120,17 @@ class Products {
   }
 
   #row() {
-    const captions = this.panels.map(() => make("figcaption"));
+    const captions = this.panels.map(() => createElement("figcaption"));
     this.captions = captions;
     return this.panels.flatMap((panel, at) => {
-      const figure = make(
+      const figure = createElement(
         "figure",
         { class: at < this.wide ? "made-factor" : "made-factor product" },
         captions[at],
         panel.element,
       );
       if (!at) return [figure];
-      return [make("span", { class: "made-between" }, at < this.wide ? "·" : "="), figure];
+      return [createElement("span", { class: "made-between" }, at < this.wide ? "·" : "="), figure];
     });
   }
 
@@ -175,7 +175,7 @@ class Products {
       const entry = place >= 0 ? this.#entry(at, place) : null;
       const name = at < this.wide ? this.terms[this.count - 1].factors[at].name : "products";
       const of = pages.length > 1 && number !== null ? `${name}, ${pages[this.page].letter} = ${number}` : name;
-      caption.textContent = entry && this.panels[at] instanceof Plane ? `${of}:  ${brief(entry.value)}` : of;
+      caption.textContent = entry && this.panels[at] instanceof Plane ? `${of}:  ${briefNumber(entry.value)}` : of;
     });
   }
 }

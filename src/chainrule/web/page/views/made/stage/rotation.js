@@ -1,4 +1,4 @@
-import { button, make } from "../../../elements.js";
+import { button, createElement } from "../../../elements.js";
 
 /**
  * A kernel with an animated rotation by 180°, from its stored orientation to that on the patch. Its digits stay
@@ -20,8 +20,8 @@ export class Rotation {
       "aria-label": "show the kernel being rotated by 180 degrees",
     });
     repeat.hidden = still;
-    const table = make("div", { class: "made-turntable" }, this.grid.element);
-    this.element = make(
+    const table = createElement("div", { class: "made-turntable" }, this.grid.element);
+    this.element = createElement(
       "div",
       { class: "made-rotation" },
       ...(this.before ? [this.before.element, this.#arrow()] : []),
@@ -33,7 +33,7 @@ export class Rotation {
   }
 
   #arrow() {
-    const arrow = make("span", { class: "made-between" }, "↻");
+    const arrow = createElement("span", { class: "made-between" }, "↻");
     arrow.setAttribute("role", "img");
     arrow.setAttribute("aria-label", "rotated by 180 degrees");
     return arrow;

@@ -1,8 +1,8 @@
 import { indicesOf } from "../../../explain/boxes.js";
 import { explain } from "../../../explain/index.js";
-import { goesTo } from "../../../explain/reach.js";
+import { readersOf } from "../../../explain/dependencies.js";
 import { named, parted } from "../../../explain/naming.js";
-import { make } from "../../../elements.js";
+import { createElement } from "../../../elements.js";
 import { numberLink } from "../links.js";
 import { windowOf } from "./pick.js";
 
@@ -20,12 +20,12 @@ export function routedStage(making) {
   const { tensor, index } = parted(making.explanation.cell);
   const input = named(tensor.replace(/(^|\.)d(?=[xy]$)/u, "$1"), index);
   const figures = outputs(making, input).map((output) => windowFigure(making, output, input));
-  const none = make("p", { class: "made-pick-words" }, "No window covers this cell.");
+  const none = createElement("p", { class: "made-pick-words" }, "No window covers this cell.");
   return {
-    element: make(
+    element: createElement(
       "div",
       { class: "made-products" },
-      make("div", { class: "made-factors" }, ...(figures.length ? figures : [none])),
+      createElement("div", { class: "made-factors" }, ...(figures.length ? figures : [none])),
     ),
     count: 0,
     show() {},
@@ -37,7 +37,7 @@ export function routedStage(making) {
 function outputs({ trace }, input) {
   /** @type {string[]} */
   const cells = [];
-  for (const box of goesTo(trace, input, "forward")) {
+  for (const box of readersOf(trace, input, "forward")) {
     if (!box.tensor.endsWith(".y")) continue;
     cells.push(...indicesOf(box, MOST_WINDOWS).map((index) => named(box.tensor, index)));
   }
@@ -59,11 +59,11 @@ function windowFigure(making, output, input) {
     best?.cell === input
       ? ["The maximum of its window, which gives ", numberLink(making, output, made.value), "."]
       : ["Not the maximum of its window: ", ...(best ? [numberLink(making, best.cell, best.value)] : []), " is."];
-  return make(
+  return createElement(
     "figure",
     { class: "made-factor" },
-    make("figcaption", {}, output),
+    createElement("figcaption", {}, output),
     window.grid.element,
-    make("p", { class: "made-pick-words" }, ...words),
+    createElement("p", { class: "made-pick-words" }, ...words),
   );
 }

@@ -1,7 +1,7 @@
 import { mathml } from "../../../equations/mathml.js";
 import { spoken } from "../../../equations/text.js";
-import { shown } from "../../../explain/numbers.js";
-import { make } from "../../../elements.js";
+import { formatNumber } from "../../../explain/numbers.js";
+import { createElement } from "../../../elements.js";
 
 /**
  * A calculation line by line: a name, its formula, the formula with values, the result.
@@ -15,7 +15,7 @@ const LONG = 40;
 /** Creates one side of an equation, scrollable with the keyboard when it may be too long.
  * @param {string} names @param {string} linear */
 function side(names, linear) {
-  const made = make("span", { class: names }, "= ", mathml(linear));
+  const made = createElement("span", { class: names }, "= ", mathml(linear));
   if (linear.length > LONG) made.tabIndex = 0;
   return made;
 }
@@ -24,17 +24,17 @@ function side(names, linear) {
 export function stepStage(making) {
   const steps = making.explanation.steps ?? [];
   const rows = steps.map(({ name, symbols, numbers, value }) =>
-    make(
+    createElement(
       "li",
       { class: "made-step" },
-      make("span", { class: "made-step-name" }, mathml(name)),
+      createElement("span", { class: "made-step-name" }, mathml(name)),
       side("made-step-symbols", symbols),
       side("made-step-numbers", numbers),
-      make("span", { class: "made-step-value" }, "= ", make("b", {}, shown(value))),
+      createElement("span", { class: "made-step-value" }, "= ", createElement("b", {}, formatNumber(value))),
     ),
   );
   return {
-    element: make("ol", { class: "made-steps" }, ...rows),
+    element: createElement("ol", { class: "made-steps" }, ...rows),
     count: steps.length,
     show(done, stepping) {
       rows.forEach((row, at) => {
@@ -45,7 +45,7 @@ export function stepStage(making) {
     say(done) {
       const step = steps[done - 1];
       if (!step) return "";
-      return `line ${done} of ${steps.length}: ${spoken(step.name)} is ${spoken(step.symbols)}, ${shown(step.value)}`;
+      return `line ${done} of ${steps.length}: ${spoken(step.name)} is ${spoken(step.symbols)}, ${formatNumber(step.value)}`;
     },
   };
 }

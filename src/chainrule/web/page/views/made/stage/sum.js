@@ -1,5 +1,5 @@
-import { shown } from "../../../explain/numbers.js";
-import { make } from "../../../elements.js";
+import { formatNumber } from "../../../explain/numbers.js";
+import { createElement } from "../../../elements.js";
 import { numberLink } from "../links.js";
 import { Waterfall } from "./waterfall.js";
 
@@ -15,9 +15,9 @@ export function sumStage(making, chosen) {
   const { terms, scale, value } = making.explanation;
   const sums = running(terms.map((term) => term.value));
   const waterfall = new Waterfall(sums, chosen);
-  const line = make("div", { class: "made-term-line" });
+  const line = createElement("div", { class: "made-term-line" });
   return {
-    element: make("div", { class: "made-sum" }, line, ...(terms.length > 1 ? [waterfall.element] : [])),
+    element: createElement("div", { class: "made-sum" }, line, ...(terms.length > 1 ? [waterfall.element] : [])),
     count: terms.length,
     show(done, stepping) {
       waterfall.show(done, stepping);
@@ -25,18 +25,18 @@ export function sumStage(making, chosen) {
       const total = whole && !scale ? value : sums[done];
       const parts = stepping && done ? termParts(making, done) : [];
       const name = whole ? `sum of ${counted(terms.length)}` : done ? "sum so far" : "no term added yet";
-      parts.push(large(document.createTextNode(shown(total)), name, "made-so-far"));
+      parts.push(large(document.createTextNode(formatNumber(total)), name, "made-so-far"));
       if (scale && whole) {
         parts.push(
           sign("·"),
           large(document.createTextNode(scale.symbols), "divisor", ""),
           sign("="),
-          large(document.createTextNode(shown(value)), making.explanation.cell, "made-so-far"),
+          large(document.createTextNode(formatNumber(value)), making.explanation.cell, "made-so-far"),
         );
       }
       line.replaceChildren(...parts);
     },
-    say: (done) => `sum so far ${shown(sums[done])}`,
+    say: (done) => `sum so far ${formatNumber(sums[done])}`,
   };
 }
 
@@ -52,29 +52,29 @@ function termParts(making, done) {
   const parts = term.factors.flatMap((factor, at) => {
     const number = factor.cell
       ? numberLink(making, factor.cell, factor.value)
-      : document.createTextNode(shown(factor.value));
+      : document.createTextNode(formatNumber(factor.value));
     const shownAs = large(number, factor.cell ?? (factor.why ? `${factor.name}: ${factor.why}` : factor.name), "");
     return at ? [sign("·"), shownAs] : [shownAs];
   });
   if (term.factors.length > 1)
-    parts.push(sign("="), large(document.createTextNode(shown(term.value)), `term ${done} of ${many}`, ""));
+    parts.push(sign("="), large(document.createTextNode(formatNumber(term.value)), `term ${done} of ${many}`, ""));
   else parts[0].lastChild?.appendChild(document.createTextNode(`, term ${done} of ${many}`));
   return [...parts, sign("→")];
 }
 
 /** @param {Node} number @param {string} name @param {string} kind */
 function large(number, name, kind) {
-  return make(
+  return createElement(
     "span",
     { class: `made-large-number ${kind}`.trim() },
-    make("span", { class: "made-digits" }, number),
-    make("span", { class: "made-under" }, name),
+    createElement("span", { class: "made-digits" }, number),
+    createElement("span", { class: "made-under" }, name),
   );
 }
 
 /** @param {string} text */
 function sign(text) {
-  return make("span", { class: "made-between" }, text);
+  return createElement("span", { class: "made-between" }, text);
 }
 
 /** Returns the partial sums of the first 0, 1, 2 … values. @param {number[]} values */

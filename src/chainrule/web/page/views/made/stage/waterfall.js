@@ -1,4 +1,4 @@
-import { make } from "../../../elements.js";
+import { createElement } from "../../../elements.js";
 import { ink } from "../../../style/ink.js";
 
 /** A waterfall chart of the partial sums: the bar of a term reaches from the sum before it to the sum after it. */
@@ -15,10 +15,10 @@ export class Waterfall {
     this.high = Math.max(...extremes(sums));
     this.done = 0;
     this.stepping = false;
-    this.canvas = make("canvas", { class: "made-waterfall" });
+    this.canvas = createElement("canvas", { class: "made-waterfall" });
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", `partial sums over ${sums.length - 1} terms`);
-    this.element = make("div", { class: "made-waterfall-room" }, this.canvas);
+    this.element = createElement("div", { class: "made-waterfall-room" }, this.canvas);
     this.canvas.addEventListener("pointerdown", (event) => {
       this.canvas.setPointerCapture(event.pointerId);
       chosen(this.#at(event));

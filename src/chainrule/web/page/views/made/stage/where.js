@@ -1,7 +1,7 @@
 import { ravel } from "../../../engine/tensor.js";
 import { named, parted } from "../../../explain/naming.js";
 import { scaleOfTensor } from "../colours.js";
-import { make } from "../../../elements.js";
+import { createElement } from "../../../elements.js";
 import { Plane } from "./plane.js";
 
 /**
@@ -30,7 +30,7 @@ export function whereOf(making, names) {
     SIDE,
   );
   framed(plane, making, cells);
-  return make("figure", { class: "made-factor made-where" }, make("figcaption", {}, mapName(cells[0])), plane.element);
+  return createElement("figure", { class: "made-factor made-where" }, createElement("figcaption", {}, mapName(cells[0])), plane.element);
 }
 
 /** @param {Plane} plane @param {Making} making @param {import("../../../explain/naming.js").Cell[]} cells */
@@ -59,14 +59,14 @@ export class Where {
     this.layout = layout;
     this.factor = layout.slides ? 1 : 0;
     this.page = -1;
-    this.element = make("figure", { class: "made-factor made-where" });
+    this.element = createElement("figure", { class: "made-factor made-where" });
     this.element.hidden = true;
     if (layout.kernel === "none" && !layout.slides) return;
     const cell = this.#cells(0)[0];
     const shape = cell ? (making.trace.values.get(cell.tensor)?.shape ?? []) : [];
     const [rows, columns] = shape.slice(-2);
     if (!cell || shape.length < 2 || rows * columns <= layout.rows * layout.columns) return;
-    this.caption = make("figcaption");
+    this.caption = createElement("figcaption");
     this.plane = new Plane(
       rows,
       columns,

@@ -1,7 +1,7 @@
 /** Stops from the dense layer to the first gradient. */
-import { rough } from "../../../brief.js";
+import { roughNumber } from "../../../numbers_brief.js";
 import { named } from "../../../explain/naming.js";
-import { shown } from "../../../explain/numbers.js";
+import { formatNumber } from "../../../explain/numbers.js";
 import { sampleNumber } from "../../../source/samples.js";
 import { signed } from "../../../style/scale.js";
 import { many, percent } from "../look.js";
@@ -56,8 +56,8 @@ export function dense(look) {
     question: `How many of the ${many(products.length, "product")} make up half of the sum of their magnitudes?`,
     reveal: [
       `${needed}. ${many(silent, "product")} ${silent === 1 ? "is" : "are"} 0. The largest is ${one.cell} · ` +
-        `${other.cell} = ${shown(one.value)} · ${shown(other.value)} = ${shown(loudest[0].value)}, ` +
-        `in a sum of ${shown(value)}.`,
+        `${other.cell} = ${formatNumber(one.value)} · ${formatNumber(other.value)} = ${formatNumber(loudest[0].value)}, ` +
+        `in a sum of ${formatNumber(value)}.`,
     ],
   };
 }
@@ -95,8 +95,8 @@ export function softmax(look) {
     figures: [look.row(`${z}, the scores`, z)],
     question: `What probability does the class with the largest score, ${className(look, best[0])}, get?`,
     reveal: [
-      `${percent(share)}, or more precisely ${shown(share)}. Its score leads the next one by ` +
-        `${shown(lead)}, so its probability is ${shown(Math.exp(lead))} times as large.`,
+      `${percent(share)}, or more precisely ${formatNumber(share)}. Its score leads the next one by ` +
+        `${formatNumber(lead)}, so its probability is ${formatNumber(Math.exp(lead))} times as large.`,
     ],
   };
 }
@@ -108,7 +108,7 @@ export function loss(look) {
   const label = look.largest("t");
   const p = look.value(scores.y, label);
   const value = look.array("loss.y").data[0];
-  const found = choices("loss", rough(value), [1 - p, -Math.log(1 - p), 1 / p, p].filter(Number.isFinite).map(rough));
+  const found = choices("loss", roughNumber(value), [1 - p, -Math.log(1 - p), 1 / p, p].filter(Number.isFinite).map(roughNumber));
   if (!found) return null;
   return {
     id: "loss",
@@ -118,14 +118,14 @@ export function loss(look) {
     number: null,
     choices: found,
     words: [
-      `${labelled(look, label[0])} The network gave this class the probability p = ${shown(p)}.`,
+      `${labelled(look, label[0])} The network gave this class the probability p = ${formatNumber(p)}.`,
       "The loss is −ln p of that class alone: 0 if the network had been certain of it, and larger the less " +
         `probable it was. A network that guesses among ${look.array("t").data.length} classes has a loss of ` +
-        `${rough(Math.log(look.array("t").data.length))}.`,
+        `${roughNumber(Math.log(look.array("t").data.length))}.`,
     ],
     figures: [look.row(`${scores.y}, the probabilities`, scores.y)],
     question: "What is the loss of this image?",
-    reveal: [`−ln ${shown(p)} = ${shown(value)}. This is the number that training makes smaller.`],
+    reveal: [`−ln ${formatNumber(p)} = ${formatNumber(value)}. This is the number that training makes smaller.`],
   };
 }
 
@@ -139,7 +139,7 @@ export function first(look) {
   const cell = named(dz, label);
   const value = look.value(dz, label);
   const p = look.value(scores.y, label);
-  const found = choices("first", rough(value), [p, -value, 2 * p - 1].map(rough));
+  const found = choices("first", roughNumber(value), [p, -value, 2 * p - 1].map(roughNumber));
   if (!found) return null;
   const most = look.largest(dz);
   const small =
@@ -160,14 +160,14 @@ export function first(look) {
       "The backward pass begins with one question: if a score increased slightly, how would the loss change? The " +
         "derivatives of softmax and of the logarithm look complicated, but together they simplify to ŷ − t, " +
       "the probability minus the target.",
-      `t is 1 for ${own} and 0 for the others. The probability of ${own} is ${shown(p)}.`,
+      `t is 1 for ${own} and 0 for the others. The probability of ${own} is ${formatNumber(p)}.`,
     ],
     figures: [look.row(`${scores.y}, the probabilities ŷ`, scores.y), "−", look.row("t, the target", "t")],
     question: `What is the gradient of the loss with respect to the score of ${className(look, label[0])}, ${cell}?`,
     reveal: [
-      `${shown(p)} − 1 = ${shown(value)}: negative, so a larger score of this class would reduce the loss. For ` +
+      `${formatNumber(p)} − 1 = ${formatNumber(value)}: negative, so a larger score of this class would reduce the loss. For ` +
         `the other classes it is their probability, which is positive; the largest is ${named(dz, most)} = ` +
-        `${shown(look.value(dz, most))}. All of them sum to 0.`,
+        `${formatNumber(look.value(dz, most))}. All of them sum to 0.`,
       ...small,
     ],
   };

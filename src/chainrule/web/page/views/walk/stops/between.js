@@ -1,9 +1,9 @@
 /** Stops on ReLU and max pooling. */
-import { rough } from "../../../brief.js";
+import { roughNumber } from "../../../numbers_brief.js";
 import { named } from "../../../explain/naming.js";
 import { gradientName } from "../../../engine/interpreter.js";
 import { unravel } from "../../../engine/tensor.js";
-import { shown } from "../../../explain/numbers.js";
+import { formatNumber } from "../../../explain/numbers.js";
 import { many, percent } from "../look.js";
 import { choices } from "../stop.js";
 
@@ -51,7 +51,7 @@ export function relu(look) {
     question: `How many of the ${many(data.length, "value")} of ${site.layer} are 0 for this image?`,
     reveal: [
       `${dead.toLocaleString("en")} of ${data.length.toLocaleString("en")}, or ${percent(dead / data.length)}. ` +
-        `The most negative input is ${named(site.x, index)} = ${shown(look.value(site.x, index))}.`,
+        `The most negative input is ${named(site.x, index)} = ${formatNumber(look.value(site.x, index))}.`,
     ],
   };
 }
@@ -64,10 +64,10 @@ export function pooling(look) {
   const { cell, pick, first, second } = place;
   const growth = (first - second) / 2;
   const change = Math.max(first, second + growth) - first;
-  const found = choices("pooling", rough(change), [
-    rough(growth),
-    rough(growth / pick.candidates.length),
-    rough(-growth),
+  const found = choices("pooling", roughNumber(change), [
+    roughNumber(growth),
+    roughNumber(growth / pick.candidates.length),
+    roughNumber(-growth),
   ]);
   if (!found) return null;
   const { data, shape } = look.array(site.x);
@@ -83,12 +83,12 @@ export function pooling(look) {
       `${site.layer} places windows on each map and keeps only the largest value of each: ` +
         `${many(data.length, "value")} become ${kept.toLocaleString("en")}. The position of the maximum is ` +
         "not passed on, so a stroke may shift slightly without changing the result.",
-      `In the window of ${cell}, the maximum (marked) is ${shown(first)} and the second largest is ${shown(second)}.`,
+      `In the window of ${cell}, the maximum (marked) is ${formatNumber(first)} and the second largest is ${formatNumber(second)}.`,
     ],
     figures: [windowFigure(look, site.x, pick, shape)],
-    question: `Suppose the second largest grew by ${shown(growth)}, half of the gap. By how much would ${cell} grow?`,
+    question: `Suppose the second largest grew by ${formatNumber(growth)}, half of the gap. By how much would ${cell} grow?`,
     reveal: [
-      `By ${shown(change)}. Only the maximum counts; the others may change as long as they stay smaller. This is ` +
+      `By ${formatNumber(change)}. Only the maximum counts; the others may change as long as they stay smaller. This is ` +
         "why the gradient goes to the maximum alone.",
     ],
   };
@@ -110,7 +110,7 @@ export function route(look) {
   const others = pick.candidates
     .filter(({ cell: each }) => each !== reached[0].cell)
     .map(({ cell: each }) => `all of it to ${each}`);
-  const share = `${shown(dy / pick.candidates.length)} to each of the ${pick.candidates.length} cells`;
+  const share = `${formatNumber(dy / pick.candidates.length)} to each of the ${pick.candidates.length} cells`;
   const right = `all of it to ${reached[0].cell}`;
   const found = choices("route", right, [others[0], share]);
   if (!found) return null;
@@ -124,16 +124,16 @@ export function route(look) {
     choices: found,
     words: [
       "Now the backward pass. Each output of the pooling receives its upstream gradient. Take one whose " +
-        `window has a single maximum: for ${cell} it is ${gradientCell(cell)} = ${shown(dy)}.`,
+        `window has a single maximum: for ${cell} it is ${gradientCell(cell)} = ${formatNumber(dy)}.`,
       "The window of this output is shown with its values of the forward pass.",
     ],
     figures: [windowFigure(look, site.x, { ...pick, winner: -1 }, look.array(site.x).shape)],
-    question: `Where does the ${shown(dy)} go?`,
+    question: `Where does the ${formatNumber(dy)} go?`,
     reveal: [
-      `All of it to the maximum, ${reached[0].cell} = ${shown(reached[0].value)}: a small increase of it would have ` +
+      `All of it to the maximum, ${reached[0].cell} = ${formatNumber(reached[0].value)}: a small increase of it would have ` +
         "increased the output equally. The others get 0 from this window, since a small change of theirs would " +
         "have changed nothing.",
-      `${target} is ${shown(look.explain(target).value)}.`,
+      `${target} is ${formatNumber(look.explain(target).value)}.`,
     ],
   };
 }

@@ -1,8 +1,8 @@
 /** Stops on convolutions: one output, edge detection, and sums over channels. */
-import { rough } from "../../../brief.js";
+import { roughNumber } from "../../../numbers_brief.js";
 import { named } from "../../../explain/naming.js";
 import { sizeOf } from "../../../engine/tensor.js";
-import { shown } from "../../../explain/numbers.js";
+import { formatNumber } from "../../../explain/numbers.js";
 import { many, percent } from "../look.js";
 import { choices } from "../stop.js";
 
@@ -20,7 +20,7 @@ export function patch(look) {
   const value = look.value(site.y, index);
   const map = look.figure("", site.y, [o]).values;
   const lowest = Math.min(...Array.from(map));
-  const found = choices("patch", rough(value), [rough(lowest), rough(value / 20), rough(-value)]);
+  const found = choices("patch", roughNumber(value), [roughNumber(lowest), roughNumber(value / 20), roughNumber(-value)]);
   const cell = named(site.y, index);
   const { terms } = look.explain(cell);
   const products = terms.filter((term) => term.factors.length === 2).length;
@@ -55,7 +55,7 @@ export function patch(look) {
     ],
     question: `Without calculating: what is the sum of ${parts}, ${cell}?`,
     reveal: [
-      `${cell} = ${shown(value)}. It is the largest output of ${site.layer} for this image: nowhere else do ` +
+      `${cell} = ${formatNumber(value)}. It is the largest output of ${site.layer} for this image: nowhere else do ` +
         "a patch and a kernel match so well.",
     ],
   };
@@ -80,7 +80,7 @@ export function edges(look) {
   const kernels = Array.from({ length: w.shape[0] }, (_, o) => weighed(w, o));
   const o = kernels.reduce((best, each, k) => (each.ratio < kernels[best].ratio ? k : best), 0);
   const { sum, sizes, largest, ratio } = kernels[o];
-  const found = choices("edges", rough(sum), [rough(sizes), rough(largest), rough(-sizes)]);
+  const found = choices("edges", roughNumber(sum), [roughNumber(sizes), roughNumber(largest), roughNumber(-sizes)]);
   if (!found) return null;
   const flat = evenest(look, site, w.shape);
   const conclusion =
@@ -100,14 +100,14 @@ export function edges(look) {
       "How does a kernel respond to a uniform patch? Let all its values be 1: every product is then a weight, " +
         "and the output is the sum of the weights.",
       `This is kernel ${o} of ${site.layer}, whose positive and negative weights are the best balanced. The ` +
-        `magnitudes of its ${many(w.data.length / w.shape[0], "weight")} sum to ${rough(sizes)}.`,
+        `magnitudes of its ${many(w.data.length / w.shape[0], "weight")} sum to ${roughNumber(sizes)}.`,
     ],
     figures: Array.from({ length: w.shape[1] }, (_, c) =>
       look.figure(`kernel ${o}${w.shape[1] > 1 ? `, channel ${c}` : ""}`, `${site.layer}.w`, [o, c]),
     ),
     question: "What is the sum of the weights, with their signs (without the bias)?",
     reveal: [
-      `Σ w = ${shown(sum)}, or ${percent(ratio)} of ${shown(sizes)}. ${conclusion}`,
+      `Σ w = ${formatNumber(sum)}, or ${percent(ratio)} of ${formatNumber(sizes)}. ${conclusion}`,
       `In this image, ${flat} is an output on the most uniform patch: see what its products sum to.`,
     ],
   };
@@ -139,7 +139,7 @@ export function channels(look) {
     question: "How many products are summed for one output? (The bias is not a product.)",
     reveal: [
       `${shape[1]} × ${shape[2]} × ${shape[3]} = ${products}. ${cell}, the largest output, is ` +
-        `${shown(look.value(site.y, index))}. Every other cell of the map takes as many, with the same weights.`,
+        `${formatNumber(look.value(site.y, index))}. Every other cell of the map takes as many, with the same weights.`,
     ],
   };
 }

@@ -1,7 +1,7 @@
 /** Stops on the gradient and the update of one weight. */
-import { rough } from "../../../brief.js";
+import { roughNumber } from "../../../numbers_brief.js";
 import { named } from "../../../explain/naming.js";
-import { shown } from "../../../explain/numbers.js";
+import { formatNumber } from "../../../explain/numbers.js";
 import { many } from "../look.js";
 import { choices } from "../stop.js";
 
@@ -32,7 +32,7 @@ export function gradient(look) {
   const w = named(`${site.layer}.w`, index);
   const { terms, value } = look.explain(cell);
   const [up, down] = [terms.filter((term) => term.value > 0), terms.filter((term) => term.value < 0)];
-  const total = (/** @type {typeof terms} */ some) => shown(some.reduce((sum, term) => sum + term.value, 0));
+  const total = (/** @type {typeof terms} */ some) => formatNumber(some.reduce((sum, term) => sum + term.value, 0));
   const loudest = terms.reduce((best, term) => (Math.abs(term.value) > Math.abs(best.value) ? term : best));
   const answers = choices("gradient", value < 0 ? GROW : SHRINK, [GROW, SHRINK, STAY]);
   const so = value < 0 ? "smaller, so it should increase" : "larger, so it should decrease";
@@ -65,9 +65,9 @@ export function gradient(look) {
     ],
     question: `To reduce the loss of this image, should ${w} increase or decrease?`,
     reveal: [
-      `${cell} = ${shown(value)}: increasing the weight makes the loss ${so}. A step goes against the gradient.`,
+      `${cell} = ${formatNumber(value)}: increasing the weight makes the loss ${so}. A step goes against the gradient.`,
       `The largest contribution is ${loudest.factors[0].cell} · ${loudest.factors[1].cell} = ` +
-        `${shown(loudest.value)}. ` +
+        `${formatNumber(loudest.value)}. ` +
         "Follow it: its dy comes from the next layer, its x from the previous one. In this way one can trace why " +
         "a weight changes.",
     ],
@@ -105,8 +105,8 @@ export function step(look) {
   const [before, after] = [look.value(name, index), look.value(`${name}.update`, index)];
   const { rate } = look.trace.frame;
   const change = after - before;
-  const moved = rough(change);
-  const answers = choices("step", moved, [-rate * g, -change, rate * g, -g, -rate * Math.sign(g)].map(rough));
+  const moved = roughNumber(change);
+  const answers = choices("step", moved, [-rate * g, -change, rate * g, -g, -rate * Math.sign(g)].map(roughNumber));
   if (!answers) return null;
   const { optimizer } = look.description;
   return {
@@ -118,12 +118,12 @@ export function step(look) {
     choices: answers,
     figures: [],
     words: [
-      `The gradient of ${named(name, index)} is ${shown(g)}, and the learning rate at this step is ${shown(rate)}.`,
+      `The gradient of ${named(name, index)} is ${formatNumber(g)}, and the learning rate at this step is ${formatNumber(rate)}.`,
       RULES[optimizer.operation] ?? "The optimizer computes the step from the gradient.",
     ],
     question: "By how much does the weight change?",
     reveal: [
-      `From ${shown(before)} to ${shown(after)}: by ${shown(change)}. ` +
+      `From ${formatNumber(before)} to ${formatNumber(after)}: by ${formatNumber(change)}. ` +
         remark(look, { name, index, g, change, rate }),
       "This step uses one image; in training, the gradient is the mean over a batch.",
     ],
@@ -154,8 +154,8 @@ function remark(look, { name, index, g, change, rate }) {
   if (operation === "momentum_update") {
     return agrees ? "The step goes against the gradient, by the learning rate times the velocity." : AGAINST;
   }
-  const m = look.has(`${name}.m`) ? ` The first moment was ${shown(look.value(`${name}.m`, index))}.` : "";
-  const far = rough(Math.abs(change) / rate);
+  const m = look.has(`${name}.m`) ? ` The first moment was ${formatNumber(look.value(`${name}.m`, index))}.` : "";
+  const far = roughNumber(Math.abs(change) / rate);
   return `${agrees ? `The step goes against the gradient, by ${far} times the learning rate.` : AGAINST}${m}`;
 }
 

@@ -1,8 +1,8 @@
 /** The stop on the network's input. */
-import { rough } from "../../../brief.js";
+import { roughNumber } from "../../../numbers_brief.js";
 import { byteGain } from "../../../engine/trace.js";
 import { named } from "../../../explain/naming.js";
-import { shown } from "../../../explain/numbers.js";
+import { formatNumber } from "../../../explain/numbers.js";
 import { choices } from "../stop.js";
 
 /** @param {import("../look.js").Look} look @returns {import("../stop.js").Stop | null} */
@@ -14,7 +14,7 @@ export function picture(look) {
   const index = look.largest("x", (value) => value * Math.sign(times));
   const value = look.value("x", index);
   const byte = Math.round((value - offset) / times);
-  const found = choices("picture", rough(value), [byte / 255, byte, times * byte, -value].map(rough));
+  const found = choices("picture", roughNumber(value), [byte / 255, byte, times * byte, -value].map(roughNumber));
   if (!found) return null;
   const [C, H, W] = shape;
   const numbers = `${C > 1 ? `${C} × ` : ""}${H} × ${W} = ${(C * H * W).toLocaleString("en")}`;
@@ -27,7 +27,7 @@ export function picture(look) {
     words: [
       `An image is ${numbers} values from 0 (background) to 255 (full ink), and nothing else. The network does not ` +
         "know which of them are neighbours; the structure of its layers accounts for that.",
-      `The bytes are normalised first: each is multiplied by ${rough(times)}, and ${rough(offset)} is added, ` +
+      `The bytes are normalised first: each is multiplied by ${roughNumber(times)}, and ${roughNumber(offset)} is added, ` +
         "so that the values are small and of both signs.",
     ],
     figures: [
@@ -39,8 +39,8 @@ export function picture(look) {
     question: `The pixel with the most ink (marked) is ${byte} in the file. What value does the network read there?`,
     choices: found,
     reveal: [
-      `${shown(times)} · ${byte} + (${shown(offset)}) = ${shown(value)}. ` +
-        `Where there is no ink, the value is ${shown(offset)}.`,
+      `${formatNumber(times)} · ${byte} + (${formatNumber(offset)}) = ${formatNumber(value)}. ` +
+        `Where there is no ink, the value is ${formatNumber(offset)}.`,
     ],
   };
 }

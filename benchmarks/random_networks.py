@@ -1,0 +1,171 @@
+"""Random networks of common forms, drawn from a seed, so that nobody can tune for this benchmark."""
+
+import math
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from benchmarks import peers, steps, work
+from benchmarks.rows import Row
+from benchmarks.setting import Setting
+from benchmarks.subjects import Subject, of_model
+from chainrule.errors import ShapeError
+from chainrule.layers import (
+    GELU,
+    BatchNorm2D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool2D,
+    Layer,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
+from chainrule.model import Sequential
+from chainrule.training.recipe import Recipe
+
+SIZES = (20, 24, 28, 32, 32, 40, 48, 64, 96)
+WIDTHS = (4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 50, 64, 96, 128, 192, 256)
+KERNELS = (1, 3, 3, 3, 3, 5, 5, 7, 9)
+ACTIVATIONS = (ReLU, ReLU, ReLU, LeakyReLU, GELU, Tanh, Sigmoid)
+UNITS = (32, 64, 100, 128, 256, 500, 512, 1024)
+MOST_MULTIPLICATIONS = 40_000_000  # per image, forward: a step of 128 images should take about a second
+LEAST_MULTIPLICATIONS = 50_000
+MOST_PARAMETERS = 3_000_000
+
+
+def networks(count: int, seed: int = 0) -> list[Subject]:
+    """Draw `count` networks; network k of a seed does not depend on the count."""
+    return [_network(number, np.random.default_rng([seed, number]), seed) for number in range(count)]
+
+
+def describe(layers: Sequence[Layer], shape: Sequence[int]) -> str:
+    """Describe a network in one line: "3×32×32: Conv2D(16, 3), ReLU(), …"."""
+    return f"{'×'.join(map(str, shape))}: {', '.join(layer.describe() for layer in layers)}"
+
+
+def _network(number: int, generator: np.random.Generator, seed: int) -> Subject:
+    """Draw candidates until one fits its images and is neither trivial nor too large."""
+    while True:
+        shape = (int(generator.choice((1, 3))), *(int(generator.choice(SIZES)),) * 2)
+        layers = [*_features(generator, shape), *_head(generator)]
+        try:
+            model = Sequential(layers, shape, engine="numpy", seed=number, name=f"drawn-{seed}-{number}")
+        except ShapeError:
+            continue
+        multiplications = work.of_plan(model.plan())
+        if (
+            LEAST_MULTIPLICATIONS <= multiplications <= MOST_MULTIPLICATIONS
+            and model.parameters.size <= MOST_PARAMETERS
+        ):
+            return of_model(model, Recipe(normalise="standardise"))
+
+
+def _features(generator: np.random.Generator, shape: Sequence[int]) -> Iterator[Layer]:
+    """Yield blocks of convolutions in one style, each block with smaller feature maps than the one before."""
+    activation, normalised = ACTIVATIONS[generator.integers(len(ACTIVATIONS))], generator.random() < 0.4
+    strided, separable = generator.random() < 0.4, generator.random() < 0.15
+    kernel, width = int(generator.choice(KERNELS)), int(generator.choice(WIDTHS[:12]))
+    size, channels = shape[1], shape[0]
+    for block in range(int(generator.integers(1, 5))):
+        if size < 6:
+            return
+        for layer in range(int(generator.integers(1, 3))):
+            stride = 2 if strided and layer == 0 and (block or size >= 48) else 1
+            if separable and block:
+                yield Conv2D(channels, 3, padding="same", stride=stride, groups=channels, bias=not normalised)
+                yield from _after(generator, activation, normalised)
+                yield Conv2D(width, 1, bias=not normalised)
+            else:
+                yield _convolution(generator, channels, width, kernel, stride, biased=not normalised)
+            yield from _after(generator, activation, normalised)
+            size, channels = math.ceil(size / stride), width
+        if not strided:
+            yield MaxPool2D(2)
+            size //= 2
+        kernel = int(generator.choice((3, 3, kernel)))
+        width = min(2 * width, WIDTHS[-1]) if generator.random() < 0.7 else width
+
+
+def _convolution(
+    generator: np.random.Generator, channels: int, width: int, kernel: int, stride: int, *, biased: bool
+) -> Conv2D:
+    """Draw a convolution, which is sometimes dilated, grouped, or without padding."""
+    dilation = 2 if stride == 1 and kernel == 3 and generator.random() < 0.1 else 1
+    groups = 2 if channels % 2 == 0 and width % 2 == 0 and generator.random() < 0.08 else 1
+    padding = "same" if generator.random() < 0.75 else "valid"
+    return Conv2D(width, kernel, stride=stride, padding=padding, dilation=dilation, groups=groups, bias=biased)
+
+
+def _after(generator: np.random.Generator, activation: type[Layer], normalised: bool) -> Iterator[Layer]:
+    if normalised:
+        yield BatchNorm2D()
+    yield activation()
+    if generator.random() < 0.05:
+        yield Dropout(0.1)
+
+
+def _head(generator: np.random.Generator) -> Iterator[Layer]:
+    """Yield layers from feature maps to ten or a hundred classes."""
+    if generator.random() < 0.4:
+        yield GlobalAveragePool2D()
+    else:
+        yield Flatten()
+    for _ in range(int(generator.choice((0, 0, 1, 1, 2)))):
+        yield Dense(int(generator.choice(UNITS)))
+        yield ReLU()
+        if generator.random() < 0.3:
+            yield Dropout(0.5)
+    yield Dense(int(generator.choice((10, 10, 10, 100))))
+    yield Softmax()
+
+
+def rows(count: int, seed: int, batches: Sequence[int], names: Sequence[str], setting: Setting) -> Iterator[Row]:
+    """Time training steps and calls of predict: a row for each network, kind, batch and peer."""
+    found = networks(count, seed)
+    texts = {subject.name: _text(subject) for subject in found}
+    for kind, sizes, known in (("train", batches or (1, 32, 128), peers.select_peers(names, "torch", "numpy")),
+                               ("infer", batches or (1, 128), names)):  # fmt: skip
+        for row in steps.rows(kind, found, sizes, known, setting) if known else ():
+            more = {**row.more, "kind": kind, "network": texts[row.model or ""]}
+            yield replace(row, work="drawn", more=more)
+
+
+def ratios_to_fastest(found: Iterable[Row]) -> list[Row]:
+    """Return for each network, kind, batch and library the row of its fastest variant, lowest ratio first.
+
+    PyTorch (eager, channels last, compiled) is one library; ONNX Runtime is another.
+    """
+    best: dict[tuple[Any, ...], Row] = {}
+    for row in found:
+        if row.ratio is not None:
+            key = (row.more["kind"], row.model, row.batch, (row.peer or "").startswith("torch") or row.peer)
+            if key not in best or row.ratio < (best[key].ratio or math.inf):
+                best[key] = row
+    return sorted(best.values(), key=lambda row: row.ratio or math.inf)
+
+
+def geometric_means(found: Iterable[Row]) -> list[str]:
+    """Return a line for each kind, batch and library: the geometric mean of the ratios, and the number below 1."""
+    groups: dict[tuple[str, str, int], list[float]] = {}
+    for row in ratios_to_fastest(found):
+        library = "PyTorch" if (row.peer or "").startswith("torch") else peers.TITLES[row.peer or ""]
+        groups.setdefault((row.more["kind"], library, row.batch or 0), []).append(row.ratio or math.nan)
+    return [
+        f"{kind}, batch {batch}, {len(ratios)} networks against {library}: geometric mean "
+        f"{statistics.geometric_mean(ratios):.2f}×, least {min(ratios):.2f}×, below 1×: {sum(r < 1 for r in ratios)}"
+        for (kind, library, batch), ratios in sorted(groups.items())
+    ]
+
+
+def _text(subject: Subject) -> str:
+    model = subject.build("numpy", 1)
+    return describe(model.layers, model.input_shape)

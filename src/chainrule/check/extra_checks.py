@@ -1,0 +1,263 @@
+"""Further checks of a learner's code: repeated calls, other batch sizes, memory layouts, and inputs far from zero.
+
+Each check compares with results known to be right: those at the probe, those of the intended layer, or numerical
+derivatives at another point. It returns rows only where something is wrong.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from chainrule.check import comparing, probes
+from chainrule.check.diagnoses.remedies import overflow
+from chainrule.check.judging import ROUNDED
+from chainrule.check.report import Diagnosis, Row
+from chainrule.check.rows import FLAT, FLAT_SINGLE, Probe, gradient_row, numbers_of
+from chainrule.check.student_losses import SubmittedLoss
+from chainrule.check.students import SubmittedLayer
+from chainrule.check.subjects import Subject, Values
+from chainrule.engines import Array
+from chainrule.errors import StudentError
+
+ENTRIES = 60  # entries of a tensor that are checked one by one, far from zero
+LARGE = 1000.0
+OVERWRITTEN = "arrays-overwritten"
+NARROW = 1e-3  # tolerance with inputs in float32
+HALF = 1e-3  # tolerances above this are those of 16-bit numbers, which end at 65504
+
+UNBOUNDED = ("half_squared_error", "mean_squared_error", "softmax_cross_entropy")  # losses of any predictions
+
+STALE = Diagnosis(
+    "stale-forward",
+    "belongs to an earlier call of forward: backward must use the values that the last forward stored",
+)
+STATE = Diagnosis(
+    "state-between-calls", "depends on earlier calls: forward must not keep state that changes its later results"
+)
+STRIDED = Diagnosis(
+    "memory-layout",
+    "is wrong for arrays that are not contiguous in memory, such as slices: use shapes and indices, not raw memory",
+)
+ONE = Diagnosis("batch-of-one", "is right for several samples but wrong for a batch of one: support any batch size")
+MANY = Diagnosis("batch-size", "is right for one batch size but wrong for another: take N from x.shape[0]")
+SINGLE = Diagnosis("float32-inputs", "is wrong for inputs in float32: create new arrays in the dtype of x")
+FAR = Diagnosis(
+    "wrong-far-from-zero",
+    "is right near 0 but wrong for larger inputs: look for a missing bound, such as the 6 of ReLU6",
+)
+
+
+CANCELLED = 0.01  # relative to inputs far from zero: a smaller output is a sum that nearly cancels
+
+
+@dataclass(frozen=True)
+class KnownProbe:
+    """A checked probe, and the gradients that the code claimed on it.
+
+    tolerances   tolerance of each tensor, y included
+    right        tensors that are right at the probe: the others are reported already
+    """
+
+    probe: Probe
+    claimed: Mapping[str, Array]
+    tolerances: Mapping[str, float]
+    right: frozenset[str]
+
+    @property
+    def subject(self) -> Subject:
+        """The code under check."""
+        return self.probe.subject
+
+    def results(self, values: Values, dy: Array | None = None) -> dict[str, Array]:
+        """Return y and the gradients that the code computes for these values, in whatever shapes it returns them."""
+        y = self.subject.output(values)
+        dy = np.resize(self.probe.dy, y.shape) if dy is None else dy
+        return {"y": y, **self.subject.gradients(values, dy)}
+
+    def compare(
+        self, method: str, found: Values, right: Values, told: Diagnosis, tolerance: float = 0.0, x: Array | None = None
+    ) -> list[Row]:
+        """Return a row for each result that differs from the right one by more than the larger tolerance.
+
+        x   inputs far from zero, whose rounding limits the accuracy of an output that is a nearly cancelling sum
+        """
+        rounded = 0.0 if x is None else CANCELLED * float(np.abs(x).max(initial=0.0))
+        rows, largest = list[Row](), float(np.abs(self.probe.dy).max(initial=0.0))
+        for tensor in [tensor for tensor in found if tensor in self.right and tensor in right]:
+            allowed = max(self.tolerances[tensor], tolerance)
+            row = Row(self.subject.name, tensor, method, None, allowed, False, diagnoses=(told,))
+            if found[tensor].shape != right[tensor].shape:
+                said = comparing.shapes_differ(row.title, found[tensor], right[tensor].shape)
+                rows.append(replace(row, notes=(said,)))
+                continue
+            floor = (FLAT if allowed < ROUNDED else FLAT_SINGLE) * largest
+            floor = max(floor, rounded) if tensor == "y" else floor
+            result = comparing.compare_with_array(found[tensor], right[tensor], floor)
+            if result.error > allowed:
+                error = result.error if np.isfinite(result.error) else None
+                rows.append(replace(row, error=error, worst=result.worst if error is not None else None))
+        return rows
+
+
+def extra_checks(known: KnownProbe, other: Values, judged: bool) -> list[Row]:
+    """Return the rows of mistakes that do not show at the probe, the first of each tensor.
+
+    other   another point, with tensors of the same shapes
+    judged  whether the output is that of the judge's layer, whose results are then right everywhere
+    """
+    looks: list[Callable[[], list[Row]]] = [lambda: untouched(known), lambda: another_forward(known, other)]
+    if isinstance(known.subject, SubmittedLayer):
+        looks += [lambda: with_gaps(known), lambda: in_float32(known)]
+    if "x" in known.probe.values:
+        looks.append(lambda: wide(known, judged))
+    if known.probe.judge is None:
+        looks += [lambda: batch(known, 1, ONE), lambda: batch(known, len(known.probe.values["x"]) + 1, MANY)]
+    looks.append(lambda: large(known, judged))
+    found: dict[tuple[str, bool], Row] = {}
+    for look in looks:
+        for row in _attempt(known, look):
+            found.setdefault((row.tensor, look is looks[0]), row)
+    return list(found.values())
+
+
+def _attempt(known: KnownProbe, look: Callable[[], list[Row]]) -> list[Row]:
+    """Return the rows of a check; code that raises fails it."""
+    try:
+        return look()
+    except StudentError as error:
+        return [failed(known.subject.name, "another call", error)]
+
+
+def failed(name: str, method: str, error: StudentError) -> Row:
+    """Return the row of code that raises on valid values."""
+    tensor = "x" if ".backward" in str(error) else "y"
+    told = Diagnosis("fails", f"cannot be computed: {error}")
+    return Row(name, tensor, method, None, 0.0, False, diagnoses=(told,))
+
+
+def untouched(known: KnownProbe) -> list[Row]:
+    """Check that calls leave the caller's arrays and the parameters unchanged."""
+    subject, rows = known.subject, list[Row]()
+    if not isinstance(subject, SubmittedLayer | SubmittedLoss):
+        return []
+    subject.output(known.probe.values)
+    calls = {"forward": subject.changed}
+    subject.gradients(known.probe.values, known.probe.dy)
+    backward = subject.changed
+    calls["backward"] = tuple(name for name in backward if name not in calls["forward"])
+    for call, names in calls.items():
+        if names:
+            tensor = "y" if call == "forward" else subject.tests[0]
+            told = Diagnosis(OVERWRITTEN, _overwritten(call, names))
+            rows.append(Row(subject.name, tensor, "arrays left as they were", None, 0.0, False, diagnoses=(told,)))
+    return rows
+
+
+def _overwritten(call: str, names: tuple[str, ...]) -> str:
+    lent = [name for name in names if name in ("x", "dy", "y", "p", "t")]
+    own = [name for name in names if name not in lent]
+    parts: list[str] = []
+    if lent:
+        parts.append(f"overwrites {' and '.join(lent)}: work on a copy, since the caller still needs the original")
+    if own:
+        parts.append(f"changes {' and '.join(own)}: leave updates to the optimizer, after backward")
+    return f"comes from a {call} that {'; and '.join(parts)}"
+
+
+def another_forward(known: KnownProbe, other: Values) -> list[Row]:
+    """Check that results belong to the last forward, after a forward of other values."""
+    probe, subject = known.probe, known.subject
+    subject.output(other)
+    found = {"y": subject.output(probe.values)}
+    rows = known.compare("after another forward", found, {"y": probe.output}, STATE)
+    subject.output(other)
+    return rows + known.compare(
+        "after another forward", subject.gradients(probe.values, probe.dy), known.claimed, STALE
+    )
+
+
+def with_gaps(known: KnownProbe) -> list[Row]:
+    """Check the same values in arrays that are not contiguous in memory."""
+    subject = known.subject
+    if not isinstance(subject, SubmittedLayer):
+        return []
+    subject.strided = True
+    try:
+        found = known.results(known.probe.values, known.probe.dy)
+    finally:
+        subject.strided = False
+    return known.compare("arrays with gaps", found, {"y": known.probe.output, **known.claimed}, STRIDED)
+
+
+def in_float32(known: KnownProbe) -> list[Row]:
+    """Compare inputs in float32 with the same values in float64; twice, in case rounding crosses a kink."""
+    rows: list[Row] = []
+    for factor in (1.0, 0.75):
+        single = {name: (factor * value).astype(np.float32) for name, value in known.probe.values.items()}
+        double = {name: value.astype(np.float64) for name, value in single.items()}
+        dy = known.probe.dy.astype(np.float32)
+        right = known.results(double, dy.astype(np.float64))
+        rows = known.compare("inputs in float32", known.results(single, dy), right, SINGLE, NARROW)
+        if not rows:
+            break
+    return rows
+
+
+def wide(known: KnownProbe, judged: bool) -> list[Row]:
+    """Check inputs far from zero, where other branches of a function apply."""
+    probe = known.probe
+    values = {**probe.values, "x": probes.far(probe.values["x"].shape, probe.generator)}
+    method = f"inputs up to ±{probes.FAR:.0f}"
+    if judged and probe.judge is not None:
+        found, dy = known.results(values, probe.dy), probe.dy
+        right = {"y": probe.judge.output(values), **probe.judge.gradients(values, dy)}
+        return known.compare(method, found, right, FAR, x=values["x"])
+    return list(by_numbers(known, values, method, FAR))
+
+
+def by_numbers(known: KnownProbe, values: Values, method: str, told: Diagnosis) -> Iterator[Row]:
+    """Compare the gradients at another point with numerical derivatives; yield nothing if the output is not finite."""
+    y = known.subject.output(values)
+    if not np.isfinite(y).all():
+        return
+    dy = np.resize(known.probe.dy, y.shape)
+    there = replace(known.probe, values=values, dy=dy, output=y, judge=None)
+    claimed, numbers = known.subject.gradients(values, dy), numbers_of(there, ENTRIES)
+    for tensor in known.subject.tests:
+        row = gradient_row(there, tensor, claimed.get(tensor), numbers)
+        if row.is_wrong and tensor in known.right:
+            yield replace(row, method=f"{row.method}, {method}", diagnoses=row.diagnoses or (told,))
+
+
+def batch(known: KnownProbe, samples: int, told: Diagnosis) -> list[Row]:
+    """Check another batch size, against numerical derivatives."""
+    shape = (samples, *known.probe.values["x"].shape[1:])
+    values, method = {**known.probe.values, "x": known.probe.generator.normal(size=shape)}, f"batch of {samples}"
+    try:
+        return list(by_numbers(known, values, method, told))
+    except StudentError as error:
+        return [failed(known.subject.name, method, error)]
+
+
+def large(known: KnownProbe, judged: bool) -> list[Row]:
+    """Check inputs around ±1,000, where eˣ overflows: the output must be right, or at least not NaN."""
+    probe, name = known.probe, known.subject.tests[0]
+    operation = probe.judge.ground_truth(probe.values, probe.dy).operation if probe.judge else ""
+    if max(known.tolerances.values()) > HALF or (name == "p" and operation not in UNBOUNDED):
+        return []
+    signs = probe.generator.choice((-LARGE, LARGE), probe.values[name].shape)
+    values = {**probe.values, name: signs * probe.generator.uniform(0.5, 1, signs.shape)}
+    told = Diagnosis("overflow", overflow(operation))
+    try:
+        found = known.results(values, probe.dy)
+    except StudentError as error:
+        row = failed(known.subject.name, "large inputs", error)
+        return [replace(row, diagnoses=(replace(told, says=f"{told.says} ({error})"),))]
+    if judged and probe.judge is not None:
+        right = {"y": probe.judge.output(values), **probe.judge.gradients(values, probe.dy)}
+        finite = all(np.isfinite(array).all() for array in found.values())
+        rows = known.compare("large inputs", found, right, FAR if finite else told, x=values[name])
+        return [row for row in rows if row.tensor == "y"] or rows  # a NaN in y explains NaN gradients
+    row = Row(known.subject.name, "y", "large inputs", None, 0.0, False, diagnoses=(told,))
+    return [row] if np.isnan(found["y"]).any() else []

@@ -1,0 +1,92 @@
+"""`chainrule explain` without --cell: the page in a browser, or in a single file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chainrule.cli import options, run_paths
+from chainrule.cli.output import line
+from chainrule.cli.program import say
+from chainrule.errors import OptionError
+
+if TYPE_CHECKING:
+    from chainrule.web.subjects import PageSubject
+
+OWN = ("html", "port", "no_browser")  # options for the page only
+SHARED = ("run", "model", "cells", "data_folder", "offline", "accept_changes")  # options for the page and for --cell
+
+page_options = options.combine(
+    click.option(
+        "--html", metavar="FILE", type=options.PATH, help="Write the page to a single file that works offline."
+    ),
+    click.option(
+        "--port", type=options.BoundedInteger(0, 65535), metavar="N", help="Port of the page; any free one by default."
+    ),
+    click.option("--no-browser", is_flag=True, help="Print the page's address without opening a browser."),
+)
+
+
+def check(context: click.Context, with_cell: bool) -> None:
+    """Raise OptionError for an option that needs --cell when it is absent, or excludes it when it is present."""
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if given and with_cell and name in OWN:
+            raise OptionError(f"{parameter.opts[0]} is for the page: leave out --cell")
+        if given and not with_cell and name not in (*OWN, *SHARED):
+            raise OptionError(f"{parameter.opts[0]} is for a number named by --cell; the page has its own")
+    if context.params["html"] is not None and (context.params["port"] or context.params["no_browser"]):
+        raise OptionError("--html writes a file and opens nothing: leave out --port and --no-browser")
+
+
+def open_or_write(run: Path | None, given: dict[str, Any]) -> None:
+    """Serve the page until Ctrl-C, or write it to a file."""
+    path: Path | None = given["html"]
+    run_paths.require_writable(path)
+    subject = _subject(run, given)
+    for remark in subject.remarks:
+        say(remark)
+    where = {"folder": given["data_folder"], "offline": given["offline"]}
+    if path is not None:
+        _write(path, subject, where)
+        return
+    from chainrule.web import opening
+
+    def announce(address: str) -> None:
+        say(f"{subject.title}, {_step(subject)}; Ctrl-C ends it")
+        click.echo(address)
+
+    opening.serve(subject, port=given["port"] or 0, browser=not given["no_browser"], announce=announce, **where)
+
+
+def _subject(run: Path | None, given: dict[str, Any]) -> "PageSubject":
+    """Return the subject of the page: the named one, else the newest run, else the default model."""
+    from chainrule.web import subjects
+
+    model: str | None = given["model"]
+    if run is not None and model is not None:
+        raise OptionError(f"expected a RUN or --model NAME, found both {run} and {model}")
+    if run is None and model is None:
+        run = subjects.newest_run(run_paths.RUNS)
+    if run is None:
+        return subjects.of_name(model or subjects.DEFAULT)
+    return subjects.of_path(run, accept_changes=given["accept_changes"])
+
+
+def _step(subject: "PageSubject") -> str:
+    if not subject.trainable:
+        return "a model without a run"
+    done = len(subject.history)
+    return f"after {done} training steps" if done else "before its first training step"
+
+
+def _write(path: Path, subject: "PageSubject", where: dict[str, Any]) -> None:
+    from chainrule.web import single_file
+
+    written = single_file.write(path, subject, **where)
+    if written.lacking:
+        say(f"no images and no earlier steps: {written.lacking}")
+    if written.size > single_file.BUDGET:
+        say(f"{path} has {written.size / 1e6:.1f} MB: a smaller network makes a smaller file")
+    line(path)

@@ -1,0 +1,111 @@
+"""The catalogue of a training plan: its tensors, the operations that write them, and their aliases."""
+
+from collections.abc import Iterator
+
+from chainrule.explain.cells import Shape, TensorCatalogue
+from chainrule.layers import Softmax
+from chainrule.network import Network
+from chainrule.optimizers import Optimizer
+from chainrule.plan import Operation, Plan, Tensor, gradient_name
+
+
+def build_catalogue(network: Network, plan: Plan, optimizer: Optimizer, samples: int) -> TensorCatalogue:
+    """Return the catalogue of a trace."""
+    found = TensorCatalogue(samples, tuple(network.names))
+    trained = _parameters(network, plan, found)
+    _written(plan, found)
+    _softmax(network, plan, found)
+    for name, shape in trained.items():
+        for moment in optimizer.moments:
+            found.add(f"{name}.{moment}", shape, "moment", per_sample=False)
+        found.add(f"{name}.update", shape, "update", per_sample=False)
+    _aliases(network, plan, found)
+    return found
+
+
+def layer_of_operations(plan: Plan) -> Iterator[tuple[Operation, str]]:
+    """Yield every operation with the layer that emitted it."""
+    for operation in (*plan.forward, *plan.deferred):
+        yield operation, prefix(operation.writes[0].name)
+    for operation in plan.backward:
+        written, read = operation.writes[0], operation.reads[0]
+        if written.kind == "gradient" or read is None:
+            yield operation, prefix(written.name)
+        else:
+            yield operation, "loss" if operation.name.endswith("_dp") else prefix(read.name)
+
+
+def prefix(name: str) -> str:
+    """Return the layer of a tensor's name: conv2 for conv2.w."""
+    return name.rpartition(".")[0]
+
+
+def without_d(name: str) -> str:
+    """Return the tensor that a gradient belongs to: conv1.w for conv1.dw."""
+    layer, _, own = name.rpartition(".")
+    return f"{layer}.{own[1:]}" if layer else own[1:]
+
+
+def is_fused(network: Network, plan: Plan) -> bool:
+    """Return whether the softmax at the end is one operation with the loss."""
+    last = network.layers[-1]
+    return isinstance(last, Softmax) and not any(
+        operation.writes[0].name == f"{network.names[-1]}.y" for operation in plan.forward
+    )
+
+
+def _parameters(network: Network, plan: Plan, found: TensorCatalogue) -> dict[str, Shape]:
+    """Add input, target and parameters, which no operation writes; return the shapes of the trained ones."""
+    target = plan.loss_tensors[0]
+    found.add("x", plan.input.shape, "input", per_sample=True)
+    found.add(target.name, target.shape, "target", per_sample=True)
+    states = {tensor.storage for operation in plan.deferred for tensor in operation.writes}
+    trained: dict[str, Shape] = {}
+    for name, values in network.weights.items():
+        found.add(name, values.shape, "state" if name in states else "parameter", per_sample=False)
+        if name not in states:
+            trained[name] = values.shape
+    return trained
+
+
+def _written(plan: Plan, found: TensorCatalogue) -> None:
+    for operation, layer in layer_of_operations(plan):
+        closing = operation in plan.deferred
+        for place, tensor in enumerate(operation.writes):
+            name = f"{tensor.storage}.update" if closing else tensor.storage
+            found.writers[name] = (operation, place, layer)
+            gradient = not closing and operation in plan.backward
+            shape = found.entries[without_d(name)].shape if gradient else tensor.shape
+            kind = "update" if closing else "gradient" if gradient else tensor.kind
+            found.add(name, shape, kind, per_sample=tensor.per_sample)
+
+
+def _softmax(network: Network, plan: Plan, found: TensorCatalogue) -> None:
+    """Add the probabilities and their gradient, which a fused plan does not write."""
+    if is_fused(network, plan):
+        softmax, vector = network.names[-1], network.output_shape
+        read = plan.output
+        y = Tensor(f"{softmax}.y", vector)
+        target = plan.loss_tensors[0]
+        found.add(y.name, vector, "activation", per_sample=True)
+        found.add(y.gradient().name, vector, "gradient", per_sample=True)
+        found.writers[y.name] = (Operation("softmax", (read,), (y,)), 0, softmax)
+        loss = Operation("categorical_cross_entropy_dp", (y, target), (y.gradient(),))
+        found.writers[y.gradient().name] = (loss, 0, "loss")
+
+
+def _aliases(network: Network, plan: Plan, found: TensorCatalogue) -> None:
+    """Add L.x and L.dx of every layer, and L.y and L.dy of layers that only rename axes."""
+    storage, shape = "x", network.input_shape
+    for name, output in zip(network.names, network.shapes, strict=True):
+        found.inputs[name] = storage
+        found.alias(f"{name}.x", storage, shape)
+        found.alias(f"{name}.dx", gradient_name(storage), shape)
+        storage, shape = f"{name}.y" if f"{name}.y" in found.entries else storage, output
+        found.alias(f"{name}.y", storage, shape)
+        found.alias(f"{name}.dy", gradient_name(storage), shape)
+    loss = found.inputs[network.names[-1]] if is_fused(network, plan) else storage
+    found.inputs["loss"] = loss
+    found.alias("loss", "loss.y", ())
+    found.alias("loss.p", loss, network.output_shape)
+    found.alias("loss.dp", gradient_name(loss), network.output_shape)

@@ -1,0 +1,131 @@
+"""A custom layer: a user's own code as one opaque operation forward, and one backward."""
+
+import copy
+from typing import Any, ClassVar, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.errors import StudentError
+from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.locks import ThreadLock
+from chainrule.plan import Builder, Tensor
+from chainrule.shapes import text
+from chainrule.student import Array, Student
+from chainrule.student.interface import OWN
+
+TRIAL = 2  # batch size of the trial that determines shapes and parameters
+
+
+class CustomLayer(Layer):
+    """Custom layer around a class, an object, a module, or (forward, backward); see docs/own-layers.md.
+
+    source      your code; a class is instantiated without arguments
+    parameters  initial values by name, for plain functions, which have no others
+
+    `Sequential` wraps every object with `forward` and `backward` in one. A trial on two random samples determines the
+    output shape and the parameters; the object's own values are the initial ones. The parameters then live in the
+    model's buffers, and every call sets them in the object. Threads call it one at a time.
+
+    Shapes   any (…) → the shape that forward returns, without the batch axis
+    Errors   StudentError, of one line, for any error in the code, and for results of the wrong shape
+    """
+
+    kind: ClassVar[str] = "student"
+
+    def __init__(self, source: Any, /, **parameters: ArrayLike) -> None:
+        self.student = Student(source, parameters=parameters)
+        self._lock = ThreadLock()
+        self._trials: dict[Shape, tuple[Shape, tuple[Parameter, ...]]] = {}
+
+    def output_shape(self, shape: Shape, name: str) -> Shape:
+        """Return the output shape of the trial."""
+        return self._trial(shape, name)[0]
+
+    def parameters(self, shape: Shape, name: str) -> tuple[Parameter, ...]:
+        """Return the parameters that the trial found, with their values."""
+        return self._trial(shape, name)[1]
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """Emit the calls of forward and backward; backward also reads x and the parameters, to repeat forward."""
+        shape, parameters = self._trial(x.shape, builder.layer)
+        y = builder.activation("y", shape)
+        own = [builder.parameter(parameter.name) for parameter in parameters]
+        gradients = [tensor.gradient() for tensor in own]
+        kind = self.student.kind
+        builder.forward(f"{kind}.forward", (x, *own), (y,), call=self._forward, scope="batch")
+        reads, writes = (y.gradient(), x, *own), (x.gradient(), *gradients)
+        builder.backward(f"{kind}.backward", reads, writes, call=self._backward, scope="batch")
+        return y
+
+    def to_config(self) -> dict[str, Any]:
+        """Refuse with a StudentError: code is neither written to a file nor run because a file names it."""
+        raise StudentError(
+            f"{self.student.kind} is your own code, which no file holds: keep model.weights (numpy.savez), "
+            "and give them to model.set_weights of a model you made again"
+        )
+
+    def describe(self) -> str:
+        """Return the name of the code, marked as custom."""
+        return f"{self.student.kind}{OWN}"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "CustomLayer":
+        """Return an independent layer, around a copy of the object."""
+        twin = CustomLayer.__new__(CustomLayer)
+        with self._lock:
+            twin.__dict__.update(self.__dict__ | {"student": copy.deepcopy(self.student, memo), "_lock": ThreadLock()})
+        return twin
+
+    def _trial(self, shape: Shape, name: str) -> tuple[Shape, tuple[Parameter, ...]]:
+        if shape not in self._trials:
+            with self._lock:
+                x = np.random.default_rng(0).standard_normal((TRIAL, *shape)).astype(np.float32)
+                y = self.student.explore(x)
+                if y.ndim < 2 or len(y) != TRIAL:
+                    raise StudentError(
+                        f"{self.student.kind} {name!r}: forward gave the shape {text(y.shape) or '()'} for {TRIAL} "
+                        f"samples of {text(shape)}; expected {TRIAL}×…"
+                    )
+                found = self.student.parameters
+            parameters = tuple(Parameter(key, value.shape, "zeros", values=value) for key, value in found.items())
+            self._trials[shape] = (y.shape[1:], parameters)
+        return self._trials[shape]
+
+    def _forward(self, x: Array, *values: Array) -> tuple[Array]:
+        """Run forward for a batch."""
+        with self._lock:
+            return (self._run(x, values),)
+
+    def _backward(self, dy: Array, x: Array, *values: Array) -> tuple[Array, ...]:
+        """Run backward for a batch, after repeating forward if another call of it came in between."""
+        with self._lock:
+            if not self.student.is_current(x, dict(zip(self.student.names, values, strict=True))):
+                self._run(x, values)
+            dx, gradients = self.student.backward(dy)
+        given = [self._real(gradient, x.dtype) for gradient in (dx, *gradients.values())]
+        return tuple(given)
+
+    def _run(self, x: Array, values: tuple[Array, ...]) -> Array:
+        for name, value in zip(self.student.names, values, strict=True):
+            self.student.set(name, value)
+        y = self.student.forward(x)
+        expected = (len(x), *self._trials[x.shape[1:]][0])
+        if y.shape != expected:
+            raise StudentError(
+                f"{self.student.kind}: forward gave the shape {text(y.shape) or '()'} for {text(x.shape)}; "
+                f"expected {text(expected)}"
+            )
+        return self._real(y, x.dtype)
+
+    def _real(self, values: Array, dtype: Any) -> Array:
+        if np.iscomplexobj(values) and np.dtype(dtype).kind == "f":
+            raise StudentError(f"{self.student.kind}: returned complex numbers for real inputs")
+        return np.ascontiguousarray(values, dtype).reshape(values.shape)
+
+
+def is_custom(thing: Any) -> bool:
+    """Return whether an object that is not a layer can be wrapped in `CustomLayer`."""
+    if isinstance(thing, tuple | list):
+        pair = cast("tuple[Any, ...]", thing)
+        return len(pair) == 2 and all(callable(function) for function in pair)
+    return any(callable(getattr(thing, method, None)) for method in ("forward", "backward"))

@@ -1,0 +1,132 @@
+"""Saving of a run while it trains, so that it can be killed at any moment and resumed bit for bit.
+
+Every save first flushes the rows of history.csv, then writes the checksums of the new files, then replaces
+checkpoint.safetensors. After a crash, the history may therefore be longer than the checkpoint; the difference is
+trained again, with the same bits.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from chainrule import files
+from chainrule.engines import Array
+from chainrule.errors import FormatError, NotFiniteError
+from chainrule.model import Sequential
+from chainrule.runs.checksums import Recorder
+from chainrule.runs.folder import BEST, CHECKED_FILES, CHECKPOINT, CHECKSUMS, HISTORY, PICTURES
+from chainrule.training import history
+from chainrule.training.history import Epoch
+from chainrule.training.loop import Callback, Trainer, best_epoch
+from chainrule.training.step import Outcome
+
+INTERVAL = 15.0  # seconds between two checkpoints within an epoch
+
+
+class Checkpointer(Callback):
+    """Callback that writes history.csv, checkpoint.safetensors and best.safetensors through a recorder."""
+
+    def __init__(self, recorder: Recorder, model: Sequential, interval: float = INTERVAL) -> None:
+        self.recorder = recorder
+        self.model = model
+        self._interval = interval
+        self._written = 0
+        self._saved = time.monotonic()
+
+    def begin(self, trainer: Trainer) -> None:
+        """Write the history so far and, in a new run, the first checkpoint."""
+        files.remove_temporary(self.recorder.folder, (CHECKSUMS, *CHECKED_FILES, *PICTURES))
+        rows = [",".join(history.columns(trainer.history.measure)) + "\n", *trainer.history.rows()]
+        self.recorder.write({HISTORY: "".join(rows).encode()})
+        self._written = len(trainer.history)
+        if not self._written:
+            self.save(trainer)
+
+    def stepped(self, trainer: Trainer, outcome: Outcome, samples: int) -> None:
+        """Save when the interval has passed; not at the end of an epoch, which is saved after its validation."""
+        ended = len(trainer.history) % trainer.epoch_steps == 0
+        if not ended and time.monotonic() - self._saved >= self._interval:
+            self.save(trainer)
+
+    def epoch_ended(self, trainer: Trainer, epoch: Epoch) -> None:
+        """Save a checkpoint, and the model too if it is the best so far."""
+        done = len(trainer.history.epochs)
+        self.save(trainer, best=best_epoch(trainer.history.epochs) == done - 1)
+
+    def stopped(self, trainer: Trainer) -> None:
+        """Save a checkpoint."""
+        self.save(trainer)
+
+    def save(self, trainer: Trainer, *, best: bool = False) -> None:
+        """Flush the history, then replace the checkpoint; NotFiniteError if an update made parameters infinite.
+
+        best   whether to replace best.safetensors too
+        """
+        self._check(trainer)
+        self.recorder.append_history("".join(trainer.history.rows(self._written)).encode())
+        self._written = len(trainer.history)
+        contents: dict[str, bytes] = {BEST: model_bytes(self.model, len(trainer.history.epochs))} if best else {}
+        tensors = dict(self.model.weights)
+        tensors |= {f"optimizer.{name}": moment for name, moment in _named(trainer)}
+        about = {"step": len(trainer.history), "model": self.model.about()}
+        self.recorder.write({**contents, CHECKPOINT: files.tensor_bytes("checkpoint", tensors, about)})
+        self._saved = time.monotonic()
+
+    def _check(self, trainer: Trainer) -> None:
+        if not np.isfinite(self.model.parameters).all():
+            raise NotFiniteError(
+                f"step {len(trainer.history)}: the update made parameters infinite; the rate is too large"
+            )
+
+
+def model_bytes(model: Sequential, epoch: int, of: int | None = None) -> bytes:
+    """Return the bytes of a model file, with its epoch and, for a finished run, the number of epochs in all."""
+    about = {**model.about(), "epoch": epoch} | ({} if of is None else {"epochs": of})
+    return files.tensor_bytes("model", model.weights, about)
+
+
+def restore(folder: Path, model: Sequential, trainer: Trainer) -> None:
+    """Restore model and trainer from the checkpoint of a run folder; a run without one yet is at its start."""
+    path = folder / CHECKPOINT
+    if not path.exists() and history.is_bare(folder / HISTORY):
+        return
+    tensors, about = files.read_tensors(path, "checkpoint")
+    expected = json.loads(json.dumps(model.architecture()))  # tuples become lists, as in a file
+    if not _describes(about.get("model"), expected):
+        raise FormatError(f"{path} is a checkpoint of another model")
+    model.set_weights(finite_weights(tensors, path))
+    for name, moment in _named(trainer):
+        _copy(moment, tensors, f"optimizer.{name}", path)
+    steps = about.get("step")
+    if not isinstance(steps, int) or not 0 <= steps <= trainer.steps:
+        raise FormatError(f"{path}: {steps} steps, and the run has {trainer.steps}")
+    samples = len(trainer.train_data)
+    trainer.history = history.read(folder / HISTORY, steps, samples, trainer.recipe.batch_size)
+
+
+def finite_weights(tensors: Mapping[str, Array], path: Path) -> dict[str, Array]:
+    """Return the weights among the tensors of a file; FormatError when one is not finite."""
+    weights = {name: tensor for name, tensor in tensors.items() if not name.startswith("optimizer.")}
+    for name, values in weights.items():
+        if not np.isfinite(values).all():
+            raise FormatError(f"{path} holds weights that are not finite (in {name}): it cannot be used")
+    return weights
+
+
+def _describes(about: Any, expected: dict[str, Any]) -> bool:
+    return isinstance(about, dict) and {key: cast(dict[str, Any], about).get(key) for key in expected} == expected
+
+
+def _named(trainer: Trainer) -> list[tuple[str, Array]]:
+    return list(zip(trainer.recipe.optimizer.moments, trainer.moments, strict=True))
+
+
+def _copy(target: Array, tensors: dict[str, Array], name: str, path: Path) -> None:
+    found = tensors.get(name)
+    if found is None or (found.shape, found.dtype) != (target.shape, target.dtype):
+        raise FormatError(f"{path}: {name} is missing or of another size")
+    target[...] = found

@@ -1,0 +1,70 @@
+"""The state of a run at its checkpoint: its network, and its next training step."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from chainrule import data, files
+from chainrule.engines import Array
+from chainrule.errors import FormatError, quoted
+from chainrule.explain import NextStep
+from chainrule.model import Sequential
+from chainrule.optimizers import Optimizer
+from chainrule.runs import running
+from chainrule.runs.checkpointer import finite_weights
+from chainrule.runs.folder import CHECKPOINT
+from chainrule.runs.jobs import Job
+from chainrule.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """A run's network at its checkpoint, its job, and its next step."""
+
+    model: Sequential
+    job: Job
+    training: NextStep
+
+
+def of_run(folder: Path, *, engine: str | None = None, threads: int | None = None) -> ResumePoint:
+    """Read the state of a run folder from its checkpoint."""
+    job = running.read_job(folder)
+    path = folder / CHECKPOINT
+    tensors, about = files.read_tensors(path, "checkpoint")
+    done, described = about.get("step"), about.get("model")
+    if not isinstance(done, int) or done < 0 or not isinstance(described, dict):
+        raise FormatError(f"{path}: expected a number of steps and a model, found {quoted(done)} steps")
+    weights = finite_weights(tensors, path)
+    about = cast(dict[str, Any], described)
+    model = Sequential.from_about(about, engine=engine, threads=threads, weights=weights)
+    moments = tuple(_moment(tensors, name, model, path) for name in job.recipe.optimizer.moments)
+    training = next_step(job.recipe, done, job.epoch_images, moments)
+    return ResumePoint(model, job, training)
+
+
+def next_step(recipe: Recipe, done: int, images: int, moments: tuple[Array, ...] | None = None) -> NextStep:
+    """Return the step after `done` steps; beyond the end of the recipe, one at the rate of its last step.
+
+    images   number of training images in an epoch
+    moments  the optimizer's moments; None: zeros, as before the first step
+    """
+    epoch_steps = data.batch_count(images, recipe.batch_size)
+    steps = epoch_steps * recipe.epochs
+    factor = recipe.schedule.factor(min(done, steps - 1), steps, epoch_steps)
+    rate = recipe.optimizer.rate * factor
+    return NextStep(recipe.optimizer, rate, done + 1, moments, recipe.clip_norm, recipe.seed)
+
+
+def with_overrides(training: NextStep, optimizer: Optimizer | None, rate: float | None) -> NextStep:
+    """Return the step with another optimizer, whose moments are zero, or at another rate."""
+    changed = training
+    if optimizer is not None:
+        changed = replace(training, optimizer=optimizer, rate=optimizer.rate, moments=None, step=1)
+    return changed if rate is None else replace(changed, rate=changed.optimizer.with_rate(rate).rate)
+
+
+def _moment(tensors: dict[str, Array], name: str, model: Sequential, path: Path) -> Array:
+    found = tensors.get(f"optimizer.{name}")
+    if found is None or found.shape != model.parameters.shape:
+        raise FormatError(f"{path}: optimizer.{name} is missing or of another size")
+    return found

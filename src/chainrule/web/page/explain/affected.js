@@ -1,0 +1,158 @@
+/**
+ * The written cells that depend on a cell that an operation reads: a range on every axis.
+ *
+ * @typedef {import("../types.js").Operation} Operation
+ * @typedef {[number, number]} Range  from (inclusive) to (exclusive)
+ * @typedef {{
+ *   index: number[], read: number, place: number, shape: number[], reads: number[][],
+ *   attributes: Record<string, any>, winner: number,
+ * }} Reading  index: of the cell read, read: its place among what is read, shape: of what is written,
+ *   reads: shapes of all that is read
+ */
+
+/**
+ * The ranges, or null where nothing depends on it.
+ *
+ * @param {Operation} operation @param {number} place  among what it writes @param {number} read  among what it reads
+ * @param {number[]} index  of the cell, as the operation sees it
+ * @param {number} winner  of max pooling, where the gradient of this cell is handed to
+ * @returns {Range[] | null}
+ */
+export function affectedBox(operation, place, read, index, winner) {
+  const { shape } = operation.writes[place];
+  const reads = operation.reads.map((tensor) => tensor?.shape ?? []);
+  const rule = RULES[operation.name] ?? (shape.length === index.length ? same : whole);
+  const ranges = rule({ index, read, place, shape, reads, attributes: operation.attributes, winner });
+  return ranges.some(([from, to]) => to <= from) ? null : ranges;
+}
+
+/** @type {Record<string, (reading: Reading) => Range[]>} */
+const RULES = {
+  cross_correlate({ index, read, shape, reads, attributes }) {
+    if (read === 2 && index.length === 3) return index.map(one);
+    if (read > 0) return [one(index[0]), all(shape[1]), all(shape[2])];
+    const { first, filters } = groupOfChannel(index[0], reads[1], attributes);
+    const window = reads[1].slice(2);
+    return [[first, first + filters], ...planes((axis) => seeing(index, axis, window, shape, attributes))];
+  },
+  cross_correlate_dx({ index, read, shape, reads, attributes }) {
+    const channels = reads[1][1];
+    const first = Math.floor(index[0] / (reads[1][0] / attributes.groups)) * channels;
+    if (read === 1) return [one(first + index[1]), all(shape[1]), all(shape[2])];
+    const window = reads[1].slice(2);
+    return [[first, first + channels], ...planes((axis) => seen(index, axis, window, shape, attributes))];
+  },
+  cross_correlate_dw({ index, read, shape, reads, attributes }) {
+    if (read === 1) return [one(index[0]), ...shape.slice(1).map(all)];
+    const { first, filters, channel } = groupOfChannel(index[0], shape, attributes);
+    const taps = planes((axis) => touching(index, axis, reads[1], shape, attributes));
+    return [[first, first + filters], one(channel), ...taps];
+  },
+  bias_gradient: ({ index, shape }) => index.slice(0, shape.length).map(one),
+  add_bias: ({ index, shape }) => shape.map((size, axis) => (axis < index.length ? one(index[axis]) : all(size))),
+  max_pool: pooled,
+  average_pool: pooled,
+  max_pool_dx({ index, shape, winner }) {
+    return [one(index[0]), one(Math.floor(winner / shape[2])), one(winner % shape[2])];
+  },
+  average_pool_dx: ({ index, shape, attributes }) => [
+    one(index[0]),
+    ...planes((axis) => seen(index, axis, attributes.window, shape, attributes)),
+  ],
+  dense: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [one(index[0])]),
+  dense_dx: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [one(index[1])]),
+  dense_dw: ({ index, read, shape }) => (read === 0 ? [all(shape[0]), one(index[0])] : [one(index[0]), all(shape[1])]),
+  softmax: whole,
+  softmax_dx: whole,
+  softmax_cross_entropy_dp: whole,
+  batch_norm: channelwise,
+  batch_norm_dx: channelwise,
+  batch_norm_dw: channelwise,
+  running_statistics: ({ index, read, place }) => (read % 2 === place ? index.map(one) : [[0, 0]]),
+};
+
+/** The entry in the same place. @param {Reading} reading @returns {Range[]} */
+function same({ index }) {
+  return index.map(one);
+}
+
+/** Everything. @param {Reading} reading @returns {Range[]} */
+function whole({ shape }) {
+  return shape.map(all);
+}
+
+/** The whole channel. @param {Reading} reading @returns {Range[]} */
+function channelwise({ index, shape }) {
+  return shape.map((size, axis) => (axis === 0 ? one(index[0]) : all(size)));
+}
+
+/** The windows that cover a cell. @param {Reading} reading @returns {Range[]} */
+function pooled({ index, shape, attributes }) {
+  return [one(index[0]), ...planes((axis) => seeing(index, axis, attributes.window, shape, attributes))];
+}
+
+/** @param {number} place @returns {Range} */
+function one(place) {
+  return [place, place + 1];
+}
+
+/** @param {number} size @returns {Range} */
+function all(size) {
+  return [0, size];
+}
+
+/** Rows and columns. @param {(axis: number) => Range} of */
+function planes(of) {
+  return [of(0), of(1)];
+}
+
+/** @param {Range} range @param {number} size @returns {Range} */
+function clipped([from, to], size) {
+  return [Math.max(from, 0), Math.min(to, size)];
+}
+
+/**
+ * The filters that read a channel: the first, how many, and the place of the channel within their kernels.
+ *
+ * @param {number} place @param {number[]} w  the shape of the kernels @param {Record<string, any>} attributes
+ */
+function groupOfChannel(place, [C_out, C_group], { groups }) {
+  const filters = C_out / groups;
+  return { first: Math.floor(place / C_group) * filters, filters, channel: place % C_group };
+}
+
+/**
+ * The positions whose window lies on a cell (of the last two axes of its index).
+ *
+ * @param {number[]} index @param {number} axis @param {number[]} window @param {number[]} shape  of y
+ * @param {Record<string, any>} attributes @returns {Range}
+ */
+function seeing(index, axis, window, shape, { stride, padding, dilation = [1, 1] }) {
+  const cell = index[index.length - 2 + axis] + padding[axis][0];
+  const first = Math.ceil((cell - dilation[axis] * (window[axis] - 1)) / stride[axis]);
+  return clipped([first, Math.floor(cell / stride[axis]) + 1], shape[shape.length - 2 + axis]);
+}
+
+/**
+ * The cells under the window at a position.
+ *
+ * @param {number[]} index @param {number} axis @param {number[]} window @param {number[]} shape  of x
+ * @param {Record<string, any>} attributes @returns {Range}
+ */
+function seen(index, axis, window, shape, { stride, padding, dilation = [1, 1] }) {
+  const first = stride[axis] * index[index.length - 2 + axis] - padding[axis][0];
+  return clipped([first, first + dilation[axis] * (window[axis] - 1) + 1], shape[shape.length - 2 + axis]);
+}
+
+/**
+ * The taps that lie on a cell at some position.
+ *
+ * @param {number[]} index @param {number} axis @param {number[]} y  its shape @param {number[]} w  its shape
+ * @param {Record<string, any>} attributes @returns {Range}
+ */
+function touching(index, axis, y, w, { stride, padding, dilation, flip }) {
+  const cell = index[1 + axis] + padding[axis][0];
+  const first = Math.ceil((cell - stride[axis] * (y[1 + axis] - 1)) / dilation[axis]);
+  const [from, to] = clipped([first, Math.floor(cell / dilation[axis]) + 1], w[2 + axis]);
+  return flip ? [w[2 + axis] - to, w[2 + axis] - from] : [from, to];
+}

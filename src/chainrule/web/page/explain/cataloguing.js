@@ -1,0 +1,125 @@
+/**
+ * The catalogue of a training plan: which tensors there are, who writes them, and under which names they are read.
+ *
+ * @typedef {import("../types.js").Description} Description
+ * @typedef {import("../types.js").Operation} Operation
+ * @typedef {import("../types.js").Plan} Plan
+ * @typedef {import("../types.js").Tensor} Tensor
+ * @typedef {import("../types.js").Trace} Trace
+ */
+
+import { gradientName, primal } from "../engine/interpreter.js";
+import { TensorCatalogue } from "./cells.js";
+
+/** @type {WeakMap<Trace, TensorCatalogue>} */
+const gathered = new WeakMap();
+
+/** All that a trace holds. @param {Trace} trace */
+export function catalogueOf(trace) {
+  let found = gathered.get(trace);
+  if (!found) gathered.set(trace, (found = buildCatalogue(trace)));
+  return found;
+}
+
+/** @param {Trace} trace */
+function buildCatalogue({ description, values }) {
+  const { plan, layers } = description;
+  const found = new TensorCatalogue();
+  found.layers = layers.map((layer) => layer.name);
+  const states = new Set(plan.closing.flatMap((operation) => operation.writes).map((tensor) => tensor.storage));
+  found.add("x", plan.input.shape, "input");
+  found.add("t", plan.target?.shape ?? [], "target");
+  for (const [name, shape] of Object.entries(description.shapes)) {
+    found.add(name, shape, states.has(name) ? "state" : "parameter");
+  }
+  written(plan, found);
+  unfused(description, found);
+  for (const [name, { shape }] of values) {
+    if (name.endsWith(".update")) found.add(name, shape, "update");
+    else found.add(name, shape, "moment");
+  }
+  aliases(description, found);
+  return found;
+}
+
+/** Every operation with the layer that emitted it. @param {Plan} plan @returns {[Operation, string][]} */
+function operationsWithLayers(plan) {
+  /** @type {(operation: Operation) => [Operation, string]} */
+  const forward = (operation) => [operation, prefix(operation.writes[0].name)];
+  /** @type {(operation: Operation) => [Operation, string]} */
+  const backward = (operation) => {
+    const [write, read] = [operation.writes[0], operation.reads[0]];
+    if (write.kind === "gradient" || !read) return [operation, prefix(write.name)];
+    return [operation, operation.name.endsWith("_dp") ? "loss" : prefix(read.name)];
+  };
+  return [...plan.forward.map(forward), ...plan.closing.map(forward), ...plan.backward.map(backward)];
+}
+
+/** conv2 of conv2.w. @param {string} name */
+export function prefix(name) {
+  return name.slice(0, Math.max(name.lastIndexOf("."), 0));
+}
+
+/** @param {Plan} plan @param {TensorCatalogue} found */
+function written(plan, found) {
+  for (const [operation, layer] of operationsWithLayers(plan)) {
+    const closing = plan.closing.includes(operation);
+    const backward = plan.backward.includes(operation);
+    operation.writes.forEach((tensor, place) => {
+      const name = closing ? `${tensor.storage}.update` : tensor.storage;
+      found.writers.set(name, { operation, place, layer });
+      const kind = closing ? "update" : backward ? "gradient" : tensor.kind;
+      found.add(name, backward ? found.entry(primal(name)).shape : tensor.shape, kind);
+    });
+  }
+}
+
+/**
+ * The probabilities and their gradient, which a fused plan does not write.
+ *
+ * @param {Description} description @param {TensorCatalogue} found
+ */
+function unfused({ plan, layers }, found) {
+  const last = layers[layers.length - 1];
+  if (last.type !== "Softmax" || found.entries.has(`${last.name}.y`) || !plan.target) return;
+  const y = tensor(`${last.name}.y`, last.output);
+  const dy = tensor(gradientName(y.name), last.output);
+  found.add(y.name, y.shape, "activation");
+  found.add(dy.name, y.shape, "gradient");
+  found.writers.set(y.name, { operation: operation("softmax", [plan.output], [y]), place: 0, layer: last.name });
+  const loss = operation("categorical_cross_entropy_dp", [y, plan.target], [dy]);
+  found.writers.set(dy.name, { operation: loss, place: 0, layer: "loss" });
+}
+
+/** @param {string} name @param {number[]} shape @returns {Tensor} */
+function tensor(name, shape) {
+  return { name, shape, kind: "activation", storage: name, integer: false };
+}
+
+/** @param {string} name @param {Tensor[]} reads @param {Tensor[]} writes @returns {Operation} */
+function operation(name, reads, writes) {
+  return { name, reads, writes, attributes: {}, runtime: {}, scope: "sample", opaque: false };
+}
+
+/**
+ * L.x and L.dx of every layer, and L.y and L.dy of those that only rename the axes.
+ *
+ * @param {Description} description @param {TensorCatalogue} found
+ */
+function aliases({ layers, plan }, found) {
+  let [storage, shape] = ["x", plan.input.shape];
+  for (const { name, output } of layers) {
+    found.inputs.set(name, storage);
+    found.alias(`${name}.x`, storage, shape);
+    found.alias(`${name}.dx`, gradientName(storage), shape);
+    [storage, shape] = [found.entries.has(`${name}.y`) ? `${name}.y` : storage, output];
+    found.alias(`${name}.y`, storage, shape);
+    found.alias(`${name}.dy`, gradientName(storage), shape);
+  }
+  const last = layers[layers.length - 1];
+  const loss = plan.output.storage; // the scores, where softmax is fused with the loss
+  found.inputs.set("loss", loss);
+  found.alias("loss", "loss.y", []);
+  found.alias("loss.p", loss, last.output);
+  found.alias("loss.dp", gradientName(loss), last.output);
+}

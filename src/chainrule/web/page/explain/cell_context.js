@@ -1,0 +1,137 @@
+/**
+ * The place where a number is made: an operation, the entry of what it writes, and what it reads, by name.
+ *
+ * @typedef {import("../types.js").NDArray} NDArray
+ * @typedef {import("../types.js").Operation} Operation
+ * @typedef {import("../types.js").Tensor} Tensor
+ * @typedef {import("../types.js").Trace} Trace
+ * @typedef {import("../types.js").Factor} Factor
+ * @typedef {import("../types.js").Term} Term
+ * @typedef {import("./cells.js").TensorCatalogue} Catalogue
+ * @typedef {import("./cells.js").Writer} Writer
+ */
+
+import { argumentsOf, gradientName } from "../engine/interpreter.js";
+import { ravel, unravel } from "../engine/tensor.js";
+import { fill } from "./words.js";
+
+export class CellContext {
+  /** @type {NDArray[]} */
+  #arrays = [];
+
+  /**
+   * @param {Trace} trace @param {Catalogue} catalogue @param {string} name  the tensor, canonical
+   * @param {number[]} index  of the entry, in the canonical shape @param {Writer} writer
+   */
+  constructor(trace, catalogue, name, index, { operation, place, layer }) {
+    this.trace = trace;
+    this.catalogue = catalogue;
+    this.name = name;
+    this.operation = operation;
+    this.place = place;
+    this.layer = layer;
+    this.write = operation.writes[place];
+    /** Of the entry, as the operation sees it. */
+    this.own = unravel(ravel(index, catalogue.entry(name).shape), this.write.shape);
+    const known = { batch: 1, first: 0, seed: trace.description.recipe.seed, step: trace.frame.step + 1 };
+    this.attributes = argumentsOf(operation, known);
+  }
+
+  /**
+   * The sentences about the operation, or those under another name, in which these facts hold.
+   *
+   * @param {Record<string, any>} [facts] @param {string} [name]
+   */
+  sentences(facts = {}, name = this.operation.name) {
+    return fill(this.trace.description.operations[name].words, facts);
+  }
+
+  /** The shape of what is written. */
+  get shape() {
+    return this.write.shape;
+  }
+
+  /** Height and width of the tensor that is written. */
+  get size() {
+    return this.shape.slice(-2);
+  }
+
+  /** The entry itself. */
+  get value() {
+    return this.#values(this.name)[ravel(this.own, this.shape)];
+  }
+
+  /** The tensor read at a position. @param {number} read @returns {Tensor} */
+  tensor(read) {
+    const found = this.operation.reads[read];
+    if (!found) throw new Error(`${this.operation.name} reads nothing at ${read}`);
+    return found;
+  }
+
+  /** Whether a tensor is read at a position: a bias may be missing. @param {number} read */
+  reads(read) {
+    return Boolean(this.operation.reads[read]);
+  }
+
+  /** The array read at a position, in the operation's shape. @param {number} read @returns {NDArray} */
+  array(read) {
+    if (!this.#arrays[read]) {
+      const tensor = this.tensor(read);
+      this.#arrays[read] = { shape: tensor.shape, data: this.#values(tensor.storage) };
+    }
+    return this.#arrays[read];
+  }
+
+  /** A number of what is read. @param {number} read @param {number[]} index */
+  number(read, index) {
+    const { shape, data } = this.array(read);
+    return data[ravel(index, shape)];
+  }
+
+  /** The canonical name of an entry of what is read. @param {number} read @param {number[]} index */
+  cell(read, index) {
+    return this.catalogue.cell(this.tensor(read), index);
+  }
+
+  /** An entry of what is read, as part of a product. @param {number} read @param {number[]} index @returns {Factor} */
+  factor(read, index) {
+    return { name: this.symbolOf(read), cell: this.cell(read, index), value: this.number(read, index), why: "" };
+  }
+
+  /** The name in equations of a tensor that is read: x, w, dy. @param {number} read */
+  symbolOf(read) {
+    return this.#symbol(this.tensor(read));
+  }
+
+  /** The name in equations of the tensor that is written. */
+  get result() {
+    return this.#symbol(this.write);
+  }
+
+  /** @param {Tensor} tensor */
+  #symbol(tensor) {
+    const source = this.catalogue.inputs.get(this.layer);
+    const letter = this.layer === "loss" ? "p" : "x";
+    if (tensor.storage === source) return letter;
+    if (source !== undefined && tensor.storage === gradientName(source)) return `d${letter}`;
+    return tensor.name.slice(tensor.name.lastIndexOf(".") + 1);
+  }
+
+  /** @param {string} name */
+  #values(name) {
+    const found = this.trace.values.get(name);
+    if (!found) throw new Error(`this trace holds no ${name}`);
+    return found.data;
+  }
+}
+
+/**
+ * The product of some factors; one with a zero that stands for padding is 0.
+ *
+ * @param {Factor[]} factors @returns {Term}
+ */
+export function term(...factors) {
+  let value = 1;
+  for (const factor of factors) value *= factor.value;
+  return { factors, value: factors.some((factor) => factor.why) ? 0 : value };
+}

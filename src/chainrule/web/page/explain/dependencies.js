@@ -1,0 +1,135 @@
+/**
+ * The cells that a cell was computed from, and the cells that depend on it, as boxes to highlight.
+ *
+ * @typedef {import("../types.js").Box} Box
+ * @typedef {import("../types.js").Operation} Operation
+ * @typedef {import("../types.js").Phase} Phase
+ * @typedef {import("../types.js").Trace} Trace
+ * @typedef {import("./cells.js").TensorCatalogue} Catalogue
+ * @typedef {import("./affected.js").Range} Range
+ */
+
+import { gradientName } from "../engine/interpreter.js";
+import { ravel, sameShape, unravel } from "../engine/tensor.js";
+import { volume } from "./boxes.js";
+import { catalogueOf } from "./cataloguing.js";
+import { explain } from "./index.js";
+import { parted } from "./naming.js";
+import { affectedBox } from "./affected.js";
+
+const MOST_SINGLE = 64;
+/** Kinds of tensors that are made in a phase. @type {Record<Phase, string[]>} */
+const MADE_IN = { forward: ["activation", "statistic"], backward: ["gradient"], update: ["update"] };
+
+/**
+ * The cells that a cell was made from: a box a tensor, or single cells where they are few and apart.
+ *
+ * @param {Trace} trace @param {string} cell @returns {Box[]}
+ */
+export function sourcesOf(trace, cell) {
+  /** @type {Map<string, number[][]>} */
+  const byTensor = new Map();
+  for (const source of explain(trace, cell).sources) {
+    const { tensor, index } = parted(source);
+    const cells = byTensor.get(tensor);
+    if (cells) cells.push(index);
+    else byTensor.set(tensor, [index]);
+  }
+  return [...byTensor].flatMap(([tensor, cells]) => boxed(tensor, cells));
+}
+
+/**
+ * The cells that a cell goes to: in what the operations of this phase that read it make.
+ *
+ * @param {Trace} trace @param {string} cell @param {Phase} phase @returns {Box[]}
+ */
+export function readersOf(trace, cell, phase) {
+  const catalogue = catalogueOf(trace);
+  const { tensor, index } = catalogue.read(cell);
+  const boxes = phase === "update" ? updatedBy(catalogue, tensor, index) : [];
+  for (const [written, { operation, place }] of catalogue.writers) {
+    if (!MADE_IN[phase].includes(catalogue.entry(written).kind)) continue;
+    operation.reads.forEach((read, at) => {
+      if (!read || read.storage !== tensor) return;
+      const own = unravel(ravel(index, catalogue.entry(tensor).shape), read.shape);
+      const winner = operation.name === "max_pool_dx" ? winnerOf(trace, operation, own) : 0;
+      const ranges = affectedBox(operation, place, at, own, winner);
+      if (ranges) boxes.push(inShape(written, ranges, operation.writes[place].shape, catalogue.entry(written).shape));
+    });
+    boxes.push(...within(operation, place, written, tensor, index));
+  }
+  return [...boxes, ...fused(trace, tensor, index, phase)];
+}
+
+/**
+ * Statistics of a batch, which the operation that makes them also uses: in their channel.
+ *
+ * @param {Operation} operation @param {number} place @param {string} written @param {string} tensor
+ * @param {number[]} index @returns {Box[]}
+ */
+function within({ name, writes }, place, written, tensor, index) {
+  const made = writes.findIndex(({ storage }) => storage === tensor);
+  if (name !== "batch_norm" || made < 1 || made === place) return [];
+  const rest = writes[place].shape.slice(1);
+  return [{ tensor: written, from: [index[0], ...rest.map(() => 0)], to: [index[0] + 1, ...rest] }];
+}
+
+/**
+ * The probabilities of a plan that fuses softmax with the loss: they are what the gradient is made of.
+ *
+ * @param {Trace} trace @param {string} tensor @param {number[]} index @param {Phase} phase @returns {Box[]}
+ */
+function fused({ description: { plan, layers } }, tensor, index, phase) {
+  const made = plan.forward.some(({ writes }) => writes.some(({ storage }) => storage === tensor));
+  if (phase !== "backward" || made || tensor !== `${layers[layers.length - 1].name}.y`) return [];
+  return [single(gradientName(plan.output.storage), index)];
+}
+
+/**
+ * A parameter, its gradient and its moments go to its value after the step.
+ *
+ * @param {Catalogue} catalogue @param {string} tensor @param {number[]} index
+ */
+function updatedBy(catalogue, tensor, index) {
+  const updates = [...catalogue.entries.values()].filter((entry) => entry.kind === "update");
+  const found = updates.find(({ name }) => {
+    const parameter = name.slice(0, -".update".length);
+    return tensor === parameter || tensor === gradientName(parameter) || tensor.startsWith(`${parameter}.`);
+  });
+  return found && found.name !== tensor && !catalogue.writers.has(found.name) ? [single(found.name, index)] : [];
+}
+
+/** @param {Trace} trace @param {Operation} operation @param {number[]} index */
+function winnerOf(trace, operation, index) {
+  const winner = operation.reads[1];
+  const values = winner && trace.values.get(winner.storage);
+  return values ? values.data[ravel(index, winner.shape)] : 0;
+}
+
+/** @param {string} tensor @param {number[][]} cells @returns {Box[]} */
+function boxed(tensor, cells) {
+  const from = cells[0].map((_, axis) => Math.min(...cells.map((index) => index[axis])));
+  const to = cells[0].map((_, axis) => Math.max(...cells.map((index) => index[axis])) + 1);
+  const box = { tensor, from, to };
+  if (volume(box) === cells.length || cells.length > MOST_SINGLE) return [box];
+  return cells.map((index) => single(tensor, index));
+}
+
+/** @param {string} tensor @param {number[]} index @returns {Box} */
+function single(tensor, index) {
+  return { tensor, from: index, to: index.map((here) => here + 1) };
+}
+
+/**
+ * A box in the shape that an operation writes, in the canonical shape of the tensor: exact for one cell and for all,
+ * the whole tensor otherwise where the shapes differ.
+ *
+ * @param {string} tensor @param {Range[]} ranges @param {number[]} written @param {number[]} shape @returns {Box}
+ */
+function inShape(tensor, ranges, written, shape) {
+  const [from, to] = [ranges.map(([first]) => first), ranges.map(([, last]) => last)];
+  if (sameShape(written, shape)) return { tensor, from, to };
+  const one = ranges.every(([first, last]) => last === first + 1);
+  if (one) return single(tensor, unravel(ravel(from, written), shape));
+  return { tensor, from: shape.map(() => 0), to: [...shape] };
+}

@@ -1,0 +1,41 @@
+/** Where the network is certain of an image, all gradients are tiny: this notice says so and offers a harder sample. */
+
+import { button, createElement } from "./elements.js";
+import { formatNumber } from "./explain/numbers.js";
+import { hasUpdate } from "./update_availability.js";
+import { sampleOf } from "./source/samples.js";
+
+/** @typedef {import("./types.js").App} App */
+
+const SURE = 0.01; // a loss below this
+const AT_ONCE = 12; // images evaluated between two frames of the screen
+
+/** @param {App} app @param {HTMLElement} instead  the text shown otherwise; the notice is placed after it */
+export function mountHardest(app, instead) {
+  const words = createElement("span");
+  const go = button("Show a harder one", () => void goToHardest(app), { class: "link" });
+  const note = createElement("p", { class: "phase-words" }, words, " ", go);
+  const update = () => {
+    const loss = app.trace?.values.get("loss.y")?.data[0] ?? Infinity;
+    const unknown = app.place.phase === "update" && app.trace && !hasUpdate(app.trace);
+    note.hidden = app.place.phase === "forward" || unknown || !(loss < SURE);
+    instead.hidden = !note.hidden;
+    if (!note.hidden) words.textContent = `The loss of this image is only ${formatNumber(loss)}, so its gradients are tiny.`;
+  };
+  app.listen("place", update);
+  app.listen("trace", update);
+  update();
+  instead.after(note);
+}
+
+/** @param {App} app */
+async function goToHardest(app) {
+  const samples = await app.source.samples();
+  let [hardest, least] = [0, Infinity];
+  for (let i = 0; i < samples.count; i += 1) {
+    if (i % AT_ONCE === AT_ONCE - 1) await new Promise(requestAnimationFrame);
+    const right = app.answer(sampleOf(samples, i))?.[samples.labels[i]] ?? Infinity;
+    if (right < least) [hardest, least] = [i, right];
+  }
+  app.go({ sample: hardest });
+}

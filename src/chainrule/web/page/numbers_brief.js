@@ -1,0 +1,39 @@
+/** Numbers with few digits, for small cells and for screen readers. The full value is always available elsewhere. */
+
+import { formatNumber } from "./explain/numbers.js";
+
+const ROOM = 6;
+
+/** Formats a number with two or three digits, for a small cell. @param {number} value @returns {string} */
+export function briefNumber(value) {
+  const size = Math.abs(value);
+  if (value === 0 || !Number.isFinite(value)) return formatNumber(value);
+  return (value < 0 ? "−" : "") + (size >= 1e-3 && size < 1e4 ? plain(size) : scientific(size));
+}
+
+/** Formats a number with as many digits as fit into about six characters. @param {number} value @returns {string} */
+export function fittedNumber(value) {
+  const whole = formatNumber(value);
+  if (whole.length <= ROOM || !Number.isFinite(value)) return whole;
+  for (const digits of [4, 3, 2]) {
+    const short = formatNumber(Number(value.toPrecision(digits)));
+    if (short.length <= ROOM) return short;
+  }
+  return formatNumber(Number(value.toPrecision(2)));
+}
+
+/** Formats a number with three digits. @param {number} value @returns {string} */
+export function roughNumber(value) {
+  return formatNumber(Number(value.toPrecision(3)));
+}
+
+/** @param {number} size */
+function plain(size) {
+  const text = size >= 1000 ? size.toFixed(0) : size.toPrecision(size < 0.1 ? 2 : 3);
+  return text.includes(".") ? text.replace(/\.?0+$/u, "") : text;
+}
+
+/** @param {number} size */
+function scientific(size) {
+  return size.toExponential(1).replace("+", "").replace(".0", "");
+}

@@ -1,0 +1,42 @@
+"""The test images offered by the page."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.engines import Array
+
+COUNT = 200
+
+
+@dataclass(frozen=True, eq=False)
+class SampleImages:
+    """Images x (N, …) as bytes, and labels (N,)."""
+
+    x: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+def no_images(shape: tuple[int, ...]) -> SampleImages:
+    """Return an empty set of images of a shape."""
+    return SampleImages(np.zeros((0, *shape), np.uint8), np.zeros(0, np.int64))
+
+
+def choose_images(x: Array, labels: NDArray[np.int64], count: int = COUNT) -> SampleImages:
+    """Return the first images; the first image of a class missing among them replaces one of the last."""
+    if x.dtype != np.uint8:  # the page takes images as bytes
+        return no_images(x.shape[1:])
+    places = list(range(min(count, len(x))))
+    firsts = [int(np.argmax(labels == label)) for label in np.unique(labels)]
+    missing = [place for place in firsts if place not in places]
+    if missing and len(missing) < len(places):
+        kept = _drop_surplus(places, set(firsts), len(missing))
+        places = kept + missing
+    return SampleImages(np.ascontiguousarray(x[places], np.uint8), labels[places])
+
+
+def _drop_surplus(places: list[int], needed: set[int], count: int) -> list[int]:
+    """Return the places without the last `count` of them that are not needed."""
+    spare = [place for place in reversed(places) if place not in needed][:count]
+    return [place for place in places if place not in spare]

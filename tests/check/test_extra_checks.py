@@ -1,0 +1,68 @@
+"""Code that is right at one point, in one call, is examined further; right code passes all examinations."""
+
+import numpy as np
+import pytest
+from check import planted_conduct
+from check.planted_conduct import CONDUCT
+
+import chainrule as cr
+from chainrule.check.report import Report
+
+SEEDS = range(2)
+
+
+def found(report: Report) -> dict[str, tuple[str, ...]]:
+    return {row.tensor: tuple(one.name for one in row.diagnoses) for row in report.rows if row.is_wrong}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("case", CONDUCT, ids=lambda case: case[0].__name__)
+def test_a_planted_mistake_is_found(case: tuple, seed: int) -> None:
+    source, against, shape, tensor, name = case
+    report = cr.check_gradients(source, against=against, input_shape=shape, seed=seed)
+    wrong = found(report)
+    assert report.exit_code == 1
+    assert tensor in wrong, str(report)
+    assert name is None or set(wrong.values()) == {(name,)}, str(report)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("source", "against"), [(planted_conduct.Dense, "Dense(4)"), (planted_conduct.ReLU, "ReLU()")])
+def test_what_they_are_made_from_is_right(source: type, against: str, seed: int) -> None:
+    assert cr.check_gradients(source, against=against, seed=seed).exit_code == 0
+    assert cr.check_gradients(source, seed=seed).exit_code == 0
+
+
+def test_a_remedy_is_named() -> None:
+    report = str(cr.check_gradients(planted_conduct.SoftmaxWithoutMaximum, against="Softmax()"))
+    assert "y overflows for inputs around ±1,000" in report
+    assert "subtract the largest entry of each row before taking eˣ" in report
+    report = str(cr.check_gradients(planted_conduct.UpdatesInBackward, against="Dense(4)"))
+    assert "dx comes from a backward that changes w: leave updates to the optimizer" in report
+
+
+def test_what_a_call_overwrites_is_told_beside_another_mistake() -> None:
+    class Both(planted_conduct.SpoilsX):
+        def backward(self, dy):
+            return -super().backward(dy)
+
+    rows = [row for row in cr.check_gradients(Both, against="ReLU()").rows if row.is_wrong]
+    assert [[one.name for one in row.diagnoses] for row in rows] == [["sign"], ["arrays-overwritten"]]
+
+
+@pytest.mark.parametrize("layer", ["Sigmoid()", "Softmax()", "GELU()", "Tanh()", "LeakyReLU(0.2)"])
+def test_our_layers_far_from_zero(layer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from chainrule.check import expressions
+    from chainrule.engines.modules import ModuleEngine
+
+    subject = expressions.layer(layer)
+    assert cr.check_gradients(subject, engine="numpy").ok
+    run = ModuleEngine.run
+
+    def spoilt(self, called, arrays, attributes):
+        results = run(self, called, arrays, attributes)
+        far = self.name == "numpy" and called == layer.split("(")[0].lower().replace("relu", "_relu")
+        return (np.where(np.abs(arrays[0]) > 8, 9.0, results[0]), *results[1:]) if far else results
+
+    monkeypatch.setattr(ModuleEngine, "run", spoilt)
+    assert not cr.check_gradients(subject, engine="numpy").ok

@@ -1,0 +1,139 @@
+"""The figures of histories, models and evaluations, and their one-line representations."""
+
+import dataclasses
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+import chainrule as cr
+from chainrule import layers
+from chainrule.errors import OptionError
+from chainrule.training.history import History
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture(scope="module")
+def data() -> cr.Dataset:
+    x = np.random.default_rng(0).integers(0, 256, (60, 1, 9, 8), np.uint8)
+    return cr.Dataset(x, np.arange(60) % 3, ("ant", "bee", "cat"), "insects")
+
+
+@pytest.fixture(scope="module")
+def model() -> cr.Sequential:
+    rows = [cr.Conv2D(4, 3), cr.ReLU(), cr.Conv2D(5, (3, 2)), cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    return cr.Sequential(rows, (1, 9, 8), engine="numpy", name="small", classes=("ant", "bee", "cat"))
+
+
+@pytest.fixture(scope="module")
+def history(model: cr.Sequential, data: cr.Dataset) -> History:
+    return model.fit(data, epochs=2, progress=False)
+
+
+def figures(model: cr.Sequential, data: cr.Dataset, history: History) -> dict[str, Figure]:
+    return {
+        "history": history.plot(),
+        "kernels": model.plot_kernels(),
+        "confusion": model.evaluate(data).plot_confusion(),
+    }
+
+
+def test_figures_are_saved_and_shown(model: cr.Sequential, data: cr.Dataset, history: History, tmp_path: Path) -> None:
+    """Use matplotlib's own figures, which need no pyplot in a notebook."""
+    for name, figure in figures(model, data, history).items():
+        assert isinstance(figure, Figure)
+        shown: Any = figure
+        assert shown._repr_png_().startswith(SIGNATURE)
+        figure.savefig(tmp_path / f"{name}.png")
+        with Image.open(tmp_path / f"{name}.png") as written:
+            assert len(np.unique(np.asarray(written))) > 2
+        figure.savefig(tmp_path / f"{name}.svg")
+
+
+def test_the_kernels_of_a_layer(model: cr.Sequential) -> None:
+    def title(figure: Figure) -> str:
+        return figure.get_suptitle()
+
+    assert title(model.plot_kernels()) == "small: kernels conv1"
+    assert title(model.plot_kernels("conv2")) == "small: kernels conv2"
+    with pytest.raises(OptionError, match="unknown convolution 'dense1'; known: conv1, conv2"):
+        model.plot_kernels("dense1")
+    dense = cr.Sequential([cr.Dense(2), cr.Softmax()], (3,), engine="numpy")
+    with pytest.raises(OptionError, match="model has no two-dimensional convolution"):
+        dense.plot_kernels()
+
+
+def test_an_evaluation_in_a_notebook(model: cr.Sequential, data: cr.Dataset) -> None:
+    found = model.evaluate(data)
+    page = found._repr_html_()
+    for words in ("ant", "bee", "cat", "precision", "recall", f"{100 * found.accuracy:.2f} %", "data:image/png;base64"):
+        assert words in page
+    labels = [text.get_text() for text in found.plot_confusion().axes[0].get_yticklabels()]
+    assert [label for label in labels if label in ("ant", "bee", "cat")] == ["ant", "bee", "cat"]
+
+
+def test_everything_says_what_it_is_in_a_short_line(model: cr.Sequential, data: cr.Dataset, history: History) -> None:
+    """Print no array element by element."""
+    evaluation = model.evaluate(data)
+    trace = model.trace(data.x[:2], data.y[:2])
+    several: list[object] = [data, data[:5], model, history, evaluation, trace, *model.layers, model.normalisation]
+    several += [trace.explain("conv1.dw[0,0,0,0]"), history.epochs[0]]
+    for kind in vars(layers).values():
+        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+            needed = [field for field in dataclasses.fields(kind) if field.default is field.default_factory]
+            if not needed and kind is not layers.CustomLayer:
+                several.append(kind())
+    for one in several:
+        text = repr(one)
+        assert len(text) < 400, text
+        assert "\n" not in text
+        assert "array(" not in text
+    assert repr(evaluation).startswith(f"Evaluation(60 samples: accuracy {100 * evaluation.accuracy:.2f} %, loss ")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_predictions_of_files_and_of_pillow_images(channels: int, tmp_path: Path) -> None:
+    """Get the same outputs from a path, a Pillow image, lists of both, a data set and an array."""
+    model = cr.Sequential([cr.Flatten(), cr.Dense(2), cr.Softmax()], (channels, 6, 5), engine="numpy")
+    x = np.random.default_rng(1).integers(0, 256, (3, channels, 6, 5), np.uint8)
+    paths = [tmp_path / f"{n}.{suffix}" for n, suffix in enumerate(("png", "webp", "tiff"))]
+    images = [Image.fromarray(each.transpose(1, 2, 0).squeeze()) for each in x]
+    for image, path in zip(images, paths, strict=True):
+        image.save(path, **({"lossless": True} if path.suffix == ".webp" else {}))
+    expected = model.predict(x)
+    same = partial(np.testing.assert_allclose, rtol=1e-4)  # one image and several are multiplied in another order
+    for given in (images, tuple(images), [str(path) for path in paths], paths, [images[0], paths[1], str(paths[2])]):
+        same(model.predict(given), expected)
+    same(model.predict(paths[1]), expected[1:2])
+    same(model.predict(str(paths[2])), expected[2:])
+    same(model.predict(images[0]), expected[:1])
+    same(model.predict(cr.Dataset(x, np.zeros(3, np.int64), ("a", "b"))), expected)
+
+
+def test_predictions_that_cannot_be_made(tmp_path: Path) -> None:
+    model = cr.Sequential([cr.Flatten(), cr.Dense(2), cr.Softmax()], (1, 6, 5), engine="numpy")
+    for source, words in (
+        (tmp_path, "a folder; expected a PNG"),
+        (tmp_path / "none.png", r"none.png: cannot be read"),
+        ([str(tmp_path / "none.png")], r"none.png: cannot be read"),
+    ):
+        with pytest.raises(cr.ChainruleError, match=words):
+            model.predict(source)
+    flat = cr.Sequential([cr.Dense(2), cr.Softmax()], (3,), engine="numpy")
+    with pytest.raises(OptionError, match="a model of input 3 takes no images"):
+        flat.predict("some.png")
+
+
+def test_a_photographed_digit_is_centred_as_the_command_does_it(tmp_path: Path) -> None:
+    model = cr.Sequential([cr.Flatten(), cr.Dense(10), cr.Softmax()], (1, 28, 28), engine="numpy")
+    pixels = np.full((90, 70), 230, np.uint8)
+    pixels[15:60, 20:27] = 30
+    Image.fromarray(pixels).save(tmp_path / "stroke.png")
+    expected = model.predict(cr.data.load_digit(tmp_path / "stroke.png")[None])
+    np.testing.assert_array_equal(model.predict(tmp_path / "stroke.png"), expected)
+    np.testing.assert_array_equal(model.predict(Image.fromarray(pixels)), expected)

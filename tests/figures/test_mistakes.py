@@ -1,0 +1,99 @@
+"""The grids of images: the right images, in the right order, with the right captions."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from chainrule.errors import ShapeError
+from chainrule.figures.files import png
+from chainrule.figures.mistakes import batch_grid, mistakes, percent
+from chainrule.figures.tiles import as_images
+
+CLASSES = ["cat", "dog", "owl"]
+
+
+def images(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def words(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_the_most_confident_mistake_comes_first_and_right_answers_are_left_out() -> None:
+    x = images(5, 1, 6, 4)
+    figure = mistakes(x, [0, 1, 2, 0, 1], [0, 2, 0, 1, 1], [0.99, 0.5, 0.984, 0.9999, 1.0], CLASSES)
+    assert words(figure) == ["cat → dog\n99.9 %", "owl → cat\n98.4 %", "dog → owl\n50.0 %"]
+    shown = [image.get_array() for image in figure.axes[0].images]
+    np.testing.assert_array_equal(shown, x[[3, 2, 1], 0] / 255)
+    assert figure.get_suptitle() == "All 3 mistakes, the most confident first"
+    assert png(figure)
+
+
+def test_only_the_first_24_of_many() -> None:
+    x, truth, sure = images(100, 1, 5, 5), np.zeros(100, int), np.linspace(0.2, 0.9, 100)
+    figure = mistakes(x, truth, np.ones(100, int), sure, CLASSES)
+    assert figure.get_suptitle() == "The 24 most confident of 100 mistakes"
+    shown = [image.get_array() for image in figure.axes[0].images]
+    np.testing.assert_array_equal(shown, x[:75:-1, 0] / 255)
+
+
+@pytest.mark.parametrize("count", [0, 7])
+def test_no_mistakes_are_good_news(count: int) -> None:
+    figure = mistakes(images(count, 3, 4, 4), np.ones(count, int), np.ones(count, int), np.ones(count), CLASSES)
+    assert words(figure) == ["None: all 7 images are classified right." if count else "None."]
+    assert png(figure)
+
+
+def test_long_names_have_a_line_each() -> None:
+    names = ["Ankle boot", "T-shirt/top", "a class with $ and a very long name"]
+    figure = mistakes(images(2, 3, 4, 4), [0, 2], [1, 0], [0.75, 0.5], names)
+    assert words(figure) == ["Ankle boot\n→ T-shirt/top\n75.0 %", "a class with $ and…\n→ Ankle boot\n50.0 %"]
+    assert png(figure)
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.5, "50.0 %"), (0.98, "98.0 %"), (0.99999, "99.9 %"), (1.0, "100 %")])
+def test_percent(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+def test_a_batch_with_names_with_numbers_and_without() -> None:
+    x = images(3, 3, 4, 6)
+    assert words(batch_grid(x, [2, 0, 1], CLASSES)) == ["owl", "cat", "dog"]
+    assert words(batch_grid(x, [2, 0, 1])) == ["2", "0", "1"]
+    figure = batch_grid(x)
+    assert words(figure) == []
+    np.testing.assert_array_equal([image.get_array() for image in figure.axes[0].images], x.transpose(0, 2, 3, 1) / 255)
+    assert figure.get_suptitle() == "3 images"
+    assert png(figure)
+
+
+def test_a_large_batch_is_cut_and_an_empty_one_says_so() -> None:
+    figure = batch_grid(images(70, 1, 3, 3), np.zeros(70, int), columns=10)
+    assert len(figure.axes[0].images) == len(words(figure)) == 64
+    assert figure.get_suptitle() == "The first 64 of 70 images"
+    assert words(batch_grid(images(0, 1, 3, 3))) == ["Nothing to show."]
+
+
+def test_images_lie_row_by_row_in_their_own_form() -> None:
+    boxes = [image.get_extent() for image in batch_grid(images(5, 1, 4, 8), columns=2).axes[0].images]
+    assert [box[0] for box in boxes] == [boxes[k % 2][0] for k in range(5)]
+    assert boxes[0][3] == boxes[1][3] < boxes[2][3] == boxes[3][3] < boxes[4][3]
+    assert all((right - left) / (bottom - top) == pytest.approx(2) for left, right, bottom, top in boxes)
+
+
+def test_pictures_are_between_black_and_white() -> None:
+    np.testing.assert_array_equal(as_images(np.array([[[[0, 255]]]], np.uint8)), [[[0.0, 1.0]]])
+    np.testing.assert_array_equal(as_images(np.array([[[[0.25, 0.5]]]])), [[[0.25, 0.5]]])
+    np.testing.assert_array_equal(as_images(np.array([[[[-1.0, 3.0]]], [[[0.0, 1.0]]]])), [[[0, 1]], [[0.25, 0.5]]])
+    np.testing.assert_array_equal(as_images(np.array([[[[0.2]], [[0.6]]]])), [[[0.4]]])
+    assert (as_images(np.full((1, 1, 2, 2), 7.0)) == 0).all()
+
+
+def test_shapes_are_checked() -> None:
+    with pytest.raises(ShapeError, match="expected four axes"):
+        batch_grid(images(3, 4, 4))
+    with pytest.raises(ShapeError, match=r"3 images but labels of shape \(2,\)"):
+        batch_grid(images(3, 1, 4, 4), [0, 1])
+    with pytest.raises(ShapeError, match=r"3 images but confidence of shape \(1,\)"):
+        mistakes(images(3, 1, 4, 4), [0, 1, 2], [0, 1, 2], [0.5], CLASSES)

@@ -1,0 +1,278 @@
+"""A learner's own layers in a model: they train like built-in ones, alone and among others, on every engine."""
+
+import copy
+import threading
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import engines
+from chainrule.optimizers import NAMED
+from chainrule.training.step import Stepper
+
+X = np.random.default_rng(0).standard_normal((12, 2, 6, 5))
+Y = np.random.default_rng(1).integers(0, 3, 12)
+
+
+class MyReLU:
+    def forward(self, x):
+        self.mask = x > 0
+        return x * self.mask
+
+    def backward(self, dy):
+        return dy * self.mask
+
+
+class MyDense:
+    """Creates its parameters in the first call, when the input length is known."""
+
+    def __init__(self, features=3):
+        self.features, self.w = features, None
+
+    def forward(self, x):
+        if self.w is None:
+            self.w = np.random.default_rng(2).normal(0, 0.1, (self.features, x.shape[1]))
+            self.b = np.zeros(self.features)
+        self.x = x
+        return x @ self.w.T + self.b
+
+    def backward(self, dy):
+        self.dw, self.db = dy.T @ self.x, dy.sum(0)
+        return dy @ self.w
+
+
+class MySoftmax:
+    def forward(self, x):
+        e = np.exp(x - x.max(1, keepdims=True))
+        self.y = e / e.sum(1, keepdims=True)
+        return self.y
+
+    def backward(self, dy):
+        return self.y * (dy - (dy * self.y).sum(1, keepdims=True))
+
+
+def forward(x, w, b):
+    return x @ w.T + b
+
+
+def backward(dy, x, w, b):
+    return dy @ w, dy.T @ x, dy.sum(0)
+
+
+FUNCTIONS = ModuleType("mydense")
+FUNCTIONS.forward, FUNCTIONS.backward = forward, backward
+FIRST = np.random.default_rng(2).normal(0, 0.1, (3, 48))
+
+DENSES = {
+    "class": lambda: MyDense,
+    "object": MyDense,
+    "module": lambda: cr.CustomLayer(FUNCTIONS, w=FIRST, b=np.zeros(3)),
+    "pair": lambda: cr.CustomLayer((forward, backward), w=FIRST, b=np.zeros(3)),
+}
+
+
+def mixed(dense, ending=None, **options) -> cr.Sequential:
+    layers = [cr.Conv2D(4, 3), MyReLU(), cr.Flatten(), dense, ending or cr.Softmax()]
+    return cr.Sequential(layers, (2, 6, 5), **{"engine": "numpy", "dtype": "float64", **options})
+
+
+def ours(**options) -> cr.Sequential:
+    layers = [cr.Conv2D(4, 3), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    return cr.Sequential(layers, (2, 6, 5), **{"engine": "numpy", "dtype": "float64", **options})
+
+
+def trained(model: cr.Sequential, optimizer: str = "adam", **options) -> np.ndarray:
+    model.fit(X, Y, epochs=3, batch_size=5, optimizer=optimizer, progress=False, **options)
+    return model.parameters
+
+
+def begun_alike(own: cr.Sequential, **options) -> cr.Sequential:
+    """Copy the initial weights of a learner's model to our layers."""
+    twin = ours(**options)
+    twin.parameters[:] = own.parameters
+    return twin
+
+
+@pytest.mark.parametrize("optimizer", list(NAMED))
+def test_own_layers_train_as_ours_do_with_every_optimizer(optimizer: str) -> None:
+    own = mixed(MyDense)
+    twin = begun_alike(own)
+    np.testing.assert_allclose(trained(own, optimizer), trained(twin, optimizer), rtol=1e-9, atol=1e-12)
+    assert not np.array_equal(own.weights["student2.w"], FIRST)
+    np.testing.assert_allclose(own.predict(X), twin.predict(X), rtol=1e-9)
+    assert own.evaluate(X, Y).accuracy == twin.evaluate(X, Y).accuracy
+
+
+@pytest.mark.parametrize("form", list(DENSES))
+def test_every_form_of_a_layer_trains_the_same(form: str) -> None:
+    own = mixed(DENSES[form]())
+    np.testing.assert_array_equal(own.weights["student2.w"], FIRST)
+    np.testing.assert_array_equal(trained(own), trained(mixed(MyDense)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("engine", engines.NAMES)
+def test_every_engine_serves_them(engine: str, dtype: str) -> None:
+    own = mixed(MyDense, engine=engine, dtype=dtype)
+    twin = begun_alike(own, dtype=dtype)
+    tolerance = 1e-9 if dtype == "float64" else 2e-4
+    np.testing.assert_allclose(trained(own), trained(twin), rtol=tolerance, atol=tolerance)
+    assert own.predict(X).dtype == dtype
+
+
+def test_a_network_of_nothing_but_own_layers() -> None:
+    own = mixed(MyDense, MySoftmax)
+    twin = begun_alike(own)
+    np.testing.assert_allclose(trained(own), trained(twin), rtol=1e-9, atol=1e-12)
+    alone = cr.Sequential([MyDense(3), MySoftmax], (48,), engine="numpy")
+    alone.fit(X.reshape(12, -1)[:, :48], Y, progress=False)
+    assert alone.names == ["student1", "student2"]
+
+
+@pytest.mark.parametrize(("engine", "said"), [("numba", 1), ("numpy", 0)])
+def test_training_says_once_that_it_is_not_compiled(engine: str, said: int, capsys: pytest.CaptureFixture[str]) -> None:
+    engines.say_once.cache_clear()
+    model = mixed(MyDense, engine=engine)
+    model.predict(X)
+    assert "one by one" not in capsys.readouterr().err
+    for _ in range(2):
+        trained(model)
+    line = "chainrule: MyReLU (own), MyDense (own): operations run one by one, not as a compiled program\n"
+    assert capsys.readouterr().err.count(line) == said
+
+
+def test_summary_and_names() -> None:
+    model = mixed(MyDense)
+    assert [name for name in model.weights if name.startswith("student")] == ["student2.w", "student2.b"]
+    assert model.summary().splitlines()[5].split() == ["student2", "MyDense", "(own)", "3", "147"]
+
+
+def test_the_object_holds_the_weights_that_were_used_last() -> None:
+    mine = MyDense()
+    model = mixed(mine)
+    trained(model)
+    model.predict(X)
+    np.testing.assert_array_equal(mine.w, model.weights["student2.w"])
+    mine.w[:] = 0  # the model has its own copy
+    assert model.weights["student2.w"].any()
+
+
+def test_reset_begins_again_with_the_first_values() -> None:
+    model = mixed(MyDense)
+    trained(model)
+    model.reset(3)
+    np.testing.assert_array_equal(model.weights["student2.w"], FIRST)
+
+
+def test_a_copy_trains_apart() -> None:
+    model = mixed(MyDense)
+    trained(model)
+    before = model.parameters.copy()
+    twin = copy.deepcopy(model)
+    assert twin.layers[1].student is not model.layers[1].student
+    trained(twin)
+    np.testing.assert_array_equal(model.parameters, before)
+    np.testing.assert_array_equal(trained(model), twin.parameters)
+
+
+def test_a_file_is_refused_and_weights_can_be_carried_over(tmp_path) -> None:
+    model = mixed(MyDense)
+    trained(model)
+    with pytest.raises(cr.StudentError, match="MyReLU is your own code, which no file holds: keep"):
+        model.save(tmp_path / "model.safetensors")
+    assert list(tmp_path.iterdir()) == []
+    other = mixed(MyDense, seed=5)
+    other.set_weights(model.weights)
+    np.testing.assert_array_equal(other.predict(X), model.predict(X))
+
+
+def test_predictions_of_other_threads_do_not_spoil_a_step() -> None:
+    """Run the same objects forward in another thread between a step's forward and backward."""
+    model = mixed(MyDense)
+    dense, relu = model.layers[3], model.layers[1]
+    quiet = Stepper(copy.deepcopy(model), cr.SGD(0.1), "categorical_cross_entropy")
+    disturbed = Stepper(model, cr.SGD(0.1), "categorical_cross_entropy")
+    plain = disturbed._compiled.engine.run
+
+    def meanwhile(name, *rest):
+        if name == "softmax_cross_entropy_dp":
+            model.predict(-2 * X[:7])
+        return plain(name, *rest)
+
+    own = {"run": staticmethod(meanwhile), "update": disturbed.network.engine.update}
+    disturbed._compiled.engine = type("Disturbing", (), own)()
+    t = np.eye(3)[Y]
+    for stepper in (quiet, disturbed):
+        stepper.step(X, t, step=1, rate=0.1)
+    assert not dense.student.is_current(-2 * X[:7], {})
+    assert relu.student is not quiet.network.layers[1].student
+    np.testing.assert_array_equal(quiet.network.parameters, model.parameters)
+
+
+def test_threads_may_predict_together() -> None:
+    model = mixed(MyDense)
+    inputs = [X * factor for factor in range(1, 9)]
+    expected = [model.predict(x) for x in inputs]
+    found = [None] * len(inputs)
+
+    def predict(place: int) -> None:
+        for _ in range(5):
+            found[place] = model.predict(inputs[place])
+
+    threads = [threading.Thread(target=predict, args=(place,)) for place in range(len(inputs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    np.testing.assert_array_equal(found, expected)
+
+
+class Shrinking(MyReLU):
+    """Drops the batch axis."""
+
+    def forward(self, x):
+        return super().forward(x).sum(axis=(1, 2, 3))
+
+    def backward(self, dy):
+        return dy[:, None, None, None] * self.mask
+
+
+class Fickle(MyReLU):
+    """Changes the output shape for more than two samples."""
+
+    def forward(self, x):
+        return super().forward(x) if len(x) == 2 else super().forward(x)[:, :1]
+
+
+class Complex(MyReLU):
+    def forward(self, x):
+        return super().forward(x) * (1j if len(x) > 2 else 1)
+
+
+class Infinite(MyReLU):
+    def forward(self, x):
+        return super().forward(x) / (0.0 if len(x) > 2 else 1.0)
+
+
+BAD = [
+    (Shrinking, "Shrinking 'student1': forward gave the shape 2 for 2 samples of 4×4×3; expected 2×…"),
+    (Fickle, "Fickle: forward gave the shape 5×1×4×3 for 5×4×4×3; expected 5×4×4×3"),
+    (Complex, "Complex: returned complex numbers for real inputs"),
+    (Infinite, "y of student1 is not finite (Infinite.forward)"),
+    (lambda x: x, "layer 2 is not a layer but"),
+    (cr.ReLU, "layer 2 is not a layer but"),
+    (type("Half", (), {"forward": forward}), "Half has no backward(dy)"),
+    ((forward, backward), "forward needs w, b: give initial values by name"),
+    (cr.Dense(3), "expected an input vector"),
+]
+
+
+@pytest.mark.parametrize(("layer", "message"), BAD, ids=[message for _, message in BAD])
+def test_what_cannot_stand_in_a_model_is_said(layer, message: str) -> None:
+    layers = [cr.Conv2D(4, 3), layer, cr.Flatten(), MyDense, cr.Softmax()]
+    with pytest.raises(cr.ChainruleError) as caught:
+        trained(cr.Sequential(layers, (2, 6, 5), engine="numpy"))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,102 @@
+"""The resume point of a run: the trace of its next step agrees with the step then taken."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from runs.run_driver import RECIPE, make_job
+
+from chainrule import files
+from chainrule.data import load_npz
+from chainrule.data.batches import order
+from chainrule.errors import FormatError
+from chainrule.explain import NextStep, Trace
+from chainrule.optimizers import SGD, Adam
+from chainrule.runs import resume_point, running
+from chainrule.schedules import OneCycle
+from chainrule.training.loop import Callback
+from chainrule.training.samples import Samples
+
+STOP = 10
+
+
+class StopAfter(Callback):
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def stepped(self, trainer, outcome, samples) -> None:
+        trainer.stop = len(trainer.history) >= self.steps
+
+
+@pytest.fixture
+def stopped(data, tmp_path):
+    training, test = load_npz(data)
+    running.start(tmp_path / "run", make_job(data), training, test, [StopAfter(STOP)])
+    return tmp_path / "run"
+
+
+def test_the_next_step(stopped, data):
+    """Include rate, moments, clipping, dropout, augmentation and batch statistics."""
+    stands = resume_point.of_run(stopped, engine="numpy")
+    assert (stands.training.step, stands.training.clip_norm, stands.training.seed) == (STOP + 1, 2.0, 3)
+    training, test = load_npz(data)
+    samples, _ = Samples.of_dataset(training, 3).parts(RECIPE.validation, RECIPE.seed)
+    epoch, place = divmod(STOP, 7)
+    indices = order(len(samples), RECIPE.seed, epoch)[place * 7 : (place + 1) * 7]
+    x, t = samples.batch(
+        indices, stands.model.normalisation, np.float32, RECIPE.augmentation, seed=RECIPE.seed, epoch=epoch
+    )
+    trace = Trace(stands.model, x, t, stands.model.loss, stands.training)
+    result = running.resume(stopped, training, test, [StopAfter(STOP + 1)])
+    assert result.history.rates[STOP] == pytest.approx(stands.training.rate, rel=1e-12)
+    assert result.history.losses[STOP] == pytest.approx(float(trace["loss.y"].mean()), rel=1e-5)
+    for name, weights in result.model.weights.items():
+        if name == "conv1.b":  # batch norm cancels shifts: this gradient is rounding error, which Adam amplifies
+            assert np.abs(trace["conv1.db"]).max() < 1e-12
+            continue
+        np.testing.assert_allclose(trace[f"{name}.update"], weights, rtol=2e-4, atol=2e-5)
+
+
+def test_a_finished_run_takes_one_more_step_at_the_rate_of_the_last(whole):
+    stands = resume_point.of_run(whole)
+    assert stands.training.step == 29
+    assert stands.training.rate == pytest.approx(0.02 * OneCycle().factor(27, 28, 7))
+    assert stands.training.rate > 0
+    held = files.read_tensors(whole / "checkpoint.safetensors", "checkpoint")[0]
+    for moment, name in zip(stands.training.moments, ("m", "v"), strict=True):
+        np.testing.assert_array_equal(moment, held[f"optimizer.{name}"])
+
+
+def test_before_the_first_step():
+    training = resume_point.next_step(RECIPE, 0, 48)
+    assert (training.step, training.moments) == (1, None)
+    assert training.rate == pytest.approx(0.02 * OneCycle().factor(0, 28, 7))
+
+
+def test_otherwise():
+    training = NextStep(Adam(0.3), 0.1, 9, (np.ones(2), np.ones(2)))
+    assert resume_point.with_overrides(training, None, None) == training
+    assert resume_point.with_overrides(training, None, 0.7) == replace(training, rate=0.7)
+    assert resume_point.with_overrides(training, SGD(0.5), None) == NextStep(SGD(0.5), 0.5)
+    assert resume_point.with_overrides(training, SGD(0.5), 0.2) == NextStep(SGD(0.5), 0.2)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda tensors, about: tensors.pop("optimizer.m"), "optimizer.m is missing"),
+        (lambda tensors, about: about.update(step="nine"), "'nine' steps"),
+        (lambda tensors, about: about.update(model=3), "expected a number of steps and a model"),
+        (lambda tensors, about: about["model"].pop("layers"), "not a description of a model"),
+        (lambda tensors, about: tensors.pop("conv1.w"), "conv1.w"),
+    ],
+)
+def test_checkpoints_that_cannot_be_used(run, change, words):
+    path = run / "checkpoint.safetensors"
+    tensors, about = files.read_tensors(path, "checkpoint")
+    tensors, about = dict(tensors), json.loads(json.dumps(about))
+    change(tensors, about)
+    files.write_tensors(path, "checkpoint", tensors, about)
+    with pytest.raises(FormatError, match=words):
+        resume_point.of_run(run)

@@ -1,0 +1,155 @@
+"""Gradient norms at steps taken before the page was opened."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from web.looked_at import finished, opened, run, small, stripes, trained_through, until
+
+from chainrule import engines
+from chainrule.errors import NotFiniteError
+from chainrule.interpreter import Interpreter
+from chainrule.training.samples import Samples
+from chainrule.web import norm_backfill, subjects
+from chainrule.web.session import Session
+
+NOBODY = threading.Event()
+STOP = 12
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stripes(tmp_path_factory.mktemp("data") / "data.npz")
+
+
+@pytest.fixture(scope="module")
+def folder(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train a run that stops within its second epoch."""
+    return run(tmp_path_factory.mktemp("runs") / "run", data, stop=STOP)
+
+
+@pytest.fixture
+def session(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    monkeypatch.setattr(norm_backfill, "QUIET", 0.0)
+    session = opened(subjects.of_path(folder))
+    yield session
+    session.close()
+
+
+def surveyed(session: Session) -> dict[str, int]:
+    """Keep a page open until all norms are measured."""
+
+    def looked() -> bool:
+        session.page_opened()
+        state = session.state()["survey"]
+        return state["measured"] == state["of"]
+
+    until(looked)
+    return session.state()["survey"]
+
+
+def gradients(data: Path, steps: list[int]) -> dict[int, np.ndarray]:
+    """Return the norms at some steps, by the reference loops with the weights of ordinary training."""
+    subject = small(data)
+    numbers, _ = trained_through(subject)
+    model, (training, _) = small(data).model, subject.choice.load(subject.recipe.seed)
+    trainer = model.trainer(subject.recipe, Samples.of_dataset(training, 3))
+    walk = Interpreter(engines.find("reference"), model.plan(subject.recipe.loss), model.layout, model)
+    found = {}
+    for step in steps:
+        model.parameters[:], model.statistics[:] = numbers[step - 1][:2]
+        x, t = trainer.batch(step - 1)
+        found[step] = walk.gradients(x, t, seed=subject.recipe.seed, step=step)[2].astype(float)
+    return found
+
+
+def test_norms_of_earlier_steps_are_those_of_their_gradients(session: Session, data: Path) -> None:
+    assert session.norms() == {"norms": {"conv1": [], "norm1": [], "dense1": []}, "norm_steps": []}
+    assert surveyed(session) == {"measured": STOP, "of": STOP}
+    found = session.norms()
+    assert found["norm_steps"] == [*range(1, STOP + 1)]
+    first, last = session.subject.model.layout["dense1.w"][0], session.subject.model.layout["dense1.b"][1]
+    for step, gradient in gradients(data, [1, 7, STOP]).items():
+        total = sum(norms[step - 1] ** 2 for norms in found["norms"].values())
+        assert np.isclose(total, np.sum(gradient**2), rtol=1e-4), step
+        assert np.isclose(found["norms"]["dense1"][step - 1], np.linalg.norm(gradient[first:last]), rtol=1e-4), step
+
+
+def test_it_leaves_keyframes_and_the_run_goes_on_as_ever(session: Session, data: Path, folder: Path) -> None:
+    expected, _ = trained_through(small(data))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    surveyed(session)
+    timeline = session._running.timeline
+    assert [timeline.before(step).step for step in (3, 7, 11)] == [3, 7, 11]
+    for step in (3, 7, 11, STOP):
+        assert np.array_equal(session.frame(step, NOBODY).parameters, expected[step][0]), step
+    finished(session)
+    assert np.array_equal(session.frame(None, NOBODY).parameters, expected[27][0])
+    steps = session.norms()["norm_steps"]
+    assert steps == sorted(set(steps))
+    assert steps[:STOP] == [*range(1, STOP + 1)]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_nothing_is_measured_while_nobody_looks_or_something_is_asked(session: Session) -> None:
+    time.sleep(0.1)
+    assert session.state()["survey"]["measured"] == 0
+    with session._running.backfill.paused():
+        session.page_opened()
+        time.sleep(0.3)
+        assert session.state()["survey"]["measured"] == 0
+    assert surveyed(session)["measured"] == STOP
+
+
+def test_a_request_interrupts_it(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupt a measurement of an hour within a step; it resumes where it stopped."""
+    survey_, entered = session._running.backfill, threading.Event()
+    norms = survey_._gauge.norms
+
+    def slowly() -> dict[str, float]:
+        entered.set()
+        time.sleep(0.05)
+        return norms()
+
+    monkeypatch.setattr(survey_._gauge, "norms", slowly)
+    session.page_opened()
+    assert entered.wait(20)
+    begun = time.monotonic()
+    assert session.frame(5, NOBODY).step == 5
+    assert time.monotonic() - begun < 0.05 * STOP
+    assert 0 < session.state()["survey"]["measured"] < STOP
+    surveyed(session)
+    assert session.norms()["norm_steps"] == [*range(1, STOP + 1)]
+
+
+def test_training_again_from_the_start_ends_it(session: Session) -> None:
+    session.page_opened()
+    until(lambda: session.state()["survey"]["measured"] > 0)
+    state = session.command("restart")
+    assert "survey" not in state
+    time.sleep(0.1)
+    assert session.norms()["norm_steps"] == []
+
+
+def test_a_run_that_cannot_be_repeated_is_left_alone(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> dict[str, float]:
+        raise NotFiniteError("no such step")
+
+    monkeypatch.setattr(session._running.backfill._gauge, "norms", fails)
+    session.page_opened()
+    until(lambda: "survey" not in session.state())
+    assert session.state()["message"] == ""
+
+
+@pytest.mark.parametrize("steps", [0, 1, 5, 80, 81, 1000, 3676, 10**7])
+def test_steps_are_spread_over_the_run(steps: int) -> None:
+    chosen = norm_backfill.evenly_spaced_steps(steps)
+    assert len(chosen) == min(steps, norm_backfill.POINTS)
+    assert chosen == sorted(set(chosen))
+    if steps:
+        assert (chosen[0], chosen[-1]) == (1, steps)
+        gaps = np.diff([0, *chosen])
+        assert gaps.max() <= steps / (norm_backfill.POINTS - 1) + 1

@@ -95,7 +95,7 @@ class _SlidingKernel:
             plane = (above + upstream[1] + below) * width
             i, j = (self._max_offset(a, phase[a]) for a in range(2))
             last = (upstream[0] - 1) * plane + (i + down) * width + j + along
-            taps, _ = backward_taps(self.shape, phase, layout.Frame(width, plane), of_group, self.slide)
+            taps, _ = backward_taps(self.shape, phase, layout.PaddedLayout(width, plane), of_group, self.slide)
             length = (rows - 1) * width + cells
             start = (self.groups - 1) * of_group * plane + down * width + along
             yield buffer_size(upstream[0] * plane, start, taps, self._row(length)), last + self._cells_read(length)

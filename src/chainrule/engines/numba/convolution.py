@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.numba.layout import (
-    Frame,
+    PaddedLayout,
     Sliding,
     aligned_zeros,
     backward_taps,
@@ -78,7 +78,7 @@ class UpstreamRows(NamedTuple):
     length: int
 
 
-class Result(NamedTuple):
+class Epilogue(NamedTuple):
     """How sums in rows of `width` become results: plus `plus`, and no less than `least`.
 
     −∞ stands for no bound: a choice in the loop would prevent vectors.
@@ -146,12 +146,12 @@ def cross_correlate(
             weights = Weights(flat, begin * filters, filters, np.arange(filters))
             _correlate_tiles(Rows(rows, 0, offsets), ahead, weights, sums, count)
             for o in range(count):
-                target, tied = y[s, begin + o], Result(laid.width, bias[begin + o], least)
+                target, tied = y[s, begin + o], Epilogue(laid.width, bias[begin + o], least)
                 if pooled:
                     _pool_with_bias(sums.values, o * size, target, tied)
                 elif untied:
                     more = bias[(begin + o) * target.size : (begin + o + 1) * target.size]
-                    _copy_with_untied_bias(sums.values, o * size, target, Result(laid.width, more, least))
+                    _copy_with_untied_bias(sums.values, o * size, target, Epilogue(laid.width, more, least))
                 else:
                     _copy_with_bias(sums.values, o * size, target, tied)
 
@@ -175,7 +175,7 @@ def _correlate_phase(dy, w, dx, phase, groups, slide):
         return
     ins, of_group = w.shape[1], dy.shape[1] // groups
     width = dy.shape[3] + max(along.before, along.after)
-    laid = Frame(width, (down.before + dy.shape[2] + down.after) * width)
+    laid = PaddedLayout(width, (down.before + dy.shape[2] + down.after) * width)
     offsets, order = backward_taps(w.shape, phase, laid, of_group, slide)
     offsets += down.skip * width + along.skip
     length = (down.count - 1) * width + along.count
@@ -186,7 +186,7 @@ def _correlate_phase(dy, w, dx, phase, groups, slide):
     sums = Sums(np.empty(_padded_rows(ins) * size, dy.dtype), size, length)
     taps = w.shape[2] * w.shape[3]
     flat = _with_slack(w, ins, taps)
-    result = Result(width, dy.dtype.type(0), dy.dtype.type(-np.inf))
+    result = Epilogue(width, dy.dtype.type(0), dy.dtype.type(-np.inf))
     for s in range(dy.shape[0]):
         copy_rows(dy[s], rows, down.before * width + along.before, laid)
         for g in range(groups):
@@ -222,7 +222,7 @@ def cross_correlate_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilat
         count = min(samples_per_block, x.shape[0] - first)
         for s in range(count):
             lay_out(x[first + s], rows[s * image :], laid, slide)
-            copy_rows(dy[first + s], upstream, s * upstream_stride, Frame(laid.width, size))
+            copy_rows(dy[first + s], upstream, s * upstream_stride, PaddedLayout(laid.width, size))
         for g in range(groups):
             given = UpstreamRows(upstream[g * outs * size :], upstream_stride, size, length)
             seen = Rows(rows[g * dw.shape[1] * phases :], image, offsets)

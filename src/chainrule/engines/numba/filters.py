@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.numba.layout import (
-    Frame,
+    PaddedLayout,
     Sliding,
     backward_taps,
     buffer_size,
@@ -167,7 +167,7 @@ def correlate_filters_dx(dy, w, dx, padding=((0, 0), (0, 0)), dilation=(1, 1), f
     down = phase_extent(0, whole, slide, w.shape, dy.shape, dx.shape)
     along = phase_extent(1, whole, slide, w.shape, dy.shape, dx.shape)
     width = dy.shape[3] + max(along.before, along.after)
-    laid = Frame(width, (down.before + dy.shape[2] + down.after) * width)
+    laid = PaddedLayout(width, (down.before + dy.shape[2] + down.after) * width)
     found, order = backward_taps(w.shape, whole, laid, outs, slide)
     taps = w.shape[2] * w.shape[3]
     offsets = np.empty(found.size, np.int64)

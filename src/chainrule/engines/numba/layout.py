@@ -27,7 +27,7 @@ class Sliding(NamedTuple):
     flip: bool
 
 
-class Frame(NamedTuple):
+class PaddedLayout(NamedTuple):
     """Cells of a row and of a channel (of a phase of it) of images that are laid out flat."""
 
     width: int
@@ -75,7 +75,7 @@ def padded_layout(x, slide):
     width = (x.shape[3] + left + right + stride[1] - 1) // stride[1]
     if stride[1] == 1:
         width = x.shape[3] + max(left, right)
-    return Frame(width, height * width)
+    return PaddedLayout(width, height * width)
 
 
 @inlined

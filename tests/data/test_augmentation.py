@@ -168,7 +168,7 @@ def test_written_as_people_write() -> None:
         ("scale=1", "scale 1.0: expected a share of at least 0 and less than 1"),
         ("scale=nan", "scale nan: expected a share"),
         ("flip=1", "flip takes no amount, found '1'"),
-        ("shift=1,shift=2", "says shift twice"),
+        ("shift=1,shift=2", "names shift twice"),
     ],
 )
 def test_parse_refuses(text: str, message: str) -> None:

@@ -71,17 +71,17 @@ def said(text: str) -> list[str]:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_found_on_first_use(name: str) -> None:
-    fault, said = FAULTS[name]
+    fault, reason = FAULTS[name]
     done = run(DRIVER.replace("FAULT", fault))
     used, refused, marks = done.stdout.splitlines()
     assert used == "numpy True"
     assert refused.startswith("the numba engine cannot be used here")
-    assert said in refused
+    assert reason in refused
     assert marks == "[]"
     lines = said(done.stderr)
     assert len(lines) == 1
     assert lines[0].endswith("the NumPy engine serves instead")
-    assert said in lines[0]
+    assert reason in lines[0]
 
 
 def test_a_part_of_numba_that_is_gone_is_no_crash() -> None:

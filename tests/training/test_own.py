@@ -225,7 +225,7 @@ def test_an_own_loss_and_optimizer_are_traced() -> None:
     x, y = points(40)
     trace = dense(1, loss=Half).trace(x[0], y[:1], optimizer=Lion())
     assert trace["dense1.w.update"].shape == (12, 6)
-    assert "own optimizer" in trace.explain("dense1.w.update[0,0]").derived.words
+    assert "custom optimizer" in trace.explain("dense1.w.update[0,0]").derived.words
     assert trace.explain("loss.y").value == pytest.approx(0.5 * (trace["dense2.y"][0] - y[0]) ** 2)
 
 

@@ -65,7 +65,7 @@ def run(code: str) -> "subprocess.CompletedProcess[str]":
 
 
 def said(text: str) -> list[str]:
-    """The lines on stderr but the one that says that something is compiled."""
+    """Return the lines on stderr, without the one that says that something is compiled."""
     return [line for line in text.splitlines() if "compiling for this machine" not in line]
 
 

@@ -10,7 +10,7 @@ from experiments import transcripts
 
 
 def between(name: str) -> str:
-    """What stands between the marks of a transcript."""
+    """Return what stands between the marks of a transcript."""
     begin, end = transcripts.MARKS[name]
     return transcripts.PAGE.read_text(encoding="utf-8").partition(begin)[2].partition(end)[0].strip()
 

@@ -25,7 +25,7 @@ element_wise = pytest.mark.parametrize("name", operations.element_wise())
 
 
 def result_of(name: str, part: str, known: dict[str, float]) -> float:
-    """The last value of an entry's formulas."""
+    """Return the last value of an entry's formulas."""
     return chain(operations.entries()[name][part], known, {}, {})[-1].value
 
 

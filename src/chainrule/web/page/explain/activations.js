@@ -1,15 +1,15 @@
 /**
  * Softmax and its gradient, explained. Equations: engine/activations.js.
  *
- * @typedef {import("./cell_context.js").CellContext} Site
- * @typedef {import("./derivation.js").Made} Made
+ * @typedef {import("./cell_context.js").CellContext} CellContext
+ * @typedef {import("./derivation.js").Derivation} Derivation
  */
 
 import { at } from "./notation.js";
 import { bracketed, formatList } from "./numbers.js";
 import { term } from "./cell_context.js";
 
-/** y[k] = e^{x[k] − m} / Σ_l e^{x[l] − m}, m the largest x @param {Site} ctx @returns {Made} */
+/** y[k] = e^{x[k] − m} / Σ_l e^{x[l] − m}, m the largest x @param {CellContext} ctx @returns {Derivation} */
 export function softmax(ctx) {
   const [k] = ctx.own;
   const values = Array.from(ctx.array(0).data);
@@ -32,7 +32,7 @@ export function softmax(ctx) {
   return { words: ctx.sentences(), symbols, here, steps, sources: values.map((_, l) => ctx.cell(0, [l])) };
 }
 
-/** dx[k] = Σ_l dy[l] · y[l] (δ_kl − y[k]) @param {Site} ctx @returns {Made} */
+/** dx[k] = Σ_l dy[l] · y[l] (δ_kl − y[k]) @param {CellContext} ctx @returns {Derivation} */
 export function softmax_dx(ctx) {
   const [k] = ctx.own;
   const [dy, y] = [ctx.symbolOf(0), ctx.symbolOf(1)];

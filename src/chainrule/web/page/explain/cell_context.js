@@ -7,7 +7,7 @@
  * @typedef {import("../types.js").Trace} Trace
  * @typedef {import("../types.js").Factor} Factor
  * @typedef {import("../types.js").Term} Term
- * @typedef {import("./cells.js").TensorCatalogue} Catalogue
+ * @typedef {import("./cells.js").TensorCatalogue} TensorCatalogue
  * @typedef {import("./cells.js").Writer} Writer
  */
 
@@ -20,7 +20,7 @@ export class CellContext {
   #arrays = [];
 
   /**
-   * @param {Trace} trace @param {Catalogue} catalogue @param {string} name  the tensor, canonical
+   * @param {Trace} trace @param {TensorCatalogue} catalogue @param {string} name  the tensor, canonical
    * @param {number[]} index  of the entry, in the canonical shape @param {Writer} writer
    */
   constructor(trace, catalogue, name, index, { operation, place, layer }) {

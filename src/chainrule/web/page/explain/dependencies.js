@@ -5,7 +5,7 @@
  * @typedef {import("../types.js").Operation} Operation
  * @typedef {import("../types.js").Phase} Phase
  * @typedef {import("../types.js").Trace} Trace
- * @typedef {import("./cells.js").TensorCatalogue} Catalogue
+ * @typedef {import("./cells.js").TensorCatalogue} TensorCatalogue
  * @typedef {import("./affected.js").Range} Range
  */
 
@@ -88,7 +88,7 @@ function fused({ description: { plan, layers } }, tensor, index, phase) {
 /**
  * A parameter, its gradient and its moments go to its value after the step.
  *
- * @param {Catalogue} catalogue @param {string} tensor @param {number[]} index
+ * @param {TensorCatalogue} catalogue @param {string} tensor @param {number[]} index
  */
 function updatedBy(catalogue, tensor, index) {
   const updates = [...catalogue.entries.values()].filter((entry) => entry.kind === "update");

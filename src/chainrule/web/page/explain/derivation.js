@@ -6,12 +6,12 @@
  *   words: string, symbols?: string, here?: string, terms?: Explanation["terms"], scale?: Explanation["scale"],
  *   pick?: Explanation["pick"], curve?: Explanation["curve"], steps?: Explanation["steps"],
  *   jacobian?: Explanation["jacobian"], sources?: string[],
- * }} Made  sources: cells that are read besides those of terms and candidates
+ * }} Derivation  sources: cells that are read besides those of terms and candidates
  */
 
 const MOST_SOURCES = 4096;
 
-/** Every cell it was made from, once, in the order met. @param {Made} made */
+/** Every cell it was made from, once, in the order met. @param {Derivation} made */
 export function allSources(made) {
   const found = new Set(made.sources ?? []);
   for (const { factors } of made.terms ?? []) {

@@ -1,8 +1,8 @@
 /**
  * Dropout, explained. Equation: engine/dropout.js.
  *
- * @typedef {import("./cell_context.js").CellContext} Site
- * @typedef {import("./derivation.js").Made} Made
+ * @typedef {import("./cell_context.js").CellContext} CellContext
+ * @typedef {import("./derivation.js").Derivation} Derivation
  */
 
 import { uniform } from "../engine/randomness.js";
@@ -10,7 +10,7 @@ import { ravel, sizeOf } from "../engine/tensor.js";
 import { at, letters } from "./notation.js";
 import { bracketed, formatNumber } from "./numbers.js";
 
-/** y = x / (1 − rate) where u ≥ rate, else 0; the gradient is the same of dy @param {Site} ctx @returns {Made} */
+/** y = x / (1 − rate) where u ≥ rate, else 0; the gradient is the same of dy @param {CellContext} ctx @returns {Derivation} */
 export function dropout(ctx) {
   const { rate, seed, stream, step, first } = ctx.attributes;
   const element = ravel(ctx.own, ctx.shape);

@@ -3,8 +3,8 @@
  *
  * The same as in Python: chainrule/explain/elementwise.py, for one sample.
  *
- * @typedef {import("./cell_context.js").CellContext} Site
- * @typedef {import("./derivation.js").Made} Made
+ * @typedef {import("./cell_context.js").CellContext} CellContext
+ * @typedef {import("./derivation.js").Derivation} Derivation
  * @typedef {import("./notation.js").Index} Index
  */
 
@@ -15,7 +15,7 @@ import { at, letters } from "./notation.js";
 import { bracketed, formatNumber } from "./numbers.js";
 import { term } from "./cell_context.js";
 
-/** y = f(x), entry by entry @param {Site} ctx @returns {Made} */
+/** y = f(x), entry by entry @param {CellContext} ctx @returns {Derivation} */
 export function value(ctx) {
   const { name } = ctx.operation;
   const { value: formulas = [], facts: conditions = {} } = ctx.trace.description.operations[name];
@@ -35,7 +35,7 @@ export function value(ctx) {
   return { words, symbols, here, curve: curveAt(ctx, name, x.value), steps, sources: [x.cell ?? ""] };
 }
 
-/** dx = dy · f′(x), entry by entry @param {Site} ctx @returns {Made} */
+/** dx = dy · f′(x), entry by entry @param {CellContext} ctx @returns {Derivation} */
 export function gradient(ctx) {
   const name = ctx.operation.name.replace(/_dx$/, "");
   const { slope: formulas = [], keeps = "x", called = name } = ctx.trace.description.operations[name];
@@ -62,12 +62,12 @@ export function gradient(ctx) {
   };
 }
 
-/** f′ by the engine's own gradient, for a dy of 1. @param {Site} ctx @param {string} name @param {number} kept */
+/** f′ by the engine's own gradient, for a dy of 1. @param {CellContext} ctx @param {string} name @param {number} kept */
 function slopeAt(ctx, name, kept) {
   return operations[`${name}_dx`]([single(1), single(kept)], ctx.attributes)[0].data[0];
 }
 
-/** @param {Site} ctx @param {string} name @param {number} x */
+/** @param {CellContext} ctx @param {string} name @param {number} x */
 function curveAt(ctx, name, x) {
   const y = operations[name]([single(x)], ctx.attributes)[0].data[0];
   const { keeps } = ctx.trace.description.operations[name];
@@ -79,7 +79,7 @@ function single(number) {
   return { shape: [1], data: Float64Array.of(number) };
 }
 
-/** x of an activation whose gradient reads y: what the layer read. @param {Site} ctx */
+/** x of an activation whose gradient reads y: what the layer read. @param {CellContext} ctx */
 function before(ctx) {
   const source = ctx.trace.values.get(ctx.catalogue.inputs.get(ctx.layer) ?? "");
   if (!source) throw new Error(`this trace holds no input of ${ctx.layer}`);

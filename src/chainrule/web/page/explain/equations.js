@@ -6,8 +6,8 @@
  *
  * @typedef {import("../types.js").Factor} Factor
  * @typedef {import("../types.js").Term} Term
- * @typedef {import("./cell_context.js").CellContext} Site
- * @typedef {import("./derivation.js").Made} Made
+ * @typedef {import("./cell_context.js").CellContext} CellContext
+ * @typedef {import("./derivation.js").Derivation} Derivation
  * @typedef {import("./notation.js").Index} Index
  * @typedef {import("./window.js").Values} Values
  * @typedef {import("../types.js").ParsedIndex} Parsed
@@ -23,14 +23,14 @@ import { fill } from "./words.js";
 /** @type {Record<string, (first: Index, second: Index) => Index>} */
 const OPERATORS = { "+": plus, "−": minus, "·": times, "/": over };
 
-/** Explain a sum of products. @param {Site} ctx @returns {Made} */
+/** Explain a sum of products. @param {CellContext} ctx @returns {Derivation} */
 export function sumOfProducts(ctx) {
   return new Equation(ctx).derive();
 }
 
 /** The equation of an operation, at one entry of its result. */
 class Equation {
-  /** @param {Site} ctx */
+  /** @param {CellContext} ctx */
   constructor(ctx) {
     this.site = ctx;
     this.entry = ctx.trace.description.operations[ctx.operation.name];
@@ -47,7 +47,7 @@ class Equation {
     this.parts = this.entry.parsed.parts.filter(({ factors }) => factors.every((one) => ctx.reads(this.#read(one))));
   }
 
-  /** @returns {Made} */
+  /** @returns {Derivation} */
   derive() {
     const letters = this.window ? this.window.letters() : [{}, {}];
     const numbers = this.window ? this.window.numbers(this.group) : [{}, {}];

@@ -3,9 +3,9 @@
  *
  * @typedef {import("../types.js").Trace} Trace
  * @typedef {import("../types.js").Explanation} Explanation
- * @typedef {import("./cells.js").TensorCatalogue} Catalogue
+ * @typedef {import("./cells.js").TensorCatalogue} TensorCatalogue
  * @typedef {import("./cells.js").Cell} Cell
- * @typedef {import("./derivation.js").Made} Made
+ * @typedef {import("./derivation.js").Derivation} Derivation
  */
 
 import { ravel, sameShape, text } from "../engine/tensor.js";
@@ -69,7 +69,7 @@ function valueOf(trace, { tensor, index }) {
 /**
  * The operation that made a number, and what it says of it.
  *
- * @param {Trace} trace @param {Catalogue} catalogue @param {Cell} cell
+ * @param {Trace} trace @param {TensorCatalogue} catalogue @param {Cell} cell
  */
 function madeOf(trace, catalogue, { tensor, index }) {
   const writer = catalogue.writers.get(tensor);

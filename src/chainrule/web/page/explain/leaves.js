@@ -2,7 +2,7 @@
  * Explanations of cells that no operation of the trace computes: the input, the target, the parameters and the moments.
  *
  * @typedef {import("../types.js").Description} Description
- * @typedef {import("./derivation.js").Made} Made
+ * @typedef {import("./derivation.js").Derivation} Derivation
  * @typedef {import("./cells.js").Entry} Entry
  */
 
@@ -10,7 +10,7 @@ import { fill } from "./words.js";
 
 /**
  * @param {Description} description @param {Entry} entry @param {number} step  the number of the step, from 1
- * @returns {Made}
+ * @returns {Derivation}
  */
 export function leaf({ operations }, { kind }, step) {
   return { words: fill(operations.leaf.words, { [kind]: true, first: step === 1 }) };

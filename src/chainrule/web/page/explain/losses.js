@@ -3,8 +3,8 @@
  *
  * @typedef {import("../types.js").Factor} Factor
  * @typedef {import("../types.js").Step} Step
- * @typedef {import("./cell_context.js").CellContext} Site
- * @typedef {import("./derivation.js").Made} Made
+ * @typedef {import("./cell_context.js").CellContext} CellContext
+ * @typedef {import("./derivation.js").Derivation} Derivation
  * @typedef {import("./notation.js").Index} Index
  */
 
@@ -19,18 +19,18 @@ const EPSILON = Number.EPSILON;
 /** Letters of formulas that have an index. */
 const OF_ENTRY = ["p", "t", "p̂"];
 
-/** loss = 1/2 · Σ_k (p[k] − t[k])² @param {Site} ctx @returns {Made} */
+/** loss = 1/2 · Σ_k (p[k] − t[k])² @param {CellContext} ctx @returns {Derivation} */
 export function half_squared_error(ctx) {
   return squared(ctx, "1/2", { symbols: "1/2", value: 0.5 });
 }
 
-/** loss = 1/K · Σ_k (p[k] − t[k])² @param {Site} ctx @returns {Made} */
+/** loss = 1/K · Σ_k (p[k] − t[k])² @param {CellContext} ctx @returns {Derivation} */
 export function mean_squared_error(ctx) {
   const K = ctx.array(0).shape[0];
   return squared(ctx, "1/K", { symbols: `1/${K}`, value: 1 / K });
 }
 
-/** loss = −1/K · Σ_k t[k]·log p̂[k] + (1 − t[k])·log(1 − p̂[k]) @param {Site} ctx @returns {Made} */
+/** loss = −1/K · Σ_k t[k]·log p̂[k] + (1 − t[k])·log(1 − p̂[k]) @param {CellContext} ctx @returns {Derivation} */
 export function binary_cross_entropy(ctx) {
   const { p, t } = rows(ctx);
   const terms = p.flatMap((value, k) => {
@@ -45,7 +45,7 @@ export function binary_cross_entropy(ctx) {
   return { words: ctx.sentences(), symbols, here, terms, scale: { symbols: `−1/${K}`, value: -1 / K }, sources: cells(ctx, 0) };
 }
 
-/** loss = −Σ_k t[k]·log p̂[k] @param {Site} ctx @returns {Made} */
+/** loss = −Σ_k t[k]·log p̂[k] @param {CellContext} ctx @returns {Derivation} */
 export function categorical_cross_entropy(ctx) {
   const terms = rows(ctx).p.map((value, k) =>
     term(ctx.factor(1, [k]), factor(`log(p̂[${k}])`, Math.log(clipped(value, EPSILON, 1)))),
@@ -55,7 +55,7 @@ export function categorical_cross_entropy(ctx) {
   return { words: ctx.sentences(), symbols, here: symbols, terms, scale, sources: cells(ctx, 0) };
 }
 
-/** loss = Σ_k t[k]·(L − z[k]), L = log Σ_k e^{z[k]} @param {Site} ctx @returns {Made} */
+/** loss = Σ_k t[k]·(L − z[k]), L = log Σ_k e^{z[k]} @param {CellContext} ctx @returns {Derivation} */
 export function softmax_cross_entropy(ctx) {
   const { p: z, t } = rows(ctx);
   const { m, powers, total } = powersOf(z);
@@ -78,7 +78,7 @@ export function softmax_cross_entropy(ctx) {
   return { words, symbols, here: symbols, steps, sources: [...cells(ctx, 0), ...cells(ctx, 1)] };
 }
 
-/** A gradient whose steps are formulas in p[k] and t[k]. @param {Site} ctx @returns {Made} */
+/** A gradient whose steps are formulas in p[k] and t[k]. @param {CellContext} ctx @returns {Derivation} */
 export function gradient(ctx) {
   const [k] = ctx.own;
   const [p, t] = [ctx.number(0, ctx.own), ctx.number(1, ctx.own)];
@@ -98,7 +98,7 @@ export function gradient(ctx) {
   };
 }
 
-/** dz[j] = ŷ[j] · Σ_k t[k] − t[j], and ŷ[j] − t[j] where one class is right @param {Site} ctx @returns {Made} */
+/** dz[j] = ŷ[j] · Σ_k t[k] − t[j], and ŷ[j] − t[j] where one class is right @param {CellContext} ctx @returns {Derivation} */
 export function softmax_cross_entropy_dp(ctx) {
   const { p: z, t } = rows(ctx);
   const [j] = ctx.own;
@@ -120,7 +120,7 @@ export function softmax_cross_entropy_dp(ctx) {
   return { words: ctx.sentences(), symbols, here, steps, jacobian: jacobian(y, t, j), sources: readByGradient(ctx, j) };
 }
 
-/** 1 where the largest entries of p and t are in the same place, else 0 @param {Site} ctx @returns {Made} */
+/** 1 where the largest entries of p and t are in the same place, else 0 @param {CellContext} ctx @returns {Derivation} */
 export function correct(ctx) {
   const { p, t } = rows(ctx);
   const [answer, truth] = [p, t].map((row) => placeOfLargest(Float64Array.from(row), 0, row.length));
@@ -134,7 +134,7 @@ export function correct(ctx) {
   return { words, symbols, here: symbols, steps, sources: [...cells(ctx, 0), ...cells(ctx, 1)] };
 }
 
-/** 1/K Σ_k 1 where p[k] and t[k] are on the same side of ½ @param {Site} ctx @returns {Made} */
+/** 1/K Σ_k 1 where p[k] and t[k] are on the same side of ½ @param {CellContext} ctx @returns {Derivation} */
 export function correct_labels(ctx) {
   const { p, t } = rows(ctx);
   const [outputs, right] = [p.length, p.filter((value, k) => sameSide(value, t[k])).length];
@@ -148,7 +148,7 @@ export function correct_labels(ctx) {
   return { words, symbols, here: symbols, steps, sources: [...cells(ctx, 0), ...cells(ctx, 1)] };
 }
 
-/** 1/K Σ_k |p[k] − t[k]| @param {Site} ctx @returns {Made} */
+/** 1/K Σ_k |p[k] − t[k]| @param {CellContext} ctx @returns {Derivation} */
 export function absolute_error(ctx) {
   const { p, t } = rows(ctx);
   const distances = p.map((value, k) => Math.abs(value - t[k]));
@@ -165,8 +165,8 @@ export function absolute_error(ctx) {
 /**
  * Both squared errors: terms (p − t)·(p − t), and a scale.
  *
- * @param {Site} ctx @param {string} letter @param {{symbols: string, value: number}} scale
- * @returns {Made}
+ * @param {CellContext} ctx @param {string} letter @param {{symbols: string, value: number}} scale
+ * @returns {Derivation}
  */
 function squared(ctx, letter, scale) {
   const { p, t } = rows(ctx);
@@ -202,7 +202,7 @@ function jacobian(y, t, j) {
 /**
  * The probability where a softmax layer holds it, else all scores; and the target.
  *
- * @param {Site} ctx @param {number} j
+ * @param {CellContext} ctx @param {number} j
  */
 function readByGradient(ctx, j) {
   const { layers, entries: known } = ctx.catalogue;
@@ -211,7 +211,7 @@ function readByGradient(ctx, j) {
   return [...cells(ctx, 0), ctx.cell(1, [j])];
 }
 
-/** p and t. @param {Site} ctx */
+/** p and t. @param {CellContext} ctx */
 function rows(ctx) {
   return { p: Array.from(ctx.array(0).data), t: Array.from(ctx.array(1).data) };
 }
@@ -229,7 +229,7 @@ function oneHot(t) {
   return t[right] === 1 && t.filter((share) => share !== 0).length === 1 ? right : null;
 }
 
-/** @param {Site} ctx @param {number} read */
+/** @param {CellContext} ctx @param {number} read */
 function cells(ctx, read) {
   return Array.from({ length: ctx.array(read).shape[0] }, (_, k) => ctx.cell(read, [k]));
 }

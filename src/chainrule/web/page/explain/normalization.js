@@ -2,8 +2,8 @@
  * Batch normalisation, explained. Equations: engine/normalization.js.
  *
  * @typedef {import("../types.js").Step} Step
- * @typedef {import("./cell_context.js").CellContext} Site
- * @typedef {import("./derivation.js").Made} Made
+ * @typedef {import("./cell_context.js").CellContext} CellContext
+ * @typedef {import("./derivation.js").Derivation} Derivation
  * @typedef {import("./notation.js").Index} Index
  */
 
@@ -18,13 +18,13 @@ const WHERE = ["i", "j"];
 /**
  * y = γ·x̂ + β, x̂ = (x − μ) / √(σ² + ε); μ and σ² of the channel, over the batch
  *
- * @param {Site} ctx @returns {Made}
+ * @param {CellContext} ctx @returns {Derivation}
  */
 export function batch_norm(ctx) {
   return [output, mean, variance][ctx.place](ctx);
 }
 
-/** dγ[c] = Σ dy·x̂, dβ[c] = Σ dy, over the batch @param {Site} ctx @returns {Made} */
+/** dγ[c] = Σ dy·x̂, dβ[c] = Σ dy, over the batch @param {CellContext} ctx @returns {Derivation} */
 export function batch_norm_dw(ctx) {
   const [c] = ctx.own;
   const scaled = ctx.place === 0;
@@ -40,7 +40,7 @@ export function batch_norm_dw(ctx) {
   return { words: ctx.sentences({ scale: scaled }), symbols, here, terms, sources: scaled ? read(ctx, 1, c, [2, 3]) : [] };
 }
 
-/** dx = γ/√(σ² + ε) · (dy − dβ/M − x̂·dγ/M) @param {Site} ctx @returns {Made} */
+/** dx = γ/√(σ² + ε) · (dy − dβ/M − x̂·dγ/M) @param {CellContext} ctx @returns {Derivation} */
 export function batch_norm_dx(ctx) {
   const [c] = ctx.own;
   const [dy, gamma] = [ctx.factor(0, ctx.own), ctx.factor(2, [c])];
@@ -71,7 +71,7 @@ export function batch_norm_dx(ctx) {
   return { words: ctx.sentences({ values: size }), symbols, here, steps, sources };
 }
 
-/** running ← (1 − m)·running + m·batch; of the variance, m·batch·M/(M − 1) @param {Site} ctx @returns {Made} */
+/** running ← (1 − m)·running + m·batch; of the variance, m·batch·M/(M − 1) @param {CellContext} ctx @returns {Derivation} */
 export function running_statistics(ctx) {
   const [c] = ctx.own;
   const { momentum, count } = ctx.attributes;
@@ -91,7 +91,7 @@ export function running_statistics(ctx) {
   return { words, symbols, here, steps, sources: [fresh.cell ?? "", old.cell ?? ""] };
 }
 
-/** @param {Site} ctx @returns {Made} */
+/** @param {CellContext} ctx @returns {Derivation} */
 function output(ctx) {
   const [c] = ctx.own;
   const [x, gamma, beta] = [ctx.factor(0, ctx.own), ctx.factor(1, [c]), ctx.factor(2, [c])];
@@ -116,7 +116,7 @@ function output(ctx) {
   return { words, symbols, here, steps, sources: [x.cell ?? "", gamma.cell ?? "", beta.cell ?? "", ...own] };
 }
 
-/** @param {Site} ctx @returns {Made} */
+/** @param {CellContext} ctx @returns {Derivation} */
 function mean(ctx) {
   const [c] = ctx.own;
   const terms = places(ctx, c).map((place) => term(ctx.factor(0, place)));
@@ -129,7 +129,7 @@ function mean(ctx) {
   return { words, symbols, here, terms, scale: { symbols: `1/${size}`, value: 1 / size } };
 }
 
-/** @param {Site} ctx @returns {Made} */
+/** @param {CellContext} ctx @returns {Derivation} */
 function variance(ctx) {
   const [c] = ctx.own;
   const [mu] = statistics(ctx, c);
@@ -148,13 +148,13 @@ function variance(ctx) {
   return { words, symbols, here, terms, scale: { symbols: `1/${size}`, value: 1 / size }, sources };
 }
 
-/** Every entry of a channel. @param {Site} ctx @param {number} c */
+/** Every entry of a channel. @param {CellContext} ctx @param {number} c */
 function places(ctx, c) {
   const size = ctx.array(0).shape.slice(1);
   return Array.from({ length: sizeOf(size) }, (_, place) => [c, ...unravel(place, size)]);
 }
 
-/** Mean and variance of a channel, as the operation itself wrote them. @param {Site} ctx @param {number} c */
+/** Mean and variance of a channel, as the operation itself wrote them. @param {CellContext} ctx @param {number} c */
 function statistics(ctx, c) {
   return ["mean", "variance"].map((name) => {
     const found = ctx.trace.values.get(`${ctx.layer}.${name}`);
@@ -163,7 +163,7 @@ function statistics(ctx, c) {
   });
 }
 
-/** @param {Site} ctx @param {number} variances  where the operation reads them @param {number} c */
+/** @param {CellContext} ctx @param {number} variances  where the operation reads them @param {number} c */
 function deviation(ctx, variances, c) {
   return Math.sqrt(ctx.number(variances, [c]) + ctx.attributes.epsilon);
 }
@@ -171,14 +171,14 @@ function deviation(ctx, variances, c) {
 /**
  * x̂ of an entry; means: where the operation reads them, followed by the variances.
  *
- * @param {Site} ctx @param {number} x @param {number[]} place @param {number} means
+ * @param {CellContext} ctx @param {number} x @param {number[]} place @param {number} means
  */
 function normalised(ctx, x, place, means) {
   const [c] = place;
   return (ctx.number(x, place) - ctx.number(means, [c])) / deviation(ctx, means + 1, c);
 }
 
-/** @param {Site} ctx @param {number} x @param {number[]} place @param {number} means */
+/** @param {CellContext} ctx @param {number} x @param {number[]} place @param {number} means */
 function normalSteps(ctx, x, place, means) {
   const [c] = place;
   const spread = deviation(ctx, means + 1, c);
@@ -197,7 +197,7 @@ function root(sigma, epsilon) {
 /**
  * Cells of the channel's x, and of its statistics.
  *
- * @param {Site} ctx @param {number} x @param {number} c @param {number[]} others
+ * @param {CellContext} ctx @param {number} x @param {number} c @param {number[]} others
  */
 function read(ctx, x, c, others) {
   return [...places(ctx, c).map((place) => ctx.cell(x, place)), ...others.map((place) => ctx.cell(place, [c]))];

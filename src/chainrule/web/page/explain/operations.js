@@ -1,8 +1,8 @@
 /**
  * Explainers of the operations.
  *
- * @typedef {import("./cell_context.js").CellContext} Site
- * @typedef {import("./derivation.js").Made} Made
+ * @typedef {import("./cell_context.js").CellContext} CellContext
+ * @typedef {import("./derivation.js").Derivation} Derivation
  */
 
 import { softmax, softmax_dx } from "./activations.js";
@@ -16,7 +16,7 @@ import { average_pool, average_pool_dx, max_pool, max_pool_dx } from "./pooling.
 /**
  * Explain an operation from its equation or its formulas where it has them, else by a function of its own.
  *
- * @param {Site} ctx @returns {Made}
+ * @param {CellContext} ctx @returns {Derivation}
  */
 export function explained(ctx) {
   const { name } = ctx.operation;
@@ -28,7 +28,7 @@ export function explained(ctx) {
   return EXPLAINERS[name](ctx);
 }
 
-/** @type {Record<string, (site: Site) => Made>} */
+/** @type {Record<string, (site: CellContext) => Derivation>} */
 const EXPLAINERS = {
   max_pool,
   max_pool_dx,

@@ -1,8 +1,8 @@
 /**
  * Pooling and its gradients, explained. Equations: engine/pooling.js.
  *
- * @typedef {import("./cell_context.js").CellContext} Site
- * @typedef {import("./derivation.js").Made} Made
+ * @typedef {import("./cell_context.js").CellContext} CellContext
+ * @typedef {import("./derivation.js").Derivation} Derivation
  * @typedef {import("./notation.js").Index} Index
  * @typedef {import("../engine/shapes.js").Axis} Axis
  */
@@ -11,7 +11,7 @@ import { sliding } from "../engine/shapes.js";
 import { at, withBar, plus, times } from "./notation.js";
 import { term } from "./cell_context.js";
 
-/** y[c,i,j] = max_{u,v} x[c, s·i + u, s·j + v]; winner: where it was @param {Site} ctx @returns {Made} */
+/** y[c,i,j] = max_{u,v} x[c, s·i + u, s·j + v]; winner: where it was @param {CellContext} ctx @returns {Derivation} */
 export function max_pool(ctx) {
   const [c, i, j] = ctx.own;
   const [rows, columns] = axes(ctx, ctx.array(0).shape.slice(1));
@@ -35,7 +35,7 @@ export function max_pool(ctx) {
   return { words: ctx.sentences(facts), symbols, here, pick: { candidates, winner } };
 }
 
-/** dx[c,h,k] = Σ dy[c,i,j] over the windows that this cell won @param {Site} ctx @returns {Made} */
+/** dx[c,h,k] = Σ dy[c,i,j] over the windows that this cell won @param {CellContext} ctx @returns {Derivation} */
 export function max_pool_dx(ctx) {
   const [c, h, k] = ctx.own;
   const flat = h * ctx.size[1] + k;
@@ -55,7 +55,7 @@ export function max_pool_dx(ctx) {
   return { words: ctx.sentences(facts), symbols, here, terms };
 }
 
-/** y[c,i,j] = 1/D · Σ_{u,v} x[c, s·i + u, s·j + v] @param {Site} ctx @returns {Made} */
+/** y[c,i,j] = 1/D · Σ_{u,v} x[c, s·i + u, s·j + v] @param {CellContext} ctx @returns {Derivation} */
 export function average_pool(ctx) {
   const [c, i, j] = ctx.own;
   const [rows, columns] = axes(ctx, ctx.array(0).shape.slice(1));
@@ -72,7 +72,7 @@ export function average_pool(ctx) {
   return { words: ctx.sentences(facts), symbols, here, terms, scale };
 }
 
-/** dx[c,h,k] = Σ_{i,j} dy[c,i,j] / D, over the windows that cover this cell @param {Site} ctx @returns {Made} */
+/** dx[c,h,k] = Σ_{i,j} dy[c,i,j] / D, over the windows that cover this cell @param {CellContext} ctx @returns {Derivation} */
 export function average_pool_dx(ctx) {
   const [c, h, k] = ctx.own;
   const [rows, columns] = axes(ctx, ctx.size);
@@ -94,7 +94,7 @@ export function average_pool_dx(ctx) {
   return { words: ctx.sentences(facts), symbols, here, terms, scale };
 }
 
-/** @param {Site} ctx @param {number[]} size @returns {[Axis, Axis]} */
+/** @param {CellContext} ctx @param {number[]} size @returns {[Axis, Axis]} */
 function axes(ctx, size) {
   const { window, stride, padding } = ctx.attributes;
   return sliding(ctx.operation.name, "window", size, window, stride, padding);
@@ -121,13 +121,13 @@ function covering(axis, cell) {
   return Array.from({ length: axis.outputs }, (_, i) => i).filter((i) => onPicture(axis, i).includes(cell));
 }
 
-/** @param {Site} ctx @param {Axis} rows @param {Axis} columns @param {number} i @param {number} j @returns {number} */
+/** @param {CellContext} ctx @param {Axis} rows @param {Axis} columns @param {number} i @param {number} j @returns {number} */
 function divisorAt(ctx, rows, columns, i, j) {
   if (ctx.attributes.divisor === "cells") return under(rows, columns, i, j).length;
   return ctx.attributes.divisor === "window" ? rows.window * columns.window : 1;
 }
 
-/** x[c, s·i + u, s·j + v] @param {Site} ctx @param {Index[]} index @param {boolean} letters */
+/** x[c, s·i + u, s·j + v] @param {CellContext} ctx @param {Index[]} index @param {boolean} letters */
 function windowed(ctx, [c, i, j], letters) {
   const { stride, padding } = ctx.attributes;
   const [s, t] = stride.map((/** @type {number} */ step) => (letters && step > 1 ? "s" : step));

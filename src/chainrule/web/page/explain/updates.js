@@ -5,7 +5,7 @@
  *
  * @typedef {import("../types.js").Formula} Formula
  * @typedef {import("../types.js").Trace} Trace
- * @typedef {import("./derivation.js").Made} Made
+ * @typedef {import("./derivation.js").Derivation} Derivation
  * @typedef {import("./notation.js").Index} Index
  * @typedef {import("./formulas.js").Values} Values
  */
@@ -22,7 +22,7 @@ import { fill, holds } from "./words.js";
 /**
  * One entry of a parameter after the step.
  *
- * @param {Trace} trace @param {string} tensor @param {number[]} index @returns {Made}
+ * @param {Trace} trace @param {string} tensor @param {number[]} index @returns {Derivation}
  */
 export function update(trace, tensor, index) {
   const { operations, optimizer } = trace.description;

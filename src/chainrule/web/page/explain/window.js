@@ -3,13 +3,13 @@
  *
  * The same as in Python: chainrule/explain/window.py.
  *
- * @typedef {import("./cell_context.js").CellContext} Site
+ * @typedef {import("./cell_context.js").CellContext} CellContext
  * @typedef {import("./notation.js").Index} Index
  * @typedef {Record<string, Index>} Values
  */
 
 export class Window {
-  /** Of a cross-correlation, or of one of its gradients. @param {Site} ctx */
+  /** Of a cross-correlation, or of one of its gradients. @param {CellContext} ctx */
   constructor(ctx) {
     const [written, first, second] = [ctx.write.shape, ctx.array(0).shape, ctx.array(1).shape];
     const { stride, dilation, padding, flip, groups } = ctx.attributes;

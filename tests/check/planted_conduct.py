@@ -87,13 +87,13 @@ class OldWeights(Dense):
 
     def forward(self, x):
         y = super().forward(x)
-        if not hasattr(self, "rotated"):
-            self.turned = self.W.copy()
+        if not hasattr(self, "transposed"):
+            self.transposed = self.W.copy()
         return y
 
     def backward(self, dy):
         super().backward(dy)
-        return dy @ self.turned
+        return dy @ self.transposed
 
 
 @conduct("y", None, "ReLU()")

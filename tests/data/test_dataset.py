@@ -131,7 +131,7 @@ def test_selections_are_those_of_an_array(draw: st.DataObject) -> None:
     """Select the same samples as NumPy by slices, masks and indices, with names and classes."""
     data = some()
     index = draw.draw(
-        st.unknown_name(
+        st.one_of(
             st.slices(12),
             st.lists(st.integers(-12, 11), min_size=1, max_size=20),
             st.lists(st.booleans(), min_size=12, max_size=12),

@@ -45,7 +45,7 @@ def test_a_program_is_new_while_most_of_its_kernels_are_not_on_disk(tmp_path: Pa
 
 def test_it_ends_with_the_compiling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[subprocess.Popen[bytes]] = []
-    monkeypatch.setattr(ahead, "_start", lambda file: started.append(sleeper(file)) or started[0])
+    monkeypatch.setattr(ahead, "_started", lambda file: started.append(sleeper(file)) or started[0])
     monkeypatch.setattr(ahead, "thread_count", lambda: 2)
     with ahead.compile_in_parallel(program(tmp_path)):
         assert started[0].poll() is None
@@ -64,6 +64,6 @@ def test_where_it_cannot_be_started_all_goes_on(tmp_path: Path, monkeypatch: pyt
 
 def test_who_may_use_one_thread_is_not_helped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAINRULE_THREADS", "1")
-    monkeypatch.setattr(ahead, "_start", lambda file: pytest.fail("started"))
+    monkeypatch.setattr(ahead, "_started", lambda file: pytest.fail("started"))
     with ahead.compile_in_parallel(program(tmp_path)):
         pass

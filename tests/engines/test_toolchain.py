@@ -77,7 +77,7 @@ def argument(name: str, kind: Any) -> tuple[Any, Any]:
         return types.int64, ir.IntType(64)
     if kind is float:
         return types.float32, ir.FloatType()
-    element = {"places": types.int64, "winner": types.int32}.get(name, types.float32)
+    element = {"offsets": types.int64, "winner": types.int32}.get(name, types.float32)
     return types.Array(element, 1, "C"), ir.PointerType()
 
 

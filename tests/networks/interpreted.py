@@ -19,7 +19,7 @@ from chainrule.engines.numba.operations import KERNELS
 
 IMPORT = ("from chainrule.engines.numba.toolchain import", "from networks.interpreted import")
 SMALL = (  # sizes above which layers are shared by threads, gradients deferred and updates shared: of any layer
-    (generator, {"HELD": 8}),
+    (generator, {"DEFERRED_WEIGHTS": 8}),
     (programs, {"SHARED": 8, "ROWS": 16, "CACHE_BYTES": 1 << 12, "BLOCKS": (1, 5)}),
 )
 SHARED_FROM = {"cross_correlate": 64, "dense": 8}

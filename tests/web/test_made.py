@@ -87,7 +87,7 @@ def one_of_each_kind(subject: Subject) -> list[Explanation]:
 
 def test_a_sum_grows_term_by_term(opened: "Page", plain: str) -> None:
     record = NETWORKS["plain"].trace(SAMPLE).explain("conv2.dw[3,1,0,2]")
-    terms = [term.value for term in record.made.terms]
+    terms = [term.value for term in record.derived.terms]
     show(opened, plain, "conv2.dw[3,1,0,2]")
     opened.keyboard.press("Home")
     assert number(opened, ".made-so-far .made-digits") == 0
@@ -215,7 +215,7 @@ def test_the_winner_of_a_window_and_its_gradient(opened: "Page", plain: str) -> 
 
 
 def test_the_largest_terms_first(opened: "Page", plain: str) -> None:
-    terms = NETWORKS["plain"].trace(SAMPLE).explain("dense1.y[2]").made.terms
+    terms = NETWORKS["plain"].trace(SAMPLE).explain("dense1.y[2]").derived.terms
     show(opened, plain, "dense1.y[2]", "forward")
     opened.get_by_role("button", name="largest first").click()
     rows = opened.locator(".made-term-value").all_inner_texts()

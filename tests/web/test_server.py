@@ -190,7 +190,7 @@ def test_a_replay_ends_when_its_window_is_gone(session: Session, monkeypatch: py
         ended.set()
         raise Cancelled
 
-    monkeypatch.setattr(Session, "padded_layout", replaying)
+    monkeypatch.setattr(Session, "frame", replaying)
     key = Key(PORT)
     messages = iter([{"type": "http.request", "body": b"", "more_body": False}])
 

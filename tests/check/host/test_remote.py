@@ -72,7 +72,7 @@ def test_all_that_can_be_asked(tmp_path: Path) -> None:
             y, other = here.forward(number), there.forward(number)
             assert (y.dtype, y.tolist()) == (other.dtype, other.tolist())
             assert here.changed == there.changed == ("x",)
-        assert here.array_names() == there.holds()
+        assert here.array_names() == there.array_names()
         for name in (*here.array_names(), "text", "nothing", "none", "double"):
             assert here.has(name) == there.has(name), name
             found, other = here.copy_of(name), there.copy_of(name)

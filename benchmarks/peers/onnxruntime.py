@@ -177,6 +177,16 @@ def _named(kind: str, **fixed: Any) -> Callable[[Graph, Operation], None]:
     return lambda graph, operation: graph.node(kind, **fixed)
 
 
+def _clip(graph: Graph, operation: Operation) -> None:
+    graph.node("Clip", *(graph.array(np.array(operation.attributes[bound], np.float32)) for bound in ("low", "high")))
+
+
+def _silu(graph: Graph, operation: Operation) -> None:
+    x = graph.head
+    graph.node("Sigmoid")
+    graph.node("Mul", x)
+
+
 NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "cross_correlate": _convolution,
     "cross_correlate_dx": _transposed,
@@ -191,5 +201,9 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "relu": _named("Relu"),
     "leaky_relu": lambda graph, operation: graph.node("LeakyRelu", alpha=operation.attributes["slope"]),
     "gelu": _named("Gelu", approximate="tanh"),
+    "clip": _clip,
+    "silu": _silu,
+    "hard_sigmoid": _named("HardSigmoid", alpha=1 / 6, beta=0.5),
+    "hard_swish": _named("HardSwish"),
     "softmax": _named("Softmax", axis=1),
 }

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from chainrule.layers import AveragePool2D as AveragePool2D
     from chainrule.layers import BatchNorm1D as BatchNorm1D
     from chainrule.layers import BatchNorm2D as BatchNorm2D
+    from chainrule.layers import Clip as Clip
     from chainrule.layers import Conv1D as Conv1D
     from chainrule.layers import Conv2D as Conv2D
     from chainrule.layers import ConvTranspose2D as ConvTranspose2D
@@ -56,12 +57,15 @@ if TYPE_CHECKING:
     from chainrule.layers import GlobalAveragePool2D as GlobalAveragePool2D
     from chainrule.layers import GlobalMaxPool1D as GlobalMaxPool1D
     from chainrule.layers import GlobalMaxPool2D as GlobalMaxPool2D
+    from chainrule.layers import HardSigmoid as HardSigmoid
+    from chainrule.layers import HardSwish as HardSwish
     from chainrule.layers import LeakyReLU as LeakyReLU
     from chainrule.layers import MaxPool1D as MaxPool1D
     from chainrule.layers import MaxPool2D as MaxPool2D
     from chainrule.layers import ReLU as ReLU
     from chainrule.layers import Reshape as Reshape
     from chainrule.layers import Sigmoid as Sigmoid
+    from chainrule.layers import SiLU as SiLU
     from chainrule.layers import Softmax as Softmax
     from chainrule.layers import SumPool1D as SumPool1D
     from chainrule.layers import SumPool2D as SumPool2D
@@ -97,7 +101,7 @@ PLACES = {
     "chainrule.layers": (
         "Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Conv1D Conv2D ConvTranspose2D Dense Dropout "
         "Flatten GELU GlobalAveragePool1D GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D LeakyReLU MaxPool1D "
-        "MaxPool2D CustomLayer ReLU Reshape Sigmoid Softmax SumPool1D SumPool2D Tanh"
+        "MaxPool2D CustomLayer HardSwish HardSigmoid SiLU Clip ReLU Reshape Sigmoid Softmax SumPool1D SumPool2D Tanh"
     ),
     "chainrule.model": "Sequential load",
     "chainrule.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",

@@ -174,6 +174,46 @@ class WithoutSlope:
         return np.where(self.x > 0, dy, 0)
 
 
+@planted("Clip(-1, 0.5)", "x", "bound-forgotten")
+class WithoutUpperBound:
+    def forward(self, x):
+        self.x = x
+        return np.clip(x, -1, 0.5)
+
+    def backward(self, dy):
+        return np.where(self.x > -1, dy, 0)
+
+
+@planted("SiLU()", "x", "product-rule-term-missing")
+class SigmoidOnly:
+    def forward(self, x):
+        self.x = x
+        return x / (1 + np.exp(-x))
+
+    def backward(self, dy):
+        return dy / (1 + np.exp(-self.x))
+
+
+@planted("HardSigmoid()", "x", "scale-forgotten")
+class SlopeOfOne:
+    def forward(self, x):
+        self.x = x
+        return np.clip(x + 3, 0, 6) / 6
+
+    def backward(self, dy):
+        return dy * (abs(self.x) < 3)
+
+
+@planted("HardSwish()", "x", "product-rule-term-missing")
+class WithoutLinearPart:
+    def forward(self, x):
+        self.weight = np.clip(x + 3, 0, 6) / 6
+        return x * self.weight
+
+    def backward(self, dy):
+        return dy * self.weight
+
+
 def squared_error(p, t):
     return ((p - t) ** 2).mean()
 

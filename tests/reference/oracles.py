@@ -80,6 +80,16 @@ def _(onnx: Onnx, x: Array, *, slope: float):
     return onnx("LeakyRelu", x, alpha=slope)
 
 
+@oracle("clip")
+def _(onnx: Onnx, x: Array, *, low: float, high: float):
+    return onnx("Clip", x, np.array(low, x.dtype), np.array(high, x.dtype))
+
+
+@oracle("silu")
+def _(onnx: Onnx, x: Array):
+    return onnx("Mul", x, onnx("Sigmoid", x))
+
+
 def _plain(operator: str, **fixed: Any) -> Callable[..., Any]:
     return lambda onnx, x: onnx(operator, x, **fixed)
 
@@ -88,6 +98,8 @@ oracle("sigmoid")(_plain("Sigmoid"))
 oracle("tanh")(_plain("Tanh"))
 oracle("arctan", single=True)(_plain("Atan"))
 oracle("relu")(_plain("Relu"))
+oracle("hard_swish", single=True)(_plain("HardSwish"))
+oracle("hard_sigmoid", single=True)(_plain("HardSigmoid", alpha=1 / 6, beta=0.5))
 oracle("gelu", single=True)(_plain("Gelu", approximate="tanh"))
 oracle("softmax")(_plain("Softmax", axis=1))
 

@@ -25,7 +25,7 @@ class ModuleEngine:
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
         """Call the function of that name."""
-        if not hasattr(self._module, name):
+        if name not in self._module.__all__:
             raise unknown_name(f"operation of the {self.name} engine", name, self._module.__all__)
         results: Array | tuple[Array, ...] = getattr(self._module, name)(*arrays, **attributes)
         return results if isinstance(results, tuple) else (results,)

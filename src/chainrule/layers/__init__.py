@@ -5,7 +5,19 @@ import warnings
 from typing import Any
 
 from chainrule.errors import FormatError, unknown_name
-from chainrule.layers.activations import GELU, Arctan, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from chainrule.layers.activations import (
+    GELU,
+    Arctan,
+    Clip,
+    HardSigmoid,
+    HardSwish,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Tanh,
+)
 from chainrule.layers.base import Layer, Parameter
 from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.custom import CustomLayer
@@ -33,6 +45,7 @@ __all__ = [
     "AveragePool2D",
     "BatchNorm1D",
     "BatchNorm2D",
+    "Clip",
     "Conv1D",
     "Conv2D",
     "ConvTranspose2D",
@@ -44,6 +57,8 @@ __all__ = [
     "GlobalAveragePool2D",
     "GlobalMaxPool1D",
     "GlobalMaxPool2D",
+    "HardSigmoid",
+    "HardSwish",
     "Layer",
     "LeakyReLU",
     "MaxPool1D",
@@ -51,6 +66,7 @@ __all__ = [
     "Parameter",
     "ReLU",
     "Reshape",
+    "SiLU",
     "Sigmoid",
     "Softmax",
     "SumPool1D",
@@ -60,13 +76,9 @@ __all__ = [
 ]
 
 NAMED: dict[str, type[Layer]] = {
-    kind.__name__: kind
-    for kind in (
-        *(Arctan, GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh),
-        *(Conv1D, Conv2D, ConvTranspose2D, Dense, Dropout, BatchNorm1D, BatchNorm2D, Flatten, Reshape),
-        *(AveragePool1D, AveragePool2D, MaxPool1D, MaxPool2D, SumPool1D, SumPool2D),
-        *(GlobalAveragePool1D, GlobalAveragePool2D, GlobalMaxPool1D, GlobalMaxPool2D),
-    )
+    name: kind
+    for name, kind in sorted(globals().items())
+    if isinstance(kind, type) and issubclass(kind, Layer) and kind not in (Layer, CustomLayer)
 }
 
 

@@ -1,7 +1,8 @@
 """Activation layers: element-wise functions, and softmax over the classes of a sample."""
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, fields
+from math import isfinite
+from typing import ClassVar
 
 from chainrule.errors import OptionError
 from chainrule.layers.base import Layer, Shape
@@ -10,19 +11,24 @@ from chainrule.plan import Builder, Tensor
 
 @dataclass(frozen=True)
 class Activation(Layer):
-    """Base of activations: an operation and its gradient, which reads the kept output y or input x."""
+    """Base of activations: an operation and its gradient, which reads the kept output y or input x.
+
+    examples   options with which the gradient checker and the tests try the layer; the last ones are plotted
+    """
 
     keeps: ClassVar[str] = "x"
+    examples: ClassVar[tuple[dict[str, float], ...]] = ({},)
 
-    def _attributes(self) -> dict[str, Any]:
-        return {}
+    def attributes(self) -> dict[str, float]:
+        """Return the attributes of the operation: the layer's options."""
+        return {field.name: float(getattr(self, field.name)) for field in fields(self)}
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y = f(x) and dx = f'(x) dy."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
         kept = y if self.keeps == "y" else x
-        builder.forward(self.kind, (x,), (y,), **self._attributes())
-        builder.backward(f"{self.kind}_dx", (y.gradient(), kept), (x.gradient(),), **self._attributes())
+        builder.forward(self.kind, (x,), (y,), **self.attributes())
+        builder.backward(f"{self.kind}_dx", (y.gradient(), kept), (x.gradient(),), **self.attributes())
         return y
 
 
@@ -92,14 +98,12 @@ class LeakyReLU(Activation):
     slope: float = 0.01
 
     kind: ClassVar[str] = "leaky_relu"
+    examples: ClassVar[tuple[dict[str, float], ...]] = ({}, {"slope": 0.0}, {"slope": 0.3}, {"slope": 0.1})
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.slope < 1:
             raise OptionError(f"LeakyReLU: slope {self.slope!r}: expected at least 0 and below 1")
-
-    def _attributes(self) -> dict[str, Any]:
-        return {"slope": float(self.slope)}
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,64 @@ class GELU(Activation):
     """
 
     kind: ClassVar[str] = "gelu"
+
+
+@dataclass(frozen=True)
+class Clip(Activation):
+    """Clipping to an interval, for inputs of any shape; ReLU6 is Clip(0, 6).
+
+    y = min(max(x, low), high),  dx = dy where low < x < high, else 0
+
+    Errors   OptionError unless low < high and both are finite
+    Source   reference/activations.py
+    """
+
+    low: float
+    high: float
+
+    kind: ClassVar[str] = "clip"
+    examples: ClassVar[tuple[dict[str, float], ...]] = ({"low": 0.0, "high": 6.0}, {"low": -1.0, "high": 0.5})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (isfinite(self.low) and isfinite(self.high) and self.low < self.high):
+            raise OptionError(f"Clip: low {self.low!r}, high {self.high!r}: expected finite numbers, low below high")
+
+
+@dataclass(frozen=True)
+class SiLU(Activation):
+    """Sigmoid linear unit, also called swish, for inputs of any shape.
+
+    y = x σ(x),  dx = σ(x) (1 + x (1 − σ(x))) dy
+
+    Source   Hendrycks and Gimpel 2016; reference/activations.py
+    """
+
+    kind: ClassVar[str] = "silu"
+
+
+@dataclass(frozen=True)
+class HardSigmoid(Activation):
+    """Piecewise linear sigmoid, for inputs of any shape.
+
+    y = min(max(x + 3, 0), 6)/6,  dx = dy/6 where −3 < x < 3, else 0
+
+    Source   Howard et al. 2019; reference/activations.py
+    """
+
+    kind: ClassVar[str] = "hard_sigmoid"
+
+
+@dataclass(frozen=True)
+class HardSwish(Activation):
+    """Piecewise quadratic SiLU, for inputs of any shape.
+
+    y = x min(max(x + 3, 0), 6)/6,  dx = (2x + 3)/6 dy where −3 < x < 3, dy where x ≥ 3, else 0
+
+    Source   Howard et al. 2019; reference/activations.py
+    """
+
+    kind: ClassVar[str] = "hard_swish"
 
 
 @dataclass(frozen=True)
@@ -138,3 +200,4 @@ class Softmax(Activation):
 
 # Layers that map every element by itself, by the operation that they emit.
 ELEMENTWISE = {kind.kind: kind for kind in Activation.__subclasses__() if kind is not Softmax}
+EXAMPLES = {name: tuple(kind(**options) for options in kind.examples) for name, kind in ELEMENTWISE.items()}

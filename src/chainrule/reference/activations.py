@@ -28,7 +28,7 @@ def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        if _at_most_zero(x[e]):
+        if _real(x[e]) <= 0:
             y[e] = np.exp(x[e]) / (1 + np.exp(x[e]))
         else:
             y[e] = 1 / (1 + np.exp(-x[e]))
@@ -107,7 +107,7 @@ def relu(x: NDArray[Any]) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = 0 if _at_most_zero(x[e]) else x[e]
+        y[e] = 0 if _real(x[e]) <= 0 else x[e]
     return y
 
 
@@ -119,7 +119,7 @@ def relu_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     check_same("relu_dx", dy=dy, y=y)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
-        dx[e] = 0 if _at_most_zero(y[e]) else dy[e]
+        dx[e] = 0 if _real(y[e]) <= 0 else dy[e]
     return dx
 
 
@@ -134,7 +134,7 @@ def leaky_relu(x: NDArray[Any], *, slope: float = 0.01) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = slope * x[e] if _at_most_zero(x[e]) else x[e]
+        y[e] = slope * x[e] if _real(x[e]) <= 0 else x[e]
     return y
 
 
@@ -143,7 +143,7 @@ def leaky_relu_dx(dy: NDArray[Any], x: NDArray[Any], *, slope: float = 0.01) -> 
     check_same("leaky_relu_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
-        dx[e] = slope * dy[e] if _at_most_zero(x[e]) else dy[e]
+        dx[e] = slope * dy[e] if _real(x[e]) <= 0 else dy[e]
     return dx
 
 
@@ -174,6 +174,102 @@ def gelu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
             da = GELU_SCALE * (1 + 3 * GELU_CUBIC * x[e] * x[e])
             bend = 0 if abs(t) == 1 else 0.5 * x[e] * (1 - t * t) * da  # 0 even where da is infinite
             dx[e] = dy[e] * (0.5 * (1 + t) + bend)
+    return dx
+
+
+def clip(x: NDArray[Any], *, low: float, high: float) -> NDArray[Any]:
+    """Limit every element to [low, high]; NaN propagates. ReLU6 is the case low = 0, high = 6.
+
+    y = min(max(x, low), high)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Krizhevsky 2010, "Convolutional Deep Belief Networks on CIFAR-10" (ReLU6)
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = low if _real(x[e]) <= low else high if _real(x[e]) >= high else x[e]
+    return y
+
+
+def clip_dx(dy: NDArray[Any], x: NDArray[Any], *, low: float, high: float) -> NDArray[Any]:
+    """dx = dy where low < x < high, else 0: the derivative at both bounds is 0"""
+    check_same("clip_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 if _real(x[e]) <= low or _real(x[e]) >= high else dy[e]
+    return dx
+
+
+def silu(x: NDArray[Any]) -> NDArray[Any]:
+    """Weight every element by its sigmoid (SiLU, also called swish).
+
+    y = x s        s = 1/(1 + e⁻ˣ)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Hendrycks, Gimpel 2016; Ramachandran, Zoph, Le 2017
+    """
+    s, y = sigmoid(x), np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = x[e] * s[e]
+    return y
+
+
+def silu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy · s (1 + x (1 − s))        s = 1/(1 + e⁻ˣ)"""
+    check_same("silu_dx", dy=dy, x=x)
+    s, dx = sigmoid(x), np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = dy[e] * (s[e] * (1 + x[e] * (1 - s[e])))
+    return dx
+
+
+def hard_sigmoid(x: NDArray[Any]) -> NDArray[Any]:
+    """Approximate the sigmoid by three straight lines; NaN propagates.
+
+    y = min(max(x + 3, 0), 6) / 6
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Howard et al. 2019, "Searching for MobileNetV3"
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = 0 if _real(x[e]) <= -3 else 1 if _real(x[e]) >= 3 else (x[e] + 3) / 6
+    return y
+
+
+def hard_sigmoid_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy / 6 where −3 < x < 3, else 0: the derivative at −3 and 3 is 0"""
+    check_same("hard_sigmoid_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 if _real(x[e]) <= -3 or _real(x[e]) >= 3 else dy[e] / 6
+    return dx
+
+
+def hard_swish(x: NDArray[Any]) -> NDArray[Any]:
+    """Weight every element by its hard sigmoid; NaN propagates.
+
+    y = x · min(max(x + 3, 0), 6) / 6
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Howard et al. 2019, "Searching for MobileNetV3"
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = 0 if _real(x[e]) <= -3 else x[e] if _real(x[e]) >= 3 else x[e] * (x[e] + 3) / 6
+    return y
+
+
+def hard_swish_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy · (2 x + 3) / 6 where −3 < x < 3, else dy where x ≥ 3, else 0: the derivative at −3 is 0, at 3 it is 1"""
+    check_same("hard_swish_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 if _real(x[e]) <= -3 else dy[e] if _real(x[e]) >= 3 else dy[e] * ((2 * x[e] + 3) / 6)
     return dx
 
 
@@ -212,6 +308,6 @@ def softmax_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def _at_most_zero(x: Any) -> bool:
-    """Return whether x ≤ 0, by the real part of a complex number; False for NaN, which therefore propagates."""
-    return bool(x.real <= 0)
+def _real(x: Any) -> Any:
+    """Return the real part, by which complex numbers are compared. No comparison holds for NaN, so it propagates."""
+    return x.real

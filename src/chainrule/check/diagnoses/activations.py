@@ -1,26 +1,16 @@
 """Classic mistakes in the backward pass of an activation."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 from chainrule.engines import Array
-from chainrule.reference import arctan, gelu, relu, sigmoid, softmax, tanh
+from chainrule.reference import sigmoid, softmax
 
 CATALOGUE, SOFTMAX = (
     MistakeCatalogue("docs/derivations/activations.md"),
     MistakeCatalogue("docs/derivations/activations.md"),
 )
 add = CATALOGUE.add
-
-FUNCTIONS: dict[str, Callable[[Array], Array]] = {
-    "sigmoid": sigmoid,
-    "tanh": tanh,
-    "arctan": arctan,
-    "gelu": gelu,
-    "relu": relu,
-}
 
 
 def _at(t: GroundTruth, x: Array) -> Array:
@@ -34,7 +24,7 @@ def _at(t: GroundTruth, x: Array) -> Array:
     "evaluates the derivative at y = f(x): evaluate it at x (or write it in terms of y, without applying f again)",
 )
 def at_the_output(t: GroundTruth) -> Candidates:
-    if t.operation != "relu":
+    if t.operation not in ("relu", "clip"):
         yield _at(t, t.y)
 
 
@@ -48,7 +38,8 @@ def input_for_output(t: GroundTruth) -> Candidates:
 
 @add("x", "derivative-missing", "equals dy: multiply dy by the derivative of the activation")
 def untouched(t: GroundTruth) -> Candidates:
-    yield t.dy
+    if t.operation != "hard_sigmoid":  # "scale-forgotten"
+        yield t.dy
 
 
 @add("x", "function-for-derivative", "multiplies dy by f(x): multiply it by f'(x)")
@@ -78,6 +69,30 @@ def without_slope(t: GroundTruth) -> Candidates:
 def bare_slope(t: GroundTruth) -> Candidates:
     if t.operation == "leaky_relu":
         yield np.where(t.x > 0, t.dy, t.attributes.get("slope", 0.0))
+
+
+@add("x", "bound-forgotten", "passes dy beyond one of the bounds: it must be 0 where x ≤ low and where x ≥ high")
+def without_bound(t: GroundTruth) -> Candidates:
+    if t.operation == "clip":
+        yield np.where(t.x > t.attributes["low"], t.dy, 0.0)
+        yield np.where(t.x < t.attributes["high"], t.dy, 0.0)
+
+
+@add("x", "product-rule-term-missing", "has one term of the product rule: x·g(x) has the derivative g(x) + x·g'(x)")
+def one_term(t: GroundTruth) -> Candidates:
+    if t.operation == "silu":
+        s = sigmoid(t.x)
+        yield t.dy * s
+        yield t.dy * t.x * s * (1 - s)
+    if t.operation == "hard_swish":
+        yield t.dy * np.clip(t.x + 3, 0, 6) / 6
+
+
+@add("x", "scale-forgotten", "passes dy unchanged where −3 < x < 3: the slope there is 1/6, not 1")
+def without_sixth(t: GroundTruth) -> Candidates:
+    if t.operation == "hard_sigmoid":
+        yield np.where(abs(t.x) < 3, t.dy, 0.0)
+        yield t.dy
 
 
 @SOFTMAX.add(

@@ -136,6 +136,85 @@ def gelu_dx(dy, x, dx):
 
 
 @elementwise
+def clip(x, y, low=0.0, high=6.0):
+    """Compute y = low where x ≤ low, high where x ≥ high, else x (so that NaN stays NaN)."""
+    source, result = x.reshape(x.size), y.reshape(y.size)
+    least, most = x.dtype.type(low), x.dtype.type(high)
+    for k in range(source.size):
+        v = source[k]
+        result[k] = least if v <= least else most if v >= most else v
+
+
+@elementwise
+def clip_dx(dy, x, dx, low=0.0, high=6.0):
+    """Compute dx = dy where low < x < high, else 0 (so that dy passes where x is NaN)."""
+    slope, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
+    least, most, zero = x.dtype.type(low), x.dtype.type(high), x.dtype.type(0)
+    for k in range(slope.size):
+        result[k] = zero if value[k] <= least or value[k] >= most else slope[k]
+
+
+@elementwise
+def silu(x, y):
+    """Compute y = x σ(x)."""
+    source, result = x.reshape(x.size), y.reshape(y.size)
+    one = x.dtype.type(1)
+    for k in range(source.size):
+        small = exponential(-abs(source[k]))
+        result[k] = source[k] * ((one if source[k] >= 0 else small) / (one + small))
+
+
+@elementwise
+def silu_dx(dy, x, dx):
+    """Compute dx = dy s (1 + x (1 − s)), s = σ(x)."""
+    slope, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
+    one = x.dtype.type(1)
+    for k in range(slope.size):
+        small = exponential(-abs(source[k]))
+        s = (one if source[k] >= 0 else small) / (one + small)
+        result[k] = slope[k] * (s * (one + source[k] * (one - s)))
+
+
+@elementwise
+def hard_sigmoid(x, y):
+    """Compute y = 0 where x ≤ −3, 1 where x ≥ 3, else (x + 3)/6."""
+    source, result = x.reshape(x.size), y.reshape(y.size)
+    zero, one, three, sixth = x.dtype.type(0), x.dtype.type(1), x.dtype.type(3), x.dtype.type(1 / 6)
+    for k in range(source.size):
+        v = source[k]
+        result[k] = zero if v <= -three else one if v >= three else (v + three) * sixth
+
+
+@elementwise
+def hard_sigmoid_dx(dy, x, dx):
+    """Compute dx = dy/6 where −3 < x < 3, else 0."""
+    slope, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
+    zero, three, sixth = x.dtype.type(0), x.dtype.type(3), x.dtype.type(1 / 6)
+    for k in range(slope.size):
+        result[k] = zero if value[k] <= -three or value[k] >= three else slope[k] * sixth
+
+
+@elementwise
+def hard_swish(x, y):
+    """Compute y = 0 where x ≤ −3, x where x ≥ 3, else x (x + 3)/6."""
+    source, result = x.reshape(x.size), y.reshape(y.size)
+    zero, three, sixth = x.dtype.type(0), x.dtype.type(3), x.dtype.type(1 / 6)
+    for k in range(source.size):
+        v = source[k]
+        result[k] = zero if v <= -three else v if v >= three else v * ((v + three) * sixth)
+
+
+@elementwise
+def hard_swish_dx(dy, x, dx):
+    """Compute dx = 0 where x ≤ −3, dy where x ≥ 3, else dy (x + 3/2)/3."""
+    slope, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
+    zero, three, third, center = x.dtype.type(0), x.dtype.type(3), x.dtype.type(1 / 3), x.dtype.type(1.5)
+    for k in range(slope.size):
+        v, d = value[k], slope[k]
+        result[k] = zero if v <= -three else d if v >= three else d * third * (v + center)
+
+
+@elementwise
 def softmax(x, y):
     """Compute y = e^(x − max x) over its sum, row by row."""
     for s in range(x.shape[0]):

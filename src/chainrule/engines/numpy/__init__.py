@@ -1,98 +1,24 @@
-"""The NumPy engine: every operation of `chainrule.reference`, vectorised."""
+"""The NumPy engine: every operation of `chainrule.reference`, vectorised.
 
-from chainrule.engines.numpy.activations import (
-    arctan,
-    arctan_dx,
-    gelu,
-    gelu_dx,
-    leaky_relu,
-    leaky_relu_dx,
-    relu,
-    relu_dx,
-    sigmoid,
-    sigmoid_dx,
-    softmax,
-    softmax_dx,
-    tanh,
-    tanh_dx,
-)
-from chainrule.engines.numpy.bias import add_bias, bias_gradient
-from chainrule.engines.numpy.convolution import cross_correlate, cross_correlate_dw, cross_correlate_dx
-from chainrule.engines.numpy.dense import dense, dense_dw, dense_dx
-from chainrule.engines.numpy.dropout import dropout
-from chainrule.engines.numpy.losses import (
-    absolute_error,
-    binary_cross_entropy,
-    binary_cross_entropy_dp,
-    categorical_cross_entropy,
-    categorical_cross_entropy_dp,
-    correct,
-    correct_labels,
-    half_squared_error,
-    half_squared_error_dp,
-    mean_squared_error,
-    mean_squared_error_dp,
-    softmax_cross_entropy,
-    softmax_cross_entropy_dp,
-)
-from chainrule.engines.numpy.normalization import (
-    batch_norm,
-    batch_norm_dw,
-    batch_norm_dx,
-    batch_norm_inference,
-    running_statistics,
-)
-from chainrule.engines.numpy.pooling import average_pool, average_pool_dx, max_pool, max_pool_dx
-from chainrule.engines.numpy.updates import adam_update, momentum_update, rmsprop_update, sgd_update
+Every public function of a family's file is an operation.
+"""
 
-__all__ = [
-    "absolute_error",
-    "adam_update",
-    "add_bias",
-    "arctan",
-    "arctan_dx",
-    "average_pool",
-    "average_pool_dx",
-    "batch_norm",
-    "batch_norm_dw",
-    "batch_norm_dx",
-    "batch_norm_inference",
-    "bias_gradient",
-    "binary_cross_entropy",
-    "binary_cross_entropy_dp",
-    "categorical_cross_entropy",
-    "categorical_cross_entropy_dp",
-    "correct",
-    "correct_labels",
-    "cross_correlate",
-    "cross_correlate_dw",
-    "cross_correlate_dx",
-    "dense",
-    "dense_dw",
-    "dense_dx",
-    "dropout",
-    "gelu",
-    "gelu_dx",
-    "half_squared_error",
-    "half_squared_error_dp",
-    "leaky_relu",
-    "leaky_relu_dx",
-    "max_pool",
-    "max_pool_dx",
-    "mean_squared_error",
-    "mean_squared_error_dp",
-    "momentum_update",
-    "relu",
-    "relu_dx",
-    "rmsprop_update",
-    "running_statistics",
-    "sgd_update",
-    "sigmoid",
-    "sigmoid_dx",
-    "softmax",
-    "softmax_cross_entropy",
-    "softmax_cross_entropy_dp",
-    "softmax_dx",
-    "tanh",
-    "tanh_dx",
-]
+import inspect
+
+from chainrule.engines.numpy.activations import *  # noqa: F403
+from chainrule.engines.numpy.bias import *  # noqa: F403
+from chainrule.engines.numpy.convolution import *  # noqa: F403
+from chainrule.engines.numpy.dense import *  # noqa: F403
+from chainrule.engines.numpy.dropout import *  # noqa: F403
+from chainrule.engines.numpy.losses import *  # noqa: F403
+from chainrule.engines.numpy.normalization import *  # noqa: F403
+from chainrule.engines.numpy.pooling import *  # noqa: F403
+from chainrule.engines.numpy.updates import *  # noqa: F403
+
+_FAMILIES = ["activations", "bias", "convolution", "dense", "dropout", "losses", "normalization", "pooling", "updates"]
+
+__all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
+    name
+    for name, each in globals().items()
+    if inspect.isfunction(each) and each.__module__.removeprefix(f"{__name__}.") in _FAMILIES
+)

@@ -55,11 +55,8 @@ def relu(x: Array) -> Array:
 
 
 def relu_dx(dy: Array, y: Array) -> Array:
-    """Compute `reference.relu_dx` by masking the bits of dy: no branch, and a NaN is not multiplied by 0."""
-    bits = np.dtype(f"i{dy.dtype.itemsize}")
-    kept = (y <= 0).astype(bits, order="C")
-    kept -= 1  # 0 has no bit, −1 has all
-    return np.bitwise_and(np.ascontiguousarray(dy).view(bits), kept, out=kept).view(dy.dtype)
+    """Compute `reference.relu_dx` as a mask."""
+    return _masked(dy, y <= 0)
 
 
 def leaky_relu(x: Array, *, slope: float = 0.01) -> Array:
@@ -92,6 +89,58 @@ def gelu_dx(dy: Array, x: Array) -> Array:
     return np.multiply(dy, 0.5 * (1 + t + x * (1 - t * t) * da), order="C")
 
 
+def clip(x: Array, *, low: float, high: float) -> Array:
+    """Compute `reference.clip` by NumPy's function."""
+    return np.clip(x, low, high, order="C")
+
+
+def clip_dx(dy: Array, x: Array, *, low: float, high: float) -> Array:
+    """Compute `reference.clip_dx` as a mask."""
+    return _masked(dy, (x <= low) | (x >= high))
+
+
+def silu(x: Array) -> Array:
+    """Compute `reference.silu` from the sigmoid above."""
+    y = sigmoid(x)
+    y *= x
+    return y
+
+
+def silu_dx(dy: Array, x: Array) -> Array:
+    """Compute `reference.silu_dx` on whole arrays."""
+    s = sigmoid(x)
+    return np.multiply(dy, s * (1 + x * (1 - s)), order="C")
+
+
+def hard_sigmoid(x: Array) -> Array:
+    """Compute `reference.hard_sigmoid` by clipping."""
+    y = np.clip(x, -3, 3, order="C")
+    y += 3
+    y /= 6
+    return y
+
+
+def hard_sigmoid_dx(dy: Array, x: Array) -> Array:
+    """Compute `reference.hard_sigmoid_dx` as a mask."""
+    dx = _masked(dy, (x <= -3) | (x >= 3))
+    dx /= 6
+    return dx
+
+
+def hard_swish(x: Array) -> Array:
+    """Compute `reference.hard_swish` as a product of clipped factors, so that −∞ is not multiplied by 0."""
+    y = hard_sigmoid(x)
+    y *= np.maximum(x, -3)
+    return y
+
+
+def hard_swish_dx(dy: Array, x: Array) -> Array:
+    """Compute `reference.hard_swish_dx` as a mask of a product; the slope jumps by ½ at 3."""
+    slope = (2 * np.clip(x, -3, 3) + 3) / 6
+    slope -= 0.5 * (x >= 3)
+    return _masked(dy * slope, x <= -3)
+
+
 def softmax(x: Array) -> Array:
     """Compute `reference.softmax` for all rows at once; subtracting the row maximum prevents overflow."""
     y = np.subtract(x, x.max(axis=1, keepdims=True), order="C")
@@ -105,6 +154,14 @@ def softmax_dx(dy: Array, y: Array) -> Array:
     dx = np.multiply(dy, y, order="C")
     dx -= y * dx.sum(axis=1, keepdims=True)
     return dx
+
+
+def _masked(dy: Array, stopped: Array) -> Array:
+    """Return dy with 0 where it is stopped, by masking its bits: no branch, and a NaN is not multiplied by 0."""
+    bits = np.dtype(f"i{dy.dtype.itemsize}")
+    kept = stopped.astype(bits, order="C")
+    kept -= 1  # 0 has no bit, −1 has all
+    return np.bitwise_and(np.ascontiguousarray(dy).view(bits), kept, out=kept).view(dy.dtype)
 
 
 def _gelu_tanh(x: Array) -> Array:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chainrule.engines.numpy.arrays import Array
+from chainrule.engines.numpy.arrays import Array, spread_bias
 
 
 def add_bias(x: Array, b: Array) -> Array:
@@ -13,8 +13,3 @@ def add_bias(x: Array, b: Array) -> Array:
 def bias_gradient(dy: Array, *, untied: bool = False) -> Array:
     """Compute `reference.bias_gradient` as one reduction over all axes along which the bias is broadcast."""
     return np.ascontiguousarray(dy.sum(axis=0 if untied else (0, *range(2, dy.ndim))))
-
-
-def spread_bias(b: Array, axes: int) -> Array:
-    """Return a view of b that broadcasts over the batch (untied) or over batch and positions (tied)."""
-    return b.reshape(b.shape + (1,) * (axes - 1 - b.ndim))

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from chainrule.engines.numpy.arrays import Array
-from chainrule.engines.numpy.bias import spread_bias
+from chainrule.engines.numpy.arrays import Array, spread_bias
 from chainrule.engines.numpy.windows import axis_taps
 from chainrule.shapes import Padding, Pair, output_size
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from chainrule.engines.numpy.arrays import Array
-from chainrule.engines.numpy.bias import spread_bias
+from chainrule.engines.numpy.arrays import Array, spread_bias
 
 
 def batch_norm(x: Array, gamma: Array, beta: Array, *, epsilon: float = 1e-5) -> tuple[Array, Array, Array]:

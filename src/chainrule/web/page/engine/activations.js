@@ -13,7 +13,7 @@ export const GELU_CUBIC = 0.044715;
 
 /** y = σ(x) = 1/(1 + e⁻ˣ) = eˣ/(1 + eˣ), so that no power of e overflows. @param {NDArray} x */
 export function sigmoid(x) {
-  return each(x, (a) => (a <= 0 ? Math.exp(a) / (1 + Math.exp(a)) : 1 / (1 + Math.exp(-a))));
+  return each(x, logistic);
 }
 
 /** dx = dy · y(1 − y) @param {NDArray} dy @param {NDArray} y */
@@ -82,6 +82,54 @@ export function geluSlope(x) {
   return 0.5 * (1 + t) + (Math.abs(t) === 1 ? 0 : 0.5 * x * (1 - t * t) * da); // 0, also where da is infinite
 }
 
+/** y = min(max(x, low), high); NaN propagates. @param {NDArray} x @param {{low: number, high: number}} options */
+export function clip(x, { low, high }) {
+  return each(x, (a) => (a <= low ? low : a >= high ? high : a));
+}
+
+/**
+ * dx = dy where low < x < high, else 0: the derivative at both bounds is 0
+ *
+ * @param {NDArray} dy @param {NDArray} x @param {{low: number, high: number}} options
+ */
+export function clip_dx(dy, x, { low, high }) {
+  return both("clip_dx", dy, x, "x", (d, a) => (a <= low || a >= high ? 0 : d));
+}
+
+/** y = x s        s = 1/(1 + e⁻ˣ) @param {NDArray} x */
+export function silu(x) {
+  return each(x, (a) => a * logistic(a));
+}
+
+/** dx = dy · s (1 + x (1 − s))        s = 1/(1 + e⁻ˣ) @param {NDArray} dy @param {NDArray} x */
+export function silu_dx(dy, x) {
+  return both("silu_dx", dy, x, "x", (d, a) => d * (logistic(a) * (1 + a * (1 - logistic(a)))));
+}
+
+/** y = min(max(x + 3, 0), 6) / 6; NaN propagates. @param {NDArray} x */
+export function hard_sigmoid(x) {
+  return each(x, (a) => (a <= -3 ? 0 : a >= 3 ? 1 : (a + 3) / 6));
+}
+
+/** dx = dy / 6 where −3 < x < 3, else 0: the derivative at −3 and 3 is 0 @param {NDArray} dy @param {NDArray} x */
+export function hard_sigmoid_dx(dy, x) {
+  return both("hard_sigmoid_dx", dy, x, "x", (d, a) => (a <= -3 || a >= 3 ? 0 : d / 6));
+}
+
+/** y = x · min(max(x + 3, 0), 6) / 6; NaN propagates. @param {NDArray} x */
+export function hard_swish(x) {
+  return each(x, (a) => (a <= -3 ? 0 : a >= 3 ? a : (a * (a + 3)) / 6));
+}
+
+/**
+ * dx = dy · (2 x + 3) / 6 where −3 < x < 3, else dy where x ≥ 3, else 0: the derivative at −3 is 0, at 3 it is 1
+ *
+ * @param {NDArray} dy @param {NDArray} x
+ */
+export function hard_swish_dx(dy, x) {
+  return both("hard_swish_dx", dy, x, "x", (d, a) => (a <= -3 ? 0 : a >= 3 ? d : d * ((2 * a + 3) / 6)));
+}
+
 /**
  * y[n,k] = e^(x[n,k] − m) / Σ_l e^(x[n,l] − m)        m = max_l x[n,l]: it cancels, and no power of e overflows
  *
@@ -117,6 +165,11 @@ export function softmax_dx(dy, y) {
     for (let at = n * K; at < (n + 1) * K; at += 1) dx.data[at] = y.data[at] * (dy.data[at] - total);
   }
   return dx;
+}
+
+/** σ(a) @param {number} a */
+function logistic(a) {
+  return a <= 0 ? Math.exp(a) / (1 + Math.exp(a)) : 1 / (1 + Math.exp(-a));
 }
 
 /** Applies a function to every element. @param {NDArray} x @param {(a: number) => number} f */

@@ -152,7 +152,7 @@ def test_nothing_to_learn_from(tmp_path: Path) -> None:
         load(tmp_path)
     for number in range(5):
         (tmp_path / f"{number}.txt").write_text("text")
-    with pytest.raises(DataError, match=r"a class, found only 0.txt, 1.txt, 2.txt and 2 more"):
+    with pytest.raises(DataError, match=r"per class, found only 0.txt, 1.txt, 2.txt and 2 more"):
         load(tmp_path)
     tree(tmp_path, {"other": 1})
     (tmp_path / "class").mkdir()

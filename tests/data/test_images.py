@@ -157,7 +157,7 @@ def test_sixteen_bits(tmp_path: Path, suffix: str) -> None:
     deep = np.random.default_rng(9).integers(0, 65536, (5, 4), np.uint16)
     path = saved(tmp_path / f"d.{suffix}", deep)
     np.testing.assert_array_equal(load_image(path, (1, 5, 4))[0], np.rint(deep / 257))
-    assert treatments(open_image(path)) == ["16 bits a channel, reduced to 8"]
+    assert treatments(open_image(path)) == ["16 bits per channel, reduced to 8"]
 
 
 def test_levels_that_would_have_to_be_guessed(tmp_path: Path) -> None:
@@ -166,7 +166,9 @@ def test_levels_that_would_have_to_be_guessed(tmp_path: Path) -> None:
     saved(tmp_path / "large.tiff", generator.integers(70_000, 80_000, (4, 4)).astype(np.int32))
     Image.fromarray(generator.integers(0, 256, (4, 4, 3), np.uint8), "LAB").save(tmp_path / "lab.tiff")
     for name, kind in (("float", "F"), ("large", "I"), ("lab", "LAB")):
-        with pytest.raises(FormatError, match=rf"{name}.tiff: pixels of kind {kind}; expected 8 or 16 bits a channel"):
+        with pytest.raises(
+            FormatError, match=rf"{name}.tiff: pixels of kind {kind}; expected 8 or 16 bits per channel"
+        ):
             open_image(tmp_path / f"{name}.tiff")
 
 

@@ -15,7 +15,7 @@ LAYERS = (
     "tests/test_plan.py",
     "tests/training/test_gradients.py::test_every_layer_by_numbers",
 )
-EMPTY = {"reference/__init__", "engines/numpy/__init__", "engines/numpy/arrays"}  # names only: no functions
+EMPTY = {"reference/__init__", "engines/numpy/__init__"}  # names only: no functions
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def _reference(module: str) -> Subject:
 def _numpy(module: str) -> Subject:
     """Return the comparison of the engine's operations with the reference, selected by name."""
     name = Path(module).name
-    files = SLIDING if name == "windows" else (name,)
+    files = {"windows": SLIDING, "arrays": ("bias", "convolution", "normalization")}.get(name, (name,))
     operations = [one for file in files for one in _operations(ROOT / PACKAGE / "engines/numpy" / f"{file}.py")]
     only = f"numpy and ({' or '.join(operations)})"
     if name == "convolution":

@@ -178,7 +178,7 @@ def _check_labels(y: NDArray[np.int64], samples: int, classes: int, name: str) -
     if y.dtype.name != "int64":
         raise DataError(f"{name}: labels are {y.dtype}; expected int64")
     if y.shape != (samples,):
-        raise DataError(f"{name}: {samples} images but labels of shape ({text(y.shape)}); expected one label an image")
+        raise DataError(f"{name}: {samples} images but labels of shape ({text(y.shape)}); expected one label per image")
     outside = np.flatnonzero((y < 0) | (y >= classes))
     if outside.size:
         first = int(outside[0])

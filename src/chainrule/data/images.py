@@ -153,7 +153,7 @@ def _check_levels(image: "Image", name: str) -> None:
         least, greatest = (int(level) for level in image.getextrema())  # pyright: ignore[reportArgumentType]
         known = least >= 0 and greatest <= 65535
     if not known:
-        raise FormatError(f"{name}: pixels of kind {image.mode}; expected 8 or 16 bits a channel")
+        raise FormatError(f"{name}: pixels of kind {image.mode}; expected 8 or 16 bits per channel")
 
 
 def _remedy(stream: BinaryIO) -> str:
@@ -166,7 +166,7 @@ def _treatments(image: "Image") -> list[str]:
     """Return the conversions that an opened image needs."""
     found: list[str] = []
     if image.mode.startswith("I"):
-        found.append("16 bits a channel, reduced to 8")
+        found.append("16 bits per channel, reduced to 8")
     if _is_clear(image):
         found.append("transparent parts shown on white")
     if image.mode in ("CMYK", "YCbCr"):

@@ -50,7 +50,7 @@ class Evaluation:
         found = ", ".join(f"{name.replace('_', ' ')} {formatted(name, value)}" for name, value in self.figures.items())
         return f"Evaluation({self.samples:,} sample{'s' * (self.samples != 1)}: {found})"
 
-    # ------------------------------------------------------------------ one class a sample
+    # ------------------------------------------------------------------ one class per sample
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:

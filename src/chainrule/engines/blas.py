@@ -18,7 +18,7 @@ _taken = ThreadLock()
 def limit_threads(threads: int | None) -> Generator[None]:
     """Limit matrix products to `threads` threads within the context; None: no limit.
 
-    Where calls overlap, the first decides: if each restored the number it found, the last would leave another's.
+    Where calls overlap, the first decides: if each restored the number it found, another call's limit would remain.
     """
     lock = _taken.lock
     if threads is None or not lock.acquire(blocking=False):

@@ -162,7 +162,7 @@ def test_the_numpy_engine_stands_in_where_numba_cannot_be_used(
 
 
 @given(
-    st.unknown_name(
+    st.one_of(
         st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
         st.from_regex(r"\d{1,400}", fullmatch=True),
     )

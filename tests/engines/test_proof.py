@@ -129,7 +129,7 @@ def steps(made: Network) -> list[np.ndarray]:
 
 
 @pytest.mark.usefixtures("stand_ins")
-@pytest.mark.parametrize("failing", ["__init__", "forward", "backward", "update", "close", "prepare"])
+@pytest.mark.parametrize("failing", ["__init__", "forward", "backward", "update", "commit_statistics", "prepare"])
 def test_a_program_that_fails_is_replaced(failing: str, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     def fails(*arguments: Any, **named: Any) -> None:
         raise RuntimeError("LLVM ERROR: out of registers\nand more")

@@ -1,8 +1,8 @@
 """A proof, before compiled code is first used, that it computes on this machine what it should.
 
 A small network (dense layer, softmax with its loss) runs forward and backward as a compiled program and on the NumPy
-engine. It uses tiles in registers, exponentials, linked kernels and a program that calls them, which rely on inner parts
-of numba. Most networks need its kernels anyway; those of a convolution take 8 s to compile for a network with none.
+engine. Its tiles in registers, its exponentials, its linked kernels and its program rely on inner parts of numba. Most
+networks need its kernels anyway; compiling a convolution takes 8 s, which a network with none should not wait for.
 Compiled code is proven once: an empty file in its folder, which is named by sources and versions, tells that it was
 right on this kind of processor.
 """

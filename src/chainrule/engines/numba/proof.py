@@ -1,10 +1,8 @@
 """A proof, before compiled code is first used, that it computes on this machine what it should.
 
-A small network (dense layer, softmax with its loss) runs forward and backward as a compiled program and on the NumPy
-engine. Its tiles in registers, its exponentials, its linked kernels and its program rely on inner parts of numba. Most
-networks need its kernels anyway; compiling a convolution takes 8 s, which a network with none should not wait for.
-Compiled code is proven once: an empty file in its folder, which is named by sources and versions, tells that it was
-right on this kind of processor.
+A small network (convolution, ReLU, max pooling, dense layer, softmax with its loss) runs forward and backward as a
+compiled program and on the NumPy engine. Compiled code is proven once: an empty file in its folder, which is named by
+sources and versions, tells that it was right on this kind of processor.
 """
 
 from contextlib import suppress
@@ -19,9 +17,11 @@ from chainrule.engines.numba import toolchain
 from chainrule.engines.numba.programs import Program
 from chainrule.plan import Builder, Plan, Tensor
 
-SAMPLES, INPUTS, CLASSES = 11, 70, 37  # whole tiles of dense layers and parts of them, on every width of registers
+SAMPLES = 33  # more than two of the widest registers hold
 TOLERANCE = 1e-4  # of the largest entry: float32 sums differ in their order
-SHAPES: dict[str, tuple[int, ...]] = {"dense.w": (CLASSES, INPUTS), "dense.b": (CLASSES,)}
+INPUT, MAPS, POOLED = (2, 10, 69), (3, 8, 68), (3, 4, 34)  # rows wide enough for the tiles of 2×2 windows
+SHAPES: dict[str, tuple[int, ...]] = {"conv.w": (3, 2, 3, 2), "conv.b": (3,), "dense.w": (4, 408), "dense.b": (4,)}
+WINDOW = {"window": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0))}
 
 
 @dataclass
@@ -59,7 +59,7 @@ def difference() -> str:
     parameters = (draw.standard_normal(size) / 3).astype(np.float32)
     buffers = _Buffers(parameters, np.zeros(0, np.float32))
     x = draw.standard_normal((SAMPLES, *plan.input.shape)).astype(np.float32)
-    t = np.eye(CLASSES, dtype=np.float32)[draw.integers(0, CLASSES, SAMPLES)]
+    t = np.eye(4, dtype=np.float32)[draw.integers(0, 4, SAMPLES)]
     found, expected = (
         each.gradients(x, t, seed=0, step=1)
         for each in (Program(plan, layout, buffers, 1), engines.fallback().compile(plan, layout, buffers, 1))
@@ -74,15 +74,36 @@ def difference() -> str:
 def network() -> Plan:
     """Return the training plan of the small network, written out: layers are above the engines."""
     builder = Builder({name: Tensor(name, shape, "parameter") for name, shape in SHAPES.items()}, training=True)
-    builder.begin("dense")
-    x, y = Tensor("x", (INPUTS,), "input"), builder.activation("y", (CLASSES,))
+    builder.begin("conv")
+    x, y = Tensor("x", INPUT, "input"), builder.activation("y", MAPS)
     w, b = builder.parameter("w"), builder.parameter("b")
+    options = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1, "flip": False}
+    builder.forward("cross_correlate", (x, w, b), (y,), **options)
+    builder.backward("bias_gradient", (y.gradient(),), (b.gradient(),), untied=False)
+    builder.backward("cross_correlate_dw", (x, y.gradient()), (w.gradient(),), kernel=w.shape[2:], **options)
+    builder.begin("relu")
+    x, y = y, builder.activation("y", y.shape)
+    builder.forward("relu", (x,), (y,))
+    builder.backward("relu_dx", (y.gradient(), y), (x.gradient(),))
+    builder.begin("pool")
+    x, y = y, builder.activation("y", POOLED)
+    winner = builder.activation("winner", y.shape, integer=True)
+    builder.forward("max_pool", (x,), (y, winner), **WINDOW)
+    builder.backward("max_pool_dx", (y.gradient(), winner), (x.gradient(),), size=x.shape[1:])
+    return _ended(builder, y.viewed((408,)))
+
+
+def _ended(builder: Builder, x: Tensor) -> Plan:
+    """Add the dense layer and the loss."""
+    builder.begin("dense")
+    y, w, b = builder.activation("y", (4,)), builder.parameter("w"), builder.parameter("b")
     builder.forward("dense", (x, w, b), (y,))
     builder.backward("bias_gradient", (y.gradient(),), (b.gradient(),), untied=False)
     builder.backward("dense_dw", (x, y.gradient()), (w.gradient(),))
+    builder.backward("dense_dx", (y.gradient(), w), (x.gradient(),))
     builder.begin("loss")
     t, loss, correct = Tensor("t", y.shape, "target"), builder.activation("y", ()), builder.activation("correct", ())
     builder.forward("softmax_cross_entropy", (y, t), (loss,))
     builder.forward("correct", (y, t), (correct,))
     builder.backward("softmax_cross_entropy_dp", (y, t), (y.gradient(),), runtime={"batch": ("batch", 1)})
-    return builder.plan(x, y, target=t, loss=loss, correct=correct)
+    return builder.plan(Tensor("x", INPUT, "input"), y, target=t, loss=loss, correct=correct)

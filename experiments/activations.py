@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import reference
-from chainrule.layers import GELU, Arctan, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from chainrule.layers.activations import EXAMPLES
 
-ELEMENTWISE = (Sigmoid, Tanh, Arctan, ReLU, LeakyReLU, GELU)
-NAMES = tuple(layer.kind for layer in (*ELEMENTWISE, Softmax))
-SLOPE = 0.1  # of the plotted leaky ReLU; the default would be indistinguishable from 0
+NAMES = (*EXAMPLES, "softmax")
 OTHERS = (0.0, 1.0)  # inputs of the plotted softmax besides x
 
 
@@ -34,12 +32,12 @@ class Curves:
 
 def curves(x: NDArray[np.float64]) -> Iterator[Curves]:
     """Yield the curves of every activation; for softmax, the three outputs as functions of the first input."""
-    for layer in ELEMENTWISE:
-        options = {"slope": SLOPE} if layer is LeakyReLU else {}
+    for *_, layer in EXAMPLES.values():
+        options = layer.attributes()
         y = getattr(reference, layer.kind)(x, **options)
         kept = y if layer.keeps == "y" else x
         slope = getattr(reference, f"{layer.kind}_dx")(np.ones_like(x), kept, **options)
-        title = f"{layer.__name__}, slope {SLOPE}" if options else layer.__name__
+        title = ", ".join([type(layer).__name__, *(f"{option} {value:g}" for option, value in options.items())])
         yield Curves(layer.kind, title, {"y": y}, {"y": slope})
     yield _softmax(x)
 

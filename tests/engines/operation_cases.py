@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from chainrule import reference
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers.activations import ELEMENTWISE, EXAMPLES
 from chainrule.randomness import uniform
 from chainrule.shapes import extent, output_size
 
@@ -164,16 +164,13 @@ def linear(draw: st.DrawFn, name: str) -> Any:
 SCALES = st.sampled_from((1.0, 1.0, 30.0, 1000.0))
 
 
-ATTRIBUTES = {"leaky_relu": {"slope": st.sampled_from((0.0, 0.01, 0.3))}}  # of the element-wise operations
-
-
 @cases(*ELEMENTWISE, *(f"{name}_dx" for name in ELEMENTWISE))
 def elementwise(draw: st.DrawFn, name: str) -> Any:
     """Draw values up to thousands, with zeros; a gradient that reads y is given the y of the reference."""
     shape, scale, forward = any_shape(draw), draw(SCALES), name.removesuffix("_dx")
     x = normal(draw, *shape, scale=scale)
     x[np.abs(x) < 0.2] = 0
-    attributes = {key: draw(values) for key, values in ATTRIBUTES.get(forward, {}).items()}
+    attributes = draw(st.sampled_from(EXAMPLES[forward])).attributes()
     if name == forward:
         return (x,), attributes
     kept = getattr(reference, forward)(x, **attributes) if ELEMENTWISE[forward].keeps == "y" else x

@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from chainrule import engines, losses, reference
+from chainrule.layers.activations import EXAMPLES
 
-ELEMENTWISE = ("sigmoid", "tanh", "arctan", "relu", "leaky_relu", "gelu")
 LENGTH = 37  # fills vectors of any width, with a remainder
 
 each_engine = pytest.mark.parametrize("engine", ["numpy", "numba"])
@@ -28,21 +28,22 @@ def pairs(dtype: str) -> NDArray[Any]:
 
 
 @np.errstate(all="ignore")
-def compare(engine: str, name: str, *arrays: NDArray[Any]) -> None:
-    found = engines.find(engine).run(name, arrays, {})[0]
-    expected = getattr(reference, name)(*arrays)
+def compare(engine: str, name: str, *arrays: NDArray[Any], **attributes: float) -> None:
+    found = engines.find(engine).run(name, arrays, attributes)[0]
+    expected = getattr(reference, name)(*arrays, **attributes)
     eps = float(np.finfo(found.dtype).eps)
     np.testing.assert_allclose(found, expected, rtol=100 * eps, atol=2 * eps)
 
 
 @each_engine
 @each_dtype
-@pytest.mark.parametrize("name", ELEMENTWISE)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_activations_and_their_gradients(engine: str, dtype: str, name: str) -> None:
     first, second = (np.ascontiguousarray(column) for column in pairs(dtype).T)
-    size = len(first) // LENGTH * LENGTH
-    compare(engine, name, first[:size].reshape(-1, LENGTH))
-    compare(engine, f"{name}_dx", first[:size].reshape(-1, LENGTH), second[:size].reshape(-1, LENGTH))
+    size, attributes = len(first) // LENGTH * LENGTH, EXAMPLES[name][0].attributes()
+    first, second = first[:size].reshape(-1, LENGTH), second[:size].reshape(-1, LENGTH)
+    compare(engine, name, first, **attributes)
+    compare(engine, f"{name}_dx", first, second, **attributes)
 
 
 @each_engine

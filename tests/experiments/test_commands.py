@@ -9,6 +9,7 @@ import scipy.special
 from cli.commands import refused
 from PIL import Image
 
+from chainrule.layers.activations import EXAMPLES
 from chainrule.markdown import write
 
 SMALL = ("--engine", "numpy", "--quiet", "--epochs", 2)
@@ -70,7 +71,7 @@ def test_activations(invoke, tmp_path):
     y = scipy.special.softmax(np.stack([x, 0 * x, 0 * x + 1]), axis=0)
     np.testing.assert_allclose(found["Softmax of (x, 0, 1): dy0/dx"], y[0] * (1 - y[0]), rtol=1e-12)
     np.testing.assert_allclose(found["Softmax of (x, 0, 1): dy2/dx"], -y[0] * y[2], rtol=1e-12)
-    names = {"sigmoid", "tanh", "arctan", "relu", "leaky_relu", "gelu", "softmax"}
+    names = {*EXAMPLES, "softmax"}
     assert {path.stem for path in (tmp_path / "graphs").iterdir()} == names
     assert "Sigmoid: y" in invoke("activations").stdout
 

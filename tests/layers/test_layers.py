@@ -6,6 +6,7 @@ from scipy.signal import convolve2d, correlate2d
 
 import chainrule as cr
 from chainrule import layers, reference
+from chainrule.layers.activations import EXAMPLES
 from chainrule.network import Network
 
 
@@ -147,7 +148,7 @@ EVERY = [
     layers.AveragePool2D(2, count_padding=True),
     layers.Reshape((2, 3)),
     layers.BatchNorm2D(momentum=0.2),
-    layers.LeakyReLU(0.2),
+    *(layer for examples in EXAMPLES.values() for layer in examples),
     layers.Dropout(0.25),
     layers.Dense(3, bias=False),
     layers.GlobalAveragePool2D(),

@@ -9,11 +9,12 @@ from operations.written import computed, docstring, page
 
 from chainrule import operations, optimizers, reference
 from chainrule.explain.formulas import chain, evaluate, in_letters, in_numbers, result
+from chainrule.layers.activations import EXAMPLES
 from chainrule.operations import formula
 
 POINTS = (-3.7, -1.0, -0.2, 0.0, 0.3, 1.0, 2.9)
 FAR = (-800.0, -40.0, 40.0, 800.0, math.nan)
-ATTRIBUTES: dict[str, dict[str, float]] = {"leaky_relu": {"slope": 0.2}}
+ATTRIBUTES = {name: layers[-1].attributes() for name, layers in EXAMPLES.items()}
 OPTIMIZERS = (
     *(optimizers.SGD(0.1), optimizers.SGD(0.1, decay=0.3), optimizers.Momentum(0.1), optimizers.RMSProp(decay=0.2)),
     *(optimizers.Nesterov(0.1, decay=0.3), optimizers.RMSProp(momentum=0.5), optimizers.Adam()),
@@ -31,7 +32,7 @@ def result_of(name: str, part: str, known: dict[str, float]) -> float:
 
 def at(name: str, x: float) -> tuple[float, float]:
     """f(x) and f′(x), from the formulas."""
-    attributes = ATTRIBUTES.get(name, {})
+    attributes = ATTRIBUTES[name]
     y = result_of(name, "value", {**attributes, "x": x})
     kept = {"x": x, "y": y}[operations.entries()[name]["keeps"]]
     return y, result_of(name, "slope", {**attributes, operations.entries()[name]["keeps"]: kept})
@@ -40,7 +41,7 @@ def at(name: str, x: float) -> tuple[float, float]:
 @element_wise
 @pytest.mark.parametrize("x", [*POINTS, *FAR])
 def test_formulas_compute_what_the_reference_computes(name: str, x: float) -> None:
-    given = ATTRIBUTES.get(name, {})
+    given = ATTRIBUTES[name]
     y = getattr(reference, name)(np.array([x]), **given)
     kept = y if operations.entries()[name]["keeps"] == "y" else np.array([x])
     slope = getattr(reference, f"{name}_dx")(np.ones(1), kept, **given)
@@ -55,7 +56,7 @@ def test_formulas_compute_what_the_reference_computes(name: str, x: float) -> No
 @sources
 def test_docstrings_and_pages_have_the_formulas(name: str, x: float, source: Any) -> None:
     y, slope = at(name, x)
-    known = {**ATTRIBUTES.get(name, {}), "x": x, "y": y, "dy": 0.7}
+    known = {**ATTRIBUTES[name], "x": x, "y": y, "dy": 0.7}
     forward = computed(source(name), {letter: value for letter, value in known.items() if letter != "y"})["y"]
     assert forward == pytest.approx([y] * len(forward), rel=1e-13)
     assert computed([*source(name), *source(f"{name}_dx")], known)["dx"] == pytest.approx(

@@ -13,7 +13,15 @@ from docs.pages import FOLDER, stated
 
 from chainrule import reference
 
-FUNCTIONS = {"tanh": math.tanh, "arctan": math.atan, "exp": math.exp, "sqrt": math.sqrt, "max": max, "pi": math.pi}
+FUNCTIONS = {
+    "tanh": math.tanh,
+    "arctan": math.atan,
+    "exp": math.exp,
+    "sqrt": math.sqrt,
+    "max": max,
+    "min": min,
+    "pi": math.pi,
+}
 SIGNS = {
     "e⁻ˣ": "exp(−x)",
     "eˣ": "exp(x)",
@@ -24,6 +32,8 @@ SIGNS = {
     "·": "*",
     "−": "-",
     "π": "pi",
+    "≤": "<=",
+    "≥": ">=",
 }
 
 
@@ -65,7 +75,7 @@ def _assigned(piece: str) -> tuple[str, str, str]:
 def _pieces(line: str) -> Iterator[str]:
     """Yield the equations of a line."""
     for part in re.split(r"\s{2,}|: |, (?=and )", line.strip()):
-        for piece in re.split(r", (?!else |x\))", part.rstrip(",")):
+        for piece in re.split(r", (?!else |[^()]*\))", part.rstrip(",")):
             if re.search(r"^(and Nesterov )?[\w'\u0302]+ [=←] ", piece):
                 yield piece
 
@@ -97,4 +107,4 @@ def _python(text: str) -> str:
     text = re.sub(r"√(\w+)", r"sqrt(\1)", text).replace("√(", "sqrt(").replace("−", "-")
     text = re.sub(r"tanh(\*\*2)? (\w+)", r"tanh(\2)\1", text)
     text = re.sub(r"(?<=[\w)]) (?=[\w(])", "*", text)
-    return re.sub(r"\b(?!(?:tanh|arctan|exp|sqrt|max)\b)([^\W\d]\w*)\(", r"\1*(", text)
+    return re.sub(rf"\b(?!(?:{'|'.join(FUNCTIONS)})\b)([^\W\d]\w*)\(", r"\1*(", text)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from chainrule import layers as cr
 from chainrule.errors import ShapeError
 from chainrule.layers import Layer
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers.activations import ELEMENTWISE, EXAMPLES
 from chainrule.network import Network
 
 Array = NDArray[Any]
@@ -98,6 +98,10 @@ def plain(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     return kind(), any_shape(draw)
 
 
+def example(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    return one(draw, *EXAMPLES[kind.kind]), any_shape(draw)
+
+
 def leaky(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     return kind(one(draw, 0.0, 0.01, float(draw.uniform(0, 0.9)))), any_shape(draw)
 
@@ -131,7 +135,7 @@ def reshape(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
 DRAWN: dict[str, Callable[[Draw, Any], tuple[Layer, Shape]]] = {
     **dict.fromkeys(("Conv1D", "Conv2D", "ConvTranspose2D"), convolution),
     **dict.fromkeys(("MaxPool1D", "MaxPool2D", "AveragePool1D", "AveragePool2D", "SumPool1D", "SumPool2D"), pool),
-    **dict.fromkeys((kind.__name__ for kind in ELEMENTWISE.values() if kind is not cr.LeakyReLU), plain),
+    **{kind.__name__: example for kind in ELEMENTWISE.values()},
     "Flatten": plain,
     "LeakyReLU": leaky,
     "Softmax": vector,

@@ -8,6 +8,7 @@ from chainrule import layers as cr
 from chainrule import losses
 from chainrule.interpreter import Interpreter
 from chainrule.layers import Layer
+from chainrule.layers.activations import EXAMPLES
 from chainrule.network import Network
 
 SEED, STEP = 9, 4  # of dropout
@@ -54,11 +55,7 @@ SMALL: dict[str, tuple[list[Layer], tuple[int, ...]]] = {
     "dropout": ([cr.Conv2D(3, 2), cr.Dropout(0.4), cr.Tanh(), cr.Dropout(0.2)], (2, 4, 5)),
     "dense": ([cr.Flatten(), cr.Dense(5), cr.Tanh(), cr.Dense(4, bias=False), cr.Sigmoid()], (2, 2, 3)),
     "reshape": ([cr.Reshape((3, 8)), cr.Conv1D(2, 3), cr.Reshape((2, 2, 3)), cr.Conv2D(2, 2), cr.Tanh()], (2, 3, 4)),
-    "sigmoid": ([cr.Conv2D(3, 2), cr.Sigmoid()], (2, 3, 4)),
-    "arctan": ([cr.Conv2D(3, 2), cr.Arctan()], (2, 3, 4)),
-    "relu": ([cr.Conv2D(3, 2), cr.ReLU()], (2, 3, 4)),
-    "leaky relu": ([cr.Conv2D(3, 2), cr.LeakyReLU(0.2)], (2, 3, 4)),
-    "gelu": ([cr.Conv2D(3, 2), cr.GELU()], (2, 3, 4)),
+    **{name: ([cr.Conv2D(3, 2), layers[-1]], (2, 3, 4)) for name, layers in EXAMPLES.items()},
     "softmax inside": ([cr.Flatten(), cr.Dense(5), cr.Softmax()], (2, 3, 4)),
 }
 ENDINGS: dict[str, list[Layer]] = {

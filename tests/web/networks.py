@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from chainrule import layers, optimizers, tasks, zoo
 from chainrule.data.normalisation import Normalisation
 from chainrule.explain import NextStep, Trace
+from chainrule.layers.activations import EXAMPLES
 from chainrule.losses import find
 from chainrule.model import Sequential
 from chainrule.training.recipe import Recipe
@@ -105,6 +106,15 @@ def rich() -> Subject:
     return subject(Sequential(body, (2, 15, 13), name="rich", engine="numpy"), recipe)
 
 
+def element_wise() -> Subject:
+    """Use every element-wise activation, each behind a dense layer."""
+    body = [part for *_, activation in EXAMPLES.values() for part in (layers.Dense(6), activation)]
+    made = Sequential(
+        [layers.Flatten(), *body, layers.Dense(4), layers.Softmax()], (1, 2, 3), name="element-wise", engine="numpy"
+    )
+    return subject(made, Recipe(optimizer=optimizers.SGD(0.1)))
+
+
 def first_pool() -> Subject:
     """Begin with a layer without parameters, and end in sigmoids; Nesterov's momentum."""
     body = [layers.SumPool2D(2), layers.MaxPool2D(2), layers.Flatten(), layers.Dense(4), layers.Tanh(), layers.Dense(3)]
@@ -145,6 +155,7 @@ OTHERS: dict[str, Callable[[], Subject]] = {
     "flat": flat,
     "lines": lines,
     "rich": rich,
+    "element-wise": element_wise,
     "first-pool": first_pool,
     "yes-or-no": answers(1, "binary_cross_entropy", tasks.BINARY, optimizers.RMSProp(0.01, momentum=0.5, decay=0.1)),
     "labels": answers(3, "binary_cross_entropy", tasks.MULTI_LABEL, optimizers.Nesterov(0.1, decay=0.2)),

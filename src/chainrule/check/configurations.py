@@ -1,6 +1,6 @@
 """Random layers with random options on random shapes, each a pure function of (seed, number)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from chainrule import layers as cr
 from chainrule.errors import ChainruleError
 from chainrule.layers import Layer
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers.activations import EXAMPLES
 from chainrule.shapes import text
 
 ENGINES = ("numpy", "numba")
@@ -142,6 +142,10 @@ def _any_shape_drawer(kind: Any, **options: Callable[[Generator], Any]) -> Calla
     return drawn
 
 
+def _example_drawer(layers: Sequence[Layer]) -> Callable[[Generator], Drawn]:
+    return lambda generator: (_choice(generator, *layers), _any_shape(generator))
+
+
 def _reshape(generator: Generator) -> Drawn:
     a, b, c = (_integer(generator, 1, 4) for _ in range(3))
     return cr.Reshape(_choice(generator, (a, b * c), (c, b, a), (a * b * c,))), (a, b, c)
@@ -179,7 +183,5 @@ DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
     "Flatten": _any_shape_drawer(cr.Flatten),
     "Reshape": _reshape,
     "Softmax": _vector_drawer(cr.Softmax),
-    "LeakyReLU": _any_shape_drawer(cr.LeakyReLU, slope=lambda g: _choice(g, 0.0, 0.01, 0.3)),
+    **{type(layers[0]).__name__: _example_drawer(layers) for layers in EXAMPLES.values()},
 }
-for _kind in sorted(ELEMENTWISE.values(), key=lambda kind: kind.__name__):
-    DRAWERS.setdefault(_kind.__name__, _any_shape_drawer(_kind))

@@ -10,11 +10,11 @@ from chainrule.check.subjects import LayerSubject
 from chainrule.engines import Array
 from chainrule.errors import ChainruleError
 from chainrule.layers import Layer
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers.activations import EXAMPLES
 from chainrule.student.recognition import family
 
 EXACT = 1e-9
-ACTIVATIONS = (*(kind() for kind in ELEMENTWISE.values()), cr.LeakyReLU(0.1))
+ACTIVATIONS = tuple(layer for layers in EXAMPLES.values() for layer in layers)
 PADDINGS = ("valid", "same", "full", 1)
 
 

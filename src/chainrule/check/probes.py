@@ -13,7 +13,7 @@ from chainrule import layers as cr
 from chainrule.engines import Array
 from chainrule.errors import ShapeError
 from chainrule.layers import Layer
-from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers.activations import EXAMPLES
 
 LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.Conv2D(4, (3, 2)), (3, 6, 7)),
@@ -48,8 +48,7 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.Dropout(0.4), (3, 4, 5)),
     (cr.Flatten(), (3, 4, 5)),
     (cr.Reshape((5, 12)), (3, 4, 5)),
-    *((kind(), (3, 4, 5)) for kind in ELEMENTWISE.values()),
-    (cr.LeakyReLU(0.2), (3, 4, 5)),
+    *((layer, (3, 4, 5)) for layers in EXAMPLES.values() for layer in layers),
     (cr.Softmax(), (6,)),
 )
 

@@ -60,13 +60,9 @@ __all__ = [
 ]
 
 NAMED: dict[str, type[Layer]] = {
-    kind.__name__: kind
-    for kind in (
-        *(Arctan, GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh),
-        *(Conv1D, Conv2D, ConvTranspose2D, Dense, Dropout, BatchNorm1D, BatchNorm2D, Flatten, Reshape),
-        *(AveragePool1D, AveragePool2D, MaxPool1D, MaxPool2D, SumPool1D, SumPool2D),
-        *(GlobalAveragePool1D, GlobalAveragePool2D, GlobalMaxPool1D, GlobalMaxPool2D),
-    )
+    name: kind
+    for name, kind in sorted(globals().items())
+    if isinstance(kind, type) and issubclass(kind, Layer) and kind not in (Layer, CustomLayer)
 }
 
 

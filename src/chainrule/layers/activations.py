@@ -1,7 +1,7 @@
 """Activation layers: element-wise functions, and softmax over the classes of a sample."""
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, fields
+from typing import ClassVar
 
 from chainrule.errors import OptionError
 from chainrule.layers.base import Layer, Shape
@@ -10,19 +10,24 @@ from chainrule.plan import Builder, Tensor
 
 @dataclass(frozen=True)
 class Activation(Layer):
-    """Base of activations: an operation and its gradient, which reads the kept output y or input x."""
+    """Base of activations: an operation and its gradient, which reads the kept output y or input x.
+
+    examples   options with which the gradient checker and the tests try the layer; the last ones are plotted
+    """
 
     keeps: ClassVar[str] = "x"
+    examples: ClassVar[tuple[dict[str, float], ...]] = ({},)
 
-    def _attributes(self) -> dict[str, Any]:
-        return {}
+    def attributes(self) -> dict[str, float]:
+        """Return the attributes of the operation: the layer's options."""
+        return {field.name: float(getattr(self, field.name)) for field in fields(self)}
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y = f(x) and dx = f'(x) dy."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
         kept = y if self.keeps == "y" else x
-        builder.forward(self.kind, (x,), (y,), **self._attributes())
-        builder.backward(f"{self.kind}_dx", (y.gradient(), kept), (x.gradient(),), **self._attributes())
+        builder.forward(self.kind, (x,), (y,), **self.attributes())
+        builder.backward(f"{self.kind}_dx", (y.gradient(), kept), (x.gradient(),), **self.attributes())
         return y
 
 
@@ -92,14 +97,12 @@ class LeakyReLU(Activation):
     slope: float = 0.01
 
     kind: ClassVar[str] = "leaky_relu"
+    examples: ClassVar[tuple[dict[str, float], ...]] = ({}, {"slope": 0.0}, {"slope": 0.3}, {"slope": 0.1})
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.slope < 1:
             raise OptionError(f"LeakyReLU: slope {self.slope!r}: expected at least 0 and below 1")
-
-    def _attributes(self) -> dict[str, Any]:
-        return {"slope": float(self.slope)}
 
 
 @dataclass(frozen=True)
@@ -138,3 +141,4 @@ class Softmax(Activation):
 
 # Layers that map every element by itself, by the operation that they emit.
 ELEMENTWISE = {kind.kind: kind for kind in Activation.__subclasses__() if kind is not Softmax}
+EXAMPLES = {name: tuple(kind(**options) for options in kind.examples) for name, kind in ELEMENTWISE.items()}

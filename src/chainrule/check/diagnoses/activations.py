@@ -1,26 +1,16 @@
 """Classic mistakes in the backward pass of an activation."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 from chainrule.engines import Array
-from chainrule.reference import arctan, gelu, relu, sigmoid, softmax, tanh
+from chainrule.reference import softmax
 
 CATALOGUE, SOFTMAX = (
     MistakeCatalogue("docs/derivations/activations.md"),
     MistakeCatalogue("docs/derivations/activations.md"),
 )
 add = CATALOGUE.add
-
-FUNCTIONS: dict[str, Callable[[Array], Array]] = {
-    "sigmoid": sigmoid,
-    "tanh": tanh,
-    "arctan": arctan,
-    "gelu": gelu,
-    "relu": relu,
-}
 
 
 def _at(t: GroundTruth, x: Array) -> Array:

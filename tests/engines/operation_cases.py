@@ -166,10 +166,11 @@ SCALES = st.sampled_from((1.0, 1.0, 30.0, 1000.0))
 
 @cases(*ELEMENTWISE, *(f"{name}_dx" for name in ELEMENTWISE))
 def elementwise(draw: st.DrawFn, name: str) -> Any:
-    """Draw values up to thousands, with zeros; a gradient that reads y is given the y of the reference."""
+    """Draw values up to thousands, with zeros, some whole; a gradient that reads y is given the y of the reference."""
     shape, scale, forward = any_shape(draw), draw(SCALES), name.removesuffix("_dx")
     x = normal(draw, *shape, scale=scale)
     x[np.abs(x) < 0.2] = 0
+    x = np.round(x) if draw(st.booleans()) else x
     attributes = draw(st.sampled_from(EXAMPLES[forward])).attributes()
     if name == forward:
         return (x,), attributes

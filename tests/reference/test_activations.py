@@ -35,7 +35,16 @@ def gelu_of_scipy(x):
 
 
 # the limits at ±1e30, where they are not 0 and x
-LIMITS = {"sigmoid": (0, 1), "tanh": (-1, 1), "arctan": (-np.pi / 2, np.pi / 2), "leaky_relu": (-1e28, 1e30)}
+LIMITS = {
+    "sigmoid": (0, 1),
+    "tanh": (-1, 1),
+    "arctan": (-np.pi / 2, np.pi / 2),
+    "leaky_relu": (-1e28, 1e30),
+}
+
+AT_KINKS = [
+    ("leaky_relu", [-0.0, 0, 1e-300], [0.01, 0.01, 1]),
+]
 
 ORACLES = {
     "sigmoid": special.expit,
@@ -83,6 +92,13 @@ def test_slope_of_leaky_relu():
     x, dy = frozen([-2.0, 0.0, 3.0]), frozen([5.0, 7.0, 11.0])
     np.testing.assert_array_equal(reference.leaky_relu(x, slope=0.25), [-0.5, 0, 3])
     np.testing.assert_array_equal(reference.leaky_relu_dx(dy, x, slope=0.25), [1.25, 1.75, 11])
+
+
+@pytest.mark.parametrize(("name", "x", "slopes"), AT_KINKS)
+def test_slopes_at_kinks(name, x, slopes):
+    """At a bound, the slope is that of the side that lies beyond it, as in PyTorch."""
+    x = frozen([float(value) for value in x])
+    np.testing.assert_allclose(pair(name)[1](frozen(np.full(len(x), 2.0)), kept(name, x)), 2 * np.array(slopes))
 
 
 def test_the_derivative_of_relu_at_zero_is_zero():

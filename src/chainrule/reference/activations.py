@@ -28,7 +28,7 @@ def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        if _at_most_zero(x[e]):
+        if _real(x[e]) <= 0:
             y[e] = np.exp(x[e]) / (1 + np.exp(x[e]))
         else:
             y[e] = 1 / (1 + np.exp(-x[e]))
@@ -107,7 +107,7 @@ def relu(x: NDArray[Any]) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = 0 if _at_most_zero(x[e]) else x[e]
+        y[e] = 0 if _real(x[e]) <= 0 else x[e]
     return y
 
 
@@ -119,7 +119,7 @@ def relu_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     check_same("relu_dx", dy=dy, y=y)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
-        dx[e] = 0 if _at_most_zero(y[e]) else dy[e]
+        dx[e] = 0 if _real(y[e]) <= 0 else dy[e]
     return dx
 
 
@@ -134,7 +134,7 @@ def leaky_relu(x: NDArray[Any], *, slope: float = 0.01) -> NDArray[Any]:
     """
     y = np.empty_like(x)
     for e in np.ndindex(x.shape):
-        y[e] = slope * x[e] if _at_most_zero(x[e]) else x[e]
+        y[e] = slope * x[e] if _real(x[e]) <= 0 else x[e]
     return y
 
 
@@ -143,7 +143,7 @@ def leaky_relu_dx(dy: NDArray[Any], x: NDArray[Any], *, slope: float = 0.01) -> 
     check_same("leaky_relu_dx", dy=dy, x=x)
     dx = np.empty_like(dy)
     for e in np.ndindex(dy.shape):
-        dx[e] = slope * dy[e] if _at_most_zero(x[e]) else dy[e]
+        dx[e] = slope * dy[e] if _real(x[e]) <= 0 else dy[e]
     return dx
 
 
@@ -212,6 +212,6 @@ def softmax_dx(dy: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
-def _at_most_zero(x: Any) -> bool:
-    """Return whether x ≤ 0, by the real part of a complex number; False for NaN, which therefore propagates."""
-    return bool(x.real <= 0)
+def _real(x: Any) -> Any:
+    """Return the real part, by which complex numbers are compared. No comparison holds for NaN, so it propagates."""
+    return x.real

@@ -55,11 +55,8 @@ def relu(x: Array) -> Array:
 
 
 def relu_dx(dy: Array, y: Array) -> Array:
-    """Compute `reference.relu_dx` by masking the bits of dy: no branch, and a NaN is not multiplied by 0."""
-    bits = np.dtype(f"i{dy.dtype.itemsize}")
-    kept = (y <= 0).astype(bits, order="C")
-    kept -= 1  # 0 has no bit, −1 has all
-    return np.bitwise_and(np.ascontiguousarray(dy).view(bits), kept, out=kept).view(dy.dtype)
+    """Compute `reference.relu_dx` as a mask."""
+    return _masked(dy, y <= 0)
 
 
 def leaky_relu(x: Array, *, slope: float = 0.01) -> Array:
@@ -105,6 +102,14 @@ def softmax_dx(dy: Array, y: Array) -> Array:
     dx = np.multiply(dy, y, order="C")
     dx -= y * dx.sum(axis=1, keepdims=True)
     return dx
+
+
+def _masked(dy: Array, stopped: Array) -> Array:
+    """Return dy with 0 where it is stopped, by masking its bits: no branch, and a NaN is not multiplied by 0."""
+    bits = np.dtype(f"i{dy.dtype.itemsize}")
+    kept = stopped.astype(bits, order="C")
+    kept -= 1  # 0 has no bit, −1 has all
+    return np.bitwise_and(np.ascontiguousarray(dy).view(bits), kept, out=kept).view(dy.dtype)
 
 
 def _gelu_tanh(x: Array) -> Array:

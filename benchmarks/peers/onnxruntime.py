@@ -177,6 +177,10 @@ def _named(kind: str, **fixed: Any) -> Callable[[Graph, Operation], None]:
     return lambda graph, operation: graph.node(kind, **fixed)
 
 
+def _clip(graph: Graph, operation: Operation) -> None:
+    graph.node("Clip", *(graph.array(np.array(operation.attributes[bound], np.float32)) for bound in ("low", "high")))
+
+
 NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "cross_correlate": _convolution,
     "cross_correlate_dx": _transposed,
@@ -191,5 +195,6 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "relu": _named("Relu"),
     "leaky_relu": lambda graph, operation: graph.node("LeakyRelu", alpha=operation.attributes["slope"]),
     "gelu": _named("Gelu", approximate="tanh"),
+    "clip": _clip,
     "softmax": _named("Softmax", axis=1),
 }

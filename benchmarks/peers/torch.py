@@ -269,5 +269,6 @@ MODULES: dict[str, Maker] = {
     "relu": lambda made, operation: [nn.ReLU()],
     "leaky_relu": lambda made, operation: [nn.LeakyReLU(operation.attributes["slope"])],
     "gelu": lambda made, operation: [nn.GELU(approximate="tanh")],
+    "clip": lambda made, operation: [nn.Hardtanh(operation.attributes["low"], operation.attributes["high"])],
     "softmax": lambda made, operation: [nn.Softmax(1)],
 }

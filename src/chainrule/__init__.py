@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from chainrule.layers import AveragePool2D as AveragePool2D
     from chainrule.layers import BatchNorm1D as BatchNorm1D
     from chainrule.layers import BatchNorm2D as BatchNorm2D
+    from chainrule.layers import Clip as Clip
     from chainrule.layers import Conv1D as Conv1D
     from chainrule.layers import Conv2D as Conv2D
     from chainrule.layers import ConvTranspose2D as ConvTranspose2D
@@ -97,7 +98,7 @@ PLACES = {
     "chainrule.layers": (
         "Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Conv1D Conv2D ConvTranspose2D Dense Dropout "
         "Flatten GELU GlobalAveragePool1D GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D LeakyReLU MaxPool1D "
-        "MaxPool2D CustomLayer ReLU Reshape Sigmoid Softmax SumPool1D SumPool2D Tanh"
+        "MaxPool2D CustomLayer Clip ReLU Reshape Sigmoid Softmax SumPool1D SumPool2D Tanh"
     ),
     "chainrule.model": "Sequential load",
     "chainrule.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",

@@ -174,6 +174,16 @@ class WithoutSlope:
         return np.where(self.x > 0, dy, 0)
 
 
+@planted("Clip(-1, 0.5)", "x", "bound-forgotten")
+class WithoutUpperBound:
+    def forward(self, x):
+        self.x = x
+        return np.clip(x, -1, 0.5)
+
+    def backward(self, dy):
+        return np.where(self.x > -1, dy, 0)
+
+
 def squared_error(p, t):
     return ((p - t) ** 2).mean()
 

@@ -127,6 +127,8 @@ ERRORS = [
     (lambda: layers.Dense(2, bias="untied"), "unknown Dense bias 'untied'; known: True, False"),
     (lambda: layers.Reshape((3, 0)), "Reshape: shape 0: expected a whole number of at least 1"),
     (lambda: layers.Dropout(-0.1), "Dropout: rate -0.1: expected at least 0 and below 1"),
+    (lambda: layers.Clip(6, 6), "Clip: low 6, high 6: expected finite numbers, low below high"),
+    (lambda: layers.Clip(0, float("inf")), "Clip: low 0, high inf: expected finite numbers, low below high"),
     (lambda: layers.LeakyReLU(1), "LeakyReLU: slope 1: expected at least 0 and below 1"),
     (lambda: layers.LeakyReLU(-0.1), "LeakyReLU: slope -0.1: expected at least 0 and below 1"),
     (lambda: layers.BatchNorm2D(momentum=0), "BatchNorm2D(0): expected 0 < momentum ≤ 1 and epsilon > 0"),

@@ -80,6 +80,11 @@ def _(onnx: Onnx, x: Array, *, slope: float):
     return onnx("LeakyRelu", x, alpha=slope)
 
 
+@oracle("clip")
+def _(onnx: Onnx, x: Array, *, low: float, high: float):
+    return onnx("Clip", x, np.array(low, x.dtype), np.array(high, x.dtype))
+
+
 def _plain(operator: str, **fixed: Any) -> Callable[..., Any]:
     return lambda onnx, x: onnx(operator, x, **fixed)
 

@@ -1,6 +1,7 @@
 """Activation layers: element-wise functions, and softmax over the classes of a sample."""
 
 from dataclasses import dataclass, fields
+from math import isfinite
 from typing import ClassVar
 
 from chainrule.errors import OptionError
@@ -115,6 +116,28 @@ class GELU(Activation):
     """
 
     kind: ClassVar[str] = "gelu"
+
+
+@dataclass(frozen=True)
+class Clip(Activation):
+    """Clipping to an interval, for inputs of any shape; ReLU6 is Clip(0, 6).
+
+    y = min(max(x, low), high),  dx = dy where low < x < high, else 0
+
+    Errors   OptionError unless low < high and both are finite
+    Source   reference/activations.py
+    """
+
+    low: float
+    high: float
+
+    kind: ClassVar[str] = "clip"
+    examples: ClassVar[tuple[dict[str, float], ...]] = ({"low": 0.0, "high": 6.0}, {"low": -1.0, "high": 0.5})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (isfinite(self.low) and isfinite(self.high) and self.low < self.high):
+            raise OptionError(f"Clip: low {self.low!r}, high {self.high!r}: expected finite numbers, low below high")
 
 
 @dataclass(frozen=True)

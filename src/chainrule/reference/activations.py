@@ -177,6 +177,30 @@ def gelu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
+def clip(x: NDArray[Any], *, low: float, high: float) -> NDArray[Any]:
+    """Limit every element to [low, high]; NaN propagates. ReLU6 is the case low = 0, high = 6.
+
+    y = min(max(x, low), high)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Krizhevsky 2010, "Convolutional Deep Belief Networks on CIFAR-10" (ReLU6)
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = low if _real(x[e]) <= low else high if _real(x[e]) >= high else x[e]
+    return y
+
+
+def clip_dx(dy: NDArray[Any], x: NDArray[Any], *, low: float, high: float) -> NDArray[Any]:
+    """dx = dy where low < x < high, else 0: the derivative at both bounds is 0"""
+    check_same("clip_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 if _real(x[e]) <= low or _real(x[e]) >= high else dy[e]
+    return dx
+
+
 def softmax(x: NDArray[Any]) -> NDArray[Any]:
     """Turn every row into probabilities.
 

@@ -24,7 +24,7 @@ def _at(t: GroundTruth, x: Array) -> Array:
     "evaluates the derivative at y = f(x): evaluate it at x (or write it in terms of y, without applying f again)",
 )
 def at_the_output(t: GroundTruth) -> Candidates:
-    if t.operation != "relu":
+    if t.operation not in ("relu", "clip"):
         yield _at(t, t.y)
 
 
@@ -68,6 +68,13 @@ def without_slope(t: GroundTruth) -> Candidates:
 def bare_slope(t: GroundTruth) -> Candidates:
     if t.operation == "leaky_relu":
         yield np.where(t.x > 0, t.dy, t.attributes.get("slope", 0.0))
+
+
+@add("x", "bound-forgotten", "passes dy beyond one of the bounds: it must be 0 where x ≤ low and where x ≥ high")
+def without_bound(t: GroundTruth) -> Candidates:
+    if t.operation == "clip":
+        yield np.where(t.x > t.attributes["low"], t.dy, 0.0)
+        yield np.where(t.x < t.attributes["high"], t.dy, 0.0)
 
 
 @SOFTMAX.add(

@@ -136,6 +136,25 @@ def gelu_dx(dy, x, dx):
 
 
 @elementwise
+def clip(x, y, low=0.0, high=6.0):
+    """Compute y = low where x ≤ low, high where x ≥ high, else x (so that NaN stays NaN)."""
+    source, result = x.reshape(x.size), y.reshape(y.size)
+    least, most = x.dtype.type(low), x.dtype.type(high)
+    for k in range(source.size):
+        v = source[k]
+        result[k] = least if v <= least else most if v >= most else v
+
+
+@elementwise
+def clip_dx(dy, x, dx, low=0.0, high=6.0):
+    """Compute dx = dy where low < x < high, else 0 (so that dy passes where x is NaN)."""
+    slope, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
+    least, most, zero = x.dtype.type(low), x.dtype.type(high), x.dtype.type(0)
+    for k in range(slope.size):
+        result[k] = zero if value[k] <= least or value[k] >= most else slope[k]
+
+
+@elementwise
 def softmax(x, y):
     """Compute y = e^(x − max x) over its sum, row by row."""
     for s in range(x.shape[0]):

@@ -89,6 +89,16 @@ def gelu_dx(dy: Array, x: Array) -> Array:
     return np.multiply(dy, 0.5 * (1 + t + x * (1 - t * t) * da), order="C")
 
 
+def clip(x: Array, *, low: float, high: float) -> Array:
+    """Compute `reference.clip` by NumPy's function."""
+    return np.clip(x, low, high, order="C")
+
+
+def clip_dx(dy: Array, x: Array, *, low: float, high: float) -> Array:
+    """Compute `reference.clip_dx` as a mask."""
+    return _masked(dy, (x <= low) | (x >= high))
+
+
 def softmax(x: Array) -> Array:
     """Compute `reference.softmax` for all rows at once; subtracting the row maximum prevents overflow."""
     y = np.subtract(x, x.max(axis=1, keepdims=True), order="C")

@@ -82,6 +82,20 @@ export function geluSlope(x) {
   return 0.5 * (1 + t) + (Math.abs(t) === 1 ? 0 : 0.5 * x * (1 - t * t) * da); // 0, also where da is infinite
 }
 
+/** y = min(max(x, low), high); NaN propagates. @param {NDArray} x @param {{low: number, high: number}} options */
+export function clip(x, { low, high }) {
+  return each(x, (a) => (a <= low ? low : a >= high ? high : a));
+}
+
+/**
+ * dx = dy where low < x < high, else 0: the derivative at both bounds is 0
+ *
+ * @param {NDArray} dy @param {NDArray} x @param {{low: number, high: number}} options
+ */
+export function clip_dx(dy, x, { low, high }) {
+  return both("clip_dx", dy, x, "x", (d, a) => (a <= low || a >= high ? 0 : d));
+}
+
 /**
  * y[n,k] = e^(x[n,k] − m) / Σ_l e^(x[n,l] − m)        m = max_l x[n,l]: it cancels, and no power of e overflows
  *

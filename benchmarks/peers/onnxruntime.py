@@ -181,6 +181,12 @@ def _clip(graph: Graph, operation: Operation) -> None:
     graph.node("Clip", *(graph.array(np.array(operation.attributes[bound], np.float32)) for bound in ("low", "high")))
 
 
+def _silu(graph: Graph, operation: Operation) -> None:
+    x = graph.head
+    graph.node("Sigmoid")
+    graph.node("Mul", x)
+
+
 NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "cross_correlate": _convolution,
     "cross_correlate_dx": _transposed,
@@ -196,5 +202,6 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "leaky_relu": lambda graph, operation: graph.node("LeakyRelu", alpha=operation.attributes["slope"]),
     "gelu": _named("Gelu", approximate="tanh"),
     "clip": _clip,
+    "silu": _silu,
     "softmax": _named("Softmax", axis=1),
 }

@@ -270,5 +270,6 @@ MODULES: dict[str, Maker] = {
     "leaky_relu": lambda made, operation: [nn.LeakyReLU(operation.attributes["slope"])],
     "gelu": lambda made, operation: [nn.GELU(approximate="tanh")],
     "clip": lambda made, operation: [nn.Hardtanh(operation.attributes["low"], operation.attributes["high"])],
+    "silu": lambda made, operation: [nn.SiLU()],
     "softmax": lambda made, operation: [nn.Softmax(1)],
 }

@@ -85,6 +85,11 @@ def _(onnx: Onnx, x: Array, *, low: float, high: float):
     return onnx("Clip", x, np.array(low, x.dtype), np.array(high, x.dtype))
 
 
+@oracle("silu")
+def _(onnx: Onnx, x: Array):
+    return onnx("Mul", x, onnx("Sigmoid", x))
+
+
 def _plain(operator: str, **fixed: Any) -> Callable[..., Any]:
     return lambda onnx, x: onnx(operator, x, **fixed)
 

@@ -5,7 +5,7 @@ import warnings
 from typing import Any
 
 from chainrule.errors import FormatError, unknown_name
-from chainrule.layers.activations import GELU, Arctan, Clip, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from chainrule.layers.activations import GELU, Arctan, Clip, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from chainrule.layers.base import Layer, Parameter
 from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.custom import CustomLayer
@@ -52,6 +52,7 @@ __all__ = [
     "Parameter",
     "ReLU",
     "Reshape",
+    "SiLU",
     "Sigmoid",
     "Softmax",
     "SumPool1D",

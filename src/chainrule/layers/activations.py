@@ -141,6 +141,18 @@ class Clip(Activation):
 
 
 @dataclass(frozen=True)
+class SiLU(Activation):
+    """Sigmoid linear unit, also called swish, for inputs of any shape.
+
+    y = x σ(x),  dx = σ(x) (1 + x (1 − σ(x))) dy
+
+    Source   Hendrycks and Gimpel 2016; reference/activations.py
+    """
+
+    kind: ClassVar[str] = "silu"
+
+
+@dataclass(frozen=True)
 class Softmax(Activation):
     """Softmax over the classes of a sample.
 

@@ -201,6 +201,30 @@ def clip_dx(dy: NDArray[Any], x: NDArray[Any], *, low: float, high: float) -> ND
     return dx
 
 
+def silu(x: NDArray[Any]) -> NDArray[Any]:
+    """Weight every element by its sigmoid (SiLU, also called swish).
+
+    y = x s        s = 1/(1 + e⁻ˣ)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Hendrycks, Gimpel 2016; Ramachandran, Zoph, Le 2017
+    """
+    s, y = sigmoid(x), np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = x[e] * s[e]
+    return y
+
+
+def silu_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy · s (1 + x (1 − s))        s = 1/(1 + e⁻ˣ)"""
+    check_same("silu_dx", dy=dy, x=x)
+    s, dx = sigmoid(x), np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = dy[e] * (s[e] * (1 + x[e] * (1 - s[e])))
+    return dx
+
+
 def softmax(x: NDArray[Any]) -> NDArray[Any]:
     """Turn every row into probabilities.
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 from chainrule.engines import Array
-from chainrule.reference import softmax
+from chainrule.reference import sigmoid, softmax
 
 CATALOGUE, SOFTMAX = (
     MistakeCatalogue("docs/derivations/activations.md"),
@@ -75,6 +75,14 @@ def without_bound(t: GroundTruth) -> Candidates:
     if t.operation == "clip":
         yield np.where(t.x > t.attributes["low"], t.dy, 0.0)
         yield np.where(t.x < t.attributes["high"], t.dy, 0.0)
+
+
+@add("x", "product-rule-term-missing", "has one term of the product rule: x·g(x) has the derivative g(x) + x·g'(x)")
+def one_term(t: GroundTruth) -> Candidates:
+    if t.operation == "silu":
+        s = sigmoid(t.x)
+        yield t.dy * s
+        yield t.dy * t.x * s * (1 - s)
 
 
 @SOFTMAX.add(

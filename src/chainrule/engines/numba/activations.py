@@ -155,6 +155,27 @@ def clip_dx(dy, x, dx, low=0.0, high=6.0):
 
 
 @elementwise
+def silu(x, y):
+    """Compute y = x σ(x)."""
+    source, result = x.reshape(x.size), y.reshape(y.size)
+    one = x.dtype.type(1)
+    for k in range(source.size):
+        small = exponential(-abs(source[k]))
+        result[k] = source[k] * ((one if source[k] >= 0 else small) / (one + small))
+
+
+@elementwise
+def silu_dx(dy, x, dx):
+    """Compute dx = dy s (1 + x (1 − s)), s = σ(x)."""
+    slope, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
+    one = x.dtype.type(1)
+    for k in range(slope.size):
+        small = exponential(-abs(source[k]))
+        s = (one if source[k] >= 0 else small) / (one + small)
+        result[k] = slope[k] * (s * (one + source[k] * (one - s)))
+
+
+@elementwise
 def softmax(x, y):
     """Compute y = e^(x − max x) over its sum, row by row."""
     for s in range(x.shape[0]):

@@ -99,6 +99,19 @@ def clip_dx(dy: Array, x: Array, *, low: float, high: float) -> Array:
     return _masked(dy, (x <= low) | (x >= high))
 
 
+def silu(x: Array) -> Array:
+    """Compute `reference.silu` from the sigmoid above."""
+    y = sigmoid(x)
+    y *= x
+    return y
+
+
+def silu_dx(dy: Array, x: Array) -> Array:
+    """Compute `reference.silu_dx` on whole arrays."""
+    s = sigmoid(x)
+    return np.multiply(dy, s * (1 + x * (1 - s)), order="C")
+
+
 def softmax(x: Array) -> Array:
     """Compute `reference.softmax` for all rows at once; subtracting the row maximum prevents overflow."""
     y = np.subtract(x, x.max(axis=1, keepdims=True), order="C")

@@ -13,7 +13,7 @@ export const GELU_CUBIC = 0.044715;
 
 /** y = σ(x) = 1/(1 + e⁻ˣ) = eˣ/(1 + eˣ), so that no power of e overflows. @param {NDArray} x */
 export function sigmoid(x) {
-  return each(x, (a) => (a <= 0 ? Math.exp(a) / (1 + Math.exp(a)) : 1 / (1 + Math.exp(-a))));
+  return each(x, logistic);
 }
 
 /** dx = dy · y(1 − y) @param {NDArray} dy @param {NDArray} y */
@@ -96,6 +96,16 @@ export function clip_dx(dy, x, { low, high }) {
   return both("clip_dx", dy, x, "x", (d, a) => (a <= low || a >= high ? 0 : d));
 }
 
+/** y = x s        s = 1/(1 + e⁻ˣ) @param {NDArray} x */
+export function silu(x) {
+  return each(x, (a) => a * logistic(a));
+}
+
+/** dx = dy · s (1 + x (1 − s))        s = 1/(1 + e⁻ˣ) @param {NDArray} dy @param {NDArray} x */
+export function silu_dx(dy, x) {
+  return both("silu_dx", dy, x, "x", (d, a) => d * (logistic(a) * (1 + a * (1 - logistic(a)))));
+}
+
 /**
  * y[n,k] = e^(x[n,k] − m) / Σ_l e^(x[n,l] − m)        m = max_l x[n,l]: it cancels, and no power of e overflows
  *
@@ -131,6 +141,11 @@ export function softmax_dx(dy, y) {
     for (let at = n * K; at < (n + 1) * K; at += 1) dx.data[at] = y.data[at] * (dy.data[at] - total);
   }
   return dx;
+}
+
+/** σ(a) @param {number} a */
+function logistic(a) {
+  return a <= 0 ? Math.exp(a) / (1 + Math.exp(a)) : 1 / (1 + Math.exp(-a));
 }
 
 /** Applies a function to every element. @param {NDArray} x @param {(a: number) => number} f */

@@ -203,5 +203,6 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "gelu": _named("Gelu", approximate="tanh"),
     "clip": _clip,
     "silu": _silu,
+    "hard_sigmoid": _named("HardSigmoid", alpha=1 / 6, beta=0.5),
     "softmax": _named("Softmax", axis=1),
 }

@@ -271,5 +271,6 @@ MODULES: dict[str, Maker] = {
     "gelu": lambda made, operation: [nn.GELU(approximate="tanh")],
     "clip": lambda made, operation: [nn.Hardtanh(operation.attributes["low"], operation.attributes["high"])],
     "silu": lambda made, operation: [nn.SiLU()],
+    "hard_sigmoid": lambda made, operation: [nn.Hardsigmoid()],
     "softmax": lambda made, operation: [nn.Softmax(1)],
 }

@@ -194,6 +194,16 @@ class SigmoidOnly:
         return dy / (1 + np.exp(-self.x))
 
 
+@planted("HardSigmoid()", "x", "scale-forgotten")
+class SlopeOfOne:
+    def forward(self, x):
+        self.x = x
+        return np.clip(x + 3, 0, 6) / 6
+
+    def backward(self, dy):
+        return dy * (abs(self.x) < 3)
+
+
 def squared_error(p, t):
     return ((p - t) ** 2).mean()
 

@@ -98,6 +98,7 @@ oracle("sigmoid")(_plain("Sigmoid"))
 oracle("tanh")(_plain("Tanh"))
 oracle("arctan", single=True)(_plain("Atan"))
 oracle("relu")(_plain("Relu"))
+oracle("hard_sigmoid", single=True)(_plain("HardSigmoid", alpha=1 / 6, beta=0.5))
 oracle("gelu", single=True)(_plain("Gelu", approximate="tanh"))
 oracle("softmax")(_plain("Softmax", axis=1))
 

@@ -15,7 +15,7 @@ from chainrule.layers.activations import EXAMPLES
 
 FAR = [-1e30, -1000.0, -100.0, -20.0, -1.0, -1e-8, 0.0, 1e-8, 1.0, 20.0, 100.0, 1000.0, 1e30]
 
-KINKED = ("relu", "leaky_relu", "clip")
+KINKED = ("relu", "leaky_relu", "clip", "hard_sigmoid")
 NAMES = [*EXAMPLES, "softmax"]
 
 
@@ -41,10 +41,12 @@ LIMITS = {
     "arctan": (-np.pi / 2, np.pi / 2),
     "leaky_relu": (-1e28, 1e30),
     "clip": (0, 6),
+    "hard_sigmoid": (0, 1),
 }
 
 AT_KINKS = [
     ("clip", [-1, 0, 1e-300, 5.99, 6, 7], [0, 0, 1, 1, 0, 0]),
+    ("hard_sigmoid", [-3, -2.9, 2.9, 3], [0, 1 / 6, 1 / 6, 0]),
     ("leaky_relu", [-0.0, 0, 1e-300], [0.01, 0.01, 1]),
 ]
 
@@ -57,6 +59,7 @@ ORACLES = {
     "gelu": gelu_of_scipy,
     "clip": lambda x: np.median([x, 0 * x, 6 + 0 * x], axis=0),
     "silu": lambda x: x * special.expit(x),
+    "hard_sigmoid": lambda x: np.interp(x, [-3, 3], [0, 1]),
     "softmax": lambda x: special.softmax(x, axis=1),
 }
 

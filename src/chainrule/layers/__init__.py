@@ -5,7 +5,7 @@ import warnings
 from typing import Any
 
 from chainrule.errors import FormatError, unknown_name
-from chainrule.layers.activations import GELU, Arctan, Clip, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from chainrule.layers.activations import GELU, Arctan, Clip, HardSigmoid, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from chainrule.layers.base import Layer, Parameter
 from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.custom import CustomLayer
@@ -45,6 +45,7 @@ __all__ = [
     "GlobalAveragePool2D",
     "GlobalMaxPool1D",
     "GlobalMaxPool2D",
+    "HardSigmoid",
     "Layer",
     "LeakyReLU",
     "MaxPool1D",

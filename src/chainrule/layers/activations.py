@@ -153,6 +153,18 @@ class SiLU(Activation):
 
 
 @dataclass(frozen=True)
+class HardSigmoid(Activation):
+    """Piecewise linear sigmoid, for inputs of any shape.
+
+    y = min(max(x + 3, 0), 6)/6,  dx = dy/6 where −3 < x < 3, else 0
+
+    Source   Howard et al. 2019; reference/activations.py
+    """
+
+    kind: ClassVar[str] = "hard_sigmoid"
+
+
+@dataclass(frozen=True)
 class Softmax(Activation):
     """Softmax over the classes of a sample.
 

@@ -38,7 +38,8 @@ def input_for_output(t: GroundTruth) -> Candidates:
 
 @add("x", "derivative-missing", "equals dy: multiply dy by the derivative of the activation")
 def untouched(t: GroundTruth) -> Candidates:
-    yield t.dy
+    if t.operation != "hard_sigmoid":  # "scale-forgotten"
+        yield t.dy
 
 
 @add("x", "function-for-derivative", "multiplies dy by f(x): multiply it by f'(x)")
@@ -83,6 +84,13 @@ def one_term(t: GroundTruth) -> Candidates:
         s = sigmoid(t.x)
         yield t.dy * s
         yield t.dy * t.x * s * (1 - s)
+
+
+@add("x", "scale-forgotten", "passes dy unchanged where −3 < x < 3: the slope there is 1/6, not 1")
+def without_sixth(t: GroundTruth) -> Candidates:
+    if t.operation == "hard_sigmoid":
+        yield np.where(abs(t.x) < 3, t.dy, 0.0)
+        yield t.dy
 
 
 @SOFTMAX.add(

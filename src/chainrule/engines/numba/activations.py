@@ -176,6 +176,25 @@ def silu_dx(dy, x, dx):
 
 
 @elementwise
+def hard_sigmoid(x, y):
+    """Compute y = 0 where x ≤ −3, 1 where x ≥ 3, else (x + 3)/6."""
+    source, result = x.reshape(x.size), y.reshape(y.size)
+    zero, one, three, sixth = x.dtype.type(0), x.dtype.type(1), x.dtype.type(3), x.dtype.type(1 / 6)
+    for k in range(source.size):
+        v = source[k]
+        result[k] = zero if v <= -three else one if v >= three else (v + three) * sixth
+
+
+@elementwise
+def hard_sigmoid_dx(dy, x, dx):
+    """Compute dx = dy/6 where −3 < x < 3, else 0."""
+    slope, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
+    zero, three, sixth = x.dtype.type(0), x.dtype.type(3), x.dtype.type(1 / 6)
+    for k in range(slope.size):
+        result[k] = zero if value[k] <= -three or value[k] >= three else slope[k] * sixth
+
+
+@elementwise
 def softmax(x, y):
     """Compute y = e^(x − max x) over its sum, row by row."""
     for s in range(x.shape[0]):

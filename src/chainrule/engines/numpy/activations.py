@@ -112,6 +112,21 @@ def silu_dx(dy: Array, x: Array) -> Array:
     return np.multiply(dy, s * (1 + x * (1 - s)), order="C")
 
 
+def hard_sigmoid(x: Array) -> Array:
+    """Compute `reference.hard_sigmoid` by clipping."""
+    y = np.clip(x, -3, 3, order="C")
+    y += 3
+    y /= 6
+    return y
+
+
+def hard_sigmoid_dx(dy: Array, x: Array) -> Array:
+    """Compute `reference.hard_sigmoid_dx` as a mask."""
+    dx = _masked(dy, (x <= -3) | (x >= 3))
+    dx /= 6
+    return dx
+
+
 def softmax(x: Array) -> Array:
     """Compute `reference.softmax` for all rows at once; subtracting the row maximum prevents overflow."""
     y = np.subtract(x, x.max(axis=1, keepdims=True), order="C")

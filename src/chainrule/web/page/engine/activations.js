@@ -106,6 +106,16 @@ export function silu_dx(dy, x) {
   return both("silu_dx", dy, x, "x", (d, a) => d * (logistic(a) * (1 + a * (1 - logistic(a)))));
 }
 
+/** y = min(max(x + 3, 0), 6) / 6; NaN propagates. @param {NDArray} x */
+export function hard_sigmoid(x) {
+  return each(x, (a) => (a <= -3 ? 0 : a >= 3 ? 1 : (a + 3) / 6));
+}
+
+/** dx = dy / 6 where −3 < x < 3, else 0: the derivative at −3 and 3 is 0 @param {NDArray} dy @param {NDArray} x */
+export function hard_sigmoid_dx(dy, x) {
+  return both("hard_sigmoid_dx", dy, x, "x", (d, a) => (a <= -3 || a >= 3 ? 0 : d / 6));
+}
+
 /**
  * y[n,k] = e^(x[n,k] − m) / Σ_l e^(x[n,l] − m)        m = max_l x[n,l]: it cancels, and no power of e overflows
  *

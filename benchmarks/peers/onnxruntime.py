@@ -204,5 +204,6 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "clip": _clip,
     "silu": _silu,
     "hard_sigmoid": _named("HardSigmoid", alpha=1 / 6, beta=0.5),
+    "hard_swish": _named("HardSwish"),
     "softmax": _named("Softmax", axis=1),
 }

@@ -272,5 +272,6 @@ MODULES: dict[str, Maker] = {
     "clip": lambda made, operation: [nn.Hardtanh(operation.attributes["low"], operation.attributes["high"])],
     "silu": lambda made, operation: [nn.SiLU()],
     "hard_sigmoid": lambda made, operation: [nn.Hardsigmoid()],
+    "hard_swish": lambda made, operation: [nn.Hardswish()],
     "softmax": lambda made, operation: [nn.Softmax(1)],
 }

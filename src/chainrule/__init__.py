@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from chainrule.layers import GlobalMaxPool1D as GlobalMaxPool1D
     from chainrule.layers import GlobalMaxPool2D as GlobalMaxPool2D
     from chainrule.layers import HardSigmoid as HardSigmoid
+    from chainrule.layers import HardSwish as HardSwish
     from chainrule.layers import LeakyReLU as LeakyReLU
     from chainrule.layers import MaxPool1D as MaxPool1D
     from chainrule.layers import MaxPool2D as MaxPool2D
@@ -100,7 +101,7 @@ PLACES = {
     "chainrule.layers": (
         "Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Conv1D Conv2D ConvTranspose2D Dense Dropout "
         "Flatten GELU GlobalAveragePool1D GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D LeakyReLU MaxPool1D "
-        "MaxPool2D CustomLayer HardSigmoid SiLU Clip ReLU Reshape Sigmoid Softmax SumPool1D SumPool2D Tanh"
+        "MaxPool2D CustomLayer HardSwish HardSigmoid SiLU Clip ReLU Reshape Sigmoid Softmax SumPool1D SumPool2D Tanh"
     ),
     "chainrule.model": "Sequential load",
     "chainrule.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",

@@ -204,6 +204,16 @@ class SlopeOfOne:
         return dy * (abs(self.x) < 3)
 
 
+@planted("HardSwish()", "x", "product-rule-term-missing")
+class WithoutLinearPart:
+    def forward(self, x):
+        self.weight = np.clip(x + 3, 0, 6) / 6
+        return x * self.weight
+
+    def backward(self, dy):
+        return dy * self.weight
+
+
 def squared_error(p, t):
     return ((p - t) ** 2).mean()
 

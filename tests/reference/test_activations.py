@@ -15,7 +15,7 @@ from chainrule.layers.activations import EXAMPLES
 
 FAR = [-1e30, -1000.0, -100.0, -20.0, -1.0, -1e-8, 0.0, 1e-8, 1.0, 20.0, 100.0, 1000.0, 1e30]
 
-KINKED = ("relu", "leaky_relu", "clip", "hard_sigmoid")
+KINKED = ("relu", "leaky_relu", "clip", "hard_sigmoid", "hard_swish")
 NAMES = [*EXAMPLES, "softmax"]
 
 
@@ -47,6 +47,7 @@ LIMITS = {
 AT_KINKS = [
     ("clip", [-1, 0, 1e-300, 5.99, 6, 7], [0, 0, 1, 1, 0, 0]),
     ("hard_sigmoid", [-3, -2.9, 2.9, 3], [0, 1 / 6, 1 / 6, 0]),
+    ("hard_swish", [-3, -2.7, -1.5, 0, 3], [0, -0.4, 0, 0.5, 1]),
     ("leaky_relu", [-0.0, 0, 1e-300], [0.01, 0.01, 1]),
 ]
 
@@ -60,6 +61,7 @@ ORACLES = {
     "clip": lambda x: np.median([x, 0 * x, 6 + 0 * x], axis=0),
     "silu": lambda x: x * special.expit(x),
     "hard_sigmoid": lambda x: np.interp(x, [-3, 3], [0, 1]),
+    "hard_swish": lambda x: x * np.interp(x, [-3, 3], [0, 1]),
     "softmax": lambda x: special.softmax(x, axis=1),
 }
 

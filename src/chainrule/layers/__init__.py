@@ -5,7 +5,19 @@ import warnings
 from typing import Any
 
 from chainrule.errors import FormatError, unknown_name
-from chainrule.layers.activations import GELU, Arctan, Clip, HardSigmoid, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from chainrule.layers.activations import (
+    GELU,
+    Arctan,
+    Clip,
+    HardSigmoid,
+    HardSwish,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Tanh,
+)
 from chainrule.layers.base import Layer, Parameter
 from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.custom import CustomLayer
@@ -46,6 +58,7 @@ __all__ = [
     "GlobalMaxPool1D",
     "GlobalMaxPool2D",
     "HardSigmoid",
+    "HardSwish",
     "Layer",
     "LeakyReLU",
     "MaxPool1D",

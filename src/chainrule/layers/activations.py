@@ -165,6 +165,18 @@ class HardSigmoid(Activation):
 
 
 @dataclass(frozen=True)
+class HardSwish(Activation):
+    """Piecewise quadratic SiLU, for inputs of any shape.
+
+    y = x min(max(x + 3, 0), 6)/6,  dx = (2x + 3)/6 dy where −3 < x < 3, dy where x ≥ 3, else 0
+
+    Source   Howard et al. 2019; reference/activations.py
+    """
+
+    kind: ClassVar[str] = "hard_swish"
+
+
+@dataclass(frozen=True)
 class Softmax(Activation):
     """Softmax over the classes of a sample.
 

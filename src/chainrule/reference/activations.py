@@ -249,6 +249,30 @@ def hard_sigmoid_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
+def hard_swish(x: NDArray[Any]) -> NDArray[Any]:
+    """Weight every element by its hard sigmoid; NaN propagates.
+
+    y = x · min(max(x + 3, 0), 6) / 6
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Howard et al. 2019, "Searching for MobileNetV3"
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = 0 if _real(x[e]) <= -3 else x[e] if _real(x[e]) >= 3 else x[e] * (x[e] + 3) / 6
+    return y
+
+
+def hard_swish_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy · (2 x + 3) / 6 where −3 < x < 3, else dy where x ≥ 3, else 0: the derivative at −3 is 0, at 3 it is 1"""
+    check_same("hard_swish_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = 0 if _real(x[e]) <= -3 else dy[e] if _real(x[e]) >= 3 else dy[e] * ((2 * x[e] + 3) / 6)
+    return dx
+
+
 def softmax(x: NDArray[Any]) -> NDArray[Any]:
     """Turn every row into probabilities.
 

@@ -84,6 +84,8 @@ def one_term(t: GroundTruth) -> Candidates:
         s = sigmoid(t.x)
         yield t.dy * s
         yield t.dy * t.x * s * (1 - s)
+    if t.operation == "hard_swish":
+        yield t.dy * np.clip(t.x + 3, 0, 6) / 6
 
 
 @add("x", "scale-forgotten", "passes dy unchanged where −3 < x < 3: the slope there is 1/6, not 1")

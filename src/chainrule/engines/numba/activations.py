@@ -195,6 +195,26 @@ def hard_sigmoid_dx(dy, x, dx):
 
 
 @elementwise
+def hard_swish(x, y):
+    """Compute y = 0 where x ≤ −3, x where x ≥ 3, else x (x + 3)/6."""
+    source, result = x.reshape(x.size), y.reshape(y.size)
+    zero, three, sixth = x.dtype.type(0), x.dtype.type(3), x.dtype.type(1 / 6)
+    for k in range(source.size):
+        v = source[k]
+        result[k] = zero if v <= -three else v if v >= three else v * ((v + three) * sixth)
+
+
+@elementwise
+def hard_swish_dx(dy, x, dx):
+    """Compute dx = 0 where x ≤ −3, dy where x ≥ 3, else dy (x + 3/2)/3."""
+    slope, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
+    zero, three, third, center = x.dtype.type(0), x.dtype.type(3), x.dtype.type(1 / 3), x.dtype.type(1.5)
+    for k in range(slope.size):
+        v, d = value[k], slope[k]
+        result[k] = zero if v <= -three else d if v >= three else d * third * (v + center)
+
+
+@elementwise
 def softmax(x, y):
     """Compute y = e^(x − max x) over its sum, row by row."""
     for s in range(x.shape[0]):

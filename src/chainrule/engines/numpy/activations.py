@@ -127,6 +127,20 @@ def hard_sigmoid_dx(dy: Array, x: Array) -> Array:
     return dx
 
 
+def hard_swish(x: Array) -> Array:
+    """Compute `reference.hard_swish` as a product of clipped factors, so that −∞ is not multiplied by 0."""
+    y = hard_sigmoid(x)
+    y *= np.maximum(x, -3)
+    return y
+
+
+def hard_swish_dx(dy: Array, x: Array) -> Array:
+    """Compute `reference.hard_swish_dx` as a mask of a product; the slope jumps by ½ at 3."""
+    slope = (2 * np.clip(x, -3, 3) + 3) / 6
+    slope -= 0.5 * (x >= 3)
+    return _masked(dy * slope, x <= -3)
+
+
 def softmax(x: Array) -> Array:
     """Compute `reference.softmax` for all rows at once; subtracting the row maximum prevents overflow."""
     y = np.subtract(x, x.max(axis=1, keepdims=True), order="C")

@@ -116,6 +116,20 @@ export function hard_sigmoid_dx(dy, x) {
   return both("hard_sigmoid_dx", dy, x, "x", (d, a) => (a <= -3 || a >= 3 ? 0 : d / 6));
 }
 
+/** y = x · min(max(x + 3, 0), 6) / 6; NaN propagates. @param {NDArray} x */
+export function hard_swish(x) {
+  return each(x, (a) => (a <= -3 ? 0 : a >= 3 ? a : (a * (a + 3)) / 6));
+}
+
+/**
+ * dx = dy · (2 x + 3) / 6 where −3 < x < 3, else dy where x ≥ 3, else 0: the derivative at −3 is 0, at 3 it is 1
+ *
+ * @param {NDArray} dy @param {NDArray} x
+ */
+export function hard_swish_dx(dy, x) {
+  return both("hard_swish_dx", dy, x, "x", (d, a) => (a <= -3 ? 0 : a >= 3 ? d : d * ((2 * a + 3) / 6)));
+}
+
 /**
  * y[n,k] = e^(x[n,k] − m) / Σ_l e^(x[n,l] − m)        m = max_l x[n,l]: it cancels, and no power of e overflows
  *

@@ -41,7 +41,7 @@ class CustomNetwork(Entry):
     input_shape   the only input shape it accepts; None: any
     dtype         its dtype, unless another is requested; None: float32
     make          function from the number of classes and the input shape to the layers
-    own_recipe    entries of the recipe in the file
+    file_recipe   entries of the recipe in the file
     """
 
     input_shape: tuple[int, ...] | None = None
@@ -205,7 +205,7 @@ def _from_data(path: Path) -> CustomNetwork:
     stated = content.get("recipe", {})
     recipe = _recipe(stated, _default_loss(make(CLASSES, SHAPE), None), path)
     sizes = None if shape is None else tuple(cast("list[int]", shape))
-    own: dict[str, Any] = {"input_shape": sizes, "dtype": dtype, "make": make, "own_recipe": stated}
+    own: dict[str, Any] = {"input_shape": sizes, "dtype": dtype, "make": make, "file_recipe": stated}
     return CustomNetwork(name, str(path), lambda classes: [], recipe, **own)
 
 

@@ -78,6 +78,8 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest $(SPREAD) $(ARGS)
 
 # Environments with the oldest numba that pyproject.toml allows, and the newest that pip offers, allowed or not.
+FORCE:
+build/numba-newest/.installed: FORCE  # there may be a newer one since
 build/numba-%/.installed: pyproject.toml
 	$(PYTHON) -m venv build/numba-$*
 	build/numba-$*/bin/python -m pip install --quiet --editable ".[test]"

@@ -241,7 +241,7 @@ def test_a_loss_and_an_ending_that_do_not_belong_together_are_refused() -> None:
     ):
         linear.fit(*stripes(9), loss="categorical_cross_entropy", progress=False)
     one = cr.Sequential([cr.Flatten(), cr.Dense(1), cr.Sigmoid()], (1, 10, 10), engine="numpy")
-    with pytest.raises(cr.OptionError, match="needs an output a class: for yes or no, train Sigmoid"):
+    with pytest.raises(cr.OptionError, match="needs one output per class: for yes or no, train Sigmoid"):
         one.fit(stripes(9)[0], np.zeros(9, int), loss="categorical_cross_entropy", progress=False)
     still = cr.Sequential([cr.Flatten(), cr.Softmax()], (3,), engine="numpy")
     with pytest.raises(cr.OptionError, match="nothing to train"):
@@ -284,7 +284,9 @@ def test_a_normalisation_that_is_none_is_refused_instead_of_chosen(normalise: An
 def test_a_network_of_images_is_told_that_a_loss_needs_a_vector_before_its_targets_are_looked_at() -> None:
     model = cr.Sequential([cr.Conv2D(1, 3, padding="same")], (1, 10, 10), engine="numpy")
     x = stripes(4)[0]
-    with pytest.raises(cr.ShapeError, match=r"needs a vector a sample, and the last layer gives 1×10×10: end with Fl"):
+    with pytest.raises(
+        cr.ShapeError, match=r"needs one vector per sample, and the last layer gives 1×10×10: end with Fl"
+    ):
         model.fit(x, x, progress=False)
 
 

@@ -54,11 +54,11 @@ class Fft(Algorithm):
             spectra = transforms.spectrum(x[first : first + BLOCK], size)
             products = np.empty((len(spectra), *prepared.shape[::2]), prepared.dtype)
             kernels.multiply_spectra(spectra, prepared, products)
-            y[first : first + BLOCK] = transforms.picture(products, size)[..., :height, :width]
+            y[first : first + BLOCK] = transforms.image(products, size)[..., :height, :width]
         return y
 
     def multiplications(self, layer: Layer) -> int:
         """Return (C + O)·P·Q·log₂(P·Q) for the transforms, plus 4·C·O for each frequency."""
         size = self.size(layer)
-        pictures = (layer.channels + layer.filters) * transforms.multiplications(size)
-        return round(pictures) + 4 * layer.channels * layer.filters * transforms.frequencies(size)
+        images = (layer.channels + layer.filters) * transforms.multiplications(size)
+        return round(images) + 4 * layer.channels * layer.filters * transforms.frequencies(size)

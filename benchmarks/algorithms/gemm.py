@@ -38,11 +38,11 @@ class Gemm(Algorithm):
         flat = y.reshape(layer.batch, layer.filters, height * width)
         cells = max(BYTES // (layer.taps * x.itemsize), LEAST)
         across, down = min(width, cells), min(max(cells // width, 1), height)
-        for picture, outputs in zip(x, flat, strict=True):
+        for image, outputs in zip(x, flat, strict=True):
             for i, j in product(range(0, height, down), range(0, width, across)):
                 part = min(down, height - i), min(across, width - j)
                 columns = np.empty((layer.channels, *layer.kernel, *part), x.dtype)
-                kernels.lay_out_patches(picture, columns, i - top, j - left)
+                kernels.lay_out_patches(image, columns, i - top, j - left)
                 begin, many = i * width + j, part[0] * part[1]
                 np.matmul(prepared, columns.reshape(layer.taps, many), out=outputs[:, begin : begin + many])
         return y

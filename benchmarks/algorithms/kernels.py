@@ -10,9 +10,9 @@ FREQUENCIES = 64  # in a block of spectra: the blocks of all kernels fit into th
 
 
 @kernel
-def lay_out_patches(picture, columns, top, left):
-    """Set columns[c,u,v,i,j] = picture[c, top + i + u, left + j + v], or 0 outside of the image `picture` (C, H, W)."""
-    channels, height, width = picture.shape
+def lay_out_patches(image, columns, top, left):
+    """Set columns[c,u,v,i,j] = image[c, top + i + u, left + j + v], or 0 outside of the image (C, H, W)."""
+    channels, height, width = image.shape
     KH, KW, rows, outputs = columns.shape[1:]
     for c in range(channels):
         for u in range(KH):
@@ -26,7 +26,7 @@ def lay_out_patches(picture, columns, top, left):
                         continue
                     target[:first] = 0
                     target[last:] = 0
-                    inside, source = target[first:last], picture[c, row, max(left + v + first, 0) :]
+                    inside, source = target[first:last], image[c, row, max(left + v + first, 0) :]
                     for j in range(last - first):
                         inside[j] = source[j]
 

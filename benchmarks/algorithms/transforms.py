@@ -40,7 +40,7 @@ def spectrum(x: Array, size: Pair) -> Array:
     return found.reshape(*x.shape[:-2], -1)
 
 
-def picture(spectra: Array, size: Pair) -> Array:
+def image(spectra: Array, size: Pair) -> Array:
     """Return the real images (…, P, Q) of half spectra (…, frequencies)."""
     axes = _axes(size)
     half = tuple(side // 2 + 1 if axis == axes[-1] else side for axis, side in zip(AXES, size, strict=True))

@@ -69,10 +69,10 @@ class Winograd(Algorithm):
         y = np.empty((layer.batch, layer.filters, *layer.outputs), x.dtype)
         block = min(max(LANES // each, 1), layer.batch)
         for first, begin in product(range(0, layer.batch, block), range(0, each, LANES)):
-            pictures, outputs = x[first : first + block], y[first : first + block]
+            images, outputs = x[first : first + block], y[first : first + block]
             span = begin, min(begin + LANES, each)
-            inside = np.empty((len(prepared), layer.channels, len(pictures) * (span[1] - begin)), x.dtype)
-            kernels.tiles_in(pictures, inside, span, tiles[1], *sides, start, steps)
+            inside = np.empty((len(prepared), layer.channels, len(images) * (span[1] - begin)), x.dtype)
+            kernels.tiles_in(images, inside, span, tiles[1], *sides, start, steps)
             kernels.tiles_out(prepared @ inside, outputs, span, tiles[1], *sides)
         return y
 

@@ -84,7 +84,7 @@ def _last_used(folder: Path) -> float:
 
 
 def _removed(folder: Path) -> int:
-    """Remove a folder under another name, so that nobody finds it half empty, and return the bytes that this freed."""
+    """Remove a folder under another name, so that no process sees it half empty, and return the bytes freed."""
     many = _size(folder)
     with suppress(OSError):
         folder = folder.rename(folder.with_name(f"{REMOVED}{secrets.token_hex(8)}"))

@@ -103,9 +103,11 @@ def check_ending(loss: Loss, last_layer: str, outputs: int) -> None:
     if isinstance(loss, CustomLoss):
         return
     if last_layer == "Softmax" and outputs == 1:
-        raise OptionError("Softmax() of one output is always 1: end with Sigmoid(), or with an output a class")
+        raise OptionError("Softmax() of one output is always 1: end with Sigmoid(), or with one output per class")
     if loss in DISTRIBUTIONS and outputs == 1:
-        raise OptionError(f"{loss} needs an output a class: for yes or no, train Sigmoid() with binary_cross_entropy")
+        raise OptionError(
+            f"{loss} needs one output per class: for yes or no, train Sigmoid() with binary_cross_entropy"
+        )
     if loss in DISTRIBUTIONS and last_layer == "Sigmoid":
         advice = "end with Softmax() and categorical_cross_entropy, or train with binary_cross_entropy"
         raise OptionError(f"{loss} after Sigmoid() is best when every output is 1: {advice}")

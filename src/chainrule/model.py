@@ -113,16 +113,12 @@ class Sequential(Network):
 
         y           labels (N,) or names of classes; targets (N, K); for a single output, targets (N,) or (N, 1)
         optimizer   a name of `optimizers.NAMED`, an optimizer, or a custom one; ``rate`` overrides its learning rate
-        loss        a name of `losses.NAMES`, or a custom loss; None: the model's own
-        schedule    a name of `schedules.NAMED`, a schedule, or a function of the step
+        loss, schedule   a name of `losses.NAMES` or `schedules.NAMED`, or a custom one; loss None: the model's own
         normalise   "scale", "standardise", "none"; None: as the model was trained before, or "scale" for pixels
-        validation_data, validation_split   samples, or a share of x, to validate on after every epoch; if neither is
-                    given, a Dataset's own validation samples
+        validation_data, validation_split   samples, or a share of x, to validate on; neither: a Dataset's own
         patience    stop after this many epochs without a better validation loss, and keep the weights of the best
         callbacks   functions f(trainer, epoch), or objects (see `Callback`); for the other arguments, see `Recipe`
-        run         run folder that records the training (docs/runs.md) and the evaluation of ``test_data``; with
-                    ``resume``, the training in it is continued
-
+        run         run folder of the training and of the evaluation of ``test_data``; ``resume`` continues it
         Errors   DataError, OptionError or ShapeError for invalid arguments; NotFiniteError when training diverges
         """
         if run is None and (resume or test_data is not None):

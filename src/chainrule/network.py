@@ -51,13 +51,12 @@ class Network:
     dtype        "float32" or "float64"
     seed         of the first values of the parameters
     engine       "numba", "numpy" or "reference"; None: CHAINRULE_ENGINE, or the default
-    threads      of the numba engine, or of NumPy's matrix products; None: CHAINRULE_THREADS, or one a processor
+    threads      of the numba engine, or of NumPy's matrix products; None: CHAINRULE_THREADS, or one per processor
     weights      parameters and running statistics by name, in place of first values; their shapes are compared with
                  those of the layers before anything is allocated
 
-    task         what it is trained to answer, which decides the measure of a training plan; None: as the loss suggests
-
-    parameters and statistics are the flat buffers; `weights` has their parts by name (conv1.w, conv1.b, …).
+    parameters and statistics are the flat buffers; `weights` has their parts by name (conv1.w, conv1.b, …). `task` is
+    the task that the network is trained for, which decides the measure of a training plan; None: as the loss suggests.
     """
 
     def __init__(
@@ -139,15 +138,15 @@ class Network:
         return values
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy or a pickle needs: the description and the weights, not what programs work in."""
+        """Return what a copy or a pickle needs: the description and the weights, without the compiled plans."""
         state = self.__dict__.copy()
         del state["_idle_plans"]
         return state | {"engine": self.engine.name}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Become that network; on the NumPy engine, which says so, where its own cannot be used.
+        """Restore the network. Where its engine cannot be used, the NumPy engine takes its place, and one line says so.
 
-        It keeps its number of threads, and with it its bits, also where fewer can run at once.
+        The number of threads is kept, so results have the same bits even where fewer can run.
         """
         self.__dict__.update(state)
         self.engine = engines.find(state["engine"], required=False)
@@ -194,11 +193,13 @@ class Network:
         losses.choose(loss)
         if len(self.output_shape) != 1:
             shape = text(self.output_shape)
-            raise ShapeError(f"the loss needs a vector a sample, and the last layer gives {shape}: end with Flatten()")
+            raise ShapeError(
+                f"the loss needs one vector per sample, and the last layer gives {shape}: end with Flatten()"
+            )
         if isinstance(loss, CustomLoss):
             return
         if loss in tasks.DISTRIBUTIONS and self.output_shape == (1,):
-            raise ShapeError(f"{loss} needs an output a class, and the last layer gives one")
+            raise ShapeError(f"{loss} needs one output per class, and the last layer gives one")
         if not self.last_layer:
             return
         if loss == "softmax_cross_entropy" and self.last_layer == "Softmax":
@@ -254,7 +255,7 @@ class Network:
         return outputs
 
     def _idle_plan(self) -> CompiledPlan:
-        """Return a pass of the inference plan that no other thread uses; `pop` gives it to one thread alone."""
+        """Return a compiled inference plan that no other thread uses; `pop` hands it to one thread only."""
         try:
             return self._idle_plans.pop()
         except IndexError:
@@ -298,7 +299,7 @@ def _shapes_and_parameters(
     for name, layer in zip(names, found, strict=True):
         before, shape = shape, layer.output_shape(shape, name)
         if math.prod(shape) > MAX_PARAMETERS:
-            raise ShapeError(f"{name} gives {text(shape)} numbers a sample; expected at most {MAX_PARAMETERS:,}")
+            raise ShapeError(f"{name} gives {text(shape)} numbers per sample; expected at most {MAX_PARAMETERS:,}")
         shapes.append(shape)
         for parameter in layer.parameters(before, name):
             table[f"{name}.{parameter.name}"] = parameter
@@ -309,7 +310,7 @@ def _shapes_and_parameters(
 
 
 def _checked_layers(given: Sequence[Any]) -> tuple[Layer, ...]:
-    """Return the layers; an object of the user's own with `forward` and `backward` is wrapped in an `CustomLayer`."""
+    """Return the layers; an object of the user's own with `forward` and `backward` is wrapped in a `CustomLayer`."""
     found = tuple(layer if isinstance(layer, Layer) or not is_custom(layer) else CustomLayer(layer) for layer in given)
     if not found:
         raise OptionError("a model needs at least one layer")
@@ -324,7 +325,7 @@ def _checked_shape(given: Sequence[int]) -> tuple[int, ...]:
     if not 1 <= len(shape) <= 3 or not all(is_whole(size) and size > 0 for size in shape):
         raise ShapeError(f"input_shape {quoted(given)}: expected (C, H, W), (C, W) or (F,), whole numbers above 0")
     if math.prod(shape) > MAX_PARAMETERS:
-        raise ShapeError(f"input_shape {quoted(given)}: expected at most {MAX_PARAMETERS:,} numbers a sample")
+        raise ShapeError(f"input_shape {quoted(given)}: expected at most {MAX_PARAMETERS:,} numbers per sample")
     return shape
 
 

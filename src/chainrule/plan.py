@@ -97,7 +97,7 @@ class Plan:
 
     forward    input → output, and in training on to the loss of each sample and whether it was classified right
     backward   the gradients, last layer first; empty in inference
-    closing    what is written only after a step proved finite: the running statistics
+    deferred   operations that run only once the step has proved finite: the running statistics
     """
 
     input: Tensor
@@ -123,7 +123,7 @@ class Plan:
 
     @property
     def operations(self) -> tuple[Operation, ...]:
-        """All operations but the closing ones."""
+        """All operations but the deferred ones."""
         return self.forward + self.backward
 
 

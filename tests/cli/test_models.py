@@ -39,7 +39,7 @@ def test_one_network(invoke):
     assert "tutorial     adam at rate 0.01 (beta1 0.95, beta2 0.99), batch 32, 2 epochs" in text
     assert "≥ 99.0 %" in text
     assert (
-        "data         mnist, only classes 0, 1, 100 training images a class"
+        "data         mnist, only classes 0, 1, 100 training images per class"
         in invoke("models", "independent-code").stdout
     )
 

@@ -108,7 +108,7 @@ def test_images_of_a_part_without_classes(tmp_path: Path) -> None:
     """Read a part without class folders, as in contests whose labels are in a table."""
     for part in ("train", "test"):
         picture(tmp_path / part / "0.png", 0)
-    with pytest.raises(DataError, match=r"train: expected one sub-folder of images a class, found only 0.png"):
+    with pytest.raises(DataError, match=r"train: expected one sub-folder of images per class, found only 0.png"):
         load_folder(tmp_path)
 
 
@@ -148,11 +148,11 @@ def test_jpeg_and_sizes(tmp_path: Path) -> None:
 
 
 def test_nothing_to_learn_from(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="expected one sub-folder of images a class, found nothing"):
+    with pytest.raises(DataError, match="expected one sub-folder of images per class, found nothing"):
         load(tmp_path)
     for number in range(5):
         (tmp_path / f"{number}.txt").write_text("text")
-    with pytest.raises(DataError, match=r"a class, found only 0.txt, 1.txt, 2.txt and 2 more"):
+    with pytest.raises(DataError, match=r"per class, found only 0.txt, 1.txt, 2.txt and 2 more"):
         load(tmp_path)
     tree(tmp_path, {"other": 1})
     (tmp_path / "class").mkdir()

@@ -91,5 +91,5 @@ def test_buffers_are_as_long_as_tiles_reach(itemsize: int, monkeypatch: pytest.M
 def test_a_buffer_too_short_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     made = [layers.Conv1D(3, 3, dilation=200, padding="same")]
     monkeypatch.setattr(buffer_bounds, "buffer_size", lambda cells, start, taps, length: cells + 128)
-    with pytest.raises(EngineError, match=r"cross_correlate of conv1.y: reads \d+ numbers of \d+"):
+    with pytest.raises(EngineError, match=r"cross_correlate of conv1.y: reads \d+ entries of a buffer of \d+"):
         check_plan(Network(made, (1, 1000), engine="numpy").plan(), 8)

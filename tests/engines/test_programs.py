@@ -122,7 +122,7 @@ def test_arrays_of_one_segment_live_in_a_block_and_others_in_the_batch() -> None
     rooms = {name: room for name, (room, _) in writer.memory.offsets.items()}
     assert rooms["conv1.y"] == "batch_work"  # batch normalisation needs all of it
     assert rooms["conv2.y"] == "work"
-    assert rooms["pool2.winner"] == "batch_places"  # read again after the second normalisation
+    assert rooms["pool2.winner"] == "batch_indices"  # read again after the second normalisation
     source = writer.source(parallel=True)
     assert "prange" in source
     assert source.count("def samples_") == sum(run[0].scope == "sample" for run in writer.segments)

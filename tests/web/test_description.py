@@ -22,7 +22,7 @@ def test_is_json_and_has_the_gradient_of_the_input(name: str) -> None:
 def test_every_operation_has_its_places_in_the_code(name: str) -> None:
     described = find_subject(name).description
     plan = described["plan"]
-    names = {operation["name"] for part in ("forward", "backward", "closing") for operation in plan[part]}
+    names = {operation["name"] for part in ("forward", "backward", "deferred") for operation in plan[part]}
     for operation in names | {described["optimizer"]["operation"], "softmax"}:
         places = described["code"][operation]
         assert places[0]["file"].startswith("reference/")

@@ -129,7 +129,7 @@ def _targets(entry: "Entry") -> str:
 def _data(entry: "Entry") -> str:
     choice = entry.choice
     only = f", only classes {', '.join(map(str, choice.only))}" if choice.only is not None else ""
-    return choice.name + only + (f", {choice.per_class} training images a class" if choice.per_class else "")
+    return choice.name + only + (f", {choice.per_class} training images per class" if choice.per_class else "")
 
 
 def _short(layer: "Layer") -> str:

@@ -126,7 +126,7 @@ def _part_folders(folder: Path) -> dict[str, Path] | None:
         return named
     if _folders(named[TRAIN]):
         both = f"{named[TRAIN].name} has sub-folders, and so is no class, but {others[0].name} beside it holds images"
-        raise DataError(f"{folder}: {both}; expected one folder a class, or only train, val and test")
+        raise DataError(f"{folder}: {both}; expected one folder per class, or only train, val and test")
     return None
 
 
@@ -138,7 +138,7 @@ def _classes(roots: dict[str, Path], names: dict[str, list[str]]) -> tuple[str, 
     found = names[first]
     if not found:
         raise DataError(
-            f"{roots[first]}: expected one sub-folder of images a class, found {_describe_contents(roots[first])}"
+            f"{roots[first]}: expected one sub-folder of images per class, found {_describe_contents(roots[first])}"
         )
     if len(found) == 1 and _holds_images(roots[first] / found[0]):
         inner = [path.name for path in _folders(roots[first] / found[0])]

@@ -95,7 +95,7 @@ def _class_names(given: NDArray[Any] | None, count: int, path: Path) -> tuple[st
             raise DataError(f"{path}: y implies {count} classes (0 … {count - 1}); {more}")
         return tuple(str(label) for label in range(count))
     if given.ndim != 1:
-        raise DataError(f"{path}: classes has shape {text(given.shape)}; expected one name a class")
+        raise DataError(f"{path}: classes has shape {text(given.shape)}; expected one name per class")
     with decoding(path, "array 'classes'"):  # strings may hold invalid Unicode
         return tuple(_name(name) for name in given.tolist())
 

@@ -36,12 +36,12 @@ class CompiledPlan(Protocol):
     def gradients(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[Array, Array, Array]:
         """Return the loss and the hit (1: right, 0: wrong) of each sample, and the flat gradient of the mean loss.
 
-        The arrays belong to the pass; the next call overwrites them.
+        The next call overwrites the arrays.
         """
         ...
 
     def backward(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[float, float, float]:
-        """Return the sum of the losses, the number of hits, and Σ g²; the pass keeps the gradient for `update`."""
+        """Return the sum of the losses, the number of hits, and Σ g²; the gradient is kept for `update`."""
         ...
 
     def update(self, name: str, moments: tuple[Array, ...], attributes: Mapping[str, Any], scale: float) -> None:

@@ -1,7 +1,7 @@
-"""Number of threads of NumPy's matrix products while a pass runs.
+"""Number of threads of NumPy's matrix products while a plan runs.
 
 The number is a setting of the whole process, which threadpoolctl finds and changes. Finding it takes a millisecond and
-is done once; changing it and back takes 6 to 20 µs, so it is done for a pass, not for an operation.
+is done once; changing it and back takes 6 to 20 µs, so it is done once for a whole plan, not for each operation.
 """
 
 from collections.abc import Generator
@@ -16,9 +16,9 @@ _taken = ThreadLock()
 
 @contextmanager
 def limit_threads(threads: int | None) -> Generator[None]:
-    """Run matrix products on so many threads meanwhile; None: on as many as they use anyway.
+    """Limit matrix products to `threads` threads within the context; None: no limit.
 
-    Of passes that overlap the first decides: each putting back what it found would leave the number of another.
+    Where calls overlap, the first decides: if each restored the number it found, the last would leave another's.
     """
     lock = _taken.lock
     if threads is None or not lock.acquire(blocking=False):

@@ -1,4 +1,4 @@
-"""Engines that are modules of pure functions, one an operation: NumPy's, and the reference."""
+"""Engines that are modules of pure functions, one per operation: NumPy's, and the reference."""
 
 import importlib
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class ModuleEngine:
         )
 
     def thread_limit(self, threads: int) -> int:
-        """Return all of them: NumPy's matrix products are told how many to use (`blas`)."""
+        """Return `threads`; `blas` limits NumPy's matrix products to that number."""
         return threads
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
@@ -38,7 +38,7 @@ class ModuleEngine:
             target[...] = result
 
     def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:
-        """Return none: each operation is computed by the function of its name."""
+        """Return an empty mapping: each operation is computed by the function of its name."""
         return {}
 
     def compile(

@@ -70,13 +70,13 @@ def _parameters(network: Network, plan: Plan, found: TensorCatalogue) -> dict[st
 
 def _written(plan: Plan, found: TensorCatalogue) -> None:
     for operation, layer in layer_of_operations(plan):
-        closing = operation in plan.deferred
+        deferred = operation in plan.deferred
         for place, tensor in enumerate(operation.writes):
-            name = f"{tensor.storage}.update" if closing else tensor.storage
+            name = f"{tensor.storage}.update" if deferred else tensor.storage
             found.writers[name] = (operation, place, layer)
-            gradient = not closing and operation in plan.backward
+            gradient = not deferred and operation in plan.backward
             shape = found.entries[without_d(name)].shape if gradient else tensor.shape
-            kind = "update" if closing else "gradient" if gradient else tensor.kind
+            kind = "update" if deferred else "gradient" if gradient else tensor.kind
             found.add(name, shape, kind, per_sample=tensor.per_sample)
 
 

@@ -120,10 +120,10 @@ class TensorCatalogue:
         own = [
             entry for entry in self.entries.values() if entry.kind == "update" and entry.name.startswith(f"{layer}.")
         ]
-        fitting = [entry for entry in own if axes is None or len(entry.shape) == axes]
-        if len(fitting) > 1:
-            raise OptionError(f"{name}: of which parameter? {', '.join(entry.name for entry in fitting)}")
-        return [(entry.name, entry.shape) for entry in fitting or own]
+        matching = [entry for entry in own if axes is None or len(entry.shape) == axes]
+        if len(matching) > 1:
+            raise OptionError(f"{name}: of which parameter? {', '.join(entry.name for entry in matching)}")
+        return [(entry.name, entry.shape) for entry in matching or own]
 
     def _unknown(self, name: str) -> OptionError:
         layer, _, own = name.partition(".")

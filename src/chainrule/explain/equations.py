@@ -30,23 +30,23 @@ def explain(ctx: CellContext) -> Derivation:
 class _Equation:
     """The equation of an operation, at one entry of its result."""
 
-    site: CellContext
+    ctx: CellContext
 
     @cached_property
     def entry(self) -> Mapping[str, Any]:
-        return operations.entries()[self.site.operation.name]
+        return operations.entries()[self.ctx.operation.name]
 
     @cached_property
     def window(self) -> Window | None:
         """Window of the operation; None if it has none."""
-        return Window.of(self.site) if "stride" in self.site.arguments else None
+        return Window.of(self.ctx) if "stride" in self.ctx.arguments else None
 
     @cached_property
     def own_indices(self) -> dict[str, int]:
         """Letters of the result with their values here; n is the sample."""
         letters = [letter for letter in self.entry["parsed"]["result"]["index"] if letter != "n"]
-        own = dict(zip(letters, self.site.own_index, strict=False))
-        return {"n": self.site.sample, **own} if self.site.operation.writes[self.site.place].per_sample else own
+        own = dict(zip(letters, self.ctx.own_index, strict=False))
+        return {"n": self.ctx.sample, **own} if self.ctx.operation.writes[self.ctx.place].per_sample else own
 
     @cached_property
     def group(self) -> int:
@@ -74,11 +74,11 @@ class _Equation:
         return self.entry["reads"].index(factor["name"])
 
     def _is_read(self, factor: Parsed) -> bool:
-        return self.site.reads(self._read(factor))
+        return self.ctx.reads(self._read(factor))
 
     def _indices(self, factor: Parsed) -> list[Any]:
         """Return the indices of a factor, as many as its tensor has axes."""
-        tensor = self.site.tensor(self._read(factor))
+        tensor = self.ctx.tensor(self._read(factor))
         return factor["index"][: len(tensor.shape) + tensor.per_sample]
 
     def _letters(self, part: Parsed) -> list[str]:
@@ -93,7 +93,7 @@ class _Equation:
         for factor in part["factors"]:
             for axis, index in enumerate(self._indices(factor)):
                 if index in (letter, f"{letter}'"):
-                    return range(self.site.array(self._read(factor)).shape[axis])
+                    return range(self.ctx.array(self._read(factor)).shape[axis])
         raise ValueError(f"nothing says how far {letter} runs")
 
     # ------------------------------------------------------------------ terms
@@ -109,34 +109,34 @@ class _Equation:
     def _factor(self, factor: Parsed, known: list[dict[str, Index]]) -> Factor:
         """Return an entry of what is read, or the zero that stands where there is none."""
         read = self._read(factor)
-        shape = self.site.array(read).shape
+        shape = self.ctx.array(read).shape
         found: list[int] = []
         for axis, index in enumerate(self._indices(factor)):
             value = _evaluated(index, known[_plane(axis, len(shape))])
             if not isinstance(value, int):
-                return Factor(self.site.symbol_of(read), None, 0.0, "stride")
+                return Factor(self.ctx.symbol_of(read), None, 0.0, "stride")
             found.append(value)
         if factor["name"] == self.entry.get("framed") and self.window:
             found[-2:] = [cell - before for cell, before in zip(found[-2:], self.window.before, strict=True)]
         if factor["bar"] and not all(0 <= cell < size for cell, size in zip(found, shape, strict=True)):
-            return Factor(self.site.symbol_of(read), None, 0.0, "padding")
-        return self.site.factor(read, tuple(found))
+            return Factor(self.ctx.symbol_of(read), None, 0.0, "padding")
+        return self.ctx.factor(read, tuple(found))
 
     # ------------------------------------------------------------------ writing
 
     def _written(self, known: list[dict[str, Index]], own: Mapping[str, int]) -> str:
         result = self.entry["parsed"]["result"]
         index = [letter for letter in result["index"] if letter in self.own_indices]
-        left = self._reference(self.site.result, index, known)
+        left = self._reference(self.ctx.result, index, known)
         right: list[str] = []
         for part in self.parts:
-            letters = [letter for letter in self._letters(part) if letter != "n" or self.site.samples > 1]
+            letters = [letter for letter in self._letters(part) if letter != "n" or self.ctx.samples > 1]
             factors = [self._reference(self._name(factor), self._indices(factor), known) for factor in part["factors"]]
             right.append(sum_over(letters) + " · ".join(factors))
         return f"{left} = {' + '.join(right)}"
 
     def _name(self, factor: Parsed) -> str:
-        name = self.site.symbol_of(self._read(factor))
+        name = self.ctx.symbol_of(self._read(factor))
         extended = factor["name"] == self.entry.get("extended")
         return with_bar(name) if factor["bar"] and (extended or (self.window and self.window.padded)) else name
 
@@ -144,12 +144,12 @@ class _Equation:
         """Return a tensor with its indices; without that of the sample where there is only one."""
         axes = len(indices)
         texts = [_evaluated(index, known[_plane(axis, axes)]) for axis, index in enumerate(indices)]
-        shown = [text for text, index in zip(texts, indices, strict=True) if index != "n" or self.site.samples > 1]
+        shown = [text for text, index in zip(texts, indices, strict=True) if index != "n" or self.ctx.samples > 1]
         return at(name, *(text for text in shown if text is not None))
 
     def _facts(self) -> dict[str, Any]:
         """Return what the sentences may name."""
-        ctx = self.site
+        ctx = self.ctx
         reads = self.entry["reads"]
         bias = reads.index("b") if "b" in reads else None
         has_bias = bias is not None and ctx.reads(bias)

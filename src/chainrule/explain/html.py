@@ -27,12 +27,12 @@ CODE = "background:transparent;color:inherit;white-space:pre-wrap;"
 
 def explanation(record: "Explanation") -> str:
     """Return title, sentences, equations, the largest terms or the steps, and where it is computed."""
-    made = record.derived
+    derivation = record.derived
     head = f"<b>{escape(record.cell)} = {escape(record.shown)}</b><br>{escape(record.title)}"
-    parts = [f"<p>{head}</p>", f'<p style="max-width:46em">{escape(made.words)}</p>']
+    parts = [f"<p>{head}</p>", f'<p style="max-width:46em">{escape(derivation.words)}</p>']
     equations = [
         f'<code style="{CODE}">{escape(each)}</code>'
-        for each in dict.fromkeys((made.symbols, made.instantiated))
+        for each in dict.fromkeys((derivation.symbols, derivation.instantiated))
         if each
     ]
     parts += [f"<p>{'<br>'.join(equations)}</p>"] if equations else []
@@ -92,19 +92,19 @@ def _map(name: str, values: Array) -> str:
 
 
 def _terms(record: "Explanation") -> list[str]:
-    made = record.derived
-    if not made.terms:
+    derivation = record.derived
+    if not derivation.terms:
         return []
-    folded = fold(made.terms, MAX_TERMS)
+    folded = fold(derivation.terms, MAX_TERMS)
     rows = [[_product(term), format_number(term.value)] for term in folded.largest]
     if folded.others:
         zeros = f" ({folded.zeros} of them 0)" if folded.zeros else ""
         what = "more, all 0" if folded.zeros == folded.others else f"smaller{zeros}, together"
         rows.append([f"… and {folded.others} {what}", format_number(folded.rest)])
-    if len(made.terms) > 1 or made.scale:
+    if len(derivation.terms) > 1 or derivation.scale:
         rows.append(["sum", format_number(folded.sum)])
-    if made.scale:
-        rows.append([f"· {made.scale.symbols}", record.shown])
+    if derivation.scale:
+        rows.append([f"· {derivation.scale.symbols}", record.shown])
     return [notebook.table(["term", "value"], rows)]
 
 

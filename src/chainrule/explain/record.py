@@ -148,12 +148,12 @@ class Explanation:
 
     def to_json(self) -> dict[str, Any]:
         """Return the record for the page; optional parts only if present."""
-        made = asdict(self.derived)
-        parts = {name: made.pop(name) for name in OPTIONAL}
+        fields = asdict(self.derived)
+        parts = {name: fields.pop(name) for name in OPTIONAL}
         head = {"cell": self.cell, "tensor": self.tensor, "index": list(self.index), "value": self.value}
         head |= {"shown": self.shown, "layer": self.layer, "operation": self.operation, "title": self.title}
         body = {
-            ("here" if name == "instantiated" else name): made[name]
+            ("here" if name == "instantiated" else name): fields[name]
             for name in ("words", "symbols", "instantiated", "terms")
         }
         given = {name: part for name, part in parts.items() if part is not None}

@@ -21,17 +21,17 @@ def text(explanation: Explanation, *, everything: bool = False) -> str:
     """Return the explanation of one cell, on one screen, or with every term."""
     screen = shutil.get_terminal_size(SCREEN)
     width = max(min(screen.columns, WIDEST), 40)
-    made = explanation.derived
-    above = [f"{explanation.cell} = {explanation.shown}", explanation.title, "", *_wrapped(made.words, width)]
-    if made.symbols:
-        above += ["", *_equations(made.symbols, made.instantiated, width)]
-    below = [*_steps(made.steps or (), width), *_curve(explanation), *_footer(explanation, width)]
+    derivation = explanation.derived
+    above = [f"{explanation.cell} = {explanation.shown}", explanation.title, "", *_wrapped(derivation.words, width)]
+    if derivation.symbols:
+        above += ["", *_equations(derivation.symbols, derivation.instantiated, width)]
+    below = [*_steps(derivation.steps or (), width), *_curve(explanation), *_footer(explanation, width)]
     max_terms = None if everything else max(screen.lines - len(above) - len(below) - 6, LEAST)
     middle = _terms(explanation, max_terms)
-    if made.pick:
-        middle = _pick(made.pick)
-    if made.jacobian:
-        below = [*_jacobian(made.jacobian, max_terms), *below]
+    if derivation.pick:
+        middle = _pick(derivation.pick)
+    if derivation.jacobian:
+        below = [*_jacobian(derivation.jacobian, max_terms), *below]
     return "\n".join(line.rstrip() for line in [*above, *middle, *below])
 
 
@@ -52,18 +52,21 @@ def _equations(symbols: str, here: str, width: int) -> list[str]:
 
 def _terms(explanation: Explanation, max_terms: int | None) -> list[str]:
     """Return the largest terms, the rest in one line, and the sum."""
-    made = explanation.derived
-    if not made.terms:
+    derivation = explanation.derived
+    if not derivation.terms:
         return []
-    folded = fold(made.terms, max_terms)
-    factors = max(len(term.factors) for term in made.terms)
-    rows = [_heading(made.terms, factors)] if factors > 1 else []
+    folded = fold(derivation.terms, max_terms)
+    factors = max(len(term.factors) for term in derivation.terms)
+    rows = [_heading(derivation.terms, factors)] if factors > 1 else []
     rows += [_row(term, factors) for term in folded.largest]
     names = set(range(0, 3 * factors, 3))
     lines = _aligned(rows, right=set(range(3 * factors + 1)) - names)
-    closing = [*_rest(folded), *([("sum", format_number(folded.sum))] if len(made.terms) > 1 or made.scale else [])]
-    if made.scale:
-        closing.append((f"· {made.scale.symbols}", explanation.shown))
+    closing = [
+        *_rest(folded),
+        *([("sum", format_number(folded.sum))] if len(derivation.terms) > 1 or derivation.scale else []),
+    ]
+    if derivation.scale:
+        closing.append((f"· {derivation.scale.symbols}", explanation.shown))
     width = max(map(_width, lines))
     for label, value in closing:
         lines.append(f"{_padded(label, width - _width(value) - 1, right=False)} {value}")
@@ -170,10 +173,10 @@ def _curve(explanation: Explanation) -> list[str]:
 def _footer(explanation: Explanation, width: int) -> list[str]:
     """Return the sources, unless the terms name them, and where the value is computed and derived."""
     rows: list[tuple[str, list[str]]] = []
-    made = explanation.derived
-    if made.sources and not made.pick:
-        more = [f"… ({len(made.sources)} in all)"] if len(made.sources) > MOST_SOURCES else []
-        rows.append(("made from", [*made.sources[:MOST_SOURCES], *more]))
+    derivation = explanation.derived
+    if derivation.sources and not derivation.pick:
+        more = [f"… ({len(derivation.sources)} in all)"] if len(derivation.sources) > MOST_SOURCES else []
+        rows.append(("made from", [*derivation.sources[:MOST_SOURCES], *more]))
     if explanation.code:
         rows.append(("computed by", located(explanation.code)))
     if explanation.derivation:

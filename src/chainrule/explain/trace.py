@@ -48,7 +48,7 @@ class Trace:
         self.network = network
         self.plan: Plan = network.plan(loss, input_gradient=True)
         self.training = training or NextStep()
-        self.training.initial_moments(network.parameters)  # somebody's own optimizer names its moments by beginning
+        self.training.initial_moments(network.parameters)  # a custom optimizer's moments are known only after `init`
         inputs, targets = np.array(x, np.float64), np.array(t, np.float64)  # kept, whatever the caller does
         self.samples = _checked(network, inputs, targets)
         self.catalogue: TensorCatalogue = build_catalogue(network, self.plan, self.training.optimizer, self.samples)
@@ -130,7 +130,7 @@ class Trace:
         place = (index,) if isinstance(index, int) else index
         found = self.catalogue.read(cell) if place is None else self.catalogue.find(cell, tuple(map(int, place)))
         entry = self.catalogue.entries[found.tensor]
-        operation, made = self._derivation(found)
+        operation, derivation = self._derivation(found)
         places = code.locations(operation, self._kernels.get(found.tensor)) if operation else ()
         return Explanation(
             cell=str(found),
@@ -140,7 +140,7 @@ class Trace:
             layer=found.tensor.split(".")[0] if "." in found.tensor else "",
             operation=operation,
             title=title(entry, len(self.training.optimizer.moments)),
-            derived=made,
+            derived=derivation,
             code=places,
             derivation=code.derivation(operation),
         )
@@ -174,8 +174,8 @@ class Trace:
         ctx = self._context(cell)
         if ctx.operation.call:
             return ctx.operation.name, leaves.custom_operation(ctx.operation.name)
-        made = EXPLAINERS[ctx.operation.name](ctx)
-        return ctx.operation.name, replace(made, words=made.words + _other_shape(ctx, cell, entry.shape))
+        derivation = EXPLAINERS[ctx.operation.name](ctx)
+        return ctx.operation.name, replace(derivation, words=derivation.words + _other_shape(ctx, cell, entry.shape))
 
     def _context(self, cell: Cell) -> CellContext:
         operation, place, layer = self.catalogue.writers[cell.tensor]

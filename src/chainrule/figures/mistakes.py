@@ -91,4 +91,4 @@ def _check_images(images: Images) -> None:
 
 def _check_one_each(images: Images, name: str, given: NDArray[np.generic]) -> None:
     if given.shape != (len(images),):
-        raise ShapeError(f"{len(images)} images but {name} of shape {given.shape}; expected one an image")
+        raise ShapeError(f"{len(images)} images but {name} of shape {given.shape}; expected one per image")

@@ -71,7 +71,7 @@ def series(
     values = {"loss": np.asarray(loss, np.float64), measure: np.asarray(measured, np.float64)}
     for quantity, given in values.items():
         if given.shape != at.shape:
-            raise ShapeError(f"{name}: {at.size} steps but {quantity} of shape {given.shape}; expected one a step")
+            raise ShapeError(f"{name}: {at.size} steps but {quantity} of shape {given.shape}; expected one per step")
     return Series(at, values, epochs, measure)
 
 

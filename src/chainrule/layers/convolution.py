@@ -122,15 +122,15 @@ class _CrossCorrelation(_Convolution):
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
         w = self._lifted(builder.parameter("w"))
         b = builder.parameter("b") if self.bias else None
-        picture, result = self._lifted(x), self._lifted(y)
+        image, result = self._lifted(x), self._lifted(y)
         options = self._attributes(self._padding(x.shape[1:]), self.convolution)
         lifted_b = self._lifted(b) if b is not None and self.bias == "untied" else b
-        builder.forward("cross_correlate", (picture, w, lifted_b), (result,), **options)
+        builder.forward("cross_correlate", (image, w, lifted_b), (result,), **options)
         dy = result.gradient()
         if lifted_b is not None:
             builder.backward("bias_gradient", (dy,), (lifted_b.gradient(),), untied=self.bias == "untied")
-        builder.backward("cross_correlate_dw", (picture, dy), (w.gradient(),), kernel=w.shape[2:], **options)
-        builder.backward("cross_correlate_dx", (dy, w), (picture.gradient(),), size=picture.shape[1:], **options)
+        builder.backward("cross_correlate_dw", (image, dy), (w.gradient(),), kernel=w.shape[2:], **options)
+        builder.backward("cross_correlate_dx", (dy, w), (image.gradient(),), size=image.shape[1:], **options)
         return y
 
 

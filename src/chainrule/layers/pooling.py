@@ -72,11 +72,11 @@ class _MaxPool(_Pool):
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y = the maximum of each window, with its position;  dx = dy at that position."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
-        picture, result = as_image(x), as_image(y)
+        image, result = as_image(x), as_image(y)
         winner = builder.activation("winner", result.shape, integer=True)
         options = self._attributes(x.shape[1:])
-        builder.forward("max_pool", (picture,), (result, winner), **options)
-        builder.backward("max_pool_dx", (result.gradient(), winner), (picture.gradient(),), size=picture.shape[1:])
+        builder.forward("max_pool", (image,), (result, winner), **options)
+        builder.backward("max_pool_dx", (result.gradient(), winner), (image.gradient(),), size=image.shape[1:])
         return y
 
 
@@ -90,12 +90,10 @@ class _AveragePool(_Pool):
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
         """Emit y = the sum of each window divided by D;  dx = dy/D at every position of the window."""
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
-        picture, result = as_image(x), as_image(y)
+        image, result = as_image(x), as_image(y)
         options = {**self._attributes(x.shape[1:]), "divisor": self._divisor_rule()}
-        builder.forward("average_pool", (picture,), (result,), **options)
-        builder.backward(
-            "average_pool_dx", (result.gradient(),), (picture.gradient(),), size=picture.shape[1:], **options
-        )
+        builder.forward("average_pool", (image,), (result,), **options)
+        builder.backward("average_pool_dx", (result.gradient(),), (image.gradient(),), size=image.shape[1:], **options)
         return y
 
 

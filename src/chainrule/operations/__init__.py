@@ -1,6 +1,6 @@
 """Equations, formulas and learner's sentences of each operation, as data that Python and the page both read.
 
-One TOML file an operation family, under the file names of the other floors. Python loads them here; the page gets them
+One TOML file per operation family, under the file names of the other floors. Python loads them here; the page gets them
 parsed, with the description of a network. Every entry has
 
 words      what is said to a learner: sentences in order, as text or as {if = […], unless = […], text = "…"}; facts of

@@ -73,7 +73,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         **{name: None if tensor is None else _tensor(tensor) for name, tensor in ends.items()},
         "forward": [_operation(each) for each in plan.forward],
         "backward": [_operation(each) for each in plan.backward],
-        "closing": [_operation(each) for each in plan.deferred],
+        "deferred": [_operation(each) for each in plan.deferred],
     }
 
 

@@ -27,16 +27,16 @@ def choose_images(x: Array, labels: NDArray[np.int64], count: int = COUNT) -> Sa
     """Return the first images; the first image of a class missing among them replaces one of the last."""
     if x.dtype != np.uint8:  # the page takes images as bytes
         return no_images(x.shape[1:])
-    places = list(range(min(count, len(x))))
+    indices = list(range(min(count, len(x))))
     firsts = [int(np.argmax(labels == label)) for label in np.unique(labels)]
-    missing = [place for place in firsts if place not in places]
-    if missing and len(missing) < len(places):
-        kept = _drop_surplus(places, set(firsts), len(missing))
-        places = kept + missing
-    return SampleImages(np.ascontiguousarray(x[places], np.uint8), labels[places])
+    missing = [place for place in firsts if place not in indices]
+    if missing and len(missing) < len(indices):
+        kept = _drop_surplus(indices, set(firsts), len(missing))
+        indices = kept + missing
+    return SampleImages(np.ascontiguousarray(x[indices], np.uint8), labels[indices])
 
 
-def _drop_surplus(places: list[int], needed: set[int], count: int) -> list[int]:
-    """Return the places without the last `count` of them that are not needed."""
-    spare = [place for place in reversed(places) if place not in needed][:count]
-    return [place for place in places if place not in spare]
+def _drop_surplus(indices: list[int], needed: set[int], count: int) -> list[int]:
+    """Return the indices without the last `count` of them that are not needed."""
+    spare = [place for place in reversed(indices) if place not in needed][:count]
+    return [place for place in indices if place not in spare]

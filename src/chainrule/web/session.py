@@ -115,7 +115,7 @@ class Session:
         return " ".join(filter(None, said))
 
     def page_opened(self) -> None:
-        """Note that a page is open, which allows the survey to work."""
+        """Note that a page is open, which lets the backfill run."""
         if self._running is not None:
             self._running.backfill.page_opened()
 

@@ -36,7 +36,7 @@ class HostedSubject:
 
 @dataclass(frozen=True)
 class Permissions:
-    """The permissions of somebody else's submission: its own files, NumPy, and little else.
+    """The permissions of an untrusted submission: its own files, NumPy, and little else.
 
     readable  files, and folders with their whole content
     packages  folders of the packages that can be imported besides the standard library, by name

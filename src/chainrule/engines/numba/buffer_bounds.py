@@ -1,7 +1,7 @@
 """Check of how far the kernels of convolutions read into the buffers that hold their images, from shapes alone.
 
-The buffers are made by `layout.buffer_size`. Here the same is found another way: the walk of the tiles is followed
-vector by vector, and the offset of the last tap of the last channel is written as a formula.
+The length of the buffers is computed by `layout.buffer_size`. This module derives the same length independently, by
+following the tiles vector by vector; the offset of the last tap of the last channel is written as a formula.
 """
 
 import itertools

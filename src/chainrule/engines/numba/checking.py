@@ -58,5 +58,5 @@ def _check_buffer_bounds(operation: Operation, itemsize: int) -> None:
     for workspace, furthest in buffer_reads(operation, itemsize):
         if furthest > workspace:
             raise EngineError(
-                f"{operation.name} of {operation.writes[0].name}: reads {furthest} numbers of {workspace}"
+                f"{operation.name} of {operation.writes[0].name}: reads {furthest} entries of a buffer of {workspace}"
             )

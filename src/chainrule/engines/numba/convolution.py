@@ -3,14 +3,14 @@
 One walk serves all strides, dilations, groups and kernels. A padded image is kept flat, its rows one after the
 other, `width` cells each. The cell under a tap is then always the same distance ahead of the output p = i·width + j:
 
-    y[o, p] = Σ_k w[o, k] · rows[p + places[k]]        k over the taps (c, u, v)
+    y[o, p] = Σ_k w[o, k] · rows[p + taps[k]]        k over the taps (c, u, v)
 
 There are no row ends, and outputs side by side are one vector; the last cells of each row of y are garbage that is
 never read. The sums of a few vectors of outputs for a few filters stay in registers while k runs (see `tiles`).
 
 stride  the cells of one remainder (i mod s, j mod s) are an image of their own, a phase; every tap lies in one.
 dx      the same sums over dy, one phase of dx after the other: with stride 1 the full convolution.
-dw      dw[o, k] += Σ_p dy[o, p] · rows[p + places[k]], with dy zero where a row is garbage.
+dw      dw[o, k] += Σ_p dy[o, p] · rows[p + taps[k]], with dy zero where a row is garbage.
 """
 
 from typing import Any, NamedTuple
@@ -367,7 +367,7 @@ def _correlate_tiles_by(laid, ahead, weights, results, outs, tall, low, broad):
 
 @inlined
 def _weight_gradient(given, seen, dw, count):
-    """Add Σ_s Σ_p slopes[s·image + o·size + p] · rows[s·image + p + taps[k]] over `count` samples to dw[o, k]."""
+    """Add Σ_s Σ_p dy[s·image + o·size + p] · rows[s·image + p + taps[k]] over `count` samples to dw[o, k]."""
     if -dw.shape[0] % TALL <= -dw.shape[0] % BROAD:
         _weight_gradient_by(given, seen, dw, count, tall=TALL, broad=BROAD)
     else:
@@ -376,9 +376,7 @@ def _weight_gradient(given, seen, dw, count):
 
 @kernel
 def _weight_gradient_by(given, seen, dw, count, tall, broad):
-    """Compute `_weight_gradient` by tiles of `tall` filters by `broad` taps; the rest of tiles at the edges is not
-    added.
-    """
+    """Compute `_weight_gradient` by tiles of `tall` filters by `broad` taps, without what lies beyond the edges."""
     literally(tall)
     literally(broad)
     upstream, upstream_stride, size, length = given

@@ -3,13 +3,13 @@
 `convolution.py` has neighbouring outputs in a vector. Here a vector has one output of as many filters, and the cells of
 the image are scalars, which are multiplied with it wherever they lie:
 
-    y[p, o] = Σ_k w[k, o] · rows[at[p] + places[k]]        k over the taps (c, u, v), o over the lanes
-    dw[k, o] += Σ_p rows[at[p] + places[k]] · dy[p, o]
+    y[p, o] = Σ_k w[k, o] · rows[at[p] + taps[k]]        k over the taps (c, u, v), o over the lanes
+    dw[k, o] += Σ_p rows[at[p] + taps[k]] · dy[p, o]
 
 So there is no garbage at the ends of rows, outputs of several small images are one list, and the sums of a kernel
 gradient need not be added up across a vector. The price: kernel and upstream gradients are transposed before (see
-`turning`), and results after. That is a few hundredths of the time if there are many taps, and with pooling only a
-quarter of the results is left to transpose.
+`transposing.py`), and results after. That is a few hundredths of the time if there are many taps, and with pooling only
+a quarter of the results is left to transpose.
 
 dx   the same sums over dy, filters and channels exchanged; with stride 1 only.
 """
@@ -112,8 +112,7 @@ def correlate_filters(
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
     pooled   write the largest of each 2×2 results, which never leave the registers
     """
-    slide = Sliding(stride, padding, dilation, flip)
-    all_outs = y.shape[1]
+    slide, all_outs = Sliding(stride, padding, dilation, flip), y.shape[1]
     last = y.shape[2] if last < 0 else last
     outs = (all_outs if highest < 0 else highest) - lowest
     by = 2 if pooled else 1
@@ -124,10 +123,7 @@ def correlate_filters(
     samples_per_block = 1 if untied else max(1, min(x.shape[0], (OUTPUTS_WORTH_LISTING + cells - 1) // max(cells, 1)))
     length = (by * last - 1) * width + by * y.shape[3]
     images = _read_in_place(x, samples_per_block, laid, length, offsets, slide)
-    weights = np.empty(offsets.size * outs, x.dtype)
-    transpose_matrix(
-        Matrix(w.reshape(w.size), lowest * offsets.size, offsets.size), outs, offsets.size, Matrix(weights, 0, outs)
-    )
+    weights = _transpose_rows(w.reshape(w.size), lowest, outs, offsets.size)
     at = np.zeros(samples_per_block * cells * by * by + OUTPUTS, np.int64)
     _window_offsets(at, samples_per_block, last - first, y.shape[3], width, images.stride, pooled)
     begin = np.zeros(at.size, np.int64)
@@ -137,8 +133,7 @@ def correlate_filters(
         across = plane_of_b // outputs_on_axis(0, x.shape, w.shape, slide)
         _window_offsets(begin, samples_per_block, last - first, y.shape[3], across, 0, pooled)
         begin, above = begin * outs, first * by * across * outs
-        bias = np.empty(plane_of_b * outs, x.dtype)
-        transpose_matrix(Matrix(b, lowest * plane_of_b, plane_of_b), outs, plane_of_b, Matrix(bias, 0, outs))
+        bias = _transpose_rows(b, lowest, outs, plane_of_b)
     elif b is not None:
         for o in range(outs):
             bias[o] = b[lowest + o]
@@ -156,6 +151,14 @@ def correlate_filters(
         for s in range(count):
             place = ((start + s) * all_outs + lowest) * whole + first * y.shape[3]
             transpose_matrix(Matrix(sums, s * cells * outs, outs), cells, outs, Matrix(result, place, whole))
+
+
+@inlined
+def _transpose_rows(values, first, count, size):
+    """Return the transpose of `count` rows of a flat matrix, `size` entries each, from row `first` on; flat too."""
+    result = np.empty(size * count, values.dtype)
+    transpose_matrix(Matrix(values, first * size, size), count, size, Matrix(result, 0, count))
+    return result
 
 
 @operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=_fit_dx, slide=Slide("dx", tiled=False))
@@ -325,7 +328,7 @@ def _correlate_pooled(w, outs, seen, bias, sums, count, least, tall):
 
 @kernel
 def _weight_gradient(upstream, outs, seen, count, taps, sums, tall):
-    """Add Σ_p slopes[p, o] · cells[at[p] + taps[k]] to sums[k, o] by tiles of filters by taps, also beyond the last."""
+    """Add Σ_p dy[p, o] · cells[at[p] + taps[k]] to sums[k, o] by tiles of filters by taps, also beyond the last."""
     literally(tall)
     rows, offsets, at = seen
     for o in range(0, outs, tall * (WIDTH // rows.itemsize)):

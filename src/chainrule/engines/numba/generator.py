@@ -34,7 +34,7 @@ from chainrule.engines.numba.toolchain import OPTIONS, PARALLEL, call, link, nji
 DATA = ("x", "t", "y", "loss", "correct", "sums")
 BUFFERS = ("parameters", "statistics", "gradients")
 BUFFER = {"parameter": "parameters", "state": "statistics", "gradient": "gradients"}  # where a kind of tensor lies
-WORKSPACES = ("work", "places", "batch_work", "batch_places")
+WORKSPACES = ("work", "indices", "batch_work", "batch_indices")
 SCALARS = ("n", "block", "seed", "step")
 DEFERRED_WEIGHTS = 1 << 14  # weights of a dense layer from which on its gradient for one sample is left to the update
 
@@ -49,7 +49,7 @@ class MemoryPlan:
     def allocate(self, tensor: Tensor, whole_batch: bool) -> None:
         """Give a tensor its offset, once."""
         if tensor.storage not in self.offsets:
-            workspace = ("batch_" if whole_batch else "") + ("places" if tensor.integer else "work")
+            workspace = ("batch_" if whole_batch else "") + ("indices" if tensor.integer else "work")
             self.offsets[tensor.storage] = (workspace, self.sizes[workspace])
             self.sizes[workspace] += tensor.size
 
@@ -57,9 +57,9 @@ class MemoryPlan:
 class ProgramWriter:
     """Writer of the program of one plan.
 
-    layout  name of a parameter or running statistic → its range in its flat buffer
-    dtype   float32 or float64
-    wide    for fewer samples than threads: the threads share large layers, and one does the rest
+    layout        name of a parameter or running statistic → its range in its flat buffer
+    dtype         float32 or float64
+    intra_sample  for fewer samples than threads: the threads share large layers, and one does the rest
     """
 
     def __init__(
@@ -196,7 +196,7 @@ class ProgramWriter:
         if name in ("x", "t", "y"):
             tensor = {"x": self.plan.input, "t": self.plan.target, "y": self.plan.output}[name]
             return (self.dtype, 1 + len(tensor.shape if tensor else ()))
-        return ({"sums": "float64", "places": "int32", "batch_places": "int32"}.get(name, self.dtype), 1)
+        return ({"sums": "float64", "indices": "int32", "batch_indices": "int32"}.get(name, self.dtype), 1)
 
     def _run(self, parallel: bool, deferred: list[Operation]) -> str:
         loop = "prange" if parallel else "range"
@@ -212,7 +212,7 @@ class ProgramWriter:
             lines += ["    size = gradients.shape[1]", "    for k in range(sums.size):", "        sums[k] = 0"]
         for number, segment in enumerate(self.segments):
             if segment[0].scope == "sample":
-                own = [f"{name}[k]" if name in ("gradients", "work", "places") else name for name in arguments]
+                own = [f"{name}[k]" if name in ("gradients", "work", "indices") else name for name in arguments]
                 share = ["0", "n"] if self._intra_sample else ["k * n // threads", "(k + 1) * n // threads"]
                 each = "range(1)" if self._intra_sample else f"{loop}(threads)"
                 samples = f"        call(SAMPLES_{number}, ({', '.join([*own, *share, *SCALARS])}))"

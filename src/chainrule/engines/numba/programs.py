@@ -17,7 +17,7 @@ from chainrule.plan import Operation, Plan, Tensor
 CACHE_BYTES = 1 << 21  # of a block's arrays: half of it cost numpy-cnn 8 % (weights are read again for every block)
 BLOCKS = (4, 32)  # the fewest and the most samples of a block: fewer starve the dense layers
 SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
-ROWS = 1 << 12  # entries of a held gradient that are made at a time: they stay in the fastest cache
+ROWS = 1 << 12  # entries of a deferred gradient that are computed at a time: they stay in the fastest cache
 
 
 def update(
@@ -49,7 +49,7 @@ def _dtype_name(dtype: Any) -> str:
     return str(dtype)
 
 
-# A held gradient dy xᵀ of one sample: x (None: the sample itself), dy, and the edges of the update that uses it.
+# A deferred gradient dy xᵀ of one sample: x (None: the sample itself), dy, and the edges of the update that uses it.
 _Deferred: TypeAlias = tuple[Array | None, Array, tuple[int, int, int, int]]
 
 
@@ -80,7 +80,7 @@ class Program:
         rows = threads if self._writer.training else 0
         self._workspaces: dict[str, Array] = {
             "work": np.zeros((threads, sizes["work"] * self._block), self._dtype),
-            "places": np.zeros((threads, sizes["places"] * self._block), np.int32),
+            "indices": np.zeros((threads, sizes["indices"] * self._block), np.int32),
             "gradients": np.zeros((rows, buffers.parameters.size), self._dtype),
             "rows": np.zeros(
                 max([ROWS, *(operation.writes[0].shape[1] for operation in self._writer.deferred_gradients)]),
@@ -88,7 +88,7 @@ class Program:
             ),
         }
         self._results: dict[str, Array] = {}
-        self._sums = np.zeros(2 + threads)  # losses, hits, and a share of Σ g² a thread
+        self._sums = np.zeros(2 + threads)  # losses, hits, and one share of Σ g² per thread
         self._single: Array | None = None  # the batch, where `backward` was given one sample
         self._programs: dict[tuple[bool, bool], Any] = {}
         self._deferred: list[_Deferred] = []
@@ -114,8 +114,9 @@ class Program:
         return self._results["loss"], self._results["correct"], self._workspaces["gradients"][0]
 
     def backward(self, x: Array, t: Array, *, seed: int, step: int) -> tuple[float, float, float]:
-        """Return the sum of the losses, the number of hits and Σ g²; `ProgramWriter.held` of one sample is not made
-        yet.
+        """Return the sum of the losses, the number of hits and Σ g².
+
+        For one sample, `ProgramWriter.deferred_gradients` are left to `update`.
         """
         self._single = x if len(x) == 1 else None
         self._run((x, t), seed, step)
@@ -123,7 +124,7 @@ class Program:
         return sums[0], sums[1], sum(sums[2:])
 
     def update(self, name: str, moments: tuple[Array, ...], attributes: Mapping[str, Any], scale: float) -> None:
-        """Change the parameters, with held gradients row by row.
+        """Change the parameters, with deferred gradients row by row.
 
         One thread does it after one sample: the others, which had nothing to do before, sleep by now.
         """
@@ -143,7 +144,7 @@ class Program:
             program(p, g, *moments, self._workspaces["rows"], given, dy, *edges, scale, *numbers)
 
     def _deferred_gradients(self, deferred: list[Operation], size: int) -> list[_Deferred]:
-        """Return the factors of each held gradient, and which of the `size` parameters are updated with it."""
+        """Return the factors of each deferred gradient, and which of the `size` parameters are updated with it."""
         offsets = [self._writer.gradient_range(operation.writes[0]) for operation in deferred]
         inner = [first for first, _ in offsets[1:]]
         found: list[_Deferred] = []
@@ -222,7 +223,7 @@ class Program:
         """Allocate the arrays whose size depends on the batch; steps of the same batch size share them."""
         sizes = self._writer.memory.sizes
         self._workspaces["batch_work"] = np.zeros(sizes["batch_work"] * count, self._dtype)
-        self._workspaces["batch_places"] = np.zeros(sizes["batch_places"] * count, np.int32)
+        self._workspaces["batch_indices"] = np.zeros(sizes["batch_indices"] * count, np.int32)
         shapes = {"y": self._plan.output.shape, "loss": (), "correct": ()}
         self._results = {
             name: np.zeros((count, *shapes[name]), self._dtype) for name in shapes if name in self._writer.data

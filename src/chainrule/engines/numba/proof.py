@@ -2,7 +2,7 @@
 
 A small network (convolution, ReLU, max pooling, dense layer, softmax with its loss) runs forward and backward as a
 compiled program and on the NumPy engine. Compiled code is proven once: an empty file in its folder, which is named by
-sources and versions, tells that it was right on this kind of processor.
+sources and versions, records that it was right on this kind of processor.
 """
 
 from contextlib import suppress

@@ -12,8 +12,8 @@ from chainrule.plan import Operation, Plan, Tensor
 def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> Plan:
     """Return the plan of the same results by the kernels that fit its shapes, steps joined where a kernel takes them.
 
-    itemsize  bytes of an element
-    wide      whether threads share the large layers of one sample
+    itemsize      bytes of an element
+    intra_sample  whether threads share the large layers of one sample
     """
     return fuse(select_kernels(share_large_layers(plan) if intra_sample else plan, itemsize))
 

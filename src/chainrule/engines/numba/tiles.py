@@ -35,35 +35,35 @@ def zeros(array: Array, rows: int, columns: int) -> Array:
 
 
 def load(y: Array, place: int, step: int, rows: int, columns: int) -> Array:
-    """Compute tile[a, b, lane] = y[place + b·step + a·lanes + lane]; `rows` and `columns` are constants"""
+    """Compute tile[a, b, lane] = y[place + b·step + a·lanes + lane]; `rows` and `columns` are constants."""
     width = lanes(y.itemsize)
     parts = [y[place + b * step :][: rows * width].reshape(rows, width) for b in range(columns)]
     return np.stack(parts, axis=1)
 
 
 def load_picked(y: Array, place: int, offsets: Array, first: int, rows: int, columns: int) -> Array:
-    """Compute tile[a, b, lane] = y[place + places[first + b] + a·lanes + lane]; `rows` and `columns` are constants"""
+    """Compute tile[a, b, lane] = y[place + offsets[first + b] + a·lanes + lane]; `rows` and `columns` are constants."""
     width = lanes(y.itemsize)
     parts = [y[place + at :][: rows * width].reshape(rows, width) for at in offsets[first : first + columns]]
     return np.stack(parts, axis=1)
 
 
 def load_part(y: Array, place: int, count: int) -> Array:
-    """Compute tile[0, 0, lane] = y[place + lane] in the first `count` lanes, 0 in the others"""
+    """Compute tile[0, 0, lane] = y[place + lane] in the first `count` lanes, 0 in the others."""
     tile = zeros(y, 1, 1)
     tile[0, 0, :count] = y[place : place + tile.shape[2]][:count]
     return tile
 
 
 def add_outer(tile: Array, x: Array, place: int, w: Array, start: int, step: int) -> Array:
-    """Compute tile[a, b, lane] += x[place + a·lanes + lane] · w[start + b·step]"""
+    """Compute tile[a, b, lane] += x[place + a·lanes + lane] · w[start + b·step]."""
     rows, columns, width = tile.shape
     side_by_side = x[place : place + rows * width].reshape(rows, 1, width)
     return tile + side_by_side * w[start : start + (columns - 1) * step + 1 : max(step, 1)].reshape(1, -1, 1)
 
 
 def add_picked(tile: Array, x: Array, place: int, w: Array, start: int, offsets: Array, first: int) -> Array:
-    """Compute tile[a, b, lane] += x[place + a·lanes + lane] · w[start + places[first + b]]"""
+    """Compute tile[a, b, lane] += x[place + a·lanes + lane] · w[start + offsets[first + b]]."""
     rows, columns, width = tile.shape
     side_by_side = x[place : place + rows * width].reshape(rows, 1, width)
     return tile + side_by_side * w[start + offsets[first : first + columns]].reshape(1, -1, 1)
@@ -72,7 +72,7 @@ def add_picked(tile: Array, x: Array, place: int, w: Array, start: int, offsets:
 def add_products(
     tile: Array, g: Array, place: int, step: int, x: Array, start: int, offsets: Array, first: int
 ) -> Array:
-    """tile[a, b, lane] += g[place + a·step + lane] · x[start + places[first + b] + lane]"""
+    """Compute tile[a, b, lane] += g[place + a·step + lane] · x[start + offsets[first + b] + lane]."""
     rows, columns, width = tile.shape
     upstream = np.stack([g[place + a * step :][:width] for a in range(rows)])
     others = np.stack([x[start + offsets[first + b] :][:width] for b in range(columns)])
@@ -80,36 +80,36 @@ def add_products(
 
 
 def store(tile: Array, y: Array, place: int, step: int) -> None:
-    """Compute y[place + b·step + a·lanes + lane] = tile[a, b, lane]"""
+    """Compute y[place + b·step + a·lanes + lane] = tile[a, b, lane]."""
     rows, columns, width = tile.shape
     for b in range(columns):
         y[place + b * step :][: rows * width] = tile[:, b].reshape(-1)
 
 
 def store_part(tile: Array, y: Array, place: int, count: int) -> None:
-    """Compute y[place + lane] = tile[0, 0, lane], the first `count` lanes only"""
+    """Compute y[place + lane] = tile[0, 0, lane], the first `count` lanes only."""
     width = min(count, tile.shape[2])
     y[place : place + width] = tile[0, 0, :width]
 
 
 def store_sums(tile: Array, y: Array, place: int) -> None:
-    """Compute y[place + a·columns + b] = Σ_lane tile[a, b, lane]; whole vectors of them are stored"""
+    """Compute y[place + a·columns + b] = Σ_lane tile[a, b, lane]; whole vectors of them are stored."""
     y[place : place + tile.shape[0] * tile.shape[1]] = tile.sum(axis=-1).reshape(-1)
 
 
 def at_least(tile: Array, least: float) -> Array:
-    """Compute at_least[a, b, lane] = least where tile[a, b, lane] ≤ least, else tile[a, b, lane]; NaN stays NaN"""
+    """Compute at_least[a, b, lane] = least where tile[a, b, lane] ≤ least, else tile[a, b, lane]; NaN stays NaN."""
     return np.where(tile <= least, tile.dtype.type(least), tile)
 
 
 def largest(tile: Array) -> Array:
-    """Compute largest[a, b, lane] = the largest of tile[a, 4·b + k, lane], k from 0 to 3; NaN where one is"""
+    """Compute largest[a, b, lane] = the largest of tile[a, 4·b + k, lane], k from 0 to 3; NaN where one is."""
     rows, columns, width = tile.shape
     return tile.reshape(rows, columns // 4, 4, width).max(axis=2)
 
 
 def transpose(x: Array, place: int, step: int, y: Array, found: int, along: int) -> None:
-    """Compute y[found + b·along + a] = x[place + a·step + b] for as many a and b as a vector has lanes"""
+    """Compute y[found + b·along + a] = x[place + a·step + b] for as many a and b as a vector has lanes."""
     width = lanes(x.itemsize)
     for a in range(width):
         for b in range(width):

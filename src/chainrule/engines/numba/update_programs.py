@@ -1,4 +1,4 @@
-"""Source of the programs of optimizers' updates: shared by threads, or making a held gradient row by row."""
+"""Source of the programs of optimizers' updates: shared by threads, or computing a deferred gradient row by row."""
 
 from functools import cache
 from typing import Any
@@ -39,7 +39,7 @@ def run({reads}, rows, x, dy, place, first, last, end, scale, {arguments}):
         next_o = min(o + many, dy.size)
         s, made = slice(first + o * x.size, first + next_o * x.size), rows[: (next_o - o) * x.size]
         call({rows!r}, (x, dy, made, o, next_o, scale))
-        call({symbol!r}, ({held_shares}, {arguments},))
+        call({symbol!r}, ({deferred_shares}, {arguments},))
 '''
 
 
@@ -54,7 +54,7 @@ def update_source(name: str, dtype: str, *, parallel: bool) -> str:
 def outer_update_source(name: str, dtype: str) -> str:
     """Return the program of an update after one sample, which makes the gradients of dense layers row by row."""
     words = _update_words(name, dtype)
-    words["held_shares"] = words["shares"].replace("g[s]", "made")
+    words["deferred_shares"] = words["shares"].replace("g[s]", "made")
     return OUTER_UPDATE.format(**words, rows=symbol_of("outer_rows", dtype), vectors=[(dtype, 1)] * 3)
 
 

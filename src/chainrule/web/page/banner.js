@@ -6,7 +6,7 @@ import { button, createElement } from "./elements.js";
 const lines = new Map();
 
 /**
- * Shows a notice until it is dismissed or `unsay` removes it.
+ * Shows a notice until it is dismissed or `hideBanner` removes it.
  * @param {string} kind  another notice of the same kind replaces this one
  * @param {string} words
  */

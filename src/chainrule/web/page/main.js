@@ -40,7 +40,7 @@ async function start() {
   const loading = document.getElementById("loading");
   try {
     const source = await chooseSource();
-    source.samples().catch(() => undefined); // prefetched; whoever needs them reports a failure
+    source.samples().catch(() => undefined); // prefetched; a failure is reported where they are used
     const app = new Application(source, await source.description());
     mountHeader(app);
     mountPhases(app);

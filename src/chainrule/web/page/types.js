@@ -10,7 +10,7 @@
  * }} Operation
  * @typedef {{
  *   input: Tensor, output: Tensor, target: Tensor | null, loss: Tensor | null, correct: Tensor | null,
- *   forward: Operation[], backward: Operation[], closing: Operation[],
+ *   forward: Operation[], backward: Operation[], deferred: Operation[],
  * }} Plan
  *
  * @typedef {{

@@ -1,8 +1,8 @@
-"""All contact with numba and llvmlite, and the one face by which the rest of the engine uses them.
+"""All contact with numba and llvmlite, and the only interface through which the rest of the engine uses them.
 
 Nothing outside this folder imports numba or llvmlite, or anything of this folder but what is listed here. Both
-libraries change their inner parts from version to version. Each trick that relies on such parts is named in the file
-that plays it, with the versions it was tried on; `engines.numba.proof` finds out whether all of them work here.
+libraries change their inner parts from version to version. Each trick that relies on such parts is described in the
+file that uses it, with the versions it was tried on; `engines.numba.proof` finds out whether all of them work here.
 
 processor     width and number of the vector registers
 compiling     options of the compiler, the cache of compiled code, and one process at a time that compiles

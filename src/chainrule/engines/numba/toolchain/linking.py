@@ -4,8 +4,8 @@ Numba would copy the code of every kernel into the program, and again into each 
 parallel loop, and optimise all of it every time: 12 s for `numpy-cnn`, again for every other network. Linked by name, a
 kernel is compiled once for a dtype, kept on disk, and a new program costs what its own lines cost.
 
-Those lines are mostly names for arrays. `room[first:last].reshape(shape)` is a page of code in numba, with errors to
-raise and references to count; `view` is a pointer and a shape. For `numpy-cnn` the one took 5 s, the other takes 1.5.
+Those lines are mostly names for arrays. `workspace[first:last].reshape(shape)` is a page of code in numba, with errors
+to raise and references to count; `view` is a pointer and a shape. For `numpy-cnn` the former took 5 s, the latter 1.5.
 
 Tried with numba 0.61 (llvmlite 0.44) and numba 0.68 (llvmlite 0.50); private to them:
 - the address of a compiled kernel: `overloads[types].library.get_pointer_to_function`, registered with LLVM by
@@ -86,7 +86,7 @@ def view(typing_context: Any, workspace: Any, begin: Any, shape: Any) -> Any:
     Bounds are not checked, and the array is not kept alive.
     """
     if workspace.layout != "C":
-        raise TypingError("a room must be contiguous")
+        raise TypingError("a workspace must be contiguous")
     result = types.Array(workspace.dtype, len(shape), "C")
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:

@@ -65,7 +65,7 @@ export class Interpreter {
 
   /** Commits the running statistics of the last batch. */
   commitStatistics() {
-    this.walk(this.plan.closing);
+    this.walk(this.plan.deferred);
   }
 
   /** @param {Operation[]} list */

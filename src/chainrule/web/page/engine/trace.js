@@ -105,7 +105,7 @@ export function oneHot(labels, description) {
 
 /** Returns whether a name is a running statistic. @param {Description} description @param {string} name */
 export function isState(description, name) {
-  return description.plan.closing.some((operation) => operation.writes.some((tensor) => tensor.storage === name));
+  return description.plan.deferred.some((operation) => operation.writes.some((tensor) => tensor.storage === name));
 }
 
 /** Converts parameters and running statistics to float64. @param {Frame} frame */
@@ -193,7 +193,7 @@ function updatedParameters(description, frame, walk, values) {
     if (results) values.set(`${name}.update`, { shape, data: results[0].subarray(first, last) });
   }
   walk.commitStatistics();
-  for (const tensor of walk.plan.closing.flatMap((operation) => operation.writes)) {
+  for (const tensor of walk.plan.deferred.flatMap((operation) => operation.writes)) {
     const { data } = walk.read(tensor);
     values.set(`${tensor.storage}.update`, { shape: tensor.shape, data: data.slice() });
   }

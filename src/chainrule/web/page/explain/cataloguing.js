@@ -26,7 +26,7 @@ function buildCatalogue({ description, values }) {
   const { plan, layers } = description;
   const found = new TensorCatalogue();
   found.layers = layers.map((layer) => layer.name);
-  const states = new Set(plan.closing.flatMap((operation) => operation.writes).map((tensor) => tensor.storage));
+  const states = new Set(plan.deferred.flatMap((operation) => operation.writes).map((tensor) => tensor.storage));
   found.add("x", plan.input.shape, "input");
   found.add("t", plan.target?.shape ?? [], "target");
   for (const [name, shape] of Object.entries(description.shapes)) {
@@ -52,7 +52,7 @@ function operationsWithLayers(plan) {
     if (write.kind === "gradient" || !read) return [operation, prefix(write.name)];
     return [operation, operation.name.endsWith("_dp") ? "loss" : prefix(read.name)];
   };
-  return [...plan.forward.map(forward), ...plan.closing.map(forward), ...plan.backward.map(backward)];
+  return [...plan.forward.map(forward), ...plan.deferred.map(forward), ...plan.backward.map(backward)];
 }
 
 /** conv2 of conv2.w. @param {string} name */
@@ -63,12 +63,12 @@ export function prefix(name) {
 /** @param {Plan} plan @param {TensorCatalogue} found */
 function written(plan, found) {
   for (const [operation, layer] of operationsWithLayers(plan)) {
-    const closing = plan.closing.includes(operation);
+    const deferred = plan.deferred.includes(operation);
     const backward = plan.backward.includes(operation);
     operation.writes.forEach((tensor, place) => {
-      const name = closing ? `${tensor.storage}.update` : tensor.storage;
+      const name = deferred ? `${tensor.storage}.update` : tensor.storage;
       found.writers.set(name, { operation, place, layer });
-      const kind = closing ? "update" : backward ? "gradient" : tensor.kind;
+      const kind = deferred ? "update" : backward ? "gradient" : tensor.kind;
       found.add(name, backward ? found.entry(primal(name)).shape : tensor.shape, kind);
     });
   }

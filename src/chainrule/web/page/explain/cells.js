@@ -128,11 +128,11 @@ export class TensorCatalogue {
     const own = [...this.entries.values()].filter(
       (entry) => entry.kind === "update" && entry.name.startsWith(`${layer}.`),
     );
-    const fitting = own.filter((entry) => entry.shape.length === axes);
-    if (fitting.length > 1) {
-      throw new Error(`${name}: of which parameter? ${fitting.map((entry) => entry.name).join(", ")}`);
+    const matching = own.filter((entry) => entry.shape.length === axes);
+    if (matching.length > 1) {
+      throw new Error(`${name}: of which parameter? ${matching.map((entry) => entry.name).join(", ")}`);
     }
-    return (fitting.length ? fitting : own).map((entry) => [entry.name, entry.shape]);
+    return (matching.length ? matching : own).map((entry) => [entry.name, entry.shape]);
   }
 
   /** @param {string} name */

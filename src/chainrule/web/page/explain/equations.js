@@ -32,7 +32,7 @@ export function sumOfProducts(ctx) {
 class Equation {
   /** @param {CellContext} ctx */
   constructor(ctx) {
-    this.site = ctx;
+    this.ctx = ctx;
     this.entry = ctx.trace.description.operations[ctx.operation.name];
     this.window = "stride" in ctx.attributes ? new Window(ctx) : null;
     /** The letters of the result, and their numbers here. @type {Record<string, number>} */
@@ -64,7 +64,7 @@ class Equation {
 
   /** The indices of a factor, as many as its tensor has axes. @param {Reference} factor */
   #indices(factor) {
-    const { shape } = this.site.array(this.#read(factor));
+    const { shape } = this.ctx.array(this.#read(factor));
     return factor.index.filter((letter) => letter !== "n").slice(0, shape.length);
   }
 
@@ -85,7 +85,7 @@ class Equation {
     }
     for (const factor of part.factors) {
       const axis = this.#indices(factor).findIndex((index) => index === letter || index === `${letter}'`);
-      if (axis >= 0) return [0, this.site.array(this.#read(factor)).shape[axis]];
+      if (axis >= 0) return [0, this.ctx.array(this.#read(factor)).shape[axis]];
     }
     throw new Error(`nothing says how far ${letter} runs`);
   }
@@ -117,9 +117,9 @@ class Equation {
    */
   #factor(factor, known) {
     const read = this.#read(factor);
-    const { shape } = this.site.array(read);
+    const { shape } = this.ctx.array(read);
     const found = this.#indices(factor).map((index, axis) => evaluated(index, known[plane(axis, shape.length)]));
-    const none = { name: this.site.symbolOf(read), cell: null, value: 0 };
+    const none = { name: this.ctx.symbolOf(read), cell: null, value: 0 };
     if (found.some((cell) => cell === null)) return { ...none, why: "stride" };
     let cells = /** @type {number[]} */ (found);
     if (this.window && factor.name === this.entry.framed) {
@@ -127,7 +127,7 @@ class Equation {
       cells = cells.map((cell, axis) => (axis < cells.length - 2 ? cell : cell - before[axis - cells.length + 2]));
     }
     if (factor.bar && !cells.every((cell, axis) => cell >= 0 && cell < shape[axis])) return { ...none, why: "padding" };
-    return this.site.factor(read, cells);
+    return this.ctx.factor(read, cells);
   }
 
   /** @param {Values[]} known */
@@ -137,12 +137,12 @@ class Equation {
       const factors = part.factors.map((one) => this.#reference(this.#name(one), this.#indices(one), known));
       return sumOver(...this.#letters(part)) + factors.join(" · ");
     });
-    return `${this.#reference(this.site.result, index, known)} = ${right.join(" + ")}`;
+    return `${this.#reference(this.ctx.result, index, known)} = ${right.join(" + ")}`;
   }
 
   /** @param {Reference} factor */
   #name(factor) {
-    const name = this.site.symbolOf(this.#read(factor));
+    const name = this.ctx.symbolOf(this.#read(factor));
     const extended = factor.name === this.entry.extended;
     return factor.bar && (extended || this.window?.padded) ? withBar(name) : name;
   }
@@ -155,18 +155,18 @@ class Equation {
 
   /** Facts for the sentences. @returns {Record<string, any>} */
   #facts() {
-    const { site } = this;
+    const { ctx } = this;
     const place = this.entry.reads.indexOf("b");
-    const bias = place >= 0 && site.reads(place);
-    const untied = bias && site.array(place).shape.length === site.shape.length;
+    const bias = place >= 0 && ctx.reads(place);
+    const untied = bias && ctx.array(place).shape.length === ctx.shape.length;
     return {
-      layer: site.layer,
-      x: site.symbolOf(0),
+      layer: ctx.layer,
+      x: ctx.symbolOf(0),
       batch: false,
       bias,
       untied,
       tied: !untied,
-      transposed: (site.symbolOf(0) === "x") === site.operation.name.endsWith("_dx"),
+      transposed: (ctx.symbolOf(0) === "x") === ctx.operation.name.endsWith("_dx"),
       everywhere: this.parts.some((part) => this.#letters(part).length > 0),
       ...this.own,
       ...(this.window ? this.window.facts() : {}),

@@ -28,7 +28,7 @@ export function explained(ctx) {
   return EXPLAINERS[name](ctx);
 }
 
-/** @type {Record<string, (site: CellContext) => Derivation>} */
+/** @type {Record<string, (ctx: CellContext) => Derivation>} */
 const EXPLAINERS = {
   max_pool,
   max_pool_dx,

@@ -136,7 +136,7 @@ function operation(name, reads, writes, attributes) {
 function planOf(setting, layer, forward, backward) {
   const output = tensor(`${layer}.y`, outputShape(setting));
   const input = tensor("x", setting.x.shape, "input");
-  return { input, output, target: null, loss: null, correct: null, forward, backward, closing: [] };
+  return { input, output, target: null, loss: null, correct: null, forward, backward, deferred: [] };
 }
 
 /** @param {Setting} setting @param {string} layer @returns {Record<string, number[]>} */

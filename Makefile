@@ -7,7 +7,7 @@ TORCH  ?= torch==2.13.0
 OLDEST_NUMBA ?= 0.61.0
 SPREAD ?= --numprocesses=auto --dist=loadfile --durations=10
 
-.PHONY: help wheel train zoo test numba-range prove alarms parity networks guard fuzz faults mutate lint types format
+.PHONY: help widths wheel train zoo test numba-range prove alarms parity networks guard fuzz faults mutate lint types format
 .PHONY: experiments bench page-speed screenshots clean
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make fuzz         20,000 damaged inputs for every format and command; docs/reliability.md"
 	@echo "make networks     2,000 drawn networks, compiled engine beside NumPy's (ARGS=\"--count 100 --seed 1\")"
 	@echo "make guard        every compiled kernel between pages that may not be touched, with drawn shapes (Linux)"
+	@echo "make widths       the engine's tests with registers of 128 and of 256 bits (long)"
 	@echo "make wheel        build the wheel, install it into a fresh environment, read the documentation and predict there"
 	@echo "make lint         ruff and pyright, and tsc where npm is installed"
 	@echo "make faults       kill and fail a run at every system call and at random moments, and compare its bits (long)"
@@ -77,6 +78,8 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest $(SPREAD) $(ARGS)
 
 # Environments with the oldest numba that pyproject.toml allows, and the newest that pip offers, allowed or not.
+FORCE:
+build/numba-newest/.installed: FORCE  # there may be a newer one since
 build/numba-%/.installed: pyproject.toml
 	$(PYTHON) -m venv build/numba-$*
 	build/numba-$*/bin/python -m pip install --quiet --editable ".[test]"
@@ -105,6 +108,9 @@ alarms: $(VENV)/.test
 
 parity: $(VENV)/.parity
 	$(BIN)/python -m pytest tests/parity tests/bench/test_torch_peer.py $(ARGS)
+
+widths: $(VENV)/.test
+	for bits in 128 256; do CHAINRULE_VECTOR=$$bits $(BIN)/python -m pytest $(SPREAD) tests/engines tests/networks $(ARGS) || exit 1; done
 
 fuzz: $(VENV)/.fuzz
 	PYTHONPATH=tests $(BIN)/python -m fuzz --markdown docs/reliability.md $(ARGS)

@@ -151,15 +151,14 @@ class Sequential(Network):
         return kind_for(samples.x) if self.normalisation == UNFITTED else self.normalisation.kind
 
     def _prepare(self, x: Any, samples: Samples, validation: Data | None, recipe: Recipe, *, choose: bool) -> Trainer:
-        """Return the trainer of `fit`, and give the model the class names of a data set.
+        """Return the trainer of `fit`, which takes the class names from a data set.
 
         choose  whether the user left the normalisation open: then a fitted one is kept, and a new one gets a note
         """
         kept = self.normalisation if choose and self.normalisation != UNFITTED else None
-        trainer = self.trainer(recipe, *self._parts(samples, validation, recipe), normalisation=kept)
-        trainer.adopt()
-        if isinstance(x, Dataset) and len(x.classes) in _accepts_class_count(self.output_shape[-1]):
-            self.classes = x.classes
+        named = isinstance(x, Dataset) and len(x.classes) in _accepts_class_count(self.output_shape[-1])
+        classes = x.classes if named else ()
+        trainer = self.trainer(recipe, *self._parts(samples, validation, recipe), normalisation=kept, classes=classes)
         if choose and kept is None:
             trainer.history.notes.insert(0, decision(samples.x, recipe.normalise))
         return trainer
@@ -188,24 +187,29 @@ class Sequential(Network):
     def trainer(
         self,
         recipe: Recipe,
-        training: Samples,
+        train_data: Samples,
         validation: Samples | None = None,
         *,
         normalisation: Normalisation | None = None,
+        classes: tuple[str, ...] = (),
     ) -> Trainer:
         """Return a trainer of this model; the model is changed only when training begins, see `Trainer.adopt`.
 
         normalisation  None: fitted to the training data
+        classes        names that the model takes with the training; empty: it keeps its own
         """
-        fitted = normalisation or Normalisation.fit(recipe.normalise, training.x)
-        return Trainer(self, recipe, training, fitted, validation)
+        fitted = normalisation or Normalisation.fit(recipe.normalise, train_data.x)
+        return Trainer(self, recipe, train_data, fitted, validation, classes=classes)
 
     def adopt(self, fitted: network.Fitted) -> None:
-        """Keep the normalisation, loss and task that training fitted, and name the classes of one output."""
+        """Keep the normalisation, loss, task and class names that training fitted."""
         super().adopt(fitted)
-        self.normalisation, self.loss = fitted.normalisation, fitted.loss
-        if len(self.classes) == 1 and fitted.task == BINARY:
-            self.classes = ("0", "1")
+        self.normalisation, self.loss, self.classes = fitted.normalisation, fitted.loss, self._class_names(fitted)
+
+    def _class_names(self, fitted: network.Fitted) -> tuple[str, ...]:
+        """Return the names of the classes after training; one output that says yes or no has two."""
+        names = fitted.classes or self.classes
+        return ("0", "1") if len(names) == 1 and fitted.task == BINARY else names
 
     def _samples(self, x: ArrayLike | Dataset, y: ArrayLike | None) -> Samples:
         """Return samples of a user's data, checked against the model's input and outputs."""
@@ -274,16 +278,17 @@ class Sequential(Network):
 
     # ------------------------------------------------------------------ files
 
-    def about(self) -> dict[str, Any]:
-        """Return the description of the model without its weights, for a file."""
+    def about(self, fitted: network.Fitted | None = None) -> dict[str, Any]:
+        """Return the description of the model without its weights, for a file; `fitted`: as `adopt` would make it."""
+        known = fitted or network.Fitted(self.normalisation, self.loss, self.task)
         return {
             **self.architecture(),
             "name": self.name,
-            "classes": list(self.classes),
-            "normalisation": self.normalisation.to_config(),
-            "loss": str(self.loss),
+            "classes": list(self._class_names(known)),
+            "normalisation": known.normalisation.to_config(),
+            "loss": str(known.loss),
             "seed": self.seed,
-            **({"task": self.task.name} if self.task else {}),
+            **({"task": known.task.name} if known.task else {}),
         }
 
     def save(self, path: str | Path) -> None:

@@ -32,11 +32,15 @@ PROBABILITIES = ("Softmax", "Sigmoid")  # layers whose outputs are probabilities
 
 @dataclass(frozen=True)
 class Fitted:
-    """Normalisation, loss and task, which a trainer fits to its data before the first step."""
+    """Normalisation, loss and task, which a trainer fits to its data before the first step.
+
+    classes   their names where the data have them; empty: the model's own
+    """
 
     normalisation: Normalisation
     loss: Loss
-    task: Task
+    task: Task | None
+    classes: tuple[str, ...] = ()
 
 
 class Network:

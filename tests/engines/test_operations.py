@@ -23,6 +23,7 @@ from chainrule import engines, reference
 from chainrule.engines.numba import operations
 from chainrule.engines.numba.tiles import lanes
 from chainrule.layers.activations import ELEMENTWISE
+from chainrule.layers.activations import EXAMPLES as EXAMPLE_LAYERS
 
 
 def as_functions(engine: engines.Engine) -> SimpleNamespace:
@@ -140,9 +141,10 @@ def test_layout_in_memory_does_not_matter(engine: str, name: str, layout: Any, d
 def test_large_activations_are_finite(engine: str, dtype: type, name: str) -> None:
     """Evaluate at ±1000; warnings are errors in these tests."""
     x = np.array([[1000, -1000, 0], [-1000, -999, -1000]], dtype)
-    (y,) = call(ENGINES[engine], name, Case((x,), {}))
+    attributes = EXAMPLE_LAYERS[name][0].attributes() if name in ELEMENTWISE else {}
+    (y,) = call(ENGINES[engine], name, Case((x,), attributes))
     keeps_x = name in ELEMENTWISE and ELEMENTWISE[name].keeps == "x"
-    (dx,) = call(ENGINES[engine], f"{name}_dx", Case((np.ones_like(x), x if keeps_x else y), {}))
+    (dx,) = call(ENGINES[engine], f"{name}_dx", Case((np.ones_like(x), x if keeps_x else y), attributes))
     assert np.isfinite(y).all()
     assert np.isfinite(dx).all()
 

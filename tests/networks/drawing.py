@@ -183,7 +183,7 @@ def end(draw: Draw, row: list[Layer], shape: Shape, loss: str) -> list[Layer] | 
         row.append(cr.Softmax())
     if loss == "binary_cross_entropy" and last not in (cr.Softmax, cr.Sigmoid):
         row.append(one(draw, cr.Softmax(), cr.Sigmoid()))
-    if loss == "softmax_cross_entropy" and last is cr.Softmax:
+    if loss == "softmax_cross_entropy" and last in (cr.Softmax, cr.Sigmoid):
         row.append(cr.Dense(3))
     return row or None
 

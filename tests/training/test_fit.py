@@ -1,5 +1,6 @@
 """`fit`: loss, normalisation, inputs and targets, and its final messages."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -226,3 +227,14 @@ def test_targets_out_of_reach_are_said() -> None:
     x, y = points()
     history = dense(1, cr.Sigmoid(), loss="half_squared_error").fit(x, y, **QUIET)
     assert any("Sigmoid() at the end gives 0 … 1 only" in note for note in history.notes)
+
+
+def test_a_refused_folder_leaves_the_model_as_it_was(tmp_path: Path) -> None:
+    x, y = np.random.default_rng(0).standard_normal((30, 4)) * 9 + 5, np.arange(30) % 3
+    model = cr.Sequential([cr.Dense(3), cr.Softmax()], (4,), engine="numpy")
+    model.fit(x, y, epochs=1, normalise="standardise", run=tmp_path / "run")
+    about, weights = model.about(), {name: values.copy() for name, values in model.weights.items()}
+    with pytest.raises(cr.ChainruleError):
+        model.fit(x * 3, y, epochs=1, normalise="none", loss="half_squared_error", run=tmp_path / "run")
+    assert model.about() == about
+    assert all(np.array_equal(values, weights[name]) for name, values in model.weights.items())

@@ -150,6 +150,8 @@ def _load(name: str) -> "Engine | str":
         from chainrule.engines.numba.engine import NumbaEngine
 
         return proof.failure() or NumbaEngine()
+    except OptionError:  # a variable of the environment that was set to something impossible
+        raise
     except Exception as error:  # a broken installation, or an odd setting of numba's, may raise anything
         return first_line(error)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 BAR = "\u0304"
 REFERENCE = re.compile(rf"([A-Za-z]+)({BAR}?)\[(.*)\]")
-TOKEN = re.compile(r"\s*(\w₀?'?|\d+|[+−·/()])")
+TOKEN = re.compile(r"\s*(\d+|\w₀?'?|[+−·/()])")
 
 
 def parse(equation: str) -> dict[str, Any]:

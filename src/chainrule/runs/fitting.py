@@ -81,7 +81,7 @@ def fit_in_folder(
     else:
         fresh = job.build().weights
         as_seeded = all(np.array_equal(values, fresh[name]) for name, values in model.weights.items())
-        first = None if as_seeded else files.tensor_bytes("model", model.weights, model.about())
+        first = None if as_seeded else files.tensor_bytes("model", model.weights, model.about(trainer.fitted))
         result = running.begin(folder, job, model, trainer, parts[2], callbacks, first=first)
     if result.interrupted:
         raise KeyboardInterrupt(f"go on with fit(…, run={str(folder)!r}, resume=True)")
@@ -106,7 +106,7 @@ def _job(model: Sequential, trainer: Trainer, parts: Sequence[Part | None]) -> J
     command = ("python", *sys.argv[:1])
     found = describe(training, test, validation)
     choice = DataChoice(training.name)
-    return Job(model.about(), choice, recipe, model.engine.name, model.threads, found, command)
+    return Job(model.about(trainer.fitted), choice, recipe, model.engine.name, model.threads, found, command)
 
 
 def _check_same(folder: Path, kept: Job, job: Job) -> None:

@@ -131,6 +131,7 @@ def continue_run(
         job = read_job(folder)
         model, trainer = prepare(job)
         checkpointer.restore(folder, model, trainer)
+        trainer.adopt()  # weights and normalisation go together, whatever is refused from here on
         recorder = Recorder(folder)
         longer = extended(job, trainer, epochs, patience)
         if longer != job:

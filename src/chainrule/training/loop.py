@@ -50,6 +50,7 @@ class Trainer:
         normalisation: Normalisation,
         validation: Samples | None = None,
         *,
+        classes: tuple[str, ...] = (),
         clock: Clock = time.perf_counter,
     ) -> None:
         self.network = network
@@ -57,6 +58,7 @@ class Trainer:
         self.train_data = train_data
         self.validation = validation
         self.normalisation = normalisation
+        self.classes = classes
         self.epoch_steps = batch_count(len(train_data), recipe.batch_size)
         self.steps = self.epoch_steps * recipe.epochs
         self.task = self._task()
@@ -79,7 +81,7 @@ class Trainer:
     @property
     def fitted(self) -> Fitted:
         """Return what was fitted to the data besides the parameters."""
-        return Fitted(self.normalisation, self.recipe.loss, self.task)
+        return Fitted(self.normalisation, self.recipe.loss, self.task, self.classes)
 
     def adopt(self) -> None:
         """Give the network what was fitted, which its evaluations and its files need."""

@@ -169,10 +169,12 @@ class Program:
         target, _, _ = self._plan.loss_tensors
         x, t = (np.zeros((samples, *tensor.shape), self._dtype) for tensor in (self._plan.input, target))
         parameters = self._buffers.parameters.copy()
-        self.backward(x, t, seed=0, step=0)
-        if name is not None:
-            self.update(name, tuple(moment.copy() for moment in moments), attributes, 1.0)
-        self._buffers.parameters[:] = parameters
+        try:
+            self.backward(x, t, seed=0, step=0)
+            if name is not None:
+                self.update(name, tuple(moment.copy() for moment in moments), attributes, 1.0)
+        finally:
+            self._buffers.parameters[:] = parameters
 
     def commit_statistics(self) -> None:
         """Write the running statistics of the last batch."""

@@ -70,7 +70,8 @@ class KernelEntry:
     names          attribute → its names, of which kernels get the number
     defaults       attribute → the attribute whose value it has where it is not given
     share          (shape of the result for one sample, bytes of an element) → how threads share it
-    shared_from    multiplications for one sample from which on threads share it; None: never
+    shared_from    multiplications by the weights, the second array read, for one sample from which on threads share it;
+                   None: never
     replaces, fits the operation that it computes instead of the kernel of that name, where
                    fits(arrays read, attributes, bytes of an element)
     epilogues      steps that it can take with its results before it writes them, in this order, each with a condition
@@ -151,6 +152,8 @@ def operation(shapes: Shaper, **facts: Any) -> Callable[[Any], Any]:
 
     def register(function: Any) -> Any:
         entry = KernelEntry(function, shapes, **facts)
+        if entry.name in KERNELS:
+            raise ValueError(f"there are two kernels {entry.name}: in {KERNELS[entry.name].family} and {entry.family}")
         KERNELS[entry.name] = entry
         if entry.replaces:
             ALTERNATIVES.setdefault(entry.replaces, []).append(entry)
@@ -166,7 +169,6 @@ def elementwise(function: Callable[..., Any]) -> Any:
 
 def update(function: Callable[..., Any]) -> Any:
     """Compile and register an optimizer's update: p, the gradient g and the moments, all but g changed in place."""
-    compiled = kernel(function)
-    entry = KernelEntry(compiled, like())
-    changed = tuple(name for name in entry.arrays if name != "g")
-    return operation(like(), in_place=changed)(compiled)
+    parameters = inspect.signature(function).parameters.items()
+    changed = tuple(name for name, each in parameters if each.default is inspect.Parameter.empty and name != "g")
+    return operation(like(), in_place=changed)(kernel(function))

@@ -23,7 +23,7 @@ def is_large(operation: Operation) -> bool:
     least = KERNELS[operation.name].shared_from
     if least is None:
         return False
-    _, w, _ = operation.reads
+    w = operation.reads[1]
     return w is not None and math.prod(w.shape) * math.prod(operation.writes[0].shape[1:]) >= least
 
 

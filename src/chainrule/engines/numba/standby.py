@@ -11,7 +11,7 @@ from typing import Any
 from chainrule import engines
 from chainrule.engines import Array, Buffers, CompiledPlan
 from chainrule.engines.numba.programs import Program
-from chainrule.errors import ChainruleError
+from chainrule.errors import ChainruleError, EngineError
 from chainrule.plan import Plan
 
 OWN_ERRORS = (ChainruleError, MemoryError)  # raised as they are
@@ -27,6 +27,8 @@ class GuardedProgram:
         self._batch: tuple[Array, Array, int, int] | None = None  # of the last `gradients` or `backward`
         try:
             self._compiled: CompiledPlan = Program(plan, layout, buffers, threads)
+        except EngineError as error:  # a plan that the program would compute wrongly: found before it runs
+            self._replace(error)
         except OWN_ERRORS:
             raise
         except Exception as error:  # foreign code may raise anything

@@ -62,7 +62,7 @@ def _update_words(name: str, dtype: str) -> dict[str, Any]:
     """Return the words that fill the templates of updates."""
     entry = KERNELS[name]
     signature = list(entry.signature.parameters)
-    reads = signature[: signature.index("rate")]
+    reads = entry.arrays
     return {
         "name": name,
         "symbol": symbol_of(name, dtype),

@@ -176,9 +176,12 @@ def kernel(function: Callable[..., Any]) -> Any:
     Numba optimises a loop that it makes parallel itself differently in the process that compiles it and in those that
     load it from disk, and with `reassoc` that shows in the last bits. A kernel is one function on its own: its machine
     code is what is kept. So all arithmetic is in kernels, and the parallel functions of a program only call them.
+
+    A kernel that another one calls is copied into it (`forceinline`). Left a function, it would be compiled twice, by
+    itself and beside its caller, in different ways; which of the two ran would depend on which was loaded first.
     """
     with cached() as writable:
-        return once(njit(cache=writable, **OPTIONS)(function))
+        return once(njit(cache=writable, forceinline=True, **OPTIONS)(function))
 
 
 def inlined(function: Callable[..., Any]) -> Any:

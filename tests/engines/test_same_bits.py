@@ -1,0 +1,76 @@
+"""The process that compiles kernels, those that load them from disk, and one that cannot keep them: the same bits."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DRIVER = """
+import hashlib, sys
+import numpy as np
+from chainrule import layers
+from chainrule.engines.numba import normalization, proof
+from chainrule.network import Network
+from networks import interpreted
+
+proof.failure = lambda: ""  # a network of its own, whose kernels are not compared here
+rows = [layers.BatchNorm2D(), layers.GELU(), layers.BatchNorm2D(), layers.Flatten()]
+for dtype in sys.argv[2:]:
+    draw, digest = np.random.default_rng(0), hashlib.sha256()
+    if sys.argv[1] == "backwards":  # of two kernels that call the same function, the last one is loaded first
+        x, c = np.ones((1, 1, 1, 1), dtype), np.ones(1, dtype)
+        normalization.batch_norm_dx(x, x, c, c, c, x.copy(), 1e-5, 0, -1)
+    with interpreted.running(small=False):
+        net = Network(rows, (6, 13, 11), dtype=dtype, engine="numba", threads=1, seed=3)
+        compiled = net.compile(net.plan("softmax_cross_entropy"))
+        for step, n in enumerate((19, 2, 1)):
+            x = draw.standard_normal((n, 6, 13, 11)).astype(dtype)
+            t = np.eye(858, dtype=dtype)[draw.integers(0, 858, n)]
+            for found in compiled.gradients(x, t, seed=1, step=step):
+                digest.update(found.tobytes())
+            compiled.commit_statistics()
+            digest.update(net.statistics.tobytes())
+    print(dtype, digest.hexdigest())
+"""
+
+
+def started(cache: Path, order: str = "in order") -> "subprocess.Popen[str]":
+    environment = {**os.environ, "CHAINRULE_CACHE": str(cache), "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-c", DRIVER, order, "float64", "float32"]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def digests(process: "subprocess.Popen[str]") -> list[str]:
+    """Return what a process printed, which must succeed."""
+    words, complaints = process.communicate(timeout=300)
+    assert process.returncode == 0, complaints
+    return words.splitlines()
+
+
+@pytest.mark.parametrize("order", ["in order", "backwards"])
+def test_the_process_that_compiles_has_the_bits_of_those_that_load(
+    order: str, compiling: list[str], cache: Path
+) -> None:
+    files = sorted(cache.rglob("*.nbc"))
+    assert digests(started(cache, order)) == compiling
+    assert sorted(cache.rglob("*.nbc")) == files
+
+
+def test_so_has_a_process_that_cannot_keep_them(compiling: list[str], cache: Path) -> None:
+    file = cache / "a file"
+    file.touch()
+    assert digests(started(file / "no folder")) == compiling
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def compiling(cache: Path) -> list[str]:
+    found = digests(started(cache))
+    assert len(found) == 2
+    return found

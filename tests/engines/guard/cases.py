@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from chainrule.engines.numba import losses
 from chainrule.engines.numba.operations import KERNELS, select_kernel, sharing
 from chainrule.engines.numba.tiles import lanes
+from chainrule.layers.activations import EXAMPLES
 from chainrule.shapes import extent, output_size
 
 Array = NDArray[Any]
@@ -198,7 +199,9 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
         return update(draw, name, dtype)
     if KERNELS[name].module is losses:
         return Case(name, name, (p, t), {})
-    return Case(name, name, (some(*shape),) * (2 if name.endswith("_dx") else 1), {})
+    examples = EXAMPLES.get(name.removesuffix("_dx"), ())
+    attributes = examples[int(draw.integers(len(examples)))].attributes() if examples else {}
+    return Case(name, name, (some(*shape),) * (2 if name.endswith("_dx") else 1), attributes)
 
 
 def update(draw: Draw, name: str, dtype: Any) -> Case:

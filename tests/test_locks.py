@@ -16,7 +16,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from chainrule.locks import Locks
-with Locks(Path(sys.argv[1])).held(sys.argv[2]):
+with Locks(Path(sys.argv[1])).hold(sys.argv[2]):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -27,7 +27,7 @@ from pathlib import Path
 from chainrule.locks import Locks
 locks, count = Locks(Path(sys.argv[1])), Path(sys.argv[2])
 for _ in range(100):
-    with locks.held("count"):
+    with locks.hold("count"):
         count.write_text(str(int(count.read_text()) + 1))
 """
 
@@ -90,7 +90,7 @@ def test_a_process_holds_a_lock_until_its_last_user_is_done(tmp_path: Path) -> N
     with here.hold("one"), here.hold("one") as got:
         assert got
     probe = "import sys; from pathlib import Path; from chainrule.locks import Locks\n"
-    probe += "with Locks(Path(sys.argv[1])).held('one', patience=0) as got: sys.exit(0 if got else 3)"
+    probe += "with Locks(Path(sys.argv[1])).hold('one', patience=0) as got: sys.exit(0 if got else 3)"
     command = [sys.executable, "-c", probe, str(file)]
     with here.hold("one"):
         with here.hold("one"):

@@ -24,10 +24,10 @@ def sigmoid(x, y):
 @elementwise
 def sigmoid_dx(dy, y, dx):
     """Compute dx = y (1 − y) dy."""
-    slope, value, result = dy.reshape(dy.size), y.reshape(y.size), dx.reshape(dx.size)
+    upstream, value, result = dy.reshape(dy.size), y.reshape(y.size), dx.reshape(dx.size)
     one = y.dtype.type(1)
-    for k in range(slope.size):
-        result[k] = slope[k] * value[k] * (one - value[k])
+    for k in range(upstream.size):
+        result[k] = upstream[k] * value[k] * (one - value[k])
 
 
 @elementwise
@@ -41,10 +41,10 @@ def tanh(x, y):
 @elementwise
 def tanh_dx(dy, y, dx):
     """Compute dx = (1 − y²) dy."""
-    slope, value, result = dy.reshape(dy.size), y.reshape(y.size), dx.reshape(dx.size)
+    upstream, value, result = dy.reshape(dy.size), y.reshape(y.size), dx.reshape(dx.size)
     one = y.dtype.type(1)
-    for k in range(slope.size):
-        result[k] = slope[k] * (one - value[k] * value[k])
+    for k in range(upstream.size):
+        result[k] = upstream[k] * (one - value[k] * value[k])
 
 
 @elementwise
@@ -58,10 +58,10 @@ def arctan(x, y):
 @elementwise
 def arctan_dx(dy, x, dx):
     """Compute dx = dy/(1 + x²)."""
-    slope, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
+    upstream, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
     one = x.dtype.type(1)
-    for k in range(slope.size):
-        result[k] = slope[k] / (one + value[k] * value[k])
+    for k in range(upstream.size):
+        result[k] = upstream[k] / (one + value[k] * value[k])
 
 
 @operation(like(0), epilogue="rectify")
@@ -77,10 +77,10 @@ def relu(x, y):
 @elementwise
 def relu_dx(dy, y, dx):
     """Compute dx = 0 where y ≤ 0, else dy (so that NaN is passed on)."""
-    slope, value, result = dy.reshape(dy.size), y.reshape(y.size), dx.reshape(dx.size)
+    upstream, value, result = dy.reshape(dy.size), y.reshape(y.size), dx.reshape(dx.size)
     zero = y.dtype.type(0)
-    for k in range(slope.size):
-        result[k] = zero if value[k] <= zero else slope[k]
+    for k in range(upstream.size):
+        result[k] = zero if value[k] <= zero else upstream[k]
 
 
 @elementwise
@@ -119,7 +119,7 @@ def gelu(x, y):
 @elementwise
 def gelu_dx(dy, x, dx):
     """Compute dx = dy (1/2 (1 + t) + x/2 (1 − t²) c (1 + 3·0.044715 x²)), t the tanh of forward."""
-    slope, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
+    upstream, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
     one, half, cubic, c = (
         x.dtype.type(1),
         x.dtype.type(0.5),
@@ -127,12 +127,12 @@ def gelu_dx(dy, x, dx):
         x.dtype.type(math.sqrt(2 / math.pi)),
     )
     three = x.dtype.type(3)
-    for k in range(slope.size):
+    for k in range(upstream.size):
         v = source[k]
         t = np.tanh(c * (v + cubic * v * v * v))
         inner = c * (one + three * cubic * v * v)
         tail = half * v * (one - t * t) * inner if abs(t) < one else x.dtype.type(0)
-        result[k] = slope[k] * (half * (one + t) + tail)
+        result[k] = upstream[k] * (half * (one + t) + tail)
 
 
 @elementwise
@@ -148,10 +148,10 @@ def clip(x, y, low=0.0, high=6.0):
 @elementwise
 def clip_dx(dy, x, dx, low=0.0, high=6.0):
     """Compute dx = dy where low < x < high, else 0 (so that dy passes where x is NaN)."""
-    slope, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
+    upstream, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
     least, most, zero = x.dtype.type(low), x.dtype.type(high), x.dtype.type(0)
-    for k in range(slope.size):
-        result[k] = zero if value[k] <= least or value[k] >= most else slope[k]
+    for k in range(upstream.size):
+        result[k] = zero if value[k] <= least or value[k] >= most else upstream[k]
 
 
 @elementwise
@@ -167,12 +167,12 @@ def silu(x, y):
 @elementwise
 def silu_dx(dy, x, dx):
     """Compute dx = dy s (1 + x (1 − s)), s = σ(x)."""
-    slope, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
+    upstream, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
     one = x.dtype.type(1)
-    for k in range(slope.size):
+    for k in range(upstream.size):
         small = exponential(-abs(source[k]))
         s = (one if source[k] >= 0 else small) / (one + small)
-        result[k] = slope[k] * (s * (one + source[k] * (one - s)))
+        result[k] = upstream[k] * (s * (one + source[k] * (one - s)))
 
 
 @elementwise
@@ -188,10 +188,10 @@ def hard_sigmoid(x, y):
 @elementwise
 def hard_sigmoid_dx(dy, x, dx):
     """Compute dx = dy/6 where −3 < x < 3, else 0."""
-    slope, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
+    upstream, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
     zero, three, sixth = x.dtype.type(0), x.dtype.type(3), x.dtype.type(1 / 6)
-    for k in range(slope.size):
-        result[k] = zero if value[k] <= -three or value[k] >= three else slope[k] * sixth
+    for k in range(upstream.size):
+        result[k] = zero if value[k] <= -three or value[k] >= three else upstream[k] * sixth
 
 
 @elementwise
@@ -207,10 +207,10 @@ def hard_swish(x, y):
 @elementwise
 def hard_swish_dx(dy, x, dx):
     """Compute dx = 0 where x ≤ −3, dy where x ≥ 3, else dy (x + 3/2)/3."""
-    slope, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
+    upstream, value, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
     zero, three, third, center = x.dtype.type(0), x.dtype.type(3), x.dtype.type(1 / 3), x.dtype.type(1.5)
-    for k in range(slope.size):
-        v, d = value[k], slope[k]
+    for k in range(upstream.size):
+        v, d = value[k], upstream[k]
         result[k] = zero if v <= -three else d if v >= three else d * third * (v + center)
 
 

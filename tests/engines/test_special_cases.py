@@ -13,7 +13,7 @@ WATCHED = """
 import sys
 import numpy as np
 from chainrule import reference
-from chainrule.engines.numba import convolution, dense, filters, pooling, turning
+from chainrule.engines.numba import convolution, dense, filters, pooling, transposing
 from chainrule.engines.numba.tiles import lanes
 
 taken = set()
@@ -27,16 +27,16 @@ def watch(module, name, sizes=0):
         return function(*arguments, **named)
     setattr(module, name, watched)
 
-watch(convolution, "_sum_by", 3)
-watch(convolution, "_sum_up_by", 2)
-watch(convolution, "_take_apart")
-for name in ("_sum_by", "_sum_pooled", "_sum_up"):
+watch(convolution, "_correlate_tiles_by", 3)
+watch(convolution, "_weight_gradient_by", 2)
+watch(convolution, "_copy_strided")
+for name in ("_correlate_tiles_by", "_correlate_pooled", "_weight_gradient"):
     watch(filters, name, 1)
-watch(turning, "turn")
+watch(transposing, "transpose")
 watch(dense, "_products", 2)
-watch(dense, "_side_by_side")
+watch(dense, "_batched_samples")
 watch(dense, "_rows_times", 2)
-watch(dense, "_add_rows")
+watch(dense, "_add_weighted_rows")
 watch(dense, "_add_outer_to", 2)
 for name in "_max_two _max_any _mean_two _spread_two".split():
     watch(pooling, name)
@@ -66,9 +66,9 @@ def entered(*expected):
     assert not missing, f"not taken: {missing} of {taken}"
     taken.clear()
 
-eight, six = (("_sum_by", *tile) for tile in (convolution.EIGHT, convolution.SIX))
+eight, six = (("_correlate_tiles_by", *tile) for tile in (convolution.EIGHT, convolution.SIX))
 tall, broad = convolution.TALL, convolution.BROAD
-by_filters, by_taps = ("_sum_up_by", tall, broad), ("_sum_up_by", broad, tall)
+by_filters, by_taps = ("_weight_gradient_by", tall, broad), ("_weight_gradient_by", broad, tall)
 if -6 % tall <= -6 % broad:
     by_taps = by_filters  # with so few registers no number of filters fills tiles better the other way round
 
@@ -76,9 +76,9 @@ convolve(8, (3, 5)); entered(eight, six, by_filters)  # dx has two channels
 convolve(6, (2, 3)); entered(six, by_taps)
 convolve(5, (2, 3), dilation=(2, 2)); entered(six, by_taps)
 convolve(6, (2, 3), groups=2); entered(six)
-convolve(5, (3, 3), stride=(2, 1)); entered(six, "_take_apart")
+convolve(5, (3, 3), stride=(2, 1)); entered(six, "_copy_strided")
 convolve(4, (1, 1)); entered(six, by_filters)  # padding beyond full: dy is cropped
-convolve(7, (2, 2), stride=(3, 3), flip=True); entered(eight, "_take_apart")  # phases without a tap
+convolve(7, (2, 2), stride=(3, 3), flip=True); entered(eight, "_copy_strided")  # phases without a tap
 
 def pooled(outs):
     x, w = rng.standard_normal((2, 2, 9, 8)), rng.standard_normal((outs, 2, 3, 3))
@@ -94,7 +94,7 @@ def pooled(outs):
 
 for vectors in (1, 2):
     pooled(vectors * lanes(8))
-    entered(("_sum_by", vectors), ("_sum_pooled", vectors), ("_sum_up", vectors), "turn")
+    entered(("_correlate_tiles_by", vectors), ("_correlate_pooled", vectors), ("_weight_gradient", vectors), "transpose")
 
 def multiply(samples, ins, outs):
     x, w = rng.standard_normal((samples, ins)), rng.standard_normal((outs, ins))
@@ -115,9 +115,9 @@ many, alone = dense.SAMPLES, dense.ALONE
 outer = [("_add_outer_to", *tile) for tile in ((dense.TALL, dense.BROAD), (1, dense.BROAD), (1, 1))]
 multiply(9, 70, 11); entered(("_products", many, dense.ROWS), ("_rows_times", dense.TALL, dense.BROAD), *outer)
 multiply(1, 70, 9); entered(("_products", 1, alone), ("_rows_times", alone, 1))
-multiply(2 * lanes(8), 70, 11); entered("_side_by_side")
-multiply(2 * lanes(8) + 1, 5, 9); entered("_side_by_side", ("_products", 1, alone))
-multiply(9, 3, 2); entered(("_products", many, dense.ROWS), "_add_rows")
+multiply(2 * lanes(8), 70, 11); entered("_batched_samples")
+multiply(2 * lanes(8) + 1, 5, 9); entered("_batched_samples", ("_products", 1, alone))
+multiply(9, 3, 2); entered(("_products", many, dense.ROWS), "_add_weighted_rows")
 
 def pool(size, window, stride, padding=((0, 0), (0, 0))):
     x = rng.standard_normal((2, 3, *size))

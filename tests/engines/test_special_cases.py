@@ -94,7 +94,8 @@ def pooled(outs):
 
 for vectors in (1, 2):
     pooled(vectors * lanes(8))
-    entered(("_correlate_tiles_by", vectors), ("_correlate_pooled", vectors), ("_weight_gradient", vectors), "transpose")
+    by_vectors = [(name, vectors) for name in ("_correlate_tiles_by", "_correlate_pooled", "_weight_gradient")]
+    entered(*by_vectors, "transpose")
 
 def multiply(samples, ins, outs):
     x, w = rng.standard_normal((samples, ins)), rng.standard_normal((outs, ins))

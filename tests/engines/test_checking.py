@@ -69,10 +69,9 @@ def convolutions(count: int) -> list[Operation]:
             Operation("cross_correlate_dw", (x, dy), (w.gradient(),), {**given, "kernel": window}),
         ]
         if groups == 1:
-            side = [
+            found += [
                 replace(each, name=each.name.replace("cross_correlate", "correlate_filters")) for each in found[-3:]
             ]
-            found += [each for each in side if each.name != "correlate_filters_dx" or tuple(stride) == (1, 1)]
     return found
 
 

@@ -1,10 +1,11 @@
-"""The kernels for filters that fill vectors: when they are selected, and agreement with the reference."""
+"""The kernels with filters side by side in vectors: when they are selected, and agreement with the reference."""
 
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from engines.guard.cases import axes
 from numpy.typing import NDArray
 
 from chainrule import layers, reference
@@ -15,6 +16,7 @@ from chainrule.engines.numba.tiles import lanes
 from chainrule.network import Network
 
 WHOLE = lanes(8)  # filters that fill a vector of float64
+SIZES: dict[str, Any] = {"size": (5, 5), "kernel": (3, 3)}
 PLAIN: dict[str, Any] = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "flip": False}
 LAYERS: dict[str, tuple[int, int, int, tuple[int, int], tuple[int, int], dict[str, Any]]] = {
     "one vector": (3, 2, WHOLE, (3, 5), (12, 11), {}),
@@ -58,8 +60,7 @@ def close(found: NDArray[np.float64], expected: NDArray[np.float64]) -> None:
 def test_results_are_those_of_the_reference(layer: str, bias: str) -> None:
     x, w, options = drawn(layer)
     b = biased(bias, reference.cross_correlate(x, w, **options).shape)
-    assert operations.select_kernel("cross_correlate", (x, w, b), options, 8) == "correlate_filters"
-    close(operations.call("cross_correlate", (x, w, b), options)[0], reference.cross_correlate(x, w, b, **options))
+    close(operations.call("correlate_filters", (x, w, b), options)[0], reference.cross_correlate(x, w, b, **options))
 
 
 @each_layer
@@ -92,29 +93,44 @@ def test_gradients_are_those_of_the_reference(layer: str) -> None:
     x, w, options = drawn(layer)
     dy = np.random.default_rng(2).standard_normal(reference.cross_correlate(x, w, **options).shape)
     size, kernel = x.shape[2:], w.shape[2:]
-    assert operations.select_kernel("cross_correlate_dw", (x, dy), options, 8) == "correlate_filters_dw"
-    found = operations.call("cross_correlate_dw", (x, dy), {**options, "kernel": kernel})[0]
+    found = operations.call("correlate_filters_dw", (x, dy), {**options, "kernel": kernel})[0]
     close(found, reference.cross_correlate_dw(x, dy, kernel=kernel, **options))
-    found = operations.call("cross_correlate_dx", (dy, w), {**options, "size": size})[0]
+    found = operations.call("correlate_filters_dx", (dy, w), {**options, "size": size})[0]
     close(found, reference.cross_correlate_dx(dy, w, size=size, **options))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_number_of_filters(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    size, window, stride, padding, dilation, outputs = axes(draw)
+    ins, outs, count = (int(draw.integers(1, most)) for most in (2 * WHOLE + 2, 4 * WHOLE + 2, 5))
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "flip": bool(draw.integers(2))}
+    x, w = draw.standard_normal((count, ins, *size)), draw.standard_normal((outs, ins, *window))
+    b, dy = draw.standard_normal(outs), draw.standard_normal((count, outs, *outputs))
+    y = operations.call("correlate_filters", (x, w, b), options)[0]
+    close(y, reference.cross_correlate(x, w, b, **options))
+    dw = operations.call("correlate_filters_dw", (x, dy), {**options, "kernel": window})[0]
+    close(dw, reference.cross_correlate_dw(x, dy, kernel=window, **options))
+    dx = operations.call("correlate_filters_dx", (dy, w), {**options, "size": size})[0]
+    close(dx, reference.cross_correlate_dx(dy, w, size=size, **options))
 
 
 def test_the_kernel_is_chosen_by_what_lies_side_by_side() -> None:
     x, w, dy = np.zeros((2, 3, 5, 5)), np.zeros((2 * WHOLE, 3, 3, 3)), np.zeros((2, 2 * WHOLE, 3, 3))
 
     def chosen(name: str, *arrays: NDArray[np.float64], itemsize: int = 8, **options: Any) -> bool:
-        return operations.select_kernel(name, arrays, {**PLAIN, **options}, itemsize) != name
+        return operations.select_kernel(name, arrays, {**PLAIN, **SIZES, **options}, itemsize) != name
 
     assert chosen("cross_correlate", x, w)
     assert chosen("cross_correlate_dw", x, dy)
     assert chosen("cross_correlate", x, w, itemsize=4)
-    assert not chosen("cross_correlate", x, w[1:])
-    assert not chosen("cross_correlate", x, w[:WHOLE], itemsize=4)
     assert not chosen("cross_correlate", x, w, groups=2)
-    assert not chosen("cross_correlate_dx", dy, w)  # three channels
+    assert not chosen("cross_correlate_dx", dy, w, size=(40, 40), itemsize=4)  # three channels
     wide = np.zeros((3, WHOLE, 3, 3))
     assert chosen("cross_correlate_dx", dy, wide)
-    assert not chosen("cross_correlate_dx", dy, wide, stride=(1, 2))
+    large, many = np.zeros((2, 3, 96, 96)), np.zeros((6, 3, 3, 3))
+    assert not chosen("cross_correlate", large, many, itemsize=4)  # six filters fill a tile of outputs, but no vector
+    assert chosen("cross_correlate", large, np.zeros((WHOLE - 1, 3, 3, 3)), stride=(2, 2))  # nothing is gathered for it
 
 
 def test_not_a_number_stays_what_it_is() -> None:

@@ -29,7 +29,8 @@ def watch(module, name, sizes=0):
 
 watch(convolution, "_correlate_tiles_by", 3)
 watch(convolution, "_weight_gradient_by", 2)
-watch(convolution, "_copy_strided")
+watch(convolution, "spread_rows")
+watch(filters, "spread_rows")
 for name in ("_correlate_tiles_by", "_correlate_pooled", "_weight_gradient"):
     watch(filters, name, 1)
 watch(transposing, "transpose")
@@ -76,9 +77,18 @@ convolve(8, (3, 5)); entered(eight, six, by_filters)  # dx has two channels
 convolve(6, (2, 3)); entered(six, by_taps)
 convolve(5, (2, 3), dilation=(2, 2)); entered(six, by_taps)
 convolve(6, (2, 3), groups=2); entered(six)
-convolve(5, (3, 3), stride=(2, 1)); entered(six, "_copy_strided")
+convolve(5, (3, 3), stride=(2, 1)); entered(six, "spread_rows")
 convolve(4, (1, 1)); entered(six, by_filters)  # padding beyond full: dy is cropped
-convolve(7, (2, 2), stride=(3, 3), flip=True); entered(eight, "_copy_strided")  # phases without a tap
+convolve(7, (2, 2), stride=(3, 3), flip=True); entered(eight, "spread_rows")  # phases without a tap
+
+def spread(ins, stride):
+    x, w, dy = (rng.standard_normal(shape) for shape in ((2, ins, 9, 8), (3, ins, 2, 3), (2, 3, 4, 3)))
+    dx = np.full_like(x, np.nan)
+    filters.correlate_filters_dx(dy, w, dx, stride)
+    close(dx, reference.cross_correlate_dx(dy, w, size=(9, 8), stride=stride))
+
+spread(lanes(8) + 1, (2, 2)); entered("spread_rows", ("_correlate_tiles_by", 2))
+spread(2, (2, 2)); entered("spread_rows", ("_correlate_tiles_by", 1))
 
 def pooled(outs):
     x, w = rng.standard_normal((2, 2, 9, 8)), rng.standard_normal((outs, 2, 3, 3))

@@ -107,7 +107,7 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
         size, window, stride, padding, dilation, outputs = axes(draw)
         groups = one(draw, 1, 1, 1, 2, 3)
         full = lanes(np.dtype(dtype).itemsize)
-        ins, outs = (one(draw, 1, 2, 3, whole(draw, 1, 9), full, 2 * full, 3 * full) for _ in range(2))
+        ins, outs = (one(draw, 1, 2, 3, whole(draw, 1, 9), full, 2 * full, whole(draw, 1, 3 * full)) for _ in range(2))
         count = one(draw, 1, 1, 2, whole(draw, 1, 20))
         if count * groups * ins * outs * int(np.prod(window) * max(np.prod(outputs), np.prod(size))) <= MOST:
             break

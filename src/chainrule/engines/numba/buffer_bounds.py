@@ -68,16 +68,18 @@ class _SlidingKernel:
     def forward(self, image: tuple[int, ...]) -> tuple[int, int]:
         """Return the entries of the buffer of an image (C, H, W) in its frame of zeros, and those read."""
         stride, padding, dilation, _ = self.slide
-        laid = width, plane = padded_layout(SimpleNamespace(shape=(1, *image)), self.slide)
         axes = zip(image[1:], self.shape[2:], stride, padding, dilation, strict=True)
         rows, cells = (output_size(*axis) for axis in axes)
-        (down, i), (along, j) = np.divmod(self.u, stride[0]), np.divmod(self.v, stride[1])
-        phase = i[:, None] * stride[1] + j
-        phases = plane * stride[0] * stride[1]
+        step = stride if self.itemsize else (1, 1)  # a row of outputs reads a phase
+        slide = self.slide._replace(stride=step)
+        laid = width, plane = padded_layout(SimpleNamespace(shape=(1, *image)), slide)
+        (down, i), (along, j) = np.divmod(self.u, step[0]), np.divmod(self.v, step[1])
+        phase = i[:, None] * step[1] + j
+        phases = plane * step[0] * step[1]
         last = (image[0] - 1) * phases + int((phase * plane + down[:, None] * width + along).max())
-        taps = forward_taps(self.shape, laid, self.slide)
+        taps = forward_taps(self.shape, laid, slide)
         start = (self.groups - 1) * self.shape[1] * phases
-        length = (rows - 1) * width + cells
+        length = (rows - 1) * (stride[0] // step[0]) * width + (cells - 1) * (stride[1] // step[1]) + 1
         return buffer_size(image[0] * phases, start, taps, self._row(length)), last + self._cells_read(length)
 
     def backward(self, upstream: tuple[int, ...], size: tuple[int, int]) -> Iterator[tuple[int, int]]:

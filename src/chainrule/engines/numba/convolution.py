@@ -32,6 +32,7 @@ from chainrule.engines.numba.layout import (
     lay_out,
     padded_layout,
     phase_extent,
+    spread_rows,
 )
 from chainrule.engines.numba.registry import Slide, always, operation
 from chainrule.engines.numba.tiles import add_outer, add_products, store, store_sums, zeros
@@ -199,7 +200,7 @@ def _correlate_phase(dy, w, dx, phase, groups, slide):
                     continue
                 top = stride[0] * down.first + phase[0] - padding[0][0]
                 left = stride[1] * along.first + phase[1] - padding[1][0]
-                _copy_strided(sums.values, c * size, width, target[top :: stride[0], left :: stride[1]])
+                spread_rows(sums.values, c * size, width, target, (top, left), stride)
 
 
 @operation(correlate_dw_shape, accumulates=True, slide=Slide("dw", tiled=True))
@@ -303,15 +304,6 @@ def _copy_with_untied_bias(sums, start, image, result):
         for j in range(cells):
             value = source[j] + more[j]
             target[j] = least if value <= least else value
-
-
-@kernel
-def _copy_strided(sums, start, width, image):
-    """Copy rows into every s-th cell of every s-th row."""
-    height, cells = image.shape
-    for i in range(height):
-        for j in range(cells):
-            image[i, j] = sums[start + i * width + j]
 
 
 @inlined

@@ -14,11 +14,11 @@ a quarter of the results is left to transpose.
 dx   the same sums over dy, filters and channels exchanged; with stride 1 only.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.engines.numba.filling import channels_fit, filters_fit, gradients_fit
 from chainrule.engines.numba.layout import (
     PaddedLayout,
     Sliding,
@@ -35,9 +35,10 @@ from chainrule.engines.numba.layout import (
     padded_layout,
     phase_extent,
     positions,
+    spread_rows,
     unpadded,
 )
-from chainrule.engines.numba.registry import Attributes, Share, Slide, always, operation
+from chainrule.engines.numba.registry import Share, Slide, always, operation
 from chainrule.engines.numba.tiles import add_picked, at_least, lanes, largest, load, load_picked, store
 from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
 from chainrule.engines.numba.transposing import Matrix, transpose_each, transpose_matrix
@@ -56,21 +57,19 @@ class ImageCells(NamedTuple):
     at: Any
 
 
+class FilterRows(NamedTuple):
+    """Filters side by side: tap k of filter o is values[rows[k] + o], o below `across`, which fills whole vectors."""
+
+    values: Any
+    rows: Any
+    across: int
+
+
 class Bias(NamedTuple):
     """Biases, the filters side by side: values[begin[p] + o] is the one for output p of filter o."""
 
     values: Any
     begin: Any
-
-
-def _fill(filters: int, given: Attributes, itemsize: int) -> bool:
-    """Return whether filters of one group fill whole vectors."""
-    return given.get("groups", 1) == 1 and filters % lanes(itemsize) == 0
-
-
-def _fit_dx(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
-    """Return whether channels fill whole vectors, and there is one phase."""
-    return tuple(given.get("stride", (1, 1))) == (1, 1) and _fill(arrays[1].shape[1], given, itemsize)
 
 
 def _share(shape: tuple[int, ...], itemsize: int) -> Share:
@@ -85,7 +84,7 @@ def _share(shape: tuple[int, ...], itemsize: int) -> Share:
     correlate_shape,
     flat=("b",),
     replaces="cross_correlate",
-    fits=lambda arrays, given, itemsize: _fill(arrays[1].shape[0], given, itemsize),
+    fits=filters_fit,
     share=_share,
     epilogues={"rectify": always, "pooled": always},
     slide=Slide("y", tiled=False),
@@ -112,130 +111,161 @@ def correlate_filters(
     rectify  set y to 0 where it is not positive, as the ReLU that follows would
     pooled   write the largest of each 2×2 results, which never leave the registers
     """
-    slide, all_outs = Sliding(stride, padding, dilation, flip), y.shape[1]
+    slide, all_outs = Sliding((1, 1), padding, dilation, flip), y.shape[1]
     last = y.shape[2] if last < 0 else last
     outs = (all_outs if highest < 0 else highest) - lowest
     by = 2 if pooled else 1
     laid = padded_layout(x, slide)
-    width, offsets = laid.width, forward_taps(w.shape, laid, slide)
+    offsets, (down, along) = forward_taps(w.shape, laid, slide), (stride[0] * laid.width, stride[1])
     cells = (last - first) * y.shape[3]
     untied = b is not None and b.size > all_outs
-    samples_per_block = 1 if untied else max(1, min(x.shape[0], (OUTPUTS_WORTH_LISTING + cells - 1) // max(cells, 1)))
-    length = (by * last - 1) * width + by * y.shape[3]
+    samples_per_block = 1 if untied else _worth_listing(x.shape[0], cells)
+    length = (by * last - 1) * down + (by * y.shape[3] - 1) * along + 1
     images = _read_in_place(x, samples_per_block, laid, length, offsets, slide)
-    weights = _transpose_rows(w.reshape(w.size), lowest, outs, offsets.size)
+    weights = _transposed_filters(w.reshape(w.size), lowest, outs, offsets.size)
+    across = weights.across
     at = np.zeros(samples_per_block * cells * by * by + OUTPUTS, np.int64)
-    _window_offsets(at, samples_per_block, last - first, y.shape[3], width, images.stride, pooled)
+    _window_offsets(at, samples_per_block, last - first, y.shape[3], (down, along, images.stride), pooled)
     begin = np.zeros(at.size, np.int64)
-    bias, above = np.zeros(outs, x.dtype), 0
+    bias, above = np.zeros(across, x.dtype), 0
     if untied:
         plane_of_b = b.size // all_outs
-        across = plane_of_b // outputs_on_axis(0, x.shape, w.shape, slide)
-        _window_offsets(begin, samples_per_block, last - first, y.shape[3], across, 0, pooled)
-        begin, above = begin * outs, first * by * across * outs
-        bias = _transpose_rows(b, lowest, outs, plane_of_b)
+        row = plane_of_b // outputs_on_axis(0, x.shape, w.shape, Sliding(stride, padding, dilation, flip))
+        _window_offsets(begin, samples_per_block, last - first, y.shape[3], (row, 1, 0), pooled)
+        begin, above = begin * across, first * by * row * across
+        bias = _transposed_filters(b, lowest, outs, plane_of_b).values
     elif b is not None:
         for o in range(outs):
             bias[o] = b[lowest + o]
-    sums = np.empty((samples_per_block * cells + OUTPUTS) * outs, x.dtype)
+    sums = np.empty((samples_per_block * cells + OUTPUTS) * across, x.dtype)
     result, whole = y.reshape(y.size), y.shape[2] * y.shape[3]
     least = x.dtype.type(0 if rectify else -np.inf)
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
-        seen = _lay_out_block(x, start, count, images, laid, slide)[first * by * width :]
+        seen = _lay_out_block(x, start, count, images, laid, slide)[first * by * down :]
         for p in range(count * cells * by * by, at.size):  # the last tile reads no sample after the last
             at[p] = 0
         _correlate_tiles(
-            weights, outs, ImageCells(seen, offsets, at), Bias(bias[above:], begin), sums, count * cells, least, pooled
+            weights, ImageCells(seen, offsets, at), Bias(bias[above:], begin), sums, count * cells, least, pooled
         )
         for s in range(count):
             place = ((start + s) * all_outs + lowest) * whole + first * y.shape[3]
-            transpose_matrix(Matrix(sums, s * cells * outs, outs), cells, outs, Matrix(result, place, whole))
+            transpose_matrix(Matrix(sums, s * cells * across, across), cells, outs, Matrix(result, place, whole))
 
 
 @inlined
-def _transpose_rows(values, first, count, size):
-    """Return the transpose of `count` rows of a flat matrix, `size` entries each, from row `first` on; flat too."""
-    result = np.empty(size * count, values.dtype)
-    transpose_matrix(Matrix(values, first * size, size), count, size, Matrix(result, 0, count))
-    return result
+def _worth_listing(samples, cells):
+    """Return how many of a block's samples make a list of outputs that is long enough to fill its tiles."""
+    return max(1, min(samples, (OUTPUTS_WORTH_LISTING + cells - 1) // max(cells, 1)))
 
 
-@operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=_fit_dx, slide=Slide("dx", tiled=False))
+@inlined
+def _whole_vectors(filters, itemsize):
+    """Return the entries of the vectors that hold a number of filters."""
+    vector = WIDTH // itemsize
+    return (filters + vector - 1) // vector * vector
+
+
+@inlined
+def _transposed_filters(values, first, count, size):
+    """Return `count` filters from `first` on, `size` entries each in `values`, side by side; zeros fill a vector."""
+    across = _whole_vectors(count, values.itemsize)
+    transposed, rows = np.zeros(size * across, values.dtype), np.arange(size) * across
+    transpose_matrix(Matrix(values, first * size, size), count, size, Matrix(transposed, 0, across))
+    return FilterRows(transposed, rows, across)
+
+
+@operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=channels_fit, slide=Slide("dx", tiled=False))
 @kernel
-def correlate_filters_dx(dy, w, dx, padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
-    """Compute dx[c, i] = Σ_{o, u} w[o, c, u] dy[o, i − d·u], on both axes alike."""
-    whole, slide, ins, outs = (0, 0), Sliding((1, 1), padding, dilation, flip), w.shape[1], w.shape[0]
-    vector = WIDTH // dy.itemsize
-    down = phase_extent(0, whole, slide, w.shape, dy.shape, dx.shape)
-    along = phase_extent(1, whole, slide, w.shape, dy.shape, dx.shape)
+def correlate_filters_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
+    """Compute the cells of every phase of dx from the taps that fall on it."""
+    outs, ins, taps = w.shape[0], w.shape[1], w.shape[2] * w.shape[3]
+    across = _whole_vectors(ins, dy.itemsize)
+    weights = np.zeros((outs * taps + WIDTH // dy.itemsize) * across, dy.dtype)
+    transpose_each(w.reshape(w.size), outs, ins, taps, weights, across)
+    for down in range(stride[0]):
+        for along in range(stride[1]):
+            _correlate_phase(dy, w.shape, weights, dx, (down, along), Sliding(stride, padding, dilation, flip))
+
+
+@inlined
+def _correlate_phase(dy, shape, weights, dx, phase, slide):
+    """Compute dx[c, s·i + r] = Σ_{o, u ≡ r} w[o, c, u] dy[o, i − d·u // s], on both axes alike, r the phase."""
+    stride, padding, outs, ins, taps = slide.stride, slide.padding, shape[0], shape[1], shape[2] * shape[3]
+    down = phase_extent(0, phase, slide, shape, dy.shape, dx.shape)
+    along = phase_extent(1, phase, slide, shape, dy.shape, dx.shape)
+    cells, across = down.count * along.count, _whole_vectors(ins, dy.itemsize)
+    if down.count <= 0 or along.count <= 0:
+        return
     width = dy.shape[3] + max(along.before, along.after)
     laid = PaddedLayout(width, (down.before + dy.shape[2] + down.after) * width)
-    found, order = backward_taps(w.shape, whole, laid, outs, slide)
-    taps = w.shape[2] * w.shape[3]
-    offsets = np.empty(found.size, np.int64)
-    for k in range(found.size):  # of the transposed kernel (o, u, v, c)
-        offsets[k // taps * taps + order[k % taps]] = found[k] + down.skip * width + along.skip
-    weights = np.empty((outs * taps + vector) * ins, dy.dtype)
-    transpose_each(w.reshape(w.size), outs, ins, taps, weights)
-    image, cells = conflict_free_stride(dy.shape[1] * laid.plane), dx.shape[2] * dx.shape[3]
-    samples_per_block = max(1, min(dy.shape[0], (OUTPUTS_WORTH_LISTING + cells - 1) // max(cells, 1)))
-    length = (dx.shape[2] - 1) * width + dx.shape[3]
-    rows = np.zeros(buffer_size(samples_per_block * image, (samples_per_block - 1) * image, offsets, length), dy.dtype)
-    at = np.zeros(samples_per_block * cells + OUTPUTS, np.int64)
-    positions(at, samples_per_block, dx.shape[2], dx.shape[3], width, image)
-    begin, bias = np.zeros(samples_per_block * cells + OUTPUTS, np.int64), np.zeros(ins, dy.dtype)
-    sums = np.empty((samples_per_block * cells + OUTPUTS) * ins, dy.dtype)
-    result, least = dx.reshape(dx.size), dy.dtype.type(-np.inf)
+    offsets, order = backward_taps(shape, phase, laid, outs, slide)
+    rows = np.empty(offsets.size, np.int64)
+    for k in range(offsets.size):  # over (o, taps of the phase); order: (o, c, u, v) with c = 0
+        rows[k] = (order[k] // (ins * taps) * taps + order[k] % taps) * across
+        offsets[k] += down.skip * width + along.skip
+    image = conflict_free_stride(dy.shape[1] * laid.plane)
+    samples_per_block = _worth_listing(dy.shape[0], cells)
+    length = (down.count - 1) * width + along.count
+    size = buffer_size(samples_per_block * image, (samples_per_block - 1) * image, offsets, length)
+    seen = ImageCells(np.zeros(size, dy.dtype), offsets, np.zeros(samples_per_block * cells + OUTPUTS, np.int64))
+    positions(seen.at, samples_per_block, down.count, along.count, (width, 1, image))
+    bias = Bias(np.zeros(across, dy.dtype), np.zeros(seen.at.size, np.int64))
+    sums, least = np.empty(seen.at.size * across, dy.dtype), dy.dtype.type(-np.inf)
+    spread = stride[0] > 1 or stride[1] > 1
+    flat = np.empty(ins * cells, dy.dtype) if spread else dx.reshape(dx.size)
     for start in range(0, dy.shape[0], samples_per_block):
         count = min(samples_per_block, dy.shape[0] - start)
         for s in range(count):
-            copy_rows(dy[start + s], rows[s * image :], down.before * width + along.before, laid)
-        seen = ImageCells(rows, offsets, at)
-        _correlate_tiles(weights, ins, seen, Bias(bias, begin), sums, count * cells, least, False)
+            copy_rows(dy[start + s], seen.cells[s * image :], down.before * width + along.before, laid)
+        _correlate_tiles(FilterRows(weights, rows, across), seen, bias, sums, count * cells, least, False)
         for s in range(count):
-            transpose_matrix(
-                Matrix(sums, s * cells * ins, ins), cells, ins, Matrix(result, (start + s) * cells * ins, cells)
-            )
+            place = 0 if spread else (start + s) * ins * cells
+            transpose_matrix(Matrix(sums, s * cells * across, across), cells, ins, Matrix(flat, place, cells))
+            if spread:
+                top = stride[0] * down.first + phase[0] - padding[0][0]
+                left = stride[1] * along.first + phase[1] - padding[1][0]
+                for c in range(ins):
+                    spread_rows(flat, c * cells, along.count, dx[start + s, c], (top, left), stride)
 
 
 @operation(
     correlate_dw_shape,
     accumulates=True,
     replaces="cross_correlate_dw",
-    fits=lambda arrays, given, itemsize: _fill(arrays[1].shape[-3], given, itemsize),
+    fits=gradients_fit,
     slide=Slide("dw", tiled=False),
 )
 @kernel
 def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
     """Add x ⋆ dy to dw, summed over the samples of a block."""
-    slide = Sliding(stride, padding, dilation, flip)
-    outs, cells = dy.shape[1], dy.shape[2] * dy.shape[3]
+    slide = Sliding((1, 1), padding, dilation, flip)
+    outs, cells, taps = dy.shape[1], dy.shape[2] * dy.shape[3], dw[0].size
+    across = _whole_vectors(outs, x.itemsize)
     laid = padded_layout(x, slide)
-    found, offsets = forward_taps(dw.shape, laid, slide), np.zeros(dw[0].size + TAPS, np.int64)
+    found, offsets = forward_taps(dw.shape, laid, slide), np.zeros(taps + TAPS, np.int64)
     for k in range(found.size):
         offsets[k] = found[k]
-    samples_per_block = max(1, min(x.shape[0], (OUTPUTS_WORTH_LISTING + cells - 1) // max(cells, 1)))
-    length = (dy.shape[2] - 1) * laid.width + dy.shape[3]
+    samples_per_block = _worth_listing(x.shape[0], cells)
+    down, along = stride[0] * laid.width, stride[1]
+    length = (dy.shape[2] - 1) * down + (dy.shape[3] - 1) * along + 1
     images = _read_in_place(x, samples_per_block, laid, length, found, slide)
-    upstream = np.empty(samples_per_block * cells * outs, x.dtype)
+    upstream = np.zeros(samples_per_block * cells * across, x.dtype)
     at = np.empty(samples_per_block * cells, np.int64)
-    positions(at, samples_per_block, dy.shape[2], dy.shape[3], laid.width, images.stride)
-    sums = np.zeros(offsets.size * outs, x.dtype)
+    positions(at, samples_per_block, dy.shape[2], dy.shape[3], (down, along, images.stride))
+    sums = np.zeros(offsets.size * across, x.dtype)
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
         seen = ImageCells(_lay_out_block(x, start, count, images, laid, slide), offsets, at)
         for s in range(count):
-            given = (start + s) * outs * cells
-            transpose_matrix(
-                Matrix(dy.reshape(dy.size), given, cells), outs, cells, Matrix(upstream, s * cells * outs, outs)
-            )
-        if outs % (2 * (WIDTH // x.itemsize)) == 0:
-            _weight_gradient(upstream, outs, seen, count * cells, dw[0].size, sums, tall=2)
+            given = Matrix(dy.reshape(dy.size), (start + s) * outs * cells, cells)
+            transpose_matrix(given, outs, cells, Matrix(upstream, s * cells * across, across))
+        if across % (2 * (WIDTH // x.itemsize)) == 0:
+            _weight_gradient(upstream, across, seen, count * cells, taps, sums, tall=2)
         else:
-            _weight_gradient(upstream, outs, seen, count * cells, dw[0].size, sums, tall=1)
+            _weight_gradient(upstream, across, seen, count * cells, taps, sums, tall=1)
     transposed, gradient = np.empty(dw.size, x.dtype), dw.reshape(dw.size)
-    transpose_matrix(Matrix(sums, 0, outs), dw[0].size, outs, Matrix(transposed, 0, dw[0].size))
+    transpose_matrix(Matrix(sums, 0, across), taps, outs, Matrix(transposed, 0, taps))
     for k in range(dw.size):
         gradient[k] += transposed[k]
 
@@ -253,9 +283,8 @@ def _read_in_place(x, samples_per_block, laid, length, offsets, slide):
     """Return the rows for `samples_per_block` images, `length` cells under the first tap: x itself if nothing is put
     around.
     """
-    stride = slide.stride
-    in_place = unpadded(slide.padding) and stride[0] == 1 and stride[1] == 1
-    image = x[0].size if in_place else conflict_free_stride(x.shape[1] * laid.plane * stride[0] * stride[1])
+    in_place = unpadded(slide.padding)
+    image = x[0].size if in_place else conflict_free_stride(x.shape[1] * laid.plane)
     size = 0 if in_place else buffer_size(samples_per_block * image, (samples_per_block - 1) * image, offsets, length)
     rows = x.reshape(x.size) if in_place else np.zeros(size, x.dtype)
     return Images(in_place, image, rows)
@@ -272,58 +301,60 @@ def _lay_out_block(x, start, count, images, laid, slide):
 
 
 @kernel
-def _window_offsets(at, samples, results, cells, width, image, pooled):
-    """Set at[p] to the offset of output p in rows of `width` cells; if pooled, four of 2×2 make one result."""
+def _window_offsets(at, samples, results, cells, steps, pooled):
+    """Set at[p] to the offset of output p, which is (row, column, image) times `steps`; if pooled, four of 2×2 make one
+    result.
+    """
     if not pooled:
-        positions(at, samples, results, cells, width, image)
+        positions(at, samples, results, cells, steps)
         return
-    p = 0
+    (down, along, image), p = steps, 0
     for s in range(samples):
         for i in range(results):
             for j in range(cells):
-                place = s * image + 2 * i * width + 2 * j
-                at[p], at[p + 1], at[p + 2], at[p + 3] = place, place + 1, place + width, place + width + 1
+                place = s * image + 2 * i * down + 2 * j * along
+                at[p], at[p + 1], at[p + 2], at[p + 3] = place, place + along, place + down, place + down + along
                 p += 4
 
 
 @inlined
-def _correlate_tiles(w, outs, seen, bias, sums, count, least, pooled):
+def _correlate_tiles(w, seen, bias, sums, count, least, pooled):
     """Compute sums[p, o] = bias + Σ_k w[k, o] · cells[at[p] + taps[k]], no less than `least`, for `count` results p."""
-    two = outs % (2 * (WIDTH // w.itemsize)) == 0
+    two = w.across % (2 * (WIDTH // w.values.itemsize)) == 0
     if pooled and two:
-        _correlate_pooled(w, outs, seen, bias, sums, count, least, tall=2)
+        _correlate_pooled(w, seen, bias, sums, count, least, tall=2)
     elif pooled:
-        _correlate_pooled(w, outs, seen, bias, sums, count, least, tall=1)
+        _correlate_pooled(w, seen, bias, sums, count, least, tall=1)
     elif two:
-        _correlate_tiles_by(w, outs, seen, bias, sums, count, least, tall=2)
+        _correlate_tiles_by(w, seen, bias, sums, count, least, tall=2)
     else:
-        _correlate_tiles_by(w, outs, seen, bias, sums, count, least, tall=1)
+        _correlate_tiles_by(w, seen, bias, sums, count, least, tall=1)
 
 
 @kernel
-def _correlate_tiles_by(w, outs, seen, bias, sums, count, least, tall):
+def _correlate_tiles_by(weights, seen, bias, sums, count, least, tall):
     """Compute `_sum` by tiles of `tall` vectors of filters by some outputs; the last tile reaches beyond them."""
     literally(tall)
-    (rows, offsets, at), (plus, begin) = seen, bias
-    for o in range(0, outs, tall * (WIDTH // rows.itemsize)):
+    (w, each, across), (rows, offsets, at), (plus, begin) = weights, seen, bias
+    for o in range(0, across, tall * (WIDTH // rows.itemsize)):
         for p in range(0, count, OUTPUTS):
             tile = load_picked(plus, o, begin, p, tall, OUTPUTS)
             for k in range(offsets.size):
-                tile = add_picked(tile, w, k * outs + o, rows, offsets[k], at, p)
-            store(at_least(tile, least), sums, p * outs + o, outs)
+                tile = add_picked(tile, w, each[k] + o, rows, offsets[k], at, p)
+            store(at_least(tile, least), sums, p * across + o, across)
 
 
 @kernel
-def _correlate_pooled(w, outs, seen, bias, sums, count, least, tall):
+def _correlate_pooled(weights, seen, bias, sums, count, least, tall):
     """Compute `_sum` for `count` results, each the largest of four sums, while they are in registers."""
     literally(tall)
-    (rows, offsets, at), (plus, begin) = seen, bias
-    for o in range(0, outs, tall * (WIDTH // rows.itemsize)):
+    (w, each, across), (rows, offsets, at), (plus, begin) = weights, seen, bias
+    for o in range(0, across, tall * (WIDTH // rows.itemsize)):
         for p in range(0, 4 * count, POOLED):
             tile = load_picked(plus, o, begin, p, tall, POOLED)
             for k in range(offsets.size):
-                tile = add_picked(tile, w, k * outs + o, rows, offsets[k], at, p)
-            store(at_least(largest(tile), least), sums, p // 4 * outs + o, outs)
+                tile = add_picked(tile, w, each[k] + o, rows, offsets[k], at, p)
+            store(at_least(largest(tile), least), sums, p // 4 * across + o, across)
 
 
 @kernel

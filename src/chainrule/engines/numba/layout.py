@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.numba.registry import Attributes, Shapes
-from chainrule.engines.numba.tiles import load_part, store_part
+from chainrule.engines.numba.tiles import load_alternate, load_part, store_alternate, store_part
 from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel
 from chainrule.shapes import output_size
 
@@ -42,7 +42,7 @@ def correlate_shape(arrays: Sequence[Any], given: Attributes) -> Shapes:
     x, w, one = arrays[0], arrays[1], (1, 1)
     stride, dilation = given.get("stride", one), given.get("dilation", one)
     padding = given.get("padding", ((0, 0), (0, 0)))
-    sizes = [output_size(*axis) for axis in zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True)]
+    sizes = [output_size(*axis) for axis in zip(x.shape[-2:], w.shape[2:], stride, padding, dilation, strict=True)]
     return [(x.shape[0], w.shape[0], *(size // 2 if given.get("pooled") else size for size in sizes))]
 
 
@@ -208,19 +208,50 @@ def lay_out(image, rows, frame, slide):
         copy_rows(image, rows, top * width + left, frame)
         return
     channels, height, cells = image.shape
+    source = image.reshape(image.size)
     for c in range(channels):
         for i in range(height):
-            down, source = top + i, image[c, i]
-            phase = (c * stride[0] + down % stride[0]) * stride[1]
-            for j in range(cells):
-                along = left + j
-                rows[(phase + along % stride[1]) * plane + down // stride[0] * width + along // stride[1]] = source[j]
+            phase, down = (c * stride[0] + (top + i) % stride[0]) * stride[1], (top + i) // stride[0] * width
+            for r in range(stride[1]):
+                first = (r - left) % stride[1]
+                place = (phase + r) * plane + down + (left + first) // stride[1]
+                _gather_row(source, (c * height + i) * cells + first, cells - first, rows, place, stride[1])
+
+
+@inlined
+def _gather_row(source, start, length, rows, place, step):
+    """Copy every `step`-th of `length` cells from `start` on to where they lie side by side."""
+    count, vector = (length + step - 1) // step, WIDTH // source.itemsize
+    if step == 2:
+        for k in range(0, count, vector):
+            store_part(load_alternate(source, start + 2 * k, count - k), rows, place + k, count - k)
+    else:
+        for k in range(count):
+            rows[place + k] = source[start + k * step]
 
 
 @kernel
-def positions(at, samples, rows, cells, width, image):
-    """Set at[p] to where the first tap lies for output p = (s, i, j), images `image` cells apart."""
+def spread_rows(sums, start, width, image, first, stride):
+    """Copy rows of `width` sums into (H, W): every s-th cell of every s-th row from the `first` cell on."""
+    (top, left), (down, along), (height, cells) = first, stride, image.shape
+    flat, count, vector = image.reshape(image.size), (cells - left + along - 1) // along, WIDTH // sums.itemsize
+    for i in range((height - top + down - 1) // down):
+        place, given = (top + i * down) * cells + left, start + i * width
+        if along == 2:
+            for k in range(0, count, vector):
+                store_alternate(load_part(sums, given + k, count - k), flat, place + 2 * k, count - k)
+        else:
+            for k in range(count):
+                flat[place + k * along] = sums[given + k]
+
+
+@kernel
+def positions(at, samples, rows, cells, steps):
+    """Set at[p] to where the first tap lies for output p = (s, i, j); steps: from row to row, cell to cell, image to
+    image.
+    """
+    down, along, image = steps
     for s in range(samples):
         for i in range(rows):
             for j in range(cells):
-                at[(s * rows + i) * cells + j] = s * image + i * width + j
+                at[(s * rows + i) * cells + j] = s * image + i * down + j * along

@@ -55,6 +55,14 @@ def load_part(y: Array, place: int, count: int) -> Array:
     return tile
 
 
+def load_alternate(y: Array, place: int, count: int) -> Array:
+    """Compute tile[0, 0, lane] = y[place + 2·lane] in the first `count` lanes, 0 in the others."""
+    tile = zeros(y, 1, 1)
+    count = min(count, tile.shape[2])
+    tile[0, 0, :count] = y[place : place + 2 * count - 1 : 2]
+    return tile
+
+
 def add_outer(tile: Array, x: Array, place: int, w: Array, start: int, step: int) -> Array:
     """Compute tile[a, b, lane] += x[place + a·lanes + lane] · w[start + b·step]."""
     rows, columns, width = tile.shape
@@ -90,6 +98,12 @@ def store_part(tile: Array, y: Array, place: int, count: int) -> None:
     """Compute y[place + lane] = tile[0, 0, lane], the first `count` lanes only."""
     width = min(count, tile.shape[2])
     y[place : place + width] = tile[0, 0, :width]
+
+
+def store_alternate(tile: Array, y: Array, place: int, count: int) -> None:
+    """Compute y[place + 2·lane] = tile[0, 0, lane], the first `count` lanes only."""
+    width = min(count, tile.shape[2])
+    y[place : place + 2 * width - 1 : 2] = tile[0, 0, :width]
 
 
 def store_sums(tile: Array, y: Array, place: int) -> None:
@@ -132,7 +146,7 @@ def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, f
 
 
 for _function in (
-    *(zeros, load, load_part, load_picked, add_outer, add_picked, add_products),
-    *(at_least, largest, store, store_part, store_sums, transpose, largest_of_four),
+    *(zeros, load, load_part, load_alternate, load_picked, add_outer, add_picked, add_products),
+    *(at_least, largest, store, store_part, store_alternate, store_sums, transpose, largest_of_four),
 ):
     compile_by_hand(_function)

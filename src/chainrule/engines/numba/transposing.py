@@ -33,20 +33,21 @@ def transpose_matrix(given, rows, columns, transposed):
 
 
 @kernel
-def transpose_each(x, matrices, rows, columns, y):
-    """Set y[m, c, r] to x[m, r, c] for matrices one after the other, with short rows whose number fills vectors.
+def transpose_each(x, matrices, rows, columns, y, across):
+    """Set y[m, c, r] to x[m, r, c] for matrices one after the other, with short rows; y has `across` entries a row.
 
     A block is as broad as a vector, broader than such a row: it also writes where the next matrix is written later, and
     y has space for the rest of the last one. Blocks that would read beyond x are done by plain loops.
     """
     lanes = WIDTH // x.itemsize
     for i in range(0, rows, lanes):
+        r = max(min(i, rows - lanes), 0)
         for m in range(matrices):
             for j in range(0, columns, lanes):
-                place, found = (m * rows + i) * columns + j, (m * columns + j) * rows + i
-                if place + (lanes - 1) * columns + lanes <= x.size:
-                    transpose(x, place, columns, y, found, rows)
+                place, found = (m * rows + r) * columns + j, (m * columns + j) * across + r
+                if rows >= lanes and place + (lanes - 1) * columns + lanes <= x.size:
+                    transpose(x, place, columns, y, found, across)
                     continue
                 for c in range(min(lanes, columns - j)):
-                    for r in range(lanes):
-                        y[found + c * rows + r] = x[place + r * columns + c]
+                    for k in range(min(lanes, rows)):
+                        y[found + c * across + k] = x[place + k * columns + c]

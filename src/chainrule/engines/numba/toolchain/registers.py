@@ -1,168 +1,21 @@
-"""Compiled code of the functions in `tiles`: vectors in registers, emitted with llvmlite.
+"""Compiled code of the functions in `tiles`: sums in vector registers, emitted with llvmlite.
 
-A tile is a value, as a float is one: an array of LLVM vectors. LLVM keeps it in registers as long as it fits there.
-
-Tried with numba 0.61 (llvmlite 0.44) and numba 0.68 (llvmlite 0.50):
-- a numba type of our own with a primitive data model (`Tile`, `TileModel`);
-- functions whose code is emitted by hand: a typing template and a lowering for each (`compile_as`);
-- LLVM's intrinsics for fused multiply-add and masked loads and stores, declared by name (`multiply_add`, `masked`);
-- an empty convergent instruction that keeps a loop from being unrolled (`close`).
-llvmlite announces the end of typed pointers. No type is therefore read off a pointer: each address carries the type of
-its elements (`Address`), and every `load` and `gep` names the type it works on.
+Tried with numba 0.61 (llvmlite 0.44) and numba 0.68 (llvmlite 0.50): functions whose code is emitted by hand, with a
+typing template and a lowering for each (`compile_as`).
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
-from llvmlite import ir as _ir
-from numba import extending as _extending
-from numba.core import cgutils as _cgutils
-from numba.core import types as _types
 from numba.core.typing import templates as _templates
 
 from chainrule.engines.numba.toolchain.compiling import CONFIG
-from chainrule.engines.numba.toolchain.processor import WIDTH
+from chainrule.engines.numba.toolchain.vectors import CodeBuilder, Tile, extending, ir, types, vector_of
 
-# numba and llvmlite have no type annotations.
-cgutils: Any = _cgutils
-ir: Any = _ir
 templates: Any = _templates
-types: Any = _types
-extending: Any = _extending
 
 
-class Tile(_types.Type):
-    """Numba's type of a tile: rows × columns vectors of elements of a dtype."""
-
-    def __init__(self, dtype: Any, rows: int, columns: int) -> None:
-        self.dtype, self.rows, self.columns = dtype, rows, columns
-        self.lanes = WIDTH * 8 // dtype.bitwidth
-        super().__init__(name=f"Tile({dtype}, {rows}, {columns}, {self.lanes})")
-
-
-class TileModel(_extending.models.PrimitiveModel):
-    """Layout of a tile in memory: an array of vectors, row by row."""
-
-    def __init__(self, manager: Any, tile: Tile) -> None:
-        vector = ir.VectorType(manager.lookup(tile.dtype).get_value_type(), tile.lanes)
-        super().__init__(manager, tile, ir.ArrayType(vector, tile.rows * tile.columns))
-
-
-extending.register_model(Tile)(TileModel)
-
-
-class Address(NamedTuple):
-    """A pointer and the LLVM type of the elements that it points to."""
-
-    pointer: Any
-    element: Any
-
-
-class _CodeBuilder:
-    """Builder of the code of one call: addresses, loads and stores for its arguments."""
-
-    def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
-        self.context, self.builder = context, builder
-        self.types, self.arguments = signature.args, list(arguments)
-
-    def number(self, which: int) -> Any:
-        """Return an integer argument as 64 bits."""
-        return self.context.cast(self.builder, self.arguments[which], self.types[which], types.int64)
-
-    def address(self, which: int, place: Any) -> Address:
-        """Return the address of an element of an array argument, given its flat index."""
-        array = self.context.make_array(self.types[which])(self.context, self.builder, self.arguments[which])
-        return self.after(Address(array.data, self.context.get_data_type(self.types[which].dtype)), place)
-
-    def after(self, address: Address, steps: Any) -> Address:
-        """Return the address a number of elements further on."""
-        count = steps if isinstance(steps, ir.Value) else ir.IntType(64)(steps)
-        return Address(self.builder.gep(address.pointer, [count], source_etype=address.element), address.element)
-
-    def element(self, address: Address) -> Any:
-        """Load the element at an address."""
-        return self.builder.load(address.pointer, typ=address.element)
-
-    def load(self, tile: Tile, address: Address) -> Any:
-        """Load the vector at an address, which need not be a multiple of the vector's size."""
-        vector = _vector(tile)
-        return self.builder.load(self._pointer(address, vector), align=tile.dtype.bitwidth // 8, typ=vector)
-
-    def store(self, vector: Any, address: Address, align: int) -> None:
-        """Store a vector at an address that is a multiple of `align` bytes."""
-        self.builder.store(vector, self._pointer(address, vector.type), align=align)
-
-    def _pointer(self, address: Address, kind: Any) -> Any:
-        """Return the pointer of an address as one to another type; the same pointer where pointers have no types."""
-        return self.builder.bitcast(address.pointer, _pointer_to(kind))
-
-    def masked(self, what: str, tile: Tile, given: list[Any], address: Address, count: Any) -> Any:
-        """Load from an address, or store to it, the first `count` lanes only; the others are loaded as 0."""
-        vector, whole, bit = _vector(tile), ir.IntType(32), ir.IntType(1)
-        pointer, numbers = _pointer_to(vector), ir.VectorType(whole, tile.lanes)
-        first = self.builder.insert_element(
-            ir.Constant(numbers, ir.Undefined), self.builder.trunc(count, whole), whole(0)
-        )
-        limit = self.builder.shuffle_vector(first, ir.Constant(numbers, ir.Undefined), ir.Constant(numbers, None))
-        mask = self.builder.icmp_signed("<", ir.Constant(numbers, list(range(tile.lanes))), limit)
-        rest = [ir.Constant(vector, None)] if what == "load" else []
-        place = [self._pointer(address, vector), ir.IntType(32)(tile.dtype.bitwidth // 8), mask]
-        kinds = [vector] * len(given) + [pointer, ir.IntType(32), ir.VectorType(bit, tile.lanes)] + [vector] * len(rest)
-        kind = ir.FunctionType(vector if what == "load" else ir.VoidType(), kinds)
-        name = f"llvm.masked.{what}.v{tile.lanes}f{tile.dtype.bitwidth}.p0"
-        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
-        return self.builder.call(function, [*given, *place, *rest])
-
-    def fold(self, tile: Tile, a: Any, b: Any, group: int) -> Any:
-        """Add the second half of every group of lanes of two vectors to the first half, and join the sums."""
-        starts = range(0, 2 * tile.lanes, group)
-        halves = [[start + k + half for start in starts for k in range(group // 2)] for half in (0, group // 2)]
-        masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), half) for half in halves]
-        return self.builder.fadd(*(self.builder.shuffle_vector(a, b, mask) for mask in masks))
-
-    def exchanged(self, tile: Tile, a: Any, b: Any, apart: int) -> tuple[Any, Any]:
-        """Exchange the second half of every group of lanes of a with the first half of b's, and return both."""
-        lanes = range(tile.lanes)
-        kept = [lane + tile.lanes - apart if lane & apart else lane for lane in lanes]
-        given = [lane + tile.lanes if lane & apart else lane + apart for lane in lanes]
-        masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), mask) for mask in (kept, given)]
-        first, second = (self.builder.shuffle_vector(a, b, mask) for mask in masks)
-        return first, second
-
-    def spread(self, tile: Tile, address: Address) -> Any:
-        """Load the element at an address into every lane."""
-        return self.every(tile, self.element(address))
-
-    def every(self, tile: Tile, number: Any) -> Any:
-        """Return a vector with a value in every lane."""
-        vector = _vector(tile)
-        nothing, lane = ir.Constant(vector, ir.Undefined), ir.IntType(32)
-        one = self.builder.insert_element(nothing, number, lane(0))
-        return self.builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(lane, tile.lanes), None))
-
-    def close(self) -> None:
-        """End a step with an empty instruction that keeps LLVM from unrolling the loop until registers run out."""
-        nothing = ir.InlineAsm(ir.FunctionType(ir.VoidType(), []), "", "", side_effect=True)
-        self.builder.call(nothing, [], attrs=("convergent",))
-
-    def multiply_add(self, tile: Tile, a: Any, b: Any, total: Any) -> Any:
-        """Return a · b + total, rounded once."""
-        vector = _vector(tile)
-        name = f"llvm.fma.v{tile.lanes}f{tile.dtype.bitwidth}"
-        function = cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(vector, [vector] * 3), name)
-        return self.builder.call(function, [a, b, total])
-
-
-def _vector(tile: Tile) -> Any:
-    return ir.VectorType(ir.DoubleType() if tile.dtype.bitwidth == 64 else ir.FloatType(), tile.lanes)
-
-
-def _pointer_to(kind: Any) -> Any:
-    """Return the type of pointers to a type; the one type of all pointers once llvmlite has no typed ones."""
-    return kind.as_pointer() if hasattr(kind, "as_pointer") else ir.PointerType()
-
-
-def _with_products(code: _CodeBuilder, tile: Tile, left: list[Any], right: Iterable[Any]) -> Any:
+def _with_products(code: CodeBuilder, tile: Tile, left: list[Any], right: Iterable[Any]) -> Any:
     """Add left[a] · right[b] to vector [a, b] of the tile, one right[b] at a time, or the registers run out."""
     sums = code.arguments[0]
     for b, other in enumerate(right):
@@ -179,7 +32,7 @@ def _zeros(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 
 def _load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.return_type
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
     y, step = code.address(0, code.number(1)), code.number(2)
     sums = ir.Constant(context.get_value_type(tile), None)
     for b in range(tile.columns):
@@ -191,7 +44,7 @@ def _load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 
 def _load_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.return_type
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
     y, offsets = code.address(0, code.number(1)), code.address(2, code.number(3))
     sums = ir.Constant(context.get_value_type(tile), None)
     for b in range(tile.columns):
@@ -203,7 +56,7 @@ def _load_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> 
 
 
 def _add_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     x, w, step = code.address(1, code.number(2)), code.address(3, code.number(4)), code.number(5)
     left = [code.load(tile, code.after(x, a * tile.lanes)) for a in range(tile.rows)]
     right = (code.spread(tile, code.after(w, builder.mul(step, ir.IntType(64)(b)))) for b in range(tile.columns))
@@ -211,7 +64,7 @@ def _add_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> An
 
 
 def _add_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     x, w, offsets = code.address(1, code.number(2)), code.address(3, code.number(4)), code.address(5, code.number(6))
     left = [code.load(tile, code.after(x, a * tile.lanes)) for a in range(tile.rows)]
     right = (code.spread(tile, code.after(w, code.element(code.after(offsets, b)))) for b in range(tile.columns))
@@ -220,7 +73,7 @@ def _add_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> A
 
 def _at_least(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile, sums = signature.return_type, arguments[0]
-    code = _CodeBuilder(context, builder, signature, arguments)
+    code = CodeBuilder(context, builder, signature, arguments)
     least = code.every(tile, code.context.cast(builder, arguments[1], signature.args[1], tile.dtype))
     for k in range(tile.rows * tile.columns):
         value = builder.extract_value(sums, k)
@@ -230,7 +83,7 @@ def _at_least(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
 
 
 def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     g, step, x = code.address(1, code.number(2)), code.number(3), code.address(4, code.number(5))
     offsets = code.address(6, code.number(7))
     left = [code.load(tile, code.after(g, builder.mul(step, ir.IntType(64)(a)))) for a in range(tile.rows)]
@@ -239,7 +92,7 @@ def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) ->
 
 
 def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     y, step = code.address(1, code.number(2)), code.number(3)
     for b in range(tile.columns):
         column = code.after(y, builder.mul(step, ir.IntType(64)(b)))
@@ -251,11 +104,11 @@ def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Add up as many vectors as one has lanes together: halves of two become one, until each lane is a sum."""
-    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     size, lanes = tile.rows * tile.columns, tile.lanes
     for first in range(0, size, lanes):
         vectors = [builder.extract_value(arguments[0], k) for k in range(first, min(first + lanes, size))]
-        vectors += [ir.Constant(_vector(tile), None)] * (lanes - len(vectors))
+        vectors += [ir.Constant(vector_of(tile), None)] * (lanes - len(vectors))
         group = lanes  # so many lanes side by side belong to one sum
         while len(vectors) > 1:
             vectors = [code.fold(tile, *pair, group) for pair in zip(vectors[::2], vectors[1::2], strict=True)]
@@ -265,15 +118,38 @@ def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> A
 
 
 def _load_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.return_type
-    vector = code.masked("load", tile, [], code.address(0, code.number(1)), code.number(2))
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+    vector = code.masked("load", tile, [], code.address(0, code.number(1)), code.below(tile, code.number(2)))
+    return builder.insert_value(ir.Constant(context.get_value_type(tile), None), vector, 0)
+
+
+def _load_alternate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+    address, count, whole = code.address(0, code.number(1)), code.number(2), ir.IntType(64)
+    reach = builder.sub(builder.shl(count, whole(1)), whole(1))
+    low, high = (
+        code.masked("load", tile, [], code.after(address, first), code.below(tile, builder.sub(reach, whole(first)), 2))
+        for first in (0, tile.lanes)
+    )
+    vector = code.shuffled(low, high, range(0, 2 * tile.lanes, 2))
     return builder.insert_value(ir.Constant(context.get_value_type(tile), None), vector, 0)
 
 
 def _store_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     vector = builder.extract_value(arguments[0], 0)
-    code.masked("store", tile, [vector], code.address(1, code.number(2)), code.number(3))
+    code.masked("store", tile, [vector], code.address(1, code.number(2)), code.below(tile, code.number(3)))
+    return context.get_dummy_value()
+
+
+def _store_alternate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    vector, address, whole = builder.extract_value(arguments[0], 0), code.address(1, code.number(2)), ir.IntType(64)
+    reach = builder.sub(builder.shl(code.number(3), whole(1)), whole(1))
+    for first in (0, tile.lanes):
+        half = code.shuffled(vector, vector, ((first + lane) // 2 for lane in range(tile.lanes)))
+        mask = code.below(tile, builder.sub(reach, whole(first)), 2)
+        code.masked("store", tile, [half], code.after(address, first), mask)
     return context.get_dummy_value()
 
 
@@ -295,7 +171,7 @@ def _wins(builder: Any, value: Any, most: Any) -> Any:
 
 def _transpose(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Exchange, in every two vectors 1, 2, 4 … apart, the lanes that are as far apart."""
-    code, tile = _CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
+    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     x, step, y, along = code.address(0, code.number(1)), code.number(2), code.address(3, code.number(4)), code.number(5)
     lanes = range(tile.lanes)
     vectors = [code.load(tile, code.after(x, builder.mul(step, ir.IntType(64)(a)))) for a in lanes]
@@ -310,7 +186,7 @@ def _transpose(context: Any, builder: Any, signature: Any, arguments: Any) -> An
 
 
 def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = _CodeBuilder(context, builder, signature, arguments)
+    code = CodeBuilder(context, builder, signature, arguments)
     tile, whole = Tile(signature.args[0].dtype, 1, 1), ir.IntType(32)
     numbers = ir.VectorType(whole, tile.lanes)
 
@@ -319,12 +195,12 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
         address = code.address(0, start)
         pair = [code.load(tile, code.after(address, k * tile.lanes)) for k in range(2)]
         masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
-        even, odd = (builder.shuffle_vector(*pair, mask) for mask in masks)
+        even, odd = (builder.shufflevector_of(*pair, mask) for mask in masks)
         return even, odd
 
     def every(number: Any) -> Any:
         one = builder.insert_element(ir.Constant(numbers, ir.Undefined), builder.trunc(number, whole), whole(0))
-        return builder.shuffle_vector(one, ir.Constant(numbers, ir.Undefined), ir.Constant(numbers, None))
+        return builder.shufflevector_of(one, ir.Constant(numbers, ir.Undefined), ir.Constant(numbers, None))
 
     start, width = code.number(1), code.number(2)
     (most, b), (c, d) = cells(start), cells(builder.add(start, width))
@@ -356,12 +232,14 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of 
     "zeros": (_new, _zeros),
     "load": (_new, _load),
     "load_picked": (_new, _load_picked),
+    "load_alternate": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _load_alternate),
     "load_part": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _load_part),
     "add_outer": (lambda arguments: arguments[0], _add_outer),
     "add_picked": (lambda arguments: arguments[0], _add_picked),
     "add_products": (lambda arguments: arguments[0], _add_products),
     "store": (lambda arguments: types.none, _store),
     "store_part": (lambda arguments: types.none, _store_part),
+    "store_alternate": (lambda arguments: types.none, _store_alternate),
     "store_sums": (lambda arguments: types.none, _store_sums),
     "at_least": (lambda arguments: arguments[0], _at_least),
     "largest": (lambda arguments: _quarter(arguments[0]), _largest),

@@ -1,0 +1,171 @@
+"""Processor vectors in the code of a kernel: their types, addresses, loads, stores and shuffles, emitted with llvmlite.
+
+A tile is a value, as a float is one: an array of LLVM vectors. LLVM keeps it in registers as long as it fits there.
+
+Tried with numba 0.61 (llvmlite 0.44) and numba 0.68 (llvmlite 0.50):
+- a numba type of our own with a primitive data model (`Tile`, `TileModel`);
+- LLVM's intrinsics for fused multiply-add and masked loads and stores, declared by name (`multiply_add`, `masked`);
+- an empty convergent instruction that keeps a loop from being unrolled (`close`).
+llvmlite announces the end of typed pointers. No type is therefore read off a pointer: each address carries the type of
+its elements (`Address`), and every `load` and `gep` names the type it works on.
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from llvmlite import ir as _ir
+from numba import extending as _extending
+from numba.core import cgutils as _cgutils
+from numba.core import types as _types
+
+from chainrule.engines.numba.toolchain.processor import WIDTH
+
+# numba and llvmlite have no type annotations.
+cgutils: Any = _cgutils
+ir: Any = _ir
+types: Any = _types
+extending: Any = _extending
+
+
+class Tile(_types.Type):
+    """Numba's type of a tile: rows × columns vectors of elements of a dtype."""
+
+    def __init__(self, dtype: Any, rows: int, columns: int) -> None:
+        self.dtype, self.rows, self.columns = dtype, rows, columns
+        self.lanes = WIDTH * 8 // dtype.bitwidth
+        super().__init__(name=f"Tile({dtype}, {rows}, {columns}, {self.lanes})")
+
+
+class TileModel(_extending.models.PrimitiveModel):
+    """Layout of a tile in memory: an array of vectors, row by row."""
+
+    def __init__(self, manager: Any, tile: Tile) -> None:
+        vector = ir.VectorType(manager.lookup(tile.dtype).get_value_type(), tile.lanes)
+        super().__init__(manager, tile, ir.ArrayType(vector, tile.rows * tile.columns))
+
+
+extending.register_model(Tile)(TileModel)
+
+
+class Address(NamedTuple):
+    """A pointer and the LLVM type of the elements that it points to."""
+
+    pointer: Any
+    element: Any
+
+
+class CodeBuilder:
+    """Builder of the code of one call: addresses, loads and stores for its arguments."""
+
+    def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+        self.context, self.builder = context, builder
+        self.types, self.arguments = signature.args, list(arguments)
+
+    def number(self, which: int) -> Any:
+        """Return an integer argument as 64 bits."""
+        return self.context.cast(self.builder, self.arguments[which], self.types[which], types.int64)
+
+    def address(self, which: int, place: Any) -> Address:
+        """Return the address of an element of an array argument, given its flat index."""
+        array = self.context.make_array(self.types[which])(self.context, self.builder, self.arguments[which])
+        return self.after(Address(array.data, self.context.get_data_type(self.types[which].dtype)), place)
+
+    def after(self, address: Address, steps: Any) -> Address:
+        """Return the address a number of elements further on."""
+        count = steps if isinstance(steps, ir.Value) else ir.IntType(64)(steps)
+        return Address(self.builder.gep(address.pointer, [count], source_etype=address.element), address.element)
+
+    def element(self, address: Address) -> Any:
+        """Load the element at an address."""
+        return self.builder.load(address.pointer, typ=address.element)
+
+    def load(self, tile: Tile, address: Address) -> Any:
+        """Load the vector at an address, which need not be a multiple of the vector's size."""
+        vector = vector_of(tile)
+        return self.builder.load(self._pointer(address, vector), align=tile.dtype.bitwidth // 8, typ=vector)
+
+    def store(self, vector: Any, address: Address, align: int) -> None:
+        """Store a vector at an address that is a multiple of `align` bytes."""
+        self.builder.store(vector, self._pointer(address, vector.type), align=align)
+
+    def _pointer(self, address: Address, kind: Any) -> Any:
+        """Return the pointer of an address as one to another type; the same pointer where pointers have no types."""
+        return self.builder.bitcast(address.pointer, _pointer_to(kind))
+
+    def below(self, tile: Tile, count: Any, step: int = 1) -> Any:
+        """Return the mask of every `step`-th lane whose number is below a count."""
+        whole = ir.IntType(32)
+        numbers = ir.VectorType(whole, tile.lanes)
+        first = self.builder.insert_element(
+            ir.Constant(numbers, ir.Undefined), self.builder.trunc(count, whole), whole(0)
+        )
+        limit = self.builder.shufflevector_of(first, ir.Constant(numbers, ir.Undefined), ir.Constant(numbers, None))
+        lanes = [lane if lane % step == 0 else 2**31 - 1 for lane in range(tile.lanes)]
+        return self.builder.icmp_signed("<", ir.Constant(numbers, lanes), limit)
+
+    def masked(self, what: str, tile: Tile, given: list[Any], address: Address, mask: Any) -> Any:
+        """Load from an address, or store to it, the lanes of a mask only; the others are loaded as 0."""
+        vector, bit = vector_of(tile), ir.IntType(1)
+        rest = [ir.Constant(vector, None)] if what == "load" else []
+        place = [self._pointer(address, vector), ir.IntType(32)(tile.dtype.bitwidth // 8), mask]
+        pointer = _pointer_to(vector)
+        kinds = [vector] * len(given) + [pointer, ir.IntType(32), ir.VectorType(bit, tile.lanes)] + [vector] * len(rest)
+        kind = ir.FunctionType(vector if what == "load" else ir.VoidType(), kinds)
+        name = f"llvm.masked.{what}.v{tile.lanes}f{tile.dtype.bitwidth}.p0"
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, [*given, *place, *rest])
+
+    def shuffled(self, a: Any, b: Any, lanes: Iterable[int]) -> Any:
+        """Return a vector of the lanes of two vectors, numbered one after the other."""
+        return self.builder.shufflevector_of(
+            a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(chosen := list(lanes))), chosen)
+        )
+
+    def fold(self, tile: Tile, a: Any, b: Any, group: int) -> Any:
+        """Add the second half of every group of lanes of two vectors to the first half, and join the sums."""
+        starts = range(0, 2 * tile.lanes, group)
+        halves = [[start + k + half for start in starts for k in range(group // 2)] for half in (0, group // 2)]
+        masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), half) for half in halves]
+        return self.builder.fadd(*(self.builder.shufflevector_of(a, b, mask) for mask in masks))
+
+    def exchanged(self, tile: Tile, a: Any, b: Any, apart: int) -> tuple[Any, Any]:
+        """Exchange the second half of every group of lanes of a with the first half of b's, and return both."""
+        lanes = range(tile.lanes)
+        kept = [lane + tile.lanes - apart if lane & apart else lane for lane in lanes]
+        given = [lane + tile.lanes if lane & apart else lane + apart for lane in lanes]
+        masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), mask) for mask in (kept, given)]
+        first, second = (self.builder.shufflevector_of(a, b, mask) for mask in masks)
+        return first, second
+
+    def spread(self, tile: Tile, address: Address) -> Any:
+        """Load the element at an address into every lane."""
+        return self.every(tile, self.element(address))
+
+    def every(self, tile: Tile, number: Any) -> Any:
+        """Return a vector with a value in every lane."""
+        vector = vector_of(tile)
+        nothing, lane = ir.Constant(vector, ir.Undefined), ir.IntType(32)
+        one = self.builder.insert_element(nothing, number, lane(0))
+        return self.builder.shufflevector_of(one, nothing, ir.Constant(ir.VectorType(lane, tile.lanes), None))
+
+    def close(self) -> None:
+        """End a step with an empty instruction that keeps LLVM from unrolling the loop until registers run out."""
+        nothing = ir.InlineAsm(ir.FunctionType(ir.VoidType(), []), "", "", side_effect=True)
+        self.builder.call(nothing, [], attrs=("convergent",))
+
+    def multiply_add(self, tile: Tile, a: Any, b: Any, total: Any) -> Any:
+        """Return a · b + total, rounded once."""
+        vector = vector_of(tile)
+        name = f"llvm.fma.v{tile.lanes}f{tile.dtype.bitwidth}"
+        function = cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(vector, [vector] * 3), name)
+        return self.builder.call(function, [a, b, total])
+
+
+def vector_of(tile: Tile) -> Any:
+    """Return the LLVM type of one vector of a tile."""
+    return ir.VectorType(ir.DoubleType() if tile.dtype.bitwidth == 64 else ir.FloatType(), tile.lanes)
+
+
+def _pointer_to(kind: Any) -> Any:
+    """Return the type of pointers to a type; the one type of all pointers once llvmlite has no typed ones."""
+    return kind.as_pointer() if hasattr(kind, "as_pointer") else ir.PointerType()

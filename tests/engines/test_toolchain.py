@@ -13,7 +13,7 @@ from numba.core import types
 
 import chainrule
 from chainrule.engines.numba import tiles, toolchain
-from chainrule.engines.numba.toolchain import registers
+from chainrule.engines.numba.toolchain import registers, vectors
 
 SOURCE = Path(chainrule.__file__).parent
 ROOM = SOURCE / "engines" / "numba" / "toolchain"
@@ -21,7 +21,7 @@ FORBIDDEN = re.compile(
     r"^\s*(from|import) (numba|llvmlite)\b"  # in templates of programs too
     r"|import_module\(.(numba|llvmlite)\b"
     r"|numba\.toolchain\.\w"
-    r"|numba\.toolchain import (\w+, )*(ahead|compiling|exponentials|linking|loading|processor|registers|threads)\b"
+    r"|numba\.toolchain import (\w+, )*(ahead|compiling|exponentials|linking|loading|processor|registers|threads|vectors)\b"
     r"|\.(overloads|nopython_signatures)\b",
     re.MULTILINE,
 )
@@ -61,7 +61,7 @@ class Context:
     def get_data_type(self, kind: Any) -> Any:
         return NUMBERS[kind]
 
-    def get_value_type(self, tile: registers.Tile) -> Any:
+    def get_value_type(self, tile: vectors.Tile) -> Any:
         return ir.ArrayType(ir.VectorType(NUMBERS[tile.dtype], tile.lanes), tile.rows * tile.columns)
 
     def get_dummy_value(self) -> None:
@@ -71,7 +71,7 @@ class Context:
 def argument(name: str, kind: Any) -> tuple[Any, Any]:
     """Numba's and LLVM's type of an argument of a function of `tiles`; every pointer is `ptr`."""
     if name == "tile":
-        tile = registers.Tile(types.float32, 2, 4)
+        tile = vectors.Tile(types.float32, 2, 4)
         return tile, Context().get_value_type(tile)
     if kind is int:
         return types.int64, ir.IntType(64)
@@ -84,7 +84,7 @@ def argument(name: str, kind: Any) -> tuple[Any, Any]:
 @pytest.mark.skipif(binding.llvm_version_info[0] < 17, reason="this LLVM reads typed pointers only")
 @pytest.mark.parametrize("name", registers.CODE)
 def test_code_is_emitted_where_pointers_have_no_types(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registers, "_pointer_to", lambda kind: ir.PointerType())
+    monkeypatch.setattr(vectors, "_pointer_to", lambda kind: ir.PointerType())
     result, emit = registers.CODE[name]
     parameters = inspect.signature(getattr(tiles, name)).parameters.values()
     given = [argument(each.name, each.annotation) for each in parameters]

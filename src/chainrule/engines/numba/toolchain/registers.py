@@ -195,12 +195,12 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
         address = code.address(0, start)
         pair = [code.load(tile, code.after(address, k * tile.lanes)) for k in range(2)]
         masks = [ir.Constant(numbers, list(range(odd, 2 * tile.lanes, 2))) for odd in range(2)]
-        even, odd = (builder.shufflevector_of(*pair, mask) for mask in masks)
+        even, odd = (builder.shuffle_vector(*pair, mask) for mask in masks)
         return even, odd
 
     def every(number: Any) -> Any:
         one = builder.insert_element(ir.Constant(numbers, ir.Undefined), builder.trunc(number, whole), whole(0))
-        return builder.shufflevector_of(one, ir.Constant(numbers, ir.Undefined), ir.Constant(numbers, None))
+        return builder.shuffle_vector(one, ir.Constant(numbers, ir.Undefined), ir.Constant(numbers, None))
 
     start, width = code.number(1), code.number(2)
     (most, b), (c, d) = cells(start), cells(builder.add(start, width))

@@ -99,7 +99,7 @@ class CodeBuilder:
         first = self.builder.insert_element(
             ir.Constant(numbers, ir.Undefined), self.builder.trunc(count, whole), whole(0)
         )
-        limit = self.builder.shufflevector_of(first, ir.Constant(numbers, ir.Undefined), ir.Constant(numbers, None))
+        limit = self.builder.shuffle_vector(first, ir.Constant(numbers, ir.Undefined), ir.Constant(numbers, None))
         lanes = [lane if lane % step == 0 else 2**31 - 1 for lane in range(tile.lanes)]
         return self.builder.icmp_signed("<", ir.Constant(numbers, lanes), limit)
 
@@ -117,7 +117,7 @@ class CodeBuilder:
 
     def shuffled(self, a: Any, b: Any, lanes: Iterable[int]) -> Any:
         """Return a vector of the lanes of two vectors, numbered one after the other."""
-        return self.builder.shufflevector_of(
+        return self.builder.shuffle_vector(
             a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(chosen := list(lanes))), chosen)
         )
 
@@ -126,7 +126,7 @@ class CodeBuilder:
         starts = range(0, 2 * tile.lanes, group)
         halves = [[start + k + half for start in starts for k in range(group // 2)] for half in (0, group // 2)]
         masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), half) for half in halves]
-        return self.builder.fadd(*(self.builder.shufflevector_of(a, b, mask) for mask in masks))
+        return self.builder.fadd(*(self.builder.shuffle_vector(a, b, mask) for mask in masks))
 
     def exchanged(self, tile: Tile, a: Any, b: Any, apart: int) -> tuple[Any, Any]:
         """Exchange the second half of every group of lanes of a with the first half of b's, and return both."""
@@ -134,7 +134,7 @@ class CodeBuilder:
         kept = [lane + tile.lanes - apart if lane & apart else lane for lane in lanes]
         given = [lane + tile.lanes if lane & apart else lane + apart for lane in lanes]
         masks = [ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), mask) for mask in (kept, given)]
-        first, second = (self.builder.shufflevector_of(a, b, mask) for mask in masks)
+        first, second = (self.builder.shuffle_vector(a, b, mask) for mask in masks)
         return first, second
 
     def spread(self, tile: Tile, address: Address) -> Any:
@@ -146,7 +146,7 @@ class CodeBuilder:
         vector = vector_of(tile)
         nothing, lane = ir.Constant(vector, ir.Undefined), ir.IntType(32)
         one = self.builder.insert_element(nothing, number, lane(0))
-        return self.builder.shufflevector_of(one, nothing, ir.Constant(ir.VectorType(lane, tile.lanes), None))
+        return self.builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(lane, tile.lanes), None))
 
     def close(self) -> None:
         """End a step with an empty instruction that keeps LLVM from unrolling the loop until registers run out."""

@@ -10,6 +10,7 @@ from engines.guard.cases import axes, one, whole
 from chainrule import layers
 from chainrule.engines.numba import buffer_bounds
 from chainrule.engines.numba.checking import check_plan
+from chainrule.engines.numba.operations import KERNELS
 from chainrule.errors import ChainruleError, EngineError
 from chainrule.network import Network
 from chainrule.plan import Operation, Plan, Tensor
@@ -69,9 +70,8 @@ def convolutions(count: int) -> list[Operation]:
             Operation("cross_correlate_dw", (x, dy), (w.gradient(),), {**given, "kernel": window}),
         ]
         if groups == 1:
-            found += [
-                replace(each, name=each.name.replace("cross_correlate", "correlate_filters")) for each in found[-3:]
-            ]
+            names = {name: name.replace("cross_correlate", "correlate_filters") for name in KERNELS}
+            found += [replace(each, name=names[each.name]) for each in found[-3:] if names[each.name] in KERNELS]
     return found
 
 

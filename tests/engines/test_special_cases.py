@@ -13,7 +13,7 @@ WATCHED = """
 import sys
 import numpy as np
 from chainrule import reference
-from chainrule.engines.numba import convolution, dense, filters, pooling, transposing
+from chainrule.engines.numba import convolution, dense, filters, pooling, taps, transposing
 from chainrule.engines.numba.tiles import lanes
 
 taken = set()
@@ -30,7 +30,8 @@ def watch(module, name, sizes=0):
 watch(convolution, "_correlate_tiles_by", 3)
 watch(convolution, "_weight_gradient_by", 2)
 watch(convolution, "spread_rows")
-watch(filters, "spread_rows")
+for name in ("_add_sums_by", "_add_gradient"):
+    watch(taps, name, 1)
 for name in ("_correlate_tiles_by", "_correlate_pooled", "_weight_gradient"):
     watch(filters, name, 1)
 watch(transposing, "transpose")
@@ -81,14 +82,23 @@ convolve(5, (3, 3), stride=(2, 1)); entered(six, "spread_rows")
 convolve(4, (1, 1)); entered(six, by_filters)  # padding beyond full: dy is cropped
 convolve(7, (2, 2), stride=(3, 3), flip=True); entered(eight, "spread_rows")  # phases without a tap
 
-def spread(ins, stride):
-    x, w, dy = (rng.standard_normal(shape) for shape in ((2, ins, 9, 8), (3, ins, 2, 3), (2, 3, 4, 3)))
-    dx = np.full_like(x, np.nan)
-    filters.correlate_filters_dx(dy, w, dx, stride)
-    close(dx, reference.cross_correlate_dx(dy, w, size=(9, 8), stride=stride))
+def one_tap_after_the_other(ins, outs, stride, plane):
+    x, w = rng.standard_normal((2, ins, *plane)), rng.standard_normal((outs, ins, 2, 3))
+    options = {"stride": stride, "padding": ((1, 1), (0, 2))}
+    expected = reference.cross_correlate(x, w, **options)
+    y, dx, dw = np.full_like(expected, np.nan), np.full_like(x, np.nan), np.zeros_like(w)
+    dy = rng.standard_normal(y.shape)
+    taps.correlate_taps(x, w, None, y, **options)
+    taps.correlate_taps_dx(dy, w, dx, **options)
+    taps.correlate_taps_dw(x, dy, dw, **options)
+    close(y, expected)
+    close(dx, reference.cross_correlate_dx(dy, w, size=plane, **options))
+    close(dw, reference.cross_correlate_dw(x, dy, kernel=(2, 3), **options))
 
-spread(lanes(8) + 1, (2, 2)); entered("spread_rows", ("_correlate_tiles_by", 2))
-spread(2, (2, 2)); entered("spread_rows", ("_correlate_tiles_by", 1))
+one_tap_after_the_other(2, lanes(8) + 1, (2, 2), (9, 8))
+entered(("_add_sums_by", 1), ("_add_sums_by", 2), ("_add_gradient", 2))
+one_tap_after_the_other(lanes(8) + 1, 2, (1, 2), (16, 16))  # channels that would evict each other from the cache
+entered(("_add_sums_by", 1), ("_add_sums_by", 2), ("_add_gradient", 1))
 
 def pooled(outs):
     x, w = rng.standard_normal((2, 2, 9, 8)), rng.standard_normal((outs, 2, 3, 3))

@@ -1,48 +1,117 @@
-"""Choice between vectors of neighbouring outputs and vectors of filters: whichever a convolution leaves less empty.
+"""Choice of the kernels of a convolution: an estimate of what each computes, in multiply-adds for one weight.
 
-`convolution.py` has outputs side by side, eight or six filters at a time; `filters.py` has filters side by side.
+`convolution.py` has neighbouring outputs side by side in vectors, for eight or six filters at a time. `filters.py` and
+`taps.py` have filters side by side; the second leaves out taps that lie on padding, but stores the sums after each.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from chainrule.engines.numba.layout import correlate_shape
 from chainrule.engines.numba.registry import Attributes
 from chainrule.engines.numba.tiles import lanes
+from chainrule.shapes import Pair
 
-GATHERED = 0.7  # speed of tiles of outputs where a stride gathers the cells of images, with respect to stride 1
+# Multiply-adds of a vector that take as long as copying a row of sums, transposing sums, storing them after every tap.
+COPIED, TRANSPOSED, STORED = 5, 14, 8
+GATHERED = 38  # multiply-adds of one element that take as long as gathering or spreading a cell with a stride
+ODD = 1.1  # time of tiles of one vector of filters, with respect to two
+GRADIENTS = 12  # taps or channels of a tile of a kernel gradient, see `filters.TAPS`
 
 
 def filters_fit(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
-    """Return whether vectors of filters of a cross-correlation have less to spare than vectors of outputs."""
-    size, w = correlate_shape(arrays, {**given, "pooled": False})[0][-2:], arrays[1].shape
-    return _fill_better(w[0], size, w[3] - 1, given, itemsize)
+    """Return whether `filters.correlate_filters` computes least for a cross-correlation."""
+    rows, filters, taps = _forward(arrays, given, itemsize)
+    return filters <= min(rows, taps)
 
 
-def channels_fit(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
-    """Return the same for the input gradient, whose filters are the channels, and whose phases need no gathering."""
-    stride, w = given.get("stride", (1, 1)), arrays[1].shape
-    size = [-(-cells // step) for cells, step in zip(given["size"], stride, strict=True)]
-    return _fill_better(w[1], size, (w[3] - 1) // stride[1], {**given, "stride": (1, 1)}, itemsize)
+def taps_fit(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+    """Return whether `taps.correlate_taps` computes least for a cross-correlation."""
+    rows, filters, taps = _forward(arrays, given, itemsize)
+    return taps < min(rows, filters)
 
 
-def gradients_fit(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
-    """Return the same for the kernel gradient."""
-    filters, *size = arrays[1].shape[-3:]
-    return _fill_better(filters, size, given["kernel"][1] - 1, given, itemsize)
+def taps_fit_dx(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+    """Return whether `taps.correlate_taps_dx` computes less than `convolution.cross_correlate_dx`."""
+    dy, w = arrays[0].shape[-2:], arrays[1].shape
+    stride = given.get("stride", (1, 1))
+    phase = [-(-cells // step) for cells, step in zip(given["size"], stride, strict=True)]
+    weights = w[0] * math.prod(w[2:])
+    rows = _rows(w[1], phase, w[2:], w[0], given, itemsize)
+    pairs = _pairs(given["size"], w[2:], dy, given) * (1 + STORED / w[0])
+    taps = _side_by_side(w[1], itemsize) * (pairs + math.prod(given["size"]) * TRANSPOSED / weights)
+    return given.get("groups", 1) == 1 and taps < rows
 
 
-def _fill_better(filters: int, size: Sequence[int], margin: int, given: Attributes, itemsize: int) -> bool:
-    """Return whether filters leave less of their vectors empty than rows of outputs with margins between them do.
+def filters_fit_dw(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+    """Return whether `filters.correlate_filters_dw` computes least for a kernel gradient."""
+    rows, filters, taps = _gradient(arrays, given, itemsize)
+    return filters <= min(rows, taps)
+
+
+def taps_fit_dw(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+    """Return whether `taps.correlate_taps_dw` computes least for a kernel gradient."""
+    rows, filters, taps = _gradient(arrays, given, itemsize)
+    return taps < min(rows, filters)
+
+
+def _forward(arrays: Sequence[Any], given: Attributes, itemsize: int) -> tuple[float, float, float]:
+    """Return the estimates of the three kernels of a cross-correlation; infinite where one cannot compute it."""
+    x, w = arrays[0].shape, arrays[1].shape
+    y = correlate_shape(arrays, {**given, "pooled": False})[0][-2:]
+    weights, outputs = math.prod(w[1:]), math.prod(y)
+    filters = _side_by_side(w[0], itemsize) * (1.0 if given.get("groups", 1) == 1 else math.inf)
+    transposed = outputs * TRANSPOSED / weights
+    taps = filters * (_pairs(x[-2:], w[2:], y, given) * (1 + STORED / x[-3]) + transposed)
+    return _rows(w[0], y, w[2:], w[1], given, itemsize), filters * (outputs + transposed), taps
+
+
+def _gradient(arrays: Sequence[Any], given: Attributes, itemsize: int) -> tuple[float, float, float]:
+    """Return the estimates of the three kernels of a kernel gradient; infinite where one cannot compute it."""
+    x, dy, kernel = arrays[0].shape[-3:], arrays[1].shape[-3:], given["kernel"]
+    filters = _side_by_side(dy[0], itemsize) * (1.0 if given.get("groups", 1) == 1 else math.inf)
+    weights, outputs = x[0] * math.prod(kernel), math.prod(dy[1:])
+    transposed = outputs * TRANSPOSED / weights
+    taps = filters * (_pairs(x[1:], kernel, dy[1:], given) * _round_up(x[0], GRADIENTS) / x[0] + transposed)
+    filters *= outputs * _round_up(weights, GRADIENTS) / weights + transposed
+    return _rows(dy[0], dy[1:], kernel, x[0], given, itemsize), filters, taps
+
+
+def _rows(
+    filters: int, size: Sequence[int], kernel: Sequence[int], channels: int, given: Attributes, itemsize: int
+) -> float:
+    """Return the multiply-adds of vectors of outputs, in rows with margins between them, per weight of each filter.
 
     With a stride, outputs come to lie side by side only after the cells of the image have been gathered.
     """
-    along = _share_used((size[0] - 1) * (size[1] + margin) + size[1], lanes(itemsize), size[0] * size[1])
-    along *= max(_share_used(filters, tile) for tile in (8, 6))
-    gathered = GATHERED if tuple(given.get("stride", (1, 1))) != (1, 1) else 1.0
-    return given.get("groups", 1) == 1 and _share_used(filters, lanes(itemsize)) > along * gathered
+    stride, taps = given.get("stride", (1, 1)), math.prod(kernel)
+    length = _round_up((size[0] - 1) * (size[1] + (kernel[1] - 1) // stride[1]) + size[1], lanes(itemsize))
+    computed = length * min(_round_up(filters, tile) for tile in (8, 6)) / filters
+    gathered = GATHERED * math.prod(stride) / (filters * taps) if tuple(stride) != (1, 1) else 0
+    return computed * (1 + COPIED / (channels * taps) + gathered)
 
 
-def _share_used(count: int, tile: int, used: int | None = None) -> float:
-    """Return how much of the whole tiles that hold `count` entries is used."""
-    return (used or count) / (-(-count // tile) * tile)
+def _side_by_side(filters: int, itemsize: int) -> float:
+    """Return the multiply-adds of vectors of filters, for each filter."""
+    across = _round_up(filters, lanes(itemsize))
+    return across / filters * (ODD if across // lanes(itemsize) % 2 else 1)
+
+
+def _pairs(image: Sequence[int], kernel: Sequence[int], outputs: Sequence[int], given: Attributes) -> float:
+    """Return the mean number, over the taps of a kernel, of outputs whose cell under the tap lies in the image."""
+    axes = zip(image, kernel, outputs, given.get("stride", (1, 1)), given.get("padding", ((0, 0), (0, 0))),
+               given.get("dilation", (1, 1)), strict=True)  # fmt: skip
+    return math.prod(_pairs_along(*axis) for axis in axes)
+
+
+def _pairs_along(cells: int, taps: int, outputs: int, stride: int, padding: Pair, dilation: int) -> float:
+    """Return the same along one axis."""
+    ahead = [u * dilation - padding[0] for u in range(taps)]
+    ends = [(max(0, -(a // stride)), min(outputs, (cells - 1 - a) // stride + 1)) for a in ahead]
+    return sum(max(0, last - first) for first, last in ends) / taps
+
+
+def _round_up(count: int, tile: int) -> int:
+    """Return the entries of the whole tiles that hold a number of them."""
+    return -(-count // tile) * tile

@@ -11,37 +11,32 @@ gradient need not be added up across a vector. The price: kernel and upstream gr
 `transposing.py`), and results after. That is a few hundredths of the time if there are many taps, and with pooling only
 a quarter of the results is left to transpose.
 
-dx   the same sums over dy, filters and channels exchanged; with stride 1 only.
+All taps are added up before a sum is stored. `taps.py` adds up one tap after the other, without any padding; the input
+gradient is computed there alone.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.numba.filling import channels_fit, filters_fit, gradients_fit
+from chainrule.engines.numba.filling import filters_fit, filters_fit_dw
 from chainrule.engines.numba.layout import (
-    PaddedLayout,
     Sliding,
-    backward_taps,
     buffer_size,
     conflict_free_stride,
-    copy_rows,
     correlate_dw_shape,
-    correlate_dx_shape,
     correlate_shape,
     forward_taps,
     lay_out,
     outputs_on_axis,
     padded_layout,
-    phase_extent,
     positions,
-    spread_rows,
     unpadded,
 )
 from chainrule.engines.numba.registry import Share, Slide, always, operation
 from chainrule.engines.numba.tiles import add_picked, at_least, lanes, largest, load, load_picked, store
 from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
-from chainrule.engines.numba.transposing import Matrix, transpose_each, transpose_matrix
+from chainrule.engines.numba.transposing import Matrix, transpose_matrix
 
 # Columns of a tile, which has two vectors of filters, or one where there are not more: outputs, outputs to pool, taps.
 OUTPUTS, POOLED, TAPS = (14, 12, 12) if COUNT == 32 else (6, 4, 6)
@@ -72,7 +67,7 @@ class Bias(NamedTuple):
     begin: Any
 
 
-def _share(shape: tuple[int, ...], itemsize: int) -> Share:
+def share_filters(shape: tuple[int, ...], itemsize: int) -> Share:
     """Share filters where each thread gets two vectors of them, which fill a tile; otherwise the rows of the result."""
     tall = 2 * lanes(itemsize)
     if shape[0] % tall == 0 and shape[0] > tall:
@@ -85,7 +80,7 @@ def _share(shape: tuple[int, ...], itemsize: int) -> Share:
     flat=("b",),
     replaces="cross_correlate",
     fits=filters_fit,
-    share=_share,
+    share=share_filters,
     epilogues={"rectify": always, "pooled": always},
     slide=Slide("y", tiled=False),
 )
@@ -119,10 +114,10 @@ def correlate_filters(
     offsets, (down, along) = forward_taps(w.shape, laid, slide), (stride[0] * laid.width, stride[1])
     cells = (last - first) * y.shape[3]
     untied = b is not None and b.size > all_outs
-    samples_per_block = 1 if untied else _worth_listing(x.shape[0], cells)
+    samples_per_block = 1 if untied else worth_listing(x.shape[0], cells)
     length = (by * last - 1) * down + (by * y.shape[3] - 1) * along + 1
     images = _read_in_place(x, samples_per_block, laid, length, offsets, slide)
-    weights = _transposed_filters(w.reshape(w.size), lowest, outs, offsets.size)
+    weights = transposed_filters(w.reshape(w.size), lowest, outs, offsets.size)
     across = weights.across
     at = np.zeros(samples_per_block * cells * by * by + OUTPUTS, np.int64)
     _window_offsets(at, samples_per_block, last - first, y.shape[3], (down, along, images.stride), pooled)
@@ -133,7 +128,7 @@ def correlate_filters(
         row = plane_of_b // outputs_on_axis(0, x.shape, w.shape, Sliding(stride, padding, dilation, flip))
         _window_offsets(begin, samples_per_block, last - first, y.shape[3], (row, 1, 0), pooled)
         begin, above = begin * across, first * by * row * across
-        bias = _transposed_filters(b, lowest, outs, plane_of_b).values
+        bias = transposed_filters(b, lowest, outs, plane_of_b).values
     elif b is not None:
         for o in range(outs):
             bias[o] = b[lowest + o]
@@ -154,86 +149,32 @@ def correlate_filters(
 
 
 @inlined
-def _worth_listing(samples, cells):
+def worth_listing(samples, cells):
     """Return how many of a block's samples make a list of outputs that is long enough to fill its tiles."""
     return max(1, min(samples, (OUTPUTS_WORTH_LISTING + cells - 1) // max(cells, 1)))
 
 
 @inlined
-def _whole_vectors(filters, itemsize):
+def whole_vectors(filters, itemsize):
     """Return the entries of the vectors that hold a number of filters."""
     vector = WIDTH // itemsize
     return (filters + vector - 1) // vector * vector
 
 
 @inlined
-def _transposed_filters(values, first, count, size):
+def transposed_filters(values, first, count, size):
     """Return `count` filters from `first` on, `size` entries each in `values`, side by side; zeros fill a vector."""
-    across = _whole_vectors(count, values.itemsize)
+    across = whole_vectors(count, values.itemsize)
     transposed, rows = np.zeros(size * across, values.dtype), np.arange(size) * across
     transpose_matrix(Matrix(values, first * size, size), count, size, Matrix(transposed, 0, across))
     return FilterRows(transposed, rows, across)
-
-
-@operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=channels_fit, slide=Slide("dx", tiled=False))
-@kernel
-def correlate_filters_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
-    """Compute the cells of every phase of dx from the taps that fall on it."""
-    outs, ins, taps = w.shape[0], w.shape[1], w.shape[2] * w.shape[3]
-    across = _whole_vectors(ins, dy.itemsize)
-    weights = np.zeros((outs * taps + WIDTH // dy.itemsize) * across, dy.dtype)
-    transpose_each(w.reshape(w.size), outs, ins, taps, weights, across)
-    for down in range(stride[0]):
-        for along in range(stride[1]):
-            _correlate_phase(dy, w.shape, weights, dx, (down, along), Sliding(stride, padding, dilation, flip))
-
-
-@inlined
-def _correlate_phase(dy, shape, weights, dx, phase, slide):
-    """Compute dx[c, s·i + r] = Σ_{o, u ≡ r} w[o, c, u] dy[o, i − d·u // s], on both axes alike, r the phase."""
-    stride, padding, outs, ins, taps = slide.stride, slide.padding, shape[0], shape[1], shape[2] * shape[3]
-    down = phase_extent(0, phase, slide, shape, dy.shape, dx.shape)
-    along = phase_extent(1, phase, slide, shape, dy.shape, dx.shape)
-    cells, across = down.count * along.count, _whole_vectors(ins, dy.itemsize)
-    if down.count <= 0 or along.count <= 0:
-        return
-    width = dy.shape[3] + max(along.before, along.after)
-    laid = PaddedLayout(width, (down.before + dy.shape[2] + down.after) * width)
-    offsets, order = backward_taps(shape, phase, laid, outs, slide)
-    rows = np.empty(offsets.size, np.int64)
-    for k in range(offsets.size):  # over (o, taps of the phase); order: (o, c, u, v) with c = 0
-        rows[k] = (order[k] // (ins * taps) * taps + order[k] % taps) * across
-        offsets[k] += down.skip * width + along.skip
-    image = conflict_free_stride(dy.shape[1] * laid.plane)
-    samples_per_block = _worth_listing(dy.shape[0], cells)
-    length = (down.count - 1) * width + along.count
-    size = buffer_size(samples_per_block * image, (samples_per_block - 1) * image, offsets, length)
-    seen = ImageCells(np.zeros(size, dy.dtype), offsets, np.zeros(samples_per_block * cells + OUTPUTS, np.int64))
-    positions(seen.at, samples_per_block, down.count, along.count, (width, 1, image))
-    bias = Bias(np.zeros(across, dy.dtype), np.zeros(seen.at.size, np.int64))
-    sums, least = np.empty(seen.at.size * across, dy.dtype), dy.dtype.type(-np.inf)
-    spread = stride[0] > 1 or stride[1] > 1
-    flat = np.empty(ins * cells, dy.dtype) if spread else dx.reshape(dx.size)
-    for start in range(0, dy.shape[0], samples_per_block):
-        count = min(samples_per_block, dy.shape[0] - start)
-        for s in range(count):
-            copy_rows(dy[start + s], seen.cells[s * image :], down.before * width + along.before, laid)
-        _correlate_tiles(FilterRows(weights, rows, across), seen, bias, sums, count * cells, least, False)
-        for s in range(count):
-            place = 0 if spread else (start + s) * ins * cells
-            transpose_matrix(Matrix(sums, s * cells * across, across), cells, ins, Matrix(flat, place, cells))
-            if spread:
-                top = stride[0] * down.first + phase[0] - padding[0][0]
-                left = stride[1] * along.first + phase[1] - padding[1][0]
-                for c in range(ins):
-                    spread_rows(flat, c * cells, along.count, dx[start + s, c], (top, left), stride)
 
 
 @operation(
     correlate_dw_shape,
     accumulates=True,
     replaces="cross_correlate_dw",
-    fits=gradients_fit,
+    fits=filters_fit_dw,
     slide=Slide("dw", tiled=False),
 )
 @kernel
@@ -241,12 +182,12 @@ def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dil
     """Add x ⋆ dy to dw, summed over the samples of a block."""
     slide = Sliding((1, 1), padding, dilation, flip)
     outs, cells, taps = dy.shape[1], dy.shape[2] * dy.shape[3], dw[0].size
-    across = _whole_vectors(outs, x.itemsize)
+    across = whole_vectors(outs, x.itemsize)
     laid = padded_layout(x, slide)
     found, offsets = forward_taps(dw.shape, laid, slide), np.zeros(taps + TAPS, np.int64)
     for k in range(found.size):
         offsets[k] = found[k]
-    samples_per_block = _worth_listing(x.shape[0], cells)
+    samples_per_block = worth_listing(x.shape[0], cells)
     down, along = stride[0] * laid.width, stride[1]
     length = (dy.shape[2] - 1) * down + (dy.shape[3] - 1) * along + 1
     images = _read_in_place(x, samples_per_block, laid, length, found, slide)

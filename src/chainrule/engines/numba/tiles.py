@@ -94,6 +94,13 @@ def store(tile: Array, y: Array, place: int, step: int) -> None:
         y[place + b * step :][: rows * width] = tile[:, b].reshape(-1)
 
 
+def store_picked(tile: Array, y: Array, place: int, offsets: Array, first: int) -> None:
+    """Compute y[place + offsets[first + b] + a·lanes + lane] = tile[a, b, lane], one column after the other."""
+    rows, columns, width = tile.shape
+    for b, at in enumerate(offsets[first : first + columns]):
+        y[place + at :][: rows * width] = tile[:, b].reshape(-1)
+
+
 def store_part(tile: Array, y: Array, place: int, count: int) -> None:
     """Compute y[place + lane] = tile[0, 0, lane], the first `count` lanes only."""
     width = min(count, tile.shape[2])
@@ -147,6 +154,6 @@ def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, f
 
 for _function in (
     *(zeros, load, load_part, load_alternate, load_picked, add_outer, add_picked, add_products),
-    *(at_least, largest, store, store_part, store_alternate, store_sums, transpose, largest_of_four),
+    *(at_least, largest, store, store_picked, store_part, store_alternate, store_sums, transpose, largest_of_four),
 ):
     compile_by_hand(_function)

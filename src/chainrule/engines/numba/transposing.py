@@ -2,8 +2,10 @@
 
 from typing import Any, NamedTuple
 
-from chainrule.engines.numba.tiles import transpose
-from chainrule.engines.numba.toolchain import WIDTH, kernel
+import numpy as np
+
+from chainrule.engines.numba.tiles import load_part, store_part, transpose
+from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel
 
 
 class Matrix(NamedTuple):
@@ -16,20 +18,37 @@ class Matrix(NamedTuple):
 
 @kernel
 def transpose_matrix(given, rows, columns, transposed):
-    """Transpose a matrix of `rows` by `columns`: square blocks in registers, the last ones done in part twice."""
+    """Transpose a matrix of `rows` by `columns`: square blocks in registers, the last ones done in part twice.
+
+    A matrix narrower than a block goes through one of its own: its rows may not be read, or written, beyond their ends.
+    """
     x, start, step = given
     y, begin, along = transposed
     lanes = WIDTH // x.itemsize
-    if rows < lanes or columns < lanes:
+    if rows < lanes and columns < lanes:
         for r in range(rows):
             for c in range(columns):
                 y[begin + c * along + r] = x[start + r * step + c]
-        return
-    for i in range(0, rows, lanes):
-        r = min(i, rows - lanes)
-        for j in range(0, columns, lanes):
-            c = min(j, columns - lanes)
-            transpose(x, start + r * step + c, step, y, begin + c * along + r, along)
+    elif rows >= lanes and columns >= lanes:
+        for i in range(0, rows, lanes):
+            r = min(i, rows - lanes)
+            for j in range(0, columns, lanes):
+                c = min(j, columns - lanes)
+                transpose(x, start + r * step + c, step, y, begin + c * along + r, along)
+    else:
+        block, other = np.zeros(lanes * lanes, x.dtype), np.empty(lanes * lanes, x.dtype)
+        for i in range(0, max(rows, columns), lanes):
+            r, c = max(min(i, rows - lanes), 0), max(min(i, columns - lanes), 0)
+            _copy_block(x, start + r * step + c, step, block, 0, lanes, min(rows, lanes), min(columns, lanes))
+            transpose(block, 0, lanes, other, 0, lanes)
+            _copy_block(other, 0, lanes, y, begin + c * along + r, along, min(columns, lanes), min(rows, lanes))
+
+
+@inlined
+def _copy_block(x, start, step, y, begin, along, rows, columns):
+    """Copy rows of no more entries than a vector has."""
+    for r in range(rows):
+        store_part(load_part(x, start + r * step, columns), y, begin + r * along, columns)
 
 
 @kernel

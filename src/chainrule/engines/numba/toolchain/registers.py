@@ -102,6 +102,17 @@ def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return context.get_dummy_value()
 
 
+def _store_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    y, offsets = code.address(1, code.number(2)), code.address(3, code.number(4))
+    for b in range(tile.columns):
+        column = code.after(y, code.element(code.after(offsets, b)))
+        for a in range(tile.rows):
+            sums = builder.extract_value(arguments[0], a * tile.columns + b)
+            code.store(sums, code.after(column, a * tile.lanes), tile.dtype.bitwidth // 8)
+    return context.get_dummy_value()
+
+
 def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Add up as many vectors as one has lanes together: halves of two become one, until each lane is a sum."""
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
@@ -238,6 +249,7 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of 
     "add_picked": (lambda arguments: arguments[0], _add_picked),
     "add_products": (lambda arguments: arguments[0], _add_products),
     "store": (lambda arguments: types.none, _store),
+    "store_picked": (lambda arguments: types.none, _store_picked),
     "store_part": (lambda arguments: types.none, _store_part),
     "store_alternate": (lambda arguments: types.none, _store_alternate),
     "store_sums": (lambda arguments: types.none, _store_sums),

@@ -1,0 +1,312 @@
+"""Cross-correlation and its gradients one tap after the other, with filters side by side in vectors.
+
+Under a tap (u, v), output (i, j) meets cell (s·i + d·u − p, s·j + d·v − p) of the image. Only outputs whose cell lies
+in the image are listed, so that no padding is laid out or multiplied, and any stride is a list like any other:
+
+    y[o, q] += Σ_c w[c, u, v, o] · x[c, p]        for the pairs (p, q) of a tap, o over the lanes
+    dx[c, p] += Σ_o w[o, u, v, c] · dy[o, q]      the same sums with cells and outputs exchanged, c over the lanes
+    dw[c, u, v, o] += Σ_(p, q) x[c, p] · dy[q, o]
+
+The sums of a tile are loaded and stored once for every tap, which pays where the sum over the channels is long; where
+padding is no more than a few hundredths of the image, `filters.py` is faster.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.engines.numba.filling import taps_fit, taps_fit_dw, taps_fit_dx
+from chainrule.engines.numba.filters import (
+    OUTPUTS,
+    STRIP,
+    TAPS,
+    share_filters,
+    transposed_filters,
+    whole_vectors,
+    worth_listing,
+)
+from chainrule.engines.numba.layout import CACHE_LINE, correlate_dw_shape, correlate_dx_shape, correlate_shape
+from chainrule.engines.numba.registry import always, operation
+from chainrule.engines.numba.tiles import add_picked, load, load_picked, store, store_picked
+from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel, literally
+from chainrule.engines.numba.transposing import Matrix, transpose_each, transpose_matrix
+
+CONFLICT = 2048  # bytes: channels a multiple of it apart evict each other from the fastest cache
+
+
+class Grid(NamedTuple):
+    """Rows from `first` on of cells or outputs, `height` rows in all; `step` entries apart, images `sample` entries."""
+
+    first: int
+    height: int
+    width: int
+    step: int
+    sample: int
+
+
+class TapPairs(NamedTuple):
+    """Offsets of the cells and of the outputs that meet under a tap."""
+
+    cells: Any
+    outputs: Any
+
+
+class TapSums(NamedTuple):
+    """Factors of the sums of one tap: weights[rows[k] + lane] times values[planes[k] + offset], k over the channels."""
+
+    weights: Any
+    rows: Any
+    values: Any
+    planes: Any
+
+
+@operation(
+    correlate_shape,
+    flat=("b",),
+    replaces="cross_correlate",
+    fits=taps_fit,
+    share=share_filters,
+    epilogues={"rectify": always},
+)
+@kernel
+def correlate_taps(
+    x,
+    w,
+    b,
+    y,
+    stride=(1, 1),
+    padding=((0, 0), (0, 0)),
+    dilation=(1, 1),
+    flip=False,
+    rectify=False,
+    first=0,
+    last=-1,
+    lowest=0,
+    highest=-1,
+):
+    """Compute y = w ⋆ x + b for every sample of a block: all of y, or a thread's rows or filters of one image.
+
+    rectify  set y to 0 where it is not positive, as the ReLU that follows would
+    """
+    last = y.shape[2] if last < 0 else last
+    outs = (y.shape[1] if highest < 0 else highest) - lowest
+    ins, taps, plane = x.shape[1], w.shape[2] * w.shape[3], _spaced(x.shape, x.itemsize)
+    cells, result = (last - first) * y.shape[3], y.reshape(y.size)
+    samples_per_block = worth_listing(x.shape[0], cells)
+    weights = transposed_filters(w.reshape(w.size), lowest, outs, ins * taps)
+    across = weights.across
+    planes, rows = np.arange(ins) * plane, np.arange(ins) * (taps * across)
+    sums = np.empty((samples_per_block * cells + 1) * across, x.dtype)
+    pairs, spaced = _unlisted(samples_per_block * cells), _space(x, samples_per_block * ins, plane)
+    image = Grid(0, x.shape[2], x.shape[3], 1, ins * plane)
+    outputs = Grid(first, last, y.shape[3], across, cells * across)
+    for start in range(0, x.shape[0], samples_per_block):
+        count = min(samples_per_block, x.shape[0] - start)
+        seen = _planes(x, start, count, spaced, plane)
+        for k in range(count * cells * across):
+            sums[k] = 0
+        for tap in range(taps):
+            met = _pair(pairs, count, _ahead(tap, w.shape, dilation, padding, flip), stride, image, outputs)
+            _fill_up(pairs.cells, pairs.outputs, met, samples_per_block * cells * across)
+            given = TapSums(weights.values[tap * across :], rows, seen, planes)
+            _add_sums(given, pairs.cells, pairs.outputs, met, sums, across)
+        for s in range(count):
+            place = ((start + s) * y.shape[1] + lowest) * y.shape[2] * y.shape[3] + first * y.shape[3]
+            into = Matrix(result, place, y.shape[2] * y.shape[3])
+            transpose_matrix(Matrix(sums, s * cells * across, across), cells, outs, into)
+    _finish(y, b, first, last, lowest, outs, rectify)
+
+
+@kernel
+def _finish(y, b, first, last, lowest, outs, rectify):
+    """Add the bias to rows from `first` to `last` of some filters, and set to 0 what is not positive if asked to."""
+    least = y.dtype.type(0 if rectify else -np.inf)
+    length = (last - first) * y.shape[3]
+    untied = b is not None and b.size > y.shape[1]
+    if b is None and not rectify:
+        return
+    for s in range(y.shape[0]):
+        for o in range(lowest, lowest + outs):
+            row = y[s, o].reshape(y.shape[2] * y.shape[3])[first * y.shape[3] : first * y.shape[3] + length]
+            if untied:
+                more = b[o * y.shape[2] * y.shape[3] + first * y.shape[3] :]
+                for p in range(length):
+                    value = row[p] + more[p]
+                    row[p] = least if value <= least else value
+            else:
+                plus = y.dtype.type(0) if b is None else b[o]
+                for p in range(length):
+                    value = row[p] + plus
+                    row[p] = least if value <= least else value
+
+
+@operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=taps_fit_dx)
+@kernel
+def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
+    """Compute dx[c, p] = Σ_(u, v) Σ_o w[o, c, u, v] dy[o, q] over the outputs q that meet cell p."""
+    outs, ins, taps, plane = w.shape[0], w.shape[1], w.shape[2] * w.shape[3], _spaced(dy.shape, dy.itemsize)
+    across, cells, result = whole_vectors(ins, dy.itemsize), dx.shape[2] * dx.shape[3], dx.reshape(dx.size)
+    weights = np.zeros((outs * taps + WIDTH // dy.itemsize) * across, dy.dtype)
+    transpose_each(w.reshape(w.size), outs, ins, taps, weights, across)
+    samples_per_block = worth_listing(dy.shape[0], dy.shape[2] * dy.shape[3])
+    planes, rows = np.arange(outs) * plane, np.arange(outs) * (taps * across)
+    sums = np.empty((samples_per_block * cells + 1) * across, dy.dtype)
+    pairs = _unlisted(samples_per_block * min(dy.shape[2] * dy.shape[3], cells))
+    spaced = _space(dy, samples_per_block * outs, plane)
+    image = Grid(0, dx.shape[2], dx.shape[3], across, cells * across)
+    outputs = Grid(0, dy.shape[2], dy.shape[3], 1, outs * plane)
+    for start in range(0, dy.shape[0], samples_per_block):
+        count = min(samples_per_block, dy.shape[0] - start)
+        seen = _planes(dy, start, count, spaced, plane)
+        for k in range(count * cells * across):
+            sums[k] = 0
+        for tap in range(taps):
+            met = _pair(pairs, count, _ahead(tap, w.shape, dilation, padding, flip), stride, image, outputs)
+            _fill_up(pairs.outputs, pairs.cells, met, samples_per_block * cells * across)
+            given = TapSums(weights[tap * across :], rows, seen, planes)
+            _add_sums(given, pairs.outputs, pairs.cells, met, sums, across)
+        for s in range(count):
+            into = Matrix(result, (start + s) * ins * cells, cells)
+            transpose_matrix(Matrix(sums, s * cells * across, across), cells, ins, into)
+
+
+@operation(correlate_dw_shape, accumulates=True, replaces="cross_correlate_dw", fits=taps_fit_dw)
+@kernel
+def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), flip=False):
+    """Add Σ_(p, q) x[c, p] dy[o, q] to dw[o, c, u, v], over the pairs that meet under the tap."""
+    outs, ins, taps = dw.shape[0], dw.shape[1], dw.shape[2] * dw.shape[3]
+    cells, plane, across = dy.shape[2] * dy.shape[3], _spaced(x.shape, x.itemsize), whole_vectors(outs, x.itemsize)
+    samples_per_block = worth_listing(x.shape[0], cells)
+    upstream, pairs = np.zeros(samples_per_block * cells * across, x.dtype), _unlisted(samples_per_block * cells)
+    spaced = _space(x, samples_per_block * ins, plane)
+    planes = np.minimum(np.arange(ins + TAPS), ins - 1) * plane  # a tile reads the last channel again
+    sums = np.zeros((ins + TAPS) * taps * across, x.dtype)
+    image = Grid(0, x.shape[2], x.shape[3], 1, ins * plane)
+    outputs = Grid(0, dy.shape[2], dy.shape[3], across, cells * across)
+    for start in range(0, x.shape[0], samples_per_block):
+        count = min(samples_per_block, x.shape[0] - start)
+        seen = _planes(x, start, count, spaced, plane)
+        for s in range(count):
+            given = Matrix(dy.reshape(dy.size), (start + s) * outs * cells, cells)
+            transpose_matrix(given, outs, cells, Matrix(upstream, s * cells * across, across))
+        for tap in range(taps):
+            met = _pair(pairs, count, _ahead(tap, dw.shape, dilation, padding, flip), stride, image, outputs)
+            given = TapSums(upstream, pairs.outputs, seen, planes)
+            if across % (2 * (WIDTH // x.itemsize)) == 0:
+                _add_gradient(given, pairs.cells, met, sums[tap * across :], (ins, taps * across, across), tall=2)
+            else:
+                _add_gradient(given, pairs.cells, met, sums[tap * across :], (ins, taps * across, across), tall=1)
+    transposed, gradient = np.empty(dw.size, x.dtype), dw.reshape(dw.size)
+    transpose_matrix(Matrix(sums, 0, across), ins * taps, outs, Matrix(transposed, 0, ins * taps))
+    for k in range(dw.size):
+        gradient[k] += transposed[k]
+
+
+# ---------------------------------------------------------------------- planes of cells
+
+
+@inlined
+def _spaced(shape, itemsize):
+    """Return the distance between channels: not the half of a page of the cache, where they would share their lines."""
+    plane = shape[2] * shape[3]
+    return plane + CACHE_LINE // itemsize if plane * itemsize % CONFLICT == 0 else plane
+
+
+@inlined
+def _space(images, planes, plane):
+    """Return a workspace for channels that have to be moved apart; an empty one where they may stay."""
+    return np.empty(planes * plane if plane > images.shape[2] * images.shape[3] else 0, images.dtype)
+
+
+@kernel
+def _planes(images, first, count, spaced, plane):
+    """Return the cells of `count` images from `first` on, flat, channels `plane` entries apart."""
+    own = images.shape[2] * images.shape[3]
+    flat = images[first : first + count].reshape(count * images.shape[1] * own)
+    if plane == own:
+        return flat
+    for c in range(count * images.shape[1]):
+        source, target = flat[c * own : (c + 1) * own], spaced[c * plane : c * plane + own]
+        for k in range(own):
+            target[k] = source[k]
+    return spaced
+
+
+# ---------------------------------------------------------------------- pairs that meet under a tap
+
+
+@inlined
+def _ahead(tap, shape, dilation, padding, flip):
+    """Return how far ahead of the first output of an image the cell under a tap lies, in rows and columns."""
+    at = shape[2] * shape[3] - 1 - tap if flip else tap
+    return at // shape[3] * dilation[0] - padding[0][0], at % shape[3] * dilation[1] - padding[1][0]
+
+
+@inlined
+def _unlisted(most):
+    """Return lists for as many pairs, and for a tile that reaches beyond the last."""
+    return TapPairs(np.zeros(most + OUTPUTS, np.int64), np.zeros(most + OUTPUTS, np.int64))
+
+
+@kernel
+def _pair(pairs, samples, ahead, stride, image, outputs):
+    """List the cells and outputs that meet under a tap so far `ahead`, and return how many pairs there are."""
+    (down, along), (cells, results), p = ahead, pairs, 0
+    top = max(outputs.first, (stride[0] - 1 - down) // stride[0])
+    bottom = min(outputs.height, (image.height - 1 - down) // stride[0] + 1)
+    left = max(0, (stride[1] - 1 - along) // stride[1])
+    right = min(outputs.width, (image.width - 1 - along) // stride[1] + 1)
+    for s in range(samples):
+        for i in range(top, bottom):
+            cell = ((i * stride[0] + down) * image.width + left * stride[1] + along) * image.step + s * image.sample
+            result = ((i - outputs.first) * outputs.width + left) * outputs.step + s * outputs.sample
+            for j in range(right - left):
+                cells[p], results[p] = cell + j * stride[1] * image.step, result + j * outputs.step
+                p += 1
+    return p
+
+
+@inlined
+def _fill_up(values, sums, count, beyond):
+    """Let the last tile, which reaches behind the pairs, add the first value to sums that nobody reads."""
+    for p in range(count, count + OUTPUTS):
+        values[p], sums[p] = 0, beyond
+
+
+# ---------------------------------------------------------------------- tiles
+
+
+@inlined
+def _add_sums(given, at, to, count, sums, across):
+    """Add Σ_k weights[rows[k] + lane] · values[planes[k] + at[p]] to sums[to[p] + lane] for `count` pairs p."""
+    if across % (2 * (WIDTH // sums.itemsize)) == 0:
+        _add_sums_by(given, at, to, count, sums, across, tall=2)
+    else:
+        _add_sums_by(given, at, to, count, sums, across, tall=1)
+
+
+@kernel
+def _add_sums_by(given, at, to, count, sums, across, tall):
+    """Compute `_add_sums` by tiles of `tall` vectors of filters by some outputs."""
+    literally(tall)
+    w, rows, values, planes = given
+    for o in range(0, across, tall * (WIDTH // sums.itemsize)):
+        for p in range(0, count, OUTPUTS):
+            tile = load_picked(sums, o, to, p, tall, OUTPUTS)
+            for k in range(planes.size):
+                tile = add_picked(tile, w, rows[k] + o, values, planes[k], at, p)
+            store_picked(tile, sums, o, to, p)
+
+
+@kernel
+def _add_gradient(given, at, count, sums, size, tall):
+    """Add Σ_p upstream[rows[p] + o] · values[planes[c] + at[p]] to sums[c, o] by tiles of filters by channels."""
+    literally(tall)
+    (upstream, rows, values, planes), (ins, step, across) = given, size
+    for o in range(0, across, tall * (WIDTH // sums.itemsize)):
+        for first in range(0, count, STRIP):
+            for c in range(0, ins, TAPS):
+                tile = load(sums, c * step + o, step, tall, TAPS)
+                for p in range(first, min(first + STRIP, count)):
+                    tile = add_picked(tile, upstream, rows[p] + o, values, at[p], planes, c)
+                store(tile, sums, c * step + o, step)

@@ -7,7 +7,7 @@ file that uses it, with the versions it was tried on; `engines.numba.proof` find
 processor     width and number of the vector registers
 compiling     options of the compiler, the cache of compiled code, and one process at a time that compiles
 registers     code of `tiles`, emitted by hand
-exponentials  eˣ in vectors, emitted by hand
+elementary    eˣ, tanh and arctan in vectors, emitted by hand
 linking       kernels called by address; arrays that are parts of a workspace
 loading       programs from their source
 ahead         a second process that compiles the kernels of a new program
@@ -26,7 +26,7 @@ from chainrule.engines.numba.toolchain.compiling import (
     njit,
     prange,
 )
-from chainrule.engines.numba.toolchain.exponentials import exponential
+from chainrule.engines.numba.toolchain.elementary import arctan, exponential, tanh
 from chainrule.engines.numba.toolchain.linking import call, link, view
 from chainrule.engines.numba.toolchain.loading import load
 from chainrule.engines.numba.toolchain.processor import COUNT, NAME, WIDTH
@@ -46,6 +46,7 @@ __all__ = [
     "OPTIONS",
     "PARALLEL",
     "WIDTH",
+    "arctan",
     "call",
     "compile_by_hand",
     "compiled_folder",
@@ -61,6 +62,7 @@ __all__ = [
     "most_threads",
     "njit",
     "prange",
+    "tanh",
     "threads_survive_forks",
     "use_threads",
     "view",

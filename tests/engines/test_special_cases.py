@@ -38,8 +38,10 @@ watch(dense, "_batched_samples")
 watch(dense, "_rows_times", 2)
 watch(dense, "_add_weighted_rows")
 watch(dense, "_add_outer_to", 2)
-for name in "_max_two _max_any _mean_two _spread_two".split():
+for name in "_max_two _max_apart _mean_two _mean_apart _spread_two _spread_any".split():
     watch(pooling, name)
+for name in ("_max_rows", "_mean_rows"):
+    watch(pooling, name, 1)  # the stride along rows
 
 rng = np.random.default_rng(0)
 
@@ -137,8 +139,14 @@ def pool(size, window, stride, padding=((0, 0), (0, 0))):
         close(dx, reference.average_pool_dx(dy, size=size, divisor=divisor, **options))
 
 pool((7, 8), (2, 2), (2, 2)); entered("_max_two", "_mean_two", "_spread_two")
-pool((7, 8), (3, 2), (2, 1)); entered("_max_any")
-pool((7, 8), (2, 2), (2, 2), ((1, 0), (0, 1))); entered("_max_any")
+pool((7, 8), (2, 2), (2, 2), ((1, 0), (0, 1))); entered(("_max_rows", 2), ("_mean_rows", 2), "_spread_any")
+for along in (1, 2, 3):
+    wide = 40 * along  # windows of several vectors
+    for padding in ((0, 0), (2, 1)):
+        pool((5, wide), (3, 3), (2, along), ((1, 0), padding)); entered(("_max_rows", along), ("_mean_rows", along))
+pool((7, 19), (3, 2), (2, 4)); entered("_max_apart", "_mean_apart", "_spread_any")
+pool((7, 40), (3, 40), (3, 40)); entered("_max_apart", "_mean_apart", "_spread_any")
+pool((7, 8), (7, 8), (7, 8)); entered("_max_apart", "_mean_apart")
 print("all taken")
 """
 

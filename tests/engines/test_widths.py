@@ -16,12 +16,12 @@ import pytest
 from chainrule.engines.numba.toolchain import WIDTH
 
 HERE = Path(__file__).parent
-SELECTED = "test_tiles or test_elementary or (test_equals_the_reference and numba and float32)"
+SELECTED = "test_tiles or test_windows or test_elementary or (test_equals_the_reference and numba and float32)"
 
 
 @pytest.mark.parametrize("bits", [bits for bits in (128, 256) if bits < 8 * WIDTH])
 def test_the_engine_with_narrower_registers(bits: int) -> None:
-    files = [str(HERE / f"test_{name}.py") for name in ("tiles", "elementary", "operations")]
+    files = [str(HERE / f"test_{name}.py") for name in ("tiles", "windows", "elementary", "operations")]
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", SELECTED, *files]
     words = {**os.environ, "CHAINRULE_VECTOR": str(bits), "CHAINRULE_EXAMPLES": "10", "PYTEST_ADDOPTS": ""}
     done = subprocess.run(command, capture_output=True, text=True, env=words, cwd=HERE.parents[1], check=False)

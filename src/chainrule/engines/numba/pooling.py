@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from chainrule.engines.numba.layout import unpadded
 from chainrule.engines.numba.registry import Attributes, Shapes, operation
-from chainrule.engines.numba.tiles import largest_of_four
-from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel
+from chainrule.engines.numba.tiles import largest_of_four, store_part, zeros
+from chainrule.engines.numba.toolchain import WIDTH, add_cells, inlined, keep_larger, kernel, no_cells, store_larger
 from chainrule.shapes import Padding, Pair, output_size
 
 DIVISORS = ("one", "cells", "window")  # kernels get the index of the name
@@ -46,9 +48,8 @@ def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)
     if _is_2x2(window, stride, padding):
         _max_two(x, y, winner)
         return
-    for s in range(count):
-        for c in range(channels):
-            _max_any(x[s, c], y[s, c], winner[s, c], window, stride, padding)
+    images, outputs = x.reshape(count * channels, *x.shape[2:]), (count * channels, *y.shape[2:])
+    _max_any(images, y.reshape(outputs), winner.reshape(outputs), window, stride, padding)
 
 
 @inlined
@@ -95,8 +96,51 @@ def _max_of_four(flat, start, width, best, place, found, first):
     best[found], place[found] = most, at
 
 
+@inlined
+def _lanes_inside(left, stride, width, count):
+    """Return the first of `count` windows whose cell, at left + lane·stride, is in the row; the one after the last."""
+    first = (stride - 1 - left) // stride if left < 0 else 0
+    return first, min(count, (width - 1 - left + stride) // stride) if left < width else 0
+
+
 @kernel
 def _max_any(x, y, winner, window, stride, padding):
+    """Pool images (channels, H, W); strides along rows up to 3 are constants, by which vectors are filled."""
+    if stride[1] == 1:
+        _max_rows(x, y, winner, window, stride[0], padding, 1)
+    elif stride[1] == 2:
+        _max_rows(x, y, winner, window, stride[0], padding, 2)
+    elif stride[1] == 3:
+        _max_rows(x, y, winner, window, stride[0], padding, 3)
+    else:
+        for c in range(x.shape[0]):
+            _max_apart(x[c], y[c], winner[c], window, stride, padding)
+
+
+@inlined
+def _max_rows(x, y, winner, window, down, padding, along):
+    """Pool images (channels, H, W) with stride (down, along), a vector of the windows of a row at a time."""
+    height, width, rows, cells = x.shape[1], x.shape[2], y.shape[1], y.shape[2]
+    flat, best, place = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
+    vector = WIDTH // x.itemsize
+    for c in range(x.shape[0]):
+        for i in range(rows):
+            top = i * down - padding[0][0]
+            begin, end = max(top, 0), min(top + window[0], height)
+            for j in range(0, cells, vector):
+                left, count = j * along - padding[1][0], min(vector, cells - j)
+                tile = no_cells(x, (begin - top) * width, left, along)
+                for h in range(begin, end):
+                    for k in range(left, left + window[1]):
+                        first, last = _lanes_inside(k, along, width, count)
+                        start, number = (c * height + h) * width + k, (h - top) * width + k - left
+                        tile = keep_larger(tile, flat, start, along, first, last, number)
+                store_larger(tile, best, place, (c * rows + i) * cells + j, count, top * width + left, along)
+
+
+@kernel
+def _max_apart(x, y, winner, window, stride, padding):
+    """Pool an image (H, W) one window at a time."""
     height, width = x.shape
     for i in range(y.shape[0]):
         top = i * stride[0] - padding[0][0]
@@ -129,32 +173,87 @@ def max_pool_dx(dy, winner, dx):
 
 
 @kernel
+def _shares(like, window, stride, padding, divisor, outputs, size):
+    """Return what the sum of each window (i, j) is multiplied by: 1 over its divisor."""
+    share = np.empty(outputs, like.dtype)
+    for i in range(outputs[0]):
+        rows = _cells(i * stride[0] - padding[0][0], window[0], size[0])
+        for j in range(outputs[1]):
+            cells = rows * _cells(j * stride[1] - padding[1][0], window[1], size[1])
+            share[i, j] = 1 / (1 if divisor == 0 else cells if divisor == 1 else window[0] * window[1])
+    return share
+
+
+@inlined
 def _cells(start, window, size):
-    """Return the part of a window that lies on the axis: its first cell, and the one after its last."""
-    return max(start, 0), min(start + window, size)
+    """Return how many cells of a window lie on an axis of the image."""
+    return min(start + window, size) - max(start, 0)
 
 
 @operation(_pooled, defaults={"stride": "window"}, names={"divisor": DIVISORS})
 @kernel
 def average_pool(x, y, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), divisor=1):
     """Compute the sum of each window over its divisor."""
-    count, channels, height, width = x.shape
-    two, part = _is_2x2(window, stride, padding), 1 / _share(x, divisor, 4, window)
-    for s in range(count):
+    channels = x.shape[0] * x.shape[1]
+    images, result = x.reshape(channels, *x.shape[2:]), y.reshape(channels, *y.shape[2:])
+    share = _shares(x, window, stride, padding, divisor, y.shape[2:], x.shape[2:])
+    if _is_2x2(window, stride, padding):
         for c in range(channels):
-            source, result = x[s, c], y[s, c]
-            if two:
-                _mean_two(source, result, part)
-                continue
-            for i in range(result.shape[0]):
-                top, bottom = _cells(i * stride[0] - padding[0][0], window[0], height)
-                for j in range(result.shape[1]):
-                    left, right = _cells(j * stride[1] - padding[1][0], window[1], width)
-                    total = x.dtype.type(0)
-                    for h in range(top, bottom):
-                        for k in range(left, right):
-                            total += source[h, k]
-                    result[i, j] = total / _share(x, divisor, (bottom - top) * (right - left), window)
+            _mean_two(images[c], result[c], share[0, 0])
+    elif stride[1] == 1:
+        _mean_rows(images, result, share, window, stride[0], padding, 1)
+    elif stride[1] == 2:
+        _mean_rows(images, result, share, window, stride[0], padding, 2)
+    elif stride[1] == 3:
+        _mean_rows(images, result, share, window, stride[0], padding, 3)
+    else:
+        _mean_apart(images, result, share, window, stride, padding)
+
+
+@inlined
+def _mean_rows(x, y, share, window, down, padding, along):
+    """Average windows of images (channels, H, W), a vector of the windows of a row at a time; see `_max_rows`."""
+    height, width, rows, cells = x.shape[1], x.shape[2], y.shape[1], y.shape[2]
+    flat, result = x.reshape(x.size), y.reshape(y.size)
+    vector = WIDTH // x.itemsize
+    for c in range(x.shape[0]):
+        for i in range(rows):
+            top = i * down - padding[0][0]
+            for j in range(0, cells, vector):
+                left, count = j * along - padding[1][0], min(vector, cells - j)
+                tile = zeros(x, 1, 1)
+                for h in range(max(top, 0), min(top + window[0], height)):
+                    for k in range(left, left + window[1]):
+                        first, last = _lanes_inside(k, along, width, count)
+                        tile = add_cells(tile, flat, (c * height + h) * width + k, along, first, last)
+                store_part(tile, result, (c * rows + i) * cells + j, count)
+        image, part = result[c * rows * cells :], share.reshape(share.size)
+        for p in range(part.size):
+            image[p] *= part[p]
+
+
+@kernel
+def _mean_apart(x, y, share, window, stride, padding):
+    """Average windows of images (channels, H, W) one at a time, a vector of cells at a time; whole rows as one."""
+    height, width, rows, cells = x.shape[1], x.shape[2], y.shape[1], y.shape[2]
+    flat, result, vector = x.reshape(x.size), y.reshape(y.size), WIDTH // x.itemsize
+    sums = np.empty(vector, x.dtype)
+    for place in range(y.size):
+        c, i, j = place // (rows * cells), place // cells % rows, place % cells
+        top, left = i * stride[0] - padding[0][0], j * stride[1] - padding[1][0]
+        begin, end = max(top, 0), min(top + window[0], height)
+        first, last = max(left, 0), min(left + window[1], width)
+        lines, length = (1, (end - begin) * width) if last - first == width else (end - begin, last - first)
+        tile = zeros(x, 1, 1)
+        for h in range(lines):
+            start = (c * height + begin + h) * width + first
+            for k in range(0, length, vector):
+                tile = add_cells(tile, flat, start + k, 1, 0, min(vector, length - k))
+        store_part(tile, sums, 0, vector)
+        total = x.dtype.type(0)
+        for k in range(vector):
+            total += sums[k]
+        result[place] = total * share[i, j]
 
 
 @kernel
@@ -179,31 +278,50 @@ def _spread_two(dy, dx, part):
             lower[2 * j + 1] = value
 
 
-@kernel
-def _share(x, divisor, cells, window):
-    """Return the divisor of a window's sum, in the dtype of x."""
-    number = 1 if divisor == 0 else (cells if divisor == 1 else window[0] * window[1])
-    return x.dtype.type(number)
-
-
 @operation(_spread, defaults={"stride": "window"}, names={"divisor": DIVISORS})
 @kernel
 def average_pool_dx(dy, dx, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), divisor=1):
     """Add every upstream gradient, over its divisor, to all cells of its window."""
-    count, channels, height, width = dx.shape
-    two, share = _is_2x2(window, stride, padding), 1 / _share(dy, divisor, 4, window)
-    dx[:] = 0
-    for s in range(count):
+    channels = dx.shape[0] * dx.shape[1]
+    upstream, images = dy.reshape(channels, *dy.shape[2:]), dx.reshape(channels, *dx.shape[2:])
+    share = _shares(dy, window, stride, padding, divisor, dy.shape[2:], dx.shape[2:])
+    if unpadded(padding) and window[0] == dx.shape[2] and window[1] == dx.shape[3]:
         for c in range(channels):
-            target, slope = dx[s, c], dy[s, c]
-            if two:
-                _spread_two(slope, target, share)
-                continue
-            for i in range(slope.shape[0]):
-                top, bottom = _cells(i * stride[0] - padding[0][0], window[0], height)
-                for j in range(slope.shape[1]):
-                    left, right = _cells(j * stride[1] - padding[1][0], window[1], width)
-                    part = slope[i, j] / _share(dy, divisor, (bottom - top) * (right - left), window)
-                    for h in range(top, bottom):
-                        for k in range(left, right):
-                            target[h, k] += part
+            images[c] = upstream[c, 0, 0] * share[0, 0]
+    elif _is_2x2(window, stride, padding):
+        dx[:] = 0
+        for c in range(channels):
+            _spread_two(upstream[c], images[c], share[0, 0])
+    else:
+        _spread_any(upstream, images, share, window, stride, padding)
+
+
+@kernel
+def _spread_any(dy, dx, share, window, stride, padding):
+    """Add up what each row of windows gives to a row of cells; it is the same for all rows of these windows."""
+    height, width, vector = dx.shape[1], dx.shape[2], WIDTH // dx.itemsize
+    rows, flat = np.empty((dy.shape[1], width), dx.dtype), dx.reshape(dx.size)
+    for c in range(dy.shape[0]):
+        rows[:] = 0
+        for i in range(dy.shape[1]):
+            _spread_row(dy[c, i], rows[i], share[i], window[1], stride[1], padding[1][0])
+        given = rows.reshape(rows.size)
+        for h in range(height):
+            above = h + padding[0][0]
+            first = max(0, (above - window[0] + stride[0]) // stride[0])
+            last = min(dy.shape[1], above // stride[0] + 1)
+            for k in range(0, width, vector):
+                tile, count = zeros(dx, 1, 1), min(vector, width - k)
+                for i in range(first, last):
+                    tile = add_cells(tile, given, i * width + k, 1, 0, count)
+                store_part(tile, flat, (c * height + h) * width + k, count)
+
+
+@kernel
+def _spread_row(dy, row, share, window, stride, before):
+    """Add the upstream gradients of a row of windows, times their shares, to the columns of the windows."""
+    for j in range(dy.size):
+        left, slope = j * stride - before, dy[j] * share[j]
+        cells = row[max(left, 0) : min(left + window, row.size)]
+        for k in range(cells.size):
+            cells[k] += slope

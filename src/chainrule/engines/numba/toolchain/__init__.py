@@ -8,6 +8,7 @@ processor     width and number of the vector registers
 compiling     options of the compiler, the cache of compiled code, and one process at a time that compiles
 registers     code of `tiles`, emitted by hand
 elementary    eˣ, tanh and arctan in vectors, emitted by hand
+windows       cells of neighbouring windows in vectors, emitted by hand
 linking       kernels called by address; arrays that are parts of a workspace
 loading       programs from their source
 ahead         a second process that compiles the kernels of a new program
@@ -38,6 +39,7 @@ from chainrule.engines.numba.toolchain.threads import (
     threads_survive_forks,
     use_threads,
 )
+from chainrule.engines.numba.toolchain.windows import add_cells, keep_larger, no_cells, store_larger
 
 __all__ = [
     "COUNT",
@@ -46,6 +48,7 @@ __all__ = [
     "OPTIONS",
     "PARALLEL",
     "WIDTH",
+    "add_cells",
     "arctan",
     "call",
     "compile_by_hand",
@@ -53,6 +56,7 @@ __all__ = [
     "exponential",
     "fingerprint",
     "inlined",
+    "keep_larger",
     "kernel",
     "launch_threads",
     "link",
@@ -61,7 +65,9 @@ __all__ = [
     "locks_of_a_fork",
     "most_threads",
     "njit",
+    "no_cells",
     "prange",
+    "store_larger",
     "tanh",
     "threads_survive_forks",
     "use_threads",

@@ -58,7 +58,7 @@ class Address(NamedTuple):
     element: Any
 
 
-class _CodeBuilder:
+class CodeBuilder:
     """Builder of the code of one call: addresses, loads and stores for its arguments."""
 
     def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
@@ -98,19 +98,27 @@ class _CodeBuilder:
 
     def masked(self, what: str, tile: Tile, given: list[Any], address: Address, count: Any) -> Any:
         """Load from an address, or store to it, the first `count` lanes only; the others are loaded as 0."""
-        vector, whole, bit = _vector(tile), ir.IntType(32), ir.IntType(1)
-        pointer, numbers = _pointer_to(vector), ir.VectorType(whole, tile.lanes)
+        vector, whole = _vector(tile), ir.IntType(32)
+        numbers = ir.VectorType(whole, tile.lanes)
         first = self.builder.insert_element(
             ir.Constant(numbers, ir.Undefined), self.builder.trunc(count, whole), whole(0)
         )
         limit = self.builder.shuffle_vector(first, ir.Constant(numbers, ir.Undefined), ir.Constant(numbers, None))
         mask = self.builder.icmp_signed("<", ir.Constant(numbers, list(range(tile.lanes))), limit)
-        rest = [ir.Constant(vector, None)] if what == "load" else []
-        place = [self._pointer(address, vector), ir.IntType(32)(tile.dtype.bitwidth // 8), mask]
-        kinds = [vector] * len(given) + [pointer, ir.IntType(32), ir.VectorType(bit, tile.lanes)] + [vector] * len(rest)
+        return self.masked_by(what, vector, given, address, mask)
+
+    def masked_by(
+        self, what: str, vector: Any, given: list[Any], address: Address, mask: Any, outside: Any = None
+    ) -> Any:
+        """Load a vector, or store it, in the lanes of a mask only; others are loaded as `outside`, or as 0."""
+        element, size = {"float": ("f32", 4), "double": ("f64", 8), "i32": ("i32", 4)}[str(vector.element)]
+        rest = [ir.Constant(vector, None) if outside is None else outside] if what == "load" else []
+        place = [self._pointer(address, vector), ir.IntType(32)(size), mask]
+        kinds = [vector] * len(given) + [one.type for one in place] + [vector] * len(rest)
         kind = ir.FunctionType(vector if what == "load" else ir.VoidType(), kinds)
-        name = f"llvm.masked.{what}.v{tile.lanes}f{tile.dtype.bitwidth}.p0"
-        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        function = cgutils.get_or_insert_function(
+            self.builder.module, kind, f"llvm.masked.{what}.v{vector.count}{element}.p0"
+        )
         return self.builder.call(function, [*given, *place, *rest])
 
     def fold(self, tile: Tile, a: Any, b: Any, group: int) -> Any:
@@ -162,7 +170,7 @@ def _pointer_to(kind: Any) -> Any:
     return kind.as_pointer() if hasattr(kind, "as_pointer") else ir.PointerType()
 
 
-def _with_products(code: _CodeBuilder, tile: Tile, left: list[Any], right: Iterable[Any]) -> Any:
+def _with_products(code: CodeBuilder, tile: Tile, left: list[Any], right: Iterable[Any]) -> Any:
     """Add left[a] · right[b] to vector [a, b] of the tile, one right[b] at a time, or the registers run out."""
     sums = code.arguments[0]
     for b, other in enumerate(right):
@@ -179,7 +187,7 @@ def _zeros(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 
 def _load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.return_type
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
     y, step = code.address(0, code.number(1)), code.number(2)
     sums = ir.Constant(context.get_value_type(tile), None)
     for b in range(tile.columns):
@@ -191,7 +199,7 @@ def _load(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 
 def _load_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.return_type
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
     y, offsets = code.address(0, code.number(1)), code.address(2, code.number(3))
     sums = ir.Constant(context.get_value_type(tile), None)
     for b in range(tile.columns):
@@ -203,7 +211,7 @@ def _load_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> 
 
 
 def _add_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     x, w, step = code.address(1, code.number(2)), code.address(3, code.number(4)), code.number(5)
     left = [code.load(tile, code.after(x, a * tile.lanes)) for a in range(tile.rows)]
     right = (code.spread(tile, code.after(w, builder.mul(step, ir.IntType(64)(b)))) for b in range(tile.columns))
@@ -211,7 +219,7 @@ def _add_outer(context: Any, builder: Any, signature: Any, arguments: Any) -> An
 
 
 def _add_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     x, w, offsets = code.address(1, code.number(2)), code.address(3, code.number(4)), code.address(5, code.number(6))
     left = [code.load(tile, code.after(x, a * tile.lanes)) for a in range(tile.rows)]
     right = (code.spread(tile, code.after(w, code.element(code.after(offsets, b)))) for b in range(tile.columns))
@@ -220,7 +228,7 @@ def _add_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> A
 
 def _at_least(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile, sums = signature.return_type, arguments[0]
-    code = _CodeBuilder(context, builder, signature, arguments)
+    code = CodeBuilder(context, builder, signature, arguments)
     least = code.every(tile, code.context.cast(builder, arguments[1], signature.args[1], tile.dtype))
     for k in range(tile.rows * tile.columns):
         value = builder.extract_value(sums, k)
@@ -230,7 +238,7 @@ def _at_least(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
 
 
 def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     g, step, x = code.address(1, code.number(2)), code.number(3), code.address(4, code.number(5))
     offsets = code.address(6, code.number(7))
     left = [code.load(tile, code.after(g, builder.mul(step, ir.IntType(64)(a)))) for a in range(tile.rows)]
@@ -239,7 +247,7 @@ def _add_products(context: Any, builder: Any, signature: Any, arguments: Any) ->
 
 
 def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     y, step = code.address(1, code.number(2)), code.number(3)
     for b in range(tile.columns):
         column = code.after(y, builder.mul(step, ir.IntType(64)(b)))
@@ -251,7 +259,7 @@ def _store(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 
 def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Add up as many vectors as one has lanes together: halves of two become one, until each lane is a sum."""
-    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     size, lanes = tile.rows * tile.columns, tile.lanes
     for first in range(0, size, lanes):
         vectors = [builder.extract_value(arguments[0], k) for k in range(first, min(first + lanes, size))]
@@ -265,13 +273,13 @@ def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> A
 
 
 def _load_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.return_type
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
     vector = code.masked("load", tile, [], code.address(0, code.number(1)), code.number(2))
     return builder.insert_value(ir.Constant(context.get_value_type(tile), None), vector, 0)
 
 
 def _store_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = _CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     vector = builder.extract_value(arguments[0], 0)
     code.masked("store", tile, [vector], code.address(1, code.number(2)), code.number(3))
     return context.get_dummy_value()
@@ -283,19 +291,19 @@ def _largest(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     for k in range(tile.rows * tile.columns):
         most, *others = (builder.extract_value(arguments[0], 4 * k + one) for one in range(4))
         for value in others:
-            most = builder.select(_wins(builder, value, most), value, most)
+            most = builder.select(wins(builder, value, most), value, most)
         largest = builder.insert_value(largest, most, k)
     return largest
 
 
-def _wins(builder: Any, value: Any, most: Any) -> Any:
+def wins(builder: Any, value: Any, most: Any) -> Any:
     """Return whether a value is larger or NaN, while the largest so far is not NaN."""
     return builder.and_(builder.fcmp_unordered(">", value, most), builder.fcmp_ordered("ord", most, most))
 
 
 def _transpose(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     """Exchange, in every two vectors 1, 2, 4 … apart, the lanes that are as far apart."""
-    code, tile = _CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
+    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     x, step, y, along = code.address(0, code.number(1)), code.number(2), code.address(3, code.number(4)), code.number(5)
     lanes = range(tile.lanes)
     vectors = [code.load(tile, code.after(x, builder.mul(step, ir.IntType(64)(a)))) for a in lanes]
@@ -310,7 +318,7 @@ def _transpose(context: Any, builder: Any, signature: Any, arguments: Any) -> An
 
 
 def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code = _CodeBuilder(context, builder, signature, arguments)
+    code = CodeBuilder(context, builder, signature, arguments)
     tile, whole = Tile(signature.args[0].dtype, 1, 1), ir.IntType(32)
     numbers = ir.VectorType(whole, tile.lanes)
 
@@ -331,7 +339,7 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
     one, below = ir.Constant(numbers, [1] * tile.lanes), every(width)
     at = ir.Constant(numbers, None)
     for value, ahead in ((b, one), (c, below), (d, builder.add(below, one))):
-        larger = _wins(builder, value, most)
+        larger = wins(builder, value, most)
         most, at = builder.select(larger, value, most), builder.select(larger, ahead, at)
     found = code.number(5)
     code.store(most, code.address(3, found), tile.dtype.bitwidth // 8)

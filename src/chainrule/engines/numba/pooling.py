@@ -1,13 +1,15 @@
-"""Pooling and its gradients, compiled. The equations are in reference/pooling.py."""
+"""Pooling and its gradients, compiled. The equations are in reference/pooling.py.
+
+Kernels for the commonest windows, which compile sooner, are in common_windows.py.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from chainrule.engines.numba.layout import unpadded
 from chainrule.engines.numba.registry import Attributes, Shapes, operation
-from chainrule.engines.numba.tiles import largest_of_four, store_part, zeros
+from chainrule.engines.numba.tiles import store_part, zeros
 from chainrule.engines.numba.toolchain import WIDTH, add_cells, inlined, keep_larger, kernel, no_cells, store_larger
 from chainrule.shapes import Padding, Pair, output_size
 
@@ -16,84 +18,39 @@ DIVISORS = ("one", "cells", "window")  # kernels get the index of the name
 NO_PADDING: Padding = ((0, 0), (0, 0))
 
 
-def _pooled(arrays: Sequence[Any], given: Attributes) -> Shapes:
+def pooled(arrays: Sequence[Any], given: Attributes) -> Shapes:
     """Return (N, C, H', W')."""
     window: Pair = given["window"]
     axes = zip(arrays[0].shape[2:], window, given.get("stride", window), given.get("padding", NO_PADDING), strict=True)
     return [(*arrays[0].shape[:2], *(output_size(*axis) for axis in axes))]
 
 
-def _spread(arrays: Sequence[Any], given: Attributes) -> Shapes:
+def max_pooled(arrays: Sequence[Any], given: Attributes) -> Shapes:
+    """Return (N, C, H', W') twice: of the largest cells and of the winners."""
+    return 2 * pooled(arrays, given)
+
+
+def spread(arrays: Sequence[Any], given: Attributes) -> Shapes:
     """Return (N, C, H, W)."""
     return [(*arrays[0].shape[:2], *given["size"])]
 
 
-def _in_quarters(given: Attributes) -> bool:
-    """Return whether windows are 2×2, side by side, without padding."""
-    sliding = given["window"], given.get("stride", given["window"]), given.get("padding", NO_PADDING)
-    return sliding == ((2, 2), (2, 2), NO_PADDING)
-
-
-@operation(
-    lambda arrays, given: 2 * _pooled(arrays, given),
-    integers=("winner",),
-    defaults={"stride": "window"},
-    epilogue="pooled",
-    is_epilogue=_in_quarters,
-)
+@operation(max_pooled, integers=("winner",), defaults={"stride": "window"})
 @kernel
 def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
-    """Find the largest cell of each window and its offset; windows of 2×2 side by side have loops of their own."""
-    count, channels = x.shape[0], x.shape[1]
-    if _is_2x2(window, stride, padding):
-        _max_two(x, y, winner)
-        return
-    images, outputs = x.reshape(count * channels, *x.shape[2:]), (count * channels, *y.shape[2:])
-    _max_any(images, y.reshape(outputs), winner.reshape(outputs), window, stride, padding)
-
-
-@inlined
-def _is_2x2(window, stride, padding):
-    """Return whether windows are 2×2, side by side, without padding, as most are."""
-    return unpadded(padding) and window[0] == 2 and window[1] == 2 and stride[0] == 2 and stride[1] == 2
-
-
-@inlined
-def _wins(new, most):
-    """Return whether a cell becomes the largest: NaN does, once."""
-    return (most == most) & ((new > most) | (new != new))
-
-
-@kernel
-def _max_two(x, y, winner):
-    """Pool 2×2 windows, stride 2, no padding: a vector of windows at a time.
-
-    Results beyond the end of a row are overwritten by the next row; the last windows of all are taken one by one.
-    """
-    height, width, rows, cells = x.shape[2], x.shape[3], y.shape[2], y.shape[3]
-    flat, best, place = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
-    vector = WIDTH // x.itemsize
-    for c in range(x.shape[0] * x.shape[1]):
-        for i in range(rows):
-            for j in range(0, cells, vector):
-                first, found = 2 * (i * width + j), (c * rows + i) * cells + j
-                start = c * height * width + first
-                if start + width + 2 * vector <= flat.size and found + vector <= best.size:
-                    largest_of_four(flat, start, width, best, place, found, first)
-                    continue
-                for k in range(min(vector, cells - j)):
-                    _max_of_four(flat, start + 2 * k, width, best, place, found + k, first + 2 * k)
-
-
-@inlined
-def _max_of_four(flat, start, width, best, place, found, first):
-    """Pool one window; the first of equal cells wins, and NaN does."""
-    most, at = flat[start], first
-    for ahead in (1, width, width + 1):
-        value = flat[start + ahead]
-        if most == most and (value > most or value != value):
-            most, at = value, first + ahead
-    best[found], place[found] = most, at
+    """Find the largest cell of each window and its offset; strides along rows up to 3 are constants, for vectors."""
+    channels = x.shape[0] * x.shape[1]
+    images, outputs = x.reshape(channels, *x.shape[2:]), (channels, *y.shape[2:])
+    result, found = y.reshape(outputs), winner.reshape(outputs)
+    if stride[1] == 1:
+        _max_rows(images, result, found, window, stride[0], padding, 1)
+    elif stride[1] == 2:
+        _max_rows(images, result, found, window, stride[0], padding, 2)
+    elif stride[1] == 3:
+        _max_rows(images, result, found, window, stride[0], padding, 3)
+    else:
+        for c in range(channels):
+            _max_apart(images[c], result[c], found[c], window, stride, padding)
 
 
 @inlined
@@ -101,20 +58,6 @@ def _lanes_inside(left, stride, width, count):
     """Return the first of `count` windows whose cell, at left + lane·stride, is in the row; the one after the last."""
     first = (stride - 1 - left) // stride if left < 0 else 0
     return first, min(count, (width - 1 - left + stride) // stride) if left < width else 0
-
-
-@kernel
-def _max_any(x, y, winner, window, stride, padding):
-    """Pool images (channels, H, W); strides along rows up to 3 are constants, by which vectors are filled."""
-    if stride[1] == 1:
-        _max_rows(x, y, winner, window, stride[0], padding, 1)
-    elif stride[1] == 2:
-        _max_rows(x, y, winner, window, stride[0], padding, 2)
-    elif stride[1] == 3:
-        _max_rows(x, y, winner, window, stride[0], padding, 3)
-    else:
-        for c in range(x.shape[0]):
-            _max_apart(x[c], y[c], winner[c], window, stride, padding)
 
 
 @inlined
@@ -157,7 +100,7 @@ def _max_apart(x, y, winner, window, stride, padding):
             winner[i, j] = at
 
 
-@operation(_spread, integers=("winner",))
+@operation(spread, integers=("winner",))
 @kernel
 def max_pool_dx(dy, winner, dx):
     """Add every upstream gradient to the winner of its window."""
@@ -190,17 +133,14 @@ def _cells(start, window, size):
     return min(start + window, size) - max(start, 0)
 
 
-@operation(_pooled, defaults={"stride": "window"}, names={"divisor": DIVISORS})
+@operation(pooled, defaults={"stride": "window"}, names={"divisor": DIVISORS})
 @kernel
 def average_pool(x, y, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), divisor=1):
     """Compute the sum of each window over its divisor."""
     channels = x.shape[0] * x.shape[1]
     images, result = x.reshape(channels, *x.shape[2:]), y.reshape(channels, *y.shape[2:])
     share = _shares(x, window, stride, padding, divisor, y.shape[2:], x.shape[2:])
-    if _is_2x2(window, stride, padding):
-        for c in range(channels):
-            _mean_two(images[c], result[c], share[0, 0])
-    elif stride[1] == 1:
+    if stride[1] == 1:
         _mean_rows(images, result, share, window, stride[0], padding, 1)
     elif stride[1] == 2:
         _mean_rows(images, result, share, window, stride[0], padding, 2)
@@ -234,7 +174,7 @@ def _mean_rows(x, y, share, window, down, padding, along):
 
 @kernel
 def _mean_apart(x, y, share, window, stride, padding):
-    """Average windows of images (channels, H, W) one at a time, a vector of cells at a time; whole rows as one."""
+    """Average windows of images (channels, H, W) one at a time, a vector of the cells of a row at a time."""
     height, width, rows, cells = x.shape[1], x.shape[2], y.shape[1], y.shape[2]
     flat, result, vector = x.reshape(x.size), y.reshape(y.size), WIDTH // x.itemsize
     sums = np.empty(vector, x.dtype)
@@ -243,12 +183,10 @@ def _mean_apart(x, y, share, window, stride, padding):
         top, left = i * stride[0] - padding[0][0], j * stride[1] - padding[1][0]
         begin, end = max(top, 0), min(top + window[0], height)
         first, last = max(left, 0), min(left + window[1], width)
-        lines, length = (1, (end - begin) * width) if last - first == width else (end - begin, last - first)
         tile = zeros(x, 1, 1)
-        for h in range(lines):
-            start = (c * height + begin + h) * width + first
-            for k in range(0, length, vector):
-                tile = add_cells(tile, flat, start + k, 1, 0, min(vector, length - k))
+        for h in range(begin, end):
+            for k in range(first, last, vector):
+                tile = add_cells(tile, flat, (c * height + h) * width + k, 1, 0, min(vector, last - k))
         store_part(tile, sums, 0, vector)
         total = x.dtype.type(0)
         for k in range(vector):
@@ -256,48 +194,18 @@ def _mean_apart(x, y, share, window, stride, padding):
         result[place] = total * share[i, j]
 
 
-@kernel
-def _mean_two(x, y, part):
-    """Pool 2×2 windows, stride 2, no padding, two rows at a time."""
-    for i in range(y.shape[0]):
-        upper, lower, result = x[2 * i], x[2 * i + 1], y[i]
-        for j in range(result.size):
-            result[j] = (upper[2 * j] + upper[2 * j + 1] + lower[2 * j] + lower[2 * j + 1]) * part
-
-
-@kernel
-def _spread_two(dy, dx, part):
-    """Compute the gradient of `_mean_two`; a last odd row or column is in no window."""
-    for i in range(dy.shape[0]):
-        upper, lower, slope = dx[2 * i], dx[2 * i + 1], dy[i]
-        for j in range(slope.size):
-            value = slope[j] * part
-            upper[2 * j] = value
-            upper[2 * j + 1] = value
-            lower[2 * j] = value
-            lower[2 * j + 1] = value
-
-
-@operation(_spread, defaults={"stride": "window"}, names={"divisor": DIVISORS})
+@operation(spread, defaults={"stride": "window"}, names={"divisor": DIVISORS})
 @kernel
 def average_pool_dx(dy, dx, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), divisor=1):
     """Add every upstream gradient, over its divisor, to all cells of its window."""
     channels = dx.shape[0] * dx.shape[1]
     upstream, images = dy.reshape(channels, *dy.shape[2:]), dx.reshape(channels, *dx.shape[2:])
     share = _shares(dy, window, stride, padding, divisor, dy.shape[2:], dx.shape[2:])
-    if unpadded(padding) and window[0] == dx.shape[2] and window[1] == dx.shape[3]:
-        for c in range(channels):
-            images[c] = upstream[c, 0, 0] * share[0, 0]
-    elif _is_2x2(window, stride, padding):
-        dx[:] = 0
-        for c in range(channels):
-            _spread_two(upstream[c], images[c], share[0, 0])
-    else:
-        _spread_any(upstream, images, share, window, stride, padding)
+    _spread_rows(upstream, images, share, window, stride, padding)
 
 
 @kernel
-def _spread_any(dy, dx, share, window, stride, padding):
+def _spread_rows(dy, dx, share, window, stride, padding):
     """Add up what each row of windows gives to a row of cells; it is the same for all rows of these windows."""
     height, width, vector = dx.shape[1], dx.shape[2], WIDTH // dx.itemsize
     rows, flat = np.empty((dy.shape[1], width), dx.dtype), dx.reshape(dx.size)

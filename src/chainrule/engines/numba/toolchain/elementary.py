@@ -10,8 +10,9 @@ arctan |x| = base + arctan z, with base and z chosen so that |z| ≤ tan(π/8): 
 and −1/|x|. arctan z = z + z³ P(z²), where P interpolates (arctan z / z − 1)/z² at the Chebyshev nodes of
 0 ≤ z² ≤ 0.1716, solved with 60 digits; the relative error of z + z³ P is below 0.04 units in the last place.
 
-The largest errors found over 18 million arguments of each format are 0.9 (eˣ), 2.6 (tanh) and 2.6 (arctan) units in the
-last place; 1.2 for eˣ without fused multiply-add. NaN stays NaN, and zeros keep their sign.
+The largest errors found over 20 million drawn arguments of each format, fewer of eˣ, are 0.9 (eˣ; 1.3 without fused
+multiply-add), 2.6 (tanh) and 2.6 (arctan) units in the last place. NaN stays NaN, and zeros of tanh and arctan keep
+their sign.
 
 Tried with numba 0.61 (llvmlite 0.44) and numba 0.68 (llvmlite 0.50): LLVM's intrinsics `fmuladd`, `floor`, `fabs` and
 `copysign`, declared with `declare_intrinsic`. Without an instruction for `fma`, LLVM makes no vectors of it in float64.
@@ -126,7 +127,7 @@ def _arctan(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     one, size = code.number(1.0), code.call("fabs", arguments[0])
     size = code.where(
         size, ">", 2.0**60, code.number(2.0**60), size
-    )  # so that no reciprocal of infinity is estimated, which is NaN
+    )  # `arcp` allows estimates of 1/∞, which may be NaN
 
     def three(least: Any, middle: Any, most: Any) -> Any:
         inner = code.where(size, ">", math.tan(math.pi / 8), middle, least)

@@ -4,7 +4,7 @@ A tile holds one vector for a sum, two for a largest cell: its value and its num
 size, so that one comparison chooses both; they are exact up to 2²⁴. Each function is defined in NumPy, which runs
 without compiling.
 
-Tried with numba 0.61 (llvmlite 0.44) and numba 0.68 (llvmlite 0.50): see `registers`, whose tiles these are.
+Tried with numba 0.68 (llvmlite 0.50): see `registers`, whose tiles these are.
 """
 
 from typing import Any

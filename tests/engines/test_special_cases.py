@@ -13,7 +13,9 @@ WATCHED = """
 import sys
 import numpy as np
 from chainrule import reference
-from chainrule.engines.numba import convolution, dense, filters, pooling, taps, transposing
+from chainrule.engines.numba import (
+    common_windows, convolution, dense, filters, operations, pooling, taps, transposing
+)
 from chainrule.engines.numba.tiles import lanes
 
 taken = set()
@@ -40,8 +42,12 @@ watch(dense, "_batched_samples")
 watch(dense, "_rows_times", 2)
 watch(dense, "_add_weighted_rows")
 watch(dense, "_add_outer_to", 2)
-for name in "_max_two _max_any _mean_two _spread_two".split():
+for name in ("_max_apart", "_mean_apart", "_spread_rows"):
     watch(pooling, name)
+for name in "max_pool_2x2 average_pool_2x2 average_pool_2x2_dx average_pool_whole average_pool_whole_dx".split():
+    watch(common_windows, name)
+for name in ("_max_rows", "_mean_rows"):
+    watch(pooling, name, 1)  # the stride along rows
 
 rng = np.random.default_rng(0)
 
@@ -140,25 +146,37 @@ multiply(2 * lanes(8), 70, 11); entered("_batched_samples")
 multiply(2 * lanes(8) + 1, 5, 9); entered("_batched_samples", ("_products", 1, alone))
 multiply(9, 3, 2); entered(("_products", many, dense.ROWS), "_add_weighted_rows")
 
+def kernel(name, arrays, attributes):
+    entry = operations.KERNELS[operations.select_kernel(name, arrays, attributes, 8)]
+    function = getattr(entry.module, entry.name)
+    return lambda *given: function(*given, *entry.arguments(len(given), attributes))
+
 def pool(size, window, stride, padding=((0, 0), (0, 0))):
     x = rng.standard_normal((2, 3, *size))
     options = {"window": window, "stride": stride, "padding": padding}
     expected, places = reference.max_pool(x, **options)
     y, winner = np.full_like(expected, np.nan), np.zeros(expected.shape, np.int32)
-    pooling.max_pool(x, y, winner, **options)
+    kernel("max_pool", (x,), options)(x, y, winner)
     close(y, expected)
     assert (winner == places).all()
-    for number, divisor in enumerate(pooling.DIVISORS):
+    for divisor in pooling.DIVISORS:
+        given = {**options, "divisor": divisor}
         mean, dx = np.full_like(expected, np.nan), np.full_like(x, np.nan)
-        pooling.average_pool(x, mean, divisor=number, **options)
-        close(mean, reference.average_pool(x, divisor=divisor, **options))
+        kernel("average_pool", (x,), given)(x, mean)
+        close(mean, reference.average_pool(x, **given))
         dy = rng.standard_normal(mean.shape)
-        pooling.average_pool_dx(dy, dx, divisor=number, **options)
-        close(dx, reference.average_pool_dx(dy, size=size, divisor=divisor, **options))
+        kernel("average_pool_dx", (dy,), {**given, "size": size})(dy, dx)
+        close(dx, reference.average_pool_dx(dy, size=size, **given))
 
-pool((7, 8), (2, 2), (2, 2)); entered("_max_two", "_mean_two", "_spread_two")
-pool((7, 8), (3, 2), (2, 1)); entered("_max_any")
-pool((7, 8), (2, 2), (2, 2), ((1, 0), (0, 1))); entered("_max_any")
+pool((7, 8), (2, 2), (2, 2)); entered("max_pool_2x2", "average_pool_2x2", "average_pool_2x2_dx")
+pool((7, 8), (2, 2), (2, 2), ((1, 0), (0, 1))); entered(("_max_rows", 2), ("_mean_rows", 2), "_spread_rows")
+for along in (1, 2, 3):
+    wide = 40 * along  # windows of several vectors
+    for padding in ((0, 0), (2, 1)):
+        pool((5, wide), (3, 3), (2, along), ((1, 0), padding)); entered(("_max_rows", along), ("_mean_rows", along))
+pool((7, 19), (3, 2), (2, 4)); entered("_max_apart", "_mean_apart", "_spread_rows")
+pool((7, 40), (3, 40), (3, 40)); entered("_max_apart", "_mean_apart", "_spread_rows")
+pool((7, 8), (7, 8), (7, 8)); entered("_max_apart", "average_pool_whole", "average_pool_whole_dx")
 print("all taken")
 """
 

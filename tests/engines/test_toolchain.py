@@ -21,8 +21,8 @@ FORBIDDEN = re.compile(
     r"^\s*(from|import) (numba|llvmlite)\b"  # in templates of programs too
     r"|import_module\(.(numba|llvmlite)\b"
     r"|numba\.toolchain\.\w"
-    r"|numba\.toolchain import (\w+, )*(ahead|compiling|exponentials|linking|loading|processor)\b"
-    r"|numba\.toolchain import (\w+, )*(registers|threads|vectors)\b"
+    r"|numba\.toolchain import (\w+, )*"
+    r"(ahead|compiling|elementary|linking|loading|processor|registers|threads|vectors|windows)\b"
     r"|\.(overloads|nopython_signatures)\b",
     re.MULTILINE,
 )

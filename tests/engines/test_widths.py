@@ -1,7 +1,8 @@
 """The engine with narrower vector registers than this processor's: kernels of AVX2 and SSE, tested on any machine.
 
-For each width, tiles and every operation in float32 are compared with their definitions in a process of its own, whose
-compiled code is kept apart and is proven by a small program first. `make widths` runs all tests of the engine.
+For each width, tiles, elementary functions and every operation in float32 are compared with their definitions in a
+process of its own, whose compiled code is kept apart and is proven by a small program first. `make widths` runs all
+tests of the engine.
 """
 
 import os
@@ -15,12 +16,12 @@ import pytest
 from chainrule.engines.numba.toolchain import WIDTH
 
 HERE = Path(__file__).parent
-SELECTED = "test_tiles or (test_equals_the_reference and numba and float32)"
+SELECTED = "test_tiles or test_windows or test_elementary or (test_equals_the_reference and numba and float32)"
 
 
 @pytest.mark.parametrize("bits", [bits for bits in (128, 256) if bits < 8 * WIDTH])
 def test_the_engine_with_narrower_registers(bits: int) -> None:
-    files = [str(HERE / f"test_{name}.py") for name in ("tiles", "operations")]
+    files = [str(HERE / f"test_{name}.py") for name in ("tiles", "windows", "elementary", "operations")]
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", SELECTED, *files]
     words = {**os.environ, "CHAINRULE_VECTOR": str(bits), "CHAINRULE_EXAMPLES": "10", "PYTEST_ADDOPTS": ""}
     done = subprocess.run(command, capture_output=True, text=True, env=words, cwd=HERE.parents[1], check=False)

@@ -134,9 +134,12 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
 
 
 def pool(draw: Draw, name: str, dtype: Any) -> Case:
-    """Draw 2×2 windows with stride 2, which have loops of their own, or any windows."""
+    """Draw 2×2 windows with stride 2 or whole images, which have kernels of their own, or any windows."""
     size, window, stride, padding, _, outputs = axes(draw, pooling=True)
-    if draw.integers(2):
+    if one(draw, True, False, False):
+        window = stride = size
+        padding, outputs = ((0, 0), (0, 0)), (1, 1)
+    elif draw.integers(2):
         size = whole(draw, 2, 40), whole(draw, 2, 70)
         window, stride, padding = (2, 2), (2, 2), ((0, 0), (0, 0))
         outputs = size[0] // 2, size[1] // 2
@@ -145,12 +148,14 @@ def pool(draw: Draw, name: str, dtype: Any) -> Case:
     if name.startswith("average"):
         attributes["divisor"] = one(draw, "cells", "window", "one")
     x, dy = normal(draw, dtype, *planes, *size), normal(draw, dtype, *planes, *outputs)
-    if not name.endswith("_dx"):
-        return Case(name, name, (x,), attributes)
-    if name == "average_pool_dx":
-        return Case(name, name, (dy,), {**attributes, "size": size})
-    winner = draw.integers(0, size[0] * size[1], dy.shape).astype(np.int32)
-    return Case(name, name, (dy, winner), {"size": size})
+    if name == "max_pool_dx":
+        winner = draw.integers(0, size[0] * size[1], dy.shape).astype(np.int32)
+        return Case(name, name, (dy, winner), {"size": size})
+    if name.endswith("_dx"):
+        attributes["size"] = size
+    arrays = (dy,) if name.endswith("_dx") else (x,)
+    fitted = select_kernel(name, arrays, attributes, np.dtype(dtype).itemsize)
+    return Case(name, one(draw, name, fitted, fitted), arrays, attributes)
 
 
 def dense(draw: Draw, name: str, dtype: Any) -> Case:

@@ -3,12 +3,12 @@
 One contiguous loop each. They are stable because exponentials are only taken of values that are not positive.
 """
 
-import math
-
-import numpy as np
-
+from chainrule.engines.numba import toolchain
 from chainrule.engines.numba.registry import elementwise, like, operation
-from chainrule.engines.numba.toolchain import exponential, kernel
+from chainrule.engines.numba.toolchain import exponential, inlined, kernel
+from chainrule.reference.activations import GELU_CUBIC, GELU_SCALE
+
+FAR = 64  # a sigmoid of the argument of GELU is 0 or 1 long before that
 
 
 @elementwise
@@ -35,7 +35,7 @@ def tanh(x, y):
     """Compute y = tanh x."""
     source, result = x.reshape(x.size), y.reshape(y.size)
     for k in range(source.size):
-        result[k] = np.tanh(source[k])
+        result[k] = toolchain.tanh(source[k])
 
 
 @elementwise
@@ -52,7 +52,7 @@ def arctan(x, y):
     """Compute y = arctan x."""
     source, result = x.reshape(x.size), y.reshape(y.size)
     for k in range(source.size):
-        result[k] = np.arctan(source[k])
+        result[k] = toolchain.arctan(source[k])
 
 
 @elementwise
@@ -101,38 +101,35 @@ def leaky_relu_dx(dy, x, dx, slope=0.01):
         result[k] = part * above[k] if value[k] <= 0 else above[k]
 
 
+@inlined
+def _sigmoid_parts(x, one):
+    """Return σ(x) and e^−|x|/(1 + e^−|x|)² = σ(x) (1 − σ(x)), neither of which cancels."""
+    small = exponential(-abs(x))
+    share = one / (one + small)
+    return (one if x >= 0 else small) * share, small * share * share
+
+
 @elementwise
 def gelu(x, y):
-    """Compute y = x/2 (1 + tanh(c (x + 0.044715 x³))), c = √(2/π)."""
+    """Compute y = x σ(2 a) = x/2 (1 + tanh a), a = c (x + 0.044715 x³), c = √(2/π): without the sum that cancels."""
     source, result = x.reshape(x.size), y.reshape(y.size)
-    one, half, cubic, c = (
-        x.dtype.type(1),
-        x.dtype.type(0.5),
-        x.dtype.type(0.044715),
-        x.dtype.type(math.sqrt(2 / math.pi)),
-    )
+    one, double, cubic = (x.dtype.type(1), x.dtype.type(2 * GELU_SCALE), x.dtype.type(2 * GELU_SCALE * GELU_CUBIC))
     for k in range(source.size):
         v = source[k]
-        result[k] = half * v * (one + np.tanh(c * (v + cubic * v * v * v)))
+        result[k] = v * _sigmoid_parts(v * (double + cubic * v * v), one)[0]
 
 
 @elementwise
 def gelu_dx(dy, x, dx):
-    """Compute dx = dy (1/2 (1 + t) + x/2 (1 − t²) c (1 + 3·0.044715 x²)), t the tanh of forward."""
+    """Compute dx = dy (s + x s (1 − s) 2 a'), s = σ(2 a), a as in forward, a' = c (1 + 3·0.044715 x²)."""
     upstream, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
-    one, half, cubic, c = (
-        x.dtype.type(1),
-        x.dtype.type(0.5),
-        x.dtype.type(0.044715),
-        x.dtype.type(math.sqrt(2 / math.pi)),
-    )
-    three = x.dtype.type(3)
+    one, double, cubic = (x.dtype.type(1), x.dtype.type(2 * GELU_SCALE), x.dtype.type(2 * GELU_SCALE * GELU_CUBIC))
+    three, far = x.dtype.type(3), x.dtype.type(FAR)
     for k in range(upstream.size):
         v = source[k]
-        t = np.tanh(c * (v + cubic * v * v * v))
-        inner = c * (one + three * cubic * v * v)
-        tail = half * v * (one - t * t) * inner if abs(t) < one else x.dtype.type(0)
-        result[k] = upstream[k] * (half * (one + t) + tail)
+        v = -far if v < -far else far if v > far else v  # where s is 0 or 1, so that no square overflows
+        s, both = _sigmoid_parts(v * (double + cubic * v * v), one)
+        result[k] = upstream[k] * (s + both * v * (double + three * cubic * v * v))
 
 
 @elementwise

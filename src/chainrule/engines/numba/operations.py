@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.engines.numba import activations as activations
 from chainrule.engines.numba import bias as bias
+from chainrule.engines.numba import common_windows as common_windows
 from chainrule.engines.numba import convolution as convolution
 from chainrule.engines.numba import dense as dense
 from chainrule.engines.numba import dropout as dropout

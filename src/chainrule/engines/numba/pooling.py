@@ -1,12 +1,16 @@
-"""Pooling and its gradients, compiled. The equations are in reference/pooling.py."""
+"""Pooling and its gradients, compiled. The equations are in reference/pooling.py.
+
+Kernels for the commonest windows, which compile sooner, are in common_windows.py.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.engines.numba.layout import unpadded
+import numpy as np
+
 from chainrule.engines.numba.registry import Attributes, Shapes, operation
-from chainrule.engines.numba.tiles import largest_of_four
-from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel
+from chainrule.engines.numba.tiles import store_part, zeros
+from chainrule.engines.numba.toolchain import WIDTH, add_cells, inlined, keep_larger, kernel, no_cells, store_larger
 from chainrule.shapes import Padding, Pair, output_size
 
 DIVISORS = ("one", "cells", "window")  # kernels get the index of the name
@@ -14,89 +18,72 @@ DIVISORS = ("one", "cells", "window")  # kernels get the index of the name
 NO_PADDING: Padding = ((0, 0), (0, 0))
 
 
-def _pooled(arrays: Sequence[Any], given: Attributes) -> Shapes:
+def pooled(arrays: Sequence[Any], given: Attributes) -> Shapes:
     """Return (N, C, H', W')."""
     window: Pair = given["window"]
     axes = zip(arrays[0].shape[2:], window, given.get("stride", window), given.get("padding", NO_PADDING), strict=True)
     return [(*arrays[0].shape[:2], *(output_size(*axis) for axis in axes))]
 
 
-def _spread(arrays: Sequence[Any], given: Attributes) -> Shapes:
+def max_pooled(arrays: Sequence[Any], given: Attributes) -> Shapes:
+    """Return (N, C, H', W') twice: of the largest cells and of the winners."""
+    return 2 * pooled(arrays, given)
+
+
+def spread(arrays: Sequence[Any], given: Attributes) -> Shapes:
     """Return (N, C, H, W)."""
     return [(*arrays[0].shape[:2], *given["size"])]
 
 
-def _in_quarters(given: Attributes) -> bool:
-    """Return whether windows are 2×2, side by side, without padding."""
-    sliding = given["window"], given.get("stride", given["window"]), given.get("padding", NO_PADDING)
-    return sliding == ((2, 2), (2, 2), NO_PADDING)
-
-
-@operation(
-    lambda arrays, given: 2 * _pooled(arrays, given),
-    integers=("winner",),
-    defaults={"stride": "window"},
-    epilogue="pooled",
-    is_epilogue=_in_quarters,
-)
+@operation(max_pooled, integers=("winner",), defaults={"stride": "window"})
 @kernel
 def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
-    """Find the largest cell of each window and its offset; windows of 2×2 side by side have loops of their own."""
-    count, channels = x.shape[0], x.shape[1]
-    if _is_2x2(window, stride, padding):
-        _max_two(x, y, winner)
-        return
-    for s in range(count):
+    """Find the largest cell of each window and its offset; strides along rows up to 3 are constants, for vectors."""
+    channels = x.shape[0] * x.shape[1]
+    images, outputs = x.reshape(channels, *x.shape[2:]), (channels, *y.shape[2:])
+    result, found = y.reshape(outputs), winner.reshape(outputs)
+    if stride[1] == 1:
+        _max_rows(images, result, found, window, stride[0], padding, 1)
+    elif stride[1] == 2:
+        _max_rows(images, result, found, window, stride[0], padding, 2)
+    elif stride[1] == 3:
+        _max_rows(images, result, found, window, stride[0], padding, 3)
+    else:
         for c in range(channels):
-            _max_any(x[s, c], y[s, c], winner[s, c], window, stride, padding)
+            _max_apart(images[c], result[c], found[c], window, stride, padding)
 
 
 @inlined
-def _is_2x2(window, stride, padding):
-    """Return whether windows are 2×2, side by side, without padding, as most are."""
-    return unpadded(padding) and window[0] == 2 and window[1] == 2 and stride[0] == 2 and stride[1] == 2
+def _lanes_inside(left, stride, width, count):
+    """Return the first of `count` windows whose cell, at left + lane·stride, is in the row; the one after the last."""
+    first = (stride - 1 - left) // stride if left < 0 else 0
+    return first, min(count, (width - 1 - left + stride) // stride) if left < width else 0
 
 
 @inlined
-def _wins(new, most):
-    """Return whether a cell becomes the largest: NaN does, once."""
-    return (most == most) & ((new > most) | (new != new))
-
-
-@kernel
-def _max_two(x, y, winner):
-    """Pool 2×2 windows, stride 2, no padding: a vector of windows at a time.
-
-    Results beyond the end of a row are overwritten by the next row; the last windows of all are taken one by one.
-    """
-    height, width, rows, cells = x.shape[2], x.shape[3], y.shape[2], y.shape[3]
+def _max_rows(x, y, winner, window, down, padding, along):
+    """Pool images (channels, H, W) with stride (down, along), a vector of the windows of a row at a time."""
+    height, width, rows, cells = x.shape[1], x.shape[2], y.shape[1], y.shape[2]
     flat, best, place = x.reshape(x.size), y.reshape(y.size), winner.reshape(winner.size)
     vector = WIDTH // x.itemsize
-    for c in range(x.shape[0] * x.shape[1]):
+    for c in range(x.shape[0]):
         for i in range(rows):
+            top = i * down - padding[0][0]
+            begin, end = max(top, 0), min(top + window[0], height)
             for j in range(0, cells, vector):
-                first, found = 2 * (i * width + j), (c * rows + i) * cells + j
-                start = c * height * width + first
-                if start + width + 2 * vector <= flat.size and found + vector <= best.size:
-                    largest_of_four(flat, start, width, best, place, found, first)
-                    continue
-                for k in range(min(vector, cells - j)):
-                    _max_of_four(flat, start + 2 * k, width, best, place, found + k, first + 2 * k)
-
-
-@inlined
-def _max_of_four(flat, start, width, best, place, found, first):
-    """Pool one window; the first of equal cells wins, and NaN does."""
-    most, at = flat[start], first
-    for ahead in (1, width, width + 1):
-        value = flat[start + ahead]
-        if most == most and (value > most or value != value):
-            most, at = value, first + ahead
-    best[found], place[found] = most, at
+                left, count = j * along - padding[1][0], min(vector, cells - j)
+                tile = no_cells(x, (begin - top) * width, left, along)
+                for h in range(begin, end):
+                    for k in range(left, left + window[1]):
+                        first, last = _lanes_inside(k, along, width, count)
+                        start, number = (c * height + h) * width + k, (h - top) * width + k - left
+                        tile = keep_larger(tile, flat, start, along, first, last, number)
+                store_larger(tile, best, place, (c * rows + i) * cells + j, count, top * width + left, along)
 
 
 @kernel
-def _max_any(x, y, winner, window, stride, padding):
+def _max_apart(x, y, winner, window, stride, padding):
+    """Pool an image (H, W) one window at a time."""
     height, width = x.shape
     for i in range(y.shape[0]):
         top = i * stride[0] - padding[0][0]
@@ -113,7 +100,7 @@ def _max_any(x, y, winner, window, stride, padding):
             winner[i, j] = at
 
 
-@operation(_spread, integers=("winner",))
+@operation(spread, integers=("winner",))
 @kernel
 def max_pool_dx(dy, winner, dx):
     """Add every upstream gradient to the winner of its window."""
@@ -129,81 +116,120 @@ def max_pool_dx(dy, winner, dx):
 
 
 @kernel
+def _shares(like, window, stride, padding, divisor, outputs, size):
+    """Return what the sum of each window (i, j) is multiplied by: 1 over its divisor."""
+    share = np.empty(outputs, like.dtype)
+    for i in range(outputs[0]):
+        rows = _cells(i * stride[0] - padding[0][0], window[0], size[0])
+        for j in range(outputs[1]):
+            cells = rows * _cells(j * stride[1] - padding[1][0], window[1], size[1])
+            share[i, j] = 1 / (1 if divisor == 0 else cells if divisor == 1 else window[0] * window[1])
+    return share
+
+
+@inlined
 def _cells(start, window, size):
-    """Return the part of a window that lies on the axis: its first cell, and the one after its last."""
-    return max(start, 0), min(start + window, size)
+    """Return how many cells of a window lie on an axis of the image."""
+    return min(start + window, size) - max(start, 0)
 
 
-@operation(_pooled, defaults={"stride": "window"}, names={"divisor": DIVISORS})
+@operation(pooled, defaults={"stride": "window"}, names={"divisor": DIVISORS})
 @kernel
 def average_pool(x, y, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), divisor=1):
     """Compute the sum of each window over its divisor."""
-    count, channels, height, width = x.shape
-    two, part = _is_2x2(window, stride, padding), 1 / _share(x, divisor, 4, window)
-    for s in range(count):
-        for c in range(channels):
-            source, result = x[s, c], y[s, c]
-            if two:
-                _mean_two(source, result, part)
-                continue
-            for i in range(result.shape[0]):
-                top, bottom = _cells(i * stride[0] - padding[0][0], window[0], height)
-                for j in range(result.shape[1]):
-                    left, right = _cells(j * stride[1] - padding[1][0], window[1], width)
-                    total = x.dtype.type(0)
-                    for h in range(top, bottom):
-                        for k in range(left, right):
-                            total += source[h, k]
-                    result[i, j] = total / _share(x, divisor, (bottom - top) * (right - left), window)
+    channels = x.shape[0] * x.shape[1]
+    images, result = x.reshape(channels, *x.shape[2:]), y.reshape(channels, *y.shape[2:])
+    share = _shares(x, window, stride, padding, divisor, y.shape[2:], x.shape[2:])
+    if stride[1] == 1:
+        _mean_rows(images, result, share, window, stride[0], padding, 1)
+    elif stride[1] == 2:
+        _mean_rows(images, result, share, window, stride[0], padding, 2)
+    elif stride[1] == 3:
+        _mean_rows(images, result, share, window, stride[0], padding, 3)
+    else:
+        _mean_apart(images, result, share, window, stride, padding)
+
+
+@inlined
+def _mean_rows(x, y, share, window, down, padding, along):
+    """Average windows of images (channels, H, W), a vector of the windows of a row at a time; see `_max_rows`."""
+    height, width, rows, cells = x.shape[1], x.shape[2], y.shape[1], y.shape[2]
+    flat, result = x.reshape(x.size), y.reshape(y.size)
+    vector = WIDTH // x.itemsize
+    for c in range(x.shape[0]):
+        for i in range(rows):
+            top = i * down - padding[0][0]
+            for j in range(0, cells, vector):
+                left, count = j * along - padding[1][0], min(vector, cells - j)
+                tile = zeros(x, 1, 1)
+                for h in range(max(top, 0), min(top + window[0], height)):
+                    for k in range(left, left + window[1]):
+                        first, last = _lanes_inside(k, along, width, count)
+                        tile = add_cells(tile, flat, (c * height + h) * width + k, along, first, last)
+                store_part(tile, result, (c * rows + i) * cells + j, count)
+        image, part = result[c * rows * cells :], share.reshape(share.size)
+        for p in range(part.size):
+            image[p] *= part[p]
 
 
 @kernel
-def _mean_two(x, y, part):
-    """Pool 2×2 windows, stride 2, no padding, two rows at a time."""
-    for i in range(y.shape[0]):
-        upper, lower, result = x[2 * i], x[2 * i + 1], y[i]
-        for j in range(result.size):
-            result[j] = (upper[2 * j] + upper[2 * j + 1] + lower[2 * j] + lower[2 * j + 1]) * part
+def _mean_apart(x, y, share, window, stride, padding):
+    """Average windows of images (channels, H, W) one at a time, a vector of the cells of a row at a time."""
+    height, width, rows, cells = x.shape[1], x.shape[2], y.shape[1], y.shape[2]
+    flat, result, vector = x.reshape(x.size), y.reshape(y.size), WIDTH // x.itemsize
+    sums = np.empty(vector, x.dtype)
+    for place in range(y.size):
+        c, i, j = place // (rows * cells), place // cells % rows, place % cells
+        top, left = i * stride[0] - padding[0][0], j * stride[1] - padding[1][0]
+        begin, end = max(top, 0), min(top + window[0], height)
+        first, last = max(left, 0), min(left + window[1], width)
+        tile = zeros(x, 1, 1)
+        for h in range(begin, end):
+            for k in range(first, last, vector):
+                tile = add_cells(tile, flat, (c * height + h) * width + k, 1, 0, min(vector, last - k))
+        store_part(tile, sums, 0, vector)
+        total = x.dtype.type(0)
+        for k in range(vector):
+            total += sums[k]
+        result[place] = total * share[i, j]
 
 
-@kernel
-def _spread_two(dy, dx, part):
-    """Compute the gradient of `_mean_two`; a last odd row or column is in no window."""
-    for i in range(dy.shape[0]):
-        upper, lower, slope = dx[2 * i], dx[2 * i + 1], dy[i]
-        for j in range(slope.size):
-            value = slope[j] * part
-            upper[2 * j] = value
-            upper[2 * j + 1] = value
-            lower[2 * j] = value
-            lower[2 * j + 1] = value
-
-
-@kernel
-def _share(x, divisor, cells, window):
-    """Return the divisor of a window's sum, in the dtype of x."""
-    number = 1 if divisor == 0 else (cells if divisor == 1 else window[0] * window[1])
-    return x.dtype.type(number)
-
-
-@operation(_spread, defaults={"stride": "window"}, names={"divisor": DIVISORS})
+@operation(spread, defaults={"stride": "window"}, names={"divisor": DIVISORS})
 @kernel
 def average_pool_dx(dy, dx, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), divisor=1):
     """Add every upstream gradient, over its divisor, to all cells of its window."""
-    count, channels, height, width = dx.shape
-    two, share = _is_2x2(window, stride, padding), 1 / _share(dy, divisor, 4, window)
-    dx[:] = 0
-    for s in range(count):
-        for c in range(channels):
-            target, slope = dx[s, c], dy[s, c]
-            if two:
-                _spread_two(slope, target, share)
-                continue
-            for i in range(slope.shape[0]):
-                top, bottom = _cells(i * stride[0] - padding[0][0], window[0], height)
-                for j in range(slope.shape[1]):
-                    left, right = _cells(j * stride[1] - padding[1][0], window[1], width)
-                    part = slope[i, j] / _share(dy, divisor, (bottom - top) * (right - left), window)
-                    for h in range(top, bottom):
-                        for k in range(left, right):
-                            target[h, k] += part
+    channels = dx.shape[0] * dx.shape[1]
+    upstream, images = dy.reshape(channels, *dy.shape[2:]), dx.reshape(channels, *dx.shape[2:])
+    share = _shares(dy, window, stride, padding, divisor, dy.shape[2:], dx.shape[2:])
+    _spread_rows(upstream, images, share, window, stride, padding)
+
+
+@kernel
+def _spread_rows(dy, dx, share, window, stride, padding):
+    """Add up what each row of windows gives to a row of cells; it is the same for all rows of these windows."""
+    height, width, vector = dx.shape[1], dx.shape[2], WIDTH // dx.itemsize
+    rows, flat = np.empty((dy.shape[1], width), dx.dtype), dx.reshape(dx.size)
+    for c in range(dy.shape[0]):
+        rows[:] = 0
+        for i in range(dy.shape[1]):
+            _spread_row(dy[c, i], rows[i], share[i], window[1], stride[1], padding[1][0])
+        given = rows.reshape(rows.size)
+        for h in range(height):
+            above = h + padding[0][0]
+            first = max(0, (above - window[0] + stride[0]) // stride[0])
+            last = min(dy.shape[1], above // stride[0] + 1)
+            for k in range(0, width, vector):
+                tile, count = zeros(dx, 1, 1), min(vector, width - k)
+                for i in range(first, last):
+                    tile = add_cells(tile, given, i * width + k, 1, 0, count)
+                store_part(tile, flat, (c * height + h) * width + k, count)
+
+
+@kernel
+def _spread_row(dy, row, share, window, stride, before):
+    """Add the upstream gradients of a row of windows, times their shares, to the columns of the windows."""
+    for j in range(dy.size):
+        left, slope = j * stride - before, dy[j] * share[j]
+        cells = row[max(left, 0) : min(left + window, row.size)]
+        for k in range(cells.size):
+            cells[k] += slope

@@ -76,7 +76,7 @@ class KernelEntry:
                    fits(arrays read, attributes, bytes of an element)
     epilogues      steps that it can take with its results before it writes them, in this order, each with a condition
                    on the arrays read; a step is the name of an attribute
-    epilogue       the step that makes this operation part of the kernel before it, where is_epilogue(attributes)
+    epilogue       the step that makes this operation part of the kernel before it
     outer_product  for one sample, the result is dy xᵀ of what it reads (x, dy), so that an update can do without it
     slide          the window of a convolution
     """
@@ -97,7 +97,6 @@ class KernelEntry:
         default_factory=dict[str, Callable[[Sequence[Any]], bool]]
     )
     epilogue: str = ""
-    is_epilogue: Callable[[Attributes], bool] = always
     outer_product: bool = False
     slide: Slide | None = None
 

@@ -73,7 +73,7 @@ def fuse(plan: Plan) -> Plan:
 def _fused(before: Operation, operation: Operation) -> Operation | None:
     """Return one operation for both, or None where the kernel of the first cannot do the second."""
     facts = KERNELS[operation.name]
-    if not facts.epilogue or not facts.is_epilogue(operation.attributes) or not _is_open(before, facts.epilogue):
+    if not facts.epilogue or not _is_open(before, facts.epilogue):
         return None
     return replace(before, writes=operation.writes[:1], attributes={**before.attributes, facts.epilogue: True})
 

@@ -7,7 +7,8 @@ file that uses it, with the versions it was tried on; `engines.numba.proof` find
 processor     width and number of the vector registers
 compiling     options of the compiler, the cache of compiled code, and one process at a time that compiles
 registers     code of `tiles`, emitted by hand
-exponentials  eˣ in vectors, emitted by hand
+elementary    eˣ, tanh and arctan in vectors, emitted by hand
+windows       cells of neighbouring windows in vectors, emitted by hand
 linking       kernels called by address; arrays that are parts of a workspace
 loading       programs from their source
 ahead         a second process that compiles the kernels of a new program
@@ -26,7 +27,7 @@ from chainrule.engines.numba.toolchain.compiling import (
     njit,
     prange,
 )
-from chainrule.engines.numba.toolchain.exponentials import exponential
+from chainrule.engines.numba.toolchain.elementary import arctan, exponential, tanh
 from chainrule.engines.numba.toolchain.linking import call, link, view
 from chainrule.engines.numba.toolchain.loading import load
 from chainrule.engines.numba.toolchain.processor import COUNT, NAME, WIDTH
@@ -38,6 +39,7 @@ from chainrule.engines.numba.toolchain.threads import (
     threads_survive_forks,
     use_threads,
 )
+from chainrule.engines.numba.toolchain.windows import add_cells, keep_larger, no_cells, store_larger
 
 __all__ = [
     "COUNT",
@@ -46,12 +48,15 @@ __all__ = [
     "OPTIONS",
     "PARALLEL",
     "WIDTH",
+    "add_cells",
+    "arctan",
     "call",
     "compile_by_hand",
     "compiled_folder",
     "exponential",
     "fingerprint",
     "inlined",
+    "keep_larger",
     "kernel",
     "launch_threads",
     "link",
@@ -60,7 +65,10 @@ __all__ = [
     "locks_of_a_fork",
     "most_threads",
     "njit",
+    "no_cells",
     "prange",
+    "store_larger",
+    "tanh",
     "threads_survive_forks",
     "use_threads",
     "view",

@@ -130,7 +130,7 @@ def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> A
 
 def _load_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
-    vector = code.masked("load", tile, [], code.address(0, code.number(1)), code.below(tile, code.number(2)))
+    vector = code.masked("load", tile, [], code.address(0, code.number(1)), code.number(2))
     return builder.insert_value(ir.Constant(context.get_value_type(tile), None), vector, 0)
 
 
@@ -139,7 +139,7 @@ def _load_alternate(context: Any, builder: Any, signature: Any, arguments: Any) 
     address, count, whole = code.address(0, code.number(1)), code.number(2), ir.IntType(64)
     reach = builder.sub(builder.shl(count, whole(1)), whole(1))
     low, high = (
-        code.masked("load", tile, [], code.after(address, first), code.below(tile, builder.sub(reach, whole(first)), 2))
+        code.masked("load", tile, [], code.after(address, first), builder.sub(reach, whole(first)), 2)
         for first in (0, tile.lanes)
     )
     vector = code.shuffled(low, high, range(0, 2 * tile.lanes, 2))
@@ -149,7 +149,7 @@ def _load_alternate(context: Any, builder: Any, signature: Any, arguments: Any) 
 def _store_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     vector = builder.extract_value(arguments[0], 0)
-    code.masked("store", tile, [vector], code.address(1, code.number(2)), code.below(tile, code.number(3)))
+    code.masked("store", tile, [vector], code.address(1, code.number(2)), code.number(3))
     return context.get_dummy_value()
 
 
@@ -159,8 +159,7 @@ def _store_alternate(context: Any, builder: Any, signature: Any, arguments: Any)
     reach = builder.sub(builder.shl(code.number(3), whole(1)), whole(1))
     for first in (0, tile.lanes):
         half = code.shuffled(vector, vector, ((first + lane) // 2 for lane in range(tile.lanes)))
-        mask = code.below(tile, builder.sub(reach, whole(first)), 2)
-        code.masked("store", tile, [half], code.after(address, first), mask)
+        code.masked("store", tile, [half], code.after(address, first), builder.sub(reach, whole(first)), 2)
     return context.get_dummy_value()
 
 
@@ -170,12 +169,12 @@ def _largest(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     for k in range(tile.rows * tile.columns):
         most, *others = (builder.extract_value(arguments[0], 4 * k + one) for one in range(4))
         for value in others:
-            most = builder.select(_wins(builder, value, most), value, most)
+            most = builder.select(wins(builder, value, most), value, most)
         largest = builder.insert_value(largest, most, k)
     return largest
 
 
-def _wins(builder: Any, value: Any, most: Any) -> Any:
+def wins(builder: Any, value: Any, most: Any) -> Any:
     """Return whether a value is larger or NaN, while the largest so far is not NaN."""
     return builder.and_(builder.fcmp_unordered(">", value, most), builder.fcmp_ordered("ord", most, most))
 
@@ -218,7 +217,7 @@ def _largest_of_four(context: Any, builder: Any, signature: Any, arguments: Any)
     one, below = ir.Constant(numbers, [1] * tile.lanes), every(width)
     at = ir.Constant(numbers, None)
     for value, ahead in ((b, one), (c, below), (d, builder.add(below, one))):
-        larger = _wins(builder, value, most)
+        larger = wins(builder, value, most)
         most, at = builder.select(larger, value, most), builder.select(larger, ahead, at)
     found = code.number(5)
     code.store(most, code.address(3, found), tile.dtype.bitwidth // 8)

@@ -103,16 +103,22 @@ class CodeBuilder:
         lanes = [lane if lane % step == 0 else 2**31 - 1 for lane in range(tile.lanes)]
         return self.builder.icmp_signed("<", ir.Constant(numbers, lanes), limit)
 
-    def masked(self, what: str, tile: Tile, given: list[Any], address: Address, mask: Any) -> Any:
-        """Load from an address, or store to it, the lanes of a mask only; the others are loaded as 0."""
-        vector, bit = vector_of(tile), ir.IntType(1)
-        rest = [ir.Constant(vector, None)] if what == "load" else []
-        place = [self._pointer(address, vector), ir.IntType(32)(tile.dtype.bitwidth // 8), mask]
-        pointer = _pointer_to(vector)
-        kinds = [vector] * len(given) + [pointer, ir.IntType(32), ir.VectorType(bit, tile.lanes)] + [vector] * len(rest)
+    def masked(self, what: str, tile: Tile, given: list[Any], address: Address, count: Any, step: int = 1) -> Any:
+        """Load from an address, or store to it, every `step`-th of the first `count` lanes; others are loaded as 0."""
+        return self.masked_by(what, vector_of(tile), given, address, self.below(tile, count, step))
+
+    def masked_by(
+        self, what: str, vector: Any, given: list[Any], address: Address, mask: Any, outside: Any = None
+    ) -> Any:
+        """Load a vector, or store it, in the lanes of a mask only; others are loaded as `outside`, or as 0."""
+        element, size = {"float": ("f32", 4), "double": ("f64", 8), "i32": ("i32", 4)}[str(vector.element)]
+        rest = [ir.Constant(vector, None) if outside is None else outside] if what == "load" else []
+        place = [self._pointer(address, vector), ir.IntType(32)(size), mask]
+        kinds = [vector] * len(given) + [one.type for one in place] + [vector] * len(rest)
         kind = ir.FunctionType(vector if what == "load" else ir.VoidType(), kinds)
-        name = f"llvm.masked.{what}.v{tile.lanes}f{tile.dtype.bitwidth}.p0"
-        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        function = cgutils.get_or_insert_function(
+            self.builder.module, kind, f"llvm.masked.{what}.v{vector.count}{element}.p0"
+        )
         return self.builder.call(function, [*given, *place, *rest])
 
     def shuffled(self, a: Any, b: Any, lanes: Iterable[int]) -> Any:

@@ -1,0 +1,119 @@
+"""Exponentials, tanh, arctan and GELU of the compiled engine, against NumPy in extended precision.
+
+Arguments are drawn over all bit patterns, and densely where functions bend. Errors are in units in the last place of
+the exact result, so that relative accuracy is required of the smallest too.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from chainrule.engines.numba import activations, toolchain
+from chainrule.engines.numba.toolchain import WIDTH
+
+Function = Callable[[Any], Any]
+Array = NDArray[Any]
+
+DTYPES = ("float32", "float64")
+INTEGERS = {"float32": np.uint32, "float64": np.uint64}
+LOWEST = {"float32": -87.0, "float64": -708.0}  # below, exponentials are 0
+SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan]
+
+each_dtype = pytest.mark.parametrize("dtype", DTYPES)
+
+
+def applied(function: Function, x: Array) -> Array:
+    """Return a function of the toolchain at every element, in a loop as kernels have."""
+
+    @toolchain.kernel
+    def run(x: Array, y: Array) -> None:
+        for k in range(x.size):
+            y[k] = function(x[k])
+
+    y = np.empty_like(x)
+    run(x, y)
+    return y
+
+
+def drawn(dtype: str) -> Array:
+    """Draw finite numbers: of all bit patterns, around 0, and as large as functions bend; and some that are chosen."""
+    rng, count = np.random.default_rng(0), 200_003
+    patterns = rng.integers(0, 1 << (8 * np.dtype(dtype).itemsize), count, INTEGERS[dtype]).view(dtype)
+    limits = np.finfo(dtype)
+    chosen = np.array([0, limits.smallest_subnormal, 1000 * limits.smallest_subnormal, limits.tiny, limits.max], dtype)
+    near = [rng.standard_normal(count).astype(dtype) * scale for scale in (np.float32(0.3), np.float32(3))]
+    x = np.concatenate([chosen, -chosen, patterns, *near])
+    return x[np.isfinite(x)]
+
+
+def units(found: Array, exact: Array) -> Any:
+    """Return the error of each result in units of its last place."""
+    unit = np.abs(np.spacing(exact.astype(found.dtype))).astype(np.longdouble)
+    return np.abs(found - exact) / unit
+
+
+def smooth(x: Array) -> tuple[Array, Array, Array]:
+    """Return GELU's 2a, σ(2a) and σ(−2a) at extended precision, from their definition."""
+    long = x.astype(np.longdouble)
+    twice = 2 * np.sqrt(2 / (4 * np.arctan(np.longdouble(1)))) * (long + np.longdouble("0.044715") * long**3)
+    return twice, 1 / (1 + np.exp(-twice)), 1 / (1 + np.exp(twice))
+
+
+@each_dtype
+@pytest.mark.parametrize(("name", "bound"), [("tanh", 2.7), ("arctan", 2.7)])
+def test_tanh_and_arctan_to_the_last_places(dtype: str, name: str, bound: float) -> None:
+    x = drawn(dtype)
+    found = applied(getattr(toolchain, name), x)
+    assert units(found, getattr(np, name)(x.astype(np.longdouble))).max() < bound
+    np.testing.assert_array_equal(np.signbit(found), np.signbit(x))
+    assert np.abs(found).max() <= (1 if name == "tanh" else np.dtype(dtype).type(np.pi / 2))
+
+
+@each_dtype
+@pytest.mark.parametrize("name", ["tanh", "arctan"])
+def test_tanh_and_arctan_where_there_is_no_number(dtype: str, name: str) -> None:
+    x = np.array(SPECIAL, dtype)
+    found = applied(getattr(toolchain, name), x)
+    np.testing.assert_array_equal(found, getattr(np, name)(x))
+    np.testing.assert_array_equal(np.signbit(found[:4]), np.signbit(x[:4]))
+
+
+@each_dtype
+def test_exponentials_to_the_last_place(dtype: str) -> None:
+    x = -np.abs(drawn(dtype))
+    x = np.concatenate([x[x > LOWEST[dtype]], np.linspace(LOWEST[dtype], 0, 100_001).astype(dtype)])
+    assert units(applied(toolchain.exponential, x), np.exp(x.astype(np.longdouble))).max() < 1.3
+    special = np.array([-np.inf, np.nan, -1e30, 3 * LOWEST[dtype]], dtype)
+    np.testing.assert_array_equal(applied(toolchain.exponential, special), np.array([0, np.nan, 0, 0], dtype))
+
+
+@each_dtype
+def test_relative_error_of_exponentials(dtype: str) -> None:
+    size = np.logspace(-9, np.log10(-LOWEST[dtype]), 20001)
+    x = np.concatenate([[0.0, -0.0], -size]).astype(dtype)
+    found, exact = applied(toolchain.exponential, x), np.exp(x.astype(np.longdouble))
+    most = 0.7 if WIDTH > 16 else 0.71  # SSE has no fused multiply-add: products are rounded too
+    assert (np.abs(found - exact) / exact).max() < most * np.finfo(dtype).eps
+
+
+@each_dtype
+@pytest.mark.parametrize(("low", "high", "bound"), [(-5, -3, 50), (-3, -1, 20), (-1, 0, 4), (0, 8, 3)])
+def test_gelu_keeps_its_digits_for_negative_arguments(dtype: str, low: float, high: float, bound: float) -> None:
+    """A unit in the last place of 2a alone is |2a| units of the result."""
+    x = np.random.default_rng(1).uniform(low, high, 100_003).astype(dtype)
+    y = np.empty_like(x)
+    activations.gelu(x, y)
+    assert units(y, x * smooth(x)[1]).max() < bound
+
+
+@each_dtype
+def test_the_gradient_of_gelu(dtype: str) -> None:
+    x = np.random.default_rng(2).uniform(-8, 8, 100_003).astype(dtype)
+    dx = np.empty_like(x)
+    activations.gelu_dx(np.ones_like(x), x, dx)
+    _, s, rest = smooth(x)
+    slope = 2 * np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * x.astype(np.longdouble) ** 2)
+    assert np.abs(dx - (s + x * s * rest * slope)).max() < 3 * np.finfo(dtype).eps

@@ -125,7 +125,7 @@ def test_arrays_of_one_segment_live_in_a_block_and_others_in_the_batch() -> None
     assert rooms["pool2.winner"] == "batch_indices"  # read again after the second normalisation
     source = writer.source(parallel=True)
     assert "prange" in source
-    assert source.count("def samples_") == sum(run[0].scope == "sample" for run in writer.segments)
+    assert source.count("def samples_") == sum(run.scope == "sample" for run in writer.segments)
 
 
 @pytest.mark.usefixtures("stand_ins")

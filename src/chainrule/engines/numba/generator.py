@@ -1,9 +1,9 @@
 """Writer of a plan as the source of one compiled program.
 
-Runs of operations that treat every sample alone (scope "sample") become functions `samples_0`, `samples_1` …, in which
-one thread carries its share of the batch through them in blocks of samples whose arrays stay in its cache. Operations
-that need the whole batch stand between them, in `run`, where the threads meet. An array that only one such function
-touches lives in the workspace of a thread, for one block; any other holds the whole batch.
+Runs of operations that treat every sample alone (scope "sample", see `segments`) become functions `samples_0`,
+`samples_1` …, in which one thread carries its share of the batch through them in blocks of samples whose arrays stay in
+its cache. Operations that need the whole batch stand between them, in `run`, where the threads meet. An array that only
+one such function touches lives in the workspace of a thread, for one block; any other holds the whole batch.
 
 The source is plain: a line for every array, a line for every operation. `chainrule models NAME --program` prints it.
 """
@@ -12,7 +12,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ import numpy as np
 from chainrule.engines.numba.checking import check_plan
 from chainrule.engines.numba.operations import KERNELS, sharing
 from chainrule.engines.numba.rewriting import flatten_biases, rewrite
+from chainrule.engines.numba.segments import WIDE_BLOCK, segments, tensors_of
 from chainrule.engines.numba.update_programs import link_to, symbol_of
 from chainrule.plan import Operation, Plan, Tensor
 
@@ -70,7 +70,7 @@ class ProgramWriter:
         self.plan = plan = flatten_biases(plan)
         self._intra_sample = intra_sample
         self.dtype = dtype
-        self.segments = [list(run) for _, run in groupby(plan.operations, key=_segment_key())]
+        self.segments = segments(plan.operations, np.dtype(dtype).itemsize)
         self._layout = layout
         ends = zip(("t", "loss", "correct"), plan.loss_tensors, strict=True) if self.training else [("y", plan.output)]
         self._given = {plan.input.storage: "x"} | {tensor.storage: name for name, tensor in ends}
@@ -79,13 +79,13 @@ class ProgramWriter:
     def _assign(self) -> MemoryPlan:
         users: dict[str, set[int]] = {}
         for number, segment in enumerate(self.segments):
-            for tensor in _tensors(segment):
+            for tensor in tensors_of(segment.operations):
                 users.setdefault(tensor.storage, set()).add(number)
         memory = MemoryPlan()
         for segment in self.segments:
-            for tensor in _tensors(segment):
+            for tensor in tensors_of(segment.operations):
                 if tensor.kind in ("activation", "statistic") and tensor.storage not in self._given:
-                    alone = len(users[tensor.storage]) == 1 and segment[0].scope == "sample"
+                    alone = len(users[tensor.storage]) == 1 and segment.scope == "sample" and not segment.wide
                     memory.allocate(tensor, not alone)
         return memory
 
@@ -124,9 +124,7 @@ class ProgramWriter:
         used = {KERNELS[operation.name].family for operation in self.plan.operations}
         modules = sorted(used | {"updates"} if self.training else used)
         parts = [HEAD.format(modules=", ".join(modules)), *self._links(deferred)]
-        parts += [
-            self._samples(number, deferred) for number, run in enumerate(self.segments) if run[0].scope == "sample"
-        ]
+        parts += [self._samples(number, deferred) for number, run in enumerate(self.segments) if run.scope == "sample"]
         return "".join([*parts, self._run(parallel, deferred)])
 
     def _links(self, deferred: list[Operation]) -> list[str]:
@@ -175,8 +173,8 @@ class ProgramWriter:
             "        m = min(block, last - s)",
         ]
         views: dict[tuple[str, tuple[int, ...]], str] = {}
-        for operation in self.segments[number]:
-            for tensor in _tensors([operation]):
+        for operation in self.segments[number].operations:
+            for tensor in tensors_of([operation]):
                 key = (tensor.storage, tensor.shape)
                 if key not in views:
                     views[key] = self._name(tensor, views)
@@ -211,15 +209,16 @@ class ProgramWriter:
         if self.training:
             lines += ["    size = gradients.shape[1]", "    for k in range(sums.size):", "        sums[k] = 0"]
         for number, segment in enumerate(self.segments):
-            if segment[0].scope == "sample":
+            if segment.scope == "sample":
                 own = [f"{name}[k]" if name in ("gradients", "work", "indices") else name for name in arguments]
                 share = ["0", "n"] if self._intra_sample else ["k * n // threads", "(k + 1) * n // threads"]
                 each = "range(1)" if self._intra_sample else f"{loop}(threads)"
-                samples = f"        call(SAMPLES_{number}, ({', '.join([*own, *share, *SCALARS])}))"
+                scalars = [str(WIDE_BLOCK) if segment.wide and name == "block" else name for name in SCALARS]
+                samples = f"        call(SAMPLES_{number}, ({', '.join([*own, *share, *scalars])}))"
                 lines += [f"    for k in {each}:", *zeros, samples]
             else:
                 lines += [f"    for k in {loop}(threads):", *zeros] if zeros else []
-                lines += self._whole_batch(segment[0], loop)
+                lines += self._whole_batch(segment.operations[0], loop)
             zeros = []  # before the first segment only
         if self.training:
             symbol = symbol_of("add_up", self.dtype)
@@ -238,7 +237,7 @@ class ProgramWriter:
 
     def _whole_batch(self, operation: Operation, loop: str) -> list[str]:
         """Return the lines of an operation on the whole batch, which the threads share."""
-        tensors = _tensors([operation])
+        tensors = tensors_of([operation])
         views = {(t.storage, t.shape): self._name(t, {}) for t in tensors}
         lines = [f"    {views[tensor.storage, tensor.shape]} = {self._view(tensor, 'n')}" for tensor in tensors]
         names, parts, size = sharing(operation.name, operation.writes[0].shape, np.dtype(self.dtype).itemsize)
@@ -299,22 +298,3 @@ class _SourceText:
 
     def __repr__(self) -> str:
         return self.text
-
-
-def _segment_key() -> Any:
-    """Return a key that groups neighbouring sample operations and leaves every batch operation alone."""
-    count = 0
-
-    def key(operation: Operation) -> int:
-        nonlocal count
-        if operation.scope == "batch":
-            count += 1
-            return -count
-        return count
-
-    return key
-
-
-def _tensors(operations: list[Operation]) -> list[Tensor]:
-    """Return every tensor the operations read or write, in order, with repeats."""
-    return [t for operation in operations for t in (*operation.reads, *operation.writes) if t is not None]

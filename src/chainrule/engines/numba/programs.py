@@ -10,12 +10,11 @@ from chainrule.engines import Array, Buffers
 from chainrule.engines.numba import operations, workers
 from chainrule.engines.numba.generator import WORKSPACES, ProgramWriter
 from chainrule.engines.numba.rewriting import is_large
+from chainrule.engines.numba.segments import block_size
 from chainrule.engines.numba.toolchain import load
 from chainrule.engines.numba.update_programs import outer_update_source, update_source
 from chainrule.plan import Operation, Plan, Tensor
 
-CACHE_BYTES = 1 << 21  # of a block's arrays: half of it cost numpy-cnn 8 % (weights are read again for every block)
-BLOCKS = (4, 32)  # the fewest and the most samples of a block: fewer starve the dense layers
 SHARED = 1 << 14  # parameters from which on an update is worth the meeting of threads
 ROWS = 1 << 12  # entries of a deferred gradient that are computed at a time: they stay in the fastest cache
 
@@ -75,8 +74,7 @@ class Program:
         self._writer = ProgramWriter(plan, layout, str(buffers.parameters.dtype), intra_sample=intra_sample)
         self._dtype = buffers.parameters.dtype
         sizes = self._writer.memory.sizes
-        sample = max(sizes["work"] * self._dtype.itemsize, 1)
-        self._block = int(min(max(CACHE_BYTES // sample, BLOCKS[0]), BLOCKS[1]))
+        self._block = block_size(sizes["work"] * self._dtype.itemsize)
         rows = threads if self._writer.training else 0
         self._workspaces: dict[str, Array] = {
             "work": np.zeros((threads, sizes["work"] * self._block), self._dtype),

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.engines.numba.filling import channels_fit
 from chainrule.engines.numba.layout import (
     PaddedLayout,
     Sliding,
@@ -47,17 +48,21 @@ from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel, literally
 
 ROWS = 4  # rows of outputs of a tile
 FASTEST_CACHE = 1 << 14  # bytes of it that the channels laid out together may take
-MOST_FILTERS = 3  # filters of a group up to which these kernels are the faster ones
+FEW = 4  # filters of a group up to which these kernels are the faster ones
 
 
 def filters_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
-    """Return whether the groups of a cross-correlation have few filters."""
-    return arrays[1].shape[0] <= MOST_FILTERS * given.get("groups", 1)
+    """Return whether a cross-correlation has groups, and few filters in each.
+
+    Without groups, such layers are left to the kernel that pools in registers.
+    """
+    groups = given.get("groups", 1)
+    return 1 < groups and arrays[1].shape[0] <= FEW * groups
 
 
 def channels_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
-    """Return the same for the input gradient, whose filters are the channels."""
-    return arrays[1].shape[1] <= MOST_FILTERS
+    """Return whether an input gradient has few channels in a group, which are its filters, and fills no vectors."""
+    return arrays[1].shape[1] <= FEW and not channels_fit(arrays, given, itemsize)
 
 
 class TapRuns(NamedTuple):
@@ -126,7 +131,7 @@ def correlate_few(
     outs, ins, size, lanes = y.shape[1] // groups, w.shape[1], w[0].size, WIDTH // x.itemsize
     laid, height, cells = padded_layout(x, slide), y.shape[2], y.shape[3]
     offsets = forward_taps(w.shape, laid, slide)
-    runs = _runs(offsets, np.arange(size), w.shape, laid.width)
+    runs = _runs(offsets, np.arange(size), w.shape, ins, laid.width)
     phases = laid.plane * stride[0] * stride[1]
     block = groups_per_block(groups, ins * phases, x.itemsize)
     length = (height - 1) * laid.width + cells + lanes
@@ -215,7 +220,7 @@ def _frame_of_phase(dy, w, dx, phase, slide):
 
 @inlined
 def _taps_of_phase(w, phase, laid, before, extents, outs, slide):
-    """Return the offsets of the taps of a phase of dx where `before` cells lie before each row of dy, and their order."""
+    """Return the offsets of the taps of a phase of dx, `before` cells before each row of dy, and their weights."""
     down, along = extents
     offsets, order = backward_taps(w.shape, phase, laid, outs, slide)
     offsets += down.skip * laid.width + along.skip + before - along.before
@@ -231,7 +236,7 @@ def _correlate_phase(dy, w, dx, phase, extent, groups, slide):
         return
     ins, outs, taps, lanes = w.shape[1], dy.shape[1] // groups, w.shape[2] * w.shape[3], WIDTH // dy.itemsize
     offsets, order = _taps_of_phase(w, phase, laid, along.before, (down, along), outs, slide)
-    runs = _runs(offsets, order, w.shape, laid.width)
+    runs = _runs(offsets, order, w.shape, outs, laid.width)
     cells, block = outs * laid.plane, groups_per_block(groups, outs * laid.plane, dy.itemsize)
     length = (count - 1) * laid.width + along.count + lanes
     rows = np.zeros(buffer_size(block * cells, (block - 1) * cells, offsets, length), dy.dtype)
@@ -261,14 +266,14 @@ def _correlate_phase_pair(dy, w, dx, down, extent, groups, slide):
     top, count = extent
     first = slide.padding[1][0] % 2  # phase of the cells 0, 2, 4 … of a row
     even_frame, vertical, even = _frame_of_phase(dy, w, dx, (down, first), slide)
-    odd_frame, _, odd = _frame_of_phase(dy, w, dx, (down, 1 - first), slide)
+    _, _, odd = _frame_of_phase(dy, w, dx, (down, 1 - first), slide)
     width = dy.shape[3] + max(max(even.before, odd.before), max(even.after, odd.after))
     laid, before = PaddedLayout(width, even_frame.plane // even_frame.width * width), max(even.before, odd.before)
     ins, outs, taps, lanes = w.shape[1], dy.shape[1] // groups, w.shape[2] * w.shape[3], WIDTH // dy.itemsize
     even_taps, order = _taps_of_phase(w, (down, first), laid, before, (vertical, even), outs, slide)
-    even_runs = _runs(even_taps, order, w.shape, width)
+    even_runs = _runs(even_taps, order, w.shape, outs, width)
     odd_taps, order = _taps_of_phase(w, (down, 1 - first), laid, before, (vertical, odd), outs, slide)
-    odd_runs = _runs(odd_taps, order, w.shape, width)
+    odd_runs = _runs(odd_taps, order, w.shape, outs, width)
     cells, block = outs * laid.plane, groups_per_block(groups, outs * laid.plane, dy.itemsize)
     length = (count - 1) * width + even.count + lanes
     size = buffer_size(block * cells, (block - 1) * cells, even_taps, length)
@@ -289,13 +294,13 @@ def _correlate_phase_pair(dy, w, dx, down, extent, groups, slide):
 
 
 @inlined
-def _runs(offsets, order, shape, width):
-    """Return the `TapRuns` of taps (c, u, v), which lie `offsets` ahead; c over channels, or filters for dx."""
+def _runs(offsets, order, shape, channels, width):
+    """Return the `TapRuns` of taps (c, u, v), which lie `offsets` ahead; `channels` are filters for dx."""
     height, cells = shape[2], shape[3]
     taps, threes = height * cells, 0
     at, weights, apart = np.empty(offsets.size, np.int64), np.empty(offsets.size, np.int64), 0
     single = np.ones(offsets.size, np.bool_)
-    if height > 2 and offsets.size % taps == 0 and offsets.size > 0 and abs(offsets[cells] - offsets[0]) == width:
+    if height > 2 and offsets.size == channels * taps and abs(offsets[cells] - offsets[0]) == width:
         upward = offsets[cells] < offsets[0]
         apart = order[0] - order[cells] if upward else order[cells] - order[0]
         for c in range(0, offsets.size, taps):

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engines.numba.depthwise import MOST_FILTERS, ROWS, groups_per_block, lay_out_channels
+from chainrule.engines.numba.depthwise import FEW, ROWS, groups_per_block, lay_out_channels
+from chainrule.engines.numba.filling import gradients_fit
 from chainrule.engines.numba.layout import (
     PaddedLayout,
     Sliding,
@@ -33,8 +34,11 @@ TAPS = SQUARE * SQUARE
 
 
 def gradients_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
-    """Return the same for the kernel gradient."""
-    return arrays[1].shape[-3] <= MOST_FILTERS * given.get("groups", 1)
+    """Return whether groups have so few filters, and channels, that other tiles of a kernel gradient stay empty."""
+    groups = given.get("groups", 1)
+    channels = arrays[0].shape[-3] // groups
+    most = FEW if channels == 1 else FEW - 1 if channels < FEW else 0
+    return arrays[1].shape[-3] <= most * groups and not gradients_fit(arrays, given, itemsize)
 
 
 @operation(correlate_dw_shape, accumulates=True, replaces="cross_correlate_dw", fits=gradients_are_few)
@@ -92,8 +96,8 @@ def _gradient_by_rows(x, dy, dw, groups, slide):
     found = forward_taps(dw.shape, laid, slide)
     high, broad = (height + SQUARE - 1) // SQUARE, (cells + SQUARE - 1) // SQUARE
     plane, block = laid.plane, groups_per_block(groups, ins * laid.plane, x.itemsize)
-    length, squares = dy.shape[2] * laid.width, ins * high * broad
-    rows = np.zeros(buffer_size(block * ins * plane, (block * ins - 1) * plane, found[: height * cells], length), x.dtype)
+    length, squares, first = dy.shape[2] * laid.width, ins * high * broad, found[: height * cells]
+    rows = np.zeros(buffer_size(block * ins * plane, (block * ins - 1) * plane, first, length), x.dtype)
     vectors, upstream = np.empty(block * outs * squares * TAPS * lanes, x.dtype), dy.reshape(dy.size)
     gradient, sums = dw.reshape(dw.size), np.empty((TAPS + lanes - 1) // lanes * lanes, x.dtype)
     along, shape = slide.dilation[1], (dy.shape[2], dy.shape[3], laid.width)

@@ -108,7 +108,7 @@ def add_row_products(tile: Array, g: Array, x: Array, place: int, step: int, alo
 
 
 def add_rows(tile: Array, x: Array, place: int, step: int, w: Array, start: int, apart: int, taps: int) -> Array:
-    """Compute tile[a, 0, lane] += Σ_u x[place + (a + u)·step + lane] · w[start + u·apart], u below the constant `taps`."""
+    """Compute tile[a, 0, lane] += Σ_u x[place + (a + u)·step + lane] · w[start + u·apart], u < `taps`."""
     rows, _, width = tile.shape
     seen = np.stack([x[place + a * step :][:width] for a in range(rows + taps - 1)])
     for u in range(taps):
@@ -144,7 +144,7 @@ def store_pairs(even: Array, odd: Array, y: Array, place: int, step: int, count:
 
 
 def split_pairs(x: Array, place: int, count: int, y: Array, even: int, odd: int) -> None:
-    """Compute y[even + lane] = x[place + 2·lane], y[odd + lane] = x[place + 2·lane + 1], of the first `count` entries."""
+    """Compute y[even + lane] = x[place + 2·lane], y[odd + lane] = x[place + 2·lane + 1], of `count` entries."""
     seen = x[place : place + min(count, 2 * lanes(x.itemsize))]
     y[even : even + (seen.size + 1) // 2], y[odd : odd + seen.size // 2] = seen[::2], seen[1::2]
 
@@ -197,6 +197,18 @@ def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, f
 for _function in (
     *(zeros, load, load_part, load_rows, load_alternate, load_picked),
     *(add_outer, add_picked, add_products, add_rows, add_row_products),
-    *(at_least, largest, store, store_part, store_rows, store_pairs, split_pairs, store_alternate, store_sums, transpose, largest_of_four),
+    *(
+        at_least,
+        largest,
+        store,
+        store_part,
+        store_rows,
+        store_pairs,
+        split_pairs,
+        store_alternate,
+        store_sums,
+        transpose,
+        largest_of_four,
+    ),
 ):
     compile_by_hand(_function)

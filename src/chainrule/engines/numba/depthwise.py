@@ -57,7 +57,7 @@ def filters_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> 
     Without groups, such layers are left to the kernel that pools in registers.
     """
     groups = given.get("groups", 1)
-    return 1 < groups and arrays[1].shape[0] <= FEW * groups
+    return groups > 1 and arrays[1].shape[0] <= FEW * groups
 
 
 def channels_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:

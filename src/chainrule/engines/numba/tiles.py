@@ -197,18 +197,7 @@ def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, f
 for _function in (
     *(zeros, load, load_part, load_rows, load_alternate, load_picked),
     *(add_outer, add_picked, add_products, add_rows, add_row_products),
-    *(
-        at_least,
-        largest,
-        store,
-        store_part,
-        store_rows,
-        store_pairs,
-        split_pairs,
-        store_alternate,
-        store_sums,
-        transpose,
-        largest_of_four,
-    ),
+    *(at_least, largest, store, store_part, store_rows, store_pairs, split_pairs),
+    *(store_alternate, store_sums, transpose, largest_of_four),
 ):
     compile_by_hand(_function)

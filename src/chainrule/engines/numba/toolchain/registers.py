@@ -212,12 +212,12 @@ def _store_pairs(context: Any, builder: Any, signature: Any, arguments: Any) -> 
 def _split_pairs(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     x, count, whole = code.address(0, code.number(1)), code.number(2), ir.IntType(64)
-    halves = [
+    low, high = (
         code.masked("load", tile, [], code.after(x, first), code.below(tile, builder.sub(count, whole(first))))
         for first in (0, tile.lanes)
-    ]
+    )
     for parity in range(2):
-        alternate = code.shuffled(*halves, range(parity, 2 * tile.lanes, 2))
+        alternate = code.shuffled(low, high, range(parity, 2 * tile.lanes, 2))
         mask = code.below(tile, builder.ashr(builder.add(count, whole(1 - parity)), whole(1)))
         code.masked("store", tile, [alternate], code.address(3, code.number(4 + parity)), mask)
     return context.get_dummy_value()

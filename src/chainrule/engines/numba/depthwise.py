@@ -44,11 +44,11 @@ from chainrule.engines.numba.tiles import (
     store_rows,
     zeros,
 )
-from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel, literally
+from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
 
 ROWS = 4  # rows of outputs of a tile
 FASTEST_CACHE = 1 << 14  # bytes of it that the channels laid out together may take
-FEW = 4  # filters of a group up to which these kernels are the faster ones
+FEW = 4 if COUNT == 32 else 3  # filters of a group up to which these kernels are the faster ones
 
 
 def filters_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:

@@ -81,7 +81,8 @@ def test_every_kernel_is_called_in_every_way() -> None:
     assert set(DRAWERS) < set(OPERATIONS)
     joined = Counter((case.kernel, step) for case in calls for step, done in case.joined.items() if done)
     assert set(joined) == {
-        (kernel, step) for kernel in ("cross_correlate", "correlate_filters") for step in ("rectify", "pooled")
+        ("correlate_few", "rectify"),
+        *((kernel, step) for kernel in ("cross_correlate", "correlate_filters") for step in ("rectify", "pooled")),
     }
     shared = {name for case in calls if case.threads > 1 for part in parts(case, (1, 64, 9, 9), 8) for name in part}
     assert shared == {"first", "last", "lowest", "highest"}

@@ -72,6 +72,31 @@ def test_the_largest_of_four_columns(dtype: str) -> None:
     assert np.isinf(expected).any()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("count", [1, 5, 1000])
+def test_tiles_of_rows_below_one_another(dtype: str, count: int) -> None:
+    def run(y, g, count, rows, sums, pairs, split):
+        tile = tiles.load_rows(y, 3, 17, count, 4, 1)
+        tile = tiles.add_rows(tile, g, 5, 19, y, 40, -7, 3)
+        single = tiles.add_rows(tiles.load_rows(y, 4, 0, 100, 4, 1), g, 6, 23, y, 1, 0, 1)
+        tiles.store_rows(tile, rows, 2, 21, count)
+        tiles.store_pairs(tile, single, pairs, 1, 41, count)
+        products = tiles.add_row_products(tiles.zeros(y, 3, 2), tile, g, 3, 18, 2, count)
+        tiles.store(products, sums, 9, 70)
+        tiles.split_pairs(y, 7, count, split, 5, 50)
+
+    rng = np.random.default_rng(2)
+    y, g = (rng.standard_normal(400).astype(dtype) for _ in range(2))
+    results = []
+    for function in (run, toolchain.kernel(run)):
+        given = [np.full(400, 7, dtype) for _ in range(4)]
+        function(y, g, count, *given)
+        results.append(given)
+    for expected, found in zip(*results, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 if dtype == "float32" else 1e-13)
+        assert ((found == 7) == (expected == 7)).all()
+
+
 def test_a_vector_is_as_wide_as_a_register() -> None:
     assert tiles.lanes(4) == 2 * tiles.lanes(8) == WIDTH // 4
     assert COUNT in (16, 32)

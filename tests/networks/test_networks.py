@@ -113,6 +113,7 @@ def test_every_rewriting_is_met() -> None:
     ):
         assert met[kernel + steps], kernel + steps
     assert {"cross_correlate_dx", "correlate_filters_dx", "correlate_filters_dw"} < set(met)
+    assert {"correlate_few", "correlate_few rectify", "correlate_few_dx", "correlate_few_dw"} < set(met)
     assert batch_wide > 20
     assert held > 20
 

@@ -128,7 +128,7 @@ def convolution(draw: Draw, name: str, dtype: Any) -> Case:
     if name != "cross_correlate":
         return Case(name, kernel, arrays, attributes)
     untied = b is not None and b.ndim > 1
-    may_pool = min(outputs) > 1 and not (untied and kernel == name)
+    may_pool = min(outputs) > 1 and not (untied and kernel == name) and "pooled" in KERNELS[kernel].epilogues
     joined = {"rectify": bool(draw.integers(2)), "pooled": bool(may_pool and draw.integers(2))}
     return Case(name, kernel, arrays, attributes, joined, one(draw, 1, 1, 2, 3) if count == 1 else 1)
 

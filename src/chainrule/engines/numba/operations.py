@@ -16,6 +16,8 @@ from chainrule.engines.numba import bias as bias
 from chainrule.engines.numba import common_windows as common_windows
 from chainrule.engines.numba import convolution as convolution
 from chainrule.engines.numba import dense as dense
+from chainrule.engines.numba import depthwise as depthwise
+from chainrule.engines.numba import depthwise_gradient as depthwise_gradient
 from chainrule.engines.numba import dropout as dropout
 from chainrule.engines.numba import filters as filters
 from chainrule.engines.numba import losses as losses

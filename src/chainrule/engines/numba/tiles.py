@@ -55,6 +55,14 @@ def load_part(y: Array, place: int, count: int) -> Array:
     return tile
 
 
+def load_rows(y: Array, place: int, step: int, count: int, rows: int, columns: int) -> Array:
+    """Compute tile[a, 0, lane] = y[place + a·step + lane], 0 from lane `count` on; there is one column."""
+    tile = zeros(y, rows, columns)
+    for a in range(rows):
+        tile[a, 0, :count] = y[place + a * step :][: tile.shape[2]][:count]
+    return tile
+
+
 def load_alternate(y: Array, place: int, count: int) -> Array:
     """Compute tile[0, 0, lane] = y[place + 2·lane] in the first `count` lanes, 0 in the others."""
     tile = zeros(y, 1, 1)
@@ -87,6 +95,27 @@ def add_products(
     return tile + upstream[:, None] * others[None]
 
 
+def add_row_products(tile: Array, g: Array, x: Array, place: int, step: int, along: int, count: int) -> Array:
+    """Compute tile[u, v, lane] += Σ_a g[a, 0, lane] · x[place + (a + u)·step + v·along + lane], lanes below `count`."""
+    rows, columns, width = tile.shape
+    count, tile = min(count, width), tile.copy()
+    for u in range(rows):
+        for v in range(columns):
+            for a in range(g.shape[0]):
+                first = place + (a + u) * step + v * along
+                tile[u, v, :count] += g[a, 0, :count] * x[first : first + count]
+    return tile
+
+
+def add_rows(tile: Array, x: Array, place: int, step: int, w: Array, start: int, apart: int, taps: int) -> Array:
+    """Compute tile[a, 0, lane] += Σ_u x[place + (a + u)·step + lane] · w[start + u·apart], u < `taps`."""
+    rows, _, width = tile.shape
+    seen = np.stack([x[place + a * step :][:width] for a in range(rows + taps - 1)])
+    for u in range(taps):
+        tile = tile + seen[u : u + rows, None] * w[start + u * apart]
+    return tile
+
+
 def store(tile: Array, y: Array, place: int, step: int) -> None:
     """Compute y[place + b·step + a·lanes + lane] = tile[a, b, lane]."""
     rows, columns, width = tile.shape
@@ -105,6 +134,26 @@ def store_part(tile: Array, y: Array, place: int, count: int) -> None:
     """Compute y[place + lane] = tile[0, 0, lane], the first `count` lanes only."""
     width = min(count, tile.shape[2])
     y[place : place + width] = tile[0, 0, :width]
+
+
+def store_rows(tile: Array, y: Array, place: int, step: int, count: int) -> None:
+    """Compute y[place + a·step + lane] = tile[a, 0, lane], the first `count` lanes only."""
+    width = min(count, tile.shape[2])
+    for a in range(tile.shape[0]):
+        y[place + a * step :][:width] = tile[a, 0, :width]
+
+
+def store_pairs(even: Array, odd: Array, y: Array, place: int, step: int, count: int) -> None:
+    """Compute y[place + a·step + 2·lane] = even[a, 0, lane], odd one further; the first `count` entries of a row."""
+    for a in range(even.shape[0]):
+        row = np.stack([even[a, 0], odd[a, 0]], axis=-1).reshape(-1)[:count]
+        y[place + a * step :][: row.size] = row
+
+
+def split_pairs(x: Array, place: int, count: int, y: Array, even: int, odd: int) -> None:
+    """Compute y[even + lane] = x[place + 2·lane], y[odd + lane] = x[place + 2·lane + 1], of `count` entries."""
+    seen = x[place : place + min(count, 2 * lanes(x.itemsize))]
+    y[even : even + (seen.size + 1) // 2], y[odd : odd + seen.size // 2] = seen[::2], seen[1::2]
 
 
 def store_alternate(tile: Array, y: Array, place: int, count: int) -> None:
@@ -153,7 +202,9 @@ def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, f
 
 
 for _function in (
-    *(zeros, load, load_part, load_alternate, load_picked, add_outer, add_picked, add_products),
-    *(at_least, largest, store, store_picked, store_part, store_alternate, store_sums, transpose, largest_of_four),
+    *(zeros, load, load_part, load_rows, load_alternate, load_picked),
+    *(add_outer, add_picked, add_products, add_rows, add_row_products),
+    *(at_least, largest, store, store_picked, store_part, store_rows, store_pairs, split_pairs),
+    *(store_alternate, store_sums, transpose, largest_of_four),
 ):
     compile_by_hand(_function)

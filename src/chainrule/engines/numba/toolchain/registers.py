@@ -71,6 +71,38 @@ def _add_picked(context: Any, builder: Any, signature: Any, arguments: Any) -> A
     return _with_products(code, tile, left, right)
 
 
+def _add_rows(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    x, step, w, apart = code.address(1, code.number(2)), code.number(3), code.address(4, code.number(5)), code.number(6)
+    taps, whole = signature.args[7].literal_value, ir.IntType(64)
+    weights = [code.spread(tile, code.after(w, builder.mul(apart, whole(u)))) for u in range(taps)]
+    sums = arguments[0]
+    for row in range(tile.rows + taps - 1):
+        seen = code.load(tile, code.after(x, builder.mul(step, whole(row))))
+        for u in range(max(0, row - tile.rows + 1), min(taps, row + 1)):
+            total = code.multiply_add(tile, seen, weights[u], builder.extract_value(sums, row - u))
+            sums = builder.insert_value(sums, total, row - u)
+    code.close()
+    return sums
+
+
+def _add_row_products(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, (tile, given) = CodeBuilder(context, builder, signature, arguments), signature.args[:2]
+    x, step, along, whole = code.address(2, code.number(3)), code.number(4), code.number(5), ir.IntType(64)
+    mask, sums = code.below(tile, code.number(6)), arguments[0]
+    upstream = [builder.extract_value(arguments[1], a) for a in range(given.rows)]
+    for v in range(tile.columns):
+        column = code.after(x, builder.mul(along, whole(v)))
+        for row in range(given.rows + tile.rows - 1):
+            seen = code.masked("load", tile, [], code.after(column, builder.mul(step, whole(row))), mask)
+            for u in range(max(0, row - given.rows + 1), min(tile.rows, row + 1)):
+                k = u * tile.columns + v
+                total = code.multiply_add(tile, upstream[row - u], seen, builder.extract_value(sums, k))
+                sums = builder.insert_value(sums, total, k)
+    code.close()
+    return sums
+
+
 def _at_least(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     tile, sums = signature.return_type, arguments[0]
     code = CodeBuilder(context, builder, signature, arguments)
@@ -134,6 +166,16 @@ def _load_part(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     return builder.insert_value(ir.Constant(context.get_value_type(tile), None), vector, 0)
 
 
+def _load_rows(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
+    y, step, mask = code.address(0, code.number(1)), code.number(2), code.below(tile, code.number(3))
+    rows = ir.Constant(context.get_value_type(tile), None)
+    for a in range(tile.rows):
+        vector = code.masked("load", tile, [], code.after(y, builder.mul(step, ir.IntType(64)(a))), mask)
+        rows = builder.insert_value(rows, vector, a)
+    return rows
+
+
 def _load_alternate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
     address, count, whole = code.address(0, code.number(1)), code.number(2), ir.IntType(64)
@@ -150,6 +192,45 @@ def _store_part(context: Any, builder: Any, signature: Any, arguments: Any) -> A
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     vector = builder.extract_value(arguments[0], 0)
     code.masked("store", tile, [vector], code.address(1, code.number(2)), code.number(3))
+    return context.get_dummy_value()
+
+
+def _store_rows(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    y, step, mask = code.address(1, code.number(2)), code.number(3), code.below(tile, code.number(4))
+    for a in range(tile.rows):
+        vector = builder.extract_value(arguments[0], a)
+        code.masked("store", tile, [vector], code.after(y, builder.mul(step, ir.IntType(64)(a))), mask)
+    return context.get_dummy_value()
+
+
+def _store_pairs(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
+    y, step, count, whole = code.address(2, code.number(3)), code.number(4), code.number(5), ir.IntType(64)
+    masks = [code.below(tile, builder.sub(count, whole(half * tile.lanes))) for half in range(2)]
+    for a in range(tile.rows):
+        even, odd = (builder.extract_value(arguments[which], a) for which in range(2))
+        for half, mask in enumerate(masks):
+            first = half * tile.lanes
+            row = code.shuffled(
+                even, odd, ((first + lane) // 2 + (first + lane) % 2 * tile.lanes for lane in range(tile.lanes))
+            )
+            address = code.after(y, builder.add(builder.mul(step, whole(a)), whole(first)))
+            code.masked("store", tile, [row], address, mask)
+    return context.get_dummy_value()
+
+
+def _split_pairs(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
+    x, count, whole = code.address(0, code.number(1)), code.number(2), ir.IntType(64)
+    low, high = (
+        code.masked("load", tile, [], code.after(x, first), code.below(tile, builder.sub(count, whole(first))))
+        for first in (0, tile.lanes)
+    )
+    for parity in range(2):
+        alternate = code.shuffled(low, high, range(parity, 2 * tile.lanes, 2))
+        mask = code.below(tile, builder.ashr(builder.add(count, whole(1 - parity)), whole(1)))
+        code.masked("store", tile, [alternate], code.address(3, code.number(4 + parity)), mask)
     return context.get_dummy_value()
 
 
@@ -238,18 +319,29 @@ def _quarter(tile: Tile) -> Tile:
     return Tile(tile.dtype, tile.rows, tile.columns // 4)
 
 
+def _sums_of_rows(arguments: Any) -> Tile | None:
+    """Return the type of a tile to which rows are added; None unless the number of taps, the last, is constant."""
+    return arguments[0] if isinstance(arguments[-1], types.IntegerLiteral) else None
+
+
 CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of the result, emitter
     "zeros": (_new, _zeros),
     "load": (_new, _load),
     "load_picked": (_new, _load_picked),
     "load_alternate": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _load_alternate),
     "load_part": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _load_part),
+    "load_rows": (_new, _load_rows),
     "add_outer": (lambda arguments: arguments[0], _add_outer),
     "add_picked": (lambda arguments: arguments[0], _add_picked),
     "add_products": (lambda arguments: arguments[0], _add_products),
+    "add_rows": (_sums_of_rows, _add_rows),
+    "add_row_products": (lambda arguments: arguments[0], _add_row_products),
     "store": (lambda arguments: types.none, _store),
     "store_picked": (lambda arguments: types.none, _store_picked),
     "store_part": (lambda arguments: types.none, _store_part),
+    "store_rows": (lambda arguments: types.none, _store_rows),
+    "store_pairs": (lambda arguments: types.none, _store_pairs),
+    "split_pairs": (lambda arguments: types.none, _split_pairs),
     "store_alternate": (lambda arguments: types.none, _store_alternate),
     "store_sums": (lambda arguments: types.none, _store_sums),
     "at_least": (lambda arguments: arguments[0], _at_least),

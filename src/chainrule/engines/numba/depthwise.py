@@ -1,0 +1,369 @@
+"""Cross-correlation and its gradients where a group has few filters: depthwise convolutions above all.
+
+With one filter for each channel there is nothing to share a loaded vector with but the taps of that filter. So a tile
+is one vector from each of a few rows of outputs, below one another, and where a column of taps slides over them, each
+row of the image is loaded once for three taps:
+
+    y[i, j] = Σ_v Σ_u w[u, v] · rows[i + u, j + v]        i over the rows of the tile, j over the lanes
+
+The padded channels of one group are laid out at a time; they stay in the fastest cache.
+
+stride  the cells of one remainder are an image of their own (see `layout`); their taps are added one by one.
+dx      the same sums over dy, one phase of dx after the other.
+dw      see `depthwise_gradient.py`.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.engines.numba.filling import channels_fit
+from chainrule.engines.numba.layout import (
+    PaddedLayout,
+    Sliding,
+    backward_taps,
+    buffer_size,
+    copy_rows,
+    correlate_dx_shape,
+    correlate_shape,
+    forward_taps,
+    padded_layout,
+    phase_extent,
+    spread_rows,
+)
+from chainrule.engines.numba.registry import Attributes, always, operation
+from chainrule.engines.numba.tiles import (
+    add_rows,
+    at_least,
+    load_part,
+    load_rows,
+    split_pairs,
+    store_pairs,
+    store_part,
+    store_rows,
+    zeros,
+)
+from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
+
+ROWS = 4  # rows of outputs of a tile
+FASTEST_CACHE = 1 << 14  # bytes of it that the channels laid out together may take
+FEW = 4 if COUNT == 32 else 3  # filters of a group up to which these kernels are the faster ones
+
+
+def filters_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+    """Return whether a cross-correlation has groups, and few filters in each.
+
+    Without groups, such layers are left to the kernel that pools in registers.
+    """
+    groups = given.get("groups", 1)
+    return groups > 1 and arrays[1].shape[0] <= FEW * groups
+
+
+def channels_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
+    """Return whether an input gradient has few channels in a group, which are its filters, and fills no vectors."""
+    return arrays[1].shape[1] <= FEW and not channels_fit(arrays, given, itemsize)
+
+
+class TapRuns(NamedTuple):
+    """Taps of a filter: first columns of three, one row below the other, then single ones.
+
+    at       how far ahead of its output the cell under the first tap of a run lies
+    weights  where in its filter the weight of that tap lies
+    threes   number of columns of three
+    apart    distance of the weights in such a column
+    """
+
+    at: Any
+    weights: Any
+    threes: int
+    apart: int
+
+
+class Start(NamedTuple):
+    """What sums start from: output (i, j) from values[first + i·down + j·along]."""
+
+    values: Any
+    first: int
+    down: int
+    along: int
+
+
+class Result(NamedTuple):
+    """Rows of sums, no less than `least`: (height, cells) of them at values[first + i·width + j]."""
+
+    values: Any
+    first: int
+    width: int
+    height: int
+    cells: int
+    least: Any
+
+
+@operation(
+    correlate_shape,
+    flat=("b",),
+    replaces="cross_correlate",
+    fits=filters_are_few,
+    epilogues={"rectify": always},
+)
+@kernel
+def correlate_few(
+    x,
+    w,
+    b,
+    y,
+    stride=(1, 1),
+    padding=((0, 0), (0, 0)),
+    dilation=(1, 1),
+    groups=1,
+    flip=False,
+    rectify=False,
+    first=0,
+    last=-1,
+):
+    """Compute y = w ⋆ x + b for every sample of a block: all filters, or the share of a thread of one image.
+
+    rectify  set y to 0 where it is not positive, as the ReLU that follows would
+    """
+    slide = Sliding(stride, padding, dilation, flip)
+    last = y.shape[1] if last < 0 else last
+    outs, ins, size, lanes = y.shape[1] // groups, w.shape[1], w[0].size, WIDTH // x.itemsize
+    laid, height, cells = padded_layout(x, slide), y.shape[2], y.shape[3]
+    offsets = forward_taps(w.shape, laid, slide)
+    runs = _runs(offsets, np.arange(size), w.shape, ins, laid.width)
+    phases = laid.plane * stride[0] * stride[1]
+    block = groups_per_block(groups, ins * phases, x.itemsize)
+    length = (height - 1) * laid.width + cells + lanes
+    rows = np.zeros(buffer_size(block * ins * phases, (block - 1) * ins * phases, offsets, length), x.dtype)
+    weights, result = w.reshape(w.size), y.reshape(y.size)
+    untied, least = b is not None and b.size > y.shape[1], y.dtype.type(0 if rectify else -np.inf)
+    plus = _biases(b, y.shape[1], lanes, x) if b is None or not untied else b
+    for s in range(x.shape[0]):
+        for g in range(first // outs, (last + outs - 1) // outs, block):
+            end = min(g + block, (last + outs - 1) // outs)
+            lay_out_channels(x, s, (g * ins, end * ins), rows, laid, slide)
+            for o in range(max(first, g * outs), min(last, end * outs)):
+                start = Start(plus, o * height * cells, cells, 1) if untied else Start(plus, o * lanes, 0, 0)
+                target = Result(result, (s * y.shape[1] + o) * height * cells, cells, height, cells, least)
+                ahead = (o // outs - g) * ins * phases
+                _slide_rows(rows, ahead, laid.width, runs, weights, o * size, start, target)
+
+
+@inlined
+def groups_per_block(groups, cells, itemsize):
+    """Return how many groups of `cells` are laid out together: as many as stay in the fastest cache."""
+    return max(1, min(groups, FASTEST_CACHE // (cells * itemsize)))
+
+
+@kernel
+def lay_out_channels(x, s, channels, rows, frame, slide):
+    """Lay out channels of an image as `layout.lay_out` does, but without a division for every row."""
+    (width, plane), (down, along) = frame, slide.stride
+    top, left, (_, ins, height, cells) = slide.padding[0][0], slide.padding[1][0], x.shape
+    source, lanes, phase = x.reshape(x.size), WIDTH // x.itemsize, along * plane
+    for a in range(down):
+        upper = (a - top) % down if down > 1 else 0  # first row of the phase
+        begin = a * phase + ((top + upper) // down if down > 1 else top) * width
+        for c in range(channels[0], channels[1]):
+            place = begin + (c - channels[0]) * down * phase
+            given = ((s * ins + c) * height + upper) * cells
+            for _ in range(upper, height, down):
+                if along == 1:
+                    for k in range(0, cells, lanes):
+                        store_part(load_part(source, given + k, cells - k), rows, place + left + k, cells - k)
+                elif along == 2:
+                    even, odd = place + left // 2, place + (left + 1) // 2
+                    even, odd = (even + plane, odd) if left % 2 else (even, odd + plane)
+                    for k in range(0, cells, 2 * lanes):
+                        split_pairs(source, given + k, cells - k, rows, even + k // 2, odd + k // 2)
+                else:
+                    for k in range(cells):
+                        rows[place + (left + k) % along * plane + (left + k) // along] = source[given + k]
+                place, given = place + width, given + down * cells
+
+
+@inlined
+def _biases(b, outs, lanes, like):
+    """Return a vector for each filter with its bias in every lane."""
+    plus = np.zeros(outs * lanes, like.dtype)
+    if b is not None:
+        for o in range(outs):
+            for k in range(lanes):
+                plus[o * lanes + k] = b[o]
+    return plus
+
+
+@operation(correlate_dx_shape, replaces="cross_correlate_dx", fits=channels_are_few)
+@kernel
+def correlate_few_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, flip=False):
+    """Compute the cells of every phase of dx from the taps that fall on it."""
+    slide = Sliding(stride, padding, dilation, flip)
+    for down in range(stride[0]):
+        rows = phase_extent(0, (down, 0), slide, w.shape, dy.shape, dx.shape)
+        top = stride[0] * rows.first + down - padding[0][0]
+        if rows.count > 0 and stride[1] == 2:
+            _correlate_phase_pair(dy, w, dx, down, (top, rows.count), groups, slide)
+        elif rows.count > 0:
+            for along in range(stride[1]):
+                _correlate_phase(dy, w, dx, (down, along), (top, rows.count), groups, slide)
+
+
+@inlined
+def _frame_of_phase(dy, w, dx, phase, slide):
+    """Return the frame of dy around which a phase of dx has all its zeros, and the cells before dy in it."""
+    down = phase_extent(0, phase, slide, w.shape, dy.shape, dx.shape)
+    along = phase_extent(1, phase, slide, w.shape, dy.shape, dx.shape)
+    width = dy.shape[3] + max(along.before, along.after)
+    return PaddedLayout(width, (down.before + dy.shape[2] + down.after) * width), down, along
+
+
+@inlined
+def _taps_of_phase(w, phase, laid, before, extents, outs, slide):
+    """Return the offsets of the taps of a phase of dx, `before` cells before each row of dy, and their weights."""
+    down, along = extents
+    offsets, order = backward_taps(w.shape, phase, laid, outs, slide)
+    offsets += down.skip * laid.width + along.skip + before - along.before
+    return offsets, order
+
+
+@kernel
+def _correlate_phase(dy, w, dx, phase, extent, groups, slide):
+    """Compute dx[c, s·i + r] = Σ_{o, u ≡ r} w[o, c, u] dy[o, i − d·u // s], on both axes alike, r the phase."""
+    stride, (top, count) = slide.stride, extent
+    laid, down, along = _frame_of_phase(dy, w, dx, phase, slide)
+    if along.count <= 0:
+        return
+    ins, outs, taps, lanes = w.shape[1], dy.shape[1] // groups, w.shape[2] * w.shape[3], WIDTH // dy.itemsize
+    offsets, order = _taps_of_phase(w, phase, laid, along.before, (down, along), outs, slide)
+    runs = _runs(offsets, order, w.shape, outs, laid.width)
+    cells, block = outs * laid.plane, groups_per_block(groups, outs * laid.plane, dy.itemsize)
+    length = (count - 1) * laid.width + along.count + lanes
+    rows = np.zeros(buffer_size(block * cells, (block - 1) * cells, offsets, length), dy.dtype)
+    weights, result, least = w.reshape(w.size), dx.reshape(dx.size), dy.dtype.type(-np.inf)
+    whole, nothing = stride[1] == 1, Start(np.zeros(lanes, dy.dtype), 0, 0, 0)
+    sums = np.empty(0 if whole else count * along.count, dy.dtype)
+    left = stride[1] * along.first + phase[1] - slide.padding[1][0]
+    for s in range(dy.shape[0]):
+        for g in range(0, groups, block):
+            end = min(g + block, groups)
+            copy_rows(dy[s, g * outs : end * outs], rows, down.before * laid.width + along.before, laid)
+            for c in range(g * ins, end * ins):
+                ahead, filters = (c // ins - g) * cells, c // ins * outs * ins + c % ins
+                values, place, step = sums, 0, along.count
+                if whole:
+                    values, step = result, stride[0] * dx.shape[3]
+                    place = ((s * dx.shape[1] + c) * dx.shape[2] + top) * dx.shape[3]
+                target = Result(values, place, step, count, along.count, least)
+                _slide_rows(rows, ahead, laid.width, runs, weights, filters * taps, nothing, target)
+                if not whole:
+                    spread_rows(sums, 0, along.count, dx[s, c], (top, left), stride)
+
+
+@kernel
+def _correlate_phase_pair(dy, w, dx, down, extent, groups, slide):
+    """Compute the same for both phases of columns of stride 2, whose cells alternate along a row of dx."""
+    top, count = extent
+    first = slide.padding[1][0] % 2  # phase of the cells 0, 2, 4 … of a row
+    even_frame, vertical, even = _frame_of_phase(dy, w, dx, (down, first), slide)
+    _, _, odd = _frame_of_phase(dy, w, dx, (down, 1 - first), slide)
+    width = dy.shape[3] + max(max(even.before, odd.before), max(even.after, odd.after))
+    laid, before = PaddedLayout(width, even_frame.plane // even_frame.width * width), max(even.before, odd.before)
+    ins, outs, taps, lanes = w.shape[1], dy.shape[1] // groups, w.shape[2] * w.shape[3], WIDTH // dy.itemsize
+    even_taps, order = _taps_of_phase(w, (down, first), laid, before, (vertical, even), outs, slide)
+    even_runs = _runs(even_taps, order, w.shape, outs, width)
+    odd_taps, order = _taps_of_phase(w, (down, 1 - first), laid, before, (vertical, odd), outs, slide)
+    odd_runs = _runs(odd_taps, order, w.shape, outs, width)
+    cells, block = outs * laid.plane, groups_per_block(groups, outs * laid.plane, dy.itemsize)
+    length = (count - 1) * width + even.count + lanes
+    size = buffer_size(block * cells, (block - 1) * cells, even_taps, length)
+    rows = np.zeros(buffer_size(size, (block - 1) * cells, odd_taps, length), dy.dtype)
+    weights, result, least = w.reshape(w.size), dx.reshape(dx.size), dy.dtype.type(-np.inf)
+    for s in range(dy.shape[0]):
+        for g in range(0, groups, block):
+            end = min(g + block, groups)
+            copy_rows(dy[s, g * outs : end * outs], rows, vertical.before * width + before, laid)
+            for c in range(g * ins, end * ins):
+                place = ((s * dx.shape[1] + c) * dx.shape[2] + top) * dx.shape[3]
+                target = Result(result, place, slide.stride[0] * dx.shape[3], count, dx.shape[3], least)
+                ahead, filters = (c // ins - g) * cells, c // ins * outs * ins + c % ins
+                if count < ROWS:
+                    _slide_pairs(rows, ahead, width, even_runs, odd_runs, weights, filters * taps, target, tall=1)
+                else:
+                    _slide_pairs(rows, ahead, width, even_runs, odd_runs, weights, filters * taps, target, tall=ROWS)
+
+
+@inlined
+def _runs(offsets, order, shape, channels, width):
+    """Return the `TapRuns` of taps (c, u, v), which lie `offsets` ahead; `channels` are filters for dx."""
+    height, cells = shape[2], shape[3]
+    taps, threes = height * cells, 0
+    at, weights, apart = np.empty(offsets.size, np.int64), np.empty(offsets.size, np.int64), 0
+    single = np.ones(offsets.size, np.bool_)
+    if height > 2 and offsets.size == channels * taps and abs(offsets[cells] - offsets[0]) == width:
+        upward = offsets[cells] < offsets[0]
+        apart = order[0] - order[cells] if upward else order[cells] - order[0]
+        for c in range(0, offsets.size, taps):
+            for u in range(0, height - 2, 3):
+                for v in range(cells):
+                    k = c + u * cells + v
+                    uppermost = k + 2 * cells if upward else k
+                    at[threes], weights[threes], threes = offsets[uppermost], order[uppermost], threes + 1
+                    single[k], single[k + cells], single[k + 2 * cells] = False, False, False
+    count = threes
+    for k in range(offsets.size):
+        if single[k]:
+            at[count], weights[count], count = offsets[k], order[k], count + 1
+    return TapRuns(at[:count], weights[:count], threes, apart)
+
+
+@inlined
+def _slide_rows(rows, ahead, width, runs, w, first, start, result):
+    """Compute result[i, j] = start[i, j] + Σ_k w[first + weights[k]] · rows[ahead + i·width + j + at[k]] for rows i."""
+    if result.height < ROWS:
+        _slide_rows_by(rows, ahead, width, runs, w, first, start, result, tall=1)
+    else:
+        _slide_rows_by(rows, ahead, width, runs, w, first, start, result, tall=ROWS)
+
+
+@kernel
+def _slide_rows_by(rows, ahead, width, runs, w, first, start, result, tall):
+    """Compute `_slide_rows` by tiles of `tall` rows; the last ones cover some outputs again."""
+    literally(tall)
+    plus, begin, down, along = start
+    values, place, step, height, cells, least = result
+    lanes = WIDTH // rows.itemsize
+    for t in range(0, height, tall):
+        i = min(t, height - tall)
+        for r in range(0, cells, lanes):
+            j = min(r, max(cells - lanes, 0))
+            p, count = ahead + i * width + j, cells - j
+            tile = load_rows(plus, begin + i * down + j * along, down, count, tall, 1)
+            tile = _add_runs(tile, rows, p, width, runs, w, first)
+            store_rows(at_least(tile, least), values, place + i * step + j, step, count)
+
+
+@kernel
+def _slide_pairs(rows, ahead, width, even, odd, w, first, result, tall):
+    """Compute what `_slide_rows` does of one list of taps for the even cells of a row, of another for the odd ones."""
+    literally(tall)
+    values, place, step, height, cells, _ = result
+    lanes = WIDTH // rows.itemsize
+    for t in range(0, height, tall):
+        i = min(t, height - tall)
+        for j in range(0, (cells + 1) // 2, lanes):
+            p = ahead + i * width + j
+            left = _add_runs(zeros(rows, tall, 1), rows, p, width, even, w, first)
+            right = _add_runs(zeros(rows, tall, 1), rows, p, width, odd, w, first)
+            store_pairs(left, right, values, place + i * step + 2 * j, step, cells - 2 * j)
+
+
+@inlined
+def _add_runs(tile, rows, p, width, runs, w, first):
+    """Add the products of taps, Σ_k w[first + weights[k]] · rows[p + a·width + lane + at[k]], to row a of a tile."""
+    at, weights, threes, apart = runs
+    for k in range(threes):
+        tile = add_rows(tile, rows, p + at[k], width, w, first + weights[k], apart, 3)
+    for k in range(threes, at.size):
+        tile = add_rows(tile, rows, p + at[k], width, w, first + weights[k], 0, 1)
+    return tile

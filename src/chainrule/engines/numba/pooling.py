@@ -37,7 +37,7 @@ def _in_quarters(given: Attributes) -> bool:
     integers=("winner",),
     defaults={"stride": "window"},
     epilogue="pooled",
-    is_epilogue=_in_quarters,
+    epilogue_value=_in_quarters,
 )
 @kernel
 def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from chainrule.engines.numba.registry import elementwise, like, operation
+from chainrule.engines.numba.registry import Attributes, elementwise, like, operation
 from chainrule.engines.numba.toolchain import exponential, kernel
 
 
@@ -83,7 +83,7 @@ def relu_dx(dy, y, dx):
         result[k] = zero if value[k] <= zero else upstream[k]
 
 
-def leak_of(attributes):
+def leak_of(attributes: Attributes) -> float:
     """Return the slope below zero of a leaky ReLU."""
     return attributes.get("slope", 0.01)
 

@@ -75,7 +75,7 @@ def environment() -> dict[str, str]:
 
 def test_every_kernel_is_called_in_every_way() -> None:
     """Cover each kernel: fused steps, shares of threads, large paddings and extents, interleaved filters."""
-    calls = [draw_case(0, number, "float64") for number in range(900)]
+    calls = [draw_case(0, number, "float64") for number in range(1800)]
     assert {case.name for case in calls} == set(OPERATIONS)
     assert {case.kernel for case in calls} == set(KERNELS)
     assert set(DRAWERS) < set(OPERATIONS)
@@ -83,6 +83,8 @@ def test_every_kernel_is_called_in_every_way() -> None:
     assert set(joined) == {
         ("correlate_few", "rectify"),
         *((kernel, step) for kernel in ("cross_correlate", "correlate_filters") for step in ("rectify", "pooled")),
+        *((kernel, step) for kernel in ("batch_norm", "batch_norm_inference") for step in ("rectify", "leak")),
+        ("batch_norm_backward", "slope"),
     }
     shared = {name for case in calls if case.threads > 1 for part in parts(case, (1, 64, 9, 9), 8) for name in part}
     assert shared == {"first", "last", "lowest", "highest"}

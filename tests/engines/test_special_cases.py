@@ -14,7 +14,7 @@ import sys
 import numpy as np
 from chainrule import reference
 from chainrule.engines.numba import common_windows, convolution, dense, depthwise, depthwise_gradient, filters
-from chainrule.engines.numba import operations, pooling, taps, transposing
+from chainrule.engines.numba import normalization, operations, pooling, taps, transposing
 from chainrule.engines.numba.tiles import lanes
 
 taken = set()
@@ -52,6 +52,8 @@ for name in "max_pool_2x2 average_pool_2x2 average_pool_2x2_dx average_pool_whol
     watch(common_windows, name)
 for name in ("_max_rows", "_mean_rows"):
     watch(pooling, name, 1)  # the stride along rows
+for name in "_statistics _short_statistics _moments _products".split():
+    watch(normalization, name)
 
 rng = np.random.default_rng(0)
 
@@ -187,6 +189,34 @@ def kernel(name, arrays, attributes):
     entry = operations.KERNELS[operations.select_kernel(name, arrays, attributes, 8)]
     function = getattr(entry.module, entry.name)
     return lambda *given: function(*given, *entry.arguments(len(given), attributes))
+
+def normalise(*shape):
+    # a mean far above the deviation, and one sample far away from the others
+    x, dy = rng.standard_normal(shape) + 1000, rng.standard_normal(shape)
+    x[0] -= 800
+    channels = shape[1]
+    gamma, beta = rng.standard_normal((2, channels))
+    y, dx, mean, variance = np.full_like(x, np.nan), np.full_like(x, np.nan), np.zeros(channels), np.zeros(channels)
+    dgamma, dbeta = np.zeros((2, channels))
+    expected = reference.batch_norm(x, gamma, beta)
+    shares = ((0, channels // 2), (channels // 2, channels))  # of two threads
+    for first, last in shares:
+        normalization.batch_norm(x, gamma, beta, y, mean, variance, leak=0.1, first=first, last=last)
+    close(y, np.where(expected[0] > 0, expected[0], 0.1 * expected[0]))
+    close(mean, expected[1])
+    close(variance, expected[2])
+    for first, last in shares:
+        normalization.batch_norm_backward(
+            dy, x, gamma, mean, variance, y, dgamma, dbeta, dx, slope=0.1, first=first, last=last
+        )
+    dy = np.where(y > 0, dy, 0.1 * dy)
+    close(dx, reference.batch_norm_dx(dy, x, gamma, mean, variance))
+    close(np.stack((dgamma, dbeta)), np.stack(reference.batch_norm_dw(dy, x, mean, variance)))
+
+normalise(5, 3, 2, 3); entered("_short_statistics")
+normalise(5, normalization.GROUP + 1); entered("_short_statistics")
+normalise(3, 2, 9, 8); entered("_statistics", "_moments", "_products")
+normalise(2, 2, 1, normalization.PART + 1); entered("_statistics", "_moments", "_products")
 
 def pool(size, window, stride, padding=((0, 0), (0, 0))):
     x = rng.standard_normal((2, 3, *size))

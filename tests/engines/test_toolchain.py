@@ -90,7 +90,7 @@ def test_code_is_emitted_where_pointers_have_no_types(name: str, monkeypatch: py
     parameters = inspect.signature(getattr(tiles, name)).parameters.values()
     given = [argument(each.name, each.annotation) for each in parameters]
     kinds = [
-        types.IntegerLiteral(2 * (1 + (each.name == "columns"))) if each.name in ("rows", "columns") else kind
+        types.IntegerLiteral(2 * (1 + (each.name == "columns"))) if each.name in ("rows", "columns", "taps") else kind
         for each, (kind, _) in zip(parameters, given, strict=True)
     ]
     module = ir.Module()

@@ -41,6 +41,13 @@ ROWS: dict[str, list[Any]] = {
     "one axis": [cr.Reshape((1, 400)), cr.Conv1D(4, 3), cr.ReLU(), cr.MaxPool1D(2), cr.MaxPool1D(2)],
     "dilated by hundreds": [cr.Reshape((1, 400)), cr.Conv1D(3, 3, dilation=190, padding="same"), cr.MaxPool1D(2)],
     "a wide window": [cr.Reshape((1, 400)), cr.Conv1D(3, 201, padding="full")],
+    "normalised and rectified": [cr.Conv2D(3, 3), cr.BatchNorm2D(), cr.ReLU(), cr.Conv2D(2, 3), cr.BatchNorm2D()],
+    "normalised, rectified, leaky": [cr.Conv2D(3, 3), cr.BatchNorm2D(), cr.ReLU(), cr.LeakyReLU(0.3)],
+    "normalised, leaky, rectified": [cr.Conv2D(3, 7, stride=3), cr.BatchNorm2D(), cr.LeakyReLU(0.3), cr.ReLU()],
+    "normalised, leaky with slope 0": [cr.Conv2D(3, 3), cr.BatchNorm2D(), cr.LeakyReLU(0.0)],
+    "normalised, in another shape": [cr.Conv2D(4, 3), cr.BatchNorm2D(), cr.Reshape((2, 36, 18)), cr.ReLU()],
+    "normalised first": [cr.BatchNorm2D(), cr.LeakyReLU(0.1), cr.Conv2D(3, 3)],
+    "normalised on one axis": [cr.Reshape((1, 400)), cr.Conv1D(4, 3), cr.BatchNorm1D(), cr.ReLU()],
     "nothing is learnt": [cr.MaxPool2D(5), cr.Sigmoid()],
     "nothing is computed": [cr.Reshape((5, 80))],
 }
@@ -98,7 +105,7 @@ def test_everything_is_drawn() -> None:
 
 
 def test_every_rewriting_is_met() -> None:
-    met, batch_wide, held = Counter[str](), 0, 0
+    met, batch_wide, held, slopes = Counter[str](), 0, 0, set[float]()
     with interpreted.running(small=True):
         for number in range(MANY):
             for writer in plans_of(draw_network(0, number)):
@@ -106,14 +113,20 @@ def test_every_rewriting_is_met() -> None:
                     facts = KERNELS[operation.name]
                     steps = [step for step in facts.epilogues if operation.attributes.get(step)]
                     met[" ".join([operation.name, *steps])] += 1
+                    if operation.name == "batch_norm_backward":
+                        slopes.add(operation.attributes["slope"])
                     batch_wide += operation.scope == "batch" and facts.shared_from is not None
                 held += bool(writer.training and writer.deferred_gradients)
     for kernel, steps in itertools.product(
         ("cross_correlate", "correlate_filters"), ("", " rectify", " pooled", " rectify pooled")
     ):
         assert met[kernel + steps], kernel + steps
+    for kernel, step in itertools.product(("batch_norm", "batch_norm_inference"), ("", " rectify")):
+        assert met[kernel + step], kernel + step
     assert {"cross_correlate_dx", "correlate_filters_dx", "correlate_filters_dw"} < set(met)
     assert {"correlate_few", "correlate_few rectify", "correlate_few_dx", "correlate_few_dw"} < set(met)
+    assert slopes >= {0.0, 1.0}
+    assert met["batch_norm_dw"]  # where nothing before the layer learns
     assert batch_wide > 20
     assert held > 20
 

@@ -28,7 +28,7 @@ class Case:
     """One operation: its inputs, its attributes, and how the kernel computes it.
 
     kernel   name of the kernel; differs from the operation's where filters are interleaved
-    joined   operations fused into the kernel: rectify, pooled
+    joined   operations fused into the kernel: rectify, leak, pooled, the slope of an activation
     threads  number of threads that share the result
     """
 
@@ -198,8 +198,12 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
         "running_statistics": ((*statistics, *statistics), {"count": 7}),
         "dropout": ((some(*shape),), {"rate": 0.3, "stream": 1, "seed": 2, "step": 3, "first": 4}),
     }
+    if name == "batch_norm_dx" and draw.integers(2):
+        arrays = (*special[name][0], some(*shape))
+        return Case(name, "batch_norm_backward", arrays, {}, {"slope": one(draw, 0.0, 0.2, 1.0)})
+    joined = one(draw, {}, {"rectify": True}, {"leak": 0.2}) if KERNELS[name].epilogues else {}
     if name in special:
-        return Case(name, name, *special[name])
+        return Case(name, name, *special[name], joined)
     if KERNELS[name].in_place:
         return update(draw, name, dtype)
     if KERNELS[name].module is losses:
@@ -226,7 +230,7 @@ DRAWERS: dict[str, Callable[[Draw, str, Any], Case]] = {
     **dict.fromkeys(["max_pool", "max_pool_dx", "average_pool", "average_pool_dx"], pool),
     **dict.fromkeys(["dense", "dense_dx", "dense_dw"], dense),
 }
-OPERATIONS = [name for name in KERNELS if not KERNELS[name].replaces]
+OPERATIONS = [name for name, entry in KERNELS.items() if not entry.replaces and not entry.joins]
 PLAIN = [name for name in OPERATIONS if name not in DRAWERS]
 
 

@@ -4,7 +4,7 @@ One contiguous loop each. They are stable because exponentials are only taken of
 """
 
 from chainrule.engines.numba import toolchain
-from chainrule.engines.numba.registry import elementwise, like, operation
+from chainrule.engines.numba.registry import Attributes, elementwise, like, operation
 from chainrule.engines.numba.toolchain import exponential, inlined, kernel
 from chainrule.reference.activations import GELU_CUBIC, GELU_SCALE
 
@@ -83,7 +83,13 @@ def relu_dx(dy, y, dx):
         result[k] = zero if value[k] <= zero else upstream[k]
 
 
-@elementwise
+def leak_of(attributes: Attributes) -> float:
+    """Return the slope below zero of a leaky ReLU."""
+    return attributes.get("slope", 0.01)
+
+
+@operation(like(0), epilogue="leak", epilogue_value=leak_of)
+@kernel
 def leaky_relu(x, y, slope=0.01):
     """Compute y = x where x > 0, else slope·x."""
     source, result = x.reshape(x.size), y.reshape(y.size)

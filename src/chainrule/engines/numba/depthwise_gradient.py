@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.numba.depthwise import FEW, ROWS, groups_per_block, lay_out_channels
-from chainrule.engines.numba.filling import gradients_fit
+from chainrule.engines.numba.filling import filters_fit_dw, taps_fit_dw
 from chainrule.engines.numba.layout import (
     PaddedLayout,
     Sliding,
@@ -38,7 +38,8 @@ def gradients_are_few(arrays: Sequence[Any], given: Attributes, itemsize: int) -
     groups = given.get("groups", 1)
     channels = arrays[0].shape[-3] // groups
     most = FEW if channels == 1 else FEW - 1 if channels < FEW else 0
-    return arrays[1].shape[-3] <= most * groups and not gradients_fit(arrays, given, itemsize)
+    others = filters_fit_dw, taps_fit_dw
+    return arrays[1].shape[-3] <= most * groups and not any(fit(arrays, given, itemsize) for fit in others)
 
 
 @operation(correlate_dw_shape, accumulates=True, replaces="cross_correlate_dw", fits=gradients_are_few)

@@ -2,57 +2,254 @@
 
 The statistics need the whole batch: threads meet here, and share the channels instead of the samples, so that every
 sum has one order whatever the number of threads. `first` and `last` are the channels of one thread's share.
+
+Each kernel reads a group of channels once for its sums and once more, mostly from the cache, for its result. A group is
+one channel, or several short ones (`SHORT`), whose cells lie side by side in every sample and fill vectors together.
+
+The activation around it is y = v where v > 0, else slope·v, with slope 0 for ReLU and 1 for none.
 """
 
 import numpy as np
 
-from chainrule.engines.numba.registry import elementwise, like, operation
-from chainrule.engines.numba.toolchain import kernel
+from chainrule.engines.numba.registry import always, elementwise, like, operation
+from chainrule.engines.numba.toolchain import inlined, kernel
+
+SHORT = 64  # cells of a channel below which channels are processed side by side
+GROUP = 1024  # cells of such channels together
+PART = 2048  # cells that are added up in the precision of the array; the sums of parts are added in float64
+STEPS = {"rectify": always, "leak": always}
 
 
 @kernel
 def _as_rows(x):
-    """Return an array (N, C, …) as (N, C, positions)."""
+    """Return an array (N, C, …) as (N, C, cells)."""
     return x.reshape((x.shape[0], x.shape[1], x.size // max(x.shape[0] * x.shape[1], 1)))
 
 
-@operation(like(0, 1, 1))
 @kernel
-def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, first=0, last=-1):
-    """Compute mean, variance and y, channel by channel; sums in float64."""
-    rows, results = _as_rows(x), _as_rows(y)
+def _together(cells):
+    """Return the number of channels in a group."""
+    return max(GROUP // max(cells, 1), 1)
+
+
+@inlined
+def _bent(v, sign, part):
+    """Return v, or part·v where sign ≤ 0: not the product for part = 0, which is NaN where v is infinite."""
+    zero = part - part
+    return (zero if part == zero else part * v) if sign <= zero else v
+
+
+@kernel
+def _finite_mean(row):
+    """Return roughly the mean of a row, or 0 where it is not finite: what to subtract before taking squares."""
+    total = row.dtype.type(0)
+    for p in range(row.size):
+        total += row[p]
+    mean = total / row.dtype.type(row.size)
+    return mean if np.isfinite(mean) else row.dtype.type(0)
+
+
+@kernel
+def _moments(row, center):
+    """Return Σ (x − center) and Σ (x − center)² over a row."""
+    total, squares = row.dtype.type(0), row.dtype.type(0)
+    for p in range(row.size):
+        deviation = row[p] - center
+        total += deviation
+        squares += deviation * deviation
+    return total, squares
+
+
+@kernel
+def _statistics(rows, first, last, mean, variance):
+    """Compute mean and variance of long channels, each part of a row about a mean of its own while it is in L1.
+
+    Parts are combined about the first part's mean, in float64. The squared distance between that and the channel's mean
+    is at most the variance times the number of parts, so that their difference keeps its digits.
+    """
+    count, _, cells = rows.shape
+    origin, total, squares = np.zeros(last - first), np.zeros(last - first), np.zeros(last - first)
+    for c in range(first, last):
+        origin[c - first] = _finite_mean(rows[0, c, : min(PART, cells)])
+    for s in range(count):
+        for c in range(first, last):
+            for p in range(0, cells, PART):
+                row = rows[s, c, p : min(p + PART, cells)]
+                center = _finite_mean(row)
+                own, spread = _moments(row, center)
+                shift = center - origin[c - first]
+                total[c - first] += own + row.size * shift
+                squares[c - first] += spread + shift * (2.0 * own + row.size * shift)
+    for c in range(first, last):
+        k = c - first
+        _set_statistics(origin[k], total[k], squares[k], count * cells, c, mean, variance)
+
+
+@kernel
+def _set_statistics(origin, total, squares, count, c, mean, variance):
+    """Set mean and variance of a channel from Σ (x − origin) and Σ (x − origin)²."""
+    distance = total / count
+    spread = squares / count - distance * distance
+    mean[c] = origin + distance
+    variance[c] = 0.0 if spread < 0 else spread
+
+
+@kernel
+def _short_statistics(rows, first, last, mean, variance):
+    """Compute mean and variance of short channels: for every cell sums over the batch, about its first sample."""
     count, channels, cells = rows.shape
-    for c in range(first, channels if last < 0 else last):
-        total = 0.0
-        for s in range(count):
-            row = rows[s, c]
-            for p in range(cells):
-                total += row[p]
-        middle = total / (count * cells)
-        spread = 0.0
-        for s in range(count):
-            row = rows[s, c]
-            for p in range(cells):
-                spread += (row[p] - middle) ** 2
-        mean[c] = middle
-        variance[c] = spread / (count * cells)
-        scale = x.dtype.type(gamma[c] / np.sqrt(spread / (count * cells) + epsilon))
-        for s in range(count):
-            row, result = rows[s, c], results[s, c]
-            for p in range(cells):
-                result[p] = (row[p] - mean[c]) * scale + beta[c]
+    lines = rows.reshape((count, channels * cells))
+    begin, width = first * cells, (last - first) * cells
+    center, total, squares = np.zeros(width), np.zeros(width), np.zeros(width)
+    for c in range(first, last):
+        center[(c - first) * cells : (c - first + 1) * cells] = _finite_mean(rows[0, c])
+    for s in range(count):
+        line = lines[s, begin : begin + width]
+        for q in range(width):
+            deviation = line[q] - center[q]
+            total[q] += deviation
+            squares[q] += deviation * deviation
+    for c in range(first, last):
+        k = (c - first) * cells
+        _set_statistics(
+            center[k], total[k : k + cells].sum(), squares[k : k + cells].sum(), count * cells, c, mean, variance
+        )
 
 
 @kernel
-def _slope_sums(upstream, rows, mean, c):
-    """Return Σ dy (x − μ) and Σ dy over a channel."""
-    along, total = 0.0, 0.0
-    for s in range(rows.shape[0]):
-        slope, row = upstream[s, c], rows[s, c]
-        for p in range(row.size):
-            along += slope[p] * (row[p] - mean[c])
-            total += slope[p]
+def _spread(values, first, last, cells, dtype):
+    """Return the values of channels, each repeated for the channel's cells."""
+    found = np.empty((last - first) * cells, dtype)
+    for c in range(first, last):
+        found[(c - first) * cells : (c - first + 1) * cells] = values[c]
+    return found
+
+
+@kernel
+def _normalize(rows, results, first, last, scale, mean, beta, part):
+    """Compute y = (x − μ)·scale + β of some channels, and the activation."""
+    count, channels, cells = rows.shape
+    if cells >= SHORT:
+        for s in range(count):
+            for c in range(first, last):
+                row, result = rows[s, c], results[s, c]
+                m, a, b = mean[c], scale[c], beta[c]
+                for p in range(cells):
+                    v = (row[p] - m) * a + b
+                    result[p] = _bent(v, v, part)
+        return
+    begin, end = first * cells, last * cells
+    m = _spread(mean, first, last, cells, rows.dtype)
+    a = _spread(scale, first, last, cells, rows.dtype)
+    b = _spread(beta, first, last, cells, rows.dtype)
+    lines, written = rows.reshape((count, channels * cells)), results.reshape((count, channels * cells))
+    for s in range(count):
+        line, result = lines[s, begin:end], written[s, begin:end]
+        for q in range(m.size):
+            v = (line[q] - m[q]) * a[q] + b[q]
+            result[q] = _bent(v, v, part)
+
+
+@operation(like(0, 1, 1), epilogues=STEPS)
+@kernel
+def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, rectify=False, leak=1.0, first=0, last=-1):
+    """Compute mean, variance and y, one group of channels after the other.
+
+    rectify, leak  the activation that follows: ReLU, or the slope of a leaky ReLU
+    """
+    rows, results = _as_rows(x), _as_rows(y)
+    channels, cells = rows.shape[1:]
+    end, step, part = channels if last < 0 else last, _together(cells), x.dtype.type(0 if rectify else leak)
+    scale = np.empty_like(mean)
+    for c in range(first, end, step):
+        behind = min(c + step, end)
+        if cells < SHORT:
+            _short_statistics(rows, c, behind, mean, variance)
+        else:
+            _statistics(rows, c, behind, mean, variance)
+        for k in range(c, behind):
+            scale[k] = gamma[k] / np.sqrt(variance[k] + epsilon)
+        _normalize(rows, results, c, behind, scale, mean, beta, part)
+
+
+@operation(like(0), epilogues=STEPS)
+@kernel
+def batch_norm_inference(x, gamma, beta, running_mean, running_variance, y, epsilon=1e-5, rectify=False, leak=1.0):
+    """Compute y = γ (x − μ)/√(σ² + ε) + β with the running statistics; the activation as in `batch_norm`."""
+    rows, results = _as_rows(x), _as_rows(y)
+    channels, cells, part = rows.shape[1], rows.shape[2], x.dtype.type(0 if rectify else leak)
+    step = channels if cells >= SHORT else _together(cells)
+    scale = np.empty_like(gamma)
+    for c in range(channels):
+        scale[c] = gamma[c] / np.sqrt(running_variance[c] + epsilon)
+    for c in range(0, channels, step):
+        _normalize(rows, results, c, min(c + step, channels), scale, running_mean, beta, part)
+
+
+@kernel
+def _products(upstream, row, sign, center, part):
+    """Return Σ d (x − center) and Σ d over a row, d the upstream gradient behind the activation."""
+    along, total = row.dtype.type(0), row.dtype.type(0)
+    for p in range(row.size):
+        d = _bent(upstream[p], sign[p], part)
+        along += d * (row[p] - center)
+        total += d
     return along, total
+
+
+@kernel
+def _gradient_sums(upstream, rows, signs, first, last, mean, part, along, total):
+    """Compute Σ d (x − μ) and Σ d of some channels in float64, d the upstream gradient behind the activation."""
+    count, channels, cells = rows.shape
+    for c in range(first, last):
+        along[c], total[c] = 0.0, 0.0
+    if cells >= SHORT:
+        for s in range(count):
+            for c in range(first, last):
+                for p in range(0, cells, PART):
+                    q = min(p + PART, cells)
+                    tilted, flat = _products(upstream[s, c, p:q], rows[s, c, p:q], signs[s, c, p:q], mean[c], part)
+                    along[c] += tilted
+                    total[c] += flat
+        return
+    begin, end, size = first * cells, last * cells, channels * cells
+    m = _spread(mean, first, last, cells, rows.dtype)
+    tilted, flat = np.zeros(end - begin), np.zeros(end - begin)
+    above, lines, bent = upstream.reshape((count, size)), rows.reshape((count, size)), signs.reshape((count, size))
+    for s in range(count):
+        slope, line, sign = above[s, begin:end], lines[s, begin:end], bent[s, begin:end]
+        for q in range(m.size):
+            d = _bent(slope[q], sign[q], part)
+            tilted[q] += d * (line[q] - m[q])
+            flat[q] += d
+    for q in range(m.size):
+        along[first + q // cells] += tilted[q]
+        total[first + q // cells] += flat[q]
+
+
+@kernel
+def _input_gradient(upstream, rows, signs, results, first, last, mean, level, tilt, scale, part):
+    """Compute dx = scale·(d − level − (x − μ)·tilt) of some channels."""
+    count, channels, cells = rows.shape
+    if cells >= SHORT:
+        for s in range(count):
+            for c in range(first, last):
+                m, flat, t, a = mean[c], level[c], tilt[c], scale[c]
+                slope, row, sign, result = upstream[s, c], rows[s, c], signs[s, c], results[s, c]
+                for p in range(cells):
+                    result[p] = a * (_bent(slope[p], sign[p], part) - flat - (row[p] - m) * t)
+        return
+    begin, end, size = first * cells, last * cells, channels * cells
+    m = _spread(mean, first, last, cells, rows.dtype)
+    flat = _spread(level, first, last, cells, rows.dtype)
+    t = _spread(tilt, first, last, cells, rows.dtype)
+    a = _spread(scale, first, last, cells, rows.dtype)
+    above, lines, bent = upstream.reshape((count, size)), rows.reshape((count, size)), signs.reshape((count, size))
+    written = results.reshape((count, size))
+    for s in range(count):
+        slope, line, sign, result = above[s, begin:end], lines[s, begin:end], bent[s, begin:end], written[s, begin:end]
+        for q in range(m.size):
+            result[q] = a[q] * (_bent(slope[q], sign[q], part) - flat[q] - (line[q] - m[q]) * t[q])
 
 
 @operation(like(2, 2), accumulates=True)
@@ -60,39 +257,47 @@ def _slope_sums(upstream, rows, mean, c):
 def batch_norm_dw(dy, x, mean, variance, dgamma, dbeta, epsilon=1e-5, first=0, last=-1):
     """Add Σ dy x̂ to dγ and Σ dy to dβ."""
     upstream, rows = _as_rows(dy), _as_rows(x)
-    for c in range(first, rows.shape[1] if last < 0 else last):
-        along, total = _slope_sums(upstream, rows, mean, c)
-        dgamma[c] += along / np.sqrt(variance[c] + epsilon)
-        dbeta[c] += total
+    channels, cells = rows.shape[1:]
+    end, step = channels if last < 0 else last, _together(cells)
+    along, total = np.empty(channels), np.empty(channels)
+    for c in range(first, end, step):
+        _gradient_sums(upstream, rows, rows, c, min(c + step, end), mean, x.dtype.type(1), along, total)
+    for c in range(first, end):
+        dgamma[c] += along[c] / np.sqrt(variance[c] + epsilon)
+        dbeta[c] += total[c]
+
+
+@operation(like(2, 2, 0), joins=("batch_norm_dw", "batch_norm_dx"), accumulates=True)
+@kernel
+def batch_norm_backward(dy, x, gamma, mean, variance, y, dgamma, dbeta, dx, epsilon=1e-5, slope=1.0, first=0, last=-1):
+    """Compute dx and add to dγ and dβ, with the sums made once; dy is the gradient of the activation's result y.
+
+    slope  of the activation where y ≤ 0
+    """
+    upstream, rows, signs, results = _as_rows(dy), _as_rows(x), _as_rows(y), _as_rows(dx)
+    channels, cells = rows.shape[1:]
+    end, step, part = channels if last < 0 else last, _together(cells), x.dtype.type(slope)
+    along, total = np.empty(channels), np.empty(channels)
+    level, tilt, scale = np.empty_like(mean), np.empty_like(mean), np.empty_like(mean)
+    many = rows.shape[0] * cells
+    for c in range(first, end, step):
+        behind = min(c + step, end)
+        _gradient_sums(upstream, rows, signs, c, behind, mean, part, along, total)
+        for k in range(c, behind):
+            inverse = 1.0 / np.sqrt(variance[k] + epsilon)
+            dgamma[k] += along[k] * inverse
+            dbeta[k] += total[k]
+            level[k] = total[k] / many
+            tilt[k] = along[k] * inverse * inverse / many
+            scale[k] = gamma[k] * inverse
+        _input_gradient(upstream, rows, signs, results, c, behind, mean, level, tilt, scale, part)
 
 
 @elementwise
 def batch_norm_dx(dy, x, gamma, mean, variance, dx, epsilon=1e-5, first=0, last=-1):
     """Compute dx = γ/√(σ² + ε) (dy − mean dy − x̂ mean(dy x̂))."""
-    upstream, rows, results = _as_rows(dy), _as_rows(x), _as_rows(dx)
-    count, channels, cells = rows.shape
-    for c in range(first, channels if last < 0 else last):
-        along, total = _slope_sums(upstream, rows, mean, c)
-        inverse = 1.0 / np.sqrt(variance[c] + epsilon)
-        level = x.dtype.type(total / (count * cells))
-        tilt = x.dtype.type(along * inverse * inverse / (count * cells))
-        scale = x.dtype.type(gamma[c] * inverse)
-        for s in range(count):
-            slope, row, result = upstream[s, c], rows[s, c], results[s, c]
-            for p in range(cells):
-                result[p] = scale * (slope[p] - level - (row[p] - mean[c]) * tilt)
-
-
-@elementwise
-def batch_norm_inference(x, gamma, beta, running_mean, running_variance, y, epsilon=1e-5):
-    """Compute y = γ (x − μ)/√(σ² + ε) + β with the running statistics."""
-    rows, results = _as_rows(x), _as_rows(y)
-    for s in range(rows.shape[0]):
-        for c in range(rows.shape[1]):
-            scale = x.dtype.type(gamma[c] / np.sqrt(running_variance[c] + epsilon))
-            row, result = rows[s, c], results[s, c]
-            for p in range(row.size):
-                result[p] = (row[p] - running_mean[c]) * scale + beta[c]
+    unused = np.zeros((2, x.shape[1]), x.dtype)
+    batch_norm_backward(dy, x, gamma, mean, variance, x, unused[0], unused[1], dx, epsilon, 1.0, first, last)
 
 
 @operation(like(2, 2))

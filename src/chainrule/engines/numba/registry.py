@@ -74,9 +74,11 @@ class KernelEntry:
                    None: never
     replaces, fits the operation that it computes instead of the kernel of that name, where
                    fits(arrays read, attributes, bytes of an element)
+    joins          operations just after one another that it computes together; it is no operation by itself
     epilogues      steps that it can take with its results before it writes them, in this order, each with a condition
                    on the arrays read; a step is the name of an attribute
-    epilogue       the step that makes this operation part of the kernel before it
+    epilogue       the step that makes this operation part of the kernel before it: that attribute gets the value
+                   epilogue_value(attributes), unless that is False or 0
     outer_product  for one sample, the result is dy xᵀ of what it reads (x, dy), so that an update can do without it
     slide          the window of a convolution
     """
@@ -93,10 +95,12 @@ class KernelEntry:
     shared_from: int | None = None
     replaces: str = ""
     fits: Callable[[Sequence[Any], Attributes, int], bool] = lambda arrays, attributes, itemsize: True
+    joins: tuple[str, ...] = ()
     epilogues: Mapping[str, Callable[[Sequence[Any]], bool]] = field(
         default_factory=dict[str, Callable[[Sequence[Any]], bool]]
     )
     epilogue: str = ""
+    epilogue_value: Callable[[Attributes], Any] = always
     outer_product: bool = False
     slide: Slide | None = None
 

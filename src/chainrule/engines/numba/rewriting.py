@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from chainrule.engines.numba.joining import join_norm_gradients, keep_signs
 from chainrule.engines.numba.operations import KERNELS, select_kernel
 from chainrule.plan import Operation, Plan, Tensor
 
@@ -15,7 +16,9 @@ def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> Plan:
     itemsize      bytes of an element
     intra_sample  whether threads share the large layers of one sample
     """
-    return fuse(select_kernels(share_large_layers(plan) if intra_sample else plan, itemsize))
+    plan = share_large_layers(plan) if intra_sample else plan
+    plan = keep_signs(select_kernels(plan, itemsize))
+    return fuse(join_norm_gradients(plan, _readers(plan)))
 
 
 def is_large(operation: Operation) -> bool:
@@ -51,16 +54,16 @@ def _with_kernel(operation: Operation, itemsize: int) -> Operation:
 def fuse(plan: Plan) -> Plan:
     """Return the plan with forward operations done by the kernels before them that can.
 
-    An operation may be joined with the one just before it if that writes nothing but what it reads, in the same shape,
-    and that memory is read by nothing else: no operation forward, backward or after the step, and it is no end of the
-    plan. Nor may more than the first result be read: the winners of a pooling are needed in training.
+    An operation may be joined with the one just before it if it reads nothing but the first result of that, in the same
+    shape, and that memory is read by nothing else: no operation forward, backward or after the step, and it is no end
+    of the plan. Nor may more than the first result of the second be read: the winners of a pooling are needed in
+    training. Further results of the first, such as the statistics of a batch, stay.
     """
-    ends = [plan.output, *(tensor for tensor in (plan.target, plan.loss, plan.correct) if tensor is not None)]
-    readers = Counter(tensor.storage for tensor in (*ends, *_reads(plan.operations + plan.deferred)))
+    readers = _readers(plan)
     forward: list[Operation] = []
     for operation in plan.forward:
         before = forward[-1] if forward else None
-        alone = before and before.writes == operation.reads and readers[before.writes[0].storage] == 1
+        alone = before and before.writes[:1] == operation.reads and readers[before.writes[0].storage] == 1
         unread = not any(readers[tensor.storage] for tensor in operation.writes[1:])
         both = _fused(before, operation) if before and alone and unread else None
         if both:
@@ -73,9 +76,11 @@ def fuse(plan: Plan) -> Plan:
 def _fused(before: Operation, operation: Operation) -> Operation | None:
     """Return one operation for both, or None where the kernel of the first cannot do the second."""
     facts = KERNELS[operation.name]
-    if not facts.epilogue or not _is_open(before, facts.epilogue):
+    value = facts.epilogue_value(operation.attributes)
+    if not facts.epilogue or not value or not _is_open(before, facts.epilogue):
         return None
-    return replace(before, writes=operation.writes[:1], attributes={**before.attributes, facts.epilogue: True})
+    writes = (operation.writes[0], *before.writes[1:])
+    return replace(before, writes=writes, attributes={**before.attributes, facts.epilogue: value})
 
 
 def _is_open(operation: Operation, step: str) -> bool:
@@ -85,6 +90,12 @@ def _is_open(operation: Operation, step: str) -> bool:
         return False
     order = list(steps)
     return not any(operation.attributes.get(later) for later in order[order.index(step) :])
+
+
+def _readers(plan: Plan) -> Counter[str]:
+    """Return how often each storage is read, by operations and as an end of the plan."""
+    ends = [plan.output, *(tensor for tensor in (plan.target, plan.loss, plan.correct) if tensor is not None)]
+    return Counter(tensor.storage for tensor in (*ends, *_reads(plan.operations + plan.deferred)))
 
 
 def _reads(operations: Iterable[Operation]) -> list[Tensor]:
@@ -113,12 +124,17 @@ def _flat_bias_operation(operation: Operation) -> Operation:
 def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:
     """Return file and function of the kernel that computes each tensor, by its storage.
 
-    A tensor that a joined operation does not write any more is computed by the same kernel, in registers. An opaque
-    plan is not compiled: its operations run one by one, those that are known by the kernels that fit.
+    A tensor that a joined operation does not write any more is computed in registers: by the same kernel in forward, by
+    the one that needs it in backward. An opaque plan is not compiled: its operations run one by one, those that are
+    known by the kernels that fit.
     """
     known = [each for each in plan.operations if not each.call]
     names = {tensor.storage: _with_kernel(each, itemsize).name for each in known for tensor in each.writes}
     if not plan.opaque:
         joint = rewrite(plan, itemsize).operations
-        names |= {tensor.storage: each.name for each in joint for tensor in each.writes}
+        names |= (written := {tensor.storage: each.name for each in joint for tensor in each.writes})
+        for each in plan.backward:
+            first = each.reads[0]
+            if first is not None and first.kind == "activation" and first.storage not in written:
+                names[first.storage] = written.get(each.writes[0].storage, names[first.storage])
     return {storage: (KERNELS[name].family, name) for storage, name in names.items()}

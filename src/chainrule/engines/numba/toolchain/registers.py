@@ -162,7 +162,7 @@ def _store_sums(context: Any, builder: Any, signature: Any, arguments: Any) -> A
 
 def _load_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
-    vector = code.masked("load", tile, [], code.address(0, code.number(1)), code.number(2))
+    vector = code.masked("load", tile, [], code.address(0, code.number(1)), code.below(tile, code.number(2)))
     return builder.insert_value(ir.Constant(context.get_value_type(tile), None), vector, 0)
 
 
@@ -181,7 +181,7 @@ def _load_alternate(context: Any, builder: Any, signature: Any, arguments: Any) 
     address, count, whole = code.address(0, code.number(1)), code.number(2), ir.IntType(64)
     reach = builder.sub(builder.shl(count, whole(1)), whole(1))
     low, high = (
-        code.masked("load", tile, [], code.after(address, first), builder.sub(reach, whole(first)), 2)
+        code.masked("load", tile, [], code.after(address, first), code.below(tile, builder.sub(reach, whole(first)), 2))
         for first in (0, tile.lanes)
     )
     vector = code.shuffled(low, high, range(0, 2 * tile.lanes, 2))
@@ -191,7 +191,7 @@ def _load_alternate(context: Any, builder: Any, signature: Any, arguments: Any) 
 def _store_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     vector = builder.extract_value(arguments[0], 0)
-    code.masked("store", tile, [vector], code.address(1, code.number(2)), code.number(3))
+    code.masked("store", tile, [vector], code.address(1, code.number(2)), code.below(tile, code.number(3)))
     return context.get_dummy_value()
 
 
@@ -240,7 +240,9 @@ def _store_alternate(context: Any, builder: Any, signature: Any, arguments: Any)
     reach = builder.sub(builder.shl(code.number(3), whole(1)), whole(1))
     for first in (0, tile.lanes):
         half = code.shuffled(vector, vector, ((first + lane) // 2 for lane in range(tile.lanes)))
-        code.masked("store", tile, [half], code.after(address, first), builder.sub(reach, whole(first)), 2)
+        code.masked(
+            "store", tile, [half], code.after(address, first), code.below(tile, builder.sub(reach, whole(first)), 2)
+        )
     return context.get_dummy_value()
 
 

@@ -103,9 +103,9 @@ class CodeBuilder:
         lanes = [lane if lane % step == 0 else 2**31 - 1 for lane in range(tile.lanes)]
         return self.builder.icmp_signed("<", ir.Constant(numbers, lanes), limit)
 
-    def masked(self, what: str, tile: Tile, given: list[Any], address: Address, count: Any, step: int = 1) -> Any:
-        """Load from an address, or store to it, every `step`-th of the first `count` lanes; others are loaded as 0."""
-        return self.masked_by(what, vector_of(tile), given, address, self.below(tile, count, step))
+    def masked(self, what: str, tile: Tile, given: list[Any], address: Address, mask: Any) -> Any:
+        """Load a vector of a tile, or store it, in the lanes of a mask only; the others are loaded as 0."""
+        return self.masked_by(what, vector_of(tile), given, address, mask)
 
     def masked_by(
         self, what: str, vector: Any, given: list[Any], address: Address, mask: Any, outside: Any = None

@@ -111,7 +111,9 @@ def _keep_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> 
 def _store_larger(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), Tile(signature.args[0].dtype, 1, 1)
     found, count, begin, step = (code.number(which) for which in (3, 4, 5, 6))
-    code.masked("store", tile, [builder.extract_value(arguments[0], 0)], code.address(1, found), count)
+    code.masked(
+        "store", tile, [builder.extract_value(arguments[0], 0)], code.address(1, found), code.below(tile, count)
+    )
     whole = ir.VectorType(ir.IntType(32), tile.lanes)
     lanes = builder.mul(_every(builder, tile.lanes, step), ir.Constant(whole, list(range(tile.lanes))))
     own = builder.add(builder.fptosi(builder.extract_value(arguments[0], 1), whole), _every(builder, tile.lanes, begin))

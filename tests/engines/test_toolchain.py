@@ -69,10 +69,13 @@ class Context:
         return None
 
 
-def argument(name: str, kind: Any) -> tuple[Any, Any]:
+TILES = {("add_row_products", "g"), ("store_pairs", "even"), ("store_pairs", "odd")}  # besides all called "tile"
+
+
+def argument(function: str, name: str, kind: Any) -> tuple[Any, Any]:
     """Numba's and LLVM's type of an argument of a function of `tiles`; every pointer is `ptr`."""
-    if name == "tile":
-        tile = vectors.Tile(types.float32, 2, 4)
+    if name == "tile" or (function, name) in TILES:
+        tile = vectors.Tile(types.float32, 2, 4 if name == "tile" else 1)
         return tile, Context().get_value_type(tile)
     if kind is int:
         return types.int64, ir.IntType(64)
@@ -88,7 +91,7 @@ def test_code_is_emitted_where_pointers_have_no_types(name: str, monkeypatch: py
     monkeypatch.setattr(vectors, "_pointer_to", lambda kind: ir.PointerType())
     result, emit = registers.CODE[name]
     parameters = inspect.signature(getattr(tiles, name)).parameters.values()
-    given = [argument(each.name, each.annotation) for each in parameters]
+    given = [argument(name, each.name, each.annotation) for each in parameters]
     kinds = [
         types.IntegerLiteral(2 * (1 + (each.name == "columns"))) if each.name in ("rows", "columns", "taps") else kind
         for each, (kind, _) in zip(parameters, given, strict=True)

@@ -1,11 +1,15 @@
 """`python -m benchmarks drawn`."""
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from benchmarks.commands import options
-from benchmarks.commands.running import run
+from benchmarks.commands.running import measured, show
+from chainrule.cli.options import markdown as markdown_option
+
+MARKS = ("<!-- random networks -->", "<!-- end of random networks -->")  # where the table stands on the page
 
 
 @click.command(short_help="Time random networks drawn from a seed.")
@@ -16,10 +20,23 @@ from benchmarks.commands.running import run
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of the networks."
 )
 @options.default_options(rounds=5)
-def drawn(**given: Any) -> None:
+@markdown_option
+def drawn(markdown: Path | None, **given: Any) -> None:
     """Time training steps (batches of 1, 32 and 128) and calls of predict (1 and 128) of random networks.
 
     Prints the ten with the worst ratio to the fastest peer, and the geometric mean of all; --json prints every row. The
     networks depend on the seed only, not on the machine; --model is not used.
     """
-    run("drawn", given)
+    from benchmarks import peers
+    from benchmarks.commands import tables
+    from chainrule import markdown as page
+    from chainrule.cli import run_paths
+
+    run_paths.require_writable(markdown)
+    with options.watched(given["quiet"]) as watch:
+        rows = measured("drawn", given, watch)
+    show(rows, as_json=given["as_json"])
+    if markdown is not None and rows:
+        said = "\n".join(f"- {note}" for note in tables.notes(rows))
+        where = f"{rows[0].more['threads']} threads each; {page.machine()}{peers.versions()}"
+        page.insert(markdown, "\n\n".join([page.table(tables.cells(rows)), said, where]), MARKS)

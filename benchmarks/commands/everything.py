@@ -12,7 +12,7 @@ from benchmarks.commands.running import measured
 if TYPE_CHECKING:
     from benchmarks.rows import Row
 
-ROUNDS = {"train": 20, "infer": 20, "epoch": 3, "startup": 10, "memory": 1, "growth": 20, "drawn": 5, "engines": 5}
+ROUNDS = {"train": 20, "infer": 20, "epoch": 3, "startup": 10, "memory": 1, "growth": 20, "engines": 5}
 TITLES = {
     "train": "A training step",
     "infer": "A call of `predict`",
@@ -20,7 +20,6 @@ TITLES = {
     "startup": "Startup",
     "memory": "Memory of a whole training",
     "growth": "How the cost of a step grows",
-    "drawn": "Random networks: the worst ten of 60",
     "engines": "The engines: numba beside NumPy",
 }
 
@@ -32,7 +31,7 @@ def run(given: Mapping[str, Any], markdown: Path | None) -> None:
     from chainrule.cli.output import json_out
 
     run_paths.require_writable(markdown)
-    works = [work for work in TITLES if markdown is not None or work not in ("growth", "drawn", "engines")]
+    works = [work for work in TITLES if markdown is not None or work not in ("growth", "engines")]
     found: dict[str, list[Row]] = {}
     for work in works:
         with watched(given["quiet"]) as watch:

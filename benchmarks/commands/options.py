@@ -32,7 +32,8 @@ peers = click.option(
     metavar="NAMES",
     default="torch,onnxruntime",
     show_default=True,
-    help="Peers to compare with: torch (eager, channels last, compiled), onnxruntime, numpy (our NumPy engine).",
+    help="Peers to compare with: torch (eager, channels last, compiled), torch-eager (the first two), onnxruntime, "
+    "numpy (our NumPy engine).",
 )
 threads = click.option(
     "--threads",

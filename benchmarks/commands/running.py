@@ -1,7 +1,7 @@
 """Running of a benchmark with the options of its command."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,12 +14,17 @@ if TYPE_CHECKING:
 
 def run(work: str, given: Mapping[str, Any]) -> None:
     """Run a benchmark and print its table or JSON."""
+    with watched(given["quiet"]) as watch:
+        rows = measured(work, given, watch)
+    show(rows, as_json=given["as_json"])
+
+
+def show(rows: "Sequence[Row]", *, as_json: bool) -> None:
+    """Print the table of a benchmark's rows, or all of them as JSON."""
     from benchmarks.commands import tables
     from chainrule.cli.output import json_out
 
-    with watched(given["quiet"]) as watch:
-        rows = measured(work, given, watch)
-    if given["as_json"]:
+    if as_json:
         json_out([row.to_json() for row in rows])
     else:
         click.echo(tables.text(rows))

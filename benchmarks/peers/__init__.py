@@ -13,6 +13,7 @@ FAMILIES = {
     "numpy": ("numpy",),
 }
 NAMES = tuple(name for names in FAMILIES.values() for name in names)
+GROUPS = {**FAMILIES, "torch-eager": ("torch", "torch-channels-last")}  # words that stand for several peers
 DEFAULT = "torch,onnxruntime"
 NEEDS = {"torch": ("torch",), "onnxruntime": ("onnxruntime", "onnx"), "numpy": ()}
 TITLES = {
@@ -25,12 +26,12 @@ TITLES = {
 
 
 def chosen(text: str) -> list[str]:
-    """Parse a comma-separated list of peers from `NAMES`, where "torch" means all variants of PyTorch."""
+    """Parse a comma-separated list of peers: "torch" means all variants of PyTorch, "torch-eager" the uncompiled."""
     found: list[str] = []
     for word in (word.strip() for word in text.split(",") if word.strip()):
-        if word not in NAMES:
-            raise unknown_name("peer", word, NAMES)
-        found += [name for name in FAMILIES.get(word, (word,)) if name not in found]
+        if word not in NAMES and word not in GROUPS:
+            raise unknown_name("peer", word, [*NAMES, *(group for group in GROUPS if group not in NAMES)])
+        found += [name for name in GROUPS.get(word, (word,)) if name not in found]
     if not found:
         raise OptionError(f"peers {text!r}: expected at least one of {', '.join(NAMES)}")
     return found

@@ -4,14 +4,15 @@ One contiguous loop each. They are stable because exponentials are only taken of
 """
 
 from chainrule.engines.numba import toolchain
-from chainrule.engines.numba.registry import Attributes, elementwise, like, operation
+from chainrule.engines.numba.registry import Attributes, elementwise, pointwise
 from chainrule.engines.numba.toolchain import exponential, inlined, kernel
 from chainrule.reference.activations import GELU_CUBIC, GELU_SCALE
 
 FAR = 64  # a sigmoid of the argument of GELU is 0 or 1 long before that
 
 
-@elementwise
+@pointwise()
+@kernel
 def sigmoid(x, y):
     """Compute y = 1/(1 + e^−|x|), or 1 minus that for negative x."""
     source, result = x.reshape(x.size), y.reshape(y.size)
@@ -30,7 +31,8 @@ def sigmoid_dx(dy, y, dx):
         result[k] = upstream[k] * value[k] * (one - value[k])
 
 
-@elementwise
+@pointwise()
+@kernel
 def tanh(x, y):
     """Compute y = tanh x."""
     source, result = x.reshape(x.size), y.reshape(y.size)
@@ -47,7 +49,8 @@ def tanh_dx(dy, y, dx):
         result[k] = upstream[k] * (one - value[k] * value[k])
 
 
-@elementwise
+@pointwise()
+@kernel
 def arctan(x, y):
     """Compute y = arctan x."""
     source, result = x.reshape(x.size), y.reshape(y.size)
@@ -64,7 +67,7 @@ def arctan_dx(dy, x, dx):
         result[k] = upstream[k] / (one + value[k] * value[k])
 
 
-@operation(like(0), epilogue="rectify")
+@pointwise(epilogue="rectify")
 @kernel
 def relu(x, y):
     """Compute y = 0 where x ≤ 0, else x (so that NaN stays NaN)."""
@@ -88,7 +91,7 @@ def leak_of(attributes: Attributes) -> float:
     return attributes.get("slope", 0.01)
 
 
-@operation(like(0), epilogue="leak", epilogue_value=leak_of)
+@pointwise(epilogue="leak", epilogue_value=leak_of)
 @kernel
 def leaky_relu(x, y, slope=0.01):
     """Compute y = x where x > 0, else slope·x."""
@@ -115,7 +118,8 @@ def _sigmoid_parts(x, one):
     return (one if x >= 0 else small) * share, small * share * share
 
 
-@elementwise
+@pointwise()
+@kernel
 def gelu(x, y):
     """Compute y = x σ(2 a) = x/2 (1 + tanh a), a = c (x + 0.044715 x³), c = √(2/π): without the sum that cancels."""
     source, result = x.reshape(x.size), y.reshape(y.size)
@@ -138,7 +142,8 @@ def gelu_dx(dy, x, dx):
         result[k] = upstream[k] * (s + both * v * (double + three * cubic * v * v))
 
 
-@elementwise
+@pointwise()
+@kernel
 def clip(x, y, low=0.0, high=6.0):
     """Compute y = low where x ≤ low, high where x ≥ high, else x (so that NaN stays NaN)."""
     source, result = x.reshape(x.size), y.reshape(y.size)
@@ -157,7 +162,8 @@ def clip_dx(dy, x, dx, low=0.0, high=6.0):
         result[k] = zero if value[k] <= least or value[k] >= most else upstream[k]
 
 
-@elementwise
+@pointwise()
+@kernel
 def silu(x, y):
     """Compute y = x σ(x)."""
     source, result = x.reshape(x.size), y.reshape(y.size)
@@ -178,7 +184,8 @@ def silu_dx(dy, x, dx):
         result[k] = upstream[k] * (s * (one + source[k] * (one - s)))
 
 
-@elementwise
+@pointwise()
+@kernel
 def hard_sigmoid(x, y):
     """Compute y = 0 where x ≤ −3, 1 where x ≥ 3, else (x + 3)/6."""
     source, result = x.reshape(x.size), y.reshape(y.size)
@@ -197,7 +204,8 @@ def hard_sigmoid_dx(dy, x, dx):
         result[k] = zero if value[k] <= -three or value[k] >= three else upstream[k] * sixth
 
 
-@elementwise
+@pointwise()
+@kernel
 def hard_swish(x, y):
     """Compute y = 0 where x ≤ −3, x where x ≥ 3, else x (x + 3)/6."""
     source, result = x.reshape(x.size), y.reshape(y.size)

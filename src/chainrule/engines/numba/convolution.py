@@ -42,7 +42,7 @@ from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, lit
 EIGHT, SIX = ((3, 2, 8), (4, 2, 6)) if COUNT == 32 else ((1, 1, 8), (2, 1, 6))
 TALL, BROAD = (4, 6) if COUNT == 32 else (2, 6)  # a tile of a kernel gradient: filters and taps, or the reverse
 PRODUCTS_IN_REGISTERS = 4096  # products of a kernel gradient that are summed in registers before the lanes are added up
-SHARED_FROM = 1 << 20  # multiplications for one image from which on threads share it
+SHARED_FROM = 1 << 18  # multiplications for one image from which on threads share it
 
 
 class Rows(NamedTuple):

@@ -20,6 +20,7 @@ OUTS = 10 if COUNT == 32 else 6  # rows of W of a tile for two vectors of sample
 # Multiplications for one sample from which on threads share it: a half of the weights may stay in a cache that is too
 # small for all of them, so fewer than for a convolution.
 SHARED_FROM = 1 << 18
+ENOUGH = 32  # rows of W from which on transposing one vector of samples pays
 ALONE = 8  # rows of W, or vectors, of a tile for one sample
 
 
@@ -52,9 +53,15 @@ def dense(x, w, b, y, first=0, last=-1):
     for o in range(outs + OUTS + ALONE):
         offsets[o] = min(o, outs - 1) * ins  # after the last row, the last once more; its sums are not read
     flat_x, flat_w = x.reshape(x.size), w.reshape(w.size)
-    samples_per_block = count - count % (2 * (WIDTH // x.itemsize)) if last - first == outs else 0
-    if samples_per_block:
-        _batched_samples(flat_x, flat_w, offsets, b, y[:samples_per_block])
+    vector = WIDTH // x.itemsize
+    pairs = count - count % (2 * vector) if last - first == outs else 0
+    samples_per_block = count - count % vector if last - first == outs else 0
+    if pairs:
+        _batched_samples(flat_x, flat_w, offsets, b, y[:pairs], tall=2)
+    if outs < ENOUGH:
+        samples_per_block = pairs
+    if samples_per_block > pairs:
+        _batched_samples(flat_x[pairs * ins :], flat_w, offsets, b, y[pairs:samples_per_block], tall=1)
     others = Product(flat_x[samples_per_block * ins :], flat_w, offsets, ins, ins - rest)
     if count - samples_per_block >= SAMPLES:
         _products(others, y[samples_per_block:], first, last, samples=SAMPLES, rows=ROWS)
@@ -69,14 +76,15 @@ def dense(x, w, b, y, first=0, last=-1):
 
 
 @kernel
-def _batched_samples(x, w, offsets, b, y):
-    """Compute y for samples that fill pairs of vectors: x is transposed, so no lanes have to be added up."""
-    (count, outs), ins, many = y.shape, w.size // y.shape[1], 2 * (WIDTH // x.itemsize)
+def _batched_samples(x, w, offsets, b, y, tall):
+    """Compute y for samples that fill `tall` vectors: x is transposed, so no lanes have to be added up."""
+    literally(tall)
+    (count, outs), ins, many = y.shape, w.size // y.shape[1], tall * (WIDTH // x.itemsize)
     side_by_side, sums = np.empty(ins * many, x.dtype), np.empty((outs + OUTS) * many, x.dtype)
     for s in range(0, count, many):
         transpose_matrix(Matrix(x, s * ins, ins), many, ins, Matrix(side_by_side, 0, many))
         for o in range(0, outs, OUTS):
-            tile = zeros(x, 2, OUTS)
+            tile = zeros(x, tall, OUTS)
             for k in range(ins):
                 tile = add_picked(tile, side_by_side, k * many, w, k, offsets, o)
             store(tile, sums, o * many, many)
@@ -117,6 +125,16 @@ def dense_dx(dy, w, dx):
     if ins >= TALL * vector:
         _rows_times(upstream, flat, result, size, done, samples_per_block, tall=TALL, broad=BROAD)
         done = samples_per_block
+    elif ins >= vector:
+        _rows_times(upstream, flat, result, size, done, samples_per_block, tall=1, broad=BROAD)
+        done = samples_per_block
+    elif samples_per_block:
+        rows, wider = np.zeros(w.shape[0] * vector, w.dtype), np.empty(count * vector, w.dtype)
+        _copy_columns(flat, ins, 0, rows, vector, 0, w.shape[0], ins)
+        filled = Size(count, w.shape[0], vector)
+        _rows_times(upstream, rows, wider, filled, done, samples_per_block, tall=1, broad=BROAD)
+        _copy_columns(wider, vector, 0, result, ins, 0, samples_per_block, ins)
+        done = samples_per_block
     if ins >= ALONE * vector:
         _rows_times(upstream, flat, result, size, done, count, tall=ALONE, broad=1)
         done = count
@@ -154,7 +172,7 @@ def _add_weighted_rows(dy, w, dx, first):
 @operation(lambda arrays, given: [(arrays[1].shape[1], arrays[0].shape[1])], accumulates=True, outer_product=True)
 @kernel
 def dense_dw(x, dy, dw):
-    """Add Σ_s dy[s] x[s]ᵀ to dW: tiles, each loaded and stored once; entries that fill no vector in plain loops."""
+    """Add Σ_s dy[s] x[s]ᵀ to dW: tiles, each loaded and stored once; zeros fill up the last vector of columns."""
     count, ins = x.shape
     outs, vector = dw.shape[0], WIDTH // x.itemsize
     flat, upstream, result = x.reshape(x.size), dy.reshape(dy.size), dw.reshape(dw.size)
@@ -163,10 +181,28 @@ def dense_dw(x, dy, dw):
     _add_outer_to(flat, upstream, result, size, rows=(0, down), columns=(0, across), tall=TALL, broad=BROAD)
     _add_outer_to(flat, upstream, result, size, rows=(0, down), columns=(across, filled), tall=1, broad=BROAD)
     _add_outer_to(flat, upstream, result, size, rows=(down, outs), columns=(0, filled), tall=1, broad=1)
-    for s in range(count):
+    if ins > filled and count >= SAMPLES:
+        rest, sums = np.zeros(count * vector, x.dtype), np.zeros(outs * vector, x.dtype)
+        _copy_columns(flat, ins, filled, rest, vector, 0, count, ins - filled)
+        size = Size(count, outs, vector)
+        _add_outer_to(rest, upstream, sums, size, rows=(0, down), columns=(0, vector), tall=1, broad=BROAD)
+        _add_outer_to(rest, upstream, sums, size, rows=(down, outs), columns=(0, vector), tall=1, broad=1)
         for o in range(outs):
             for k in range(filled, ins):
-                dw[o, k] += dy[s, o] * x[s, k]
+                dw[o, k] += sums[o * vector + k - filled]
+    else:
+        for s in range(count):
+            for o in range(outs):
+                for k in range(filled, ins):
+                    dw[o, k] += dy[s, o] * x[s, k]
+
+
+@kernel
+def _copy_columns(source, width, first, target, across, place, rows, columns):
+    """Copy some columns of a matrix with rows of `width` entries to one with rows of `across` entries."""
+    for r in range(rows):
+        for k in range(columns):
+            target[r * across + place + k] = source[r * width + first + k]
 
 
 @kernel

@@ -162,10 +162,17 @@ def whole_vectors(filters, itemsize):
 
 
 @inlined
+def unless_full(size, filters, like):
+    """Return a workspace for filters side by side, of zeros unless they fill whole vectors: clearing takes time."""
+    full = filters % (WIDTH // like.itemsize) == 0
+    return np.empty(size, like.dtype) if full else np.zeros(size, like.dtype)
+
+
+@inlined
 def transposed_filters(values, first, count, size):
     """Return `count` filters from `first` on, `size` entries each in `values`, side by side; zeros fill a vector."""
     across = whole_vectors(count, values.itemsize)
-    transposed, rows = np.zeros(size * across, values.dtype), np.arange(size) * across
+    transposed, rows = unless_full(size * across, count, values), np.arange(size) * across
     transpose_matrix(Matrix(values, first * size, size), count, size, Matrix(transposed, 0, across))
     return FilterRows(transposed, rows, across)
 

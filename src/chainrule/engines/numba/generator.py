@@ -18,7 +18,7 @@ import numpy as np
 
 from chainrule.engines.numba.checking import check_plan
 from chainrule.engines.numba.operations import KERNELS, sharing
-from chainrule.engines.numba.rewriting import flatten_biases, rewrite
+from chainrule.engines.numba.rewriting import flatten, rewrite
 from chainrule.engines.numba.segments import WIDE_BLOCK, segments, tensors_of
 from chainrule.engines.numba.update_programs import link_to, symbol_of
 from chainrule.plan import Operation, Plan, Tensor
@@ -67,7 +67,7 @@ class ProgramWriter:
     ) -> None:
         plan = rewrite(plan, np.dtype(dtype).itemsize, intra_sample=intra_sample)
         check_plan(plan, np.dtype(dtype).itemsize)
-        self.plan = plan = flatten_biases(plan)
+        self.plan = plan = flatten(plan)
         self._intra_sample = intra_sample
         self.dtype = dtype
         self.segments = segments(plan.operations, np.dtype(dtype).itemsize)
@@ -237,6 +237,8 @@ class ProgramWriter:
 
     def _whole_batch(self, operation: Operation, loop: str) -> list[str]:
         """Return the lines of an operation on the whole batch, which the threads share."""
+        if KERNELS[operation.name].pointwise:
+            return self._entries(operation, loop)
         tensors = tensors_of([operation])
         views = {(t.storage, t.shape): self._name(t, {}) for t in tensors}
         lines = [f"    {views[tensor.storage, tensor.shape]} = {self._view(tensor, 'n')}" for tensor in tensors]
@@ -245,6 +247,17 @@ class ProgramWriter:
         edges = [f"k * {parts} // threads{times}", f"(k + 1) * {parts} // threads{times}"]
         kernel = self._call(operation, views, "n", "0", dict(zip(names, map(_SourceText, edges), strict=True)))
         return [*lines, f"    for k in {loop}(threads):", f"        {kernel}"]
+
+    def _entries(self, operation: Operation, loop: str) -> list[str]:
+        """Return the lines of a pointwise operation on the whole batch: each thread has a range of entries."""
+        lines, views = [f"    for k in {loop}(threads):"], dict[tuple[str, tuple[int, ...]], str]()
+        entries = f"n * {operation.writes[0].size}"
+        lines.append(f"        begin, end = k * ({entries}) // threads, (k + 1) * ({entries}) // threads")
+        for tensor in tensors_of([operation]):
+            workspace, offset = self._location(tensor, "0")
+            views[tensor.storage, tensor.shape] = self._name(tensor, {})
+            lines.append(f"        {self._name(tensor, {})} = view({workspace}, {offset} + begin, (1, end - begin))")
+        return [*lines, f"        {self._call(operation, views, 'n', '0')}"]
 
     def _call(
         self,

@@ -11,7 +11,7 @@ The activation around it is y = v where v > 0, else slope·v, with slope 0 for R
 
 import numpy as np
 
-from chainrule.engines.numba.registry import always, elementwise, like, operation
+from chainrule.engines.numba.registry import POINTWISE_FROM, always, elementwise, like, operation
 from chainrule.engines.numba.toolchain import inlined, kernel
 
 SHORT = 64  # cells of a channel below which channels are processed side by side
@@ -172,18 +172,21 @@ def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, rectify=False, l
         _normalize(rows, results, c, behind, scale, mean, beta, part)
 
 
-@operation(like(0), epilogues=STEPS)
+@operation(like(0), epilogues=STEPS, shared_from=POINTWISE_FROM)
 @kernel
-def batch_norm_inference(x, gamma, beta, running_mean, running_variance, y, epsilon=1e-5, rectify=False, leak=1.0):
-    """Compute y = γ (x − μ)/√(σ² + ε) + β with the running statistics; the activation as in `batch_norm`."""
+def batch_norm_inference(
+    x, gamma, beta, running_mean, running_variance, y, epsilon=1e-5, rectify=False, leak=1.0, first=0, last=-1
+):
+    """Compute y = γ (x − μ)/√(σ² + ε) + β with the running statistics; activation and shares as in `batch_norm`."""
     rows, results = _as_rows(x), _as_rows(y)
     channels, cells, part = rows.shape[1], rows.shape[2], x.dtype.type(0 if rectify else leak)
     step = channels if cells >= SHORT else _together(cells)
     scale = np.empty_like(gamma)
     for c in range(channels):
         scale[c] = gamma[c] / np.sqrt(running_variance[c] + epsilon)
-    for c in range(0, channels, step):
-        _normalize(rows, results, c, min(c + step, channels), scale, running_mean, beta, part)
+    end = channels if last < 0 else last
+    for c in range(first, end, step):
+        _normalize(rows, results, c, min(c + step, end), scale, running_mean, beta, part)
 
 
 @kernel

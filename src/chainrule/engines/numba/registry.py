@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from chainrule.engines.numba.toolchain import kernel
 
+POINTWISE_FROM = 1 << 15  # entries of one sample from which on threads share an activation
+
 Attributes = Mapping[str, Any]
 Shapes = list[tuple[int, ...]]
 Shaper = Callable[[Sequence[Any], Attributes], Shapes]
@@ -70,8 +72,9 @@ class KernelEntry:
     names          attribute → its names, of which kernels get the number
     defaults       attribute → the attribute whose value it has where it is not given
     share          (shape of the result for one sample, bytes of an element) → how threads share it
+    pointwise      an entry of the result depends on the entries at the same place only: threads share entries
     shared_from    multiplications by the weights, the second array read, for one sample from which on threads share it;
-                   None: never
+                   entries of the result where it is pointwise; None: never
     replaces, fits the operation that it computes instead of the kernel of that name, where
                    fits(arrays read, attributes, bytes of an element)
     joins          operations just after one another that it computes together; it is no operation by itself
@@ -92,6 +95,7 @@ class KernelEntry:
     names: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     defaults: Mapping[str, str] = field(default_factory=dict[str, str])
     share: Callable[[tuple[int, ...], int], Share] = by_first_axis
+    pointwise: bool = False
     shared_from: int | None = None
     replaces: str = ""
     fits: Callable[[Sequence[Any], Attributes, int], bool] = lambda arrays, attributes, itemsize: True
@@ -163,6 +167,11 @@ def operation(shapes: Shaper, **facts: Any) -> Callable[[Any], Any]:
         return function
 
     return register
+
+
+def pointwise(**facts: Any) -> Callable[[Any], Any]:
+    """Register a kernel of which each entry of the result depends on the entry of the one array read at its place."""
+    return operation(like(0), pointwise=True, shared_from=POINTWISE_FROM, **facts)
 
 
 def elementwise(function: Callable[..., Any]) -> Any:

@@ -26,8 +26,11 @@ def is_large(operation: Operation) -> bool:
     least = KERNELS[operation.name].shared_from
     if least is None:
         return False
+    result = operation.writes[0]
+    if KERNELS[operation.name].pointwise:
+        return result.size >= least
     w = operation.reads[1]
-    return w is not None and math.prod(w.shape) * math.prod(operation.writes[0].shape[1:]) >= least
+    return w is not None and math.prod(w.shape) * math.prod(result.shape[1:]) >= least
 
 
 def share_large_layers(plan: Plan) -> Plan:
@@ -102,20 +105,21 @@ def _reads(operations: Iterable[Operation]) -> list[Tensor]:
     return [tensor for operation in operations for tensor in operation.reads if tensor is not None]
 
 
-def flatten_biases(plan: Plan) -> Plan:
-    """Return the plan with the arrays that kernels take flat as vectors."""
+def flatten(plan: Plan) -> Plan:
+    """Return the plan with the arrays that kernels take flat as vectors: biases, and entries that threads share."""
     return replace(
         plan,
-        forward=tuple(_flat_bias_operation(each) for each in plan.forward),
-        backward=tuple(_flat_bias_operation(each) for each in plan.backward),
+        forward=tuple(_with_flat_arrays(each) for each in plan.forward),
+        backward=tuple(_with_flat_arrays(each) for each in plan.backward),
     )
 
 
-def _flat_bias_operation(operation: Operation) -> Operation:
-    flat, names = KERNELS[operation.name].flat, KERNELS[operation.name].arrays
+def _with_flat_arrays(operation: Operation) -> Operation:
+    facts = KERNELS[operation.name]
+    shared = facts.pointwise and operation.scope == "batch"
     seen = [
-        tensor.viewed((tensor.size,)) if tensor is not None and name in flat else tensor
-        for name, tensor in zip(names, (*operation.reads, *operation.writes), strict=True)
+        tensor.viewed((tensor.size,)) if tensor is not None and (shared or name in facts.flat) else tensor
+        for name, tensor in zip(facts.arrays, (*operation.reads, *operation.writes), strict=True)
     ]
     written = tuple(tensor for tensor in seen[len(operation.reads) :] if tensor is not None)
     return replace(operation, reads=tuple(seen[: len(operation.reads)]), writes=written)

@@ -22,6 +22,7 @@ from chainrule.engines.numba.filters import (
     TAPS,
     share_filters,
     transposed_filters,
+    unless_full,
     whole_vectors,
     worth_listing,
 )
@@ -146,7 +147,7 @@ def correlate_taps_dx(dy, w, dx, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
     """Compute dx[c, p] = Σ_(u, v) Σ_o w[o, c, u, v] dy[o, q] over the outputs q that meet cell p."""
     outs, ins, taps, plane = w.shape[0], w.shape[1], w.shape[2] * w.shape[3], _spaced(dy.shape, dy.itemsize)
     across, cells, result = whole_vectors(ins, dy.itemsize), dx.shape[2] * dx.shape[3], dx.reshape(dx.size)
-    weights = np.zeros((outs * taps + WIDTH // dy.itemsize) * across, dy.dtype)
+    weights = unless_full((outs * taps + WIDTH // dy.itemsize) * across, ins, dy)
     transpose_each(w.reshape(w.size), outs, ins, taps, weights, across)
     samples_per_block = worth_listing(dy.shape[0], dy.shape[2] * dy.shape[3])
     planes, rows = np.arange(outs) * plane, np.arange(outs) * (taps * across)

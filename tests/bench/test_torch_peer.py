@@ -34,7 +34,7 @@ def same_steps(network, loss, optimizer, x, t, steps):
     module, ending = made.module, training.ending(plan)
     theirs = training.optimizer(optimizer, module.parameters())
     stepper = Stepper(network, optimizer, loss)
-    probe = network.ready(plan)
+    probe = network.compile(plan)
     for step in range(1, steps + 1):
         gradient = probe.gradients(x, t, seed=0, step=step)[2].copy()
         theirs.zero_grad(set_to_none=True)

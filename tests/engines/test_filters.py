@@ -137,7 +137,7 @@ def test_the_kernel_is_chosen_by_what_lies_side_by_side() -> None:
     for name, *arrays in (("", small, wide), ("_dx", small, wide), ("_dw", small, small)):
         assert chosen("cross_correlate" + name, *arrays, **same) == "taps"
     sized = np.zeros((2, 2 * WHOLE, 38, 38))
-    assert chosen("cross_correlate_dx", sized, w, size=(40, 40), itemsize=4) == "convolution"  # three channels
+    assert chosen("cross_correlate_dx", sized, w, size=(40, 40), itemsize=4) == "depthwise"  # three channels
 
 
 def test_not_a_number_stays_what_it_is() -> None:
@@ -167,7 +167,7 @@ def test_few_filters_are_pooled_too() -> None:
     assert names == ["cross_correlate", "cross_correlate"]
     untied = Network([layers.Conv2D(5, 3, bias="untied"), layers.MaxPool2D(2)], (2, 12, 11), seed=1)
     names = [operation.name for operation in ProgramWriter(untied.plan(), untied.layout, "float32").plan.operations]
-    assert names == ["cross_correlate", "max_pool"]
+    assert names == ["cross_correlate", "max_pool_2x2"]
 
 
 def pooling_network(engine: str, threads: int = 1) -> Network:
@@ -194,4 +194,4 @@ def test_programs_pool_straight_from_the_sums(count: int, monkeypatch: pytest.Mo
     assert names.count("max_pool") == 1  # its windows overlap
     assert programs.is_large(plan.forward[0])
     training = ProgramWriter(alone.plan("softmax_cross_entropy"), alone.layout, "float64")
-    assert [operation.name for operation in training.plan.forward].count("max_pool") == 3
+    assert [operation.name for operation in training.plan.forward].count("max_pool_2x2") == 2

@@ -81,7 +81,7 @@ def test_every_kernel_is_called_in_every_way() -> None:
     assert set(DRAWERS) < set(OPERATIONS)
     joined = Counter((case.kernel, step) for case in calls for step, done in case.joined.items() if done)
     assert set(joined) == {
-        ("correlate_few", "rectify"),
+        *((kernel, "rectify") for kernel in ("correlate_few", "correlate_taps")),
         *((kernel, step) for kernel in ("cross_correlate", "correlate_filters") for step in ("rectify", "pooled")),
         *((kernel, step) for kernel in ("batch_norm", "batch_norm_inference") for step in ("rectify", "leak")),
         ("batch_norm_backward", "slope"),

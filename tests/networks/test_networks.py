@@ -123,7 +123,7 @@ def test_every_rewriting_is_met() -> None:
         assert met[kernel + steps], kernel + steps
     for kernel, step in itertools.product(("batch_norm", "batch_norm_inference"), ("", " rectify")):
         assert met[kernel + step], kernel + step
-    assert {"cross_correlate_dx", "correlate_filters_dx", "correlate_filters_dw"} < set(met)
+    assert {"cross_correlate_dx", "correlate_filters_dw", "correlate_taps_dx", "correlate_taps_dw"} < set(met)
     assert {"correlate_few", "correlate_few rectify", "correlate_few_dx", "correlate_few_dw"} < set(met)
     assert slopes >= {0.0, 1.0}
     assert met["batch_norm_dw"]  # where nothing before the layer learns

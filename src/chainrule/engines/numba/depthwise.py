@@ -89,7 +89,7 @@ class Start(NamedTuple):
     along: int
 
 
-class Result(NamedTuple):
+class ResultRows(NamedTuple):
     """Rows of sums, no less than `least`: (height, cells) of them at values[first + i·width + j]."""
 
     values: Any
@@ -145,7 +145,7 @@ def correlate_few(
             lay_out_channels(x, s, (g * ins, end * ins), rows, laid, slide)
             for o in range(max(first, g * outs), min(last, end * outs)):
                 start = Start(plus, o * height * cells, cells, 1) if untied else Start(plus, o * lanes, 0, 0)
-                target = Result(result, (s * y.shape[1] + o) * height * cells, cells, height, cells, least)
+                target = ResultRows(result, (s * y.shape[1] + o) * height * cells, cells, height, cells, least)
                 ahead = (o // outs - g) * ins * phases
                 _slide_rows(rows, ahead, laid.width, runs, weights, o * size, start, target)
 
@@ -254,7 +254,7 @@ def _correlate_phase(dy, w, dx, phase, extent, groups, slide):
                 if whole:
                     values, step = result, stride[0] * dx.shape[3]
                     place = ((s * dx.shape[1] + c) * dx.shape[2] + top) * dx.shape[3]
-                target = Result(values, place, step, count, along.count, least)
+                target = ResultRows(values, place, step, count, along.count, least)
                 _slide_rows(rows, ahead, laid.width, runs, weights, filters * taps, nothing, target)
                 if not whole:
                     spread_rows(sums, 0, along.count, dx[s, c], (top, left), stride)
@@ -285,7 +285,7 @@ def _correlate_phase_pair(dy, w, dx, down, extent, groups, slide):
             copy_rows(dy[s, g * outs : end * outs], rows, vertical.before * width + before, laid)
             for c in range(g * ins, end * ins):
                 place = ((s * dx.shape[1] + c) * dx.shape[2] + top) * dx.shape[3]
-                target = Result(result, place, slide.stride[0] * dx.shape[3], count, dx.shape[3], least)
+                target = ResultRows(result, place, slide.stride[0] * dx.shape[3], count, dx.shape[3], least)
                 ahead, filters = (c // ins - g) * cells, c // ins * outs * ins + c % ins
                 if count < ROWS:
                     _slide_pairs(rows, ahead, width, even_runs, odd_runs, weights, filters * taps, target, tall=1)

@@ -28,6 +28,7 @@ from chainrule.engines.numba.layout import (
     correlate_dx_shape,
     correlate_shape,
     forward_taps,
+    lay_out_channels,
     padded_layout,
     phase_extent,
     spread_rows,
@@ -36,11 +37,8 @@ from chainrule.engines.numba.registry import Attributes, always, operation
 from chainrule.engines.numba.tiles import (
     add_rows,
     at_least,
-    load_part,
     load_rows,
-    split_pairs,
     store_pairs,
-    store_part,
     store_rows,
     zeros,
 )
@@ -154,33 +152,6 @@ def correlate_few(
 def groups_per_block(groups, cells, itemsize):
     """Return how many groups of `cells` are laid out together: as many as stay in the fastest cache."""
     return max(1, min(groups, FASTEST_CACHE // (cells * itemsize)))
-
-
-@kernel
-def lay_out_channels(x, s, channels, rows, frame, slide):
-    """Lay out channels of an image as `layout.lay_out` does, but without a division for every row."""
-    (width, plane), (down, along) = frame, slide.stride
-    top, left, (_, ins, height, cells) = slide.padding[0][0], slide.padding[1][0], x.shape
-    source, lanes, phase = x.reshape(x.size), WIDTH // x.itemsize, along * plane
-    for a in range(down):
-        upper = (a - top) % down if down > 1 else 0  # first row of the phase
-        begin = a * phase + ((top + upper) // down if down > 1 else top) * width
-        for c in range(channels[0], channels[1]):
-            place = begin + (c - channels[0]) * down * phase
-            given = ((s * ins + c) * height + upper) * cells
-            for _ in range(upper, height, down):
-                if along == 1:
-                    for k in range(0, cells, lanes):
-                        store_part(load_part(source, given + k, cells - k), rows, place + left + k, cells - k)
-                elif along == 2:
-                    even, odd = place + left // 2, place + (left + 1) // 2
-                    even, odd = (even + plane, odd) if left % 2 else (even, odd + plane)
-                    for k in range(0, cells, 2 * lanes):
-                        split_pairs(source, given + k, cells - k, rows, even + k // 2, odd + k // 2)
-                else:
-                    for k in range(cells):
-                        rows[place + (left + k) % along * plane + (left + k) // along] = source[given + k]
-                place, given = place + width, given + down * cells
 
 
 @inlined

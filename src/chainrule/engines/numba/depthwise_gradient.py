@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engines.numba.depthwise import FEW, ROWS, groups_per_block, lay_out_channels
+from chainrule.engines.numba.depthwise import FEW, ROWS, groups_per_block
 from chainrule.engines.numba.filling import filters_fit_dw, taps_fit_dw
 from chainrule.engines.numba.layout import (
     PaddedLayout,
@@ -23,6 +23,7 @@ from chainrule.engines.numba.layout import (
     copy_rows,
     correlate_dw_shape,
     forward_taps,
+    lay_out_channels,
     padded_layout,
 )
 from chainrule.engines.numba.registry import Attributes, operation

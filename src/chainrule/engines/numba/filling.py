@@ -15,7 +15,7 @@ from chainrule.shapes import Pair
 
 # Multiply-adds of a vector that take as long as copying a row of sums, transposing sums, storing them after every tap.
 COPIED, TRANSPOSED, STORED = 5, 14, 8
-GATHERED = 38  # multiply-adds of one element that take as long as gathering or spreading a cell with a stride
+GATHERED, SPREAD = 15, 25  # multiply-adds of one element that take as long as gathering, or spreading, a strided cell
 ODD = 1.1  # time of tiles of one vector of filters, with respect to two
 GRADIENTS = 12  # taps or channels of a tile of a kernel gradient, see `filters.TAPS`
 
@@ -38,7 +38,7 @@ def taps_fit_dx(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool
     stride = given.get("stride", (1, 1))
     phase = [-(-cells // step) for cells, step in zip(given["size"], stride, strict=True)]
     weights = w[0] * math.prod(w[2:])
-    rows = _rows(w[1], phase, w[2:], w[0], given, itemsize)
+    rows = _rows(w[1], phase, w[2:], w[0], given, itemsize, SPREAD)
     pairs = _pairs(given["size"], w[2:], dy, given) * (1 + STORED / w[0])
     taps = _side_by_side(w[1], itemsize) * (pairs + math.prod(given["size"]) * TRANSPOSED / weights)
     return given.get("groups", 1) == 1 and taps < rows
@@ -79,7 +79,13 @@ def _gradient(arrays: Sequence[Any], given: Attributes, itemsize: int) -> tuple[
 
 
 def _rows(
-    filters: int, size: Sequence[int], kernel: Sequence[int], channels: int, given: Attributes, itemsize: int
+    filters: int,
+    size: Sequence[int],
+    kernel: Sequence[int],
+    channels: int,
+    given: Attributes,
+    itemsize: int,
+    strided: int = GATHERED,
 ) -> float:
     """Return the multiply-adds of vectors of outputs, in rows with margins between them, per weight of each filter.
 
@@ -88,7 +94,7 @@ def _rows(
     stride, taps = given.get("stride", (1, 1)), math.prod(kernel)
     length = _round_up((size[0] - 1) * (size[1] + (kernel[1] - 1) // stride[1]) + size[1], lanes(itemsize))
     computed = length * min(_round_up(filters, tile) for tile in (8, 6)) / filters
-    gathered = GATHERED * math.prod(stride) / (filters * taps) if tuple(stride) != (1, 1) else 0
+    gathered = strided * math.prod(stride) / (filters * taps) if tuple(stride) != (1, 1) else 0
     return computed * (1 + COPIED / (channels * taps) + gathered)
 
 

@@ -133,8 +133,7 @@ def correlate_filters(
         for o in range(outs):
             bias[o] = b[lowest + o]
     sums = np.empty((samples_per_block * cells + OUTPUTS) * across, x.dtype)
-    result, whole = y.reshape(y.size), y.shape[2] * y.shape[3]
-    least = x.dtype.type(0 if rectify else -np.inf)
+    result, whole, least = y.reshape(y.size), y.shape[2] * y.shape[3], x.dtype.type(0 if rectify else -np.inf)
     for start in range(0, x.shape[0], samples_per_block):
         count = min(samples_per_block, x.shape[0] - start)
         seen = _lay_out_block(x, start, count, images, laid, slide)[first * by * down :]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.engines.numba.registry import Attributes, Shapes
-from chainrule.engines.numba.tiles import load_alternate, load_part, store_alternate, store_part
+from chainrule.engines.numba.tiles import load_part, split_pairs, store_alternate, store_part
 from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel
 from chainrule.shapes import output_size
 
@@ -202,32 +202,39 @@ def copy_rows(image, rows, start, frame):
 @kernel
 def lay_out(image, rows, frame, slide):
     """Lay an image out in a frame of zeros, each phase by itself."""
-    (width, plane), stride = frame, slide.stride
-    top, left = slide.padding[0][0], slide.padding[1][0]
-    if stride[0] == 1 and stride[1] == 1:
-        copy_rows(image, rows, top * width + left, frame)
+    (top, _), (left, _) = slide.padding
+    if slide.stride[0] == 1 and slide.stride[1] == 1:
+        copy_rows(image, rows, top * frame.width + left, frame)
         return
     channels, height, cells = image.shape
-    source = image.reshape(image.size)
-    for c in range(channels):
-        for i in range(height):
-            phase, down = (c * stride[0] + (top + i) % stride[0]) * stride[1], (top + i) // stride[0] * width
-            for r in range(stride[1]):
-                first = (r - left) % stride[1]
-                place = (phase + r) * plane + down + (left + first) // stride[1]
-                _gather_row(source, (c * height + i) * cells + first, cells - first, rows, place, stride[1])
+    lay_out_channels(image.reshape((1, channels, height, cells)), 0, (0, channels), rows, frame, slide)
 
 
-@inlined
-def _gather_row(source, start, length, rows, place, step):
-    """Copy every `step`-th of `length` cells from `start` on to where they lie side by side."""
-    count, vector = (length + step - 1) // step, WIDTH // source.itemsize
-    if step == 2:
-        for k in range(0, count, vector):
-            store_part(load_alternate(source, start + 2 * k, count - k), rows, place + k, count - k)
-    else:
-        for k in range(count):
-            rows[place + k] = source[start + k * step]
+@kernel
+def lay_out_channels(x, s, channels, rows, frame, slide):
+    """Lay channels of image s out in a frame of zeros, each phase by itself, without a division for every row."""
+    (width, plane), (down, along) = frame, slide.stride
+    top, left, (_, ins, height, cells) = slide.padding[0][0], slide.padding[1][0], x.shape
+    source, lanes, phase = x.reshape(x.size), WIDTH // x.itemsize, along * plane
+    for a in range(down):
+        upper = (a - top) % down if down > 1 else 0  # first row of the phase
+        begin = a * phase + ((top + upper) // down if down > 1 else top) * width
+        for c in range(channels[0], channels[1]):
+            place = begin + (c - channels[0]) * down * phase
+            given = ((s * ins + c) * height + upper) * cells
+            for _ in range(upper, height, down):
+                if along == 1:
+                    for k in range(0, cells, lanes):
+                        store_part(load_part(source, given + k, cells - k), rows, place + left + k, cells - k)
+                elif along == 2:
+                    even, odd = place + left // 2, place + (left + 1) // 2
+                    even, odd = (even + plane, odd) if left % 2 else (even, odd + plane)
+                    for k in range(0, cells, 2 * lanes):
+                        split_pairs(source, given + k, cells - k, rows, even + k // 2, odd + k // 2)
+                else:
+                    for k in range(cells):
+                        rows[place + (left + k) % along * plane + (left + k) // along] = source[given + k]
+                place, given = place + width, given + down * cells
 
 
 @kernel

@@ -63,14 +63,6 @@ def load_rows(y: Array, place: int, step: int, count: int, rows: int, columns: i
     return tile
 
 
-def load_alternate(y: Array, place: int, count: int) -> Array:
-    """Compute tile[0, 0, lane] = y[place + 2·lane] in the first `count` lanes, 0 in the others."""
-    tile = zeros(y, 1, 1)
-    count = min(count, tile.shape[2])
-    tile[0, 0, :count] = y[place : place + 2 * count - 1 : 2]
-    return tile
-
-
 def add_outer(tile: Array, x: Array, place: int, w: Array, start: int, step: int) -> Array:
     """Compute tile[a, b, lane] += x[place + a·lanes + lane] · w[start + b·step]."""
     rows, columns, width = tile.shape
@@ -202,7 +194,7 @@ def largest_of_four(x: Array, place: int, width: int, y: Array, winner: Array, f
 
 
 for _function in (
-    *(zeros, load, load_part, load_rows, load_alternate, load_picked),
+    *(zeros, load, load_part, load_rows, load_picked),
     *(add_outer, add_picked, add_products, add_rows, add_row_products),
     *(at_least, largest, store, store_picked, store_part, store_rows, store_pairs, split_pairs),
     *(store_alternate, store_sums, transpose, largest_of_four),

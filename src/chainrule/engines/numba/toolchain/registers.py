@@ -176,18 +176,6 @@ def _load_rows(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     return rows
 
 
-def _load_alternate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    code, tile = CodeBuilder(context, builder, signature, arguments), signature.return_type
-    address, count, whole = code.address(0, code.number(1)), code.number(2), ir.IntType(64)
-    reach = builder.sub(builder.shl(count, whole(1)), whole(1))
-    low, high = (
-        code.masked("load", tile, [], code.after(address, first), code.below(tile, builder.sub(reach, whole(first)), 2))
-        for first in (0, tile.lanes)
-    )
-    vector = code.shuffled(low, high, range(0, 2 * tile.lanes, 2))
-    return builder.insert_value(ir.Constant(context.get_value_type(tile), None), vector, 0)
-
-
 def _store_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     code, tile = CodeBuilder(context, builder, signature, arguments), signature.args[0]
     vector = builder.extract_value(arguments[0], 0)
@@ -330,7 +318,6 @@ CODE: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {  # type of 
     "zeros": (_new, _zeros),
     "load": (_new, _load),
     "load_picked": (_new, _load_picked),
-    "load_alternate": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _load_alternate),
     "load_part": (lambda arguments: Tile(arguments[0].dtype, 1, 1), _load_part),
     "load_rows": (_new, _load_rows),
     "add_outer": (lambda arguments: arguments[0], _add_outer),

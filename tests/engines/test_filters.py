@@ -9,7 +9,7 @@ from engines.guard.cases import axes
 from numpy.typing import NDArray
 
 from chainrule import layers, reference
-from chainrule.engines.numba import filters, operations, programs
+from chainrule.engines.numba import filters, operations, rewriting
 from chainrule.engines.numba.generator import ProgramWriter
 from chainrule.engines.numba.operations import KERNELS
 from chainrule.engines.numba.tiles import lanes
@@ -192,6 +192,6 @@ def test_programs_pool_straight_from_the_sums(count: int, monkeypatch: pytest.Mo
     names = [operation.name for operation in wide.plan.operations]
     assert {"cross_correlate", "correlate_filters"} <= {*names}
     assert names.count("max_pool") == 1  # its windows overlap
-    assert programs.is_large(plan.forward[0])
+    assert rewriting.is_worth_sharing(plan, 8)
     training = ProgramWriter(alone.plan("softmax_cross_entropy"), alone.layout, "float64")
     assert [operation.name for operation in training.plan.forward].count("max_pool_2x2") == 2

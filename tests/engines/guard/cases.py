@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engines.numba import losses
-from chainrule.engines.numba.operations import KERNELS, select_kernel, sharing
+from chainrule.engines.numba.operations import KERNELS, select_kernel
 from chainrule.engines.numba.tiles import lanes
 from chainrule.layers.activations import EXAMPLES
 from chainrule.shapes import extent, output_size
@@ -251,6 +251,7 @@ def parts(case: Case, shape: tuple[int, ...], itemsize: int) -> list[dict[str, i
     """Return the arguments that select each thread's part of the result; none for a single thread."""
     if case.threads == 1:
         return [{}]
-    (low, high), many, size = sharing(case.kernel, shape[1:], itemsize)
-    edges = [k * many // case.threads * size for k in range(case.threads + 1)]
+    share = KERNELS[case.kernel].share(shape[1:], itemsize)
+    low, high = share.names
+    edges = [min(share.entries, k * share.parts // case.threads * share.size) for k in range(case.threads + 1)]
     return [{low: a, high: b} for a, b in itertools.pairwise(edges)]

@@ -4,7 +4,7 @@ One contiguous loop each. They are stable because exponentials are only taken of
 """
 
 from chainrule.engines.numba import toolchain
-from chainrule.engines.numba.registry import Attributes, elementwise, pointwise
+from chainrule.engines.numba.registry import CHEAP_FROM, Attributes, elementwise, pointwise
 from chainrule.engines.numba.toolchain import exponential, inlined, kernel
 from chainrule.reference.activations import GELU_CUBIC, GELU_SCALE
 
@@ -67,7 +67,7 @@ def arctan_dx(dy, x, dx):
         result[k] = upstream[k] / (one + value[k] * value[k])
 
 
-@pointwise(epilogue="rectify")
+@pointwise(CHEAP_FROM, epilogue="rectify")
 @kernel
 def relu(x, y):
     """Compute y = 0 where x ≤ 0, else x (so that NaN stays NaN)."""
@@ -91,7 +91,7 @@ def leak_of(attributes: Attributes) -> float:
     return attributes.get("slope", 0.01)
 
 
-@pointwise(epilogue="leak", epilogue_value=leak_of)
+@pointwise(CHEAP_FROM, epilogue="leak", epilogue_value=leak_of)
 @kernel
 def leaky_relu(x, y, slope=0.01):
     """Compute y = x where x > 0, else slope·x."""
@@ -142,7 +142,7 @@ def gelu_dx(dy, x, dx):
         result[k] = upstream[k] * (s + both * v * (double + three * cubic * v * v))
 
 
-@pointwise()
+@pointwise(CHEAP_FROM)
 @kernel
 def clip(x, y, low=0.0, high=6.0):
     """Compute y = low where x ≤ low, high where x ≥ high, else x (so that NaN stays NaN)."""
@@ -184,7 +184,7 @@ def silu_dx(dy, x, dx):
         result[k] = upstream[k] * (s * (one + source[k] * (one - s)))
 
 
-@pointwise()
+@pointwise(CHEAP_FROM)
 @kernel
 def hard_sigmoid(x, y):
     """Compute y = 0 where x ≤ −3, 1 where x ≥ 3, else (x + 3)/6."""
@@ -204,7 +204,7 @@ def hard_sigmoid_dx(dy, x, dx):
         result[k] = zero if value[k] <= -three or value[k] >= three else upstream[k] * sixth
 
 
-@pointwise()
+@pointwise(CHEAP_FROM)
 @kernel
 def hard_swish(x, y):
     """Compute y = 0 where x ≤ −3, x where x ≥ 3, else x (x + 3)/6."""

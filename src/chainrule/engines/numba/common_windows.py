@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from chainrule.engines.numba.pooling import DIVISORS, NO_PADDING, max_pooled, pooled, spread
-from chainrule.engines.numba.registry import Attributes, operation
+from chainrule.engines.numba.registry import COSTLY_FROM, Attributes, operation
 from chainrule.engines.numba.tiles import largest_of_four, store_part, zeros
 from chainrule.engines.numba.toolchain import WIDTH, add_cells, inlined, kernel
+
+SHARED: dict[str, Any] = {"piece": 2, "shared_from": COSTLY_FROM}
 
 
 def _in_quarters(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool:
@@ -26,7 +28,15 @@ def _as_a_whole(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool
     return (given["window"], given.get("padding", NO_PADDING)) == (size, NO_PADDING)
 
 
-@operation(max_pooled, integers=("winner",), replaces="max_pool", fits=_in_quarters, epilogue="pooled")
+@operation(
+    max_pooled,
+    integers=("winner",),
+    piece=2,
+    shared_from=COSTLY_FROM,
+    replaces="max_pool",
+    fits=_in_quarters,
+    epilogue="pooled",
+)
 @kernel
 def max_pool_2x2(x, y, winner):
     """Find the largest cell of each 2×2 and its offset, a vector of windows at a time.
@@ -65,7 +75,7 @@ def _share(x, divisor, cells):
     return x.dtype.type(1) / x.dtype.type(1 if divisor == 0 else cells)
 
 
-@operation(pooled, names={"divisor": DIVISORS}, replaces="average_pool", fits=_in_quarters)
+@operation(pooled, **SHARED, names={"divisor": DIVISORS}, replaces="average_pool", fits=_in_quarters)
 @kernel
 def average_pool_2x2(x, y, divisor=1):
     """Compute the sum of each 2×2 over its divisor, two rows at a time."""
@@ -96,7 +106,7 @@ def average_pool_2x2_dx(dy, dx, divisor=1):
                     lower[2 * j + 1] = value
 
 
-@operation(pooled, names={"divisor": DIVISORS}, replaces="average_pool", fits=_as_a_whole)
+@operation(pooled, **SHARED, names={"divisor": DIVISORS}, replaces="average_pool", fits=_as_a_whole)
 @kernel
 def average_pool_whole(x, y, divisor=1):
     """Compute the sum of each channel over its divisor."""

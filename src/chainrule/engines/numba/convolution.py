@@ -34,7 +34,7 @@ from chainrule.engines.numba.layout import (
     phase_extent,
     spread_rows,
 )
-from chainrule.engines.numba.registry import Slide, always, operation
+from chainrule.engines.numba.registry import SHARED_FROM, Share, Slide, always, operation
 from chainrule.engines.numba.tiles import add_outer, add_products, store, store_sums, zeros
 from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
 
@@ -42,7 +42,6 @@ from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, lit
 EIGHT, SIX = ((3, 2, 8), (4, 2, 6)) if COUNT == 32 else ((1, 1, 8), (2, 1, 6))
 TALL, BROAD = (4, 6) if COUNT == 32 else (2, 6)  # a tile of a kernel gradient: filters and taps, or the reverse
 PRODUCTS_IN_REGISTERS = 4096  # products of a kernel gradient that are summed in registers before the lanes are added up
-SHARED_FROM = 1 << 18  # multiplications for one image from which on threads share it
 
 
 class Rows(NamedTuple):
@@ -95,9 +94,17 @@ def _has_tied_bias(arrays: Any) -> bool:
     return arrays[2] is None or len(arrays[2].shape) == 1
 
 
+def share_tiles(shape: tuple[int, ...], itemsize: int) -> Share:
+    """Share tiles of filters."""
+    tile = 8 if -shape[0] % 8 <= -shape[0] % 6 else 6  # as `_filters_per_tile`
+    parts = -(-shape[0] // tile)
+    return Share(("first", "last"), shape[0], tile, -(-parts // 2) / parts)
+
+
 @operation(
     correlate_shape,
     flat=("b",),
+    share=share_tiles,
     shared_from=SHARED_FROM,
     epilogues={"rectify": always, "pooled": _has_tied_bias},
     slide=Slide("y", tiled=True),

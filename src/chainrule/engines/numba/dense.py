@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.numba.registry import operation
+from chainrule.engines.numba.registry import SHARED_FROM, operation
 from chainrule.engines.numba.tiles import add_outer, add_picked, add_products, load, store, store_sums, zeros
 from chainrule.engines.numba.toolchain import COUNT, WIDTH, kernel, literally
 from chainrule.engines.numba.transposing import Matrix, transpose_matrix
@@ -19,7 +19,6 @@ TALL, BROAD = (3, 8) if COUNT == 32 else (1, 8)  # a tile of the gradients: vect
 OUTS = 10 if COUNT == 32 else 6  # rows of W of a tile for two vectors of samples
 # Multiplications for one sample from which on threads share it: a half of the weights may stay in a cache that is too
 # small for all of them, so fewer than for a convolution.
-SHARED_FROM = 1 << 18
 ENOUGH = 32  # rows of W from which on transposing one vector of samples pays
 ALONE = 8  # rows of W, or vectors, of a tile for one sample
 

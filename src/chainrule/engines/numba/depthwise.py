@@ -33,7 +33,7 @@ from chainrule.engines.numba.layout import (
     phase_extent,
     spread_rows,
 )
-from chainrule.engines.numba.registry import Attributes, always, operation
+from chainrule.engines.numba.registry import SHARED_FROM, Attributes, always, operation
 from chainrule.engines.numba.tiles import (
     add_rows,
     at_least,
@@ -102,6 +102,8 @@ class ResultRows(NamedTuple):
     correlate_shape,
     flat=("b",),
     replaces="cross_correlate",
+    by_channel=True,
+    shared_from=SHARED_FROM,
     fits=filters_are_few,
     epilogues={"rectify": always},
 )

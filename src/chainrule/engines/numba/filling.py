@@ -16,7 +16,7 @@ from chainrule.shapes import Pair
 # Multiply-adds of a vector that take as long as copying a row of sums, transposing sums, storing them after every tap.
 COPIED, TRANSPOSED, STORED = 5, 14, 8
 GATHERED, SPREAD = 15, 25  # multiply-adds of one element that take as long as gathering, or spreading, a strided cell
-ODD = 1.1  # time of tiles of one vector of filters, with respect to two
+ODD = 0.1  # how much longer a tile of one vector of filters takes than half a tile of two
 GRADIENTS = 12  # taps or channels of a tile of a kernel gradient, see `filters.TAPS`
 
 
@@ -101,7 +101,8 @@ def _rows(
 def _side_by_side(filters: int, itemsize: int) -> float:
     """Return the multiply-adds of vectors of filters, for each filter."""
     across = _round_up(filters, lanes(itemsize))
-    return across / filters * (ODD if across // lanes(itemsize) % 2 else 1)
+    odd = across // lanes(itemsize) % 2
+    return (across + odd * ODD * lanes(itemsize)) / filters
 
 
 def _pairs(image: Sequence[int], kernel: Sequence[int], outputs: Sequence[int], given: Attributes) -> float:

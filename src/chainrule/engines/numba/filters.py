@@ -33,7 +33,7 @@ from chainrule.engines.numba.layout import (
     positions,
     unpadded,
 )
-from chainrule.engines.numba.registry import Share, Slide, always, operation
+from chainrule.engines.numba.registry import SHARED_FROM, Share, Slide, always, operation
 from chainrule.engines.numba.tiles import add_picked, at_least, lanes, largest, load, load_picked, store
 from chainrule.engines.numba.toolchain import COUNT, WIDTH, inlined, kernel, literally
 from chainrule.engines.numba.transposing import Matrix, transpose_matrix
@@ -41,6 +41,7 @@ from chainrule.engines.numba.transposing import Matrix, transpose_matrix
 # Columns of a tile, which has two vectors of filters, or one where there are not more: outputs, outputs to pool, taps.
 OUTPUTS, POOLED, TAPS = (14, 12, 12) if COUNT == 32 else (6, 4, 6)
 OUTPUTS_WORTH_LISTING = 256  # outputs from which on a list of them is long enough to fill its tiles
+TRANSPOSED = 9  # outputs whose sums take as long as transposing the weights
 STRIP = 256  # outputs whose upstream gradients stay in the fastest cache while all taps pass by
 
 
@@ -68,17 +69,28 @@ class Bias(NamedTuple):
 
 
 def share_filters(shape: tuple[int, ...], itemsize: int) -> Share:
-    """Share filters where each thread gets two vectors of them, which fill a tile; otherwise the rows of the result."""
-    tall = 2 * lanes(itemsize)
-    if shape[0] % tall == 0 and shape[0] > tall:
-        return Share(("lowest", "highest"), shape[0] // tall, tall)
-    return Share(("first", "last"), shape[1])
+    """Share vectors of filters or rows of the result, whichever leaves less to each of two threads.
+
+    With rows, each transposes all weights, which takes as long as `TRANSPOSED` outputs.
+    """
+    filters, (height, width), vector = shape[0], shape[-2:], lanes(itemsize)
+    vectors, outputs = -(-filters // vector), height * width
+    rows = (_in_tiles(-(-height // 2) * width) + TRANSPOSED) / (_in_tiles(outputs) + TRANSPOSED)
+    if -(-vectors // 2) / vectors <= rows:
+        return Share(("lowest", "highest"), filters, vector, -(-vectors // 2) / vectors)
+    return Share(("first", "last"), height, 1, rows, axis=1)
+
+
+def _in_tiles(outputs: int) -> int:
+    """Return the outputs of the whole tiles that hold a number of them."""
+    return -(-outputs // OUTPUTS) * OUTPUTS
 
 
 @operation(
     correlate_shape,
     flat=("b",),
     replaces="cross_correlate",
+    shared_from=SHARED_FROM,
     fits=filters_fit,
     share=share_filters,
     epilogues={"rectify": always, "pooled": always},
@@ -161,6 +173,13 @@ def whole_vectors(filters, itemsize):
 
 
 @inlined
+def whole_pairs(across, itemsize):
+    """Return the filters of whole tiles of two vectors; a last single vector is a tile of its own."""
+    tall = 2 * (WIDTH // itemsize)
+    return across // tall * tall
+
+
+@inlined
 def unless_full(size, filters, like):
     """Return a workspace for filters side by side, of zeros unless they fill whole vectors: clearing takes time."""
     full = filters % (WIDTH // like.itemsize) == 0
@@ -207,10 +226,9 @@ def correlate_filters_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dil
         for s in range(count):
             given = Matrix(dy.reshape(dy.size), (start + s) * outs * cells, cells)
             transpose_matrix(given, outs, cells, Matrix(upstream, s * cells * across, across))
-        if across % (2 * (WIDTH // x.itemsize)) == 0:
-            _weight_gradient(upstream, across, seen, count * cells, taps, sums, tall=2)
-        else:
-            _weight_gradient(upstream, across, seen, count * cells, taps, sums, tall=1)
+        pairs = whole_pairs(across, x.itemsize)
+        _weight_gradient(upstream, across, 0, pairs, seen, count * cells, taps, sums, tall=2)
+        _weight_gradient(upstream, across, pairs, across, seen, count * cells, taps, sums, tall=1)
     transposed, gradient = np.empty(dw.size, x.dtype), dw.reshape(dw.size)
     transpose_matrix(Matrix(sums, 0, across), taps, outs, Matrix(transposed, 0, taps))
     for k in range(dw.size):
@@ -267,49 +285,47 @@ def _window_offsets(at, samples, results, cells, steps, pooled):
 @inlined
 def _correlate_tiles(w, seen, bias, sums, count, least, pooled):
     """Compute sums[p, o] = bias + Σ_k w[k, o] · cells[at[p] + taps[k]], no less than `least`, for `count` results p."""
-    two = w.across % (2 * (WIDTH // w.values.itemsize)) == 0
-    if pooled and two:
-        _correlate_pooled(w, seen, bias, sums, count, least, tall=2)
-    elif pooled:
-        _correlate_pooled(w, seen, bias, sums, count, least, tall=1)
-    elif two:
-        _correlate_tiles_by(w, seen, bias, sums, count, least, tall=2)
+    pairs = whole_pairs(w.across, w.values.itemsize)
+    if pooled:
+        _correlate_pooled(w, 0, pairs, seen, bias, sums, count, least, tall=2)
+        _correlate_pooled(w, pairs, w.across, seen, bias, sums, count, least, tall=1)
     else:
-        _correlate_tiles_by(w, seen, bias, sums, count, least, tall=1)
+        _correlate_tiles_by(w, 0, pairs, seen, bias, sums, count, least, tall=2)
+        _correlate_tiles_by(w, pairs, w.across, seen, bias, sums, count, least, tall=1)
 
 
 @kernel
-def _correlate_tiles_by(weights, seen, bias, sums, count, least, tall):
+def _correlate_tiles_by(weights, begin, end, seen, bias, sums, count, least, tall):
     """Compute `_sum` by tiles of `tall` vectors of filters by some outputs; the last tile reaches beyond them."""
     literally(tall)
-    (w, each, across), (rows, offsets, at), (plus, begin) = weights, seen, bias
-    for o in range(0, across, tall * (WIDTH // rows.itemsize)):
+    (w, each, across), (rows, offsets, at), (plus, own) = weights, seen, bias
+    for o in range(begin, end, tall * (WIDTH // rows.itemsize)):
         for p in range(0, count, OUTPUTS):
-            tile = load_picked(plus, o, begin, p, tall, OUTPUTS)
+            tile = load_picked(plus, o, own, p, tall, OUTPUTS)
             for k in range(offsets.size):
                 tile = add_picked(tile, w, each[k] + o, rows, offsets[k], at, p)
             store(at_least(tile, least), sums, p * across + o, across)
 
 
 @kernel
-def _correlate_pooled(weights, seen, bias, sums, count, least, tall):
+def _correlate_pooled(weights, begin, end, seen, bias, sums, count, least, tall):
     """Compute `_sum` for `count` results, each the largest of four sums, while they are in registers."""
     literally(tall)
-    (w, each, across), (rows, offsets, at), (plus, begin) = weights, seen, bias
-    for o in range(0, across, tall * (WIDTH // rows.itemsize)):
+    (w, each, across), (rows, offsets, at), (plus, own) = weights, seen, bias
+    for o in range(begin, end, tall * (WIDTH // rows.itemsize)):
         for p in range(0, 4 * count, POOLED):
-            tile = load_picked(plus, o, begin, p, tall, POOLED)
+            tile = load_picked(plus, o, own, p, tall, POOLED)
             for k in range(offsets.size):
                 tile = add_picked(tile, w, each[k] + o, rows, offsets[k], at, p)
             store(at_least(largest(tile), least), sums, p // 4 * across + o, across)
 
 
 @kernel
-def _weight_gradient(upstream, outs, seen, count, taps, sums, tall):
+def _weight_gradient(upstream, outs, begin, end, seen, count, taps, sums, tall):
     """Add Σ_p dy[p, o] · cells[at[p] + taps[k]] to sums[k, o] by tiles of filters by taps, also beyond the last."""
     literally(tall)
     rows, offsets, at = seen
-    for o in range(0, outs, tall * (WIDTH // rows.itemsize)):
+    for o in range(begin, end, tall * (WIDTH // rows.itemsize)):
         for first in range(0, count, STRIP):
             last = min(first + STRIP, count)
             for k in range(0, taps, TAPS):

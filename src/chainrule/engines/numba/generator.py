@@ -218,7 +218,7 @@ class ProgramWriter:
                 lines += [f"    for k in {each}:", *zeros, samples]
             else:
                 lines += [f"    for k in {loop}(threads):", *zeros] if zeros else []
-                lines += self._whole_batch(segment.operations[0], loop)
+                lines += self._whole_batch(segment.operations, loop)
             zeros = []  # before the first segment only
         if self.training:
             symbol = symbol_of("add_up", self.dtype)
@@ -235,29 +235,57 @@ class ProgramWriter:
         edges = ["0", *inner, "size"]
         return list(zip(edges[::2], edges[1::2], strict=True))
 
-    def _whole_batch(self, operation: Operation, loop: str) -> list[str]:
-        """Return the lines of an operation on the whole batch, which the threads share."""
-        if KERNELS[operation.name].pointwise:
-            return self._entries(operation, loop)
-        tensors = tensors_of([operation])
-        views = {(t.storage, t.shape): self._name(t, {}) for t in tensors}
-        lines = [f"    {views[tensor.storage, tensor.shape]} = {self._view(tensor, 'n')}" for tensor in tensors]
-        names, parts, size = sharing(operation.name, operation.writes[0].shape, np.dtype(self.dtype).itemsize)
-        times = f" * {size}" if size > 1 else ""
-        edges = [f"k * {parts} // threads{times}", f"(k + 1) * {parts} // threads{times}"]
-        kernel = self._call(operation, views, "n", "0", dict(zip(names, map(_SourceText, edges), strict=True)))
-        return [*lines, f"    for k in {loop}(threads):", f"        {kernel}"]
+    def _whole_batch(self, operations: list[Operation], loop: str) -> list[str]:
+        """Return the lines of an operation on the whole batch, which the threads share.
 
-    def _entries(self, operation: Operation, loop: str) -> list[str]:
-        """Return the lines of a pointwise operation on the whole batch: each thread has a range of entries."""
-        lines, views = [f"    for k in {loop}(threads):"], dict[tuple[str, tuple[int, ...]], str]()
-        entries = f"n * {operation.writes[0].size}"
-        lines.append(f"        begin, end = k * ({entries}) // threads, (k + 1) * ({entries}) // threads")
+        Others may follow to which each thread goes on with its own channels of the result.
+        """
+        operation, *others = operations
+        if _in_pieces(operation):
+            return self._pieces(operation, loop)
+        share = sharing(operation, np.dtype(self.dtype).itemsize)
+        edges = [f"{k} * {share.parts} // threads" for k in ("k", "(k + 1)")]
+        if share.size > 1:
+            edges = [f"min({share.entries}, {edge} * {share.size})" for edge in edges]
+        whole = {(t.storage, t.shape): t for each in operations if not _in_pieces(each) for t in tensors_of([each])}
+        views = {key: self._name(tensor, {}) for key, tensor in whole.items()}
+        lines = [f"    {views[key]} = {self._view(tensor, 'n')}" for key, tensor in whole.items()]
+        lines += [f"    for k in {loop}(threads):", f"        begin, end = {edges[0]}, {edges[1]}"]
+        lines += [f"        {self._call(operation, views, 'n', '0', _range_of(share.names))}"]
+        for other in others:
+            if _in_pieces(other):
+                lines += ["        for s in range(n):", *self._piece(other, "s", "            ")]
+            else:
+                names = sharing(other, np.dtype(self.dtype).itemsize).names
+                lines += [f"        {self._call(other, views, 'n', '0', _range_of(names))}"]
+        return lines
+
+    def _pieces(self, operation: Operation, loop: str) -> list[str]:
+        """Return the lines of an operation on the whole batch of which each thread has a range of entries or images."""
+        shape = operation.writes[0].shape
+        pieces = f"(n * {math.prod(shape[: len(shape) - (KERNELS[operation.name].piece or 0)])})"
+        edges = f"k * {pieces} // threads, (k + 1) * {pieces} // threads"
+        piece = self._piece(operation, "0", "        ")
+        return [f"    for k in {loop}(threads):", f"        begin, end = {edges}", *piece]
+
+    def _piece(self, operation: Operation, sample: str, indent: str) -> list[str]:
+        """Return the lines of an operation on the images or entries from `begin` to `end`, or on such channels of a
+        sample.
+        """
+        lines, views = list[str](), dict[tuple[str, tuple[int, ...]], str]()
+        shape = operation.writes[0].shape
+        alone = len(shape) - (KERNELS[operation.name].piece or 0)
+        first = alone if sample == "0" else 1
         for tensor in tensors_of([operation]):
-            workspace, offset = self._location(tensor, "0")
-            views[tensor.storage, tensor.shape] = self._name(tensor, {})
-            lines.append(f"        {self._name(tensor, {})} = view({workspace}, {offset} + begin, (1, end - begin))")
-        return [*lines, f"        {self._call(operation, views, 'n', '0')}"]
+            workspace, offset = self._location(tensor, sample)
+            views[tensor.storage, tensor.shape] = name = self._name(tensor, {}) + "_part"
+            # As many axes as the kernel expects; the last of those that are treated alone has them all.
+            across = math.prod(tensor.shape[first:alone])
+            count = "end - begin" + (f") * {across}" if across > 1 else "")
+            sizes = ", ".join(["1"] * alone + [f"({count}" if across > 1 else count, *map(str, tensor.shape[alone:])])
+            ahead = f"{offset} + begin * {math.prod(tensor.shape[first:])}"
+            lines.append(f"{indent}{name} = view({workspace}, {ahead}, ({sizes}))")
+        return [*lines, f"{indent}{self._call(operation, views, 'n', '0')}"]
 
     def _call(
         self,
@@ -301,6 +329,16 @@ class ProgramWriter:
         given = self._given.get(tensor.storage)
         name = f"{given}_block" if given else tensor.storage.replace(".", "_")
         return name if name not in taken.values() else name + "_as_" + "_".join(str(size) for size in tensor.shape)
+
+
+def _in_pieces(operation: Operation) -> bool:
+    """Return whether entries or images of an operation's result are treated alone."""
+    return KERNELS[operation.name].piece is not None
+
+
+def _range_of(names: tuple[str, str]) -> dict[str, Any]:
+    """Return the arguments for the entries of a thread."""
+    return dict(zip(names, (_SourceText("begin"), _SourceText("end")), strict=True))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ The activation around it is y = v where v > 0, else slope·v, with slope 0 for R
 
 import numpy as np
 
-from chainrule.engines.numba.registry import POINTWISE_FROM, always, elementwise, like, operation
+from chainrule.engines.numba.registry import CHEAP_FROM, always, elementwise, like, operation
 from chainrule.engines.numba.toolchain import inlined, kernel
 
 SHORT = 64  # cells of a channel below which channels are processed side by side
@@ -172,7 +172,7 @@ def batch_norm(x, gamma, beta, y, mean, variance, epsilon=1e-5, rectify=False, l
         _normalize(rows, results, c, behind, scale, mean, beta, part)
 
 
-@operation(like(0), epilogues=STEPS, shared_from=POINTWISE_FROM)
+@operation(like(0), epilogues=STEPS, by_channel=True, shared_from=CHEAP_FROM)
 @kernel
 def batch_norm_inference(
     x, gamma, beta, running_mean, running_variance, y, epsilon=1e-5, rectify=False, leak=1.0, first=0, last=-1

@@ -26,6 +26,7 @@ from chainrule.engines.numba import pooling as pooling
 from chainrule.engines.numba import taps as taps
 from chainrule.engines.numba import updates as updates
 from chainrule.engines.numba.registry import ALTERNATIVES, KERNELS, KernelEntry, Share
+from chainrule.plan import Operation
 
 Array = NDArray[Any]
 
@@ -38,9 +39,9 @@ def select_kernel(name: str, arrays: Sequence[Any], attributes: Mapping[str, Any
     return name
 
 
-def sharing(name: str, shape: tuple[int, ...], itemsize: int) -> Share:
-    """Return how threads share an operation on one sample whose result has this shape."""
-    return KERNELS[name].share(shape, itemsize)
+def sharing(operation: Operation, itemsize: int) -> Share:
+    """Return how threads share an operation on one sample."""
+    return KERNELS[operation.name].share(operation.writes[0].shape, itemsize)
 
 
 def call(name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.engines.numba.registry import Attributes, Shapes, operation
+from chainrule.engines.numba.registry import COSTLY_FROM, Attributes, Shapes, operation
 from chainrule.engines.numba.tiles import store_part, zeros
 from chainrule.engines.numba.toolchain import WIDTH, add_cells, inlined, keep_larger, kernel, no_cells, store_larger
 from chainrule.shapes import Padding, Pair, output_size
@@ -35,7 +35,7 @@ def spread(arrays: Sequence[Any], given: Attributes) -> Shapes:
     return [(*arrays[0].shape[:2], *given["size"])]
 
 
-@operation(max_pooled, integers=("winner",), defaults={"stride": "window"})
+@operation(max_pooled, integers=("winner",), piece=2, shared_from=COSTLY_FROM, defaults={"stride": "window"})
 @kernel
 def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
     """Find the largest cell of each window and its offset; strides along rows up to 3 are constants, for vectors."""
@@ -133,7 +133,7 @@ def _cells(start, window, size):
     return min(start + window, size) - max(start, 0)
 
 
-@operation(pooled, defaults={"stride": "window"}, names={"divisor": DIVISORS})
+@operation(pooled, piece=2, shared_from=COSTLY_FROM, defaults={"stride": "window"}, names={"divisor": DIVISORS})
 @kernel
 def average_pool(x, y, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0)), divisor=1):
     """Compute the sum of each window over its divisor."""

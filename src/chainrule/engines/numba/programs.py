@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.engines import Array, Buffers
 from chainrule.engines.numba import operations, workers
 from chainrule.engines.numba.generator import WORKSPACES, ProgramWriter
-from chainrule.engines.numba.rewriting import is_large
+from chainrule.engines.numba.rewriting import is_worth_sharing
 from chainrule.engines.numba.segments import block_size
 from chainrule.engines.numba.toolchain import load
 from chainrule.engines.numba.update_programs import outer_update_source, update_source
@@ -69,8 +69,8 @@ class Program:
         self._buffers = buffers
         self._threads = threads
         self._intra_sample = intra_sample
-        self._small_batch: Program | None = None  # for fewer samples than threads
-        self._shared = not intra_sample and any(map(is_large, plan.forward))  # whether that is another
+        self._small_batch: Program | None = None  # for fewer samples than threads, if they are worth sharing
+        self._shared = not intra_sample and is_worth_sharing(plan, buffers.parameters.dtype.itemsize)
         self._writer = ProgramWriter(plan, layout, str(buffers.parameters.dtype), intra_sample=intra_sample)
         self._dtype = buffers.parameters.dtype
         sizes = self._writer.memory.sizes

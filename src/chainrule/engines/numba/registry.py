@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from chainrule.engines.numba.toolchain import kernel
 
-POINTWISE_FROM = 1 << 15  # entries of one sample from which on threads share an activation
+SHARED_FROM = 1 << 17  # multiplications for one sample from which on threads share a layer: 2 µs, twice a meeting
+CHEAP_FROM, COSTLY_FROM = 1 << 15, 1 << 13  # the same of entries: of a ReLU or a batch norm, of an exponential
 
 Attributes = Mapping[str, Any]
 Shapes = list[tuple[int, ...]]
@@ -19,14 +20,23 @@ Shaper = Callable[[Sequence[Any], Attributes], Shapes]
 class Share(NamedTuple):
     """How threads share an operation on one sample.
 
-    names  arguments that take the first entry of a thread, and the one after its last
-    parts  number of parts that can be given to a thread
-    size   entries in a part
+    names    arguments that take the first entry of a thread, and the one after its last
+    entries  number of entries to be shared, along an axis of the result for one sample
+    size     entries of the parts that are given to threads; the last one may have fewer
+    half     part of the work that is left to each of two threads: more than ½ where the tiles do not come out even
+    axis     that axis; 0: filters, channels
     """
 
     names: tuple[str, str]
-    parts: int
+    entries: int
     size: int = 1
+    half: float = 0.5
+    axis: int = 0
+
+    @property
+    def parts(self) -> int:
+        """Number of parts."""
+        return -(-self.entries // self.size)
 
 
 class Slide(NamedTuple):
@@ -72,9 +82,10 @@ class KernelEntry:
     names          attribute → its names, of which kernels get the number
     defaults       attribute → the attribute whose value it has where it is not given
     share          (shape of the result for one sample, bytes of an element) → how threads share it
-    pointwise      an entry of the result depends on the entries at the same place only: threads share entries
-    shared_from    multiplications by the weights, the second array read, for one sample from which on threads share it;
-                   entries of the result where it is pointwise; None: never
+    piece          number of last axes that are treated alone, without weights: 0 of an activation, whose entries are
+                   shared by threads, 2 of pooling, whose images are; None where the results need more than that
+    by_channel     a channel of the result depends on the same channel of the first array read only, with one group each
+    shared_from    work for one sample from which on threads share it (see rewriting.py); None: never
     replaces, fits the operation that it computes instead of the kernel of that name, where
                    fits(arrays read, attributes, bytes of an element)
     joins          operations just after one another that it computes together; it is no operation by itself
@@ -95,7 +106,8 @@ class KernelEntry:
     names: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     defaults: Mapping[str, str] = field(default_factory=dict[str, str])
     share: Callable[[tuple[int, ...], int], Share] = by_first_axis
-    pointwise: bool = False
+    piece: int | None = None
+    by_channel: bool = False
     shared_from: int | None = None
     replaces: str = ""
     fits: Callable[[Sequence[Any], Attributes, int], bool] = lambda arrays, attributes, itemsize: True
@@ -169,9 +181,9 @@ def operation(shapes: Shaper, **facts: Any) -> Callable[[Any], Any]:
     return register
 
 
-def pointwise(**facts: Any) -> Callable[[Any], Any]:
+def pointwise(shared_from: int = COSTLY_FROM, **facts: Any) -> Callable[[Any], Any]:
     """Register a kernel of which each entry of the result depends on the entry of the one array read at its place."""
-    return operation(like(0), pointwise=True, shared_from=POINTWISE_FROM, **facts)
+    return operation(like(0), piece=0, shared_from=shared_from, **facts)
 
 
 def elementwise(function: Callable[..., Any]) -> Any:

@@ -6,8 +6,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from chainrule.engines.numba.joining import join_norm_gradients, keep_signs
-from chainrule.engines.numba.operations import KERNELS, select_kernel
+from chainrule.engines.numba.operations import KERNELS, select_kernel, sharing
+from chainrule.engines.numba.segments import goes_on, leads
 from chainrule.plan import Operation, Plan, Tensor
+
+MEETING = 6  # work of all large layers from which on it is worth to wake the threads; the smallest large layer has 1
+MOVED = 8  # multiplications that take as long as reading or writing an entry of an image
 
 
 def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> Plan:
@@ -16,29 +20,48 @@ def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> Plan:
     itemsize      bytes of an element
     intra_sample  whether threads share the large layers of one sample
     """
-    plan = share_large_layers(plan) if intra_sample else plan
-    plan = keep_signs(select_kernels(plan, itemsize))
+    plan = select_kernels(plan, itemsize)
+    plan = keep_signs(share_large_layers(plan, itemsize) if intra_sample else plan)
     return fuse(join_norm_gradients(plan, _readers(plan)))
 
 
-def is_large(operation: Operation) -> bool:
-    """Return whether threads should share a layer for one sample."""
+def is_worth_sharing(plan: Plan, itemsize: int) -> bool:
+    """Return whether threads should meet to share the large layers of one sample."""
+    works = [_work(each, itemsize) for each in select_kernels(plan, itemsize).forward]
+    return sum(work for work in works if work >= 1) >= MEETING
+
+
+def share_large_layers(plan: Plan, itemsize: int) -> Plan:
+    """Return the plan with its large layers as operations of the whole batch, which threads share.
+
+    So are the layers after one of them that a thread can go on to with its channels.
+    """
+    forward: list[Operation] = []
+    before: Operation | None = None
+    for each in plan.forward:
+        on = before is not None and goes_on(before, each)
+        large = on or _work(each, itemsize) >= 1
+        before = each if on or (large and leads(each, itemsize)) else None
+        forward.append(replace(each, scope="batch") if large else each)
+    return replace(plan, forward=tuple(forward))
+
+
+def _work(operation: Operation, itemsize: int) -> float:
+    """Return the work of a layer for one sample, with respect to that from which on threads should share it.
+
+    That is the number of entries read where no weights are; otherwise the multiplications by the weights, the second
+    array read, with `MOVED` for every entry read or written, of which groups of few filters have many. Work that cannot
+    be shared evenly counts less.
+    """
     least = KERNELS[operation.name].shared_from
-    if least is None:
-        return False
+    x, w, *_ = (*operation.reads, None)
+    if least is None or x is None:
+        return 0
+    if w is None or len(w.shape) == 1:
+        return x.size / least
     result = operation.writes[0]
-    if KERNELS[operation.name].pointwise:
-        return result.size >= least
-    w = operation.reads[1]
-    return w is not None and math.prod(w.shape) * math.prod(result.shape[1:]) >= least
-
-
-def share_large_layers(plan: Plan) -> Plan:
-    """Return the plan with its large layers as operations of the whole batch, which threads share."""
-    return replace(
-        plan,
-        forward=tuple(replace(each, scope="batch") if is_large(each) else each for each in plan.forward),
-    )
+    multiplied = math.prod(w.shape) * math.prod(result.shape[1:]) + MOVED * (x.size + result.size)
+    return 2 * (1 - sharing(operation, itemsize).half) * multiplied / least
 
 
 def select_kernels(plan: Plan, itemsize: int) -> Plan:
@@ -106,7 +129,7 @@ def _reads(operations: Iterable[Operation]) -> list[Tensor]:
 
 
 def flatten(plan: Plan) -> Plan:
-    """Return the plan with the arrays that kernels take flat as vectors: biases, and entries that threads share."""
+    """Return the plan with the arrays that kernels take flat as vectors: biases, tied or not."""
     return replace(
         plan,
         forward=tuple(_with_flat_arrays(each) for each in plan.forward),
@@ -116,9 +139,8 @@ def flatten(plan: Plan) -> Plan:
 
 def _with_flat_arrays(operation: Operation) -> Operation:
     facts = KERNELS[operation.name]
-    shared = facts.pointwise and operation.scope == "batch"
     seen = [
-        tensor.viewed((tensor.size,)) if tensor is not None and (shared or name in facts.flat) else tensor
+        tensor.viewed((tensor.size,)) if tensor is not None and name in facts.flat else tensor
         for name, tensor in zip(facts.arrays, (*operation.reads, *operation.writes), strict=True)
     ]
     written = tuple(tensor for tensor in seen[len(operation.reads) :] if tensor is not None)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import NamedTuple
 
+from chainrule.engines.numba.operations import KERNELS, sharing
 from chainrule.plan import Operation, Tensor
 
 CACHE_BYTES = 1 << 21  # of a block's arrays: half of it cost numpy-cnn 8 % (weights are read again for every block)
@@ -19,7 +20,8 @@ SMALL_BYTES = CACHE_BYTES // WIDE_BLOCK // 4  # of an operation's arrays for one
 
 
 class Segment(NamedTuple):
-    """Operations that follow each other; a segment of scope "batch" has one operation.
+    """Operations that follow each other; a segment of scope "batch" has one, and those that a thread goes on to with
+    its channels of the result.
 
     wide  the weights outweigh the activations: blocks have `WIDE_BLOCK` samples, and arrays hold the whole batch
     """
@@ -34,10 +36,24 @@ def segments(operations: Iterable[Operation], itemsize: int) -> list[Segment]:
     listed = list(operations)
     activations = {tensor.storage: tensor.size for tensor in tensors_of(listed) if tensor.per_sample}
     divided = sum(activations.values()) * itemsize > CACHE_BYTES // WIDE_BLOCK
-    keys = zip(_scopes(listed), _wide(listed, itemsize) if divided else (False for _ in listed), strict=True)
+    wide_ones = _wide(listed, itemsize) if divided else (False for _ in listed)
+    keys = ((number, wide and number >= 0) for number, wide in zip(_numbers(listed, itemsize), wide_ones, strict=True))
     numbered = groupby(zip(keys, listed, strict=True), key=lambda pair: pair[0])
     found = [([operation for _, operation in run], wide) for (_, wide), run in numbered]
-    return [Segment(run, run[0].scope, wide and run[0].scope == "sample") for run, wide in found]
+    return [Segment(run, run[0].scope, wide) for run, wide in found]
+
+
+def leads(operation: Operation, itemsize: int) -> bool:
+    """Return whether threads share the channels of an operation's result."""
+    return KERNELS[operation.name].piece is None and sharing(operation, itemsize).axis == 0
+
+
+def goes_on(before: Operation, operation: Operation) -> bool:
+    """Return whether a thread can go on to an operation with those channels of the one before that it has computed."""
+    facts, channels = KERNELS[operation.name], before.writes[0].shape[0]
+    alone = facts.piece is not None or (facts.by_channel and operation.attributes.get("groups", channels) == channels)
+    x, y = operation.reads[0], operation.writes[0]
+    return alone and x == before.writes[0] and y.shape[0] == channels and len(y.shape) > (facts.piece or 0)
 
 
 def block_size(sample_bytes: int) -> int:
@@ -50,12 +66,16 @@ def tensors_of(operations: Iterable[Operation]) -> list[Tensor]:
     return [t for operation in operations for t in (*operation.reads, *operation.writes) if t is not None]
 
 
-def _scopes(operations: Iterable[Operation]) -> Iterator[int]:
-    """Yield a number for each operation: the same for neighbours of scope "sample", its own for each other one."""
+def _numbers(operations: Iterable[Operation], itemsize: int) -> Iterator[int]:
+    """Yield a number for each operation, the same for those of a segment; less than 0 for scope "batch"."""
     count = 0
+    before: Operation | None = None
     for operation in operations:
-        count += operation.scope == "batch"
-        yield -count if operation.scope == "batch" else count
+        batch = operation.scope == "batch"
+        on = batch and before is not None and goes_on(before, operation)
+        before = operation if on or (batch and leads(operation, itemsize)) else None
+        count += batch and not on
+        yield -count if batch else count
 
 
 def _wide(operations: Iterable[Operation], itemsize: int) -> Iterator[bool]:

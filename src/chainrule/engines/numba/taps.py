@@ -23,11 +23,12 @@ from chainrule.engines.numba.filters import (
     share_filters,
     transposed_filters,
     unless_full,
+    whole_pairs,
     whole_vectors,
     worth_listing,
 )
 from chainrule.engines.numba.layout import CACHE_LINE, correlate_dw_shape, correlate_dx_shape, correlate_shape
-from chainrule.engines.numba.registry import always, operation
+from chainrule.engines.numba.registry import SHARED_FROM, always, operation
 from chainrule.engines.numba.tiles import add_picked, load, load_picked, store, store_picked
 from chainrule.engines.numba.toolchain import WIDTH, inlined, kernel, literally
 from chainrule.engines.numba.transposing import Matrix, transpose_each, transpose_matrix
@@ -65,6 +66,7 @@ class TapSums(NamedTuple):
     correlate_shape,
     flat=("b",),
     replaces="cross_correlate",
+    shared_from=SHARED_FROM,
     fits=taps_fit,
     share=share_filters,
     epilogues={"rectify": always},
@@ -193,10 +195,9 @@ def correlate_taps_dw(x, dy, dw, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
         for tap in range(taps):
             met = _pair(pairs, count, _ahead(tap, dw.shape, dilation, padding, flip), stride, image, outputs)
             given = TapSums(upstream, pairs.outputs, seen, planes)
-            if across % (2 * (WIDTH // x.itemsize)) == 0:
-                _add_gradient(given, pairs.cells, met, sums[tap * across :], (ins, taps * across, across), tall=2)
-            else:
-                _add_gradient(given, pairs.cells, met, sums[tap * across :], (ins, taps * across, across), tall=1)
+            size, whole = (ins, taps * across), whole_pairs(across, x.itemsize)
+            _add_gradient(given, pairs.cells, met, sums[tap * across :], size, 0, whole, tall=2)
+            _add_gradient(given, pairs.cells, met, sums[tap * across :], size, whole, across, tall=1)
     transposed, gradient = np.empty(dw.size, x.dtype), dw.reshape(dw.size)
     transpose_matrix(Matrix(sums, 0, across), ins * taps, outs, Matrix(transposed, 0, ins * taps))
     for k in range(dw.size):
@@ -280,18 +281,17 @@ def _fill_up(values, sums, count, beyond):
 @inlined
 def _add_sums(given, at, to, count, sums, across):
     """Add Σ_k weights[rows[k] + lane] · values[planes[k] + at[p]] to sums[to[p] + lane] for `count` pairs p."""
-    if across % (2 * (WIDTH // sums.itemsize)) == 0:
-        _add_sums_by(given, at, to, count, sums, across, tall=2)
-    else:
-        _add_sums_by(given, at, to, count, sums, across, tall=1)
+    whole = whole_pairs(across, sums.itemsize)
+    _add_sums_by(given, at, to, count, sums, 0, whole, tall=2)
+    _add_sums_by(given, at, to, count, sums, whole, across, tall=1)
 
 
 @kernel
-def _add_sums_by(given, at, to, count, sums, across, tall):
-    """Compute `_add_sums` by tiles of `tall` vectors of filters by some outputs."""
+def _add_sums_by(given, at, to, count, sums, begin, end, tall):
+    """Compute `_add_sums` for filters from `begin` to `end`, by tiles of `tall` vectors of them by some outputs."""
     literally(tall)
     w, rows, values, planes = given
-    for o in range(0, across, tall * (WIDTH // sums.itemsize)):
+    for o in range(begin, end, tall * (WIDTH // sums.itemsize)):
         for p in range(0, count, OUTPUTS):
             tile = load_picked(sums, o, to, p, tall, OUTPUTS)
             for k in range(planes.size):
@@ -300,11 +300,11 @@ def _add_sums_by(given, at, to, count, sums, across, tall):
 
 
 @kernel
-def _add_gradient(given, at, count, sums, size, tall):
+def _add_gradient(given, at, count, sums, size, begin, end, tall):
     """Add Σ_p upstream[rows[p] + o] · values[planes[c] + at[p]] to sums[c, o] by tiles of filters by channels."""
     literally(tall)
-    (upstream, rows, values, planes), (ins, step, across) = given, size
-    for o in range(0, across, tall * (WIDTH // sums.itemsize)):
+    (upstream, rows, values, planes), (ins, step) = given, size
+    for o in range(begin, end, tall * (WIDTH // sums.itemsize)):
         for first in range(0, count, STRIP):
             for c in range(0, ins, TAPS):
                 tile = load(sums, c * step + o, step, tall, TAPS)

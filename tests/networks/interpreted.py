@@ -14,12 +14,13 @@ from unittest import mock
 
 import numpy as np
 
-from chainrule.engines.numba import generator, programs, segments
+from chainrule.engines.numba import generator, programs, rewriting, segments
 from chainrule.engines.numba.operations import KERNELS
 
 IMPORT = ("from chainrule.engines.numba.toolchain import", "from networks.interpreted import")
 SMALL = (  # sizes above which layers are shared by threads, gradients deferred and updates shared: of any layer
     (generator, {"DEFERRED_WEIGHTS": 8}),
+    (rewriting, {"LARGE_GRADIENT": 16}),
     (programs, {"SHARED": 8, "ROWS": 16}),
     (segments, {"CACHE_BYTES": 1 << 12, "BLOCKS": (1, 5), "WIDE_BLOCK": 3, "SMALL_BYTES": 1 << 8}),
     (generator, {"WIDE_BLOCK": 3}),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.engines.numba.registry import SHARED_FROM, operation
+from chainrule.engines.numba.registry import SHARED_FROM, Share, operation
 from chainrule.engines.numba.tiles import add_outer, add_picked, add_products, load, store, store_sums, zeros
 from chainrule.engines.numba.toolchain import COUNT, WIDTH, kernel, literally
 from chainrule.engines.numba.transposing import Matrix, transpose_matrix
@@ -168,30 +168,48 @@ def _add_weighted_rows(dy, w, dx, first):
                 row[k] += slope * weights[k]
 
 
-@operation(lambda arrays, given: [(arrays[1].shape[1], arrays[0].shape[1])], accumulates=True, outer_product=True)
+def share_rows(shape: tuple[int, ...], itemsize: int) -> Share:
+    """Share rows of the weights, in whole tiles."""
+    return Share(("first", "last"), shape[0], BROAD)
+
+
+@operation(
+    lambda arrays, given: [(arrays[1].shape[1], arrays[0].shape[1])],
+    accumulates=True,
+    outer_product=True,
+    share=share_rows,
+)
 @kernel
-def dense_dw(x, dy, dw):
-    """Add Σ_s dy[s] x[s]ᵀ to dW: tiles, each loaded and stored once; zeros fill up the last vector of columns."""
+def dense_dw(x, dy, dw, fresh=False, first=0, last=-1):
+    """Add Σ_s dy[s] x[s]ᵀ to dW, or to 0 if `fresh`: all of it, or the rows of a thread.
+
+    Each tile is loaded and stored once; zeros fill up the last vector of columns.
+    """
     count, ins = x.shape
     outs, vector = dw.shape[0], WIDTH // x.itemsize
+    last = outs if last < 0 else last
     flat, upstream, result = x.reshape(x.size), dy.reshape(dy.size), dw.reshape(dw.size)
-    across, filled, down = ins - ins % (TALL * vector), ins - ins % vector, outs - outs % BROAD
-    size = Size(count, outs, ins)
-    _add_outer_to(flat, upstream, result, size, rows=(0, down), columns=(0, across), tall=TALL, broad=BROAD)
-    _add_outer_to(flat, upstream, result, size, rows=(0, down), columns=(across, filled), tall=1, broad=BROAD)
-    _add_outer_to(flat, upstream, result, size, rows=(down, outs), columns=(0, filled), tall=1, broad=1)
+    across, filled, down = ins - ins % (TALL * vector), ins - ins % vector, last - (last - first) % BROAD
+    size, given = Size(count, outs, ins), (flat, upstream, fresh)
+    _add_outer_to(result, given, size, rows=(first, down), columns=(0, across), tall=TALL, broad=BROAD)
+    _add_outer_to(result, given, size, rows=(first, down), columns=(across, filled), tall=1, broad=BROAD)
+    _add_outer_to(result, given, size, rows=(down, last), columns=(0, filled), tall=1, broad=1)
+    if fresh:
+        for o in range(first, last):
+            for k in range(filled, ins):
+                dw[o, k] = 0
     if ins > filled and count >= SAMPLES:
-        rest, sums = np.zeros(count * vector, x.dtype), np.zeros(outs * vector, x.dtype)
+        rest, sums = np.zeros(count * vector, x.dtype), np.empty(outs * vector, x.dtype)
         _copy_columns(flat, ins, filled, rest, vector, 0, count, ins - filled)
-        size = Size(count, outs, vector)
-        _add_outer_to(rest, upstream, sums, size, rows=(0, down), columns=(0, vector), tall=1, broad=BROAD)
-        _add_outer_to(rest, upstream, sums, size, rows=(down, outs), columns=(0, vector), tall=1, broad=1)
-        for o in range(outs):
+        size, given = Size(count, outs, vector), (rest, upstream, True)
+        _add_outer_to(sums, given, size, rows=(first, down), columns=(0, vector), tall=1, broad=BROAD)
+        _add_outer_to(sums, given, size, rows=(down, last), columns=(0, vector), tall=1, broad=1)
+        for o in range(first, last):
             for k in range(filled, ins):
                 dw[o, k] += sums[o * vector + k - filled]
     else:
         for s in range(count):
-            for o in range(outs):
+            for o in range(first, last):
                 for k in range(filled, ins):
                     dw[o, k] += dy[s, o] * x[s, k]
 
@@ -205,14 +223,17 @@ def _copy_columns(source, width, first, target, across, place, rows, columns):
 
 
 @kernel
-def _add_outer_to(x, dy, dw, size, rows, columns, tall, broad):
-    """Add to a range of rows and of columns of dW, which tiles of `tall` vectors by `broad` rows fill."""
+def _add_outer_to(dw, given, size, rows, columns, tall, broad):
+    """Add to a range of rows and of columns of dW, which tiles of `tall` vectors by `broad` rows fill.
+
+    given  x, dy, and whether to add to 0 instead of what dW holds
+    """
     literally(tall)
     literally(broad)
-    count, outs, ins = size
-    for o in range(rows[0], rows[1], broad):
-        for k in range(columns[0], columns[1], tall * (WIDTH // x.itemsize)):
-            tile = load(dw, o * ins + k, ins, tall, broad)
+    (count, outs, ins), (x, dy, fresh) = size, given
+    for k in range(columns[0], columns[1], tall * (WIDTH // x.itemsize)):
+        for o in range(rows[0], rows[1], broad):
+            tile = zeros(x, tall, broad) if fresh else load(dw, o * ins + k, ins, tall, broad)
             for s in range(count):
                 tile = add_outer(tile, x, s * ins + k, dy, s * outs + o, 1)
             store(tile, dw, o * ins + k, ins)

@@ -10,13 +10,14 @@ The source is plain: a line for every array, a line for every operation. `chainr
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from chainrule.engines.numba.checking import check_plan
+from chainrule.engines.numba.memory import WORKSPACES, MemoryPlan, plan_memory
 from chainrule.engines.numba.operations import KERNELS, sharing
 from chainrule.engines.numba.rewriting import flatten, rewrite
 from chainrule.engines.numba.segments import WIDE_BLOCK, segments, tensors_of
@@ -34,24 +35,8 @@ from chainrule.engines.numba.toolchain import OPTIONS, PARALLEL, call, link, nji
 DATA = ("x", "t", "y", "loss", "correct", "sums")
 BUFFERS = ("parameters", "statistics", "gradients")
 BUFFER = {"parameter": "parameters", "state": "statistics", "gradient": "gradients"}  # where a kind of tensor lies
-WORKSPACES = ("work", "indices", "batch_work", "batch_indices")
 SCALARS = ("n", "block", "seed", "step")
 DEFERRED_WEIGHTS = 1 << 14  # weights of a dense layer from which on its gradient for one sample is left to the update
-
-
-@dataclass
-class MemoryPlan:
-    """Offsets of the arrays of a plan, in entries for each sample, in the workspaces of a thread or of the batch."""
-
-    offsets: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
-    sizes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WORKSPACES, 0))
-
-    def allocate(self, tensor: Tensor, whole_batch: bool) -> None:
-        """Give a tensor its offset, once."""
-        if tensor.storage not in self.offsets:
-            workspace = ("batch_" if whole_batch else "") + ("indices" if tensor.integer else "work")
-            self.offsets[tensor.storage] = (workspace, self.sizes[workspace])
-            self.sizes[workspace] += tensor.size
 
 
 class ProgramWriter:
@@ -77,17 +62,8 @@ class ProgramWriter:
         self.memory = self._assign()
 
     def _assign(self) -> MemoryPlan:
-        users: dict[str, set[int]] = {}
-        for number, segment in enumerate(self.segments):
-            for tensor in tensors_of(segment.operations):
-                users.setdefault(tensor.storage, set()).add(number)
-        memory = MemoryPlan()
-        for segment in self.segments:
-            for tensor in tensors_of(segment.operations):
-                if tensor.kind in ("activation", "statistic") and tensor.storage not in self._given:
-                    alone = len(users[tensor.storage]) == 1 and segment.scope == "sample" and not segment.wide
-                    memory.allocate(tensor, not alone)
-        return memory
+        later = tensors_of(self.plan.deferred) + tensors_of(self.deferred_gradients)
+        return plan_memory(self.segments, self._given, {tensor.storage for tensor in later})
 
     @property
     def data(self) -> tuple[str, ...]:
@@ -203,9 +179,10 @@ class ProgramWriter:
             f"\n\n@njit(parallel={'PARALLEL' if parallel else False}, cache=True, **OPTIONS)",
             f"def run({', '.join([*arguments, 'threads', *SCALARS])}):",
         ]
-        made = self._ranges(deferred)
+        shared = [each for each in self._shared_gradients if each not in deferred]
+        added = self._ranges(deferred + shared)
         clear = symbol_of("clear", self.dtype)
-        zeros = [f"        call({clear!r}, (gradients, k, {a}, {b}))" for a, b in made] if self.training else []
+        zeros = [f"        call({clear!r}, (gradients, k, {a}, {b}))" for a, b in added] if self.training else []
         if self.training:
             lines += ["    size = gradients.shape[1]", "    for k in range(sums.size):", "        sums[k] = 0"]
         for number, segment in enumerate(self.segments):
@@ -216,6 +193,8 @@ class ProgramWriter:
                 scalars = [str(WIDE_BLOCK) if segment.wide and name == "block" else name for name in SCALARS]
                 samples = f"        call(SAMPLES_{number}, ({', '.join([*own, *share, *scalars])}))"
                 lines += [f"    for k in {each}:", *zeros, samples]
+            elif segment.operations[0] in deferred:
+                lines += self._squares(segment.operations[0])
             else:
                 lines += [f"    for k in {loop}(threads):", *zeros] if zeros else []
                 lines += self._whole_batch(segment.operations, loop)
@@ -223,16 +202,28 @@ class ProgramWriter:
         if self.training:
             symbol = symbol_of("add_up", self.dtype)
             lines += [f"    call({symbol_of('ends', self.dtype)!r}, (loss, correct, sums))"]
+            lines += ["    first_row = view(gradients, 0, (1, size))"] if shared else []
             lines += [f"    for k in {loop}(threads):"]
-            for a, b in made:
+            ranges = [(self.gradient_range(operation.writes[0]), "first_row") for operation in shared]
+            for (a, b), parts in [*((each, "gradients") for each in added), *sorted(ranges)]:
                 share = f"{a} + k * ({b} - {a}) // threads, {a} + (k + 1) * ({b} - {a}) // threads"
-                lines += [f"        call({symbol!r}, (gradients, sums, {share}, k))"]
+                lines += [f"        call({symbol!r}, ({parts}, sums, {share}, k))"]
         return "\n".join(lines) + "\n"
 
-    def _ranges(self, deferred: list[Operation]) -> list[tuple[str, str]]:
-        """Return the ranges of the flat gradient that the program makes: all but those that are deferred."""
-        inner = [str(edge) for operation in deferred for edge in self.gradient_range(operation.writes[0])]
-        edges = ["0", *inner, "size"]
+    @cached_property
+    def _shared_gradients(self) -> list[Operation]:
+        """Operations of the whole batch that make the gradients of large dense layers."""
+        return [operation for operation in self.plan.operations if operation.attributes.get("fresh")]
+
+    def _squares(self, operation: Operation) -> list[str]:
+        """Return the lines for Σ g² of a gradient that is deferred."""
+        given = [f"view({', '.join(self._location(t, '0'))}, (1, {t.size}))" for t in operation.reads if t is not None]
+        return [f"    call({symbol_of('outer_squares', self.dtype)!r}, ({', '.join(given)}, sums))"]
+
+    def _ranges(self, others: list[Operation]) -> list[tuple[str, str]]:
+        """Return the ranges of the flat gradient that threads add up: all but those of other operations."""
+        ranges = sorted(self.gradient_range(operation.writes[0]) for operation in others)
+        edges = ["0", *(str(edge) for each in ranges for edge in each), "size"]
         return list(zip(edges[::2], edges[1::2], strict=True))
 
     def _whole_batch(self, operations: list[Operation], loop: str) -> list[str]:

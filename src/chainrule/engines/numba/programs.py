@@ -8,7 +8,8 @@ import numpy as np
 
 from chainrule.engines import Array, Buffers
 from chainrule.engines.numba import operations, workers
-from chainrule.engines.numba.generator import WORKSPACES, ProgramWriter
+from chainrule.engines.numba.generator import ProgramWriter
+from chainrule.engines.numba.memory import WORKSPACES
 from chainrule.engines.numba.rewriting import is_worth_sharing
 from chainrule.engines.numba.segments import block_size
 from chainrule.engines.numba.toolchain import load

@@ -11,6 +11,7 @@ from chainrule.engines.numba.segments import goes_on, leads
 from chainrule.plan import Operation, Plan, Tensor
 
 MEETING = 6  # work of all large layers from which on it is worth to wake the threads; the smallest large layer has 1
+LARGE_GRADIENT = 1 << 16  # weights of a dense layer from which on the gradients of each thread cost more than a meeting
 MOVED = 8  # multiplications that take as long as reading or writing an entry of an image
 
 
@@ -21,7 +22,7 @@ def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> Plan:
     intra_sample  whether threads share the large layers of one sample
     """
     plan = select_kernels(plan, itemsize)
-    plan = keep_signs(share_large_layers(plan, itemsize) if intra_sample else plan)
+    plan = keep_signs(share_large_layers(plan, itemsize) if intra_sample else share_large_gradients(plan))
     return fuse(join_norm_gradients(plan, _readers(plan)))
 
 
@@ -62,6 +63,23 @@ def _work(operation: Operation, itemsize: int) -> float:
     result = operation.writes[0]
     multiplied = math.prod(w.shape) * math.prod(result.shape[1:]) + MOVED * (x.size + result.size)
     return 2 * (1 - sharing(operation, itemsize).half) * multiplied / least
+
+
+def share_large_gradients(plan: Plan) -> Plan:
+    """Return the plan with the gradients of large dense layers at the end, each made once for the whole batch.
+
+    Threads share their rows. So they are neither cleared nor made by each thread and then added up, of which all would
+    pass through memory: one row of millions takes longer than its sums.
+    """
+    large = [each for each in plan.backward if is_shared_gradient(each)]
+    others = [each for each in plan.backward if each not in large]
+    last = [replace(each, scope="batch", attributes={**each.attributes, "fresh": True}) for each in large]
+    return replace(plan, backward=(*others, *last))
+
+
+def is_shared_gradient(operation: Operation) -> bool:
+    """Return whether threads share the gradient that an operation makes, and no other operation adds to it."""
+    return KERNELS[operation.name].outer_product and math.prod(operation.writes[0].shape) >= LARGE_GRADIENT
 
 
 def select_kernels(plan: Plan, itemsize: int) -> Plan:

@@ -1,0 +1,99 @@
+"""Division of a program's workspaces: arrays that are not needed at the same time lie at the same place.
+
+The fewer bytes the arrays of a sample take, the more samples go through a segment together while all of them stay in
+the cache, and the more often is a result written where the cache still holds what nobody reads any more. For inference
+no more than two arrays are needed at any time; in training a gradient lives from one operation to the next.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from chainrule.engines.numba.segments import Segment, tensors_of
+
+WORKSPACES = ("work", "indices", "batch_work", "batch_indices")
+
+
+@dataclass
+class MemoryPlan:
+    """Offsets of the arrays of a plan, in entries for each sample, in the workspaces of a thread or of the batch.
+
+    offsets  storage of a tensor → its workspace and its offset there
+    sizes    entries of each workspace for one sample
+    """
+
+    offsets: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
+    sizes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WORKSPACES, 0))
+
+
+@dataclass
+class _Array:
+    """An array of a workspace, and the first and the last time at which it is needed."""
+
+    storage: str
+    workspace: str
+    size: int
+    first: int
+    last: int
+    offset: int = 0
+
+    def meets(self, other: "_Array") -> bool:
+        """Return whether both are needed at some time."""
+        return self.first <= other.last and other.first <= self.last
+
+
+def plan_memory(segments: Sequence[Segment], given: Iterable[str], kept: Iterable[str]) -> MemoryPlan:
+    """Return where the tensors of a program lie.
+
+    given  storages that are arguments of the program
+    kept   storages that are read after it
+
+    A tensor that one segment of scope "sample" touches lies in the workspace of a thread, for one block, and its time
+    is counted in operations. Any other holds the whole batch, and its time is counted in segments: threads go through
+    one at their own pace.
+    """
+    kept, memory = set(kept), MemoryPlan()
+    arrays, end = _arrays(segments, set(given)), sum(len(segment.operations) for segment in segments)
+    for name in WORKSPACES:
+        found = [array for array in arrays if array.workspace == name]
+        for array in found:
+            array.last = end if array.storage in kept else array.last
+        memory.sizes[name] = _place(found)
+        memory.offsets |= {array.storage: (name, array.offset) for array in found}
+    return memory
+
+
+def _arrays(segments: Sequence[Segment], given: set[str]) -> list[_Array]:
+    """Return the arrays of all tensors that are not given, with their workspaces and times."""
+    users, arrays, time = _users(segments), dict[str, _Array](), 0
+    for number, segment in enumerate(segments):
+        for operation in segment.operations:
+            time += 1
+            for tensor in tensors_of([operation]):
+                if tensor.kind not in ("activation", "statistic") or tensor.storage in given:
+                    continue
+                alone = len(users[tensor.storage]) == 1 and segment.scope == "sample" and not segment.wide
+                name = ("" if alone else "batch_") + ("indices" if tensor.integer else "work")
+                now = time if alone else number
+                new = _Array(tensor.storage, name, tensor.size, now, now)
+                arrays.setdefault(tensor.storage, new).last = now
+    return list(arrays.values())
+
+
+def _users(segments: Sequence[Segment]) -> dict[str, set[int]]:
+    """Return the numbers of the segments that touch each storage."""
+    users: dict[str, set[int]] = {}
+    for number, segment in enumerate(segments):
+        for tensor in tensors_of(segment.operations):
+            users.setdefault(tensor.storage, set()).add(number)
+    return users
+
+
+def _place(arrays: list[_Array]) -> int:
+    """Set the offsets of arrays, the largest first, each as low as those allow that it meets; return the end of all."""
+    placed: list[_Array] = []
+    for array in sorted(arrays, key=lambda each: -each.size):
+        for other in sorted(filter(array.meets, placed), key=lambda each: each.offset):
+            if other.offset < array.offset + array.size and array.offset < other.offset + other.size:
+                array.offset = other.offset + other.size
+        placed.append(array)
+    return max((array.offset + array.size for array in arrays), default=0)

@@ -11,7 +11,7 @@ from chainrule.reference.activations import GELU_CUBIC, GELU_SCALE
 FAR = 64  # a sigmoid of the argument of GELU is 0 or 1 long before that
 
 
-@pointwise()
+@pointwise(increasing=True)
 @kernel
 def sigmoid(x, y):
     """Compute y = 1/(1 + e^−|x|), or 1 minus that for negative x."""
@@ -31,7 +31,7 @@ def sigmoid_dx(dy, y, dx):
         result[k] = upstream[k] * value[k] * (one - value[k])
 
 
-@pointwise()
+@pointwise(increasing=True)
 @kernel
 def tanh(x, y):
     """Compute y = tanh x."""
@@ -49,7 +49,7 @@ def tanh_dx(dy, y, dx):
         result[k] = upstream[k] * (one - value[k] * value[k])
 
 
-@pointwise()
+@pointwise(increasing=True)
 @kernel
 def arctan(x, y):
     """Compute y = arctan x."""
@@ -142,7 +142,7 @@ def gelu_dx(dy, x, dx):
         result[k] = upstream[k] * (s + both * v * (double + three * cubic * v * v))
 
 
-@pointwise(CHEAP_FROM)
+@pointwise(CHEAP_FROM, increasing=True)
 @kernel
 def clip(x, y, low=0.0, high=6.0):
     """Compute y = low where x ≤ low, high where x ≥ high, else x (so that NaN stays NaN)."""
@@ -184,7 +184,7 @@ def silu_dx(dy, x, dx):
         result[k] = upstream[k] * (s * (one + source[k] * (one - s)))
 
 
-@pointwise(CHEAP_FROM)
+@pointwise(CHEAP_FROM, increasing=True)
 @kernel
 def hard_sigmoid(x, y):
     """Compute y = 0 where x ≤ −3, 1 where x ≥ 3, else (x + 3)/6."""

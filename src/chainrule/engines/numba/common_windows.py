@@ -31,6 +31,7 @@ def _as_a_whole(arrays: Sequence[Any], given: Attributes, itemsize: int) -> bool
 @operation(
     max_pooled,
     integers=("winner",),
+    picks=True,
     piece=2,
     shared_from=COSTLY_FROM,
     replaces="max_pool",

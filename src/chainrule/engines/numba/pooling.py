@@ -35,7 +35,9 @@ def spread(arrays: Sequence[Any], given: Attributes) -> Shapes:
     return [(*arrays[0].shape[:2], *given["size"])]
 
 
-@operation(max_pooled, integers=("winner",), piece=2, shared_from=COSTLY_FROM, defaults={"stride": "window"})
+@operation(
+    max_pooled, integers=("winner",), picks=True, piece=2, shared_from=COSTLY_FROM, defaults={"stride": "window"}
+)
 @kernel
 def max_pool(x, y, winner, window=(2, 2), stride=(2, 2), padding=((0, 0), (0, 0))):
     """Find the largest cell of each window and its offset; strides along rows up to 3 are constants, for vectors."""

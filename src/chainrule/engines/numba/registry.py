@@ -84,6 +84,8 @@ class KernelEntry:
     share          (shape of the result for one sample, bytes of an element) → how threads share it
     piece          number of last axes that are treated alone, without weights: 0 of an activation, whose entries are
                    shared by threads, 2 of pooling, whose images are; None where the results need more than that
+    increasing     an entry of the result grows with the one entry that it depends on, or stays the same
+    picks          an entry of the result is the largest of those that it depends on
     by_channel     a channel of the result depends on the same channel of the first array read only, with one group each
     shared_from    work for one sample from which on threads share it (see rewriting.py); None: never
     replaces, fits the operation that it computes instead of the kernel of that name, where
@@ -107,6 +109,8 @@ class KernelEntry:
     defaults: Mapping[str, str] = field(default_factory=dict[str, str])
     share: Callable[[tuple[int, ...], int], Share] = by_first_axis
     piece: int | None = None
+    increasing: bool = False
+    picks: bool = False
     by_channel: bool = False
     shared_from: int | None = None
     replaces: str = ""

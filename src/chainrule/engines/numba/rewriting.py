@@ -1,5 +1,6 @@
 """Rewriting of a plan before it becomes a program: the same sums in fewer passes, or shared otherwise."""
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable
@@ -21,9 +22,27 @@ def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> Plan:
     itemsize      bytes of an element
     intra_sample  whether threads share the large layers of one sample
     """
-    plan = select_kernels(plan, itemsize)
+    plan = pool_first(select_kernels(plan, itemsize))
     plan = keep_signs(share_large_layers(plan, itemsize) if intra_sample else share_large_gradients(plan))
     return fuse(join_norm_gradients(plan, _readers(plan)))
+
+
+def pool_first(plan: Plan) -> Plan:
+    """Return the plan in which the largest cells are found before an activation that grows with its argument: it is
+    then taken of a quarter of them, and the kernel before may pool.
+
+    Only where nothing else reads the activation or the winners: not in training.
+    """
+    readers, forward = _readers(plan), list(plan.forward)
+    for number, (activation, pooling) in enumerate(itertools.pairwise(plan.forward)):
+        x, cells, y = activation.reads[0], activation.writes[0], pooling.writes[0]
+        grows, picks = KERNELS[activation.name].increasing, KERNELS[pooling.name].picks
+        alone = readers[cells.storage] == 1 and not any(readers[each.storage] for each in pooling.writes[1:])
+        if grows and picks and alone and pooling.reads == (cells,):
+            largest = cells.viewed(y.shape)
+            forward[number] = replace(pooling, reads=(x,), writes=(largest, *pooling.writes[1:]))
+            forward[number + 1] = replace(activation, reads=(largest,), writes=(y,))
+    return replace(plan, forward=tuple(forward))
 
 
 def is_worth_sharing(plan: Plan, itemsize: int) -> bool:

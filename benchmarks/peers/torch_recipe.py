@@ -13,9 +13,9 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.views import Views
 from chainrule.engines import Array
 from chainrule.model import Sequential
+from chainrule.rates import Group
 from chainrule.training.evaluation import BATCH, Evaluation
 from chainrule.training.loop import Trainer
-from chainrule.training.rates import Group
 from chainrule.training.samples import Samples
 
 
@@ -88,6 +88,7 @@ class TorchRecipe:
         try:
             with torch.inference_mode():
                 shown = views.of(x) if views is not None else [(1.0, x)]
-                return sum(weight * self._module(self._in_variant(view)).numpy() for weight, view in shown)
+                parts = [weight * self._module(self._in_variant(view)).numpy() for weight, view in shown]
+                return np.sum(parts, axis=0)
         finally:
             self._module.train()

@@ -19,6 +19,7 @@ from chainrule.errors import DataError, FormatError, OptionError, printable, quo
 from chainrule.losses import CustomLoss, Loss, LossLike
 from chainrule.network import Network
 from chainrule.optimizers import OptimizerLike
+from chainrule.rates import Rates
 from chainrule.schedules import ScheduleLike
 from chainrule.shapes import text
 from chainrule.tasks import BINARY
@@ -26,7 +27,6 @@ from chainrule.training.callbacks import Callback, CallbackLike, RestoreBest, as
 from chainrule.training.evaluation import Evaluation, evaluate
 from chainrule.training.history import History
 from chainrule.training.loop import Trainer
-from chainrule.training.rates import Rates
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 

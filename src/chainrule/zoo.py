@@ -28,9 +28,9 @@ from chainrule.layers import (
 )
 from chainrule.model import Sequential
 from chainrule.optimizers import SGD, Adam, Nesterov
+from chainrule.rates import Rates
 from chainrule.runs.jobs import DataChoice
 from chainrule.schedules import OneCycle, Triangular
-from chainrule.training.rates import Rates
 from chainrule.training.recipe import Recipe
 
 
@@ -53,7 +53,7 @@ class Entry:
     stated           accuracy that the tutorial reports, in its own words
     tutorial_images  number of training images in the tutorial; None for all
     recipes          recipes for single data sets, in place of `recipe`
-    input_shape      shape of an image of the data set that it is made for
+    image_shape      shape of an image of the data set that it is made for
     """
 
     name: str
@@ -68,7 +68,7 @@ class Entry:
     tutorial_images: int | None = None
     tutorial_layers: Callable[[int], list[Layer]] | None = None
     recipes: tuple[tuple[str, Recipe], ...] = ()
-    input_shape: tuple[int, ...] = (1, 28, 28)
+    image_shape: tuple[int, ...] = (1, 28, 28)
 
     def recipe_for(self, data: str) -> Recipe:
         """Return the recipe for a data set: the one written for it, else the general one."""
@@ -88,7 +88,7 @@ class Entry:
         """
         names = classes or tuple(str(label) for label in self.choice.only or range(10))
         layers = (self.tutorial_layers if as_tutorial else None) or self.layers
-        shape = input_shape or self.input_shape
+        shape = input_shape or self.image_shape
         return Sequential(layers(len(names)), shape, name=self.name, classes=names, **options)  # pyright: ignore[reportArgumentType]
 
     def check(self, **options: Any) -> None:
@@ -375,7 +375,7 @@ ENTRIES = (
         targets=(Target("cifar10", 0.94),),
         notes="without the record's look-ahead and freezing of the first bias, for an epoch more; weights of the dense "
         "layer of a ninth and a rate of an 81st take the place of logits divided by 9",
-        input_shape=(3, 32, 32),
+        image_shape=(3, 32, 32),
     ),
 )
 

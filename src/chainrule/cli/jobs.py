@@ -12,9 +12,9 @@ from chainrule.data.views import Views
 from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.network import DTYPES
 from chainrule.optimizers import Adam, AdamW, Optimizer
+from chainrule.rates import Rates
 from chainrule.reading import expanded
 from chainrule.runs.jobs import DataChoice
-from chainrule.training.rates import Rates
 from chainrule.training.recipe import Recipe
 from chainrule.zoo import Entry
 

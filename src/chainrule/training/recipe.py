@@ -12,9 +12,9 @@ from chainrule.data.views import Views
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
 from chainrule.losses import Loss
 from chainrule.optimizers import Optimizer
+from chainrule.rates import Rates
 from chainrule.schedules import Schedule
 from chainrule.student.interface import OWN
-from chainrule.training.rates import Rates
 
 MOST_EPOCHS = 1_000_000  # no real training takes more
 MOST_BATCH = 1_000_000

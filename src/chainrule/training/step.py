@@ -12,8 +12,8 @@ from chainrule.interpreter import Interpreter
 from chainrule.losses import Loss
 from chainrule.network import Network
 from chainrule.optimizers import CustomOptimizer, Optimizer
+from chainrule.rates import Rates
 from chainrule.tasks import Task
-from chainrule.training.rates import Rates
 
 
 class Outcome(NamedTuple):

@@ -18,7 +18,8 @@ class Group(NamedTuple):
     def attributes(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the attributes of an update with the rate times the factor, and rate · decay as without it."""
         changed = {**given, "rate": given["rate"] * self.factor}
-        return {**changed, "decay": given["decay"] / self.factor} if "decay" in given else changed
+        decay = given.get("decay", 0.0) / self.factor if self.factor else 0.0
+        return {**changed, "decay": decay} if "decay" in given else changed
 
 
 @dataclass(frozen=True)

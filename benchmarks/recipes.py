@@ -115,7 +115,8 @@ def without_augmentation(recipe: Recipe) -> Recipe:
 
 def _trainer(entry: Entry, recipe: Recipe, training: Dataset, threads: int) -> Trainer:
     model = entry.build(training.shape, training.classes, seed=recipe.seed, loss=recipe.loss, threads=threads)
-    return model.trainer(recipe, Samples.of_dataset(training, model.output_shape[-1]))
+    samples, _ = Samples.of_dataset(training, model.output_shape[-1]).parts(recipe.validation, recipe.seed)
+    return model.trainer(recipe, samples)
 
 
 def _contender(name: str, trainer: Trainer, threads: int) -> Contender:

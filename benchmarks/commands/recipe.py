@@ -1,5 +1,6 @@
 """`python -m benchmarks recipe`."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,10 +69,10 @@ def recipe(**given: Any) -> None:
 
     run_paths.require_writable(given["markdown"])
     entry, threads = zoo.find(given["model"]), engines.thread_count(given["threads"])
-    place = {"folder": given["data_folder"], "offline": given["offline"], "progress": not given["quiet"]}
-    cells = [HEADS, *(_of_run(entry.name, folder) for folder in given["runs"])]
+    place: dict[str, Any] = {"folder": given["data_folder"], "offline": given["offline"]}
+    cells = [HEADS, *_of_runs(entry.name, given["runs"])]
     with options.watched(given["quiet"]) as watch:
-        data = entry.choice.load(0, **place)
+        data = entry.choice.load(0, **place, progress=not given["quiet"])
         for epochs in given["epochs"] or (entry.recipe_for(entry.choice.name).epochs,):
             chosen = replace(entry.recipe_for(entry.choice.name), epochs=epochs)
             chosen = recipes.without_augmentation(chosen) if given["plain"] else chosen
@@ -96,10 +97,23 @@ def _row(name: str, epochs: int, found: "Outcome", first: "Outcome") -> list[str
     return [name, str(epochs), found.who, *figures, difference]
 
 
-def _of_run(name: str, folder: Path) -> list[str]:
-    """Return the row of a finished run folder: its steps, its minutes, and the accuracies of its evaluation."""
-    from chainrule import files
+def _of_runs(name: str, folders: Sequence[Path]) -> Iterator[list[str]]:
+    """Yield a row for each finished run folder, and a row of the means where there are several."""
     from chainrule.cli.output import NONE, format_percent
+
+    found = [_figures(name, folder) for folder in folders]
+    rows = [(who, *numbers) for who, numbers in found]
+    if len(found) > 1:
+        means = [sum(column) / len(found) for column in zip(*(numbers for _, numbers in found), strict=True)]
+        rows.append((f"mean of {len(found)} runs", *means))
+    for who, epochs, steps, minutes, *shares in rows:
+        text = [format_percent(share) for share in shares]
+        yield [name, f"{epochs:g}", who, f"{steps:g} of {steps:g}", f"{minutes:.1f}", *text, NONE]
+
+
+def _figures(name: str, folder: Path) -> tuple[str, tuple[float, ...]]:
+    """Return the description of a finished run, its epochs, steps, minutes, and accuracies of its evaluation."""
+    from chainrule import files
     from chainrule.errors import RunError
     from chainrule.runs import running
     from chainrule.runs.folder import EVALUATION, HISTORY
@@ -111,7 +125,6 @@ def _of_run(name: str, folder: Path) -> list[str]:
     steps = -(-job.epoch_images // job.recipe.batch_size) * job.recipe.epochs
     done = history.read(folder / HISTORY, steps, job.epoch_images, job.recipe.batch_size)
     found = files.read_json(folder / EVALUATION)
-    shares = [found["accuracy"], found.get("averaged", {}).get("accuracy")]
+    shares = (found["accuracy"], found.get("averaged", found)["accuracy"])
     who = f"chainrule train, seed {job.recipe.seed}"
-    minutes = f"{done.epochs[-1].seconds / 60:.1f}"
-    return [name, str(job.recipe.epochs), who, f"{steps} of {steps}", minutes, *map(format_percent, shares), NONE]
+    return who, (job.recipe.epochs, steps, done.epochs[-1].seconds / 60, *shares)

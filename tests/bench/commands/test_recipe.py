@@ -1,0 +1,57 @@
+"""`python -m benchmarks recipe`: its table, finished runs, and their mean."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cli.commands import refused
+
+from chainrule import data, zoo
+from chainrule.data.dataset import Dataset
+from chainrule.runs import running
+from chainrule.runs.jobs import DataChoice, Job
+
+WORDS = ("recipe", "--model", "mlp", "--peers", "none", "--threads", 1, "--quiet")
+
+
+@pytest.fixture
+def runs(monkeypatch, tmp_path):
+    """Return two finished runs of mlp on a few images, which stand in for MNIST."""
+    monkeypatch.setenv("CHAINRULE_ENGINE", "numpy")
+    generator = np.random.default_rng(0)
+    x, y = generator.integers(0, 255, (64, 1, 28, 28)).astype(np.uint8), np.arange(64) % 10
+    made = Dataset(x, y, tuple("0123456789"), "mnist")
+    monkeypatch.setattr(data, "load", lambda name, **options: (made, made))
+    monkeypatch.setattr(running, "draw", lambda *arguments: None)
+    entry = zoo.find("mlp")
+    for seed in range(2):
+        model = entry.build(seed=seed, engine="numpy", threads=1)
+        job = Job(model.about(), DataChoice(), replace(entry.recipe, seed=seed), "numpy", 1)
+        running.start(tmp_path / f"run{seed}", job, made, made)
+    return tmp_path
+
+
+def test_rows_of_runs_their_mean_and_new_trainings(invoke, runs):
+    result = invoke(*WORDS, "--epochs", 1, "--epochs", 2, "--run", "run0", "--run", "run1", "--markdown", "page.md")
+    assert (result.exit_code, result.stderr) == (0, "")
+    page = (runs / "page.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page if line.startswith("| mlp")]
+    trained = [f"chainrule train, seed {seed}" for seed in range(2)]
+    assert [row[2] for row in rows] == [*trained, "mean of 2 runs", "ours", "ours"]
+    assert [row[3] for row in rows] == ["4 of 4"] * 3 + ["2 of 2", "4 of 4"]
+    shares = [float(row[5].removesuffix(" %")) for row in rows]
+    assert shares[2] == pytest.approx((shares[0] + shares[1]) / 2, abs=0.01)
+    assert shares[4] == shares[0]  # the same seed, the same bits
+    assert result.stdout.count("mlp") == 5
+
+
+def test_the_first_steps(invoke, runs):
+    row = invoke(*WORDS, "--steps", 1, "--plain").stdout.splitlines()[1].split()
+    assert row[:6] == ["mlp", "2", "ours", "1", "of", "4"]
+    assert row[-1] == "–"
+
+
+def test_refused(invoke, runs):
+    refused(invoke(*WORDS, "--run", "nowhere"), "nowhere holds no run")
+    refused(invoke("recipe", "--model", "zayan", "--quiet", "--run", "run0"), "run0 is no finished run of zayan")
+    refused(invoke("recipe", "--model", "lenet"), "unknown model 'lenet'")

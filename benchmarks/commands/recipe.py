@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,17 +99,23 @@ def _row(name: str, epochs: int, found: "Outcome", first: "Outcome") -> list[str
 
 
 def _of_runs(name: str, folders: Sequence[Path]) -> Iterator[list[str]]:
-    """Yield a row for each finished run folder, and a row of the means where there are several."""
+    """Yield a row for each finished run folder, fewest epochs first, and the means of runs of the same epochs."""
     from chainrule.cli.output import NONE, format_percent
 
-    found = [_figures(name, folder) for folder in folders]
-    rows = [(who, *numbers) for who, numbers in found]
-    if len(found) > 1:
-        means = [sum(column) / len(found) for column in zip(*(numbers for _, numbers in found), strict=True)]
-        rows.append((f"mean of {len(found)} runs", *means))
-    for who, epochs, steps, minutes, *shares in rows:
+    rows: list[tuple[str, tuple[float, ...]]] = []
+    for _, group in groupby(sorted((_figures(name, folder) for folder in folders), key=_epochs), _epochs):
+        several = list(group)
+        rows += several
+        if len(several) > 1:
+            columns = zip(*(figures for _, figures in several), strict=True)
+            rows.append((f"mean of {len(several)} runs", tuple(sum(column) / len(several) for column in columns)))
+    for who, (epochs, steps, minutes, *shares) in rows:
         text = [format_percent(share) for share in shares]
         yield [name, f"{epochs:g}", who, f"{steps:g} of {steps:g}", f"{minutes:.1f}", *text, NONE]
+
+
+def _epochs(row: tuple[str, tuple[float, ...]]) -> float:
+    return row[1][0]
 
 
 def _figures(name: str, folder: Path) -> tuple[str, tuple[float, ...]]:

@@ -13,7 +13,6 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.views import Views
 from chainrule.engines import Array
 from chainrule.model import Sequential
-from chainrule.rates import Group
 from chainrule.training.evaluation import BATCH, Evaluation
 from chainrule.training.loop import Trainer
 from chainrule.training.samples import Samples
@@ -34,24 +33,12 @@ class TorchRecipe:
         self._translation = peer.translate(network, plan)
         self._module = self._translation.module
         self._in_variant(np.zeros((1, *network.input_shape), network.dtype))
-        self._groups = self._parameter_groups()
-        own = torch_training.optimizer(trainer.recipe.optimizer, [group["params"][0] for group in self._groups])
-        self._optimizer = type(own)(self._groups, **{**own.defaults, "lr": trainer.recipe.optimizer.rate})
-
-    def _parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the groups of PyTorch's optimizer, with the factor of each; frozen parameters are in none."""
-        recipe, found = self._trainer.recipe, list[dict[str, Any]]()
-        layout, tensors = self._trainer.network.learnt, self._translation.tensors
-        given = {"rate": 1.0, **recipe.optimizer.attributes()}
-        for group in recipe.rates.groups(layout) or [Group(0, self._trainer.network.parameters.size, 1.0)]:
-            names = [name for name, (first, _) in layout.items() if group.first <= first < group.last]
-            if not group.factor:
-                for name in names:
-                    tensors[name].requires_grad_(False)
-                continue
-            decay = {"weight_decay": group.attributes(given)["decay"]} if "decay" in given else {}
-            found.append({"params": [tensors[name] for name in names], "factor": group.factor, **decay})
-        return found
+        tensors, recipe = self._translation.tensors, trainer.recipe
+        groups = torch_training.groups(recipe, network.learnt, tensors)
+        learnt = {id(tensor) for group in groups for tensor in group["params"]}
+        for name in network.learnt:
+            tensors[name].requires_grad_(id(tensors[name]) in learnt)
+        self._optimizer = torch_training.optimizer(recipe.optimizer, groups)
 
     def _in_variant(self, x: Array) -> Any:
         self._module, images = in_variant(self._module, torch.from_numpy(x), self._who)

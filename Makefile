@@ -156,7 +156,7 @@ bench: $(VENV)/.bench
 cifar: $(VENV)/.bench
 	for seed in $(SEEDS); do $(BIN)/chainrule train --model cifar-94 --seed $$seed --out runs/cifar-94-$$seed || exit 1; done
 	for epochs in 1 2 4; do $(BIN)/chainrule train --model cifar-94 --epochs $$epochs --out runs/cifar-94-of-$$epochs || exit 1; done
-	$(BIN)/python -m benchmarks recipe $(SEEDS:%=--run runs/cifar-94-%) $(patsubst %,--run runs/cifar-94-of-%,1 2 4) --steps 20 --markdown docs/cifar-94.md
+	$(BIN)/python -m benchmarks recipe $(SEEDS:%=--run runs/cifar-94-%) $(patsubst %,--run runs/cifar-94-of-%,1 2 4) --steps 10 --markdown docs/cifar-94.md
 
 page-speed: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python tests/web/speed.py $(ARGS)

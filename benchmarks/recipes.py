@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -106,11 +106,6 @@ def largest_difference(first: Outcome, second: Outcome) -> float:
     """Return the largest relative difference of the losses of a step."""
     pairs = np.array([first.losses, second.losses])
     return float((np.abs(pairs[0] - pairs[1]) / np.abs(pairs[0])).max())
-
-
-def without_augmentation(recipe: Recipe) -> Recipe:
-    """Return the recipe with the images as they are."""
-    return replace(recipe, augmentation=None)
 
 
 def _trainer(entry: Entry, recipe: Recipe, training: Dataset, threads: int) -> Trainer:

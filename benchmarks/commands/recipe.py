@@ -35,7 +35,6 @@ HEADS = ["network", "epochs", "who", "steps", "minutes", "accuracy", "over views
     metavar="N",
     help="Take the first N steps only; minutes are those of all steps, at the same speed.",
 )
-@click.option("--plain", is_flag=True, help="Leave out augmentation, to compare losses.")
 @click.option(
     "--run",
     "runs",
@@ -76,7 +75,6 @@ def recipe(**given: Any) -> None:
         data = entry.choice.load(0, **place, progress=not given["quiet"])
         for epochs in given["epochs"] or (entry.recipe_for(entry.choice.name).epochs,):
             chosen = replace(entry.recipe_for(entry.choice.name), epochs=epochs)
-            chosen = recipes.without_augmentation(chosen) if given["plain"] else chosen
             names, first = ("ours", *PEERS[given["peers"]]), None
             for found in recipes.outcomes(entry, chosen, data, names, threads, steps=given["steps"], watch=watch):
                 first = first or found

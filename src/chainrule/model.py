@@ -139,7 +139,7 @@ class Sequential(Network):
             augmentation=Augmentation.parse(augmentation) if isinstance(augmentation, str) else augmentation,
             smoothing=smoothing,
             rates=Rates.parse(rates) if isinstance(rates, str) else rates,
-            views=Views.parse(views) if isinstance(views, str) else views,
+            views=(Views.parse(views) if isinstance(views, str) else views) or None,
             clip_norm=clip_norm,
             validation=validation_split,
             patience=patience,

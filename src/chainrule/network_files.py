@@ -263,7 +263,7 @@ def _recipe(written: Any, loss: str, path: Path) -> Recipe:
         if "rates" in options:
             options["rates"] = Rates.parse(options["rates"])
         if "views" in options:
-            options["views"] = Views.parse(options["views"])
+            options["views"] = Views.parse(options["views"]) or None
         recipe = replace(RECIPE, **options)
     except (ChainruleError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise FormatError(f"{path}: recipe: {str(error)[:250]}") from None

@@ -43,13 +43,14 @@ def evaluate(
 
     RUN is a run folder or a model.safetensors file. For an unfinished run, the best weights so far are used.
     """
-    from chainrule.cli import jobs, opened
+    from chainrule.cli import opened
     from chainrule.cli.output import json_out
+    from chainrule.data.views import Views
 
     model, job = opened.model_and_job(run, engine=engine, threads=threads, accept_changes=accept_changes)
     where: dict[str, Any] = {"folder": data_folder, "offline": offline}
     test = opened.test_data(model, job, data, **where, skip_damaged=skip_damaged)
-    shown = jobs.parsed_views(views)
+    shown = Views.parse(views or "none") or None
     figures = model.evaluate(test, views=shown).to_json(model.classes)
     if as_json:
         averaged = {} if shown is None else {"views": str(shown)}

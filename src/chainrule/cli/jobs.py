@@ -100,19 +100,13 @@ def recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
     if options["rates"] is not None:
         changes["rates"] = Rates.parse(options["rates"])
     if options["views"] is not None:
-        changes["views"] = parsed_views(options["views"])
+        changes["views"] = Views.parse(options["views"]) or None
     given = {name: options[name] for name in NUMBERS if options[name] is not None}
     chosen = replace(chosen, optimizer=optimizer(chosen.optimizer, options["optimizer"], given), **changes)
     custom_data.check_patience(chosen, custom_data.is_custom(data_name) and options["validation"] is None)
     if options["dtype"] not in DTYPES:
         raise unknown_name("dtype", options["dtype"], DTYPES)
     return chosen
-
-
-def parsed_views(text: str | None) -> Views | None:
-    """Return the views of a text on the command line; None for none."""
-    found = Views.parse(text or "none")
-    return found if len(found) > 1 else None
 
 
 def optimizer(own: Optimizer, name: str | None, given: Mapping[str, float]) -> Optimizer:

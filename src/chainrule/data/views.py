@@ -35,6 +35,9 @@ class Views:
     def __len__(self) -> int:
         return (2 if self.flip else 1) * (3 if self.shift else 1)
 
+    def __bool__(self) -> bool:
+        return len(self) > 1
+
     def __str__(self) -> str:
         """Return the text that `parse` reads: "flip,shift=1", or "none"."""
         return ",".join(["flip"] * self.flip + [f"shift={self.shift}"] * bool(self.shift)) or "none"

@@ -48,7 +48,7 @@ def test_rows_of_runs_their_mean_and_new_trainings(invoke, runs):
 
 
 def test_the_first_steps(invoke, runs):
-    row = invoke(*WORDS, "--steps", 1, "--plain").stdout.splitlines()[1].split()
+    row = invoke(*WORDS, "--steps", 1).stdout.splitlines()[1].split()
     assert row[:6] == ["mlp", "2", "ours", "1", "of", "4"]
     assert row[-1] == "–"
 

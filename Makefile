@@ -5,10 +5,11 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 TORCH  ?= torch==2.13.0
 OLDEST_NUMBA ?= 0.61.0
+SEEDS  ?= 0 1 2 3 4
 SPREAD ?= --numprocesses=auto --dist=loadfile --durations=10
 
 .PHONY: help widths wheel train zoo test numba-range prove alarms parity networks guard fuzz faults mutate lint types format
-.PHONY: experiments bench page-speed screenshots clean
+.PHONY: experiments bench cifar page-speed screenshots clean
 
 help:
 	@echo "make train        train numpy-cnn on MNIST (ARGS=\"--model vanilla-cnn …\" for more)"
@@ -27,6 +28,7 @@ help:
 	@echo "make faults       kill and fail a run at every system call and at random moments, and compare its bits (long)"
 	@echo "make experiments  the tables and pictures of docs/ again (long)"
 	@echo "make bench        time this library, PyTorch and ONNX Runtime, and write docs/benchmarks.md"
+	@echo "make cifar        train cifar-94 with every seed of SEEDS and write docs/cifar-94.md (half an hour for each seed)"
 	@echo "make page-speed   how soon the page opens, and its frames a second; needs Chromium (ARGS=RUN)"
 	@echo "make screenshots  the pictures of the page in the README; needs Chromium"
 	@echo "make mutate       change the code in small ways and see that the tests notice (long); docs/mutation.md"
@@ -150,6 +152,11 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks drawn --peers torch-eager,onnxruntime --markdown docs/benchmarks.md
 	$(BIN)/python -m benchmarks algorithms --markdown docs/algorithms.md
 	$(BIN)/python -m benchmarks algorithms --one-dimensional --markdown docs/algorithms.md
+
+cifar: $(VENV)/.bench
+	for seed in $(SEEDS); do $(BIN)/chainrule train --model cifar-94 --seed $$seed --out runs/cifar-94-$$seed || exit 1; done
+	for epochs in 1 2 4; do $(BIN)/chainrule train --model cifar-94 --epochs $$epochs --out runs/cifar-94-of-$$epochs || exit 1; done
+	$(BIN)/python -m benchmarks recipe $(SEEDS:%=--run runs/cifar-94-%) $(patsubst %,--run runs/cifar-94-of-%,1 2 4) --steps 10 --markdown docs/cifar-94.md
 
 page-speed: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python tests/web/speed.py $(ARGS)

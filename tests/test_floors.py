@@ -16,7 +16,7 @@ FLOORS = (
     ("markdown",),
     ("figures",),
     ("tasks",),
-    ("losses", "optimizers", "schedules", "initializers", "data"),
+    ("losses", "optimizers", "rates", "schedules", "initializers", "data"),
     ("layers",),
     ("network",),
     ("training",),

@@ -47,6 +47,13 @@ def test_warm_up_rises_evenly_and_stays() -> None:
     assert factors(schedules.WarmUp(1.0), 4, 4) == pytest.approx([0.25, 0.5, 0.75, 1])
 
 
+@pytest.mark.parametrize("steps", [1, 2, 7, 40])
+def test_triangular_is_piecewise_linear(steps: int) -> None:
+    """Interpolate between the three corners, as the record's code does but for rounding the peak to a step."""
+    found = factors(schedules.Triangular(0.2, 0.25, 0.07), steps, steps)
+    np.testing.assert_allclose(found, np.interp(range(steps), [0, 0.25 * steps, steps], [0.2, 1, 0.07]), rtol=1e-12)
+
+
 def test_step_waits_for_whole_epochs() -> None:
     assert factors(schedules.Step(2, 0.5), 15, 3) == [1.0] * 6 + [0.5] * 6 + [0.25] * 3
 
@@ -79,6 +86,10 @@ def test_none_is_constant() -> None:
         ("warm-up", {"share": 0.0}),
         ("warm-up", {"share": 1.5}),
         ("warm-up", {"share": float("nan")}),
+        ("triangular", {"peak": 0.0}),
+        ("triangular", {"peak": 1.0}),
+        ("triangular", {"start": 1.5}),
+        ("triangular", {"end": float("nan")}),
         ("triangle", {}),
     ],
 )

@@ -1,7 +1,7 @@
 """Our losses and optimizers in PyTorch."""
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,8 @@ import numpy as np
 from chainrule.engines import Array
 from chainrule.optimizers import SGD, Adam, AdamW, Momentum, Optimizer, RMSProp
 from chainrule.plan import Plan
+from chainrule.rates import Group
+from chainrule.training.recipe import Recipe
 
 torch: Any = importlib.import_module("torch")
 functional: Any = torch.nn.functional
@@ -47,8 +49,23 @@ def targets(loss: str, t: Array) -> Any:
     return torch.from_numpy(np.ascontiguousarray(t))
 
 
+def groups(recipe: Recipe, layout: Mapping[str, tuple[int, int]], tensors: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the parameters in groups for `optimizer`, each with the factor of its rate; frozen ones are in none.
+
+    layout    range of each parameter in our flat buffer, by name
+    tensors   PyTorch's parameters, by the same names
+    """
+    found: list[dict[str, Any]] = []
+    given = {"rate": 1.0, **recipe.optimizer.attributes()}
+    for group in recipe.rates.groups(layout) or [Group(0, max(last for _, last in layout.values()), 1.0)]:
+        parameters = [tensors[name] for name, (first, _) in layout.items() if group.first <= first < group.last]
+        decay = {"weight_decay": group.attributes(given)["decay"]} if "decay" in given else {}
+        found.append({"params": parameters, "factor": group.factor, **decay})
+    return [group for group in found if group["factor"]]
+
+
 def optimizer(ours: Optimizer, parameters: Iterable[Any]) -> Any:
-    """Return the same optimizer in PyTorch, fused where PyTorch offers that."""
+    """Return the same optimizer in PyTorch, fused where PyTorch offers that, for parameters or groups of them."""
     if isinstance(ours, Adam):
         options: dict[str, Any] = {"lr": ours.rate, "betas": (ours.beta1, ours.beta2), "eps": ours.epsilon}
         if isinstance(ours, AdamW):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from chainrule.data.augmentation import Augmentation as Augmentation
     from chainrule.data.dataset import Dataset as Dataset
     from chainrule.data.normalisation import Normalisation as Normalisation
+    from chainrule.data.views import Views as Views
     from chainrule.errors import ChainruleError as ChainruleError
     from chainrule.errors import DataError as DataError
     from chainrule.errors import EngineError as EngineError
@@ -78,10 +79,12 @@ if TYPE_CHECKING:
     from chainrule.optimizers import Momentum as Momentum
     from chainrule.optimizers import Nesterov as Nesterov
     from chainrule.optimizers import RMSProp as RMSProp
+    from chainrule.rates import Rates as Rates
     from chainrule.schedules import Constant as Constant
     from chainrule.schedules import Cosine as Cosine
     from chainrule.schedules import OneCycle as OneCycle
     from chainrule.schedules import Step as Step
+    from chainrule.schedules import Triangular as Triangular
     from chainrule.schedules import WarmUp as WarmUp
     from chainrule.training.callbacks import Callback as Callback
     from chainrule.training.recipe import Recipe as Recipe
@@ -95,6 +98,7 @@ PLACES = {
     "chainrule.data.augmentation": "Augmentation",
     "chainrule.data.dataset": "Dataset",
     "chainrule.data.normalisation": "Normalisation",
+    "chainrule.data.views": "Views",
     "chainrule.errors": (
         "ChainruleError DataError EngineError FormatError NotFiniteError OptionError RunError ShapeError StudentError"
     ),
@@ -105,7 +109,8 @@ PLACES = {
     ),
     "chainrule.model": "Sequential load",
     "chainrule.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",
-    "chainrule.schedules": "Constant Cosine OneCycle Step WarmUp",
+    "chainrule.rates": "Rates",
+    "chainrule.schedules": "Constant Cosine OneCycle Step Triangular WarmUp",
     "chainrule.training.callbacks": "Callback",
     "chainrule.training.recipe": "Recipe",
 }

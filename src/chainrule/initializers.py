@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from chainrule.errors import OptionError, unknown_name
 
+WHITENING_BLOCK = 500  # images whose patches are laid out at a time
+
 
 @dataclass(frozen=True)
 class Fans:
@@ -69,6 +71,50 @@ def lecun_uniform(shape: tuple[int, ...], fans: Fans, generator: np.random.Gener
     return generator.uniform(-bound, bound, shape)
 
 
+def dirac(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
+    """Return filters of which the o-th passes on channel o; those beyond the channels are drawn by `lecun_uniform`.
+
+    w[o,c,u,v] = 1 where c = o and (u, v) is the centre (⌊KH/2⌋, ⌊KW/2⌋), else 0, for o < C_in
+    Source   Zagoruyko and Komodakis 2017; PyTorch's `dirac_`, for the first filters only as in airbench94 (Jordan 2024)
+    """
+    w = lecun_uniform(shape, fans, generator)
+    same = range(min(shape[:2]))
+    w[: len(same)] = 0
+    w[(same, same, *(size // 2 for size in shape[2:]))] = 1
+    return w
+
+
+def whiten(shape: tuple[int, ...], fans: Fans, generator: np.random.Generator) -> NDArray[np.float64]:
+    """Draw by `lecun_uniform`; training replaces the values by those of `whitening` before its first step."""
+    return lecun_uniform(shape, fans, generator)
+
+
+def whitening(w: NDArray[Any], x: NDArray[Any], epsilon: float = 5e-4) -> NDArray[Any]:
+    """Return kernels like w (C_out, C_in, KH, KW), with filters that make the patches of images x uncorrelated.
+
+    w[k] = e_k / √(λ_k + ε),  w[K+k] = −w[k]        k < K = min(⌊C_out/2⌋, C_in·KH·KW)
+
+    λ_k, e_k are the largest eigenvalues, in descending order, and eigenvectors of the mean of p pᵀ over all patches p
+    of the images (N, C_in, H, W). The largest entry of e_k in magnitude is positive. Filters from 2K on are those of w.
+    Source   Page 2018, How to train your ResNet; both signs as in airbench94 (Jordan 2024)
+    """
+    size, total, patches = w[0].size, np.zeros((w[0].size,) * 2), 0
+    for start in range(0, len(x), WHITENING_BLOCK):
+        block = x[start : start + WHITENING_BLOCK].astype(np.float64)
+        windows = np.lib.stride_tricks.sliding_window_view(block, w.shape[2:], (2, 3))
+        rows = windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, size)
+        total += rows.T @ rows
+        patches += len(rows)
+    values, vectors = np.linalg.eigh(total / patches)
+    count = min(len(w) // 2, size)
+    directions = vectors.T[::-1][:count]
+    largest = np.take_along_axis(directions, np.abs(directions).argmax(1)[:, None], 1)
+    filters = directions * np.sign(largest) / np.sqrt(values[::-1][:count, None].clip(0) + epsilon)
+    found = w.copy()
+    found[: 2 * count] = np.concatenate([filters, -filters]).reshape(2 * count, *w.shape[1:])
+    return found
+
+
 @dataclass(frozen=True)
 class Normal:
     """N(0, std²), whatever the fans. The Independent Code uses ``Normal(1.0)``."""
@@ -81,7 +127,17 @@ class Normal:
 
 NAMED: dict[str, Initializer] = {
     function.__name__: function
-    for function in (zeros, ones, glorot_uniform, he_normal, he_uniform, lecun_normal, lecun_uniform)
+    for function in (
+        zeros,
+        ones,
+        glorot_uniform,
+        he_normal,
+        he_uniform,
+        lecun_normal,
+        lecun_uniform,
+        dirac,
+        whiten,
+    )
 }
 
 

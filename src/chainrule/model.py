@@ -14,10 +14,12 @@ from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import ImageSource, read_inputs
 from chainrule.data.normalisation import Normalisation, decision, kind_for
+from chainrule.data.views import Views
 from chainrule.errors import DataError, FormatError, OptionError, printable, quoted
 from chainrule.losses import CustomLoss, Loss, LossLike
 from chainrule.network import Network
 from chainrule.optimizers import OptimizerLike
+from chainrule.rates import Rates
 from chainrule.schedules import ScheduleLike
 from chainrule.shapes import text
 from chainrule.tasks import BINARY
@@ -98,6 +100,9 @@ class Sequential(Network):
         schedule: str | ScheduleLike = "constant",
         normalise: str | None = None,
         augmentation: str | Augmentation | None = None,
+        smoothing: float = 0.0,
+        rates: str | Rates = "none",
+        views: str | Views | None = None,
         validation_data: Data | None = None,
         validation_split: float = 0.0,
         patience: int | None = None,
@@ -132,6 +137,9 @@ class Sequential(Network):
             schedule=schedules.find(schedule),
             normalise=self._default_normalisation(samples) if normalise is None else normalise,
             augmentation=Augmentation.parse(augmentation) if isinstance(augmentation, str) else augmentation,
+            smoothing=smoothing,
+            rates=Rates.parse(rates) if isinstance(rates, str) else rates,
+            views=(Views.parse(views) if isinstance(views, str) else views) or None,
             clip_norm=clip_norm,
             validation=validation_split,
             patience=patience,
@@ -239,12 +247,21 @@ class Sequential(Network):
         return self.apply(self.normalisation.apply(self.check_input(given), self.dtype), batch_size=batch_size)
 
     def evaluate(
-        self, x: ArrayLike | Dataset, y: ArrayLike | None = None, *, loss: LossLike | None = None
+        self,
+        x: ArrayLike | Dataset,
+        y: ArrayLike | None = None,
+        *,
+        loss: LossLike | None = None,
+        views: str | Views | None = None,
     ) -> Evaluation:
-        """Return the loss and the measures of the task (`Evaluation.figures`) on labelled samples."""
+        """Return the loss and the measures of the task (`Evaluation.figures`) on labelled samples.
+
+        views   views of each image whose outputs are averaged: `Views`, or text such as "flip,shift=1"; None for none
+        """
         samples, chosen = self._samples(x, y).checked(), losses.choose(self.loss if loss is None else loss)
         tasks.check(str(chosen), self.last_layer, samples.targets)
-        return evaluate(self, samples, self.normalisation, chosen, self.task)
+        shown = Views.parse(views) if isinstance(views, str) else views
+        return evaluate(self, samples, self.normalisation, chosen, self.task, shown)
 
     def trace(
         self,

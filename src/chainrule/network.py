@@ -107,9 +107,17 @@ class Network:
     def reset(self, seed: int) -> None:
         """Draw all parameters anew from a seed, each from a generator of its own."""
         weights = self.weights
-        for name, parameter in self._table.items():
-            generator = randomness.generator(seed, f"init {name}")
-            weights[name][...] = parameter.begin(generator, self.dtype)
+        for name in self._table:
+            weights[name][...] = self.drawn(name, seed)
+
+    def drawn(self, name: str, seed: int) -> Array:
+        """Return the initial values of a parameter that a seed draws."""
+        return self._table[name].begin(randomness.generator(seed, f"init {name}"), self.dtype)
+
+    @property
+    def learnt(self) -> dict[str, tuple[int, int]]:
+        """Return the range of each parameter in the flat buffer, by name and in order; no running statistics."""
+        return {name: self.layout[name] for name, parameter in self._table.items() if parameter.trained}
 
     @property
     def weights(self) -> dict[str, Array]:

@@ -17,11 +17,13 @@ from chainrule import layers as known_layers
 from chainrule import losses, optimizers, schedules, strict_json
 from chainrule.check import expressions, sources
 from chainrule.data.augmentation import Augmentation
+from chainrule.data.views import Views
 from chainrule.errors import ChainruleError, FormatError, OptionError, ShapeError, StudentError, unknown_name
 from chainrule.layers import Layer
 from chainrule.model import Sequential
 from chainrule.network import DTYPES
 from chainrule.optimizers import Adam
+from chainrule.rates import Rates
 from chainrule.reading import read_bytes
 from chainrule.schedules import OneCycle
 from chainrule.shapes import text
@@ -258,6 +260,10 @@ def _recipe(written: Any, loss: str, path: Path) -> Recipe:
             options["schedule"] = schedules.find(options["schedule"])
         if "augmentation" in options:
             options["augmentation"] = Augmentation.parse(options["augmentation"]) or None
+        if "rates" in options:
+            options["rates"] = Rates.parse(options["rates"])
+        if "views" in options:
+            options["views"] = Views.parse(options["views"]) or None
         recipe = replace(RECIPE, **options)
     except (ChainruleError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise FormatError(f"{path}: recipe: {str(error)[:250]}") from None

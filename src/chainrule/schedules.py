@@ -113,6 +113,29 @@ class WarmUp(Schedule):
 
 
 @dataclass(frozen=True)
+class Triangular(Schedule):
+    """Rise linearly from ``start`` to 1 over the share ``peak`` of the steps, then fall linearly towards ``end``.
+
+    Source   Smith 2017, one cycle of a triangle; the ends as in airbench94 (Jordan 2024)
+    """
+
+    start: float = 0.2
+    peak: float = 0.23
+    end: float = 0.07
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.start <= 1 and 0 < self.peak < 1 and 0 <= self.end <= 1):
+            raise OptionError(f"triangular schedule: expected start and end from 0 to 1 and 0 < peak < 1, found {self}")
+
+    def factor(self, step: int, steps: int, epoch_steps: int) -> float:
+        """Return the factor on two straight lines: start → 1 at peak·steps → end at steps."""
+        top = self.peak * steps
+        if step < top:
+            return self.start + (1 - self.start) * step / top
+        return 1 + (self.end - 1) * (step - top) / (steps - top)
+
+
+@dataclass(frozen=True)
 class Restarted(Schedule):
     """The schedule of an extended run: ``before`` over the planned ``epochs`` up to ``step``, then a new cycle.
 
@@ -154,6 +177,7 @@ NAMED: dict[str, type[Schedule]] = {
     "cosine": Cosine,
     "one-cycle": OneCycle,
     "warm-up": WarmUp,
+    "triangular": Triangular,
 }
 KINDS: dict[str, type[Schedule]] = {**NAMED, "restarted": Restarted}
 

@@ -122,7 +122,8 @@ def _run(
 
 def _judge(row: ZooRow, results: Sequence[running.Result], quick: bool) -> ZooRow:
     """Return the row with the mean over its runs filled in."""
-    reached = float(np.mean([result.evaluation.accuracy for result in results if result.evaluation]))
+    judged = [result.averaged or result.evaluation for result in results]
+    reached = float(np.mean([found.accuracy for found in judged if found]))
     seconds = sum(result.seconds for result in results) / len(results)
     missed = row.must_reach is not None and reached < row.must_reach and not quick
     note = f"mean of {len(results)} seeds" if len(results) > 1 else ""

@@ -21,7 +21,7 @@ def test_every_layer(name: str) -> None:
 @pytest.mark.parametrize("name", zoo.NAMED)
 def test_networks_of_the_zoo(name: str) -> None:
     network = zoo.find(name).build(engine="numpy", seed=3)
-    x = np.random.default_rng(4).normal(size=(2, 1, 28, 28)).astype(np.float32)
+    x = np.random.default_rng(4).normal(size=(2, *network.input_shape)).astype(np.float32)
     (y,) = peer.session(network, network.plan(), 1).run(None, {"x": x})
     np.testing.assert_allclose(y, network.apply(x), rtol=1e-4, atol=1e-6)
 

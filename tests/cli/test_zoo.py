@@ -71,7 +71,8 @@ def test_the_judgement(monkeypatch):
     row = zoo_table.ZooRow("n", "s", 0, "mnist", 1, "–", 0.9, None, None)
 
     class Found:
-        def __init__(self, accuracy):
+        def __init__(self, accuracy, averaged=None):
+            self.averaged = averaged and type("E", (), {"accuracy": averaged})
             self.evaluation = type("E", (), {"accuracy": accuracy})
             self.model = type("M", (), {"parameters": np.zeros(7)})
             self.seconds = 2.0
@@ -79,6 +80,7 @@ def test_the_judgement(monkeypatch):
     mean = zoo_table._judge(row, [Found(0.8), Found(1.0)], quick=False)
     assert (mean.reached, mean.missed, mean.seconds, mean.note) == (pytest.approx(0.9), False, 2.0, "mean of 2 seeds")
     assert zoo_table._judge(row, [Found(0.89)], quick=False).missed
+    assert not zoo_table._judge(row, [Found(0.89, averaged=0.91)], quick=False).missed  # a recipe with views
     assert not zoo_table._judge(row, [Found(0.89)], quick=True).missed
 
 

@@ -57,6 +57,44 @@ def test_flips_are_exact_and_every_second() -> None:
     assert 150 < flipped.sum() < 250
 
 
+def test_alternating_flips_show_every_image_both_ways_in_two_epochs() -> None:
+    x, samples, alternating = np.broadcast_to(X[:1], (400, 2, 7, 6)), np.arange(400), Augmentation(flip="alternate")
+    flipped = []
+    for epoch in range(4):
+        out = changed(alternating, x, samples, step=epoch)
+        flipped.append(np.array([np.array_equal(image, X[0, :, :, ::-1]) for image in out]))
+        assert np.all(flipped[-1] ^ np.array([np.array_equal(image, X[0]) for image in out]))
+    assert 150 < flipped[0].sum() < 250
+    np.testing.assert_array_equal(flipped[0], ~flipped[1])
+    np.testing.assert_array_equal(flipped[0::2], flipped[0:1] * 2)
+    np.testing.assert_array_equal(flipped[1::2], flipped[1:2] * 2)
+
+
+@pytest.mark.parametrize("shift", [2, 9])
+def test_reflected_borders_against_numpy(shift: int) -> None:
+    """Read shifted images from those that NumPy pads by reflection, several times where the shift is large."""
+    augmentation = Augmentation(shift=shift, reflect=True)
+    out = changed(augmentation, X, SAMPLES, fill=-99.0)
+    _, move = augmentation._inverse_maps(1, 2, SAMPLES)
+    padded = np.pad(X, ((0, 0), (0, 0), (shift, shift), (shift, shift)), mode="reflect")
+    for n, (down, right) in enumerate(move.astype(int)):
+        expected = padded[n, :, shift - down : shift - down + 7, shift - right : shift - right + 6]
+        np.testing.assert_array_equal(out[n], expected)
+
+
+def test_reflected_borders_of_rotated_images_against_scipy() -> None:
+    x, augmentation = X.astype(np.float64), Augmentation(shift=2, rotation=30, scale=0.2, reflect=True)
+    matrix, move = augmentation._inverse_maps(1, 2, SAMPLES)
+    centre = (np.array(x.shape[2:]) - 1) / 2
+    out = changed(augmentation, x)
+    for n in range(len(x)):
+        inverse = matrix[n].reshape(2, 2)
+        offset = centre - inverse @ (centre + move[n])
+        for c in range(2):
+            expected = ndimage.affine_transform(x[n, c], inverse, offset, order=1, mode="mirror")
+            np.testing.assert_allclose(out[n, c], expected, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     "augmentation", [ALL, Augmentation(rotation=180), Augmentation(scale=0.9), Augmentation(shift=9)]
 )
@@ -127,6 +165,7 @@ def test_inputs_are_not_changed() -> None:
     [
         ("shift=2,rotation=10,scale=0.1,flip", Augmentation(2, 10.0, 0.1, True)),
         (" flip , shift=1", Augmentation(1, flip=True)),
+        ("flip=alternate,reflect,shift=2", Augmentation(2, flip="alternate", reflect=True)),
         ("none", Augmentation()),
         ("", Augmentation()),
     ],
@@ -139,10 +178,13 @@ def test_parse(text: str, expected: Augmentation) -> None:
     shift=st.integers(0, 1000),
     rotation=st.floats(0, 180) | st.integers(0, 180) | st.floats(0, 180, width=32).map(np.float32),
     scale=st.floats(0, 1, exclude_max=True) | st.floats(0, 0.5, width=32).map(np.float32) | st.just(-0.0),
-    flip=st.booleans(),
+    flip=st.booleans() | st.just("alternate"),
+    reflect=st.booleans(),
 )
-def test_written_and_read_it_is_the_same_to_the_last_bit(shift: int, rotation: Any, scale: Any, flip: bool) -> None:
-    augmentation = Augmentation(shift, rotation, scale, flip)
+def test_written_and_read_it_is_the_same_to_the_last_bit(
+    shift: int, rotation: Any, scale: Any, flip: bool | str, reflect: bool
+) -> None:
+    augmentation = Augmentation(shift, rotation, scale, flip, reflect)
     found = Augmentation.parse(str(augmentation))
     assert found == augmentation
     for mine, read in zip(augmentation._inverse_maps(1, 2, SAMPLES), found._inverse_maps(1, 2, SAMPLES), strict=True):
@@ -168,6 +210,7 @@ def test_written_as_people_write() -> None:
         ("scale=1", "scale 1.0: expected a share of at least 0 and less than 1"),
         ("scale=nan", "scale nan: expected a share"),
         ("flip=1", "flip takes no amount, found '1'"),
+        ("reflect=1", "reflect takes no amount, found '1'"),
         ("shift=1,shift=2", "names shift twice"),
     ],
 )

@@ -31,6 +31,7 @@ training = pytest.importorskip("benchmarks.peers.torch_training")
 
 STEPS = 20
 MOST = 8  # samples of a batch
+LARGE, FEW = 10**6, 3  # parameters of a network that takes only so many steps
 
 
 def trained(name: str, engine: str) -> tuple[Network, Recipe]:
@@ -71,7 +72,7 @@ def images(draw: np.random.Generator, shape: tuple[int, ...], normalise: str) ->
 def batches(name: str, network: Network, recipe: Recipe) -> Any:
     """Draw a batch and its targets for each step."""
     draw, classes, count = generator(name), network.output_shape[0], min(recipe.batch_size, MOST)
-    for _ in range(STEPS):
+    for _ in range(STEPS if network.parameters.size < LARGE else FEW):
         x = images(draw, (count, *network.input_shape), recipe.normalise)
         yield x, np.eye(classes)[draw.integers(0, classes, count)]
 
@@ -81,14 +82,14 @@ def follow(largest: Largest, name: str, network: Network, recipe: Recipe) -> Non
     plan = network.plan(recipe.loss)
     made, ending = theirs.translate(network, plan), training.ending(plan)
     module = made.module
-    optimizer = training.optimizer(recipe.optimizer, module.parameters())
-    stepper = Stepper(network, recipe.optimizer, recipe.loss, recipe.clip_norm)
+    optimizer = training.optimizer(recipe.optimizer, training.groups(recipe, network.learnt, made.tensors))
+    stepper = Stepper(network, recipe.optimizer, recipe.loss, recipe.clip_norm, rates=recipe.rates)
     probe = network.compile(plan)
     for step, (x, t) in enumerate(batches(name, network, recipe), 1):
         rate = recipe.optimizer.rate * recipe.schedule.factor(step - 1, STEPS, STEPS)
         gradient = probe.gradients(x, t, seed=0, step=step)[2].copy()
         theirs.at_step(module, step)
-        optimizer.zero_grad()
+        module.zero_grad()  # of frozen parameters too
         loss = training.LOSSES[ending](module(torch.from_numpy(x)), training.targets(ending, t))
         loss.backward()
         largest.meet(f"gradient of step {step}", gradient, made.gradient())
@@ -96,7 +97,7 @@ def follow(largest: Largest, name: str, network: Network, recipe: Recipe) -> Non
         if recipe.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(module.parameters(), recipe.clip_norm)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         optimizer.step()
         outcome = stepper.step(x, t, step=step, rate=rate)
         largest.meet(f"loss of step {step}", outcome.loss, loss.item())

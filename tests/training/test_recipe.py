@@ -14,6 +14,13 @@ def test_the_augmentation_comes_back_to_the_last_bit() -> None:
     assert Recipe.from_config(json.loads(json.dumps(chosen.to_config()))) == chosen
 
 
+def test_a_config_of_before_there_were_smoothing_rates_and_views_is_read() -> None:
+    config = {
+        name: value for name, value in Recipe().to_config().items() if name not in ("smoothing", "rates", "views")
+    }
+    assert Recipe.from_config(config) == Recipe()
+
+
 @pytest.mark.parametrize("written", [{"shift": 2}, 2, ["flip"]])
 def test_an_augmentation_of_another_form_is_refused(written: object) -> None:
     with pytest.raises(FormatError, match="recipe: "):

@@ -18,6 +18,7 @@ from chainrule.errors import printable
     shell_complete=options.names(options.data_names),
     help="Use the test set of other data than the run's own: a data set's name, a folder or a FILE.npz.",
 )
+@click.option("--views", metavar="TEXT", help='Average the outputs over views of each image: "flip,shift=1".')
 @options.skip_damaged
 @options.where
 @options.machine
@@ -26,6 +27,7 @@ from chainrule.errors import printable
 def evaluate(
     run: Path,
     data: str | None,
+    views: str | None,
     skip_damaged: bool,
     data_folder: str | None,
     offline: bool | None,
@@ -43,15 +45,19 @@ def evaluate(
     """
     from chainrule.cli import opened
     from chainrule.cli.output import json_out
+    from chainrule.data.views import Views
 
     model, job = opened.model_and_job(run, engine=engine, threads=threads, accept_changes=accept_changes)
     where: dict[str, Any] = {"folder": data_folder, "offline": offline}
     test = opened.test_data(model, job, data, **where, skip_damaged=skip_damaged)
-    figures = model.evaluate(test).to_json(model.classes)
+    shown = Views.parse(views or "none") or None
+    figures = model.evaluate(test, views=shown).to_json(model.classes)
     if as_json:
-        json_out({"run": str(run), "model": model.name, "data": test.name, **figures})
+        averaged = {} if shown is None else {"views": str(shown)}
+        json_out({"run": str(run), "model": model.name, "data": test.name, **averaged, **figures})
         return
-    click.echo(_text(f"{model.name} on {test.name}: {len(test):,} test images", figures))
+    title = f"{model.name} on {test.name}: {len(test):,} test images"
+    click.echo(_text(f"{title} in {len(shown)} views" if shown else title, figures))
 
 
 def _text(title: str, figures: dict[str, Any]) -> str:

@@ -8,9 +8,11 @@ from typing import Any
 from chainrule import data, losses, network_files, optimizers, schedules, zoo
 from chainrule.cli import custom_data
 from chainrule.data.augmentation import Augmentation
+from chainrule.data.views import Views
 from chainrule.errors import OptionError, quoted, unknown_name
 from chainrule.network import DTYPES
 from chainrule.optimizers import Adam, AdamW, Optimizer
+from chainrule.rates import Rates
 from chainrule.reading import expanded
 from chainrule.runs.jobs import DataChoice
 from chainrule.training.recipe import Recipe
@@ -27,6 +29,7 @@ PLAIN = {
     "batch_size": "batch_size",
     "epochs": "epochs",
     "normalise": "normalise",
+    "smoothing": "smoothing",
     "clip_norm": "clip_norm",
     "validation": "validation",
     "patience": "patience",
@@ -94,6 +97,10 @@ def recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
         changes["schedule"] = schedules.find(options["schedule"])
     if options["augment"] is not None:
         changes["augmentation"] = Augmentation.parse(options["augment"]) or None
+    if options["rates"] is not None:
+        changes["rates"] = Rates.parse(options["rates"])
+    if options["views"] is not None:
+        changes["views"] = Views.parse(options["views"]) or None
     given = {name: options[name] for name in NUMBERS if options[name] is not None}
     chosen = replace(chosen, optimizer=optimizer(chosen.optimizer, options["optimizer"], given), **changes)
     custom_data.check_patience(chosen, custom_data.is_custom(data_name) and options["validation"] is None)

@@ -55,6 +55,9 @@ def recipe_text(recipe: Recipe) -> str:
     parts += [f"batch {recipe.batch_size}", format_count(recipe.epochs, "epoch"), str(recipe.loss).replace("_", " ")]
     parts.append({"none": "not normalised", "scale": "scaled", "standardise": "standardised"}[recipe.normalise])
     parts += [f"augmented {recipe.augmentation}"] if recipe.augmentation else []
+    parts += [f"labels smoothed by {recipe.smoothing:g}"] if recipe.smoothing else []
+    parts += [f"rates times {recipe.rates}"] if recipe.rates else []
+    parts += [f"tested in {len(recipe.views)} views ({recipe.views})"] if recipe.views else []
     parts += [f"clipped at {recipe.clip_norm:g}"] if recipe.clip_norm else []
     parts += [f"{format_percent(recipe.validation, 0)} held back"] if recipe.validation else []
     parts += [f"patience {recipe.patience}"] if recipe.patience else []
@@ -77,6 +80,9 @@ def run_text(result: Result) -> None:
     if evaluation is not None:
         rows = [[f"test {name}", value] for name, value in format_measures(evaluation.figures)]
         rows[0][1] += f" of {format_count(evaluation.samples, 'image')}"
+    if result.averaged is not None:
+        averaged = format_measures(result.averaged.figures)
+        rows += [[f"{name} over views", value] for name, value in averaged]
     rows.append(["trained for", f"{format_duration(result.seconds)} ({_speed(result) or 0:,.0f} images/s)"])
     click.echo(table(rows))
     for warning in evaluation.warnings if evaluation is not None else ():
@@ -103,6 +109,8 @@ def run_json(result: Result, inventory: Inventory | None = None) -> None:
     if evaluation is not None:
         found |= {**evaluation.figures, "samples": evaluation.samples, "task": evaluation.task.name}
         found["warnings"] = [*result.history.notes, *evaluation.warnings]
+    if result.averaged is not None:
+        found["averaged"] = result.averaged.figures
     if result.finished:
         found["files"] = _files(result)
     if inventory is not None:

@@ -67,7 +67,10 @@ material = options.combine(
     options.skip_damaged,
     click.option("--normalise", metavar="KIND", help="Normalisation: scale (to 0…1), standardise or none."),
     click.option("--augment", metavar="TEXT",
-                 help='Transform images at random: "shift=2,rotation=10,scale=0.1,flip", or none.'),
+                 help='Transform images at random: "shift=2,rotation=10,scale=0.1,flip,reflect", or none; flip='
+                 "alternate mirrors every image in every second epoch, reflect fills the border with mirrored pixels."),
+    click.option("--views", metavar="TEXT",
+                 help='Also test with outputs averaged over views of each image: "flip,shift=1", or none.'),
 )  # fmt: skip
 steps = options.combine(
     click.option("--epochs", type=WHOLE, metavar="N", help="Passes over the training images."),
@@ -88,7 +91,10 @@ steps = options.combine(
                  help="half_squared_error, mean_squared_error, binary_cross_entropy, categorical_cross_entropy "
                  "or softmax_cross_entropy."),
     click.option("--schedule", metavar="NAME", shell_complete=options.names(_schedule_names),
-                 help="constant, step, cosine, one-cycle or warm-up."),
+                 help="constant, step, cosine, one-cycle, warm-up or triangular."),
+    click.option("--smoothing", type=NUMBER, metavar="SHARE", help="Label smoothing, for classes."),
+    click.option("--rates", metavar="TEXT",
+                 help='Factors of the learning rate by parameter or layer: "beta=64,conv1.w=0"; 0 freezes.'),
     click.option("--clip-norm", type=NUMBER, metavar="X", help="Clip the gradient to this norm."),
     click.option("--patience", type=WHOLE, metavar="N", help="Stop after N epochs without a better validation loss."),
 )  # fmt: skip

@@ -24,7 +24,7 @@ HEADS = [*NETWORK, *FIGURES, "time", "note"]
 @click.option(
     "--cifar10/--no-cifar10",
     default=None,
-    help="Train venchislaw on CIFAR-10 too; by default if its 160 MB are available.",
+    help="Train on CIFAR-10 too (venchislaw; cifar-94, half an hour); by default if its 160 MB are available.",
 )
 @click.option(
     "--out", type=options.PATH, metavar="FOLDER", help="Keep the runs in this folder; by default they are deleted."

@@ -15,6 +15,7 @@ from chainrule.data.inventory import Inventory
 from chainrule.data.normalisation import Normalisation
 from chainrule.data.npz import load_npz
 from chainrule.data.sources import load
+from chainrule.data.views import Views
 
 __all__ = [
     "Augmentation",
@@ -22,6 +23,7 @@ __all__ = [
     "DatasetInfo",
     "Inventory",
     "Normalisation",
+    "Views",
     "as_mnist",
     "batch_count",
     "catalogue",

@@ -15,6 +15,8 @@ from chainrule.errors import OptionError, unknown_name
 from chainrule.randomness import stream_key, uniform
 
 STREAM = stream_key("augment")
+FLIP_STREAM = stream_key("flip")
+ALTERNATE = "alternate"
 MAX_SHIFT = 1000
 
 
@@ -25,13 +27,16 @@ class Augmentation:
     shift      largest shift in each direction, in whole pixels; at most 1000
     rotation   largest rotation either way, in degrees
     scale      largest change of scale, as a share of the size
-    flip       whether to mirror images left to right, with probability ½
+    flip       whether to mirror images left to right, with probability ½; "alternate": half of them, by the seed, in
+               the first epoch, the others in the second, and so on, so that two epochs show every image both ways
+    reflect    whether pixels beyond the border mirror those within it; otherwise they are black
     """
 
     shift: int = 0
     rotation: float = 0.0
     scale: float = 0.0
-    flip: bool = False
+    flip: bool | str = False
+    reflect: bool = False
 
     def __post_init__(self) -> None:
         whole = type(self.shift) is int
@@ -43,7 +48,10 @@ class Augmentation:
             raise OptionError(f"augmentation scale {self.scale}: expected a share of at least 0 and less than 1")
         for name in ("rotation", "scale"):  # float, and no −0.0, so that a parsed augmentation gives the same bits
             object.__setattr__(self, name, float(getattr(self, name)) + 0.0)
-        object.__setattr__(self, "flip", bool(self.flip))
+        if isinstance(self.flip, str) and self.flip != ALTERNATE:
+            raise OptionError(f"augmentation flip {self.flip!r}: expected True, False or {ALTERNATE!r}")
+        object.__setattr__(self, "flip", self.flip if self.flip == ALTERNATE else bool(self.flip))
+        object.__setattr__(self, "reflect", bool(self.reflect))
 
     def __bool__(self) -> bool:
         return bool(self.shift or self.rotation or self.scale or self.flip)
@@ -52,7 +60,8 @@ class Augmentation:
         """Return the text that `parse` reads: "shift=2,rotation=10,scale=0.1,flip", or "none"."""
         amounts = {"shift": self.shift, "rotation": self.rotation, "scale": self.scale}
         parts = [f"{name}={repr(value).removesuffix('.0')}" for name, value in amounts.items() if value]
-        return ",".join(parts + ["flip"] * self.flip) or "none"
+        parts += [f"flip={self.flip}" if self.flip == ALTERNATE else "flip"] * bool(self.flip)
+        return ",".join(parts + ["reflect"] * self.reflect) or "none"
 
     @staticmethod
     def parse(text: str) -> "Augmentation":
@@ -75,6 +84,7 @@ class Augmentation:
         """Return randomly transformed images in the same shape and dtype (x itself when there is nothing to change).
 
         x         (N, C, H, W) floats
+        step      the epoch, from 0
         samples   (N,) indices of the images in their data set
         fill      value of pixels outside the image
         """
@@ -85,13 +95,10 @@ class Augmentation:
         rows = np.arange(height, dtype=np.float64).reshape(-1, 1) - (height - 1) / 2 - move[:, 0, None, None]
         columns = np.arange(width, dtype=np.float64) - (width - 1) / 2 - move[:, 1, None, None]
         a, b, c, d = (matrix[:, entry, None, None] for entry in range(4))
-        return _read(
-            x,
-            a * rows + b * columns + (height - 1) / 2,
-            c * rows + d * columns + (width - 1) / 2,
-            fill,
-            between=bool(self.rotation or self.scale),
-        )
+        sources = (a * rows + b * columns + (height - 1) / 2, c * rows + d * columns + (width - 1) / 2)
+        if self.reflect:
+            sources = (_reflected(sources[0], height), _reflected(sources[1], width))
+        return _read(x, *sources, fill, between=bool(self.rotation or self.scale))
 
     def _inverse_maps(
         self, seed: int, step: int, samples: NDArray[np.int64]
@@ -105,10 +112,24 @@ class Augmentation:
         move = np.floor(u[:, :2] * (2 * self.shift + 1)) - self.shift
         angles = [math.radians((2 * each - 1) * self.rotation) for each in u[:, 2].tolist()]
         larger = 1 + (2 * u[:, 3] - 1) * self.scale
-        mirror = np.where((u[:, 4] < 0.5) & self.flip, -1.0, 1.0)
+        mirror = np.where(self._flipped(u[:, 4], seed, step, samples), -1.0, 1.0)
         cos = np.array([math.cos(angle) for angle in angles]) / larger
         sin = np.array([math.sin(angle) for angle in angles]) / larger
         return np.stack([cos, sin, -sin * mirror, cos * mirror], axis=1), move
+
+    def _flipped(self, u: NDArray[np.float64], seed: int, step: int, samples: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which samples are mirrored (N,), for uniform numbers u (N,) of this step."""
+        if self.flip == ALTERNATE:
+            return (uniform(seed, FLIP_STREAM, 0, samples, 1)[:, 0] < 0.5) ^ (step % 2 == 1)
+        return (u < 0.5) & bool(self.flip)
+
+
+def _reflected(coordinates: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Return coordinates within 0 … size − 1: those beyond are mirrored at the first and the last pixel."""
+    if size == 1:
+        return np.zeros_like(coordinates)
+    turned = np.abs(coordinates) % (2 * (size - 1))
+    return np.minimum(turned, 2 * (size - 1) - turned)
 
 
 def _read(
@@ -134,10 +155,12 @@ def _read(
     return upper * (1 - down) + lower * down
 
 
-def _amount(name: str, amount: str | None) -> float | bool:
-    if name == "flip":
+def _amount(name: str, amount: str | None) -> float | bool | str:
+    if name == "flip" and amount == ALTERNATE:
+        return ALTERNATE
+    if name in ("flip", "reflect"):
         if amount is not None:
-            raise OptionError(f"augmentation flip takes no amount, found {amount!r}")
+            raise OptionError(f"augmentation {name} takes no amount, found {amount!r}")
         return True
     try:
         return int(amount or "") if name == "shift" else float(amount or "")

@@ -1,14 +1,16 @@
 """The update that a trace shows: optimizer, moments and gradient clipping."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from chainrule import engines
 from chainrule.engines import Array
 from chainrule.errors import OptionError
 from chainrule.optimizers import Adam, Moments, Optimizer
+from chainrule.rates import Group, Rates
 
 CLIPPING = 1e-6  # as in training/step.py
 
@@ -21,6 +23,7 @@ class NextStep:
     step     its number, from 1
     moments  the optimizer's before the step, flat like the parameters; None: zeros, as before the first
     seed     of dropout
+    rates    factors of the rate for single parameters
     """
 
     optimizer: Optimizer = field(default_factory=Adam)
@@ -29,6 +32,7 @@ class NextStep:
     moments: Moments | None = None
     clip_norm: float | None = None
     seed: int = 0
+    rates: Rates = field(default_factory=Rates)
 
     def initial_moments(self, parameters: Array) -> Moments:
         """Return the moments in float64."""
@@ -56,19 +60,42 @@ class Update:
     scale: float
     moments: Moments
     after: Array
+    factors: Mapping[str, float]
 
-    @property
-    def attributes(self) -> Mapping[str, Any]:
-        """All attributes of the update operation."""
-        return {"rate": self.rate, **self.training.optimizer.step_attributes(self.training.step)}
+    def attributes(self, parameter: str) -> Mapping[str, Any]:
+        """Return all attributes of the update operation of a parameter."""
+        given = {"rate": self.rate, **self.training.optimizer.step_attributes(self.training.step)}
+        return Group(0, 0, self.factors[parameter]).attributes(given)
 
 
-def update(parameters: Array, gradient: Array, training: NextStep) -> Update:
-    """Return the step that training would take, in float64. Nothing is modified."""
-    norm = float(np.sqrt(np.dot(gradient, gradient)))
+def update(parameters: Array, gradient: Array, training: NextStep, layout: Mapping[str, tuple[int, int]]) -> Update:
+    """Return the step that training would take, in float64. Nothing is modified.
+
+    layout   range of each parameter in the flat arrays, by name and in order
+    """
+    groups = training.rates.groups(layout)
+    frozen = [slice(group.first, group.last) for group in groups if not group.factor]
+    learnt = gradient.copy()
+    for part in frozen:
+        learnt[part] = 0
+    norm = float(np.sqrt(np.dot(learnt, learnt)))
     clip = training.clip_norm
     scale = clip / (norm + CLIPPING) if clip is not None and norm > clip else 1.0
     rate = training.optimizer.rate if training.rate is None else float(training.rate)
     moments = training.initial_moments(parameters)
-    after, _ = training.optimizer.update(parameters, gradient * scale, moments, step=training.step, rate=rate)
-    return Update(training, rate, norm, scale, moments, after)
+    factors = {name: _factor(groups, first) for name, (first, _) in layout.items()}
+    found = Update(training, rate, norm, scale, moments, parameters.copy(), factors)
+    if not groups:
+        optimizer, step = training.optimizer, training.step
+        found.after[:], _ = optimizer.update(parameters, gradient * scale, moments, step=step, rate=rate)
+    for name, (first, last) in layout.items() if groups else ():
+        if factors[name]:
+            arrays = [array[first:last] for array in (parameters, gradient * scale, *moments)]
+            name_of_update = training.optimizer.operation
+            found.after[first:last] = engines.fallback().run(name_of_update, tuple(arrays), found.attributes(name))[0]
+    return found
+
+
+def _factor(groups: Sequence[Group], index: int) -> float:
+    """Return the factor of the rate of the parameter at an index of the flat buffer."""
+    return next((group.factor for group in groups if group.first <= index < group.last), 1.0)

@@ -23,11 +23,12 @@ def explain(arrays: Mapping[str, Array], update: Update, cell: Cell) -> Derivati
     known = {name: float(arrays[tensor][cell.index]) for name, tensor in cells.items()}
     after = float(arrays[cell.tensor][cell.index])
     shared, entry = (operations.entries()[name] for name in ("update", update.training.optimizer.operation))
-    facts = _facts(update, known, after)
+    attributes = update.attributes(parameter)
+    facts = _facts(update, attributes, known, after)
     letter = parameter.rpartition(".")[2]
     names = {"p": letter, "p′": f"{letter}′", "dp": f"d{letter}"}
     words = operations.fill([*shared["words"], *entry["words"]], facts)
-    known = {**_constants(update, shared["letters"]), **known, "Δ": known["p"] - after}
+    known = {**_constants(update, attributes, shared["letters"]), **known, "Δ": known["p"] - after}
     steps = chain([*shared["steps"], *entry["steps"]], known, facts, names)
     steps[-1] = replace(steps[-1], value=after)
     (rule,) = (formula for formula in entry["rule"] if operations.holds(formula, facts))
@@ -36,9 +37,8 @@ def explain(arrays: Mapping[str, Array], update: Update, cell: Cell) -> Derivati
     return Derivation(words, symbols, here, steps=tuple(steps), sources=sources)
 
 
-def _constants(update: Update, attributes: Mapping[str, str]) -> Values:
+def _constants(update: Update, given: Mapping[str, Any], attributes: Mapping[str, str]) -> Values:
     """Return the constants of the step by their letters."""
-    given = update.attributes
     known = {letter: float(given[name]) for letter, name in attributes.items() if name in given}
     return {**known, "clip": update.training.clip_norm or 0.0, "‖g‖": update.norm}
 
@@ -49,12 +49,12 @@ def _equation(rule: Mapping[str, Any], letter: str, names: Mapping[str, str], in
     return f"{at(f'{letter}′', *index)} = {right}"
 
 
-def _facts(update: Update, known: Values, after: float) -> dict[str, Any]:
+def _facts(update: Update, attributes: Mapping[str, Any], known: Values, after: float) -> dict[str, Any]:
     """Return what sentences and steps depend on."""
     change, gradient = after - known["p"], known["dp"]
     return {
-        **{name: bool(number) for name, number in update.attributes.items()},
-        "decay": bool(update.attributes.get("decay")),
+        **{name: bool(number) for name, number in attributes.items()},
+        "decay": bool(attributes.get("decay")),
         "clipped": update.scale != 1,
         "remembers": bool(update.training.optimizer.moments),
         "still": change == 0,

@@ -52,7 +52,7 @@ def next_step(recipe: Recipe, done: int, images: int, moments: tuple[Array, ...]
     steps = epoch_steps * recipe.epochs
     factor = recipe.schedule.factor(min(done, steps - 1), steps, epoch_steps)
     rate = recipe.optimizer.rate * factor
-    return NextStep(recipe.optimizer, rate, done + 1, moments, recipe.clip_norm, recipe.seed)
+    return NextStep(recipe.optimizer, rate, done + 1, moments, recipe.clip_norm, recipe.seed, recipe.rates)
 
 
 def with_overrides(training: NextStep, optimizer: Optimizer | None, rate: float | None) -> NextStep:

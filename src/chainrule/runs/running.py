@@ -39,6 +39,7 @@ class Result:
     finished     False if the run was stopped and can be resumed
     interrupted  whether Ctrl-C stopped it
     evaluation   evaluation on the test data; None without test data, or if the run is not finished
+    averaged     the same with the outputs averaged over the recipe's views; None where it has none
     """
 
     folder: Path
@@ -48,6 +49,7 @@ class Result:
     finished: bool
     evaluation: Evaluation | None
     interrupted: bool = False
+    averaged: Evaluation | None = None
 
 
 def start(
@@ -207,13 +209,18 @@ def _train(
     if trainer.recipe.patience is not None and trainer.validation is not None:
         model.set_weights(files.read_tensors(folder / BEST, "model")[0])
     evaluation = model.evaluate(test.x, test.y) if test is not None else None
+    views = trainer.recipe.views
+    averaged = model.evaluate(test.x, test.y, views=views) if test is not None and views else None
     contents = {MODEL: checkpointer.model_bytes(model, len(trainer.history.epochs), of=job.recipe.epochs)}
     if evaluation is not None:
-        contents[EVALUATION] = files.json_bytes(evaluation.to_json(model.classes))
+        found = evaluation.to_json(model.classes)
+        if averaged is not None:
+            found["averaged"] = {"views": str(views), **averaged.figures}
+        contents[EVALUATION] = files.json_bytes(found)
     recorder.write(contents)
     recorder.record_all()
     draw(folder, model, trainer.history, test, evaluation)
-    return Result(folder, model, trainer.history, seconds, True, evaluation)
+    return Result(folder, model, trainer.history, seconds, True, evaluation, averaged=averaged)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from chainrule import engines, losses, tasks
 from chainrule.data.normalisation import Normalisation
+from chainrule.data.views import Views
 from chainrule.engines import Array
 from chainrule.errors import OptionError
 from chainrule.losses import Loss
@@ -223,15 +224,24 @@ class Evaluation:
 
 
 def evaluate(
-    network: Network, samples: Samples, normalisation: Normalisation, loss: Loss, task: Task | None = None
+    network: Network,
+    samples: Samples,
+    normalisation: Normalisation,
+    loss: Loss,
+    task: Task | None = None,
+    views: Views | None = None,
 ) -> Evaluation:
-    """Evaluate a network on samples, in large batches; the task is that of the targets if not given."""
+    """Evaluate a network on samples, in large batches; the task is that of the targets if not given.
+
+    views   views of each image whose outputs are averaged; None: the images themselves
+    """
     outputs = np.empty((len(samples), samples.targets.shape[1]), network.dtype)
     total = 0.0
     for start in range(0, len(samples), BATCH):
         indices = np.arange(start, min(start + BATCH, len(samples)))
         x, t = samples.batch(indices, normalisation, network.dtype)
-        outputs[indices] = network.apply(x)
+        shown = views.of(x) if views is not None else [(1.0, x)]
+        outputs[indices] = sum(weight * network.apply(view) for weight, view in shown)
         total += float(losses.of_samples(loss, network.engine, outputs[indices], t).sum(dtype=np.float64))
     names = tuple(getattr(network, "classes", ()))
     found = task or tasks.infer_task(str(loss), network.last_layer, samples.targets)

@@ -11,7 +11,7 @@ from chainrule import tasks
 from chainrule.data.batches import batch_count, order
 from chainrule.data.normalisation import Normalisation
 from chainrule.engines import Array
-from chainrule.errors import NotFiniteError
+from chainrule.errors import NotFiniteError, OptionError
 from chainrule.network import Fitted, Network
 from chainrule.training import notes
 from chainrule.training.callbacks import Callback, best_epoch
@@ -20,6 +20,7 @@ from chainrule.training.history import Epoch, History, epoch_means
 from chainrule.training.recipe import Recipe
 from chainrule.training.samples import Samples
 from chainrule.training.step import Outcome, Stepper
+from chainrule.training.whitening import whiten
 
 
 class Clock(Protocol):
@@ -64,7 +65,9 @@ class Trainer:
         self.task = self._task()
         self.history = History(measure=self.task.measure)
         self.stop = False
-        self.stepper = Stepper(network, recipe.optimizer, recipe.loss, recipe.clip_norm, self.task)
+        if recipe.smoothing and self.task != tasks.CLASSIFICATION:
+            raise OptionError(f"label smoothing is for classes, and the task is {self.task.name}")
+        self.stepper = Stepper(network, recipe.optimizer, recipe.loss, recipe.clip_norm, self.task, recipe.rates)
         if said := tasks.range_warning(network.last_layer, train_data.targets):
             self.history.notes.append(said)
         self._clock = clock
@@ -84,7 +87,8 @@ class Trainer:
         return Fitted(self.normalisation, self.recipe.loss, self.task, self.classes)
 
     def adopt(self) -> None:
-        """Give the network what was fitted, which its evaluations and its files need."""
+        """Give the network what was fitted, which its evaluations and its files need, and kernels that whiten."""
+        whiten(self.network, self.train_data, self.normalisation)
         self.network.adopt(self.fitted)
 
     @property
@@ -134,7 +138,7 @@ class Trainer:
         self._end_epoch(epoch, callbacks)
 
     def batch(self, step: int) -> tuple[Array, Array]:
-        """Return the batch x, t of a step (from 0), normalised and augmented."""
+        """Return the batch x, t of a step (from 0), normalised and augmented, its labels smoothed."""
         epoch, place = divmod(step, self.epoch_steps)
         size = self.recipe.batch_size
         samples = order(len(self.train_data), self.recipe.seed, epoch)
@@ -142,9 +146,13 @@ class Trainer:
 
     def _batch(self, epoch: int, indices: Any) -> tuple[Array, Array]:
         augmentation, seed = self.recipe.augmentation, self.recipe.seed
-        return self.train_data.batch(
+        x, t = self.train_data.batch(
             indices, self.normalisation, self.network.dtype, augmentation, seed=seed, epoch=epoch
         )
+        if share := self.recipe.smoothing:
+            t *= 1 - share
+            t += share / t.shape[1]
+        return x, t
 
     def _step(self, epoch: int, indices: Any) -> Outcome:
         recipe, step = self.recipe, len(self.history)

@@ -8,9 +8,11 @@ from typing import Any
 from chainrule import losses, optimizers, schedules
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.normalisation import KINDS
+from chainrule.data.views import Views
 from chainrule.errors import FormatError, OptionError, quoted, unknown_name
 from chainrule.losses import Loss
 from chainrule.optimizers import Optimizer
+from chainrule.rates import Rates
 from chainrule.schedules import Schedule
 from chainrule.student.interface import OWN
 
@@ -34,6 +36,10 @@ class Recipe:
     schedule      factor of the learning rate as a function of the step
     normalise     "scale", "standardise" or "none", fitted to the training data and stored with the model
     augmentation  augmentation of training images, new in every epoch; None for none
+    smoothing     share ε of label smoothing, for classes: the targets are (1 − ε)·t + ε/K
+    rates         factors of the learning rate for single parameters; a factor of 0 freezes them
+    views         views of each test image whose outputs are averaged in the final evaluation, beside that of the images
+                  themselves; None for none
     clip_norm     largest norm of the gradient, which is scaled down to it; None for no limit
     validation    share of the training set held back for validation after every epoch
     patience      stop after this many epochs without a better validation loss; None for never
@@ -49,6 +55,9 @@ class Recipe:
     schedule: Schedule = field(default_factory=Schedule)
     normalise: str = "scale"
     augmentation: Augmentation | None = None
+    smoothing: float = 0.0
+    rates: Rates = field(default_factory=Rates)
+    views: Views | None = None
     clip_norm: float | None = None
     validation: float = 0.0
     patience: int | None = None
@@ -64,6 +73,8 @@ class Recipe:
             raise unknown_name("normalisation", self.normalise, KINDS)
         if self.clip_norm is not None and not (_is_number(self.clip_norm) and 0 < self.clip_norm < math.inf):
             raise OptionError(f"clip norm {quoted(self.clip_norm)}: expected a number above 0")
+        if not (_is_number(self.smoothing) and 0 <= self.smoothing < 1):
+            raise OptionError(f"label smoothing {quoted(self.smoothing)}: expected at least 0 and below 1")
         if not (_is_number(self.validation) and 0 <= self.validation < 1):
             raise OptionError(f"validation share {quoted(self.validation)}: expected at least 0 and below 1")
         if self.patience is not None:
@@ -82,6 +93,8 @@ class Recipe:
         config["optimizer"] = self.optimizer.to_config()
         config["schedule"] = self.schedule.to_config()
         config["augmentation"] = str(self.augmentation) if self.augmentation else None
+        config["rates"] = str(self.rates)
+        config["views"] = str(self.views) if self.views else None
         return config
 
     @staticmethod
@@ -93,6 +106,8 @@ class Recipe:
             options["schedule"] = schedules.find(options["schedule"])
             text = options["augmentation"]
             options["augmentation"] = Augmentation.parse(text) if text else None
+            options["rates"] = Rates.parse(options.get("rates", "none"))
+            options["views"] = Views.parse(options["views"]) if options.get("views") else None
             return Recipe(**options)
         except (AttributeError, KeyError, TypeError) as error:
             raise FormatError(f"recipe: {error}") from None

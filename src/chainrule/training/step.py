@@ -12,6 +12,7 @@ from chainrule.interpreter import Interpreter
 from chainrule.losses import Loss
 from chainrule.network import Network
 from chainrule.optimizers import CustomOptimizer, Optimizer
+from chainrule.rates import Rates
 from chainrule.tasks import Task
 
 
@@ -29,6 +30,8 @@ class Stepper:
     """Takes training steps on a network.
 
     moments   moments of the optimizer, flat like the parameters
+
+    Errors   OptionError when there is nothing to train, or rates of single parameters meet an optimizer of one's own
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Stepper:
         loss: Loss,
         clip_norm: float | None = None,
         task: Task | None = None,
+        rates: Rates | None = None,
     ) -> None:
         if not network.parameters.size:
             raise OptionError("there is nothing to train: the model has no parameters")
@@ -47,6 +51,9 @@ class Stepper:
         self._plan = network.plan(loss, task=task)
         self._compiled = network.compile(self._plan)
         self._clip = clip_norm
+        self._groups = (rates or Rates()).groups(network.learnt)
+        if self._groups and isinstance(optimizer, CustomOptimizer):
+            raise OptionError("rates of single parameters need a built-in optimizer; your own can have them itself")
 
     def prepare(self, samples: int) -> None:
         """Have a compiled engine compile what a step on so many samples runs, so that no clock counts it."""
@@ -63,6 +70,8 @@ class Stepper:
         """Take a step on a batch; ``step`` counts from 1. A loss or gradient that is not finite changes nothing."""
         if isinstance(self.optimizer, CustomOptimizer):
             return self._custom_step(self.optimizer, x, t, step, rate, seed)
+        if self._groups:
+            return self._grouped_step(x, t, step, rate, seed)
         total, right, squares = self._compiled.backward(x, t, seed=seed, step=step)
         if not math.isfinite(squares):  # squares of float32 may overflow where no number of the gradient does
             squares = float(np.square(self._compiled.gradients(x, t, seed=seed, step=step)[2], dtype=np.float64).sum())
@@ -78,19 +87,42 @@ class Stepper:
         self, optimizer: CustomOptimizer, x: Array, t: Array, step: int, rate: float, seed: int
     ) -> Outcome:
         """Have a user's own optimizer take a step with the engine's gradient; nothing is changed if it raises."""
-        losses, measured, gradient = self._compiled.gradients(x, t, seed=seed, step=step)
-        squares = float(np.square(gradient, dtype=np.float64).sum())
-        total, right = (float(values.sum(dtype=np.float64)) for values in (losses, measured))
-        if not (math.isfinite(total) and math.isfinite(squares)):
-            raise self._not_finite(x, t, seed, step)
-        norm = math.sqrt(squares)
-        scaled, parameters = gradient * self._scale(norm), self.network.parameters
+        outcome, gradient = self._whole_gradient(x, t, step, seed)
+        scaled, parameters = gradient * self._scale(outcome.norm), self.network.parameters
         after, moments = optimizer.update(parameters, scaled, self.moments, step=step, rate=rate)
         self._commit_statistics(x, t, seed, step)
         parameters[:] = after
         for kept, found in zip(self.moments, moments, strict=True):
             kept[:] = found
-        return Outcome(total / len(x), right / len(x), norm)
+        return outcome
+
+    def _grouped_step(self, x: Array, t: Array, step: int, rate: float, seed: int) -> Outcome:
+        """Take a step in which groups of parameters have rates of their own; the norm leaves out frozen ones."""
+        outcome, gradient = self._whole_gradient(x, t, step, seed)
+        self._commit_statistics(x, t, seed, step)
+        if (scale := self._scale(outcome.norm)) != 1:
+            gradient *= scale
+        attributes, network = self._attributes(step, rate), self.network
+        for group in self._groups:
+            if group.factor:
+                p, g, *moments = (
+                    each[group.first : group.last] for each in (network.parameters, gradient, *self.moments)
+                )
+                name, own = self.optimizer.operation, group.attributes(attributes)
+                network.engine.update(name, p, g, tuple(moments), own, network.threads)
+        return outcome
+
+    def _whole_gradient(self, x: Array, t: Array, step: int, seed: int) -> tuple[Outcome, Array]:
+        """Return the outcome of a step and the flat gradient, 0 for frozen parameters; the engine may overwrite it."""
+        losses, measured, gradient = self._compiled.gradients(x, t, seed=seed, step=step)
+        for group in self._groups:
+            if not group.factor:
+                gradient[group.first : group.last] = 0
+        squares = float(np.square(gradient, dtype=np.float64).sum())
+        total, right = (float(values.sum(dtype=np.float64)) for values in (losses, measured))
+        if not (math.isfinite(total) and math.isfinite(squares)):
+            raise self._not_finite(x, t, seed, step)
+        return Outcome(total / len(x), right / len(x), math.sqrt(squares)), gradient
 
     def _scale(self, norm: float) -> float:
         """Return the factor of the gradient: 1, or less where its norm exceeds the limit."""

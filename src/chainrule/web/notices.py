@@ -24,6 +24,13 @@ def best_step(trainer: Trainer) -> int | None:
     return epochs[best_epoch(epochs)].step
 
 
+def simplified(trainer: Trainer) -> str:
+    """Return a notice if the steps that the page computes differ from those of the recipe, else ""."""
+    recipe = trainer.recipe
+    left_out = [f"the rates {recipe.rates}"] * bool(recipe.rates) + ["label smoothing"] * bool(recipe.smoothing)
+    return f"The steps that this page computes leave out {' and '.join(left_out)} of the recipe." if left_out else ""
+
+
 def ended(trainer: Trainer) -> str:
     """Return a notice if the best step of a finished run is not its last one, else ""."""
     best, last = best_step(trainer), len(trainer.history)

@@ -110,7 +110,7 @@ class Session:
         running = self._running
         said = [self.problem if running is None else running.message]
         if running is None or not running.active:
-            said += [] if running is None else [notices.ended(running.trainer)]
+            said += [] if running is None else [notices.ended(running.trainer), notices.simplified(running.trainer)]
             said.append(notices.elsewhere(self.subject.folder, step))
         return " ".join(filter(None, said))
 

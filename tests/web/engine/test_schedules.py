@@ -19,6 +19,7 @@ CONFIGS: list[dict[str, Any]] = [
     {"name": "one-cycle"},
     {"name": "one-cycle", "warm": 0.01, "divisor": 3.0, "final": 10.0},
     {"name": "warm-up", "share": 0.25},
+    {"name": "triangular", "start": 0.2, "peak": 0.23, "end": 0.07},
     OneCycle().extended(14, 2).to_config(),
     Cosine().extended(9, 2).extended(23, 4).to_config(),
 ]

@@ -15,6 +15,10 @@ const FACTORS = {
     return arc(1, low / final, (step - top) / Math.max(steps - 1 - top, 1e-12));
   },
   "warm-up": ({ share }, { step, steps }) => Math.min(1, (step + 1) / Math.max(share * steps, 1)),
+  triangular: ({ start, peak, end }, { step, steps }) => {
+    const top = peak * steps;
+    return step < top ? start + ((1 - start) * step) / top : 1 + ((end - 1) * (step - top)) / (steps - top);
+  },
   restarted: ({ before, step: again, epochs }, { step, steps, epochSteps }) => {
     if (step < again) return factor(before, { step, steps: epochs * epochSteps, epochSteps });
     let first = before;

@@ -1,0 +1,81 @@
+"""A recipe in PyTorch: the same network, loss, optimizer, and rates of single parameters."""
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.contenders.torch import in_variant
+from benchmarks.peers import torch as peer
+from benchmarks.peers import torch_training
+from benchmarks.peers.torch import torch
+from chainrule import losses
+from chainrule.data.dataset import Dataset
+from chainrule.data.views import Views
+from chainrule.engines import Array
+from chainrule.model import Sequential
+from chainrule.training.evaluation import BATCH, Evaluation
+from chainrule.training.loop import Trainer
+from chainrule.training.samples import Samples
+
+
+class TorchRecipe:
+    """The network of a trainer, with its present weights, trained by PyTorch.
+
+    who   "torch" or "torch-channels-last"
+    """
+
+    def __init__(self, trainer: Trainer, who: str, threads: int) -> None:
+        torch.set_num_threads(threads)
+        self._trainer, self._who = trainer, who
+        network = trainer.network
+        plan = network.plan(trainer.recipe.loss)
+        self._ending = torch_training.ending(plan)
+        self._translation = peer.translate(network, plan)
+        self._module = self._translation.module
+        self._in_variant(np.zeros((1, *network.input_shape), network.dtype))
+        tensors, recipe = self._translation.tensors, trainer.recipe
+        groups = torch_training.groups(recipe, network.learnt, tensors)
+        learnt = {id(tensor) for group in groups for tensor in group["params"]}
+        for name in network.learnt:
+            tensors[name].requires_grad_(id(tensors[name]) in learnt)
+        self._optimizer = torch_training.optimizer(recipe.optimizer, groups)
+
+    def _in_variant(self, x: Array) -> Any:
+        self._module, images = in_variant(self._module, torch.from_numpy(x), self._who)
+        return images
+
+    def step(self, x: Array, t: Array, step: int, rate: float) -> float:
+        """Take a step on a batch and return its mean loss."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
+        self._optimizer.zero_grad(set_to_none=True)
+        found = torch_training.LOSSES[self._ending](
+            self._module(self._in_variant(x)), torch_training.targets(self._ending, t)
+        )
+        found.backward()
+        self._optimizer.step()
+        return found.item()
+
+    def evaluate(self, test: Dataset, views: Views | None) -> Evaluation:
+        """Evaluate the network on test data."""
+        network = self._trainer.network
+        samples = Samples.of_dataset(test, network.output_shape[-1])
+        parts = [
+            self._outputs(self._trainer.normalisation.apply(samples.x[first : first + BATCH], network.dtype), views)
+            for first in range(0, len(samples), BATCH)
+        ]
+        outputs = np.concatenate(parts)
+        targets = samples.targets.astype(network.dtype)
+        loss = losses.of_samples(self._trainer.recipe.loss, network.engine, outputs, targets).mean(dtype=np.float64)
+        names = network.classes if isinstance(network, Sequential) else ()
+        return Evaluation(float(loss), outputs, samples.targets, self._trainer.task, names)
+
+    def _outputs(self, x: Array, views: Views | None) -> Array:
+        self._module.eval()
+        try:
+            with torch.inference_mode():
+                shown = views.of(x) if views is not None else [(1.0, x)]
+                parts = [weight * self._module(self._in_variant(view)).numpy() for weight, view in shown]
+                return np.sum(parts, axis=0)
+        finally:
+            self._module.train()

@@ -1,0 +1,83 @@
+"""Factors of the learning rate for single parameters."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from chainrule.errors import OptionError
+
+
+class Group(NamedTuple):
+    """Parameters from index ``first`` to ``last`` of the flat buffer, which have the same factor."""
+
+    first: int
+    last: int
+    factor: float
+
+    def attributes(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the attributes of an update with the rate times the factor, and rate · decay as without it."""
+        changed = {**given, "rate": given["rate"] * self.factor}
+        decay = given.get("decay", 0.0) / self.factor if self.factor else 0.0
+        return {**changed, "decay": decay} if "decay" in given else changed
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Factors by which the learning rate is multiplied, by the names of parameters; 1 for all others.
+
+    factors   pairs of a name and its factor: conv1.w names one parameter, conv1 all of a layer, beta all parameters of
+              that name. Where two name the same parameter, the later one counts. A factor of 0 freezes the parameter.
+
+    Decay is not multiplied: it shrinks a parameter by rate · decay in each step whatever the factor, unless it is 0.
+    """
+
+    factors: tuple[tuple[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        pairs = tuple((str(name), float(factor)) for name, factor in self.factors)
+        for name, factor in pairs:
+            if not 0 <= factor < math.inf:
+                raise OptionError(f"rate of {name} {factor}: expected a factor of at least 0")
+        object.__setattr__(self, "factors", pairs)
+
+    def __bool__(self) -> bool:
+        return bool(self.factors)
+
+    def __str__(self) -> str:
+        """Return the text that `parse` reads: "beta=64,conv1.w=0", or "none"."""
+        return ",".join(f"{name}={repr(factor).removesuffix('.0')}" for name, factor in self.factors) or "none"
+
+    @staticmethod
+    def parse(text: str) -> "Rates":
+        """Parse factors as on the command line: "beta=64,conv1.w=0", or "none"."""
+        pairs: list[tuple[str, float]] = []
+        for part in (part.strip() for part in text.split(",")):
+            if part in ("", "none"):
+                continue
+            name, _, amount = part.partition("=")
+            try:
+                pairs.append((name, float(amount)))
+            except ValueError:
+                raise OptionError(f"rates {text!r}: expected NAME=FACTOR, found {part!r}") from None
+        return Rates(tuple(pairs))
+
+    def groups(self, layout: Mapping[str, tuple[int, int]]) -> Sequence[Group]:
+        """Return the groups of equal factor that make up all parameters, in order; none where there are no factors.
+
+        layout   range of each parameter in the flat buffer, by name and in order
+        Errors   OptionError for a name that no parameter has
+        """
+        named = dict.fromkeys(layout, 1.0)
+        for wanted, factor in self.factors:
+            matching = [name for name in layout if wanted in (name, *name.rpartition(".")[::2])]
+            if not matching:
+                raise OptionError(f"rates: no parameter is named {wanted!r}; there are {', '.join(layout)}")
+            named |= dict.fromkeys(matching, factor)
+        groups: list[Group] = []
+        for name, (first, last) in layout.items() if self.factors else ():
+            if groups and groups[-1].factor == named[name]:
+                groups[-1] = groups[-1]._replace(last=last)
+            else:
+                groups.append(Group(first, last, named[name]))
+        return groups

@@ -1,0 +1,28 @@
+"""Initial values that depend on the training data: kernels that whiten the patches of the images."""
+
+import numpy as np
+
+from chainrule import initializers
+from chainrule.data.normalisation import Normalisation
+from chainrule.errors import OptionError
+from chainrule.network import Network
+from chainrule.training.samples import Samples
+
+IMAGES = 5_000  # training images from which the patches are taken
+
+
+def whiten(network: Network, samples: Samples, normalisation: Normalisation) -> None:
+    """Replace kernels drawn by the initializer "whiten" by those of `initializers.whitening`; others are left alone.
+
+    A kernel that no longer has the values that its seed drew was trained or read from a file, and is left alone too.
+
+    Errors   OptionError when such a kernel does not read the images, all channels of them
+    """
+    for place, (name, layer) in enumerate(zip(network.names, network.layers, strict=True)):
+        if getattr(layer, "initializer", "") != initializers.whiten.__name__:
+            continue
+        w = network.weights[f"{name}.w"]
+        if place or w.ndim != 4 or w.shape[1] != network.input_shape[0]:
+            raise OptionError(f"{layer.describe()}: only a convolution of all channels of the images can whiten them")
+        if np.array_equal(w, network.drawn(f"{name}.w", network.seed)):
+            w[...] = initializers.whitening(w, normalisation.apply(samples.x[:IMAGES], network.dtype))

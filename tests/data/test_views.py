@@ -1,0 +1,59 @@
+"""Views of images: by hand, and the evaluation that averages their outputs."""
+
+import numpy as np
+import pytest
+from training.made import dense, stripes
+
+import chainrule as cr
+from chainrule.data import Views
+from chainrule.errors import OptionError, ShapeError
+
+X = np.random.default_rng(0).normal(size=(3, 2, 5, 6)).astype(np.float32)
+
+
+def test_six_views_by_hand() -> None:
+    """Compare with shifts that read row |i − 1| or, at the far border, 2(H − 1) − i."""
+    found = list(Views(flip=True, shift=1).of(X))
+    assert [weight for weight, _ in found] == [0.25, 0.25, 0.125, 0.125, 0.125, 0.125]
+    up_left = X[:, :, [1, 0, 1, 2, 3]][:, :, :, [1, 0, 1, 2, 3, 4]]
+    down_right = X[:, :, [1, 2, 3, 4, 3]][:, :, :, [1, 2, 3, 4, 5, 4]]
+    expected = [X, X[..., ::-1], up_left, up_left[..., ::-1], down_right, down_right[..., ::-1]]
+    for (_, view), image in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(view, image)
+
+
+@pytest.mark.parametrize(("views", "count"), [(Views(), 1), (Views(flip=True), 2), (Views(shift=2), 3)])
+def test_weights_sum_to_one(views: Views, count: int) -> None:
+    found = list(views.of(X))
+    assert len(found) == len(views) == count
+    assert sum(weight for weight, _ in found) == 1
+    assert all(view.shape == X.shape and view.dtype == X.dtype for _, view in found)
+
+
+@pytest.mark.parametrize("text", ["none", "flip", "shift=2", "flip,shift=1"])
+def test_written_and_read(text: str) -> None:
+    assert str(Views.parse(text)) == text
+    assert Views.parse(f" {text} ") == Views.parse(text)
+
+
+@pytest.mark.parametrize("text", ["flip=1", "shift", "shift=-1", "shift=1.5", "shift=1001", "flip,flip", "crop"])
+def test_refused(text: str) -> None:
+    with pytest.raises(OptionError, match="view"):
+        Views.parse(text)
+
+
+def test_images_smaller_than_the_shift_are_refused() -> None:
+    with pytest.raises(ShapeError, match="larger than the shift"):
+        list(Views(shift=5).of(X))
+    with pytest.raises(ShapeError):
+        list(Views(flip=True).of(X[:, 0, 0]))
+
+
+def test_an_evaluation_averages_the_outputs() -> None:
+    x, y = stripes(40)
+    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    model.fit(x, y, epochs=2, rate=0.01, progress=False)
+    outputs = [model.predict(shown) for shown in (x, x[..., ::-1])]
+    found = model.evaluate(x, y, views="flip")
+    np.testing.assert_allclose(found.outputs, (outputs[0] + outputs[1]) / 2, rtol=1e-5)
+    assert found.loss == pytest.approx(-np.log(found.outputs[np.arange(40), y]).mean(), rel=1e-5)

@@ -1,0 +1,54 @@
+"""A run with smoothed labels, rates of single parameters, alternating flips and whitening kernels, resumed."""
+
+import pytest
+from runs.run_driver import make_job
+
+import chainrule as cr
+from chainrule.data import load_npz
+from chainrule.data.augmentation import Augmentation
+from chainrule.rates import Rates
+from chainrule.runs import running
+from chainrule.schedules import Triangular
+from chainrule.training.loop import Callback
+from chainrule.training.recipe import Recipe
+
+
+class StopAfter(Callback):
+    """Stops training after so many steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def stepped(self, trainer, outcome, samples) -> None:
+        trainer.stop = len(trainer.history) >= self.steps
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_a_run_with_all_of_them_is_resumed_bit_for_bit(data, tmp_path, engine) -> None:
+    recipe = Recipe(
+        epochs=3,
+        batch_size=7,
+        optimizer=cr.Nesterov(0.05, 0.8, 0.01),
+        schedule=Triangular(),
+        normalise="standardise",
+        augmentation=Augmentation(shift=2, flip="alternate", reflect=True),
+        smoothing=0.2,
+        rates=Rates.parse("conv1.w=0,beta=16,gamma=0"),
+        views=cr.Views(flip=True, shift=1),
+        seed=5,
+    )
+    training, test = load_npz(data)
+    job = make_job(data, engine, recipe)
+    job.model["layers"][0]["initializer"] = "whiten"
+    whole = running.start(tmp_path / "whole", job, training, test)
+    running.start(tmp_path / "parts", job, training, test, [StopAfter(11)])
+    parts = running.resume(tmp_path / "parts", training, test)
+    assert parts.model.parameters.tobytes() == whole.model.parameters.tobytes()
+    assert parts.model.statistics.tobytes() == whole.model.statistics.tobytes()
+    assert parts.history.losses == whole.history.losses
+    assert running.read_job(tmp_path / "parts").recipe == recipe
+    for name in ("gamma", "beta"):
+        changed = parts.model.weights[f"norm1.{name}"] != job.build().weights[f"norm1.{name}"]
+        assert changed.any() == (name == "beta")
+    assert whole.averaged is not None
+    assert whole.averaged.loss == whole.model.evaluate(test, views="flip,shift=1").loss

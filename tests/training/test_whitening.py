@@ -1,0 +1,121 @@
+"""Kernels that whiten the images, and label smoothing: what training does with them."""
+
+import numpy as np
+import pytest
+from training.made import dense, stripes
+
+import chainrule as cr
+from chainrule import initializers
+from chainrule.errors import OptionError
+from chainrule.initializers import Fans
+from chainrule.layers import Layer
+from chainrule.model import Sequential
+from chainrule.rates import Rates
+from chainrule.training.recipe import Recipe
+from chainrule.training.samples import Samples
+
+X = np.random.default_rng(0).normal(size=(700, 2, 6, 7)) @ np.random.default_rng(1).normal(size=(7, 7))
+
+
+def patches(x: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return all patches as rows, by loops."""
+    rows = range(x.shape[2] - height + 1)
+    columns = range(x.shape[3] - width + 1)
+    return np.concatenate([x[:, :, i : i + height, j : j + width].reshape(len(x), -1) for i in rows for j in columns])
+
+
+def test_whitened_patches_are_uncorrelated_and_of_variance_one() -> None:
+    w = initializers.whitening(np.zeros((24, 2, 2, 3)), X, epsilon=0.0)
+    seen = patches(X, 2, 3) @ w[:12].reshape(12, -1).T
+    np.testing.assert_allclose(seen.T @ seen / len(seen), np.eye(12), atol=1e-9)
+    np.testing.assert_array_equal(w[12:], -w[:12])
+
+
+def test_eigenvalues_fall_and_epsilon_damps_the_small_ones() -> None:
+    plain, damped = (initializers.whitening(np.zeros((24, 2, 2, 3)), X, epsilon)[:12] for epsilon in (0.0, 0.5))
+    values = 1 / np.square(plain.reshape(12, -1)).sum(1)
+    assert (np.diff(values) <= 0).all()
+    np.testing.assert_allclose(1 / np.square(damped.reshape(12, -1)).sum(1), values + 0.5)
+
+
+@pytest.mark.parametrize(("filters", "kept"), [(7, 1), (30, 6)])
+def test_filters_beyond_the_directions_keep_their_values(filters: int, kept: int) -> None:
+    drawn = np.random.default_rng(2).normal(size=(filters, 2, 2, 3))
+    w = initializers.whitening(drawn, X)
+    np.testing.assert_array_equal(w[-kept:], drawn[-kept:])
+    half = (filters - kept) // 2
+    np.testing.assert_array_equal(w[:half], -w[half : 2 * half])
+
+
+def test_dirac_filters_pass_their_channel_on() -> None:
+    w = initializers.draw("dirac", (5, 3, 3, 3), Fans(27, 45), np.random.default_rng(0), "float64")
+    for o in range(3):
+        expected = np.zeros((3, 3, 3))
+        expected[o, 1, 1] = 1
+        np.testing.assert_array_equal(w[o], expected)
+    assert 0 < np.abs(w[3:]).max() <= 27**-0.5
+    assert np.count_nonzero(w[3:]) == w[3:].size
+    square = initializers.draw("dirac", (2, 4), Fans(4, 2), np.random.default_rng(0), "float32")
+    np.testing.assert_array_equal(square, np.eye(2, 4))
+
+
+def whitening_model(**options: object) -> Sequential:
+    layers = [cr.Conv2D(8, 2, initializer="whiten"), cr.Tanh(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
+    return Sequential(layers, (1, 8, 8), engine="numpy", **options)  # pyright: ignore[reportArgumentType]
+
+
+def test_kernels_whiten_from_the_first_training_on() -> None:
+    x, y = stripes(60)
+    model = whitening_model()
+    drawn = model.weights["conv1.w"].copy()
+    recipe = Recipe(rates=Rates.parse("conv1.w=0"), normalise="standardise", epochs=1, batch_size=20)
+    trainer = model.trainer(recipe, Samples.of(x, y, 3))
+    np.testing.assert_array_equal(model.weights["conv1.w"], drawn)  # building a trainer changes nothing
+    trainer.run()
+    seen = patches(model.normalisation.apply(x, np.float32), 2, 2) @ model.weights["conv1.w"][:4].reshape(4, -1).T
+    np.testing.assert_allclose(seen.T @ seen / len(seen), np.eye(4), atol=0.02)
+
+
+def test_kernels_that_were_trained_are_left_alone() -> None:
+    x, y = stripes(60)
+    model = whitening_model()
+    model.fit(x, y, epochs=1, rate=0.01, progress=False)
+    trained = model.weights["conv1.w"].copy()
+    model.trainer(Recipe(), Samples.of(x, y, 3)).adopt()
+    np.testing.assert_array_equal(model.weights["conv1.w"], trained)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [cr.Conv2D(8, 3), cr.Conv2D(8, 3, initializer="whiten"), cr.Flatten(), cr.Dense(3)],
+        [cr.Flatten(), cr.Dense(3, initializer="whiten")],
+        [cr.Conv2D(8, 3, groups=2, initializer="whiten"), cr.Flatten(), cr.Dense(3)],
+    ],
+)
+def test_only_what_reads_the_images_can_whiten(layers: list[Layer]) -> None:
+    x, y = np.random.default_rng(0).normal(size=(20, 2, 8, 8)).astype(np.float32), np.arange(20) % 3
+    with pytest.raises(OptionError, match="only a convolution of all channels of the images can whiten them"):
+        Sequential(layers, (2, 8, 8), engine="numpy").fit(x, y, progress=False)
+
+
+def test_smoothed_labels_by_hand() -> None:
+    x, y = stripes(12)
+    model = dense(3, cr.Softmax(), shape=(1, 8, 8))
+    trainer = model.trainer(Recipe(smoothing=0.3, batch_size=4), Samples.of(x, y, 3))
+    _, t = trainer.batch(1)
+    _, hard = model.trainer(Recipe(batch_size=4), Samples.of(x, y, 3)).batch(1)
+    np.testing.assert_allclose(t, np.where(hard == 1, 0.8, 0.1), rtol=1e-6)
+    np.testing.assert_array_equal(trainer.train_data.targets, np.eye(3)[y])
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan"), True])
+def test_shares_out_of_range_are_refused(share: float) -> None:
+    with pytest.raises(OptionError, match="label smoothing"):
+        Recipe(smoothing=share)
+
+
+def test_numbers_are_not_smoothed() -> None:
+    x = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32)
+    with pytest.raises(OptionError, match="label smoothing is for classes, and the task is regression"):
+        dense(1, loss="mean_squared_error").fit(x, x[:, 0], smoothing=0.1, progress=False)

@@ -8,7 +8,7 @@ import chainrule as cr
 from chainrule import engines, optimizers
 from chainrule.errors import OptionError
 from chainrule.network import Network
-from chainrule.rates import Group, Rates
+from chainrule.rates import RateGroup, Rates
 from chainrule.training.step import Stepper
 
 LAYOUT = {"conv1.w": (0, 8), "conv1.b": (8, 10), "norm1.gamma": (10, 12), "norm1.beta": (12, 14), "dense1.w": (14, 20)}
@@ -22,9 +22,13 @@ OPTIMIZERS = [
 
 def test_names_of_parameters_of_layers_and_of_kinds() -> None:
     assert Rates.parse("none").groups(LAYOUT) == []
-    assert Rates.parse("beta=64").groups(LAYOUT) == [Group(0, 12, 1), Group(12, 14, 64), Group(14, 20, 1)]
-    assert Rates.parse("conv1=0, conv1.b=2").groups(LAYOUT) == [Group(0, 8, 0), Group(8, 10, 2), Group(10, 20, 1)]
-    assert Rates.parse("w=3,gamma=0,dense1.w=0").groups(LAYOUT)[-1] == Group(14, 20, 0)
+    assert Rates.parse("beta=64").groups(LAYOUT) == [RateGroup(0, 12, 1), RateGroup(12, 14, 64), RateGroup(14, 20, 1)]
+    assert Rates.parse("conv1=0, conv1.b=2").groups(LAYOUT) == [
+        RateGroup(0, 8, 0),
+        RateGroup(8, 10, 2),
+        RateGroup(10, 20, 1),
+    ]
+    assert Rates.parse("w=3,gamma=0,dense1.w=0").groups(LAYOUT)[-1] == RateGroup(14, 20, 0)
     with pytest.raises(OptionError, match=r"no parameter is named 'bet'; there are conv1\.w, conv1\.b"):
         Rates.parse("bet=64").groups(LAYOUT)
 

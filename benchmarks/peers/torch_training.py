@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.engines import Array
 from chainrule.optimizers import SGD, Adam, AdamW, Momentum, Optimizer, RMSProp
 from chainrule.plan import Plan
-from chainrule.rates import Group
+from chainrule.rates import RateGroup
 from chainrule.training.recipe import Recipe
 
 torch: Any = importlib.import_module("torch")
@@ -57,7 +57,7 @@ def groups(recipe: Recipe, layout: Mapping[str, tuple[int, int]], tensors: Mappi
     """
     found: list[dict[str, Any]] = []
     given = {"rate": 1.0, **recipe.optimizer.attributes()}
-    for group in recipe.rates.groups(layout) or [Group(0, max(last for _, last in layout.values()), 1.0)]:
+    for group in recipe.rates.groups(layout) or [RateGroup(0, max(last for _, last in layout.values()), 1.0)]:
         parameters = [tensors[name] for name, (first, _) in layout.items() if group.first <= first < group.last]
         decay = {"weight_decay": group.attributes(given)["decay"]} if "decay" in given else {}
         found.append({"params": parameters, "factor": group.factor, **decay})

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from chainrule.errors import OptionError
 
 
-class Group(NamedTuple):
+class RateGroup(NamedTuple):
     """Parameters from index ``first`` to ``last`` of the flat buffer, which have the same factor."""
 
     first: int
@@ -62,7 +62,7 @@ class Rates:
                 raise OptionError(f"rates {text!r}: expected NAME=FACTOR, found {part!r}") from None
         return Rates(tuple(pairs))
 
-    def groups(self, layout: Mapping[str, tuple[int, int]]) -> Sequence[Group]:
+    def groups(self, layout: Mapping[str, tuple[int, int]]) -> Sequence[RateGroup]:
         """Return the groups of equal factor that make up all parameters, in order; none where there are no factors.
 
         layout   range of each parameter in the flat buffer, by name and in order
@@ -74,10 +74,10 @@ class Rates:
             if not matching:
                 raise OptionError(f"rates: no parameter is named {wanted!r}; there are {', '.join(layout)}")
             named |= dict.fromkeys(matching, factor)
-        groups: list[Group] = []
+        groups: list[RateGroup] = []
         for name, (first, last) in layout.items() if self.factors else ():
             if groups and groups[-1].factor == named[name]:
                 groups[-1] = groups[-1]._replace(last=last)
             else:
-                groups.append(Group(first, last, named[name]))
+                groups.append(RateGroup(first, last, named[name]))
         return groups

@@ -91,7 +91,10 @@ def test_options_override_the_recipe(invoke, digits):
         "clip_norm": 2.0,
         "validation": 0.25,
         "patience": 2,
+        "rates": "none",
         "seed": 3,
+        "smoothing": 0.0,
+        "views": None,
     }
     assert (job.model["dtype"], job.model["seed"], job.found["training_samples"]) == ("float64", 3, 100)
     assert job.choice.name == str(digits)

@@ -52,7 +52,7 @@ ERRORS = [
     (
         lambda: layers.Conv2D(2, 3, initializer="glorot"),
         "unknown initialiser 'glorot'; known: zeros, ones, glorot_uniform, he_normal, he_uniform, "
-        "lecun_normal, lecun_uniform, normal, normal:STD",
+        "lecun_normal, lecun_uniform, dirac, whiten, normal, normal:STD",
     ),
     (
         lambda: layers.Conv2D(2, 3, stride=(True, 1)),

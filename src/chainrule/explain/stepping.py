@@ -10,7 +10,7 @@ from chainrule import engines
 from chainrule.engines import Array
 from chainrule.errors import OptionError
 from chainrule.optimizers import Adam, Moments, Optimizer
-from chainrule.rates import Group, Rates
+from chainrule.rates import RateGroup, Rates
 
 CLIPPING = 1e-6  # as in training/step.py
 
@@ -65,7 +65,7 @@ class Update:
     def attributes(self, parameter: str) -> Mapping[str, Any]:
         """Return all attributes of the update operation of a parameter."""
         given = {"rate": self.rate, **self.training.optimizer.step_attributes(self.training.step)}
-        return Group(0, 0, self.factors[parameter]).attributes(given)
+        return RateGroup(0, 0, self.factors[parameter]).attributes(given)
 
 
 def update(parameters: Array, gradient: Array, training: NextStep, layout: Mapping[str, tuple[int, int]]) -> Update:
@@ -96,6 +96,6 @@ def update(parameters: Array, gradient: Array, training: NextStep, layout: Mappi
     return found
 
 
-def _factor(groups: Sequence[Group], index: int) -> float:
+def _factor(groups: Sequence[RateGroup], index: int) -> float:
     """Return the factor of the rate of the parameter at an index of the flat buffer."""
     return next((group.factor for group in groups if group.first <= index < group.last), 1.0)

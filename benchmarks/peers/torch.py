@@ -24,7 +24,10 @@ functional: Any = torch.nn.functional
 
 @dataclass
 class Translation:
-    """Modules in the order of a plan, what each reads and writes, and their parameters and running statistics by our names (conv1.w).
+    """Modules in the order of a plan, and what each reads and writes.
+
+    tensors  parameters and running statistics by our names (conv1.w)
+
 
     Parameters have the same shape as ours, with an additional axis of 1 for one-dimensional layers.
     """
@@ -285,12 +288,20 @@ class Merged(nn.Module):
 def _expanded(made: Translation, operation: Operation) -> list[Any]:
     shape, axes = operation.writes[0].shape, (None, None) if operation.name == "expand_positions" else (None,)
     at = (..., *axes) if operation.name == "expand_positions" else (slice(None), *axes)
-    return [Merged(lambda x: x[at].expand(len(x), *shape))]
+
+    def expand(x: Any) -> Any:
+        return x[at].expand(len(x), *shape)
+
+    return [Merged(expand)]
 
 
 def _concatenated(made: Translation, operation: Operation) -> list[Any]:
     axis = operation.attributes["axis"] + 1
-    return [Merged(lambda *parts: torch.cat(parts, axis))]
+
+    def concatenate(*parts: Any) -> Any:
+        return torch.cat(parts, axis)
+
+    return [Merged(concatenate)]
 
 
 Maker = Callable[[Translation, Operation], list[Any]]

@@ -237,7 +237,7 @@ def losses(draw: st.DrawFn, name: str, prediction: str) -> Any:
     return (p, t), {"batch": draw(st.sampled_from((None, N + 3)))} if name.endswith("_dp") else {}
 
 
-@cases("batch_norm", "batch_norm_inference", "batch_norm_dx", "batch_norm_dw")
+@cases("batch_norm", "batch_norm_inference", "batch_norm_inference_dx", "batch_norm_dx", "batch_norm_dw")
 def norms(draw: st.DrawFn, name: str) -> Any:
     """Draw at least four values per channel: with two, x̂ is ±1 and dx is pure rounding error."""
     N, C = draw(st.integers(4, 6)), draw(st.integers(1, 3))
@@ -247,6 +247,7 @@ def norms(draw: st.DrawFn, name: str) -> Any:
     arrays = {
         "batch_norm": (x, gamma, beta),
         "batch_norm_inference": (x, gamma, beta, mean, variance),
+        "batch_norm_inference_dx": (dy, gamma, variance),
         "batch_norm_dx": (dy, x, gamma, mean, variance),
         "batch_norm_dw": (dy, x, mean, variance),
     }

@@ -168,6 +168,21 @@ def dense(draw: Draw, name: str, dtype: Any) -> Case:
     return Case(name, name, given[name], {}, threads=threads)
 
 
+def repeats(draw: Draw, some: Any) -> dict[str, tuple[tuple[Array, ...], dict[str, Any]]]:
+    """Draw cases of what is repeated at every position or in every channel, and of a part of a concatenation."""
+    count, channels, *size = (whole(draw, 1, most) for most in (9, 9, 5, 40))
+    axis = whole(draw, 0, 2)
+    part, offset, rest = [count, channels, *size], whole(draw, 0, 3), whole(draw, 0, 3)
+    spot = {"axis": axis, "offset": offset, "whole": offset + part[axis + 1] + rest}
+    return {
+        "expand_positions": ((some(count, channels),), {"size": (size[0], size[1])}),
+        "expand_positions_dx": ((some(count, channels, *size),), {}),
+        "expand_channels": ((some(count, *size),), {"channels": channels}),
+        "expand_channels_dx": ((some(count, channels, *size),), {}),
+        "place": ((some(*part),), spot),
+    }
+
+
 def plain(draw: Draw, name: str, dtype: Any) -> Case:
     """Draw a case of a kernel that loops over its arrays."""
     image = (whole(draw, 1, 9), whole(draw, 1, 5), whole(draw, 1, 9), whole(draw, 1, 40))
@@ -193,6 +208,11 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
         "bias_gradient": ((some(*shape),), {"untied": untied}),
         "batch_norm": ((some(*shape), some(*channels), some(*channels)), {"epsilon": 0.1}),
         "batch_norm_inference": ((some(*shape), some(*channels), some(*channels), *statistics), {}),
+        "batch_norm_inference_dx": ((some(*shape), some(*channels), statistics[1]), {}),
+        "add": ((some(*shape), some(*shape)), {}),
+        "multiply": ((some(*shape), some(*shape)), {}),
+        "add_dx": ((some(*shape),), {}),
+        **repeats(draw, some),
         "batch_norm_dx": ((some(*shape), some(*shape), some(*channels), *statistics), {}),
         "batch_norm_dw": ((some(*shape), some(*shape), *statistics), {}),
         "running_statistics": ((*statistics, *statistics), {"count": 7}),

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from chainrule.layers import Conv1D as Conv1D
     from chainrule.layers import Conv2D as Conv2D
     from chainrule.layers import ConvTranspose2D as ConvTranspose2D
+    from chainrule.layers import Crop2D as Crop2D
     from chainrule.layers import CustomLayer as CustomLayer
     from chainrule.layers import Dense as Dense
     from chainrule.layers import Dropout as Dropout
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from chainrule.layers import LeakyReLU as LeakyReLU
     from chainrule.layers import MaxPool1D as MaxPool1D
     from chainrule.layers import MaxPool2D as MaxPool2D
+    from chainrule.layers import Pad2D as Pad2D
     from chainrule.layers import ReLU as ReLU
     from chainrule.layers import Reshape as Reshape
     from chainrule.layers import Sigmoid as Sigmoid
@@ -103,9 +105,10 @@ PLACES = {
         "ChainruleError DataError EngineError FormatError NotFiniteError OptionError RunError ShapeError StudentError"
     ),
     "chainrule.layers": (
-        "Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Conv1D Conv2D ConvTranspose2D Dense Dropout "
-        "Flatten GELU GlobalAveragePool1D GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D LeakyReLU MaxPool1D "
-        "MaxPool2D CustomLayer HardSwish HardSigmoid SiLU Clip ReLU Reshape Sigmoid Softmax SumPool1D SumPool2D Tanh"
+        "Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Conv1D Conv2D ConvTranspose2D Crop2D "
+        "Dense Dropout Flatten GELU GlobalAveragePool1D GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D "
+        "LeakyReLU MaxPool1D MaxPool2D Pad2D CustomLayer HardSwish HardSigmoid SiLU Clip ReLU Reshape Sigmoid "
+        "Softmax SumPool1D SumPool2D Tanh"
     ),
     "chainrule.model": "Sequential load",
     "chainrule.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",

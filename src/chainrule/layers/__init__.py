@@ -23,6 +23,7 @@ from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.custom import CustomLayer
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
+from chainrule.layers.geometry import Crop2D, Pad2D
 from chainrule.layers.normalization import BatchNorm1D, BatchNorm2D
 from chainrule.layers.pooling import (
     AveragePool1D,
@@ -49,6 +50,7 @@ __all__ = [
     "Conv1D",
     "Conv2D",
     "ConvTranspose2D",
+    "Crop2D",
     "CustomLayer",
     "Dense",
     "Dropout",
@@ -63,6 +65,7 @@ __all__ = [
     "LeakyReLU",
     "MaxPool1D",
     "MaxPool2D",
+    "Pad2D",
     "Parameter",
     "ReLU",
     "Reshape",

@@ -173,6 +173,18 @@ def _average_pool(graph: Graph, operation: Operation) -> None:
         graph.node("Mul", graph.array(np.array(math.prod(options["window"]), graph.network.dtype)))
 
 
+def _pad(graph: Graph, operation: Operation) -> None:
+    options = operation.attributes
+    graph.node("Pad", graph.array(np.array([0, *options["before"], 0, *options["after"]], np.int64)))
+
+
+def _crop(graph: Graph, operation: Operation) -> None:
+    before = operation.attributes["before"]
+    ends = [front + size for front, size in zip(before, operation.writes[0].shape, strict=True)]
+    axes = range(1, len(before) + 1)
+    graph.node("Slice", *(graph.array(np.array(each, np.int64)) for each in (before, ends, axes)))
+
+
 def _batch_norm(graph: Graph, operation: Operation) -> None:
     inputs = [graph.array(graph.weight(tensor), tensor.name) for tensor in operation.reads[1:] if tensor is not None]
     graph.node("BatchNormalization", *inputs, epsilon=operation.attributes["epsilon"])
@@ -218,6 +230,8 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "add_bias": _add_bias,
     "max_pool": _max_pool,
     "average_pool": _average_pool,
+    "pad": _pad,
+    "crop": _crop,
     "dense": _dense,
     "add": _merged("Add"),
     "multiply": _merged("Mul"),

@@ -149,6 +149,18 @@ class Transposed(nn.Module):
         return functional.pad(y, (-left, ends[1], -top, ends[0]))
 
 
+class Framed(nn.Module):
+    """Pad with zeros, or crop where numbers are negative, at both ends of every axis of a sample."""
+
+    def __init__(self, ends: Any, sign: int) -> None:
+        nn.Module.__init__(self)
+        self.ends = [sign * end for pair in reversed(ends) for end in pair]
+
+    def forward(self, x: Any) -> Any:
+        """Return x with its zeros, or without its ends."""
+        return functional.pad(x, self.ends)
+
+
 class PaddedMean(nn.Module):
     """Average pooling with asymmetric padding, or with wider padding than PyTorch supports."""
 
@@ -304,6 +316,14 @@ def _concatenated(made: Translation, operation: Operation) -> list[Any]:
     return [Merged(concatenate)]
 
 
+def _framed(sign: int) -> "Maker":
+    def make(made: Translation, operation: Operation) -> list[Any]:
+        ends = zip(operation.attributes["before"], operation.attributes["after"], strict=True)
+        return [Framed(list(ends), sign)]
+
+    return make
+
+
 Maker = Callable[[Translation, Operation], list[Any]]
 
 MODULES: dict[str, Maker] = {
@@ -312,6 +332,8 @@ MODULES: dict[str, Maker] = {
     "add_bias": _add_bias,
     "max_pool": _max_pool,
     "average_pool": _average_pool,
+    "pad": _framed(1),
+    "crop": _framed(-1),
     "dense": _dense,
     "add": lambda made, operation: [Merged(torch.add)],
     "multiply": lambda made, operation: [Merged(torch.mul)],

@@ -152,6 +152,18 @@ def winners(draw: st.DrawFn, name: str) -> Any:
     return (normal(draw, *shape), places.astype(np.int32)), {"size": size}
 
 
+@cases("pad", "crop")
+def ends(draw: st.DrawFn, name: str) -> Any:
+    """Draw samples of one to four axes; often only some of the axes are padded or cropped."""
+    axes = draw(st.integers(1, 4))
+    most = st.sampled_from((0, 0, 1, 3))
+    before, after = (tuple(draw(most) for _ in range(axes)) for _ in range(2))
+    sizes = [draw(st.integers(1, 4)) for _ in range(axes)]
+    if name == "crop":
+        sizes = [sum(axis) for axis in zip(sizes, before, after, strict=True)]
+    return (normal(draw, draw(st.sampled_from((2, 1, 3))), *sizes),), {"before": before, "after": after}
+
+
 @cases("dense", "dense_dx", "dense_dw")
 def linear(draw: st.DrawFn, name: str) -> Any:
     (N, F_in), F_out = features(draw), draw(st.integers(1, 6))

@@ -136,6 +136,24 @@ def test_global_average() -> None:
     assert plan.backward == (backward,)
 
 
+@pytest.mark.parametrize(
+    ("layer", "forward", "backward", "size"),
+    [
+        (layers.Pad2D(((1, 0), (2, 3))), "pad", "crop", (2, 8, 11)),
+        (layers.Crop2D(((1, 0), (2, 3))), "crop", "pad", (2, 6, 1)),
+    ],
+)
+def test_padding_and_cropping_are_the_gradients_of_each_other(
+    layer: Layer, forward: str, backward: str, size: Shape
+) -> None:
+    y, plan = emitted(layer, (2, 7, 6))
+    x, dx = Tensor("x", (2, 7, 6), X), Tensor("dx", (2, 7, 6), "gradient")
+    ends = {"before": (0, 1, 2), "after": (0, 0, 3)}
+    assert y == result("y", *size)
+    assert plan.forward == (Operation(forward, (x,), (y,), ends),)
+    assert plan.backward == (Operation(backward, (result("dy", *size),), (dx,), ends),)
+
+
 @pytest.mark.parametrize("bias", [True, False])
 def test_dense(bias: bool) -> None:
     y, plan = emitted(layers.Dense(3, bias=bias), (5,))
@@ -267,6 +285,8 @@ def test_parameters(layer: Layer, shape: Shape, expected: list[tuple[Any, ...]])
         (layers.MaxPool2D(5), (1, 4, 4)),
         (layers.AveragePool2D(5), (1, 4, 4)),
         (layers.Softmax(), (1, 2)),
+        (layers.Pad2D(1), (4,)),
+        (layers.Crop2D((0, 2)), (1, 5, 4)),
         (layers.Reshape((3,)), (2,)),
     ],
 )

@@ -28,6 +28,10 @@ ERRORS = [
         lambda: Network([layers.MaxPool2D(9)], (1, 8, 8)),
         "MaxPool2D 'pool1': window 9×9 does not fit the 8×8 input (padding 0)",
     ),
+    (
+        lambda: Network([layers.Crop2D((2, 0))], (1, 4, 4)),
+        "Crop2D 'crop1': cropping ((2, 2), (0, 0)) leaves nothing of the 4×4 input",
+    ),
     (lambda: Network([layers.Reshape((3, 3))], (1, 4, 4)), "Reshape 'reshape1': 1×4×4 elements do not fill 3×3"),
     (
         lambda: Network([layers.ConvTranspose2D(1, 2, padding=3)], (1, 4, 4)),
@@ -126,6 +130,12 @@ ERRORS = [
     (lambda: layers.Dense(True), "Dense: features True: expected a whole number of at least 1"),
     (lambda: layers.Dense(2, bias="untied"), "unknown Dense bias 'untied'; known: True, False"),
     (lambda: layers.Reshape((3, 0)), "Reshape: shape 0: expected a whole number of at least 1"),
+    (lambda: layers.Pad2D("same"), "Pad2D: padding 'same': expected numbers or pairs of numbers"),
+    (lambda: layers.Pad2D((1, -1)), "Pad2D: padding (1, -1) is negative"),
+    (
+        lambda: layers.Crop2D((1, (1, 2, 3))),
+        "Crop2D: cropping (1, (1, 2, 3)): expected numbers or pairs of numbers, found (1, 2, 3)",
+    ),
     (lambda: layers.Dropout(-0.1), "Dropout: rate -0.1: expected at least 0 and below 1"),
     (lambda: layers.Clip(6, 6), "Clip: low 6, high 6: expected finite numbers, low below high"),
     (lambda: layers.Clip(0, float("inf")), "Clip: low 0, high inf: expected finite numbers, low below high"),

@@ -132,10 +132,16 @@ def reshape(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     return kind(one(draw, shape[::-1], (int(np.prod(shape)),), (shape[0] * shape[1], shape[2]))), shape
 
 
+def ends(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    pairs = tuple((int(a), int(b)) for a, b in draw.integers(0, 4, (2, 2)))
+    return kind(one(draw, numbers(draw, 2, 3, 0), pairs, pairs)), sizes(draw, 3)
+
+
 DRAWN: dict[str, Callable[[Draw, Any], tuple[Layer, Shape]]] = {
     **dict.fromkeys(("Conv1D", "Conv2D", "ConvTranspose2D"), convolution),
     **dict.fromkeys(("MaxPool1D", "MaxPool2D", "AveragePool1D", "AveragePool2D", "SumPool1D", "SumPool2D"), pool),
     **{kind.__name__: example for kind in ELEMENTWISE.values()},
+    **dict.fromkeys(("Pad2D", "Crop2D"), ends),
     "Flatten": plain,
     "LeakyReLU": leaky,
     "Softmax": vector,

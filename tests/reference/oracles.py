@@ -94,6 +94,17 @@ def _(onnx: Onnx, x: Array, *, window: Any, stride: Any, padding: Any, divisor: 
     return onnx("AveragePool", x, **options, count_include_pad=int(divisor == "window"))
 
 
+@oracle("pad")
+def _(onnx: Onnx, x: Array, *, before: Any, after: Any):
+    return onnx("Pad", x, np.array([0, *before, 0, *after]))
+
+
+@oracle("crop")
+def _(onnx: Onnx, x: Array, *, before: Any, after: Any):
+    ends = np.array(x.shape[1:]) - np.array(after)
+    return onnx("Slice", x, np.array(before), ends, np.arange(1, x.ndim))
+
+
 @oracle("leaky_relu", single=True)
 def _(onnx: Onnx, x: Array, *, slope: float):
     return onnx("LeakyRelu", x, alpha=slope)

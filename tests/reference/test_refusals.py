@@ -138,6 +138,29 @@ OTHERS: list[tuple[str, tuple[Shape, ...], dict[str, Any], str]] = [
     ("running_statistics", ((3,), (3,), (2,), (3,)), {"count": 4}, "running_mean is 2, expected 3"),
     ("running_statistics", ((3,), (3,), (3,), (2,)), {"count": 4}, "running_variance is 2, expected 3"),
     ("dropout", ((),), {"rate": 0.5, "stream": 1, "seed": 1, "step": 1}, "x is a single number, expected (N, …)"),
+    *(
+        (name, shapes, {"before": before, "after": (0, 1)}, message)
+        for name in ("pad", "crop")
+        for shapes, before, message in (
+            (((),), (1, 0), "x is a single number, expected (N, …)"),
+            (
+                ((2, 4, 3),),
+                (1,),
+                "before (1,): expected 2 whole numbers of at least 0, one for each axis of 4×3",
+            ),
+            (
+                ((2, 4, 3),),
+                (1, -1),
+                "before (1, -1): expected 2 whole numbers of at least 0, one for each axis of 4×3",
+            ),
+        )
+    ),
+    (
+        "crop",
+        ((2, 4, 3),),
+        {"before": (1, 2), "after": (0, 1)},
+        "nothing is left of 4×3 without (1, 2) before and (0, 1) after",
+    ),
     ("softmax", ((2, 3, 1),), {}, "x is 2×3×1, expected (N, K)"),
     ("softmax", ((),), {}, "x is a single number, expected (N, K)"),
     ("softmax_dx", ((3,), (3,)), {}, "dy is 3, expected (N, K)"),

@@ -79,6 +79,7 @@ def _pools() -> Iterator[Layer]:
             yield cr.AveragePool2D(window, stride, padding)
             yield cr.SumPool2D(window, stride, padding)
     yield from (cr.GlobalAveragePool2D(), cr.GlobalMaxPool2D(), cr.GlobalAveragePool1D(), cr.GlobalMaxPool1D())
+    yield from (layer(ends) for ends in (1, 2, 3) for layer in (cr.Pad2D, cr.Crop2D))
 
 
 def _convolutions(w: Array, b: Array | None) -> Iterator[Layer]:

@@ -40,6 +40,8 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.GlobalAveragePool1D(), (3, 7)),
     (cr.GlobalMaxPool2D(), (3, 5, 4)),
     (cr.GlobalMaxPool1D(), (3, 7)),
+    (cr.Pad2D(((1, 0), (2, 3))), (3, 4, 5)),
+    (cr.Crop2D(((1, 0), (2, 1))), (3, 4, 6)),
     (cr.Dense(4), (7,)),
     (cr.Dense(5, bias=False), (3,)),
     (cr.BatchNorm2D(), (3, 4, 5)),

@@ -23,7 +23,8 @@ from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.custom import CustomLayer
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
-from chainrule.layers.merging import Add, Concatenate, Merge, Multiply
+from chainrule.layers.geometry import Crop2D, Pad2D
+from chainrule.layers.merging import Add, Concatenate, Merge, Multiply, Slice
 from chainrule.layers.node import Input, Node
 from chainrule.layers.normalization import BatchNorm1D, BatchNorm2D
 from chainrule.layers.pooling import (
@@ -53,6 +54,7 @@ __all__ = [
     "Conv1D",
     "Conv2D",
     "ConvTranspose2D",
+    "Crop2D",
     "CustomLayer",
     "Dense",
     "Dropout",
@@ -70,11 +72,13 @@ __all__ = [
     "MaxPool2D",
     "Multiply",
     "Node",
+    "Pad2D",
     "Parameter",
     "ReLU",
     "Reshape",
     "SiLU",
     "Sigmoid",
+    "Slice",
     "Softmax",
     "SumPool1D",
     "SumPool2D",

@@ -218,6 +218,9 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
         "running_statistics": ((*statistics, *statistics), {"count": 7}),
         "dropout": ((some(*shape),), {"rate": 0.3, "stream": 1, "seed": 2, "step": 3, "first": 4}),
     }
+    if name in ("pad", "crop"):
+        ends = [tuple(whole(draw, 0, (size - 1) // 2) for size in shape[1:]) for _ in range(2)]
+        return Case(name, name, (some(*shape),), dict(zip(("before", "after"), ends, strict=True)))
     if name == "batch_norm_dx" and draw.integers(2):
         arrays = (*special[name][0], some(*shape))
         return Case(name, "batch_norm_backward", arrays, {}, {"slope": one(draw, 0.0, 0.2, 1.0)})

@@ -10,6 +10,7 @@ from chainrule.engines.numpy.bias import *  # noqa: F403
 from chainrule.engines.numpy.convolution import *  # noqa: F403
 from chainrule.engines.numpy.dense import *  # noqa: F403
 from chainrule.engines.numpy.dropout import *  # noqa: F403
+from chainrule.engines.numpy.geometry import *  # noqa: F403
 from chainrule.engines.numpy.losses import *  # noqa: F403
 from chainrule.engines.numpy.merging import *  # noqa: F403
 from chainrule.engines.numpy.normalization import *  # noqa: F403
@@ -17,8 +18,8 @@ from chainrule.engines.numpy.pooling import *  # noqa: F403
 from chainrule.engines.numpy.updates import *  # noqa: F403
 
 _FAMILIES = [
-    *("activations", "bias", "convolution", "dense", "dropout", "losses", "merging", "normalization", "pooling"),
-    "updates",
+    *("activations", "bias", "convolution", "dense", "dropout", "geometry", "losses", "merging", "normalization"),
+    *("pooling", "updates"),
 ]
 
 __all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]

@@ -59,6 +59,13 @@ const RULES = {
     one(index[0]),
     ...planes((axis) => seen(index, axis, attributes.window, shape, attributes)),
   ],
+  pad: ({ index, attributes }) => index.map((cell, axis) => one(cell + attributes.before[axis])),
+  crop: ({ index, shape, attributes }) => {
+    return index.map((cell, axis) => {
+      const place = cell - attributes.before[axis];
+      return place < 0 ? [0, 0] : clipped(one(place), shape[axis]);
+    });
+  },
   dense: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [one(index[0])]),
   dense_dx: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [one(index[1])]),
   dense_dw: ({ index, read, shape }) => (read === 0 ? [all(shape[0]), one(index[0])] : [one(index[0]), all(shape[1])]),

@@ -205,5 +205,6 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "silu": _silu,
     "hard_sigmoid": _named("HardSigmoid", alpha=1 / 6, beta=0.5),
     "hard_swish": _named("HardSwish"),
+    "elu": lambda graph, operation: graph.node("Elu", alpha=operation.attributes["alpha"]),
     "softmax": _named("Softmax", axis=1),
 }

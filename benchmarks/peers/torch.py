@@ -281,5 +281,6 @@ MODULES: dict[str, Maker] = {
     "silu": lambda made, operation: [nn.SiLU()],
     "hard_sigmoid": lambda made, operation: [HardSigmoid()],
     "hard_swish": lambda made, operation: [nn.Hardswish()],
+    "elu": lambda made, operation: [nn.ELU(operation.attributes["alpha"])],
     "softmax": lambda made, operation: [nn.Softmax(1)],
 }

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from chainrule.errors import RunError as RunError
     from chainrule.errors import ShapeError as ShapeError
     from chainrule.errors import StudentError as StudentError
+    from chainrule.layers import ELU as ELU
     from chainrule.layers import GELU as GELU
     from chainrule.layers import Arctan as Arctan
     from chainrule.layers import AveragePool1D as AveragePool1D
@@ -104,7 +105,7 @@ PLACES = {
     ),
     "chainrule.layers": (
         "Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Conv1D Conv2D ConvTranspose2D Dense Dropout "
-        "Flatten GELU GlobalAveragePool1D GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D LeakyReLU MaxPool1D "
+        "ELU Flatten GELU GlobalAveragePool1D GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D LeakyReLU MaxPool1D "
         "MaxPool2D CustomLayer HardSwish HardSigmoid SiLU Clip ReLU Reshape Sigmoid Softmax SumPool1D SumPool2D Tanh"
     ),
     "chainrule.model": "Sequential load",

@@ -131,6 +131,8 @@ ERRORS = [
     (lambda: layers.Clip(0, float("inf")), "Clip: low 0, high inf: expected finite numbers, low below high"),
     (lambda: layers.LeakyReLU(1), "LeakyReLU: slope 1: expected at least 0 and below 1"),
     (lambda: layers.LeakyReLU(-0.1), "LeakyReLU: slope -0.1: expected at least 0 and below 1"),
+    (lambda: layers.ELU(-1), "ELU: alpha -1: expected a finite number, at least 0"),
+    (lambda: layers.ELU(float("inf")), "ELU: alpha inf: expected a finite number, at least 0"),
     (lambda: layers.BatchNorm2D(momentum=0), "BatchNorm2D(0): expected 0 < momentum ≤ 1 and epsilon > 0"),
     (lambda: layers.BatchNorm2D(momentum=1.5), "BatchNorm2D(1.5): expected 0 < momentum ≤ 1 and epsilon > 0"),
     (lambda: layers.BatchNorm2D(epsilon=0), "BatchNorm2D(epsilon=0): expected 0 < momentum ≤ 1 and epsilon > 0"),

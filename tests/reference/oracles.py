@@ -80,6 +80,11 @@ def _(onnx: Onnx, x: Array, *, slope: float):
     return onnx("LeakyRelu", x, alpha=slope)
 
 
+@oracle("elu", single=True)
+def _(onnx: Onnx, x: Array, *, alpha: float):
+    return onnx("Elu", x, alpha=alpha)
+
+
 @oracle("clip")
 def _(onnx: Onnx, x: Array, *, low: float, high: float):
     return onnx("Clip", x, np.array(low, x.dtype), np.array(high, x.dtype))

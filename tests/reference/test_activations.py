@@ -15,7 +15,7 @@ from chainrule.layers.activations import EXAMPLES
 
 FAR = [-1e30, -1000.0, -100.0, -20.0, -1.0, -1e-8, 0.0, 1e-8, 1.0, 20.0, 100.0, 1000.0, 1e30]
 
-KINKED = ("relu", "leaky_relu", "clip", "hard_sigmoid", "hard_swish")
+KINKED = ("relu", "leaky_relu", "clip", "hard_sigmoid", "hard_swish", "elu")
 NAMES = [*EXAMPLES, "softmax"]
 
 
@@ -42,12 +42,14 @@ LIMITS = {
     "leaky_relu": (-1e28, 1e30),
     "clip": (0, 6),
     "hard_sigmoid": (0, 1),
+    "elu": (-0.5, 1e30),
 }
 
 AT_KINKS = [
     ("clip", [-1, 0, 1e-300, 5.99, 6, 7], [0, 0, 1, 1, 0, 0]),
     ("hard_sigmoid", [-3, -2.9, 2.9, 3], [0, 1 / 6, 1 / 6, 0]),
     ("hard_swish", [-3, -2.7, -1.5, 0, 3], [0, -0.4, 0, 0.5, 1]),
+    ("elu", [-np.log(2), -0.0, 0, 1e-300], [0.25, 0.5, 0.5, 1]),
     ("leaky_relu", [-0.0, 0, 1e-300], [0.01, 0.01, 1]),
 ]
 
@@ -62,6 +64,7 @@ ORACLES = {
     "silu": lambda x: x * special.expit(x),
     "hard_sigmoid": lambda x: np.interp(x, [-3, 3], [0, 1]),
     "hard_swish": lambda x: x * np.interp(x, [-3, 3], [0, 1]),
+    "elu": lambda x: np.where(x > 0, x, (np.exp(x) - 1) / 2),
     "softmax": lambda x: special.softmax(x, axis=1),
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from chainrule.errors import FormatError, unknown_name
 from chainrule.layers.activations import (
+    ELU,
     GELU,
     Arctan,
     Clip,
@@ -39,6 +40,7 @@ from chainrule.layers.pooling import (
 from chainrule.layers.reshaping import Flatten, Reshape
 
 __all__ = [
+    "ELU",
     "GELU",
     "Arctan",
     "AveragePool1D",

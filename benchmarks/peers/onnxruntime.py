@@ -206,5 +206,6 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "hard_sigmoid": _named("HardSigmoid", alpha=1 / 6, beta=0.5),
     "hard_swish": _named("HardSwish"),
     "elu": lambda graph, operation: graph.node("Elu", alpha=operation.attributes["alpha"]),
+    "softplus": _named("Softplus"),
     "softmax": _named("Softmax", axis=1),
 }

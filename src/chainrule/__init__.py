@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from chainrule.layers import Sigmoid as Sigmoid
     from chainrule.layers import SiLU as SiLU
     from chainrule.layers import Softmax as Softmax
+    from chainrule.layers import Softplus as Softplus
     from chainrule.layers import SumPool1D as SumPool1D
     from chainrule.layers import SumPool2D as SumPool2D
     from chainrule.layers import Tanh as Tanh
@@ -106,7 +107,8 @@ PLACES = {
     "chainrule.layers": (
         "Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Conv1D Conv2D ConvTranspose2D Dense Dropout "
         "ELU Flatten GELU GlobalAveragePool1D GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D LeakyReLU MaxPool1D "
-        "MaxPool2D CustomLayer HardSwish HardSigmoid SiLU Clip ReLU Reshape Sigmoid Softmax SumPool1D SumPool2D Tanh"
+        "MaxPool2D CustomLayer HardSwish HardSigmoid SiLU Clip ReLU Reshape Sigmoid Softmax Softplus "
+        "SumPool1D SumPool2D Tanh"
     ),
     "chainrule.model": "Sequential load",
     "chainrule.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",

@@ -224,6 +224,16 @@ class ResultForSlope:
         return dy * np.where(self.x > 0, 1, self.y)
 
 
+@planted("Softplus()", "x", "exponent-sign")
+class FallingSlope:
+    def forward(self, x):
+        self.x = x
+        return np.logaddexp(0, x)
+
+    def backward(self, dy):
+        return dy / (1 + np.exp(self.x))
+
+
 def squared_error(p, t):
     return ((p - t) ** 2).mean()
 

@@ -65,6 +65,7 @@ ORACLES = {
     "hard_sigmoid": lambda x: np.interp(x, [-3, 3], [0, 1]),
     "hard_swish": lambda x: x * np.interp(x, [-3, 3], [0, 1]),
     "elu": lambda x: np.where(x > 0, x, (np.exp(x) - 1) / 2),
+    "softplus": lambda x: np.logaddexp(0, x),
     "softmax": lambda x: special.softmax(x, axis=1),
 }
 
@@ -138,6 +139,12 @@ def test_far_ends_are_finite_and_in_silence(name, dtype):
 def test_sigmoid_keeps_its_small_tail(dtype):
     x = frozen([-80.0, -40.0], dtype)
     np.testing.assert_allclose(reference.sigmoid(x), np.exp([-80.0, -40.0]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_softplus_keeps_its_small_tail(dtype):
+    x = frozen([-80.0, -40.0], dtype)
+    np.testing.assert_allclose(reference.softplus(x), np.exp([-80.0, -40.0]), rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -17,6 +17,7 @@ from chainrule.layers.activations import (
     Sigmoid,
     SiLU,
     Softmax,
+    Softplus,
     Tanh,
 )
 from chainrule.layers.base import Layer, Parameter
@@ -71,6 +72,7 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "Softmax",
+    "Softplus",
     "SumPool1D",
     "SumPool2D",
     "Tanh",

@@ -200,6 +200,18 @@ class ELU(Activation):
 
 
 @dataclass(frozen=True)
+class Softplus(Activation):
+    """Smooth rectified linear unit, for inputs of any shape.
+
+    y = log(1 + eˣ),  dx = σ(x) dy
+
+    Source   Dugas et al. 2000; reference/activations.py
+    """
+
+    kind: ClassVar[str] = "softplus"
+
+
+@dataclass(frozen=True)
 class Softmax(Activation):
     """Softmax over the classes of a sample.
 

@@ -156,6 +156,18 @@ def elu_dx(dy: Array, x: Array, *, alpha: float = 1.0) -> Array:
     return np.multiply(dy, slope, order="C")
 
 
+def softplus(x: Array) -> Array:
+    """Compute `reference.softplus` as max(x, 0) + log(1 + exp(−|x|)): no exponent is above 0."""
+    y = np.log1p(np.exp(-np.abs(x, order="C")))
+    y += np.maximum(x, 0)
+    return y
+
+
+def softplus_dx(dy: Array, x: Array) -> Array:
+    """Compute `reference.softplus_dx` from the sigmoid above."""
+    return np.multiply(dy, sigmoid(x), order="C")
+
+
 def softmax(x: Array) -> Array:
     """Compute `reference.softmax` for all rows at once; subtracting the row maximum prevents overflow."""
     y = np.subtract(x, x.max(axis=1, keepdims=True), order="C")

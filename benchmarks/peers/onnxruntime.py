@@ -173,6 +173,23 @@ def _batch_norm(graph: Graph, operation: Operation) -> None:
     graph.node("BatchNormalization", *inputs, epsilon=operation.attributes["epsilon"])
 
 
+def _group_norm(graph: Graph, operation: Operation) -> None:
+    _, gamma, beta = operation.reads
+    groups, shape = operation.attributes["groups"], operation.writes[0].shape
+    rows = np.array([0, groups, -1], np.int64)
+    graph.node("Reshape", graph.array(rows))
+    if operation.attributes["shared"]:
+        scale = [graph.array(graph.weight(tensor)) for tensor in (gamma, beta)]
+        graph.node("LayerNormalization", *scale, epsilon=operation.attributes["epsilon"])
+        graph.node("Reshape", graph.array(np.array([0, *shape], np.int64)))
+        return
+    fixed = [graph.array(np.full((groups,), float(value), graph.network.dtype)) for value in (1, 0)]
+    graph.node("InstanceNormalization", *fixed, epsilon=operation.attributes["epsilon"])
+    graph.node("Reshape", graph.array(np.array([0, *shape], np.int64)))
+    for kind, tensor in (("Mul", gamma), ("Add", beta)):
+        graph.node(kind, graph.array(graph.weight(tensor).reshape(-1, *(1,) * (len(shape) - 1))))
+
+
 def _named(kind: str, **fixed: Any) -> Callable[[Graph, Operation], None]:
     return lambda graph, operation: graph.node(kind, **fixed)
 
@@ -195,6 +212,7 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "average_pool": _average_pool,
     "dense": _dense,
     "batch_norm_inference": _batch_norm,
+    "group_norm": _group_norm,
     "sigmoid": _named("Sigmoid"),
     "tanh": _named("Tanh"),
     "arctan": _named("Atan"),

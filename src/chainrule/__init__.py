@@ -59,8 +59,11 @@ if TYPE_CHECKING:
     from chainrule.layers import GlobalAveragePool2D as GlobalAveragePool2D
     from chainrule.layers import GlobalMaxPool1D as GlobalMaxPool1D
     from chainrule.layers import GlobalMaxPool2D as GlobalMaxPool2D
+    from chainrule.layers import GroupNorm as GroupNorm
     from chainrule.layers import HardSigmoid as HardSigmoid
     from chainrule.layers import HardSwish as HardSwish
+    from chainrule.layers import InstanceNorm2D as InstanceNorm2D
+    from chainrule.layers import LayerNorm as LayerNorm
     from chainrule.layers import LeakyReLU as LeakyReLU
     from chainrule.layers import MaxPool1D as MaxPool1D
     from chainrule.layers import MaxPool2D as MaxPool2D
@@ -108,7 +111,7 @@ PLACES = {
         "Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Conv1D Conv2D ConvTranspose2D Dense Dropout "
         "ELU Flatten GELU GlobalAveragePool1D GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D LeakyReLU MaxPool1D "
         "MaxPool2D CustomLayer HardSwish HardSigmoid SiLU Clip ReLU Reshape Sigmoid Softmax Softplus "
-        "SumPool1D SumPool2D Tanh"
+        "GroupNorm InstanceNorm2D LayerNorm SumPool1D SumPool2D Tanh"
     ),
     "chainrule.model": "Sequential load",
     "chainrule.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",

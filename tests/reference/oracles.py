@@ -180,6 +180,19 @@ def _(onnx: Onnx, x: Array, gamma: Array, beta: Array, mean: Array, variance: Ar
     return onnx("BatchNormalization", x, gamma, beta, mean, variance, epsilon=epsilon)
 
 
+@oracle("group_norm")
+def _(onnx: Onnx, x: Array, gamma: Array, beta: Array, *, groups: int, shared: bool, epsilon: float):
+    """Normalise the rows of groups by ONNX's layer normalisation, and scale and shift them afterwards."""
+    rows = x.reshape(len(x), groups, -1)
+    ones = np.ones(rows.shape[2], x.dtype)
+    normal = onnx("LayerNormalization", rows, ones, 0 * ones, epsilon=epsilon, axis=-1).reshape(x.shape)
+    each = [np.tile(values, groups if shared else 1).reshape(-1, *(1,) * (x.ndim - 2)) for values in (gamma, beta)]
+    mean = onnx("ReduceMean", rows, np.array([2]), keepdims=1)
+    centered = onnx("Sub", rows, mean)
+    variance = onnx("ReduceMean", onnx("Mul", centered, centered), np.array([2]), keepdims=0)
+    return onnx("Add", onnx("Mul", normal, each[0]), each[1]), mean[..., 0], variance
+
+
 @oracle("running_statistics")
 def _(onnx: Onnx, mean: Array, variance: Array, old_mean: Array, old_variance: Array, *, momentum: float, count: int):
     """Exchange old and new statistics, as ONNX's momentum is the weight of the old ones and 1 − momentum is no float32.

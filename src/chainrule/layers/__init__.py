@@ -25,6 +25,7 @@ from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.custom import CustomLayer
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
+from chainrule.layers.group_normalization import GroupNorm, InstanceNorm2D, LayerNorm
 from chainrule.layers.normalization import BatchNorm1D, BatchNorm2D
 from chainrule.layers.pooling import (
     AveragePool1D,
@@ -60,9 +61,12 @@ __all__ = [
     "GlobalAveragePool2D",
     "GlobalMaxPool1D",
     "GlobalMaxPool2D",
+    "GroupNorm",
     "HardSigmoid",
     "HardSwish",
+    "InstanceNorm2D",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "MaxPool1D",
     "MaxPool2D",

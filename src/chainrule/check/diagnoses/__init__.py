@@ -14,6 +14,7 @@ from chainrule.check.diagnoses import (
     convolution_outputs,
     dense,
     general,
+    group_normalization,
     losses,
     normalization,
     pooling,
@@ -42,6 +43,7 @@ CATALOGUES: dict[str, tuple[MistakeCatalogue, ...]] = {
     "average_pool": (pooling.AVERAGE,),
     "softmax": (activations.SOFTMAX,),
     "batch_norm": (normalization.CATALOGUE,),
+    "group_norm": (group_normalization.CATALOGUE,),
     **dict.fromkeys(ELEMENTWISE, (activations.CATALOGUE,)),
     **dict.fromkeys(LOSSES, (losses.CATALOGUE,)),
 }

@@ -10,12 +10,16 @@ from chainrule.engines.numpy.bias import *  # noqa: F403
 from chainrule.engines.numpy.convolution import *  # noqa: F403
 from chainrule.engines.numpy.dense import *  # noqa: F403
 from chainrule.engines.numpy.dropout import *  # noqa: F403
+from chainrule.engines.numpy.group_normalization import *  # noqa: F403
 from chainrule.engines.numpy.losses import *  # noqa: F403
 from chainrule.engines.numpy.normalization import *  # noqa: F403
 from chainrule.engines.numpy.pooling import *  # noqa: F403
 from chainrule.engines.numpy.updates import *  # noqa: F403
 
-_FAMILIES = ["activations", "bias", "convolution", "dense", "dropout", "losses", "normalization", "pooling", "updates"]
+_FAMILIES = [
+    *("activations", "bias", "convolution", "dense", "dropout", "group_normalization", "losses", "normalization"),
+    *("pooling", "updates"),
+]
 
 __all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
     name

@@ -10,12 +10,16 @@ import * as bias from "./bias.js";
 import * as convolution from "./convolution.js";
 import * as dense from "./dense.js";
 import * as dropout from "./dropout.js";
+import * as group_normalization from "./group_normalization.js";
 import * as losses from "./losses.js";
 import * as normalization from "./normalization.js";
 import * as pooling from "./pooling.js";
 import * as updates from "./updates.js";
 
-const FAMILIES = [activations, bias, convolution, dense, dropout, losses, normalization, pooling, updates];
+const FAMILIES = [
+  ...[activations, bias, convolution, dense, dropout, group_normalization, losses, normalization],
+  ...[pooling, updates],
+];
 
 /** Every function of the families whose name has no capital. */
 const FUNCTIONS = FAMILIES.flatMap((family) => Object.entries(family)).filter(([name]) => !/[A-Z]/.test(name));

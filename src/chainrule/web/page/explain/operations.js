@@ -9,6 +9,7 @@ import { softmax, softmax_dx } from "./activations.js";
 import { dropout } from "./dropout.js";
 import * as elementwise from "./elementwise.js";
 import { sumOfProducts } from "./equations.js";
+import { group_norm, group_norm_dw, group_norm_dx } from "./group_normalization.js";
 import * as losses from "./losses.js";
 import { batch_norm, batch_norm_dw, batch_norm_dx, running_statistics } from "./normalization.js";
 import { average_pool, average_pool_dx, max_pool, max_pool_dx } from "./pooling.js";
@@ -40,6 +41,9 @@ const EXPLAINERS = {
   batch_norm,
   batch_norm_dx,
   batch_norm_dw,
+  group_norm,
+  group_norm_dx,
+  group_norm_dw,
   running_statistics,
   ...losses,
 };

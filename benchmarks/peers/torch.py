@@ -269,6 +269,30 @@ def _batch_norm(made: Translation, operation: Operation) -> list[Any]:
     return [norm]
 
 
+class RowNorm(nn.Module):
+    """Layer normalisation of the rows of a flat sample."""
+
+    def __init__(self, weight: Any, bias: Any, epsilon: float) -> None:
+        nn.Module.__init__(self)
+        self.weight, self.bias, self.epsilon = weight, bias, epsilon
+
+    def forward(self, x: Any) -> Any:
+        """Return x (N, rows · F) with each row normalised."""
+        rows = x.reshape(len(x), -1, len(self.weight))
+        return functional.layer_norm(rows, self.weight.shape, self.weight, self.bias, self.epsilon).reshape(x.shape)
+
+
+def _group_norm(made: Translation, operation: Operation) -> list[Any]:
+    _, gamma, beta = operation.reads
+    weight, bias = made.parameter(gamma), made.parameter(beta)
+    groups, epsilon = operation.attributes["groups"], operation.attributes["epsilon"]
+    if operation.attributes["shared"]:
+        return [RowNorm(weight, bias, epsilon)]
+    layer = nn.GroupNorm(groups, len(weight), epsilon)
+    layer.weight, layer.bias = weight, bias
+    return [layer]
+
+
 class Arctan(nn.Module):
     """Elementwise arctan."""
 
@@ -326,6 +350,8 @@ def _framed(sign: int) -> "Maker":
 
 Maker = Callable[[Translation, Operation], list[Any]]
 
+SOFTPLUS_THRESHOLD = 40  # from here on PyTorch returns x, at its default of 20 with an error of 2e-9
+
 MODULES: dict[str, Maker] = {
     "cross_correlate": _convolution,
     "cross_correlate_dx": _transposed,
@@ -342,6 +368,7 @@ MODULES: dict[str, Maker] = {
     "concatenate": _concatenated,
     "batch_norm": _batch_norm,
     "batch_norm_inference": _batch_norm,
+    "group_norm": _group_norm,
     "dropout": lambda made, operation: [nn.Dropout(operation.attributes["rate"])],
     "sigmoid": lambda made, operation: [nn.Sigmoid()],
     "tanh": lambda made, operation: [nn.Tanh()],
@@ -353,5 +380,7 @@ MODULES: dict[str, Maker] = {
     "silu": lambda made, operation: [nn.SiLU()],
     "hard_sigmoid": lambda made, operation: [HardSigmoid()],
     "hard_swish": lambda made, operation: [nn.Hardswish()],
+    "elu": lambda made, operation: [nn.ELU(operation.attributes["alpha"])],
+    "softplus": lambda made, operation: [nn.Softplus(threshold=SOFTPLUS_THRESHOLD)],
     "softmax": lambda made, operation: [nn.Softmax(1)],
 }

@@ -266,6 +266,20 @@ def norms(draw: st.DrawFn, name: str) -> Any:
     return arrays[name], {"epsilon": draw(st.sampled_from((1e-5, 0.1)))}
 
 
+@cases("group_norm", "group_norm_dx", "group_norm_dw")
+def group_norms(draw: st.DrawFn, name: str) -> Any:
+    """Draw at least three values for each group: with two, x̂ is ±1 and dx is pure rounding error."""
+    N, groups, shared = draw(st.integers(1, 4)), draw(st.integers(1, 3)), draw(st.booleans())
+    cells = draw(st.sampled_from(((), (1, 3), (3, 2))))
+    D = draw(st.integers(1 if cells else 3, 4))
+    shape, count = (N, groups * D, *cells), D if shared else groups * D
+    x, dy = normal(draw, *shape) + 2, normal(draw, *shape)
+    gamma, beta, mean = normal(draw, count), normal(draw, count), normal(draw, N, groups)
+    kept = mean, positive(draw, N, groups)
+    arrays = {"group_norm": (x, gamma, beta), "group_norm_dx": (dy, x, gamma, *kept), "group_norm_dw": (dy, x, *kept)}
+    return arrays[name], {"groups": groups, "shared": shared, "epsilon": draw(st.sampled_from((1e-5, 0.1)))}
+
+
 @cases("running_statistics")
 def running(draw: st.DrawFn, name: str) -> Any:
     C = draw(st.integers(1, 4))

@@ -65,6 +65,11 @@ def test_the_tutorials_worked_example() -> None:
         (layers.BatchNorm2D(), (5, 4, 3), (5, 4, 3)),
         (layers.BatchNorm1D(), (5, 7), (5, 7)),
         (layers.BatchNorm1D(), (5,), (5,)),
+        (layers.GroupNorm(2), (6, 4, 3), (6, 4, 3)),
+        (layers.GroupNorm(3), (6, 4), (6, 4)),
+        (layers.InstanceNorm2D(), (5, 4, 3), (5, 4, 3)),
+        (layers.LayerNorm(), (5, 4, 3), (5, 4, 3)),
+        (layers.LayerNorm(), (5,), (5,)),
         (layers.Dense(7), (9,), (7,)),
     ],
     ids=lambda value: value.describe() if isinstance(value, layers.Layer) else None,
@@ -162,6 +167,9 @@ EVERY = [
     layers.GlobalMaxPool2D(),
     layers.GlobalMaxPool1D(),
     layers.BatchNorm1D(momentum=0.3, epsilon=0.01),
+    layers.GroupNorm(2, epsilon=0.01),
+    layers.InstanceNorm2D(epsilon=0.01),
+    layers.LayerNorm(0.01),
 ]
 
 

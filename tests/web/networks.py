@@ -107,6 +107,17 @@ def rich() -> Subject:
     return subject(Sequential(body, (2, 15, 13), name="rich", engine="numpy"), recipe)
 
 
+def normalised() -> Subject:
+    """Use every normalisation within a sample."""
+    body = [
+        *(layers.Conv2D(6, 2), layers.GroupNorm(2), layers.Tanh(), layers.Conv2D(4, 2, bias=False)),
+        *(layers.InstanceNorm2D(1e-3), layers.Sigmoid(), layers.LayerNorm(), layers.Flatten(), layers.Dense(6)),
+        *(layers.GroupNorm(2, 0.01), layers.LayerNorm(), layers.Dense(4), layers.Softmax()),
+    ]
+    made = Sequential(body, (2, 5, 6), name="normalised", engine="numpy")
+    return subject(made, Recipe(optimizer=optimizers.Momentum(0.1)))
+
+
 def element_wise() -> Subject:
     """Use every element-wise activation, each behind a dense layer."""
     body = [part for *_, activation in EXAMPLES.values() for part in (layers.Dense(6), activation)]
@@ -156,6 +167,7 @@ OTHERS: dict[str, Callable[[], Subject]] = {
     "flat": flat,
     "lines": lines,
     "rich": rich,
+    "normalised": normalised,
     "element-wise": element_wise,
     "first-pool": first_pool,
     "yes-or-no": answers(1, "binary_cross_entropy", tasks.BINARY, optimizers.RMSProp(0.01, momentum=0.5, decay=0.1)),

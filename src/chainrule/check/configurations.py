@@ -168,6 +168,12 @@ def _vector_drawer(kind: Any, **options: Callable[[Generator], Any]) -> Callable
     return drawn
 
 
+def _group_norm(generator: Generator) -> Drawn:
+    groups = _integer(generator, 1, 3)
+    epsilon, (channels, *size) = _choice(generator, 1e-5, 1e-3, 0.1), _any_shape(generator)
+    return cr.GroupNorm(groups, epsilon), (groups * channels, *size)
+
+
 def _boolean(generator: Generator) -> bool:
     return bool(generator.integers(2))
 
@@ -191,6 +197,12 @@ DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
     "Dense": _vector_drawer(cr.Dense, features=lambda g: _integer(g, 1, 7), bias=_boolean),
     "BatchNorm2D": _any_shape_drawer(cr.BatchNorm2D, epsilon=lambda g: _choice(g, 1e-5, 1e-3, 0.1)),
     "BatchNorm1D": _any_shape_drawer(cr.BatchNorm1D, epsilon=lambda g: _choice(g, 1e-5, 1e-3, 0.1)),
+    "GroupNorm": _group_norm,
+    "InstanceNorm2D": lambda generator: (
+        cr.InstanceNorm2D(_choice(generator, 1e-5, 1e-3, 0.1)),
+        _image_shape(generator, 2),
+    ),
+    "LayerNorm": _any_shape_drawer(cr.LayerNorm, epsilon=lambda g: _choice(g, 1e-5, 1e-3, 0.1)),
     "Dropout": _any_shape_drawer(cr.Dropout, rate=lambda g: _choice(g, 0.0, 0.2, 0.5, 0.9)),
     "Flatten": _any_shape_drawer(cr.Flatten),
     "Reshape": _reshape,

@@ -9,6 +9,7 @@ from chainrule.explain import (
     elementwise,
     equations,
     geometry,
+    group_normalization,
     losses,
     merging,
     normalization,
@@ -36,6 +37,9 @@ EXPLAINERS: dict[str, Explainer] = {
     "batch_norm": normalization.batch_norm,
     "batch_norm_dx": normalization.batch_norm_dx,
     "batch_norm_dw": normalization.batch_norm_dw,
+    "group_norm": group_normalization.group_norm,
+    "group_norm_dx": group_normalization.group_norm_dx,
+    "group_norm_dw": group_normalization.group_norm_dw,
     "running_statistics": normalization.running_statistics,
     **losses.EXPLAINERS,
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 from chainrule.errors import FormatError, unknown_name
 from chainrule.layers.activations import (
+    ELU,
     GELU,
     Arctan,
     Clip,
@@ -16,6 +17,7 @@ from chainrule.layers.activations import (
     Sigmoid,
     SiLU,
     Softmax,
+    Softplus,
     Tanh,
 )
 from chainrule.layers.base import Layer, Parameter
@@ -24,6 +26,7 @@ from chainrule.layers.custom import CustomLayer
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
 from chainrule.layers.geometry import Crop2D, Pad2D
+from chainrule.layers.group_normalization import GroupNorm, InstanceNorm2D, LayerNorm
 from chainrule.layers.merging import Add, Concatenate, Merge, Multiply, Slice
 from chainrule.layers.node import Input, Node
 from chainrule.layers.normalization import BatchNorm1D, BatchNorm2D
@@ -42,6 +45,7 @@ from chainrule.layers.pooling import (
 from chainrule.layers.reshaping import Flatten, Reshape
 
 __all__ = [
+    "ELU",
     "GELU",
     "Add",
     "Arctan",
@@ -63,10 +67,13 @@ __all__ = [
     "GlobalAveragePool2D",
     "GlobalMaxPool1D",
     "GlobalMaxPool2D",
+    "GroupNorm",
     "HardSigmoid",
     "HardSwish",
     "Input",
+    "InstanceNorm2D",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "MaxPool1D",
     "MaxPool2D",
@@ -80,6 +87,7 @@ __all__ = [
     "Sigmoid",
     "Slice",
     "Softmax",
+    "Softplus",
     "SumPool1D",
     "SumPool2D",
     "Tanh",

@@ -215,6 +215,7 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
         **repeats(draw, some),
         "batch_norm_dx": ((some(*shape), some(*shape), some(*channels), *statistics), {}),
         "batch_norm_dw": ((some(*shape), some(*shape), *statistics), {}),
+        **group_norms(draw, dtype),
         "running_statistics": ((*statistics, *statistics), {"count": 7}),
         "dropout": ((some(*shape),), {"rate": 0.3, "stream": 1, "seed": 2, "step": 3, "first": 4}),
     }
@@ -234,6 +235,20 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
     examples = EXAMPLES.get(name.removesuffix("_dx"), ())
     attributes = examples[int(draw.integers(len(examples)))].attributes() if examples else {}
     return Case(name, name, (some(*shape),) * (2 if name.endswith("_dx") else 1), attributes)
+
+
+def group_norms(draw: Draw, dtype: Any) -> dict[str, tuple[tuple[Array, ...], dict[str, Any]]]:
+    """Draw arrays and attributes of group normalisation and its gradients."""
+    groups, shared, depth = whole(draw, 1, 5), bool(draw.integers(2)), whole(draw, 1, 40)
+    cells = one(draw, (), (whole(draw, 1, 9), whole(draw, 1, 40)))
+    count, shape = whole(draw, 1, 9), (groups * depth, *cells)
+    channels = depth if shared else groups * depth
+    x, dy = normal(draw, dtype, count, *shape), normal(draw, dtype, count, *shape)
+    gamma, beta = normal(draw, dtype, channels), normal(draw, dtype, channels)
+    kept = normal(draw, dtype, count, groups), np.abs(normal(draw, dtype, count, groups)) + np.dtype(dtype).type(0.1)
+    options = {"groups": groups, "shared": shared, "epsilon": 0.1}
+    arrays = {"group_norm": (x, gamma, beta), "group_norm_dx": (dy, x, gamma, *kept), "group_norm_dw": (dy, x, *kept)}
+    return {name: (given, options) for name, given in arrays.items()}
 
 
 def update(draw: Draw, name: str, dtype: Any) -> Case:

@@ -15,6 +15,7 @@ from chainrule.check.diagnoses import (
     dense,
     general,
     geometry,
+    group_normalization,
     losses,
     normalization,
     pooling,
@@ -45,6 +46,7 @@ CATALOGUES: dict[str, tuple[MistakeCatalogue, ...]] = {
     "crop": (geometry.CROP,),
     "softmax": (activations.SOFTMAX,),
     "batch_norm": (normalization.CATALOGUE,),
+    "group_norm": (group_normalization.CATALOGUE,),
     **dict.fromkeys(ELEMENTWISE, (activations.CATALOGUE,)),
     **dict.fromkeys(LOSSES, (losses.CATALOGUE,)),
 }

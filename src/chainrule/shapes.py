@@ -43,6 +43,17 @@ def output_size(size: int, window: int, stride: int = 1, padding: Pair = (0, 0),
     return (size + padding[0] + padding[1] - extent(window, dilation)) // stride + 1
 
 
+def ceil_padding(size: int, window: int, stride: int, padding: Pair) -> Pair:
+    """Return the padding with which a last window that reaches beyond the end is counted too (PyTorch's ceil_mode).
+
+    H' is then rounded up; but a window that would begin behind the image is left out.
+    """
+    before, after = padding
+    outputs = -((window - size - before - after) // stride) + 1
+    outputs -= (outputs - 1) * stride >= size + before
+    return (before, max(after, (outputs - 1) * stride + window - size - before))
+
+
 def transposed_size(size: int, window: int, stride: int = 1, padding: Pair = (0, 0), dilation: int = 1) -> int:
     """Return the smallest input size of a cross-correlation with output size ``size``: s(H − 1) + d(K − 1) + 1 − p."""
     return stride * (size - 1) + extent(window, dilation) - padding[0] - padding[1]

@@ -84,6 +84,7 @@ def convolution(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
 def pool(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     axes = kind.axes
     options: dict[str, Any] = {"stride": one(draw, None, numbers(draw, axes, 3)), "padding": padding(draw, axes, 2)}
+    options["ceil_mode"] = one(draw, True, False)
     if issubclass(kind, cr.AveragePool2D):
         options["count_padding"] = one(draw, True, False)
     return kind(numbers(draw, axes, 4), **options), (int(draw.integers(1, 4)), *sizes(draw, axes))

@@ -43,6 +43,11 @@ SMALL: dict[str, tuple[list[Layer], tuple[int, ...]]] = {
         (2, 6, 5),
     ),
     "average pool line": ([cr.Conv1D(2, 2), cr.AveragePool1D(3, stride=2, padding=1), cr.Tanh()], (2, 10)),
+    "max pool, rounded up": ([cr.Conv2D(2, 2), cr.MaxPool2D(2, ceil_mode=True), cr.Tanh()], (2, 6, 4)),
+    "average pool, rounded up": (
+        [cr.Conv2D(2, 2), cr.AveragePool2D(3, 2, 1, ceil_mode=True, count_padding=True), cr.Tanh()],
+        (2, 5, 7),
+    ),
     "sum pool": ([cr.Conv2D(2, 2), cr.SumPool2D(2, stride=1), cr.Tanh()], (2, 5, 4)),
     "sum pool line": ([cr.Conv1D(2, 2), cr.SumPool1D(2), cr.Tanh()], (2, 8)),
     "global pool": ([cr.Conv2D(3, 2), cr.Sigmoid(), cr.GlobalAveragePool2D()], (2, 5, 4)),

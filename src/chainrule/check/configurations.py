@@ -124,6 +124,7 @@ def _pooling_drawer(kind: Any, axes: int) -> Callable[[Generator], Drawn]:
         window = _per_axis(generator, axes, 1, 4)
         stride = _choice(generator, None, _per_axis(generator, axes, 1, 4))
         options = {"count_padding": bool(generator.integers(2))} if "Average" in kind.__name__ else {}
+        options["ceil_mode"] = bool(generator.integers(2))
         return kind(window, stride, _padding(generator, axes, 3), **options), _image_shape(generator, axes)
 
     return drawn

@@ -34,6 +34,8 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.AveragePool2D((3, 2), stride=(2, 1), padding=((1, 0), (0, 1))), (3, 6, 5)),
     (cr.AveragePool2D((2, 3), padding=1, count_padding=True), (3, 5, 6)),
     (cr.AveragePool1D(3, stride=2, padding=1), (3, 9)),
+    (cr.MaxPool2D((3, 2), stride=2, ceil_mode=True), (3, 6, 5)),
+    (cr.AveragePool2D((2, 3), padding=(0, 1), ceil_mode=True, count_padding=True), (3, 5, 6)),
     (cr.SumPool2D((2, 3), stride=1), (3, 5, 4)),
     (cr.SumPool1D(3), (3, 9)),
     (cr.GlobalAveragePool2D(), (3, 5, 4)),

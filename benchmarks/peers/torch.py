@@ -148,6 +148,18 @@ class Framed(nn.Module):
         return functional.pad(x, self.ends)
 
 
+class Permuted(nn.Module):
+    """Permute the axes of each sample."""
+
+    def __init__(self, axes: tuple[int, ...]) -> None:
+        nn.Module.__init__(self)
+        self.axes = [0, *(axis + 1 for axis in axes)]
+
+    def forward(self, x: Any) -> Any:
+        """Return x with its axes in their new order, in memory too."""
+        return x.permute(self.axes).contiguous()
+
+
 class PaddedMean(nn.Module):
     """Average pooling with asymmetric padding, or with wider padding than PyTorch supports."""
 
@@ -302,6 +314,7 @@ MODULES: dict[str, Maker] = {
     "average_pool": _average_pool,
     "pad": _framed(1),
     "crop": _framed(-1),
+    "permute": lambda made, operation: [Permuted(operation.attributes["axes"])],
     "dense": _dense,
     "batch_norm": _batch_norm,
     "batch_norm_inference": _batch_norm,

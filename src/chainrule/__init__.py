@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from chainrule.layers import MaxPool1D as MaxPool1D
     from chainrule.layers import MaxPool2D as MaxPool2D
     from chainrule.layers import Pad2D as Pad2D
+    from chainrule.layers import Permute as Permute
     from chainrule.layers import ReLU as ReLU
     from chainrule.layers import Reshape as Reshape
     from chainrule.layers import Sigmoid as Sigmoid
@@ -108,7 +109,7 @@ PLACES = {
         "Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Conv1D Conv2D ConvTranspose2D Crop2D "
         "Dense Dropout Flatten GELU GlobalAveragePool1D GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D "
         "LeakyReLU MaxPool1D MaxPool2D Pad2D CustomLayer HardSwish HardSigmoid SiLU Clip ReLU Reshape Sigmoid "
-        "Softmax SumPool1D SumPool2D Tanh"
+        "Permute Softmax SumPool1D SumPool2D Tanh"
     ),
     "chainrule.model": "Sequential load",
     "chainrule.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",

@@ -144,3 +144,14 @@ def check_ends(operation: str, size: Sequence[int], before: Ends, after: Ends) -
                 f"{operation}: {name} {quoted(ends)}: expected {len(size)} whole numbers of at least 0, one for each "
                 f"axis of {text(size)}"
             )
+
+
+def check_permutation(operation: str, axes: Sequence[int], count: int) -> None:
+    """Raise OptionError unless ``axes`` names each of the axes 0 … count − 1 once."""
+    if not all(is_whole(axis, 0) for axis in axes) or sorted(axes) != list(range(count)):
+        raise OptionError(f"{operation}: axes {quoted(axes)}: expected {tuple(range(count))} in any order")
+
+
+def inverse_permutation(axes: Sequence[int]) -> tuple[int, ...]:
+    """Return the axes that undo a permutation: inverse[axes[a]] = a."""
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))

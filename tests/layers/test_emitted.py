@@ -179,6 +179,14 @@ def test_padding_and_cropping_are_the_gradients_of_each_other(
     assert plan.backward == (Operation(backward, (result("dy", *size),), (dx,), ends),)
 
 
+def test_the_gradient_of_a_permutation_is_the_inverse_one() -> None:
+    y, plan = emitted(layers.Permute((1, 2, 0)), (2, 7, 6))
+    x, dx = Tensor("x", (2, 7, 6), X), Tensor("dx", (2, 7, 6), "gradient")
+    assert y == result("y", 7, 6, 2)
+    assert plan.forward == (Operation("permute", (x,), (y,), {"axes": (1, 2, 0)}),)
+    assert plan.backward == (Operation("permute", (result("dy", 7, 6, 2),), (dx,), {"axes": (2, 0, 1)}),)
+
+
 @pytest.mark.parametrize("bias", [True, False])
 def test_dense(bias: bool) -> None:
     y, plan = emitted(layers.Dense(3, bias=bias), (5,))
@@ -311,6 +319,7 @@ def test_parameters(layer: Layer, shape: Shape, expected: list[tuple[Any, ...]])
         (layers.AveragePool2D(5), (1, 4, 4)),
         (layers.Softmax(), (1, 2)),
         (layers.Pad2D(1), (4,)),
+        (layers.Permute((1, 0)), (4, 5, 6)),
         (layers.Crop2D((0, 2)), (1, 5, 4)),
         (layers.Reshape((3,)), (2,)),
     ],

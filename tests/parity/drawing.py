@@ -138,11 +138,17 @@ def ends(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     return kind(one(draw, numbers(draw, 2, 3, 0), pairs, pairs)), sizes(draw, 3)
 
 
+def permutation(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    shape = any_shape(draw)
+    return kind(tuple(int(axis) for axis in draw.permutation(len(shape)))), shape
+
+
 DRAWN: dict[str, Callable[[Draw, Any], tuple[Layer, Shape]]] = {
     **dict.fromkeys(("Conv1D", "Conv2D", "ConvTranspose2D"), convolution),
     **dict.fromkeys(("MaxPool1D", "MaxPool2D", "AveragePool1D", "AveragePool2D", "SumPool1D", "SumPool2D"), pool),
     **{kind.__name__: example for kind in ELEMENTWISE.values()},
     **dict.fromkeys(("Pad2D", "Crop2D"), ends),
+    "Permute": permutation,
     "Flatten": plain,
     "LeakyReLU": leaky,
     "Softmax": vector,

@@ -60,6 +60,17 @@ SMALL: dict[str, tuple[list[Layer], tuple[int, ...]]] = {
     "dropout": ([cr.Conv2D(3, 2), cr.Dropout(0.4), cr.Tanh(), cr.Dropout(0.2)], (2, 4, 5)),
     "padded": ([cr.Conv2D(2, 2), cr.Pad2D(((1, 0), (2, 1))), cr.Conv2D(2, 2), cr.Tanh()], (2, 4, 5)),
     "cropped": ([cr.Conv2D(2, 2), cr.Crop2D(((1, 0), (0, 2))), cr.Tanh()], (2, 5, 5)),
+    "shuffled": (
+        [
+            cr.Conv2D(4, 2),
+            cr.Reshape((2, 2, 12)),
+            cr.Permute((1, 0, 2)),
+            cr.Reshape((4, 3, 4)),
+            cr.Conv2D(2, 2),
+            cr.Tanh(),
+        ],
+        (2, 4, 5),
+    ),
     "dense": ([cr.Flatten(), cr.Dense(5), cr.Tanh(), cr.Dense(4, bias=False), cr.Sigmoid()], (2, 2, 3)),
     "reshape": ([cr.Reshape((3, 8)), cr.Conv1D(2, 3), cr.Reshape((2, 2, 3)), cr.Conv2D(2, 2), cr.Tanh()], (2, 3, 4)),
     **{name: ([cr.Conv2D(3, 2), layers[-1]], (2, 3, 4)) for name, layers in EXAMPLES.items()},

@@ -162,6 +162,11 @@ def _reshape(generator: Generator) -> Drawn:
     return cr.Reshape(_choice(generator, (a, b * c), (c, b, a), (a * b * c,))), (a, b, c)
 
 
+def _permute(generator: Generator) -> Drawn:
+    shape = _any_shape(generator)
+    return cr.Permute(tuple(int(axis) for axis in generator.permutation(len(shape)))), shape
+
+
 def _vector_drawer(kind: Any, **options: Callable[[Generator], Any]) -> Callable[[Generator], Drawn]:
     def drawn(generator: Generator) -> Drawn:
         return kind(**{name: option(generator) for name, option in options.items()}), (_integer(generator, 1, 9),)
@@ -195,6 +200,7 @@ DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
     "Dropout": _any_shape_drawer(cr.Dropout, rate=lambda g: _choice(g, 0.0, 0.2, 0.5, 0.9)),
     "Flatten": _any_shape_drawer(cr.Flatten),
     "Reshape": _reshape,
+    "Permute": _permute,
     "Softmax": _vector_drawer(cr.Softmax),
     **{type(layers[0]).__name__: _example_drawer(layers) for layers in EXAMPLES.values()},
 }

@@ -44,6 +44,7 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.GlobalMaxPool1D(), (3, 7)),
     (cr.Pad2D(((1, 0), (2, 3))), (3, 4, 5)),
     (cr.Crop2D(((1, 0), (2, 1))), (3, 4, 6)),
+    (cr.Permute((1, 2, 0)), (3, 4, 5)),
     (cr.Dense(4), (7,)),
     (cr.Dense(5, bias=False), (3,)),
     (cr.BatchNorm2D(), (3, 4, 5)),
@@ -84,6 +85,7 @@ def _shapes(layer: Layer) -> Iterator[tuple[int, ...]]:
             yield (many, width)
     yield (7,)
     yield (math.prod(getattr(layer, "shape", ())),)
+    yield tuple(range(2, 2 + len(getattr(layer, "axes", ()) if isinstance(layer, cr.Permute) else ())))
 
 
 def larger(shape: tuple[int, ...]) -> tuple[int, ...]:

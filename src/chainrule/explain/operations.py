@@ -22,6 +22,7 @@ EXPLAINERS: dict[str, Explainer] = {
     "dropout": dropout.dropout,
     "pad": geometry.pad,
     "crop": geometry.crop,
+    "permute": geometry.permute,
     "batch_norm": normalization.batch_norm,
     "batch_norm_dx": normalization.batch_norm_dx,
     "batch_norm_dw": normalization.batch_norm_dw,

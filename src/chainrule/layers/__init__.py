@@ -23,7 +23,7 @@ from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.custom import CustomLayer
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
-from chainrule.layers.geometry import Crop2D, Pad2D
+from chainrule.layers.geometry import Crop2D, Pad2D, Permute
 from chainrule.layers.normalization import BatchNorm1D, BatchNorm2D
 from chainrule.layers.pooling import (
     AveragePool1D,
@@ -67,6 +67,7 @@ __all__ = [
     "MaxPool2D",
     "Pad2D",
     "Parameter",
+    "Permute",
     "ReLU",
     "Reshape",
     "SiLU",

@@ -43,6 +43,7 @@ CATALOGUES: dict[str, tuple[MistakeCatalogue, ...]] = {
     "average_pool": (pooling.AVERAGE,),
     "pad": (geometry.PAD,),
     "crop": (geometry.CROP,),
+    "permute": (geometry.PERMUTE,),
     "softmax": (activations.SOFTMAX,),
     "batch_norm": (normalization.CATALOGUE,),
     **dict.fromkeys(ELEMENTWISE, (activations.CATALOGUE,)),

@@ -9,7 +9,7 @@ import { softmax, softmax_dx } from "./activations.js";
 import { dropout } from "./dropout.js";
 import * as elementwise from "./elementwise.js";
 import { sumOfProducts } from "./equations.js";
-import { crop, pad } from "./geometry.js";
+import { crop, pad, permute } from "./geometry.js";
 import * as losses from "./losses.js";
 import { batch_norm, batch_norm_dw, batch_norm_dx, running_statistics } from "./normalization.js";
 import { average_pool, average_pool_dx, max_pool, max_pool_dx } from "./pooling.js";
@@ -40,6 +40,7 @@ const EXPLAINERS = {
   dropout,
   pad,
   crop,
+  permute,
   batch_norm,
   batch_norm_dx,
   batch_norm_dw,

@@ -185,6 +185,10 @@ def _crop(graph: Graph, operation: Operation) -> None:
     graph.node("Slice", *(graph.array(np.array(each, np.int64)) for each in (before, ends, axes)))
 
 
+def _permute(graph: Graph, operation: Operation) -> None:
+    graph.node("Transpose", perm=[0, *(axis + 1 for axis in operation.attributes["axes"])])
+
+
 def _batch_norm(graph: Graph, operation: Operation) -> None:
     inputs = [graph.array(graph.weight(tensor), tensor.name) for tensor in operation.reads[1:] if tensor is not None]
     graph.node("BatchNormalization", *inputs, epsilon=operation.attributes["epsilon"])
@@ -249,6 +253,7 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "average_pool": _average_pool,
     "pad": _pad,
     "crop": _crop,
+    "permute": _permute,
     "dense": _dense,
     "add": _merged("Add"),
     "multiply": _merged("Mul"),

@@ -164,6 +164,13 @@ def ends(draw: st.DrawFn, name: str) -> Any:
     return (normal(draw, draw(st.sampled_from((2, 1, 3))), *sizes),), {"before": before, "after": after}
 
 
+@cases("permute")
+def permutations(draw: st.DrawFn, name: str) -> Any:
+    axes = tuple(draw(st.permutations(range(draw(st.integers(1, 4))))))
+    sizes = [draw(st.integers(1, 5)) for _ in axes]
+    return (normal(draw, draw(st.sampled_from((2, 1, 3))), *sizes),), {"axes": axes}
+
+
 @cases("dense", "dense_dx", "dense_dw")
 def linear(draw: st.DrawFn, name: str) -> Any:
     (N, F_in), F_out = features(draw), draw(st.integers(1, 6))

@@ -176,6 +176,8 @@ OTHERS: list[tuple[str, tuple[Shape, ...], dict[str, Any], str]] = [
         {"before": (1, 2), "after": (0, 1)},
         "nothing is left of 4×3 without (1, 2) before and (0, 1) after",
     ),
+    ("permute", ((),), {"axes": ()}, "x is a single number, expected (N, …)"),
+    ("permute", ((2, 4, 3),), {"axes": (0, 2)}, "axes (0, 2): expected (0, 1) in any order"),
     ("softmax", ((2, 3, 1),), {}, "x is 2×3×1, expected (N, K)"),
     ("softmax", ((),), {}, "x is a single number, expected (N, K)"),
     ("softmax_dx", ((3,), (3,)), {}, "dy is 3, expected (N, K)"),

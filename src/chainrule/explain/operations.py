@@ -34,6 +34,7 @@ EXPLAINERS: dict[str, Explainer] = {
     "concatenate": merging.concatenate,
     "pad": geometry.pad,
     "crop": geometry.crop,
+    "permute": geometry.permute,
     "batch_norm": normalization.batch_norm,
     "batch_norm_dx": normalization.batch_norm_dx,
     "batch_norm_dw": normalization.batch_norm_dw,

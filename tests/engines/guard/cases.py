@@ -222,6 +222,8 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
     if name in ("pad", "crop"):
         ends = [tuple(whole(draw, 0, (size - 1) // 2) for size in shape[1:]) for _ in range(2)]
         return Case(name, name, (some(*shape),), dict(zip(("before", "after"), ends, strict=True)))
+    if name == "permute":
+        return Case(name, name, (some(*shape),), {"axes": tuple(draw.permutation(len(shape) - 1).tolist())})
     if name == "batch_norm_dx" and draw.integers(2):
         arrays = (*special[name][0], some(*shape))
         return Case(name, "batch_norm_backward", arrays, {}, {"slope": one(draw, 0.0, 0.2, 1.0)})

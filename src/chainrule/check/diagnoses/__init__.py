@@ -44,6 +44,7 @@ CATALOGUES: dict[str, tuple[MistakeCatalogue, ...]] = {
     "average_pool": (pooling.AVERAGE,),
     "pad": (geometry.PAD,),
     "crop": (geometry.CROP,),
+    "permute": (geometry.PERMUTE,),
     "softmax": (activations.SOFTMAX,),
     "batch_norm": (normalization.CATALOGUE,),
     "group_norm": (group_normalization.CATALOGUE,),

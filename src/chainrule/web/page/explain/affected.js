@@ -66,6 +66,7 @@ const RULES = {
       return place < 0 ? [0, 0] : clipped(one(place), shape[axis]);
     });
   },
+  permute: ({ index, attributes }) => attributes.axes.map((/** @type {number} */ axis) => one(index[axis])),
   dense: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [one(index[0])]),
   dense_dx: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [one(index[1])]),
   dense_dw: ({ index, read, shape }) => (read === 0 ? [all(shape[0]), one(index[0])] : [one(index[0]), all(shape[1])]),

@@ -9,7 +9,7 @@ import { softmax, softmax_dx } from "./activations.js";
 import { dropout } from "./dropout.js";
 import * as elementwise from "./elementwise.js";
 import { sumOfProducts } from "./equations.js";
-import { crop, pad } from "./geometry.js";
+import { crop, pad, permute } from "./geometry.js";
 import { group_norm, group_norm_dw, group_norm_dx } from "./group_normalization.js";
 import * as losses from "./losses.js";
 import { concatenate } from "./merging.js";
@@ -43,6 +43,7 @@ const EXPLAINERS = {
   concatenate,
   pad,
   crop,
+  permute,
   batch_norm,
   batch_norm_dx,
   batch_norm_dw,

@@ -149,6 +149,7 @@ DRAWN: dict[str, Callable[[Draw, Any], tuple[Layer, Shape]]] = {
     **dict.fromkeys(("MaxPool1D", "MaxPool2D", "AveragePool1D", "AveragePool2D", "SumPool1D", "SumPool2D"), pool),
     **{kind.__name__: example for kind in ELEMENTWISE.values()},
     "Flatten": plain,
+    "PReLU": plain,
     "LeakyReLU": leaky,
     "Softmax": vector,
     **dict.fromkeys(("GlobalAveragePool1D", "GlobalAveragePool2D", "GlobalMaxPool1D", "GlobalMaxPool2D"), picture),

@@ -39,6 +39,7 @@ from chainrule.layers.pooling import (
     SumPool1D,
     SumPool2D,
 )
+from chainrule.layers.prelu import PReLU
 from chainrule.layers.reshaping import Flatten, Reshape
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "LeakyReLU",
     "MaxPool1D",
     "MaxPool2D",
+    "PReLU",
     "Parameter",
     "ReLU",
     "Reshape",

@@ -14,11 +14,12 @@ import * as group_normalization from "./group_normalization.js";
 import * as losses from "./losses.js";
 import * as normalization from "./normalization.js";
 import * as pooling from "./pooling.js";
+import * as prelu from "./prelu.js";
 import * as updates from "./updates.js";
 
 const FAMILIES = [
   ...[activations, bias, convolution, dense, dropout, group_normalization, losses, normalization],
-  ...[pooling, updates],
+  ...[pooling, prelu, updates],
 ];
 
 /** Every function of the families whose name has no capital. */

@@ -211,6 +211,11 @@ def _group_norm(graph: Graph, operation: Operation) -> None:
         graph.node(kind, graph.array(graph.weight(tensor).reshape(-1, *(1,) * (len(shape) - 1))))
 
 
+def _prelu(graph: Graph, operation: Operation) -> None:
+    axes = len(operation.writes[0].shape)
+    graph.node("PRelu", graph.array(graph.weight(operation.reads[1]).reshape(-1, *(1,) * (axes - 1))))
+
+
 def _named(kind: str, **fixed: Any) -> Callable[[Graph, Operation], None]:
     return lambda graph, operation: graph.node(kind, **fixed)
 
@@ -262,6 +267,7 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "concatenate": _merged("Concat"),
     "batch_norm_inference": _batch_norm,
     "group_norm": _group_norm,
+    "prelu": _prelu,
     "sigmoid": _named("Sigmoid"),
     "tanh": _named("Tanh"),
     "arctan": _named("Atan"),

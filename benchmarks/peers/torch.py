@@ -318,6 +318,13 @@ def _group_norm(made: Translation, operation: Operation) -> list[Any]:
     return [layer]
 
 
+def _prelu(made: Translation, operation: Operation) -> list[Any]:
+    slope = made.parameter(operation.reads[1])
+    layer = nn.PReLU(len(slope))
+    layer.weight = slope
+    return [layer]
+
+
 class Arctan(nn.Module):
     """Elementwise arctan."""
 
@@ -395,6 +402,7 @@ MODULES: dict[str, Maker] = {
     "batch_norm": _batch_norm,
     "batch_norm_inference": _batch_norm,
     "group_norm": _group_norm,
+    "prelu": _prelu,
     "dropout": lambda made, operation: [nn.Dropout(operation.attributes["rate"])],
     "sigmoid": lambda made, operation: [nn.Sigmoid()],
     "tanh": lambda made, operation: [nn.Tanh()],

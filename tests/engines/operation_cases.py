@@ -287,6 +287,13 @@ def group_norms(draw: st.DrawFn, name: str) -> Any:
     return arrays[name], {"groups": groups, "shared": shared, "epsilon": draw(st.sampled_from((1e-5, 0.1)))}
 
 
+@cases("prelu", "prelu_dx", "prelu_dw")
+def parametric(draw: st.DrawFn, name: str) -> Any:
+    shape = any_shape(draw)
+    x, dy, slope = np.round(normal(draw, *shape), 1), normal(draw, *shape), normal(draw, shape[1])
+    return {"prelu": (x, slope), "prelu_dx": (dy, x, slope), "prelu_dw": (dy, x)}[name], {}
+
+
 @cases("running_statistics")
 def running(draw: st.DrawFn, name: str) -> Any:
     C = draw(st.integers(1, 4))

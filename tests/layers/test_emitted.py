@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from chainrule import layers
@@ -262,6 +263,18 @@ def test_normalisation_of_a_sample_keeps_its_statistics(
         Operation("group_norm_dx", (dy, x, gamma, mean, variance), (dx,), options),
     )
     assert emitted(layer, shape, training=False)[1].forward == plan.forward
+
+
+def test_parametric_relu_learns_a_slope_for_each_channel() -> None:
+    y, plan = emitted(layers.PReLU(), (4, 3))
+    x, dx = Tensor("x", (4, 3), X).viewed((4, 1, 3)), Tensor("dx", (4, 3), "gradient").viewed((4, 1, 3))
+    slope, dslope = learnt("slope", 4)
+    dy = result("dy", 4, 1, 3)
+    assert y == result("y", 4, 3)
+    assert plan.forward == (Operation("prelu", (x, slope), (y.viewed((4, 1, 3)),)),)
+    assert plan.backward == (Operation("prelu_dw", (dy, x), (dslope,)), Operation("prelu_dx", (dy, x, slope), (dx,)))
+    (parameter,) = layers.PReLU().parameters((4, 3), "l")
+    assert parameter.begin(np.random.default_rng(0), np.float32).tolist() == [0.25] * 4
 
 
 def test_dropout_tells_its_stream_and_what_the_run_must_give() -> None:

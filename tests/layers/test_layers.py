@@ -74,6 +74,8 @@ def test_the_tutorials_worked_example() -> None:
         (layers.InstanceNorm2D(), (5, 4, 3), (5, 4, 3)),
         (layers.LayerNorm(), (5, 4, 3), (5, 4, 3)),
         (layers.LayerNorm(), (5,), (5,)),
+        (layers.PReLU(), (5, 4, 3), (5, 4, 3)),
+        (layers.PReLU(), (5,), (5,)),
         (layers.Dense(7), (9,), (7,)),
     ],
     ids=lambda value: value.describe() if isinstance(value, layers.Layer) else None,
@@ -177,6 +179,7 @@ EVERY = [
     layers.GroupNorm(2, epsilon=0.01),
     layers.InstanceNorm2D(epsilon=0.01),
     layers.LayerNorm(0.01),
+    layers.PReLU(),
 ]
 
 

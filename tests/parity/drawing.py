@@ -162,6 +162,7 @@ DRAWN: dict[str, Callable[[Draw, Any], tuple[Layer, Shape]]] = {
     **dict.fromkeys(("Pad2D", "Crop2D"), ends),
     "Permute": permutation,
     "Flatten": plain,
+    "PReLU": plain,
     "LeakyReLU": leaky,
     "Softmax": vector,
     **dict.fromkeys(("GlobalAveragePool1D", "GlobalAveragePool2D", "GlobalMaxPool1D", "GlobalMaxPool2D"), picture),

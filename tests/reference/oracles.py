@@ -115,6 +115,11 @@ def _(onnx: Onnx, x: Array, *, slope: float):
     return onnx("LeakyRelu", x, alpha=slope)
 
 
+@oracle("prelu", single=True)
+def _(onnx: Onnx, x: Array, slope: Array):
+    return onnx("PRelu", x, slope.reshape(-1, *(1,) * (x.ndim - 2)))
+
+
 @oracle("elu", single=True)
 def _(onnx: Onnx, x: Array, *, alpha: float):
     return onnx("Elu", x, alpha=alpha)

@@ -62,6 +62,8 @@ SMALL: dict[str, tuple[list[Layer], tuple[int, ...]]] = {
     "instance norm": ([cr.Conv2D(3, 2), cr.InstanceNorm2D(), cr.Tanh()], (2, 4, 5)),
     "layer norm": ([cr.Conv2D(3, 2), cr.LayerNorm(), cr.Tanh()], (2, 4, 5)),
     "layer norm of a vector": ([cr.Flatten(), cr.Dense(6), cr.LayerNorm(), cr.Tanh()], (2, 2, 3)),
+    "parametric relu": ([cr.Conv2D(3, 2), cr.PReLU(), cr.Dropout(0.2), cr.PReLU()], (2, 4, 5)),
+    "parametric relu of a vector": ([cr.Flatten(), cr.Dense(5), cr.PReLU()], (2, 2, 3)),
     "dropout": ([cr.Conv2D(3, 2), cr.Dropout(0.4), cr.Tanh(), cr.Dropout(0.2)], (2, 4, 5)),
     "padded": ([cr.Conv2D(2, 2), cr.Pad2D(((1, 0), (2, 1))), cr.Conv2D(2, 2), cr.Tanh()], (2, 4, 5)),
     "cropped": ([cr.Conv2D(2, 2), cr.Crop2D(((1, 0), (0, 2))), cr.Tanh()], (2, 5, 5)),

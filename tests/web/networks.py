@@ -110,11 +110,18 @@ def rich() -> Subject:
 
 
 def normalised() -> Subject:
-    """Use every normalisation within a sample."""
+    """Use every normalisation within a sample, and slopes that are learnt."""
     body = [
         *(layers.Conv2D(6, 2), layers.GroupNorm(2), layers.Tanh(), layers.Conv2D(4, 2, bias=False)),
-        *(layers.InstanceNorm2D(1e-3), layers.Sigmoid(), layers.LayerNorm(), layers.Flatten(), layers.Dense(6)),
-        *(layers.GroupNorm(2, 0.01), layers.LayerNorm(), layers.Dense(4), layers.Softmax()),
+        *(layers.InstanceNorm2D(1e-3), layers.Sigmoid(), layers.LayerNorm(), layers.PReLU()),
+        *(
+            layers.Flatten(),
+            layers.Dense(6),
+            layers.GroupNorm(2, 0.01),
+            layers.LayerNorm(),
+            layers.Dense(4),
+            layers.Softmax(),
+        ),
     ]
     made = Sequential(body, (2, 5, 6), name="normalised", engine="numpy")
     return subject(made, Recipe(optimizer=optimizers.Momentum(0.1)))

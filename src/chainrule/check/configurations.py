@@ -211,6 +211,7 @@ DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
     "LayerNorm": _any_shape_drawer(cr.LayerNorm, epsilon=lambda g: _choice(g, 1e-5, 1e-3, 0.1)),
     "Dropout": _any_shape_drawer(cr.Dropout, rate=lambda g: _choice(g, 0.0, 0.2, 0.5, 0.9)),
     "Flatten": _any_shape_drawer(cr.Flatten),
+    "PReLU": _any_shape_drawer(cr.PReLU),
     "Reshape": _reshape,
     "Permute": _permute,
     "Softmax": _vector_drawer(cr.Softmax),

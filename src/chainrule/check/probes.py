@@ -55,6 +55,8 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.InstanceNorm2D(), (3, 4, 5)),
     (cr.LayerNorm(), (3, 4, 5)),
     (cr.LayerNorm(epsilon=1e-3), (7,)),
+    (cr.PReLU(), (3, 4, 5)),
+    (cr.PReLU(), (7,)),
     (cr.Dropout(0.4), (3, 4, 5)),
     (cr.Flatten(), (3, 4, 5)),
     (cr.Reshape((5, 12)), (3, 4, 5)),

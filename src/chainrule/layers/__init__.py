@@ -42,6 +42,7 @@ from chainrule.layers.pooling import (
     SumPool1D,
     SumPool2D,
 )
+from chainrule.layers.prelu import PReLU
 from chainrule.layers.reshaping import Flatten, Reshape
 
 __all__ = [
@@ -79,6 +80,7 @@ __all__ = [
     "MaxPool2D",
     "Multiply",
     "Node",
+    "PReLU",
     "Pad2D",
     "Parameter",
     "Permute",

@@ -216,6 +216,9 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
         "batch_norm_dx": ((some(*shape), some(*shape), some(*channels), *statistics), {}),
         "batch_norm_dw": ((some(*shape), some(*shape), *statistics), {}),
         **group_norms(draw, dtype),
+        "prelu": ((some(*shape), some(*channels)), {}),
+        "prelu_dx": ((some(*shape), some(*shape), some(*channels)), {}),
+        "prelu_dw": ((some(*shape), some(*shape)), {}),
         "running_statistics": ((*statistics, *statistics), {"count": 7}),
         "dropout": ((some(*shape),), {"rate": 0.3, "stream": 1, "seed": 2, "step": 3, "first": 4}),
     }

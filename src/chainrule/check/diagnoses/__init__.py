@@ -19,6 +19,7 @@ from chainrule.check.diagnoses import (
     losses,
     normalization,
     pooling,
+    prelu,
     transposed,
 )
 from chainrule.check.diagnoses.truth import GroundTruth, Mistake, MistakeCatalogue, as_image, of_layer, of_loss, same
@@ -48,6 +49,7 @@ CATALOGUES: dict[str, tuple[MistakeCatalogue, ...]] = {
     "softmax": (activations.SOFTMAX,),
     "batch_norm": (normalization.CATALOGUE,),
     "group_norm": (group_normalization.CATALOGUE,),
+    "prelu": (prelu.CATALOGUE,),
     **dict.fromkeys(ELEMENTWISE, (activations.CATALOGUE,)),
     **dict.fromkeys(LOSSES, (losses.CATALOGUE,)),
 }

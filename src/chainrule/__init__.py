@@ -41,12 +41,14 @@ if TYPE_CHECKING:
     from chainrule.errors import ShapeError as ShapeError
     from chainrule.errors import StudentError as StudentError
     from chainrule.layers import GELU as GELU
+    from chainrule.layers import Add as Add
     from chainrule.layers import Arctan as Arctan
     from chainrule.layers import AveragePool1D as AveragePool1D
     from chainrule.layers import AveragePool2D as AveragePool2D
     from chainrule.layers import BatchNorm1D as BatchNorm1D
     from chainrule.layers import BatchNorm2D as BatchNorm2D
     from chainrule.layers import Clip as Clip
+    from chainrule.layers import Concatenate as Concatenate
     from chainrule.layers import Conv1D as Conv1D
     from chainrule.layers import Conv2D as Conv2D
     from chainrule.layers import ConvTranspose2D as ConvTranspose2D
@@ -60,9 +62,11 @@ if TYPE_CHECKING:
     from chainrule.layers import GlobalMaxPool2D as GlobalMaxPool2D
     from chainrule.layers import HardSigmoid as HardSigmoid
     from chainrule.layers import HardSwish as HardSwish
+    from chainrule.layers import Input as Input
     from chainrule.layers import LeakyReLU as LeakyReLU
     from chainrule.layers import MaxPool1D as MaxPool1D
     from chainrule.layers import MaxPool2D as MaxPool2D
+    from chainrule.layers import Multiply as Multiply
     from chainrule.layers import ReLU as ReLU
     from chainrule.layers import Reshape as Reshape
     from chainrule.layers import Sigmoid as Sigmoid
@@ -71,6 +75,7 @@ if TYPE_CHECKING:
     from chainrule.layers import SumPool1D as SumPool1D
     from chainrule.layers import SumPool2D as SumPool2D
     from chainrule.layers import Tanh as Tanh
+    from chainrule.model import Graph as Graph
     from chainrule.model import Sequential as Sequential
     from chainrule.model import load as load
     from chainrule.optimizers import SGD as SGD
@@ -103,11 +108,12 @@ PLACES = {
         "ChainruleError DataError EngineError FormatError NotFiniteError OptionError RunError ShapeError StudentError"
     ),
     "chainrule.layers": (
-        "Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Conv1D Conv2D ConvTranspose2D Dense Dropout "
-        "Flatten GELU GlobalAveragePool1D GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D LeakyReLU MaxPool1D "
-        "MaxPool2D CustomLayer HardSwish HardSigmoid SiLU Clip ReLU Reshape Sigmoid Softmax SumPool1D SumPool2D Tanh"
+        "Add Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Clip Concatenate Conv1D Conv2D ConvTranspose2D "
+        "CustomLayer Dense Dropout Flatten GELU GlobalAveragePool1D GlobalAveragePool2D GlobalMaxPool1D "
+        "GlobalMaxPool2D HardSigmoid HardSwish Input LeakyReLU MaxPool1D MaxPool2D Multiply ReLU Reshape Sigmoid SiLU "
+        "Softmax SumPool1D SumPool2D Tanh"
     ),
-    "chainrule.model": "Sequential load",
+    "chainrule.model": "Graph Sequential load",
     "chainrule.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",
     "chainrule.rates": "Rates",
     "chainrule.schedules": "Constant Cosine OneCycle Step Triangular WarmUp",

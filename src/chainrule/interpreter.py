@@ -91,7 +91,7 @@ class Interpreter:
 
     def read(self, tensor: Tensor) -> Array:
         """Return the array of a tensor, in the tensor's shape."""
-        if tensor.kind in ("parameter", "state", "gradient"):
+        if self._is_flat(tensor):
             return self._view(tensor)
         array = self.values[tensor.storage]
         shape = (self._runtime["batch"], *tensor.shape) if tensor.per_sample else tensor.shape
@@ -117,16 +117,21 @@ class Interpreter:
                 self._write(tensor, result)
 
     def _write(self, tensor: Tensor, result: NDArray[Any]) -> None:
-        if tensor.kind in ("parameter", "state", "gradient"):
+        if self._is_flat(tensor):
             self._view(tensor)[...] = result.reshape(tensor.shape)
         else:
             self.values[tensor.storage] = result
 
+    def _is_flat(self, tensor: Tensor) -> bool:
+        """Return whether a tensor lies in a flat buffer: all of these kinds but the parts of a gradient's sum."""
+        if tensor.kind == "gradient":
+            return tensor.differentiated in self._layout
+        return tensor.kind in ("parameter", "state")
+
     def _view(self, tensor: Tensor) -> Array:
         """Return a parameter, its gradient or a running statistic: a view of its flat buffer."""
         if tensor.kind == "gradient":
-            layer, _, own = tensor.storage.rpartition(".")
-            first, last = self._layout[f"{layer}.{own[1:]}"]
+            first, last = self._layout[tensor.differentiated]
             return self._gradient[first:last].reshape(tensor.shape)
         first, last = self._layout[tensor.storage]
         buffer = self._buffers.parameters if tensor.kind == "parameter" else self._buffers.statistics

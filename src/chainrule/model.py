@@ -1,10 +1,10 @@
-"""`Sequential`: what a user builds, trains, evaluates, saves and loads."""
+"""`Sequential` and `Graph`: what a user builds, trains, evaluates, saves and loads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,8 @@ from chainrule.data.inputs import ImageSource, read_inputs
 from chainrule.data.normalisation import Normalisation, decision, kind_for
 from chainrule.data.views import Views
 from chainrule.errors import DataError, FormatError, OptionError, printable, quoted
+from chainrule.layers import node
+from chainrule.layers.node import Node, Wiring
 from chainrule.losses import CustomLoss, Loss, LossLike
 from chainrule.network import Network
 from chainrule.optimizers import OptimizerLike
@@ -39,8 +41,22 @@ UNFITTED = Normalisation("none")
 Data = Dataset | tuple[ArrayLike, ArrayLike]
 
 
-class Sequential(Network):
-    """A model: layers in sequence, with a name, class names, and the normalisation that it was trained with.
+class Options(TypedDict, total=False):
+    """The options of a model; see `Model`."""
+
+    dtype: str
+    seed: int
+    engine: str | None
+    threads: int | None
+    name: str
+    classes: Sequence[str] | None
+    normalisation: Normalisation | None
+    loss: LossLike | None
+    weights: Mapping[str, ArrayLike] | None
+
+
+class Model(Network):
+    """A model: connected layers with a name, class names, and the normalisation that it was trained with.
 
     Arguments as in `network.Network`, and
 
@@ -52,10 +68,6 @@ class Sequential(Network):
 
     The attribute ``task`` is the task that it was trained for (`chainrule.tasks`): None at first, set by `fit`.
 
-    >>> model = Sequential([Conv2D(8, 3), ReLU(), MaxPool2D(2), Flatten(), Dense(10), Softmax()], (1, 28, 28))
-    >>> history = model.fit(images, labels, epochs=3)
-    >>> model.evaluate(test_images, test_labels).accuracy
-
     Errors   ShapeError when a layer does not fit its input; OptionError for another invalid argument
     """
 
@@ -64,6 +76,7 @@ class Sequential(Network):
         layers: Sequence[Any],
         input_shape: Sequence[int],
         *,
+        wiring: Wiring | None = None,
         dtype: str = "float32",
         seed: int = 0,
         engine: str | None = None,
@@ -74,7 +87,8 @@ class Sequential(Network):
         loss: LossLike | None = None,
         weights: Mapping[str, ArrayLike] | None = None,
     ) -> None:
-        super().__init__(layers, input_shape, dtype=dtype, seed=seed, engine=engine, threads=threads, weights=weights)
+        options: dict[str, Any] = {"dtype": dtype, "seed": seed, "engine": engine, "threads": threads}
+        super().__init__(layers, input_shape, wiring=wiring, weights=weights, **options)
         self.name = printable(name)
         names = range(self.output_shape[-1]) if classes is None else classes
         if not isinstance(names, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -325,23 +339,16 @@ class Sequential(Network):
         engine: str | None = None,
         threads: int | None = None,
         weights: Mapping[str, ArrayLike] | None = None,
-    ) -> Sequential:
+    ) -> Model:
         """Return the model described by `about`, with new weights or the given ones; FormatError if it is invalid."""
         try:
             known = network.checked_about(about)
-            model = Sequential(
-                network.layers_from(known["layers"]),
-                known["input_shape"],
-                dtype=known["dtype"],
-                seed=known["seed"],
-                engine=engine,
-                threads=threads,
-                name=known["name"],
-                classes=known["classes"],
-                normalisation=Normalisation.from_config(known["normalisation"]),
-                loss=known["loss"],
-                weights=weights,
-            )
+            found, shape = network.layers_from(known["layers"]), known["input_shape"]
+            options: dict[str, Any] = {name: known[name] for name in ("dtype", "seed", "name", "classes", "loss")}
+            options |= {"engine": engine, "threads": threads, "weights": weights}
+            options["normalisation"] = Normalisation.from_config(known["normalisation"])
+            wiring = network.wiring_from(known["wiring"], len(found)) if "wiring" in known else None
+            model = connect(found, shape, wiring, **options)
             model.task = None if known.get("task") is None else tasks.find(known["task"])
             return model
         except KeyError as error:
@@ -355,21 +362,28 @@ class Sequential(Network):
 
     def summary(self) -> str:
         """Return a table of the layers, their output shapes and their numbers of parameters."""
-        rows = [["layer", "", "gives", "parameters"], ["input", "", text(self.input_shape), ""], *self._rows()]
-        rows.append(["", "", "", f"{self.parameters.size:,}"])
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        lines = [
-            f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]:>{widths[3]}}"
-            for row in rows
-        ]
+        empty = [""] * (len(self._columns) - 3)
+        ends = ["input", *empty, text(self.input_shape), ""], ["", *empty, "", f"{self.parameters.size:,}"]
+        rows = [[self._columns[0], "", *self._columns[2:]], ends[0], *self._rows(), ends[1]]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        widths[-1] *= -1  # to the right
+        lines = ["  ".join(_padded(*each) for each in zip(row, widths, strict=True)) for row in rows]
         return "\n".join(line.rstrip() for line in lines)
 
+    @property
+    def _columns(self) -> list[str]:
+        """Return the titles of the columns of a summary; what a layer reads is shown where layers branch."""
+        return ["layer", "options", *([] if self.wiring.is_chain else ["reads"]), "gives", "parameters"]
+
     def _rows(self) -> list[list[str]]:
-        """Return a row for each layer: its name, options, output shape and number of parameters."""
-        return [
-            [name, layer.describe(), text(shape), f"{self.size(name):,}"]
-            for name, layer, shape in zip(self.names, self.layers, self.shapes, strict=True)
-        ]
+        """Return a row for each layer, with a cell for each of `_columns`."""
+        wiring, sources, rows = self.wiring, ["input", *self.names], list[list[str]]()
+        for number, (name, layer, shape) in enumerate(zip(self.names, self.layers, self.shapes, strict=True)):
+            reads = ", ".join(sources[each] for each in wiring.inputs[number])
+            shared = wiring.owners[number] != number and bool(layer.parameters(self.input_shapes[number][0], name))
+            size = f"of {self.names[wiring.owners[number]]}" if shared else f"{self.size(name):,}"
+            rows.append([name, layer.describe(), *([] if wiring.is_chain else [reads]), text(shape), size])
+        return rows
 
     def plot_kernels(self, layer: str | None = None) -> Figure:
         """Draw the kernels of a convolution, by default the first, as a matplotlib figure.
@@ -383,19 +397,68 @@ class Sequential(Network):
         return kernels.layer_kernels(self.weights, self.name, layer)
 
     def __repr__(self) -> str:
-        return f"Sequential({self.name!r}: {len(self.layers)} layers, {self.parameters.size:,} parameters)"
+        return f"{type(self).__name__}({self.name!r}: {len(self.layers)} layers, {self.parameters.size:,} parameters)"
 
     def _repr_html_(self) -> str:
         """Return the summary as HTML, for a notebook."""
         from chainrule.figures import notebook
 
         caption = f"{self.name}: {text(self.input_shape)} in, {self.parameters.size:,} parameters"
-        return notebook.table(["layer", "options", "gives", "parameters"], self._rows(), caption)
+        return notebook.table(self._columns, self._rows(), caption)
+
+
+class Sequential(Model):
+    """A model of layers in a row.
+
+    layers       the layers, in order; objects of your own too (docs/own-layers.md)
+    input_shape  shape of one sample, without the batch axis: (C, H, W), (C, W) or (F,)
+    options      as in `Model`
+
+    >>> model = Sequential([Conv2D(8, 3), ReLU(), MaxPool2D(2), Flatten(), Dense(10), Softmax()], (1, 28, 28))
+    >>> history = model.fit(images, labels, epochs=3)
+    >>> model.evaluate(test_images, test_labels).accuracy
+    """
+
+    def __init__(self, layers: Sequence[Any], input_shape: Sequence[int], **options: Unpack[Options]) -> None:
+        super().__init__(layers, input_shape, **options)
+
+
+class Graph(Model):
+    """A model of layers that branch and meet: from an input to one result that depends on it.
+
+    x, y     the `Input`, and the result of a layer applied to it or to results that depend on it
+    options  as in `Model`
+
+    A layer that is applied several times shares its parameters, and its gradients add up.
+
+    >>> x = Input((3, 32, 32))
+    >>> y = ReLU()(Conv2D(16, 3, padding="same")(x))
+    >>> y = Add()(y, Conv2D(16, 3, padding="same")(y))
+    >>> model = Graph(x, Softmax()(Dense(10)(GlobalAveragePool2D()(y))))
+    """
+
+    def __init__(self, x: Node, y: Node, **options: Unpack[Options]) -> None:
+        layers, wiring = node.trace(x, y)
+        super().__init__(layers, x.shape, wiring=wiring, **options)
+
+
+def connect(
+    layers: Sequence[Any], shape: Sequence[int], wiring: Wiring | None, **options: Unpack[Options]
+) -> Sequential | Graph:
+    """Return a model of layers for an input shape: in a row, or as wired."""
+    if wiring is None or wiring == node.chain(layers):
+        return Sequential(layers, shape, **options)
+    return Graph(*node.rebuild(layers, shape, wiring), **options)
 
 
 def _accepts_class_count(outputs: int) -> tuple[int, ...]:
     """Return the possible numbers of class names for a number of outputs: a single output serves two classes."""
     return (outputs, 2) if outputs == 1 else (outputs,)
+
+
+def _padded(cell: str, width: int) -> str:
+    """Return a text with spaces after it, or before it for a negative width."""
+    return cell.rjust(-width) if width < 0 else cell.ljust(width)
 
 
 def _progress_callbacks(wanted: bool) -> list[Callback]:
@@ -406,12 +469,12 @@ def _progress_callbacks(wanted: bool) -> list[Callback]:
     return [ProgressBar()]
 
 
-def load(path: str | Path, *, engine: str | None = None, threads: int | None = None) -> Sequential:
-    """Load a model from a file written by `Sequential.save`, or from a run folder; FormatError if it is invalid."""
+def load(path: str | Path, *, engine: str | None = None, threads: int | None = None) -> Model:
+    """Load a model from a file written by `Model.save`, or from a run folder; FormatError if it is invalid."""
     place = files.as_path(path)
     if place.is_dir():
         from chainrule.runs.opening import load_run
 
         return load_run(place, engine=engine, threads=threads)
     tensors, about = files.read_tensors(place, "model")
-    return Sequential.from_about(about, engine=engine, threads=threads, weights=tensors)
+    return Model.from_about(about, engine=engine, threads=threads, weights=tensors)

@@ -1,10 +1,10 @@
-"""A network: layers in a row with their shapes, the flat buffers of its parameters, and its plans.
+"""A network: connected layers with their shapes, the flat buffers of its parameters, and its plans.
 
-It knows nothing of data, files or training; `model.Sequential` adds what a user calls.
+It knows nothing of data, files or training; `model.Model` adds what a user calls.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,10 @@ from chainrule import engines, layers, losses, randomness, strict_json, tasks
 from chainrule.data.normalisation import Normalisation
 from chainrule.engines import Array, CompiledPlan, Engine
 from chainrule.errors import DataError, FormatError, OptionError, ShapeError, quoted, unknown_name
-from chainrule.layers import CustomLayer, Layer, Softmax
+from chainrule.layers import CustomLayer, Layer, Softmax, node
 from chainrule.layers.base import Parameter
 from chainrule.layers.custom import is_custom
+from chainrule.layers.node import Wiring
 from chainrule.losses import CustomLoss, Loss
 from chainrule.plan import Builder, Plan, Tensor
 from chainrule.shapes import is_whole, text
@@ -44,10 +45,11 @@ class Fitted:
 
 
 class Network:
-    """Layers in a row.
+    """Connected layers.
 
     layers       what happens to a sample, in order; objects of your own too (docs/own-layers.md)
     input_shape  shape of one sample, without the batch axis: (C, H, W), (C, W) or (F,)
+    wiring       what each layer reads; None: the one before it
     dtype        "float32" or "float64"
     seed         of the first values of the parameters
     engine       "numba", "numpy" or "reference"; None: CHAINRULE_ENGINE, or the default
@@ -64,6 +66,7 @@ class Network:
         layers: Sequence[Any],
         input_shape: Sequence[int],
         *,
+        wiring: Wiring | None = None,
         dtype: str = "float32",
         seed: int = 0,
         engine: str | None = None,
@@ -71,6 +74,7 @@ class Network:
         weights: Mapping[str, ArrayLike] | None = None,
     ) -> None:
         self.layers = _checked_layers(layers)
+        self.wiring = wiring or node.chain(self.layers)
         self.input_shape = _checked_shape(input_shape)
         if dtype not in DTYPES:
             raise unknown_name("dtype", dtype, DTYPES)
@@ -79,8 +83,8 @@ class Network:
         self.task: Task | None = None
         self.engine: Engine = engines.find(engine)
         self.threads = self.engine.thread_limit(engines.thread_count(threads))
-        self.names = _names(self.layers)
-        self.shapes, self._table = _shapes_and_parameters(self.layers, self.names, self.input_shape)
+        self.names = list(self.wiring.names)
+        self.shapes, self._table = _shapes_and_parameters(self.layers, self.wiring, self.input_shape)
         self.output_shape = self.shapes[-1]
         if weights is not None:
             self._check_weights(weights)
@@ -182,15 +186,22 @@ class Network:
         builder = Builder(self._tensors(), training=loss is not None)
         source = Tensor("x", self.input_shape, "input")
         fused = loss == "categorical_cross_entropy" and isinstance(self.layers[-1], Softmax) and len(self.layers) > 1
-        x = source
-        for name, layer in list(zip(self.names, self.layers, strict=True))[: -1 if fused else None]:
-            builder.begin(name)
-            x = layer.emit(builder, x)
+        results = [source]
+        for number, layer in enumerate(self.layers[: -1 if fused else None]):
+            builder.begin(self.names[number], self.names[self.wiring.owners[number]])
+            results.append(layer.joint_emit(builder, [results[each] for each in self.wiring.inputs[number]]))
+        x = results[self.wiring.inputs[-1][0] if fused else -1]
         if loss is None:
             return builder.plan(source, x)
         measured = task or self.task or tasks.default_for(str(loss), self.output_shape[0])
         ends = losses.emit(builder, "softmax_cross_entropy" if fused else loss, x, measured)
         return builder.plan(source, x, (source.gradient(),) if input_gradient else (), **ends)
+
+    @property
+    def input_shapes(self) -> list[tuple[tuple[int, ...], ...]]:
+        """Return the shapes that each layer reads, in order."""
+        known = [self.input_shape, *self.shapes]
+        return [tuple(known[each] for each in inputs) for inputs in self.wiring.inputs]
 
     @property
     def last_layer(self) -> str:
@@ -278,11 +289,12 @@ class Network:
     # ------------------------------------------------------------------ files
 
     def architecture(self) -> dict[str, Any]:
-        """Return layers, input shape and dtype, for a file."""
+        """Return layers, input shape, dtype and, unless the layers stand in a row, their wiring, for a file."""
         return {
             "layers": [layer.to_config() for layer in self.layers],
             "input_shape": list(self.input_shape),
             "dtype": str(self.dtype),
+            **({} if self.wiring == node.chain(self.layers) else {"wiring": self.wiring.to_config()}),
         }
 
 
@@ -293,28 +305,51 @@ def layers_from(configs: Sequence[Mapping[str, Any]]) -> list[Layer]:
     return [layers.from_config(dict(config)) for config in configs]
 
 
-def parameter_count(found: Sequence[Layer], input_shape: Sequence[int]) -> int:
-    """Return how many parameters a network of these layers learns; nothing is allocated."""
-    table = _shapes_and_parameters(found, _names(found), _checked_shape(input_shape))[1]
+def wiring_from(value: Any, count: int) -> Wiring:
+    """Return the wiring of `Network.architecture` for a number of layers; KeyError or FormatError if it is none."""
+    found = strict_json.expect_object(value, "wiring")
+    names = strict_json.expect_list(str, found["names"], "wiring names")
+    listed: list[Any] = [*strict_json.expect(list, found["inputs"], "wiring inputs")]
+    inputs = tuple(strict_json.expect_list(int, each, "wiring inputs") for each in listed)
+    owners = strict_json.expect_list(int, found["owners"], "wiring owners")
+    if not len(names) == len(inputs) == len(owners) == count:
+        raise FormatError(f"the wiring is of {len(names)}, {len(inputs)} and {len(owners)} layers; expected {count}")
+    return Wiring(names, inputs, owners)
+
+
+def parameter_count_of(about: Mapping[str, Any]) -> int:
+    """Return how many parameters a network learns that `Network.architecture` described; nothing is allocated."""
+    found, shape = layers_from(about["layers"]), _checked_shape(about["input_shape"])
+    wiring = wiring_from(about["wiring"], len(found)) if "wiring" in about else node.chain(found)
+    table = _shapes_and_parameters(found, wiring, shape)[1]
     return sum(math.prod(parameter.shape) for parameter in table.values() if parameter.trained)
 
 
 def _shapes_and_parameters(
-    found: Sequence[Layer], names: Sequence[str], shape: tuple[int, ...]
+    found: Sequence[Layer], wiring: Wiring, shape: tuple[int, ...]
 ) -> tuple[list[tuple[int, ...]], dict[str, Parameter]]:
-    """Return the output shape of each layer, in order, and all parameters by full name (conv1.w)."""
-    shapes, table, total = list[tuple[int, ...]](), dict[str, Parameter](), 0
-    for name, layer in zip(names, found, strict=True):
-        before, shape = shape, layer.output_shape(shape, name)
-        if math.prod(shape) > MAX_PARAMETERS:
-            raise ShapeError(f"{name} gives {text(shape)} numbers per sample; expected at most {MAX_PARAMETERS:,}")
-        shapes.append(shape)
-        for parameter in layer.parameters(before, name):
-            table[f"{name}.{parameter.name}"] = parameter
-            total += math.prod(parameter.shape)
+    """Return the output shape of each layer, in order, and all parameters by full name (conv1.w).
+
+    Errors   ShapeError where a layer does not fit what it reads, or one whose parameters another shares
+    """
+    shapes, table, total = [shape], dict[str, Parameter](), 0
+    for number, (name, layer, inputs) in enumerate(zip(wiring.names, found, wiring.inputs, strict=True)):
+        read = [shapes[each] for each in inputs]
+        shapes.append(layer.joint_shape(read, name))
+        if math.prod(shapes[-1]) > MAX_PARAMETERS:
+            raise ShapeError(f"{name} gives {text(shapes[-1])} numbers per sample; expected at most {MAX_PARAMETERS:,}")
+        owner = wiring.names[wiring.owners[number]]
+        for parameter in layer.parameters(read[0], name):
+            known = table.setdefault(f"{owner}.{parameter.name}", parameter)
+            if known.shape != parameter.shape:
+                raise ShapeError(
+                    f"{name} cannot share {owner}.{parameter.name}: it is {text(known.shape)}, "
+                    f"and this input needs {text(parameter.shape)}"
+                )
+            total += math.prod(parameter.shape) if known is parameter else 0
     if total > MAX_PARAMETERS:
         raise ShapeError(f"the layers have {total:,} parameters; expected at most {MAX_PARAMETERS:,}")
-    return shapes, table
+    return shapes[1:], table
 
 
 def _checked_layers(given: Sequence[Any]) -> tuple[Layer, ...]:
@@ -329,9 +364,7 @@ def _checked_layers(given: Sequence[Any]) -> tuple[Layer, ...]:
 
 
 def _checked_shape(given: Sequence[int]) -> tuple[int, ...]:
-    shape: tuple[Any, ...] = tuple(given) if isinstance(given, Iterable) else ()  # pyright: ignore[reportUnnecessaryIsInstance]
-    if not 1 <= len(shape) <= 3 or not all(is_whole(size) and size > 0 for size in shape):
-        raise ShapeError(f"input_shape {quoted(given)}: expected (C, H, W), (C, W) or (F,), whole numbers above 0")
+    shape = node.checked_shape(given)
     if math.prod(shape) > MAX_PARAMETERS:
         raise ShapeError(f"input_shape {quoted(given)}: expected at most {MAX_PARAMETERS:,} numbers per sample")
     return shape
@@ -343,18 +376,8 @@ def _checked_seed(seed: Any) -> int:
     return seed
 
 
-def _names(found: Sequence[Layer]) -> list[str]:
-    """Return the layers' names by kind and order: conv1, relu1, conv2, …"""
-    counts: dict[str, int] = {}
-    names: list[str] = []
-    for layer in found:
-        counts[layer.kind] = counts.get(layer.kind, 0) + 1
-        names.append(f"{layer.kind}{counts[layer.kind]}")
-    return names
-
-
 def checked_about(value: Any) -> dict[str, Any]:
-    """Return a description by `Sequential.about`, its entries of the right kinds; layers are checked when built.
+    """Return a description by `Model.about`, its entries of the right kinds; layers are checked when built.
 
     Errors   KeyError (an entry is missing) or FormatError
     """
@@ -366,6 +389,8 @@ def checked_about(value: Any) -> dict[str, Any]:
     strict_json.expect_list(dict, found["layers"], "layers")
     strict_json.expect(dict, found["normalisation"], "normalisation")
     strict_json.expect(int, found["seed"], "seed")
+    if found.get("wiring") is not None:
+        wiring_from(found["wiring"], len(found["layers"]))
     if found.get("task") is not None:
         strict_json.expect(str, found["task"], "task")
     return found

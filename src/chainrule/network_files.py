@@ -20,7 +20,7 @@ from chainrule.data.augmentation import Augmentation
 from chainrule.data.views import Views
 from chainrule.errors import ChainruleError, FormatError, OptionError, ShapeError, StudentError, unknown_name
 from chainrule.layers import Layer
-from chainrule.model import Sequential
+from chainrule.model import Model, connect
 from chainrule.network import DTYPES
 from chainrule.optimizers import Adam
 from chainrule.rates import Rates
@@ -48,7 +48,7 @@ class CustomNetwork(Entry):
 
     input_shape: tuple[int, ...] | None = None
     dtype: str | None = None
-    make: Callable[[int, tuple[int, ...]], Sequence[Any]] = lambda classes, shape: ()
+    make: Callable[[int, tuple[int, ...]], Model | Sequence[Any]] = lambda classes, shape: ()
     file_recipe: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def build(
@@ -58,7 +58,7 @@ class CustomNetwork(Entry):
         *,
         as_tutorial: bool = False,
         **options: Any,
-    ) -> Sequential:
+    ) -> Model:
         """Build the model for an input shape and class names; ShapeError when the network has another input shape."""
         shape = input_shape or self.input_shape or SHAPE
         if self.input_shape is not None and shape != self.input_shape:
@@ -66,11 +66,12 @@ class CustomNetwork(Entry):
         names = classes or tuple(map(str, range(CLASSES)))
         made = self.make(len(names), shape)
         options["dtype"] = options.get("dtype") or self.dtype or "float32"
+        layers, wiring = (made.layers, made.wiring) if isinstance(made, Model) else (made, None)
         try:
-            outputs = Sequential(made, shape, engine="numpy").output_shape[-1]
+            outputs = connect(layers, shape, wiring, engine="numpy").output_shape[-1]
             if outputs != len(names):
                 raise ShapeError(f"it has {outputs} outputs, but the data have {len(names)} classes")
-            return Sequential(made, shape, name=self.name, classes=names, **options)
+            return connect(layers, shape, wiring, name=self.name, classes=names, **options)
         except ChainruleError as error:
             raise type(error)(f"{self.source}: {error}") from None
 
@@ -103,12 +104,12 @@ def _from_python(name: str) -> CustomNetwork:
     def build(classes: int, shape: tuple[int, ...]) -> Any:
         return _call(thing, classes, shape, path) if inspect.isfunction(thing) else thing
 
-    def make(classes: int, shape: tuple[int, ...]) -> Sequence[Any]:
-        return _layers(build(classes, shape), label, path)
+    def make(classes: int, shape: tuple[int, ...]) -> Model | Sequence[Any]:
+        return _checked(build(classes, shape), label, path)
 
     made = build(CLASSES, SHAPE)
-    model = made if isinstance(made, Sequential) else None
-    recipe = replace(RECIPE, loss=_default_loss(_layers(made, label, path), model))
+    model = made if isinstance(made, Model) else None
+    recipe = replace(RECIPE, loss=_default_loss(_checked(made, label, path), model))
     return CustomNetwork(
         model.name if model is not None and model.name != "model" else path.stem,
         str(path),
@@ -142,7 +143,7 @@ def _only(found: dict[str, Any], module: str, path: Path) -> tuple[str, Any]:
 
 
 def _is_network(thing: Any) -> bool:
-    if isinstance(thing, Sequential):
+    if isinstance(thing, Model):
         return True
     entries = cast("list[Any]", thing) if isinstance(thing, list | tuple) else []
     return bool(entries) and any(isinstance(one, Layer) for one in entries)
@@ -161,16 +162,16 @@ def _call(function: Any, classes: int, shape: tuple[int, ...], path: Path) -> An
         raise StudentError(f"{path.name}: {function.__name__}: {message}{where}") from None
 
 
-def _layers(thing: Any, label: str, path: Path) -> Sequence[Any]:
-    if isinstance(thing, Sequential):
-        return thing.layers
+def _checked(thing: Any, label: str, path: Path) -> Model | Sequence[Any]:
+    if isinstance(thing, Model):
+        return thing
     if isinstance(thing, list | tuple) and thing:
         return cast("list[Any]", thing)
     what = "an empty list" if isinstance(thing, list | tuple) else type(thing).__name__
-    raise StudentError(f"{path.name}: {label} gives {what}; expected a Sequential or a list of layers")
+    raise StudentError(f"{path.name}: {label} gives {what}; expected a model or a list of layers")
 
 
-def _default_loss(made: Sequence[Any], model: Sequential | None) -> str:
+def _default_loss(made: Model | Sequence[Any], model: Model | None) -> str:
     """Return the model's own loss if it can be trained with it, else the usual loss for the last layer."""
     if model is not None and not isinstance(model.loss, str):
         raise OptionError(f"the loss {model.loss} is a function of your own, which a run folder cannot hold")
@@ -178,7 +179,8 @@ def _default_loss(made: Sequence[Any], model: Sequential | None) -> str:
         if model is not None:
             model.plan(model.loss)
             return str(model.loss)
-    return losses.default_for(type(made[-1]).__name__, CLASSES)
+    layers = made.layers if isinstance(made, Model) else made
+    return losses.default_for(type(layers[-1]).__name__, CLASSES)
 
 
 # ---------------------------------------------------------------------- TOML and JSON
@@ -194,7 +196,7 @@ def _from_data(path: Path) -> CustomNetwork:
         raise FormatError(f'{path}: expected layers, a list such as ["Flatten()", "Dense(classes)", "Softmax()"]')
     written = cast("list[Any]", listed)
 
-    def make(classes: int, shape: tuple[int, ...]) -> Sequence[Any]:
+    def make(classes: int, shape: tuple[int, ...]) -> Model | Sequence[Any]:
         return [_layer(one, number, classes, path) for number, one in enumerate(written, 1)]
 
     shape, dtype, name = content.get("input_shape"), content.get("dtype"), content.get("name", path.stem)

@@ -6,6 +6,7 @@ reusing memory. Nothing else of a layer is needed to run a model.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
@@ -61,11 +62,27 @@ class Tensor:
             kind="gradient" if self.kind == "parameter" else "activation",
         )
 
+    @property
+    def differentiated(self) -> str:
+        """Return the name of the tensor that this is the gradient of: conv1.w of conv1.dw."""
+        layer, _, own = self.storage.rpartition(".")
+        return f"{layer}.{own[1:]}" if layer else own[1:]
+
+    def part(self, through: str, number: int = 0) -> "Tensor":
+        """Return the part of this gradient that comes through one layer: relu1.dy_conv2; `number`: parts before."""
+        name = f"{self.name}_{through}" + (f"_{number + 1}" if number else "")
+        return replace(self, name=name, storage=name)
+
 
 def gradient_name(name: str) -> str:
     """Return the name of a gradient: conv1.w → conv1.dw, x → dx."""
     layer, _, own = name.rpartition(".")
     return f"{layer}.d{own}" if layer else f"d{own}"
+
+
+def gradient_part(name: str, through: str) -> str:
+    """Return the name of the part of a tensor's gradient that comes through a layer, one of several that read it."""
+    return f"{gradient_name(name)}_{through}"
 
 
 @dataclass(frozen=True)
@@ -128,24 +145,32 @@ class Plan:
 
 
 class Builder:
-    """Collects what the layers emit. One layer at a time: `layer` names the tensors that are made."""
+    """Collects what the layers emit. One layer at a time: `layer` names the tensors that are made.
+
+    Every operation writes its gradient of what it reads as if it were the only reader; where there are several, the
+    plan adds these parts up.
+    """
 
     def __init__(self, parameters: Mapping[str, Tensor], *, training: bool) -> None:
         self.training = training
         self.layer = ""
+        self._owner = ""
         self._parameters = parameters
         self._forward: list[Operation] = []
-        self._backward: list[list[Operation]] = []
+        self._backward: list[tuple[str, list[Operation]]] = []
         self._deferred: list[Operation] = []
 
-    def begin(self, layer: str) -> None:
-        """Begin a layer, to which the operations emitted from here on belong."""
-        self.layer = layer
-        self._backward.append([])
+    def begin(self, layer: str, owner: str = "") -> None:
+        """Begin a layer, to which the operations emitted from here on belong.
+
+        owner  the layer whose parameters it shares; by default it has its own
+        """
+        self.layer, self._owner = layer, owner or layer
+        self._backward.append((layer, []))
 
     def parameter(self, name: str) -> Tensor:
         """Return a parameter or running statistic of the current layer."""
-        return self._parameters[f"{self.layer}.{name}"]
+        return self._parameters[f"{self._owner}.{name}"]
 
     def activation(self, name: str, shape: tuple[int, ...], *, integer: bool = False) -> Tensor:
         """Return a new tensor that each sample has."""
@@ -162,7 +187,7 @@ class Builder:
     def backward(self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], **options: Any) -> None:
         """Emit a backward operation of the current layer; layers run backward in reverse order."""
         if self.training:
-            self._backward[-1].append(_operation(name, reads, writes, options))
+            self._backward[-1][1].append(_operation(name, reads, writes, options))
 
     def deferred(self, name: str, reads: Iterable[Tensor | None], writes: Iterable[Tensor], **options: Any) -> None:
         """Emit an operation that runs once the step proved finite."""
@@ -175,8 +200,9 @@ class Builder:
 
         ``parameters_wanted`` are read from outside: the gradient of the input, say, which is otherwise left out.
         """
-        backward = [operation for layer in reversed(self._backward) for operation in layer]
-        kept = _needed(backward, {tensor.storage for tensor in parameters_wanted})
+        made = [source, *self._parameters.values(), *(each for one in self._forward for each in one.writes)]
+        shapes = {gradient_name(tensor.storage): tensor.shape for tensor in made}
+        kept = _needed(_add_parts(self._backward, shapes), {tensor.storage for tensor in parameters_wanted})
         return Plan(source, output, tuple(self._forward), kept, tuple(self._deferred), **loss_tensors)
 
 
@@ -187,6 +213,47 @@ def _operation(
     scope: Scope = options.pop("scope", "sample")
     call = options.pop("call", None)
     return Operation(name, tuple(reads), tuple(writes), options, runtime, scope, call)
+
+
+def _add_parts(layers: list[tuple[str, list[Operation]]], shapes: Mapping[str, tuple[int, ...]]) -> list[Operation]:
+    """Return the backward operations in order; where several write a gradient, each writes a part, and the parts are
+    added up: the chain rule for a value that several operations read.
+
+    layers  the operations of each layer, in the order of the forward pass
+    shapes  shape of each gradient, by storage
+    """
+    writers = Counter(tensor.storage for _, own in layers for operation in own for tensor in operation.writes)
+    parts: dict[str, list[Tensor]] = {}
+    through: Counter[tuple[str, str]] = Counter()
+    found: list[Operation] = []
+    for layer, operation in ((layer, operation) for layer, own in reversed(layers) for operation in own):
+        writes, sums = list[Tensor](), list[Operation]()
+        for tensor in operation.writes:
+            if writers[tensor.storage] == 1:
+                writes.append(tensor)
+                continue
+            whole = replace(tensor, name=tensor.storage, shape=shapes[tensor.storage])
+            part = whole.part(layer, through[whole.name, layer])
+            through[whole.name, layer] += 1
+            writes.append(part.viewed(tensor.shape))
+            found_parts = parts.setdefault(whole.name, [])
+            found_parts.append(part)
+            if len(found_parts) == writers[whole.name]:
+                sums += _sum(found_parts, whole)
+        found += [replace(operation, writes=tuple(writes)), *sums]
+    return found
+
+
+def _sum(parts: list[Tensor], whole: Tensor) -> list[Operation]:
+    """Return the operations that add up the parts of a gradient, from the first to the last."""
+    scope: Scope = "sample" if whole.per_sample else "batch"
+    found: list[Operation] = []
+    total = parts[0]
+    for number, part in enumerate(parts[1:], 2):
+        following = whole if number == len(parts) else whole.part(f"sum{number}")
+        found.append(Operation("add", (total, part), (following,), scope=scope))
+        total = following
+    return found
 
 
 def _needed(operations: list[Operation], wanted: set[str]) -> tuple[Operation, ...]:

@@ -26,7 +26,7 @@ from chainrule.layers import (
     Sigmoid,
     Softmax,
 )
-from chainrule.model import Sequential
+from chainrule.model import Model, Sequential
 from chainrule.optimizers import SGD, Adam, Nesterov
 from chainrule.rates import Rates
 from chainrule.runs.jobs import DataChoice
@@ -81,7 +81,7 @@ class Entry:
         *,
         as_tutorial: bool = False,
         **options: object,
-    ) -> Sequential:
+    ) -> Model:
         """Build the model for an input shape, by default its own, and class names.
 
         as_tutorial   use the tutorial's initialisation

@@ -161,6 +161,33 @@ def linear(draw: st.DrawFn, name: str) -> Any:
     return ((dy, w) if name == "dense_dx" else (x, dy)), {}
 
 
+@cases("add", "add_dx", "multiply")
+def pairs(draw: st.DrawFn, name: str) -> Any:
+    shape = any_shape(draw)
+    return tuple(normal(draw, *shape) for _ in range(1 if name == "add_dx" else 2)), {}
+
+
+@cases("expand_positions", "expand_positions_dx", "expand_channels", "expand_channels_dx")
+def repeats(draw: st.DrawFn, name: str) -> Any:
+    N, C, H, W = (draw(st.integers(1, 4)) for _ in range(4))
+    if name.endswith("_dx"):
+        return (normal(draw, N, C, H, W),), {}
+    if name == "expand_positions":
+        return (normal(draw, N, C),), {"size": (H, W)}
+    return (normal(draw, N, H, W),), {"channels": C}
+
+
+@cases("concatenate")
+def joined(draw: st.DrawFn, name: str) -> Any:
+    shape = [*any_shape(draw)]
+    axis = draw(st.integers(0, len(shape) - 2))
+    parts = []
+    for _ in range(draw(st.integers(2, 4))):
+        shape[axis + 1] = draw(st.integers(1, 4))
+        parts.append(normal(draw, *shape))
+    return tuple(parts), {"axis": axis}
+
+
 SCALES = st.sampled_from((1.0, 1.0, 30.0, 1000.0))
 
 

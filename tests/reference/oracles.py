@@ -55,6 +55,25 @@ def _(onnx: Onnx, x: Array, b: Array):
     return onnx("Add", x, b if b.ndim == x.ndim - 1 else b.reshape(-1, 1, 1))
 
 
+oracle("add")(lambda onnx, a, b: onnx("Add", a, b))
+oracle("multiply")(lambda onnx, a, b: onnx("Mul", a, b))
+
+
+@oracle("expand_positions")
+def _(onnx: Onnx, x: Array, *, size: tuple[int, int]):
+    return onnx("Expand", x[:, :, None, None], np.array([*x.shape, *size]))
+
+
+@oracle("expand_channels")
+def _(onnx: Onnx, x: Array, *, channels: int):
+    return onnx("Expand", x[:, None], np.array([len(x), channels, *x.shape[1:]]))
+
+
+@oracle("concatenate")
+def _(onnx: Onnx, *parts: Array, axis: int):
+    return onnx("Concat", *parts, axis=axis + 1)
+
+
 @oracle("dense")
 def _(onnx: Onnx, x: Array, w: Array, b: Any):
     return onnx("Gemm", x, w, *([] if b is None else [b]), transB=1)

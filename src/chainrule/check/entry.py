@@ -149,6 +149,7 @@ def _model(
     own = Network(
         [copy.deepcopy(layer) for layer in network.layers],
         network.input_shape,
+        wiring=network.wiring,
         dtype="float64",
         seed=network.seed,
         engine=engine or network.engine.name,

@@ -53,8 +53,7 @@ def complete(subject: SubmittedLayer, values: Values, constants: Sequence[str], 
 def parameters_without_gradient(network: Network, title: str, constants: Sequence[str]) -> list[Row]:
     """Return a row for every parameter of a network's custom layers that has no known gradient."""
     rows: list[Row] = []
-    shapes = [network.input_shape, *network.shapes[:-1]]
-    for place, layer, shape in zip(network.names, network.layers, shapes, strict=True):
+    for place, layer, (shape, *_) in zip(network.names, network.layers, network.input_shapes, strict=True):
         if isinstance(layer, CustomLayer):
             x = np.random.default_rng(0).normal(size=(2, *shape))
             names = influential(layer.student, x, {*layer.student.names, *constants})

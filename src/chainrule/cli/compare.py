@@ -42,7 +42,7 @@ def compare(folders: tuple[Path, ...], picture: Path | None, accept_changes: boo
 
 def _figures(run: "Run") -> dict[str, Any]:
     """Return the results of a run; None for those it does not have (yet)."""
-    from chainrule.network import layers_from, parameter_count
+    from chainrule.network import parameter_count_of
     from chainrule.training.history import ERROR
 
     job, epochs = run.job, run.history.epochs
@@ -52,7 +52,7 @@ def _figures(run: "Run") -> dict[str, Any]:
     return {
         "run": str(run.folder),
         "model": job.model["name"],
-        "parameters": parameter_count(layers_from(job.model["layers"]), job.model["input_shape"]),
+        "parameters": parameter_count_of(job.model),
         "epochs": len(epochs),
         "loss": epochs[-1].loss if epochs else None,
         "measure": measure,

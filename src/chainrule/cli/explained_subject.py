@@ -16,7 +16,7 @@ from chainrule.engines import Array
 from chainrule.errors import OptionError, printable
 from chainrule.explain import NextStep, Trace
 from chainrule.explain.numbers import format_number
-from chainrule.model import Sequential
+from chainrule.model import Model
 from chainrule.runs import checksums, resume_point
 from chainrule.runs.folder import CHECKPOINT, CONFIG
 from chainrule.runs.jobs import Job
@@ -39,7 +39,7 @@ class ExplainedSubject:
     run      run folder or model file; None for an untrained network
     """
 
-    model: Sequential
+    model: Model
     trace: Trace
     sample: str
     label: str
@@ -91,19 +91,19 @@ def subject(run: Path | None, given: Options) -> ExplainedSubject:
     return ExplainedSubject(model, trace, sample, _word(model, wanted), label is None, _word(model, answer), run)
 
 
-def _answer(model: Sequential, outputs: Array) -> float:
+def _answer(model: Model, outputs: Array) -> float:
     """Return the index of the predicted class, or the predicted value of a regression with one output."""
     if outputs.size > 1:
         return int(outputs.argmax())
     return float(outputs[0]) if model.task == REGRESSION else int(outputs[0] >= 0.5)
 
 
-def _word(model: Sequential, answer: float) -> str:
+def _word(model: Model, answer: float) -> str:
     """Return the name of a class, or the answer as a number where no class has this index."""
     return model.classes[answer] if isinstance(answer, int) and answer < len(model.classes) else f"{answer:.4g}"
 
 
-def _network(run: Path | None, given: Options) -> tuple[Sequential, NextStep, Dataset | None]:
+def _network(run: Path | None, given: Options) -> tuple[Model, NextStep, Dataset | None]:
     """Return the network, its next step, and the test data where they are needed."""
     if run is not None and given["model"] is not None:
         raise OptionError(f"expected a RUN or --model NAME, found both {run} and {given['model']}")
@@ -123,7 +123,7 @@ def _network(run: Path | None, given: Options) -> tuple[Sequential, NextStep, Da
     return model, training, test
 
 
-def _untrained(given: Options) -> tuple[Sequential, NextStep, Dataset]:
+def _untrained(given: Options) -> tuple[Model, NextStep, Dataset]:
     """Return a network of the zoo before its first step, with its normalisation for training, and its test data."""
     if given["data"] is not None:
         raise OptionError("--data is for a RUN; a network that is not trained takes its own data")
@@ -136,7 +136,7 @@ def _untrained(given: Options) -> tuple[Sequential, NextStep, Dataset]:
     return model, resume_point.next_step(recipe, 0, len(trained_on)), test
 
 
-def _sample(model: Sequential, test: Dataset | None, given: Options) -> tuple[Array, int | None, str]:
+def _sample(model: Model, test: Dataset | None, given: Options) -> tuple[Array, int | None, str]:
     """Return the pixels of the sample, its label if known, and its origin."""
     if given["image"] is not None:
         image = given["image"]
@@ -151,7 +151,7 @@ def _sample(model: Sequential, test: Dataset | None, given: Options) -> tuple[Ar
     return test.x[number], found, f"sample {number} of {test.name}"
 
 
-def _label(model: Sequential, label: str | None) -> int | None:
+def _label(model: Model, label: str | None) -> int | None:
     if label is None:
         return None
     if label not in model.classes:

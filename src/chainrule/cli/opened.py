@@ -16,7 +16,7 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import read_input
 from chainrule.engines import Array
 from chainrule.errors import DataError, FormatError, OptionError, RunError
-from chainrule.model import Sequential, load
+from chainrule.model import Model, load
 from chainrule.reading import read_bytes
 from chainrule.runs import checksums, opening, running
 from chainrule.runs.folder import CONFIG, EVALUATION, HISTORY
@@ -82,7 +82,7 @@ def speed(job: Job, found: History) -> float | None:
 
 def model_and_job(
     path: Path, *, engine: str | None = None, threads: int | None = None, accept_changes: bool = False
-) -> tuple[Sequential, Job | None]:
+) -> tuple[Model, Job | None]:
     """Load the model of a run folder or a .safetensors file, and the job of the folder, if there is one.
 
     Remarks go to stderr: which weights of an unfinished run are used, and which files were changed.
@@ -108,7 +108,7 @@ def remark(remarks: Iterable[str]) -> None:
 
 
 def test_data(
-    model: Sequential,
+    model: Model,
     job: Job | None,
     name: str | None,
     *,
@@ -146,6 +146,6 @@ def _relabelled(test: Dataset, classes: tuple[str, ...]) -> Dataset:
     return replace(test, y=places[test.y], classes=classes)
 
 
-def pixels(model: Sequential, image: str, *, as_is: bool = False) -> Array:
+def pixels(model: Model, image: str, *, as_is: bool = False) -> Array:
     """Read an image file for a model; a digit is centred and scaled as in MNIST, unless ``as_is``."""
     return read_input(image, model.input_shape, model.classes, as_is=as_is)

@@ -21,7 +21,7 @@ from chainrule.cli.program import say
 from chainrule.data.dataset import Dataset
 from chainrule.data.inventory import Inventory
 from chainrule.errors import printable
-from chainrule.model import Sequential
+from chainrule.model import Model
 from chainrule.optimizers import CustomOptimizer, Optimizer
 from chainrule.runs.jobs import Job
 from chainrule.runs.running import Result, read_job
@@ -29,7 +29,7 @@ from chainrule.shapes import text
 from chainrule.training.recipe import Recipe
 
 
-def heading(job: Job, training: Dataset, test: Dataset, model: Sequential, quiet: bool) -> None:
+def heading(job: Job, training: Dataset, test: Dataset, model: Model, quiet: bool) -> None:
     """Print the model, the data and the recipe of a run to stderr."""
     if quiet:
         return

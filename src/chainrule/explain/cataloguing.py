@@ -6,7 +6,7 @@ from chainrule.explain.cells import Shape, TensorCatalogue
 from chainrule.layers import Softmax
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
-from chainrule.plan import Operation, Plan, Tensor, gradient_name
+from chainrule.plan import Operation, Plan, Tensor, gradient_name, gradient_part
 
 
 def build_catalogue(network: Network, plan: Plan, optimizer: Optimizer, samples: int) -> TensorCatalogue:
@@ -75,7 +75,8 @@ def _written(plan: Plan, found: TensorCatalogue) -> None:
             name = f"{tensor.storage}.update" if deferred else tensor.storage
             found.writers[name] = (operation, place, layer)
             gradient = not deferred and operation in plan.backward
-            shape = found.entries[without_d(name)].shape if gradient else tensor.shape
+            known = found.entries.get(without_d(name)) if gradient else None  # of a part of a sum, there is none
+            shape = known.shape if known else tensor.shape
             kind = "update" if deferred else "gradient" if gradient else tensor.kind
             found.add(name, shape, kind, per_sample=tensor.per_sample)
 
@@ -95,16 +96,22 @@ def _softmax(network: Network, plan: Plan, found: TensorCatalogue) -> None:
 
 
 def _aliases(network: Network, plan: Plan, found: TensorCatalogue) -> None:
-    """Add L.x and L.dx of every layer, and L.y and L.dy of layers that only rename axes."""
-    storage, shape = "x", network.input_shape
-    for name, output in zip(network.names, network.shapes, strict=True):
-        found.inputs[name] = storage
-        found.alias(f"{name}.x", storage, shape)
-        found.alias(f"{name}.dx", gradient_name(storage), shape)
-        storage, shape = f"{name}.y" if f"{name}.y" in found.entries else storage, output
-        found.alias(f"{name}.y", storage, shape)
-        found.alias(f"{name}.dy", gradient_name(storage), shape)
-    loss = found.inputs[network.names[-1]] if is_fused(network, plan) else storage
+    """Add L.x and L.dx of every layer (L.x2 … of further inputs), and L.y and L.dy of layers that only rename axes."""
+    known = [("x", network.input_shape)]
+    for number, (name, output) in enumerate(zip(network.names, network.shapes, strict=True)):
+        read = [known[each] for each in network.wiring.inputs[number]]
+        if len(read) == 1:
+            found.inputs[name] = read[0][0]
+        for ordinal, (storage, shape) in zip(("", *map(str, range(2, len(read) + 1))), read, strict=True):
+            found.alias(f"{name}.x{ordinal}", storage, shape)
+            part = gradient_part(storage, name)  # where several layers read it
+            gradient = part if part in found.entries else gradient_name(storage)
+            found.alias(f"{name}.dx{ordinal}", gradient, shape)
+        storage = f"{name}.y" if f"{name}.y" in found.entries else read[0][0]
+        known.append((storage, output))
+        found.alias(f"{name}.y", storage, output)
+        found.alias(f"{name}.dy", gradient_name(storage), output)
+    loss = known[network.wiring.inputs[-1][0]][0] if is_fused(network, plan) else known[-1][0]
     found.inputs["loss"] = loss
     found.alias("loss", "loss.y", ())
     found.alias("loss.p", loss, network.output_shape)

@@ -10,7 +10,7 @@ from chainrule.explain.cells import Index, TensorCatalogue
 from chainrule.explain.notation import Index as Symbol
 from chainrule.explain.notation import at, sum_over
 from chainrule.explain.record import Factor
-from chainrule.plan import Operation, Tensor, gradient_name
+from chainrule.plan import Operation, Tensor, gradient_name, gradient_part
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,10 @@ class CellContext:
         letter = "p" if self.layer == "loss" else "x"
         if tensor.storage == source:
             return letter
-        if source is not None and tensor.storage == gradient_name(source):
+        if source is not None and tensor.storage in (gradient_name(source), gradient_part(source, self.layer)):
             return f"d{letter}"
-        return tensor.name.rpartition(".")[2]
+        layer, _, own = tensor.name.rpartition(".")
+        return own if source is not None or layer == self.layer else tensor.name  # one of several that a layer reads
 
     def bracket(self, name: str, *indices: Symbol, sample: Symbol | None = None) -> str:
         """Return x[c,i,j], or x[n,c,i,j] in a batch; ``sample``: the number to write for n."""

@@ -46,7 +46,7 @@ class TensorCatalogue:
 
     aliases  name → the tensors it also stands for, each with the shape in which they are seen (without samples)
     writers  tensor → the operation that writes it, the place among what that writes, and the layer it belongs to
-    inputs   layer → the tensor it reads
+    inputs   layer → the tensor it reads, if it reads one only
     """
 
     samples: int

@@ -15,6 +15,7 @@ from chainrule.explain.cell_context import CellContext
 from chainrule.explain.notation import Index, at, minus, over, plus, sum_over, times, with_bar
 from chainrule.explain.record import Derivation, Factor, Term
 from chainrule.explain.window import Window
+from chainrule.plan import Tensor
 
 OPERATORS = {"+": plus, "−": minus, "·": times, "/": over}
 Parsed = Mapping[str, Any]
@@ -159,6 +160,7 @@ class _Equation:
             "layer": ctx.layer,
             "x": ctx.symbol_of(0),
             "batch": ctx.samples > 1,
+            "gradient": is_gradient(ctx.operation.writes[ctx.place]),
             "bias": has_bias,
             "untied": untied,
             "tied": not untied,
@@ -167,6 +169,11 @@ class _Equation:
             **self.own_indices,
         }
         return {**facts, **(self.window.facts() if self.window else {})}
+
+
+def is_gradient(tensor: Tensor) -> bool:
+    """Return whether a tensor, or a part of it, is a gradient by its name: relu1.dy, relu1.dy_conv2."""
+    return tensor.name.rpartition(".")[2].startswith("d")
 
 
 def _in(index: Any) -> Iterator[str]:

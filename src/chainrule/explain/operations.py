@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from chainrule import operations
-from chainrule.explain import activations, dropout, elementwise, equations, losses, normalization, pooling
+from chainrule.explain import activations, dropout, elementwise, equations, losses, merging, normalization, pooling
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.record import Derivation
 
@@ -20,6 +20,7 @@ EXPLAINERS: dict[str, Explainer] = {
     "softmax": activations.softmax,
     "softmax_dx": activations.softmax_dx,
     "dropout": dropout.dropout,
+    "concatenate": merging.concatenate,
     "batch_norm": normalization.batch_norm,
     "batch_norm_dx": normalization.batch_norm_dx,
     "batch_norm_dw": normalization.batch_norm_dw,

@@ -18,11 +18,25 @@ def title(entry: TensorEntry, moments: int = 0) -> str:
         name = "velocity" if moments == 1 and own in known else own
         return known.get(name, known["other"]).format(own=own, of=_part(owner))
     if entry.kind == "gradient":
-        return titles["kind"]["gradient"].format(of=_part(without_d(entry.name)))
+        return _gradient(without_d(entry.name))
     return _part(entry.name)
 
 
+def _gradient(name: str) -> str:
+    """Return the title of a gradient, or of a part of one: of conv1.y, or conv1.y_conv2."""
+    kinds = operations.entries()["titles"]["kind"]
+    layer, _, own = name.rpartition(".")
+    base, _, through = own.partition("_")
+    if not through or not (base in operations.entries()["titles"]["part"] or not layer):
+        return kinds["gradient"].format(of=_part(name))
+    of = _part(f"{layer}.{base}" if layer else base)
+    part = kinds["gradient_sum" if through.startswith("sum") else "gradient_part"]
+    return part.format(of=of, through=through)
+
+
 def _part(name: str) -> str:
+    if name in operations.entries()["titles"]["whole"]:
+        return operations.entries()["titles"]["whole"][name]
     layer, _, own = name.rpartition(".")
     parts = operations.entries()["titles"]["part"]
     return parts.get(own, parts["other"]).format(layer=layer, own=own)

@@ -23,6 +23,8 @@ from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.custom import CustomLayer
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
+from chainrule.layers.merging import Add, Concatenate, Merge, Multiply
+from chainrule.layers.node import Input, Node
 from chainrule.layers.normalization import BatchNorm1D, BatchNorm2D
 from chainrule.layers.pooling import (
     AveragePool1D,
@@ -40,12 +42,14 @@ from chainrule.layers.reshaping import Flatten, Reshape
 
 __all__ = [
     "GELU",
+    "Add",
     "Arctan",
     "AveragePool1D",
     "AveragePool2D",
     "BatchNorm1D",
     "BatchNorm2D",
     "Clip",
+    "Concatenate",
     "Conv1D",
     "Conv2D",
     "ConvTranspose2D",
@@ -59,10 +63,13 @@ __all__ = [
     "GlobalMaxPool2D",
     "HardSigmoid",
     "HardSwish",
+    "Input",
     "Layer",
     "LeakyReLU",
     "MaxPool1D",
     "MaxPool2D",
+    "Multiply",
+    "Node",
     "Parameter",
     "ReLU",
     "Reshape",
@@ -78,7 +85,7 @@ __all__ = [
 NAMED: dict[str, type[Layer]] = {
     name: kind
     for name, kind in sorted(globals().items())
-    if isinstance(kind, type) and issubclass(kind, Layer) and kind not in (Layer, CustomLayer)
+    if isinstance(kind, type) and issubclass(kind, Layer) and kind not in (Layer, CustomLayer, Merge)
 }
 
 

@@ -3,6 +3,7 @@
 A layer holds no arrays and no state. Its fields are its options, so that it can be written to a file and read back.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, cast
 
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 from chainrule import initializers
 from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
 from chainrule.initializers import Fans
+from chainrule.layers import node
+from chainrule.layers.node import Node, Shape
 from chainrule.plan import Builder, Tensor
 from chainrule.shapes import expected_integer, is_whole, text
 
-Shape = tuple[int, ...]
 ONE = Fans(1, 1)
 
 
@@ -51,6 +53,23 @@ class Layer:
         """Convert options such as NumPy scalars and lists to Python numbers and tuples."""
         for field in fields(self):
             object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
+
+    def __call__(self, *nodes: Node, name: str = "") -> Node:
+        """Return the node of this layer applied to the result of others; applied again, it shares its parameters.
+
+        name  its name in the graph; by default it is named by kind and order
+        """
+        return node.apply(self, nodes, name)
+
+    def joint_shape(self, shapes: Sequence[Shape], name: str) -> Shape:
+        """Return the output's shape for inputs of these shapes; of most layers one."""
+        if len(shapes) != 1:
+            raise OptionError(f"{name}: {self.describe()} takes one input, found {len(shapes)}")
+        return self.output_shape(shapes[0], name)
+
+    def joint_emit(self, builder: Builder, inputs: Sequence[Tensor]) -> Tensor:
+        """Emit the layer's operations on all its inputs."""
+        return self.emit(builder, *inputs)
 
     def output_shape(self, shape: Shape, name: str) -> Shape:
         """Return the output's shape for an input of ``shape``; ShapeError, quoting ``name``, if that is impossible."""

@@ -14,11 +14,15 @@ from chainrule.reference.convolution import *  # noqa: F403
 from chainrule.reference.dense import *  # noqa: F403
 from chainrule.reference.dropout import *  # noqa: F403
 from chainrule.reference.losses import *  # noqa: F403
+from chainrule.reference.merging import *  # noqa: F403
 from chainrule.reference.normalization import *  # noqa: F403
 from chainrule.reference.pooling import *  # noqa: F403
 from chainrule.reference.updates import *  # noqa: F403
 
-_FAMILIES = ["activations", "bias", "convolution", "dense", "dropout", "losses", "normalization", "pooling", "updates"]
+_FAMILIES = [
+    *("activations", "bias", "convolution", "dense", "dropout", "losses", "merging", "normalization", "pooling"),
+    "updates",
+]
 
 __all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
     name

@@ -16,7 +16,7 @@ import numpy as np
 from chainrule import files
 from chainrule.engines import Array
 from chainrule.errors import FormatError, NotFiniteError
-from chainrule.model import Sequential
+from chainrule.model import Model
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.folder import BEST, CHECKED_FILES, CHECKPOINT, CHECKSUMS, HISTORY, PICTURES
 from chainrule.training import history
@@ -30,7 +30,7 @@ INTERVAL = 15.0  # seconds between two checkpoints within an epoch
 class Checkpointer(Callback):
     """Callback that writes history.csv, checkpoint.safetensors and best.safetensors through a recorder."""
 
-    def __init__(self, recorder: Recorder, model: Sequential, interval: float = INTERVAL) -> None:
+    def __init__(self, recorder: Recorder, model: Model, interval: float = INTERVAL) -> None:
         self.recorder = recorder
         self.model = model
         self._interval = interval
@@ -83,13 +83,13 @@ class Checkpointer(Callback):
             )
 
 
-def model_bytes(model: Sequential, epoch: int, of: int | None = None) -> bytes:
+def model_bytes(model: Model, epoch: int, of: int | None = None) -> bytes:
     """Return the bytes of a model file, with its epoch and, for a finished run, the number of epochs in all."""
     about = {**model.about(), "epoch": epoch} | ({} if of is None else {"epochs": of})
     return files.tensor_bytes("model", model.weights, about)
 
 
-def restore(folder: Path, model: Sequential, trainer: Trainer) -> None:
+def restore(folder: Path, model: Model, trainer: Trainer) -> None:
     """Restore model and trainer from the checkpoint of a run folder; a run without one yet is at its start."""
     path = folder / CHECKPOINT
     if not path.exists() and history.is_bare(folder / HISTORY):

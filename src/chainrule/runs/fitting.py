@@ -12,7 +12,7 @@ from chainrule import data, files
 from chainrule.data.dataset import Dataset
 from chainrule.errors import DataError, OptionError, RunError, StudentError
 from chainrule.layers import CustomLayer
-from chainrule.model import Sequential
+from chainrule.model import Model
 from chainrule.runs import running
 from chainrule.runs.folder import CONFIG
 from chainrule.runs.jobs import ARRAYS, DataChoice, Job, describe
@@ -47,7 +47,7 @@ class Part:
 
 
 def fit_in_folder(
-    model: Sequential,
+    model: Model,
     trainer: Trainer,
     run: str | Path,
     training: Any,
@@ -69,7 +69,7 @@ def fit_in_folder(
     job = _job(model, trainer, parts)
     if resume and (folder / CONFIG).is_file():
 
-        def prepare(kept: Job) -> tuple[Sequential, Trainer]:
+        def prepare(kept: Job) -> tuple[Model, Trainer]:
             _check_same(folder, kept, job)
             running.replan(trainer, kept.recipe)
             return model, trainer
@@ -88,7 +88,7 @@ def fit_in_folder(
     return result.history
 
 
-def _job(model: Sequential, trainer: Trainer, parts: Sequence[Part | None]) -> Job:
+def _job(model: Model, trainer: Trainer, parts: Sequence[Part | None]) -> Job:
     """Return the job that describes the arguments of `fit`."""
     training, validation, test = parts
     if training is None:

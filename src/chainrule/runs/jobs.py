@@ -11,7 +11,7 @@ import numpy as np
 from chainrule import data, engines, files, strict_json
 from chainrule.data.dataset import Dataset
 from chainrule.errors import ChainruleError, DataError, FormatError, ShapeError, quoted
-from chainrule.model import Sequential
+from chainrule.model import Model
 from chainrule.network import checked_about
 from chainrule.runs import checks
 from chainrule.runs.folder import CHECKSUMS
@@ -77,7 +77,7 @@ class DataChoice:
 class Job:
     """A model description, the data and the recipe to train it with, and the engine to use.
 
-    model    description from `Sequential.about`
+    model    description from `Model.about`
     found    properties of the loaded data: counts, source and a fingerprint
     command  command line that started the run
     start    file with the initial weights; None if they follow from the model's seed
@@ -98,9 +98,9 @@ class Job:
         images, share = self.found["training_samples"], self.recipe.validation
         return images - data.validation_count(images, share) if share else images
 
-    def build(self) -> Sequential:
+    def build(self) -> Model:
         """Build the model with its initial weights."""
-        model = Sequential.from_about(self.model, engine=self.engine, threads=self.threads)
+        model = Model.from_about(self.model, engine=self.engine, threads=self.threads)
         if self.start is not None:
             model.set_weights(files.read_tensors(self.start, "model")[0])
         return model

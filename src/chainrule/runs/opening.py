@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from chainrule import engines, files
 from chainrule.errors import FormatError, RunError
-from chainrule.model import Sequential
+from chainrule.model import Model
 from chainrule.runs import checksums, running
 from chainrule.runs.checkpointer import finite_weights
 from chainrule.runs.folder import BEST, CHECKPOINT, CONFIG, MODEL, START
@@ -17,7 +17,7 @@ from chainrule.runs.jobs import Job
 class Opened:
     """The model of a run, its job, and remarks on which weights were loaded and which files were changed."""
 
-    model: Sequential
+    model: Model
     job: Job
     remarks: tuple[str, ...]
 
@@ -43,12 +43,12 @@ def open_run(
         if not isinstance(described, dict):
             raise FormatError(f"{path}: expected the description of a model, found {described!r}")
         about_model, weights = cast(dict[str, Any], described), finite_weights(tensors, path)
-        model = Sequential.from_about(about_model, engine=engine, threads=threads, weights=weights)
+        model = Model.from_about(about_model, engine=engine, threads=threads, weights=weights)
         return Opened(model, job, (*dict.fromkeys(remarks), *_which(folder, name, about, job)))
     raise RunError(f"{folder} holds no weights yet; train it with chainrule train --resume {folder}")
 
 
-def load_run(folder: Path, *, engine: str | None = None, threads: int | None = None) -> Sequential:
+def load_run(folder: Path, *, engine: str | None = None, threads: int | None = None) -> Model:
     """Load the model with the best weights of a run folder, or model.safetensors in a folder without config.json."""
     if (folder / CONFIG).is_file():
         opened = open_run(folder, engine=engine, threads=threads)
@@ -59,7 +59,7 @@ def load_run(folder: Path, *, engine: str | None = None, threads: int | None = N
     if not path.exists():
         raise RunError(f"{folder} holds no run (there is no {CONFIG})")
     tensors, about = files.read_tensors(path, "model")
-    return Sequential.from_about(about, engine=engine, threads=threads, weights=tensors)
+    return Model.from_about(about, engine=engine, threads=threads, weights=tensors)
 
 
 def _which(folder: Path, name: str, about: dict[str, Any], job: Job) -> list[str]:

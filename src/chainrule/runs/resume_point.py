@@ -8,7 +8,7 @@ from chainrule import data, files
 from chainrule.engines import Array
 from chainrule.errors import FormatError, quoted
 from chainrule.explain import NextStep
-from chainrule.model import Sequential
+from chainrule.model import Model
 from chainrule.optimizers import Optimizer
 from chainrule.runs import running
 from chainrule.runs.checkpointer import finite_weights
@@ -21,7 +21,7 @@ from chainrule.training.recipe import Recipe
 class ResumePoint:
     """A run's network at its checkpoint, its job, and its next step."""
 
-    model: Sequential
+    model: Model
     job: Job
     training: NextStep
 
@@ -36,7 +36,7 @@ def of_run(folder: Path, *, engine: str | None = None, threads: int | None = Non
         raise FormatError(f"{path}: expected a number of steps and a model, found {quoted(done)} steps")
     weights = finite_weights(tensors, path)
     about = cast(dict[str, Any], described)
-    model = Sequential.from_about(about, engine=engine, threads=threads, weights=weights)
+    model = Model.from_about(about, engine=engine, threads=threads, weights=weights)
     moments = tuple(_moment(tensors, name, model, path) for name in job.recipe.optimizer.moments)
     training = next_step(job.recipe, done, job.epoch_images, moments)
     return ResumePoint(model, job, training)
@@ -63,7 +63,7 @@ def with_overrides(training: NextStep, optimizer: Optimizer | None, rate: float 
     return changed if rate is None else replace(changed, rate=changed.optimizer.with_rate(rate).rate)
 
 
-def _moment(tensors: dict[str, Array], name: str, model: Sequential, path: Path) -> Array:
+def _moment(tensors: dict[str, Array], name: str, model: Model, path: Path) -> Array:
     found = tensors.get(f"optimizer.{name}")
     if found is None or found.shape != model.parameters.shape:
         raise FormatError(f"{path}: optimizer.{name} is missing or of another size")

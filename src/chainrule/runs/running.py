@@ -16,7 +16,7 @@ from typing import Any
 from chainrule import files
 from chainrule.data.dataset import Dataset
 from chainrule.errors import OptionError, RunError
-from chainrule.model import Sequential
+from chainrule.model import Model
 from chainrule.runs import checkpointer, checksums
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, START, claim, locked
@@ -43,7 +43,7 @@ class Result:
     """
 
     folder: Path
-    model: Sequential
+    model: Model
     history: History
     seconds: float
     finished: bool
@@ -70,7 +70,7 @@ def start(
 def begin(
     folder: Path,
     job: Job,
-    model: Sequential,
+    model: Model,
     trainer: Trainer,
     test: Labelled | None,
     callbacks: Sequence[Callback],
@@ -103,7 +103,7 @@ def resume(
 ) -> Result:
     """Resume the job of a folder from its checkpoint, bit for bit as if it had never stopped; see `continue_run`."""
 
-    def prepare(job: Job) -> tuple[Sequential, Trainer]:
+    def prepare(job: Job) -> tuple[Model, Trainer]:
         job.check_data(training, test)
         return _prepare(job, training)
 
@@ -113,7 +113,7 @@ def resume(
 
 def continue_run(
     folder: Path,
-    prepare: Callable[[Job], tuple[Sequential, Trainer]],
+    prepare: Callable[[Job], tuple[Model, Trainer]],
     test: Labelled | None,
     callbacks: Sequence[Callback],
     interval: float = checkpointer.INTERVAL,
@@ -182,7 +182,7 @@ def require_run(folder: Path) -> Path:
     return folder
 
 
-def _prepare(job: Job, training: Dataset) -> tuple[Sequential, Trainer]:
+def _prepare(job: Job, training: Dataset) -> tuple[Model, Trainer]:
     model = job.build()
     samples = Samples.of_dataset(training, model.output_shape[-1])
     trainer = model.trainer(job.recipe, *samples.parts(job.recipe.validation, job.recipe.seed))
@@ -193,7 +193,7 @@ def _prepare(job: Job, training: Dataset) -> tuple[Sequential, Trainer]:
 def _train(
     recorder: Recorder,
     job: Job,
-    model: Sequential,
+    model: Model,
     trainer: Trainer,
     test: Labelled | None,
     callbacks: Sequence[Callback],
@@ -253,9 +253,7 @@ def _write_stderr(text: str) -> None:
         os.write(STDERR, f"{chr(10) if os.isatty(STDERR) else ''}{text}\n".encode())
 
 
-def draw(
-    folder: Path, model: Sequential, history: History, test: Labelled | None, evaluation: Evaluation | None
-) -> None:
+def draw(folder: Path, model: Model, history: History, test: Labelled | None, evaluation: Evaluation | None) -> None:
     """Plot learning curves and kernels and, with an evaluation, the confusion matrix and most confident mistakes."""
     from chainrule.figures import confusion, curves, kernels, mistakes
     from chainrule.figures.files import save

@@ -18,11 +18,11 @@ def whiten(network: Network, samples: Samples, normalisation: Normalisation) -> 
 
     Errors   OptionError when such a kernel does not read the images, all channels of them
     """
-    for place, (name, layer) in enumerate(zip(network.names, network.layers, strict=True)):
+    for name, layer, inputs in zip(network.names, network.layers, network.wiring.inputs, strict=True):
         if getattr(layer, "initializer", "") != initializers.whiten.__name__:
             continue
         w = network.weights[f"{name}.w"]
-        if place or w.ndim != 4 or w.shape[1] != network.input_shape[0]:
+        if inputs != (0,) or w.ndim != 4 or w.shape[1] != network.input_shape[0]:
             raise OptionError(f"{layer.describe()}: only a convolution of all channels of the images can whiten them")
         if np.array_equal(w, network.drawn(f"{name}.w", network.seed)):
             w[...] = initializers.whitening(w, normalisation.apply(samples.x[:IMAGES], network.dtype))

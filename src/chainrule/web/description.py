@@ -7,7 +7,7 @@ from typing import Any
 from chainrule import operations, tasks
 from chainrule.explain import code
 from chainrule.explain.code import CodeLocation
-from chainrule.model import Sequential
+from chainrule.model import Model
 from chainrule.plan import Operation, Plan, Tensor
 from chainrule.training.recipe import Recipe
 
@@ -19,7 +19,7 @@ EXTRA = (
 )
 
 
-def describe(model: Sequential, recipe: Recipe) -> dict[str, Any]:
+def describe(model: Model, recipe: Recipe) -> dict[str, Any]:
     """Return everything the page needs to compute with a model, except the contents of its buffers."""
     training = model.plan(recipe.loss, input_gradient=True)
     names = [operation.name for operation in (*training.operations, *training.deferred)]
@@ -50,9 +50,7 @@ def describe(model: Sequential, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _places(
-    model: Sequential, training: Plan, explained: Iterable[str]
-) -> Iterator[tuple[str, tuple[CodeLocation, ...]]]:
+def _places(model: Model, training: Plan, explained: Iterable[str]) -> Iterator[tuple[str, tuple[CodeLocation, ...]]]:
     """Yield the code of each operation by its name, and of each tensor that another kernel computes by its storage."""
     for name in explained:
         yield name, code.locations(name)
@@ -77,18 +75,20 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _layers(model: Sequential) -> list[dict[str, Any]]:
-    before = [model.input_shape, *model.shapes[:-1]]
+def _layers(model: Model) -> list[dict[str, Any]]:
+    wiring, sources = model.wiring, ["", *model.names]
     return [
         {
             "name": name,
             "type": type(layer).__name__,
             "written": layer.describe(),
-            "input": list(shape),
-            "output": list(output),
+            "inputs": [sources[each] for each in wiring.inputs[number]],
+            "shares": "" if wiring.owners[number] == number else model.names[wiring.owners[number]],
+            "input": list(model.input_shapes[number][0]),
+            "output": list(model.shapes[number]),
             "parameters": model.size(name),
         }
-        for name, layer, shape, output in zip(model.names, model.layers, before, model.shapes, strict=True)
+        for number, (name, layer) in enumerate(zip(model.names, model.layers, strict=True))
     ]
 
 

@@ -104,9 +104,9 @@ def _norm(gradient: NDArray[np.floating]) -> float:
 def _spans(network: Network) -> dict[str, tuple[int, int]]:
     """Return the range of each layer's trained parameters, which are contiguous, in the flat buffer."""
     found: dict[str, tuple[int, int]] = {}
-    before = [network.input_shape, *network.shapes[:-1]]
-    for name, layer, shape in zip(network.names, network.layers, before, strict=True):
-        own = [each.name for each in layer.parameters(shape, name) if each.trained]
+    for name, layer, (shape, *_) in zip(network.names, network.layers, network.input_shapes, strict=True):
+        parameters = layer.parameters(shape, name) if network.size(name) else ()  # those that it shares are another's
+        own = [each.name for each in parameters if each.trained]
         if own:
             found[name] = network.layout[f"{name}.{own[0]}"][0], network.layout[f"{name}.{own[-1]}"][1]
     return found

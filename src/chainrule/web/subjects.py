@@ -7,7 +7,7 @@ from typing import Any
 from chainrule import zoo
 from chainrule.engines import Array
 from chainrule.errors import DataError
-from chainrule.model import Sequential, load
+from chainrule.model import Model, load
 from chainrule.runs import checksums, resume_point, running
 from chainrule.runs.folder import CHECKPOINT, CONFIG, HISTORY, START
 from chainrule.runs.jobs import DataChoice, Job
@@ -35,7 +35,7 @@ class PageSubject:
     """
 
     title: str
-    model: Sequential
+    model: Model
     recipe: Recipe
     choice: DataChoice | None = None
     job: Job | None = None
@@ -99,7 +99,7 @@ def _of_run(folder: Path, accept_changes: bool) -> PageSubject:
     return PageSubject(str(folder), stands.model, job.recipe, moments=stands.training.moments, history=found, **about)
 
 
-def _of_file(path: Path, model: Sequential) -> PageSubject:
+def _of_file(path: Path, model: Model) -> PageSubject:
     """Return a model file, whose training cannot continue because the file holds no optimizer state."""
     known = zoo.NAMED.get(model.name)
     recipe = known.recipe if known is not None and known.recipe.loss == model.loss else Recipe(loss=model.loss)

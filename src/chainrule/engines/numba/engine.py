@@ -26,8 +26,8 @@ class NumbaEngine:
 
     def run(self, name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, Any]) -> tuple[Array, ...]:
         """Run one kernel by itself, or NumPy's operation where the kernel cannot be compiled."""
-        if name not in operations.KERNELS:
-            raise unknown_name("operation of the numba engine", name, [*operations.KERNELS])
+        if name not in operations.known():
+            raise unknown_name("operation of the numba engine", name, operations.known())
         try:
             return operations.call(name, arrays, attributes)
         except OWN_ERRORS:
@@ -54,9 +54,9 @@ class NumbaEngine:
             if plan.backward:
                 _say_own(plan)
             return Interpreter(self, plan, layout, buffers, threads)
-        unknown = [operation.name for operation in plan.operations if operation.name not in operations.KERNELS]
+        unknown = [operation.name for operation in plan.operations if operation.name not in operations.known()]
         if unknown:
-            raise unknown_name("operation of the numba engine", unknown[0], [*operations.KERNELS])
+            raise unknown_name("operation of the numba engine", unknown[0], operations.known())
         return GuardedProgram(plan, layout, buffers, threads)
 
     def kernels(self, plan: Plan, dtype: Any) -> Mapping[str, tuple[str, str]]:

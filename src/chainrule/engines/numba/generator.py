@@ -19,7 +19,7 @@ import numpy as np
 from chainrule.engines.numba.checking import check_plan
 from chainrule.engines.numba.memory import WORKSPACES, MemoryPlan, plan_memory
 from chainrule.engines.numba.operations import KERNELS, sharing
-from chainrule.engines.numba.rewriting import flatten, rewrite
+from chainrule.engines.numba.rewriting import flatten, is_only_writer, rewrite
 from chainrule.engines.numba.segments import WIDE_BLOCK, segments, tensors_of
 from chainrule.engines.numba.update_programs import link_to, symbol_of
 from chainrule.plan import Operation, Plan, Tensor
@@ -85,14 +85,15 @@ class ProgramWriter:
         large = [
             operation
             for operation in self.plan.operations
-            if KERNELS[operation.name].outer_product and math.prod(operation.writes[0].shape) >= DEFERRED_WEIGHTS
+            if KERNELS[operation.name].outer_product
+            and math.prod(operation.writes[0].shape) >= DEFERRED_WEIGHTS
+            and is_only_writer(operation, self.plan)
         ]
         return sorted(large, key=lambda operation: self.gradient_range(operation.writes[0]))
 
     def gradient_range(self, gradient: Tensor) -> tuple[int, int]:
         """Return the range of a gradient in its flat buffer."""
-        layer, _, own = gradient.storage.rpartition(".")
-        return self._layout[f"{layer}.{own[1:]}"]
+        return self._layout[gradient.differentiated]
 
     def source(self, *, parallel: bool, single: bool = False) -> str:
         """Return the source of a module with the program as its function `run`; `single`: for one sample."""

@@ -21,14 +21,20 @@ from chainrule.engines.numba import depthwise_gradient as depthwise_gradient
 from chainrule.engines.numba import dropout as dropout
 from chainrule.engines.numba import filters as filters
 from chainrule.engines.numba import losses as losses
+from chainrule.engines.numba import merging as merging
 from chainrule.engines.numba import normalization as normalization
 from chainrule.engines.numba import pooling as pooling
 from chainrule.engines.numba import taps as taps
 from chainrule.engines.numba import updates as updates
-from chainrule.engines.numba.registry import ALTERNATIVES, KERNELS, KernelEntry, Share
+from chainrule.engines.numba.registry import ALTERNATIVES, KERNELS, PARTWISE, KernelEntry, Share
 from chainrule.plan import Operation
 
 Array = NDArray[Any]
+
+
+def known() -> list[str]:
+    """Return the names of all operations."""
+    return [*KERNELS, *PARTWISE]
 
 
 def select_kernel(name: str, arrays: Sequence[Any], attributes: Mapping[str, Any], itemsize: int) -> str:
@@ -52,6 +58,8 @@ def call(name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, A
     given = [None if array is None else np.require(array, requirements=("C", "W")) for array in arrays]
     known = {key: value for key, value in attributes.items() if value is not None}
     dtype = next(array.dtype for array in given if array is not None and array.dtype.kind == "f")
+    if name in PARTWISE:
+        return (_run_partwise(name, [array for array in given if array is not None], known),)
     entry = KERNELS[select_kernel(name, given, known, dtype.itemsize)]
     if entry.in_place:
         return _run_update(entry, given, known)
@@ -66,6 +74,17 @@ def call(name: str, arrays: tuple[Array | None, ...], attributes: Mapping[str, A
     ]
     entry.kernel(*passed, *entry.arguments(len(passed), known))
     return tuple(results)
+
+
+def _run_partwise(name: str, given: list[Array], attributes: Mapping[str, Any]) -> Array:
+    """Run an operation of any number of arrays, each of which is a part of the result."""
+    kernel, divide = PARTWISE[name]
+    entry = KERNELS[kernel]
+    divided = divide([array.shape for array in given], attributes)
+    result = np.zeros(entry.shapes(given[:1], divided[0])[0], given[0].dtype)
+    for array, own in zip(given, divided, strict=True):
+        entry.kernel(array, result, *entry.arguments(2, own))
+    return result
 
 
 def _run_update(entry: KernelEntry, given: list[Array | None], attributes: Mapping[str, Any]) -> tuple[Array, ...]:

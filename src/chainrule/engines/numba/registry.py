@@ -95,6 +95,7 @@ class KernelEntry:
                    on the arrays read; a step is the name of an attribute
     epilogue       the step that makes this operation part of the kernel before it: that attribute gets the value
                    epilogue_value(attributes), unless that is False or 0
+    renames        the result is the first array read, unchanged: whatever reads it can read that
     outer_product  for one sample, the result is dy xᵀ of what it reads (x, dy), so that an update can do without it
     slide          the window of a convolution
     """
@@ -121,6 +122,7 @@ class KernelEntry:
     )
     epilogue: str = ""
     epilogue_value: Callable[[Attributes], Any] = always
+    renames: bool = False
     outer_product: bool = False
     slide: Slide | None = None
 
@@ -169,6 +171,10 @@ class KernelEntry:
 KERNELS: dict[str, KernelEntry] = {}
 ALTERNATIVES: dict[str, list[KernelEntry]] = {}  # by the name of the operation that they compute
 
+# (shapes of arrays with the batch axis, attributes) → for each array the attributes for a kernel of one array
+Divide = Callable[[Sequence[tuple[int, ...]], Attributes], list[dict[str, Any]]]
+PARTWISE: dict[str, tuple[str, Divide]] = {}  # operations of any number of arrays: see `partwise`
+
 
 def operation(shapes: Shaper, **facts: Any) -> Callable[[Any], Any]:
     """Register a kernel under its name, with facts as in `KernelEntry`."""
@@ -181,6 +187,16 @@ def operation(shapes: Shaper, **facts: Any) -> Callable[[Any], Any]:
         if entry.replaces:
             ALTERNATIVES.setdefault(entry.replaces, []).append(entry)
         return function
+
+    return register
+
+
+def partwise(name: str) -> Callable[[Divide], Divide]:
+    """Register an operation of any number of arrays, of which a kernel writes one after the other into the result."""
+
+    def register(divide: Divide) -> Divide:
+        PARTWISE[divide.__name__] = (name, divide)
+        return divide
 
     return register
 

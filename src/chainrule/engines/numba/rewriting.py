@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from chainrule.engines.numba.branching import follow_branches
 from chainrule.engines.numba.joining import join_norm_gradients, keep_signs
 from chainrule.engines.numba.operations import KERNELS, select_kernel, sharing
 from chainrule.engines.numba.segments import goes_on, leads
@@ -22,7 +23,7 @@ def rewrite(plan: Plan, itemsize: int, *, intra_sample: bool = False) -> Plan:
     itemsize      bytes of an element
     intra_sample  whether threads share the large layers of one sample
     """
-    plan = pool_first(select_kernels(plan, itemsize))
+    plan = pool_first(select_kernels(follow_branches(plan), itemsize))
     plan = keep_signs(share_large_layers(plan, itemsize) if intra_sample else share_large_gradients(plan))
     return fuse(join_norm_gradients(plan, _readers(plan)))
 
@@ -47,7 +48,7 @@ def pool_first(plan: Plan) -> Plan:
 
 def is_worth_sharing(plan: Plan, itemsize: int) -> bool:
     """Return whether threads should meet to share the large layers of one sample."""
-    works = [_work(each, itemsize) for each in select_kernels(plan, itemsize).forward]
+    works = [_work(each, itemsize) for each in select_kernels(follow_branches(plan), itemsize).forward]
     return sum(work for work in works if work >= 1) >= MEETING
 
 
@@ -77,7 +78,7 @@ def _work(operation: Operation, itemsize: int) -> float:
     x, w, *_ = (*operation.reads, None)
     if least is None or x is None:
         return 0
-    if w is None or len(w.shape) == 1:
+    if w is None or w.per_sample or len(w.shape) == 1:
         return x.size / least
     result = operation.writes[0]
     multiplied = math.prod(w.shape) * math.prod(result.shape[1:]) + MOVED * (x.size + result.size)
@@ -90,15 +91,21 @@ def share_large_gradients(plan: Plan) -> Plan:
     Threads share their rows. So they are neither cleared nor made by each thread and then added up, of which all would
     pass through memory: one row of millions takes longer than its sums.
     """
-    large = [each for each in plan.backward if is_shared_gradient(each)]
+    large = [each for each in plan.backward if is_shared_gradient(each) and is_only_writer(each, plan)]
     others = [each for each in plan.backward if each not in large]
     last = [replace(each, scope="batch", attributes={**each.attributes, "fresh": True}) for each in large]
     return replace(plan, backward=(*others, *last))
 
 
 def is_shared_gradient(operation: Operation) -> bool:
-    """Return whether threads share the gradient that an operation makes, and no other operation adds to it."""
+    """Return whether an operation makes a gradient that threads should share."""
     return KERNELS[operation.name].outer_product and math.prod(operation.writes[0].shape) >= LARGE_GRADIENT
+
+
+def is_only_writer(operation: Operation, plan: Plan) -> bool:
+    """Return whether no other operation adds to the first result of one, as where layers share parameters."""
+    storage = operation.writes[0].storage
+    return sum(tensor.storage == storage for each in plan.backward for tensor in each.writes) == 1
 
 
 def select_kernels(plan: Plan, itemsize: int) -> Plan:
@@ -191,7 +198,7 @@ def kernels_of(plan: Plan, itemsize: int) -> dict[str, tuple[str, str]]:
     the one that needs it in backward. An opaque plan is not compiled: its operations run one by one, those that are
     known by the kernels that fit.
     """
-    known = [each for each in plan.operations if not each.call]
+    known = [each for each in follow_branches(plan).operations if not each.call]
     names = {tensor.storage: _with_kernel(each, itemsize).name for each in known for tensor in each.writes}
     if not plan.opaque:
         joint = rewrite(plan, itemsize).operations

@@ -11,11 +11,15 @@ from chainrule.engines.numpy.convolution import *  # noqa: F403
 from chainrule.engines.numpy.dense import *  # noqa: F403
 from chainrule.engines.numpy.dropout import *  # noqa: F403
 from chainrule.engines.numpy.losses import *  # noqa: F403
+from chainrule.engines.numpy.merging import *  # noqa: F403
 from chainrule.engines.numpy.normalization import *  # noqa: F403
 from chainrule.engines.numpy.pooling import *  # noqa: F403
 from chainrule.engines.numpy.updates import *  # noqa: F403
 
-_FAMILIES = ["activations", "bias", "convolution", "dense", "dropout", "losses", "normalization", "pooling", "updates"]
+_FAMILIES = [
+    *("activations", "bias", "convolution", "dense", "dropout", "losses", "merging", "normalization", "pooling"),
+    "updates",
+]
 
 __all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
     name

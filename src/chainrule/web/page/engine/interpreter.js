@@ -100,7 +100,9 @@ export class Interpreter {
   /** Returns the view of a tensor in its flat buffer; null when it is in none. @param {Tensor} tensor */
   #view(tensor) {
     if (tensor.kind === "gradient") {
-      const [first, last] = this.layout[primal(tensor.storage)];
+      const range = this.layout[primal(tensor.storage)];
+      if (!range) return null; // a part of the gradient of parameters that layers share
+      const [first, last] = range;
       return this.gradient.subarray(first, last);
     }
     if (tensor.kind !== "parameter" && tensor.kind !== "state") return null;
@@ -114,6 +116,15 @@ export class Interpreter {
 export function primal(name) {
   const dot = name.lastIndexOf(".");
   return `${name.slice(0, dot + 1)}${name.slice(dot + 2)}`;
+}
+
+/**
+ * Returns the name of the part of a tensor's gradient that comes through a layer, one of several that read it.
+ *
+ * @param {string} name @param {string} through
+ */
+export function gradientPart(name, through) {
+  return `${gradientName(name)}_${through}`;
 }
 
 /** Returns the name of a tensor's gradient: conv1.dw for conv1.w, dx for x. @param {string} name */

@@ -8,7 +8,7 @@
  * @typedef {import("../types.js").Trace} Trace
  */
 
-import { gradientName, primal } from "../engine/interpreter.js";
+import { gradientName, gradientPart, primal } from "../engine/interpreter.js";
 import { TensorCatalogue } from "./cells.js";
 
 /** @type {WeakMap<Trace, TensorCatalogue>} */
@@ -69,7 +69,8 @@ function written(plan, found) {
       const name = deferred ? `${tensor.storage}.update` : tensor.storage;
       found.writers.set(name, { operation, place, layer });
       const kind = deferred ? "update" : backward ? "gradient" : tensor.kind;
-      found.add(name, backward ? found.entry(primal(name)).shape : tensor.shape, kind);
+      const known = backward && found.entries.get(primal(name)); // of a part of a sum, there is none
+      found.add(name, known ? known.shape : tensor.shape, kind);
     });
   }
 }
@@ -102,19 +103,26 @@ function operation(name, reads, writes) {
 }
 
 /**
- * L.x and L.dx of every layer, and L.y and L.dy of those that only rename the axes.
+ * L.x and L.dx of every layer (L.x2 … of further inputs), and L.y and L.dy of those that only rename the axes.
  *
  * @param {Description} description @param {TensorCatalogue} found
  */
 function aliases({ layers, plan }, found) {
-  let [storage, shape] = ["x", plan.input.shape];
-  for (const { name, output } of layers) {
-    found.inputs.set(name, storage);
-    found.alias(`${name}.x`, storage, shape);
-    found.alias(`${name}.dx`, gradientName(storage), shape);
-    [storage, shape] = [found.entries.has(`${name}.y`) ? `${name}.y` : storage, output];
-    found.alias(`${name}.y`, storage, shape);
-    found.alias(`${name}.dy`, gradientName(storage), shape);
+  /** What each layer gives: its storage and its shape. @type {Map<string, [string, number[]]>} */
+  const known = new Map([["", ["x", plan.input.shape]]]);
+  for (const { name, output, inputs } of layers) {
+    const read = inputs.map((from) => known.get(from) ?? ["x", plan.input.shape]);
+    if (read.length === 1) found.inputs.set(name, read[0][0]);
+    read.forEach(([storage, shape], place) => {
+      const ordinal = place ? place + 1 : "";
+      const part = gradientPart(storage, name); // where several layers read it
+      found.alias(`${name}.x${ordinal}`, storage, shape);
+      found.alias(`${name}.dx${ordinal}`, found.entries.has(part) ? part : gradientName(storage), shape);
+    });
+    const storage = found.entries.has(`${name}.y`) ? `${name}.y` : read[0][0];
+    known.set(name, [storage, output]);
+    found.alias(`${name}.y`, storage, output);
+    found.alias(`${name}.dy`, gradientName(storage), output);
   }
   const last = layers[layers.length - 1];
   const loss = plan.output.storage; // the scores, where softmax is fused with the loss

@@ -11,7 +11,7 @@
  * @typedef {import("./cells.js").Writer} Writer
  */
 
-import { argumentsOf, gradientName } from "../engine/interpreter.js";
+import { argumentsOf, gradientName, gradientPart } from "../engine/interpreter.js";
 import { ravel, unravel } from "../engine/tensor.js";
 import { fill } from "./words.js";
 
@@ -113,8 +113,12 @@ export class CellContext {
     const source = this.catalogue.inputs.get(this.layer);
     const letter = this.layer === "loss" ? "p" : "x";
     if (tensor.storage === source) return letter;
-    if (source !== undefined && tensor.storage === gradientName(source)) return `d${letter}`;
-    return tensor.name.slice(tensor.name.lastIndexOf(".") + 1);
+    if (source !== undefined && [gradientName(source), gradientPart(source, this.layer)].includes(tensor.storage)) {
+      return `d${letter}`;
+    }
+    const dot = tensor.name.lastIndexOf(".");
+    const own = source !== undefined || tensor.name.slice(0, dot) === this.layer;
+    return own ? tensor.name.slice(dot + 1) : tensor.name; // one of several that a layer reads
   }
 
   /** @param {string} name */

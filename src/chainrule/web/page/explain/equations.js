@@ -17,6 +17,7 @@
 
 import { at, withBar, minus, over, plus, sumOver, times } from "./notation.js";
 import { term } from "./cell_context.js";
+import { layered } from "./naming.js";
 import { Window } from "./window.js";
 import { fill } from "./words.js";
 
@@ -163,6 +164,7 @@ class Equation {
       layer: ctx.layer,
       x: ctx.symbolOf(0),
       batch: false,
+      gradient: /^d/.test(layered(ctx.write.name).rest), // or a part of one
       bias,
       untied,
       tied: !untied,

@@ -10,6 +10,7 @@ import { dropout } from "./dropout.js";
 import * as elementwise from "./elementwise.js";
 import { sumOfProducts } from "./equations.js";
 import * as losses from "./losses.js";
+import { concatenate } from "./merging.js";
 import { batch_norm, batch_norm_dw, batch_norm_dx, running_statistics } from "./normalization.js";
 import { average_pool, average_pool_dx, max_pool, max_pool_dx } from "./pooling.js";
 
@@ -37,6 +38,7 @@ const EXPLAINERS = {
   softmax,
   softmax_dx,
   dropout,
+  concatenate,
   batch_norm,
   batch_norm_dx,
   batch_norm_dw,

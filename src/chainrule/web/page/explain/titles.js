@@ -22,12 +22,24 @@ export function title({ operations, optimizer }, entry) {
     const name = optimizer.moments.length === 1 && own in known ? "velocity" : own;
     return put(known[name] ?? known.other, { own, of: part(titles, owner) });
   }
-  if (entry.kind === "gradient") return put(titles.kind.gradient, { of: part(titles, primal(entry.name)) });
+  if (entry.kind === "gradient") return gradient(titles, primal(entry.name));
   return part(titles, entry.name);
 }
 
+/** The title of a gradient, or of a part of one: of conv1.y, or conv1.y_conv2. @param {Titles} titles @param {string} name */
+function gradient(titles, name) {
+  const layer = prefix(name);
+  const own = layer ? name.slice(layer.length + 1) : name;
+  const [base, ...rest] = own.split("_");
+  const through = rest.join("_");
+  if (!through || (layer && !(base in titles.part))) return put(titles.kind.gradient, { of: part(titles, name) });
+  const of = part(titles, layer ? `${layer}.${base}` : base);
+  return put(through.startsWith("sum") ? titles.kind.gradient_sum : titles.kind.gradient_part, { of, through });
+}
+
 /** @param {Titles} titles @param {string} name */
-function part({ part: parts }, name) {
+function part({ part: parts, whole }, name) {
+  if (whole[name]) return whole[name];
   const layer = prefix(name);
   const own = name.slice(layer.length + 1);
   return put(parts[own] ?? parts.other, { layer, own });

@@ -1,0 +1,69 @@
+"""Branches in a compiled plan: kernels of a fixed number of arrays, and no passes over memory that only copy."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from chainrule.engines.numba.registry import KERNELS, PARTWISE
+from chainrule.plan import Operation, Plan, Tensor
+
+
+def follow_branches(plan: Plan) -> Plan:
+    """Return the plan of the same results by kernels of a fixed number of arrays.
+
+    - An operation of any number of arrays becomes one for each of them, which writes its part of the result.
+    - What reads a result that is another array unchanged reads that array.
+    - The parts of a parameter's gradient, where layers share it, are one array, to which each kernel adds its own.
+    """
+    forward = tuple(each for operation in plan.forward for each in _partwise(operation))
+    operations = [each for operation in plan.backward for each in _partwise(operation)]
+    names = _storages(operations)
+    backward = tuple(
+        _renamed(each, names) for each in operations if each.writes[0].storage not in names or not _passes(each)
+    )
+    return replace(plan, forward=forward, backward=backward)
+
+
+def _partwise(operation: Operation) -> Iterator[Operation]:
+    """Yield an operation for each array of one that takes any number of them, else the operation itself."""
+    if operation.name not in PARTWISE:
+        yield operation
+        return
+    kernel, divide = PARTWISE[operation.name]
+    tensors = [tensor for tensor in operation.reads if tensor is not None]
+    shapes = [(1, *tensor.shape) for tensor in tensors]
+    for tensor, attributes in zip(tensors, divide(shapes, operation.attributes), strict=True):
+        yield replace(operation, name=kernel, reads=(tensor,), attributes=attributes)
+
+
+def _passes(operation: Operation) -> bool:
+    """Return whether an operation is left out: its result is what it reads."""
+    return _is_sum_of_gradients(operation) or KERNELS[operation.name].renames
+
+
+def _is_sum_of_gradients(operation: Operation) -> bool:
+    return operation.name == "add" and operation.writes[0].kind == "gradient"
+
+
+def _storages(operations: list[Operation]) -> dict[str, str]:
+    """Return the storage that stands in for others in the backward pass."""
+    read = Counter(tensor.storage for each in operations for tensor in each.reads if tensor is not None)
+    found: dict[str, str] = {}
+    for operation in operations:
+        source, result = operation.reads[0], operation.writes[0]
+        if not operation.call and KERNELS[operation.name].renames and source is not None and read[result.storage]:
+            found[result.storage] = found.get(source.storage, source.storage)
+    for operation in reversed(operations):
+        whole = operation.writes[0].storage
+        if _is_sum_of_gradients(operation):
+            found |= {part.storage: found.get(whole, whole) for part in operation.reads if part is not None}
+            found.setdefault(whole, whole)
+    return found
+
+
+def _renamed(operation: Operation, names: Mapping[str, str]) -> Operation:
+    def follow(tensor: Tensor) -> Tensor:
+        return replace(tensor, storage=names.get(tensor.storage, tensor.storage))
+
+    reads = tuple(None if tensor is None else follow(tensor) for tensor in operation.reads)
+    return replace(operation, reads=reads, writes=tuple(follow(tensor) for tensor in operation.writes))

@@ -1,0 +1,165 @@
+"""Layers that join branches: they read several results of other layers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from chainrule.errors import OptionError, ShapeError
+from chainrule.layers.base import Layer, Shape, check_whole
+from chainrule.plan import Builder, Tensor
+from chainrule.shapes import text
+
+
+@dataclass(frozen=True)
+class Merge(Layer):
+    """Base of layers that read two or more inputs."""
+
+    operation: ClassVar[str] = ""  # makes one of two of the same shape
+
+    def joint_shape(self, shapes: Sequence[Shape], name: str) -> Shape:
+        """Return the output's shape; OptionError for fewer than two inputs, ShapeError where they do not fit."""
+        if len(shapes) < 2:
+            raise OptionError(f"{name}: {self.describe()} takes two inputs or more, found {len(shapes)}")
+        return self.merged_shape(shapes, name)
+
+    def merged_shape(self, shapes: Sequence[Shape], name: str) -> Shape:
+        """Return the shape that all inputs have, or are repeated to."""
+        whole = max(shapes, key=lambda shape: (len(shape), *shape))
+        for shape in shapes:
+            if shape != whole and not _repeated(shape, whole):
+                both = " and ".join(text(each) for each in (shape, whole))
+                raise ShapeError(
+                    f"{type(self).__name__} {name!r}: {both} do not fit; expected equal shapes, (C, 1, 1), or (1, H, W)"
+                )
+        return whole
+
+    def joint_emit(self, builder: Builder, inputs: Sequence[Tensor]) -> Tensor:
+        """Emit the operation of the inputs, repeated to one shape, two by two, and then the gradients."""
+        shape = self.merged_shape([each.shape for each in inputs], builder.layer)
+        total, *others = fitted = [_repeat(builder, each, shape, number) for number, each in enumerate(inputs, 1)]
+        pairs = list[tuple[Tensor, Tensor, Tensor]]()
+        for number, other in enumerate(others, 2):
+            y = builder.activation("y" if number == len(inputs) else f"y{number}", shape)
+            builder.forward(self.operation, (total, other), (y,))
+            pairs.append((total, other, y))
+            total = y
+        for a, b, y in reversed(pairs):
+            self.emit_gradients(builder, a, b, y)
+        for x, y in zip(inputs, fitted, strict=True):
+            _emit_repeat_gradient(builder, x, y)
+        return total
+
+    def emit_gradients(self, builder: Builder, a: Tensor, b: Tensor, y: Tensor) -> None:
+        """Emit the gradients of a and b from that of y."""
+        raise NotImplementedError
+
+
+def _repeated(shape: Shape, whole: Shape) -> bool:
+    """Return whether values can be repeated at every position, (C, 1, 1), or in every channel, (1, H, W)."""
+    return len(whole) == 3 and shape in ((whole[0], 1, 1), (1, *whole[1:]))
+
+
+def _repeat(builder: Builder, x: Tensor, shape: Shape, number: int) -> Tensor:
+    """Return x in a shape, repeated where it has sizes of 1."""
+    if x.shape == shape:
+        return x
+    y = builder.activation(f"repeated{number}", shape)
+    if x.shape[1:] == (1, 1):
+        builder.forward("expand_positions", (x.viewed(x.shape[:1]),), (y,), size=shape[1:])
+    else:
+        builder.forward("expand_channels", (x.viewed(x.shape[1:]),), (y,), channels=shape[0])
+    return y
+
+
+def _emit_repeat_gradient(builder: Builder, x: Tensor, y: Tensor) -> None:
+    """Emit the gradient of what was repeated."""
+    if x.shape[1:] == (1, 1) != y.shape[1:]:
+        builder.backward("expand_positions_dx", (y.gradient(),), (x.viewed(x.shape[:1]).gradient(),))
+    elif x.shape != y.shape:
+        builder.backward("expand_channels_dx", (y.gradient(),), (x.viewed(x.shape[1:]).gradient(),))
+
+
+@dataclass(frozen=True)
+class Add(Merge):
+    """Sum of its inputs, such as a residual connection.
+
+    y = x_1 + x_2 + …,  dx_k = dy
+
+    Shapes   the same, or (C, 1, 1) and (1, H, W) with (C, H, W), which are repeated
+    Errors   ShapeError when the inputs do not fit
+    Source   He et al. 2015; reference/merging.py
+    """
+
+    kind: ClassVar[str] = "add"
+    operation: ClassVar[str] = "add"
+
+    def emit_gradients(self, builder: Builder, a: Tensor, b: Tensor, y: Tensor) -> None:
+        """Emit dy as the gradient of both."""
+        for each in (b, a):
+            builder.backward("add_dx", (y.gradient(),), (each.gradient(),))
+
+
+@dataclass(frozen=True)
+class Multiply(Merge):
+    """Product of its inputs, entry by entry, such as a gate.
+
+    y = x_1 · x_2 · …;  of two inputs dx_1 = dy · x_2 and dx_2 = dy · x_1
+
+    Shapes   the same, or (C, 1, 1) and (1, H, W) with (C, H, W), which are repeated
+    Errors   ShapeError when the inputs do not fit
+    Source   Hu et al. 2017; reference/merging.py
+    """
+
+    kind: ClassVar[str] = "multiply"
+    operation: ClassVar[str] = "multiply"
+
+    def emit_gradients(self, builder: Builder, a: Tensor, b: Tensor, y: Tensor) -> None:
+        """Emit da = dy · b and db = dy · a."""
+        builder.backward("multiply", (y.gradient(), a), (b.gradient(),))
+        builder.backward("multiply", (y.gradient(), b), (a.gradient(),))
+
+
+@dataclass(frozen=True)
+class Concatenate(Merge):
+    """Inputs put one after the other along an axis of a sample, by default the channels.
+
+    axis   0: channels (or features), 1: rows, 2: columns
+
+    Shapes   (C_k, H, W) → (C_1 + C_2 + …, H, W), and alike along another axis
+    Errors   ShapeError when another axis differs, OptionError unless the axis is a whole number from 0
+    Source   Szegedy et al. 2014; reference/merging.py
+    """
+
+    axis: int = 0
+
+    kind: ClassVar[str] = "concatenate"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_whole(self, "axis", self.axis, 0)
+
+    def merged_shape(self, shapes: Sequence[Shape], name: str) -> Shape:
+        """Return the inputs' shape with the sum of their sizes along the axis."""
+        first = shapes[0]
+        if self.axis >= len(first):
+            raise ShapeError(f"Concatenate {name!r}: {text(first)} has no axis {self.axis}")
+        before, after = first[: self.axis], first[self.axis + 1 :]
+        for shape in shapes:
+            if len(shape) != len(first) or (shape[: self.axis], shape[self.axis + 1 :]) != (before, after):
+                raise ShapeError(
+                    f"Concatenate {name!r}: {text(first)} and {text(shape)} differ in another axis than {self.axis}"
+                )
+        return (*before, sum(shape[self.axis] for shape in shapes), *after)
+
+    def joint_emit(self, builder: Builder, inputs: Sequence[Tensor]) -> Tensor:
+        """Emit the concatenation, and each input's part of dy as its gradient."""
+        y = builder.activation("y", self.merged_shape([each.shape for each in inputs], builder.layer))
+        builder.forward("concatenate", inputs, (y,), axis=self.axis)
+        end = y.shape[self.axis]
+        for each in reversed(inputs):
+            begin = end - each.shape[self.axis]
+            begins, ends = [0] * len(y.shape), [0] * len(y.shape)
+            begins[self.axis], ends[self.axis] = begin, y.shape[self.axis] - end
+            builder.backward("crop", (y.gradient(),), (each.gradient(),), begins=tuple(begins), ends=tuple(ends))
+            end = begin
+        return y

@@ -1,0 +1,166 @@
+"""Nodes: layers applied to the results of others, from which a graph is read.
+
+>>> x = Input((3, 32, 32))
+>>> y = ReLU()(Conv2D(16, 3, padding="same")(x))
+>>> z = Add()(y, Conv2D(16, 1)(x))
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from chainrule.errors import OptionError, ShapeError, quoted
+from chainrule.shapes import is_whole, text
+
+if TYPE_CHECKING:
+    from chainrule.layers.base import Layer
+
+Shape = tuple[int, ...]
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
+RESERVED = ("loss", "x", "t")  # names of tensors and layers that every plan has
+
+
+class Node:
+    """The result of a layer for the results of other nodes; `Input` has no layer.
+
+    shape  of one sample, without the batch axis
+    name   of the layer here; "": it is named by kind and order
+    """
+
+    def __init__(self, layer: Layer | None, inputs: Sequence[Node], shape: Shape, name: str = "") -> None:
+        self.layer = layer
+        self.inputs = tuple(inputs)
+        self.shape = shape
+        self.name = name
+
+    def __repr__(self) -> str:
+        made = self.layer.describe() if self.layer else type(self).__name__
+        return f"<{self.name or made}: {text(self.shape)}>"
+
+
+class Input(Node):
+    """The input of a graph, (C, H, W), (C, W) or (F,) for one sample; ShapeError for another shape."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        super().__init__(None, (), checked_shape(shape))
+
+
+def apply(layer: Layer, nodes: Sequence[Any], name: str = "") -> Node:
+    """Return the node of a layer applied to others; OptionError or ShapeError if it cannot be."""
+    shown = name or type(layer).__name__
+    for node in nodes:
+        if not isinstance(node, Node):
+            raise OptionError(f"{shown}: expected results of Input or of other layers, found {quoted(node)}")
+    if not isinstance(name, str) or (name and not NAME.fullmatch(name)) or name in RESERVED:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise OptionError(f"layer name {quoted(name)}: expected letters, digits and _, beginning with a letter")
+    return Node(layer, nodes, layer.joint_shape([node.shape for node in nodes], shown), name)
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """How the layers of a network are connected, in an order in which every layer comes after those that it reads.
+
+    names   the layers' names
+    inputs  what each layer reads: 0 is the network's input, k the result of the k-th layer, counted from 1
+    owners  number of the layer, counted from 0, whose parameters each layer has: its own, or those that it shares
+    """
+
+    names: tuple[str, ...]
+    inputs: tuple[tuple[int, ...], ...]
+    owners: tuple[int, ...]
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether each layer reads the one before it, and none shares parameters."""
+        numbers = range(len(self.inputs))
+        return self.inputs == tuple((number,) for number in numbers) and self.owners == tuple(numbers)
+
+    def to_config(self) -> dict[str, list[Any]]:
+        """Return the wiring for a file."""
+        return {"names": [*self.names], "inputs": [[*each] for each in self.inputs], "owners": [*self.owners]}
+
+
+def chain(layers: Sequence[Layer]) -> Wiring:
+    """Return the wiring of layers in a row, named by kind and order: conv1, relu1, conv2, …"""
+    numbers = range(len(layers))
+    return Wiring(_names(layers, [""] * len(layers)), tuple((number,) for number in numbers), tuple(numbers))
+
+
+def trace(source: Any, output: Any) -> tuple[tuple[Layer, ...], Wiring]:
+    """Return the layers between two nodes, each after those that it reads, and their wiring.
+
+    A layer that was applied several times shares its parameters.
+
+    Errors   OptionError for another input than `source`, for names that are given twice, or if there is no layer
+    """
+    if not isinstance(source, Input) or not isinstance(output, Node):
+        raise OptionError("expected Graph(x, y) with x = Input(shape) and y the result of a layer")
+    nodes = _ordered(output)
+    if others := [node for node in nodes if node.layer is None and node is not source]:
+        raise OptionError(f"the graph reads another input too, {others[0]!r}; several inputs are not supported")
+    if source not in nodes or output is source:
+        raise OptionError("the output does not depend on the input")
+    nodes.remove(source)
+    number_of = {id(source): 0, **{id(node): number for number, node in enumerate(nodes, 1)}}
+    layers = tuple(node.layer for node in nodes if node.layer is not None)
+    first: dict[int, int] = {}
+    owners = tuple(first.setdefault(id(layer), number) for number, layer in enumerate(layers))
+    inputs = tuple(tuple(number_of[id(each)] for each in node.inputs) for node in nodes)
+    return layers, Wiring(_names(layers, [node.name for node in nodes]), inputs, owners)
+
+
+def rebuild(layers: Sequence[Layer], shape: Sequence[int], wiring: Wiring) -> tuple[Input, Node]:
+    """Return input and output of the graph that a wiring describes; OptionError or ShapeError if it is none."""
+    nodes: list[Node] = [Input(shape)]
+    for number, (layer, name, inputs) in enumerate(zip(layers, wiring.names, wiring.inputs, strict=True)):
+        if not all(0 <= each <= number for each in inputs):
+            raise OptionError(f"layer {name!r} reads {inputs}: expected numbers from 0 to {number}")
+        owner = wiring.owners[number]
+        if not 0 <= owner <= number or wiring.owners[owner] != owner or layers[owner] != layer:
+            raise OptionError(f"layer {name!r} cannot share the parameters of layer {owner}")
+        nodes.append(apply(layers[owner], [nodes[each] for each in inputs], name))
+    if len(_ordered(nodes[-1])) != len(nodes):
+        raise OptionError("some layers do not lead to the last one")
+    return nodes[0], nodes[-1]  # pyright: ignore[reportReturnType]
+
+
+def _ordered(output: Node) -> list[Node]:
+    """Return all nodes that lead to one, each after those that it reads; of several, the first read comes first."""
+    found: dict[int, Node] = {}
+    waiting = [(output, False)]
+    while waiting:
+        node, ready = waiting.pop()
+        if ready:
+            found.setdefault(id(node), node)
+        elif id(node) not in found:
+            waiting += [(node, True), *((each, False) for each in reversed(node.inputs))]
+    return list(found.values())
+
+
+def _names(layers: Sequence[Layer], given: Sequence[str]) -> tuple[str, ...]:
+    """Return the layers' names: those given, and others by kind and order, conv1, relu1, conv2, …"""
+    taken, counts, names = set[str](), dict[str, int](), list[str]()
+    for name in filter(None, given):
+        if name in taken:
+            raise OptionError(f"two layers are called {name!r}")
+        taken.add(name)
+    for layer, own in zip(layers, given, strict=True):
+        name = own
+        while not name or (not own and name in taken):
+            counts[layer.kind] = counts.get(layer.kind, 0) + 1
+            name = f"{layer.kind}{counts[layer.kind]}"
+        names.append(name)
+    return tuple(names)
+
+
+def checked_shape(given: Any) -> Shape:
+    """Return the shape of a sample as a tuple; ShapeError unless it has one to three whole sizes above 0."""
+    shape: tuple[Any, ...] = tuple(cast("Iterable[Any]", given)) if isinstance(given, Iterable) else ()
+    if not 1 <= len(shape) <= 3 or not all(is_whole(size) and size > 0 for size in shape):
+        raise ShapeError(
+            f"input_shape {quoted(cast('Any', given))}: expected (C, H, W), (C, W) or (F,), whole numbers above 0"
+        )
+    return shape

@@ -1,0 +1,176 @@
+"""Graphs: what they are read from, refused ones, files, and drawn ones on every engine."""
+
+import numpy as np
+import pytest
+from graph_drawing import draw_graph
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import chainrule as cr
+from chainrule.errors import FormatError, OptionError, ShapeError
+from chainrule.model import Model
+
+
+def residual(**options):
+    x = cr.Input((2, 5, 6))
+    y = cr.ReLU()(cr.Conv2D(3, 3, padding="same")(x))
+    y = cr.Add()(y, cr.Conv2D(3, 3, padding="same")(y))
+    return cr.Graph(x, cr.Softmax()(cr.Dense(4)(cr.GlobalAveragePool2D()(y))), **options)
+
+
+def batch(model, count=5, seed=0):
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(count, *model.input_shape)).astype(model.dtype)
+    classes = model.output_shape[0]
+    return x, np.eye(classes, dtype=model.dtype)[generator.integers(0, classes, count)]
+
+
+def loss_and_gradient(model, x, t):
+    program = model.compile(model.plan("categorical_cross_entropy"))
+    losses, _, gradient = program.gradients(x, t, seed=0, step=0)
+    return losses.mean(), gradient.copy()
+
+
+# ---------------------------------------------------------------------- building
+
+
+def test_a_graph_is_read_from_its_nodes():
+    model = residual(engine="numpy")
+    assert model.names == ["conv1", "relu1", "conv2", "add1", "pool1", "dense1", "softmax1"]
+    assert model.wiring.inputs == ((0,), (1,), (2,), (2, 3), (4,), (5,), (6,))
+    assert model.output_shape == (4,)
+    assert "relu1, conv2" in model.summary()
+
+
+def test_a_chain_is_the_same_as_sequential():
+    x = cr.Input((2, 5, 6))
+    y = cr.Dense(3)(cr.Flatten()(cr.Tanh()(cr.Conv2D(3, 3)(x))))
+    graph = cr.Graph(x, y, engine="numpy", seed=3)
+    row = cr.Sequential([cr.Conv2D(3, 3), cr.Tanh(), cr.Flatten(), cr.Dense(3)], (2, 5, 6), engine="numpy", seed=3)
+    assert graph.about() == row.about()
+    np.testing.assert_array_equal(graph.parameters, row.parameters)
+    assert graph.plan("half_squared_error") == row.plan("half_squared_error")
+
+
+def test_names_that_are_given_are_kept():
+    x = cr.Input((3,))
+    y = cr.Add()(cr.Dense(3, bias=False)(x, name="dense1"), cr.Dense(3, bias=False)(x))
+    assert list(cr.Graph(x, cr.Dense(2)(y, name="head"), engine="numpy").weights) == [
+        "dense1.w", "dense2.w", "head.w", "head.b",
+    ]  # fmt: skip
+
+
+def test_a_layer_applied_twice_shares_its_weights_and_gradients_add_up():
+    """y = w (w x) with w = 3, x = 2 and t = 17: dy = 1, so dw = 2 w x = 12."""
+    x, twice = cr.Input((1,)), cr.Dense(1, bias=False)
+    model = cr.Graph(x, twice(twice(x)), engine="numpy", dtype="float64", loss="half_squared_error")
+    assert list(model.weights) == ["dense1.w"]
+    model.weights["dense1.w"][...] = 3
+    program = model.compile(model.plan("half_squared_error"))
+    program.backward(np.array([[2.0]]), np.array([[17.0]]), seed=0, step=0)
+    _, _, gradient = program.gradients(np.array([[2.0]]), np.array([[17.0]]), seed=0, step=0)
+    np.testing.assert_allclose(gradient, [12])
+
+
+# ---------------------------------------------------------------------- refused
+
+
+def test_what_is_no_graph_is_refused():
+    x, other = cr.Input((2, 5, 6)), cr.Input((2, 5, 6))
+    with pytest.raises(OptionError, match="another input"):
+        cr.Graph(x, cr.Add()(cr.ReLU()(x), other))
+    with pytest.raises(OptionError, match="does not depend on the input"):
+        cr.Graph(x, x)
+    with pytest.raises(OptionError, match="expected results of Input or of other layers"):
+        cr.ReLU()(np.zeros(3))
+    with pytest.raises(OptionError, match="takes two inputs or more, found 1"):
+        cr.Add()(x)
+    with pytest.raises(OptionError, match="takes one input, found 2"):
+        cr.ReLU()(x, x)
+    with pytest.raises(OptionError, match="two layers are called 'same'"):
+        cr.Graph(x, cr.ReLU()(cr.ReLU()(x, name="same"), name="same"))
+    for name in ("1st", "a.b", "loss", "a b"):
+        with pytest.raises(OptionError, match="expected letters, digits and _"):
+            cr.ReLU()(x, name=name)
+
+
+@pytest.mark.parametrize(("merge", "shapes"), [
+    (cr.Add(), [(2, 3, 4), (3, 3, 4)]),
+    (cr.Add(), [(2, 1, 4), (2, 3, 4)]),
+    (cr.Multiply(), [(3,), (3, 1, 1)]),
+    (cr.Concatenate(), [(2, 3, 4), (2, 3, 5)]),
+    (cr.Concatenate(axis=1), [(2, 3, 4), (3, 3, 4)]),
+    (cr.Concatenate(axis=3), [(2, 3, 4), (2, 3, 4)]),
+])  # fmt: skip
+def test_inputs_that_do_not_fit_are_refused(merge, shapes):
+    with pytest.raises(ShapeError):
+        merge(*map(cr.Input, shapes))
+
+
+def test_a_shared_layer_needs_inputs_of_one_shape():
+    x, shared = cr.Input((4,)), cr.Dense(3)
+    with pytest.raises(ShapeError, match="cannot share"):
+        cr.Graph(x, shared(shared(x)))
+
+
+# ---------------------------------------------------------------------- files
+
+
+def test_a_graph_survives_its_file(tmp_path):
+    model = residual(engine="numpy", seed=4)
+    model.save(tmp_path / "model.safetensors")
+    found = cr.load(tmp_path / "model.safetensors", engine="numpy")
+    assert isinstance(found, cr.Graph)
+    assert found.wiring == model.wiring
+    np.testing.assert_array_equal(found.predict(batch(model)[0]), model.predict(batch(model)[0]))
+
+
+@pytest.mark.parametrize(("entry", "value", "message"), [
+    ("inputs", [[0], [1], [2], [2, 9], [4], [5], [6]], "expected numbers from 0 to 3"),
+    ("inputs", [[0], [1], [2], [2, 3], [4], [5]], "expected 7"),
+    ("inputs", [[0], [1], [2], [2, 2], [4], [5], [6]], "do not lead to the last one"),
+    ("owners", [0, 0, 2, 3, 4, 5, 6], "cannot share"),
+    ("owners", [0, 1, 2, 3, 4, 5, 99], "cannot share"),
+    ("names", ["conv1"] * 7, "two layers are called"),
+    ("names", [1] * 7, "expected a text"),
+    ("inputs", "0123456", "expected a list"),
+])  # fmt: skip
+def test_damaged_wirings_are_refused(entry, value, message):
+    about = residual(engine="numpy").about()
+    about["wiring"][entry] = value
+    with pytest.raises(FormatError, match=message):
+        Model.from_about(about, engine="numpy")
+
+
+# ---------------------------------------------------------------------- drawn
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_gradients_of_drawn_graphs_by_differences(seed):
+    model = draw_graph(np.random.default_rng(seed), engine="numpy", dtype="float64")
+    (x, t), direction = batch(model), np.random.default_rng(seed).normal(size=model.parameters.shape)
+    start, h = model.parameters.copy(), 1e-6
+    _, gradient = loss_and_gradient(model, x, t)
+    values = []
+    for step in (h, -h):
+        model.parameters[:] = start + step * direction
+        values.append(loss_and_gradient(model, x, t)[0])
+    assert np.dot(gradient, direction) == pytest.approx((values[0] - values[1]) / (2 * h), rel=2e-5, abs=1e-8)
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(("float64", "float32")), st.sampled_from((1, 2)))
+def test_drawn_graphs_are_the_same_on_every_engine(seed, dtype, threads):
+    models = [
+        draw_graph(np.random.default_rng(seed), engine=engine, dtype=dtype, threads=threads)
+        for engine in ("numpy", "numba")
+    ]
+    x, t = batch(models[0])
+    tolerance = {"rtol": 1e-9, "atol": 1e-11} if dtype == "float64" else {"rtol": 2e-3, "atol": 2e-4}
+    for count in (1, 5):
+        outputs = [model.predict(x[:count]) for model in models]
+        np.testing.assert_allclose(outputs[1], outputs[0], **tolerance)
+    (loss, gradient), (ours, mine) = (loss_and_gradient(model, x, t) for model in models)
+    assert ours == pytest.approx(loss, rel=1e-5)
+    np.testing.assert_allclose(mine, gradient, **tolerance)

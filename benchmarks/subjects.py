@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from chainrule import zoo
 from chainrule.errors import ChainruleError, unknown_name
 from chainrule.layers import Dropout
-from chainrule.model import Sequential, load
+from chainrule.model import Model, connect, load
 from chainrule.training.recipe import Recipe
 
 STANDARD = ("numpy-cnn", "vanilla-cnn", "vgg-small")
@@ -26,7 +26,7 @@ class Subject:
     """A network and its recipe, in a form that can be sent to the timed processes.
 
     name    name in the rows of tables
-    about   description from `Sequential.about`
+    about   description from `Model.about`
     recipe  description from `Recipe.to_config`
     file    model file or run folder with the weights; "" for initial weights
     """
@@ -36,16 +36,17 @@ class Subject:
     recipe: dict[str, Any]
     file: str = ""
 
-    def build(self, engine: str, threads: int, *, dropout: bool = True) -> Sequential:
+    def build(self, engine: str, threads: int, *, dropout: bool = True) -> Model:
         """Build the model on an engine, with dropout disabled unless `dropout`."""
         if self.file:
             model = load(self.file, engine=engine, threads=threads)
         else:
-            model = Sequential.from_about(self.about, engine=engine, threads=threads)
+            model = Model.from_about(self.about, engine=engine, threads=threads)
         if dropout:
             return model
         layers = [replace(layer, rate=0.0) if isinstance(layer, Dropout) else layer for layer in model.layers]
-        twin = Sequential(layers, model.input_shape, dtype=str(model.dtype), engine=engine, threads=threads)
+        options: Any = {"dtype": str(model.dtype), "engine": engine, "threads": threads}
+        twin = connect(layers, model.input_shape, model.wiring, **options)
         twin.set_weights(model.weights)
         return twin
 
@@ -72,7 +73,7 @@ def standard() -> list[str]:
     return [name for name in STANDARD if name in zoo.NAMED]
 
 
-def of_model(model: Sequential, recipe: Recipe, file: str = "") -> Subject:
+def of_model(model: Model, recipe: Recipe, file: str = "") -> Subject:
     """Make the subject of a model."""
     return Subject(model.name, model.about(), recipe.to_config(), file)
 
@@ -89,7 +90,7 @@ def find(name: str) -> Subject:
     return replace(of_model(model, _trained_by(place, model), str(place.absolute())), name=name)
 
 
-def _trained_by(place: Path, model: Sequential) -> Recipe:
+def _trained_by(place: Path, model: Model) -> Recipe:
     """Return the recipe of a run folder, or the default recipe with the loss of a model file."""
     from chainrule.runs import running
 

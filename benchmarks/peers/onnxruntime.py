@@ -22,12 +22,23 @@ OPSET, IR_VERSION = 20, 9  # opset 20 introduced GELU
 
 @dataclass
 class Graph:
-    """A chain of nodes and the arrays they read. `head` is the name of the last node's result."""
+    """Nodes and the arrays they read. `head` is the name of the last node's result.
+
+    known  the name and the shape of what was made, by its storage in the plan
+    """
 
     network: Network
     nodes: list[Any] = field(default_factory=list[Any])
     arrays: list[Any] = field(default_factory=list[Any])
     head: str = "x"
+    known: dict[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict[str, tuple[str, tuple[int, ...]]])
+
+    def value(self, tensor: Tensor) -> str:
+        """Return the name of a result in the shape of a tensor, which becomes the head."""
+        self.head, shape = self.known[tensor.storage]
+        if shape != tensor.shape:
+            self.node("Reshape", self.array(np.array([-1, *tensor.shape], np.int64)))
+        return self.head
 
     def node(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> None:
         """Append a node that reads the head and other inputs; its first result is the new head."""
@@ -50,17 +61,16 @@ class Graph:
 
 def model(network: Network, plan: Plan) -> Any:
     """Translate an inference plan of a network into an ONNX model x (N, …) → y (N, …)."""
-    graph = Graph(network)
-    shape = plan.input.shape
+    graph = Graph(network, known={plan.input.storage: ("x", plan.input.shape)})
     for operation in plan.forward:
-        source = operation.reads[0]
+        source, result = operation.reads[0], operation.writes[0]
         if operation.name not in NODES:
             raise difference_reason("ONNX", operation.name, NODES)
         if source is not None:
-            _reshape(graph, shape, source.shape)
+            graph.value(source)
         NODES[operation.name](graph, operation)
-        shape = operation.writes[0].shape
-    _reshape(graph, shape, plan.output.shape)
+        graph.known[result.storage] = graph.head, result.shape
+    graph.value(plan.output)
     graph.nodes.append(helper.make_node("Identity", [graph.head], ["y"]))
     return _whole(graph, plan)
 
@@ -85,11 +95,6 @@ def _whole(graph: Graph, plan: Plan) -> Any:
     found = helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION, producer_name="chainrule")
     onnx.checker.check_model(found)
     return found
-
-
-def _reshape(graph: Graph, found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
-    if found != wanted:
-        graph.node("Reshape", graph.array(np.array([-1, *wanted], np.int64)))
 
 
 def _pads(padding: Any) -> list[int]:
@@ -168,9 +173,38 @@ def _average_pool(graph: Graph, operation: Operation) -> None:
         graph.node("Mul", graph.array(np.array(math.prod(options["window"]), graph.network.dtype)))
 
 
+def _pad(graph: Graph, operation: Operation) -> None:
+    options = operation.attributes
+    graph.node("Pad", graph.array(np.array([0, *options["before"], 0, *options["after"]], np.int64)))
+
+
+def _crop(graph: Graph, operation: Operation) -> None:
+    before = operation.attributes["before"]
+    ends = [front + size for front, size in zip(before, operation.writes[0].shape, strict=True)]
+    axes = range(1, len(before) + 1)
+    graph.node("Slice", *(graph.array(np.array(each, np.int64)) for each in (before, ends, axes)))
+
+
 def _batch_norm(graph: Graph, operation: Operation) -> None:
     inputs = [graph.array(graph.weight(tensor), tensor.name) for tensor in operation.reads[1:] if tensor is not None]
     graph.node("BatchNormalization", *inputs, epsilon=operation.attributes["epsilon"])
+
+
+def _group_norm(graph: Graph, operation: Operation) -> None:
+    _, gamma, beta = operation.reads
+    groups, shape = operation.attributes["groups"], operation.writes[0].shape
+    rows = np.array([0, groups, -1], np.int64)
+    graph.node("Reshape", graph.array(rows))
+    if operation.attributes["shared"]:
+        scale = [graph.array(graph.weight(tensor)) for tensor in (gamma, beta)]
+        graph.node("LayerNormalization", *scale, epsilon=operation.attributes["epsilon"])
+        graph.node("Reshape", graph.array(np.array([0, *shape], np.int64)))
+        return
+    fixed = [graph.array(np.full((groups,), float(value), graph.network.dtype)) for value in (1, 0)]
+    graph.node("InstanceNormalization", *fixed, epsilon=operation.attributes["epsilon"])
+    graph.node("Reshape", graph.array(np.array([0, *shape], np.int64)))
+    for kind, tensor in (("Mul", gamma), ("Add", beta)):
+        graph.node(kind, graph.array(graph.weight(tensor).reshape(-1, *(1,) * (len(shape) - 1))))
 
 
 def _named(kind: str, **fixed: Any) -> Callable[[Graph, Operation], None]:
@@ -187,14 +221,42 @@ def _silu(graph: Graph, operation: Operation) -> None:
     graph.node("Mul", x)
 
 
+def _merged(kind: str, **fixed: Any) -> Callable[[Graph, Operation], None]:
+    """Return the translation of an operation of several results."""
+
+    def emit(graph: Graph, operation: Operation) -> None:
+        first, *others = (graph.value(each) for each in operation.reads if each is not None)
+        graph.head = first
+        axis = {"axis": operation.attributes["axis"] + 1} if "axis" in operation.attributes else {}
+        graph.node(kind, *others, **axis)
+
+    return emit
+
+
+def _expanded(graph: Graph, operation: Operation) -> None:
+    """Repeat at every position, (N, C, 1, 1), or in every channel, (N, 1, H, W)."""
+    shape = operation.writes[0].shape
+    ones = (shape[0], 1, 1) if operation.name == "expand_positions" else (1, *shape[1:])
+    graph.node("Reshape", graph.array(np.array([-1, *ones], np.int64)))
+    graph.node("Expand", graph.array(np.array([1, *shape], np.int64)))
+
+
 NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "cross_correlate": _convolution,
     "cross_correlate_dx": _transposed,
     "add_bias": _add_bias,
     "max_pool": _max_pool,
     "average_pool": _average_pool,
+    "pad": _pad,
+    "crop": _crop,
     "dense": _dense,
+    "add": _merged("Add"),
+    "multiply": _merged("Mul"),
+    "expand_positions": _expanded,
+    "expand_channels": _expanded,
+    "concatenate": _merged("Concat"),
     "batch_norm_inference": _batch_norm,
+    "group_norm": _group_norm,
     "sigmoid": _named("Sigmoid"),
     "tanh": _named("Tanh"),
     "arctan": _named("Atan"),
@@ -205,5 +267,7 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "silu": _silu,
     "hard_sigmoid": _named("HardSigmoid", alpha=1 / 6, beta=0.5),
     "hard_swish": _named("HardSwish"),
+    "elu": lambda graph, operation: graph.node("Elu", alpha=operation.attributes["alpha"]),
+    "softplus": _named("Softplus"),
     "softmax": _named("Softmax", axis=1),
 }

@@ -24,7 +24,10 @@ functional: Any = torch.nn.functional
 
 @dataclass
 class Translation:
-    """A chain of modules, and their parameters and running statistics by our names (conv1.w).
+    """Modules in the order of a plan, and what each reads and writes.
+
+    tensors  parameters and running statistics by our names (conv1.w)
+
 
     Parameters have the same shape as ours, with an additional axis of 1 for one-dimensional layers.
     """
@@ -32,12 +35,13 @@ class Translation:
     network: Network
     plan: Plan
     modules: list[Any] = field(default_factory=list[Any])
+    edges: list[tuple[list[Tensor], Tensor]] = field(default_factory=list[tuple[list[Tensor], Tensor]])
     tensors: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def module(self) -> Any:
-        """The network as an nn.Sequential."""
-        return nn.Sequential(*self.modules)
+        """The network as one module."""
+        return Walk(self)
 
     def gradient(self) -> Array:
         """Return the gradients of all parameters, flat and in our order, after a backward pass."""
@@ -68,36 +72,46 @@ class Translation:
 def translate(network: Network, plan: Plan) -> Translation:
     """Translate the forward operations of a plan, up to its output, into modules."""
     found = Translation(network, plan)
-    shape = plan.input.shape
     for operation in plan.forward:
-        source, result = operation.reads[0], operation.writes[0]
-        if source is None or (plan.loss is not None and result.storage in (plan.loss.storage, "loss.correct")):
+        result = operation.writes[0]
+        if plan.loss is not None and result.storage in (plan.loss.storage, "loss.correct"):
             break
-        found.modules += _shaped(shape, source.shape)
         if operation.name not in MODULES:
             raise difference_reason("PyTorch", operation.name, MODULES)
-        found.modules += MODULES[operation.name](found, operation)
-        shape = result.shape
-    found.modules += _shaped(shape, plan.output.shape)
+        made = MODULES[operation.name](found, operation)
+        found.modules.append(made[0] if len(made) == 1 else nn.Sequential(*made))
+        found.edges.append(([each for each in operation.reads if each is not None and each.per_sample], result))
     return found
 
 
-def _shaped(found: tuple[int, ...], wanted: tuple[int, ...]) -> list[Any]:
-    if found == wanted:
-        return []
-    return [nn.Flatten() if len(wanted) == 1 else nn.Unflatten(1, wanted) if len(found) == 1 else View(wanted)]
+class Walk(nn.Module):
+    """Modules in the order of a plan, each of which reads results of others."""
 
-
-class View(nn.Module):
-    """Reshape each sample."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, found: Translation) -> None:
         nn.Module.__init__(self)
-        self.shape = shape
+        self.steps = nn.ModuleList(found.modules)
+        self.source, self.end = found.plan.input.storage, found.plan.output
+        self.reads = [[(each.storage, each.shape) for each in reads] for reads, _ in found.edges]
+        self.writes = [result.storage for _, result in found.edges]
+        later: set[str] = {self.end.storage}
+        self.freed: list[list[str]] = []  # what nobody reads after a step
+        for reads in reversed(self.reads):
+            self.freed.insert(0, [name for name, _ in reads if name not in later])
+            later |= {name for name, _ in reads}
 
     def forward(self, x: Any) -> Any:
-        """Reshape x (N, …) to (N, *shape)."""
-        return x.reshape(len(x), *self.shape)
+        """Return the output (N, …) for x (N, …)."""
+        values = {self.source: x}
+        for step, reads, result, freed in zip(self.steps, self.reads, self.writes, self.freed, strict=True):
+            given = [_shaped(values[name], shape) for name, shape in reads]
+            for name in set(freed):
+                del values[name]
+            values[result] = step(*given)
+        return _shaped(values[self.end.storage], self.end.shape)
+
+
+def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
+    return x if x.shape[1:] == shape else x.reshape(len(x), *shape)
 
 
 class Bias(nn.Module):
@@ -133,6 +147,18 @@ class Transposed(nn.Module):
         ends = [size - have + before for size, have, (before, _) in zip(self.size, y.shape[2:], self.crop, strict=True)]
         (top, _), (left, _) = self.crop
         return functional.pad(y, (-left, ends[1], -top, ends[0]))
+
+
+class Framed(nn.Module):
+    """Pad with zeros, or crop where numbers are negative, at both ends of every axis of a sample."""
+
+    def __init__(self, ends: Any, sign: int) -> None:
+        nn.Module.__init__(self)
+        self.ends = [sign * end for pair in reversed(ends) for end in pair]
+
+    def forward(self, x: Any) -> Any:
+        """Return x with its zeros, or without its ends."""
+        return functional.pad(x, self.ends)
 
 
 class PaddedMean(nn.Module):
@@ -243,6 +269,30 @@ def _batch_norm(made: Translation, operation: Operation) -> list[Any]:
     return [norm]
 
 
+class RowNorm(nn.Module):
+    """Layer normalisation of the rows of a flat sample."""
+
+    def __init__(self, weight: Any, bias: Any, epsilon: float) -> None:
+        nn.Module.__init__(self)
+        self.weight, self.bias, self.epsilon = weight, bias, epsilon
+
+    def forward(self, x: Any) -> Any:
+        """Return x (N, rows · F) with each row normalised."""
+        rows = x.reshape(len(x), -1, len(self.weight))
+        return functional.layer_norm(rows, self.weight.shape, self.weight, self.bias, self.epsilon).reshape(x.shape)
+
+
+def _group_norm(made: Translation, operation: Operation) -> list[Any]:
+    _, gamma, beta = operation.reads
+    weight, bias = made.parameter(gamma), made.parameter(beta)
+    groups, epsilon = operation.attributes["groups"], operation.attributes["epsilon"]
+    if operation.attributes["shared"]:
+        return [RowNorm(weight, bias, epsilon)]
+    layer = nn.GroupNorm(groups, len(weight), epsilon)
+    layer.weight, layer.bias = weight, bias
+    return [layer]
+
+
 class Arctan(nn.Module):
     """Elementwise arctan."""
 
@@ -259,7 +309,48 @@ class HardSigmoid(nn.Module):
         return nn.functional.hardsigmoid(x) if x.dtype == torch.float32 else nn.functional.relu6(x + 3) / 6
 
 
+class Merged(nn.Module):
+    """A function of several tensors."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        nn.Module.__init__(self)
+        self.function = function
+
+    def forward(self, *given: Any) -> Any:
+        """Return the function's result."""
+        return self.function(*given)
+
+
+def _expanded(made: Translation, operation: Operation) -> list[Any]:
+    shape, axes = operation.writes[0].shape, (None, None) if operation.name == "expand_positions" else (None,)
+    at = (..., *axes) if operation.name == "expand_positions" else (slice(None), *axes)
+
+    def expand(x: Any) -> Any:
+        return x[at].expand(len(x), *shape)
+
+    return [Merged(expand)]
+
+
+def _concatenated(made: Translation, operation: Operation) -> list[Any]:
+    axis = operation.attributes["axis"] + 1
+
+    def concatenate(*parts: Any) -> Any:
+        return torch.cat(parts, axis)
+
+    return [Merged(concatenate)]
+
+
+def _framed(sign: int) -> "Maker":
+    def make(made: Translation, operation: Operation) -> list[Any]:
+        ends = zip(operation.attributes["before"], operation.attributes["after"], strict=True)
+        return [Framed(list(ends), sign)]
+
+    return make
+
+
 Maker = Callable[[Translation, Operation], list[Any]]
+
+SOFTPLUS_THRESHOLD = 40  # from here on PyTorch returns x, at its default of 20 with an error of 2e-9
 
 MODULES: dict[str, Maker] = {
     "cross_correlate": _convolution,
@@ -267,9 +358,17 @@ MODULES: dict[str, Maker] = {
     "add_bias": _add_bias,
     "max_pool": _max_pool,
     "average_pool": _average_pool,
+    "pad": _framed(1),
+    "crop": _framed(-1),
     "dense": _dense,
+    "add": lambda made, operation: [Merged(torch.add)],
+    "multiply": lambda made, operation: [Merged(torch.mul)],
+    "expand_positions": _expanded,
+    "expand_channels": _expanded,
+    "concatenate": _concatenated,
     "batch_norm": _batch_norm,
     "batch_norm_inference": _batch_norm,
+    "group_norm": _group_norm,
     "dropout": lambda made, operation: [nn.Dropout(operation.attributes["rate"])],
     "sigmoid": lambda made, operation: [nn.Sigmoid()],
     "tanh": lambda made, operation: [nn.Tanh()],
@@ -281,5 +380,7 @@ MODULES: dict[str, Maker] = {
     "silu": lambda made, operation: [nn.SiLU()],
     "hard_sigmoid": lambda made, operation: [HardSigmoid()],
     "hard_swish": lambda made, operation: [nn.Hardswish()],
+    "elu": lambda made, operation: [nn.ELU(operation.attributes["alpha"])],
+    "softplus": lambda made, operation: [nn.Softplus(threshold=SOFTPLUS_THRESHOLD)],
     "softmax": lambda made, operation: [nn.Softmax(1)],
 }

@@ -5,28 +5,31 @@ Where a tutorial leaves a choice open, `notes` records it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.views import Views
-from chainrule.errors import unknown_name
+from chainrule.errors import OptionError, unknown_name
 from chainrule.layers import (
     GELU,
+    Add,
     AveragePool2D,
     BatchNorm2D,
     Conv2D,
     Dense,
     Flatten,
     GlobalAveragePool2D,
+    Input,
     Layer,
     MaxPool2D,
+    Node,
     ReLU,
     Reshape,
     Sigmoid,
     Softmax,
 )
-from chainrule.model import Model, Sequential
+from chainrule.model import Graph, Model, Sequential
 from chainrule.optimizers import SGD, Adam, Nesterov
 from chainrule.rates import Rates
 from chainrule.runs.jobs import DataChoice
@@ -46,7 +49,8 @@ class Target:
 class Entry:
     """A named network.
 
-    layers           function from the number of classes to the layers
+    layers           function from the number of classes to the layers in a row; or, for a network that branches,
+    graph            function from the input and the number of classes to the output
     recipe           recipe that reaches the accuracies of `targets`
     tutorial         recipe that the tutorial states; None where it states none
     tutorial_layers  the tutorial's layers, where their initialisation differs from that of `layers`
@@ -58,7 +62,7 @@ class Entry:
 
     name: str
     source: str
-    layers: Callable[[int], list[Layer]]
+    layers: Callable[[int], list[Layer]] | None
     recipe: Recipe
     tutorial: Recipe | None = None
     choice: DataChoice = field(default_factory=DataChoice)
@@ -69,6 +73,7 @@ class Entry:
     tutorial_layers: Callable[[int], list[Layer]] | None = None
     recipes: tuple[tuple[str, Recipe], ...] = ()
     image_shape: tuple[int, ...] = (1, 28, 28)
+    graph: Callable[[Node, int], Node] | None = None
 
     def recipe_for(self, data: str) -> Recipe:
         """Return the recipe for a data set: the one written for it, else the general one."""
@@ -87,9 +92,15 @@ class Entry:
         as_tutorial   use the tutorial's initialisation
         """
         names = classes or tuple(str(label) for label in self.choice.only or range(10))
-        layers = (self.tutorial_layers if as_tutorial else None) or self.layers
+        given: Any = {"name": self.name, "classes": names, **options}
         shape = input_shape or self.image_shape
-        return Sequential(layers(len(names)), shape, name=self.name, classes=names, **options)  # pyright: ignore[reportArgumentType]
+        layers = (self.tutorial_layers if as_tutorial else None) or self.layers
+        if layers is not None:
+            return Sequential(layers(len(names)), shape, **given)
+        if self.graph is None:
+            raise OptionError(f"{self.name} has neither layers nor a graph")
+        x = Input(shape)
+        return Graph(x, self.graph(x, len(names)), **given)
 
     def check(self, **options: Any) -> None:
         """Raise the errors that `build` or training would raise, before any data are loaded."""
@@ -195,6 +206,28 @@ def _vgg_small(classes: int) -> list[Layer]:
     ]
 
 
+def _residual(blocks: int) -> Callable[[Node, int], Node]:
+    """Return a residual network of three stages for small images: 6·blocks + 2 layers with weights."""
+
+    def unit(x: Node, filters: int, stride: int = 1, kernel: int = 3) -> Node:
+        convolution = Conv2D(filters, kernel, stride=stride, padding="same", bias=False, initializer="he_normal")
+        return BatchNorm2D()(convolution(x))
+
+    def block(x: Node, filters: int, stride: int) -> Node:
+        y = unit(ReLU()(unit(x, filters, stride)), filters)
+        shortcut = x if x.shape == y.shape else unit(x, filters, stride, kernel=1)
+        return ReLU()(Add()(y, shortcut))
+
+    def build(x: Node, classes: int) -> Node:
+        y = ReLU()(unit(x, 16))
+        for filters in (16, 32, 64):
+            for number in range(blocks):
+                y = block(y, filters, stride=2 if filters > 16 and number == 0 else 1)
+        return Softmax()(Dense(classes)(GlobalAveragePool2D()(y)))
+
+    return build
+
+
 def _photo_cnn(classes: int) -> list[Layer]:
     layers: list[Layer] = []
     for filters in (32, 64, 128):
@@ -226,6 +259,15 @@ TWO_EPOCHS = Recipe(
     normalise="standardise",
     augmentation=Augmentation(shift=1),
     validation=0.02,
+)
+
+RESIDUAL = Recipe(
+    epochs=12,
+    batch_size=128,
+    optimizer=Nesterov(0.2, 0.9, 5e-4),
+    schedule=OneCycle(),
+    normalise="standardise",
+    augmentation=Augmentation(shift=4, flip=True),
 )
 
 ENTRIES = (
@@ -377,6 +419,27 @@ ENTRIES = (
         "without the record's look-ahead and freezing of the first bias, for an epoch more; weights of the dense "
         "layer of a ninth and a rate of an 81st take the place of logits divided by 9",
         image_shape=(3, 32, 32),
+    ),
+    Entry(
+        "resnet-8",
+        "a residual network of He et al. 2015 with one block in each stage",
+        None,
+        RESIDUAL,
+        choice=DataChoice("cifar10"),
+        targets=(Target("cifar10", 0.87),),
+        image_shape=(3, 32, 32),
+        graph=_residual(1),
+    ),
+    Entry(
+        "resnet-20",
+        "the residual network of He et al. 2015, section 4.2",
+        None,
+        replace(RESIDUAL, epochs=24),
+        choice=DataChoice("cifar10"),
+        targets=(Target("cifar10", 0.90),),
+        notes="shortcuts that change the size are convolutions of 1×1 (option B)",
+        image_shape=(3, 32, 32),
+        graph=_residual(3),
     ),
 )
 

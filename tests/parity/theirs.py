@@ -42,6 +42,6 @@ def translate(network: Network, plan: Plan) -> Any:
 
 def at_step(module: Any, step: int) -> None:
     """Set every `Masked` to the mask of a step."""
-    for part in module:
+    for part in module.steps:
         if isinstance(part, Masked):
             part.step = step

@@ -109,9 +109,7 @@ def permuted(call: Call, x: Feature, order: Sequence[int]) -> Feature:
     lasting = sorted(groups)
     sizes = [math.prod(shape[axis] for axis in group) for group in lasting]
     axes = tuple(lasting.index(group) for group in groups)
-    if len(axes) == 2:
-        sizes, axes = [*sizes, 1], (1, 0, 2)
-    y = call.layer("Permute", call.reshape(x, sizes), order=axes)
+    y = call.layer("Permute", call.reshape(x, sizes), axes=axes)
     return call.reshape(y, after)
 
 

@@ -39,9 +39,7 @@ class ChainruleRep(BackendRep):
         error: ChainruleError | None = None
         for features in choices(given):
             try:
-                results = [
-                    output(graph, opset, each.name, {**constants, **given}, features) for each in graph.outputs
-                ]
+                results = [output(graph, opset, each.name, {**constants, **given}, features) for each in graph.outputs]
             except ChainruleError as refused:
                 error = error or refused
                 continue

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from chainrule.formats.onnx_call import Array, Call, Feature
-from chainrule.formats.onnx_operators.windows import image, lowered, window_of
+from chainrule.formats.onnx_operators.windows import brief, brief_padding, image, lowered, window_of
 
 
 def conv(call: Call) -> Feature:
@@ -18,10 +18,10 @@ def conv(call: Call) -> Feature:
     bias, own = _bias(call, w.shape[0], (w.shape[0], *[1] * axes))
     options = {
         "filters": w.shape[0],
-        "kernel": window.kernel,
-        "stride": window.stride,
-        "padding": window.padding,
-        "dilation": window.dilation,
+        "kernel": brief(window.kernel),
+        "stride": brief(window.stride),
+        "padding": brief_padding(window.padding),
+        "dilation": brief(window.dilation),
         "groups": call.integer("group", 1),
         "bias": bias is not None,
     }
@@ -53,13 +53,13 @@ def conv_transpose(call: Call) -> Feature:
     lift = 2 - axes
     options = {
         "filters": w.shape[1] * groups,
-        "kernel": (*[1] * lift, *kernel),
-        "stride": (*[1] * lift, *stride),
-        "padding": (*[(0, 0)] * lift, *padding),
-        "dilation": (*[1] * lift, *dilation),
+        "kernel": brief((*[1] * lift, *kernel)),
+        "stride": brief((*[1] * lift, *stride)),
+        "padding": brief_padding((*[(0, 0)] * lift, *padding)),
+        "dilation": brief((*[1] * lift, *dilation)),
         "groups": groups,
         "bias": call.has(2),
-        "output_padding": (*[0] * lift, *extra),
+        "output_padding": brief((*[0] * lift, *extra)),
     }
     weights = {"w": w.reshape(*w.shape[:2], *[1] * lift, *w.shape[2:])}
     weights |= {"b": call.constant(2)} if call.has(2) else {}

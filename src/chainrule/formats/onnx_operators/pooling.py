@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.formats.onnx_call import Call, Feature
 from chainrule.formats.onnx_operators.affine import scaled
-from chainrule.formats.onnx_operators.windows import image, lowered, window_of
+from chainrule.formats.onnx_operators.windows import brief, brief_padding, image, lowered, window_of
 
 GLOBAL = {"AveragePool2D": "GlobalAveragePool2D", "MaxPool2D": "GlobalMaxPool2D"}
 
@@ -34,9 +34,9 @@ def _pool(call: Call, kind: str, options: dict[str, Any]) -> Feature:
         raise call.refusal(f"dilations {list(window.dilation)}", "1; pooling has no other here")
     lift = 3 - len(x.node.shape)
     options = {
-        "window": (*[1] * lift, *window.kernel),
-        "stride": (*[1] * lift, *window.stride),
-        "padding": (*[(0, 0)] * lift, *window.padding),
+        "window": brief((*[1] * lift, *window.kernel)),
+        "padding": brief_padding((*[(0, 0)] * lift, *window.padding)),
+        **({} if window.stride == window.kernel else {"stride": brief((*[1] * lift, *window.stride))}),
         **options,
         **({"ceil_mode": True} if window.ceil_mode else {}),
     }

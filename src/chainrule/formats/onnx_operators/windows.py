@@ -55,6 +55,17 @@ def _automatic(rule: str, size: int, kernel: int, stride: int, dilation: int) ->
     return (less, more) if rule == "SAME_UPPER" else (more, less)
 
 
+def brief(values: Sequence[int]) -> int | tuple[int, ...]:
+    """Return one number for equal ones, as a user would write the option."""
+    return values[0] if len(set(values)) == 1 else tuple(values)
+
+
+def brief_padding(padding: Sequence[Pair]) -> str | int | tuple[Pair, ...]:
+    """Return "valid" for no padding, one number where all sides have the same, else the pairs."""
+    ends = {zeros for pair in padding for zeros in pair}
+    return tuple(padding) if len(ends) > 1 else max(ends) or "valid"
+
+
 def image(call: Call, x: Feature) -> Feature:
     """Return a value with two axes of positions: (C, W) as an image of height 1; FormatError otherwise."""
     if len(x.node.shape) == 3:

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from chainrule.layers import InstanceNorm2D as InstanceNorm2D
     from chainrule.layers import LayerNorm as LayerNorm
     from chainrule.layers import LeakyReLU as LeakyReLU
+    from chainrule.layers import LocalResponseNorm as LocalResponseNorm
     from chainrule.layers import MaxPool1D as MaxPool1D
     from chainrule.layers import MaxPool2D as MaxPool2D
     from chainrule.layers import PReLU as PReLU
@@ -112,7 +113,7 @@ PLACES = {
         "Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Conv1D Conv2D ConvTranspose2D Dense Dropout "
         "ELU Flatten GELU GlobalAveragePool1D GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D LeakyReLU MaxPool1D "
         "MaxPool2D CustomLayer HardSwish HardSigmoid SiLU Clip ReLU Reshape Sigmoid Softmax Softplus "
-        "GroupNorm InstanceNorm2D LayerNorm PReLU SumPool1D SumPool2D Tanh"
+        "GroupNorm InstanceNorm2D LayerNorm LocalResponseNorm PReLU SumPool1D SumPool2D Tanh"
     ),
     "chainrule.model": "Sequential load",
     "chainrule.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",

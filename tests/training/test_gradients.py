@@ -59,6 +59,8 @@ SMALL: dict[str, tuple[list[Layer], tuple[int, ...]]] = {
     "layer norm of a vector": ([cr.Flatten(), cr.Dense(6), cr.LayerNorm(), cr.Tanh()], (2, 2, 3)),
     "parametric relu": ([cr.Conv2D(3, 2), cr.PReLU(), cr.Dropout(0.2), cr.PReLU()], (2, 4, 5)),
     "parametric relu of a vector": ([cr.Flatten(), cr.Dense(5), cr.PReLU()], (2, 2, 3)),
+    "response norm": ([cr.Conv2D(4, 2), cr.LocalResponseNorm(3, 0.5), cr.Tanh()], (2, 4, 5)),
+    "response norm line": ([cr.Conv1D(4, 2), cr.LocalResponseNorm(3, 0.5, 0.6, 2.0), cr.Tanh()], (2, 6)),
     "dropout": ([cr.Conv2D(3, 2), cr.Dropout(0.4), cr.Tanh(), cr.Dropout(0.2)], (2, 4, 5)),
     "dense": ([cr.Flatten(), cr.Dense(5), cr.Tanh(), cr.Dense(4, bias=False), cr.Sigmoid()], (2, 2, 3)),
     "reshape": ([cr.Reshape((3, 8)), cr.Conv1D(2, 3), cr.Reshape((2, 2, 3)), cr.Conv2D(2, 2), cr.Tanh()], (2, 3, 4)),

@@ -18,11 +18,12 @@ from chainrule.reference.losses import *  # noqa: F403
 from chainrule.reference.normalization import *  # noqa: F403
 from chainrule.reference.pooling import *  # noqa: F403
 from chainrule.reference.prelu import *  # noqa: F403
+from chainrule.reference.response_normalization import *  # noqa: F403
 from chainrule.reference.updates import *  # noqa: F403
 
 _FAMILIES = [
     *("activations", "bias", "convolution", "dense", "dropout", "group_normalization", "losses", "normalization"),
-    *("pooling", "prelu", "updates"),
+    *("pooling", "prelu", "response_normalization", "updates"),
 ]
 
 __all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]

@@ -15,11 +15,12 @@ from chainrule.engines.numpy.losses import *  # noqa: F403
 from chainrule.engines.numpy.normalization import *  # noqa: F403
 from chainrule.engines.numpy.pooling import *  # noqa: F403
 from chainrule.engines.numpy.prelu import *  # noqa: F403
+from chainrule.engines.numpy.response_normalization import *  # noqa: F403
 from chainrule.engines.numpy.updates import *  # noqa: F403
 
 _FAMILIES = [
     *("activations", "bias", "convolution", "dense", "dropout", "group_normalization", "losses", "normalization"),
-    *("pooling", "prelu", "updates"),
+    *("pooling", "prelu", "response_normalization", "updates"),
 ]
 
 __all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]

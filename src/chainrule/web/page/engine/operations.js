@@ -15,11 +15,12 @@ import * as losses from "./losses.js";
 import * as normalization from "./normalization.js";
 import * as pooling from "./pooling.js";
 import * as prelu from "./prelu.js";
+import * as response_normalization from "./response_normalization.js";
 import * as updates from "./updates.js";
 
 const FAMILIES = [
   ...[activations, bias, convolution, dense, dropout, group_normalization, losses, normalization],
-  ...[pooling, prelu, updates],
+  ...[pooling, prelu, response_normalization, updates],
 ];
 
 /** Every function of the families whose name has no capital. */

@@ -216,6 +216,11 @@ def _prelu(graph: Graph, operation: Operation) -> None:
     graph.node("PRelu", graph.array(graph.weight(operation.reads[1]).reshape(-1, *(1,) * (axes - 1))))
 
 
+def _response_norm(graph: Graph, operation: Operation) -> None:
+    options = dict(operation.attributes)
+    graph.node("LRN", bias=options.pop("k"), **options)
+
+
 def _named(kind: str, **fixed: Any) -> Callable[[Graph, Operation], None]:
     return lambda graph, operation: graph.node(kind, **fixed)
 
@@ -267,6 +272,7 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "concatenate": _merged("Concat"),
     "batch_norm_inference": _batch_norm,
     "group_norm": _group_norm,
+    "local_response_norm": _response_norm,
     "prelu": _prelu,
     "sigmoid": _named("Sigmoid"),
     "tanh": _named("Tanh"),

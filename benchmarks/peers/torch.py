@@ -402,6 +402,7 @@ MODULES: dict[str, Maker] = {
     "batch_norm": _batch_norm,
     "batch_norm_inference": _batch_norm,
     "group_norm": _group_norm,
+    "local_response_norm": lambda made, operation: [nn.LocalResponseNorm(**operation.attributes)],
     "prelu": _prelu,
     "dropout": lambda made, operation: [nn.Dropout(operation.attributes["rate"])],
     "sigmoid": lambda made, operation: [nn.Sigmoid()],

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from chainrule.layers import InstanceNorm2D as InstanceNorm2D
     from chainrule.layers import LayerNorm as LayerNorm
     from chainrule.layers import LeakyReLU as LeakyReLU
+    from chainrule.layers import LocalResponseNorm as LocalResponseNorm
     from chainrule.layers import MaxPool1D as MaxPool1D
     from chainrule.layers import MaxPool2D as MaxPool2D
     from chainrule.layers import Multiply as Multiply
@@ -121,8 +122,8 @@ PLACES = {
         "Add Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Clip Concatenate Conv1D Conv2D "
         "ConvTranspose2D Crop2D CustomLayer Dense Dropout ELU Flatten GELU GlobalAveragePool1D GlobalAveragePool2D "
         "GlobalMaxPool1D GlobalMaxPool2D GroupNorm HardSigmoid HardSwish Input InstanceNorm2D LayerNorm LeakyReLU "
-        "MaxPool1D MaxPool2D Multiply PReLU Pad2D Permute ReLU Reshape SiLU Sigmoid Slice Softmax Softplus "
-        "SumPool1D SumPool2D Tanh"
+        "LocalResponseNorm MaxPool1D MaxPool2D Multiply PReLU Pad2D Permute ReLU Reshape SiLU Sigmoid Slice "
+        "Softmax Softplus SumPool1D SumPool2D Tanh"
     ),
     "chainrule.model": "Graph Sequential load",
     "chainrule.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",

@@ -12,6 +12,7 @@ from check import (
     planted_losses,
     planted_more,
     planted_prelu,
+    planted_response,
     planted_sliding,
 )
 from check.planting import PLANTED
@@ -31,6 +32,7 @@ PLACES = (
     planted_losses,
     planted_more,
     planted_prelu,
+    planted_response,
 )
 CORRECT = [case for place in PLACES for case in place.CORRECT]
 ROOT = Path(__file__).parents[2]

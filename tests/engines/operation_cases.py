@@ -294,6 +294,15 @@ def parametric(draw: st.DrawFn, name: str) -> Any:
     return {"prelu": (x, slope), "prelu_dx": (dy, x, slope), "prelu_dw": (dy, x)}[name], {}
 
 
+@cases("local_response_norm", "local_response_norm_dx")
+def response_norms(draw: st.DrawFn, name: str) -> Any:
+    shape = (draw(st.integers(1, 3)), draw(st.integers(1, 7)), draw(st.integers(1, 3)), draw(st.integers(1, 4)))
+    x, dy = normal(draw, *shape), normal(draw, *shape)
+    options = {"size": draw(st.sampled_from((3, 1, 5))), "alpha": draw(st.sampled_from((1.0, 0.1)))}
+    options |= {"beta": draw(st.sampled_from((0.75, 0.5, 1.3))), "k": draw(st.sampled_from((1.0, 2.0)))}
+    return ((x,) if name == "local_response_norm" else (dy, x)), options
+
+
 @cases("running_statistics")
 def running(draw: st.DrawFn, name: str) -> Any:
     C = draw(st.integers(1, 4))

@@ -277,6 +277,15 @@ def test_parametric_relu_learns_a_slope_for_each_channel() -> None:
     assert parameter.begin(np.random.default_rng(0), np.float32).tolist() == [0.25] * 4
 
 
+def test_local_response_normalisation_reads_its_input_again() -> None:
+    y, plan = emitted(layers.LocalResponseNorm(3, 0.5, k=2.0), (4, 3))
+    x, dx = Tensor("x", (4, 3), X).viewed((4, 1, 3)), Tensor("dx", (4, 3), "gradient").viewed((4, 1, 3))
+    options = {"size": 3, "alpha": 0.5, "beta": 0.75, "k": 2.0}
+    assert y == result("y", 4, 3)
+    assert plan.forward == (Operation("local_response_norm", (x,), (y.viewed((4, 1, 3)),), options),)
+    assert plan.backward == (Operation("local_response_norm_dx", (result("dy", 4, 1, 3), x), (dx,), options),)
+
+
 def test_dropout_tells_its_stream_and_what_the_run_must_give() -> None:
     y, plan = emitted(layers.Dropout(0.25), (5,))
     x, dx = Tensor("x", (5,), X), Tensor("dx", (5,), "gradient")

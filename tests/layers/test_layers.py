@@ -76,6 +76,7 @@ def test_the_tutorials_worked_example() -> None:
         (layers.LayerNorm(), (5,), (5,)),
         (layers.PReLU(), (5, 4, 3), (5, 4, 3)),
         (layers.PReLU(), (5,), (5,)),
+        (layers.LocalResponseNorm(3), (5, 4, 3), (5, 4, 3)),
         (layers.Dense(7), (9,), (7,)),
     ],
     ids=lambda value: value.describe() if isinstance(value, layers.Layer) else None,
@@ -180,6 +181,7 @@ EVERY = [
     layers.InstanceNorm2D(epsilon=0.01),
     layers.LayerNorm(0.01),
     layers.PReLU(),
+    layers.LocalResponseNorm(5, 2e-4, beta=0.5, k=2.0),
 ]
 
 

@@ -155,6 +155,16 @@ ERRORS = [
         lambda: Network([layers.InstanceNorm2D()], (4, 2)),
         "InstanceNorm2D 'norm1': expected an input (C, H, W), found 4×2",
     ),
+    (lambda: layers.LocalResponseNorm(0), "LocalResponseNorm: size 0: expected a whole number of at least 1"),
+    (
+        lambda: layers.LocalResponseNorm(4),
+        "LocalResponseNorm: size 4: expected an odd number; PyTorch and ONNX disagree on others",
+    ),
+    (lambda: layers.LocalResponseNorm(3, 0), "LocalResponseNorm(3, 0): expected alpha, beta and k above 0"),
+    (
+        lambda: Network([layers.LocalResponseNorm(3)], (4,)),
+        "LocalResponseNorm 'lrn1': expected an input (C, H, W) or (C, W), found 4",
+    ),
     (lambda: layers.BatchNorm2D(momentum=0), "BatchNorm2D(0): expected 0 < momentum ≤ 1 and epsilon > 0"),
     (lambda: layers.BatchNorm2D(momentum=1.5), "BatchNorm2D(1.5): expected 0 < momentum ≤ 1 and epsilon > 0"),
     (lambda: layers.BatchNorm2D(epsilon=0), "BatchNorm2D(epsilon=0): expected 0 < momentum ≤ 1 and epsilon > 0"),

@@ -140,6 +140,11 @@ def sample_norm(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     return kind(groups, epsilon), (groups * first, *rest)
 
 
+def response_norm(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    options = {"alpha": one(draw, 1e-4, 0.5), "beta": one(draw, 0.75, 0.6), "k": one(draw, 1.0, 2.0)}
+    return kind(one(draw, 1, 3, 5), **options), sizes(draw, one(draw, 2, 3), 6)
+
+
 def reshape(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     shape = sizes(draw, 3, 5)
     return kind(one(draw, shape[::-1], (int(np.prod(shape)),), (shape[0] * shape[1], shape[2]))), shape
@@ -163,6 +168,7 @@ DRAWN: dict[str, Callable[[Draw, Any], tuple[Layer, Shape]]] = {
     "Permute": permutation,
     "Flatten": plain,
     "PReLU": plain,
+    "LocalResponseNorm": response_norm,
     "LeakyReLU": leaky,
     "Softmax": vector,
     **dict.fromkeys(("GlobalAveragePool1D", "GlobalAveragePool2D", "GlobalMaxPool1D", "GlobalMaxPool2D"), picture),

@@ -120,6 +120,11 @@ def _(onnx: Onnx, x: Array, slope: Array):
     return onnx("PRelu", x, slope.reshape(-1, *(1,) * (x.ndim - 2)))
 
 
+@oracle("local_response_norm", single=True)
+def _(onnx: Onnx, x: Array, *, size: int, alpha: float, beta: float, k: float):
+    return onnx("LRN", x, size=size, alpha=alpha, beta=beta, bias=k)
+
+
 @oracle("elu", single=True)
 def _(onnx: Onnx, x: Array, *, alpha: float):
     return onnx("Elu", x, alpha=alpha)

@@ -57,6 +57,8 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.LayerNorm(epsilon=1e-3), (7,)),
     (cr.PReLU(), (3, 4, 5)),
     (cr.PReLU(), (7,)),
+    (cr.LocalResponseNorm(3, 0.5), (4, 3, 5)),
+    (cr.LocalResponseNorm(5, 0.3, 1.2, 2.0), (6, 5)),
     (cr.Dropout(0.4), (3, 4, 5)),
     (cr.Flatten(), (3, 4, 5)),
     (cr.Reshape((5, 12)), (3, 4, 5)),

@@ -15,6 +15,7 @@ from chainrule.explain import (
     normalization,
     pooling,
     prelu,
+    response_normalization,
 )
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.record import Derivation
@@ -46,5 +47,7 @@ EXPLAINERS: dict[str, Explainer] = {
     "prelu": prelu.prelu,
     "prelu_dx": prelu.prelu_dx,
     "prelu_dw": prelu.prelu_dw,
+    "local_response_norm": response_normalization.local_response_norm,
+    "local_response_norm_dx": response_normalization.local_response_norm_dx,
     **losses.EXPLAINERS,
 }

@@ -44,6 +44,7 @@ from chainrule.layers.pooling import (
 )
 from chainrule.layers.prelu import PReLU
 from chainrule.layers.reshaping import Flatten, Reshape
+from chainrule.layers.response_normalization import LocalResponseNorm
 
 __all__ = [
     "ELU",
@@ -76,6 +77,7 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "LeakyReLU",
+    "LocalResponseNorm",
     "MaxPool1D",
     "MaxPool2D",
     "Multiply",

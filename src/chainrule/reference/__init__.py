@@ -20,9 +20,14 @@ from chainrule.reference.merging import *  # noqa: F403
 from chainrule.reference.normalization import *  # noqa: F403
 from chainrule.reference.pooling import *  # noqa: F403
 from chainrule.reference.prelu import *  # noqa: F403
+from chainrule.reference.response_normalization import *  # noqa: F403
 from chainrule.reference.updates import *  # noqa: F403
 
 _HELPERS = ("checks", "windows")  # files that hold no operations
+_FAMILIES = [
+    *("activations", "bias", "convolution", "dense", "dropout", "group_normalization", "losses", "normalization"),
+    *("pooling", "prelu", "response_normalization", "updates"),
+]
 
 
 def _is_operation(each: object) -> bool:

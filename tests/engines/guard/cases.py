@@ -201,6 +201,7 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
     t /= t.sum(axis=1, keepdims=True)
     statistics = (some(*channels), positive(*channels))
     untied = bool(draw.integers(2))
+    response = {"size": one(draw, 1, 3, 5), "alpha": 0.5, "beta": one(draw, 0.75, 0.6)}
     special: dict[str, tuple[tuple[Array, ...], dict[str, Any]]] = {
         "softmax": ((some(*vectors),), {}),
         "softmax_dx": ((some(*vectors), p), {}),
@@ -216,6 +217,8 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
         "batch_norm_dx": ((some(*shape), some(*shape), some(*channels), *statistics), {}),
         "batch_norm_dw": ((some(*shape), some(*shape), *statistics), {}),
         **group_norms(draw, dtype),
+        "local_response_norm": ((some(*image),), response),
+        "local_response_norm_dx": ((some(*image), some(*image)), response),
         "prelu": ((some(*shape), some(*channels)), {}),
         "prelu_dx": ((some(*shape), some(*shape), some(*channels)), {}),
         "prelu_dw": ((some(*shape), some(*shape)), {}),

@@ -20,6 +20,7 @@ from chainrule.check.diagnoses import (
     normalization,
     pooling,
     prelu,
+    response_normalization,
     transposed,
 )
 from chainrule.check.diagnoses.truth import GroundTruth, Mistake, MistakeCatalogue, as_image, of_layer, of_loss, same
@@ -50,6 +51,7 @@ CATALOGUES: dict[str, tuple[MistakeCatalogue, ...]] = {
     "batch_norm": (normalization.CATALOGUE,),
     "group_norm": (group_normalization.CATALOGUE,),
     "prelu": (prelu.CATALOGUE,),
+    "local_response_norm": (response_normalization.CATALOGUE,),
     **dict.fromkeys(ELEMENTWISE, (activations.CATALOGUE,)),
     **dict.fromkeys(LOSSES, (losses.CATALOGUE,)),
 }

@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.engines.numba.registry import CHEAP_FROM, Attributes, Shapes, always, like, operation, partwise, pointwise
+from chainrule.engines.numba.registry import (
+    CHEAP_FROM,
+    Attributes,
+    Shapes,
+    always,
+    like,
+    operation,
+    partwise,
+    pointwise,
+)
 from chainrule.engines.numba.toolchain import kernel
 
 

@@ -17,9 +17,14 @@ from chainrule.engines.numpy.merging import *  # noqa: F403
 from chainrule.engines.numpy.normalization import *  # noqa: F403
 from chainrule.engines.numpy.pooling import *  # noqa: F403
 from chainrule.engines.numpy.prelu import *  # noqa: F403
+from chainrule.engines.numpy.response_normalization import *  # noqa: F403
 from chainrule.engines.numpy.updates import *  # noqa: F403
 
 _HELPERS = ("arrays", "windows")  # files that hold no operations
+_FAMILIES = [
+    *("activations", "bias", "convolution", "dense", "dropout", "group_normalization", "losses", "normalization"),
+    *("pooling", "prelu", "response_normalization", "updates"),
+]
 
 
 def _is_operation(each: object) -> bool:

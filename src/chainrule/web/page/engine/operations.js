@@ -17,11 +17,16 @@ import * as merging from "./merging.js";
 import * as normalization from "./normalization.js";
 import * as pooling from "./pooling.js";
 import * as prelu from "./prelu.js";
+import * as response_normalization from "./response_normalization.js";
 import * as updates from "./updates.js";
 
 const NORMS = [normalization, group_normalization];
 const REST = [losses, merging, pooling, prelu, updates];
 const FAMILIES = [activations, bias, convolution, dense, dropout, geometry, ...NORMS, ...REST];
+const FAMILIES = [
+  ...[activations, bias, convolution, dense, dropout, group_normalization, losses, normalization],
+  ...[pooling, prelu, response_normalization, updates],
+];
 
 /** Every function of the families whose name has no capital. */
 const FUNCTIONS = FAMILIES.flatMap((family) => Object.entries(family)).filter(([name]) => !/[A-Z]/.test(name));

@@ -55,6 +55,8 @@ const RULES = {
   prelu: ({ index, read, shape }) => (read === 1 ? channel(index[0], shape) : index.map(one)),
   prelu_dx: ({ index, read, shape }) => (read === 2 ? channel(index[0], shape) : index.map(one)),
   prelu_dw: ({ index }) => [one(index[0])],
+  local_response_norm: (reading) => neighbours(reading, 1),
+  local_response_norm_dx: (reading) => neighbours(reading, reading.read + 1),
   max_pool_dx({ index, shape, winner }) {
     return [one(index[0]), one(Math.floor(winner / shape[2])), one(winner % shape[2])];
   },
@@ -112,6 +114,12 @@ function whole({ shape }) {
 /** The whole channel. @param {Reading} reading @returns {Range[]} */
 function channelwise({ index, shape }) {
   return channel(index[0], shape);
+}
+
+/** The same position in so many windows on either side. @param {Reading} reading @param {number} times @returns {Range[]} */
+function neighbours({ index: [c, ...where], shape, attributes }, times) {
+  const half = times * Math.floor(attributes.size / 2);
+  return [clipped([c - half, c + half + 1], shape[0]), ...where.map(one)];
 }
 
 /** A channel. @param {number} place @param {number[]} shape @returns {Range[]} */

@@ -16,6 +16,7 @@ import { concatenate } from "./merging.js";
 import { batch_norm, batch_norm_dw, batch_norm_dx, running_statistics } from "./normalization.js";
 import { average_pool, average_pool_dx, max_pool, max_pool_dx } from "./pooling.js";
 import { prelu, prelu_dw, prelu_dx } from "./prelu.js";
+import { local_response_norm, local_response_norm_dx } from "./response_normalization.js";
 
 /**
  * Explain an operation from its equation or its formulas where it has them, else by a function of its own.
@@ -55,5 +56,7 @@ const EXPLAINERS = {
   prelu,
   prelu_dx,
   prelu_dw,
+  local_response_norm,
+  local_response_norm_dx,
   ...losses,
 };

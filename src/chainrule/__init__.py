@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from chainrule.errors import ShapeError as ShapeError
     from chainrule.errors import StudentError as StudentError
     from chainrule.layers import GELU as GELU
+    from chainrule.layers import AdaptiveAveragePool2D as AdaptiveAveragePool2D
     from chainrule.layers import Arctan as Arctan
     from chainrule.layers import AveragePool1D as AveragePool1D
     from chainrule.layers import AveragePool2D as AveragePool2D
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from chainrule.layers import SumPool1D as SumPool1D
     from chainrule.layers import SumPool2D as SumPool2D
     from chainrule.layers import Tanh as Tanh
+    from chainrule.layers import UpSample2D as UpSample2D
     from chainrule.model import Sequential as Sequential
     from chainrule.model import load as load
     from chainrule.optimizers import SGD as SGD
@@ -106,7 +108,8 @@ PLACES = {
         "ChainruleError DataError EngineError FormatError NotFiniteError OptionError RunError ShapeError StudentError"
     ),
     "chainrule.layers": (
-        "Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Conv1D Conv2D ConvTranspose2D Crop2D "
+        "AdaptiveAveragePool2D Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Conv1D Conv2D "
+        "ConvTranspose2D Crop2D UpSample2D "
         "Dense Dropout Flatten GELU GlobalAveragePool1D GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D "
         "LeakyReLU MaxPool1D MaxPool2D Pad2D CustomLayer HardSwish HardSigmoid SiLU Clip ReLU Reshape Sigmoid "
         "Permute Softmax SumPool1D SumPool2D Tanh"

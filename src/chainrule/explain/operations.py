@@ -3,7 +3,17 @@
 from collections.abc import Callable
 
 from chainrule import operations
-from chainrule.explain import activations, dropout, elementwise, equations, geometry, losses, normalization, pooling
+from chainrule.explain import (
+    activations,
+    dropout,
+    elementwise,
+    equations,
+    geometry,
+    losses,
+    normalization,
+    pooling,
+    resampling,
+)
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.record import Derivation
 
@@ -20,6 +30,8 @@ EXPLAINERS: dict[str, Explainer] = {
     "softmax": activations.softmax,
     "softmax_dx": activations.softmax_dx,
     "dropout": dropout.dropout,
+    "resample": resampling.resample,
+    "resample_dx": resampling.resample_dx,
     "pad": geometry.pad,
     "crop": geometry.crop,
     "permute": geometry.permute,

@@ -37,10 +37,12 @@ from chainrule.layers.pooling import (
     SumPool1D,
     SumPool2D,
 )
+from chainrule.layers.resampling import AdaptiveAveragePool2D, UpSample2D
 from chainrule.layers.reshaping import Flatten, Reshape
 
 __all__ = [
     "GELU",
+    "AdaptiveAveragePool2D",
     "Arctan",
     "AveragePool1D",
     "AveragePool2D",
@@ -76,6 +78,7 @@ __all__ = [
     "SumPool1D",
     "SumPool2D",
     "Tanh",
+    "UpSample2D",
     "from_config",
 ]
 

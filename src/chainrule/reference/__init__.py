@@ -17,11 +17,12 @@ from chainrule.reference.geometry import *  # noqa: F403
 from chainrule.reference.losses import *  # noqa: F403
 from chainrule.reference.normalization import *  # noqa: F403
 from chainrule.reference.pooling import *  # noqa: F403
+from chainrule.reference.resampling import *  # noqa: F403
 from chainrule.reference.updates import *  # noqa: F403
 
 _FAMILIES = [
     *("activations", "bias", "convolution", "dense", "dropout", "geometry", "losses", "normalization", "pooling"),
-    "updates",
+    *("resampling", "updates"),
 ]
 
 __all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]

@@ -18,6 +18,7 @@ from chainrule.check.diagnoses import (
     losses,
     normalization,
     pooling,
+    resampling,
     transposed,
 )
 from chainrule.check.diagnoses.truth import GroundTruth, Mistake, MistakeCatalogue, as_image, of_layer, of_loss, same
@@ -41,6 +42,7 @@ CATALOGUES: dict[str, tuple[MistakeCatalogue, ...]] = {
     "dense": (dense.CATALOGUE, bias.CATALOGUE),
     "max_pool": (pooling.MAXIMUM,),
     "average_pool": (pooling.AVERAGE,),
+    "resample": (resampling.CATALOGUE,),
     "pad": (geometry.PAD,),
     "crop": (geometry.CROP,),
     "permute": (geometry.PERMUTE,),

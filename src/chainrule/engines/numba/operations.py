@@ -24,6 +24,7 @@ from chainrule.engines.numba import geometry as geometry
 from chainrule.engines.numba import losses as losses
 from chainrule.engines.numba import normalization as normalization
 from chainrule.engines.numba import pooling as pooling
+from chainrule.engines.numba import resampling as resampling
 from chainrule.engines.numba import taps as taps
 from chainrule.engines.numba import updates as updates
 from chainrule.engines.numba.registry import ALTERNATIVES, KERNELS, KernelEntry, Share

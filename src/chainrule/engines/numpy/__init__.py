@@ -14,11 +14,12 @@ from chainrule.engines.numpy.geometry import *  # noqa: F403
 from chainrule.engines.numpy.losses import *  # noqa: F403
 from chainrule.engines.numpy.normalization import *  # noqa: F403
 from chainrule.engines.numpy.pooling import *  # noqa: F403
+from chainrule.engines.numpy.resampling import *  # noqa: F403
 from chainrule.engines.numpy.updates import *  # noqa: F403
 
 _FAMILIES = [
     *("activations", "bias", "convolution", "dense", "dropout", "geometry", "losses", "normalization", "pooling"),
-    "updates",
+    *("resampling", "updates"),
 ]
 
 __all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]

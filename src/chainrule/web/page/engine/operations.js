@@ -14,9 +14,10 @@ import * as geometry from "./geometry.js";
 import * as losses from "./losses.js";
 import * as normalization from "./normalization.js";
 import * as pooling from "./pooling.js";
+import * as resampling from "./resampling.js";
 import * as updates from "./updates.js";
 
-const FAMILIES = [activations, bias, convolution, dense, dropout, geometry, losses, normalization, pooling, updates];
+const FAMILIES = [activations, bias, convolution, dense, dropout, geometry, losses, normalization, pooling, resampling, updates];
 
 /** Every function of the families whose name has no capital. */
 const FUNCTIONS = FAMILIES.flatMap((family) => Object.entries(family)).filter(([name]) => !/[A-Z]/.test(name));

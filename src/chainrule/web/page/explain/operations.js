@@ -13,6 +13,7 @@ import { crop, pad, permute } from "./geometry.js";
 import * as losses from "./losses.js";
 import { batch_norm, batch_norm_dw, batch_norm_dx, running_statistics } from "./normalization.js";
 import { average_pool, average_pool_dx, max_pool, max_pool_dx } from "./pooling.js";
+import { resample, resample_dx } from "./resampling.js";
 
 /**
  * Explain an operation from its equation or its formulas where it has them, else by a function of its own.
@@ -38,6 +39,8 @@ const EXPLAINERS = {
   softmax,
   softmax_dx,
   dropout,
+  resample,
+  resample_dx,
   pad,
   crop,
   permute,

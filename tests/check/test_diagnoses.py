@@ -12,6 +12,7 @@ from check import (
     planted_losses,
     planted_more,
     planted_prelu,
+    planted_resampling,
     planted_response,
     planted_sliding,
 )
@@ -33,6 +34,13 @@ PLACES = (
     planted_more,
     planted_prelu,
     planted_response,
+    planted_convolution,
+    planted_sliding,
+    planted_layers,
+    planted_losses,
+    planted_more,
+    planted_geometry,
+    planted_resampling,
 )
 CORRECT = [case for place in PLACES for case in place.CORRECT]
 ROOT = Path(__file__).parents[2]

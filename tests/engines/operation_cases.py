@@ -171,6 +171,19 @@ def permutations(draw: st.DrawFn, name: str) -> Any:
     return (normal(draw, draw(st.sampled_from((2, 1, 3))), *sizes),), {"axes": axes}
 
 
+@cases("resample", "resample_dx")
+def resamplings(draw: st.DrawFn, name: str) -> Any:
+    """Draw sizes of both sides; by nearest neighbours, images grow by whole factors."""
+    mode = draw(st.sampled_from(("average", "nearest", "bilinear")))
+    size, outputs = (tuple(draw(st.integers(1, 7)) for _ in range(2)) for _ in range(2))
+    if mode == "nearest":
+        outputs = tuple(cells * draw(st.integers(1, 3)) for cells in size)
+    planes = (draw(st.sampled_from((2, 1))), draw(st.sampled_from((2, 3, 1))))
+    if name == "resample_dx":
+        return (normal(draw, *planes, *outputs),), {"size": size, "mode": mode}
+    return (normal(draw, *planes, *size),), {"outputs": outputs, "mode": mode}
+
+
 @cases("dense", "dense_dx", "dense_dw")
 def linear(draw: st.DrawFn, name: str) -> Any:
     (N, F_in), F_out = features(draw), draw(st.integers(1, 6))

@@ -180,6 +180,31 @@ def test_padding_and_cropping_are_the_gradients_of_each_other(
     assert plan.backward == (Operation(backward, (result("dy", *size),), (dx,), ends),)
 
 
+@pytest.mark.parametrize(
+    ("layer", "mode", "size"),
+    [
+        (layers.AdaptiveAveragePool2D((7, 4)), "average", (2, 7, 4)),
+        (layers.UpSample2D((2, 1)), "nearest", (2, 14, 6)),
+        (layers.UpSample2D(3, "bilinear"), "bilinear", (2, 21, 18)),
+    ],
+)
+def test_resampling(layer: Layer, mode: str, size: Shape) -> None:
+    y, plan = emitted(layer, (2, 7, 6))
+    x, dx = Tensor("x", (2, 7, 6), X), Tensor("dx", (2, 7, 6), "gradient")
+    assert y == result("y", *size)
+    assert plan.forward == (Operation("resample", (x,), (y,), {"outputs": size[1:], "mode": mode}),)
+    backward = Operation("resample_dx", (result("dy", *size),), (dx,), {"size": (7, 6), "mode": mode})
+    assert plan.backward == (backward,)
+
+
+def test_adaptive_windows_of_one_size_are_ordinary_average_pooling() -> None:
+    _, plan = emitted(layers.AdaptiveAveragePool2D((2, 3)), (2, 4, 6))
+    window = {"window": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0)), "divisor": "cells"}
+    x, dx = Tensor("x", (2, 4, 6), X), Tensor("dx", (2, 4, 6), "gradient")
+    assert plan.forward == (Operation("average_pool", (x,), (result("y", 2, 2, 3),), window),)
+    assert plan.backward == (Operation("average_pool_dx", (result("dy", 2, 2, 3),), (dx,), {**window, "size": (4, 6)}),)
+
+
 def test_the_gradient_of_a_permutation_is_the_inverse_one() -> None:
     y, plan = emitted(layers.Permute((1, 2, 0)), (2, 7, 6))
     x, dx = Tensor("x", (2, 7, 6), X), Tensor("dx", (2, 7, 6), "gradient")
@@ -375,6 +400,8 @@ def test_parameters(layer: Layer, shape: Shape, expected: list[tuple[Any, ...]])
         (layers.Softmax(), (1, 2)),
         (layers.Pad2D(1), (4,)),
         (layers.Permute((1, 0)), (4, 5, 6)),
+        (layers.AdaptiveAveragePool2D(1), (4, 5)),
+        (layers.UpSample2D(), (4, 5)),
         (layers.Crop2D((0, 2)), (1, 5, 4)),
         (layers.Reshape((3,)), (2,)),
     ],

@@ -155,6 +155,14 @@ def ends(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     return kind(one(draw, numbers(draw, 2, 3, 0), pairs, pairs)), sizes(draw, 3)
 
 
+def adaptive(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    return kind(numbers(draw, 2, 5)), sizes(draw, 3)
+
+
+def upsample(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    return kind(numbers(draw, 2, 4), one(draw, "nearest", "bilinear")), sizes(draw, 3, 6)
+
+
 def permutation(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     shape = any_shape(draw)
     return kind(tuple(int(axis) for axis in draw.permutation(len(shape)))), shape
@@ -165,6 +173,8 @@ DRAWN: dict[str, Callable[[Draw, Any], tuple[Layer, Shape]]] = {
     **dict.fromkeys(("MaxPool1D", "MaxPool2D", "AveragePool1D", "AveragePool2D", "SumPool1D", "SumPool2D"), pool),
     **{kind.__name__: example for kind in ELEMENTWISE.values()},
     **dict.fromkeys(("Pad2D", "Crop2D"), ends),
+    "AdaptiveAveragePool2D": adaptive,
+    "UpSample2D": upsample,
     "Permute": permutation,
     "Flatten": plain,
     "PReLU": plain,

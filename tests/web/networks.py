@@ -100,6 +100,7 @@ def rich() -> Subject:
         ),
         *(layers.ConvTranspose2D(3, 3, stride=2), layers.Arctan(), layers.MaxPool2D(3, stride=2, padding=1)),
         *(layers.Pad2D(((1, 0), (0, 2))), layers.Crop2D((0, (1, 0))), layers.Permute((1, 2, 0))),
+        *(layers.UpSample2D((1, 2), "bilinear"), layers.UpSample2D((2, 1)), layers.AdaptiveAveragePool2D((7, 5))),
         layers.Permute((2, 0, 1)),
         layers.AveragePool2D((2, 3), padding=((1, 0), (0, 0)), ceil_mode=True, count_padding=True),
         layers.Flatten(),

@@ -217,6 +217,14 @@ DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
     "GlobalAveragePool1D": lambda generator: (cr.GlobalAveragePool1D(), _image_shape(generator, 1)),
     "GlobalMaxPool2D": lambda generator: (cr.GlobalMaxPool2D(), _image_shape(generator, 2)),
     "GlobalMaxPool1D": lambda generator: (cr.GlobalMaxPool1D(), _image_shape(generator, 1)),
+    "AdaptiveAveragePool2D": lambda generator: (
+        cr.AdaptiveAveragePool2D(_per_axis(generator, 2, 1, 5)),
+        _image_shape(generator, 2),
+    ),
+    "UpSample2D": lambda generator: (
+        cr.UpSample2D(_per_axis(generator, 2, 1, 3), _choice(generator, "nearest", "bilinear")),
+        _image_shape(generator, 2),
+    ),
     "Pad2D": _ends_drawer(cr.Pad2D, 3),
     "Crop2D": _ends_drawer(cr.Crop2D, 2),
     "Dense": _vector_drawer(cr.Dense, features=lambda g: _integer(g, 1, 7), bias=_boolean),

@@ -15,6 +15,7 @@ from chainrule.explain import (
     normalization,
     pooling,
     prelu,
+    resampling,
     response_normalization,
 )
 from chainrule.explain.cell_context import CellContext
@@ -34,6 +35,8 @@ EXPLAINERS: dict[str, Explainer] = {
     "softmax_dx": activations.softmax_dx,
     "dropout": dropout.dropout,
     "concatenate": merging.concatenate,
+    "resample": resampling.resample,
+    "resample_dx": resampling.resample_dx,
     "pad": geometry.pad,
     "crop": geometry.crop,
     "permute": geometry.permute,

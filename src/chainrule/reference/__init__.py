@@ -20,6 +20,7 @@ from chainrule.reference.merging import *  # noqa: F403
 from chainrule.reference.normalization import *  # noqa: F403
 from chainrule.reference.pooling import *  # noqa: F403
 from chainrule.reference.prelu import *  # noqa: F403
+from chainrule.reference.resampling import *  # noqa: F403
 from chainrule.reference.response_normalization import *  # noqa: F403
 from chainrule.reference.updates import *  # noqa: F403
 
@@ -27,6 +28,8 @@ _HELPERS = ("checks", "windows")  # files that hold no operations
 _FAMILIES = [
     *("activations", "bias", "convolution", "dense", "dropout", "group_normalization", "losses", "normalization"),
     *("pooling", "prelu", "response_normalization", "updates"),
+    *("activations", "bias", "convolution", "dense", "dropout", "geometry", "losses", "normalization", "pooling"),
+    *("resampling", "updates"),
 ]
 
 

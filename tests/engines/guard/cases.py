@@ -158,6 +158,14 @@ def pool(draw: Draw, name: str, dtype: Any) -> Case:
     return Case(name, one(draw, name, fitted, fitted), arrays, attributes)
 
 
+def resampling(draw: Draw, name: str, dtype: Any) -> Case:
+    planes, size, outputs = ([whole(draw, 1, most) for _ in range(2)] for most in (4, 40, 40))
+    mode = one(draw, "average", "nearest", "bilinear")
+    if name == "resample_dx":
+        return Case(name, name, (normal(draw, dtype, *planes, *outputs),), {"size": tuple(size), "mode": mode})
+    return Case(name, name, (normal(draw, dtype, *planes, *size),), {"outputs": tuple(outputs), "mode": mode})
+
+
 def dense(draw: Draw, name: str, dtype: Any) -> Case:
     count = one(draw, 1, 1, whole(draw, 1, 9), whole(draw, 1, 80))
     ins, outs = whole(draw, 1, one(draw, 20, 300)), whole(draw, 1, one(draw, 12, 70))
@@ -274,6 +282,7 @@ def update(draw: Draw, name: str, dtype: Any) -> Case:
 DRAWERS: dict[str, Callable[[Draw, str, Any], Case]] = {
     **dict.fromkeys(["cross_correlate", "cross_correlate_dx", "cross_correlate_dw"], convolution),
     **dict.fromkeys(["max_pool", "max_pool_dx", "average_pool", "average_pool_dx"], pool),
+    **dict.fromkeys(["resample", "resample_dx"], resampling),
     **dict.fromkeys(["dense", "dense_dx", "dense_dw"], dense),
 }
 OPERATIONS = [name for name, entry in KERNELS.items() if not entry.replaces and not entry.joins]

@@ -20,6 +20,7 @@ from chainrule.check.diagnoses import (
     normalization,
     pooling,
     prelu,
+    resampling,
     response_normalization,
     transposed,
 )
@@ -44,6 +45,7 @@ CATALOGUES: dict[str, tuple[MistakeCatalogue, ...]] = {
     "dense": (dense.CATALOGUE, bias.CATALOGUE),
     "max_pool": (pooling.MAXIMUM,),
     "average_pool": (pooling.AVERAGE,),
+    "resample": (resampling.CATALOGUE,),
     "pad": (geometry.PAD,),
     "crop": (geometry.CROP,),
     "permute": (geometry.PERMUTE,),

@@ -17,6 +17,7 @@ from chainrule.engines.numpy.merging import *  # noqa: F403
 from chainrule.engines.numpy.normalization import *  # noqa: F403
 from chainrule.engines.numpy.pooling import *  # noqa: F403
 from chainrule.engines.numpy.prelu import *  # noqa: F403
+from chainrule.engines.numpy.resampling import *  # noqa: F403
 from chainrule.engines.numpy.response_normalization import *  # noqa: F403
 from chainrule.engines.numpy.updates import *  # noqa: F403
 
@@ -24,6 +25,8 @@ _HELPERS = ("arrays", "windows")  # files that hold no operations
 _FAMILIES = [
     *("activations", "bias", "convolution", "dense", "dropout", "group_normalization", "losses", "normalization"),
     *("pooling", "prelu", "response_normalization", "updates"),
+    *("activations", "bias", "convolution", "dense", "dropout", "geometry", "losses", "normalization", "pooling"),
+    *("resampling", "updates"),
 ]
 
 

@@ -27,6 +27,10 @@ const FAMILIES = [
   ...[activations, bias, convolution, dense, dropout, group_normalization, losses, normalization],
   ...[pooling, prelu, response_normalization, updates],
 ];
+import * as resampling from "./resampling.js";
+import * as updates from "./updates.js";
+
+const FAMILIES = [activations, bias, convolution, dense, dropout, geometry, losses, normalization, pooling, resampling, updates];
 
 /** Every function of the families whose name has no capital. */
 const FUNCTIONS = FAMILIES.flatMap((family) => Object.entries(family)).filter(([name]) => !/[A-Z]/.test(name));

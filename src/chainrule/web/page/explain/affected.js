@@ -10,6 +10,8 @@
  *   reads: shapes of all that is read
  */
 
+import { resamplingWeights } from "../engine/resampling.js";
+
 /**
  * The ranges, or null where nothing depends on it.
  *
@@ -64,6 +66,17 @@ const RULES = {
     one(index[0]),
     ...planes((axis) => seen(index, axis, attributes.window, shape, attributes)),
   ],
+  resample: ({ index, shape, reads, attributes }) => [
+    one(index[0]),
+    ...planes((axis) => reading(index[1 + axis], reads[0][1 + axis], shape[1 + axis], attributes.mode)),
+  ],
+  resample_dx: ({ index, shape, reads, attributes }) => [
+    one(index[0]),
+    ...planes((axis) => {
+      const cells = resamplingWeights(attributes.mode, shape[1 + axis], reads[0][1 + axis], index[1 + axis]);
+      return [cells[0][0], cells[0][0] + cells.length];
+    }),
+  ],
   pad: ({ index, attributes }) => index.map((cell, axis) => one(cell + attributes.before[axis])),
   crop: ({ index, shape, attributes }) => {
     return index.map((cell, axis) => {
@@ -100,6 +113,18 @@ const RULES = {
   },
   running_statistics: ({ index, read, place }) => (read % 2 === place ? index.map(one) : [[0, 0]]),
 };
+
+/**
+ * The outputs of a resampled axis that read a cell.
+ *
+ * @param {number} cell @param {number} size @param {number} outputs @param {any} mode @returns {Range}
+ */
+function reading(cell, size, outputs, mode) {
+  const readers = Array.from({ length: outputs }, (_, i) => i).filter((i) => {
+    return resamplingWeights(mode, size, outputs, i).some(([place]) => place === cell);
+  });
+  return readers.length ? [readers[0], readers[readers.length - 1] + 1] : [0, 0];
+}
 
 /** The entry in the same place. @param {Reading} reading @returns {Range[]} */
 function same({ index }) {

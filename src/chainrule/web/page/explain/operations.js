@@ -17,6 +17,7 @@ import { batch_norm, batch_norm_dw, batch_norm_dx, running_statistics } from "./
 import { average_pool, average_pool_dx, max_pool, max_pool_dx } from "./pooling.js";
 import { prelu, prelu_dw, prelu_dx } from "./prelu.js";
 import { local_response_norm, local_response_norm_dx } from "./response_normalization.js";
+import { resample, resample_dx } from "./resampling.js";
 
 /**
  * Explain an operation from its equation or its formulas where it has them, else by a function of its own.
@@ -43,6 +44,8 @@ const EXPLAINERS = {
   softmax_dx,
   dropout,
   concatenate,
+  resample,
+  resample_dx,
   pad,
   crop,
   permute,

@@ -189,23 +189,26 @@ class Model(Network):
 
         Errors   OptionError when the last layer with parameters is not a dense one
         """
-        names = [name for name, layer in zip(self.names, self.layers, strict=True) if self.size(name)]
-        last = self.names.index(names[-1]) if names else -1
+        learnt = [number for number, name in enumerate(self.names) if self.size(name)]
+        last = learnt[-1] if learnt else 0
         layer = self.layers[last]
-        if not isinstance(layer, Dense) or not names:
+        if not isinstance(layer, Dense):
             raise OptionError("only a model whose last parameters are those of a dense layer can take other classes")
         layers = [*self.layers]
         layers[last] = replace(layer, features=len(classes))
-        options: Options = {"dtype": str(self.dtype), "engine": self.engine.name, "threads": self.threads}
-        options |= {
-            "seed": self.seed if seed is None else seed,
-            "name": self.name,
-            "classes": classes,
-            "loss": self.loss,
-        }
-        model = connect(layers, self.input_shape, self.wiring, normalisation=self.normalisation, **options)
+        model = connect(
+            *(layers, self.input_shape, self.wiring),
+            dtype=str(self.dtype),
+            seed=self.seed if seed is None else seed,
+            engine=self.engine.name,
+            threads=self.threads,
+            name=self.name,
+            classes=classes,
+            normalisation=self.normalisation,
+            loss=self.loss,
+        )
         for name, values in model.weights.items():
-            if not name.startswith(f"{names[-1]}."):
+            if not name.startswith(f"{self.names[last]}."):
                 values[...] = self.weights[name]
         return model
 

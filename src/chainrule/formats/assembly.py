@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import layers
-from chainrule.errors import OptionError
+from chainrule.errors import OptionError, ShapeError
 from chainrule.layers.base import Layer
 from chainrule.layers.node import RESERVED, Node
+from chainrule.shapes import text
 
 Array = NDArray[Any]
 MAX_NAME = 80
@@ -49,6 +50,10 @@ class Assembly:
         key = (layer, x.shape, source)
         if source is not None and key in self._shared:
             return self._shared[key](x)
+        for parameter in layer.parameters(x.shape, layer.kind):
+            found = np.shape(weights[parameter.name])
+            if found != parameter.shape:
+                raise ShapeError(f"{parameter.name} of shape {text(found)}; expected {text(parameter.shape)}")
         name = self._name(stem, layer.kind)
         self._taken.add(name)
         self._shared[key] = layer

@@ -21,12 +21,12 @@ Shape = tuple[int, ...]
 
 
 @dataclass
-class Group:
+class LayerTensors:
     """The tensors of one layer, by kind: name and shape; and those of the normalisation that follows it."""
 
     layer: str
     tensors: dict[str, tuple[str, Shape]] = field(default_factory=dict[str, tuple[str, Shape]])
-    followers: list[Group] = field(default_factory=list["Group"])
+    followers: list[LayerTensors] = field(default_factory=list["LayerTensors"])
 
     @property
     def signature(self) -> tuple[Any, ...]:
@@ -39,7 +39,7 @@ class Group:
         """Whether all tensors are vectors, as those of a normalisation."""
         return all(len(shape) == 1 for _, shape in self.tensors.values())
 
-    def pairs(self, other: Group) -> dict[str, str]:
+    def pairs(self, other: LayerTensors) -> dict[str, str]:
         """Return the names of this group's tensors with those of another of the same signature."""
         found = {name: other.tensors[kind][0] for kind, (name, _) in self.tensors.items()}
         for mine, theirs in zip(self.followers, other.followers, strict=True):
@@ -79,37 +79,37 @@ def match(
     return found
 
 
-def groups(shapes: Mapping[str, Shape]) -> list[Group]:
+def groups(shapes: Mapping[str, Shape]) -> list[LayerTensors]:
     """Return the tensors of each layer, in order; those of an unknown kind are left out, such as counters."""
-    found: dict[str, Group] = {}
+    found: dict[str, LayerTensors] = {}
     for name, shape in shapes.items():
         layer, _, last = name.rpartition(".")
         if last in KINDS:
-            found.setdefault(layer, Group(layer)).tensors[KINDS[last]] = (name, tuple(shape))
+            found.setdefault(layer, LayerTensors(layer)).tensors[KINDS[last]] = (name, tuple(shape))
     return list(found.values())
 
 
-def _units(layers: Sequence[Group]) -> list[Group]:
+def _units(layers: Sequence[LayerTensors]) -> list[LayerTensors]:
     """Return the layers with the normalisations that follow them, which tells equal normalisations apart."""
-    units: list[Group] = []
+    units: list[LayerTensors] = []
     for group in layers:
         if units and group.is_norm and not units[-1].is_norm:
-            units[-1] = Group(units[-1].layer, units[-1].tensors, [*units[-1].followers, group])
+            units[-1] = LayerTensors(units[-1].layer, units[-1].tensors, [*units[-1].followers, group])
         else:
-            units.append(Group(group.layer, group.tensors))
+            units.append(LayerTensors(group.layer, group.tensors))
     return units
 
 
-def _parts(unit: Group) -> list[Group]:
-    return [Group(unit.layer, unit.tensors), *unit.followers]
+def _parts(unit: LayerTensors) -> list[LayerTensors]:
+    return [LayerTensors(unit.layer, unit.tensors), *unit.followers]
 
 
-def _in_order(mine: Sequence[Group], theirs: Sequence[Group]) -> list[tuple[Group, Group]]:
+def _in_order(mine: Sequence[LayerTensors], theirs: Sequence[LayerTensors]) -> list[tuple[LayerTensors, LayerTensors]]:
     """Return pairs of layers: of each kind and shape the first with the first, the second with the second, …"""
-    waiting: dict[tuple[Any, ...], list[Group]] = {}
+    waiting: dict[tuple[Any, ...], list[LayerTensors]] = {}
     for group in theirs:
         waiting.setdefault(group.signature, []).append(group)
-    pairs: list[tuple[Group, Group]] = []
+    pairs: list[tuple[LayerTensors, LayerTensors]] = []
     for group in mine:
         if not (found := waiting.get(group.signature)):
             raise FormatError(f"no layer of the file is like {group.layer} ({_shown(group)})")
@@ -119,7 +119,7 @@ def _in_order(mine: Sequence[Group], theirs: Sequence[Group]) -> list[tuple[Grou
     return pairs
 
 
-def _shown(group: Group) -> str:
+def _shown(group: LayerTensors) -> str:
     own = [f"{kind} {text(shape)}" for kind, (_, shape) in group.tensors.items()]
     return ", ".join([*own, *(f"then {_shown(each)}" for each in group.followers)])
 
@@ -128,10 +128,12 @@ def _plain(layer: str) -> str:
     return re.sub(r"\W+", "_", layer)
 
 
-def _stated(mine: Sequence[Group], theirs: Sequence[Group], mapping: Mapping[str, str]) -> dict[str, Group]:
+def _stated(
+    mine: Sequence[LayerTensors], theirs: Sequence[LayerTensors], mapping: Mapping[str, str]
+) -> dict[str, LayerTensors]:
     """Return the counterparts of layers that a mapping states, by layer or by the names of their tensors."""
     here, there = {group.layer: group for group in mine}, {group.layer: group for group in theirs}
-    found: dict[str, Group] = {}
+    found: dict[str, LayerTensors] = {}
     for stated, given in mapping.items():
         name, other = _layer_of(stated, here), _layer_of(given, there)
         if name not in here or other not in there:
@@ -142,7 +144,7 @@ def _stated(mine: Sequence[Group], theirs: Sequence[Group], mapping: Mapping[str
     return found
 
 
-def _layer_of(name: str, known: Mapping[str, Group]) -> str:
+def _layer_of(name: str, known: Mapping[str, LayerTensors]) -> str:
     """Return the layer that a name means: itself, or that of a tensor."""
     layer, _, last = name.rpartition(".")
     return layer if name not in known and last in KINDS else name

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from chainrule.errors import FormatError, quoted
 from chainrule.formats import onnx_tensors
 from chainrule.formats.assembly import Assembly, reshaped
-from chainrule.formats.onnx_messages import Attribute, Operation
+from chainrule.formats.onnx_messages import Attribute, OnnxNode
 from chainrule.layers.node import Node
 
 Array = NDArray[Any]
@@ -55,7 +55,7 @@ class Call:
 
     def __init__(
         self,
-        operation: Operation,
+        operation: OnnxNode,
         values: Sequence[Value | None],
         opset: int,
         assembly: Assembly,

@@ -13,7 +13,7 @@ from chainrule.formats import onnx_messages, onnx_tensors
 from chainrule.formats.assembly import Assembly
 from chainrule.formats.onnx_call import Call, Feature, Value
 from chainrule.formats.onnx_folding import fold, shape_part
-from chainrule.formats.onnx_messages import GraphMessage, ModelMessage, Operation
+from chainrule.formats.onnx_messages import GraphMessage, ModelMessage, OnnxNode
 from chainrule.formats.onnx_operators import OPERATORS
 from chainrule.layers import Input, Node
 from chainrule.reading import read_bytes
@@ -180,7 +180,7 @@ class Walk:
             raise call.refusal(f"constants that do not fit it ({error})", "constants that do") from None
         return cast("tuple[Value, ...]", found) if isinstance(found, tuple) else (found,)
 
-    def _read(self, node: Operation, name: str) -> Value:
+    def _read(self, node: OnnxNode, name: str) -> Value:
         if name not in self._values:
             raise FormatError(f"{node.operator} {quoted(node.name)} reads {quoted(name)}; nothing before it makes that")
         return self._values[name]

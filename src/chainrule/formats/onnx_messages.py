@@ -106,7 +106,7 @@ class Attribute:
 
 
 @dataclass
-class Operation:
+class OnnxNode:
     """A node of a graph: an operator, the names of its inputs and outputs, and its attributes."""
 
     inputs: list[str] = field(default_factory=_texts)
@@ -122,7 +122,7 @@ class GraphMessage:
     """A graph: nodes, constants, inputs and outputs."""
 
     name: str = ""
-    nodes: list[Operation] = field(default_factory=list[Operation])
+    nodes: list[OnnxNode] = field(default_factory=list[OnnxNode])
     initializers: list[TensorMessage] = field(default_factory=list[TensorMessage])
     inputs: list[Value] = field(default_factory=list[Value])
     outputs: list[Value] = field(default_factory=list[Value])
@@ -158,14 +158,14 @@ FIELDS: dict[type[Any], dict[int, tuple[str, str | type[Any]]]] = {
     Opset: {1: ("domain", "text"), 2: ("version", "integer")},
     Pair: {1: ("key", "text"), 2: ("value", "text")},
     GraphMessage: {
-        1: ("nodes", Operation),
+        1: ("nodes", OnnxNode),
         2: ("name", "text"),
         5: ("initializers", TensorMessage),
         11: ("inputs", Value),
         12: ("outputs", Value),
         15: ("sparse", "present"),
     },
-    Operation: {
+    OnnxNode: {
         1: ("inputs", "text"),
         2: ("outputs", "text"),
         3: ("name", "text"),

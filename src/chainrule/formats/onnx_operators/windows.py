@@ -8,7 +8,7 @@ from chainrule.shapes import Pair, extent
 
 
 @dataclass(frozen=True)
-class Window:
+class WindowOptions:
     """A window that slides over one or two axes: its sizes, strides, dilations, padding, and rounding of the output."""
 
     kernel: tuple[int, ...]
@@ -18,7 +18,7 @@ class Window:
     ceil_mode: bool
 
 
-def window_of(call: Call, kernel: Sequence[int], size: Sequence[int]) -> Window:
+def window_of(call: Call, kernel: Sequence[int], size: Sequence[int]) -> WindowOptions:
     """Return the window of a node for an image of a size; FormatError for attributes that do not fit it."""
     axes = len(size)
     stride, dilation = call.integers("strides", [1] * axes), call.integers("dilations", [1] * axes)
@@ -36,7 +36,7 @@ def window_of(call: Call, kernel: Sequence[int], size: Sequence[int]) -> Window:
     rounded = rule == "NOTSET" and call.integer("ceil_mode", 0) != 0
     along = zip(size, kernel, stride, padding, dilation, strict=True)
     exact = all((cells + sum(pad) - extent(k, d)) % step == 0 for cells, k, step, pad, d in along)
-    return Window(tuple(kernel), tuple(stride), tuple(dilation), padding, rounded and not exact)
+    return WindowOptions(tuple(kernel), tuple(stride), tuple(dilation), padding, rounded and not exact)
 
 
 def _stated(call: Call, axes: int) -> tuple[Pair, ...]:

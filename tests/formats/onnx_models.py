@@ -1,0 +1,55 @@
+"""ONNX models made for tests, and what ONNX Runtime computes with them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+import chainrule as cr
+
+Array = NDArray[Any]
+OPSET = 21
+
+
+def made(
+    nodes: list[Any], constants: dict[str, Array], shape: tuple[Any, ...], opset: int = OPSET, **types: int
+) -> bytes:
+    """Return a model from x to y of these nodes."""
+    x, y = (
+        helper.make_tensor_value_info(name, types.get("kind", TensorProto.FLOAT), size)
+        for name, size in (("x", shape), ("y", None))
+    )
+    held = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "g", [x], [y], held)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    model.ir_version = 8
+    return model.SerializeToString()
+
+
+def theirs(model: bytes, x: Array) -> Array:
+    """Return the output of ONNX Runtime."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: x})[0]
+
+
+def ours(folder: Path, model: bytes) -> Any:
+    """Return the model as it is loaded here."""
+    path = folder / "some.onnx"
+    path.write_bytes(model)
+    return cr.load(path, engine="numpy")
+
+
+def agree(folder: Path, model: bytes, x: Array, tolerance: float = 1e-5) -> Any:
+    """Compare the outputs of both for a batch, and return our model."""
+    loaded = ours(folder, model)
+    expected = theirs(model, x)
+    found = loaded.predict(x)
+    scale = max(float(np.abs(expected).max()), 1e-3)
+    np.testing.assert_allclose(found.reshape(expected.shape), expected, atol=tolerance * scale, rtol=0)
+    return loaded

@@ -1,0 +1,43 @@
+"""ONNX's own tests of its operators, and how many of them pass: of its 1,884 those whose operators are known here."""
+
+import unittest
+import warnings
+from typing import Any
+
+import pytest
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # the package computes its cases when it is imported
+    import onnx.backend.test
+
+from formats.onnx_backend import COUNTS, ChainruleBackend
+
+LEAST = {  # tests that pass: of the operators one by one, and of networks that PyTorch wrote
+    "OnnxBackendNodeModelTest": 600,
+    "OnnxBackendPyTorchConvertedModelTest": 54,
+    "OnnxBackendPyTorchOperatorModelTest": 30,
+}
+LEAST_COMPUTED = 160  # of them by a network; others by folding constants
+
+
+@pytest.fixture(scope="module")
+def cases() -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return onnx.backend.test.BackendTest(ChainruleBackend, __name__).test_cases
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", LEAST)
+def test_the_tests_of_onnx(kind: str, cases: dict[str, Any], record_property: Any) -> None:
+    case, passed, before = cases[kind], 0, COUNTS["computed"]
+    names = [name for name in dir(case) if name.startswith("test_") and name.endswith("_cpu")]
+    for name in names:
+        result = unittest.TestResult()
+        case(name).run(result)
+        passed += result.wasSuccessful() and not result.skipped
+    computed = COUNTS["computed"] - before
+    print(f"{kind}: {passed} of {len(names)} pass; {computed} models were networks, the rest arithmetic of constants")
+    record_property("passed", passed)
+    assert passed >= LEAST[kind]
+    assert kind != "OnnxBackendNodeModelTest" or computed >= LEAST_COMPUTED

@@ -1,0 +1,130 @@
+"""Graphs of ONNX: constants folded, shared weights, what is refused and how."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from formats.onnx_models import agree, made, ours
+from onnx import TensorProto, helper
+
+import chainrule as cr
+from chainrule.errors import FormatError
+
+NODE = helper.make_node
+X = np.random.default_rng(0).standard_normal((3, 4, 6, 6)).astype(np.float32)
+
+
+def weights(*shape: int) -> Any:
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
+
+
+def test_the_arithmetic_that_exporters_leave_behind_is_folded(tmp_path: Path) -> None:
+    nodes = [
+        NODE("Shape", ["x"], ["s"]),
+        NODE("Gather", ["s", "zero"], ["n"], axis=0),
+        NODE("Unsqueeze", ["n", "axes"], ["first"]),
+        NODE("Constant", [], ["rest"], value=helper.make_tensor("r", TensorProto.INT64, (1,), [-1])),
+        NODE("Concat", ["first", "rest"], ["target"], axis=0),
+        NODE("Relu", ["x"], ["r"]),
+        NODE("Reshape", ["r", "target"], ["y"]),
+    ]
+    model = agree(tmp_path, made(nodes, {"zero": np.array(0), "axes": np.array([0])}, ("n", 4, 6, 6)), X)
+    assert model.names == ["relu1", "flatten1"]
+
+
+def test_weights_that_are_computed_from_constants(tmp_path: Path) -> None:
+    nodes = [
+        NODE("Div", ["w", "scale"], ["v"]),
+        NODE("Transpose", ["v"], ["t"], perm=[1, 0, 2, 3]),
+        NODE("Conv", ["x", "t"], ["y"]),
+    ]
+    agree(tmp_path, made(nodes, {"w": weights(4, 5, 3, 3), "scale": np.float32(3)}, ("n", 4, 6, 6)), X)
+
+
+def test_a_constant_that_is_added_to_a_convolution_is_its_bias(tmp_path: Path) -> None:
+    nodes = [NODE("Conv", ["x", "stem.weight"], ["c"]), NODE("Add", ["b", "c"], ["y"])]
+    constants = {"stem.weight": weights(5, 4, 3, 3), "b": weights(5, 1, 1)}
+    model = agree(tmp_path, made(nodes, constants, ("n", 4, 6, 6)), X)
+    assert model.names == ["stem"]
+    np.testing.assert_array_equal(model.weights["stem.b"], constants["b"].ravel())
+
+
+def test_a_bias_is_not_taken_from_a_result_that_is_read_twice(tmp_path: Path) -> None:
+    nodes = [NODE("Conv", ["x", "w"], ["c"]), NODE("Add", ["b", "c"], ["a"]), NODE("Mul", ["a", "c"], ["y"])]
+    agree(tmp_path, made(nodes, {"w": weights(5, 4, 3, 3), "b": weights(5, 1, 1)}, ("n", 4, 6, 6)), X)
+
+
+def test_nodes_of_the_same_weights_are_one_layer(tmp_path: Path) -> None:
+    constants = {"w": weights(4, 4, 3, 3), "b": weights(4)}
+    nodes = [
+        NODE("Conv", ["x", "w", "b"], ["a"], pads=[1, 1, 1, 1]),
+        NODE("Conv", ["a", "w", "b"], ["c"], pads=[1, 1, 1, 1]),
+        NODE("Conv", ["c", "w", "b"], ["y"], pads=[1, 1, 1, 1], strides=[2, 2]),
+    ]
+    model = agree(tmp_path, made(nodes, constants, ("n", 4, 6, 6)), X)
+    assert len(model.weights) == 4  # of the first two, and of the one with another stride
+    assert model.wiring.owners == (0, 0, 2)
+
+
+def test_nodes_that_lead_nowhere_are_left_out(tmp_path: Path) -> None:
+    nodes = [NODE("Einsum", ["x"], ["e"], equation="abcd->a"), NODE("Relu", ["x"], ["y"])]
+    assert ours(tmp_path, made(nodes, {}, ("n", 4, 6, 6))).names == ["relu1"]
+
+
+def test_float64_stays_float64(tmp_path: Path) -> None:
+    w = weights(3, 24).astype(np.float64)
+    model = made([NODE("Gemm", ["x", "w"], ["y"], transB=1)], {"w": w}, ("n", 24), kind=TensorProto.DOUBLE)
+    x = np.random.default_rng(1).standard_normal((5, 24))
+    loaded = agree(tmp_path, model, x, 1e-14)
+    assert loaded.dtype == np.float64
+
+
+def test_what_is_imported_saved_and_loaded_gives_the_same_bits(tmp_path: Path) -> None:
+    nodes = [NODE("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1]), NODE("Add", ["c", "x"], ["y"])]
+    model = ours(tmp_path, made(nodes, {"w": weights(4, 4, 3, 3)}, ("n", 4, 6, 6)))
+    model.save(tmp_path / "m.safetensors")
+    again = cr.load(tmp_path / "m.safetensors", engine="numpy")
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
+SHAPE = ("n", 4, 6, 6)
+REFUSED: dict[str, tuple[list[Any], dict[str, Any], tuple[Any, ...], int, str]] = {
+    "an operator": ([NODE("Einsum", ["x"], ["y"], "sum", equation="a")], {}, SHAPE, 21, "Einsum 'sum': .*no layer"),
+    "a domain": ([NODE("Relu", ["x"], ["y"], domain="com.other")], {}, SHAPE, 21, "Relu.*'com.other'"),
+    "an attribute": (
+        [NODE("MaxPool", ["x"], ["y"], "p", kernel_shape=[2, 2], dilations=[2, 2])],
+        {},
+        SHAPE,
+        21,
+        r"MaxPool 'p': dilations \[2, 2\]; expected 1",
+    ),
+    "a kernel that is computed": ([NODE("Conv", ["x", "x"], ["y"])], {}, SHAPE, 21, "input 2 depends on"),
+    "another batch axis": ([NODE("Transpose", ["x"], ["y"], perm=[1, 0, 2, 3])], {}, SHAPE, 21, "perm"),
+    "samples that are mixed": ([NODE("Reshape", ["x", "s"], ["y"])], {"s": np.array([2, -1])}, SHAPE, 21, "batch axis"),
+    "the exact GELU": ([NODE("Gelu", ["x"], ["y"])], {}, SHAPE, 21, "approximate 'none'.*tanh"),
+    "softmax over channels": ([NODE("Softmax", ["x"], ["y"], axis=1)], {}, SHAPE, 21, "axis 1 of"),
+    "an old opset": ([NODE("Relu", ["x"], ["y"])], {}, SHAPE, 5, "version 5 of the operators; expected 6"),
+    "a size that is unknown": ([NODE("Relu", ["x"], ["y"])], {}, ("n", 3, "h", "w"), 21, r"unknown sizes \(h, w\)"),
+    "five axes": ([NODE("Relu", ["x"], ["y"])], {}, ("n", 3, 4, 5, 6), 21, "5 axes"),
+    "no input": ([NODE("Identity", ["c"], ["y"])], {"c": np.ones(3)}, SHAPE, 21, "does not depend on its input"),
+    "a wrong size": ([NODE("Conv", ["x", "w"], ["y"])], {"w": weights(2, 3, 3, 3)}, SHAPE, 21, "Conv → 'y': "),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cannot_be_expressed_is_refused_by_name(what: str, tmp_path: Path) -> None:
+    nodes, constants, shape, opset, text = REFUSED[what]
+    with pytest.raises(FormatError, match=text) as refused:
+        ours(tmp_path, made(nodes, constants, shape, opset))
+    assert re.match(r"\S*some\.onnx: ", str(refused.value))
+    assert "\n" not in str(refused.value)
+
+
+def test_several_inputs_are_refused_by_name(tmp_path: Path) -> None:
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ("n", 3)) for name in ("a", "b")]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    graph = helper.make_graph([NODE("Add", ["a", "b"], ["y"])], "g", inputs, outputs)
+    with pytest.raises(FormatError, match=r"2 inputs \(a, b\) and 1 outputs \(y\); expected one of each"):
+        ours(tmp_path, helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)]).SerializeToString())

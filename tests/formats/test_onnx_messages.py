@@ -1,0 +1,120 @@
+"""The reader of ONNX files beside the package onnx: messages, tensors of every type, data in other files."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from chainrule.errors import FormatError
+from chainrule.formats import onnx_messages, onnx_tensors
+from chainrule.formats.protobuf import unpack_varints
+
+PACKAGED = Path(onnx.__file__).parent / "backend" / "test" / "data"
+FILES = sorted(PACKAGED.rglob("*.onnx"))
+TYPES = [kind for kind in onnx_tensors.DTYPES if kind != onnx_tensors.BFLOAT16]
+
+
+def message_of(tensor: Any) -> onnx_messages.TensorMessage:
+    """Return a tensor as our reader sees it, read from a model that holds it."""
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [], [], [tensor])
+    parsed = onnx_messages.parse(memoryview(helper.make_model(graph).SerializeToString()))
+    assert parsed.graph is not None
+    return parsed.graph.initializers[0]
+
+
+def test_the_files_that_come_with_onnx_are_read_alike() -> None:
+    assert len(FILES) > 100
+    for file in FILES:
+        ours, theirs = onnx_messages.parse(memoryview(file.read_bytes())).graph, onnx.load(file).graph
+        assert ours is not None
+        for mine, other in zip(ours.nodes, theirs.node, strict=True):
+            assert (mine.operator, mine.name, mine.domain) == (other.op_type, other.name, other.domain)
+            assert (mine.inputs, mine.outputs) == ([*other.input], [*other.output])
+            for attribute, known in zip(mine.attributes, other.attribute, strict=True):
+                assert (attribute.name, attribute.integers) == (known.name, [*known.ints])
+                assert (attribute.integer or 0, attribute.real or 0.0) == (known.i, known.f)
+        for mine, other in zip(ours.initializers, theirs.initializer, strict=True):
+            np.testing.assert_array_equal(onnx_tensors.array(mine, None), numpy_helper.to_array(other))
+
+
+@pytest.mark.parametrize("raw", [True, False], ids=["raw", "typed"])
+@pytest.mark.parametrize("kind", TYPES)
+def test_tensors_of_every_type(kind: int, raw: bool) -> None:
+    numbers = (
+        np.random.default_rng(kind).integers(0, 2 if kind == 9 else 100, (2, 3, 4)).astype(onnx_tensors.DTYPES[kind])
+    )
+    values = numbers.tobytes() if raw else numbers.ravel()
+    if not raw and kind == TensorProto.FLOAT16:
+        values = numbers.ravel().view(np.uint16)
+    tensor = helper.make_tensor("w", kind, numbers.shape, values, raw=raw)
+    if not raw and kind == TensorProto.FLOAT16:
+        tensor.int32_data[:] = [int(bits) for bits in values]
+    np.testing.assert_array_equal(onnx_tensors.array(message_of(tensor), None), numbers)
+
+
+def test_bfloat16_becomes_float32() -> None:
+    numbers = np.array([1.5, -2.25, 1e30, np.inf], np.float32)
+    tensor = helper.make_tensor(
+        "w", TensorProto.BFLOAT16, (4,), (numbers.view(np.uint32) >> 16).astype("<u2").tobytes(), raw=True
+    )
+    found = onnx_tensors.array(message_of(tensor), None)
+    np.testing.assert_array_equal(found, (numbers.view(np.uint32) & 0xFFFF0000).view(np.float32))
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1)))
+def test_packed_numbers(numbers: list[int]) -> None:
+    attribute = helper.make_tensor("w", TensorProto.INT64, (len(numbers),), numbers)
+    found = message_of(attribute)
+    assert onnx_tensors.array(found, None).tolist() == numbers
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"\xff" * 11 + b"\x01", b"\x01\x80"])
+def test_packed_numbers_that_do_not_end(content: bytes) -> None:
+    with pytest.raises(FormatError):
+        unpack_varints(memoryview(content))
+
+
+def external(location: str, offset: int = 0, length: int = 48) -> Any:
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=(3, 4), data_location=TensorProto.EXTERNAL)
+    for key, value in (("location", location), ("offset", str(offset)), ("length", str(length))):
+        tensor.external_data.add(key=key, value=value)
+    return message_of(tensor)
+
+
+def test_data_in_a_file_of_the_same_folder(tmp_path: Path) -> None:
+    numbers = np.arange(12, dtype=np.float32).reshape(3, 4)
+    (tmp_path / "w.data").write_bytes(bytes(16) + numbers.tobytes())
+    np.testing.assert_array_equal(onnx_tensors.array(external("w.data", 16), tmp_path), numbers)
+
+
+def test_data_elsewhere_are_refused(tmp_path: Path) -> None:
+    folder, secret = tmp_path / "models", tmp_path / "secret"
+    folder.mkdir()
+    secret.write_bytes(bytes(1000))
+    (folder / "short").write_bytes(bytes(10))
+    (folder / "link").symlink_to(secret)
+    (folder / "deep").mkdir()
+    (folder / "deep" / "w").write_bytes(bytes(1000))
+    os.mkfifo(folder / "pipe")
+    for name in ("../secret", str(secret), "link", "deep/w", "..", "", "short", "deep", "pipe", "none", "a\0b"):
+        with pytest.raises(FormatError):
+            onnx_tensors.array(external(name), folder)
+    (folder / "w.data").write_bytes(bytes(100))
+    for offset, length in ((60, 48), (2**62, 48), (0, 49), (0, 2**40)):
+        with pytest.raises(FormatError):
+            onnx_tensors.array(external("w.data", offset, length), folder)
+    with pytest.raises(FormatError, match="no folder"):
+        onnx_tensors.array(external("w.data"), None)
+
+
+def test_a_tensor_that_claims_more_than_it_has_is_refused() -> None:
+    tensor = helper.make_tensor("w", TensorProto.FLOAT, (2,), bytes(8), raw=True)
+    tensor.dims[:] = [2**40, 2**20]
+    with pytest.raises(FormatError, match="'w': it has 8 bytes"):
+        onnx_tensors.array(message_of(tensor), None)

@@ -1,0 +1,210 @@
+"""Every operator with drawn attributes and shapes, beside ONNX Runtime."""
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from formats.onnx_models import agree, made
+from onnx import helper
+
+from chainrule.layers import NAMED
+
+COUNT = 6
+Case = tuple[list[Any], dict[str, Any], tuple[int, ...], int]
+
+
+def _shape(random: Random, axes: int = 2) -> tuple[int, ...]:
+    return (3, random.choice((2, 4, 6)), *(random.randint(5, 9) for _ in range(axes)))
+
+
+def _normal(random: Random, *shape: int) -> Any:
+    return np.random.default_rng(random.getrandbits(32)).standard_normal(shape).astype(np.float32)
+
+
+def _node(operator: str, inputs: str = "x", **attributes: Any) -> Any:
+    return helper.make_node(operator, inputs.split(), ["y"], **attributes)
+
+
+def _window(random: Random, axes: int, dilated: bool = True) -> dict[str, Any]:
+    kernel = [random.randint(1, 3) for _ in range(axes)]
+    found: dict[str, Any] = {"kernel_shape": kernel, "strides": [random.randint(1, 3) for _ in range(axes)]}
+    if random.random() < 0.5:
+        found["pads"] = [random.randint(0, max(size - 1, 0)) for size in (*kernel, *kernel)]
+    elif random.random() < 0.7:
+        found["auto_pad"] = random.choice(("SAME_UPPER", "SAME_LOWER", "VALID"))
+    if dilated and random.random() < 0.5 and found.get("auto_pad", "VALID") == "VALID":
+        found["dilations"] = [random.randint(1, 2) for _ in range(axes)]
+    return found
+
+
+def conv(random: Random) -> Case:
+    axes = random.choice((1, 2, 2))
+    shape, window = _shape(random, axes), _window(random, axes)
+    groups = random.choice((1, 2, shape[1]))
+    constants = {"w": _normal(random, 2 * groups, shape[1] // groups, *window["kernel_shape"])}
+    constants |= {"b": _normal(random, 2 * groups)} if random.random() < 0.5 else {}
+    return [_node("Conv", " ".join(("x", *constants)), group=groups, **window)], constants, shape, 21
+
+
+def conv_transpose(random: Random) -> Case:
+    axes = random.choice((1, 2, 2))
+    shape, groups = _shape(random, axes), random.choice((1, 2))
+    kernel = [random.randint(2, 3) for _ in range(axes)]
+    window: dict[str, Any] = {"kernel_shape": kernel, "strides": [random.randint(1, 2) for _ in range(axes)]}
+    if random.random() < 0.5:
+        window["pads"] = [random.randint(0, 1) for _ in range(2 * axes)]
+    constants = {"w": _normal(random, shape[1], 2, *kernel), "b": _normal(random, 2 * groups)}
+    return [_node("ConvTranspose", "x w b", group=groups, **window)], constants, shape, 21
+
+
+def gemm(random: Random) -> Case:
+    turned = random.choice((0, 1))
+    constants = {"w": _normal(random, *((5, 7) if turned else (7, 5))), "c": _normal(random, random.choice((1, 5)))}
+    options = {"alpha": random.choice((1.0, 0.5)), "beta": random.choice((1.0, 2.0)), "transB": turned}
+    return [_node("Gemm", random.choice(("x w c", "x w")), **options)], constants, (3, 7), 21
+
+
+def matmul(random: Random) -> Case:
+    constants = {"w": _normal(random, 7, 5), "b": _normal(random, *random.choice(((5,), (1, 5), (1,))))}
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["m"]), _node("Add", random.choice(("m b", "b m")))]
+    return nodes, constants, (3, 7), 21
+
+
+def pool(random: Random) -> Case:
+    axes = random.choice((1, 2, 2))
+    operator = random.choice(("MaxPool", "AveragePool"))
+    options = _window(random, axes, dilated=False)
+    if operator == "AveragePool" and "auto_pad" not in options:
+        options["count_include_pad"] = random.choice((0, 1))
+    return [_node(operator, **options)], {}, _shape(random, axes), 21
+
+
+def whole(random: Random) -> Case:
+    shape = _shape(random, random.choice((1, 2)))
+    return [_node(random.choice(("GlobalAveragePool", "GlobalMaxPool")))], {}, shape, 21
+
+
+def reduce(random: Random) -> Case:
+    axes = random.choice(((2, 3), (2,), (3,), (-1, -2), (1,), (1, 2, 3)))
+    keep = 1 if len(axes) == 3 else random.choice((0, 1))
+    operator = random.choice(("ReduceMean", "ReduceMax"))
+    return [_node(operator, "x axes", keepdims=keep)], {"axes": np.array(axes)}, _shape(random), 21
+
+
+def activation(random: Random) -> Case:
+    operator, options = random.choice(
+        (
+            *[(name, {}) for name in ("Relu", "Sigmoid", "Tanh", "Atan", "HardSwish", "Softplus", "Elu", "Selu")],
+            ("LeakyRelu", {"alpha": 0.2}),
+            ("Elu", {"alpha": 0.7}),
+            ("Gelu", {"approximate": "tanh"}),
+            ("HardSigmoid", {"alpha": 0.3, "beta": 0.4}),
+            ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
+        )
+    )
+    return [_node(operator, **options)], {}, _shape(random, random.choice((0, 1, 2))), 22 if operator == "Gelu" else 21
+
+
+def clip(random: Random) -> Case:
+    constants = {"low": np.float32(-0.5), "high": np.float32(0.7)}
+    if random.random() < 0.3:
+        return [_node("Clip", min=-0.3, max=0.4)], {}, _shape(random), 10
+    return [_node("Clip", random.choice(("x low high", "x low")))], constants, _shape(random), 21
+
+
+def softmax(random: Random) -> Case:
+    shape = random.choice(((3, 7), (3, 5, 1, 1), (3, 1, 6)))
+    axis = max(range(len(shape)), key=lambda k: shape[k] if k else 0)
+    return [_node("Softmax", axis=axis)], {}, shape, random.choice((11, 21)) if len(shape) == 2 else 21
+
+
+def normalisation(random: Random) -> Case:
+    operators = ["BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization"]
+    operator, shape = random.choice(operators), _shape(random, random.choice((1, 2, 2)))
+    channels = shape[-1] if operator == "LayerNormalization" else shape[1]
+    constants = {"scale": _normal(random, channels), "shift": _normal(random, channels)}
+    names = "x scale shift"
+    if operator == "BatchNormalization":
+        constants |= {"mean": _normal(random, channels), "var": abs(_normal(random, channels)) + 0.3}
+        names += " mean var"
+    options = {"num_groups": 2} if operator == "GroupNormalization" else {}
+    return [_node(operator, names, epsilon=1e-3, **options)], constants, shape, 21
+
+
+def local_response(random: Random) -> Case:
+    return [_node("LRN", size=random.choice((3, 5)), alpha=0.1, beta=0.6, bias=1.5)], {}, _shape(random), 21
+
+
+def prelu(random: Random) -> Case:
+    shape = _shape(random)
+    return [_node("PRelu", "x slope")], {"slope": abs(_normal(random, shape[1], 1, 1))}, shape, 21
+
+
+def constant(random: Random) -> Case:
+    shape = _shape(random)
+    value = _normal(random, *random.choice(((), (1,), (shape[1], 1, 1), (1, shape[1], 1, 1))))
+    operator = random.choice(("Add", "Sub", "Mul", "Div"))
+    order = "c x" if operator != "Div" and random.random() < 0.5 else "x c"
+    return [_node(operator, order)], {"c": value + np.sign(value)}, shape, 21
+
+
+def whole_constant(random: Random) -> Case:
+    shape = _shape(random)
+    return [_node(random.choice(("Add", "Sub")), "x c")], {"c": _normal(random, *shape[1:])}, shape, 21
+
+
+def branches(random: Random) -> Case:
+    shape, operator = _shape(random), random.choice(("Add", "Mul", "Sub", "Sum", "Concat"))
+    first = random.choice(("GlobalAveragePool", "Tanh")) if operator in ("Add", "Mul") else "Tanh"
+    nodes = [helper.make_node(first, ["x"], ["a"]), helper.make_node("Sigmoid", ["x"], ["b"])]
+    return [*nodes, _node(operator, "a b", **({"axis": 1} if operator == "Concat" else {}))], {}, shape, 21
+
+
+def moving(random: Random) -> Case:
+    shape = _shape(random)
+    c, h = shape[1:3]
+    operator, options, constants, opset = random.choice(
+        (
+            ("Flatten", {}, {}, 21),
+            ("Reshape", {}, {"s": np.array([0, -1])}, 21),
+            ("Reshape", {}, {"s": np.array([0, h, -1])}, 21),
+            ("Transpose", {"perm": [0, 2, 3, 1]}, {}, 21),
+            ("Transpose", {"perm": [0, 1, 3, 2]}, {}, 21),
+            ("Transpose", {"perm": [0, 3, 2, 1]}, {}, 21),
+            ("Slice", {}, {"s": np.array([1, 0]), "e": np.array([-1, c]), "k": np.array([2, 1])}, 21),
+            ("Slice", {"starts": [1], "ends": [99], "axes": [3]}, {}, 9),
+            ("Pad", {}, {"p": np.array([0, 0, 1, 2, 0, 0, 0, 3])}, 21),
+            ("Pad", {}, {"p": np.array([0, 0, -1, 2, 0, 0, 1, -2])}, 21),
+            ("Gather", {"axis": 1}, {"i": np.array(1)}, 21),
+            ("Gather", {"axis": 2}, {"i": np.array([2, 3])}, 21),
+            ("Unsqueeze", {}, {"a": np.array([1])}, 21),
+            ("Dropout", {}, {}, 21),
+            ("Identity", {}, {}, 21),
+        )
+    )
+    nodes = [helper.make_node("Tanh", ["x"], ["t"]), _node(operator, " ".join(("t", *constants)), **options)]
+    return nodes, constants, shape, opset
+
+
+NEEDS = {
+    "local_response": "LocalResponseNorm",
+    "prelu": "PReLU",
+}
+CASES = (conv, conv_transpose, gemm, matmul, pool, whole, reduce, activation, clip, softmax, normalisation)
+CASES += (local_response, prelu, constant, whole_constant, branches, moving)
+
+
+@pytest.mark.parametrize("seed", range(COUNT))
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_an_operator(case: Any, seed: int, tmp_path: Path) -> None:
+    if NEEDS.get(case.__name__, "ReLU") not in NAMED:
+        pytest.skip(f"there is no {NEEDS[case.__name__]} yet")
+    random = Random(f"{case.__name__} {seed}")
+    for _ in range(3):
+        nodes, constants, shape, opset = case(random)
+        if any(node.op_type == "Transpose" for node in nodes) and "Permute" not in NAMED:
+            continue
+        open_shape = ("n", *shape[1:]) if opset > 9 else shape
+        agree(tmp_path, made(nodes, constants, open_shape, opset), _normal(random, *shape))

@@ -109,8 +109,9 @@ function operation(name, reads, writes) {
  */
 function aliases({ layers, plan }, found) {
   /** What each layer gives: its storage and its shape. @type {Map<string, [string, number[]]>} */
-  const known = new Map([["", ["x", plan.input.shape]]]);
+  const known = new Map();
   for (const { name, output, inputs } of layers) {
+    /** @type {[string, number[]][]} */
     const read = inputs.map((from) => known.get(from) ?? ["x", plan.input.shape]);
     if (read.length === 1) found.inputs.set(name, read[0][0]);
     read.forEach(([storage, shape], place) => {

@@ -26,7 +26,7 @@ def _layer(draw, nodes, shared):
     a = nodes[draw.integers(len(nodes))]
     alike = [node for node in nodes if node.shape == a.shape]
     b = alike[draw.integers(len(alike))]
-    kind = draw.integers(7)
+    kind = draw.integers(9)
     if kind == 0:
         return ACTIVATIONS[draw.integers(len(ACTIVATIONS))]()(a)
     if kind == 1:
@@ -42,4 +42,9 @@ def _layer(draw, nodes, shared):
     if kind == 5:
         layer = shared.setdefault(a.shape[0], cr.Conv2D(a.shape[0], 3, padding="same"))
         return layer(a)
+    if kind == 6:
+        return cr.Concatenate()(a, cr.Tanh()(b), a)
+    if kind == 7:
+        start = int(draw.integers(a.shape[0]))
+        return cr.Slice(0, start)(a)
     return cr.Conv2D(int(draw.integers(1, 5)), int(draw.choice((1, 3))), padding="same")(a)

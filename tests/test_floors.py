@@ -22,7 +22,7 @@ FLOORS = (
     ("training",),
     ("check", "explain"),
     ("model", "runs"),
-    ("zoo", "network_files", "templates"),
+    ("zoo", "network_files", "pretrained", "templates"),
     ("zoo_table",),
     ("web",),
     ("cli",),

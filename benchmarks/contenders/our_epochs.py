@@ -5,7 +5,7 @@ import time
 from benchmarks.contenders import Task
 from chainrule import data
 from chainrule.data.dataset import Dataset
-from chainrule.model import Sequential
+from chainrule.model import Model
 from chainrule.training.progress import ProgressBar
 from chainrule.training.samples import Samples
 
@@ -31,7 +31,7 @@ class Epochs:
         seconds, model = self._fitted(seed, self._training)
         return seconds, model.evaluate(self._test).accuracy
 
-    def _fitted(self, seed: int, training: Dataset) -> tuple[float, Sequential]:
+    def _fitted(self, seed: int, training: Dataset) -> tuple[float, Model]:
         subject = self._task.subject.seeded(seed)
         model = subject.build(self._task.who, self._task.threads)
         start = time.perf_counter()

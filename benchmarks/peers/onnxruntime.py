@@ -173,9 +173,38 @@ def _average_pool(graph: Graph, operation: Operation) -> None:
         graph.node("Mul", graph.array(np.array(math.prod(options["window"]), graph.network.dtype)))
 
 
+def _pad(graph: Graph, operation: Operation) -> None:
+    options = operation.attributes
+    graph.node("Pad", graph.array(np.array([0, *options["before"], 0, *options["after"]], np.int64)))
+
+
+def _crop(graph: Graph, operation: Operation) -> None:
+    before = operation.attributes["before"]
+    ends = [front + size for front, size in zip(before, operation.writes[0].shape, strict=True)]
+    axes = range(1, len(before) + 1)
+    graph.node("Slice", *(graph.array(np.array(each, np.int64)) for each in (before, ends, axes)))
+
+
 def _batch_norm(graph: Graph, operation: Operation) -> None:
     inputs = [graph.array(graph.weight(tensor), tensor.name) for tensor in operation.reads[1:] if tensor is not None]
     graph.node("BatchNormalization", *inputs, epsilon=operation.attributes["epsilon"])
+
+
+def _group_norm(graph: Graph, operation: Operation) -> None:
+    _, gamma, beta = operation.reads
+    groups, shape = operation.attributes["groups"], operation.writes[0].shape
+    rows = np.array([0, groups, -1], np.int64)
+    graph.node("Reshape", graph.array(rows))
+    if operation.attributes["shared"]:
+        scale = [graph.array(graph.weight(tensor)) for tensor in (gamma, beta)]
+        graph.node("LayerNormalization", *scale, epsilon=operation.attributes["epsilon"])
+        graph.node("Reshape", graph.array(np.array([0, *shape], np.int64)))
+        return
+    fixed = [graph.array(np.full((groups,), float(value), graph.network.dtype)) for value in (1, 0)]
+    graph.node("InstanceNormalization", *fixed, epsilon=operation.attributes["epsilon"])
+    graph.node("Reshape", graph.array(np.array([0, *shape], np.int64)))
+    for kind, tensor in (("Mul", gamma), ("Add", beta)):
+        graph.node(kind, graph.array(graph.weight(tensor).reshape(-1, *(1,) * (len(shape) - 1))))
 
 
 def _named(kind: str, **fixed: Any) -> Callable[[Graph, Operation], None]:
@@ -218,6 +247,8 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "add_bias": _add_bias,
     "max_pool": _max_pool,
     "average_pool": _average_pool,
+    "pad": _pad,
+    "crop": _crop,
     "dense": _dense,
     "add": _merged("Add"),
     "multiply": _merged("Mul"),
@@ -225,6 +256,7 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "expand_channels": _expanded,
     "concatenate": _merged("Concat"),
     "batch_norm_inference": _batch_norm,
+    "group_norm": _group_norm,
     "sigmoid": _named("Sigmoid"),
     "tanh": _named("Tanh"),
     "arctan": _named("Atan"),
@@ -235,5 +267,7 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "silu": _silu,
     "hard_sigmoid": _named("HardSigmoid", alpha=1 / 6, beta=0.5),
     "hard_swish": _named("HardSwish"),
+    "elu": lambda graph, operation: graph.node("Elu", alpha=operation.attributes["alpha"]),
+    "softplus": _named("Softplus"),
     "softmax": _named("Softmax", axis=1),
 }

@@ -24,7 +24,10 @@ functional: Any = torch.nn.functional
 
 @dataclass
 class Translation:
-    """Modules in the order of a plan, what each reads and writes, and their parameters and running statistics by our names (conv1.w).
+    """Modules in the order of a plan, and what each reads and writes.
+
+    tensors  parameters and running statistics by our names (conv1.w)
+
 
     Parameters have the same shape as ours, with an additional axis of 1 for one-dimensional layers.
     """
@@ -146,6 +149,18 @@ class Transposed(nn.Module):
         return functional.pad(y, (-left, ends[1], -top, ends[0]))
 
 
+class Framed(nn.Module):
+    """Pad with zeros, or crop where numbers are negative, at both ends of every axis of a sample."""
+
+    def __init__(self, ends: Any, sign: int) -> None:
+        nn.Module.__init__(self)
+        self.ends = [sign * end for pair in reversed(ends) for end in pair]
+
+    def forward(self, x: Any) -> Any:
+        """Return x with its zeros, or without its ends."""
+        return functional.pad(x, self.ends)
+
+
 class PaddedMean(nn.Module):
     """Average pooling with asymmetric padding, or with wider padding than PyTorch supports."""
 
@@ -254,6 +269,30 @@ def _batch_norm(made: Translation, operation: Operation) -> list[Any]:
     return [norm]
 
 
+class RowNorm(nn.Module):
+    """Layer normalisation of the rows of a flat sample."""
+
+    def __init__(self, weight: Any, bias: Any, epsilon: float) -> None:
+        nn.Module.__init__(self)
+        self.weight, self.bias, self.epsilon = weight, bias, epsilon
+
+    def forward(self, x: Any) -> Any:
+        """Return x (N, rows · F) with each row normalised."""
+        rows = x.reshape(len(x), -1, len(self.weight))
+        return functional.layer_norm(rows, self.weight.shape, self.weight, self.bias, self.epsilon).reshape(x.shape)
+
+
+def _group_norm(made: Translation, operation: Operation) -> list[Any]:
+    _, gamma, beta = operation.reads
+    weight, bias = made.parameter(gamma), made.parameter(beta)
+    groups, epsilon = operation.attributes["groups"], operation.attributes["epsilon"]
+    if operation.attributes["shared"]:
+        return [RowNorm(weight, bias, epsilon)]
+    layer = nn.GroupNorm(groups, len(weight), epsilon)
+    layer.weight, layer.bias = weight, bias
+    return [layer]
+
+
 class Arctan(nn.Module):
     """Elementwise arctan."""
 
@@ -285,15 +324,33 @@ class Merged(nn.Module):
 def _expanded(made: Translation, operation: Operation) -> list[Any]:
     shape, axes = operation.writes[0].shape, (None, None) if operation.name == "expand_positions" else (None,)
     at = (..., *axes) if operation.name == "expand_positions" else (slice(None), *axes)
-    return [Merged(lambda x: x[at].expand(len(x), *shape))]
+
+    def expand(x: Any) -> Any:
+        return x[at].expand(len(x), *shape)
+
+    return [Merged(expand)]
 
 
 def _concatenated(made: Translation, operation: Operation) -> list[Any]:
     axis = operation.attributes["axis"] + 1
-    return [Merged(lambda *parts: torch.cat(parts, axis))]
+
+    def concatenate(*parts: Any) -> Any:
+        return torch.cat(parts, axis)
+
+    return [Merged(concatenate)]
+
+
+def _framed(sign: int) -> "Maker":
+    def make(made: Translation, operation: Operation) -> list[Any]:
+        ends = zip(operation.attributes["before"], operation.attributes["after"], strict=True)
+        return [Framed(list(ends), sign)]
+
+    return make
 
 
 Maker = Callable[[Translation, Operation], list[Any]]
+
+SOFTPLUS_THRESHOLD = 40  # from here on PyTorch returns x, at its default of 20 with an error of 2e-9
 
 MODULES: dict[str, Maker] = {
     "cross_correlate": _convolution,
@@ -301,6 +358,8 @@ MODULES: dict[str, Maker] = {
     "add_bias": _add_bias,
     "max_pool": _max_pool,
     "average_pool": _average_pool,
+    "pad": _framed(1),
+    "crop": _framed(-1),
     "dense": _dense,
     "add": lambda made, operation: [Merged(torch.add)],
     "multiply": lambda made, operation: [Merged(torch.mul)],
@@ -309,6 +368,7 @@ MODULES: dict[str, Maker] = {
     "concatenate": _concatenated,
     "batch_norm": _batch_norm,
     "batch_norm_inference": _batch_norm,
+    "group_norm": _group_norm,
     "dropout": lambda made, operation: [nn.Dropout(operation.attributes["rate"])],
     "sigmoid": lambda made, operation: [nn.Sigmoid()],
     "tanh": lambda made, operation: [nn.Tanh()],
@@ -320,5 +380,7 @@ MODULES: dict[str, Maker] = {
     "silu": lambda made, operation: [nn.SiLU()],
     "hard_sigmoid": lambda made, operation: [HardSigmoid()],
     "hard_swish": lambda made, operation: [nn.Hardswish()],
+    "elu": lambda made, operation: [nn.ELU(operation.attributes["alpha"])],
+    "softplus": lambda made, operation: [nn.Softplus(threshold=SOFTPLUS_THRESHOLD)],
     "softmax": lambda made, operation: [nn.Softmax(1)],
 }

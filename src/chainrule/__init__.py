@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from chainrule.errors import RunError as RunError
     from chainrule.errors import ShapeError as ShapeError
     from chainrule.errors import StudentError as StudentError
+    from chainrule.layers import ELU as ELU
     from chainrule.layers import GELU as GELU
     from chainrule.layers import Add as Add
     from chainrule.layers import Arctan as Arctan
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from chainrule.layers import Conv1D as Conv1D
     from chainrule.layers import Conv2D as Conv2D
     from chainrule.layers import ConvTranspose2D as ConvTranspose2D
+    from chainrule.layers import Crop2D as Crop2D
     from chainrule.layers import CustomLayer as CustomLayer
     from chainrule.layers import Dense as Dense
     from chainrule.layers import Dropout as Dropout
@@ -60,18 +62,24 @@ if TYPE_CHECKING:
     from chainrule.layers import GlobalAveragePool2D as GlobalAveragePool2D
     from chainrule.layers import GlobalMaxPool1D as GlobalMaxPool1D
     from chainrule.layers import GlobalMaxPool2D as GlobalMaxPool2D
+    from chainrule.layers import GroupNorm as GroupNorm
     from chainrule.layers import HardSigmoid as HardSigmoid
     from chainrule.layers import HardSwish as HardSwish
     from chainrule.layers import Input as Input
+    from chainrule.layers import InstanceNorm2D as InstanceNorm2D
+    from chainrule.layers import LayerNorm as LayerNorm
     from chainrule.layers import LeakyReLU as LeakyReLU
     from chainrule.layers import MaxPool1D as MaxPool1D
     from chainrule.layers import MaxPool2D as MaxPool2D
     from chainrule.layers import Multiply as Multiply
+    from chainrule.layers import Pad2D as Pad2D
     from chainrule.layers import ReLU as ReLU
     from chainrule.layers import Reshape as Reshape
     from chainrule.layers import Sigmoid as Sigmoid
     from chainrule.layers import SiLU as SiLU
+    from chainrule.layers import Slice as Slice
     from chainrule.layers import Softmax as Softmax
+    from chainrule.layers import Softplus as Softplus
     from chainrule.layers import SumPool1D as SumPool1D
     from chainrule.layers import SumPool2D as SumPool2D
     from chainrule.layers import Tanh as Tanh
@@ -108,10 +116,11 @@ PLACES = {
         "ChainruleError DataError EngineError FormatError NotFiniteError OptionError RunError ShapeError StudentError"
     ),
     "chainrule.layers": (
-        "Add Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Clip Concatenate Conv1D Conv2D ConvTranspose2D "
-        "CustomLayer Dense Dropout Flatten GELU GlobalAveragePool1D GlobalAveragePool2D GlobalMaxPool1D "
-        "GlobalMaxPool2D HardSigmoid HardSwish Input LeakyReLU MaxPool1D MaxPool2D Multiply ReLU Reshape Sigmoid SiLU "
-        "Softmax SumPool1D SumPool2D Tanh"
+        "Add Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Clip Concatenate Conv1D Conv2D "
+        "ConvTranspose2D Crop2D CustomLayer Dense Dropout ELU Flatten GELU GlobalAveragePool1D GlobalAveragePool2D "
+        "GlobalMaxPool1D GlobalMaxPool2D GroupNorm HardSigmoid HardSwish Input InstanceNorm2D LayerNorm LeakyReLU "
+        "MaxPool1D MaxPool2D Multiply Pad2D ReLU Reshape SiLU Sigmoid Slice Softmax Softplus SumPool1D SumPool2D "
+        "Tanh"
     ),
     "chainrule.model": "Graph Sequential load",
     "chainrule.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",

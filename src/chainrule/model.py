@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -16,7 +17,7 @@ from chainrule.data.inputs import ImageSource, read_inputs
 from chainrule.data.normalisation import Normalisation, decision, kind_for
 from chainrule.data.views import Views
 from chainrule.errors import DataError, FormatError, OptionError, printable, quoted
-from chainrule.layers import node
+from chainrule.layers import Dense, node
 from chainrule.layers.node import Node, Wiring
 from chainrule.losses import CustomLoss, Loss, LossLike
 from chainrule.network import Network
@@ -93,6 +94,7 @@ class Model(Network):
         names = range(self.output_shape[-1]) if classes is None else classes
         if not isinstance(names, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise OptionError(f"classes {quoted(names)}: expected the names of the classes")
+        self.frozen: tuple[str, ...] = ()
         self.classes = tuple(printable(str(each)) for each in names)
         if len(self.classes) not in _accepts_class_count(self.output_shape[-1]):
             raise OptionError(f"{len(self.classes)} names of classes for {self.output_shape[-1]} outputs")
@@ -152,7 +154,7 @@ class Model(Network):
             normalise=self._default_normalisation(samples) if normalise is None else normalise,
             augmentation=Augmentation.parse(augmentation) if isinstance(augmentation, str) else augmentation,
             smoothing=smoothing,
-            rates=Rates.parse(rates) if isinstance(rates, str) else rates,
+            rates=self._with_frozen(Rates.parse(rates) if isinstance(rates, str) else rates),
             views=(Views.parse(views) if isinstance(views, str) else views) or None,
             clip_norm=clip_norm,
             validation=validation_split,
@@ -167,6 +169,47 @@ class Model(Network):
 
         given = x if y is None else (x, y)
         return fit_in_folder(self, trainer, run, given, validation_data, test_data, watching, resume=resume)
+
+    def freeze(self, *names: str) -> None:
+        """Freeze parameters by name in every later `fit`: layers (conv1), patterns (conv*), parameters (conv1.w).
+
+        No gradient is computed for them, and none is propagated to where everything is frozen. Frozen batch
+        normalisations use their running statistics and leave them alone. Without names, nothing is frozen any more.
+
+        Errors   OptionError for a name that no parameter has
+        """
+        Rates.frozen(*names).groups(self.learnt)
+        self.frozen = names
+
+    def with_classes(self, classes: Sequence[str], *, seed: int | None = None) -> Model:
+        """Return a model with the weights of this one and a new last dense layer, for other classes.
+
+        seed  of the new layer's weights; None: the model's own
+
+        Errors   OptionError when the last layer with parameters is not a dense one
+        """
+        names = [name for name, layer in zip(self.names, self.layers, strict=True) if self.size(name)]
+        last = self.names.index(names[-1]) if names else -1
+        layer = self.layers[last]
+        if not isinstance(layer, Dense) or not names:
+            raise OptionError("only a model whose last parameters are those of a dense layer can take other classes")
+        layers = [*self.layers]
+        layers[last] = replace(layer, features=len(classes))
+        options: Options = {"dtype": str(self.dtype), "engine": self.engine.name, "threads": self.threads}
+        options |= {
+            "seed": self.seed if seed is None else seed,
+            "name": self.name,
+            "classes": classes,
+            "loss": self.loss,
+        }
+        model = connect(layers, self.input_shape, self.wiring, normalisation=self.normalisation, **options)
+        for name, values in model.weights.items():
+            if not name.startswith(f"{names[-1]}."):
+                values[...] = self.weights[name]
+        return model
+
+    def _with_frozen(self, rates: Rates) -> Rates:
+        return Rates((*Rates.frozen(*self.frozen).factors, *rates.factors))
 
     def _default_normalisation(self, samples: Samples) -> str:
         """Return the kind of the model's normalisation if it was trained before, else the usual kind for the data."""

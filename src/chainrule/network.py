@@ -4,7 +4,7 @@ It knows nothing of data, files or training; `model.Model` adds what a user call
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -174,16 +174,25 @@ class Network:
 
     # ------------------------------------------------------------------ plans
 
-    def plan(self, loss: Loss | None = None, *, input_gradient: bool = False, task: Task | None = None) -> Plan:
+    def plan(
+        self,
+        loss: Loss | None = None,
+        *,
+        input_gradient: bool = False,
+        task: Task | None = None,
+        frozen: Collection[str] = frozenset(),
+    ) -> Plan:
         """Return the operations of inference or, given a loss, of training.
 
         Softmax at the end and categorical cross-entropy are trained as one operation on the logits.
         input_gradient  keep what leads to the gradient of the input, which training does not need
         task            decides what is measured of each sample besides the loss; None: the network's own
+        frozen          names of parameters without a gradient; where none comes before a layer, nothing is propagated
+                        there. A frozen batch normalisation uses its running statistics and leaves them alone
         """
         if loss is not None:
             self._check_loss(loss)
-        builder = Builder(self._tensors(), training=loss is not None)
+        builder = Builder(self._tensors(), training=loss is not None, frozen=frozen)
         source = Tensor("x", self.input_shape, "input")
         fused = loss == "categorical_cross_entropy" and isinstance(self.layers[-1], Softmax) and len(self.layers) > 1
         results = [source]

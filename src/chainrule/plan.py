@@ -7,7 +7,7 @@ reusing memory. Nothing else of a layer is needed to run a model.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
@@ -147,12 +147,17 @@ class Plan:
 class Builder:
     """Collects what the layers emit. One layer at a time: `layer` names the tensors that are made.
 
+    frozen  names of parameters whose gradients are not wanted
+
     Every operation writes its gradient of what it reads as if it were the only reader; where there are several, the
     plan adds these parts up.
     """
 
-    def __init__(self, parameters: Mapping[str, Tensor], *, training: bool) -> None:
+    def __init__(
+        self, parameters: Mapping[str, Tensor], *, training: bool, frozen: Collection[str] = frozenset()
+    ) -> None:
         self.training = training
+        self._frozen = frozen
         self.layer = ""
         self._owner = ""
         self._parameters = parameters
@@ -167,6 +172,10 @@ class Builder:
         """
         self.layer, self._owner = layer, owner or layer
         self._backward.append((layer, []))
+
+    def is_frozen(self, *names: str) -> bool:
+        """Return whether parameters of the current layer stay as they are in training."""
+        return all(f"{self._owner}.{name}" in self._frozen for name in names)
 
     def parameter(self, name: str) -> Tensor:
         """Return a parameter or running statistic of the current layer."""
@@ -202,7 +211,9 @@ class Builder:
         """
         made = [source, *self._parameters.values(), *(each for one in self._forward for each in one.writes)]
         shapes = {gradient_name(tensor.storage): tensor.shape for tensor in made}
-        kept = _needed(_add_parts(self._backward, shapes), {tensor.storage for tensor in parameters_wanted})
+        wanted = {tensor.storage for tensor in parameters_wanted}
+        wanted |= {gradient_name(name) for name in self._parameters if name not in self._frozen}
+        kept = _needed(_add_parts(self._backward, shapes), wanted)
         return Plan(source, output, tuple(self._forward), kept, tuple(self._deferred), **loss_tensors)
 
 
@@ -257,10 +268,10 @@ def _sum(parts: list[Tensor], whole: Tensor) -> list[Operation]:
 
 
 def _needed(operations: list[Operation], wanted: set[str]) -> tuple[Operation, ...]:
-    """Return, in order, the operations that lead to a gradient of a parameter or to a wanted tensor."""
+    """Return, in order, the operations that lead to wanted tensors."""
     kept: list[Operation] = []
     for operation in reversed(operations):
-        if any(tensor.kind == "gradient" or tensor.storage in wanted for tensor in operation.writes):
+        if any(tensor.storage in wanted for tensor in operation.writes):
             wanted.update(tensor.storage for tensor in operation.reads if tensor is not None)
             kept.append(operation)
     return tuple(reversed(kept))

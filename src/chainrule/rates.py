@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from chainrule.errors import OptionError
@@ -26,8 +27,9 @@ class RateGroup(NamedTuple):
 class Rates:
     """Factors by which the learning rate is multiplied, by the names of parameters; 1 for all others.
 
-    factors   pairs of a name and its factor: conv1.w names one parameter, conv1 all of a layer, beta all parameters of
-              that name. Where two name the same parameter, the later one counts. A factor of 0 freezes the parameter.
+    factors   pairs of a name and its factor: conv1.w names one parameter, conv1 all of a layer, conv* all of layers
+              whose names begin so, beta all parameters of that name. Where two name the same parameter, the later one
+              counts. A factor of 0 freezes the parameter: its gradient is not computed
 
     Decay is not multiplied: it shrinks a parameter by rate · decay in each step whatever the factor, unless it is 0.
     """
@@ -62,6 +64,18 @@ class Rates:
                 raise OptionError(f"rates {text!r}: expected NAME=FACTOR, found {part!r}") from None
         return Rates(tuple(pairs))
 
+    @staticmethod
+    def frozen(*names: str) -> "Rates":
+        """Return the rates that freeze what these names stand for."""
+        return Rates(tuple((name, 0.0) for name in names))
+
+    def frozen_names(self, layout: Mapping[str, tuple[int, int]]) -> frozenset[str]:
+        """Return the names of the frozen parameters."""
+        still = [group for group in self.groups(layout) if not group.factor]
+        return frozenset(
+            name for name, (first, last) in layout.items() if any(g.first <= first and last <= g.last for g in still)
+        )
+
     def groups(self, layout: Mapping[str, tuple[int, int]]) -> Sequence[RateGroup]:
         """Return the groups of equal factor that make up all parameters, in order; none where there are no factors.
 
@@ -70,7 +84,7 @@ class Rates:
         """
         named = dict.fromkeys(layout, 1.0)
         for wanted, factor in self.factors:
-            matching = [name for name in layout if wanted in (name, *name.rpartition(".")[::2])]
+            matching = [name for name in layout if any(fnmatchcase(each, wanted) for each in _spellings(name))]
             if not matching:
                 raise OptionError(f"rates: no parameter is named {wanted!r}; there are {', '.join(layout)}")
             named |= dict.fromkeys(matching, factor)
@@ -81,3 +95,9 @@ class Rates:
             else:
                 groups.append(RateGroup(first, last, named[name]))
         return groups
+
+
+def _spellings(name: str) -> tuple[str, str, str]:
+    """Return a parameter's full name, its layer and its own name: conv1.w, conv1, w."""
+    layer, _, own = name.rpartition(".")
+    return name, layer, own

@@ -11,6 +11,7 @@ from chainrule.errors import OptionError, ShapeError, quoted
 
 Pair: TypeAlias = tuple[int, int]
 Padding: TypeAlias = tuple[Pair, Pair]
+Ends: TypeAlias = tuple[int, ...]  # a number for each axis of a sample, of entries at its beginning or its end
 PaddingLike: TypeAlias = str | int | Sequence[int | Sequence[int]]
 
 
@@ -67,22 +68,32 @@ def axis_padding(rule: str, size: int, window: int, stride: int = 1, dilation: i
 
 
 def resolve_padding(
-    padding: PaddingLike, size: Sequence[int], window: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+    padding: PaddingLike,
+    size: Sequence[int],
+    window: Sequence[int],
+    stride: Sequence[int],
+    dilation: Sequence[int],
 ) -> tuple[Pair, ...]:
     """Return the padding of each axis as (before, after), given a rule, a number, a number per axis, or such pairs."""
-    axes = len(size)
     if isinstance(padding, str):
         return tuple(axis_padding(padding, *axis) for axis in zip(size, window, stride, dilation, strict=True))
-    each: list[Any] = list(padding) if isinstance(padding, Iterable) else [padding] * axes
+    return resolve_ends("padding", padding, len(size))
+
+
+def resolve_ends(name: str, value: int | Sequence[int | Sequence[int]], axes: int) -> tuple[Pair, ...]:
+    """Return (before, after) of each axis, given a number, a number per axis, or such pairs; OptionError otherwise."""
+    if isinstance(value, str):
+        raise OptionError(f"{name} {quoted(value)}: expected numbers or pairs of numbers")
+    each: list[Any] = list(value) if isinstance(value, Iterable) else [value] * axes
     if len(each) != axes:
-        raise OptionError(f"padding {quoted(padding)} has {len(each)} entries for {axes} axes")
-    pairs = tuple(_pair_of(entry, padding) for entry in each)
-    if any(zeros < 0 for pair in pairs for zeros in pair):
-        raise OptionError(f"padding {quoted(padding)} is negative")
+        raise OptionError(f"{name} {quoted(value)} has {len(each)} entries for {axes} axes")
+    pairs = tuple(_pair_of(name, entry, value) for entry in each)
+    if any(end < 0 for pair in pairs for end in pair):
+        raise OptionError(f"{name} {quoted(value)} is negative")
     return pairs
 
 
-def _pair_of(entry: Any, padding: PaddingLike) -> Pair:
+def _pair_of(name: str, entry: Any, value: int | Sequence[int | Sequence[int]]) -> Pair:
     found = quoted(entry)
     if is_whole(entry):
         return (entry, entry)
@@ -90,7 +101,7 @@ def _pair_of(entry: Any, padding: PaddingLike) -> Pair:
         ends = tuple[Any, ...](entry)  # pyright: ignore[reportUnknownArgumentType]
         if len(ends) == 2 and all(is_whole(end) for end in ends):
             return ends
-    raise OptionError(f"padding {quoted(padding)}: expected numbers or pairs of numbers, found {found}")
+    raise OptionError(f"{name} {quoted(value)}: expected numbers or pairs of numbers, found {found}")
 
 
 def per_axis(name: str, value: int | Sequence[int], axes: int, least: int = 1) -> tuple[int, ...]:
@@ -112,3 +123,13 @@ def check_fits(layer: str, what: str, window: Sequence[int], size: Sequence[int]
         zeros = sorted({zeros for pair in padding for zeros in pair})
         shown = str(zeros[0]) if len(zeros) == 1 else str(tuple(padding))
         raise ShapeError(f"{layer}: {what} {text(window)} does not fit the {text(size)} input (padding {shown})")
+
+
+def check_ends(operation: str, size: Sequence[int], before: Ends, after: Ends) -> None:
+    """Raise OptionError unless there is a number of entries, at least 0, before and after every axis of a sample."""
+    for name, ends in (("before", before), ("after", after)):
+        if len(ends) != len(size) or not all(is_whole(end, 0) for end in ends):
+            raise OptionError(
+                f"{operation}: {name} {quoted(ends)}: expected {len(size)} whole numbers of at least 0, one for each "
+                f"axis of {text(size)}"
+            )

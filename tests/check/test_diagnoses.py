@@ -4,7 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from check import planted_convolution, planted_layers, planted_losses, planted_more, planted_sliding
+from check import (
+    planted_convolution,
+    planted_geometry,
+    planted_groups,
+    planted_layers,
+    planted_losses,
+    planted_more,
+    planted_sliding,
+)
 from check.planting import PLANTED
 
 import chainrule as cr
@@ -13,7 +21,10 @@ from chainrule.check.diagnoses import CATALOGUES, general, mistakes_for, of_laye
 from chainrule.check.subjects import LayerSubject
 from chainrule.layers import Layer
 
-PLACES = (planted_convolution, planted_sliding, planted_layers, planted_losses, planted_more)
+PLACES = (
+    *(planted_convolution, planted_sliding, planted_layers, planted_groups, planted_losses, planted_more),
+    planted_geometry,
+)
 CORRECT = [case for place in PLACES for case in place.CORRECT]
 ROOT = Path(__file__).parents[2]
 FOREIGN = ("gradient-of-another-layer",)  # of a gradient that is right for the layer that forward should be

@@ -152,6 +152,18 @@ def winners(draw: st.DrawFn, name: str) -> Any:
     return (normal(draw, *shape), places.astype(np.int32)), {"size": size}
 
 
+@cases("pad", "crop")
+def ends(draw: st.DrawFn, name: str) -> Any:
+    """Draw samples of one to four axes; often only some of the axes are padded or cropped."""
+    axes = draw(st.integers(1, 4))
+    most = st.sampled_from((0, 0, 1, 3))
+    before, after = (tuple(draw(most) for _ in range(axes)) for _ in range(2))
+    sizes = [draw(st.integers(1, 4)) for _ in range(axes)]
+    if name == "crop":
+        sizes = [sum(axis) for axis in zip(sizes, before, after, strict=True)]
+    return (normal(draw, draw(st.sampled_from((2, 1, 3))), *sizes),), {"before": before, "after": after}
+
+
 @cases("dense", "dense_dx", "dense_dw")
 def linear(draw: st.DrawFn, name: str) -> Any:
     (N, F_in), F_out = features(draw), draw(st.integers(1, 6))
@@ -237,7 +249,7 @@ def losses(draw: st.DrawFn, name: str, prediction: str) -> Any:
     return (p, t), {"batch": draw(st.sampled_from((None, N + 3)))} if name.endswith("_dp") else {}
 
 
-@cases("batch_norm", "batch_norm_inference", "batch_norm_dx", "batch_norm_dw")
+@cases("batch_norm", "batch_norm_inference", "batch_norm_inference_dx", "batch_norm_dx", "batch_norm_dw")
 def norms(draw: st.DrawFn, name: str) -> Any:
     """Draw at least four values per channel: with two, x̂ is ±1 and dx is pure rounding error."""
     N, C = draw(st.integers(4, 6)), draw(st.integers(1, 3))
@@ -247,10 +259,25 @@ def norms(draw: st.DrawFn, name: str) -> Any:
     arrays = {
         "batch_norm": (x, gamma, beta),
         "batch_norm_inference": (x, gamma, beta, mean, variance),
+        "batch_norm_inference_dx": (dy, gamma, variance),
         "batch_norm_dx": (dy, x, gamma, mean, variance),
         "batch_norm_dw": (dy, x, mean, variance),
     }
     return arrays[name], {"epsilon": draw(st.sampled_from((1e-5, 0.1)))}
+
+
+@cases("group_norm", "group_norm_dx", "group_norm_dw")
+def group_norms(draw: st.DrawFn, name: str) -> Any:
+    """Draw at least three values for each group: with two, x̂ is ±1 and dx is pure rounding error."""
+    N, groups, shared = draw(st.integers(1, 4)), draw(st.integers(1, 3)), draw(st.booleans())
+    cells = draw(st.sampled_from(((), (1, 3), (3, 2))))
+    D = draw(st.integers(1 if cells else 3, 4))
+    shape, count = (N, groups * D, *cells), D if shared else groups * D
+    x, dy = normal(draw, *shape) + 2, normal(draw, *shape)
+    gamma, beta, mean = normal(draw, count), normal(draw, count), normal(draw, N, groups)
+    kept = mean, positive(draw, N, groups)
+    arrays = {"group_norm": (x, gamma, beta), "group_norm_dx": (dy, x, gamma, *kept), "group_norm_dw": (dy, x, *kept)}
+    return arrays[name], {"groups": groups, "shared": shared, "epsilon": draw(st.sampled_from((1e-5, 0.1)))}
 
 
 @cases("running_statistics")

@@ -1,4 +1,4 @@
-"""Exponentials, tanh, arctan and GELU of the compiled engine, against NumPy in extended precision.
+"""Exponentials, eˣ − 1, log(1 + x), tanh, arctan and GELU of the compiled engine, against NumPy in extended precision.
 
 Arguments are drawn over all bit patterns, and densely where functions bend. Errors are in units in the last place of
 the exact result, so that relative accuracy is required of the smallest too.
@@ -88,6 +88,22 @@ def test_exponentials_to_the_last_place(dtype: str) -> None:
     assert units(applied(toolchain.exponential, x), np.exp(x.astype(np.longdouble))).max() < 1.3
     special = np.array([-np.inf, np.nan, -1e30, 3 * LOWEST[dtype]], dtype)
     np.testing.assert_array_equal(applied(toolchain.exponential, special), np.array([0, np.nan, 0, 0], dtype))
+
+
+@each_dtype
+def test_exponentials_less_one_to_the_last_places(dtype: str) -> None:
+    x = -np.abs(drawn(dtype))
+    assert units(applied(toolchain.expm1, x), np.expm1(x.astype(np.longdouble))).max() < 2
+    special = np.array([-np.inf, np.nan, -0.0], dtype)
+    np.testing.assert_array_equal(applied(toolchain.expm1, special), np.array([-1, np.nan, 0], dtype))
+
+
+@each_dtype
+def test_logarithms_to_the_last_places(dtype: str) -> None:
+    x = np.abs(drawn(dtype))
+    x = np.concatenate([x[x <= 1], np.linspace(0, 1, 100_001).astype(dtype)])
+    assert units(applied(toolchain.log1p, x), np.log1p(x.astype(np.longdouble))).max() < 3
+    assert np.isnan(applied(toolchain.log1p, np.array([np.nan], dtype)))
 
 
 @each_dtype

@@ -75,7 +75,7 @@ def environment() -> dict[str, str]:
 
 def test_every_kernel_is_called_in_every_way() -> None:
     """Cover each kernel: fused steps, shares of threads, large paddings and extents, interleaved filters."""
-    calls = [draw_case(0, number, "float64") for number in range(1800)]
+    calls = [draw_case(0, number, "float64") for number in range(2400)]
     assert {case.name for case in calls} == set(OPERATIONS)
     assert {case.kernel for case in calls} == set(KERNELS)
     assert set(DRAWERS) < set(OPERATIONS)

@@ -50,6 +50,9 @@ DEFAULTS: dict[str, tuple[tuple[tuple[int, ...], ...], dict[str, Any]]] = {
     "batch_norm_dx": (((5, 2), (5, 2), (2,), (2,), (2,)), {}),
     "batch_norm_dw": (((5, 2), (5, 2), (2,), (2,)), {}),
     "batch_norm_inference": (((5, 2), (2,), (2,), (2,), (2,)), {}),
+    "group_norm": (((5, 4), (4,), (4,)), {"groups": 1}),
+    "group_norm_dx": (((5, 4), (5, 4), (4,), (5, 2), (5, 2)), {"groups": 2}),
+    "group_norm_dw": (((5, 4), (5, 4), (5, 2), (5, 2)), {"groups": 2}),
     "running_statistics": (((2,), (2,), (2,), (2,)), {"count": 3}),
     "dropout": (((3, 40),), {"rate": 0.5, "stream": 1, "seed": 2, "step": 3}),
     "cross_correlate": (((2, 2, 5, 4), (3, 2, 2, 3)), {}),
@@ -65,7 +68,7 @@ DEFAULTS: dict[str, tuple[tuple[tuple[int, ...], ...], dict[str, Any]]] = {
 def test_what_is_left_out_is_what_the_reference_takes(name: str) -> None:
     shapes, attributes = DEFAULTS[name]
     arrays = normals(4, *shapes)
-    if name.startswith(("batch_norm", "running")):
+    if name.startswith(("batch_norm", "group_norm", "running")):
         arrays = [*arrays[:-1], np.abs(arrays[-1])]
     found, expected = (as_tuple(getattr(place, name)(*arrays, **attributes)) for place in (engine, reference))
     for result, wanted in zip(found, expected, strict=True):

@@ -9,7 +9,14 @@ import re
 from collections.abc import Callable
 
 Lookup = Callable[[str, tuple[int, ...]], float | None]  # None: outside the array
-FUNCTIONS = {"tanh": "math.tanh", "arctan": "math.atan", "log": "math.log", "max": "largest", "√": "math.sqrt"}
+FUNCTIONS = {
+    "tanh": "math.tanh",
+    "arctan": "math.atan",
+    "log": "math.log",
+    "log1p": "math.log1p",
+    "max": "largest",
+    "√": "math.sqrt",
+}
 
 
 def number(text: str) -> float:

@@ -136,6 +136,24 @@ def test_global_average() -> None:
     assert plan.backward == (backward,)
 
 
+@pytest.mark.parametrize(
+    ("layer", "forward", "backward", "size"),
+    [
+        (layers.Pad2D(((1, 0), (2, 3))), "pad", "crop", (2, 8, 11)),
+        (layers.Crop2D(((1, 0), (2, 3))), "crop", "pad", (2, 6, 1)),
+    ],
+)
+def test_padding_and_cropping_are_the_gradients_of_each_other(
+    layer: Layer, forward: str, backward: str, size: Shape
+) -> None:
+    y, plan = emitted(layer, (2, 7, 6))
+    x, dx = Tensor("x", (2, 7, 6), X), Tensor("dx", (2, 7, 6), "gradient")
+    ends = {"before": (0, 1, 2), "after": (0, 0, 3)}
+    assert y == result("y", *size)
+    assert plan.forward == (Operation(forward, (x,), (y,), ends),)
+    assert plan.backward == (Operation(backward, (result("dy", *size),), (dx,), ends),)
+
+
 @pytest.mark.parametrize("bias", [True, False])
 def test_dense(bias: bool) -> None:
     y, plan = emitted(layers.Dense(3, bias=bias), (5,))
@@ -187,6 +205,32 @@ def test_batch_norm_needs_the_whole_batch_in_training() -> None:
     assert plan.deferred == ()
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape", "seen", "groups", "shared", "count"),
+    [
+        (layers.GroupNorm(2, epsilon=0.5), (4, 3), (4, 1, 3), 2, False, 4),
+        (layers.GroupNorm(1, epsilon=0.5), (4,), (4,), 1, False, 4),
+        (layers.InstanceNorm2D(epsilon=0.5), (4, 2, 3), (4, 2, 3), 4, False, 4),
+        (layers.LayerNorm(epsilon=0.5), (4, 2, 3), (24,), 8, True, 3),
+    ],
+)
+def test_normalisation_of_a_sample_keeps_its_statistics(
+    layer: Layer, shape: Shape, seen: Shape, groups: int, shared: bool, count: int
+) -> None:
+    y, plan = emitted(layer, shape)
+    x, dx = Tensor("x", shape, X).viewed(seen), Tensor("dx", shape, "gradient").viewed(seen)
+    (gamma, dgamma), (beta, dbeta) = learnt("gamma", count), learnt("beta", count)
+    mean, variance, dy = result("mean", groups), result("variance", groups), result("dy", *seen)
+    options = {"groups": groups, "shared": shared, "epsilon": 0.5}
+    assert y == result("y", *shape)
+    assert plan.forward == (Operation("group_norm", (x, gamma, beta), (y.viewed(seen), mean, variance), options),)
+    assert plan.backward == (
+        Operation("group_norm_dw", (dy, x, mean, variance), (dgamma, dbeta), options),
+        Operation("group_norm_dx", (dy, x, gamma, mean, variance), (dx,), options),
+    )
+    assert emitted(layer, shape, training=False)[1].forward == plan.forward
+
+
 def test_dropout_tells_its_stream_and_what_the_run_must_give() -> None:
     y, plan = emitted(layers.Dropout(0.25), (5,))
     x, dx = Tensor("x", (5,), X), Tensor("dx", (5,), "gradient")
@@ -209,6 +253,10 @@ def emitted_stream(name: str) -> int:
     builder.begin(name)
     layers.Dropout(0.25).emit(builder, x)
     return builder.plan(x, x).forward[0].attributes["stream"]
+
+
+def scale_and_shift(count: int) -> list[tuple[Any, ...]]:
+    return [(name, (count,), initial, Fans(1, 1), True) for name, initial in (("gamma", "ones"), ("beta", "zeros"))]
 
 
 PARAMETERS: list[tuple[Layer, Shape, list[tuple[Any, ...]]]] = [
@@ -247,6 +295,9 @@ PARAMETERS: list[tuple[Layer, Shape, list[tuple[Any, ...]]]] = [
             ("running_variance", (2,), "ones", Fans(1, 1), False),
         ],
     ),
+    (layers.GroupNorm(1), (2,), scale_and_shift(2)),
+    (layers.InstanceNorm2D(), (2, 3, 4), scale_and_shift(2)),
+    (layers.LayerNorm(), (2, 3), scale_and_shift(3)),
     (layers.MaxPool2D(), (2, 3, 4), []),
 ]
 
@@ -267,6 +318,8 @@ def test_parameters(layer: Layer, shape: Shape, expected: list[tuple[Any, ...]])
         (layers.MaxPool2D(5), (1, 4, 4)),
         (layers.AveragePool2D(5), (1, 4, 4)),
         (layers.Softmax(), (1, 2)),
+        (layers.Pad2D(1), (4,)),
+        (layers.Crop2D((0, 2)), (1, 5, 4)),
         (layers.Reshape((3,)), (2,)),
     ],
 )

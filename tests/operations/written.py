@@ -17,6 +17,7 @@ FUNCTIONS = {
     "tanh": math.tanh,
     "arctan": math.atan,
     "exp": math.exp,
+    "log": math.log,
     "sqrt": math.sqrt,
     "max": max,
     "min": min,

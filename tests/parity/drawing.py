@@ -127,15 +127,33 @@ def norm(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     return kind(**options), sizes(draw, one(draw, 1, kind.axes + 1), 6)
 
 
+def sample_norm(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    """Draw a normalisation within each sample, of more than one value: PyTorch refuses others."""
+    epsilon = one(draw, 1e-5, 1e-3, 0.5)
+    if kind is cr.InstanceNorm2D:
+        return kind(epsilon), (int(draw.integers(1, 5)), *(int(size) for size in draw.integers(2, 7, 2)))
+    first, *rest = (int(size) for size in draw.integers(2, 7, one(draw, 1, 2, 3)))
+    if kind is cr.LayerNorm:
+        return kind(epsilon), (first, *rest)
+    groups = one(draw, 1, 2, 3)
+    return kind(groups, epsilon), (groups * first, *rest)
+
+
 def reshape(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     shape = sizes(draw, 3, 5)
     return kind(one(draw, shape[::-1], (int(np.prod(shape)),), (shape[0] * shape[1], shape[2]))), shape
+
+
+def ends(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    pairs = tuple((int(a), int(b)) for a, b in draw.integers(0, 4, (2, 2)))
+    return kind(one(draw, numbers(draw, 2, 3, 0), pairs, pairs)), sizes(draw, 3)
 
 
 DRAWN: dict[str, Callable[[Draw, Any], tuple[Layer, Shape]]] = {
     **dict.fromkeys(("Conv1D", "Conv2D", "ConvTranspose2D"), convolution),
     **dict.fromkeys(("MaxPool1D", "MaxPool2D", "AveragePool1D", "AveragePool2D", "SumPool1D", "SumPool2D"), pool),
     **{kind.__name__: example for kind in ELEMENTWISE.values()},
+    **dict.fromkeys(("Pad2D", "Crop2D"), ends),
     "Flatten": plain,
     "LeakyReLU": leaky,
     "Softmax": vector,
@@ -143,6 +161,7 @@ DRAWN: dict[str, Callable[[Draw, Any], tuple[Layer, Shape]]] = {
     "Dense": dense,
     "Dropout": dropout,
     **dict.fromkeys(("BatchNorm1D", "BatchNorm2D"), norm),
+    **dict.fromkeys(("GroupNorm", "InstanceNorm2D", "LayerNorm"), sample_norm),
     "Reshape": reshape,
 }
 

@@ -94,9 +94,25 @@ def _(onnx: Onnx, x: Array, *, window: Any, stride: Any, padding: Any, divisor: 
     return onnx("AveragePool", x, **options, count_include_pad=int(divisor == "window"))
 
 
+@oracle("pad")
+def _(onnx: Onnx, x: Array, *, before: Any, after: Any):
+    return onnx("Pad", x, np.array([0, *before, 0, *after]))
+
+
+@oracle("crop")
+def _(onnx: Onnx, x: Array, *, before: Any, after: Any):
+    ends = np.array(x.shape[1:]) - np.array(after)
+    return onnx("Slice", x, np.array(before), ends, np.arange(1, x.ndim))
+
+
 @oracle("leaky_relu", single=True)
 def _(onnx: Onnx, x: Array, *, slope: float):
     return onnx("LeakyRelu", x, alpha=slope)
+
+
+@oracle("elu", single=True)
+def _(onnx: Onnx, x: Array, *, alpha: float):
+    return onnx("Elu", x, alpha=alpha)
 
 
 @oracle("clip")
@@ -118,6 +134,7 @@ oracle("tanh")(_plain("Tanh"))
 oracle("arctan", single=True)(_plain("Atan"))
 oracle("relu")(_plain("Relu"))
 oracle("hard_swish", single=True)(_plain("HardSwish"))
+oracle("softplus", single=True)(_plain("Softplus"))
 oracle("hard_sigmoid", single=True)(_plain("HardSigmoid", alpha=1 / 6, beta=0.5))
 oracle("gelu", single=True)(_plain("Gelu", approximate="tanh"))
 oracle("softmax")(_plain("Softmax", axis=1))
@@ -191,6 +208,19 @@ def _(onnx: Onnx, x: Array, gamma: Array, beta: Array, *, epsilon: float):
 @oracle("batch_norm_inference")
 def _(onnx: Onnx, x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, *, epsilon: float):
     return onnx("BatchNormalization", x, gamma, beta, mean, variance, epsilon=epsilon)
+
+
+@oracle("group_norm")
+def _(onnx: Onnx, x: Array, gamma: Array, beta: Array, *, groups: int, shared: bool, epsilon: float):
+    """Normalise the rows of groups by ONNX's layer normalisation, and scale and shift them afterwards."""
+    rows = x.reshape(len(x), groups, -1)
+    ones = np.ones(rows.shape[2], x.dtype)
+    normal = onnx("LayerNormalization", rows, ones, 0 * ones, epsilon=epsilon, axis=-1).reshape(x.shape)
+    each = [np.tile(values, groups if shared else 1).reshape(-1, *(1,) * (x.ndim - 2)) for values in (gamma, beta)]
+    mean = onnx("ReduceMean", rows, np.array([2]), keepdims=1)
+    centered = onnx("Sub", rows, mean)
+    variance = onnx("ReduceMean", onnx("Mul", centered, centered), np.array([2]), keepdims=0)
+    return onnx("Add", onnx("Mul", normal, each[0]), each[1]), mean[..., 0], variance
 
 
 @oracle("running_statistics")

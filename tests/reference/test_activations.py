@@ -15,7 +15,7 @@ from chainrule.layers.activations import EXAMPLES
 
 FAR = [-1e30, -1000.0, -100.0, -20.0, -1.0, -1e-8, 0.0, 1e-8, 1.0, 20.0, 100.0, 1000.0, 1e30]
 
-KINKED = ("relu", "leaky_relu", "clip", "hard_sigmoid", "hard_swish")
+KINKED = ("relu", "leaky_relu", "clip", "hard_sigmoid", "hard_swish", "elu")
 NAMES = [*EXAMPLES, "softmax"]
 
 
@@ -42,12 +42,14 @@ LIMITS = {
     "leaky_relu": (-1e28, 1e30),
     "clip": (0, 6),
     "hard_sigmoid": (0, 1),
+    "elu": (-0.5, 1e30),
 }
 
 AT_KINKS = [
     ("clip", [-1, 0, 1e-300, 5.99, 6, 7], [0, 0, 1, 1, 0, 0]),
     ("hard_sigmoid", [-3, -2.9, 2.9, 3], [0, 1 / 6, 1 / 6, 0]),
     ("hard_swish", [-3, -2.7, -1.5, 0, 3], [0, -0.4, 0, 0.5, 1]),
+    ("elu", [-np.log(2), -0.0, 0, 1e-300], [0.25, 0.5, 0.5, 1]),
     ("leaky_relu", [-0.0, 0, 1e-300], [0.01, 0.01, 1]),
 ]
 
@@ -62,6 +64,8 @@ ORACLES = {
     "silu": lambda x: x * special.expit(x),
     "hard_sigmoid": lambda x: np.interp(x, [-3, 3], [0, 1]),
     "hard_swish": lambda x: x * np.interp(x, [-3, 3], [0, 1]),
+    "elu": lambda x: np.where(x > 0, x, (np.exp(x) - 1) / 2),
+    "softplus": lambda x: np.logaddexp(0, x),
     "softmax": lambda x: special.softmax(x, axis=1),
 }
 
@@ -135,6 +139,12 @@ def test_far_ends_are_finite_and_in_silence(name, dtype):
 def test_sigmoid_keeps_its_small_tail(dtype):
     x = frozen([-80.0, -40.0], dtype)
     np.testing.assert_allclose(reference.sigmoid(x), np.exp([-80.0, -40.0]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_softplus_keeps_its_small_tail(dtype):
+    x = frozen([-80.0, -40.0], dtype)
+    np.testing.assert_allclose(reference.softplus(x), np.exp([-80.0, -40.0]), rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

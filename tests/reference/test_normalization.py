@@ -10,6 +10,7 @@ from chainrule.reference import (
     batch_norm_dw,
     batch_norm_dx,
     batch_norm_inference,
+    batch_norm_inference_dx,
     running_statistics,
 )
 
@@ -77,6 +78,15 @@ def test_inference_onnx_runtime(onnx, shape):
     y = batch_norm_inference(x, gamma, beta, mean, variance, epsilon=0.5)
     expected = onnx("BatchNormalization", x, gamma, beta, mean, variance, epsilon=0.5)
     np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-13)
+
+
+@shapes
+def test_inference_gradient_by_numbers(shape):
+    x, gamma, beta, dy = operands(shape)
+    mean, variance = normals(2, shape[1:2], shape[1:2])
+    variance = frozen(variance**2)
+    found = batch_norm_inference_dx(dy, gamma, variance, epsilon=0.5)
+    assert_gradient(lambda x: batch_norm_inference(x, gamma, beta, mean, variance, epsilon=0.5), x, dy, found)
 
 
 def test_epsilon_is_a_hundred_thousandth():

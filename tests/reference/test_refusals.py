@@ -134,10 +134,48 @@ OTHERS: list[tuple[str, tuple[Shape, ...], dict[str, Any], str]] = [
     ("batch_norm_inference", ((6, 3), (3,), (2,), (3,), (3,)), {}, "beta is 2, expected 3"),
     ("batch_norm_inference", ((6, 3), (3,), (3,), (2,), (3,)), {}, "running_mean is 2, expected 3"),
     ("batch_norm_inference", ((6, 3), (3,), (3,), (3,), (2,)), {}, "running_variance is 2, expected 3"),
+    ("group_norm", ((6, 4, 1), (4,), (4,)), {"groups": 2}, f"x is 6×4×1, expected {STATISTICS}"),
+    ("group_norm", ((6, 4), (4,), (4,)), {"groups": 3}, "3 groups do not divide the 4 channels of x"),
+    ("group_norm", ((6, 4), (4,), (4,)), {"groups": 0}, "0 groups do not divide the 4 channels of x"),
+    ("group_norm", ((6, 4), (2,), (4,)), {"groups": 2}, "gamma is 2, expected 4"),
+    ("group_norm", ((6, 4), (4,), (2,)), {"groups": 2}, "beta is 2, expected 4"),
+    ("group_norm", ((6, 4), (4,), (4,)), {"groups": 2, "shared": True}, "gamma is 4, expected 2"),
+    ("group_norm_dx", ((6, 4), (6,), (4,), (6, 2), (6, 2)), {"groups": 2}, f"x is 6, expected {STATISTICS}"),
+    ("group_norm_dx", ((5, 4), (6, 4), (4,), (6, 2), (6, 2)), {"groups": 2}, "dy is 5×4, expected 6×4"),
+    ("group_norm_dx", ((6, 4), (6, 4), (2,), (6, 2), (6, 2)), {"groups": 2}, "gamma is 2, expected 4"),
+    ("group_norm_dx", ((6, 4), (6, 4), (4,), (6, 1), (6, 2)), {"groups": 2}, "mean is 6×1, expected 6×2"),
+    ("group_norm_dx", ((6, 4), (6, 4), (4,), (6, 2), (5, 2)), {"groups": 2}, "variance is 5×2, expected 6×2"),
+    ("group_norm_dw", ((6, 4), (6,), (6, 2), (6, 2)), {"groups": 2}, f"x is 6, expected {STATISTICS}"),
+    ("group_norm_dw", ((5, 4), (6, 4), (6, 2), (6, 2)), {"groups": 2}, "dy is 5×4, expected 6×4"),
+    ("group_norm_dw", ((6, 4), (6, 4), (6, 1), (6, 2)), {"groups": 2}, "mean is 6×1, expected 6×2"),
+    ("group_norm_dw", ((6, 4), (6, 4), (6, 2), (5, 2)), {"groups": 2}, "variance is 5×2, expected 6×2"),
     ("running_statistics", ((3,), (2,), (3,), (3,)), {"count": 4}, "variance is 2, expected 3"),
     ("running_statistics", ((3,), (3,), (2,), (3,)), {"count": 4}, "running_mean is 2, expected 3"),
     ("running_statistics", ((3,), (3,), (3,), (2,)), {"count": 4}, "running_variance is 2, expected 3"),
     ("dropout", ((),), {"rate": 0.5, "stream": 1, "seed": 1, "step": 1}, "x is a single number, expected (N, …)"),
+    *(
+        (name, shapes, {"before": before, "after": (0, 1)}, message)
+        for name in ("pad", "crop")
+        for shapes, before, message in (
+            (((),), (1, 0), "x is a single number, expected (N, …)"),
+            (
+                ((2, 4, 3),),
+                (1,),
+                "before (1,): expected 2 whole numbers of at least 0, one for each axis of 4×3",
+            ),
+            (
+                ((2, 4, 3),),
+                (1, -1),
+                "before (1, -1): expected 2 whole numbers of at least 0, one for each axis of 4×3",
+            ),
+        )
+    ),
+    (
+        "crop",
+        ((2, 4, 3),),
+        {"before": (1, 2), "after": (0, 1)},
+        "nothing is left of 4×3 without (1, 2) before and (0, 1) after",
+    ),
     ("softmax", ((2, 3, 1),), {}, "x is 2×3×1, expected (N, K)"),
     ("softmax", ((),), {}, "x is a single number, expected (N, K)"),
     ("softmax_dx", ((3,), (3,)), {}, "dy is 3, expected (N, K)"),

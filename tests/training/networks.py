@@ -28,6 +28,8 @@ NETWORKS: dict[str, tuple[Sequence[Layer], tuple[int, ...], str]] = {
             cr.AveragePool2D((2, 3), stride=(2, 2), padding="same"),
             cr.Conv2D(4, 3, bias=False),
             cr.ReLU(),
+            cr.Pad2D(((0, 1), (2, 0))),
+            cr.Crop2D(((1, 0), (0, 2))),
             cr.Reshape((4 * 3 * 6,)),
             cr.Dense(6),
             cr.BatchNorm2D(),

@@ -129,6 +129,16 @@ def _pooling_drawer(kind: Any, axes: int) -> Callable[[Generator], Drawn]:
     return drawn
 
 
+def _ends_drawer(kind: Any, most: int) -> Callable[[Generator], Drawn]:
+    """Return a drawer of a layer that adds or cuts off rows and columns, up to ``most`` on each side."""
+
+    def drawn(generator: Generator) -> Drawn:
+        pairs = tuple((_integer(generator, 0, most), _integer(generator, 0, most)) for _ in range(2))
+        return kind(_choice(generator, _per_axis(generator, 2, 0, most), pairs, pairs)), _image_shape(generator, 2)
+
+    return drawn
+
+
 def _any_shape(generator: Generator) -> tuple[int, ...]:
     return _choice(generator, _image_shape(generator, 2), _image_shape(generator, 1), (_integer(generator, 1, 9),))
 
@@ -158,6 +168,12 @@ def _vector_drawer(kind: Any, **options: Callable[[Generator], Any]) -> Callable
     return drawn
 
 
+def _group_norm(generator: Generator) -> Drawn:
+    groups = _integer(generator, 1, 3)
+    epsilon, (channels, *size) = _choice(generator, 1e-5, 1e-3, 0.1), _any_shape(generator)
+    return cr.GroupNorm(groups, epsilon), (groups * channels, *size)
+
+
 def _boolean(generator: Generator) -> bool:
     return bool(generator.integers(2))
 
@@ -176,9 +192,17 @@ DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
     "GlobalAveragePool1D": lambda generator: (cr.GlobalAveragePool1D(), _image_shape(generator, 1)),
     "GlobalMaxPool2D": lambda generator: (cr.GlobalMaxPool2D(), _image_shape(generator, 2)),
     "GlobalMaxPool1D": lambda generator: (cr.GlobalMaxPool1D(), _image_shape(generator, 1)),
+    "Pad2D": _ends_drawer(cr.Pad2D, 3),
+    "Crop2D": _ends_drawer(cr.Crop2D, 2),
     "Dense": _vector_drawer(cr.Dense, features=lambda g: _integer(g, 1, 7), bias=_boolean),
     "BatchNorm2D": _any_shape_drawer(cr.BatchNorm2D, epsilon=lambda g: _choice(g, 1e-5, 1e-3, 0.1)),
     "BatchNorm1D": _any_shape_drawer(cr.BatchNorm1D, epsilon=lambda g: _choice(g, 1e-5, 1e-3, 0.1)),
+    "GroupNorm": _group_norm,
+    "InstanceNorm2D": lambda generator: (
+        cr.InstanceNorm2D(_choice(generator, 1e-5, 1e-3, 0.1)),
+        _image_shape(generator, 2),
+    ),
+    "LayerNorm": _any_shape_drawer(cr.LayerNorm, epsilon=lambda g: _choice(g, 1e-5, 1e-3, 0.1)),
     "Dropout": _any_shape_drawer(cr.Dropout, rate=lambda g: _choice(g, 0.0, 0.2, 0.5, 0.9)),
     "Flatten": _any_shape_drawer(cr.Flatten),
     "Reshape": _reshape,

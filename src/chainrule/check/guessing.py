@@ -60,6 +60,9 @@ def _likely(values: Mapping[str, Array]) -> Iterator[Layer]:
     w, b = values.get("w"), values.get("b")
     if "gamma" in values:
         yield cr.BatchNorm1D() if values["x"].ndim == 3 else cr.BatchNorm2D()
+        yield cr.LayerNorm()
+        channels = values["x"].shape[1]
+        yield from (cr.GroupNorm(groups) for groups in range(1, channels + 1) if channels % groups == 0)
     elif w is None:
         yield from ACTIVATIONS
         if values["x"].ndim == 2:
@@ -79,6 +82,7 @@ def _pools() -> Iterator[Layer]:
             yield cr.AveragePool2D(window, stride, padding)
             yield cr.SumPool2D(window, stride, padding)
     yield from (cr.GlobalAveragePool2D(), cr.GlobalMaxPool2D(), cr.GlobalAveragePool1D(), cr.GlobalMaxPool1D())
+    yield from (layer(ends) for ends in (1, 2, 3) for layer in (cr.Pad2D, cr.Crop2D))
 
 
 def _convolutions(w: Array, b: Array | None) -> Iterator[Layer]:

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from chainrule import data, losses, network_files, optimizers, schedules, zoo
+from chainrule import data, losses, network_files, optimizers, pretrained, schedules, zoo
 from chainrule.cli import custom_data
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.views import Views
@@ -40,6 +40,10 @@ PLAIN = {
 def entry(options: Options) -> Entry:
     """Return the network named by the options, else the default network for the data."""
     name, material = options["model"], options["data"]
+    if options["source"] is not None:
+        if name is not None:
+            raise OptionError("--from has a network of its own; leave out --model")
+        return pretrained.find(options["source"])
     own = material is not None and custom_data.is_custom(full_path(material)) and options["recipe"] != "tutorial"
     if name is not None and network_files.is_file(name):
         return network_files.find(name)
@@ -97,8 +101,8 @@ def recipe(entry: Entry, data_name: str, options: Options) -> Recipe:
         changes["schedule"] = schedules.find(options["schedule"])
     if options["augment"] is not None:
         changes["augmentation"] = Augmentation.parse(options["augment"]) or None
-    if options["rates"] is not None:
-        changes["rates"] = Rates.parse(options["rates"])
+    rates = chosen.rates if options["rates"] is None else Rates.parse(options["rates"])
+    changes["rates"] = Rates((*rates.factors, *Rates.frozen(*options["freeze"]).factors))
     if options["views"] is not None:
         changes["views"] = Views.parse(options["views"]) or None
     given = {name: options[name] for name in NUMBERS if options[name] is not None}

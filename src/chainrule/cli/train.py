@@ -74,7 +74,8 @@ def _fresh(context: click.Context, given: dict[str, Any]) -> Any:
         remarks = custom_data.remarks(recipe, training, test, said) + custom_data.choices(choice.name, said)
         report.remarks(remarks, given["quiet"])
         with _advice(folder, memory="out of memory; a smaller --batch-size or --limit needs less"):
-            return running.start(folder, job, training, test, _callbacks(given)), training.inventory
+            weights = model.weights if given["source"] is not None else None
+            return running.start(folder, job, training, test, _callbacks(given), weights=weights), training.inventory
 
 
 def _dtype(context: click.Context, entry: Any, given: dict[str, Any]) -> str:

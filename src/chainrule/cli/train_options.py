@@ -45,6 +45,11 @@ network = options.combine(
     click.option("--model", metavar="NAME", shell_complete=options.names(options.model_names),
                  help="A network of `chainrule models`, or your own: FILE.py:NAME, FILE.toml, FILE.json.  [default: "
                  "numpy-cnn; photo-cnn for images of your own]"),
+    click.option("--from", "source", type=options.PATH, metavar="FILE",
+                 help="Go on from a model file or a run folder: its network, weights and normalisation, with a new "
+                 "last layer where the classes are others."),
+    click.option("--freeze", multiple=True, metavar="NAME",
+                 help='Leave a layer as it is: conv1, or a pattern, "conv*"; may be repeated.'),
     click.option("--recipe", default="best", show_default=True, metavar="WHICH",
                  shell_complete=options.names(lambda: ["best", "tutorial"]),
                  help="best: the one that reaches the model's target accuracy; tutorial: the one its source states."),

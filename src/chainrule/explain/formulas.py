@@ -34,6 +34,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tanh": np.tanh,
     "arctan": np.arctan,
     "log": np.log,
+    "log1p": np.log1p,
     "max": lambda *values: np.maximum.reduce(values),
     "min": lambda *values: np.minimum.reduce(values),
     "and": lambda *values: all(values),

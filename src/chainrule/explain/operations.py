@@ -3,7 +3,18 @@
 from collections.abc import Callable
 
 from chainrule import operations
-from chainrule.explain import activations, dropout, elementwise, equations, losses, merging, normalization, pooling
+from chainrule.explain import (
+    activations,
+    dropout,
+    elementwise,
+    equations,
+    geometry,
+    group_normalization,
+    losses,
+    merging,
+    normalization,
+    pooling,
+)
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.record import Derivation
 
@@ -21,9 +32,14 @@ EXPLAINERS: dict[str, Explainer] = {
     "softmax_dx": activations.softmax_dx,
     "dropout": dropout.dropout,
     "concatenate": merging.concatenate,
+    "pad": geometry.pad,
+    "crop": geometry.crop,
     "batch_norm": normalization.batch_norm,
     "batch_norm_dx": normalization.batch_norm_dx,
     "batch_norm_dw": normalization.batch_norm_dw,
+    "group_norm": group_normalization.group_norm,
+    "group_norm_dx": group_normalization.group_norm_dx,
+    "group_norm_dw": group_normalization.group_norm_dw,
     "running_statistics": normalization.running_statistics,
     **losses.EXPLAINERS,
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 from chainrule.errors import FormatError, unknown_name
 from chainrule.layers.activations import (
+    ELU,
     GELU,
     Arctan,
     Clip,
@@ -16,6 +17,7 @@ from chainrule.layers.activations import (
     Sigmoid,
     SiLU,
     Softmax,
+    Softplus,
     Tanh,
 )
 from chainrule.layers.base import Layer, Parameter
@@ -23,7 +25,9 @@ from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.custom import CustomLayer
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
-from chainrule.layers.merging import Add, Concatenate, Merge, Multiply
+from chainrule.layers.geometry import Crop2D, Pad2D
+from chainrule.layers.group_normalization import GroupNorm, InstanceNorm2D, LayerNorm
+from chainrule.layers.merging import Add, Concatenate, Merge, Multiply, Slice
 from chainrule.layers.node import Input, Node
 from chainrule.layers.normalization import BatchNorm1D, BatchNorm2D
 from chainrule.layers.pooling import (
@@ -41,6 +45,7 @@ from chainrule.layers.pooling import (
 from chainrule.layers.reshaping import Flatten, Reshape
 
 __all__ = [
+    "ELU",
     "GELU",
     "Add",
     "Arctan",
@@ -53,6 +58,7 @@ __all__ = [
     "Conv1D",
     "Conv2D",
     "ConvTranspose2D",
+    "Crop2D",
     "CustomLayer",
     "Dense",
     "Dropout",
@@ -61,21 +67,27 @@ __all__ = [
     "GlobalAveragePool2D",
     "GlobalMaxPool1D",
     "GlobalMaxPool2D",
+    "GroupNorm",
     "HardSigmoid",
     "HardSwish",
     "Input",
+    "InstanceNorm2D",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "MaxPool1D",
     "MaxPool2D",
     "Multiply",
     "Node",
+    "Pad2D",
     "Parameter",
     "ReLU",
     "Reshape",
     "SiLU",
     "Sigmoid",
+    "Slice",
     "Softmax",
+    "Softplus",
     "SumPool1D",
     "SumPool2D",
     "Tanh",

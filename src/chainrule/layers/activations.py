@@ -1,7 +1,7 @@
 """Activation layers: element-wise functions, and softmax over the classes of a sample."""
 
 from dataclasses import dataclass, fields
-from math import isfinite
+from math import inf, isfinite
 from typing import ClassVar
 
 from chainrule.errors import OptionError
@@ -174,6 +174,41 @@ class HardSwish(Activation):
     """
 
     kind: ClassVar[str] = "hard_swish"
+
+
+@dataclass(frozen=True)
+class ELU(Activation):
+    """Exponential linear unit, for inputs of any shape.
+
+    alpha   the limit for negative inputs is −alpha; alpha ≥ 0
+
+    y = x where x > 0, else alpha (eˣ − 1);  dx = dy where x > 0, else alpha eˣ dy
+
+    Errors   OptionError when alpha is negative or not finite
+    Source   Clevert et al. 2015; reference/activations.py
+    """
+
+    alpha: float = 1.0
+
+    kind: ClassVar[str] = "elu"
+    examples: ClassVar[tuple[dict[str, float], ...]] = ({"alpha": 0.5}, {"alpha": 2.0}, {"alpha": 1.0})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.alpha < inf:
+            raise OptionError(f"ELU: alpha {self.alpha!r}: expected a finite number, at least 0")
+
+
+@dataclass(frozen=True)
+class Softplus(Activation):
+    """Smooth rectified linear unit, for inputs of any shape.
+
+    y = log(1 + eˣ),  dx = σ(x) dy
+
+    Source   Dugas et al. 2000; reference/activations.py
+    """
+
+    kind: ClassVar[str] = "softplus"
 
 
 @dataclass(frozen=True)

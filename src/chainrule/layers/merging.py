@@ -158,8 +158,59 @@ class Concatenate(Merge):
         end = y.shape[self.axis]
         for each in reversed(inputs):
             begin = end - each.shape[self.axis]
-            begins, ends = [0] * len(y.shape), [0] * len(y.shape)
-            begins[self.axis], ends[self.axis] = begin, y.shape[self.axis] - end
-            builder.backward("crop", (y.gradient(),), (each.gradient(),), begins=tuple(begins), ends=tuple(ends))
+            ends = _cut(y.shape, self.axis, begin, end)
+            builder.backward("crop", (y.gradient(),), (each.gradient(),), **ends)
             end = begin
         return y
+
+
+@dataclass(frozen=True)
+class Slice(Layer):
+    """Part of the input along an axis of a sample: the entries from `start` to before `stop`.
+
+    axis          0: channels (or features), 1: rows, 2: columns
+    start, stop   whole numbers from 0; stop None: the end
+
+    Several of them split a result into branches, which `Concatenate` joins.
+
+    Errors   ShapeError when the part is empty or reaches beyond the input
+    Source   reference/geometry.py
+    """
+
+    axis: int
+    start: int
+    stop: int | None = None
+
+    kind: ClassVar[str] = "slice"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_whole(self, "axis", self.axis, 0)
+        check_whole(self, "start", self.start, 0)
+        if self.stop is not None:
+            check_whole(self, "stop", self.stop)
+
+    def output_shape(self, shape: Shape, name: str) -> Shape:
+        """Return the input's shape with the size of the part along the axis."""
+        if self.axis >= len(shape):
+            raise ShapeError(f"Slice {name!r}: {text(shape)} has no axis {self.axis}")
+        size = shape[self.axis]
+        stop = size if self.stop is None else self.stop
+        if not self.start < stop <= size:
+            raise ShapeError(f"Slice {name!r}: from {self.start} to {stop} is no part of the {size} of {text(shape)}")
+        return (*shape[: self.axis], stop - self.start, *shape[self.axis + 1 :])
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """Emit the part; its gradient has zeros elsewhere."""
+        y = builder.activation("y", self.output_shape(x.shape, builder.layer))
+        ends = _cut(x.shape, self.axis, self.start, self.start + y.shape[self.axis])
+        builder.forward("crop", (x,), (y,), **ends)
+        builder.backward("pad", (y.gradient(),), (x.gradient(),), **ends)
+        return y
+
+
+def _cut(shape: Shape, axis: int, begin: int, end: int) -> dict[str, tuple[int, ...]]:
+    """Return the attributes of `crop` for the entries from `begin` to before `end` along an axis."""
+    before = tuple(begin if each == axis else 0 for each in range(len(shape)))
+    after = tuple(size - end if each == axis else 0 for each, size in enumerate(shape))
+    return {"before": before, "after": after}

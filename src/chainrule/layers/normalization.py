@@ -53,14 +53,16 @@ class BatchNorm2D(Layer):
         )
 
     def emit(self, builder: Builder, x: Tensor) -> Tensor:
-        """Emit normalisation by batch statistics in training, by running statistics in inference."""
+        """Emit normalisation by batch statistics in training, by running ones in inference or if it is frozen."""
         given = builder.activation("y", x.shape)
         x, y = as_image(x), as_image(given)
         gamma, beta = builder.parameter("gamma"), builder.parameter("beta")
         running = (builder.parameter("running_mean"), builder.parameter("running_variance"))
         epsilon = float(self.epsilon)
-        if not builder.training:
+        if not builder.training or builder.is_frozen("gamma", "beta"):
             builder.forward("batch_norm_inference", (x, gamma, beta, *running), (y,), epsilon=epsilon)
+            reads = (y.gradient(), gamma, running[1])
+            builder.backward("batch_norm_inference_dx", reads, (x.gradient(),), epsilon=epsilon)
             return given
         mean, variance = builder.statistic("mean", x.shape[:1]), builder.statistic("variance", x.shape[:1])
         builder.forward("batch_norm", (x, gamma, beta), (y, mean, variance), epsilon=epsilon, scope="batch")

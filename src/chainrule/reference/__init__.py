@@ -13,19 +13,22 @@ from chainrule.reference.bias import *  # noqa: F403
 from chainrule.reference.convolution import *  # noqa: F403
 from chainrule.reference.dense import *  # noqa: F403
 from chainrule.reference.dropout import *  # noqa: F403
+from chainrule.reference.geometry import *  # noqa: F403
+from chainrule.reference.group_normalization import *  # noqa: F403
 from chainrule.reference.losses import *  # noqa: F403
 from chainrule.reference.merging import *  # noqa: F403
 from chainrule.reference.normalization import *  # noqa: F403
 from chainrule.reference.pooling import *  # noqa: F403
 from chainrule.reference.updates import *  # noqa: F403
 
-_FAMILIES = [
-    *("activations", "bias", "convolution", "dense", "dropout", "losses", "merging", "normalization", "pooling"),
-    "updates",
-]
+_HELPERS = ("checks", "windows")  # files that hold no operations
 
-__all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
-    name
-    for name, each in globals().items()
-    if inspect.isfunction(each) and each.__module__.removeprefix(f"{__name__}.") in _FAMILIES
-)
+
+def _is_operation(each: object) -> bool:
+    if not inspect.isfunction(each):
+        return False
+    package, _, family = each.__module__.rpartition(".")
+    return package == __name__ and family not in _HELPERS
+
+
+__all__ = sorted(name for name, each in globals().items() if _is_operation(each) and not name.startswith("_"))  # pyright: ignore[reportUnsupportedDunderAll]

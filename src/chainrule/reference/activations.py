@@ -273,6 +273,54 @@ def hard_swish_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     return dx
 
 
+def elu(x: NDArray[Any], *, alpha: float = 1.0) -> NDArray[Any]:
+    """Let negative elements approach −alpha exponentially; NaN propagates.
+
+    y = x where x > 0, else alpha · (eˣ − 1)
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Clevert, Unterthiner, Hochreiter 2015
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = x[e] if _real(x[e]) > 0 else alpha * np.expm1(x[e])
+    return y
+
+
+def elu_dx(dy: NDArray[Any], x: NDArray[Any], *, alpha: float = 1.0) -> NDArray[Any]:
+    """dx = dy where x > 0, else dy · alpha eˣ: the derivative at 0 is alpha"""
+    check_same("elu_dx", dy=dy, x=x)
+    dx = np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = dy[e] if _real(x[e]) > 0 else dy[e] * (alpha * np.exp(x[e]))
+    return dx
+
+
+def softplus(x: NDArray[Any]) -> NDArray[Any]:
+    """Round off the kink of ReLU; all results are positive.
+
+    y = log(1 + eˣ) = x + log(1 + e⁻ˣ)        the second form for x > 0, so that no power of e overflows
+
+    Shapes   x any  →  y like x
+    Kept     x
+    Source   Dugas et al. 2000; Glorot, Bordes, Bengio 2011
+    """
+    y = np.empty_like(x)
+    for e in np.ndindex(x.shape):
+        y[e] = x[e] + np.log1p(np.exp(-x[e])) if _real(x[e]) > 0 else np.log1p(np.exp(x[e]))
+    return y
+
+
+def softplus_dx(dy: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
+    """dx = dy · s        s = 1/(1 + e⁻ˣ)"""
+    check_same("softplus_dx", dy=dy, x=x)
+    s, dx = sigmoid(x), np.empty_like(dy)
+    for e in np.ndindex(dy.shape):
+        dx[e] = dy[e] * s[e]
+    return dx
+
+
 def softmax(x: NDArray[Any]) -> NDArray[Any]:
     """Turn every row into probabilities.
 

@@ -25,3 +25,9 @@ def check_shape(operation: str, name: str, array: NDArray[Any], expected: tuple[
     """Refuse an array that is not of the expected shape."""
     if array.shape != expected:
         raise ShapeError(f"{operation}: {name} is {text(array.shape)}, expected {text(expected)}")
+
+
+def check_sample(operation: str, name: str, array: NDArray[Any]) -> None:
+    """Refuse a single number, which has no batch axis."""
+    if array.ndim == 0:
+        raise ShapeError(f"{operation}: {name} is a single number, expected (N, …)")

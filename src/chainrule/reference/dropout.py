@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import ShapeError
 from chainrule.randomness import uniform
+from chainrule.reference.checks import check_sample
 
 
 def dropout(x: NDArray[Any], *, rate: float, stream: int, seed: int, step: int, first: int = 0) -> NDArray[Any]:
@@ -25,8 +25,7 @@ def dropout(x: NDArray[Any], *, rate: float, stream: int, seed: int, step: int, 
     Errors   ShapeError when x has no batch axis
     Source   Srivastava and others 2014, inverted; chainrule/randomness.py
     """
-    if x.ndim == 0:
-        raise ShapeError("dropout: x is a single number, expected (N, …)")
+    check_sample("dropout", "x", x)
     y = np.zeros(x.shape, x.dtype)
     elements = int(np.prod(x.shape[1:]))
     for n in range(x.shape[0]):

@@ -106,6 +106,22 @@ def batch_norm_inference(
     return y
 
 
+def batch_norm_inference_dx(
+    dy: NDArray[Any], gamma: NDArray[Any], running_variance: NDArray[Any], *, epsilon: float = 1e-5
+) -> NDArray[Any]:
+    """dx[n,c,i,j] = gamma[c] / √(running_variance[c] + ε) · dy[n,c,i,j]
+
+    The statistics are given, so they do not depend on x: the gradient of a layer that is frozen.
+
+    Source   docs/derivations/normalization.md
+    """
+    _check("batch_norm_inference_dx", dy, gamma=gamma, running_variance=running_variance)
+    dx = np.empty(dy.shape, np.result_type(dy, gamma, running_variance))
+    for n, c, *ij in np.ndindex(dy.shape):
+        dx[n, c, *ij] = gamma[c] / np.sqrt(running_variance[c] + epsilon) * dy[n, c, *ij]
+    return dx
+
+
 def running_statistics(
     mean: NDArray[Any],
     variance: NDArray[Any],

@@ -112,8 +112,8 @@ def _job(model: Model, trainer: Trainer, parts: Sequence[Part | None]) -> Job:
 def _check_same(folder: Path, kept: Job, job: Job) -> None:
     """Raise an error unless network, recipe, engine and data are those of the run to resume."""
     plain = files.without_nonfinite
-    for what in ("layers", "input_shape", "dtype"):
-        if plain(kept.model[what]) != plain(job.model[what]):
+    for what in ("layers", "wiring", "input_shape", "dtype"):
+        if plain(kept.model.get(what)) != plain(job.model.get(what)):
             raise OptionError(f"{folder} is a run of another model: its {what} differ from this one's")
     before, now = _comparable(kept.recipe), _comparable(job.recipe)
     for name in before:

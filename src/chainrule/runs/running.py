@@ -7,7 +7,7 @@ model.safetensors, evaluation.json and plots.
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +15,9 @@ from typing import Any
 
 from chainrule import files
 from chainrule.data.dataset import Dataset
+from chainrule.engines import Array
 from chainrule.errors import OptionError, RunError
-from chainrule.model import Model
+from chainrule.model import UNFITTED, Model
 from chainrule.runs import checkpointer, checksums
 from chainrule.runs.checksums import Recorder
 from chainrule.runs.folder import BEST, CONFIG, EVALUATION, MODEL, START, claim, locked
@@ -59,12 +60,18 @@ def start(
     test: Dataset,
     callbacks: Sequence[Callback] = (),
     interval: float = checkpointer.INTERVAL,
+    *,
+    weights: Mapping[str, Array] | None = None,
 ) -> Result:
-    """Train a job in a new folder, with a checkpoint after every epoch and every ``interval`` seconds."""
+    """Train a job in a new folder, with a checkpoint after every epoch and every ``interval`` seconds.
+
+    weights  initial weights; None: those that follow from the model's seed
+    """
     found = job.check_data(training, test)
-    model, trainer = _prepare(job, training)
+    model, trainer = _prepare(job, training, weights)
     job = replace(job, found=found, engine=model.engine.name, threads=model.threads)
-    return begin(folder, job, model, trainer, test, callbacks, interval)
+    first = None if weights is None else files.tensor_bytes("model", model.weights, model.about(trainer.fitted))
+    return begin(folder, job, model, trainer, test, callbacks, interval, first=first)
 
 
 def begin(
@@ -182,10 +189,15 @@ def require_run(folder: Path) -> Path:
     return folder
 
 
-def _prepare(job: Job, training: Dataset) -> tuple[Model, Trainer]:
+def _prepare(job: Job, training: Dataset, weights: Mapping[str, Array] | None = None) -> tuple[Model, Trainer]:
+    """Return model and trainer; a model that begins with given weights keeps the normalisation that belongs to them."""
     model = job.build()
+    if weights is not None:
+        model.set_weights(weights)
+    given = (weights is not None or job.start is not None) and model.normalisation != UNFITTED
     samples = Samples.of_dataset(training, model.output_shape[-1])
-    trainer = model.trainer(job.recipe, *samples.parts(job.recipe.validation, job.recipe.seed))
+    parts = samples.parts(job.recipe.validation, job.recipe.seed)
+    trainer = model.trainer(job.recipe, *parts, normalisation=model.normalisation if given else None)
     trainer.adopt()
     return model, trainer
 

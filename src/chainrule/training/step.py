@@ -48,10 +48,13 @@ class Stepper:
         self.network = network
         self.optimizer = optimizer
         self.moments = optimizer.init(network.parameters)
-        self._plan = network.plan(loss, task=task)
+        rates = rates or Rates()
+        if len(rates.frozen_names(network.learnt)) == len(network.learnt):
+            raise OptionError(f"there is nothing to train: all parameters are frozen by the rates {rates}")
+        self._plan = network.plan(loss, task=task, frozen=rates.frozen_names(network.learnt))
         self._compiled = network.compile(self._plan)
         self._clip = clip_norm
-        self._groups = (rates or Rates()).groups(network.learnt)
+        self._groups = rates.groups(network.learnt)
         if self._groups and isinstance(optimizer, CustomOptimizer):
             raise OptionError("rates of single parameters need a built-in optimizer; your own can have them itself")
 

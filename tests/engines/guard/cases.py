@@ -168,6 +168,21 @@ def dense(draw: Draw, name: str, dtype: Any) -> Case:
     return Case(name, name, given[name], {}, threads=threads)
 
 
+def repeats(draw: Draw, some: Any) -> dict[str, tuple[tuple[Array, ...], dict[str, Any]]]:
+    """Draw cases of what is repeated at every position or in every channel, and of a part of a concatenation."""
+    count, channels, *size = (whole(draw, 1, most) for most in (9, 9, 5, 40))
+    axis = whole(draw, 0, 2)
+    part, offset, rest = [count, channels, *size], whole(draw, 0, 3), whole(draw, 0, 3)
+    spot = {"axis": axis, "offset": offset, "whole": offset + part[axis + 1] + rest}
+    return {
+        "expand_positions": ((some(count, channels),), {"size": (size[0], size[1])}),
+        "expand_positions_dx": ((some(count, channels, *size),), {}),
+        "expand_channels": ((some(count, *size),), {"channels": channels}),
+        "expand_channels_dx": ((some(count, channels, *size),), {}),
+        "place": ((some(*part),), spot),
+    }
+
+
 def plain(draw: Draw, name: str, dtype: Any) -> Case:
     """Draw a case of a kernel that loops over its arrays."""
     image = (whole(draw, 1, 9), whole(draw, 1, 5), whole(draw, 1, 9), whole(draw, 1, 40))
@@ -193,11 +208,20 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
         "bias_gradient": ((some(*shape),), {"untied": untied}),
         "batch_norm": ((some(*shape), some(*channels), some(*channels)), {"epsilon": 0.1}),
         "batch_norm_inference": ((some(*shape), some(*channels), some(*channels), *statistics), {}),
+        "batch_norm_inference_dx": ((some(*shape), some(*channels), statistics[1]), {}),
+        "add": ((some(*shape), some(*shape)), {}),
+        "multiply": ((some(*shape), some(*shape)), {}),
+        "add_dx": ((some(*shape),), {}),
+        **repeats(draw, some),
         "batch_norm_dx": ((some(*shape), some(*shape), some(*channels), *statistics), {}),
         "batch_norm_dw": ((some(*shape), some(*shape), *statistics), {}),
+        **group_norms(draw, dtype),
         "running_statistics": ((*statistics, *statistics), {"count": 7}),
         "dropout": ((some(*shape),), {"rate": 0.3, "stream": 1, "seed": 2, "step": 3, "first": 4}),
     }
+    if name in ("pad", "crop"):
+        ends = [tuple(whole(draw, 0, (size - 1) // 2) for size in shape[1:]) for _ in range(2)]
+        return Case(name, name, (some(*shape),), dict(zip(("before", "after"), ends, strict=True)))
     if name == "batch_norm_dx" and draw.integers(2):
         arrays = (*special[name][0], some(*shape))
         return Case(name, "batch_norm_backward", arrays, {}, {"slope": one(draw, 0.0, 0.2, 1.0)})
@@ -211,6 +235,20 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
     examples = EXAMPLES.get(name.removesuffix("_dx"), ())
     attributes = examples[int(draw.integers(len(examples)))].attributes() if examples else {}
     return Case(name, name, (some(*shape),) * (2 if name.endswith("_dx") else 1), attributes)
+
+
+def group_norms(draw: Draw, dtype: Any) -> dict[str, tuple[tuple[Array, ...], dict[str, Any]]]:
+    """Draw arrays and attributes of group normalisation and its gradients."""
+    groups, shared, depth = whole(draw, 1, 5), bool(draw.integers(2)), whole(draw, 1, 40)
+    cells = one(draw, (), (whole(draw, 1, 9), whole(draw, 1, 40)))
+    count, shape = whole(draw, 1, 9), (groups * depth, *cells)
+    channels = depth if shared else groups * depth
+    x, dy = normal(draw, dtype, count, *shape), normal(draw, dtype, count, *shape)
+    gamma, beta = normal(draw, dtype, channels), normal(draw, dtype, channels)
+    kept = normal(draw, dtype, count, groups), np.abs(normal(draw, dtype, count, groups)) + np.dtype(dtype).type(0.1)
+    options = {"groups": groups, "shared": shared, "epsilon": 0.1}
+    arrays = {"group_norm": (x, gamma, beta), "group_norm_dx": (dy, x, gamma, *kept), "group_norm_dw": (dy, x, *kept)}
+    return {name: (given, options) for name, given in arrays.items()}
 
 
 def update(draw: Draw, name: str, dtype: Any) -> Case:

@@ -88,6 +88,18 @@ def one_term(t: GroundTruth) -> Candidates:
         yield t.dy * np.clip(t.x + 3, 0, 6) / 6
 
 
+@add("x", "constant-forgotten", "multiplies dy by y where x ≤ 0: the derivative there is α eˣ = y + α")
+def without_alpha(t: GroundTruth) -> Candidates:
+    if t.operation == "elu":
+        yield np.where(t.x > 0, t.dy, t.dy * t.y)
+
+
+@add("x", "exponent-sign", "multiplies dy by 1/(1 + eˣ): the derivative is 1/(1 + e⁻ˣ), which tends to 1 for large x")
+def reversed_sigmoid(t: GroundTruth) -> Candidates:
+    if t.operation == "softplus":
+        yield t.dy * sigmoid(-t.x)
+
+
 @add("x", "scale-forgotten", "passes dy unchanged where −3 < x < 3: the slope there is 1/6, not 1")
 def without_sixth(t: GroundTruth) -> Candidates:
     if t.operation == "hard_sigmoid":

@@ -5,7 +5,7 @@ One contiguous loop each. They are stable because exponentials are only taken of
 
 from chainrule.engines.numba import toolchain
 from chainrule.engines.numba.registry import CHEAP_FROM, Attributes, elementwise, pointwise
-from chainrule.engines.numba.toolchain import exponential, inlined, kernel
+from chainrule.engines.numba.toolchain import expm1, exponential, inlined, kernel, log1p
 from chainrule.reference.activations import GELU_CUBIC, GELU_SCALE
 
 FAR = 64  # a sigmoid of the argument of GELU is 0 or 1 long before that
@@ -223,6 +223,48 @@ def hard_swish_dx(dy, x, dx):
     for k in range(upstream.size):
         v, d = value[k], upstream[k]
         result[k] = zero if v <= -three else d if v >= three else d * third * (v + center)
+
+
+@pointwise(increasing=True)
+@kernel
+def elu(x, y, alpha=1.0):
+    """Compute y = x where x > 0, else α (eˣ − 1)."""
+    source, result = x.reshape(x.size), y.reshape(y.size)
+    zero, part = x.dtype.type(0), x.dtype.type(alpha)
+    for k in range(source.size):
+        v = source[k]
+        result[k] = v if v > zero else part * expm1(-abs(v))
+
+
+@elementwise
+def elu_dx(dy, x, dx, alpha=1.0):
+    """Compute dx = dy where x > 0, else dy α eˣ."""
+    upstream, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
+    zero, part = x.dtype.type(0), x.dtype.type(alpha)
+    for k in range(upstream.size):
+        v, d = source[k], upstream[k]
+        result[k] = d if v > zero else d * (part * exponential(-abs(v)))
+
+
+@pointwise(increasing=True)
+@kernel
+def softplus(x, y):
+    """Compute y = max(x, 0) + log(1 + e^−|x|)."""
+    source, result = x.reshape(x.size), y.reshape(y.size)
+    zero = x.dtype.type(0)
+    for k in range(source.size):
+        v = source[k]
+        result[k] = (v if v > zero else zero) + log1p(exponential(-abs(v)))
+
+
+@elementwise
+def softplus_dx(dy, x, dx):
+    """Compute dx = dy s, s = σ(x)."""
+    upstream, source, result = dy.reshape(dy.size), x.reshape(x.size), dx.reshape(dx.size)
+    one = x.dtype.type(1)
+    for k in range(upstream.size):
+        small = exponential(-abs(source[k]))
+        result[k] = upstream[k] * ((one if source[k] >= 0 else small) / (one + small))
 
 
 @elementwise

@@ -189,6 +189,20 @@ def batch_norm_inference(
         _normalize(rows, results, c, min(c + step, end), scale, running_mean, beta, part)
 
 
+@operation(like(0))
+@kernel
+def batch_norm_inference_dx(dy, gamma, running_variance, dx, epsilon=1e-5):
+    """Compute dx = γ/√(σ² + ε) · dy with the running variance."""
+    rows, results = _as_rows(dy), _as_rows(dx)
+    scale = np.empty_like(gamma)
+    for c in range(rows.shape[1]):
+        scale[c] = gamma[c] / np.sqrt(running_variance[c] + epsilon)
+    for n in range(rows.shape[0]):
+        for c in range(rows.shape[1]):
+            for p in range(rows.shape[2]):
+                results[n, c, p] = scale[c] * rows[n, c, p]
+
+
 @kernel
 def _products(upstream, row, sign, center, part):
     """Return Σ d (x − center) and Σ d over a row, d the upstream gradient behind the activation."""

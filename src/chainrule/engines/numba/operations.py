@@ -20,6 +20,8 @@ from chainrule.engines.numba import depthwise as depthwise
 from chainrule.engines.numba import depthwise_gradient as depthwise_gradient
 from chainrule.engines.numba import dropout as dropout
 from chainrule.engines.numba import filters as filters
+from chainrule.engines.numba import geometry as geometry
+from chainrule.engines.numba import group_normalization as group_normalization
 from chainrule.engines.numba import losses as losses
 from chainrule.engines.numba import merging as merging
 from chainrule.engines.numba import normalization as normalization

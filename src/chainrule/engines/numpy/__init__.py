@@ -10,19 +10,22 @@ from chainrule.engines.numpy.bias import *  # noqa: F403
 from chainrule.engines.numpy.convolution import *  # noqa: F403
 from chainrule.engines.numpy.dense import *  # noqa: F403
 from chainrule.engines.numpy.dropout import *  # noqa: F403
+from chainrule.engines.numpy.geometry import *  # noqa: F403
+from chainrule.engines.numpy.group_normalization import *  # noqa: F403
 from chainrule.engines.numpy.losses import *  # noqa: F403
 from chainrule.engines.numpy.merging import *  # noqa: F403
 from chainrule.engines.numpy.normalization import *  # noqa: F403
 from chainrule.engines.numpy.pooling import *  # noqa: F403
 from chainrule.engines.numpy.updates import *  # noqa: F403
 
-_FAMILIES = [
-    *("activations", "bias", "convolution", "dense", "dropout", "losses", "merging", "normalization", "pooling"),
-    "updates",
-]
+_HELPERS = ("arrays", "windows")  # files that hold no operations
 
-__all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
-    name
-    for name, each in globals().items()
-    if inspect.isfunction(each) and each.__module__.removeprefix(f"{__name__}.") in _FAMILIES
-)
+
+def _is_operation(each: object) -> bool:
+    if not inspect.isfunction(each):
+        return False
+    package, _, family = each.__module__.rpartition(".")
+    return package == __name__ and family not in _HELPERS
+
+
+__all__ = sorted(name for name, each in globals().items() if _is_operation(each) and not name.startswith("_"))  # pyright: ignore[reportUnsupportedDunderAll]

@@ -141,6 +141,33 @@ def hard_swish_dx(dy: Array, x: Array) -> Array:
     return _masked(dy * slope, x <= -3)
 
 
+def elu(x: Array, *, alpha: float = 1.0) -> Array:
+    """Compute `reference.elu` as max(x, 0) + alpha · (exp(min(x, 0)) − 1), which needs no branch."""
+    y = np.expm1(np.minimum(x, 0, order="C"))
+    y *= alpha
+    y += np.maximum(x, 0)
+    return y
+
+
+def elu_dx(dy: Array, x: Array, *, alpha: float = 1.0) -> Array:
+    """Compute `reference.elu_dx` as a product with exp(min(x, 0)) and alpha or 1, looked up by the sign of x."""
+    slope = np.exp(np.minimum(x, 0))
+    slope *= np.array([1, alpha], dy.dtype)[(x <= 0).view(np.int8)]
+    return np.multiply(dy, slope, order="C")
+
+
+def softplus(x: Array) -> Array:
+    """Compute `reference.softplus` as max(x, 0) + log(1 + exp(−|x|)): no exponent is above 0."""
+    y = np.log1p(np.exp(-np.abs(x, order="C")))
+    y += np.maximum(x, 0)
+    return y
+
+
+def softplus_dx(dy: Array, x: Array) -> Array:
+    """Compute `reference.softplus_dx` from the sigmoid above."""
+    return np.multiply(dy, sigmoid(x), order="C")
+
+
 def softmax(x: Array) -> Array:
     """Compute `reference.softmax` for all rows at once; subtracting the row maximum prevents overflow."""
     y = np.subtract(x, x.max(axis=1, keepdims=True), order="C")

@@ -42,6 +42,11 @@ def batch_norm_inference(
     return y
 
 
+def batch_norm_inference_dx(dy: Array, gamma: Array, running_variance: Array, *, epsilon: float = 1e-5) -> Array:
+    """Compute `reference.batch_norm_inference_dx` with one scale per channel."""
+    return np.multiply(dy, spread_bias(gamma / np.sqrt(running_variance + epsilon), dy.ndim), order="C")
+
+
 def running_statistics(
     mean: Array, variance: Array, running_mean: Array, running_variance: Array, *, count: int, momentum: float = 0.1
 ) -> tuple[Array, Array]:

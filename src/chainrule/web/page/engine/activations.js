@@ -130,6 +130,30 @@ export function hard_swish_dx(dy, x) {
   return both("hard_swish_dx", dy, x, "x", (d, a) => (a <= -3 ? 0 : a >= 3 ? d : d * ((2 * a + 3) / 6)));
 }
 
+/** y = x where x > 0, else alpha · (eˣ − 1); NaN propagates. @param {NDArray} x @param {{alpha?: number}} options */
+export function elu(x, { alpha = 1 }) {
+  return each(x, (a) => (a > 0 ? a : alpha * Math.expm1(a)));
+}
+
+/**
+ * dx = dy where x > 0, else dy · alpha eˣ: the derivative at 0 is alpha
+ *
+ * @param {NDArray} dy @param {NDArray} x @param {{alpha?: number}} options
+ */
+export function elu_dx(dy, x, { alpha = 1 }) {
+  return both("elu_dx", dy, x, "x", (d, a) => (a > 0 ? d : d * (alpha * Math.exp(a))));
+}
+
+/** y = log(1 + eˣ) = x + log(1 + e⁻ˣ), so that no power of e overflows. @param {NDArray} x */
+export function softplus(x) {
+  return each(x, (a) => Math.max(a, 0) + Math.log1p(Math.exp(-Math.abs(a))));
+}
+
+/** dx = dy · s        s = 1/(1 + e⁻ˣ) @param {NDArray} dy @param {NDArray} x */
+export function softplus_dx(dy, x) {
+  return both("softplus_dx", dy, x, "x", (d, a) => d * logistic(a));
+}
+
 /**
  * y[n,k] = e^(x[n,k] − m) / Σ_l e^(x[n,l] − m)        m = max_l x[n,l]: it cancels, and no power of e overflows
  *

@@ -82,6 +82,21 @@ export function batch_norm_inference(x, gamma, beta, mean, variance, options) {
 }
 
 /**
+ * dx[n,c,i,j] = gamma[c] / √(running_variance[c] + ε) · dy[n,c,i,j]
+ *
+ * @param {NDArray} dy @param {NDArray} gamma @param {NDArray} variance  running_variance @param {Options} options
+ */
+export function batch_norm_inference_dx(dy, gamma, variance, options) {
+  checked("batch_norm_inference_dx", dy, { gamma, running_variance: variance });
+  const deviation = deviations(variance, options);
+  const dx = zeros(dy.shape);
+  eachCell(dy.shape, (e, c) => {
+    dx.data[e] = (gamma.data[c] / deviation[c]) * dy.data[e];
+  });
+  return dx;
+}
+
+/**
  * running_mean[c]     ← (1 − momentum) · running_mean[c] + momentum · mean[c]
  * running_variance[c] ← (1 − momentum) · running_variance[c] + momentum · variance[c] · M/(M − 1)        unbiased
  *

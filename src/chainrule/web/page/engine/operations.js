@@ -10,13 +10,17 @@ import * as bias from "./bias.js";
 import * as convolution from "./convolution.js";
 import * as dense from "./dense.js";
 import * as dropout from "./dropout.js";
+import * as geometry from "./geometry.js";
+import * as group_normalization from "./group_normalization.js";
 import * as losses from "./losses.js";
 import * as merging from "./merging.js";
 import * as normalization from "./normalization.js";
 import * as pooling from "./pooling.js";
 import * as updates from "./updates.js";
 
-const FAMILIES = [activations, bias, convolution, dense, dropout, losses, merging, normalization, pooling, updates];
+const NORMS = [normalization, group_normalization];
+const REST = [losses, merging, pooling, updates];
+const FAMILIES = [activations, bias, convolution, dense, dropout, geometry, ...NORMS, ...REST];
 
 /** Every function of the families whose name has no capital. */
 const FUNCTIONS = FAMILIES.flatMap((family) => Object.entries(family)).filter(([name]) => !/[A-Z]/.test(name));

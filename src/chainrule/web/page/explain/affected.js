@@ -59,6 +59,13 @@ const RULES = {
     one(index[0]),
     ...planes((axis) => seen(index, axis, attributes.window, shape, attributes)),
   ],
+  pad: ({ index, attributes }) => index.map((cell, axis) => one(cell + attributes.before[axis])),
+  crop: ({ index, shape, attributes }) => {
+    return index.map((cell, axis) => {
+      const place = cell - attributes.before[axis];
+      return place < 0 ? [0, 0] : clipped(one(place), shape[axis]);
+    });
+  },
   dense: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [one(index[0])]),
   dense_dx: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [one(index[1])]),
   dense_dw: ({ index, read, shape }) => (read === 0 ? [all(shape[0]), one(index[0])] : [one(index[0]), all(shape[1])]),
@@ -68,6 +75,23 @@ const RULES = {
   batch_norm: channelwise,
   batch_norm_dx: channelwise,
   batch_norm_dw: channelwise,
+  group_norm({ index, read, place, shape, reads, attributes }) {
+    const group = ofGroup(index[0], reads[0][0], attributes);
+    if (place > 0) return read > 0 ? [[0, 0]] : [one(group.number)];
+    if (read > 0) return scaled(index[0], shape, attributes);
+    return [group.channels, ...shape.slice(1).map(all)];
+  },
+  group_norm_dx({ index, read, shape, reads, attributes }) {
+    if (read === 2 && attributes.shared) return shape.map(all);
+    const depth = reads[1][0] / attributes.groups;
+    const group = ofGroup(read > 2 ? index[0] * depth : index[0], reads[1][0], attributes);
+    return [group.channels, ...shape.slice(1).map(all)];
+  },
+  group_norm_dw({ index, read, shape, reads, attributes }) {
+    const depth = reads[1][0] / attributes.groups;
+    if (read > 1) return attributes.shared ? [all(shape[0])] : [[index[0] * depth, (index[0] + 1) * depth]];
+    return [one(attributes.shared ? index[0] % depth : index[0])];
+  },
   running_statistics: ({ index, read, place }) => (read % 2 === place ? index.map(one) : [[0, 0]]),
 };
 
@@ -84,6 +108,27 @@ function whole({ shape }) {
 /** The whole channel. @param {Reading} reading @returns {Range[]} */
 function channelwise({ index, shape }) {
   return shape.map((size, axis) => (axis === 0 ? one(index[0]) : all(size)));
+}
+
+/**
+ * The group that a channel belongs to.
+ *
+ * @param {number} channel @param {number} channels @param {Record<string, any>} attributes
+ * @returns {{number: number, channels: Range}}
+ */
+function ofGroup(channel, channels, { groups }) {
+  const depth = channels / groups;
+  const number = Math.floor(channel / depth);
+  return { number, channels: [number * depth, (number + 1) * depth] };
+}
+
+/**
+ * What a scale or a shift goes to: its channel, or everything where groups share them.
+ *
+ * @param {number} place @param {number[]} shape @param {Record<string, any>} attributes @returns {Range[]}
+ */
+function scaled(place, shape, { shared }) {
+  return shape.map((size, axis) => (axis === 0 && !shared ? one(place) : all(size)));
 }
 
 /** The windows that cover a cell. @param {Reading} reading @returns {Range[]} */

@@ -62,16 +62,17 @@ export function readersOf(trace, cell, phase) {
 }
 
 /**
- * Statistics of a batch, which the operation that makes them also uses: in their channel.
+ * Statistics, which the operation that makes them also uses: in their channels.
  *
  * @param {Operation} operation @param {number} place @param {string} written @param {string} tensor
  * @param {number[]} index @returns {Box[]}
  */
 function within({ name, writes }, place, written, tensor, index) {
   const made = writes.findIndex(({ storage }) => storage === tensor);
-  if (name !== "batch_norm" || made < 1 || made === place) return [];
-  const rest = writes[place].shape.slice(1);
-  return [{ tensor: written, from: [index[0], ...rest.map(() => 0)], to: [index[0] + 1, ...rest] }];
+  if (!["batch_norm", "group_norm"].includes(name) || made < 1 || made === place) return [];
+  const [size, ...rest] = writes[place].shape;
+  const each = size / writes[made].shape[0];
+  return [{ tensor: written, from: [index[0] * each, ...rest.map(() => 0)], to: [(index[0] + 1) * each, ...rest] }];
 }
 
 /**

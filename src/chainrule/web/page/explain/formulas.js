@@ -27,6 +27,7 @@ const FUNCTIONS = {
   tanh: Math.tanh,
   arctan: Math.atan,
   log: Math.log,
+  log1p: Math.log1p,
   max: Math.max,
   min: Math.min,
   and: (...parts) => parts.every(Boolean),

@@ -9,6 +9,8 @@ import { softmax, softmax_dx } from "./activations.js";
 import { dropout } from "./dropout.js";
 import * as elementwise from "./elementwise.js";
 import { sumOfProducts } from "./equations.js";
+import { crop, pad } from "./geometry.js";
+import { group_norm, group_norm_dw, group_norm_dx } from "./group_normalization.js";
 import * as losses from "./losses.js";
 import { concatenate } from "./merging.js";
 import { batch_norm, batch_norm_dw, batch_norm_dx, running_statistics } from "./normalization.js";
@@ -39,9 +41,14 @@ const EXPLAINERS = {
   softmax_dx,
   dropout,
   concatenate,
+  pad,
+  crop,
   batch_norm,
   batch_norm_dx,
   batch_norm_dw,
+  group_norm,
+  group_norm_dx,
+  group_norm_dw,
   running_statistics,
   ...losses,
 };

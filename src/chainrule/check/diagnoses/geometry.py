@@ -1,0 +1,52 @@
+"""Classic mistakes in layers that move values: padding and cropping."""
+
+from itertools import product
+
+from chainrule import reference
+from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
+
+PAGE = "docs/derivations/geometry.md"
+PAD, CROP = MistakeCatalogue(PAGE), MistakeCatalogue(PAGE)
+EXCHANGED = "exchanges the two ends of an axis: the first number is for its beginning, the second for its end"
+
+
+def _exchanged(t: GroundTruth) -> list[dict[str, tuple[int, ...]]]:
+    """Return the attributes with the ends of some axes exchanged."""
+    pairs = list(zip(t.attributes["before"], t.attributes["after"], strict=True))
+    choices = product(*(({pair, pair[::-1]}) for pair in pairs))
+    return [dict(zip(("before", "after"), zip(*each, strict=True), strict=True)) for each in choices]
+
+
+@PAD.add("x", "padding-not-cropped", "still includes the padding: crop the rows and columns of the padding")
+def uncropped(t: GroundTruth) -> Candidates:
+    yield t.dy
+    yield t.dy[tuple(slice(size) for size in t.x.shape)]
+
+
+@PAD.add("y", "ends-exchanged", EXCHANGED)
+def padded_elsewhere(t: GroundTruth) -> Candidates:
+    for ends in _exchanged(t):
+        yield reference.pad(t.x, **ends)
+
+
+@PAD.add("x", "ends-exchanged", EXCHANGED)
+def cropped_for_padded(t: GroundTruth) -> Candidates:
+    for ends in _exchanged(t):
+        yield reference.crop(t.dy, **ends)
+
+
+@CROP.add("x", "border-missing", "has the size of what is left: entries that were cut off have the gradient 0")
+def without_border(t: GroundTruth) -> Candidates:
+    yield t.dy
+
+
+@CROP.add("y", "ends-exchanged", EXCHANGED)
+def cropped_elsewhere(t: GroundTruth) -> Candidates:
+    for ends in _exchanged(t):
+        yield reference.crop(t.x, **ends)
+
+
+@CROP.add("x", "ends-exchanged", EXCHANGED)
+def padded_for_cropped(t: GroundTruth) -> Candidates:
+    for ends in _exchanged(t):
+        yield reference.pad(t.dy, **ends)

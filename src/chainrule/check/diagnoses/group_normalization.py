@@ -1,0 +1,77 @@
+"""Classic mistakes in the passes of group normalisation."""
+
+import numpy as np
+
+from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
+from chainrule.engines import Array
+
+CATALOGUE = MistakeCatalogue("docs/derivations/group_normalization.md")
+add = CATALOGUE.add
+
+
+def _rows(t: GroundTruth, array: Array) -> Array:
+    """Return an array with the values of each group of a sample in a row, (N, groups, M)."""
+    return array.reshape(len(array), t.attributes["groups"], -1)
+
+
+def _cells(t: GroundTruth) -> int:
+    """Return the number of positions of a channel."""
+    channels = t.values["gamma"].size * (t.attributes["groups"] if t.attributes["shared"] else 1)
+    return t.x[0].size // channels
+
+
+def _spread(t: GroundTruth, values: Array) -> Array:
+    """Return the γ or β of every entry, to broadcast over rows."""
+    each = np.repeat(values, _cells(t))
+    return each if t.attributes["shared"] else each.reshape(t.attributes["groups"], -1)
+
+
+def _summed(t: GroundTruth, each: Array) -> Array:
+    """Return the sum over everything that a γ is used for."""
+    return each.reshape(-1, t.values["gamma"].size, _cells(t)).sum(axis=(0, 2))
+
+
+def _normalised(t: GroundTruth) -> tuple[Array, Array]:
+    """Return x̂ and √(σ² + ε) in rows."""
+    rows = _rows(t, t.x)
+    deviation = np.sqrt(rows.var(axis=2, keepdims=True) + t.attributes["epsilon"])
+    return (rows - rows.mean(axis=2, keepdims=True)) / deviation, deviation
+
+
+def _gradient(t: GroundTruth, weighted: Array) -> Array:
+    """Return the gradient for γ dy in rows."""
+    normal, deviation = _normalised(t)
+    means = weighted.mean(axis=2, keepdims=True) + normal * (weighted * normal).mean(axis=2, keepdims=True)
+    return (weighted - means) / deviation
+
+
+@add(
+    "x",
+    "statistics-held-constant",
+    "treats mean and variance as constants: both depend on x, so subtract the means of γ dy and of γ dy x̂ times x̂",
+)
+def constants(t: GroundTruth) -> Candidates:
+    yield (_spread(t, t.values["gamma"]) * _rows(t, t.dy) / _normalised(t)[1]).reshape(t.x.shape)
+
+
+@add("x", "gamma-outside-the-sums", "multiplies by γ at the end: the means over the group are of γ dy, not of dy")
+def outside(t: GroundTruth) -> Candidates:
+    yield (_spread(t, t.values["gamma"]) * _gradient(t, _rows(t, t.dy))).reshape(t.x.shape)
+
+
+@add("x", "gamma-forgotten", "lacks the factor γ: begin with γ dy")
+def without_gamma(t: GroundTruth) -> Candidates:
+    yield _gradient(t, _rows(t, t.dy)).reshape(t.x.shape)
+
+
+@add("gamma", "input-for-normalised", "uses x or y in place of x̂: dγ = Σ dy · x̂")
+def raw(t: GroundTruth) -> Candidates:
+    yield from (_summed(t, _rows(t, t.dy) * _rows(t, other)) for other in (t.x, t.y))
+
+
+@add("y", "statistics-over-batch", "is normalised over the batch: mean and variance are those of each sample alone")
+def over_batch(t: GroundTruth) -> Candidates:
+    rows = _rows(t, t.x)
+    centered = rows - rows.mean(axis=(0, 2), keepdims=True)
+    normal = centered / np.sqrt(rows.var(axis=(0, 2), keepdims=True) + t.attributes["epsilon"])
+    yield (_spread(t, t.values["gamma"]) * normal + _spread(t, t.values["beta"])).reshape(t.y.shape)

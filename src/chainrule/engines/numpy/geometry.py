@@ -1,0 +1,17 @@
+"""Padding and cropping, in NumPy. Equations: `reference.geometry`."""
+
+import numpy as np
+
+from chainrule.engines.numpy.arrays import Array
+from chainrule.shapes import Ends
+
+
+def pad(x: Array, *, before: Ends, after: Ends) -> Array:
+    """Compute `reference.pad` by one call."""
+    return np.ascontiguousarray(np.pad(x, ((0, 0), *zip(before, after, strict=True))))
+
+
+def crop(x: Array, *, before: Ends, after: Ends) -> Array:
+    """Compute `reference.crop` as a copy of a slice."""
+    ends = (slice(front, size - back) for size, front, back in zip(x.shape[1:], before, after, strict=True))
+    return x[:, *ends].copy()

@@ -1,0 +1,95 @@
+"""Layers that move values without computing with them: zero-padding and cropping."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from chainrule import shapes
+from chainrule.errors import ShapeError
+from chainrule.layers.base import Layer, Shape
+from chainrule.plan import Builder, Tensor
+from chainrule.shapes import Ends, Pair
+
+EndsLike = int | tuple[int | Pair, ...]
+
+
+@dataclass(frozen=True)
+class Pad2D(Layer):
+    """Surround every channel with zeros.
+
+    padding  zeros: a number for all sides, (vertical, horizontal), or ((top, bottom), (left, right))
+
+    y[c,i,j] = x[c, i − top, j − left] inside the image, else 0
+
+    Shapes   (C, H, W) → (C, top + H + bottom, left + W + right)
+    Source   reference/geometry.py
+    """
+
+    padding: EndsLike
+
+    kind: ClassVar[str] = "pad"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ends(self, "padding", self.padding)
+
+    def output_shape(self, shape: Shape, name: str) -> Shape:
+        """Return (C, top + H + bottom, left + W + right)."""
+        self._expect(shape, name, 3, "(C, H, W)")
+        before, after = _ends(self, "padding", self.padding)
+        return tuple(front + size + back for size, front, back in zip(shape, before, after, strict=True))
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """Emit y = x with zeros around it;  dx = dy without its border."""
+        y = builder.activation("y", self.output_shape(x.shape, builder.layer))
+        before, after = _ends(self, "padding", self.padding)
+        builder.forward("pad", (x,), (y,), before=before, after=after)
+        builder.backward("crop", (y.gradient(),), (x.gradient(),), before=before, after=after)
+        return y
+
+
+@dataclass(frozen=True)
+class Crop2D(Layer):
+    """Cut rows and columns off every channel.
+
+    cropping  rows and columns: a number for all sides, (vertical, horizontal), or ((top, bottom), (left, right))
+
+    y[c,i,j] = x[c, i + top, j + left]
+
+    Shapes   (C, H, W) → (C, H − top − bottom, W − left − right)
+    Errors   ShapeError when nothing is left
+    Source   reference/geometry.py
+    """
+
+    cropping: EndsLike
+
+    kind: ClassVar[str] = "crop"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ends(self, "cropping", self.cropping)
+
+    def output_shape(self, shape: Shape, name: str) -> Shape:
+        """Return (C, H − top − bottom, W − left − right); ShapeError when that is nothing."""
+        self._expect(shape, name, 3, "(C, H, W)")
+        before, after = _ends(self, "cropping", self.cropping)
+        sizes = tuple(size - front - back for size, front, back in zip(shape, before, after, strict=True))
+        if min(sizes) < 1:
+            raise ShapeError(
+                f"Crop2D {name!r}: cropping {tuple(zip(before, after, strict=True))[1:]} leaves nothing of the "
+                f"{shapes.text(shape[1:])} input"
+            )
+        return sizes
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """Emit y = x without its border;  dx = dy with zeros around it."""
+        y = builder.activation("y", self.output_shape(x.shape, builder.layer))
+        before, after = _ends(self, "cropping", self.cropping)
+        builder.forward("crop", (x,), (y,), before=before, after=after)
+        builder.backward("pad", (y.gradient(),), (x.gradient(),), before=before, after=after)
+        return y
+
+
+def _ends(layer: Layer, what: str, value: EndsLike) -> tuple[Ends, Ends]:
+    """Return the entries at the beginning and at the end of each axis (C, H, W); OptionError for an invalid value."""
+    (top, bottom), (left, right) = shapes.resolve_ends(f"{type(layer).__name__}: {what}", value, 2)
+    return (0, top, left), (0, bottom, right)

@@ -1,0 +1,54 @@
+/**
+ * Operations that move entries of a sample without computing with them: zero-padding and cropping.
+ *
+ * @typedef {import("../types.js").NDArray} NDArray
+ * @typedef {{before: number[], after: number[]}} Ends  entries at the beginning and at the end of each axis of a sample
+ */
+
+import { sizeOf, zeros } from "./tensor.js";
+
+/**
+ * Surrounds every sample with zeros; the gradient is `crop` with the same attributes.
+ *
+ * y[n,m] = x[n, m − before] where x has that entry, else 0
+ *
+ * @param {NDArray} x  (N, …) @param {Ends} ends
+ */
+export function pad(x, { before, after }) {
+  const y = zeros(x.shape.map((size, axis) => (axis ? size + before[axis - 1] + after[axis - 1] : size)));
+  const places = insidePlaces(x.shape, y.shape, before);
+  for (let at = 0; at < places.length; at += 1) y.data[places[at]] = x.data[at];
+  return y;
+}
+
+/**
+ * Cuts entries off both ends of the axes of every sample; the gradient is `pad` with the same attributes.
+ *
+ * y[n,m] = x[n, m + before]
+ *
+ * @param {NDArray} x  (N, …) @param {Ends} ends
+ */
+export function crop(x, { before, after }) {
+  const y = zeros(x.shape.map((size, axis) => (axis ? size - before[axis - 1] - after[axis - 1] : size)));
+  const places = insidePlaces(y.shape, x.shape, before);
+  for (let at = 0; at < places.length; at += 1) y.data[at] = x.data[places[at]];
+  return y;
+}
+
+/**
+ * Returns the offsets in an array of the entries of a box inside it.
+ *
+ * @param {number[]} inside  shape of the box @param {number[]} outside  shape of the array @param {number[]} before
+ */
+function insidePlaces(inside, outside, before) {
+  const places = new Int32Array(sizeOf(inside));
+  for (let at = 0; at < places.length; at += 1) {
+    let [rest, step] = [at, 1];
+    for (let axis = inside.length - 1; axis >= 0; axis -= 1) {
+      places[at] += ((rest % inside[axis]) + (axis ? before[axis - 1] : 0)) * step;
+      rest = Math.floor(rest / inside[axis]);
+      step *= outside[axis];
+    }
+  }
+  return places;
+}

@@ -1,0 +1,96 @@
+"""Frozen parameters: no gradient is computed for them, none is propagated past them, and they stay as they are."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import chainrule as cr
+from chainrule.errors import OptionError
+from chainrule.rates import Rates
+
+LAYERS = [
+    cr.Conv2D(3, 3, bias=False), cr.BatchNorm2D(), cr.ReLU(), cr.Conv2D(4, 3), cr.BatchNorm2D(), cr.Tanh(),
+    cr.GlobalAveragePool2D(), cr.Dense(3), cr.Softmax(),
+]  # fmt: skip
+
+
+def model(**options):
+    found = cr.Sequential(LAYERS, (2, 8, 7), **{"engine": "numpy", "dtype": "float64", "seed": 2, **options})
+    generator = np.random.default_rng(0)
+    found.statistics += generator.uniform(0.1, 0.5, found.statistics.shape).astype(found.dtype)
+    return found
+
+
+def data(count=12):
+    generator = np.random.default_rng(1)
+    return generator.normal(size=(count, 2, 8, 7)), generator.integers(0, 3, count)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sets(st.sampled_from(("conv1", "norm1", "conv2", "norm2", "dense1", "conv2.b", "gamma"))))
+def test_the_gradients_of_the_others_are_right(names):
+    """By differences of the loss of the very plan that is trained."""
+    network = model()
+    frozen = Rates.frozen(*names).frozen_names(network.learnt)
+    program = network.compile(network.plan("categorical_cross_entropy", frozen=frozen))
+    x, y = data(5)
+    t = np.eye(3)[y]
+    gradient = program.gradients(x, t, seed=0, step=0)[2].copy()
+    for name, (first, last) in network.learnt.items():
+        if name in frozen:  # gamma alone is made together with beta, and the training step leaves it out
+            assert not gradient[first:last].any() or name.endswith("gamma")
+            continue
+        direction = np.zeros_like(gradient)
+        direction[first:last] = np.random.default_rng(3).normal(size=last - first)
+        start, values = network.parameters.copy(), []
+        for h in (1e-6, -1e-6):
+            network.parameters[:] = start + h * direction
+            values.append(program.gradients(x, t, seed=0, step=0)[0].mean())
+        network.parameters[:] = start
+        slope = (values[0] - values[1]) / 2e-6
+        assert np.dot(gradient, direction) == pytest.approx(slope, rel=1e-4, abs=1e-7), name
+
+
+def test_nothing_is_propagated_to_where_everything_is_frozen():
+    network = model()
+    frozen = Rates.frozen("conv*", "norm1").frozen_names(network.learnt)
+    plan = network.plan("categorical_cross_entropy", frozen=frozen)
+    names = [operation.name for operation in plan.backward]
+    assert "cross_correlate_dx" not in names and "cross_correlate_dw" not in names  # noqa: PT018
+    assert [each.writes[0].name for each in plan.deferred] == ["norm2.running_mean"]
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", cr.Nesterov(0.01, 0.9, 0.1)])
+def test_frozen_layers_stay_as_they_are(engine, optimizer):
+    network = model(engine=engine, dtype="float32")
+    before = {name: values.copy() for name, values in network.weights.items()}
+    network.freeze("conv*", "norm1")
+    network.fit(*data(), epochs=2, batch_size=4, optimizer=optimizer, progress=False)
+    changed = {name for name, values in network.weights.items() if not np.array_equal(values, before[name])}
+    assert changed == {name for name in before if name.startswith(("norm2", "dense1"))}
+
+
+def test_what_cannot_be_frozen_is_refused():
+    with pytest.raises(OptionError, match="no parameter is named 'cnov"):
+        model().freeze("cnov*")
+    network = model()
+    network.freeze("*")
+    with pytest.raises(OptionError, match="all parameters are frozen"):
+        network.fit(*data(), progress=False)
+    network.freeze()
+    network.fit(*data(), progress=False)
+
+
+def test_other_classes_take_a_new_last_layer():
+    old = model(dtype="float32", classes=["a", "b", "c"])
+    old.fit(*data(), progress=False)
+    new = old.with_classes(["yes", "no"], seed=5)
+    assert new.classes == ("yes", "no")
+    assert new.predict(data()[0]).shape == (12, 2)
+    assert new.normalisation == old.normalisation
+    for name in old.weights.keys() - {"dense1.w", "dense1.b"}:
+        np.testing.assert_array_equal(new.weights[name], old.weights[name])
+    with pytest.raises(OptionError, match="dense"):
+        cr.Sequential([cr.Conv2D(3, 8), cr.Flatten()], (2, 8, 8), engine="numpy").with_classes(["a", "b"])

@@ -13,7 +13,7 @@ ACTIVATIONS = (cr.ReLU, cr.Tanh, cr.SiLU)
 
 
 def graph(seed: int) -> cr.Graph:
-    """Draw a graph: a convolution applied twice inside a shortcut, and a gate by channels after it."""
+    """Draw a graph: a convolution applied twice inside a shortcut, a gate by channels and the maps of two branches after it."""
     draw = np.random.default_rng(seed)
     channels = int(draw.integers(2, 5))
     bend = ACTIVATIONS[draw.integers(len(ACTIVATIONS))]
@@ -23,7 +23,7 @@ def graph(seed: int) -> cr.Graph:
     y = shared(bend()(shared(stem)))
     y = cr.Add()(y, stem, *([cr.Conv2D(1, 1)(stem)] if draw.random() < 0.5 else []))
     gate = cr.Sigmoid()(cr.Conv2D(channels, 1)(cr.AveragePool2D(y.shape[1:])(y)))
-    y = cr.Multiply()(cr.ReLU()(y), gate)
+    y = cr.Concatenate()(cr.Multiply()(cr.ReLU()(y), gate), stem)
     y = cr.Softmax()(cr.Dense(4)(cr.GlobalAveragePool2D()(y)))
     return cr.Graph(x, y, name=f"drawn-{seed}", engine="numpy")
 

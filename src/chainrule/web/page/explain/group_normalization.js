@@ -23,12 +23,14 @@ class ChannelGroup {
     this.number = number;
     this.x = x;
     this.depth = ctx.array(x).shape[0] / ctx.attributes.groups;
-    [this.mean, this.variance] = ["mean", "variance"].map((name) => {
+    const [mean, variance] = ["mean", "variance"].map((name) => {
       const found = ctx.trace.values.get(`${ctx.layer}.${name}`);
       if (!found) throw new Error(`this trace holds no ${name} of ${ctx.layer}`);
       return found.data[number];
     });
-    this.deviation = Math.sqrt(this.variance + ctx.attributes.epsilon);
+    this.mean = mean;
+    this.variance = variance;
+    this.deviation = Math.sqrt(variance + ctx.attributes.epsilon);
     this.statistics = [`${ctx.layer}.mean[${number}]`, `${ctx.layer}.variance[${number}]`];
   }
 

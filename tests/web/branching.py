@@ -13,7 +13,7 @@ ACTIVATIONS = (cr.ReLU, cr.Tanh, cr.SiLU)
 
 
 def graph(seed: int) -> cr.Graph:
-    """Draw a graph: a convolution applied twice inside a shortcut, a gate by channels and the maps of two branches after it."""
+    """Draw a graph: a convolution applied twice inside a shortcut, a gate, and maps of two branches."""
     draw = np.random.default_rng(seed)
     channels = int(draw.integers(2, 5))
     bend = ACTIVATIONS[draw.integers(len(ACTIVATIONS))]

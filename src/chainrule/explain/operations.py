@@ -31,6 +31,7 @@ EXPLAINERS: dict[str, Explainer] = {
     "softmax": activations.softmax,
     "softmax_dx": activations.softmax_dx,
     "dropout": dropout.dropout,
+    "add": merging.add,
     "concatenate": merging.concatenate,
     "pad": geometry.pad,
     "crop": geometry.crop,

@@ -34,6 +34,7 @@ EXPLAINERS: dict[str, Explainer] = {
     "softmax": activations.softmax,
     "softmax_dx": activations.softmax_dx,
     "dropout": dropout.dropout,
+    "add": merging.add,
     "concatenate": merging.concatenate,
     "resample": resampling.resample,
     "resample_dx": resampling.resample_dx,

@@ -50,6 +50,10 @@ const RULES = {
     const taps = planes((axis) => touching(index, axis, reads[1], shape, attributes));
     return [[first, first + filters], one(channel), ...taps];
   },
+  concatenate({ index, read, reads, attributes }) {
+    const offset = reads.slice(0, read).reduce((sum, shape) => sum + shape[attributes.axis], 0);
+    return index.map((here, axis) => one(axis === attributes.axis ? here + offset : here));
+  },
   bias_gradient: ({ index, shape }) => index.slice(0, shape.length).map(one),
   add_bias: ({ index, shape }) => shape.map((size, axis) => (axis < index.length ? one(index[axis]) : all(size))),
   max_pool: pooled,

@@ -34,12 +34,6 @@ PLACES = (
     planted_more,
     planted_prelu,
     planted_response,
-    planted_convolution,
-    planted_sliding,
-    planted_layers,
-    planted_losses,
-    planted_more,
-    planted_geometry,
     planted_resampling,
 )
 CORRECT = [case for place in PLACES for case in place.CORRECT]

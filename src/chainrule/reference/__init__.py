@@ -25,12 +25,6 @@ from chainrule.reference.response_normalization import *  # noqa: F403
 from chainrule.reference.updates import *  # noqa: F403
 
 _HELPERS = ("checks", "windows")  # files that hold no operations
-_FAMILIES = [
-    *("activations", "bias", "convolution", "dense", "dropout", "group_normalization", "losses", "normalization"),
-    *("pooling", "prelu", "response_normalization", "updates"),
-    *("activations", "bias", "convolution", "dense", "dropout", "geometry", "losses", "normalization", "pooling"),
-    *("resampling", "updates"),
-]
 
 
 def _is_operation(each: object) -> bool:

@@ -22,12 +22,6 @@ from chainrule.engines.numpy.response_normalization import *  # noqa: F403
 from chainrule.engines.numpy.updates import *  # noqa: F403
 
 _HELPERS = ("arrays", "windows")  # files that hold no operations
-_FAMILIES = [
-    *("activations", "bias", "convolution", "dense", "dropout", "group_normalization", "losses", "normalization"),
-    *("pooling", "prelu", "response_normalization", "updates"),
-    *("activations", "bias", "convolution", "dense", "dropout", "geometry", "losses", "normalization", "pooling"),
-    *("resampling", "updates"),
-]
 
 
 def _is_operation(each: object) -> bool:

@@ -26,14 +26,6 @@ class ChannelGroup {
     this.mean = this.#statistic("mean");
     this.variance = this.#statistic("variance");
     this.deviation = Math.sqrt(this.variance + ctx.attributes.epsilon);
-    const [mean, variance] = ["mean", "variance"].map((name) => {
-      const found = ctx.trace.values.get(`${ctx.layer}.${name}`);
-      if (!found) throw new Error(`this trace holds no ${name} of ${ctx.layer}`);
-      return found.data[number];
-    });
-    this.mean = mean;
-    this.variance = variance;
-    this.deviation = Math.sqrt(variance + ctx.attributes.epsilon);
     this.statistics = [`${ctx.layer}.mean[${number}]`, `${ctx.layer}.variance[${number}]`];
   }
 

@@ -9,7 +9,7 @@ import pytest
 import chainrule as cr
 from chainrule import layers, zoo
 from chainrule.errors import ChainruleError, FormatError, OptionError, ShapeError
-from chainrule.network import layers_from, parameter_count
+from chainrule.network import layers_from, parameter_count_of
 
 ROW = [cr.Conv2D(2, 3), cr.BatchNorm2D(), cr.ReLU(), cr.Flatten(), cr.Dense(3), cr.Softmax()]
 
@@ -21,7 +21,7 @@ def network(**options: Any) -> cr.Sequential:
 @pytest.mark.parametrize("entry", zoo.ENTRIES, ids=lambda entry: entry.name)
 def test_parameters_are_counted_without_making_them(entry: zoo.Entry) -> None:
     model = entry.build(engine="numpy")
-    assert parameter_count(model.layers, model.input_shape) == model.parameters.size
+    assert parameter_count_of(model.about()) == model.parameters.size
 
 
 def test_weights_take_the_place_of_first_values() -> None:
@@ -60,7 +60,7 @@ def test_what_is_too_large_gets_no_memory(what: str) -> None:
     try:
         for use in (
             lambda: cr.Sequential(HUGE[what], (1, 8, 8), engine="numpy"),
-            lambda: parameter_count(HUGE[what], (1, 8, 8)),
+            lambda: parameter_count_of({"layers": [each.to_config() for each in HUGE[what]], "input_shape": (1, 8, 8)}),
         ):
             with pytest.raises(ShapeError, match="expected at most 268,435,456"):
                 use()

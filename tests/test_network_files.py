@@ -91,7 +91,7 @@ def test_python_files(tmp_path: Path) -> None:
     for name, said in {
         "": "expected one network; name one",
         ":broken": "broken: IndexError: list index out of range (line 13)",
-        ":nothing": "nothing gives int; expected a Sequential or a list of layers",
+        ":nothing": "nothing gives int; expected a model or a list of layers",
         ":number": "number gives int",
         ":missing": "mine.py has no missing",
     }.items():

@@ -6,6 +6,18 @@ from chainrule import layers, zoo
 from chainrule.errors import OptionError
 from chainrule.optimizers import SGD, Adam
 
+
+def residual(blocks: int) -> int:
+    """Count a residual network's parameters: kernels of 3×3, γ and β, two shortcuts of 1×1, the last layer."""
+    stages = [(16, 16), (16, 32), (32, 64)]
+    count = 16 * (27 + 2) + 64 * 10 + 10
+    for before, after in stages:
+        first = after * (9 * before + 2) + after * (9 * after + 2)
+        count += first + (blocks - 1) * 2 * after * (9 * after + 2)
+        count += after * (before + 2) if before != after else 0
+    return count
+
+
 PARAMETERS = {  # counted by hand
     "independent-code": 5 * 9 + 5 * 26 * 26 + 100 * 3380 + 100 + 2 * 100 + 2,
     "independent-code-10": 5 * 9 + 5 * 26 * 26 + 100 * 3380 + 100 + 10 * 100 + 10,
@@ -18,6 +30,8 @@ PARAMETERS = {  # counted by hand
     "vgg-small": (32 + 32 * 32 + 64 * 32 + 64 * 64 + 128 * 64) * 9 + 32 + 32 + 64 + 64 + 128 + 10 * 7 * 7 * 128 + 10,
     "photo-cnn": (32 + 64 * 32 + 128 * 64) * 9 + 2 * (32 + 64 + 128) + 10 * 128 + 10,
     "cifar-94": 24 * 12 + 24 + (24 * 64 + 64 * 64 + 64 * 256 + 3 * 256 * 256) * 9 + 4 * (64 + 256 + 256) + 10 * 256,
+    "resnet-8": residual(1),
+    "resnet-20": residual(3),
     "fast-mnist": 24 * 25 + 24 + 32 * 24 * 9 + 32 + 256 * 800 + 256 + 10 * 256 + 10,
 }
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from chainrule.engines import Array, Buffers, Engine, blas
 from chainrule.plan import Operation, Plan, Tensor
 
+FLAT = ("parameter", "state", "gradient")  # kinds of tensors that lie in a flat buffer
+
 
 class Interpreter:
     """A plan made ready to run; see `engines.CompiledPlan`.
@@ -91,7 +93,7 @@ class Interpreter:
 
     def read(self, tensor: Tensor) -> Array:
         """Return the array of a tensor, in the tensor's shape."""
-        if self._is_flat(tensor):
+        if tensor.kind in FLAT:
             return self._view(tensor)
         array = self.values[tensor.storage]
         shape = (self._runtime["batch"], *tensor.shape) if tensor.per_sample else tensor.shape
@@ -117,16 +119,10 @@ class Interpreter:
                 self._write(tensor, result)
 
     def _write(self, tensor: Tensor, result: NDArray[Any]) -> None:
-        if self._is_flat(tensor):
+        if tensor.kind in FLAT:
             self._view(tensor)[...] = result.reshape(tensor.shape)
         else:
             self.values[tensor.storage] = result
-
-    def _is_flat(self, tensor: Tensor) -> bool:
-        """Return whether a tensor lies in a flat buffer: all of these kinds but the parts of a gradient's sum."""
-        if tensor.kind == "gradient":
-            return tensor.differentiated in self._layout
-        return tensor.kind in ("parameter", "state")
 
     def _view(self, tensor: Tensor) -> Array:
         """Return a parameter, its gradient or a running statistic: a view of its flat buffer."""

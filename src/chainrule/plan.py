@@ -71,7 +71,7 @@ class Tensor:
     def part(self, through: str, number: int = 0) -> "Tensor":
         """Return the part of this gradient that comes through one layer: relu1.dy_conv2; `number`: parts before."""
         name = f"{self.name}_{through}" + (f"_{number + 1}" if number else "")
-        return replace(self, name=name, storage=name)
+        return replace(self, name=name, storage=name, kind="statistic" if self.kind == "gradient" else self.kind)
 
 
 def gradient_name(name: str) -> str:
@@ -211,9 +211,8 @@ class Builder:
         """
         made = [source, *self._parameters.values(), *(each for one in self._forward for each in one.writes)]
         shapes = {gradient_name(tensor.storage): tensor.shape for tensor in made}
-        wanted = {tensor.storage for tensor in parameters_wanted}
-        wanted |= {gradient_name(name) for name in self._parameters if name not in self._frozen}
-        kept = _needed(_add_parts(self._backward, shapes), wanted)
+        wanted, frozen = {tensor.storage for tensor in parameters_wanted}, set(map(gradient_name, self._frozen))
+        kept = _needed(_add_parts(self._backward, shapes), wanted, frozen)
         return Plan(source, output, tuple(self._forward), kept, tuple(self._deferred), **loss_tensors)
 
 
@@ -267,11 +266,15 @@ def _sum(parts: list[Tensor], whole: Tensor) -> list[Operation]:
     return found
 
 
-def _needed(operations: list[Operation], wanted: set[str]) -> tuple[Operation, ...]:
-    """Return, in order, the operations that lead to wanted tensors."""
+def _needed(operations: list[Operation], wanted: set[str], frozen: Collection[str]) -> tuple[Operation, ...]:
+    """Return, in order, the operations that lead to a gradient of a parameter or to a wanted tensor."""
     kept: list[Operation] = []
     for operation in reversed(operations):
-        if any(tensor.storage in wanted for tensor in operation.writes):
+        if any(_is_needed(tensor, wanted, frozen) for tensor in operation.writes):
             wanted.update(tensor.storage for tensor in operation.reads if tensor is not None)
             kept.append(operation)
     return tuple(reversed(kept))
+
+
+def _is_needed(tensor: Tensor, wanted: set[str], frozen: Collection[str]) -> bool:
+    return tensor.storage in wanted or (tensor.kind == "gradient" and tensor.storage not in frozen)

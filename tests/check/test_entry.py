@@ -9,7 +9,7 @@ from chainrule.check import probes
 from chainrule.check.methods import JACOBIAN
 from chainrule.engines.modules import ModuleEngine
 from chainrule.errors import OptionError, ShapeError, StudentError
-from chainrule.layers import NAMED
+from chainrule.layers import IN_A_ROW
 
 
 @pytest.mark.parametrize("engine", ["numpy", "numba"])
@@ -17,7 +17,7 @@ def test_every_layer_and_loss(engine: str) -> None:
     report = cr.check_gradients(engine=engine)
     assert report.ok, str(report)
     subjects = {row.subject.split("(")[0] for row in report.rows}
-    assert subjects == {*NAMED, *losses.NAMES}
+    assert subjects == {*IN_A_ROW, *losses.NAMES}
     assert {row.tolerance for row in report.rows if row.method == JACOBIAN} == {1e-12}
 
 

@@ -45,7 +45,7 @@ def test_nothing_is_evaluated(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("Convolution(4)", "unknown layer 'Convolution'; known: Arctan"),
+        ("Convolution(4)", "unknown layer 'Convolution'; known: Adaptive"),
         ("Conv2D(4)", "Conv2D missing 1 required positional argument: 'kernel'"),
         ("Conv2D(4, 3, colour=1)", "Conv2D got an unexpected keyword argument 'colour'"),
         ("Conv2D(-1, 3)", "filters -1: expected a whole number of at least 1"),

@@ -8,7 +8,7 @@ import pytest
 from chainrule.check.configurations import DRAWERS, DTYPES, ENGINES, Configuration, draw
 from chainrule.check.sweep import sweep, verify
 from chainrule.engines.modules import ModuleEngine
-from chainrule.layers import NAMED
+from chainrule.layers import IN_A_ROW
 
 COUNT, PARTS = 1600, 8
 SEED = 20
@@ -26,7 +26,7 @@ def drawn() -> list[Configuration]:
 
 
 def test_all_layers_on_both_engines_in_both_dtypes(drawn: list[Configuration]) -> None:
-    assert set(DRAWERS) == set(NAMED)
+    assert set(DRAWERS) == set(IN_A_ROW)
     met = {(type(one.layer).__name__, one.engine, one.dtype) for one in drawn}
     assert met == {(kind, engine, dtype) for kind in DRAWERS for engine in ENGINES for dtype in DTYPES}
 

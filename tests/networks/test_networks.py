@@ -91,7 +91,7 @@ def plans_of(drawn: Drawn) -> list[ProgramWriter]:
 
 def test_everything_is_drawn() -> None:
     networks = [draw_network(0, number) for number in range(MANY)]
-    assert {type(layer).__name__ for drawn in networks for layer in drawn.layers} == set(layers.NAMED)
+    assert {type(layer).__name__ for drawn in networks for layer in drawn.layers} == set(layers.IN_A_ROW)
     assert {drawn.loss for drawn in networks} == {*losses.NAMES, None}
     assert {drawn.dtype for drawn in networks} == {"float32", "float64"}
     assert {drawn.threads for drawn in networks} == {1, 2, 3}

@@ -155,6 +155,13 @@ def ends(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     return kind(one(draw, numbers(draw, 2, 3, 0), pairs, pairs)), sizes(draw, 3)
 
 
+def part(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    shape = any_shape(draw)
+    axis = int(draw.integers(len(shape)))
+    start = int(draw.integers(shape[axis]))
+    return kind(axis, start, one(draw, None, int(draw.integers(start + 1, shape[axis] + 1)))), shape
+
+
 def adaptive(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     return kind(numbers(draw, 2, 5)), sizes(draw, 3)
 
@@ -176,6 +183,7 @@ DRAWN: dict[str, Callable[[Draw, Any], tuple[Layer, Shape]]] = {
     "AdaptiveAveragePool2D": adaptive,
     "UpSample2D": upsample,
     "Permute": permutation,
+    "Slice": part,
     "Flatten": plain,
     "PReLU": plain,
     "LocalResponseNorm": response_norm,

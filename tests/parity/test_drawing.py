@@ -13,7 +13,7 @@ DRAWS = 200
 
 
 def test_every_layer_and_loss_is_drawn() -> None:
-    assert set(drawing.DRAWN) == set(layers.NAMED)
+    assert set(drawing.DRAWN) == set(layers.IN_A_ROW)
     assert set(drawing.ENDINGS) == set(losses.NAMES)
 
 

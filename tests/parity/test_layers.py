@@ -28,7 +28,7 @@ class Whole(Builder):
 
     def plan(self, source: Tensor, output: Tensor, *wanted: Any, **ends: Tensor) -> Plan:
         found = super().plan(source, output, *wanted, **ends)
-        everything = tuple(operation for layer in reversed(self._backward) for operation in layer)
+        everything = tuple(operation for _, layer in reversed(self._backward) for operation in layer)
         return replace(found, backward=everything)
 
 

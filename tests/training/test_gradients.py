@@ -68,6 +68,7 @@ SMALL: dict[str, tuple[list[Layer], tuple[int, ...]]] = {
     "response norm line": ([cr.Conv1D(4, 2), cr.LocalResponseNorm(3, 0.5, 0.6, 2.0), cr.Tanh()], (2, 6)),
     "dropout": ([cr.Conv2D(3, 2), cr.Dropout(0.4), cr.Tanh(), cr.Dropout(0.2)], (2, 4, 5)),
     "padded": ([cr.Conv2D(2, 2), cr.Pad2D(((1, 0), (2, 1))), cr.Conv2D(2, 2), cr.Tanh()], (2, 4, 5)),
+    "a part": ([cr.Conv2D(4, 2), cr.Slice(0, 1, 3), cr.Slice(1, 1), cr.Tanh()], (2, 5, 5)),
     "cropped": ([cr.Conv2D(2, 2), cr.Crop2D(((1, 0), (0, 2))), cr.Tanh()], (2, 5, 5)),
     "adaptive pool": ([cr.Conv2D(2, 2), cr.AdaptiveAveragePool2D((3, 2)), cr.Tanh()], (2, 5, 6)),
     "upsampled": (
@@ -147,7 +148,7 @@ def test_every_loss_by_numbers(name: str) -> None:
 
 def test_nothing_is_left_out() -> None:
     kinds = {type(part).__name__ for parts, _ in SMALL.values() for part in parts}
-    assert kinds == set(cr.NAMED)
+    assert kinds == set(cr.IN_A_ROW)
     assert {name.split(" ")[0] for name in ENDINGS} == set(losses.NAMES)
 
 

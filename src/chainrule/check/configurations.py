@@ -140,6 +140,13 @@ def _ends_drawer(kind: Any, most: int) -> Callable[[Generator], Drawn]:
     return drawn
 
 
+def _slice(generator: Generator) -> Drawn:
+    shape = _any_shape(generator)
+    axis = _integer(generator, 0, len(shape) - 1)
+    start = _integer(generator, 0, shape[axis] - 1)
+    return cr.Slice(axis, start, _choice(generator, None, _integer(generator, start + 1, shape[axis]))), shape
+
+
 def _any_shape(generator: Generator) -> tuple[int, ...]:
     return _choice(generator, _image_shape(generator, 2), _image_shape(generator, 1), (_integer(generator, 1, 9),))
 
@@ -239,6 +246,7 @@ DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
     "LocalResponseNorm": _response_norm,
     "Reshape": _reshape,
     "Permute": _permute,
+    "Slice": _slice,
     "Softmax": _vector_drawer(cr.Softmax),
     **{type(layers[0]).__name__: _example_drawer(layers) for layers in EXAMPLES.values()},
 }

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from chainrule.errors import OptionError, quoted, unknown_name
-from chainrule.layers import NAMED, Layer
+from chainrule.layers import IN_A_ROW, Layer
 
 SIZE = re.compile(r"[0-9]{1,9}")
 MODULES = ("", "cr", "chainrule", "layers", "cr.layers", "chainrule.layers")
@@ -21,13 +21,13 @@ def layer(text: str) -> Layer:
     *module, name = _dotted(call.func)
     if name is None or ".".join(map(str, module)) not in MODULES:
         raise _unreadable(text)
-    if name not in NAMED:
-        raise unknown_name("layer", name, [*NAMED])
+    if name not in IN_A_ROW:
+        raise unknown_name("layer", name, [*IN_A_ROW])
     if any(keyword.arg is None for keyword in call.keywords):
         raise _unreadable(text)
     try:
         options: dict[str, Any] = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
-        return NAMED[name](*(ast.literal_eval(argument) for argument in call.args), **options)
+        return IN_A_ROW[name](*(ast.literal_eval(argument) for argument in call.args), **options)
     except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
         if isinstance(error, OptionError):
             raise

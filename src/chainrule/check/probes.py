@@ -49,6 +49,7 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.Pad2D(((1, 0), (2, 3))), (3, 4, 5)),
     (cr.Crop2D(((1, 0), (2, 1))), (3, 4, 6)),
     (cr.Permute((1, 2, 0)), (3, 4, 5)),
+    (cr.Slice(0, 1, 3), (4, 3, 5)),
     (cr.Dense(4), (7,)),
     (cr.Dense(5, bias=False), (3,)),
     (cr.BatchNorm2D(), (3, 4, 5)),

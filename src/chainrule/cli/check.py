@@ -126,7 +126,7 @@ def _ours(text: str | None, engine: str | None) -> tuple[Any, str | None]:
     from chainrule.check import expressions
     from chainrule.cli.opened import model_and_job
     from chainrule.errors import unknown_name
-    from chainrule.layers import NAMED
+    from chainrule.layers import IN_A_ROW
 
     if text is None:
         return None, None
@@ -136,7 +136,7 @@ def _ours(text: str | None, engine: str | None) -> tuple[Any, str | None]:
         return text, None
     if Path(text).exists():
         return model_and_job(Path(text), engine=engine)[0], None
-    if "(" in text or text in NAMED:
+    if "(" in text or text in IN_A_ROW:
         return expressions.layer(text), None
     raise unknown_name("model", text, [*zoo.NAMED, "a layer, a loss, a run folder, FILE.py:NAME"])
 

@@ -108,6 +108,8 @@ NAMED: dict[str, type[Layer]] = {
     if isinstance(kind, type) and issubclass(kind, Layer) and kind not in (Layer, CustomLayer, Merge)
 }
 
+IN_A_ROW = {name: kind for name, kind in NAMED.items() if not issubclass(kind, Merge)}  # those that read one input
+
 
 def from_config(config: dict[str, Any]) -> Layer:
     """Return the layer described by `Layer.to_config`; OptionError or FormatError for an invalid description."""

@@ -46,7 +46,7 @@ def _is_sum_of_gradients(operation: Operation) -> bool:
 
 
 def _storages(operations: list[Operation]) -> dict[str, str]:
-    """Return the storage that stands in for others in the backward pass."""
+    """Return for each storage of the backward pass that is left out the one that takes its place."""
     read = Counter(tensor.storage for each in operations for tensor in each.reads if tensor is not None)
     found: dict[str, str] = {}
     for operation in operations:
@@ -63,7 +63,10 @@ def _storages(operations: list[Operation]) -> dict[str, str]:
 
 def _renamed(operation: Operation, names: Mapping[str, str]) -> Operation:
     def follow(tensor: Tensor) -> Tensor:
-        return replace(tensor, storage=names.get(tensor.storage, tensor.storage))
+        if tensor.storage not in names:
+            return tensor
+        kind = "gradient" if tensor.kind == "statistic" else tensor.kind  # a part of a parameter's gradient
+        return replace(tensor, storage=names[tensor.storage], kind=kind)
 
     reads = tuple(None if tensor is None else follow(tensor) for tensor in operation.reads)
     return replace(operation, reads=reads, writes=tuple(follow(tensor) for tensor in operation.writes))

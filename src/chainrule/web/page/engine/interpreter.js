@@ -100,9 +100,7 @@ export class Interpreter {
   /** Returns the view of a tensor in its flat buffer; null when it is in none. @param {Tensor} tensor */
   #view(tensor) {
     if (tensor.kind === "gradient") {
-      const range = this.layout[primal(tensor.storage)];
-      if (!range) return null; // a part of the gradient of parameters that layers share
-      const [first, last] = range;
+      const [first, last] = this.layout[primal(tensor.storage)];
       return this.gradient.subarray(first, last);
     }
     if (tensor.kind !== "parameter" && tensor.kind !== "state") return null;

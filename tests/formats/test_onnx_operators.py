@@ -157,6 +157,7 @@ def whole_constant(random: Random) -> Case:
 
 def branches(random: Random) -> Case:
     shape, operator = _shape(random), random.choice(("Add", "Mul", "Sub", "Sum", "Concat"))
+    shape = random.choice((shape, (*shape[:2], 1, 1), (3, 1, *shape[2:])))
     first = random.choice(("GlobalAveragePool", "Tanh")) if operator in ("Add", "Mul") else "Tanh"
     nodes = [helper.make_node(first, ["x"], ["a"]), helper.make_node("Sigmoid", ["x"], ["b"])]
     return [*nodes, _node(operator, "a b", **({"axis": 1} if operator == "Concat" else {}))], {}, shape, 21
@@ -188,12 +189,20 @@ def moving(random: Random) -> Case:
     return nodes, constants, shape, opset
 
 
+def resize(random: Random) -> Case:
+    scales = np.array([1, 1, random.randint(1, 3), random.randint(2, 3)], np.float32)
+    repeated = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    options = random.choice((repeated, {"mode": "nearest"}, {"mode": "linear"}))
+    return [helper.make_node("Resize", ["x", "", "s"], ["y"], **options)], {"s": scales}, _shape(random), 21
+
+
 NEEDS = {
     "local_response": "LocalResponseNorm",
     "prelu": "PReLU",
+    "resize": "UpSample2D",
 }
 CASES = (conv, conv_transpose, gemm, matmul, pool, whole, reduce, activation, clip, softmax, normalisation)
-CASES += (local_response, prelu, constant, whole_constant, branches, moving)
+CASES += (local_response, prelu, constant, whole_constant, branches, moving, resize)
 
 
 @pytest.mark.parametrize("seed", range(COUNT))

@@ -19,28 +19,23 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed (make pari
 nn = torch.nn
 
 WIDE = "CHAINRULE_PARITY" in os.environ  # all networks, not only the quick ones
-QUICK = [
-    "alexnet",
-    "mnasnet0_5",
-    "mobilenet_v2",
-    "mobilenet_v3_small",
-    "resnet18",
-    "squeezenet1_1",
-    "regnet_y_400mf",
-    "efficientnet_b0",
-]
-QUICK += ["shufflenet_v2_x0_5", "googlenet", "vgg11", "resnext50_32x4d"]
+QUICK = ["alexnet", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "resnet18", "squeezenet1_1", "vgg11"]
+QUICK += ["regnet_y_400mf", "efficientnet_b0", "shufflenet_v2_x0_5", "googlenet", "resnext50_32x4d"]
 NO_CNN = ("vit", "swin", "maxvit")  # attention
 EXACT_GELU = ("convnext",)  # the form with erf, which is refused by name
 
 
-def exported(module: Any, x: Any) -> bytes:
-    """Return a module as PyTorch's exporter writes it, with an open batch axis."""
+def exported(module: Any, x: Any, *, whole: bool = False) -> bytes:
+    """Return a module as PyTorch's exporter writes it, with an open batch axis.
+
+    whole   keep batch normalisations apart from convolutions, for training
+    """
     stream = io.BytesIO()
+    kept = {"do_constant_folding": False, "training": torch.onnx.TrainingMode.PRESERVE} if whole else {}
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         axes = {"x": {0: "n"}}
-        torch.onnx.export(module, (x[:1],), stream, dynamo=False, input_names=["x"], dynamic_axes=axes)
+        torch.onnx.export(module, (x[:1],), stream, dynamo=False, input_names=["x"], dynamic_axes=axes, **kept)
     return stream.getvalue()
 
 
@@ -168,3 +163,47 @@ def test_the_networks_of_torchvision(name: str, tmp_path: Path, record_property:
     found = deviation(loaded(tmp_path, exported(module, x)), module, x)
     record_property("parity", (f"torchvision {name}", found, f"{size}×{size}"))
     assert found < 1e-4
+
+
+def gradients_agree(folder: Path, module: Any, x: Any, classes: int) -> float:
+    """Return the largest difference of the gradients of a training step in float64, as a share of the largest each."""
+    for each in module.modules():
+        if hasattr(each, "p"):  # dropout, of values or of whole branches
+            each.p = 0.0
+    for each in module.parameters():  # no two of them alike, by which they are found
+        each.data = each.data * (1 + 0.1 * torch.randn_like(each)) + 0.01 * torch.randn_like(each)
+    model = loaded(folder, exported(module, x, whole=True))
+    labels = torch.arange(len(x)) % classes
+    module.train()
+    torch.nn.functional.cross_entropy(module(x), labels).backward()
+    floor = 1e-6 * max(float(each.grad.abs().max()) for each in module.parameters())  # of a bias before a normalisation
+    trace = model.trace(x.numpy(), labels.numpy(), loss="softmax_cross_entropy")
+    largest, left = 0.0, [*module.parameters()]
+    for name in model.learnt:
+        value, (layer, _, kind) = model.weights[name], name.rpartition(".")
+        place = next(k for k, each in enumerate(left) if np.array_equal(each.detach().numpy(), value))
+        expected = left.pop(place).grad.numpy()
+        scale = max(float(np.abs(expected).max()), floor)
+        largest = max(largest, float(np.abs(trace[f"{layer}.d{kind}"] - expected).max()) / scale)
+    assert not left
+    return largest
+
+
+def test_the_gradients_of_an_imported_network(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    module = settled(network((nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(128, 5)))).double()
+    x = torch.randn(4, 3, 16, 16).double()
+    assert gradients_agree(tmp_path, module, x, 5) < 1e-8
+
+
+TRAINED = ["resnet18", "mobilenet_v2", "mobilenet_v3_small", "mnasnet0_5", "regnet_y_400mf", "squeezenet1_1"]
+TRAINED += ["shufflenet_v2_x0_5", "efficientnet_b0", "densenet121", "resnext50_32x4d"]
+
+
+@pytest.mark.parametrize("name", TRAINED if WIDE else TRAINED[:3])
+def test_the_gradients_of_networks_of_torchvision(name: str, tmp_path: Path, record_property: Any) -> None:
+    torch.manual_seed(4)
+    module = settled(vision().get_model(name, weights=None, num_classes=7)).double()
+    found = gradients_agree(tmp_path, module, torch.randn(4, 3, 64, 64).double(), 7)
+    record_property("parity", (f"gradients of torchvision {name}", found, "64×64"))
+    assert found < 1e-8

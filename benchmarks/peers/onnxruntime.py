@@ -12,6 +12,7 @@ from benchmarks.peers.differences import difference_reason
 from chainrule.engines import Array
 from chainrule.network import Network
 from chainrule.plan import Operation, Plan, Tensor
+from chainrule.shapes import resampling_weights
 
 onnx: Any = importlib.import_module("onnx")
 helper: Any = importlib.import_module("onnx.helper")
@@ -173,6 +174,29 @@ def _average_pool(graph: Graph, operation: Operation) -> None:
         graph.node("Mul", graph.array(np.array(math.prod(options["window"]), graph.network.dtype)))
 
 
+def _resample(graph: Graph, operation: Operation) -> None:
+    """Resize; ONNX has no adaptive pooling, which is two products with the matrices of its weights."""
+    outputs, mode, source = operation.attributes["outputs"], operation.attributes["mode"], operation.reads[0]
+    size = source.shape[1:] if source else ()
+    if mode == "average":
+        for cells, many in reversed(list(zip(size, outputs, strict=True))):
+            matrix = np.zeros((cells, many), graph.network.dtype)
+            for i in range(many):
+                for cell, weight in resampling_weights(mode, cells, many, i):
+                    matrix[cell, i] = weight
+            graph.node("MatMul", graph.array(matrix))
+            graph.node("Transpose", perm=[0, 1, 3, 2])
+        return
+    scales = np.array([1, 1, *(many / cells for many, cells in zip(outputs, size, strict=True))], np.float32)
+    nearest: dict[str, Any] = {
+        "mode": "nearest",
+        "coordinate_transformation_mode": "asymmetric",
+        "nearest_mode": "floor",
+    }
+    linear: dict[str, Any] = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+    graph.node("Resize", "", graph.array(scales), **(nearest if mode == "nearest" else linear))
+
+
 def _pad(graph: Graph, operation: Operation) -> None:
     options = operation.attributes
     graph.node("Pad", graph.array(np.array([0, *options["before"], 0, *options["after"]], np.int64)))
@@ -216,6 +240,11 @@ def _prelu(graph: Graph, operation: Operation) -> None:
     graph.node("PRelu", graph.array(graph.weight(operation.reads[1]).reshape(-1, *(1,) * (axes - 1))))
 
 
+def _response_norm(graph: Graph, operation: Operation) -> None:
+    options = dict(operation.attributes)
+    graph.node("LRN", bias=options.pop("k"), **options)
+
+
 def _named(kind: str, **fixed: Any) -> Callable[[Graph, Operation], None]:
     return lambda graph, operation: graph.node(kind, **fixed)
 
@@ -256,6 +285,7 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "add_bias": _add_bias,
     "max_pool": _max_pool,
     "average_pool": _average_pool,
+    "resample": _resample,
     "pad": _pad,
     "crop": _crop,
     "permute": _permute,
@@ -267,6 +297,7 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "concatenate": _merged("Concat"),
     "batch_norm_inference": _batch_norm,
     "group_norm": _group_norm,
+    "local_response_norm": _response_norm,
     "prelu": _prelu,
     "sigmoid": _named("Sigmoid"),
     "tanh": _named("Tanh"),

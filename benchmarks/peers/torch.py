@@ -372,6 +372,13 @@ def _concatenated(made: Translation, operation: Operation) -> list[Any]:
     return [Merged(concatenate)]
 
 
+def _resample(made: Translation, operation: Operation) -> list[Any]:
+    outputs, mode = operation.attributes["outputs"], operation.attributes["mode"]
+    if mode == "average":
+        return [nn.AdaptiveAvgPool2d(outputs)]
+    return [nn.Upsample(outputs, mode=mode, **({"align_corners": False} if mode == "bilinear" else {}))]
+
+
 def _framed(sign: int) -> "Maker":
     def make(made: Translation, operation: Operation) -> list[Any]:
         ends = zip(operation.attributes["before"], operation.attributes["after"], strict=True)
@@ -390,6 +397,7 @@ MODULES: dict[str, Maker] = {
     "add_bias": _add_bias,
     "max_pool": _max_pool,
     "average_pool": _average_pool,
+    "resample": _resample,
     "pad": _framed(1),
     "crop": _framed(-1),
     "permute": lambda made, operation: [Permuted(operation.attributes["axes"])],
@@ -402,6 +410,7 @@ MODULES: dict[str, Maker] = {
     "batch_norm": _batch_norm,
     "batch_norm_inference": _batch_norm,
     "group_norm": _group_norm,
+    "local_response_norm": lambda made, operation: [nn.LocalResponseNorm(**operation.attributes)],
     "prelu": _prelu,
     "dropout": lambda made, operation: [nn.Dropout(operation.attributes["rate"])],
     "sigmoid": lambda made, operation: [nn.Sigmoid()],

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from chainrule.errors import StudentError as StudentError
     from chainrule.layers import ELU as ELU
     from chainrule.layers import GELU as GELU
+    from chainrule.layers import AdaptiveAveragePool2D as AdaptiveAveragePool2D
     from chainrule.layers import Add as Add
     from chainrule.layers import Arctan as Arctan
     from chainrule.layers import AveragePool1D as AveragePool1D
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from chainrule.layers import InstanceNorm2D as InstanceNorm2D
     from chainrule.layers import LayerNorm as LayerNorm
     from chainrule.layers import LeakyReLU as LeakyReLU
+    from chainrule.layers import LocalResponseNorm as LocalResponseNorm
     from chainrule.layers import MaxPool1D as MaxPool1D
     from chainrule.layers import MaxPool2D as MaxPool2D
     from chainrule.layers import Multiply as Multiply
@@ -85,6 +87,7 @@ if TYPE_CHECKING:
     from chainrule.layers import SumPool1D as SumPool1D
     from chainrule.layers import SumPool2D as SumPool2D
     from chainrule.layers import Tanh as Tanh
+    from chainrule.layers import UpSample2D as UpSample2D
     from chainrule.model import Graph as Graph
     from chainrule.model import Sequential as Sequential
     from chainrule.model import load as load
@@ -118,11 +121,11 @@ PLACES = {
         "ChainruleError DataError EngineError FormatError NotFiniteError OptionError RunError ShapeError StudentError"
     ),
     "chainrule.layers": (
-        "Add Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Clip Concatenate Conv1D Conv2D "
-        "ConvTranspose2D Crop2D CustomLayer Dense Dropout ELU Flatten GELU GlobalAveragePool1D GlobalAveragePool2D "
-        "GlobalMaxPool1D GlobalMaxPool2D GroupNorm HardSigmoid HardSwish Input InstanceNorm2D LayerNorm LeakyReLU "
-        "MaxPool1D MaxPool2D Multiply PReLU Pad2D Permute ReLU Reshape SiLU Sigmoid Slice Softmax Softplus "
-        "SumPool1D SumPool2D Tanh"
+        "AdaptiveAveragePool2D Add Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Clip Concatenate "
+        "Conv1D Conv2D ConvTranspose2D Crop2D CustomLayer Dense Dropout ELU Flatten GELU GlobalAveragePool1D "
+        "GlobalAveragePool2D GlobalMaxPool1D GlobalMaxPool2D GroupNorm HardSigmoid HardSwish Input InstanceNorm2D "
+        "LayerNorm LeakyReLU LocalResponseNorm MaxPool1D MaxPool2D Multiply PReLU Pad2D Permute ReLU Reshape SiLU "
+        "Sigmoid Slice Softmax Softplus SumPool1D SumPool2D Tanh UpSample2D"
     ),
     "chainrule.model": "Graph Sequential load",
     "chainrule.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",

@@ -7,7 +7,7 @@ elements spaced by ``dilation`` that moves by ``stride``.
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-from chainrule.errors import OptionError, ShapeError, quoted
+from chainrule.errors import OptionError, ShapeError, quoted, unknown_name
 
 Pair: TypeAlias = tuple[int, int]
 Padding: TypeAlias = tuple[Pair, Pair]
@@ -155,3 +155,20 @@ def check_permutation(operation: str, axes: Sequence[int], count: int) -> None:
 def inverse_permutation(axes: Sequence[int]) -> tuple[int, ...]:
     """Return the axes that undo a permutation: inverse[axes[a]] = a."""
     return tuple(sorted(range(len(axes)), key=axes.__getitem__))
+
+
+RESAMPLINGS = ("average", "nearest", "bilinear")
+
+
+def resampling_weights(mode: str, size: int, outputs: int, i: int) -> list[tuple[int, float]]:
+    """Return the neighbouring cells of one axis that output i of a resampled axis reads, with their weights."""
+    if mode == "average":
+        first, last = i * size // outputs, -(-(i + 1) * size // outputs)
+        return [(h, 1 / (last - first)) for h in range(first, last)]
+    if mode == "nearest":
+        return [(i * size // outputs, 1.0)]
+    if mode == "bilinear":
+        first, rest = divmod(max((2 * i + 1) * size - outputs, 0), 2 * outputs)
+        share = rest / (2 * outputs)
+        return [(first, 1 - share), (first + 1, share)] if first + 1 < size else [(first, 1.0)]
+    raise unknown_name("mode", mode, RESAMPLINGS)

@@ -12,6 +12,8 @@ from check import (
     planted_losses,
     planted_more,
     planted_prelu,
+    planted_resampling,
+    planted_response,
     planted_sliding,
 )
 from check.planting import PLANTED
@@ -31,6 +33,8 @@ PLACES = (
     planted_losses,
     planted_more,
     planted_prelu,
+    planted_response,
+    planted_resampling,
 )
 CORRECT = [case for place in PLACES for case in place.CORRECT]
 ROOT = Path(__file__).parents[2]

@@ -171,6 +171,19 @@ def permutations(draw: st.DrawFn, name: str) -> Any:
     return (normal(draw, draw(st.sampled_from((2, 1, 3))), *sizes),), {"axes": axes}
 
 
+@cases("resample", "resample_dx")
+def resamplings(draw: st.DrawFn, name: str) -> Any:
+    """Draw sizes of both sides; by nearest neighbours, images grow by whole factors."""
+    mode = draw(st.sampled_from(("average", "nearest", "bilinear")))
+    size, outputs = (tuple(draw(st.integers(1, 7)) for _ in range(2)) for _ in range(2))
+    if mode == "nearest":
+        outputs = tuple(cells * draw(st.integers(1, 3)) for cells in size)
+    planes = (draw(st.sampled_from((2, 1))), draw(st.sampled_from((2, 3, 1))))
+    if name == "resample_dx":
+        return (normal(draw, *planes, *outputs),), {"size": size, "mode": mode}
+    return (normal(draw, *planes, *size),), {"outputs": outputs, "mode": mode}
+
+
 @cases("dense", "dense_dx", "dense_dw")
 def linear(draw: st.DrawFn, name: str) -> Any:
     (N, F_in), F_out = features(draw), draw(st.integers(1, 6))
@@ -292,6 +305,15 @@ def parametric(draw: st.DrawFn, name: str) -> Any:
     shape = any_shape(draw)
     x, dy, slope = np.round(normal(draw, *shape), 1), normal(draw, *shape), normal(draw, shape[1])
     return {"prelu": (x, slope), "prelu_dx": (dy, x, slope), "prelu_dw": (dy, x)}[name], {}
+
+
+@cases("local_response_norm", "local_response_norm_dx")
+def response_norms(draw: st.DrawFn, name: str) -> Any:
+    shape = (draw(st.integers(1, 3)), draw(st.integers(1, 7)), draw(st.integers(1, 3)), draw(st.integers(1, 4)))
+    x, dy = normal(draw, *shape), normal(draw, *shape)
+    options = {"size": draw(st.sampled_from((3, 1, 5))), "alpha": draw(st.sampled_from((1.0, 0.1)))}
+    options |= {"beta": draw(st.sampled_from((0.75, 0.5, 1.3))), "k": draw(st.sampled_from((1.0, 2.0)))}
+    return ((x,) if name == "local_response_norm" else (dy, x)), options
 
 
 @cases("running_statistics")

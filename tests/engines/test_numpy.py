@@ -51,6 +51,8 @@ DEFAULTS: dict[str, tuple[tuple[tuple[int, ...], ...], dict[str, Any]]] = {
     "batch_norm_dw": (((5, 2), (5, 2), (2,), (2,)), {}),
     "batch_norm_inference": (((5, 2), (2,), (2,), (2,), (2,)), {}),
     "group_norm": (((5, 4), (4,), (4,)), {"groups": 1}),
+    "local_response_norm": (((2, 4, 3, 2),), {"size": 3}),
+    "local_response_norm_dx": (((2, 4, 3, 2), (2, 4, 3, 2)), {"size": 3}),
     "group_norm_dx": (((5, 4), (5, 4), (4,), (5, 2), (5, 2)), {"groups": 2}),
     "group_norm_dw": (((5, 4), (5, 4), (5, 2), (5, 2)), {"groups": 2}),
     "running_statistics": (((2,), (2,), (2,), (2,)), {"count": 3}),

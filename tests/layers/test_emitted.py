@@ -180,6 +180,31 @@ def test_padding_and_cropping_are_the_gradients_of_each_other(
     assert plan.backward == (Operation(backward, (result("dy", *size),), (dx,), ends),)
 
 
+@pytest.mark.parametrize(
+    ("layer", "mode", "size"),
+    [
+        (layers.AdaptiveAveragePool2D((7, 4)), "average", (2, 7, 4)),
+        (layers.UpSample2D((2, 1)), "nearest", (2, 14, 6)),
+        (layers.UpSample2D(3, "bilinear"), "bilinear", (2, 21, 18)),
+    ],
+)
+def test_resampling(layer: Layer, mode: str, size: Shape) -> None:
+    y, plan = emitted(layer, (2, 7, 6))
+    x, dx = Tensor("x", (2, 7, 6), X), Tensor("dx", (2, 7, 6), "gradient")
+    assert y == result("y", *size)
+    assert plan.forward == (Operation("resample", (x,), (y,), {"outputs": size[1:], "mode": mode}),)
+    backward = Operation("resample_dx", (result("dy", *size),), (dx,), {"size": (7, 6), "mode": mode})
+    assert plan.backward == (backward,)
+
+
+def test_adaptive_windows_of_one_size_are_ordinary_average_pooling() -> None:
+    _, plan = emitted(layers.AdaptiveAveragePool2D((2, 3)), (2, 4, 6))
+    window = {"window": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0)), "divisor": "cells"}
+    x, dx = Tensor("x", (2, 4, 6), X), Tensor("dx", (2, 4, 6), "gradient")
+    assert plan.forward == (Operation("average_pool", (x,), (result("y", 2, 2, 3),), window),)
+    assert plan.backward == (Operation("average_pool_dx", (result("dy", 2, 2, 3),), (dx,), {**window, "size": (4, 6)}),)
+
+
 def test_the_gradient_of_a_permutation_is_the_inverse_one() -> None:
     y, plan = emitted(layers.Permute((1, 2, 0)), (2, 7, 6))
     x, dx = Tensor("x", (2, 7, 6), X), Tensor("dx", (2, 7, 6), "gradient")
@@ -277,6 +302,15 @@ def test_parametric_relu_learns_a_slope_for_each_channel() -> None:
     assert parameter.begin(np.random.default_rng(0), np.float32).tolist() == [0.25] * 4
 
 
+def test_local_response_normalisation_reads_its_input_again() -> None:
+    y, plan = emitted(layers.LocalResponseNorm(3, 0.5, k=2.0), (4, 3))
+    x, dx = Tensor("x", (4, 3), X).viewed((4, 1, 3)), Tensor("dx", (4, 3), "gradient").viewed((4, 1, 3))
+    options = {"size": 3, "alpha": 0.5, "beta": 0.75, "k": 2.0}
+    assert y == result("y", 4, 3)
+    assert plan.forward == (Operation("local_response_norm", (x,), (y.viewed((4, 1, 3)),), options),)
+    assert plan.backward == (Operation("local_response_norm_dx", (result("dy", 4, 1, 3), x), (dx,), options),)
+
+
 def test_dropout_tells_its_stream_and_what_the_run_must_give() -> None:
     y, plan = emitted(layers.Dropout(0.25), (5,))
     x, dx = Tensor("x", (5,), X), Tensor("dx", (5,), "gradient")
@@ -366,6 +400,8 @@ def test_parameters(layer: Layer, shape: Shape, expected: list[tuple[Any, ...]])
         (layers.Softmax(), (1, 2)),
         (layers.Pad2D(1), (4,)),
         (layers.Permute((1, 0)), (4, 5, 6)),
+        (layers.AdaptiveAveragePool2D(1), (4, 5)),
+        (layers.UpSample2D(), (4, 5)),
         (layers.Crop2D((0, 2)), (1, 5, 4)),
         (layers.Reshape((3,)), (2,)),
     ],

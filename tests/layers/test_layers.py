@@ -62,6 +62,9 @@ def test_the_tutorials_worked_example() -> None:
         (layers.Pad2D((1, 2)), (5, 4, 3), (5, 6, 7)),
         (layers.Crop2D(((1, 0), (0, 1))), (5, 4, 3), (5, 3, 2)),
         (layers.Crop2D(1), (5, 4, 3), (5, 2, 1)),
+        (layers.AdaptiveAveragePool2D((2, 5)), (5, 3, 4), (5, 2, 5)),
+        (layers.UpSample2D((2, 3)), (5, 4, 3), (5, 8, 9)),
+        (layers.UpSample2D(2, "bilinear"), (5, 4, 3), (5, 8, 6)),
         (layers.Permute((1, 2, 0)), (5, 4, 3), (4, 3, 5)),
         (layers.Permute((1, 0)), (5, 4), (4, 5)),
         (layers.Flatten(), (5, 4, 3), (60,)),
@@ -76,6 +79,7 @@ def test_the_tutorials_worked_example() -> None:
         (layers.LayerNorm(), (5,), (5,)),
         (layers.PReLU(), (5, 4, 3), (5, 4, 3)),
         (layers.PReLU(), (5,), (5,)),
+        (layers.LocalResponseNorm(3), (5, 4, 3), (5, 4, 3)),
         (layers.Dense(7), (9,), (7,)),
     ],
     ids=lambda value: value.describe() if isinstance(value, layers.Layer) else None,
@@ -167,6 +171,9 @@ EVERY = [
     layers.Pad2D(((1, 0), (2, 3))),
     layers.Crop2D((1, 2)),
     layers.Permute((2, 0, 1)),
+    layers.AdaptiveAveragePool2D((7, 6)),
+    layers.UpSample2D(3),
+    layers.UpSample2D((2, 1), "bilinear"),
     layers.BatchNorm2D(momentum=0.2),
     *(layer for examples in EXAMPLES.values() for layer in examples),
     layers.Dropout(0.25),
@@ -180,6 +187,7 @@ EVERY = [
     layers.InstanceNorm2D(epsilon=0.01),
     layers.LayerNorm(0.01),
     layers.PReLU(),
+    layers.LocalResponseNorm(5, 2e-4, beta=0.5, k=2.0),
 ]
 
 

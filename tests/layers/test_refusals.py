@@ -131,6 +131,15 @@ ERRORS = [
     (lambda: layers.Dense(2, bias="untied"), "unknown Dense bias 'untied'; known: True, False"),
     (lambda: layers.Reshape((3, 0)), "Reshape: shape 0: expected a whole number of at least 1"),
     (lambda: layers.MaxPool2D(2, ceil_mode=1), "unknown MaxPool2D ceil_mode 1; known: True, False"),
+    (
+        lambda: layers.AdaptiveAveragePool2D((1, 0)),
+        "AdaptiveAveragePool2D: outputs (1, 0): expected a whole number of at least 1, or 2 of them",
+    ),
+    (
+        lambda: layers.UpSample2D(1.5),
+        "UpSample2D: factor 1.5: expected a whole number of at least 1, or 2 of them",
+    ),
+    (lambda: layers.UpSample2D(2, "average"), "unknown UpSample2D mode 'average'; known: nearest, bilinear"),
     (lambda: layers.Permute((1, 1, 0)), "Permute: axes (1, 1, 0): expected (0, 1, 2) in any order"),
     (lambda: layers.Permute((0, True)), "Permute: axes (0, True): expected (0, 1) in any order"),
     (lambda: layers.Pad2D("same"), "Pad2D: padding 'same': expected numbers or pairs of numbers"),
@@ -154,6 +163,16 @@ ERRORS = [
     (
         lambda: Network([layers.InstanceNorm2D()], (4, 2)),
         "InstanceNorm2D 'norm1': expected an input (C, H, W), found 4×2",
+    ),
+    (lambda: layers.LocalResponseNorm(0), "LocalResponseNorm: size 0: expected a whole number of at least 1"),
+    (
+        lambda: layers.LocalResponseNorm(4),
+        "LocalResponseNorm: size 4: expected an odd number; PyTorch and ONNX disagree on others",
+    ),
+    (lambda: layers.LocalResponseNorm(3, 0), "LocalResponseNorm(3, 0): expected alpha, beta and k above 0"),
+    (
+        lambda: Network([layers.LocalResponseNorm(3)], (4,)),
+        "LocalResponseNorm 'lrn1': expected an input (C, H, W) or (C, W), found 4",
     ),
     (lambda: layers.BatchNorm2D(momentum=0), "BatchNorm2D(0): expected 0 < momentum ≤ 1 and epsilon > 0"),
     (lambda: layers.BatchNorm2D(momentum=1.5), "BatchNorm2D(1.5): expected 0 < momentum ≤ 1 and epsilon > 0"),

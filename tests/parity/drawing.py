@@ -140,6 +140,11 @@ def sample_norm(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     return kind(groups, epsilon), (groups * first, *rest)
 
 
+def response_norm(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    options = {"alpha": one(draw, 1e-4, 0.5), "beta": one(draw, 0.75, 0.6), "k": one(draw, 1.0, 2.0)}
+    return kind(one(draw, 1, 3, 5), **options), sizes(draw, one(draw, 2, 3), 6)
+
+
 def reshape(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     shape = sizes(draw, 3, 5)
     return kind(one(draw, shape[::-1], (int(np.prod(shape)),), (shape[0] * shape[1], shape[2]))), shape
@@ -148,6 +153,14 @@ def reshape(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
 def ends(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     pairs = tuple((int(a), int(b)) for a, b in draw.integers(0, 4, (2, 2)))
     return kind(one(draw, numbers(draw, 2, 3, 0), pairs, pairs)), sizes(draw, 3)
+
+
+def adaptive(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    return kind(numbers(draw, 2, 5)), sizes(draw, 3)
+
+
+def upsample(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    return kind(numbers(draw, 2, 4), one(draw, "nearest", "bilinear")), sizes(draw, 3, 6)
 
 
 def permutation(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
@@ -160,9 +173,12 @@ DRAWN: dict[str, Callable[[Draw, Any], tuple[Layer, Shape]]] = {
     **dict.fromkeys(("MaxPool1D", "MaxPool2D", "AveragePool1D", "AveragePool2D", "SumPool1D", "SumPool2D"), pool),
     **{kind.__name__: example for kind in ELEMENTWISE.values()},
     **dict.fromkeys(("Pad2D", "Crop2D"), ends),
+    "AdaptiveAveragePool2D": adaptive,
+    "UpSample2D": upsample,
     "Permute": permutation,
     "Flatten": plain,
     "PReLU": plain,
+    "LocalResponseNorm": response_norm,
     "LeakyReLU": leaky,
     "Softmax": vector,
     **dict.fromkeys(("GlobalAveragePool1D", "GlobalAveragePool2D", "GlobalMaxPool1D", "GlobalMaxPool2D"), picture),

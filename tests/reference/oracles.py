@@ -3,6 +3,7 @@
 ONNX Runtime computes them, in float64 where it can and else in float32; otherwise ONNX's own reference evaluator.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -110,6 +111,24 @@ def _(onnx: Onnx, x: Array, *, axes: Any):
     return onnx("Transpose", x, perm=[0, *(axis + 1 for axis in axes)])
 
 
+@oracle("resample", single=True)
+def _(onnx: Onnx, x: Array, *, outputs: Any, mode: str):
+    if mode == "average":
+        H, W = x.shape[2:]
+        y = np.empty((*x.shape[:2], *outputs), x.dtype)
+        for i, j in np.ndindex(outputs):
+            rows = slice(math.floor(i * H / outputs[0]), math.ceil((i + 1) * H / outputs[0]))
+            columns = slice(math.floor(j * W / outputs[1]), math.ceil((j + 1) * W / outputs[1]))
+            y[:, :, i, j] = onnx("ReduceMean", x[:, :, rows, columns].copy(), np.array([2, 3]), keepdims=0)
+        return y
+    none, sizes = np.zeros(0, np.float32), np.array([*x.shape[:2], *outputs])
+    if mode == "nearest":
+        options = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    else:
+        options = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+    return onnx("Resize", x, none, none, sizes, **options)
+
+
 @oracle("leaky_relu", single=True)
 def _(onnx: Onnx, x: Array, *, slope: float):
     return onnx("LeakyRelu", x, alpha=slope)
@@ -118,6 +137,11 @@ def _(onnx: Onnx, x: Array, *, slope: float):
 @oracle("prelu", single=True)
 def _(onnx: Onnx, x: Array, slope: Array):
     return onnx("PRelu", x, slope.reshape(-1, *(1,) * (x.ndim - 2)))
+
+
+@oracle("local_response_norm", single=True)
+def _(onnx: Onnx, x: Array, *, size: int, alpha: float, beta: float, k: float):
+    return onnx("LRN", x, size=size, alpha=alpha, beta=beta, bias=k)
 
 
 @oracle("elu", single=True)

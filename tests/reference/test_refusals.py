@@ -156,6 +156,9 @@ OTHERS: list[tuple[str, tuple[Shape, ...], dict[str, Any], str]] = [
     ("prelu_dx", ((6, 2), (6, 3), (3,)), {}, "shapes differ: dy 6×2, x 6×3"),
     ("prelu_dw", ((6,), (6,)), {}, f"x is 6, expected {STATISTICS}"),
     ("prelu_dw", ((6, 2), (6, 3)), {}, "shapes differ: dy 6×2, x 6×3"),
+    ("local_response_norm", ((6, 3),), {"size": 3}, "x is 6×3, expected (N, C, H, W)"),
+    ("local_response_norm_dx", ((6, 3), (6, 3)), {"size": 3}, "x is 6×3, expected (N, C, H, W)"),
+    ("local_response_norm_dx", ((6, 3, 1, 1), (6, 3, 1, 2)), {"size": 3}, "shapes differ: dy 6×3×1×1, x 6×3×1×2"),
     ("running_statistics", ((3,), (2,), (3,), (3,)), {"count": 4}, "variance is 2, expected 3"),
     ("running_statistics", ((3,), (3,), (2,), (3,)), {"count": 4}, "running_mean is 2, expected 3"),
     ("running_statistics", ((3,), (3,), (3,), (2,)), {"count": 4}, "running_variance is 2, expected 3"),
@@ -183,6 +186,8 @@ OTHERS: list[tuple[str, tuple[Shape, ...], dict[str, Any], str]] = [
         {"before": (1, 2), "after": (0, 1)},
         "nothing is left of 4×3 without (1, 2) before and (0, 1) after",
     ),
+    ("resample", ((2, 4, 3),), {"outputs": (2, 2), "mode": "nearest"}, "x is 2×4×3, expected (N, C, H, W)"),
+    ("resample_dx", ((2, 4, 3),), {"size": (2, 2), "mode": "nearest"}, "dy is 2×4×3, expected (N, C, H', W')"),
     ("permute", ((),), {"axes": ()}, "x is a single number, expected (N, …)"),
     ("permute", ((2, 4, 3),), {"axes": (0, 2)}, "axes (0, 2): expected (0, 1) in any order"),
     ("softmax", ((2, 3, 1),), {}, "x is 2×3×1, expected (N, K)"),
@@ -235,6 +240,13 @@ def test_an_unknown_divisor_is_named(name: str) -> None:
     with pytest.raises(ChainruleError) as caught:
         getattr(reference, name)(np.ones((1, 1, size, size)), **options)
     assert str(caught.value) == "unknown divisor 'half'; known: cells, window, one"
+
+
+@pytest.mark.parametrize(("name", "option"), [("resample", "outputs"), ("resample_dx", "size")])
+def test_an_unknown_mode_is_named(name: str, option: str) -> None:
+    with pytest.raises(ChainruleError) as caught:
+        getattr(reference, name)(np.ones((1, 1, 2, 2)), **{option: (2, 2)}, mode="cubic")
+    assert str(caught.value) == "unknown mode 'cubic'; known: average, nearest, bilinear"
 
 
 PAIRS: list[tuple[str, tuple[Shape, ...], dict[str, Any]]] = [

@@ -64,9 +64,16 @@ SMALL: dict[str, tuple[list[Layer], tuple[int, ...]]] = {
     "layer norm of a vector": ([cr.Flatten(), cr.Dense(6), cr.LayerNorm(), cr.Tanh()], (2, 2, 3)),
     "parametric relu": ([cr.Conv2D(3, 2), cr.PReLU(), cr.Dropout(0.2), cr.PReLU()], (2, 4, 5)),
     "parametric relu of a vector": ([cr.Flatten(), cr.Dense(5), cr.PReLU()], (2, 2, 3)),
+    "response norm": ([cr.Conv2D(4, 2), cr.LocalResponseNorm(3, 0.5), cr.Tanh()], (2, 4, 5)),
+    "response norm line": ([cr.Conv1D(4, 2), cr.LocalResponseNorm(3, 0.5, 0.6, 2.0), cr.Tanh()], (2, 6)),
     "dropout": ([cr.Conv2D(3, 2), cr.Dropout(0.4), cr.Tanh(), cr.Dropout(0.2)], (2, 4, 5)),
     "padded": ([cr.Conv2D(2, 2), cr.Pad2D(((1, 0), (2, 1))), cr.Conv2D(2, 2), cr.Tanh()], (2, 4, 5)),
     "cropped": ([cr.Conv2D(2, 2), cr.Crop2D(((1, 0), (0, 2))), cr.Tanh()], (2, 5, 5)),
+    "adaptive pool": ([cr.Conv2D(2, 2), cr.AdaptiveAveragePool2D((3, 2)), cr.Tanh()], (2, 5, 6)),
+    "upsampled": (
+        [cr.Conv2D(2, 2), cr.UpSample2D((1, 2)), cr.UpSample2D((2, 1), "bilinear"), cr.Conv2D(2, 2), cr.Tanh()],
+        (2, 3, 4),
+    ),
     "shuffled": (
         [
             cr.Conv2D(4, 2),

@@ -11,7 +11,7 @@ from web import looked_at, serving
 
 from chainrule.engines import Array
 from chainrule.explain import NextStep, Trace
-from chainrule.model import Sequential
+from chainrule.model import Model
 from chainrule.runs.jobs import DataChoice
 from chainrule.training.history import History
 from chainrule.training.recipe import Recipe
@@ -27,7 +27,7 @@ class Subject:
     moments  flat, one array for each moment of the optimizer
     """
 
-    model: Sequential
+    model: Model
     recipe: Recipe
     images: Array
     labels: list[int]

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from web.branching import graph
 
 from chainrule import layers, optimizers, tasks, zoo
 from chainrule.data.normalisation import Normalisation
 from chainrule.explain import NextStep, Trace
 from chainrule.layers.activations import EXAMPLES
 from chainrule.losses import find
-from chainrule.model import Sequential
+from chainrule.model import Model, Sequential
 from chainrule.training.recipe import Recipe
 from chainrule.web.description import describe
 
@@ -26,7 +27,7 @@ SEED = 5
 class Subject:
     """A network with its training recipe and the optimizer's moments."""
 
-    model: Sequential
+    model: Model
     recipe: Recipe
     moments: tuple[NDArray[np.float32], ...]
     step: int = 11
@@ -100,6 +101,7 @@ def rich() -> Subject:
         ),
         *(layers.ConvTranspose2D(3, 3, stride=2), layers.Arctan(), layers.MaxPool2D(3, stride=2, padding=1)),
         *(layers.Pad2D(((1, 0), (0, 2))), layers.Crop2D((0, (1, 0))), layers.Permute((1, 2, 0))),
+        *(layers.UpSample2D((1, 2), "bilinear"), layers.UpSample2D((2, 1)), layers.AdaptiveAveragePool2D((7, 5))),
         layers.Permute((2, 0, 1)),
         layers.AveragePool2D((2, 3), padding=((1, 0), (0, 0)), ceil_mode=True, count_padding=True),
         layers.Flatten(),
@@ -112,7 +114,7 @@ def rich() -> Subject:
 def normalised() -> Subject:
     """Use every normalisation within a sample, and slopes that are learnt."""
     body = [
-        *(layers.Conv2D(6, 2), layers.GroupNorm(2), layers.Tanh(), layers.Conv2D(4, 2, bias=False)),
+        *(layers.Conv2D(6, 2), layers.GroupNorm(2), layers.LocalResponseNorm(3, 0.5), layers.Conv2D(4, 2, bias=False)),
         *(layers.InstanceNorm2D(1e-3), layers.Sigmoid(), layers.LayerNorm(), layers.PReLU()),
         *(
             layers.Flatten(),
@@ -172,6 +174,11 @@ def answers(outputs: int, loss: str, task: tasks.Task, optimizer: optimizers.Opt
     return build
 
 
+def branching(seed: int) -> Callable[[], Subject]:
+    """Draw a residual network with a gate and a layer that is applied twice."""
+    return lambda: subject(graph(seed), Recipe(optimizer=optimizers.Adam(0.01)))
+
+
 OTHERS: dict[str, Callable[[], Subject]] = {
     "flat": flat,
     "lines": lines,
@@ -182,6 +189,7 @@ OTHERS: dict[str, Callable[[], Subject]] = {
     "yes-or-no": answers(1, "binary_cross_entropy", tasks.BINARY, optimizers.RMSProp(0.01, momentum=0.5, decay=0.1)),
     "labels": answers(3, "binary_cross_entropy", tasks.MULTI_LABEL, optimizers.Nesterov(0.1, decay=0.2)),
     "numbers": answers(2, "mean_squared_error", tasks.REGRESSION, optimizers.RMSProp(0.01)),
+    **{f"branching-{seed}": branching(seed) for seed in (1, 2)},
     "decayed": answers(1, "half_squared_error", tasks.REGRESSION, optimizers.SGD(0.1, decay=0.3)),
     **{loss: squares(loss) for loss in ("half_squared_error", "mean_squared_error", "softmax_cross_entropy")},
 }
@@ -193,7 +201,7 @@ def find_subject(name: str) -> Subject:
     return OTHERS[name]() if name in OTHERS else of_zoo(name)
 
 
-def subject(model: Sequential, recipe: Recipe, *, keep: bool = False) -> Subject:
+def subject(model: Model, recipe: Recipe, *, keep: bool = False) -> Subject:
     """Fill every buffer of a model with random values; ``keep``: except its initial weights."""
     random = np.random.default_rng(SEED)
     size = model.parameters.shape

@@ -174,10 +174,29 @@ def _vector_drawer(kind: Any, **options: Callable[[Generator], Any]) -> Callable
     return drawn
 
 
+def _long_rows(generator: Generator, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a shape with at least four values on the last axis: with two, x̂ is ±1 and dx is rounding error."""
+    return (*shape[:-1], _integer(generator, 4, 9))
+
+
+def _layer_norm(generator: Generator) -> Drawn:
+    return cr.LayerNorm(_choice(generator, 1e-5, 1e-3, 0.1)), _long_rows(generator, _any_shape(generator))
+
+
+def _instance_norm(generator: Generator) -> Drawn:
+    return cr.InstanceNorm2D(_choice(generator, 1e-5, 1e-3, 0.1)), _long_rows(generator, _image_shape(generator, 2))
+
+
 def _group_norm(generator: Generator) -> Drawn:
     groups = _integer(generator, 1, 3)
-    epsilon, (channels, *size) = _choice(generator, 1e-5, 1e-3, 0.1), _any_shape(generator)
+    epsilon, (channels, *size) = _choice(generator, 1e-5, 1e-3, 0.1), _long_rows(generator, _any_shape(generator))
     return cr.GroupNorm(groups, epsilon), (groups * channels, *size)
+
+
+def _response_norm(generator: Generator) -> Drawn:
+    options = {"alpha": _choice(generator, 1e-4, 0.1, 1.0), "beta": _choice(generator, 0.75, 0.5, 1.5)}
+    layer = cr.LocalResponseNorm(_choice(generator, 1, 3, 5), **options, k=_choice(generator, 1.0, 2.0))
+    return layer, (_integer(generator, 1, 7), *_image_shape(generator, _choice(generator, 0, 1)))
 
 
 def _boolean(generator: Generator) -> bool:
@@ -198,20 +217,26 @@ DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
     "GlobalAveragePool1D": lambda generator: (cr.GlobalAveragePool1D(), _image_shape(generator, 1)),
     "GlobalMaxPool2D": lambda generator: (cr.GlobalMaxPool2D(), _image_shape(generator, 2)),
     "GlobalMaxPool1D": lambda generator: (cr.GlobalMaxPool1D(), _image_shape(generator, 1)),
+    "AdaptiveAveragePool2D": lambda generator: (
+        cr.AdaptiveAveragePool2D(_per_axis(generator, 2, 1, 5)),
+        _image_shape(generator, 2),
+    ),
+    "UpSample2D": lambda generator: (
+        cr.UpSample2D(_per_axis(generator, 2, 1, 3), _choice(generator, "nearest", "bilinear")),
+        _image_shape(generator, 2),
+    ),
     "Pad2D": _ends_drawer(cr.Pad2D, 3),
     "Crop2D": _ends_drawer(cr.Crop2D, 2),
     "Dense": _vector_drawer(cr.Dense, features=lambda g: _integer(g, 1, 7), bias=_boolean),
     "BatchNorm2D": _any_shape_drawer(cr.BatchNorm2D, epsilon=lambda g: _choice(g, 1e-5, 1e-3, 0.1)),
     "BatchNorm1D": _any_shape_drawer(cr.BatchNorm1D, epsilon=lambda g: _choice(g, 1e-5, 1e-3, 0.1)),
     "GroupNorm": _group_norm,
-    "InstanceNorm2D": lambda generator: (
-        cr.InstanceNorm2D(_choice(generator, 1e-5, 1e-3, 0.1)),
-        _image_shape(generator, 2),
-    ),
-    "LayerNorm": _any_shape_drawer(cr.LayerNorm, epsilon=lambda g: _choice(g, 1e-5, 1e-3, 0.1)),
+    "InstanceNorm2D": _instance_norm,
+    "LayerNorm": _layer_norm,
     "Dropout": _any_shape_drawer(cr.Dropout, rate=lambda g: _choice(g, 0.0, 0.2, 0.5, 0.9)),
     "Flatten": _any_shape_drawer(cr.Flatten),
     "PReLU": _any_shape_drawer(cr.PReLU),
+    "LocalResponseNorm": _response_norm,
     "Reshape": _reshape,
     "Permute": _permute,
     "Softmax": _vector_drawer(cr.Softmax),

@@ -27,10 +27,12 @@ def layer_of_operations(plan: Plan) -> Iterator[tuple[Operation, str]]:
     """Yield every operation with the layer that emitted it."""
     for operation in (*plan.forward, *plan.deferred):
         yield operation, prefix(operation.writes[0].name)
+    layers = {prefix(operation.writes[0].name) for operation in plan.forward}
     for operation in plan.backward:
         written, read = operation.writes[0], operation.reads[0]
         if written.kind == "gradient" or read is None:
-            yield operation, prefix(written.name)
+            through = written.name.rpartition(".")[2].partition("_")[2]  # of a part: the layer that it comes through
+            yield operation, through if through in layers else prefix(written.name)
         else:
             yield operation, "loss" if operation.name.endswith("_dp") else prefix(read.name)
 

@@ -11,6 +11,7 @@ from itertools import product
 from typing import Any, cast
 
 from chainrule import operations
+from chainrule.explain import notation
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.notation import Index, at, minus, over, plus, sum_over, times, with_bar
 from chainrule.explain.record import Derivation, Factor, Term
@@ -43,11 +44,28 @@ class _Equation:
         return Window.of(self.ctx) if "stride" in self.ctx.arguments else None
 
     @cached_property
+    def is_elementwise(self) -> bool:
+        """Whether all that is read has the index of the result; such an equation holds for any number of axes."""
+        index, parts = self.entry["parsed"]["result"]["index"], self.entry["parsed"]["parts"]
+        return all(factor["index"] == index for part in parts for factor in part["factors"])
+
+    @cached_property
+    def index(self) -> list[str]:
+        """Index of the result, in letters."""
+        if not self.is_elementwise:
+            return self.entry["parsed"]["result"]["index"]
+        return ["n"] * self.per_sample + [*notation.letters(len(self.ctx.shape))]
+
+    @property
+    def per_sample(self) -> bool:
+        return self.ctx.operation.writes[self.ctx.place].per_sample
+
+    @cached_property
     def own_indices(self) -> dict[str, int]:
         """Letters of the result with their values here; n is the sample."""
-        letters = [letter for letter in self.entry["parsed"]["result"]["index"] if letter != "n"]
+        letters = [letter for letter in self.index if letter != "n"]
         own = dict(zip(letters, self.ctx.own_index, strict=False))
-        return {"n": self.ctx.sample, **own} if self.ctx.operation.writes[self.ctx.place].per_sample else own
+        return {"n": self.ctx.sample, **own} if self.per_sample else own
 
     @cached_property
     def group(self) -> int:
@@ -80,7 +98,8 @@ class _Equation:
     def _indices(self, factor: Parsed) -> list[Any]:
         """Return the indices of a factor, as many as its tensor has axes."""
         tensor = self.ctx.tensor(self._read(factor))
-        return factor["index"][: len(tensor.shape) + tensor.per_sample]
+        index = self.index if self.is_elementwise else factor["index"]
+        return index[: len(tensor.shape) + tensor.per_sample]
 
     def _letters(self, part: Parsed) -> list[str]:
         """Return the letters that a part sums over: those that its tensors have, and the result has not."""
@@ -126,8 +145,7 @@ class _Equation:
     # ------------------------------------------------------------------ writing
 
     def _written(self, known: list[dict[str, Index]], own: Mapping[str, int]) -> str:
-        result = self.entry["parsed"]["result"]
-        index = [letter for letter in result["index"] if letter in self.own_indices]
+        index = [letter for letter in self.index if letter in self.own_indices]
         left = self._reference(self.ctx.result, index, known)
         right: list[str] = []
         for part in self.parts:

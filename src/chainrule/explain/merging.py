@@ -1,8 +1,35 @@
-"""Explanation of concatenation. Equation: reference/merging.py."""
+"""Explanations of sums of branches and of concatenation. Equations: reference/merging.py, operations/merging.toml."""
 
+import re
+from dataclasses import replace
+
+from chainrule.explain import equations
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.notation import letters, minus
 from chainrule.explain.record import Derivation, Term
+
+_PARTIAL = re.compile(r"(.*\.)?(y|d\w+_sum)\d+")  # sums of only some terms: add1.y2, relu1.dy_sum2
+
+
+def add(ctx: CellContext) -> Derivation:
+    """Explain y[c,i,j] = a[c,i,j] + b[c,i,j] + …: all terms, where operations add them two by two."""
+    made, first = equations.explain(ctx), ctx.tensor(0)
+    operation, place, layer = ctx.catalogue.writers.get(first.storage, (ctx.operation, 0, ctx.layer))
+    if operation is ctx.operation or operation.name != "add" or not _PARTIAL.fullmatch(first.storage):
+        return made
+    before = add(replace(ctx, name=first.storage, operation=operation, place=place, layer=layer))
+    return replace(
+        made,
+        symbols=_put_in(before.symbols, made.symbols),
+        instantiated=_put_in(before.instantiated, made.instantiated),
+        terms=(*before.terms, *made.terms[1:]),
+    )
+
+
+def _put_in(partial: str, equation: str) -> str:
+    """Return an equation with the terms of a partial sum in its place."""
+    name, terms = partial.split(" = ")
+    return equation.replace(name, terms, 1)
 
 
 def concatenate(ctx: CellContext) -> Derivation:

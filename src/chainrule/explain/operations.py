@@ -15,6 +15,8 @@ from chainrule.explain import (
     normalization,
     pooling,
     prelu,
+    resampling,
+    response_normalization,
 )
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.record import Derivation
@@ -32,7 +34,10 @@ EXPLAINERS: dict[str, Explainer] = {
     "softmax": activations.softmax,
     "softmax_dx": activations.softmax_dx,
     "dropout": dropout.dropout,
+    "add": merging.add,
     "concatenate": merging.concatenate,
+    "resample": resampling.resample,
+    "resample_dx": resampling.resample_dx,
     "pad": geometry.pad,
     "crop": geometry.crop,
     "permute": geometry.permute,
@@ -46,5 +51,7 @@ EXPLAINERS: dict[str, Explainer] = {
     "prelu": prelu.prelu,
     "prelu_dx": prelu.prelu_dx,
     "prelu_dw": prelu.prelu_dw,
+    "local_response_norm": response_normalization.local_response_norm,
+    "local_response_norm_dx": response_normalization.local_response_norm_dx,
     **losses.EXPLAINERS,
 }

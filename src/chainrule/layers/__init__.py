@@ -43,11 +43,14 @@ from chainrule.layers.pooling import (
     SumPool2D,
 )
 from chainrule.layers.prelu import PReLU
+from chainrule.layers.resampling import AdaptiveAveragePool2D, UpSample2D
 from chainrule.layers.reshaping import Flatten, Reshape
+from chainrule.layers.response_normalization import LocalResponseNorm
 
 __all__ = [
     "ELU",
     "GELU",
+    "AdaptiveAveragePool2D",
     "Add",
     "Arctan",
     "AveragePool1D",
@@ -76,6 +79,7 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "LeakyReLU",
+    "LocalResponseNorm",
     "MaxPool1D",
     "MaxPool2D",
     "Multiply",
@@ -94,6 +98,7 @@ __all__ = [
     "SumPool1D",
     "SumPool2D",
     "Tanh",
+    "UpSample2D",
     "from_config",
 ]
 

@@ -158,6 +158,14 @@ def pool(draw: Draw, name: str, dtype: Any) -> Case:
     return Case(name, one(draw, name, fitted, fitted), arrays, attributes)
 
 
+def resampling(draw: Draw, name: str, dtype: Any) -> Case:
+    planes, size, outputs = ([whole(draw, 1, most) for _ in range(2)] for most in (4, 40, 40))
+    mode = one(draw, "average", "nearest", "bilinear")
+    if name == "resample_dx":
+        return Case(name, name, (normal(draw, dtype, *planes, *outputs),), {"size": tuple(size), "mode": mode})
+    return Case(name, name, (normal(draw, dtype, *planes, *size),), {"outputs": tuple(outputs), "mode": mode})
+
+
 def dense(draw: Draw, name: str, dtype: Any) -> Case:
     count = one(draw, 1, 1, whole(draw, 1, 9), whole(draw, 1, 80))
     ins, outs = whole(draw, 1, one(draw, 20, 300)), whole(draw, 1, one(draw, 12, 70))
@@ -201,6 +209,7 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
     t /= t.sum(axis=1, keepdims=True)
     statistics = (some(*channels), positive(*channels))
     untied = bool(draw.integers(2))
+    response = {"size": one(draw, 1, 3, 5), "alpha": 0.5, "beta": one(draw, 0.75, 0.6)}
     special: dict[str, tuple[tuple[Array, ...], dict[str, Any]]] = {
         "softmax": ((some(*vectors),), {}),
         "softmax_dx": ((some(*vectors), p), {}),
@@ -216,6 +225,8 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
         "batch_norm_dx": ((some(*shape), some(*shape), some(*channels), *statistics), {}),
         "batch_norm_dw": ((some(*shape), some(*shape), *statistics), {}),
         **group_norms(draw, dtype),
+        "local_response_norm": ((some(*image),), response),
+        "local_response_norm_dx": ((some(*image), some(*image)), response),
         "prelu": ((some(*shape), some(*channels)), {}),
         "prelu_dx": ((some(*shape), some(*shape), some(*channels)), {}),
         "prelu_dw": ((some(*shape), some(*shape)), {}),
@@ -271,6 +282,7 @@ def update(draw: Draw, name: str, dtype: Any) -> Case:
 DRAWERS: dict[str, Callable[[Draw, str, Any], Case]] = {
     **dict.fromkeys(["cross_correlate", "cross_correlate_dx", "cross_correlate_dw"], convolution),
     **dict.fromkeys(["max_pool", "max_pool_dx", "average_pool", "average_pool_dx"], pool),
+    **dict.fromkeys(["resample", "resample_dx"], resampling),
     **dict.fromkeys(["dense", "dense_dx", "dense_dw"], dense),
 }
 OPERATIONS = [name for name, entry in KERNELS.items() if not entry.replaces and not entry.joins]

@@ -13,7 +13,16 @@ from chainrule.explain import Trace
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-NAMES = ["numpy-cnn", "flat", "lines", "rich", "first-pool", "half_squared_error", "softmax_cross_entropy"]
+NAMES = [
+    "numpy-cnn",
+    "flat",
+    "lines",
+    "rich",
+    "first-pool",
+    "branching-1",
+    "half_squared_error",
+    "softmax_cross_entropy",
+]
 WRONG = [
     "conv1.y[0,0]",
     "conv1.y[99,0,0]",

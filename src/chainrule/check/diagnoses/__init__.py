@@ -20,6 +20,8 @@ from chainrule.check.diagnoses import (
     normalization,
     pooling,
     prelu,
+    resampling,
+    response_normalization,
     transposed,
 )
 from chainrule.check.diagnoses.truth import GroundTruth, Mistake, MistakeCatalogue, as_image, of_layer, of_loss, same
@@ -43,6 +45,7 @@ CATALOGUES: dict[str, tuple[MistakeCatalogue, ...]] = {
     "dense": (dense.CATALOGUE, bias.CATALOGUE),
     "max_pool": (pooling.MAXIMUM,),
     "average_pool": (pooling.AVERAGE,),
+    "resample": (resampling.CATALOGUE,),
     "pad": (geometry.PAD,),
     "crop": (geometry.CROP,),
     "permute": (geometry.PERMUTE,),
@@ -50,6 +53,7 @@ CATALOGUES: dict[str, tuple[MistakeCatalogue, ...]] = {
     "batch_norm": (normalization.CATALOGUE,),
     "group_norm": (group_normalization.CATALOGUE,),
     "prelu": (prelu.CATALOGUE,),
+    "local_response_norm": (response_normalization.CATALOGUE,),
     **dict.fromkeys(ELEMENTWISE, (activations.CATALOGUE,)),
     **dict.fromkeys(LOSSES, (losses.CATALOGUE,)),
 }

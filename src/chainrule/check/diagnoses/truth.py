@@ -78,7 +78,7 @@ class MistakeCatalogue:
         return register
 
 
-SLIDING = ("cross_correlate", "cross_correlate_dx", "max_pool", "average_pool")
+SLIDING = ("cross_correlate", "cross_correlate_dx", "max_pool", "average_pool", "local_response_norm")
 
 
 def of_layer(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:

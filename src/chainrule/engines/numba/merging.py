@@ -3,17 +3,28 @@
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.engines.numba.registry import CHEAP_FROM, Attributes, Shapes, like, operation, partwise, pointwise
+from chainrule.engines.numba.registry import (
+    CHEAP_FROM,
+    Attributes,
+    Shapes,
+    always,
+    like,
+    operation,
+    partwise,
+    pointwise,
+)
 from chainrule.engines.numba.toolchain import kernel
 
 
-@pointwise(CHEAP_FROM)
+@pointwise(CHEAP_FROM, epilogues={"rectify": always})
 @kernel
-def add(a, b, y):
-    """Compute y = a + b."""
+def add(a, b, y, rectify=False):
+    """Compute y = a + b, and the ReLU of it where one follows."""
     first, second, result = a.reshape(a.size), b.reshape(b.size), y.reshape(y.size)
+    zero = y.dtype.type(0)
     for k in range(result.size):
-        result[k] = first[k] + second[k]
+        v = first[k] + second[k]
+        result[k] = zero if rectify and v <= zero else v
 
 
 @operation(like(0), renames=True)

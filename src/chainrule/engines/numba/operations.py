@@ -27,6 +27,8 @@ from chainrule.engines.numba import merging as merging
 from chainrule.engines.numba import normalization as normalization
 from chainrule.engines.numba import pooling as pooling
 from chainrule.engines.numba import prelu as prelu
+from chainrule.engines.numba import resampling as resampling
+from chainrule.engines.numba import response_normalization as response_normalization
 from chainrule.engines.numba import taps as taps
 from chainrule.engines.numba import updates as updates
 from chainrule.engines.numba.registry import ALTERNATIVES, KERNELS, PARTWISE, KernelEntry, Share

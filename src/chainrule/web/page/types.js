@@ -14,8 +14,9 @@
  * }} Plan
  *
  * @typedef {{
- *   name: string, type: string, written: string, input: number[], output: number[], parameters: number,
- * }} LayerInfo
+ *   name: string, type: string, written: string, inputs: string[], shares: string,
+ *   input: number[], output: number[], parameters: number,
+ * }} LayerInfo  inputs: names of the layers that it reads, "": the input; shares: the layer whose parameters it has, or ""
  * @typedef {{
  *   name: string, operation: string, moments: string[], rate: number, attributes: Record<string, any>,
  * }} OptimizerInfo

@@ -17,10 +17,12 @@ import * as merging from "./merging.js";
 import * as normalization from "./normalization.js";
 import * as pooling from "./pooling.js";
 import * as prelu from "./prelu.js";
+import * as resampling from "./resampling.js";
+import * as response_normalization from "./response_normalization.js";
 import * as updates from "./updates.js";
 
-const NORMS = [normalization, group_normalization];
-const REST = [losses, merging, pooling, prelu, updates];
+const NORMS = [normalization, group_normalization, response_normalization];
+const REST = [losses, merging, pooling, prelu, resampling, updates];
 const FAMILIES = [activations, bias, convolution, dense, dropout, geometry, ...NORMS, ...REST];
 
 /** Every function of the families whose name has no capital. */

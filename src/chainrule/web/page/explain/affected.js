@@ -10,6 +10,8 @@
  *   reads: shapes of all that is read
  */
 
+import { resamplingWeights } from "../engine/resampling.js";
+
 /**
  * The ranges, or null where nothing depends on it.
  *
@@ -48,6 +50,10 @@ const RULES = {
     const taps = planes((axis) => touching(index, axis, reads[1], shape, attributes));
     return [[first, first + filters], one(channel), ...taps];
   },
+  concatenate({ index, read, reads, attributes }) {
+    const offset = reads.slice(0, read).reduce((sum, shape) => sum + shape[attributes.axis], 0);
+    return index.map((here, axis) => one(axis === attributes.axis ? here + offset : here));
+  },
   bias_gradient: ({ index, shape }) => index.slice(0, shape.length).map(one),
   add_bias: ({ index, shape }) => shape.map((size, axis) => (axis < index.length ? one(index[axis]) : all(size))),
   max_pool: pooled,
@@ -55,12 +61,25 @@ const RULES = {
   prelu: ({ index, read, shape }) => (read === 1 ? channel(index[0], shape) : index.map(one)),
   prelu_dx: ({ index, read, shape }) => (read === 2 ? channel(index[0], shape) : index.map(one)),
   prelu_dw: ({ index }) => [one(index[0])],
+  local_response_norm: (reading) => neighbours(reading, 1),
+  local_response_norm_dx: (reading) => neighbours(reading, reading.read + 1),
   max_pool_dx({ index, shape, winner }) {
     return [one(index[0]), one(Math.floor(winner / shape[2])), one(winner % shape[2])];
   },
   average_pool_dx: ({ index, shape, attributes }) => [
     one(index[0]),
     ...planes((axis) => seen(index, axis, attributes.window, shape, attributes)),
+  ],
+  resample: ({ index, shape, reads, attributes }) => [
+    one(index[0]),
+    ...planes((axis) => reading(index[1 + axis], reads[0][1 + axis], shape[1 + axis], attributes.mode)),
+  ],
+  resample_dx: ({ index, shape, reads, attributes }) => [
+    one(index[0]),
+    ...planes((axis) => {
+      const cells = resamplingWeights(attributes.mode, shape[1 + axis], reads[0][1 + axis], index[1 + axis]);
+      return [cells[0][0], cells[0][0] + cells.length];
+    }),
   ],
   pad: ({ index, attributes }) => index.map((cell, axis) => one(cell + attributes.before[axis])),
   crop: ({ index, shape, attributes }) => {
@@ -99,6 +118,18 @@ const RULES = {
   running_statistics: ({ index, read, place }) => (read % 2 === place ? index.map(one) : [[0, 0]]),
 };
 
+/**
+ * The outputs of a resampled axis that read a cell.
+ *
+ * @param {number} cell @param {number} size @param {number} outputs @param {any} mode @returns {Range}
+ */
+function reading(cell, size, outputs, mode) {
+  const readers = Array.from({ length: outputs }, (_, i) => i).filter((i) => {
+    return resamplingWeights(mode, size, outputs, i).some(([place]) => place === cell);
+  });
+  return readers.length ? [readers[0], readers[readers.length - 1] + 1] : [0, 0];
+}
+
 /** The entry in the same place. @param {Reading} reading @returns {Range[]} */
 function same({ index }) {
   return index.map(one);
@@ -112,6 +143,12 @@ function whole({ shape }) {
 /** The whole channel. @param {Reading} reading @returns {Range[]} */
 function channelwise({ index, shape }) {
   return channel(index[0], shape);
+}
+
+/** The same position in so many windows on either side. @param {Reading} reading @param {number} times @returns {Range[]} */
+function neighbours({ index: [c, ...where], shape, attributes }, times) {
+  const half = times * Math.floor(attributes.size / 2);
+  return [clipped([c - half, c + half + 1], shape[0]), ...where.map(one)];
 }
 
 /** A channel. @param {number} place @param {number[]} shape @returns {Range[]} */

@@ -44,12 +44,16 @@ function buildCatalogue({ description, values }) {
 
 /** Every operation with the layer that emitted it. @param {Plan} plan @returns {[Operation, string][]} */
 function operationsWithLayers(plan) {
+  const layers = new Set(plan.forward.map(({ writes }) => prefix(writes[0].name)));
   /** @type {(operation: Operation) => [Operation, string]} */
   const forward = (operation) => [operation, prefix(operation.writes[0].name)];
   /** @type {(operation: Operation) => [Operation, string]} */
   const backward = (operation) => {
     const [write, read] = [operation.writes[0], operation.reads[0]];
-    if (write.kind === "gradient" || !read) return [operation, prefix(write.name)];
+    if (write.kind === "gradient" || !read) {
+      const through = write.name.slice(write.name.lastIndexOf(".") + 1).split("_").slice(1).join("_");
+      return [operation, layers.has(through) ? through : prefix(write.name)]; // of a part: the layer it comes through
+    }
     return [operation, operation.name.endsWith("_dp") ? "loss" : prefix(read.name)];
   };
   return [...plan.forward.map(forward), ...plan.deferred.map(forward), ...plan.backward.map(backward)];
@@ -109,8 +113,9 @@ function operation(name, reads, writes) {
  */
 function aliases({ layers, plan }, found) {
   /** What each layer gives: its storage and its shape. @type {Map<string, [string, number[]]>} */
-  const known = new Map([["", ["x", plan.input.shape]]]);
+  const known = new Map();
   for (const { name, output, inputs } of layers) {
+    /** @type {[string, number[]][]} */
     const read = inputs.map((from) => known.get(from) ?? ["x", plan.input.shape]);
     if (read.length === 1) found.inputs.set(name, read[0][0]);
     read.forEach(([storage, shape], place) => {

@@ -14,6 +14,7 @@ import { ravel, sameShape, unravel } from "../engine/tensor.js";
 import { volume } from "./boxes.js";
 import { catalogueOf } from "./cataloguing.js";
 import { explain } from "./index.js";
+import { sumsFrom } from "./merging.js";
 import { parted } from "./naming.js";
 import { affectedBox } from "./affected.js";
 
@@ -54,7 +55,10 @@ export function readersOf(trace, cell, phase) {
       const own = unravel(ravel(index, catalogue.entry(tensor).shape), read.shape);
       const winner = operation.name === "max_pool_dx" ? winnerOf(trace, operation, own) : 0;
       const ranges = affectedBox(operation, place, at, own, winner);
-      if (ranges) boxes.push(inShape(written, ranges, operation.writes[place].shape, catalogue.entry(written).shape));
+      if (!ranges) return;
+      for (const name of sumsFrom(catalogue, written)) {
+        boxes.push(inShape(name, ranges, operation.writes[place].shape, catalogue.entry(name).shape));
+      }
     });
     boxes.push(...within(operation, place, written, tensor, index));
   }

@@ -15,7 +15,7 @@
  * @typedef {import("../types.js").ParsedSum} Part
  */
 
-import { at, withBar, minus, over, plus, sumOver, times } from "./notation.js";
+import { at, letters as lettersFor, withBar, minus, over, plus, sumOver, times } from "./notation.js";
 import { term } from "./cell_context.js";
 import { layered } from "./naming.js";
 import { Window } from "./window.js";
@@ -36,16 +36,21 @@ class Equation {
     this.ctx = ctx;
     this.entry = ctx.trace.description.operations[ctx.operation.name];
     this.window = "stride" in ctx.attributes ? new Window(ctx) : null;
+    const { result, parts } = this.entry.parsed;
+    /** Whether all that is read has the index of the result; such an equation holds for any number of axes. */
+    this.elementwise = parts.every(({ factors }) => factors.every(({ index }) => `${index}` === `${result.index}`));
+    /** The index of the result, without the sample. @type {Parsed[]} */
+    this.index = this.elementwise ? lettersFor(ctx.shape.length) : result.index.filter((letter) => letter !== "n");
     /** The letters of the result, and their numbers here. @type {Record<string, number>} */
     this.own = {};
-    const letters = /** @type {string[]} */ (this.entry.parsed.result.index.filter((letter) => letter !== "n"));
+    const letters = /** @type {string[]} */ (this.index);
     ctx.own.forEach((number, axis) => {
       this.own[letters[axis]] = number;
     });
     const letter = "o" in this.own ? "o" : "c";
     this.group = this.window ? this.window.group(letter, this.own[letter]) : 0;
     /** The summands of which everything is there: a bias may be missing. */
-    this.parts = this.entry.parsed.parts.filter(({ factors }) => factors.every((one) => ctx.reads(this.#read(one))));
+    this.parts = parts.filter(({ factors }) => factors.every((one) => ctx.reads(this.#read(one))));
   }
 
   /** @returns {Derivation} */
@@ -66,7 +71,8 @@ class Equation {
   /** The indices of a factor, as many as its tensor has axes. @param {Reference} factor */
   #indices(factor) {
     const { shape } = this.ctx.array(this.#read(factor));
-    return factor.index.filter((letter) => letter !== "n").slice(0, shape.length);
+    const index = this.elementwise ? this.index : factor.index;
+    return index.filter((letter) => letter !== "n").slice(0, shape.length);
   }
 
   /** The letters that a part sums over: its tensors have them, the result has not. @param {Part} part */
@@ -133,7 +139,7 @@ class Equation {
 
   /** @param {Values[]} known */
   #written(known) {
-    const index = this.entry.parsed.result.index.filter((letter) => String(letter) in this.own);
+    const index = this.index.filter((letter) => String(letter) in this.own);
     const right = this.parts.map((part) => {
       const factors = part.factors.map((one) => this.#reference(this.#name(one), this.#indices(one), known));
       return sumOver(...this.#letters(part)) + factors.join(" · ");

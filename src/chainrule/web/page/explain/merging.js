@@ -1,12 +1,60 @@
 /**
- * Concatenation, explained. Equation: engine/merging.js.
+ * Sums of branches and concatenation, explained. Equations: chainrule/operations, engine/merging.js.
  *
  * @typedef {import("./cell_context.js").CellContext} CellContext
+ * @typedef {import("./cells.js").TensorCatalogue} TensorCatalogue
  * @typedef {import("./derivation.js").Derivation} Derivation
+ * @typedef {import("../types.js").Operation} Operation
  */
 
-import { term } from "./cell_context.js";
+import { ravel, unravel } from "../engine/tensor.js";
+import { CellContext as Context, term } from "./cell_context.js";
+import { sumOfProducts } from "./equations.js";
 import { at, letters, minus } from "./notation.js";
+
+/** Sums of only some terms: add1.y2, relu1.dy_sum2. */
+const PARTIAL = /^(?:.*\.)?(?:y|d\w+_sum)\d+$/u;
+
+/**
+ * y[c,i,j] = a[c,i,j] + b[c,i,j] + …: all terms, where operations add them two by two
+ *
+ * @param {CellContext} ctx @returns {Derivation}
+ */
+export function add(ctx) {
+  const made = sumOfProducts(ctx);
+  const { storage } = ctx.tensor(0);
+  const writer = ctx.catalogue.writers.get(storage);
+  if (!writer || !isPartial(storage, writer.operation)) return made;
+  const index = unravel(ravel(ctx.own, ctx.shape), ctx.catalogue.entry(storage).shape);
+  const before = add(new Context(ctx.trace, ctx.catalogue, storage, index, writer));
+  const symbols = putIn(before.symbols, made.symbols);
+  return { ...made, symbols, here: putIn(before.here, made.here), terms: [...(before.terms ?? []), ...(made.terms ?? []).slice(1)] };
+}
+
+/** Whether an operation writes a sum of only some terms. @param {string} tensor @param {Operation} operation */
+function isPartial(tensor, { name }) {
+  return name === "add" && PARTIAL.test(tensor);
+}
+
+/**
+ * A tensor, and where it is a sum of some terms, those of more terms up to the sum of all.
+ *
+ * @param {TensorCatalogue} catalogue @param {string} tensor @returns {string[]}
+ */
+export function sumsFrom(catalogue, tensor) {
+  const writer = catalogue.writers.get(tensor);
+  if (!writer || !isPartial(tensor, writer.operation)) return [tensor];
+  const next = [...catalogue.writers].find(([, { operation: { name, reads } }]) => {
+    return name === "add" && reads[0]?.storage === tensor;
+  });
+  return next ? [tensor, ...sumsFrom(catalogue, next[0])] : [tensor];
+}
+
+/** An equation with the terms of a partial sum in its place. @param {string} [partial] @param {string} [equation] */
+function putIn(partial = "", equation = "") {
+  const [name, terms] = partial.split(" = ");
+  return equation.replace(name, terms);
+}
 
 /** y[c,i,j] = x_k[c − o_k,i,j]: the entry of one input, which stands here @param {CellContext} ctx @returns {Derivation} */
 export function concatenate(ctx) {

@@ -12,10 +12,12 @@ import { sumOfProducts } from "./equations.js";
 import { crop, pad, permute } from "./geometry.js";
 import { group_norm, group_norm_dw, group_norm_dx } from "./group_normalization.js";
 import * as losses from "./losses.js";
-import { concatenate } from "./merging.js";
+import { add, concatenate } from "./merging.js";
 import { batch_norm, batch_norm_dw, batch_norm_dx, running_statistics } from "./normalization.js";
 import { average_pool, average_pool_dx, max_pool, max_pool_dx } from "./pooling.js";
 import { prelu, prelu_dw, prelu_dx } from "./prelu.js";
+import { local_response_norm, local_response_norm_dx } from "./response_normalization.js";
+import { resample, resample_dx } from "./resampling.js";
 
 /**
  * Explain an operation from its equation or its formulas where it has them, else by a function of its own.
@@ -25,6 +27,7 @@ import { prelu, prelu_dw, prelu_dx } from "./prelu.js";
 export function explained(ctx) {
   const { name } = ctx.operation;
   const { operations } = ctx.trace.description;
+  if (name === "add") return add(ctx);
   if (operations[name]?.parsed) return sumOfProducts(ctx);
   if (operations[name]?.slope) return elementwise.value(ctx);
   if (operations[name.replace(/_dx$/, "")]?.slope) return elementwise.gradient(ctx);
@@ -42,6 +45,8 @@ const EXPLAINERS = {
   softmax_dx,
   dropout,
   concatenate,
+  resample,
+  resample_dx,
   pad,
   crop,
   permute,
@@ -55,5 +60,7 @@ const EXPLAINERS = {
   prelu,
   prelu_dx,
   prelu_dw,
+  local_response_norm,
+  local_response_norm_dx,
   ...losses,
 };

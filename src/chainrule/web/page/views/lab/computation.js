@@ -161,7 +161,7 @@ function descriptionOf(setting, layer, plan) {
     measure: "accuracy",
     input_shape: setting.x.shape,
     normalisation: { kind: "none", gain: 1, offset: 0, pixels: "numbers" },
-    layers: [{ ...info, input: setting.x.shape, output }],
+    layers: [{ ...info, inputs: [""], shares: "", input: setting.x.shape, output }],
     layout: {},
     shapes: parameterShapes(setting, layer),
     plan,

@@ -2,7 +2,7 @@
 import { createElement } from "../../elements.js";
 import { keysOf } from "../made/keys.js";
 import { Panel } from "../made/panel.js";
-import { walked } from "../made/path.js";
+import { walked } from "../../path.js";
 import { explained } from "./explained.js";
 
 /**

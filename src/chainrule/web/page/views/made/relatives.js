@@ -1,3 +1,5 @@
+import { catalogueOf } from "../../explain/cataloguing.js";
+import { sumsFrom } from "../../explain/merging.js";
 import { readersOf } from "../../explain/dependencies.js";
 import { ravel } from "../../engine/tensor.js";
 import { indicesOf, volume } from "../../explain/boxes.js";
@@ -20,7 +22,7 @@ export function relatives(trace, cell) {
   const { tensor, index } = parted(cell);
   const { layer, rest } = layered(tensor);
   const prefix = layer ? `${layer}.` : "";
-  const base = rest.replace(/^d(?=.)/u, "").replace(/\.(?:update|m|v)$/u, "");
+  const base = rest.replace(/^d([^_]*)(?:_.*)?$/u, "$1").replace(/\.(?:update|m|v)$/u, ""); // dy_conv2 is a part of dy
   const moments = trace.description.optimizer.moments;
   const names =
     base === "y" || base === "x"
@@ -44,7 +46,8 @@ export function relatives(trace, cell) {
 export function onward(trace, cell) {
   const phases = /** @type {const} */ (["forward", "backward", "update"]);
   const boxes = phases.flatMap((phase) => readersOf(trace, cell, phase));
-  return ways(trace, boxes).filter((way) => way.cell !== cell);
+  const catalogue = catalogueOf(trace);
+  return ways(trace, boxes).filter((way) => way.cell !== cell && sumsFrom(catalogue, way.tensor).length === 1);
 }
 
 /** @param {Trace} trace @param {Box[]} boxes @returns {Way[]} */

@@ -6,7 +6,7 @@ import { createElement } from "../../elements.js";
 import { wordsOf } from "../../trouble.js";
 import { keysOf } from "./keys.js";
 import { Panel } from "./panel.js";
-import { walked } from "./path.js";
+import { walked } from "../../path.js";
 
 /**
  * The panel that shows how the selected cell is computed.

@@ -15,27 +15,31 @@ export class StageView {
       "maps",
       this.blocks.filter((block) => block.spec.role === "maps"),
     );
+    this.ends = createElement("div", { class: "river-ends" });
     this.parameters = group(
       "parameters",
       this.blocks.filter((block) => block.spec.role === "parameters"),
     );
+    this.head = this.#head(toggled);
     this.element = createElement(
       "div",
       {
         role: "group",
-        class: stage.slim ? "river-stage slim" : "river-stage",
+        class: `river-stage${stage.slim ? " slim" : ""}${stage.apart ? " apart" : ""}`,
+        tabindex: -1,
         "data-stage": stage.name,
         "aria-label": stage.name,
       },
-      this.#head(toggled),
+      this.head,
       this.maps,
+      this.ends,
       this.parameters,
     );
   }
 
   /** @param {(stage: StageView) => void} toggled */
   #head(toggled) {
-    const { name, written, shape, parameters } = this.stage;
+    const { name, written, shape, parameters, reads, shares } = this.stage;
     this.button = button(name, () => toggled(this), {
       class: "plain",
       disabled: this.blocks.length === 0,
@@ -45,6 +49,8 @@ export class StageView {
     this.note = createElement("p", { class: brief.length > 12 ? "written long" : "written", title: written }, brief);
     const size = createElement("p", { class: "number" }, shape.length ? text(shape) : "");
     const head = createElement("header", {}, createElement("h2", {}, this.button), this.note, size);
+    if (reads) head.append(createElement("p", { class: "reads" }, reads));
+    if (shares) head.append(createElement("p", { class: "shares" }, `weights of ${shares}`));
     const count = `${parameters.toLocaleString("en")} parameters`;
     if (parameters) head.append(createElement("p", { class: parameters > 99999 ? "number count" : "number" }, count));
     return head;

@@ -17,16 +17,24 @@
  *   labels beside the cells of a vector
  * @typedef {{
  *   name: string, written: string, shape: number[], parameters: number, slim: boolean, blocks: BlockSpec[],
- * }} Stage
+ *   reads: string, shares: string, apart: boolean,
+ * }} Stage  reads: what the layer reads, where that is not only the stage before; shares: the layer whose parameters it
+ *   has; apart: whether it does not read the stage before
  */
+
+import { readsWords, stageOf } from "./wires.js";
 
 /** @param {Trace} trace @param {Phase} phase @returns {Stage[]} */
 export function stagesOf(trace, phase) {
   const { layers, input_shape, plan } = trace.description;
-  const stages = layers.map((layer) => layerStage(layer, trace, phase));
+  const stages = layers.map((layer, number) => {
+    const before = number ? layers[number - 1].name : "input";
+    return { ...layerStage(layer, trace, phase), reads: readsWords(layer, before), apart: !layer.inputs.map(stageOf).includes(before) };
+  });
   if (phase === "update") return stages.filter((stage) => !stage.slim);
-  const input = { name: "input", written: trace.picture.from, shape: input_shape, parameters: 0, slim: false };
-  const loss = { name: "loss", written: lossName(trace), shape: [], parameters: 0, slim: false };
+  const plain = { parameters: 0, slim: false, reads: "", shares: "", apart: false };
+  const input = { name: "input", written: trace.picture.from, shape: input_shape, ...plain };
+  const loss = { name: "loss", written: lossName(trace), shape: [], ...plain };
   return [
     { ...input, blocks: [block("x", "maps", "sequential")] },
     ...stages,
@@ -34,12 +42,12 @@ export function stagesOf(trace, phase) {
   ];
 }
 
-/** @param {LayerInfo} layer @param {Trace} trace @param {Phase} phase @returns {Stage} */
+/** @param {LayerInfo} layer @param {Trace} trace @param {Phase} phase */
 function layerStage(layer, trace, phase) {
-  const { name, written, output, parameters } = layer;
+  const { name, written, output, parameters, shares } = layer;
   const all = [...outputs(layer, trace, phase), ...parameterBlocks(layer, trace, phase)];
   const blocks = all.filter((each) => trace.values.has(each.tensor));
-  return { name, written, shape: output, parameters, slim: blocks.length === 0, blocks };
+  return { name, written, shape: output, parameters, shares, slim: blocks.length === 0, blocks };
 }
 
 /** @param {LayerInfo} layer @param {Trace} trace @param {Phase} phase */

@@ -2,17 +2,20 @@
 
 import { createElement } from "../../elements.js";
 import { ravel } from "../../engine/tensor.js";
-import { placeOf } from "../../explain/naming.js";
-import { sourcesOf, readersOf } from "../../explain/dependencies.js";
+import { parted, placeOf } from "../../explain/naming.js";
+import { walked } from "../../path.js";
 import { hasUpdate } from "../../update_availability.js";
 import { onTheme } from "../../theme.js";
 import { Enlargement } from "./enlargement.js";
 import { fitRiver } from "./sizing.js";
 import { Highlight } from "./highlight.js";
 import { Legend } from "./legend.js";
+import { Overview } from "./overview.js";
+import { isNext, reach, stageOfTensor } from "./reach.js";
 import { Readout } from "./readout.js";
 import { StageView } from "./stage.js";
 import { stagesOf } from "./stages.js";
+import { Wiring } from "./wiring.js";
 
 /** @typedef {import("../../types.js").App} App */
 /** @typedef {import("./block.js").Block} Block */
@@ -29,7 +32,7 @@ export function mount(element, app) {
   app.listen("hover", () => river.mark());
   onTheme(() => river.paint());
   new ResizeObserver(() => river.resized()).observe(element);
-  new ResizeObserver(() => river.mark()).observe(river.track);
+  new ResizeObserver(() => river.settle()).observe(river.track);
 }
 
 /** @implements {Reporting} */
@@ -44,6 +47,8 @@ class River {
   /** @type {string | null} */
   #chosen = null;
   #width = 0;
+  /** The cells that the reader followed, the newest last. @type {string[]} */
+  #trail = [];
 
   /** @param {HTMLElement} element @param {App} app */
   constructor(element, app) {
@@ -51,7 +56,9 @@ class River {
     this.element = element;
     this.track = createElement("div", { class: "river-track" });
     this.place = createElement("div", { class: "river-place" }, this.track);
-    element.append(createElement("p", { id: "river-keys", class: "unseen" }, KEYS), this.place);
+    this.overview = new Overview(this.place);
+    element.append(createElement("p", { id: "river-keys", class: "unseen" }, KEYS), this.overview.element, this.place);
+    this.wiring = new Wiring(this.track, (stage) => this.#visit(stage));
     this.legend = new Legend(document.getElementById("legend") ?? createElement("div"));
     this.highlight = new Highlight(this.track);
     this.readout = new Readout(this.track);
@@ -97,6 +104,13 @@ class River {
     this.#width = this.element.clientWidth;
     this.#fit();
     this.paint();
+    this.settle();
+  }
+
+  /** Draws everything that depends on where the stages are. */
+  settle() {
+    this.wiring.draw();
+    this.overview.draw();
     this.mark();
   }
 
@@ -125,6 +139,8 @@ class River {
     this.blocks = this.stages.flatMap((stage) => stage.blocks);
     this.track.dataset.phase = place.phase;
     this.track.prepend(...this.stages.map((stage) => stage.element));
+    this.wiring.build(this.stages, trace.description.layers, place.phase);
+    this.overview.build(this.stages, this.wiring.drawn.map(({ wire }) => wire));
     for (const block of this.blocks) block.setTrace(trace);
     this.#fit();
     this.#enlarge();
@@ -235,6 +251,7 @@ class River {
     const chosen = trace && place.cell ? placeOf(trace, place.cell) : null;
     const centre = hovered ?? (chosen ? place.cell : null);
     const boxes = trace && centre ? reach(trace, centre, place.phase) : { from: [], to: [] };
+    this.#light(centre, boxes);
     this.#turnTo(boxes.from);
     const middle = shown ?? chosen;
     const at = middle ? this.#nearest(middle.tensor) : null;
@@ -253,6 +270,34 @@ class River {
     if (shown && at && here.length && hovered) {
       this.readout.show(hovered, at.data[shown.flat], at.spec.minus ? "change " : "", here[0]);
     } else this.readout.hide();
+  }
+
+  /**
+   * Lights the wires of the path that the reader followed, and those to and from a cell.
+   * @param {string | null} centre @param {import("./reach.js").Reach} boxes
+   */
+  #light(centre, boxes) {
+    const { trace, place } = this.app;
+    const { cell } = place;
+    if (cell !== (this.#trail.at(-1) ?? null)) {
+      const last = this.#trail.at(-1);
+      this.#trail = cell && trace ? walked(this.#trail, cell, Boolean(last && isNext(trace, last, cell, place.phase))) : [];
+    }
+    const stages = this.#trail.map((each) => stageOfTensor(parted(each).tensor));
+    const here = centre ? stageOfTensor(parted(centre).tensor) : "";
+    const near = [...boxes.from, ...boxes.to].map((box) => /** @type {[string, string]} */ ([here, stageOfTensor(box.tensor)]));
+    const path = stages.slice(1).map((each, k) => /** @type {[string, string]} */ ([stages[k], each]));
+    this.wiring.light([...path, ...near]);
+  }
+
+  /** Scrolls to a stage and moves the keyboard focus there. @param {StageView} stage */
+  #visit({ element, button }) {
+    const { clientWidth } = this.place;
+    const left = element.offsetLeft - Math.max(0, (clientWidth - element.offsetWidth) / 2);
+    this.place.scrollTo({ left, behavior: "instant" });
+    const target = button && !button.disabled ? button : element;
+    target.focus({ preventScroll: true });
+    target.animate([{ backgroundColor: "var(--accent-wash)" }, {}], { duration: 1200, easing: "ease-in" });
   }
 
   /** Turns to the parameters that a cell was computed from, if none of them is visible. @param {Box[]} boxes */
@@ -277,14 +322,5 @@ class River {
     const { pointed } = this;
     const current = pointed && this.all().includes(pointed) ? pointed : (this.loupe?.block ?? this.blocks[0]);
     if (current) this.legend.show(current.spec.minus ? current.spec.key : current.spec.tensor, current.scale);
-  }
-}
-
-/** @param {import("../../types.js").Trace} trace @param {string} cell @param {import("../../types.js").Phase} phase */
-function reach(trace, cell, phase) {
-  try {
-    return { from: sourcesOf(trace, cell), to: readersOf(trace, cell, phase) };
-  } catch {
-    return { from: [], to: [] };
   }
 }

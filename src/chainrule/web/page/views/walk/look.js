@@ -29,14 +29,17 @@ export class Look {
 
   /**
    * Returns the k-th operation with a name, its layer and the tensors it reads and writes; null if there is none.
+   * `w`: its parameters, of another layer where layers share them.
    * @param {string} name @param {number} [k]
    */
   site(name, k = 0) {
     const operation = this.operations(name)[k];
     if (!operation) return null;
-    const [read, write] = [operation.reads[0], operation.writes[0]];
+    const [read, second] = operation.reads;
+    const [write] = operation.writes;
     if (!read) return null;
-    return { operation, layer: write.name.split(".")[0], x: read.storage, y: write.storage };
+    const w = second?.kind === "parameter" ? second.storage : "";
+    return { operation, layer: write.name.split(".")[0], x: read.storage, y: write.storage, w };
   }
 
   /**
@@ -48,6 +51,12 @@ export class Look {
     const site = this.site(name, k);
     if (!site) return null;
     return [site.x, site.y].every((tensor) => this.array(tensor).shape.length === 3) ? site : null;
+  }
+
+  /** Returns whether several layers have the parameters of an operation. @param {{w: string}} site */
+  isShared({ w }) {
+    const owner = w.split(".")[0];
+    return this.description.layers.some((layer) => layer.shares === owner);
   }
 
   /** @param {string} tensor @returns {NDArray} */

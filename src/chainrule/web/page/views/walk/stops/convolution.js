@@ -27,7 +27,7 @@ export function patch(look) {
   const biased = terms.length > products;
   const parts = `the ${many(products, "product")}${biased ? " and the bias" : ""}`;
   const channel = busiest(terms, look.array(site.x).shape[0]);
-  const w = look.array(`${site.layer}.w`).shape;
+  const w = look.array(site.w).shape;
   const place = placeOf(site.operation, [i, j], look.array(site.x).shape, w);
   if (!found || !place) return null;
   return {
@@ -51,7 +51,7 @@ export function patch(look) {
       },
       look.figure("the patch", site.x, [channel], place, [w[2], w[3]]),
       "⋆",
-      look.figure(`${site.layer}.w: kernel ${o}`, `${site.layer}.w`, [o, channel % w[1]]),
+      look.figure(`${site.w}: kernel ${o}`, site.w, [o, channel % w[1]]),
     ],
     question: `Without calculating: what is the sum of ${parts}, ${cell}?`,
     reveal: [
@@ -76,7 +76,7 @@ function patchMarks([top, left], [, , KH, KW], [, , W]) {
 export function edges(look) {
   const site = look.planar("cross_correlate");
   if (!site) return null;
-  const w = look.array(`${site.layer}.w`);
+  const w = look.array(site.w);
   const kernels = Array.from({ length: w.shape[0] }, (_, o) => weighed(w, o));
   const o = kernels.reduce((best, each, k) => (each.ratio < kernels[best].ratio ? k : best), 0);
   const { sum, sizes, largest, ratio } = kernels[o];
@@ -103,7 +103,7 @@ export function edges(look) {
         `magnitudes of its ${many(w.data.length / w.shape[0], "weight")} sum to ${roughNumber(sizes)}.`,
     ],
     figures: Array.from({ length: w.shape[1] }, (_, c) =>
-      look.figure(`kernel ${o}${w.shape[1] > 1 ? `, channel ${c}` : ""}`, `${site.layer}.w`, [o, c]),
+      look.figure(`kernel ${o}${w.shape[1] > 1 ? `, channel ${c}` : ""}`, site.w, [o, c]),
     ),
     question: "What is the sum of the weights, with their signs (without the bias)?",
     reveal: [
@@ -115,12 +115,13 @@ export function edges(look) {
 
 /** Builds the stop on the number of products in an output. @param {Look} look @returns {Stop | null} */
 export function channels(look) {
-  const site = look.planar("cross_correlate", 1);
+  const later = look.operations("cross_correlate").map((_, k) => (k ? look.planar("cross_correlate", k) : null));
+  const site = later.find((each) => each && each.x !== "x");
   if (!site) return null;
   const index = look.largest(site.y);
   const cell = named(site.y, index);
   const products = look.explain(cell).terms.filter((term) => term.factors.length === 2).length;
-  const { shape } = look.array(`${site.layer}.w`);
+  const { shape } = look.array(site.w);
   const maps = look.array(site.x).shape[0];
   return {
     id: "channels",
@@ -147,12 +148,12 @@ export function channels(look) {
 /**
  * Returns figures of the slices of one kernel, at most four.
  * @param {Look} look
- * @param {{layer: string}} site
+ * @param {{layer: string, w: string}} site
  * @param {number} o
  * @param {number[]} shape
  */
 function sliced(look, site, o, shape) {
-  const tensor = `${site.layer}.w`;
+  const tensor = site.w;
   const some = Math.min(shape[1], 4);
   const all = Array.from({ length: some }, (_, c) => look.figure(`kernel ${o}, map ${c}`, tensor, [o, c]));
   return some < shape[1] ? [...all, `… and ${shape[1] - some} more`] : all;
@@ -188,9 +189,9 @@ function evenest(look, site, w) {
   return named(site.y, [kernel, ...at]);
 }
 
-/** @param {Look} look @param {{layer: string}} site */
+/** @param {Look} look @param {{layer: string, w: string}} site */
 function bestBalanced(look, site) {
-  const w = look.array(`${site.layer}.w`);
+  const w = look.array(site.w);
   const ratios = Array.from({ length: w.shape[0] }, (_, o) => weighed(w, o).ratio);
   return ratios.indexOf(Math.min(...ratios));
 }

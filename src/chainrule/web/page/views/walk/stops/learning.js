@@ -1,5 +1,6 @@
 /** Stops on the gradient and the update of one weight. */
 import { roughNumber } from "../../../numbers_brief.js";
+import { gradientName } from "../../../engine/interpreter.js";
 import { named } from "../../../explain/naming.js";
 import { formatNumber } from "../../../explain/numbers.js";
 import { many } from "../look.js";
@@ -11,25 +12,35 @@ import { choices } from "../stop.js";
  */
 
 /**
- * Returns the weight of both stops: that of the second convolution with the largest gradient.
+ * Returns the weight of both stops: that with the largest gradient in the second convolution whose weights are its own.
  * @param {Look} look
  */
 function weight(look) {
   const count = look.operations("cross_correlate").length;
-  const site = count ? look.planar("cross_correlate", Math.min(1, count - 1)) : look.site("dense");
-  if (!site || !look.has(`${site.layer}.dw`)) return null;
-  const index = look.largest(`${site.layer}.dw`, Math.abs);
-  const gradient = look.value(`${site.layer}.dw`, index);
-  return gradient === 0 ? null : { site, index, gradient, convolution: count > 0 };
+  const site = count ? ownConvolution(look) : look.site("dense");
+  if (!site || !look.has(gradientName(site.w))) return null;
+  const dw = gradientName(site.w);
+  const index = look.largest(dw, Math.abs);
+  const gradient = look.value(dw, index);
+  return gradient === 0 ? null : { site, dw, index, gradient, convolution: count > 0 };
+}
+
+/** @param {Look} look */
+function ownConvolution(look) {
+  const own = look.operations("cross_correlate").flatMap((_, k) => {
+    const site = look.planar("cross_correlate", k);
+    return site && !look.isShared(site) ? [site] : [];
+  });
+  return own[Math.min(1, own.length - 1)] ?? null;
 }
 
 /** Builds the stop on a weight's gradient as a sum over positions. @param {Look} look @returns {Stop | null} */
 export function gradient(look) {
   const found = weight(look);
   if (!found || !found.convolution) return null;
-  const { site, index } = found;
-  const cell = named(`${site.layer}.dw`, index);
-  const w = named(`${site.layer}.w`, index);
+  const { site, dw, index } = found;
+  const cell = named(dw, index);
+  const w = named(site.w, index);
   const { terms, value } = look.explain(cell);
   const [up, down] = [terms.filter((term) => term.value > 0), terms.filter((term) => term.value < 0)];
   const total = (/** @type {typeof terms} */ some) => formatNumber(some.reduce((sum, term) => sum + term.value, 0));
@@ -38,7 +49,7 @@ export function gradient(look) {
   const so = value < 0 ? "smaller, so it should increase" : "larger, so it should decrease";
   if (!answers) return null;
   const [o, c] = index;
-  const shape = look.array(`${site.layer}.w`).shape;
+  const { shape } = look.array(site.w);
   return {
     id: "gradient",
     title: "The gradient of one weight",
@@ -59,7 +70,7 @@ export function gradient(look) {
       met(look, site, index),
       "→",
       {
-        ...look.figure(`${site.layer}.dw, kernel ${o}, map ${c}`, `${site.layer}.dw`, [o, c]),
+        ...look.figure(`${dw}, kernel ${o}, map ${c}`, dw, [o, c]),
         marks: new Map([[index[2] * shape[3] + index[3], "chosen"]]),
       },
     ],
@@ -68,7 +79,7 @@ export function gradient(look) {
       `${cell} = ${formatNumber(value)}: increasing the weight makes the loss ${so}. A step goes against the gradient.`,
       `The largest contribution is ${loudest.factors[0].cell} · ${loudest.factors[1].cell} = ` +
         `${formatNumber(loudest.value)}. ` +
-        "Follow it: its dy comes from the next layer, its x from the previous one. In this way one can trace why " +
+        "Follow it: its dy comes from a later layer, its x from an earlier one. In this way one can trace why " +
         "a weight changes.",
     ],
   };
@@ -99,7 +110,7 @@ export function step(look) {
   const found = weight(look);
   if (!found) return null;
   const { site, index, gradient: g } = found;
-  const name = `${site.layer}.w`;
+  const name = site.w;
   if (!look.has(`${name}.update`)) return null;
   const cell = named(`${name}.update`, index);
   const [before, after] = [look.value(name, index), look.value(`${name}.update`, index)];

@@ -1,0 +1,45 @@
+"""Explanations of resampling and its gradient. Equations: reference/resampling.py."""
+
+from chainrule.explain.cell_context import CellContext
+from chainrule.explain.notation import at
+from chainrule.explain.record import Derivation, Factor, Term
+from chainrule.shapes import resampling_weights
+
+
+def resample(ctx: CellContext) -> Derivation:
+    """Explain y[c,i,j] = Σ_{h,k} a[i,h] · b[j,k] · x[c,h,k]."""
+    c, i, j = ctx.own_index
+    mode, size = ctx.arguments["mode"], ctx.tensor(0).shape[1:]
+    rows, columns = (resampling_weights(mode, *axis) for axis in zip(size, ctx.size, (i, j), strict=True))
+    terms = [_term(ctx, (c, h, k), a, b) for h, a in rows for k, b in columns]
+    symbols, here = (
+        f"{ctx.bracket(ctx.result, *index, sample=sample)} = "
+        f"Σ_{{h,k}} {at('a', index[1], 'h')} · {at('b', index[2], 'k')} · "
+        f"{ctx.bracket(ctx.symbol_of(0), index[0], 'h', 'k', sample=sample)}"
+        for index, sample in ((("c", "i", "j"), "n"), (ctx.own_index, ctx.sample))
+    )
+    facts = {name: name == mode for name in ("average", "nearest", "bilinear")}
+    return Derivation(ctx.sentences(values=len(terms), **facts), symbols, here, tuple(terms))
+
+
+def resample_dx(ctx: CellContext) -> Derivation:
+    """Explain dx[c,h,k] = Σ_{i,j} a[i,h] · b[j,k] · dy[c,i,j]."""
+    c, h, k = ctx.own_index
+    mode, outputs = ctx.arguments["mode"], ctx.tensor(0).shape[1:]
+    rows, columns = (
+        [(i, weights[cell]) for i in range(many) if cell in (weights := dict(resampling_weights(mode, size, many, i)))]
+        for size, many, cell in zip(ctx.size, outputs, (h, k), strict=True)
+    )
+    terms = [_term(ctx, (c, i, j), a, b) for i, a in rows for j, b in columns]
+    symbols, here = (
+        f"{ctx.bracket(ctx.result, *index, sample=sample)} = "
+        f"Σ_{{i,j}} {at('a', 'i', index[1])} · {at('b', 'j', index[2])} · "
+        f"{ctx.bracket(ctx.symbol_of(0), index[0], 'i', 'j', sample=sample)}"
+        for index, sample in ((("c", "h", "k"), "n"), (ctx.own_index, ctx.sample))
+    )
+    return Derivation(ctx.sentences(values=len(terms), once=len(terms) == 1), symbols, here, tuple(terms))
+
+
+def _term(ctx: CellContext, index: tuple[int, int, int], a: float, b: float) -> Term:
+    """Return the product of a cell with the weights of its row and of its column."""
+    return Term.of(Factor("a", None, a), Factor("b", None, b), ctx.factor(0, (ctx.sample, *index)))

@@ -1,0 +1,57 @@
+/**
+ * The wires of the network diagram: from each layer to those that read it, except to the stage right beside it.
+ *
+ * @typedef {import("../../types.js").LayerInfo} LayerInfo
+ * @typedef {{from: string, to: string, lane: number, span: [number, number]}} Wire
+ *   from, to: names of stages; span: their numbers from the left; lane: 0 is the closest to the maps
+ */
+
+/**
+ * Returns the wires of a network. Two in the same lane do not overlap; shorter ones are closer to the maps.
+ * @param {Pick<LayerInfo, "name" | "inputs">[]} layers @returns {Wire[]}
+ */
+export function wiresOf(layers) {
+  const names = ["input", ...layers.map((layer) => layer.name)];
+  const place = new Map(names.map((name, number) => [name, number]));
+  /** @type {Wire[]} */
+  const wires = layers.flatMap(({ name, inputs }, number) =>
+    [...new Set(inputs.map(stageOf))].flatMap((from) => {
+      const start = place.get(from) ?? number;
+      return start === number ? [] : [{ from, to: name, lane: 0, span: /** @type {[number, number]} */ ([start, number + 1]) }];
+    }),
+  );
+  /** The wires in each lane. @type {Wire[][]} */
+  const lanes = [];
+  for (const wire of [...wires].sort((one, other) => length(one) - length(other))) {
+    const free = lanes.findIndex((lane) => !lane.some((other) => overlap(wire, other)));
+    wire.lane = free < 0 ? lanes.length : free;
+    (lanes[wire.lane] ??= []).push(wire);
+  }
+  return wires;
+}
+
+/** Returns the name of the stage of an input; "" is the network's input. @param {string} input */
+export function stageOf(input) {
+  return input || "input";
+}
+
+/**
+ * Says what a layer reads, as its operation joins it: "conv2 + relu1"; "" where that is only the stage before.
+ * @param {LayerInfo} layer @param {string} before  the name of that stage
+ */
+export function readsWords({ type, inputs }, before) {
+  const names = inputs.map(stageOf);
+  const sign = { Add: " +\u00a0", Multiply: " ·\u00a0" }[type] ?? ", ";
+  if (names.length > 1) return names.join(sign);
+  return names[0] === before ? "" : `reads ${names[0]}`;
+}
+
+/** @param {Wire} wire */
+function length({ span }) {
+  return span[1] - span[0];
+}
+
+/** Returns whether two wires share more than an end. @param {Wire} one @param {Wire} other */
+function overlap(one, other) {
+  return one.span[0] < other.span[1] && other.span[0] < one.span[1];
+}

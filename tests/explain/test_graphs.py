@@ -1,0 +1,27 @@
+"""Explanations of networks that branch: the terms of every value add up to it."""
+
+import math
+
+import numpy as np
+import pytest
+from explain.networks import trace_of
+from graph_drawing import draw_graph
+
+CELLS = 3  # per tensor
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_terms_add_up(seed):
+    trace = trace_of(draw_graph(np.random.default_rng(seed), engine="numpy"), "categorical_cross_entropy")
+    random = np.random.default_rng(seed)
+    sums = 0
+    for name in trace.names:
+        shape = trace[name].shape
+        for _ in range(CELLS):
+            record = trace.explain(name, tuple(int(random.integers(size)) for size in shape)).to_json()
+            if record["terms"]:
+                scale = record.get("scale", {"value": 1})["value"]
+                total = scale * math.fsum(term["value"] for term in record["terms"])
+                assert total == pytest.approx(record["value"], rel=1e-9, abs=1e-14), record["cell"]
+                sums += record["operation"] == "add" and ".d" in name
+    assert sums

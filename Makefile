@@ -4,6 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 TORCH  ?= torch==2.13.0
+VISION ?= torchvision==0.28.0
 OLDEST_NUMBA ?= 0.61.0
 SEEDS  ?= 0 1 2 3 4
 SPREAD ?= --numprocesses=auto --dist=loadfile --durations=10
@@ -54,6 +55,7 @@ $(VENV)/.bench: $(VENV)/.installed
 
 $(VENV)/.parity: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip install --quiet --no-deps $(VISION)
 	touch $@
 
 # Guided by coverage where atheris can be had: Linux, and the versions of Python that it is built for.
@@ -144,6 +146,7 @@ experiments: $(VENV)/.installed
 	$(BIN)/python -m experiments losses --markdown docs/independent-code.md
 	$(BIN)/python -m experiments claims --markdown docs/derivations/claims.md
 	$(BIN)/chainrule zoo --markdown docs/zoo.md
+	$(BIN)/chainrule import --operators --markdown docs/importing.md >/dev/null
 	$(BIN)/python -m experiments activations --pictures docs/derivations/pictures
 	$(BIN)/python -m experiments transcripts --markdown docs/explaining.md
 

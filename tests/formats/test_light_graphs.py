@@ -10,8 +10,6 @@ import pytest
 from formats.onnx_models import agree
 from onnx import numpy_helper
 
-from chainrule.layers import NAMED
-
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 QUICK = ("squeezenet", "shufflenet", "inception_v1")  # the others take a minute and up to 4 GB
 ALL = [
@@ -25,7 +23,6 @@ ALL = [
     "vgg19",
     "zfnet512",
 ]
-NEEDS = {"shufflenet": "Permute", **dict.fromkeys(("bvlc_alexnet", "inception_v1", "zfnet512"), "LocalResponseNorm")}
 
 
 def with_random_weights(model: Any) -> bytes:
@@ -49,8 +46,6 @@ def with_random_weights(model: Any) -> bytes:
 
 @pytest.mark.parametrize("name", ALL if os.environ.get("CHAINRULE_LIGHT") else QUICK)
 def test_the_networks_that_come_with_onnx(name: str, tmp_path: Path) -> None:
-    if NEEDS.get(name, "ReLU") not in NAMED:
-        pytest.skip(f"there is no {NEEDS[name]} yet")
     content = with_random_weights(onnx.load(LIGHT / f"light_{name}.onnx"))
     x = np.random.default_rng(1).standard_normal((1, 3, 224, 224)).astype(np.float32)
     agree(tmp_path, content, x, 1e-4)

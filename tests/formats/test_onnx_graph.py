@@ -122,6 +122,18 @@ def test_what_cannot_be_expressed_is_refused_by_name(what: str, tmp_path: Path) 
     assert "\n" not in str(refused.value)
 
 
+def test_computed_constants_are_bounded(tmp_path: Path) -> None:
+    """Each of them is allowed, and needs hundreds of megabytes; views of one number are free."""
+    nodes = [NODE("Expand", ["one", "size"], ["e0"])]
+    nodes += [NODE("Add", ["e0", "one"], [f"e{k}"]) for k in range(1, 9)]
+    nodes += [NODE("Sum", [f"e{k}" for k in range(9)], ["c"]), NODE("MatMul", ["x", "c"], ["y"])]
+    constants = {"one": np.int8(1), "size": np.array([24, 2**22])}
+    with pytest.raises(FormatError, match=r"Add → 'e\d': computed constants of .* entries; expected at most"):
+        ours(tmp_path, made(nodes, constants, ("n", 24)))
+    with pytest.raises(FormatError, match="a constant of shape"):
+        ours(tmp_path, made(nodes, constants | {"size": np.array([2**20, 2**20])}, ("n", 24)))
+
+
 def test_several_inputs_are_refused_by_name(tmp_path: Path) -> None:
     inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ("n", 3)) for name in ("a", "b")]
     outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]

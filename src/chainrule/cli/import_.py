@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="import", short_help="Read a network, or weights, that another framework wrote.")
-@click.argument("file", metavar="FILE", type=options.PATH)
+@click.argument("file", metavar="FILE", type=options.PATH, required=False)
 @click.option("--out", metavar="MODEL.safetensors", type=options.PATH, help="Write the model to a file.")
 @click.option(
     "--model",
@@ -27,7 +27,16 @@ if TYPE_CHECKING:
     multiple=True,
     help="Name of a layer here, and in a file of weights; may be given several times.",
 )
-def import_(file: Path, out: Path | None, model: str | None, pairs: tuple[str, ...]) -> None:
+@click.option("--operators", is_flag=True, help="List the operators of ONNX that are read, and what they become.")
+@click.option("--markdown", metavar="FILE", type=options.PATH, help="Write that list to a Markdown file.")
+def import_(
+    file: Path | None,
+    out: Path | None,
+    model: str | None,
+    pairs: tuple[str, ...],
+    operators: bool,
+    markdown: Path | None,
+) -> None:
     """Read a network from FILE.onnx, or weights from FILE.pt, .pth or .safetensors, and print its layers.
 
     Nothing in the file is run. What chainrule cannot express is refused by name; docs/importing.md says what it can.
@@ -36,6 +45,11 @@ def import_(file: Path, out: Path | None, model: str | None, pairs: tuple[str, .
     from chainrule.errors import OptionError
     from chainrule.model import load
 
+    if operators:
+        _list_operators(markdown)
+        return
+    if file is None:
+        raise OptionError("name the FILE to read, or give --operators")
     if out is not None:
         run_paths.require_writable(out)
     if file.suffix.lower() == ".onnx":
@@ -67,3 +81,18 @@ def _with_weights(file: Path, model: str | None, pairs: tuple[str, ...]) -> "Mod
         click.echo(f"{name.ljust(width)}  ←  {source}")
     click.echo()
     return made
+
+
+def _list_operators(markdown: Path | None) -> None:
+    """Print a table of the operators of ONNX that layers express, and those that are folded; write it to a file too."""
+    import textwrap
+
+    from chainrule.formats.onnx_folding import FOLDED
+    from chainrule.formats.onnx_operators import described
+    from chainrule.markdown import insert, table
+
+    said = f"Of constants and shapes alone, these are computed when a file is read: {', '.join(sorted(FOLDED))}."
+    text = f"{table([('operator', 'here'), *described()])}\n\n{textwrap.fill(said, 120)}"
+    click.echo(text)
+    if markdown is not None:
+        insert(markdown, text)

@@ -119,9 +119,9 @@ class Call:
         return value
 
     def real(self, name: str, default: float) -> float:
-        """Return an attribute that is a real number."""
+        """Return an attribute that is a real number: 1e-5 for the float32 nearest to it, as it was meant."""
         found = self.attribute(name)
-        return default if found is None or found.real is None else found.real
+        return default if found is None or found.real is None else float(str(np.float32(found.real)))
 
     def reals(self, name: str) -> list[float]:
         """Return an attribute that is a list of real numbers; empty where it is left out."""

@@ -23,6 +23,7 @@ Array = NDArray[Any]
 OLDEST, NEWEST = 6, 28  # versions of ONNX's operators
 MAX_BYTES = 2**31  # of a message of Protocol Buffers
 MAX_NODES = 100_000
+MAX_COMPUTED = 2**28  # entries of all constants that are computed
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ class Walk:
         self._values = values
         self._readers: dict[str, list[int]] = {}
         self._taken: set[int] = set()
+        self._computed = 0
 
     def value(self, name: str) -> Value:
         """Return the value of a name, after all nodes that lead to it."""
@@ -163,7 +165,7 @@ class Walk:
     def _results(self, call: Call) -> Sequence[Value]:
         operator, features = call.operation.operator, [each for each in call.values if isinstance(each, Feature)]
         if not features:
-            return fold(call)
+            return self._folded(call)
         if operator == "Shape":
             return (shape_part(call, features[0].shape),)
         if operator == "Size":
@@ -179,6 +181,14 @@ class Walk:
         except (ValueError, IndexError, OverflowError) as error:
             raise call.refusal(f"constants that do not fit it ({error})", "constants that do") from None
         return cast("tuple[Value, ...]", found) if isinstance(found, tuple) else (found,)
+
+    def _folded(self, call: Call) -> Sequence[Value]:
+        """Return computed constants; FormatError when all of them have more than `MAX_COMPUTED` entries."""
+        results = fold(call)
+        self._computed += sum(each.size for each in results if each.flags.owndata)  # views need no memory
+        if self._computed > MAX_COMPUTED:
+            raise call.refusal(f"computed constants of {self._computed:,} entries", f"at most {MAX_COMPUTED:,}")
+        return results
 
     def _read(self, node: OnnxNode, name: str) -> Value:
         if name not in self._values:

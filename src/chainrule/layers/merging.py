@@ -64,7 +64,7 @@ def _repeat(builder: Builder, x: Tensor, shape: Shape, number: int) -> Tensor:
     if x.shape == shape:
         return x
     y = builder.activation(f"repeated{number}", shape)
-    if x.shape[1:] == (1, 1):
+    if x.shape == (shape[0], 1, 1):
         builder.forward("expand_positions", (x.viewed(x.shape[:1]),), (y,), size=shape[1:])
     else:
         builder.forward("expand_channels", (x.viewed(x.shape[1:]),), (y,), channels=shape[0])
@@ -73,7 +73,7 @@ def _repeat(builder: Builder, x: Tensor, shape: Shape, number: int) -> Tensor:
 
 def _emit_repeat_gradient(builder: Builder, x: Tensor, y: Tensor) -> None:
     """Emit the gradient of what was repeated."""
-    if x.shape[1:] == (1, 1) != y.shape[1:]:
+    if x.shape == (y.shape[0], 1, 1) != y.shape:
         builder.backward("expand_positions_dx", (y.gradient(),), (x.viewed(x.shape[:1]).gradient(),))
     elif x.shape != y.shape:
         builder.backward("expand_channels_dx", (y.gradient(),), (x.viewed(x.shape[1:]).gradient(),))

@@ -19,3 +19,13 @@ OPERATORS: dict[str, Callable[[Call], Any]] = {
     for family in (convolution, activations, pooling, normalization, arithmetic, moving, resizing)
     for name, translate in family.OPERATORS.items()
 }
+
+
+def described() -> list[tuple[str, str]]:
+    """Return every operator, in alphabetical order, and what it becomes."""
+    return [(name, _result(OPERATORS[name].__doc__ or "")) for name in sorted(OPERATORS)]
+
+
+def _result(docstring: str) -> str:
+    """Return the first sentence of a docstring without its verb."""
+    return " ".join(docstring.split("\n\n")[0].split()).removeprefix("Return ").rstrip(".")

@@ -13,7 +13,12 @@ LARGEST = float(np.finfo(np.float32).max)
 
 def plain(kind: str) -> Callable[[Call], Feature]:
     """Return the translation of an operator that is a layer without options."""
-    return lambda call: call.layer(kind, call.feature())
+
+    def translate(call: Call) -> Feature:
+        return call.layer(kind, call.feature())
+
+    translate.__doc__ = f"Return {kind}."
+    return translate
 
 
 def leaky_relu(call: Call) -> Feature:

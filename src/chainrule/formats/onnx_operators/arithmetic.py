@@ -85,6 +85,7 @@ def several(kind: str) -> Callable[[Call], Feature]:
             total = merged(call, kind, total, each)
         return total
 
+    translate.__doc__ = f"Return {kind}."
     return translate
 
 
@@ -105,6 +106,7 @@ def bounded(*, below: bool) -> Callable[[Call], Feature]:
         x, limit = a or call.feature(1), float(bound.reshape(-1)[0])
         return clipped(call, x, limit, LARGEST) if below else clipped(call, x, -LARGEST, limit)
 
+    translate.__doc__ = "Return ReLU or Clip, for one number as the bound."
     return translate
 
 

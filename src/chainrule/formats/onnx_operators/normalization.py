@@ -79,7 +79,7 @@ def layer_normalization(call: Call) -> Feature:
 def local_response(call: Call) -> Feature:
     """Return LocalResponseNorm."""
     x, size = call.feature(), call.integer("size")
-    options = {"alpha": call.real("alpha", 1e-4), "beta": call.real("beta", 0.75), "bias": call.real("bias", 1.0)}
+    options = {"alpha": call.real("alpha", 1e-4), "beta": call.real("beta", 0.75), "k": call.real("bias", 1.0)}
     return call.layer("LocalResponseNorm", x, size=size, **options)
 
 

@@ -52,6 +52,7 @@ def whole(kind: str) -> Callable[[Call], Feature]:
         x = call.feature()
         return reduced(call, x, list(range(2, len(x.shape))), kind, keep=True)
 
+    translate.__doc__ = f"Return {GLOBAL[kind]}."
     return translate
 
 
@@ -66,6 +67,9 @@ def reduction(kind: str) -> Callable[[Call], Feature]:
         found = sorted(call.axis_in(axis, len(x.shape)) for axis in axes or range(len(x.shape)))
         return reduced(call, x, found, kind, keep=call.integer("keepdims", 1) != 0)
 
+    translate.__doc__ = (
+        f"Return {kind} over neighbouring axes of a sample{', or ' + GLOBAL[kind] if kind in GLOBAL else ''}."
+    )
     return translate
 
 

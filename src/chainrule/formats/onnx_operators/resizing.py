@@ -1,7 +1,7 @@
 """Enlargement of images by whole factors."""
 
 from chainrule.formats.onnx_call import Call, Feature
-from chainrule.formats.onnx_operators.windows import image, lowered
+from chainrule.formats.onnx_operators.windows import brief, image, lowered
 
 
 def resize(call: Call) -> Feature:
@@ -12,8 +12,8 @@ def resize(call: Call) -> Feature:
         return x
     if factors[:2] != [1, 1] or len(factors) not in (3, 4):
         raise call.refusal(f"factors {factors}", "factors for the positions of (N, C, H, W) or (N, C, W)")
-    size = (*[1] * (4 - len(factors)), *factors[2:])
-    y = call.layer("UpSample2D", image(call, x), size=size, interpolation=_interpolation(call))
+    factor = brief((*[1] * (4 - len(factors)), *factors[2:]))
+    y = call.layer("UpSample2D", image(call, x), factor=factor, mode=_interpolation(call))
     return lowered(call, y, x)
 
 

@@ -1,0 +1,60 @@
+"""`chainrule import`: networks, weights, the table of operators, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli.commands import Invoke, refused
+from formats.onnx_models import made
+from onnx import helper
+from safetensors.numpy import save_file
+
+import chainrule as cr
+
+PAGE = Path(__file__).parents[2] / "docs" / "importing.md"
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    w = np.random.default_rng(0).standard_normal((4, 1, 3, 3)).astype(np.float32)
+    nodes = [helper.make_node("Conv", ["x", "stem.weight"], ["c"]), helper.make_node("Relu", ["c"], ["y"])]
+    (tmp_path / "net.onnx").write_bytes(made(nodes, {"stem.weight": w}, ("n", 1, 6, 6)))
+    return tmp_path / "net.onnx"
+
+
+def test_a_network_is_described_and_written(invoke: Invoke, network: Path, tmp_path: Path) -> None:
+    result = invoke("import", network, "--out", tmp_path / "m.safetensors")
+    assert result.exit_code == 0, result.stderr
+    assert "stem" in result.stdout
+    x = np.ones((2, 1, 6, 6), np.float32)
+    written, read = cr.load(tmp_path / "m.safetensors"), cr.load(network)
+    np.testing.assert_array_equal(written.predict(x), read.predict(x))
+
+
+def test_weights_go_into_a_named_network_and_the_mapping_is_printed(invoke: Invoke, tmp_path: Path) -> None:
+    source = cr.zoo.find("numpy-cnn").build(seed=5, engine="numpy")
+    kinds = {"w": "weight", "b": "bias"}
+    tensors = {name.rpartition(".")[0] + "." + kinds[name[-1]]: value for name, value in source.weights.items()}
+    save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, tmp_path / "w.safetensors")
+    target = tmp_path / "m.safetensors"
+    result = invoke("import", tmp_path / "w.safetensors", "--model", "numpy-cnn", "--out", target)
+    assert result.exit_code == 0, result.stderr
+    assert "←  conv1.weight" in result.stdout
+    np.testing.assert_array_equal(cr.load(target).parameters, source.parameters)
+
+
+def test_what_cannot_be_read_is_one_line(invoke: Invoke, network: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.onnx").write_bytes(b"\xff" * 100)
+    (tmp_path / "w.pt").write_bytes(b"nothing")
+    refused(invoke("import"), "--operators")
+    refused(invoke("import", tmp_path / "none.onnx"), "none.onnx")
+    refused(invoke("import", tmp_path / "bad.onnx"), "bad.onnx")
+    refused(invoke("import", network, "--model", "numpy-cnn"), "--model")
+    refused(invoke("import", tmp_path / "w.pt"), "--model NAME")
+    refused(invoke("import", tmp_path / "w.pt", "--model", "numpy-cnn"), "w.pt")
+    refused(invoke("import", tmp_path / "w.pt", "--model", "numpy-cnn", "--map", "a"), "HERE=THERE")
+    refused(invoke("import", tmp_path / "w.txt", "--model", "numpy-cnn"), ".txt", "safetensors")
+
+
+def test_the_table_of_the_page_is_the_one_that_is_printed(invoke: Invoke) -> None:
+    assert invoke("import", "--operators").stdout.strip() in PAGE.read_text(encoding="utf-8")

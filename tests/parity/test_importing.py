@@ -1,0 +1,210 @@
+"""Networks and weights that PyTorch wrote: its exporter's ONNX files, state dictionaries, torchvision."""
+
+import io
+import os
+import sys
+import types
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.errors import FormatError
+from chainrule.formats.torch_zip import read_state
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed (make parity, or pip install torch)")
+nn = torch.nn
+
+WIDE = "CHAINRULE_PARITY" in os.environ  # all networks, not only the quick ones
+QUICK = ["alexnet", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "resnet18", "squeezenet1_1", "vgg11"]
+QUICK += ["regnet_y_400mf", "efficientnet_b0", "shufflenet_v2_x0_5", "googlenet", "resnext50_32x4d"]
+NO_CNN = ("vit", "swin", "maxvit")  # attention
+EXACT_GELU = ("convnext",)  # the form with erf, which is refused by name
+
+
+def exported(module: Any, x: Any, *, whole: bool = False) -> bytes:
+    """Return a module as PyTorch's exporter writes it, with an open batch axis.
+
+    whole   keep batch normalisations apart from convolutions, for training
+    """
+    stream = io.BytesIO()
+    kept = {"do_constant_folding": False, "training": torch.onnx.TrainingMode.PRESERVE} if whole else {}
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        axes = {"x": {0: "n"}}
+        torch.onnx.export(module, (x[:1],), stream, dynamo=False, input_names=["x"], dynamic_axes=axes, **kept)
+    return stream.getvalue()
+
+
+def settled(module: Any) -> Any:
+    """Return a module for inference whose running statistics are not 0 and 1."""
+    for each in module.modules():
+        if isinstance(each, nn.BatchNorm2d | nn.BatchNorm1d):
+            each.running_mean.normal_(0, 0.1)
+            each.running_var.uniform_(0.5, 1.5)
+    return module.eval()
+
+
+def loaded(folder: Path, content: bytes) -> Any:
+    (folder / "net.onnx").write_bytes(content)
+    return cr.load(folder / "net.onnx", engine="numpy")
+
+
+def deviation(model: Any, module: Any, x: Any) -> float:
+    """Return the largest difference of the outputs for a batch, as a share of the largest output."""
+    with torch.no_grad():
+        expected = module(x).numpy()
+    return float(np.abs(model.predict(x.numpy()).reshape(expected.shape) - expected).max() / np.abs(expected).max())
+
+
+class Residual(nn.Module):
+    """A block whose results meet, with a gate."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+        self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, channels, 1), nn.Sigmoid())
+
+    def forward(self, x: Any) -> Any:
+        """Return x + gate · branch."""
+        y = torch.relu(self.first(x))
+        return x + y * self.gate(y)
+
+
+def network(last: Any) -> Any:
+    return nn.Sequential(nn.Conv2d(3, 8, 5, 2, 2), nn.ReLU(), Residual(8), Residual(8), nn.MaxPool2d(2), *last)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        (nn.Flatten(), nn.Linear(128, 5)),
+        (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(), nn.Linear(8, 5), nn.Softmax(1)),
+        (nn.GroupNorm(2, 8), nn.ELU(0.5), nn.InstanceNorm2d(8, affine=True), nn.Hardswish()),
+        (nn.ConvTranspose2d(8, 4, 3, 2, 1, 1), nn.LeakyReLU(0.2), nn.AvgPool2d(2, count_include_pad=False)),
+        (nn.BatchNorm2d(8), nn.ReLU6(), nn.SiLU(), nn.Hardsigmoid(), nn.ZeroPad2d((1, 2, 0, 1))),
+    ],
+    ids=lambda last: type(last[0]).__name__,
+)
+def test_networks_that_the_exporter_writes(last: Any, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    module, x = settled(network(last)), torch.randn(4, 3, 16, 16)
+    assert deviation(loaded(tmp_path, exported(module, x)), module, x) < 1e-6
+
+
+def test_a_state_dictionary_into_a_network_of_the_same_layers(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    convolutions = nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8)
+    module = settled(nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(128, 5)))
+    torch.save({"epoch": 3, "state_dict": module.state_dict()}, tmp_path / "net.pt")
+    layers = [cr.Conv2D(8, 3, bias=False), cr.BatchNorm2D(), cr.ReLU(), cr.Conv2D(8, 3), cr.BatchNorm2D()]
+    model = cr.Sequential([*layers, cr.Flatten(), cr.Dense(5)], (3, 8, 8), engine="numpy")
+    assert model.load_weights(tmp_path / "net.pt")["conv2.w"] == "3.weight"
+    assert deviation(model, module, torch.randn(4, 3, 8, 8)) < 1e-6
+
+
+def test_tensors_of_every_kind_that_torch_saves(tmp_path: Path) -> None:
+    whole = torch.arange(24.0)
+    tensors = {
+        "turned": whole.reshape(4, 6).t(),
+        "part": whole[3:9].reshape(2, 3),
+        "every_other": whole.reshape(4, 6)[:, ::2],
+        "half": torch.randn(3).half(),
+        "double": torch.randn(2, 2).double(),
+        "bfloat16": torch.randn(3, 4).bfloat16(),
+        "parameter": nn.Parameter(torch.randn(2)),
+        "number": torch.tensor(3.5),
+        "empty": torch.zeros(0, 3),
+    }
+    torch.save(tensors, tmp_path / "t.pt")
+    found = read_state(tmp_path / "t.pt")
+    for name, tensor in tensors.items():
+        value = tensor.detach()
+        np.testing.assert_array_equal(found[name], (value.float() if name == "bfloat16" else value).numpy())
+
+
+def test_a_whole_module_and_the_old_format_are_refused(tmp_path: Path) -> None:
+    module = nn.Linear(2, 3)
+    torch.save(module, tmp_path / "m.pt")
+    with pytest.raises(FormatError, match=r"'torch\.nn\.modules\.linear\.Linear', whose code would have to run"):
+        read_state(tmp_path / "m.pt")
+    torch.save(module.state_dict(), tmp_path / "o.pt", _use_new_zipfile_serialization=False)
+    with pytest.raises(FormatError, match=r"before 1\.6"):
+        read_state(tmp_path / "o.pt")
+
+
+def vision() -> Any:
+    """Return torchvision's models; its compiled operators, which no classifier needs, may be missing."""
+    sys.modules.setdefault("torchvision._meta_registrations", types.ModuleType("torchvision._meta_registrations"))
+    pytest.importorskip("torchvision", reason="torchvision is not installed (make parity)")
+    from torchvision import models
+
+    return models
+
+
+def names() -> list[str]:
+    if not WIDE:
+        return QUICK
+    models = vision()
+    return [name for name in models.list_models(module=models) if not name.startswith((*NO_CNN, *EXACT_GELU))]
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_networks_of_torchvision(name: str, tmp_path: Path, record_property: Any) -> None:
+    models = vision()
+    torch.manual_seed(0)
+    more = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    module = settled(models.get_model(name, weights=None, **more))
+    size = 299 if name == "inception_v3" else 224
+    x = torch.randn(1, 3, size, size)
+    found = deviation(loaded(tmp_path, exported(module, x)), module, x)
+    record_property("parity", (f"torchvision {name}", found, f"{size}×{size}"))
+    assert found < 1e-4
+
+
+def gradients_agree(folder: Path, module: Any, x: Any, classes: int) -> float:
+    """Return the largest difference of the gradients of a training step in float64, as a share of the largest each."""
+    for each in module.modules():
+        if hasattr(each, "p"):  # dropout, of values or of whole branches
+            each.p = 0.0
+    for each in module.parameters():  # no two of them alike, by which they are found
+        each.data = each.data * (1 + 0.1 * torch.randn_like(each)) + 0.01 * torch.randn_like(each)
+    model = loaded(folder, exported(module, x, whole=True))
+    labels = torch.arange(len(x)) % classes
+    module.train()
+    torch.nn.functional.cross_entropy(module(x), labels).backward()
+    floor = 1e-6 * max(float(each.grad.abs().max()) for each in module.parameters())  # of a bias before a normalisation
+    trace = model.trace(x.numpy(), labels.numpy(), loss="softmax_cross_entropy")
+    largest, left = 0.0, [*module.parameters()]
+    for name in model.learnt:
+        value, (layer, _, kind) = model.weights[name], name.rpartition(".")
+        place = next(k for k, each in enumerate(left) if np.array_equal(each.detach().numpy(), value))
+        expected = left.pop(place).grad.numpy()
+        scale = max(float(np.abs(expected).max()), floor)
+        largest = max(largest, float(np.abs(trace[f"{layer}.d{kind}"] - expected).max()) / scale)
+    assert not left
+    return largest
+
+
+def test_the_gradients_of_an_imported_network(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    module = settled(network((nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(128, 5)))).double()
+    x = torch.randn(4, 3, 16, 16).double()
+    assert gradients_agree(tmp_path, module, x, 5) < 1e-8
+
+
+# Not those with hard swish, in which PyTorch computes with 1/6 in float32: 3e-8 off.
+TRAINED = ["resnet18", "mobilenet_v2", "resnet34", "mnasnet0_5", "regnet_y_400mf", "squeezenet1_1"]
+TRAINED += ["shufflenet_v2_x0_5", "efficientnet_b0", "densenet121", "resnext50_32x4d"]
+
+
+@pytest.mark.parametrize("name", TRAINED if WIDE else TRAINED[:3])
+def test_the_gradients_of_networks_of_torchvision(name: str, tmp_path: Path, record_property: Any) -> None:
+    torch.manual_seed(4)
+    module = settled(vision().get_model(name, weights=None, num_classes=7)).double()
+    found = gradients_agree(tmp_path, module, torch.randn(4, 3, 64, 64).double(), 7)
+    record_property("parity", (f"gradients of torchvision {name}", found, "64×64"))
+    assert found < 1e-8

@@ -18,6 +18,7 @@ FLOORS = (
     ("tasks",),
     ("losses", "optimizers", "rates", "schedules", "initializers", "data"),
     ("layers",),
+    ("formats",),
     ("network",),
     ("training",),
     ("check", "explain"),

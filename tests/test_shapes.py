@@ -1,7 +1,7 @@
 """Output sizes against counted windows."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chainrule import shapes
@@ -31,6 +31,21 @@ def test_output_size_counts_the_windows(
         assert shapes.output_size(size, window, stride, (before, after), dilation) == counted
     else:
         assert shapes.output_size(size, window, stride, (before, after), dilation) < 1
+
+
+@given(st.integers(1, 30), st.integers(1, 6), st.integers(1, 5), st.integers(0, 5), st.integers(0, 5))
+def test_ceil_padding_takes_in_a_last_window_that_begins_before_the_end(
+    size: int, window: int, stride: int, before: int, after: int
+) -> None:
+    """Count windows until one covers the end; of padding, no more is added than the last window reaches over."""
+    before, after = min(before, window - 1), min(after, window - 1)
+    assume(window < size + before + after + stride)  # otherwise there is none
+    starts = [0]
+    while starts[-1] + window < size + before + after and starts[-1] + stride < size + before:
+        starts.append(starts[-1] + stride)
+    padding = shapes.ceil_padding(size, window, stride, (before, after))
+    assert padding == (before, max(after, starts[-1] + window - size - before))
+    assert shapes.output_size(size, window, stride, padding) == len(starts)
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,10 @@ def _crop(graph: Graph, operation: Operation) -> None:
     graph.node("Slice", *(graph.array(np.array(each, np.int64)) for each in (before, ends, axes)))
 
 
+def _permute(graph: Graph, operation: Operation) -> None:
+    graph.node("Transpose", perm=[0, *(axis + 1 for axis in operation.attributes["axes"])])
+
+
 def _batch_norm(graph: Graph, operation: Operation) -> None:
     inputs = [graph.array(graph.weight(tensor), tensor.name) for tensor in operation.reads[1:] if tensor is not None]
     graph.node("BatchNormalization", *inputs, epsilon=operation.attributes["epsilon"])
@@ -205,6 +209,11 @@ def _group_norm(graph: Graph, operation: Operation) -> None:
     graph.node("Reshape", graph.array(np.array([0, *shape], np.int64)))
     for kind, tensor in (("Mul", gamma), ("Add", beta)):
         graph.node(kind, graph.array(graph.weight(tensor).reshape(-1, *(1,) * (len(shape) - 1))))
+
+
+def _prelu(graph: Graph, operation: Operation) -> None:
+    axes = len(operation.writes[0].shape)
+    graph.node("PRelu", graph.array(graph.weight(operation.reads[1]).reshape(-1, *(1,) * (axes - 1))))
 
 
 def _named(kind: str, **fixed: Any) -> Callable[[Graph, Operation], None]:
@@ -249,6 +258,7 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "average_pool": _average_pool,
     "pad": _pad,
     "crop": _crop,
+    "permute": _permute,
     "dense": _dense,
     "add": _merged("Add"),
     "multiply": _merged("Mul"),
@@ -257,6 +267,7 @@ NODES: dict[str, Callable[[Graph, Operation], None]] = {
     "concatenate": _merged("Concat"),
     "batch_norm_inference": _batch_norm,
     "group_norm": _group_norm,
+    "prelu": _prelu,
     "sigmoid": _named("Sigmoid"),
     "tanh": _named("Tanh"),
     "arctan": _named("Atan"),

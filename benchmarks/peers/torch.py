@@ -16,6 +16,7 @@ from benchmarks.peers.differences import difference_reason
 from chainrule.engines import Array
 from chainrule.network import Network
 from chainrule.plan import Operation, Plan, Tensor
+from chainrule.shapes import ceil_padding, output_size
 
 torch: Any = importlib.import_module("torch")
 nn: Any = torch.nn
@@ -161,6 +162,18 @@ class Framed(nn.Module):
         return functional.pad(x, self.ends)
 
 
+class Permuted(nn.Module):
+    """Permute the axes of each sample."""
+
+    def __init__(self, axes: tuple[int, ...]) -> None:
+        nn.Module.__init__(self)
+        self.axes = [0, *(axis + 1 for axis in axes)]
+
+    def forward(self, x: Any) -> Any:
+        """Return x with its axes in their new order, in memory too."""
+        return x.permute(self.axes).contiguous()
+
+
 class PaddedMean(nn.Module):
     """Average pooling with asymmetric padding, or with wider padding than PyTorch supports."""
 
@@ -231,29 +244,41 @@ def _dense(made: Translation, operation: Operation) -> list[Any]:
 
 def _max_pool(made: Translation, operation: Operation) -> list[Any]:
     options = operation.attributes
-    even = _is_default(options)
-    if even is not None:
-        return [nn.MaxPool2d(options["window"], options["stride"], even)]
+    known = _native(operation)
+    if known is not None:
+        return [nn.MaxPool2d(options["window"], options["stride"], **known)]
     before = nn.ConstantPad2d(_edges(options["padding"]), -math.inf)
     return [before, nn.MaxPool2d(options["window"], options["stride"])]
 
 
-def _is_default(options: Any) -> tuple[int, int] | None:
-    """Return the padding of a pooling if PyTorch supports it (symmetric, and at most half the window), else None."""
-    even = _even(options["padding"])
-    fits = even is not None and all(2 * p <= w for p, w in zip(even, options["window"], strict=True))
-    return even if fits else None
+def _native(operation: Operation) -> dict[str, Any] | None:
+    """Return padding and ceil_mode with which PyTorch's pooling has the same windows; None if there are none.
+
+    PyTorch pads both ends of an axis alike, by at most half the window.
+    """
+    source, options = operation.reads[0], operation.attributes
+    begins = tuple(before for before, _ in options["padding"])
+    if source is None or any(2 * zeros > cells for zeros, cells in zip(begins, options["window"], strict=True)):
+        return None
+    outputs = operation.writes[0].shape[1:]
+    axes = list(zip(source.shape[1:], options["window"], options["stride"], begins, strict=True))
+    for ceil in (False, True):
+        ends = [ceil_padding(*axis[:3], (axis[3],) * 2) if ceil else (axis[3],) * 2 for axis in axes]
+        if outputs == tuple(output_size(*axis[:3], pair) for axis, pair in zip(axes, ends, strict=True)):
+            return {"padding": begins, "ceil_mode": ceil}
+    return None
 
 
 def _average_pool(made: Translation, operation: Operation) -> list[Any]:
-    options, source = operation.attributes, operation.reads[0]
-    even = _is_default(options)
-    if even is None and source is not None:
+    options, source, known = operation.attributes, operation.reads[0], _native(operation)
+    counted = options["divisor"] == "window"
+    if source is None:
+        return []
+    if known is None or (counted and known["ceil_mode"]):
         dtype = getattr(torch, str(made.network.dtype))
         return [PaddedMean(operation, source.shape[1:], dtype)]  # pyright: ignore[reportArgumentType]
-    counted = {"count_include_pad": options["divisor"] != "cells"}
     divisor = {"divisor_override": 1} if options["divisor"] == "one" else {}
-    return [nn.AvgPool2d(options["window"], options["stride"], even, **counted, **divisor)]
+    return [nn.AvgPool2d(options["window"], options["stride"], **known, count_include_pad=counted, **divisor)]
 
 
 def _batch_norm(made: Translation, operation: Operation) -> list[Any]:
@@ -290,6 +315,13 @@ def _group_norm(made: Translation, operation: Operation) -> list[Any]:
         return [RowNorm(weight, bias, epsilon)]
     layer = nn.GroupNorm(groups, len(weight), epsilon)
     layer.weight, layer.bias = weight, bias
+    return [layer]
+
+
+def _prelu(made: Translation, operation: Operation) -> list[Any]:
+    slope = made.parameter(operation.reads[1])
+    layer = nn.PReLU(len(slope))
+    layer.weight = slope
     return [layer]
 
 
@@ -360,6 +392,7 @@ MODULES: dict[str, Maker] = {
     "average_pool": _average_pool,
     "pad": _framed(1),
     "crop": _framed(-1),
+    "permute": lambda made, operation: [Permuted(operation.attributes["axes"])],
     "dense": _dense,
     "add": lambda made, operation: [Merged(torch.add)],
     "multiply": lambda made, operation: [Merged(torch.mul)],
@@ -369,6 +402,7 @@ MODULES: dict[str, Maker] = {
     "batch_norm": _batch_norm,
     "batch_norm_inference": _batch_norm,
     "group_norm": _group_norm,
+    "prelu": _prelu,
     "dropout": lambda made, operation: [nn.Dropout(operation.attributes["rate"])],
     "sigmoid": lambda made, operation: [nn.Sigmoid()],
     "tanh": lambda made, operation: [nn.Tanh()],

@@ -73,6 +73,8 @@ if TYPE_CHECKING:
     from chainrule.layers import MaxPool2D as MaxPool2D
     from chainrule.layers import Multiply as Multiply
     from chainrule.layers import Pad2D as Pad2D
+    from chainrule.layers import Permute as Permute
+    from chainrule.layers import PReLU as PReLU
     from chainrule.layers import ReLU as ReLU
     from chainrule.layers import Reshape as Reshape
     from chainrule.layers import Sigmoid as Sigmoid
@@ -119,8 +121,8 @@ PLACES = {
         "Add Arctan AveragePool1D AveragePool2D BatchNorm1D BatchNorm2D Clip Concatenate Conv1D Conv2D "
         "ConvTranspose2D Crop2D CustomLayer Dense Dropout ELU Flatten GELU GlobalAveragePool1D GlobalAveragePool2D "
         "GlobalMaxPool1D GlobalMaxPool2D GroupNorm HardSigmoid HardSwish Input InstanceNorm2D LayerNorm LeakyReLU "
-        "MaxPool1D MaxPool2D Multiply Pad2D ReLU Reshape SiLU Sigmoid Slice Softmax Softplus SumPool1D SumPool2D "
-        "Tanh"
+        "MaxPool1D MaxPool2D Multiply PReLU Pad2D Permute ReLU Reshape SiLU Sigmoid Slice Softmax Softplus "
+        "SumPool1D SumPool2D Tanh"
     ),
     "chainrule.model": "Graph Sequential load",
     "chainrule.optimizers": "Adam AdamW Momentum Nesterov RMSProp SGD",

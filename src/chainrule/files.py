@@ -167,7 +167,7 @@ def tensor_bytes(kind: str, tensors: Mapping[str, Array], description: Mapping[s
 
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any]]:
     """Read tensors and their description from a file; FormatError when it is damaged or of another kind."""
-    tensors, entries = _read_safetensors(path)
+    tensors, entries = read_safetensors(path)
     metadata = _parse_object(path, entries.get(KEY, "{}"))
     expected = f"chainrule {kind} {VERSION}"
     if metadata.get("format") != expected:
@@ -178,8 +178,13 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Array], dict[str, Any
     return tensors, _parse_object(path, about)
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
-    """Read the tensors and the metadata of a safetensors file."""
+def read_safetensors(path: Path, *, floats_alone: bool = False) -> tuple[dict[str, Array], dict[str, str]]:
+    """Read the tensors and the metadata of a safetensors file.
+
+    floats_alone   leave out whole numbers and booleans, such as the counters of a batch normalisation
+
+    Errors   FormatError for a damaged file, or tensors of another type
+    """
     from safetensors import safe_open
 
     tensors: dict[str, Array] = {}
@@ -192,7 +197,10 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
         with opened as file:
             entries: dict[str, str] = file.metadata() or {}
             for name in list(file.keys()):
-                if (kind := file.get_slice(name).get_dtype()) not in FLOATS:
+                kind: str = file.get_slice(name).get_dtype()
+                if floats_alone and kind.startswith(("I", "U", "BOOL")):
+                    continue
+                if kind not in FLOATS:
                     what = f"{quoted(name)} is {kind}; expected {', '.join(FLOATS)}"
                     raise FormatError(f"{path} holds a tensor that is not of floats: {what}")
                 tensors[name] = file.get_tensor(name)

@@ -16,7 +16,8 @@ from chainrule.data.dataset import Dataset
 from chainrule.data.inputs import ImageSource, read_inputs
 from chainrule.data.normalisation import Normalisation, decision, kind_for
 from chainrule.data.views import Views
-from chainrule.errors import DataError, FormatError, OptionError, printable, quoted
+from chainrule.errors import DataError, FormatError, OptionError, ShapeError, printable, quoted
+from chainrule.formats import weight_files
 from chainrule.layers import Dense, node
 from chainrule.layers.node import Node, Wiring
 from chainrule.losses import CustomLoss, Loss, LossLike
@@ -188,23 +189,26 @@ class Model(Network):
 
         Errors   OptionError when the last layer with parameters is not a dense one
         """
-        names = [name for name, layer in zip(self.names, self.layers, strict=True) if self.size(name)]
-        last = self.names.index(names[-1]) if names else -1
+        learnt = [number for number, name in enumerate(self.names) if self.size(name)]
+        last = learnt[-1] if learnt else 0
         layer = self.layers[last]
-        if not isinstance(layer, Dense) or not names:
+        if not isinstance(layer, Dense):
             raise OptionError("only a model whose last parameters are those of a dense layer can take other classes")
         layers = [*self.layers]
         layers[last] = replace(layer, features=len(classes))
-        options: Options = {"dtype": str(self.dtype), "engine": self.engine.name, "threads": self.threads}
-        options |= {
-            "seed": self.seed if seed is None else seed,
-            "name": self.name,
-            "classes": classes,
-            "loss": self.loss,
-        }
-        model = connect(layers, self.input_shape, self.wiring, normalisation=self.normalisation, **options)
+        model = connect(
+            *(layers, self.input_shape, self.wiring),
+            dtype=str(self.dtype),
+            seed=self.seed if seed is None else seed,
+            engine=self.engine.name,
+            threads=self.threads,
+            name=self.name,
+            classes=classes,
+            normalisation=self.normalisation,
+            loss=self.loss,
+        )
         for name, values in model.weights.items():
-            if not name.startswith(f"{names[-1]}."):
+            if not name.startswith(f"{self.names[last]}."):
                 values[...] = self.weights[name]
         return model
 
@@ -401,6 +405,21 @@ class Model(Network):
         except OptionError as error:
             raise FormatError(f"not a description of a model: {error}") from None
 
+    def load_weights(self, path: str | Path, mapping: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Take the weights of a .pt, .pth or .safetensors file, and return which tensor each parameter was given.
+
+        Layers are matched by name where the names agree, and else in order by the kind and shape of their tensors.
+
+        mapping   names that are known: of a layer, or a parameter, here and in the file
+
+        Errors   FormatError for a damaged file, or one whose layers are not those of this model; nothing changes then
+        """
+        place = files.as_path(path)
+        tensors = weight_files.read_weights(place)
+        found = weight_files.match_weights(place, self.weights, tensors, mapping)
+        self.set_weights({name: tensors[source] for name, source in found.items()})
+        return found
+
     # ------------------------------------------------------------------ display
 
     def summary(self) -> str:
@@ -513,11 +532,27 @@ def _progress_callbacks(wanted: bool) -> list[Callback]:
 
 
 def load(path: str | Path, *, engine: str | None = None, threads: int | None = None) -> Model:
-    """Load a model from a file written by `Model.save`, or from a run folder; FormatError if it is invalid."""
+    """Load a model from a file written by `Model.save`, an ONNX file, or a run folder; FormatError if it is invalid."""
     place = files.as_path(path)
     if place.is_dir():
         from chainrule.runs.opening import load_run
 
         return load_run(place, engine=engine, threads=threads)
+    if place.suffix.lower() == ".onnx":
+        return _load_onnx(place, engine=engine, threads=threads)
     tensors, about = files.read_tensors(place, "model")
     return Model.from_about(about, engine=engine, threads=threads, weights=tensors)
+
+
+def _load_onnx(path: Path, *, engine: str | None, threads: int | None) -> Model:
+    """Return the network of an ONNX file, named after it."""
+    from chainrule.formats.onnx_graph import read_onnx
+
+    made = read_onnx(path)
+    try:
+        options: Options = {"name": path.stem, "engine": engine, "threads": threads, "dtype": made.dtype}
+        return Graph(made.x, made.y, **options | {"weights": made.weights})
+    except MemoryError:
+        raise FormatError(f"{path}: it needs more memory than there is") from None
+    except (OptionError, ShapeError, FormatError) as error:
+        raise FormatError(f"{path}: {error}") from None

@@ -1,6 +1,6 @@
 """A network that was trained before, as the start of another training."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,5 +53,5 @@ class Pretrained(Entry):
 def find(file: Path) -> Pretrained:
     """Return the network of a model file or a run folder; an error of `load` if there is none."""
     model = load(file, engine="numpy")
-    recipe = Recipe(**{**vars(RECIPE), "loss": model.loss, "normalise": model.normalisation.kind})
-    return Pretrained(model.name, str(file), None, recipe, file=file)
+    recipe = replace(RECIPE, loss=model.loss, normalise=model.normalisation.kind)
+    return Pretrained(model.name, str(file), lambda classes: [], recipe, file=file)

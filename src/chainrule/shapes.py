@@ -43,6 +43,17 @@ def output_size(size: int, window: int, stride: int = 1, padding: Pair = (0, 0),
     return (size + padding[0] + padding[1] - extent(window, dilation)) // stride + 1
 
 
+def ceil_padding(size: int, window: int, stride: int, padding: Pair) -> Pair:
+    """Return the padding with which a last window that reaches beyond the end is counted too (PyTorch's ceil_mode).
+
+    H' is then rounded up; but a window that would begin behind the image is left out.
+    """
+    before, after = padding
+    outputs = -((window - size - before - after) // stride) + 1
+    outputs -= (outputs - 1) * stride >= size + before
+    return (before, max(after, (outputs - 1) * stride + window - size - before))
+
+
 def transposed_size(size: int, window: int, stride: int = 1, padding: Pair = (0, 0), dilation: int = 1) -> int:
     """Return the smallest input size of a cross-correlation with output size ``size``: s(H − 1) + d(K − 1) + 1 − p."""
     return stride * (size - 1) + extent(window, dilation) - padding[0] - padding[1]
@@ -133,3 +144,14 @@ def check_ends(operation: str, size: Sequence[int], before: Ends, after: Ends) -
                 f"{operation}: {name} {quoted(ends)}: expected {len(size)} whole numbers of at least 0, one for each "
                 f"axis of {text(size)}"
             )
+
+
+def check_permutation(operation: str, axes: Sequence[int], count: int) -> None:
+    """Raise OptionError unless ``axes`` names each of the axes 0 … count − 1 once."""
+    if not all(is_whole(axis, 0) for axis in axes) or sorted(axes) != list(range(count)):
+        raise OptionError(f"{operation}: axes {quoted(axes)}: expected {tuple(range(count))} in any order")
+
+
+def inverse_permutation(axes: Sequence[int]) -> tuple[int, ...]:
+    """Return the axes that undo a permutation: inverse[axes[a]] = a."""
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))

@@ -10,7 +10,7 @@ from typing import Any
 
 from chainrule.data.augmentation import Augmentation
 from chainrule.data.views import Views
-from chainrule.errors import OptionError, unknown_name
+from chainrule.errors import unknown_name
 from chainrule.layers import (
     GELU,
     Add,
@@ -62,7 +62,7 @@ class Entry:
 
     name: str
     source: str
-    layers: Callable[[int], list[Layer]] | None
+    layers: Callable[[int], list[Layer]]
     recipe: Recipe
     tutorial: Recipe | None = None
     choice: DataChoice = field(default_factory=DataChoice)
@@ -94,13 +94,11 @@ class Entry:
         names = classes or tuple(str(label) for label in self.choice.only or range(10))
         given: Any = {"name": self.name, "classes": names, **options}
         shape = input_shape or self.image_shape
+        if self.graph is not None:
+            x = Input(shape)
+            return Graph(x, self.graph(x, len(names)), **given)
         layers = (self.tutorial_layers if as_tutorial else None) or self.layers
-        if layers is not None:
-            return Sequential(layers(len(names)), shape, **given)
-        if self.graph is None:
-            raise OptionError(f"{self.name} has neither layers nor a graph")
-        x = Input(shape)
-        return Graph(x, self.graph(x, len(names)), **given)
+        return Sequential(layers(len(names)), shape, **given)
 
     def check(self, **options: Any) -> None:
         """Raise the errors that `build` or training would raise, before any data are loaded."""
@@ -423,7 +421,7 @@ ENTRIES = (
     Entry(
         "resnet-8",
         "a residual network of He et al. 2015 with one block in each stage",
-        None,
+        lambda classes: [],
         RESIDUAL,
         choice=DataChoice("cifar10"),
         targets=(Target("cifar10", 0.87),),
@@ -433,7 +431,7 @@ ENTRIES = (
     Entry(
         "resnet-20",
         "the residual network of He et al. 2015, section 4.2",
-        None,
+        lambda classes: [],
         replace(RESIDUAL, epochs=24),
         choice=DataChoice("cifar10"),
         targets=(Target("cifar10", 0.90),),

@@ -81,4 +81,40 @@ class OtherEnd(Crop):
         return dx
 
 
-CORRECT = [(Pad, PAD), (Crop, CROP)]
+PERMUTE = "Permute((1, 2, 0))"
+
+
+class Permute:
+    """Correct."""
+
+    def forward(self, x):
+        self.shape = x.shape
+        return x.transpose(0, 2, 3, 1)
+
+    def backward(self, dy):
+        return dy.transpose(0, 3, 1, 2)
+
+
+@planted(PERMUTE, "x", "axes-not-inverted")
+class NotInverted(Permute):
+    def backward(self, dy):
+        return dy.transpose(0, 2, 3, 1)
+
+
+@planted(PERMUTE, "x", "reshaped-for-permuted")
+class Reshaped(Permute):
+    def backward(self, dy):
+        return dy.reshape(self.shape)
+
+
+@planted(PERMUTE, "y", "reshaped-for-permuted")
+class ReshapedForward(Permute):
+    def forward(self, x):
+        self.shape = x.shape
+        return x.reshape(len(x), *x.shape[2:], x.shape[1])
+
+    def backward(self, dy):
+        return dy.reshape(self.shape)
+
+
+CORRECT = [(Pad, PAD), (Crop, CROP), (Permute, PERMUTE)]

@@ -11,6 +11,7 @@ from check import (
     planted_layers,
     planted_losses,
     planted_more,
+    planted_prelu,
     planted_sliding,
 )
 from check.planting import PLANTED
@@ -22,8 +23,14 @@ from chainrule.check.subjects import LayerSubject
 from chainrule.layers import Layer
 
 PLACES = (
-    *(planted_convolution, planted_sliding, planted_layers, planted_groups, planted_losses, planted_more),
     planted_geometry,
+    planted_convolution,
+    planted_sliding,
+    planted_layers,
+    planted_groups,
+    planted_losses,
+    planted_more,
+    planted_prelu,
 )
 CORRECT = [case for place in PLACES for case in place.CORRECT]
 ROOT = Path(__file__).parents[2]

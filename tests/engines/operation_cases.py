@@ -164,6 +164,13 @@ def ends(draw: st.DrawFn, name: str) -> Any:
     return (normal(draw, draw(st.sampled_from((2, 1, 3))), *sizes),), {"before": before, "after": after}
 
 
+@cases("permute")
+def permutations(draw: st.DrawFn, name: str) -> Any:
+    axes = tuple(draw(st.permutations(range(draw(st.integers(1, 4))))))
+    sizes = [draw(st.integers(1, 5)) for _ in axes]
+    return (normal(draw, draw(st.sampled_from((2, 1, 3))), *sizes),), {"axes": axes}
+
+
 @cases("dense", "dense_dx", "dense_dw")
 def linear(draw: st.DrawFn, name: str) -> Any:
     (N, F_in), F_out = features(draw), draw(st.integers(1, 6))
@@ -278,6 +285,13 @@ def group_norms(draw: st.DrawFn, name: str) -> Any:
     kept = mean, positive(draw, N, groups)
     arrays = {"group_norm": (x, gamma, beta), "group_norm_dx": (dy, x, gamma, *kept), "group_norm_dw": (dy, x, *kept)}
     return arrays[name], {"groups": groups, "shared": shared, "epsilon": draw(st.sampled_from((1e-5, 0.1)))}
+
+
+@cases("prelu", "prelu_dx", "prelu_dw")
+def parametric(draw: st.DrawFn, name: str) -> Any:
+    shape = any_shape(draw)
+    x, dy, slope = np.round(normal(draw, *shape), 1), normal(draw, *shape), normal(draw, shape[1])
+    return {"prelu": (x, slope), "prelu_dx": (dy, x, slope), "prelu_dw": (dy, x)}[name], {}
 
 
 @cases("running_statistics")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from chainrule import layers
@@ -126,6 +127,31 @@ def test_mean_pools(layer: Layer, divisor: str) -> None:
     assert plan.backward == (Operation("average_pool_dx", (result("dy", 2, 3, 5),), (dx,), {**window, "size": (7, 6)}),)
 
 
+def test_ceil_mode_is_padding_at_the_end() -> None:
+    _, plan = emitted(layers.MaxPool2D(3, stride=2, padding=((1, 0), (0, 0)), ceil_mode=True), (2, 6, 7))
+    assert plan.forward[0].attributes == {"window": (3, 3), "stride": (2, 2), "padding": ((1, 0), (0, 0))}
+    _, plan = emitted(layers.MaxPool2D(3, stride=2, padding=((0, 0), (1, 1)), ceil_mode=True), (2, 6, 6))
+    assert plan.forward[0].attributes == {"window": (3, 3), "stride": (2, 2), "padding": ((0, 1), (1, 2))}
+
+
+def test_what_lies_behind_counted_padding_is_not_counted() -> None:
+    layer = layers.AveragePool1D(3, stride=2, padding=1, ceil_mode=True, count_padding=True)
+    y, plan = emitted(layer, (2, 4))
+    x, dx = Tensor("x", (2, 1, 4), X), Tensor("dx", (2, 1, 4), "gradient")
+    padded, dpadded = result("padded", 2, 1, 6), result("dpadded", 2, 1, 6)
+    ends = {"before": (0, 0, 1), "after": (0, 0, 1)}
+    window = {"window": (1, 3), "stride": (1, 2), "padding": ((0, 0), (0, 1)), "divisor": "cells"}
+    assert y == result("y", 2, 3)
+    assert plan.forward == (
+        Operation("pad", (x,), (padded,), ends),
+        Operation("average_pool", (padded,), (result("y", 2, 1, 3),), window),
+    )
+    assert plan.backward == (
+        Operation("average_pool_dx", (result("dy", 2, 1, 3),), (dpadded,), {**window, "size": (1, 6)}),
+        Operation("crop", (dpadded,), (dx,), ends),
+    )
+
+
 def test_global_average() -> None:
     y, plan = emitted(layers.GlobalAveragePool2D(), (2, 7, 6))
     x, dx = Tensor("x", (2, 7, 6), X), Tensor("dx", (2, 7, 6), "gradient")
@@ -152,6 +178,14 @@ def test_padding_and_cropping_are_the_gradients_of_each_other(
     assert y == result("y", *size)
     assert plan.forward == (Operation(forward, (x,), (y,), ends),)
     assert plan.backward == (Operation(backward, (result("dy", *size),), (dx,), ends),)
+
+
+def test_the_gradient_of_a_permutation_is_the_inverse_one() -> None:
+    y, plan = emitted(layers.Permute((1, 2, 0)), (2, 7, 6))
+    x, dx = Tensor("x", (2, 7, 6), X), Tensor("dx", (2, 7, 6), "gradient")
+    assert y == result("y", 7, 6, 2)
+    assert plan.forward == (Operation("permute", (x,), (y,), {"axes": (1, 2, 0)}),)
+    assert plan.backward == (Operation("permute", (result("dy", 7, 6, 2),), (dx,), {"axes": (2, 0, 1)}),)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -229,6 +263,18 @@ def test_normalisation_of_a_sample_keeps_its_statistics(
         Operation("group_norm_dx", (dy, x, gamma, mean, variance), (dx,), options),
     )
     assert emitted(layer, shape, training=False)[1].forward == plan.forward
+
+
+def test_parametric_relu_learns_a_slope_for_each_channel() -> None:
+    y, plan = emitted(layers.PReLU(), (4, 3))
+    x, dx = Tensor("x", (4, 3), X).viewed((4, 1, 3)), Tensor("dx", (4, 3), "gradient").viewed((4, 1, 3))
+    slope, dslope = learnt("slope", 4)
+    dy = result("dy", 4, 1, 3)
+    assert y == result("y", 4, 3)
+    assert plan.forward == (Operation("prelu", (x, slope), (y.viewed((4, 1, 3)),)),)
+    assert plan.backward == (Operation("prelu_dw", (dy, x), (dslope,)), Operation("prelu_dx", (dy, x, slope), (dx,)))
+    (parameter,) = layers.PReLU().parameters((4, 3), "l")
+    assert parameter.begin(np.random.default_rng(0), np.float32).tolist() == [0.25] * 4
 
 
 def test_dropout_tells_its_stream_and_what_the_run_must_give() -> None:
@@ -319,6 +365,7 @@ def test_parameters(layer: Layer, shape: Shape, expected: list[tuple[Any, ...]])
         (layers.AveragePool2D(5), (1, 4, 4)),
         (layers.Softmax(), (1, 2)),
         (layers.Pad2D(1), (4,)),
+        (layers.Permute((1, 0)), (4, 5, 6)),
         (layers.Crop2D((0, 2)), (1, 5, 4)),
         (layers.Reshape((3,)), (2,)),
     ],

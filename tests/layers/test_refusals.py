@@ -130,6 +130,9 @@ ERRORS = [
     (lambda: layers.Dense(True), "Dense: features True: expected a whole number of at least 1"),
     (lambda: layers.Dense(2, bias="untied"), "unknown Dense bias 'untied'; known: True, False"),
     (lambda: layers.Reshape((3, 0)), "Reshape: shape 0: expected a whole number of at least 1"),
+    (lambda: layers.MaxPool2D(2, ceil_mode=1), "unknown MaxPool2D ceil_mode 1; known: True, False"),
+    (lambda: layers.Permute((1, 1, 0)), "Permute: axes (1, 1, 0): expected (0, 1, 2) in any order"),
+    (lambda: layers.Permute((0, True)), "Permute: axes (0, True): expected (0, 1) in any order"),
     (lambda: layers.Pad2D("same"), "Pad2D: padding 'same': expected numbers or pairs of numbers"),
     (lambda: layers.Pad2D((1, -1)), "Pad2D: padding (1, -1) is negative"),
     (

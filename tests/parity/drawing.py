@@ -84,6 +84,7 @@ def convolution(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
 def pool(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     axes = kind.axes
     options: dict[str, Any] = {"stride": one(draw, None, numbers(draw, axes, 3)), "padding": padding(draw, axes, 2)}
+    options["ceil_mode"] = one(draw, True, False)
     if issubclass(kind, cr.AveragePool2D):
         options["count_padding"] = one(draw, True, False)
     return kind(numbers(draw, axes, 4), **options), (int(draw.integers(1, 4)), *sizes(draw, axes))
@@ -149,12 +150,19 @@ def ends(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
     return kind(one(draw, numbers(draw, 2, 3, 0), pairs, pairs)), sizes(draw, 3)
 
 
+def permutation(draw: Draw, kind: Any) -> tuple[Layer, Shape]:
+    shape = any_shape(draw)
+    return kind(tuple(int(axis) for axis in draw.permutation(len(shape)))), shape
+
+
 DRAWN: dict[str, Callable[[Draw, Any], tuple[Layer, Shape]]] = {
     **dict.fromkeys(("Conv1D", "Conv2D", "ConvTranspose2D"), convolution),
     **dict.fromkeys(("MaxPool1D", "MaxPool2D", "AveragePool1D", "AveragePool2D", "SumPool1D", "SumPool2D"), pool),
     **{kind.__name__: example for kind in ELEMENTWISE.values()},
     **dict.fromkeys(("Pad2D", "Crop2D"), ends),
+    "Permute": permutation,
     "Flatten": plain,
+    "PReLU": plain,
     "LeakyReLU": leaky,
     "Softmax": vector,
     **dict.fromkeys(("GlobalAveragePool1D", "GlobalAveragePool2D", "GlobalMaxPool1D", "GlobalMaxPool2D"), picture),

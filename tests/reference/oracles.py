@@ -105,9 +105,19 @@ def _(onnx: Onnx, x: Array, *, before: Any, after: Any):
     return onnx("Slice", x, np.array(before), ends, np.arange(1, x.ndim))
 
 
+@oracle("permute")
+def _(onnx: Onnx, x: Array, *, axes: Any):
+    return onnx("Transpose", x, perm=[0, *(axis + 1 for axis in axes)])
+
+
 @oracle("leaky_relu", single=True)
 def _(onnx: Onnx, x: Array, *, slope: float):
     return onnx("LeakyRelu", x, alpha=slope)
+
+
+@oracle("prelu", single=True)
+def _(onnx: Onnx, x: Array, slope: Array):
+    return onnx("PRelu", x, slope.reshape(-1, *(1,) * (x.ndim - 2)))
 
 
 @oracle("elu", single=True)

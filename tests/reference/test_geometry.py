@@ -1,4 +1,4 @@
-"""Padding and cropping: worked by hand, by NumPy, and as each other's transpose."""
+"""Padding, cropping and permutation: worked by hand, by NumPy, and as each other's transpose."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ from engines.operation_cases import CASES, Case
 from hypothesis import given, settings
 from numerical import assert_gradient, frozen, normals
 
-from chainrule.reference import crop, pad
+from chainrule.reference import crop, pad, permute
+from chainrule.shapes import inverse_permutation
 
 sweep = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -49,6 +50,26 @@ def test_each_is_the_gradient_of_the_other(forward, backward):
     x, *_ = normals(3, (2, 3, 3, 4))
     (dy,) = normals(4, forward(x, **ends).shape)
     assert_gradient(lambda x: forward(x, **ends), x, dy, backward(dy, **ends))
+
+
+@sweep
+@given(CASES["permute"])
+def test_permutation_is_numpys_and_its_inverse_undoes_it(case: Case):
+    (x,), axes = case.arrays, case.attributes["axes"]
+    y = permute(x, axes=axes)
+    np.testing.assert_array_equal(y, np.transpose(x, (0, *(1 + np.array(axes)))))
+    np.testing.assert_array_equal(permute(y, axes=inverse_permutation(axes)), x)
+
+
+def test_channels_are_shuffled_by_a_permutation():
+    """Two groups of three channels: one of each group in turn."""
+    x = frozen(np.arange(6.0).reshape(1, 2, 3))
+    np.testing.assert_array_equal(permute(x, axes=(1, 0)).reshape(-1), [0, 3, 1, 4, 2, 5])
+
+
+def test_the_gradient_of_a_permutation():
+    x, dy = normals(6, (2, 3, 4, 2), (2, 2, 3, 4))
+    assert_gradient(lambda x: permute(x, axes=(2, 0, 1)), x, dy, permute(dy, axes=(1, 2, 0)))
 
 
 @pytest.mark.parametrize("operation", [pad, crop])

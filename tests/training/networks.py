@@ -30,6 +30,7 @@ NETWORKS: dict[str, tuple[Sequence[Layer], tuple[int, ...], str]] = {
             cr.ReLU(),
             cr.Pad2D(((0, 1), (2, 0))),
             cr.Crop2D(((1, 0), (0, 2))),
+            cr.Permute((1, 2, 0)),
             cr.Reshape((4 * 3 * 6,)),
             cr.Dense(6),
             cr.BatchNorm2D(),

@@ -100,8 +100,10 @@ def rich() -> Subject:
             4, (3, 2), stride=(1, 2), padding=((1, 0), (0, 2)), dilation=(2, 1), bias=False, convolution=True
         ),
         *(layers.ConvTranspose2D(3, 3, stride=2), layers.Arctan(), layers.MaxPool2D(3, stride=2, padding=1)),
-        *(layers.Pad2D(((1, 0), (0, 2))), layers.Crop2D((0, (1, 0)))),
-        *(layers.AveragePool2D((2, 1), padding=((1, 0), (0, 0)), count_padding=True), layers.Flatten()),
+        *(layers.Pad2D(((1, 0), (0, 2))), layers.Crop2D((0, (1, 0))), layers.Permute((1, 2, 0))),
+        layers.Permute((2, 0, 1)),
+        layers.AveragePool2D((2, 3), padding=((1, 0), (0, 0)), ceil_mode=True, count_padding=True),
+        layers.Flatten(),
         *(layers.BatchNorm2D(), layers.Dense(6), layers.Sigmoid(), layers.Dense(4), layers.Softmax()),
     ]
     recipe = Recipe(optimizer=optimizers.AdamW(0.02), clip_norm=0.01, seed=3)
@@ -109,11 +111,18 @@ def rich() -> Subject:
 
 
 def normalised() -> Subject:
-    """Use every normalisation within a sample."""
+    """Use every normalisation within a sample, and slopes that are learnt."""
     body = [
         *(layers.Conv2D(6, 2), layers.GroupNorm(2), layers.Tanh(), layers.Conv2D(4, 2, bias=False)),
-        *(layers.InstanceNorm2D(1e-3), layers.Sigmoid(), layers.LayerNorm(), layers.Flatten(), layers.Dense(6)),
-        *(layers.GroupNorm(2, 0.01), layers.LayerNorm(), layers.Dense(4), layers.Softmax()),
+        *(layers.InstanceNorm2D(1e-3), layers.Sigmoid(), layers.LayerNorm(), layers.PReLU()),
+        *(
+            layers.Flatten(),
+            layers.Dense(6),
+            layers.GroupNorm(2, 0.01),
+            layers.LayerNorm(),
+            layers.Dense(4),
+            layers.Softmax(),
+        ),
     ]
     made = Sequential(body, (2, 5, 6), name="normalised", engine="numpy")
     return subject(made, Recipe(optimizer=optimizers.Momentum(0.1)))

@@ -124,6 +124,7 @@ def _pooling_drawer(kind: Any, axes: int) -> Callable[[Generator], Drawn]:
         window = _per_axis(generator, axes, 1, 4)
         stride = _choice(generator, None, _per_axis(generator, axes, 1, 4))
         options = {"count_padding": bool(generator.integers(2))} if "Average" in kind.__name__ else {}
+        options["ceil_mode"] = bool(generator.integers(2))
         return kind(window, stride, _padding(generator, axes, 3), **options), _image_shape(generator, axes)
 
     return drawn
@@ -159,6 +160,11 @@ def _example_drawer(layers: Sequence[Layer]) -> Callable[[Generator], Drawn]:
 def _reshape(generator: Generator) -> Drawn:
     a, b, c = (_integer(generator, 1, 4) for _ in range(3))
     return cr.Reshape(_choice(generator, (a, b * c), (c, b, a), (a * b * c,))), (a, b, c)
+
+
+def _permute(generator: Generator) -> Drawn:
+    shape = _any_shape(generator)
+    return cr.Permute(tuple(int(axis) for axis in generator.permutation(len(shape)))), shape
 
 
 def _vector_drawer(kind: Any, **options: Callable[[Generator], Any]) -> Callable[[Generator], Drawn]:
@@ -205,7 +211,9 @@ DRAWERS: dict[str, Callable[[Generator], Drawn]] = {
     "LayerNorm": _any_shape_drawer(cr.LayerNorm, epsilon=lambda g: _choice(g, 1e-5, 1e-3, 0.1)),
     "Dropout": _any_shape_drawer(cr.Dropout, rate=lambda g: _choice(g, 0.0, 0.2, 0.5, 0.9)),
     "Flatten": _any_shape_drawer(cr.Flatten),
+    "PReLU": _any_shape_drawer(cr.PReLU),
     "Reshape": _reshape,
+    "Permute": _permute,
     "Softmax": _vector_drawer(cr.Softmax),
     **{type(layers[0]).__name__: _example_drawer(layers) for layers in EXAMPLES.values()},
 }

@@ -63,6 +63,8 @@ def _likely(values: Mapping[str, Array]) -> Iterator[Layer]:
         yield cr.LayerNorm()
         channels = values["x"].shape[1]
         yield from (cr.GroupNorm(groups) for groups in range(1, channels + 1) if channels % groups == 0)
+    elif "slope" in values:
+        yield cr.PReLU()
     elif w is None:
         yield from ACTIVATIONS
         if values["x"].ndim == 2:

@@ -34,6 +34,8 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.AveragePool2D((3, 2), stride=(2, 1), padding=((1, 0), (0, 1))), (3, 6, 5)),
     (cr.AveragePool2D((2, 3), padding=1, count_padding=True), (3, 5, 6)),
     (cr.AveragePool1D(3, stride=2, padding=1), (3, 9)),
+    (cr.MaxPool2D((3, 2), stride=2, ceil_mode=True), (3, 6, 5)),
+    (cr.AveragePool2D((2, 3), padding=(0, 1), ceil_mode=True, count_padding=True), (3, 5, 6)),
     (cr.SumPool2D((2, 3), stride=1), (3, 5, 4)),
     (cr.SumPool1D(3), (3, 9)),
     (cr.GlobalAveragePool2D(), (3, 5, 4)),
@@ -42,6 +44,7 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.GlobalMaxPool1D(), (3, 7)),
     (cr.Pad2D(((1, 0), (2, 3))), (3, 4, 5)),
     (cr.Crop2D(((1, 0), (2, 1))), (3, 4, 6)),
+    (cr.Permute((1, 2, 0)), (3, 4, 5)),
     (cr.Dense(4), (7,)),
     (cr.Dense(5, bias=False), (3,)),
     (cr.BatchNorm2D(), (3, 4, 5)),
@@ -52,6 +55,8 @@ LAYERS: tuple[tuple[Layer, tuple[int, ...]], ...] = (
     (cr.InstanceNorm2D(), (3, 4, 5)),
     (cr.LayerNorm(), (3, 4, 5)),
     (cr.LayerNorm(epsilon=1e-3), (7,)),
+    (cr.PReLU(), (3, 4, 5)),
+    (cr.PReLU(), (7,)),
     (cr.Dropout(0.4), (3, 4, 5)),
     (cr.Flatten(), (3, 4, 5)),
     (cr.Reshape((5, 12)), (3, 4, 5)),
@@ -87,6 +92,7 @@ def _shapes(layer: Layer) -> Iterator[tuple[int, ...]]:
             yield (many, width)
     yield (7,)
     yield (math.prod(getattr(layer, "shape", ())),)
+    yield tuple(range(2, 2 + len(getattr(layer, "axes", ()) if isinstance(layer, cr.Permute) else ())))
 
 
 def larger(shape: tuple[int, ...]) -> tuple[int, ...]:

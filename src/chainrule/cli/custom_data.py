@@ -93,6 +93,8 @@ def choices(name: str, options: Options) -> list[str]:
     words = {"model": "network", "resize": "size", "epochs": "epochs", "augment": "augmentation"}
     if not Path(name).is_dir():
         words.pop("resize")
+    if options.get("source") is not None:
+        words.pop("model")
     left = [option for option in words if options[option] is None]
     if not left:
         return []

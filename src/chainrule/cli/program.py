@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import click
 from chainrule.errors import ChainruleError, one_line
 
 COMMANDS = (
-    *("train", "evaluate", "predict", "compare", "models", "zoo", "data"),
+    *("train", "evaluate", "predict", "compare", "models", "zoo", "data", "import"),
     *("explain", "check", "grade", "prove", "docs", "completion"),
 )
 FAILED, INTERRUPTED = 2, 130
@@ -85,7 +86,8 @@ class LazyGroup(ErrorHandlingGroup):
         """Import a command."""
         if cmd_name not in self.names:
             return None
-        return getattr(importlib.import_module(f"{self.folder}.{cmd_name}"), cmd_name)
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name  # import is a word of Python's own
+        return getattr(importlib.import_module(f"{self.folder}.{name}"), name)
 
 
 class MainGroup(LazyGroup, Group):

@@ -62,6 +62,7 @@ def _fresh(context: click.Context, given: dict[str, Any]) -> Any:
         recipe = custom_data.adapt_recipe(recipe, training, said, own=custom_data.is_custom(choice.name))
         model = entry.build(training.shape, training.classes, **words)
         model.check_input(test.x)
+        recipe.rates.groups(model.learnt)
         job = Job(
             model.about(),
             choice,

@@ -1,30 +1,36 @@
-"""Explanations of padding and cropping. Equations: reference/geometry.py."""
+"""Explanations of padding, cropping and permutation of axes. Equations: reference/geometry.py."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.notation import Index, letters, minus, plus, with_bar
 from chainrule.explain.record import Derivation, Factor, Term
+from chainrule.shapes import inverse_permutation
+
+Source = Callable[[Sequence[Index]], list[Index]]
 
 
 def pad(ctx: CellContext) -> Derivation:
     """Explain y[m] = x̄[m − before], where x̄ is x with zeros around it."""
-    return _moved(ctx, minus, with_bar(ctx.symbol_of(0)))
+    before = ctx.arguments["before"]
+    return _moved(ctx, lambda index: list(map(minus, index, before)), with_bar(ctx.symbol_of(0)))
 
 
 def crop(ctx: CellContext) -> Derivation:
     """Explain y[m] = x[m + before]."""
-    return _moved(ctx, plus, ctx.symbol_of(0))
+    before = ctx.arguments["before"]
+    return _moved(ctx, lambda index: list(map(plus, index, before)), ctx.symbol_of(0))
 
 
-def _moved(ctx: CellContext, move: Callable[[Index, Index], Index], read: str) -> Derivation:
-    """Return the entry of what is read that stands here, or the zero that does."""
-    before, shape = ctx.arguments["before"], ctx.tensor(0).shape
+def permute(ctx: CellContext) -> Derivation:
+    """Explain y[m] = x[k] with k[axes[a]] = m[a]."""
+    inverse = inverse_permutation(ctx.arguments["axes"])
+    return _moved(ctx, lambda index: [index[axis] for axis in inverse], ctx.symbol_of(0))
 
-    def source(index: tuple[Index, ...]) -> list[Index]:
-        return [move(each, front) for each, front in zip(index, before, strict=True)]
 
-    cell = [int(index) for index in source(ctx.own_index)]
+def _moved(ctx: CellContext, source: Source, read: str) -> Derivation:
+    """Return the entry of what is read that stands here, or the zero that does; ``source`` returns its index."""
+    cell, shape = [int(index) for index in source(ctx.own_index)], ctx.tensor(0).shape
     inside = all(0 <= index < size for index, size in zip(cell, shape, strict=True))
     zero = Factor(ctx.symbol_of(0), None, 0.0, "padding")
     symbols, here = (

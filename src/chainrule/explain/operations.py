@@ -14,6 +14,7 @@ from chainrule.explain import (
     merging,
     normalization,
     pooling,
+    prelu,
 )
 from chainrule.explain.cell_context import CellContext
 from chainrule.explain.record import Derivation
@@ -35,6 +36,7 @@ EXPLAINERS: dict[str, Explainer] = {
     "concatenate": merging.concatenate,
     "pad": geometry.pad,
     "crop": geometry.crop,
+    "permute": geometry.permute,
     "batch_norm": normalization.batch_norm,
     "batch_norm_dx": normalization.batch_norm_dx,
     "batch_norm_dw": normalization.batch_norm_dw,
@@ -42,5 +44,8 @@ EXPLAINERS: dict[str, Explainer] = {
     "group_norm_dx": group_normalization.group_norm_dx,
     "group_norm_dw": group_normalization.group_norm_dw,
     "running_statistics": normalization.running_statistics,
+    "prelu": prelu.prelu,
+    "prelu_dx": prelu.prelu_dx,
+    "prelu_dw": prelu.prelu_dw,
     **losses.EXPLAINERS,
 }

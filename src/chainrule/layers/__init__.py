@@ -25,7 +25,7 @@ from chainrule.layers.convolution import Conv1D, Conv2D, ConvTranspose2D
 from chainrule.layers.custom import CustomLayer
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout
-from chainrule.layers.geometry import Crop2D, Pad2D
+from chainrule.layers.geometry import Crop2D, Pad2D, Permute
 from chainrule.layers.group_normalization import GroupNorm, InstanceNorm2D, LayerNorm
 from chainrule.layers.merging import Add, Concatenate, Merge, Multiply, Slice
 from chainrule.layers.node import Input, Node
@@ -42,6 +42,7 @@ from chainrule.layers.pooling import (
     SumPool1D,
     SumPool2D,
 )
+from chainrule.layers.prelu import PReLU
 from chainrule.layers.reshaping import Flatten, Reshape
 
 __all__ = [
@@ -79,8 +80,10 @@ __all__ = [
     "MaxPool2D",
     "Multiply",
     "Node",
+    "PReLU",
     "Pad2D",
     "Parameter",
+    "Permute",
     "ReLU",
     "Reshape",
     "SiLU",

@@ -92,6 +92,7 @@ class Layer:
         shown: list[str] = []
         named = False
         for field in fields(self):
+            named = named or field.kw_only
             value = getattr(self, field.name)
             if value == field.default:
                 named = True

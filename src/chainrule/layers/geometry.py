@@ -1,4 +1,4 @@
-"""Layers that move values without computing with them: zero-padding and cropping."""
+"""Layers that move values without computing with them: zero-padding, cropping, permutation of axes."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -86,6 +86,37 @@ class Crop2D(Layer):
         before, after = _ends(self, "cropping", self.cropping)
         builder.forward("crop", (x,), (y,), before=before, after=after)
         builder.backward("pad", (y.gradient(),), (x.gradient(),), before=before, after=after)
+        return y
+
+
+@dataclass(frozen=True)
+class Permute(Layer):
+    """Permute the axes of every sample: axis a of the output is axis ``axes[a]`` of the input.
+
+    axes  every axis once, counted without the batch axis: (1, 2, 0) turns (C, H, W) into (H, W, C)
+
+    Source   reference/geometry.py
+    """
+
+    axes: tuple[int, ...]
+
+    kind: ClassVar[str] = "permute"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        shapes.check_permutation("Permute", self.axes, len(self.axes))
+
+    def output_shape(self, shape: Shape, name: str) -> Shape:
+        """Return the sizes of the axes in their new order."""
+        self._expect(shape, name, len(self.axes), f"with {len(self.axes)} axes")
+        return tuple(shape[axis] for axis in self.axes)
+
+    def emit(self, builder: Builder, x: Tensor) -> Tensor:
+        """Emit y = x with its axes permuted;  dx = dy with the inverse permutation."""
+        y = builder.activation("y", self.output_shape(x.shape, builder.layer))
+        builder.forward("permute", (x,), (y,), axes=self.axes)
+        inverse = shapes.inverse_permutation(self.axes)
+        builder.backward("permute", (y.gradient(),), (x.gradient(),), axes=inverse)
         return y
 
 

@@ -1,6 +1,6 @@
 """Pooling layers: max, average and sum in one and two dimensions, and global max and average."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from chainrule import shapes
@@ -14,14 +14,17 @@ from chainrule.shapes import PaddingLike
 class _Pool(Layer):
     """Base of pooling layers: a window slides over every channel separately.
 
-    window   size of the window: a number of pixels, or (vertical, horizontal)
-    stride   pixels from one window to the next; the window size when not given
-    padding  as in `Conv2D`; smaller than the window on every side
+    window     size of the window: a number of pixels, or (vertical, horizontal)
+    stride     pixels from one window to the next; the window size when not given
+    padding    as in `Conv2D`; smaller than the window on every side
+    ceil_mode  True rounds the output's size up: the last window may reach beyond the padded image, but must begin on
+               the image or on the padding before it
     """
 
     window: int | tuple[int, ...] = 2
     stride: int | tuple[int, ...] | None = None
     padding: PaddingLike = "valid"
+    ceil_mode: bool = field(default=False, kw_only=True)
 
     axes: ClassVar[int] = 2
 
@@ -29,6 +32,7 @@ class _Pool(Layer):
         super().__post_init__()
         shapes.per_axis(f"{type(self).__name__}: window", self.window, self.axes)
         shapes.per_axis(f"{type(self).__name__}: stride", self._step, self.axes)
+        check_choice(self, "ceil_mode", self.ceil_mode, (True, False))
         self._padding((8,) * self.axes)
 
     @property
@@ -39,14 +43,20 @@ class _Pool(Layer):
         return shapes.per_axis("window", self.window, self.axes), shapes.per_axis("stride", self._step, self.axes)
 
     def _padding(self, size: Shape) -> tuple[shapes.Pair, ...]:
+        """Return the padding asked for."""
         window, stride = self._window_sizes()
         return shapes.resolve_padding(self.padding, size, window, stride, (1,) * self.axes)
 
+    def _whole_padding(self, size: Shape) -> tuple[shapes.Pair, ...]:
+        """Return that padding, with what the last window needs in ceil_mode."""
+        padding = self._padding(size)
+        return tuple(map(shapes.ceil_padding, size, *self._window_sizes(), padding)) if self.ceil_mode else padding
+
     def output_shape(self, shape: Shape, name: str) -> Shape:
-        """Return (C, H', W') with H' = ⌊(H + p − K)/s⌋ + 1."""
+        """Return (C, H', W') with H' = ⌊(H + p − K)/s⌋ + 1, rounded up in ceil_mode."""
         self._expect(shape, name, self.axes + 1, "(C, H, W)" if self.axes == 2 else "(C, W)")
         window, stride = self._window_sizes()
-        padding = self._padding(shape[1:])
+        padding = self._whole_padding(shape[1:])
         shapes.check_fits(f"{type(self).__name__} {name!r}", "window", window, shape[1:], padding)
         if any(zeros >= cells for cells, pair in zip(window, padding, strict=True) for zeros in pair):
             raise ShapeError(
@@ -61,7 +71,7 @@ class _Pool(Layer):
         return {
             "window": (1,) * lift + window,
             "stride": (1,) * lift + stride,
-            "padding": ((0, 0),) * lift + self._padding(size),
+            "padding": ((0, 0),) * lift + self._whole_padding(size),
         }
 
 
@@ -92,16 +102,32 @@ class _AveragePool(_Pool):
         y = builder.activation("y", self.output_shape(x.shape, builder.layer))
         image, result = as_image(x), as_image(y)
         options = {**self._attributes(x.shape[1:]), "divisor": self._divisor_rule()}
+        if options["divisor"] == "window" and self._whole_padding(x.shape[1:]) != self._padding(x.shape[1:]):
+            self._emit_padded(builder, image, result, options)
+            return y
         builder.forward("average_pool", (image,), (result,), **options)
         builder.backward("average_pool_dx", (result.gradient(),), (image.gradient(),), size=image.shape[1:], **options)
         return y
+
+    def _emit_padded(self, builder: Builder, image: Tensor, y: Tensor, options: dict[str, Any]) -> None:
+        """Emit the mean of windows that count the padding, but not what lies behind it: it is padded beforehand."""
+        given = ((0, 0),) * (2 - self.axes) + self._padding(image.shape[3 - self.axes :])
+        before, after = ((0, *ends) for ends in zip(*given, strict=True))
+        sizes = tuple(front + size + back for front, size, back in zip(before, image.shape, after, strict=True))
+        padded = builder.activation("padded", sizes)
+        rest = tuple((0, whole[1] - own[1]) for whole, own in zip(options["padding"], given, strict=True))
+        options = {**options, "padding": rest, "divisor": "cells"}
+        builder.forward("pad", (image,), (padded,), before=before, after=after)
+        builder.forward("average_pool", (padded,), (y,), **options)
+        builder.backward("average_pool_dx", (y.gradient(),), (padded.gradient(),), size=sizes[1:], **options)
+        builder.backward("crop", (padded.gradient(),), (image.gradient(),), before=before, after=after)
 
 
 @dataclass(frozen=True)
 class MaxPool2D(_MaxPool):
     """Max pooling: the maximum of every window. Ties go to the first entry, padding never wins, NaN propagates.
 
-    window, stride, padding   as in `AveragePool2D`
+    window, stride, padding, ceil_mode   as in `AveragePool2D`
 
     y[c,i,j] = max_{u,v} x[c, s·i + u, s·j + v]
 
@@ -124,7 +150,10 @@ class AveragePool2D(_AveragePool):
     window         size of the window: a number of pixels, or (vertical, horizontal)
     stride         pixels from one window to the next; the window size when not given
     padding        as in `Conv2D`; smaller than the window on every side
-    count_padding  True divides by the size of the whole window even where part of it lies on padding
+    ceil_mode      True rounds H' and W' up: the last window may reach beyond the padded image, but must begin on the
+                   image or on the padding before it
+    count_padding  True divides by the size of the whole window even where part of it lies on padding; with ceil_mode,
+                   what lies behind the padding does not count
 
     y[c,i,j] = 1/D · Σ_{u,v} x̄[c, s·i + u, s·j + v],   D the number of entries in the window that are not padding
 

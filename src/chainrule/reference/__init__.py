@@ -19,6 +19,7 @@ from chainrule.reference.losses import *  # noqa: F403
 from chainrule.reference.merging import *  # noqa: F403
 from chainrule.reference.normalization import *  # noqa: F403
 from chainrule.reference.pooling import *  # noqa: F403
+from chainrule.reference.prelu import *  # noqa: F403
 from chainrule.reference.updates import *  # noqa: F403
 
 _HELPERS = ("checks", "windows")  # files that hold no operations

@@ -1,4 +1,4 @@
-"""Operations that move entries of a sample without computing with them: zero-padding and cropping.
+"""Operations that move entries of a sample without computing with them: zero-padding, cropping, permutation of axes.
 
 Derived step by step in docs/derivations/geometry.md.
 """
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chainrule.errors import ShapeError
 from chainrule.reference.checks import check_sample
-from chainrule.shapes import Ends, check_ends, text
+from chainrule.shapes import Ends, check_ends, check_permutation, text
 
 
 def pad(x: NDArray[Any], *, before: Ends, after: Ends) -> NDArray[Any]:
@@ -58,6 +58,31 @@ def crop(x: NDArray[Any], *, before: Ends, after: Ends) -> NDArray[Any]:
     y = np.empty((len(x), *sizes), x.dtype)
     for n, *m in np.ndindex(y.shape):
         y[n, *m] = x[n, *_moved(m, before)]
+    return y
+
+
+def permute(x: NDArray[Any], *, axes: tuple[int, ...]) -> NDArray[Any]:
+    """Permute the axes of every sample; the gradient is the same operation with the inverse permutation.
+
+    y[n,m] = x[n,k] where k[axes[a]] = m[a] for every axis a
+    dx     = permute(dy) with the inverse axes
+
+    m and k are indices of entries in a sample; axis a of the result is axis ``axes[a]`` of x, counted without the batch
+    axis. The inverse axes are those with inverse[axes[a]] = a.
+
+    Shapes   x (N, …)  →  y (N, …) with the sizes permuted
+    Kept     nothing
+    Errors   ShapeError when x has no batch axis; OptionError unless every axis is named once
+    Source   ONNX Transpose; numpy.transpose
+    """
+    check_sample("permute", "x", x)
+    check_permutation("permute", axes, x.ndim - 1)
+    y = np.empty((len(x), *(x.shape[1 + axis] for axis in axes)), x.dtype)
+    for n, *m in np.ndindex(y.shape):
+        k = [0] * len(axes)
+        for axis, index in zip(axes, m, strict=True):
+            k[axis] = index
+        y[n, *m] = x[n, *k]
     return y
 
 

@@ -13,6 +13,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "b": ("b", "bias", "biases", "intercept"),
     "gamma": ("gamma", "g", "scale"),
     "beta": ("beta", "shift", "offset", "b", "bias"),
+    "slope": ("slope", "slopes", "alpha"),
 }
 HOLDERS = ("params", "parameters", "param", "trainable", "learnable")  # containers of parameters
 VALUES = ("data", "value", "values", "array", "val")  # attributes with the array of a parameter object

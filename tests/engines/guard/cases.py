@@ -216,12 +216,17 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
         "batch_norm_dx": ((some(*shape), some(*shape), some(*channels), *statistics), {}),
         "batch_norm_dw": ((some(*shape), some(*shape), *statistics), {}),
         **group_norms(draw, dtype),
+        "prelu": ((some(*shape), some(*channels)), {}),
+        "prelu_dx": ((some(*shape), some(*shape), some(*channels)), {}),
+        "prelu_dw": ((some(*shape), some(*shape)), {}),
         "running_statistics": ((*statistics, *statistics), {"count": 7}),
         "dropout": ((some(*shape),), {"rate": 0.3, "stream": 1, "seed": 2, "step": 3, "first": 4}),
     }
     if name in ("pad", "crop"):
         ends = [tuple(whole(draw, 0, (size - 1) // 2) for size in shape[1:]) for _ in range(2)]
         return Case(name, name, (some(*shape),), dict(zip(("before", "after"), ends, strict=True)))
+    if name == "permute":
+        return Case(name, name, (some(*shape),), {"axes": tuple(draw.permutation(len(shape) - 1).tolist())})
     if name == "batch_norm_dx" and draw.integers(2):
         arrays = (*special[name][0], some(*shape))
         return Case(name, "batch_norm_backward", arrays, {}, {"slope": one(draw, 0.0, 0.2, 1.0)})

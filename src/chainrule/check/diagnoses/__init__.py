@@ -19,6 +19,7 @@ from chainrule.check.diagnoses import (
     losses,
     normalization,
     pooling,
+    prelu,
     transposed,
 )
 from chainrule.check.diagnoses.truth import GroundTruth, Mistake, MistakeCatalogue, as_image, of_layer, of_loss, same
@@ -44,9 +45,11 @@ CATALOGUES: dict[str, tuple[MistakeCatalogue, ...]] = {
     "average_pool": (pooling.AVERAGE,),
     "pad": (geometry.PAD,),
     "crop": (geometry.CROP,),
+    "permute": (geometry.PERMUTE,),
     "softmax": (activations.SOFTMAX,),
     "batch_norm": (normalization.CATALOGUE,),
     "group_norm": (group_normalization.CATALOGUE,),
+    "prelu": (prelu.CATALOGUE,),
     **dict.fromkeys(ELEMENTWISE, (activations.CATALOGUE,)),
     **dict.fromkeys(LOSSES, (losses.CATALOGUE,)),
 }

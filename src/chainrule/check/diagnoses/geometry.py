@@ -1,4 +1,4 @@
-"""Classic mistakes in layers that move values: padding and cropping."""
+"""Classic mistakes in layers that move values: padding, cropping, permutation of axes."""
 
 from itertools import product
 
@@ -6,7 +6,7 @@ from chainrule import reference
 from chainrule.check.diagnoses.truth import Candidates, GroundTruth, MistakeCatalogue
 
 PAGE = "docs/derivations/geometry.md"
-PAD, CROP = MistakeCatalogue(PAGE), MistakeCatalogue(PAGE)
+PAD, CROP, PERMUTE = MistakeCatalogue(PAGE), MistakeCatalogue(PAGE), MistakeCatalogue(PAGE)
 EXCHANGED = "exchanges the two ends of an axis: the first number is for its beginning, the second for its end"
 
 
@@ -50,3 +50,14 @@ def cropped_elsewhere(t: GroundTruth) -> Candidates:
 def padded_for_cropped(t: GroundTruth) -> Candidates:
     for ends in _exchanged(t):
         yield reference.pad(t.dy, **ends)
+
+
+@PERMUTE.add("x", "axes-not-inverted", "permutes dy as forward permutes x: the gradient takes the inverse permutation")
+def permuted_again(t: GroundTruth) -> Candidates:
+    yield reference.permute(t.dy, axes=t.attributes["axes"])
+
+
+@PERMUTE.add("x y", "reshaped-for-permuted", "is reshaped, which leaves values in their order in memory: transpose it")
+def reshaped(t: GroundTruth) -> Candidates:
+    yield t.x.reshape(t.y.shape)
+    yield t.dy.reshape(t.x.shape)

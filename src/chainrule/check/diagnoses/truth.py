@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,7 +16,8 @@ from chainrule.engines import Array
 class GroundTruth:
     """True quantities of one operation on one probe, in the symbols of reference/.
 
-    operation   name of the layer's first forward operation ("" for a layer that only reshapes), or of the loss
+    operation   name of the layer's first forward operation, or of the loss; "" for a layer that only reshapes or that
+                begins with padding
     values      x (p and t of a loss) and the parameters
     y, dy       the output and the upstream gradient
     gradients   the right gradients, by tensor
@@ -82,7 +84,8 @@ SLIDING = ("cross_correlate", "cross_correlate_dx", "max_pool", "average_pool")
 def of_layer(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:
     """Return the truth about a layer, by the reference."""
     forward = subject.plan.forward
-    operation = forward[0].name if forward else ""
+    alone = bool(forward) and forward[0].writes[0].size == prod(subject.output_shape)  # not padded beforehand
+    operation = forward[0].name if alone else ""
     line = operation in SLIDING and len(subject.shape) == 2
 
     def compute(others: Values, dy: Array) -> Values:
@@ -91,9 +94,9 @@ def of_layer(subject: LayerSubject, values: Values, dy: Array) -> GroundTruth:
         return {name: as_image(value, line) for name, value in found.items()}
 
     point = {name: as_image(value, line) for name, value in values.items()}
-    shape = (len(dy), *(forward[0].writes[0].shape if forward else subject.output_shape))
+    shape = (len(dy), *(forward[0].writes[0].shape if alone else subject.output_shape))
     above, y = dy.reshape(shape), subject.output(values, "reference").reshape(shape)
-    attributes = dict(forward[0].attributes) if forward else {}
+    attributes = dict(forward[0].attributes) if alone else {}
     return GroundTruth(operation, point, y, above, compute(point, above), attributes, compute, line)
 
 

@@ -1,4 +1,4 @@
-"""Padding and cropping, compiled. The equations are in reference/geometry.py."""
+"""Padding, cropping and permutation of axes, compiled. The equations are in reference/geometry.py."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +18,12 @@ def cropped(arrays: Sequence[Any], given: Attributes) -> Shapes:
     count, *sizes = arrays[0].shape
     axes = zip(sizes, given["before"], given["after"], strict=True)
     return [(count, *(size - front - back for size, front, back in axes))]
+
+
+def permuted(arrays: Sequence[Any], given: Attributes) -> Shapes:
+    """Return the shape of the samples with their axes permuted."""
+    count, *sizes = arrays[0].shape
+    return [(count, *(sizes[axis] for axis in given["axes"]))]
 
 
 @operation(padded)
@@ -45,6 +51,41 @@ def crop(x, y, before=(0, 0, 0)):
         given, found = _start(run, axis, inner, y.shape, x.shape, before), run * length
         for k in range(length):
             target[found + k] = source[given + k]
+
+
+@operation(permuted)
+@kernel
+def permute(x, y, axes=(0, 1, 2)):
+    """Copy runs of y: along the last axes that stay in place, or along the last axis, with steps in x."""
+    source, target = x.reshape(x.size), y.reshape(y.size)
+    axis, length, step = len(axes), 1, 1
+    while axis > 1 and axes[axis - 1] == axis - 1:
+        length *= y.shape[axis]
+        axis -= 1
+    if axis == len(axes):
+        length, step = y.shape[axis], _step(x.shape, axes[axis - 1] + 1)
+        axis -= 1
+    for run in range(target.size // length):
+        rest, given, found = run, 0, run * length
+        for other in range(axis, 0, -1):
+            given += rest % y.shape[other] * _step(x.shape, axes[other - 1] + 1)
+            rest //= y.shape[other]
+        given += rest * _step(x.shape, 0)
+        if step == 1:
+            for k in range(length):
+                target[found + k] = source[given + k]
+        else:
+            for k in range(length):
+                target[found + k] = source[given + k * step]
+
+
+@inlined
+def _step(shape, axis):
+    """Return the distance between neighbours along an axis."""
+    step = 1
+    for other in range(axis + 1, len(shape)):
+        step *= shape[other]
+    return step
 
 
 @inlined

@@ -26,6 +26,7 @@ from chainrule.engines.numba import losses as losses
 from chainrule.engines.numba import merging as merging
 from chainrule.engines.numba import normalization as normalization
 from chainrule.engines.numba import pooling as pooling
+from chainrule.engines.numba import prelu as prelu
 from chainrule.engines.numba import taps as taps
 from chainrule.engines.numba import updates as updates
 from chainrule.engines.numba.registry import ALTERNATIVES, KERNELS, PARTWISE, KernelEntry, Share

@@ -16,6 +16,7 @@ from chainrule.engines.numpy.losses import *  # noqa: F403
 from chainrule.engines.numpy.merging import *  # noqa: F403
 from chainrule.engines.numpy.normalization import *  # noqa: F403
 from chainrule.engines.numpy.pooling import *  # noqa: F403
+from chainrule.engines.numpy.prelu import *  # noqa: F403
 from chainrule.engines.numpy.updates import *  # noqa: F403
 
 _HELPERS = ("arrays", "windows")  # files that hold no operations

@@ -1,5 +1,5 @@
 /**
- * Operations that move entries of a sample without computing with them: zero-padding and cropping.
+ * Operations that move entries of a sample without computing with them: zero-padding, cropping, permutation of axes.
  *
  * @typedef {import("../types.js").NDArray} NDArray
  * @typedef {{before: number[], after: number[]}} Ends  entries at the beginning and at the end of each axis of a sample
@@ -32,6 +32,28 @@ export function crop(x, { before, after }) {
   const y = zeros(x.shape.map((size, axis) => (axis ? size - before[axis - 1] - after[axis - 1] : size)));
   const places = insidePlaces(y.shape, x.shape, before);
   for (let at = 0; at < places.length; at += 1) y.data[at] = x.data[places[at]];
+  return y;
+}
+
+/**
+ * Permutes the axes of every sample; the gradient is the same operation with the inverse permutation.
+ *
+ * y[n,m] = x[n,k] where k[axes[a]] = m[a] for every axis a
+ *
+ * @param {NDArray} x  (N, …) @param {{axes: number[]}} attributes  axis a of y is axis axes[a] of x
+ */
+export function permute(x, { axes }) {
+  const y = zeros([x.shape[0], ...axes.map((axis) => x.shape[axis + 1])]);
+  const order = [0, ...axes.map((axis) => axis + 1)];
+  const steps = order.map((axis) => sizeOf(x.shape.slice(axis + 1)));
+  for (let at = 0; at < y.data.length; at += 1) {
+    let [rest, place] = [at, 0];
+    for (let axis = order.length - 1; axis >= 0; axis -= 1) {
+      place += (rest % y.shape[axis]) * steps[axis];
+      rest = Math.floor(rest / y.shape[axis]);
+    }
+    y.data[at] = x.data[place];
+  }
   return y;
 }
 

@@ -16,10 +16,11 @@ import * as losses from "./losses.js";
 import * as merging from "./merging.js";
 import * as normalization from "./normalization.js";
 import * as pooling from "./pooling.js";
+import * as prelu from "./prelu.js";
 import * as updates from "./updates.js";
 
 const NORMS = [normalization, group_normalization];
-const REST = [losses, merging, pooling, updates];
+const REST = [losses, merging, pooling, prelu, updates];
 const FAMILIES = [activations, bias, convolution, dense, dropout, geometry, ...NORMS, ...REST];
 
 /** Every function of the families whose name has no capital. */

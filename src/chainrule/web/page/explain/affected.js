@@ -56,6 +56,9 @@ const RULES = {
   add_bias: ({ index, shape }) => shape.map((size, axis) => (axis < index.length ? one(index[axis]) : all(size))),
   max_pool: pooled,
   average_pool: pooled,
+  prelu: ({ index, read, shape }) => (read === 1 ? channel(index[0], shape) : index.map(one)),
+  prelu_dx: ({ index, read, shape }) => (read === 2 ? channel(index[0], shape) : index.map(one)),
+  prelu_dw: ({ index }) => [one(index[0])],
   max_pool_dx({ index, shape, winner }) {
     return [one(index[0]), one(Math.floor(winner / shape[2])), one(winner % shape[2])];
   },
@@ -70,6 +73,7 @@ const RULES = {
       return place < 0 ? [0, 0] : clipped(one(place), shape[axis]);
     });
   },
+  permute: ({ index, attributes }) => attributes.axes.map((/** @type {number} */ axis) => one(index[axis])),
   dense: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [one(index[0])]),
   dense_dx: ({ index, read, shape }) => (read === 0 ? [all(shape[0])] : [one(index[1])]),
   dense_dw: ({ index, read, shape }) => (read === 0 ? [all(shape[0]), one(index[0])] : [one(index[0]), all(shape[1])]),
@@ -111,7 +115,12 @@ function whole({ shape }) {
 
 /** The whole channel. @param {Reading} reading @returns {Range[]} */
 function channelwise({ index, shape }) {
-  return shape.map((size, axis) => (axis === 0 ? one(index[0]) : all(size)));
+  return channel(index[0], shape);
+}
+
+/** A channel. @param {number} place @param {number[]} shape @returns {Range[]} */
+function channel(place, shape) {
+  return shape.map((size, axis) => (axis === 0 ? one(place) : all(size)));
 }
 
 /**
@@ -132,7 +141,7 @@ function ofGroup(channel, channels, { groups }) {
  * @param {number} place @param {number[]} shape @param {Record<string, any>} attributes @returns {Range[]}
  */
 function scaled(place, shape, { shared }) {
-  return shape.map((size, axis) => (axis === 0 && !shared ? one(place) : all(size)));
+  return shared ? shape.map(all) : channel(place, shape);
 }
 
 /** The windows that cover a cell. @param {Reading} reading @returns {Range[]} */

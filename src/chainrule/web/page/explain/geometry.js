@@ -1,5 +1,5 @@
 /**
- * Padding and cropping, explained. Equations: engine/geometry.js.
+ * Padding, cropping and permutation of axes, explained. Equations: engine/geometry.js.
  *
  * @typedef {import("./cell_context.js").CellContext} CellContext
  * @typedef {import("./derivation.js").Derivation} Derivation
@@ -11,25 +11,32 @@ import { at, letters, minus, plus, withBar } from "./notation.js";
 
 /** y[m] = x̄[m − before], where x̄ is x with zeros around it @param {CellContext} ctx @returns {Derivation} */
 export function pad(ctx) {
-  return moved(ctx, minus, withBar(ctx.symbolOf(0)));
+  const { before } = ctx.attributes;
+  return moved(ctx, (index) => index.map((each, axis) => minus(each, before[axis])), withBar(ctx.symbolOf(0)));
 }
 
 /** y[m] = x[m + before] @param {CellContext} ctx @returns {Derivation} */
 export function crop(ctx) {
-  return moved(ctx, plus, ctx.symbolOf(0));
+  const { before } = ctx.attributes;
+  return moved(ctx, (index) => index.map((each, axis) => plus(each, before[axis])), ctx.symbolOf(0));
+}
+
+/** y[m] = x[k] with k[axes[a]] = m[a] @param {CellContext} ctx @returns {Derivation} */
+export function permute(ctx) {
+  /** @type {number[]} */
+  const axes = ctx.attributes.axes;
+  return moved(ctx, (index) => index.map((_, axis) => index[axes.indexOf(axis)]), ctx.symbolOf(0));
 }
 
 /**
- * The entry of what is read that stands here, or the zero that does.
+ * The entry of what is read that stands here, or the zero that does; source returns its index.
  *
- * @param {CellContext} ctx @param {(index: Index, before: Index) => Index} move @param {string} read
+ * @param {CellContext} ctx @param {(index: Index[]) => Index[]} source @param {string} read
  * @returns {Derivation}
  */
-function moved(ctx, move, read) {
-  const { before } = ctx.attributes;
+function moved(ctx, source, read) {
   const { shape } = ctx.array(0);
-  const source = (/** @type {Index[]} */ index) => index.map((each, axis) => move(each, before[axis]));
-  const cell = ctx.own.map((each, axis) => Number(move(each, before[axis])));
+  const cell = source(ctx.own).map(Number);
   const inside = cell.every((index, axis) => index >= 0 && index < shape[axis]);
   const zero = { name: ctx.symbolOf(0), cell: null, value: 0, why: "padding" };
   const [symbols, here] = [letters(shape.length), ctx.own].map(

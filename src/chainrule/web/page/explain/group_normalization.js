@@ -23,15 +23,17 @@ class ChannelGroup {
     this.number = number;
     this.x = x;
     this.depth = ctx.array(x).shape[0] / ctx.attributes.groups;
-    const [mean, variance] = ["mean", "variance"].map((name) => {
-      const found = ctx.trace.values.get(`${ctx.layer}.${name}`);
-      if (!found) throw new Error(`this trace holds no ${name} of ${ctx.layer}`);
-      return found.data[number];
-    });
-    this.mean = mean;
-    this.variance = variance;
-    this.deviation = Math.sqrt(variance + ctx.attributes.epsilon);
+    this.mean = this.#statistic("mean");
+    this.variance = this.#statistic("variance");
+    this.deviation = Math.sqrt(this.variance + ctx.attributes.epsilon);
     this.statistics = [`${ctx.layer}.mean[${number}]`, `${ctx.layer}.variance[${number}]`];
+  }
+
+  /** Mean or variance, as the operation itself wrote it. @param {string} name */
+  #statistic(name) {
+    const found = this.ctx.trace.values.get(`${this.ctx.layer}.${name}`);
+    if (!found) throw new Error(`this trace holds no ${name} of ${this.ctx.layer}`);
+    return found.data[this.number];
   }
 
   /** Its channels. */

@@ -9,12 +9,13 @@ import { softmax, softmax_dx } from "./activations.js";
 import { dropout } from "./dropout.js";
 import * as elementwise from "./elementwise.js";
 import { sumOfProducts } from "./equations.js";
-import { crop, pad } from "./geometry.js";
+import { crop, pad, permute } from "./geometry.js";
 import { group_norm, group_norm_dw, group_norm_dx } from "./group_normalization.js";
 import * as losses from "./losses.js";
 import { add, concatenate } from "./merging.js";
 import { batch_norm, batch_norm_dw, batch_norm_dx, running_statistics } from "./normalization.js";
 import { average_pool, average_pool_dx, max_pool, max_pool_dx } from "./pooling.js";
+import { prelu, prelu_dw, prelu_dx } from "./prelu.js";
 
 /**
  * Explain an operation from its equation or its formulas where it has them, else by a function of its own.
@@ -44,6 +45,7 @@ const EXPLAINERS = {
   concatenate,
   pad,
   crop,
+  permute,
   batch_norm,
   batch_norm_dx,
   batch_norm_dw,
@@ -51,5 +53,8 @@ const EXPLAINERS = {
   group_norm_dx,
   group_norm_dw,
   running_statistics,
+  prelu,
+  prelu_dx,
+  prelu_dw,
   ...losses,
 };

@@ -1,0 +1,56 @@
+"""`chainrule train --from`: going on from a trained network."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli.commands import refused
+
+from chainrule import files
+from chainrule.model import load
+
+FREEZE = ("--freeze", "dense1")
+QUICK = ("--engine", "numpy", "--epochs", 1, "--quiet")
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """Write an .npz of 60 images in three classes."""
+    generator = np.random.default_rng(5)
+    path = tmp_path / "other.npz"
+    x = generator.integers(0, 256, (60, 1, 28, 28)).astype(np.uint8)
+    np.savez(path, x=x, y=generator.permutation(60) % 3)
+    return path
+
+
+def test_weights_and_normalisation_are_kept_and_the_last_layer_is_new(invoke, finished, other):
+    result = invoke("train", "--from", finished, *FREEZE, "--data", other, *QUICK, "--out", "next")
+    assert result.exit_code == 0, result.output
+    old, new = load(finished, engine="numpy"), load("next", engine="numpy")
+    assert new.output_shape == (3,)
+    assert new.normalisation == old.normalisation
+    kept = [name for name in old.weights if name.startswith("dense1.")]
+    assert kept
+    for name in kept:
+        np.testing.assert_array_equal(new.weights[name], old.weights[name])
+    start, _ = files.read_tensors(Path("next/start.safetensors"), "model")
+    learnt = [name for name in new.weights if not np.array_equal(new.weights[name], start[name])]
+    assert learnt
+    assert not set(learnt) & set(kept)
+
+
+def test_an_interrupted_run_resumes_to_the_same_bits(invoke, finished, digits):
+    words = ("train", "--from", finished, "--data", digits, "--engine", "numpy", "--quiet")
+    assert invoke(*words, "--epochs", 2, "--schedule", "constant", "--out", "whole").exit_code == 0
+    assert invoke(*words, "--epochs", 1, "--schedule", "constant", "--out", "parts").exit_code == 0
+    assert invoke("train", "--resume", "parts", "--epochs", 2, "--quiet").exit_code == 0
+    np.testing.assert_array_equal(*(load(name, engine="numpy").parameters for name in ("whole", "parts")))
+
+
+def test_what_does_not_fit_is_refused(invoke, finished, digits, tmp_path):
+    refused(invoke("train", "--from", finished, "--model", "mlp", "--data", digits), "leave out --model")
+    refused(invoke("train", "--from", finished, "--freeze", "cnov*", "--data", digits), "no parameter is named 'cnov*'")
+    refused(invoke("train", "--from", "nothing.safetensors", "--data", digits), "nothing.safetensors")
+    refused(invoke("train", "--from", finished, "--dtype", "float64", "--data", digits), "float32, not float64")
+    np.savez(tmp_path / "small.npz", x=np.zeros((20, 1, 9, 9), np.uint8), y=np.arange(20) % 10)
+    refused(invoke("train", "--from", finished, "--data", "small.npz"), "1×28×28", "1×9×9")

@@ -1,11 +1,14 @@
 """The page checked with axe-core (npm): all views, desktop and phone, light and dark."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from web import train_served
+from web.branching import drawn
+from web.fixed_page import served
 
 from chainrule.web import single_file
 from chainrule.web.session import Session
@@ -42,6 +45,11 @@ PLACES = {  # place: selector that appears once it is shown
     "lab": ("#/lab", "[data-block=y] [role=gridcell]"),
     "walk": ("#/walk/4", ".stop[data-stop]"),
 }
+BRANCHES = {
+    "forward": ("#/network/forward", ".wire-end"),
+    "sum": ("#/network/backward/add1.dy[0,2,3]", name_is("add1.dy[0,2,3]")),
+    "update": ("#/network/update", ".river-track[data-phase=update]"),
+}
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 
 
@@ -67,23 +75,43 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> str:
     return path.as_uri()
 
 
+@pytest.fixture(scope="module")
+def branched() -> Iterator[str]:
+    """Serve the page of a network that branches."""
+    with served(drawn(1)) as address:
+        yield address
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [*SIZES])
 def test_axe_finds_nothing(browser: "Browser", axe: str, file: str, size: str, scheme: Any) -> None:
+    assert troubles(browser, axe, file, PLACES, size, scheme) == {}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [*SIZES])
+def test_axe_finds_nothing_in_branches(browser: "Browser", axe: str, branched: str, size: str, scheme: Any) -> None:
+    assert troubles(browser, axe, branched, BRANCHES, size, scheme) == {}
+
+
+def troubles(
+    browser: "Browser", axe: str, address: str, places: dict[str, tuple[str, str]], size: str, scheme: Any
+) -> dict[str, list[str]]:
+    """Return what axe finds at each of these places of a page, where it finds anything."""
     width, height = SIZES[size]
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     page = context.new_page()
     trouble: dict[str, list[str]] = {}
     try:
-        page.goto(file)
+        page.goto(address)
         page.wait_for_selector("html[data-ready]", timeout=20_000)
         page.evaluate(axe)
-        for name, (place, there) in PLACES.items():
+        for name, (place, there) in places.items():
             page.evaluate("place => { location.hash = place; }", place)
             page.wait_for_selector(there)
             page.evaluate(STILL)
             trouble[name] = page.evaluate(FOUND)
     finally:
         context.close()
-    assert {place: found for place, found in trouble.items() if found} == {}
-    assert [*trouble] == [*PLACES]
+    assert [*trouble] == [*places]
+    return {place: found for place, found in trouble.items() if found}

@@ -36,6 +36,7 @@ export function relatives(trace, cell) {
           ...moments.map((name) => [`${base}.${name}`, name]),
           [`${base}.update`, "after the step"],
         ];
+  if (/^d[^_]*_/u.test(rest)) names.push([rest, "part"]);
   return names.flatMap(([name, words]) => {
     const shape = trace.values.get(prefix + name)?.shape;
     return shape && shape.length === index.length ? [{ cell: named(prefix + name, index), words }] : [];

@@ -47,7 +47,7 @@ export class Overview {
       const weights = blocks.some(({ spec }) => spec.role === "parameters");
       const width = Math.max(1.5, element.offsetWidth * scale - 1);
       const kind = weights ? "mark weights" : "mark";
-      return createSvg("rect", { class: kind, "data-stage": stage.name, x: x.get(stage.name) ?? 0, y: 3, width, height: HEIGHT });
+      return createSvg("rect", { class: kind, "data-mark": stage.name, x: x.get(stage.name) ?? 0, y: 3, width, height: HEIGHT });
     });
     const lines = this.#wires.map(({ from, to, lane }) => {
       const deep = HEIGHT + 5 + (DEPTH * (lane + 1)) / lanes;
@@ -89,10 +89,10 @@ export class Overview {
       const at = steer(event);
       held = Math.abs(at - middle) < place.clientWidth / 2 ? at - middle : 0;
       element.setPointerCapture(event.pointerId);
-      place.scrollLeft = at - held - place.clientWidth / 2;
+      this.#scrollTo(at - held - place.clientWidth / 2);
     });
     element.addEventListener("pointermove", (event) => {
-      if (element.hasPointerCapture(event.pointerId)) place.scrollLeft = steer(event) - held - place.clientWidth / 2;
+      if (element.hasPointerCapture(event.pointerId)) this.#scrollTo(steer(event) - held - place.clientWidth / 2);
     });
     element.addEventListener("keydown", (event) => this.#key(event));
     place.addEventListener("scroll", () => this.follow(), { passive: true });
@@ -104,7 +104,13 @@ export class Overview {
     const left = this.#target(event.key);
     if (left === null) return;
     event.preventDefault();
+    this.#scrollTo(left);
+  }
+
+  /** @param {number} left */
+  #scrollTo(left) {
     this.place.scrollLeft = left;
+    this.follow();
   }
 
   /** Returns where a key scrolls to; null for any other key. @param {string} key */

@@ -9,7 +9,7 @@
 
 import { volume } from "../../explain/boxes.js";
 import { readersOf, sourcesOf } from "../../explain/dependencies.js";
-import { layered, named, parted } from "../../explain/naming.js";
+import { layered, named } from "../../explain/naming.js";
 
 /** Tensors between two layers that no map shows: repeated values, sums of some inputs, parts of gradients. */
 const BETWEEN = /^(?:d?repeated\d+|d?y\d+|d[^_]*_.+)$/u;
@@ -25,23 +25,6 @@ export function reach(trace, cell, phase) {
   } catch {
     return { from: [], to: [] };
   }
-}
-
-/**
- * Returns whether a reader went from one cell to the other along a computation, in either direction.
- * @param {Trace} trace @param {string} one @param {string} other @param {Phase} phase
- */
-export function isNext(trace, one, other, phase) {
-  const { tensor } = parted(other);
-  const isThere = (/** @type {Box} */ box) => box.tensor === tensor;
-  const { from, to } = reach(trace, one, phase);
-  return [...from, ...to].some(isThere) || BETWEEN.test(layered(tensor).rest) || BETWEEN.test(layered(parted(one).tensor).rest);
-}
-
-/** Returns the name of the stage that shows a tensor. @param {string} tensor */
-export function stageOfTensor(tensor) {
-  if (tensor === "t") return "loss";
-  return layered(tensor).layer || "input";
 }
 
 /** @param {string} cell @param {(cell: string) => Box[]} next @param {number} [most] @returns {Box[]} */

@@ -2,8 +2,7 @@
 
 import { createElement } from "../../elements.js";
 import { ravel } from "../../engine/tensor.js";
-import { parted, placeOf } from "../../explain/naming.js";
-import { walked } from "../../path.js";
+import { placeOf } from "../../explain/naming.js";
 import { hasUpdate } from "../../update_availability.js";
 import { onTheme } from "../../theme.js";
 import { Enlargement } from "./enlargement.js";
@@ -11,10 +10,11 @@ import { fitRiver } from "./sizing.js";
 import { Highlight } from "./highlight.js";
 import { Legend } from "./legend.js";
 import { Overview } from "./overview.js";
-import { isNext, reach, stageOfTensor } from "./reach.js";
+import { reach } from "./reach.js";
 import { Readout } from "./readout.js";
 import { StageView } from "./stage.js";
 import { stagesOf } from "./stages.js";
+import { Trail, pairsAround } from "./trail.js";
 import { Wiring } from "./wiring.js";
 
 /** @typedef {import("../../types.js").App} App */
@@ -47,8 +47,7 @@ class River {
   /** @type {string | null} */
   #chosen = null;
   #width = 0;
-  /** The cells that the reader followed, the newest last. @type {string[]} */
-  #trail = [];
+  trail = new Trail();
 
   /** @param {HTMLElement} element @param {App} app */
   constructor(element, app) {
@@ -251,7 +250,8 @@ class River {
     const chosen = trace && place.cell ? placeOf(trace, place.cell) : null;
     const centre = hovered ?? (chosen ? place.cell : null);
     const boxes = trace && centre ? reach(trace, centre, place.phase) : { from: [], to: [] };
-    this.#light(centre, boxes);
+    this.trail.follow(trace, place.cell, place.phase);
+    this.wiring.light([...this.trail.pairs(), ...pairsAround(centre, boxes)]);
     this.#turnTo(boxes.from);
     const middle = shown ?? chosen;
     const at = middle ? this.#nearest(middle.tensor) : null;
@@ -270,24 +270,6 @@ class River {
     if (shown && at && here.length && hovered) {
       this.readout.show(hovered, at.data[shown.flat], at.spec.minus ? "change " : "", here[0]);
     } else this.readout.hide();
-  }
-
-  /**
-   * Lights the wires of the path that the reader followed, and those to and from a cell.
-   * @param {string | null} centre @param {import("./reach.js").Reach} boxes
-   */
-  #light(centre, boxes) {
-    const { trace, place } = this.app;
-    const { cell } = place;
-    if (cell !== (this.#trail.at(-1) ?? null)) {
-      const last = this.#trail.at(-1);
-      this.#trail = cell && trace ? walked(this.#trail, cell, Boolean(last && isNext(trace, last, cell, place.phase))) : [];
-    }
-    const stages = this.#trail.map((each) => stageOfTensor(parted(each).tensor));
-    const here = centre ? stageOfTensor(parted(centre).tensor) : "";
-    const near = [...boxes.from, ...boxes.to].map((box) => /** @type {[string, string]} */ ([here, stageOfTensor(box.tensor)]));
-    const path = stages.slice(1).map((each, k) => /** @type {[string, string]} */ ([stages[k], each]));
-    this.wiring.light([...path, ...near]);
   }
 
   /** Scrolls to a stage and moves the keyboard focus there. @param {StageView} stage */

@@ -85,6 +85,7 @@ def test_every_kernel_is_called_in_every_way() -> None:
         *((kernel, step) for kernel in ("cross_correlate", "correlate_filters") for step in ("rectify", "pooled")),
         *((kernel, step) for kernel in ("batch_norm", "batch_norm_inference") for step in ("rectify", "leak")),
         ("batch_norm_backward", "slope"),
+        ("add", "rectify"),
     }
     shared = {name for case in calls if case.threads > 1 for part in parts(case, (1, 64, 9, 9), 8) for name in part}
     assert shared == {"first", "last", "lowest", "highest"}

@@ -80,7 +80,7 @@ def test_equations_with_indices(kind):
 
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=KINDS)
 def test_steps_with_numbers(kind):
-    """Evaluate every step to six digits."""
+    """Evaluate every step as printed, with six digits, of which a difference may lose some."""
     generator = np.random.default_rng(kind)
     for turn in range(5):
         training = TRAININGS[turn % len(TRAININGS)]
@@ -89,4 +89,4 @@ def test_steps_with_numbers(kind):
             for step in trace.explain(name, random_index(trace[name].shape, generator)).derived.steps or ():
                 if "uniform" in step.numbers or "…" in step.numbers or step.name == "correct":
                     continue
-                assert number(step.numbers) == pytest.approx(step.value, rel=1e-3, abs=2e-5), (name, step)
+                assert number(step.numbers) == pytest.approx(step.value, rel=3e-3, abs=2e-5), (name, step)

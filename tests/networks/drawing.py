@@ -28,6 +28,7 @@ TRIES = 40  # layers drawn for a shape before one is found that accepts it
 CONVOLUTIONS = ("Conv1D", "Conv2D")
 AFTER = {  # likely successors
     **dict.fromkeys(CONVOLUTIONS, ("ReLU", "ReLU", "MaxPool1D", "MaxPool2D", "MaxPool2D")),
+    "BatchNorm2D": ("ReLU",),
     "ReLU": ("MaxPool1D", "MaxPool2D", "ReLU"),
     "MaxPool1D": ("MaxPool1D", "ReLU"),
     "MaxPool2D": ("MaxPool2D", "MaxPool2D", "ReLU"),

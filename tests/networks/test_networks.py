@@ -20,7 +20,7 @@ from chainrule.engines.numba.generator import ProgramWriter
 from chainrule.engines.numba.operations import KERNELS
 
 COUNT, PARTS = 60, 4
-MANY = 400  # networks that are only drawn, to check their variety
+MANY = 500  # networks that are only drawn, to check their variety
 
 
 @pytest.mark.parametrize("part", range(PARTS))

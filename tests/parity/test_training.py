@@ -31,7 +31,7 @@ training = pytest.importorskip("benchmarks.peers.torch_training")
 
 STEPS = 20
 MOST = 8  # samples of a batch
-LARGE, FEW = 10**6, 3  # parameters of a network that takes only so many steps
+LARGE, DEEP, FEW = 10**6, 30, 3  # parameters or layers of a network that takes only so many steps
 
 
 def trained(name: str, engine: str) -> tuple[Network, Recipe]:
@@ -72,7 +72,8 @@ def images(draw: np.random.Generator, shape: tuple[int, ...], normalise: str) ->
 def batches(name: str, network: Network, recipe: Recipe) -> Any:
     """Draw a batch and its targets for each step."""
     draw, classes, count = generator(name), network.output_shape[0], min(recipe.batch_size, MOST)
-    for _ in range(STEPS if network.parameters.size < LARGE else FEW):
+    is_large = network.parameters.size >= LARGE or len(network.layers) >= DEEP  # rounding grows with every layer
+    for _ in range(FEW if is_large else STEPS):
         x = images(draw, (count, *network.input_shape), recipe.normalise)
         yield x, np.eye(classes)[draw.integers(0, classes, count)]
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engines.numba import losses
-from chainrule.engines.numba.operations import KERNELS, select_kernel
+from chainrule.engines.numba.operations import KERNELS, PARTWISE, select_kernel
 from chainrule.engines.numba.tiles import lanes
 from chainrule.layers.activations import EXAMPLES
 from chainrule.shapes import extent, output_size
@@ -241,7 +241,8 @@ def plain(draw: Draw, name: str, dtype: Any) -> Case:
     if name == "batch_norm_dx" and draw.integers(2):
         arrays = (*special[name][0], some(*shape))
         return Case(name, "batch_norm_backward", arrays, {}, {"slope": one(draw, 0.0, 0.2, 1.0)})
-    joined = one(draw, {}, {"rectify": True}, {"leak": 0.2}) if KERNELS[name].epilogues else {}
+    steps = {"rectify": True, "leak": 0.2}
+    joined = one(draw, {}, *({step: steps[step]} for step in KERNELS[name].epilogues))
     if name in special:
         return Case(name, name, *special[name], joined)
     if KERNELS[name].in_place:
@@ -285,7 +286,8 @@ DRAWERS: dict[str, Callable[[Draw, str, Any], Case]] = {
     **dict.fromkeys(["resample", "resample_dx"], resampling),
     **dict.fromkeys(["dense", "dense_dx", "dense_dw"], dense),
 }
-OPERATIONS = [name for name, entry in KERNELS.items() if not entry.replaces and not entry.joins]
+PARTS = [kernel for kernel, _ in PARTWISE.values()]
+OPERATIONS = [name for name, entry in KERNELS.items() if name in PARTS or not (entry.replaces or entry.joins)]
 PLAIN = [name for name in OPERATIONS if name not in DRAWERS]
 
 

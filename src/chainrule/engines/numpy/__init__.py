@@ -23,12 +23,10 @@ from chainrule.engines.numpy.updates import *  # noqa: F403
 
 _HELPERS = ("arrays", "windows")  # files that hold no operations
 
-
-def _is_operation(each: object) -> bool:
-    if not inspect.isfunction(each):
-        return False
-    package, _, family = each.__module__.rpartition(".")
-    return package == __name__ and family not in _HELPERS
-
-
-__all__ = sorted(name for name, each in globals().items() if _is_operation(each) and not name.startswith("_"))  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = sorted(  # pyright: ignore[reportUnsupportedDunderAll]
+    name
+    for name, each in globals().items()
+    if inspect.isfunction(each)
+    and each.__module__.rpartition(".")[0] == __name__
+    and each.__module__.rpartition(".")[2] not in _HELPERS
+)

@@ -1,5 +1,7 @@
 """The equations with indices and the steps with values agree with the computed values."""
 
+import re
+
 import numpy as np
 import pytest
 from explain.linear import number, right_hand_side
@@ -78,9 +80,18 @@ def test_equations_with_indices(kind):
     assert kind == 10 or met >= set(SLIDING)
 
 
+def lost(text):
+    """Return how far off the result may be as every number is written with six digits: much where two nearly cancel."""
+    whole, found = number(text), 0.0
+    for place in re.finditer(r"\d+\.\d+", text):
+        changed = f"{text[: place.start()]}{float(place[0]) * (1 + 5e-6):.12f}{text[place.end() :]}"
+        found += abs(number(changed) - whole)
+    return found
+
+
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=KINDS)
 def test_steps_with_numbers(kind):
-    """Evaluate every step as printed, with six digits, of which a difference may lose some."""
+    """Evaluate every step to six digits."""
     generator = np.random.default_rng(kind)
     for turn in range(5):
         training = TRAININGS[turn % len(TRAININGS)]
@@ -89,4 +100,5 @@ def test_steps_with_numbers(kind):
             for step in trace.explain(name, random_index(trace[name].shape, generator)).derived.steps or ():
                 if "uniform" in step.numbers or "…" in step.numbers or step.name == "correct":
                     continue
-                assert number(step.numbers) == pytest.approx(step.value, rel=3e-3, abs=2e-5), (name, step)
+                allowed = max(1e-3 * abs(step.value), 2e-5, lost(step.numbers))
+                assert number(step.numbers) == pytest.approx(step.value, rel=0, abs=allowed), (name, step)

@@ -116,8 +116,8 @@ def by_signal():
                 collect(frame)
             frame = frame.f_back
     signal.signal(signal.SIGALRM, handler)
-    signal.setitimer(signal.ITIMER_REAL, 1e-4, 1e-4)
     while not any(getattr(value, "__name__", "") == "refuse" for value in found):
+        signal.setitimer(signal.ITIMER_REAL, 1e-4)
         try:
             open(SECRET)
         except PermissionError:

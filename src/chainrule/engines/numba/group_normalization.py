@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.engines.numba.normalization import finite_mean, moments
 from chainrule.engines.numba.registry import Attributes, Shapes, like, operation
 from chainrule.engines.numba.toolchain import kernel
 
@@ -41,33 +42,12 @@ def _cells(x):
 
 
 @kernel
-def _center(row):
-    """Return roughly the mean of a row, or 0 where it is not finite: what to subtract before taking squares."""
-    total = row.dtype.type(0)
-    for p in range(row.size):
-        total += row[p]
-    mean = total / row.dtype.type(row.size)
-    return mean if np.isfinite(mean) else row.dtype.type(0)
-
-
-@kernel
-def _moments(row, center):
-    """Return Σ (x − center) and Σ (x − center)² over a row."""
-    total, squares = row.dtype.type(0), row.dtype.type(0)
-    for p in range(row.size):
-        deviation = row[p] - center
-        total += deviation
-        squares += deviation * deviation
-    return total, squares
-
-
-@kernel
 def _statistics(row):
     """Return mean and variance of a row, about the mean of its first part."""
-    origin = np.float64(_center(row[: min(PART, row.size)]))
+    origin = np.float64(finite_mean(row[: min(PART, row.size)]))
     total, squares = 0.0, 0.0
     for p in range(0, row.size, PART):
-        own, spread = _moments(row[p : min(p + PART, row.size)], row.dtype.type(origin))
+        own, spread = moments(row[p : min(p + PART, row.size)], row.dtype.type(origin))
         total += own
         squares += spread
     distance = total / row.size

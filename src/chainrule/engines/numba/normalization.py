@@ -40,7 +40,7 @@ def _bent(v, sign, part):
 
 
 @kernel
-def _finite_mean(row):
+def finite_mean(row):
     """Return roughly the mean of a row, or 0 where it is not finite: what to subtract before taking squares."""
     total = row.dtype.type(0)
     for p in range(row.size):
@@ -50,7 +50,7 @@ def _finite_mean(row):
 
 
 @kernel
-def _moments(row, center):
+def moments(row, center):
     """Return Σ (x − center) and Σ (x − center)² over a row."""
     total, squares = row.dtype.type(0), row.dtype.type(0)
     for p in range(row.size):
@@ -70,13 +70,13 @@ def _statistics(rows, first, last, mean, variance):
     count, _, cells = rows.shape
     origin, total, squares = np.zeros(last - first), np.zeros(last - first), np.zeros(last - first)
     for c in range(first, last):
-        origin[c - first] = _finite_mean(rows[0, c, : min(PART, cells)])
+        origin[c - first] = finite_mean(rows[0, c, : min(PART, cells)])
     for s in range(count):
         for c in range(first, last):
             for p in range(0, cells, PART):
                 row = rows[s, c, p : min(p + PART, cells)]
-                center = _finite_mean(row)
-                own, spread = _moments(row, center)
+                center = finite_mean(row)
+                own, spread = moments(row, center)
                 shift = center - origin[c - first]
                 total[c - first] += own + row.size * shift
                 squares[c - first] += spread + shift * (2.0 * own + row.size * shift)
@@ -102,7 +102,7 @@ def _short_statistics(rows, first, last, mean, variance):
     begin, width = first * cells, (last - first) * cells
     center, total, squares = np.zeros(width), np.zeros(width), np.zeros(width)
     for c in range(first, last):
-        center[(c - first) * cells : (c - first + 1) * cells] = _finite_mean(rows[0, c])
+        center[(c - first) * cells : (c - first + 1) * cells] = finite_mean(rows[0, c])
     for s in range(count):
         line = lines[s, begin : begin + width]
         for q in range(width):

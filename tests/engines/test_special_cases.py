@@ -52,7 +52,7 @@ for name in "max_pool_2x2 average_pool_2x2 average_pool_2x2_dx average_pool_whol
     watch(common_windows, name)
 for name in ("_max_rows", "_mean_rows"):
     watch(pooling, name, 1)  # the stride along rows
-for name in "_statistics _short_statistics _moments _products".split():
+for name in "_statistics _short_statistics moments _products".split():
     watch(normalization, name)
 
 rng = np.random.default_rng(0)
@@ -215,8 +215,8 @@ def normalise(*shape):
 
 normalise(5, 3, 2, 3); entered("_short_statistics")
 normalise(5, normalization.GROUP + 1); entered("_short_statistics")
-normalise(3, 2, 9, 8); entered("_statistics", "_moments", "_products")
-normalise(2, 2, 1, normalization.PART + 1); entered("_statistics", "_moments", "_products")
+normalise(3, 2, 9, 8); entered("_statistics", "moments", "_products")
+normalise(2, 2, 1, normalization.PART + 1); entered("_statistics", "moments", "_products")
 
 def pool(size, window, stride, padding=((0, 0), (0, 0))):
     x = rng.standard_normal((2, 3, *size))
